@@ -1,0 +1,35 @@
+# The two commands of the README: `make report` and `make test`. Needs Python 3.11+, pip, make.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: report test lab speed lock clean
+
+report: $(READY)  ## five reports on the sample company
+	$(BIN)/aifactory run --workspace data/sample --out reports
+
+test: $(READY)  ## lint, unit, notebook and browser tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pytest -n 2 --dist worksteal -q
+	$(BIN)/pytest -n 2 --dist loadfile -q -o addopts= --nbval-lax notebooks
+
+lab: $(READY)  ## JupyterLab on the start notebook
+	$(BIN)/jupyter lab notebooks/00_start.ipynb
+
+speed: $(READY)  ## benchmarks, printed as ratios
+	$(BIN)/python tests/speed/road.py
+
+lock:  ## renew requirements.lock (needs uv)
+	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-header --no-annotate -q -o requirements.lock
+
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/jupyter labextension disable "@jupyterlab/apputils-extension:announcements" 2>/dev/null
+	touch $@
+
+clean:
+	rm -rf .venv .pytest_cache .ruff_cache

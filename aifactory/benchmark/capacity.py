@@ -1,0 +1,212 @@
+"""Capacity at SLO of every use case on every candidate, with tier, interval, cost and energy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from aifactory.finance.options import effective_prices
+from aifactory.finance.prices import add_server, price_table
+from aifactory.inputs.workspace import Workspace
+from aifactory.serving import anchor
+from aifactory.serving.capacity import capacity_at_slo, interval
+from aifactory.units import MEGA, SECONDS_PER_HOUR
+
+LATENCY_COLUMNS = {"TTFT": ("p95_ttft_ms", "slo_p95_ttft_ms"), "TPOT": ("p95_tpot_ms", "slo_p95_tpot_ms"),
+                   "E2E": ("p95_e2e_ms", "slo_p95_e2e_ms")}  # fmt: skip
+SINGLE_CLASS = {"neuromorphic": "event-driven hardware has no comparable figures; port a small model and measure it"}
+#: Purchase options tried in turn for the price of an hour: flexible first, then what there is.
+HOURLY_OPTIONS = ("on_demand", "reserved_1y", "lease", "purchase")
+
+
+def run_capacities(valid: pd.DataFrame, use_cases: pd.DataFrame) -> pd.DataFrame:
+    """Capacity at SLO of each valid run, units per second and accelerator, with power there."""
+    cases = use_cases.set_index("use_case_id")
+    rows = []
+    for name, run in valid.groupby("benchmark_id", sort=True):
+        first, count = run.iloc[0], run["accelerators"].iloc[0]
+        case = cases.loc[first["use_case_id"]]
+        latencies = {key: run[column].to_numpy() for key, (column, _) in LATENCY_COLUMNS.items()}
+        limits = {key: case[limit] for key, (_, limit) in LATENCY_COLUMNS.items() if np.isfinite(case[limit])}
+        found = capacity_at_slo(run["units_per_s"].to_numpy(), latencies, limits)
+        ordered = run.sort_values("units_per_s")
+        watts = np.interp(found.units_per_s, ordered["units_per_s"], ordered["power_w"]) / count
+        rows.append(
+            {
+                "benchmark_id": name,
+                "use_case_id": first["use_case_id"],
+                "accelerator_id": first["accelerator_id"],
+                "precision": first["precision"],
+                "units_per_s_per_accelerator": found.units_per_s / count,
+                "binding_slo": found.binding,
+                "power_w_per_accelerator": watts,
+                "failure_rate": run["errors"].sum() / max(run["requests"].sum(), 1),
+                "output_tokens_mean": run["output_tokens_mean"].mean(),
+                "requests_per_unit": (run["requests"] - run["errors"]).sum()
+                / max((run["units_per_s"] * run["duration_s"]).sum(), 1e-12),
+                "as_of": first["as_of"],
+                "source": first["source"],
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def measured_capacities(runs: pd.DataFrame) -> pd.DataFrame:
+    """Mean over repeats with interval; the precision with the highest capacity is kept per pair."""
+    if runs.empty:
+        return pd.DataFrame(columns=["use_case_id", "accelerator_id"])
+    rows = []
+    for (use_case, accelerator, precision), group in runs.groupby(["use_case_id", "accelerator_id", "precision"]):
+        low, mean, high = interval(group["units_per_s_per_accelerator"].to_numpy())
+        rows.append(
+            {
+                "use_case_id": use_case,
+                "accelerator_id": accelerator,
+                "precision": precision,
+                "units_per_s_per_accelerator": mean,
+                "low": low,
+                "high": high,
+                "tier": "measured",
+                "binding_slo": group["binding_slo"].mode().iloc[0],
+                "power_w_per_accelerator": group["power_w_per_accelerator"].mean(),
+                "failure_rate": group["failure_rate"].mean(),
+                "output_tokens_per_unit": (group["output_tokens_mean"] * group["requests_per_unit"]).mean(),
+                "as_of": group["as_of"].max(),
+                "evidence": f"{len(group)} run(s) on own prompts, {group['source'].iloc[0]}",
+            }
+        )
+    table = pd.DataFrame(rows).sort_values("units_per_s_per_accelerator", ascending=False, kind="stable")
+    return table.drop_duplicates(["use_case_id", "accelerator_id"]).reset_index(drop=True)
+
+
+def estimate_missing(ws: Workspace, measured: pd.DataFrame) -> pd.DataFrame:
+    """Estimates for every candidate and use case without a measurement."""
+    chips = ws.table("accelerators").set_index("accelerator_id")
+    done = set(zip(measured["use_case_id"], measured["accelerator_id"], strict=True))
+    rows = []
+    for case in ws.table("use_cases").itertuples(index=False):
+        own = measured[measured["use_case_id"] == case.use_case_id]
+        own = own.set_index("accelerator_id")["units_per_s_per_accelerator"] if len(own) else pd.Series(dtype="float64")
+        for name in ws.plan.candidates:
+            if (case.use_case_id, name) not in done:
+                guess = _estimate(ws, case, chips.loc[name], own[own > 0], chips)
+                rows.append(
+                    {
+                        "use_case_id": case.use_case_id,
+                        "accelerator_id": name,
+                        "units_per_s_per_accelerator": guess.units_per_s,
+                        "low": guess.low,
+                        "high": guess.high,
+                        "tier": guess.tier,
+                        "evidence": guess.evidence,
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def _estimate(ws: Workspace, case: tuple, chip: pd.Series, own: pd.Series, chips: pd.DataFrame) -> anchor.Estimate:
+    if chip["platform_class"] in SINGLE_CLASS:
+        return anchor.no_estimate(SINGLE_CLASS[chip["platform_class"]])
+    training = case.service_unit == "accelerator_hour"
+    if training and chip.name == ws.plan.reference_accelerator:
+        hour = 1 / SECONDS_PER_HOUR
+        return anchor.Estimate(hour, hour, hour, "measured", "definition of the reference accelerator-hour")
+    if training and own.empty:
+        own = pd.Series({ws.plan.reference_accelerator: 1 / SECONDS_PER_HOUR})
+        return anchor.anchored_estimate(
+            chip, chips, own, training=True, evidence="definition of the reference accelerator-hour"
+        )
+    if len(own):
+        evidence = f"scaled from own runs on {', '.join(own.index)}"
+        return anchor.anchored_estimate(chip, chips, own, training=training, evidence=evidence)
+    public = public_units_per_s(ws, case)
+    if public.empty:
+        return anchor.no_estimate(
+            f"no run on own prompts, no public measurement of {case.model if isinstance(case.model, str) else 'its model'}"
+        )
+    if chip.name in public.index:
+        value, error = float(public[chip.name]), anchor.SERVING_ERROR_P90
+        return anchor.Estimate(value, value * (1 - error), value * (1 + error), "anchored",
+                               f"public measurement of the model on this chip; +-{error:.0%}: {anchor.ERROR_SOURCE}")  # fmt: skip
+    return anchor.anchored_estimate(
+        chip, chips, public, training=False, evidence=f"scaled from public measurements on {', '.join(public.index)}"
+    )
+
+
+def public_units_per_s(ws: Workspace, case: tuple) -> pd.Series:
+    """Service units per second per accelerator from public measurements of the use case's model."""
+    rows = ws.table("public_measurements")
+    rows = rows[(rows["model"] == case.model) & (rows["metric"] != "sequences_per_s")]
+    tokens = output_tokens_per_unit(ws).get(case.use_case_id, np.nan)
+    per_unit = np.where(rows["metric"] == "tokens_per_s", tokens, 1.0)
+    usable = rows.assign(value_per_accelerator=rows["value_per_accelerator"] / per_unit)
+    return anchor.public_rate(usable[np.isfinite(usable["value_per_accelerator"])])
+
+
+def output_tokens_per_unit(ws: Workspace) -> pd.Series:
+    """Production output tokens per service unit in the reporting month, by use case."""
+    month = ws.month("demand_windows")
+    sums = month.groupby("use_case_id")[["output_tokens", "service_units"]].sum(min_count=1).astype("float64")
+    return (sums["output_tokens"] / sums["service_units"]).dropna()
+
+
+def hourly_prices(ws: Workspace) -> pd.DataFrame:
+    """All-in price of an hour of every candidate, region and option."""
+    chips = ws.table("accelerators")
+    priced = add_server(ws.table("prices"), chips, ws.table("operating_costs"))
+    return effective_prices(price_table(priced, ws.plan, ws.as_of), chips, ws.plan)
+
+
+def price_of_use(prices: pd.DataFrame, regions: list[str]) -> pd.DataFrame:
+    """Price per hour of each accelerator in the regions of a use case: on-demand if offered there.
+
+    The mean over the regions counts; source and age are those of the dearest one. Indexed by
+    accelerator_id; accelerators without an offer are absent.
+    """
+    usd = "usd_per_accelerator_hour_effective"
+    here = prices[prices["region"].isin(regions) & prices["purchase_option"].isin(HOURLY_OPTIONS) & prices[usd].gt(0)]
+    rank = here["purchase_option"].map({option: number for number, option in enumerate(HOURLY_OPTIONS)})
+    best = here[rank == rank.groupby(here["accelerator_id"]).transform("min")]
+    dearest = best.sort_values(usd, ascending=False, kind="stable").drop_duplicates("accelerator_id")
+    return dearest.set_index("accelerator_id").assign(**{usd: best.groupby("accelerator_id")[usd].mean()})
+
+
+def with_money(ws: Workspace, capacity: pd.DataFrame, prices: pd.DataFrame) -> pd.DataFrame:
+    """Add price, cost per unit and per million good tokens, energy per unit and tokens per joule."""
+    parts = []
+    tokens = output_tokens_per_unit(ws)
+    for use_case, group in capacity.groupby("use_case_id", sort=False):
+        price = price_of_use(prices, use_case_regions(ws, str(use_case))).reindex(group["accelerator_id"])
+        rate = group["units_per_s_per_accelerator"].where(group["units_per_s_per_accelerator"] > 0)
+        usd = price["usd_per_accelerator_hour_effective"].to_numpy() / (rate * SECONDS_PER_HOUR)
+        per_unit = group["output_tokens_per_unit"].fillna(tokens.get(use_case, np.nan))
+        joules = group["power_w_per_accelerator"] / rate
+        parts.append(
+            group.assign(
+                usd_per_accelerator_hour=price["usd_per_accelerator_hour_effective"].to_numpy(),
+                purchase_option=price["purchase_option"].to_numpy(),
+                price_source=(price["provider"] + ", " + price["source"]).to_numpy(),
+                price_as_of=price["as_of"].to_numpy(),
+                exact_region=price["exact_region"].to_numpy(),
+                usd_per_1k_units=usd * 1000,
+                usd_per_million_output_tokens=usd / per_unit * MEGA,
+                joules_per_unit=joules,
+                tokens_per_joule=per_unit / joules,
+            )
+        )
+    return pd.concat(parts, ignore_index=True)
+
+
+def use_case_regions(ws: Workspace, use_case: str) -> list[str]:
+    """Regions with demand of a use case in the reporting month; else those it may run in."""
+    for table in ("demand_windows", "jobs"):
+        rows = ws.month(table)
+        here = rows[rows["use_case_id"] == use_case]
+        if len(here):
+            return sorted(here["region"].unique())
+    allowed = ws.table("use_cases").set_index("use_case_id")["allowed_regions"].get(use_case)
+    return (
+        [part.strip() for part in allowed.split(";")]
+        if isinstance(allowed, str)
+        else [r.region for r in ws.plan.regions]
+    )

@@ -1,0 +1,198 @@
+"""Who causes which cost: pool cost by stream, and the cost of one unit line by line.
+
+Paid hours of a pool are split into the hours each stream works and idle reserve, which goes to the
+streams in proportion to the reserve they ask for. Every split adds up to the amount split.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from aifactory.buyplan.case import Case, Solution
+from aifactory.buyplan.ledger import BEYOND, PORTING, require_equal
+from aifactory.finance.tco import CONTINGENCY, OVERHEADS
+from aifactory.finance.unit_cost import allocate, split_compute
+from aifactory.units import HOURS_PER_MONTH, SECONDS_PER_HOUR
+
+OWN_SITE_LINES = ("Own site: energy", "Own site: space", "Own site: support")
+USEFUL, FAILED, IDLE = (
+    "Compute and memory: useful work",
+    "Compute and memory: failed work and retries",
+    "Compute and memory: idle reserve",
+)
+POWER_AND_SPACE = "Power, space and support"
+#: line -> what moves it
+DRIVERS = {
+    USEFUL: "service units x accelerator-hours per unit",
+    FAILED: "failure rate and retries",
+    IDLE: "peak to average, reserve ratio, whole nodes",
+    POWER_AND_SPACE: "owned or leased accelerators",
+    BEYOND: "length of the terms signed",
+    "Storage": "accelerators held",
+    "Network egress": "output tokens",
+    "Orchestration": "compute cost",
+    "Human operations": "accelerators held",
+    "Safety checks": "compute cost",
+    PORTING: "person-months of porting, once, spread over the horizon",
+    CONTINGENCY: "share of all other lines",
+}
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Accelerator-hours of every stream, [T + 1, K]; they add up to the hours paid."""
+
+    useful: np.ndarray
+    failed: np.ndarray
+    idle: np.ndarray
+
+    @property
+    def paid(self) -> np.ndarray:
+        """Hours paid on behalf of each stream."""
+        return self.useful + self.failed + self.idle
+
+
+def attribute_hours(case: Case, solution: Solution, units: np.ndarray) -> Shares:
+    """Split the paid hours of every pool over its streams."""
+    streams, table = case.streams, case.streams.table
+    accelerators = streams.accelerators(units)
+    reach = streams.shape.max(axis=1, initial=1.0) * table["peak_factor"].to_numpy()
+    headroom = accelerators * (reach * (1.0 + streams.reserve) - 1.0)
+    paid = solution.ledger.compute.paid_hours
+    work, idle = np.zeros_like(accelerators), np.zeros_like(accelerators)
+    for pool in range(case.pools):
+        mine = streams.pool == pool
+        wanted = accelerators[:, mine] * HOURS_PER_MONTH
+        total = wanted.sum(axis=1)
+        busy = np.minimum(paid[:, pool], total)
+        work[:, mine] = wanted * np.where(total > 0, busy / np.where(total > 0, total, 1.0), 0.0)[:, None]
+        idle[:, mine] = allocate(paid[:, pool] - busy, headroom[:, mine])
+    failed = work * table["failure_rate"].to_numpy()
+    return Shares(work - failed, failed, idle)
+
+
+def pool_share(hours: np.ndarray, case: Case) -> np.ndarray:
+    """Share of each stream in the paid hours of its pool, [T + 1, K]; even where nothing is paid."""
+    share = np.zeros_like(hours)
+    for pool in range(case.pools):
+        mine = case.streams.pool == pool
+        share[:, mine] = allocate(np.ones(len(hours)), hours[:, mine])
+    return share
+
+
+def cost_by_stream(case: Case, solution: Solution, shares: Shares) -> dict[str, np.ndarray]:
+    """Every cost line split over the streams, [T + 1, K] per line; lines keep their monthly sums."""
+    ledger, pool = solution.ledger, case.streams.pool
+    share = pool_share(shares.paid, case)
+    lines = {name: amount[:, pool] * share for name, amount in ledger.compute.lines.items()}
+    compute = sum(lines.values())
+    tokens = ledger.units_served * case.streams.table["output_tokens_per_unit"].to_numpy()
+    weights = {"Network egress": tokens, "Storage": shares.paid, "Human operations": shares.paid}
+    for name, amount in ledger.lines.items():
+        if name in lines or name == CONTINGENCY:
+            continue
+        weight = weights.get(name, compute)
+        if name == PORTING:
+            weight = np.broadcast_to(case.porting_usd, compute.shape)
+        lines[name] = allocate(amount, weight)
+    lines[CONTINGENCY] = sum(lines.values()) * case.plan.value("contingency_share")
+    total = sum(amount.sum() for amount in lines.values())
+    require_equal("cost by use case and cost lines", total, sum(ledger.lines.values()).sum())
+    return lines
+
+
+def unit_cost_frame(case: Case, today: Solution) -> pd.DataFrame:
+    """Cost of a unit of every use case, line by line, at the demand of the period.
+
+    The demand of the period is held flat over the horizon and served on this plan's terms, so that
+    one-off and long-lived cost is spread over the months it serves. Lines add up to the total.
+    """
+    months = case.plan.horizon_months
+    shares = attribute_hours(case, today, case.today_units)
+    by_stream = {name: amount.sum(axis=0) / months for name, amount in cost_by_stream(case, today, shares).items()}
+    lines = {name: amount for name, amount in by_stream.items() if name not in today.ledger.compute.lines}
+    compute = {name: by_stream[name] for name in today.ledger.compute.lines}
+    lines[POWER_AND_SPACE] = sum(compute[name] for name in OWN_SITE_LINES)
+    lines[BEYOND] = compute[BEYOND]
+    rent = sum(amount for name, amount in compute.items() if name not in (*OWN_SITE_LINES, BEYOND))
+    hours = (part[1:].sum(axis=0) for part in (shares.useful, shares.failed, shares.idle))
+    parts = split_compute(rent, *hours)
+    lines |= {USEFUL: parts[:, 0], FAILED: parts[:, 1], IDLE: parts[:, 2]}
+    frame = _by_use_case(case, lines)
+    require_equal("unit cost lines", frame["usd_month"].sum(), sum(today.ledger.lines.values()).sum() / months)
+    return frame
+
+
+def _by_use_case(case: Case, lines: dict[str, np.ndarray]) -> pd.DataFrame:
+    table = case.streams.table
+    hidden = {item.name: item for item in case.plan.hidden_costs}
+    order = [USEFUL, FAILED, IDLE, POWER_AND_SPACE, *OVERHEADS, *hidden, PORTING, CONTINGENCY, BEYOND]
+    operations = case.plan.assumptions["planning_utilization"].owner_role
+    rows = []
+    for position, name in enumerate(order):
+        item = hidden.get(name)
+        rows.append(
+            pd.DataFrame(
+                {
+                    "use_case_id": table["use_case_id"],
+                    "line": name,
+                    "position": position,
+                    "usd_month": lines[name],
+                    "driver": item.driver if item else DRIVERS[name],
+                    "source": item.source if item else "computed from demand, capacity and prices",
+                    "owner_role": item.owner_role if item else operations,
+                }
+            )
+        )
+    keys = ["use_case_id", "position", "line", "driver", "source", "owner_role"]
+    frame = pd.concat(rows).groupby(keys, as_index=False)["usd_month"].sum()
+    units = table.groupby("use_case_id")["units_month"].sum()
+    count = frame["use_case_id"].map(units)
+    frame["usd_per_unit"] = frame["usd_month"] / count.where(count > 0)
+    return frame[["use_case_id", "line", "usd_month", "usd_per_unit", "driver", "source", "owner_role"]]
+
+
+def unit_summary_frame(
+    case: Case, unit_cost: pd.DataFrame, today: Solution, current: pd.Series, api: pd.DataFrame
+) -> pd.DataFrame:
+    """Average, marginal, headline and hosted cost of a unit, one row per use case.
+
+    Marginal: one more unit on the cheapest suitable capacity rented by the hour, with egress and the shares
+    that follow compute. Headline: on-demand list price over measured peak rate, what is usually
+    quoted. `current` is today's cost per unit from the bill, `api` the price at a hosted model.
+    """
+    table = case.streams.table
+    hourly = case.offers.on_demand[case.streams.pool]
+    hourly = np.where(np.isfinite(hourly), hourly, np.nan)
+    seconds = 1.0 / (table["units_per_s_per_accelerator"] * SECONDS_PER_HOUR)
+    flexible = np.where(table["interruptible"], np.minimum(hourly, case.offers.spot[case.streams.pool]), hourly)
+    plan = case.plan
+    follow = 1.0 + plan.value("orchestration_share") + plan.value("safety_check_share")
+    follow += sum(item.share_of_compute for item in plan.hidden_costs)
+    egress = table["output_tokens_per_unit"] * plan.value("egress_bytes_per_output_token") / 1e9
+    marginal = flexible * seconds * table["load_factor"] * follow + egress * plan.value("egress_usd_per_gb")
+    rows = table.assign(headline=hourly * seconds, marginal=marginal * (1.0 + plan.value("contingency_share")))
+    rows = rows.assign(value=today.ledger.value_usd[1:].mean(axis=0))
+    return _summarise(rows, unit_cost, current, api)
+
+
+def _summarise(rows: pd.DataFrame, unit_cost: pd.DataFrame, current: pd.Series, api: pd.DataFrame) -> pd.DataFrame:
+    count = rows["units_month"]
+    weighted = rows.assign(headline=rows["headline"] * count, marginal=rows["marginal"] * count)
+    sums = ["units_month", "headline", "marginal", "value"]
+    frame = weighted.groupby(["use_case_id", "service_unit"], as_index=False)[sums].sum(min_count=1)
+    units = frame["units_month"].where(frame["units_month"] > 0)
+    frame["usd_month"] = frame["use_case_id"].map(unit_cost.groupby("use_case_id")["usd_month"].sum())
+    frame["average_usd_per_unit"] = frame["usd_month"] / units
+    for name in ("marginal", "headline"):
+        frame[f"{name}_usd_per_unit"] = frame[name] / units
+    frame["average_to_headline"] = frame["average_usd_per_unit"] / frame["headline_usd_per_unit"]
+    frame["current_usd_per_unit"] = frame["use_case_id"].map(current)
+    frame["value_usd_per_unit"] = frame["value"] / units
+    hosted = api.set_index("use_case_id")
+    for name in ("api_model", "api_usd_per_unit"):
+        frame[name] = frame["use_case_id"].map(hosted[name])
+    return frame.drop(columns=["headline", "marginal", "value"])

@@ -1,0 +1,226 @@
+"""Bands and orders: which nodes are baseline, growth and surge, how each is paid for, when to order."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from aifactory.buyplan.case import Answer, Case, Solution, justified
+from aifactory.buyplan.ledger import require_equal
+from aifactory.buyplan.orders import FLEXIBLE
+from aifactory.buyplan.terms import BOUGHT, WEEKS_PER_MONTH
+from aifactory.finance.options import COMMITTED_OPTIONS
+from aifactory.units import BANDS, HOURS_PER_MONTH, SCENARIOS
+
+BASELINE, GROWTH, SURGE = range(len(BANDS))
+PLACE = ["region", "accelerator_id"]
+ORDER_KEYS = ["order_index", "start_index", "pool", "band", "purchase_option", "term_months", "renewal"]
+
+
+def fleet_frame(case: Case, answer: Answer) -> pd.DataFrame:
+    """Accelerators to hold by scenario, month and pool, in whole nodes, split into the three bands.
+
+    Baseline: nodes that today's demand keeps busy for at least the break-even share of hours, or
+    that are owned. Growth: further nodes that are as busy, or committed, in that month. Surge: the
+    rest, up to peak and reserve. The bands add up to the fleet.
+    """
+    frames = []
+    for scenario, solution in zip(SCENARIOS, answer.scenarios, strict=True):
+        held, committed = solution.load.held, solution.orders.state != FLEXIBLE
+        growing = held & ~answer.baseline & (committed | justified(solution))
+        parts = {
+            "accelerators": held,
+            "baseline": held & answer.baseline,
+            "growth": growing,
+            "surge": held & ~answer.baseline & ~growing,
+            "committed": committed,
+        }
+        frame = _by_pool_and_month(case)
+        for name, part in parts.items():
+            totals = case.slots.total(part * case.slots.size, case.pools)[1:]
+            frame[name] = totals.ravel().round().astype("int64")
+        frame["average"] = solution.load.average[1:].ravel()
+        frame["peak_with_reserve"] = solution.load.level[1:].ravel()
+        frames.append(frame.assign(scenario=scenario))
+    fleet = pd.concat(frames, ignore_index=True)
+    require_equal("bands and fleet", fleet[list(BANDS)].to_numpy().sum(), fleet["accelerators"].sum())
+    columns = ["accelerators", *BANDS, "committed", "average", "peak_with_reserve"]
+    return fleet[["scenario", "month", *PLACE, *columns]]
+
+
+def _by_pool_and_month(case: Case) -> pd.DataFrame:
+    pools = case.streams.pools[PLACE]
+    months = pd.DataFrame({"month": case.streams.months[1:]})
+    return months.merge(pools, how="cross")
+
+
+def band_of_slots(answer: Answer) -> np.ndarray:
+    """Band of every slot in the expected scenario, [N]."""
+    expected = answer.expected
+    ever = ((expected.orders.state != FLEXIBLE) | justified(expected))[1:].any(axis=0)
+    return np.where(answer.baseline, BASELINE, np.where(ever, GROWTH, SURGE))
+
+
+def option_of_slots(case: Case, solution: Solution) -> np.ndarray:
+    """Way to pay for every slot: its first order, else on demand or spot, whichever holds in more months."""
+    option, _ = solution.orders.first_signed()
+    spot = solution.terms.spot_usd_per_month < solution.terms.flexible_usd_per_month
+    held = solution.load.held
+    by_spot = (held & solution.load.interruptible & spot).sum(axis=0) * 2 > held.sum(axis=0)
+    rented = np.where(by_spot, "spot", "on_demand")
+    named = np.where(option == FLEXIBLE, rented, np.array(COMMITTED_OPTIONS)[np.maximum(option, 0)])
+    return np.where(case.owned, "owned", named)
+
+
+def orders_frame(case: Case, answer: Answer, prices: pd.DataFrame) -> pd.DataFrame:
+    """Orders of the expected scenario: when to sign, for how many accelerators, for how much money.
+
+    `commitment_usd` is the outlay of a purchase or the rent of the whole term.
+    """
+    solution = answer.expected
+    terms, signed = solution.terms, solution.orders.signed
+    month, slot = np.nonzero(signed != FLEXIBLE)
+    option = signed[month, slot]
+    _, first = solution.orders.first_signed()
+    rent = terms.rent_usd_month[option, slot] * np.where(option == BOUGHT, 0, terms.term[option, slot])
+    rows = pd.DataFrame(
+        {
+            "order_index": month - np.minimum(terms.lead[option, slot], month),
+            "start_index": month,
+            "pool": case.slots.pool[slot],
+            "band": np.array(BANDS)[band_of_slots(answer)[slot]],
+            "purchase_option": np.array(COMMITTED_OPTIONS)[option],
+            "term_months": np.where(option == BOUGHT, 0, terms.term[option, slot]),
+            "renewal": month > first[slot],
+            "accelerators": case.slots.size[slot],
+            "commitment_usd": terms.capex_usd[option, slot] + rent,
+        }
+    )
+    grouped = rows.groupby(ORDER_KEYS, as_index=False)[["accelerators", "commitment_usd"]].sum()
+    return _with_dates(grouped, case, prices)
+
+
+def _with_dates(orders: pd.DataFrame, case: Case, prices: pd.DataFrame) -> pd.DataFrame:
+    months = np.array(case.streams.months)
+    starts = pd.PeriodIndex(months, freq="M")[orders["start_index"].to_numpy(dtype=int)]
+    ends = [str(p + t) if t else "" for p, t in zip(starts, orders["term_months"], strict=True)]
+    orders = orders.assign(
+        order_month=months[np.maximum(orders["order_index"].to_numpy(dtype=int), 1)],
+        start_month=months[orders["start_index"].to_numpy(dtype=int)],
+        expires=pd.Series(ends, dtype="str"),
+    )
+    orders = orders.join(case.streams.pools[PLACE], on="pool")
+    about = ["provider", "sku", "lead_time_weeks", "as_of", "source", "confidence"]
+    keys = ["accelerator_id", "region", "purchase_option"]
+    orders = orders.merge(prices[[*keys, *about]], on=keys, how="left")
+    order = ["order_index", "start_index", "region", "accelerator_id", "band", "purchase_option"]
+    return orders.sort_values(order, ignore_index=True).drop(columns="pool")
+
+
+def bands_frame(case: Case, answer: Answer, options: pd.DataFrame, period: str) -> pd.DataFrame:
+    """Return one row per pool, band and way to pay: size, cost, trigger, last date to order."""
+    slots, expected = case.slots, answer.expected
+    frame = pd.DataFrame(
+        {
+            "pool": slots.pool,
+            "band": band_of_slots(answer),
+            "purchase_option": option_of_slots(case, expected),
+            "slot": np.arange(len(slots.pool)),
+        }
+    )
+    frame = frame[expected.load.held.any(axis=0) | (expected.ledger.compute.slot_usd != 0).any(axis=0)]
+    rows = [
+        _band_row(case, answer, int(pool), int(band), option, group["slot"].to_numpy())
+        for (pool, band, option), group in frame.groupby(["pool", "band", "purchase_option"])
+    ]
+    bands = pd.DataFrame(rows, columns=BAND_COLUMNS)
+    bands["milestone"] = [_milestone(case, row, period) for row in bands.itertuples()]
+    hourly = options.set_index(["accelerator_id", "region", "purchase_option"])["usd_per_accelerator_hour_effective"]
+    keys = pd.MultiIndex.from_frame(bands[["accelerator_id", "region", "purchase_option"]])
+    running = expected.terms.running_usd_month()[BOUGHT] / slots.size / HOURS_PER_MONTH
+    owned = pd.Series(running).groupby(slots.pool).first().reindex(bands.pop("pool")).to_numpy()
+    listed = hourly.reindex(keys).to_numpy(dtype=float)
+    bands["usd_per_accelerator_hour"] = np.where(bands["purchase_option"] == "owned", owned, listed)
+    total = expected.ledger.compute.cost_usd.sum() / case.plan.horizon_months
+    require_equal("cost of bands and of compute", bands["usd_month"].sum(), total)
+    return bands
+
+
+BAND_COLUMNS = [
+    "pool",
+    *PLACE,
+    "band",
+    "purchase_option",
+    "accelerators_now",
+    "accelerators_end",
+    "accelerators_max",
+    "hours_used_share",
+    "usd_month",
+    "trigger_indicator",
+    "trigger_threshold",
+    "current_value",
+    "order_by_month",
+    "lead_time_weeks",
+    "expires",
+    "owner_role",
+]
+
+
+def _band_row(case: Case, answer: Answer, pool: int, band: int, option: str, slots: np.ndarray) -> dict:
+    solution, size = answer.expected, case.streams.pools["accelerators_per_node"].iloc[pool]
+    held, use = solution.load.held[:, slots], solution.load.use[:, slots]
+    chosen, month = (values[slots] for values in solution.orders.first_signed())
+    signs = chosen != FLEXIBLE
+    row = {"pool": pool, **case.streams.pools[PLACE].iloc[pool].to_dict()} | {
+        "band": BANDS[band],
+        "purchase_option": option,
+        "accelerators_now": int(held[0].sum() * size),
+        "accelerators_end": int(held[-1].sum() * size),
+        "accelerators_max": int(held[1:].sum(axis=1).max() * size),
+        "hours_used_share": float(use[1:].sum() / max(held[1:].sum(), 1)),
+        "usd_month": float(solution.ledger.compute.slot_usd[:, slots].sum() / case.plan.horizon_months),
+        "order_by_month": "",
+        "lead_time_weeks": 0.0,
+        "expires": "",
+        "owner_role": case.plan.assumptions["planning_utilization"].owner_role,
+    }
+    if signs.any():
+        first = int(month[signs].min())
+        code = int(chosen[signs][0])
+        lead = int(solution.terms.lead[code, slots[0]])
+        term = 0 if code == BOUGHT else int(solution.terms.term[code, slots[0]])
+        row["order_by_month"] = case.streams.months[max(first - lead, 1)]
+        row["lead_time_weeks"] = lead * WEEKS_PER_MONTH
+        row["expires"] = str(pd.Period(case.streams.months[first], "M") + term) if term else ""
+    return row | _trigger(case, answer, pool, band, slots)
+
+
+def _trigger(case: Case, answer: Answer, pool: int, band: int, slots: np.ndarray) -> dict:
+    """Indicator, threshold and current value: when the next band is due, or this one is worth a term."""
+    load = answer.expected.load
+    if band == BASELINE:
+        mine = (case.slots.pool == pool) & answer.baseline
+        return {
+            "trigger_indicator": "average load over baseline accelerators",
+            "trigger_threshold": case.plan.trigger_utilization,
+            "current_value": float(load.average[0, pool] / case.slots.size[mine].sum()),
+        }
+    return {
+        "trigger_indicator": "hours in which its first node works",
+        "trigger_threshold": float(answer.expected.terms.break_even[slots[0]]),
+        "current_value": float(load.use[0, slots].max(initial=0.0)),
+    }
+
+
+def _milestone(case: Case, row: object, period: str) -> str:
+    """Business milestone: today's demand, the launches of the pool, or growth to the horizon."""
+    table = case.streams.table
+    here = (table["region"] == row.region) & (table["accelerator_id"] == row.accelerator_id)
+    mine = set(table.loc[here, "use_case_id"])
+    launches = [item for item in case.plan.launches if item.use_case_id in mine and item.month > period]
+    named = "; ".join(f"{item.milestone} ({item.month})" for item in launches)
+    if row.band == BANDS[BASELINE]:
+        return f"demand of {period}, already served"
+    if row.band == BANDS[GROWTH]:
+        return named or f"expected growth to {case.streams.months[-1]}"
+    return named or "peaks, seasons and experiments"

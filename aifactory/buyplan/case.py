@@ -1,0 +1,198 @@
+"""One buy-plan case: everything that stays fixed while scenarios, rules and assumptions vary."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from aifactory.buyplan.ledger import Ledger, build_ledger, net_present_value, price_orders
+from aifactory.buyplan.nodes import TOLERANCE, Load, Slots, build_load, build_slots, node_counts
+from aifactory.buyplan.orders import FLEXIBLE, Orders, cheapest_decisions, follow, with_firm_orders
+from aifactory.buyplan.streams import EXPECTED, Streams
+from aifactory.buyplan.terms import Offers, Terms, build_terms, read_offers
+from aifactory.inputs.plan import Plan
+from aifactory.units import monthly_rate
+
+#: Assumptions that change the load itself; all others change money only.
+LOAD_ASSUMPTIONS = ("growth_damping", "planning_utilization")
+PEAK_RULE_RESERVE = 0.4  # the dearest rule of thumb that the page compares with: peak + 40 %
+
+
+@dataclass(frozen=True)
+class Case:
+    """Streams, slots and offers under one plan."""
+
+    plan: Plan
+    streams: Streams
+    slots: Slots
+    offers: Offers
+    owned: np.ndarray  # [N] slots owned when the plan starts
+    prices: pd.DataFrame
+    owned_accelerators: dict[tuple[str, str], float]
+    porting: dict[str, float]  # one-off cost per use case, USD
+    loads: tuple[Load, ...]  # by scenario
+    today: Load  # the measured period, repeated every month
+
+    @property
+    def pools(self) -> int:
+        """Number of pools."""
+        return len(self.streams.pools)
+
+    @property
+    def porting_usd(self) -> np.ndarray:
+        """One-off cost per stream, [K]: that of its use case, divided by accelerators at work."""
+        table = self.streams.table
+        work = pd.Series(self.streams.accelerators(self.streams.units[EXPECTED].mean(axis=0)))
+        whole = work.groupby(table["use_case_id"].to_numpy()).transform("sum")
+        cost = table["use_case_id"].map(self.porting).fillna(0.0)
+        return (cost * (work / whole.where(whole > 0)).fillna(0.0)).to_numpy(dtype=float)
+
+    @property
+    def today_units(self) -> np.ndarray:
+        """Units of the period in every month, [T + 1, K]."""
+        units = self.streams.units[EXPECTED]
+        return np.broadcast_to(units[:1], units.shape)
+
+
+@dataclass(frozen=True)
+class Solution:
+    """One demand path with the orders that serve it and what they cost."""
+
+    load: Load
+    terms: Terms
+    orders: Orders
+    ledger: Ledger
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The case solved: today's demand held flat, and the three scenarios in order."""
+
+    today: Solution
+    scenarios: tuple[Solution, ...]
+    baseline: np.ndarray  # [N] slots that today's demand keeps busy beyond the break-even share, or owned
+
+    @property
+    def expected(self) -> Solution:
+        """The expected scenario."""
+        return self.scenarios[EXPECTED]
+
+
+def build_case(
+    plan: Plan,
+    streams: Streams,
+    prices: pd.DataFrame,
+    *,
+    owned: dict[tuple[str, str], float],
+    porting: dict[str, float],
+) -> Case:
+    """Cut demand into slots and read the offers.
+
+    `owned` counts accelerators by region and accelerator, `porting` is the one-off cost of moving
+    a use case to its chosen accelerator.
+    """
+    sizes = streams.pools["accelerators_per_node"].to_numpy(dtype=float)
+    places = zip(streams.pools["region"], streams.pools["accelerator_id"], strict=True)
+    have = np.array([owned.get(place, 0.0) for place in places])
+    owned_nodes = np.floor(have / sizes + TOLERANCE).astype(int)
+    slots = build_slots(streams, np.maximum(owned_nodes, _rule_of_thumb_nodes(streams)))
+    return Case(
+        plan=plan,
+        streams=streams,
+        slots=slots,
+        offers=read_offers(prices, streams.pools, plan),
+        owned=slots.number < owned_nodes[slots.pool],
+        prices=prices,
+        owned_accelerators=owned,
+        porting=porting,
+        loads=tuple(build_load(streams, slots, units) for units in streams.units),
+        today=build_load(streams, slots, np.broadcast_to(streams.units[EXPECTED, :1], streams.units[EXPECTED].shape)),
+    )
+
+
+def peak_levels(streams: Streams) -> np.ndarray:
+    """Coincident peak of the expected scenario without reserve, accelerators [T + 1, P]."""
+    average = streams.accelerators(streams.units[EXPECTED])
+    reach = streams.shape * streams.table["peak_factor"].to_numpy()[:, None]
+    levels = [
+        (average[:, mine] @ reach[mine]).max(axis=1, initial=0.0)
+        for mine in (streams.pool == pool for pool in range(len(streams.pools)))
+    ]
+    return np.array(levels).reshape(len(levels), len(average)).T
+
+
+def _rule_of_thumb_nodes(streams: Streams) -> np.ndarray:
+    level = peak_levels(streams).max(axis=0, initial=0.0) * (1.0 + PEAK_RULE_RESERVE)
+    return node_counts(level, streams.pools["accelerators_per_node"].to_numpy(dtype=int))
+
+
+def case_terms(case: Case) -> Terms:
+    """Money per slot; a minimum order must fit into the largest expected fleet of the pool."""
+    held = case.loads[EXPECTED].held & ~case.owned
+    largest = case.slots.total(held * case.slots.size, case.pools).max(axis=0, initial=0.0)
+    return build_terms(case.offers, case.slots, case.plan, largest)
+
+
+def solve(case: Case, load: Load, units: np.ndarray, decision: np.ndarray, terms: Terms) -> Solution:
+    """Follow decisions through one demand path and price them."""
+    orders = follow(decision, terms, case.owned)
+    compute = price_orders(orders, load, case.slots, terms, case.pools)
+    return Solution(load, terms, orders, build_ledger(compute, case.streams, units, case.plan, case.porting_usd.sum()))
+
+
+def solve_expected(case: Case) -> Solution:
+    """Cheapest orders for the expected scenario."""
+    terms = case_terms(case)
+    load = case.loads[EXPECTED]
+    decision = cheapest_decisions(load, terms, monthly_rate(case.plan.value("wacc")))
+    return solve(case, load, case.streams.units[EXPECTED], decision, terms)
+
+
+def solve_case(case: Case) -> Answer:
+    """Solve today and the scenarios.
+
+    Baseline slots are owned ones and those that today's demand keeps busy for at least the
+    break-even share of hours, however they are then paid for. Their first orders, chosen for the
+    expected scenario, are firm: they are paid in every scenario. All later orders follow the
+    demand of their own scenario, as triggers would.
+    """
+    rate = monthly_rate(case.plan.value("wacc"))
+    terms = case_terms(case)
+    today = solve(case, case.today, case.today_units, cheapest_decisions(case.today, terms, rate), terms)
+    baseline = case.owned | justified(today)[0] | (today.orders.signed != FLEXIBLE).any(axis=0)
+    expected = solve_expected(case)
+    solutions = []
+    for index, load in enumerate(case.loads):
+        if index == EXPECTED:
+            solutions.append(expected)
+            continue
+        decision = with_firm_orders(cheapest_decisions(load, terms, rate), baseline, expected.orders)
+        solutions.append(solve(case, load, case.streams.units[index], decision, terms))
+    return Answer(today, tuple(solutions), baseline)
+
+
+def justified(solution: Solution) -> np.ndarray:
+    """Slots busy for at least the break-even share of hours, [T + 1, N]; the whole fleet where none is rented."""
+    use = solution.load.use
+    return np.where(solution.terms.break_even > 0, (use > 0) & (use >= solution.terms.break_even), solution.load.held)
+
+
+def with_assumption(case: Case, name: str, value: float) -> Case:
+    """Return the case with one money assumption replaced; porting follows the cost of engineers."""
+    old = case.plan.assumptions[name]
+    assumptions = {**case.plan.assumptions, name: old.model_copy(update={"value": value})}
+    plan = case.plan.model_copy(update={"assumptions": assumptions})
+    dearer = value / old.value if name == "engineer_usd_per_month" and old.value > 0 else 1.0
+    return replace(case, plan=plan, porting={use_case: usd * dearer for use_case, usd in case.porting.items()})
+
+
+def with_streams(case: Case, plan: Plan, streams: Streams) -> Case:
+    """Return the case with other streams, cut into slots anew."""
+    return build_case(plan, streams, case.prices, owned=case.owned_accelerators, porting=case.porting)
+
+
+def expected_npv(case: Case) -> float:
+    """NPV of the expected scenario with the cheapest orders."""
+    return net_present_value(solve_expected(case).ledger, case.plan)

@@ -1,0 +1,179 @@
+"""What a reader must know before signing: gaps in evidence, prices, budgets, power."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from aifactory.buyplan.case import Answer, Case
+from aifactory.buyplan.governance import money, month_name
+from aifactory.buyplan.orders import OWNED
+from aifactory.buyplan.terms import OWN_SITE
+from aifactory.finance.options import OPTION_NAMES
+from aifactory.finance.prices import OWN_SITE_OPTIONS
+from aifactory.units import KILO
+
+OFFER = ["accelerator_id", "region", "purchase_option"]
+
+
+def warnings_list(
+    case: Case,
+    answer: Answer,
+    *,
+    orders: pd.DataFrame,
+    bands: pd.DataFrame,
+    options: pd.DataFrame,
+    accelerators: pd.DataFrame,
+    pools: pd.DataFrame,
+    installed: pd.DataFrame,
+) -> list[str]:
+    """Everything a reader must know before signing, one sentence each."""
+    found = [
+        *_demand_warnings(case, answer),
+        *_evidence_warnings(case, accelerators),
+        *_budget_warnings(case, answer),
+        *_power_warnings(case, answer),
+        *_capacity_warnings(bands, pools, installed),
+        *_order_warnings(orders),
+        *_price_warnings(case, bands, options),
+    ]
+    return list(dict.fromkeys(found))
+
+
+def _demand_warnings(case: Case, answer: Answer) -> list[str]:
+    streams = case.streams
+    found = [
+        f"{row.use_case_id} in {row.region} is not in the plan: {row.reason}." for row in streams.not_sized.itertuples()
+    ]
+    table = streams.table
+    unvalued = table[table["value_usd_per_unit"].isna() | table["attribution_share"].isna()]
+    if len(unvalued):
+        names = _listed(unvalued["use_case_id"])
+        found.append(f"No value is counted for {names}: value per unit or attribution is missing.")
+    for row in table.itertuples():
+        rule = row.allowed_regions if isinstance(row.allowed_regions, str) else ""
+        if rule and row.region not in [name.strip() for name in rule.split(";")]:
+            found.append(f"{row.use_case_id} is served in {row.region}, which its residency rule does not allow.")
+    late = answer.expected.ledger.compute.served[1:] < 1 - 1e-9
+    for pool in np.flatnonzero(late.any(axis=0)):
+        place, months = streams.pools.iloc[pool], int(late[:, pool].sum())
+        where = f"{place['accelerator_id']} in {place['region']}"
+        found.append(f"{where} cannot be had in time: in {months} months part of the expected demand is not served.")
+    return found
+
+
+def _evidence_warnings(case: Case, accelerators: pd.DataFrame) -> list[str]:
+    table = case.streams.table
+    sources = table["accelerator_id"].map(accelerators.set_index("accelerator_id")["verified_sources"])
+    unverified = sorted(set(table.loc[sources == 0, "accelerator_id"]))
+    found = [f"The specification of {name} rests on no verified source." for name in unverified]
+    for tier, group in table[table["tier"] != "measured"].groupby("tier"):
+        names = _listed(group["use_case_id"])
+        found.append(f"Capacity of {names} on the chosen accelerator is {tier}, not measured: benchmark first.")
+    return found
+
+
+def _price_warnings(case: Case, bands: pd.DataFrame, options: pd.DataFrame) -> list[str]:
+    used = bands[OFFER].merge(options, on=OFFER, how="inner").drop_duplicates(OFFER)
+    limit = used["purchase_option"].map(case.plan.price_freshness_days).astype("float64")
+    stale = [
+        f"{_offer(keys)} is {int(rows['age_days'].max()):,} days old; renew it."
+        for keys, rows in used[used["age_days"] > limit].groupby(["accelerator_id", "purchase_option"])
+    ]
+    elsewhere = [
+        f"{_offer(keys)} in {_listed(rows['region'])} is taken from another region of {_listed(rows['provider'])}."
+        for keys, rows in used[~used["exact_region"]].groupby(["accelerator_id", "purchase_option"])
+    ]
+    return stale + elsewhere
+
+
+def _order_warnings(orders: pd.DataFrame) -> list[str]:
+    found = [
+        f"The {OPTION_NAMES[option].lower()} price of {_listed(rows['accelerator_id'])} from {provider} is "
+        f"{confidence}: get a binding quote before signing."
+        for (confidence, provider, option), rows in orders[orders["confidence"] != "measured"].groupby(
+            ["confidence", "provider", "purchase_option"]
+        )
+    ]
+    hardware = orders[orders["purchase_option"].isin(OWN_SITE_OPTIONS) & orders["lead_time_weeks"].isna()]
+    if len(hardware):
+        names = _listed(hardware["accelerator_id"])
+        found.append(f"No lead time is stated for {names}: the longest stated one for hardware is used.")
+    return found
+
+
+def _offer(keys: tuple[str, str]) -> str:
+    return f"The {OPTION_NAMES[keys[1]].lower()} price of {keys[0]}"
+
+
+def _capacity_warnings(bands: pd.DataFrame, pools: pd.DataFrame, installed: pd.DataFrame) -> list[str]:
+    """Rented reserve is no promise; what is installed today does not vanish by itself."""
+    rented = bands[(bands["band"] == "surge") & (bands["purchase_option"] == "on_demand")]
+    found = []
+    if rented["accelerators_max"].sum() > 0:
+        found.append(
+            f"Up to {rented['accelerators_max'].sum():,} accelerators of the surge band are rented only when needed: "
+            "on-demand capacity is not guaranteed, so ask for an agreement on supply."
+        )
+    for row in pools[(pools["installed"] > 0) & (pools["needed_max"] == 0)].itertuples():
+        found.append(
+            f"{row.installed:,.0f} {row.accelerator_id} installed in {row.region} would no longer be used: "
+            "reassign, sell or return them."
+        )
+    terms = installed[installed["purchase_option"].isin(["lease", "reserved_1y", "reserved_3y"])]
+    for (region, accelerator), rows in terms.groupby(["region", "accelerator_id"]):
+        found.append(
+            f"{rows['installed'].sum():,.0f} {accelerator} in {region} are under contract today; their end dates are "
+            "not in the data and the plan does not pay them twice: let new orders start when they end."
+        )
+    return found
+
+
+def _budget_warnings(case: Case, answer: Answer) -> list[str]:
+    budget, ledger, months = case.plan.budget, answer.expected.ledger, case.streams.months
+    found = []
+    limit = budget.opex_usd_per_month
+    over = np.flatnonzero(ledger.opex_usd > limit) if limit is not None else np.zeros(0, dtype=int)
+    if over.size:
+        found.append(
+            f"Operating cost exceeds the budget of {money(limit)} a month in {over.size} months, first in "
+            f"{month_name(months[over[0]])}, at most {money(ledger.opex_usd.max())}."
+        )
+    years = [fiscal_year(month, case.plan.fiscal_year_start_month) for month in months]
+    for year, amount in pd.Series(ledger.capex_usd).groupby(years).sum().items():
+        if budget.capex_usd_per_year is not None and amount > budget.capex_usd_per_year:
+            allowed = money(budget.capex_usd_per_year)
+            found.append(f"Capital outlay of fiscal year {year} is {money(amount)}, above the limit of {allowed}.")
+    return found
+
+
+def fiscal_year(month: str, start_month: int) -> int:
+    """Fiscal year of a month, named after the calendar year in which it ends.
+
+    >>> fiscal_year("2026-10", 1), fiscal_year("2026-10", 7), fiscal_year("2026-06", 7)
+    (2026, 2027, 2026)
+    """
+    year, number = int(month[:4]), int(month[5:7])
+    return year if start_month == 1 or number < start_month else year + 1
+
+
+def _power_warnings(case: Case, answer: Answer) -> list[str]:
+    state = answer.expected.orders.state
+    on_site = (state == OWNED) | np.isin(state, np.flatnonzero(OWN_SITE))
+    watts = case.offers.power_w[case.slots.pool] * case.slots.size * case.plan.value("pue")
+    power = case.slots.total(on_site * watts, case.pools) / KILO
+    found = []
+    for region in case.plan.regions:
+        here = (case.streams.pools["region"] == region.region).to_numpy()
+        drawn, limit = float(power[:, here].sum(axis=1).max(initial=0.0)), region.power_limit_kw
+        if limit is not None and drawn > limit:
+            found.append(
+                f"Own hardware in {region.name} would draw {drawn:,.0f} kW, above the limit of {limit:,.0f} kW."
+            )
+    return found
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(set(names)))

@@ -1,0 +1,209 @@
+"""Other ways to cover the same expected demand, priced by the same cost function."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from aifactory.buyplan.attribution import attribute_hours, pool_share
+from aifactory.buyplan.case import PEAK_RULE_RESERVE, Answer, Case, peak_levels
+from aifactory.buyplan.ledger import Compute, price_orders
+from aifactory.buyplan.nodes import node_counts
+from aifactory.buyplan.orders import follow, rule_decisions
+from aifactory.buyplan.streams import EXPECTED
+from aifactory.finance.cashflow import annualised, irr_all, npv, payback
+from aifactory.finance.unit_cost import api_usd_per_unit
+from aifactory.units import monthly_rate
+
+OURS = "This plan"
+ON_DEMAND = "All on demand"
+API_SUFFIX = "-instruct"
+MEDIA_PRICES = {"image": "usd_per_image", "audio_minute": "usd_per_audio_minute"}
+
+
+def comparisons_frame(case: Case, answer: Answer, api: pd.DataFrame) -> pd.DataFrame:
+    """Cost of the accelerators under each policy over the horizon, cheapest present value first.
+
+    All rules serve the whole expected demand: what their commitments do not cover is rented on
+    demand. `dearer_share` is the present value over ours, less one. `plan_irr_annual` and
+    `plan_payback_month` judge our outlay by what it saves against the rule, before tax.
+    """
+    ours = answer.expected.ledger.compute
+    rate = monthly_rate(case.plan.value("wacc"))
+    rows = [_row(OURS, ours, ours, rate, "cheapest term for every node by the hours it works")]
+    for name, hold, option, note in _rules(case):
+        rows.append(_row(name, _price_rule(case, answer, hold, option), ours, rate, note))
+    frame = pd.DataFrame([*rows, *_hosted_rows(case, answer, api, rate)])
+    base = frame.loc[0, "present_value_usd"]
+    frame["dearer_share"] = frame["present_value_usd"] / base - 1.0 if base > 0 else np.nan
+    return frame
+
+
+def _rules(case: Case) -> list[tuple[str, np.ndarray, str, str]]:
+    """Name, slots to hold per month, term and remark of every rule of thumb."""
+    streams, sizes = case.streams, case.streams.pools["accelerators_per_node"].to_numpy(dtype=int)
+    average = streams.accelerators(streams.units[EXPECTED])
+    membership = (streams.pool[:, None] == np.arange(case.pools)).astype(float)
+    with_reserve = _hold(case, (average * (1.0 + streams.reserve)) @ membership, sizes)
+    peak = _hold(case, peak_levels(streams) * (1.0 + PEAK_RULE_RESERVE), sizes)
+    nothing = np.zeros_like(with_reserve)
+    ratios = sorted({f"{ratio:.0%}" for ratio in case.plan.reserve.values()}, key=lambda text: float(text[:-1]))
+    share, spill = " / ".join(ratios), "peaks above it on demand"
+    return [
+        (ON_DEMAND, nothing, "reserved_1y", "pays used hours only; spot not used"),
+        (f"Average + {share} reserved for 1 year", with_reserve, "reserved_1y", spill),
+        (f"Average + {share} reserved for 3 years", with_reserve, "reserved_3y", spill),
+        (f"Peak + {PEAK_RULE_RESERVE:.0%} reserved for 1 year", peak, "reserved_1y", "nothing left to rent"),
+        (f"Peak + {PEAK_RULE_RESERVE:.0%} reserved for 3 years", peak, "reserved_3y", "nothing left to rent"),
+    ]
+
+
+def _hold(case: Case, level: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    nodes = np.stack([node_counts(level[:, pool], size) for pool, size in enumerate(sizes)], axis=1)
+    return case.slots.number < nodes[:, case.slots.pool]
+
+
+def _price_rule(case: Case, answer: Answer, hold: np.ndarray, option: str) -> Compute:
+    """Price a rule; where nothing can be rented by the hour, the fleet with its reserve is held."""
+    expected = answer.expected
+    rentable = np.isfinite(expected.terms.flexible_usd_per_month)
+    hold = np.where(rentable, hold, hold | expected.load.held)
+    orders = follow(rule_decisions(hold, option, expected.terms), expected.terms, case.owned)
+    load = expected.load
+    if not hold[:, rentable].any():  # all on demand: spot is another product
+        load = replace(load, interruptible=np.zeros_like(load.interruptible))
+    return price_orders(orders, load, case.slots, expected.terms, case.pools)
+
+
+def _row(policy: str, compute: Compute, ours: Compute, rate: float, note: str) -> dict:
+    used, saved = compute.paid_hours.sum(), compute.cash_usd - ours.cash_usd
+    found, month = irr_all(saved), payback(saved) if saved.any() else None
+    return {
+        "policy": policy,
+        "present_value_usd": compute.present_value(rate),
+        "usd_horizon": float(compute.cost_usd.sum()),
+        "accelerator_hours_paid": float(used),
+        "served_share": float(compute.served[1:].mean()) if compute.served.size else 1.0,
+        "plan_irr_annual": annualised(found.rate) if found.status == "unique" else np.nan,
+        "plan_payback_month": np.nan if month is None else month,
+        "note": note,
+    }
+
+
+def _hosted_rows(case: Case, answer: Answer, api: pd.DataFrame, rate: float) -> list[dict]:
+    """Use cases with a hosted price move to it: all of them, or those where it is cheaper."""
+    expected, table = answer.expected, case.streams.table
+    price = table["use_case_id"].map(api.set_index("use_case_id")["api_usd_per_unit"]).to_numpy(dtype=float)
+    shares = attribute_hours(case, expected, case.streams.units[EXPECTED])
+    own = expected.ledger.compute.cost_usd[:, case.streams.pool] * pool_share(shares.paid, case)
+    bill = expected.ledger.units_served * price
+    by_use_case = pd.DataFrame({"own": own.sum(axis=0), "bill": bill.sum(axis=0)}).groupby(table["use_case_id"])
+    sums = by_use_case[["own", "bill"]].transform("sum")
+    choices = {
+        "Hosted API where priced": np.isfinite(price),
+        "Hosted API where cheaper": (sums["bill"] < sums["own"]).to_numpy() & np.isfinite(price),
+    }
+    return [
+        _hosted_row(policy, table, moved, own, bill, shares.paid, rate)
+        for policy, moved in choices.items()
+        if moved.any()
+    ]
+
+
+def _hosted_row(
+    policy: str,
+    table: pd.DataFrame,
+    moved: np.ndarray,
+    own: np.ndarray,
+    bill: np.ndarray,
+    hours: np.ndarray,
+    rate: float,
+) -> dict:
+    monthly = bill[:, moved].sum(axis=1) + own[:, ~moved].sum(axis=1)
+    names = ", ".join(sorted(set(table.loc[moved, "use_case_id"])))
+    paid, saved = bill[:, moved].sum(), own[:, moved].sum()
+    return {
+        "policy": policy,
+        "present_value_usd": float(npv(monthly, rate)),
+        "usd_horizon": float(monthly.sum()),
+        "accelerator_hours_paid": float(hours[:, ~moved].sum()),
+        "served_share": 1.0,
+        "plan_irr_annual": np.nan,
+        "plan_payback_month": np.nan,
+        "note": f"hosted: {names} for USD {paid:,.0f} instead of USD {saved:,.0f}; the rest as planned",
+    }
+
+
+def api_frame(case: Case, api_prices: pd.DataFrame, as_of: str) -> pd.DataFrame:
+    """Cheapest hosted price of a unit per use case whose model is hosted and may leave its regions.
+
+    Columns: use_case_id, api_model, provider, api_usd_per_unit, reason (why there is no price),
+    source, as_of. Batch prices hold for work that can wait.
+    """
+    offers = api_prices[~(api_prices["deprecation_date"] <= pd.Timestamp(as_of))]
+    offers = offers.assign(key=offers["api_model"].map(model_key))
+    rows = []
+    for use_case, group in case.streams.table.groupby("use_case_id"):
+        stream = group.iloc[0]
+        rows.append({"use_case_id": use_case, **_cheapest_api(stream, offers)})
+    columns = ["use_case_id", "api_model", "provider", "api_usd_per_unit", "reason", "source", "as_of"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _cheapest_api(stream: pd.Series, offers: pd.DataFrame) -> dict:
+    if isinstance(stream["allowed_regions"], str) and stream["allowed_regions"]:
+        return {"reason": "residency rule: may not leave its regions", "api_usd_per_unit": np.nan}
+    if not isinstance(stream["model"], str) or not stream["model"]:
+        return {"reason": "no model named", "api_usd_per_unit": np.nan}
+    same = offers[offers["key"] == model_key(stream["model"])]
+    priced = [(usd_per_unit(stream, row._asdict()), row) for row in same.itertuples()]
+    priced = [(usd, row) for usd, row in priced if np.isfinite(usd)]
+    if not priced:
+        return {"reason": "no hosted price for this model and unit", "api_usd_per_unit": np.nan}
+    usd, best = min(priced, key=lambda item: (item[0], item[1].api_model))
+    about = {"api_model": best.api_model, "provider": best.provider, "source": best.source, "as_of": best.as_of}
+    return {"reason": "", "api_usd_per_unit": usd, **about}
+
+
+def usd_per_unit(stream: Mapping, offer: Mapping) -> float:
+    """Price of one unit of a stream at one hosted offer; NaN where the offer has no fitting price."""
+    if stream["service_unit"] in MEDIA_PRICES:
+        return float(offer[MEDIA_PRICES[stream["service_unit"]]])
+    kind = "batch_" if stream["movable"] and np.isfinite(offer["batch_output_usd_per_mtok"]) else ""
+    if not stream["output_tokens_per_unit"] + stream["input_tokens_per_unit"] > 0:
+        return float("nan")
+    price = api_usd_per_unit(
+        stream["input_tokens_per_unit"],
+        stream["cached_input_tokens_per_unit"],
+        stream["output_tokens_per_unit"],
+        input_usd_per_mtok=offer[f"{kind}input_usd_per_mtok"],
+        output_usd_per_mtok=offer[f"{kind}output_usd_per_mtok"],
+        cached_input_usd_per_mtok=offer["cached_input_usd_per_mtok"] if not kind else float("nan"),
+    )
+    return float(price)
+
+
+def model_key(name: str) -> str:
+    """Reduce the name of a model to what hosted offers and the model table have in common.
+
+    >>> model_key("together_ai/meta-llama/Meta-Llama-3.1-8B-Instruct-Turbo")
+    'llama318b'
+    >>> model_key("meta.llama3-1-8b-instruct-v1:0"), model_key("Llama-3.1-70B / 3.3-70B")
+    ('llama318b', 'llama3170b')
+    """
+    last = name.split(" / ")[0].split("/")[-1].lower().removeprefix("openai.")
+    bare = last.split(API_SUFFIX)[0].removeprefix("meta-").removeprefix("meta.")
+    return "".join(letter for letter in bare if letter.isalnum())
+
+
+def worse_policies(comparisons: pd.DataFrame) -> list[str]:
+    """Say which feasible policies cost less than this plan, by how much, and why they are not the plan."""
+    cheaper = comparisons[(comparisons["dearer_share"] < -1e-9) & (comparisons["served_share"] > 1 - 1e-9)]
+    return [
+        f"{row.policy} would cost {-row.dearer_share:.0%} less for the accelerators ({row.note}). Hosted models were "
+        "not benchmarked on our prompts, so the plan does not rely on them: decide on a test."
+        for row in cheaper.itertuples()
+    ]

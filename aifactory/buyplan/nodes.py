@@ -1,0 +1,115 @@
+"""From hourly load to whole nodes: how many must be held, and for which share of hours each works.
+
+A pool is one accelerator in one region; its streams share the nodes hour by hour (coincident
+load), so the pool needs less than the sum of its streams' peaks. Node n (counted from 1) works
+in the hours in which the load exceeds n - 1 nodes: the load-duration curve in steps of a node.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from aifactory.buyplan.streams import Streams
+
+TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True)
+class Slots:
+    """One entry per node that any plan may hold, all pools on one axis of length N."""
+
+    pool: np.ndarray  # [N] pool
+    number: np.ndarray  # [N] number of the node in its pool, from 0
+    size: np.ndarray  # [N] accelerators in the node
+
+    def total(self, values: np.ndarray, pools: int) -> np.ndarray:
+        """Sum values [..., N] by pool, [..., P]."""
+        membership = (self.pool[:, None] == np.arange(pools)).astype(float)
+        return values @ membership
+
+
+@dataclass(frozen=True)
+class Load:
+    """What one demand path asks of the slots."""
+
+    use: np.ndarray  # [T + 1, N] share of hours in which the slot works
+    held: np.ndarray  # [T + 1, N] slot is part of the fleet that covers peak and reserve
+    interruptible: np.ndarray  # [T + 1, N] slot is kept busy by work that may be interrupted
+    average: np.ndarray  # [T + 1, P] average accelerators at work
+    level: np.ndarray  # [T + 1, P] accelerators to hold: coincident peak with reserve, before whole nodes
+
+
+def node_counts(load: np.ndarray, size: int) -> np.ndarray:
+    """Whole nodes for a load in accelerators.
+
+    >>> node_counts(np.array([0.0, 0.2, 8.0, 8.1]), 8).tolist()
+    [0, 1, 1, 2]
+    """
+    return np.ceil(np.asarray(load) / size - TOLERANCE).astype(int).clip(min=0)
+
+
+def used_share(load: np.ndarray, size: int, nodes: int) -> np.ndarray:
+    """Share of hours in which each of `nodes` nodes is needed, for a load [..., H]; [..., nodes].
+
+    >>> used_share(np.array([1.0, 1.0, 9.0, 0.0]), 8, 3).tolist()
+    [0.75, 0.25, 0.0]
+    """
+    needed = node_counts(load, size)
+    flat = needed.reshape(-1, needed.shape[-1])
+    width = max(int(flat.max(initial=0)), nodes) + 1
+    keys = flat + width * np.arange(len(flat))[:, None]
+    counts = np.bincount(keys.ravel(), minlength=width * len(flat)).reshape(len(flat), width)
+    at_least = counts[:, ::-1].cumsum(axis=1)[:, ::-1][:, 1 : nodes + 1]
+    return (at_least / needed.shape[-1]).reshape(*needed.shape[:-1], nodes)
+
+
+def pool_curves(streams: Streams, accelerators: np.ndarray, reserve: np.ndarray, pool: int) -> tuple:
+    """Hourly load of one pool and the level to be held: ([T + 1, H], [T + 1]) in accelerators.
+
+    The level is the coincident maximum of each stream's load with its own reserve.
+    """
+    mine = streams.pool == pool
+    shape = streams.shape[mine] * streams.table["peak_factor"].to_numpy()[mine, None]
+    load = accelerators[:, mine] @ shape
+    level = (accelerators[:, mine] * (1.0 + reserve[:, mine]) @ shape).max(axis=1, initial=0.0)
+    return load, level
+
+
+def build_slots(streams: Streams, floor: np.ndarray) -> Slots:
+    """As many slots per pool as the highest level of any scenario, or `floor` nodes if more."""
+    sizes = streams.pools["accelerators_per_node"].to_numpy(dtype=int)
+    counts = []
+    for pool, size in enumerate(sizes):
+        levels = [
+            pool_curves(streams, streams.accelerators(units), streams.reserve, pool)[1].max(initial=0.0)
+            for units in streams.units
+        ]
+        counts.append(max(int(node_counts(np.array(levels), size).max(initial=0)), int(floor[pool])))
+    pool = np.repeat(np.arange(len(sizes)), counts)
+    number = np.concatenate([np.arange(count) for count in counts]) if counts else np.zeros(0, dtype=int)
+    return Slots(pool.astype(int), number.astype(int), sizes[pool] if len(sizes) else np.zeros(0, dtype=int))
+
+
+def build_load(streams: Streams, slots: Slots, units: np.ndarray) -> Load:
+    """Use of every slot under one demand path, units [T + 1, K].
+
+    Slots may be interrupted if all work of the pool may be, or up to the load of such work in its
+    quietest hour.
+    """
+    accelerators = streams.accelerators(units)
+    batch = streams.table["interruptible"].to_numpy()
+    use, held, interruptible = (np.zeros((len(units), len(slots.pool))) for _ in range(3))
+    average, levels = (np.zeros((len(units), len(streams.pools))) for _ in range(2))
+    for pool, size in enumerate(streams.pools["accelerators_per_node"].to_numpy(dtype=int)):
+        at = slots.pool == pool
+        load, levels[:, pool] = pool_curves(streams, accelerators, streams.reserve, pool)
+        use[:, at] = used_share(load, size, int(at.sum()))
+        held[:, at] = slots.number[at] < node_counts(levels[:, pool], size)[:, None]
+        mine = streams.pool == pool
+        always = (accelerators[:, mine & batch] @ streams.shape[mine & batch]).min(axis=1, initial=np.inf)
+        bottom = slots.number[at] < np.floor(always / size + TOLERANCE)[:, None]
+        interruptible[:, at] = bottom | bool(batch[mine].all())
+        average[:, pool] = accelerators[:, mine].sum(axis=1)
+    return Load(use, held.astype(bool), interruptible.astype(bool), average, levels)

@@ -1,0 +1,131 @@
+"""Which slot is paid for how, month by month: the cheapest orders, and any other rule.
+
+Slots are independent once the load is cut into nodes, so the cheapest way to pay for each follows
+exactly from backward induction over the months. At every month a slot either stays flexible
+(pays used hours) or signs a term:
+
+    W(t) = min( flexible(t) + W(t + 1),  min over options o of  signed(o, t) + W(t + term) )
+
+in present value at the cost of capital. The part of a term beyond the horizon is charged in full
+in the last month and no use after it is counted, so the end of the horizon does not invite long
+commitments; bought equipment is credited with its resale value. Any other rule (all on-demand,
+average plus reserve) is a path of the same induction, hence never cheaper.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from aifactory.buyplan.nodes import Load
+from aifactory.buyplan.terms import Terms
+from aifactory.finance.cashflow import discount_factors
+from aifactory.finance.options import COMMITTED_OPTIONS
+
+FLEXIBLE = -1
+OWNED = len(COMMITTED_OPTIONS)  # state of slots that are owned when the plan starts
+UNSERVED_USD = 1e9  # keeps the induction from leaving demand without capacity where it can be had
+
+
+@dataclass(frozen=True)
+class Orders:
+    """State and signatures per month and slot, [T + 1, N]."""
+
+    state: np.ndarray  # option in force, FLEXIBLE or OWNED
+    signed: np.ndarray  # option signed in that month, else FLEXIBLE
+
+    def first_signed(self) -> tuple[np.ndarray, np.ndarray]:
+        """Option and month of each slot's first signature; FLEXIBLE and 0 without one."""
+        month = (self.signed != FLEXIBLE).argmax(axis=0)
+        return self.signed[month, np.arange(self.signed.shape[1])], month
+
+
+def flexible_usd(load: Load, terms: Terms) -> np.ndarray:
+    """Cost of a month without commitment, [T + 1, N]: used hours at on-demand or spot price.
+
+    Where nothing can be rented by the hour the cost is infinite for every slot of the fleet, since
+    its reserve too must stand ready.
+    """
+    rate = np.where(load.interruptible, terms.spot_usd_per_month, terms.flexible_usd_per_month)
+    use = np.where(np.isfinite(rate), load.use, load.held)
+    return np.where(use > 0, np.where(use > 0, use, 1.0) * rate, 0.0)
+
+
+def signature_usd(terms: Terms, month: int, factors: np.ndarray) -> np.ndarray:
+    """Present value of signing each option in a month, [O, N]; infinite where it cannot be had."""
+    horizon = len(factors) - 1
+    last = np.minimum(month + terms.term - 1, horizon)
+    until = np.concatenate([[0.0], np.cumsum(factors)])
+    paid = until[last + 1] - until[month]
+    beyond = (month + terms.term - 1 - last) * (terms.capex_usd == 0)
+    rent = terms.rent_usd_month
+    upfront = rent * terms.upfront_share * terms.term
+    monthly = rent * (1.0 - terms.upfront_share)
+    cost = upfront * factors[month] + (monthly + terms.running_usd_month()) * paid
+    cost += monthly * beyond * factors[-1] + terms.capex_usd * factors[np.maximum(month - terms.lead, 0)]
+    cost -= terms.resale_usd(horizon - month + 1) * factors[-1]
+    return np.where(terms.available & (month >= terms.first_month), cost, np.inf)
+
+
+def cheapest_decisions(load: Load, terms: Terms, rate: float) -> np.ndarray:
+    """Best decision of every slot in every month, [T + 1, N]: FLEXIBLE or an option to sign."""
+    months, slots = load.use.shape
+    factors = discount_factors(months, rate)
+    stay = np.nan_to_num(flexible_usd(load, terms), posinf=UNSERVED_USD) * factors[:, None]
+    ahead = np.zeros((months + 1, slots))
+    decision = np.full((months, slots), FLEXIBLE)
+    columns = np.arange(slots)
+    for month in range(months - 1, 0, -1):
+        after = ahead[np.minimum(month + terms.term, months), columns]
+        signing = signature_usd(terms, month, factors) + after
+        option = signing.argmin(axis=0) if slots else np.zeros(0, dtype=int)
+        staying = stay[month] + ahead[month + 1]
+        best = signing[option, columns]
+        signs = best < staying
+        decision[month] = np.where(signs, option, FLEXIBLE)
+        ahead[month] = np.where(signs, best, staying)
+    return decision
+
+
+def follow(decision: np.ndarray, terms: Terms, owned: np.ndarray) -> Orders:
+    """Walk forward through decisions; a slot under a term cannot decide until the term ends."""
+    months, slots = decision.shape
+    state = np.full((months, slots), FLEXIBLE)
+    signed = np.full((months, slots), FLEXIBLE)
+    free_from = np.where(owned, months, 0)
+    current = np.where(owned, OWNED, FLEXIBLE)
+    columns = np.arange(slots)
+    for month in range(1, months):
+        free = free_from <= month
+        choice = np.where(free, decision[month], FLEXIBLE)
+        signs = choice != FLEXIBLE
+        current = np.where(free, choice, current)
+        free_from = np.where(signs, month + terms.term[np.where(signs, choice, 0), columns], free_from)
+        state[month], signed[month] = current, choice
+    state[0] = np.where(owned, OWNED, FLEXIBLE)
+    return Orders(state, signed)
+
+
+def with_firm_orders(decision: np.ndarray, firm: np.ndarray, orders: Orders) -> np.ndarray:
+    """Replace the decisions of firm slots up to their first signature by the orders already given."""
+    option, month = orders.first_signed()
+    ordered = firm & (option != FLEXIBLE)
+    rows = np.arange(len(decision))[:, None]
+    before = np.where(ordered & (rows < month), FLEXIBLE, decision)
+    return np.where(ordered & (rows == month), option, before)
+
+
+def rule_decisions(hold: np.ndarray, option: str, terms: Terms) -> np.ndarray:
+    """Decisions of a fixed rule: sign `option` whenever a slot must be held, else stay flexible.
+
+    Where the option is not offered, or not yet deliverable, the first one that is takes its place.
+    """
+    months, slots = hold.shape
+    order = [COMMITTED_OPTIONS.index(option), *range(len(COMMITTED_OPTIONS) - 1, -1, -1)]
+    decision = np.full((months, slots), FLEXIBLE)
+    rows = np.arange(months)[:, None]
+    for choice in reversed(order):
+        possible = hold & terms.available[choice] & (rows >= terms.first_month[choice])
+        decision = np.where(possible, choice, decision)
+    return decision

@@ -1,0 +1,214 @@
+"""`build_buy_plan`: from demand, capacity and choice to orders, cost and return."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from aifactory.buyplan.attribution import unit_cost_frame, unit_summary_frame
+from aifactory.buyplan.bands import bands_frame, fleet_frame, orders_frame
+from aifactory.buyplan.case import Answer, Case, build_case, solve_case
+from aifactory.buyplan.caveats import warnings_list
+from aifactory.buyplan.compare import api_frame, comparisons_frame, worse_policies
+from aifactory.buyplan.governance import decision_sentence, governance_frame
+from aifactory.buyplan.options_table import break_even_frame, options_frame
+from aifactory.buyplan.statements import (
+    approved_plan_frame,
+    cash_flow_frame,
+    check_statements,
+    costs_frame,
+    roi_frame,
+    tco_frame,
+    use_frame,
+)
+from aifactory.buyplan.streams import Streams, build_streams, need_frame
+from aifactory.buyplan.tornado import tornado_frame
+from aifactory.demand.forecast import forecast_demand
+from aifactory.demand.profile import hourly_shape
+from aifactory.finance.prices import add_server, price_table
+from aifactory.inputs.plan import Plan
+
+if TYPE_CHECKING:
+    from aifactory.benchmark import Benchmark
+    from aifactory.inputs.workspace import Workspace
+    from aifactory.inventory import Inventory
+    from aifactory.shortlist import Shortlist
+
+
+@dataclass(frozen=True)
+class BuyPlan:
+    """Result of stage 4. Money in USD; months 'YYYY-MM'; scenario rows in the order of the plan."""
+
+    need: pd.DataFrame  # accelerators per use case, region, month, scenario
+    pools: pd.DataFrame  # installed, needed now and at the end, per region and accelerator
+    fleet: pd.DataFrame  # whole nodes per month in bands
+    bands: pd.DataFrame  # band, way to pay, trigger, order-by date
+    orders: pd.DataFrame  # what to sign, when, for how much
+    options: pd.DataFrame  # all-in price of every way to pay
+    break_even: pd.DataFrame  # price of a used hour against utilization
+    costs: pd.DataFrame  # by scenario, month and line
+    tco: pd.DataFrame  # the same over the horizon
+    capacity_use: pd.DataFrame  # useful, failed and idle hours and money
+    unit_cost: pd.DataFrame  # per use case and line
+    unit_summary: pd.DataFrame  # average, marginal, headline and hosted unit cost
+    cash_flow: pd.DataFrame
+    roi: pd.DataFrame
+    tornado: pd.DataFrame
+    comparisons: pd.DataFrame
+    api: pd.DataFrame  # hosted price per use case, or why there is none
+    governance: pd.DataFrame
+    approved_plan: pd.DataFrame
+    not_sized: pd.DataFrame
+    warnings: list[str]
+    decision: str
+
+
+def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, shortlist: Shortlist) -> BuyPlan:
+    """Build the buy plan of a workspace from the results of the stages before it."""
+    accelerators, restream = ws.table("accelerators"), stream_builder(ws, inventory, benchmark, shortlist)
+    streams = restream(ws.plan)
+    offers = add_server(ws.table("prices"), accelerators, ws.table("operating_costs"))
+    prices = price_table(offers, ws.plan, ws.as_of)
+    owned = owned_accelerators(inventory.pools, ws.plan, streams)
+    porting = porting_costs(shortlist.penalties, shortlist.choice)
+    case = build_case(ws.plan, streams, prices, owned=owned, porting=porting)
+    answer = solve_case(case)
+    current = inventory.use_cases.set_index("use_case_id")["usd_per_unit"]
+    api = api_frame(case, ws.table("api_prices"), ws.as_of)
+    tornado = tornado_frame(case, answer, restream)
+    return report(
+        case,
+        answer,
+        period=ws.period,
+        accelerators=accelerators,
+        api=api,
+        current=current,
+        tornado=tornado,
+        installed=inventory.pools,
+    )
+
+
+def report(
+    case: Case,
+    answer: Answer,
+    *,
+    period: str,
+    accelerators: pd.DataFrame,
+    api: pd.DataFrame,
+    current: pd.Series,
+    tornado: pd.DataFrame,
+    installed: pd.DataFrame,
+) -> BuyPlan:
+    """Arrange a solved case in the tables of the result; checks that their totals agree."""
+    options = options_frame(case.prices, case.streams.pools, accelerators, case.plan)
+    orders = orders_frame(case, answer, case.prices)
+    bands = bands_frame(case, answer, options, period)
+    costs, cash_flow, roi = costs_frame(case, answer), cash_flow_frame(case, answer), roi_frame(case, answer)
+    check_statements(cash_flow, costs)
+    unit_cost = unit_cost_frame(case, answer.today)
+    comparisons = comparisons_frame(case, answer, api)
+    pools = pools_frame(case, answer, installed)
+    known = {"orders": orders, "bands": bands, "options": options, "accelerators": accelerators}
+    warnings = warnings_list(case, answer, **known, pools=pools, installed=installed)
+    return BuyPlan(
+        need=need_frame(case.streams),
+        pools=pools,
+        fleet=fleet_frame(case, answer),
+        bands=bands,
+        orders=orders,
+        options=options,
+        break_even=break_even_frame(options),
+        costs=costs,
+        tco=tco_frame(costs),
+        capacity_use=use_frame(case, answer),
+        unit_cost=unit_cost,
+        unit_summary=unit_summary_frame(case, unit_cost, answer.today, current, api),
+        cash_flow=cash_flow,
+        roi=roi,
+        tornado=tornado,
+        comparisons=comparisons,
+        api=api,
+        governance=governance_frame(case.plan, period, orders),
+        approved_plan=approved_plan_frame(case, answer, period),
+        not_sized=case.streams.not_sized,
+        warnings=[*warnings, *worse_policies(comparisons)],
+        decision=decision_sentence(orders, roi, case.plan),
+    )
+
+
+def stream_builder(
+    ws: Workspace, inventory: Inventory, benchmark: Benchmark, shortlist: Shortlist
+) -> Callable[[Plan], Streams]:
+    """Return the function that makes the streams of any plan from the results of the stages before."""
+    profile, use_cases, monthly = inventory.demand_profile, ws.table("use_cases"), inventory.demand_monthly
+    fixed = {
+        "demand_profile": profile,
+        "tokens": monthly[monthly["month"] == ws.period],
+        "use_cases": use_cases,
+        "accelerators": ws.table("accelerators"),
+        "choice": shortlist.choice,
+        "capacity": benchmark.capacity,
+        "shapes": period_shapes(ws.table("demand_windows"), profile, ws.period),
+    }
+
+    forecasts: dict[float, pd.DataFrame] = {}  # of the assumptions, growth_damping alone moves demand
+
+    def build(plan: Plan) -> Streams:
+        damping = plan.value("growth_damping")
+        if damping not in forecasts:
+            forecasts[damping] = forecast_demand(profile, use_cases, plan, ws.period)
+        return build_streams(plan, ws.period, forecast=forecasts[damping], **fixed)
+
+    return build
+
+
+def period_shapes(windows: pd.DataFrame, profile: pd.DataFrame, period: str) -> Mapping[tuple[str, str], np.ndarray]:
+    """Hourly load of the period, mean 1, per use case and region."""
+    start = pd.Timestamp(f"{period}-01", tz="UTC")
+    inside = (windows["window_start_utc"] >= start) & (windows["window_start_utc"] < start + pd.DateOffset(months=1))
+    recent = windows[inside]
+    pairs = profile[["use_case_id", "region"]].itertuples(index=False)
+    return {(use_case, region): hourly_shape(recent, use_case, region, period) for use_case, region in pairs}
+
+
+def owned_accelerators(pools: pd.DataFrame, plan: Plan, streams: Streams) -> dict[tuple[str, str], float]:
+    """Accelerators owned today by region and accelerator.
+
+    Counted from purchased pools; those that only `plan.owned_accelerators` names are placed in the
+    region with the greatest need of them.
+    """
+    bought = pools[pools["purchase_option"] == "purchase"]
+    owned = bought.groupby(["region", "accelerator_id"])["installed"].sum().to_dict()
+    need = streams.accelerators(streams.units.max(axis=(0, 1), initial=0.0)) if len(streams.table) else np.zeros(0)
+    for accelerator, count in plan.owned_accelerators.items():
+        users = streams.table["accelerator_id"] == accelerator
+        if users.any() and not any(name == accelerator for _, name in owned):
+            region = (
+                pd.Series(need)[users.to_numpy()].groupby(streams.table.loc[users, "region"].to_numpy()).sum().idxmax()
+            )
+            owned[region, accelerator] = count
+    return owned
+
+
+def porting_costs(penalties: pd.DataFrame, choice: pd.DataFrame) -> dict[str, float]:
+    """Cost of moving each use case to its chosen accelerator, USD."""
+    chosen = choice[["use_case_id", "accelerator_id"]].merge(penalties, on=["use_case_id", "accelerator_id"])
+    return chosen.set_index("use_case_id")["porting_usd"].fillna(0.0).to_dict()
+
+
+def pools_frame(case: Case, answer: Answer, installed: pd.DataFrame) -> pd.DataFrame:
+    """Accelerators installed and needed per region and accelerator, chosen or only installed."""
+    load, size = answer.expected.load, case.slots.size
+    held = case.slots.total(load.held * size, case.pools)
+    frame = case.streams.pools[["region", "accelerator_id"]].assign(
+        needed_now=held[0], average_now=load.average[0], needed_end=held[-1], needed_max=held.max(axis=0, initial=0.0)
+    )
+    have = installed.groupby(["region", "accelerator_id"], as_index=False)["installed"].sum()
+    frame = frame.merge(have, on=["region", "accelerator_id"], how="outer")
+    numbers = ["installed", "needed_now", "average_now", "needed_end", "needed_max"]
+    frame[numbers] = frame[numbers].fillna(0.0)
+    return frame[["region", "accelerator_id", *numbers]].sort_values(["region", "accelerator_id"], ignore_index=True)

@@ -1,0 +1,168 @@
+"""The plan in the tables that finance reads: costs, total cost, cash flow, return, approved figures."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from aifactory.buyplan.attribution import attribute_hours, cost_by_stream
+from aifactory.buyplan.case import Answer, Case, Solution
+from aifactory.buyplan.ledger import PORTING, net_present_value, require_equal
+from aifactory.buyplan.streams import EXPECTED
+from aifactory.finance.cashflow import annualised, discounted_payback, irr_all, mirr, npv, payback
+from aifactory.finance.tco import CONTINGENCY, OVERHEADS
+from aifactory.units import HOURS_PER_MONTH, SCENARIOS, monthly_rate
+
+
+def line_group(line: str, case: Case) -> str:
+    """Group of a cost line: compute, around compute, hidden cost centres, once, contingency."""
+    if line in OVERHEADS:
+        return "around compute"
+    if line in {item.name for item in case.plan.hidden_costs}:
+        return "hidden cost centres"
+    return {PORTING: "once", CONTINGENCY: "contingency"}.get(line, "compute")
+
+
+def costs_frame(case: Case, answer: Answer) -> pd.DataFrame:
+    """Cost by scenario, month and line (cost view: purchases spread over their months of use)."""
+    frames = []
+    for scenario, solution in zip(SCENARIOS, answer.scenarios, strict=True):
+        lines = solution.ledger.lines
+        wide = pd.DataFrame(lines, index=pd.Index(case.streams.months, name="month"))
+        long = wide.melt(ignore_index=False, var_name="line", value_name="usd").reset_index()
+        frames.append(long.assign(scenario=scenario))
+    costs = pd.concat(frames, ignore_index=True)
+    costs["group"] = costs["line"].map({line: line_group(line, case) for line in costs["line"].unique()})
+    return costs[["scenario", "month", "group", "line", "usd"]]
+
+
+def tco_frame(costs: pd.DataFrame) -> pd.DataFrame:
+    """Total cost of ownership over the horizon by scenario and line, with its share."""
+    total = costs.groupby(["scenario", "group", "line"], as_index=False, sort=False)["usd"].sum()
+    total = total.rename(columns={"usd": "usd_horizon"})
+    whole = total.groupby("scenario")["usd_horizon"].transform("sum")
+    return total.assign(share=total["usd_horizon"] / whole.where(whole != 0))
+
+
+def use_frame(case: Case, answer: Answer) -> pd.DataFrame:
+    """What the paid accelerator-hours did, by scenario and month: useful, failed, idle, in hours and money."""
+    frames = []
+    for index, (scenario, solution) in enumerate(zip(SCENARIOS, answer.scenarios, strict=True)):
+        shares = attribute_hours(case, solution, case.streams.units[index])
+        hours = pd.DataFrame({name: getattr(shares, name)[1:].sum(axis=1) for name in ("useful", "failed", "idle")})
+        cost = solution.ledger.compute.cost_usd.sum(axis=1)[1:]
+        paid = hours.sum(axis=1)
+        money = hours.div(paid.where(paid > 0), axis=0).fillna(0.0).mul(cost, axis=0)
+        frame = pd.concat([hours.add_suffix("_hours"), money.add_suffix("_usd")], axis=1)
+        frames.append(frame.assign(scenario=scenario, month=case.streams.months[1:]))
+    return pd.concat(frames, ignore_index=True)
+
+
+def cash_flow_frame(case: Case, answer: Answer) -> pd.DataFrame:
+    """Monthly cash flow of every scenario; month 0 is the approval."""
+    frames = []
+    for scenario, solution in zip(SCENARIOS, answer.scenarios, strict=True):
+        ledger = solution.ledger
+        frame = pd.DataFrame(
+            {
+                "scenario": scenario,
+                "month_index": np.arange(len(case.streams.months)),
+                "month": case.streams.months,
+                "capex_usd": ledger.capex_usd,
+                "opex_usd": ledger.opex_usd,
+                "tax_usd": ledger.tax_usd,
+                "residual_usd": ledger.residual_usd,
+                "value_usd": np.nansum(ledger.value_usd, axis=1),
+                "net_usd": ledger.net_usd,
+            }
+        )
+        frames.append(frame.assign(cumulative_usd=frame["net_usd"].cumsum()))
+    return pd.concat(frames, ignore_index=True)
+
+
+def roi_frame(case: Case, answer: Answer) -> pd.DataFrame:
+    """Return by scenario. Without any value per unit the return is not computed, the cost is.
+
+    ROI ratio = (value - cost) / cost, undiscounted, before tax. Payback in months from approval.
+    """
+    rows = [
+        {"scenario": scenario} | _return(case, solution, case.streams.units[index])
+        for index, (scenario, solution) in enumerate(zip(SCENARIOS, answer.scenarios, strict=True))
+    ]
+    return pd.DataFrame(rows)
+
+
+def _return(case: Case, solution: Solution, units: np.ndarray) -> dict:
+    ledger, rate = solution.ledger, monthly_rate(case.plan.value("wacc"))
+    cost = sum(amount.sum() for amount in ledger.lines.values())
+    demanded, served = units[1:].sum(axis=0), ledger.units_served.sum(axis=0)
+    asked = float(case.streams.accelerators(demanded).sum())
+    served_share = float(case.streams.accelerators(served).sum()) / asked if asked > 0 else 1.0
+    paid = float(ledger.compute.paid_hours.sum())
+    spent = ledger.capex_usd + ledger.opex_usd - ledger.residual_usd
+    known = not np.isnan(ledger.value_usd).all()
+    value = float(np.nansum(ledger.value_usd))
+    result = {
+        "npv_usd": net_present_value(ledger, case.plan),
+        "irr_annual": np.nan,
+        "irr_status": "not computed",
+        "mirr_annual": np.nan,
+        "payback_month": np.nan,
+        "discounted_payback_month": np.nan,
+        "tco_usd": float(cost),
+        "pv_cost_usd": float(npv(spent, rate)),
+        "capex_usd": float(ledger.capex_usd.sum()),
+        "compute_usd": float(ledger.compute.cost_usd.sum()),
+        "tax_usd": float(ledger.tax_usd.sum()),
+        "value_usd": value if known else np.nan,
+        "roi_ratio": (value - cost) / cost if known and cost > 0 else np.nan,
+        "accelerators_end": int((solution.load.held[-1] * case.slots.size).sum()),
+        "accelerator_hours_paid": paid,
+        "rented_by_the_hour_share": float(ledger.compute.rented_hours.sum()) / paid if paid > 0 else 0.0,
+        "idle_share": max(1.0 - asked * served_share * HOURS_PER_MONTH / paid, 0.0) if paid > 0 else 0.0,
+        "served_share": served_share,
+    }
+    return result | (_rates(ledger.net_usd, rate) if known else {})
+
+
+def _rates(net: np.ndarray, rate: float) -> dict:
+    found = irr_all(net)
+    month, discounted = payback(net), discounted_payback(net, rate)
+    return {
+        "irr_annual": annualised(found.rate) if found.status == "unique" else np.nan,
+        "irr_status": found.status,
+        "mirr_annual": annualised(mirr(net, rate, rate)),
+        "payback_month": np.nan if month is None else month,
+        "discounted_payback_month": np.nan if discounted is None else discounted,
+    }
+
+
+def approved_plan_frame(case: Case, answer: Answer, period: str) -> pd.DataFrame:
+    """Monthly figures per use case and region in the columns of the approved_plan contract."""
+    streams, solution = case.streams, answer.expected
+    shares = attribute_hours(case, solution, streams.units[EXPECTED])
+    cost = sum(cost_by_stream(case, solution, shares).values())
+    cost[1] += cost[0]  # one-off cost at approval belongs to the first month
+    low, high = (streams.units[SCENARIOS.index(name)] for name in ("conservative", "aggressive"))
+    frame = pd.DataFrame({"month": streams.months[1:]}).merge(
+        streams.table[["use_case_id", "region", "accelerator_id"]], how="cross"
+    )
+    frame.insert(0, "plan_period", period)
+    columns = {
+        "units": streams.units[EXPECTED],
+        "units_p10": np.minimum(low, streams.units[EXPECTED]),
+        "units_p90": np.maximum(high, streams.units[EXPECTED]),
+        "accelerator_hours": shares.paid,
+        "cost_usd": cost,
+        "value_usd": solution.ledger.value_usd,
+    }
+    frame = frame.assign(**{name: values[1:].ravel() for name, values in columns.items()})
+    require_equal("approved plan and cost lines", frame["cost_usd"].sum(), sum(solution.ledger.lines.values()).sum())
+    return frame
+
+
+def check_statements(cash_flow: pd.DataFrame, costs: pd.DataFrame) -> None:
+    """Cost and cash of every scenario are the same money."""
+    spent = cash_flow["capex_usd"] + cash_flow["opex_usd"] - cash_flow["residual_usd"]
+    for scenario, amount in spent.groupby(cash_flow["scenario"]).sum().items():
+        require_equal(f"cash and cost, {scenario}", amount, costs.loc[costs["scenario"] == scenario, "usd"].sum())

@@ -1,0 +1,190 @@
+"""Demand streams: one use case in one region on its chosen accelerator, month by month.
+
+Index 0 of every time axis is the period of the report (what was measured), index t the t-th month
+after it. Scenarios are in the order of `aifactory.units.SCENARIOS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from aifactory.finance.unit_cost import load_factor
+from aifactory.inputs.plan import Plan
+from aifactory.units import HOURS_PER_MONTH, SCENARIOS, SECONDS_PER_HOUR
+
+KEY = ["use_case_id", "region"]
+TRAINING_CLASSES = ("batch_training", "parameter_efficient_fine_tuning")
+LATENCY_LIMITS = ["slo_p95_ttft_ms", "slo_p95_tpot_ms", "slo_p95_e2e_ms"]
+CAPACITY_COLUMNS = ["units_per_s_per_accelerator", "low", "high", "tier", "measured_failure_rate"]
+EXPECTED = SCENARIOS.index("expected")
+
+
+@dataclass(frozen=True)
+class Streams:
+    """Arrays over S scenarios, T + 1 months, K streams, P pools and H hours of the period."""
+
+    table: pd.DataFrame  # K rows: use case, region, accelerator, and what each stream needs
+    pools: pd.DataFrame  # P rows: region, accelerator_id, accelerators_per_node, tdp_w, platform_class
+    months: tuple[str, ...]
+    units: np.ndarray  # [S, T + 1, K] service units a month
+    reserve: np.ndarray  # [T + 1, K] share added to the level a stream is sized at
+    shape: np.ndarray  # [K, H] hourly load relative to its mean
+    not_sized: pd.DataFrame  # use_case_id, region, units_month, reason
+
+    @property
+    def pool(self) -> np.ndarray:
+        """Pool of each stream, [K]."""
+        return self.table["pool"].to_numpy()
+
+    def accelerators(self, units: np.ndarray) -> np.ndarray:
+        """Average accelerators at work, failed work included, for units [..., K]."""
+        per_hour = self.table["units_per_s_per_accelerator"].to_numpy() * SECONDS_PER_HOUR
+        return units * self.table["load_factor"].to_numpy() / (per_hour * HOURS_PER_MONTH)
+
+
+def month_labels(period: str, months: int) -> tuple[str, ...]:
+    """Return the period and the months after it.
+
+    >>> month_labels("2026-11", 2)
+    ('2026-11', '2026-12', '2027-01')
+    """
+    return tuple(str(pd.Period(period, "M") + step) for step in range(months + 1))
+
+
+def build_streams(
+    plan: Plan,
+    period: str,
+    *,
+    forecast: pd.DataFrame,
+    demand_profile: pd.DataFrame,
+    tokens: pd.DataFrame,
+    use_cases: pd.DataFrame,
+    accelerators: pd.DataFrame,
+    choice: pd.DataFrame,
+    capacity: pd.DataFrame,
+    shapes: Mapping[tuple[str, str], np.ndarray],
+) -> Streams:
+    """Join demand, choice and measured capacity; say which demand cannot be sized, and why.
+
+    `tokens` holds input, cached and output tokens of the period by use case and region, `shapes`
+    the hourly load of the period; streams without one are taken as flat.
+    """
+    months = month_labels(period, plan.horizon_months)
+    wanted = _wanted(forecast, demand_profile, use_cases, choice, capacity)
+    sized = wanted["reason"] == ""
+    not_sized = wanted.loc[~sized, [*KEY, "units_month", "reason"]].reset_index(drop=True)
+    table = wanted[sized].sort_values(["region", "accelerator_id", "use_case_id"]).reset_index(drop=True)
+    table = _with_work(table, tokens)
+    pools = table[["region", "accelerator_id"]].drop_duplicates().reset_index(drop=True)
+    about = accelerators.set_index("accelerator_id")[["accelerators_per_node", "tdp_w", "platform_class"]]
+    pools = pools.join(about, on="accelerator_id")
+    places = pd.MultiIndex.from_frame(pools[["region", "accelerator_id"]])
+    table["pool"] = places.get_indexer(pd.MultiIndex.from_frame(table[["region", "accelerator_id"]]))
+    shape = _shapes(table, shapes)
+    table["peak_factor"] = _peak_factor(table, forecast, shape)
+    reserve = _reserve(table, plan, months)
+    return Streams(table, pools, months, _units(table, forecast, months), reserve, shape, not_sized)
+
+
+def _wanted(forecast, demand_profile, use_cases, choice, capacity) -> pd.DataFrame:  # noqa: ANN001
+    """Every use case and region with demand, with its accelerator, capacity or the reason why not."""
+    keys = pd.concat([forecast[KEY], demand_profile[KEY]]).drop_duplicates()
+    about = ["use_case_id", "workload_class", "service_unit", "criticality", "request_pattern", "allowed_regions"]
+    about += ["business_unit", "owner_role", "model", "value_usd_per_unit", "attribution_share", *LATENCY_LIMITS]
+    rows = keys.merge(use_cases[about], on="use_case_id", how="inner")
+    measured = ["units_month", "failure_rate"]
+    rows = rows.merge(demand_profile[[*KEY, *measured]], on=KEY, how="left").fillna(dict.fromkeys(measured, 0.0))
+    rows = rows.merge(choice[["use_case_id", "accelerator_id"]], on="use_case_id", how="left")
+    found = capacity.rename(columns={"failure_rate": "measured_failure_rate"})
+    found = found[["use_case_id", "accelerator_id", *CAPACITY_COLUMNS]]
+    rows = rows.merge(found, on=["use_case_id", "accelerator_id"], how="left")
+    chosen = rows["accelerator_id"].notna() & (rows["accelerator_id"] != "")
+    known = rows["units_per_s_per_accelerator"] > 0
+    reason = np.where(known, "", "capacity of the chosen accelerator unknown: benchmark first")
+    return rows.assign(reason=np.where(chosen, reason, "no accelerator chosen in the shortlist"))
+
+
+def _with_work(table: pd.DataFrame, tokens: pd.DataFrame) -> pd.DataFrame:
+    """Add what decides how work is placed: can it wait, be interrupted, how much of it fails."""
+    batch = table["request_pattern"] == "batch"
+    movable = table["workload_class"].isin(TRAINING_CLASSES) | (batch & table[LATENCY_LIMITS].isna().all(axis=1))
+    # accelerator-hours of jobs count failed jobs too; other units are delivered ones
+    hours = table["service_unit"] == "accelerator_hour"
+    factor = load_factor(
+        table["failure_rate"].mask(hours, 0.0), table["measured_failure_rate"].mask(hours, 0.0).fillna(0.0)
+    )
+    success = (1.0 - table["failure_rate"]).where(hours, 1.0)
+    counted = ["input_tokens", "cached_input_tokens", "output_tokens"]
+    joined = table.merge(tokens[[*KEY, *counted]], on=KEY, how="left")
+    units = joined["units_month"].where(joined["units_month"] > 0)
+    per_unit = {f"{name}_per_unit": (joined[name].astype("float64") / units).fillna(0.0) for name in counted}
+    return table.assign(
+        movable=movable, interruptible=movable | batch, load_factor=factor, success_share=success, **per_unit
+    )
+
+
+def _shapes(table: pd.DataFrame, shapes: Mapping[tuple[str, str], np.ndarray]) -> np.ndarray:
+    hours = max((len(shape) for shape in shapes.values()), default=HOURS_PER_MONTH)
+    flat = np.ones(hours)
+    rows = []
+    for use_case, region, movable in zip(table["use_case_id"], table["region"], table["movable"], strict=True):
+        shape = shapes.get((use_case, region), flat)
+        usable = len(shape) == hours and np.isfinite(shape).all() and not movable
+        rows.append(shape if usable else flat)
+    return np.array(rows).reshape(len(rows), hours)
+
+
+def _peak_factor(table: pd.DataFrame, forecast: pd.DataFrame, shape: np.ndarray) -> np.ndarray:
+    """Peak of the shortest windows over the peak of whole hours, at least 1; 1 for movable work."""
+    expected = forecast[(forecast["scenario"] == "expected") & (forecast["units_per_hour_avg"] > 0)]
+    ratio = (expected["units_per_hour_peak"] / expected["units_per_hour_avg"]).groupby([expected[k] for k in KEY])
+    peak = ratio.first().reindex(pd.MultiIndex.from_frame(table[KEY])).to_numpy()
+    factor = np.fmax(1.0, peak / shape.max(axis=1, initial=1.0))
+    return np.where(table["movable"], 1.0, factor)
+
+
+def _units(table: pd.DataFrame, forecast: pd.DataFrame, months: tuple[str, ...]) -> np.ndarray:
+    keys = pd.MultiIndex.from_frame(table[KEY])
+    units = np.zeros((len(SCENARIOS), len(months), len(table)))
+    units[:, 0, :] = table["units_month"].to_numpy()
+    for index, scenario in enumerate(SCENARIOS):
+        rows = forecast[forecast["scenario"] == scenario]
+        wide = rows.pivot_table(index="month", columns=KEY, values="units", aggfunc="sum")
+        units[index, 1:, :] = wide.reindex(index=list(months[1:]), columns=keys).fillna(0.0).to_numpy()
+    return units
+
+
+def _reserve(table: pd.DataFrame, plan: Plan, months: tuple[str, ...]) -> np.ndarray:
+    """Reserve by criticality, the plan's highest in launch months; movable work waits instead."""
+    ratio = np.tile(table["criticality"].map(plan.reserve).to_numpy(dtype=float), (len(months), 1))
+    highest = max(plan.reserve.values())
+    for launch in plan.launches:
+        if launch.month in months:
+            ratio[months.index(launch.month), table["use_case_id"] == launch.use_case_id] = highest
+    headroom = 1.0 / plan.value("planning_utilization") - 1.0
+    return np.where(table["movable"].to_numpy(), headroom, ratio)
+
+
+def need_frame(streams: Streams) -> pd.DataFrame:
+    """Accelerators each stream needs in each scenario and month, whole-pool effects left out."""
+    units = streams.units[:, 1:, :]
+    average = streams.accelerators(units)
+    peak = average * (streams.shape.max(axis=1, initial=1.0) * streams.table["peak_factor"].to_numpy())
+    reserve = np.broadcast_to(streams.reserve[1:], average.shape)
+    index = pd.MultiIndex.from_product(
+        [SCENARIOS, streams.months[1:], range(len(streams.table))], names=["scenario", "month", "stream"]
+    )
+    frame = index.to_frame(index=False)
+    for name in ("region", "accelerator_id", "use_case_id"):
+        frame[name] = streams.table[name].to_numpy()[frame["stream"]]
+    frame["units"] = units.ravel()
+    frame["accelerator_hours"] = average.ravel() * HOURS_PER_MONTH
+    frame["accelerators_average"] = average.ravel()
+    frame["accelerators_peak"] = peak.ravel()
+    frame["reserve_ratio"] = reserve.ravel()
+    frame["accelerators_with_reserve"] = frame["accelerators_peak"] * (1.0 + frame["reserve_ratio"])
+    return frame.drop(columns="stream")

@@ -1,0 +1,156 @@
+"""What each slot costs on each way to pay, as arrays: the price list and the plan in money."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from aifactory.buyplan.nodes import Slots
+from aifactory.finance.depreciation import residual_value
+from aifactory.finance.options import (
+    COMMITTED_OPTIONS,
+    FLEXIBLE_OPTIONS,
+    capex_usd,
+    owned_usd_per_hour,
+    rented_usd_per_hour,
+    running_usd_per_month,
+    spot_usd_per_hour,
+)
+from aifactory.finance.prices import OWN_SITE_OPTIONS
+from aifactory.inputs.plan import Plan
+from aifactory.units import HOURS_PER_MONTH, MONTHS_PER_YEAR
+
+WEEKS_PER_MONTH = 365 / 7 / MONTHS_PER_YEAR
+BOUGHT = COMMITTED_OPTIONS.index("purchase")
+OFFER_COLUMNS = [
+    "usd_per_accelerator_hour",
+    "usd_per_accelerator",
+    "upfront_fraction",
+    "term_months",
+    "lead_time_weeks",
+    "minimum_accelerators",
+]
+OWN_SITE = np.array([option in OWN_SITE_OPTIONS for option in COMMITTED_OPTIONS])
+
+
+@dataclass(frozen=True)
+class Offers:
+    """Prices per pool, read once: what does not change when an assumption does."""
+
+    on_demand: np.ndarray  # [P] USD per accelerator-hour, inf where not offered
+    spot: np.ndarray  # [P]
+    rent: np.ndarray  # [O, P] USD per accelerator-hour, NaN where not offered; 0 for purchase
+    price: np.ndarray  # [P] USD per accelerator bought, NaN where not offered
+    upfront: np.ndarray  # [O, P] share of the term's rent paid when it starts
+    term: np.ndarray  # [O, P] months
+    lead: np.ndarray  # [O, P] months from order to use
+    minimum: np.ndarray  # [O, P] accelerators of the smallest order
+    power_w: np.ndarray  # [P] rated power per accelerator
+    usd_per_kwh: np.ndarray  # [P]
+
+
+@dataclass(frozen=True)
+class Terms:
+    """USD per slot. O committed options, N slots; a month has 730 hours."""
+
+    flexible_usd_per_month: np.ndarray  # [N] on-demand price of a full month, inf where not offered
+    spot_usd_per_month: np.ndarray  # [N] same for interruptible work
+    rent_usd_month: np.ndarray  # [O, N] rent of a month, whenever paid; 0 for a purchase
+    upfront_share: np.ndarray  # [O, N]
+    energy_usd_month: np.ndarray  # [O, N] own site only
+    space_usd_month: np.ndarray  # [O, N]
+    support_usd_month: np.ndarray  # [O, N]
+    capex_usd: np.ndarray  # [O, N] paid at the order; 0 but for a purchase
+    resale_base_usd: np.ndarray  # [O, N] price that resale declines from
+    term: np.ndarray  # [O, N] months; a purchase lasts to the horizon
+    first_month: np.ndarray  # [O, N] first month in which an order of today can work
+    lead: np.ndarray  # [O, N] months
+    available: np.ndarray  # [O, N] offered at all
+    break_even: np.ndarray  # [N] share of hours above which the cheapest commitment beats on-demand
+    decline_per_year: float
+
+    def running_usd_month(self) -> np.ndarray:
+        """Energy, space and support of a committed month, [O, N]."""
+        return self.energy_usd_month + self.space_usd_month + self.support_usd_month
+
+    def resale_usd(self, months_in_use: np.ndarray) -> np.ndarray:
+        """Resale value after some months, [O, N]."""
+        return residual_value(self.resale_base_usd, self.decline_per_year, months_in_use)
+
+
+def read_offers(table: pd.DataFrame, pools: pd.DataFrame, plan: Plan) -> Offers:
+    """Arrange the price table by pool and option."""
+    places = [tuple(place) for place in pools[["accelerator_id", "region"]].itertuples(index=False)]
+    wanted = [(*place, option) for option in (*FLEXIBLE_OPTIONS, *COMMITTED_OPTIONS) for place in places]
+    keyed = table.set_index(["accelerator_id", "region", "purchase_option"])[OFFER_COLUMNS].astype("float64")
+    found = keyed.reindex(pd.MultiIndex.from_tuples(wanted, names=keyed.index.names))
+    blocks = found.to_numpy().T.reshape(len(OFFER_COLUMNS), -1, len(pools))
+    hourly, price, upfront, term, lead, minimum = blocks
+    rented = len(FLEXIBLE_OPTIONS)
+    rent, bought = hourly[rented:].copy(), price[rented + BOUGHT]
+    rent[BOUGHT] = np.where(np.isnan(bought), np.nan, 0.0)
+    tariffs = {region.region: region.usd_per_kwh for region in plan.regions}
+    return Offers(
+        on_demand=np.nan_to_num(hourly[FLEXIBLE_OPTIONS.index("on_demand")], nan=np.inf),
+        spot=np.nan_to_num(hourly[FLEXIBLE_OPTIONS.index("spot")], nan=np.inf),
+        rent=rent,
+        price=bought,
+        upfront=np.nan_to_num(upfront[rented:]),
+        term=np.nan_to_num(term[rented:]),
+        lead=np.ceil(_lead_weeks(lead[rented:]) / WEEKS_PER_MONTH),
+        minimum=np.nan_to_num(minimum[rented:], nan=1.0),
+        power_w=pools["tdp_w"].fillna(0.0).to_numpy(dtype=float),
+        usd_per_kwh=pools["region"].map(tariffs).to_numpy(dtype=float),
+    )
+
+
+def _break_even(committed: np.ndarray, on_demand: np.ndarray) -> np.ndarray:
+    """Share of hours; 0 where nothing is rented by the hour, 1 where no commitment is offered."""
+    share = np.where(np.isfinite(on_demand), np.minimum(committed, on_demand) / on_demand, 0.0)
+    return np.where(np.isfinite(committed), share, 1.0)
+
+
+def _lead_weeks(stated: np.ndarray) -> np.ndarray:
+    """Rented capacity without a stated lead time is there at once; hardware takes the longest stated."""
+    hardware = stated[OWN_SITE]
+    longest = np.nanmax(hardware) if np.isfinite(hardware).any() else 0.0
+    return np.where(np.isnan(stated), np.where(OWN_SITE, longest, 0.0)[:, None], stated)
+
+
+def build_terms(offers: Offers, slots: Slots, plan: Plan, largest: np.ndarray) -> Terms:
+    """Money per slot under a plan; `largest` is the fleet per pool that a minimum order must fit."""
+    at, size = slots.pool, slots.size.astype(float)
+    months = size * HOURS_PER_MONTH
+    price = np.nan_to_num(offers.price)
+    energy, space, support = running_usd_per_month(price, offers.power_w, offers.usd_per_kwh, plan)
+    bought = np.arange(len(COMMITTED_OPTIONS))[:, None] == BOUGHT
+    own = OWN_SITE[:, None]
+    available = np.isfinite(offers.rent) & (offers.minimum <= largest)
+    horizon = plan.horizon_months
+    term = np.where(bought, horizon + 1, np.maximum(offers.term, 1)).astype(int)
+    spot = np.minimum(spot_usd_per_hour(offers.spot, plan.value("spot_interruption_share")), offers.on_demand)
+    rented = rented_usd_per_hour(
+        np.nan_to_num(offers.rent), offers.upfront, np.maximum(offers.term, 1), plan.value("wacc")
+    )
+    running = np.where(own, energy + space, 0.0) + bought * support
+    all_in = np.where(bought, owned_usd_per_hour(price, running, plan), rented + running / HOURS_PER_MONTH)
+    cheapest = np.where(available, all_in, np.inf).min(axis=0, initial=np.inf)
+    return Terms(
+        break_even=_break_even(cheapest, offers.on_demand)[at],
+        flexible_usd_per_month=offers.on_demand[at] * months,
+        spot_usd_per_month=spot[at] * months,
+        rent_usd_month=np.nan_to_num(offers.rent)[:, at] * months,
+        upfront_share=offers.upfront[:, at],
+        energy_usd_month=(own * energy)[:, at] * size,
+        space_usd_month=(own * space)[:, at] * size,
+        support_usd_month=(bought * support)[:, at] * size,
+        capex_usd=(bought * capex_usd(price, plan))[:, at] * size,
+        resale_base_usd=(bought * price)[:, at] * size,
+        term=term[:, at],
+        first_month=np.maximum(offers.lead, 1.0).astype(int)[:, at],
+        lead=offers.lead.astype(int)[:, at],
+        available=available[:, at],
+        decline_per_year=plan.value("residual_decline_per_year"),
+    )

@@ -1,0 +1,117 @@
+"""What moves the result: NPV of the expected scenario with one thing changed at a time.
+
+Orders are chosen anew for every value, as they would be if it were known before signing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from aifactory.buyplan.case import LOAD_ASSUMPTIONS, Answer, Case, expected_npv, with_assumption, with_streams
+from aifactory.buyplan.ledger import net_present_value
+from aifactory.buyplan.streams import EXPECTED, Streams
+from aifactory.inputs.plan import Plan
+from aifactory.units import SCENARIOS
+
+COLUMNS = [
+    "assumption",
+    "low",
+    "value",
+    "high",
+    "npv_low_usd",
+    "npv_high_usd",
+    "swing_usd",
+    "switching_value",
+    "unit",
+    "owner_role",
+    "source",
+]
+DEMAND, CAPACITY = "demand (conservative to aggressive)", "measured capacity (low to high)"
+
+
+def tornado_frame(case: Case, answer: Answer, restream: Callable[[Plan], Streams]) -> pd.DataFrame:
+    """Return one row per assumption with a range, widest swing first.
+
+    Empty where NPV is not computed; assumptions without effect on it are left out.
+
+    `restream` makes the streams of another plan, for the assumptions that change the load. The
+    switching value is where NPV crosses zero on the straight line between low and high.
+    """
+    base = net_present_value(answer.expected.ledger, case.plan)
+    if np.isnan(base):
+        return pd.DataFrame(columns=COLUMNS)
+    rows = []
+    for name, item in case.plan.assumptions.items():
+        if item.low is None or item.high is None or item.low == item.high:
+            continue
+        ends = [_npv_with(case, name, value, restream) for value in (item.low, item.high)]
+        about = {"unit": item.unit, "owner_role": item.owner_role, "source": item.source}
+        rows.append(_row(name, (item.low, item.value, item.high), ends, about))
+    rows += [_demand_row(case, answer), _capacity_row(case)]
+    frame = pd.DataFrame(rows, columns=COLUMNS)
+    frame = frame[frame["swing_usd"] > 0]
+    return frame.sort_values(["swing_usd", "assumption"], ascending=[False, True], ignore_index=True)
+
+
+def _npv_with(case: Case, name: str, value: float, restream: Callable[[Plan], Streams]) -> float:
+    changed = with_assumption(case, name, value)
+    if name in LOAD_ASSUMPTIONS:
+        changed = with_streams(changed, changed.plan, restream(changed.plan))
+    return expected_npv(changed)
+
+
+def _row(name: str, values: tuple[float, float, float], ends: list[float], about: dict) -> dict:
+    low, value, high = values
+    return {
+        "assumption": name,
+        "low": low,
+        "value": value,
+        "high": high,
+        "npv_low_usd": ends[0],
+        "npv_high_usd": ends[1],
+        "swing_usd": abs(ends[1] - ends[0]),
+        "switching_value": switching_value(low, high, *ends),
+        **about,
+    }
+
+
+def switching_value(low: float, high: float, npv_low: float, npv_high: float) -> float:
+    """Where the line through both ends crosses zero; NaN if the sign does not change.
+
+    >>> switching_value(1.0, 3.0, 100.0, -300.0)
+    1.5
+    """
+    if npv_low * npv_high > 0 or npv_low == npv_high:
+        return float("nan")
+    return low + (high - low) * npv_low / (npv_low - npv_high)
+
+
+def _demand_row(case: Case, answer: Answer) -> dict:
+    """NPV of the other two scenarios, placed by their accelerator-hours relative to expected."""
+    hours = [case.streams.accelerators(units[1:]).sum() for units in case.streams.units]
+    relative = [value / hours[EXPECTED] if hours[EXPECTED] > 0 else 1.0 for value in hours]
+    by_name = dict(zip(SCENARIOS, answer.scenarios, strict=True))
+    ends = [net_present_value(by_name[name].ledger, case.plan) for name in ("conservative", "aggressive")]
+    values = (relative[SCENARIOS.index("conservative")], 1.0, relative[SCENARIOS.index("aggressive")])
+    owner = case.plan.assumptions["growth_damping"].owner_role
+    about = {"unit": "of expected accelerator-hours", "owner_role": owner, "source": "scenarios of plan.yaml"}
+    return _row(DEMAND, values, ends, about)
+
+
+def _capacity_row(case: Case) -> dict:
+    """All capacities at the low or high end of their intervals at once."""
+    table = case.streams.table
+    capacity = table["units_per_s_per_accelerator"]
+    ends, relative = [], []
+    for name in ("low", "high"):
+        ratio = (table[name] / capacity).fillna(1.0)
+        streams = replace(case.streams, table=table.assign(units_per_s_per_accelerator=capacity * ratio))
+        ends.append(expected_npv(with_streams(case, case.plan, streams)))
+        relative.append(float(np.average(ratio, weights=table["units_month"].clip(lower=1e-9) / capacity)))
+    owner = case.plan.assumptions["planning_utilization"].owner_role
+    about = {"unit": "of measured rate", "owner_role": owner, "source": "benchmark intervals"}
+    return _row(CAPACITY, (relative[0], 1.0, relative[1]), ends, about)

@@ -1,0 +1,181 @@
+"""Command line: `aifactory new | check | run | approve`.
+
+Exit codes: 0 done, 1 a stage failed, 2 bad input.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from aifactory.errors import AIFactoryError, InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from aifactory.run.runner import Progress, RoadOutcome
+
+EXIT_FAILED, EXIT_BAD_INPUT = 1, 2
+LOG_WIDTH = 120
+app = typer.Typer(
+    help="Turn an organisation's AI demand into a defensible plan for its AI factory.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+console = Console(highlight=False, width=None if sys.stdout.isatty() else LOG_WIDTH)
+errors = Console(stderr=True, highlight=False)
+
+Workspace = Annotated[
+    str,
+    typer.Option("--workspace", "-w", help="Workspace folder. Default: the nearest one, else the sample company."),
+]
+Period = Annotated[str, typer.Option(help="Month to report, YYYY-MM. Default: the latest month with data.")]
+
+
+@app.command()
+def new(folder: Annotated[Path, typer.Argument(help="Folder to create; must not exist or be empty.")]) -> None:
+    """Create a workspace: empty tables, a commented plan.yaml and the notebooks."""
+    from aifactory.inputs.new import new_workspace
+
+    new_workspace(folder)
+    console.print(f"Workspace created in {escape(str(folder))}")
+    console.print("Fill the tables and plan.yaml, then run:")
+    console.print(f"  aifactory check {escape(str(folder))}\n  aifactory run --workspace {escape(str(folder))}")
+
+
+@app.command()
+def check(folder: Annotated[str, typer.Argument(help="Workspace folder.")] = "") -> None:
+    """Validate a workspace and print what was found, table by table."""
+    from aifactory.inputs.check import check_workspace
+
+    report = check_workspace(folder)
+    console.print(_table(report.summary.drop(columns="table")), soft_wrap=True)
+    if report.absent:
+        console.print(f"Not given; the catalogue or nothing stands in: {', '.join(report.absent)}", soft_wrap=True)
+    for message in report.failures:
+        errors.print(f"FAILED  {escape(message)}", soft_wrap=True)
+    for message in report.warnings:
+        console.print(f"WARNING {escape(message)}", soft_wrap=True)
+    if report.failures:
+        raise typer.Exit(EXIT_BAD_INPUT)
+    console.print("All checks passed." if not report.warnings else f"Passed with {len(report.warnings)} warning(s).")
+
+
+@app.command()
+def run(
+    stages: Annotated[list[str] | None, typer.Argument(help="Stages; none means all five.")] = None,
+    workspace: Workspace = "",
+    period: Period = "",
+    setting: Annotated[list[str] | None, typer.Option("--set", help="What-if value, name=value; repeatable.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Output folder. Default: reports in the workspace.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, max=64, help="Notebooks side by side. Default: cores.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Run even where inputs are unchanged.")] = False,
+) -> None:
+    """Run the stages and publish their reports (HTML, XLSX, CSV, notebook)."""
+    from aifactory.run.parameters import parse_settings
+    from aifactory.run.runner import run_road
+    from aifactory.run.stages import select_stages
+
+    settings = parse_settings(setting or [])
+    names = [stage.name for stage in select_stages(stages or [])]
+    with _progress(names) as progress:
+        outcome = run_road(
+            names,
+            workspace=workspace,
+            period=period,
+            settings=settings,
+            out=out,
+            workers=workers,
+            force=force,
+            progress=progress,
+        )
+    _print_outcome(outcome)
+    if outcome.failed:
+        raise typer.Exit(EXIT_FAILED)
+
+
+@app.command()
+def approve(
+    workspace: Workspace = "",
+    period: Period = "",
+    force: Annotated[bool, typer.Option("--force", help="Replace a plan approved for another period.")] = False,
+) -> None:
+    """Freeze the buy plan of a period: the monthly refresh compares against it."""
+    import aifactory as af
+
+    loaded = af.load_workspace(workspace, period)
+    inventory, benchmark = af.build_inventory(loaded), af.build_benchmark(loaded)
+    plan = af.build_buy_plan(loaded, inventory, benchmark, af.build_shortlist(loaded, inventory, benchmark))
+    path = af.approve_plan(plan, loaded.path, force=force)
+    console.print(f"Plan of {loaded.period} approved: {escape(str(path))}")
+
+
+def _print_outcome(outcome: RoadOutcome) -> None:
+    warned = outcome.workspace.checks.query("status == 'warned'")
+    if len(warned):
+        console.print(f"{len(warned)} warning(s) in the inputs; `aifactory check` lists them.")
+    for item in outcome.stages:
+        took = f" in {item.duration_s:.0f} s" if item.duration_s else ""
+        console.print(f"{item.stage.title}: {item.state}{took}  {escape(str(item.folder))}", soft_wrap=True)
+        if item.message:
+            errors.print(f"  {escape(item.message)}", soft_wrap=True)
+    console.print(f"Reports of {outcome.period}: {escape(str(outcome.index))}", soft_wrap=True)
+
+
+def _progress(names: list[str]) -> AbstractContextManager[Progress]:
+    """Progress bars, one a stage, where somebody watches; silence in scheduled runs."""
+    if not console.is_terminal:
+        return nullcontext(lambda _stage, _done, _total: None)
+    return _Bars(names)
+
+
+class _Bars:
+    def __init__(self, names: list[str]) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        self.bars = Progress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
+        )
+        self.tasks = {name: self.bars.add_task(name.replace("_", " "), total=None) for name in names}
+
+    def __enter__(self) -> Progress:
+        self.bars.start()
+        return lambda stage, done, total: self.bars.update(self.tasks[stage], completed=done, total=total)
+
+    def __exit__(self, *_: object) -> None:
+        self.bars.stop()
+
+
+def _table(frame: pd.DataFrame) -> Table:
+    table = Table(box=box.SIMPLE_HEAD)
+    for column in frame.columns:
+        table.add_column(column, justify="right" if frame[column].dtype.kind == "i" else "left")
+    for row in frame.itertuples(index=False):
+        table.add_row(*(f"{cell:,}" if isinstance(cell, int) else escape(str(cell)) for cell in row))
+    return table
+
+
+def main() -> None:
+    """Entry point: readable errors instead of tracebacks."""
+    try:
+        app(standalone_mode=True)
+    except InputError as error:
+        errors.print(f"Error: {escape(str(error))}", soft_wrap=True)
+        sys.exit(EXIT_BAD_INPUT)
+    except AIFactoryError as error:
+        errors.print(f"Error: {escape(str(error))}", soft_wrap=True)
+        sys.exit(EXIT_FAILED)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Demand: profiles, forecast, and the generator of the sample company."""

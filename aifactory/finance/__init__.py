@@ -1,0 +1,1 @@
+"""Money over time: prices, cash flows, unit cost, total cost of ownership, ways to pay."""

@@ -1,0 +1,177 @@
+"""Cash flows: present value, every internal rate of return, payback.
+
+All functions take one flow per period, the first one at t = 0 (approval) and not discounted, and a
+rate per period. For monthly flows use `aifactory.units.monthly_rate`, never a twelfth of the year.
+
+References: Brealey, Myers, Allen, Principles of Corporate Finance (NPV, IRR, MIRR, payback).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from aifactory.units import MONTHS_PER_YEAR
+
+Status = Literal["unique", "multiple", "none"]
+REAL_ROOT_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True)
+class InternalRates:
+    """All internal rates of return per period, ascending, and whether one may be quoted."""
+
+    rates: tuple[float, ...]
+
+    @property
+    def status(self) -> Status:
+        """`unique` only if there is exactly one."""
+        return {0: "none", 1: "unique"}.get(len(self.rates), "multiple")
+
+    @property
+    def rate(self) -> float:
+        """The rate if it is unique, else NaN: several rates are never reduced to one in silence."""
+        return self.rates[0] if len(self.rates) == 1 else float("nan")
+
+
+def discount_factors(periods: int, rate: float) -> np.ndarray:
+    """Factors (1 + rate)^-t for t = 0 .. periods - 1.
+
+    >>> discount_factors(3, 0.25).round(2).tolist()
+    [1.0, 0.8, 0.64]
+    """
+    if rate <= -1:
+        msg = f"rate must be above -100 %, got {rate}"
+        raise ValueError(msg)
+    return (1.0 + rate) ** -np.arange(periods, dtype=float)
+
+
+def npv(values: ArrayLike, rate: float) -> np.ndarray | float:
+    """Net present value over the last axis, sum of v_t (1 + rate)^-t, t = 0 undiscounted.
+
+    Spreadsheet NPV discounts the first value by one period; this function does not.
+
+    >>> round(float(npv([-1000, 500, 400, 300, 100], 0.1)), 2)
+    78.82
+    """
+    flows = np.asarray(values, dtype=float)
+    return flows @ discount_factors(flows.shape[-1], rate)
+
+
+def annualised(rate: float, periods_per_year: int = MONTHS_PER_YEAR) -> float:
+    """Effective annual rate (1 + rate)^n - 1.
+
+    >>> round(annualised(0.01), 6)
+    0.126825
+    """
+    return (1.0 + rate) ** periods_per_year - 1.0
+
+
+def irr_all(values: ArrayLike) -> InternalRates:
+    """Every rate above -100 % at which the net present value is zero.
+
+    The flows are the coefficients of a polynomial in x = 1 / (1 + rate); its positive real roots
+    are the answer. Flows without a change of sign have none.
+
+    >>> irr_all([-100, 230, -132]).status, [round(r, 6) for r in irr_all([-100, 230, -132]).rates]
+    ('multiple', [0.1, 0.2])
+    """
+    flows = np.asarray(values, dtype=float)
+    used = np.flatnonzero(flows)
+    if used.size == 0 or not (flows.min() < 0 < flows.max()):
+        return InternalRates(())
+    flows = flows[used[0] : used[-1] + 1]
+    roots = np.roots(flows[::-1])
+    real = roots.real[(np.abs(roots.imag) <= REAL_ROOT_TOLERANCE * np.abs(roots)) & (roots.real > 0)]
+    return InternalRates(tuple(_distinct(np.sort(1.0 / _polish(flows, real) - 1.0))))
+
+
+def _polish(flows: np.ndarray, roots: np.ndarray) -> np.ndarray:
+    """Two Newton steps per root, each only where it brings the value nearer to zero."""
+    polynomial = np.polynomial.Polynomial(flows)
+    slope = polynomial.deriv()
+    for _ in range(2):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            step = roots - polynomial(roots) / slope(roots)
+        better = (step > 0) & (np.abs(polynomial(step)) < np.abs(polynomial(roots)))
+        roots = np.where(better, step, roots)
+    return roots
+
+
+def _distinct(rates: np.ndarray) -> list[float]:
+    kept: list[float] = []
+    for rate in rates.tolist():
+        if not kept or rate - kept[-1] > REAL_ROOT_TOLERANCE * (1.0 + abs(rate)):
+            kept.append(rate)
+    return kept
+
+
+def mirr(values: ArrayLike, finance_rate: float, reinvest_rate: float) -> float:
+    """Return the modified internal rate: outflows discounted at one rate, inflows compounded at another.
+
+    (FV of inflows / -PV of outflows)^(1 / n) - 1 with n periods; NaN without both signs.
+
+    >>> round(mirr([-120000, 39000, 30000, 21000, 37000, 46000], 0.1, 0.12), 6)
+    0.126094
+    """
+    flows = np.asarray(values, dtype=float)
+    periods = flows.size - 1
+    paid = -npv(np.minimum(flows, 0.0), finance_rate)
+    received = npv(np.maximum(flows, 0.0), reinvest_rate) * (1.0 + reinvest_rate) ** periods
+    if paid <= 0 or received <= 0:
+        return float("nan")
+    return float((received / paid) ** (1.0 / periods) - 1.0)
+
+
+def payback(values: ArrayLike) -> float | None:
+    """Period from which the cumulative flow stays at or above zero, interpolated; None if never.
+
+    A later dip below zero moves the payback behind the dip.
+
+    >>> round(payback([-1000, 500, 400, 300, 100]), 4)
+    2.3333
+    >>> payback([-1000, 500, 400]) is None
+    True
+    """
+    flows = np.asarray(values, dtype=float)
+    cumulative = np.cumsum(flows)
+    below = np.flatnonzero(cumulative < -1e-9 * np.abs(flows).sum())
+    if below.size == 0:
+        return 0.0
+    last = int(below[-1])
+    if last == flows.size - 1:
+        return None
+    return float(last - cumulative[last] / flows[last + 1])
+
+
+def discounted_payback(values: ArrayLike, rate: float) -> float | None:
+    """Payback of the discounted flows.
+
+    >>> round(discounted_payback([-1000, 500, 400, 300, 100], 0.1), 2)
+    2.95
+    """
+    flows = np.asarray(values, dtype=float)
+    return payback(flows * discount_factors(flows.size, rate))
+
+
+def annuity_payment(
+    present_value: ArrayLike, rate: float, periods: ArrayLike, final_value: ArrayLike = 0.0
+) -> np.ndarray:
+    """Level payment at the end of each period that pays `present_value` less a discounted rest.
+
+    payment = (PV - FV (1 + rate)^-n) rate / (1 - (1 + rate)^-n); (PV - FV) / n at rate zero.
+
+    >>> round(float(annuity_payment(10000, 0.08 / 12, 10)), 2)
+    1037.03
+    """
+    value, rest, count = (np.asarray(item, dtype=float) for item in (present_value, final_value, periods))
+    if np.any(count <= 0):
+        msg = f"periods must be positive, got {periods}"
+        raise ValueError(msg)
+    if rate == 0:
+        return (value - rest) / count
+    paid_off = -np.expm1(-count * np.log1p(rate))  # 1 - (1 + rate)^-n without cancellation
+    return (value - rest * (1.0 - paid_off)) * rate / paid_off

@@ -1,0 +1,122 @@
+"""The price that holds for an accelerator in a region on given terms, with its source and age."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+
+import pandas as pd
+
+from aifactory.errors import InputError
+from aifactory.inputs.plan import Plan
+
+KEYS = ["accelerator_id", "region", "purchase_option"]
+OWN_SITE_OPTIONS = ("purchase", "lease")  # hardware in our own or colocated space
+BARE = "server not included"  # words in the note of a purchase row that is priced for the card alone
+SERVER_SHARE_ITEM = "server_gpu_share_of_server_price"
+PRICE_COLUMNS = [
+    *KEYS,
+    "provider",
+    "sku",
+    "usd_per_accelerator_hour",
+    "usd_per_accelerator",
+    "term_months",
+    "upfront_fraction",
+    "minimum_accelerators",
+    "lead_time_weeks",
+    "note",
+    "as_of",
+    "source",
+    "confidence",
+    "exact_region",
+    "age_days",
+]
+
+
+def month_end(period: str) -> dt.date:
+    """Last day of a month.
+
+    >>> month_end("2028-02")
+    datetime.date(2028, 2, 29)
+    """
+    return pd.Period(period, "M").end_time.date()
+
+
+def latest_offers(prices: pd.DataFrame) -> pd.DataFrame:
+    """Keep the newest row of each offer: the price list is append-only by `as_of`."""
+    offer = ["provider", "sku", "accelerator_id", "region", "purchase_option", "term_months", "upfront_fraction"]
+    newest_first = prices.sort_values(["as_of", "price_id"], ascending=[False, True], kind="stable")
+    return newest_first.drop_duplicates(offer).sort_index()
+
+
+def price_table(prices: pd.DataFrame, plan: Plan, as_of: dt.date | str) -> pd.DataFrame:
+    """Cheapest offer per candidate accelerator, workspace region and purchase option.
+
+    Rented offers come from the providers that `plan.regions` names. An offer holds in a region if
+    its provider region is the one named there for that provider, or `*`. Where no offer holds, the
+    cheapest one of the same providers elsewhere stands in, with `exact_region` False. Hardware to
+    own or lease may come from anybody. Combinations without any offer have no row.
+
+    Parameters
+    ----------
+    prices : the prices table of the workspace.
+    as_of : the date against which `age_days` is counted; a price noted later has age 0.
+
+    Returns
+    -------
+    One row per combination, columns `PRICE_COLUMNS`, sorted by accelerator, region and option.
+    Money is USD per accelerator-hour, or USD per accelerator for a purchase.
+    """
+    offers = latest_offers(prices[prices["accelerator_id"].isin(plan.candidates)])
+    hardware = offers["purchase_option"].isin(OWN_SITE_OPTIONS) & (offers["region"] == "*")
+    rows = []
+    for region in plan.regions:
+        theirs = offers[hardware | offers["provider"].isin(list(region.provider_regions))]
+        exact = (theirs["region"] == "*") | (theirs["region"] == theirs["provider"].map(region.provider_regions))
+        rows.append(theirs.assign(exact_region=exact.astype(bool), region=region.region))
+    table = pd.concat(rows, ignore_index=True)
+    table["age_days"] = (pd.Timestamp(as_of) - table["as_of"]).dt.days.clip(lower=0)
+    return _cheapest(table, KEYS)[PRICE_COLUMNS]
+
+
+def add_server(prices: pd.DataFrame, accelerators: pd.DataFrame, operating_costs: pd.DataFrame) -> pd.DataFrame:
+    """Raise purchase prices of bare data-centre cards to the card with its share of a server.
+
+    price / (share of the server price that goes into accelerators), for rows of the prices table
+    whose note says that the server is not included. Edge and neuromorphic devices stand alone.
+    The note of a raised row names the share.
+    """
+    shares = operating_costs.loc[operating_costs["item"] == SERVER_SHARE_ITEM, "typical"]
+    classes = prices["accelerator_id"].map(accelerators.set_index("accelerator_id")["platform_class"])
+    bare = prices["note"].fillna("").str.contains(BARE) & (prices["purchase_option"] == "purchase")
+    bare &= ~classes.isin(["edge", "neuromorphic"])
+    if not bare.any():
+        return prices
+    if shares.empty:
+        raise InputError.at("operating_costs", f"item {SERVER_SHARE_ITEM!r} is needed to price bare accelerators")
+    share = float(shares.iloc[0])
+    note = prices["note"].where(~bare, prices["note"] + f"; raised to a server share at {share:.2f} of its price")
+    price = prices["usd_per_accelerator"].where(~bare, prices["usd_per_accelerator"] / share)
+    return prices.assign(usd_per_accelerator=price, note=note)
+
+
+def cheapest_price(
+    table: pd.DataFrame, purchase_option: str = "on_demand", regions: Iterable[str] | None = None
+) -> pd.DataFrame:
+    """Cheapest row of a price table per accelerator over the regions (all, if not given).
+
+    An offer of the region itself wins over a stand-in from elsewhere. Returns the columns of
+    `price_table`, indexed by `accelerator_id`; accelerators without such an offer are absent.
+    """
+    rows = table[table["purchase_option"] == purchase_option]
+    if regions is not None:
+        rows = rows[rows["region"].isin(list(regions))]
+    return _cheapest(rows, ["accelerator_id"]).set_index("accelerator_id")
+
+
+def _cheapest(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    price = table["usd_per_accelerator_hour"].fillna(table["usd_per_accelerator"])
+    order = [*keys, "exact_region", "price", "provider", "sku"]
+    ascending = [*[True] * len(keys), False, True, True, True]
+    ranked = table.assign(price=price).dropna(subset=["price"]).sort_values(order, ascending=ascending, kind="stable")
+    return ranked.drop_duplicates(keys).drop(columns="price").reset_index(drop=True)

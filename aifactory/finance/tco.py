@@ -1,0 +1,61 @@
+"""Total cost of ownership: every cost centre beside the accelerators, month by month."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from aifactory.inputs.plan import Plan
+from aifactory.units import GIGA
+
+OVERHEADS = (
+    "Storage",
+    "Network egress",
+    "Orchestration",
+    "Human operations",
+    "Safety checks",
+)
+CONTINGENCY = "Contingency"
+
+
+def overhead_lines(
+    compute_usd: ArrayLike, accelerators: ArrayLike, output_tokens: ArrayLike, plan: Plan
+) -> dict[str, np.ndarray]:
+    """Monthly cost of what the accelerators need around them, one array per line.
+
+    Parameters
+    ----------
+    compute_usd : cost of the accelerators in the month, own power and space included, USD.
+    accelerators : mean number of accelerators held in the month.
+    output_tokens : tokens sent to users in the month.
+
+    Returns
+    -------
+    Storage = accelerators x GB x USD/GB; egress = tokens x bytes x USD/GB; orchestration and
+    safety checks = shares of compute; human operations = accelerators / accelerators per
+    operator x USD per operator.
+    """
+    compute, held = np.asarray(compute_usd, dtype=float), np.asarray(accelerators, dtype=float)
+    gigabytes = np.asarray(output_tokens, dtype=float) * plan.value("egress_bytes_per_output_token") / GIGA
+    storage = plan.value("storage_gb_per_accelerator") * plan.value("storage_usd_per_gb_month")
+    people = plan.value("operator_usd_per_month") / plan.value("accelerators_per_operator")
+    lines = (
+        held * storage,
+        gigabytes * plan.value("egress_usd_per_gb"),
+        compute * plan.value("orchestration_share"),
+        held * people,
+        compute * plan.value("safety_check_share"),
+    )
+    return dict(zip(OVERHEADS, lines, strict=True))
+
+
+def hidden_lines(compute_usd: ArrayLike, plan: Plan) -> dict[str, np.ndarray]:
+    """Cost centres outside the bill: fixed amount a month plus share of compute, by name."""
+    compute = np.asarray(compute_usd, dtype=float)
+    return {item.name: item.usd_per_month + item.share_of_compute * compute for item in plan.hidden_costs}
+
+
+def with_contingency(lines: dict[str, np.ndarray], plan: Plan) -> dict[str, np.ndarray]:
+    """Add the contingency as last line: a share of the sum of the others."""
+    total = np.sum(list(lines.values()), axis=0)
+    return {**lines, CONTINGENCY: total * plan.value("contingency_share")}

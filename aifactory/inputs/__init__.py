@@ -1,0 +1,1 @@
+"""Files to validated tables: contracts, readers, checks, the workspace."""

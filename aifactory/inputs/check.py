@@ -1,0 +1,95 @@
+"""`aifactory check`: what a workspace holds, table by table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from aifactory.errors import InputError
+from aifactory.inputs.checks import check_tables
+from aifactory.inputs.contracts import contract_names, load_contract
+from aifactory.inputs.plan import load_plan
+from aifactory.inputs.tables import raise_problems, read_table
+from aifactory.inputs.workspace import REQUIRED, TELEMETRY, find_workspace, load_workspace, table_file
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """Result of a check: one row a table, optional tables not given, and the messages."""
+
+    summary: pd.DataFrame
+    absent: list[str]
+    failures: list[str]
+    warnings: list[str]
+
+
+def check_workspace(path: str | Path = "") -> CheckReport:
+    """Check every table on its own, then all together; collects instead of stopping at the first."""
+    folder = find_workspace(path)
+    failures, rows = [], {}
+    for name in contract_names():
+        rows[name], problem = _check_table(folder, name)
+        failures += [problem] if problem else []
+    failures += _plan_problem(folder)
+    if not any(table_file(folder, name) for name in TELEMETRY):
+        failures.append(f"no demand found: one of {', '.join(TELEMETRY)} is needed (.csv or .parquet)")
+    findings = pd.DataFrame(columns=["table", "status", "message"])
+    if not failures:
+        loaded_tables, plan = _load(folder, failures)
+        if loaded_tables is not None:
+            found = check_tables(loaded_tables, plan)
+            findings = pd.DataFrame([(f.table, f.status, f.message) for f in found], columns=findings.columns)
+    for name, row in rows.items():
+        mine = findings[findings["table"] == name]
+        row |= {status: int((mine["status"] == status).sum()) for status in ("passed", "warned")}
+        row["failed"] = row["failed"] + int((mine["status"] == "failed").sum())
+    failures += list(findings.loc[findings["status"] == "failed", "message"])
+    warnings = list(findings.loc[findings["status"] == "warned", "message"])
+    summary = pd.DataFrame([{"table": name, **row} for name, row in rows.items()])
+    counts = ["passed", "warned", "failed"]
+    shown = (summary["file"] != "") | (summary[counts].sum(axis="columns") > 0)
+    summary["file"] = summary["file"].where(summary["file"] != "", summary["table"] + " (catalogue)")
+    absent = summary.loc[~shown, "table"].tolist()
+    return CheckReport(summary.loc[shown, ["table", "file", "rows", "period", *counts]], absent, failures, warnings)
+
+
+def _check_table(folder: Path, name: str) -> tuple[dict[str, object], str]:
+    path = table_file(folder, name)
+    row: dict[str, object] = {"file": path.name if path else "", "rows": 0, "period": "", "failed": 0}
+    if path is None:
+        missing = name in REQUIRED
+        return row | {"failed": int(missing)}, f"{name}.csv: not found; this table is needed" if missing else ""
+    try:
+        read = read_table(path, load_contract(name))
+        row["rows"], row["period"] = len(read.frame), _span(read.frame)
+        raise_problems(path.name, read.problems)
+    except InputError as error:
+        return row | {"failed": 1}, str(error)
+    if name in REQUIRED and read.frame.empty:
+        return row | {"failed": 1}, f"{path.name}: has no rows yet"
+    return row, ""
+
+
+def _span(frame: pd.DataFrame) -> str:
+    times = [column for column in frame if pd.api.types.is_datetime64_any_dtype(frame[column]) and column != "as_of"]
+    known = frame[times[0]].dropna() if times else pd.Series(dtype="datetime64[us]")
+    return f"{known.min():%Y-%m} to {known.max():%Y-%m}" if len(known) else ""
+
+
+def _plan_problem(folder: Path) -> list[str]:
+    try:
+        load_plan(folder / "plan.yaml")
+    except InputError as error:
+        return [str(error)]
+    return []
+
+
+def _load(folder: Path, failures: list[str]) -> tuple:
+    try:
+        workspace = load_workspace(folder)
+    except InputError as error:
+        failures.append(str(error))
+        return None, None
+    return workspace.tables, workspace.plan

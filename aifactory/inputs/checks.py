@@ -1,0 +1,262 @@
+"""Checks between columns and tables. Each is small and named; failures stop a run, warnings do not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from aifactory.errors import nearest
+from aifactory.inputs.contracts import contract_names, load_contract
+from aifactory.inputs.plan import Plan
+
+Tables = Mapping[str, pd.DataFrame]
+#: A label is suspect where the pool draws more than this share of its accelerators' design power.
+POWER_TOLERANCE = 1.15
+CHECK_COLUMNS = ["table", "check", "status", "row", "column", "value", "rule", "message"]
+_ACCELERATOR_HOUR_CLASSES = {"batch_training", "parameter_efficient_fine_tuning"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One row of the checks table."""
+
+    table: str
+    check: str
+    status: str
+    rule: str
+    row: int | None = None
+    column: str = ""
+    value: str = ""
+
+    @property
+    def message(self) -> str:
+        """The finding in a sentence."""
+        place = ", ".join(
+            [self.table]
+            + ([f"row {self.row}"] if self.row else [])
+            + ([f"column {self.column!r}"] if self.column else [])
+        )
+        return f"{place}:{f' value {self.value!r}:' if self.value else ''} {self.rule}"
+
+
+def findings_frame(findings: list[Finding]) -> pd.DataFrame:
+    """Findings as a table with the columns `CHECK_COLUMNS`."""
+    rows = [[getattr(item, name) for name in CHECK_COLUMNS] for item in findings]
+    return pd.DataFrame(rows, columns=CHECK_COLUMNS).astype({"row": "Int64"})
+
+
+def check_tables(tables: Tables, plan: Plan) -> list[Finding]:
+    """Run every check; a check without findings yields one row `passed`."""
+    results: list[Finding] = []
+    for name, (table, check) in CHECKS.items():
+        if len(tables[table]) == 0:
+            continue
+        found = list(check(tables, plan))
+        results += found or [Finding(table, name, "passed", "")]
+    return results
+
+
+def _rows(
+    frame: pd.DataFrame, bad: pd.Series, table: str, check: str, status: str, column: str, rule: str, most: int = 5
+) -> Iterator[Finding]:
+    """Findings for the first bad rows; the last one counts the rest."""
+    flags = bad.fillna(value=False).astype(bool)
+    hits = frame.index[flags]
+    for number, row in enumerate(hits[:most]):
+        rest = f" ({len(hits)} rows in all)" if number == 0 and len(hits) > 1 else ""
+        yield Finding(table, check, status, rule + rest, int(row) + 2, column, str(frame.loc[row, column])[:80])
+
+
+def foreign_keys(tables: Tables, _plan: Plan) -> Iterator[Finding]:
+    """Every reference exists; the nearest existing name is suggested."""
+    for name in contract_names():
+        for key in load_contract(name).foreign_keys:
+            frame, known = tables[name], set(tables[key.table][key.reference].dropna())
+            values = frame[key.column]
+            status = "warned" if key.table == "models" else "failed"
+            for value in values[values.notna() & ~values.isin(known)].unique()[:5]:
+                row = int(frame.index[values == value][0]) + 2
+                hint = nearest(value, sorted(known))
+                rule = f"is not in table {key.table}.{hint}"
+                yield Finding(name, "foreign_keys", status, rule, row, key.column, str(value))
+
+
+def errors_within_requests(tables: Tables, _plan: Plan) -> Iterator[Finding]:
+    """A window cannot have more failures or retries than requests."""
+    frame = tables["demand_windows"]
+    for column in ("errors", "retries"):
+        bad = frame[column] > frame["requests"]
+        yield from _rows(frame, bad, "demand_windows", "errors_within_requests", "failed", column, "exceeds requests")
+
+
+def cached_within_input(tables: Tables, _plan: Plan) -> Iterator[Finding]:
+    """Cached prompt tokens are part of the prompt tokens."""
+    for table in ("demand_windows", "requests"):
+        frame = tables[table]
+        bad = frame["cached_input_tokens"] > frame["input_tokens"]
+        rule = "exceeds input_tokens"
+        yield from _rows(frame, bad, table, "cached_within_input", "failed", "cached_input_tokens", rule)
+
+
+def one_window_length(tables: Tables, _plan: Plan) -> Iterator[Finding]:
+    """One use case is counted in windows of one length."""
+    lengths = tables["demand_windows"].groupby("use_case_id")["window_minutes"].nunique()
+    for use_case in lengths.index[lengths > 1]:
+        yield Finding(
+            "demand_windows",
+            "one_window_length",
+            "failed",
+            "has windows of several lengths",
+            None,
+            "window_minutes",
+            use_case,
+        )
+
+
+def ttft_within_e2e(tables: Tables, _plan: Plan) -> Iterator[Finding]:
+    """The first token cannot come after the last."""
+    frame = tables["requests"]
+    bad = frame["ttft_ms"] > frame["e2e_ms"]
+    yield from _rows(frame, bad, "requests", "ttft_within_e2e", "failed", "ttft_ms", "exceeds e2e_ms")
+
+
+def jobs_in_order(tables: Tables, _plan: Plan) -> Iterator[Finding]:
+    """Submitted, started and ended follow each other."""
+    frame = tables["jobs"]
+    early = frame["started_utc"] < frame["submitted_utc"]
+    yield from _rows(frame, early, "jobs", "jobs_in_order", "failed", "started_utc", "is before submitted_utc")
+    late = frame["ended_utc"] < frame["started_utc"]
+    yield from _rows(frame, late, "jobs", "jobs_in_order", "failed", "ended_utc", "is before started_utc")
+
+
+def one_currency(tables: Tables, plan: Plan) -> Iterator[Finding]:
+    """Money of several currencies is never added."""
+    frame = tables["billing"]
+    bad = frame["BillingCurrency"] != plan.currency
+    rule = f"the plan is in {plan.currency}; convert the bill first, currencies are never added"
+    yield from _rows(frame, bad, "billing", "one_currency", "failed", "BillingCurrency", rule)
+
+
+def bill_rows_once(tables: Tables, _plan: Plan) -> Iterator[Finding]:
+    """Identical charges may be a bill imported twice."""
+    frame = tables["billing"]
+    bad = frame.duplicated() & (frame["ChargeCategory"] == "Usage")
+    rule = "is identical to an earlier charge; it is counted, check for a double import"
+    yield from _rows(frame, bad, "billing", "bill_rows_once", "warned", "ChargeDescription", rule)
+
+
+def bill_in_its_month(tables: Tables, _plan: Plan) -> Iterator[Finding]:
+    """Usage billed in another month is counted in the month of usage."""
+    frame = tables["billing"]
+    bad = frame["ChargePeriodStart"].dt.strftime("%Y-%m") != frame["BillingPeriodStart"].dt.strftime("%Y-%m")
+    rule = "usage of another month than the invoice; counted in the month of usage"
+    yield from _rows(frame, bad, "billing", "bill_in_its_month", "warned", "ChargePeriodStart", rule)
+
+
+def regions_described(tables: Tables, plan: Plan) -> Iterator[Finding]:
+    """Every region of the data is described in plan.yaml."""
+    known = {region.region for region in plan.regions}
+    for table in ("demand_windows", "latency_histograms", "jobs", "pools"):
+        for value in sorted(set(tables[table]["region"]) - known):
+            hint = nearest(value, sorted(known))
+            rule = f"is not described in plan.yaml.{hint}"
+            yield Finding(table, "regions_described", "failed", rule, None, "region", value)
+
+
+def allowed_regions_known(tables: Tables, plan: Plan) -> Iterator[Finding]:
+    """Residency rules name regions of plan.yaml."""
+    known = {region.region for region in plan.regions}
+    for row, text in tables["use_cases"]["allowed_regions"].dropna().items():
+        for value in (part.strip() for part in text.split(";")):
+            if value not in known:
+                rule = f"is not described in plan.yaml.{nearest(value, sorted(known))}"
+                yield Finding(
+                    "use_cases", "allowed_regions_known", "failed", rule, int(row) + 2, "allowed_regions", value
+                )
+
+
+def residency_kept(tables: Tables, _plan: Plan) -> Iterator[Finding]:
+    """No demand was served outside the regions a use case is allowed in."""
+    allowed = tables["use_cases"].set_index("use_case_id")["allowed_regions"].dropna()
+    pairs = tables["demand_windows"][["use_case_id", "region"]].drop_duplicates()
+    for use_case, region in pairs.itertuples(index=False):
+        if use_case in allowed.index and region not in [part.strip() for part in allowed[use_case].split(";")]:
+            rule = f"served in {region}, which its residency rule does not allow"
+            yield Finding("demand_windows", "residency_kept", "warned", rule, None, "use_case_id", use_case)
+
+
+def unit_fits_class(tables: Tables, _plan: Plan) -> Iterator[Finding]:
+    """Training and tuning are counted in accelerator-hours, everything else is not."""
+    frame = tables["use_cases"]
+    training = frame["workload_class"].isin(_ACCELERATOR_HOUR_CLASSES)
+    bad = training != (frame["service_unit"] == "accelerator_hour")
+    rule = "training and fine-tuning count accelerator_hour, other classes do not"
+    yield from _rows(frame, bad, "use_cases", "unit_fits_class", "failed", "service_unit", rule)
+
+
+def spot_below_on_demand(tables: Tables, _plan: Plan) -> Iterator[Finding]:
+    """A spot price above the same offer on demand is a data error more often than a market."""
+    frame = tables["prices"]
+    keys = ["provider", "accelerator_id", "region", "sku"]
+    on_demand = (
+        frame[frame["purchase_option"] == "on_demand"].groupby(keys, dropna=False)["usd_per_accelerator_hour"].min()
+    )
+    spot = frame[frame["purchase_option"] == "spot"].join(on_demand.rename("on_demand"), on=keys)
+    bad = spot["usd_per_accelerator_hour"] > spot["on_demand"]
+    rule = "spot price above on-demand"
+    yield from _rows(spot, bad, "prices", "spot_below_on_demand", "warned", "usd_per_accelerator_hour", rule)
+
+
+def price_matches_option(tables: Tables, _plan: Plan) -> Iterator[Finding]:
+    """A purchase has a price per accelerator, everything else one per hour."""
+    frame = tables["prices"]
+    purchase = frame["purchase_option"] == "purchase"
+    bad = (purchase & frame["usd_per_accelerator"].isna()) | (~purchase & frame["usd_per_accelerator_hour"].isna())
+    rule = "a purchase needs usd_per_accelerator, every other option usd_per_accelerator_hour"
+    yield from _rows(frame, bad, "prices", "price_matches_option", "failed", "purchase_option", rule)
+
+
+def candidates_known(tables: Tables, plan: Plan) -> Iterator[Finding]:
+    """Candidates of plan.yaml stand in the catalogue, on more than recalled figures."""
+    catalogue = tables["accelerators"].set_index("accelerator_id")["verified_sources"]
+    for name in [*plan.candidates, plan.reference_accelerator]:
+        if name not in catalogue.index:
+            rule = f"is not in table accelerators.{nearest(name, catalogue.index)}"
+            yield Finding("accelerators", "candidates_known", "failed", rule, None, "candidates", name)
+        elif catalogue[name] == 0:
+            rule = "its specifications are recalled, not verified in a source"
+            yield Finding("accelerators", "candidates_known", "warned", rule, None, "accelerator_id", name)
+
+
+def pool_power_plausible(tables: Tables, _plan: Plan) -> Iterator[Finding]:
+    """A pool that draws more than its accelerators can is mislabelled."""
+    tdp = tables["accelerators"].set_index("accelerator_id")["tdp_w"]
+    frame = tables["pools"]
+    limit = frame["accelerator_id"].map(tdp) * frame["installed"] * POWER_TOLERANCE
+    for pool, rows in frame[frame["power_w"] > limit].groupby("pool_id"):
+        label, watts = rows["accelerator_id"].iloc[0], float((rows["power_w"] / rows["installed"]).mean())
+        rule = f"labelled {label} ({tdp[label]:.0f} W) but draws {watts:.0f} W each: check the label"
+        yield Finding("pools", "pool_power_plausible", "warned", rule, int(rows.index[0]) + 2, "pool_id", str(pool))
+
+
+CHECKS: dict[str, tuple[str, Callable[[Tables, Plan], Iterator[Finding]]]] = {
+    "foreign_keys": ("use_cases", foreign_keys),
+    "errors_within_requests": ("demand_windows", errors_within_requests),
+    "cached_within_input": ("demand_windows", cached_within_input),
+    "one_window_length": ("demand_windows", one_window_length),
+    "ttft_within_e2e": ("requests", ttft_within_e2e),
+    "jobs_in_order": ("jobs", jobs_in_order),
+    "one_currency": ("billing", one_currency),
+    "bill_rows_once": ("billing", bill_rows_once),
+    "bill_in_its_month": ("billing", bill_in_its_month),
+    "regions_described": ("use_cases", regions_described),
+    "allowed_regions_known": ("use_cases", allowed_regions_known),
+    "residency_kept": ("demand_windows", residency_kept),
+    "unit_fits_class": ("use_cases", unit_fits_class),
+    "spot_below_on_demand": ("prices", spot_below_on_demand),
+    "price_matches_option": ("prices", price_matches_option),
+    "candidates_known": ("accelerators", candidates_known),
+    "pool_power_plausible": ("pools", pool_power_plausible),
+}

@@ -1,0 +1,58 @@
+"""`aifactory new`: a workspace to fill in, made from the contracts."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from aifactory.errors import InputError
+from aifactory.inputs.contracts import contract_names, load_contract
+from aifactory.inputs.resources import data_dir, notebooks_dir
+
+#: Tables an analyst fills in; the catalogue ships with the product and is only extended.
+FILL_IN = (
+    "use_cases",
+    "demand_windows",
+    "latency_histograms",
+    "jobs",
+    "pools",
+    "billing",
+    "account_map",
+    "benchmarks",
+    "decisions",
+)
+_README = """This folder is an aifactory workspace.
+
+1. plan.yaml: what you assume and decide. Every number has an owner, a source and a date.
+2. use_cases.csv and one of demand_windows.csv, requests.csv, jobs.csv are needed; the rest adds answers.
+3. Prices, accelerators, models or judgements of your own go into a table of that name; your rows
+   win over the bundled catalogue.
+
+Check:  aifactory check .
+Run:    aifactory run --workspace .
+"""
+
+
+def new_workspace(folder: Path | str) -> Path:
+    """Create a workspace folder with empty tables, a commented plan.yaml and the notebooks."""
+    folder = Path(folder)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError.at("new", "the folder must not exist or must be empty", value=str(folder))
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in FILL_IN:
+        (folder / f"{name}.csv").write_text(template_csv(name), encoding="utf-8")
+    shutil.copy(data_dir() / "templates" / "plan.yaml", folder / "plan.yaml")
+    shutil.copytree(notebooks_dir(), folder / "notebooks", ignore=shutil.ignore_patterns(".*"))
+    (folder / "README.txt").write_text(_README, encoding="utf-8")
+    return folder
+
+
+def template_csv(table: str) -> str:
+    """Header row of a table."""
+    return ",".join(load_contract(table).columns) + "\n"
+
+
+def write_templates(folder: Path) -> None:
+    """Write the header row of every table; `data/templates` is made by this."""
+    for name in contract_names():
+        (folder / f"{name}.csv").write_text(template_csv(name), encoding="utf-8")

@@ -1,0 +1,284 @@
+"""`plan.yaml`: what the organisation assumes and decides, typed and owned.
+
+Every numeric assumption carries value, range, unit, owner role, source and date, so that a
+report can print it and the tornado can move it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from aifactory.errors import InputError, nearest
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+NonNegative = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+Identifier = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+Criticality = Literal["experimental", "internal", "customer_facing", "critical"]
+ScenarioName = Literal["conservative", "expected", "aggressive"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Assumption(_Strict):
+    """A number that somebody answers for. `low` and `high` are its P10 and P90."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    unit: str
+    owner_role: str
+    source: str
+    as_of: dt.date
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Assumption:
+        low = self.value if self.low is None else self.low
+        high = self.value if self.high is None else self.high
+        if not low <= self.value <= high:
+            msg = f"low <= value <= high must hold, got {low}, {self.value}, {high}"
+            raise ValueError(msg)
+        return self
+
+
+class Region(_Strict):
+    """A place that serves demand, with the provider regions whose prices hold there."""
+
+    region: Identifier
+    name: str
+    provider_regions: dict[str, str]
+    usd_per_kwh: Positive
+    gco2_per_kwh: NonNegative
+    power_limit_kw: Positive | None = None
+    source: str
+    as_of: dt.date
+
+
+class Scenario(_Strict):
+    """One adoption scenario; growth replaces the measured trend where given."""
+
+    scenario: ScenarioName
+    monthly_growth: float | None = Field(default=None, gt=-1, le=1)
+    growth_multiplier: NonNegative = 1.0
+    adoption: Fraction = 1.0
+    description: str
+
+
+class HiddenCost(_Strict):
+    """A cost centre outside the bill: labour, compliance, tooling and so on."""
+
+    name: str
+    usd_per_month: NonNegative = 0.0
+    share_of_compute: NonNegative = 0.0
+    driver: str
+    owner_role: str
+    source: str
+    as_of: dt.date
+
+
+class Budget(_Strict):
+    """Limits on money."""
+
+    capex_usd_per_year: Positive | None = None
+    opex_usd_per_month: Positive | None = None
+
+
+class Event(_Strict):
+    """A recurring duty of governance."""
+
+    name: str
+    every_months: Annotated[int, Field(ge=1, le=60)]
+    owner_role: str
+    rule: str
+
+
+class Launch(_Strict):
+    """A launch window: demand of one use case is multiplied and more reserve is held."""
+
+    use_case_id: Identifier
+    month: Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
+    demand_multiplier: Positive
+    milestone: str
+
+
+#: Assumptions every plan must state, with the unit each is counted in.
+REQUIRED_ASSUMPTIONS: dict[str, str] = {
+    "wacc": "fraction/year",
+    "tax_rate": "fraction",
+    "planning_utilization": "fraction",
+    "spot_interruption_share": "fraction",
+    "growth_damping": "fraction/month",
+    "engineer_usd_per_month": "USD/month",
+    "accelerators_per_operator": "accelerators",
+    "operator_usd_per_month": "USD/month",
+    "pue": "ratio",
+    "colocation_usd_per_kw_month": "USD/kW-month",
+    "network_share_of_capex": "fraction",
+    "maintenance_share_per_year": "fraction/year",
+    "residual_decline_per_year": "fraction/year",
+    "storage_gb_per_accelerator": "GB",
+    "storage_usd_per_gb_month": "USD/GB-month",
+    "egress_usd_per_gb": "USD/GB",
+    "egress_bytes_per_output_token": "bytes",
+    "orchestration_share": "fraction",
+    "safety_check_share": "fraction",
+    "retry_backoff_share": "fraction",
+    "sla_miss_usd_per_unit_share": "fraction",
+    "launch_delay_usd_per_month": "USD/month",
+    "contingency_share": "fraction",
+}
+
+
+class Plan(_Strict):
+    """The whole of `plan.yaml`."""
+
+    organisation: str
+    currency: Literal["USD"] = "USD"
+    fiscal_year_start_month: Annotated[int, Field(ge=1, le=12)] = 1
+    horizon_months: Annotated[int, Field(ge=12, le=60)] = 36
+    reference_accelerator: Identifier
+    candidates: Annotated[list[Identifier], Field(min_length=1)]
+    baseline_accelerators: dict[str, Identifier] = Field(default_factory=dict)
+    owned_accelerators: dict[str, NonNegative] = Field(default_factory=dict)
+    regions: Annotated[list[Region], Field(min_length=1)]
+    reserve: dict[Criticality, NonNegative]
+    scenarios: list[Scenario]
+    launches: list[Launch] = Field(default_factory=list)
+    budget: Budget = Field(default_factory=Budget)
+    matrix_weights: dict[str, NonNegative]
+    scorecard_weights: dict[str, NonNegative]
+    choose_at: Fraction = 0.65
+    pilot_at: Fraction = 0.45
+    porting_person_months: dict[str, NonNegative]
+    launch_delay_months: dict[str, NonNegative]
+    hidden_costs: list[HiddenCost] = Field(default_factory=list)
+    governance: Annotated[list[Event], Field(min_length=1)]
+    deprecate_below_utilization: Fraction = 0.3
+    price_freshness_days: dict[str, Annotated[int, Field(ge=1)]]
+    trigger_utilization: Fraction = 0.7
+    seed: Annotated[int, Field(ge=0)] = 20260401
+    assumptions: dict[str, Assumption]
+
+    @model_validator(mode="after")
+    def _complete(self) -> Plan:
+        missing = sorted(set(REQUIRED_ASSUMPTIONS) - set(self.assumptions))
+        if missing:
+            msg = f"assumptions missing: {', '.join(missing)}"
+            raise ValueError(msg)
+        for name, unit in REQUIRED_ASSUMPTIONS.items():
+            if self.assumptions[name].unit != unit:
+                msg = f"assumption {name!r} must be in {unit!r}, got {self.assumptions[name].unit!r}"
+                raise ValueError(msg)
+        names = sorted(s.scenario for s in self.scenarios)
+        if names != ["aggressive", "conservative", "expected"]:
+            msg = f"scenarios must be conservative, expected and aggressive, once each; got {names}"
+            raise ValueError(msg)
+        absent = sorted({"experimental", "internal", "customer_facing", "critical"} - set(self.reserve))
+        if absent:
+            msg = f"reserve lacks a ratio for: {', '.join(absent)}"
+            raise ValueError(msg)
+        for label, weights in (("matrix_weights", self.matrix_weights), ("scorecard_weights", self.scorecard_weights)):
+            if not math.isclose(sum(weights.values()), 1.0, abs_tol=1e-9):
+                msg = f"{label} must add up to 1, got {sum(weights.values()):.6g}"
+                raise ValueError(msg)
+        return self
+
+    def value(self, name: str) -> float:
+        """Value of one assumption; unknown names fail with the nearest one."""
+        if name not in self.assumptions:
+            msg = f"plan.yaml: assumption {name!r} does not exist.{nearest(name, self.assumptions)}"
+            raise InputError(msg)
+        return self.assumptions[name].value
+
+    def region(self, region: str) -> Region:
+        """The region's settings; an unknown one fails with the nearest name."""
+        for item in self.regions:
+            if item.region == region:
+                return item
+        msg = f"plan.yaml: region {region!r} is not described.{nearest(region, [r.region for r in self.regions])}"
+        raise InputError(msg)
+
+    def scenario(self, name: str) -> Scenario:
+        """The scenario with that name."""
+        return next(s for s in self.scenarios if s.scenario == name)
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """Safe loader that refuses a key given twice (plain YAML keeps the last without a word)."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        seen: set[object] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                msg = f"line {key_node.start_mark.line + 1}: key {key!r} is given twice"
+                raise yaml.YAMLError(msg)
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+MAX_YAML_BYTES = 1_000_000
+
+
+def read_yaml(path: Path) -> dict:
+    """Read a YAML mapping: safe tags only, no double keys, at most 1 MB, no aliases."""
+    if not path.is_file():
+        raise InputError.at(path.name, f"file not found in {path.parent.name}/")
+    if path.stat().st_size > MAX_YAML_BYTES:
+        raise InputError.at(path.name, f"larger than {MAX_YAML_BYTES:,} bytes")
+    text = path.read_text(encoding="utf-8")
+    try:
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
+            raise InputError.at(path.name, "YAML aliases are not accepted")
+        data = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506 - a SafeLoader
+    except yaml.YAMLError as error:
+        raise InputError.at(path.name, f"not valid YAML: {error}") from None
+    if not isinstance(data, dict):
+        raise InputError.at(path.name, "must hold a mapping of names to values")
+    return data
+
+
+def load_plan(path: Path, overrides: dict[str, object] | None = None) -> Plan:
+    """Read and validate `plan.yaml`.
+
+    `overrides` replaces top-level fields or the `value` of an assumption, by name; the range of
+    an overridden assumption is widened where the new value lies outside.
+    """
+    data = read_yaml(path)
+    for name, value in (overrides or {}).items():
+        _override(data, name, value, path.name)
+    try:
+        return Plan.model_validate(data)
+    except ValidationError as error:
+        raise InputError("\n".join(_explain(path.name, item) for item in error.errors())) from None
+
+
+def _override(data: dict, name: str, value: object, file: str) -> None:
+    if name in (data.get("assumptions") or {}):
+        entry = dict(data["assumptions"][name], value=value)
+        if isinstance(value, (int, float)):
+            entry["low"] = min(value, entry.get("low") or value)
+            entry["high"] = max(value, entry.get("high") or value)
+        data["assumptions"][name] = entry
+    elif name in Plan.model_fields:
+        data[name] = value
+    else:
+        choices = [*Plan.model_fields, *(data.get("assumptions") or {})]
+        raise InputError.at(file, "cannot be overridden", column=name, choices=choices)
+
+
+def _explain(file: str, item: dict) -> str:
+    place = ".".join(str(part) for part in item["loc"]) or "file"
+    shown = "" if item["type"] in {"missing", "value_error"} else f" value {str(item.get('input'))[:80]!r}:"
+    hint = ""
+    if item["type"] == "extra_forbidden" and len(item["loc"]) == 1:
+        hint = nearest(item["loc"][0], Plan.model_fields)
+    return f"{file}, {place}:{shown} {item['msg']}{hint}"

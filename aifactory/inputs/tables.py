@@ -1,0 +1,313 @@
+"""Read one table strictly: what is not what the contract says is named, never repaired."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from aifactory.errors import InputError, nearest
+from aifactory.inputs.contracts import Contract, Field, pandera_schema
+
+SUFFIXES = (".csv", ".csv.gz", ".parquet")
+MAX_CSV_BYTES = 2_000_000_000
+MAX_SHOWN = 10
+_TRUE, _FALSE = {"true", "1", "yes"}, {"false", "0", "no"}
+_STAMP = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?"
+_MONTH = r"\d{4}-(?:0[1-9]|1[0-2])"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One cell or row that breaks a rule; `row` counts the header as row 1."""
+
+    row: int | None
+    column: str
+    value: str
+    rule: str
+    choices: tuple[str, ...] = ()
+
+    def text(self, file: str) -> str:
+        """The problem in words."""
+        place = [file] + ([f"row {self.row}"] if self.row is not None else []) + ([f"column {self.column!r}"])
+        shown = f" value {self.value[:80]!r}:" if self.value else ""
+        return f"{', '.join(place)}:{shown} {self.rule}{nearest(self.value, self.choices) if self.choices else ''}"
+
+
+@dataclass
+class ReadTable:
+    """A typed table with what was found while reading it."""
+
+    frame: pd.DataFrame
+    problems: list[Problem] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
+
+
+def read_table(path: Path, contract: Contract) -> ReadTable:
+    """Read and type a CSV or Parquet file, then apply the contract's bounds.
+
+    Raises
+    ------
+    InputError
+        If the file as a whole cannot be read as this table (encoding, header, shape). Problems
+        of single cells are returned, not raised.
+    """
+    text = _read_parquet(path) if path.name.endswith(".parquet") else _read_csv(path)
+    extra = [name for name in text.columns if name not in contract.columns]
+    unknown = [name for name in extra if not name.startswith("x_")]
+    if unknown:
+        raise InputError.at(path.name, "unknown column.", row=1, column=unknown[0], choices=contract.columns)
+    absent = [item.name for item in contract.fields if item.required and item.name not in text.columns]
+    if absent:
+        found = ", ".join(text.columns[:12])
+        raise InputError.at(path.name, f"required column is missing; found: {found}", row=1, column=absent[0])
+    table = ReadTable(pd.DataFrame(index=text.index))
+    for item in contract.fields:
+        _add_column(table, item, text.get(item.name), contract.missing_values)
+    for name in extra:
+        table.warnings.append(Problem(1, name, "", "extra column, not used"))
+    if not table.problems:
+        table.problems += bound_problems(table.frame, contract)
+    return table
+
+
+def raise_problems(file: str, problems: Sequence[Problem]) -> None:
+    """Raise one error that lists the first problems and counts the rest."""
+    if problems:
+        lines = [problem.text(file) for problem in problems[:MAX_SHOWN]]
+        if len(problems) > MAX_SHOWN:
+            lines.append(f"{file}: {len(problems) - MAX_SHOWN} more problems")
+        raise InputError("\n".join(lines))
+
+
+def bound_problems(frame: pd.DataFrame, contract: Contract) -> list[Problem]:
+    """Bounds, enumerations, patterns, required values, unique columns and primary key."""
+    import pandera.errors
+
+    problems: list[Problem] = []
+    try:
+        pandera_schema(contract).validate(frame, lazy=True)
+    except pandera.errors.SchemaErrors as errors:
+        for case in errors.failure_cases.itertuples(index=False):
+            item = contract.field(str(case.column))
+            rule = "a value is required" if "not_nullable" in str(case.check) else f"must be {item.rule}"
+            value = "" if pd.isna(case.failure_case) else str(case.failure_case)
+            problems.append(Problem(int(case.index) + 2, item.name, value, rule, item.enum))
+    key = list(contract.primary_key)
+    if len(key) > 1 and not problems:
+        again = frame.index[frame.duplicated(key)]
+        shown = ", ".join(key)
+        problems += [
+            Problem(int(row) + 2, shown, ", ".join(str(v) for v in frame.loc[row, key]), "this key is given twice")
+            for row in again
+        ]
+    return problems
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    import pyarrow as pa
+    from pyarrow import csv as arrow_csv
+
+    raw = _csv_bytes(path)
+    header = next(csv.reader(io.StringIO(raw.split(b"\n", 1)[0].decode("utf-8"))), [])
+    _check_header(path.name, header)
+    bad: list[Problem] = []
+
+    def note(row: arrow_csv.InvalidRow) -> str:
+        bad.append(
+            Problem(row.number, "", "", f"has {row.actual_columns} cells, the header has {row.expected_columns}")
+        )
+        return "skip"
+
+    table = arrow_csv.read_csv(
+        pa.BufferReader(raw),
+        read_options=arrow_csv.ReadOptions(use_threads=False, block_size=1 << 24),
+        parse_options=arrow_csv.ParseOptions(newlines_in_values=True, invalid_row_handler=note),
+        convert_options=arrow_csv.ConvertOptions(
+            column_types=dict.fromkeys(header, pa.string()), strings_can_be_null=False
+        ),
+    )
+    raise_problems(path.name, bad)
+    return table.to_pandas().astype("str")
+
+
+def _csv_bytes(path: Path) -> bytes:
+    if path.stat().st_size > MAX_CSV_BYTES:
+        raise InputError.at(path.name, f"larger than {MAX_CSV_BYTES:,} bytes; store it as Parquet")
+    try:
+        if path.name.endswith(".gz"):
+            with gzip.open(path) as stream:
+                raw = stream.read(MAX_CSV_BYTES + 1)
+        else:
+            raw = path.read_bytes()
+    except (OSError, EOFError) as error:
+        raise InputError.at(path.name, f"cannot be read: {error}") from None
+    raw = raw.removeprefix(b"\xef\xbb\xbf")
+    if not raw.strip():
+        raise InputError.at(path.name, "the file is empty; a header row is needed")
+    if len(raw) > MAX_CSV_BYTES:
+        raise InputError.at(path.name, f"unpacks to more than {MAX_CSV_BYTES:,} bytes")
+    if b"\0" in raw:
+        line = raw[: raw.index(b"\0")].count(b"\n") + 1
+        raise InputError.at(path.name, "holds a NUL byte: the file is damaged or not text", row=line)
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        value = raw[max(error.start - 10, 0) : error.start + 10].decode("cp1252", "replace")
+        raise InputError.at(path.name, "is not UTF-8; save it as 'CSV UTF-8'", row=line, value=value) from None
+    return raw
+
+
+def _check_header(file: str, header: list[str]) -> None:
+    if len(header) == 1 and ";" in header[0]:
+        raise InputError.at(file, "columns are separated by ';'; use ',' and a decimal point", row=1)
+    seen: set[str] = set()
+    for name in header:
+        if not name.strip():
+            raise InputError.at(file, "a column has no name", row=1)
+        if name in seen:
+            raise InputError.at(file, "the column is given twice", row=1, column=name)
+        seen.add(name)
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        return parquet.read_table(path).to_pandas()
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError.at(path.name, f"is not a readable Parquet file: {str(error).splitlines()[0][:120]}") from None
+
+
+def _add_column(table: ReadTable, item: Field, values: pd.Series | None, missing: Iterable[str]) -> None:
+    if values is None:
+        table.frame[item.name] = pd.Series(index=table.frame.index, dtype=item.dtype)
+        return
+    if pd.api.types.is_string_dtype(values):
+        known = values.where(~values.isin(list(missing)), None)
+        table.frame[item.name] = _CONVERT[item.type](table, item, known)
+    else:
+        table.frame[item.name] = _retype(table, item, values)
+
+
+def _fail(table: ReadTable, item: Field, texts: pd.Series, bad: pd.Series, rule: str) -> None:
+    for row in texts.index[bad]:
+        table.problems.append(Problem(int(row) + 2, item.name, str(texts[row]), rule))
+
+
+def _number(table: ReadTable, item: Field, texts: pd.Series) -> pd.Series:
+    if item.exact:
+        return _decimal(table, item, texts)
+    numbers = pd.to_numeric(texts, errors="coerce").astype("float64")
+    bad = texts.notna() & ~np.isfinite(numbers)
+    _fail(table, item, texts, bad, "must be a finite number with a decimal point")
+    return numbers
+
+
+def _decimal(table: ReadTable, item: Field, texts: pd.Series) -> pd.Series:
+    def convert(text: str) -> Decimal | None:
+        try:
+            number = Decimal(text)
+        except InvalidOperation:
+            return None
+        return number if number.is_finite() else None
+
+    exact = {text: convert(text) for text in texts.dropna().unique()}
+    numbers = pd.Series([exact.get(text) for text in texts], index=texts.index, dtype="object")
+    _fail(table, item, texts, texts.notna() & numbers.isna(), "must be a finite number with a decimal point")
+    return numbers
+
+
+def _integer(table: ReadTable, item: Field, texts: pd.Series) -> pd.Series:
+    numbers = pd.to_numeric(texts, errors="coerce").astype("float64")
+    whole = np.isfinite(numbers) & (numbers == np.floor(numbers))
+    _fail(table, item, texts, texts.notna() & ~whole, "must be a whole number")
+    return _whole(item, numbers.where(whole))
+
+
+def _whole(item: Field, numbers: pd.Series) -> pd.Series:
+    dtype = item.dtype if numbers.notna().all() else "Int64"
+    return numbers.astype(dtype)
+
+
+def _boolean(table: ReadTable, item: Field, texts: pd.Series) -> pd.Series:
+    lower = texts.str.lower()
+    _fail(table, item, texts, texts.notna() & ~lower.isin(_TRUE | _FALSE), "must be true or false")
+    return lower.map(lambda text: text in _TRUE if text in _TRUE | _FALSE else None).astype("boolean")
+
+
+def _string(_table: ReadTable, _item: Field, texts: pd.Series) -> pd.Series:
+    return texts.astype("str")
+
+
+def _datetime(table: ReadTable, item: Field, texts: pd.Series) -> pd.Series:
+    zoned, naive = texts.str.fullmatch(_STAMP + r"(?:Z|[+-]00:?00)", na=False), texts.str.fullmatch(_STAMP, na=False)
+    given = texts.notna()
+    _fail(table, item, texts, given & ~zoned & ~naive, "must be a UTC time such as 2026-10-01T00:00:00Z")
+    if zoned.any() and naive.any():
+        _fail(table, item, texts, naive, "has no zone while other rows have one; write all of them in UTC with Z")
+    elif naive.any():
+        table.warnings.append(Problem(None, item.name, "", f"{int(naive.sum())} times without a zone were read as UTC"))
+    times = pd.to_datetime(texts.where(zoned | naive), format="ISO8601", utc=True, errors="coerce")
+    _fail(table, item, texts, (zoned | naive) & times.isna(), "is not a date of the calendar")
+    return times.dt.as_unit("us")
+
+
+def _date(table: ReadTable, item: Field, texts: pd.Series) -> pd.Series:
+    dates = pd.to_datetime(texts, format="%Y-%m-%d", errors="coerce")
+    _fail(table, item, texts, texts.notna() & dates.isna(), "must be a date such as 2026-10-01")
+    return dates.dt.as_unit("us")
+
+
+def _yearmonth(table: ReadTable, item: Field, texts: pd.Series) -> pd.Series:
+    good = texts.str.fullmatch(_MONTH, na=False)
+    _fail(table, item, texts, texts.notna() & ~good, "must be a month such as 2026-10")
+    return texts.astype("str")
+
+
+_CONVERT: dict[str, Callable[[ReadTable, Field, pd.Series], pd.Series]] = {
+    "number": _number,
+    "integer": _integer,
+    "boolean": _boolean,
+    "string": _string,
+    "datetime": _datetime,
+    "date": _date,
+    "yearmonth": _yearmonth,
+}
+
+
+def _retype(table: ReadTable, item: Field, values: pd.Series) -> pd.Series:
+    """Bring a typed Parquet column to the contract's dtype, if its kind fits."""
+    kinds = pd.api.types
+    if values.isna().all():
+        return pd.Series(index=values.index, dtype=item.dtype)
+    fits = {
+        "number": kinds.is_numeric_dtype(values) or (item.exact and isinstance(values.dropna().iloc[0], Decimal)),
+        "integer": kinds.is_numeric_dtype(values),
+        "boolean": kinds.is_bool_dtype(values),
+        "datetime": kinds.is_datetime64_any_dtype(values),
+        "date": kinds.is_datetime64_any_dtype(values) or hasattr(values.dropna().iloc[0], "isoformat"),
+    }.get(item.type, False)
+    if not fits:
+        table.problems.append(Problem(None, item.name, str(values.dtype), f"must be stored as {item.type}"))
+        return pd.Series(index=values.index, dtype=item.dtype)
+    if item.type == "datetime":
+        return (values.dt.tz_localize("UTC") if values.dt.tz is None else values.dt.tz_convert("UTC")).dt.as_unit("us")
+    if item.type == "date":
+        return pd.to_datetime(values).dt.as_unit("us")
+    if item.exact:
+        return values.map(lambda v: v if isinstance(v, Decimal) or pd.isna(v) else Decimal(str(v))).astype("object")
+    if item.type == "integer":
+        return _integer(table, item, values)
+    if item.type == "number":
+        return _number(table, item, values)
+    return values.astype(item.dtype)

@@ -1,0 +1,311 @@
+"""A workspace: a folder of tables and one plan.yaml, loaded, validated, traceable."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from aifactory.errors import InputError, nearest
+from aifactory.inputs.billing import derive_billing
+from aifactory.inputs.checks import Finding, check_tables, findings_frame
+from aifactory.inputs.contracts import CONTRACTS_DIR, Contract, contract_names, load_contract
+from aifactory.inputs.plan import Plan, load_plan
+from aifactory.inputs.resources import data_dir
+from aifactory.inputs.tables import SUFFIXES, Problem, raise_problems, read_table
+from aifactory.inputs.telemetry import aggregate_requests
+
+#: Tables that ship with the product; rows of the workspace win over theirs.
+CATALOGUE = (
+    "accelerator_aliases",
+    "accelerators",
+    "api_prices",
+    "decision_table",
+    "judgements",
+    "models",
+    "operating_costs",
+    "prices",
+    "public_measurements",
+)
+TELEMETRY = ("demand_windows", "requests", "jobs")
+REQUIRED = ("use_cases",)
+SOURCE_COLUMNS = ["table", "file", "origin", "rows", "first", "last", "oldest_as_of", "newest_as_of", "sha256"]
+CACHE_DIR = ".cache"
+CACHES_KEPT = 3
+_TIME_COLUMN = {
+    "demand_windows": "window_start_utc",
+    "requests": "timestamp_utc",
+    "jobs": "submitted_utc",
+    "pools": "window_start_utc",
+    "billing": "ChargePeriodStart",
+    "latency_histograms": "month",
+}
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Validated inputs of one organisation for one reporting month.
+
+    `tables` holds every contract's table, empty where there is no file; catalogue tables are
+    merged with the workspace's own rows; `billing` carries the derived columns of
+    `aifactory.inputs.billing`; request rows are aggregated into `demand_windows` and
+    `latency_histograms`.
+    """
+
+    path: Path
+    period: str
+    plan: Plan
+    tables: Mapping[str, pd.DataFrame]
+    checks: pd.DataFrame
+    sources: pd.DataFrame
+
+    def table(self, name: str) -> pd.DataFrame:
+        """The table with that name."""
+        if name not in self.tables:
+            msg = f"no table {name!r}.{nearest(name, self.tables)}"
+            raise InputError(msg)
+        return self.tables[name]
+
+    def has(self, name: str) -> bool:
+        """Whether the table has rows."""
+        return len(self.table(name)) > 0
+
+    def month(self, name: str) -> pd.DataFrame:
+        """Rows of a telemetry table that fall into the reporting month."""
+        frame, column = self.table(name), _TIME_COLUMN[name]
+        if column == "month":
+            return frame[frame["month"] == self.period]
+        start = pd.Timestamp(f"{self.period}-01", tz="UTC")
+        return frame[(frame[column] >= start) & (frame[column] < start + pd.offsets.MonthBegin())]
+
+    @property
+    def periods(self) -> list[str]:
+        """Months with demand, jobs or charges, in order."""
+        return _months(self.tables)
+
+    @property
+    def as_of(self) -> str:
+        """Last day of the reporting month, ISO date: the day that ages of prices count to."""
+        return (pd.Period(self.period, "M").end_time).date().isoformat()
+
+
+def load_workspace(path: str | Path = "", period: str = "", overrides: dict[str, object] | None = None) -> Workspace:
+    """Load and validate a workspace.
+
+    Parameters
+    ----------
+    path : folder; empty for the nearest folder upwards that holds plan.yaml, else the sample.
+    period : month YYYY-MM; empty for the latest complete month of demand or billing.
+    overrides : what-if values by name, see `aifactory.inputs.plan.load_plan`.
+
+    Raises
+    ------
+    InputError
+        With file, row, column, value and rule of what cannot be used. Warnings do not raise;
+        they stand in `checks`.
+    """
+    folder = find_workspace(path)
+    plan = load_plan(folder / "plan.yaml", overrides)
+    tables, sources, notes = _load_tables(folder)
+    findings = notes + check_tables(tables, plan)
+    failures = [item.message for item in findings if item.status == "failed"]
+    if failures:
+        raise InputError("\n".join(failures[:10]))
+    return Workspace(folder, _choose_period(tables, period), plan, tables, findings_frame(findings), sources)
+
+
+def find_workspace(path: str | Path = "") -> Path:
+    """Folder of a workspace; see `load_workspace`."""
+    if path:
+        folder = Path(path).resolve()
+        if not folder.is_dir():
+            raise InputError.at("workspace", "no such folder", value=str(path))
+        if not (folder / "plan.yaml").is_file():
+            raise InputError.at("plan.yaml", f"not found in {path}; `aifactory new` makes a workspace")
+        return folder
+    here = Path.cwd().resolve()
+    return next((f for f in (here, *here.parents) if (f / "plan.yaml").is_file()), data_dir() / "sample")
+
+
+def table_file(folder: Path, table: str) -> Path | None:
+    """File of a table in a folder; two files for one table are refused."""
+    found = [folder / f"{table}{suffix}" for suffix in SUFFIXES if (folder / f"{table}{suffix}").is_file()]
+    if len(found) > 1:
+        names = " and ".join(path.name for path in found)
+        raise InputError.at(names, f"two files for table {table!r}; keep one")
+    if found and folder.resolve() not in found[0].resolve().parents:
+        raise InputError.at(found[0].name, "is a link that leaves the workspace")
+    return found[0] if found else None
+
+
+def workspace_files(folder: Path) -> list[tuple[str, str, Path]]:
+    """Files to read as (table, origin, path); origin is 'workspace' or 'catalogue'."""
+    known = {f"{table}{suffix}" for table in contract_names() for suffix in SUFFIXES}
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and path.name.endswith(SUFFIXES) and path.name not in known:
+            raise InputError.at(
+                path.name, "is not a table of a workspace.", choices=contract_names(), value=path.name.split(".")[0]
+            )
+    own = [(name, "workspace", table_file(folder, name)) for name in contract_names()]
+    shipped = [(name, "catalogue", table_file(data_dir() / "catalogue", name)) for name in CATALOGUE]
+    return [(name, origin, path) for name, origin, path in [*shipped, *own] if path]
+
+
+def _load_tables(folder: Path) -> tuple[dict[str, pd.DataFrame], pd.DataFrame, list[Finding]]:
+    files = workspace_files(folder)
+    present = {name for name, _, _ in files}
+    for name in REQUIRED:
+        if name not in present:
+            raise InputError.at(f"{name}.csv", f"not found in {folder.name}; this table is needed")
+    if not present & set(TELEMETRY):
+        raise InputError.at(folder.name, f"no demand found: one of {', '.join(TELEMETRY)} is needed (.csv or .parquet)")
+    hashes = {path: _sha256(path) for _, _, path in files}
+    cache = folder / CACHE_DIR / _fingerprint(files, hashes)
+    if not (cache / "sources.parquet").is_file():
+        built = _read_tables(files, hashes)
+        if not _store(cache, *built):
+            return built
+    return _restore(cache)
+
+
+def _read_tables(
+    files: list[tuple[str, str, Path]], hashes: dict[Path, str]
+) -> tuple[dict[str, pd.DataFrame], pd.DataFrame, list[Finding]]:
+    tables = {name: load_contract(name).empty() for name in contract_names()}
+    sources, notes = [], []
+    for name, origin, path in files:
+        read = read_table(path, load_contract(name))
+        raise_problems(path.name, read.problems)
+        notes += [_note(name, item) for item in read.warnings]
+        sources.append(_source(name, origin, path, read.frame, hashes[path]))
+        tables[name] = _merge(load_contract(name), read.frame, tables[name])
+    if len(tables["requests"]):
+        tables |= _with_request_rows(tables)
+    tables["billing"] = derive_billing(tables["billing"], tables["account_map"], tables["accelerator_aliases"])
+    return tables, pd.DataFrame(sources, columns=SOURCE_COLUMNS), notes
+
+
+def _note(table: str, item: Problem) -> Finding:
+    return Finding(table, "reading", "warned", item.rule, item.row, item.column, item.value)
+
+
+def _merge(contract: Contract, own: pd.DataFrame, shipped: pd.DataFrame) -> pd.DataFrame:
+    """Own rows first; shipped rows whose primary key they repeat are dropped."""
+    if shipped.empty:
+        return own
+    key = list(contract.primary_key)
+    both = pd.concat([own, shipped], ignore_index=True)
+    return both.drop_duplicates(key, ignore_index=True) if key else both
+
+
+def _with_request_rows(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Aggregated request rows next to windows delivered as such; a use case has one source."""
+    merged = {}
+    for name, rows in zip(
+        ("demand_windows", "latency_histograms"), aggregate_requests(tables["requests"]), strict=True
+    ):
+        both = set(rows["use_case_id"]) & set(tables[name]["use_case_id"])
+        if both:
+            rule = f"is counted in requests and in {name}; keep one of them"
+            raise InputError.at("requests", rule, column="use_case_id", value=sorted(both)[0])
+        merged[name] = pd.concat([tables[name], rows], ignore_index=True)
+    return merged
+
+
+def _source(table: str, origin: str, path: Path, frame: pd.DataFrame, sha256: str) -> list[object]:
+    times = frame[_TIME_COLUMN[table]].dropna() if table in _TIME_COLUMN else pd.Series(dtype="str")
+    dates = frame["as_of"].dropna() if "as_of" in frame else pd.Series(dtype="datetime64[us]")
+    span = [str(edge)[:10] for edge in (times.min(), times.max())] if len(times) else ["", ""]
+    ages = [edge.date().isoformat() for edge in (dates.min(), dates.max())] if len(dates) else ["", ""]
+    return [table, path.name, origin, len(frame), *span, *ages, sha256]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _fingerprint(files: list[tuple[str, str, Path]], hashes: dict[Path, str]) -> str:
+    """Hash of all inputs, of the contracts and of the code that reads them."""
+    digest = hashlib.sha256()
+    for name, origin, path in files:
+        digest.update(f"{name} {origin} {path.name} {hashes[path]}\n".encode())
+    for path in sorted([*CONTRACTS_DIR.glob("*.json"), *Path(__file__).parent.glob("*.py")]):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _store(cache: Path, tables: dict[str, pd.DataFrame], sources: pd.DataFrame, notes: list[Finding]) -> bool:
+    """Write the validated tables aside and rename them into place; False where nothing can be written."""
+    try:
+        cache.parent.mkdir(exist_ok=True)
+        building = Path(tempfile.mkdtemp(dir=cache.parent, prefix=".building-"))
+        for name, frame in tables.items():
+            frame.to_parquet(building / f"{name}.parquet")
+        findings_frame(notes).to_parquet(building / "notes.parquet")
+        sources.to_parquet(building / "sources.parquet")
+        if cache.exists():
+            shutil.rmtree(building)
+        else:
+            building.rename(cache)
+        _forget_old(cache)
+    except OSError:
+        return False
+    return True
+
+
+def _forget_old(cache: Path) -> None:
+    others = [path for path in cache.parent.iterdir() if path.is_dir() and path != cache]
+    for path in sorted(others, key=lambda item: item.stat().st_mtime, reverse=True)[CACHES_KEPT - 1 :]:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _restore(cache: Path) -> tuple[dict[str, pd.DataFrame], pd.DataFrame, list[Finding]]:
+    tables = {name: pd.read_parquet(cache / f"{name}.parquet") for name in contract_names()}
+    notes = pd.read_parquet(cache / "notes.parquet")
+    found = [
+        Finding(
+            row.table,
+            row.check,
+            row.status,
+            row.rule,
+            None if pd.isna(row.row) else int(row.row),
+            row.column,
+            row.value,
+        )
+        for row in notes.itertuples(index=False)
+    ]
+    os.utime(cache)
+    return tables, pd.read_parquet(cache / "sources.parquet"), found
+
+
+def _months(tables: Mapping[str, pd.DataFrame]) -> list[str]:
+    months: set[str] = set()
+    for table, column in (
+        ("demand_windows", "window_start_utc"),
+        ("jobs", "submitted_utc"),
+        ("billing", "ChargePeriodStart"),
+    ):
+        months |= set(tables[table][column].dropna().dt.strftime("%Y-%m").unique())
+    return sorted(months)
+
+
+def _choose_period(tables: Mapping[str, pd.DataFrame], period: str) -> str:
+    months = _months(tables)
+    if period in months:
+        return period
+    if period:
+        span = f"the data cover {months[0]} to {months[-1]}.{nearest(period, months)}"
+        raise InputError.at("period", span, value=period)
+    ends = [tables["demand_windows"]["window_start_utc"].max(), tables["billing"]["ChargePeriodEnd"].max()]
+    last = max((end for end in ends if not pd.isna(end)), default=None)
+    if last is None:
+        return months[-1]
+    complete = [month for month in months if (pd.Period(month, "M").end_time - last.tz_localize(None)).days < 1]
+    return complete[-1] if complete else months[-1]

@@ -1,0 +1,102 @@
+"""Stage 1 in one call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from aifactory.demand.forecast import FORECAST_COLUMNS, forecast_demand
+from aifactory.inputs.workspace import Workspace
+from aifactory.inventory import demand, findings, service, spend
+
+RECONCILIATION_COLUMNS = ["line", "effective_cost", "billed_cost", "charges"]
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """Result of the inventory: tables of the reporting month, and of all months where named so."""
+
+    period: str
+    use_cases: pd.DataFrame
+    coverage: pd.DataFrame
+    spend: pd.DataFrame
+    spend_reconciliation: pd.DataFrame
+    spend_monthly: pd.DataFrame
+    accelerator_rate: pd.Series
+    windows: pd.DataFrame
+    demand_monthly: pd.DataFrame
+    demand_profile: pd.DataFrame
+    forecast: pd.DataFrame
+    service_levels: pd.DataFrame
+    token_tail: pd.DataFrame
+    pools: pd.DataFrame
+    jobs: pd.DataFrame
+    local_vs_pooled: pd.DataFrame
+    waste: list[findings.Finding]
+    gaps: list[findings.Finding]
+    not_computed: list[str]
+
+
+def build_inventory(ws: Workspace) -> Inventory:
+    """Build the inventory of a workspace for its reporting month.
+
+    Works with whatever tables there are; what is missing stands in `not_computed`. Raises
+    `IdentityError` if a split of the bill does not add up to it.
+    """
+    bill = ws.table("billing")
+    month = bill[bill["month"] == ws.period]
+    reconciliation = spend.reconcile(month) if len(month) else pd.DataFrame(columns=RECONCILIATION_COLUMNS)
+    windows = demand.all_windows(ws)
+    monthly = demand.demand_by_month(ws, windows)
+    profile = demand.profile_demand(ws, windows, monthly)
+    rate = spend.accelerator_rate(month)
+    pools = service.pool_summary(ws, rate)
+    levels = service.service_levels(ws, profile)
+    cases = _use_cases(ws, month, monthly)
+    speeds = demand.relative_speed(ws, ws.table("jobs"))
+    return Inventory(
+        period=ws.period,
+        use_cases=cases,
+        coverage=findings.coverage(ws.table("use_cases"), profile),
+        spend=spend.spend_by_dimension(month)
+        if len(month)
+        else pd.DataFrame(columns=["dimension", "value", "effective_cost", "billed_cost", "accelerator_hours"]),
+        spend_reconciliation=reconciliation,
+        spend_monthly=spend.monthly_spend(bill)
+        if len(bill)
+        else pd.DataFrame(columns=["month", "purchase_option", "effective_cost_usd"]),
+        accelerator_rate=rate,
+        windows=windows,
+        demand_monthly=monthly,
+        demand_profile=profile,
+        forecast=forecast_demand(profile, ws.table("use_cases"), ws.plan, ws.period)
+        if len(profile)
+        else pd.DataFrame(columns=FORECAST_COLUMNS),
+        service_levels=levels,
+        token_tail=service.token_tail(ws),
+        pools=pools,
+        jobs=service.job_summary(ws, speeds),
+        local_vs_pooled=demand.local_and_pooled(windows, ws),
+        waste=findings.waste(reconciliation, pools, cases),
+        gaps=findings.gaps(reconciliation, pools, levels, profile),
+        not_computed=findings.not_computed(ws),
+    )
+
+
+def _use_cases(ws: Workspace, bill: pd.DataFrame, monthly: pd.DataFrame) -> pd.DataFrame:
+    """Catalogue of use cases with the month's volume, attributed cost and unit cost."""
+    table = ws.table("use_cases")
+    month = (
+        monthly[monthly["month"] == ws.period].groupby("use_case_id")[["units", "requests", "errors"]].sum(min_count=1)
+    )
+    month = month.reindex(table["use_case_id"]).set_axis(table.index)
+    cost = (
+        table["use_case_id"].map(spend.use_case_cost(bill)) if len(bill) else pd.Series(float("nan"), index=table.index)
+    )
+    return table.assign(
+        units_month=month["units"],
+        failure_rate=month["errors"] / month["requests"],
+        effective_cost_usd=cost.astype("float64"),
+        usd_per_unit=(cost / month["units"]).astype("float64"),
+    )

@@ -1,0 +1,152 @@
+"""Demand of every use case by month, and its profile in the reporting month."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from aifactory.demand.profile import monthly_growth, profile_series, running_accelerators
+from aifactory.inputs.workspace import Workspace
+from aifactory.units import SECONDS_PER_HOUR
+
+COUNTS = ["requests", "errors", "retries", "input_tokens", "cached_input_tokens", "output_tokens"]
+PAIR = ["use_case_id", "region"]
+
+
+def relative_speed(ws: Workspace, pairs: pd.DataFrame) -> pd.DataFrame:
+    """Speed of accelerators on training work relative to the plan's reference accelerator.
+
+    A benchmark of the use case counts accelerator-hours of the reference per second, so its rate
+    per accelerator times 3,600 is the speed itself. Without one, the ratio of achievable (else
+    peak) dense BF16 stands in; without both, 1.
+
+    Parameters
+    ----------
+    pairs : columns use_case_id, accelerator_id.
+
+    Returns
+    -------
+    `pairs` with columns speed and speed_tier (measured, anchored, assumed).
+    """
+    runs = ws.table("benchmarks")
+    runs = runs[
+        runs["use_case_id"].isin(ws.table("use_cases").query("service_unit == 'accelerator_hour'")["use_case_id"])
+    ]
+    measured = (
+        (runs["units_per_s"] / runs["accelerators"] * SECONDS_PER_HOUR)
+        .groupby([runs["use_case_id"], runs["accelerator_id"]])
+        .mean()
+    )
+    chips = ws.table("accelerators").set_index("accelerator_id")
+    flops = chips["achievable_bf16_tflops"].fillna(chips["peak_bf16_dense_tflops"])
+    anchored = flops / flops.get(ws.plan.reference_accelerator, np.nan)
+    unique = pairs[["use_case_id", "accelerator_id"]].drop_duplicates(ignore_index=True)
+    own = measured.reindex(pd.MultiIndex.from_frame(unique)).to_numpy(dtype=float)
+    ratio = unique["accelerator_id"].map(anchored).to_numpy(dtype=float)
+    same = (unique["accelerator_id"] == ws.plan.reference_accelerator).to_numpy()
+    speed = np.where(same, 1.0, np.where(np.isfinite(own), own, np.where(np.isfinite(ratio), ratio, 1.0)))
+    tier = np.where(same | np.isfinite(own), "measured", np.where(np.isfinite(ratio), "anchored", "assumed"))
+    return unique.assign(speed=speed, speed_tier=tier)
+
+
+def all_windows(ws: Workspace) -> pd.DataFrame:
+    """Serving windows and, for jobs, hourly reference accelerator-hours in one frame."""
+    serving = ws.table("demand_windows")
+    jobs = ws.table("jobs")
+    if jobs.empty:
+        return serving
+    speeds = relative_speed(ws, jobs)
+    speed = jobs[["use_case_id", "accelerator_id"]].merge(speeds, how="left").set_axis(jobs.index)["speed"]
+    running = running_accelerators(jobs, speed).assign(window_minutes=60)
+    return pd.concat([serving, running], ignore_index=True)
+
+
+def demand_by_month(ws: Workspace, windows: pd.DataFrame) -> pd.DataFrame:
+    """Service units, requests and tokens per month, use case and region.
+
+    Jobs count as requests in the month they were submitted; failed and cancelled ones as errors.
+    """
+    months = windows["window_start_utc"].dt.strftime("%Y-%m")
+    sums = windows.groupby([months.rename("month"), *PAIR])[["service_units", *COUNTS]].sum(min_count=1).reset_index()
+    sums = sums.rename(columns={"service_units": "units"}).astype(dict.fromkeys(COUNTS, "float64"))
+    jobs = ws.table("jobs")
+    if len(jobs):
+        month = jobs["submitted_utc"].dt.strftime("%Y-%m").rename("month")
+        ended_badly = jobs["status"].isin(["failed", "cancelled"]).astype("int64").rename("errors")
+        counted = jobs.assign(requests=1, errors=ended_badly).groupby([month, *PAIR])[["requests", "errors"]].sum()
+        sums = sums.set_index(["month", *PAIR])
+        sums = sums.combine_first(counted.astype("float64")).reset_index()
+    known = ws.table("use_cases")[["use_case_id", "workload_class", "service_unit"]]
+    table = sums.merge(known, on="use_case_id").sort_values(["month", *PAIR], ignore_index=True)
+    return table[["month", "use_case_id", "workload_class", "region", "service_unit", "units", *COUNTS]]
+
+
+def profile_demand(ws: Workspace, windows: pd.DataFrame, monthly: pd.DataFrame) -> pd.DataFrame:
+    """Profile of every use case and region in the reporting month; see `demand.profile`."""
+    month = windows[windows["window_start_utc"].dt.strftime("%Y-%m") == ws.period]
+    # a cluster without jobs is idle, not down
+    training = set(ws.table("use_cases").query("service_unit == 'accelerator_hour'")["use_case_id"])
+    rows = []
+    for (use_case, region), group in month.groupby(PAIR):
+        minutes = int(group["window_minutes"].iloc[0])
+        series = group.set_index("window_start_utc")["service_units"].resample(f"{minutes}min").sum()
+        found = profile_series(series.index, series.to_numpy(), minutes)
+        growth, growth_months = monthly_growth(_history(monthly, use_case, region, ws.period))
+        rows.append(
+            {
+                "use_case_id": use_case,
+                "region": region,
+                "units_month": found.units,
+                "peak_window_minutes": minutes,
+                **{name: value for name, value in vars(found).items() if name != "units"},
+                **({"outage_windows": 0} if use_case in training else {}),
+                "growth_per_month": growth,
+                "growth_months": growth_months,
+            }
+        )
+    known = ws.table("use_cases")[["use_case_id", "workload_class", "service_unit"]]
+    profile = pd.DataFrame(rows).merge(known, on="use_case_id") if rows else pd.DataFrame()
+    return profile if profile.empty else _with_shares(profile, monthly[monthly["month"] == ws.period])
+
+
+def _history(monthly: pd.DataFrame, use_case: str, region: str, period: str) -> np.ndarray:
+    """Units per day of each month up to the period, so that long months do not look like growth."""
+    mine = monthly[(monthly["use_case_id"] == use_case) & (monthly["region"] == region) & (monthly["month"] <= period)]
+    series = mine.set_index("month")["units"]
+    months = pd.period_range(series.index.min(), period, freq="M")
+    days = np.array([month.days_in_month for month in months])
+    return series.reindex([str(month) for month in months], fill_value=0.0).to_numpy() / days
+
+
+def _with_shares(profile: pd.DataFrame, month: pd.DataFrame) -> pd.DataFrame:
+    counts = month.set_index(PAIR)[COUNTS].reindex(pd.MultiIndex.from_frame(profile[PAIR]))
+    share = {
+        "failure_rate": counts["errors"] / counts["requests"],
+        "retry_share": counts["retries"] / counts["requests"],
+        "cache_share": counts["cached_input_tokens"] / counts["input_tokens"],
+    }
+    table = profile.assign(**{name: values.to_numpy() for name, values in share.items()})
+    return table.sort_values(["workload_class", *PAIR], ignore_index=True)
+
+
+def local_and_pooled(windows: pd.DataFrame, ws: Workspace) -> pd.DataFrame:
+    """Sum of the regions' own peaks against the peak of their sum, by class and unit.
+
+    The difference is what keeping demand local (residency, latency) costs in capacity: peaks in
+    different time zones cannot share accelerators.
+    """
+    month = windows[windows["window_start_utc"].dt.strftime("%Y-%m") == ws.period]
+    known = ws.table("use_cases")[["use_case_id", "workload_class", "service_unit"]]
+    hourly = month.assign(hour=month["window_start_utc"].dt.floor("h")).merge(known, on="use_case_id")
+    keys = ["use_case_id", "workload_class", "service_unit"]
+    local = hourly.groupby([*keys, "region", "hour"])["service_units"].sum().groupby([*keys, "region"]).max()
+    pooled = hourly.groupby([*keys, "hour"])["service_units"].sum().groupby(keys).max()
+    table = pd.DataFrame(
+        {
+            "regions": local.groupby(keys).size(),
+            "sum_of_local_peaks_per_hour": local.groupby(keys).sum(),
+            "pooled_peak_per_hour": pooled,
+        }
+    ).reset_index()
+    table["difference_share"] = 1 - table["pooled_peak_per_hour"] / table["sum_of_local_peaks_per_hour"]
+    return table[table["regions"] > 1].reset_index(drop=True)

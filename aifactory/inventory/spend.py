@@ -1,0 +1,116 @@
+"""The bill by team, account, accelerator and option, and its reconciliation to the last digit."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pandas as pd
+
+from aifactory.errors import IdentityError
+from aifactory.inputs.billing import NO_ACCELERATOR, UNATTRIBUTED
+from aifactory.inputs.money import ZERO, exact_total, sum_exact
+
+DIMENSIONS = {
+    "team": "team",
+    "business_unit": "business_unit",
+    "account": "account",
+    "provider": "ProviderName",
+    "accelerator": "accelerator_id",
+    "purchase_option": "purchase_option",
+    "use_case": "use_case",
+}
+#: Lines of the reconciliation, in reading order.
+COST_LINES = (
+    "attributed usage",
+    "unattributed usage",
+    "idle commitment",
+    "commitment purchase",
+    "adjustment and correction",
+    "credit",
+    "tax",
+)
+MONEY = ["EffectiveCost", "BilledCost"]
+
+
+def spend_by_dimension(billing: pd.DataFrame) -> pd.DataFrame:
+    """Exact cost per value of each dimension.
+
+    Teams and use cases are charged usage only; idle commitment, tax, credits and corrections
+    have no consumer and stand under '(unattributed)'.
+
+    Returns
+    -------
+    Columns dimension, value, effective_cost, billed_cost (Decimal), accelerator_hours.
+    """
+    parts = []
+    for dimension, column in DIMENSIONS.items():
+        sums = sum_exact(billing, column, MONEY)
+        hours = billing.groupby(billing[column].fillna("(none)"))["accelerator_hours"].sum()
+        parts.append(
+            pd.DataFrame(
+                {
+                    "dimension": dimension,
+                    "value": sums[column],
+                    "effective_cost": sums["EffectiveCost"],
+                    "billed_cost": sums["BilledCost"],
+                    "accelerator_hours": hours.reindex(sums[column]).to_numpy(),
+                }
+            )
+        )
+    table = pd.concat(parts, ignore_index=True)
+    for dimension, group in table.groupby("dimension"):
+        _must_equal(
+            f"spend by {dimension}", exact_total(group["effective_cost"]), exact_total(billing["EffectiveCost"])
+        )
+    return table
+
+
+def reconcile(billing: pd.DataFrame) -> pd.DataFrame:
+    """Split the bill into lines that add up to it exactly.
+
+    Effective cost is what usage costs with commitments spread over it; billed cost is what the
+    invoice says. The two are shown side by side and never added.
+    """
+    sums = sum_exact(billing, "cost_line", MONEY).set_index("cost_line")
+    rows = [
+        {
+            "line": line,
+            "effective_cost": sums["EffectiveCost"].get(line, ZERO),
+            "billed_cost": sums["BilledCost"].get(line, ZERO),
+            "charges": int((billing["cost_line"] == line).sum()),
+        }
+        for line in COST_LINES
+    ]
+    table = pd.DataFrame(rows)
+    for column, source in (("effective_cost", "EffectiveCost"), ("billed_cost", "BilledCost")):
+        _must_equal(column, exact_total(table[column]), exact_total(billing[source]))
+    total = {"line": "bill", "charges": len(billing)} | {
+        column: exact_total(table[column]) for column in ("effective_cost", "billed_cost")
+    }
+    return pd.concat([table, pd.DataFrame([total])], ignore_index=True)
+
+
+def monthly_spend(billing: pd.DataFrame) -> pd.DataFrame:
+    """Effective cost per month and purchase option, USD."""
+    sums = sum_exact(billing, ["month", "purchase_option"], ["EffectiveCost"])
+    table = sums.assign(effective_cost_usd=sums["EffectiveCost"].astype("float64"))
+    return table.drop(columns="EffectiveCost").sort_values(["month", "purchase_option"], ignore_index=True)
+
+
+def use_case_cost(billing: pd.DataFrame) -> pd.Series:
+    """Attributed effective cost per use case, USD."""
+    tagged = billing[(billing["use_case"] != UNATTRIBUTED) & (billing["cost_line"] == "attributed usage")]
+    return tagged.groupby("use_case")["EffectiveCost"].agg(exact_total).astype("float64")
+
+
+def accelerator_rate(billing: pd.DataFrame) -> pd.Series:
+    """Effective USD per accelerator-hour by accelerator, over usage rows that name one."""
+    usage = billing[(billing["accelerator_id"] != NO_ACCELERATOR) & billing["accelerator_hours"].gt(0)]
+    cost = usage.groupby("accelerator_id")["EffectiveCost"].agg(exact_total).astype("float64")
+    return cost / usage.groupby("accelerator_id")["accelerator_hours"].sum()
+
+
+def _must_equal(what: str, parts: Decimal, total: Decimal) -> None:
+    if parts != total:
+        msg = f"{what} adds up to {parts}, the bill to {total}"
+        raise IdentityError(msg)

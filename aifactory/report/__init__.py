@@ -1,0 +1,1 @@
+"""Charts, tables and text of the reports, and their export; computes nothing."""

@@ -1,0 +1,235 @@
+"""Capacity in the benchmark page: curves, what holds the SLO, what it costs, what it draws."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from aifactory.benchmark import Benchmark
+from aifactory.inputs.workspace import Workspace
+from aifactory.report import charts
+from aifactory.report.blocks import (
+    Block,
+    Col,
+    Figure,
+    Group,
+    figure,
+    group,
+    missing,
+    section,
+    table,
+)
+from aifactory.report.text import as_of_range, join_words, num, plural, sig3, usd
+
+RUNS = "benchmarks table"
+#: Latency that limits a service, in order of preference for the chart.
+METRICS = (("p95_ttft_ms", "slo_p95_ttft_ms", "p95 TTFT"), ("p95_e2e_ms", "slo_p95_e2e_ms", "p95 end-to-end"))
+MAX_CURVES = 3
+
+
+def measured(bench: Benchmark) -> pd.DataFrame:
+    """Capacities measured on own prompts."""
+    return bench.capacity[bench.capacity["tier"] == "measured"]
+
+
+def largest_use_cases(ws: Workspace, bench: Benchmark, most: int = MAX_CURVES) -> list[str]:
+    """Use cases with curves on at least two accelerators, by the tokens or units they serve."""
+    counts = bench.curves.groupby("use_case_id")["accelerator_id"].nunique()
+    usable = counts[counts > 1].index
+    volume = ws.month("demand_windows").groupby("use_case_id")["requests"].sum().reindex(usable).fillna(0)
+    return volume.sort_values(ascending=False, kind="stable").index[:most].tolist()
+
+
+def cheapest(own: pd.DataFrame) -> pd.DataFrame:
+    """Cheapest measured accelerator per use case."""
+    priced = own[own["usd_per_1k_units"].notna() & (own["units_per_s_per_accelerator"] > 0)]
+    return (
+        priced.sort_values("usd_per_1k_units", kind="stable").drop_duplicates("use_case_id").sort_values("use_case_id")
+    )
+
+
+def chart_curve(ws: Workspace, bench: Benchmark, use_case: str) -> Figure | Block:
+    """Latency against throughput per accelerator, with the SLO line."""
+    case = ws.table("use_cases").set_index("use_case_id").loc[use_case]
+    curve = bench.curves[(bench.curves["use_case_id"] == use_case)]
+    found = next(
+        (
+            (column, case[limit], label)
+            for column, limit, label in METRICS
+            if np.isfinite(case[limit]) and curve[column].notna().any()
+        ),
+        None,
+    )
+    if found is None:
+        return missing(f"The curve of {use_case}", "no latency was measured")
+    column, limit, label = found
+    best = measured(bench)[
+        lambda f: (f["use_case_id"] == use_case) & (f["units_per_s_per_accelerator"] > 0)
+    ].sort_values("units_per_s_per_accelerator", ascending=False)
+    top, rest = best.iloc[0], best.iloc[-1]
+    frame = curve.rename(columns={column: "latency_ms"})[
+        ["units_per_s_per_accelerator", "latency_ms", "accelerator_id", "benchmark_id"]
+    ]
+    frame = frame[frame["latency_ms"] <= 4 * limit]
+    unit = case["service_unit"].replace("_", " ")
+    chart = charts.scatter_curve(frame, x="units_per_s_per_accelerator", y="latency_ms", color="accelerator_id", curve="benchmark_id",
+                                 titles={"units_per_s_per_accelerator": f"{unit}s per second and accelerator", "latency_ms": f"{label}, ms"},
+                                 reference=[("limit", float(limit))])  # fmt: skip
+    return figure(
+        chart,
+        title=f"{case['name']}: {top['accelerator_id']} serves {num(top['units_per_s_per_accelerator'] / rest['units_per_s_per_accelerator'], 1)} times {rest['accelerator_id']} inside the SLO",
+        description=f"Curves of {label} against throughput for {join_words(best['accelerator_id'])}, with the limit of {limit:,.0f} ms.",
+        caption="One curve per run; points above four times the limit are left out. Capacity is where a curve crosses its first limit.",
+        source=RUNS,
+        as_of=as_of_range(curve["as_of"]),
+    )
+
+
+def curves_section(ws: Workspace, bench: Benchmark) -> Group:
+    """Where latency breaks as load rises."""
+    names = largest_use_cases(ws, bench)
+    question = "Where does latency break as load rises?"
+    if not names:
+        return group(section(question, "Curves could not be computed: no use case was measured on two accelerators."))
+    binding = measured(bench)["binding_slo"].value_counts()
+    reached = binding.drop("not reached", errors="ignore")
+    answer = (
+        f"The limit that binds most often is {reached.index[0]} ({reached.iloc[0]} of {int(binding.sum())} pairs)."
+        if len(reached)
+        else "No run reached a limit; the capacities are lower bounds."
+    )
+    return group(section(question, answer), *[chart_curve(ws, bench, name) for name in names[1:]])
+
+
+def capacity_section(ws: Workspace, bench: Benchmark) -> Group:
+    """Capacity at SLO with ranges, measured only, relative to the best."""
+    question = "How much does one accelerator carry inside the SLO?"
+    own = measured(bench)[lambda f: f["units_per_s_per_accelerator"] > 0]
+    if own.empty:
+        return group(
+            section(question, "Capacity at the SLO could not be computed from measurements; see the estimates below.")
+        )
+    best = own.groupby("use_case_id")["units_per_s_per_accelerator"].transform("max")
+    frame = own.assign(pair=own["use_case_id"] + ", " + own["accelerator_id"], relative=own["units_per_s_per_accelerator"] / best,
+                       relative_low=own["low"] / best, relative_high=own["high"] / best).sort_values(["use_case_id", "relative"], ascending=[True, False])  # fmt: skip
+    close = _not_proven(own)
+    answer = f"{plural(own['use_case_id'].nunique(), 'use case')} were measured." + (
+        f" For {join_words(close)} the two fastest accelerators lie within each other's range: a difference is not proven."
+        if close
+        else " In each the fastest accelerator is proven: ranges do not overlap."
+    )
+    wide = frame[frame["use_case_id"].isin(largest_use_cases(ws, bench, 8))]
+    chart = charts.dots_with_range(wide, category="pair", value="relative", low="relative_low", high="relative_high", color="accelerator_id", fmt="num2",
+                                   titles={"relative": "Capacity at SLO, fastest = 1"})  # fmt: skip
+    return group(
+        section(question, answer),
+        figure(chart, title="Capacity at SLO relative to the fastest accelerator of each use case",
+               description="Dots with ranges of capacity at SLO per use case and accelerator, relative to the fastest one.",
+               caption="The range spans the repeats, at least the 6.5 % by which public runs of one chip differ.", source=RUNS, as_of=as_of_range(own["as_of"])),
+    )  # fmt: skip
+
+
+def _not_proven(own: pd.DataFrame) -> list[str]:
+    """Use cases whose two fastest accelerators have overlapping ranges."""
+    found = []
+    for name, rows in own.sort_values("units_per_s_per_accelerator", ascending=False).groupby("use_case_id"):
+        if len(rows) > 1 and rows.iloc[1]["high"] >= rows.iloc[0]["low"]:
+            found.append(str(name))
+    return found
+
+
+def table_capacity(ws: Workspace, bench: Benchmark) -> Block:
+    """Every measured pair with what binds it."""
+    columns = {
+        "use_case_id": Col("Use case"),
+        "accelerator_id": Col("Accelerator"),
+        "service_unit": Col("Unit"),
+        "units_per_s_per_accelerator": Col("Units / s", "sig3"),
+        "low": Col("Low", "sig3"),
+        "high": Col("High", "sig3"),
+        "tier": Col("Known by"),
+        "binding_slo": Col("Binding limit"),
+        "usd_per_accelerator_hour": Col("USD / h", "usd2"),
+        "purchase_option": Col("Terms"),
+        "price_as_of": Col("Price of", "date"),
+        "usd_per_1k_units": Col("USD / 1,000 units", "sig3"),
+    }
+    own = measured(bench)
+    return table(own, caption="Measured capacity at SLO per accelerator, and its cost", source=f"{RUNS}; prices table", as_of=as_of_range(own["as_of"]), columns=columns, max_rows=60,
+                 note="Price is the mean over the regions that serve the use case, on demand where offered, else the all-in cost of the cheapest other terms.")  # fmt: skip
+
+
+def cost_section(ws: Workspace, bench: Benchmark) -> Group:
+    """Cost at the SLO."""
+    question = "What does a unit cost at the SLO?"
+    own = measured(bench)
+    best = cheapest(own)
+    if best.empty:
+        return group(section(question, "Cost at the SLO could not be computed: no measured pair has a price."))
+    tokens = own[own["usd_per_million_output_tokens"].notna() & (own["units_per_s_per_accelerator"] > 0)].copy()
+    parts: list[Block | Figure] = []
+    if len(tokens):
+        share = tokens["usd_per_million_output_tokens"] * tokens["units_per_s_per_accelerator"]
+        tokens = tokens.assign(
+            pair=tokens["use_case_id"] + ", " + tokens["accelerator_id"],
+            low_usd=share / tokens["high"],
+            high_usd=share / tokens["low"],
+        )
+        tokens = tokens.sort_values(["use_case_id", "usd_per_million_output_tokens"])
+        low = tokens.loc[tokens["usd_per_million_output_tokens"].idxmin()]
+        answer = f"Good output tokens cost from {usd(low['usd_per_million_output_tokens'], 2)} a million ({low['pair']}) upwards. "
+        parts.append(figure(
+            charts.dots_with_range(tokens, category="pair", value="usd_per_million_output_tokens", low="low_usd", high="high_usd", color="accelerator_id", fmt="usd2",
+                                   titles={"usd_per_million_output_tokens": "USD per million good output tokens"}),
+            title="Cost per million good output tokens at the SLO", description="Dots with ranges of USD per million output tokens per use case and accelerator.",
+            caption="Price of an accelerator-hour over tokens served inside the SLO; the range is that of capacity.", source=f"{RUNS}; prices table", as_of=as_of_range(tokens["price_as_of"])))  # fmt: skip
+    else:
+        answer = ""
+    answer += "The cheapest measured platform per use case stands below; failed requests are not good units."
+    columns = {"use_case_id": Col("Use case"), "accelerator_id": Col("Cheapest measured"), "service_unit": Col("Unit"), "usd_per_1k_units": Col("USD / 1,000 units", "sig3"),
+               "usd_per_million_output_tokens": Col("USD / million output tokens", "usd2"), "usd_per_accelerator_hour": Col("USD / h", "usd2"), "price_source": Col("Price source")}  # fmt: skip
+    parts.append(
+        table(
+            best,
+            caption="Cheapest measured platform per use case",
+            source=f"{RUNS}; prices table",
+            as_of=as_of_range(best["price_as_of"]),
+            columns=columns,
+        )
+    )
+    return group(section(question, answer), *parts)
+
+
+def energy_section(ws: Workspace, bench: Benchmark) -> Group:
+    """Energy per unit and tokens per joule."""
+    question = "How much energy does a unit take?"
+    own = measured(bench)[lambda f: f["joules_per_unit"].notna()]
+    if own.empty:
+        return group(section(question, "Energy could not be computed: no run recorded power."))
+    without = sorted(set(measured(bench)["accelerator_id"]) - set(own["accelerator_id"]))
+    with_tokens = own[own["tokens_per_joule"].notna()].sort_values("tokens_per_joule", ascending=False)
+    answer = (
+        f"The most efficient pair gives {sig3(with_tokens.iloc[0]['tokens_per_joule'])} tokens per joule ({with_tokens.iloc[0]['use_case_id']} on {with_tokens.iloc[0]['accelerator_id']}). "
+        if len(with_tokens)
+        else ""
+    )
+    answer += (
+        f"No power was recorded for {join_words(without)}." if without else "Power was recorded on every accelerator."
+    )
+    columns = {
+        "use_case_id": Col("Use case"),
+        "accelerator_id": Col("Accelerator"),
+        "joules_per_unit": Col("J per unit", "sig3"),
+        "tokens_per_joule": Col("Tokens / J", "sig3"),
+    }
+    return group(
+        section(question, answer),
+        table(
+            own,
+            caption="Energy at capacity",
+            source=RUNS,
+            as_of=as_of_range(own["as_of"]),
+            columns=columns,
+            note="Power of the accelerators only, at the throughput where the SLO binds.",
+        ),
+    )

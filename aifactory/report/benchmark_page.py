@@ -1,0 +1,307 @@
+"""Page of stage 2: which accelerators meet our SLO on our prompts, at what cost."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from aifactory.benchmark import Benchmark
+from aifactory.inputs.workspace import Workspace
+from aifactory.report.benchmark_capacity import (
+    RUNS,
+    capacity_section,
+    chart_curve,
+    cheapest,
+    cost_section,
+    curves_section,
+    energy_section,
+    largest_use_cases,
+    measured,
+    table_capacity,
+)
+from aifactory.report.blocks import (
+    Col,
+    Group,
+    Kpi,
+    bullets,
+    group,
+    head,
+    section,
+    table,
+)
+from aifactory.report.inventory_page import input_warnings, status_of
+from aifactory.report.text import as_of_range, month_name, num, pct, plural, sig3
+
+__all__ = [
+    "benchmark_head",
+    "capacity_section",
+    "cost_section",
+    "curves_section",
+    "energy_section",
+    "first_tenth_section",
+    "gaps_section",
+    "headline",
+    "operation_section",
+    "prompt_mix_section",
+    "table_capacity",
+    "tables",
+    "validity_section",
+]
+
+
+def benchmark_head(ws: Workspace, bench: Benchmark) -> Group:
+    """First screen."""
+    curves = largest_use_cases(ws, bench, 1)
+    return head(
+        stage="benchmark",
+        question="Which accelerators meet our SLO on our prompts, at what cost?",
+        period=ws.period,
+        as_of=ws.as_of,
+        status=status_of(ws),
+        finding=finding(bench),
+        kpis=_kpis(bench),
+        chart=chart_curve(ws, bench, curves[0]) if curves else None,
+        deciders=[
+            ("Head of engineering", "which runs to repeat, which to add"),
+            ("Vendors", "the same pack of prompts, on the target stack, with a change log"),
+        ],
+        warnings=input_warnings(ws),
+    )
+
+
+def finding(bench: Benchmark) -> str:
+    """The bake-off in a sentence or two."""
+    runs, own = bench.validity, measured(bench)
+    if own.empty:
+        return "Nothing was measured on own prompts; every capacity below is an estimate. Benchmark first."
+    bad = int((runs["verdict"] == "INVALID").sum())
+    cheap = cheapest(own)
+    named = cheap["accelerator_id"].value_counts()
+    text = f"{plural(len(runs) - bad, 'run')} of {len(runs)} can be trusted, on {plural(own['accelerator_id'].nunique(), 'accelerator')}."
+    return (
+        text
+        + f" {named.index[0]} is cheapest at the SLO for {named.iloc[0]} of {plural(len(cheap), 'use case')} that were measured."
+    )
+
+
+def _kpis(bench: Benchmark) -> list[Kpi]:
+    verdicts = bench.validity["verdict"].value_counts()
+    pairs, own = len(bench.capacity), measured(bench)
+    classes = own["platform_class"].nunique()
+    kpis = [
+        Kpi(
+            "Runs that count",
+            str(int(verdicts.drop("INVALID", errors="ignore").sum())),
+            f"{int(verdicts.get('INVALID', 0))} invalid",
+        ),
+        Kpi(
+            "Pairs measured", pct(len(own) / pairs, 0) if pairs else "0 %", f"{len(own)} of {pairs} use case x platform"
+        ),
+        Kpi(
+            "Accelerator classes measured",
+            str(classes),
+            "two are needed",
+            status="good" if classes > 1 else "bad",
+        ),
+    ]
+    if len(bench.prompt_mix):
+        fits = float(bench.prompt_mix["representative"].mean())
+        kpis.append(
+            Kpi(
+                "Prompt mix fits production",
+                pct(fits, 0),
+                "mean length within 15 %",
+                status="good" if fits == 1 else "watch",
+            )
+        )
+    ages = bench.capacity["price_as_of"].dropna()
+    if len(ages):
+        kpis.append(Kpi("Oldest price used", as_of_range([ages.min()]), f"newest {as_of_range([ages.max()])}"))
+    return kpis
+
+
+def validity_section(ws: Workspace, bench: Benchmark) -> Group:
+    """Which runs can be trusted."""
+    runs = bench.validity
+    question = "Which measurements can be trusted?"
+    if runs.empty:
+        return group(
+            section(question, "There are no benchmark runs; capacity could not be computed from measurements.")
+        )
+    bad = runs[runs["verdict"] != "VALID"]
+    answer = f"{len(runs) - len(bad)} of {plural(len(runs), 'run')} pass every rule." + (
+        f" {plural(len(bad), 'run')} do not, and invalid ones count nowhere." if len(bad) else ""
+    )
+    columns = {
+        "benchmark_id": Col("Run"),
+        "use_case_id": Col("Prompts of"),
+        "accelerator_id": Col("Accelerator"),
+        "precision": Col("Precision"),
+        "points": Col("Load points", "int"),
+        "requests": Col("Requests", "int"),
+        "failure_rate": Col("Failed", "pct1"),
+        "verdict": Col("Verdict", "status"),
+        "reasons": Col("Reason"),
+    }
+    order = pd.concat([bad, runs[runs["verdict"] == "VALID"]])
+    return group(
+        section(question, answer),
+        table(
+            order,
+            caption="Runs and their validity",
+            source=RUNS,
+            as_of=as_of_range(runs["as_of"]),
+            columns=columns,
+            max_rows=12,
+        ),
+    )
+
+
+def prompt_mix_section(ws: Workspace, bench: Benchmark) -> Group:
+    """Did the benchmark use the prompts of production."""
+    question = "Were these our prompts?"
+    mix = bench.prompt_mix
+    if mix.empty:
+        return group(
+            section(question, "The prompt mix could not be computed: lengths are missing in the runs or in production.")
+        )
+    off = mix[~mix["representative"]]
+    answer = (
+        f"Mean lengths of {len(mix) - len(off)} of {len(mix)} comparisons lie within 15 % of production in {month_name(ws.period)}."
+        if len(off)
+        else f"Mean prompt and output lengths lie within {pct(mix['deviation_share'].abs().max(), 1)} of production in {month_name(ws.period)}."
+    )
+    columns = {
+        "use_case_id": Col("Use case"),
+        "metric": Col("Length"),
+        "benchmark_mean": Col("Benchmark, tokens", "int"),
+        "production_mean": Col("Production, tokens", "int"),
+        "deviation_share": Col("Deviation", "pct1"),
+        "representative": Col("Fits", "bool"),
+    }
+    shown = mix.assign(metric=mix["metric"].str.replace("_tokens", ""))
+    return group(
+        section(question, answer),
+        table(
+            shown,
+            caption="Prompt mix of the benchmark against production",
+            source=f"{RUNS}; demand_windows table",
+            as_of=ws.as_of,
+            columns=columns,
+        ),
+    )
+
+
+# ------------------------------------------------------------------ curves and capacity
+
+
+def first_tenth_section(ws: Workspace, bench: Benchmark) -> Group:
+    """The first tenth of traffic against full load."""
+    question = "What would the first tenth of traffic have told us?"
+    early = bench.first_tenth
+    if early.empty:
+        return group(
+            section(
+                question, "The first-tenth check could not be computed: no load point near 10 % of projected traffic."
+            )
+        )
+    answer = (
+        f"At about {pct(early['traffic_share'].mean(), 0)} of projected traffic a unit costs {num(early['cost_ratio'].median(), 1)} times as much as at capacity (median): "
+        "idle time, not the chip, makes early units dear."
+    )
+    columns = {"use_case_id": Col("Use case"), "accelerator_id": Col("Accelerator"), "traffic_share": Col("Traffic", "pct0"),
+               "usd_per_1k_units_early": Col("USD / 1,000 early", "sig3"), "usd_per_1k_units": Col("USD / 1,000 at capacity", "sig3"), "cost_ratio": Col("Ratio", "num1")}  # fmt: skip
+    return group(
+        section(question, answer),
+        table(
+            early,
+            caption="Cost at a tenth of projected traffic",
+            source=RUNS,
+            as_of=ws.as_of,
+            columns=columns,
+            max_rows=12,
+        ),
+    )
+
+
+def operation_section(ws: Workspace, bench: Benchmark) -> Group:
+    """Warm start, memory, failures."""
+    question = "How does it behave in operation?"
+    rows = bench.operation
+    if rows.empty:
+        return group(section(question, "Warm start, memory and failures could not be computed: no runs."))
+    known = rows["warm_start_s"].notna()
+    answer = (
+        f"Warm start takes {num(rows.loc[known, 'warm_start_s'].min(), 0)} to {num(rows.loc[known, 'warm_start_s'].max(), 0)} seconds. "
+        if known.any()
+        else "Warm start was not recorded. "
+    )
+    answer += (
+        "Memory peaks were recorded for every pair."
+        if rows["peak_memory_gb"].notna().all()
+        else "Memory peaks are missing: ask for them in the next round."
+    )
+    columns = {"use_case_id": Col("Use case"), "accelerator_id": Col("Accelerator"), "warm_start_s": Col("Warm start, s", "int"), "peak_memory_gb": Col("Peak memory, GB", "num1"),
+               "requests": Col("Requests", "int"), "failure_rate": Col("Failed", "pct1"), "retry_share": Col("Retried", "pct1")}  # fmt: skip
+    return group(
+        section(question, answer),
+        table(
+            rows,
+            caption="Warm start, memory, failures, retries",
+            source=RUNS,
+            as_of=ws.as_of,
+            columns=columns,
+            max_rows=12,
+        ),
+    )
+
+
+def gaps_section(ws: Workspace, bench: Benchmark) -> Group:
+    """What was not measured, and what to benchmark next."""
+    question = "What could not be measured, and what should be benchmarked next?"
+    gaps = bench.not_measured
+    none = gaps[gaps["tier"] == "none"]
+    anchored = bench.capacity[bench.capacity["tier"] == "anchored"]
+    best = measured(bench).groupby("use_case_id")["usd_per_1k_units"].min()
+    cheaper = anchored[anchored["usd_per_1k_units"] < anchored["use_case_id"].map(best)].sort_values("usd_per_1k_units")
+    answer = f"{plural(len(gaps), 'pair')} of use case and platform rest on estimates; for {len(none)} nothing can be said at all."
+    items = [
+        f"{row.use_case_id} on {row.accelerator_id}: estimated at {sig3(row.usd_per_1k_units)} USD per 1,000 units against {sig3(best[row.use_case_id])} measured; run the prompt pack on it."
+        for row in cheaper.drop_duplicates("use_case_id").itertuples(index=False)
+    ]
+    columns = {
+        "use_case_id": Col("Use case"),
+        "accelerator_id": Col("Accelerator"),
+        "tier": Col("Known by"),
+        "evidence": Col("Evidence"),
+    }
+    return group(
+        section(question, answer),
+        bullets(items, "No estimate promises to beat what was measured."),
+        table(
+            gaps,
+            caption="Pairs that were not measured on own prompts",
+            source="benchmark stage",
+            as_of=ws.as_of,
+            columns=columns,
+            max_rows=20,
+        ),
+    )
+
+
+def headline(bench: Benchmark) -> dict[str, tuple[object, str]]:
+    """Headline figures for `results.json`."""
+    verdicts = bench.validity["verdict"].value_counts()
+    own = measured(bench)
+    return {
+        "runs": (len(bench.validity), "runs"),
+        "runs_invalid": (int(verdicts.get("INVALID", 0)), "runs"),
+        "pairs_measured": (len(own), "pairs"),
+        "pairs": (len(bench.capacity), "pairs"),
+        "platform_classes_measured": (int(own["platform_class"].nunique()), "classes"),
+    }
+
+
+def tables(bench: Benchmark) -> dict[str, pd.DataFrame]:
+    """Tables to publish with the page."""
+    names = ("validity", "curves", "capacity", "prices", "first_tenth", "prompt_mix", "operation", "not_measured")
+    return {name: getattr(bench, name) for name in names}

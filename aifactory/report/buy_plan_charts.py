@@ -1,0 +1,227 @@
+"""Figures of stage 4."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from aifactory.buyplan import BuyPlan
+from aifactory.finance.options import OPTION_NAMES
+from aifactory.inputs.workspace import Workspace
+from aifactory.report import charts
+from aifactory.report.blocks import Block, Figure, Group, figure, group, missing
+from aifactory.report.text import month_name, num, pct, readable, usd, usd_compact
+from aifactory.units import BANDS
+
+PLAN = "computed from demand, measured capacity and prices"
+TOP_USE_CASES = 4
+TOP_ASSUMPTIONS = 12
+#: groups of unit-cost lines for the waterfall, in their order; all others are hidden cost centres
+STEPS = {
+    "Compute and memory: useful work": "Useful work",
+    "Compute and memory: failed work and retries": "Failed work",
+    "Compute and memory: idle reserve": "Idle reserve",
+    "Power, space and support": "Power and space",
+    "Storage": "Storage and network",
+    "Network egress": "Storage and network",
+    "Orchestration": "Orchestration and safety",
+    "Safety checks": "Orchestration and safety",
+    "Human operations": "Human operations",
+    "Porting": "Porting and contingency",
+    "Contingency": "Porting and contingency",
+    "Commitment beyond the horizon": "Porting and contingency",
+}
+HIDDEN = "Hidden cost centres"
+
+
+def expected(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the expected scenario."""
+    return frame[frame["scenario"] == "expected"]
+
+
+def chart_capacity(ws: Workspace, plan: BuyPlan) -> Figure | Block:
+    """Stacked bands by month, and the need with reserve as a line."""
+    if plan.fleet.empty:
+        return missing("The capacity needed", "no use case with demand has a chosen accelerator of known capacity")
+    monthly = expected(plan.fleet).groupby("month")[[*BANDS, "accelerators", "peak_with_reserve", "average"]].sum()
+    long = monthly.reset_index().melt(["month", "peak_with_reserve"], list(BANDS), "band", "accelerators_held")
+    first, last = monthly.iloc[0], monthly.iloc[-1]
+    sizes = [num(row["accelerators"], 0) for row in (first, last)]
+    return figure(
+        charts.stacked_bars(
+            long,
+            x="month",
+            value="accelerators_held",
+            color="band",
+            order=BANDS,
+            line="peak_with_reserve",
+            titles={"accelerators_held": "Accelerators", "peak_with_reserve": "Peak with reserve"},
+        ),
+        title=f"{sizes[0]} accelerators to hold, {sizes[1]} after {len(monthly)} months",
+        description=(
+            f"Stacked bars of baseline, growth and surge accelerators by month, expected scenario. First month "
+            f"{num(first['baseline'], 0)}, {num(first['growth'], 0)} and {num(first['surge'], 0)}; last month "
+            f"{num(last['baseline'], 0)}, {num(last['growth'], 0)} and {num(last['surge'], 0)}."
+        ),
+        caption=(
+            "Accelerators of all kinds in whole nodes; the line is the peak with reserve before rounding to nodes. "
+            f"On average {num(first['average'], 0)} work in the first month and {num(last['average'], 0)} in the last."
+        ),
+        source=PLAN,
+        as_of=ws.as_of,
+    )
+
+
+def chart_break_even(ws: Workspace, plan: BuyPlan) -> Figure | Block:
+    """Cost of a used hour against utilization, for the pool that costs most."""
+    if plan.bands.empty:
+        return missing("The financing comparison", "the plan holds no accelerators")
+    cost = plan.bands.groupby(["accelerator_id", "region"])["usd_month"].sum()
+    accelerator, region = cost.idxmax()
+    mine = (plan.break_even["accelerator_id"] == accelerator) & (plan.break_even["region"] == region)
+    lines = plan.break_even[mine].assign(option=lambda rows: rows["purchase_option"].map(OPTION_NAMES))
+    offers = plan.options[(plan.options["accelerator_id"] == accelerator) & (plan.options["region"] == region)]
+    shares = offers.dropna(subset=["break_even_utilization"]).sort_values("break_even_utilization")
+    named = ", ".join(
+        f"{OPTION_NAMES[row.purchase_option]} breaks even at {pct(row.break_even_utilization)}"
+        for row in shares.itertuples()
+    )
+    title = f"{accelerator} in {region}: no commitment is offered"
+    if len(shares):
+        best = shares.iloc[0]
+        name = OPTION_NAMES[best["purchase_option"]].lower()
+        title = f"{accelerator} in {region}: {name} pays above {pct(best['break_even_utilization'])} of the hours"
+    return figure(
+        charts.scatter_curve(
+            lines,
+            x="utilization",
+            y="usd_per_used_hour",
+            color="option",
+            titles={"utilization": "Share of hours used", "usd_per_used_hour": "USD per used accelerator-hour"},
+            x_fmt="pct0",
+            y_fmt="usd2",
+            log_y=True,
+        ),
+        title=title,
+        description=f"Cost of a used accelerator-hour by share of hours used: commitments fall, others do not. {named}",
+        caption="All in: power, space, support, capital of owned hardware, work lost on spot. Shown: the dearest pool.",
+        source="; ".join(sorted(set(offers["source"]))),
+        as_of=ws.as_of,
+    )
+
+
+def chart_cash(ws: Workspace, plan: BuyPlan) -> Figure:
+    """Cumulative cash by scenario."""
+    frame = plan.cash_flow[["month", "scenario", "cumulative_usd"]]
+    low = expected(plan.cash_flow).sort_values("cumulative_usd").iloc[0]
+    ends = plan.cash_flow.groupby("scenario", sort=False)["cumulative_usd"].last()
+    return figure(
+        charts.lines_with_band(
+            frame, x="month", y="cumulative_usd", color="scenario", fmt="usd_compact",
+            titles={"cumulative_usd": "Cumulative cash after tax, USD"}, reference=[("break-even", 0.0)],
+        ),
+        title=f"Cash is lowest in {month_name(low['month'])}, at {usd_compact(low['cumulative_usd'])}",
+        description="Lines of cumulative cash after tax by month. At the end: "
+        + ", ".join(f"{name} {usd_compact(value)}" for name, value in ends.items()),
+        caption="Value of served demand less outlay, operating cost and tax, plus resale in the last month.",
+        source=PLAN,
+        as_of=ws.as_of,
+    )  # fmt: skip
+
+
+def charts_unit_cost(ws: Workspace, plan: BuyPlan) -> Group | Block:
+    """Waterfall of the cost of 1,000 units for the use cases that cost most."""
+    if plan.unit_cost.empty:
+        return missing("The cost of a unit", "no use case is in the plan")
+    top = plan.unit_summary.sort_values("usd_month", ascending=False).head(TOP_USE_CASES)
+    return group(*(_waterfall(ws, plan, row) for row in top.itertuples()))
+
+
+def _waterfall(ws: Workspace, plan: BuyPlan, row: object) -> Figure:
+    lines = plan.unit_cost[plan.unit_cost["use_case_id"] == row.use_case_id]
+    step = lines["line"].map(STEPS).fillna(HIDDEN)
+    order = [*dict.fromkeys(list(STEPS.values())[:-3]), HIDDEN, "Porting and contingency"]
+    amounts = (lines["usd_per_unit"] * 1_000).groupby(step).sum().reindex(order).fillna(0.0)
+    total = float(amounts.sum())
+    steps = pd.DataFrame({"step": [*amounts.index, "Total"], "usd_per_1k_units": [*amounts, total]})
+    useful = amounts["Useful work"] / total
+    return figure(
+        charts.waterfall(
+            steps, label="step", amount="usd_per_1k_units", totals=["Total"], fmt="sig3",
+            titles={"usd_per_1k_units": f"USD per 1,000 units ({readable(row.service_unit).lower()})"},
+        ),
+        title=f"{row.use_case_id}: {usd(total)} per 1,000 units, {pct(useful)} of it useful work",
+        description=f"Steps from useful work to the full cost of 1,000 units of {row.use_case_id}: "
+        + ", ".join(f"{name} {usd(value)}" for name, value in amounts.items()),
+        caption=(
+            f"Demand of {month_name(ws.period)} served on this plan's terms; a list price over the measured peak rate "
+            f"would say {usd(row.headline_usd_per_unit * 1_000)}."
+        ),
+        source=PLAN,
+        as_of=ws.as_of,
+    )  # fmt: skip
+
+
+def chart_tco(ws: Workspace, plan: BuyPlan) -> Figure:
+    """Bars of the total cost of ownership by group of lines, expected scenario."""
+    lines = expected(plan.tco)
+    groups = lines.groupby("group", sort=False)["usd_horizon"].sum().sort_values(ascending=False).reset_index()
+    total = groups["usd_horizon"].sum()
+    outside = 1 - float(groups.set_index("group")["usd_horizon"].get("compute", 0.0)) / total if total > 0 else 0.0
+    return figure(
+        charts.bars(
+            groups.assign(group=groups["group"].str.capitalize()), category="group", value="usd_horizon",
+            fmt="usd_compact", titles={"usd_horizon": "USD over the horizon"},
+        ),
+        title=f"{pct(outside)} of the total cost is not the accelerators",
+        description="Bars of total cost by group: "
+        + ", ".join(f"{row.group} {usd_compact(row.usd_horizon)}" for row in groups.itertuples()),
+        caption=f"Total cost over {ws.plan.horizon_months} months, expected scenario: {usd_compact(total)}.",
+        source=PLAN,
+        as_of=ws.as_of,
+    )  # fmt: skip
+
+
+def chart_tornado(ws: Workspace, plan: BuyPlan) -> Figure | Block:
+    """NPV of the expected scenario with one assumption at its low or high end."""
+    if plan.tornado.empty:
+        return missing("The tornado", "no value per unit is stated, so there is no NPV to move")
+    base = expected(plan.roi)["npv_usd"].iloc[0]
+    top = plan.tornado.head(TOP_ASSUMPTIONS)
+    ends = top[["npv_low_usd", "npv_high_usd"]]
+    frame = top.assign(
+        label=top["assumption"].map(readable), npv_usd=base, lowest_usd=ends.min(axis=1), highest_usd=ends.max(axis=1)
+    )
+    first = frame.iloc[0]
+    ranges = ", ".join(
+        f"{row.label} {usd_compact(row.lowest_usd)} to {usd_compact(row.highest_usd)}" for row in frame.itertuples()
+    )
+    return figure(
+        charts.dots_with_range(
+            frame, category="label", value="npv_usd", low="lowest_usd", high="highest_usd", fmt="usd_compact",
+            zero=False, titles={"npv_usd": "NPV, USD", "lowest_usd": "Lowest NPV", "highest_usd": "Highest NPV"},
+        ),
+        title=f"{first['label']} moves the result most: {usd_compact(first['swing_usd'])}",
+        description=f"Ranges of NPV with one assumption at its low and high end: {ranges}",
+        caption="Low and high are P10 and P90 of plan.yaml; orders are chosen anew for each value.",
+        source="assumptions of plan.yaml",
+        as_of=ws.as_of,
+    )  # fmt: skip
+
+
+def chart_policies(ws: Workspace, plan: BuyPlan) -> Figure:
+    """Present value of the accelerators under each policy."""
+    frame = plan.comparisons.sort_values("present_value_usd", kind="stable")
+    others = frame[frame["policy"] != "This plan"]
+    nearest = others.iloc[0]
+    return figure(
+        charts.bars(frame, category="policy", value="present_value_usd", fmt="usd_compact",
+                    titles={"present_value_usd": "Present value of the accelerators, USD"}),
+        title=f"The nearest alternative, {nearest['policy'].lower()}, is {pct(nearest['dearer_share'])} dearer"
+        if nearest["dearer_share"] >= 0
+        else f"{nearest['policy']} is {pct(-nearest['dearer_share'])} cheaper",
+        description="Bars of present value by policy: "
+        + ", ".join(f"{row.policy} {usd_compact(row.present_value_usd)}" for row in frame.itertuples()),
+        caption="Same expected demand, same cost function; accelerators only, other cost centres are alike.",
+        source=PLAN,
+        as_of=ws.as_of,
+    )  # fmt: skip

@@ -1,0 +1,261 @@
+"""Page of stage 4, second half: return, unit and total cost, sensitivity, alternatives, risks, governance."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from aifactory.buyplan import BuyPlan
+from aifactory.inputs.workspace import Workspace
+from aifactory.report.blocks import Block, Col, Group, bullets, group, section, table
+from aifactory.report.buy_plan_charts import PLAN, expected
+from aifactory.report.text import is_missing, join_words, num, pct, plural, readable, usd_compact
+from aifactory.units import SCENARIOS
+
+
+def by_scenario(plan: BuyPlan) -> pd.DataFrame:
+    """Return frame indexed by scenario."""
+    return plan.roi.set_index("scenario")
+
+
+def months_of(value: float) -> str:
+    """Months in words; NaN is beyond the horizon."""
+    return "not within the horizon" if is_missing(value) else f"{num(value, 1)} months"
+
+
+# ------------------------------------------------------------------ return
+
+
+def return_section(plan: BuyPlan) -> Block:
+    """Does it pay, in each scenario."""
+    roi = by_scenario(plan)
+    question = "Does it pay, and how sure is that?"
+    if roi["npv_usd"].isna().all():
+        return section(question, "The return is not computed: no use case states a value per unit and its attribution.")
+    base = roi.loc["expected"]
+    rate = _rate(base)
+    loss = [name for name in SCENARIOS if roi.loc[name, "npv_usd"] < 0]
+    losing = f"NPV is negative in the {join_words(loss)} scenario" if loss else "NPV is positive in all three scenarios"
+    return section(
+        question,
+        f"{losing}; the expected one returns {usd_compact(base['npv_usd'])} with {rate} and pays back after "
+        f"{months_of(base['payback_month'])}. Value counts served demand only; the scenarios carry no probability.",
+    )
+
+
+def _rate(base: pd.Series) -> str:
+    if base["irr_status"] == "unique":
+        return f"an internal rate of {pct(base['irr_annual'])} a year"
+    none = base["irr_status"] == "none"
+    return "no internal rate, as there is no outlay to recover" if none else "several internal rates, so none is quoted"
+
+
+def table_roi(ws: Workspace, plan: BuyPlan) -> Block:
+    """Return by scenario."""
+    columns = {
+        "scenario": Col("Scenario"),
+        "npv_usd": Col("NPV, USD", "usd0"),
+        "irr_annual": Col("IRR a year", "pct0"),
+        "irr_status": Col("IRR is"),
+        "mirr_annual": Col("MIRR a year", "pct0"),
+        "payback_month": Col("Payback, months", "num1"),
+        "discounted_payback_month": Col("Discounted payback", "num1"),
+        "tco_usd": Col("Total cost, USD", "usd0"),
+        "capex_usd": Col("Of it outlay", "usd0"),
+        "value_usd": Col("Value, USD", "usd0"),
+        "roi_ratio": Col("(Value - cost) / cost", "num2"),
+        "served_share": Col("Demand served", "pct1"),
+        "accelerators_end": Col("Accelerators at the end", "int"),
+        "rented_by_the_hour_share": Col("Hours rented", "pct0"),
+        "idle_share": Col("Hours idle", "pct0"),
+    }
+    wacc, tax = pct(ws.plan.value("wacc"), 1), pct(ws.plan.value("tax_rate"))
+    note = (
+        f"Monthly cash from approval, discounted at {wacc} a year (the MIRR finances and reinvests at the same rate). "
+        f"Tax of {tax} on positive profit after straight-line depreciation, losses not carried forward."
+    )
+    return table(plan.roi, caption="Return in three scenarios", source=PLAN, as_of=ws.as_of, columns=columns, note=note)
+
+
+# ------------------------------------------------------------------ unit and total cost
+
+
+def unit_section(plan: BuyPlan) -> Block:
+    """What one unit costs, against the headline figure."""
+    question = "What does one inference cost?"
+    rows = plan.unit_summary.dropna(subset=["average_to_headline"])
+    if rows.empty:
+        return section(question, "Not computed: no use case in the plan has demand and a price.")
+    idle = expected(plan.capacity_use)
+    share = idle["idle_usd"].sum() / max(idle[["useful_usd", "failed_usd", "idle_usd"]].to_numpy().sum(), 1e-9)
+    worst = rows.loc[rows["average_to_headline"].idxmax()]
+    return section(
+        question,
+        f"All cost centres included, a unit costs {num(rows['average_to_headline'].min(), 1)} to "
+        f"{num(worst['average_to_headline'], 1)} times list price over peak rate, most for {worst['use_case_id']}. "
+        f"Idle reserve is {pct(share)} of the cost of accelerators and is inside it, never added again.",
+    )
+
+
+def table_units(ws: Workspace, plan: BuyPlan) -> Block:
+    """Unit cost per use case: average, marginal, headline, hosted, value."""
+    frame = plan.unit_summary.sort_values("usd_month", ascending=False)
+    columns = {
+        "use_case_id": Col("Use case"),
+        "service_unit": Col("Unit"),
+        "units_month": Col("Units a month", "sig3"),
+        "usd_month": Col("USD a month", "usd0"),
+        "average_usd_per_unit": Col("Average, USD", "sig3"),
+        "marginal_usd_per_unit": Col("One more, USD", "sig3"),
+        "headline_usd_per_unit": Col("List over peak, USD", "sig3"),
+        "current_usd_per_unit": Col("Bill today, USD", "sig3"),
+        "api_usd_per_unit": Col("Hosted API, USD", "sig3"),
+        "api_model": Col("Hosted model"),
+        "value_usd_per_unit": Col("Value, USD", "sig3"),
+    }
+    note = "The bill today lacks the hidden cost centres; the average holds all. One more unit runs on rented hours."
+    return table(frame, caption="Cost of a service unit", source=PLAN, as_of=ws.as_of, columns=columns, note=note)
+
+
+def tco_section(ws: Workspace, plan: BuyPlan) -> Block:
+    """Total cost and its hidden part."""
+    lines = expected(plan.tco)
+    total = lines["usd_horizon"].sum()
+    hidden = lines.loc[lines["group"] == "hidden cost centres", "usd_horizon"].sum()
+    people = lines.loc[lines["line"] == "Human operations", "usd_horizon"].sum()
+    return section(
+        "What does it cost in all?",
+        f"{usd_compact(total)} over {ws.plan.horizon_months} months in the expected scenario. Cost centres that no "
+        f"bill shows take {usd_compact(hidden)}, operation by people {usd_compact(people)}.",
+    )
+
+
+def table_tco(ws: Workspace, plan: BuyPlan) -> Block:
+    """Total cost by line and scenario."""
+    wide = plan.tco.pivot_table(index=["group", "line"], columns="scenario", values="usd_horizon", sort=False)
+    lines = wide.reset_index()
+    lines = lines[(lines[list(SCENARIOS)] != 0).any(axis=1)]
+    total = {"line": "Total", "group": "", **lines[list(SCENARIOS)].sum().to_dict()}
+    frame = pd.concat([lines, pd.DataFrame([total])], ignore_index=True)
+    columns = {"line": Col("Cost line"), "group": Col("Group")}
+    columns |= {name: Col(f"{name.capitalize()}, USD", "usd0") for name in SCENARIOS}
+    note = "Purchases are spread over their months of use, less resale value; the cash view adds up to the same total."
+    caption = f"Total cost of ownership over {ws.plan.horizon_months} months"
+    return table(frame, caption=caption, source=PLAN, as_of=ws.as_of, columns=columns, max_rows=60, note=note)
+
+
+# ------------------------------------------------------------------ sensitivity, alternatives, risks, governance
+
+
+def sensitivity_section(plan: BuyPlan) -> Block:
+    """What moves the result, and what would turn it."""
+    question = "What moves the result?"
+    if plan.tornado.empty:
+        return section(question, "There is no NPV to move: no value per unit is stated.")
+    top = [readable(name) for name in plan.tornado["assumption"].head(3)]
+    turning = plan.tornado.dropna(subset=["switching_value"])
+    turn = "no assumption turns the sign of the NPV within its range"
+    if len(turning):
+        named = [f"{readable(row.assumption)} at {num(row.switching_value)} {row.unit}" for row in turning.itertuples()]
+        turn = f"the NPV turns to zero with {join_words(named)}"
+    return section(question, f"Most: {join_words(top)}. Taken one at a time, {turn}.")
+
+
+def table_tornado(ws: Workspace, plan: BuyPlan) -> Block:
+    """Every assumption that moves the NPV."""
+    frame = plan.tornado.assign(label=plan.tornado["assumption"].map(readable))
+    columns = {
+        "label": Col("Assumption"),
+        "low": Col("Low", "sig3"),
+        "value": Col("Value", "sig3"),
+        "high": Col("High", "sig3"),
+        "unit": Col("Unit"),
+        "npv_low_usd": Col("NPV at low, USD", "usd0"),
+        "npv_high_usd": Col("NPV at high, USD", "usd0"),
+        "swing_usd": Col("Swing, USD", "usd0"),
+        "switching_value": Col("NPV is zero at", "sig3"),
+        "owner_role": Col("Owner"),
+    }
+    caption = "Effect of each assumption on the NPV, expected scenario"
+    return table(frame, caption=caption, source="assumptions of plan.yaml", as_of=ws.as_of, columns=columns)
+
+
+def alternatives_section(plan: BuyPlan) -> Block:
+    """Other ways to cover the same demand."""
+    question, others = "Is there a simpler or cheaper way?", plan.comparisons[plan.comparisons["policy"] != "This plan"]
+    cheaper = others[others["dearer_share"] < 0]
+    if len(cheaper):
+        named = [f"{row.policy} by {pct(-row.dearer_share)}" for row in cheaper.itertuples()]
+        return section(question, f"Cheaper for the accelerators: {join_words(named)}; see the risks.")
+    rules = others[others["policy"].str.startswith("Average")].sort_values("dearer_share")
+    text = "No alternative is cheaper."
+    months = plan.comparisons.set_index("policy")["plan_payback_month"].get("All on demand", float("nan"))
+    if not is_missing(months):
+        text += f" Against renting everything on demand the outlay is back after {num(months, 1)} months."
+    if len(rules):
+        text += (
+            f" The rule of average demand plus a fixed reserve costs {pct(rules.iloc[0]['dearer_share'])} more at best."
+        )
+    return section(question, text)
+
+
+def table_policies(ws: Workspace, plan: BuyPlan) -> Block:
+    """Policies side by side."""
+    columns = {
+        "policy": Col("Policy"),
+        "present_value_usd": Col("Present value, USD", "usd0"),
+        "dearer_share": Col("Against this plan", "pct0"),
+        "usd_horizon": Col("Over the horizon, USD", "usd0"),
+        "accelerator_hours_paid": Col("Accelerator-hours paid", "int"),
+        "plan_payback_month": Col("Plan pays back, months", "num1"),
+        "plan_irr_annual": Col("Return on its outlay", "pct0"),
+        "note": Col("Remark"),
+    }
+    caption = "Policies for the same expected demand"
+    note = "Payback and return judge the outlay of this plan by what it saves against the policy, before tax."
+    return table(plan.comparisons, caption=caption, source=PLAN, as_of=ws.as_of, columns=columns, note=note)
+
+
+def risks(plan: BuyPlan) -> Group:
+    """Caveats, one sentence each."""
+    return group(
+        section("What must be known before signing?", f"{plural(len(plan.warnings), 'caveat')}."),
+        bullets(plan.warnings, "No caveat was found."),
+    )
+
+
+def governance(ws: Workspace, plan: BuyPlan) -> Group:
+    """Dates of the first year, and everybody who signs."""
+    dates = plan.governance
+    year = dates[dates["date"] <= pd.Timestamp(ws.as_of) + pd.DateOffset(years=1)]
+    columns = {"date": Col("Date", "date"), "event": Col("What"), "owner_role": Col("Who"), "rule": Col("Rule")}
+    answer = (
+        f"{plural(len(year), 'date')} in the first year, {len(dates)} over the horizon. Hardware below "
+        f"{pct(ws.plan.deprecate_below_utilization)} utilization is a candidate to give up."
+    )
+    note = "The calendar file beside this report holds all dates."
+    facts = {"source": "plan.yaml", "as_of": ws.as_of}
+    signed = {name: Col(readable(name)) for name in ("role", "answers_for", "signature", "date")}
+    return group(
+        section("Who does what by when?", answer),
+        table(year, caption="Calendar of the first year", columns=columns, max_rows=60, note=note, **facts),
+        table(_approvals(ws), caption="Approvals", columns=signed, **facts),
+    )
+
+
+def _approvals(ws: Workspace) -> pd.DataFrame:
+    """Roles that own duties, assumptions or cost centres of the plan."""
+    owned: dict[str, dict[str, int]] = {}
+    kinds = (
+        ("duty", "duties", ws.plan.governance),
+        ("assumption", "assumptions", ws.plan.assumptions.values()),
+        ("cost centre", "cost centres", ws.plan.hidden_costs),
+    )
+    for one, many, items in kinds:
+        for item in items:
+            counts = owned.setdefault(item.owner_role, {})
+            counts[f"{one}|{many}"] = counts.get(f"{one}|{many}", 0) + 1
+    rows = [
+        {"role": role, "answers_for": join_words([plural(n, *kind.split("|")) for kind, n in counts.items()])}
+        for role, counts in sorted(owned.items())
+    ]
+    return pd.DataFrame(rows).assign(signature="", date="")

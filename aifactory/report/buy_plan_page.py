@@ -1,0 +1,331 @@
+"""Page of stage 4: how much to buy, when, on which terms, and whether it pays."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from aifactory.buyplan import BuyPlan
+from aifactory.buyplan.governance import released_on_triggers, signed_now
+from aifactory.finance.options import OPTION_NAMES
+from aifactory.inputs.workspace import Workspace
+from aifactory.report.blocks import Block, Col, Group, Kpi, head, section, table
+from aifactory.report.buy_plan_charts import (
+    PLAN,
+    chart_break_even,
+    chart_capacity,
+    chart_cash,
+    chart_policies,
+    chart_tco,
+    chart_tornado,
+    charts_unit_cost,
+    expected,
+)
+from aifactory.report.buy_plan_money import (
+    alternatives_section,
+    by_scenario,
+    governance,
+    months_of,
+    return_section,
+    risks,
+    sensitivity_section,
+    table_policies,
+    table_roi,
+    table_tco,
+    table_tornado,
+    table_units,
+    tco_section,
+    unit_section,
+)
+from aifactory.report.text import is_missing, join_words, month_name, num, pct, plural, usd_compact
+from aifactory.units import BANDS
+
+__all__ = [
+    "alternatives_section",
+    "bands_section",
+    "buy_plan_head",
+    "capacity_section",
+    "chart_break_even",
+    "chart_capacity",
+    "chart_cash",
+    "chart_policies",
+    "chart_tco",
+    "chart_tornado",
+    "charts_unit_cost",
+    "financing_section",
+    "governance",
+    "headline",
+    "return_section",
+    "risks",
+    "sensitivity_section",
+    "table_bands",
+    "table_need",
+    "table_options",
+    "table_orders",
+    "table_policies",
+    "table_roi",
+    "table_tco",
+    "table_tornado",
+    "table_units",
+    "tables",
+    "tco_section",
+    "unit_section",
+]
+MONTHS = "months after approval"
+HEAD_WARNINGS = 3
+QUESTION = "How much do we buy, when, on which terms, and does it pay?"
+
+
+def buy_plan_head(ws: Workspace, plan: BuyPlan) -> Group:
+    """First screen: the decision asked for."""
+    checked = (ws.checks["status"] == "warned").any()
+    rest = len(plan.warnings) - HEAD_WARNINGS
+    more = [f"{plural(rest, 'more caveat')} under risks."] if rest > 0 else []
+    return head(
+        stage="buy_plan",
+        question=QUESTION,
+        period=ws.period,
+        as_of=ws.as_of,
+        status="draft" if checked or len(plan.not_sized) else "final",
+        finding=plan.decision,
+        kpis=_kpis(ws, plan),
+        chart=chart_capacity(ws, plan),
+        deciders=_deciders(ws),
+        warnings=[*plan.warnings[:HEAD_WARNINGS], *more],
+    )
+
+
+def _deciders(ws: Workspace) -> list[tuple[str, str]]:
+    """Who approves what: the duties of the plan, money first."""
+    duties: dict[str, list[str]] = {}
+    for event in sorted(ws.plan.governance, key=lambda item: -item.every_months):
+        duties.setdefault(event.owner_role, []).append(event.name.lower())
+    return [(role[:1].upper() + role[1:], join_words(names)) for role, names in duties.items()]
+
+
+def _kpis(ws: Workspace, plan: BuyPlan) -> list[Kpi]:
+    roi, now = by_scenario(plan), signed_now(plan.orders)
+    base, horizon = roi.loc["expected"], f"{ws.plan.horizon_months} months"
+    later = released_on_triggers(plan.orders)["commitment_usd"].sum()
+    growth = f"{usd_compact(later)} more on triggers within a year"
+    hidden = "hidden cost centres included"
+    kpis = [
+        Kpi("Commitments to sign", usd_compact(now["commitment_usd"].sum()), growth),
+        Kpi(f"Total cost, {horizon}", usd_compact(base["tco_usd"]), hidden, _range(roi["tco_usd"])),
+    ]
+    if not is_missing(base["npv_usd"]):
+        good = "good" if roi["npv_usd"].min() > 0 else "watch" if base["npv_usd"] > 0 else "bad"
+        rate = f"at {pct(ws.plan.value('wacc'), 1)} a year"
+        discounted = f"discounted: {months_of(base['discounted_payback_month'])}"
+        paid = _month_range(roi["payback_month"])
+        kpis.append(Kpi("NPV after tax", usd_compact(base["npv_usd"]), rate, _range(roi["npv_usd"]), good))
+        kpis.append(Kpi("Payback", months_of(base["payback_month"]), discounted, paid))
+    policies = plan.comparisons.set_index("policy")
+    if "All on demand" in policies.index and policies.loc["This plan", "present_value_usd"] > 0:
+        share = 1 - 1 / (1 + policies.loc["All on demand", "dearer_share"])
+        kpis.append(Kpi("Accelerators against all on demand", pct(-share, 0), "present value, same demand"))
+    use = expected(plan.capacity_use)
+    hours = use[["useful_hours", "failed_hours", "idle_hours"]].sum()
+    if hours.sum() > 0:
+        idle = f"of the hours paid, {usd_compact(use['idle_usd'].sum())}"
+        kpis.append(Kpi("Idle reserve", pct(hours["idle_hours"] / hours.sum(), 0), idle))
+    return kpis
+
+
+def _range(values: pd.Series) -> str:
+    return f"{usd_compact(values.min())} to {usd_compact(values.max())} over the scenarios"
+
+
+def _month_range(values: pd.Series) -> str:
+    if values.isna().any():
+        return "not in every scenario"
+    return f"{num(values.min(), 1)} to {num(values.max(), 1)} months over the scenarios"
+
+
+# ------------------------------------------------------------------ capacity
+
+
+def capacity_section(ws: Workspace, plan: BuyPlan) -> Block:
+    """How much is needed, and what the reserve stands on."""
+    question = "How much capacity is needed?"
+    if plan.need.empty:
+        return section(question, "None: no use case with demand has a chosen accelerator of known capacity.")
+    first = plan.need[(plan.need["scenario"] == "expected") & (plan.need["month"] == plan.need["month"].min())]
+    fleet = expected(plan.fleet)
+    held = fleet.loc[fleet["month"] == fleet["month"].min(), "accelerators"].sum()
+    served = first[first["accelerators_peak"] > first["accelerators_average"]]
+    ratios = sorted(set(served["reserve_ratio"].round(4)))
+    reserve = f"a reserve of {join_words([pct(value) for value in ratios])}" if ratios else "no reserve"
+    month, average = month_name(first["month"].iloc[0]), num(first["accelerators_average"].sum(), 0)
+    return section(
+        question,
+        f"{average} accelerators work on average in {month}, {num(held, 0)} are held to cover peaks, reserve and whole "
+        f"nodes. By criticality of the use case {reserve} stands over the highest measured hour of "
+        f"{month_name(ws.period)}; training waits instead and is planned at "
+        f"{pct(ws.plan.value('planning_utilization'))} utilization.",
+    )
+
+
+def table_need(ws: Workspace, plan: BuyPlan) -> Block:
+    """Need per use case and region in the first month."""
+    frame = expected(plan.need)
+    frame = frame[frame["month"] == plan.need["month"].min()].sort_values("accelerators_with_reserve", ascending=False)
+    columns = {
+        "use_case_id": Col("Use case"),
+        "region": Col("Region"),
+        "accelerator_id": Col("Accelerator"),
+        "units": Col("Units a month", "sig3"),
+        "accelerators_average": Col("Average", "num2"),
+        "accelerators_peak": Col("Peak hour", "num2"),
+        "reserve_ratio": Col("Reserve", "pct0"),
+        "accelerators_with_reserve": Col("With reserve", "num2"),
+    }
+    note = "Use cases of one pool share nodes hour by hour, so the fleet is smaller than the sum of the last column."
+    caption = "Accelerators needed per use case and region, first month, expected scenario"
+    return table(frame, caption=caption, source=PLAN, as_of=ws.as_of, columns=columns, note=note)
+
+
+# ------------------------------------------------------------------ bands and orders
+
+
+def bands_section(plan: BuyPlan) -> Block:
+    """Sizes of the bands and how they are paid for."""
+    question = "What do we buy, when, on which terms?"
+    if plan.bands.empty:
+        return section(question, "Nothing: there is no demand to cover.")
+    parts = []
+    for band in BANDS:
+        rows = plan.bands[plan.bands["band"] == band]
+        if len(rows):
+            ways = rows.groupby("purchase_option")["accelerators_max"].sum().sort_values(ascending=False)
+            ways = join_words(
+                [f"{num(count, 0)} {OPTION_NAMES[name].lower()}" for name, count in ways.items() if count]
+            )
+            parts.append(f"{band.capitalize()}: {ways}.")
+    return section(question, " ".join(parts))
+
+
+def table_bands(ws: Workspace, plan: BuyPlan) -> Block:
+    """The procurement bands."""
+    frame = plan.bands.assign(option=plan.bands["purchase_option"].map(OPTION_NAMES))
+    columns = {
+        "accelerator_id": Col("Accelerator"),
+        "region": Col("Region"),
+        "band": Col("Band"),
+        "accelerators_now": Col("Needed now", "int"),
+        "accelerators_end": Col("At the end", "int"),
+        "hours_used_share": Col("Hours used", "pct0"),
+        "option": Col("Way to pay"),
+        "usd_per_accelerator_hour": Col("USD per hour, all in", "usd2"),
+        "usd_month": Col("USD a month", "usd0"),
+        "order_by_month": Col("Order by", "month"),
+        "expires": Col("Expires", "month"),
+        "milestone": Col("Milestone"),
+        "trigger_indicator": Col("Trigger"),
+        "trigger_threshold": Col("Threshold", "pct0"),
+        "current_value": Col("Now", "pct0"),
+        "owner_role": Col("Owner"),
+    }
+    note = (
+        "Baseline: nodes that today's demand keeps busy for at least the break-even share of hours. Growth: nodes that "
+        "reach it later. Surge: peaks and reserve above. A baseline above its threshold orders the next band, any "
+        "other band above its threshold is worth a term. Expected scenario."
+    )
+    caption = "Procurement bands"
+    return table(frame, caption=caption, source=PLAN, as_of=ws.as_of, columns=columns, max_rows=60, note=note)
+
+
+def table_orders(ws: Workspace, plan: BuyPlan) -> Block:
+    """Orders and renewals of the expected scenario."""
+    frame = plan.orders.assign(
+        option=plan.orders["purchase_option"].map(OPTION_NAMES),
+        kind=np.where(
+            plan.orders["renewal"], "renewal", np.where(plan.orders["band"] == "baseline", "firm", "on trigger")
+        ),
+    )
+    columns = {
+        "order_month": Col("Order by", "month"),
+        "start_month": Col("In use from", "month"),
+        "accelerator_id": Col("Accelerator"),
+        "region": Col("Region"),
+        "accelerators": Col("Accelerators", "int"),
+        "option": Col("Way to pay"),
+        "commitment_usd": Col("USD committed", "usd0"),
+        "expires": Col("Expires", "month"),
+        "kind": Col("Kind"),
+        "provider": Col("Provider"),
+        "as_of": Col("Price of", "date"),
+        "confidence": Col("Price is"),
+    }
+    note = "Firm orders are paid in every scenario; the others follow the demand of their scenario."
+    facts = {"caption": "Orders and renewals", "source": f"prices table; {PLAN}", "as_of": ws.as_of}
+    return table(frame, **facts, columns=columns, max_rows=60, note=note)
+
+
+# ------------------------------------------------------------------ financing
+
+
+def financing_section(plan: BuyPlan) -> Block:
+    """Which way to pay is cheapest, and what that rests on."""
+    question = "Which way to pay is cheapest, and from which use on?"
+    shares = plan.options.dropna(subset=["break_even_utilization"])
+    if shares.empty:
+        return section(question, "No commitment is offered for the accelerators of the plan.")
+    best = shares.sort_values("break_even_utilization").drop_duplicates(["accelerator_id", "region"])
+    falls = [pct(best["price_fall_tolerated"].min()), pct(best["price_fall_tolerated"].max())]
+    return section(
+        question,
+        f"The cheapest commitment pays above {pct(best['break_even_utilization'].min())} to "
+        f"{pct(best['break_even_utilization'].max())} of the hours, depending on accelerator and region. "
+        f"Prices are kept at today's level; on-demand prices could fall by {falls[0]} to {falls[1]} before "
+        "these commitments cost more at the planned utilization.",
+    )
+
+
+def table_options(ws: Workspace, plan: BuyPlan) -> Block:
+    """All offers for the pools of the plan."""
+    frame = plan.options.assign(option=plan.options["purchase_option"].map(OPTION_NAMES))
+    columns = {
+        "accelerator_id": Col("Accelerator"),
+        "region": Col("Region"),
+        "option": Col("Way to pay"),
+        "provider": Col("Provider"),
+        "usd_per_accelerator": Col("Price, USD", "usd0"),
+        "usd_per_accelerator_hour": Col("USD per hour, list", "usd2"),
+        "usd_per_accelerator_hour_effective": Col("All in", "usd2"),
+        "usd_per_used_hour": Col("Per used hour", "usd2"),
+        "break_even_utilization": Col("Pays above", "pct0"),
+        "term_months": Col("Term, months", "int"),
+        "lead_time_weeks": Col("Lead time, weeks", "int"),
+        "as_of": Col("As of", "date"),
+        "confidence": Col("Price is"),
+        "exact_region": Col("Of the region", "bool"),
+    }
+    used = pct(ws.plan.value("planning_utilization"))
+    note = f"A used hour: committed hours divided by {used} utilization. Resale and cost of capital are in a purchase."
+    caption = "Ways to pay for the accelerators of the plan"
+    return table(frame, caption=caption, source="prices table", as_of=ws.as_of, columns=columns, max_rows=80, note=note)
+
+
+def headline(plan: BuyPlan) -> dict[str, tuple[object, str]]:
+    """Figures of the first screen for `results.json`."""
+    base, policies = by_scenario(plan).loc["expected"], plan.comparisons.set_index("policy")
+    on_demand = policies["dearer_share"].get("All on demand", np.nan)
+    return {
+        "commitments_usd": (signed_now(plan.orders)["commitment_usd"].sum(), "USD"),
+        "npv_usd": (base["npv_usd"], "USD"),
+        "payback_month": (base["payback_month"], MONTHS),
+        "tco_usd": (base["tco_usd"], "USD"),
+        "value_usd": (base["value_usd"], "USD"),
+        "capex_usd": (base["capex_usd"], "USD"),
+        "served_share": (base["served_share"], "fraction"),
+        "all_on_demand_dearer_share": (on_demand, "fraction"),
+        "caveats": (len(plan.warnings), "sentences"),
+        "decision": (plan.decision, ""),
+    }
+
+
+def tables(plan: BuyPlan) -> dict[str, pd.DataFrame]:
+    """All tables of the plan for the record."""
+    names = [name for name in BuyPlan.__annotations__ if name not in ("warnings", "decision")]
+    return {name: getattr(plan, name) for name in names}

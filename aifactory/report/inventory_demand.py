@@ -1,0 +1,305 @@
+"""Demand and service in the inventory page: pattern, growth, latency against targets, outlook."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from aifactory.inputs.workspace import Workspace
+from aifactory.inventory import Inventory
+from aifactory.report import charts
+from aifactory.report.blocks import (
+    Block,
+    Col,
+    Figure,
+    Group,
+    figure,
+    group,
+    missing,
+    section,
+    table,
+)
+from aifactory.report.text import join_words, month_name, num, pct, plural
+from aifactory.units import WORKLOAD_CLASSES
+
+DEMAND, LATENCY = "demand_windows and jobs tables", "latency_histograms table"
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+
+def demand_section(inv: Inventory) -> Block:
+    """How much, when, and does it repeat."""
+    profile = inv.demand_profile
+    if profile.empty:
+        return section("How much is asked of us, and when?", "No demand was found in the month.")
+    steep = profile.sort_values("peak_to_average", ascending=False).iloc[0]
+    seasonal = int(profile["daily_season"].sum())
+    down = profile[profile["outage_windows"] > 0]
+    text = (
+        f"{seasonal} of {len(profile)} series repeat from day to day; the others are planned without a season. "
+        f"The steepest peak is {num(steep['peak_to_average'], 1)} times the average ({steep['use_case_id']}, {steep['region']}, "
+        f"windows of {steep['peak_window_minutes']} minutes)."
+    )
+    return section(
+        "How much is asked of us, and when?",
+        text + (f" {plural(len(down), 'series', 'series')} had outages." if len(down) else ""),
+    )
+
+
+def chart_demand_heatmap(ws: Workspace, inv: Inventory) -> Figure | Block:
+    """Load by hour and weekday, all serving use cases, each relative to its own mean."""
+    serving = inv.windows[inv.windows["use_case_id"].isin(_serving(inv))]
+    start = pd.Timestamp(f"{ws.period}-01", tz="UTC")
+    month = serving[
+        (serving["window_start_utc"] >= start) & (serving["window_start_utc"] < start + pd.offsets.MonthBegin())
+    ]
+    if month.empty:
+        return missing("The weekly pattern", "no serving demand in the month")
+    hourly = (
+        month.assign(hour=month["window_start_utc"].dt.floor("h"))
+        .groupby(["use_case_id", "hour"])["service_units"]
+        .sum()
+    )
+    relative = hourly / hourly.groupby(level=0).transform("mean")
+    times = relative.index.get_level_values("hour")
+    frame = (
+        relative.groupby([times.dayofweek, times.hour])
+        .mean()
+        .rename_axis(["day", "hour_utc"])
+        .rename("load")
+        .reset_index()
+    )
+    busiest = frame.loc[frame["load"].idxmax()]
+    frame["weekday"] = frame["day"].map(dict(enumerate(WEEKDAYS)))
+    chart = charts.heatmap(
+        frame,
+        x="hour_utc",
+        y="weekday",
+        value="load",
+        fmt="num2",
+        titles={"hour_utc": "Hour of day, UTC", "load": "Load over mean"},
+    )
+    return figure(
+        chart,
+        title=f"Load peaks on {WEEKDAYS[int(busiest['day'])]} at {int(busiest['hour_utc']):02d}:00 UTC",
+        description=f"Heat map of load by weekday and hour; the highest cell is {busiest['load']:.2f} times the mean, the lowest {frame['load'].min():.2f}.",
+        caption="Each use case counts relative to its own mean, so that large ones do not hide small ones.",
+        source=DEMAND,
+        as_of=ws.as_of,
+    )
+
+
+def table_profile(ws: Workspace, inv: Inventory) -> Block:
+    """Average, peak, season and growth per use case and region."""
+    columns = {
+        "use_case_id": Col("Use case"),
+        "region": Col("Region"),
+        "service_unit": Col("Unit"),
+        "units_per_hour_avg": Col("Average per hour", "sig3"),
+        "units_per_hour_peak": Col("Peak per hour", "sig3"),
+        "peak_window_minutes": Col("Peak window, min", "int"),
+        "peak_to_average": Col("Peak / average", "num2"),
+        "busiest_hour_utc": Col("Busiest hour, UTC", "int"),
+        "weekend_factor": Col("Weekend / weekday", "num2"),
+        "daily_season": Col("Daily season", "bool"),
+        "weekly_season": Col("Weekly season", "bool"),
+        "growth_per_month": Col("Growth a month", "pct1"),
+        "growth_months": Col("Months of trend", "int"),
+        "failure_rate": Col("Failed", "pct1"),
+        "cache_share": Col("Cached input", "pct0"),
+    }
+    note = "A season is accepted from an autocorrelation of 0.2 over three cycles on. Training counts hours of the reference accelerator."
+    return table(inv.demand_profile.reindex(columns=[*columns]), caption="Demand in service units by use case and region",
+                 source=DEMAND, as_of=ws.as_of, columns=columns, note=note)  # fmt: skip
+
+
+def chart_demand_months(ws: Workspace, inv: Inventory) -> Figure:
+    """Demand of each class by month, relative to its first full month."""
+    monthly = inv.demand_monthly[inv.demand_monthly["month"] <= ws.period]
+    sums = monthly.groupby(["use_case_id", "workload_class", "month"])["units"].sum().reset_index()
+    first = sums.groupby("use_case_id")["units"].transform(
+        lambda units: units[units > 0].iloc[0] if (units > 0).any() else np.nan
+    )
+    frame = (
+        sums.assign(index=sums["units"] / first)
+        .groupby(["workload_class", "month"])["index"]
+        .mean()
+        .rename("demand_index")
+        .reset_index()
+    )
+    frame["workload_class"] = frame["workload_class"].map(WORKLOAD_CLASSES)
+    last = frame[frame["month"] == frame["month"].max()].sort_values("demand_index")
+    fastest = last.iloc[-1]
+    return figure(
+        charts.lines_with_band(
+            frame,
+            x="month",
+            y="demand_index",
+            color="workload_class",
+            fmt="num2",
+            titles={"demand_index": "Demand, first month = 1"},
+        ),
+        title=f"{fastest['workload_class']} grew fastest: {num(fastest['demand_index'], 1)} times its first month",
+        description="Lines of demand per workload class by month, each relative to its first month.",
+        caption="Mean over the use cases of a class of units per month over units in its first month.",
+        source=DEMAND,
+        as_of=ws.as_of,
+    )
+
+
+def _serving(inv: Inventory) -> list[str]:
+    return inv.use_cases.loc[inv.use_cases["service_unit"] != "accelerator_hour", "use_case_id"].tolist()
+
+
+def local_section(ws: Workspace, inv: Inventory) -> Group:
+    """What keeping demand local costs in capacity."""
+    question = "What does it cost that regions cannot share capacity?"
+    pooled = inv.local_vs_pooled
+    if pooled.empty:
+        return group(section(question, "No use case is served from more than one region."))
+    worst = pooled.sort_values("difference_share", ascending=False).iloc[0]
+    answer = (
+        f"Peaks fall on different hours: if regions could share, {worst['use_case_id']} would need {pct(worst['difference_share'], 0)} less peak capacity. "
+        f"Demand is therefore sized in each region first and added afterwards."
+    )
+    columns = {
+        "use_case_id": Col("Use case"),
+        "service_unit": Col("Unit"),
+        "regions": Col("Regions", "int"),
+        "sum_of_local_peaks_per_hour": Col("Sum of local peaks per hour", "sig3"),
+        "pooled_peak_per_hour": Col("Peak of the sum per hour", "sig3"),
+        "difference_share": Col("Cost of staying local", "pct1"),
+    }
+    return group(
+        section(question, answer),
+        table(pooled, caption="Local and pooled peaks", source=DEMAND, as_of=ws.as_of, columns=columns),
+    )
+
+
+def service_section(ws: Workspace, inv: Inventory) -> Group:
+    """Latency against SLO."""
+    question = "Do services keep their targets?"
+    levels = inv.service_levels[inv.service_levels["slo"].notna()].assign(
+        series=lambda f: f["use_case_id"] + ", " + f["region"], over=lambda f: f["p95"] / f["slo"], p50_over=lambda f: f["p50"] / f["slo"],
+        p99_over=lambda f: f["p99"] / f["slo"], metric_name=lambda f: f["metric"].str.removesuffix("_ms").str.upper())  # fmt: skip
+    if levels.empty:
+        return group(
+            section(question, "Latency against its targets could not be computed: no latency data or no targets.")
+        )
+    bad = levels[levels["over"] > 1]
+    answer = f"{len(levels) - len(bad)} of {len(levels)} targets are met." + (
+        f" Furthest off is {bad.loc[bad['over'].idxmax(), 'series']}: {num(bad['over'].max(), 2)} times its {bad.loc[bad['over'].idxmax(), 'metric_name']} limit."
+        if len(bad)
+        else ""
+    )
+    worst = levels.sort_values("over", ascending=False).drop_duplicates("series")
+    chart = charts.dots_with_range(worst, category="series", value="over", low="p50_over", high="p99_over", color="metric_name", fmt="num2",
+                                   titles={"over": "p95 latency over its limit"}, reference=[("limit", 1.0)])  # fmt: skip
+    columns = {
+        "use_case_id": Col("Use case"),
+        "region": Col("Region"),
+        "metric_name": Col("Metric"),
+        "p50": Col("p50, ms", "sig3"),
+        "p95": Col("p95, ms", "sig3"),
+        "p99": Col("p99, ms", "sig3"),
+        "slo": Col("Limit, ms", "int"),
+        "meets_slo": Col("Met", "bool"),
+        "failure_rate": Col("Failed", "pct1"),
+    }
+    return group(
+        section(question, answer),
+        figure(chart, title=f"{plural(len(worst[worst['over'] > 1]), 'service')} out of {len(worst)} miss a latency target",
+               description="Dots of the 95th percentile over its limit, the worst metric of each service, with a line from median to 99th percentile.",
+               caption="The worst metric of each use case and region; the line runs from the median to the 99th percentile.", source=LATENCY, as_of=ws.as_of),
+        table(levels, caption="Latency against its limits", source=LATENCY, as_of=ws.as_of, columns=columns, max_rows=60,
+              note="Quantiles are read from log histograms and are within 0.5 % of the true value."),
+    )  # fmt: skip
+
+
+def tail_section(ws: Workspace, inv: Inventory) -> Group:
+    """How heavy the tail of prompt lengths is, and what training queues look like."""
+    question = "Does the average hide a tail?"
+    tail = inv.token_tail
+    parts: list[Block] = []
+    if len(tail):
+        worst = tail.sort_values("top_1_share", ascending=False).iloc[0]
+        parts.append(
+            section(
+                question,
+                f"The longest 1 % of requests hold {pct(worst['top_1_share'], 0)} of the {worst['metric'].replace('_', ' ')} of {worst['use_case_id']}, the most uneven of all.",
+            )
+        )
+        columns = {
+            "use_case_id": Col("Use case"),
+            "metric": Col("Tokens"),
+            "top_1_share": Col("In the longest 1 %", "pct1"),
+            "top_10_share": Col("In the longest 10 %", "pct1"),
+        }
+        parts.append(
+            table(
+                tail.assign(metric=tail["metric"].str.replace("_", " ")),
+                caption="Share of tokens in the longest requests",
+                source=LATENCY,
+                as_of=ws.as_of,
+                columns=columns,
+            )
+        )
+    else:
+        parts.append(section(question, "The tail of request lengths could not be computed: no length data."))
+    if len(inv.jobs):
+        columns = {"use_case_id": Col("Use case"), "region": Col("Region"), "accelerator_id": Col("Accelerator"), "jobs": Col("Jobs", "int"),
+                   "accelerator_hours": Col("Accelerator-hours", "int"), "reference_accelerator_hours": Col("Reference hours", "int"),
+                   "failed_share": Col("Failed", "pct1"), "cancelled_share": Col("Cancelled", "pct1"),
+                   "p50_queue_minutes": Col("Queue p50, min", "num1"), "p95_queue_minutes": Col("Queue p95, min", "num1"), "speed_tier": Col("Speed known by")}  # fmt: skip
+        parts.append(
+            table(
+                inv.jobs,
+                caption="Training and fine-tuning jobs in the month",
+                source="jobs table",
+                as_of=ws.as_of,
+                columns=columns,
+            )
+        )
+    return group(*parts)
+
+
+def outlook(ws: Workspace, inv: Inventory) -> Group:
+    """Demand over the horizon in three scenarios."""
+    question = f"What will be asked of us over the next {ws.plan.horizon_months} months?"
+    if inv.forecast.empty:
+        return group(section(question, "No demand could be forecast."))
+    today = inv.demand_profile.groupby("use_case_id")["units_month"].sum()
+    sums = inv.forecast.groupby(["scenario", "month", "use_case_id"])["units"].sum().reset_index()
+    sums["relative"] = sums["units"] / sums["use_case_id"].map(today)
+    wide = sums.groupby(["month", "scenario"])["relative"].mean().unstack().reset_index()
+    end = wide.iloc[-1]
+    idea = inv.use_cases[inv.use_cases["units_month"].isna() | (inv.use_cases["units_month"] == 0)]
+    answer = (
+        f"By {month_name(end['month'])} demand is {num(end['expected'], 1)} times today's in the expected scenario, "
+        f"between {num(end['conservative'], 1)} and {num(end['aggressive'], 1)} in the others (mean over use cases)."
+    )
+    if len(idea):
+        answer += f" Not forecast, because nothing was measured yet: {join_words(idea['name'])}."
+    chart = charts.lines_with_band(
+        wide,
+        x="month",
+        y="expected",
+        low="conservative",
+        high="aggressive",
+        fmt="num2",
+        titles={"expected": "Demand, this month = 1"},
+    )
+    columns = {"use_case_id": Col("Use case"), "region": Col("Region"), "service_unit": Col("Unit"), "conservative": Col("Conservative", "sig3"),
+               "expected": Col("Expected", "sig3"), "aggressive": Col("Aggressive", "sig3"), "growth_source": Col("Growth, expected scenario")}  # fmt: skip
+    last = inv.forecast[inv.forecast["month"] == end["month"]]
+    table_frame = last.pivot_table(
+        index=["use_case_id", "region", "service_unit"], columns="scenario", values="units"
+    ).reset_index()
+    source = last[last["scenario"] == "expected"][["use_case_id", "region", "growth_source"]]
+    return group(
+        section(question, answer),
+        figure(chart, title=f"Expected demand grows to {num(end['expected'], 1)} times today's",
+               description=f"Line of expected demand with a band from conservative to aggressive, ending at {num(end['conservative'], 1)}, {num(end['expected'], 1)} and {num(end['aggressive'], 1)} times today.",
+               caption="Mean over use cases of units per month over today's; trends are damped each month.", source=f"{DEMAND}; plan.yaml", as_of=ws.as_of),
+        table(table_frame.merge(source, on=["use_case_id", "region"]), caption=f"Units per month in {month_name(end['month'])}", source=f"{DEMAND}; plan.yaml",
+              as_of=ws.as_of, columns=columns),
+    )  # fmt: skip

@@ -1,0 +1,332 @@
+"""Page of stage 5: are we on plan, and do we pull a trigger."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from aifactory.inputs.workspace import Workspace
+from aifactory.report import charts
+from aifactory.report.blocks import (
+    Block,
+    Col,
+    Figure,
+    Group,
+    Kpi,
+    bullets,
+    figure,
+    group,
+    head,
+    section,
+    table,
+)
+from aifactory.report.inventory_page import input_warnings, status_of
+from aifactory.report.refresh_money import (
+    chargeback_section,
+    price_section,
+    roi_section,
+    scenario_section,
+    unit_cost_section,
+)
+from aifactory.report.text import join_words, month_name, num, pct, plural, usd, usd_compact
+from aifactory.review import Review
+from aifactory.review.variance import CAUSES
+
+__all__ = [
+    "accuracy_section",
+    "chargeback_section",
+    "decisions_section",
+    "guardrail_section",
+    "headline",
+    "kpi_section",
+    "price_section",
+    "refresh_head",
+    "roi_section",
+    "scenario_section",
+    "tables",
+    "trigger_section",
+    "unit_cost_section",
+    "variance_section",
+]
+
+BILL, DEMAND, POOLS = "billing table", "demand_windows and jobs tables", "pools table"
+
+
+def refresh_head(ws: Workspace, review: Review) -> Group:
+    """First screen."""
+    return head(
+        stage="monthly refresh",
+        question="Are we on plan this month, and do we pull a trigger?",
+        period=ws.period,
+        as_of=ws.as_of,
+        status=status_of(ws),
+        finding=finding(review),
+        kpis=_kpis(review),
+        chart=chart_variance(ws, review) if len(review.variance) else None,
+        deciders=[
+            ("Head of platform", "orders of a fired trigger; pools below the floor"),
+            ("Chief financial officer", "release of the next band"),
+            ("Cloud cost owner", "stale prices, untagged spend"),
+        ],
+        warnings=input_warnings(ws),
+    )
+
+
+def finding(review: Review) -> str:
+    """The month in a sentence or two."""
+    status = {"on plan": "On plan", "watch": "Watch", "act": "Act"}[review.status]
+    text = f"{status}: {review.reason}."
+    if len(review.variance):
+        moved = review.variance["difference_usd"].sum()
+        causes = review.variance[list(CAUSES)].sum().sort_values(key=abs, ascending=False)
+        text += f" Compute cost of the use cases moved by {usd_compact(moved)} against last month, most of it by {causes.index[0]}."
+    return text
+
+
+def _kpis(review: Review) -> list[Kpi]:
+    shown = {"USD": usd_compact, "fraction": lambda value: pct(value, 0), "h": lambda value: num(value, 0)}
+    kpis = []
+    for row in review.kpis.itertuples(index=False):
+        if not np.isfinite(row.actual):
+            continue
+        write = shown[row.unit]
+        compared = [f"plan {write(row.plan)}"] if np.isfinite(row.plan) else []
+        compared += [f"last month {write(row.last_month)}"] if np.isfinite(row.last_month) else []
+        kpis.append(Kpi(row.kpi[:1].upper() + row.kpi[1:], write(row.actual), ", ".join(compared)))
+    return kpis[:6]
+
+
+def kpi_section(ws: Workspace, review: Review) -> Group:
+    """Actual against plan and last month."""
+    rows = review.kpis.assign(shown=review.kpis["kpi"])
+    columns = {
+        "shown": Col("Figure"),
+        "actual": Col("Actual", "sig3"),
+        "plan": Col("Plan", "sig3"),
+        "last_month": Col("Last month", "sig3"),
+        "unit": Col("Unit"),
+    }
+    answer = f"Compared with {review.basis}."
+    parts: list[Block] = [
+        section("Where do we stand?", answer),
+        table(
+            rows,
+            caption="Actual, plan and last month",
+            source=f"{BILL}; {DEMAND}; approved_plan table",
+            as_of=ws.as_of,
+            columns=columns,
+        ),
+    ]
+    if review.not_computed:
+        parts.append(bullets([f"Could not be computed: {item}." for item in review.not_computed], ""))
+    return group(*parts)
+
+
+def chart_variance(ws: Workspace, review: Review) -> Figure:
+    """Bridge from last month's compute cost to this month's."""
+    sums = review.variance[["base_usd", *CAUSES, "actual_usd"]].sum()
+    frame = pd.DataFrame({"step": ["last month", *CAUSES, "this month"], "amount_usd": sums.to_numpy()})
+    causes = sums[list(CAUSES)]
+    largest = causes.abs().idxmax()
+    return figure(
+        charts.waterfall(
+            frame,
+            label="step",
+            amount="amount_usd",
+            totals=["last month", "this month"],
+            titles={"amount_usd": "Compute cost, USD"},
+        ),
+        title=f"{largest[:1].upper() + largest[1:]} moved compute cost by {usd_compact(causes[largest])}",
+        description="Bridge from last month to this month: "
+        + join_words(f"{row.step} {usd_compact(row.amount_usd)}" for row in frame.itertuples()),
+        caption="Use cases with accelerator-hours in both months; the causes add up to the difference exactly.",
+        source=f"{BILL}; {DEMAND}",
+        as_of=ws.as_of,
+    )
+
+
+def variance_section(ws: Workspace, review: Review) -> Group:
+    """What changed, and why."""
+    question = "What changed, and why?"
+    rows = review.variance
+    if rows.empty:
+        return group(
+            section(
+                question, "The variance could not be computed: two months of a bill with accelerator-hours are needed."
+            )
+        )
+    total = rows["difference_usd"].sum()
+    big = rows.loc[rows["difference_usd"].abs().idxmax()]
+    answer = f"Compute cost moved by {usd(total, 0)}; {big['use_case_id']} alone by {usd(big['difference_usd'], 0)}. More volume at steadier pools shows as volume up and utilisation down."
+    columns = {"use_case_id": Col("Use case"), "base_usd": Col("Last month, USD", "usd0"), "actual_usd": Col("This month, USD", "usd0"), "difference_usd": Col("Difference", "usd0"),
+               **{cause: Col(cause[:1].upper() + cause[1:], "usd0") for cause in CAUSES}}  # fmt: skip
+    everything = (
+        rows[["base_usd", "actual_usd", "difference_usd", *CAUSES]].sum().to_frame().T.assign(use_case_id="total")
+    )
+    return group(section(question, answer), table(pd.concat([rows, everything], ignore_index=True), caption="Cost variance by cause", source=f"{BILL}; {DEMAND}", as_of=ws.as_of, columns=columns,
+                 note="Efficiency is work per unit, utilisation paid hours per work, mix other accelerators at last month's prices."))  # fmt: skip
+
+
+def trigger_section(ws: Workspace, review: Review) -> Group | Block:
+    """Utilisation against the trigger of the next band."""
+    question = "Do we pull a trigger?"
+    rows = review.triggers
+    if rows.empty:
+        return group(section(question, "Capacity triggers could not be computed: no pool readings."))
+    fired, near = (rows[rows["state"] == state] for state in ("fired", "approaching"))
+    answer = f"{plural(len(fired), 'trigger')} fired, {len(near)} come within three months."
+    first = rows.iloc[0]
+    answer += f" Nearest is {first['pool_id']} at {pct(first['value'], 0)}" + (
+        f", {num(first['months_to_trigger'], 0)} months away." if 0 < first["months_to_trigger"] < np.inf else "."
+    )
+    chart = charts.bars(
+        rows.sort_values("value", ascending=False),
+        category="pool_id",
+        value="value",
+        color="state",
+        fmt="pct0",
+        titles={"value": "Utilisation of the month"},
+        reference=[("trigger", float(first["threshold"]))],
+    )
+    frame = rows.assign(months=rows["months_to_trigger"].where(np.isfinite(rows["months_to_trigger"])))
+    columns = {
+        "pool_id": Col("Pool"),
+        "accelerator_id": Col("Accelerator"),
+        "region": Col("Region"),
+        "value": Col("Utilisation", "pct0"),
+        "threshold": Col("Trigger", "pct0"),
+        "slope_per_month": Col("Trend a month", "pct1"),
+        "months": Col("Months to trigger", "num1"),
+        "state": Col("State"),
+    }
+    return group(section(question, answer),
+                 figure(chart, title=f"{plural(len(fired), 'pool')} past the trigger of {pct(first['threshold'], 0)}", description="Bars of mean utilisation per pool against the trigger line.",
+                        caption="Mean utilisation of the month; past the line the next band is ordered.", source=POOLS, as_of=ws.as_of),
+                 table(frame, caption="Capacity triggers", source=POOLS, as_of=ws.as_of, columns=columns, note="Straight line through the last six monthly means; a dash means that the trend never reaches the trigger."))  # fmt: skip
+
+
+def guardrail_section(ws: Workspace, review: Review) -> Group:
+    """Limits that must hold."""
+    rows = review.guardrails
+    broken = rows[rows["state"] == "breach"]
+    answer = f"{len(rows) - len(broken)} of {plural(len(rows), 'guardrail')} hold."
+    if len(broken):
+        answer += f" Broken: {join_words(f'{n} x {name}' for name, n in broken['guardrail'].value_counts().items())}."
+    order = {"breach": 0, "watch": 1, "ok": 2}
+    columns = {
+        "guardrail": Col("Guardrail"),
+        "subject": Col("Subject"),
+        "value": Col("Value", "sig3"),
+        "limit": Col("Limit", "sig3"),
+        "unit": Col("Unit"),
+        "state": Col("State"),
+        "owner_role": Col("Owner"),
+    }
+    frame = rows.assign(rank=rows["state"].map(order)).sort_values(["rank", "guardrail", "subject"])
+    return group(
+        section("Do the guardrails hold?", answer),
+        table(
+            frame,
+            caption="Guardrails",
+            source=f"{BILL}; {DEMAND}; {POOLS}; plan.yaml",
+            as_of=ws.as_of,
+            columns=columns,
+            max_rows=30,
+        ),
+    )
+
+
+def accuracy_section(ws: Workspace, review: Review) -> Group:
+    """How good the forecast was."""
+    question = "How good was the forecast?"
+    rows = review.forecast_accuracy
+    now = rows[rows["month"] == ws.period]
+    if now.empty:
+        return group(section(question, "Forecast accuracy could not be computed: no forecast covers this month."))
+    bias = now["error_share"].median()
+    answer = f"Against the {now['basis'].iloc[0]}: median error {pct(now['error_share'].abs().median(), 1)}, median bias {pct(bias, 1)}; {int(now['inside_band'].sum())} of {len(now)} use cases lie inside their band."
+    columns = {
+        "use_case_id": Col("Use case"),
+        "forecast": Col("Forecast units", "sig3"),
+        "actual": Col("Actual units", "sig3"),
+        "error_share": Col("Error", "pct1"),
+        "inside_band": Col("Inside band", "bool"),
+    }
+    return group(
+        section(question, answer),
+        table(
+            now,
+            caption=f"Forecast and actual, {month_name(ws.period)}",
+            source=f"{DEMAND}; approved_plan table",
+            as_of=ws.as_of,
+            columns=columns,
+        ),
+    )
+
+
+def decisions_section(ws: Workspace, review: Review) -> Group:
+    """Decisions due, and what changed this month."""
+    due = review.decisions_due
+    late = int(due["overdue"].sum()) if len(due) else 0
+    answer = f"{plural(len(due), 'decision')} are open, {late} overdue." if len(due) else "No decision is open."
+    columns = {
+        "due": Col("Due", "date"),
+        "subject": Col("Subject"),
+        "text": Col("What"),
+        "owner_role": Col("Owner"),
+        "overdue": Col("Overdue", "bool"),
+    }
+    changed = {
+        "date": Col("Date"),
+        "kind": Col("Kind"),
+        "subject": Col("Subject"),
+        "text": Col("What"),
+        "owner_role": Col("Owner"),
+    }
+    return group(
+        section("What is due, and what changed since last month?", answer),
+        table(due, caption="Decisions due", source="decisions table", as_of=ws.as_of, columns=columns),
+        table(
+            review.changes,
+            caption=f"Changes in {month_name(ws.period)}",
+            source=f"decisions table; {DEMAND}",
+            as_of=ws.as_of,
+            columns=changed,
+        ),
+    )
+
+
+def headline(review: Review) -> dict[str, tuple[object, str]]:
+    """Headline figures for `results.json`."""
+    figures = review.kpis.set_index("kpi")["actual"]
+    return {
+        "status": (review.status, "on plan, watch or act"),
+        "bill": (_finite(figures["bill"]), "USD"),
+        "value": (_finite(figures["value of delivered units"]), "USD"),
+        "triggers_fired": (int((review.triggers["state"] == "fired").sum()), "triggers"),
+        "guardrails_broken": (int((review.guardrails["state"] == "breach").sum()), "guardrails"),
+        "median_forecast_error": (_finite(figures["median forecast error"]), "fraction"),
+    }
+
+
+def tables(review: Review) -> dict[str, pd.DataFrame]:
+    """Tables to publish with the page."""
+    names = (
+        "kpis",
+        "variance",
+        "guardrails",
+        "triggers",
+        "forecast_accuracy",
+        "unit_cost",
+        "chargeback",
+        "price_watch",
+        "roi_to_date",
+        "changes",
+        "decisions_due",
+        "scenarios",
+    )
+    return {name: getattr(review, name) for name in names}
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

@@ -1,0 +1,74 @@
+"""Record what a stage found: `results.json` for machines, one CSV per table for everybody."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from aifactory.errors import AIFactoryError
+from aifactory.report.markup import formula_safe
+
+RESULTS = "results.json"
+TABLES = "tables"
+_NAME = re.compile(r"^[a-z][a-z0-9_]{0,59}$")
+
+
+def record(
+    out_dir: str | Path,
+    stage: str,
+    headline: Mapping[str, tuple[Any, str]],
+    tables: Mapping[str, pd.DataFrame],
+) -> None:
+    """Write headline figures and tables of a stage; nothing where `out_dir` is empty.
+
+    Parameters
+    ----------
+    out_dir : folder of the report.
+    stage : name of the stage.
+    headline : value and unit by name; a value that is not known is None.
+    tables : frames by name. Text that a spreadsheet would take for a formula is made safe.
+    """
+    for name in [*headline, *tables]:
+        if not _NAME.match(name):
+            raise AIFactoryError(f"record: {name!r} must be snake_case")
+    figures = {name: {"value": _plain(value), "unit": str(unit)} for name, (value, unit) in headline.items()}
+    if not out_dir:
+        return
+    folder = Path(out_dir)
+    (folder / TABLES).mkdir(parents=True, exist_ok=True)
+    for name, frame in tables.items():
+        safe_frame(frame).to_csv(folder / TABLES / f"{name}.csv", index=False, lineterminator="\n")
+    content = {"stage": stage, "headline": figures, "tables": sorted(tables)}
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    (folder / RESULTS).write_text(text + "\n", encoding="utf-8")
+
+
+def safe_frame(frame: pd.DataFrame) -> pd.DataFrame:
+    """Frame whose texts, column names included, no spreadsheet takes for a formula."""
+    safe = frame.rename(columns=lambda name: formula_safe(str(name)))
+    for position, name in enumerate(safe.columns):
+        column = safe.iloc[:, position]
+        if not pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_datetime64_any_dtype(column):
+            safe[name] = column.map(formula_safe)
+    return safe
+
+
+def _plain(value: Any) -> Any:
+    if value is None or value is pd.NA or value is pd.NaT:
+        return None
+    if isinstance(value, Decimal):
+        return float(value)
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if not isinstance(value, (bool, int, float, str)):
+        raise AIFactoryError(f"record: a headline value must be a number or a text, got {type(value).__name__}")
+    return value

@@ -1,0 +1,392 @@
+"""Page of stage 3: which platform for which workload."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from aifactory.inputs.workspace import Workspace
+from aifactory.report import charts
+from aifactory.report.blocks import Block, Col, Figure, Group, Kpi, bullets, figure, group, head, section, table
+from aifactory.report.inventory_page import input_warnings, status_of
+from aifactory.report.text import as_of_range, join_words, num, pct, plural, readable, usd_compact
+from aifactory.shortlist import Shortlist
+from aifactory.shortlist.scales import ANCHOR_TEXT, MATRIX_CRITERIA, SCORECARD_CRITERIA
+from aifactory.units import PLATFORM_CLASSES
+
+SOURCE = "shortlist stage: benchmarks, prices, judgements and decision_table tables"
+CRITERIA_COLUMNS = {name: Col(readable(name), "num2") for name in MATRIX_CRITERIA}
+
+
+def chosen(short: Shortlist) -> pd.DataFrame:
+    """Use cases with a chosen platform."""
+    return short.choice[short.choice["accelerator_id"].notna()]
+
+
+def shortlist_head(ws: Workspace, short: Shortlist) -> Group:
+    """First screen."""
+    return head(
+        stage="shortlist",
+        question="Which platform for which workload, and does that ranking hold?",
+        period=ws.period,
+        as_of=ws.as_of,
+        status=status_of(ws),
+        finding=finding(short),
+        kpis=_kpis(short),
+        chart=chart_matrix(ws, short),
+        deciders=[
+            ("Head of platform", "choose, pilot or reject for each workload"),
+            ("Head of engineering", "staff for the pilots"),
+            ("Purchasing", "which vendors to invite"),
+        ],
+        warnings=input_warnings(ws),
+    )
+
+
+def finding(short: Shortlist) -> str:
+    """The shortlist in a sentence or two."""
+    picks = chosen(short)
+    if picks.empty:
+        return "No platform can be chosen: nothing is known of capacity and price. Benchmark first."
+    counts = picks["accelerator_id"].value_counts()
+    text = f"{plural(len(picks), 'use case')} land on {plural(len(counts), 'platform')}: {join_words(f'{name} for {n}' for name, n in counts.items())}."
+    provisional = int((picks["tier"] != "measured").sum())
+    return text + (
+        f" {plural(provisional, 'choice')} are provisional, since nothing was measured on own prompts."
+        if provisional
+        else ""
+    )
+
+
+def _kpis(short: Shortlist) -> list[Kpi]:
+    decisions = short.matrix["decision"].value_counts()
+    picks = chosen(short)
+    proven = picks["proven"].fillna(value=False).astype(bool)
+    rivals = picks["runner_up"].notna()
+    agree = short.matrix[short.matrix["decision"].isin(["choose", "pilot", "reject"]) & short.matrix["prior"].ne("")]
+    return [
+        Kpi("Cells to choose", str(int(decisions.get("choose", 0))), f"of {len(short.matrix)} use case x platform"),
+        Kpi(
+            "Cells to pilot",
+            str(int(decisions.get("pilot", 0))),
+            f"{int(decisions.get('reject', 0))} rejected, {int(decisions.get('not comparable', 0))} not comparable",
+        ),
+        Kpi(
+            "Choices proven",
+            f"{int((proven & rivals).sum())} of {int(rivals.sum())}",
+            "cost ranges of first and second do not overlap",
+            status="watch" if (rivals & ~proven).any() else "good",
+        ),
+        Kpi(
+            "Agrees with the article",
+            pct(float(agree["agrees_with_prior"].mean()), 0) if len(agree) else "not known",
+            "its decision table as prior",
+        ),
+        Kpi("Layers", str(picks["tier_label"].nunique()), join_words(sorted(picks["tier_label"].unique()))),
+    ]
+
+
+def choice_section(ws: Workspace, short: Shortlist) -> Group:
+    """The chosen platform of each use case."""
+    picks = short.choice
+    open_cases = picks[picks["accelerator_id"].isna()]
+    close = picks[picks["runner_up"].notna() & ~picks["proven"].fillna(value=False).astype(bool)]
+    answer = f"{len(picks) - len(open_cases)} of {plural(len(picks), 'use case')} have a platform."
+    if len(close):
+        answer += f" For {len(close)} of them the runner-up may be as good: their cost ranges overlap, so the difference is not proven."
+    if len(open_cases):
+        answer += f" Without a platform: {join_words(open_cases['use_case_id'])}."
+    columns = {
+        "use_case_id": Col("Use case"),
+        "accelerator_id": Col("Platform"),
+        "tier_label": Col("Layer"),
+        "tier": Col("Capacity known by"),
+        "total": Col("Score", "num2"),
+        "total_usd": Col(f"Cost over {ws.plan.horizon_months} months, USD", "usd_compact"),
+        "runner_up": Col("Runner-up"),
+        "margin_usd": Col("Dearer by, USD", "usd_compact"),
+        "proven": Col("Proven", "bool"),
+        "reason": Col("Why"),
+    }
+    note = "Cost is compute at the peak with reserve and on-demand prices, plus missed targets, delay and porting; the buy plan finds better terms."
+    return group(
+        section("Which platform for which use case?", answer),
+        table(picks, caption="Chosen platform per use case", source=SOURCE, as_of=ws.as_of, columns=columns, note=note),
+    )
+
+
+def chart_matrix(ws: Workspace, short: Shortlist) -> Figure:
+    """Heat map of total scores."""
+    cells = short.matrix[short.matrix["total"].notna()]
+    order = cells.groupby("accelerator_id")["total"].mean().sort_values(ascending=False).index.tolist()
+    frame = cells.assign(rank=cells["accelerator_id"].map(order.index)).sort_values(["rank", "use_case_id"])
+    best = order[0] if order else ""
+    return figure(
+        charts.heatmap(
+            frame,
+            x="accelerator_id",
+            y="use_case_id",
+            value="total",
+            fmt="num2",
+            labels=True,
+            titles={"accelerator_id": "Platform", "total": "Score"},
+        ),
+        title=f"{best} scores best on average over the use cases",
+        description="Heat map of the total score of each use case on each platform; pairs without a known capacity are left out.",
+        caption=f"Weighted total of six criteria; {num(ws.plan.choose_at, 2)} and a run on own prompts to choose, {num(ws.plan.pilot_at, 2)} to pilot.",
+        source=SOURCE,
+        as_of=ws.as_of,
+    )
+
+
+def matrix_section(ws: Workspace, short: Shortlist) -> Group:
+    """What the matrix says."""
+    cells = short.matrix
+    blank = int(cells["total"].isna().sum())
+    measured = int((cells["tier"] == "measured").sum())
+    weak = {name: cells[name].mean() for name in MATRIX_CRITERIA}
+    lowest = min(weak, key=lambda name: weak[name])
+    answer = (
+        f"{measured} of {len(cells)} cells rest on runs with own prompts; {blank} cannot be scored. "
+        f"The weakest criterion over all cells is {readable(lowest).lower()} ({num(weak[lowest], 2)} on average)."
+    )
+    return group(section("How does each platform score for each workload?", answer))
+
+
+def table_matrix(ws: Workspace, short: Shortlist) -> Block:
+    """All cells with scores, decision and reason."""
+    columns = {
+        "use_case_id": Col("Use case"),
+        "accelerator_id": Col("Platform"),
+        "decision": Col("Decision", "status"),
+        "total": Col("Score", "num2"),
+        **CRITERIA_COLUMNS,
+        "tier": Col("Known by"),
+        "usd_per_1k_units": Col("USD / 1,000 units", "sig3"),
+        "reason": Col("Reason"),
+    }
+    order = {"choose": 0, "pilot": 1, "not comparable": 2, "reject": 3}
+    frame = short.matrix.assign(rank=short.matrix["decision"].map(order)).sort_values(
+        ["use_case_id", "rank", "total"], ascending=[True, True, False]
+    )
+    return table(
+        frame,
+        caption="Workload x platform matrix",
+        source=SOURCE,
+        as_of=ws.as_of,
+        columns=columns,
+        max_rows=60,
+        note="A dash is an unknown; it scores zero.",
+    )
+
+
+def scorecard_section(ws: Workspace, short: Shortlist) -> Group:
+    """Vendor scorecard as stacked contributions."""
+    card = short.scorecard
+    first, second = card.iloc[0], card.iloc[min(1, len(card) - 1)]
+    long = short.scorecard_long[short.scorecard_long["accelerator_id"].isin(card["accelerator_id"])].copy()
+    long["criterion"] = long["criterion"].map(readable)
+    rank = {name: number for number, name in enumerate(card["accelerator_id"])}
+    long = long.assign(rank=long["accelerator_id"].map(rank)).sort_values("rank")
+    long["short_name"] = long["accelerator_id"].str.split("-", n=1).str[1]
+    chart = charts.stacked_bars(long, x="short_name", value="contribution", color="criterion", order=[readable(c) for c in SCORECARD_CRITERIA], fmt="num2",
+                                titles={"short_name": "Platform", "contribution": "Contribution to the score"})  # fmt: skip
+    answer = f"{first['accelerator_id']} leads with {num(first['total'], 2)}, {second['accelerator_id']} follows with {num(second['total'], 2)}; what can be priced is kept out of this score."
+    return group(
+        section("How do vendors compare beyond price?", answer),
+        figure(chart, title=f"{first['accelerator_id']} leads the scorecard", description="Stacked bars of weighted contributions of seven criteria per platform, best first.",
+               caption="Weight times score of each criterion; unknown scores zero.", source=SOURCE, as_of=ws.as_of),
+    )  # fmt: skip
+
+
+def table_scorecard(ws: Workspace, short: Shortlist) -> Group:
+    """Scores and the rationale behind each judgement."""
+    columns = {
+        "accelerator_id": Col("Platform"),
+        "platform_class": Col("Class"),
+        "total": Col("Score", "num2"),
+        **{name: Col(readable(name), "num2") for name in SCORECARD_CRITERIA},
+    }
+    card = short.scorecard.assign(platform_class=short.scorecard["platform_class"].map(PLATFORM_CLASSES))
+    reasons = short.scorecard_long[short.scorecard_long["source"].ne("benchmark stage")]
+    why = {
+        "accelerator_id": Col("Platform"),
+        "criterion": Col("Criterion"),
+        "weight": Col("Weight", "num2"),
+        "score": Col("Score", "num2"),
+        "rationale": Col("Rationale"),
+        "source": Col("Source"),
+        "as_of": Col("As of", "date"),
+    }
+    return group(
+        table(card, caption="Vendor scorecard", source=SOURCE, as_of=ws.as_of, columns=columns),
+        table(
+            reasons,
+            caption="Judgements behind the scorecard",
+            source="judgements table",
+            as_of=as_of_range(reasons["as_of"]),
+            columns=why,
+            max_rows=15,
+        ),
+    )
+
+
+def penalties_section(ws: Workspace, short: Shortlist) -> Group:
+    """Does cheap hardware stay cheap."""
+    table_frame = short.penalties.copy()
+    table_frame["penalties_usd"] = table_frame["total_usd"] - table_frame["compute_usd"]
+    changed = [
+        name
+        for name, rows in table_frame.groupby("use_case_id")
+        if not rows["cheapest_before_penalties"].equals(rows["cheapest_after_penalties"])
+    ]
+    dearest = table_frame.sort_values("penalties_usd", ascending=False).iloc[0] if len(table_frame) else None
+    answer = (
+        f"Penalties change the cheapest platform for {join_words(changed)}."
+        if changed
+        else "The cheapest platform stays the cheapest after penalties for every use case."
+    )
+    if dearest is not None and dearest["penalties_usd"] > 0:
+        answer += f" They are largest for {dearest['use_case_id']} on {dearest['accelerator_id']}: {usd_compact(dearest['penalties_usd'])}."
+    columns = {
+        "use_case_id": Col("Use case"),
+        "accelerator_id": Col("Platform"),
+        "compute_usd": Col("Compute, USD", "usd0"),
+        "sla_miss_usd": Col("Missed targets, USD", "usd0"),
+        "launch_delay_usd": Col("Launch delay, USD", "usd0"),
+        "porting_usd": Col("Porting, USD", "usd0"),
+        "total_usd": Col("Total, USD", "usd0"),
+    }
+    frame = table_frame.sort_values(["use_case_id", "total_usd"])
+    return group(
+        section("Does cheap hardware stay cheap?", answer),
+        table(
+            frame,
+            caption=f"Cost and penalties over {ws.plan.horizon_months} months, expected scenario",
+            source=SOURCE,
+            as_of=ws.as_of,
+            columns=columns,
+            max_rows=50,
+        ),
+    )
+
+
+def prior_section(ws: Workspace, short: Shortlist) -> Group:
+    """Where the data disagree with the article."""
+    cells = short.matrix[short.matrix["decision"].isin(["choose", "pilot", "reject"]) & short.matrix["prior"].ne("")]
+    apart = cells[~cells["agrees_with_prior"]]
+    counts = apart.groupby(["prior", "decision"]).size().sort_values(ascending=False)
+    answer = f"The data agree with the article's decision table in {pct(1 - len(apart) / max(len(cells), 1), 0)} of {len(cells)} cells."
+    if len(counts):
+        (prior, decision), number = counts.index[0], counts.iloc[0]
+        answer += f" The most frequent difference: it would {prior}, the data say {decision} ({number} cells)."
+    columns = {
+        "use_case_id": Col("Use case"),
+        "accelerator_id": Col("Platform"),
+        "prior": Col("Article", "status"),
+        "decision": Col("Data", "status"),
+        "reason": Col("Reason"),
+    }
+    return group(
+        section("Where do the data disagree with the article?", answer),
+        table(
+            apart,
+            caption="Cells that differ from the prior",
+            source="decision_table table; " + SOURCE,
+            as_of=ws.as_of,
+            columns=columns,
+            max_rows=20,
+        ),
+    )
+
+
+def pilots_section(ws: Workspace, short: Shortlist) -> Group:
+    """What to pilot, and what ends a pilot."""
+    pilots = short.pilots.sort_values("total", ascending=False, na_position="last")
+    answer = (
+        f"{plural(len(pilots), 'cell')} are worth a pilot; start with the highest scores."
+        if len(pilots)
+        else "No cell is worth a pilot."
+    )
+    columns = {
+        "use_case_id": Col("Use case"),
+        "accelerator_id": Col("Platform"),
+        "total": Col("Score", "num2"),
+        "tier": Col("Known by"),
+        "reason": Col("Why a pilot"),
+        "exit_criterion": Col("What would change our mind"),
+    }
+    return group(
+        section("What should be piloted?", answer),
+        table(pilots, caption="Pilots", source=SOURCE, as_of=ws.as_of, columns=columns, max_rows=15),
+    )
+
+
+def exclusions_section(ws: Workspace, short: Shortlist) -> Group:
+    """What was left out, and why."""
+    rows = short.exclusions
+    counts = rows["rule"].value_counts()
+    answer = (
+        f"{plural(len(rows), 'cell')} are out: {join_words(f'{n} by {rule}' for rule, n in counts.items())}."
+        if len(rows)
+        else "No cell had to be excluded."
+    )
+    columns = {
+        "use_case_id": Col("Use case"),
+        "accelerator_id": Col("Platform"),
+        "rule": Col("Rule"),
+        "reason": Col("Reason"),
+    }
+    return group(
+        section("What was excluded before scoring?", answer),
+        table(
+            rows,
+            caption="Exclusions",
+            source="accelerators, models and prices tables",
+            as_of=ws.as_of,
+            columns=columns,
+            max_rows=20,
+        ),
+    )
+
+
+def tiers_section(ws: Workspace, short: Shortlist) -> Group:
+    """The architecture that follows."""
+    picks = chosen(short)
+    lines = [
+        f"{label[:1].upper() + label[1:]}: {join_words(f'{r.use_case_id} on {r.accelerator_id}' for r in rows.itertuples())}."
+        for label, rows in picks.groupby("tier_label")
+    ]
+    answer = f"The choices form {plural(len(lines), 'layer')}." if lines else "No architecture follows yet."
+    return group(section("What architecture follows?", answer), bullets(lines, "No platform was chosen."))
+
+
+def anchors_table(ws: Workspace, short: Shortlist) -> Block:
+    """Criteria, weights and anchors."""
+    columns = {"criterion": Col("Criterion"), "weight": Col("Weight", "num2"), "anchors": Col("Scale")}
+    frame = short.anchors.assign(criterion=short.anchors["criterion"].map(readable))
+    return table(
+        frame,
+        caption="Criteria of the matrix, written down before the results",
+        source="plan.yaml; method of the product",
+        as_of=ws.as_of,
+        columns=columns,
+        note=f"Cost: {ANCHOR_TEXT['cost']}.",
+    )
+
+
+def headline(short: Shortlist) -> dict[str, tuple[object, str]]:
+    """Headline figures for `results.json`."""
+    decisions = short.matrix["decision"].value_counts()
+    return {
+        "choose": (int(decisions.get("choose", 0)), "cells"),
+        "pilot": (int(decisions.get("pilot", 0)), "cells"),
+        "reject": (int(decisions.get("reject", 0)), "cells"),
+        "not_comparable": (int(decisions.get("not comparable", 0)), "cells"),
+        "use_cases_with_platform": (len(chosen(short)), "use cases"),
+    }
+
+
+def tables(short: Shortlist) -> dict[str, pd.DataFrame]:
+    """Tables to publish with the page."""
+    names = ("matrix", "scorecard", "scorecard_long", "penalties", "exclusions", "choice", "pilots", "anchors")
+    return {name: getattr(short, name) for name in names}

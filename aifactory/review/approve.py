@@ -1,0 +1,43 @@
+"""Freeze a buy plan, so that later months are measured against what was approved."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from aifactory.errors import InputError
+from aifactory.inputs.contracts import load_contract
+
+if TYPE_CHECKING:
+    from aifactory.buyplan import BuyPlan
+
+FILE = "approved_plan.csv"
+HISTORY = "approved_plans"
+DIGITS = 6
+
+
+def approve_plan(buy_plan: BuyPlan, workspace_path: Path | str, *, force: bool = False) -> Path:
+    """Write the plan's monthly figures to `approved_plan.csv` of the workspace.
+
+    A plan approved for another period is replaced only with `force`; every approved plan is also
+    kept under `approved_plans/<period>.csv`. Written aside and renamed, so never half.
+    """
+    folder = Path(workspace_path)
+    table = buy_plan.approved_plan[load_contract("approved_plan").columns]
+    if table.empty:
+        raise InputError.at("approve", "the plan is empty; nothing can be approved")
+    period, target = str(table["plan_period"].iloc[0]), folder / FILE
+    if target.is_file() and not force:
+        held = pd.read_csv(target, usecols=["plan_period"], nrows=1)["plan_period"].iloc[0]
+        if held != period:
+            raise InputError.at(FILE, f"holds the plan approved for {held}; use --force to replace it", value=period)
+    text = table.round(DIGITS).to_csv(index=False, lineterminator="\n")
+    (folder / HISTORY).mkdir(exist_ok=True)
+    for path in (folder / HISTORY / f"{period}.csv", target):
+        aside = path.with_suffix(".tmp")
+        aside.write_text(text, encoding="utf-8")
+        os.replace(aside, path)  # noqa: PTH105 - the atomic one
+    return target

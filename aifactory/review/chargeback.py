@@ -1,0 +1,42 @@
+"""What each team is charged: its own usage and its part of what nobody claims, to the last digit."""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_EVEN, Decimal
+
+import pandas as pd
+
+from aifactory.errors import IdentityError
+from aifactory.inputs.billing import UNATTRIBUTED
+from aifactory.inputs.money import ZERO, exact_total, sum_exact
+
+CENT_MILLIONTH = Decimal("0.000001")
+
+
+def charge_teams(billing: pd.DataFrame) -> pd.DataFrame:
+    """Charge every team its attributed usage and a proportional part of the rest of the bill.
+
+    The rest is idle commitment, unattributed usage, corrections, tax and credits. Parts are
+    rounded to a millionth and the largest team takes the rounding rest, so the charges add up to
+    the bill exactly.
+
+    Returns
+    -------
+    Columns team, direct_cost, shared_cost, charge (Decimal), share (fraction of the bill).
+    """
+    total = exact_total(billing["EffectiveCost"])
+    own = billing[(billing["cost_line"] == "attributed usage") & (billing["team"] != UNATTRIBUTED)]
+    columns = ["team", "direct_cost", "shared_cost", "charge", "share"]
+    if own.empty:
+        return pd.DataFrame(columns=columns)
+    direct = sum_exact(own, "team", ["EffectiveCost"]).rename(columns={"EffectiveCost": "direct_cost"})
+    base = exact_total(direct["direct_cost"])
+    rest = total - base
+    shared = [(rest * cost / base).quantize(CENT_MILLIONTH, ROUND_HALF_EVEN) for cost in direct["direct_cost"]]
+    shared[0] += rest - sum(shared, ZERO)
+    table = direct.assign(shared_cost=shared)
+    table["charge"] = table["direct_cost"] + table["shared_cost"]
+    if exact_total(table["charge"]) != total:
+        msg = f"charges add up to {exact_total(table['charge'])}, the bill to {total}"
+        raise IdentityError(msg)
+    return table.assign(share=[float(charge / total) if total else float("nan") for charge in table["charge"]])[columns]

@@ -1,0 +1,178 @@
+"""Limits that must hold every month, and the capacity triggers of the bands."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from aifactory.finance.prices import price_table
+from aifactory.inputs.workspace import Workspace
+from aifactory.inventory import Inventory
+
+OK, WATCH, BREACH = "ok", "watch", "breach"
+WATCH_SHARE = 0.9
+MAX_UNATTRIBUTED = 0.05
+MAX_UNIT_COST_RISE = 0.10
+APPROACHING_MONTHS = 3.0
+GUARDRAIL_COLUMNS = ["guardrail", "subject", "value", "limit", "unit", "state", "owner_role"]
+TRIGGER_COLUMNS = ["pool_id", "accelerator_id", "region", "indicator", "value", "threshold", "slope_per_month",
+                   "months_to_trigger", "state"]  # fmt: skip
+
+
+def state_of(value: float, limit: float) -> str:
+    """`breach` above the limit, `watch` above nine tenths of it; unknown values are `watch`."""
+    if not np.isfinite(value):
+        return WATCH
+    return BREACH if value > limit else WATCH if value > WATCH_SHARE * limit else OK
+
+
+def check_guardrails(ws: Workspace, inventory: Inventory, unit_cost_change: pd.Series) -> pd.DataFrame:
+    """Every guardrail with value, limit and state.
+
+    Parameters
+    ----------
+    unit_cost_change : relative change of cost per unit against last month, by use case.
+    """
+    rows: list[tuple] = []
+    lines = (
+        inventory.spend_reconciliation.set_index("line")["effective_cost"]
+        if len(inventory.spend_reconciliation)
+        else {}
+    )
+    bill = float(lines["bill"]) if len(lines) else np.nan
+    if ws.plan.budget.opex_usd_per_month and len(lines):
+        rows.append(
+            ("monthly budget", "bill", bill, ws.plan.budget.opex_usd_per_month, "USD", "chief financial officer")
+        )
+    if len(lines) and bill:
+        rows.append(
+            (
+                "spend without a team",
+                "bill",
+                float(lines["unattributed usage"]) / bill,
+                MAX_UNATTRIBUTED,
+                "fraction",
+                "cloud cost owner",
+            )
+        )
+    cases = ws.table("use_cases").set_index("use_case_id")
+    for row in inventory.demand_profile.itertuples(index=False):
+        limit = cases["slo_max_failure_rate"].get(row.use_case_id, np.nan)
+        if np.isfinite(limit):
+            rows.append(
+                (
+                    "failure rate",
+                    f"{row.use_case_id}, {row.region}",
+                    row.failure_rate,
+                    limit,
+                    "fraction",
+                    cases["owner_role"][row.use_case_id],
+                )
+            )
+    for use_case, change in unit_cost_change.dropna().items():
+        rows.append(
+            (
+                "rise of unit cost in a month",
+                use_case,
+                change,
+                MAX_UNIT_COST_RISE,
+                "fraction",
+                cases["owner_role"].get(use_case, ""),
+            )
+        )
+    table = pd.DataFrame(
+        [
+            (name, subject, value, limit, unit, state_of(value, limit), owner)
+            for name, subject, value, limit, unit, owner in rows
+        ],
+        columns=GUARDRAIL_COLUMNS,
+    )
+    return pd.concat([table, _latency(ws, inventory), _floor(ws, inventory)], ignore_index=True)
+
+
+def _latency(ws: Workspace, inventory: Inventory) -> pd.DataFrame:
+    """Worst p95 over its SLO per use case; 1 is the limit."""
+    levels = inventory.service_levels[inventory.service_levels["slo"].notna()]
+    ratio = (levels["p95"] / levels["slo"]).groupby(levels["use_case_id"]).max()
+    owners = ws.table("use_cases").set_index("use_case_id")["owner_role"]
+    rows = [
+        ("p95 latency over SLO", name, value, 1.0, "ratio", state_of(value, 1.0), owners.get(name, ""))
+        for name, value in ratio.items()
+    ]
+    return pd.DataFrame(rows, columns=GUARDRAIL_COLUMNS)
+
+
+def _floor(ws: Workspace, inventory: Inventory) -> pd.DataFrame:
+    """Pools below the utilisation floor: candidates to give up."""
+    floor = ws.plan.deprecate_below_utilization
+    rows = [
+        (
+            "utilisation floor",
+            pool.pool_id,
+            pool.utilization_mean,
+            floor,
+            "fraction",
+            BREACH if pool.utilization_mean < floor else OK,
+            "head of platform",
+        )
+        for pool in inventory.pools.itertuples(index=False)
+    ]
+    return pd.DataFrame(rows, columns=GUARDRAIL_COLUMNS)
+
+
+def check_triggers(ws: Workspace) -> pd.DataFrame:
+    """Months until each pool reaches the utilisation at which its next band is ordered.
+
+    The trend is the least-squares slope of the monthly mean over the last six months.
+    """
+    pools = ws.table("pools")
+    if pools.empty:
+        return pd.DataFrame(columns=TRIGGER_COLUMNS)
+    month = pools["window_start_utc"].dt.strftime("%Y-%m")
+    upto = pools[month <= ws.period]
+    means = upto.groupby(["pool_id", "accelerator_id", "region", month])["utilization"].mean()
+    limit = ws.plan.trigger_utilization
+    rows = []
+    for (pool, accelerator, region), series in means.groupby(level=[0, 1, 2]):
+        values = series.to_numpy()[-6:]
+        slope = float(np.polyfit(range(len(values)), values, 1)[0]) if len(values) > 2 else np.nan
+        months = months_to_trigger(float(values[-1]), slope, limit)
+        state = "fired" if values[-1] >= limit else "approaching" if months <= APPROACHING_MONTHS else "quiet"
+        rows.append(
+            (pool, accelerator, region, "mean utilization of the month", float(values[-1]), limit, slope, months, state)
+        )
+    return pd.DataFrame(rows, columns=TRIGGER_COLUMNS).sort_values("months_to_trigger", ignore_index=True)
+
+
+def months_to_trigger(value: float, slope: float, limit: float) -> float:
+    """Months until a straight line reaches the limit: 0 if it has, infinity if it never does.
+
+    >>> months_to_trigger(0.5, 0.1, 0.7)
+    2.0
+    """
+    if value >= limit:
+        return 0.0
+    return round((limit - value) / slope, 9) if slope > 0 else np.inf
+
+
+def watch_prices(ws: Workspace) -> pd.DataFrame:
+    """Age of the price that would be used, per accelerator and option, against its freshness limit."""
+    table = price_table(ws.table("prices"), ws.plan, ws.as_of)
+    limits = ws.plan.price_freshness_days
+    oldest = table.sort_values("age_days", ascending=False, kind="stable").drop_duplicates(
+        ["accelerator_id", "purchase_option"]
+    )
+    limit = oldest["purchase_option"].map(limits)
+    columns = [
+        "accelerator_id",
+        "purchase_option",
+        "provider",
+        "usd_per_accelerator_hour",
+        "usd_per_accelerator",
+        "as_of",
+        "age_days",
+    ]
+    aged = oldest[columns].assign(
+        limit_days=limit, stale=oldest["age_days"] > limit, source=oldest["source"], confidence=oldest["confidence"]
+    )
+    return aged.sort_values(["stale", "age_days"], ascending=False, ignore_index=True)

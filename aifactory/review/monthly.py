@@ -1,0 +1,59 @@
+"""One month of actuals per use case, from bill and demand."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from aifactory.inputs.workspace import Workspace
+from aifactory.inventory import Inventory
+
+
+def previous_month(period: str) -> str:
+    """The month before.
+
+    >>> previous_month("2026-01")
+    '2025-12'
+    """
+    return str(pd.Period(period, "M") - 1)
+
+
+def month_factors(ws: Workspace, inventory: Inventory, month: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Units, work, paid accelerator-hours and their cost per use case in a month.
+
+    Work is tokens (input that was not cached, plus output) where they are counted, else units.
+
+    Returns
+    -------
+    (factors indexed by use_case_id with columns units, work, hours, cost;
+    hours and cost indexed by use_case_id and accelerator_id)
+    """
+    demand = inventory.demand_monthly
+    sums = (
+        demand[demand["month"] == month]
+        .groupby("use_case_id")[["units", "input_tokens", "cached_input_tokens", "output_tokens"]]
+        .sum(min_count=1)
+    )
+    tokens = sums["input_tokens"] - sums["cached_input_tokens"].fillna(0.0) + sums["output_tokens"].fillna(0.0)
+    bill = ws.table("billing")
+    usage = bill[(bill["month"] == month) & bill["accelerator_hours"].gt(0) & (bill["cost_line"] == "attributed usage")]
+    usage = usage.assign(cost=usage["EffectiveCost"].astype("float64"), hours=usage["accelerator_hours"])
+    hours = usage.groupby(["use_case", "accelerator_id"])[["hours", "cost"]].sum()
+    hours.index = hours.index.set_names(["use_case_id", "accelerator_id"])
+    per_case = hours.groupby(level=0).sum()
+    factors = pd.DataFrame({"units": sums["units"], "work": tokens.where(tokens > 0, sums["units"])}).join(per_case)
+    return factors.dropna(subset=["units"]), hours
+
+
+def plan_month(approved: pd.DataFrame, month: str) -> pd.DataFrame:
+    """Planned units, band, hours, cost and value per use case in a month."""
+    columns = ["units", "units_p10", "units_p90", "accelerator_hours", "cost_usd", "value_usd"]
+    return approved[approved["month"] == month].groupby("use_case_id")[columns].sum(min_count=1)
+
+
+def realised_value(ws: Workspace, inventory: Inventory) -> pd.DataFrame:
+    """Value of the delivered units per month and use case: units x value x attribution, USD."""
+    cases = ws.table("use_cases").set_index("use_case_id")
+    worth = cases["value_usd_per_unit"] * cases["attribution_share"].fillna(1.0)
+    units = inventory.demand_monthly.groupby(["month", "use_case_id"])["units"].sum()
+    value = units * worth.reindex(units.index.get_level_values("use_case_id")).to_numpy()
+    return value.rename("value_usd").reset_index()

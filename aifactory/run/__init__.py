@@ -1,0 +1,1 @@
+"""Validate, execute, export and publish the stages."""

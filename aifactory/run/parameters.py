@@ -1,0 +1,73 @@
+"""Parameters of a run: typed and whitelisted before a kernel starts.
+
+papermill writes parameter *names* into the notebook as code, and only warns about unknown ones.
+The runner therefore passes four fixed names, and everything the analyst sets goes through the
+models of `plan.yaml` first.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+import yaml
+
+from aifactory.errors import InputError
+from aifactory.inputs.plan import REQUIRED_ASSUMPTIONS, Plan, load_plan
+from aifactory.inputs.workspace import Workspace
+
+#: Fields of `plan.yaml` that a run may set, next to every assumption.
+SETTABLE_FIELDS = (
+    "horizon_months",
+    "choose_at",
+    "pilot_at",
+    "deprecate_below_utilization",
+    "trigger_utilization",
+    "seed",
+)
+_PERIOD = re.compile(r"\d{4}-(0[1-9]|1[0-2])", re.ASCII)
+MAX_VALUE_LENGTH = 100
+
+
+def check_period(period: str) -> str:
+    """Return a period of the form YYYY-MM, or the empty string for the latest month."""
+    if period and not _PERIOD.fullmatch(period):
+        raise InputError.at("--period", "must have the form YYYY-MM, for example 2026-10", value=period[:40])
+    return period
+
+
+def parse_settings(settings: list[str]) -> dict[str, float | int]:
+    """Parse `name=value` settings: known names, finite numbers, each name once.
+
+    >>> parse_settings(["wacc=0.12", "horizon_months=24"])
+    {'wacc': 0.12, 'horizon_months': 24}
+    """
+    known = [*SETTABLE_FIELDS, *REQUIRED_ASSUMPTIONS]
+    parsed: dict[str, float | int] = {}
+    for setting in settings:
+        name, separator, text = setting.partition("=")
+        if not separator:
+            raise InputError.at("--set", "must have the form name=value", value=setting[:MAX_VALUE_LENGTH])
+        if name not in known:
+            raise InputError.at("--set", "is not a parameter.", value=name[:MAX_VALUE_LENGTH], choices=known)
+        if name in parsed:
+            raise InputError.at("--set", "is given twice", value=name)
+        parsed[name] = _number(name, text)
+    return parsed
+
+
+def _number(name: str, text: str) -> float | int:
+    try:
+        value = yaml.safe_load(text) if len(text) <= MAX_VALUE_LENGTH else None
+        if isinstance(value, str):
+            value = float(value)  # YAML reads 1e3 as text
+    except (yaml.YAMLError, ValueError):
+        value = None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise InputError.at("--set", "must be a finite number", column=name, value=text[:MAX_VALUE_LENGTH])
+    return value
+
+
+def check_settings(workspace: Workspace, settings: dict[str, float | int]) -> Plan:
+    """Validate settings against the workspace's own `plan.yaml`; returns the resulting plan."""
+    return load_plan(workspace.path / "plan.yaml", settings)

@@ -1,0 +1,1 @@
+"""What an accelerator can serve: capacity at SLO, anchored estimates, fleet sizes."""

@@ -1,0 +1,48 @@
+"""Units and constants. SI prefixes are decimal; a month is a twelfth of a mean year."""
+
+from __future__ import annotations
+
+KILO = 10**3
+MEGA = 10**6
+GIGA = 10**9
+TERA = 10**12
+
+SECONDS_PER_MINUTE = 60
+SECONDS_PER_HOUR = 3_600
+HOURS_PER_DAY = 24
+HOURS_PER_MONTH = 730  # 8,760 h / 12, the convention of cloud price lists
+MONTHS_PER_YEAR = 12
+MS_PER_S = 1_000
+
+WORKLOAD_CLASSES = {
+    "batch_training": "Batch training",
+    "parameter_efficient_fine_tuning": "Parameter-efficient fine-tuning",
+    "real_time_inference": "Real-time inference",
+    "agentic_orchestration": "Agentic orchestration",
+    "multimodal_media": "Multimodal media",
+    "edge_on_device": "Edge and on-device",
+}
+PLATFORM_CLASSES = {
+    "gpu": "GPU",
+    "tpu": "TPU",
+    "trainium": "AWS Trainium and Inferentia",
+    "custom_asic": "Custom ASIC",
+    "neuromorphic": "Neuromorphic",
+    "edge": "Edge device",
+    "cpu": "CPU",
+}
+CRITICALITIES = ("experimental", "internal", "customer_facing", "critical")
+SCENARIOS = ("conservative", "expected", "aggressive")
+BANDS = ("baseline", "growth", "surge")
+
+
+def monthly_rate(annual_rate: float) -> float:
+    """Monthly rate that compounds to `annual_rate`: (1 + r)^(1/12) - 1 (never r / 12).
+
+    >>> round(monthly_rate(0.12), 6)
+    0.009489
+    """
+    if annual_rate <= -1:
+        msg = f"annual rate must be above -100 %, got {annual_rate}"
+        raise ValueError(msg)
+    return (1 + annual_rate) ** (1 / MONTHS_PER_YEAR) - 1

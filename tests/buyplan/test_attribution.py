@@ -1,0 +1,146 @@
+"""Unit cost from first principles: hand-worked, and nothing lost."""
+
+import numpy as np
+import pytest
+from bp_company import make_case, make_inputs, make_plan, make_prices
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aifactory.buyplan.attribution import (
+    FAILED,
+    IDLE,
+    POWER_AND_SPACE,
+    USEFUL,
+    attribute_hours,
+    cost_by_stream,
+    unit_cost_frame,
+    unit_summary_frame,
+)
+from aifactory.buyplan.case import solve_case
+from aifactory.buyplan.compare import api_frame
+from aifactory.buyplan.streams import EXPECTED
+
+COSTS = {
+    "orchestration_share": 0.05,
+    "safety_check_share": 0.02,
+    "storage_gb_per_accelerator": 100.0,
+    "storage_usd_per_gb_month": 0.1,
+    "operator_usd_per_month": 10_000.0,
+    "egress_usd_per_gb": 0.1,
+    "egress_bytes_per_output_token": 5.0,
+    "contingency_share": 0.1,
+}
+HIDDEN = [
+    {
+        "name": "Evaluation labour",
+        "usd_per_month": 3_000.0,
+        "driver": "releases",
+        "owner_role": "Model lead",
+        "source": "hand-made",
+        "as_of": "2026-10-01",
+    }
+]
+
+
+def lines_of(case):
+    frame = unit_cost_frame(case, solve_case(case).today)
+    return frame.pivot_table(index="line", columns="use_case_id", values="usd_month", aggfunc="sum")
+
+
+def test_useful_work_and_no_idle_by_hand(tiny):
+    # 23,360 a month for 8,760 paid hours, all of them at work: chat 5,840 h, train 2,920 h
+    lines = lines_of(tiny())
+    assert lines.loc[USEFUL].to_dict() == pytest.approx({"chat": 23_360 * 2 / 3, "train": 23_360 / 3})
+    assert lines.loc[IDLE].abs().sum() == pytest.approx(0, abs=1e-6)
+
+
+def test_failed_work_is_its_own_line(tiny):
+    inputs = make_inputs(make_plan())
+    inputs["demand_profile"]["failure_rate"] = [0.2, 0.0]
+    inputs["capacity"]["failure_rate"] = [0.2, np.nan]  # the benchmark failed as often: same hours as before
+    lines = lines_of(tiny(inputs=inputs))
+    assert lines.loc[FAILED, "chat"] == pytest.approx(0.2 * 23_360 * 2 / 3)
+    assert lines.loc[USEFUL, "chat"] == pytest.approx(0.8 * 23_360 * 2 / 3)
+
+
+def test_idle_reserve_goes_to_who_asks_for_it(tiny):
+    # nothing can be rented: six nodes of four are bought for 12 accelerators of work
+    hardware = {"purchase_option": "purchase", "usd_per_accelerator": 10_000.0, "region": "*", "provider": "vendor"}
+    case = tiny(prices=make_prices(hardware, drop=["on_demand", "reserved_1y"]))
+    shares = attribute_hours(case, solve_case(case).today, case.today_units)
+    assert shares.useful[1].tolist() == pytest.approx([8 * 730, 4 * 730])
+    assert shares.idle[1].tolist() == pytest.approx([12 * 730, 0.0])  # training holds no reserve
+    lines = lines_of(case)
+    assert lines.loc[IDLE, "chat"] == pytest.approx(lines.loc[USEFUL].sum())
+    assert lines.loc[POWER_AND_SPACE].sum() == pytest.approx(24 * 730 * 0.1)
+
+
+def test_all_cost_centres_by_hand(tiny):
+    case = tiny(plan=make_plan(values=COSTS, hidden_costs=HIDDEN), porting={"chat": 12_000.0})
+    total = lines_of(case).sum(axis=1)
+    held = 8_760 / 730
+    assert total["Orchestration"] == pytest.approx(0.05 * 23_360)
+    assert total["Safety checks"] == pytest.approx(0.02 * 23_360)
+    assert total["Storage"] == pytest.approx(held * 10)
+    assert total["Human operations"] == pytest.approx(held * 100)
+    assert total["Network egress"] == pytest.approx(8 * 3600 * 730 * 200 * 5 / 1e9 * 0.1)
+    assert total["Evaluation labour"] == pytest.approx(3_000)
+    assert total["Porting"] == pytest.approx(1_000)  # 12,000 over twelve months
+    assert total["Contingency"] == pytest.approx(0.1 * total.drop("Contingency").sum())
+
+
+def test_porting_is_paid_by_the_use_case_that_moves(tiny):
+    lines = lines_of(tiny(porting={"train": 24_000.0, "retired": 9_999.0}))
+    assert lines.loc["Porting"].to_dict() == pytest.approx({"chat": 0.0, "train": 2_000.0})
+
+
+def test_egress_is_paid_by_who_sends_tokens(tiny):
+    lines = lines_of(tiny(plan=make_plan(values=COSTS)))
+    assert lines.loc["Network egress", "train"] == 0
+    assert lines.loc["Network egress", "chat"] > 0
+
+
+def test_units_and_owners(tiny):
+    frame = unit_cost_frame(
+        tiny(plan=make_plan(hidden_costs=HIDDEN)), solve_case(tiny(plan=make_plan(hidden_costs=HIDDEN))).today
+    )
+    chat = frame[frame["use_case_id"] == "chat"].set_index("line")
+    assert chat.loc[USEFUL, "usd_per_unit"] == pytest.approx(23_360 * 2 / 3 / (8 * 3600 * 730))
+    assert chat.loc["Evaluation labour", "owner_role"] == "Model lead"
+    assert chat.loc["Evaluation labour", "driver"] == "releases"
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.floats(0.1, 30.0), st.floats(0.0, 20.0), st.floats(-0.05, 0.1))
+def test_cost_by_stream_keeps_every_month_of_every_line(chat, train, growth):
+    case = make_case(
+        plan=make_plan(18, COSTS, hidden_costs=HIDDEN), chat=chat, train=train, growth={"expected": growth}
+    )
+    solution = solve_case(case).expected
+    shares = attribute_hours(case, solution, case.streams.units[EXPECTED])
+    np.testing.assert_allclose(shares.paid.sum(axis=1), solution.ledger.compute.paid_hours.sum(axis=1), rtol=1e-9)
+    for name, amount in cost_by_stream(case, solution, shares).items():
+        np.testing.assert_allclose(amount.sum(axis=1), solution.ledger.lines[name], rtol=1e-9, atol=1e-6)
+
+
+def test_summary_by_hand(tiny):
+    case = tiny(plan=make_plan(values={"orchestration_share": 0.1}))
+    today = solve_case(case).today
+    costs = unit_cost_frame(case, today)
+    api = api_frame(case, _no_api(), "2026-10-31")
+    import pandas as pd
+
+    summary = unit_summary_frame(case, costs, today, pd.Series({"chat": 0.002}), api).set_index("use_case_id")
+    chat = summary.loc["chat"]
+    assert chat["headline_usd_per_unit"] == pytest.approx(4 / 3600)
+    assert chat["marginal_usd_per_unit"] == pytest.approx(4 / 3600 * 1.1)
+    assert chat["average_usd_per_unit"] == pytest.approx(23_360 * 1.1 * 2 / 3 / (8 * 3600 * 730))
+    assert chat["value_usd_per_unit"] == pytest.approx(0.005)
+    assert chat["current_usd_per_unit"] == 0.002
+    assert np.isnan(summary.loc["train", "value_usd_per_unit"])
+
+
+def _no_api():
+    from test_compare import api_rows
+
+    return api_rows().iloc[:0]

@@ -1,0 +1,138 @@
+"""Bands and orders: they add up, and say when to order what."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from bp_company import PERIOD, make_case, make_inputs, make_plan, make_prices
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aifactory.buyplan.bands import bands_frame, fleet_frame, orders_frame
+from aifactory.buyplan.case import solve_case
+from aifactory.buyplan.options_table import break_even_frame, options_frame
+
+HARDWARE = {
+    "purchase_option": "purchase",
+    "usd_per_accelerator": 10_000.0,
+    "region": "*",
+    "provider": "vendor",
+    "lead_time_weeks": 10.0,
+}
+
+
+def bands_of(case):
+    answer = solve_case(case)
+    accelerators = make_inputs(case.plan)["accelerators"]
+    options = options_frame(case.prices, case.streams.pools, accelerators, case.plan)
+    return answer, bands_frame(case, answer, options, PERIOD)
+
+
+def test_bands_by_hand(tiny):
+    # nodes 1-4 work at least half the hours (break-even 0.5): baseline; peak and reserve ask for two more
+    answer, bands = bands_of(tiny())
+    fleet = fleet_frame(tiny(), answer).query("scenario == 'expected'")
+    assert (fleet[["accelerators", "baseline", "growth", "surge", "committed"]] == [24, 16, 0, 8, 8]).all().all()
+    rows = bands.set_index(["band", "purchase_option"])
+    assert rows["accelerators_now"].to_dict() == {
+        ("baseline", "on_demand"): 8,
+        ("baseline", "reserved_1y"): 8,
+        ("surge", "on_demand"): 8,
+    }
+    assert rows["hours_used_share"].tolist() == pytest.approx([0.5, 1.0, 0.0])
+    assert rows["usd_month"].tolist() == pytest.approx([11_680, 11_680, 0.0])
+    assert rows["usd_per_accelerator_hour"].tolist() == pytest.approx([4.0, 2.0, 4.0])
+
+
+def test_order_dates_terms_and_triggers(tiny):
+    _, bands = bands_of(tiny())
+    row = bands.set_index("purchase_option").loc["reserved_1y"]
+    assert (row["order_by_month"], row["expires"], row["lead_time_weeks"]) == ("2026-11", "2027-11", 0.0)
+    assert row["trigger_threshold"] == 0.7
+    assert row["current_value"] == pytest.approx(12 / 16)  # 12 accelerators at work on 16 of the baseline
+    surge = bands[bands["band"] == "surge"].iloc[0]
+    assert surge["trigger_threshold"] == 0.5
+    assert surge["current_value"] == 0.0
+    assert surge["order_by_month"] == ""
+
+
+def test_growth_is_ordered_when_the_node_is_busy_enough(tiny):
+    # 11.25 + 4 accelerators by day fill four nodes; the fifth is needed from the second month on
+    case = tiny(plan=make_plan(24), growth={"expected": 0.06}, chat=7.5)
+    answer, bands = bands_of(case)
+    fleet = fleet_frame(case, answer).query("scenario == 'expected'")
+    assert fleet["growth"].iloc[0] == 0
+    assert fleet["growth"].iloc[-1] > 0
+    growth = bands[(bands["band"] == "growth") & (bands["purchase_option"] == "reserved_1y")].iloc[0]
+    orders = orders_frame(case, answer, case.prices).query("band == 'growth'")
+    assert growth["order_by_month"] == orders["order_month"].min() > "2026-11"
+
+
+def test_launch_is_the_milestone_of_its_pool(tiny):
+    launch = {"use_case_id": "chat", "month": "2027-03", "demand_multiplier": 2.0, "milestone": "Spring launch"}
+    _, bands = bands_of(tiny(plan=make_plan(launches=[launch])))
+    milestones = bands.drop_duplicates("band").set_index("band")["milestone"].to_dict()
+    assert milestones == {"baseline": "demand of 2026-10, already served", "surge": "Spring launch (2027-03)"}
+
+
+def test_orders_by_hand(tiny):
+    case = tiny(plan=make_plan(24))
+    orders = orders_frame(case, solve_case(case), case.prices)
+    # two nodes of four for a year: 2 x 12 x 5,840; renewed once
+    assert orders["accelerators"].tolist() == [8, 8]
+    assert orders["commitment_usd"].tolist() == pytest.approx([140_160, 140_160])
+    assert orders["renewal"].tolist() == [False, True]
+    assert orders["order_month"].tolist() == ["2026-11", "2027-11"]
+    assert orders["expires"].tolist() == ["2027-11", "2028-11"]
+    assert orders["provider"].tolist() == ["cloud", "cloud"]
+
+
+def test_purchase_order_leads_its_use_and_never_predates_the_report(tiny):
+    case = tiny(plan=make_plan(36), prices=make_prices(HARDWARE))
+    orders = orders_frame(case, solve_case(case), case.prices).query("purchase_option == 'purchase'")
+    first = orders.iloc[0]
+    assert (first["order_month"], first["start_month"], first["expires"]) == ("2026-11", "2027-01", "")
+    assert (orders["order_month"] > PERIOD).all()
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.floats(-0.1, 0.12), st.floats(0.0, 30.0), st.floats(0.0, 30.0))
+def test_bands_add_up_in_every_scenario(growth, chat, train):
+    case = make_case(
+        plan=make_plan(18), growth=dict.fromkeys(("expected", "aggressive"), growth), chat=chat, train=train
+    )
+    answer, bands = bands_of(case)
+    fleet = fleet_frame(case, answer)
+    assert (fleet["accelerators"] == fleet[["baseline", "growth", "surge"]].sum(axis=1)).all()
+    assert (fleet[["accelerators", "baseline", "growth", "surge"]] % 4 == 0).all().all()
+    total = answer.expected.ledger.compute.cost_usd.sum() / 18
+    assert bands["usd_month"].sum() == pytest.approx(total, abs=0.01)
+
+
+def test_no_demand_no_orders(tiny):
+    case = tiny(chat=0.0, train=0.0)
+    answer, bands = bands_of(case)
+    assert bands.empty
+    assert orders_frame(case, answer, case.prices).empty
+    assert fleet_frame(case, answer)["accelerators"].sum() == 0
+
+
+def test_options_side_by_side(tiny):
+    case = tiny(plan=make_plan(values={"planning_utilization": 0.8}))
+    options = options_frame(case.prices, case.streams.pools, make_inputs(case.plan)["accelerators"], case.plan)
+    rows = options.set_index("purchase_option")
+    assert rows.loc["reserved_1y", "usd_per_used_hour"] == pytest.approx(2.5)
+    assert rows.loc["on_demand", "usd_per_used_hour"] == pytest.approx(4.0)
+    assert rows.loc["reserved_1y", "price_fall_tolerated"] == pytest.approx(1 - 2.5 / 4)
+    assert np.isnan(rows.loc["on_demand", "price_fall_tolerated"])
+
+
+def test_break_even_lines_cross_at_the_break_even(tiny):
+    case = tiny()
+    options = options_frame(case.prices, case.streams.pools, make_inputs(case.plan)["accelerators"], case.plan)
+    lines = break_even_frame(options).pivot_table(
+        index="utilization", columns="purchase_option", values="usd_per_used_hour"
+    )
+    crossing = lines.loc[np.isclose(lines.index, 0.5)].iloc[0]
+    assert crossing["reserved_1y"] == pytest.approx(crossing["on_demand"])
+    assert isinstance(lines, pd.DataFrame)
+    assert len(lines) == 10

@@ -1,0 +1,161 @@
+"""Comparisons: the plan is never dearer than a rule priced by the same function."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from bp_company import make_case, make_plan, make_prices
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aifactory.buyplan.case import solve_case
+from aifactory.buyplan.compare import api_frame, comparisons_frame, model_key, usd_per_unit, worse_policies
+
+HARDWARE = {
+    "purchase_option": "purchase",
+    "usd_per_accelerator": 20_000.0,
+    "region": "*",
+    "provider": "vendor",
+    "lead_time_weeks": 10.0,
+}
+
+
+def api_rows(**changes):
+    row = {
+        "api_model": "host/Model-8B-Instruct",
+        "provider": "host",
+        "input_usd_per_mtok": 0.1,
+        "cached_input_usd_per_mtok": np.nan,
+        "output_usd_per_mtok": 0.2,
+        "batch_input_usd_per_mtok": np.nan,
+        "batch_output_usd_per_mtok": np.nan,
+        "usd_per_image": 0.03,
+        "usd_per_audio_minute": np.nan,
+        "deprecation_date": pd.NaT,
+        "source": "hand-made",
+        "as_of": pd.Timestamp("2026-10-01"),
+    }
+    frame = pd.DataFrame([row | changes])
+    return frame.astype({"deprecation_date": "datetime64[us]"})
+
+
+def compared(case, api=None):
+    answer = solve_case(case)
+    prices = api_frame(case, api_rows().iloc[:0] if api is None else api, "2026-10-31")
+    return comparisons_frame(case, answer, prices).set_index("policy")
+
+
+def test_policies_by_hand(tiny):
+    cost = compared(tiny())["usd_horizon"] / 12
+    assert cost["This plan"] == pytest.approx(23_360)
+    assert cost["All on demand"] == pytest.approx(3 * 11_680)  # use 1 + 1 + .5 + .5 of a node at 11,680
+    # average with reserve 8 x 1.4 + 4 = 15.2 accelerators: four nodes
+    assert cost["Average + 20% / 40% / 50% reserved for 1 year"] == pytest.approx(4 * 5_840)
+    # peak 16 x 1.4 = 22.4: six nodes
+    assert cost["Peak + 40% reserved for 1 year"] == pytest.approx(6 * 5_840)
+
+
+def test_all_policies_serve_the_same_demand(tiny):
+    table = compared(tiny(growth={"expected": 0.05}, plan=make_plan(24)))
+    assert (table["served_share"] == 1.0).all()
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    st.floats(-0.08, 0.12),
+    st.floats(0.0, 0.25),
+    st.floats(0.8, 5.0),
+    st.floats(0.6, 4.0),
+    st.integers(13, 40),
+)
+def test_no_rule_is_cheaper_than_the_plan(growth, wacc, one_year, three_years, months):
+    three = {"purchase_option": "reserved_3y", "usd_per_accelerator_hour": three_years, "term_months": 36}
+    spot = {"purchase_option": "spot", "usd_per_accelerator_hour": 1.2}
+    prices = make_prices(three, spot, HARDWARE)
+    prices.loc[prices["purchase_option"] == "reserved_1y", "usd_per_accelerator_hour"] = one_year
+    plan = make_plan(months, {"wacc": wacc, "residual_decline_per_year": 0.3})
+    table = compared(make_case(plan=plan, prices=prices, growth={"expected": growth}))
+    assert (table["dearer_share"] >= -1e-9).all()
+    assert worse_policies(table.reset_index()) == []
+
+
+def test_where_nothing_is_rented_every_rule_holds_the_fleet(tiny):
+    table = compared(tiny(prices=make_prices(HARDWARE, drop=["on_demand", "reserved_1y"])))
+    assert table["usd_horizon"].to_numpy() == pytest.approx(np.full(len(table), table["usd_horizon"].iloc[0]), rel=1e-6)
+
+
+def test_hosted_model_moves_only_what_it_can(tiny):
+    # 1,000 prompt tokens x 0.1 + 200 x 0.2 per million = 0.00014 a unit
+    free = {"allowed_regions": ["", ""]}
+    table = compared(tiny(**free), api_rows())
+    hosted = 12 * 8 * 3600 * 730 * 0.00014
+    assert table.loc["Hosted API where priced", "usd_horizon"] == pytest.approx(hosted + 12 * 23_360 / 3)
+    assert "chat" in table.loc["Hosted API where priced", "note"]
+
+
+def test_a_cheaper_hosted_model_is_said(tiny):
+    cheap = api_rows(input_usd_per_mtok=0.0001, output_usd_per_mtok=0.0001)
+    table = compared(tiny(allowed_regions=["", ""]), cheap)
+    sentences = worse_policies(table.reset_index())
+    assert [text.split(" would")[0] for text in sentences] == ["Hosted API where priced", "Hosted API where cheaper"]
+    assert "would cost 6" in sentences[0]
+    assert "not benchmarked on our prompts" in sentences[0]
+
+
+def test_a_dearer_hosted_model_is_not_chosen(tiny):
+    table = compared(tiny(allowed_regions=["", ""]), api_rows(input_usd_per_mtok=5.0))
+    assert "Hosted API where cheaper" not in table.index
+    assert table.loc["Hosted API where priced", "dearer_share"] > 0
+
+
+def test_the_outlay_is_judged_by_what_it_saves(tiny):
+    # all paid upfront: 140,160 in month 1, saving 23,360 - 11,680 + ... of on-demand rent a month
+    prices = make_prices()
+    prices.loc[prices["purchase_option"] == "reserved_1y", "upfront_fraction"] = 1.0
+    row = compared(tiny(prices=prices)).loc["All on demand"]
+    # month 1: -140,160 + 23,360; then + 23,360 a month: cumulative zero after month 6
+    assert row["plan_payback_month"] == pytest.approx(6.0)
+    assert row["plan_irr_annual"] > 1.0
+
+
+@pytest.mark.parametrize(
+    ("changes", "rows", "reason"),
+    [
+        ({}, {}, "residency rule: may not leave its regions"),
+        ({"allowed_regions": ["", ""], "model": ["other", "other"]}, {}, "no hosted price for this model and unit"),
+        ({"allowed_regions": ["", ""], "model": [None, None]}, {}, "no model named"),
+        (
+            {"allowed_regions": ["", ""]},
+            {"deprecation_date": pd.Timestamp("2026-01-01")},
+            "no hosted price for this model and unit",
+        ),
+    ],
+)
+def test_why_there_is_no_hosted_price(tiny, changes, rows, reason):
+    api = api_frame(tiny(**changes), api_rows(**rows), "2026-10-31").set_index("use_case_id")
+    assert api.loc["chat", "reason"] == reason
+
+
+def test_batch_price_for_work_that_waits_and_image_price_for_images():
+    offer = api_rows(batch_input_usd_per_mtok=0.05, batch_output_usd_per_mtok=0.1).iloc[0].to_dict()
+    tokens = {"input_tokens_per_unit": 1e6, "cached_input_tokens_per_unit": 0.0, "output_tokens_per_unit": 1e6}
+    stream = {"service_unit": "request", "movable": False, **tokens}
+    assert usd_per_unit(stream, offer) == pytest.approx(0.3)
+    assert usd_per_unit(stream | {"movable": True}, offer) == pytest.approx(0.15)
+    assert usd_per_unit(stream | {"service_unit": "image"}, offer) == 0.03
+    nothing = dict.fromkeys(tokens, 0.0)
+    assert np.isnan(usd_per_unit(stream | nothing, offer))
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "same"),
+    [
+        ("deepinfra/meta-llama/Meta-Llama-3.1-8B-Instruct-Turbo", "Llama-3.1-8B", True),
+        ("groq/whisper-large-v3", "Whisper-large-v3", True),
+        ("groq/whisper-large-v3-turbo", "Whisper-large-v3", False),
+        ("bedrock/us-gov-west-1/openai.gpt-oss-120b-1:0", "gpt-oss-20b", False),
+        ("gpt-4o-mini", "gpt-4o", False),
+        ("stability/sd3.5-large", "SD3.5-Large", True),
+    ],
+)
+def test_model_names(left, right, same):
+    assert (model_key(left) == model_key(right)) is same

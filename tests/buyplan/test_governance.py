@@ -1,0 +1,167 @@
+"""Calendar, decision and caveats."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from bp_company import PERIOD, make_inputs, make_plan, make_prices
+
+from aifactory.buyplan.bands import bands_frame, orders_frame
+from aifactory.buyplan.case import solve_case
+from aifactory.buyplan.caveats import fiscal_year, warnings_list
+from aifactory.buyplan.governance import decision_sentence, governance_frame, money, month_name, signed_now
+from aifactory.buyplan.options_table import options_frame
+from aifactory.buyplan.plan import pools_frame
+from aifactory.buyplan.statements import roi_frame
+
+HARDWARE = {
+    "purchase_option": "purchase",
+    "usd_per_accelerator": 10_000.0,
+    "region": "*",
+    "provider": "vendor",
+    "lead_time_weeks": 10.0,
+}
+INSTALLED = {"region": ["eu"], "accelerator_id": ["acc"], "purchase_option": ["on_demand"], "installed": [8.0]}
+
+
+def solved(case):
+    answer = solve_case(case)
+    return answer, orders_frame(case, answer, case.prices)
+
+
+def warned(case, inputs=None, installed=None):
+    answer, orders = solved(case)
+    accelerators = (inputs or make_inputs(case.plan))["accelerators"]
+    options = options_frame(case.prices, case.streams.pools, accelerators, case.plan)
+    bands = bands_frame(case, answer, options, PERIOD)
+    installed = pd.DataFrame(INSTALLED if installed is None else installed)
+    tables = {"orders": orders, "bands": bands, "options": options, "accelerators": accelerators}
+    pools = pools_frame(case, answer, installed)
+    return " ".join(warnings_list(case, answer, **tables, pools=pools, installed=installed))
+
+
+def test_calendar_repeats_duties_and_dates_orders(tiny):
+    case = tiny(plan=make_plan(24))
+    calendar = governance_frame(case.plan, PERIOD, solved(case)[1])
+    reviews = calendar[calendar["event"] == "Architecture review"]
+    assert reviews["date"].dt.strftime("%Y-%m-%d").tolist() == ["2027-04-30", "2027-10-31", "2028-04-30", "2028-10-31"]
+    orders = calendar[calendar["event"].str.contains("8 acc")].set_index("event")["date"]
+    name = "due: 8 acc, reserved, 1 year, eu, baseline, from"
+    assert orders[f"Order {name} 2026-11"] == pd.Timestamp("2026-11-30")
+    assert orders[f"Renewal {name} 2027-11"] == pd.Timestamp("2027-11-30")
+    assert not calendar.duplicated(["date", "event"]).any()
+    assert calendar["date"].is_monotonic_increasing
+    assert (calendar["owner_role"] != "").all()
+
+
+def test_decision_names_amount_date_and_return(tiny):
+    case = tiny()
+    answer, orders = solved(case)
+    assert decision_sentence(orders, roi_frame(case, answer), case.plan) == (
+        "Approve USD 140,160 of commitments with the first order by November 2026: 8 acc (reserved, 1 year). "
+        "The plan costs USD 280,320 over 12 months and has an NPV of USD 981,120 in the expected scenario."
+    )
+
+
+def test_growth_is_released_on_triggers_not_signed(tiny):
+    cheap = make_prices()
+    cheap.loc[cheap["purchase_option"] == "reserved_1y", "usd_per_accelerator_hour"] = 1.5
+    case = tiny(plan=make_plan(24), prices=cheap, growth={"expected": 0.08})
+    answer, orders = solved(case)
+    assert set(signed_now(orders)["band"]) == {"baseline"}
+    sentence = decision_sentence(orders, roi_frame(case, answer), case.plan)
+    assert "growth orders within a year, each on its trigger" in sentence
+
+
+def test_nothing_to_sign_is_said(tiny):
+    case = tiny(prices=make_prices(drop=["reserved_1y"]), value_usd_per_unit=[np.nan, np.nan])
+    answer, orders = solved(case)
+    sentence = decision_sentence(orders, roi_frame(case, answer), case.plan)
+    assert sentence.startswith("Sign no commitment now")
+    assert "return is not computed" in sentence
+
+
+def test_money_and_months_in_words():
+    assert money(1_250_000) == "USD 1.2 million"
+    assert money(999_999) == "USD 999,999"
+    assert month_name("2027-01") == "January 2027"
+
+
+def test_fiscal_years():
+    assert [fiscal_year(month, 4) for month in ("2026-03", "2026-04", "2027-03")] == [2026, 2027, 2027]
+
+
+def test_a_sound_plan_still_asks_for_quotes_and_benchmarks(tiny):
+    text = warned(tiny())
+    # the price is an assumption
+    assert "The reserved, 1 year price of acc from cloud is assumed: get a binding quote before signing." in text
+    assert "Capacity of train on the chosen accelerator is anchored" in text
+    assert "No value is counted for train" in text
+
+
+def test_unverified_specification(tiny):
+    plan = make_plan()
+    inputs = make_inputs(plan)
+    inputs["accelerators"]["verified_sources"] = 0
+    assert "The specification of acc rests on no verified source." in warned(tiny(inputs=inputs), inputs)
+
+
+def test_stale_and_foreign_prices(tiny):
+    old = make_prices()
+    old["as_of"] = pd.Timestamp("2026-01-01")
+    assert "The on demand price of acc is 303 days old; renew it." in warned(tiny(prices=old))
+    other = make_prices()
+    other["region"] = "us-1"
+    assert "The on demand price of acc in eu is taken from another region of cloud." in warned(tiny(prices=other))
+
+
+def test_residency_and_missing_capacity(tiny):
+    assert "chat is served in eu, which its residency rule does not allow" in warned(tiny(allowed_regions=["us", ""]))
+    inputs = make_inputs(make_plan())
+    inputs["capacity"].loc[1, "units_per_s_per_accelerator"] = np.nan
+    assert "train in eu is not in the plan: capacity of the chosen accelerator unknown" in warned(tiny(inputs=inputs))
+
+
+def test_budgets(tiny):
+    plan = make_plan(36, budget={"opex_usd_per_month": 10_000, "capex_usd_per_year": 50_000})
+    text = warned(tiny(plan=plan, prices=make_prices(HARDWARE)))
+    assert "Operating cost exceeds the budget of USD 10,000 a month" in text
+    assert "Capital outlay of fiscal year 2026" in text
+    generous = make_plan(36, budget={"opex_usd_per_month": 1e9, "capex_usd_per_year": 1e9})
+    assert "budget" not in warned(tiny(plan=generous, prices=make_prices(HARDWARE)))
+
+
+def test_power_limit_of_a_region(tiny):
+    plan = make_plan(36)
+    region = plan.regions[0]
+    tight = plan.model_copy(update={"regions": [region.model_copy(update={"power_limit_kw": 5.0})]})
+    assert "above the limit of 5 kW" in warned(tiny(plan=tight, prices=make_prices(HARDWARE)))
+    roomy = plan.model_copy(update={"regions": [region.model_copy(update={"power_limit_kw": 500.0})]})
+    assert "kW" not in warned(tiny(plan=roomy, prices=make_prices(HARDWARE)))
+
+
+@pytest.mark.parametrize(("lead", "said"), [(np.nan, True), (10.0, False)])
+def test_unknown_lead_time(tiny, lead, said):
+    prices = make_prices(HARDWARE | {"lead_time_weeks": 1.0})
+    prices.loc[prices["purchase_option"] == "purchase", "lead_time_weeks"] = lead
+    assert ("No lead time is stated for acc" in warned(tiny(plan=make_plan(36), prices=prices))) is said
+
+
+def test_unserved_demand(tiny):
+    late = make_prices(HARDWARE | {"lead_time_weeks": 20.0}, drop=["on_demand", "reserved_1y"])
+    assert "acc in eu cannot be had in time: in 4 months" in warned(tiny(prices=late))
+
+
+def test_reserve_on_demand_is_no_promise(tiny):
+    assert "Up to 8 accelerators of the surge band are rented only when needed" in warned(tiny())
+
+
+def test_what_is_installed_today_is_not_forgotten(tiny):
+    installed = {
+        "region": ["eu", "eu"],
+        "accelerator_id": ["acc", "edge"],
+        "purchase_option": ["reserved_1y", "purchase"],
+        "installed": [8.0, 5.0],
+    }
+    text = warned(tiny(), installed=installed)
+    assert "5 edge installed in eu would no longer be used" in text
+    assert "8 acc in eu are under contract today" in text

@@ -1,0 +1,189 @@
+"""Orders: the cheapest way to pay for every node, against hand calculation and brute force."""
+
+import itertools
+
+import numpy as np
+import pytest
+from bp_company import make_plan, make_prices
+
+from aifactory.buyplan.case import case_terms, solve_case, solve_expected
+from aifactory.buyplan.ledger import price_orders
+from aifactory.buyplan.orders import (
+    FLEXIBLE,
+    OWNED,
+    cheapest_decisions,
+    flexible_usd,
+    follow,
+    rule_decisions,
+    with_firm_orders,
+)
+from aifactory.buyplan.streams import EXPECTED
+from aifactory.finance.options import COMMITTED_OPTIONS
+from aifactory.units import monthly_rate
+
+ONE_YEAR, THREE_YEARS, BUY = (COMMITTED_OPTIONS.index(name) for name in ("reserved_1y", "reserved_3y", "purchase"))
+HARDWARE = {"purchase_option": "purchase", "usd_per_accelerator": 10_000.0, "region": "*", "provider": "vendor"}
+
+
+def test_always_busy_nodes_are_reserved_the_others_rented(tiny):
+    solution = solve_expected(tiny())
+    # use 1, 1, .5, .5, 0, 0 and break-even one half: a tie stays flexible
+    assert (solution.orders.state[1:] == [ONE_YEAR, ONE_YEAR] + [FLEXIBLE] * 4).all()
+    assert solution.ledger.compute.cost_usd.sum() == pytest.approx(12 * (2 * 5_840 + 2 * 5_840))
+
+
+def test_break_even_of_the_pool(tiny):
+    assert case_terms(tiny()).break_even.tolist() == [0.5] * 6
+    dear = make_prices(drop=["reserved_1y"])
+    assert case_terms(tiny(prices=dear)).break_even.tolist() == [1.0] * 6
+
+
+def test_a_commitment_is_not_signed_for_the_last_months(tiny):
+    # demand from month 8 on: a year would cost 12 x 5,840, five months on demand 5 x 11,680 for a busy node
+    case = tiny()
+    units = case.streams.units[EXPECTED].copy()
+    units[:8] = 0.0
+    from aifactory.buyplan.nodes import build_load
+
+    load = build_load(case.streams, case.slots, units)
+    decision = cheapest_decisions(load, case_terms(case), 0.0)
+    orders = follow(decision, case_terms(case), case.owned)
+    assert (orders.signed == FLEXIBLE).all()
+
+
+@pytest.mark.parametrize("months", [12, 24, 36, 48])
+def test_flat_demand_orders_nothing_new_towards_the_end_of_the_horizon(tiny, months):
+    three = {"purchase_option": "reserved_3y", "usd_per_accelerator_hour": 1.5, "term_months": 36}
+    case = tiny(plan=make_plan(months), prices=make_prices(three))
+    signed = solve_expected(case).orders.signed
+    late = signed[max(months - 11, 2) :]
+    assert (late != THREE_YEARS).all()
+
+
+def test_purchase_waits_for_its_lead_time_and_on_demand_bridges(tiny):
+    # 20 weeks are 4.6 months: an order of today works from month 5
+    slow = HARDWARE | {"lead_time_weeks": 20.0}
+    case = tiny(plan=make_plan(36), prices=make_prices(slow, drop=["reserved_1y"]))
+    orders = solve_expected(case).orders
+    assert orders.state[:, 0].tolist() == [FLEXIBLE] * 5 + [BUY] * 32
+    assert solve_expected(case).ledger.compute.capex_usd[0] == pytest.approx(40_000 * (orders.signed[5] == BUY).sum())
+
+
+def test_owned_nodes_come_first_and_cost_only_power(tiny):
+    case = tiny(owned={("eu", "acc"): 9.0})  # nine accelerators are two whole nodes
+    solution = solve_expected(case)
+    assert (solution.orders.state[1:, :2] == OWNED).all()
+    energy = 2 * 4 * 1.0 * 730 * 0.10 * 12  # two nodes of four 1 kW accelerators for a year
+    assert solution.ledger.compute.lines["Own site: energy"].sum() == pytest.approx(energy)
+    assert solution.ledger.compute.cost_usd.sum() == pytest.approx(energy + 12 * 2 * 5_840)
+
+
+def test_minimum_order_larger_than_the_fleet_is_not_offered(tiny):
+    big = make_prices()
+    big["minimum_accelerators"] = np.where(big["purchase_option"] == "reserved_1y", 64, 1)
+    assert (solve_expected(tiny(prices=big)).orders.signed == FLEXIBLE).all()
+
+
+def test_spot_pays_only_for_interruptible_nodes(tiny):
+    spot = {"purchase_option": "spot", "usd_per_accelerator_hour": 1.0}
+    compute = solve_expected(tiny(prices=make_prices(spot))).ledger.compute
+    assert compute.lines["Spot"].sum() == pytest.approx(12 * 730 * 4 * 1.0)
+    assert compute.lines["Reserved, 1 year"].sum() == pytest.approx(12 * 5_840)
+
+
+def brute_force(case, slot):
+    """Cheapest present value of one slot over all start months and options, terms renewed or not."""
+    terms, load = case_terms(case), case.loads[EXPECTED]
+    rate = monthly_rate(case.plan.value("wacc"))
+    months = len(load.use)
+    best = np.inf
+    offered = np.flatnonzero(terms.available[:, slot])
+    options = [[FLEXIBLE, *(o for o in offered if month >= terms.first_month[o, slot])] for month in range(1, months)]
+    for plan in itertools.product(*options):
+        decision = np.full((months, 1), FLEXIBLE)
+        decision[1:, 0] = plan
+        one = _only(terms, load, slot)
+        orders = follow(decision, one[0], np.array([False]))
+        slots = type(case.slots)(np.array([0]), np.array([0]), case.slots.size[[slot]])
+        best = min(best, price_orders(orders, one[1], slots, one[0], 1).present_value(rate))
+    return best
+
+
+def _only(terms, load, slot):
+    from dataclasses import fields, replace
+
+    cut = {f.name: getattr(terms, f.name)[..., [slot]] for f in fields(terms) if f.name != "decline_per_year"}
+    at = [slot]
+    part = type(load)(load.use[:, at], load.held[:, at], load.interruptible[:, at], load.average, load.level)
+    return replace(terms, **cut), part
+
+
+@pytest.mark.parametrize("slot", [1, 3])
+def test_the_induction_finds_the_cheapest_of_all_decisions(tiny, slot):
+    # a six-month horizon and two- and three-month terms keep brute force small
+    short = make_prices(
+        {"purchase_option": "reserved_3y", "usd_per_accelerator_hour": 2.6, "term_months": 2, "upfront_fraction": 0.5},
+        HARDWARE | {"usd_per_accelerator": 9_000.0, "lead_time_weeks": 9.0},
+    )
+    short.loc[short["purchase_option"] == "reserved_1y", "term_months"] = 3
+    plan = make_plan(12, {"wacc": 0.3, "residual_decline_per_year": 0.4}).model_copy(update={"horizon_months": 6})
+    case = tiny(plan=plan, prices=short, growth={"expected": 0.15})
+    terms, load = case_terms(case), case.loads[EXPECTED]
+    rate = monthly_rate(0.3)
+    orders = follow(cheapest_decisions(load, terms, rate), terms, case.owned)
+    one_terms, one_load = _only(terms, load, slot)
+    one = type(orders)(orders.state[:, [slot]], orders.signed[:, [slot]])
+    slots = type(case.slots)(np.array([0]), np.array([0]), case.slots.size[[slot]])
+    ours = price_orders(one, one_load, slots, one_terms, 1).present_value(rate)
+    assert ours == pytest.approx(brute_force(case, slot), rel=1e-12)
+
+
+def test_a_fixed_rule_signs_whenever_it_must_hold(tiny):
+    case = tiny(plan=make_plan(24))
+    terms = case_terms(case)
+    hold = np.zeros((25, 6), dtype=bool)
+    hold[3:, 0] = True
+    orders = follow(rule_decisions(hold, "reserved_1y", terms), terms, case.owned)
+    assert np.flatnonzero(orders.signed[:, 0] == ONE_YEAR).tolist() == [3, 15]
+    assert (orders.state[:, 1:] == FLEXIBLE).all()
+
+
+def test_a_rule_falls_back_to_a_term_that_is_offered(tiny):
+    terms = case_terms(tiny())
+    decision = rule_decisions(np.ones((13, 6), dtype=bool), "reserved_3y", terms)
+    assert (decision[1:] == ONE_YEAR).all()
+
+
+def test_firm_orders_are_paid_although_demand_falls(tiny):
+    case = tiny(growth={"conservative": -0.3})
+    answer = solve_case(case)
+    conservative, expected = answer.scenarios[0], answer.expected
+    assert (conservative.orders.signed[1, :2] == ONE_YEAR).all()
+    assert conservative.ledger.compute.lines["Reserved, 1 year"].sum() == pytest.approx(
+        expected.ledger.compute.lines["Reserved, 1 year"].sum()
+    )
+
+
+def test_firm_orders_leave_other_slots_free():
+    decision = np.array([[-1, -1], [0, 0], [-1, -1]])
+    signed = np.array([[-1, -1], [-1, -1], [2, 2]])
+    from aifactory.buyplan.orders import Orders
+
+    found = with_firm_orders(decision, np.array([True, False]), Orders(signed, signed))
+    assert found.T.tolist() == [[-1, -1, 2], [-1, 0, -1]]
+
+
+def test_nothing_to_rent_means_the_whole_fleet_is_held(tiny):
+    case = tiny(prices=make_prices(HARDWARE, drop=["on_demand", "reserved_1y"]))
+    solution = solve_expected(case)
+    assert (solution.orders.state[1:] == BUY).all()
+    assert solution.ledger.compute.served.min() == 1.0
+    assert np.isinf(flexible_usd(case.loads[EXPECTED], solution.terms)[1]).all()
+
+
+def test_demand_without_capacity_is_unserved_and_earns_nothing(tiny):
+    late = HARDWARE | {"lead_time_weeks": 20.0}
+    solution = solve_expected(tiny(prices=make_prices(late, drop=["on_demand", "reserved_1y"])))
+    assert solution.ledger.compute.served[:, 0].tolist() == [1.0] + [0.0] * 4 + [1.0] * 8
+    assert (solution.ledger.value_usd[:5, 0] == 0).all()
+    assert (solution.ledger.value_usd[5:, 0] > 0).all()

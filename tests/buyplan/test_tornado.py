@@ -1,0 +1,75 @@
+"""Tornado: direction, order, switching values, assumptions that change the load."""
+
+import numpy as np
+import pytest
+from bp_company import PERIOD, make_inputs, make_plan, make_prices
+
+from aifactory.buyplan.case import expected_npv, solve_case, with_assumption
+from aifactory.buyplan.streams import build_streams
+from aifactory.buyplan.tornado import CAPACITY, COLUMNS, DEMAND, switching_value, tornado_frame
+
+VALUES = {"wacc": 0.1, "tax_rate": 0.25, "contingency_share": 0.05, "spot_interruption_share": 0.1}
+GROWTH = {"conservative": -0.02, "expected": 0.02, "aggressive": 0.06}
+
+
+def tornado(tiny, **changes):
+    plan = make_plan(18, VALUES | changes.pop("values", {}))
+    case = tiny(plan=plan, growth=GROWTH, **changes)
+    tables = make_inputs(plan, growth=GROWTH)
+    return case, tornado_frame(case, solve_case(case), lambda other: build_streams(other, PERIOD, **tables))
+
+
+def test_widest_swing_first_and_only_what_matters(tiny):
+    _, frame = tornado(tiny)
+    assert frame["swing_usd"].is_monotonic_decreasing
+    assert (frame["swing_usd"] > 0).all()
+    assert "pue" not in set(frame["assumption"])  # nothing is owned
+    assert {"wacc", "tax_rate", "contingency_share", DEMAND, CAPACITY} <= set(frame["assumption"])
+
+
+def test_each_end_is_the_plan_with_that_value(tiny):
+    case, frame = tornado(tiny)
+    row = frame.set_index("assumption").loc["wacc"]
+    assert (row["low"], row["value"], row["high"]) == pytest.approx((0.05, 0.1, 0.15))
+    assert row["npv_low_usd"] == pytest.approx(expected_npv(with_assumption(case, "wacc", 0.05)))
+    assert row["npv_low_usd"] > row["npv_high_usd"]
+    assert row["owner_role"] == "Analyst"
+
+
+def test_more_demand_and_more_capacity_are_worth_more(tiny):
+    _, frame = tornado(tiny)
+    for name in (DEMAND, CAPACITY):
+        row = frame.set_index("assumption").loc[name]
+        assert row["low"] < 1 < row["high"]
+        assert row["npv_low_usd"] < row["npv_high_usd"]
+
+
+def test_headroom_of_training_changes_the_fleet_that_must_be_held(tiny):
+    # hardware only: twice the headroom for training means more nodes to buy
+    hardware = {"purchase_option": "purchase", "usd_per_accelerator": 20_000.0, "region": "*", "provider": "vendor"}
+    prices = make_prices(hardware, drop=["on_demand", "reserved_1y"])
+    _, frame = tornado(tiny, prices=prices, values={"planning_utilization": 0.8})
+    row = frame.set_index("assumption").loc["planning_utilization"]
+    assert row["npv_low_usd"] < row["npv_high_usd"]
+
+
+def test_porting_follows_the_cost_of_engineers(tiny):
+    case = tiny(plan=make_plan(values={"engineer_usd_per_month": 10_000.0}), porting={"chat": 50_000.0})
+    assert with_assumption(case, "engineer_usd_per_month", 15_000.0).porting["chat"] == pytest.approx(75_000)
+    assert with_assumption(case, "wacc", 0.2).porting["chat"] == 50_000
+    assert case.plan.value("wacc") == 0.0  # the case itself is unchanged
+
+
+def test_without_value_there_is_no_tornado(tiny):
+    _, frame = tornado(tiny, value_usd_per_unit=[np.nan, np.nan])
+    assert frame.empty
+    assert list(frame.columns) == COLUMNS
+
+
+@pytest.mark.parametrize(
+    ("ends", "expected"),
+    [((100.0, -300.0), 1.5), ((-100.0, 100.0), 2.0), ((0.0, 50.0), 1.0), ((10.0, 20.0), np.nan), ((5.0, 5.0), np.nan)],
+)
+def test_switching_value(ends, expected):
+    found = switching_value(1.0, 3.0, *ends)
+    assert found == pytest.approx(expected, nan_ok=True)

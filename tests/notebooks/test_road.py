@@ -1,0 +1,164 @@
+"""The five reports of the sample company: complete, self-contained, reproducible, honest about gaps."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import openpyxl
+import pandas as pd
+import pytest
+from frictionless import Package
+from road_runs import run_copy
+
+from aifactory.errors import InputError
+from aifactory.run.runner import run_road
+from aifactory.run.stages import STAGE_BY_NAME
+
+pytestmark = pytest.mark.slow
+MAX_REPORT_BYTES = 700_000
+REPO = Path(__file__).resolve().parents[2]
+
+
+class Outline(HTMLParser):
+    """Headings, figures, captions and loaded addresses of a page."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.loads = [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        attributes = dict(attrs)
+        if tag != "a":
+            self.loads += [attributes[key] for key in ("src", "href") if attributes.get(key)]
+
+
+def test_each_report_is_one_self_contained_page(road, stage):
+    page = road.html(stage)
+    outline = Outline(page.read_text())
+    assert page.stat().st_size <= MAX_REPORT_BYTES
+    assert outline.tags.count("h1") == 1
+    assert outline.tags.count("h2") >= 5
+    assert outline.tags.count("figure") >= 1
+    assert outline.tags.count("caption") == outline.tags.count("table")
+    assert [address for address in outline.loads if not address.startswith(("data:", "#"))] == []
+
+
+def test_each_report_names_period_sources_and_dates(road, stage):
+    text = re.sub(r"<script.*?</script>|<style.*?</style>", "", road.html(stage).read_text(), flags=re.DOTALL)
+    assert "October 2026" in text
+    assert "Source" in text
+    assert not re.search(r"\b(nan|NaN|NaT|None|inf)\b", re.sub(r"<[^>]+>", " ", text))
+
+
+def test_no_machine_path_in_what_is_published(road, stage, tmp_path):
+    folder = road.folder / stage
+    for path in folder.rglob("*"):
+        if path.suffix in {".html", ".json", ".csv", ".ipynb"}:
+            assert str(road.outcome.out.parent) not in path.read_text(), path.name
+
+
+def test_each_manifest_is_a_valid_data_package(road, stage):
+    report = Package(str(road.folder / stage / "manifest.json")).validate()
+    assert report.valid, report.flatten(["rowNumber", "fieldName", "type", "note"])[:5]
+
+
+def test_workbooks_hold_every_table_and_no_formula_from_data(road, stage):
+    book = openpyxl.load_workbook(road.folder / stage / f"{stage}.xlsx")
+    tables = {path.stem for path in (road.folder / stage / "tables").glob("*.csv")}
+    assert "Read me" in book.sheetnames
+    assert len(book.sheetnames) >= len(tables) + 1
+
+
+def test_headline_figures_have_units_and_are_finite(road, stage):
+    headline = road.results(stage)["headline"]
+    assert len(headline) >= 4
+    for name, figure in headline.items():
+        assert figure["unit"], name
+        assert figure["value"] is None or isinstance(figure["value"], str) or abs(figure["value"]) < 1e15, name
+
+
+def test_stages_agree_with_each_other(road):
+    def read(stage, table):
+        return pd.read_csv(road.folder / stage / "tables" / f"{table}.csv")
+
+    fleet = read("buy_plan", "fleet")
+    assert (fleet["baseline"] + fleet["growth"] + fleet["surge"] == fleet["accelerators"]).all()
+    parts = read("buy_plan", "unit_cost")
+    total = parts[parts["line"] == "total"].set_index("use_case_id")["usd_per_unit"]
+    summed = parts[parts["line"] != "total"].groupby("use_case_id")["usd_per_unit"].sum()
+    pd.testing.assert_series_equal(summed.reindex(total.index), total, check_names=False, rtol=1e-9)
+
+
+def test_a_second_run_gives_the_same_bytes(road, sample_dir, tmp_path):
+    again = run_copy(sample_dir, tmp_path, workers=1)
+    for name in STAGE_BY_NAME:
+        for path in sorted((road.folder / name).rglob("*")):
+            if path.is_file() and path.name != "manifest.json":
+                other = again.folder / name / path.relative_to(road.folder / name)
+                assert path.read_bytes() == other.read_bytes(), f"{name}/{path.name}"
+
+
+def test_an_unchanged_workspace_is_up_to_date(road):
+    again = run_road(workspace=road.outcome.workspace.path, out=road.outcome.out)
+    assert {item.state for item in again.stages} == {"up to date"}
+
+
+@pytest.mark.parametrize("without", ["pools.*", "jobs.*", "benchmarks.*", "billing.*", "approved_plan.*"])
+def test_partial_data_runs_and_says_what_is_missing(sample_dir, tmp_path, without):
+    partial = run_copy(sample_dir, tmp_path, without)
+    assert [(item.stage.name, item.message) for item in partial.outcome.failed] == []
+    pages = "".join(partial.html(name).read_text() for name in STAGE_BY_NAME)
+    assert "could not be computed" in pages.lower()
+
+
+def test_plain_papermill_runs_a_notebook(tmp_path):
+    target = tmp_path / "out.ipynb"
+    source = REPO / "notebooks" / "04_buy_plan.ipynb"
+    command = [Path(sys.executable).parent / "papermill", source, target, "-p", "period", "2026-10"]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, cwd=REPO, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    cells = json.loads(target.read_text())["cells"]
+    assert any("image/svg+xml" in str(cell.get("outputs")) or "vegalite" in str(cell.get("outputs")) for cell in cells)
+
+
+def break_file(workspace, name, change):
+    path = next(workspace.glob(f"{name}.*"))
+    path.write_text(change(path.read_text()))
+
+
+BROKEN = {
+    "missing file": (lambda ws: next(ws.glob("use_cases.*")).unlink(), ["use_cases"]),
+    "unknown column": (
+        lambda ws: break_file(ws, "jobs", lambda t: t.replace("accelerators", "acelerators", 1)),
+        ["jobs"],
+    ),
+    "negative price": (
+        lambda ws: (ws / "prices.csv").write_text(
+            "price_id,provider,accelerator_id,region,purchase_option,term_months,usd_per_accelerator_hour,source,as_of,confidence\n"
+            "mine-1,Example,nvidia-h100-sxm,*,on_demand,0,-2.5,quote,2026-10-01,measured\n"
+        ),
+        ["prices.csv", "row 2", "usd_per_accelerator_hour", "-2.5"],
+    ),
+    "no telemetry": (
+        lambda ws: [p.unlink() for n in ("demand_windows", "jobs", "requests") for p in ws.glob(f"{n}.*")],
+        ["demand"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_broken_workspaces_are_refused_before_a_kernel_starts(sample_dir, tmp_path, name):
+    change, words = BROKEN[name]
+    workspace = tmp_path / "company"
+    shutil.copytree(sample_dir, workspace, ignore=shutil.ignore_patterns(".cache", "reports"))
+    change(workspace)
+    with pytest.raises(InputError) as error:
+        run_road(workspace=workspace, out=tmp_path / "reports")
+    assert all(word in str(error.value) for word in words), str(error.value)
+    assert not list(tmp_path.glob("reports/20*"))

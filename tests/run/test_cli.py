@@ -1,0 +1,65 @@
+"""Exit codes and messages of the command line."""
+
+import subprocess
+import sys
+
+import pytest
+
+
+def aifactory(*arguments, cwd=None):
+    return subprocess.run(
+        [sys.executable, "-m", "aifactory.cli", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        check=False,
+        timeout=120,
+    )
+
+
+def test_new_then_check(tmp_path):
+    folder = tmp_path / "my-company"
+    created = aifactory("new", folder)
+    assert created.returncode == 0, created.stderr
+    assert (folder / "plan.yaml").is_file()
+    assert (folder / "use_cases.csv").is_file()
+    assert len(list((folder / "notebooks").glob("*.ipynb"))) == 6
+    again = aifactory("new", folder)
+    assert again.returncode == 2
+    assert "empty" in again.stderr
+    checked = aifactory("check", folder)
+    assert checked.returncode == 2
+    assert "use_cases" in checked.stdout + checked.stderr
+
+
+def test_check_of_a_good_workspace(mini):
+    checked = aifactory("check", mini)
+    assert checked.returncode == 0, checked.stderr
+    assert "demand_windows" in checked.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "--workspace", "does-not-exist"], "does-not-exist"),
+        (["run", "inventry"], "Did you mean 'inventory'"),
+        (["run", "--set", "wac=1"], "Did you mean 'wacc'"),
+        (["run", "--period", "2026-1"], "YYYY-MM"),
+        (["check", "does-not-exist"], "does-not-exist"),
+    ],
+)
+def test_bad_input_exits_2_with_one_readable_message(arguments, words, tmp_path):
+    done = aifactory(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_import_stays_light():
+    code = (
+        "import sys, aifactory; heavy = {'pandas', 'numpy', 'altair', 'ibis', 'papermill', 'scipy'} & set(sys.modules);"
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,82 @@
+"""A report is whole or absent: swap, recovery after a kill, lock, failures kept aside."""
+
+import pytest
+
+from aifactory.errors import InputError, StageError
+from aifactory.run import publish
+
+
+def build(period_folder, text):
+    folder = publish.stage_folder(period_folder, "inventory")
+    (folder / "inventory.html").write_text(text)
+    return folder
+
+
+def read(period_folder):
+    return (period_folder / "inventory" / "inventory.html").read_text()
+
+
+@pytest.fixture
+def period_folder(tmp_path):
+    folder = tmp_path / "2026-10"
+    folder.mkdir()
+    return folder
+
+
+def test_publish_replaces_the_report_and_leaves_nothing_behind(period_folder):
+    for text in ("first", "second"):
+        build(period_folder, text)
+        publish.publish(period_folder, "inventory")
+    publish.recover(period_folder)
+    assert read(period_folder) == "second"
+    assert [path.name for path in period_folder.iterdir()] == ["inventory"]
+
+
+def test_a_run_killed_while_building_leaves_the_good_report(period_folder):
+    build(period_folder, "good")
+    publish.publish(period_folder, "inventory")
+    build(period_folder, "half")
+    publish.recover(period_folder)
+    assert read(period_folder) == "good"
+    assert not (period_folder / ".staging").exists()
+
+
+def test_a_run_killed_inside_the_swap_is_undone(period_folder):
+    build(period_folder, "good")
+    final = publish.publish(period_folder, "inventory")
+    build(period_folder, "new")
+    (period_folder / ".old").mkdir(exist_ok=True)
+    final.rename(period_folder / ".old" / "inventory")  # and then the process dies
+    publish.recover(period_folder)
+    assert read(period_folder) == "good"
+
+
+def test_a_run_killed_after_the_swap_keeps_the_new_report(period_folder):
+    build(period_folder, "new")
+    publish.publish(period_folder, "inventory")
+    (period_folder / ".old" / "inventory").mkdir(parents=True)
+    publish.recover(period_folder)
+    assert read(period_folder) == "new"
+
+
+def test_only_one_run_writes_to_a_folder(tmp_path):
+    first = publish.lock_output(tmp_path / "out")
+    with pytest.raises(StageError, match="another run"):
+        publish.lock_output(tmp_path / "out")
+    first.release()
+    publish.lock_output(tmp_path / "out").release()
+
+
+def test_an_output_folder_that_is_a_file_is_bad_input(tmp_path):
+    (tmp_path / "out").write_text("")
+    with pytest.raises(InputError, match="cannot be written"):
+        publish.lock_output(tmp_path / "out")
+
+
+def test_a_failure_is_kept_with_its_traceback(tmp_path, period_folder):
+    build(period_folder, "half")
+    kept = publish.keep_failure(tmp_path, period_folder, "inventory", "Traceback: boom", "20261103T060000Z")
+    assert kept == tmp_path / "failed" / "20261103T060000Z-2026-10-inventory"
+    assert (kept / "traceback.txt").read_text() == "Traceback: boom"
+    assert (kept / "inventory.html").read_text() == "half"
+    assert not (period_folder / "inventory").exists()
