@@ -72,8 +72,8 @@ def _curves(valid: pd.DataFrame, table: pd.DataFrame, cases: pd.DataFrame) -> pd
     rate = valid["units_per_s"] / valid["accelerators"]
     meets = np.ones(len(valid), dtype=bool)
     for column, limit in capacity.LATENCY_COLUMNS.values():
-        target = valid["use_case_id"].map(limits[limit])
-        meets &= ~(valid[column] > target).to_numpy(dtype=bool)
+        target = limits[limit].reindex(valid["use_case_id"]).to_numpy()
+        meets &= ~(valid[column].to_numpy() > target)
     keep = [
         "benchmark_id",
         "point",

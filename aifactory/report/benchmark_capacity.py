@@ -28,8 +28,8 @@ MAX_CURVES = 3
 
 
 def measured(bench: Benchmark) -> pd.DataFrame:
-    """Capacities measured on own prompts."""
-    return bench.capacity[bench.capacity["tier"] == "measured"]
+    """Capacities read off own runs; the reference accelerator-hour, known by definition, is not one."""
+    return bench.capacity[(bench.capacity["tier"] == "measured") & bench.capacity["binding_slo"].notna()]
 
 
 def largest_use_cases(ws: Workspace, bench: Benchmark, most: int = MAX_CURVES) -> list[str]:
@@ -105,21 +105,23 @@ def capacity_section(ws: Workspace, bench: Benchmark) -> Group:
     """Capacity at SLO with ranges, measured only, relative to the best."""
     question = "How much does one accelerator carry inside the SLO?"
     own = measured(bench)[lambda f: f["units_per_s_per_accelerator"] > 0]
+    wide = own[own["use_case_id"].isin(largest_use_cases(ws, bench, 8))]
     if own.empty:
         return group(
             section(question, "Capacity at the SLO could not be computed from measurements; see the estimates below.")
         )
-    best = own.groupby("use_case_id")["units_per_s_per_accelerator"].transform("max")
-    frame = own.assign(pair=own["use_case_id"] + ", " + own["accelerator_id"], relative=own["units_per_s_per_accelerator"] / best,
-                       relative_low=own["low"] / best, relative_high=own["high"] / best).sort_values(["use_case_id", "relative"], ascending=[True, False])  # fmt: skip
     close = _not_proven(own)
     answer = f"{plural(own['use_case_id'].nunique(), 'use case')} were measured." + (
         f" For {join_words(close)} the two fastest accelerators lie within each other's range: a difference is not proven."
         if close
         else " In each the fastest accelerator is proven: ranges do not overlap."
     )
-    wide = frame[frame["use_case_id"].isin(largest_use_cases(ws, bench, 8))]
-    chart = charts.dots_with_range(wide, category="pair", value="relative", low="relative_low", high="relative_high", color="accelerator_id", fmt="num2",
+    if wide.empty:
+        return group(section(question, f"{answer} None was measured on two accelerators, so none can be compared."))
+    best = wide.groupby("use_case_id")["units_per_s_per_accelerator"].transform("max")
+    frame = wide.assign(pair=wide["use_case_id"] + ", " + wide["accelerator_id"], relative=wide["units_per_s_per_accelerator"] / best,
+                        relative_low=wide["low"] / best, relative_high=wide["high"] / best).sort_values(["use_case_id", "relative"], ascending=[True, False])  # fmt: skip
+    chart = charts.dots_with_range(frame, category="pair", value="relative", low="relative_low", high="relative_high", color="accelerator_id", fmt="num2",
                                    titles={"relative": "Capacity at SLO, fastest = 1"})  # fmt: skip
     return group(
         section(question, answer),

@@ -321,7 +321,7 @@ def headline(plan: BuyPlan) -> dict[str, tuple[object, str]]:
         "served_share": (base["served_share"], "fraction"),
         "all_on_demand_dearer_share": (on_demand, "fraction"),
         "caveats": (len(plan.warnings), "sentences"),
-        "decision": (plan.decision, ""),
+        "decision": (plan.decision, "text"),
     }
 
 

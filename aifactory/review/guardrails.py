@@ -33,53 +33,7 @@ def check_guardrails(ws: Workspace, inventory: Inventory, unit_cost_change: pd.S
     ----------
     unit_cost_change : relative change of cost per unit against last month, by use case.
     """
-    rows: list[tuple] = []
-    lines = (
-        inventory.spend_reconciliation.set_index("line")["effective_cost"]
-        if len(inventory.spend_reconciliation)
-        else {}
-    )
-    bill = float(lines["bill"]) if len(lines) else np.nan
-    if ws.plan.budget.opex_usd_per_month and len(lines):
-        rows.append(
-            ("monthly budget", "bill", bill, ws.plan.budget.opex_usd_per_month, "USD", "chief financial officer")
-        )
-    if len(lines) and bill:
-        rows.append(
-            (
-                "spend without a team",
-                "bill",
-                float(lines["unattributed usage"]) / bill,
-                MAX_UNATTRIBUTED,
-                "fraction",
-                "cloud cost owner",
-            )
-        )
-    cases = ws.table("use_cases").set_index("use_case_id")
-    for row in inventory.demand_profile.itertuples(index=False):
-        limit = cases["slo_max_failure_rate"].get(row.use_case_id, np.nan)
-        if np.isfinite(limit):
-            rows.append(
-                (
-                    "failure rate",
-                    f"{row.use_case_id}, {row.region}",
-                    row.failure_rate,
-                    limit,
-                    "fraction",
-                    cases["owner_role"][row.use_case_id],
-                )
-            )
-    for use_case, change in unit_cost_change.dropna().items():
-        rows.append(
-            (
-                "rise of unit cost in a month",
-                use_case,
-                change,
-                MAX_UNIT_COST_RISE,
-                "fraction",
-                cases["owner_role"].get(use_case, ""),
-            )
-        )
+    rows = [*_bill_rows(ws, inventory), *_failure_rows(ws, inventory), *_unit_cost_rows(ws, unit_cost_change)]
     table = pd.DataFrame(
         [
             (name, subject, value, limit, unit, state_of(value, limit), owner)
@@ -88,6 +42,48 @@ def check_guardrails(ws: Workspace, inventory: Inventory, unit_cost_change: pd.S
         columns=GUARDRAIL_COLUMNS,
     )
     return pd.concat([table, _latency(ws, inventory), _floor(ws, inventory)], ignore_index=True)
+
+
+def _bill_rows(ws: Workspace, inventory: Inventory) -> list[tuple]:
+    """Budget of the month and the share of the bill that no team owns; none without a bill."""
+    if inventory.spend_reconciliation.empty:
+        return []
+    lines = inventory.spend_reconciliation.set_index("line")["effective_cost"]
+    bill, orphan, budget = float(lines["bill"]), float(lines["unattributed usage"]), ws.plan.budget.opex_usd_per_month
+    rows = [("monthly budget", "bill", bill, budget, "USD", "chief financial officer")] if budget else []
+    if bill:
+        rows.append(("spend without a team", "bill", orphan / bill, MAX_UNATTRIBUTED, "fraction", "cloud cost owner"))
+    return rows
+
+
+def _failure_rows(ws: Workspace, inventory: Inventory) -> list[tuple]:
+    """Failure rate against the SLO of each use case that states one."""
+    cases = ws.table("use_cases").set_index("use_case_id")
+    measured = [
+        (row, cases["slo_max_failure_rate"].get(row.use_case_id, np.nan))
+        for row in inventory.demand_profile.itertuples(index=False)
+    ]
+    return [
+        (
+            "failure rate",
+            f"{row.use_case_id}, {row.region}",
+            row.failure_rate,
+            limit,
+            "fraction",
+            cases["owner_role"][row.use_case_id],
+        )
+        for row, limit in measured
+        if np.isfinite(limit)
+    ]
+
+
+def _unit_cost_rows(ws: Workspace, unit_cost_change: pd.Series) -> list[tuple]:
+    """Rise of the cost per unit in a month, per use case."""
+    owners = ws.table("use_cases").set_index("use_case_id")["owner_role"]
+    return [
+        ("rise of unit cost in a month", name, change, MAX_UNIT_COST_RISE, "fraction", owners.get(name, ""))
+        for name, change in unit_cost_change.dropna().items()
+    ]
 
 
 def _latency(ws: Workspace, inventory: Inventory) -> pd.DataFrame:

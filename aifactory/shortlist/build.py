@@ -42,10 +42,10 @@ def build_shortlist(ws: Workspace, inventory: Inventory, benchmark: Benchmark) -
         [(name, ws.plan.matrix_weights.get(name, np.nan), scales.ANCHOR_TEXT[name]) for name in scales.MATRIX_CRITERIA],
         columns=["criterion", "weight", "anchors"],
     )
-    return Shortlist(cells, card, long, penalties, exclusions, _choose(ws, cells, penalties), _pilots(cells), anchors)
+    return Shortlist(cells, card, long, penalties, exclusions, _choose(cells, penalties), _pilots(cells), anchors)
 
 
-def _choose(ws: Workspace, cells: pd.DataFrame, penalties: pd.DataFrame) -> pd.DataFrame:
+def _choose(cells: pd.DataFrame, penalties: pd.DataFrame) -> pd.DataFrame:
     """One platform per use case: the cheapest over the horizon among the best-evidenced cells."""
     joined = cells.merge(penalties[[*matrix.KEYS, "total_usd"]], on=matrix.KEYS, how="left")
     rows = [_choice_of(str(name), group) for name, group in joined.groupby("use_case_id", sort=True)]

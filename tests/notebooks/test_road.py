@@ -129,14 +129,15 @@ def test_plain_papermill_runs_a_notebook(tmp_path):
 
 def break_file(workspace, name, change):
     path = next(workspace.glob(f"{name}.*"))
-    path.write_text(change(path.read_text()))
+    change(pd.read_parquet(path)).to_csv(workspace / f"{name}.csv", index=False)
+    path.unlink()
 
 
 BROKEN = {
     "missing file": (lambda ws: next(ws.glob("use_cases.*")).unlink(), ["use_cases"]),
     "unknown column": (
-        lambda ws: break_file(ws, "jobs", lambda t: t.replace("accelerators", "acelerators", 1)),
-        ["jobs"],
+        lambda ws: break_file(ws, "jobs", lambda t: t.rename(columns={"accelerators": "acelerators"})),
+        ["jobs.csv", "acelerators", "accelerators"],
     ),
     "negative price": (
         lambda ws: (ws / "prices.csv").write_text(

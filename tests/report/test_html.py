@@ -87,7 +87,11 @@ def test_every_chart_has_drawing_description_source_download_and_specification(d
         assert "Source: test data, as of 31 October 2026." in figure
         assert 'download="finding-of-' in figure
     packed = json.loads(gzip.decompress(base64.b64decode(re.search(r'id="packed">(.*?)</script>', demo_page)[1])))
-    assert [int(number) for number in outline.values("data-chart")] == list(range(CHARTS)) == [*range(len(packed["charts"]))]
+    assert (
+        [int(number) for number in outline.values("data-chart")]
+        == list(range(CHARTS))
+        == [*range(len(packed["charts"]))]
+    )
     for loaded in packed["charts"]:
         assert loaded["$schema"].endswith("/v6.json")
         assert "title" not in loaded
