@@ -7,7 +7,7 @@ import pandas as pd
 
 from aifactory.buyplan.attribution import attribute_hours, cost_by_stream
 from aifactory.buyplan.case import Answer, Case, Solution
-from aifactory.buyplan.ledger import PORTING, net_present_value, require_equal
+from aifactory.buyplan.ledger import BEYOND, PORTING, net_present_value, require_equal
 from aifactory.buyplan.streams import EXPECTED
 from aifactory.finance.cashflow import annualised, discounted_payback, irr_all, mirr, npv, payback
 from aifactory.finance.tco import CONTINGENCY, OVERHEADS
@@ -141,8 +141,11 @@ def approved_plan_frame(case: Case, answer: Answer, period: str) -> pd.DataFrame
     """Monthly figures per use case and region in the columns of the approved_plan contract."""
     streams, solution = case.streams, answer.expected
     shares = attribute_hours(case, solution, streams.units[EXPECTED])
-    cost = sum(cost_by_stream(case, solution, shares).values())
-    cost[1] += cost[0]  # one-off cost at approval belongs to the first month
+    lines = cost_by_stream(case, solution, shares)
+    cost = sum(lines.values())
+    compute = sum(lines[name] for name in solution.ledger.compute.lines if name != BEYOND)
+    for amount in (cost, compute):
+        amount[1] += amount[0]  # one-off cost at approval belongs to the first month
     low, high = (streams.units[SCENARIOS.index(name)] for name in ("conservative", "aggressive"))
     frame = pd.DataFrame({"month": streams.months[1:]}).merge(
         streams.table[["use_case_id", "region", "accelerator_id"]], how="cross"
@@ -153,6 +156,7 @@ def approved_plan_frame(case: Case, answer: Answer, period: str) -> pd.DataFrame
         "units_p10": np.minimum(low, streams.units[EXPECTED]),
         "units_p90": np.maximum(high, streams.units[EXPECTED]),
         "accelerator_hours": shares.paid,
+        "compute_usd": compute,
         "cost_usd": cost,
         "value_usd": solution.ledger.value_usd,
     }

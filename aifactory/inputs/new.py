@@ -13,6 +13,7 @@ from aifactory.inputs.resources import data_dir, notebooks_dir
 FILL_IN = (
     "use_cases",
     "demand_windows",
+    "requests",
     "latency_histograms",
     "jobs",
     "pools",

@@ -160,11 +160,30 @@ def variance_section(ws: Workspace, review: Review) -> Group:
     answer = f"Compute cost moved by {usd(total, 0)}; {big['use_case_id']} alone by {usd(big['difference_usd'], 0)}. More volume at steadier pools shows as volume up and utilisation down."
     columns = {"use_case_id": Col("Use case"), "base_usd": Col("Last month, USD", "usd0"), "actual_usd": Col("This month, USD", "usd0"), "difference_usd": Col("Difference", "usd0"),
                **{cause: Col(cause[:1].upper() + cause[1:], "usd0") for cause in CAUSES}}  # fmt: skip
-    everything = (
-        rows[["base_usd", "actual_usd", "difference_usd", *CAUSES]].sum().to_frame().T.assign(use_case_id="total")
+    against_last = table(_with_total(rows), caption="Cost variance against last month, by cause", source=f"{BILL}; {DEMAND}", as_of=ws.as_of, columns=columns,
+                         note="Efficiency is work per unit, utilisation paid hours per work, mix other accelerators at last month's prices.")  # fmt: skip
+    return group(section(question, answer), against_last, *_against_plan(ws, review, columns))
+
+
+def _with_total(rows: pd.DataFrame) -> pd.DataFrame:
+    sums = rows[["base_usd", "actual_usd", "difference_usd", *CAUSES]].sum()
+    return pd.concat([rows, sums.to_frame().T.assign(use_case_id="total")], ignore_index=True)
+
+
+def _against_plan(ws: Workspace, review: Review, columns: dict[str, Col]) -> list[Block]:
+    """The same causes against the approved plan; nothing without one."""
+    rows = review.plan_variance
+    if rows.empty:
+        return []
+    shown = {name: col for name, col in columns.items() if name != "efficiency"} | {
+        "base_usd": Col("Plan, USD", "usd0")
+    }
+    note = (
+        "A plan counts units, not tokens, so work per unit is part of utilisation; mix is other accelerators than"
+        " planned. Use cases with accelerator-hours in plan and bill."
     )
-    return group(section(question, answer), table(pd.concat([rows, everything], ignore_index=True), caption="Cost variance by cause", source=f"{BILL}; {DEMAND}", as_of=ws.as_of, columns=columns,
-                 note="Efficiency is work per unit, utilisation paid hours per work, mix other accelerators at last month's prices."))  # fmt: skip
+    frame = _with_total(rows)
+    return [table(frame, caption="Cost variance against the approved plan, by cause", source=f"{BILL}; {DEMAND}; approved_plan table", as_of=ws.as_of, columns=shown, note=note)]  # fmt: skip
 
 
 def trigger_section(ws: Workspace, review: Review) -> Group | Block:
@@ -314,6 +333,7 @@ def tables(review: Review) -> dict[str, pd.DataFrame]:
     names = (
         "kpis",
         "variance",
+        "plan_variance",
         "guardrails",
         "triggers",
         "forecast_accuracy",

@@ -14,7 +14,13 @@ from aifactory.inventory import Inventory
 from aifactory.inventory.demand import profile_demand
 from aifactory.review import guardrails
 from aifactory.review.chargeback import charge_teams
-from aifactory.review.monthly import month_factors, plan_month, previous_month, realised_value
+from aifactory.review.monthly import (
+    month_factors,
+    plan_factors,
+    plan_month,
+    previous_month,
+    realised_value,
+)
 from aifactory.review.variance import CAUSES, split_variance
 
 if TYPE_CHECKING:
@@ -34,6 +40,7 @@ class Review:
     basis: str
     kpis: pd.DataFrame
     variance: pd.DataFrame
+    plan_variance: pd.DataFrame
     guardrails: pd.DataFrame
     triggers: pd.DataFrame
     forecast_accuracy: pd.DataFrame
@@ -56,11 +63,13 @@ def build_review(ws: Workspace, inventory: Inventory, buy_plan: BuyPlan | None =
     now, now_hours = month_factors(ws, inventory, ws.period)
     before, before_hours = month_factors(ws, inventory, last)
     variance = split_variance(before, now, before_hours, now_hours)
+    approved = ws.table("approved_plan")
+    planned, planned_hours = plan_factors(approved, ws.period)
+    against_plan = split_variance(planned, now.assign(work=now["units"]), planned_hours, now_hours)
     unit_cost = unit_cost_by_month(ws, inventory)
     change = _unit_cost_change(unit_cost, ws.period, last)
     rails = guardrails.check_guardrails(ws, inventory, change)
     triggers = guardrails.check_triggers(ws)
-    approved = ws.table("approved_plan")
     accuracy = forecast_accuracy(ws, inventory, approved)
     status, reason = judge(rails, triggers)
     bill = ws.table("billing")
@@ -71,7 +80,8 @@ def build_review(ws: Workspace, inventory: Inventory, buy_plan: BuyPlan | None =
         reason=reason,
         basis=_basis(approved),
         kpis=_kpis(ws, inventory, approved, now, before, accuracy),
-        variance=variance.reset_index().rename(columns={"index": "use_case_id"}),
+        variance=variance.reset_index(names="use_case_id"),
+        plan_variance=against_plan.reset_index(names="use_case_id"),
         guardrails=rails,
         triggers=triggers,
         forecast_accuracy=accuracy,
@@ -177,6 +187,7 @@ def _kpis(
     accuracy: pd.DataFrame,
 ) -> pd.DataFrame:
     planned = plan_month(approved, ws.period)
+    in_bill = planned[planned.index.isin(now.index[now["hours"].notna()])]  # edge devices are in no bill
     spend = inventory.spend_monthly.groupby("month")["effective_cost_usd"].sum()
     value = realised_value(ws, inventory).groupby("month")["value_usd"].sum(min_count=1)
     pools = inventory.pools
@@ -197,9 +208,16 @@ def _kpis(
             "USD",
         ),
         (
-            "paid accelerator-hours",
+            "cost of billed accelerator-hours",
+            now["cost"].sum(min_count=1),
+            in_bill["compute_usd"].sum(min_count=1),
+            before["cost"].sum(min_count=1),
+            "USD",
+        ),
+        (
+            "billed accelerator-hours",
             now["hours"].sum(),
-            planned["accelerator_hours"].sum(min_count=1),
+            in_bill["accelerator_hours"].sum(min_count=1),
             before["hours"].sum(),
             "h",
         ),

@@ -46,14 +46,28 @@ def month_factors(ws: Workspace, inventory: Inventory, month: str) -> tuple[pd.D
 
 def plan_month(approved: pd.DataFrame, month: str) -> pd.DataFrame:
     """Planned units, band, hours, cost and value per use case in a month."""
-    columns = ["units", "units_p10", "units_p90", "accelerator_hours", "cost_usd", "value_usd"]
+    columns = ["units", "units_p10", "units_p90", "accelerator_hours", "compute_usd", "cost_usd", "value_usd"]
     return approved[approved["month"] == month].groupby("use_case_id")[columns].sum(min_count=1)
 
 
+def plan_factors(approved: pd.DataFrame, month: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The plan of a month in the form of `month_factors`; a plan counts no tokens, so work is units."""
+    planned = plan_month(approved, month).rename(columns={"accelerator_hours": "hours", "compute_usd": "cost"})
+    rows = approved[approved["month"] == month].rename(columns={"accelerator_hours": "hours", "compute_usd": "cost"})
+    hours = rows.groupby(["use_case_id", "accelerator_id"])[["hours", "cost"]].sum()
+    return planned.assign(work=planned["units"])[["units", "work", "hours", "cost"]], hours
+
+
 def realised_value(ws: Workspace, inventory: Inventory) -> pd.DataFrame:
-    """Value of the delivered units per month and use case: units x value x attribution, USD."""
+    """Value of the delivered units per month and use case, USD: units x success x value x attribution.
+
+    Accelerator-hours count those of failed jobs too, so the share of jobs that succeeded applies;
+    other units are counted when delivered.
+    """
     cases = ws.table("use_cases").set_index("use_case_id")
     worth = cases["value_usd_per_unit"] * cases["attribution_share"].fillna(1.0)
-    units = inventory.demand_monthly.groupby(["month", "use_case_id"])["units"].sum()
+    demand = inventory.demand_monthly
+    failed = (demand["errors"] / demand["requests"]).where(demand["service_unit"] == "accelerator_hour", 0.0)
+    units = (demand["units"] * (1.0 - failed.fillna(0.0))).groupby([demand["month"], demand["use_case_id"]]).sum()
     value = units * worth.reindex(units.index.get_level_values("use_case_id")).to_numpy()
     return value.rename("value_usd").reset_index()
