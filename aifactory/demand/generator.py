@@ -15,9 +15,15 @@ from aifactory.demand import generator_costs as costs
 from aifactory.demand import generator_telemetry as telemetry
 from aifactory.demand.generator_company import AS_OF, USE_CASES
 from aifactory.inputs.telemetry import conform
+from aifactory.inputs.write import write_table
 
 DEFAULT_SEED = 20261031
-PARQUET = ("demand_windows", "jobs", "latency_histograms")
+SUFFIXES = {
+    "demand_windows": ".parquet",
+    "jobs": ".parquet",
+    "latency_histograms": ".parquet",
+    "billing": ".csv.gz",
+}
 ASSUMED_ACCOUNT_TEAMS = (("100000000016", "risk", "finance"), ("edge-eu", "logistics", "operations"))
 REGIONAL_QUOTES = (
     # provider, sku, accelerator, provider region, USD per hour on demand
@@ -94,23 +100,7 @@ def generate_sample(folder: Path, seed: int = DEFAULT_SEED) -> None:
         "account_map": pd.DataFrame(ASSUMED_ACCOUNT_TEAMS, columns=["SubAccountId", "team", "business_unit"]),
     }
     for name, table in tables.items():
-        write_table(table, name, folder)
-
-
-def write_table(table: pd.DataFrame, name: str, folder: Path) -> None:
-    """Write one table: long telemetry as Parquet, everything else as CSV that a person can open."""
-    if name in PARQUET:
-        table.to_parquet(folder / f"{name}.parquet", compression="zstd", index=False)
-        return
-    times = {column: table[column].dt.strftime("%Y-%m-%dT%H:%M:%SZ") for column in table.select_dtypes("datetimetz")}
-    dates = {column: table[column].dt.strftime("%Y-%m-%d") for column in table.select_dtypes("datetime")}
-    filled = table.assign(**times, **dates)
-    used = [column for column in filled if filled[column].notna().any()]
-    if name == "billing":
-        zipped = {"method": "gzip", "mtime": 0}
-        filled[used].to_csv(folder / "billing.csv.gz", index=False, lineterminator="\n", compression=zipped)
-    else:
-        filled[used].to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
+        write_table(table, name, folder, suffix=SUFFIXES.get(name, ".csv"))
 
 
 def use_cases() -> pd.DataFrame:

@@ -41,7 +41,7 @@ def shape(case: UseCase, region: str, times: pd.DatetimeIndex) -> np.ndarray:
     """Relative load of each hour: day profile in local time, weekend, launch, monthly growth."""
     local = times + pd.Timedelta(hours=REGIONS[region])
     day = 1 + case.day_swing * np.cos(2 * np.pi * (local.hour - 14) / 24)
-    week = np.where(local.dayofweek >= 5, case.weekend, 1.0)
+    week = np.where(local.day_of_week >= 5, case.weekend, 1.0)
     week = week / ((5 + 2 * case.weekend) / 7)
     months = (times - times[-1]) / pd.Timedelta(days=365.25 / 12)
     load = day * week * (1 + case.growth) ** np.asarray(months, dtype=float)

@@ -95,7 +95,7 @@ def profile_series(times: pd.DatetimeIndex, values: np.ndarray, window_minutes: 
     average, peak = float(np.nanmean(up)), float(per_hour.max())
     hourly = pd.Series(up, index=times).resample("h").mean()
     by_hour = hourly.groupby(hourly.index.hour).mean()
-    weekend = hourly.index.dayofweek >= 5
+    weekend = hourly.index.day_of_week >= 5
     workday_mean = float(hourly[~weekend].mean()) if (~weekend).any() else np.nan
     day, week = (autocorrelation(hourly.to_numpy(), lag) for lag in (HOURS_PER_DAY, HOURS_PER_WEEK))
     return Profile(

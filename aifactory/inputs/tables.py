@@ -59,11 +59,37 @@ def read_table(path: Path, contract: Contract) -> ReadTable:
         If the file as a whole cannot be read as this table (encoding, header, shape). Problems
         of single cells are returned, not raised.
     """
-    text = _read_parquet(path) if path.name.endswith(".parquet") else _read_csv(path)
+    text = _read_text(path)
     extra = [name for name in text.columns if name not in contract.columns]
     unknown = [name for name in extra if not name.startswith("x_")]
     if unknown:
         raise InputError.at(path.name, "unknown column.", row=1, column=unknown[0], choices=contract.columns)
+    table = _typed(path, text, contract)
+    for name in extra:
+        table.warnings.append(Problem(1, name, "", "extra column, not used"))
+    return table
+
+
+def read_source(path: Path, contract: Contract) -> pd.DataFrame:
+    """Read the columns of a contract from somebody else's file; its other columns are left out.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, lacks a required column, or holds a cell that breaks the contract.
+    """
+    if not path.is_file():
+        raise InputError.at(path.name, "no such file", value=str(path))
+    table = _typed(path, _read_text(path), contract)
+    raise_problems(path.name, table.problems)
+    return table.frame
+
+
+def _read_text(path: Path) -> pd.DataFrame:
+    return _read_parquet(path) if path.name.endswith(".parquet") else _read_csv(path)
+
+
+def _typed(path: Path, text: pd.DataFrame, contract: Contract) -> ReadTable:
     absent = [item.name for item in contract.fields if item.required and item.name not in text.columns]
     if absent:
         found = ", ".join(text.columns[:12])
@@ -71,8 +97,6 @@ def read_table(path: Path, contract: Contract) -> ReadTable:
     table = ReadTable(pd.DataFrame(index=text.index))
     for item in contract.fields:
         _add_column(table, item, text.get(item.name), contract.missing_values)
-    for name in extra:
-        table.warnings.append(Problem(1, name, "", "extra column, not used"))
     if not table.problems:
         table.problems += bound_problems(table.frame, contract)
     return table

@@ -65,6 +65,7 @@ def demand_by_month(ws: Workspace, windows: pd.DataFrame) -> pd.DataFrame:
     """Service units, requests and tokens per month, use case and region.
 
     Jobs count as requests in the month they were submitted; failed and cancelled ones as errors.
+    Where the outcome of a job is unknown, so is the number of errors.
     """
     months = windows["window_start_utc"].dt.strftime("%Y-%m")
     sums = windows.groupby([months.rename("month"), *PAIR])[["service_units", *COUNTS]].sum(min_count=1).reset_index()
@@ -72,10 +73,11 @@ def demand_by_month(ws: Workspace, windows: pd.DataFrame) -> pd.DataFrame:
     jobs = ws.table("jobs")
     if len(jobs):
         month = jobs["submitted_utc"].dt.strftime("%Y-%m").rename("month")
-        ended_badly = jobs["status"].isin(["failed", "cancelled"]).astype("int64").rename("errors")
-        counted = jobs.assign(requests=1, errors=ended_badly).groupby([month, *PAIR])[["requests", "errors"]].sum()
+        ended_badly = jobs["status"].isin(["failed", "cancelled"]).astype("float64").mask(jobs["status"] == "unknown")
+        counted = jobs.assign(requests=1.0, errors=ended_badly).groupby([month, *PAIR])[["requests", "errors"]]
+        counted = counted.sum(skipna=False)
         sums = sums.set_index(["month", *PAIR])
-        sums = sums.combine_first(counted.astype("float64")).reset_index()
+        sums = sums.combine_first(counted).reset_index()
     known = ws.table("use_cases")[["use_case_id", "workload_class", "service_unit"]]
     table = sums.merge(known, on="use_case_id").sort_values(["month", *PAIR], ignore_index=True)
     return table[["month", "use_case_id", "workload_class", "region", "service_unit", "units", *COUNTS]]

@@ -62,7 +62,7 @@ def chart_demand_heatmap(ws: Workspace, inv: Inventory) -> Figure | Block:
     relative = hourly / hourly.groupby(level=0).transform("mean")
     times = relative.index.get_level_values("hour")
     frame = (
-        relative.groupby([times.dayofweek, times.hour])
+        relative.groupby([times.day_of_week, times.hour])
         .mean()
         .rename_axis(["day", "hour_utc"])
         .rename("load")
