@@ -121,9 +121,7 @@ def _estimate(ws: Workspace, case: tuple, chip: pd.Series, own: pd.Series, chips
         return anchor.anchored_estimate(chip, chips, own, training=training, evidence=evidence)
     public = public_units_per_s(ws, case)
     if public.empty:
-        return anchor.no_estimate(
-            f"no run on own prompts, no public measurement of {case.model if isinstance(case.model, str) else 'its model'}"
-        )
+        return anchor.no_estimate(f"no run on own prompts, {_why_not_public(ws, case)}")
     if chip.name in public.index:
         value, error = float(public[chip.name]), anchor.SERVING_ERROR_P90
         return anchor.Estimate(value, value * (1 - error), value * (1 + error), "anchored",
@@ -131,6 +129,14 @@ def _estimate(ws: Workspace, case: tuple, chip: pd.Series, own: pd.Series, chips
     return anchor.anchored_estimate(
         chip, chips, public, training=False, evidence=f"scaled from public measurements on {', '.join(public.index)}"
     )
+
+
+def _why_not_public(ws: Workspace, case: tuple) -> str:
+    if not isinstance(case.model, str):
+        return "no model named that public measurements could be looked up for"
+    if ws.table("public_measurements")["model"].eq(case.model).any():
+        return f"and no output tokens per {case.service_unit} to convert public measurements of {case.model}"
+    return f"no public measurement of {case.model}"
 
 
 def public_units_per_s(ws: Workspace, case: tuple) -> pd.Series:

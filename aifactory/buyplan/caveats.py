@@ -13,6 +13,7 @@ from aifactory.buyplan.orders import OWNED
 from aifactory.buyplan.terms import OWN_SITE
 from aifactory.finance.options import OPTION_NAMES
 from aifactory.finance.prices import OWN_SITE_OPTIONS
+from aifactory.inventory.findings import COVERED
 from aifactory.units import KILO
 
 OFFER = ["accelerator_id", "region", "purchase_option"]
@@ -52,6 +53,11 @@ def _demand_warnings(case: Case, answer: Answer) -> list[str]:
     if len(unvalued):
         names = _listed(unvalued["use_case_id"])
         found.append(f"No value is counted for {names}: value per unit or attribution is missing.")
+    for row in table[table["observed_share"] < COVERED].itertuples():
+        found.append(
+            f"Telemetry of {row.use_case_id} in {row.region} covers {row.observed_share:.1%} of the month; "
+            "the plan takes the level of those hours for all of it."
+        )
     for row in table.itertuples():
         rule = row.allowed_regions if isinstance(row.allowed_regions, str) else ""
         if rule and row.region not in [name.strip() for name in rule.split(";")]:

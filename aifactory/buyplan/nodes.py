@@ -12,8 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from aifactory.buyplan.streams import Streams
+from aifactory.errors import InputError
 
 TOLERANCE = 1e-9
+#: Nodes of one pool: beyond any order that was ever placed by one organisation in one region.
+MAX_NODES = 20_000
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,13 @@ def build_slots(streams: Streams, floor: np.ndarray) -> Slots:
             for units in streams.units
         ]
         counts.append(max(int(node_counts(np.array(levels), size).max(initial=0)), int(floor[pool])))
+        if counts[-1] > MAX_NODES:
+            place = streams.pools.iloc[pool]
+            msg = (
+                f"{place['accelerator_id']} in {place['region']}: the forecast asks for {counts[-1]:,} nodes of {size}; "
+                f"more than {MAX_NODES:,} cannot be planned. Check growth, launches and capacity of its use cases."
+            )
+            raise InputError(msg)
     pool = np.repeat(np.arange(len(sizes)), counts)
     number = np.concatenate([np.arange(count) for count in counts]) if counts else np.zeros(0, dtype=int)
     return Slots(pool.astype(int), number.astype(int), sizes[pool] if len(sizes) else np.zeros(0, dtype=int))

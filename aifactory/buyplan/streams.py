@@ -96,8 +96,9 @@ def _wanted(forecast, demand_profile, use_cases, choice, capacity) -> pd.DataFra
     about = ["use_case_id", "workload_class", "service_unit", "criticality", "request_pattern", "allowed_regions"]
     about += ["business_unit", "owner_role", "model", "value_usd_per_unit", "attribution_share", *LATENCY_LIMITS]
     rows = keys.merge(use_cases[about], on="use_case_id", how="inner")
-    measured = ["units_month", "failure_rate"]
-    rows = rows.merge(demand_profile[[*KEY, *measured]], on=KEY, how="left").fillna(dict.fromkeys(measured, 0.0))
+    measured = ["units_month", "units_per_hour_avg", "failure_rate"]
+    rows = rows.merge(demand_profile[[*KEY, *measured, "observed_share"]], on=KEY, how="left")
+    rows = rows.fillna(dict.fromkeys(measured, 0.0))
     rows = rows.merge(choice[["use_case_id", "accelerator_id"]], on="use_case_id", how="left")
     found = capacity.rename(columns={"failure_rate": "measured_failure_rate"})
     found = found[["use_case_id", "accelerator_id", *CAPACITY_COLUMNS]]
@@ -121,9 +122,15 @@ def _with_work(table: pd.DataFrame, tokens: pd.DataFrame) -> pd.DataFrame:
     counted = ["input_tokens", "cached_input_tokens", "output_tokens"]
     joined = table.merge(tokens[[*KEY, *counted]], on=KEY, how="left")
     units = joined["units_month"].where(joined["units_month"] > 0)
+    level = table["units_per_hour_avg"] * HOURS_PER_MONTH
     per_unit = {f"{name}_per_unit": (joined[name].astype("float64") / units).fillna(0.0) for name in counted}
     return table.assign(
-        movable=movable, interruptible=movable | batch, load_factor=factor, success_share=success, **per_unit
+        units_month=level,
+        movable=movable,
+        interruptible=movable | batch,
+        load_factor=factor,
+        success_share=success,
+        **per_unit,
     )
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.inputs.plan import Plan, Scenario
-from aifactory.units import SCENARIOS
+from aifactory.units import HOURS_PER_MONTH, SCENARIOS
 
 KEYS = ["use_case_id", "workload_class", "region", "service_unit"]
 FORECAST_COLUMNS = [
@@ -48,8 +48,9 @@ def scenario_growth(measured: float, scenario: Scenario) -> float:
 def forecast_demand(demand_profile: pd.DataFrame, use_cases: pd.DataFrame, plan: Plan, period: str) -> pd.DataFrame:
     """Forecast every use case and region over the plan's horizon.
 
-    units_t = units today x damped growth x adoption x launch multiplier, zero from `retire_month`
-    on. The peak keeps its measured ratio to the average. A use case without measured demand is
+    units_t = average per hour today x 730 h x damped growth x adoption x launch multiplier, zero from
+    `retire_month` on; 730 h are a twelfth of a year, so that a year adds up. The average is that of
+    the observed hours, so a month observed in part stands for a whole one. The peak keeps its measured ratio to the average. A use case without measured demand is
     not forecast: its launch needs an assumption first.
 
     Parameters
@@ -84,7 +85,7 @@ def _series(row: tuple, scenario: Scenario, plan: Plan, months: list[str], retir
             "scenario": scenario.scenario,
             "month": months,
             **{key: getattr(row, key) for key in KEYS},
-            "units": row.units_month * factor,
+            "units": average * HOURS_PER_MONTH,
             "units_per_hour_avg": average,
             "units_per_hour_peak": average * row.peak_to_average,
             "growth_source": _growth_source(row, scenario, growth),

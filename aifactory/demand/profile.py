@@ -10,9 +10,13 @@ import pandas as pd
 HOURS_PER_DAY, HOURS_PER_WEEK = 24, 168
 #: A season is accepted from this autocorrelation on, over at least this many cycles.
 MIN_AUTOCORRELATION, MIN_CYCLES = 0.2, 3
-#: A zero window is an outage where the series usually is above this share of its median.
-BUSY_SHARE = 0.25
-MIN_GROWTH_MONTHS = 3
+#: An hour is busy above this share of the median hour; so many weeks show what is usual.
+BUSY_SHARE, MIN_WEEKS = 0.25, 4
+#: Windows of a peak, and the units one must hold on average.
+PEAK_MINUTES, MIN_UNITS = (1, 5, 15, 30, 60), 10
+MIN_GROWTH_MONTHS = 4
+#: Prior deviation of growth per month, and least scatter of months about a trend: assumptions.
+PRIOR_GROWTH, MIN_SCATTER = 0.10, 0.05
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,7 @@ class Profile:
     units: float
     units_per_hour_avg: float
     units_per_hour_peak: float
+    peak_window_minutes: int
     peak_window_start_utc: pd.Timestamp | None
     peak_to_average: float
     p95_to_average: float
@@ -31,29 +36,50 @@ class Profile:
     autocorrelation_168h: float
     daily_season: bool
     weekly_season: bool
-    outage_windows: int
+    outage_hours: int
+    observed_hours: float
 
 
-def outage_mask(values: np.ndarray, per_week: int) -> np.ndarray:
-    """Zero windows of a series that is otherwise busy at that time of the week.
+def outage_mask(hourly: np.ndarray) -> np.ndarray:
+    """Zero hours of a series that is busy at that hour in the other weeks.
 
-    A zero counts as an outage if the median of the same window in all weeks is above a quarter
-    of the median of the series; a series that is idle at night has no outage at night.
+    A zero counts as an outage if, of all weeks of the series, at most this one falls below a quarter
+    of the median hour at that hour of the week; a series that is idle at night has no outage at night,
+    and sparse work (a median hour below ten units) has none at all. Fewer than four weeks cannot tell.
 
     Parameters
     ----------
-    values : array of shape (n,), one value per window, no gaps.
-    per_week : windows per week.
+    hourly : array of shape (hours,), no gaps.
 
     Returns
     -------
-    Boolean array of shape (n,).
+    Boolean array of shape (hours,).
     """
-    values = np.asarray(values, dtype=float)
-    usual = np.zeros(len(values))
-    for offset in range(min(per_week, len(values))):
-        usual[offset::per_week] = np.median(values[offset::per_week])
-    return (values == 0) & (usual > BUSY_SHARE * np.median(values[values > 0])) if (values > 0).any() else values < 0
+    hourly = np.asarray(hourly, dtype=float)
+    median = np.median(hourly[hourly > 0]) if (hourly > 0).any() else 0.0
+    down = np.zeros(len(hourly), dtype=bool)
+    if median < MIN_UNITS:
+        return down
+    for offset in range(min(HOURS_PER_WEEK, len(hourly))):
+        weeks = hourly[offset::HOURS_PER_WEEK]
+        if len(weeks) >= MIN_WEEKS and np.partition(weeks, 1)[1] > BUSY_SHARE * median:
+            down[offset::HOURS_PER_WEEK] = weeks == 0
+    return down
+
+
+def peak_minutes(units_per_hour: float, window_minutes: int) -> int:
+    """Smallest window, not below that of the data, that holds ten units on average; an hour at most.
+
+    Below that the highest window shows chance rather than load: one session in a minute is no peak
+    of sixty an hour.
+
+    >>> peak_minutes(19_366, 1), peak_minutes(112, 1), peak_minutes(0.9, 1), peak_minutes(5, 60)
+    (1, 15, 60, 60)
+    """
+    for minutes in PEAK_MINUTES:
+        if minutes >= window_minutes and minutes % window_minutes == 0 and units_per_hour * minutes >= 60 * MIN_UNITS:
+            return minutes
+    return max(60, window_minutes)
 
 
 def autocorrelation(values: np.ndarray, lag: int) -> float:
@@ -80,60 +106,79 @@ def autocorrelation(values: np.ndarray, lag: int) -> float:
     return float(np.corrcoef(now, before)[0, 1])
 
 
-def profile_series(times: pd.DatetimeIndex, values: np.ndarray, window_minutes: int) -> Profile:
-    """Profile a series of service units per window, sorted by time and without gaps.
+def profile_series(series: pd.Series, window_minutes: int, *, may_idle: bool = False) -> Profile:
+    """Profile service units per window, indexed by time, without gaps.
 
-    The peak is the highest window, scaled to an hour; averages, percentile and seasons leave
-    outages out. See the module constants for the rules.
+    The peak is the highest window of `peak_window_minutes`, scaled to an hour; averages, percentile
+    and seasons leave outages out. See the module constants for the rules.
+
+    Parameters
+    ----------
+    may_idle : zero hours are no outages, as of a cluster without jobs.
     """
-    values = np.asarray(values, dtype=float)
-    per_hour = values * 60 / window_minutes
-    if len(values) == 0 or values.sum() == 0:
-        return Profile(0.0, 0.0, 0.0, None, np.nan, np.nan, None, np.nan, np.nan, np.nan, False, False, 0)
-    down = outage_mask(values, HOURS_PER_WEEK * 60 // window_minutes)
-    up = np.where(down, np.nan, per_hour)
-    average, peak = float(np.nanmean(up)), float(per_hour.max())
-    hourly = pd.Series(up, index=times).resample("h").mean()
-    by_hour = hourly.groupby(hourly.index.hour).mean()
-    weekend = hourly.index.day_of_week >= 5
-    workday_mean = float(hourly[~weekend].mean()) if (~weekend).any() else np.nan
-    day, week = (autocorrelation(hourly.to_numpy(), lag) for lag in (HOURS_PER_DAY, HOURS_PER_WEEK))
+    if len(series) == 0 or series.sum() == 0:
+        return Profile(0.0, 0.0, 0.0, 60, None, np.nan, np.nan, None, np.nan, np.nan, np.nan, False, False, 0, 0.0)
+    hourly, hours = _hourly_rate(series, window_minutes)
+    down = np.zeros(len(hourly), dtype=bool) if may_idle else outage_mask(hourly.to_numpy())
+    up = hourly.where(~down)
+    average = float(up.mean()) if down.any() else float(series.sum()) / hours
+    minutes = peak_minutes(average, window_minutes)
+    windows = series.resample(f"{minutes}min").sum() * 60 / minutes
+    by_hour = up.groupby(up.index.hour).mean()
+    weekend = up.index.day_of_week >= 5
+    workday_mean = float(up[~weekend].mean()) if (~weekend).any() else np.nan
+    day, week = (autocorrelation(up.to_numpy(), lag) for lag in (HOURS_PER_DAY, HOURS_PER_WEEK))
     return Profile(
-        units=float(values.sum()),
+        units=float(series.sum()),
         units_per_hour_avg=average,
-        units_per_hour_peak=peak,
-        peak_window_start_utc=times[int(per_hour.argmax())],
-        peak_to_average=peak / average,
-        p95_to_average=float(np.nanquantile(up, 0.95)) / average,
+        units_per_hour_peak=float(windows.max()),
+        peak_window_minutes=minutes,
+        peak_window_start_utc=windows.idxmax(),
+        peak_to_average=float(windows.max()) / average,
+        p95_to_average=float(up.quantile(0.95)) / average,
         busiest_hour_utc=int(by_hour.idxmax()),
-        weekend_factor=float(hourly[weekend].mean()) / workday_mean if weekend.any() and workday_mean else np.nan,
+        weekend_factor=float(up[weekend].mean()) / workday_mean if weekend.any() and workday_mean else np.nan,
         autocorrelation_24h=day,
         autocorrelation_168h=week,
         daily_season=bool(day >= MIN_AUTOCORRELATION),
         weekly_season=bool(week >= MIN_AUTOCORRELATION),
-        outage_windows=int(down.sum()),
+        outage_hours=int(down.sum()),
+        observed_hours=hours,
     )
 
 
-def monthly_growth(units: np.ndarray) -> tuple[float, int]:
-    """Growth per month by least squares on the logarithm, and the months used.
+def _hourly_rate(series: pd.Series, window_minutes: int) -> tuple[pd.Series, float]:
+    """Units per hour of every clock hour, and the hours observed; the first and last may be partial."""
+    sums = series.resample("h").sum()
+    observed = series.resample("h").count() * window_minutes / 60
+    if window_minutes > 60:
+        return series * 60 / window_minutes, len(series) * window_minutes / 60
+    return sums / observed, float(observed.sum())
 
-    Leading zeros (before launch) are left out; with fewer than three positive months growth is
-    NaN. Formula: exp(slope of log u_t over t) - 1.
 
-    >>> monthly_growth(np.array([0.0, 100.0, 110.0, 121.0]))
-    (0.1, 3)
+def monthly_growth(units_per_day: np.ndarray) -> tuple[float, int]:
+    """Growth per month from daily levels of months, shrunk by its own doubt, and the months used.
+
+    Least squares on the logarithm gives the slope b with standard error e; growth = exp(b') - 1 with
+    b' = b p^2 / (p^2 + e^2), the mean of b given a prior of zero with deviation p. The scatter of
+    months about the line counts as at least `MIN_SCATTER`. Missing (NaN) months and zeros before the
+    launch are left out; with fewer than `MIN_GROWTH_MONTHS` months growth is NaN. Reference: normal
+    prior with normal data, as in any text on Bayesian regression.
+
+    >>> growth, months = monthly_growth(np.array([np.nan, 100.0, 110.0, 121.0, 133.1]))
+    >>> round(growth, 4), months
+    (0.095, 4)
     """
-    units = np.asarray(units, dtype=float)
-    started = np.flatnonzero(units > 0)
-    if len(started) == 0:
-        return np.nan, 0
-    use = units[started[0] :]
-    time = np.flatnonzero(use > 0)
+    units = np.asarray(units_per_day, dtype=float)
+    time = np.flatnonzero(units > 0)
     if len(time) < MIN_GROWTH_MONTHS:
         return np.nan, len(time)
-    slope = np.polyfit(time, np.log(use[time]), 1)[0]
-    return round(float(np.expm1(slope)), 12), len(time)
+    logs = np.log(units[time])
+    slope, level = np.polyfit(time, logs, 1)
+    rest = logs - slope * time - level
+    variance = max(float(rest @ rest) / (len(time) - 2), MIN_SCATTER**2)
+    doubt = variance / float(((time - time.mean()) ** 2).sum())
+    return round(float(np.expm1(slope * PRIOR_GROWTH**2 / (PRIOR_GROWTH**2 + doubt))), 12), len(time)
 
 
 def hourly_series(windows: pd.DataFrame, column: str = "service_units") -> pd.Series:
@@ -146,14 +191,17 @@ def hourly_series(windows: pd.DataFrame, column: str = "service_units") -> pd.Se
 def hourly_shape(demand_windows: pd.DataFrame, use_case_id: str, region: str, period: str) -> np.ndarray:
     """Relative load of each hour of the period, mean 1: the basis of load-duration curves.
 
-    Shape (hours of the month,); all ones where the period holds no demand for the pair.
+    Shape (hours of the month,). Hours before the first and after the last window of the month were not
+    observed and stand at the mean; all ones where the period holds no demand for the pair.
     """
     hours = pd.date_range(
         f"{period}-01", periods=pd.Period(period, "M").days_in_month * HOURS_PER_DAY, freq="h", tz="UTC"
     )
     mine = demand_windows[(demand_windows["use_case_id"] == use_case_id) & (demand_windows["region"] == region)]
-    load = hourly_series(mine).reindex(hours, fill_value=0.0).to_numpy()
-    return load / load.mean() if load.sum() > 0 else np.ones(len(hours))
+    load = hourly_series(mine[mine["window_start_utc"].between(hours[0], hours[-1] + pd.Timedelta(hours=1))])
+    load = load.reindex(hours).to_numpy()
+    mean = np.nanmean(load) if np.isfinite(load).any() else 0.0
+    return np.nan_to_num(load / mean, nan=1.0) if mean > 0 else np.ones(len(hours))
 
 
 def running_accelerators(jobs: pd.DataFrame, speed: pd.Series) -> pd.DataFrame:

@@ -17,8 +17,9 @@ def derive_billing(billing: pd.DataFrame, account_map: pd.DataFrame, aliases: pd
     """Add the derived columns to a bill.
 
     Adds `team`, `business_unit`, `use_case` (tags first, then the account map), `account`,
-    `accelerator_id`, `accelerator_hours` (h), `purchase_option`, `cost_line` and `month` (of
-    usage). Amounts stay as they are.
+    `accelerator_id`, `accelerator_hours` (h), `purchase_option`, `cost_line`, `month` (of usage, for
+    unit cost) and `invoice_month` (for everything that must add up to the bill). Amounts stay as they
+    are.
     """
     tags = _tags(billing["Tags"])
     mapped = account_map.set_index("SubAccountId").reindex(billing["SubAccountId"].to_numpy())
@@ -34,6 +35,7 @@ def derive_billing(billing: pd.DataFrame, account_map: pd.DataFrame, aliases: pd
         purchase_option=option,
         cost_line=_cost_line(billing, option, tags["team"].notna() | mapped["team"].notna().to_numpy()),
         month=billing["ChargePeriodStart"].dt.strftime("%Y-%m"),
+        invoice_month=billing["BillingPeriodStart"].dt.strftime("%Y-%m"),
     )
 
 

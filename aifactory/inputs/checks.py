@@ -148,10 +148,10 @@ def bill_rows_once(tables: Tables, _plan: Plan) -> Iterator[Finding]:
 
 
 def bill_in_its_month(tables: Tables, _plan: Plan) -> Iterator[Finding]:
-    """Usage billed in another month is counted in the month of usage."""
+    """Usage billed in another month counts in the bill of its invoice and in the unit cost of its month."""
     frame = tables["billing"]
     bad = frame["ChargePeriodStart"].dt.strftime("%Y-%m") != frame["BillingPeriodStart"].dt.strftime("%Y-%m")
-    rule = "usage of another month than the invoice; counted in the month of usage"
+    rule = "usage of another month than the invoice; part of this bill, and of the unit cost of its own month"
     yield from _rows(frame, bad, "billing", "bill_in_its_month", "warned", "ChargePeriodStart", rule)
 
 

@@ -290,7 +290,7 @@ def _months(tables: Mapping[str, pd.DataFrame]) -> list[str]:
     for table, column in (
         ("demand_windows", "window_start_utc"),
         ("jobs", "submitted_utc"),
-        ("billing", "ChargePeriodStart"),
+        ("billing", "BillingPeriodStart"),
     ):
         months |= set(tables[table][column].dropna().dt.strftime("%Y-%m").unique())
     return sorted(months)

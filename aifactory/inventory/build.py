@@ -45,15 +45,15 @@ def build_inventory(ws: Workspace) -> Inventory:
     `IdentityError` if a split of the bill does not add up to it.
     """
     bill = ws.table("billing")
-    month = bill[bill["month"] == ws.period]
+    used, month = bill[bill["month"] == ws.period], bill[bill["invoice_month"] == ws.period]
     reconciliation = spend.reconcile(month) if len(month) else pd.DataFrame(columns=RECONCILIATION_COLUMNS)
     windows = demand.all_windows(ws)
     monthly = demand.demand_by_month(ws, windows)
     profile = demand.profile_demand(ws, windows, monthly)
-    rate = spend.accelerator_rate(month)
+    rate = spend.accelerator_rate(used)
     pools = service.pool_summary(ws, rate)
     levels = service.service_levels(ws, profile)
-    cases = _use_cases(ws, month, monthly)
+    cases = _use_cases(ws, used, monthly)
     speeds = demand.relative_speed(ws, ws.table("jobs"))
     return Inventory(
         period=ws.period,
@@ -79,7 +79,7 @@ def build_inventory(ws: Workspace) -> Inventory:
         jobs=service.job_summary(ws, speeds),
         local_vs_pooled=demand.local_and_pooled(windows, ws),
         waste=findings.waste(reconciliation, pools, cases),
-        gaps=findings.gaps(reconciliation, pools, levels, profile),
+        gaps=[*findings.gaps(reconciliation, pools, levels, profile), *findings.late_usage(month)],
         not_computed=findings.not_computed(ws),
     )
 

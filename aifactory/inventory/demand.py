@@ -7,10 +7,12 @@ import pandas as pd
 
 from aifactory.demand.profile import monthly_growth, profile_series, running_accelerators
 from aifactory.inputs.workspace import Workspace
-from aifactory.units import SECONDS_PER_HOUR
+from aifactory.units import HOURS_PER_DAY, SECONDS_PER_HOUR
 
 COUNTS = ["requests", "errors", "retries", "input_tokens", "cached_input_tokens", "output_tokens"]
 PAIR = ["use_case_id", "region"]
+#: A month with fewer observed days says nothing about a trend.
+MIN_DAYS = 7
 
 
 def relative_speed(ws: Workspace, pairs: pd.DataFrame) -> pd.DataFrame:
@@ -86,22 +88,22 @@ def demand_by_month(ws: Workspace, windows: pd.DataFrame) -> pd.DataFrame:
 def profile_demand(ws: Workspace, windows: pd.DataFrame, monthly: pd.DataFrame) -> pd.DataFrame:
     """Profile of every use case and region in the reporting month; see `demand.profile`."""
     month = windows[windows["window_start_utc"].dt.strftime("%Y-%m") == ws.period]
-    # a cluster without jobs is idle, not down
+    spans = windows.groupby(PAIR)["window_start_utc"].agg(["min", "max"])
     training = set(ws.table("use_cases").query("service_unit == 'accelerator_hour'")["use_case_id"])
     rows = []
     for (use_case, region), group in month.groupby(PAIR):
         minutes = int(group["window_minutes"].iloc[0])
         series = group.set_index("window_start_utc")["service_units"].resample(f"{minutes}min").sum()
-        found = profile_series(series.index, series.to_numpy(), minutes)
-        growth, growth_months = monthly_growth(_history(monthly, use_case, region, ws.period))
+        found = profile_series(series, minutes, may_idle=use_case in training)
+        first, last = spans.loc[(use_case, region)]
+        growth, growth_months = monthly_growth(_daily_levels(monthly, use_case, region, ws.period, first, last))
         rows.append(
             {
                 "use_case_id": use_case,
                 "region": region,
                 "units_month": found.units,
-                "peak_window_minutes": minutes,
                 **{name: value for name, value in vars(found).items() if name != "units"},
-                **({"outage_windows": 0} if use_case in training else {}),
+                "observed_share": found.observed_hours / (pd.Period(ws.period, "M").days_in_month * HOURS_PER_DAY),
                 "growth_per_month": growth,
                 "growth_months": growth_months,
             }
@@ -111,13 +113,17 @@ def profile_demand(ws: Workspace, windows: pd.DataFrame, monthly: pd.DataFrame) 
     return profile if profile.empty else _with_shares(profile, monthly[monthly["month"] == ws.period])
 
 
-def _history(monthly: pd.DataFrame, use_case: str, region: str, period: str) -> np.ndarray:
-    """Units per day of each month up to the period, so that long months do not look like growth."""
+def _daily_levels(
+    monthly: pd.DataFrame, use_case: str, region: str, period: str, first: pd.Timestamp, last: pd.Timestamp
+) -> np.ndarray:
+    """Units per observed day of each month up to the period; NaN where less than a week was observed."""
     mine = monthly[(monthly["use_case_id"] == use_case) & (monthly["region"] == region) & (monthly["month"] <= period)]
-    series = mine.set_index("month")["units"]
-    months = pd.period_range(series.index.min(), period, freq="M")
-    days = np.array([month.days_in_month for month in months])
-    return series.reindex([str(month) for month in months], fill_value=0.0).to_numpy() / days
+    months = pd.period_range(mine["month"].min(), period, freq="M")
+    start = np.maximum(months.start_time.tz_localize("UTC"), first)
+    end = np.minimum((months + 1).start_time.tz_localize("UTC"), last + pd.Timedelta(hours=1))
+    days = ((end - start) / pd.Timedelta(days=1)).to_numpy()
+    units = mine.set_index("month")["units"].reindex(months.astype(str), fill_value=0.0).to_numpy()
+    return np.where(days >= MIN_DAYS, units / np.where(days > 0, days, 1.0), np.nan)
 
 
 def _with_shares(profile: pd.DataFrame, month: pd.DataFrame) -> pd.DataFrame:

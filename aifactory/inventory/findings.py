@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from aifactory.inputs.money import exact_total
 from aifactory.inputs.workspace import Workspace
 
 #: What an empty table leaves unanswered.
@@ -25,6 +26,10 @@ NEEDED_FIELDS = {
     "attribution_share": "ROI",
     "demand_stability": "platform choice",
 }
+
+
+#: Telemetry that covers less of the month is named.
+COVERED = 0.9
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,15 @@ def waste(reconciliation: pd.DataFrame, pools: pd.DataFrame, use_cases: pd.DataF
     return sorted(found, key=lambda item: -(item.money_usd or 0.0))
 
 
+def late_usage(bill: pd.DataFrame) -> list[Finding]:
+    """Usage of other months in the invoice: part of the bill, not of this month's unit cost."""
+    late = bill[(bill["month"] != bill["invoice_month"]) & (bill["ChargeCategory"] == "Usage")]
+    if late.empty:
+        return []
+    amount = float(exact_total(late["EffectiveCost"]))
+    return [Finding("invoice", f"{len(late)} charge(s) of the invoice are usage of another month.", amount)]
+
+
 def gaps(
     reconciliation: pd.DataFrame, pools: pd.DataFrame, levels: pd.DataFrame, profile: pd.DataFrame
 ) -> list[Finding]:
@@ -105,11 +119,16 @@ def gaps(
                 f"{row.use_case_id} in {row.region} missed its p95 {metric} of {row.slo:,.0f} ms: {row.p95:,.0f} ms.",
             )
         )
-    for row in profile[profile["outage_windows"] > 0].itertuples(index=False) if len(profile) else ():
+    for row in profile[profile["outage_hours"] > 0].itertuples(index=False) if len(profile) else ():
         found.append(
             Finding(
                 "outage",
-                f"{row.use_case_id} in {row.region} was down for {row.outage_windows} windows of {row.peak_window_minutes} minutes.",
+                f"{row.use_case_id} in {row.region} was down for {row.outage_hours} hours.",
             )
         )
+    for row in profile.itertuples(index=False) if len(profile) else ():
+        if row.observed_share < COVERED:
+            place = f"{row.use_case_id} in {row.region}"
+            text = f"Telemetry of {place} covers {row.observed_hours:,.0f} hours, {row.observed_share:.1%} of the month; their level stands for all of it."
+            found.append(Finding("coverage", text))
     return found

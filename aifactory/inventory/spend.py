@@ -91,8 +91,9 @@ def reconcile(billing: pd.DataFrame) -> pd.DataFrame:
 
 
 def monthly_spend(billing: pd.DataFrame) -> pd.DataFrame:
-    """Effective cost per month and purchase option, USD."""
-    sums = sum_exact(billing, ["month", "purchase_option"], ["EffectiveCost"])
+    """Effective cost per invoice month and purchase option, USD."""
+    invoiced = billing.assign(month=billing["invoice_month"])
+    sums = sum_exact(invoiced, ["month", "purchase_option"], ["EffectiveCost"])
     table = sums.assign(effective_cost_usd=sums["EffectiveCost"].astype("float64"))
     return table.drop(columns="EffectiveCost").sort_values(["month", "purchase_option"], ignore_index=True)
 

@@ -33,7 +33,7 @@ def demand_section(inv: Inventory) -> Block:
         return section("How much is asked of us, and when?", "No demand was found in the month.")
     steep = profile.sort_values("peak_to_average", ascending=False).iloc[0]
     seasonal = int(profile["daily_season"].sum())
-    down = profile[profile["outage_windows"] > 0]
+    down = profile[profile["outage_hours"] > 0]
     text = (
         f"{seasonal} of {len(profile)} series repeat from day to day; the others are planned without a season. "
         f"The steepest peak is {num(steep['peak_to_average'], 1)} times the average ({steep['use_case_id']}, {steep['region']}, "
@@ -104,10 +104,11 @@ def table_profile(ws: Workspace, inv: Inventory) -> Block:
         "weekly_season": Col("Weekly season", "bool"),
         "growth_per_month": Col("Growth a month", "pct1"),
         "growth_months": Col("Months of trend", "int"),
+        "observed_share": Col("Observed", "pct0"),
         "failure_rate": Col("Failed", "pct1"),
         "cache_share": Col("Cached input", "pct0"),
     }
-    note = "A season is accepted from an autocorrelation of 0.2 over three cycles on. Training counts hours of the reference accelerator."
+    note = "The peak window is the smallest with ten units on average. A season is accepted from an autocorrelation of 0.2 over three cycles on. Training counts hours of the reference accelerator."
     return table(inv.demand_profile.reindex(columns=[*columns]), caption="Demand in service units by use case and region",
                  source=DEMAND, as_of=ws.as_of, columns=columns, note=note)  # fmt: skip
 

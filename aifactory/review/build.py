@@ -15,6 +15,7 @@ from aifactory.inventory.demand import profile_demand
 from aifactory.review import guardrails
 from aifactory.review.chargeback import charge_teams
 from aifactory.review.monthly import (
+    calendar_plan,
     month_factors,
     plan_factors,
     plan_month,
@@ -22,6 +23,7 @@ from aifactory.review.monthly import (
     realised_value,
 )
 from aifactory.review.variance import CAUSES, split_variance
+from aifactory.units import HOURS_PER_DAY, HOURS_PER_MONTH
 
 if TYPE_CHECKING:
     from aifactory.buyplan import BuyPlan
@@ -63,7 +65,7 @@ def build_review(ws: Workspace, inventory: Inventory, buy_plan: BuyPlan | None =
     now, now_hours = month_factors(ws, inventory, ws.period)
     before, before_hours = month_factors(ws, inventory, last)
     variance = split_variance(before, now, before_hours, now_hours)
-    approved = ws.table("approved_plan")
+    approved = calendar_plan(ws.table("approved_plan"))
     planned, planned_hours = plan_factors(approved, ws.period)
     against_plan = split_variance(planned, now.assign(work=now["units"]), planned_hours, now_hours)
     unit_cost = unit_cost_by_month(ws, inventory)
@@ -73,7 +75,7 @@ def build_review(ws: Workspace, inventory: Inventory, buy_plan: BuyPlan | None =
     accuracy = forecast_accuracy(ws, inventory, approved)
     status, reason = judge(rails, triggers)
     bill = ws.table("billing")
-    month_bill = bill[bill["month"] == ws.period]
+    month_bill = bill[bill["invoice_month"] == ws.period]
     return Review(
         period=ws.period,
         status=status,
@@ -160,7 +162,8 @@ def _one_step_forecast(ws: Workspace, inventory: Inventory) -> pd.DataFrame:
     sums = (
         forecast[forecast["month"] == ws.period].groupby(["month", "use_case_id", "scenario"])["units"].sum().unstack()
     )
-    return sums.rename(columns=columns)
+    hours = pd.Period(ws.period, "M").days_in_month * HOURS_PER_DAY
+    return sums.rename(columns=columns) * hours / HOURS_PER_MONTH
 
 
 def roi_to_date(ws: Workspace, inventory: Inventory, approved: pd.DataFrame) -> pd.DataFrame:

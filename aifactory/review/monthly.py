@@ -6,6 +6,9 @@ import pandas as pd
 
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
+from aifactory.units import HOURS_PER_DAY, HOURS_PER_MONTH
+
+PLANNED = ["units", "units_p10", "units_p90", "accelerator_hours", "compute_usd", "cost_usd", "value_usd"]
 
 
 def previous_month(period: str) -> str:
@@ -44,10 +47,15 @@ def month_factors(ws: Workspace, inventory: Inventory, month: str) -> tuple[pd.D
     return factors.dropna(subset=["units"]), hours
 
 
+def calendar_plan(approved: pd.DataFrame) -> pd.DataFrame:
+    """Amounts of a plan, which counts standard months of 730 h, in the hours of each calendar month."""
+    hours = pd.PeriodIndex(approved["month"], freq="M").days_in_month.to_numpy() * HOURS_PER_DAY
+    return approved.assign(**{name: approved[name] * hours / HOURS_PER_MONTH for name in PLANNED})
+
+
 def plan_month(approved: pd.DataFrame, month: str) -> pd.DataFrame:
     """Planned units, band, hours, cost and value per use case in a month."""
-    columns = ["units", "units_p10", "units_p90", "accelerator_hours", "compute_usd", "cost_usd", "value_usd"]
-    return approved[approved["month"] == month].groupby("use_case_id")[columns].sum(min_count=1)
+    return approved[approved["month"] == month].groupby("use_case_id")[PLANNED].sum(min_count=1)
 
 
 def plan_factors(approved: pd.DataFrame, month: str) -> tuple[pd.DataFrame, pd.DataFrame]:

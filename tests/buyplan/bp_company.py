@@ -108,6 +108,8 @@ def make_inputs(plan, growth=None, chat=8.0, train=4.0, **use_case_fields):
             "use_case_id": ["chat", "train"],
             "region": ["eu", "eu"],
             "units_month": [chat_units, train_units],
+            "units_per_hour_avg": [chat_units / HOURS_PER_MONTH, train_units / HOURS_PER_MONTH],
+            "observed_share": [1.0, 1.0],
             "failure_rate": [0.0, 0.0],
         }
     )
