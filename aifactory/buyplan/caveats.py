@@ -66,7 +66,7 @@ def _demand_warnings(case: Case, answer: Answer) -> list[str]:
     for pool in np.flatnonzero(late.any(axis=0)):
         place, months = streams.pools.iloc[pool], int(late[:, pool].sum())
         where = f"{place['accelerator_id']} in {place['region']}"
-        found.append(f"{where} cannot be had in time: in {months} months part of the expected demand is not served.")
+        found.append(f"{where} cannot be had in time: for {months} months part of the expected demand is not served.")
     return found
 
 

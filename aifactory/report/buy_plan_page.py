@@ -160,7 +160,7 @@ def capacity_section(ws: Workspace, plan: BuyPlan) -> Block:
     return section(
         question,
         f"{average} accelerators work on average in {month}, {num(held, 0)} are held to cover peaks, reserve and whole "
-        f"nodes. By criticality of the use case {reserve} stands over the highest measured hour of "
+        f"nodes. By criticality of the use case {reserve} stands over the highest measured window of "
         f"{month_name(ws.period)}; training waits instead and is planned at "
         f"{pct(ws.plan.value('planning_utilization'))} utilization.",
     )

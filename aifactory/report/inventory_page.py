@@ -38,7 +38,7 @@ from aifactory.report.inventory_money import (
     table_spend,
     waste_section,
 )
-from aifactory.report.text import month_name, num, pct, plural, usd_compact
+from aifactory.report.text import join_words, month_name, num, pct, plural, usd_compact
 
 __all__ = [
     "attention",
@@ -76,11 +76,14 @@ def status_of(ws: Workspace) -> str:
     return "draft" if (ws.checks["status"] == "warned").any() else "final"
 
 
-def input_warnings(ws: Workspace, most: int = 3) -> list[str]:
-    """The first warnings of the checks, for the head of a page."""
-    found = ws.checks.loc[ws.checks["status"] == "warned", "message"].tolist()
-    rest = len(found) - most
-    return [*found[:most], *([f"{plural(rest, 'more warning')} in the checks below."] if rest > 0 else [])]
+def input_warnings(ws: Workspace) -> list[str]:
+    """One line on the warnings of the checks, for the head of a page; the checks below spell them out."""
+    tables = ws.checks.loc[ws.checks["status"] == "warned", "table"]
+    if tables.empty:
+        return []
+    return [
+        f"{plural(len(tables), 'warning')} on the inputs ({join_words(sorted(set(tables)))}): see the checks below."
+    ]
 
 
 def inventory_head(ws: Workspace, inv: Inventory) -> Group:

@@ -103,16 +103,20 @@ def judge(rails: pd.DataFrame, triggers: pd.DataFrame) -> tuple[str, str]:
     hard = rails[(rails["state"] == guardrails.BREACH) & (rails["guardrail"] != "utilisation floor")]
     fired, near = (triggers[triggers["state"] == state] for state in ("fired", "approaching"))
     if len(fired) or len(hard):
-        parts = [f"{len(fired)} capacity trigger(s) fired"] if len(fired) else []
-        parts += [f"{len(hard)} guardrail(s) broken"] if len(hard) else []
+        parts = [_count(len(fired), "capacity trigger") + " fired"] if len(fired) else []
+        parts += [_count(len(hard), "guardrail") + " broken"] if len(hard) else []
         return ACT, " and ".join(parts)
     soft = rails[rails["state"] != guardrails.OK]
     if len(near) or len(soft):
         return (
             WATCH,
-            f"{len(near)} trigger(s) within {guardrails.APPROACHING_MONTHS:.0f} months, {len(soft)} guardrail(s) near or below their mark",
+            f"{_count(len(near), 'trigger')} within {guardrails.APPROACHING_MONTHS:.0f} months, {_count(len(soft), 'guardrail')} near or below the mark",
         )
     return ON_PLAN, "every guardrail holds and no trigger is near"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def unit_cost_by_month(ws: Workspace, inventory: Inventory) -> pd.DataFrame:

@@ -148,7 +148,7 @@ def test_unknown_lead_time(tiny, lead, said):
 
 def test_unserved_demand(tiny):
     late = make_prices(HARDWARE | {"lead_time_weeks": 20.0}, drop=["on_demand", "reserved_1y"])
-    assert "acc in eu cannot be had in time: in 4 months" in warned(tiny(prices=late))
+    assert "acc in eu cannot be had in time: for 4 months" in warned(tiny(prices=late))
 
 
 def test_reserve_on_demand_is_no_promise(tiny):
