@@ -49,6 +49,13 @@ class QuietKernelManager(AsyncKernelManager):
         kw["env"] = {**(kw.get("env") or os.environ), **KERNEL_ENVIRONMENT}
         await super()._async_launch_kernel(kernel_cmd, **kw)
 
+    async def _async_interrupt_kernel(self) -> None:
+        """Spare a kernel that is shut down: it is idle, and would report the interrupt as an error."""
+        if not self.shutting_down:
+            await super()._async_interrupt_kernel()
+
+    interrupt_kernel = _async_interrupt_kernel
+
 
 class ProgressEngine(NBClientEngine):
     """papermill's own engine that reports each finished cell."""

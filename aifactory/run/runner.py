@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from aifactory.errors import StageError
-from aifactory.inputs.resources import notebooks_dir
+from aifactory.inputs.resources import data_dir, notebooks_dir
 from aifactory.inputs.workspace import Workspace, load_workspace
 from aifactory.run import publish
 from aifactory.run.manifest import describe_run, is_up_to_date, write_manifest
@@ -53,6 +53,11 @@ class RoadOutcome:
         return [outcome for outcome in self.stages if outcome.state == "failed"]
 
 
+def _home_of(workspace: Path) -> Path:
+    """Folder whose `reports` is the default: the workspace, but never the sample inside the package."""
+    return Path.cwd() if workspace == data_dir() / "sample" else workspace
+
+
 def run_road(
     stages: Sequence[str] = (),
     *,
@@ -84,7 +89,7 @@ def run_road(
     chosen = select_stages(list(stages))
     loaded = load_workspace(workspace, check_period(period), settings)
     check_settings(loaded, settings or {})
-    out = Path(out).resolve() if out else loaded.path / "reports"
+    out = Path(out).resolve() if out else _home_of(loaded.path) / "reports"
     period_folder = out / loaded.period
     lock = publish.lock_output(out)
     try:
