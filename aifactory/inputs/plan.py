@@ -46,7 +46,19 @@ class Assumption(_Strict):
         if not low <= self.value <= high:
             msg = f"low <= value <= high must hold, got {low}, {self.value}, {high}"
             raise ValueError(msg)
+        least, most = _bounds(self.unit)
+        if low < least or high > most or not math.isfinite(high):
+            shown = f"{least:g} to {most:g}" if math.isfinite(most) else f"{least:g} or more"
+            msg = f"in {self.unit!r} low, value and high must be {shown}, got {low}, {self.value}, {high}"
+            raise ValueError(msg)
         return self
+
+
+def _bounds(unit: str) -> tuple[float, float]:
+    """What a number in that unit can be: a percentage typed as a fraction is refused."""
+    if unit.startswith("fraction"):
+        return 0.0, 1.0
+    return (1.0, math.inf) if unit == "ratio" else (0.0, math.inf)
 
 
 class Region(_Strict):
@@ -137,6 +149,10 @@ REQUIRED_ASSUMPTIONS: dict[str, str] = {
 }
 
 
+#: Assumptions that something is divided by.
+DIVISORS = ("planning_utilization", "accelerators_per_operator")
+
+
 class Plan(_Strict):
     """The whole of `plan.yaml`."""
 
@@ -171,11 +187,16 @@ class Plan(_Strict):
     def _complete(self) -> Plan:
         missing = sorted(set(REQUIRED_ASSUMPTIONS) - set(self.assumptions))
         if missing:
-            msg = f"assumptions missing: {', '.join(missing)}"
+            hint = nearest(missing[0], set(self.assumptions) - set(REQUIRED_ASSUMPTIONS))
+            msg = f"assumptions missing: {', '.join(missing)}.{hint if 'Did' in hint else ''}"
             raise ValueError(msg)
         for name, unit in REQUIRED_ASSUMPTIONS.items():
             if self.assumptions[name].unit != unit:
                 msg = f"assumption {name!r} must be in {unit!r}, got {self.assumptions[name].unit!r}"
+                raise ValueError(msg)
+        for name in DIVISORS:
+            if self.assumptions[name].value == 0 or self.assumptions[name].low == 0:
+                msg = f"assumption {name!r} must be above 0"
                 raise ValueError(msg)
         names = sorted(s.scenario for s in self.scenarios)
         if names != ["aggressive", "conservative", "expected"]:
@@ -265,8 +286,8 @@ def _override(data: dict, name: str, value: object, file: str) -> None:
     if name in (data.get("assumptions") or {}):
         entry = dict(data["assumptions"][name], value=value)
         if isinstance(value, (int, float)):
-            entry["low"] = min(value, entry.get("low") or value)
-            entry["high"] = max(value, entry.get("high") or value)
+            entry["low"] = min(value, entry.get("low", value))
+            entry["high"] = max(value, entry.get("high", value))
         data["assumptions"][name] = entry
     elif name in Plan.model_fields:
         data[name] = value
@@ -276,9 +297,9 @@ def _override(data: dict, name: str, value: object, file: str) -> None:
 
 
 def _explain(file: str, item: dict) -> str:
-    place = ".".join(str(part) for part in item["loc"]) or "file"
+    place = ", ".join([file, ".".join(str(part) for part in item["loc"])]).removesuffix(", ")
     shown = "" if item["type"] in {"missing", "value_error"} else f" value {str(item.get('input'))[:80]!r}:"
     hint = ""
     if item["type"] == "extra_forbidden" and len(item["loc"]) == 1:
         hint = nearest(item["loc"][0], Plan.model_fields)
-    return f"{file}, {place}:{shown} {item['msg']}{hint}"
+    return f"{place}:{shown} {item['msg'].removeprefix('Value error, ')}{hint}"

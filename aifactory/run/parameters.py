@@ -10,8 +10,6 @@ from __future__ import annotations
 import math
 import re
 
-import yaml
-
 from aifactory.errors import InputError
 from aifactory.inputs.plan import REQUIRED_ASSUMPTIONS, Plan, load_plan
 from aifactory.inputs.workspace import Workspace
@@ -26,6 +24,8 @@ SETTABLE_FIELDS = (
     "seed",
 )
 _PERIOD = re.compile(r"\d{4}-(0[1-9]|1[0-2])", re.ASCII)
+_WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 MAX_VALUE_LENGTH = 100
 
 
@@ -57,15 +57,10 @@ def parse_settings(settings: list[str]) -> dict[str, float | int]:
 
 
 def _number(name: str, text: str) -> float | int:
-    try:
-        value = yaml.safe_load(text) if len(text) <= MAX_VALUE_LENGTH else None
-        if isinstance(value, str):
-            value = float(value)  # YAML reads 1e3 as text
-    except (yaml.YAMLError, ValueError):
-        value = None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    plain = text.strip()
+    if len(text) > MAX_VALUE_LENGTH or not _NUMBER.fullmatch(plain) or not math.isfinite(float(plain)):
         raise InputError.at("--set", "must be a finite number", column=name, value=text[:MAX_VALUE_LENGTH])
-    return value
+    return int(plain) if _WHOLE.fullmatch(plain) else float(plain)
 
 
 def check_settings(workspace: Workspace, settings: dict[str, float | int]) -> Plan:

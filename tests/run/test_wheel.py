@@ -51,4 +51,4 @@ def test_wheel_runs_the_sample_into_the_current_folder(installed, tmp_path):
     done = call(installed, tmp_path, "run", "inventory")
     assert done.returncode == 0, done.stderr
     assert list(tmp_path.glob("**/2026-10/inventory/inventory.html"))
-    assert not [path for path in (installed / "aifactory" / "_data").rglob("*.html")]
+    assert not list((installed / "aifactory" / "_data").rglob("*.html"))
