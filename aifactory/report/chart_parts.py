@@ -22,6 +22,8 @@ import altair as alt  # noqa: E402
 
 MAX_ROWS = 500
 WIDTH = 720
+#: Mean width of a character of an axis label.
+CHARACTER_PX = 6.5
 _NAME = re.compile(r"^[a-z][a-z0-9_]*$")
 _MONTH = re.compile(r"^\d{4}-\d{2}$")
 D3_FORMATS = {

@@ -14,6 +14,7 @@ import pandas as pd
 
 from aifactory.report import theme
 from aifactory.report.chart_parts import (
+    CHARACTER_PX,
     D3_FORMATS,
     MAX_ROWS,
     WIDTH,
@@ -147,7 +148,7 @@ def heatmap(
     """Cells of `x` by `y`, both in the order of the frame; the darker, the more. `labels` prints values."""
     data = prepare(frame, [x, y, value])
     base = alt.Chart(data).encode(
-        alt.X(f"{x}:O", title=title_of(x, titles), sort=None, axis=alt.Axis(labelAngle=0, domain=False, ticks=False)),
+        alt.X(f"{x}:O", title=title_of(x, titles), sort=None, axis=_columns(data[x])),
         alt.Y(f"{y}:O", title=None, sort=None, axis=alt.Axis(domain=False, ticks=False, labelColor=theme.INK)),
     )
     legend = alt.Legend(
@@ -168,6 +169,13 @@ def heatmap(
         color=alt.condition(f"datum['{value}'] > {middle!r}", alt.value("white"), alt.value(theme.INK)),
     )
     return finish(alt.layer(cells, text), data, height)
+
+
+def _columns(names: pd.Series) -> alt.Axis:
+    """Axis of columns; names that would run into each other are slanted."""
+    text = names.astype("str").unique()
+    crowded = max(len(name) for name in text) * CHARACTER_PX > WIDTH / len(text)
+    return alt.Axis(labelAngle=-35 if crowded else 0, domain=False, ticks=False)
 
 
 def dots_with_range(

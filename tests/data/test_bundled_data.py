@@ -46,7 +46,7 @@ def test_template_is_the_header_of_its_contract(name):
 
 
 def test_template_of_the_plan_is_valid():
-    load_plan(DATA / "templates" / "plan.yaml")
+    assert load_plan(DATA / "templates" / "plan.yaml").organisation == "Your organisation"
 
 
 def test_sample_is_what_the_generator_makes(generated):
