@@ -35,14 +35,19 @@ def scenario_growth(measured: float, scenario: Scenario) -> float:
     """Monthly growth of a scenario.
 
     A scenario's own `monthly_growth` wins. Otherwise the measured growth is multiplied if it is
-    positive; a decline is divided by the multiplier, so that an aggressive scenario declines
-    less and the scenarios keep their order. A multiplier of zero doubles a decline.
+    positive, a decline by two less the multiplier (at least zero): an aggressive scenario declines
+    less, and the scenarios keep their order.
+
+    >>> from aifactory.inputs.plan import Scenario
+    >>> careful = Scenario(scenario="conservative", growth_multiplier=0.4, description="")
+    >>> round(scenario_growth(0.1, careful), 4), round(scenario_growth(-0.1, careful), 4)
+    (0.04, -0.16)
     """
     if scenario.monthly_growth is not None:
         return scenario.monthly_growth
     if measured >= 0:
         return measured * scenario.growth_multiplier
-    return max(measured / scenario.growth_multiplier if scenario.growth_multiplier else 2 * measured, -0.99)
+    return max(measured * max(2 - scenario.growth_multiplier, 0.0), -0.99)
 
 
 def forecast_demand(demand_profile: pd.DataFrame, use_cases: pd.DataFrame, plan: Plan, period: str) -> pd.DataFrame:

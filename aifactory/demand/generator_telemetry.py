@@ -48,7 +48,7 @@ def shape(case: UseCase, region: str, times: pd.DatetimeIndex) -> np.ndarray:
     if case.launch and case.launch <= LAST_MONTH:
         since = np.asarray((times - pd.Timestamp(case.launch, tz="UTC")) / pd.Timedelta(days=1), dtype=float)
         load = np.where(since < 0, 0.0, load * (1 + 2 * np.exp(-np.maximum(since, 0) / 6)))
-    return load
+    return np.asarray(load)
 
 
 def demand_series(name: str, region: str, seed: int) -> pd.DataFrame:
@@ -172,6 +172,10 @@ def jobs(seed: int) -> pd.DataFrame:
     ]
     frame = pd.concat(parts, ignore_index=True).sort_values(["submitted_utc", "use_case_id"], ignore_index=True)
     frame["job_id"] = [f"job-{number:06d}" for number in range(1, len(frame) + 1)]
+    last = pd.Period(LAST_MONTH, "M").end_time.tz_localize("UTC")
+    frame = frame[frame["started_utc"] <= last]
+    running = frame["ended_utc"] > last
+    frame = frame.assign(ended_utc=frame["ended_utc"].mask(running), status=frame["status"].mask(running, "running"))
     return conform(frame, "jobs")
 
 
@@ -204,11 +208,8 @@ def _month_of_jobs(
     day = random.integers(0, month.days_in_month, number) * 86_400.0
     submitted = np.minimum(day + np.abs(random.normal(12, 5, number) % 24) * 3600, span)
     queued = random.gamma(0.5, 1200.0 / pool.installed * 8, number)
-    room = (month.end_time - month.start_time).total_seconds() - submitted - queued
     status = random.choice(
-        ["completed", "failed", "cancelled"],
-        number,
-        p=[0.88 - case.failure_rate / 2, case.failure_rate / 2 + 0.04, 0.08],
+        ["completed", "failed", "cancelled"], number, p=[0.92 - case.failure_rate, case.failure_rate, 0.08]
     )
     start = pd.Timestamp(month.start_time, tz="UTC").as_unit("us")
     seconds = lambda values: start + pd.to_timedelta(np.round(values), unit="s").as_unit("us")  # noqa: E731
@@ -217,7 +218,7 @@ def _month_of_jobs(
             "accelerators": accelerators.astype(float),
             "submitted_utc": seconds(submitted),
             "started_utc": seconds(submitted + queued),
-            "ended_utc": seconds(submitted + queued + np.minimum(duration, np.maximum(room, duration))),
+            "ended_utc": seconds(submitted + queued + duration),
             "status": status,
         }
     )

@@ -124,10 +124,17 @@ def profile_series(series: pd.Series, window_minutes: int, *, may_idle: bool = F
     average = float(up.mean()) if down.any() else float(series.sum()) / hours
     minutes = peak_minutes(average, window_minutes)
     windows = series.resample(f"{minutes}min").sum() * 60 / minutes
-    by_hour = up.groupby(up.index.hour).mean()
+    of_day = up.groupby(up.index.hour).mean()
     weekend = up.index.day_of_week >= 5
     workday_mean = float(up[~weekend].mean()) if (~weekend).any() else np.nan
-    day, week = (autocorrelation(up.to_numpy(), lag) for lag in (HOURS_PER_DAY, HOURS_PER_WEEK))
+    # windows longer than an hour do not show the hours within
+    lags = (HOURS_PER_DAY, HOURS_PER_WEEK)
+    day, week = (
+        autocorrelation(up.to_numpy(), lag)
+        if lag * 60 % window_minutes == 0 and window_minutes * 2 < lag * 60
+        else np.nan
+        for lag in lags
+    )
     return Profile(
         units=float(series.sum()),
         units_per_hour_avg=average,
@@ -136,7 +143,7 @@ def profile_series(series: pd.Series, window_minutes: int, *, may_idle: bool = F
         peak_window_start_utc=windows.idxmax(),
         peak_to_average=float(windows.max()) / average,
         p95_to_average=float(up.quantile(0.95)) / average,
-        busiest_hour_utc=int(by_hour.idxmax()),
+        busiest_hour_utc=int(of_day.idxmax()) if window_minutes <= 60 else None,
         weekend_factor=float(up[weekend].mean()) / workday_mean if weekend.any() and workday_mean else np.nan,
         autocorrelation_24h=day,
         autocorrelation_168h=week,
@@ -149,11 +156,11 @@ def profile_series(series: pd.Series, window_minutes: int, *, may_idle: bool = F
 
 def _hourly_rate(series: pd.Series, window_minutes: int) -> tuple[pd.Series, float]:
     """Units per hour of every clock hour, and the hours observed; the first and last may be partial."""
-    sums = series.resample("h").sum()
-    observed = series.resample("h").count() * window_minutes / 60
+    observed = float(len(series) * window_minutes / 60)
     if window_minutes > 60:
-        return series * 60 / window_minutes, len(series) * window_minutes / 60
-    return sums / observed, float(observed.sum())
+        frame = pd.DataFrame({"window_start_utc": series.index, "service_units": series.to_numpy()})
+        return hourly_series(frame.assign(window_minutes=window_minutes)), observed
+    return series.resample("h").sum() * 60 / (series.resample("h").count() * window_minutes), observed
 
 
 def monthly_growth(units_per_day: np.ndarray) -> tuple[float, int]:
@@ -181,11 +188,27 @@ def monthly_growth(units_per_day: np.ndarray) -> tuple[float, int]:
     return round(float(np.expm1(slope * PRIOR_GROWTH**2 / (PRIOR_GROWTH**2 + doubt))), 12), len(time)
 
 
+def by_hour(windows: pd.DataFrame, column: str = "service_units") -> pd.DataFrame:
+    """Windows with `hour`, the start of their hour; longer ones are spread evenly over their hours."""
+    hours = np.maximum(windows["window_minutes"].to_numpy() // 60, 1)
+    spread = windows.loc[windows.index.repeat(hours)].reset_index(drop=True)
+    share = np.repeat(hours, hours)
+    number = np.arange(len(spread)) - np.repeat(np.cumsum(hours) - hours, hours)
+    start = spread["window_start_utc"].dt.floor("h") + pd.to_timedelta(number, unit="h")
+    return spread.assign(**{"hour": start, column: spread[column].astype("float64") / share})
+
+
 def hourly_series(windows: pd.DataFrame, column: str = "service_units") -> pd.Series:
     """Sum of a column per hour, UTC, without gaps; missing hours are zero."""
     if windows.empty:
         return pd.Series(dtype="float64")
-    return windows.set_index("window_start_utc")[column].astype("float64").resample("h").sum()
+    return by_hour(windows, column).set_index("hour")[column].resample("h").sum()
+
+
+def hours_of_month(period: str) -> pd.DatetimeIndex:
+    """Start of every hour of a month, UTC."""
+    count = pd.Period(period, "M").days_in_month * HOURS_PER_DAY
+    return pd.date_range(f"{period}-01", periods=count, freq="h", tz="UTC", unit="us")
 
 
 def hourly_shape(demand_windows: pd.DataFrame, use_case_id: str, region: str, period: str) -> np.ndarray:
@@ -194,9 +217,7 @@ def hourly_shape(demand_windows: pd.DataFrame, use_case_id: str, region: str, pe
     Shape (hours of the month,). Hours before the first and after the last window of the month were not
     observed and stand at the mean; all ones where the period holds no demand for the pair.
     """
-    hours = pd.date_range(
-        f"{period}-01", periods=pd.Period(period, "M").days_in_month * HOURS_PER_DAY, freq="h", tz="UTC"
-    )
+    hours = hours_of_month(period)
     mine = demand_windows[(demand_windows["use_case_id"] == use_case_id) & (demand_windows["region"] == region)]
     load = hourly_series(mine[mine["window_start_utc"].between(hours[0], hours[-1] + pd.Timedelta(hours=1))])
     load = load.reindex(hours).to_numpy()
@@ -204,25 +225,39 @@ def hourly_shape(demand_windows: pd.DataFrame, use_case_id: str, region: str, pe
     return np.nan_to_num(load / mean, nan=1.0) if mean > 0 else np.ones(len(hours))
 
 
+def job_end(jobs: pd.DataFrame) -> pd.Series:
+    """End of each job; of running ones the latest moment in the table."""
+    latest = jobs[["started_utc", "ended_utc"]].max().max()
+    running = jobs["ended_utc"].isna() & (jobs["status"] == "running")
+    return jobs["ended_utc"].mask(running, latest)
+
+
 def running_accelerators(jobs: pd.DataFrame, speed: pd.Series) -> pd.DataFrame:
     """Reference accelerators in use per hour: hourly rows per use case and region.
 
     Parameters
     ----------
-    jobs : table `jobs`; jobs that never started or still run without an end count nothing.
+    jobs : table `jobs`; jobs that never started count nothing, running ones up to the latest moment
+        that the table knows.
     speed : speed relative to the reference accelerator, indexed like `jobs`.
 
     Returns
     -------
     Columns window_start_utc, use_case_id, region, service_units (reference accelerator-hours).
     """
-    ran = jobs[jobs["started_utc"].notna() & jobs["ended_utc"].notna()]
+    ran = jobs.assign(ended_utc=job_end(jobs))
+    ran = ran[ran["started_utc"].notna() & ran["ended_utc"].notna()]
     parts = [
         _hours_of(group, speed.reindex(group.index)).assign(use_case_id=use_case, region=region)
         for (use_case, region), group in ran.groupby(["use_case_id", "region"])
     ]
     columns = ["window_start_utc", "use_case_id", "region", "service_units"]
-    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+    if not parts:
+        empty = pd.Series(dtype="datetime64[us, UTC]")
+        return pd.DataFrame({"window_start_utc": empty, "service_units": pd.Series(dtype="float64")}).reindex(
+            columns=columns
+        )
+    return pd.concat(parts, ignore_index=True)[columns]
 
 
 def _hours_of(jobs: pd.DataFrame, speed: pd.Series) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -59,7 +60,7 @@ def _tags(texts: pd.Series) -> pd.DataFrame:
 def _parse_tags(text: str) -> dict[str, str]:
     try:
         tags = json.loads(text)
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return {}
     if not isinstance(tags, dict):
         return {}
@@ -137,23 +138,17 @@ def _instance_type(text: object) -> str | None:
         return None
     try:
         details = json.loads(text)
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return None
     return str(details["InstanceType"]) if isinstance(details, dict) and "InstanceType" in details else None
 
 
 def _find_alias(text: str, aliases: pd.DataFrame) -> tuple[str | None, float]:
-    """Longest alias in the text, at a word boundary."""
+    """Longest alias that stands in the text between word boundaries."""
     best: tuple[int, str | None, float] = (0, None, np.nan)
     for alias, accelerator, count in zip(
         aliases["alias"].str.lower(), aliases["accelerator_id"], aliases["accelerators"], strict=True
     ):
-        at = text.find(alias)
-        bounded = (
-            at >= 0
-            and not (at and text[at - 1].isalnum())
-            and not text[at + len(alias) : at + len(alias) + 1].isalnum()
-        )
-        if bounded and len(alias) > best[0]:
+        if len(alias) > best[0] and alias in text and re.search(rf"(?<![^\W_]){re.escape(alias)}(?![^\W_])", text):
             best = (len(alias), accelerator, float(count))
     return best[1], best[2]

@@ -56,8 +56,12 @@ def check_workspace(path: str | Path = "") -> CheckReport:
 
 
 def _check_table(folder: Path, name: str) -> tuple[dict[str, object], str]:
-    path = table_file(folder, name)
-    row: dict[str, object] = {"file": path.name if path else "", "rows": 0, "period": "", "failed": 0}
+    row: dict[str, object] = {"file": name, "rows": 0, "period": "", "failed": 0}
+    try:
+        path = table_file(folder, name)
+    except InputError as error:
+        return row | {"failed": 1}, str(error)
+    row["file"] = path.name if path else ""
     if path is None:
         missing = name in REQUIRED
         return row | {"failed": int(missing)}, f"{name}.csv: not found; this table is needed" if missing else ""

@@ -14,6 +14,7 @@ from aifactory.inputs.plan import Plan
 Tables = Mapping[str, pd.DataFrame]
 #: A label is suspect where the pool draws more than this share of its accelerators' design power.
 POWER_TOLERANCE = 1.15
+MIN_PLAUSIBLE_E2E_MS = 10
 CHECK_COLUMNS = ["table", "check", "status", "row", "column", "value", "rule", "message"]
 _ACCELERATOR_HOUR_CLASSES = {"batch_training", "parameter_efficient_fine_tuning"}
 
@@ -122,13 +123,23 @@ def ttft_within_e2e(tables: Tables, _plan: Plan) -> Iterator[Finding]:
     yield from _rows(frame, bad, "requests", "ttft_within_e2e", "failed", "ttft_ms", "exceeds e2e_ms")
 
 
+def window_length_known(tables: Tables, _plan: Plan) -> Iterator[Finding]:
+    """Windows fit into hours, or hours into windows and windows into days."""
+    frame = tables["demand_windows"]
+    minutes = frame["window_minutes"]
+    bad = ~((60 % minutes == 0) | ((minutes % 60 == 0) & (1440 % minutes == 0)))
+    rule = "must divide an hour (1, 5, 15, 60 ...) or be whole hours that divide a day (120, 1440 ...)"
+    yield from _rows(frame, bad, "demand_windows", "window_length_known", "failed", "window_minutes", rule)
+
+
 def jobs_in_order(tables: Tables, _plan: Plan) -> Iterator[Finding]:
     """Submitted, started and ended follow each other."""
     frame = tables["jobs"]
     early = frame["started_utc"] < frame["submitted_utc"]
     yield from _rows(frame, early, "jobs", "jobs_in_order", "failed", "started_utc", "is before submitted_utc")
-    late = frame["ended_utc"] < frame["started_utc"]
-    yield from _rows(frame, late, "jobs", "jobs_in_order", "failed", "ended_utc", "is before started_utc")
+    late = frame["ended_utc"] < frame["started_utc"].fillna(frame["submitted_utc"])
+    rule = "is before started_utc or submitted_utc"
+    yield from _rows(frame, late, "jobs", "jobs_in_order", "failed", "ended_utc", rule)
 
 
 def one_currency(tables: Tables, plan: Plan) -> Iterator[Finding]:
@@ -175,6 +186,31 @@ def allowed_regions_known(tables: Tables, plan: Plan) -> Iterator[Finding]:
                 yield Finding(
                     "use_cases", "allowed_regions_known", "failed", rule, int(row) + 2, "allowed_regions", value
                 )
+
+
+def plan_names_known(tables: Tables, plan: Plan) -> Iterator[Finding]:
+    """Use cases and accelerators that plan.yaml names stand in their tables."""
+    cases = set(tables["use_cases"]["use_case_id"])
+    chips = set(tables["accelerators"]["accelerator_id"])
+    named = [("launches", item.use_case_id, cases, "use_cases") for item in plan.launches]
+    named += [("baseline_accelerators", name, cases, "use_cases") for name in plan.baseline_accelerators]
+    named += [("baseline_accelerators", name, chips, "accelerators") for name in plan.baseline_accelerators.values()]
+    named += [("owned_accelerators", name, chips, "accelerators") for name in plan.owned_accelerators]
+    for column, value, known, table in named:
+        if value not in known:
+            rule = f"(plan.yaml) is not in table {table}.{nearest(value, sorted(known))}"
+            yield Finding("use_cases", "plan_names_known", "failed", rule, None, column, value)
+
+
+def latency_in_ms(tables: Tables, _plan: Plan) -> Iterator[Finding]:
+    """End-to-end times of a language model below 10 ms are seconds more often than milliseconds."""
+    frame = tables["requests"]
+    served = frame[(frame["status"] == "ok") & (frame["output_tokens"] > 1) & frame["e2e_ms"].notna()]
+    if len(served) and served["e2e_ms"].median() < MIN_PLAUSIBLE_E2E_MS:
+        rule = (
+            f"the median of {len(served)} served requests is {served['e2e_ms'].median():g}: seconds in a column of ms?"
+        )
+        yield Finding("requests", "latency_in_ms", "warned", rule, None, "e2e_ms")
 
 
 def residency_kept(tables: Tables, _plan: Plan) -> Iterator[Finding]:
@@ -246,12 +282,15 @@ CHECKS: dict[str, tuple[str, Callable[[Tables, Plan], Iterator[Finding]]]] = {
     "errors_within_requests": ("demand_windows", errors_within_requests),
     "cached_within_input": ("demand_windows", cached_within_input),
     "one_window_length": ("demand_windows", one_window_length),
+    "window_length_known": ("demand_windows", window_length_known),
     "ttft_within_e2e": ("requests", ttft_within_e2e),
     "jobs_in_order": ("jobs", jobs_in_order),
     "one_currency": ("billing", one_currency),
     "bill_rows_once": ("billing", bill_rows_once),
     "bill_in_its_month": ("billing", bill_in_its_month),
     "regions_described": ("use_cases", regions_described),
+    "plan_names_known": ("use_cases", plan_names_known),
+    "latency_in_ms": ("requests", latency_in_ms),
     "allowed_regions_known": ("use_cases", allowed_regions_known),
     "residency_kept": ("demand_windows", residency_kept),
     "unit_fits_class": ("use_cases", unit_fits_class),

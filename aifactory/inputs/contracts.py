@@ -158,7 +158,7 @@ def pandera_schema(contract: Contract) -> Any:
         if field.enum:
             found.append(pa.Check.isin(field.enum))
         if field.pattern:
-            found.append(pa.Check.str_matches(rf"^(?:{field.pattern})$"))
+            found.append(pa.Check.str_matches(rf"\A(?:{field.pattern})\Z"))
         return found
 
     return pa.DataFrameSchema(

@@ -16,11 +16,14 @@ def exact_total(values: Iterable[Decimal]) -> Decimal:
     >>> exact_total([Decimal("0.1"), Decimal("0.2")])
     Decimal('0.3')
     """
-    return sum(values, ZERO)
+    amounts = list(values)
+    if not all(isinstance(amount, Decimal) for amount in amounts):
+        raise TypeError("money is summed as decimal.Decimal only, without missing values")
+    return sum(amounts, ZERO)
 
 
 def sum_exact(frame: pd.DataFrame, by: str | list[str], columns: list[str]) -> pd.DataFrame:
-    """Exact sums of Decimal columns per group, largest last column first.
+    """Exact sums of Decimal columns per group, largest first column first.
 
     Rows without a group value form the group '(none)'.
     """

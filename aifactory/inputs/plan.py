@@ -198,6 +198,10 @@ class Plan(_Strict):
             if self.assumptions[name].value == 0 or self.assumptions[name].low == 0:
                 msg = f"assumption {name!r} must be above 0"
                 raise ValueError(msg)
+        regions = [region.region for region in self.regions]
+        if len(regions) != len(set(regions)):
+            msg = f"regions: {next(name for name in regions if regions.count(name) > 1)!r} is described twice"
+            raise ValueError(msg)
         names = sorted(s.scenario for s in self.scenarios)
         if names != ["aggressive", "conservative", "expected"]:
             msg = f"scenarios must be conservative, expected and aggressive, once each; got {names}"
@@ -255,13 +259,13 @@ def read_yaml(path: Path) -> dict:
         raise InputError.at(path.name, f"file not found in {path.parent.name}/")
     if path.stat().st_size > MAX_YAML_BYTES:
         raise InputError.at(path.name, f"larger than {MAX_YAML_BYTES:,} bytes")
-    text = path.read_text(encoding="utf-8")
     try:
+        text = path.read_text(encoding="utf-8")
         if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
             raise InputError.at(path.name, "YAML aliases are not accepted")
         data = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506 - a SafeLoader
-    except yaml.YAMLError as error:
-        raise InputError.at(path.name, f"not valid YAML: {error}") from None
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+        raise InputError.at(path.name, f"not valid YAML in UTF-8: {str(error)[:200]}") from None
     if not isinstance(data, dict):
         raise InputError.at(path.name, "must hold a mapping of names to values")
     return data
@@ -286,8 +290,9 @@ def _override(data: dict, name: str, value: object, file: str) -> None:
     if name in (data.get("assumptions") or {}):
         entry = dict(data["assumptions"][name], value=value)
         if isinstance(value, (int, float)):
-            entry["low"] = min(value, entry.get("low", value))
-            entry["high"] = max(value, entry.get("high", value))
+            for edge, widest in (("low", min), ("high", max)):
+                held = entry.get(edge)
+                entry[edge] = value if held is None else widest(value, held)
         data["assumptions"][name] = entry
     elif name in Plan.model_fields:
         data[name] = value
@@ -298,7 +303,12 @@ def _override(data: dict, name: str, value: object, file: str) -> None:
 
 def _explain(file: str, item: dict) -> str:
     place = ", ".join([file, ".".join(str(part) for part in item["loc"])]).removesuffix(", ")
-    shown = "" if item["type"] in {"missing", "value_error"} else f" value {str(item.get('input'))[:80]!r}:"
+    # an unknown name may hold a secret: its value is not repeated
+    shown = (
+        ""
+        if item["type"] in {"missing", "value_error", "extra_forbidden"}
+        else f" value {str(item.get('input'))[:80]!r}:"
+    )
     hint = ""
     if item["type"] == "extra_forbidden" and len(item["loc"]) == 1:
         hint = nearest(item["loc"][0], Plan.model_fields)

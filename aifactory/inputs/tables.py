@@ -2,43 +2,27 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from aifactory.errors import InputError, nearest
+from aifactory.errors import InputError
 from aifactory.inputs.contracts import Contract, Field, pandera_schema
+from aifactory.inputs.csv_text import read_csv_text
+from aifactory.inputs.problems import Problem, raise_problems
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
-MAX_CSV_BYTES = 2_000_000_000
-MAX_SHOWN = 10
 _TRUE, _FALSE = {"true", "1", "yes"}, {"false", "0", "no"}
 _STAMP = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?"
+_OFFSET = r"(?:Z|[+-]\d\d:?\d\d)"
 _MONTH = r"\d{4}-(?:0[1-9]|1[0-2])"
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One cell or row that breaks a rule; `row` counts the header as row 1."""
-
-    row: int | None
-    column: str
-    value: str
-    rule: str
-    choices: tuple[str, ...] = ()
-
-    def text(self, file: str) -> str:
-        """The problem in words."""
-        place = [file] + ([f"row {self.row}"] if self.row is not None else []) + ([f"column {self.column!r}"])
-        shown = f" value {self.value[:80]!r}:" if self.value else ""
-        return f"{', '.join(place)}:{shown} {self.rule}{nearest(self.value, self.choices) if self.choices else ''}"
+_WHOLE = r"[+-]?\d{1,18}"
+_DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,3})?", re.ASCII | re.IGNORECASE)
 
 
 @dataclass
@@ -86,7 +70,7 @@ def read_source(path: Path, contract: Contract) -> pd.DataFrame:
 
 
 def _read_text(path: Path) -> pd.DataFrame:
-    return _read_parquet(path) if path.name.endswith(".parquet") else _read_csv(path)
+    return _read_parquet(path) if path.name.endswith(".parquet") else read_csv_text(path)
 
 
 def _typed(path: Path, text: pd.DataFrame, contract: Contract) -> ReadTable:
@@ -97,18 +81,13 @@ def _typed(path: Path, text: pd.DataFrame, contract: Contract) -> ReadTable:
     table = ReadTable(pd.DataFrame(index=text.index))
     for item in contract.fields:
         _add_column(table, item, text.get(item.name), contract.missing_values)
-    if not table.problems:
-        table.problems += bound_problems(table.frame, contract)
+    told = {(problem.row, problem.column) for problem in table.problems}
+    table.problems += [
+        item
+        for item in bound_problems(table.frame, contract)
+        if (item.row, item.column) not in told and (None, item.column) not in told
+    ]
     return table
-
-
-def raise_problems(file: str, problems: Sequence[Problem]) -> None:
-    """Raise one error that lists the first problems and counts the rest."""
-    if problems:
-        lines = [problem.text(file) for problem in problems[:MAX_SHOWN]]
-        if len(problems) > MAX_SHOWN:
-            lines.append(f"{file}: {len(problems) - MAX_SHOWN} more problems")
-        raise InputError("\n".join(lines))
 
 
 def bound_problems(frame: pd.DataFrame, contract: Contract) -> list[Problem]:
@@ -135,81 +114,15 @@ def bound_problems(frame: pd.DataFrame, contract: Contract) -> list[Problem]:
     return problems
 
 
-def _read_csv(path: Path) -> pd.DataFrame:
-    import pyarrow as pa
-    from pyarrow import csv as arrow_csv
-
-    raw = _csv_bytes(path)
-    header = next(csv.reader(io.StringIO(raw.split(b"\n", 1)[0].decode("utf-8"))), [])
-    _check_header(path.name, header)
-    bad: list[Problem] = []
-
-    def note(row: arrow_csv.InvalidRow) -> str:
-        bad.append(
-            Problem(row.number, "", "", f"has {row.actual_columns} cells, the header has {row.expected_columns}")
-        )
-        return "skip"
-
-    table = arrow_csv.read_csv(
-        pa.BufferReader(raw),
-        read_options=arrow_csv.ReadOptions(use_threads=False, block_size=1 << 24),
-        parse_options=arrow_csv.ParseOptions(newlines_in_values=True, invalid_row_handler=note),
-        convert_options=arrow_csv.ConvertOptions(
-            column_types=dict.fromkeys(header, pa.string()), strings_can_be_null=False
-        ),
-    )
-    raise_problems(path.name, bad)
-    return table.to_pandas().astype("str")
-
-
-def _csv_bytes(path: Path) -> bytes:
-    if path.stat().st_size > MAX_CSV_BYTES:
-        raise InputError.at(path.name, f"larger than {MAX_CSV_BYTES:,} bytes; store it as Parquet")
-    try:
-        if path.name.endswith(".gz"):
-            with gzip.open(path) as stream:
-                raw = stream.read(MAX_CSV_BYTES + 1)
-        else:
-            raw = path.read_bytes()
-    except (OSError, EOFError) as error:
-        raise InputError.at(path.name, f"cannot be read: {error}") from None
-    raw = raw.removeprefix(b"\xef\xbb\xbf")
-    if not raw.strip():
-        raise InputError.at(path.name, "the file is empty; a header row is needed")
-    if len(raw) > MAX_CSV_BYTES:
-        raise InputError.at(path.name, f"unpacks to more than {MAX_CSV_BYTES:,} bytes")
-    if b"\0" in raw:
-        line = raw[: raw.index(b"\0")].count(b"\n") + 1
-        raise InputError.at(path.name, "holds a NUL byte: the file is damaged or not text", row=line)
-    try:
-        raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
-        value = raw[max(error.start - 10, 0) : error.start + 10].decode("cp1252", "replace")
-        raise InputError.at(path.name, "is not UTF-8; save it as 'CSV UTF-8'", row=line, value=value) from None
-    return raw
-
-
-def _check_header(file: str, header: list[str]) -> None:
-    if len(header) == 1 and ";" in header[0]:
-        raise InputError.at(file, "columns are separated by ';'; use ',' and a decimal point", row=1)
-    seen: set[str] = set()
-    for name in header:
-        if not name.strip():
-            raise InputError.at(file, "a column has no name", row=1)
-        if name in seen:
-            raise InputError.at(file, "the column is given twice", row=1, column=name)
-        seen.add(name)
-
-
 def _read_parquet(path: Path) -> pd.DataFrame:
     import pyarrow as pa
     from pyarrow import parquet
 
     try:
-        return parquet.read_table(path).to_pandas()
+        frame = parquet.read_table(path).to_pandas(ignore_metadata=True)
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError.at(path.name, f"is not a readable Parquet file: {str(error).splitlines()[0][:120]}") from None
+    return frame[[name for name in frame if not name.startswith("__index_level_")]]
 
 
 def _add_column(table: ReadTable, item: Field, values: pd.Series | None, missing: Iterable[str]) -> None:
@@ -239,11 +152,7 @@ def _number(table: ReadTable, item: Field, texts: pd.Series) -> pd.Series:
 
 def _decimal(table: ReadTable, item: Field, texts: pd.Series) -> pd.Series:
     def convert(text: str) -> Decimal | None:
-        try:
-            number = Decimal(text)
-        except InvalidOperation:
-            return None
-        return number if number.is_finite() else None
+        return Decimal(text) if _DECIMAL.fullmatch(text.strip()) else None
 
     exact = {text: convert(text) for text in texts.dropna().unique()}
     numbers = pd.Series([exact.get(text) for text in texts], index=texts.index, dtype="object")
@@ -252,15 +161,27 @@ def _decimal(table: ReadTable, item: Field, texts: pd.Series) -> pd.Series:
 
 
 def _integer(table: ReadTable, item: Field, texts: pd.Series) -> pd.Series:
-    numbers = pd.to_numeric(texts, errors="coerce").astype("float64")
-    whole = np.isfinite(numbers) & (numbers == np.floor(numbers))
-    _fail(table, item, texts, texts.notna() & ~whole, "must be a whole number")
-    return _whole(item, numbers.where(whole))
+    plain = texts.str.fullmatch(_WHOLE, na=False)
+    # 12.0 and 1e3 are whole too; beyond 2^53 a float would not hold them
+    floats = pd.to_numeric(texts.where(~plain), errors="coerce").astype("float64")
+    rounded = np.isfinite(floats) & (floats == np.floor(floats)) & (floats.abs() < 2**53)
+    _fail(table, item, texts, texts.notna() & ~plain & ~rounded, "must be a whole number of at most 18 digits")
+    numbers = floats.where(rounded).astype("Int64").mask(plain, texts.where(plain).astype("Int64"))
+    return _whole(item, numbers)
 
 
 def _whole(item: Field, numbers: pd.Series) -> pd.Series:
-    dtype = item.dtype if numbers.notna().all() else "Int64"
-    return numbers.astype(dtype)
+    return numbers.astype(item.dtype if numbers.notna().all() else "Int64")
+
+
+def _stored_integer(table: ReadTable, item: Field, values: pd.Series) -> pd.Series:
+    """Whole numbers of a Parquet file; integers never pass through a float."""
+    if pd.api.types.is_integer_dtype(values):
+        return _whole(item, values.astype("Int64"))
+    numbers = values.astype("float64")
+    whole = np.isfinite(numbers) & (numbers == np.floor(numbers)) & (numbers.abs() < 2**53)
+    _fail(table, item, values.astype("str"), values.notna() & ~whole, "must be a whole number")
+    return _whole(item, numbers.where(whole).astype("Int64"))
 
 
 def _boolean(table: ReadTable, item: Field, texts: pd.Series) -> pd.Series:
@@ -274,7 +195,7 @@ def _string(_table: ReadTable, _item: Field, texts: pd.Series) -> pd.Series:
 
 
 def _datetime(table: ReadTable, item: Field, texts: pd.Series) -> pd.Series:
-    zoned, naive = texts.str.fullmatch(_STAMP + r"(?:Z|[+-]00:?00)", na=False), texts.str.fullmatch(_STAMP, na=False)
+    zoned, naive = texts.str.fullmatch(_STAMP + _OFFSET, na=False), texts.str.fullmatch(_STAMP, na=False)
     given = texts.notna()
     _fail(table, item, texts, given & ~zoned & ~naive, "must be a UTC time such as 2026-10-01T00:00:00Z")
     if zoned.any() and naive.any():
@@ -317,7 +238,7 @@ def _retype(table: ReadTable, item: Field, values: pd.Series) -> pd.Series:
     fits = {
         "number": kinds.is_numeric_dtype(values) or (item.exact and isinstance(values.dropna().iloc[0], Decimal)),
         "integer": kinds.is_numeric_dtype(values),
-        "boolean": kinds.is_bool_dtype(values),
+        "boolean": kinds.is_bool_dtype(values) or values.dropna().map(type).eq(bool).all(),
         "datetime": kinds.is_datetime64_any_dtype(values),
         "date": kinds.is_datetime64_any_dtype(values) or hasattr(values.dropna().iloc[0], "isoformat"),
     }.get(item.type, False)
@@ -329,9 +250,9 @@ def _retype(table: ReadTable, item: Field, values: pd.Series) -> pd.Series:
     if item.type == "date":
         return pd.to_datetime(values).dt.as_unit("us")
     if item.exact:
-        return values.map(lambda v: v if isinstance(v, Decimal) or pd.isna(v) else Decimal(str(v))).astype("object")
+        return _decimal(table, item, values.map(str, na_action="ignore").astype("str"))
     if item.type == "integer":
-        return _integer(table, item, values)
+        return _stored_integer(table, item, values)
     if item.type == "number":
         return _number(table, item, values)
     return values.astype(item.dtype)

@@ -148,6 +148,9 @@ def workspace_files(folder: Path) -> list[tuple[str, str, Path]]:
     """Files to read as (table, origin, path); origin is 'workspace' or 'catalogue'."""
     known = {f"{table}{suffix}" for table in contract_names() for suffix in SUFFIXES}
     for path in sorted(folder.iterdir()):
+        meant = path.name.split(".")[0] in contract_names() and path.suffix != ".tmp"
+        if path.is_file() and meant and not path.name.endswith(SUFFIXES):
+            raise InputError.at(path.name, f"a table is a file ending in {', '.join(SUFFIXES)}; save it as one of them")
         if path.is_file() and path.name.endswith(SUFFIXES) and path.name not in known:
             raise InputError.at(
                 path.name, "is not a table of a workspace.", choices=contract_names(), value=path.name.split(".")[0]
@@ -171,7 +174,10 @@ def _load_tables(folder: Path) -> tuple[dict[str, pd.DataFrame], pd.DataFrame, l
         built = _read_tables(files, hashes)
         if not _store(cache, *built):
             return built
-    return _restore(cache)
+    try:
+        return _restore(cache)
+    except (OSError, ValueError):  # a damaged copy: the inputs themselves are read again
+        return _read_tables(files, hashes)
 
 
 def _read_tables(
@@ -185,6 +191,10 @@ def _read_tables(
         notes += [_note(name, item) for item in read.warnings]
         sources.append(_source(name, origin, path, read.frame, hashes[path]))
         tables[name] = _merge(load_contract(name), read.frame, tables[name])
+    if tables["use_cases"].empty:
+        raise InputError.at("use_cases", "has no rows yet; every other table refers to it")
+    if not any(len(tables[name]) for name in TELEMETRY):
+        raise InputError.at(", ".join(TELEMETRY), "no table of demand has rows; at least one must")
     if len(tables["requests"]):
         tables |= _with_request_rows(tables)
     tables["billing"] = derive_billing(tables["billing"], tables["account_map"], tables["accelerator_aliases"])

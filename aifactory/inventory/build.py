@@ -87,9 +87,8 @@ def build_inventory(ws: Workspace) -> Inventory:
 def _use_cases(ws: Workspace, bill: pd.DataFrame, monthly: pd.DataFrame) -> pd.DataFrame:
     """Catalogue of use cases with the month's volume, attributed cost and unit cost."""
     table = ws.table("use_cases")
-    month = (
-        monthly[monthly["month"] == ws.period].groupby("use_case_id")[["units", "requests", "errors"]].sum(min_count=1)
-    )
+    here = monthly[monthly["month"] == ws.period].groupby("use_case_id")
+    month = here[["units", "requests"]].sum(min_count=1).join(here["errors"].sum(skipna=False))
     month = month.reindex(table["use_case_id"]).set_axis(table.index)
     cost = (
         table["use_case_id"].map(spend.use_case_cost(bill)) if len(bill) else pd.Series(float("nan"), index=table.index)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from aifactory.demand.profile import monthly_growth, profile_series, running_accelerators
+from aifactory.demand.profile import by_hour, hours_of_month, monthly_growth, profile_series, running_accelerators
 from aifactory.inputs.workspace import Workspace
-from aifactory.units import HOURS_PER_DAY, SECONDS_PER_HOUR
+from aifactory.units import SECONDS_PER_HOUR
 
 COUNTS = ["requests", "errors", "retries", "input_tokens", "cached_input_tokens", "output_tokens"]
 PAIR = ["use_case_id", "region"]
@@ -88,14 +88,18 @@ def demand_by_month(ws: Workspace, windows: pd.DataFrame) -> pd.DataFrame:
 def profile_demand(ws: Workspace, windows: pd.DataFrame, monthly: pd.DataFrame) -> pd.DataFrame:
     """Profile of every use case and region in the reporting month; see `demand.profile`."""
     month = windows[windows["window_start_utc"].dt.strftime("%Y-%m") == ws.period]
-    spans = windows.groupby(PAIR)["window_start_utc"].agg(["min", "max"])
+    ends = windows["window_start_utc"] + pd.to_timedelta(windows["window_minutes"], unit="min")
+    spans = windows.assign(end=ends).groupby(PAIR).agg(first=("window_start_utc", "min"), last=("end", "max"))
+    hours = hours_of_month(ws.period)
     training = set(ws.table("use_cases").query("service_unit == 'accelerator_hour'")["use_case_id"])
     rows = []
     for (use_case, region), group in month.groupby(PAIR):
         minutes = int(group["window_minutes"].iloc[0])
         series = group.set_index("window_start_utc")["service_units"].resample(f"{minutes}min").sum()
-        found = profile_series(series, minutes, may_idle=use_case in training)
         first, last = spans.loc[(use_case, region)]
+        if use_case in training:  # a job table is a log: hours without a job are idle, not unobserved
+            series, last = series.reindex(hours, fill_value=0.0), max(last, hours[-1] + pd.Timedelta(hours=1))
+        found = profile_series(series, minutes, may_idle=use_case in training)
         growth, growth_months = monthly_growth(_daily_levels(monthly, use_case, region, ws.period, first, last))
         rows.append(
             {
@@ -103,7 +107,7 @@ def profile_demand(ws: Workspace, windows: pd.DataFrame, monthly: pd.DataFrame) 
                 "region": region,
                 "units_month": found.units,
                 **{name: value for name, value in vars(found).items() if name != "units"},
-                "observed_share": found.observed_hours / (pd.Period(ws.period, "M").days_in_month * HOURS_PER_DAY),
+                "observed_share": found.observed_hours / len(hours),
                 "growth_per_month": growth,
                 "growth_months": growth_months,
             }
@@ -120,7 +124,7 @@ def _daily_levels(
     mine = monthly[(monthly["use_case_id"] == use_case) & (monthly["region"] == region) & (monthly["month"] <= period)]
     months = pd.period_range(mine["month"].min(), period, freq="M")
     start = np.maximum(months.start_time.tz_localize("UTC"), first)
-    end = np.minimum((months + 1).start_time.tz_localize("UTC"), last + pd.Timedelta(hours=1))
+    end = np.minimum((months + 1).start_time.tz_localize("UTC"), last)
     days = ((end - start) / pd.Timedelta(days=1)).to_numpy()
     units = mine.set_index("month")["units"].reindex(months.astype(str), fill_value=0.0).to_numpy()
     return np.where(days >= MIN_DAYS, units / np.where(days > 0, days, 1.0), np.nan)
@@ -145,7 +149,7 @@ def local_and_pooled(windows: pd.DataFrame, ws: Workspace) -> pd.DataFrame:
     """
     month = windows[windows["window_start_utc"].dt.strftime("%Y-%m") == ws.period]
     known = ws.table("use_cases")[["use_case_id", "workload_class", "service_unit"]]
-    hourly = month.assign(hour=month["window_start_utc"].dt.floor("h")).merge(known, on="use_case_id")
+    hourly = by_hour(month).merge(known, on="use_case_id")
     keys = ["use_case_id", "workload_class", "service_unit"]
     local = hourly.groupby([*keys, "region", "hour"])["service_units"].sum().groupby([*keys, "region"]).max()
     pooled = hourly.groupby([*keys, "hour"])["service_units"].sum().groupby(keys).max()

@@ -74,7 +74,7 @@ def not_computed(ws: Workspace) -> list[str]:
 def waste(reconciliation: pd.DataFrame, pools: pd.DataFrame, use_cases: pd.DataFrame) -> list[Finding]:
     """Sources of waste in USD per month, largest first."""
     found = []
-    for row in pools[pools["idle_usd"].notna()].itertuples(index=False):
+    for row in pools[pools["idle_usd"].notna() & (pools["accelerator_hours"] > 0)].itertuples(index=False):
         idle = row.idle_accelerator_hours / row.accelerator_hours
         text = f"Pool {row.pool_id} stood idle {idle:.0%} of its hours ({row.installed:.0f} x {row.accelerator_id})."
         found.append(Finding("idle", text, float(row.idle_usd)))
@@ -83,7 +83,7 @@ def waste(reconciliation: pd.DataFrame, pools: pd.DataFrame, use_cases: pd.DataF
         text = "Committed capacity was paid for and not used by anybody."
         found.append(Finding("commitment", text, float(lines["idle commitment"])))
     if len(use_cases):
-        failed = use_cases[use_cases["failure_rate"].notna() & use_cases["effective_cost_usd"].notna()]
+        failed = use_cases[(use_cases["failure_rate"] > 0) & use_cases["effective_cost_usd"].notna()]
         for row in failed.itertuples(index=False):
             text = f"{row.failure_rate:.1%} of the work of {row.use_case_id} failed and was paid for."
             found.append(Finding("failures", text, float(row.failure_rate * row.effective_cost_usd)))
@@ -106,8 +106,8 @@ def gaps(
     found = []
     lines = reconciliation.set_index("line")["effective_cost"] if len(reconciliation) else pd.Series(dtype="object")
     if lines.get("unattributed usage"):
-        share = float(lines["unattributed usage"] / lines["bill"])
-        found.append(Finding("tagging", f"{share:.1%} of the bill has no team.", float(lines["unattributed usage"])))
+        share = f"{lines['unattributed usage'] / lines['bill']:.1%}" if lines["bill"] else "Part"
+        found.append(Finding("tagging", f"{share} of the bill has no team.", float(lines["unattributed usage"])))
     for row in pools[pools["label_suspect"]].itertuples(index=False) if len(pools) else ():
         found.append(Finding("label", f"Pool {row.pool_id}: {row.label_note}; its label is in doubt."))
     missed = levels[levels["meets_slo"].eq(other=False).fillna(value=False)] if len(levels) else levels

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from aifactory.demand.profile import job_end
 from aifactory.inputs.checks import POWER_TOLERANCE
 from aifactory.inputs.telemetry import bucket_value, histogram_quantile
 from aifactory.inputs.workspace import Workspace
@@ -60,7 +61,9 @@ def token_tail(ws: Workspace) -> pd.DataFrame:
 
 
 def _top_share(counts: np.ndarray, tokens: np.ndarray, top: float) -> float:
-    """Share of tokens in the first `top` of the requests, counts sorted from the largest size."""
+    """Share of tokens in the first `top` of the requests, counts sorted from the largest size; NaN without any."""
+    if tokens.sum() == 0:
+        return np.nan
     requests = np.cumsum(counts) / counts.sum()
     return float(
         np.interp(top, np.concatenate([[0.0], requests]), np.concatenate([[0.0], np.cumsum(tokens) / tokens.sum()]))
@@ -118,17 +121,24 @@ def job_summary(ws: Workspace, speeds: pd.DataFrame) -> pd.DataFrame:
                "failed_share", "cancelled_share", "p50_queue_minutes", "p95_queue_minutes", "speed_tier"]  # fmt: skip
     if month.empty:
         return pd.DataFrame(columns=columns)
-    hours = (month["ended_utc"] - month["started_utc"]) / pd.Timedelta(hours=1) * month["accelerators"]
+    hours = (
+        (job_end(ws.table("jobs")).reindex(month.index) - month["started_utc"])
+        / pd.Timedelta(hours=1)
+        * month["accelerators"]
+    )
     queue = (month["started_utc"] - month["submitted_utc"]) / pd.Timedelta(minutes=1)
     keys = ["use_case_id", "region", "accelerator_id"]
-    groups = month.assign(hours=hours, queue=queue, failed=month["status"] == "failed",
-                          cancelled=month["status"] == "cancelled").groupby(keys)  # fmt: skip
+    ended = {
+        name: (month["status"] == name).astype("float64").mask(month["status"] == "unknown")
+        for name in ("failed", "cancelled")
+    }
+    groups = month.assign(hours=hours, queue=queue, **ended).groupby(keys)
     table = pd.DataFrame(
         {
             "jobs": groups.size(),
             "accelerator_hours": groups["hours"].sum(),
-            "failed_share": groups["failed"].mean(),
-            "cancelled_share": groups["cancelled"].mean(),
+            "failed_share": groups["failed"].mean(skipna=False),
+            "cancelled_share": groups["cancelled"].mean(skipna=False),
             "p50_queue_minutes": groups["queue"].median(),
             "p95_queue_minutes": groups["queue"].quantile(0.95),
         }

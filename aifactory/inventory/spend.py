@@ -29,23 +29,30 @@ COST_LINES = (
     "credit",
     "tax",
 )
+OWNERLESS = ("idle commitment", "commitment purchase", "credit", "tax")
+USAGE = ("attributed usage", "unattributed usage")
+CONSUMERS = ("team", "business_unit", "use_case")
 MONEY = ["EffectiveCost", "BilledCost"]
 
 
 def spend_by_dimension(billing: pd.DataFrame) -> pd.DataFrame:
     """Exact cost per value of each dimension.
 
-    Teams and use cases are charged usage only; idle commitment, tax, credits and corrections
-    have no consumer and stand under '(unattributed)'.
+    Idle commitment, commitment purchases, tax and credits have no consumer: in the dimensions of
+    `CONSUMERS` they stand under '(unattributed)', also where they carry a tag.
 
     Returns
     -------
     Columns dimension, value, effective_cost, billed_cost (Decimal), accelerator_hours.
     """
     parts = []
+    ownerless = billing["cost_line"].isin(OWNERLESS)
     for dimension, column in DIMENSIONS.items():
-        sums = sum_exact(billing, column, MONEY)
-        hours = billing.groupby(billing[column].fillna("(none)"))["accelerator_hours"].sum()
+        owned = billing
+        if dimension in CONSUMERS:
+            owned = billing.assign(**{column: billing[column].mask(ownerless, UNATTRIBUTED)})
+        sums = sum_exact(owned, column, MONEY)
+        hours = owned.groupby(owned[column].fillna("(none)"))["accelerator_hours"].sum()
         parts.append(
             pd.DataFrame(
                 {
@@ -99,8 +106,8 @@ def monthly_spend(billing: pd.DataFrame) -> pd.DataFrame:
 
 
 def use_case_cost(billing: pd.DataFrame) -> pd.Series:
-    """Attributed effective cost per use case, USD."""
-    tagged = billing[(billing["use_case"] != UNATTRIBUTED) & (billing["cost_line"] == "attributed usage")]
+    """Effective cost of the usage that names its use case, USD; a team need not be named."""
+    tagged = billing[(billing["use_case"] != UNATTRIBUTED) & billing["cost_line"].isin(USAGE)]
     return tagged.groupby("use_case")["EffectiveCost"].agg(exact_total).astype("float64")
 
 

@@ -175,7 +175,7 @@ def three_questions(ws: Workspace, inv: Inventory) -> Group:
     cases = inv.use_cases[inv.use_cases["units_month"].gt(0)].sort_values(
         "effective_cost_usd", ascending=False, na_position="last"
     )
-    worth = cases["value_usd_per_unit"] * cases["attribution_share"].fillna(1.0) * cases["units_month"] / 730
+    worth = cases["value_usd_per_unit"] * cases["attribution_share"] * cases["units_month"] / 730
     frame = cases.assign(
         value_at_stake_usd=worth, label=cases["name"] + " (" + cases["criticality"].str.replace("_", " ") + ")"
     )

@@ -10,6 +10,7 @@ import pandas as pd
 
 from aifactory.errors import InputError
 from aifactory.inputs.contracts import load_contract
+from aifactory.inputs.workspace import table_file
 
 if TYPE_CHECKING:
     from aifactory.buyplan import BuyPlan
@@ -29,15 +30,24 @@ def approve_plan(buy_plan: BuyPlan, workspace_path: Path | str, *, force: bool =
     table = buy_plan.approved_plan[load_contract("approved_plan").columns]
     if table.empty:
         raise InputError.at("approve", "the plan is empty; nothing can be approved")
-    period, target = str(table["plan_period"].iloc[0]), folder / FILE
-    if target.is_file() and not force:
-        held = pd.read_csv(target, usecols=["plan_period"], nrows=1)["plan_period"].iloc[0]
-        if held != period:
-            raise InputError.at(FILE, f"holds the plan approved for {held}; use --force to replace it", value=period)
+    period, target, held = str(table["plan_period"].iloc[0]), folder / FILE, table_file(folder, "approved_plan")
+    plan_held = _period_of(held) if held else ""
+    if plan_held not in ("", period) and not force:
+        raise InputError.at(
+            held.name, f"holds the plan approved for {plan_held}; use --force to replace it", value=period
+        )
     text = table.round(DIGITS).to_csv(index=False, lineterminator="\n")
     (folder / HISTORY).mkdir(exist_ok=True)
     for path in (folder / HISTORY / f"{period}.csv", target):
         aside = path.with_suffix(".tmp")
         aside.write_text(text, encoding="utf-8")
         os.replace(aside, path)  # noqa: PTH105 - the atomic one
+    if held and held != target:
+        held.unlink()  # the same table in another format
     return target
+
+
+def _period_of(path: Path) -> str:
+    """Period of the plan that a file holds; empty without rows."""
+    frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, usecols=["plan_period"], nrows=1)
+    return str(frame["plan_period"].iloc[0]) if len(frame) else ""

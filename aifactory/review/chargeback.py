@@ -32,7 +32,10 @@ def charge_teams(billing: pd.DataFrame) -> pd.DataFrame:
     direct = sum_exact(own, "team", ["EffectiveCost"]).rename(columns={"EffectiveCost": "direct_cost"})
     base = exact_total(direct["direct_cost"])
     rest = total - base
-    shared = [(rest * cost / base).quantize(CENT_MILLIONTH, ROUND_HALF_EVEN) for cost in direct["direct_cost"]]
+    # free or refunded usage gives no proportion: then the rest is shared evenly
+    weights = list(direct["direct_cost"]) if base > 0 else [Decimal(1)] * len(direct)
+    total_weight = sum(weights, ZERO)
+    shared = [(rest * weight / total_weight).quantize(CENT_MILLIONTH, ROUND_HALF_EVEN) for weight in weights]
     shared[0] += rest - sum(shared, ZERO)
     table = direct.assign(shared_cost=shared)
     table["charge"] = table["direct_cost"] + table["shared_cost"]

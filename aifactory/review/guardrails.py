@@ -8,12 +8,16 @@ import pandas as pd
 from aifactory.finance.prices import price_table
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
+from aifactory.units import MONTHS_PER_YEAR
 
 OK, WATCH, BREACH = "ok", "watch", "breach"
 WATCH_SHARE = 0.9
 MAX_UNATTRIBUTED = 0.05
 MAX_UNIT_COST_RISE = 0.10
 APPROACHING_MONTHS = 3.0
+TREND_MONTHS = 6
+#: A slope below is rounding, not a trend.
+LEVEL_SLOPE = 1e-9
 GUARDRAIL_COLUMNS = ["guardrail", "subject", "value", "limit", "unit", "state", "owner_role"]
 TRIGGER_COLUMNS = ["pool_id", "accelerator_id", "region", "indicator", "value", "threshold", "slope_per_month",
                    "months_to_trigger", "state"]  # fmt: skip
@@ -117,27 +121,35 @@ def _floor(ws: Workspace, inventory: Inventory) -> pd.DataFrame:
 
 
 def check_triggers(ws: Workspace) -> pd.DataFrame:
-    """Months until each pool reaches the utilisation at which its next band is ordered.
+    """Months until each pool with readings in the month reaches the utilisation that orders its next band.
 
-    The trend is the least-squares slope of the monthly mean over the last six months.
+    The trend is the least-squares slope of the monthly means over the last six calendar months; the
+    mean weighs readings by installed accelerators and length, as the inventory does.
     """
-    pools = ws.table("pools")
-    if pools.empty:
-        return pd.DataFrame(columns=TRIGGER_COLUMNS)
-    month = pools["window_start_utc"].dt.strftime("%Y-%m")
-    upto = pools[month <= ws.period]
-    means = upto.groupby(["pool_id", "accelerator_id", "region", month])["utilization"].mean()
-    limit = ws.plan.trigger_utilization
+    limit, now = ws.plan.trigger_utilization, pd.Period(ws.period, "M").ordinal
     rows = []
-    for (pool, accelerator, region), series in means.groupby(level=[0, 1, 2]):
-        values = series.to_numpy()[-6:]
-        slope = float(np.polyfit(range(len(values)), values, 1)[0]) if len(values) > 2 else np.nan
-        months = months_to_trigger(float(values[-1]), slope, limit)
-        state = "fired" if values[-1] >= limit else "approaching" if months <= APPROACHING_MONTHS else "quiet"
+    for (pool, accelerator, region), series in _monthly_utilization(ws.table("pools")).groupby(level=[0, 1, 2]):
+        months = series.index.get_level_values("month").to_numpy()
+        recent = (months > now - TREND_MONTHS) & (months <= now)
+        if not (months == now).any():
+            continue
+        values, times = series.to_numpy()[recent], months[recent]
+        slope = float(np.polyfit(times - now, values, 1)[0]) if len(values) > 2 else np.nan
+        wait = months_to_trigger(float(values[-1]), slope, limit)
+        state = "fired" if values[-1] >= limit else "approaching" if wait <= APPROACHING_MONTHS else "quiet"
         rows.append(
-            (pool, accelerator, region, "mean utilization of the month", float(values[-1]), limit, slope, months, state)
+            (pool, accelerator, region, "mean utilization of the month", float(values[-1]), limit, slope, wait, state)
         )
     return pd.DataFrame(rows, columns=TRIGGER_COLUMNS).sort_values("months_to_trigger", ignore_index=True)
+
+
+def _monthly_utilization(pools: pd.DataFrame) -> pd.Series:
+    """Mean utilisation by pool, accelerator, region and month (ordinal), weighted by accelerator-hours."""
+    start = pools["window_start_utc"].dt
+    month = ((start.year - 1970) * MONTHS_PER_YEAR + start.month - 1).rename("month")
+    hours = pools["installed"] * pools["window_minutes"]
+    keys = [pools["pool_id"], pools["accelerator_id"], pools["region"], month]
+    return (hours * pools["utilization"]).groupby(keys).sum() / hours.groupby(keys).sum()
 
 
 def months_to_trigger(value: float, slope: float, limit: float) -> float:
@@ -148,7 +160,7 @@ def months_to_trigger(value: float, slope: float, limit: float) -> float:
     """
     if value >= limit:
         return 0.0
-    return round((limit - value) / slope, 9) if slope > 0 else np.inf
+    return round((limit - value) / slope, 9) if slope > LEVEL_SLOPE else np.inf
 
 
 def watch_prices(ws: Workspace) -> pd.DataFrame:

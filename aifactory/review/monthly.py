@@ -6,6 +6,7 @@ import pandas as pd
 
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
+from aifactory.inventory.spend import USAGE
 from aifactory.units import HOURS_PER_DAY, HOURS_PER_MONTH
 
 PLANNED = ["units", "units_p10", "units_p90", "accelerator_hours", "compute_usd", "cost_usd", "value_usd"]
@@ -38,7 +39,7 @@ def month_factors(ws: Workspace, inventory: Inventory, month: str) -> tuple[pd.D
     )
     tokens = sums["input_tokens"] - sums["cached_input_tokens"].fillna(0.0) + sums["output_tokens"].fillna(0.0)
     bill = ws.table("billing")
-    usage = bill[(bill["month"] == month) & bill["accelerator_hours"].gt(0) & (bill["cost_line"] == "attributed usage")]
+    usage = bill[(bill["month"] == month) & bill["accelerator_hours"].gt(0) & bill["cost_line"].isin(USAGE)]
     usage = usage.assign(cost=usage["EffectiveCost"].astype("float64"), hours=usage["accelerator_hours"])
     hours = usage.groupby(["use_case", "accelerator_id"])[["hours", "cost"]].sum()
     hours.index = hours.index.set_names(["use_case_id", "accelerator_id"])
@@ -69,11 +70,11 @@ def plan_factors(approved: pd.DataFrame, month: str) -> tuple[pd.DataFrame, pd.D
 def realised_value(ws: Workspace, inventory: Inventory) -> pd.DataFrame:
     """Value of the delivered units per month and use case, USD: units x success x value x attribution.
 
-    Accelerator-hours count those of failed jobs too, so the share of jobs that succeeded applies;
+    A value without an attribution is not claimed. Accelerator-hours count those of failed jobs too, so the share of jobs that succeeded applies;
     other units are counted when delivered.
     """
     cases = ws.table("use_cases").set_index("use_case_id")
-    worth = cases["value_usd_per_unit"] * cases["attribution_share"].fillna(1.0)
+    worth = cases["value_usd_per_unit"] * cases["attribution_share"]
     demand = inventory.demand_monthly
     failed = (demand["errors"] / demand["requests"]).where(demand["service_unit"] == "accelerator_hour", 0.0)
     units = (demand["units"] * (1.0 - failed.fillna(0.0))).groupby([demand["month"], demand["use_case_id"]]).sum()

@@ -57,7 +57,8 @@ def capacity_at_slo(
         if values.size == 0 or not np.isfinite(values).any() or not np.isfinite(limit):
             continue
         crossing = _crossing(load[np.isfinite(values[order])], values[order][np.isfinite(values[order])], limit)
-        if crossing < best.units_per_s:
+        saturated = crossing == best.units_per_s and best.is_lower_bound
+        if crossing < best.units_per_s or saturated:
             best = CurveCapacity(crossing, name)
     return best
 
@@ -83,7 +84,7 @@ def interval(values: np.ndarray) -> tuple[float, float, float]:
     values = np.asarray(values, dtype=float)
     mean = float(values.mean())
     half = max(float(np.ptp(values)) / 2, RUN_TO_RUN_P90 * mean)
-    return mean - half, mean, mean + half
+    return max(mean - half, 0.0), mean, mean + half
 
 
 def overlap(low_a: float, high_a: float, low_b: float, high_b: float) -> bool:

@@ -74,11 +74,16 @@ def _choice_of(use_case: str, cells: pd.DataFrame) -> dict[str, object]:
     row |= {"tier_label": _layer(best["platform_class"], best["tier"]), "reason": reason}
     if len(ranked) > 1:
         second = ranked.iloc[1]
-        cost = [(item["total_usd"] * item["units_per_s_per_accelerator"] / item["high"],
-                 item["total_usd"] * item["units_per_s_per_accelerator"] / item["low"]) for item in (best, second)]  # fmt: skip
+        cost = [_cost_range(item) for item in (best, second)]
         row |= {"runner_up": second["accelerator_id"], "margin_usd": second["total_usd"] - best["total_usd"],
                 "proven": not overlap(*cost[0], *cost[1])}  # fmt: skip
     return row
+
+
+def _cost_range(cell: pd.Series) -> tuple[float, float]:
+    """Cost over the horizon at the high and at the low end of capacity; without a low end it has no limit."""
+    work = cell["total_usd"] * cell["units_per_s_per_accelerator"]
+    return work / cell["high"], work / cell["low"] if cell["low"] > 0 else np.inf
 
 
 def _not_excluded(cells: pd.DataFrame) -> pd.Series:

@@ -118,6 +118,7 @@ def _latency(ws: Workspace, benchmark: Benchmark, cells: pd.DataFrame) -> np.nda
         elif curve is None:
             values.append(np.nan)
         else:
+            curve = curve[curve["precision"] == cell.precision] if cell.tier == "measured" else curve
             half = cell.units_per_s_per_accelerator / 2
             at = [
                 np.interp(half, curve["units_per_s_per_accelerator"], curve[column]) / slo[limit]

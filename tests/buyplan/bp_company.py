@@ -28,7 +28,7 @@ def make_plan(months=12, values=None, **fields):
     assumptions = {
         name: {
             "value": value,
-            "low": value * 0.5,
+            "low": max(value * 0.5, 1.0) if name == "pue" else value * 0.5,
             "high": value * 1.5 if name != "planning_utilization" else value,
             "unit": REQUIRED_ASSUMPTIONS[name],
             "owner_role": "Analyst",

@@ -127,7 +127,7 @@ def test_a_link_out_of_the_workspace_is_refused(mini, tmp_path):
 
 
 def test_an_archive_that_unpacks_without_end_is_refused(mini, monkeypatch):
-    monkeypatch.setattr("aifactory.inputs.tables.MAX_CSV_BYTES", 1_000_000)
+    monkeypatch.setattr("aifactory.inputs.csv_text.MAX_CSV_BYTES", 1_000_000)
     (mini / "billing.csv").unlink()
     with gzip.open(mini / "billing.csv.gz", "wb") as file:
         file.write(b"a" * 2_000_000)

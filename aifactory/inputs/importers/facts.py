@@ -49,7 +49,8 @@ def read_cloud_prices(path: Path, accelerators: set[str]) -> pd.DataFrame:
     on_demand = rows.assign(purchase_option="on_demand", usd_per_accelerator_hour=rows["on_demand_usd_accel_h"])
     ratio = rows["spot_usd_accel_h"] / rows["on_demand_usd_accel_h"]
     market = rows["spot_usd_accel_h"].notna() & ((ratio - SPOT_FLOOR).abs() > 1e-3)
-    spot = rows[market].assign(purchase_option="spot", usd_per_accelerator_hour=rows["spot_usd_accel_h"])
+    spot = rows[market]
+    spot = spot.assign(purchase_option="spot", usd_per_accelerator_hour=spot["spot_usd_accel_h"])
     return _prices(pd.concat([on_demand, spot]).assign(term_months=0, upfront_fraction=0.0, note=PER_ACCELERATOR))
 
 
@@ -64,10 +65,17 @@ def read_commitment_prices(path: Path, accelerators: set[str]) -> pd.DataFrame:
     frame = rows.rename(columns={"accelerator": "accelerator_id", "instance_type": "sku"}).assign(
         purchase_option=rows["term"].map({term: option for term, (option, _) in TERMS.items()}),
         term_months=rows["term"].map({term: months for term, (_, months) in TERMS.items()}),
-        upfront_fraction=rows["payment_option"].str.contains("all upfront").fillna(value=False).astype("float64"),
+        upfront_fraction=_upfront(rows["payment_option"]),
         note=rows["payment_option"],
     )
     return _prices(frame)
+
+
+def _upfront(texts: pd.Series) -> pd.Series:
+    """Share paid at the start: 'all upfront' 1, a stated percentage, else 0."""
+    stated = texts.str.extract(r"(\d{1,3}) ?%", expand=False).astype("float64") / 100
+    whole = texts.str.contains("all upfront", case=False).fillna(value=False)
+    return stated.fillna(0.0).mask(whole, 1.0)
 
 
 def _day(texts: pd.Series) -> pd.Series:

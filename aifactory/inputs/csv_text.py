@@ -1,0 +1,119 @@
+"""A CSV file as text cells, strictly: whatever would shift, merge or guess a cell is refused."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import zlib
+from pathlib import Path
+
+import pandas as pd
+
+from aifactory.errors import InputError
+from aifactory.inputs.problems import Problem, raise_problems
+
+MAX_CSV_BYTES = 2_000_000_000
+
+
+def read_csv_text(path: Path) -> pd.DataFrame:
+    """Every cell as text, empty cells as ''; row 2 of the file is row 0 of the frame.
+
+    Raises
+    ------
+    InputError
+        For another encoding or separator, a header with double or missing names, rows of another
+        length, blank lines, open quotes, NUL bytes and damaged archives, with the row.
+    """
+    import pyarrow as pa
+    from pyarrow import csv as arrow_csv
+
+    raw = _with_plain_line_ends(_csv_bytes(path))
+    reader = csv.reader(io.TextIOWrapper(io.BytesIO(raw), encoding="utf-8", newline=""))
+    try:
+        header = next(reader)
+    except csv.Error as error:
+        raise InputError.at(path.name, f"the header cannot be read: {error}", row=1) from None
+    _check_header(path.name, header)
+    bad: list[Problem] = []
+
+    def note(row: arrow_csv.InvalidRow) -> str:
+        cells = "is blank" if not row.text.strip() else f"has {row.actual_columns} cells"
+        bad.append(Problem(row.number, "", "", f"{cells}, the header has {row.expected_columns}"))
+        return "skip"
+
+    try:
+        table = arrow_csv.read_csv(
+            pa.BufferReader(raw),
+            read_options=arrow_csv.ReadOptions(
+                use_threads=False, block_size=1 << 24, column_names=header, skip_rows=reader.line_num
+            ),
+            parse_options=arrow_csv.ParseOptions(
+                newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=note
+            ),
+            convert_options=arrow_csv.ConvertOptions(
+                column_types=dict.fromkeys(header, pa.string()), strings_can_be_null=False
+            ),
+        )
+    except pa.ArrowInvalid as error:
+        if str(error).startswith("Empty CSV file"):
+            return pd.DataFrame({name: pd.Series(dtype="str") for name in header})
+        raise InputError.at(path.name, f"cannot be read as CSV: {str(error).splitlines()[0][:120]}") from None
+    raise_problems(path.name, bad)
+    return table.to_pandas().astype("str")
+
+
+def _csv_bytes(path: Path) -> bytes:
+    if path.stat().st_size > MAX_CSV_BYTES:
+        raise InputError.at(path.name, f"larger than {MAX_CSV_BYTES:,} bytes; store it as Parquet")
+    try:
+        if path.name.endswith(".gz"):
+            with gzip.open(path) as stream:
+                raw = stream.read(MAX_CSV_BYTES + 1)
+        else:
+            raw = path.read_bytes()
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError.at(path.name, f"cannot be read: {error}") from None
+    raw = raw.removeprefix(b"\xef\xbb\xbf")
+    if not raw.strip():
+        raise InputError.at(path.name, "the file is empty; a header row is needed")
+    if len(raw) > MAX_CSV_BYTES:
+        raise InputError.at(path.name, f"unpacks to more than {MAX_CSV_BYTES:,} bytes")
+    if b"\0" in raw:
+        raise InputError.at(
+            path.name, "holds a NUL byte: the file is damaged or not text", row=_row(raw, raw.index(b"\0"))
+        )
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        value = raw[max(error.start - 10, 0) : error.start + 10].decode("cp1252", "replace")
+        row = _row(raw, error.start)
+        raise InputError.at(path.name, "is not UTF-8; save it as 'CSV UTF-8'", row=row, value=value) from None
+    if raw.count(b'"') % 2:
+        rule = "a quote is opened and never closed; cells would run into each other"
+        raise InputError.at(path.name, rule, row=_row(raw, raw.rindex(b'"')))
+    return raw
+
+
+def _row(raw: bytes, position: int) -> int:
+    return raw[:position].count(b"\n") + 1
+
+
+def _with_plain_line_ends(raw: bytes) -> bytes:
+    """Old line ends (CR alone) as LF; one line end at the end, none after it."""
+    lines = raw if b"\n" in raw else raw.replace(b"\r", b"\n")
+    return lines.rstrip(b"\r\n") + b"\n"
+
+
+def _check_header(file: str, header: list[str]) -> None:
+    if not header:
+        raise InputError.at(file, "the first line is blank; the header must stand there", row=1)
+    if len(header) == 1 and ";" in header[0]:
+        raise InputError.at(file, "columns are separated by ';'; use ',' and a decimal point", row=1)
+    seen: set[str] = set()
+    for name in header:
+        if not name.strip():
+            raise InputError.at(file, "a column has no name", row=1)
+        if name in seen:
+            raise InputError.at(file, "the column is given twice", row=1, column=name)
+        seen.add(name)

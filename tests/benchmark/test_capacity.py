@@ -1,0 +1,257 @@
+"""Measured and estimated capacities, prices, cost and energy per unit."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aifactory.benchmark import capacity
+from aifactory.serving import anchor
+from aifactory.serving.capacity import RUN_TO_RUN_P90
+
+H100, A100, TPU = "nvidia-h100-sxm", "nvidia-a100-80-sxm", "google-tpu-v6e"
+
+
+@pytest.fixture
+def measure(mini_ws, runs):
+    """Measured capacities of the chat runs on the H100 with some columns changed."""
+
+    def found(frame=None, **changes):
+        mine = runs[runs["benchmark_id"] == f"chat--{H100}"] if frame is None else frame
+        return capacity.run_capacities(mine.assign(**changes), mini_ws.table("use_cases"))
+
+    return found
+
+
+@pytest.fixture(scope="module")
+def chat(mini_ws):
+    return next(case for case in mini_ws.table("use_cases").itertuples(index=False) if case.use_case_id == "chat")
+
+
+@pytest.fixture(scope="module")
+def chips(mini_ws):
+    return mini_ws.table("accelerators").set_index("accelerator_id")
+
+
+def test_capacity_of_a_run_is_interpolated_at_its_slo(measure):
+    row = measure().iloc[0]
+    # TTFT 400 ms at 4 a second and 1,600 ms at 8: 1,000 ms are met at 6
+    assert (row["units_per_s_per_accelerator"], row["binding_slo"]) == (6.0, "TTFT")
+    assert row["power_w_per_accelerator"] == 600.0
+
+
+def test_capacity_and_power_are_per_accelerator(measure):
+    row = measure(accelerators=4).iloc[0]
+    assert (row["units_per_s_per_accelerator"], row["power_w_per_accelerator"]) == (1.5, 150.0)
+
+
+def test_power_is_read_at_the_capacity(measure):
+    assert measure(power_w=[300.0, 400.0, 600.0]).iloc[0]["power_w_per_accelerator"] == 500.0
+
+
+def test_unknown_power_stays_unknown(measure):
+    assert math.isnan(measure(power_w=np.nan).iloc[0]["power_w_per_accelerator"])
+
+
+def test_requests_per_unit_count_the_successful_ones(measure):
+    assert measure().iloc[0]["requests_per_unit"] == pytest.approx(1.0)
+    twice = measure(requests=[2520, 5040, 10080], errors=[120, 240, 480])
+    assert twice.iloc[0]["requests_per_unit"] == pytest.approx(2.0)
+    assert twice.iloc[0]["failure_rate"] == pytest.approx(120 / 2520)
+
+
+def test_a_run_that_misses_its_slo_has_no_capacity(measure):
+    row = measure(p95_ttft_ms=[1100.0, 1200.0, 1600.0]).iloc[0]
+    assert (row["units_per_s_per_accelerator"], row["binding_slo"]) == (0.0, "TTFT")
+
+
+def test_latencies_without_a_limit_do_not_bind(measure):
+    assert measure(p95_tpot_ms=[1e6, 1e6, 1e6]).iloc[0]["units_per_s_per_accelerator"] == 6.0
+
+
+def test_the_end_to_end_limit_binds_too(measure):
+    row = measure(p95_e2e_ms=[10_000.0, 30_000.0, 40_000.0]).iloc[0]
+    assert (row["units_per_s_per_accelerator"], row["binding_slo"]) == (3.0, "E2E")
+
+
+def test_no_runs_measure_nothing(measure, runs):
+    assert measure(runs.iloc[:0]).empty
+    assert capacity.measured_capacities(measure(runs.iloc[:0])).empty
+
+
+def test_repeats_are_averaged_with_their_interval(measure, runs):
+    mine = runs[runs["benchmark_id"] == f"chat--{H100}"]
+    again = mine.assign(benchmark_id="again", p95_ttft_ms=[200.0, 400.0, 2800.0])  # 5 a second
+    row = capacity.measured_capacities(measure(pd.concat([mine, again]))).iloc[0]
+    assert row[["units_per_s_per_accelerator", "low", "high"]].tolist() == [5.5, 5.0, 6.0]
+    assert row["evidence"].startswith("2 run(s) on own prompts")
+
+
+def test_one_run_has_the_public_noise_as_interval(measure):
+    row = capacity.measured_capacities(measure()).iloc[0]
+    assert (row["low"], row["high"]) == pytest.approx((6 * (1 - RUN_TO_RUN_P90), 6 * (1 + RUN_TO_RUN_P90)))
+    assert (row["tier"], row["precision"], row["output_tokens_per_unit"]) == ("measured", "bf16", pytest.approx(100))
+
+
+def test_the_precision_with_the_highest_capacity_is_kept(measure, runs):
+    mine = runs[runs["benchmark_id"] == f"chat--{H100}"]
+    fast = mine.assign(benchmark_id="fp8", precision="fp8", p95_ttft_ms=[200.0, 400.0, 1000.0])
+    table = capacity.measured_capacities(measure(pd.concat([mine, fast])))
+    assert table[["precision", "units_per_s_per_accelerator"]].to_numpy().tolist() == [["fp8", 8.0]]
+
+
+@given(st.floats(1.0, 3000.0), st.floats(0.0, 1.0))
+@settings(max_examples=25, deadline=None)
+def test_capacity_never_exceeds_the_best_point_and_never_grows_with_a_tighter_limit(mini_ws, limit, share):
+    cases = mini_ws.table("use_cases")
+    mine = mini_ws.table("benchmarks").query("use_case_id == 'chat'")
+    wide, tight = (
+        capacity.run_capacities(mine, cases.assign(slo_p95_ttft_ms=value)).set_index("accelerator_id")
+        for value in (limit, limit * share)
+    )
+    best = (mine["units_per_s"] / mine["accelerators"]).groupby(mine["accelerator_id"]).max()
+    column = "units_per_s_per_accelerator"
+    assert (wide[column] <= best.reindex(wide.index)).all()
+    assert (tight[column] <= wide[column] + 1e-12).all()
+
+
+def test_every_pair_without_a_run_gets_an_estimate_or_a_reason(mini_ws, mini_benchmark):
+    table = mini_benchmark.capacity
+    pairs = {(case, name) for case in ("chat", "images", "models") for name in mini_ws.plan.candidates}
+    assert set(zip(table["use_case_id"], table["accelerator_id"], strict=True)) == pairs
+    assert len(table) == len(pairs)
+    assert table["evidence"].notna().all()
+
+
+def test_estimates_scale_own_runs_geometrically(mini_benchmark, chips):
+    row = mini_benchmark.capacity.set_index(["use_case_id", "accelerator_id"]).loc["chat", TPU]
+    ratios = [
+        math.sqrt(chips.at[TPU, "memory_bw_gb_per_s"] / chips.at[name, "memory_bw_gb_per_s"]
+                  * chips.at[TPU, "peak_bf16_dense_tflops"] / chips.at[name, "peak_bf16_dense_tflops"])
+        for name in (H100, A100)
+    ]  # fmt: skip
+    assert row["units_per_s_per_accelerator"] == pytest.approx(math.sqrt(6 * ratios[0] * 3 * ratios[1]))
+    assert row["tier"] == "anchored"
+
+
+def test_training_is_counted_in_hours_of_the_reference(mini_benchmark, chips):
+    table = mini_benchmark.capacity.query("use_case_id == 'models'").set_index("accelerator_id")
+    assert table.at[A100, "units_per_s_per_accelerator"] == 1 / 3600
+    assert table.at[A100, "low"] == table.at[A100, "high"] == 1 / 3600
+    assert table.at[A100, "tier"] == "measured"
+    ratio = chips.at[H100, "achievable_bf16_tflops"] / chips.at[A100, "achievable_bf16_tflops"]
+    assert table.at[H100, "units_per_s_per_accelerator"] * 3600 == pytest.approx(ratio)
+    assert table.at[H100, "tier"] == "anchored"
+
+
+def test_without_own_runs_public_measurements_of_the_model_stand_in(with_tables, runs, chat):
+    public = pd.DataFrame(
+        {
+            "model": ["Llama-3.1-8B", "Llama-3.1-8B", "other"],
+            "accelerator_id": [H100, A100, TPU],
+            "scenario": ["server", "offline", "server"],
+            "metric": ["tokens_per_s", "tokens_per_s", "requests_per_s"],
+            "value_per_accelerator": [1000.0, 1000.0, 5.0],
+        }
+    )
+    ws = with_tables(benchmarks=runs.iloc[:0], public_measurements=public)
+    tokens = capacity.output_tokens_per_unit(ws)["chat"]
+    rate = capacity.public_units_per_s(ws, chat)
+    assert rate.to_dict() == pytest.approx({H100: 1000 / tokens, A100: 1000 * anchor.SERVER_OVER_OFFLINE / tokens})
+    nothing = pd.DataFrame(columns=["use_case_id", "accelerator_id"])
+    table = capacity.estimate_missing(ws, nothing).query("use_case_id == 'chat'").set_index("accelerator_id")
+    assert table.at[H100, "units_per_s_per_accelerator"] == pytest.approx(1000 / tokens)
+    assert table.at[H100, "high"] == pytest.approx(1000 / tokens * (1 + anchor.SERVING_ERROR_P90))
+    assert "public measurement of the model on this chip" in table.at[H100, "evidence"]
+    assert "scaled from public measurements" in table.at[TPU, "evidence"]
+
+
+def test_a_model_that_nobody_measured_is_to_be_benchmarked(with_tables, runs, mini_ws):
+    cases = mini_ws.table("use_cases").assign(model="nobody-knows")
+    ws = with_tables(benchmarks=runs.iloc[:0], use_cases=cases)
+    table = capacity.estimate_missing(ws, pd.DataFrame(columns=["use_case_id", "accelerator_id"]))
+    chat = table[table["use_case_id"] == "chat"]
+    assert (chat["tier"] == "none").all()
+    assert chat["units_per_s_per_accelerator"].isna().all()
+    assert chat["evidence"].str.contains("no public measurement of nobody-knows").all()
+
+
+def test_neuromorphic_hardware_is_never_estimated(mini_ws, mini_benchmark):
+    ws = dataclasses.replace(mini_ws, plan=mini_ws.plan.model_copy(update={"candidates": ["brainchip-akd1000"]}))
+    table = capacity.estimate_missing(ws, mini_benchmark.capacity.iloc[:0])
+    assert (table["tier"] == "none").all()
+    assert len(table) == 3
+
+
+def test_output_tokens_per_unit_are_those_of_production(mini_ws):
+    # a window of 110 requests has 108 good ones and 11,000 output tokens, one of 220 has 216 and 22,000
+    assert capacity.output_tokens_per_unit(mini_ws).to_dict() == pytest.approx({"chat": 3740 * 100 / 3672})
+
+
+def test_regions_are_those_with_demand_else_those_allowed(mini_ws, with_tables):
+    assert capacity.use_case_regions(mini_ws, "chat") == ["eu", "us"]
+    assert capacity.use_case_regions(mini_ws, "images") == ["eu"]
+    assert capacity.use_case_regions(mini_ws, "models") == ["us"]
+    silent = with_tables(**{name: mini_ws.table(name).iloc[:0] for name in ("demand_windows", "jobs")})
+    assert capacity.use_case_regions(silent, "images") == ["eu"]
+    assert capacity.use_case_regions(silent, "chat") == ["us", "eu"]
+
+
+def offers(*rows):
+    columns = ["accelerator_id", "region", "purchase_option", "usd_per_accelerator_hour_effective", "source"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def test_the_price_of_use_is_the_mean_over_regions_with_the_dearest_source():
+    table = capacity.price_of_use(
+        offers(("a", "us", "on_demand", 2.0, "cheap"), ("a", "eu", "on_demand", 4.0, "dear"),
+               ("a", "asia", "on_demand", 99.0, "far")), ["us", "eu"])  # fmt: skip
+    assert table.loc["a", ["usd_per_accelerator_hour_effective", "source"]].tolist() == [3.0, "dear"]
+
+
+def test_flexible_hours_are_preferred_to_commitments():
+    table = capacity.price_of_use(
+        offers(("a", "us", "reserved_1y", 1.0, "r"), ("a", "us", "on_demand", 2.0, "o"),
+               ("b", "us", "purchase", 5.0, "p"), ("b", "us", "lease", 6.0, "l"),
+               ("c", "us", "spot", 1.0, "s")), ["us"])  # fmt: skip
+    assert table["purchase_option"].to_dict() == {"a": "on_demand", "b": "lease"}
+
+
+def test_offers_without_a_price_are_no_offers():
+    assert capacity.price_of_use(offers(("a", "us", "on_demand", 0.0, "x"), ("b", "us", "on_demand", np.nan, "x")),
+                                 ["us"]).empty  # fmt: skip
+
+
+def test_cost_per_unit_and_tokens_per_joule_follow_from_price_rate_and_power(mini_benchmark):
+    row = mini_benchmark.capacity.set_index(["use_case_id", "accelerator_id"]).loc["chat", H100]
+    price = row["usd_per_accelerator_hour"]
+    assert row["usd_per_1k_units"] == pytest.approx(price / (6 * 3600) * 1000)
+    assert row["usd_per_million_output_tokens"] == pytest.approx(price / (6 * 3600 * 100) * 1e6)
+    assert row["joules_per_unit"] == pytest.approx(600 / 6)
+    assert row["tokens_per_joule"] == pytest.approx(100 * 6 / 600)
+
+
+def test_a_capacity_of_zero_has_no_cost_per_unit(mini_ws):
+    cells = pd.DataFrame(
+        {"use_case_id": ["chat"], "accelerator_id": [H100], "units_per_s_per_accelerator": [0.0],
+         "output_tokens_per_unit": [np.nan], "power_w_per_accelerator": [600.0]}
+    )  # fmt: skip
+    row = capacity.with_money(mini_ws, cells, capacity.hourly_prices(mini_ws)).iloc[0]
+    assert math.isnan(row["usd_per_1k_units"])
+    assert math.isnan(row["joules_per_unit"])
+    assert row["usd_per_accelerator_hour"] > 0
+
+
+@given(st.floats(1e-4, 1e4), st.floats(1.1, 100))
+@settings(max_examples=15, deadline=None)
+def test_cost_per_unit_falls_as_capacity_rises(mini_ws, mini_benchmark, rate, factor):
+    cells = pd.DataFrame(
+        {"use_case_id": "chat", "accelerator_id": [H100, H100], "units_per_s_per_accelerator": [rate, rate * factor],
+         "output_tokens_per_unit": 100.0, "power_w_per_accelerator": 500.0}
+    )  # fmt: skip
+    slow, fast = capacity.with_money(mini_ws, cells, mini_benchmark.prices)["usd_per_1k_units"]
+    assert slow / fast == pytest.approx(factor)

@@ -1,0 +1,308 @@
+"""Each check between columns and tables, with one broken workspace that triggers it."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from aifactory.errors import InputError
+from aifactory.inputs.checks import CHECK_COLUMNS, CHECKS, Finding, check_tables, findings_frame
+from aifactory.inputs.workspace import load_workspace
+
+REQUESTS = (
+    "request_id,timestamp_utc,use_case_id,region,status,ttft_ms,e2e_ms\nr1,2026-10-05T09:00:00Z,models,us,ok,{0}\n"
+)
+PRICE_HEAD = (
+    "price_id,provider,sku,accelerator_id,region,purchase_option,term_months,"
+    "usd_per_accelerator_hour,source,as_of,confidence\n"
+)
+PRICE = "{0},X,s,nvidia-l4,*,{1},0,{2},test,2026-10-01,measured\n"
+JOB = "j9,models,us,nvidia-a100-80-sxm,8,2026-10-20T05:00:00Z,{0},{1},completed\n"
+
+
+def swap(file, old, new):
+    """Replace the first occurrence of a text in a file of the workspace."""
+
+    def edit(folder: Path):
+        path = folder / file
+        text = path.read_text(encoding="utf-8")
+        assert old in text
+        path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+    return edit
+
+
+def add(file, text):
+    """Append rows to a file of the workspace."""
+
+    def edit(folder: Path):
+        path = folder / file
+        before = path.read_text(encoding="utf-8") if path.exists() else ""
+        path.write_text(before + text, encoding="utf-8")
+
+    return edit
+
+
+FIRST_WINDOW = "2026-09-01T00:00:00Z,60,chat,us,100,2,2,98,50000,10000,10000"
+FIRST_POOL = "2026-09-01T00:00:00Z,1440,chat-pool,us,nvidia-h100-sxm,on_demand,8,0.4,2800"
+BROKEN = {
+    "a job of an unknown use case": (
+        "foreign_keys",
+        swap("jobs.csv", "job-1,models", "job-1,model"),
+        "jobs, row 2, column 'use_case_id': value 'model': is not in table use_cases. Did you mean 'models'?",
+    ),
+    "an unknown accelerator": (
+        "foreign_keys",
+        swap("pools.csv", "chat-pool,us,nvidia-h100-sxm", "chat-pool,us,nvidia-h100-sxn"),
+        "pools, row 2, column 'accelerator_id': value 'nvidia-h100-sxn': is not in table accelerators. "
+        "Did you mean 'nvidia-h100-sxm'?",
+    ),
+    "more errors than requests": (
+        "errors_within_requests",
+        swap("demand_windows.csv", FIRST_WINDOW, FIRST_WINDOW.replace(",100,2,2", ",100,101,2")),
+        "demand_windows, row 2, column 'errors': value '101': exceeds requests",
+    ),
+    "more retries than requests": (
+        "errors_within_requests",
+        swap("demand_windows.csv", FIRST_WINDOW, FIRST_WINDOW.replace(",100,2,2", ",100,2,101")),
+        "demand_windows, row 2, column 'retries': value '101': exceeds requests",
+    ),
+    "more cached than prompt tokens": (
+        "cached_within_input",
+        swap("demand_windows.csv", "50000,10000", "50000,50001"),
+        "demand_windows, row 2, column 'cached_input_tokens': value '50001': exceeds input_tokens",
+    ),
+    "windows of two lengths": (
+        "one_window_length",
+        swap("demand_windows.csv", "00Z,60,chat", "00Z,30,chat"),
+        "demand_windows, column 'window_minutes': value 'chat': has windows of several lengths",
+    ),
+    "a first token after the last": (
+        "ttft_within_e2e",
+        add("requests.csv", REQUESTS.format("9000,6000")),
+        "requests, row 2, column 'ttft_ms': value '9000.0': exceeds e2e_ms",
+    ),
+    "a launch of an unknown use case": (
+        "plan_names_known",
+        swap(
+            "plan.yaml",
+            "launches: []",
+            "launches: [{use_case_id: chatt, month: 2027-01, demand_multiplier: 2, milestone: m}]",
+        ),
+        "value 'chatt': (plan.yaml) is not in table use_cases. Did you mean 'chat'?",
+    ),
+    "a job that starts before it is submitted": (
+        "jobs_in_order",
+        add("jobs.csv", JOB.format("2026-10-20T04:00:00Z", "2026-10-20T06:00:00Z")),
+        "jobs, row 10, column 'started_utc': value '2026-10-20 04:00:00+00:00': is before submitted_utc",
+    ),
+    "a job that ends before it starts": (
+        "jobs_in_order",
+        add("jobs.csv", JOB.format("2026-10-20T06:00:00Z", "2026-10-20T05:30:00Z")),
+        "jobs, row 10, column 'ended_utc': value '2026-10-20 05:30:00+00:00': is before started_utc",
+    ),
+    "a charge in another currency": (
+        "one_currency",
+        swap("billing.csv", ",USD,", ",EUR,"),
+        "billing, row 2, column 'BillingCurrency': value 'EUR': the plan is in USD; convert the bill first",
+    ),
+    "a region that the plan does not describe": (
+        "regions_described",
+        swap("pools.csv", "chat-pool,us,", "chat-pool,usa,"),
+        "pools, column 'region': value 'usa': is not described in plan.yaml. Did you mean 'us'?",
+    ),
+    "a residency rule for an unknown region": (
+        "allowed_regions_known",
+        swap("use_cases.csv", "production,eu,", "production,eu; uss,"),
+        "use_cases, row 3, column 'allowed_regions': value 'uss': is not described in plan.yaml. Did you mean 'us'?",
+    ),
+    "training that counts requests": (
+        "unit_fits_class",
+        swap("use_cases.csv", "accelerator_hour", "request"),
+        "use_cases, row 4, column 'service_unit': value 'request': training and fine-tuning count accelerator_hour",
+    ),
+    "chat that counts accelerator hours": (
+        "unit_fits_class",
+        swap("use_cases.csv", "-8B,request", "-8B,accelerator_hour"),
+        "use_cases, row 2, column 'service_unit': value 'accelerator_hour': training",
+    ),
+    "a purchase with a price per hour": (
+        "price_matches_option",
+        add("prices.csv", PRICE_HEAD + PRICE.format("p1", "purchase", 2)),
+        "prices, row 2, column 'purchase_option': value 'purchase': a purchase needs usd_per_accelerator",
+    ),
+    "an offer without its price": (
+        "price_matches_option",
+        add("prices.csv", PRICE_HEAD + PRICE.format("p1", "on_demand", "")),
+        "prices, row 2, column 'purchase_option': value 'on_demand': a purchase needs usd_per_accelerator",
+    ),
+    "a candidate that nobody knows": (
+        "candidates_known",
+        swap("plan.yaml", "- nvidia-h100-sxm\n", "- nvidia-h10-sxm\n"),
+        "accelerators, column 'candidates': value 'nvidia-h10-sxm': is not in table accelerators. "
+        "Did you mean 'nvidia-h100-sxm'?",
+    ),
+}
+SUSPECT = {
+    "a model that the catalogue does not know": (
+        "foreign_keys",
+        swap("use_cases.csv", "Llama-3.1-8B", "Llama-3.1-8X"),
+        "use_cases, row 2, column 'model': value 'Llama-3.1-8X': is not in table models. Did you mean 'Llama-3.1-8B'?",
+    ),
+    "seconds in a column of milliseconds": (
+        "latency_in_ms",
+        add(
+            "requests.csv",
+            "request_id,timestamp_utc,use_case_id,region,status,output_tokens,e2e_ms\nr1,2026-10-05T09:00:00Z,models,us,ok,50,2.5\n",
+        ),
+        "requests, column 'e2e_ms': the median of 1 served requests is 2.5: seconds in a column of ms?",
+    ),
+    "a charge that stands twice": (
+        "bill_rows_once",
+        lambda folder: add("billing.csv", (folder / "billing.csv").read_text(encoding="utf-8").splitlines()[1] + "\n")(
+            folder
+        ),
+        "billing, row 18, column 'ChargeDescription': value 'on demand': is identical to an earlier charge",
+    ),
+    "usage of another month": (
+        "bill_in_its_month",
+        swap("billing.csv", "2026-09-01T00:00:00Z,2026-09-01", "2026-09-01T00:00:00Z,2026-08-31"),
+        "billing, row 2, column 'ChargePeriodStart': value '2026-08-31 00:00:00+00:00': usage of another month",
+    ),
+    "demand outside the allowed regions": (
+        "residency_kept",
+        swap("use_cases.csv", "interactive,customer_facing,production,", "interactive,customer_facing,production,us"),
+        "demand_windows, column 'use_case_id': value 'chat': served in eu, which its residency rule does not allow",
+    ),
+    "a spot price above on demand": (
+        "spot_below_on_demand",
+        add("prices.csv", PRICE_HEAD + PRICE.format("p1", "on_demand", 2) + PRICE.format("p2", "spot", 2.01)),
+        "prices, row 3, column 'usd_per_accelerator_hour': value '2.01': spot price above on-demand",
+    ),
+    "a pool that draws more than its accelerators can": (
+        "pool_power_plausible",
+        swap("pools.csv", FIRST_POOL, FIRST_POOL.replace("2800", "7000")),
+        "pools, row 2, column 'pool_id': value 'chat-pool': labelled nvidia-h100-sxm (700 W) but draws 875 W each",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_broken_workspace_is_refused_with_its_place(mini, case):
+    _, edit, words = BROKEN[case]
+    edit(mini)
+    with pytest.raises(InputError) as caught:
+        load_workspace(mini)
+    assert words in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("case", SUSPECT)
+def test_a_suspect_workspace_loads_with_one_warning(mini, case):
+    check, edit, words = SUSPECT[case]
+    edit(mini)
+    found = load_workspace(mini).checks
+    warned = found[found["status"] == "warned"]
+    assert warned["check"].tolist() == [check]
+    assert words in warned["message"].iloc[0]
+
+
+def test_a_candidate_on_recalled_figures_is_warned_about(mini_ws):
+    accelerators = mini_ws.table("accelerators")
+    recalled = accelerators.assign(
+        verified_sources=accelerators["verified_sources"].mask(accelerators["accelerator_id"] == "google-tpu-v6e", 0)
+    )
+    found = [
+        f for f in check_tables({**mini_ws.tables, "accelerators": recalled}, mini_ws.plan) if f.status != "passed"
+    ]
+    assert [(f.check, f.status, f.value) for f in found] == [("candidates_known", "warned", "google-tpu-v6e")]
+
+
+def test_every_check_has_a_workspace_that_triggers_it():
+    assert {check for check, _, _ in [*BROKEN.values(), *SUSPECT.values()]} == set(CHECKS) - {"window_length_known"}
+
+
+def test_windows_fit_into_hours(mini):
+    path = mini / "demand_windows.csv"
+    path.write_text(path.read_text(encoding="utf-8").replace(",60,", ",45,"), encoding="utf-8")
+    with pytest.raises(InputError, match=r"row 2, column 'window_minutes': value '45': must divide an hour"):
+        load_workspace(mini)
+
+
+def test_a_sound_workspace_passes_every_check(mini_ws):
+    assert set(mini_ws.checks["status"]) == {"passed"}
+    assert set(mini_ws.checks["check"]) == set(CHECKS) - {"ttft_within_e2e", "latency_in_ms"}
+
+
+def test_the_sample_passes_without_a_failure(sample_ws):
+    assert "failed" not in set(sample_ws.checks["status"])
+
+
+@pytest.mark.parametrize(("watts", "warned"), [(8 * 700 * 1.15, False), (8 * 700 * 1.15 + 1, True)])
+def test_the_power_of_a_pool_may_exceed_the_design_by_15_percent(mini_ws, watts, warned):
+    pools = mini_ws.table("pools").iloc[:1].assign(power_w=watts)
+    _, check = CHECKS["pool_power_plausible"]
+    assert bool(list(check({**mini_ws.tables, "pools": pools}, mini_ws.plan))) is warned
+
+
+def test_equal_counts_are_in_order(mini_ws):
+    windows = mini_ws.table("demand_windows")
+    tables = {
+        **mini_ws.tables,
+        "demand_windows": windows.assign(errors=windows["requests"], retries=windows["requests"]),
+    }
+    assert not list(CHECKS["errors_within_requests"][1](tables, mini_ws.plan))
+
+
+def test_many_bad_rows_are_shown_five_times_and_counted(mini_ws):
+    windows = mini_ws.table("demand_windows")
+    tables = {**mini_ws.tables, "demand_windows": windows.assign(errors=windows["requests"] + 1)}
+    found = list(CHECKS["errors_within_requests"][1](tables, mini_ws.plan))
+    assert [f.row for f in found] == [2, 3, 4, 5, 6]
+    assert f"({len(windows)} rows in all)" in found[0].message
+
+
+def test_findings_make_a_table_even_when_there_are_none():
+    assert list(findings_frame([]).columns) == CHECK_COLUMNS
+    finding = Finding("jobs", "jobs_in_order", "failed", "is before submitted_utc", 4, "started_utc", "x")
+    table = findings_frame([finding])
+    assert table.loc[0, "message"] == "jobs, row 4, column 'started_utc': value 'x': is before submitted_utc"
+    assert table["row"].dtype == pd.Int64Dtype()
+
+
+def test_a_job_that_never_started_does_not_end_before_it_was_submitted(mini):
+    add("jobs.csv", JOB.format("", "2026-10-19T05:00:00Z"))(mini)
+    with pytest.raises(InputError, match="ended_utc"):
+        load_workspace(mini)
+
+
+def test_demand_without_any_use_case_is_refused(mini):
+    path = mini / "use_cases.csv"
+    path.write_text(path.read_text(encoding="utf-8").splitlines()[0] + "\n", encoding="utf-8")
+    with pytest.raises(InputError):
+        load_workspace(mini)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (
+            "launches: []",
+            "launches: [{use_case_id: chatt, month: 2027-01, demand_multiplier: 2, milestone: m}]",
+            "chatt",
+        ),
+        ("baseline_accelerators: {}", "baseline_accelerators: {chat: nvidia-h10-sxm}", "nvidia-h10-sxm"),
+        ("baseline_accelerators: {}", "owned_accelerators: {nvidia-h10-sxm: 8}", "nvidia-h10-sxm"),
+    ],
+)
+def test_a_name_in_the_plan_that_no_table_knows_is_refused(mini, old, new, words):
+    swap("plan.yaml", old, new)(mini)
+    with pytest.raises(InputError, match=words):
+        load_workspace(mini)
+
+
+def test_a_region_is_described_once(mini):
+    swap("plan.yaml", "  - {region: eu,", "  - {region: us, name: Twice, provider_regions: {AWS: us-west-2}, "
+         "usd_per_kwh: 0.2, gco2_per_kwh: 1, source: test, as_of: 2026-10-01}\n  - {region: eu,")(mini)  # fmt: skip
+    with pytest.raises(InputError, match="us"):
+        load_workspace(mini)

@@ -1,0 +1,236 @@
+"""plan.yaml: typed, owned, complete; every fault names the place."""
+
+import re
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aifactory.errors import InputError
+from aifactory.inputs.plan import MAX_YAML_BYTES, REQUIRED_ASSUMPTIONS, Plan, load_plan, read_yaml
+from aifactory.inputs.resources import data_dir
+
+TEMPLATE = data_dir() / "templates" / "plan.yaml"
+
+
+def broken(folder, old, new):
+    text = TEMPLATE.read_text(encoding="utf-8")
+    assert old in text
+    path = folder / "plan.yaml"
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    return path
+
+
+def write(folder, text):
+    path = folder / "plan.yaml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode("utf-8"))
+    return path
+
+
+def test_the_template_states_every_assumption_in_its_unit():
+    plan = load_plan(TEMPLATE)
+    assert {name: plan.assumptions[name].unit for name in REQUIRED_ASSUMPTIONS} == REQUIRED_ASSUMPTIONS
+    assert plan.currency == "USD"
+
+
+def test_the_loaded_values_are_those_of_the_file():
+    raw = yaml.safe_load(TEMPLATE.read_text(encoding="utf-8"))
+    plan = load_plan(TEMPLATE)
+    assert plan.horizon_months == raw["horizon_months"]
+    assert {name: plan.value(name) for name in plan.assumptions} == {
+        name: entry["value"] for name, entry in raw["assumptions"].items()
+    }
+
+
+def test_the_sample_plan_loads(sample_dir):
+    assert load_plan(sample_dir / "plan.yaml").candidates
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("horizon_months: 36", "horizon_month: 36", "not permitted Did you mean 'horizon_months'?"),
+        (
+            "horizon_months: 36",
+            "horizon_months: 11",
+            "horizon_months: value '11': Input should be greater than or equal to 12",
+        ),
+        ("horizon_months: 36", "horizon_months: 61", "horizon_months: value '61': Input should be less than or equal"),
+        ("horizon_months: 36", "horizon_months: many", "horizon_months: value 'many'"),
+        ("currency: USD", "currency: EUR", "currency: value 'EUR': Input should be 'USD'"),
+        ("fiscal_year_start_month: 1", "fiscal_year_start_month: 13", "fiscal_year_start_month: value '13'"),
+        ("organisation: Your organisation\n", "", "organisation: Field required"),
+        ("reference_accelerator: nvidia", "reference_accelerator: NVIDIA", "value 'NVIDIA-a100-80-sxm'"),
+        ("usd_per_kwh: 0.0946", "usd_per_kwh: 0", "regions.0.usd_per_kwh: value '0': Input should be greater than 0"),
+        (
+            "usd_per_kwh: 0.0946",
+            "usd_per_kwh: .nan",
+            "regions.0.usd_per_kwh: value 'nan': Input should be a finite number",
+        ),
+        ("gco2_per_kwh: 323.05", "gco2_per_kwh: -1", "regions.0.gco2_per_kwh: value '-1'"),
+        ("choose_at: 0.65", "choose_at: 65", "choose_at: value '65': Input should be less than or equal to 1"),
+        ("experimental: 0.2, ", "", "reserve lacks a ratio for: experimental"),
+        ("experimental: 0.2", "experimental: -0.2", "reserve.experimental: value '-0.2'"),
+        ("maturity: 0.15", "maturity: 0.25", "matrix_weights must add up to 1, got 1.1"),
+        ("performance_per_watt: 0.10", "performance_per_watt: 0.0", "scorecard_weights must add up to 1, got 0.9"),
+        (
+            "scenario: aggressive",
+            "scenario: expected",
+            "scenarios must be conservative, expected and aggressive, once each",
+        ),
+        (
+            "value: 0.1, low: 0.08",
+            "value: 0.1, low: 0.11",
+            "assumptions.wacc: low <= value <= high must hold, got 0.11, 0.1, 0.13",
+        ),
+        ("unit: fraction/year", "unit: percent", "assumption 'wacc' must be in 'fraction/year', got 'percent'"),
+        ("  tax_rate:", "  taxrate:", "assumptions missing: tax_rate"),
+        ("as_of: 2026-09-30", "as_of: someday", "assumptions.wacc.as_of: value 'someday'"),
+        ("owner_role: chief financial officer, source", "source", "assumptions.wacc.owner_role: Field required"),
+        (
+            "launches: []",
+            "launches: [{use_case_id: chat, month: 2026-13, demand_multiplier: 2, milestone: m}]",
+            "launches.0.month: value '2026-13'",
+        ),
+    ],
+)
+def test_a_fault_names_the_place_the_value_and_the_rule(tmp_path, old, new, words):
+    with pytest.raises(InputError) as caught:
+        load_plan(broken(tmp_path, old, new))
+    assert str(caught.value).startswith("plan.yaml")
+    assert words in str(caught.value)
+
+
+def test_all_faults_are_told_at_once(tmp_path):
+    path = broken(tmp_path, "horizon_months: 36", "horizon_months: 5\nchoose_it: 1")
+    with pytest.raises(InputError) as caught:
+        load_plan(path)
+    assert len(str(caught.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "must hold a mapping"),
+        ("- a\n- b\n", "must hold a mapping"),
+        ("a: [1\n", "not valid YAML"),
+        ("a: 1\nb: 2\na: 3\n", "line 3: key 'a' is given twice"),
+        ("a:\n  b: 1\n  b: 2\n", "line 3: key 'b' is given twice"),
+        ("a: &x 1\nb: *x\n", "YAML aliases are not accepted"),
+        ("a: !!python/object/apply:os.getcwd []\n", "could not determine a constructor"),
+        ("a: 1\0\n", "not valid YAML"),
+        ("a: " + "x" * MAX_YAML_BYTES, "larger than 1,000,000 bytes"),
+    ],
+)
+def test_yaml_that_cannot_be_trusted_is_refused(tmp_path, text, words):
+    with pytest.raises(InputError) as caught:
+        read_yaml(write(tmp_path, text))
+    assert str(caught.value).startswith("plan.yaml: ")
+    assert words in str(caught.value)
+
+
+def test_a_plan_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(InputError, match=rf"plan\.yaml: file not found in {re.escape(tmp_path.name)}/"):
+        load_plan(tmp_path / "plan.yaml")
+
+
+def test_an_override_replaces_a_value_and_keeps_its_range():
+    entry = load_plan(TEMPLATE, {"wacc": 0.09}).assumptions["wacc"]
+    assert (entry.low, entry.value, entry.high) == (0.08, 0.09, 0.13)
+
+
+def test_an_override_outside_the_range_widens_it():
+    assert load_plan(TEMPLATE, {"wacc": 0.2}).assumptions["wacc"].high == 0.2
+    assert load_plan(TEMPLATE, {"wacc": 0.01}).assumptions["wacc"].low == 0.01
+
+
+def test_an_override_of_a_field_replaces_it():
+    assert load_plan(TEMPLATE, {"horizon_months": 24}).horizon_months == 24
+
+
+def within(unit):
+    """Values that an assumption in this unit may take."""
+    low, high = (0.01, 1.0) if unit.startswith("fraction") else (1.0, 10.0) if unit == "ratio" else (0.01, 1e6)
+    return st.floats(low, high)
+
+
+@given(
+    st.sampled_from(sorted(REQUIRED_ASSUMPTIONS.items())).flatmap(
+        lambda item: st.tuples(st.just(item[0]), within(item[1]))
+    )
+)
+@settings(max_examples=10, deadline=None)
+def test_an_override_never_narrows_a_range(override):
+    name, value = override
+    before, after = load_plan(TEMPLATE).assumptions[name], load_plan(TEMPLATE, {name: value}).assumptions[name]
+    assert after.value == value
+    assert after.low == min(before.low, value)
+    assert after.high == max(before.high, value)
+
+
+def test_an_override_keeps_a_low_of_zero():
+    entry = load_plan(TEMPLATE, {"contingency_share": 0.06}).assumptions["contingency_share"]
+    assert (entry.low, entry.value, entry.high) == (0.0, 0.06, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("pue", 0.99), ("tax_rate", 1.01), ("tax_rate", -0.01), ("egress_usd_per_gb", -1),
+     ("accelerators_per_operator", 0), ("planning_utilization", 0)],
+)  # fmt: skip
+def test_an_assumption_beyond_its_unit_is_refused(name, value):
+    with pytest.raises(InputError, match=r"^plan\.yaml"):
+        load_plan(TEMPLATE, {name: value})
+
+
+def test_an_override_of_an_assumption_without_range_sets_its_value(tmp_path):
+    path = broken(tmp_path, "value: 0.1, low: 0.08", "value: 0.1, low: null")
+    assert load_plan(path, {"wacc": 0.09}).value("wacc") == 0.09
+
+
+@pytest.mark.parametrize(("name", "near"), [("wac", "wacc"), ("horizon_month", "horizon_months")])
+def test_an_unknown_override_names_the_nearest_one(name, near):
+    with pytest.raises(InputError, match=rf"column '{name}': cannot be overridden Did you mean '{near}'"):
+        load_plan(TEMPLATE, {name: 1})
+
+
+@pytest.mark.parametrize("value", ["abc", float("nan"), float("inf"), None])
+def test_an_override_that_is_no_number_is_refused(value):
+    with pytest.raises(InputError, match=r"assumptions\.wacc\.value"):
+        load_plan(TEMPLATE, {"wacc": value})
+
+
+def test_names_that_do_not_exist_are_told_with_the_nearest():
+    plan = load_plan(TEMPLATE)
+    with pytest.raises(InputError, match=r"assumption 'tax_rat' does not exist\. Did you mean 'tax_rate'"):
+        plan.value("tax_rat")
+    with pytest.raises(InputError, match=r"region 'us-eas' is not described\. Did you mean 'us-east'"):
+        plan.region("us-eas")
+    assert plan.region("us-east").name == "US East"
+    assert plan.scenario("expected").growth_multiplier == 1.0
+
+
+def test_a_plan_cannot_be_changed_after_it_is_loaded():
+    with pytest.raises(ValueError, match="frozen"):
+        load_plan(TEMPLATE).horizon_months = 12
+
+
+def test_every_field_of_the_plan_can_be_written_in_the_template():
+    written = yaml.safe_load(TEMPLATE.read_text(encoding="utf-8"))
+    assert set(written) == set(Plan.model_fields) - {"owned_accelerators"}
+
+
+@pytest.mark.parametrize(
+    "raw",
+    ["a: caf\u00e9\n".encode("cp1252"), b"? [a]\n: b\n", b"a: " + b"[" * 1200 + b"]" * 1200, b"a: " + b"9" * 5000],
+    ids=["not UTF-8", "a list as key", "deep nesting", "a huge number"],
+)
+def test_every_unreadable_plan_ends_in_an_input_error(tmp_path, raw):
+    try:
+        read_yaml(write(tmp_path, raw))
+    except InputError:
+        return
+    except Exception as error:
+        pytest.fail(type(error).__name__)
+    pytest.fail("was read")

@@ -1,0 +1,293 @@
+"""Demand by month and its profile, per use case and region."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aifactory.inputs.workspace import load_workspace
+from aifactory.inventory import build_inventory, demand
+
+JOBS_HEAD = "job_id,use_case_id,region,accelerator_id,accelerators,submitted_utc,started_utc,ended_utc,status\n"
+JOB = "{0},models,{1},nvidia-a100-80-sxm,8,2026-10-10T01:00:00Z,2026-10-10T02:00:00Z,2026-10-10T03:00:00Z,{2}\n"
+
+
+def with_table(ws, name, frame):
+    return dataclasses.replace(ws, tables={**ws.tables, name: frame})
+
+
+def with_jobs(mini, text):
+    (mini / "jobs.csv").write_text(JOBS_HEAD + text, encoding="utf-8")
+    return load_workspace(mini)
+
+
+@pytest.fixture(scope="module")
+def windows(mini_ws):
+    return demand.all_windows(mini_ws)
+
+
+@pytest.fixture(scope="module")
+def monthly(mini_ws, windows):
+    return demand.demand_by_month(mini_ws, windows)
+
+
+@pytest.fixture(scope="module")
+def profile(mini_ws, windows, monthly):
+    return demand.profile_demand(mini_ws, windows, monthly).set_index(["use_case_id", "region"])
+
+
+# speed
+
+
+def pairs(*chips):
+    return pd.DataFrame({"use_case_id": "models", "accelerator_id": list(chips)})
+
+
+def test_speed_is_anchored_on_arithmetic_rates_without_a_run(mini_ws):
+    table = demand.relative_speed(mini_ws, pairs("nvidia-a100-80-sxm", "nvidia-h100-sxm")).set_index("accelerator_id")
+    chips = mini_ws.table("accelerators").set_index("accelerator_id")
+    flops = chips["achievable_bf16_tflops"].fillna(chips["peak_bf16_dense_tflops"])
+    assert mini_ws.plan.reference_accelerator == "nvidia-a100-80-sxm"
+    assert table["speed"].tolist() == pytest.approx([1.0, flops["nvidia-h100-sxm"] / flops["nvidia-a100-80-sxm"]])
+    assert table["speed_tier"].tolist() == ["measured", "anchored"]
+
+
+def test_a_run_of_the_use_case_wins_and_counts_per_accelerator(mini_ws):
+    # eight accelerators do 20 reference hours an hour: 2.5 each; repeats are averaged
+    run = (
+        mini_ws.table("benchmarks")
+        .iloc[:2]
+        .assign(
+            use_case_id="models", accelerator_id="nvidia-h100-sxm", accelerators=8.0, units_per_s=[20 / 3600, 24 / 3600]
+        )
+    )
+    ws = with_table(mini_ws, "benchmarks", run)
+    table = demand.relative_speed(ws, pairs("nvidia-h100-sxm"))
+    assert table["speed"].tolist() == pytest.approx([2.75])
+    assert table["speed_tier"].tolist() == ["measured"]
+
+
+def test_an_accelerator_nobody_knows_counts_as_the_reference(mini_ws):
+    table = demand.relative_speed(mini_ws, pairs("unheard-of"))
+    assert (table["speed"].tolist(), table["speed_tier"].tolist()) == ([1.0], ["assumed"])
+    assert demand.relative_speed(mini_ws, pairs()).empty
+
+
+# windows
+
+
+def test_jobs_stand_beside_the_windows_and_lose_nothing(mini_ws, windows):
+    serving = mini_ws.table("demand_windows")
+    assert len(windows) > len(serving)
+    models = windows[windows["use_case_id"] == "models"]
+    assert models["service_units"].sum() == pytest.approx(2 * 4 * 8 * 10)
+    assert set(models["region"]) == {"us"}
+    assert (models["window_minutes"] == 60).all()
+
+
+def test_without_jobs_the_windows_stand_alone(mini_ws):
+    ws = with_table(mini_ws, "jobs", mini_ws.table("jobs").iloc[:0])
+    pd.testing.assert_frame_equal(demand.all_windows(ws), mini_ws.table("demand_windows"))
+
+
+def test_jobs_that_all_wait_add_nothing(mini):
+    row = JOB.format("job-1", "us", "running").replace("2026-10-10T02:00:00Z,2026-10-10T03:00:00Z", ",")
+    inventory = build_inventory(with_jobs(mini, row))
+    assert set(inventory.demand_profile["use_case_id"]) == {"chat", "images"}
+
+
+# by month
+
+
+def test_a_month_by_hand(monthly):
+    # October, one region: 10 h of 220 and 14 h of 110 requests a day; one in fifty fails, rounded down
+    table = monthly.set_index(["month", "use_case_id", "region"])
+    row = table.loc[("2026-10", "chat", "us")]
+    requests = 31 * (10 * 220 + 14 * 110)
+    errors = 31 * (10 * 4 + 14 * 2)
+    assert (row["requests"], row["errors"], row["retries"]) == (requests, errors, errors) == (115_940, 2_108, 2_108)
+    assert row["units"] == requests - errors == 113_832
+    assert (row["input_tokens"], row["cached_input_tokens"], row["output_tokens"]) == (
+        500 * requests,
+        100 * requests,
+        100 * requests,
+    )
+    assert table.loc[("2026-09", "images", "eu"), "units"] == 30 * 24 * 100
+    assert np.isnan(table.loc[("2026-09", "images", "eu"), "input_tokens"])
+
+
+def test_jobs_are_requests_and_failed_ones_errors(monthly):
+    models = monthly[monthly["use_case_id"] == "models"]
+    assert models["units"].tolist() == pytest.approx([320.0, 320.0])
+    assert models["requests"].tolist() == [4.0, 4.0]
+    assert models["errors"].tolist() == [1.0, 1.0]
+    assert models["retries"].isna().all()
+
+
+def test_an_unknown_outcome_makes_the_errors_unknown(mini):
+    ws = with_jobs(mini, JOB.format("job-1", "us", "failed") + JOB.format("job-2", "us", "unknown"))
+    table = demand.demand_by_month(ws, demand.all_windows(ws)).query("use_case_id == 'models'")
+    assert table["requests"].tolist() == [2.0]
+    assert table["errors"].isna().all()
+
+
+def test_an_unknown_outcome_in_one_region_makes_the_failure_rate_unknown(mini):
+    ws = with_jobs(mini, JOB.format("job-1", "us", "failed") + JOB.format("job-2", "eu", "unknown"))
+    cases = build_inventory(ws).use_cases.set_index("use_case_id")
+    assert np.isnan(cases.loc["models", "failure_rate"])
+
+
+def test_months_agree_with_pandas_on_the_sample(sample_ws):
+    table = demand.demand_by_month(sample_ws, demand.all_windows(sample_ws))
+    windows = sample_ws.table("demand_windows")
+    month = windows["window_start_utc"].dt.tz_localize(None).dt.to_period("M").astype("str")
+    expected = windows.groupby([month, "use_case_id", "region"])["service_units"].sum()
+    keys = [name for name in table.set_index(["month", "use_case_id", "region"]).index if name in expected.index]
+    found = table.set_index(["month", "use_case_id", "region"])["units"]
+    assert len(keys) == len(expected)
+    np.testing.assert_allclose(found[keys], expected[keys])
+
+
+# the profile of the month
+
+
+def test_the_profile_of_the_month_by_hand(profile):
+    row = profile.loc[("chat", "us")]
+    assert (row["units_month"], row["units_per_hour_avg"], row["units_per_hour_peak"]) == (113_832, 153.0, 216.0)
+    assert row["failure_rate"] == row["retry_share"] == pytest.approx(2108 / 115_940)
+    assert row["cache_share"] == pytest.approx(0.2)
+    assert (row["observed_share"], row["growth_months"]) == (1.0, 2)
+    images = profile.loc[("images", "eu")]
+    assert (images["units_per_hour_avg"], images["peak_to_average"]) == (110.0, 1.0)
+    assert (images["failure_rate"], images["daily_season"]) == (0.0, False)
+
+
+def test_a_restricted_use_case_is_measured_only_where_it_may_run(profile):
+    assert sorted(profile.index) == [("chat", "eu"), ("chat", "us"), ("images", "eu"), ("models", "us")]
+
+
+def test_demand_outside_its_residency_is_not_added_to_the_allowed_region(mini):
+    with (mini / "demand_windows.csv").open("a", encoding="utf-8") as stream:
+        stream.write("2026-10-05T00:00:00Z,60,images,us,10,0,0,10,,,\n")
+    ws = load_workspace(mini)
+    table = build_inventory(ws).demand_profile.set_index(["use_case_id", "region"])
+    assert table.loc[("images", "eu"), "units_month"] == 110 * 744
+    assert table.loc[("images", "us"), "units_month"] == 10
+    assert "residency_kept" in set(ws.checks.query("status == 'warned'")["check"])
+
+
+def test_idle_hours_of_a_training_cluster_are_no_outage(profile):
+    row = profile.loc[("models", "us")]
+    assert row["outage_hours"] == 0
+    assert row["units_per_hour_peak"] == 8.0
+    assert row["failure_rate"] == 0.25
+
+
+def test_one_job_of_a_month_is_not_forecast_as_a_month_of_jobs(mini):
+    # 8 accelerators for one hour in October; the month of telemetry ends with the 31st
+    inventory = build_inventory(with_jobs(mini, JOB.format("job-1", "us", "completed")))
+    row = inventory.demand_profile.set_index("use_case_id").loc["models"]
+    assert row["units_per_hour_avg"] * 744 == pytest.approx(8.0)
+
+
+def test_idle_days_after_the_last_job_lower_the_average(profile):
+    assert profile.loc[("models", "us"), "units_per_hour_avg"] == pytest.approx(320 / 744)
+
+
+def steady(ws, minutes):
+    """The workspace with one unit an hour from January to October, counted in windows of so many minutes."""
+    times = pd.date_range("2026-01-01", "2026-11-01", freq=f"{minutes}min", tz="UTC", inclusive="left")
+    frame = pd.DataFrame(
+        {"window_start_utc": times, "window_minutes": minutes, "use_case_id": "images", "region": "eu"}
+    )
+    blank = dict.fromkeys(demand.COUNTS, 0)
+    ws = with_table(ws, "demand_windows", frame.assign(service_units=minutes / 60, **blank))
+    return with_table(ws, "jobs", ws.table("jobs").iloc[:0])
+
+
+def growth_of(ws):
+    windows = demand.all_windows(ws)
+    row = demand.profile_demand(ws, windows, demand.demand_by_month(ws, windows)).iloc[0]
+    return row["growth_per_month"], row["growth_months"]
+
+
+def test_growth_counts_days_and_not_months(mini_ws):
+    # the same units a day in months of 31, 30 and 28 days are no trend
+    assert growth_of(steady(mini_ws, 60)) == (pytest.approx(0.0, abs=1e-9), 10)
+
+
+def test_steady_demand_counted_by_the_day_does_not_grow(mini_ws):
+    assert growth_of(steady(mini_ws, 1440)) == (pytest.approx(0.0, abs=1e-9), 10)
+
+
+def test_a_month_with_less_than_a_week_is_no_month_of_a_trend(sample_ws):
+    windows = demand.all_windows(sample_ws).query("use_case_id == 'faq-bot'")
+    ws = with_table(sample_ws, "jobs", sample_ws.table("jobs").iloc[:0])
+    for first, months in (("2026-05-26", 5), ("2026-05-25", 6)):
+        cut = windows[windows["window_start_utc"] >= pd.Timestamp(first, tz="UTC")]
+        row = demand.profile_demand(ws, cut, demand.demand_by_month(ws, cut)).iloc[0]
+        assert row["growth_months"] == months
+
+
+def test_measured_growth_of_the_sample_has_the_sign_it_was_made_with(sample_ws):
+    windows = demand.all_windows(sample_ws)
+    table = demand.profile_demand(sample_ws, windows, demand.demand_by_month(sample_ws, windows))
+    growth = table.set_index(["use_case_id", "region"])["growth_per_month"]
+    assert growth["faq-bot", "us-east"] == pytest.approx(-0.06, abs=0.01)
+    assert growth["support-chat", "us-east"] == pytest.approx(0.035, abs=0.01)
+
+
+# local and pooled
+
+
+def frame_by_hour(us, eu):
+    times = pd.date_range("2026-10-01", periods=len(us), freq="h", tz="UTC")
+    parts = [
+        pd.DataFrame(
+            {
+                "window_start_utc": times,
+                "use_case_id": "chat",
+                "region": region,
+                "service_units": units,
+                "window_minutes": 60,
+            }
+        )
+        for region, units in (("us", us), ("eu", eu))
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def test_peaks_at_different_hours_cost_what_they_could_share(mini_ws):
+    row = demand.local_and_pooled(frame_by_hour([30.0, 10.0], [10.0, 20.0]), mini_ws).iloc[0]
+    assert (row["regions"], row["sum_of_local_peaks_per_hour"], row["pooled_peak_per_hour"]) == (2, 50.0, 40.0)
+    assert row["difference_share"] == pytest.approx(0.2)
+
+
+def test_peaks_at_the_same_hour_cost_nothing(mini_ws, windows):
+    table = demand.local_and_pooled(windows, mini_ws)
+    assert table["use_case_id"].tolist() == ["chat"]  # the others have one region
+    assert table.loc[0, ["sum_of_local_peaks_per_hour", "pooled_peak_per_hour"]].tolist() == [432.0, 432.0]
+    assert table.loc[0, "difference_share"] == 0.0
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.floats(0, 1e4), st.floats(0.1, 1e4)), min_size=1, max_size=24))
+def test_the_pooled_peak_is_never_above_the_sum_of_the_local_ones(mini_ws, rows):
+    us, eu = (list(part) for part in zip(*rows, strict=True))
+    row = demand.local_and_pooled(frame_by_hour(us, eu), mini_ws).iloc[0]
+    assert row["sum_of_local_peaks_per_hour"] == pytest.approx(max(us) + max(eu))
+    assert row["pooled_peak_per_hour"] == pytest.approx(np.add(us, eu).max())
+    assert -1e-9 <= row["difference_share"] <= 0.5 + 1e-9
+
+
+def test_without_demand_there_is_nothing_to_pool(mini_ws, windows):
+    assert demand.local_and_pooled(windows.iloc[:0], mini_ws).empty
+
+
+def test_daily_windows_have_a_peak_per_hour(mini_ws):
+    frame = frame_by_hour([240.0], [480.0]).assign(window_minutes=1440)
+    row = demand.local_and_pooled(frame, mini_ws).iloc[0]
+    assert row["pooled_peak_per_hour"] == pytest.approx(30.0)

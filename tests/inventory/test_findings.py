@@ -1,0 +1,193 @@
+"""What stands out: coverage, waste, gaps, late usage, what could not be computed."""
+
+from decimal import Decimal
+
+import pandas as pd
+import pytest
+
+from aifactory.inputs.workspace import load_workspace
+from aifactory.inventory import build_inventory, findings
+from aifactory.inventory.findings import Finding
+
+
+@pytest.fixture(scope="module")
+def inventory(mini_ws):
+    return build_inventory(mini_ws)
+
+
+def lines(**costs):
+    names = {name.replace("_", " "): Decimal(str(cost)) for name, cost in costs.items()}
+    return pd.DataFrame({"line": list(names), "effective_cost": list(names.values())})
+
+
+def replaced(mini, table, *pairs):
+    path = mini / f"{table}.csv"
+    text = path.read_text(encoding="utf-8")
+    for old, new in pairs:
+        assert old in text
+        text = text.replace(old, new)
+    path.write_text(text, encoding="utf-8")
+    return load_workspace(mini)
+
+
+NO_POOLS = pd.DataFrame({"pool_id": [], "idle_usd": [], "accelerator_hours": [], "label_suspect": []})
+NO_CASES = pd.DataFrame()
+
+
+# coverage
+
+
+def test_missing_fields_name_the_roles_to_ask(inventory):
+    table = inventory.coverage.set_index("field")
+    assert table["total"].unique().tolist() == [3]
+    assert table.loc["volume", ["filled", "filled_share"]].tolist() == [3, 1.0]
+    assert table.loc["slo_max_failure_rate", "missing_use_cases"] == "images"
+    assert table.loc["slo_max_failure_rate", "ask_owner_roles"] == "head of brand"
+    assert table.loc["slo_max_failure_rate", "filled_share"] == pytest.approx(2 / 3)
+    roles = "head of brand, head of planning, head of service"
+    assert table.loc["demand_stability", ["filled", "ask_owner_roles"]].tolist() == [0, roles]
+
+
+def test_training_needs_no_model_and_no_latency_target(inventory):
+    table = inventory.coverage.set_index("field")
+    assert table.loc["model", "missing_use_cases"] == table.loc["latency target", "missing_use_cases"] == ""
+
+
+def test_one_of_three_latency_targets_is_enough(mini):
+    table = build_inventory(replaced(mini, "use_cases", (",1000,20000,", ",1000,,"))).coverage.set_index("field")
+    assert table.loc["latency target", "filled"] == 3
+
+
+def test_without_use_cases_nothing_is_filled(mini_ws):
+    table = findings.coverage(mini_ws.table("use_cases").iloc[:0], pd.DataFrame())
+    assert (table["filled_share"] == 0).all()
+
+
+def test_a_use_case_without_demand_has_no_volume(mini_ws):
+    table = findings.coverage(mini_ws.table("use_cases"), pd.DataFrame()).set_index("field")
+    assert table.loc["volume", "missing_use_cases"] == "chat, images, models"
+
+
+# waste
+
+
+def test_waste_by_hand_largest_first(inventory):
+    money = [(item.kind, item.money_usd) for item in inventory.waste]
+    assert [kind for kind, _ in money] == ["idle", "idle", "failures", "commitment", "failures"]
+    assert [usd for _, usd in money] == pytest.approx(
+        [2976 * 29760.10 / 5952, 4464 * 2.5, 0.25 * 12000, 2880.5, 29760.10 * 2108 / 115_940], rel=1e-8
+    )
+    assert inventory.waste[0].text == "Pool chat-pool stood idle 50% of its hours (8 x nvidia-h100-sxm)."
+
+
+def test_nothing_to_waste_is_no_finding():
+    assert findings.waste(pd.DataFrame(), NO_POOLS, NO_CASES) == []
+    assert findings.waste(lines(idle_commitment=0), NO_POOLS, NO_CASES) == []
+
+
+def test_a_pool_without_price_is_no_waste_in_money(mini_ws):
+    inventory = build_inventory(mini_ws)
+    pools = inventory.pools.assign(idle_usd=float("nan"))
+    assert findings.waste(pd.DataFrame(), pools, NO_CASES) == []
+
+
+def test_an_empty_pool_is_not_idle(mini):
+    ws = replaced(
+        mini,
+        "pools",
+        ("chat-pool,us,nvidia-h100-sxm,on_demand,8,0.5,2800", "chat-pool,us,nvidia-h100-sxm,on_demand,0,0,0"),
+    )
+    assert [item.kind for item in build_inventory(ws).waste].count("idle") == 1
+
+
+def test_work_that_never_failed_is_no_waste():
+    cases = pd.DataFrame({"use_case_id": ["a"], "failure_rate": [0.0], "effective_cost_usd": [100.0]})
+    assert findings.waste(pd.DataFrame(), NO_POOLS, cases) == []
+
+
+# gaps
+
+
+def test_spend_without_a_team_is_named_with_its_share(inventory):
+    gap = next(item for item in inventory.gaps if item.kind == "tagging")
+    assert gap == Finding("tagging", "0.2% of the bill has no team.", 99.99)
+
+
+def test_a_bill_that_credits_cancel_has_no_share():
+    table = lines(unattributed_usage=100, credit=-100, bill=0)
+    gap = findings.gaps(table, NO_POOLS.iloc[:0], pd.DataFrame(), pd.DataFrame())
+    assert [item.money_usd for item in gap] == [100.0]
+
+
+def test_missed_targets_and_doubtful_labels_are_gaps():
+    pools = pd.DataFrame(
+        {"pool_id": ["p", "q"], "label_suspect": [True, False], "label_note": ["draws 500 W each", ""]}
+    )
+    levels = pd.DataFrame(
+        {
+            "use_case_id": ["chat", "chat", "chat"],
+            "region": ["us", "eu", "ap"],
+            "metric": ["ttft_ms", "ttft_ms", "queue_ms"],
+            "p95": [1500.0, 900.0, 10.0],
+            "slo": [1000.0, 1000.0, float("nan")],
+            "meets_slo": pd.array([False, True, None], dtype="boolean"),
+        }
+    )
+    found = findings.gaps(pd.DataFrame(), pools, levels, pd.DataFrame())
+    assert [item.text for item in found] == [
+        "Pool p: draws 500 W each; its label is in doubt.",
+        "chat in us missed its p95 TTFT of 1,000 ms: 1,500 ms.",
+    ]
+
+
+def test_an_outage_and_a_month_seen_in_part_are_gaps():
+    profile = pd.DataFrame(
+        {
+            "use_case_id": ["a", "b", "c"],
+            "region": "us",
+            "outage_hours": [6, 0, 0],
+            "observed_share": [1.0, 0.9, 0.5],
+            "observed_hours": [744.0, 669.6, 372.0],
+        }
+    )
+    found = findings.gaps(pd.DataFrame(), NO_POOLS, pd.DataFrame(), profile)
+    assert [item.kind for item in found] == ["outage", "coverage"]
+    assert found[0].text == "a in us was down for 6 hours."
+    assert "c in us covers 372 hours, 50.0% of the month" in found[1].text
+
+
+def test_nothing_known_has_no_gaps():
+    assert findings.gaps(pd.DataFrame(), pd.DataFrame(), pd.DataFrame(), pd.DataFrame()) == []
+
+
+# late usage
+
+
+def test_usage_of_another_month_is_named_with_its_amount(mini):
+    old = "2026-10-01T00:00:00Z,2026-10-01T00:00:00Z,2026-11-01T00:00:00Z,AWS,acc-3"
+    new = "2026-10-01T00:00:00Z,2026-09-30T00:00:00Z,2026-10-01T00:00:00Z,AWS,acc-3"
+    inventory = build_inventory(replaced(mini, "billing", (old, new)))
+    late = [item for item in inventory.gaps if item.kind == "invoice"]
+    assert late == [Finding("invoice", "1 charge(s) of the invoice are usage of another month.", 99.99)]
+    bill = inventory.spend_reconciliation.set_index("line").loc["bill", "effective_cost"]
+    assert bill == Decimal("44900.850001")  # it stays part of the bill
+
+
+def test_a_bill_of_its_own_month_has_no_late_usage(mini_ws):
+    bill = mini_ws.table("billing")
+    assert findings.late_usage(bill) == []
+    assert findings.late_usage(bill.iloc[:0]) == []
+
+
+def test_the_late_charge_of_the_sample_is_found(sample_ws):
+    bill = sample_ws.table("billing")
+    found = findings.late_usage(bill[bill["invoice_month"] == "2026-10"])
+    assert [item.money_usd for item in found] == [512.75]
+
+
+# what could not be computed
+
+
+def test_only_what_is_missing_is_not_computed(mini_ws, sample_ws):
+    assert findings.not_computed(mini_ws) == [findings.UNANSWERED["latency_histograms"]]
+    assert findings.not_computed(sample_ws) == []

@@ -1,0 +1,232 @@
+"""Latency against SLO, token tails, pools and jobs of the month."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aifactory.inputs.telemetry import log_bucket
+from aifactory.inventory import demand, service, spend
+
+FEW = settings(max_examples=40, deadline=None)
+EMPTY = pd.DataFrame()
+
+
+def with_tables(ws, **tables):
+    return dataclasses.replace(ws, tables={**ws.tables, **tables})
+
+
+def histogram(values, metric="ttft_ms", use_case="chat", region="us", month="2026-10"):
+    buckets, counts = np.unique(log_bucket(np.asarray(values, dtype=float)), return_counts=True)
+    rows = {"month": month, "use_case_id": use_case, "region": region, "metric": metric}
+    return pd.DataFrame({**rows, "bucket": buckets, "count": counts})
+
+
+def levels(ws, *parts, profile=EMPTY):
+    return service.service_levels(with_tables(ws, latency_histograms=pd.concat(parts, ignore_index=True)), profile)
+
+
+@pytest.fixture(scope="module")
+def rate(mini_ws):
+    bill = mini_ws.table("billing")
+    return spend.accelerator_rate(bill[bill["month"] == "2026-10"])
+
+
+# latency
+
+
+def test_quantiles_by_hand(mini_ws):
+    row = levels(mini_ws, histogram(range(1, 101))).iloc[0]
+    assert [row["p50"], row["p95"], row["p99"]] == pytest.approx([50, 95, 99], rel=0.0051)
+    assert row["count"] == 100
+    assert row["slo"] == 1000.0
+
+
+@pytest.mark.parametrize(("slowest", "met"), [(900.0, True), (1100.0, False)])
+def test_a_slo_is_met_by_its_95th_percentile(mini_ws, slowest, met):
+    row = levels(mini_ws, histogram([100.0] * 94 + [slowest] * 6)).iloc[0]
+    assert bool(row["meets_slo"]) is met
+
+
+def test_five_slow_requests_of_a_hundred_are_within_a_95th_percentile(mini_ws):
+    assert levels(mini_ws, histogram([100.0] * 95 + [9000.0] * 5)).iloc[0]["meets_slo"]
+
+
+@pytest.mark.parametrize("metric", ["tpot_ms", "queue_ms", "input_tokens"])
+def test_without_a_target_nothing_is_met_or_missed(mini_ws, metric):
+    row = levels(mini_ws, histogram([5.0], metric)).iloc[0]
+    assert np.isnan(row["slo"])
+    assert pd.isna(row["meets_slo"])
+
+
+def test_regions_and_months_are_kept_apart(mini_ws):
+    parts = [histogram([10.0]), histogram([99.0], region="eu"), histogram([5000.0], month="2026-09")]
+    table = levels(mini_ws, *parts).set_index("region")
+    assert table["p95"].to_dict() == pytest.approx({"us": 10.0, "eu": 99.0}, rel=0.0051)
+
+
+def test_the_failure_rate_comes_from_the_profile(mini_ws):
+    profile = pd.DataFrame({"use_case_id": ["chat"], "region": ["us"], "failure_rate": [0.07]})
+    table = levels(mini_ws, histogram([10.0]), histogram([10.0], region="eu"), profile=profile).set_index("region")
+    assert table.loc["us", "failure_rate"] == 0.07
+    assert np.isnan(table.loc["eu", "failure_rate"])
+    assert (table["slo_max_failure_rate"] == 0.05).all()
+
+
+def test_no_latency_data_give_an_empty_table(mini_ws):
+    table = service.service_levels(mini_ws, EMPTY)
+    assert table.empty
+    assert {"p95", "slo", "meets_slo", "failure_rate"} <= set(table.columns)
+
+
+@FEW
+@given(st.lists(st.floats(0.1, 1e5), min_size=1, max_size=200))
+def test_quantiles_agree_with_numpy_within_half_a_per_cent(mini_ws, values):
+    row = levels(mini_ws, histogram(values)).iloc[0]
+    expected = np.quantile(values, [0.5, 0.95, 0.99], method="inverted_cdf")
+    np.testing.assert_allclose(row[["p50", "p95", "p99"]].to_numpy(float), expected, rtol=0.0051)
+
+
+# token tails
+
+
+def tail(ws, values, metric="output_tokens"):
+    return service.token_tail(with_tables(ws, latency_histograms=histogram(values, metric)))
+
+
+def test_one_long_request_of_a_hundred_holds_half_of_the_tokens(mini_ws):
+    row = tail(mini_ws, [10.0] * 99 + [990.0]).iloc[0]
+    assert row["top_1_share"] == pytest.approx(0.5, rel=0.01)
+    assert row["top_10_share"] == pytest.approx((990 + 9 * 10) / 1980, rel=0.01)
+
+
+def test_requests_of_one_size_have_no_tail(mini_ws):
+    row = tail(mini_ws, [64.0] * 1000).iloc[0]
+    assert (row["top_1_share"], row["top_10_share"]) == (pytest.approx(0.01), pytest.approx(0.10))
+
+
+def test_latencies_have_no_token_tail(mini_ws):
+    assert tail(mini_ws, [10.0], "ttft_ms").empty
+    assert service.token_tail(mini_ws).empty
+
+
+@FEW
+@given(st.lists(st.integers(1, 100_000), min_size=100, max_size=100))
+def test_the_tail_agrees_with_sorted_sizes(mini_ws, sizes):
+    row = tail(mini_ws, sizes).iloc[0]
+    ordered = np.sort(sizes)[::-1]
+    assert row["top_1_share"] == pytest.approx(ordered[0] / ordered.sum(), rel=0.02)
+    assert row["top_10_share"] == pytest.approx(ordered[:10].sum() / ordered.sum(), rel=0.02)
+    assert row["top_1_share"] <= row["top_10_share"] <= 1
+
+
+def test_answers_without_tokens_have_no_tail(mini_ws):
+    assert np.isnan(tail(mini_ws, [0.0] * 10).iloc[0]["top_1_share"])
+
+
+# pools
+
+
+def test_idle_hours_and_money_by_hand(mini_ws, rate):
+    # eight accelerators, 744 hours, half and a quarter busy
+    table = service.pool_summary(mini_ws, rate).set_index("pool_id")
+    chat, train = table.loc["chat-pool"], table.loc["train-pool"]
+    assert (chat["accelerator_hours"], chat["idle_accelerator_hours"]) == (5952.0, pytest.approx(2976.0))
+    assert (train["accelerator_hours"], train["idle_accelerator_hours"]) == (5952.0, pytest.approx(4464.0))
+    assert chat["idle_usd"] == pytest.approx(2976 * 29760.10 / 5952)
+    assert train["idle_usd"] == pytest.approx(4464 * 12000.000001 / 4800)
+    assert chat["energy_kwh"] == pytest.approx(2.8 * 744)
+    assert (chat["utilization_mean"], chat["utilization_p95"]) == (pytest.approx(0.5), pytest.approx(0.5))
+    assert (chat["power_w_mean"], chat["queue_depth_mean"]) == (2800.0, 0.5)
+
+
+def pools(ws, **changes):
+    one = ws.month("pools").query("pool_id == 'chat-pool'").iloc[:2].assign(**changes)
+    return with_tables(ws, pools=one)
+
+
+def test_utilisation_is_weighted_by_size_and_length(mini_ws, rate):
+    ws = pools(mini_ws, utilization=[1.0, 0.0], installed=[2.0, 6.0], window_minutes=[60, 120])
+    row = service.pool_summary(ws, rate).iloc[0]
+    assert row["accelerator_hours"] == 2 + 12
+    assert row["utilization_mean"] == pytest.approx(2 / 14)
+    assert row["idle_accelerator_hours"] == pytest.approx(12.0)
+
+
+@pytest.mark.parametrize(
+    ("watts", "suspect"), [(8 * 700 * 1.15 - 1, False), (8 * 700 * 1.15 + 1, True), (np.nan, False)]
+)
+def test_a_pool_that_draws_more_than_its_label_can_is_suspect(mini_ws, rate, watts, suspect):
+    row = service.pool_summary(pools(mini_ws, power_w=watts), rate).iloc[0]
+    assert bool(row["label_suspect"]) is suspect
+    assert bool(row["label_note"]) is suspect
+
+
+def test_the_mislabelled_pool_of_the_sample_is_found(sample_ws, rate):
+    table = service.pool_summary(sample_ws, rate)
+    assert table.loc[table["label_suspect"], "pool_id"].tolist() == ["us-media-l4"]
+
+
+def test_without_a_bill_idle_hours_have_no_price(mini_ws):
+    table = service.pool_summary(mini_ws, pd.Series(dtype="float64"))
+    assert table["idle_usd"].isna().all()
+    assert table["idle_accelerator_hours"].sum() == pytest.approx(2976 + 4464)
+
+
+def test_no_pool_readings_give_an_empty_table(mini_ws, rate):
+    table = service.pool_summary(dataclasses.replace(mini_ws, period="2026-01"), rate)
+    assert table.empty
+    assert {"pool_id", "idle_usd", "label_suspect"} <= set(table.columns)
+
+
+def test_busy_and_idle_hours_agree_with_pandas_on_the_sample(sample_ws, rate):
+    month = sample_ws.month("pools")
+    hours = month["installed"] * month["window_minutes"] / 60
+    idle = (hours * (1 - month["utilization"])).groupby(month["pool_id"]).sum()
+    table = service.pool_summary(sample_ws, rate).set_index("pool_id")
+    np.testing.assert_allclose(table["idle_accelerator_hours"][idle.index], idle)
+    assert table["utilization_mean"].between(0, 1).all()
+
+
+# jobs
+
+
+def test_jobs_of_the_month_by_hand(mini_ws):
+    speeds = demand.relative_speed(mini_ws, mini_ws.table("jobs"))
+    row = service.job_summary(mini_ws, speeds).iloc[0]
+    assert (row["jobs"], row["accelerator_hours"], row["reference_accelerator_hours"]) == (4, 320.0, 320.0)
+    assert (row["failed_share"], row["cancelled_share"]) == (0.25, 0.0)
+    assert (row["p50_queue_minutes"], row["p95_queue_minutes"]) == (60.0, 60.0)
+    assert row["speed_tier"] == "measured"
+
+
+def test_faster_accelerators_count_more_reference_hours(mini_ws):
+    ws = with_tables(mini_ws, jobs=mini_ws.table("jobs").assign(accelerator_id="nvidia-h100-sxm"))
+    speeds = demand.relative_speed(ws, ws.table("jobs"))
+    row = service.job_summary(ws, speeds).iloc[0]
+    assert row["reference_accelerator_hours"] == pytest.approx(320 * speeds["speed"].iloc[0])
+    assert row["speed_tier"] == "anchored"
+
+
+def test_waiting_jobs_have_no_hours_and_no_queue(mini_ws):
+    jobs = mini_ws.table("jobs").assign(status="running")
+    jobs[["started_utc", "ended_utc"]] = jobs[["started_utc", "ended_utc"]].shift(len(jobs))
+    row = service.job_summary(with_tables(mini_ws, jobs=jobs), demand.relative_speed(mini_ws, jobs)).iloc[0]
+    assert (row["jobs"], row["accelerator_hours"], row["failed_share"]) == (4, 0.0, 0.0)
+    assert np.isnan(row["p50_queue_minutes"])
+
+
+def test_no_jobs_give_an_empty_table(mini_ws):
+    jobs = mini_ws.table("jobs").iloc[:0]
+    table = service.job_summary(with_tables(mini_ws, jobs=jobs), demand.relative_speed(mini_ws, jobs))
+    assert table.empty
+    assert "reference_accelerator_hours" in table.columns
+
+
+def test_jobs_of_unknown_outcome_have_no_failed_share(mini_ws):
+    jobs = mini_ws.table("jobs").assign(status="unknown")
+    row = service.job_summary(with_tables(mini_ws, jobs=jobs), demand.relative_speed(mini_ws, jobs)).iloc[0]
+    assert np.isnan(row["failed_share"])

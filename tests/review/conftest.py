@@ -1,0 +1,59 @@
+"""Fixtures of the review tests: the tiny workspace reviewed, and a plan approved a month before."""
+
+import dataclasses
+import shutil
+from types import SimpleNamespace
+
+import pytest
+
+from aifactory.benchmark import build_benchmark
+from aifactory.buyplan import build_buy_plan
+from aifactory.inputs.workspace import load_workspace
+from aifactory.inventory import build_inventory
+from aifactory.review import approve_plan, build_review
+from aifactory.shortlist import build_shortlist
+
+
+def plan_of(ws):
+    inventory, benchmark = build_inventory(ws), build_benchmark(ws)
+    return build_buy_plan(ws, inventory, benchmark, build_shortlist(ws, inventory, benchmark))
+
+
+@pytest.fixture(scope="session")
+def road(mini_ws):
+    """The tiny workspace with its inventory and review; no plan was approved."""
+    inventory = build_inventory(mini_ws)
+    return SimpleNamespace(ws=mini_ws, inventory=inventory, review=build_review(mini_ws, inventory))
+
+
+@pytest.fixture(scope="session")
+def september_plan(mini_ws):
+    """The plan made from the data of the month before."""
+    return plan_of(load_workspace(mini_ws.path, period="2026-09"))
+
+
+@pytest.fixture(scope="session")
+def october_plan(mini_ws):
+    return plan_of(mini_ws)
+
+
+@pytest.fixture(scope="session")
+def approved(mini_ws, september_plan, tmp_path_factory):
+    """A copy of the tiny workspace where September's plan was approved, reviewed for October."""
+    folder = shutil.copytree(mini_ws.path, tmp_path_factory.mktemp("approved") / "mini-company")
+    approve_plan(september_plan, folder)
+    ws = load_workspace(folder)
+    inventory = build_inventory(ws)
+    return SimpleNamespace(ws=ws, inventory=inventory, review=build_review(ws, inventory, september_plan))
+
+
+@pytest.fixture(scope="session")
+def changed(mini_ws):
+    """The tiny workspace with fields of the plan or whole tables replaced."""
+
+    def change(plan=None, **tables):
+        return dataclasses.replace(
+            mini_ws, plan=mini_ws.plan.model_copy(update=plan or {}), tables={**mini_ws.tables, **tables}
+        )
+
+    return change

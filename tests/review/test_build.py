@@ -1,0 +1,218 @@
+"""The monthly refresh in one call: status, figures, gaps."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from aifactory.inputs.workspace import load_workspace
+from aifactory.inventory import build_inventory
+from aifactory.review import build_review
+from aifactory.review.build import forecast_accuracy, judge
+from aifactory.review.variance import CAUSES
+
+
+def rails(*states, name="failure rate"):
+    return pd.DataFrame({"guardrail": [name] * len(states), "state": list(states)}, dtype="str")
+
+
+def triggers(*states):
+    return pd.DataFrame({"state": list(states)}, dtype="str")
+
+
+FLOOR = "utilisation floor"
+
+
+@pytest.mark.parametrize(
+    ("rails_", "triggers_", "expected"),
+    [
+        (rails("ok"), triggers("quiet"), "on plan"),
+        (rails(), triggers(), "on plan"),
+        (rails("watch"), triggers("quiet"), "watch"),
+        (rails("ok"), triggers("approaching"), "watch"),
+        (rails("breach", name=FLOOR), triggers("quiet"), "watch"),
+        (rails("breach"), triggers("quiet"), "act"),
+        (rails("ok"), triggers("fired"), "act"),
+        (rails("watch"), triggers("approaching", "fired"), "act"),
+    ],
+)
+def test_the_status_follows_the_worst_finding(rails_, triggers_, expected):
+    assert judge(rails_, triggers_)[0] == expected
+
+
+def test_the_reason_counts_in_words():
+    assert judge(rails("breach", "breach"), triggers("fired"))[1] == "1 capacity trigger fired and 2 guardrails broken"
+    assert judge(rails("watch"), triggers("approaching", "approaching"))[1].startswith(
+        "2 triggers within 3 months, 1 g"
+    )
+
+
+def test_the_tiny_company_is_watched_for_one_idle_pool(road):
+    assert road.review.status == "watch"
+    assert road.review.reason == "0 triggers within 3 months, 1 guardrail near or below the mark"
+    assert road.review.basis.startswith("no approved plan")
+    assert road.review.not_computed == [
+        "comparison with an approved plan: none is stored; `aifactory approve` stores one"
+    ]
+
+
+def test_kpis_are_those_of_bill_demand_and_pools(road):
+    kpis = road.review.kpis.set_index("kpi")
+    assert kpis.at["bill", "actual"] == pytest.approx(44_900.850001)
+    assert kpis.at["billed accelerator-hours", "actual"] == 744 * 8 + 600 * 8
+    assert kpis.at["cost of billed accelerator-hours", "actual"] == pytest.approx(744 * 40 + 0.1 + 12_000.000001)
+    assert kpis.at["value of delivered units", "actual"] == pytest.approx(1138.32 + 4092 + 1200)
+    assert kpis.at["mean utilization of pools", "actual"] == pytest.approx((0.5 + 0.25) / 2)
+    assert kpis.at["billed accelerator-hours", "last_month"] == 720 * 8 + 600 * 8
+
+
+def test_unit_cost_is_attributed_cost_over_units(road):
+    table = road.review.unit_cost.set_index(["month", "use_case_id"])["usd_per_unit"]
+    assert table["2026-10", "chat"] == pytest.approx((744 * 40 + 0.10) / (3672 * 2 * 31))
+    assert table["2026-10", "models"] == pytest.approx(12_000.000001 / 320)
+    assert np.isnan(table["2026-10", "images"])
+
+
+def test_the_rise_of_unit_cost_is_against_the_month_before(road):
+    table = road.review.unit_cost.set_index(["month", "use_case_id"])["usd_per_unit"]
+    rail = road.review.guardrails.set_index(["guardrail", "subject"])["value"]
+    assert rail["rise of unit cost in a month", "chat"] == pytest.approx(
+        table["2026-10", "chat"] / table["2026-09", "chat"] - 1
+    )
+
+
+def test_causes_add_up_in_every_row(road, approved):
+    for table in (road.review.variance, approved.review.variance, approved.review.plan_variance):
+        assert len(table)
+        np.testing.assert_allclose(table[list(CAUSES)].sum(axis=1), table["difference_usd"], atol=1e-6)
+
+
+def test_the_variance_of_the_tiny_chat_is_hand_computed(road):
+    row = road.review.variance.set_index("use_case_id").loc["chat"]
+    units0, units1 = 3332 * 2 * 30, 3672 * 2 * 31
+    assert row["base_usd"] == pytest.approx(28_800.10)
+    assert row["volume"] == pytest.approx(28_800.10 * (units1 / units0 - 1))
+    assert row["mix"] == pytest.approx(0.0, abs=1e-6)
+    assert row["price"] == pytest.approx(5952 * (29_760.10 / 5952 - 28_800.10 / 5760))
+
+
+def test_without_a_plan_last_months_forecast_stands_in(road):
+    table = road.review.forecast_accuracy.set_index("use_case_id")
+    assert set(table["basis"]) == {"forecast from data up to 2026-09"}
+    # one month shows no trend, so the level of September goes on for the 744 hours of October
+    assert table.at["chat", "forecast"] == pytest.approx(3332 * 2 * 31)
+    assert table.at["chat", "actual"] == 3672 * 2 * 31
+    assert table.at["chat", "error_share"] == pytest.approx(3332 / 3672 - 1)
+    assert not table.at["chat", "inside_band"]
+
+
+@pytest.mark.parametrize(("low", "high", "inside"), [(90.0, 110.0, True), (100.0, 100.0, True), (100.1, 120.0, False),
+                                                      (80.0, 99.9, False)])  # fmt: skip
+def test_a_forecast_is_inside_its_band_ends_included(road, low, high, inside):
+    approved = pd.DataFrame(
+        {"plan_period": ["2026-09"], "month": ["2026-10"], "use_case_id": ["chat"], "units": [95.0],
+         "units_p10": [low], "units_p90": [high]}
+    )  # fmt: skip
+    demand = pd.DataFrame({"month": ["2026-10"], "use_case_id": ["chat"], "units": [100.0]})
+    table = forecast_accuracy(road.ws, dataclasses.replace(road.inventory, demand_monthly=demand), approved)
+    assert table["error_share"].iloc[0] == pytest.approx(-0.05)
+    assert bool(table["inside_band"].iloc[0]) is inside
+
+
+def test_months_after_the_period_are_not_judged(approved):
+    assert approved.review.forecast_accuracy["month"].max() == "2026-10"
+
+
+def test_the_return_to_date_is_cumulated_value_less_bill(road, approved):
+    table = road.review.roi_to_date
+    net = (table["value_usd"] - table["bill_usd"]).to_numpy()
+    assert table["cumulative_net_usd"].tolist() == pytest.approx([net[0], net[0] + net[1]])
+    assert table["bill_usd"].tolist() == pytest.approx([43_460.850001, 44_900.850001])
+    assert approved.review.roi_to_date["month"].tolist() == ["2026-10"]  # since the plan began
+    plan = approved.ws.table("approved_plan").query("month == '2026-10'")["cost_usd"].sum() * 744 / 730
+    assert approved.review.roi_to_date["planned_cost_usd"].iloc[0] == pytest.approx(plan)
+
+
+def log(*rows):
+    table = pd.DataFrame(rows, columns=["date", "kind", "subject", "text", "due", "status"]).assign(owner_role="head")
+    return table.assign(date=pd.to_datetime(table["date"]), due=pd.to_datetime(table["due"]))
+
+
+def test_open_decisions_are_sorted_and_marked_when_overdue(changed, road):
+    ws = changed(decisions=log(
+        ("2026-08-01", "decision", "undated", "t", None, "open"),
+        ("2026-08-01", "decision", "late", "t", "2026-10-30", "open"),
+        ("2026-08-01", "decision", "today", "t", "2026-10-31", "open"),
+        ("2026-08-01", "decision", "done", "t", "2026-09-01", "done"),
+    ))  # fmt: skip
+    due = build_review(ws, road.inventory).decisions_due
+    assert due["subject"].tolist() == ["late", "today", "undated"]
+    assert due["overdue"].tolist() == [True, False, False]
+
+
+def test_changes_are_those_of_the_month_and_of_the_data(changed, road):
+    demand, windows = road.inventory.demand_monthly, road.inventory.windows
+    gone = (demand["month"] == "2026-10") & (demand["use_case_id"] == "images")
+    new = (demand["month"] == "2026-09") & (demand["use_case_id"] == "models")
+    inventory = dataclasses.replace(
+        road.inventory, demand_monthly=demand[~gone & ~new], windows=windows[windows["use_case_id"] != "models"]
+    )
+    ws = changed(decisions=log(("2026-10-05", "change", "engine", "t", None, "done"),
+                               ("2026-09-30", "change", "earlier", "t", None, "done")))  # fmt: skip
+    changes = build_review(ws, inventory).changes.set_index("subject")["text"]
+    assert changes.to_dict() == {
+        "engine": "t",
+        "models": "has demand for the first time",
+        "images": "has no demand any more",
+    }
+
+
+def test_scenarios_carry_the_return_of_the_plan(approved, road):
+    assert approved.review.scenarios["scenario"].tolist() == ["conservative", "expected", "aggressive"]
+    assert "npv_usd" in approved.review.scenarios
+    assert "npv_usd" not in road.review.scenarios
+
+
+GAPS = {
+    "billing": "bill, unit cost, variance and chargeback: no bill",
+    "pools": "capacity triggers and the utilisation floor: no pool readings",
+}
+
+
+@pytest.mark.parametrize("absent", [("benchmarks",), ("billing",), ("pools",), ("jobs",), ("demand_windows",),
+                                    ("benchmarks", "billing", "pools", "jobs")])  # fmt: skip
+def test_missing_tables_leave_gaps_not_errors(mini, absent):
+    for name in absent:
+        (mini / f"{name}.csv").unlink()
+    ws = load_workspace(mini)
+    review = build_review(ws, build_inventory(ws))
+    assert review.status in {"on plan", "watch", "act"}
+    for name, text in GAPS.items():
+        assert (text in review.not_computed) is (name in absent)
+    if "billing" in absent:
+        assert review.chargeback.empty
+        assert review.variance.empty
+    if "pools" in absent:
+        assert review.triggers.empty
+        assert np.isnan(review.kpis.set_index("kpi").at["mean utilization of pools", "actual"])
+
+
+def test_the_first_month_has_nothing_to_compare_with(mini_ws):
+    ws = load_workspace(mini_ws.path, period="2026-09")
+    review = build_review(ws, build_inventory(ws))
+    assert review.variance.empty
+    assert review.forecast_accuracy.empty
+    assert review.changes.empty
+    assert len(review.unit_cost) == 3
+
+
+def test_the_sample_holds_its_identities(sample_ws):
+    inventory = build_inventory(sample_ws)
+    review = build_review(sample_ws, inventory)
+    for table in (review.variance, review.plan_variance):
+        np.testing.assert_allclose(table[list(CAUSES)].sum(axis=1), table["difference_usd"], atol=1e-6)
+    assert (
+        sum(review.chargeback["charge"]) == inventory.spend_reconciliation.set_index("line")["effective_cost"]["bill"]
+    )
+    assert review.status in {"on plan", "watch", "act"}

@@ -1,0 +1,125 @@
+"""Causes of a cost difference: each one alone, and all of them to the last digit."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aifactory.review.variance import CAUSES, split_variance
+
+POSITIVE = st.floats(0.01, 1e5)
+BASE = {"units": 100.0, "work": 1000.0, "hours": {"a": 10.0, "b": 10.0}, "price": {"a": 2.0, "b": 4.0}}
+
+
+def side(units, work, hours, price):
+    per_chip = pd.DataFrame({"hours": hours, "cost": {name: hours[name] * price[name] for name in hours}}, dtype=float)
+    per_chip.index = pd.MultiIndex.from_product([["chat"], per_chip.index], names=["use_case_id", "accelerator_id"])
+    total = per_chip.sum()
+    factors = pd.DataFrame(
+        {"units": [units], "work": [work], "hours": [total["hours"]], "cost": [total["cost"]]}, index=["chat"]
+    )
+    return factors, per_chip
+
+
+def split(**actual):
+    base, base_hours = side(**BASE)
+    now, now_hours = side(**{**BASE, **actual})
+    return split_variance(base, now, base_hours, now_hours).iloc[0]
+
+
+def only(row, cause, value):
+    assert row[cause] == pytest.approx(value)
+    assert row[[name for name in CAUSES if name != cause]].abs().max() == pytest.approx(0.0, abs=1e-9)
+    assert row["difference_usd"] == pytest.approx(value)
+
+
+def test_nothing_changed_nothing_explained():
+    assert split()[["difference_usd", *CAUSES]].abs().max() == 0.0
+
+
+def test_more_units_at_the_same_effort_are_volume():
+    only(split(units=200.0, work=2000.0, hours={"a": 20.0, "b": 20.0}), "volume", 60.0)
+
+
+def test_more_work_per_unit_is_efficiency():
+    only(split(work=1500.0, hours={"a": 15.0, "b": 15.0}), "efficiency", 30.0)
+
+
+def test_more_hours_per_work_are_utilization():
+    only(split(hours={"a": 20.0, "b": 20.0}), "utilization", 60.0)
+
+
+def test_other_accelerators_at_old_prices_are_mix():
+    only(split(hours={"a": 0.0, "b": 20.0}), "mix", 20.0)
+
+
+def test_other_prices_of_the_same_accelerators_are_price():
+    only(split(price={"a": 3.0, "b": 6.0}), "price", 30.0)
+
+
+def test_an_accelerator_new_to_the_base_is_mix():
+    only(split(hours={"c": 20.0}, price={"c": 10.0}), "mix", 140.0)
+
+
+def test_the_order_of_the_causes_is_volume_first():
+    # twice the units at twice the price: volume at the old price, price on the new hours
+    row = split(units=200.0, work=2000.0, hours={"a": 20.0, "b": 20.0}, price={"a": 4.0, "b": 8.0})
+    assert row[list(CAUSES)].tolist() == pytest.approx([60.0, 0.0, 0.0, 0.0, 120.0])
+
+
+@st.composite
+def sides(draw):
+    names = draw(st.lists(st.sampled_from("abcd"), min_size=1, max_size=4, unique=True))
+    return {
+        "units": draw(POSITIVE),
+        "work": draw(POSITIVE),
+        "hours": {name: draw(POSITIVE) for name in names},
+        "price": {name: draw(POSITIVE) for name in names},
+    }
+
+
+@given(sides(), sides())
+@settings(max_examples=60, deadline=None)
+def test_causes_add_up_to_the_difference(before, after):
+    base, base_hours = side(**before)
+    now, now_hours = side(**after)
+    row = split_variance(base, now, base_hours, now_hours).iloc[0]
+    size = row[list(CAUSES)].abs().sum() + row["base_usd"] + row["actual_usd"]
+    assert row[list(CAUSES)].sum() == pytest.approx(row["difference_usd"], abs=1e-9 * size)
+    assert row["difference_usd"] == row["actual_usd"] - row["base_usd"]
+
+
+@given(sides(), sides())
+@settings(max_examples=40, deadline=None)
+def test_the_causes_agree_with_the_closed_form(before, after):
+    base, base_hours = side(**before)
+    now, now_hours = side(**after)
+    row = split_variance(base, now, base_hours, now_hours).iloc[0]
+    hours0, hours1 = sum(before["hours"].values()), sum(after["hours"].values())
+    rate0 = sum(before["hours"][name] * before["price"][name] for name in before["hours"]) / hours0
+    old = {name: before["price"].get(name, after["price"][name]) for name in after["hours"]}
+    expected = [
+        rate0 * hours0 * (after["units"] / before["units"] - 1),
+        rate0 * hours0 * (after["work"] / before["work"] - after["units"] / before["units"]),
+        rate0 * (hours1 - hours0 * after["work"] / before["work"]),
+        sum(after["hours"][name] * old[name] for name in old) - hours1 * rate0,
+        sum(after["hours"][name] * (after["price"][name] - old[name]) for name in old),
+    ]
+    size = np.abs(expected).sum() + rate0 * (hours0 + hours1)
+    np.testing.assert_allclose(row[list(CAUSES)].astype(float), expected, atol=1e-9 * size, rtol=1e-6)
+
+
+@pytest.mark.parametrize("column", ["units", "hours"])
+@pytest.mark.parametrize("value", [0.0, np.nan])
+def test_a_side_without_units_or_hours_cannot_be_split(column, value):
+    base, hours = side(**BASE)
+    now = base.assign(**{column: value})
+    assert split_variance(base, now, hours, hours).empty
+    assert split_variance(now, base, hours, hours).empty
+
+
+def test_only_use_cases_of_both_sides_are_split():
+    base, hours = side(**BASE)
+    assert split_variance(base, base.rename(index={"chat": "new"}), hours, hours).empty
+    assert list(split_variance(base.iloc[:0], base, hours.iloc[:0], hours).columns)[-5:] == list(CAUSES)

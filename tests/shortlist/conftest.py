@@ -1,0 +1,30 @@
+"""Fixtures of the shortlist tests: the stages of the tiny workspace, built once."""
+
+import dataclasses
+from types import SimpleNamespace
+
+import pytest
+
+from aifactory.benchmark import build_benchmark
+from aifactory.inventory import build_inventory
+from aifactory.shortlist import build_shortlist
+
+
+@pytest.fixture(scope="session")
+def road(mini_ws):
+    """Inventory, benchmark and shortlist of the tiny workspace."""
+    inventory, benchmark = build_inventory(mini_ws), build_benchmark(mini_ws)
+    shortlist = build_shortlist(mini_ws, inventory, benchmark)
+    return SimpleNamespace(ws=mini_ws, inventory=inventory, benchmark=benchmark, shortlist=shortlist)
+
+
+@pytest.fixture(scope="session")
+def changed(mini_ws):
+    """The tiny workspace with fields of the plan or whole tables replaced."""
+
+    def change(plan=None, **tables):
+        return dataclasses.replace(
+            mini_ws, plan=mini_ws.plan.model_copy(update=plan or {}), tables={**mini_ws.tables, **tables}
+        )
+
+    return change

@@ -1,0 +1,176 @@
+"""The shortlist in one call: one choice per use case, also with tables absent."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from aifactory.benchmark import build_benchmark
+from aifactory.inputs.workspace import load_workspace
+from aifactory.inventory import build_inventory
+from aifactory.shortlist import build_shortlist
+from aifactory.shortlist.build import CHOICE_COLUMNS, GENERAL, INNOVATION, SPECIALISED, _choose, _layer
+
+H100, A100, TPU = "nvidia-h100-sxm", "nvidia-a100-80-sxm", "google-tpu-v6e"
+
+
+def build(ws):
+    return build_shortlist(ws, build_inventory(ws), build_benchmark(ws))
+
+
+def choose(*rows):
+    """Choice among cells of one use case, given as (name, decision, tier, cost, changes)."""
+    base = {"use_case_id": "chat", "platform_class": "gpu", "total": 0.7, "units_per_s_per_accelerator": 10.0,
+            "low": 9.0, "high": 11.0, "reason": "scores 0.70"}  # fmt: skip
+    cells = pd.DataFrame(
+        [{**base, "accelerator_id": name, "decision": decision, "tier": tier, **changes}
+         for name, decision, tier, _, changes in rows]
+    )  # fmt: skip
+    costs = cells[["use_case_id", "accelerator_id"]].assign(total_usd=[row[3] for row in rows])
+    return _choose(cells, costs).iloc[0]
+
+
+def test_the_cheapest_platform_to_choose_is_chosen():
+    row = choose(
+        ("dear", "choose", "measured", 200.0, {}),
+        ("cheap", "choose", "measured", 100.0, {}),
+        ("pilot", "pilot", "measured", 1.0, {}),
+    )
+    assert (row["accelerator_id"], row["runner_up"], row["margin_usd"]) == ("cheap", "dear", 100.0)
+    assert row["reason"] == "cheapest over the horizon among the platforms to choose"
+
+
+def test_equal_costs_are_decided_by_the_score():
+    row = choose(("a", "choose", "measured", 5.0, {"total": 0.7}), ("b", "choose", "measured", 5.0, {"total": 0.8}))
+    assert row["accelerator_id"] == "b"
+
+
+def test_a_margin_is_proven_when_the_cost_intervals_do_not_overlap():
+    near = choose(("a", "choose", "measured", 100.0, {}), ("b", "choose", "measured", 120.0, {}))
+    far = choose(("a", "choose", "measured", 100.0, {}), ("b", "choose", "measured", 150.0, {}))
+    # 100 x 10/9 = 111.1 against 120 x 10/11 = 109.1, and against 150 x 10/11 = 136.4
+    assert (bool(near["proven"]), bool(far["proven"])) == (False, True)
+
+
+def test_a_platform_whose_repeats_mostly_failed_proves_nothing():
+    shaky = {"units_per_s_per_accelerator": 100 / 3, "low": -50 / 3, "high": 250 / 3}  # repeats of 0, 0 and 100
+    row = choose(("a", "choose", "measured", 100.0, {}), ("b", "choose", "measured", 101.0, shaky))
+    assert not row["proven"]
+
+
+def test_below_the_mark_the_best_measured_one_stands_in():
+    row = choose(
+        ("guess", "pilot", "anchored", 1.0, {}),
+        ("run", "pilot", "measured", 50.0, {}),
+        ("bad", "reject", "measured", 10.0, {"reason": "no price from any provider of the plan"}),
+    )
+    assert row["accelerator_id"] == "run"
+    assert row["reason"].startswith("best measured")
+
+
+def test_a_low_score_is_no_exclusion():
+    row = choose(("weak", "reject", "measured", 9.0, {"reason": "scores 0.30, below the mark"}))
+    assert row["accelerator_id"] == "weak"
+
+
+def test_without_a_measurement_the_choice_is_provisional():
+    row = choose(("guess", "pilot", "anchored", 1.0, {}), ("other", "pilot", "anchored", 2.0, {}))
+    assert row["accelerator_id"] == "guess"
+    assert row["reason"].startswith("provisional")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"units_per_s_per_accelerator": np.nan}, {"units_per_s_per_accelerator": 0.0}],
+)
+def test_without_capacity_nothing_is_chosen(changes):
+    row = choose(("a", "not comparable", "none", 1.0, changes))
+    assert pd.isna(row["accelerator_id"])
+    assert row["reason"] == "no platform has a known capacity and price: benchmark first"
+
+
+def test_without_a_price_nothing_is_chosen():
+    assert pd.isna(choose(("a", "choose", "measured", np.nan, {}))["accelerator_id"])
+
+
+def test_a_lone_platform_has_no_runner_up():
+    row = choose(("only", "choose", "measured", 1.0, {}))
+    assert pd.isna(row["runner_up"])
+    assert pd.isna(row["margin_usd"])
+
+
+@pytest.mark.parametrize(
+    ("platform", "tier", "expected"),
+    [("gpu", "anchored", GENERAL), ("cpu", "measured", GENERAL), ("tpu", "measured", SPECIALISED),
+     ("trainium", "anchored", INNOVATION), ("neuromorphic", "none", INNOVATION)],
+)  # fmt: skip
+def test_layers_follow_class_and_evidence(platform, tier, expected):
+    assert _layer(platform, tier) == expected
+
+
+def test_the_tiny_workspace_chooses_the_cheapest_measured_platform(road):
+    choice = road.shortlist.choice.set_index("use_case_id")
+    assert choice["accelerator_id"].to_dict() == {"chat": A100, "images": H100, "models": A100}
+    assert list(road.shortlist.choice.columns) == CHOICE_COLUMNS
+    totals = road.shortlist.penalties.set_index(["use_case_id", "accelerator_id"])["total_usd"]
+    assert choice.at["chat", "margin_usd"] == pytest.approx(totals["chat", H100] - totals["chat", A100])
+
+
+def test_pilots_say_what_would_change_the_decision(road, changed):
+    pilots = road.shortlist.pilots
+    assert set(pilots["tier"]) == {"anchored"}
+    assert (pilots["exit_criterion"] == "a run on own prompts that confirms the estimate").all()
+    strict = build(changed(plan={"choose_at": 1.0}))
+    measured = strict.pilots.query("tier == 'measured'")
+    assert measured["exit_criterion"].str.contains("higher score").all()
+    assert strict.choice["accelerator_id"].notna().all()
+
+
+def test_an_excluded_cell_is_rejected_with_its_reason(changed, mini_ws):
+    chips = mini_ws.table("accelerators").copy()
+    chips.loc[chips["accelerator_id"] == TPU, "availability"] = "announced"
+    found = build(changed(accelerators=chips))
+    assert set(found.exclusions["rule"]) == {"availability"}
+    cells = found.matrix.query("accelerator_id == @TPU")
+    assert (cells["decision"] == "reject").all()
+    assert cells["reason"].str.startswith("cannot be bought or rented").all()
+    assert TPU not in set(found.choice["accelerator_id"])
+
+
+def test_the_anchors_carry_their_weights(road):
+    anchors = road.shortlist.anchors.set_index("criterion")
+    assert anchors["weight"].to_dict() == road.ws.plan.matrix_weights
+    assert anchors["weight"].sum() == pytest.approx(1.0)
+
+
+def test_nothing_known_about_any_platform_asks_for_a_benchmark(mini):
+    for name in ("benchmarks", "jobs", "billing", "pools"):
+        (mini / f"{name}.csv").unlink()
+    cases = (mini / "use_cases.csv").read_text(encoding="utf-8").splitlines()
+    unnamed = [line.replace("Llama-3.1-8B", "").replace("SDXL-base-1.0", "") for line in cases[:3]]
+    (mini / "use_cases.csv").write_text("\n".join(unnamed) + "\n", encoding="utf-8")
+    found = build(load_workspace(mini))
+    assert found.choice["accelerator_id"].isna().all()
+    assert found.choice["reason"].str.contains("benchmark first").all()
+
+
+@pytest.mark.parametrize("absent", [("benchmarks",), ("billing",), ("pools",), ("jobs",), ("demand_windows",),
+                                    ("benchmarks", "billing", "pools", "jobs")])  # fmt: skip
+def test_missing_tables_leave_gaps_not_errors(mini, absent):
+    for name in absent:
+        (mini / f"{name}.csv").unlink()
+    found = build(load_workspace(mini))
+    assert len(found.matrix) == 9
+    assert found.choice["use_case_id"].tolist() == ["chat", "images", "models"]
+    assert found.choice["reason"].str.len().gt(0).all()
+    if "demand_windows" in absent:
+        assert found.penalties.query("use_case_id == 'chat'")["total_usd"].isna().all()
+
+
+def test_the_sample_has_one_choice_per_use_case(sample_ws):
+    found = build(sample_ws)
+    assert found.choice["use_case_id"].tolist() == sorted(sample_ws.table("use_cases")["use_case_id"])
+    assert set(found.matrix["decision"]) <= {"choose", "pilot", "reject", "not comparable"}
+    assert found.matrix["total"].dropna().between(0, 1).all()
+    excluded = set(zip(found.exclusions["use_case_id"], found.exclusions["accelerator_id"], strict=True))
+    chosen = set(zip(found.choice["use_case_id"], found.choice["accelerator_id"], strict=True))
+    assert not excluded & chosen

@@ -1,0 +1,279 @@
+"""Exclusions, scores and decisions, cell by cell."""
+
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from aifactory.benchmark import build_benchmark
+from aifactory.shortlist import matrix, scales
+
+H100, A100, TPU = "nvidia-h100-sxm", "nvidia-a100-80-sxm", "google-tpu-v6e"
+KEYS = matrix.KEYS
+
+
+def cell(use_case="chat", accelerator=H100, **changes):
+    base = {
+        "use_case_id": use_case,
+        "accelerator_id": accelerator,
+        "tier": "anchored",
+        "precision": np.nan,
+        "units_per_s_per_accelerator": 5.0,
+        "binding_slo": "TTFT",
+        "usd_per_accelerator_hour": 3.0,
+    }
+    return pd.DataFrame([{**base, **changes}])
+
+
+@pytest.fixture
+def rule(changed, mini_ws):
+    """The exclusion rule of a cell, with fields of its use case and chip changed; None where it may stay."""
+
+    def find(use_case=None, chip=None, model=None, **cell_changes):
+        row = cell(**cell_changes)
+        name, accelerator = row.loc[0, "use_case_id"], row.loc[0, "accelerator_id"]
+        cases = mini_ws.table("use_cases").copy()
+        chips, models = mini_ws.table("accelerators").copy(), mini_ws.table("models").copy()
+        for column, value in (use_case or {}).items():
+            cases.loc[cases["use_case_id"] == name, column] = value
+        for column, value in (chip or {}).items():
+            chips.loc[chips["accelerator_id"] == accelerator, column] = value
+        for column, value in (model or {}).items():
+            models.loc[models["model"] == "Llama-3.1-8B", column] = value
+        found = matrix.find_exclusions(changed(use_cases=cases, accelerators=chips, models=models), row)
+        return found["rule"].iloc[0] if len(found) else None
+
+    return find
+
+
+EDGE = {"workload_class": "edge_on_device", "model": None}
+
+
+def test_an_edge_device_does_not_serve_central_work(rule):
+    assert rule(accelerator="nvidia-jetson-agx-orin") == "edge device"
+    assert rule(accelerator="nvidia-jetson-agx-orin", use_case=EDGE) is None
+
+
+def test_the_edge_takes_at_most_150_watts(rule):
+    assert rule(use_case=EDGE, chip={"tdp_w": 150.1}) == "edge power"
+    assert rule(use_case=EDGE, chip={"tdp_w": 150.0}) is None
+    assert rule(use_case=EDGE, chip={"tdp_w": np.nan}) is None
+    assert rule(chip={"tdp_w": 1000.0}) is None
+
+
+@pytest.mark.parametrize(
+    ("availability", "expected"),
+    [
+        ("internal", "availability"),
+        ("announced", "availability"),
+        ("announced|internal", "availability"),
+        ("announced|cloud", None),
+        ("purchase", None),
+    ],
+)
+def test_what_cannot_be_had_is_excluded(rule, availability, expected):
+    assert rule(chip={"availability": availability}) == expected
+
+
+@pytest.mark.parametrize(
+    ("params", "precision", "tier", "expected"),
+    [
+        (36.0, "bf16", "anchored", None),  # 72 of 80 GB
+        (36.1, "bf16", "anchored", "memory"),
+        (36.1, np.nan, "anchored", "memory"),  # bf16 where no precision is known
+        (72.0, "fp8", "anchored", None),
+        (72.1, "fp8", "anchored", "memory"),
+        (144.0, "int4", "anchored", None),
+        (18.1, "fp32", "anchored", "memory"),
+        (400.0, "bf16", "measured", None),  # it ran, so it fits
+        (np.nan, "bf16", "anchored", None),
+    ],
+)
+def test_weights_must_fit_a_node(rule, params, precision, tier, expected):
+    chip = {"memory_gb": 80.0, "accelerators_per_node": 1}
+    assert rule(chip=chip, model={"params_total_b": params}, precision=precision, tier=tier) == expected
+
+
+def test_the_memory_of_a_node_counts_all_its_accelerators(rule):
+    model = {"params_total_b": 280.0}
+    assert rule(chip={"memory_gb": 80.0, "accelerators_per_node": 8}, model=model) is None
+    assert rule(chip={"memory_gb": 80.0, "accelerators_per_node": 4}, model=model) == "memory"
+
+
+def test_a_platform_that_misses_its_slo_at_once_is_excluded(rule):
+    assert rule(units_per_s_per_accelerator=0.0) == "SLO"
+    assert rule(units_per_s_per_accelerator=1e-9) is None
+    assert rule(units_per_s_per_accelerator=np.nan) is None
+
+
+def test_a_platform_without_a_price_is_excluded(rule):
+    assert rule(usd_per_accelerator_hour=np.nan) == "price"
+    assert rule(usd_per_accelerator_hour=0.01) is None
+
+
+def test_the_reason_names_the_figures(changed):
+    chips = changed().table("accelerators").copy()
+    chips.loc[chips["accelerator_id"] == H100, ["memory_gb", "accelerators_per_node"]] = [10.0, 1]
+    found = matrix.find_exclusions(changed(accelerators=chips), cell())
+    assert found["reason"].iloc[0] == "weights of 16 GB do not fit a node of 10 GB"
+
+
+def test_no_cells_have_no_exclusions(mini_ws):
+    found = matrix.find_exclusions(mini_ws, cell().iloc[:0])
+    assert found.empty
+    assert list(found.columns) == [*KEYS, "rule", "reason"]
+
+
+@pytest.fixture(scope="module")
+def decide(mini_ws):
+    def decision(excluded=None, prior="", **values):
+        base = {"tier": "measured", "platform_class": "gpu", "total": 0.65, "evidence": "benchmark first: no run"}
+        return matrix._decision(mini_ws, SimpleNamespace(**{**base, **values}), excluded, prior)
+
+    return decision
+
+
+@pytest.mark.parametrize(
+    ("tier", "total", "expected"),
+    [
+        ("measured", 1.0, "choose"),
+        ("measured", 0.65, "choose"),
+        ("measured", 0.6499, "pilot"),
+        ("measured", 0.45, "pilot"),
+        ("measured", 0.4499, "reject"),
+        ("anchored", 1.0, "pilot"),
+        ("anchored", 0.45, "pilot"),
+        ("anchored", 0.4499, "reject"),
+        ("measured", np.nan, "reject"),
+        ("none", np.nan, "not comparable"),
+    ],
+)
+def test_the_decision_follows_the_marks_and_the_evidence(decide, tier, total, expected):
+    assert decide(tier=tier, total=total)[0] == expected
+
+
+def test_an_exclusion_rejects_whatever_the_score(decide):
+    assert decide(excluded="no price", total=1.0) == ("reject", "no price")
+    assert decide(excluded="no price", tier="none") == ("reject", "no price")
+
+
+@pytest.mark.parametrize(
+    ("platform", "prior", "expected"),
+    [("neuromorphic", "pilot", "pilot"), ("neuromorphic", "reject", "not comparable"),
+     ("custom_asic", "pilot", "not comparable")],
+)  # fmt: skip
+def test_only_promised_neuromorphic_hardware_is_piloted_blindly(decide, platform, prior, expected):
+    assert decide(tier="none", platform_class=platform, prior=prior)[0] == expected
+
+
+def test_reasons_tell_what_is_lacking(decide):
+    assert decide(total=0.7)[1] == "scores 0.70 on measurements (mark 0.65)"
+    assert decide(total=0.5)[1] == "scores 0.50, below the mark to choose"
+    assert decide(total=0.9, tier="anchored")[1] == "scores 0.90, not measured on own prompts"
+    assert decide(total=0.2)[1] == "scores 0.20, below the mark of 0.45 for a pilot"
+    assert decide(tier="none")[1] == "benchmark first: no run"
+
+
+def test_decisions_are_set_beside_the_prior(road):
+    table = road.shortlist.matrix.set_index(KEYS)
+    assert table.at[("chat", H100), "decision"] == table.at[("chat", H100), "prior"] == "choose"
+    assert bool(table.at[("chat", H100), "agrees_with_prior"])
+    assert not bool(table.at[("models", TPU), "agrees_with_prior"])
+
+
+def test_the_cost_score_is_anchored_on_todays_platform(road):
+    table = road.shortlist.matrix.set_index(KEYS)
+    ratio = table.at[("chat", H100), "usd_per_1k_units"] / table.at[("chat", A100), "usd_per_1k_units"]
+    assert table.at[("chat", A100), "cost"] == 0.5
+    assert table.at[("chat", H100), "cost"] == pytest.approx(1.5 - ratio)
+    assert table.at[("chat", TPU), "cost"] == 1.0
+
+
+def test_todays_platform_is_the_stated_one_else_the_reference(changed, road):
+    ws = changed(plan={"baseline_accelerators": {"chat": H100}})
+    assert matrix.baseline_accelerators(ws, road.benchmark.capacity).to_dict() == {
+        "chat": H100,
+        "images": A100,
+        "models": A100,
+    }
+    cells = matrix.score_matrix(ws, road.inventory, road.benchmark).set_index(KEYS)
+    assert cells.at[("chat", H100), "cost"] == 0.5
+
+
+def test_nodes_at_peak_are_counted_in_the_busiest_region_with_reserve(road):
+    cells = road.benchmark.capacity
+    nodes = pd.Series(matrix.nodes_at_peak(road.ws, road.inventory, cells), index=pd.MultiIndex.from_frame(cells[KEYS]))
+    assert nodes["chat", H100] == 1  # 216 an hour are far less than one accelerator
+    # eight accelerators run at once: 8 x 1.2 = 9.6 of the reference, two nodes of eight
+    assert nodes["models", A100] == 2
+    slow = cells.assign(units_per_s_per_accelerator=216 * 1.4 / 3600 / 17)
+    again = matrix.nodes_at_peak(road.ws, road.inventory, slow.query("use_case_id == 'chat'"))
+    assert again.tolist() == [5, 3, 3]  # 17 accelerators in nodes of 4, 8 and 8
+
+
+def test_nodes_are_unknown_without_capacity_or_demand(road):
+    cells = road.benchmark.capacity.assign(units_per_s_per_accelerator=np.nan)
+    assert np.isnan(matrix.nodes_at_peak(road.ws, road.inventory, cells)).all()
+    silent = SimpleNamespace(demand_profile=pd.DataFrame())
+    assert np.isnan(matrix.nodes_at_peak(road.ws, silent, cells)).all()
+
+
+def test_the_throughput_score_is_logarithmic_in_nodes(road):
+    table = road.shortlist.matrix.set_index(KEYS)
+    assert table.at[("models", A100), "throughput"] == pytest.approx(1 - math.log2(2) / 6)
+    assert table.at[("chat", H100), "throughput"] == 1.0
+
+
+def test_the_latency_score_is_read_at_half_of_capacity(road, mini_ws, changed):
+    # half of 6 a second is 3: a TTFT of 300 ms is 0.3 of its limit, an end-to-end of 9 s is 0.45 of 20 s
+    table = road.shortlist.matrix.set_index(KEYS)
+    assert table.at[("chat", H100), "latency"] == 1.0
+    # with a limit of 12 s, 9 s are 0.75 of it: half way between the anchors
+    cases = mini_ws.table("use_cases").assign(slo_p95_e2e_ms=12_000.0)
+    again = matrix.score_matrix(changed(use_cases=cases), road.inventory, road.benchmark).set_index(KEYS)
+    assert again.at[("chat", H100), "latency"] == pytest.approx(0.5)
+
+
+def test_latency_is_unknown_without_a_curve_and_perfect_without_a_limit(road):
+    table = road.shortlist.matrix.set_index(KEYS)
+    assert math.isnan(table.at[("chat", TPU), "latency"])
+    assert table.loc["models", "latency"].tolist() == [1.0, 1.0, 1.0]
+
+
+def test_the_latency_score_is_that_of_the_precision_that_counts(mini_ws, changed, road):
+    runs = mini_ws.table("benchmarks")
+    slow = runs[runs["benchmark_id"] == f"chat--{H100}"].assign(
+        benchmark_id="chat--slow", precision="fp16", p95_ttft_ms=[900.0, 2000.0, 3000.0]
+    )
+    both = changed(benchmarks=pd.concat([runs, slow], ignore_index=True))
+    found = build_benchmark(both)
+    row = found.capacity.set_index(KEYS).loc[("chat", H100)]
+    assert (row["precision"], row["units_per_s_per_accelerator"]) == ("bf16", 6.0)
+    score = matrix.score_matrix(both, road.inventory, found).set_index(KEYS).at[("chat", H100), "latency"]
+    assert score == road.shortlist.matrix.set_index(KEYS).at[("chat", H100), "latency"]
+
+
+def test_totals_are_the_weighted_sum_of_the_six_scores(road):
+    table = road.shortlist.matrix
+    weights = road.ws.plan.matrix_weights
+    expected = table[list(weights)].fillna(0.0).to_numpy() @ np.array(list(weights.values()))
+    np.testing.assert_allclose(table["total"], expected, atol=1e-12)
+    assert set(weights) == set(scales.MATRIX_CRITERIA)
+
+
+def test_cells_without_capacity_have_no_total(road, changed, mini_ws):
+    dark = SimpleNamespace(
+        capacity=road.benchmark.capacity.assign(units_per_s_per_accelerator=np.nan, usd_per_1k_units=np.nan),
+        curves=road.benchmark.curves.iloc[:0],
+    )
+    assert matrix.score_matrix(mini_ws, road.inventory, dark)["total"].isna().all()
+
+
+def test_adding_a_candidate_never_changes_the_other_cells(road, changed):
+    ws = changed(plan={"candidates": [*road.ws.plan.candidates, "nvidia-l40s"]})
+    again = matrix.score_matrix(ws, road.inventory, build_benchmark(ws)).set_index(KEYS)["total"]
+    before = road.shortlist.matrix.set_index(KEYS)["total"]
+    assert len(again) == len(before) + 3
+    pd.testing.assert_series_equal(again.reindex(before.index), before)
