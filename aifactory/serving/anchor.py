@@ -17,6 +17,7 @@ SERVING_ERROR_P90 = 0.47
 TRAINING_ERROR_P90 = 0.59
 #: Median of server over offline throughput in public rounds.
 SERVER_OVER_OFFLINE = 0.91
+SCENARIO_ORDER = ("server", "offline", "interactive", "concurrency")
 ERROR_SOURCE = "leave-one-chip-out on MLPerf Inference v4.1 to v6.0, 90th percentile"
 
 
@@ -78,14 +79,22 @@ def anchored_estimate(
 
 
 def public_rate(measurements: pd.DataFrame) -> pd.Series:
-    """Server-equivalent rate per accelerator and model of public measurements.
+    """Server-equivalent rate per accelerator of public measurements of one model.
 
-    Server and interactive results count as they are, offline ones are scaled to server; the
-    median over rows is taken. Indexed by accelerator_id; metric units per second.
+    One kind of run speaks for an accelerator, the first there is of `SCENARIO_ORDER`: server runs as they
+    are, offline ones scaled to server, interactive ones (a tighter limit, so too low), at last the best
+    of the runs at chosen concurrencies. Of server, offline and interactive runs the median counts.
+    Indexed by accelerator_id; metric units per second.
     """
-    serving = measurements[measurements["scenario"].isin(["server", "interactive", "offline", "concurrency"])]
-    factor = np.where(serving["scenario"] == "offline", SERVER_OVER_OFFLINE, 1.0)
-    return (serving["value_per_accelerator"] * factor).groupby(serving["accelerator_id"]).median()
+    rank = measurements["scenario"].map({name: number for number, name in enumerate(SCENARIO_ORDER)})
+    chip = measurements["accelerator_id"]
+    used = rank.notna() & (rank == rank.groupby(chip).transform("min"))
+    value = measurements["value_per_accelerator"] * np.where(
+        measurements["scenario"] == "offline", SERVER_OVER_OFFLINE, 1.0
+    )
+    groups = value[used].groupby(chip[used])
+    points = measurements.loc[used, "scenario"].groupby(chip[used]).first() == "concurrency"
+    return groups.median().mask(points, groups.max())
 
 
 def memory_fits(params_total_b: float, precision_bytes: float, memory_gb: float, accelerators: int) -> bool:

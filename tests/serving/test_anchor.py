@@ -119,10 +119,17 @@ def test_offline_results_are_scaled_to_server():
     assert rate.to_dict() == pytest.approx({"a": 100 * SERVER_OVER_OFFLINE, "b": 100.0})
 
 
-def test_the_median_of_the_public_results_counts():
-    rate = public_rate(public(*(("a", name, value) for name, value in
-                                (("server", 10.0), ("interactive", 30.0), ("concurrency", 500.0)))))  # fmt: skip
-    assert rate["a"] == 30.0
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ([("server", 10.0), ("server", 30.0), ("server", 14.0), ("interactive", 3.0), ("concurrency", 500.0)], 14.0),
+        ([("offline", 100.0), ("interactive", 30.0)], 100 * SERVER_OVER_OFFLINE),
+        ([("interactive", 30.0), ("interactive", 40.0), ("concurrency", 500.0)], 35.0),
+        ([("concurrency", 5.0), ("concurrency", 80.0), ("concurrency", 60.0)], 80.0),
+    ],
+)
+def test_one_kind_of_run_speaks_for_an_accelerator(rows, expected):
+    assert public_rate(public(*(("a", *row) for row in rows)))["a"] == pytest.approx(expected)
 
 
 def test_other_scenarios_do_not_count():
