@@ -18,6 +18,12 @@ UNANSWERED = {
     "demand_windows": "serving demand: no request telemetry",
     "account_map": "team of untagged charges: no account map",
 }
+#: What an empty column of a filled table leaves unanswered.
+UNREAD = {
+    ("pools", "power_w"): "power, energy and the check of pool labels: no power readings",
+    ("pools", "queue_depth"): "queues of the pools: no queue readings",
+    ("demand_windows", "cached_input_tokens"): "share of cached prompts: no counts of cached tokens",
+}
 NEEDED_FIELDS = {
     "model": "sizing",
     "slo_p95_e2e_ms": "capacity at SLO",
@@ -68,7 +74,11 @@ def coverage(use_cases: pd.DataFrame, profile: pd.DataFrame) -> pd.DataFrame:
 
 def not_computed(ws: Workspace) -> list[str]:
     """What could not be computed from this workspace, and why."""
-    return [text for table, text in UNANSWERED.items() if not ws.has(table)]
+    found = [text for table, text in UNANSWERED.items() if not ws.has(table)]
+    for (table, column), text in UNREAD.items():
+        if ws.has(table) and ws.table(table)[column].isna().all():
+            found.append(text)
+    return found
 
 
 def waste(reconciliation: pd.DataFrame, pools: pd.DataFrame, use_cases: pd.DataFrame) -> list[Finding]:

@@ -175,3 +175,12 @@ def test_a_month_that_credits_cancel_is_reported(mini):
     path.write_text(path.read_text(encoding="utf-8").replace("USD,-100,-100", "USD,-45000.850001,-45000.850001"))
     inventory = build_inventory(load_workspace(mini))
     assert inventory.spend_reconciliation["effective_cost"].iloc[-1] == 0
+
+
+def test_a_column_without_readings_is_named(mini):
+    path = mini / "pools.csv"
+    frame = pd.read_csv(path).drop(columns=["power_w", "queue_depth"])
+    frame.to_csv(path, index=False)
+    named = build_inventory(load_workspace(mini)).not_computed
+    assert any("no power readings" in text for text in named)
+    assert any("no queue readings" in text for text in named)
