@@ -1,4 +1,4 @@
-"""Command line: `aifactory new | check | run | approve`.
+"""Command line: `aifactory new | check | import | run | approve`.
 
 Exit codes: 0 done, 1 a stage failed, 2 bad input.
 """
@@ -71,6 +71,31 @@ def check(folder: Annotated[str, typer.Argument(help="Workspace folder.")] = "")
     console.print("All checks passed." if not report.warnings else f"Passed with {len(report.warnings)} warning(s).")
 
 
+@app.command("import")
+def import_files(
+    kind: Annotated[str, typer.Argument(help="What the files hold: billing or trace.")],
+    sources: Annotated[list[Path], typer.Argument(help="Files; their format is known by their content.")],
+    into: Annotated[Path | None, typer.Option(help="Workspace to write to. Without it, only the report.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace a delivery that was imported before.")] = False,
+    use_case: Annotated[str, typer.Option(help="Use case of a trace.")] = "",
+    region: Annotated[str, typer.Option(help="Region of a trace.")] = "",
+    first_day: Annotated[str, typer.Option(help="Move a trace by whole weeks to begin on or after this day.")] = "",
+    accelerator: Annotated[str, typer.Option(help="Accelerator of a trace of jobs.")] = "",
+) -> None:
+    """Read bills or traces as they are, report what was read, and add it to a workspace."""
+    import json
+
+    from aifactory.inputs.importers.command import Target, import_files
+
+    reports = import_files(kind, sources, into, Target(use_case, region, first_day, accelerator), replace=replace)
+    if as_json:
+        typer.echo(json.dumps(reports[0] if len(reports) == 1 else reports, indent=1, ensure_ascii=False))
+        return
+    for report in reports:
+        _print_import(report)
+
+
 @app.command()
 def run(
     stages: Annotated[list[str] | None, typer.Argument(help="Stages; none means all five.")] = None,
@@ -118,6 +143,28 @@ def approve(
     plan = af.build_buy_plan(loaded, inventory, benchmark, af.build_shortlist(loaded, inventory, benchmark))
     path = af.approve_plan(plan, loaded.path, force=force)
     console.print(f"Plan of {loaded.period} approved: {escape(str(path))}")
+
+
+def _print_import(report: dict[str, object]) -> None:
+    console.print(
+        f"{escape(str(report['source']))}: {report['format']}, {report['rows_kept']:,} of {report['rows_read']:,} rows, {report['period']}"
+    )
+    for name, value in report["totals"].items():
+        console.print(
+            f"  {name.replace('_', ' ')}: {value if value is not None else 'not given'} {report.get('currency', '')}"
+        )
+    for name, split in report.get("by", {}).items():
+        shown = ", ".join(f"{key} {value}" for key, value in list(split.items())[:5])
+        console.print(
+            f"  by {name.replace('_', ' ')}: {escape(shown)}{' ...' if len(split) > 5 else ''}", soft_wrap=True
+        )
+    if report.get("coverage"):
+        known = ", ".join(f"{name.replace('_', ' ')} {share:.0%}" for name, share in report["coverage"].items())
+        console.print(f"  known: {known}", soft_wrap=True)
+    for item in report["warnings"]:
+        console.print(f"WARNING {escape(item['text'])} ({item['rows']:,} rows)", soft_wrap=True)
+    if "written" in report:
+        console.print(f"  added to {report['written']}")
 
 
 def _print_outcome(outcome: RoadOutcome) -> None:

@@ -14,21 +14,33 @@ from aifactory.errors import InputError
 from aifactory.inputs.problems import Problem, raise_problems
 
 MAX_CSV_BYTES = 2_000_000_000
+#: First bytes of files that are often taken for a CSV.
+OTHER_KINDS = (
+    (b"PK\x03\x04", "a ZIP archive or spreadsheet"),
+    (b"\x80\x04", "a Python pickle, which is never read"),
+    (b"{", "JSON"),
+    (b"[", "JSON"),
+    (b"<", "HTML or XML"),
+    (b"%PDF", "a PDF document"),
+)
 
 
-def read_csv_text(path: Path) -> pd.DataFrame:
-    """Every cell as text, empty cells as ''; row 2 of the file is row 0 of the frame.
+def read_csv_text(path: Path) -> tuple[pd.DataFrame, list[tuple[str, int]]]:
+    """Every cell as text, empty cells as ''; row 2 of the file is row 0 of the frame; and remarks.
+
+    Text that is not UTF-8 is read as Windows text (cp1252), with a remark that counts the lines.
 
     Raises
     ------
     InputError
-        For another encoding or separator, a header with double or missing names, rows of another
+        For another separator, a header with double or missing names, rows of another
         length, blank lines, open quotes, NUL bytes and damaged archives, with the row.
     """
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
 
-    raw = _with_plain_line_ends(_csv_bytes(path))
+    raw, notes = _as_utf8(path.name, _csv_bytes(path))
+    raw = _with_plain_line_ends(raw)
     reader = csv.reader(io.TextIOWrapper(io.BytesIO(raw), encoding="utf-8", newline=""))
     try:
         header = next(reader)
@@ -57,17 +69,19 @@ def read_csv_text(path: Path) -> pd.DataFrame:
         )
     except pa.ArrowInvalid as error:
         if str(error).startswith("Empty CSV file"):
-            return pd.DataFrame({name: pd.Series(dtype="str") for name in header})
+            return pd.DataFrame({name: pd.Series(dtype="str") for name in header}), notes
         raise InputError.at(path.name, f"cannot be read as CSV: {str(error).splitlines()[0][:120]}") from None
     raise_problems(path.name, bad)
-    return table.to_pandas().astype("str")
+    return table.to_pandas().astype("str"), notes
 
 
 def _csv_bytes(path: Path) -> bytes:
     if path.stat().st_size > MAX_CSV_BYTES:
         raise InputError.at(path.name, f"larger than {MAX_CSV_BYTES:,} bytes; store it as Parquet")
     try:
-        if path.name.endswith(".gz"):
+        with path.open("rb") as stream:
+            begin = stream.read(8)
+        if path.name.endswith(".gz") or begin.startswith(b"\x1f\x8b"):
             with gzip.open(path) as stream:
                 raw = stream.read(MAX_CSV_BYTES + 1)
         else:
@@ -75,6 +89,9 @@ def _csv_bytes(path: Path) -> bytes:
     except (OSError, EOFError, zlib.error) as error:
         raise InputError.at(path.name, f"cannot be read: {error}") from None
     raw = raw.removeprefix(b"\xef\xbb\xbf")
+    kind = next((name for mark, name in OTHER_KINDS if raw.lstrip()[: len(mark)] == mark), "")
+    if kind:
+        raise InputError.at(path.name, f"holds {kind}, not a table of cells")
     if not raw.strip():
         raise InputError.at(path.name, "the file is empty; a header row is needed")
     if len(raw) > MAX_CSV_BYTES:
@@ -83,16 +100,25 @@ def _csv_bytes(path: Path) -> bytes:
         raise InputError.at(
             path.name, "holds a NUL byte: the file is damaged or not text", row=_row(raw, raw.index(b"\0"))
         )
-    try:
-        raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        value = raw[max(error.start - 10, 0) : error.start + 10].decode("cp1252", "replace")
-        row = _row(raw, error.start)
-        raise InputError.at(path.name, "is not UTF-8; save it as 'CSV UTF-8'", row=row, value=value) from None
     if raw.count(b'"') % 2:
         rule = "a quote is opened and never closed; cells would run into each other"
         raise InputError.at(path.name, rule, row=_row(raw, raw.rindex(b'"')))
     return raw
+
+
+def _as_utf8(file: str, raw: bytes) -> tuple[bytes, list[tuple[str, int]]]:
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        try:
+            text = raw.decode("cp1252")
+        except UnicodeDecodeError:
+            value = raw[max(error.start - 10, 0) : error.start + 10].decode("cp1252", "replace")
+            rule = "is neither UTF-8 nor Windows text; save it as 'CSV UTF-8'"
+            raise InputError.at(file, rule, row=_row(raw, error.start), value=value) from None
+        lines = sum(not line.isascii() for line in raw.split(b"\n"))
+        return text.encode("utf-8"), [("not UTF-8: read as Windows text (cp1252)", lines)]
+    return raw, []
 
 
 def _row(raw: bytes, position: int) -> int:

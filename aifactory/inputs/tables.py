@@ -43,14 +43,15 @@ def read_table(path: Path, contract: Contract) -> ReadTable:
         If the file as a whole cannot be read as this table (encoding, header, shape). Problems
         of single cells are returned, not raised.
     """
-    text = _read_text(path)
+    text, notes = read_text(path)
     extra = [name for name in text.columns if name not in contract.columns]
     unknown = [name for name in extra if not name.startswith("x_")]
     if unknown:
         raise InputError.at(path.name, "unknown column.", row=1, column=unknown[0], choices=contract.columns)
-    table = _typed(path, text, contract)
+    table = type_table(path, text, contract)
     for name in extra:
         table.warnings.append(Problem(1, name, "", "extra column, not used"))
+    table.warnings += [Problem(None, "", "", f"{rule} ({rows} rows)") for rule, rows in notes]
     return table
 
 
@@ -64,16 +65,25 @@ def read_source(path: Path, contract: Contract) -> pd.DataFrame:
     """
     if not path.is_file():
         raise InputError.at(path.name, "no such file", value=str(path))
-    table = _typed(path, _read_text(path), contract)
+    table = type_table(path, read_text(path)[0], contract)
     raise_problems(path.name, table.problems)
     return table.frame
 
 
-def _read_text(path: Path) -> pd.DataFrame:
-    return _read_parquet(path) if path.name.endswith(".parquet") else read_csv_text(path)
+def read_text(path: Path) -> tuple[pd.DataFrame, list[tuple[str, int]]]:
+    """Cells of a CSV file as text, columns of a Parquet file as stored, and remarks with their rows.
+
+    What the file is shows in its first bytes; an ending `.parquet` must be true.
+    """
+    with path.open("rb") as stream:
+        begin = stream.read(4)
+    if path.name.endswith(".parquet") or begin == b"PAR1":
+        return _read_parquet(path), []
+    return read_csv_text(path)
 
 
-def _typed(path: Path, text: pd.DataFrame, contract: Contract) -> ReadTable:
+def type_table(path: Path, text: pd.DataFrame, contract: Contract) -> ReadTable:
+    """Type the columns of a contract and apply its bounds; problems are collected, not raised."""
     absent = [item.name for item in contract.fields if item.required and item.name not in text.columns]
     if absent:
         found = ", ".join(text.columns[:12])

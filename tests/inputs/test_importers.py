@@ -14,9 +14,9 @@ from aifactory.inputs.contracts import load_contract
 from aifactory.inputs.importers import (
     read_agentic_coding,
     read_azure_llm,
+    read_bill,
     read_cloud_prices,
     read_commitment_prices,
-    read_focus,
     read_gentd26,
     read_philly,
     read_public_performance,
@@ -55,12 +55,12 @@ def test_a_focus_charge_keeps_amount_account_and_missing_values(tmp_path):
     row = (
         "0.10,10.000000001,USD,Usage,2026-10-05T00:00:00Z,2026-10-06T00:00:00Z,2026-10-01T00:00:00Z,AWS,000123,NULL,z\n"
     )
-    frame = read_focus(write(tmp_path, FOCUS + row))
+    frame = read_bill(write(tmp_path, FOCUS + row)).table
     charge = frame.iloc[0]
     assert (charge["BilledCost"], charge["EffectiveCost"]) == (Decimal("0.10"), Decimal("10.000000001"))
     assert charge["BillingAccountId"] == "000123"
     assert "Tags" not in frame
-    assert "x_other" not in frame
+    assert frame["x_other"].tolist() == ["z"]
 
 
 def test_a_focus_charge_with_a_decimal_comma_is_refused(tmp_path):
@@ -68,7 +68,7 @@ def test_a_focus_charge_with_a_decimal_comma_is_refused(tmp_path):
     with pytest.raises(
         InputError, match=r"file\.csv, row 2, column 'BilledCost': value '0,10': must be a finite number"
     ):
-        read_focus(write(tmp_path, FOCUS + row))
+        read_bill(write(tmp_path, FOCUS + row))
 
 
 def test_azure_rows_become_served_requests(tmp_path):

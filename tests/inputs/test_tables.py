@@ -141,7 +141,7 @@ def test_a_required_value_that_is_missing_is_named(tmp_path):
         (b"id,whole\na,1\nb\n", "row 3, column '': has 1 cells, the header has 2"),
         (b"id,whole\na,1,9\n", "row 2, column '': has 3 cells, the header has 2"),
         (b"id\na\n\x00\n", "row 3: holds a NUL byte"),
-        (b"id\na\ncaf\xe9\n", "row 3: value 'id\\na\\ncaf\u00e9\\n': is not UTF-8; save it as 'CSV UTF-8'"),
+        (b"id\na\ncaf\x81\n", "row 3: value 'id\\na\\ncaf\ufffd\\n': is neither UTF-8 nor Windows text"),
     ],
 )
 def test_a_file_that_is_not_this_table_is_refused(tmp_path, raw, words):

@@ -39,7 +39,7 @@ def write_real(shared: Path, folder: Path) -> Path:
     (folder / "plan.yaml").write_text(_plan(), encoding="utf-8")
     write_table(_requests(shared), "requests", folder, suffix=".parquet")
     write_table(_jobs(shared), "jobs", folder, suffix=".parquet")
-    bill = importers.read_focus(shared / "data/billing/focus_1_2_synthetic_ai.csv.gz")
+    bill = importers.read_bill(shared / "data/billing/focus_1_2_synthetic_ai.csv.gz").table
     write_table(bill, "billing", folder)
     facts = shared / "data"
     known = set(pd.read_csv(data_dir() / "catalogue" / "accelerators.csv")["accelerator_id"])

@@ -4,8 +4,8 @@ Each reader checks the columns it needs as strictly as a workspace's own table a
 in the columns of a contract; `write_table` puts it into a workspace.
 """
 
+from aifactory.inputs.importers.bills import Bill, bill_report, read_bill
 from aifactory.inputs.importers.facts import read_cloud_prices, read_commitment_prices, read_public_performance
-from aifactory.inputs.importers.focus import read_focus
 from aifactory.inputs.importers.traces import (
     read_agentic_coding,
     read_azure_llm,
@@ -15,11 +15,13 @@ from aifactory.inputs.importers.traces import (
 )
 
 __all__ = [
+    "Bill",
+    "bill_report",
     "read_agentic_coding",
     "read_azure_llm",
+    "read_bill",
     "read_cloud_prices",
     "read_commitment_prices",
-    "read_focus",
     "read_gentd26",
     "read_philly",
     "read_public_performance",

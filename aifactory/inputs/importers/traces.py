@@ -5,12 +5,15 @@ Traces are old or carry no date. `shift` moves them: whole weeks keep hour of da
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from aifactory.errors import InputError
+from aifactory.inputs.contracts import Contract
 from aifactory.inputs.importers.source import source_contract
 from aifactory.inputs.tables import read_source
 from aifactory.inputs.telemetry import conform
@@ -18,6 +21,8 @@ from aifactory.units import MS_PER_S
 
 BLOCK_TOKENS = 64
 NO_SHIFT = pd.Timedelta(0)
+#: Sessions without dates are spread over so many days.
+SESSION_DAYS = 28
 AZURE_LLM = source_contract(
     "azure_llm", {"TIMESTAMP": "datetime", "ContextTokens": "integer", "GeneratedTokens": "integer"}
 )
@@ -152,3 +157,70 @@ def _requests(rows: pd.DataFrame, use_case_id: str, region: str, **columns: pd.S
         index=rows.index,
     )
     return conform(frame.assign(**columns), "requests")
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One public trace format: the table it fills and how it is read and moved."""
+
+    name: str
+    table: str
+    contract: Contract
+    read: Callable[[Path, str, str, str, str], pd.DataFrame]
+
+
+def _moved(reader: Callable[..., pd.DataFrame], contract: Contract, time: str) -> Callable[..., pd.DataFrame]:
+    """Reader that moves the trace by whole weeks to start on or after `first_day`."""
+
+    def read(path: Path, use_case_id: str, region: str, first_day: str, _accelerator: str) -> pd.DataFrame:
+        if not first_day:
+            return reader(path, use_case_id, region)
+        first = read_source(path, contract)[time].min()
+        return reader(path, use_case_id, region, whole_weeks(first, _day_of(first_day)))
+
+    return read
+
+
+def _sessions(path: Path, use_case_id: str, region: str, first_day: str, _accelerator: str) -> pd.DataFrame:
+    if not first_day:
+        raise InputError.at(path.name, "the trace holds no dates; say with --first-day when it begins")
+    start = _day_of(first_day)
+    return read_agentic_coding(path, use_case_id, region, start, start + pd.Timedelta(days=SESSION_DAYS))
+
+
+def _cluster(path: Path, use_case_id: str, region: str, first_day: str, accelerator: str) -> pd.DataFrame:
+    if not accelerator:
+        raise InputError.at(path.name, "the trace names no accelerator; say with --accelerator what the jobs ran on")
+    first = read_source(path, PHILLY)["timestamp"].min()
+    shift = whole_weeks(first, _day_of(first_day)) if first_day else NO_SHIFT
+    return read_philly(path, use_case_id, region, accelerator, shift)
+
+
+def _day_of(text: str) -> pd.Timestamp:
+    try:
+        return pd.Timestamp(text, tz="UTC")
+    except ValueError:
+        raise InputError.at("--first-day", "must be a date such as 2026-10-01", value=text) from None
+
+
+TRACES = {
+    "azure_llm": Trace(
+        "Azure LLM inference trace", "requests", AZURE_LLM, _moved(read_azure_llm, AZURE_LLM, "TIMESTAMP")
+    ),
+    "gentd26": Trace(
+        "Alibaba GenTD26 image requests", "requests", GENTD26, _moved(read_gentd26, GENTD26, "gmt_create")
+    ),
+    "agentic_coding": Trace("agentic coding sessions", "requests", AGENTIC_CODING, _sessions),
+    "philly": Trace("Philly training jobs", "jobs", PHILLY, _cluster),
+}
+
+
+def detect_trace(file: str, header: list[str]) -> str:
+    """Format of a trace by its header; an unknown one fails with the known ones."""
+    for name, trace in TRACES.items():
+        if {field.name for field in trace.contract.fields if field.required} <= set(header):
+            return name
+    known = ", ".join(trace.name for trace in TRACES.values())
+    raise InputError.at(
+        file, f"the header fits no known trace ({known}); it begins with {', '.join(header[:6])}", row=1
+    )

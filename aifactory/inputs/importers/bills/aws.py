@@ -1,0 +1,114 @@
+"""AWS cost and usage report, legacy names (slashes) and 2.0 names (snake case)."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
+
+from aifactory.inputs.importers.bills.common import Converted, as_tags, column, pick
+
+AWS_COLUMNS = {
+    "BillingPeriodStart": ("bill_billing_period_start_date",),
+    "ChargePeriodStart": ("line_item_usage_start_date",),
+    "ChargePeriodEnd": ("line_item_usage_end_date",),
+    "BillingAccountId": ("bill_payer_account_id",),
+    "SubAccountId": ("line_item_usage_account_id",),
+    "SubAccountName": ("line_item_usage_account_name",),
+    "RegionId": ("product_region_code", "product_region"),
+    "ServiceName": ("product_product_name", "product_servicename", "line_item_product_code"),
+    "SkuId": ("product_sku",),
+    "SkuMeter": ("line_item_usage_type",),
+    "ChargeDescription": ("line_item_line_item_description",),
+    "ResourceId": ("line_item_resource_id",),
+    "ConsumedQuantity": ("line_item_usage_amount",),
+    "ConsumedUnit": ("pricing_unit",),
+    "BillingCurrency": ("line_item_currency_code",),
+    "BilledCost": ("line_item_unblended_cost",),
+    "ListCost": ("pricing_public_on_demand_cost",),
+}
+AWS_PURCHASES = ("Fee", "RIFee", "SavingsPlanUpfrontFee", "SavingsPlanRecurringFee")
+AWS_CATEGORY = {"Tax": "Tax", "Credit": "Credit", "Refund": "Adjustment", "SavingsPlanNegation": "Adjustment",
+                **dict.fromkeys(AWS_PURCHASES, "Purchase")}  # fmt: skip
+AWS_COVERED = {"DiscountedUsage": "reservation_effective_cost",
+               "SavingsPlanCoveredUsage": "savings_plan_savings_plan_effective_cost"}  # fmt: skip
+#: line type -> columns whose sum less the last is what the commitment paid for and nobody used
+AWS_UNUSED = {
+    "RIFee": ("reservation_unused_amortized_upfront_fee_for_billing_period", "reservation_unused_recurring_fee"),
+    "SavingsPlanRecurringFee": ("savings_plan_total_commitment_to_date", "-savings_plan_used_commitment"),
+}
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+def aws_name(name: str) -> str:
+    """Name of a column in the 2.0 report.
+
+    >>> aws_name("lineItem/UnblendedCost"), aws_name("pricing/publicOnDemandCost")
+    ('line_item_unblended_cost', 'pricing_public_on_demand_cost')
+    """
+    head, _, tail = name.partition("/")
+    if not tail or head == "resourceTags":
+        return name if head == "resourceTags" else name.lower() if name.islower() else name
+    return f"{_CAMEL.sub('_', head)}_{_CAMEL.sub('_', tail)}".lower()
+
+
+def convert_aws(text: pd.DataFrame) -> Converted:
+    """AWS report: unblended cost is billed; amortised commitments are effective, their unused part a line of its own."""
+    source = {aws_name(name): name for name in text}
+    text = text.rename(columns={name: new for new, name in source.items()})
+    kind = column(text, "line_item_line_item_type")
+    found = pick(text, AWS_COLUMNS)
+    frame = found.text.assign(ProviderName="AWS")
+    frame["ChargeCategory"] = kind.map(AWS_CATEGORY).fillna("Usage")
+    effective = frame["BilledCost"].mask(kind.isin([*AWS_PURCHASES, "SavingsPlanNegation"]), "0")
+    for line, name in AWS_COVERED.items():
+        effective = effective.mask(kind == line, column(text, name))
+    spot = column(text, "line_item_usage_type").str.contains("SpotUsage")
+    covered = kind.isin(list(AWS_COVERED))
+    frame["EffectiveCost"] = effective
+    frame["PricingCategory"] = np.select([covered, spot, kind == "Usage"], ["Committed", "Dynamic", "Standard"], "")
+    frame["CommitmentDiscountStatus"] = np.where(covered, "Used", "")
+    instance = column(text, "product_instance_type")
+    frame["SkuPriceDetails"] = as_tags({"InstanceType": instance})
+    frame["Tags"] = _aws_tags(text)
+    unused = _aws_unused(text, frame, kind)
+    warnings = [("unused part of commitments, shown as its own charge", len(unused))] if len(unused) else []
+    names = {target: source.get(name, name) for target, name in found.source_of.items()}
+    return Converted(pd.concat([frame, unused], ignore_index=True), names, warnings)
+
+
+def _aws_unused(text: pd.DataFrame, frame: pd.DataFrame, kind: pd.Series) -> pd.DataFrame:
+    parts = []
+    for line, names in AWS_UNUSED.items():
+        mine = kind == line
+        sums = [
+            sum(
+                (
+                    Decimal(value or "0") * (-1 if name.startswith("-") else 1)
+                    for name, value in zip(names, row, strict=True)
+                ),
+                Decimal(0),
+            )
+            for row in zip(*(column(text, name.lstrip("-"))[mine] for name in names), strict=True)
+        ]
+        idle = frame[mine].assign(EffectiveCost=[str(value) for value in sums])
+        parts.append(idle[[value != 0 for value in sums]])
+    unused = pd.concat(parts)
+    return unused.assign(
+        BilledCost="0",
+        ListCost="",
+        ChargeCategory="Usage",
+        PricingCategory="Committed",
+        CommitmentDiscountStatus="Unused",
+    )
+
+
+def _aws_tags(text: pd.DataFrame) -> pd.Series:
+    wide = {
+        name.split(":", 1)[-1].removeprefix("resourceTags/"): text[name]
+        for name in text
+        if name.startswith("resourceTags/")
+    }
+    return as_tags(wide) if wide else column(text, "resource_tags")

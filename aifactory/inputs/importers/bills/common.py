@@ -1,0 +1,85 @@
+"""What every converter of a bill works with: text in, text in FOCUS columns out."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date
+
+import pandas as pd
+
+NOT_GIVEN = "(not given)"
+US_DATE = re.compile(r"(\d\d)/(\d\d)/(\d{4})")
+
+
+@dataclass
+class Converted:
+    """Text in FOCUS columns, the source column of each, and what the analyst should know."""
+
+    text: pd.DataFrame
+    source_of: dict[str, str] = field(default_factory=dict)
+    warnings: list[tuple[str, int]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Format:
+    """One kind of bill: how its header is known, and how it becomes FOCUS."""
+
+    name: str
+    marks: frozenset[str]
+    convert: Callable[[pd.DataFrame], Converted]
+
+
+def pick(text: pd.DataFrame, columns: dict[str, tuple[str, ...]]) -> Converted:
+    """Columns by target name: the first source column that is there."""
+    found = {target: next((name for name in names if name in text), "") for target, names in columns.items()}
+    found = {target: name for target, name in found.items() if name}
+    return Converted(pd.DataFrame({target: text[name] for target, name in found.items()}, index=text.index), found)
+
+
+def column(text: pd.DataFrame, *names: str) -> pd.Series:
+    """First of the named columns; empty text where none is there."""
+    name = next((item for item in names if item in text), None)
+    return text[name].fillna("") if name else pd.Series("", index=text.index, dtype="str")
+
+
+def as_text(stored: pd.DataFrame) -> pd.DataFrame:
+    """Columns of a Parquet file as the text that a CSV would hold: exact decimals, UTC times, JSON for maps."""
+    return stored.apply(
+        lambda column: column if pd.api.types.is_string_dtype(column) else column.map(_text).astype("str")
+    )
+
+
+def _text(value: object) -> str:
+    if isinstance(value, (list, tuple)):  # a stored map is a list of pairs
+        return json.dumps(dict(value)) if all(isinstance(item, tuple) for item in value) else json.dumps(list(value))
+    if isinstance(value, dict):
+        return json.dumps(value)
+    if pd.isna(value):
+        return ""
+    return value.isoformat() if isinstance(value, (pd.Timestamp, date)) else str(value)
+
+
+def amounts(text: pd.Series) -> pd.Series:
+    """Amounts for comparisons only; what is reported stays text."""
+    return pd.to_numeric(text.replace("", "0"), errors="coerce").fillna(0.0)
+
+
+def as_tags(parts: dict[str, pd.Series]) -> pd.Series:
+    """JSON object of the tags that are filled, row by row; empty where none is."""
+    frame = pd.DataFrame(parts)
+    if frame.empty or not len(frame.columns):
+        return pd.Series("", index=frame.index, dtype="str")
+    rows = ({key: value for key, value in row.items() if value} for row in frame.fillna("").to_dict("records"))
+    return pd.Series([json.dumps(row) if row else "" for row in rows], index=frame.index, dtype="str")
+
+
+def plain_dates(texts: pd.Series) -> tuple[pd.Series, list[tuple[str, int]]]:
+    """MM/DD/YYYY, the form of these exports, and YYYY-MM-DD as the start of a day in UTC."""
+    american = texts.str.fullmatch(US_DATE.pattern)
+    day = texts.str.fullmatch(r"\d{4}-\d\d-\d\d")
+    plain = texts.mask(american, texts.str.replace(US_DATE, r"\3-\1-\2", regex=True))
+    plain = plain.mask(american | day, plain + "T00:00:00Z")
+    return plain, [("dates were read as MM/DD/YYYY", int(american.sum()))] if american.any() else []

@@ -1,0 +1,34 @@
+"""FOCUS 1.0 to 1.2."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from aifactory.inputs.importers.bills.common import NOT_GIVEN, Converted, amounts, column
+
+
+def convert_focus(text: pd.DataFrame) -> Converted:
+    """FOCUS 1.0 to 1.2: money as it is; what else is missing is filled and named."""
+    frame, notes = text.copy(), []
+    for name, value in (("ProviderName", NOT_GIVEN), ("ChargePeriodEnd", None), ("BillingPeriodStart", None)):
+        given = frame[name] if name in frame else pd.Series("", index=frame.index, dtype="str")
+        empty = given.fillna("").isin(["", "NULL", "null"])
+        if empty.any():
+            fill = value if value else frame["ChargePeriodStart"]
+            frame[name] = given.mask(empty, fill)
+            notes.append(
+                (
+                    f"{name} is not given; {'shown as ' + value if value else 'start of the charge taken'}",
+                    int(empty.sum()),
+                )
+            )
+    status = column(frame, "CommitmentDiscountStatus")
+    pricing, category = column(frame, "PricingCategory"), column(frame, "ChargeCategory")
+    free = (
+        (pricing == "Committed") & (category == "Usage") & (amounts(frame["EffectiveCost"]) == 0) & (status != "Unused")
+    )
+    if free.any():
+        notes.append(
+            ("committed usage with an effective cost of 0: its amortisation is missing in the bill", int(free.sum()))
+        )
+    return Converted(frame, {name: name for name in frame}, notes)

@@ -1,0 +1,81 @@
+"""Google Cloud: BigQuery export, flattened with dots or underscores."""
+
+from __future__ import annotations
+
+import json
+import re
+from decimal import Decimal, InvalidOperation
+
+import numpy as np
+import pandas as pd
+
+from aifactory.inputs.importers.bills.common import Converted, column, pick
+
+GCP_COLUMNS = {
+    "ChargePeriodStart": ("usage_start_time",),
+    "ChargePeriodEnd": ("usage_end_time",),
+    "BillingAccountId": ("billing_account_id",),
+    "SubAccountId": ("project.id", "project_id"),
+    "SubAccountName": ("project.name", "project_name"),
+    "RegionId": ("location.region", "location_region"),
+    "ServiceName": ("service.description", "service_description"),
+    "SkuId": ("sku.id", "sku_id"),
+    "SkuMeter": ("sku.description", "sku_description"),
+    "ConsumedQuantity": ("usage.amount", "usage_amount"),
+    "ConsumedUnit": ("usage.unit", "usage_unit"),
+    "BillingCurrency": ("currency",),
+    "ListCost": ("cost_at_list",),
+}
+GCP_CATEGORY = {"tax": "Tax", "adjustment": "Adjustment", "rounding_error": "Adjustment"}
+GCP_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d(?:\.\d+)?) ?(?:UTC|Z)?")
+
+
+def convert_gcp(text: pd.DataFrame) -> Converted:
+    """BigQuery billing export: cost plus its credits, which stand in each row."""
+    found = pick(text, GCP_COLUMNS)
+    frame = found.text.assign(ProviderName="Google Cloud")
+    for name in ("ChargePeriodStart", "ChargePeriodEnd"):
+        frame[name] = frame[name].str.replace(GCP_TIME, r"\1T\2Z", regex=True)
+    month = column(text, "invoice.month", "invoice_month").str.replace(
+        r"^(\d{4})(\d\d)$", r"\1-\2-01T00:00:00Z", regex=True
+    )
+    frame["BillingPeriodStart"] = month.mask(month == "", frame["ChargePeriodStart"])
+    frame["ChargeCategory"] = column(text, "cost_type").map(GCP_CATEGORY).fillna("Usage")
+    credit = column(text, "credits").map(_credit_sum)
+    kinds = column(text, "credits")
+    committed = kinds.str.contains("COMMITTED_USAGE_DISCOUNT")
+    spot = column(text, "sku.description", "sku_description").str.contains("Spot|Preemptible", case=False)
+    frame["PricingCategory"] = np.select([committed, spot], ["Committed", "Dynamic"], "Standard")
+    frame["CommitmentDiscountStatus"] = np.where(committed, "Used", "")
+    gross = text["cost"]
+
+    def net(cost: str, less: str) -> str:
+        try:
+            return str(Decimal(cost) + Decimal(less))
+        except InvalidOperation:
+            return cost  # the contract names what is wrong with it
+
+    frame["BilledCost"] = [net(cost, less) for cost, less in zip(gross, credit, strict=True)]
+    frame["EffectiveCost"] = frame["BilledCost"]
+    frame["Tags"] = column(text, "labels").map(_key_values)
+    notes = (
+        [("credits were taken off the cost of their row", int((credit != "0").sum()))] if (credit != "0").any() else []
+    )
+    return Converted(frame, found.source_of | {"BilledCost": "cost", "EffectiveCost": "cost"}, notes)
+
+
+def _entries(text: str) -> list[dict]:
+    try:
+        held = json.loads(text, parse_float=str, parse_int=str) if text else []
+    except (ValueError, RecursionError):
+        return []
+    return [item for item in held if isinstance(item, dict)] if isinstance(held, list) else []
+
+
+def _credit_sum(text: str) -> str:
+    return str(sum((Decimal(str(item.get("amount", "0"))) for item in _entries(text)), Decimal(0)))
+
+
+def _key_values(text: str) -> str:
+    pairs = {str(item["key"]): str(item.get("value", "")) for item in _entries(text) if "key" in item}
+    return json.dumps(pairs) if pairs else (text if text.startswith("{") else "")

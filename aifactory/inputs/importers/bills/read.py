@@ -1,0 +1,116 @@
+"""Read a bill: detect its format, convert it to FOCUS columns, type it strictly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pandas as pd
+
+from aifactory.errors import InputError
+from aifactory.inputs.contracts import load_contract
+from aifactory.inputs.importers.bills.aws import convert_aws
+from aifactory.inputs.importers.bills.azure import AZURE_COLUMNS, AZURE_COST, azure_name, convert_azure
+from aifactory.inputs.importers.bills.common import Format, as_text
+from aifactory.inputs.importers.bills.focus import convert_focus
+from aifactory.inputs.importers.bills.gcp import convert_gcp
+from aifactory.inputs.importers.bills.others import convert_oci, convert_opencost
+from aifactory.inputs.problems import raise_problems
+from aifactory.inputs.tables import read_text, type_table
+
+#: Tried in this order; a header that holds all marks of a format is that format.
+FORMATS = (
+    Format("FOCUS", frozenset({"BilledCost", "EffectiveCost", "ChargeCategory"}), convert_focus),
+    Format(
+        "AWS cost and usage report, legacy", frozenset({"lineItem/UnblendedCost", "lineItem/LineItemType"}), convert_aws
+    ),
+    Format(
+        "AWS cost and usage report 2.0",
+        frozenset({"line_item_unblended_cost", "line_item_line_item_type"}),
+        convert_aws,
+    ),
+    Format("Oracle cost report", frozenset({"cost/myCost", "cost/currencyCode"}), convert_oci),
+    Format("OpenCost allocation", frozenset({"TotalCost", "Namespace", "Date"}), convert_opencost),
+    Format("Google Cloud BigQuery export", frozenset({"cost", "currency", "usage_start_time"}), convert_gcp),
+)
+AZURE = Format("Azure cost export", frozenset(AZURE_COST), convert_azure)
+
+
+def detect(header: list[str]) -> Format | None:
+    """Format of a bill by its header; None if none fits."""
+    names = set(header)
+    for item in FORMATS:
+        if item.marks <= names:
+            return item
+    english = {azure_name(name) for name in header}
+    dated = english & set(AZURE_COLUMNS["ChargePeriodStart"])
+    return AZURE if english & AZURE.marks and dated and english & set(AZURE_COLUMNS["BillingCurrency"]) else None
+
+
+@dataclass(frozen=True)
+class Bill:
+    """A bill in the columns of the `billing` table, and how it was read."""
+
+    format: str
+    table: pd.DataFrame
+    rows_read: int
+    warnings: list[tuple[str, int]]
+
+
+def read_bill(path: Path | str) -> Bill:
+    """Read one file of a bill in any of the formats.
+
+    Raises
+    ------
+    InputError
+        If the format is not known, cells cannot be read, several currencies stand in one file, or
+        actual and amortised cost do.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError.at(path.name, "no such file", value=str(path))
+    text, notes = read_text(path)
+    found = detect(list(text.columns))
+    if found is None:
+        known = ", ".join([*(item.name for item in FORMATS), AZURE.name])
+        rule = f"the header fits no known bill ({known}); it begins with {', '.join(list(text.columns)[:6])}"
+        raise InputError.at(path.name, rule, row=1)
+    try:
+        converted = found.convert(as_text(text))
+    except ValueError as error:
+        raise InputError.at(path.name, str(error)) from None
+    table, warnings = _typed(path, converted.text, converted.source_of)
+    _one_currency(path, table)
+    return Bill(found.name, table, len(text), [*notes, *converted.warnings, *warnings, *_late(table)])
+
+
+def _typed(path: Path, text: pd.DataFrame, source_of: dict[str, str]) -> tuple[pd.DataFrame, list[tuple[str, int]]]:
+    """Types and bounds of the contract; problems name the column of the file."""
+    contract = load_contract("billing")
+    kept = [name for name in text if name in contract.columns or name.startswith("x_")]
+    typed = type_table(path, text[kept], contract)
+    raise_problems(
+        path.name, [replace(item, column=source_of.get(item.column, item.column)) for item in typed.problems]
+    )
+    unknown = [name for name in text if name not in kept]
+    warnings = [(f"{item.column}: {item.rule}", len(text)) for item in typed.warnings]
+    if unknown:
+        warnings.append((f"columns not used: {', '.join(unknown)}", 0))
+    extra = {name: text[name] for name in kept if name.startswith("x_")}
+    filled = [item.name for item in contract.fields if item.required or typed.frame[item.name].notna().any()]
+    return typed.frame[filled].assign(**extra), warnings
+
+
+def _one_currency(path: Path, table: pd.DataFrame) -> None:
+    currencies = sorted(table["BillingCurrency"].unique())
+    if len(currencies) > 1:
+        row = int((table["BillingCurrency"] != table["BillingCurrency"].iloc[0]).idxmax()) + 2
+        rule = f"several currencies ({', '.join(currencies)}) in one bill are never added; import them one by one"
+        raise InputError.at(path.name, rule, row=row, column="BillingCurrency")
+
+
+def _late(table: pd.DataFrame) -> list[tuple[str, int]]:
+    """Charges of another month than their invoice."""
+    months = [table[name].dt.strftime("%Y-%m") for name in ("ChargePeriodStart", "BillingPeriodStart")]
+    late = int((months[0] != months[1]).sum())
+    return [("usage of another month than the invoice", late)] if late else []

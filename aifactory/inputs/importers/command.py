@@ -1,0 +1,91 @@
+"""`aifactory import`: read files of one kind, report what was read, put it into a workspace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from aifactory.errors import InputError
+from aifactory.inputs.importers.bills import bill_report, read_bill
+from aifactory.inputs.importers.store import add_rows
+from aifactory.inputs.importers.traces import TRACES, detect_trace
+from aifactory.inputs.tables import read_text
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where the rows of a trace belong."""
+
+    use_case: str = ""
+    region: str = ""
+    first_day: str = ""
+    accelerator: str = ""
+
+
+def import_files(
+    kind: str, sources: list[Path], into: Path | None, target: Target, *, replace: bool = False
+) -> list[dict[str, object]]:
+    """Import files one after the other; nothing is written before every file was read.
+
+    Returns
+    -------
+    One report per file, with `source` and, if written, `written`.
+    """
+    if kind not in KINDS:
+        raise InputError.at("KIND", "cannot be imported.", value=kind, choices=KINDS)
+    read = [KINDS[kind](path, target) for path in sources]
+    for report, name, rows, suffix in read:
+        if into is not None:
+            report["written"] = add_rows(into, name, rows, replace=replace, suffix=suffix).name
+    return [report for report, *_ in read]
+
+
+Read = tuple[dict[str, object], str, pd.DataFrame, str]
+
+
+def _billing(path: Path, _target: Target) -> Read:
+    bill = read_bill(path)
+    return {"source": path.name} | bill_report(bill), "billing", bill.table, ".csv"
+
+
+def _trace(path: Path, target: Target) -> Read:
+    if not path.is_file():
+        raise InputError.at(path.name, "no such file", value=str(path))
+    if not target.use_case or not target.region:
+        raise InputError.at("import trace", "needs --use-case and --region: a trace does not name them")
+    text, notes = read_text(path)
+    trace = TRACES[detect_trace(path.name, list(text.columns))]
+    rows = trace.read(path, target.use_case, target.region, target.first_day, target.accelerator)
+    return trace_report(path, trace.name, trace.table, len(text), rows, notes), trace.table, rows, ".parquet"
+
+
+def trace_report(
+    path: Path, name: str, table: str, rows_read: int, rows: pd.DataFrame, notes: list[tuple[str, int]]
+) -> dict[str, object]:
+    """Counts, period and totals of an imported trace."""
+    time = rows["timestamp_utc" if table == "requests" else "submitted_utc"]
+    report: dict[str, object] = {
+        "source": path.name,
+        "format": name,
+        "rows_read": rows_read,
+        "rows_kept": len(rows),
+        "rows_left_out": {},
+        "warnings": [{"text": text, "rows": count} for text, count in notes],
+        "period": [str(edge)[:10] for edge in (time.min(), time.max())],
+    }
+    if table == "jobs":
+        hours = (rows["ended_utc"] - rows["started_utc"]) / pd.Timedelta(hours=1) * rows["accelerators"]
+        return report | {"totals": {"jobs": len(rows), "accelerator_hours": round(float(hours.sum()), 6)}}
+    counts = {name: _whole(rows[name]) for name in ("input_tokens", "output_tokens", "cached_input_tokens")}
+    failed = int((rows["status"] != "ok").sum())
+    return report | {"totals": {"requests": len(rows), "errors": failed, **counts}}
+
+
+def _whole(values: pd.Series) -> int | None:
+    return int(values.sum()) if values.notna().any() else None
+
+
+KINDS: dict[str, Callable[[Path, Target], Read]] = {"billing": _billing, "trace": _trace}

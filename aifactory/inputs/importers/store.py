@@ -1,0 +1,75 @@
+"""Put imported rows into a workspace: appended, never doubled, never half written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from aifactory.errors import InputError
+from aifactory.inputs.contracts import load_contract
+from aifactory.inputs.problems import raise_problems
+from aifactory.inputs.tables import read_table, read_text
+from aifactory.inputs.workspace import table_file
+from aifactory.inputs.write import write_table
+
+#: What one delivery is: rows that agree in these are the same delivery, imported again.
+DELIVERY = {"billing": ["ProviderName", "BillingAccountId", "invoice_month"], "requests": ["use_case_id", "day"],
+            "jobs": ["use_case_id", "day"]}  # fmt: skip
+
+
+def add_rows(workspace: Path, name: str, rows: pd.DataFrame, *, replace: bool = False, suffix: str = ".csv") -> Path:
+    """Append rows to a table of a workspace.
+
+    Raises
+    ------
+    InputError
+        If the folder is no workspace, or if the table already holds rows of the same delivery (a bill
+        of one provider, account and month; one use case and day) and `replace` is not set.
+    """
+    if not (workspace / "plan.yaml").is_file():
+        raise InputError.at(
+            "--into", "is not a workspace (no plan.yaml); make one with `aifactory new`", value=str(workspace)
+        )
+    held_file = table_file(workspace, name)
+    held = _held(held_file, name)
+    again = _delivery(held, name).isin(_delivery(rows, name).unique()) if len(held) else pd.Series(dtype=bool)
+    if again.any() and not replace:
+        first = ", ".join(_delivery(held[again], name).iloc[0])
+        rule = f"already holds {int(again.sum()):,} rows of this delivery ({first}); --replace puts the new ones in their place"
+        raise InputError.at(held_file.name, rule)
+    kept = held[~again] if len(held) else held
+    both = pd.concat([kept, rows], ignore_index=True) if len(kept) else rows
+    return _swap(workspace, held_file, name, both, suffix)
+
+
+def _held(path: Path | None, name: str) -> pd.DataFrame:
+    if path is None:
+        return load_contract(name).empty()
+    read = read_table(path, load_contract(name))
+    raise_problems(path.name, read.problems)
+    text, _ = read_text(path)
+    return read.frame.assign(**{column: text[column] for column in text if column.startswith("x_")})
+
+
+def _delivery(rows: pd.DataFrame, name: str) -> pd.Series:
+    time = {"billing": "BillingPeriodStart", "requests": "timestamp_utc", "jobs": "submitted_utc"}[name]
+    marks = rows.assign(invoice_month=rows[time].dt.strftime("%Y-%m"), day=rows[time].dt.strftime("%Y-%m-%d"))
+    texts: Sequence[pd.Series] = [
+        marks[column].fillna("").astype("str") if column in marks else pd.Series("", index=rows.index)
+        for column in DELIVERY[name]
+    ]
+    return pd.Series(list(zip(*texts, strict=True)), index=rows.index, dtype="object")
+
+
+def _swap(workspace: Path, held: Path | None, name: str, rows: pd.DataFrame, suffix: str) -> Path:
+    """Write aside, then rename over the old file."""
+    aside = workspace / ".importing"
+    aside.mkdir(exist_ok=True)
+    written = write_table(rows, name, aside, suffix=suffix)
+    target = written.replace(workspace / written.name)
+    aside.rmdir()
+    if held and held != target:
+        held.unlink()
+    return target
