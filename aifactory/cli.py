@@ -73,22 +73,29 @@ def check(folder: Annotated[str, typer.Argument(help="Workspace folder.")] = "")
 
 @app.command("import")
 def import_files(
-    kind: Annotated[str, typer.Argument(help="What the files hold: billing or trace.")],
+    kind: Annotated[str, typer.Argument(help="What the files hold: billing, telemetry or trace.")],
     sources: Annotated[list[Path], typer.Argument(help="Files; their format is known by their content.")],
     into: Annotated[Path | None, typer.Option(help="Workspace to write to. Without it, only the report.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Replace a delivery that was imported before.")] = False,
+    mapping: Annotated[
+        Path | None, typer.Option(help="YAML: columns (ours: theirs), use_cases (theirs: ours).")
+    ] = None,
     use_case: Annotated[str, typer.Option(help="Use case of a trace.")] = "",
-    region: Annotated[str, typer.Option(help="Region of a trace.")] = "",
+    region: Annotated[str, typer.Option(help="Region, where the file names none.")] = "",
     first_day: Annotated[str, typer.Option(help="Move a trace by whole weeks to begin on or after this day.")] = "",
     accelerator: Annotated[str, typer.Option(help="Accelerator of a trace of jobs.")] = "",
 ) -> None:
-    """Read bills or traces as they are, report what was read, and add it to a workspace."""
+    """Read bills, telemetry or traces as they are, report what was read, and add it to a workspace."""
     import json
 
-    from aifactory.inputs.importers.command import Target, import_files
+    import pandas as pd
 
-    reports = import_files(kind, sources, into, Target(use_case, region, first_day, accelerator), replace=replace)
+    from aifactory.inputs.importers.command import Target, import_files, read_mapping
+
+    today = pd.Timestamp.now(tz="UTC").normalize()
+    target = Target(use_case, region, first_day, accelerator, today, **read_mapping(mapping))
+    reports = import_files(kind, sources, into, target, replace=replace)
     if as_json:
         typer.echo(json.dumps(reports[0] if len(reports) == 1 else reports, indent=1, ensure_ascii=False))
         return
@@ -153,6 +160,11 @@ def _print_import(report: dict[str, object]) -> None:
         console.print(
             f"  {name.replace('_', ' ')}: {value if value is not None else 'not given'} {report.get('currency', '')}"
         )
+    for name, counts in report.get("workloads", {}).items():
+        numbers = ", ".join(
+            f"{key.replace('_', ' ')} {value:,}" for key, value in counts.items() if isinstance(value, int)
+        )
+        console.print(f"  {escape(name)}: {numbers}", soft_wrap=True)
     for name, split in report.get("by", {}).items():
         shown = ", ".join(f"{key} {value}" for key, value in list(split.items())[:5])
         console.print(
@@ -161,6 +173,8 @@ def _print_import(report: dict[str, object]) -> None:
     if report.get("coverage"):
         known = ", ".join(f"{name.replace('_', ' ')} {share:.0%}" for name, share in report["coverage"].items())
         console.print(f"  known: {known}", soft_wrap=True)
+    for reason, rows in report["rows_left_out"].items():
+        console.print(f"LEFT OUT {rows:,} rows: {escape(reason)}")
     for item in report["warnings"]:
         console.print(f"WARNING {escape(item['text'])} ({item['rows']:,} rows)", soft_wrap=True)
     if "written" in report:

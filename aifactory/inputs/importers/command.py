@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -11,18 +11,37 @@ import pandas as pd
 from aifactory.errors import InputError
 from aifactory.inputs.importers.bills import bill_report, read_bill
 from aifactory.inputs.importers.store import add_rows
+from aifactory.inputs.importers.telemetry import read_telemetry, telemetry_report
 from aifactory.inputs.importers.traces import TRACES, detect_trace
+from aifactory.inputs.plan import read_yaml
 from aifactory.inputs.tables import read_text
+
+MAPPED = ("columns", "use_cases")
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where the rows of a trace belong."""
+    """Where rows belong that do not say it themselves, and the names that files use."""
 
     use_case: str = ""
     region: str = ""
     first_day: str = ""
     accelerator: str = ""
+    today: pd.Timestamp | None = None
+    columns: dict[str, str] = field(default_factory=dict)
+    use_cases: dict[str, str] = field(default_factory=dict)
+
+
+def read_mapping(path: Path | None) -> dict[str, dict[str, str]]:
+    """`columns` (ours: theirs) and `use_cases` (theirs: ours) of a mapping file."""
+    held = read_yaml(path) if path else {}
+    unknown = next((name for name in held if name not in MAPPED), "")
+    if unknown:
+        raise InputError.at(path.name, "is no part of a mapping.", value=unknown, choices=MAPPED)
+    for name, part in held.items():
+        if not isinstance(part, dict) or not all(isinstance(item, str) for pair in part.items() for item in pair):
+            raise InputError.at(path.name, "must hold names and names", column=name)
+    return held
 
 
 def import_files(
@@ -49,6 +68,12 @@ Read = tuple[dict[str, object], str, pd.DataFrame, str]
 def _billing(path: Path, _target: Target) -> Read:
     bill = read_bill(path)
     return {"source": path.name} | bill_report(bill), "billing", bill.table, ".csv"
+
+
+def _telemetry(path: Path, target: Target) -> Read:
+    today = target.today if target.today is not None else pd.Timestamp.max.tz_localize("UTC").as_unit("us")
+    found = read_telemetry(path, today, region=target.region, use_cases=target.use_cases, columns=target.columns)
+    return {"source": path.name} | telemetry_report(found), "requests", found.rows, ".parquet"
 
 
 def _trace(path: Path, target: Target) -> Read:
@@ -88,4 +113,4 @@ def _whole(values: pd.Series) -> int | None:
     return int(values.sum()) if values.notna().any() else None
 
 
-KINDS: dict[str, Callable[[Path, Target], Read]] = {"billing": _billing, "trace": _trace}
+KINDS: dict[str, Callable[[Path, Target], Read]] = {"billing": _billing, "telemetry": _telemetry, "trace": _trace}

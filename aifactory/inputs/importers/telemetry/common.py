@@ -1,0 +1,102 @@
+"""What every reader of telemetry returns, and the report on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
+
+from aifactory.inputs.money import exact_total
+from aifactory.inputs.telemetry import conform
+
+QUANTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
+LATENCIES = ("ttft_ms", "e2e_ms", "queue_ms")
+COUNTS = {"input_tokens": "input_tokens", "output_tokens": "output_tokens", "cached_tokens": "cached_input_tokens"}
+#: End-to-end times of language models below this median are seconds more often than milliseconds.
+MIN_PLAUSIBLE_E2E_MS = 10
+AFTER_IMPORT = "after the day of import"
+
+
+@dataclass
+class Telemetry:
+    """Request rows in the columns of the `requests` table, and how they were read."""
+
+    format: str
+    rows: pd.DataFrame
+    rows_read: int
+    left_out: dict[str, int] = field(default_factory=dict)
+    warnings: list[tuple[str, int]] = field(default_factory=list)
+    spend_usd: pd.Series | None = None  # Decimal per row, where the source states it
+
+
+def finish(found: Telemetry, today: pd.Timestamp) -> Telemetry:
+    """Leave out what lies in the future, take back latencies that contradict each other, name what is odd."""
+    rows = found.rows
+    late = rows["timestamp_utc"] >= today + pd.Timedelta(days=1)
+    if late.any():
+        found.left_out[AFTER_IMPORT] = int(late.sum())
+        rows = rows[~late]
+        found.spend_usd = found.spend_usd[~late] if found.spend_usd is not None else None
+    wrong = (rows["ttft_ms"] > rows["e2e_ms"]).fillna(value=False)
+    if wrong.any():
+        rows = rows.assign(ttft_ms=rows["ttft_ms"].mask(wrong), e2e_ms=rows["e2e_ms"].mask(wrong))
+        found.warnings.append(("first token after the last: their latencies are not used", int(wrong.sum())))
+    served = rows[(rows["status"] == "ok") & (rows["output_tokens"] > 1) & rows["e2e_ms"].notna()]
+    if len(served) and served["e2e_ms"].median() < MIN_PLAUSIBLE_E2E_MS:
+        text = f"median end-to-end time of {served['e2e_ms'].median():g} ms: seconds in a column of milliseconds?"
+        found.warnings.append((text, len(served)))
+    found.rows = conform(rows.reset_index(drop=True), "requests")
+    return found
+
+
+def telemetry_report(found: Telemetry) -> dict[str, object]:
+    """Counts, tokens and latency quantiles by workload and team; shares of rows in which a field is known.
+
+    Quantiles are the values at rank ceil(q n) of the rows themselves, milliseconds.
+    """
+    rows = found.rows
+    span = (
+        [str(edge)[:10] for edge in (rows["timestamp_utc"].min(), rows["timestamp_utc"].max())]
+        if len(rows)
+        else ["", ""]
+    )
+    known = [name for name in rows if name not in ("request_id", "use_case_id", "timestamp_utc", "status")]
+    report: dict[str, object] = {
+        "format": found.format,
+        "rows_read": found.rows_read,
+        "rows_kept": len(rows),
+        "rows_left_out": found.left_out,
+        "warnings": [{"text": text, "rows": count} for text, count in found.warnings],
+        "period": span,
+        "totals": _counts(rows),
+        "workloads": {str(name): _counts(group) | _latencies(group) for name, group in rows.groupby("use_case_id")},
+        "teams": {str(name): _counts(group) for name, group in rows.groupby(rows["tenant"].fillna("(none)"))},
+        "coverage": {name: round(float(rows[name].notna().mean()), 6) if len(rows) else 0.0 for name in known},
+    }
+    if found.spend_usd is not None:
+        spend = found.spend_usd.reset_index(drop=True)
+        report["totals"]["spend_usd"] = str(exact_total(spend))
+        for name, values in spend.groupby(rows["tenant"].fillna("(none)")):
+            report["teams"][str(name)]["spend_usd"] = str(exact_total(values))
+    return report
+
+
+def _counts(rows: pd.DataFrame) -> dict[str, object]:
+    tokens = {name: int(rows[column].sum()) if rows[column].notna().any() else None for name, column in COUNTS.items()}
+    return {"requests": len(rows), "errors": int((rows["status"] == "error").sum()), **tokens}
+
+
+def _latencies(rows: pd.DataFrame) -> dict[str, dict[str, float]]:
+    known = {name: rows.loc[(rows["status"] == "ok") & rows[name].notna(), name].to_numpy() for name in LATENCIES}
+    return {
+        name: {q: round(float(np.quantile(values, level, method="inverted_cdf")), 6) for q, level in QUANTILES.items()}
+        for name, values in known.items()
+        if len(values)
+    }
+
+
+def decimals(texts: pd.Series) -> pd.Series:
+    """Exact amounts of a column of numbers as text; empty counts 0."""
+    return texts.map(lambda text: Decimal(text) if text else Decimal(0)).astype("object")

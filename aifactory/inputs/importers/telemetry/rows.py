@@ -1,0 +1,98 @@
+"""Request logs with one row per request, under the names that gateways and analysts use."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from aifactory.errors import InputError
+from aifactory.inputs.importers.source import source_contract
+from aifactory.inputs.importers.telemetry.common import Telemetry
+from aifactory.inputs.problems import raise_problems
+from aifactory.inputs.tables import type_table
+
+#: Column of the `requests` table -> names it goes by, in lower case.
+NAMES = {
+    "timestamp_utc": ("timestamp_utc", "ts", "timestamp", "time", "start_time", "starttime", "created_at"),
+    "use_case_id": ("use_case_id", "use_case", "workload", "service", "service_name", "application", "app"),
+    "input_tokens": ("input_tokens", "in_tokens", "prompt_tokens", "tokens_in"),
+    "output_tokens": ("output_tokens", "out_tokens", "completion_tokens", "tokens_out", "generated_tokens"),
+    "cached_input_tokens": ("cached_input_tokens", "cached_tokens", "cache_read_input_tokens"),
+    "region": ("region", "cloud_region", "location"),
+    "status": ("status", "status_code", "http_status", "outcome"),
+    "ttft_ms": ("ttft_ms", "time_to_first_token_ms"),
+    "e2e_ms": ("e2e_ms", "latency_ms", "duration_ms", "request_duration_ms"),
+    "queue_ms": ("queue_ms", "queue_time_ms"),
+    "tenant": ("tenant", "team", "team_id", "client", "user"),
+    "session_id": ("session_id", "session"),
+    "request_id": ("request_id", "id", "call_id"),
+}
+NEEDED = ("timestamp_utc", "use_case_id", "input_tokens", "output_tokens")
+TYPES = {"timestamp_utc": "datetime", "input_tokens": "integer", "output_tokens": "integer", "cached_input_tokens": "integer",
+         "ttft_ms": "number", "e2e_ms": "number", "queue_ms": "number"}  # fmt: skip
+FORMAT = "request rows"
+_OK = re.compile(r"(2\d\d|ok|success|succeeded|succeed|completed|stop|true)(\.0)?", re.IGNORECASE)
+_BAD = re.compile(r"([45]\d\d|error|failure|failed|fail|timeout|false)(\.0)?", re.IGNORECASE)
+_CANCELLED = re.compile(r"(499|cancelled|canceled|abort|aborted|pending)(\.0)?", re.IGNORECASE)
+
+
+def find_columns(header: list[str], mapping: dict[str, str]) -> dict[str, str]:
+    """Column of the table -> column of the file; the mapping of the analyst wins."""
+    lower = {name.lower(): name for name in reversed(header)}
+    found = {target: next((lower[name] for name in names if name in lower), "") for target, names in NAMES.items()}
+    return {target: name for target, name in (found | mapping).items() if name}
+
+
+def read_rows(path: Path, text: pd.DataFrame, columns: dict[str, str], region: str) -> Telemetry:
+    """Type the known columns strictly; every problem names the column of the file."""
+    for target in NEEDED:
+        if target not in columns:
+            rule = f"required column is missing ({target}; known names: {', '.join(NAMES[target])}); found: {', '.join(text.columns[:12])}"
+            raise InputError.at(path.name, rule, row=1, column=NAMES[target][1])
+    if "region" not in columns and not region:
+        raise InputError.at(path.name, "no column names the region; say it with --region", row=1, column="region")
+    source = {columns[target]: TYPES.get(target, "string") for target in columns}
+    needed = {columns[target]: source[columns[target]] for target in NEEDED}
+    contract = source_contract("requests", needed, {name: kind for name, kind in source.items() if name not in needed})
+    if "status" in columns:  # codes may be stored as numbers
+        text = text.assign(**{columns["status"]: text[columns["status"]].map(str, na_action="ignore").astype("str")})
+    typed = type_table(path, text, contract)
+    raise_problems(path.name, typed.problems)
+    rows = pd.DataFrame({target: typed.frame[name] for target, name in columns.items()})
+    rows["status"] = statuses(path, rows["status"], columns["status"]) if "status" in columns else "ok"
+    if "region" not in rows:
+        rows["region"] = region
+    if "request_id" not in rows:
+        rows["request_id"] = [f"{path.name}-{number}" for number in range(2, len(rows) + 2)]
+    negative = next((name for name in ("input_tokens", "output_tokens") if (rows[name] < 0).any()), "")
+    if negative:
+        row = int((rows[negative] < 0).idxmax())
+        raise InputError.at(
+            path.name, "must be 0 or more", row=row + 2, column=columns[negative], value=str(rows[negative][row])
+        )
+    warnings = [(f"{item.column}: {item.rule}", len(rows)) for item in typed.warnings]
+    unused = [name for name in text if name not in columns.values()]
+    if unused:
+        warnings.append((f"columns not used: {', '.join(unused)}", 0))
+    return Telemetry(FORMAT, rows, len(rows), warnings=warnings)
+
+
+def statuses(path: Path, values: pd.Series, column: str) -> pd.Series:
+    """HTTP codes and words as ok, error, cancelled; an empty one is ok, an unknown one is refused."""
+    text = values.fillna("ok").astype("str").str.strip()
+    known = {value: _status(value) for value in text.unique()}
+    unknown = text.map(known).isna()
+    if unknown.any():
+        row = int(unknown.idxmax())
+        rule = "is no status that is known: HTTP codes, ok, success, error, failure, cancelled"
+        raise InputError.at(path.name, rule, row=row + 2, column=column, value=text[row])
+    return text.map(known)
+
+
+def _status(value: str) -> str | None:
+    for pattern, name in ((_CANCELLED, "cancelled"), (_OK, "ok"), (_BAD, "error")):
+        if pattern.fullmatch(value):
+            return name
+    return None
