@@ -12,6 +12,7 @@ from aifactory.errors import InputError
 from aifactory.inputs.importers.bills import bill_report, read_bill
 from aifactory.inputs.importers.store import add_rows
 from aifactory.inputs.importers.telemetry import read_telemetry, telemetry_report
+from aifactory.inputs.importers.telemetry.month import read_month
 from aifactory.inputs.importers.traces import TRACES, detect_trace
 from aifactory.inputs.plan import read_yaml
 from aifactory.inputs.tables import read_text
@@ -72,6 +73,9 @@ def _billing(path: Path, _target: Target) -> Read:
 
 def _telemetry(path: Path, target: Target) -> Read:
     today = target.today if target.today is not None else pd.Timestamp.max.tz_localize("UTC").as_unit("us")
+    if path.is_dir():
+        windows, report = read_month(path, target.region, target.use_cases)
+        return {"source": path.name} | report, "demand_windows", windows, ".parquet"
     found = read_telemetry(path, today, region=target.region, use_cases=target.use_cases, columns=target.columns)
     return {"source": path.name} | telemetry_report(found), "requests", found.rows, ".parquet"
 

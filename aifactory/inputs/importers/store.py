@@ -15,7 +15,7 @@ from aifactory.inputs.workspace import table_file
 from aifactory.inputs.write import write_table
 
 #: What one delivery is: rows that agree in these are the same delivery, imported again.
-DELIVERY = {"billing": ["ProviderName", "BillingAccountId", "invoice_month"], "requests": ["use_case_id", "day"],
+DELIVERY = {"billing": ["ProviderName", "BillingAccountId", "invoice_month"], "requests": ["use_case_id", "day"], "demand_windows": ["use_case_id", "region", "day"],
             "jobs": ["use_case_id", "day"]}  # fmt: skip
 
 
@@ -54,7 +54,12 @@ def _held(path: Path | None, name: str) -> pd.DataFrame:
 
 
 def _delivery(rows: pd.DataFrame, name: str) -> pd.Series:
-    time = {"billing": "BillingPeriodStart", "requests": "timestamp_utc", "jobs": "submitted_utc"}[name]
+    time = {
+        "billing": "BillingPeriodStart",
+        "requests": "timestamp_utc",
+        "demand_windows": "window_start_utc",
+        "jobs": "submitted_utc",
+    }[name]
     marks = rows.assign(invoice_month=rows[time].dt.strftime("%Y-%m"), day=rows[time].dt.strftime("%Y-%m-%d"))
     texts: Sequence[pd.Series] = [
         marks[column].fillna("").astype("str") if column in marks else pd.Series("", index=rows.index)

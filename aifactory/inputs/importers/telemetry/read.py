@@ -10,6 +10,7 @@ import pandas as pd
 from aifactory.errors import InputError
 from aifactory.inputs.importers.telemetry import litellm, otlp, rows
 from aifactory.inputs.importers.telemetry.common import Telemetry, finish
+from aifactory.inputs.importers.telemetry.prometheus import read_answer
 from aifactory.inputs.tables import read_text
 
 SNIFFED_BYTES = 4_096
@@ -41,9 +42,14 @@ def read_telemetry(
 
 def _read(path: Path, region: str, columns: dict[str, str]) -> Telemetry:
     begin = _beginning(path)
+    if begin.lstrip().startswith(b"["):
+        raise InputError.at(path.name, "is a JSON list, not telemetry; spans and answers begin with '{'")
     if begin.lstrip().startswith(b"{"):
         if b'"resourceSpans"' in begin:
             return otlp.read_otlp(path, region)
+        if b'"status"' in begin:
+            read_answer(path)  # tells what the server said, or that there is no series
+            raise InputError.at(path.name, "is one answer of Prometheus; import the folder with its index.json")
         raise InputError.at(path.name, 'is JSON, but not OTLP spans (no "resourceSpans" in its beginning)')
     text, notes = read_text(path)
     if set(text.columns) >= litellm.MARKS:
