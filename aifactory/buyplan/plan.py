@@ -30,6 +30,7 @@ from aifactory.buyplan.tornado import tornado_frame
 from aifactory.demand.forecast import forecast_demand
 from aifactory.demand.profile import hourly_shape
 from aifactory.finance.prices import add_server, price_table
+from aifactory.inputs.contracts import load_contract
 from aifactory.inputs.plan import Plan
 
 if TYPE_CHECKING:
@@ -71,6 +72,8 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
     """Build the buy plan of a workspace from the results of the stages before it."""
     accelerators, restream = ws.table("accelerators"), stream_builder(ws, inventory, benchmark, shortlist)
     streams = restream(ws.plan)
+    if streams.table.empty:
+        return nothing_to_plan(ws.plan, streams, ws.period)
     offers = add_server(ws.table("prices"), accelerators, ws.table("operating_costs"))
     prices = price_table(offers, ws.plan, ws.as_of)
     owned = owned_accelerators(inventory.pools, ws.plan, streams)
@@ -89,6 +92,24 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
         current=current,
         tornado=tornado,
         installed=inventory.pools,
+    )
+
+
+def nothing_to_plan(plan: Plan, streams: Streams, period: str) -> BuyPlan:
+    """The plan where no demand can be sized: it says why, and holds no table but the calendar."""
+    tables = {name: pd.DataFrame() for name in BuyPlan.__annotations__ if name not in ("warnings", "decision")}
+    reasons = [
+        f"{row.use_case_id} in {row.region} is not in the plan: {row.reason}." for row in streams.not_sized.itertuples()
+    ]
+    return BuyPlan(
+        **tables
+        | {
+            "not_sized": streams.not_sized,
+            "governance": governance_frame(plan, period, pd.DataFrame()),
+            "approved_plan": load_contract("approved_plan").empty(),
+        },
+        warnings=reasons or ["No demand was measured in the month."],
+        decision="Nothing can be decided yet: no demand of the month can be sized. Measure demand and capacity first.",
     )
 
 

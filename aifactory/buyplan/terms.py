@@ -86,7 +86,8 @@ def read_offers(table: pd.DataFrame, pools: pd.DataFrame, plan: Plan) -> Offers:
     wanted = [(*place, option) for option in (*FLEXIBLE_OPTIONS, *COMMITTED_OPTIONS) for place in places]
     keyed = table.set_index(["accelerator_id", "region", "purchase_option"])[OFFER_COLUMNS].astype("float64")
     found = keyed.reindex(pd.MultiIndex.from_tuples(wanted, names=keyed.index.names))
-    blocks = found.to_numpy().T.reshape(len(OFFER_COLUMNS), -1, len(pools))
+    options = len(FLEXIBLE_OPTIONS) + len(COMMITTED_OPTIONS)
+    blocks = found.to_numpy().T.reshape(len(OFFER_COLUMNS), options, len(pools))
     hourly, price, upfront, term, lead, minimum = blocks
     rented = len(FLEXIBLE_OPTIONS)
     rent, bought = hourly[rented:].copy(), price[rented + BOUGHT]

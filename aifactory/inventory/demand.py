@@ -13,6 +13,14 @@ COUNTS = ["requests", "errors", "retries", "input_tokens", "cached_input_tokens"
 PAIR = ["use_case_id", "region"]
 #: A month with fewer observed days says nothing about a trend.
 MIN_DAYS = 7
+#: Columns of a profile without demand that later stages read.
+EMPTY_PROFILE = {
+    **dict.fromkeys([*PAIR, "workload_class", "service_unit"], "str"),
+    **dict.fromkeys(["units_month", "units_per_hour_avg", "units_per_hour_peak", "peak_to_average", "failure_rate",
+                     "growth_per_month", "observed_hours", "observed_share"], "float64"),
+    **dict.fromkeys(["peak_window_minutes", "outage_hours", "growth_months"], "int64"),
+    **dict.fromkeys(["daily_season", "weekly_season"], "bool"),
+}  # fmt: skip
 
 
 def relative_speed(ws: Workspace, pairs: pd.DataFrame) -> pd.DataFrame:
@@ -113,8 +121,10 @@ def profile_demand(ws: Workspace, windows: pd.DataFrame, monthly: pd.DataFrame) 
             }
         )
     known = ws.table("use_cases")[["use_case_id", "workload_class", "service_unit"]]
-    profile = pd.DataFrame(rows).merge(known, on="use_case_id") if rows else pd.DataFrame()
-    return profile if profile.empty else _with_shares(profile, monthly[monthly["month"] == ws.period])
+    if not rows:
+        return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in EMPTY_PROFILE.items()})
+    profile = pd.DataFrame(rows).merge(known, on="use_case_id")
+    return _with_shares(profile, monthly[monthly["month"] == ws.period])
 
 
 def _daily_levels(

@@ -9,6 +9,7 @@ from aifactory.finance.options import OPTION_NAMES
 from aifactory.inputs.workspace import Workspace
 from aifactory.report import charts
 from aifactory.report.blocks import Block, Figure, Group, figure, group, missing
+from aifactory.report.buy_plan_guard import of_a_plan
 from aifactory.report.text import month_name, num, pct, readable, usd, usd_compact
 from aifactory.units import BANDS
 
@@ -71,6 +72,7 @@ def chart_capacity(ws: Workspace, plan: BuyPlan) -> Figure | Block:
     )
 
 
+@of_a_plan()
 def chart_break_even(ws: Workspace, plan: BuyPlan) -> Figure | Block:
     """Cost of a used hour against utilization, for the pool that costs most."""
     if plan.bands.empty:
@@ -109,6 +111,7 @@ def chart_break_even(ws: Workspace, plan: BuyPlan) -> Figure | Block:
     )
 
 
+@of_a_plan()
 def chart_cash(ws: Workspace, plan: BuyPlan) -> Figure:
     """Cumulative cash by scenario."""
     frame = plan.cash_flow[["month", "scenario", "cumulative_usd"]]
@@ -128,6 +131,7 @@ def chart_cash(ws: Workspace, plan: BuyPlan) -> Figure:
     )  # fmt: skip
 
 
+@of_a_plan()
 def charts_unit_cost(ws: Workspace, plan: BuyPlan) -> Group | Block:
     """Waterfall of the cost of 1,000 units for the use cases that cost most."""
     if plan.unit_cost.empty:
@@ -161,6 +165,7 @@ def _waterfall(ws: Workspace, plan: BuyPlan, row: object) -> Figure:
     )  # fmt: skip
 
 
+@of_a_plan()
 def chart_tco(ws: Workspace, plan: BuyPlan) -> Figure:
     """Bars of the total cost of ownership by group of lines, expected scenario."""
     lines = expected(plan.tco)
@@ -181,6 +186,7 @@ def chart_tco(ws: Workspace, plan: BuyPlan) -> Figure:
     )  # fmt: skip
 
 
+@of_a_plan()
 def chart_tornado(ws: Workspace, plan: BuyPlan) -> Figure | Block:
     """NPV of the expected scenario with one assumption at its low or high end."""
     if plan.tornado.empty:
@@ -208,6 +214,7 @@ def chart_tornado(ws: Workspace, plan: BuyPlan) -> Figure | Block:
     )  # fmt: skip
 
 
+@of_a_plan()
 def chart_policies(ws: Workspace, plan: BuyPlan) -> Figure:
     """Present value of the accelerators under each policy."""
     frame = plan.comparisons.sort_values("present_value_usd", kind="stable")

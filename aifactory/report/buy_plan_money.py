@@ -8,6 +8,7 @@ from aifactory.buyplan import BuyPlan
 from aifactory.inputs.workspace import Workspace
 from aifactory.report.blocks import Block, Col, Group, bullets, group, section, table
 from aifactory.report.buy_plan_charts import PLAN, expected
+from aifactory.report.buy_plan_guard import of_a_plan
 from aifactory.report.text import is_missing, join_words, num, pct, plural, readable, usd_compact
 from aifactory.units import SCENARIOS
 
@@ -25,6 +26,7 @@ def months_of(value: float) -> str:
 # ------------------------------------------------------------------ return
 
 
+@of_a_plan("Does it pay, and how sure is that?")
 def return_section(plan: BuyPlan) -> Block:
     """Does it pay, in each scenario."""
     roi = by_scenario(plan)
@@ -49,6 +51,7 @@ def _rate(base: pd.Series) -> str:
     return "no internal rate, as there is no outlay to recover" if none else "several internal rates, so none is quoted"
 
 
+@of_a_plan()
 def table_roi(ws: Workspace, plan: BuyPlan) -> Block:
     """Return by scenario."""
     columns = {
@@ -79,6 +82,7 @@ def table_roi(ws: Workspace, plan: BuyPlan) -> Block:
 # ------------------------------------------------------------------ unit and total cost
 
 
+@of_a_plan("What does one inference cost?")
 def unit_section(plan: BuyPlan) -> Block:
     """What one unit costs, against the headline figure."""
     question = "What does one inference cost?"
@@ -96,6 +100,7 @@ def unit_section(plan: BuyPlan) -> Block:
     )
 
 
+@of_a_plan()
 def table_units(ws: Workspace, plan: BuyPlan) -> Block:
     """Unit cost per use case: average, marginal, headline, hosted, value."""
     frame = plan.unit_summary.sort_values("usd_month", ascending=False)
@@ -116,6 +121,7 @@ def table_units(ws: Workspace, plan: BuyPlan) -> Block:
     return table(frame, caption="Cost of a service unit", source=PLAN, as_of=ws.as_of, columns=columns, note=note)
 
 
+@of_a_plan("What does it cost in all?")
 def tco_section(ws: Workspace, plan: BuyPlan) -> Block:
     """Total cost and its hidden part."""
     lines = expected(plan.tco)
@@ -129,6 +135,7 @@ def tco_section(ws: Workspace, plan: BuyPlan) -> Block:
     )
 
 
+@of_a_plan()
 def table_tco(ws: Workspace, plan: BuyPlan) -> Block:
     """Total cost by line and scenario."""
     wide = plan.tco.pivot_table(index=["group", "line"], columns="scenario", values="usd_horizon", sort=False)
@@ -146,6 +153,7 @@ def table_tco(ws: Workspace, plan: BuyPlan) -> Block:
 # ------------------------------------------------------------------ sensitivity, alternatives, risks, governance
 
 
+@of_a_plan("What moves the result?")
 def sensitivity_section(plan: BuyPlan) -> Block:
     """What moves the result, and what would turn it."""
     question = "What moves the result?"
@@ -160,6 +168,7 @@ def sensitivity_section(plan: BuyPlan) -> Block:
     return section(question, f"Most: {join_words(top)}. Taken one at a time, {turn}.")
 
 
+@of_a_plan()
 def table_tornado(ws: Workspace, plan: BuyPlan) -> Block:
     """Every assumption that moves the NPV."""
     frame = plan.tornado.assign(label=plan.tornado["assumption"].map(readable))
@@ -179,6 +188,7 @@ def table_tornado(ws: Workspace, plan: BuyPlan) -> Block:
     return table(frame, caption=caption, source="assumptions of plan.yaml", as_of=ws.as_of, columns=columns)
 
 
+@of_a_plan("Is there a simpler or cheaper way?")
 def alternatives_section(plan: BuyPlan) -> Block:
     """Other ways to cover the same demand."""
     question, others = "Is there a simpler or cheaper way?", plan.comparisons[plan.comparisons["policy"] != "This plan"]
@@ -198,6 +208,7 @@ def alternatives_section(plan: BuyPlan) -> Block:
     return section(question, text)
 
 
+@of_a_plan()
 def table_policies(ws: Workspace, plan: BuyPlan) -> Block:
     """Policies side by side."""
     columns = {

@@ -21,6 +21,7 @@ from aifactory.report.buy_plan_charts import (
     charts_unit_cost,
     expected,
 )
+from aifactory.report.buy_plan_guard import of_a_plan
 from aifactory.report.buy_plan_money import (
     alternatives_section,
     by_scenario,
@@ -88,8 +89,8 @@ def buy_plan_head(ws: Workspace, plan: BuyPlan) -> Group:
         as_of=ws.as_of,
         status="draft" if checked or len(plan.not_sized) else "final",
         finding=plan.decision,
-        kpis=_kpis(ws, plan),
-        chart=chart_capacity(ws, plan),
+        kpis=_kpis(ws, plan) if len(plan.need) else [],
+        chart=chart_capacity(ws, plan) if len(plan.need) else None,
         deciders=_deciders(ws),
         warnings=[*plan.warnings[:HEAD_WARNINGS], *more],
     )
@@ -145,6 +146,7 @@ def _month_range(values: pd.Series) -> str:
 # ------------------------------------------------------------------ capacity
 
 
+@of_a_plan("How much capacity is needed?")
 def capacity_section(ws: Workspace, plan: BuyPlan) -> Block:
     """How much is needed, and what the reserve stands on."""
     question = "How much capacity is needed?"
@@ -166,6 +168,7 @@ def capacity_section(ws: Workspace, plan: BuyPlan) -> Block:
     )
 
 
+@of_a_plan()
 def table_need(ws: Workspace, plan: BuyPlan) -> Block:
     """Need per use case and region in the first month."""
     frame = expected(plan.need)
@@ -188,6 +191,7 @@ def table_need(ws: Workspace, plan: BuyPlan) -> Block:
 # ------------------------------------------------------------------ bands and orders
 
 
+@of_a_plan("What do we buy, when, on which terms?")
 def bands_section(plan: BuyPlan) -> Block:
     """Sizes of the bands and how they are paid for."""
     question = "What do we buy, when, on which terms?"
@@ -205,6 +209,7 @@ def bands_section(plan: BuyPlan) -> Block:
     return section(question, " ".join(parts))
 
 
+@of_a_plan()
 def table_bands(ws: Workspace, plan: BuyPlan) -> Block:
     """The procurement bands."""
     frame = plan.bands.assign(option=plan.bands["purchase_option"].map(OPTION_NAMES))
@@ -235,6 +240,7 @@ def table_bands(ws: Workspace, plan: BuyPlan) -> Block:
     return table(frame, caption=caption, source=PLAN, as_of=ws.as_of, columns=columns, max_rows=60, note=note)
 
 
+@of_a_plan()
 def table_orders(ws: Workspace, plan: BuyPlan) -> Block:
     """Orders and renewals of the expected scenario."""
     frame = plan.orders.assign(
@@ -265,6 +271,7 @@ def table_orders(ws: Workspace, plan: BuyPlan) -> Block:
 # ------------------------------------------------------------------ financing
 
 
+@of_a_plan("Which way to pay is cheapest, and from which use on?")
 def financing_section(plan: BuyPlan) -> Block:
     """Which way to pay is cheapest, and what that rests on."""
     question = "Which way to pay is cheapest, and from which use on?"
@@ -282,6 +289,7 @@ def financing_section(plan: BuyPlan) -> Block:
     )
 
 
+@of_a_plan()
 def table_options(ws: Workspace, plan: BuyPlan) -> Block:
     """All offers for the pools of the plan."""
     frame = plan.options.assign(option=plan.options["purchase_option"].map(OPTION_NAMES))
@@ -309,6 +317,8 @@ def table_options(ws: Workspace, plan: BuyPlan) -> Block:
 
 def headline(plan: BuyPlan) -> dict[str, tuple[object, str]]:
     """Figures of the first screen for `results.json`."""
+    if plan.need.empty:
+        return {"caveats": (len(plan.warnings), "sentences"), "decision": (plan.decision, "text")}
     base, policies = by_scenario(plan).loc["expected"], plan.comparisons.set_index("policy")
     on_demand = policies["dearer_share"].get("All on demand", np.nan)
     return {
@@ -328,4 +338,4 @@ def headline(plan: BuyPlan) -> dict[str, tuple[object, str]]:
 def tables(plan: BuyPlan) -> dict[str, pd.DataFrame]:
     """All tables of the plan for the record."""
     names = [name for name in BuyPlan.__annotations__ if name not in ("warnings", "decision")]
-    return {name: getattr(plan, name) for name in names}
+    return {name: getattr(plan, name) for name in names if len(getattr(plan, name).columns)}

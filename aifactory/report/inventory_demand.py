@@ -113,7 +113,7 @@ def table_profile(ws: Workspace, inv: Inventory) -> Block:
                  source=DEMAND, as_of=ws.as_of, columns=columns, note=note)  # fmt: skip
 
 
-def chart_demand_months(ws: Workspace, inv: Inventory) -> Figure:
+def chart_demand_months(ws: Workspace, inv: Inventory) -> Figure | Block:
     """Demand of each class by month, relative to its first full month."""
     monthly = inv.demand_monthly[inv.demand_monthly["month"] <= ws.period]
     sums = monthly.groupby(["use_case_id", "workload_class", "month"])["units"].sum().reset_index()
@@ -128,6 +128,8 @@ def chart_demand_months(ws: Workspace, inv: Inventory) -> Figure:
         .reset_index()
     )
     frame["workload_class"] = frame["workload_class"].map(WORKLOAD_CLASSES)
+    if frame["demand_index"].notna().sum() == 0:
+        return missing("Demand by month", "no demand up to this month")
     last = frame[frame["month"] == frame["month"].max()].sort_values("demand_index")
     fastest = last.iloc[-1]
     return figure(

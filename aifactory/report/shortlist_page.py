@@ -32,7 +32,7 @@ def shortlist_head(ws: Workspace, short: Shortlist) -> Group:
         status=status_of(ws),
         finding=finding(short),
         kpis=_kpis(short),
-        chart=chart_matrix(ws, short),
+        chart=chart_matrix(ws, short) if short.matrix["total"].notna().any() else None,
         deciders=[
             ("Head of platform", "choose, pilot or reject for each workload"),
             ("Head of engineering", "staff for the pilots"),

@@ -272,7 +272,7 @@ def _scenarios(buy_plan: BuyPlan | None, inventory: Inventory, period: str) -> p
     following = str(pd.Period(period, "M") + 1)
     demand = inventory.forecast[inventory.forecast["month"] == following]
     table = demand.groupby("scenario", sort=False)["units_per_hour_avg"].size().rename("series").reset_index()
-    if buy_plan is None or table.empty:
+    if buy_plan is None or buy_plan.roi.empty or table.empty:
         return table
     return table.merge(buy_plan.roi, on="scenario", how="left")
 

@@ -53,7 +53,10 @@ def _tables(folder: Path, stage: Stage, ws: Workspace) -> dict[str, Table]:
 
 
 def _live_npv(folder: Path, ws: Workspace) -> LiveNpv | None:
-    roi = pd.read_csv(folder / TABLES / "roi.csv")
+    path = folder / TABLES / "roi.csv"
+    if not path.is_file():  # nothing was planned
+        return None
+    roi = pd.read_csv(path)
     if "npv_usd" not in roi or roi["npv_usd"].isna().all():
         return None
     return LiveNpv("cash_flow", ws.plan.value("wacc"), roi.set_index("scenario")["npv_usd"].to_dict())

@@ -49,7 +49,8 @@ def _choose(cells: pd.DataFrame, penalties: pd.DataFrame) -> pd.DataFrame:
     """One platform per use case: the cheapest over the horizon among the best-evidenced cells."""
     joined = cells.merge(penalties[[*matrix.KEYS, "total_usd"]], on=matrix.KEYS, how="left")
     rows = [_choice_of(str(name), group) for name, group in joined.groupby("use_case_id", sort=True)]
-    return pd.DataFrame(rows, columns=CHOICE_COLUMNS)
+    texts = ["use_case_id", "accelerator_id", "platform_class", "tier", "tier_label", "runner_up", "reason"]
+    return pd.DataFrame(rows, columns=CHOICE_COLUMNS).astype(dict.fromkeys(texts, "str"))
 
 
 def _choice_of(use_case: str, cells: pd.DataFrame) -> dict[str, object]:

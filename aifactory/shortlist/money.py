@@ -27,7 +27,7 @@ def horizon_costs(ws: Workspace, inventory: Inventory, cells: pd.DataFrame) -> p
     cases = ws.table("use_cases").set_index("use_case_id")
     table = cells[cells["units_per_s_per_accelerator"] > 0].copy()
     if table.empty:
-        return pd.DataFrame(columns=PENALTY_COLUMNS)
+        return pd.DataFrame(columns=PENALTY_COLUMNS).astype(dict.fromkeys(KEYS, "str"))
     by_case = table["use_case_id"]
     units, peak_sum = (by_case.map(demand[name]) for name in ("units", "units_per_hour_peak"))
     rate = table["units_per_s_per_accelerator"] * SECONDS_PER_HOUR

@@ -12,9 +12,10 @@ import openpyxl
 import pandas as pd
 import pytest
 from frictionless import Package
-from road_runs import run_copy
+from road_runs import Road, run_copy
 
 from aifactory.errors import InputError
+from aifactory.inputs.new import new_workspace
 from aifactory.run.runner import run_road
 from aifactory.run.stages import STAGE_BY_NAME
 
@@ -163,3 +164,56 @@ def test_broken_workspaces_are_refused_before_a_kernel_starts(sample_dir, tmp_pa
         run_road(workspace=workspace, out=tmp_path / "reports")
     assert all(word in str(error.value) for word in words), str(error.value)
     assert not list(tmp_path.glob("reports/20*"))
+
+
+ONE_CASE = (
+    "use_case_id,name,workload_class,business_unit,team,owner_role,model,service_unit,request_pattern,criticality,"
+    "stage,source,as_of\n{0},Name,{1},unit,team,head of it,{2},{3},interactive,internal,pilot,test,2026-10-01\n"
+)
+
+
+def new_company(folder, case, **tables):
+    """A workspace as `aifactory new` makes it, with one use case and some rows."""
+    workspace = new_workspace(folder / "company")
+    (workspace / "use_cases.csv").write_text(case)
+    for name, text in tables.items():
+        (workspace / f"{name}.csv").write_text(text)
+    return workspace
+
+
+def first_requests(count=300):
+    times = pd.date_range("2026-10-01", periods=count, freq="7min", tz="UTC")
+    rows = [f"r{n},{time:%Y-%m-%dT%H:%M:%SZ},chat,us-east,ok,100,50" for n, time in enumerate(times)]
+    return "\n".join(["request_id,timestamp_utc,use_case_id,region,status,input_tokens,output_tokens", *rows]) + "\n"
+
+
+def waiting_jobs():
+    head = "job_id,use_case_id,region,accelerator_id,accelerators,submitted_utc,started_utc,ended_utc,status\n"
+    return head + "j1,train,us-east,nvidia-h100-sxm,8,2026-10-03T00:00:00Z,,,running\n"
+
+
+@pytest.mark.parametrize(
+    ("case", "tables", "sized"),
+    [
+        (
+            ONE_CASE.format("chat", "real_time_inference", "Llama-3.1-8B", "request"),
+            {"requests": first_requests()},
+            True,
+        ),
+        (
+            ONE_CASE.format("chat", "real_time_inference", "Model-of-ours-7B", "request"),
+            {"requests": first_requests()},
+            False,
+        ),
+        (ONE_CASE.format("train", "batch_training", "", "accelerator_hour"), {"jobs": waiting_jobs()}, False),
+    ],
+    ids=["known model", "unknown model", "jobs that wait"],
+)
+def test_the_smallest_companies_get_five_reports(tmp_path, case, tables, sized):
+    workspace = new_company(tmp_path, case, **tables)
+    road = Road(run_road(workspace=workspace, out=tmp_path / "reports"))
+    assert [(item.stage.name, item.message) for item in road.outcome.failed] == []
+    decision = road.results("buy_plan")["headline"]["decision"]["value"]
+    assert decision.startswith("Nothing can be decided yet") != sized
+    if not sized:
+        assert "no demand of the month can be sized" in road.html("buy_plan").read_text()
