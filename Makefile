@@ -2,13 +2,14 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/.ready
+ALL := .venv/.all
 
 .PHONY: report test lab speed lock clean
 
 report: $(READY)  ## five reports on the sample company
 	$(BIN)/aifactory run --workspace data/sample --out reports
 
-test: $(READY)  ## lint, unit, notebook and browser tests
+test: $(ALL)  ## lint, unit, notebook and browser tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pytest -n 2 --dist worksteal -q
@@ -17,18 +18,24 @@ test: $(READY)  ## lint, unit, notebook and browser tests
 lab: $(READY)  ## JupyterLab on the start notebook
 	$(BIN)/jupyter lab notebooks/00_start.ipynb
 
-speed: $(READY)  ## benchmarks, printed as ratios
+speed: $(ALL)  ## benchmarks, printed as ratios
 	$(BIN)/python tests/speed/road.py
 
-lock:  ## renew requirements.lock (needs uv)
-	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
-	  --generate-hashes --no-emit-index-url --no-header --no-annotate -q -o requirements.lock
+LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-header --no-annotate -q --extra dev
+lock:  ## renew both locks (needs uv): what a report needs, and that plus the optional engines
+	$(LOCK) -o requirements.lock
+	$(LOCK) --extra cluster --extra forecast -c requirements.lock -o requirements-all.lock
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	$(BIN)/jupyter labextension disable "@jupyterlab/apputils-extension:announcements" 2>/dev/null
+	touch $@
+
+$(ALL): $(READY) requirements-all.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-all.lock
 	touch $@
 
 clean:
