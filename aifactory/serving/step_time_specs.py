@@ -1,0 +1,179 @@
+"""Step time from datasheets: FLOP over achievable peak, bytes over achievable bandwidth.
+
+The efficiencies are priors: measured matrix products reach 0.72 to 0.85 of the dense peak and
+measured reads 0.77 to 0.88 of the bandwidth across five generations of datacentre accelerators
+(kernel tables of aiconfigurator-core 0.12.0, fitted 2026-11-24). They are for accelerators nobody measured.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from aifactory.errors import InputError
+from aifactory.serving.step_time import StepTime
+from aifactory.units import GIGA, TERA
+
+#: Achieved share of the dense peak and of the memory bandwidth, with one standard deviation.
+MFU, MFU_SD = 0.78, 0.06
+MBU, MBU_SD = 0.82, 0.05
+#: Per-layer launch overhead, 25-36 us on A100, H100 and A40 (Vidur profiles of 2024).
+S_PER_LAYER = 36e-6
+#: All-reduce: latency 4-8 us and half of the scale-up bandwidth on 2-8 GPUs (aiconfigurator kernel table).
+S_PER_ALL_REDUCE, LINK_SHARE = 6e-6, 0.5
+#: Share of the memory an engine fills, as vLLM's default gpu_memory_utilization.
+MEMORY_SHARE = 0.9
+#: Draw over TDP: 0.73 busy (ML.ENERGY and MLPerf power rows, median); idle share assumed.
+BUSY_OF_TDP, IDLE_OF_TDP = 0.73, 0.15
+BYTES = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "fp8": 1.0, "int8": 1.0, "fp4": 0.5, "mxfp4": 0.53, "int4": 0.53}
+PEAK_COLUMN = {"fp8": "peak_fp8_dense_tflops", "int8": "peak_int8_dense_tops", "fp4": "peak_fp4_dense_tflops"}
+#: A KV pool smaller than this many tokens serves no realistic prompt.
+LEAST_KV_TOKENS = 4096
+TENSOR_PARALLEL = (1, 2, 4, 8, 16, 32, 64)
+LANGUAGE_KINDS = ("llm", "llm-moe")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Depth and width of a transformer, guessed from its active parameters."""
+
+    layers: float
+    hidden: float
+
+
+def guess_shape(params_active_b: float) -> Shape:
+    """Layers and width from parameters = 12 L h^2 at h = 128 L, the aspect of most dense models.
+
+    >>> shape = guess_shape(8.03)
+    >>> round(shape.layers), round(shape.hidden)
+    (34, 4408)
+    """
+    hidden = (params_active_b * GIGA * 128 / 12) ** (1 / 3)
+    return Shape(hidden / 128, hidden)
+
+
+def step_time_from_specs(
+    model: pd.Series,
+    accelerator: pd.Series,
+    *,
+    tensor_parallel: int = 0,
+    precision: str = "",
+    engine: dict | None = None,
+) -> StepTime:
+    """Closed-form step time of one replica from a row of `models` and one of `accelerators`.
+
+    compute per token = 2 P_active / (tp MFU peak); weights read = P bytes / (tp MBU BW), of a mixture
+    the share 1 - (1 - P_active / P)^T; KV read = KV bytes / (tp MBU BW); attention = 4 L h FLOP a pair.
+    Precision below the native ones of the accelerator computes at the next higher native peak.
+
+    Parameters
+    ----------
+    tensor_parallel : accelerators of a replica; 0 takes the smallest of 1, 2, 4, ... whose memory holds
+        weights and a quarter as much KV cache.
+    precision : bf16, fp16, fp8, int8, fp4, mxfp4, int4; empty takes the model's default.
+    engine : other fields of `StepTime` to set, such as chunk_tokens or max_batch.
+
+    Raises
+    ------
+    InputError
+        The model is no language model, a figure is missing, or the model does not fit.
+    """
+    _need(model, "model", ("params_total_b", "params_active_b", "kv_bytes_per_token_bf16"))
+    _need(accelerator, "accelerator_id", ("memory_gb", "memory_bw_gb_per_s"))
+    if model["kind"] not in LANGUAGE_KINDS:
+        raise InputError.at("models", f"cannot simulate token by token: {model['model']} is of kind {model['kind']}")
+    precision = precision or str(model["default_precision"])
+    if precision not in BYTES:
+        raise InputError.at("precision", "unknown precision.", value=precision, choices=BYTES)
+    peak = _peak_flops(accelerator, precision)
+    weight_bytes = float(model["params_total_b"]) * GIGA * BYTES[precision]
+    degree = tensor_parallel or smallest_degree(weight_bytes, accelerator, str(model["model"]))
+    kv_bytes = float(model["kv_bytes_per_token_bf16"]) * (0.5 if BYTES[precision] <= 1 else 1.0)
+    tokens = kv_tokens(weight_bytes, kv_bytes, float(accelerator["memory_gb"]), degree)
+    if tokens < LEAST_KV_TOKENS:
+        raise InputError(
+            f"{model['model']} in {precision} does not fit on {degree} x {accelerator['accelerator_id']}: weights of "
+            f"{weight_bytes / GIGA:.0f} GB leave room for {max(tokens, 0)} tokens of KV cache"
+        )
+    return _law(model, accelerator, degree, peak, weight_bytes, kv_bytes, tokens, engine or {})
+
+
+def _law(
+    model: pd.Series, accelerator: pd.Series, degree: int, peak: float,
+    weight_bytes: float, kv_bytes: float, tokens: int, engine: dict,
+) -> StepTime:  # fmt: skip
+    bandwidth = degree * MBU * float(accelerator["memory_bw_gb_per_s"]) * GIGA
+    flops, watts = degree * MFU * peak, degree * float(accelerator["tdp_w"])
+    active, share = float(model["params_active_b"]), float(model["params_active_b"] / model["params_total_b"])
+    shape, mixture = guess_shape(active), share < 1
+    link_s, latency_s = _collectives(shape, accelerator, degree)
+    return StepTime(
+        s_per_token=2 * active * GIGA / flops,
+        s_weights=0.0 if mixture else weight_bytes / bandwidth,
+        s_experts=weight_bytes / bandwidth if mixture else 0.0,
+        expert_share=share if mixture else 0.0,
+        s_per_kv_token=kv_bytes / bandwidth,
+        s_per_attention_pair=4 * shape.layers * shape.hidden / flops,
+        s_per_step=shape.layers * S_PER_LAYER + latency_s,
+        s_per_link_token=link_s,
+        kv_capacity_tokens=tokens,
+        accelerators=degree,
+        idle_w=IDLE_OF_TDP * watts,
+        busy_w=BUSY_OF_TDP * watts,
+        tier="first principles: datasheet with prior efficiencies",
+        **engine,
+    )
+
+
+def kv_tokens(weight_bytes: float, kv_bytes: float, memory_gb: float, degree: int) -> int:
+    """Tokens of KV cache beside the weights in 90 % of the memory; negative where the weights do not fit.
+
+    >>> kv_tokens(16.06e9, 131072, 80.0, 1)
+    426788
+    """
+    return int((MEMORY_SHARE * memory_gb * GIGA * degree - weight_bytes) // kv_bytes)
+
+
+def smallest_degree(weight_bytes: float, accelerator: pd.Series, model: str) -> int:
+    """Smallest tensor parallel degree whose memory holds the weights and a quarter as much KV cache."""
+    usable = MEMORY_SHARE * float(accelerator["memory_gb"]) * GIGA
+    for degree in TENSOR_PARALLEL:
+        if degree <= max(int(accelerator["accelerators_per_node"]), 8) and degree * usable >= 1.25 * weight_bytes:
+            return degree
+    raise InputError(
+        f"{model} does not fit on one node of {accelerator['accelerator_id']}: weights of {weight_bytes / GIGA:.0f} GB "
+        f"against {usable / GIGA:.1f} usable GB an accelerator"
+    )
+
+
+def _collectives(shape: Shape, accelerator: pd.Series, degree: int) -> tuple[float, float]:
+    """Seconds per token and per step of two all-reduces a layer; (0, 0) on one accelerator."""
+    if degree == 1:
+        return 0.0, 0.0
+    link = float(accelerator["interconnect_gb_per_s"])
+    if not np.isfinite(link):
+        raise InputError(
+            f"{accelerator['accelerator_id']}: bandwidth between accelerators is unknown; {degree} of them cannot be simulated"
+        )
+    per_token = 2 * shape.layers * 2 * shape.hidden * 2 * (degree - 1) / degree
+    return per_token / (LINK_SHARE * link * GIGA), 2 * shape.layers * S_PER_ALL_REDUCE
+
+
+def _peak_flops(accelerator: pd.Series, precision: str) -> float:
+    """Dense peak in FLOP/s at the precision, else at the next higher precision that is known."""
+    order = {"fp4": ("fp4", "fp8", "bf16"), "fp8": ("fp8", "bf16"), "int8": ("int8", "bf16")}.get(precision, ("bf16",))
+    for name in order:
+        peak = accelerator[PEAK_COLUMN.get(name, "peak_bf16_dense_tflops")]
+        if np.isfinite(peak):
+            return float(peak) * TERA
+    raise InputError(
+        f"{accelerator['accelerator_id']}: no dense peak at {precision} or above is known; benchmark first"
+    )
+
+
+def _need(row: pd.Series, key: str, columns: tuple[str, ...]) -> None:
+    missing = [name for name in columns if not np.isfinite(row[name])]
+    if missing:
+        raise InputError(f"{row[key]}: {', '.join(missing)} unknown; it cannot be simulated, benchmark first")

@@ -1,0 +1,118 @@
+"""The closed-form step time and its constructor from datasheets."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aifactory.errors import InputError
+from aifactory.inputs.resources import data_dir
+from aifactory.serving.step_time import StepTime
+from aifactory.serving.step_time_specs import step_time_from_specs
+
+LAW = StepTime(1e-4, 8e-3, 5e-8, 1e-10, 1e-3, 400_000)
+
+
+def row(table, key, value):
+    frame = pd.read_csv(data_dir() / "catalogue" / f"{table}.csv")
+    return frame.loc[frame[key] == value].iloc[0]
+
+
+def specs(model="Llama-3.1-8B", chip="nvidia-h100-sxm", **options):
+    return step_time_from_specs(row("models", "model", model), row("accelerators", "accelerator_id", chip), **options)
+
+
+def test_far_from_the_knee_one_side_decides():
+    assert LAW.linear_s(1) == pytest.approx(9e-3, rel=1e-6)
+    assert LAW.linear_s(2000) == pytest.approx(0.2 + 1e-3, rel=1e-6)
+
+
+def test_a_sharp_knee_is_the_plain_maximum():
+    tokens = np.array([1, 79, 80, 81, 500])
+    sharp = replace(LAW, knee=1e4)
+    np.testing.assert_allclose(sharp.linear_s(tokens), np.maximum(1e-4 * tokens, 8e-3) + 1e-3, rtol=1e-3)
+
+
+def test_tokens_are_rounded_up_to_tiles():
+    tiled = replace(LAW, tile_tokens=128)
+    assert tiled.linear_s(129) == tiled.linear_s(256) > tiled.linear_s(128)
+
+
+def test_a_mixture_reads_active_weights_first_and_all_at_last():
+    law = StepTime(0.0, 0.0, 0.0, 0.0, 0.0, 1000, s_experts=1.0, expert_share=0.05)
+    assert law.linear_s(1) == pytest.approx(0.05)
+    assert law.linear_s(10_000) == pytest.approx(1.0)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 4000), st.integers(1, 4000), st.floats(0, 1), st.floats(1, 20), st.integers(1, 256))
+def test_more_tokens_never_take_less(few, more, share, knee, tile):
+    law = replace(LAW, s_experts=3e-3, expert_share=share, knee=knee, tile_tokens=tile)
+    low, high = sorted((few, few + more))
+    assert law.linear_s(high) >= law.linear_s(low) * (1 - 1e-12)
+
+
+@pytest.mark.parametrize("bad", [{"s_per_token": -1.0}, {"s_weights": np.nan}, {"max_batch": 0}, {"expert_share": 1.5}])
+def test_nonsense_is_refused(bad):
+    with pytest.raises(InputError):
+        replace(LAW, **bad)
+
+
+def test_lone_request_floors():
+    law = replace(LAW, chunk_tokens=100)
+    parts = 2 * law.linear_s(100) + law.linear_s(50) + 1e-10 * 250 * 251 / 2
+    assert law.floor_ttft_s(250) == pytest.approx(float(parts))
+    assert law.floor_tpot_s(1000) == pytest.approx(float(law.linear_s(1)) + 5e-5)
+
+
+def test_datasheet_arithmetic_of_a_dense_model():
+    law = specs()
+    assert law.accelerators == 1
+    assert law.s_per_token == pytest.approx(2 * 8.03e9 / (0.78 * 989e12))
+    assert law.s_weights == pytest.approx(16.06e9 / (0.82 * 3.35e12))
+    assert law.kv_capacity_tokens == (0.9 * 80e9 - 16.06e9) // 131072
+
+
+def test_the_degree_is_the_smallest_that_fits():
+    assert specs("Llama-3.1-70B / 3.3-70B").accelerators == 4
+    assert specs("Llama-3.1-70B / 3.3-70B", precision="fp8").accelerators == 2
+    assert specs("Llama-3.1-8B", tensor_parallel=2).accelerators == 2
+
+
+def test_two_accelerators_are_faster_but_not_twice():
+    one, two = specs(tensor_parallel=1), specs(tensor_parallel=2)
+    assert 0.5 < two.step_s(512, 8, 8000) / one.step_s(512, 8, 8000) < 1
+
+
+def test_every_language_model_and_accelerator_gets_a_finite_law_or_an_error():
+    models = pd.read_csv(data_dir() / "catalogue" / "models.csv")
+    chips = pd.read_csv(data_dir() / "catalogue" / "accelerators.csv")
+    answered = 0
+    for _, model in models.iterrows():
+        for _, chip in chips.iterrows():
+            try:
+                law = step_time_from_specs(model, chip)
+            except InputError:
+                continue
+            assert np.isfinite(law.step_s(512, 8, 8000))
+            answered += 1
+    assert answered > 700
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"chip": "hailo-8"}, "memory_bw_gb_per_s"),
+        ({"chip": "nvidia-l4", "model": "Llama-3.1-405B"}, "does not fit"),
+        ({"model": "SDXL-base-1.0"}, "unknown"),
+        ({"model": "Qwen3-Embedding-8B"}, "token by token"),
+        ({"precision": "bf17"}, "Did you mean 'bf16'"),
+        ({"model": "DeepSeek-V4-Pro"}, "params_total_b"),
+    ],
+)
+def test_what_cannot_be_simulated_is_said(options, text):
+    with pytest.raises(InputError, match=text):
+        specs(**options)
