@@ -11,6 +11,7 @@ from aifactory.inputs.importers.traces import (
     read_azure_llm,
     read_gentd26,
     read_philly,
+    read_request_trace,
     whole_weeks,
 )
 
@@ -25,5 +26,6 @@ __all__ = [
     "read_gentd26",
     "read_philly",
     "read_public_performance",
+    "read_request_trace",
     "whole_weeks",
 ]

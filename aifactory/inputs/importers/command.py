@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -11,26 +10,13 @@ import pandas as pd
 from aifactory.errors import InputError
 from aifactory.inputs.importers.bills import bill_report, read_bill
 from aifactory.inputs.importers.store import add_rows
+from aifactory.inputs.importers.target import Target
 from aifactory.inputs.importers.telemetry import read_telemetry, telemetry_report
 from aifactory.inputs.importers.telemetry.month import read_month
-from aifactory.inputs.importers.traces import TRACES, detect_trace
+from aifactory.inputs.importers.traces import import_trace
 from aifactory.inputs.plan import read_yaml
-from aifactory.inputs.tables import read_text
 
 MAPPED = ("columns", "use_cases")
-
-
-@dataclass(frozen=True)
-class Target:
-    """Where rows belong that do not say it themselves, and the names that files use."""
-
-    use_case: str = ""
-    region: str = ""
-    first_day: str = ""
-    accelerator: str = ""
-    today: pd.Timestamp | None = None
-    columns: dict[str, str] = field(default_factory=dict)
-    use_cases: dict[str, str] = field(default_factory=dict)
 
 
 def read_mapping(path: Path | None) -> dict[str, dict[str, str]]:
@@ -81,40 +67,8 @@ def _telemetry(path: Path, target: Target) -> Read:
 
 
 def _trace(path: Path, target: Target) -> Read:
-    if not path.is_file():
-        raise InputError.at(path.name, "no such file", value=str(path))
-    if not target.use_case or not target.region:
-        raise InputError.at("import trace", "needs --use-case and --region: a trace does not name them")
-    text, notes = read_text(path)
-    trace = TRACES[detect_trace(path.name, list(text.columns))]
-    rows = trace.read(path, target.use_case, target.region, target.first_day, target.accelerator)
-    return trace_report(path, trace.name, trace.table, len(text), rows, notes), trace.table, rows, ".parquet"
-
-
-def trace_report(
-    path: Path, name: str, table: str, rows_read: int, rows: pd.DataFrame, notes: list[tuple[str, int]]
-) -> dict[str, object]:
-    """Counts, period and totals of an imported trace."""
-    time = rows["timestamp_utc" if table == "requests" else "submitted_utc"]
-    report: dict[str, object] = {
-        "source": path.name,
-        "format": name,
-        "rows_read": rows_read,
-        "rows_kept": len(rows),
-        "rows_left_out": {},
-        "warnings": [{"text": text, "rows": count} for text, count in notes],
-        "period": [str(edge)[:10] for edge in (time.min(), time.max())],
-    }
-    if table == "jobs":
-        hours = (rows["ended_utc"] - rows["started_utc"]) / pd.Timedelta(hours=1) * rows["accelerators"]
-        return report | {"totals": {"jobs": len(rows), "accelerator_hours": round(float(hours.sum()), 6)}}
-    counts = {name: _whole(rows[name]) for name in ("input_tokens", "output_tokens", "cached_input_tokens")}
-    failed = int((rows["status"] != "ok").sum())
-    return report | {"totals": {"requests": len(rows), "errors": failed, **counts}}
-
-
-def _whole(values: pd.Series) -> int | None:
-    return int(values.sum()) if values.notna().any() else None
+    report, table, rows = import_trace(path, target)
+    return report, table, rows, ".parquet"
 
 
 KINDS: dict[str, Callable[[Path, Target], Read]] = {"billing": _billing, "telemetry": _telemetry, "trace": _trace}

@@ -1,0 +1,20 @@
+"""Where imported rows belong that do not say it themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where rows belong that do not say it themselves, and the names that files use."""
+
+    use_case: str = ""
+    region: str = ""
+    first_day: str = ""
+    accelerator: str = ""
+    today: pd.Timestamp | None = None
+    columns: dict[str, str] = field(default_factory=dict)
+    use_cases: dict[str, str] = field(default_factory=dict)

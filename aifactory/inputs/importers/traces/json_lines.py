@@ -1,0 +1,129 @@
+"""Traces stored as JSON: Mooncake lines, and the original sessions of coding agents."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import math
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from aifactory.errors import InputError
+from aifactory.inputs.importers.traces.archives import members
+from aifactory.inputs.importers.traces.reuse import leading_hits
+
+MAX_LINE_BYTES = 50_000_000
+MAX_BYTES = 4_000_000_000
+_MOONCAKE = {"ms": "timestamp", "input_tokens": "input_length", "output_tokens": "output_length"}
+
+
+def mooncake_rows(path: Path) -> tuple[pd.DataFrame, np.ndarray]:
+    """Rows (ms, input_tokens, output_tokens) in order of arrival, and reused blocks of each."""
+    rows, blocks = [], []
+    for number, line in json_lines(path):
+        rows.append([_number(path.name, number, line, key, whole=ours != "ms") for ours, key in _MOONCAKE.items()])
+        ids = line.get("hash_ids", [])
+        if not isinstance(ids, list) or not all(isinstance(item, int | str) for item in ids):
+            raise InputError.at(path.name, "must be a list of block hashes", row=number, column="hash_ids")
+        blocks.append(ids)
+    if not rows:
+        raise InputError.at(path.name, "holds no requests")
+    frame = pd.DataFrame(rows, columns=list(_MOONCAKE))
+    order = np.argsort(frame["ms"].to_numpy(), kind="stable")
+    return frame.iloc[order].reset_index(drop=True), leading_hits([blocks[at] for at in order])
+
+
+def json_lines(path: Path) -> Iterator[tuple[int, dict]]:
+    """Objects of a JSON-lines file, packed or not, with the number of their line."""
+    with path.open("rb") as begin:
+        packed = begin.read(2) == b"\x1f\x8b"
+    read = 0
+    try:
+        with gzip.open(path) if packed else path.open("rb") as stream:
+            for number, line in enumerate(iter(lambda: stream.readline(MAX_LINE_BYTES), b""), 1):
+                read += len(line)
+                if read > MAX_BYTES or len(line) == MAX_LINE_BYTES:
+                    raise InputError.at(path.name, "is larger than a trace may be", row=number)
+                if line.strip():
+                    yield number, parse_object(path.name, number, line)
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError.at(path.name, f"cannot be read: {error}") from None
+
+
+def parse_object(file: str, number: int | None, raw: bytes) -> dict:
+    """One JSON object; what is none, or nested too deeply, is refused with its line."""
+    try:
+        held = json.loads(raw)
+    except RecursionError:
+        raise InputError.at(file, "is nested too deeply", row=number) from None
+    except ValueError as error:
+        raise InputError.at(file, f"is not JSON: {str(error)[:100]}", row=number) from None
+    if not isinstance(held, dict):
+        raise InputError.at(file, "must be a JSON object", row=number)
+    return held
+
+
+def _number(file: str, row: int, held: dict, key: str, *, whole: bool, required: bool = True) -> float | int | None:
+    value = held.get(key)
+    if value is None and not required:
+        return None
+    good = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 2**53
+    if not good or not math.isfinite(value) or (whole and value != int(value)):
+        rule = f"must be a {'whole ' if whole else ''}number, 0 or more"
+        raise InputError.at(file, rule, row=row, column=key, value=value if value is None else str(value)[:40])
+    return int(value) if whole else float(value)
+
+
+def agentic_archive(path: Path) -> pd.DataFrame:
+    """Requests of all sessions: session, idx, t, in, out, api_time, prefix_hit_blocks.
+
+    Requests of sub-agents stand inside their own list; a session shares one space of block hashes.
+    """
+    rows: list[list[object]] = []
+    for name, content in members(path):
+        if name.endswith(".json"):
+            rows += _session(name, parse_object(name, None, content))
+    if not rows:
+        raise InputError.at(path.name, "holds no session of requests")
+    return pd.DataFrame(rows, columns=["session", "idx", "t", "in", "out", "api_time", "prefix_hit_blocks"])
+
+
+def _session(file: str, held: dict) -> list[list[object]]:
+    calls = list(_calls(file, held.get("requests"), 0.0))
+    blocks = [call.get("hash_ids") or [] for _, call in calls]
+    hits = leading_hits(blocks)
+    return [
+        [
+            str(held.get("id", file)),
+            number,
+            start,
+            _number(file, number + 1, call, "in", whole=True, required=False),
+            _number(file, number + 1, call, "out", whole=True, required=False),
+            _number(file, number + 1, call, "api_time", whole=False, required=False),
+            int(hits[number]),
+        ]
+        for number, (start, call) in enumerate(calls)
+    ]
+
+
+def _calls(file: str, requests: object, offset: float, depth: int = 0) -> Iterator[tuple[float, dict]]:
+    if not isinstance(requests, list) or depth > 8:
+        raise InputError.at(file, 'must hold a list of "requests"')
+    for number, call in enumerate(requests, 1):
+        if not isinstance(call, dict):
+            raise InputError.at(file, "must be a JSON object", row=number)
+        start = offset + float(_number(file, number, call, "t", whole=False) or 0.0)
+        if isinstance(call.get("requests"), list):
+            yield from _calls(file, call["requests"], start, depth + 1)
+        else:
+            yield start, call
+
+
+def text_of(raw: bytes) -> io.StringIO:
+    """Text of a member of an archive."""
+    return io.StringIO(raw.decode("utf-8", errors="replace"))
