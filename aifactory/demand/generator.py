@@ -22,6 +22,7 @@ SUFFIXES = {
     "demand_windows": ".parquet",
     "jobs": ".parquet",
     "latency_histograms": ".parquet",
+    "tenant_usage": ".parquet",
     "billing": ".csv.gz",
 }
 ASSUMED_ACCOUNT_TEAMS = (("100000000016", "risk", "finance"), ("edge-eu", "logistics", "operations"))
@@ -75,6 +76,7 @@ DECISIONS = (
     ("2026-08-19", "incident", "support-chat", "Six hours without service in eu-west after a failed cluster upgrade.", "head of platform", "", "done"),
     ("2026-09-02", "change", "faq-bot", "Traffic moves to support chat; retired by April 2027.", "head of customer service", "", "done"),
     ("2026-09-14", "change", "billing", "Provider corrected double charged hours.", "cloud cost owner", "", "done"),
+    ("2026-10-01", "change", "claims-assistant", "The policy text now stands in front of each prompt.", "head of claims", "", "done"),
     ("2026-10-06", "decision", "us-chat-tpu", "Pilot on TPU goes on for three months at two per cent of traffic.", "head of platform", "2027-01-15", "open"),
     ("2026-10-12", "assumption", "growth", "Copilot seats double by summer 2027, to be confirmed.", "head of engineering", "2026-11-30", "open"),
     ("2026-10-20", "decision", "eu-docs-a100", "Name a team for the untagged document pool.", "head of workplace technology", "2026-11-15", "open"),
@@ -91,6 +93,7 @@ def generate_sample(folder: Path, seed: int = DEFAULT_SEED) -> None:
         "use_cases": use_cases(),
         "demand_windows": windows,
         "latency_histograms": telemetry.latency_histograms(windows),
+        "tenant_usage": telemetry.tenant_usage(windows, seed),
         "jobs": jobs,
         "pools": costs.pools(load, seed),
         "billing": costs.billing(load, seed),

@@ -10,6 +10,15 @@ from dataclasses import dataclass, field
 
 FIRST_MONTH, LAST_MONTH = "2025-10", "2026-10"
 OUTAGE = ("support-chat", "eu-west", "2026-08-19T09", "2026-08-19T15")
+#: Use case, month and factor from which its prompts are longer: a policy text in front of each.
+DRIFT = ("claims-assistant", "2026-10", 1.45)
+#: Tenants of a use case and the exponent of their Zipf shares; about 70 % of requests from the top tenth.
+TENANTS = {
+    "support-chat": (60, 1.3),
+    "semantic-search": (40, 1.3),
+    "dev-copilot": (120, 0.9),
+    "claims-assistant": (12, 0.7),
+}
 REGIONS = {"us-east": -5, "eu-west": 1, "ap-southeast": 8}  # hours from UTC
 AS_OF = "2026-10-31"
 

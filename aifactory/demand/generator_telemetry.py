@@ -6,7 +6,17 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from aifactory.demand.generator_company import FIRST_MONTH, LAST_MONTH, OUTAGE, POOLS, REGIONS, USE_CASES, UseCase
+from aifactory.demand.generator_company import (
+    DRIFT,
+    FIRST_MONTH,
+    LAST_MONTH,
+    OUTAGE,
+    POOLS,
+    REGIONS,
+    TENANTS,
+    USE_CASES,
+    UseCase,
+)
 from aifactory.demand.generator_company import peak_units_per_s as peak
 from aifactory.inputs.telemetry import BUCKET_OF_ZERO, GAMMA, conform
 
@@ -68,6 +78,10 @@ def demand_series(name: str, region: str, seed: int) -> pd.DataFrame:
     frame["service_units"] = ((requests - errors) * case.units_per_request).round(3)
     for column, sizes in (("input_tokens", case.input_tokens), ("output_tokens", case.output_tokens)):
         frame[column] = token_sum(requests, sizes, random) if sizes else pd.NA
+    if name == DRIFT[0]:
+        later = frame["window_start_utc"].dt.strftime("%Y-%m") >= DRIFT[1]
+        longer = (frame["input_tokens"] * DRIFT[2]).round().astype("int64")
+        frame["input_tokens"] = frame["input_tokens"].mask(later, longer)
     frame["cached_input_tokens"] = (
         (frame["input_tokens"] * case.cached_share * random.uniform(0.97, 1.0, len(times))).astype("int64")
         if case.input_tokens
@@ -118,8 +132,45 @@ def latency_histograms(windows: pd.DataFrame) -> pd.DataFrame:
     for (month, name, region), count in done.items():
         if month in recent and count:
             for metric, median, p99 in latencies(USE_CASES[name], busy[month, name, region]):
-                parts.append(histogram(month, name, region, metric, median, p99, int(count)))
+                longer = DRIFT[2] if (name, metric) == (DRIFT[0], "input_tokens") and month >= DRIFT[1] else 1.0
+                parts.append(histogram(month, name, region, metric, median * longer, p99 * longer, int(count)))
     return conform(pd.concat(parts, ignore_index=True), "latency_histograms")
+
+
+def tenant_usage(windows: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Table `tenant_usage` of the last months: Zipf shares; requests, errors and tokens add up to those of the windows."""
+    months = windows["window_start_utc"].dt.strftime("%Y-%m")
+    recent = sorted(months.unique())[-HISTOGRAM_MONTHS:]
+    columns = ["requests", "errors", "service_units", "input_tokens", "output_tokens"]
+    sums = windows[windows["use_case_id"].isin(TENANTS) & months.isin(recent)]
+    sums = sums.groupby([months.rename("month"), "use_case_id", "region"])[columns].sum(min_count=1)
+    parts = [_tenants_of(*key, row, spawn(seed, 7, number)) for number, (key, row) in enumerate(sums.iterrows())]
+    return conform(pd.concat(parts, ignore_index=True), "tenant_usage")
+
+
+def _tenants_of(month: str, name: str, region: str, sums: pd.Series, random: np.random.Generator) -> pd.DataFrame:
+    count, exponent = TENANTS[name]
+    weights = np.arange(1, count + 1, dtype=float) ** -exponent
+    # each region has its own favourites among the same tenants
+    weights = np.roll(weights, list(REGIONS).index(region) * 5)
+    requests = random.multinomial(int(sums["requests"]), weights / weights.sum())
+    length = random.lognormal(0.0, 0.25, count)
+    per_request = USE_CASES[name].units_per_request
+    errors = _split(int(sums["errors"]), requests.astype(float))
+    frame = pd.DataFrame({"requests": requests, "errors": errors})
+    frame["service_units"] = ((requests - errors) * per_request).round(3)
+    for column in ("input_tokens", "output_tokens"):
+        known = pd.notna(sums[column])
+        frame[column] = pd.array(_split(int(sums[column]), requests * length) if known else [None] * count, "Int64")
+    tenant = [f"{name}-tenant-{number:03d}" for number in range(1, count + 1)]
+    frame = frame.assign(month=month, use_case_id=name, region=region, tenant=tenant)
+    return frame[frame["requests"] > 0]
+
+
+def _split(total: int, weights: np.ndarray) -> np.ndarray:
+    """Whole numbers in proportion to weights that add up to the total: cumulative rounding."""
+    shares = np.round(np.cumsum(weights) / weights.sum() * total).astype("int64")
+    return np.diff(shares, prepend=0)
 
 
 def utilization(windows: pd.DataFrame) -> pd.Series:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from aifactory.demand.season import MAX_CHANCE, day_means, season_test
+
 HOURS_PER_DAY, HOURS_PER_WEEK = 24, 168
-#: A season is accepted from this autocorrelation on, over at least this many cycles.
-MIN_AUTOCORRELATION, MIN_CYCLES = 0.2, 3
+#: A season needs this autocorrelation over at least this many cycles, and a small chance (`season`).
+MIN_AUTOCORRELATION, MIN_CYCLES, DAYS_PER_WEEK = 0.2, 3, 7
 #: An hour is busy above this share of the median hour; so many weeks show what is usual.
 BUSY_SHARE, MIN_WEEKS = 0.25, 4
 #: Windows of a peak, and the units one must hold on average.
@@ -34,6 +36,10 @@ class Profile:
     weekend_factor: float
     autocorrelation_24h: float
     autocorrelation_168h: float
+    daily_share: float
+    daily_chance: float
+    weekly_share: float
+    weekly_chance: float
     daily_season: bool
     weekly_season: bool
     outage_hours: int
@@ -110,14 +116,15 @@ def profile_series(series: pd.Series, window_minutes: int, *, may_idle: bool = F
     """Profile service units per window, indexed by time, without gaps.
 
     The peak is the highest window of `peak_window_minutes`, scaled to an hour; averages, percentile
-    and seasons leave outages out. See the module constants for the rules.
+    and seasons leave outages out. A season needs both an effect (autocorrelation at its lag) and
+    significance: hours of the day within days, days of the week within weeks, see `season.season_test`.
 
     Parameters
     ----------
     may_idle : zero hours are no outages, as of a cluster without jobs.
     """
     if len(series) == 0 or series.sum() == 0:
-        return Profile(0.0, 0.0, 0.0, 60, None, np.nan, np.nan, None, np.nan, np.nan, np.nan, False, False, 0, 0.0)
+        return Profile(0.0, 0.0, 0.0, 60, None, np.nan, np.nan, None, *[np.nan] * 7, False, False, 0, 0.0)
     hourly, hours = _hourly_rate(series, window_minutes)
     down = np.zeros(len(hourly), dtype=bool) if may_idle else outage_mask(hourly.to_numpy())
     up = hourly.where(~down)
@@ -127,14 +134,6 @@ def profile_series(series: pd.Series, window_minutes: int, *, may_idle: bool = F
     of_day = up.groupby(up.index.hour).mean()
     weekend = up.index.day_of_week >= 5
     workday_mean = float(up[~weekend].mean()) if (~weekend).any() else np.nan
-    # windows longer than an hour do not show the hours within
-    lags = (HOURS_PER_DAY, HOURS_PER_WEEK)
-    day, week = (
-        autocorrelation(up.to_numpy(), lag)
-        if lag * 60 % window_minutes == 0 and window_minutes * 2 < lag * 60
-        else np.nan
-        for lag in lags
-    )
     return Profile(
         units=float(series.sum()),
         units_per_hour_avg=average,
@@ -145,13 +144,27 @@ def profile_series(series: pd.Series, window_minutes: int, *, may_idle: bool = F
         p95_to_average=float(up.quantile(0.95)) / average,
         busiest_hour_utc=int(of_day.idxmax()) if window_minutes <= 60 else None,
         weekend_factor=float(up[weekend].mean()) / workday_mean if weekend.any() and workday_mean else np.nan,
-        autocorrelation_24h=day,
-        autocorrelation_168h=week,
-        daily_season=bool(day >= MIN_AUTOCORRELATION),
-        weekly_season=bool(week >= MIN_AUTOCORRELATION),
+        **_seasons(up.to_numpy(), window_minutes),
         outage_hours=int(down.sum()),
         observed_hours=hours,
     )
+
+
+def _seasons(hourly: np.ndarray, window_minutes: int) -> dict[str, float | bool]:
+    """Effect and chance of a daily and a weekly season; windows that hide a cycle say nothing of it."""
+    days, untested = day_means(hourly), (np.nan, np.nan)
+    tests = {
+        HOURS_PER_DAY: lambda: season_test(hourly, HOURS_PER_DAY),
+        HOURS_PER_WEEK: lambda: season_test(days, DAYS_PER_WEEK),
+    }
+    found: dict[str, float | bool] = {}
+    for name, lag in (("daily", HOURS_PER_DAY), ("weekly", HOURS_PER_WEEK)):
+        shown = lag * 60 % window_minutes == 0 and window_minutes * 2 < lag * 60
+        correlation = autocorrelation(hourly, lag) if shown else np.nan
+        share, chance = tests[lag]() if np.isfinite(correlation) else untested
+        found |= {f"autocorrelation_{lag}h": correlation, f"{name}_share": share, f"{name}_chance": chance}
+        found[f"{name}_season"] = bool(correlation >= MIN_AUTOCORRELATION and chance <= MAX_CHANCE)
+    return found
 
 
 def _hourly_rate(series: pd.Series, window_minutes: int) -> tuple[pd.Series, float]:

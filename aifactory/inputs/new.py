@@ -15,6 +15,7 @@ FILL_IN = (
     "demand_windows",
     "requests",
     "latency_histograms",
+    "tenant_usage",
     "jobs",
     "pools",
     "billing",

@@ -20,6 +20,7 @@ from aifactory.inputs.plan import Plan, load_plan
 from aifactory.inputs.resources import data_dir
 from aifactory.inputs.tables import SUFFIXES, Problem, raise_problems, read_table
 from aifactory.inputs.telemetry import aggregate_requests
+from aifactory.inputs.tenants import aggregate_tenants
 
 #: Tables that ship with the product; rows of the workspace win over theirs.
 CATALOGUE = (
@@ -45,6 +46,7 @@ _TIME_COLUMN = {
     "pools": "window_start_utc",
     "billing": "ChargePeriodStart",
     "latency_histograms": "month",
+    "tenant_usage": "month",
 }
 
 
@@ -54,8 +56,8 @@ class Workspace:
 
     `tables` holds every contract's table, empty where there is no file; catalogue tables are
     merged with the workspace's own rows; `billing` carries the derived columns of
-    `aifactory.inputs.billing`; request rows are aggregated into `demand_windows` and
-    `latency_histograms`.
+    `aifactory.inputs.billing`; request rows are aggregated into `demand_windows`,
+    `latency_histograms` and `tenant_usage`.
     """
 
     path: Path
@@ -217,9 +219,10 @@ def _merge(contract: Contract, own: pd.DataFrame, shipped: pd.DataFrame) -> pd.D
 def _with_request_rows(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """Aggregated request rows next to windows delivered as such; a use case has one source."""
     merged = {}
-    for name, rows in zip(
-        ("demand_windows", "latency_histograms"), aggregate_requests(tables["requests"]), strict=True
-    ):
+    windows, histograms = aggregate_requests(tables["requests"])
+    tenants = aggregate_tenants(tables["requests"])
+    rows_of = {"demand_windows": windows, "latency_histograms": histograms, "tenant_usage": tenants}
+    for name, rows in rows_of.items():
         both = set(rows["use_case_id"]) & set(tables[name]["use_case_id"])
         if both:
             rule = f"is counted in requests and in {name}; keep one of them"

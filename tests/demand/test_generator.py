@@ -12,7 +12,7 @@ from scipy import stats
 from aifactory.demand import generator
 from aifactory.demand import generator_costs as costs
 from aifactory.demand import generator_telemetry as telemetry
-from aifactory.demand.generator_company import AS_OF, OUTAGE, POOLS, USE_CASES, peak_units_per_s
+from aifactory.demand.generator_company import AS_OF, DRIFT, OUTAGE, POOLS, TENANTS, USE_CASES, peak_units_per_s
 from aifactory.inputs.telemetry import histogram_quantile
 
 FEW = settings(max_examples=40, deadline=None)
@@ -46,7 +46,7 @@ def content(path):
 def test_the_shipped_sample_is_what_the_generator_writes(sample_dir, tmp_path):
     generator.generate_sample(tmp_path)
     written = sorted(path.name for path in tmp_path.iterdir())
-    assert len(written) == 10
+    assert len(written) == 11
     for name in written:
         ours, theirs = tmp_path / name, sample_dir / name
         if ours.suffix == ".parquet":
@@ -157,6 +157,24 @@ def test_failures_come_at_the_rate_of_the_catalogue(windows):
     sums = windows.groupby("use_case_id")[["errors", "requests"]].sum()
     for name, rate in (sums["errors"] / sums["requests"]).items():
         assert rate == pytest.approx(USE_CASES[name].failure_rate, rel=0.05)
+
+
+def test_prompts_of_one_use_case_are_longer_from_its_month_on(windows):
+    name, month, factor = DRIFT
+    mine = windows[windows["use_case_id"] == name]
+    later = mine["window_start_utc"].dt.strftime("%Y-%m") >= month
+    sums = mine.groupby(later)[["input_tokens", "output_tokens", "requests"]].sum()
+    per_request = sums[["input_tokens", "output_tokens"]].div(sums["requests"], axis=0)
+    assert (per_request.loc[True] / per_request.loc[False]).tolist() == pytest.approx([factor, 1.0], rel=0.01)
+
+
+def test_the_top_tenth_of_tenants_holds_what_the_zipf_law_says(sample_ws):
+    table = sample_ws.month("tenant_usage").groupby(["use_case_id", "tenant"])["requests"].sum()
+    for name, (count, _) in TENANTS.items():
+        assert len(table[name]) == count
+    region = sample_ws.month("tenant_usage").query("use_case_id == 'support-chat' and region == 'us-east'")["requests"]
+    law = np.arange(1, 61, dtype=float) ** -1.3
+    assert region.nlargest(6).sum() / region.sum() == pytest.approx(law[:6].sum() / law.sum(), abs=0.005)
 
 
 def test_capacity_by_hand():
