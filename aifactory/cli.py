@@ -1,4 +1,4 @@
-"""Command line: `aifactory new | check | import | run | approve`.
+"""Command line: `aifactory new | check | import | run | approve | backtest`.
 
 Exit codes: 0 done, 1 a stage failed, 2 bad input.
 """
@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 a stage failed, 2 bad input.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -150,6 +151,36 @@ def approve(
     plan = af.build_buy_plan(loaded, inventory, benchmark, af.build_shortlist(loaded, inventory, benchmark))
     path = af.approve_plan(plan, loaded.path, force=force)
     console.print(f"Plan of {loaded.period} approved: {escape(str(path))}")
+
+
+@app.command()
+def backtest(
+    file: Annotated[Path, typer.Argument(help="CSV with the columns ds,y or unique_id,ds,y.")],
+    freq: Annotated[str, typer.Option(help="Step of the series: h, D or W.")],
+    horizon: Annotated[int, typer.Option(help="Steps to forecast at each origin.")],
+    season: Annotated[int | None, typer.Option(help="Steps of a season. Default: 24 for h, 7 for D, 1 for W.")] = None,
+    step: Annotated[
+        int | None, typer.Option(help="Steps between origins. Default: index.csv, else the horizon.")
+    ] = None,
+    min_train: Annotated[int | None, typer.Option(help="Steps before the first origin.")] = None,
+    max_train: Annotated[int | None, typer.Option(help="Longest past to learn from; 0 is all of it.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, series name to scores.")] = False,
+) -> None:
+    """Score forecasts of a series at rolling origins, beside seasonal naive."""
+    from aifactory.demand.command import Settings, backtest_file, backtest_lines
+
+    found = backtest_file(file, Settings(freq, horizon, season, step, min_train, max_train))
+    _print_found(found, as_json, backtest_lines)
+
+
+def _print_found(found: dict[str, object], as_json: bool, lines: Callable[[dict[str, object]], list[str]]) -> None:
+    import json
+
+    if as_json:
+        typer.echo(json.dumps(found, indent=1, ensure_ascii=False))
+        return
+    for line in lines(found):
+        console.print(escape(line), soft_wrap=True)
 
 
 def _print_import(report: dict[str, object]) -> None:

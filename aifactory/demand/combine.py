@@ -1,0 +1,199 @@
+"""One forecast from many: members weighed by their own rolling backtest inside the history.
+
+Nothing after the end of the history is used. The answer is the weighted median of the members, where
+a member weighs as the inverse cube of its recent inner error, a fifth of the way towards seasonal
+naive. Seasonal naive alone replaces it where it wins the inner backtest by more than 5 %, and so does
+any further forecaster handed in. The constants were chosen by leave-one-series-out comparison over 60
+series (hourly, daily and weekly; sums and single clients of public traces; synthetic walks, shifts and
+sparse counts), not on the series that are reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+
+from aifactory.demand.conformal import MIN_ERRORS, conformal_bands
+from aifactory.demand.members import member_forecasts, member_names, seasonal_naive
+from aifactory.errors import InputError
+
+LEVELS = (0.1, 0.5, 0.9, 0.95)
+#: Inner origins of the backtest inside the history.
+INNER_ORIGINS = 14
+#: Weight of a member = error^-POWER; an origin counts NEWER times the one after it.
+POWER, NEWER = 3.0, 0.8
+#: Share of seasonal naive in the combination.
+NAIVE_SHARE = 0.2
+#: Another forecaster must win by this much.
+MUST_WIN = 0.05
+#: Fewest values that a forecast rests on.
+MIN_HISTORY = 4
+COMBINATION = "weighted median"
+Forecaster = Callable[[np.ndarray, int, int], np.ndarray]
+
+
+@dataclass(frozen=True)
+class SeriesForecast:
+    """Forecast of one series with bands and the inner backtest that chose it.
+
+    `quantiles` has shape (levels, horizon); errors are mean absolute errors over the inner origins,
+    newest weighed most, NaN where the history is too short for any.
+    """
+
+    point: np.ndarray
+    quantiles: np.ndarray
+    levels: tuple[float, ...]
+    method: str
+    weights: dict[str, float]
+    inner_error: float
+    inner_naive_error: float
+    inner_origins: int
+    notes: tuple[str, ...]
+
+
+def forecast_series(
+    history: np.ndarray,
+    season: int,
+    horizon: int,
+    levels: tuple[float, ...] = LEVELS,
+    extra: Mapping[str, Forecaster] | None = None,
+) -> SeriesForecast:
+    """Forecast a series without gaps, with bands.
+
+    Parameters
+    ----------
+    history : (n,), finite, at least four values.
+    season : steps of a season; ignored, with a note, where the history holds fewer than two of them.
+    extra : further forecasters, used only where they win the inner backtest by more than 5 %.
+
+    Returns
+    -------
+    SeriesForecast; not negative where the history is not, never NaN.
+
+    Raises
+    ------
+    InputError
+        If the history is too short or holds values that are not finite.
+
+    Examples
+    --------
+    >>> flat = forecast_series(np.full(30, 7.0), 7, 2)
+    >>> flat.point.round(9).tolist(), flat.quantiles.round(9).tolist()[-1]
+    ([7.0, 7.0], [7.0, 7.0])
+    """
+    history, season, notes = _usable(history, season)
+    inner = _inner(history, season, horizon)
+    weights = _weights(inner)
+    method, point = COMBINATION, _combined(member_forecasts(history, season, horizon), weights, season)
+    earlier = _combined(inner.answers, weights, season)
+    errors = {COMBINATION: inner.error(earlier)}
+    choices: dict[str, Forecaster] = {"seasonal naive": seasonal_naive} | dict(extra or {})
+    for name, forecaster in choices.items() if inner.count else ():
+        tried = np.array([forecaster(history[:origin], season, horizon) for origin in inner.origins])
+        errors[name] = inner.error(tried)
+        if errors[name] < (1 - MUST_WIN) * errors[COMBINATION] and errors[name] <= min(errors.values()):
+            method, point, earlier = name, np.asarray(forecaster(history, season, horizon), dtype=float), tried
+    bands, told = _bands(history, season, point, earlier, inner.actual, levels)
+    floor = -np.inf if (history < 0).any() else 0.0
+    return SeriesForecast(
+        point=np.maximum(point, floor),
+        quantiles=np.maximum(bands, floor),
+        levels=levels,
+        method=method,
+        weights=dict(zip(member_names(season), weights.round(6).tolist(), strict=True))
+        if method == COMBINATION
+        else {},
+        inner_error=errors[method],
+        inner_naive_error=errors.get("seasonal naive", np.nan),
+        inner_origins=inner.count,
+        notes=(*notes, *told),
+    )
+
+
+def _usable(history: np.ndarray, season: int) -> tuple[np.ndarray, int, tuple[str, ...]]:
+    history = np.asarray(history, dtype=float)
+    if len(history) < MIN_HISTORY:
+        raise InputError(f"a forecast needs at least {MIN_HISTORY} values; the history holds {len(history)}")
+    if not np.isfinite(history).all():
+        raise InputError("a forecast needs a history without missing or infinite values")
+    if season > 1 and len(history) < 2 * season:
+        return history, 1, (f"{len(history)} values hold fewer than two seasons of {season}: no season is used",)
+    return history, season, ()
+
+
+@dataclass(frozen=True)
+class _Inner:
+    """Answers and what came, newest origin first; NaN beyond the end of the history."""
+
+    origins: np.ndarray
+    answers: np.ndarray
+    actual: np.ndarray
+
+    @property
+    def count(self) -> int:
+        return len(self.origins)
+
+    def error(self, answers: np.ndarray) -> float:
+        """Mean absolute error; an origin counts by its observed steps and its age. Last axis: steps."""
+        if not self.count:
+            return np.nan
+        weight = np.isfinite(self.actual).mean(axis=1) * NEWER ** np.arange(self.count)
+        by_origin = np.nanmean(np.abs(answers - self.actual), axis=1)
+        return float(weight @ by_origin / weight.sum())
+
+
+def _inner(history: np.ndarray, season: int, horizon: int) -> _Inner:
+    count = len(history)
+    first = max(2 * season, min(count // 3, count - 8 * horizon), MIN_HISTORY)
+    origins = (
+        np.unique(np.linspace(first, count - 1, INNER_ORIGINS).astype(int))[::-1]
+        if first < count
+        else np.array([], dtype=int)
+    )
+    actual = np.full((len(origins), horizon), np.nan)
+    for row, origin in enumerate(origins):
+        seen = history[origin : origin + horizon]
+        actual[row, : len(seen)] = seen
+    answers = [member_forecasts(history[:origin], season, horizon) for origin in origins]
+    return _Inner(origins, np.array(answers).reshape(len(origins), len(member_names(season)), horizon), actual)
+
+
+def _weights(inner: _Inner) -> np.ndarray:
+    members = inner.answers.shape[1]
+    if inner.count < 3:
+        return np.full(members, 1 / members)
+    error = np.array([inner.error(inner.answers[:, member]) for member in range(members)])
+    largest = error.max()
+    if largest == 0:
+        return np.full(members, 1 / members)
+    weight = (error / largest + 1e-9) ** -POWER
+    return weight / weight.sum()
+
+
+def _combined(answers: np.ndarray, weights: np.ndarray, season: int) -> np.ndarray:
+    """Weighted median over the members (axis -2), a fifth of the way to seasonal naive where there is a season."""
+    order = np.argsort(answers, axis=-2, kind="stable")
+    middle = (np.cumsum(weights[order], axis=-2) >= 0.5 - 1e-12).argmax(axis=-2)
+    ranked = np.take_along_axis(answers, order, axis=-2)
+    median = np.take_along_axis(ranked, middle[..., None, :], axis=-2)[..., 0, :]
+    share = NAIVE_SHARE if season > 1 else 0.0
+    return (1 - share) * median + share * answers[..., 0, :]
+
+
+def _bands(
+    history: np.ndarray,
+    season: int,
+    point: np.ndarray,
+    earlier: np.ndarray,
+    actual: np.ndarray,
+    levels: tuple[float, ...],
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    if np.isfinite(actual).sum() >= MIN_ERRORS:
+        return conformal_bands(point, earlier, actual, np.array(levels), float(np.abs(history).mean())), ()
+    spread = float(np.diff(history).std())
+    deviation = spread * np.sqrt(1 + np.arange(len(point)) / season)
+    bands = point + np.outer([NormalDist().inv_cdf(level) for level in levels], deviation)
+    return bands, ("too short to measure its own errors: the bands are those of a random walk",)

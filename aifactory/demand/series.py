@@ -1,0 +1,248 @@
+"""Series of a CSV file (`ds,y` or `unique_id,ds,y`) on a regular grid; every repair names its rows.
+
+| what stands in the file | what happens |
+|---|---|
+| unsorted stamps | sorted, with a warning |
+| two rows for one stamp | their mean counts, with a warning: a double delivery is no peak |
+| missing stamps or empty `y` | filled from the season before, never scored, with a warning |
+| more than half of the grid missing | refused |
+| stamps with an offset (daylight saving) | hours count in UTC, days and weeks in local dates |
+| local hours without an offset | the hour that the clock skips is a gap, the one it repeats a double stamp |
+| stamps between those of the frequency | refused: aggregate first |
+| text, infinite values, unknown columns | refused |
+| rare zeros in a busy series | kept and scored; members that smooth see the season before instead |
+| a level that halves or doubles and stays | kept; members follow within a season; a warning names the row |
+| a constant series | forecast as it is; errors are scaled by its value |
+| fewer than two seasons | no season is used |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from aifactory.errors import InputError
+from aifactory.inputs.tables import read_text
+
+#: Frequency -> its step and default season in steps.
+FREQUENCIES = {"h": (pd.Timedelta(hours=1), 24), "D": (pd.Timedelta(days=1), 7), "W": (pd.Timedelta(weeks=1), 1)}
+MOST_MISSING = 0.5
+SHIFT_FACTOR, SHIFT_BLOCKS = 2.0, 2
+SHOWN_ROWS = 5
+_OFFSET = r"(?:Z|[+-]\d{2}:?\d{2})$"
+MISSING = ("", "NA", "NaN", "nan", "NULL", "null")
+
+
+@dataclass(frozen=True)
+class Series:
+    """One series on its grid: stamps, values (n,) finite, which were observed, and what was repaired.
+
+    `rows` is the row of the file that each value comes from, as a spreadsheet counts; 0 for filled ones.
+    """
+
+    name: str
+    stamps: pd.DatetimeIndex
+    values: np.ndarray
+    observed: np.ndarray
+    rows: np.ndarray
+    warnings: tuple[str, ...]
+
+
+def season_of(freq: str) -> int:
+    """Default season of a frequency in steps.
+
+    >>> season_of("D")
+    7
+    """
+    if freq not in FREQUENCIES:
+        raise InputError.at("--freq", "is no frequency.", value=freq, choices=FREQUENCIES)
+    return FREQUENCIES[freq][1]
+
+
+def read_series(path: Path, freq: str, season: int | None = None) -> list[Series]:
+    """Read every series of a file, in the order of their first rows.
+
+    Raises
+    ------
+    InputError
+        If the file, a stamp or a value cannot be used; with row and column.
+    """
+    season = season or season_of(freq)
+    path = Path(path)
+    if not path.is_file():
+        raise InputError.at(path.name, "no such file", value=str(path))
+    text, _ = read_text(path)
+    absent = [name for name in ("ds", "y") if name not in text]
+    if absent:
+        raise InputError.at(
+            path.name,
+            f"a series has the columns ds and y; found {', '.join(text.columns[:8])}",
+            row=1,
+            column=absent[0],
+        )
+    if text.empty:
+        raise InputError.at(path.name, "holds no rows")
+    frame = pd.DataFrame(
+        {
+            "name": text["unique_id"].astype("str") if "unique_id" in text else path.name.split(".")[0],
+            "ds": parse_stamps(path.name, text["ds"], daily=freq != "h"),
+            "y": _parse_values(path.name, text["y"]),
+            "row": np.arange(2, len(text) + 2),
+        }
+    )
+    return [_on_grid(path.name, str(name), part, freq, season) for name, part in frame.groupby("name", sort=False)]
+
+
+def parse_stamps(file: str, texts: pd.Series, *, daily: bool = False) -> pd.Series:
+    """Stamps without zone: in UTC where they have an offset, or in local time if `daily`.
+
+    Raises
+    ------
+    InputError
+        For the first stamp that is empty, no date, or has an offset where others have none.
+    """
+    if pd.api.types.is_datetime64_any_dtype(texts):
+        local = (
+            texts
+            if texts.dt.tz is None
+            else texts.dt.tz_localize(None)
+            if daily
+            else texts.dt.tz_convert("UTC").dt.tz_localize(None)
+        )
+        return local.dt.as_unit("us")
+    words = texts.astype("str").str.strip()
+    zoned = words.str.contains(_OFFSET, regex=True) & words.str.contains(":")
+    if zoned.any() and not zoned.all():
+        _refuse(file, "ds", words, zoned != zoned.iloc[0], "has an offset where other rows have none, or the reverse")
+    plain = words.str.replace(_OFFSET, "", regex=True) if daily and zoned.any() else words
+    stamps = pd.to_datetime(plain, format="ISO8601", errors="coerce", utc=True)
+    _refuse(file, "ds", words, stamps.isna(), "must be a date or time such as 2026-10-01 or 2026-10-01T13:00:00")
+    return stamps.dt.tz_localize(None).dt.as_unit("us")
+
+
+def _parse_values(file: str, texts: pd.Series) -> pd.Series:
+    words = texts.astype("str").str.strip()
+    empty = words.isin(MISSING) | texts.isna()
+    values = pd.to_numeric(words.mask(empty), errors="coerce").astype("float64")
+    _refuse(file, "y", words, ~empty & ~np.isfinite(values), "must be a finite number with a decimal point")
+    return values
+
+
+def _refuse(file: str, column: str, words: pd.Series, bad: pd.Series, rule: str) -> None:
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        raise InputError.at(file, rule, row=row + 2, column=column, value=words.iloc[row])
+
+
+def named_rows(rows: Iterable[int]) -> str:
+    """`row 3`, `rows 3, 5` or the first five of many.
+
+    >>> named_rows([3, 5])
+    'rows 3, 5'
+    """
+    rows = [int(row) for row in rows]
+    shown = ", ".join(map(str, rows[:SHOWN_ROWS])) + (
+        f" and {len(rows) - SHOWN_ROWS} more" if len(rows) > SHOWN_ROWS else ""
+    )
+    return f"row{'s' if len(rows) > 1 else ''} {shown}"
+
+
+def _on_grid(file: str, name: str, part: pd.DataFrame, freq: str, season: int) -> Series:
+    step = FREQUENCIES[freq][0]
+    warnings: list[str] = []
+    if not part["ds"].is_monotonic_increasing:
+        back = part["row"][part["ds"] < part["ds"].shift()]
+        warnings.append(f"stamps are not in order at {named_rows(back)}: sorted")
+        part = part.sort_values("ds", kind="stable")
+    empty = part[part["y"].isna()]
+    if len(empty):
+        warnings.append(f"no value in {named_rows(empty['row'])}: treated as missing")
+    off = (part["ds"] - part["ds"].iloc[0]) % step != pd.Timedelta(0)
+    if off.any():
+        row = part[off].iloc[0]
+        rule = f"lies between the stamps of frequency {freq!r}, which count from the first; aggregate the series first"
+        raise InputError.at(file, rule, row=int(row["row"]), column="ds", value=str(row["ds"]))
+    double = part[part["ds"].duplicated(keep="first")]
+    if len(double):
+        warnings.append(f"stamps given before in {named_rows(double['row'])}: the mean of each stamp counts")
+    merged = part.groupby("ds").agg(y=("y", "mean"), row=("row", "first"))
+    length = int((merged.index[-1] - merged.index[0]) / step) + 1
+    missing = length - int(merged["y"].notna().sum())
+    if missing > MOST_MISSING * length:
+        raise InputError.at(
+            file, f"series {name!r}: {missing:,} of {length:,} stamps between {merged.index[0]} and {merged.index[-1]} are missing"
+        )  # fmt: skip
+    grid = merged.reindex(pd.date_range(merged.index[0], periods=length, freq=step))
+    observed = grid["y"].notna().to_numpy()
+    rows = grid["row"].fillna(0).astype("int64").to_numpy()
+    warnings += _gap_warnings(grid.index, rows)
+    values = fill_missing(grid["y"].to_numpy(), season)
+    warnings += [*_value_warnings(values, rows, season), *_shift_warnings(values, grid.index, rows, season)]
+    return Series(name, grid.index, values, observed, rows, tuple(warnings))
+
+
+def fill_missing(values: np.ndarray, season: int) -> np.ndarray:
+    """Missing values from the season before (filled ones included), else after, else interpolated.
+
+    >>> fill_missing(np.array([1.0, 5.0, np.nan, 6.0]), 2).tolist()
+    [1.0, 5.0, 1.0, 6.0]
+    """
+    filled, count = values.copy(), len(values)
+    known = np.flatnonzero(np.isfinite(values))
+    for place in np.flatnonzero(~np.isfinite(values)):
+        near = [filled[other] for other in (place - season, place + season) if 0 <= other < count and season > 1]
+        near = [value for value in near if np.isfinite(value)]
+        filled[place] = near[0] if near else np.interp(place, known, values[known])
+    return filled
+
+
+def _gap_warnings(stamps: pd.DatetimeIndex, rows: np.ndarray) -> list[str]:
+    absent = np.flatnonzero(rows == 0)
+    if not len(absent):
+        return []
+    before = rows[absent - 1][rows[absent - 1] > 0]
+    first = f"the first is {stamps[absent[0]]}"
+    return [
+        f"{len(absent):,} stamps are missing after {named_rows(before)} ({first}): filled from the season before, not scored"
+    ]
+
+
+def _value_warnings(values: np.ndarray, rows: np.ndarray, season: int) -> list[str]:
+    found = []
+    if len(values) > 1 and np.ptp(values) == 0:
+        found.append(
+            f"every value is {values[0]:g} (rows {rows[0]} to {rows[-1]}): errors are scaled by it, not by changes"
+        )
+    elif (zero := values == 0).any() and zero.mean() < 0.1 and np.median(values) >= 10:
+        found.append(f"zeros in a busy series at {named_rows(rows[zero])}: taken as outages")
+    if season > 1 and len(values) < 2 * season:
+        found.append(f"rows {rows[0]} to {rows[-1]} hold less than two seasons of {season} steps: no season is used")
+    if (values < 0).any():
+        found.append(f"negative values at {named_rows(rows[values < 0])}: forecasts may be negative too")
+    return found
+
+
+def _shift_warnings(values: np.ndarray, stamps: pd.DatetimeIndex, rows: np.ndarray, season: int) -> list[str]:
+    """The last block from which the median level has halved or doubled against the three before, and stays."""
+    block = max(season, 4)
+    count = len(values) // block
+    if count < 3 + SHIFT_BLOCKS or (values < 0).any():
+        return []
+    start = len(values) - count * block
+    level = np.median(values[start:].reshape(count, block), axis=1)
+    for first in range(count - SHIFT_BLOCKS, 2, -1):
+        before, ratio = float(np.median(level[first - 3 : first])), level[first - 1 :]
+        fell, rose = ratio < before / SHIFT_FACTOR, ratio > before * SHIFT_FACTOR
+        # the block before has not moved yet, all since have
+        if before > 0 and any(not moved[0] and moved[1:].all() for moved in (fell, rose)):
+            place = start + first * block
+            row = rows[place:][rows[place:] > 0][0]
+            now = np.median(level[first:])
+            return [
+                f"the level moves from {before:.4g} to {now:.4g} about row {row} ({stamps[place]}) and stays: the forecast follows"
+            ]
+    return []

@@ -1,0 +1,82 @@
+"""Members: by hand, at their limits, against a loop, and what holds for every history."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aifactory.demand import members as m
+
+FEW = settings(max_examples=60, deadline=None)
+HISTORIES = st.lists(st.floats(0, 1e9), min_size=4, max_size=120)
+
+
+def smoothing_loop(values):
+    """The definition: one pass per rate, the rate with the least squared one-step error."""
+    start = values[: max(1, len(values) // 3)].mean()
+    found = []
+    for rate in m.SMOOTHING:
+        level, error = start, 0.0
+        for value in values:
+            error += (value - level) ** 2
+            level += rate * (value - level)
+        found.append((error, level))
+    return min(found, key=lambda item: item[0])[1]
+
+
+@pytest.mark.parametrize("count", [1, 5, 63, 64, 65, 300])
+def test_smoothing_in_blocks_is_the_loop(count):
+    values = np.random.default_rng(count).normal(100, 10, count).cumsum()
+    assert m.smoothed_level(values) == pytest.approx(smoothing_loop(values), rel=1e-9)
+
+
+def test_members_by_hand():
+    history = np.array([1.0, 10.0, 3.0, 30.0, 5.0, 50.0])
+    assert m.recent_seasons(history, 2, 2, most=2, decay=0.5).tolist() == pytest.approx(
+        [(5 + 1.5) / 1.5, (50 + 15) / 1.5]
+    )
+    assert m.median_season(history, 2, 3).tolist() == [3.0, 30.0, 3.0]
+    assert m.shrunk_drift(np.array([1.0, 2.0, 3.0]), 1, 1, damping=1.0).tolist() == [3.5]
+    assert m.damped_trend(np.array([2.0, 2.0, 4.0, 4.0]), 2, 2, damping=0.5).tolist() == [5.0, 5.0]
+
+
+def test_a_clear_season_is_kept_and_chance_is_not():
+    clear = np.tile([0.0, 10.0], 10) + np.random.default_rng(1).normal(0, 0.1, 20)
+    assert m.seasonal_index(clear, 2).tolist() == pytest.approx([-5, 5], abs=0.2)
+    noise = np.random.default_rng(2).normal(0, 1, 70)
+    assert np.abs(m.seasonal_index(noise, 7)).max() < np.abs(noise.reshape(10, 7).mean(axis=0)).max()
+
+
+def test_a_single_season_has_no_index():
+    assert m.seasonal_index(np.arange(9.0), 7).tolist() == [0.0] * 7
+
+
+def test_zeros_are_outages_only_where_they_are_rare():
+    busy = np.full(48, 100.0)
+    busy[30] = 0
+    assert (m.without_outages(busy, 24) == 100).all()
+    sparse = np.tile([0.0, 1.0, 0.0, 2.0], 12)
+    assert m.without_outages(sparse, 4) is sparse
+
+
+@FEW
+@given(HISTORIES, st.sampled_from([1, 2, 7, 24]), st.integers(1, 30))
+def test_every_answer_is_finite_not_negative_and_bounded(history, season, horizon):
+    answers = m.member_forecasts(np.array(history), season, horizon)
+    assert answers.shape[1] == horizon
+    assert np.isfinite(answers).all()
+    assert (answers >= 0).all()
+    assert answers.max() <= m.CEILING * max(history)
+
+
+@FEW
+@given(st.integers(0, 99), st.sampled_from([1, 7]), st.sampled_from([1e-6, 1e6]))
+def test_answers_scale_with_the_history(seed, season, factor):
+    history = np.random.default_rng(seed).gamma(2.0, 50.0, 60) + 1
+    once, scaled = m.member_forecasts(history, season, 9), m.member_forecasts(history * factor, season, 9)
+    np.testing.assert_allclose(scaled, once * factor, rtol=1e-6)
+
+
+def test_negative_histories_keep_their_sign():
+    answers = m.member_forecasts(np.tile([-5.0, -3.0], 10), 2, 4)
+    assert (answers < 0).all()

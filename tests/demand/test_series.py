@@ -1,0 +1,138 @@
+"""What stands in a file: every repair names its rows, every refusal names row and column."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from aifactory.demand.series import fill_missing, read_series
+from aifactory.errors import InputError
+
+
+def written(tmp_path, stamps, values, name="load.csv"):
+    path = tmp_path / name
+    pd.DataFrame({"ds": stamps, "y": values}).to_csv(path, index=False)
+    return path
+
+
+def hours(count, start="2026-03-01"):
+    return pd.date_range(start, periods=count, freq="h").strftime("%Y-%m-%dT%H:%M:%S").tolist()
+
+
+def only(path, freq="h"):
+    (series,) = read_series(path, freq)
+    return series
+
+
+def test_a_clean_file_has_nothing_to_say(tmp_path):
+    series = only(written(tmp_path, hours(72), np.arange(72) % 24 + 20))
+    assert series.warnings == ()
+    assert series.name == "load"
+    assert series.rows.tolist() == list(range(2, 74))
+    assert series.observed.all()
+
+
+def test_unsorted_rows_are_sorted_and_named(tmp_path):
+    stamps = hours(60)
+    stamps[4], stamps[5] = stamps[5], stamps[4]
+    series = only(written(tmp_path, stamps, range(100, 160)))
+    assert series.values[4:6].tolist() == [105, 104]
+    assert any("row 7" in text and "sorted" in text for text in series.warnings)
+
+
+def test_double_stamps_count_their_mean(tmp_path):
+    stamps = hours(60)
+    series = only(written(tmp_path, [*stamps, stamps[3]], [*np.full(60, 10.0), 30.0]))
+    assert series.values[3] == 20
+    assert any("row 62" in text and "mean" in text for text in series.warnings)
+
+
+def test_gaps_are_filled_from_the_season_before_and_not_observed(tmp_path):
+    stamps, values = hours(96), np.tile(np.arange(24.0) + 10, 4)
+    keep = np.ones(96, dtype=bool)
+    keep[50:54] = False
+    series = only(written(tmp_path, np.array(stamps)[keep], values[keep]))
+    np.testing.assert_array_equal(series.values, values)
+    assert (~series.observed).nonzero()[0].tolist() == [50, 51, 52, 53]
+    assert any("4 stamps are missing after row 51" in text for text in series.warnings)
+
+
+def test_empty_values_are_missing(tmp_path):
+    values = [*map(str, range(100, 159)), ""]
+    series = only(written(tmp_path, hours(60), values))
+    assert not series.observed[-1]
+    assert any("no value in row 61" in text for text in series.warnings)
+
+
+def test_a_gap_that_is_most_of_the_series_is_refused(tmp_path):
+    with pytest.raises(InputError, match="are missing"):
+        read_series(written(tmp_path, [*hours(20), "2205-01-01T00:00:00"], range(21)), "h")
+
+
+def test_daylight_saving_with_offsets_is_one_straight_line(tmp_path):
+    local = pd.date_range("2026-03-28", periods=72, freq="h", tz="Europe/Berlin")
+    series = only(written(tmp_path, [stamp.isoformat() for stamp in local], range(100, 172)))
+    assert series.values.tolist() == list(range(100, 172))
+    assert series.warnings == ()
+
+
+def test_days_count_in_local_dates(tmp_path):
+    local = pd.date_range("2026-03-20", periods=20, freq="D", tz="Europe/Berlin")
+    series = only(written(tmp_path, [stamp.isoformat() for stamp in local], range(20)), "D")
+    assert series.values.tolist() == list(range(20))
+
+
+def test_local_hours_without_offset_show_the_clock_change(tmp_path):
+    local = pd.date_range("2026-10-24", periods=72, freq="h", tz="Europe/Berlin").tz_localize(None)
+    series = only(written(tmp_path, local.strftime("%Y-%m-%d %H:%M:%S"), np.full(72, 5.0)))
+    assert any("given before" in text for text in series.warnings)
+
+
+def test_a_level_collapse_names_its_row(tmp_path):
+    values = np.concatenate([np.full(96, 1000.0), np.full(72, 100.0)]) + np.arange(168) % 24
+    series = only(written(tmp_path, hours(168), values))
+    assert any("the level moves from 1" in text and "row 98" in text for text in series.warnings)
+
+
+def test_constant_and_single_season_and_outages_say_so(tmp_path):
+    assert any("every value is 3" in text for text in only(written(tmp_path, hours(60), np.full(60, 3.0))).warnings)
+    assert any("less than two seasons" in text for text in only(written(tmp_path, hours(30), range(30))).warnings)
+    busy = np.full(72, 50.0) + np.arange(72) % 3
+    busy[[10, 40]] = 0
+    assert any("rows 12, 42" in text for text in only(written(tmp_path, hours(72), busy)).warnings)
+
+
+def test_several_series_keep_their_order(tmp_path):
+    path = tmp_path / "many.csv"
+    frame = pd.DataFrame({"unique_id": ["b"] * 20 + ["a"] * 20, "ds": hours(20) * 2, "y": range(40)})
+    frame.to_csv(path, index=False)
+    assert [series.name for series in read_series(path, "h")] == ["b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("stamps", "values", "told"),
+    [
+        (["2026-01-01", "soon"], [1, 2], "row 3, column 'ds': value 'soon'"),
+        (["2026-01-01T00:00:00", "2026-01-01T01:30:00"], [1, 2], "row 3, column 'ds'.*aggregate"),
+        (["2026-01-01", "2026-01-02"], ["1", "many"], "row 3, column 'y': value 'many'"),
+        (["2026-01-01", "2026-01-02"], ["inf", "2"], "row 2, column 'y': value 'inf'"),
+        (["2026-01-01T00:00:00Z", "2026-01-01T01:00:00"], [1, 2], "row 3.*offset"),
+    ],
+)
+def test_what_cannot_be_read_names_its_cell(tmp_path, stamps, values, told):
+    with pytest.raises(InputError, match=told):
+        read_series(written(tmp_path, stamps, values), "h")
+
+
+def test_other_columns_and_frequencies_are_refused(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("time,load\n1,2\n")
+    with pytest.raises(InputError, match="columns ds and y"):
+        read_series(path, "h")
+    with pytest.raises(InputError, match="--freq"):
+        read_series(path, "min")
+    with pytest.raises(InputError, match="no such file"):
+        read_series(tmp_path / "none.csv", "h")
+
+
+def test_missing_values_without_a_season_are_interpolated():
+    assert fill_missing(np.array([1.0, np.nan, 3.0]), 1).tolist() == [1.0, 2.0, 3.0]
