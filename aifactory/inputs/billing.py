@@ -8,6 +8,8 @@ import re
 import numpy as np
 import pandas as pd
 
+from aifactory.inputs.months import month_of
+
 UNATTRIBUTED = "(unattributed)"
 NO_ACCELERATOR = "(none)"
 _TAG_KEYS = {"team": "team", "business_unit": "business_unit", "use_case": "use_case"}
@@ -35,8 +37,8 @@ def derive_billing(billing: pd.DataFrame, account_map: pd.DataFrame, aliases: pd
         accelerator_hours=accelerator["accelerator_hours"].to_numpy(),
         purchase_option=option,
         cost_line=_cost_line(billing, option, tags["team"].notna() | mapped["team"].notna().to_numpy()),
-        month=billing["ChargePeriodStart"].dt.strftime("%Y-%m"),
-        invoice_month=billing["BillingPeriodStart"].dt.strftime("%Y-%m"),
+        month=month_of(billing["ChargePeriodStart"]),
+        invoice_month=month_of(billing["BillingPeriodStart"]),
     )
 
 
@@ -47,14 +49,13 @@ def _first(tagged: pd.Series, mapped: pd.Series) -> pd.Series:
 
 def _tags(texts: pd.Series) -> pd.DataFrame:
     """Team, business unit and use case of each row; keys lose case and surrounding blanks."""
-    parsed = {text: _parse_tags(text) for text in texts.dropna().unique()}
+    number, known = pd.factorize(texts)
+    parsed = [_parse_tags(text) for text in known] + [{}]  # the last one is for rows without tags
     return pd.DataFrame(
-        {
-            name: texts.map(lambda text, key=key: parsed.get(text, {}).get(key)).astype("str")
-            for name, key in _TAG_KEYS.items()
-        },
-        index=texts.index,
-    )
+        {name: pd.Series([tags.get(key) for tags in parsed], dtype="str").take(number).to_numpy()
+         for name, key in _TAG_KEYS.items()},
+        index=texts.index, dtype="str",
+    )  # fmt: skip
 
 
 def _parse_tags(text: str) -> dict[str, str]:
@@ -111,16 +112,14 @@ def match_accelerators(billing: pd.DataFrame, aliases: pd.DataFrame) -> pd.DataF
     The instance type of `SkuPriceDetails` is looked up exactly; otherwise the longest alias that
     stands in meter, SKU or description wins. Hours are counted where the unit is hours.
     """
-    details = billing["SkuPriceDetails"].map(_instance_type).astype("str")
-    texts = pd.Series(
-        [" | ".join(str(part) for part in row if not pd.isna(part)) for row in
-         zip(details, billing["SkuMeter"], billing["SkuId"], billing["ChargeDescription"], strict=True)],
-        index=billing.index, dtype="str",
-    )  # fmt: skip
-    lookup = {text: _find_alias(text.lower(), aliases) for text in texts.unique()}
-    found = pd.DataFrame(
-        [lookup[text] for text in texts], index=billing.index, columns=["accelerator_id", "accelerators"]
-    )
+    told = billing[["SkuPriceDetails", "SkuMeter", "SkuId", "ChargeDescription"]]
+    sku = told.groupby(list(told), dropna=False, sort=False).ngroup()
+    each = told[~sku.duplicated()]
+    details = each["SkuPriceDetails"].map(_instance_type).astype("str")
+    texts = [" | ".join(str(part) for part in row if not pd.isna(part)) for row in
+             zip(details, each["SkuMeter"], each["SkuId"], each["ChargeDescription"], strict=True)]  # fmt: skip
+    lookup = [_find_alias(text.lower(), aliases) for text in texts]
+    found = pd.DataFrame(lookup, columns=["accelerator_id", "accelerators"]).take(sku).set_axis(billing.index)
     usage = (billing["ChargeCategory"] == "Usage") & (billing["CommitmentDiscountStatus"] != "Unused").fillna(
         value=True
     )

@@ -9,6 +9,7 @@ import pandas as pd
 
 from aifactory.errors import nearest
 from aifactory.inputs.contracts import contract_names, load_contract
+from aifactory.inputs.months import month_of
 from aifactory.inputs.plan import Plan
 
 Tables = Mapping[str, pd.DataFrame]
@@ -161,7 +162,7 @@ def bill_rows_once(tables: Tables, _plan: Plan) -> Iterator[Finding]:
 def bill_in_its_month(tables: Tables, _plan: Plan) -> Iterator[Finding]:
     """Usage billed in another month counts in the bill of its invoice and in the unit cost of its month."""
     frame = tables["billing"]
-    bad = frame["ChargePeriodStart"].dt.strftime("%Y-%m") != frame["BillingPeriodStart"].dt.strftime("%Y-%m")
+    bad = month_of(frame["ChargePeriodStart"]) != month_of(frame["BillingPeriodStart"])
     rule = "usage of another month than the invoice; part of this bill, and of the unit cost of its own month"
     yield from _rows(frame, bad, "billing", "bill_in_its_month", "warned", "ChargePeriodStart", rule)
 

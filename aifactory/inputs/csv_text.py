@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import re
 import zlib
 from pathlib import Path
 
@@ -64,7 +65,7 @@ def read_csv_text(path: Path) -> tuple[pd.DataFrame, list[tuple[str, int]]]:
                 newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=note
             ),
             convert_options=arrow_csv.ConvertOptions(
-                column_types=dict.fromkeys(header, pa.string()), strings_can_be_null=False
+                column_types=dict.fromkeys(header, pa.large_string()), strings_can_be_null=False
             ),
         )
     except pa.ArrowInvalid as error:
@@ -92,7 +93,7 @@ def _csv_bytes(path: Path) -> bytes:
     kind = next((name for mark, name in OTHER_KINDS if raw.lstrip()[: len(mark)] == mark), "")
     if kind:
         raise InputError.at(path.name, f"holds {kind}, not a table of cells")
-    if not raw.strip():
+    if not raw or raw.isspace():
         raise InputError.at(path.name, "the file is empty; a header row is needed")
     if len(raw) > MAX_CSV_BYTES:
         raise InputError.at(path.name, f"unpacks to more than {MAX_CSV_BYTES:,} bytes")
@@ -108,7 +109,8 @@ def _csv_bytes(path: Path) -> bytes:
 
 def _as_utf8(file: str, raw: bytes) -> tuple[bytes, list[tuple[str, int]]]:
     try:
-        raw.decode("utf-8")
+        if not raw.isascii():
+            raw.decode("utf-8")
     except UnicodeDecodeError as error:
         try:
             text = raw.decode("cp1252")
@@ -128,7 +130,8 @@ def _row(raw: bytes, position: int) -> int:
 def _with_plain_line_ends(raw: bytes) -> bytes:
     """Old line ends (CR alone) as LF; one line end at the end, none after it."""
     lines = raw if b"\n" in raw else raw.replace(b"\r", b"\n")
-    return lines.rstrip(b"\r\n") + b"\n"
+    ends_well = re.search(rb"[^\r\n]\r?\n\Z", lines[-3:])
+    return lines if ends_well else lines.rstrip(b"\r\n") + b"\n"
 
 
 def _check_header(file: str, header: list[str]) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from decimal import Decimal
+from decimal import Context, Decimal, Inexact, InvalidOperation, localcontext
 
 import pandas as pd
 
 ZERO = Decimal(0)
+#: The usual 28 digits would round a large sum of small amounts; here rounding is an error.
+EXACT = Context(prec=10_000, traps=[Inexact, InvalidOperation])
 
 
 def exact_total(values: Iterable[Decimal]) -> Decimal:
@@ -19,7 +21,8 @@ def exact_total(values: Iterable[Decimal]) -> Decimal:
     amounts = list(values)
     if not all(isinstance(amount, Decimal) for amount in amounts):
         raise TypeError("money is summed as decimal.Decimal only, without missing values")
-    return sum(amounts, ZERO)
+    with localcontext(EXACT):
+        return sum(amounts, ZERO)
 
 
 def sum_exact(frame: pd.DataFrame, by: str | list[str], columns: list[str]) -> pd.DataFrame:
@@ -28,8 +31,18 @@ def sum_exact(frame: pd.DataFrame, by: str | list[str], columns: list[str]) -> p
     Rows without a group value form the group '(none)'.
     """
     keys = [by] if isinstance(by, str) else by
-    filled = frame.assign(**{key: frame[key].fillna("(none)") for key in keys})
-    grouped = filled.groupby(keys, sort=True)
-    sums = {column: grouped[column].agg(exact_total) for column in columns}
-    table = pd.DataFrame(sums).reset_index()
+    named = frame[keys].fillna("(none)")
+    group = named.groupby(keys, sort=True).ngroup()
+    first = ~group.duplicated()
+    names = named[first].set_axis(group[first]).sort_index()
+    sums = {column: _sum_by(group.tolist(), frame[column].tolist(), len(names)) for column in columns}
+    table = names.assign(**sums).astype(dict.fromkeys(columns, "object"))
     return table.sort_values([columns[0], *keys], ascending=[False, *[True] * len(keys)], ignore_index=True)
+
+
+def _sum_by(groups: list[int], amounts: list[Decimal], count: int) -> list[Decimal]:
+    totals = [ZERO] * count
+    with localcontext(EXACT):
+        for group, amount in zip(groups, amounts, strict=True):
+            totals[group] += amount
+    return totals

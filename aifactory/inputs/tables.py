@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -22,7 +21,7 @@ _STAMP = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?"
 _OFFSET = r"(?:Z|[+-]\d\d:?\d\d)"
 _MONTH = r"\d{4}-(?:0[1-9]|1[0-2])"
 _WHOLE = r"[+-]?\d{1,18}"
-_DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,3})?", re.ASCII | re.IGNORECASE)
+_DECIMAL = r"\s*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?\s*"
 
 
 @dataclass
@@ -161,12 +160,10 @@ def _number(table: ReadTable, item: Field, texts: pd.Series) -> pd.Series:
 
 
 def _decimal(table: ReadTable, item: Field, texts: pd.Series) -> pd.Series:
-    def convert(text: str) -> Decimal | None:
-        return Decimal(text) if _DECIMAL.fullmatch(text.strip()) else None
-
-    exact = {text: convert(text) for text in texts.dropna().unique()}
-    numbers = pd.Series([exact.get(text) for text in texts], index=texts.index, dtype="object")
-    _fail(table, item, texts, texts.notna() & numbers.isna(), "must be a finite number with a decimal point")
+    good = texts.str.fullmatch(_DECIMAL, na=False)
+    _fail(table, item, texts, texts.notna() & ~good, "must be a finite number with a decimal point")
+    numbers = pd.Series(np.full(len(texts), None, dtype="object"), index=texts.index)
+    numbers[good] = pd.Series(list(map(Decimal, texts[good].to_list())), index=texts.index[good], dtype="object")
     return numbers
 
 
@@ -205,16 +202,20 @@ def _string(_table: ReadTable, _item: Field, texts: pd.Series) -> pd.Series:
 
 
 def _datetime(table: ReadTable, item: Field, texts: pd.Series) -> pd.Series:
-    zoned, naive = texts.str.fullmatch(_STAMP + _OFFSET, na=False), texts.str.fullmatch(_STAMP, na=False)
+    position, known = pd.factorize(texts)  # a bill holds few times, each of them in many rows
+    known = pd.Series([*known, None], dtype="str")  # the last one is for rows without a time
+    zoned, naive = (known.str.fullmatch(form, na=False) for form in (_STAMP + _OFFSET, _STAMP))
+    times = pd.to_datetime(known.where(zoned | naive), format="ISO8601", utc=True, errors="coerce")
+    unreal = (zoned | naive) & times.isna()
+    zoned, naive, unreal = (flags.take(position).set_axis(texts.index) for flags in (zoned, naive, unreal))
     given = texts.notna()
     _fail(table, item, texts, given & ~zoned & ~naive, "must be a UTC time such as 2026-10-01T00:00:00Z")
     if zoned.any() and naive.any():
         _fail(table, item, texts, naive, "has no zone while other rows have one; write all of them in UTC with Z")
     elif naive.any():
         table.warnings.append(Problem(None, item.name, "", f"{int(naive.sum())} times without a zone were read as UTC"))
-    times = pd.to_datetime(texts.where(zoned | naive), format="ISO8601", utc=True, errors="coerce")
-    _fail(table, item, texts, (zoned | naive) & times.isna(), "is not a date of the calendar")
-    return times.dt.as_unit("us")
+    _fail(table, item, texts, unreal, "is not a date of the calendar")
+    return times.dt.as_unit("us").take(position).set_axis(texts.index)
 
 
 def _date(table: ReadTable, item: Field, texts: pd.Series) -> pd.Series:

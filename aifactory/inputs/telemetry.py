@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.inputs.contracts import load_contract
+from aifactory.inputs.months import month_of
 
 WINDOW_MINUTES = 1
 #: Ratio of neighbouring bucket bounds: any value of a bucket is within 0.5 % of its midpoint.
@@ -88,7 +89,7 @@ def _histograms(requests: pd.DataFrame) -> pd.DataFrame:
     later_tokens = (succeeded["output_tokens"] - 1).astype("float64")
     decode_ms = succeeded["e2e_ms"] - succeeded["ttft_ms"]
     measured = succeeded.assign(
-        month=succeeded["timestamp_utc"].dt.strftime("%Y-%m"),
+        month=month_of(succeeded["timestamp_utc"]),
         tpot_ms=(decode_ms / later_tokens.where(later_tokens > 0)),
     )
     parts = [_histogram(measured, metric) for metric in HISTOGRAMMED]

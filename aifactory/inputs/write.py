@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 
 import pandas as pd
@@ -10,11 +11,13 @@ import pandas as pd
 def write_table(table: pd.DataFrame, name: str, folder: Path, *, suffix: str = ".csv") -> Path:
     """Write `<folder>/<name><suffix>`: `.csv` that a person can open, `.csv.gz`, or `.parquet` for long tables.
 
-    Times are written in UTC with Z; columns without any value are left out of CSV files.
+    Times are written in UTC with Z; columns without any value are left out of CSV files. Money is text in
+    both, digit by digit as it is.
     """
     path = folder / f"{name}{suffix}"
     if suffix == ".parquet":
-        table.to_parquet(path, compression="zstd", index=False)
+        exact = {column: table[column].map(str, na_action="ignore").astype("str") for column in _money(table)}
+        table.assign(**exact).to_parquet(path, compression="zstd", index=False)
         return path
     times = {column: _utc_text(table[column]) for column in table.select_dtypes("datetimetz")}
     dates = {column: table[column].dt.strftime("%Y-%m-%d") for column in table.select_dtypes("datetime")}
@@ -23,6 +26,17 @@ def write_table(table: pd.DataFrame, name: str, folder: Path, *, suffix: str = "
     zipped = {"method": "gzip", "mtime": 0} if suffix.endswith(".gz") else None
     filled[used].to_csv(path, index=False, lineterminator="\n", compression=zipped)
     return path
+
+
+def _money(table: pd.DataFrame) -> list[str]:
+    objects = [column for column in table if table[column].dtype == object]
+    return [column for column in objects if isinstance(_first_known(table[column]), Decimal)]
+
+
+def _first_known(values: pd.Series) -> object:
+    """First value that is not missing; None where all are."""
+    position = values.first_valid_index()
+    return None if position is None else values[position]
 
 
 def _utc_text(times: pd.Series) -> pd.Series:

@@ -22,7 +22,7 @@ from aifactory.inputs.importers import (
     read_public_performance,
     whole_weeks,
 )
-from aifactory.inputs.tables import bound_problems, read_table
+from aifactory.inputs.tables import bound_problems, read_table, read_text
 from aifactory.inputs.write import write_table
 
 CHIPS = {"nvidia-h100-sxm", "nvidia-l4"}
@@ -267,3 +267,13 @@ def test_only_measured_throughput_is_taken(shared_dir, sample_ws):
     taken = raw.loc[table["measurement_id"]]
     assert taken["evidence"].str.startswith("MEASURED").all()
     np.testing.assert_allclose(table["value_per_accelerator"], taken["value_per_accel"])
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_money_is_stored_digit_by_digit(tmp_path, suffix):
+    amounts = [Decimal("0.10"), Decimal("1E-30"), Decimal("12345678901234567890.123456789")]
+    table = pd.DataFrame({"BilledCost": pd.Series(amounts, dtype="object")})
+    path = write_table(table, "billing", tmp_path, suffix=suffix)
+    stored, _ = read_text(path)
+    assert [Decimal(text) for text in stored["BilledCost"]] == amounts
+    assert stored["BilledCost"].tolist() == [str(amount) for amount in amounts]

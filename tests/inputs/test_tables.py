@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from aifactory.errors import InputError
 from aifactory.inputs.contracts import Contract, Field, load_contract
-from aifactory.inputs.tables import Problem, raise_problems, read_source, read_table
+from aifactory.inputs.tables import Problem, raise_problems, read_source, read_table, read_text
 
 SMALL = Contract(
     name="small", title="", description="", primary_key=("id",), foreign_keys=(), missing_values=("", "NULL"),
@@ -369,3 +369,10 @@ def test_every_unreadable_file_ends_in_an_input_error(tmp_path, name, raw):
     except Exception as error:
         pytest.fail(f"{type(error).__name__}: {error}")
     assert len(table.frame) == raw.count(b"a,1")
+
+
+@pytest.mark.parametrize("ends", ["", "\n", "\r\n", "\n\n\n", "\r\n\r\n", "\n\r\n"])
+def test_line_ends_at_the_end_are_no_rows(tmp_path, ends):
+    path = tmp_path / "t.csv"
+    path.write_bytes(("a,b\n1,2\n3,4" + ends).encode())
+    assert read_text(path)[0].to_numpy().tolist() == [["1", "2"], ["3", "4"]]

@@ -17,6 +17,8 @@ from aifactory.inputs.importers.traces import import_trace
 from aifactory.inputs.plan import read_yaml
 
 MAPPED = ("columns", "use_cases")
+#: A bill of more rows is stored as Parquet: no person opens it, and text takes ten times as long.
+MOST_CSV_ROWS = 100_000
 
 
 def read_mapping(path: Path | None) -> dict[str, dict[str, str]]:
@@ -54,7 +56,8 @@ Read = tuple[dict[str, object], str, pd.DataFrame, str]
 
 def _billing(path: Path, _target: Target) -> Read:
     bill = read_bill(path)
-    return {"source": path.name} | bill_report(bill), "billing", bill.table, ".csv"
+    suffix = ".csv" if len(bill.table) <= MOST_CSV_ROWS else ".parquet"
+    return {"source": path.name} | bill_report(bill), "billing", bill.table, suffix
 
 
 def _telemetry(path: Path, target: Target) -> Read:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from aifactory.errors import InputError
 from aifactory.inputs.contracts import load_contract
+from aifactory.inputs.months import month_of
 from aifactory.inputs.problems import raise_problems
 from aifactory.inputs.tables import read_table, read_text
 from aifactory.inputs.workspace import table_file
@@ -60,7 +61,7 @@ def _delivery(rows: pd.DataFrame, name: str) -> pd.Series:
         "demand_windows": "window_start_utc",
         "jobs": "submitted_utc",
     }[name]
-    marks = rows.assign(invoice_month=rows[time].dt.strftime("%Y-%m"), day=rows[time].dt.strftime("%Y-%m-%d"))
+    marks = rows.assign(invoice_month=month_of(rows[time]), day=rows[time].dt.strftime("%Y-%m-%d"))
     texts: Sequence[pd.Series] = [
         marks[column].fillna("").astype("str") if column in marks else pd.Series("", index=rows.index)
         for column in DELIVERY[name]

@@ -15,6 +15,7 @@ from aifactory.inputs.importers.bills.common import Format, as_text
 from aifactory.inputs.importers.bills.focus import convert_focus
 from aifactory.inputs.importers.bills.gcp import convert_gcp
 from aifactory.inputs.importers.bills.others import convert_oci, convert_opencost
+from aifactory.inputs.months import month_of
 from aifactory.inputs.problems import raise_problems
 from aifactory.inputs.tables import read_text, type_table
 
@@ -111,6 +112,6 @@ def _one_currency(path: Path, table: pd.DataFrame) -> None:
 
 def _late(table: pd.DataFrame) -> list[tuple[str, int]]:
     """Charges of another month than their invoice."""
-    months = [table[name].dt.strftime("%Y-%m") for name in ("ChargePeriodStart", "BillingPeriodStart")]
+    months = [month_of(table[name]) for name in ("ChargePeriodStart", "BillingPeriodStart")]
     late = int((months[0] != months[1]).sum())
     return [("usage of another month than the invoice", late)] if late else []

@@ -39,8 +39,9 @@ def bill_report(bill: Bill, account_map: pd.DataFrame | None = None) -> dict[str
     mapped = load_contract("account_map").empty() if account_map is None else account_map
     derived = derive_billing(table, mapped, aliases)
     period = derived["invoice_month"].mode().iloc[0] if len(derived) else ""
-    own_month = derived["month"] == period
     hours = derived.groupby("accelerator_id")["accelerator_hours"].sum()
+    cube = sum_exact(derived, [*DIMENSIONS.values(), "month"], ["EffectiveCost", "BilledCost"])
+    usage = cube[cube["month"] == period]
     return {
         "format": bill.format,
         "rows_read": bill.rows_read,
@@ -49,11 +50,10 @@ def bill_report(bill: Bill, account_map: pd.DataFrame | None = None) -> dict[str
         "warnings": [{"text": text, "rows": rows} for text, rows in bill.warnings],
         "period": period,
         "currency": derived["BillingCurrency"].iloc[0] if len(derived) else "",
-        "totals": {name: _total(derived, column) for name, column in
-                   (("billed", "BilledCost"), ("effective", "EffectiveCost"), ("list", "ListCost"))},
-        "usage_in_period": {"effective": _total(derived[own_month], "EffectiveCost"),
-                            "billed": _total(derived[own_month], "BilledCost")},
-        "by": {name: _split(derived, column) for name, column in DIMENSIONS.items()},
+        "totals": {"billed": _total(cube, "BilledCost"), "effective": _total(cube, "EffectiveCost"),
+                   "list": _total(derived, "ListCost")},
+        "usage_in_period": {"effective": _total(usage, "EffectiveCost"), "billed": _total(usage, "BilledCost")},
+        "by": {name: _split(cube, column) for name, column in DIMENSIONS.items()},
         "accelerator_hours": {str(name): round(float(value), 6) for name, value in hours.items() if value > 0},
         "coverage": _coverage(derived),
     }  # fmt: skip
