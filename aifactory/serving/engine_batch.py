@@ -1,0 +1,220 @@
+"""The batch of one replica: who decodes, who waits, what the KV cache holds, who gives way.
+
+All decoding sequences advance together, so one counter of steps per replica and a wheel of finishing
+steps replace any work per token; counts of sequences by context modulo block size say how many KV
+blocks the next steps take.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from aifactory.serving.engine_state import (
+    BATCH,
+    BUSY,
+    DECODED,
+    KV,
+    MINUTE_S,
+    NEVER,
+    NOBODY,
+    OVERFLOWED,
+    PREFILLED,
+    QUEUE,
+    SERVED,
+    SPILL,
+    WHEEL,
+)  # fmt: skip
+
+#: Inner kernels are called from kernels only and hold no references: no wrappers, no counting.
+HOW = {"_nrt": False, "error_model": "numpy"}
+INNER = {**HOW, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+inline, kernel = njit(forceinline=True, **INNER), njit(**INNER)
+PER_MINUTE = 1.0 / MINUTE_S
+
+
+@inline
+def blocks_of(tokens, law):
+    """KV blocks that hold so many tokens."""
+    return (tokens + law.mask) >> law.shift
+
+
+@inline
+def account(sim, rep, start, length, batch, present, tokens, prefilled):
+    """Add a step or leap to the minute table, split where it crosses minutes."""
+    law = sim.laws[rep.law]
+    kv = (law.blocks - rep.free) << law.shift
+    minute, last = int(start * PER_MINUTE), int((start + length) * PER_MINUTE)
+    top = sim.minutes.shape[1] - 1
+    if minute == last or length <= 0.0:
+        row = sim.minutes[rep.law, min(minute, top)]
+        row[BUSY] += length
+        row[BATCH] += batch * length
+        row[KV] += kv * length
+        row[QUEUE] += (present - batch) * length
+        row[DECODED] += tokens
+        row[PREFILLED] += prefilled
+        return
+    for m in range(minute, last + 1):
+        part = min((m + 1) * MINUTE_S, start + length) - max(m * MINUTE_S, start)
+        row = sim.minutes[rep.law, min(m, top)]
+        row[BUSY] += part
+        row[BATCH] += batch * part
+        row[KV] += kv * part
+        row[QUEUE] += (present - batch) * part
+        row[DECODED] += tokens * (part / length)
+        row[PREFILLED] += prefilled * (part / length)
+
+
+@inline
+def close(sim, i, time, status):
+    """Finish a request."""
+    request = sim.requests[i]
+    request.finish_s = time
+    request.status = status
+    sim.ledger[0].open -= 1
+
+
+@inline
+def seat(sim, r, rep, i, remaining):
+    """Put a sequence on the wheel: it needs `remaining` more steps."""
+    law = sim.laws[rep.law]
+    request = sim.requests[i]
+    request.left = np.int32(rep.tick + remaining)
+    context = sim.input_tokens[i] + sim.output_tokens[i] - remaining
+    rep.context += context
+    rep.running += 1
+    sim.residues[r, (context - rep.tick) & law.mask] += 1
+    hang(sim, r, rep, i, remaining)
+
+
+@inline
+def hang(sim, r, rep, i, remaining):
+    """Link a sequence into the wheel, at its last step or as far as the wheel reaches."""
+    key = rep.tick + min(remaining, WHEEL - 1)
+    slot = key & (WHEEL - 1)
+    sim.requests[i].next = sim.wheel[r, slot]
+    sim.wheel[r, slot] = i
+    rep.due_tick = min(rep.due_tick, key)
+
+
+@inline
+def leave(sim, r, rep, i):
+    """Take a sequence out of the batch: context, blocks, residue; the wheel is the caller's."""
+    law = sim.laws[rep.law]
+    context = sim.input_tokens[i] + sim.output_tokens[i] - (sim.requests[i].left - rep.tick)
+    rep.context -= context
+    rep.running -= 1
+    rep.free += blocks_of(context - 1, law)
+    sim.residues[r, (context - rep.tick) & law.mask] -= 1
+
+
+@inline
+def turn(sim, r, rep):
+    """Find the next used slot of the wheel."""
+    if rep.running == 0:
+        rep.due_tick = NEVER
+        return
+    tick = rep.tick + 1
+    while sim.wheel[r, tick & (WHEEL - 1)] == NOBODY:
+        tick += 1
+    rep.due_tick = tick
+
+
+@inline
+def settle(sim, r, rep):
+    """Finish the sequences whose last step this was."""
+    slot = rep.tick & (WHEEL - 1)
+    i = sim.wheel[r, slot]
+    sim.wheel[r, slot] = NOBODY
+    status = OVERFLOWED if sim.laws[rep.law].pool == SPILL else SERVED
+    while i != NOBODY:
+        following = sim.requests[i].next
+        remaining = sim.requests[i].left - rep.tick
+        if remaining > 0:
+            hang(sim, r, rep, i, remaining)
+        else:
+            leave(sim, r, rep, i)
+            sim.load[r] -= 1
+            close(sim, i, rep.clock, status)
+        i = following
+    turn(sim, r, rep)
+
+
+@kernel
+def queue_front(sim, r, i):
+    """Put a request at the head of its priority's queue."""
+    p = sim.priority[i] if sim.heads.shape[1] > 1 else 0
+    sim.requests[i].next = sim.heads[r, p]
+    sim.heads[r, p] = i
+    if sim.tails[r, p] == NOBODY:
+        sim.tails[r, p] = i
+    sim.replicas[r].waiting += 1
+    sim.replicas[r].queued += sim.input_tokens[i]
+
+
+@inline
+def queue_back(sim, r, i):
+    """Put a request at the tail of its priority's queue."""
+    p = sim.priority[i] if sim.heads.shape[1] > 1 else 0
+    sim.requests[i].next = NOBODY
+    if sim.tails[r, p] == NOBODY:
+        sim.heads[r, p] = i
+    else:
+        sim.requests[sim.tails[r, p]].next = i
+    sim.tails[r, p] = i
+    sim.replicas[r].waiting += 1
+    sim.replicas[r].queued += sim.input_tokens[i]
+
+
+@kernel
+def later(sim, i, j):
+    """Whether request i gives way before j: lower priority, then later arrival."""
+    if j == NOBODY:
+        return True
+    if sim.heads.shape[1] > 1 and sim.priority[i] != sim.priority[j]:
+        return sim.priority[i] > sim.priority[j]
+    return i > j
+
+
+@kernel
+def preempt(sim, r):
+    """Send the last sequence of the lowest priority back to the queue; its tokens are computed again."""
+    rep = sim.replicas[r]
+    victim, before = NOBODY, NOBODY
+    for slot in range(WHEEL):
+        previous, i = NOBODY, sim.wheel[r, slot]
+        while i != NOBODY:
+            if later(sim, i, victim):
+                victim, before = i, previous
+            previous, i = i, sim.requests[i].next
+    rep.preempted += 1
+    if rep.partial != NOBODY and later(sim, rep.partial, victim):
+        victim = rep.partial
+        rep.partial = NOBODY
+        law = sim.laws[rep.law]
+        rep.free += blocks_of(sim.input_tokens[victim] + sim.requests[victim].generated, law)
+    else:
+        remaining = sim.requests[victim].left - rep.tick
+        if before == NOBODY:
+            for slot in range(WHEEL):
+                if sim.wheel[r, slot] == victim:
+                    sim.wheel[r, slot] = sim.requests[victim].next
+        else:
+            sim.requests[before].next = sim.requests[victim].next
+        leave(sim, r, rep, victim)
+        sim.requests[victim].generated = np.int32(sim.output_tokens[victim] - remaining)
+        turn(sim, r, rep)
+    sim.requests[victim].left = 0
+    queue_front(sim, r, victim)
+
+
+@inline
+def make_room(sim, r, rep):
+    """Blocks the decoding sequences need in the coming step; sequences give way until they fit."""
+    law = sim.laws[rep.law]
+    need = sim.residues[r, (1 - rep.tick) & law.mask]
+    while need > rep.free:
+        preempt(sim, r)
+        need = sim.residues[r, (1 - rep.tick) & law.mask]
+    rep.free -= need

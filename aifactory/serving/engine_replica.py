@@ -1,0 +1,262 @@
+"""One replica of the event simulator: continuous batching with chunked prefill, in steps or leaps.
+
+A step gives one token to every decoding sequence first, then fills what is left of its token budget with
+prompt chunks: the request in progress, then waiting ones by priority and arrival (Sarathi scheduling).
+Between two changes of the batch the time of a step grows linearly with the context, so a run of steps
+is an arithmetic series, taken at once: a leap.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from aifactory.serving.engine_batch import (
+    account,
+    blocks_of,
+    close,
+    inline,
+    kernel,
+    make_room,
+    seat,
+    settle,
+)  # fmt: skip
+from aifactory.serving.engine_events import push
+from aifactory.serving.engine_state import (
+    CLOSED,
+    E_HANDOFF,
+    KIND_SHIFT,
+    NOBODY,
+    OVERFLOWED,
+    READY,
+    SERVED,
+    SPILL,
+)  # fmt: skip
+
+
+@inline
+def first_waiting(sim, r):
+    """Priority and number of the request that is next; the queue is not empty."""
+    p = 0
+    while sim.heads[r, p] == NOBODY:
+        p += 1
+    return p, sim.heads[r, p]
+
+
+@inline
+def admit(sim, r, rep, p, i, blocks):
+    """Take the head of queue p into the batch and give it its blocks."""
+    request = sim.requests[i]
+    sim.heads[r, p] = request.next
+    if request.next == NOBODY:
+        sim.tails[r, p] = NOBODY
+    rep.waiting -= 1
+    rep.queued -= sim.input_tokens[i]
+    rep.free -= blocks
+    if np.isnan(request.start_s):
+        request.start_s = rep.clock
+
+
+@inline
+def pairs_of(done, piece):
+    """Query-key pairs of a chunk of `piece` tokens after `done` tokens."""
+    return piece * (done + 0.5 * (piece + 1))
+
+
+@kernel
+def seat_moved(sim, r, rep):
+    """Seat the waiting requests at the head of the queue whose KV cache was moved here."""
+    law = sim.laws[rep.law]
+    while rep.waiting > 0 and rep.running < law.max_batch:
+        p, i = first_waiting(sim, r)
+        blocks = blocks_of(sim.input_tokens[i] + 1, law)
+        if sim.requests[i].left != READY or rep.free - blocks < law.watermark:
+            return
+        admit(sim, r, rep, p, i, blocks)
+        seat(sim, r, rep, i, sim.output_tokens[i] - 1)
+
+
+@inline
+def gather(sim, r, rep):
+    """Fill the token budget: (prompt tokens, pairs, sequences, first of those whose prompt ends)."""
+    law = sim.laws[rep.law]
+    budget = law.chunk - rep.running
+    tokens, pairs, sequences, done = 0, 0.0, 0, NOBODY
+    i = rep.partial
+    if i != NOBODY and budget > 0:
+        request = sim.requests[i]
+        piece = min(np.int64(request.left), budget)
+        pairs += pairs_of(sim.input_tokens[i] + request.generated - request.left, piece)
+        request.left -= np.int32(piece)
+        tokens, budget, sequences = piece, budget - piece, 1
+        if request.left == 0:
+            request.next = done
+            done = i
+            rep.partial = NOBODY
+    while budget > 0 and rep.waiting > 0 and rep.running + sequences < law.max_batch:
+        p, i = first_waiting(sim, r)
+        request = sim.requests[i]
+        prompt = np.int64(sim.input_tokens[i]) + request.generated
+        blocks = blocks_of(prompt, law)
+        if rep.free - blocks < law.watermark or request.left == READY:
+            break
+        admit(sim, r, rep, p, i, blocks)
+        cached = np.int64(sim.cached_tokens[i]) if sim.cached_tokens.shape[0] > 0 else np.int64(0)
+        piece = min(prompt - cached, budget)
+        pairs += pairs_of(cached, piece)
+        tokens, budget, sequences = tokens + piece, budget - piece, sequences + 1
+        request.left = np.int32(prompt - cached - piece)
+        if request.left > 0:
+            rep.partial = i
+        else:
+            request.next = done
+            done = i
+    return tokens, pairs, sequences, done
+
+
+@inline
+def activate(sim, r, rep, i):
+    """The prompt of a request is done: its first token is out."""
+    law = sim.laws[rep.law]
+    request = sim.requests[i]
+    if request.generated == 0:
+        request.first_s = rep.clock
+    remaining = sim.output_tokens[i] - request.generated - 1
+    if remaining > 0 and law.handoff == 0:
+        seat(sim, r, rep, i, remaining)
+        return
+    rep.free += blocks_of(np.int64(sim.input_tokens[i]) + request.generated, law)
+    sim.load[r] -= 1
+    if remaining == 0:
+        close(sim, i, rep.clock, OVERFLOWED if law.pool == SPILL else SERVED)
+        return
+    delay = law.s_per_transfer_token * sim.input_tokens[i]
+    sim.ledger[0].moving_s += delay
+    push(sim, rep.clock + delay, (np.int64(E_HANDOFF) << KIND_SHIFT) + i)
+
+
+@inline
+def mixed_step(sim, r, rep, tokens, pairs, sequences, done):
+    """One step of decodes and prompt chunks."""
+    law = sim.laws[rep.law]
+    running = rep.running
+    length = (
+        sim.linear_s[rep.law, running + tokens]
+        + law.s_per_sequence * (running + sequences)
+        + law.s_per_kv_token * rep.context
+        + law.s_per_pair * pairs
+    )
+    present = sim.load[r] & (CLOSED - 1)
+    account(sim, rep, rep.clock, length, running + sequences, present, running, tokens)
+    rep.clock += length
+    rep.tick += 1
+    rep.context += running
+    sim.ledger[0].steps += 1
+    if rep.due_tick == rep.tick:
+        settle(sim, r, rep)
+    while done != NOBODY:
+        following = sim.requests[done].next
+        activate(sim, r, rep, done)
+        done = following
+
+
+@inline
+def series(first, growth, steps):
+    """Sum of an arithmetic series."""
+    return steps * (first + 0.5 * growth * (steps - 1))
+
+
+@inline
+def steps_before(first, growth, gap):
+    """Fewest steps that take at least `gap` seconds."""
+    p = first - 0.5 * growth
+    steps = np.int64(np.ceil(2.0 * gap / (p + np.sqrt(p * p + 2.0 * growth * gap))))
+    steps = max(steps, 1)
+    while steps > 1 and series(first, growth, steps - 1) >= gap:
+        steps -= 1
+    while series(first, growth, steps) < gap:
+        steps += 1
+    return steps
+
+
+@inline
+def steps_with_room(sim, r, rep, steps):
+    """Steps until the KV blocks run out, at most `steps`; the blocks of the first are taken."""
+    law = sim.laws[rep.law]
+    if rep.free >= rep.running * ((steps >> law.shift) + 1):
+        return steps
+    room = rep.free
+    for step in range(1, steps):
+        room -= sim.residues[r, (1 - rep.tick - step) & law.mask]
+        if room < 0:
+            return step
+    return steps
+
+
+@inline
+def take_blocks(sim, r, rep, steps):
+    """Blocks of the second to the last step of a leap."""
+    law = sim.laws[rep.law]
+    rep.free -= ((steps - 1) >> law.shift) * rep.running
+    for step in range(1, 1 + ((steps - 1) & law.mask)):
+        rep.free -= sim.residues[r, (1 - rep.tick - step) & law.mask]
+
+
+@inline
+def leap(sim, r, rep, until, one):
+    """Decode steps until a sequence finishes, the KV cache is full or `until` is reached."""
+    law = sim.laws[rep.law]
+    running = rep.running
+    first = sim.linear_s[rep.law, running] + law.s_per_sequence * running + law.s_per_kv_token * rep.context
+    growth = law.s_per_kv_token * running
+    steps = 1 if one else steps_with_room(sim, r, rep, rep.due_tick - rep.tick)
+    if steps > 1 and rep.clock + series(first, growth, steps - 1) >= until:
+        steps = min(steps, steps_before(first, growth, until - rep.clock))
+    if steps > 1:
+        take_blocks(sim, r, rep, steps)
+    length = series(first, growth, steps)
+    present = sim.load[r] & (CLOSED - 1)
+    account(sim, rep, rep.clock, length, running, present, running * steps, 0)
+    rep.clock += length
+    rep.tick += steps
+    rep.context += running * steps
+    sim.ledger[0].leaps += 1
+    sim.ledger[0].steps += steps
+    if rep.due_tick == rep.tick:
+        settle(sim, r, rep)
+
+
+@inline
+def next_change(sim, r, rep):
+    """When the load of a replica can next change: the start of the step in which a sequence finishes."""
+    if rep.running == 0 or rep.waiting > 0 or rep.partial != NOBODY:
+        return np.inf if (sim.load[r] & (CLOSED - 1)) == 0 else rep.clock
+    law = sim.laws[rep.law]
+    steps = rep.due_tick - rep.tick
+    if rep.free < rep.running * ((steps >> law.shift) + 1):
+        return rep.clock
+    first = sim.linear_s[rep.law, rep.running] + law.s_per_sequence * rep.running + law.s_per_kv_token * rep.context
+    return rep.clock + series(first, law.s_per_kv_token * rep.running, steps - 1)
+
+
+@inline
+def advance(sim, r, until):
+    """Run all steps of replica r that start before `until`."""
+    rep = sim.replicas[r]
+    one = sim.options[0].leap == 0
+    while rep.clock < until and (sim.load[r] & (CLOSED - 1)) > 0:
+        make_room(sim, r, rep)
+        if rep.waiting > 0 or rep.partial != NOBODY:
+            if rep.waiting > 0 and sim.options[0].disaggregated:
+                seat_moved(sim, r, rep)
+            tokens, pairs, sequences, done = gather(sim, r, rep)
+            if sequences > 0:
+                mixed_step(sim, r, rep, tokens, pairs, sequences, done)
+                continue
+        leap(sim, r, rep, until, one)
+    sim.due_s[r] = next_change(sim, r, rep)
+
+
+@kernel
+def catch_up(sim, r, until):
+    """`advance` for callers that are rare."""
+    advance(sim, r, until)

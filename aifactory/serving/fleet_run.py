@@ -1,0 +1,170 @@
+"""What came out of a run of the event simulator: per request, per minute, in total."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from aifactory.errors import IdentityError
+from aifactory.serving import engine_state as st
+from aifactory.serving.fleet import Fleet, RequestStream
+from aifactory.units import MEGA, SECONDS_PER_HOUR
+
+OUTCOMES = ("unfinished", "served", "failed", "overflowed")
+PERCENTILES = (50, 90, 95, 99)
+
+
+@dataclass(frozen=True)
+class FleetRun:
+    """Result of `simulate_fleet`.
+
+    Times of requests that did not finish are NaN; of failed ones e2e_s says when the client gave up.
+    An overflowed request was taken by the spill class or the API and has their times.
+    """
+
+    requests: RequestStream
+    fleet: Fleet
+    sim: st.Sim
+    end_s: float
+
+    def __post_init__(self) -> None:
+        if sum(self.counts.values()) != len(self.requests):
+            raise IdentityError(f"{len(self.requests)} requests in, but {self.counts} out")
+
+    @cached_property
+    def status(self) -> np.ndarray:
+        """Code of the outcome per request, an index into `OUTCOMES`."""
+        late = self.sim.requests["finish_s"] > self.end_s
+        return np.where(late, st.WAITING, self.sim.requests["status"]).astype(np.uint8)
+
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """Requests by outcome."""
+        return dict(zip(OUTCOMES, np.bincount(self.status, minlength=4).tolist(), strict=True))
+
+    @property
+    def answered(self) -> np.ndarray:
+        """Whether a request was answered: served or overflowed."""
+        return (self.status == st.SERVED) | (self.status == st.OVERFLOWED)
+
+    @property
+    def ttft_s(self) -> np.ndarray:
+        """Arrival to first token."""
+        return np.where(self.answered, self.sim.requests["first_s"] - self.requests.arrival_s, np.nan)
+
+    @property
+    def e2e_s(self) -> np.ndarray:
+        """Arrival to last token."""
+        done = self.status != st.WAITING
+        return np.where(done, self.sim.requests["finish_s"] - self.requests.arrival_s, np.nan)
+
+    @property
+    def tpot_s(self) -> np.ndarray:
+        """Time per output token after the first, (e2e - ttft) / (output - 1); NaN for one token."""
+        steps = self.requests.output_tokens - 1
+        span = np.where(self.answered, self.sim.requests["finish_s"] - self.sim.requests["first_s"], np.nan)
+        return np.divide(span, steps, out=np.full(span.shape, np.nan), where=steps > 0)
+
+    @property
+    def queue_s(self) -> np.ndarray:
+        """Arrival to admission into a batch."""
+        return np.where(self.answered, self.sim.requests["start_s"] - self.requests.arrival_s, np.nan)
+
+    def table(self) -> pd.DataFrame:
+        """One row per request."""
+        records = self.sim.requests
+        return pd.DataFrame(
+            {
+                "arrival_s": self.requests.arrival_s,
+                "input_tokens": self.requests.input_tokens,
+                "output_tokens": self.requests.output_tokens,
+                "outcome": pd.Categorical.from_codes(self.status, OUTCOMES),
+                "queue_s": self.queue_s,
+                "ttft_s": self.ttft_s,
+                "tpot_s": self.tpot_s,
+                "e2e_s": self.e2e_s,
+                "retries": records["retries"],
+                "replica": records["replica"],
+            }
+        )
+
+    def percentiles(self, seconds: np.ndarray) -> dict[str, float | None]:
+        """P50, P90, P95 and P99 in milliseconds; None where nothing was measured."""
+        values = seconds[np.isfinite(seconds)]
+        if values.size == 0:
+            return {f"p{p}": None for p in PERCENTILES}
+        found = np.percentile(values, PERCENTILES) * 1e3
+        return {f"p{p}": float(value) for p, value in zip(PERCENTILES, found, strict=True)}
+
+    @cached_property
+    def totals(self) -> np.ndarray:
+        """Integrals of the minute table, shape (pools, columns)."""
+        return self.sim.minutes.sum(axis=1)
+
+    @property
+    def utilization(self) -> float:
+        """Share of the paid replica time of the main pool in which a step ran."""
+        return float(self.totals[0, st.BUSY] / self.totals[0, st.PAID])
+
+    def minutes(self) -> pd.DataFrame:
+        """One row per pool and minute: means over the minute, energy and cost of it."""
+        pools = [pool for pool in self.fleet.pools if pool is not None]
+        used = int(np.ceil(self.end_s / st.MINUTE_S))
+        frames = []
+        for number, pool in enumerate(pools):
+            row = self.sim.minutes[number, :used]
+            paid, busy = row[:, st.PAID], row[:, st.BUSY]
+            energy_j = busy * pool.law.busy_w + np.maximum(paid - busy, 0) * pool.law.idle_w
+            width = np.minimum(st.MINUTE_S, self.end_s - np.arange(used) * st.MINUTE_S)
+            with np.errstate(invalid="ignore", divide="ignore"):
+                frames.append(
+                    pd.DataFrame(
+                        {
+                            "pool": ("main", "decode", "spill")[self.sim.laws["pool"][number]],
+                            "minute": np.arange(used),
+                            "replicas": paid / width,
+                            "utilization": np.where(paid > 0, busy / paid, 0.0),
+                            "batch": np.where(busy > 0, row[:, st.BATCH] / busy, 0.0),
+                            "kv_share": np.where(paid > 0, row[:, st.KV] / (paid * pool.law.kv_capacity_tokens), 0.0),
+                            "queue": row[:, st.QUEUE] / width,
+                            "output_tokens": row[:, st.DECODED],
+                            "prompt_tokens": row[:, st.PREFILLED],
+                            "power_w": energy_j / width,
+                            "energy_kwh": energy_j / (1e3 * SECONDS_PER_HOUR),
+                            "cost_usd": paid / SECONDS_PER_HOUR * pool.usd_per_hour,
+                        }
+                    )
+                )
+        return pd.concat(frames, ignore_index=True)
+
+    @property
+    def cost_usd(self) -> float:
+        """Paid replica hours and API tokens; NaN where a price is unknown."""
+        pools = [pool for pool in self.fleet.pools if pool is not None]
+        total = sum(
+            self.totals[number, st.PAID] / SECONDS_PER_HOUR * pool.usd_per_hour for number, pool in enumerate(pools)
+        )
+        sent = self.status == st.OVERFLOWED
+        if self.fleet.api and not self.fleet.spill and sent.any():
+            total += self.requests.input_tokens[sent].sum(dtype=float) / MEGA * self.fleet.api.usd_per_mtok_input
+            total += self.requests.output_tokens[sent].sum(dtype=float) / MEGA * self.fleet.api.usd_per_mtok_output
+        return float(total)
+
+    @property
+    def usd_per_million_tokens(self) -> float:
+        """Cost per million output tokens of answered requests."""
+        tokens = self.requests.output_tokens[self.answered].sum(dtype=float)
+        return self.cost_usd / tokens * MEGA if tokens else np.nan
+
+    def little(self) -> tuple[float, float]:
+        """Little's law as an identity: integral of the requests in the system, and sum of their stays.
+
+        The left side adds up step by step what was in batches and queues, plus back-off, transfer and
+        API time; the right side is the sum of departure minus arrival. Only for runs that finished.
+        """
+        ledger = self.sim.ledger[0]
+        inside = self.totals[:, [st.BATCH, st.QUEUE]].sum() + ledger["backoff_s"] + ledger["moving_s"]
+        return float(inside), float(np.sum(self.sim.requests["finish_s"] - self.requests.arrival_s))

@@ -1,0 +1,252 @@
+"""The event simulator once more: plain Python, one step at a time, lists instead of counters.
+
+Written from the description of the rules, not from the kernels; slow, and only for small cases.
+"""
+
+import heapq
+import math
+
+import numpy as np
+
+from aifactory.serving.engine_events import uniform
+
+
+class Job:
+    def __init__(self, number, stream):
+        self.number = number
+        self.arrival = float(stream.arrival_s[number])
+        self.prompt, self.output = int(stream.input_tokens[number]), int(stream.output_tokens[number])
+        self.cached = int(stream.cached_tokens[number]) if stream.cached_tokens.size else 0
+        self.priority = int(stream.priority[number]) if stream.priority.size else 0
+        self.retries, self.outcome, self.finish = 0, "unfinished", math.nan
+        self.reset()
+
+    def reset(self):
+        self.made, self.done, self.first, self.start, self.blocks, self.moved = 0, 0, math.nan, math.nan, 0, False
+
+
+class Replica:
+    def __init__(self, law, watermark, handoff=False):
+        self.law, self.clock, self.busy, self.handoff = law, 0.0, 0.0, handoff
+        self.decoding, self.partial, self.queue, self.preempted = [], None, [], 0
+        self.total = law.kv_capacity_tokens // law.block_tokens
+        self.reserve = int(watermark * self.total)
+
+    @property
+    def jobs(self):
+        return len(self.decoding) + (self.partial is not None) + len(self.queue)
+
+    @property
+    def free(self):
+        return self.total - sum(job.blocks for job in self.decoding + ([self.partial] if self.partial else []))
+
+    def blocks(self, tokens):
+        return -(-tokens // self.law.block_tokens)
+
+    def run(self, until, finished):
+        while self.clock < until and self.jobs:
+            self.step(finished)
+
+    def make_room(self):
+        """Every decoding job needs room for prompt + made tokens; the last job gives way."""
+        while True:
+            lacking = [job for job in self.decoding if self.blocks(job.prompt + job.made) > job.blocks]
+            if len(lacking) <= self.free:
+                break
+            pool = self.decoding + ([self.partial] if self.partial else [])
+            victim = max(pool, key=lambda job: (job.priority, job.number))
+            if victim is self.partial:
+                self.partial = None
+            else:
+                self.decoding.remove(victim)
+            victim.done, victim.blocks, victim.moved = 0, 0, False
+            self.queue.insert(0, victim)
+            self.preempted += 1
+        for job in lacking:
+            job.blocks += 1
+
+    def head(self):
+        return min(self.queue, key=lambda job: (job.priority, self.queue.index(job)))
+
+    def admit(self, job, blocks):
+        self.queue.remove(job)
+        job.blocks = blocks
+        if math.isnan(job.start):
+            job.start = self.clock
+
+    def step(self, finished):
+        self.make_room()
+        law = self.law
+        while self.queue and self.head().moved and len(self.decoding) < law.max_batch:
+            job = self.head()
+            if self.free - self.blocks(job.prompt + 1) < self.reserve:
+                break
+            self.admit(job, self.blocks(job.prompt + 1))
+            self.decoding.append(job)
+        budget, chunks = law.chunk_tokens - len(self.decoding), []
+        if self.partial and budget > 0:
+            budget -= self.chunk(self.partial, budget, chunks)
+        while budget > 0 and self.queue and len(self.decoding) + len(chunks) < law.max_batch:
+            job = self.head()
+            need = self.blocks(job.prompt + job.made)
+            if job.moved or self.free_with(chunks) - need < self.reserve:
+                break
+            self.admit(job, need)
+            job.done = job.cached
+            budget -= self.chunk(job, budget, chunks)
+        self.partial = None if any(job is self.partial for job, _, _ in chunks) else self.partial
+        self.move(chunks, finished)
+
+    def free_with(self, chunks):
+        return self.free - sum(job.blocks for job, _, _ in chunks if job is not self.partial)
+
+    @staticmethod
+    def chunk(job, budget, chunks):
+        piece = min(job.prompt + job.made - job.done, budget)
+        chunks.append((job, piece, sum(job.done + k for k in range(1, piece + 1))))
+        job.done += piece
+        return piece
+
+    def move(self, chunks, finished):
+        decoding = list(self.decoding)
+        length = float(
+            self.law.step_s(
+                len(decoding) + sum(piece for _, piece, _ in chunks),
+                len(decoding) + len(chunks),
+                sum(job.prompt + job.made for job in decoding),
+                sum(pairs for _, _, pairs in chunks),
+            )
+        )
+        self.clock += length
+        self.busy += length
+        for job in decoding:
+            self.token(job, finished)
+        for job, _, _ in chunks:
+            if job.done < job.prompt + job.made:
+                self.partial = job
+            else:
+                if job.made == 0:
+                    job.first = self.clock
+                self.decoding.append(job)
+                self.token(job, finished)
+
+    def token(self, job, finished):
+        job.made += 1
+        if job.made == job.output or (self.handoff and job.made == 1):
+            self.decoding.remove(job)
+            job.blocks = 0
+            finished(job, self)
+
+
+class PlainFleet:
+    def __init__(self, stream, fleet):
+        self.stream, self.fleet, self.events = stream, fleet, []
+        self.jobs = [Job(number, stream) for number in range(len(stream))]
+        self.pools = [
+            [
+                Replica(pool.law, fleet.watermark, handoff=k == 0 and fleet.decode is not None)
+                for _ in range(pool.replicas)
+            ]
+            if pool
+            else []
+            for k, pool in enumerate(fleet.pools)
+        ]
+        self.turn = [0, 0, 0]
+
+    def finished(self, job, replica):
+        if replica.handoff and job.made < job.output:
+            time = replica.clock + replica.law.s_per_transfer_token * job.prompt
+            heapq.heappush(self.events, (time, 0, job.number))
+        else:
+            job.outcome = "overflowed" if replica in self.pools[2] else "served"
+            job.finish = replica.clock
+
+    def route(self, which, time):
+        pool = self.pools[which]
+        if self.fleet.routing == "round_robin":
+            chosen = pool[self.turn[which]]
+            self.turn[which] = (self.turn[which] + 1) % len(pool)
+        else:
+            for replica in pool:
+                replica.run(time, self.finished)
+            if self.fleet.routing == "least_outstanding":
+                chosen = min(pool, key=lambda replica: replica.jobs)
+            else:
+                chosen = min(
+                    pool,
+                    key=lambda replica: (
+                        (replica.total - replica.free) * replica.law.block_tokens
+                        + sum(job.prompt for job in replica.queue)
+                    ),
+                )
+        chosen.run(time, self.finished)
+        return chosen
+
+    def take(self, replica, job, time):
+        if not replica.jobs:
+            replica.clock = max(replica.clock, time)
+        replica.queue.append(job)
+
+    def fits(self, which, job):
+        replica = self.pools[which][0] if self.pools[which] else None
+        return bool(replica) and replica.blocks(job.prompt + job.output) + replica.reserve <= replica.total
+
+    def refuse(self, job, time, final):
+        fleet = self.fleet
+        if fleet.spill and self.fits(2, job):
+            final = False
+            replica = self.route(2, time)
+            if fleet.queue_limit is None or len(replica.queue) < fleet.queue_limit:
+                self.take(replica, job, time)
+                return
+        elif fleet.api and not fleet.spill:
+            job.outcome, job.start, job.first = "overflowed", time, time + fleet.api.ttft_s
+            job.finish = job.first + fleet.api.tpot_s * (job.output - 1)
+            return
+        if final or job.retries >= fleet.retries:
+            job.outcome, job.finish = "failed", time
+            return
+        delay = fleet.backoff_s * 2.0**job.retries * (0.5 + uniform(fleet.seed, job.number, job.retries))
+        job.retries += 1
+        heapq.heappush(self.events, (time + delay, 1, job.number))
+
+    def submit(self, job, time):
+        if not self.fits(0, job) or (self.fleet.decode and not self.fits(1, job)):
+            self.refuse(job, time, True)
+            return
+        replica = self.route(0, time)
+        limit = self.fleet.queue_limit
+        if limit is not None and len(replica.queue) >= limit:
+            self.refuse(job, time, False)
+        else:
+            self.take(replica, job, time)
+
+    def run(self):
+        arrived = 0
+        while True:
+            arrival = self.jobs[arrived].arrival if arrived < len(self.jobs) else math.inf
+            time = min(arrival, self.events[0][0] if self.events else math.inf)
+            if self.fleet.decode:
+                for replica in self.pools[0]:
+                    replica.run(time, self.finished)
+                time = min(time, self.events[0][0] if self.events else math.inf)
+            if time == math.inf:
+                break
+            if self.events and self.events[0][0] <= time:
+                _, kind, number = heapq.heappop(self.events)
+                if kind == 0:
+                    self.jobs[number].moved = True
+                    self.take(self.route(1, time), self.jobs[number], time)
+                else:
+                    self.jobs[number].reset()
+                    self.submit(self.jobs[number], time)
+            else:
+                self.submit(self.jobs[arrived], arrival)
+                arrived += 1
+        for pool in self.pools:
+            for replica in pool:
+                replica.run(math.inf, self.finished)
+        return self
+
+    def column(self, name):
+        return np.array([getattr(job, name) for job in self.jobs])
