@@ -15,6 +15,9 @@ from aifactory.errors import InputError
 from aifactory.inputs.problems import Problem, raise_problems
 
 MAX_CSV_BYTES = 2_000_000_000
+#: Tables shrink 5 to 40 times; an archive that grows more than this is made to fill the memory.
+MAX_GROWTH, FREE_BYTES = 100, 20_000_000
+SEPARATORS = {";": "';'", "\t": "tabs", "|": "'|'"}
 #: First bytes of files that are often taken for a CSV.
 OTHER_KINDS = (
     (b"PK\x03\x04", "a ZIP archive or spreadsheet"),
@@ -82,21 +85,18 @@ def _csv_bytes(path: Path) -> bytes:
     try:
         with path.open("rb") as stream:
             begin = stream.read(8)
-        if path.name.endswith(".gz") or begin.startswith(b"\x1f\x8b"):
-            with gzip.open(path) as stream:
-                raw = stream.read(MAX_CSV_BYTES + 1)
-        else:
-            raw = path.read_bytes()
+        zipped = path.name.endswith(".gz") or begin.startswith(b"\x1f\x8b")
+        raw = _unpacked(path) if zipped else path.read_bytes()
     except (OSError, EOFError, zlib.error) as error:
         raise InputError.at(path.name, f"cannot be read: {error}") from None
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise InputError.at(path.name, "is UTF-16 ('Unicode text' of a spreadsheet); save it as 'CSV UTF-8'", row=1)
     raw = raw.removeprefix(b"\xef\xbb\xbf")
     kind = next((name for mark, name in OTHER_KINDS if raw.lstrip()[: len(mark)] == mark), "")
     if kind:
         raise InputError.at(path.name, f"holds {kind}, not a table of cells")
     if not raw or raw.isspace():
         raise InputError.at(path.name, "the file is empty; a header row is needed")
-    if len(raw) > MAX_CSV_BYTES:
-        raise InputError.at(path.name, f"unpacks to more than {MAX_CSV_BYTES:,} bytes")
     if b"\0" in raw:
         raise InputError.at(
             path.name, "holds a NUL byte: the file is damaged or not text", row=_row(raw, raw.index(b"\0"))
@@ -105,6 +105,32 @@ def _csv_bytes(path: Path) -> bytes:
         rule = "a quote is opened and never closed; cells would run into each other"
         raise InputError.at(path.name, rule, row=_row(raw, raw.rindex(b'"')))
     return raw
+
+
+def _unpacked(path: Path) -> bytes:
+    """Content of a gzip file; one that says, or shows, that it grows beyond reason is refused."""
+    size = path.stat().st_size
+    most = min(MAX_CSV_BYTES, FREE_BYTES + MAX_GROWTH * size)
+    with path.open("rb") as stream:
+        stream.seek(max(size - 4, 0))
+        said = int.from_bytes(stream.read(4), "little")
+    too_long = said > most and _longer_than(path, most)
+    if not too_long:
+        with gzip.open(path) as stream:
+            raw = stream.read(most + 1)
+        too_long = len(raw) > most
+    if too_long:
+        raise InputError.at(path.name, f"unpacks to more than {most:,} bytes; store a long table as Parquet")
+    return raw
+
+
+def _longer_than(path: Path, most: int) -> bool:
+    """Whether a gzip file unpacks to more bytes than `most`, found without keeping them."""
+    grown = 0
+    with gzip.open(path) as stream:
+        while grown <= most and (block := stream.read(1 << 20)):
+            grown += len(block)
+    return grown > most
 
 
 def _as_utf8(file: str, raw: bytes) -> tuple[bytes, list[tuple[str, int]]]:
@@ -137,12 +163,15 @@ def _with_plain_line_ends(raw: bytes) -> bytes:
 def _check_header(file: str, header: list[str]) -> None:
     if not header:
         raise InputError.at(file, "the first line is blank; the header must stand there", row=1)
-    if len(header) == 1 and ";" in header[0]:
-        raise InputError.at(file, "columns are separated by ';'; use ',' and a decimal point", row=1)
+    other = next((sign for sign in SEPARATORS if len(header) == 1 and sign in header[0]), "")
+    if other:
+        raise InputError.at(file, f"columns are separated by {SEPARATORS[other]}; use ',' and a decimal point", row=1)
     seen: set[str] = set()
     for name in header:
         if not name.strip():
             raise InputError.at(file, "a column has no name", row=1)
-        if name in seen:
+        if name.strip() in seen:
             raise InputError.at(file, "the column is given twice", row=1, column=name)
-        seen.add(name)
+        seen.add(name.strip())
+        if name != name.strip():
+            raise InputError.at(file, f"the name has blanks around it; write {name.strip()!r}", row=1, column=name)

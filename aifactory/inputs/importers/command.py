@@ -54,8 +54,8 @@ def import_files(
 Read = tuple[dict[str, object], str, pd.DataFrame, str]
 
 
-def _billing(path: Path, _target: Target) -> Read:
-    bill = read_bill(path)
+def _billing(path: Path, target: Target) -> Read:
+    bill = read_bill(path, target.today)
     suffix = ".csv" if len(bill.table) <= MOST_CSV_ROWS else ".parquet"
     return {"source": path.name} | bill_report(bill), "billing", bill.table, suffix
 

@@ -108,9 +108,14 @@ def _service_type(text: str) -> str:
 
 
 def _plain_numbers(texts: pd.Series) -> tuple[pd.Series, list[tuple[str, int]]]:
-    """Decimal commas as points, if every number of the column that is not whole is written so."""
+    """Decimal commas as points; commas beside points would leave it open which of them is which."""
     comma = texts.str.fullmatch(_GERMAN_NUMBER)
     if not comma.any():
         return texts, []
+    point = texts.str.contains(".", regex=False) & ~comma
+    if point.any():
+        row, value = int(point.to_numpy().argmax()) + 2, texts[point].iloc[0]
+        msg = f"row {row}: {value!r} has a point while other costs have a decimal comma; write all of them one way"
+        raise ValueError(msg)
     plain = texts.mask(comma, texts.str.replace(".", "", regex=False).str.replace(",", ".", regex=False))
     return plain, [("decimal commas were read as points", int(comma.sum()))]

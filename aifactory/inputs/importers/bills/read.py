@@ -15,7 +15,7 @@ from aifactory.inputs.importers.bills.common import Format, as_text
 from aifactory.inputs.importers.bills.focus import convert_focus
 from aifactory.inputs.importers.bills.gcp import convert_gcp
 from aifactory.inputs.importers.bills.others import convert_oci, convert_opencost
-from aifactory.inputs.months import month_of
+from aifactory.inputs.importers.bills.sanity import odd_charges, refuse_wrong_charges
 from aifactory.inputs.problems import raise_problems
 from aifactory.inputs.tables import read_text, type_table
 
@@ -58,14 +58,14 @@ class Bill:
     warnings: list[tuple[str, int]]
 
 
-def read_bill(path: Path | str) -> Bill:
-    """Read one file of a bill in any of the formats.
+def read_bill(path: Path | str, today: pd.Timestamp | None = None) -> Bill:
+    """Read one file of a bill in any of the formats; `today` is the day of import, for a warning.
 
     Raises
     ------
     InputError
-        If the format is not known, cells cannot be read, several currencies stand in one file, or
-        actual and amortised cost do.
+        If the format is not known, cells cannot be read, several currencies or actual and amortised
+        cost stand in one file, or a charge cannot be one (`refuse_wrong_charges`).
     """
     path = Path(path)
     if not path.is_file():
@@ -81,8 +81,9 @@ def read_bill(path: Path | str) -> Bill:
     except ValueError as error:
         raise InputError.at(path.name, str(error)) from None
     table, warnings = _typed(path, converted.text, converted.source_of)
+    refuse_wrong_charges(path.name, table)
     _one_currency(path, table)
-    return Bill(found.name, table, len(text), [*notes, *converted.warnings, *warnings, *_late(table)])
+    return Bill(found.name, table, len(text), [*notes, *converted.warnings, *warnings, *odd_charges(table, today)])
 
 
 def _typed(path: Path, text: pd.DataFrame, source_of: dict[str, str]) -> tuple[pd.DataFrame, list[tuple[str, int]]]:
@@ -108,10 +109,3 @@ def _one_currency(path: Path, table: pd.DataFrame) -> None:
         row = int((table["BillingCurrency"] != table["BillingCurrency"].iloc[0]).idxmax()) + 2
         rule = f"several currencies ({', '.join(currencies)}) in one bill are never added; import them one by one"
         raise InputError.at(path.name, rule, row=row, column="BillingCurrency")
-
-
-def _late(table: pd.DataFrame) -> list[tuple[str, int]]:
-    """Charges of another month than their invoice."""
-    months = [month_of(table[name]) for name in ("ChargePeriodStart", "BillingPeriodStart")]
-    late = int((months[0] != months[1]).sum())
-    return [("usage of another month than the invoice", late)] if late else []
