@@ -74,7 +74,7 @@ def check(folder: Annotated[str, typer.Argument(help="Workspace folder.")] = "")
 
 @app.command("import")
 def import_files(
-    kind: Annotated[str, typer.Argument(help="What the files hold: billing, telemetry or trace.")],
+    kind: Annotated[str, typer.Argument(help="What the files hold: billing, telemetry, use-cases, jobs or trace.")],
     sources: Annotated[list[Path], typer.Argument(help="Files; their format is known by their content.")],
     into: Annotated[Path | None, typer.Option(help="Workspace to write to. Without it, only the report.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
@@ -82,20 +82,26 @@ def import_files(
     mapping: Annotated[
         Path | None, typer.Option(help="YAML: columns (ours: theirs), use_cases (theirs: ours).")
     ] = None,
+    suggest: Annotated[
+        Path | None, typer.Option("--suggest-mapping", help="Write the mapping of a spreadsheet of use cases here.")
+    ] = None,
     use_case: Annotated[str, typer.Option(help="Use case of a trace.")] = "",
     region: Annotated[str, typer.Option(help="Region, where the file names none.")] = "",
     first_day: Annotated[str, typer.Option(help="Move a trace by whole weeks to begin on or after this day.")] = "",
     accelerator: Annotated[str, typer.Option(help="Accelerator of a trace of jobs.")] = "",
 ) -> None:
-    """Read bills, telemetry or traces as they are, report what was read, and add it to a workspace."""
+    """Read bills, telemetry, use cases, jobs or traces as they are, report what was read, and add it to a workspace."""
     import json
 
     import pandas as pd
 
-    from aifactory.inputs.importers.command import Target, import_files, read_mapping
+    from aifactory.inputs.importers.command import Target, import_files, read_mapping, suggest_mapping
 
+    if suggest:
+        console.print(f"Mapping to confirm: {escape(str(suggest_mapping(kind, sources, suggest)))}", soft_wrap=True)
+        return
     today = pd.Timestamp.now(tz="UTC").normalize()
-    target = Target(use_case, region, first_day, accelerator, today, **read_mapping(mapping))
+    target = Target(use_case, region, first_day, accelerator, today, **read_mapping(mapping, kind))
     reports = import_files(kind, sources, into, target, replace=replace)
     if as_json:
         typer.echo(json.dumps(reports[0] if len(reports) == 1 else reports, indent=1, ensure_ascii=False))
@@ -184,6 +190,8 @@ def _print_found(found: dict[str, object], as_json: bool, lines: Callable[[dict[
 
 
 def _print_import(report: dict[str, object]) -> None:
+    from aifactory.inputs.importers.lines import report_lines
+
     console.print(
         f"{escape(str(report['source']))}: {report['format']}, {report['rows_kept']:,} of {report['rows_read']:,} rows, {report['period']}"
     )
@@ -204,6 +212,8 @@ def _print_import(report: dict[str, object]) -> None:
     if report.get("coverage"):
         known = ", ".join(f"{name.replace('_', ' ')} {share:.0%}" for name, share in report["coverage"].items())
         console.print(f"  known: {known}", soft_wrap=True)
+    for line in report_lines(report):
+        console.print(escape(line), soft_wrap=True)
     for reason, rows in report["rows_left_out"].items():
         console.print(f"LEFT OUT {rows:,} rows: {escape(reason)}")
     for item in report["warnings"]:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from aifactory.benchmark import capacity
 from aifactory.benchmark.validity import INVALID, judge_runs
+from aifactory.errors import StageError
 from aifactory.inputs.workspace import Workspace
 
 CAPACITY_COLUMNS = [
@@ -39,6 +40,11 @@ class Benchmark:
 def build_benchmark(ws: Workspace) -> Benchmark:
     """Judge the runs, read capacities off their curves, estimate what was not measured."""
     runs, cases = ws.table("benchmarks"), ws.table("use_cases")
+    if cases.empty:
+        msg = (
+            "no use case is complete, so nothing can be measured or sized; the inventory says whose figures are missing"
+        )
+        raise StageError(msg)
     validity = judge_runs(runs, cases, ws.table("accelerators"))
     bad = set(validity.loc[validity["verdict"] == INVALID, "benchmark_id"])
     valid = runs[~runs["benchmark_id"].isin(bad) & runs["accelerator_id"].isin(ws.plan.candidates)]

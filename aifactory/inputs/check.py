@@ -12,7 +12,7 @@ from aifactory.inputs.checks import check_tables
 from aifactory.inputs.contracts import contract_names, load_contract
 from aifactory.inputs.plan import load_plan
 from aifactory.inputs.tables import raise_problems, read_table
-from aifactory.inputs.workspace import REQUIRED, TELEMETRY, find_workspace, load_workspace, table_file
+from aifactory.inputs.workspace import CANDIDATES, REQUIRED, TELEMETRY, find_workspace, load_workspace, table_file
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,13 @@ def check_workspace(path: str | Path = "") -> CheckReport:
     """Check every table on its own, then all together; collects instead of stopping at the first."""
     folder = find_workspace(path)
     failures, rows = [], {}
-    for name in contract_names():
-        rows[name], problem = _check_table(folder, name)
+    for name in sorted(contract_names(), key=CANDIDATES.__ne__):
+        rows[name], problem = _check_table(folder, name, rows.get(CANDIDATES, {}).get("rows", 0) > 0)
         failures += [problem] if problem else []
+    rows = {name: rows[name] for name in contract_names()}
     failures += _plan_problem(folder)
-    if not any(table_file(folder, name) for name in TELEMETRY):
+    catalogue = rows[CANDIDATES]["rows"] > 0
+    if not catalogue and not any(table_file(folder, name) for name in TELEMETRY):
         failures.append(f"no demand found: one of {', '.join(TELEMETRY)} is needed (.csv or .parquet)")
     findings = pd.DataFrame(columns=["table", "status", "message"])
     if not failures:
@@ -55,7 +57,7 @@ def check_workspace(path: str | Path = "") -> CheckReport:
     return CheckReport(summary.loc[shown, ["table", "file", "rows", "period", *counts]], absent, failures, warnings)
 
 
-def _check_table(folder: Path, name: str) -> tuple[dict[str, object], str]:
+def _check_table(folder: Path, name: str, catalogue: bool) -> tuple[dict[str, object], str]:
     row: dict[str, object] = {"file": name, "rows": 0, "period": "", "failed": 0}
     try:
         path = table_file(folder, name)
@@ -71,7 +73,7 @@ def _check_table(folder: Path, name: str) -> tuple[dict[str, object], str]:
         raise_problems(path.name, read.problems)
     except InputError as error:
         return row | {"failed": 1}, str(error)
-    if name in REQUIRED and read.frame.empty:
+    if name in REQUIRED and read.frame.empty and not catalogue:
         return row | {"failed": 1}, f"{path.name}: has no rows yet"
     return row, ""
 

@@ -53,7 +53,8 @@ def check_tables(tables: Tables, plan: Plan) -> list[Finding]:
     """Run every check; a check without findings yields one row `passed`."""
     results: list[Finding] = []
     for name, (table, check) in CHECKS.items():
-        if len(tables[table]) == 0:
+        about_names = table == "use_cases" and len(tables["use_case_candidates"]) > 0
+        if len(tables[table]) == 0 and not about_names:
             continue
         found = list(check(tables, plan))
         results += found or [Finding(table, name, "passed", "")]
@@ -80,9 +81,27 @@ def foreign_keys(tables: Tables, _plan: Plan) -> Iterator[Finding]:
             status = "warned" if key.table == "models" else "failed"
             for value in values[values.notna() & ~values.isin(known)].unique()[:5]:
                 row = int(frame.index[values == value][0]) + 2
-                hint = nearest(value, sorted(known))
-                rule = f"is not in table {key.table}.{hint}"
+                rule = f"is not in table {key.table}.{nearest(value, sorted(known))}"
+                if key.table == "use_cases" and value in set(tables["use_case_candidates"]["use_case_id"]):
+                    rule = f"is a candidate that lacks {_lacking(tables, value)}; `aifactory sheet` asks its owner"
                 yield Finding(name, "foreign_keys", status, rule, row, key.column, str(value))
+
+
+def _lacking(tables: Tables, use_case: str) -> str:
+    """Needed columns that a candidate does not fill."""
+    candidates = tables["use_case_candidates"]
+    row = candidates[candidates["use_case_id"] == use_case].iloc[0]
+    return ", ".join(i.name for i in load_contract("use_cases").fields if i.required and row.isna()[i.name])
+
+
+def candidates_have_gaps(tables: Tables, _plan: Plan) -> Iterator[Finding]:
+    """Use cases that lack a value which planning needs are counted with what they lack; they are not planned."""
+    frame = tables["use_case_candidates"]
+    needed = [item.name for item in load_contract("use_cases").fields if item.required]
+    lacking = {name: int(frame[name].isna().sum()) for name in needed}
+    shown = ", ".join(f"{name} {count:,}" for name, count in lacking.items() if count)
+    rule = f"{len(frame):,} use cases are in no plan until their gaps are filled ({shown or 'unit and class do not fit'}); `aifactory sheet` asks their owners"
+    yield Finding("use_case_candidates", "candidates_have_gaps", "warned", rule)
 
 
 def errors_within_requests(tables: Tables, _plan: Plan) -> Iterator[Finding]:
@@ -280,6 +299,7 @@ def pool_power_plausible(tables: Tables, _plan: Plan) -> Iterator[Finding]:
 
 CHECKS: dict[str, tuple[str, Callable[[Tables, Plan], Iterator[Finding]]]] = {
     "foreign_keys": ("use_cases", foreign_keys),
+    "candidates_have_gaps": ("use_case_candidates", candidates_have_gaps),
     "errors_within_requests": ("demand_windows", errors_within_requests),
     "cached_within_input": ("demand_windows", cached_within_input),
     "one_window_length": ("demand_windows", one_window_length),

@@ -80,6 +80,7 @@ class Contract:
     foreign_keys: tuple[ForeignKey, ...]
     missing_values: tuple[str, ...]
     used_by: tuple[str, ...]
+    keeps_extra: bool = False  # x_ columns are expected and need no warning
 
     @property
     def columns(self) -> list[str]:
@@ -116,6 +117,7 @@ def load_contract(name: str) -> Contract:
         ),
         missing_values=tuple(schema["missingValues"]),
         used_by=tuple(schema["usedBy"]),
+        keeps_extra=schema.get("keepsExtra", False),
     )
 
 

@@ -43,7 +43,7 @@ def read_csv_text(path: Path) -> tuple[pd.DataFrame, list[tuple[str, int]]]:
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
 
-    raw, notes = _as_utf8(path.name, _csv_bytes(path))
+    raw, notes = utf8_bytes(path)
     raw = _with_plain_line_ends(raw)
     reader = csv.reader(io.TextIOWrapper(io.BytesIO(raw), encoding="utf-8", newline=""))
     try:
@@ -77,6 +77,18 @@ def read_csv_text(path: Path) -> tuple[pd.DataFrame, list[tuple[str, int]]]:
         raise InputError.at(path.name, f"cannot be read as CSV: {str(error).splitlines()[0][:120]}") from None
     raise_problems(path.name, bad)
     return table.to_pandas().astype("str"), notes
+
+
+def utf8_bytes(path: Path) -> tuple[bytes, list[tuple[str, int]]]:
+    """Text of a file, unpacked, as UTF-8 without byte order mark, and remarks on its encoding with their lines.
+
+    Raises
+    ------
+    InputError
+        For an empty or damaged file, other kinds of file, NUL bytes, a quote that is never closed and
+        text that is neither Unicode nor Windows text.
+    """
+    return _as_utf8(path.name, _csv_bytes(path))
 
 
 def _csv_bytes(path: Path) -> bytes:

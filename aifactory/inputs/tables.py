@@ -13,6 +13,7 @@ import pandas as pd
 from aifactory.errors import InputError
 from aifactory.inputs.contracts import Contract, Field, pandera_schema
 from aifactory.inputs.csv_text import read_csv_text
+from aifactory.inputs.guard import unguarded
 from aifactory.inputs.problems import Problem, raise_problems
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
@@ -43,12 +44,14 @@ def read_table(path: Path, contract: Contract) -> ReadTable:
         of single cells are returned, not raised.
     """
     text, notes = read_text(path)
+    if contract.keeps_extra:
+        text = text.assign(**{name: unguarded(text[name]) for name in text.select_dtypes("str")})
     extra = [name for name in text.columns if name not in contract.columns]
     unknown = [name for name in extra if not name.startswith("x_")]
     if unknown:
         raise InputError.at(path.name, "unknown column.", row=1, column=unknown[0], choices=contract.columns)
     table = type_table(path, text, contract)
-    for name in extra:
+    for name in () if contract.keeps_extra else extra:
         table.warnings.append(Problem(1, name, "", "extra column, not used"))
     table.warnings += [Problem(None, "", "", f"{rule} ({rows} rows)") for rule, rows in notes]
     return table

@@ -7,12 +7,18 @@ from pathlib import Path
 
 import pandas as pd
 
+from aifactory.inputs.guard import guarded
+
+#: Tables of free text that people open in a spreadsheet program.
+GUARDED = ("use_cases", "use_case_candidates")
+
 
 def write_table(table: pd.DataFrame, name: str, folder: Path, *, suffix: str = ".csv") -> Path:
     """Write `<folder>/<name><suffix>`: `.csv` that a person can open, `.csv.gz`, or `.parquet` for long tables.
 
     Times are written in UTC with Z; columns without any value are left out of CSV files. Money is text in
-    both, digit by digit as it is.
+    both, digit by digit as it is. Text of use cases that a spreadsheet program would take for a formula gets
+    an apostrophe, which reading takes off again.
     """
     path = folder / f"{name}{suffix}"
     if suffix == ".parquet":
@@ -22,6 +28,10 @@ def write_table(table: pd.DataFrame, name: str, folder: Path, *, suffix: str = "
     times = {column: _utc_text(table[column]) for column in table.select_dtypes("datetimetz")}
     dates = {column: table[column].dt.strftime("%Y-%m-%d") for column in table.select_dtypes("datetime")}
     filled = table.assign(**times, **dates)
+    if name in GUARDED:
+        filled = filled.assign(
+            **{column: guarded(filled[column]) for column in filled.select_dtypes(["str", "object"])}
+        )
     used = [column for column in filled if filled[column].notna().any()] or list(filled)
     zipped = {"method": "gzip", "mtime": 0} if suffix.endswith(".gz") else None
     filled[used].to_csv(path, index=False, lineterminator="\n", compression=zipped)

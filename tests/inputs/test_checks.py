@@ -179,6 +179,12 @@ SUSPECT = {
         add("prices.csv", PRICE_HEAD + PRICE.format("p1", "on_demand", 2) + PRICE.format("p2", "spot", 2.01)),
         "prices, row 3, column 'usd_per_accelerator_hour': value '2.01': spot price above on-demand",
     ),
+    "a use case with a gap": (
+        "candidates_have_gaps",
+        add("use_case_candidates.csv", "use_case_id,name,team,source,as_of\nnew,New,cx,test,2026-10-31\n"),
+        "1 use cases are in no plan until their gaps are filled (workload_class 1, business_unit 1, owner_role 1, "
+        "service_unit 1, request_pattern 1, criticality 1, stage 1)",
+    ),
     "a pool that draws more than its accelerators can": (
         "pool_power_plausible",
         swap("pools.csv", FIRST_POOL, FIRST_POOL.replace("2800", "7000")),
@@ -231,7 +237,7 @@ def test_windows_fit_into_hours(mini):
 
 def test_a_sound_workspace_passes_every_check(mini_ws):
     assert set(mini_ws.checks["status"]) == {"passed"}
-    assert set(mini_ws.checks["check"]) == set(CHECKS) - {"ttft_within_e2e", "latency_in_ms"}
+    assert set(mini_ws.checks["check"]) == set(CHECKS) - {"ttft_within_e2e", "latency_in_ms", "candidates_have_gaps"}
 
 
 def test_the_sample_passes_without_a_failure(sample_ws):

@@ -14,15 +14,25 @@ from aifactory.inputs.importers.target import Target
 from aifactory.inputs.importers.telemetry import read_telemetry, telemetry_report
 from aifactory.inputs.importers.telemetry.month import read_month
 from aifactory.inputs.importers.traces import import_trace
+from aifactory.inputs.importers.use_cases.mapping import mapping_text, read_mapping_file, suggest
+from aifactory.inputs.importers.use_cases.merge import add_use_cases
+from aifactory.inputs.importers.use_cases.read import read_use_cases
+from aifactory.inputs.importers.use_cases.report import use_case_report
 from aifactory.inputs.plan import read_yaml
+from aifactory.inputs.spreadsheet import read_spreadsheet
 
 MAPPED = ("columns", "use_cases")
 #: A bill of more rows is stored as Parquet: no person opens it, and text takes ten times as long.
 MOST_CSV_ROWS = 100_000
 
 
-def read_mapping(path: Path | None) -> dict[str, dict[str, str]]:
-    """`columns` (ours: theirs) and `use_cases` (theirs: ours) of a mapping file."""
+def read_mapping(path: Path | None, kind: str = "") -> dict[str, object]:
+    """Parts of a `Target` that a mapping file holds: `columns` (ours: theirs) and `use_cases` (theirs: ours).
+
+    The mapping of a spreadsheet of use cases is richer and is read with it.
+    """
+    if kind == "use-cases":
+        return {"mapping": path}
     held = read_yaml(path) if path else {}
     unknown = next((name for name in held if name not in MAPPED), "")
     if unknown:
@@ -46,7 +56,9 @@ def import_files(
         raise InputError.at("KIND", "cannot be imported.", value=kind, choices=KINDS)
     read = [KINDS[kind](path, target) for path in sources]
     for report, name, rows, suffix in read:
-        if into is not None:
+        if into is not None and name == "use_case_candidates":
+            report["into"] = add_use_cases(into, rows, report, replace=replace)
+        elif into is not None:
             report["written"] = add_rows(into, name, rows, replace=replace, suffix=suffix).name
     return [report for report, *_ in read]
 
@@ -74,4 +86,29 @@ def _trace(path: Path, target: Target) -> Read:
     return report, table, rows, ".parquet"
 
 
-KINDS: dict[str, Callable[[Path, Target], Read]] = {"billing": _billing, "telemetry": _telemetry, "trace": _trace}
+def _use_cases(path: Path, target: Target) -> Read:
+    if target.today is None:
+        raise InputError.at("import use-cases", "needs the day of import, the as-of date of rows that name none")
+    mapping = read_mapping_file(target.mapping) if target.mapping else None
+    found = read_use_cases(path, target.today, mapping)
+    return {"source": path.name} | use_case_report(found), "use_case_candidates", found.frame, ".csv"
+
+
+def suggest_mapping(kind: str, sources: list[Path], out: Path) -> Path:
+    """Write the suggested mapping of a spreadsheet of use cases, to be confirmed and passed with --mapping."""
+    if kind != "use-cases" or len(sources) != 1:
+        raise InputError.at("--suggest-mapping", "takes one spreadsheet of use cases", value=kind)
+    if out.exists():
+        raise InputError.at("--suggest-mapping", "the file exists; a mapping is never overwritten", value=str(out))
+    sheets = [(sheet, suggest(sheet)) for sheet in read_spreadsheet(sources[0])]
+    sheet, mapping = max(sheets, key=lambda pair: len(pair[1].columns))
+    out.write_text(mapping_text(sheet, mapping), encoding="utf-8")
+    return out
+
+
+KINDS: dict[str, Callable[[Path, Target], Read]] = {
+    "billing": _billing,
+    "telemetry": _telemetry,
+    "use-cases": _use_cases,
+    "trace": _trace,
+}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pandas as pd
 
@@ -18,3 +19,4 @@ class Target:
     today: pd.Timestamp | None = None
     columns: dict[str, str] = field(default_factory=dict)
     use_cases: dict[str, str] = field(default_factory=dict)
+    mapping: Path | None = None  # mapping of a spreadsheet of use cases

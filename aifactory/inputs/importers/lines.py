@@ -1,0 +1,52 @@
+"""What an import found, line by line, beyond what every report holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+MAX_RECODED, MAX_ASKED, MAX_CHANGES = 25, 10, 50
+
+
+def report_lines(report: dict[str, object]) -> list[str]:
+    """Assumptions, recodings, owners to ask and changes of a report, as far as it has them."""
+    return [*_assumed(report), *_recoded(report), *_asked(report), *_changed(report)]
+
+
+def _assumed(report: dict[str, object]) -> Iterator[str]:
+    yield from (f"ASSUMED {text}" for text in report.get("assumed", ()))
+    if report.get("kept_as_extra"):
+        yield f"  kept as extra columns: {', '.join(report['kept_as_extra'])}"
+
+
+def _recoded(report: dict[str, object]) -> Iterator[str]:
+    recoded = report.get("recoded", [])
+    if not recoded:
+        return
+    for item in recoded[:MAX_RECODED]:
+        ours = f"{item['ours']}{' (nearest)' if item['certainty'] == 'near' else ''}" if item["ours"] else "unknown"
+        yield f"RECODED {item['field']}: {item['theirs']!r} -> {ours} ({item['rows']:,} rows)"
+    if len(recoded) > MAX_RECODED:
+        yield f"  and {len(recoded) - MAX_RECODED:,} other recodings; --json lists all"
+
+
+def _asked(report: dict[str, object]) -> Iterator[str]:
+    asked = report.get("ask", [])
+    for item in asked[:MAX_ASKED]:
+        missing = ", ".join(f"{name} for {count:,}" for name, count in item["missing"].items())
+        owner = " / ".join(item[name] for name in ("business_unit", "team", "owner_role"))
+        yield f"ASK {owner}: {missing} of {item['use_cases']:,} use cases"
+    if len(asked) > MAX_ASKED:
+        yield f"  and {len(asked) - MAX_ASKED:,} other owners; --json lists all"
+
+
+def _changed(report: dict[str, object]) -> Iterator[str]:
+    into = report.get("into")
+    if not into:
+        return
+    for item in into["changes"][:MAX_CHANGES]:
+        yield f"CHANGED {item['use_case_id']} {item['field']}: {item['old'] or '(empty)'} -> {item['new']}"
+    if len(into["changes"]) > MAX_CHANGES:
+        yield f"  and {len(into['changes']) - MAX_CHANGES:,} other changes; --json lists all"
+    for name in into["completed"][:MAX_CHANGES]:
+        yield f"COMPLETE {name}: now a use case"
+    yield f"  {into['added']:,} added; {into['use_cases']:,} use cases and {into['candidates']:,} candidates now"
