@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -40,7 +41,9 @@ Workspace = Annotated[
     str,
     typer.Option("--workspace", "-w", help="Workspace folder. Default: the nearest one, else the sample company."),
 ]
-Period = Annotated[str, typer.Option(help="Month to report, YYYY-MM. Default: the latest month with data.")]
+Period = Annotated[
+    str, typer.Option(help="Month to report, YYYY-MM, or previous. Default: the latest month with data.")
+]
 
 
 @app.command()
@@ -121,12 +124,13 @@ def run(
     force: Annotated[bool, typer.Option("--force", help="Run even where inputs are unchanged.")] = False,
 ) -> None:
     """Run the stages and publish their reports (HTML, XLSX, CSV, notebook)."""
-    from aifactory.run.parameters import parse_settings
+    from aifactory.run.parameters import check_period, parse_settings
     from aifactory.run.runner import run_road
     from aifactory.run.stages import select_stages
 
     settings = parse_settings(setting or [])
     names = [stage.name for stage in select_stages(stages or [])]
+    period = check_period(period, datetime.now(UTC).date())
     with _progress(names) as progress:
         outcome = run_road(
             names,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from itertools import accumulate
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -251,6 +252,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
 
 
 MAX_YAML_BYTES = 1_000_000
+MAX_DEPTH = 50
 
 
 def read_yaml(path: Path) -> dict:
@@ -261,6 +263,8 @@ def read_yaml(path: Path) -> dict:
         raise InputError.at(path.name, f"larger than {MAX_YAML_BYTES:,} bytes")
     try:
         text = path.read_text(encoding="utf-8")
+        if _brackets_deep(text) > MAX_DEPTH:  # the parser takes minutes for thousands of open brackets
+            raise InputError.at(path.name, f"lists nested deeper than {MAX_DEPTH}")
         if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
             raise InputError.at(path.name, "YAML aliases are not accepted")
         data = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506 - a SafeLoader
@@ -269,6 +273,11 @@ def read_yaml(path: Path) -> dict:
     if not isinstance(data, dict):
         raise InputError.at(path.name, "must hold a mapping of names to values")
     return data
+
+
+def _brackets_deep(text: str) -> int:
+    """Most brackets that stand open at once."""
+    return max(accumulate((sign in "[{") - (sign in "]}") for sign in text), default=0)
 
 
 def load_plan(path: Path, overrides: dict[str, object] | None = None) -> Plan:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from datetime import date, timedelta
 
 from aifactory.errors import InputError
 from aifactory.inputs.plan import REQUIRED_ASSUMPTIONS, Plan, load_plan
@@ -29,8 +30,19 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORE
 MAX_VALUE_LENGTH = 100
 
 
-def check_period(period: str) -> str:
-    """Return a period of the form YYYY-MM, or the empty string for the latest month."""
+PREVIOUS = "previous"
+
+
+def check_period(period: str, today: date | None = None) -> str:
+    """Return a period of the form YYYY-MM, or the empty string for the latest month.
+
+    The word `previous` is the whole calendar month before `today`, UTC.
+
+    >>> check_period("previous", date(2026, 3, 31)), check_period("previous", date(2026, 1, 1))
+    ('2026-02', '2025-12')
+    """
+    if period == PREVIOUS and today is not None:
+        return (today.replace(day=1) - timedelta(days=1)).strftime("%Y-%m")
     if period and not _PERIOD.fullmatch(period):
         raise InputError.at("--period", "must have the form YYYY-MM, for example 2026-10", value=period[:40])
     return period

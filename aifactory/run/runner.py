@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -24,6 +25,9 @@ from aifactory.run.stages import Stage, select_stages
 
 Progress = Callable[[str, int, int], None]
 RESULTS = "results.json"
+
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True)
@@ -126,11 +130,18 @@ class _Job:
             self._build(stage, notebook, folder, run, started)
             publish.publish(self.period_folder, stage.name)
         except Exception as error:  # noqa: BLE001 - any failure must leave the last good report in place
-            moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-            text = _plain(traceback.format_exc())
-            kept = publish.keep_failure(self.out, self.period_folder, stage.name, text, moment)
-            return StageOutcome(stage, "failed", kept, _first_line(error), time.monotonic() - started)
+            return StageOutcome(stage, "failed", self._keep(stage), _first_line(error), time.monotonic() - started)
         return StageOutcome(stage, "done", final, duration_s=time.monotonic() - started)
+
+    def _keep(self, stage: Stage) -> Path:
+        """Keep what was built with its traceback; on a full disk only the folder's name is left to tell."""
+        moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+        try:
+            return publish.keep_failure(
+                self.out, self.period_folder, stage.name, _plain(traceback.format_exc()), moment
+            )
+        except OSError:
+            return self.out / "failed"
 
     def _build(self, stage: Stage, notebook: Path, folder: Path, run: dict[str, Any], started: float) -> None:
         from aifactory.run.export import export_stage
@@ -170,5 +181,7 @@ def _plain(text: str) -> str:
 
 
 def _first_line(error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno in FULL:
+        return f"no room to write the report ({error.strerror}): free some space on the disk of --out and run again"
     lines = [line for line in _plain(str(error)).splitlines() if line.strip(" -")]
     return (lines[-1] if lines else type(error).__name__)[:300]

@@ -234,3 +234,10 @@ def test_every_unreadable_plan_ends_in_an_input_error(tmp_path, raw):
     except Exception as error:
         pytest.fail(type(error).__name__)
     pytest.fail("was read")
+
+
+def test_brackets_without_end_are_refused_at_once(tmp_path):
+    path = tmp_path / "plan.yaml"
+    path.write_text("a: " + "[" * 100_000 + "]" * 100_000)
+    with pytest.raises(InputError, match="nested deeper than 50"):
+        read_yaml(path)
