@@ -78,16 +78,19 @@ def check(folder: Annotated[str, typer.Argument(help="Workspace folder.")] = "")
 @app.command("import")
 def import_files(
     kind: Annotated[str, typer.Argument(help="What the files hold: billing, telemetry, use-cases, jobs or trace.")],
-    sources: Annotated[list[Path], typer.Argument(help="Files; their format is known by their content.")],
+    sources: Annotated[
+        list[str], typer.Argument(help="Files, known by their content; telemetry: also http://host:9090 of Prometheus.")
+    ],
     into: Annotated[Path | None, typer.Option(help="Workspace to write to. Without it, only the report.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Replace a delivery that was imported before.")] = False,
     mapping: Annotated[
-        Path | None, typer.Option(help="YAML: columns (ours: theirs), use_cases (theirs: ours).")
+        Path | None, typer.Option(help="YAML: columns (ours: theirs), use_cases (theirs: ours), labels, pools ...")
     ] = None,
     suggest: Annotated[
         Path | None, typer.Option("--suggest-mapping", help="Write the mapping of a spreadsheet of use cases here.")
     ] = None,
+    period: Annotated[str, typer.Option(help="Period of a server: 2026-10, or 2026-10-01..2026-10-15.")] = "",
     use_case: Annotated[str, typer.Option(help="Use case of a trace.")] = "",
     region: Annotated[str, typer.Option(help="Region, where the file names none.")] = "",
     first_day: Annotated[str, typer.Option(help="Move a trace by whole weeks to begin on or after this day.")] = "",
@@ -104,7 +107,7 @@ def import_files(
         console.print(f"Mapping to confirm: {escape(str(suggest_mapping(kind, sources, suggest)))}", soft_wrap=True)
         return
     today = pd.Timestamp.now(tz="UTC").normalize()
-    target = Target(use_case, region, first_day, accelerator, today, **read_mapping(mapping, kind))
+    target = Target(use_case, region, first_day, accelerator, today, period=period, **read_mapping(mapping, kind))
     reports = import_files(kind, sources, into, target, replace=replace)
     if as_json:
         typer.echo(json.dumps(reports[0] if len(reports) == 1 else reports, indent=1, ensure_ascii=False))

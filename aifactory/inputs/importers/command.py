@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +12,7 @@ from aifactory.inputs.importers.bills import bill_report, read_bill
 from aifactory.inputs.importers.store import add_rows
 from aifactory.inputs.importers.target import Target
 from aifactory.inputs.importers.telemetry import read_telemetry, telemetry_report
-from aifactory.inputs.importers.telemetry.month import read_month
+from aifactory.inputs.importers.telemetry.prometheus import PoolNames, is_address, read_month, read_server
 from aifactory.inputs.importers.traces import import_trace
 from aifactory.inputs.importers.use_cases.mapping import mapping_text, read_mapping_file, suggest
 from aifactory.inputs.importers.use_cases.merge import add_use_cases
@@ -21,15 +21,18 @@ from aifactory.inputs.importers.use_cases.report import use_case_report
 from aifactory.inputs.plan import read_yaml
 from aifactory.inputs.spreadsheet import read_spreadsheet
 
-MAPPED = ("columns", "use_cases")
+MAPPED = ("columns", "use_cases", "labels", "pools", "accelerators", "purchase_options")
 #: A bill of more rows is stored as Parquet: no person opens it, and text takes ten times as long.
 MOST_CSV_ROWS = 100_000
 
 
 def read_mapping(path: Path | None, kind: str = "") -> dict[str, object]:
-    """Parts of a `Target` that a mapping file holds: `columns` (ours: theirs) and `use_cases` (theirs: ours).
+    """Parts of a `Target` that a mapping file holds.
 
-    The mapping of a spreadsheet of use cases is richer and is read with it.
+    `columns` (ours: theirs), `use_cases` (theirs: ours); of Prometheus `labels` (workload, region, pool:
+    label that holds it), `pools` (label: pool), `accelerators` (model: accelerator of the catalogue),
+    `purchase_options` (pool, or "*": option). The mapping of a spreadsheet of use cases is richer and is
+    read with it.
     """
     if kind == "use-cases":
         return {"mapping": path}
@@ -44,46 +47,67 @@ def read_mapping(path: Path | None, kind: str = "") -> dict[str, object]:
 
 
 def import_files(
-    kind: str, sources: list[Path], into: Path | None, target: Target, *, replace: bool = False
+    kind: str, sources: Sequence[Path | str], into: Path | None, target: Target, *, replace: bool = False
 ) -> list[dict[str, object]]:
-    """Import files one after the other; nothing is written before every file was read.
+    """Import files (telemetry: also addresses of servers); nothing is written before everything was read.
 
     Returns
     -------
-    One report per file, with `source` and, if written, `written`.
+    One report per source, with `source` and, if written, `written`.
     """
     if kind not in KINDS:
         raise InputError.at("KIND", "cannot be imported.", value=kind, choices=KINDS)
-    read = [KINDS[kind](path, target) for path in sources]
-    for report, name, rows, suffix in read:
-        if into is not None and name == "use_case_candidates":
-            report["into"] = add_use_cases(into, rows, report, replace=replace)
-        elif into is not None:
-            report["written"] = add_rows(into, name, rows, replace=replace, suffix=suffix).name
-    return [report for report, *_ in read]
+    read = [KINDS[kind](source, target) for source in map(_place, sources)]
+    for report, tables in read:
+        written = []
+        for name, rows, suffix in tables if into is not None else []:
+            if name == "use_case_candidates":
+                report["into"] = add_use_cases(into, rows, report, replace=replace)
+            else:
+                written.append(add_rows(into, name, rows, replace=replace, suffix=suffix).name)
+        if written:
+            report["written"] = ", ".join(written)
+    return [report for report, _ in read]
 
 
-Read = tuple[dict[str, object], str, pd.DataFrame, str]
+#: Report of one source, and the tables it fills: name, rows, ending of the file.
+Read = tuple[dict[str, object], list[tuple[str, pd.DataFrame, str]]]
+
+
+def _place(source: Path | str) -> Path | str:
+    return source if is_address(str(source)) else Path(source)
 
 
 def _billing(path: Path, target: Target) -> Read:
     bill = read_bill(path, target.today)
     suffix = ".csv" if len(bill.table) <= MOST_CSV_ROWS else ".parquet"
-    return {"source": path.name} | bill_report(bill), "billing", bill.table, suffix
+    return {"source": path.name} | bill_report(bill), [("billing", bill.table, suffix)]
 
 
-def _telemetry(path: Path, target: Target) -> Read:
+def _telemetry(source: Path | str, target: Target) -> Read:
     today = target.today if target.today is not None else pd.Timestamp.max.tz_localize("UTC").as_unit("us")
-    if path.is_dir():
-        windows, report = read_month(path, target.region, target.use_cases)
-        return {"source": path.name} | report, "demand_windows", windows, ".parquet"
+    if is_address(str(source)) or Path(source).is_dir():
+        return _prometheus(source, target)
+    path = Path(source)
     found = read_telemetry(path, today, region=target.region, use_cases=target.use_cases, columns=target.columns)
-    return {"source": path.name} | telemetry_report(found), "requests", found.rows, ".parquet"
+    return {"source": path.name} | telemetry_report(found), [("requests", found.rows, ".parquet")]
+
+
+def _prometheus(source: Path | str, target: Target) -> Read:
+    names = PoolNames(
+        target.region, target.accelerator, target.labels, target.pools, target.accelerators, target.purchase_options
+    )
+    if isinstance(source, Path):
+        read, name = read_month(source, target.region, target.use_cases, names), source.name
+    else:
+        read, name = read_server(source, target.period, names, target.use_cases, target.today), source
+    tables = [("demand_windows", read.windows, ".parquet"), ("pools", read.pools, ".csv")]
+    return {"source": name} | read.report, [item for item in tables if len(item[1])]
 
 
 def _trace(path: Path, target: Target) -> Read:
     report, table, rows = import_trace(path, target)
-    return report, table, rows, ".parquet"
+    return report, [(table, rows, ".parquet")]
 
 
 def _use_cases(path: Path, target: Target) -> Read:
@@ -91,22 +115,22 @@ def _use_cases(path: Path, target: Target) -> Read:
         raise InputError.at("import use-cases", "needs the day of import, the as-of date of rows that name none")
     mapping = read_mapping_file(target.mapping) if target.mapping else None
     found = read_use_cases(path, target.today, mapping)
-    return {"source": path.name} | use_case_report(found), "use_case_candidates", found.frame, ".csv"
+    return {"source": path.name} | use_case_report(found), [("use_case_candidates", found.frame, ".csv")]
 
 
-def suggest_mapping(kind: str, sources: list[Path], out: Path) -> Path:
+def suggest_mapping(kind: str, sources: Sequence[Path | str], out: Path) -> Path:
     """Write the suggested mapping of a spreadsheet of use cases, to be confirmed and passed with --mapping."""
     if kind != "use-cases" or len(sources) != 1:
         raise InputError.at("--suggest-mapping", "takes one spreadsheet of use cases", value=kind)
     if out.exists():
         raise InputError.at("--suggest-mapping", "the file exists; a mapping is never overwritten", value=str(out))
-    sheets = [(sheet, suggest(sheet)) for sheet in read_spreadsheet(sources[0])]
+    sheets = [(sheet, suggest(sheet)) for sheet in read_spreadsheet(Path(sources[0]))]
     sheet, mapping = max(sheets, key=lambda pair: len(pair[1].columns))
     out.write_text(mapping_text(sheet, mapping), encoding="utf-8")
     return out
 
 
-KINDS: dict[str, Callable[[Path, Target], Read]] = {
+KINDS: dict[str, Callable[..., Read]] = {
     "billing": _billing,
     "telemetry": _telemetry,
     "use-cases": _use_cases,

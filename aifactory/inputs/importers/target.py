@@ -20,3 +20,8 @@ class Target:
     columns: dict[str, str] = field(default_factory=dict)
     use_cases: dict[str, str] = field(default_factory=dict)
     mapping: Path | None = None  # mapping of a spreadsheet of use cases
+    period: str = ""
+    labels: dict[str, str] = field(default_factory=dict)
+    pools: dict[str, str] = field(default_factory=dict)
+    accelerators: dict[str, str] = field(default_factory=dict)
+    purchase_options: dict[str, str] = field(default_factory=dict)

@@ -11,14 +11,20 @@ from hypothesis import strategies as st
 from aifactory.errors import InputError
 from aifactory.inputs.importers.command import Target, import_files
 from aifactory.inputs.importers.telemetry import read_telemetry
-from aifactory.inputs.importers.telemetry.month import read_month
 from aifactory.inputs.importers.telemetry.prometheus import (
     bucket_interval,
     counter_increase,
     metric_table,
     read_answer,
-    read_answers,
+    read_month,
+    window_counts,
 )
+from aifactory.inputs.importers.telemetry.prometheus.aliases import known_metric, near_metrics, select_metrics
+from aifactory.inputs.importers.telemetry.prometheus.answers import Series
+from aifactory.inputs.importers.telemetry.prometheus.assemble import assemble
+from aifactory.inputs.importers.telemetry.prometheus.counters import merge_histograms, whole_counts
+from aifactory.inputs.importers.telemetry.prometheus.live import Samples, leave_out_replicas
+from aifactory.inputs.importers.telemetry.prometheus.report import demand_table
 from aifactory.inputs.workspace import load_workspace
 
 MONTH = "data/telemetry/prometheus_vllm_2026_10"
@@ -80,17 +86,217 @@ def test_each_metric_has_one_canonical_name():
     table = metric_table()
     assert table.index.is_unique
     assert (table.loc[table["unit"] == "s", "factor"] == 1000).all()
-    assert set(table["canonical"]) <= {
-        "ttft_ms",
-        "e2e_ms",
-        "queue_ms",
-        "tpot_ms",
-        "requests",
-        "errors",
-        "input_tokens",
-        "output_tokens",
-        "cached_input_tokens",
-    }
+    assert (table.loc[table["unit"].isin(["ms", "tokens", "requests", "fraction", "W", "J"]), "factor"] == 1).all()
+    latencies = table["canonical"].str.endswith("_ms")
+    assert set(table.loc[latencies, "kind"]) == {"histogram"}
+    assert set(table.loc[~latencies, "kind"]) == {"counter", "gauge"}
+    assert table.notna().all().all()
+    assert set(table["engine"]) == {
+        "vLLM", "SGLang", "TGI", "Triton", "NIM for LLMs", "TensorRT-LLM serve", "Ray Serve LLM", "DCGM exporter",
+    }  # fmt: skip
+    for _, part in table.groupby("engine"):  # whoever serves also counts: requests and tokens, or a device
+        assert {"served", "device_utilization"} & set(part["canonical"])
+
+
+def test_names_are_found_with_and_without_their_endings():
+    assert known_metric("vllm:prefix_cache_hits") == "vllm:prefix_cache_hits_total"
+    assert known_metric("DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION_total") == "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION"
+    assert known_metric("vllm:time_to_first_token_seconds_bucket") == "vllm:time_to_first_token_seconds"
+    assert known_metric("vllm:time_to_first_token_seconds_sum") is None
+    assert known_metric("up") is None
+    # Ray offers its counters with and without _total: they are read once
+    both = [
+        "ray_vllm_prompt_tokens",
+        "ray_vllm_prompt_tokens_total",
+        "tgi_request_duration_count",
+        "tgi_request_duration_bucket",
+    ]
+    assert select_metrics(both) == {
+        "ray_vllm_prompt_tokens_total": "ray_vllm_prompt_tokens_total", "tgi_request_duration": "tgi_request_duration_bucket",
+    }  # fmt: skip
+    assert near_metrics(["vlm:prompt_tokens_total", "go_info"]) == [
+        "vlm:prompt_tokens_total (near vllm:prompt_tokens_total)"
+    ]
+
+
+T0 = 1_790_812_800.0
+
+
+def one(values, step=60.0, start=T0, **labels):
+    values = np.array(values, dtype=float)
+    return Series({"namespace": "chat", "region": "us", **labels}, start + step * np.arange(len(values)), values)
+
+
+def minutes(series, windows, interval=60.0, born=None):
+    return window_counts(series.times, series.values, T0 + 60.0 * np.arange(windows + 1), interval, born=born)
+
+
+def test_a_gap_keeps_its_total_and_a_restart_in_it_does_not_fill_it():
+    held = one([10, 20, 30])
+    later = np.array([T0, T0 + 60, T0 + 600])
+    counted = window_counts(later, np.array([10.0, 20, 74]), T0 + 60.0 * np.arange(11), 60)
+    np.testing.assert_allclose(counted.increase, [10] + [6] * 9)
+    np.testing.assert_allclose(counted.spread, [0] + [6] * 9)
+    restarted = window_counts(later, np.array([10.0, 20, 7]), T0 + 60.0 * np.arange(11), 60)
+    assert restarted.increase.tolist() == [10, 0, 0, 0, 0, 0, 0, 0, 0, 7]
+    assert restarted.covered.tolist() == [1, 0, 0, 0, 0, 0, 0, 0, 0, 1]
+    assert minutes(held, 2).increase.tolist() == [10, 10]
+
+
+def test_a_first_value_counts_if_it_can_be_new():
+    assert minutes(one([5, 10, 15], start=T0 + 60), 3).increase.tolist() == [5, 5, 5]
+    history = minutes(one([900, 905, 910], start=T0 + 60), 3)
+    assert (history.increase.tolist(), history.history) == ([0, 5, 5], 900)
+    assert minutes(one([900, 905, 910], start=T0 + 60), 3, born=True).increase.tolist() == [900, 5, 5]
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(st.integers(0, 500), min_size=3, max_size=60), st.data())
+def test_windows_of_any_length_add_up_to_the_counter(steps, data):
+    values = np.cumsum([0, *steps]).astype(float)
+    kept = sorted({0, len(values) - 1} | set(data.draw(st.lists(st.integers(0, len(values) - 1), max_size=20))))
+    times = T0 + 60.0 * np.array(kept)
+    edges = np.unique(np.append(np.arange(T0, times[-1], data.draw(st.sampled_from([30.0, 60.0, 137.0]))), times[-1]))
+    counted = window_counts(times, values[kept], edges, 60)
+    assert counted.increase.sum() == pytest.approx(values[-1])
+    assert (counted.increase >= -1e-9).all()
+    assert whole_counts(counted.increase).sum() == values[-1]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.floats(0.001, 100), min_size=1, max_size=200), st.integers(0, 199), st.sampled_from([0.5, 0.95, 0.99])
+)
+def test_the_interval_holds_the_quantile_though_some_are_lost(values, lost, q):
+    bounds, values = np.array([0.01, 0.1, 0.5, 1.0, 5.0, 10.0, 50.0, np.inf]), np.array(values)
+    kept = values[min(lost, len(values) - 1) :]
+    cumulative = np.array([(kept <= bound).sum() for bound in bounds], dtype=float)
+    low, high = bucket_interval(bounds, cumulative, q, unknown=len(values) - len(kept))
+    assert low <= np.quantile(values, q, method="inverted_cdf") <= high
+
+
+def test_histograms_of_other_buckets_are_added_over_what_they_share():
+    fine = (np.array([1.0, 2.0, 4.0, np.inf]), np.array([1.0, 5.0, 6.0, 8.0]))
+    coarse = (np.array([2.0, np.inf]), np.array([3.0, 4.0]))
+    bounds, total, other = merge_histograms([fine, coarse])
+    assert (bounds.tolist(), total.tolist(), other) == ([2.0, np.inf], [8.0, 12.0], 1)
+
+
+def month_of(minutes=10, **series):
+    samples = Samples(T0, T0 + 60.0 * minutes)
+    for metric, held in series.items():
+        samples.series[metric.replace("__", ":", 1)] = held
+        samples.intervals[metric.replace("__", ":", 1)] = 60.0
+    return samples
+
+
+def bucket(le, values, **labels):
+    return one(values, le=le, **labels)
+
+
+def test_a_histogram_without_its_last_bucket_gives_no_quantile():
+    month = assemble(
+        month_of(vllm__e2e_request_latency_seconds=[bucket("1.0", [0, 5, 9]), bucket("x", [0, 5, 9])]), 10, {}
+    )
+    assert month.histograms == {}
+    assert (
+        "vllm:e2e_request_latency_seconds: series without a bound or without the bucket +Inf, left out",
+        2,
+    ) in month.warnings
+
+
+def test_buckets_that_fall_are_raised_and_named():
+    held = [bucket("1.0", [0, 8]), bucket("2.0", [0, 6]), bucket("+Inf", [0, 10])]
+    month = assemble(month_of(vllm__e2e_request_latency_seconds=held), 10, {})
+    assert month.histograms["chat", "e2e_ms"][1].tolist() == [8.0, 8.0, 10.0]
+    assert (
+        "vllm:e2e_request_latency_seconds: buckets that count fewer than the one below, raised to it",
+        1,
+    ) in month.warnings
+
+
+def test_a_percentage_where_a_fraction_is_due_is_left_out_and_named():
+    month = assemble(month_of(vllm__kv_cache_usage_perc=[one([0.5, 55, 0.5])]), 10, {})
+    assert month.gauges["chat", "kv_cache_utilization"] == {"mean": 0.5, "max": 0.5}
+    assert ("vllm:kv_cache_usage_perc: samples below 0 or above 1 (a fraction is due), left out", 1) in month.warnings
+
+
+def test_received_requests_win_over_served_and_failed_ones():
+    month = assemble(
+        month_of(tgi_request_count=[one([0, 9])], tgi_request_success=[one([0, 7])], tgi_request_failure=[one([0, 2])]),
+        10,
+        {},
+    )
+    rows = demand_table("x", month, "", {})
+    assert rows[["requests", "errors", "service_units"]].iloc[0].tolist() == [9, 2, 7.0]
+
+
+def test_two_servers_that_scrape_one_target_count_it_once():
+    pair = [one(np.arange(9) * 10 + shift, prometheus_replica=name) for name, shift in (("a", 0), ("b", 0))]
+    samples = month_of(vllm__prompt_tokens_total=pair)
+    leave_out_replicas(samples)
+    assert len(samples.series["vllm:prompt_tokens_total"]) == 1
+    # a label that may tell real pods apart is dropped only where counters run level
+    for shift, kept in ((3, 1), (5000, 2)):
+        pods = [one(np.arange(9) * 10, replica="a"), one(np.arange(9) * 10 + shift, replica="b")]
+        samples = month_of(vllm__prompt_tokens_total=pods)
+        leave_out_replicas(samples)
+        assert len(samples.series["vllm:prompt_tokens_total"]) == kept
+
+
+def told(text):
+    return json.dumps({"status": "success", "data": {"resultType": "matrix", "result": text}})
+
+
+LABELS = {"__name__": "vllm:prompt_tokens_total", "pod": "a"}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "is empty"),
+        ('{"status": "succ', "is not JSON"),
+        ("[" * 200_000, "nested too deeply"),
+        ("[1]", "is no answer of Prometheus"),
+        ('{"status": "error", "error": "too many"}', "answered with an error: too many"),
+        ('{"status": "success"}', "column 'resultType'"),
+        ('{"status": "success", "data": {"resultType": "scalar", "result": [1, "2"]}}', "value 'scalar': must hold series"),
+        ('{"status": "success", "data": {"resultType": "matrix", "result": {}}}', "column 'result': must be a list"),
+        (told([]), "holds no series"),
+        (told([[1, 2]]), "row 1: holds a series without labels"),
+        (told([{"metric": LABELS, "values": [[T0, "1", 2]]}]), 'series vllm:prompt_tokens_total{pod="a"} must hold pairs'),
+        (told([{"metric": LABELS, "values": [[T0, "many"]]}]), "row 1, column 'value': value 'many': series vllm:prompt_tokens_total"),
+        (told([{"metric": LABELS, "values": [[T0, None]]}]), "column 'value': value 'None'"),
+        (told([{"metric": LABELS, "values": [[T0, True]]}]), "column 'value': value 'True'"),
+        (told([{"metric": LABELS, "values": [["noon", "1"]]}]), "column 'time': value 'noon'"),
+        (told([{"metric": LABELS, "values": [[T0 * 1000, "1"]]}]), "must be seconds since 1970 .milliseconds"),
+        (told([{"metric": LABELS, "values": [[T0 + 60, "1"], [T0, "2"]]}]), "column 'time': value '1790812800': .*times must rise"),
+        (told([{"metric": LABELS, "values": [[T0, "1"], [T0, "2"]]}]), "none may come twice"),
+        (told([{"metric": LABELS, "values": [[T0, "1"]]}] * 2), "row 2: series vllm:prompt_tokens_total.* is given twice"),
+    ],
+)  # fmt: skip
+def test_faults_of_an_answer_are_named(tmp_path, text, words):
+    path = tmp_path / "answer.json"
+    path.write_text(text)
+    with pytest.raises(InputError, match=words.replace("{", r"\{")) as caught:
+        read_answer(path)
+    assert str(caught.value).startswith("answer.json")
+
+
+def test_numbers_that_are_none_are_read_as_such(tmp_path):
+    path = tmp_path / "answer.json"
+    path.write_text(
+        told(
+            [
+                {
+                    "metric": LABELS,
+                    "values": [[T0, "NaN"], [T0 + 1, "+Inf"], [T0 + 2, "1e3"], [T0 + 3, "12345678901234567890"]],
+                }
+            ]
+        )
+    )
+    values = read_answer(path)[0].values
+    assert np.isnan(values[0]) and values[1] == np.inf and values[2:].tolist() == [1000.0, 12345678901234567890.0]
 
 
 @pytest.fixture
@@ -98,7 +304,7 @@ def hour(tmp_path):
     """Two hours of one workload by hand; a point counts the hour before it."""
     start = 1_790_812_800  # 2026-10-01T00:00Z
     points = [[start + 3600, "10"], [start + 7200, "NaN"], [start + 10800, "30"]]
-    raw = [[start, "5"], [start + 3600, "7"]]
+    raw = [[start, "5"], [start + 3600, "105"]]
     return folder_of(
         tmp_path,
         ok=("sum by (namespace,finished_reason) (increase(vllm:request_success_total[1h]))", 3600,
@@ -109,7 +315,8 @@ def hour(tmp_path):
 
 
 def test_windows_by_hand(hour):
-    windows, report = read_month(hour)
+    read = read_month(hour)
+    windows, report = read.windows, read.report
     assert windows["window_start_utc"].dt.strftime("%H:%M").tolist() == ["00:00", "02:00"]
     assert windows["requests"].tolist() == [12, 30]
     assert windows["errors"].tolist() == [2, 0]
@@ -130,7 +337,8 @@ def test_the_windows_reach_the_workspace(hour, mini):
 @pytest.mark.real
 def test_a_month_of_a_real_server(shared_dir):
     truth = json.loads((shared_dir / MONTH / "truth.json").read_text())
-    windows, report = read_month(shared_dir / MONTH)
+    read = read_month(shared_dir / MONTH)
+    windows, report = read.windows, read.report
     assert report["rows_left_out"] == {"answers without series": 3}
     inside = 0
     for name, figures in report["workloads"].items():
@@ -142,7 +350,9 @@ def test_a_month_of_a_real_server(shared_dir):
         )  # 6 h of gap and the last hour are not in the hourly query
         for mine, theirs in (("ttft_ms", "ttft_s"), ("e2e_ms", "e2e_s")):
             for q, (low, high) in figures[mine].items():
-                inside += low <= exact[theirs][q] * 1000 <= high
+                inside += low <= exact[theirs][q] * 1000 <= (np.inf if high is None else high)
+        raw = windows.loc[windows["use_case_id"] == name]
+        assert raw["queue_depth_max"].max() == figures["queue_depth"]["max"]
     assert inside == 18
     regions = windows.groupby("use_case_id")["region"].first().to_dict()
     assert regions == {"chat-api": "us-east-1", "code-assist": "eu-west-1", "doc-summary": "eu-west-1"}
@@ -179,10 +389,13 @@ def test_bad_answers_are_refused_in_words(shared_dir, case, words):
 
 def test_a_folder_without_an_index_or_counters_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"index\.json: must list the answers"):
-        read_answers(tmp_path)
-    folder = folder_of(tmp_path, gauge=("vllm:num_requests_waiting", 60, answer(({"namespace": "a"}, [[0, "1"]]))))
-    with pytest.raises(InputError, match="no query_range answer of increase"):
-        read_answers(folder)
+        read_month(tmp_path)
+    folder = folder_of(
+        tmp_path,
+        gauge=("sum(rate(vllm:prompt_tokens_total[5m]))", 60, answer(({"namespace": "a"}, [[1_790_812_800, "1"]]))),
+    )
+    with pytest.raises(InputError, match="no query_range answer of a raw counter or of increase"):
+        read_month(folder)
 
 
 def test_an_index_does_not_lead_out_of_its_folder(tmp_path):
@@ -191,4 +404,4 @@ def test_an_index_does_not_lead_out_of_its_folder(tmp_path):
         json.dumps([{"file": "../../secret.json", "query": "increase(vllm:prompt_tokens_total[1h])"}])
     )
     with pytest.raises(InputError):
-        read_answers(folder)
+        read_month(folder)

@@ -1,0 +1,203 @@
+"""A folder of Prometheus answers as demand windows: raw counters like a live server, else increases."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from aifactory.errors import InputError
+from aifactory.inputs.importers.telemetry.prometheus.aliases import known_metric, metric_table
+from aifactory.inputs.importers.telemetry.prometheus.answers import Series, read_answer, read_json
+from aifactory.inputs.importers.telemetry.prometheus.assemble import (
+    ABORTED,
+    COUNTED,
+    Key,
+    Month,
+    assemble,
+    region_of,
+    workload_of,
+)
+from aifactory.inputs.importers.telemetry.prometheus.live import Samples, join_series
+
+FORMAT = "Prometheus answers"
+INDEX = "index.json"
+HOUR_MINUTES = 60
+#: Raw counters and extrapolated increases of the same windows may differ by this share of the former.
+MAX_APART = 0.02
+_INCREASE = re.compile(r"increase\(\s*([A-Za-z_:][A-Za-z0-9_:]*)\s*(?:\{[^}]*\})?\[(\d+)([smhd])\]\s*\)")
+_MEAN = re.compile(r"avg_over_time\(\s*([A-Za-z_:][A-Za-z0-9_:]*)\s*(?:\{[^}]*\})?\[(\d+)([smhd])\]\s*\)")
+_RAW = re.compile(r"\s*([A-Za-z_:][A-Za-z0-9_:]*)\s*(?:\{[^}]*\})?\s*")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+@dataclass
+class _Answers:
+    """Answers sorted by what they say."""
+
+    raw: dict[str, list[Series]] = field(default_factory=dict)
+    counted: list[pd.DataFrame] = field(default_factory=list)
+    whole: dict[Key, float] = field(default_factory=dict)
+    buckets: dict[Key, dict[float, float]] = field(default_factory=dict)
+    factors: dict[str, float] = field(default_factory=dict)
+    regions: dict[str, str] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+
+
+def read_folder(folder: Path, named: dict[str, str]) -> tuple[Month, Samples]:
+    """The period that the answers of a folder tell; `index.json` names file and query of each.
+
+    Raw counters and gauges go the way of a live server. Increases by window are extrapolated by the
+    server; they count only what raw counters do not tell.
+    """
+    index = _index(folder)
+    answers = _Answers()
+    for item in index:
+        _sort(answers, folder, item, named)
+    if not answers.counted and not answers.raw:
+        raise InputError.at(
+            folder.name,
+            "holds no query_range answer of a raw counter or of increase() over its own step for a known metric",
+        )
+    counted = pd.concat(answers.counted, ignore_index=True) if answers.counted else pd.DataFrame()
+    minutes = int(counted["seconds"].min()) // 60 if len(counted) else HOUR_MINUTES
+    samples = _samples(answers.raw, counted, minutes)
+    month = assemble(samples, minutes, named)
+    month.windows = _with_increases(month, counted, answers.regions)
+    for (workload, canonical), held in answers.buckets.items():
+        bounds = np.array(sorted(held))
+        cumulative = np.maximum.accumulate(np.array([held[bound] for bound in bounds]))
+        month.histograms[workload, canonical] = (bounds * answers.factors[canonical], cumulative, 0.0)
+    month.totals, month.rows_read = answers.whole, len(index)
+    month.left_out = {"answers without series": len(answers.refused)} if answers.refused else {}
+    month.warnings += [(text, 0) for text in answers.refused.values()]
+    month.warnings += _gaps(month, counted)
+    return month, samples
+
+
+def _index(folder: Path) -> list[dict]:
+    index = read_json(folder / INDEX) if (folder / INDEX).is_file() else None
+    good = isinstance(index, list) and all(isinstance(item, dict) and {"file", "query"} <= set(item) for item in index)
+    if not good:
+        raise InputError.at(f"{folder.name}/{INDEX}", "must list the answers with file and query")
+    return index
+
+
+def _sort(answers: _Answers, folder: Path, item: dict, named: dict[str, str]) -> None:
+    path, query = folder / Path(str(item["file"])).name, str(item["query"])
+    try:
+        series = read_answer(path)
+    except InputError as error:
+        answers.refused[path.name] = str(error)
+        return
+    for one in series:
+        if region := region_of(one.labels, named):
+            answers.regions[workload_of(one.labels, named)] = region
+    step, raw, mean, found = item.get("step_s"), _RAW.fullmatch(query), _MEAN.fullmatch(query), _INCREASE.search(query)
+    if raw and known_metric(raw.group(1)):
+        answers.raw.setdefault(known_metric(raw.group(1)), []).extend(series)
+    elif mean and known_metric(mean.group(1)):
+        seconds = int(mean.group(2)) * _SECONDS[mean.group(3)]  # a point tells of the time before it
+        middle = [Series(one.labels, one.times - seconds / 2, one.values) for one in series]
+        answers.raw.setdefault(known_metric(mean.group(1)), []).extend(middle)
+    elif found and known_metric(found.group(1)) and "histogram_quantile" not in query:
+        seconds = int(found.group(2)) * _SECONDS[found.group(3)]
+        alias = metric_table().loc[known_metric(found.group(1))]
+        _add_increase(answers, series, alias, seconds, step, item.get("endpoint"), named)
+
+
+def _add_increase(
+    answers: _Answers, series: list[Series], alias: pd.Series, seconds: int, step: object, endpoint: object,
+    named: dict[str, str],
+) -> None:  # fmt: skip
+    canonical = str(alias["canonical"])
+    if alias["kind"] == "histogram":
+        answers.factors[canonical] = float(alias["factor"])
+        for one in series:
+            if "le" in one.labels:
+                held = answers.buckets.setdefault((workload_of(one.labels, named), canonical), {})
+                bound = float(one.labels["le"])
+                held[bound] = held.get(bound, 0.0) + float(np.nansum(one.values))
+    elif canonical in COUNTED and endpoint == "query":
+        for one in series:
+            key = (workload_of(one.labels, named), canonical)
+            answers.whole[key] = answers.whole.get(key, 0.0) + float(one.values[-1])
+    elif canonical in COUNTED and step == seconds:
+        answers.counted += [_window_rows(one, canonical, seconds, named) for one in series]
+
+
+def _window_rows(series: Series, canonical: str, seconds: int, named: dict[str, str]) -> pd.DataFrame:
+    """Increase of each step; a point at time t counts what happened in the step before it."""
+    aborted = canonical == "served" and series.labels.get("finished_reason") in ABORTED
+    known = np.isfinite(series.values)
+    return pd.DataFrame(
+        {
+            "window_start_utc": pd.to_datetime(series.times[known] - seconds, unit="s", utc=True).as_unit("us"),
+            "use_case_id": workload_of(series.labels, named),
+            "metric": "errors" if aborted else canonical,
+            "value": series.values[known],
+            "seconds": seconds,
+        }
+    )
+
+
+def _samples(raw: dict[str, list[Series]], counted: pd.DataFrame, minutes: int) -> Samples:
+    """Raw answers as the samples of a period of whole windows."""
+    times = [one.times for series in raw.values() for one in series]
+    seconds = minutes * 60
+    edges = [edge for held in times for edge in (held[0], held[-1])]
+    if len(counted):
+        stamps = counted["window_start_utc"].astype("int64") // 10**6
+        edges += [float(stamps.min()), float(stamps.max()) + seconds - 1]
+    start, end = np.floor(min(edges) / seconds) * seconds, np.ceil((max(edges) + 1) / seconds) * seconds
+    found = Samples(start, end)
+    for metric, series in raw.items():
+        apart = [np.diff(one.times) for one in series if len(one.times) > 1]
+        if apart:
+            found.series[metric] = join_series(series)
+            found.intervals[metric] = float(np.median(np.concatenate(apart)))
+    return found
+
+
+def _with_increases(month: Month, counted: pd.DataFrame, regions: dict[str, str]) -> pd.DataFrame:
+    """Windows of the raw counters where they tell something, else of the increases; where both do, they are compared."""
+    keys = ["window_start_utc", "use_case_id"]
+    if not len(counted):
+        return month.windows
+    wide = counted[counted["seconds"] == month.window_minutes * 60]
+    wide = wide.pivot_table(index=keys, columns="metric", values="value", aggfunc="sum")
+    wide = wide.round().astype("Int64").reset_index()
+    if len(month.windows):
+        wide = month.windows.merge(wide, how="outer", on=keys, suffixes=("", "_increase"))
+        for name in [item for item in COUNTED if f"{item}_increase" in wide]:
+            theirs, mine = wide.pop(f"{name}_increase"), wide[name].astype("Int64")
+            both = mine.notna() & theirs.notna()
+            apart = abs(int(mine[both].sum()) - int(theirs[both].sum()))
+            if apart > MAX_APART * int(mine[both].sum()):
+                text = (
+                    f"{name.replace('_', ' ')}: raw counters and increases differ by {apart:,}; the raw counters count"
+                )
+                month.warnings.append((text, int(both.sum())))
+            wide[name] = mine.fillna(theirs)
+    else:
+        wide["region"] = None
+    return wide.assign(region=wide["region"].replace("", None).fillna(wide["use_case_id"].map(regions)).fillna(""))
+
+
+def _gaps(month: Month, counted: pd.DataFrame) -> list[tuple[str, int]]:
+    """Windows without a count of requests: a scrape gap, an outage, or a query too short."""
+    found = []
+    if not len(counted) or not (counted["metric"] == "served").any():
+        return []
+    for workload, mine in month.windows.groupby("use_case_id"):
+        at = mine.set_index("window_start_utc")
+        every = pd.date_range(at.index.min(), at.index.max(), freq=f"{month.window_minutes}min")
+        gaps = int(at["served"].reindex(every).isna().sum()) if "served" in at else len(every)
+        found += [(f"{workload}: windows without a count of requests", gaps)] if gaps else []
+        if (workload, "requests") not in month.totals:
+            text = f"{workload}: requests are the sum of windows, so what was counted in gaps is missing"
+            found.append((text, len(mine)))
+    return found
