@@ -7,13 +7,15 @@ import numpy as np
 #: A season is accepted at this chance of a false one; so many random turns measure it.
 MAX_CHANCE, TURNS = 0.01, 499
 _SEED = 20260101
+#: Variance within cycles below this share of the mean square counts as none.
+NO_VARIANCE = 1e-9
 
 
 def season_test(values: np.ndarray, places: int, turns: int = TURNS) -> tuple[float, float]:
     """Share of the variance that the place in the cycle explains, and how often chance does as well.
 
-    The series is cut into cycles of `places` values; each loses its own mean, so that level, trend and
-    longer cycles do not count. The share is that of the means by place,
+    The series is cut into cycles of `places` values; each loses its own mean and the slope of the cycles'
+    means, so that level, growth and longer cycles do not count. The share is that of the means by place,
 
         share = sum_place n (mean over cycles)^2 / sum of squares,   eta squared of an analysis of variance,
 
@@ -45,10 +47,9 @@ def season_test(values: np.ndarray, places: int, turns: int = TURNS) -> tuple[fl
         return np.nan, np.nan
     table = values[: cycles * places].reshape(cycles, places)
     known = np.isfinite(table)
-    seen = known.sum(axis=1, keepdims=True)
-    rest = np.where(known, table - np.where(known, table, 0.0).sum(axis=1, keepdims=True) / np.maximum(seen, 1), 0.0)
+    rest = _within(table, known)
     whole = float((rest**2).sum())
-    if whole <= 1e-18 * max(float(np.square(table[known]).sum()), 1e-300):
+    if whole <= NO_VARIANCE * float(np.square(table[known]).sum()):
         return np.nan, np.nan
     found = _explained(rest[None], known[None])[0] / whole
     random = np.random.default_rng(_SEED)
@@ -61,6 +62,21 @@ def season_test(values: np.ndarray, places: int, turns: int = TURNS) -> tuple[fl
     return float(found), max(chance, float(places) ** (1 - cycles))
 
 
+def _within(table: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Values less the slope over the cycles and less the mean of their cycle; missing ones are 0."""
+    means = _means(table, known)
+    some = np.flatnonzero(np.isfinite(means))
+    slope = np.polyfit(some, means[some], 1)[0] / table.shape[1] if len(some) > 1 else 0.0
+    level = table - slope * np.arange(table.shape[1])
+    return np.where(known, level - np.nan_to_num(_means(level, known))[:, None], 0.0)
+
+
+def _means(table: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Mean of each row over its known values; NaN without any."""
+    sums = np.where(known, table, 0.0).sum(axis=1)
+    return np.where(known.any(axis=1), sums / np.maximum(known.sum(axis=1), 1), np.nan)
+
+
 def _explained(rest: np.ndarray, known: np.ndarray) -> np.ndarray:
     """Sum of squares of the means by place; axes turn, cycle, place."""
     count = known.sum(axis=1)
@@ -71,7 +87,4 @@ def day_means(hourly: np.ndarray) -> np.ndarray:
     """Mean of each whole day of an hourly series, missing hours left out; NaN for a day without any."""
     hourly = np.asarray(hourly, dtype=float)
     days = hourly[: len(hourly) // 24 * 24].reshape(-1, 24)
-    known = np.isfinite(days)
-    return np.where(
-        known.any(axis=1), np.where(known, days, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1), np.nan
-    )
+    return _means(days, np.isfinite(days))

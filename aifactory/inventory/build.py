@@ -7,8 +7,17 @@ from dataclasses import dataclass
 import pandas as pd
 
 from aifactory.demand.forecast import FORECAST_COLUMNS, forecast_demand
+from aifactory.demand.profile import hours_of_month
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import demand, findings, service, spend
+from aifactory.inventory.drift import drift, token_growth
+from aifactory.inventory.efficiency import prefix_reuse, retry_amplification
+from aifactory.inventory.overlap import find_overlaps
+from aifactory.inventory.owners import coverage, owners_to_ask
+from aifactory.inventory.questions import three_questions
+from aifactory.inventory.residency import hourly_demand, local_and_pooled, pooled_fleet, price_local
+from aifactory.inventory.tenants import tenant_concentration
+from aifactory.inventory.waste import find_waste
 
 RECONCILIATION_COLUMNS = ["line", "effective_cost", "billed_cost", "charges"]
 
@@ -20,6 +29,8 @@ class Inventory:
     period: str
     use_cases: pd.DataFrame
     coverage: pd.DataFrame
+    owners_to_ask: pd.DataFrame
+    three_questions: pd.DataFrame
     spend: pd.DataFrame
     spend_reconciliation: pd.DataFrame
     spend_monthly: pd.DataFrame
@@ -27,13 +38,22 @@ class Inventory:
     windows: pd.DataFrame
     demand_monthly: pd.DataFrame
     demand_profile: pd.DataFrame
+    untested_seasons: list[str]
+    drift: pd.DataFrame
+    token_growth: pd.DataFrame
     forecast: pd.DataFrame
     service_levels: pd.DataFrame
-    token_tail: pd.DataFrame
+    failures_and_queues: pd.DataFrame
+    size_tail: pd.DataFrame
+    tenants: pd.DataFrame
+    retries: pd.DataFrame
+    prefix_reuse: pd.DataFrame
     pools: pd.DataFrame
     jobs: pd.DataFrame
     local_vs_pooled: pd.DataFrame
-    waste: list[findings.Finding]
+    pooled_fleet: pd.DataFrame
+    waste: pd.DataFrame
+    overlaps: pd.DataFrame
     gaps: list[findings.Finding]
     not_computed: list[str]
 
@@ -51,14 +71,17 @@ def build_inventory(ws: Workspace) -> Inventory:
     monthly = demand.demand_by_month(ws, windows)
     profile = demand.profile_demand(ws, windows, monthly)
     rate = spend.accelerator_rate(used)
-    pools = service.pool_summary(ws, rate)
+    pools = service.pool_summary(ws, rate, used)
     levels = service.service_levels(ws, profile)
     cases = _use_cases(ws, used, monthly)
+    hours, hourly = float(len(hours_of_month(ws.period))), hourly_demand(windows, ws)
     speeds = demand.relative_speed(ws, ws.table("jobs"))
     return Inventory(
         period=ws.period,
         use_cases=cases,
-        coverage=findings.coverage(ws.table("use_cases"), profile),
+        coverage=coverage(cases),
+        owners_to_ask=owners_to_ask(cases),
+        three_questions=three_questions(ws, hourly, monthly, cases, profile, levels),
         spend=spend.spend_by_dimension(month)
         if len(month)
         else pd.DataFrame(columns=["dimension", "value", "effective_cost", "billed_cost", "accelerator_hours"]),
@@ -70,15 +93,24 @@ def build_inventory(ws: Workspace) -> Inventory:
         windows=windows,
         demand_monthly=monthly,
         demand_profile=profile,
+        untested_seasons=demand.untested_seasons(profile, monthly, ws.period),
+        drift=drift(ws, monthly),
+        token_growth=token_growth(ws, windows),
         forecast=forecast_demand(profile, ws.table("use_cases"), ws.plan, ws.period)
         if len(profile)
         else pd.DataFrame(columns=FORECAST_COLUMNS),
         service_levels=levels,
-        token_tail=service.token_tail(ws),
+        failures_and_queues=service.failures_and_queues(ws, levels, profile),
+        size_tail=service.size_tail(ws),
+        tenants=tenant_concentration(ws, monthly),
+        retries=retry_amplification(ws, monthly, cases),
+        prefix_reuse=prefix_reuse(ws, monthly, cases),
         pools=pools,
         jobs=service.job_summary(ws, speeds),
-        local_vs_pooled=demand.local_and_pooled(windows, ws),
-        waste=findings.waste(reconciliation, pools, cases),
+        local_vs_pooled=price_local(local_and_pooled(hourly), used, hours),
+        pooled_fleet=pooled_fleet(hourly, ws.table("use_cases"), used, hours),
+        waste=find_waste(ws, used, pools, cases, profile),
+        overlaps=find_overlaps(ws.table("use_cases"), used),
         gaps=[*findings.gaps(reconciliation, pools, levels, profile), *findings.late_usage(month)],
         not_computed=findings.not_computed(ws),
     )

@@ -5,19 +5,22 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from aifactory.demand.profile import by_hour, hours_of_month, monthly_growth, profile_series, running_accelerators
+from aifactory.demand.profile import hours_of_month, monthly_growth, profile_series, running_accelerators
 from aifactory.inputs.workspace import Workspace
 from aifactory.units import SECONDS_PER_HOUR
 
 COUNTS = ["requests", "errors", "retries", "input_tokens", "cached_input_tokens", "output_tokens"]
 PAIR = ["use_case_id", "region"]
+#: Years of months that a yearly season needs to be proven.
+YEARS_FOR_A_YEAR = 3
 #: A month with fewer observed days says nothing about a trend.
 MIN_DAYS = 7
 #: Columns of a profile without demand that later stages read.
 EMPTY_PROFILE = {
     **dict.fromkeys([*PAIR, "workload_class", "service_unit"], "str"),
     **dict.fromkeys(["units_month", "units_per_hour_avg", "units_per_hour_peak", "peak_to_average", "failure_rate",
-                     "growth_per_month", "observed_hours", "observed_share"], "float64"),
+                     "growth_per_month", "observed_hours", "observed_share", "autocorrelation_24h",
+                     "weekly_chance"], "float64"),
     **dict.fromkeys(["peak_window_minutes", "outage_hours", "growth_months"], "int64"),
     **dict.fromkeys(["daily_season", "weekly_season"], "bool"),
 }  # fmt: skip
@@ -151,24 +154,23 @@ def _with_shares(profile: pd.DataFrame, month: pd.DataFrame) -> pd.DataFrame:
     return table.sort_values(["workload_class", *PAIR], ignore_index=True)
 
 
-def local_and_pooled(windows: pd.DataFrame, ws: Workspace) -> pd.DataFrame:
-    """Sum of the regions' own peaks against the peak of their sum, by class and unit.
+def untested_seasons(profile: pd.DataFrame, monthly: pd.DataFrame, period: str) -> list[str]:
+    """Seasons that the data cannot prove or rule out yet, in words.
 
-    The difference is what keeping demand local (residency, latency) costs in capacity: peaks in
-    different time zones cannot share accelerators.
+    A yearly season asks for three years: with the test of `demand.season` two years agree by chance
+    once in twelve times, three once in 144.
     """
-    month = windows[windows["window_start_utc"].dt.strftime("%Y-%m") == ws.period]
-    known = ws.table("use_cases")[["use_case_id", "workload_class", "service_unit"]]
-    hourly = by_hour(month).merge(known, on="use_case_id")
-    keys = ["use_case_id", "workload_class", "service_unit"]
-    local = hourly.groupby([*keys, "region", "hour"])["service_units"].sum().groupby([*keys, "region"]).max()
-    pooled = hourly.groupby([*keys, "hour"])["service_units"].sum().groupby(keys).max()
-    table = pd.DataFrame(
-        {
-            "regions": local.groupby(keys).size(),
-            "sum_of_local_peaks_per_hour": local.groupby(keys).sum(),
-            "pooled_peak_per_hour": pooled,
-        }
-    ).reset_index()
-    table["difference_share"] = 1 - table["pooled_peak_per_hour"] / table["sum_of_local_peaks_per_hour"]
-    return table[table["regions"] > 1].reset_index(drop=True)
+    months = monthly.loc[(monthly["month"] <= period) & (monthly["units"] > 0), "month"].nunique()
+    found = []
+    if months < YEARS_FOR_A_YEAR * 12:
+        text = f"A yearly season cannot be tested: {months} month(s) of history; {YEARS_FOR_A_YEAR * 12} are needed to tell it from chance."
+        found.append(text)
+    for name, season in (("daily", "autocorrelation_24h"), ("weekly", "weekly_chance")):
+        blind = profile[profile[season].isna() & (profile["units_month"] > 0)]
+        if len(blind):
+            places = ", ".join(f"{row.use_case_id} in {row.region}" for row in blind.head(5).itertuples())
+            more = f" and {len(blind) - 5} more" if len(blind) > 5 else ""
+            found.append(
+                f"A {name} season cannot be tested for {places}{more}: too few cycles, too long windows, or no variation."
+            )
+    return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from aifactory.demand.concentration import tail_share
 from aifactory.demand.profile import job_end
 from aifactory.inputs.checks import POWER_TOLERANCE
 from aifactory.inputs.telemetry import bucket_value, histogram_quantile
@@ -12,7 +13,11 @@ from aifactory.inputs.workspace import Workspace
 from aifactory.units import KILO
 
 SLO_OF_METRIC = {"ttft_ms": "slo_p95_ttft_ms", "tpot_ms": "slo_p95_tpot_ms", "e2e_ms": "slo_p95_e2e_ms"}
+#: Sizes of requests whose tail is shown.
+TAILED = ("input_tokens", "output_tokens", "e2e_ms", "queue_ms")
 QUANTILE_SOURCE = "histogram, within 0.5 %"
+#: Lines of the bill that are the cost of a pool.
+POOL_LINES = ("attributed usage", "unattributed usage", "idle commitment")
 POOL_KEYS = ["pool_id", "region", "accelerator_id", "purchase_option"]
 
 
@@ -47,39 +52,87 @@ def service_levels(ws: Workspace, profile: pd.DataFrame) -> pd.DataFrame:
     return table.assign(slo_max_failure_rate=table["use_case_id"].map(limits["slo_max_failure_rate"]))
 
 
-def token_tail(ws: Workspace) -> pd.DataFrame:
-    """Share of all tokens that the longest 1 % and 10 % of requests hold, per use case."""
+def failures_and_queues(ws: Workspace, levels: pd.DataFrame, profile: pd.DataFrame) -> pd.DataFrame:
+    """Failed share against its limit, waiting time and longest queue per use case and region of the month.
+
+    Waiting times come from `levels` (metric queue_ms), the longest queue from the windows; each is NaN
+    where it was not measured.
+    """
+    keys = ["use_case_id", "region"]
+    waits = levels[levels["metric"] == "queue_ms"].set_index(keys)[["p50", "p95"]]
+    waits.columns = ["p50_queue_ms", "p95_queue_ms"]
+    longest = ws.month("demand_windows").groupby(keys)["queue_depth_max"].max()
+    serving = profile[profile["service_unit"] != "accelerator_hour"]
+    table = serving[[*keys, "failure_rate"]].join(waits, on=keys).join(longest.rename("queue_depth_max"), on=keys)
+    limits = ws.table("use_cases").set_index("use_case_id")["slo_max_failure_rate"]
+    table = table.assign(slo_max_failure_rate=table["use_case_id"].map(limits).astype("float64"))
+    known = table["slo_max_failure_rate"].notna() & table["failure_rate"].notna()
+    within = (table["failure_rate"] <= table["slo_max_failure_rate"]).astype("boolean").where(known)
+    return table.assign(within_limit=within).reset_index(drop=True)
+
+
+def size_tail(ws: Workspace) -> pd.DataFrame:
+    """Share that the longest 1 % and 10 % of requests or jobs hold, per use case: tokens, time, job hours.
+
+    Requests come from the log histograms of the month, jobs of the month from their rows (accelerator-hours).
+    `mean_to_median` above 1 says how far the average is from a usual request.
+    """
     histograms = ws.month("latency_histograms")
-    sizes = histograms[histograms["metric"].isin(["input_tokens", "output_tokens"])]
-    rows = []
-    for (use_case, metric), group in sizes.groupby(["use_case_id", "metric"]):
-        counts = group.groupby("bucket")["count"].sum().sort_index(ascending=False)
-        tokens = counts.to_numpy() * bucket_value(counts.index.to_numpy())
-        share = [_top_share(counts.to_numpy(), tokens, top) for top in (0.01, 0.10)]
-        rows.append({"use_case_id": use_case, "metric": metric, "top_1_share": share[0], "top_10_share": share[1]})
-    return pd.DataFrame(rows, columns=["use_case_id", "metric", "top_1_share", "top_10_share"])
+    parts = [
+        (use_case, metric, bucket_value(counts.index.to_numpy()), counts.to_numpy())
+        for (use_case, metric), group in histograms[histograms["metric"].isin(TAILED)].groupby(
+            ["use_case_id", "metric"]
+        )
+        for counts in [group.groupby("bucket")["count"].sum()]
+    ]
+    jobs = ws.month("jobs")
+    hours = job_hours(ws, jobs)
+    for use_case, mine in hours[hours > 0].groupby(jobs["use_case_id"]):
+        parts.append((use_case, "accelerator_hours", mine.to_numpy(dtype=float), np.ones(len(mine))))
+    rows = [
+        {
+            "use_case_id": use_case,
+            "metric": metric,
+            "top_1_share": tail_share(sizes, counts, 0.01),
+            "top_10_share": tail_share(sizes, counts, 0.10),
+            "mean_to_median": _mean_to_median(sizes, counts),
+            "count": int(counts.sum()),
+        }
+        for use_case, metric, sizes, counts in parts
+    ]
+    columns = ["use_case_id", "metric", "top_1_share", "top_10_share", "mean_to_median", "count"]
+    return pd.DataFrame(rows, columns=columns).sort_values(["use_case_id", "metric"], ignore_index=True)
 
 
-def _top_share(counts: np.ndarray, tokens: np.ndarray, top: float) -> float:
-    """Share of tokens in the first `top` of the requests, counts sorted from the largest size; NaN without any."""
-    if tokens.sum() == 0:
-        return np.nan
-    requests = np.cumsum(counts) / counts.sum()
-    return float(
-        np.interp(top, np.concatenate([[0.0], requests]), np.concatenate([[0.0], np.cumsum(tokens) / tokens.sum()]))
-    )
+def _mean_to_median(sizes: np.ndarray, counts: np.ndarray) -> float:
+    order = np.argsort(sizes, kind="stable")
+    middle = sizes[order][np.searchsorted(np.cumsum(counts[order]), counts.sum() / 2)]
+    return float(sizes @ counts / counts.sum() / middle) if middle > 0 else np.nan
 
 
-def pool_summary(ws: Workspace, rate: pd.Series) -> pd.DataFrame:
+def job_hours(ws: Workspace, jobs: pd.DataFrame) -> pd.Series:
+    """Accelerator-hours of each job; of running ones up to the latest moment of the table."""
+    ended = job_end(ws.table("jobs")).reindex(jobs.index)
+    return (ended - jobs["started_utc"]) / pd.Timedelta(hours=1) * jobs["accelerators"]
+
+
+def pool_summary(ws: Workspace, rate: pd.Series, bill: pd.DataFrame | None = None) -> pd.DataFrame:
     """Utilisation, power, queue, idle hours and idle money of each pool in the reporting month.
 
-    Idle money is the effective rate of the accelerator in the bill times the idle hours; the
-    label of the pool is taken as it stands, and marked suspect where its power does not fit.
+    A pool that the bill names (ResourceId) has the cost of its own charges, unused commitment
+    included, and idle money is its idle share of them; another pool has the effective rate of its
+    accelerator in the bill. The label of the pool is taken as it stands, and marked suspect where its
+    power does not fit.
+
+    Parameters
+    ----------
+    rate : USD per accelerator-hour by accelerator, from `spend.accelerator_rate`.
+    bill : charges of usage in the month.
     """
     month = ws.month("pools")
     columns = [*POOL_KEYS, "installed", "utilization_mean", "utilization_p95", "power_w_mean", "energy_kwh",
-               "queue_depth_mean", "queue_depth_max", "accelerator_hours", "idle_accelerator_hours", "idle_usd",
-               "label_suspect", "label_note"]  # fmt: skip
+               "queue_depth_mean", "queue_depth_max", "accelerator_hours", "idle_accelerator_hours", "paid_usd",
+               "unused_usd", "idle_usd", "priced_by", "label_suspect", "label_note"]  # fmt: skip
     if month.empty:
         return pd.DataFrame(columns=columns)
     hours = month["window_minutes"] / 60
@@ -99,8 +152,25 @@ def pool_summary(ws: Workspace, rate: pd.Series) -> pd.DataFrame:
             "idle_accelerator_hours": groups["hours"].sum() - groups["busy"].sum(),
         }
     ).reset_index()
-    table["idle_usd"] = table["idle_accelerator_hours"] * table["accelerator_id"].map(rate)
+    table = _priced(table, rate, bill)
     return _with_label_check(table, ws.table("accelerators").set_index("accelerator_id")["tdp_w"])[columns]
+
+
+def _priced(table: pd.DataFrame, rate: pd.Series, bill: pd.DataFrame | None) -> pd.DataFrame:
+    charges = pd.DataFrame(columns=["ResourceId", "cost_line", "EffectiveCost"]) if bill is None else bill
+    mine = charges[charges["ResourceId"].isin(table["pool_id"]) & charges["cost_line"].isin(POOL_LINES)]
+    usd = mine["EffectiveCost"].astype("float64").clip(lower=0)
+    own = usd.groupby([mine["ResourceId"], mine["cost_line"] == "idle commitment"]).sum().unstack(fill_value=0.0)
+    own = own.reindex(table["pool_id"]).set_axis(table.index)
+    unused = own[True] if True in own else pd.Series(0.0, index=table.index)
+    known = own.sum(axis=1, min_count=1)
+    paid = known.fillna(table["accelerator_hours"] * table["accelerator_id"].map(rate))
+    return table.assign(
+        paid_usd=paid,
+        unused_usd=unused.fillna(0.0),
+        idle_usd=paid * (1 - table["utilization_mean"]),
+        priced_by=np.where(known.notna(), "its own charges", "the rate of its accelerator"),
+    )
 
 
 def _with_label_check(table: pd.DataFrame, tdp: pd.Series) -> pd.DataFrame:
@@ -121,11 +191,7 @@ def job_summary(ws: Workspace, speeds: pd.DataFrame) -> pd.DataFrame:
                "failed_share", "cancelled_share", "p50_queue_minutes", "p95_queue_minutes", "speed_tier"]  # fmt: skip
     if month.empty:
         return pd.DataFrame(columns=columns)
-    hours = (
-        (job_end(ws.table("jobs")).reindex(month.index) - month["started_utc"])
-        / pd.Timedelta(hours=1)
-        * month["accelerators"]
-    )
+    hours = job_hours(ws, month)
     queue = (month["started_utc"] - month["submitted_utc"]) / pd.Timedelta(minutes=1)
     keys = ["use_case_id", "region", "accelerator_id"]
     ended = {

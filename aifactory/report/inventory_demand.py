@@ -13,36 +13,34 @@ from aifactory.report.blocks import (
     Col,
     Figure,
     Group,
+    bullets,
     figure,
     group,
     missing,
     section,
     table,
 )
-from aifactory.report.text import join_words, month_name, num, pct, plural
+from aifactory.report.text import join_words, month_name, num, pct, plural, usd_compact
 from aifactory.units import WORKLOAD_CLASSES
 
 DEMAND, LATENCY = "demand_windows and jobs tables", "latency_histograms table"
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
-def demand_section(inv: Inventory) -> Block:
+def demand_section(inv: Inventory) -> Group:
     """How much, when, and does it repeat."""
     profile = inv.demand_profile
     if profile.empty:
-        return section("How much is asked of us, and when?", "No demand was found in the month.")
+        return group(section("How much is asked of us, and when?", "No demand was found in the month."))
     steep = profile.sort_values("peak_to_average", ascending=False).iloc[0]
-    seasonal = int(profile["daily_season"].sum())
+    daily, weekly = int(profile["daily_season"].sum()), int(profile["weekly_season"].sum())
     down = profile[profile["outage_hours"] > 0]
     text = (
-        f"{seasonal} of {len(profile)} series repeat from day to day; the others are planned without a season. "
-        f"The steepest peak is {num(steep['peak_to_average'], 1)} times the average ({steep['use_case_id']}, {steep['region']}, "
-        f"windows of {steep['peak_window_minutes']} minutes)."
+        f"Of {len(profile)} series {daily} repeat with the hour of the day and {weekly} with the day of the week, tested against chance; the others are planned without a season. "
+        f"The steepest peak is {num(steep['units_per_hour_peak'])} {steep['service_unit'].replace('_', ' ')}s an hour over {steep['peak_window_minutes']} minutes, {num(steep['peak_to_average'], 1)} times the average ({steep['use_case_id']}, {steep['region']})."
     )
-    return section(
-        "How much is asked of us, and when?",
-        text + (f" {plural(len(down), 'series', 'series')} had outages." if len(down) else ""),
-    )
+    text += f" {plural(len(down), 'series', 'series')} had outages." if len(down) else ""
+    return group(section("How much is asked of us, and when?", text), bullets(inv.untested_seasons, ""))
 
 
 def chart_demand_heatmap(ws: Workspace, inv: Inventory) -> Figure | Block:
@@ -101,14 +99,21 @@ def table_profile(ws: Workspace, inv: Inventory) -> Block:
         "busiest_hour_utc": Col("Busiest hour, UTC", "int"),
         "weekend_factor": Col("Weekend / weekday", "num2"),
         "daily_season": Col("Daily season", "bool"),
+        "autocorrelation_24h": Col("Effect", "num2"),
+        "daily_chance": Col("Chance", "num3"),
         "weekly_season": Col("Weekly season", "bool"),
+        "weekly_share": Col("Effect", "num2"),
+        "weekly_chance": Col("Chance", "num3"),
         "growth_per_month": Col("Growth a month", "pct1"),
         "growth_months": Col("Months of trend", "int"),
         "observed_share": Col("Observed", "pct0"),
         "failure_rate": Col("Failed", "pct1"),
         "cache_share": Col("Cached input", "pct0"),
     }
-    note = "The peak window is the smallest with ten units on average. A season is accepted from an autocorrelation of 0.2 over three cycles on. Training counts hours of the reference accelerator."
+    note = (
+        "The peak window is the smallest with ten units on average. A season needs an autocorrelation of 0.2 (effect of a day: after 24 hours; of a week: share of the variance of daily means that weekdays explain) "
+        "and a chance of at most 0.01 in 499 random turns of its days or weeks. Training counts hours of the reference accelerator."
+    )
     return table(inv.demand_profile.reindex(columns=[*columns]), caption="Demand in service units by use case and region",
                  source=DEMAND, as_of=ws.as_of, columns=columns, note=note)  # fmt: skip
 
@@ -160,10 +165,11 @@ def local_section(ws: Workspace, inv: Inventory) -> Group:
     if pooled.empty:
         return group(section(question, "No use case is served from more than one region."))
     worst = pooled.sort_values("difference_share", ascending=False).iloc[0]
-    answer = (
-        f"Peaks fall on different hours: if regions could share, {worst['use_case_id']} would need {pct(worst['difference_share'], 0)} less peak capacity. "
-        f"Demand is therefore sized in each region first and added afterwards."
-    )
+    answer = f"Peaks fall on different hours: if regions could share, {worst['use_case_id']} would need {pct(worst['difference_share'], 0)} less peak capacity. "
+    local = float(pooled["local_usd"].sum())
+    if local > 0:
+        answer += f"At today's accelerators, staying local costs {num(pooled['accelerators_local'].sum(), 0)} of {num(pooled['accelerators_paid'].sum(), 0)} accelerators and {usd_compact(local)} a month. "
+    answer += "Demand is therefore sized in each region first and added afterwards."
     columns = {
         "use_case_id": Col("Use case"),
         "service_unit": Col("Unit"),
@@ -171,98 +177,46 @@ def local_section(ws: Workspace, inv: Inventory) -> Group:
         "sum_of_local_peaks_per_hour": Col("Sum of local peaks per hour", "sig3"),
         "pooled_peak_per_hour": Col("Peak of the sum per hour", "sig3"),
         "difference_share": Col("Cost of staying local", "pct1"),
+        "accelerators_paid": Col("Accelerators paid", "num1"),
+        "accelerators_local": Col("For staying local", "num1"),
+        "local_usd": Col("USD a month", "usd0"),
     }
+    note = "Peaks of whole hours. Capacity is taken to follow the peak; a dash means that the bill names no accelerators for the use case."
     return group(
         section(question, answer),
-        table(pooled, caption="Local and pooled peaks", source=DEMAND, as_of=ws.as_of, columns=columns),
+        table(
+            pooled,
+            caption="Local and pooled peaks",
+            source=f"{DEMAND}; billing table",
+            as_of=ws.as_of,
+            columns=columns,
+            note=note,
+        ),
+        *_fleet(ws, inv),
     )
 
 
-def service_section(ws: Workspace, inv: Inventory) -> Group:
-    """Latency against SLO."""
-    question = "Do services keep their targets?"
-    levels = inv.service_levels[inv.service_levels["slo"].notna()].assign(
-        series=lambda f: f["use_case_id"] + ", " + f["region"], over=lambda f: f["p95"] / f["slo"], p50_over=lambda f: f["p50"] / f["slo"],
-        p99_over=lambda f: f["p99"] / f["slo"], metric_name=lambda f: f["metric"].str.removesuffix("_ms").str.upper())  # fmt: skip
-    if levels.empty:
-        return group(
-            section(question, "Latency against its targets could not be computed: no latency data or no targets.")
-        )
-    bad = levels[levels["over"] > 1]
-    answer = f"{len(levels) - len(bad)} of {len(levels)} targets are met." + (
-        f" Furthest off is {bad.loc[bad['over'].idxmax(), 'series']}: {num(bad['over'].max(), 2)} times its {bad.loc[bad['over'].idxmax(), 'metric_name']} limit."
-        if len(bad)
-        else ""
-    )
-    worst = levels.sort_values("over", ascending=False).drop_duplicates("series")
-    chart = charts.dots_with_range(worst, category="series", value="over", low="p50_over", high="p99_over", color="metric_name", fmt="num2",
-                                   titles={"over": "p95 latency over its limit"}, reference=[("limit", 1.0)])  # fmt: skip
+def _fleet(ws: Workspace, inv: Inventory) -> list[Block]:
+    """Accelerators that the month's peaks need, by how far they may be shared."""
+    fleet = inv.pooled_fleet
+    if fleet.empty:
+        return []
     columns = {
-        "use_case_id": Col("Use case"),
-        "region": Col("Region"),
-        "metric_name": Col("Metric"),
-        "p50": Col("p50, ms", "sig3"),
-        "p95": Col("p95, ms", "sig3"),
-        "p99": Col("p99, ms", "sig3"),
-        "slo": Col("Limit, ms", "int"),
-        "meets_slo": Col("Met", "bool"),
-        "failure_rate": Col("Failed", "pct1"),
+        "accelerator_id": Col("Accelerator"),
+        "paid": Col("Paid, mean", "num1"),
+        "shared_in_region": Col("Shared within regions", "num1"),
+        "shared_by_rule": Col("Across, rules kept", "num1"),
+        "shared_freely": Col("Across, no rules", "num1"),
+        "local_usd": Col("Staying local, USD", "usd0"),
+        "residency_usd": Col("Residency rules, USD", "usd0"),
+        "bound_to": Col("Bound to a region"),
     }
-    return group(
-        section(question, answer),
-        figure(chart, title=f"{plural(len(worst[worst['over'] > 1]), 'service')} out of {len(worst)} miss a latency target",
-               description="Dots of the 95th percentile over its limit, the worst metric of each service, with a line from median to 99th percentile.",
-               caption="The worst metric of each use case and region; the line runs from the median to the 99th percentile.", source=LATENCY, as_of=ws.as_of),
-        table(levels, caption="Latency against its limits", source=LATENCY, as_of=ws.as_of, columns=columns, max_rows=60,
-              note="Quantiles are read from log histograms and are within 0.5 % of the true value."),
-    )  # fmt: skip
-
-
-def tail_section(ws: Workspace, inv: Inventory) -> Group:
-    """How heavy the tail of prompt lengths is, and what training queues look like."""
-    question = "Does the average hide a tail?"
-    tail = inv.token_tail
-    parts: list[Block] = []
-    if len(tail):
-        worst = tail.sort_values("top_1_share", ascending=False).iloc[0]
-        parts.append(
-            section(
-                question,
-                f"The longest 1 % of requests hold {pct(worst['top_1_share'], 0)} of the {worst['metric'].replace('_', ' ')} of {worst['use_case_id']}, the most uneven of all.",
-            )
-        )
-        columns = {
-            "use_case_id": Col("Use case"),
-            "metric": Col("Tokens"),
-            "top_1_share": Col("In the longest 1 %", "pct1"),
-            "top_10_share": Col("In the longest 10 %", "pct1"),
-        }
-        parts.append(
-            table(
-                tail.assign(metric=tail["metric"].str.replace("_", " ")),
-                caption="Share of tokens in the longest requests",
-                source=LATENCY,
-                as_of=ws.as_of,
-                columns=columns,
-            )
-        )
-    else:
-        parts.append(section(question, "The tail of request lengths could not be computed: no length data."))
-    if len(inv.jobs):
-        columns = {"use_case_id": Col("Use case"), "region": Col("Region"), "accelerator_id": Col("Accelerator"), "jobs": Col("Jobs", "int"),
-                   "accelerator_hours": Col("Accelerator-hours", "int"), "reference_accelerator_hours": Col("Reference hours", "int"),
-                   "failed_share": Col("Failed", "pct1"), "cancelled_share": Col("Cancelled", "pct1"),
-                   "p50_queue_minutes": Col("Queue p50, min", "num1"), "p95_queue_minutes": Col("Queue p95, min", "num1"), "speed_tier": Col("Speed known by")}  # fmt: skip
-        parts.append(
-            table(
-                inv.jobs,
-                caption="Training and fine-tuning jobs in the month",
-                source="jobs table",
-                as_of=ws.as_of,
-                columns=columns,
-            )
-        )
-    return group(*parts)
+    note = (
+        "Use cases hold accelerators in proportion to their peaks and share them hour by hour. Rules are the allowed regions of the catalogue; USD a month. "
+        "Latency between regions is not counted, so these are the most that sharing could free."
+    )
+    return [table(fleet, caption="Accelerators needed at the month's peaks, by how far they are shared", source=f"{DEMAND}; billing table; use_cases table",
+                  as_of=ws.as_of, columns=columns, note=note)]  # fmt: skip
 
 
 def outlook(ws: Workspace, inv: Inventory) -> Group:

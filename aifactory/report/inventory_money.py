@@ -15,7 +15,6 @@ from aifactory.report.blocks import (
     Col,
     Figure,
     Group,
-    bullets,
     figure,
     group,
     missing,
@@ -25,7 +24,6 @@ from aifactory.report.blocks import (
 from aifactory.report.text import join_words, pct, usd, usd_compact
 
 BILL, POOLS = "billing table", "pools table"
-TOP = 3
 
 
 def bill_total(inv: Inventory, column: str = "effective_cost") -> Decimal | None:
@@ -117,20 +115,6 @@ def table_spend(ws: Workspace, inv: Inventory) -> Group | Block:
     )
 
 
-def waste_section(ws: Workspace, inv: Inventory) -> Group:
-    """Idle and waste in money, with the largest causes."""
-    question = "What is paid for and not used?"
-    found = inv.waste[:TOP]
-    if not found:
-        return group(section(question, "Idle capacity could not be computed: pools or bill are missing."))
-    total = sum(item.money_usd or 0.0 for item in inv.waste)
-    answer = f"The {len(found)} largest causes are worth {usd_compact(sum(item.money_usd or 0.0 for item in found))} of {usd_compact(total)} a month."
-    return group(
-        section(question, answer),
-        bullets([f"{item.text} Worth {usd_compact(item.money_usd)} a month." for item in found], ""),
-    )
-
-
 def table_pools(ws: Workspace, inv: Inventory) -> Block:
     """Utilisation, power, queue and idle money per pool."""
     if inv.pools.empty:
@@ -146,9 +130,11 @@ def table_pools(ws: Workspace, inv: Inventory) -> Block:
         "power_w_mean": Col("Power, W", "int"),
         "energy_kwh": Col("Energy, kWh", "int"),
         "queue_depth_mean": Col("Queue", "num2"),
+        "paid_usd": Col("Paid, USD", "usd0"),
         "idle_usd": Col("Idle, USD", "usd0"),
+        "priced_by": Col("Priced by"),
         "label_note": Col("Label in doubt"),
     }
     frame = inv.pools.sort_values("idle_usd", ascending=False, na_position="last")
     return table(frame, caption="Accelerator pools in the month", source=POOLS, as_of=ws.as_of, columns=columns,
-                 note="Idle money is idle hours at the accelerator's effective rate in the bill.")  # fmt: skip
+                 note="Idle money is the idle share of what was paid: the pool's own charges with its unused commitment, else its hours at the accelerator's effective rate in the bill.")  # fmt: skip

@@ -7,37 +7,27 @@ import pandas as pd
 
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
-from aifactory.report.blocks import (
-    Col,
-    Group,
-    Kpi,
-    bullets,
-    group,
-    head,
-    section,
-    table,
-)
+from aifactory.report.blocks import Group, Kpi, bullets, group, head, section
 from aifactory.report.inventory_demand import (
-    DEMAND,
     chart_demand_heatmap,
     chart_demand_months,
     demand_section,
     local_section,
     outlook,
-    service_section,
     table_profile,
-    tail_section,
 )
+from aifactory.report.inventory_load import drift_section, retry_section, reuse_section, tail_section, tenant_section
 from aifactory.report.inventory_money import (
-    BILL,
     bill_total,
     chart_spend_by_team,
     reconciliation,
     spend_section,
     table_pools,
     table_spend,
-    waste_section,
 )
+from aifactory.report.inventory_questions import data_received, table_catalogue, three_questions
+from aifactory.report.inventory_service import service_section
+from aifactory.report.inventory_waste import overlap_section, waste_section
 from aifactory.report.text import join_words, month_name, num, pct, plural, usd_compact
 
 __all__ = [
@@ -46,20 +36,26 @@ __all__ = [
     "chart_demand_months",
     "data_received",
     "demand_section",
+    "drift_section",
     "headline",
     "input_warnings",
     "inventory_head",
     "local_section",
     "outlook",
+    "overlap_section",
     "reconciliation",
+    "retry_section",
+    "reuse_section",
     "service_section",
     "spend_section",
     "status_of",
+    "table_catalogue",
     "table_pools",
     "table_profile",
     "table_spend",
     "tables",
     "tail_section",
+    "tenant_section",
     "three_questions",
     "waste_section",
 ]
@@ -167,78 +163,6 @@ def _kpis(ws: Workspace, inv: Inventory) -> list[Kpi]:
     return kpis[:6]
 
 
-# ------------------------------------------------------------------ three questions in one panel
-
-
-def three_questions(ws: Workspace, inv: Inventory) -> Group:
-    """What is it doing, what does it cost, what happens if it fails: one panel."""
-    cases = inv.use_cases[inv.use_cases["units_month"].gt(0)].sort_values(
-        "effective_cost_usd", ascending=False, na_position="last"
-    )
-    worth = cases["value_usd_per_unit"] * cases["attribution_share"] * cases["units_month"] / 730
-    frame = cases.assign(
-        value_at_stake_usd=worth, label=cases["name"] + " (" + cases["criticality"].str.replace("_", " ") + ")"
-    )
-    columns = {
-        "label": Col("Use case"),
-        "units_month": Col("Units in the month", "sig3"),
-        "service_unit": Col("Unit"),
-        "effective_cost_usd": Col("Cost, USD", "usd0"),
-        "usd_per_unit": Col("USD per unit", "sig3"),
-        "failure_rate": Col("Failed", "pct1"),
-        "value_at_stake_usd": Col("Value of one hour, USD", "usd0"),
-        "owner_role": Col("Owner"),
-    }
-    answer = (
-        f"{plural(len(cases), 'use case')} in {plural(cases['workload_class'].nunique(), 'workload class', 'workload classes')}. "
-        "The last money column is what an hour of outage puts at stake."
-    )
-    return group(
-        section("What is it doing, what does it cost, what happens if it fails?", answer),
-        table(frame, caption="Use cases by cost", source=f"{DEMAND}; {BILL}; use_cases table", as_of=ws.as_of, columns=columns,
-              note="Cost is attributed usage; failed counts failed and cancelled jobs for training."),
-    )  # fmt: skip
-
-
-def data_received(ws: Workspace, inv: Inventory) -> Group:
-    """What came in, and what is missing from whom."""
-    gaps = inv.coverage[inv.coverage["filled"] < inv.coverage["total"]]
-    if len(gaps):
-        worst = gaps.sort_values("filled_share").iloc[0]
-        answer = f"{plural(len(gaps), 'needed field')} are incomplete; {worst['field']} is known for {worst['filled']} of {worst['total']} use cases."
-    else:
-        answer = "Every field that planning needs is filled for every use case."
-    columns = {
-        "field": Col("Field"),
-        "needed_for": Col("Needed for"),
-        "filled": Col("Filled", "int"),
-        "total": Col("Use cases", "int"),
-        "missing_use_cases": Col("Missing for"),
-        "ask_owner_roles": Col("Ask"),
-    }
-    parts = [
-        section("What was received, and whose numbers are missing?", answer),
-        table(
-            inv.coverage, caption="Coverage of the catalogue", source="use_cases table", as_of=ws.as_of, columns=columns
-        ),
-    ]
-    if inv.not_computed:
-        parts.append(bullets([f"Could not be computed: {item}." for item in inv.not_computed], ""))
-    return group(*parts)
-
-
-# ------------------------------------------------------------------ demand
-
-
-# ------------------------------------------------------------------ money
-
-
-# ------------------------------------------------------------------ service
-
-
-# ------------------------------------------------------------------ outlook
-
-
 def attention(inv: Inventory) -> Group:
     """What needs somebody's attention."""
     texts = [item.text for item in inv.gaps]
@@ -258,15 +182,25 @@ def headline(inv: Inventory) -> dict[str, tuple[object, str]]:
         "effective_cost": (None if total is None else str(total), "USD"),
         "idle_cost": (float(inv.pools["idle_usd"].sum()) if len(inv.pools) else None, "USD"),
         "utilization": (_finite(busy_share(inv)), "fraction"),
+        "waste": (float(inv.waste["usd"].sum()) if len(inv.waste) else None, "USD"),
+        "value_at_risk_per_hour": (_value_at_risk(inv), "USD"),
         "targets_met": (_finite(inv.service_levels["meets_slo"].astype("float64").mean()), "fraction"),
     }
 
 
 def tables(inv: Inventory) -> dict[str, pd.DataFrame]:
     """Tables to publish with the page."""
-    names = ("use_cases", "coverage", "spend", "spend_reconciliation", "spend_monthly", "demand_monthly", "demand_profile", "forecast",
-             "service_levels", "token_tail", "pools", "jobs", "local_vs_pooled")  # fmt: skip
+    names = ("use_cases", "coverage", "owners_to_ask", "three_questions", "spend", "spend_reconciliation", "spend_monthly",
+             "demand_monthly", "demand_profile", "drift", "token_growth", "forecast", "service_levels", "failures_and_queues",
+             "size_tail", "tenants", "retries", "prefix_reuse", "pools", "jobs", "local_vs_pooled", "pooled_fleet", "waste",
+             "overlaps")  # fmt: skip
     return {name: getattr(inv, name) for name in names}
+
+
+def _value_at_risk(inv: Inventory) -> float | None:
+    known = inv.three_questions.reindex(columns=["use_case_id", "value_per_hour_usd"])
+    total = known[known["use_case_id"] == "total"]["value_per_hour_usd"]
+    return _finite(total.iloc[0]) if len(total) else None
 
 
 def _finite(value: float) -> float | None:

@@ -25,25 +25,25 @@ def persistent(seed, phi, length=744):
 
 def test_the_share_by_hand():
     # two cycles of three places, each less its own mean: (-1, 0, 1) and (-2, 1, 1)
-    share, _ = season_test(np.array([1.0, 2, 3, 1, 4, 4]), 3)
+    share, _ = season_test(np.array([1.0, 2, 3, 0, 3, 3]), 3)
     assert share == pytest.approx(2 * (1.5**2 + 0.5**2 + 1.0**2) / (2 + 6))
 
 
 @FEW
 @given(st.integers(0, 10_000), st.integers(2, 30), st.sampled_from([7, 24]))
 def test_the_share_agrees_with_an_analysis_of_variance(seed, cycles, places):
-    values = np.random.default_rng(seed).normal(size=cycles * places)
-    table = values.reshape(cycles, places)
+    table = np.random.default_rng(seed).normal(size=(cycles, places))
     rest = table - table.mean(axis=1, keepdims=True)
+    values = 7 + rest.ravel()  # cycles of one level
     f = stats.f_oneway(*rest.T).statistic
     between, within = places - 1, cycles * places - places
     assert season_test(values, places)[0] == pytest.approx(f * between / (f * between + within), rel=1e-9)
 
 
 def test_the_chance_agrees_with_every_turn_of_a_small_case():
-    values = np.random.default_rng(5).normal(size=16) + np.tile([0, 0, 1.0, 2.0], 4)
-    table = values.reshape(4, 4)
+    table = np.random.default_rng(5).normal(size=(4, 4)) + np.array([0, 0, 1.0, 2.0])
     rest = table - table.mean(axis=1, keepdims=True)
+    values = 3 + rest.ravel()
     share = lambda turn: (np.mean([np.roll(row, k) for row, k in zip(rest, turn, strict=True)], axis=0) ** 2).sum()  # noqa: E731
     every = np.array([share(turn) for turn in itertools.product(range(4), repeat=4)])
     exact = (every >= every[0] - 1e-12).mean()
@@ -52,9 +52,9 @@ def test_the_chance_agrees_with_every_turn_of_a_small_case():
 
 @FEW
 @given(st.integers(0, 10_000), st.floats(0.01, 1e6), st.floats(-1e3, 1e3), st.floats(-20, 20))
-def test_unit_level_and_steps_between_days_do_not_matter(seed, scale, level, step):
+def test_unit_level_and_trend_do_not_matter(seed, scale, level, slope):
     values = np.random.default_rng(seed).normal(size=240)
-    moved = scale * (values + level + step * np.repeat(np.arange(10), 24))
+    moved = scale * (values + level + slope * np.arange(240))
     assert season_test(moved, 24)[0] == pytest.approx(season_test(values, 24)[0], rel=1e-6)
 
 
@@ -79,6 +79,16 @@ def test_weekends_are_found_in_four_weeks_and_not_in_three():
     assert season_test(days[:21], 7)[1] > MAX_CHANCE
 
 
+@pytest.mark.parametrize(("places", "length"), [(24, 744), (7, 28)])
+def test_growth_is_no_season(places, length):
+    time = np.arange(length) / length
+    noise = np.random.default_rng(11).normal(0, 0.02, length)
+    share, chance = season_test(1.3**time * (1 + noise), places)
+    assert chance > MAX_CHANCE
+    assert share < 0.5
+    assert np.isnan(season_test(100 + time, places)[0])
+
+
 def test_missing_hours_are_left_out():
     values = np.tile(np.arange(24.0), 20)
     values[[30, 31, 100]] = np.nan
@@ -87,7 +97,7 @@ def test_missing_hours_are_left_out():
     assert chance == pytest.approx(0.002)
 
 
-@pytest.mark.parametrize("values", [[], np.ones(30), np.ones(240), np.full(240, np.nan)])
+@pytest.mark.parametrize("values", [[], np.ones(30), np.ones(240), np.zeros(240), np.full(240, np.nan)])
 def test_one_cycle_or_no_variance_says_nothing(values):
     assert all(np.isnan(season_test(np.asarray(values, dtype=float), 24)))
 

@@ -11,6 +11,7 @@ from aifactory.inputs.money import exact_total
 from aifactory.inputs.workspace import load_workspace
 from aifactory.inventory import build_inventory
 from aifactory.inventory.findings import UNANSWERED
+from aifactory.inventory.waste import CAUSES
 
 TABLES = ["demand_windows", "jobs", "pools", "billing", "benchmarks", "account_map"]
 
@@ -95,8 +96,12 @@ def test_the_traps_of_the_sample_are_named(sample):
     assert "us-media-l4" in texts
     assert "has no team" in texts
     assert {"tagging", "label", "invoice"} <= {item.kind for item in sample.gaps}
-    money = [item.money_usd for item in sample.waste]
-    assert money == sorted(money, reverse=True)
+    assert sample.waste["usd"].is_monotonic_decreasing
+    assert set(sample.waste["cause"]) == set(CAUSES)
+    shifted = sample.drift[sample.drift["verdict"] == "shifted"]
+    assert shifted[["use_case_id", "what"]].drop_duplicates().to_numpy().tolist() == [
+        ["claims-assistant", "prompt length"]
+    ]
 
 
 def test_the_month_of_the_outage_names_it(sample_dir):
@@ -118,7 +123,7 @@ def test_the_inventory_is_the_same_twice(mini_ws, inventory):
 @pytest.mark.parametrize("table", TABLES)
 def test_an_empty_table_is_named_and_the_rest_is_computed(mini, table, how):
     inventory = build_inventory(emptied(mini, table, how))
-    missing = [table, "latency_histograms"] if table in UNANSWERED else ["latency_histograms"]
+    missing = ([table] if table in UNANSWERED else []) + ["latency_histograms", "tenant_usage"]
     assert set(inventory.not_computed) == {UNANSWERED[name] for name in missing}
     assert inventory.period == "2026-10"
     assert inventory.spend.empty is inventory.accelerator_rate.empty is (table == "billing")
@@ -134,11 +139,11 @@ def test_one_table_of_telemetry_is_enough(mini, kept):
         if name != kept:
             (mini / f"{name}.csv").unlink()
     inventory = build_inventory(load_workspace(mini))
-    missing = (set(TABLES) | {"latency_histograms"}) - {kept, "benchmarks"}
+    missing = (set(TABLES) | {"latency_histograms", "tenant_usage"}) - {kept, "benchmarks"}
     assert set(inventory.not_computed) == {UNANSWERED[name] for name in missing}
     assert len(inventory.forecast)
     assert inventory.use_cases["effective_cost_usd"].isna().all()
-    assert (inventory.waste, inventory.spend.empty, inventory.pools.empty) == ([], True, True)
+    assert (inventory.waste.empty, inventory.spend.empty, inventory.pools.empty) == (True, True, True)
 
 
 def test_without_an_account_map_untagged_charges_have_no_team(mini):
@@ -149,7 +154,7 @@ def test_without_an_account_map_untagged_charges_have_no_team(mini):
 def test_without_a_bill_idle_capacity_has_no_price(mini):
     inventory = build_inventory(emptied(mini, "billing", "no file"))
     assert inventory.pools["idle_usd"].isna().all()
-    assert inventory.waste == []
+    assert inventory.waste.empty
 
 
 def test_an_empty_table_keeps_its_columns(mini, inventory):

@@ -5,8 +5,6 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from aifactory.inputs.workspace import load_workspace
 from aifactory.inventory import build_inventory, demand
@@ -240,54 +238,14 @@ def test_measured_growth_of_the_sample_has_the_sign_it_was_made_with(sample_ws):
     assert growth["support-chat", "us-east"] == pytest.approx(0.035, abs=0.01)
 
 
-# local and pooled
+# what cannot be tested
 
 
-def frame_by_hour(us, eu):
-    times = pd.date_range("2026-10-01", periods=len(us), freq="h", tz="UTC")
-    parts = [
-        pd.DataFrame(
-            {
-                "window_start_utc": times,
-                "use_case_id": "chat",
-                "region": region,
-                "service_units": units,
-                "window_minutes": 60,
-            }
-        )
-        for region, units in (("us", us), ("eu", eu))
-    ]
-    return pd.concat(parts, ignore_index=True)
-
-
-def test_peaks_at_different_hours_cost_what_they_could_share(mini_ws):
-    row = demand.local_and_pooled(frame_by_hour([30.0, 10.0], [10.0, 20.0]), mini_ws).iloc[0]
-    assert (row["regions"], row["sum_of_local_peaks_per_hour"], row["pooled_peak_per_hour"]) == (2, 50.0, 40.0)
-    assert row["difference_share"] == pytest.approx(0.2)
-
-
-def test_peaks_at_the_same_hour_cost_nothing(mini_ws, windows):
-    table = demand.local_and_pooled(windows, mini_ws)
-    assert table["use_case_id"].tolist() == ["chat"]  # the others have one region
-    assert table.loc[0, ["sum_of_local_peaks_per_hour", "pooled_peak_per_hour"]].tolist() == [432.0, 432.0]
-    assert table.loc[0, "difference_share"] == 0.0
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.lists(st.tuples(st.floats(0, 1e4), st.floats(0.1, 1e4)), min_size=1, max_size=24))
-def test_the_pooled_peak_is_never_above_the_sum_of_the_local_ones(mini_ws, rows):
-    us, eu = (list(part) for part in zip(*rows, strict=True))
-    row = demand.local_and_pooled(frame_by_hour(us, eu), mini_ws).iloc[0]
-    assert row["sum_of_local_peaks_per_hour"] == pytest.approx(max(us) + max(eu))
-    assert row["pooled_peak_per_hour"] == pytest.approx(np.add(us, eu).max())
-    assert -1e-9 <= row["difference_share"] <= 0.5 + 1e-9
-
-
-def test_without_demand_there_is_nothing_to_pool(mini_ws, windows):
-    assert demand.local_and_pooled(windows.iloc[:0], mini_ws).empty
-
-
-def test_daily_windows_have_a_peak_per_hour(mini_ws):
-    frame = frame_by_hour([240.0], [480.0]).assign(window_minutes=1440)
-    row = demand.local_and_pooled(frame, mini_ws).iloc[0]
-    assert row["pooled_peak_per_hour"] == pytest.approx(30.0)
+def test_a_year_needs_three_years(profile, mini_ws, windows):
+    monthly = demand.demand_by_month(mini_ws, windows)
+    texts = demand.untested_seasons(profile.reset_index(), monthly, "2026-10")
+    assert texts[0] == "A yearly season cannot be tested: 2 month(s) of history; 36 are needed to tell it from chance."
+    # images run at one level: no variation, so neither season can be seen
+    assert any("daily season cannot be tested for images in eu" in text for text in texts)
+    long = pd.DataFrame({"month": pd.period_range("2023-11", "2026-10", freq="M").astype("str"), "units": 1.0})
+    assert demand.untested_seasons(profile.reset_index().iloc[:0], long, "2026-10") == []

@@ -1,4 +1,4 @@
-"""What stands out: coverage, waste, gaps, late usage, what could not be computed."""
+"""What stands out: gaps, late usage, what could not be computed."""
 
 from decimal import Decimal
 
@@ -31,78 +31,6 @@ def replaced(mini, table, *pairs):
 
 
 NO_POOLS = pd.DataFrame({"pool_id": [], "idle_usd": [], "accelerator_hours": [], "label_suspect": []})
-NO_CASES = pd.DataFrame()
-
-
-# coverage
-
-
-def test_missing_fields_name_the_roles_to_ask(inventory):
-    table = inventory.coverage.set_index("field")
-    assert table["total"].unique().tolist() == [3]
-    assert table.loc["volume", ["filled", "filled_share"]].tolist() == [3, 1.0]
-    assert table.loc["slo_max_failure_rate", "missing_use_cases"] == "images"
-    assert table.loc["slo_max_failure_rate", "ask_owner_roles"] == "head of brand"
-    assert table.loc["slo_max_failure_rate", "filled_share"] == pytest.approx(2 / 3)
-    roles = "head of brand, head of planning, head of service"
-    assert table.loc["demand_stability", ["filled", "ask_owner_roles"]].tolist() == [0, roles]
-
-
-def test_training_needs_no_model_and_no_latency_target(inventory):
-    table = inventory.coverage.set_index("field")
-    assert table.loc["model", "missing_use_cases"] == table.loc["latency target", "missing_use_cases"] == ""
-
-
-def test_one_of_three_latency_targets_is_enough(mini):
-    table = build_inventory(replaced(mini, "use_cases", (",1000,20000,", ",1000,,"))).coverage.set_index("field")
-    assert table.loc["latency target", "filled"] == 3
-
-
-def test_without_use_cases_nothing_is_filled(mini_ws):
-    table = findings.coverage(mini_ws.table("use_cases").iloc[:0], pd.DataFrame())
-    assert (table["filled_share"] == 0).all()
-
-
-def test_a_use_case_without_demand_has_no_volume(mini_ws):
-    table = findings.coverage(mini_ws.table("use_cases"), pd.DataFrame()).set_index("field")
-    assert table.loc["volume", "missing_use_cases"] == "chat, images, models"
-
-
-# waste
-
-
-def test_waste_by_hand_largest_first(inventory):
-    money = [(item.kind, item.money_usd) for item in inventory.waste]
-    assert [kind for kind, _ in money] == ["idle", "idle", "failures", "commitment", "failures"]
-    assert [usd for _, usd in money] == pytest.approx(
-        [2976 * 29760.10 / 5952, 4464 * 2.5, 0.25 * 12000, 2880.5, 29760.10 * 2108 / 115_940], rel=1e-8
-    )
-    assert inventory.waste[0].text == "Pool chat-pool stood idle 50% of its hours (8 x nvidia-h100-sxm)."
-
-
-def test_nothing_to_waste_is_no_finding():
-    assert findings.waste(pd.DataFrame(), NO_POOLS, NO_CASES) == []
-    assert findings.waste(lines(idle_commitment=0), NO_POOLS, NO_CASES) == []
-
-
-def test_a_pool_without_price_is_no_waste_in_money(mini_ws):
-    inventory = build_inventory(mini_ws)
-    pools = inventory.pools.assign(idle_usd=float("nan"))
-    assert findings.waste(pd.DataFrame(), pools, NO_CASES) == []
-
-
-def test_an_empty_pool_is_not_idle(mini):
-    ws = replaced(
-        mini,
-        "pools",
-        ("chat-pool,us,nvidia-h100-sxm,on_demand,8,0.5,2800", "chat-pool,us,nvidia-h100-sxm,on_demand,0,0,0"),
-    )
-    assert [item.kind for item in build_inventory(ws).waste].count("idle") == 1
-
-
-def test_work_that_never_failed_is_no_waste():
-    cases = pd.DataFrame({"use_case_id": ["a"], "failure_rate": [0.0], "effective_cost_usd": [100.0]})
-    assert findings.waste(pd.DataFrame(), NO_POOLS, cases) == []
 
 
 # gaps
@@ -189,5 +117,6 @@ def test_the_late_charge_of_the_sample_is_found(sample_ws):
 
 
 def test_only_what_is_missing_is_not_computed(mini_ws, sample_ws):
-    assert findings.not_computed(mini_ws) == [findings.UNANSWERED["latency_histograms"]]
+    absent = ("latency_histograms", "tenant_usage")
+    assert findings.not_computed(mini_ws) == [findings.UNANSWERED[name] for name in absent]
     assert findings.not_computed(sample_ws) == []

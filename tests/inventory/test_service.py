@@ -30,6 +30,12 @@ def levels(ws, *parts, profile=EMPTY):
 
 
 @pytest.fixture(scope="module")
+def profile(mini_ws):
+    windows = demand.all_windows(mini_ws)
+    return demand.profile_demand(mini_ws, windows, demand.demand_by_month(mini_ws, windows))
+
+
+@pytest.fixture(scope="module")
 def rate(mini_ws):
     bill = mini_ws.table("billing")
     return spend.accelerator_rate(bill[bill["month"] == "2026-10"])
@@ -94,7 +100,8 @@ def test_quantiles_agree_with_numpy_within_half_a_per_cent(mini_ws, values):
 
 
 def tail(ws, values, metric="output_tokens"):
-    return service.token_tail(with_tables(ws, latency_histograms=histogram(values, metric)))
+    no_jobs = ws.table("jobs").iloc[:0]
+    return service.size_tail(with_tables(ws, latency_histograms=histogram(values, metric), jobs=no_jobs))
 
 
 def test_one_long_request_of_a_hundred_holds_half_of_the_tokens(mini_ws):
@@ -108,9 +115,21 @@ def test_requests_of_one_size_have_no_tail(mini_ws):
     assert (row["top_1_share"], row["top_10_share"]) == (pytest.approx(0.01), pytest.approx(0.10))
 
 
-def test_latencies_have_no_token_tail(mini_ws):
+def test_times_to_answer_have_a_tail_and_times_to_first_token_none(mini_ws):
     assert tail(mini_ws, [10.0], "ttft_ms").empty
-    assert service.token_tail(mini_ws).empty
+    row = tail(mini_ws, [100.0] * 90 + [1000.0] * 10, "e2e_ms").iloc[0]
+    assert row["top_10_share"] == pytest.approx(10_000 / 19_000, rel=0.01)
+    assert row["mean_to_median"] == pytest.approx(1.9, rel=0.01)
+
+
+def test_jobs_have_a_tail_of_accelerator_hours(mini_ws):
+    table = service.size_tail(mini_ws)  # four jobs of 80 hours each
+    assert table[["use_case_id", "metric", "count"]].to_numpy().tolist() == [["models", "accelerator_hours", 4]]
+    assert table.loc[0, ["top_1_share", "top_10_share", "mean_to_median"]].tolist() == pytest.approx([0.01, 0.1, 1.0])
+    jobs = mini_ws.table("jobs")
+    longer = jobs.assign(accelerators=jobs["accelerators"].where(jobs.index != jobs.index[-1], 8 * 37.0))
+    table = service.size_tail(with_tables(mini_ws, jobs=longer))
+    assert table.loc[0, "top_10_share"] == pytest.approx(0.4 * 37 / 40)
 
 
 @FEW
@@ -125,6 +144,23 @@ def test_the_tail_agrees_with_sorted_sizes(mini_ws, sizes):
 
 def test_answers_without_tokens_have_no_tail(mini_ws):
     assert np.isnan(tail(mini_ws, [0.0] * 10).iloc[0]["top_1_share"])
+
+
+# failures and queues
+
+
+def test_failures_waits_and_the_longest_queue_by_hand(mini_ws, profile):
+    windows = mini_ws.table("demand_windows").assign(queue_depth_max=3.0)
+    windows.loc[windows.index[-2], "queue_depth_max"] = 9.0  # chat in eu, the last hour
+    ws = with_tables(mini_ws, demand_windows=windows, latency_histograms=histogram([5.0] * 95 + [50.0] * 5, "queue_ms"))
+    table = service.failures_and_queues(ws, service.service_levels(ws, profile), profile)
+    table = table.set_index(["use_case_id", "region"])
+    assert len(table) == 3  # training has its own table
+    assert table.loc[("chat", "us"), ["p50_queue_ms", "p95_queue_ms"]].tolist() == pytest.approx([5, 5], rel=0.01)
+    assert np.isnan(table.loc[("chat", "eu"), "p95_queue_ms"])
+    assert table["queue_depth_max"].to_dict() == {("chat", "eu"): 9.0, ("chat", "us"): 3.0, ("images", "eu"): 3.0}
+    assert table.loc[("chat", "us"), "within_limit"]  # 1.8 % of 5 %
+    assert pd.isna(table.loc[("images", "eu"), "within_limit"])  # no limit set
 
 
 # pools
@@ -146,6 +182,25 @@ def test_idle_hours_and_money_by_hand(mini_ws, rate):
 def pools(ws, **changes):
     one = ws.month("pools").query("pool_id == 'chat-pool'").iloc[:2].assign(**changes)
     return with_tables(ws, pools=one)
+
+
+def charges(ws, **changes):
+    """The bill of October with the first three charges named after the pools."""
+    bill = ws.table("billing")
+    bill = bill[bill["month"] == "2026-10"].reset_index(drop=True)
+    owners = ["chat-pool", "train-pool", "train-pool", *[None] * (len(bill) - 3)]
+    return bill.assign(ResourceId=pd.Series(owners, dtype="str"), **changes)
+
+
+def test_a_pool_that_the_bill_names_has_its_own_cost(mini_ws, rate):
+    table = service.pool_summary(mini_ws, rate, charges(mini_ws)).set_index("pool_id")
+    assert table["priced_by"].tolist() == ["its own charges"] * 2
+    assert table["paid_usd"].tolist() == pytest.approx([29760.10, 12000.000001 + 2880.5])
+    assert table["unused_usd"].tolist() == [0.0, 2880.5]
+    assert table["idle_usd"].tolist() == pytest.approx([29760.10 / 2, 14880.500001 * 0.75])
+    by_rate = service.pool_summary(mini_ws, rate).set_index("pool_id")
+    assert by_rate["priced_by"].tolist() == ["the rate of its accelerator"] * 2
+    assert by_rate["paid_usd"].tolist() == pytest.approx([29760.10, 5952 * 2.5])
 
 
 def test_utilisation_is_weighted_by_size_and_length(mini_ws, rate):

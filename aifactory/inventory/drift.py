@@ -1,0 +1,135 @@
+"""Drift of the reporting month against earlier ones: lengths, mix, tokens per request."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from aifactory.demand.profile import monthly_growth
+from aifactory.demand.stability import chance_index, histogram_index, stability_index, verdict
+from aifactory.inputs.telemetry import bucket_value
+from aifactory.inputs.workspace import Workspace
+
+LENGTHS = {"input_tokens": "prompt length", "output_tokens": "answer length"}
+#: A month is compared with the one before and with the oldest of so many.
+MONTHS_BACK = 12
+ALL = "all"
+DRIFT_COLUMNS = ["use_case_id", "what", "compared_with", "base_requests", "requests", "cells", "stability_index",
+                 "chance_index", "verdict", "moved"]  # fmt: skip
+GROWTH_COLUMNS = ["use_case_id", "tokens", "compared_with", "per_request_before", "per_request", "change",
+                  "growth_per_month", "growth_months"]  # fmt: skip
+
+
+def base_months(months: list[str], period: str) -> list[str]:
+    """Months to compare with: the one before, and the oldest of the last twelve.
+
+    >>> base_months(["2025-09", "2026-08", "2026-09", "2026-10"], "2026-10")
+    ['2026-09', '2026-08']
+    >>> base_months(["2026-08", "2026-10"], "2026-10")
+    ['2026-08']
+    """
+    this = pd.Period(period, "M")
+    known = sorted(month for month in set(months) if 0 < (this - pd.Period(month, "M")).n <= MONTHS_BACK)
+    return list(dict.fromkeys([known[-1], known[0]])) if known else []
+
+
+def drift(ws: Workspace, monthly: pd.DataFrame) -> pd.DataFrame:
+    """Population stability of lengths and mix, per use case and over all, against earlier months.
+
+    Lengths come from the log histograms in tenths of the base month, shares from counts of requests; see
+    `demand.stability` for index, chance and verdict. Use cases without tokens or tenants have no such row.
+    """
+    serving = ws.table("use_cases").query("service_unit != 'accelerator_hour'")["use_case_id"]
+    counts = monthly[monthly["use_case_id"].isin(serving) & (monthly["requests"] > 0)]
+    counts = counts.merge(ws.table("use_cases")[["use_case_id", "model"]], on="use_case_id")
+    rows = [
+        *_lengths(ws),
+        *_mix(counts, "use_case_id", "use cases", ws.period),
+        *_mix(counts.dropna(subset="model"), "model", "models", ws.period),
+        *_mix(counts, "region", "regions", ws.period),
+    ]
+    for name, mine in counts.groupby("use_case_id"):
+        rows += _mix(mine, "region", "regions", ws.period, str(name))
+    for name, mine in ws.table("tenant_usage").groupby("use_case_id"):
+        rows += _mix(mine, "tenant", "tenants", ws.period, str(name))
+    return pd.DataFrame(rows, columns=DRIFT_COLUMNS)
+
+
+def _lengths(ws: Workspace) -> list[dict[str, object]]:
+    histograms = ws.table("latency_histograms")
+    rows = []
+    for (name, metric), mine in histograms[histograms["metric"].isin(LENGTHS)].groupby(["use_case_id", "metric"]):
+        counts = mine.pivot_table(index="bucket", columns="month", values="count", aggfunc="sum", fill_value=0)
+        if ws.period not in counts:
+            continue
+        size, now = bucket_value(counts.index.to_numpy()), counts[ws.period].to_numpy()
+        for month in base_months(list(counts.columns), ws.period):
+            base = counts[month].to_numpy()
+            index, chance, cells = histogram_index(counts.index.to_numpy(), base, now)
+            means = [float(size @ part / part.sum()) for part in (base, now)]
+            moved = f"mean {means[0]:,.0f} to {means[1]:,.0f} tokens"
+            rows.append(_row(str(name), LENGTHS[str(metric)], month, base, now, index, chance, cells, moved))
+    return rows
+
+
+def _mix(counts: pd.DataFrame, column: str, what: str, period: str, use_case: str = ALL) -> list[dict[str, object]]:
+    table = counts.pivot_table(index=column, columns="month", values="requests", aggfunc="sum", fill_value=0)
+    if period not in table or table[period].sum() == 0:
+        return []
+    now = table[period].to_numpy(dtype=float)
+    rows = []
+    for month in base_months(list(table.columns), period):
+        base = table[month].to_numpy(dtype=float)
+        if base.sum() == 0 or ((base + now) > 0).sum() < 2:
+            continue
+        change = pd.Series(now / now.sum() - base / base.sum(), index=table.index)
+        most = change.abs().idxmax()
+        moved = f"{most} {100 * change[most]:+.1f} points"
+        cells = int(((base + now) > 0).sum())
+        rows.append(
+            _row(use_case, what, month, base, now, stability_index(base, now), chance_index(base, now), cells, moved)
+        )
+    return rows
+
+
+def _row(
+    use_case: str, what: str, month: str, base: np.ndarray, now: np.ndarray, index: float, chance: float, cells: int,
+    moved: str,
+) -> dict[str, object]:  # fmt: skip
+    values = [use_case, what, month, float(base.sum()), float(now.sum()), cells, index, chance, verdict(index, chance)]
+    return dict(zip(DRIFT_COLUMNS, [*values, moved], strict=True))
+
+
+def token_growth(ws: Workspace, windows: pd.DataFrame) -> pd.DataFrame:
+    """Tokens per request of each use case: this month, the last one before it, and the trend over all months.
+
+    Windows that do not know their tokens are left out of both sums. The trend is that of
+    `demand.profile.monthly_growth`.
+    """
+    seen = windows.reindex(columns=["use_case_id", "window_start_utc", "requests", *LENGTHS])
+    seen = seen[seen[list(LENGTHS)].notna().any(axis=1)]
+    month = seen["window_start_utc"].dt.tz_localize(None).to_numpy().astype("datetime64[M]").astype("datetime64[s]")
+    rows = []
+    for tokens in LENGTHS:
+        known = seen[tokens].notna()
+        keys = [seen.loc[known, "use_case_id"], pd.Series(month, index=seen.index)[known]]
+        sums = seen.loc[known, [tokens, "requests"]].astype("float64").groupby(keys).sum()
+        per_request = (sums[tokens] / sums["requests"].where(sums["requests"] > 0)).dropna()
+        for name, series in per_request.groupby(level=0):
+            values = series.droplevel(0)
+            values.index = values.index.strftime("%Y-%m")
+            values = values[values.index <= ws.period]
+            if ws.period in values.index:
+                rows.append(_growth_row(str(name), tokens, values, ws.period))
+    return pd.DataFrame(rows, columns=GROWTH_COLUMNS).sort_values(["use_case_id", "tokens"], ignore_index=True)
+
+
+def _growth_row(name: str, tokens: str, values: pd.Series, period: str) -> dict[str, object]:
+    span = pd.period_range(values.index.min(), period, freq="M").astype("str")
+    growth, months = monthly_growth(values.reindex(span).to_numpy(dtype=float))
+    earlier = values.index[values.index < period]
+    before = float(values[earlier[-1]]) if len(earlier) else np.nan
+    now = float(values[period])
+    change = now / before - 1 if before > 0 else np.nan
+    last = earlier[-1] if len(earlier) else ""
+    return dict(zip(GROWTH_COLUMNS, [name, tokens, last, before, now, change, growth, months], strict=True))

@@ -1,0 +1,91 @@
+"""The three questions per use case: what is it doing, what does it cost, what happens if it fails."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from aifactory.inputs.workspace import Workspace
+from aifactory.inventory.spend import use_case_cost
+
+TOTAL = "total"
+VALUE_FIELDS = ("value_usd_per_unit", "attribution_share")
+
+
+def three_questions(
+    ws: Workspace, hourly: pd.DataFrame, monthly: pd.DataFrame, cases: pd.DataFrame, profile: pd.DataFrame,
+    levels: pd.DataFrame,
+) -> pd.DataFrame:  # fmt: skip
+    """One row per use case with demand in the month, by cost, and one for all of them.
+
+    Doing: units of the month, per hour on average and in the highest hour, all regions together.
+    Cost: attributed effective USD and USD per unit, and their change against the month
+    before, the cost per day.
+    Failing: criticality, failed share, targets missed of those measured, hours down, and the value of an
+    hour's work, value_usd_per_unit x attribution_share x units per hour, average and highest hour. The
+    value is NaN where the owner has not said what a unit is worth; `ask` then names the owner's role.
+    The total adds money only, over the use cases that know theirs; units of different kinds do not add.
+    """
+    live = cases[cases["units_month"] > 0]
+    table = live[["use_case_id", "name", "owner_role", "service_unit", "criticality", "failure_rate"]].assign(
+        units_month=live["units_month"], usd=live["effective_cost_usd"], usd_per_unit=live["usd_per_unit"]
+    )
+    table = table.set_index("use_case_id")
+    table = table.join(_hours(hourly, profile)).join(_before(ws, monthly, table))
+    table = table.join(_targets(levels)).join(profile.groupby("use_case_id")["outage_hours"].sum())
+    counts = {"targets": 0, "targets_missed": 0, "outage_hours": 0}
+    table = table.fillna(counts).astype(dict.fromkeys(counts, "int64"))
+    known = live.set_index("use_case_id")[list(VALUE_FIELDS)]
+    worth = known["value_usd_per_unit"] * known["attribution_share"]
+    table["value_per_hour_usd"] = worth * table["units_per_hour"]
+    table["value_per_peak_hour_usd"] = worth * table["units_per_peak_hour"]
+    missing = worth.isna() | table["units_per_hour"].isna()
+    table["ask"] = [f"ask {role}" if gap else "" for role, gap in zip(table["owner_role"], missing, strict=True)]
+    table = table.sort_values("usd", ascending=False, na_position="last", kind="stable").reset_index()
+    return pd.concat([table, _total(table)], ignore_index=True) if len(table) else table
+
+
+def _hours(hourly: pd.DataFrame, profile: pd.DataFrame) -> pd.DataFrame:
+    """Average hour (outages left out) and highest hour of each use case, all regions together."""
+    highest = hourly.groupby(["use_case_id", "hour"])["service_units"].sum().groupby(level=0).max()
+    average = profile.groupby("use_case_id")["units_per_hour_avg"].sum(min_count=1)
+    return pd.DataFrame({"units_per_hour": average, "units_per_peak_hour": highest})
+
+
+def _before(ws: Workspace, monthly: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
+    """Change of cost per day and of unit cost against the month before; NaN where that month has none."""
+    now_month = pd.Period(ws.period, "M")
+    month = str(now_month - 1)
+    days = (now_month - 1).days_in_month / now_month.days_in_month
+    bill = ws.table("billing")
+    cost = use_case_cost(bill[bill["month"] == month]).reindex(now.index)
+    units = monthly[monthly["month"] == month].groupby("use_case_id")["units"].sum().reindex(now.index)
+    unit_cost = (cost / units).where(units > 0)
+    return pd.DataFrame(
+        {
+            "usd_change": now["usd"] / cost.where(cost > 0) * days - 1,
+            "usd_per_unit_change": now["usd_per_unit"] / unit_cost.where(unit_cost > 0) - 1,
+        }
+    )
+
+
+def _targets(levels: pd.DataFrame) -> pd.DataFrame:
+    measured = levels[levels["meets_slo"].notna()]
+    missed = ~measured["meets_slo"].astype("bool")
+    return pd.DataFrame(
+        {
+            "targets": measured.groupby("use_case_id").size(),
+            "targets_missed": missed.groupby(measured["use_case_id"]).sum(),
+        }
+    )
+
+
+def _total(table: pd.DataFrame) -> pd.DataFrame:
+    sums = {name: table[name].sum(min_count=1) for name in ("usd", "value_per_hour_usd", "value_per_peak_hour_usd")}
+    before = table["usd"] / (1 + table["usd_change"])
+    both = before.notna()
+    change = table.loc[both, "usd"].sum() / before[both].sum() - 1 if before[both].sum() > 0 else np.nan
+    counted = {name: int(table[name].sum()) for name in ("targets", "targets_missed", "outage_hours")}
+    unknown = int((table["ask"] != "").sum())
+    ask = f"{unknown} not known" if unknown else ""
+    return pd.DataFrame([{"use_case_id": TOTAL, "name": TOTAL, "usd_change": change, **sums, **counted, "ask": ask}])

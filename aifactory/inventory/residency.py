@@ -1,0 +1,164 @@
+"""What keeping demand local costs: peaks of regions against the peak of their sum, in units, accelerators, money."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import linprog
+
+from aifactory.demand.profile import by_hour
+from aifactory.inputs.workspace import Workspace
+from aifactory.inventory.spend import USAGE
+
+KEYS = ["use_case_id", "workload_class", "service_unit"]
+#: More residency rules than this on one accelerator are not combined: constraints double with each.
+MAX_RULES = 10
+FLEET_COLUMNS = ["accelerator_id", "paid", "each_for_itself", "shared_in_region", "shared_by_rule", "shared_freely",
+                 "usd_per_accelerator", "local_usd", "residency_usd", "bound_to"]  # fmt: skip
+
+
+def hourly_demand(windows: pd.DataFrame, ws: Workspace) -> pd.DataFrame:
+    """Service units per hour of the reporting month by use case and region, with class and unit."""
+    first = pd.Timestamp(f"{ws.period}-01", tz="UTC")
+    start = windows["window_start_utc"]
+    month = windows[(start >= first) & (start < first + pd.offsets.MonthBegin())]
+    hourly = by_hour(month).groupby(["use_case_id", "region", "hour"], as_index=False)["service_units"].sum()
+    return hourly.merge(ws.table("use_cases")[KEYS], on="use_case_id")
+
+
+def local_and_pooled(hourly: pd.DataFrame) -> pd.DataFrame:
+    """Sum of the regions' own peaks against the peak of their sum, by use case served from several regions.
+
+    The difference is what keeping demand local (residency, latency) costs in capacity: peaks in
+    different time zones cannot share accelerators. Peaks are those of whole hours.
+    """
+    local = hourly.groupby([*KEYS, "region"])["service_units"].max()
+    pooled = hourly.groupby([*KEYS, "hour"])["service_units"].sum().groupby(KEYS).max()
+    table = pd.DataFrame(
+        {
+            "regions": local.groupby(KEYS).size(),
+            "sum_of_local_peaks_per_hour": local.groupby(KEYS).sum(),
+            "pooled_peak_per_hour": pooled,
+        }
+    ).reset_index()
+    table["difference_share"] = 1 - table["pooled_peak_per_hour"] / table["sum_of_local_peaks_per_hour"]
+    return table[table["regions"] > 1].reset_index(drop=True)
+
+
+def price_local(table: pd.DataFrame, bill: pd.DataFrame, hours: float) -> pd.DataFrame:
+    """Accelerators and USD of the month behind each difference of `local_and_pooled`.
+
+    Today's accelerators of a use case are its accelerator-hours in the bill over the hours of the month;
+    capacity is taken to follow the peak, so that the share of the peak which pooling saves is the share
+    of accelerators and of their cost. NaN where the bill names no accelerators for it.
+    """
+    paid = accelerators_paid(bill, hours).groupby("use_case_id")[["accelerators", "usd"]].sum()
+    mine = paid.reindex(table["use_case_id"])
+    return table.assign(
+        accelerators_paid=mine["accelerators"].to_numpy(dtype=float),
+        accelerators_local=mine["accelerators"].to_numpy(dtype=float) * table["difference_share"],
+        local_usd=mine["usd"].to_numpy(dtype=float) * table["difference_share"],
+    )
+
+
+def accelerators_paid(bill: pd.DataFrame, hours: float) -> pd.DataFrame:
+    """Mean accelerators and USD by use case and accelerator in the usage rows of the bill that name both."""
+    named = bill["cost_line"].isin(USAGE) & bill["accelerator_hours"].gt(0)
+    usd = bill.loc[named, "EffectiveCost"].astype("float64")
+    groups = bill[named].assign(usd=usd).groupby(["use_case", "accelerator_id"])
+    table = groups[["accelerator_hours", "usd"]].sum().reset_index()
+    table = table.rename(columns={"use_case": "use_case_id"})
+    return table.assign(accelerators=table["accelerator_hours"] / hours)
+
+
+def pooled_fleet(hourly: pd.DataFrame, use_cases: pd.DataFrame, bill: pd.DataFrame, hours: float) -> pd.DataFrame:
+    """Accelerators of each type that the month's peaks need, the more the less may be shared.
+
+    Every use case in every region holds accelerators in proportion to its peak, as many together as are
+    paid for today; they then follow its load hour by hour. `each_for_itself` is their sum,
+    `shared_in_region` the sum of the regions' peaks, `shared_by_rule` the least fleet that serves every
+    hour while demand stays in its `allowed_regions`, `shared_freely` the peak of everything. The last two
+    differ by what residency costs; shared_in_region less shared_by_rule is what staying local costs
+    beyond the rules. Latency between regions is not counted, so the savings are upper limits.
+    """
+    allowed = use_cases.set_index("use_case_id")["allowed_regions"]
+    peaks = hourly.groupby(["use_case_id", "region"])["service_units"].max().groupby(level=0).sum()
+    rows = []
+    for accelerator, paid in accelerators_paid(bill, hours).groupby("accelerator_id"):
+        held = paid.set_index("use_case_id")["accelerators"] / peaks
+        load = hourly.assign(accelerators=hourly["service_units"] * hourly["use_case_id"].map(held))
+        load = load.dropna(subset="accelerators")
+        if load.empty:
+            continue
+        counted = paid[paid["use_case_id"].isin(load["use_case_id"])]
+        rate = float(counted["usd"].sum() / counted["accelerators"].sum())
+        rows.append(_fleet_row(str(accelerator), counted, load, allowed, rate))
+    return pd.DataFrame(rows, columns=FLEET_COLUMNS)
+
+
+def _fleet_row(name: str, paid: pd.DataFrame, load: pd.DataFrame, allowed: pd.Series, rate: float) -> dict[str, object]:
+    regions = frozenset(load["region"])
+    rules = {use_case: _rule(allowed.get(use_case), regions) for use_case in load["use_case_id"].unique()}
+    bound = {rule: [use_case for use_case in rules if rules[use_case] == rule] for rule in set(rules.values())}
+    confined = {
+        rule: load[load["use_case_id"].isin(members)].groupby("hour")["accelerators"].sum()
+        for rule, members in bound.items()
+    }
+    shared = load.groupby("hour")["accelerators"].sum()
+    in_region = load.groupby(["region", "hour"])["accelerators"].sum().groupby(level=0).max().sum()
+    # the two bounds hold by theory; the solver ends within its tolerance of them
+    by_rule = min(max(least_capacity(confined), float(shared.max())), float(in_region))
+    restricted = sorted(use_case for use_case, rule in rules.items() if rule != regions)
+    return {
+        "accelerator_id": name,
+        "paid": float(paid["accelerators"].sum()),
+        "each_for_itself": float(load.groupby(["use_case_id", "region"])["accelerators"].max().sum()),
+        "shared_in_region": float(in_region),
+        "shared_by_rule": by_rule,
+        "shared_freely": float(shared.max()),
+        "usd_per_accelerator": rate,
+        "local_usd": (float(in_region) - by_rule) * rate,
+        "residency_usd": (by_rule - float(shared.max())) * rate,
+        "bound_to": ", ".join(restricted),
+    }
+
+
+def _rule(text: object, regions: frozenset[str]) -> frozenset[str]:
+    """Regions that may serve a use case; all where no rule stands."""
+    if not isinstance(text, str) or not text.strip():
+        return regions
+    return frozenset(part.strip() for part in text.split(";") if part.strip())
+
+
+def least_capacity(confined: dict[frozenset[str], pd.Series]) -> float:
+    """Least total capacity over regions that serves, in every hour, loads confined to sets of regions.
+
+    A capacity c serves an hour if and only if, for every set of regions, the loads that must stay
+    inside it do not exceed its capacity (Gale's condition for transport problems, 1957). Only unions of
+    the given sets matter. So the answer is the linear programme
+
+        minimise sum_r c_r   subject to   sum_{r in S} c_r >= max_hour (load confined to S).
+
+    Parameters
+    ----------
+    confined : allowed regions -> load by hour. More than `MAX_RULES` different sets give NaN.
+
+    >>> hours = ["08", "20"]
+    >>> least_capacity({frozenset({"eu"}): pd.Series([5.0, 1.0], hours), frozenset({"eu", "us"}): pd.Series([1.0, 9.0], hours)})
+    10.0
+    """
+    rules = sorted(confined, key=sorted)
+    if not rules:
+        return 0.0
+    if len(rules) > MAX_RULES:
+        return np.nan
+    regions = sorted(frozenset().union(*rules))
+    table = pd.DataFrame({place: confined[rule] for place, rule in enumerate(rules)}).fillna(0.0)
+    unions = {frozenset().union(*some) for count in range(1, len(rules) + 1) for some in combinations(rules, count)}
+    inside = [[place for place, rule in enumerate(rules) if rule <= union] for union in unions]
+    need = [float(table[places].sum(axis=1).max()) for places in inside]
+    matrix = np.array([[-1.0 if region in union else 0.0 for region in regions] for union in unions])
+    solved = linprog(np.ones(len(regions)), A_ub=matrix, b_ub=-np.array(need), bounds=(0, None), method="highs")
+    return round(float(solved.fun), 9)

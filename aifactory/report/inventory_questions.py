@@ -1,0 +1,174 @@
+"""What the inventory is about: the three questions, the catalogue, and whose figures are missing."""
+
+from __future__ import annotations
+
+from aifactory.inputs.workspace import Workspace
+from aifactory.inventory import Inventory
+from aifactory.report.blocks import Block, Col, Group, bullets, group, section, table
+from aifactory.report.inventory_demand import DEMAND
+from aifactory.report.inventory_money import BILL
+from aifactory.report.text import is_missing, plural, sig3, usd, usd_compact
+from aifactory.units import WORKLOAD_CLASSES
+
+CATALOGUE = "use_cases table"
+TOP = 12
+#: Identifiers that a table names; the workbook and the CSV have all.
+NAMED = 8
+
+
+def three_questions(ws: Workspace, inv: Inventory) -> Group:
+    """What is it doing, what does it cost, what happens if it fails: one panel."""
+    question = "What is it doing, what does it cost, what happens if it fails?"
+    frame = inv.three_questions
+    if frame.empty:
+        return group(section(question, "No use case had demand in the month."))
+    cases, total = frame.iloc[:-1], frame.iloc[-1]
+    shown = frame if len(cases) <= TOP else frame.loc[[*cases.index[:TOP], frame.index[-1]]]
+    shown = shown.assign(
+        name=shown["name"] + shown["criticality"].fillna("").map(lambda text: f" ({text.replace('_', ' ')})" if text else ""),
+        missed=[f"{row.targets_missed} of {row.targets}" if row.targets else "none set" for row in shown.itertuples()],
+        value=[_value(row) for row in shown.itertuples()],
+    )  # fmt: skip
+    columns = {
+        "name": Col("Use case"),
+        "units_month": Col("Units in the month", "sig3"),
+        "service_unit": Col("Unit"),
+        "units_per_peak_hour": Col("Units, highest hour", "sig3"),
+        "usd": Col("Cost, USD", "usd0"),
+        "usd_change": Col("Change a day", "pct1"),
+        "usd_per_unit": Col("USD per unit", "sig3"),
+        "usd_per_unit_change": Col("Change", "pct1"),
+        "failure_rate": Col("Failed", "pct1"),
+        "missed": Col("Targets missed"),
+        "outage_hours": Col("Hours down", "int"),
+        "value": Col("Value of an hour, USD"),
+    }
+    note = (
+        "Cost is attributed usage; changes are against the month before, cost per day. Failed counts failed and cancelled jobs for training. "
+        "The value of an hour's work (average, then highest hour) is value per unit x attribution x units per hour: what an hour of outage puts at stake."
+    )
+    if len(cases) > TOP:
+        note += f" The {TOP} dearest of {plural(len(cases), 'use case')}; the total is of all."
+    return group(
+        section(question, _answer(cases, total)),
+        table(shown, caption="The three questions, use case by use case", source=f"{DEMAND}; {BILL}; {CATALOGUE}",
+              as_of=ws.as_of, columns=columns, note=note),
+    )  # fmt: skip
+
+
+def _answer(cases: object, total: object) -> str:
+    busiest = cases.sort_values("units_per_peak_hour", ascending=False).iloc[0]
+    text = (
+        f"{plural(len(cases), 'use case')} ran, the busiest {busiest['name']} with {sig3(busiest['units_per_peak_hour'])} "
+        f"{busiest['service_unit'].replace('_', ' ')}s in its highest hour. "
+    )
+    if not is_missing(total["usd"]):
+        text += f"Attributed usage cost {usd_compact(total['usd'])}. "
+    missed = f"{total['targets_missed']} of {total['targets']} latency targets are missed"
+    if total["value_per_hour_usd"] > 0:
+        text += f"An hour without service puts {usd(total['value_per_hour_usd'], 0)} of value at stake on average, {usd(total['value_per_peak_hour_usd'], 0)} in the highest hours; {missed}."
+    else:
+        text += f"{missed[0].upper()}{missed[1:]}; what an hour of outage costs nobody has said."
+    gaps = int((cases["ask"] != "").sum())
+    return text + (f" For {plural(gaps, 'use case')} the value is not known." if gaps else "")
+
+
+def _value(row: object) -> str:
+    if row.use_case_id != "total" and row.ask:
+        return f"unknown: {row.ask}"
+    average, highest = (
+        usd(value, 0).removeprefix("USD ") for value in (row.value_per_hour_usd, row.value_per_peak_hour_usd)
+    )
+    return f"{average} / {highest}" + (f" ({row.ask})" if row.ask else "")
+
+
+def table_catalogue(ws: Workspace, inv: Inventory) -> Block:
+    """Every use case with class, model, request pattern, rules and owner."""
+    frame = inv.use_cases.assign(
+        workload_class=inv.use_cases["workload_class"].map(WORKLOAD_CLASSES),
+        request_pattern=inv.use_cases["request_pattern"].str.replace("_", " "),
+    )
+    columns = {
+        "name": Col("Use case"),
+        "workload_class": Col("Workload class"),
+        "model": Col("Model"),
+        "request_pattern": Col("Request pattern"),
+        "stage": Col("Stage"),
+        "team": Col("Team"),
+        "business_unit": Col("Business unit"),
+        "allowed_regions": Col("May only run in"),
+        "demand_stability": Col("Prompts and model"),
+        "owner_role": Col("Owner"),
+    }
+    return table(frame, caption="Catalogue of use cases", source=CATALOGUE, as_of=ws.as_of, columns=columns)
+
+
+def data_received(ws: Workspace, inv: Inventory) -> Group:
+    """What came in, and what is missing from whom."""
+    gaps, ask = inv.coverage[inv.coverage["filled"] < inv.coverage["total"]], inv.owners_to_ask
+    if len(gaps):
+        worst = gaps.sort_values("filled_share").iloc[0]
+        roles = ask["owner_role"].drop_duplicates()
+        answer = (
+            f"{plural(len(gaps), 'needed field')} of {len(inv.coverage)} are incomplete; {_plain(worst['field'])} is known for {worst['filled']} of {worst['total']} use cases. "
+            f"{plural(len(roles), 'owner')} must supply figures, most of all the {roles.iloc[0]}."
+        )
+    else:
+        answer = "Every field that planning needs is filled for every use case."
+    parts = [section("What was received, and whose numbers are missing?", answer)]
+    parts.append(_coverage(ws, inv))
+    if len(ask):
+        parts.append(_owners(ws, inv))
+    if inv.not_computed:
+        parts.append(bullets([f"Could not be computed: {item}." for item in inv.not_computed], ""))
+    return group(*parts)
+
+
+def _coverage(ws: Workspace, inv: Inventory) -> Block:
+    columns = {
+        "field": Col("Field"),
+        "needed_for": Col("Needed for"),
+        "filled": Col("Filled", "int"),
+        "total": Col("Use cases", "int"),
+        "filled_share": Col("Share", "pct0"),
+    }
+    frame = inv.coverage.assign(field=inv.coverage["field"].map(_plain))
+    return table(
+        frame, caption="Coverage of the catalogue", source=f"{CATALOGUE}; {DEMAND}", as_of=ws.as_of, columns=columns
+    )
+
+
+def _owners(ws: Workspace, inv: Inventory) -> Block:
+    frame = inv.owners_to_ask.assign(
+        field=inv.owners_to_ask["field"].map(_plain), use_cases=inv.owners_to_ask["use_cases"].map(_first_names)
+    )
+    columns = {
+        "owner_role": Col("Owner"),
+        "field": Col("Must supply"),
+        "needed_for": Col("Needed for"),
+        "missing": Col("Missing", "int"),
+        "of": Col("Of", "int"),
+        "use_cases": Col("Use cases"),
+    }
+    return table(frame, caption="What each owner must supply", source=f"{CATALOGUE}; {DEMAND}; {BILL}", as_of=ws.as_of,
+                 columns=columns, note="Owners with most gaps first.")  # fmt: skip
+
+
+def _first_names(text: str) -> str:
+    names = text.split(", ")
+    return text if len(names) <= NAMED else f"{', '.join(names[:NAMED])} and {len(names) - NAMED} more"
+
+
+def _plain(field: str) -> str:
+    """Field in words.
+
+    >>> _plain("slo_max_failure_rate"), _plain("value_usd_per_unit"), _plain("volume")
+    ('limit of failures', 'value per unit', 'volume')
+    """
+    known = {
+        "slo_max_failure_rate": "limit of failures",
+        "value_usd_per_unit": "value per unit",
+        "attribution_share": "attribution share",
+        "demand_stability": "demand stability",
+    }
+    return known.get(field, field)

@@ -1,0 +1,69 @@
+"""Whose figures are missing, by field and by role."""
+
+import pandas as pd
+import pytest
+
+from aifactory.inputs.workspace import load_workspace
+from aifactory.inventory import build_inventory
+from aifactory.inventory.owners import NEEDED, coverage, filled_fields, owners_to_ask
+
+
+@pytest.fixture(scope="module")
+def inventory(mini_ws):
+    return build_inventory(mini_ws)
+
+
+def test_missing_fields_name_the_roles_to_ask(inventory):
+    table = inventory.coverage.set_index("field")
+    assert table["total"].unique().tolist() == [3]
+    assert table.loc["volume", ["filled", "filled_share"]].tolist() == [3, 1.0]
+    assert table.loc["slo_max_failure_rate", "missing_use_cases"] == "images"
+    assert table.loc["slo_max_failure_rate", "ask_owner_roles"] == "head of brand"
+    assert table.loc["slo_max_failure_rate", "filled_share"] == pytest.approx(2 / 3)
+    roles = "head of brand, head of planning, head of service"
+    assert table.loc["demand_stability", ["filled", "ask_owner_roles"]].tolist() == [0, roles]
+    assert table.loc["cost", "missing_use_cases"] == "images"  # nothing in the bill is tagged with it
+
+
+def test_training_needs_no_model_and_no_latency_target(inventory):
+    table = inventory.coverage.set_index("field")
+    assert table.loc["model", "missing_use_cases"] == table.loc["latency target", "missing_use_cases"] == ""
+
+
+def test_one_of_three_latency_targets_is_enough(mini):
+    path = mini / "use_cases.csv"
+    path.write_text(path.read_text(encoding="utf-8").replace(",1000,20000,", ",1000,,"), encoding="utf-8")
+    table = build_inventory(load_workspace(mini)).coverage.set_index("field")
+    assert table.loc["latency target", "filled"] == 3
+
+
+def test_without_use_cases_nothing_is_filled(inventory):
+    assert (coverage(inventory.use_cases.iloc[:0])["filled_share"] == 0).all()
+    assert owners_to_ask(inventory.use_cases.iloc[:0]).empty
+
+
+def test_a_use_case_without_demand_has_no_volume(inventory):
+    table = coverage(inventory.use_cases.assign(units_month=float("nan"))).set_index("field")
+    assert table.loc["volume", "missing_use_cases"] == "chat, images, models"
+
+
+def test_an_idea_needs_no_cost(inventory):
+    cases = inventory.use_cases.assign(stage="idea")
+    assert filled_fields(cases)["cost"].all()
+
+
+def test_each_role_gets_its_list_the_longest_first(inventory):
+    table = inventory.owners_to_ask
+    assert table["owner_role"].drop_duplicates().tolist() == ["head of brand", "head of planning", "head of service"]
+    brand = table[table["owner_role"] == "head of brand"].set_index("field")
+    assert brand.index.tolist() == ["cost", "slo_max_failure_rate", "demand_stability"]
+    assert brand.loc["cost", ["missing", "of", "use_cases", "needed_for"]].tolist() == [1, 1, "images", "unit cost"]
+
+
+def test_roles_and_fields_count_the_same_gaps(inventory, sample_ws):
+    for cases in (inventory.use_cases, build_inventory(sample_ws).use_cases):
+        by_role = owners_to_ask(cases).groupby("field")["missing"].sum()
+        fields = coverage(cases).set_index("field")
+        gaps = (fields["total"] - fields["filled"]).loc[lambda counts: counts > 0]
+        pd.testing.assert_series_equal(by_role.sort_index(), gaps.sort_index(), check_names=False)
+        assert set(by_role.index) <= set(NEEDED)
