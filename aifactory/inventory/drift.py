@@ -44,14 +44,14 @@ def drift(ws: Workspace, monthly: pd.DataFrame) -> pd.DataFrame:
     counts = counts.merge(ws.table("use_cases")[["use_case_id", "model"]], on="use_case_id")
     rows = [
         *_lengths(ws),
-        *_mix(counts, "use_case_id", "use cases", ws.period),
-        *_mix(counts.dropna(subset="model"), "model", "models", ws.period),
-        *_mix(counts, "region", "regions", ws.period),
+        *_mix(counts, "use_case_id", "mix of use cases", ws.period),
+        *_mix(counts.dropna(subset="model"), "model", "mix of models", ws.period),
+        *_mix(counts, "region", "mix of regions", ws.period),
     ]
     for name, mine in counts.groupby("use_case_id"):
-        rows += _mix(mine, "region", "regions", ws.period, str(name))
+        rows += _mix(mine, "region", "mix of regions", ws.period, str(name))
     for name, mine in ws.table("tenant_usage").groupby("use_case_id"):
-        rows += _mix(mine, "tenant", "tenants", ws.period, str(name))
+        rows += _mix(mine, "tenant", "mix of tenants", ws.period, str(name))
     return pd.DataFrame(rows, columns=DRIFT_COLUMNS)
 
 

@@ -33,6 +33,10 @@ IDLE, OVERSIZED, UNUSED, FAILED = (
 )
 CAUSES = (IDLE, OVERSIZED, UNUSED, FAILED)
 COLUMNS = ["cause", "subject", "usd", "share_of_usage", "how_computed", "owner_role", "action"]
+#: What to do about idle hours depends on how they are paid.
+BY_THE_HOUR = ("on_demand", "spot")
+RENTED = "Rented by the hour: switch part of it off in quiet hours, or share it."
+COMMITTED = "Paid in any case: move rented work onto it, or fill quiet hours with batch work."
 PLATFORM, CLOUD_COST = "head of platform", "cloud cost owner"
 NO_POOL = ""
 
@@ -85,7 +89,7 @@ def _idle(ws: Workspace, pools: pd.DataFrame, costs: pd.DataFrame, profile: pd.D
         if not usd > 0:
             continue
         idle = 1 - row.utilization_mean
-        how = f"{idle:.0%} of {row.accelerator_hours:,.0f} h idle, priced by {row.priced_by}" + (
+        how = f"{100 * idle:.0f} % of {row.accelerator_hours:,.0f} h idle, priced by {row.priced_by}" + (
             ", less its unused commitment" if row.unused_usd > 0 else ""
         )
         spare, basis = _spare(ws, row, costs, profile)
@@ -94,7 +98,7 @@ def _idle(ws: Workspace, pools: pd.DataFrame, costs: pd.DataFrame, profile: pd.D
             text = f"{spare:.0f} of {row.installed:.0f} accelerators beyond {basis}"
             action = f"Give {spare:.0f} back at the next renewal, or move work onto them."
             rows.append(_row(OVERSIZED, row.pool_id, extra, text, PLATFORM, action))
-        action = "Share it between use cases and regions, or fill quiet hours with batch work."
+        action = RENTED if row.purchase_option in BY_THE_HOUR else COMMITTED
         rows.append(_row(IDLE, row.pool_id, usd - extra, how, PLATFORM, action))
     return rows
 
@@ -139,7 +143,7 @@ def _spare(ws: Workspace, pool: object, costs: pd.DataFrame, profile: pd.DataFra
     unit = math.gcd(int(node), int(pool.installed)) if float(pool.installed).is_integer() else 1
     peak = min(pool.utilization_mean * factor, 1.0) * pool.installed
     need = min(math.ceil(peak * (1 + reserve) / unit - 1e-9) * unit, pool.installed)
-    return int(pool.installed - need), f"the highest hour ({peak:.1f} busy) and a reserve of {reserve:.0%}"
+    return int(pool.installed - need), f"the highest hour ({peak:.1f} busy) and a reserve of {100 * reserve:.0f} %"
 
 
 def _unused_rows(usage: pd.DataFrame, pools: pd.DataFrame, *, named: bool) -> pd.DataFrame:
@@ -170,7 +174,7 @@ def _failed(pools: pd.DataFrame, costs: pd.DataFrame, cases: pd.DataFrame) -> li
     rows = []
     for row in cases[cases["failure_rate"] > 0].itertuples(index=False):
         spent = float(worked.get(row.use_case_id, 0.0))
-        how = f"{row.failure_rate:.1%} of the work failed, of USD {spent:,.0f} for busy hours and services"
+        how = f"{100 * row.failure_rate:.1f} % of the work failed, of USD {spent:,.0f} for busy hours and services"
         action = "Find the causes, largest first; retries only move them."
         rows.append(_row(FAILED, row.use_case_id, float(row.failure_rate) * spent, how, row.owner_role, action))
     return rows

@@ -50,7 +50,7 @@ def _series(frame: pd.DataFrame) -> pd.Series:
 
 
 def _drift_chart(ws: Workspace, frame: pd.DataFrame) -> Block:
-    worst = frame.sort_values("stability_index", ascending=False).drop_duplicates("series").head(12)
+    worst = frame.sort_values("stability_index", ascending=False).drop_duplicates("series").head(8)
     top = worst.iloc[0]
     chart = charts.bars(worst[["series", "stability_index", "verdict"]], category="series", value="stability_index", color="verdict", fmt="num3",
                         titles={"stability_index": "Population stability index"}, reference=[("watch", 0.10), ("shifted", 0.25)])  # fmt: skip
@@ -77,7 +77,7 @@ def _drift_table(ws: Workspace, frame: pd.DataFrame) -> Block:
     }
     note = "Chance reaches: the index that two samples of one distribution stay below 19 times in 20, if requests are independent; where that is 0.10 or more and the index is no higher, nothing is proven."
     return table(frame, caption="Stability of lengths and mix", source=f"{LATENCY}; {DEMAND}; {TENANTS}", as_of=ws.as_of,
-                 columns=columns, max_rows=16, note=note)  # fmt: skip
+                 columns=columns, max_rows=10, note=note)  # fmt: skip
 
 
 def _token_growth(ws: Workspace, inv: Inventory) -> list[Block]:
@@ -97,7 +97,11 @@ def _token_growth(ws: Workspace, inv: Inventory) -> list[Block]:
         "growth_months": Col("Months of trend", "int"),
     }
     note = "The trend is the slope over all months, shrunk by its own doubt; it is its own driver of demand, apart from the number of requests."
-    return [table(frame, caption="Tokens per request", source=DEMAND, as_of=ws.as_of, columns=columns, note=note)]
+    return [
+        table(
+            frame, caption="Tokens per request", source=DEMAND, as_of=ws.as_of, columns=columns, max_rows=10, note=note
+        )
+    ]
 
 
 def tail_section(ws: Workspace, inv: Inventory) -> Group:
@@ -162,7 +166,7 @@ def _tail_table(ws: Workspace, tail: pd.DataFrame) -> Block:
     }
     frame = tail[tail["metric"] != "queue_ms"]
     return table(frame.assign(metric=frame["metric"].map(UNITS)), caption="Share held by the largest requests and jobs", source=f"{LATENCY}; jobs table",
-                 as_of=ws.as_of, columns=columns, max_rows=30, note="Largest 1 % and 10 % of the requests (jobs) of the month by what is summed.")  # fmt: skip
+                 as_of=ws.as_of, columns=columns, max_rows=16, note="Largest 1 % and 10 % of the requests (jobs) of the month by what is summed.")  # fmt: skip
 
 
 def tenant_section(ws: Workspace, inv: Inventory) -> Group:

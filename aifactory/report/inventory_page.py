@@ -15,6 +15,7 @@ from aifactory.report.inventory_demand import (
     local_section,
     outlook,
     table_profile,
+    table_seasons,
 )
 from aifactory.report.inventory_load import drift_section, retry_section, reuse_section, tail_section, tenant_section
 from aifactory.report.inventory_money import (
@@ -52,6 +53,7 @@ __all__ = [
     "table_catalogue",
     "table_pools",
     "table_profile",
+    "table_seasons",
     "table_spend",
     "tables",
     "tail_section",

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pandas as pd
+
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
+from aifactory.inventory.questions import TOTAL
 from aifactory.report.blocks import Block, Col, Group, bullets, group, section, table
 from aifactory.report.inventory_demand import DEMAND
 from aifactory.report.inventory_money import BILL
-from aifactory.report.text import is_missing, plural, sig3, usd, usd_compact
+from aifactory.report.text import is_missing, pct, plural, usd, usd_compact
 from aifactory.units import WORKLOAD_CLASSES
 
 CATALOGUE = "use_cases table"
@@ -24,28 +29,19 @@ def three_questions(ws: Workspace, inv: Inventory) -> Group:
         return group(section(question, "No use case had demand in the month."))
     cases, total = frame.iloc[:-1], frame.iloc[-1]
     shown = frame if len(cases) <= TOP else frame.loc[[*cases.index[:TOP], frame.index[-1]]]
+    rows = list(shown.itertuples(index=False))
     shown = shown.assign(
-        name=shown["name"] + shown["criticality"].fillna("").map(lambda text: f" ({text.replace('_', ' ')})" if text else ""),
-        missed=[f"{row.targets_missed} of {row.targets}" if row.targets else "none set" for row in shown.itertuples()],
-        value=[_value(row) for row in shown.itertuples()],
-    )  # fmt: skip
+        doing=[_doing(row) for row in rows], cost=[_cost(row) for row in rows], failing=[_failing(row) for row in rows]
+    )
     columns = {
         "name": Col("Use case"),
-        "units_month": Col("Units in the month", "sig3"),
-        "service_unit": Col("Unit"),
-        "units_per_peak_hour": Col("Units, highest hour", "sig3"),
-        "usd": Col("Cost, USD", "usd0"),
-        "usd_change": Col("Change a day", "pct1"),
-        "usd_per_unit": Col("USD per unit", "sig3"),
-        "usd_per_unit_change": Col("Change", "pct1"),
-        "failure_rate": Col("Failed", "pct1"),
-        "missed": Col("Targets missed"),
-        "outage_hours": Col("Hours down", "int"),
-        "value": Col("Value of an hour, USD"),
+        "doing": Col("What is it doing?"),
+        "cost": Col("What does it cost?"),
+        "failing": Col("What happens if it fails?"),
     }
     note = (
         "Cost is attributed usage; changes are against the month before, cost per day. Failed counts failed and cancelled jobs for training. "
-        "The value of an hour's work (average, then highest hour) is value per unit x attribution x units per hour: what an hour of outage puts at stake."
+        "The value of an hour is value per unit x attribution x units per hour, on average and in the highest hour."
     )
     if len(cases) > TOP:
         note += f" The {TOP} dearest of {plural(len(cases), 'use case')}; the total is of all."
@@ -56,30 +52,62 @@ def three_questions(ws: Workspace, inv: Inventory) -> Group:
     )  # fmt: skip
 
 
-def _answer(cases: object, total: object) -> str:
-    busiest = cases.sort_values("units_per_peak_hour", ascending=False).iloc[0]
-    text = (
-        f"{plural(len(cases), 'use case')} ran, the busiest {busiest['name']} with {sig3(busiest['units_per_peak_hour'])} "
-        f"{busiest['service_unit'].replace('_', ' ')}s in its highest hour. "
-    )
+def _doing(row: Any) -> str:
+    if row.use_case_id == TOTAL:
+        return ""
+    units, highest = (_bare(usd_compact(value)) for value in (row.units_month, row.units_per_peak_hour))
+    down = f"; down {plural(row.outage_hours, 'hour')}" if row.outage_hours else ""
+    return f"{units} {row.service_unit.replace('_', ' ')}s, {highest} in the highest hour{down}"
+
+
+def _cost(row: Any) -> str:
+    if is_missing(row.usd):
+        return "unknown: no charge names it"
+    change = "" if is_missing(row.usd_change) else f" ({_signed(row.usd_change)} a day)"
+    if is_missing(row.usd_per_unit):
+        return f"{usd_compact(row.usd)}{change}"
+    unit_change = "" if is_missing(row.usd_per_unit_change) else f" ({_signed(row.usd_per_unit_change)})"
+    return f"{usd_compact(row.usd)}{change}; {usd(row.usd_per_unit)} a unit{unit_change}"
+
+
+def _failing(row: Any) -> str:
+    missed = f"{row.targets_missed} of {row.targets} targets missed" if row.targets else "no target measured"
+    if row.use_case_id == TOTAL:
+        parts = [missed]
+    else:
+        failed = "failures unknown" if is_missing(row.failure_rate) else f"{pct(row.failure_rate, 1)} failed"
+        parts = [str(row.criticality).replace("_", " "), failed, missed]
+    if is_missing(row.value_per_hour_usd):
+        return "; ".join([*parts, f"value unknown: {row.ask}"])
+    values = f"an hour is worth {usd(row.value_per_hour_usd)}, the highest {usd(row.value_per_peak_hour_usd)}"
+    return "; ".join([*parts, values + (f" ({row.ask})" if row.ask else "")])
+
+
+def _signed(share: float) -> str:
+    """Change with its sign.
+
+    >>> _signed(0.012), _signed(-0.2)
+    ('+1.2 %', '−20 %')
+    """
+    return ("+" if share > 0 else "") + pct(share)
+
+
+def _bare(money: str) -> str:
+    return money.removeprefix("USD ")
+
+
+def _answer(cases: pd.DataFrame, total: pd.Series) -> str:
+    text = f"{plural(len(cases), 'use case')} ran. "
     if not is_missing(total["usd"]):
-        text += f"Attributed usage cost {usd_compact(total['usd'])}. "
+        first = cases.iloc[0]
+        text = f"{plural(len(cases), 'use case')} ran and cost {usd_compact(total['usd'])} of attributed usage, {first['name']} {usd_compact(first['usd'])} of it. "
     missed = f"{total['targets_missed']} of {total['targets']} latency targets are missed"
     if total["value_per_hour_usd"] > 0:
-        text += f"An hour without service puts {usd(total['value_per_hour_usd'], 0)} of value at stake on average, {usd(total['value_per_peak_hour_usd'], 0)} in the highest hours; {missed}."
+        text += f"An hour without any service puts {usd(total['value_per_hour_usd'], 0)} of value at stake on average, {usd(total['value_per_peak_hour_usd'], 0)} in each one's highest hour; {missed}."
     else:
         text += f"{missed[0].upper()}{missed[1:]}; what an hour of outage costs nobody has said."
     gaps = int((cases["ask"] != "").sum())
     return text + (f" For {plural(gaps, 'use case')} the value is not known." if gaps else "")
-
-
-def _value(row: object) -> str:
-    if row.use_case_id != "total" and row.ask:
-        return f"unknown: {row.ask}"
-    average, highest = (
-        usd(value, 0).removeprefix("USD ") for value in (row.value_per_hour_usd, row.value_per_peak_hour_usd)
-    )
-    return f"{average} / {highest}" + (f" ({row.ask})" if row.ask else "")
 
 
 def table_catalogue(ws: Workspace, inv: Inventory) -> Block:
@@ -100,7 +128,9 @@ def table_catalogue(ws: Workspace, inv: Inventory) -> Block:
         "demand_stability": Col("Prompts and model"),
         "owner_role": Col("Owner"),
     }
-    return table(frame, caption="Catalogue of use cases", source=CATALOGUE, as_of=ws.as_of, columns=columns)
+    return table(
+        frame, caption="Catalogue of use cases", source=CATALOGUE, as_of=ws.as_of, columns=columns, max_rows=30
+    )
 
 
 def data_received(ws: Workspace, inv: Inventory) -> Group:

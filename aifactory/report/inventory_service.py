@@ -44,7 +44,7 @@ def service_section(ws: Workspace, inv: Inventory) -> Group:
         figure(chart, title=f"{plural(len(worst[worst['over'] > 1]), 'service')} out of {len(worst)} miss a latency target",
                description="Dots of the 95th percentile over its limit, the worst metric of each service, with a line from median to 99th percentile.",
                caption="The worst metric of each use case and region; the line runs from the median to the 99th percentile.", source=LATENCY, as_of=ws.as_of),
-        table(levels, caption="Latency against its limits", source=LATENCY, as_of=ws.as_of, columns=columns, max_rows=60,
+        table(levels, caption="Latency against its limits", source=LATENCY, as_of=ws.as_of, columns=columns, max_rows=40,
               note="Quantiles are read from log histograms and are within 0.5 % of the true value."),
         failures_table(ws, inv),
     )  # fmt: skip
@@ -65,5 +65,5 @@ def failures_table(ws: Workspace, inv: Inventory) -> Block:
         "p95_queue_ms": Col("Wait p95, ms", "sig3"),
         "queue_depth_max": Col("Longest queue, requests", "num1"),
     }
-    return table(frame, caption="Failures and queues of services", source=f"{DEMAND}; {LATENCY}", as_of=ws.as_of, columns=columns,
+    return table(frame, caption="Failures and queues of services", source=f"{DEMAND}; {LATENCY}", as_of=ws.as_of, columns=columns, max_rows=30,
                  note="A dash was not measured or has no limit. Queues of pools and jobs stand in their own tables.")  # fmt: skip

@@ -10,7 +10,7 @@ from aifactory.report.blocks import Block, Col, Group, bullets, figure, group, s
 from aifactory.report.inventory_money import BILL, POOLS
 from aifactory.report.text import join_words, pct, plural, usd_compact
 
-TOP, SHOWN = 3, 15
+TOP, SHOWN = 3, 10
 
 
 def waste_section(ws: Workspace, inv: Inventory) -> Group:

@@ -58,21 +58,21 @@ def test_the_mix_by_hand(mini_ws):
     rows = [("2026-09", "chat", "us", 8000), ("2026-09", "chat", "eu", 2000), ("2026-10", "chat", "us", 6000),
             ("2026-10", "chat", "eu", 4000), ("2026-10", "models", "us", 10**9)]  # fmt: skip
     table = drift(mini_ws, monthly(rows)).set_index(["use_case_id", "what"])
-    row = table.loc[("chat", "regions")]
+    row = table.loc[("chat", "mix of regions")]
     base, now = np.array([2000, 8000]), np.array([4000, 6000])
     assert row["stability_index"] == pytest.approx(stability_index(base, now))
     assert row["chance_index"] == pytest.approx(chance_index(base, now))
     assert (row["verdict"], row["cells"]) == ("watch", 2)
     assert row["moved"] in ("eu +20.0 points", "us -20.0 points")
     # training is no request of a service, so one use case is left and has no mix
-    assert table.index.tolist() == [("all", "regions"), ("chat", "regions")]
+    assert table.index.tolist() == [("all", "mix of regions"), ("chat", "mix of regions")]
 
 
 def test_a_launch_shifts_the_mix_of_use_cases(mini_ws):
     rows = [("2026-09", "chat", "us", 1000), ("2026-10", "chat", "us", 1000), ("2026-10", "images", "us", 500)]
     table = drift(mini_ws, monthly(rows)).set_index("what")
-    assert table.loc["use cases", "verdict"] == table.loc["models", "verdict"] == "shifted"
-    assert "33.3 points" in table.loc["use cases", "moved"]
+    assert table.loc["mix of use cases", "verdict"] == table.loc["mix of models", "verdict"] == "shifted"
+    assert "33.3 points" in table.loc["mix of use cases", "moved"]
 
 
 def test_tenants_are_a_mix_too(mini_ws):
@@ -80,7 +80,7 @@ def test_tenants_are_a_mix_too(mini_ws):
     rows = [{**keys, "month": m, "tenant": t, "requests": r} for m, t, r in
             [("2026-09", "a", 900), ("2026-09", "b", 100), ("2026-10", "a", 300), ("2026-10", "b", 700)]]  # fmt: skip
     table = drift(with_tables(mini_ws, tenant_usage=pd.DataFrame(rows)), NOTHING)
-    assert table[["use_case_id", "what", "verdict"]].to_numpy().tolist() == [["chat", "tenants", "shifted"]]
+    assert table[["use_case_id", "what", "verdict"]].to_numpy().tolist() == [["chat", "mix of tenants", "shifted"]]
 
 
 def test_without_an_earlier_month_there_is_no_drift(mini_ws):

@@ -1,0 +1,137 @@
+"""Sections of the inventory page: answers are computed, and what is missing is said."""
+
+import dataclasses
+
+import pandas as pd
+import pytest
+
+from aifactory.inputs.workspace import load_workspace
+from aifactory.inventory import build_inventory
+from aifactory.report import inventory_page as page
+from aifactory.report.inventory_questions import NAMED, _first_names
+
+SECTIONS = ("three_questions", "table_catalogue", "data_received", "table_profile", "table_seasons", "drift_section", "local_section",
+            "waste_section", "overlap_section", "table_pools", "service_section", "tail_section", "tenant_section",
+            "retry_section", "reuse_section")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def tiny(mini_ws):
+    return mini_ws, build_inventory(mini_ws)
+
+
+@pytest.fixture(scope="module")
+def sample(sample_ws):
+    return sample_ws, build_inventory(sample_ws)
+
+
+def text_of(name, pair):
+    return getattr(page, name)(*pair).text
+
+
+def only_demand(mini, kept):
+    for path in mini.glob("*.csv"):
+        if path.stem not in ("use_cases", kept):
+            path.unlink()
+    ws = load_workspace(mini)
+    return ws, build_inventory(ws)
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+@pytest.mark.parametrize("kept", ["demand_windows", "jobs"])
+def test_every_section_says_something_with_little_data(mini, name, kept):
+    text = text_of(name, only_demand(mini, kept))
+    assert text
+    assert "nan" not in text.lower().split()
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+def test_every_block_of_the_sample_has_its_source(sample, name):
+    html = getattr(page, name)(*sample).html
+    assert html.count("<caption") == html.count("Source:")
+
+
+def test_the_three_questions_are_answered_in_one_row(tiny):
+    row = next(line for line in text_of("three_questions", tiny).splitlines() if line.strip().startswith("Chat"))
+    assert "228 k requests, 432 in the highest hour" in row
+    assert "USD 29.8 k" in row
+    assert "1.8 % failed; no target measured; an hour is worth USD 1.53, the highest USD 2.16" in row
+    assert "unknown: no charge names it" in text_of("three_questions", tiny)  # images
+
+
+def test_an_unknown_value_names_whom_to_ask(mini):
+    path = mini / "use_cases.csv"
+    path.write_text(path.read_text(encoding="utf-8").replace(",0.05,0.01,0.5,", ",0.05,,0.5,"), encoding="utf-8")
+    ws = load_workspace(mini)
+    text = text_of("three_questions", (ws, build_inventory(ws)))
+    assert "value unknown: ask head of service" in text
+    assert "For 1 use case the value is not known." in text
+
+
+def test_drift_of_the_sample_is_the_finding(sample):
+    text = text_of("drift_section", sample)
+    assert text.splitlines()[1].startswith("1 distribution of ")
+    assert "claims-assistant, prompt length moved most (mean 2,704 to 3,920 tokens, index 0.32" in text
+
+
+def test_a_first_month_has_no_drift(tiny):
+    ws, inventory = tiny
+    first = dataclasses.replace(inventory, drift=inventory.drift.iloc[:0])
+    assert "there is no earlier month to compare with" in text_of("drift_section", (ws, first))
+
+
+def test_what_was_not_counted_is_not_measured(tiny):
+    assert "Not measured: no requests name their tenant." in text_of("tenant_section", tiny)
+    ws, inventory = tiny
+    blind = dataclasses.replace(
+        inventory,
+        retries=inventory.retries.assign(retries=float("nan"), load_multiplier=float("nan"), retries_measured=False),
+        prefix_reuse=inventory.prefix_reuse.assign(cached_share=float("nan")),
+    )
+    assert "Retries were not counted" in text_of("retry_section", (ws, blind))
+    assert "Not measured: no counts of cached prompt tokens." in text_of("reuse_section", (ws, blind))
+
+
+def test_the_largest_causes_of_waste_name_owner_and_action(tiny):
+    text = text_of("waste_section", tiny)
+    assert "USD 27.1 k of the month, 60 % of the usage paid for, did no work that counted" in text
+    assert "chat-pool, idle between peaks: USD 14.9 k a month (50 % of 5,952 h idle" in text
+    assert "Owner: head of platform. Rented by the hour" in text
+
+
+def test_staying_local_has_a_price_where_the_bill_names_accelerators(sample):
+    text = text_of("local_section", sample)
+    assert "staying local costs 28 of 129 accelerators and USD 80.9 k a month" in text
+    assert "claims-assistant, fraud-model" in text
+
+
+def test_seasons_are_said_to_be_tested_and_what_could_not_be(sample):
+    text = page.demand_section(sample[1]).text
+    assert "tested against chance" in text
+    assert "A yearly season cannot be tested: 13 month(s) of history" in text
+
+
+def test_owners_with_long_lists_are_cut_and_counted():
+    names = [f"case-{number}" for number in range(30)]
+    assert _first_names(", ".join(names)) == ", ".join(names[:NAMED]) + " and 22 more"
+    assert _first_names("a, b") == "a, b"
+
+
+def test_every_table_of_the_inventory_is_published(sample):
+    tables = page.tables(sample[1])
+    frames = {
+        field.name
+        for field in dataclasses.fields(sample[1])
+        if isinstance(getattr(sample[1], field.name), pd.DataFrame)
+    }
+    assert set(tables) == frames - {"windows"}
+    headline = page.headline(sample[1])
+    assert headline["waste"][0] == pytest.approx(tables["waste"]["usd"].sum())
+    assert headline["value_at_risk_per_hour"][0] == pytest.approx(1197.46, rel=1e-4)
+
+
+def test_names_of_data_are_escaped(sample):
+    ws, inventory = sample
+    hostile = inventory.waste.assign(subject="<script>alert(1)</script>")
+    html = page.waste_section(ws, dataclasses.replace(inventory, waste=hostile)).html
+    assert "<script>alert" not in html
