@@ -1,4 +1,4 @@
-"""Command line: `aifactory new | check | import | run | approve | backtest`.
+"""Command line: `aifactory new | check | import | run | approve | backtest | reserve`.
 
 Exit codes: 0 done, 1 a stage failed, 2 bad input.
 """
@@ -184,6 +184,28 @@ def backtest(
 
     found = backtest_file(file, Settings(freq, horizon, season, step, min_train, max_train))
     _print_found(found, as_json, backtest_lines)
+
+
+@app.command()
+def reserve(
+    file: Annotated[Path, typer.Argument(help="Trace of any format of the importers, or a CSV with ds,y.")],
+    lead_time: Annotated[str, typer.Option(help="From an order to its arrival, such as 28d.")],
+    window: Annotated[str, typer.Option(help="Window in which demand is counted, such as 10min.")] = "10min",
+    target: Annotated[float, typer.Option(help="Share of windows that may be over capacity.")] = 0.01,
+    measure: Annotated[str, typer.Option(help="Count requests or tokens.")] = "requests",
+    workload: Annotated[str, typer.Option(help="One of several workloads in the file.")] = "",
+    pools: Annotated[int, typer.Option(help="Equal pools of which one may fail.")] = 0,
+    usd_per_unit_hour: Annotated[float | None, typer.Option(help="Price of a unit of capacity per hour.")] = None,
+    overflow_usd_per_unit: Annotated[float | None, typer.Option(help="Price of a unit served elsewhere.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Capacity that is exceeded in a stated share of the windows, with what that cost in the past."""
+    from aifactory.demand.command import ReserveSettings, reserve_file, reserve_lines
+
+    settings = ReserveSettings(
+        window, lead_time, target, measure, workload, pools, usd_per_unit_hour, overflow_usd_per_unit
+    )
+    _print_found(reserve_file(file, settings), as_json, reserve_lines)
 
 
 def _print_found(found: dict[str, object], as_json: bool, lines: Callable[[dict[str, object]], list[str]]) -> None:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from aifactory.demand.backtest import Backtest, backtest_series, default_plan
+from aifactory.demand.reserve import ARTICLE, Reserve, plan_reserve
+from aifactory.demand.reserve_money import failure_factor, month_windows, price_curve
 from aifactory.demand.series import Series, read_series, season_of
+from aifactory.demand.windows import read_demand
 from aifactory.errors import InputError
 
+SECONDS = {"s": 1, "min": 60, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,6})?) ?(s|min|m|h|d|w)", re.IGNORECASE)
 INDEX = "index.csv"
 INDEX_COLUMNS = ("step", "min_train", "max_train")
 
@@ -100,3 +107,126 @@ def _index_of(path: Path) -> dict[str, dict[str, int]]:
         str(name): {column: int(value) for column, value in row.items() if value >= 1}
         for name, row in zip(table["series"], numbers.to_dict("records"), strict=True)
     }
+
+
+@dataclass(frozen=True)
+class ReserveSettings:
+    """What the command line says about a reserve; durations as text such as 10min or 28d."""
+
+    window: str
+    lead_time: str
+    target: float
+    measure: str = "requests"
+    workload: str = ""
+    pools: int = 0
+    usd_per_unit_hour: float | None = None
+    overflow_usd_per_unit: float | None = None
+
+
+def reserve_file(path: Path, settings: ReserveSettings) -> dict[str, object]:
+    """Reserve of the demand in a file, with what it risked in the past and the article's 20 and 40 %.
+
+    `capacity` is in units of demand per window; `reserve` is its share over the basis.
+    """
+    window, lead_time = _duration("--window", settings.window), _duration("--lead-time", settings.lead_time)
+    lead = round(lead_time / window)
+    if lead < 1:
+        raise InputError.at("--lead-time", f"is shorter than a window of {_span(window)}", value=settings.lead_time)
+    demand = read_demand(path, window, settings.measure, settings.workload)
+    day = pd.Timedelta(days=1) / window
+    try:
+        found = plan_reserve(demand.values, lead, settings.target, int(day) if day == int(day) and day > 1 else 0)
+    except InputError as error:
+        spans = f"{len(demand.values):,} windows of {settings.window} ({_span(len(demand.values) * window)})"
+        raise InputError(f"{Path(path).name}: {error} (the file holds {spans})") from None
+    over = f"95th percentile of {demand.unit} per {settings.window} in the last {_span(found.basis_windows * window)}"
+    result: dict[str, object] = {
+        "basis": over,
+        "basis_value": _number(found.basis_value),
+        "window": settings.window,
+        "lead_time": settings.lead_time,
+        "target": settings.target,
+        "reserve": _number(found.reserve),
+        "capacity": _number(found.capacity),
+        "exceedance_backtest": _number(found.exceedance_backtest),
+        "unserved_backtest": _number(found.unserved_backtest),
+        "hours_per_month_over": _number(found.hours_per_month_over),
+        "utilization": _number(found.utilization),
+        "origins": found.origins,
+        **{f"article_{ratio:.0%}".rstrip("%"): _article(found, ratio) for ratio in ARTICLE},
+        "unit": f"{demand.unit} per {settings.window}",
+        "windows": len(demand.values),
+        "source": demand.source,
+        "curve": _curve(found, settings, window),
+        "warnings": [*demand.warnings, *found.notes],
+    }
+    if settings.pools:
+        factor = failure_factor(settings.pools)
+        result |= {"failure_factor": _number(factor), "capacity_with_failure": _number(found.capacity * factor)}
+    return result
+
+
+def _curve(found: Reserve, settings: ReserveSettings, window: pd.Timedelta) -> list[dict[str, object]]:
+    curve = found.curve
+    if settings.usd_per_unit_hour is not None:
+        minutes = window / pd.Timedelta(minutes=1)
+        overflow = np.nan if settings.overflow_usd_per_unit is None else settings.overflow_usd_per_unit
+        month = month_windows(minutes)
+        curve = price_curve(found, settings.usd_per_unit_hour * month * minutes / 60, month, overflow)
+    rows = curve.to_dict("records")
+    return [{key: _number(value) if isinstance(value, float) else value for key, value in row.items()} for row in rows]
+
+
+def _article(found: Reserve, ratio: float) -> dict[str, float | None]:
+    fixed = found.curve[found.curve["plan"] == "fixed"]
+    row = fixed.iloc[(fixed["reserve"] - ratio).abs().to_numpy().argmin()]
+    names = {
+        "exceedance_backtest": "exceedance",
+        "hours_per_month_over": "hours_per_month_over",
+        "utilization": "utilization",
+    }
+    return {"capacity": _number(found.basis_value * (1 + ratio))} | {
+        name: _number(row[column]) for name, column in names.items()
+    }
+
+
+def _span(duration: pd.Timedelta) -> str:
+    for unit, name in ((pd.Timedelta(days=1), "d"), (pd.Timedelta(hours=1), "h"), (pd.Timedelta(minutes=1), "min")):
+        if duration >= unit:
+            return f"{duration / unit:g} {name}"
+    return f"{duration / pd.Timedelta(seconds=1):g} s"
+
+
+def _number(value: float) -> float | None:
+    return float(f"{value:.6g}") if np.isfinite(value) else None
+
+
+def _duration(option: str, text: str) -> pd.Timedelta:
+    match = DURATION.fullmatch(text.strip())
+    found = pd.Timedelta(seconds=float(match[1]) * SECONDS[match[2].lower()]) if match else pd.Timedelta(0)
+    if found <= pd.Timedelta(0):
+        raise InputError.at(option, "must be a duration such as 30s, 10min, 1h, 28d or 4w", value=text)
+    return found
+
+
+def reserve_lines(found: dict[str, object]) -> list[str]:
+    """The result as text."""
+    lines = [
+        f"Capacity {found['capacity']:,} {found['unit']}: {_percent(found['reserve'])} over the {found['basis']} ({found['basis_value']:,}).",
+        f"Target: {_percent(found['target'], 2)} of the windows over capacity within a lead time of {found['lead_time']}. "
+        f"Such plans in the past ({found['origins']} origins, each from its own past only): {_percent(found['exceedance_backtest'], 2)}, "
+        f"{_shown(found['hours_per_month_over'], 1)} hours a month, utilization {_percent(found['utilization'])}.",
+    ]
+    for ratio in ARTICLE:
+        item = found[f"article_{ratio:.0%}".rstrip("%")]
+        lines.append(
+            f"A fixed {ratio:.0%} over the same basis: {_percent(item['exceedance_backtest'], 2)} of the windows over, "
+            f"{_shown(item['hours_per_month_over'], 1)} hours a month, utilization {_percent(item['utilization'])}."
+        )
+    if "capacity_with_failure" in found:
+        lines.append(f"With one pool down: {found['capacity_with_failure']:,} ({found['failure_factor']:g} times).")
+    return [*lines, *(f"  WARNING {text}" for text in found["warnings"])]
+
+
+def _percent(value: float | None, digits: int = 0) -> str:
+    return "unknown" if value is None else f"{value:.{digits}%}"
