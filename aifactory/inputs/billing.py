@@ -12,15 +12,20 @@ from aifactory.inputs.months import month_of
 
 UNATTRIBUTED = "(unattributed)"
 NO_ACCELERATOR = "(none)"
-_TAG_KEYS = {"team": "team", "business_unit": "business_unit", "use_case": "use_case"}
-_HOUR_UNITS = {"hours", "hour", "hrs", "hr"}
+#: Spellings of the keys that planning needs, without case, blanks and punctuation; the first that is there counts.
+_TAG_KEYS = {
+    "team": ("team", "teamname", "productteam", "owningteam"),
+    "business_unit": ("businessunit", "businessunitname", "bu"),
+    "use_case": ("usecase", "usecaseid", "aiusecase"),
+}
+_HOUR_UNITS = {"hours", "hour", "hrs", "hr", "h", "1 hour", "1 hours", "1/hour"}
 
 
 def derive_billing(billing: pd.DataFrame, account_map: pd.DataFrame, aliases: pd.DataFrame) -> pd.DataFrame:
     """Add the derived columns to a bill.
 
     Adds `team`, `business_unit`, `use_case` (tags first, then the account map), `account`,
-    `accelerator_id`, `accelerator_hours` (h), `purchase_option`, `cost_line`, `month` (of usage, for
+    `accelerator_id`, `accelerator_hours` (h), `accelerator_confidence`, `purchase_option`, `cost_line`, `month` (of usage, for
     unit cost) and `invoice_month` (for everything that must add up to the bill). Amounts stay as they
     are.
     """
@@ -35,6 +40,7 @@ def derive_billing(billing: pd.DataFrame, account_map: pd.DataFrame, aliases: pd
         account=billing["SubAccountId"].fillna("(none)"),
         accelerator_id=accelerator["accelerator_id"].to_numpy(),
         accelerator_hours=accelerator["accelerator_hours"].to_numpy(),
+        accelerator_confidence=accelerator["accelerator_confidence"].to_numpy(),
         purchase_option=option,
         cost_line=_cost_line(billing, option, tags["team"].notna() | mapped["team"].notna().to_numpy()),
         month=month_of(billing["ChargePeriodStart"]),
@@ -52,10 +58,14 @@ def _tags(texts: pd.Series) -> pd.DataFrame:
     number, known = pd.factorize(texts)
     parsed = [_parse_tags(text) for text in known] + [{}]  # the last one is for rows without tags
     return pd.DataFrame(
-        {name: pd.Series([tags.get(key) for tags in parsed], dtype="str").take(number).to_numpy()
-         for name, key in _TAG_KEYS.items()},
+        {name: pd.Series([_first_tag(tags, keys) for tags in parsed], dtype="str").take(number).to_numpy()
+         for name, keys in _TAG_KEYS.items()},
         index=texts.index, dtype="str",
     )  # fmt: skip
+
+
+def _first_tag(tags: dict[str, str], keys: tuple[str, ...]) -> str | None:
+    return next((tags[key] for key in keys if key in tags), None)
 
 
 def _parse_tags(text: str) -> dict[str, str]:
@@ -65,7 +75,7 @@ def _parse_tags(text: str) -> dict[str, str]:
         return {}
     if not isinstance(tags, dict):
         return {}
-    plain = {str(key).strip().lower().replace("-", "_").replace(" ", "_"): value for key, value in tags.items()}
+    plain = {re.sub(r"[^a-z0-9]", "", str(key).lower().removeprefix("user:")): value for key, value in tags.items()}
     return {
         key: str(value).strip() for key, value in plain.items() if isinstance(value, (str, int)) and str(value).strip()
     }
@@ -107,19 +117,28 @@ def _cost_line(billing: pd.DataFrame, option: pd.Series, attributed: pd.Series) 
 
 
 def match_accelerators(billing: pd.DataFrame, aliases: pd.DataFrame) -> pd.DataFrame:
-    """Accelerator and accelerator-hours of each charge.
+    """Accelerator, accelerator-hours and how sure they are, for each charge.
 
-    The instance type of `SkuPriceDetails` is looked up exactly; otherwise the longest alias that
-    stands in meter, SKU or description wins. Hours are counted where the unit is hours.
+    An instance type that stands in details, meter, SKU or description wins, the longest of several; it
+    says how many accelerators it holds. Otherwise the longest name of a device counts, as many as
+    `GpuCount` of the details says, else one. Hours are counted where the unit is hours.
+
+    Returns
+    -------
+    Columns accelerator_id, accelerator_hours, accelerator_confidence (of the alias; empty without one).
     """
     told = billing[["SkuPriceDetails", "SkuMeter", "SkuId", "ChargeDescription"]]
     sku = told.groupby(list(told), dropna=False, sort=False).ngroup()
     each = told[~sku.duplicated()]
-    details = each["SkuPriceDetails"].map(_instance_type).astype("str")
-    texts = [" | ".join(str(part) for part in row if not pd.isna(part)) for row in
-             zip(details, each["SkuMeter"], each["SkuId"], each["ChargeDescription"], strict=True)]  # fmt: skip
-    lookup = [_find_alias(text.lower(), aliases) for text in texts]
-    found = pd.DataFrame(lookup, columns=["accelerator_id", "accelerators"]).take(sku).set_axis(billing.index)
+    details = [_details(text) for text in each["SkuPriceDetails"]]
+    names = [
+        " | ".join(str(part) for part in (held.get("InstanceType"), *rest) if not pd.isna(part))
+        for held, rest in zip(details, each.iloc[:, 1:].itertuples(index=False), strict=True)
+    ]
+    known = _alias_patterns(aliases)
+    matched = [_find_alias(text, known, _gpu_count(held)) for text, held in zip(names, details, strict=True)]
+    columns = ["accelerator_id", "accelerators", "accelerator_confidence"]
+    found = pd.DataFrame(matched, columns=columns).take(sku).set_axis(billing.index)
     usage = (billing["ChargeCategory"] == "Usage") & (billing["CommitmentDiscountStatus"] != "Unused").fillna(
         value=True
     )
@@ -128,26 +147,48 @@ def match_accelerators(billing: pd.DataFrame, aliases: pd.DataFrame) -> pd.DataF
         {
             "accelerator_id": found["accelerator_id"].where(usage).fillna(NO_ACCELERATOR),
             "accelerator_hours": (hours * found["accelerators"].astype("float64")).where(usage),
+            "accelerator_confidence": found["accelerator_confidence"].where(usage).fillna(""),
         }
     )
 
 
-def _instance_type(text: object) -> str | None:
-    if not isinstance(text, str):
-        return None
+def _details(text: object) -> dict[str, object]:
     try:
-        details = json.loads(text)
+        held = json.loads(text) if isinstance(text, str) else {}
     except (ValueError, RecursionError):
-        return None
-    return str(details["InstanceType"]) if isinstance(details, dict) and "InstanceType" in details else None
+        return {}
+    return held if isinstance(held, dict) else {}
 
 
-def _find_alias(text: str, aliases: pd.DataFrame) -> tuple[str | None, float]:
-    """Longest alias that stands in the text between word boundaries."""
-    best: tuple[int, str | None, float] = (0, None, np.nan)
-    for alias, accelerator, count in zip(
-        aliases["alias"].str.lower(), aliases["accelerator_id"], aliases["accelerators"], strict=True
-    ):
-        if len(alias) > best[0] and alias in text and re.search(rf"(?<![^\W_]){re.escape(alias)}(?![^\W_])", text):
-            best = (len(alias), accelerator, float(count))
-    return best[1], best[2]
+def _gpu_count(details: dict[str, object]) -> float:
+    """Accelerators of a charge as its details say; 1 where they do not."""
+    try:
+        count = float(str(details.get("GpuCount", 1)))
+    except ValueError:
+        return 1.0
+    return count if 0 < count < np.inf else 1.0
+
+
+def _plain(text: str) -> str:
+    """Lower case; blanks, underscores and the word Standard, which meters leave out, as one blank."""
+    return re.sub(r"[\s_]+", " ", text.lower()).replace("standard ", "")
+
+
+def _alias_patterns(aliases: pd.DataFrame) -> list[tuple[str, re.Pattern[str], str, float, str]]:
+    """Aliases to try, instance types and SKUs before device names, long before short: text, pattern, what it stands for."""
+    plain = aliases.assign(plain=[_plain(alias) for alias in aliases["alias"]])
+    order = [plain["kind"] == "device_name", -plain["plain"].str.len(), plain["plain"]]
+    ranked = plain.iloc[np.lexsort([part.to_numpy() for part in reversed(order)])]
+    return [
+        (row.plain, re.compile(rf"(?<![^\W_]){re.escape(row.plain)}(?![^\W_])"), row.accelerator_id,
+         np.nan if row.kind == "device_name" else float(row.accelerators), row.confidence)
+        for row in ranked.itertuples(index=False)
+    ]  # fmt: skip
+
+
+def _find_alias(text: str, known: list, gpus: float) -> tuple[str | None, float, str | None]:
+    plain = _plain(text)
+    for alias, pattern, accelerator, count, confidence in known:
+        if alias in plain and pattern.search(plain):
+            return accelerator, gpus if np.isnan(count) else count, confidence
+    return None, np.nan, None

@@ -91,16 +91,32 @@ def utf8_bytes(path: Path) -> tuple[bytes, list[tuple[str, int]]]:
     return _as_utf8(path.name, _csv_bytes(path))
 
 
-def _csv_bytes(path: Path) -> bytes:
+def file_bytes(path: Path) -> bytes:
+    """Content of a file, unpacked, within the limits of size and growth."""
     if path.stat().st_size > MAX_CSV_BYTES:
         raise InputError.at(path.name, f"larger than {MAX_CSV_BYTES:,} bytes; store it as Parquet")
     try:
         with path.open("rb") as stream:
             begin = stream.read(8)
         zipped = path.name.endswith(".gz") or begin.startswith(b"\x1f\x8b")
-        raw = _unpacked(path) if zipped else path.read_bytes()
+        return _unpacked(path) if zipped else path.read_bytes()
     except (OSError, EOFError, zlib.error) as error:
         raise InputError.at(path.name, f"cannot be read: {error}") from None
+
+
+def holds_json(path: Path) -> bool:
+    """Whether a file, unpacked, begins as JSON does."""
+    with path.open("rb") as stream:
+        zipped = stream.read(2) == b"\x1f\x8b"
+    try:
+        with gzip.open(path) if zipped else path.open("rb") as stream:
+            return stream.read(64).lstrip().startswith((b"{", b"["))
+    except (OSError, EOFError, zlib.error):
+        return False
+
+
+def _csv_bytes(path: Path) -> bytes:
+    raw = file_bytes(path)
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise InputError.at(path.name, "is UTF-16 ('Unicode text' of a spreadsheet); save it as 'CSV UTF-8'", row=1)
     raw = raw.removeprefix(b"\xef\xbb\xbf")

@@ -22,6 +22,8 @@ ALIASES = pd.DataFrame(
         "alias": ["p5.48xlarge", "A100", "nvidia-l4", "nvidia-l40s", "v5e"],
         "accelerator_id": ["nvidia-h100-sxm", "nvidia-a100-80-sxm", "nvidia-l4", "nvidia-l40s", "google-tpu-v5e"],
         "accelerators": [8.0, 1.0, 1.0, 1.0, 4.0],
+        "kind": ["instance_type", "device_name", "device_name", "device_name", "instance_type"],
+        "confidence": ["measured", "assumed", "assumed", "assumed", "measured"],
     }
 )
 NAMES = {
@@ -302,3 +304,28 @@ def test_a_focus_file_keeps_its_text_amounts(shared_dir):
     frame = read_bill(shared_dir / "data" / "billing" / "focus_1_0_official_sample.csv.gz").table
     assert exact_total(frame["BilledCost"]) == Decimal("20.52022672899")
     assert "SkuMeter" not in frame
+
+
+def matched(**row):
+    row = {"ConsumedQuantity": 10.0, "ConsumedUnit": "Hours"} | row
+    return match_accelerators(bill(row), ALIASES).iloc[0].tolist()
+
+
+def test_an_instance_type_wins_over_the_name_of_a_device():
+    text = "p5.48xlarge with nvidia-l40s and A100"
+    assert matched(ChargeDescription=text) == ["nvidia-h100-sxm", 80.0, "measured"]
+
+
+def test_a_device_counts_as_often_as_the_details_say():
+    details = '{"GpuCount": %s}'
+    assert matched(SkuMeter="A100 hours", SkuPriceDetails=details % 4) == ["nvidia-a100-80-sxm", 40.0, "assumed"]
+    assert matched(SkuMeter="A100 hours") == ["nvidia-a100-80-sxm", 10.0, "assumed"]
+    for odd in ('"many"', "0", "-2", "null", "1e999"):
+        assert matched(SkuMeter="A100 hours", SkuPriceDetails=details % odd)[1] == 10.0
+
+
+def test_blanks_underscores_and_the_word_standard_make_no_difference():
+    azure = ALIASES.assign(alias=["Standard_ND96isr_H100_v5", *ALIASES["alias"][1:]])
+    for meter in ("ND96isr H100 v5", "Standard_ND96isr_H100_v5 Spot", "ND96isr_H100_v5/Low Priority"):
+        found = match_accelerators(bill({"SkuMeter": meter}), azure)["accelerator_id"].tolist()
+        assert found == ["nvidia-h100-sxm"], meter

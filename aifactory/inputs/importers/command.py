@@ -9,6 +9,7 @@ import pandas as pd
 
 from aifactory.errors import InputError
 from aifactory.inputs.importers.bills import bill_report, read_bill
+from aifactory.inputs.importers.delivery import refuse_twins, refuse_two_exports
 from aifactory.inputs.importers.store import add_rows
 from aifactory.inputs.importers.target import Target
 from aifactory.inputs.importers.telemetry import read_telemetry, telemetry_report
@@ -51,27 +52,41 @@ def import_files(
 ) -> list[dict[str, object]]:
     """Import files (telemetry: also addresses of servers); nothing is written before everything was read.
 
+    The files of one command are parts of one delivery: two of the same content, and two exports of the
+    same charges, are refused.
+
     Returns
     -------
     One report per source, with `source` and, if written, `written`.
     """
     if kind not in KINDS:
         raise InputError.at("KIND", "cannot be imported.", value=kind, choices=KINDS)
-    read = [KINDS[kind](source, target) for source in map(_place, sources)]
-    for report, tables in read:
-        written = []
-        for name, rows, suffix in tables if into is not None else []:
-            if name == "use_case_candidates":
-                report["into"] = add_use_cases(into, rows, report, replace=replace)
-            else:
-                written.append(add_rows(into, name, rows, replace=replace, suffix=suffix).name)
-        if written:
-            report["written"] = ", ".join(written)
+    places = [_place(source) for source in sources]
+    refuse_twins(places)
+    read = [KINDS[kind](place, target) for place in places]
+    if kind == "billing":
+        refuse_two_exports([(report, tables[0][1]) for report, tables in read])
+    for name in dict.fromkeys(name for _, tables in read for name, *_ in tables) if into is not None else ():
+        _store(into, name, read, replace=replace)
     return [report for report, _ in read]
 
 
 #: Report of one source, and the tables it fills: name, rows, ending of the file.
 Read = tuple[dict[str, object], list[tuple[str, pd.DataFrame, str]]]
+
+
+def _store(into: Path, table: str, read: list[Read], *, replace: bool) -> None:
+    """Store all that was read for one table at once, and note it in the reports."""
+    parts = [(report, rows, suffix) for report, tables in read for name, rows, suffix in tables if name == table]
+    if table == "use_case_candidates":
+        for report, rows, _ in parts:
+            report["into"] = add_use_cases(into, rows, report, replace=replace)
+        return
+    rows = pd.concat([rows for _, rows, _ in parts], ignore_index=True) if len(parts) > 1 else parts[0][1]
+    suffix = next((suffix for *_, suffix in parts if suffix != ".csv"), ".csv")
+    written = add_rows(into, table, rows, replace=replace, suffix=suffix).name
+    for report, *_ in parts:
+        report["written"] = ", ".join([*filter(None, [report.get("written", "")]), written])
 
 
 def _place(source: Path | str) -> Path | str:

@@ -45,6 +45,11 @@ def add_rows(workspace: Path, name: str, rows: pd.DataFrame, *, replace: bool = 
     return _swap(workspace, held_file, name, both, suffix)
 
 
+def deliveries(rows: pd.DataFrame, name: str) -> list[tuple[str, ...]]:
+    """The deliveries that rows belong to, in the order of the rows."""
+    return list(_delivery(rows, name).unique())
+
+
 def _held(path: Path | None, name: str) -> pd.DataFrame:
     if path is None:
         return load_contract(name).empty()

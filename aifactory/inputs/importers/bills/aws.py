@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from decimal import Decimal
 
@@ -71,6 +72,7 @@ def convert_aws(text: pd.DataFrame) -> Converted:
     frame["PricingCategory"] = np.select([covered, spot, kind == "Usage"], ["Committed", "Dynamic", "Standard"], "")
     frame["CommitmentDiscountStatus"] = np.where(covered, "Used", "")
     instance = column(text, "product_instance_type")
+    instance = instance.mask(instance == "", _in_map(column(text, "product"), "instance_type", "instanceType"))
     frame["SkuPriceDetails"] = as_tags({"InstanceType": instance})
     frame["Tags"] = _aws_tags(text)
     unused = _aws_unused(text, frame, kind)
@@ -106,9 +108,31 @@ def _aws_unused(text: pd.DataFrame, frame: pd.DataFrame, kind: pd.Series) -> pd.
 
 
 def _aws_tags(text: pd.DataFrame) -> pd.Series:
+    """Tags and cost categories: columns of their own in the legacy report, maps with prefixed keys in 2.0."""
     wide = {
-        name.split(":", 1)[-1].removeprefix("resourceTags/"): text[name]
+        name.split("/", 1)[-1].removeprefix("user:"): text[name]
         for name in text
-        if name.startswith("resourceTags/")
+        if name.startswith(("resourceTags/", "costCategory/", "cost_category/"))
     }
-    return as_tags(wide) if wide else column(text, "resource_tags")
+    if wide:
+        return as_tags(wide)
+    maps = [column(text, "resource_tags").map(_mapped), column(text, "cost_category").map(_mapped)]
+    joined = [
+        {key.removeprefix("user_").removeprefix("user:"): value for key, value in (categories | tags).items()}
+        for tags, categories in zip(*maps, strict=True)
+    ]
+    return pd.Series([json.dumps(tags) if tags else "" for tags in joined], index=text.index, dtype="str")
+
+
+def _mapped(text: str) -> dict[str, str]:
+    try:
+        held = json.loads(text) if text else {}
+    except (ValueError, RecursionError):
+        return {}
+    return {str(key): value for key, value in held.items()} if isinstance(held, dict) else {}
+
+
+def _in_map(texts: pd.Series, *names: str) -> pd.Series:
+    """First of the named entries of a map in each row; empty text where none is."""
+    found = {text: _mapped(text) for text in texts.unique()}
+    return texts.map(lambda text: str(next((found[text][name] for name in names if name in found[text]), "")))

@@ -96,7 +96,8 @@ def convert_azure(text: pd.DataFrame) -> Converted:
     frame["SkuPriceDetails"] = as_tags({"InstanceType": column(text, "additionalinfo").map(_service_type)})
     names = {target: source.get(name, name) for target, name in found.source_of.items()}
     billed_from = source.get(next((name for name in AZURE_COST if name in text), "cost"), "Cost")
-    return Converted(frame, names | {"BilledCost": billed_from, "EffectiveCost": billed_from}, notes)
+    variant = "amortised" if used.any() else "actual" if bought.any() else ""
+    return Converted(frame, names | {"BilledCost": billed_from, "EffectiveCost": billed_from}, notes, variant)
 
 
 def _service_type(text: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
 
+import numpy as np
 import pandas as pd
 
 NOT_GIVEN = "(not given)"
@@ -21,6 +22,7 @@ class Converted:
     text: pd.DataFrame
     source_of: dict[str, str] = field(default_factory=dict)
     warnings: list[tuple[str, int]] = field(default_factory=list)
+    variant: str = ""  # which of several exports of the same charges it is
 
 
 @dataclass(frozen=True)
@@ -52,11 +54,27 @@ def as_text(stored: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def flat_structs(stored: pd.DataFrame) -> pd.DataFrame:
+    """Nested objects of a Parquet file (BigQuery) as columns with dotted names, as deep as they go."""
+    parts = []
+    for name in stored:
+        known = stored[name].dropna() if stored[name].dtype == object else stored[name].iloc[:0]
+        if len(known) and isinstance(known.iloc[0], dict):
+            inner = pd.DataFrame([value or {} for value in stored[name]], index=stored.index)
+            parts.append(flat_structs(inner.rename(columns=lambda key, head=name: f"{head}.{key}")))
+        else:
+            parts.append(stored[[name]])
+    return pd.concat(parts, axis=1) if parts else stored
+
+
 def _text(value: object) -> str:
-    if isinstance(value, (list, tuple)):  # a stored map is a list of pairs
-        return json.dumps(dict(value)) if all(isinstance(item, tuple) for item in value) else json.dumps(list(value))
+    if isinstance(value, (list, tuple, np.ndarray)):  # a stored map is a list of pairs
+        items = list(value)
+        return json.dumps(
+            dict(items) if items and all(isinstance(item, tuple) for item in items) else items, default=str
+        )
     if isinstance(value, dict):
-        return json.dumps(value)
+        return json.dumps(value, default=str)
     if pd.isna(value):
         return ""
     return value.isoformat() if isinstance(value, (pd.Timestamp, date)) else str(value)

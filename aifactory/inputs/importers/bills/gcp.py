@@ -21,13 +21,18 @@ GCP_COLUMNS = {
     "ServiceName": ("service.description", "service_description"),
     "SkuId": ("sku.id", "sku_id"),
     "SkuMeter": ("sku.description", "sku_description"),
-    "ConsumedQuantity": ("usage.amount", "usage_amount"),
-    "ConsumedUnit": ("usage.unit", "usage_unit"),
+    "ConsumedQuantity": (
+        "usage.amount_in_pricing_units",
+        "usage_amount_in_pricing_units",
+        "usage.amount",
+        "usage_amount",
+    ),
+    "ConsumedUnit": ("usage.pricing_unit", "usage_pricing_unit", "usage.unit", "usage_unit"),
     "BillingCurrency": ("currency",),
     "ListCost": ("cost_at_list",),
 }
 GCP_CATEGORY = {"tax": "Tax", "adjustment": "Adjustment", "rounding_error": "Adjustment"}
-GCP_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d(?:\.\d+)?) ?(?:UTC|Z)?")
+GCP_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d(?:\.\d+)?) ?(?:UTC|Z|\+00:00)?")
 
 
 def convert_gcp(text: pd.DataFrame) -> Converted:

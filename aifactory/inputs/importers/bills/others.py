@@ -7,6 +7,8 @@ import pandas as pd
 
 from aifactory.inputs.importers.bills.common import Converted, as_tags, column, pick, plain_dates
 
+#: Name that OpenCost gives to the capacity of a cluster that nobody used.
+IDLE = "__idle__"
 OCI_COLUMNS = {
     "ChargePeriodStart": ("lineItem/intervalUsageStart",),
     "ChargePeriodEnd": ("lineItem/intervalUsageEnd",),
@@ -41,16 +43,29 @@ def convert_oci(text: pd.DataFrame) -> Converted:
 
 
 def convert_opencost(text: pd.DataFrame) -> Converted:
-    """OpenCost allocation: total cost by namespace and day; it names no currency, so USD is assumed."""
-    frame = pick(
-        text, {"BilledCost": ("TotalCost",), "EffectiveCost": ("TotalCost",), "SubAccountId": ("Namespace",)}
-    ).text
-    start, _ = plain_dates(text["Date"].str.replace(r"^(\d{4}-\d\d-\d\d).*$", r"\1", regex=True))
+    """OpenCost allocations, CSV or API: total cost by namespace; it names no currency, so USD is assumed.
+
+    The idle allocation of a cluster has no consumer: it is shown as capacity that was paid for and unused.
+    """
+    columns = {"BilledCost": ("TotalCost",), "EffectiveCost": ("TotalCost",), "SubAccountId": ("Namespace",)}
+    frame = pick(text, columns).text
+    start, end = (_opencost_time(column(text, name)) for name in ("Date", "End"))
     labels = {name.removeprefix("Label_").lower(): text[name] for name in text if name.startswith("Label_")}
+    hours, idle = column(text, "GPUHours"), (text["Namespace"] == IDLE).to_numpy()
     frame = frame.assign(
-        ProviderName="OpenCost", ChargeCategory="Usage", PricingCategory="Standard", BillingCurrency="USD",
-        ServiceName="Kubernetes", ChargePeriodStart=start, ChargePeriodEnd=start, BillingPeriodStart=start,
+        ProviderName="OpenCost", ChargeCategory="Usage", BillingCurrency="USD", ServiceName="Kubernetes",
+        PricingCategory=np.where(idle, "Committed", "Standard"), CommitmentDiscountStatus=np.where(idle, "Unused", ""),
+        ChargePeriodStart=start, ChargePeriodEnd=end.mask(end == "", start), BillingPeriodStart=start,
+        ConsumedQuantity=hours, ConsumedUnit=np.where(hours != "", "Hours", ""),
         ChargeDescription=column(text, "ControllerName"), Tags=as_tags(labels) if labels else column(text, "Labels"),
     )  # fmt: skip
     names = {"BilledCost": "TotalCost", "EffectiveCost": "TotalCost", "ChargePeriodStart": "Date"}
-    return Converted(frame, names, [("no currency is named: USD assumed", len(frame))])
+    notes = [("no currency is named: USD assumed", len(frame))]
+    if idle.any():
+        notes.append(("idle capacity of the cluster, shown as unused commitment", int(idle.sum())))
+    return Converted(frame, names, notes)
+
+
+def _opencost_time(texts: pd.Series) -> pd.Series:
+    day, _ = plain_dates(texts.str.replace(r"^(\d{4}-\d\d-\d\d)$", r"\1", regex=True))
+    return day.str.replace(r"^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?: \+0000 UTC| UTC)?$", r"\1T\2Z", regex=True)

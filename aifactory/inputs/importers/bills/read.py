@@ -9,11 +9,13 @@ import pandas as pd
 
 from aifactory.errors import InputError
 from aifactory.inputs.contracts import load_contract
+from aifactory.inputs.csv_text import file_bytes, holds_json
 from aifactory.inputs.importers.bills.aws import convert_aws
 from aifactory.inputs.importers.bills.azure import AZURE_COLUMNS, AZURE_COST, azure_name, convert_azure
-from aifactory.inputs.importers.bills.common import Format, as_text
+from aifactory.inputs.importers.bills.common import Format, as_text, flat_structs
 from aifactory.inputs.importers.bills.focus import convert_focus
 from aifactory.inputs.importers.bills.gcp import convert_gcp
+from aifactory.inputs.importers.bills.json_text import json_rows
 from aifactory.inputs.importers.bills.others import convert_oci, convert_opencost
 from aifactory.inputs.importers.bills.sanity import odd_charges, refuse_wrong_charges
 from aifactory.inputs.problems import raise_problems
@@ -70,7 +72,8 @@ def read_bill(path: Path | str, today: pd.Timestamp | None = None) -> Bill:
     path = Path(path)
     if not path.is_file():
         raise InputError.at(path.name, "no such file", value=str(path))
-    text, notes = read_text(path)
+    text, notes = (json_rows(path.name, file_bytes(path)), []) if holds_json(path) else read_text(path)
+    text = flat_structs(text)
     found = detect(list(text.columns))
     if found is None:
         known = ", ".join([*(item.name for item in FORMATS), AZURE.name])
@@ -83,7 +86,8 @@ def read_bill(path: Path | str, today: pd.Timestamp | None = None) -> Bill:
     table, warnings = _typed(path, converted.text, converted.source_of)
     refuse_wrong_charges(path.name, table)
     _one_currency(path, table)
-    return Bill(found.name, table, len(text), [*notes, *converted.warnings, *warnings, *odd_charges(table, today)])
+    name = f"{found.name}, {converted.variant}" if converted.variant else found.name
+    return Bill(name, table, len(text), [*notes, *converted.warnings, *warnings, *odd_charges(table, today)])
 
 
 def _typed(path: Path, text: pd.DataFrame, source_of: dict[str, str]) -> tuple[pd.DataFrame, list[tuple[str, int]]]:

@@ -47,7 +47,7 @@ def bill_report(bill: Bill, account_map: pd.DataFrame | None = None) -> dict[str
         "rows_read": bill.rows_read,
         "rows_kept": len(derived),
         "rows_left_out": {},
-        "warnings": [{"text": text, "rows": rows} for text, rows in bill.warnings],
+        "warnings": [{"text": text, "rows": rows} for text, rows in (*bill.warnings, *_unsure(derived))],
         "period": period,
         "currency": derived["BillingCurrency"].iloc[0] if len(derived) else "",
         "totals": {"billed": _total(cube, "BilledCost"), "effective": _total(cube, "EffectiveCost"),
@@ -57,6 +57,13 @@ def bill_report(bill: Bill, account_map: pd.DataFrame | None = None) -> dict[str
         "accelerator_hours": {str(name): round(float(value), 6) for name, value in hours.items() if value > 0},
         "coverage": _coverage(derived),
     }  # fmt: skip
+
+
+def _unsure(derived: pd.DataFrame) -> list[tuple[str, int]]:
+    """Charges whose accelerator is told by the name of a device and not by an instance type."""
+    rows = int((derived["accelerator_confidence"] == "assumed").sum())
+    text = "accelerator assumed from the name of a device; as many as the details say, else one, are counted an hour"
+    return [(text, rows)] if rows else []
 
 
 def _total(table: pd.DataFrame, column: str) -> str | None:
