@@ -1,4 +1,4 @@
-"""Command line: `aifactory new | check | import | run | approve | backtest | reserve`.
+"""Command line: `aifactory new | check | import | run | approve | backtest | reserve | simulate`.
 
 Exit codes: 0 done, 1 a stage failed, 2 bad input.
 """
@@ -215,6 +215,42 @@ def _print_found(found: dict[str, object], as_json: bool, lines: Callable[[dict[
         typer.echo(json.dumps(found, indent=1, ensure_ascii=False))
         return
     for line in lines(found):
+        console.print(escape(line), soft_wrap=True)
+
+
+@app.command()
+def simulate(
+    trace: Annotated[
+        Path, typer.Argument(help="Trace of requests: a known format, or arrival_s,input_tokens,output_tokens.")
+    ],
+    model: Annotated[str, typer.Option(help="Model of the catalogue.")],
+    platform: Annotated[str, typer.Option(help="Accelerator of the catalogue.")],
+    replicas: Annotated[int, typer.Option(min=0, help="Replicas; 0: one, or as many as --slo needs.")] = 0,
+    slo: Annotated[str, typer.Option(help="Limits to size for, such as p95_ttft_ms=500,p95_tpot_ms=50.")] = "",
+    tensor_parallel: Annotated[int, typer.Option(min=0, help="Accelerators of a replica; 0: the fewest that fit.")] = 0,
+    precision: Annotated[str, typer.Option(help="bf16, fp8, ... Default: the model's.")] = "",
+    routing: Annotated[str, typer.Option(help="round_robin, least_outstanding or least_kv.")] = "least_outstanding",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Serve a trace with simulated replicas; with --slo, find the fewest that keep it."""
+    import json
+
+    from aifactory.serving.command import SimulateRequest, simulate_trace
+
+    asked = SimulateRequest(trace, model, platform, replicas, slo, tensor_parallel, precision, routing)
+    found, size = simulate_trace(asked)
+    if as_json:
+        typer.echo(json.dumps(found, indent=1, allow_nan=False))
+        return
+    for name, value in found.items():
+        shown = (
+            ", ".join(f"{key} {number:,.4g}" for key, number in value.items() if number is not None)
+            if isinstance(value, dict)
+            else value
+        )
+        shown = f"{shown:,.4g}" if isinstance(shown, float) else "not known" if shown is None else shown
+        console.print(f"{name.replace('_', ' ')}: {escape(str(shown))}", soft_wrap=True)
+    for line in (size.steady_because, size.slo_because, size.reserve_because) if size else ():
         console.print(escape(line), soft_wrap=True)
 
 

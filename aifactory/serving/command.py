@@ -1,0 +1,150 @@
+"""`aifactory simulate`: a trace through a fleet of one platform."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from aifactory.errors import InputError
+from aifactory.inputs.contracts import load_contract
+from aifactory.inputs.importers.source import source_contract
+from aifactory.inputs.importers.traces.formats import sniff
+from aifactory.inputs.importers.traces.read import read_request_trace
+from aifactory.inputs.problems import raise_problems
+from aifactory.inputs.resources import data_dir
+from aifactory.inputs.tables import read_source, read_table
+from aifactory.serving.event_simulator import simulate_fleet
+from aifactory.serving.fleet import Fleet, Pool, RequestStream
+from aifactory.serving.fleet_run import FleetRun
+from aifactory.serving.slo_sizing import FleetSize, parse_slos, size_fleet
+from aifactory.serving.step_time_specs import step_time_from_specs
+
+PLAIN = {"arrival_s": "number", "input_tokens": "integer", "output_tokens": "integer"}
+PLAIN_OPTIONAL = {"cached_input_tokens": "integer", "priority": "integer"}
+
+
+@dataclass(frozen=True)
+class SimulateRequest:
+    """What the command line asks; `replicas` 0 and no `slo` means one replica."""
+
+    trace: Path
+    model: str
+    platform: str
+    replicas: int = 0
+    slo: str = ""
+    tensor_parallel: int = 0
+    precision: str = ""
+    routing: str = "least_outstanding"
+
+
+def simulate_trace(asked: SimulateRequest) -> tuple[dict[str, object], FleetSize | None]:
+    """Run the command: the figures it prints and, where an SLO was given, the three sizes."""
+    if asked.slo and asked.replicas:
+        raise InputError.at("simulate", "give --replicas or --slo, not both: --slo looks for the replicas")
+    slos = parse_slos(asked.slo) if asked.slo else ()
+    model = find_row("models", "model", asked.model, "--model")
+    chip = find_row("accelerators", "accelerator_id", asked.platform, "--platform")
+    law = step_time_from_specs(model, chip, tensor_parallel=asked.tensor_parallel, precision=asked.precision)
+    requests = read_stream(asked.trace)
+    price = usd_per_accelerator_hour(str(chip["accelerator_id"])) * law.accelerators
+    fleet = Fleet(Pool(law, asked.replicas or 1, price), routing=asked.routing)
+    size = size_fleet(requests, fleet, slos, str(chip["accelerator_id"])) if slos else None
+    _load_engine(fleet)
+    began = time.perf_counter()
+    run = simulate_fleet(requests, size.run.fleet if size else fleet)
+    return figures(run, time.perf_counter() - began), size
+
+
+def _load_engine(fleet: Fleet) -> None:
+    """Compile or load the kernels on one request, so that the wall time is that of the simulation."""
+    simulate_fleet(RequestStream(np.zeros(1), np.ones(1, dtype=int), np.ones(1, dtype=int)), fleet)
+
+
+def figures(run: FleetRun, wall_s: float) -> dict[str, object]:
+    """What a run comes to, under the names of the command's JSON; unknown is None."""
+    return {
+        "requests": len(run.requests),
+        **{name: run.counts[name] for name in ("served", "failed", "overflowed", "unfinished")},
+        "replicas": run.fleet.main.replicas,
+        "ttft_ms": run.percentiles(run.ttft_s),
+        "tpot_ms": run.percentiles(run.tpot_s),
+        "e2e_ms": run.percentiles(np.where(run.answered, run.e2e_s, np.nan)),
+        "utilization": run.utilization,
+        "requests_per_s_simulated": len(run.requests) / wall_s,
+        "wall_s": wall_s,
+        "peak_memory_mb": peak_memory_mb(),
+        "usd_per_million_tokens": _known(run.usd_per_million_tokens),
+        "tier": run.fleet.main.law.tier,
+    }
+
+
+def _known(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def peak_memory_mb() -> float:
+    """Largest resident size of this process so far, in 10^6 bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
+
+
+def read_stream(path: Path) -> RequestStream:
+    """Requests of a trace: plain columns arrival_s, input_tokens, output_tokens, or any known format."""
+    if not path.is_file() and not path.is_dir():
+        raise InputError.at(path.name, "no such file", value=str(path))
+    kind, names = sniff(path)
+    if kind == "columns" and set(PLAIN) <= set(names):
+        return _plain_stream(path, names)
+    rows = read_request_trace(path)
+    if not len(rows):
+        raise InputError.at(path.name, "there are no requests of known length")
+    inputs = rows["input_tokens"].to_numpy()
+    cached = np.minimum(rows["cached_input_tokens"].to_numpy(), np.maximum(inputs - 1, 0))
+    return RequestStream(
+        rows["arrival_s"].to_numpy(), inputs, rows["output_tokens"].to_numpy(),
+        cached if cached.any() else np.empty(0, dtype=np.int32), source=path.name,
+    )  # fmt: skip
+
+
+def _plain_stream(path: Path, names: list[str]) -> RequestStream:
+    rows = read_source(path, source_contract("plain requests", PLAIN, PLAIN_OPTIONAL))
+    if not len(rows):
+        raise InputError.at(path.name, "there are no requests")
+    columns = {name: rows[name].to_numpy(dtype=float, na_value=np.nan) for name in PLAIN}
+    extra = {}
+    for name, field in (("cached_input_tokens", "cached_tokens"), ("priority", "priority")):
+        if name in names:
+            extra[field] = rows[name].fillna(0).to_numpy(dtype=float)
+    return RequestStream(**columns, **extra, source=path.name)
+
+
+def catalogue_table(name: str) -> pd.DataFrame:
+    """A table of the bundled catalogue."""
+    path = data_dir() / "catalogue" / f"{name}.csv"
+    read = read_table(path, load_contract(name))
+    raise_problems(path.name, read.problems)
+    return read.frame
+
+
+def find_row(table: str, key: str, wanted: str, option: str) -> pd.Series:
+    """Row of a catalogue table by name, in lower or upper case; one of several names joined by ` / ` will do."""
+    rows = catalogue_table(table)
+    names = rows[key].astype(str)
+    called = wanted.strip().casefold()
+    for number, name in enumerate(names):
+        if called in (name.casefold(), *(part.casefold() for part in name.split(" / "))):
+            return rows.iloc[number]
+    raise InputError.at(option, f"is not in the catalogue of {table}.", value=wanted, choices=names)
+
+
+def usd_per_accelerator_hour(accelerator_id: str) -> float:
+    """Median on-demand price in the catalogue; NaN where there is none."""
+    prices = catalogue_table("prices")
+    rows = prices[(prices["accelerator_id"] == accelerator_id) & (prices["purchase_option"] == "on_demand")]
+    return float(rows["usd_per_accelerator_hour"].astype(float).median())

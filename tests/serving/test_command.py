@@ -1,0 +1,155 @@
+"""`aifactory simulate` over real and wrong traces."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from aifactory.cli import app
+from aifactory.errors import InputError
+from aifactory.serving.command import SimulateRequest, find_row, read_stream, simulate_trace
+
+KEYS = [
+    "requests",
+    "served",
+    "failed",
+    "overflowed",
+    "unfinished",
+    "replicas",
+    "ttft_ms",
+    "tpot_ms",
+    "e2e_ms",
+    "utilization",
+    "requests_per_s_simulated",
+    "wall_s",
+    "peak_memory_mb",
+    "usd_per_million_tokens",
+    "tier",
+]
+MODEL, CHIP = "Llama-3.1-8B", "nvidia-h100-sxm"
+
+
+@pytest.fixture
+def trace(tmp_path):
+    draw = np.random.default_rng(0)
+    rows = ["arrival_s,input_tokens,output_tokens"]
+    for arrival in np.cumsum(draw.exponential(0.1, 400)):
+        rows.append(f"{arrival:.4f},{draw.integers(50, 2000)},{draw.integers(1, 200)}")
+    path = tmp_path / "trace.csv"
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+def ask(trace, **options):
+    return simulate_trace(SimulateRequest(trace, **{"model": MODEL, "platform": CHIP, **options}))
+
+
+def write(tmp_path, text):
+    path = tmp_path / "bad.csv"
+    path.write_text("arrival_s,input_tokens,output_tokens\n" + text)
+    return path
+
+
+def test_json_has_these_keys_and_no_nan(trace):
+    result = CliRunner().invoke(app, ["simulate", str(trace), "--model", MODEL, "--platform", CHIP, "--json"])
+    found = json.loads(result.stdout)
+    assert list(found) == KEYS
+    assert found["requests"] == 400 == found["served"] + found["failed"] + found["overflowed"] + found["unfinished"]
+    for name in ("ttft_ms", "tpot_ms", "e2e_ms"):
+        assert list(found[name]) == ["p50", "p90", "p95", "p99"]
+        assert sorted(found[name].values()) == list(found[name].values())
+    assert 0 < found["utilization"] <= 1
+    assert found["usd_per_million_tokens"] > 0
+    assert "first principles" in found["tier"]
+
+
+def test_an_slo_finds_replicas_and_says_why(trace):
+    arguments = [
+        "simulate",
+        str(trace),
+        "--model",
+        MODEL,
+        "--platform",
+        "nvidia-a10g",
+        "--slo",
+        "p95_ttft_ms=900,p95_tpot_ms=80",
+    ]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0
+    for word in ("steady-state" if "steady-state" in result.stdout else "binds", "spare replicas", "a replica;"):
+        assert word in result.stdout
+    found, size = ask(trace, platform="nvidia-a10g", slo="p95_ttft_ms=900,p95_tpot_ms=80")
+    assert found["replicas"] == size.slo_replicas > 1
+    assert found["ttft_ms"]["p95"] <= 900 and found["tpot_ms"]["p95"] <= 80
+    fewer, _ = ask(trace, platform="nvidia-a10g", replicas=size.slo_replicas - 1)
+    assert fewer["ttft_ms"]["p95"] > 900 or fewer["tpot_ms"]["p95"] > 80
+
+
+def test_names_are_found_in_any_case_and_by_part():
+    assert find_row("models", "model", "llama-3.1-70b", "--model")["params_total_b"] > 70
+    assert find_row("accelerators", "accelerator_id", "NVIDIA-H100-SXM", "--platform")["memory_gb"] == 80
+
+
+def test_columns_of_reuse_and_priority_are_used(tmp_path):
+    path = tmp_path / "plain.csv"
+    path.write_text(
+        "arrival_s,input_tokens,output_tokens,cached_input_tokens,priority,other\n0,900,5,500,1,x\n1,900,5,,0,y\n"
+    )
+    stream = read_stream(path)
+    assert stream.cached_tokens.tolist() == [500, 0]
+    assert stream.priority.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("rows", "text"),
+    [
+        ("0,10,5\n-1,10,5\n", "row 3.*arrival_s.*negative"),
+        ("5,10,5\n1,10,5\n", "row 3.*earlier"),
+        ("0,0,5\n", "row 2.*input_tokens.*1 or more"),
+        ("0,10,0\n", "row 2.*output_tokens"),
+        ("0,,5\n", "row 2.*input_tokens"),
+        ("x,10,5\n", "row 2.*arrival_s"),
+        ("0,1.5,5\n", "row 2.*input_tokens"),
+        ("", "no requests"),
+    ],
+)
+def test_wrong_rows_are_named(tmp_path, rows, text):
+    with pytest.raises(InputError, match=text):
+        ask(write(tmp_path, rows))
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"model": "Llama-3.1-8"}, "Did you mean 'Llama-3.1-8B'"),
+        ({"platform": "nvidia-h10-sxm"}, "Did you mean 'nvidia-h100-sxm'"),
+        ({"platform": "hailo-8"}, "memory_bw_gb_per_s"),
+        ({"model": "Llama-3.1-405B", "platform": "nvidia-l4"}, "does not fit"),
+        ({"model": "Llama-3.1-70B", "tensor_parallel": 1}, "does not fit"),
+        ({"slo": "p95_ttft_ms=0.1"}, "alone on an idle replica"),
+        ({"slo": "p95_ttft_ms=500", "replicas": 2}, "not both"),
+        ({"routing": "random"}, "routing"),
+        ({"precision": "bf61"}, "Did you mean 'bf16'"),
+    ],
+)
+def test_what_cannot_be_is_said(trace, options, text):
+    with pytest.raises(InputError, match=text):
+        ask(trace, **options)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(InputError, match="no such file"):
+        ask(tmp_path / "nothing.csv")
+
+
+def test_a_platform_without_price_or_power_still_runs(trace):
+    found, _ = ask(trace, platform="google-tpu-v7")
+    assert found["usd_per_million_tokens"] is None or math.isfinite(found["usd_per_million_tokens"])
+
+
+@pytest.mark.parametrize("name", ["azure_llm_2023_conv.csv.gz", "mooncake_fast25_conversation_first70pct.jsonl.gz"])
+def test_public_traces_run(shared_dir, name):
+    found, _ = ask(shared_dir / "data" / "traces" / name, replicas=4)
+    assert found["served"] + found["failed"] == found["requests"] > 8000
