@@ -10,9 +10,10 @@ import pandas as pd
 from aifactory.errors import InputError
 from aifactory.inputs.importers.bills import bill_report, read_bill
 from aifactory.inputs.importers.delivery import refuse_twins, refuse_two_exports
-from aifactory.inputs.importers.store import add_rows
+from aifactory.inputs.importers.store import add_rows, held_rows
 from aifactory.inputs.importers.target import Target
-from aifactory.inputs.importers.telemetry import read_telemetry, telemetry_report
+from aifactory.inputs.importers.telemetry import import_telemetry
+from aifactory.inputs.importers.telemetry.litellm_daily import refuse_second_view, refuse_views
 from aifactory.inputs.importers.telemetry.prometheus import PoolNames, is_address, read_month, read_server
 from aifactory.inputs.importers.traces import import_trace
 from aifactory.inputs.importers.use_cases.mapping import mapping_text, read_mapping_file, suggest
@@ -66,6 +67,10 @@ def import_files(
     read = [KINDS[kind](place, target) for place in places]
     if kind == "billing":
         refuse_two_exports([(report, tables[0][1]) for report, tables in read])
+    refuse_views([report for report, _ in read])
+    for report, tables in read if into is not None else ():
+        if "view" in report:
+            refuse_second_view(held_rows(into, "demand_windows"), tables[0][1], "demand_windows")
     for name in dict.fromkeys(name for _, tables in read for name, *_ in tables) if into is not None else ():
         _store(into, name, read, replace=replace)
     return [report for report, _ in read]
@@ -100,12 +105,9 @@ def _billing(path: Path, target: Target) -> Read:
 
 
 def _telemetry(source: Path | str, target: Target) -> Read:
-    today = target.today if target.today is not None else pd.Timestamp.max.tz_localize("UTC").as_unit("us")
     if is_address(str(source)) or Path(source).is_dir():
         return _prometheus(source, target)
-    path = Path(source)
-    found = read_telemetry(path, today, region=target.region, use_cases=target.use_cases, columns=target.columns)
-    return {"source": path.name} | telemetry_report(found), [("requests", found.rows, ".parquet")]
+    return import_telemetry(Path(source), target)
 
 
 def _prometheus(source: Path | str, target: Target) -> Read:

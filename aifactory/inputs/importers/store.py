@@ -50,6 +50,11 @@ def deliveries(rows: pd.DataFrame, name: str) -> list[tuple[str, ...]]:
     return list(_delivery(rows, name).unique())
 
 
+def held_rows(workspace: Path, name: str) -> pd.DataFrame:
+    """Rows that a table of a workspace holds; none without a file."""
+    return _held(table_file(workspace, name), name)
+
+
 def _held(path: Path | None, name: str) -> pd.DataFrame:
     if path is None:
         return load_contract(name).empty()

@@ -93,6 +93,7 @@ def test_each_metric_has_one_canonical_name():
     assert table.notna().all().all()
     assert set(table["engine"]) == {
         "vLLM", "SGLang", "TGI", "Triton", "NIM for LLMs", "TensorRT-LLM serve", "Ray Serve LLM", "DCGM exporter",
+        "OpenTelemetry GenAI client", "OpenTelemetry GenAI server",
     }  # fmt: skip
     for _, part in table.groupby("engine"):  # whoever serves also counts: requests and tokens, or a device
         assert {"served", "device_utilization"} & set(part["canonical"])

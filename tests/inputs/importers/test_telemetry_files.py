@@ -132,7 +132,7 @@ def test_a_packed_file_is_known_by_its_content(tmp_path):
         (HEAD + ROW.replace(",100,", ",-5,"), "row 2, column 'in_tokens': value '-5': must be 0 or more"),
         (HEAD + ROW.replace(",100,", ",many,"), "row 2, column 'in_tokens': value 'many'"),
         ('{"a": 1}', "is JSON, but not OTLP"),
-        ('{"resourceSpans": [', "row 1: is not OTLP/JSON"),
+        ('{"resourceSpans": [', "row 1: is not JSON"),
         ('{"resourceSpans": ' + "[" * 100_000, "row 1: is n"),
     ],
 )

@@ -2,57 +2,70 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 
 from aifactory.errors import InputError
+from aifactory.inputs.importers.json_text import json_lines
 from aifactory.inputs.importers.telemetry.common import Telemetry
 
 FORMAT = "OpenTelemetry GenAI spans (OTLP/JSON)"
-MAX_BYTES = 2_000_000_000
-#: Canonical column -> attribute names, the current one first, then older ones.
+#: Canonical column -> attribute names, the current one first, then older ones and those of OpenInference.
 ATTRIBUTES = {
     "input_tokens": ("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "llm.token_count.prompt"),
     "output_tokens": ("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens", "llm.token_count.completion"),
-    "cached_input_tokens": ("gen_ai.usage.cache_read.input_tokens",),
+    "cached_input_tokens": ("gen_ai.usage.cache_read.input_tokens", "llm.token_count.prompt_details.cache_read"),
     "ttft_s": ("gen_ai.response.time_to_first_chunk", "gen_ai.server.time_to_first_token"),
     "session_id": ("gen_ai.conversation.id", "session.id"),
 }
 GENAI_MARKS = ("gen_ai.operation.name", "gen_ai.system", "gen_ai.provider.name", "llm.model_name")
-WANTED = {name for names in ATTRIBUTES.values() for name in names} | {*GENAI_MARKS, "error.type"}
+#: What kind of span it is: by the convention of OpenInference, by that of OpenTelemetry.
+KIND, OPERATION = "openinference.span.kind", "gen_ai.operation.name"
+#: Operations that hold calls of models, and are none: their tokens are those of their calls, once more.
+AROUND_CALLS = ("invoke_agent", "create_agent", "execute_tool", "invoke_workflow", "plan", "retrieval")
+WANTED = {name for names in ATTRIBUTES.values() for name in names} | {*GENAI_MARKS, KIND, "error.type"}
 ERROR_CODES = (2, "2", "STATUS_CODE_ERROR")
+TWICE = "spans that were exported twice"
 
 
 def read_otlp(path: Path, region: str) -> Telemetry:
     """GenAI client spans as request rows; service.name is the use case, the resource's team the tenant.
 
-    Spans of other kinds are left out and counted.
+    Spans of OpenInference (Phoenix, Arize) count where their kind is LLM. Spans around calls (agents,
+    tools, chains) and of other kinds are left out and counted, and so is a span that comes twice.
     """
-    rows, others, seen = [], 0, 0
+    rows, others, twice, seen = [], 0, 0, set()
+    read = 0
     for line, resource, span in _spans(path):
-        seen += 1
-        held = {
-            item["key"]: _value(item.get("value", {}))
-            for item in span.get("attributes", [])
-            if item.get("key") in WANTED
-        }
-        if not any(mark in held for mark in GENAI_MARKS):
+        read += 1
+        held = attribute_values(span, WANTED)
+        if not _is_call(held):
             others += 1
             continue
+        identity = (span.get("traceId"), span.get("spanId"))
+        if identity in seen and identity[1]:
+            twice += 1
+            continue
+        seen.add(identity)
         rows.append(_row(path, line, resource, span, held, region))
     if not rows:
         raise InputError.at(
-            path.name, f"holds no GenAI span (looked for {', '.join(GENAI_MARKS[:3])}) among {seen} spans"
+            path.name, f"holds no GenAI span (looked for {', '.join(GENAI_MARKS[:3])}) among {others} spans"
         )
     frame = pd.DataFrame(rows)
     frame["timestamp_utc"] = pd.to_datetime(frame["start_ns"], unit="ns", utc=True).dt.as_unit("us")
     frame = frame.astype(dict.fromkeys(("input_tokens", "output_tokens", "cached_input_tokens"), "Int64"))
-    left_out = {"spans that are no GenAI call": others} if others else {}
-    return Telemetry(FORMAT, frame.drop(columns="start_ns"), seen, left_out)
+    left_out = ({"spans that are no GenAI call": others} if others else {}) | ({TWICE: twice} if twice else {})
+    return Telemetry(FORMAT, frame.drop(columns="start_ns"), read, left_out)
+
+
+def _is_call(held: dict[str, object]) -> bool:
+    """Whether a span is one call of a model."""
+    if KIND in held:
+        return str(held[KIND]).upper() == "LLM"
+    return any(mark in held for mark in GENAI_MARKS) and held.get(OPERATION) not in AROUND_CALLS
 
 
 def _row(path: Path, line: int, resource: dict, span: dict, held: dict, region: str) -> dict[str, object]:
@@ -66,6 +79,10 @@ def _row(path: Path, line: int, resource: dict, span: dict, held: dict, region: 
         ttft = None if found["ttft_s"] is None else float(found["ttft_s"]) * 1000
     except (KeyError, TypeError, ValueError) as error:
         raise InputError.at(path.name, f"a span cannot be read: {error}", row=line) from None
+    if end < start or any(value is not None and value < 0 for value in (*tokens.values(), ttft)):
+        raise InputError.at(
+            path.name, "a span ends before it starts, or counts below zero", row=line, value=span.get("spanId")
+        )
     failed = span.get("status", {}).get("code") in ERROR_CODES or "error.type" in held
     return {
         "request_id": str(span.get("spanId", "")),
@@ -82,36 +99,26 @@ def _row(path: Path, line: int, resource: dict, span: dict, held: dict, region: 
 
 
 def _spans(path: Path) -> Iterator[tuple[int, dict, dict]]:
-    with path.open("rb") as stream:
-        packed = stream.read(2) == b"\x1f\x8b"
-    opener = gzip.open if packed else open
-    with opener(path, "rb") as stream:
-        raw = stream.read(MAX_BYTES + 1)
-    if len(raw) > MAX_BYTES:
-        raise InputError.at(path.name, f"unpacks to more than {MAX_BYTES:,} bytes")
-    for number, line in enumerate(raw.splitlines(), 1):
-        if line.strip():
-            yield from ((number, resource, span) for resource, span in _of_line(path, number, line))
+    for number, held in json_lines(path):
+        try:
+            for group in held.get("resourceSpans", []):
+                resource = attribute_values(group.get("resource", {}))
+                for scope in group.get("scopeSpans", []):
+                    yield from ((number, resource, span) for span in scope.get("spans", []))
+        except (AttributeError, KeyError, TypeError) as error:
+            raise InputError.at(path.name, f"is not OTLP/JSON: {str(error)[:100]}", row=number) from None
 
 
-def _of_line(path: Path, number: int, line: bytes) -> Iterator[tuple[dict, dict]]:
-    try:
-        held = json.loads(line)
-        for group in held.get("resourceSpans", []):
-            attributes = {
-                item["key"]: _value(item["value"]) for item in group.get("resource", {}).get("attributes", [])
-            }
-            for scope in group.get("scopeSpans", []):
-                for span in scope.get("spans", []):
-                    yield attributes, span
-    except RecursionError:
-        raise InputError.at(path.name, "is nested too deeply", row=number) from None
-    except (ValueError, AttributeError, KeyError, TypeError) as error:
-        raise InputError.at(path.name, f"is not OTLP/JSON: {str(error)[:100]}", row=number) from None
+def attribute_values(holder: dict, wanted: set[str] | None = None) -> dict[str, object]:
+    """Plain attributes by name; lists and maps, in which messages lie, are not needed and stay out."""
+    return {
+        item["key"]: _value(item.get("value", {}))
+        for item in holder.get("attributes", [])
+        if wanted is None or item.get("key") in wanted
+    }
 
 
 def _value(value: dict) -> object:
-    """Plain value of an attribute; lists and maps are not needed and stay out."""
     return next(
         (value[kind] for kind in ("stringValue", "intValue", "doubleValue", "boolValue") if kind in value), None
     )

@@ -3,24 +3,60 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from pathlib import Path
 
 import pandas as pd
 
 from aifactory.errors import InputError
-from aifactory.inputs.importers.telemetry import litellm, otlp, rows
-from aifactory.inputs.importers.telemetry.common import Telemetry, finish
-from aifactory.inputs.importers.telemetry.prometheus import read_answer
+from aifactory.inputs.importers.json_text import json_lines
+from aifactory.inputs.importers.target import Target
+from aifactory.inputs.importers.telemetry import langfuse, litellm, litellm_daily, otlp, rows
+from aifactory.inputs.importers.telemetry.common import Telemetry, finish, telemetry_report
+from aifactory.inputs.importers.telemetry.otlp_metrics import FORMAT as OTLP_METRICS
+from aifactory.inputs.importers.telemetry.otlp_metrics import read_otlp_metrics
+from aifactory.inputs.importers.telemetry.prometheus.answers import read_answer, read_json
+from aifactory.inputs.importers.telemetry.prometheus.assemble import assemble
+from aifactory.inputs.importers.telemetry.prometheus.report import demand_table, month_report
 from aifactory.inputs.tables import read_text
 
 SNIFFED_BYTES = 4_096
+WINDOW_MINUTES = 60
+OTLP_LABELS = {"workload": "service_name", "region": "cloud_region"}
+#: The table that a source fills, its rows and the ending of its file.
+Table = tuple[str, pd.DataFrame, str]
+
+
+def import_telemetry(path: Path, target: Target) -> tuple[dict[str, object], list[Table]]:
+    """Report on a file of telemetry, and the tables it fills."""
+    if not path.is_file():
+        raise InputError.at(path.name, "no such file", value=str(path))
+    begin = _beginning(path)
+    if begin.lstrip().startswith(b"{") and b'"resourceMetrics"' in begin:
+        return _metrics(path, target)
+    if not begin.lstrip().startswith((b"{", b"[")):
+        text, notes = read_text(path)
+        if litellm_daily.is_daily(text.columns):
+            daily = litellm_daily.read_daily(path, text, notes, target.region, target.use_case, target.use_cases)
+            return daily.report, [("demand_windows", daily.windows, ".parquet")]
+    today = target.today if target.today is not None else pd.Timestamp.max.tz_localize("UTC").as_unit("us")
+    found = read_telemetry(path, today, region=target.region, use_cases=target.use_cases, columns=target.columns)
+    return {"source": path.name} | telemetry_report(found), [("requests", found.rows, ".parquet")]
+
+
+def _metrics(path: Path, target: Target) -> tuple[dict[str, object], list[Table]]:
+    samples, points = read_otlp_metrics(path, WINDOW_MINUTES)
+    month = assemble(samples, WINDOW_MINUTES, OTLP_LABELS | target.labels)
+    windows = demand_table(path.name, month, target.region, target.use_cases)
+    month.rows_read = points
+    return {"source": path.name} | month_report(month, OTLP_METRICS, points), [("demand_windows", windows, ".parquet")]
 
 
 def read_telemetry(
     path: Path | str, today: pd.Timestamp, *, region: str = "", use_cases: dict[str, str] | None = None,
     columns: dict[str, str] | None = None,
 ) -> Telemetry:  # fmt: skip
-    """Read request rows, LiteLLM spend logs or OpenTelemetry GenAI spans.
+    """Read request rows, LiteLLM spend logs, Langfuse observations or OpenTelemetry GenAI spans.
 
     Parameters
     ----------
@@ -43,16 +79,13 @@ def read_telemetry(
 def _read(path: Path, region: str, columns: dict[str, str]) -> Telemetry:
     begin = _beginning(path)
     if begin.lstrip().startswith(b"["):
-        raise InputError.at(path.name, "is a JSON list, not telemetry; spans and answers begin with '{'")
+        return _observations(path, read_json(path), region)
     if begin.lstrip().startswith(b"{"):
-        if b'"resourceSpans"' in begin:
-            return otlp.read_otlp(path, region)
-        if b'"status"' in begin:
-            read_answer(path)  # tells what the server said, or that there is no series
-            raise InputError.at(path.name, "is one answer of Prometheus; import the folder with its index.json")
-        raise InputError.at(path.name, 'is JSON, but not OTLP spans (no "resourceSpans" in its beginning)')
+        return _objects(path, begin, region)
     text, notes = read_text(path)
-    if set(text.columns) >= litellm.MARKS:
+    if langfuse.is_langfuse(text.columns):
+        found = langfuse.read_langfuse(path, text, region)
+    elif set(text.columns) >= litellm.MARKS:
         if not region:
             raise InputError.at(path.name, "the log names no region; say it with --region")
         found = litellm.read_litellm(path, text, region)
@@ -60,6 +93,47 @@ def _read(path: Path, region: str, columns: dict[str, str]) -> Telemetry:
         found = rows.read_rows(path, text, rows.find_columns(list(text.columns), columns), region)
     found.warnings = [*notes, *found.warnings]
     return found
+
+
+def _objects(path: Path, begin: bytes, region: str) -> Telemetry:
+    """A file of JSON objects: spans, an answer of Prometheus, or observations."""
+    if b'"resourceSpans"' in begin:
+        return otlp.read_otlp(path, region)
+    first = _first_object(path)
+    if first is not None and langfuse.is_langfuse(first):
+        return langfuse.read_langfuse(path, _frame([held for _, held in json_lines(path)]), region)
+    if b'"status"' in begin:
+        read_answer(path)  # tells what the server said, or that there is no series
+        raise InputError.at(path.name, "is one answer of Prometheus; import the folder with its index.json")
+    if b'"data"' in begin:
+        held = read_json(path)
+        return _observations(path, held.get("data") if isinstance(held, dict) else None, region)
+    raise InputError.at(path.name, 'is JSON, but not OTLP spans (no "resourceSpans" in its beginning) nor observations')
+
+
+def _observations(path: Path, held: object, region: str) -> Telemetry:
+    """A JSON list of Langfuse observations."""
+    if not isinstance(held, list) or not held or not all(isinstance(item, dict) for item in held):
+        raise InputError.at(path.name, "is a JSON list, not telemetry; spans and answers begin with '{'")
+    frame = _frame(held)
+    if not langfuse.is_langfuse(frame.columns):
+        rule = f"is a JSON list of objects, but not of Langfuse observations ({', '.join(sorted(langfuse.MARKS))})"
+        raise InputError.at(path.name, rule)
+    return langfuse.read_langfuse(path, frame, region)
+
+
+def _frame(held: list[dict]) -> pd.DataFrame:
+    """Observations without their payloads, which are dropped before anything else sees them."""
+    kept = [{key: value for key, value in item.items() if langfuse.snake(key) in langfuse.KEPT} for item in held]
+    return pd.DataFrame(kept, dtype="object")
+
+
+def _first_object(path: Path) -> dict | None:
+    """The first line as an object; None if it is none."""
+    try:
+        return next(json_lines(path))[1]
+    except (InputError, StopIteration):
+        return None
 
 
 def _beginning(path: Path) -> bytes:
@@ -70,5 +144,5 @@ def _beginning(path: Path) -> bytes:
     try:
         with gzip.open(path) as stream:
             return stream.read(SNIFFED_BYTES)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise InputError.at(path.name, f"cannot be read: {error}") from None

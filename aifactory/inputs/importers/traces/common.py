@@ -6,7 +6,7 @@ others are laid down from a first day.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -40,10 +40,8 @@ class Found:
 
 
 def trace_contract(name: str, needed: dict[str, str], optional: dict[str, str] | None = None) -> Contract:
-    """Contract of a trace: like `source_contract`, and no number is below zero."""
-    contract = source_contract(name, needed, optional)
-    fields = (replace(item, minimum=0.0) if item.type in ("number", "integer") else item for item in contract.fields)
-    return replace(contract, fields=tuple(fields))
+    """Contract of a trace: no number is below zero."""
+    return source_contract(name, needed, optional, minimum=0.0)
 
 
 def typed_rows(path: Path, contract: Contract) -> tuple[pd.DataFrame, list[tuple[str, int]]]:

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from aifactory.errors import InputError
 from aifactory.inputs.contracts import Contract
+from aifactory.inputs.importers.json_text import parse_object
 from aifactory.inputs.importers.traces import archives, jobs, requests, windows
 from aifactory.inputs.importers.traces.common import Found
-from aifactory.inputs.importers.traces.json_lines import parse_object
 
 SNIFFED_BYTES = 1_000_000
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import io
-import json
 import math
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,11 +11,10 @@ import numpy as np
 import pandas as pd
 
 from aifactory.errors import InputError
+from aifactory.inputs.importers.json_text import json_lines, parse_object
 from aifactory.inputs.importers.traces.archives import members
 from aifactory.inputs.importers.traces.reuse import leading_hits
 
-MAX_LINE_BYTES = 50_000_000
-MAX_BYTES = 4_000_000_000
 _MOONCAKE = {"ms": "timestamp", "input_tokens": "input_length", "output_tokens": "output_length"}
 
 
@@ -36,36 +32,6 @@ def mooncake_rows(path: Path) -> tuple[pd.DataFrame, np.ndarray]:
     frame = pd.DataFrame(rows, columns=list(_MOONCAKE))
     order = np.argsort(frame["ms"].to_numpy(), kind="stable")
     return frame.iloc[order].reset_index(drop=True), leading_hits([blocks[at] for at in order])
-
-
-def json_lines(path: Path) -> Iterator[tuple[int, dict]]:
-    """Objects of a JSON-lines file, packed or not, with the number of their line."""
-    with path.open("rb") as begin:
-        packed = begin.read(2) == b"\x1f\x8b"
-    read = 0
-    try:
-        with gzip.open(path) if packed else path.open("rb") as stream:
-            for number, line in enumerate(iter(lambda: stream.readline(MAX_LINE_BYTES), b""), 1):
-                read += len(line)
-                if read > MAX_BYTES or len(line) == MAX_LINE_BYTES:
-                    raise InputError.at(path.name, "is larger than a trace may be", row=number)
-                if line.strip():
-                    yield number, parse_object(path.name, number, line)
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError.at(path.name, f"cannot be read: {error}") from None
-
-
-def parse_object(file: str, number: int | None, raw: bytes) -> dict:
-    """One JSON object; what is none, or nested too deeply, is refused with its line."""
-    try:
-        held = json.loads(raw)
-    except RecursionError:
-        raise InputError.at(file, "is nested too deeply", row=number) from None
-    except ValueError as error:
-        raise InputError.at(file, f"is not JSON: {str(error)[:100]}", row=number) from None
-    if not isinstance(held, dict):
-        raise InputError.at(file, "must be a JSON object", row=number)
-    return held
 
 
 def _number(file: str, row: int, held: dict, key: str, *, whole: bool, required: bool = True) -> float | int | None:

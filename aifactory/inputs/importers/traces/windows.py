@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from aifactory.errors import InputError
+from aifactory.inputs.importers.json_text import parse_object
 from aifactory.inputs.importers.traces.archives import members
 from aifactory.inputs.importers.traces.common import Found, trace_contract, typed_rows
-from aifactory.inputs.importers.traces.json_lines import parse_object, text_of
+from aifactory.inputs.importers.traces.json_lines import text_of
 
 WINDOW_S = 600
 _ZONE = re.compile(r"[T ].*(?:Z|[+-]\d\d:?\d\d)$")

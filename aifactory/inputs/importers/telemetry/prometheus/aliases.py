@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 #: Names that begin so belong to serving or accelerators; those the table does not know are named.
-FAMILIES = ("vllm", "ray_vllm", "sglang", "tgi_", "trtllm", "nv_inference", "nv_gpu", "DCGM_", "dynamo_")
+FAMILIES = ("vllm", "ray_vllm", "sglang", "tgi_", "trtllm", "nv_inference", "nv_gpu", "DCGM_", "dynamo_", "gen_ai")
 _SUFFIX = re.compile(r"_(bucket|sum|count|created)$")
 
 

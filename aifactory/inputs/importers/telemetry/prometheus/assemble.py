@@ -24,6 +24,8 @@ REGION_LABELS = ("region", "cloud_region", "topology_kubernetes_io_region", "top
 #: Labels that name a target of which one metric has several series.
 TARGET_LABELS = ("instance", "pod", "pod_name", "exported_pod", "job", "namespace")
 COUNTED = ("received", "served", "errors", "input_tokens", "output_tokens", "cached_input_tokens")
+#: Tokens of which a label says whether they went in or came out.
+BY_TYPE, TYPE_LABEL = "tokens_by_type", "gen_ai_token_type"
 GAUGES = ("queue_depth", "running", "kv_cache_utilization")
 NOBODY = "(none)"
 
@@ -87,6 +89,7 @@ class _Assembly:
         self.first_seen = _first_seen(samples)
         self.counts: dict[tuple[str, str, str], np.ndarray] = {}
         self.covered: dict[Key, np.ndarray] = {}
+        self.engines: set[str] = set()
         self.tally: dict[str, dict[str, tuple[float, int]]] = {}
 
     def month(self) -> Month:
@@ -94,7 +97,7 @@ class _Assembly:
         table = metric_table()
         for metric, series in self.samples.series.items():
             alias = table.loc[metric]
-            if alias["kind"] == "counter" and alias["canonical"] in COUNTED:
+            if alias["kind"] == "counter" and alias["canonical"] in (*COUNTED, BY_TYPE):
                 self._count(metric, alias, finite(metric, series, self.result.warnings))
             elif alias["kind"] == "histogram":
                 self._histogram(metric, alias, finite(metric, series, self.result.warnings))
@@ -116,10 +119,14 @@ class _Assembly:
         for one in series:
             counted = window_counts(one.times, one.values, self.edges, interval, born=self._born(one, interval))
             key, name = self._key(one), _canonical(alias["canonical"], one.labels)
+            if name not in COUNTED:
+                continue
+            if name in ("received", "served"):
+                self.engines.add(str(alias["engine"]))
             held = self.counts.setdefault((*key, name), np.zeros(len(self.edges) - 1))
             held += counted.increase
             self.covered[key] = np.maximum(self.covered.get(key, 0.0), counted.covered)
-            self._note(alias["canonical"], one, counted)
+            self._note(name, one, counted)
 
     def _note(self, canonical: str, one: Series, counted: Counted) -> None:
         """Add up what a remark will say of this counter."""
@@ -149,6 +156,9 @@ class _Assembly:
             if held := self.tally.get(kind):
                 amounts = ", ".join(f"{name.replace('_', ' ')} {amount:,.0f}" for name, (amount, _) in held.items())
                 self.result.warnings.append((text.format(amounts), max(rows for _, rows in held.values())))
+        if len(self.engines) > 1:
+            text = f"{', '.join(sorted(self.engines))} all count requests: where one calls the other, a request counts twice"
+            self.result.warnings.append((text, len(self.engines)))
         for (workload, _), share in self.covered.items():
             missing = int((share <= 0).sum())
             if missing:
@@ -296,4 +306,6 @@ def _by_target(series: list[Series]) -> tuple[dict[tuple, dict[float, Series]], 
 
 
 def _canonical(canonical: str, labels: dict[str, str]) -> str:
+    if canonical == BY_TYPE:
+        return {"input": "input_tokens", "output": "output_tokens"}.get(labels.get(TYPE_LABEL, ""), "")
     return "errors" if canonical == "served" and labels.get("finished_reason") in ABORTED else canonical

@@ -1,0 +1,236 @@
+"""Langfuse observations: model calls as request rows; inputs, outputs and metadata are dropped unread.
+
+Layouts: the blob export `observations_v2/` (trace context in each row) and the older `observations/`, in
+Parquet, CSV, JSON or JSON lines with names in snake_case; the answer of the public API with names in
+camelCase. Source: langfuse.com, blob storage export field reference, read 2026-11-25. No export of a
+real project was seen here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from aifactory.errors import InputError
+from aifactory.inputs.importers.source import source_contract
+from aifactory.inputs.importers.telemetry.common import Telemetry, decimals
+from aifactory.inputs.problems import raise_problems
+from aifactory.inputs.tables import type_table
+
+FORMAT = "Langfuse observations"
+MARKS = {"trace_id", "start_time", "type", "level"}
+USAGE = ("usage_details", "usage")
+KEPT = ("id", "trace_id", "type", "start_time", "end_time", "completion_start_time", "level", "name", "trace_name", "session_id", "user_id", "tags",
+        "environment", "total_cost", "updated_at", "prompt_tokens", "completion_tokens", *USAGE)  # fmt: skip
+CONTRACT = source_contract(
+    "langfuse_observations",
+    {"id": "string", "start_time": "datetime", "type": "string"},
+    {"end_time": "datetime", "completion_start_time": "datetime", "level": "string", "name": "string", "trace_name": "string",
+     "session_id": "string", "user_id": "string", "environment": "string", "total_cost": "string"},
+)  # fmt: skip
+CALL = "GENERATION"
+USE_CASE, TEAM = "use_case:", "team:"
+CACHED = ("input_cached_tokens", "cache_read_input_tokens", "input_cache_read", "cached_tokens")
+_INPUT = re.compile(r"(input|prompt|cache_(read|creation)_input)(_.*)?")
+_OUTPUT = re.compile(r"(output|completion)(_.*)?")
+
+
+def snake(name: str) -> str:
+    """Name of the blob export for a name of the API.
+
+    >>> snake("completionStartTime"), snake("trace_id")
+    ('completion_start_time', 'trace_id')
+    """
+    return re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", name).lower()
+
+
+def is_langfuse(names: Iterable[str]) -> bool:
+    """Whether columns or keys are those of observations."""
+    return set(map(snake, names)) >= MARKS
+
+
+def read_langfuse(path: Path, found: pd.DataFrame, region: str) -> Telemetry:
+    """Generations as request rows.
+
+    The use case is the tag `use_case:NAME`, else the name of the trace, else of the observation; the
+    tenant is the tag `team:NAME`, else a pseudonym of the user. Latencies come from the times, since the
+    unit of Langfuse's own changed. An observation exported twice counts once, as last updated.
+    """
+    if not region:
+        raise InputError.at(path.name, "observations name no region; say it with --region")
+    rows = found.rename(columns={name: snake(name) for name in found})
+    rows = rows[[name for name in KEPT if name in rows]].reset_index(drop=True)
+    read, left_out = len(rows), {}
+    calls = rows["type"].astype("str").str.upper() == CALL
+    for kind, count in rows.loc[~calls, "type"].astype("str").value_counts().items():
+        left_out[f"observations of type {kind}, which are no model calls"] = int(count)
+    log, warnings = _typed(path, rows, calls)
+    again = _older(log)
+    if again.any():
+        left_out["observations exported again, older versions"] = int(again.sum())
+        log = log[~again]
+    tokens = pd.DataFrame([token_counts(item) for item in _usage(log)], index=log.index).astype("Int64")
+    tags = log["tags"].map(_tags) if "tags" in log else pd.Series([[]] * len(log), index=log.index)
+    table = pd.DataFrame(
+        {
+            "request_id": log["id"],
+            "timestamp_utc": log["start_time"],
+            "use_case_id": tags.map(lambda held: _tag(held, USE_CASE))
+            .fillna(log["trace_name"])
+            .fillna(log["name"])
+            .fillna("(none)"),
+            "region": region,
+            "status": log["level"].map(lambda level: "error" if level == "ERROR" else "ok"),
+            "tenant": tags.map(lambda held: _tag(held, TEAM)).fillna(
+                log["user_id"].map(_pseudonym, na_action="ignore")
+            ),
+            "session_id": log["session_id"],
+            "ttft_ms": _ms(log["start_time"], log["completion_start_time"]).where(
+                log["completion_start_time"] < log["end_time"]
+            ),
+            "e2e_ms": _ms(log["start_time"], log["end_time"]),
+        }
+    ).assign(**{name: tokens[name] for name in tokens})
+    warnings += _remarks(log, table)
+    spend = decimals(log["total_cost"].fillna("")) if log["total_cost"].notna().any() else None
+    spend = spend.reset_index(drop=True) if spend is not None else None
+    return Telemetry(FORMAT, table.reset_index(drop=True), read, left_out, warnings, spend)
+
+
+def _typed(path: Path, rows: pd.DataFrame, calls: pd.Series) -> tuple[pd.DataFrame, list[tuple[str, int]]]:
+    """Typed columns of the calls; a fault is told with the row of the file."""
+    plain = [
+        name for name in CONTRACT.columns if name in rows and (rows[name].dtype == "object" or name == "total_cost")
+    ]
+    texts = rows.assign(**{name: _texts(rows[name]) for name in plain})
+    typed = type_table(path, texts, CONTRACT)
+    problems = [item for item in typed.problems if item.row is None or calls.iloc[item.row - 2]]
+    raise_problems(path.name, problems)
+    kept = typed.frame[calls].copy()
+    for name in ("tags", "updated_at", "prompt_tokens", "completion_tokens", *USAGE):
+        if name in rows:
+            kept[name] = rows.loc[calls, name]
+    return kept, [(f"{item.column}: {item.rule}", int(calls.sum())) for item in typed.warnings]
+
+
+def _texts(values: pd.Series) -> pd.Series:
+    return values.map(lambda value: "" if value is None or value != value else str(value)).astype("str")
+
+
+def _older(log: pd.DataFrame) -> pd.Series:
+    updated = log["updated_at"].astype("str") if "updated_at" in log else pd.Series("", index=log.index)
+    order = log.assign(updated=updated).sort_values("updated", kind="stable")
+    return order.duplicated("id", keep="last").reindex(log.index)
+
+
+def _usage(log: pd.DataFrame) -> list[dict[str, object]]:
+    """Token counts by category of each call, from the newest layout that has any."""
+    usage = [_mapping(item) for item in log["usage_details"]] if "usage_details" in log else [{}] * len(log)
+    older = [_mapping(item) for item in log["usage"]] if "usage" in log else [{}] * len(log)
+    counts = [log[name] if name in log else [None] * len(log) for name in ("prompt_tokens", "completion_tokens")]
+    plain = [{"input": a, "output": b} for a, b in zip(*counts, strict=True)]
+    return [
+        new or old or {k: v for k, v in rest.items() if not pd.isna(v) and v != ""}
+        for new, old, rest in zip(usage, older, plain, strict=True)
+    ]
+
+
+def _mapping(value: object) -> dict[str, object]:
+    """A map as JSON text, as an object, or as the pairs of a Parquet map."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value) if value.strip() else {}
+        except (ValueError, RecursionError):
+            return {}
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, list) and all(isinstance(item, tuple) and len(item) == 2 for item in value):
+        value = dict(value)
+    return {str(key): held for key, held in value.items()} if isinstance(value, dict) else {}
+
+
+def token_counts(usage: dict[str, object]) -> dict[str, int | None]:
+    """Input (cached included), cached and output tokens of a breakdown by category.
+
+    The categories of Langfuse exclude each other, so those of the input add up; where `total` equals
+    input + output alone, the others are details within them.
+
+    >>> token_counts({"input": 2140, "input_cached_tokens": 1024, "output": 96, "output_reasoning_tokens": 310, "total": 3570})
+    {'input_tokens': 3164, 'cached_input_tokens': 1024, 'output_tokens': 406}
+    >>> token_counts({"input": 2140, "input_cached_tokens": 1024, "output": 96, "total": 2236})
+    {'input_tokens': 2140, 'cached_input_tokens': 1024, 'output_tokens': 96}
+    """
+    held = {snake(key): _count(value) for key, value in usage.items()}
+    held = {key: value for key, value in held.items() if value is not None}
+    inputs = {key: value for key, value in held.items() if _INPUT.fullmatch(key)}
+    outputs = {key: value for key, value in held.items() if _OUTPUT.fullmatch(key)}
+    main = [
+        next((part[key] for key in keys if key in part), None)
+        for part, keys in (
+            (inputs, ("input", "prompt_tokens", "prompt")),
+            (outputs, ("output", "completion_tokens", "completion")),
+        )
+    ]
+    within = (
+        None not in main
+        and held.get("total") == sum(main)
+        and sum(inputs.values()) + sum(outputs.values()) != sum(main)
+    )
+    cached = next((held[key] for key in CACHED if key in held), None)
+    return {
+        "input_tokens": main[0] if within else (sum(inputs.values()) if inputs else None),
+        "cached_input_tokens": cached,
+        "output_tokens": main[1] if within else (sum(outputs.values()) if outputs else None),
+    }
+
+
+def _count(value: object) -> int | None:
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return None
+    return int(number) if 0 <= number < 2**53 and number == int(number) else None
+
+
+def _tags(value: object) -> list[str]:
+    if isinstance(value, str):
+        try:
+            value = json.loads(value) if value.strip() else []
+        except (ValueError, RecursionError):
+            return []
+    held = value.tolist() if hasattr(value, "tolist") else value
+    return [item for item in held if isinstance(item, str)] if isinstance(held, list) else []
+
+
+def _tag(tags: list[str], mark: str) -> str | None:
+    return next((tag.removeprefix(mark) for tag in tags if tag.startswith(mark)), None)
+
+
+def _pseudonym(user: str) -> str:
+    return f"user-{hashlib.sha256(user.encode()).hexdigest()[:12]}"
+
+
+def _ms(start: pd.Series, end: pd.Series) -> pd.Series:
+    """Milliseconds from start to end; unknown where the end lies before the start."""
+    return ((end - start) / pd.Timedelta(milliseconds=1)).where(end >= start)
+
+
+def _remarks(log: pd.DataFrame, table: pd.DataFrame) -> list[tuple[str, int]]:
+    found = []
+    unknown = int((table["input_tokens"].isna() | table["output_tokens"].isna()).sum())
+    found += [("calls without token counts stay, with unknown tokens", unknown)] if unknown else []
+    late = int((log["end_time"] < log["start_time"]).sum())
+    found += [("calls that end before they start: no latency", late)] if late else []
+    plain = int(table["ttft_ms"].isna().sum())
+    found += [("not streamed, or no first token: no time to first token", plain)] if plain else []
+    environments = log["environment"].dropna().value_counts()
+    if len(environments) > 1:
+        shown = ", ".join(f"{name} {count:,}" for name, count in environments.items())
+        found.append((f"calls of several environments: {shown}", len(log)))
+    users = int(log["user_id"].notna().sum())
+    return [*found, *([("users are kept as pseudonyms", users)] if users else [])]
