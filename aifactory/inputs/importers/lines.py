@@ -8,8 +8,37 @@ MAX_RECODED, MAX_ASKED, MAX_CHANGES = 25, 10, 50
 
 
 def report_lines(report: dict[str, object]) -> list[str]:
-    """Assumptions, recodings, owners to ask and changes of a report, as far as it has them."""
-    return [*_assumed(report), *_recoded(report), *_asked(report), *_changed(report)]
+    """Latencies, pools, assumptions, recodings, owners to ask and changes of a report, as far as it has them."""
+    return [
+        *_latencies(report),
+        *_pools(report),
+        *_assumed(report),
+        *_recoded(report),
+        *_asked(report),
+        *_changed(report),
+    ]
+
+
+def _latencies(report: dict[str, object]) -> Iterator[str]:
+    """Quantiles of each workload: a number from single requests, an interval from a histogram."""
+    for name, figures in report.get("workloads", {}).items():
+        for metric, held in figures.items():
+            if isinstance(held, dict) and "p50" in held:
+                shown = ", ".join(f"{q} {_number(value)}" for q, value in held.items())
+                yield f"  {name}: {metric.removesuffix('_ms').replace('_', ' ')} {shown} ms"
+
+
+def _number(value: float | list[float | None]) -> str:
+    if isinstance(value, list):
+        low, high = value
+        return f"{low:g} to {high:g}" if high is not None else f"above {low:g}"
+    return f"{value:g}"
+
+
+def _pools(report: dict[str, object]) -> Iterator[str]:
+    for name, held in report.get("pools", {}).items():
+        shown = ", ".join(f"{key.replace('_', ' ')} {value:g}" for key, value in held.items())
+        yield f"  pool {name}: {shown}"
 
 
 def _assumed(report: dict[str, object]) -> Iterator[str]:

@@ -305,6 +305,13 @@ def test_a_trace_reaches_the_workspace(tmp_path, mini):
     } <= set(report)
 
 
+def test_two_files_of_one_use_case_keep_their_identifiers_apart(tmp_path, mini):
+    (mini / "demand_windows.csv").unlink()
+    files = [write(tmp_path, BURST, "one.csv"), write(tmp_path, BURST.replace("472", "473"), "two.csv")]
+    import_files("trace", files, mini, TARGET)
+    assert pd.read_parquet(mini / "requests.parquet")["request_id"].is_unique
+
+
 #: Every file of the shared folder: the table it fills, or words of the reason why none.
 FILES = {
     "acme_cluster_summary.csv": "summary of clusters",

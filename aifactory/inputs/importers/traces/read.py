@@ -112,12 +112,17 @@ def import_trace(path: Path, target: Target) -> tuple[dict[str, object], str, pd
 def into_requests(file: str, found: Found, target: Target) -> pd.DataFrame:
     """Rows of the `requests` table, numbered by use case."""
     rows = found.rows.assign(timestamp_utc=on_days(file, found, target.first_day))
-    return request_table(rows, target.use_case, target.region)
+    return request_table(rows, target.use_case, target.region, numbered(target.use_case, file))
 
 
-def request_table(rows: pd.DataFrame, use_case_id: str, region: str) -> pd.DataFrame:
+def numbered(use_case_id: str, file: str) -> str:
+    """Beginning of the identifiers of a file: two files of one use case keep apart."""
+    return f"{use_case_id}-{file.partition('.')[0]}"
+
+
+def request_table(rows: pd.DataFrame, use_case_id: str, region: str, begin: str = "") -> pd.DataFrame:
     """Rows of the `requests` table; without a status every request was served."""
-    ids = [f"{use_case_id}-{number}" for number in range(1, len(rows) + 1)]
+    ids = [f"{begin or use_case_id}-{number}" for number in range(1, len(rows) + 1)]
     status = rows.get("status", "ok")
     return conform(rows.assign(request_id=ids, use_case_id=use_case_id, region=region, status=status), "requests")
 
@@ -130,16 +135,19 @@ def into_jobs(file: str, found: Found, target: Target) -> pd.DataFrame:
     open_ended = int((found.rows["waited_s"].isna() | found.rows["ran_s"].isna()).sum())
     if open_ended:
         found.warnings.append(("jobs without an end: their hours are not counted", open_ended))
-    return job_table(found, submitted, target.use_case, target.region, target.accelerator)
+    begin = numbered(target.use_case, file)
+    return job_table(found, submitted, target.use_case, target.region, target.accelerator, begin)
 
 
-def job_table(found: Found, submitted: pd.Series, use_case_id: str, region: str, accelerator: str) -> pd.DataFrame:
+def job_table(
+    found: Found, submitted: pd.Series, use_case_id: str, region: str, accelerator: str, begin: str = ""
+) -> pd.DataFrame:
     """Rows of the `jobs` table: start = submission + wait, end = start + run."""
     rows = found.rows
     zero = pd.Timestamp(0, tz="UTC")
     started = submitted + (seconds_after(zero, rows["waited_s"]) - zero)
     table = rows.assign(
-        job_id=[f"{use_case_id}-{number}" for number in range(1, len(rows) + 1)],
+        job_id=[f"{begin or use_case_id}-{number}" for number in range(1, len(rows) + 1)],
         use_case_id=use_case_id,
         region=region,
         accelerator_id=accelerator,
