@@ -8,15 +8,12 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 
+from aifactory.inputs.importers.telemetry.sanity import LATENCIES, sift
 from aifactory.inputs.money import exact_total
 from aifactory.inputs.telemetry import conform
 
 QUANTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
-LATENCIES = ("ttft_ms", "e2e_ms", "queue_ms")
 COUNTS = {"input_tokens": "input_tokens", "output_tokens": "output_tokens", "cached_tokens": "cached_input_tokens"}
-#: End-to-end times of language models below this median are seconds more often than milliseconds.
-MIN_PLAUSIBLE_E2E_MS = 10
-AFTER_IMPORT = "after the day of import"
 
 
 @dataclass
@@ -31,22 +28,13 @@ class Telemetry:
     spend_usd: pd.Series | None = None  # Decimal per row, where the source states it
 
 
-def finish(found: Telemetry, today: pd.Timestamp) -> Telemetry:
-    """Leave out what lies in the future, take back latencies that contradict each other, name what is odd."""
-    rows = found.rows
-    late = rows["timestamp_utc"] >= today + pd.Timedelta(days=1)
-    if late.any():
-        found.left_out[AFTER_IMPORT] = int(late.sum())
-        rows = rows[~late]
-        found.spend_usd = found.spend_usd[~late] if found.spend_usd is not None else None
-    wrong = (rows["ttft_ms"] > rows["e2e_ms"]).fillna(value=False)
-    if wrong.any():
-        rows = rows.assign(ttft_ms=rows["ttft_ms"].mask(wrong), e2e_ms=rows["e2e_ms"].mask(wrong))
-        found.warnings.append(("first token after the last: their latencies are not used", int(wrong.sum())))
-    served = rows[(rows["status"] == "ok") & (rows["output_tokens"] > 1) & rows["e2e_ms"].notna()]
-    if len(served) and served["e2e_ms"].median() < MIN_PLAUSIBLE_E2E_MS:
-        text = f"median end-to-end time of {served['e2e_ms'].median():g} ms: seconds in a column of milliseconds?"
-        found.warnings.append((text, len(served)))
+def finish(file: str, found: Telemetry, today: pd.Timestamp) -> Telemetry:
+    """Sift the rows (see `sift`) and bring them to the columns of the `requests` table."""
+    rows, left_out, remarks = sift(file, found.rows, today)
+    if found.spend_usd is not None:
+        found.spend_usd = found.spend_usd[rows.index]
+    found.left_out |= left_out
+    found.warnings += remarks
     found.rows = conform(rows.reset_index(drop=True), "requests")
     return found
 

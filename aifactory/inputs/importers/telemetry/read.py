@@ -73,7 +73,7 @@ def read_telemetry(
     found.rows = found.rows.assign(use_case_id=renamed).reindex(
         columns=list(dict.fromkeys([*found.rows.columns, *rows.NAMES]))
     )
-    return finish(found, today)
+    return finish(path.name, found, today)
 
 
 def _read(path: Path, region: str, columns: dict[str, str]) -> Telemetry:
