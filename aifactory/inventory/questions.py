@@ -46,10 +46,14 @@ def three_questions(
 
 
 def _hours(hourly: pd.DataFrame, profile: pd.DataFrame) -> pd.DataFrame:
-    """Average hour (outages left out) and highest hour of each use case, all regions together."""
+    """Average hour (outages left out) and highest clock hour of each use case, all regions together.
+
+    A series that begins and ends within an hour has no full clock hour: its highest is then the average.
+    """
     highest = hourly.groupby(["use_case_id", "hour"])["service_units"].sum().groupby(level=0).max()
     average = profile.groupby("use_case_id")["units_per_hour_avg"].sum(min_count=1)
-    return pd.DataFrame({"units_per_hour": average, "units_per_peak_hour": highest})
+    table = pd.DataFrame({"units_per_hour": average, "units_per_peak_hour": highest})
+    return table.assign(units_per_peak_hour=table.max(axis=1))
 
 
 def _before(ws: Workspace, monthly: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:

@@ -15,8 +15,8 @@ from aifactory.inventory.spend import USAGE
 KEYS = ["use_case_id", "workload_class", "service_unit"]
 #: More residency rules than this on one accelerator are not combined: constraints double with each.
 MAX_RULES = 10
-FLEET_COLUMNS = ["accelerator_id", "paid", "each_for_itself", "shared_in_region", "shared_by_rule", "shared_freely",
-                 "usd_per_accelerator", "local_usd", "residency_usd", "bound_to"]  # fmt: skip
+FLEET_COLUMNS = ["accelerator_id", "accelerators_paid", "accelerators_dedicated", "accelerators_in_region", "accelerators_by_rule", "accelerators_pooled",
+                 "usd_per_accelerator_month", "local_usd", "residency_usd", "bound_to"]  # fmt: skip
 
 
 def hourly_demand(windows: pd.DataFrame, ws: Workspace) -> pd.DataFrame:
@@ -77,10 +77,10 @@ def pooled_fleet(hourly: pd.DataFrame, use_cases: pd.DataFrame, bill: pd.DataFra
     """Accelerators of each type that the month's peaks need, the more the less may be shared.
 
     Every use case in every region holds accelerators in proportion to its peak, as many together as are
-    paid for today; they then follow its load hour by hour. `each_for_itself` is their sum,
-    `shared_in_region` the sum of the regions' peaks, `shared_by_rule` the least fleet that serves every
-    hour while demand stays in its `allowed_regions`, `shared_freely` the peak of everything. The last two
-    differ by what residency costs; shared_in_region less shared_by_rule is what staying local costs
+    paid for today; they then follow its load hour by hour. `accelerators_dedicated` is their sum,
+    `accelerators_in_region` the sum of the regions' peaks, `accelerators_by_rule` the least fleet that serves every
+    hour while demand stays in its `allowed_regions`, `accelerators_pooled` the peak of everything. The last two
+    differ by what residency costs; accelerators_in_region less accelerators_by_rule is what staying local costs
     beyond the rules. Latency between regions is not counted, so the savings are upper limits.
     """
     allowed = use_cases.set_index("use_case_id")["allowed_regions"]
@@ -113,12 +113,12 @@ def _fleet_row(name: str, paid: pd.DataFrame, load: pd.DataFrame, allowed: pd.Se
     restricted = sorted(use_case for use_case, rule in rules.items() if rule != regions)
     return {
         "accelerator_id": name,
-        "paid": float(paid["accelerators"].sum()),
-        "each_for_itself": float(load.groupby(["use_case_id", "region"])["accelerators"].max().sum()),
-        "shared_in_region": float(in_region),
-        "shared_by_rule": by_rule,
-        "shared_freely": float(shared.max()),
-        "usd_per_accelerator": rate,
+        "accelerators_paid": float(paid["accelerators"].sum()),
+        "accelerators_dedicated": float(load.groupby(["use_case_id", "region"])["accelerators"].max().sum()),
+        "accelerators_in_region": float(in_region),
+        "accelerators_by_rule": by_rule,
+        "accelerators_pooled": float(shared.max()),
+        "usd_per_accelerator_month": rate,
         "local_usd": (float(in_region) - by_rule) * rate,
         "residency_usd": (by_rule - float(shared.max())) * rate,
         "bound_to": ", ".join(restricted),

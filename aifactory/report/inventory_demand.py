@@ -201,6 +201,7 @@ def local_section(ws: Workspace, inv: Inventory) -> Group:
             source=f"{DEMAND}; billing table",
             as_of=ws.as_of,
             columns=columns,
+            max_rows=15,
             note=note,
         ),
         *_fleet(ws, inv),
@@ -214,10 +215,10 @@ def _fleet(ws: Workspace, inv: Inventory) -> list[Block]:
         return []
     columns = {
         "accelerator_id": Col("Accelerator"),
-        "paid": Col("Paid, mean", "num1"),
-        "shared_in_region": Col("Shared within regions", "num1"),
-        "shared_by_rule": Col("Across, rules kept", "num1"),
-        "shared_freely": Col("Across, no rules", "num1"),
+        "accelerators_paid": Col("Paid, mean", "num1"),
+        "accelerators_in_region": Col("Shared within regions", "num1"),
+        "accelerators_by_rule": Col("Across, rules kept", "num1"),
+        "accelerators_pooled": Col("Across, no rules", "num1"),
         "local_usd": Col("Staying local, USD", "usd0"),
         "residency_usd": Col("Residency rules, USD", "usd0"),
         "bound_to": Col("Bound to a region"),
@@ -227,7 +228,7 @@ def _fleet(ws: Workspace, inv: Inventory) -> list[Block]:
         "Latency between regions is not counted, so these are the most that sharing could free."
     )
     return [table(fleet, caption="Accelerators needed at the month's peaks, by how far they are shared", source=f"{DEMAND}; billing table; use_cases table",
-                  as_of=ws.as_of, columns=columns, note=note)]  # fmt: skip
+                  as_of=ws.as_of, columns=columns, max_rows=15, note=note)]  # fmt: skip
 
 
 def outlook(ws: Workspace, inv: Inventory) -> Group:

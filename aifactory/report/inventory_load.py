@@ -128,6 +128,7 @@ def tail_section(ws: Workspace, inv: Inventory) -> Group:
                 source="jobs table",
                 as_of=ws.as_of,
                 columns=columns,
+                max_rows=15,
             )
         )
     return group(*parts)
@@ -198,7 +199,15 @@ def tenant_section(ws: Workspace, inv: Inventory) -> Group:
     note = "Index: sum of squared shares of requests (Hirschman 1964); its inverse is the number of equal tenants that would be as concentrated."
     return group(
         section(question, answer),
-        table(known, caption="Concentration on tenants", source=TENANTS, as_of=ws.as_of, columns=columns, note=note),
+        table(
+            known,
+            caption="Concentration on tenants",
+            source=TENANTS,
+            as_of=ws.as_of,
+            columns=columns,
+            max_rows=12,
+            note=note,
+        ),
     )
 
 
@@ -237,6 +246,7 @@ def retry_section(ws: Workspace, inv: Inventory) -> Group:
             source=f"{DEMAND}; {BILL}",
             as_of=ws.as_of,
             columns=columns,
+            max_rows=15,
             note=note,
         ),
     )
@@ -280,6 +290,7 @@ def reuse_section(ws: Workspace, inv: Inventory) -> Group:
             source=f"{DEMAND}; {BILL}; api_prices table",
             as_of=ws.as_of,
             columns=columns,
+            max_rows=12,
             note=note,
         ),
     )

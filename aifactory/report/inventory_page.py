@@ -32,6 +32,7 @@ from aifactory.report.inventory_waste import overlap_section, waste_section
 from aifactory.report.text import join_words, month_name, num, pct, plural, usd_compact
 
 __all__ = [
+    "SOURCES",
     "attention",
     "chart_demand_heatmap",
     "chart_demand_months",
@@ -61,6 +62,27 @@ __all__ = [
     "three_questions",
     "waste_section",
 ]
+
+
+#: Inputs of each published table, for the workbook.
+SOURCES = {
+    **dict.fromkeys(("use_cases", "coverage", "owners_to_ask"), "use_cases, demand and billing tables"),
+    "three_questions": "use_cases, demand_windows, jobs, latency_histograms and billing tables",
+    **dict.fromkeys(("spend", "spend_reconciliation", "spend_monthly", "overlaps"), "billing table"),
+    **dict.fromkeys(("demand_monthly", "demand_profile", "token_growth"), "demand_windows and jobs tables"),
+    "drift": "latency_histograms, demand_windows and tenant_usage tables",
+    "forecast": "demand_windows and jobs tables; plan.yaml",
+    "service_levels": "latency_histograms table",
+    "failures_and_queues": "demand_windows and latency_histograms tables",
+    "size_tail": "latency_histograms and jobs tables",
+    "tenants": "tenant_usage and demand_windows tables",
+    "retries": "demand_windows and billing tables",
+    "prefix_reuse": "demand_windows, billing and api_prices tables",
+    "pools": "pools and billing tables",
+    "jobs": "jobs table",
+    **dict.fromkeys(("local_vs_pooled", "pooled_fleet"), "demand_windows, jobs, billing and use_cases tables"),
+    "waste": "pools, billing and demand_windows tables",
+}
 
 
 def busy_share(inv: Inventory) -> float:

@@ -181,7 +181,7 @@ def _owners(ws: Workspace, inv: Inventory) -> Block:
         "use_cases": Col("Use cases"),
     }
     return table(frame, caption="What each owner must supply", source=f"{CATALOGUE}; {DEMAND}; {BILL}", as_of=ws.as_of,
-                 columns=columns, note="Owners with most gaps first.")  # fmt: skip
+                 columns=columns, max_rows=20, note="Owners with most gaps first.")  # fmt: skip
 
 
 def _first_names(text: str) -> str:

@@ -23,8 +23,7 @@ def waste_section(ws: Workspace, inv: Inventory) -> Group:
     answer = (
         f"{usd_compact(waste['usd'].sum())} of the month, {pct(waste['share_of_usage'].sum(), 0)} of the usage paid for, did no work that counted: "
         f"{join_words(f'{usd_compact(usd)} {cause}' for cause, usd in causes.items())}. "
-        f"The {len(top)} largest causes are worth {usd_compact(top['usd'].sum())}."
-    )
+    ) + (f"The {len(top)} largest causes are worth {usd_compact(top['usd'].sum())}." if len(waste) > 1 else "")
     texts = [
         f"{row.subject}, {row.cause}: {usd_compact(row.usd)} a month ({row.how_computed}). Owner: {row.owner_role}. {row.action}"
         for row in top.itertuples()
@@ -41,7 +40,7 @@ def _chart(ws: Workspace, inv: Inventory) -> Block:
         charts.bars(
             frame, category="label", value="usd", color="cause", fmt="usd_compact", titles={"usd": "USD a month"}
         ),
-        title=f"{first['subject']} is the largest cause: {usd_compact(first['usd'])} {first['cause']}",
+        title=f"Largest cause, {first['subject']}: {usd_compact(first['usd'])} {first['cause']}",
         description=f"Bars of USD a month by cause and subject, the largest first: {join_words(f'{row.label} {usd_compact(row.usd)}' for row in frame.head(5).itertuples())}.",
         caption="Every dollar once: unused commitment is not counted as idle again, failures only in busy hours."
         + (
@@ -94,5 +93,12 @@ def overlap_section(ws: Workspace, inv: Inventory) -> Group:
     }
     return group(
         section(question, answer),
-        table(frame, caption="Models and tools paid for more than once", source=BILL, as_of=ws.as_of, columns=columns),
+        table(
+            frame,
+            caption="Models and tools paid for more than once",
+            source=BILL,
+            as_of=ws.as_of,
+            columns=columns,
+            max_rows=10,
+        ),
     )

@@ -25,6 +25,7 @@ def record(
     stage: str,
     headline: Mapping[str, tuple[Any, str]],
     tables: Mapping[str, pd.DataFrame],
+    sources: Mapping[str, str] | None = None,
 ) -> None:
     """Write headline figures and tables of a stage; nothing where `out_dir` is empty.
 
@@ -34,6 +35,7 @@ def record(
     stage : name of the stage.
     headline : value and unit by name; a value that is not known is None.
     tables : frames by name. Text that a spreadsheet would take for a formula is made safe.
+    sources : inputs that each table was made of, by name; the workbook prints them.
     """
     for name in [*headline, *tables]:
         if not _NAME.match(name):
@@ -45,7 +47,9 @@ def record(
     (folder / TABLES).mkdir(parents=True, exist_ok=True)
     for name, frame in tables.items():
         safe_frame(frame).to_csv(folder / TABLES / f"{name}.csv", index=False, lineterminator="\n")
-    content = {"stage": stage, "headline": figures, "tables": sorted(tables)}
+    content: dict[str, Any] = {"stage": stage, "headline": figures, "tables": sorted(tables)}
+    if sources:
+        content["sources"] = {name: sources[name] for name in sorted(tables) if name in sources}
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
     (folder / RESULTS).write_text(text + "\n", encoding="utf-8")
 

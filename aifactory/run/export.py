@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ import pandas as pd
 from aifactory.inputs.workspace import Workspace
 from aifactory.report.calendar import write_calendar
 from aifactory.report.html import add_drawings, export_html
-from aifactory.report.results import TABLES
+from aifactory.report.results import RESULTS, TABLES
 from aifactory.report.text import month_name, readable
 from aifactory.report.xlsx import LiveNpv, Table, write_workbook
 from aifactory.run.stages import Stage
@@ -45,9 +46,14 @@ def export_stage(stage: Stage, notebook: NotebookNode, folder: Path, ws: Workspa
 
 def _tables(folder: Path, stage: Stage, ws: Workspace) -> dict[str, Table]:
     """Recorded tables, longest ones cut to what a sheet bears."""
-    source = f"{stage.title} stage"
+    stated = json.loads((folder / RESULTS).read_text(encoding="utf-8")).get("sources", {})
     return {
-        path.stem: (pd.read_csv(path).head(MAX_SHEET_ROWS), readable(path.stem), source, ws.as_of)
+        path.stem: (
+            pd.read_csv(path).head(MAX_SHEET_ROWS),
+            readable(path.stem),
+            stated.get(path.stem, f"{stage.title} stage"),
+            ws.as_of,
+        )
         for path in sorted((folder / TABLES).glob("*.csv"))
     }
 

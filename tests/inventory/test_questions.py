@@ -23,6 +23,17 @@ def test_what_is_it_doing(table):
     assert table.loc["models", "units_per_peak_hour"] == 8
 
 
+def test_the_highest_hour_is_never_below_the_average(mini_ws):
+    # half an hour on each side of the clock: 60 units a minute, 3,600 an hour
+    times = pd.date_range("2026-10-12T10:30Z", periods=60, freq="min")
+    windows = pd.DataFrame({"window_start_utc": times, "window_minutes": 1, "use_case_id": "chat", "region": "us",
+                            "requests": 60, "errors": 0, "service_units": 60.0})  # fmt: skip
+    windows = windows.reindex(columns=mini_ws.table("demand_windows").columns)
+    ws = dataclasses.replace(mini_ws, tables={**mini_ws.tables, "demand_windows": windows})
+    row = build_inventory(ws).three_questions.set_index("use_case_id").loc["chat"]
+    assert row["units_per_hour"] == row["units_per_peak_hour"] == 3600
+
+
 def test_what_does_it_cost_a_day(table):
     assert table.loc["chat", "usd"] == pytest.approx(29760.10)
     assert table.loc["chat", "usd_change"] == pytest.approx((29760.10 / 31) / (28800.10 / 30) - 1)

@@ -114,10 +114,10 @@ def test_a_fleet_by_hand(mini_ws):
     row = pooled_fleet(
         hourly, mini_ws.table("use_cases"), bill(("chat", "a", 50.0, 500), ("images", "a", 20.0, 200)), HOURS
     ).iloc[0]
-    assert (row["paid"], row["each_for_itself"], row["bound_to"]) == (7.0, 7.0, "images")
-    assert row["shared_in_region"] == pytest.approx(3 + max(1 + 2, 2 + 0.8))
-    assert row["shared_freely"] == row["shared_by_rule"] == pytest.approx(max(4 + 2, 3 + 0.8))
-    assert row["usd_per_accelerator"] == 100.0
+    assert (row["accelerators_paid"], row["accelerators_dedicated"], row["bound_to"]) == (7.0, 7.0, "images")
+    assert row["accelerators_in_region"] == pytest.approx(3 + max(1 + 2, 2 + 0.8))
+    assert row["accelerators_pooled"] == row["accelerators_by_rule"] == pytest.approx(max(4 + 2, 3 + 0.8))
+    assert row["usd_per_accelerator_month"] == 100.0
     assert (row["local_usd"], row["residency_usd"]) == (0.0, 0.0)
 
 
@@ -132,10 +132,10 @@ def test_a_rule_costs_what_its_region_must_hold(mini_ws):
     )
     charges = bill(("chat", "a", 80.0, 800), ("images", "a", 60.0, 600))
     free = pooled_fleet(hourly, cases, charges, HOURS).iloc[0]
-    assert free["shared_by_rule"] == free["shared_freely"] == 8.0  # chat may move to eu
+    assert free["accelerators_by_rule"] == free["accelerators_pooled"] == 8.0  # chat may move to eu
     bound = cases.assign(allowed_regions=cases["use_case_id"].map({"chat": "us", "images": "eu"}))
     row = pooled_fleet(hourly, bound, charges, HOURS).iloc[0]
-    assert (row["shared_by_rule"], row["residency_usd"]) == (14.0, pytest.approx(6 * 100.0))
+    assert (row["accelerators_by_rule"], row["residency_usd"]) == (14.0, pytest.approx(6 * 100.0))
     assert row["bound_to"] == "chat, images"
 
 
@@ -145,9 +145,9 @@ def test_the_levels_of_sharing_are_in_order_for_the_sample(sample_ws):
     fleet = pooled_fleet(
         hourly_demand(windows, sample_ws), sample_ws.table("use_cases"), charges[charges["month"] == "2026-10"], 744
     )
-    levels = fleet[["each_for_itself", "shared_in_region", "shared_by_rule", "shared_freely"]]
+    levels = fleet[["accelerators_dedicated", "accelerators_in_region", "accelerators_by_rule", "accelerators_pooled"]]
     assert (levels.diff(axis=1).iloc[:, 1:] <= 1e-9).all(axis=None)
-    np.testing.assert_allclose(fleet["each_for_itself"], fleet["paid"])
+    np.testing.assert_allclose(fleet["accelerators_dedicated"], fleet["accelerators_paid"])
     assert fleet.set_index("accelerator_id").loc["nvidia-a100-80-sxm", "bound_to"] == "claims-assistant, fraud-model"
 
 

@@ -53,6 +53,14 @@ def test_results_hold_headline_and_tables(tmp_path):
     assert (tmp_path / "tables" / "spend.csv").read_text() == "team,cost_usd,share\na,1.10,0.5\n'=b,-2,\n"
 
 
+def test_results_name_the_sources_of_their_tables(tmp_path):
+    frame = pd.DataFrame({"a": [1]})
+    results.record(
+        tmp_path, "s", {}, {"spend": frame, "other": frame}, {"spend": "billing table", "unknown": "nothing"}
+    )
+    assert json.loads((tmp_path / "results.json").read_text())["sources"] == {"spend": "billing table"}
+
+
 def test_nothing_is_written_without_a_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     results.record("", "inventory", {"a": (1, "count")}, {"t": pd.DataFrame({"a": [1]})})

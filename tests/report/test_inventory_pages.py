@@ -99,6 +99,12 @@ def test_the_largest_causes_of_waste_name_owner_and_action(tiny):
     assert "Owner: head of platform. Rented by the hour" in text
 
 
+def test_one_cause_is_not_called_several(tiny):
+    ws, inventory = tiny
+    text = page.waste_section(ws, dataclasses.replace(inventory, waste=inventory.waste.head(1))).text
+    assert "largest causes" not in text
+
+
 def test_staying_local_has_a_price_where_the_bill_names_accelerators(sample):
     text = text_of("local_section", sample)
     assert "staying local costs 28 of 129 accelerators and USD 80.9 k a month" in text
@@ -125,6 +131,7 @@ def test_every_table_of_the_inventory_is_published(sample):
         if isinstance(getattr(sample[1], field.name), pd.DataFrame)
     }
     assert set(tables) == frames - {"windows"}
+    assert set(page.SOURCES) == set(tables)
     headline = page.headline(sample[1])
     assert headline["waste"][0] == pytest.approx(tables["waste"]["usd"].sum())
     assert headline["value_at_risk_per_hour"][0] == pytest.approx(1197.46, rel=1e-4)
