@@ -79,7 +79,10 @@ def check(folder: Annotated[str, typer.Argument(help="Workspace folder.")] = "")
 def import_files(
     kind: Annotated[str, typer.Argument(help="What the files hold: billing, telemetry, use-cases, jobs or trace.")],
     sources: Annotated[
-        list[str], typer.Argument(help="Files, known by their content; telemetry: also http://host:9090 of Prometheus.")
+        list[str],
+        typer.Argument(
+            help="Files, known by their content; telemetry: also http://host:9090 of Prometheus. Request logs of over a million rows, and folders or patterns of them, are aggregated by day."
+        ),
     ],
     into: Annotated[Path | None, typer.Option(help="Workspace to write to. Without it, only the report.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
@@ -95,6 +98,12 @@ def import_files(
     region: Annotated[str, typer.Option(help="Region, where the file names none.")] = "",
     first_day: Annotated[str, typer.Option(help="Move a trace by whole weeks to begin on or after this day.")] = "",
     accelerator: Annotated[str, typer.Option(help="Accelerator of a trace of jobs.")] = "",
+    engine: Annotated[
+        str,
+        typer.Option(
+            help="Where a request log lies, as Ibis names it (pyspark://, duckdb://file, bigquery://...); name its table as the source. `duckdb` aggregates files whatever their size."
+        ),
+    ] = "",
 ) -> None:
     """Read bills, telemetry, use cases, jobs or traces as they are, report what was read, and add it to a workspace."""
     import json
@@ -107,7 +116,9 @@ def import_files(
         console.print(f"Mapping to confirm: {escape(str(suggest_mapping(kind, sources, suggest)))}", soft_wrap=True)
         return
     today = pd.Timestamp.now(tz="UTC").normalize()
-    target = Target(use_case, region, first_day, accelerator, today, period=period, **read_mapping(mapping, kind))
+    target = Target(
+        use_case, region, first_day, accelerator, today, period=period, engine=engine, **read_mapping(mapping, kind)
+    )
     reports = import_files(kind, sources, into, target, replace=replace)
     if as_json:
         typer.echo(json.dumps(reports[0] if len(reports) == 1 else reports, indent=1, ensure_ascii=False))

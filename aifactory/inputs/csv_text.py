@@ -18,6 +18,7 @@ MAX_CSV_BYTES = 2_000_000_000
 #: Tables shrink 5 to 40 times; an archive that grows more than this is made to fill the memory.
 MAX_GROWTH, FREE_BYTES = 100, 20_000_000
 SEPARATORS = {";": "';'", "\t": "tabs", "|": "'|'"}
+BEGINNING_BYTES = 1 << 20
 #: First bytes of files that are often taken for a CSV.
 OTHER_KINDS = (
     (b"PK\x03\x04", "a ZIP archive or spreadsheet"),
@@ -120,11 +121,7 @@ def _csv_bytes(path: Path) -> bytes:
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise InputError.at(path.name, "is UTF-16 ('Unicode text' of a spreadsheet); save it as 'CSV UTF-8'", row=1)
     raw = raw.removeprefix(b"\xef\xbb\xbf")
-    kind = next((name for mark, name in OTHER_KINDS if raw.lstrip()[: len(mark)] == mark), "")
-    if kind:
-        raise InputError.at(path.name, f"holds {kind}, not a table of cells")
-    if not raw or raw.isspace():
-        raise InputError.at(path.name, "the file is empty; a header row is needed")
+    _check_kind(path.name, raw)
     if b"\0" in raw:
         raise InputError.at(
             path.name, "holds a NUL byte: the file is damaged or not text", row=_row(raw, raw.index(b"\0"))
@@ -159,6 +156,31 @@ def _longer_than(path: Path, most: int) -> bool:
         while grown <= most and (block := stream.read(1 << 20)):
             grown += len(block)
     return grown > most
+
+
+def check_beginning(path: Path) -> None:
+    """Refuse what is no CSV by its first bytes and its header, for engines that read the rest themselves."""
+    with path.open("rb") as stream:
+        zipped = stream.read(2) == b"\x1f\x8b"
+    try:
+        with gzip.open(path) if zipped else path.open("rb") as stream:
+            raw = stream.read(BEGINNING_BYTES).removeprefix(b"\xef\xbb\xbf")
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError.at(path.name, f"cannot be read: {error}") from None
+    _check_kind(path.name, raw)
+    if b"\0" in raw:
+        raise InputError.at(
+            path.name, "holds a NUL byte: the file is damaged or not text", row=_row(raw, raw.index(b"\0"))
+        )
+    _check_header(path.name, next(csv.reader(io.StringIO(raw.decode("utf-8", "replace"), newline=""))))
+
+
+def _check_kind(file: str, raw: bytes) -> None:
+    kind = next((name for mark, name in OTHER_KINDS if raw.lstrip()[: len(mark)] == mark), "")
+    if kind:
+        raise InputError.at(file, f"holds {kind}, not a table of cells")
+    if not raw or raw.isspace():
+        raise InputError.at(file, "the file is empty; a header row is needed")
 
 
 def _as_utf8(file: str, raw: bytes) -> tuple[bytes, list[tuple[str, int]]]:

@@ -14,6 +14,7 @@ from aifactory.errors import InputError
 from aifactory.inputs.contracts import Contract, Field, pandera_schema
 from aifactory.inputs.csv_text import read_csv_text
 from aifactory.inputs.guard import unguarded
+from aifactory.inputs.parts import read_parts
 from aifactory.inputs.problems import Problem, raise_problems
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
@@ -77,6 +78,8 @@ def read_text(path: Path) -> tuple[pd.DataFrame, list[tuple[str, int]]]:
 
     What the file is shows in its first bytes; an ending `.parquet` must be true.
     """
+    if path.is_dir():
+        return read_parts(path), []
     with path.open("rb") as stream:
         begin = stream.read(4)
     if path.name.endswith(".parquet") or begin == b"PAR1":

@@ -13,9 +13,11 @@ from pathlib import Path
 import pandas as pd
 
 from aifactory.errors import InputError, nearest
+from aifactory.inputs import aggregate
 from aifactory.inputs.billing import derive_billing
 from aifactory.inputs.checks import Finding, check_tables, findings_frame
 from aifactory.inputs.contracts import CONTRACTS_DIR, Contract, contract_names, load_contract
+from aifactory.inputs.parts import PARTED, part_files
 from aifactory.inputs.plan import Plan, load_plan
 from aifactory.inputs.resources import data_dir
 from aifactory.inputs.tables import SUFFIXES, Problem, raise_problems, read_table
@@ -138,8 +140,10 @@ def find_workspace(path: str | Path = "") -> Path:
 
 
 def table_file(folder: Path, table: str) -> Path | None:
-    """File of a table in a folder; two files for one table are refused."""
+    """File of a table in a folder, or its folder of parts; two of them for one table are refused."""
     found = [folder / f"{table}{suffix}" for suffix in SUFFIXES if (folder / f"{table}{suffix}").is_file()]
+    if table in PARTED and (folder / table).is_dir():
+        found.append(folder / table)
     if len(found) > 1:
         names = " and ".join(path.name for path in found)
         raise InputError.at(names, f"two files for table {table!r}; keep one")
@@ -243,6 +247,9 @@ def _source(table: str, origin: str, path: Path, frame: pd.DataFrame, sha256: st
 
 
 def _sha256(path: Path) -> str:
+    if path.is_dir():
+        parts = [f"{part.name} {_sha256(part)}\n" for part in part_files(path)]
+        return hashlib.sha256("".join(parts).encode()).hexdigest()
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
@@ -252,7 +259,13 @@ def _fingerprint(files: list[tuple[str, str, Path]], hashes: dict[Path, str]) ->
     digest = hashlib.sha256()
     for name, origin, path in files:
         digest.update(f"{name} {origin} {path.name} {hashes[path]}\n".encode())
-    for path in sorted([*CONTRACTS_DIR.glob("*.json"), *Path(__file__).parent.glob("*.py")]):
+    for path in sorted(
+        [
+            *CONTRACTS_DIR.glob("*.json"),
+            *Path(__file__).parent.glob("*.py"),
+            *Path(aggregate.__file__).parent.glob("*.py"),
+        ]
+    ):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 

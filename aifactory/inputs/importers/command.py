@@ -10,9 +10,10 @@ import pandas as pd
 from aifactory.errors import InputError
 from aifactory.inputs.importers.bills import bill_report, read_bill
 from aifactory.inputs.importers.delivery import refuse_twins, refuse_two_exports
-from aifactory.inputs.importers.store import add_rows, held_rows
+from aifactory.inputs.importers.store import add_aggregates, add_rows, held_rows, require_workspace
 from aifactory.inputs.importers.target import Target
 from aifactory.inputs.importers.telemetry import import_telemetry
+from aifactory.inputs.importers.telemetry.large import is_large, large_report, read_large
 from aifactory.inputs.importers.telemetry.litellm_daily import refuse_second_view, refuse_views
 from aifactory.inputs.importers.telemetry.prometheus import PoolNames, is_address, read_month, read_server
 from aifactory.inputs.importers.traces import import_trace
@@ -64,6 +65,8 @@ def import_files(
         raise InputError.at("KIND", "cannot be imported.", value=kind, choices=KINDS)
     places = [_place(source) for source in sources]
     refuse_twins(places)
+    if kind == "telemetry" and (target.engine or is_large(places)):
+        return [_large(places, into, target, replace=replace)]
     read = [KINDS[kind](place, target) for place in places]
     if kind == "billing":
         refuse_two_exports([(report, tables[0][1]) for report, tables in read])
@@ -120,6 +123,29 @@ def _prometheus(source: Path | str, target: Target) -> Read:
         read, name = read_server(source, target.period, names, target.use_cases, target.today), source
     tables = [("demand_windows", read.windows, ".parquet"), ("pools", read.pools, ".csv")]
     return {"source": name} | read.report, [item for item in tables if len(item[1])]
+
+
+def _today(target: Target) -> pd.Timestamp:
+    return target.today if target.today is not None else pd.Timestamp("2200-01-01", tz="UTC")
+
+
+def _large(sources: list[Path], into: Path | None, target: Target, *, replace: bool) -> dict[str, object]:
+    """One log, in however many files: aggregated, and kept as windows and histograms by day."""
+    if into is not None:
+        require_workspace(into)
+    log = read_large(
+        sources,
+        _today(target),
+        region=target.region,
+        use_cases=target.use_cases,
+        columns=target.columns,
+        engine=target.engine,
+    )
+    report = {"source": log.source} | large_report(log)
+    if into is not None:
+        found = log.aggregates
+        report["written"] = add_aggregates(into, found.windows, found.histograms, replace=replace)
+    return report
 
 
 def _trace(path: Path, target: Target) -> Read:

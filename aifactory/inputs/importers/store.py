@@ -10,6 +10,7 @@ import pandas as pd
 from aifactory.errors import InputError
 from aifactory.inputs.contracts import load_contract
 from aifactory.inputs.months import month_of
+from aifactory.inputs.parts import PARTED, add_parts, part_tables
 from aifactory.inputs.problems import raise_problems
 from aifactory.inputs.tables import read_table, read_text
 from aifactory.inputs.workspace import table_file
@@ -29,10 +30,9 @@ def add_rows(workspace: Path, name: str, rows: pd.DataFrame, *, replace: bool = 
         If the folder is no workspace, or if the table already holds rows of the same delivery (a bill
         of one provider, account and month; one use case and day) and `replace` is not set.
     """
-    if not (workspace / "plan.yaml").is_file():
-        raise InputError.at(
-            "--into", "is not a workspace (no plan.yaml); make one with `aifactory new`", value=str(workspace)
-        )
+    require_workspace(workspace)
+    if name in PARTED and (workspace / name).is_dir():
+        return workspace / add_parts(workspace, rows, replace=replace)
     held_file = table_file(workspace, name)
     held = _held(held_file, name)
     again = _delivery(held, name).isin(_delivery(rows, name).unique()) if len(held) else pd.Series(dtype=bool)
@@ -53,6 +53,21 @@ def deliveries(rows: pd.DataFrame, name: str) -> list[tuple[str, ...]]:
 def held_rows(workspace: Path, name: str) -> pd.DataFrame:
     """Rows that a table of a workspace holds; none without a file."""
     return _held(table_file(workspace, name), name)
+
+
+def add_aggregates(workspace: Path, windows: pd.DataFrame, histograms: pd.DataFrame, *, replace: bool = False) -> str:
+    """Add windows and daily histograms as parts by day; earlier days are not read again."""
+    require_workspace(workspace)
+    part_tables(workspace)
+    return add_parts(workspace, windows, histograms, replace=replace)
+
+
+def require_workspace(folder: Path) -> None:
+    """Refuse a folder without plan.yaml."""
+    if not (folder / "plan.yaml").is_file():
+        raise InputError.at(
+            "--into", "is not a workspace (no plan.yaml); make one with `aifactory new`", value=str(folder)
+        )
 
 
 def _held(path: Path | None, name: str) -> pd.DataFrame:

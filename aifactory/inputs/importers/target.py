@@ -25,3 +25,4 @@ class Target:
     pools: dict[str, str] = field(default_factory=dict)
     accelerators: dict[str, str] = field(default_factory=dict)
     purchase_options: dict[str, str] = field(default_factory=dict)
+    engine: str = ""  # where a request log lies, as Ibis names it

@@ -28,10 +28,12 @@ NAMES = {
     "tenant": ("tenant", "team", "team_id", "client", "user"),
     "session_id": ("session_id", "session"),
     "request_id": ("request_id", "id", "call_id"),
+    "is_retry": ("is_retry", "retry"),
+    "service_units": ("service_units",),
 }
 NEEDED = ("timestamp_utc", "use_case_id", "input_tokens", "output_tokens")
 TYPES = {"timestamp_utc": "datetime", "input_tokens": "integer", "output_tokens": "integer", "cached_input_tokens": "integer",
-         "ttft_ms": "number", "e2e_ms": "number", "queue_ms": "number"}  # fmt: skip
+         "ttft_ms": "number", "e2e_ms": "number", "queue_ms": "number", "is_retry": "boolean", "service_units": "number"}  # fmt: skip
 FORMAT = "request rows"
 _OK = re.compile(r"(2\d\d|ok|success|succeeded|succeed|completed|stop|true)(\.0)?", re.IGNORECASE)
 _BAD = re.compile(r"([45]\d\d|error|failure|failed|fail|timeout|false)(\.0)?", re.IGNORECASE)
@@ -45,14 +47,24 @@ def find_columns(header: list[str], mapping: dict[str, str]) -> dict[str, str]:
     return {target: name for target, name in (found | mapping).items() if name}
 
 
-def read_rows(path: Path, text: pd.DataFrame, columns: dict[str, str], region: str) -> Telemetry:
-    """Type the known columns strictly; every problem names the column of the file."""
+def require_columns(path: Path, header: list[str], columns: dict[str, str], region: str) -> None:
+    """Refuse a log that lacks a needed column, or names no region where none is given, or a mapped column."""
     for target in NEEDED:
         if target not in columns:
-            rule = f"required column is missing ({target}; known names: {', '.join(NAMES[target])}); found: {', '.join(text.columns[:12])}"
+            rule = f"required column is missing ({target}; known names: {', '.join(NAMES[target])}); found: {', '.join(header[:12])}"
             raise InputError.at(path.name, rule, row=1, column=NAMES[target][1])
     if "region" not in columns and not region:
         raise InputError.at(path.name, "no column names the region; say it with --region", row=1, column="region")
+    absent = next((name for name in columns.values() if name not in header), "")
+    if absent:
+        raise InputError.at(
+            path.name, "is named in the mapping, but the file has no such column.", row=1, column=absent, choices=header
+        )
+
+
+def read_rows(path: Path, text: pd.DataFrame, columns: dict[str, str], region: str) -> Telemetry:
+    """Type the known columns strictly; every problem names the column of the file."""
+    require_columns(path, list(text.columns), columns, region)
     source = {columns[target]: TYPES.get(target, "string") for target in columns}
     needed = {columns[target]: source[columns[target]] for target in NEEDED}
     contract = source_contract("requests", needed, {name: kind for name, kind in source.items() if name not in needed})
@@ -82,7 +94,7 @@ def read_rows(path: Path, text: pd.DataFrame, columns: dict[str, str], region: s
 def statuses(path: Path, values: pd.Series, column: str) -> pd.Series:
     """HTTP codes and words as ok, error, cancelled; an empty one is ok, an unknown one is refused."""
     text = values.fillna("ok").astype("str").str.strip()
-    known = {value: _status(value) for value in text.unique()}
+    known = {value: status_of(value) for value in text.unique()}
     unknown = text.map(known).isna()
     if unknown.any():
         row = int(unknown.idxmax())
@@ -91,7 +103,8 @@ def statuses(path: Path, values: pd.Series, column: str) -> pd.Series:
     return text.map(known)
 
 
-def _status(value: str) -> str | None:
+def status_of(value: str) -> str | None:
+    """Outcome that an HTTP code or a word stands for; None if nobody knows it."""
     for pattern, name in ((_CANCELLED, "cancelled"), (_OK, "ok"), (_BAD, "error")):
         if pattern.fullmatch(value):
             return name

@@ -1,0 +1,115 @@
+"""The two aggregates of request rows, as Ibis expressions that run in any engine.
+
+`coded` turns each request into small whole numbers: workload, minute, day, and one bucket a metric. `minute_cube`
+and `bucket_counts` count and add them. Only whole numbers are added, so the digits depend neither on
+the engine nor on the order of rows; both aggregates of two sets of rows add up to those of the union.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aifactory.inputs.aggregate.buckets import bucket, exact, place
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+#: Histogrammed columns of a request row; time per output token is derived.
+HISTOGRAMMED = ("ttft_ms", "tpot_ms", "e2e_ms", "queue_ms", "input_tokens", "output_tokens")
+TOKENS = ("input_tokens", "cached_input_tokens", "output_tokens")
+#: Service units are added as whole millionths.
+UNIT_PARTS = 1_000_000
+
+
+def coded(rows: ir.Table, workloads: ir.Table) -> ir.Table:
+    """Requests as whole numbers.
+
+    Parameters
+    ----------
+    rows : columns of the `requests` table; optional ones may be absent, none is negative.
+    workloads : `use_case_id`, `region` and their number `workload`.
+
+    Returns
+    -------
+    `workload`, `minute` and `day` since 1970 (UTC), `served` (status ok), the additive columns that the
+    rows have, and a bucket `b_METRIC` for each metric that they allow.
+    """
+    table = rows.inner_join(workloads, ["use_case_id", "region"])
+    metrics = _metrics(table)
+    columns = {
+        "workload": table["workload"].cast("int32"),
+        "minute": _minute(table["timestamp_utc"]).cast("int32"),
+        "served": (table["status"] == "ok").cast("int32"),
+        **{name: table[name] for name in TOKENS if name in table.columns},
+        **metrics,
+    }
+    if "is_retry" in table.columns:
+        columns["retry"] = table["is_retry"].cast("int32")
+    if "service_units" in table.columns:
+        columns["parts"] = _parts(table)
+    chosen = table.select(**columns)
+    placed = chosen.mutate(**{f"p_{name}": place(chosen[f"v_{name}"]) for name in _named(metrics)})
+    bounded = placed.mutate(**{f"c_{name}": placed[f"p_{name}"].ceil() for name in _named(metrics)})
+    buckets = {
+        f"b_{name}": bucket(bounded[f"v_{name}"], bounded[f"p_{name}"], bounded[f"c_{name}"])
+        for name in _named(metrics)
+    }
+    kept = [name for name in columns if name not in metrics]
+    return bounded.select(*kept, day=(bounded["minute"] // 1440).cast("int32"), **buckets)
+
+
+def _named(metrics: dict[str, ir.Value]) -> list[str]:
+    return [name.removeprefix("v_") for name in metrics]
+
+
+def _metrics(table: ir.Table) -> dict[str, ir.Value]:
+    held = {f"v_{name}": table[name] for name in HISTOGRAMMED if name in table.columns}
+    if {"ttft_ms", "e2e_ms", "output_tokens"} <= set(table.columns):
+        later = (table["output_tokens"] > 1).ifelse(table["output_tokens"] - 1, None)
+        held["v_tpot_ms"] = (table["e2e_ms"] - table["ttft_ms"]) / later.cast("float64")
+    return held
+
+
+def _minute(times: ir.TimestampColumn) -> ir.IntegerColumn:
+    """Whole minutes since 1970."""
+    backends, _ = times._find_backends()
+    if backends and backends[0].name == "duckdb":  # its general form goes through the calendar: ten times slower
+        return microseconds(times) // 60_000_000
+    return times.epoch_seconds() // 60
+
+
+def microseconds(times: ir.TimestampColumn) -> ir.IntegerColumn:
+    """Microseconds since 1970, by DuckDB's own function."""
+    import ibis
+
+    @ibis.udf.scalar.builtin(name="epoch_us", signature=((times.type(),), "int64"))
+    def epoch_us(value):  # noqa: ANN001, ANN202
+        ...
+
+    return epoch_us(times)
+
+
+def _parts(table: ir.Table) -> ir.IntegerColumn:
+    """Millionths of service units: what is not given counts one for a served request, a failed one counts none."""
+    import ibis
+
+    given = table["service_units"].fill_null(1.0).cast("float64") * exact(UNIT_PARTS)
+    whole = (given + exact(0.5)).floor().cast("int64")
+    return ibis.ifelse(table["status"] == "ok", whole, 0)
+
+
+def minute_cube(codes: ir.Table) -> ir.Table:
+    """Counts and sums by workload and minute; a sum over nothing known is null."""
+    sums = {name: codes[name].sum().cast("int64") for name in (*TOKENS, "retry", "parts") if name in codes.columns}
+    return codes.group_by("workload", "minute").agg(
+        requests=codes.count(), served=codes["served"].sum().cast("int64"), **sums
+    )
+
+
+def bucket_counts(codes: ir.Table, metric: str) -> ir.Table:
+    """Served requests by workload, day and bucket of one metric."""
+    column = codes[f"b_{metric}"]
+    known = codes.filter((codes["served"] == 1) & column.notnull())
+    return known.group_by(workload=known["workload"], day=known["day"], bucket=known[f"b_{metric}"]).agg(
+        count=known.count()
+    )

@@ -1,0 +1,246 @@
+"""Request logs of any size: checked and aggregated where they lie, never held as rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pandas as pd
+
+from aifactory.errors import InputError
+from aifactory.inputs.aggregate.buckets import histogram_quantile
+from aifactory.inputs.aggregate.engine import Source, duckdb_session, is_parquet, open_engine, open_files, stage
+from aifactory.inputs.aggregate.survey import Reading, Survey, repeated_ids, survey
+from aifactory.inputs.aggregate.tables import KEYS, Aggregates, aggregate, fetched, kept_apart
+from aifactory.inputs.contracts import load_contract
+from aifactory.inputs.importers.telemetry import litellm, rows
+from aifactory.inputs.importers.telemetry.common import COUNTS, QUANTILES
+from aifactory.inputs.importers.telemetry.sanity import AFTER_IMPORT, LATENCIES, MIN_PLAUSIBLE_E2E_MS
+
+FORMAT = "request rows, aggregated"
+#: Logs of more rows are aggregated instead of kept; a CSV file counts by its bytes.
+LARGE_ROWS = 1_000_000
+LARGE_CSV_BYTES = 150_000_000
+#: Up to so many rows every request id is compared with every other.
+IDS_COMPARED = 5_000_000
+TEAMS_SHOWN = 200
+_LOGS = (".parquet", ".csv", ".csv.gz")
+
+
+@dataclass(frozen=True)
+class LargeLog:
+    """A log as the two aggregates, and how it was read."""
+
+    source: str
+    aggregates: Aggregates
+    survey: Survey
+    teams: pd.DataFrame
+    warnings: list[tuple[str, int]] = field(default_factory=list)
+
+
+def log_files(sources: list[Path | str]) -> list[Path]:
+    """Files of a log: each file, the Parquet or CSV files of each folder, what a pattern with * stands for."""
+    found: list[Path] = []
+    for path in sources:
+        if path.is_dir():
+            found += sorted(item for item in path.rglob("*") if item.is_file() and item.name.endswith(_LOGS))
+        elif "*" in path.name:
+            found += sorted(item for item in path.parent.glob(path.name) if item.is_file())
+        else:
+            found.append(path)
+    return found
+
+
+def is_large(sources: list[Path | str]) -> bool:
+    """Whether these are request logs too long to be kept as rows: a folder, a pattern, or many rows together."""
+    if not all(isinstance(path, Path) for path in sources):
+        return False
+    if any("*" in path.name or (path.is_dir() and _holds_logs(path)) for path in sources):
+        return True
+    if not all(path.is_file() for path in sources):
+        return False
+    share = sum(_rows(path) / LARGE_ROWS for path in sources)
+    return share > 1 and not any(_is_proxy_log(path) for path in sources)
+
+
+def _holds_logs(folder: Path) -> bool:
+    """Whether a folder holds tables and no answers of Prometheus."""
+    return bool(log_files([folder])) and not any(folder.glob("*.json*"))
+
+
+def _rows(path: Path) -> float:
+    if is_parquet(path):
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        try:
+            return parquet.read_metadata(path).num_rows
+        except (pa.ArrowInvalid, OSError):
+            return 0  # the reader of rows tells what is wrong with it
+    with path.open("rb") as stream:
+        plain = stream.read(1)[:1] not in (b"{", b"[")
+    return path.stat().st_size / LARGE_CSV_BYTES * LARGE_ROWS if plain else 0
+
+
+def _is_proxy_log(path: Path) -> bool:
+    with path.open("rb") as stream:
+        header = stream.readline(65_536).decode("utf-8", "replace")
+    return all(mark in header for mark in litellm.MARKS)
+
+
+def read_large(
+    sources: list[Path], today: pd.Timestamp, *, region: str = "", use_cases: Mapping[str, str] | None = None,
+    columns: Mapping[str, str] | None = None, engine: str = "", memory_limit: str = "", threads: int = 0,
+) -> LargeLog:  # fmt: skip
+    """Check and aggregate request logs of any size.
+
+    Parameters
+    ----------
+    sources : files, folders or patterns; with `engine` the name of one table.
+    today : day of import; rows after it are left out and counted.
+    region, use_cases, columns : as for `read_telemetry`.
+    engine : where the table lies, as Ibis names it; empty for files read by DuckDB in this process.
+    memory_limit, threads : DuckDB's own, such as `2GB`; by default 1 GB and every core.
+    """
+    with _opened(sources, engine, memory_limit, threads) as source:
+        raw = source.whole
+        chosen = rows.find_columns(list(raw.columns), dict(columns or {}))
+        rows.require_columns(Path(source.name), list(raw.columns), chosen, region)
+        limit = (today + pd.Timedelta(days=1)).value // 1_000
+        found = survey(source, Reading(chosen, region, use_cases), limit, rows.status_of)
+        if found.workloads["rows"].sum() == 0:
+            raise InputError.at(source.name, "holds no request up to the day of import")
+        warnings = _warnings(source, found, chosen)
+        numbered = found.workloads[[*KEYS, "workload"]]
+        known = source.known("workloads", numbered)
+        parts = (found.reading.rows(part) for part in source.parts)
+        aggregates = aggregate(parts, known, numbered, stage)
+        teams = _teams(source, found.reading)
+    log = LargeLog(source.name, aggregates, found, teams, warnings)
+    return replace(log, warnings=[*warnings, *_seconds(log)])
+
+
+@contextmanager
+def _opened(sources: list[Path], engine: str, memory_limit: str, threads: int) -> Iterator[Source]:
+    if engine and len(sources) != 1:
+        raise InputError.at("--engine", "reads one table; name it in place of the file")
+    if engine and not sources[0].exists():
+        with open_engine(engine, str(sources[0])) as source:
+            yield source
+        return
+    if engine not in ("", "duckdb", "duckdb://"):
+        raise InputError.at("--engine", "reads a table of that engine, not a file", value=engine)
+    files = log_files(sources)
+    missing = next((path for path in files if not path.is_file()), None)
+    if missing or not files:
+        raise InputError.at(str((missing or sources[0]).name), "no such file, or a folder without CSV or Parquet files")
+    options = {"memory_limit": memory_limit} if memory_limit else {}
+    with duckdb_session(threads=threads, **options) as backend:
+        yield open_files(backend, files)
+
+
+def _warnings(source: Source, found: Survey, chosen: dict[str, str]) -> list[tuple[str, int]]:
+    warnings = []
+    if found.naive:
+        theirs = chosen["timestamp_utc"]
+        warnings.append((f"{theirs}: {found.naive} times without a zone were read as UTC", found.naive))
+    if found.contradicting:
+        warnings.append(("first token after the last: their latencies are not used", found.contradicting))
+    unused = [name for name in source.whole.columns if name not in chosen.values()]
+    if unused:
+        warnings.append((f"columns not used: {', '.join(unused)}", 0))
+    if "request_id" not in chosen:
+        return [*warnings, ("no request ids: a row delivered twice would be counted twice", found.rows)]
+    ids = source.whole.select(request_id=found.reading.typed(source.whole, "request_id"))
+    again, share = repeated_ids(ids, found.rows, IDS_COMPARED)
+    if again:
+        rule = f"{again:,} rows repeat an id that stands before{f' (among 1 in {share} ids)' if share > 1 else ''}"
+        raise InputError.at(source.name, f"{rule}; they would be counted twice", column=chosen["request_id"])
+    if share > 1:
+        warnings.append((f"request ids: 1 in {share} was compared with all others, none stands twice", 0))
+    return warnings
+
+
+def _teams(source: Source, reading: Reading) -> pd.DataFrame:
+    """Counts by team, the largest first; the rest beyond `TEAMS_SHOWN` as one."""
+    if "tenant" not in reading.columns:
+        return pd.DataFrame()
+    table = reading.rows(source.whole)
+    tokens = {name: table[column].sum().cast("int64") for name, column in COUNTS.items() if column in table.columns}
+    failed = (table["status"] == "error").cast("int64").sum()
+    with kept_apart():
+        found = fetched(table.group_by("tenant").agg(requests=table.count(), errors=failed, **tokens))
+    found = found.assign(tenant=found["tenant"].fillna("(none)"))
+    found = found.sort_values(["requests", "tenant"], ascending=[False, True], ignore_index=True)
+    if len(found) <= TEAMS_SHOWN:
+        return found.set_index("tenant")
+    shown = found[:TEAMS_SHOWN].set_index("tenant")
+    shown.loc[f"({len(found) - TEAMS_SHOWN:,} others)"] = found[TEAMS_SHOWN:].drop(columns="tenant").sum(min_count=1)
+    return shown
+
+
+def _seconds(log: LargeLog) -> list[tuple[str, int]]:
+    """Warn where end-to-end times look like seconds."""
+    held = log.aggregates.histograms.query("metric == 'e2e_ms'")
+    median = histogram_quantile(held["bucket"].to_numpy(), held["count"].to_numpy(), 0.5)
+    if not median < MIN_PLAUSIBLE_E2E_MS:
+        return []
+    return [
+        (f"median end-to-end time of {median:.3g} ms: seconds in a column of milliseconds?", int(held["count"].sum()))
+    ]
+
+
+def large_report(log: LargeLog) -> dict[str, object]:
+    """Report in the keys of `telemetry_report`; quantiles are known within 0.5 %."""
+    found, windows = log.survey, log.aggregates.windows
+    kept = int(windows["requests"].sum())
+    days = [str(pd.Timestamp(edge, unit="us"))[:10] for edge in found.span_us]
+    named = [
+        name
+        for name in load_contract("requests").columns
+        if name not in ("request_id", "use_case_id", "timestamp_utc", "status")
+    ]
+    known = {"region": kept} | found.known
+    lost = dict.fromkeys(("ttft_ms", "e2e_ms"), found.contradicting)
+    return {
+        "format": FORMAT,
+        "rows_read": found.rows,
+        "rows_kept": kept,
+        "rows_left_out": {AFTER_IMPORT: found.late} if found.late else {},
+        "warnings": [{"text": text, "rows": count} for text, count in log.warnings],
+        "period": days,
+        "totals": _counts(windows, found.workloads),
+        "workloads": {
+            str(name): _counts(group, found.workloads[found.workloads["use_case_id"] == name])
+            | _latencies(log.aggregates.histograms, str(name))
+            for name, group in windows.groupby("use_case_id")
+        },
+        "teams": {
+            str(name): {key: _whole(row.get(key)) for key in ("requests", "errors", *COUNTS)}
+            for name, row in log.teams.iterrows()
+        },
+        "coverage": {name: round((known.get(name, 0) - lost.get(name, 0)) / kept, 6) for name in named},
+    }
+
+
+def _counts(windows: pd.DataFrame, workloads: pd.DataFrame) -> dict[str, object]:
+    sums = {name: windows[column].sum(min_count=1) for name, column in COUNTS.items()}
+    tokens = {name: _whole(total) for name, total in sums.items()}
+    return {"requests": int(windows["requests"].sum()), "errors": int(workloads["errors"].sum()), **tokens}
+
+
+def _whole(value: object) -> int | None:
+    return None if pd.isna(value) else int(value)
+
+
+def _latencies(histograms: pd.DataFrame, use_case: str) -> dict[str, dict[str, float]]:
+    mine = histograms[histograms["use_case_id"] == use_case]
+    found = {}
+    for name in LATENCIES:
+        held = mine[mine["metric"] == name].groupby("bucket")["count"].sum()
+        if len(held):
+            buckets, counts = held.index.to_numpy(), held.to_numpy()
+            found[name] = {q: round(histogram_quantile(buckets, counts, level), 6) for q, level in QUANTILES.items()}
+    return found

@@ -1,0 +1,120 @@
+"""Tables kept in parts: a folder `demand_windows/` of one Parquet file a day, to which a new delivery adds days."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from aifactory.errors import InputError
+from aifactory.inputs.aggregate.tables import KEYS, add_histograms
+from aifactory.inputs.contracts import load_contract
+
+WINDOWS, HISTOGRAMS = "demand_windows", "latency_histograms"
+PARTED = (WINDOWS, HISTOGRAMS)
+SUFFIX = ".parquet"
+
+
+def part_files(folder: Path) -> list[Path]:
+    """Files of a table in parts, by name; links and other files are refused."""
+    found = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    for path in found:
+        if path.is_symlink() or not path.is_file() or path.suffix != SUFFIX:
+            raise InputError.at(f"{folder.name}/{path.name}", "is no part of this table; a part is a Parquet file")
+    return found
+
+
+def read_parts(folder: Path) -> pd.DataFrame:
+    """All parts as one table; counts of the same bucket in several parts are added."""
+    from pyarrow import Table, concat_tables, lib, parquet
+
+    files = part_files(folder)
+    if not files:
+        return load_contract(folder.name).empty()
+    try:
+        parts: list[Table] = [parquet.read_table(path) for path in files]
+        table = concat_tables(parts, promote_options="permissive").to_pandas(ignore_metadata=True)
+    except (lib.ArrowException, OSError) as error:
+        raise InputError.at(
+            folder.name, f"holds a part that cannot be read: {str(error).splitlines()[0][:120]}"
+        ) from None
+    key = {*load_contract(HISTOGRAMS).primary_key, "count"}
+    if folder.name == HISTOGRAMS and key <= set(table.columns) and not table[list(key)].isna().any(axis=None):
+        return add_histograms(table)
+    return table
+
+
+def add_parts(
+    workspace: Path, windows: pd.DataFrame, histograms: pd.DataFrame | None = None, *, replace: bool = False
+) -> str:
+    """Add days to the parts of a workspace; what other days hold is neither read nor written.
+
+    A day of a use case and region is one delivery: its windows and histograms are put there together,
+    each file aside first, the windows last. What an interrupted import left is overwritten by the next one.
+
+    Parameters
+    ----------
+    windows : columns of `demand_windows`.
+    histograms : columns of `latency_histograms` and `day`.
+
+    Raises
+    ------
+    InputError
+        If windows of the same use case, region and day are there already and `replace` is not set.
+    """
+    days = windows["window_start_utc"].dt.strftime("%Y-%m-%d")
+    plan = {day: _held(workspace, WINDOWS, day) for day in sorted(days.unique())}
+    for day, held in plan.items():
+        again = _same(held, windows[days == day])
+        if again.any() and not replace:
+            first = ", ".join(held.loc[again, KEYS].iloc[0])
+            rule = f"already holds {int(again.sum()):,} rows of this delivery ({first}); --replace puts the new ones in their place"
+            raise InputError.at(f"{WINDOWS}/{day}{SUFFIX}", rule)
+    for day, held in plan.items():
+        mine = windows[days == day]
+        if histograms is not None:
+            before = _held(workspace, HISTOGRAMS, day)
+            counts = histograms.loc[histograms["day"] == day, load_contract(HISTOGRAMS).columns]
+            _put(workspace, HISTOGRAMS, day, _joined(before[~_same(before, mine)], counts))
+        _put(workspace, WINDOWS, day, _joined(held[~_same(held, mine)], mine))
+    return f"{WINDOWS}/"
+
+
+def part_tables(workspace: Path) -> None:
+    """Turn tables that are single files into tables in parts: windows by day, histograms by month."""
+    from aifactory.inputs.problems import raise_problems
+    from aifactory.inputs.tables import SUFFIXES, read_table
+
+    for name in PARTED:
+        files = [workspace / f"{name}{suffix}" for suffix in SUFFIXES if (workspace / f"{name}{suffix}").is_file()]
+        for path in files[:1]:
+            read = read_table(path, load_contract(name))
+            raise_problems(path.name, read.problems)
+            table = read.frame
+            span = table["month"] if name == HISTOGRAMS else table["window_start_utc"].dt.strftime("%Y-%m-%d")
+            for part, rows in table.groupby(span):
+                _put(workspace, name, str(part), rows.reset_index(drop=True))
+            path.unlink()
+
+
+def _held(workspace: Path, name: str, part: str) -> pd.DataFrame:
+    path = workspace / name / f"{part}{SUFFIX}"
+    return pd.read_parquet(path) if path.is_file() else load_contract(name).empty()
+
+
+def _same(held: pd.DataFrame, new: pd.DataFrame) -> pd.Series:
+    """Rows of workloads that the new rows hold too."""
+    return pd.Series(pd.MultiIndex.from_frame(held[KEYS]).isin(pd.MultiIndex.from_frame(new[KEYS])), index=held.index)
+
+
+def _joined(held: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
+    return pd.concat([held, new], ignore_index=True) if len(held) else new.reset_index(drop=True)
+
+
+def _put(workspace: Path, name: str, part: str, rows: pd.DataFrame) -> None:
+    """Write aside, then rename over the old part."""
+    folder = workspace / name
+    folder.mkdir(exist_ok=True)
+    aside = folder / f".{part}.tmp"
+    rows.to_parquet(aside, compression="zstd", index=False)
+    aside.replace(folder / f"{part}{SUFFIX}")

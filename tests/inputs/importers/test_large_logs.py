@@ -1,0 +1,226 @@
+"""Request logs of any size: the same report as for short ones, checked in the engine, added day by day."""
+
+import json
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from aifactory.cli import app
+from aifactory.errors import InputError
+from aifactory.inputs.check import check_workspace
+from aifactory.inputs.importers.command import Target, import_files
+from aifactory.inputs.importers.telemetry import large
+from aifactory.inputs.telemetry import aggregate_requests, conform
+from aifactory.inputs.workspace import load_workspace
+
+TODAY = pd.Timestamp("2026-11-24", tz="UTC")
+HEAD = "id,ts,workload,region,team,in_tokens,out_tokens,ttft_ms,e2e_ms,status,cached_tokens\n"
+ROW = "1,2026-10-05T09:00:00Z,chat,us,cx,100,20,50,500,200,10\n"
+
+
+def log(days=3, rows=3_000, seed=1, start="2026-10-05"):
+    random = np.random.default_rng(seed)
+    times = np.datetime64(start, "us") + random.integers(0, days * 86_400_000_000, rows)
+    ttft = random.gamma(2, 100, rows).round(3)
+    return pd.DataFrame(
+        {
+            "request_id": [f"{start}-{n}" for n in range(rows)],
+            "timestamp_utc": pd.to_datetime(times, utc=True),
+            "use_case_id": random.choice(["chat", "images"], rows),
+            "region": random.choice(["us", "eu"], rows),
+            "tenant": random.choice(["cx", "media", None], rows),
+            "status": random.choice(["200", "503", "499"], rows, p=[0.9, 0.08, 0.02]),
+            "input_tokens": random.integers(1, 4_000, rows),
+            "output_tokens": random.integers(1, 900, rows),
+            "ttft_ms": ttft,
+            "e2e_ms": (ttft + random.gamma(2, 900, rows)).round(3),
+        }
+    )
+
+
+def split(frame, folder, files=3, *, suffix=".parquet"):
+    folder.mkdir()
+    for n in range(files):
+        part = frame.iloc[n::files]
+        if suffix == ".parquet":
+            part.to_parquet(folder / f"part-{n}.parquet")
+        else:
+            part.to_csv(folder / f"part-{n}.csv", index=False)
+    return folder
+
+
+def imported(sources, into=None, *, replace=False, engine="duckdb", **target):
+    target = Target(today=TODAY, engine=engine, **target)
+    return import_files("telemetry", sources, into, target, replace=replace)[0]
+
+
+def write(folder, text, name="log.csv"):
+    (folder / name).write_text(text, encoding="utf-8")
+    return folder / name
+
+
+@pytest.fixture
+def empty(mini):
+    (mini / "demand_windows.csv").unlink()
+    return mini
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv"])
+def test_the_report_is_that_of_the_rows_themselves(tmp_path, suffix):
+    frame = log()
+    whole = tmp_path / f"log{suffix}"
+    frame.to_parquet(whole) if suffix == ".parquet" else frame.to_csv(whole, index=False)
+    small = imported([whole], engine="")
+    found = imported([split(frame, tmp_path / "parts", suffix=suffix)])
+    assert set(found) == set(small)
+    for name in ("rows_read", "rows_kept", "rows_left_out", "period", "totals", "teams"):
+        assert found[name] == small[name]
+    assert found["coverage"] == small["coverage"]
+    for name, figures in small["workloads"].items():
+        for key, value in figures.items():
+            mine = found["workloads"][name][key]
+            assert mine == (pytest.approx(value, rel=0.005 + 1e-9) if isinstance(value, dict) else value)
+
+
+def test_months_are_added_and_earlier_days_stay_untouched(empty, tmp_path):
+    first, second = log(start="2026-09-29", days=2), log(start="2026-10-05", days=2, seed=2)
+    imported([split(first, tmp_path / "sep")], empty)
+    before = {path: path.read_bytes() for path in empty.glob("*/*.parquet")}
+    assert sorted(path.name for path in before) == sorted(["2026-09-29.parquet", "2026-09-30.parquet"] * 2)
+    report = imported([split(second, tmp_path / "oct")], empty)
+    assert report["written"] == "demand_windows/"
+    assert all(path.read_bytes() == content for path, content in before.items())
+    both = pd.concat([first, second], ignore_index=True)
+    both = both.assign(status=both["status"].replace({"200": "ok", "503": "error", "499": "cancelled"}), is_retry=None,
+                       service_units=None, cached_input_tokens=None, queue_ms=None)  # fmt: skip
+    windows, histograms = aggregate_requests(conform(both, "requests"))
+    loaded = load_workspace(empty)
+    pd.testing.assert_frame_equal(loaded.table("demand_windows"), windows)
+    key = ["month", "use_case_id", "region", "metric", "bucket"]
+    mine = loaded.table("latency_histograms").sort_values(key, ignore_index=True)
+    pd.testing.assert_frame_equal(mine, histograms.sort_values(key, ignore_index=True))
+    assert loaded.sources.set_index("table").loc["demand_windows", "rows"] == len(windows)
+    assert "demand_windows" in set(check_workspace(empty).summary["file"])
+
+
+def test_a_day_is_not_counted_twice(empty, tmp_path):
+    source = split(log(), tmp_path / "log")
+    imported([source], empty)
+    once = {path: path.read_bytes() for path in empty.glob("*/*.parquet")}
+    with pytest.raises(InputError, match=r"demand_windows/2026-10-05.parquet: already holds .* --replace"):
+        imported([source], empty)
+    imported([source], empty, replace=True)
+    assert {path: path.read_bytes() for path in empty.glob("*/*.parquet")} == once
+
+
+def test_another_workload_of_the_same_day_is_added(empty, tmp_path):
+    frame = log()
+    imported([split(frame[frame["use_case_id"] == "chat"], tmp_path / "a")], empty)
+    imported([split(frame[frame["use_case_id"] == "images"], tmp_path / "b")], empty)
+    loaded = load_workspace(empty)
+    assert loaded.table("demand_windows")["requests"].sum() == len(frame)
+    served = (frame["status"] == "200").sum()
+    assert loaded.table("latency_histograms").query("metric == 'e2e_ms'")["count"].sum() == served
+
+
+def test_windows_of_a_single_file_become_parts_of_the_same_table(mini, tmp_path):
+    before = load_workspace(mini).table("demand_windows")
+    frame = log(start="2026-11-02").assign(use_case_id="search")
+    imported([split(frame, tmp_path / "log")], mini, use_cases={"search": "models"})
+    after = load_workspace(mini).table("demand_windows")
+    assert not (mini / "demand_windows.csv").exists()
+    assert after["requests"].sum() == before["requests"].sum() + len(frame)
+    assert len(after) == len(before) + (after["use_case_id"] == "models").sum()
+
+
+def test_a_table_of_another_engine_is_aggregated_where_it_lies(empty, tmp_path):
+    frame = log()
+    with duckdb.connect(str(tmp_path / "lake.db")) as lake:
+        lake.sql("SET TimeZone = 'UTC'")
+        lake.sql("CREATE TABLE gateway AS SELECT * FROM frame")
+    found = imported([Path("gateway")], empty, engine=f"duckdb://{tmp_path / 'lake.db'}")
+    parts = imported([split(frame, tmp_path / "log")])
+    assert {**found, "source": "", "written": ""} == {**parts, "source": "", "written": ""}
+    with pytest.raises(InputError, match="table 'gatway' cannot be reached"):
+        imported([Path("gatway")], engine=f"duckdb://{tmp_path / 'lake.db'}")
+
+
+def test_size_decides_and_several_files_are_one_log(tmp_path, monkeypatch):
+    folder = split(log(), tmp_path / "log")
+    files = sorted(folder.iterdir())
+    assert large.is_large([folder]) and large.is_large([folder / "*.parquet"]) and not large.is_large(files)
+    monkeypatch.setattr(large, "LARGE_ROWS", 2_000)
+    assert large.is_large(files) and not large.is_large(files[:1])
+    assert imported(files, engine="")["rows_read"] == 3_000
+
+
+def test_late_rows_contradictions_and_naive_times_are_told(tmp_path):
+    rows = (
+        ROW + ROW.replace("1,2026-10-05", "2,2026-12-05") + ROW.replace("1,", "3,", 1).replace(",50,500,", ",900,500,")
+    )
+    found = imported([write(tmp_path, HEAD + rows.replace("Z,", ","))])
+    assert found["rows_left_out"] == {"after the day of import": 1}
+    assert (found["rows_read"], found["rows_kept"], found["totals"]["input_tokens"]) == (3, 2, 200)
+    texts = {item["text"]: item["rows"] for item in found["warnings"]}
+    assert texts["first token after the last: their latencies are not used"] == 1
+    assert texts["ts: 3 times without a zone were read as UTC"] == 3
+    assert found["coverage"]["ttft_ms"] == 0.5
+    assert found["workloads"]["chat"]["e2e_ms"]["p50"] == pytest.approx(500, rel=0.005)
+    assert found["period"] == ["2026-10-05", "2026-10-05"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (HEAD + ROW + ROW.replace(",100,", ",-5,"), "row 3, column 'in_tokens': value '-5': must be 0 or more"),
+        (HEAD + ROW.replace(",100,", ",many,"), "row 2, column 'in_tokens': value 'many': must be a whole number"),
+        (HEAD + ROW.replace(",100,", ",1.5,"), "row 2, column 'in_tokens': value '1.5': must be a whole number"),
+        (HEAD + ROW.replace(",50,", ",inf,"), "column 'ttft_ms': value 'inf': must be a finite number"),
+        (HEAD + ROW.replace(",50,", ',"5,0",'), "column 'ttft_ms': value '5,0'"),
+        (
+            HEAD + ROW.replace("09:00:00Z", "9 o'clock"),
+            "column 'ts': value \"2026-10-05T9 o'clock\": must be a UTC time",
+        ),
+        (HEAD + ROW.replace("-10-05", "-13-05"), "column 'ts': value '2026-13-05T09:00:00Z'"),
+        (HEAD + ROW + ROW.replace("00Z,", "00,"), "row 3, column 'ts'.*has no zone while other rows have one"),
+        (HEAD + ROW.replace("chat", ""), "row 2, column 'workload': a value is required"),
+        (HEAD + ROW.replace(",200,", ",maybe,"), "row 2, column 'status': value 'maybe': is no status that is known"),
+        (HEAD + ROW + ROW, "column 'id': 1 rows repeat an id that stands before; they would be counted twice"),
+        (HEAD + ROW.replace("2026", "2027"), "holds no request up to the day of import"),
+        (HEAD.replace("ts,", "when,") + ROW, "column 'ts': required column is missing"),
+        (HEAD + "1,2\n", "cannot be read"),
+        (HEAD.replace("team", "ts") + ROW, "the column is given twice"),
+        ("", "the file is empty"),
+    ],
+)
+def test_what_cannot_be_counted_is_refused_by_file_row_and_column(tmp_path, text, words):
+    with pytest.raises(InputError, match=words):
+        imported([write(tmp_path, text)])
+
+
+def test_a_log_without_ids_or_with_many_says_what_was_compared(tmp_path, monkeypatch):
+    frame = log()
+    texts = [item["text"] for item in imported([split(frame.drop(columns="request_id"), tmp_path / "a")])["warnings"]]
+    assert "no request ids: a row delivered twice would be counted twice" in texts
+    monkeypatch.setattr(large, "IDS_COMPARED", 1_000)
+    texts = [item["text"] for item in imported([split(frame, tmp_path / "b")])["warnings"]]
+    assert "request ids: 1 in 3 was compared with all others, none stands twice" in texts
+    with pytest.raises(InputError, match=r"among 1 in 6 ids"):
+        imported([split(pd.concat([frame, frame]), tmp_path / "c")])
+
+
+def test_the_command_takes_a_pattern_and_prints_json(tmp_path):
+    folder = split(log(), tmp_path / "log")
+    done = CliRunner().invoke(app, ["import", "telemetry", str(folder / "*.parquet"), "--json"])
+    assert json.loads(done.output)["format"] == "request rows, aggregated"
+
+
+def test_a_part_that_is_no_part_is_refused(empty, tmp_path):
+    imported([split(log(), tmp_path / "log")], empty)
+    write(empty / "demand_windows", "x", "notes.txt")
+    with pytest.raises(InputError, match=r"demand_windows/notes.txt: is no part of this table"):
+        load_workspace(empty)
