@@ -30,7 +30,6 @@ from aifactory.serving.engine_state import (
 HOW = {"_nrt": False, "error_model": "numpy"}
 INNER = {**HOW, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 inline, kernel = njit(forceinline=True, **INNER), njit(**INNER)
-PER_MINUTE = 1.0 / MINUTE_S
 
 
 @inline
@@ -40,14 +39,11 @@ def blocks_of(tokens, law):
 
 
 @inline
-def account(sim, rep, start, length, batch, present, tokens, prefilled):
+def account(sim, rep, law, start, length, batch, present, tokens, prefilled):
     """Add a step or leap to the minute table, split where it crosses minutes."""
-    law = sim.laws[rep.law]
     kv = (law.blocks - rep.free) << law.shift
-    minute, last = int(start * PER_MINUTE), int((start + length) * PER_MINUTE)
-    top = sim.minutes.shape[1] - 1
-    if minute == last or length <= 0.0:
-        row = sim.minutes[rep.law, min(minute, top)]
+    if start + length < rep.minute_end:
+        row = sim.minutes[rep.law, rep.minute]
         row[BUSY] += length
         row[BATCH] += batch * length
         row[KV] += kv * length
@@ -55,8 +51,12 @@ def account(sim, rep, start, length, batch, present, tokens, prefilled):
         row[DECODED] += tokens
         row[PREFILLED] += prefilled
         return
+    minute, last = int(start / MINUTE_S), int((start + length) / MINUTE_S)
+    top = sim.minutes.shape[1] - 1
+    rep.minute = min(last, top)
+    rep.minute_end = (rep.minute + 1) * MINUTE_S
     for m in range(minute, last + 1):
-        part = min((m + 1) * MINUTE_S, start + length) - max(m * MINUTE_S, start)
+        part = length if minute == last else min((m + 1) * MINUTE_S, start + length) - max(m * MINUTE_S, start)
         row = sim.minutes[rep.law, min(m, top)]
         row[BUSY] += part
         row[BATCH] += batch * part
@@ -72,13 +72,14 @@ def close(sim, i, time, status):
     request = sim.requests[i]
     request.finish_s = time
     request.status = status
-    sim.ledger[0].open -= 1
+    ledger = sim.ledger[0]
+    ledger.open -= 1
+    ledger.end_s = max(ledger.end_s, time)
 
 
 @inline
-def seat(sim, r, rep, i, remaining):
+def seat(sim, r, rep, law, i, remaining):
     """Put a sequence on the wheel: it needs `remaining` more steps."""
-    law = sim.laws[rep.law]
     request = sim.requests[i]
     request.left = np.int32(rep.tick + remaining)
     context = sim.input_tokens[i] + sim.output_tokens[i] - remaining
@@ -99,9 +100,8 @@ def hang(sim, r, rep, i, remaining):
 
 
 @inline
-def leave(sim, r, rep, i):
+def leave(sim, r, rep, law, i):
     """Take a sequence out of the batch: context, blocks, residue; the wheel is the caller's."""
-    law = sim.laws[rep.law]
     context = sim.input_tokens[i] + sim.output_tokens[i] - (sim.requests[i].left - rep.tick)
     rep.context -= context
     rep.running -= 1
@@ -122,19 +122,19 @@ def turn(sim, r, rep):
 
 
 @inline
-def settle(sim, r, rep):
+def settle(sim, r, rep, law):
     """Finish the sequences whose last step this was."""
     slot = rep.tick & (WHEEL - 1)
     i = sim.wheel[r, slot]
     sim.wheel[r, slot] = NOBODY
-    status = OVERFLOWED if sim.laws[rep.law].pool == SPILL else SERVED
+    status = OVERFLOWED if law.pool == SPILL else SERVED
     while i != NOBODY:
         following = sim.requests[i].next
         remaining = sim.requests[i].left - rep.tick
         if remaining > 0:
             hang(sim, r, rep, i, remaining)
         else:
-            leave(sim, r, rep, i)
+            leave(sim, r, rep, law, i)
             sim.load[r] -= 1
             close(sim, i, rep.clock, status)
         i = following
@@ -202,7 +202,7 @@ def preempt(sim, r):
                     sim.wheel[r, slot] = sim.requests[victim].next
         else:
             sim.requests[before].next = sim.requests[victim].next
-        leave(sim, r, rep, victim)
+        leave(sim, r, rep, sim.laws[rep.law], victim)
         sim.requests[victim].generated = np.int32(sim.output_tokens[victim] - remaining)
         turn(sim, r, rep)
     sim.requests[victim].left = 0
@@ -210,9 +210,8 @@ def preempt(sim, r):
 
 
 @inline
-def make_room(sim, r, rep):
+def make_room(sim, r, rep, law):
     """Blocks the decoding sequences need in the coming step; sequences give way until they fit."""
-    law = sim.laws[rep.law]
     need = sim.residues[r, (1 - rep.tick) & law.mask]
     while need > rep.free:
         preempt(sim, r)

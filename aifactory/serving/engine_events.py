@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 
 
-@njit(_nrt=False)
+@njit(_nrt=False, forceinline=True)
 def before(sim, a, b):
     """Whether event a of the heap comes before b."""
     if sim.event_s[a] != sim.event_s[b]:
@@ -14,7 +14,7 @@ def before(sim, a, b):
     return sim.event_code[a] < sim.event_code[b]
 
 
-@njit(_nrt=False)
+@njit(_nrt=False, forceinline=True)
 def swap(sim, a, b):
     """Exchange two events of the heap."""
     sim.event_s[a], sim.event_s[b] = sim.event_s[b], sim.event_s[a]

@@ -71,10 +71,14 @@ def enqueue(sim, r, i, time, left):
     rep = sim.replicas[r]
     if (sim.load[r] & (CLOSED - 1)) == 0:
         rep.clock = max(rep.clock, time)
-    minute = min(int(time / MINUTE_S), sim.minutes.shape[1] - 1)
-    sim.minutes[rep.law, minute, QUEUE] += rep.clock - time
-    sim.requests[i].replica = np.int16(r)
-    sim.requests[i].left = np.int32(left)
+    if rep.clock > time:
+        minute = min(int(time / MINUTE_S), sim.minutes.shape[1] - 1)
+        sim.minutes[rep.law, minute, QUEUE] += rep.clock - time
+    request = sim.requests[i]
+    request.replica = np.int16(r)
+    request.left = np.int32(left)
+    if left == 0:
+        request.start_s = -1.0
     queue_back(sim, r, i)
     sim.load[r] += 1
     sim.due_s[r] = rep.clock
@@ -95,10 +99,12 @@ def score_of(sim, r):
 def next_in_turn(sim, pool):
     """First open replica from the turn on; NOBODY if none is."""
     size = pool.last - pool.first
-    for k in range(size):
-        r = pool.first + (pool.turn + k) % size
+    for _ in range(size):
+        r = pool.first + pool.turn
+        pool.turn += 1
+        if pool.turn == size:
+            pool.turn = 0
         if sim.load[r] < CLOSED:
-            pool.turn = (pool.turn + k + 1) % size
             return r
     return np.int64(NOBODY)
 
@@ -137,14 +143,12 @@ def fits(sim, which, i):
     return blocks_of(np.int64(sim.input_tokens[i]) + sim.output_tokens[i], law) + law.watermark <= law.blocks
 
 
-@kernel
+@inline
 def retry_or_fail(sim, i, time):
     """The client tries again after a back-off that doubles and varies by half, or gives up."""
     options, request = sim.options[0], sim.requests[i]
     request.generated = 0
     request.left = 0
-    request.first_s = np.nan
-    request.start_s = np.nan
     if request.retries >= options.max_retries:
         close(sim, i, time, FAILED)
         return
@@ -169,7 +173,7 @@ def refuse(sim, i, time, final):
         return
     if options.overflow == TO_CLASS and fits(sim, SPILL, i):
         final = False
-        r = route_rarely(sim, SPILL, time)
+        r = route(sim, SPILL, time)
         if r != NOBODY and (options.queue_limit < 0 or sim.replicas[r].waiting < options.queue_limit):
             enqueue(sim, r, i, time, 0)
             return
@@ -183,12 +187,10 @@ def refuse(sim, i, time, final):
 def submit(sim, i, time):
     """A request arrives, for the first time or again."""
     options = sim.options[0]
-    if not fits(sim, MAIN, i) or (options.disaggregated and not fits(sim, DECODE, i)):
-        refuse(sim, i, time, True)
-        return
-    r = route(sim, MAIN, time)
+    too_large = options.oversize and (not fits(sim, MAIN, i) or (options.disaggregated and not fits(sim, DECODE, i)))
+    r = np.int64(NOBODY) if too_large else route(sim, MAIN, time)
     if r == NOBODY or (options.queue_limit >= 0 and sim.replicas[r].waiting >= options.queue_limit):
-        refuse(sim, i, time, False)
+        refuse(sim, i, time, too_large)
     else:
         enqueue(sim, r, i, time, 0)
 

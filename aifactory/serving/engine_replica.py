@@ -52,7 +52,7 @@ def admit(sim, r, rep, p, i, blocks):
     rep.waiting -= 1
     rep.queued -= sim.input_tokens[i]
     rep.free -= blocks
-    if np.isnan(request.start_s):
+    if request.start_s < 0.0:
         request.start_s = rep.clock
 
 
@@ -63,22 +63,20 @@ def pairs_of(done, piece):
 
 
 @kernel
-def seat_moved(sim, r, rep):
+def seat_moved(sim, r, rep, law):
     """Seat the waiting requests at the head of the queue whose KV cache was moved here."""
-    law = sim.laws[rep.law]
     while rep.waiting > 0 and rep.running < law.max_batch:
         p, i = first_waiting(sim, r)
         blocks = blocks_of(sim.input_tokens[i] + 1, law)
         if sim.requests[i].left != READY or rep.free - blocks < law.watermark:
             return
         admit(sim, r, rep, p, i, blocks)
-        seat(sim, r, rep, i, sim.output_tokens[i] - 1)
+        seat(sim, r, rep, law, i, sim.output_tokens[i] - 1)
 
 
 @inline
-def gather(sim, r, rep):
+def gather(sim, r, rep, law):
     """Fill the token budget: (prompt tokens, pairs, sequences, first of those whose prompt ends)."""
-    law = sim.laws[rep.law]
     budget = law.chunk - rep.running
     tokens, pairs, sequences, done = 0, 0.0, 0, NOBODY
     i = rep.partial
@@ -114,15 +112,14 @@ def gather(sim, r, rep):
 
 
 @inline
-def activate(sim, r, rep, i):
+def activate(sim, r, rep, law, i):
     """The prompt of a request is done: its first token is out."""
-    law = sim.laws[rep.law]
     request = sim.requests[i]
     if request.generated == 0:
         request.first_s = rep.clock
     remaining = sim.output_tokens[i] - request.generated - 1
     if remaining > 0 and law.handoff == 0:
-        seat(sim, r, rep, i, remaining)
+        seat(sim, r, rep, law, i, remaining)
         return
     rep.free += blocks_of(np.int64(sim.input_tokens[i]) + request.generated, law)
     sim.load[r] -= 1
@@ -135,9 +132,8 @@ def activate(sim, r, rep, i):
 
 
 @inline
-def mixed_step(sim, r, rep, tokens, pairs, sequences, done):
+def mixed_step(sim, r, rep, law, tokens, pairs, sequences, done):
     """One step of decodes and prompt chunks."""
-    law = sim.laws[rep.law]
     running = rep.running
     length = (
         sim.linear_s[rep.law, running + tokens]
@@ -146,16 +142,16 @@ def mixed_step(sim, r, rep, tokens, pairs, sequences, done):
         + law.s_per_pair * pairs
     )
     present = sim.load[r] & (CLOSED - 1)
-    account(sim, rep, rep.clock, length, running + sequences, present, running, tokens)
+    account(sim, rep, law, rep.clock, length, running + sequences, present, running, tokens)
     rep.clock += length
     rep.tick += 1
     rep.context += running
     sim.ledger[0].steps += 1
     if rep.due_tick == rep.tick:
-        settle(sim, r, rep)
+        settle(sim, r, rep, law)
     while done != NOBODY:
         following = sim.requests[done].next
-        activate(sim, r, rep, done)
+        activate(sim, r, rep, law, done)
         done = following
 
 
@@ -179,9 +175,8 @@ def steps_before(first, growth, gap):
 
 
 @inline
-def steps_with_room(sim, r, rep, steps):
+def steps_with_room(sim, r, rep, law, steps):
     """Steps until the KV blocks run out, at most `steps`; the blocks of the first are taken."""
-    law = sim.laws[rep.law]
     if rep.free >= rep.running * ((steps >> law.shift) + 1):
         return steps
     room = rep.free
@@ -193,36 +188,34 @@ def steps_with_room(sim, r, rep, steps):
 
 
 @inline
-def take_blocks(sim, r, rep, steps):
+def take_blocks(sim, r, rep, law, steps):
     """Blocks of the second to the last step of a leap."""
-    law = sim.laws[rep.law]
     rep.free -= ((steps - 1) >> law.shift) * rep.running
     for step in range(1, 1 + ((steps - 1) & law.mask)):
         rep.free -= sim.residues[r, (1 - rep.tick - step) & law.mask]
 
 
 @inline
-def leap(sim, r, rep, until, one):
+def leap(sim, r, rep, law, until, one):
     """Decode steps until a sequence finishes, the KV cache is full or `until` is reached."""
-    law = sim.laws[rep.law]
     running = rep.running
     first = sim.linear_s[rep.law, running] + law.s_per_sequence * running + law.s_per_kv_token * rep.context
     growth = law.s_per_kv_token * running
-    steps = 1 if one else steps_with_room(sim, r, rep, rep.due_tick - rep.tick)
+    steps = 1 if one else steps_with_room(sim, r, rep, law, rep.due_tick - rep.tick)
     if steps > 1 and rep.clock + series(first, growth, steps - 1) >= until:
         steps = min(steps, steps_before(first, growth, until - rep.clock))
     if steps > 1:
-        take_blocks(sim, r, rep, steps)
+        take_blocks(sim, r, rep, law, steps)
     length = series(first, growth, steps)
     present = sim.load[r] & (CLOSED - 1)
-    account(sim, rep, rep.clock, length, running, present, running * steps, 0)
+    account(sim, rep, law, rep.clock, length, running, present, running * steps, 0)
     rep.clock += length
     rep.tick += steps
     rep.context += running * steps
     sim.ledger[0].leaps += 1
     sim.ledger[0].steps += steps
     if rep.due_tick == rep.tick:
-        settle(sim, r, rep)
+        settle(sim, r, rep, law)
 
 
 @inline
@@ -242,17 +235,18 @@ def next_change(sim, r, rep):
 def advance(sim, r, until):
     """Run all steps of replica r that start before `until`."""
     rep = sim.replicas[r]
+    law = sim.laws[rep.law]
     one = sim.options[0].leap == 0
     while rep.clock < until and (sim.load[r] & (CLOSED - 1)) > 0:
-        make_room(sim, r, rep)
+        make_room(sim, r, rep, law)
         if rep.waiting > 0 or rep.partial != NOBODY:
             if rep.waiting > 0 and sim.options[0].disaggregated:
-                seat_moved(sim, r, rep)
-            tokens, pairs, sequences, done = gather(sim, r, rep)
+                seat_moved(sim, r, rep, law)
+            tokens, pairs, sequences, done = gather(sim, r, rep, law)
             if sequences > 0:
-                mixed_step(sim, r, rep, tokens, pairs, sequences, done)
+                mixed_step(sim, r, rep, law, tokens, pairs, sequences, done)
                 continue
-        leap(sim, r, rep, until, one)
+        leap(sim, r, rep, law, until, one)
     sim.due_s[r] = next_change(sim, r, rep)
 
 

@@ -43,12 +43,15 @@ REQUEST = np.dtype(
         ("replica", "i2"),
         ("status", "u1"),
         ("retries", "u1"),
-    ]
+    ],
+    align=True,
 )
 REPLICA = np.dtype(
     [
         ("clock", "f8"),  # end of the last step
         ("paid_since", "f8"),
+        ("minute_end", "f8"),  # end and row of the minute the last step ended in
+        ("minute", "i8"),
         ("tick", "i8"),  # steps so far
         ("due_tick", "i8"),  # step at which the next sequence finishes
         ("context", "i8"),  # tokens the decoding sequences will read in the next step
@@ -61,7 +64,8 @@ REPLICA = np.dtype(
         ("state", "i8"),
         ("failures", "i8"),
         ("preempted", "i8"),
-    ]
+    ],
+    align=True,
 )
 LAW = np.dtype(
     [
@@ -77,9 +81,10 @@ LAW = np.dtype(
         ("s_per_pair", "f8"),
         ("s_per_sequence", "f8"),
         ("s_per_transfer_token", "f8"),
-    ]
+    ],
+    align=True,
 )
-POOL = np.dtype([("first", "i8"), ("last", "i8"), ("turn", "i8")])
+POOL = np.dtype([("first", "i8"), ("last", "i8"), ("turn", "i8")], align=True)
 OPTIONS = np.dtype(
     [
         ("policy", "i8"),
@@ -99,7 +104,9 @@ OPTIONS = np.dtype(
         ("cooldown_s", "f8"),
         ("least", "i8"),
         ("disaggregated", "i8"),
-    ]
+        ("oversize", "i8"),  # 1: some request may not fit into a KV cache
+    ],
+    align=True,
 )
 LEDGER = np.dtype(
     [
@@ -113,9 +120,8 @@ LEDGER = np.dtype(
         ("backoff_s", "f8"),
         ("moving_s", "f8"),
         ("end_s", "f8"),
-        ("lost_s", "f8"),
-        ("spare", "f8"),
-    ]
+    ],
+    align=True,
 )
 
 

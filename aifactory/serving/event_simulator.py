@@ -6,6 +6,8 @@ does and `engine_fleet` for what happens between replicas.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from aifactory.serving import engine_state as st
@@ -13,6 +15,7 @@ from aifactory.serving.engine_events import push, uniform
 from aifactory.serving.engine_fleet import pay_until, run_until
 from aifactory.serving.fleet import ROUTINGS, Fleet, Pool, RequestStream
 from aifactory.serving.fleet_run import FleetRun
+from aifactory.serving.step_time import StepTime
 
 #: Simulated at once after the last arrival before asking whether all is done.
 WINDOW_S = 3600.0
@@ -54,10 +57,6 @@ def _build(requests: RequestStream, fleet: Fleet, step_by_step: bool) -> st.Sim:
     pools = [pool for pool in fleet.pools if pool is not None]
     count, size = sum(pool.replicas for pool in pools), len(requests)
     priorities = int(requests.priority.max()) + 1 if requests.priority.size else 1
-    records = np.zeros(size, dtype=st.REQUEST)
-    for name in ("first_s", "finish_s", "start_s"):
-        records[name] = np.nan
-    records["replica"] = st.NOBODY
     laws = np.zeros(len(pools), dtype=st.LAW)
     timed = size if fleet.retries or fleet.decode else 0
     sim = st.Sim(
@@ -66,7 +65,7 @@ def _build(requests: RequestStream, fleet: Fleet, step_by_step: bool) -> st.Sim:
         output_tokens=requests.output_tokens,
         cached_tokens=requests.cached_tokens,
         priority=requests.priority,
-        requests=records,
+        requests=np.zeros(size, dtype=st.REQUEST),
         replicas=np.zeros(count, dtype=st.REPLICA),
         load=np.zeros(count, dtype=np.int64),
         due_s=np.full(count, np.inf),
@@ -84,13 +83,22 @@ def _build(requests: RequestStream, fleet: Fleet, step_by_step: bool) -> st.Sim:
         ledger=np.zeros(1, dtype=st.LEDGER),
     )
     _place(sim, fleet)
+    longest = (
+        int(requests.input_tokens.max()) + int(requests.output_tokens.max()) + max(p.law.block_tokens for p in pools)
+    )
+    sim.options["oversize"] = longest > 0.9 * min((1 - fleet.watermark) * pool.law.kv_capacity_tokens for pool in pools)
     _start(sim, fleet)
     return sim
 
 
 def _tables(pools: list[Pool]) -> np.ndarray:
     most = max(max(pool.law.chunk_tokens, pool.law.max_batch) for pool in pools)
-    return np.stack([pool.law.linear_s(np.arange(most + 1)) for pool in pools])
+    return np.stack([_linear_table(pool.law, most) for pool in pools])
+
+
+@lru_cache(maxsize=64)
+def _linear_table(law: StepTime, most: int) -> np.ndarray:
+    return law.linear_s(np.arange(most + 1))
 
 
 def _options(fleet: Fleet, step_by_step: bool) -> np.ndarray:
@@ -145,7 +153,6 @@ def _start(sim: st.Sim, fleet: Fleet) -> None:
         off = slice(max(fleet.autoscale.least, min(fleet.autoscale.start, fleet.main.replicas)), fleet.main.replicas)
         sim.replicas["state"][off] = st.OFF
         sim.load[off] = st.CLOSED
-        sim.ledger["last_scaling_s"] = -fleet.autoscale.cooldown_s
         push(sim, fleet.autoscale.tick_s, st.E_TICK << st.KIND_SHIFT)
     if fleet.failures:
         for r in range(sim.load.size):
@@ -162,7 +169,7 @@ def _with_minutes(sim: st.Sim, until: float) -> st.Sim:
 
 
 def _finish(sim: st.Sim, requests: RequestStream, fleet: Fleet, horizon_s: float) -> FleetRun:
-    end_s = float(horizon_s) if np.isfinite(horizon_s) else float(np.max(sim.requests["finish_s"]))
+    end_s = float(horizon_s) if np.isfinite(horizon_s) else float(sim.ledger["end_s"][0])
     for r in range(sim.load.size):
         if sim.replicas["state"][r] != st.OFF:
             pay_until(sim, r, end_s)

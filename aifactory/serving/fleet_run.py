@@ -37,41 +37,48 @@ class FleetRun:
     @cached_property
     def status(self) -> np.ndarray:
         """Code of the outcome per request, an index into `OUTCOMES`."""
-        late = self.sim.requests["finish_s"] > self.end_s
-        return np.where(late, st.WAITING, self.sim.requests["status"]).astype(np.uint8)
+        status = self.sim.requests["status"].copy()
+        if self.sim.ledger["end_s"][0] > self.end_s:
+            status[self.sim.requests["finish_s"] > self.end_s] = st.WAITING
+        return status
 
     @cached_property
     def counts(self) -> dict[str, int]:
         """Requests by outcome."""
-        return dict(zip(OUTCOMES, np.bincount(self.status, minlength=4).tolist(), strict=True))
+        return {name: int(np.count_nonzero(self.status == code)) for code, name in enumerate(OUTCOMES)}
 
     @property
     def answered(self) -> np.ndarray:
         """Whether a request was answered: served or overflowed."""
         return (self.status == st.SERVED) | (self.status == st.OVERFLOWED)
 
+    def _since_arrival(self, name: str, known: np.ndarray) -> np.ndarray:
+        seconds = self.sim.requests[name] - self.requests.arrival_s
+        seconds[~known] = np.nan
+        return seconds
+
     @property
     def ttft_s(self) -> np.ndarray:
         """Arrival to first token."""
-        return np.where(self.answered, self.sim.requests["first_s"] - self.requests.arrival_s, np.nan)
+        return self._since_arrival("first_s", self.answered)
 
     @property
     def e2e_s(self) -> np.ndarray:
         """Arrival to last token."""
-        done = self.status != st.WAITING
-        return np.where(done, self.sim.requests["finish_s"] - self.requests.arrival_s, np.nan)
+        return self._since_arrival("finish_s", self.status != st.WAITING)
 
     @property
     def tpot_s(self) -> np.ndarray:
         """Time per output token after the first, (e2e - ttft) / (output - 1); NaN for one token."""
-        steps = self.requests.output_tokens - 1
-        span = np.where(self.answered, self.sim.requests["finish_s"] - self.sim.requests["first_s"], np.nan)
-        return np.divide(span, steps, out=np.full(span.shape, np.nan), where=steps > 0)
+        seconds = self.sim.requests["finish_s"] - self.sim.requests["first_s"]
+        seconds[~self.answered | (self.requests.output_tokens < 2)] = np.nan
+        seconds /= np.maximum(self.requests.output_tokens - 1, 1)
+        return seconds
 
     @property
     def queue_s(self) -> np.ndarray:
         """Arrival to admission into a batch."""
-        return np.where(self.answered, self.sim.requests["start_s"] - self.requests.arrival_s, np.nan)
+        return self._since_arrival("start_s", self.answered)
 
     def table(self) -> pd.DataFrame:
         """One row per request."""
@@ -87,16 +94,16 @@ class FleetRun:
                 "tpot_s": self.tpot_s,
                 "e2e_s": self.e2e_s,
                 "retries": records["retries"],
-                "replica": records["replica"],
+                "replica": np.where(self.answered, records["replica"], st.NOBODY),
             }
         )
 
     def percentiles(self, seconds: np.ndarray) -> dict[str, float | None]:
         """P50, P90, P95 and P99 in milliseconds; None where nothing was measured."""
-        values = seconds[np.isfinite(seconds)]
-        if values.size == 0:
+        known = np.isfinite(seconds)
+        if not known.any():
             return {f"p{p}": None for p in PERCENTILES}
-        found = np.percentile(values, PERCENTILES) * 1e3
+        found = np.percentile(seconds[known], PERCENTILES, overwrite_input=True) * 1e3
         return {f"p{p}": float(value) for p, value in zip(PERCENTILES, found, strict=True)}
 
     @cached_property
