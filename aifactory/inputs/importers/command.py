@@ -114,11 +114,9 @@ def _telemetry(source: Path | str, target: Target) -> Read:
 
 
 def _prometheus(source: Path | str, target: Target) -> Read:
-    names = PoolNames(
-        target.region, target.accelerator, target.labels, target.pools, target.accelerators, target.purchase_options
-    )
+    names = PoolNames.of(target)
     if isinstance(source, Path):
-        read, name = read_month(source, target.region, target.use_cases, names), source.name
+        read, name = read_month(source, target.region, target.use_cases, names, target.today), source.name
     else:
         read, name = read_server(source, target.period, names, target.use_cases, target.today), source
     tables = [("demand_windows", read.windows, ".parquet"), ("pools", read.pools, ".csv")]

@@ -275,6 +275,103 @@ def test_odd_daily_rows_are_named(tmp_path):
         assert words in texts(report)
 
 
+def test_days_after_the_import_are_left_out(tmp_path):
+    text = TEAM + "9,cx,2026-11-25,k1,gpt,g,openai,,1,1,0,0,0.01,1,1,0\n"
+    report, [(_, windows, _)] = import_telemetry(write(tmp_path, text), TARGET)
+    assert report["rows_left_out"]["after the day of import"] == 1
+    assert windows["window_start_utc"].max() == pd.Timestamp("2026-10-06", tz="UTC")
+    late = Target(region="us", today=pd.Timestamp("2026-09-30", tz="UTC"))
+    found, [(_, windows, _)] = import_telemetry(
+        write(tmp_path, otlp(metric(DURATION, [point(0, 7200, [1, 1], [1.0])]))), late
+    )
+    assert len(windows) == 0
+    assert "windows after the day of import, left out" in texts(found)
+
+
+# accelerators
+
+SMI = """timestamp, uuid, name, utilization.gpu [%], power.draw [W]
+2026/10/05 09:00:00.000, GPU-1, NVIDIA L4, 40 %, 60.5 W
+2026/10/05 09:00:00.000, GPU-2, NVIDIA L4, 80 %, 70 W
+2026/10/05 09:30:00.000, GPU-1, NVIDIA L4, 60 %, 61.5 W
+2026/10/05 10:30:00.000, GPU-2, NVIDIA L4, [N/A], [N/A]
+2026/10/05 10:30:00.000, GPU-1, NVIDIA L4, 10 %, 30 W
+"""
+POOL = Target(
+    region="us",
+    today=TODAY,
+    pools={"*": "edge"},
+    accelerators={"NVIDIA L4": "nvidia-l4"},
+    purchase_options={"edge": "purchase"},
+)
+
+
+def test_a_log_of_nvidia_smi_becomes_a_pool(tmp_path):
+    report, [(name, pools, _)] = import_telemetry(write(tmp_path, SMI), POOL)
+    assert (name, report["format"]) == ("pools", "samples of accelerators")
+    columns = ["pool_id", "accelerator_id", "installed", "utilization", "power_w"]
+    assert pools[columns].to_numpy().tolist() == [
+        ["edge", "nvidia-l4", 2.0, 0.65, 131.0],
+        ["edge", "nvidia-l4", 1.0, 0.1, 30.0],
+    ]
+    assert "samples without a utilisation, left out" in texts(report)
+    assert "times without a zone were read as UTC" in texts(report)
+
+
+@pytest.mark.parametrize(
+    ("model", "chip"), [("NVIDIA L4", "nvidia-l4"), ("NVIDIA A100-SXM4-40GB", None), ("NVIDIA H100 PCIe", None)]
+)
+def test_a_device_is_known_by_its_whole_name_only(tmp_path, model, chip):
+    plain = Target(region="us", today=TODAY, pools={"*": "edge"}, purchase_options={"*": "purchase"})
+    report, tables = import_telemetry(write(tmp_path, SMI.replace("NVIDIA L4", model)), plain)
+    assert [set(rows["accelerator_id"]) for _, rows, _ in tables] == ([{chip}] if chip else [])
+    asked = (
+        f"devices known by their name: {model} is {chip}"
+        if chip
+        else f"devices without accelerator id.*accelerators: {{{model}"
+    )
+    assert asked.split(".*")[0] in texts(report)
+    assert report["pools"]["edge"]["devices"] == 2
+
+
+def test_seconds_and_fractions_by_the_mapping(tmp_path):
+    text = "value,at,ip\n0.5,1790812800.0,a\n0.7,1790812860.0,a\n"
+    target = Target(region="us", today=TODAY, accelerator="nvidia-l4", columns={"utilization": "value", "timestamp": "at", "device": "ip"},
+                    pools={"*": "p"}, purchase_options={"*": "spot"})  # fmt: skip
+    _, [(_, pools, _)] = import_telemetry(write(tmp_path, text), target)
+    assert pools[["utilization", "installed", "purchase_option"]].to_numpy().tolist() == [[0.6, 1.0, "spot"]]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (SMI.replace("40 %", "140 %"), r"row 2, column 'utilization.gpu \[%\]'.*must be at most 100"),
+        (SMI.replace("40 %", "-4 %"), "row 2.*must be 0 or more"),
+        (SMI.replace("2026/10/05 09:30:00.000", "5 October"), "row 4, column 'timestamp': value '5 October'"),
+        (
+            "ts,device,utilization\n2026-10-05T09:00:00Z,a,45\n",
+            "row 2, column 'utilization': value '45': must be at most 1 .a fraction; is it a percentage",
+        ),
+    ],
+)
+def test_samples_that_cannot_be(tmp_path, text, words):
+    with pytest.raises(InputError, match=words):
+        import_telemetry(write(tmp_path, text), POOL)
+
+
+@pytest.mark.real
+def test_a_duty_cycle_becomes_a_pool_when_the_analyst_says_what_it_is(shared_dir):
+    path = shared_dir / "data/traces/gentd26_pod_gpu_duty_cycle_anon_first70pct.csv.gz"
+    target = Target(region="eu", today=TODAY, accelerator="nvidia-a10", columns={"utilization_percent": "value", "timestamp": "timestamp_anon", "device": "container_ip"},
+                    pools={"*": "images"}, purchase_options={"*": "on_demand"})  # fmt: skip
+    _, [(_, pools, _)] = import_telemetry(path, target)
+    raw = pd.read_csv(path)
+    hours = raw.assign(hour=pd.to_datetime(raw["timestamp_anon"], unit="s", utc=True).dt.floor("h"))
+    exact = hours.groupby(["hour", "container_ip"])["value"].mean().groupby("hour").agg(["mean", "size"])
+    assert pools["utilization"].tolist() == pytest.approx((exact["mean"] / 100).tolist(), abs=1e-8)
+    assert pools["installed"].tolist() == exact["size"].tolist()
+
+
 # OpenTelemetry metrics
 
 

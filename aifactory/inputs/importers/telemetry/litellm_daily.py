@@ -15,7 +15,8 @@ import pandas as pd
 
 from aifactory.errors import InputError
 from aifactory.inputs.importers.source import source_contract
-from aifactory.inputs.importers.telemetry.common import decimals
+from aifactory.inputs.importers.target import Target
+from aifactory.inputs.importers.telemetry.common import AFTER_IMPORT, decimals
 from aifactory.inputs.money import exact_total
 from aifactory.inputs.problems import raise_problems
 from aifactory.inputs.tables import type_table
@@ -67,22 +68,24 @@ def is_daily(names: Iterable[str]) -> bool:
     return set(names) >= MARKS
 
 
-def read_daily(
-    path: Path, text: pd.DataFrame, notes: list[tuple[str, int]], region: str, use_case: str, use_cases: dict[str, str]
-) -> Daily:
+def read_daily(path: Path, text: pd.DataFrame, notes: list[tuple[str, int]], target: Target) -> Daily:
     """A daily table as windows.
 
-    The use case is `use_case` where it is given; else of a Team table the team, of a Tag table the tag
+    The use case is that of the target where it names one; else of a Team table the team, of a Tag table the tag
     `use_case:NAME` (a call counts once under each of its tags, so no other tag is added up), of the
     others the model group. Prompt tokens hold cached ones. Calls of tools (MCP) are no model calls.
     """
     view = _view(path, text)
-    if not region:
+    if not target.region:
         raise InputError.at(path.name, "the table names no region; say it with --region")
     typed = type_table(path, text, CONTRACT)
     raise_problems(path.name, typed.problems)
     rows, left_out = _model_calls(typed.frame)
     warnings = list(notes)
+    if target.today is not None:
+        late = rows["date"].dt.tz_localize("UTC") > target.today
+        left_out |= {AFTER_IMPORT: int(late.sum())} if late.any() else {}
+        rows = rows[~late]
     rows = rows.assign(key=_keys(rows, view))
     if view == "Tag":
         tagged = rows["key"].str.startswith(TAG)
@@ -98,9 +101,9 @@ def read_daily(
                 f"no tag begins with {TAG!r}; tags overlap, so they cannot be added up: import the Team or User table",
                 column="tag",
             )
-    names = rows["key"].map(lambda key: use_case or use_cases.get(key, key))
+    names = rows["key"].map(lambda key: target.use_case or target.use_cases.get(key, key))
     warnings += _remarks(rows, view)
-    windows = _windows(rows.assign(use_case_id=names), region)
+    windows = _windows(rows.assign(use_case_id=names), target.region)
     return Daily(view, windows, _report(path, view, rows, windows, len(text), left_out, warnings))
 
 

@@ -11,13 +11,14 @@ import pandas as pd
 from aifactory.errors import InputError
 from aifactory.inputs.importers.json_text import json_lines
 from aifactory.inputs.importers.target import Target
-from aifactory.inputs.importers.telemetry import langfuse, litellm, litellm_daily, otlp, rows
+from aifactory.inputs.importers.telemetry import devices, langfuse, litellm, litellm_daily, otlp, rows
 from aifactory.inputs.importers.telemetry.common import Telemetry, finish, telemetry_report
 from aifactory.inputs.importers.telemetry.otlp_metrics import FORMAT as OTLP_METRICS
 from aifactory.inputs.importers.telemetry.otlp_metrics import read_otlp_metrics
 from aifactory.inputs.importers.telemetry.prometheus.answers import read_answer, read_json
-from aifactory.inputs.importers.telemetry.prometheus.assemble import assemble
-from aifactory.inputs.importers.telemetry.prometheus.report import demand_table, month_report
+from aifactory.inputs.importers.telemetry.prometheus.assemble import Month, assemble
+from aifactory.inputs.importers.telemetry.prometheus.pools import PoolNames, add_pools
+from aifactory.inputs.importers.telemetry.prometheus.report import demand_table, leave_out_future, month_report
 from aifactory.inputs.tables import read_text
 
 SNIFFED_BYTES = 4_096
@@ -35,10 +36,13 @@ def import_telemetry(path: Path, target: Target) -> tuple[dict[str, object], lis
     if begin.lstrip().startswith(b"{") and b'"resourceMetrics"' in begin:
         return _metrics(path, target)
     if not begin.lstrip().startswith((b"{", b"[")):
-        text, notes = read_text(path)
+        text, notes = (devices.smi_text(path), []) if devices.is_smi(begin) else read_text(path)
         if litellm_daily.is_daily(text.columns):
-            daily = litellm_daily.read_daily(path, text, notes, target.region, target.use_case, target.use_cases)
+            daily = litellm_daily.read_daily(path, text, notes, target)
             return daily.report, [("demand_windows", daily.windows, ".parquet")]
+        columns = devices.device_columns(text.columns, target.columns)
+        if columns and "input_tokens" not in rows.find_columns(list(text.columns), {}):
+            return _devices(path, text, notes, columns, target)
     today = target.today if target.today is not None else pd.Timestamp.max.tz_localize("UTC").as_unit("us")
     found = read_telemetry(path, today, region=target.region, use_cases=target.use_cases, columns=target.columns)
     return {"source": path.name} | telemetry_report(found), [("requests", found.rows, ".parquet")]
@@ -47,9 +51,21 @@ def import_telemetry(path: Path, target: Target) -> tuple[dict[str, object], lis
 def _metrics(path: Path, target: Target) -> tuple[dict[str, object], list[Table]]:
     samples, points = read_otlp_metrics(path, WINDOW_MINUTES)
     month = assemble(samples, WINDOW_MINUTES, OTLP_LABELS | target.labels)
+    leave_out_future(month, target.today)
     windows = demand_table(path.name, month, target.region, target.use_cases)
     month.rows_read = points
     return {"source": path.name} | month_report(month, OTLP_METRICS, points), [("demand_windows", windows, ".parquet")]
+
+
+def _devices(
+    path: Path, text: pd.DataFrame, notes: list[tuple[str, int]], columns: dict[str, str], target: Target
+) -> tuple[dict[str, object], list[Table]]:
+    samples, warnings = devices.read_devices(path, text, columns, WINDOW_MINUTES)
+    month = Month(pd.DataFrame(), WINDOW_MINUTES, warnings=[*notes, *warnings], rows_read=len(text))
+    add_pools(month, samples, PoolNames.of(target))
+    days = [pd.Timestamp(edge, unit="s") for edge in (samples.start, samples.end - 1)]
+    report = month_report(month, devices.FORMAT, len(text)) | {"period": [str(day)[:10] for day in days]}
+    return {"source": path.name} | report, [item for item in [("pools", month.pools, ".csv")] if len(item[1])]
 
 
 def read_telemetry(

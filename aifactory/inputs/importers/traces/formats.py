@@ -51,7 +51,7 @@ FORMATS = (
 #: Columns of what is known and fits no table -> why, and what it is good for.
 REFUSED: dict[frozenset[str], str] = {
     frozenset({"value", "timestamp_anon", "request_type"}): "GenTD26 gateway rates are scaled by the publisher, so they hold no counts of requests; use their profile over the day",
-    frozenset({"value", "timestamp_anon", "container_ip"}): "a GenTD26 file of samples does not say what its value is (latency in ms, queue length and GPU duty cycle share one header in three orders of columns); no table takes samples of latency without requests. Its GPU duty cycle can become pools: name the column as `columns: {utilization_percent: value, timestamp: timestamp_anon, device: container_ip}` in a telemetry mapping",
+    frozenset({"value", "timestamp_anon", "container_ip"}): "a GenTD26 file of samples does not say what its value is (latency in ms, queue length and GPU duty cycle share one header in three orders of columns); no table takes samples of latency without requests. Its GPU duty cycle can become pools: import it as telemetry with the mapping `columns: {utilization_percent: value, timestamp: timestamp_anon, device: container_ip}`",
     frozenset({"category", "model", "client_id", "field", "p50"}): "ServeGen length quantiles hold no arrivals; import the original layout (MODEL/chunk-N-trace.csv and -dataset.json), which has both",
     frozenset({"instance_sn", "role", "app_name", "gpu_request"}): "instances of recommendation services are no jobs, and pools would need their utilisation; two in five lack even a creation time. Use them for the sizes of services",
     frozenset({"sn", "cpu_milli", "gpu", "model"}): "a list of nodes has no utilisation and no price, which pools need; use it for the mix of cards",

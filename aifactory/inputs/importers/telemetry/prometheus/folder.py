@@ -146,8 +146,10 @@ def _window_rows(series: Series, canonical: str, seconds: int, named: dict[str, 
 
 def _samples(raw: dict[str, list[Series]], counted: pd.DataFrame, minutes: int) -> Samples:
     """Raw answers as the samples of a period of whole windows."""
-    times = [one.times for series in raw.values() for one in series]
-    seconds = minutes * 60
+    table, seconds = metric_table(), minutes * 60
+    counters = [metric for metric in raw if table["kind"][metric] != "gauge"]
+    told = counters or ([] if len(counted) else list(raw))  # means of gauges begin half a step before the period
+    times = [one.times for metric in told for one in raw[metric]]
     edges = [edge for held in times for edge in (held[0], held[-1])]
     if len(counted):
         stamps = counted["window_start_utc"].astype("int64") // 10**6

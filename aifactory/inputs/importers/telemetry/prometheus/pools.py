@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 import pandas as pd
 
+from aifactory.inputs.contracts import load_contract
+from aifactory.inputs.importers.target import Target
 from aifactory.inputs.importers.telemetry.prometheus.aliases import metric_table
 from aifactory.inputs.importers.telemetry.prometheus.answers import Series
-from aifactory.inputs.importers.telemetry.prometheus.assemble import Month, finite, first_label, region_of, window_edges
+from aifactory.inputs.importers.telemetry.prometheus.assemble import (
+    NOBODY,
+    Month,
+    finite,
+    first_label,
+    region_of,
+    window_edges,
+)
 from aifactory.inputs.importers.telemetry.prometheus.counters import counter_increase
 from aifactory.inputs.importers.telemetry.prometheus.live import Samples
+from aifactory.inputs.resources import data_dir
+from aifactory.inputs.tables import read_source
 from aifactory.inputs.telemetry import conform
 
 POOL_LABELS = ("pool", "node_pool", "nodepool", "cluster", "exported_namespace", "Hostname", "instance")
@@ -21,6 +33,18 @@ DEVICE_LABELS = ("UUID", "gpu_uuid", "Hostname", "instance", "gpu", "device")
 IN_USE = ("device_utilization", "device_engine_active")
 ANY = "*"
 J_PER_KWH = 3.6e6
+
+
+@cache
+def device_names() -> dict[str, str]:
+    """Device name -> accelerator of the bundled catalogue. A part of a name is not enough: an A100 has 40 or 80 GB."""
+    table = read_source(data_dir() / "catalogue" / "accelerator_aliases.csv", load_contract("accelerator_aliases"))
+    named = table[table["kind"] == "device_name"]
+    return dict(zip(map(_plain, named["alias"]), named["accelerator_id"], strict=True))
+
+
+def _plain(name: str) -> str:
+    return name.lower().removeprefix("nvidia ").removeprefix("amd instinct ").strip()
 
 
 @dataclass(frozen=True)
@@ -34,14 +58,22 @@ class PoolNames:
     accelerators: dict[str, str] = field(default_factory=dict)  # model in the label -> accelerator of the catalogue
     purchase_options: dict[str, str] = field(default_factory=dict)  # pool, or *, -> purchase option
 
+    @classmethod
+    def of(cls, target: Target) -> PoolNames:
+        """What the analyst said."""
+        return cls(
+            target.region, target.accelerator, target.labels, target.pools, target.accelerators, target.purchase_options
+        )
+
     def pool(self, labels: dict[str, str]) -> str:
         """Pool of a device."""
         found = first_label(labels, [self.labels["pool"]] if "pool" in self.labels else POOL_LABELS)
-        return self.pools.get(found, found)
+        return self.pools.get(found, self.pools.get(ANY, found or NOBODY))
 
     def chip(self, labels: dict[str, str]) -> str:
-        """Accelerator of a device; empty if neither mapping nor argument names it."""
-        return self.accelerators.get(first_label(labels, MODEL_LABELS), self.accelerator)
+        """Accelerator of a device: by the mapping, the argument, or its exact name in the catalogue; else empty."""
+        model = first_label(labels, MODEL_LABELS)
+        return self.accelerators.get(model) or self.accelerator or device_names().get(_plain(model), "")
 
 
 def add_pools(month: Month, samples: Samples, names: PoolNames) -> None:
@@ -108,6 +140,11 @@ def _complete(frame: pd.DataFrame, month: Month, names: PoolNames) -> pd.DataFra
         "region": "say the region with --region ({})",
         "purchase_option": "say how they are paid for in the mapping, `purchase_options: {{{}: on_demand}}`",
     }
+    told = frame["model"].isin(list(names.accelerators)) | bool(names.accelerator) | (frame["accelerator_id"] == "")
+    if not told.all():
+        pairs = frame.loc[~told, ["model", "accelerator_id"]].drop_duplicates()
+        shown = ", ".join(f"{model} is {chip}" for model, chip in pairs.itertuples(index=False))
+        month.warnings.append((f"devices known by their name: {shown}", int(frame.loc[~told, "device"].nunique())))
     complete = pd.Series(data=True, index=frame.index)
     for column, ask in asks.items():
         lacking = frame[column] == ""

@@ -13,7 +13,7 @@ from aifactory.inputs.importers.telemetry.prometheus.assemble import Month, asse
 from aifactory.inputs.importers.telemetry.prometheus.folder import FORMAT, read_folder
 from aifactory.inputs.importers.telemetry.prometheus.live import fetch_period
 from aifactory.inputs.importers.telemetry.prometheus.pools import PoolNames, add_pools
-from aifactory.inputs.importers.telemetry.prometheus.report import demand_table, month_report
+from aifactory.inputs.importers.telemetry.prometheus.report import demand_table, leave_out_future, month_report
 from aifactory.inputs.importers.telemetry.prometheus.server import open_server
 
 LIVE_FORMAT = "Prometheus server"
@@ -48,15 +48,18 @@ def read_server(
     month = assemble(samples, WINDOW_MINUTES, names.labels)
     if today is not None and end > today:
         month.warnings.append(("the period has not ended on the day of import: its last windows are missing", 0))
+    leave_out_future(month, today)
     return _finished(server.host, month, samples, names, use_cases, LIVE_FORMAT)
 
 
 def read_month(
-    folder: Path, region: str = "", use_cases: dict[str, str] | None = None, names: PoolNames | None = None
-) -> Read:
+    folder: Path, region: str = "", use_cases: dict[str, str] | None = None, names: PoolNames | None = None,
+    today: pd.Timestamp | None = None,
+) -> Read:  # fmt: skip
     """A folder of answers of `query` and `query_range` with their `index.json`."""
     names = names or PoolNames(region=region)
     month, samples = read_folder(folder, names.labels)
+    leave_out_future(month, today)
     return _finished(folder.name, month, samples, names, use_cases or {}, FORMAT)
 
 

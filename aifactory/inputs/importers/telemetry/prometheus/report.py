@@ -7,7 +7,7 @@ import math
 import pandas as pd
 
 from aifactory.errors import InputError
-from aifactory.inputs.importers.telemetry.common import QUANTILES
+from aifactory.inputs.importers.telemetry.common import AFTER_IMPORT, QUANTILES
 from aifactory.inputs.importers.telemetry.prometheus.assemble import Month
 from aifactory.inputs.importers.telemetry.prometheus.counters import bucket_interval
 from aifactory.inputs.telemetry import conform
@@ -15,6 +15,16 @@ from aifactory.inputs.telemetry import conform
 REPORTED = ("requests", "errors", "input_tokens", "output_tokens", "cached_input_tokens")
 #: Name in a report -> column of the windows.
 NAMES = {"cached_tokens": "cached_input_tokens"}
+
+
+def leave_out_future(month: Month, today: pd.Timestamp | None) -> None:
+    """Take windows after the day of import out of a period, and name how many."""
+    if today is None or not len(month.windows):
+        return
+    late = month.windows["window_start_utc"] >= today + pd.Timedelta(days=1)
+    if late.any():
+        month.windows = month.windows[~late]
+        month.warnings.append((f"windows {AFTER_IMPORT}, left out", int(late.sum())))
 
 
 def demand_table(where: str, month: Month, region: str, use_cases: dict[str, str]) -> pd.DataFrame:
