@@ -16,7 +16,8 @@ import pandas as pd
 from aifactory.errors import InputError
 from aifactory.inputs.importers.source import source_contract
 from aifactory.inputs.importers.target import Target
-from aifactory.inputs.importers.telemetry.common import AFTER_IMPORT, decimals
+from aifactory.inputs.importers.telemetry.common import decimals
+from aifactory.inputs.importers.telemetry.sanity import AFTER_IMPORT
 from aifactory.inputs.money import exact_total
 from aifactory.inputs.problems import raise_problems
 from aifactory.inputs.tables import type_table

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import zlib
 from pathlib import Path
@@ -21,7 +22,7 @@ from aifactory.inputs.importers.telemetry.prometheus.pools import PoolNames, add
 from aifactory.inputs.importers.telemetry.prometheus.report import demand_table, leave_out_future, month_report
 from aifactory.inputs.tables import read_text
 
-SNIFFED_BYTES = 4_096
+SNIFFED_BYTES = 65_536
 WINDOW_MINUTES = 60
 OTLP_LABELS = {"workload": "service_name", "region": "cloud_region"}
 #: The table that a source fills, its rows and the ending of its file.
@@ -36,13 +37,12 @@ def import_telemetry(path: Path, target: Target) -> tuple[dict[str, object], lis
     if begin.lstrip().startswith(b"{") and b'"resourceMetrics"' in begin:
         return _metrics(path, target)
     if not begin.lstrip().startswith((b"{", b"[")):
-        text, notes = (devices.smi_text(path), []) if devices.is_smi(begin) else read_text(path)
-        if litellm_daily.is_daily(text.columns):
-            daily = litellm_daily.read_daily(path, text, notes, target)
+        names = _names(path, begin)
+        if litellm_daily.is_daily(names):
+            daily = litellm_daily.read_daily(path, *read_text(path), target)
             return daily.report, [("demand_windows", daily.windows, ".parquet")]
-        columns = devices.device_columns(text.columns, target.columns)
-        if columns and "input_tokens" not in rows.find_columns(list(text.columns), {}):
-            return _devices(path, text, notes, columns, target)
+        if devices.device_columns(names, target.columns) and "input_tokens" not in rows.find_columns(names, {}):
+            return _devices(path, begin, target)
     today = target.today if target.today is not None else pd.Timestamp.max.tz_localize("UTC").as_unit("us")
     found = read_telemetry(path, today, region=target.region, use_cases=target.use_cases, columns=target.columns)
     return {"source": path.name} | telemetry_report(found), [("requests", found.rows, ".parquet")]
@@ -57,9 +57,9 @@ def _metrics(path: Path, target: Target) -> tuple[dict[str, object], list[Table]
     return {"source": path.name} | month_report(month, OTLP_METRICS, points), [("demand_windows", windows, ".parquet")]
 
 
-def _devices(
-    path: Path, text: pd.DataFrame, notes: list[tuple[str, int]], columns: dict[str, str], target: Target
-) -> tuple[dict[str, object], list[Table]]:
+def _devices(path: Path, begin: bytes, target: Target) -> tuple[dict[str, object], list[Table]]:
+    text, notes = (devices.smi_text(path), []) if devices.is_smi(begin) else read_text(path)
+    columns = devices.device_columns(text.columns, target.columns)
     samples, warnings = devices.read_devices(path, text, columns, WINDOW_MINUTES)
     month = Month(pd.DataFrame(), WINDOW_MINUTES, warnings=[*notes, *warnings], rows_read=len(text))
     add_pools(month, samples, PoolNames.of(target))
@@ -150,6 +150,19 @@ def _first_object(path: Path) -> dict | None:
         return next(json_lines(path))[1]
     except (InputError, StopIteration):
         return None
+
+
+def _names(path: Path, begin: bytes) -> list[str]:
+    """Columns of a file by its beginning: the schema of Parquet, or the first line; what cannot be read has none."""
+    if not begin.startswith(b"PAR1"):
+        return next(csv.reader(begin.decode("utf-8-sig", errors="replace").splitlines()[:1]), [])
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        return parquet.read_schema(path).names
+    except (pa.ArrowInvalid, OSError):
+        return []  # told in words by whoever reads it
 
 
 def _beginning(path: Path) -> bytes:

@@ -7,9 +7,10 @@ import math
 import pandas as pd
 
 from aifactory.errors import InputError
-from aifactory.inputs.importers.telemetry.common import AFTER_IMPORT, QUANTILES
+from aifactory.inputs.importers.telemetry.common import QUANTILES
 from aifactory.inputs.importers.telemetry.prometheus.assemble import Month
 from aifactory.inputs.importers.telemetry.prometheus.counters import bucket_interval
+from aifactory.inputs.importers.telemetry.sanity import AFTER_IMPORT
 from aifactory.inputs.telemetry import conform
 
 REPORTED = ("requests", "errors", "input_tokens", "output_tokens", "cached_input_tokens")
