@@ -219,6 +219,29 @@ def reserve(
     _print_found(reserve_file(file, settings), as_json, reserve_lines)
 
 
+@app.command()
+def fidelity(
+    measurements: Annotated[Path, typer.Option(help="CSV of public measurements or of deployments.")],
+    train: Annotated[Path | None, typer.Option(help="CSV to predict from. Default: cross-validation.")] = None,
+    workloads: Annotated[
+        Path | None, typer.Option(help="CSV of benchmark workloads (prompt and answer lengths).")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="CSV to write: one prediction a row.")] = None,
+    leave_out: Annotated[
+        str, typer.Option(help="Predictions of --out without --train: row, accelerator, model, round.")
+    ] = "row",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the errors as JSON.")] = False,
+) -> None:
+    """Predict measurements from other measurements, and print how far off the predictions are."""
+    from aifactory.serving.fidelity_command import run_fidelity
+
+    report = run_fidelity(measurements, train, workloads, out, leave_out)
+    if as_json:
+        typer.echo(report.as_json())
+    else:
+        console.print(_table(report.shown()), soft_wrap=True)
+
+
 def _print_found(found: dict[str, object], as_json: bool, lines: Callable[[dict[str, object]], list[str]]) -> None:
     import json
 

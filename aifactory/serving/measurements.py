@@ -1,0 +1,224 @@
+"""Published measurements as one validated table with the features that predictions are made from."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from aifactory.errors import InputError
+from aifactory.inputs.resources import data_dir
+from aifactory.serving.platforms import (
+    WEIGHT_BYTES,
+    load_platforms,
+    native_precision,
+    peak_tflops,
+    precision_class,
+    resolve,
+)
+from aifactory.serving.step_model import best_throughput, kv_gb_per_token
+
+REQUIRED = ("id", "accelerator", "model", "metric", "value", "scenario")
+TEXTS = (
+    "id", "source", "date", "submitter", "accelerator", "accelerator_class", "system", "task", "model", "precision",
+    "scenario", "metric", "catalogue_accelerator_id", "catalogue_model", "notes",
+)  # fmt: skip
+NUMBERS = (
+    "accel_count", "params_b", "active_params_b", "input_tokens", "output_tokens", "batch_or_concurrency", "tp", "value",
+    "value_per_accel", "slo_ttft_ms", "slo_tpot_ms", "power_w",
+)  # fmt: skip
+#: Metrics of which less is better.
+LOWER_IS_BETTER = frozenset(
+    {
+        "time_to_train_min", "ms_per_request_p90", "ms_per_request_mean", "ms_per_token", "joules_per_sample_dynamic",
+        "wall_s_per_simulated_s", "microjoules_per_synaptic_event",
+    }
+)  # fmt: skip
+PER_SYSTEM = frozenset({"tokens_per_s", "samples_per_s", "prompt_tokens_per_s", "sequences_per_s"})
+LANGUAGE_TASKS = frozenset({"llm", "llm-reasoning", "llm-code", "vlm"})
+EPOCH_YEAR = 2025.0
+
+
+def read_table(path: Path, required: tuple[str, ...]) -> pd.DataFrame:
+    """Read a CSV file, plain or gzipped, as text; the columns named must be there."""
+    path = Path(path)
+    if not path.is_file():
+        raise InputError.at(path, "no such file")
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""], compression="infer")
+    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise InputError.at(path, f"cannot be read as CSV: {error}") from error
+    for name in required:
+        if name not in table.columns:
+            raise InputError.at(path, "column is missing", column=name, choices=table.columns)
+    return table
+
+
+def numbers(table: pd.DataFrame, name: str, path: Path) -> pd.Series:
+    """Column as numbers; absent or empty is NaN; text or an infinity is an error naming the row."""
+    if name not in table.columns:
+        return pd.Series(np.nan, index=table.index)
+    text = table[name].str.strip()
+    text = text.mask(text.str.lower().isin(["nan", "na", "n/a", "none", "null", "-"]))
+    values = pd.to_numeric(text, errors="coerce")
+    bad = text.notna() & ~np.isfinite(values)
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        raise InputError.at(path, "must be a finite number", row=row + 2, column=name, value=text.iloc[row])
+    return values.astype(float)
+
+
+def read_measurements(path: Path, *, with_values: bool = True) -> pd.DataFrame:
+    """Read a table of measurements (columns of the public performance file; unknown ones are ignored).
+
+    Raises InputError for a missing column, a duplicate id, text where a number belongs, or (where the
+    value is used) a value that is not positive.
+    """
+    needed = REQUIRED if with_values else tuple(name for name in REQUIRED if name != "value")
+    raw = read_table(path, needed)
+    table = pd.DataFrame(index=raw.index)
+    for name in TEXTS:
+        table[name] = raw[name].fillna("").str.strip() if name in raw else pd.Series("", index=raw.index, dtype=str)
+    for name in NUMBERS:
+        table[name] = numbers(raw, name, path)
+    repeated = table["id"].duplicated() | (table["id"] == "")
+    if repeated.any():
+        row = int(np.flatnonzero(repeated)[0])
+        raise InputError.at(path, "id must be given once", row=row + 2, column="id", value=table["id"].iloc[row])
+    for name in ("value",) if with_values else ():
+        wrong = ~(table[name] > 0)
+        if wrong.any():
+            row = int(np.flatnonzero(wrong)[0])
+            raise InputError.at(path, "must be positive", row=row + 2, column=name, value=table[name].iloc[row])
+    for name in ("accel_count", "params_b", "active_params_b", "tp", "batch_or_concurrency", "output_tokens"):
+        table[name] = table[name].where(table[name] > 0)
+    return table
+
+
+@cache
+def _architectures() -> pd.DataFrame:
+    return pd.read_csv(data_dir() / "prediction" / "models.csv").set_index("model")
+
+
+@cache
+def known_workloads() -> pd.DataFrame:
+    """Input and output tokens of benchmark workloads that their results do not repeat, by model."""
+    return pd.read_csv(data_dir() / "prediction" / "workloads.csv").set_index("model")
+
+
+def read_workloads(path: Path) -> pd.DataFrame:
+    """Input and output tokens by model from a workload table (columns of `mlperf_workloads.csv`)."""
+    raw = read_table(path, ("model",))
+    given = {"input_tokens": "input_tokens_mean", "output_tokens": "output_tokens_mean"}
+    table = pd.DataFrame({name: numbers(raw, column, path) for name, column in given.items()})
+    return table.groupby(raw["model"].str.strip()).median()
+
+
+def with_features(table: pd.DataFrame, workloads: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Features of each row: specifications at the precision used, step-model speed, conditions.
+
+    Adds `speed` (log of the metric per accelerator, more is better) where `value` is given and
+    `prior` (log of what the step model says, or of compute per parameter for other work), so that
+    `speed - prior` is what remains to be learnt.
+    """
+    d = _conditions(table.copy(), workloads)
+    d = _hardware(d)
+    size = np.where(d["metric"].str.startswith("tflops"), 1.0, np.maximum(d["active_b"], 1e-3))
+    d["prior"] = np.log(d["peak"] * np.where(d["precision"] == "fp4", 0.7, 1.0) / size)
+    d["batch"], d["layout_tp"] = d["concurrency"].fillna(1.0), d["tp"].fillna(1.0)
+    llm = d["regime"].isin(["llm_rounds", "llm_tables"]) & (d["metric"] == "tokens_per_s") & d["peak"].notna()
+    llm &= d["bandwidth"].notna()
+    if llm.any():
+        rows = d[llm]
+        chain = rows["layers_chained"].to_numpy()
+        layout = best_throughput(
+            rows.assign(
+                tp=np.where(chain, 1.0, np.where(rows["round"], np.nan, rows["tp"].fillna(rows["accelerators"]))),
+                concurrency=np.where(chain, 1.0 * rows["accelerators"], rows["concurrency"]),
+                slo_tpot_ms=rows["slo_tpot_ms"].where(rows["scenario"].isin(["server", "interactive"])),
+                memory=rows["memory"] * np.where(chain, rows["accelerators"], 1.0),
+            )
+        )
+        d.loc[llm, "prior"] = layout["log_tokens_per_s"] - np.log(np.where(chain, rows["accelerators"], 1.0))
+        d.loc[llm, "batch"], d.loc[llm, "layout_tp"] = layout["batch"], layout["tp"]
+    left = d["memory"] * 0.9 - d["params_b"] * d["weight_bytes"] / d["layout_tp"]
+    d["memory_left"] = np.maximum(left, 0.02 * d["memory"])
+    d["speed"] = _speed(d)
+    return d
+
+
+def _conditions(d: pd.DataFrame, workloads: pd.DataFrame | None) -> pd.DataFrame:
+    d["accelerators"] = d["accel_count"].fillna(1.0)
+    d["family"] = d["source"].str.replace(r"-v[\d.]+$", "", regex=True)
+    d["round"] = d["family"].str.startswith("mlperf")
+    d["kind"] = d["task"].where(~d["task"].isin(LANGUAGE_TASKS), "llm").replace({"fine-tuning": "training"})
+    d.loc[(d["kind"] == "") & (d["metric"] == "tokens_per_s") & (d["scenario"] != "training"), "kind"] = "llm"
+    llm = (d["kind"] == "llm") & d["metric"].isin(["tokens_per_s", "prompt_tokens_per_s"])
+    d["regime"] = np.select([llm & d["round"], llm], ["llm_rounds", "llm_tables"], "other")
+    d["context"] = d["family"] + "|" + d["scenario"] + "|" + d["metric"] + "|" + d["kind"]
+    known, stated, stated_active = (
+        d["catalogue_model"].map(_architectures()[name]).astype(float)
+        for name in ("kv_bytes_per_token_bf16", "params_total_b", "params_active_b")
+    )
+    known = known / 1e9
+    d["sized"] = d["params_b"].notna() | stated.notna()
+    d["params_b"] = d["params_b"].fillna(stated).fillna(0.1)
+    d["active_b"] = np.minimum(d["active_params_b"].fillna(stated_active).fillna(d["params_b"]), d["params_b"])
+    d["kv_gb_16bit"] = known.where(known > 0, kv_gb_per_token(d["params_b"], d["active_b"]))
+    tables = [part for part in (workloads, known_workloads()) if part is not None]
+    for name, default in (("input_tokens", 512.0), ("output_tokens", 256.0)):
+        for part in tables:
+            d[name] = d[name].fillna(d["model"].map(part[name]).astype(float))
+        d[name] = d[name].fillna(default).clip(lower=1.0)
+    d["concurrency"] = d["batch_or_concurrency"]
+    d["layers_chained"] = d["family"].str.contains("llamacpp")
+    neuron = d["family"].str.contains("neuron")
+    d.loc[neuron | d["layers_chained"] | d["family"].str.startswith("ml-energy"), "tp"] = np.nan
+    month = pd.to_numeric(d["date"].str[5:7], errors="coerce").fillna(6.5)
+    year = pd.to_numeric(d["date"].str[:4], errors="coerce")
+    d["year"] = (year + (month - 0.5) / 12).fillna(EPOCH_YEAR + 0.5) - EPOCH_YEAR
+    return d
+
+
+def _hardware(d: pd.DataFrame) -> pd.DataFrame:
+    table = load_platforms()
+    d["chip"] = pd.Series(resolve(d["accelerator"], d["catalogue_accelerator_id"]), index=d.index, dtype=str)
+    d["known_chip"] = d["chip"] != ""
+    d["chip"] = d["chip"].where(d["known_chip"], d["accelerator"])
+    s = table.reindex(d["chip"]).set_axis(d.index)
+    lowest = native_precision(s)
+    given = d["precision"].map(precision_class)
+    tuned = d["round"] & (d["kind"] != "training")
+    d["precision"] = given.where(given != "", np.where(tuned, lowest, "bf16"))
+    d["peak"] = peak_tflops(s, d["precision"].to_numpy())
+    d["peak_bf16"] = s["peak_bf16_dense_tflops"] * s["achievable_share"]
+    d["achievable_share"] = s["achievable_share"].fillna(1.0)
+    d["bandwidth"], d["tdp_w"] = s["memory_bw_gb_per_s"], s["tdp_w"].fillna(500.0)
+    d["memory"] = s["memory_gb"].fillna(64.0)
+    d["link"] = s["interconnect_gb_per_s"].fillna(16.0).clip(lower=8.0)
+    d["vendor"] = s["vendor"].fillna("unknown")
+    d["generation"], d["memory_type"] = s["generation"].fillna(d["chip"]), s["memory_type"].fillna("other")
+    d["hbm"] = d["memory_type"] == "hbm"
+    d["weight_bytes"] = d["precision"].map(WEIGHT_BYTES).astype(float)
+    narrow = d["precision"].isin(["fp4", "fp8", "int8"])
+    d["kv_gb"] = d["kv_gb_16bit"] * np.where(narrow, 0.5, 1.0)
+    return d
+
+
+def per_accelerator(d: pd.DataFrame) -> np.ndarray:
+    """What one unit of `exp(speed)` means: 1/value, value per accelerator, or accelerator-minutes."""
+    count = d["accelerators"].to_numpy()
+    return np.where(d["metric"].isin(PER_SYSTEM), count, np.where(d["metric"] == "time_to_train_min", 1 / count, 1.0))
+
+
+def _speed(d: pd.DataFrame) -> np.ndarray:
+    value = np.log(d["value"].to_numpy(dtype=float) / per_accelerator(d))
+    return np.where(d["metric"].isin(LOWER_IS_BETTER), -value, value)
+
+
+def to_value(d: pd.DataFrame, speed: np.ndarray) -> np.ndarray:
+    """Inverse of `speed`: the metric's own value of the whole system."""
+    signed = np.where(d["metric"].isin(LOWER_IS_BETTER), -speed, speed)
+    return np.exp(signed) * per_accelerator(d)

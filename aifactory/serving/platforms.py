@@ -1,0 +1,160 @@
+"""Specifications of accelerators by any of their public names, and the peak a precision can reach."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from aifactory.inputs.resources import data_dir
+
+#: Bytes per weight; 4-bit formats carry scales (block of 16 or 32 weights).
+WEIGHT_BYTES = {"fp4": 0.56, "int4": 0.56, "fp8": 1.0, "int8": 1.0, "bf16": 2.0, "fp32": 4.0}
+#: Names that share no tokens with the catalogue's identifier.
+SYNONYMS = {
+    "nvidia-rtx-pro-6000-blackwell-server-96gb": "nvidia-rtxpro6000-se",
+    "nvidia-rtx-6000-ada-48gb": "nvidia-rtx6000-ada",
+    "nvidia-rtx-a6000-48gb": "nvidia-a6000",
+    "nvidia-rtx-pro-6000-blackwell": "nvidia-rtxpro6000-se",
+    "cerebras-wse-3": "cerebras-wse3",
+    "nvidia-v100": "nvidia-v100-16",
+}
+#: Micro-architectures: pattern in the identifier, generation, memory technology.
+GENERATIONS = (
+    (r"rtx-?pro-?6000|rtx-50", "blackwell", "gddr"),
+    (r"gb?[23]00|rubin", "blackwell", "hbm"),
+    (r"h100|h200|gh200|h20\b", "hopper", "hbm"),
+    (r"l40|-l4\b|-l20|rtx-?40|ada\b|2000e|rtx6000", "ada", "gddr"),
+    (r"a100", "ampere", "hbm"),
+    (r"a10\b|a10g|a40\b|a[456]\d00|rtx-30", "ampere", "gddr"),
+    (r"v100|p100", "volta", "hbm"),
+    (r"mi2\d\d", "cdna2", "hbm"),
+    (r"mi30\d|mi32\d", "cdna3", "hbm"),
+    (r"mi35\d|mi45\d", "cdna4", "hbm"),
+    (r"radeon", "rdna", "gddr"),
+    (r"arc-", "xe", "gddr"),
+    (r"gaudi", "gaudi", "hbm"),
+    (r"tpu", "tpu", "hbm"),
+    (r"trainium|inferentia", "neuron", "hbm"),
+    (r"xeon6|xeon5|xeon-6|xeon-platinum", "amx", "ddr"),
+    (r"apple", "apple", "ddr"),
+    (r"jetson", "jetson", "ddr"),
+)
+#: Share of the datasheet peak that the best matrix product reaches where nobody measured it: medians of
+#: the measured ones (column achievable_bf16_tflops).
+ACHIEVABLE_SHARE, ACHIEVABLE_SHARE_AMD = 0.80, 0.57
+NUMBERS = (
+    "memory_gb",
+    "memory_bw_gb_per_s",
+    "peak_bf16_dense_tflops",
+    "peak_fp8_dense_tflops",
+    "peak_fp4_dense_tflops",
+    "peak_int8_dense_tops",
+    "achievable_bf16_tflops",
+    "interconnect_gb_per_s",
+    "tdp_w",
+)
+
+
+@cache
+def load_platforms() -> pd.DataFrame:
+    """Specifications indexed by accelerator_id: the catalogue and the chips known from measurements only."""
+    catalogue = pd.read_csv(data_dir() / "catalogue" / "accelerators.csv")
+    catalogue = catalogue.rename(columns={"accelerators_per_node": "scale_up_accelerators"})
+    measured = pd.read_csv(Path(data_dir()) / "prediction" / "accelerators.csv")
+    columns = ["accelerator_id", "vendor", "name", "scale_up_accelerators", *NUMBERS]
+    both = pd.concat([part.reindex(columns=columns) for part in (measured, catalogue)])
+    table = both.groupby("accelerator_id").first()
+    for name in NUMBERS:
+        table[name] = pd.to_numeric(table[name], errors="coerce")
+    return _with_derived(table)
+
+
+def _with_derived(table: pd.DataFrame) -> pd.DataFrame:
+    known = [next((entry[1:] for entry in GENERATIONS if re.search(entry[0], name)), None) for name in table.index]
+    table["generation"] = [item[0] if item else name for item, name in zip(known, table.index, strict=True)]
+    table["memory_type"] = [item[1] if item else "other" for item in known]
+    bf16 = table["peak_bf16_dense_tflops"].fillna(table["peak_fp8_dense_tflops"] / 2)
+    table["peak_bf16_dense_tflops"] = bf16.fillna(table["peak_int8_dense_tops"] / 2)
+    assumed = np.where(table["vendor"] == "AMD", ACHIEVABLE_SHARE_AMD, ACHIEVABLE_SHARE)
+    share = table["achievable_bf16_tflops"] / table["peak_bf16_dense_tflops"]
+    table["achievable_share"] = share.where(share.between(0.2, 1.0), assumed)
+    return table
+
+
+def resolve(names: Iterable[str], identifiers: Iterable[str]) -> list[str]:
+    """Accelerator_id of each row, "" where none is known.
+
+    The identifier counts if the tables know it; else the name, its synonym, or the longest identifier
+    whose parts all occur in the name.
+
+    >>> resolve(["nvidia-b300-sxm-288gb", "unheard-of-x1"], ["", ""])
+    ['nvidia-b300-sxm', '']
+    """
+    table = load_platforms()
+    parts = {name: frozenset(name.split("-")) for name in table.index}
+    found = []
+    for name, identifier in zip(names, identifiers, strict=True):
+        name, identifier = str(name).strip().lower(), str(identifier).strip().lower()
+        candidates = [item for item in (identifier, name, SYNONYMS.get(name, "")) if item in table.index]
+        if not candidates:
+            tokens = frozenset(name.split("-")) | frozenset(re.sub(r"(\d)gb\b", r"\1", name).split("-"))
+            near = [item for item, own in parts.items() if own <= tokens]
+            candidates = sorted(near, key=lambda item: (-len(parts[item]), item))
+        found.append(candidates[0] if candidates else "")
+    return found
+
+
+def precision_class(text: object) -> str:
+    """Class of a declared precision: fp4, int4, fp8, int8, bf16, fp32, or "" where not said.
+
+    The lowest format of a mixed declaration counts: that is where the work is done.
+
+    >>> precision_class("clip1:fp32,unet:fp8,vae:fp32"), precision_class("Autocast:BF16+SR"), precision_class(None)
+    ('fp8', 'bf16', '')
+    """
+    said = str(text).lower() if isinstance(text, str) else ""
+    rules = (
+        (("fp4", "mxfp4", "nvfp4"), "fp4"),
+        (("int8/int4",), "int8"),
+        (("int4", "q4", "w4a"), "int4"),
+        (("fp8",), "fp8"),
+        (("int8", "q8"), "int8"),
+        (("bf16", "bfloat16", "f16", "half"), "bf16"),
+        (("fp32", "f32", "float32"), "fp32"),
+    )
+    return next((name for marks, name in rules if any(mark in said for mark in marks)), "")
+
+
+def native_precision(specifications: pd.DataFrame) -> np.ndarray:
+    """Lowest precision with its own peak: fp4, fp8, int8 or bf16, per row."""
+    bf16 = specifications["peak_bf16_dense_tflops"]
+    return np.select(
+        [
+            specifications["peak_fp4_dense_tflops"].notna(),
+            specifications["peak_fp8_dense_tflops"] > 1.2 * bf16,
+            specifications["peak_int8_dense_tops"] > 1.2 * bf16,
+        ],
+        ["fp4", "fp8", "int8"],
+        "bf16",
+    )
+
+
+def peak_tflops(specifications: pd.DataFrame, precision: np.ndarray) -> np.ndarray:
+    """Dense peak at a precision, TFLOPS, reduced to what matrix products reach.
+
+    A chip without the format runs it in the next wider one (4-bit integers: weights only, products in
+    16 bits). A listed 4-bit peak above twice the 8-bit one counts as twice: the rest of a network runs wider.
+    """
+    bf16 = specifications["peak_bf16_dense_tflops"].to_numpy(dtype=float)
+    fp8 = np.fmax(bf16, specifications["peak_fp8_dense_tflops"].to_numpy(dtype=float))
+    int8 = np.fmax(fp8, specifications["peak_int8_dense_tops"].to_numpy(dtype=float))
+    fp4 = specifications["peak_fp4_dense_tflops"].to_numpy(dtype=float)
+    fp4 = np.where(np.isfinite(fp4), np.minimum(fp4, 2 * fp8), fp8)
+    of = {"fp4": fp4, "fp8": fp8, "int8": int8, "fp32": bf16 / 2}
+    chosen = np.select([precision == name for name in of], list(of.values()), bf16)
+    return chosen * specifications["achievable_share"].to_numpy(dtype=float)

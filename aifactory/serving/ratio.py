@@ -1,0 +1,227 @@
+"""Anchored ratios: what measured neighbours say about the gap between step model and measurement.
+
+The gap g = speed - prior of every row is a Gaussian process whose covariance is a sum of hand-readable
+parts (same model and context, same vendor and date, near in bandwidth-peak-memory, ...), each with a standard
+deviation in log units: hierarchical shrinkage in one linear solve. Rows under equal conditions form one
+cell (median), weighted by their count; cells far off under leave-one-accelerator-out get more noise, so that one odd
+submission does not move its neighbours.
+
+Leave-group-out residuals come in closed form from one inverse: r_B = (K^-1)_BB^-1 (K^-1 g)_B, variances
+the diagonal of (K^-1)_BB^-1 (Rasmussen and Williams 2006, section 5.4.2, for blocks).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import pandas as pd
+
+from aifactory.inputs.resources import data_dir
+
+#: Numeric features: column, centre, scale; the logarithm is taken except of the year.
+SCALES = {
+    "bandwidth": (8.0, 0.6), "peak": (7.0, 0.7), "peak_bf16": (6.5, 0.7), "memory_left": (4.0, 0.7), "link": (5.0, 1.0),
+    "accelerators": (2.0, 1.0), "batch": (4.0, 1.0), "input_tokens": (6.5, 1.0), "output_tokens": (6.5, 1.0),
+    "layout_tp": (0.0, 1.0), "params_b": (3.0, 1.0), "active_b": (3.0, 1.0), "tdp_w": (6.0, 0.6),
+}  # fmt: skip
+CELL = (
+    "chip",
+    "model",
+    "context",
+    "source",
+    "precision",
+    "size_class",
+    "input_tokens",
+    "layout_tp",
+    "concurrency",
+    "length_class",
+)
+ROW_VARIANCE, FLOOR_VARIANCE, TOLERATED_GAP = 0.003, 3e-4, 0.25
+
+
+@dataclass(frozen=True)
+class Part:
+    """One term: rows equal in `same`, times a line in `line`, times nearness in `near` (feature, length)."""
+
+    same: tuple[str, ...] = ()
+    line: str = ""
+    near: tuple[tuple[str, float], ...] = ()
+
+
+_CHIP_NEAR = (("bandwidth", 0.4), ("peak", 0.4), ("memory_left", 0.6))
+_CHIP_FAR = (("bandwidth", 1.0), ("peak", 1.0), ("memory_left", 1.2))
+_SHAPE = (("input_tokens", 0.8), ("output_tokens", 0.8), ("batch", 1.2), ("layout_tp", 1.0), ("accelerators", 2.0))
+PARTS = {
+    "level": Part(),
+    "context": Part(("context",)),
+    "class": Part(("accelerator_class",)),
+    "model_context": Part(("model", "context")),
+    "architecture": Part(("architecture", "metric")),
+    "chip": Part(("chip",)),
+    "chip_model": Part(("chip", "architecture")),
+    "chip_model_context": Part(("chip", "model", "context")),
+    "source": Part(("source",)),
+    "source_vendor": Part(("source", "vendor")),
+    "source_model_vendor": Part(("source", "vendor", "model", "context")),
+    "near_model": Part(("model", "context"), near=_CHIP_NEAR),
+    "near_generation": Part(("generation",), near=_CHIP_NEAR),
+    "generation_context": Part(("generation", "context")),
+    "far_kind": Part(("kind",), near=_CHIP_FAR),
+    "precision_context": Part(("precision", "context")),
+    "precision_size": Part(("precision",), line="params_b"),
+    "vendor_kind": Part(("vendor", "kind")),
+    "year": Part(line="year"),
+    "system_size": Part(("context",), line="accelerators"),
+    "bandwidth": Part(line="bandwidth"),
+    "peak": Part(line="peak"),
+    "memory_left": Part(line="memory_left"),
+    "size_kind": Part(("kind", "metric"), line="active_b"),
+    "batch_context": Part(("context",), line="batch"),
+    "input_context": Part(("context",), line="input_tokens"),
+    "output_context": Part(("context",), line="output_tokens"),
+    "tp_context": Part(("context",), line="layout_tp"),
+    "shape_context": Part(("context",), near=_SHAPE),
+    "shape_model": Part(("model", "context"), near=_SHAPE),
+    "shape_chip_model": Part(("chip", "model", "context", "precision"), near=_SHAPE),
+}
+
+
+@cache
+def prior_deviations() -> dict[str, dict[str, float]]:
+    """Standard deviation of each part in log units, by regime."""
+    table = pd.read_csv(data_dir() / "prediction" / "ratio_parts.csv")
+    return {name: dict(zip(rows["part"], rows["deviation"], strict=True)) for name, rows in table.groupby("regime")}
+
+
+def features_of(d: pd.DataFrame) -> pd.DataFrame:
+    """Columns that the parts read: standardised numbers and labels."""
+    x = pd.DataFrame({"year": d["year"].to_numpy(dtype=float)}, index=d.index)
+    for name, (centre, scale) in SCALES.items():
+        values = np.log(np.maximum(d[name].to_numpy(dtype=float), 1e-6))
+        x[name] = (np.where(np.isfinite(values), values, centre) - centre) / scale
+    labels = {name for part in PARTS.values() for name in part.same} - {"architecture"}
+    for name in sorted(labels):
+        x[name] = d[name].to_numpy()
+    x["architecture"] = d["catalogue_model"].where(d["catalogue_model"] != "", d["model"])
+    return x
+
+
+def covariance(
+    a: pd.DataFrame, b: pd.DataFrame, deviations: dict[str, float], parts: dict[str, Part] | None = None
+) -> np.ndarray:
+    """Prior covariance of the gaps of rows `a` and `b`; shape (len(a), len(b))."""
+    parts = PARTS if parts is None else parts
+    total = np.zeros((len(a), len(b)))
+    codes, near = {}, {}
+    for name, deviation in deviations.items():
+        if not deviation:
+            continue
+        part = parts[name]
+        term = np.full(total.shape, deviation**2)
+        for label in part.same:
+            if label not in codes:
+                values = pd.factorize(pd.concat([a[label], b[label]]))[0]
+                codes[label] = values[: len(a), None] == values[None, len(a) :]
+            term *= codes[label]
+        if part.line:
+            term *= np.outer(a[part.line], b[part.line])
+        if part.near:
+            if part.near not in near:
+                near[part.near] = np.exp(-0.5 * sum(_squared(a[f], b[f], length) for f, length in part.near))
+            term *= near[part.near]
+        total += term
+    return total
+
+
+def own_variance(x: pd.DataFrame, deviations: dict[str, float], parts: dict[str, Part] | None = None) -> np.ndarray:
+    """Diagonal of `covariance(x, x, deviations)`."""
+    parts = PARTS if parts is None else parts
+    total = np.zeros(len(x))
+    for name, deviation in deviations.items():
+        line = parts[name].line
+        total += deviation**2 * (x[line].to_numpy() ** 2 if line else 1.0)
+    return total
+
+
+def _squared(a: pd.Series, b: pd.Series, length: float) -> np.ndarray:
+    return ((a.to_numpy()[:, None] - b.to_numpy()[None, :]) / length) ** 2
+
+
+def to_cells(d: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
+    """One row per set of equal conditions (medians, `count` of measurements), and the cell of each id."""
+    size = np.round(np.log2(d["accelerators"])).clip(0, 6) // 3
+    lengths = np.where(d["round"], 0.0, d["output_tokens"])
+    keyed = d.assign(size_class=size, length_class=lengths)
+    number = keyed.groupby(list(CELL), dropna=False, sort=False).ngroup()
+    numeric = [name for name in d.columns if d[name].dtype.kind == "f"]
+    grouped = d.groupby(number.to_numpy())
+    cells = grouped.first()
+    cells[numeric] = grouped[numeric].median()
+    cells["count"] = grouped.size()
+    cells["cell"] = cells.index
+    return cells, pd.Series(number.to_numpy(), index=d["id"].to_numpy())
+
+
+def groups_of(labels: pd.Series) -> list[np.ndarray]:
+    """Positions of the rows of each label."""
+    codes = pd.factorize(labels)[0]
+    order = np.argsort(codes, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(codes[order])) + 1) if len(order) else []
+
+
+@dataclass(frozen=True)
+class RatioModel:
+    """Trained gaps of one regime: cells, their inverse covariance and the mean gap."""
+
+    cells: pd.DataFrame
+    membership: pd.Series
+    features: pd.DataFrame
+    inverse: np.ndarray
+    mean: float
+    deviations: dict[str, float]
+
+    def predict(self, rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+        """Gap and its prior standard deviation (uncalibrated) for rows with features."""
+        x = features_of(rows)
+        cross = covariance(x, self.features, self.deviations)
+        weight = cross @ self.inverse
+        variance = own_variance(x, self.deviations) - (weight * cross).sum(axis=1) + ROW_VARIANCE
+        gap = self.mean + weight @ (self.cells["gap"].to_numpy() - self.mean)
+        return gap, np.sqrt(np.maximum(variance, FLOOR_VARIANCE))
+
+    def leave_out(self, labels: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+        """Residuals (measured less predicted) and standard deviations with each label left out whole."""
+        return leave_out(self.inverse, self.cells["gap"].to_numpy() - self.mean, groups_of(labels))
+
+
+def leave_out(inverse: np.ndarray, gap: np.ndarray, groups: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Closed-form leave-group-out residuals and standard deviations from an inverse covariance."""
+    residual, deviation = np.empty(len(gap)), np.empty(len(gap))
+    for group in groups:
+        residual[group], deviation[group] = block_out(inverse, gap, group)
+    return residual, deviation
+
+
+def block_out(inverse: np.ndarray, gap: np.ndarray, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Residuals and standard deviations of one group left out."""
+    block = np.linalg.inv(inverse[np.ix_(group, group)])
+    return block @ (inverse[group] @ gap), np.sqrt(np.maximum(np.diag(block), FLOOR_VARIANCE))
+
+
+def fit_ratio(rows: pd.DataFrame, deviations: dict[str, float], rounds: int = 2) -> RatioModel:
+    """Train on rows with features and `speed`; `rounds` of down-weighting cells that no neighbour supports."""
+    cells, membership = to_cells(rows.assign(gap=rows["speed"] - rows["prior"]))
+    x = features_of(cells)
+    prior = covariance(x, x, deviations)
+    noise = FLOOR_VARIANCE + ROW_VARIANCE / cells["count"].to_numpy()
+    mean = float(np.median(cells["gap"]))
+    gap = cells["gap"].to_numpy() - mean
+    base = noise.copy()
+    for number in range(rounds + 1):
+        inverse = np.linalg.inv(prior + np.diag(noise))
+        if number < rounds:
+            off = np.abs(leave_out(inverse, gap, groups_of(cells["chip"]))[0])
+            noise = base + 0.5 * np.maximum(off - TOLERATED_GAP, 0.0) ** 2
+    return RatioModel(cells, membership, x, inverse, mean, deviations)

@@ -1,0 +1,249 @@
+"""Predictions in tiers: a measured row, an anchored ratio, the step model, or `benchmark first`.
+
+The answer always names the tier that spoke and its 80 % interval, calibrated by holding back evidence
+of the same kind: the row itself, its accelerator, its model, or both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from aifactory.serving.intervals import Scores
+from aifactory.serving.measurements import to_value
+from aifactory.serving.ratio import RatioModel, block_out, fit_ratio, groups_of, prior_deviations
+
+MEASURED, ANCHORED, STEP_MODEL, REFUSED = "measured", "anchored", "step model", "benchmark first"
+#: Conditions that a measured row must share with the asked one; counts and lengths to 5 %.
+SAME = ("chip", "model", "context", "precision")
+PREFERRED = ("source", "submitter", "system")
+CLOSE = ("accelerators", "input_tokens", "tp", "concurrency", "output_tokens")
+CLOSE_TOLERANCE, LOOKUP_ROWS_MIN = 0.05, 1
+#: Deviations of one submitter from the group median in public rounds: median 0.8 %, 90th percentile 6.5 %.
+NOISE_FLOOR = 0.01
+#: Half width in log units where nothing calibrates the step model: 80 % of public rows within a factor of 2.2.
+STEP_MODEL_ALONE = 0.8
+#: Models that a new one must have as neighbours before a size trend may speak for it.
+SIZED_NEIGHBOURS = 3
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """Trained tiers. Build with `train`."""
+
+    rows: pd.DataFrame
+    models: dict[str, RatioModel]
+    scores: dict[str, Scores]
+    lookup_scores: Scores
+
+    def predict(self, asked: pd.DataFrame) -> pd.DataFrame:
+        """One line per row: predicted, low80, high80 (in the row's own metric), tier, reason."""
+        out = pd.DataFrame(
+            {"speed": np.nan, "low": np.nan, "high": np.nan, "tier": REFUSED, "reason": ""}, index=asked.index
+        )
+        for regime, rows in asked.groupby("regime"):
+            if regime in self.models:
+                self._by_ratio(out, rows, regime)
+            else:
+                self._by_step_model_alone(out, rows)
+        self._by_lookup(out, asked)
+        return _in_units(asked, out)
+
+    def _by_ratio(self, out: pd.DataFrame, rows: pd.DataFrame, regime: str) -> None:
+        model = self.models[regime]
+        kind = novelty(rows, model.cells)
+        reason = refusal(rows, model.cells, kind)
+        speaks = reason == ""
+        out.loc[rows.index, "reason"] = reason
+        rows, kind = rows[speaks], kind[speaks]
+        if rows.empty:
+            return
+        gap, deviation = model.predict(rows)
+        speed = rows["prior"].to_numpy() + gap
+        half = deviation * np.array([self.scores[regime].width(name) for name in kind])
+        anchored = kind.isin(["known", "other row", "new accelerator"])
+        out.loc[rows.index, "speed"] = speed
+        out.loc[rows.index, "low"], out.loc[rows.index, "high"] = speed - half, speed + half
+        out.loc[rows.index, "tier"] = np.where(anchored, ANCHORED, STEP_MODEL)
+        out.loc[rows.index, "reason"] = "evidence: " + kind.map(EVIDENCE)
+
+    def _by_step_model_alone(self, out: pd.DataFrame, rows: pd.DataFrame) -> None:
+        """Nothing of this kind was measured: the step model with its own error, for language models only."""
+        language = rows["regime"].str.startswith("llm") & (rows["metric"] == "tokens_per_s")
+        able = rows.index[language & np.isfinite(rows["prior"]) & rows["known_chip"] & rows["sized"]]
+        out.loc[rows.index, "reason"] = "nothing of this kind was measured: run the benchmark pack"
+        prior = rows.loc[able, "prior"]
+        out.loc[able, "speed"], out.loc[able, "tier"] = prior, STEP_MODEL
+        out.loc[able, "low"], out.loc[able, "high"] = prior - STEP_MODEL_ALONE, prior + STEP_MODEL_ALONE
+        out.loc[able, "reason"] = "step model alone: no measurement to calibrate it by"
+
+    def _by_lookup(self, out: pd.DataFrame, asked: pd.DataFrame) -> None:
+        found = look_up(asked, self.rows, exclude_self=False)
+        hit = found["rows"] >= LOOKUP_ROWS_MIN
+        place = found.index[hit]
+        half = np.maximum(found.loc[hit, "spread"], NOISE_FLOOR) * self.lookup_scores.width("measured")
+        out.loc[place, "speed"] = found.loc[hit, "speed"]
+        out.loc[place, "low"], out.loc[place, "high"] = found.loc[hit, "speed"] - half, found.loc[hit, "speed"] + half
+        out.loc[place, "tier"] = MEASURED
+        out.loc[place, "reason"] = [
+            f"median of {count} measured row(s) under these conditions" for count in found.loc[hit, "rows"]
+        ]
+
+
+EVIDENCE = {
+    "other row": "this accelerator and model under other conditions",
+    "known": "this accelerator with other models, this model on other accelerators",
+    "new accelerator": "this model on other accelerators",
+    "new model": "step model, level of this accelerator with other models",
+    "both new": "step model, level of other accelerators and models",
+}
+
+
+def train(rows: pd.DataFrame) -> Predictor:
+    """Fit every regime that has rows; `rows` carries features and `speed` (see `with_features`)."""
+    usable = rows[np.isfinite(rows["speed"])]
+    models, scores = {}, {}
+    for regime, part in usable[np.isfinite(usable["prior"])].groupby("regime"):
+        models[regime] = fit_ratio(part, prior_deviations()[regime])
+        scores[regime] = calibrate(models[regime])
+    return Predictor(usable, models, scores, lookup_scores(usable))
+
+
+def calibrate(model: RatioModel) -> Scores:
+    """Scores of every kind of novelty, by leaving rows, accelerators, models and both out."""
+    cells = model.cells
+    count = np.minimum(cells["count"].to_numpy().astype(int), 5)
+    known = cells["chip"] + "|" + cells["model"]
+    by_kind = {}
+    for kind, labels in (
+        ("other row", cells["cell"]),
+        ("known", known),
+        ("new accelerator", cells["chip"]),
+        ("new model", cells["model"]),
+    ):
+        residual, deviation = model.leave_out(labels)
+        kept = np.ones(len(cells), dtype=bool)
+        if kind == "other row":
+            kept = known.map(known.value_counts()).to_numpy() > 1
+        if kind == "new accelerator":
+            kept = (cells.groupby(["model", "context"])["chip"].transform("nunique") > 1).to_numpy()
+        by_kind[kind] = np.repeat((np.abs(residual) / deviation)[kept], count[kept])
+    by_kind["both new"] = _both_new(model, count)
+    return Scores(by_kind)
+
+
+def _both_new(model: RatioModel, count: np.ndarray) -> np.ndarray:
+    """Scores with accelerator and model of each pair left out together."""
+    cells, gap = model.cells, model.cells["gap"].to_numpy() - model.mean
+    scores = np.full(len(cells), np.nan)
+    for pair in groups_of(cells["chip"] + "|" + cells["model"]):
+        out = np.flatnonzero(
+            (
+                (cells["chip"] == cells["chip"].iloc[pair[0]]) | (cells["model"] == cells["model"].iloc[pair[0]])
+            ).to_numpy()
+        )
+        if len(out) == len(cells):
+            continue
+        residual, deviation = block_out(model.inverse, gap, out)
+        inside = np.isin(out, pair)
+        scores[pair] = np.abs(residual[inside]) / deviation[inside]
+    kept = np.isfinite(scores)
+    return np.repeat(scores[kept], count[kept])
+
+
+def novelty(rows: pd.DataFrame, cells: pd.DataFrame) -> pd.Series:
+    """What of each row the training cells have seen: see `EVIDENCE`."""
+    chips, models = set(cells["chip"]), set(cells["model"])
+    pairs = set(cells["chip"] + "|" + cells["model"])
+    pair = (rows["chip"] + "|" + rows["model"]).isin(pairs)
+    chip = rows["chip"].isin(chips)
+    model = rows["model"].isin(models)
+    kind = np.select(
+        [pair, chip & model, model, chip], ["other row", "known", "new accelerator", "new model"], "both new"
+    )
+    return pd.Series(kind, index=rows.index)
+
+
+def refusal(rows: pd.DataFrame, cells: pd.DataFrame, kind: pd.Series) -> pd.Series:
+    """Why no number can be given, "" where one can."""
+    language = rows["regime"].isin(["llm_rounds", "llm_tables"])
+    no_chip = ~rows["known_chip"] & ~kind.isin(["other row"])
+    no_specification = ~np.isfinite(rows["prior"]) & ~kind.isin(["other row"])
+    per_user = rows["metric"] == "tokens_per_s_per_user"
+    sized = cells.groupby(["kind", "metric"])["model"].nunique()
+    neighbours = pd.MultiIndex.from_frame(rows[["kind", "metric"]]).map(sized).to_numpy(dtype=float, na_value=0)
+    new_model = kind.isin(["new model", "both new"])
+    unsized = new_model & ~rows["sized"]
+    lonely = new_model & ~language & (neighbours < SIZED_NEIGHBOURS)
+    reason = np.select(
+        [per_user, no_chip, no_specification, unsized, lonely, ~np.isfinite(rows["prior"])],
+        [
+            "speed of one user over an undisclosed number of chips is no throughput: benchmark first",
+            "accelerator unknown to the catalogue and never measured: give its specifications or benchmark first",
+            "peak or bandwidth of the accelerator is not known: benchmark first",
+            "model never measured and its size is not given: benchmark first",
+            "model of a kind that too few neighbours measured: benchmark first",
+            "no specification to scale other conditions by: benchmark first",
+        ],
+        "",
+    )
+    return pd.Series(reason, index=rows.index)
+
+
+def look_up(asked: pd.DataFrame, rows: pd.DataFrame, *, exclude_self: bool) -> pd.DataFrame:
+    """Median log speed of rows under the asked conditions; same source, submitter and system first."""
+    both = pd.concat([asked[[*SAME, *PREFERRED, "id"]], rows[[*SAME, *PREFERRED, "id"]]])
+    codes = {name: pd.factorize(both[name])[0] for name in (*PREFERRED, "id")}
+    codes["key"] = both.groupby(list(SAME), sort=False).ngroup().to_numpy()
+    n = len(asked)
+    near = _comparable(asked), _comparable(rows)
+    values = rows["speed"].to_numpy()
+    place = {key: np.asarray(found) for key, found in pd.Series(np.arange(len(rows))).groupby(codes["key"][n:])}
+    speed, spread, count = np.full(n, np.nan), np.zeros(n), np.zeros(n, dtype=int)
+    for i in range(n):
+        found = place.get(codes["key"][i])
+        if found is None:
+            continue
+        gap = np.abs(near[0][i] - near[1][found])
+        found = found[(gap <= CLOSE_TOLERANCE).all(axis=1)]
+        if exclude_self:
+            found = found[codes["id"][n + found] != codes["id"][i]]
+        for name in PREFERRED:
+            own = found[codes[name][n + found] == codes[name][i]]
+            found = own if len(own) >= (1 if name == "source" else 2) else found
+        if len(found):
+            speed[i], count[i] = np.median(values[found]), len(found)
+            spread[i] = np.median(np.abs(values[found] - speed[i])) if len(found) > 2 else 0.0
+    return pd.DataFrame({"speed": speed, "spread": spread, "rows": count}, index=asked.index)
+
+
+def _comparable(d: pd.DataFrame) -> np.ndarray:
+    """Logarithms of the conditions to compare; in rounds only the size of the system and the prompt."""
+    logs = np.log(d[list(CLOSE)].fillna(1e-9).to_numpy(dtype=float))
+    logs[d["round"].to_numpy(), CLOSE.index("tp") :] = 0.0
+    return logs
+
+
+def lookup_scores(rows: pd.DataFrame) -> Scores:
+    """How far each row is from the median of the other rows under its conditions."""
+    found = look_up(rows, rows, exclude_self=True)
+    hit = found["rows"] >= LOOKUP_ROWS_MIN
+    off = np.abs(rows.loc[hit, "speed"] - found.loc[hit, "speed"])
+    return Scores({"measured": (off / np.maximum(found.loc[hit, "spread"], NOISE_FLOOR)).to_numpy()})
+
+
+def _in_units(asked: pd.DataFrame, out: pd.DataFrame) -> pd.DataFrame:
+    ends = np.stack([to_value(asked, out[name].to_numpy(dtype=float)) for name in ("low", "high")])
+    return pd.DataFrame(
+        {
+            "id": asked["id"],
+            "predicted": to_value(asked, out["speed"].to_numpy(dtype=float)),
+            "low80": ends.min(axis=0),
+            "high80": ends.max(axis=0),
+            "tier": out["tier"],
+            "reason": out["reason"],
+        },
+        index=asked.index,
+    )

@@ -1,0 +1,96 @@
+"""Deployments: features, refusals, never the own row, the real figures."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from aifactory.errors import InputError
+from aifactory.serving.deployments import evaluate_deployments, predict_deployments, read_deployments
+from aifactory.serving.fidelity_command import run_fidelity
+
+HEAD = "config_id,backend,backend_version,model_path,system,precision,mode,isl,osl,tp_size,silicon_concurrency,silicon_ttft_ms,silicon_tpot_ms\n"
+
+
+def table(path, systems=("h100_sxm", "h200_sxm", "b200_sxm"), models=("meta-llama/Llama-3.1-70B", "Qwen/Qwen3-32B")):
+    lines, number = [], 0
+    for system in systems:
+        for model in models:
+            for load in (1, 4, 16, 64):
+                number += 1
+                tpot = (10 if system != "b200_sxm" else 6) * (1 + load / 64) * (1 if "70B" in model else 0.6)
+                lines.append(
+                    f"{number},vllm,0.15.1,{model},{system},fp8,agg,1024,1024,4,{load},{80 * load**0.5},{tpot}"
+                )
+    path.write_text(HEAD + "\n".join(lines) + "\n")
+    return path
+
+
+def test_features_know_system_model_and_layout(tmp_path):
+    path = tmp_path / "d.csv"
+    path.write_text(HEAD + "7,trtllm,1.0,nvidia/DeepSeek-R1-0528-NVFP4,gb200,fp4,agg,1024,1024,8,64,,\n")
+    row = read_deployments(path).iloc[0]
+    assert (row["chip"], row["architecture"], row["gpus"], row["concurrency"]) == ("nvidia-gb200", "deepseek-v3", 8, 64)
+    assert (row["params_b"], row["active_b"]) == (671, 37)
+
+
+def test_closed_forms_move_the_right_way(tmp_path):
+    d = read_deployments(table(tmp_path / "d.csv"))
+    d = d.assign(key=d["system"] + d["model_path"])
+    for _, part in d.groupby("key"):
+        ordered = part.sort_values("concurrency")
+        assert ordered["prior_tpot"].is_monotonic_increasing
+        assert ordered["prior_ttft"].is_monotonic_increasing
+    fast, slow = (d.loc[d["system"] == name, "prior_tpot"].mean() for name in ("b200_sxm", "h100_sxm"))
+    assert fast < slow
+
+
+def test_output_columns_and_refusals(tmp_path):
+    training = table(tmp_path / "t.csv")
+    asked = tmp_path / "a.csv"
+    asked.write_text(
+        HEAD
+        + "1,vllm,0.15.1,meta-llama/Llama-3.1-70B,h200_sxm,fp8,agg,1024,1024,4,8,,\n"
+        + "2,vllm,0.15.1,meta-llama/Llama-3.1-70B,mystery_9000,fp8,agg,1024,1024,4,8,,\n"
+        + "3,vllm,0.15.1,some/unsized-model,h200_sxm,fp8,agg,1024,1024,4,8,,\n"
+    )
+    out = tmp_path / "o.csv"
+    run_fidelity(asked, training, out=out)
+    written = pd.read_csv(out, dtype={"config_id": str})
+    assert list(written.columns) == [
+        "config_id", "predicted_ttft_ms", "predicted_tpot_ms", "low80_tpot_ms", "high80_tpot_ms", "tier", "reason",
+    ]  # fmt: skip
+    assert list(written["config_id"]) == ["1", "2", "3"]
+    assert written["predicted_tpot_ms"].notna().tolist() == [True, False, False]
+    assert written["low80_tpot_ms"].iloc[0] < written["predicted_tpot_ms"].iloc[0] < written["high80_tpot_ms"].iloc[0]
+    assert "catalogue" in written["reason"].iloc[1]
+    assert "size of the model" in written["reason"].iloc[2]
+
+
+def test_a_level_that_all_neighbours_share_is_learnt(tmp_path):
+    d = read_deployments(table(tmp_path / "d.csv"))
+    d["silicon_tpot_ms"] = np.exp(d["prior_tpot"]) * 1.7
+    asked, rest = d[d["system"] == "h200_sxm"], d[d["system"] != "h200_sxm"]
+    answer = predict_deployments(asked, rest)
+    assert answer["predicted_tpot_ms"].to_numpy() == pytest.approx(asked["silicon_tpot_ms"].to_numpy(), rel=0.02)
+
+
+def test_a_table_of_the_other_kind_or_a_bad_cell_is_refused(tmp_path):
+    measured = table(tmp_path / "d.csv")
+    other = tmp_path / "o.csv"
+    other.write_text("id,accelerator,model,metric,value,scenario\n")
+    with pytest.raises(InputError, match="deployments"):
+        run_fidelity(measured, other)
+    bad = tmp_path / "b.csv"
+    bad.write_text(HEAD + "1,vllm,1,m-7b,h100_sxm,fp8,agg,0,1024,4,8,1,1\n")
+    with pytest.raises(InputError, match="row 2.*isl"):
+        run_fidelity(bad)
+
+
+@pytest.mark.real
+def test_every_real_deployment_is_answered_and_rows_seen_before_are_close(shared_dir):
+    rows = read_deployments(shared_dir / "data/measured/silicon_ttft_tpot.csv.gz")
+    sample = rows[rows["backend"] == "vllm"]
+    summary, answer = evaluate_deployments(sample, None)
+    assert answer["predicted_tpot_ms"].notna().all()
+    line = summary[(summary["by"] == "tpot all") & (summary["split"] == "known accelerator and model")].iloc[0]
+    assert line["median_error"] < 0.10

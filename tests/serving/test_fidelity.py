@@ -1,0 +1,140 @@
+"""`aifactory fidelity`: own results never used, hostile files, tiers, the real figures."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from aifactory.cli import app
+from aifactory.errors import InputError
+from aifactory.serving.fidelity import datasheet_ratio
+from aifactory.serving.fidelity_command import run_fidelity
+from aifactory.serving.measurements import read_measurements, to_value, with_features
+from aifactory.serving.tiers import train
+from tests.serving.test_ratio import HEAD, table
+
+COLUMNS = ["id", "predicted", "low80", "high80", "tier", "reason"]
+
+
+def test_prediction_file_has_one_line_a_row_in_order(tmp_path):
+    measured = table(tmp_path / "m.csv")
+    out = tmp_path / "out.csv"
+    report = run_fidelity(measured, out=out)
+    written = pd.read_csv(out)
+    assert list(written.columns) == COLUMNS
+    assert list(written["id"]) == list(pd.read_csv(measured)["id"])
+    assert (written["low80"] < written["predicted"]).all()
+    assert (written["predicted"] < written["high80"]).all()
+    assert {"known accelerator and model", "unseen accelerator", "unseen model"} <= set(report.summary["split"])
+
+
+def test_own_result_is_never_used(tmp_path):
+    measured = table(tmp_path / "m.csv")
+    before = run_fidelity(measured, leave_out="row").predictions.set_index("id")
+    frame = pd.read_csv(measured)
+    name = frame["id"].iloc[0]
+    frame.loc[0, ["value", "value_per_accel"]] *= 50
+    changed = tmp_path / "changed.csv"
+    frame.to_csv(changed, index=False)
+    after = run_fidelity(changed, leave_out="accelerator").predictions.set_index("id")
+    reference = run_fidelity(measured, leave_out="accelerator").predictions.set_index("id")
+    assert after.loc[name, "predicted"] == pytest.approx(reference.loc[name, "predicted"])
+    assert before.loc[name, "predicted"] > 0
+
+
+def test_training_rows_of_the_same_id_are_taken_out(tmp_path):
+    measured = table(tmp_path / "m.csv")
+    result = run_fidelity(measured, measured)
+    assert (result.predictions["tier"] == "step model").all()
+    assert result.predictions["reason"].str.contains("no measurement to calibrate it by").all()
+
+
+def test_a_measured_row_speaks_first_and_other_chips_anchor(tmp_path):
+    measured = table(tmp_path / "train.csv")
+    asked = pd.read_csv(measured)
+    asked["id"] = asked["id"] + "-asked"
+    asked.loc[1, ["accelerator", "id"]] = ["nvidia-gh200-144gb", "new-chip"]
+    asked.loc[2, ["accelerator", "id"]] = ["unheard-of-chip", "unknown-chip"]
+    asked.loc[3, ["model", "id", "params_b"]] = ["brand-new-13b", "new-model", 13]
+    path = tmp_path / "asked.csv"
+    asked.to_csv(path, index=False)
+    answer = run_fidelity(path, measured).predictions.set_index("id")
+    assert answer.loc["llama2-70bnvidia-h100-sxm-80gboffline-asked", "tier"] == "measured"
+    assert answer.loc["llama2-70bnvidia-h100-sxm-80gboffline-asked", "predicted"] == pytest.approx(8 * 2900)
+    assert answer.loc["new-chip", "tier"] == "anchored"
+    assert answer.loc["new-model", "tier"] == "step model"
+    assert np.isnan(answer.loc["unknown-chip", "predicted"])
+    assert "unknown to the catalogue" in answer.loc["unknown-chip", "reason"]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (HEAD.replace("value,", "") + "a,s,2025,c,gpu,1,llm,m,1,1,fp8,offline,tokens_per_s,1\n", "'value'"),
+        (HEAD + "a,s,2025,c,gpu,1,llm,m,1,1,fp8,offline,tokens_per_s,fast,1\n", "row 2.*'value'.*'fast'"),
+        (HEAD + "a,s,2025,c,gpu,1,llm,m,1,1,fp8,offline,tokens_per_s,-3,1\n", "row 2.*positive"),
+        (HEAD + "a,s,2025,c,gpu,1,llm,m,1,1,fp8,offline,tokens_per_s,3,1\n" * 2, "row 2.*once|row 3.*once"),
+        (HEAD + "a,s,2025,c,gpu,inf,llm,m,1,1,fp8,offline,tokens_per_s,3,1\n", "row 2.*'accel_count'"),
+    ],
+)
+def test_bad_files_are_refused_with_place(tmp_path, text, says):
+    path = tmp_path / "bad.csv"
+    path.write_text(text)
+    with pytest.raises(InputError, match=says):
+        run_fidelity(path)
+
+
+def test_sparse_gzipped_files_and_an_empty_training_table_work(tmp_path):
+    few = tmp_path / "few.csv.gz"
+    frame = pd.read_csv(table(tmp_path / "m.csv"))[["id", "accelerator", "model", "scenario", "metric", "value"]]
+    frame.to_csv(few, index=False)
+    empty = tmp_path / "empty.csv"
+    empty.write_text(HEAD)
+    answer = run_fidelity(few, empty).predictions
+    assert len(answer) == len(frame)
+    sized = run_fidelity(tmp_path / "m.csv", empty).predictions
+    assert set(sized["tier"]) == {"step model"}
+    error = np.abs(sized["predicted"] / pd.read_csv(tmp_path / "m.csv")["value"] - 1)
+    assert error.median() < 0.6
+    assert (answer["reason"] != "").all()
+
+
+def test_baseline_is_the_datasheet_ratio(tmp_path):
+    rows = with_features(read_measurements(table(tmp_path / "m.csv", models=(("llama2-70b", 70),))))
+    h200 = rows[(rows["chip"] == "nvidia-h200-sxm") & (rows["scenario"] == "offline")]
+    of = {"h100": (3350 * 1979, 2900), "mi300x": (5300 * 2614, 3400), "b200": (8000 * 9000, 12000)}
+    ratios = [speed * np.sqrt(4800 * 1979 / product) for product, speed in of.values()]
+    assert datasheet_ratio(h200, rows).iloc[0] == pytest.approx(8 * np.median(ratios))
+
+
+def test_values_and_speeds_are_inverse_for_both_directions(tmp_path):
+    rows = with_features(read_measurements(table(tmp_path / "m.csv")))
+    assert to_value(rows, rows["speed"].to_numpy()) == pytest.approx(rows["value"].to_numpy())
+    timed = rows.assign(metric="time_to_train_min")
+    again = with_features(timed[[*rows.columns[:26]]].assign(metric="time_to_train_min"))
+    assert to_value(again, again["speed"].to_numpy()) == pytest.approx(again["value"].to_numpy())
+
+
+def test_command_prints_json(tmp_path):
+    found = CliRunner().invoke(app, ["fidelity", "--measurements", str(table(tmp_path / "m.csv")), "--json"])
+    assert found.exit_code == 0, found.output
+    lines = json.loads(found.output)
+    assert {"split", "by", "group", "median_error", "coverage80", "baseline_median_error"} <= set(lines[0])
+
+
+@pytest.mark.real
+def test_public_rounds_with_the_whole_accelerator_left_out(shared_dir):
+    rows = with_features(read_measurements(shared_dir / "data/measured/public_performance.csv"))
+    rows = rows[(rows["regime"] == "llm_rounds") & (rows["source"] == "mlperf-inference-v5.1")]
+    errors, baseline, inside = [], [], []
+    for chip in ("nvidia-h200-sxm", "nvidia-b200-sxm", "amd-mi325x"):
+        asked = rows[(rows["chip"] == chip) & rows["scenario"].isin(["offline", "server"])]
+        answer = train(rows[rows["chip"] != chip]).predict(asked)
+        errors.append((answer["predicted"] / asked["value"] - 1).abs())
+        baseline.append((datasheet_ratio(asked, rows) / asked["value"] - 1).abs())
+        inside.append(asked["value"].between(answer["low80"], answer["high80"]))
+    assert pd.concat(errors).median() < pd.concat(baseline).median()
+    assert pd.concat(errors).median() < 0.25
+    assert pd.concat(inside).mean() > 0.5

@@ -1,0 +1,79 @@
+"""The gap model: closed form against refitting, limits, own rows."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from aifactory.serving.measurements import read_measurements, with_features
+from aifactory.serving.ratio import covariance, features_of, fit_ratio, groups_of, own_variance, prior_deviations
+
+HEAD = "id,source,date,accelerator,accelerator_class,accel_count,task,model,params_b,active_params_b,precision,scenario,metric,value,value_per_accel\n"
+SPEEDS = {
+    "nvidia-h100-sxm-80gb": 2900,
+    "nvidia-h200-sxm-141gb": 4000,
+    "amd-mi300x-192gb": 3400,
+    "nvidia-b200-sxm-180gb": 12000,
+}
+FORMAT = {"nvidia-b200-sxm-180gb": "fp4"}
+
+
+def table(path, models=(("llama2-70b", 70), ("other-30b", 30)), chips=SPEEDS):
+    lines = []
+    for name, size in models:
+        for chip, speed in chips.items():
+            for scenario, factor in (("offline", 1.0), ("server", 0.9)):
+                value = 8 * speed * factor * 70 / size
+                lines.append(
+                    f"{name}{chip}{scenario},mlperf-inference-v5.1,2025-09-09,{chip},gpu,8,llm,{name},{size},{size},"
+                    f"{FORMAT.get(chip, 'fp8')},{scenario},tokens_per_s,{value},{value / 8}"
+                )
+    path.write_text(HEAD + "\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture
+def rows(tmp_path):
+    return with_features(read_measurements(table(tmp_path / "rows.csv")))
+
+
+def test_leave_group_out_in_closed_form_equals_refitting(rows):
+    deviations = prior_deviations()["llm_rounds"]
+    whole = fit_ratio(rows, deviations, rounds=0)
+    residual, _ = whole.leave_out(whole.cells["chip"])
+    chip = "nvidia-h200-sxm"
+    out = (whole.cells["chip"] == chip).to_numpy()
+    refit = fit_ratio(rows[rows["chip"] != chip], deviations, rounds=0)
+    gap, _ = refit.predict(rows[rows["chip"] == chip])
+    asked = rows[rows["chip"] == chip].assign(gap=gap)
+    expected = (asked["speed"] - asked["prior"] - gap).to_numpy()
+    shift = abs(refit.mean - whole.mean)
+    assert residual[out] == pytest.approx(expected, abs=0.02 + shift)
+
+
+def test_covariance_is_symmetric_positive_and_its_diagonal_known(rows):
+    x, deviations = features_of(rows), prior_deviations()["llm_tables"]
+    full = covariance(x, x, deviations)
+    assert np.allclose(full, full.T)
+    assert np.linalg.eigvalsh(full).min() > -1e-9
+    assert np.diag(full) == pytest.approx(own_variance(x, deviations))
+
+
+def test_equal_rows_become_one_cell_with_their_median(rows):
+    twice = pd.concat([rows, rows.assign(id=rows["id"] + "b", speed=rows["speed"] + 0.2)], ignore_index=True)
+    model = fit_ratio(twice, prior_deviations()["llm_rounds"])
+    assert len(model.cells) == len(rows)
+    assert (model.cells["count"] == 2).all()
+    assert sorted(model.membership.value_counts()) == [2] * len(rows)
+
+
+def test_a_row_seen_again_is_reproduced_closely(rows):
+    model = fit_ratio(rows, prior_deviations()["llm_rounds"])
+    gap, deviation = model.predict(rows)
+    assert np.abs(rows["speed"] - rows["prior"] - gap).median() < 0.05
+    assert (deviation > 0).all()
+
+
+def test_groups_cover_every_row_once():
+    groups = groups_of(pd.Series(["a", "b", "a", "c"]))
+    assert sorted(np.concatenate(groups).tolist()) == [0, 1, 2, 3]
+    assert len(groups) == 3
