@@ -21,7 +21,7 @@ import pandas as pd
 from aifactory.errors import InputError
 from aifactory.units import HOURS_PER_MONTH
 
-ORIGINS, ORIGINS_PER_LEAD = 80, 6
+ORIGINS_PER_LEAD, LEAST_ORIGINS, MOST_ORIGINS, POOLED_WINDOWS = 6, 24, 80, 10_000
 #: Memory of the pooled multiples and of the correction: lead times, or windows over the target.
 MEMORY_LEADS, CORRECTION_LEADS, MEMORY_WINDOWS = 4.0, 3.0, 10.0
 CORRECTION_PRIOR_LEADS, CORRECTION_LIMITS = 4.0, (1 / 3, 3.0)
@@ -32,8 +32,8 @@ TAIL_SHARE, MOST_TAIL_INDEX = 0.1, 0.5
 POWERS = (1.0, 0.5)
 #: A basis must be known for this share of the origins; the median is over the steadiest, one in so many.
 LEAST_HELD, STEADIEST, MIN_STEADY = 0.6, 3, 3
-#: Part of each lead time kept, highest windows first; targets must be below half of it.
-KEPT_SHARE = 0.5
+#: Part of each lead time kept, highest windows first: a multiple of the target, at most a half.
+KEPT_TARGETS, KEPT_SHARE = 25, 0.5
 MIN_WINDOWS, MIN_COMPLETE = 24, 2
 #: Without enough complete lead times, a shorter one is planned and widened; at most by this ratio.
 MOST_STRETCH, WIDENING_Z = 8.0, 1.28
@@ -148,10 +148,11 @@ class _Past:
         self.values, self.lead, self.target = values, lead, target
         self.spans = [lead, 2 * lead, 4 * lead, *([season, 7 * season] if season > 1 else [])]
         first = max(min(2 * lead, len(values) // 5), 8)
-        step = max(1, lead // ORIGINS_PER_LEAD, (len(values) - first - lead) // ORIGINS)
+        kept = max(3, int(np.ceil(min(KEPT_SHARE, KEPT_TARGETS * target) * lead)))
+        most = int(np.clip(POOLED_WINDOWS // kept, LEAST_ORIGINS, MOST_ORIGINS))
+        step = max(1, lead // ORIGINS_PER_LEAD, (len(values) - first - lead) // most)
         self.origins = np.arange(first, len(values) - lead + 1, step)
         self.bases = np.array([self.bases_at(origin) for origin in self.origins])
-        kept = max(3, int(np.ceil(KEPT_SHARE * lead)))
         self.top = np.array([np.sort(values[origin : origin + lead])[::-1][:kept] for origin in self.origins])
         each = np.array([1 / lead])
         self.need = np.array([exceeded_by(top[None], each, target) for top in self.top])

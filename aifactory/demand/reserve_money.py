@@ -27,11 +27,15 @@ def price_curve(
     -------
     `curve` with capacity, capacity_usd_per_month, overflow_usd_per_month, total_usd_per_month and
     usd_per_hour_avoided: money for each further hour a month that stays within capacity, against
-    the row before.
+    the fixed reserve before. The last row is this plan with today's reserve and its own record.
     """
-    curve = reserve.curve.sort_values("reserve", kind="stable", ignore_index=True)
-    own = curve["plan"] == "this plan"
-    capacity = (reserve.basis_value * (1 + curve["reserve"])).mask(own, reserve.capacity)
+    own = reserve.curve["plan"] == "this plan"
+    curve = pd.concat(
+        [reserve.curve[~own].sort_values("reserve", kind="stable"), reserve.curve[own]], ignore_index=True
+    )
+    fixed = curve["plan"] == "fixed"
+    curve["reserve"] = curve["reserve"].where(fixed, reserve.reserve)
+    capacity = (reserve.basis_value * (1 + curve["reserve"])).where(fixed, reserve.capacity)
     money = capacity * usd_per_unit_month
     demand = capacity * curve["utilization"] / (1 - curve["unserved_share"]) * windows_per_month
     overflow = demand * curve["unserved_share"] * overflow_usd_per_unit
@@ -41,7 +45,7 @@ def price_curve(
         capacity_usd_per_month=money,
         overflow_usd_per_month=overflow,
         total_usd_per_month=money + overflow.fillna(0.0),
-        usd_per_hour_avoided=(money.diff() / avoided).where(avoided > 0),
+        usd_per_hour_avoided=(money.diff() / avoided).where((avoided > 0) & fixed),
     )
 
 

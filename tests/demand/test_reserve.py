@@ -141,9 +141,12 @@ def test_each_step_of_safety_has_its_price():
     np.testing.assert_allclose(
         curve["total_usd_per_month"], curve["capacity_usd_per_month"] + curve["overflow_usd_per_month"]
     )
-    step = curve.iloc[1]
-    assert step["usd_per_hour_avoided"] > 0
-    assert curve["overflow_usd_per_month"].is_monotonic_decreasing
+    fixed, own = curve[curve["plan"] == "fixed"], curve.iloc[-1]
+    saved = fixed["hours_per_month_over"].iloc[0] - fixed["hours_per_month_over"].iloc[1]
+    paid = 2 * 0.1 * found.basis_value
+    assert fixed["usd_per_hour_avoided"].iloc[1] == pytest.approx(paid / saved)
+    assert fixed["overflow_usd_per_month"].is_monotonic_decreasing
+    assert (own["plan"], own["capacity"], own["reserve"]) == ("this plan", found.capacity, found.reserve)
 
 
 def test_failure_domains():

@@ -1,0 +1,133 @@
+"""The reserve in the buy plan: what each step of safety costs, with 20 % and 40 % on the same curve."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from aifactory.buyplan.reserve_curve import HOURS_PER_WEEK, STREAM, ReserveCurves
+from aifactory.inputs.workspace import Workspace
+from aifactory.report import charts
+from aifactory.report.blocks import Block, Col, Figure, Group, bullets, figure, group, section, table
+from aifactory.report.text import num, pct, plural, usd_compact
+from aifactory.units import HOURS_PER_MONTH
+
+MOST_SHOWN = 1.0
+SOURCE = "demand_windows table, prices and orders of this plan"
+
+
+def reserve_section(ws: Workspace, found: ReserveCurves) -> Group:
+    """Question, answer, the curve of the dearest stream and tables of all."""
+    question = "How much reserve, at what risk, for how much money?"
+    known = found.summary[found.summary["exceedance_backtest"].notna()]
+    if known.empty:
+        why = (
+            "; ".join(text for text in found.summary["note"] if text)
+            or "no served stream of the plan has hours to learn from"
+        )
+        return group(section(question, f"The reserve could not be tested against the past: {why}."))
+    first = known.iloc[0]
+    fixed = _steps(found, first)
+    past = [pct(_at(fixed, ratio)["exceedance"], 1) for ratio in (0.2, 0.4)]
+    answer = (
+        f"{first['use_case_id']} in {first['region']} needs {pct(first['reserve'], 0)} over the 95th percentile of its recent hours "
+        f"to stay within capacity in {pct(1 - first['target'], 1)} of the hours of a lead time of {plural(round(first['lead_weeks']), 'week')}. "
+        f"Plans made that way in the past were exceeded in {pct(first['exceedance_backtest'], 1)} of the hours "
+        f"({num(first['hours_per_month_over'], 1)} hours a month); a fixed 20 % over the same basis in {past[0]}, 40 % in {past[1]}."
+    )
+    noted = found.summary[found.summary["note"] != ""]
+    notes = [f"{row.use_case_id}, {row.region}: {row.note}." for row in noted.itertuples(index=False)]
+    return group(
+        section(question, answer),
+        chart_curve(ws, found, first),
+        table_reserves(ws, found),
+        bullets(notes, "Every history holds four lead times or more."),
+        table_steps(ws, found),
+    )
+
+
+def _steps(found: ReserveCurves, stream: pd.Series) -> pd.DataFrame:
+    mine = (found.curve[STREAM] == stream[STREAM]).all(axis=1)
+    return found.curve[mine & (found.curve["plan"] == "fixed")]
+
+
+def _at(fixed: pd.DataFrame, ratio: float) -> pd.Series:
+    return fixed.iloc[(fixed["reserve"] - ratio).abs().to_numpy().argmin()]
+
+
+def chart_curve(ws: Workspace, found: ReserveCurves, stream: pd.Series) -> Figure:
+    """Hours a month over capacity against the reserve, with this plan's as a line."""
+    fixed = _steps(found, stream)
+    cheap, safe = _at(fixed, 0.2), _at(fixed, 0.4)
+    extra = safe["usd_per_month"] - cheap["usd_per_month"]
+    shown = fixed[fixed["reserve"] <= MOST_SHOWN]
+    chart = charts.lines_with_band(
+        shown.assign(reserve_percent=shown["reserve"] * 100), x="reserve_percent", y="hours_per_month_over", fmt="int",
+        titles={"reserve_percent": "Reserve over the 95th percentile, %", "hours_per_month_over": "Hours a month over capacity"},
+        reference=[(f"target: {pct(stream['target'], 1)} of hours", float(stream["target"]) * HOURS_PER_MONTH)],
+    )  # fmt: skip
+    return figure(
+        chart,
+        title=f"From 20 % to 40 % saves {num(cheap['hours_per_month_over'] - safe['hours_per_month_over'], 1)} hours a month over capacity and costs {usd_compact(extra)} a month",
+        description=f"Line of hours a month over capacity by reserve for {stream['use_case_id']} in {stream['region']}, from {num(fixed['hours_per_month_over'].max(), 1)} without reserve; this plan's reserve is {pct(stream['reserve'], 0)}.",
+        caption=f"Each reserve was held at {plural(int(stream['origins']), 'past date')} over the lead time that followed. Capacity counts as a hard limit; queues absorb short excess.",
+        source=SOURCE,
+        as_of=ws.as_of,
+    )
+
+
+def table_reserves(ws: Workspace, found: ReserveCurves) -> Block:
+    """Reserve of each stream with its record."""
+    columns = {
+        "use_case_id": Col("Use case"),
+        "region": Col("Region"),
+        "target": Col("Target", "pct1"),
+        "lead_weeks": Col("Lead time, weeks", "num1"),
+        "basis_per_hour": Col("Basis per hour", "sig3"),
+        "reserve": Col("Reserve", "pct0"),
+        "capacity_per_hour": Col("Capacity per hour", "sig3"),
+        "accelerators": Col("Accelerators", "num1"),
+        "exceedance_backtest": Col("Exceeded in the past", "pct1"),
+        "hours_per_month_over": Col("Hours a month over", "num1"),
+        "utilization": Col("Utilization", "pct0"),
+        "plan_capacity_per_hour": Col("Capacity in this plan", "sig3"),
+    }
+    note = (
+        "Basis: 95th percentile of the hours of the last lead time. Targets by criticality are assumptions. The past record is out of sample: every plan was made from its own past. "
+        "This plan orders by its own rule (a ratio over the measured peak); where its capacity is below, the risk is higher than the target."
+    )
+    return table(
+        found.summary[[*columns]],
+        caption="Reserve as a result, dearest streams",
+        source=SOURCE,
+        as_of=ws.as_of,
+        columns=columns,
+        note=note,
+    )
+
+
+def table_steps(ws: Workspace, found: ReserveCurves) -> Block:
+    """Price of each step of safety."""
+    columns = {
+        "use_case_id": Col("Use case"),
+        "region": Col("Region"),
+        "plan": Col("Rule"),
+        "reserve": Col("Reserve", "pct0"),
+        "exceedance": Col("Hours over", "pct1"),
+        "hours_per_month_over": Col("Hours a month", "num1"),
+        "unserved_share": Col("Demand not served", "pct1"),
+        "utilization": Col("Utilization", "pct0"),
+        "accelerators": Col("Accelerators", "num1"),
+        "usd_per_month": Col("USD a month", "usd0"),
+        "usd_per_hour_avoided": Col("USD per hour avoided", "usd0"),
+    }
+    note = f"Prices on demand, else the cheapest of the plan. A lead time of one week is {HOURS_PER_WEEK} hours. The last column is the money for each further hour a month within capacity, against the row above."
+    steps = found.curve[found.curve["reserve"] <= MOST_SHOWN]
+    return table(
+        steps[[*columns]],
+        caption="What each step of safety costs",
+        source=SOURCE,
+        as_of=ws.as_of,
+        columns=columns,
+        max_rows=40,
+        note=note,
+    )
