@@ -41,7 +41,7 @@ def reserve_section(ws: Workspace, found: ReserveCurves) -> Group:
         chart_curve(ws, found, first),
         table_reserves(ws, found),
         bullets(notes, "Every history holds four lead times or more."),
-        table_steps(ws, found),
+        table_steps(ws, found, first),
     )
 
 
@@ -86,10 +86,9 @@ def table_reserves(ws: Workspace, found: ReserveCurves) -> Block:
         "reserve": Col("Reserve", "pct0"),
         "capacity_per_hour": Col("Capacity per hour", "sig3"),
         "accelerators": Col("Accelerators", "num1"),
-        "exceedance_backtest": Col("Exceeded in the past", "pct1"),
-        "hours_per_month_over": Col("Hours a month over", "num1"),
+        "exceedance_backtest": Col("Exceeded", "pct1"),
         "utilization": Col("Utilization", "pct0"),
-        "plan_capacity_per_hour": Col("Capacity in this plan", "sig3"),
+        "plan_capacity_per_hour": Col("In this plan", "sig3"),
     }
     note = (
         "Basis: 95th percentile of the hours of the last lead time. Targets by criticality are assumptions. The past record is out of sample: every plan was made from its own past. "
@@ -105,11 +104,9 @@ def table_reserves(ws: Workspace, found: ReserveCurves) -> Block:
     )
 
 
-def table_steps(ws: Workspace, found: ReserveCurves) -> Block:
-    """Price of each step of safety."""
+def table_steps(ws: Workspace, found: ReserveCurves, stream: pd.Series) -> Block:
+    """Price of each step of safety of one stream; the table reserve_curve of the run holds all."""
     columns = {
-        "use_case_id": Col("Use case"),
-        "region": Col("Region"),
         "plan": Col("Rule"),
         "reserve": Col("Reserve", "pct0"),
         "exceedance": Col("Hours over", "pct1"),
@@ -121,10 +118,11 @@ def table_steps(ws: Workspace, found: ReserveCurves) -> Block:
         "usd_per_hour_avoided": Col("USD per hour avoided", "usd0"),
     }
     note = f"Prices on demand, else the cheapest of the plan. A lead time of one week is {HOURS_PER_WEEK} hours. The last column is the money for each further hour a month within capacity, against the row above."
-    steps = found.curve[found.curve["reserve"] <= MOST_SHOWN]
+    mine = (found.curve[STREAM] == stream[STREAM]).all(axis=1)
+    steps = found.curve[mine & (found.curve["reserve"] <= MOST_SHOWN)]
     return table(
         steps[[*columns]],
-        caption="What each step of safety costs",
+        caption=f"What each step of safety costs: {stream['use_case_id']}, {stream['region']}",
         source=SOURCE,
         as_of=ws.as_of,
         columns=columns,

@@ -16,7 +16,7 @@ KEYS = {"workload_class": Col("Class"), "region": Col("Region"), "service_unit":
 
 
 def forecast_section(ws: Workspace, found: ForecastScores) -> Group:
-    """Question, answer, errors beside seasonal naive, the next four weeks with bands, and the table."""
+    """Question, answer, the next four weeks with bands, and errors beside seasonal naive."""
     question = "How good is the forecast?"
     scored = found.scores[found.scores["mase"].notna()]
     if scored.empty:
@@ -35,9 +35,7 @@ def forecast_section(ws: Workspace, found: ForecastScores) -> Group:
     )
     return group(
         section(question, answer),
-        chart_errors(ws, scored),
         chart_bands(ws, found),
-        table_next(ws, found),
         table_scores(ws, found),
         *_notes(found),
     )
@@ -47,28 +45,6 @@ def _notes(found: ForecastScores) -> list[Block]:
     noted = found.scores[found.scores["note"] != ""]
     texts = [f"{_name(row, with_unit=True)}: {row['note']}." for row in noted.to_dict("records")]
     return [bullets(texts, "")] if texts else []
-
-
-def chart_errors(ws: Workspace, scored: pd.DataFrame) -> Figure:
-    """Mean error of the forecast and of seasonal naive, a row a series."""
-    frame = scored.sort_values("mase")
-    named = frame.assign(series=_series(frame))
-    ours = named.assign(method="forecast", error=named["mase"])
-    naive = named.assign(method="last week repeated", error=named["naive_mase"])
-    cells = pd.concat([ours, naive])[["series", "method", "error"]]
-    worst = frame.iloc[-1]
-    chart = charts.heatmap(
-        cells, x="method", y="series", value="error", fmt="num2", labels=True,
-        titles={"error": "Mean error, in-sample error of last week repeated = 1", "method": "Method"},
-    )  # fmt: skip
-    return figure(
-        chart,
-        title=f"Errors run from {num(frame['mase'].min(), 2)} to {num(frame['mase'].max(), 2)} times the usual change from week to week",
-        description=f"Cells of the mean absolute scaled error of the forecast and of seasonal naive; the highest error of the forecast is {_name(worst)}.",
-        caption=f"Mean absolute scaled error over the origins, {HORIZON_DAYS} days ahead. Below 1: better than repeating the last week was in the past. Rising from top to bottom.",
-        source=SOURCE,
-        as_of=ws.as_of,
-    )
 
 
 def chart_bands(ws: Workspace, found: ForecastScores) -> Figure | Block:
@@ -95,41 +71,20 @@ def chart_bands(ws: Workspace, found: ForecastScores) -> Figure | Block:
     )
 
 
-def table_next(ws: Workspace, found: ForecastScores) -> Block:
-    """Demand per day of the last and the next four weeks, with the band of single days."""
+def table_scores(ws: Workspace, found: ForecastScores) -> Block:
+    """Demand per day with its band, and the error beside that of seasonal naive."""
     columns = KEYS | {
-        "units_per_day_last": Col("Last 4 weeks", "sig3"),
+        "units_per_day_last": Col("Per day, last 4 weeks", "sig3"),
         "units_per_day_next": Col("Next 4 weeks", "sig3"),
         "units_per_day_low": Col("10 %", "sig3"),
         "units_per_day_high": Col("90 %", "sig3"),
-        "days": Col("Days observed", "int"),
-    }
-    note = "Service units per day. The quantiles are those of single days, averaged over the four weeks."
-    return table(
-        _readable(found)[[*columns]],
-        caption="Demand per day, with bands",
-        source=SOURCE,
-        as_of=ws.as_of,
-        columns=columns,
-        max_rows=40,
-        note=note,
-    )
-
-
-def table_scores(ws: Workspace, found: ForecastScores) -> Block:
-    """Scores of the forecast beside those of seasonal naive."""
-    columns = KEYS | {
         "mase": Col("Error", "num2"),
         "naive_mase": Col("Last week repeated", "num2"),
-        "pinball": Col("Band loss", "num2"),
-        "naive_pinball": Col("Last week repeated, band loss", "num2"),
         "coverage80": Col("80 % band held", "pct0"),
-        "exceed_q95": Col("Above 95 %", "pct1"),
-        "origins": Col("Dates", "int"),
     }
     note = (
-        "Error: mean absolute scaled error; band loss: mean pinball loss of the 10, 50, 90 and 95 % quantiles in the same unit. "
-        "Every forecast used only what was known at its date; days not observed are not scored."
+        "Service units per day; quantiles are those of single days, averaged. Error: mean absolute scaled error. Every forecast used only what was known "
+        "at its date; days not observed are not scored. The table forecast_scores of this run also holds pinball losses and the 95 % quantile."
     )
     return table(
         _readable(found)[[*columns]],
