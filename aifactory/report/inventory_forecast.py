@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from aifactory.inputs.workspace import Workspace
@@ -56,7 +57,7 @@ def chart_bands(ws: Workspace, found: ForecastScores) -> Figure | Block:
     for name in ("next", "low", "high"):
         frame[name] = frame[f"units_per_day_{name}"] / frame["units_per_day_last"]
     frame = frame.sort_values("next", ascending=False)
-    top = frame.iloc[0]
+    top = frame.loc[np.log(frame["next"].clip(lower=1e-6)).abs().idxmax()]
     chart = charts.dots_with_range(
         frame, category="series", value="next", low="low", high="high", fmt="num2",
         titles={"next": "Expected days, last four weeks = 1", "low": "10 % quantile", "high": "90 % quantile"}, reference=[("last four weeks", 1.0)],
