@@ -1,0 +1,160 @@
+"""Adoption of a new use case without history: Bass and logistic curves with priors, updated as data arrive.
+
+Parameters are drawn once from the priors (log-normal, seeded) and weighted by how well each curve fits
+the weeks seen so far (importance sampling, that is Bayes' rule on a sample); without a week the answer
+is the prior. Both curves keep their prior weight and share the evidence, so the data choose between them.
+
+Sources: Bass 1969, "A new product growth for model consumer durables" (p 0.01-0.03, q 0.3-0.5 a year for
+durables, claimed); roll-outs inside a company are faster, so planners give seats, share at day 90 and
+saturation, from which the prior rate is set.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from aifactory.errors import InputError
+
+WEEKS_TO_DAY_90 = 90 / 7
+DRAWS = 4000
+#: Prior deviations of the logarithms of saturation, of the rate and of the ratio q / p; least and prior
+#: noise of a week about its curve: assumptions.
+SATURATION_SD, RATE_SD, RATIO_SD, NOISE = 0.35, 0.5, 0.6, 0.15
+#: Ratio of imitation to innovation of the prior: 0.38 / 0.03 (Bass 1969, consumer durables).
+PRIOR_RATIO = 12.7
+LEVELS = (0.1, 0.5, 0.9)
+#: Weekly points from which the fit rests on data rather than on the prior.
+ENOUGH_WEEKS = 8
+#: Noise about a curve, from that of the data towards the prior, worth so many weeks.
+NOISE_WEEKS = 4
+
+
+@dataclass(frozen=True)
+class Launch:
+    """What the planner says: seats, share of them active in the end, share of that by day 90."""
+
+    seats: float
+    saturation: float
+    share_day_90: float
+
+    def check(self) -> None:
+        """Raise InputError where a figure is out of its bounds."""
+        if not np.isfinite(self.seats) or self.seats <= 0:
+            raise InputError.at("launch", "must be above 0", column="seats", value=self.seats)
+        for name in ("saturation", "share_day_90"):
+            value = getattr(self, name)
+            if not 0 < value <= (1 if name == "saturation" else 0.99):
+                raise InputError.at("launch", "must be a share above 0 and below 1", column=name, value=value)
+
+
+@dataclass(frozen=True)
+class Adoption:
+    """Active seats by week: quantiles of shape (levels, weeks), and what they rest on."""
+
+    quantiles: np.ndarray
+    levels: tuple[float, ...]
+    weeks_seen: int
+    effective_draws: float
+    bass_weight: float
+    basis: str
+
+
+def bass_share(weeks: np.ndarray, rate: np.ndarray, ratio: np.ndarray) -> np.ndarray:
+    """Cumulative Bass adoption F = (1 - e^-at) / (1 + r e^-at), a = p + q, r = q / p.
+
+    Solves dF/dt = (1 - F)(p + q F) with F(0) = 0. `rate` a per week; broadcasts.
+
+    >>> bass_share(np.array([0.0, 1e9]), 0.5, 10.0).tolist()
+    [0.0, 1.0]
+    """
+    fading = np.exp(-rate * np.asarray(weeks, dtype=float))
+    return (1 - fading) / (1 + ratio * fading)
+
+
+def logistic_share(weeks: np.ndarray, rate: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """Logistic adoption 1 / (1 + (1 / start - 1) e^-at): a share `start` is active at launch.
+
+    >>> logistic_share(np.array([0.0]), 0.3, 0.02).round(6).tolist()
+    [0.02]
+    """
+    return 1 / (1 + (1 / start - 1) * np.exp(-rate * np.asarray(weeks, dtype=float)))
+
+
+def prior_rate(share_day_90: float, ratio: float = PRIOR_RATIO) -> float:
+    """Rate a per week at which the Bass curve reaches a share by day 90.
+
+    F = s gives e^-at = (1 - s) / (1 + r s).
+
+    >>> round(float(bass_share(np.array([90 / 7]), prior_rate(0.6), PRIOR_RATIO)[0]), 9)
+    0.6
+    """
+    return float(np.log((1 + ratio * share_day_90) / (1 - share_day_90)) / WEEKS_TO_DAY_90)
+
+
+def forecast_adoption(
+    launch: Launch, weeks: int, seen: np.ndarray | None = None, seed: int = 0, levels: tuple[float, ...] = LEVELS
+) -> Adoption:
+    """Active seats in the weeks 1 to `weeks` after launch.
+
+    Parameters
+    ----------
+    seen : active seats of the weeks so far, week 1 first; missing weeks NaN; none for a launch to come.
+
+    Returns
+    -------
+    Adoption: quantiles over the weighted curves, at most `seats`, rising in the level.
+
+    Raises
+    ------
+    InputError
+        If a figure of the launch or a week is out of its bounds.
+    """
+    launch.check()
+    seen = np.asarray([] if seen is None else seen, dtype=float)
+    known = np.isfinite(seen)
+    if (seen[known] < 0).any() or np.isinf(seen).any():
+        raise InputError.at("adoption", "active seats must be 0 or more", row=int(np.flatnonzero(~(seen >= 0))[0]) + 1)
+    if weeks < 1:
+        raise InputError.at("adoption", "must be at least one week", value=weeks)
+    curves = _curves(launch, max(weeks, len(seen)), seed)
+    weight = _weights(curves[:, : len(seen)][:, known], seen[known], launch.seats)
+    order = np.argsort(curves[:, :weeks], axis=0, kind="stable")
+    ranked = np.take_along_axis(curves[:, :weeks], order, axis=0)
+    grown = np.cumsum(weight[order], axis=0)
+    quantiles = np.array([ranked[(grown >= level).argmax(axis=0), np.arange(weeks)] for level in levels])
+    count = int(known.sum())
+    basis = (
+        "priors only: nothing was measured yet" if count == 0
+        else f"priors and {count} weeks: fewer than {ENOUGH_WEEKS} cannot show the saturation" if count < ENOUGH_WEEKS
+        else f"{count} weeks of data, priors where they are silent"
+    )  # fmt: skip
+    return Adoption(quantiles, levels, count, float(1 / np.square(weight).sum()), float(weight[::2].sum()), basis)
+
+
+def _curves(launch: Launch, weeks: int, seed: int) -> np.ndarray:
+    """Active seats of every draw, shape (draws, weeks): Bass in even rows, logistic in odd ones."""
+    rng = np.random.default_rng(seed)
+    normal = rng.standard_normal((3, DRAWS, 1))
+    time = np.arange(1, weeks + 1)
+    top = np.minimum(launch.saturation * np.exp(SATURATION_SD * normal[0]), 1.0)
+    rate = prior_rate(launch.share_day_90) * np.exp(RATE_SD * normal[1])
+    ratio = PRIOR_RATIO * np.exp(RATIO_SD * normal[2])
+    share = bass_share(time, rate, ratio)
+    # the logistic curve with the same half-way time: it starts at 1 / (1 + r) and grows as fast at the end
+    share[1::2] = logistic_share(time, rate[1::2], 1 / (1 + ratio[1::2]))
+    return launch.seats * top * share
+
+
+def _weights(curves: np.ndarray, seen: np.ndarray, seats: float) -> np.ndarray:
+    """Likelihood of every draw: weeks scatter about their curve on the log scale; of a thousandth of seats on."""
+    if not len(seen):
+        return np.full(len(curves), 1 / len(curves))
+    offset = seats / 1000
+    error = np.log((seen + offset) / (curves + offset))
+    best = float(np.sqrt(np.square(error).mean(axis=1).min()))
+    noise = max(NOISE * NOISE_WEEKS / (NOISE_WEEKS + len(seen)), best)
+    power = -0.5 * np.square(error / noise).sum(axis=1)
+    weight = np.exp(power - power.max())
+    return weight / weight.sum()
