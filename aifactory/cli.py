@@ -1,4 +1,4 @@
-"""Command line: `aifactory new | check | import | run | approve | backtest | reserve | simulate`.
+"""Command line: `aifactory new | check | import | sheet | run | approve | backtest | reserve | simulate`.
 
 Exit codes: 0 done, 1 a stage failed, 2 bad input.
 """
@@ -97,7 +97,8 @@ def import_files(
     use_case: Annotated[str, typer.Option(help="Use case of a trace.")] = "",
     region: Annotated[str, typer.Option(help="Region, where the file names none.")] = "",
     first_day: Annotated[str, typer.Option(help="Move a trace by whole weeks to begin on or after this day.")] = "",
-    accelerator: Annotated[str, typer.Option(help="Accelerator of a trace of jobs.")] = "",
+    accelerator: Annotated[str, typer.Option(help="Accelerator of jobs that name none.")] = "",
+    zone: Annotated[str, typer.Option(help="Zone of times of jobs without one, as Europe/Berlin. Default: UTC.")] = "",
     engine: Annotated[
         str,
         typer.Option(
@@ -110,14 +111,24 @@ def import_files(
 
     import pandas as pd
 
-    from aifactory.inputs.importers.command import Target, import_files, read_mapping, suggest_mapping
+    from aifactory.inputs.importers.command import Target, import_files, read_mapping
 
     if suggest:
+        from aifactory.inputs.importers.use_cases.command import suggest_mapping
+
         console.print(f"Mapping to confirm: {escape(str(suggest_mapping(kind, sources, suggest)))}", soft_wrap=True)
         return
     today = pd.Timestamp.now(tz="UTC").normalize()
     target = Target(
-        use_case, region, first_day, accelerator, today, period=period, engine=engine, **read_mapping(mapping, kind)
+        use_case,
+        region,
+        first_day,
+        accelerator,
+        today,
+        period=period,
+        engine=engine,
+        zone=zone,
+        **read_mapping(mapping, kind),
     )
     reports = import_files(kind, sources, into, target, replace=replace)
     if as_json:
@@ -125,6 +136,23 @@ def import_files(
         return
     for report in reports:
         _print_import(report)
+
+
+@app.command()
+def sheet(
+    workspace: Annotated[str, typer.Argument(help="Workspace folder.")],
+    out: Annotated[Path, typer.Option(help="Workbook to write; must not exist.")] = Path("fill-in.xlsx"),
+    owner: Annotated[str, typer.Option(help="Only use cases of this business unit, team or owner role.")] = "",
+    gaps_only: Annotated[bool, typer.Option("--gaps-only", help="Only use cases that lack something.")] = False,
+) -> None:
+    """Write a fill-in sheet for owners of use cases; `aifactory import use-cases` reads it back."""
+    import pandas as pd
+
+    from aifactory.inputs.importers.use_cases.sheet import write_sheet
+
+    done = write_sheet(workspace, out, pd.Timestamp.now(tz="UTC").normalize(), owner=owner, gaps_only=gaps_only)
+    console.print(f"{done['rows']:,} use cases with {done['gaps']:,} gaps: {escape(str(out))}", soft_wrap=True)
+    console.print("Back with: aifactory import use-cases FILE --into WORKSPACE")
 
 
 @app.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -150,6 +151,12 @@ def match_accelerators(billing: pd.DataFrame, aliases: pd.DataFrame) -> pd.DataF
             "accelerator_confidence": found["accelerator_confidence"].where(usage).fillna(""),
         }
     )
+
+
+def accelerator_finder(aliases: pd.DataFrame) -> Callable[[str], str | None]:
+    """Function from a text to the accelerator it names, by the rule of `match_accelerators`; None without one."""
+    known = _alias_patterns(aliases)
+    return lambda text: _find_alias(text, known, 1.0)[0]
 
 
 def _details(text: object) -> dict[str, object]:

@@ -6,12 +6,14 @@ import datetime as dt
 import re
 import warnings
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from aifactory.errors import InputError
 from aifactory.inputs.spreadsheet import Sheet, table_of
 
+Read = TypeVar("Read")
 MAX_ENTRIES = 5_000
 MAX_UNPACKED_BYTES = 150_000_000
 #: An entry above this size that shrinks by more than MAX_RATIO is no workbook that a person filled in.
@@ -42,14 +44,32 @@ def read_workbook(path: Path) -> list[Sheet]:
     InputError
         For an archive that is no workbook, is damaged, unpacks to too much or declares entities.
     """
+    return _opened(path, lambda book: _sheets(path, book))
+
+
+def read_hidden_sheet(path: Path, name: str) -> Sheet | None:
+    """One sheet by its name, hidden or not; None where there is none."""
+
+    def read(book: Any) -> Sheet | None:
+        source = next((item for item in book.worksheets if item.title == name), None)
+        if source is None:
+            return None
+        source.reset_dimensions()
+        return table_of(
+            path.name, name, [[cell_text(cell) for cell in row] for row in source.iter_rows(values_only=True)]
+        )
+
+    return _opened(path, read)
+
+
+def _opened(path: Path, read: Callable[[Any], Read]) -> Read:
     import openpyxl
 
     _check_archive(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            book = openpyxl.load_workbook(path, read_only=True, data_only=True, keep_links=False)
-            return _sheets(path, book)
+            return read(openpyxl.load_workbook(path, read_only=True, data_only=True, keep_links=False))
     except InputError:
         raise
     except Exception as error:  # openpyxl meets damaged files with many kinds of error

@@ -10,6 +10,7 @@ from aifactory.demand.forecast import FORECAST_COLUMNS, forecast_demand
 from aifactory.demand.profile import hours_of_month
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import demand, findings, service, spend
+from aifactory.inventory.candidates import candidate_gaps, candidate_owners
 from aifactory.inventory.drift import drift, token_growth
 from aifactory.inventory.efficiency import prefix_reuse, retry_amplification
 from aifactory.inventory.overlap import find_overlaps
@@ -30,6 +31,8 @@ class Inventory:
     use_cases: pd.DataFrame
     coverage: pd.DataFrame
     owners_to_ask: pd.DataFrame
+    candidate_gaps: pd.DataFrame
+    candidate_owners: pd.DataFrame
     three_questions: pd.DataFrame
     spend: pd.DataFrame
     spend_reconciliation: pd.DataFrame
@@ -81,6 +84,8 @@ def build_inventory(ws: Workspace) -> Inventory:
         use_cases=cases,
         coverage=coverage(cases),
         owners_to_ask=owners_to_ask(cases),
+        candidate_gaps=candidate_gaps(ws),
+        candidate_owners=candidate_owners(ws),
         three_questions=three_questions(ws, hourly, monthly, cases, profile, levels),
         spend=spend.spend_by_dimension(month)
         if len(month)

@@ -67,6 +67,7 @@ __all__ = [
 #: Inputs of each published table, for the workbook.
 SOURCES = {
     **dict.fromkeys(("use_cases", "coverage", "owners_to_ask"), "use_cases, demand and billing tables"),
+    **dict.fromkeys(("candidate_gaps", "candidate_owners"), "use_case_candidates table"),
     "three_questions": "use_cases, demand_windows, jobs, latency_histograms and billing tables",
     **dict.fromkeys(("spend", "spend_reconciliation", "spend_monthly", "overlaps"), "billing table"),
     **dict.fromkeys(("demand_monthly", "demand_profile", "token_growth"), "demand_windows and jobs tables"),
@@ -214,7 +215,7 @@ def headline(inv: Inventory) -> dict[str, tuple[object, str]]:
 
 def tables(inv: Inventory) -> dict[str, pd.DataFrame]:
     """Tables to publish with the page."""
-    names = ("use_cases", "coverage", "owners_to_ask", "three_questions", "spend", "spend_reconciliation", "spend_monthly",
+    names = ("use_cases", "coverage", "owners_to_ask", "candidate_gaps", "candidate_owners", "three_questions", "spend", "spend_reconciliation", "spend_monthly",
              "demand_monthly", "demand_profile", "drift", "token_growth", "forecast", "service_levels", "failures_and_queues",
              "size_tail", "tenants", "retries", "prefix_reuse", "pools", "jobs", "local_vs_pooled", "pooled_fleet", "waste",
              "overlaps")  # fmt: skip

@@ -10,6 +10,7 @@ from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
 from aifactory.inventory.questions import TOTAL
 from aifactory.report.blocks import Block, Col, Group, bullets, group, section, table
+from aifactory.report.inventory_candidates import candidates_parts
 from aifactory.report.inventory_demand import DEMAND
 from aifactory.report.inventory_money import BILL
 from aifactory.report.text import is_missing, pct, plural, usd, usd_compact
@@ -136,7 +137,9 @@ def table_catalogue(ws: Workspace, inv: Inventory) -> Block:
 def data_received(ws: Workspace, inv: Inventory) -> Group:
     """What came in, and what is missing from whom."""
     gaps, ask = inv.coverage[inv.coverage["filled"] < inv.coverage["total"]], inv.owners_to_ask
-    if len(gaps):
+    if inv.use_cases.empty:
+        answer = "No use case is complete yet; what is known of them, and whom to ask, stands below."
+    elif len(gaps):
         worst = gaps.sort_values("filled_share").iloc[0]
         roles = ask["owner_role"].drop_duplicates()
         answer = (
@@ -149,6 +152,7 @@ def data_received(ws: Workspace, inv: Inventory) -> Group:
     parts.append(_coverage(ws, inv))
     if len(ask):
         parts.append(_owners(ws, inv))
+    parts += candidates_parts(ws, inv)
     if inv.not_computed:
         parts.append(bullets([f"Could not be computed: {item}." for item in inv.not_computed], ""))
     return group(*parts)

@@ -10,6 +10,7 @@ import pandas as pd
 from aifactory.errors import InputError
 from aifactory.inputs.importers.bills import bill_report, read_bill
 from aifactory.inputs.importers.delivery import refuse_twins, refuse_two_exports
+from aifactory.inputs.importers.jobs.read import is_job_trace, read_jobs
 from aifactory.inputs.importers.store import add_aggregates, add_rows, held_rows, require_workspace
 from aifactory.inputs.importers.target import Target
 from aifactory.inputs.importers.telemetry import import_telemetry
@@ -17,12 +18,8 @@ from aifactory.inputs.importers.telemetry.large import is_large, large_report, r
 from aifactory.inputs.importers.telemetry.litellm_daily import refuse_second_view, refuse_views
 from aifactory.inputs.importers.telemetry.prometheus import PoolNames, is_address, read_month, read_server
 from aifactory.inputs.importers.traces import import_trace
-from aifactory.inputs.importers.use_cases.mapping import mapping_text, read_mapping_file, suggest
-from aifactory.inputs.importers.use_cases.merge import add_use_cases
-from aifactory.inputs.importers.use_cases.read import read_use_cases
-from aifactory.inputs.importers.use_cases.report import use_case_report
+from aifactory.inputs.importers.use_cases.command import Answers, import_use_cases, store_use_cases
 from aifactory.inputs.plan import read_yaml
-from aifactory.inputs.spreadsheet import read_spreadsheet
 
 MAPPED = ("columns", "use_cases", "labels", "pools", "accelerators", "purchase_options")
 #: A bill of more rows is stored as Parquet: no person opens it, and text takes ten times as long.
@@ -75,20 +72,20 @@ def import_files(
         if "view" in report:
             refuse_second_view(held_rows(into, "demand_windows"), tables[0][1], "demand_windows")
     for name in dict.fromkeys(name for _, tables in read for name, *_ in tables) if into is not None else ():
-        _store(into, name, read, replace=replace)
+        _store(into, name, read, target, replace=replace)
     return [report for report, _ in read]
 
 
 #: Report of one source, and the tables it fills: name, rows, ending of the file.
-Read = tuple[dict[str, object], list[tuple[str, pd.DataFrame, str]]]
+Read = tuple[dict[str, object], list[tuple[str, pd.DataFrame | Answers, str]]]
 
 
-def _store(into: Path, table: str, read: list[Read], *, replace: bool) -> None:
+def _store(into: Path, table: str, read: list[Read], target: Target, *, replace: bool) -> None:
     """Store all that was read for one table at once, and note it in the reports."""
     parts = [(report, rows, suffix) for report, tables in read for name, rows, suffix in tables if name == table]
     if table == "use_case_candidates":
         for report, rows, _ in parts:
-            report["into"] = add_use_cases(into, rows, report, replace=replace)
+            report["into"] = store_use_cases(into, rows, report, target, replace=replace)
         return
     rows = pd.concat([rows for _, rows, _ in parts], ignore_index=True) if len(parts) > 1 else parts[0][1]
     suffix = next((suffix for *_, suffix in parts if suffix != ".csv"), ".csv")
@@ -151,29 +148,17 @@ def _trace(path: Path, target: Target) -> Read:
     return report, [(table, rows, ".parquet")]
 
 
-def _use_cases(path: Path, target: Target) -> Read:
-    if target.today is None:
-        raise InputError.at("import use-cases", "needs the day of import, the as-of date of rows that name none")
-    mapping = read_mapping_file(target.mapping) if target.mapping else None
-    found = read_use_cases(path, target.today, mapping)
-    return {"source": path.name} | use_case_report(found), [("use_case_candidates", found.frame, ".csv")]
-
-
-def suggest_mapping(kind: str, sources: Sequence[Path | str], out: Path) -> Path:
-    """Write the suggested mapping of a spreadsheet of use cases, to be confirmed and passed with --mapping."""
-    if kind != "use-cases" or len(sources) != 1:
-        raise InputError.at("--suggest-mapping", "takes one spreadsheet of use cases", value=kind)
-    if out.exists():
-        raise InputError.at("--suggest-mapping", "the file exists; a mapping is never overwritten", value=str(out))
-    sheets = [(sheet, suggest(sheet)) for sheet in read_spreadsheet(Path(sources[0]))]
-    sheet, mapping = max(sheets, key=lambda pair: len(pair[1].columns))
-    out.write_text(mapping_text(sheet, mapping), encoding="utf-8")
-    return out
+def _jobs(path: Path, target: Target) -> Read:
+    if is_job_trace(path):
+        return _trace(path, target)
+    report, rows = read_jobs(path, target)
+    return {"source": path.name} | report, [("jobs", rows, ".parquet")]
 
 
 KINDS: dict[str, Callable[..., Read]] = {
     "billing": _billing,
     "telemetry": _telemetry,
-    "use-cases": _use_cases,
+    "use-cases": import_use_cases,
+    "jobs": _jobs,
     "trace": _trace,
 }

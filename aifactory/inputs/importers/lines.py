@@ -69,13 +69,12 @@ def _asked(report: dict[str, object]) -> Iterator[str]:
 
 
 def _changed(report: dict[str, object]) -> Iterator[str]:
-    into = report.get("into")
-    if not into:
-        return
+    into = report.get("into") or {"changes": report.get("changes", []), "completed": []}
     for item in into["changes"][:MAX_CHANGES]:
         yield f"CHANGED {item['use_case_id']} {item['field']}: {item['old'] or '(empty)'} -> {item['new']}"
     if len(into["changes"]) > MAX_CHANGES:
         yield f"  and {len(into['changes']) - MAX_CHANGES:,} other changes; --json lists all"
     for name in into["completed"][:MAX_CHANGES]:
         yield f"COMPLETE {name}: now a use case"
-    yield f"  {into['added']:,} added; {into['use_cases']:,} use cases and {into['candidates']:,} candidates now"
+    if "added" in into:
+        yield f"  {into['added']:,} added; {into['use_cases']:,} use cases and {into['candidates']:,} candidates now"

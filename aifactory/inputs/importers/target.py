@@ -26,3 +26,4 @@ class Target:
     accelerators: dict[str, str] = field(default_factory=dict)
     purchase_options: dict[str, str] = field(default_factory=dict)
     engine: str = ""  # where a request log lies, as Ibis names it
+    zone: str = ""  # time zone of times that name none; UTC by default

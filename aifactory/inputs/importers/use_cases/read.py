@@ -13,7 +13,7 @@ import pandas as pd
 from aifactory.errors import InputError
 from aifactory.inputs.contracts import Field, load_contract
 from aifactory.inputs.importers.use_cases.mapping import Mapping, suggest
-from aifactory.inputs.importers.use_cases.quantities import months, number
+from aifactory.inputs.importers.use_cases.quantities import months, number, same_value
 from aifactory.inputs.importers.use_cases.words import SAME, known_value, one_spelling, plain, slug
 from aifactory.inputs.spreadsheet import Sheet, read_spreadsheet
 
@@ -96,13 +96,13 @@ def _choose(sheets: list[Sheet], mapping: Mapping | None) -> tuple[Sheet, Mappin
 
 def _assumed(mapping: Mapping) -> list[str]:
     """What the suggested mapping took for granted, and what it did not take."""
-    taken = [f"{ours} = {theirs!r}" for ours, theirs in mapping.columns.items()]
+    taken = [f"{ours} = {theirs!r}" for ours, theirs in mapping.columns.items() if ours != theirs]
     left = [
         f"{guess.theirs!r} was not taken for {guess.ours}: it {guess.why_not}"
         for guess in mapping.guesses
         if guess.why_not and guess.confidence >= 0.5 and guess.ours not in mapping.columns
     ]
-    return [", ".join(taken), *left]
+    return [*([", ".join(taken)] if taken else []), *left]
 
 
 class _Reader:
@@ -170,6 +170,8 @@ class _Reader:
         inside = (low is None or value > low or (item.minimum is not None and value == low)) and (
             item.maximum is None or value <= item.maximum
         )
+        if inside and same_value(item.name, text, repr(value)):
+            return text, SAME
         return (repr(int(value) if value.is_integer() else value), SAME) if inside else ("", "")
 
     def _recode(

@@ -21,8 +21,10 @@ _DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u00ad\ufe58\ufe63\uff0d"
 _QUOTES = {"\u2018": "'", "\u2019": "'", "\u201a": "'", "\u2032": "'", "\u201c": '"', "\u201d": '"', "\u201e": '"'}
 _PLAIN = str.maketrans({**dict.fromkeys(_DASHES, "-"), **_QUOTES, "_": " ", "-": " "})
 #: "c) ", "(2) ", "b. ", "iv) ", "3 - ": the letter or number before an answer of a list.
-_PREFIX = re.compile(r"^(?:\(?(?:[a-z]|\d{1,2}|[ivx]{1,4})[).:]|\d{1,2}\s+-)\s+")
-_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_PREFIX = re.compile(
+    r"^(?:(?:phase|stage|step) \d{1,2}\s*[-:.)]\s*(?=\w)|(?:\(?(?:[a-z]|\d{1,2}|[ivx]{1,4})[).:]|\d{1,2}\s+-)\s+)"
+)
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z]{2})")
 #: Words that say what the table is about, not what a column is.
 _SUBJECT = {"use", "case", "usecase"}
 _LEAST_WORDS = {
@@ -96,9 +98,21 @@ def known_value(field: str, text: str) -> tuple[str, str] | None:
     found = next((key for key in keys if key in known), "")
     if found:
         return known[found]
+    parts = {known[value_key(part)][0] for part in re.split(r"/| or ", text) if value_key(part) in known}
+    if len(parts) == 1 and all(value_key(part) in known for part in re.split(r"/| or ", text)):
+        return parts.pop(), NEAR  # Beta/Pilot: two words for one of ours
     key = keys[0]
     close = get_close_matches(key, known, n=1, cutoff=CLOSE) if 4 < len(key) <= MAX_VALUE_LENGTH else []
     return (known[close[0]][0], NEAR) if close else None
+
+
+def spaced(header: str) -> str:
+    """A header in lower case with blanks between its words, camel case too.
+
+    >>> spaced("CostUSDPerMonth"), spaced("Use_Case-ID")
+    ('cost usd per month', 'use case id')
+    """
+    return plain(_CAMEL.sub(" ", header))
 
 
 def header_words(header: str) -> tuple[str, ...]:
@@ -107,7 +121,7 @@ def header_words(header: str) -> tuple[str, ...]:
     >>> header_words("Use_Case_ID"), header_words("What is the name of the AI system?"), header_words("useCaseTitles")
     (('use', 'case', 'id'), ('name', 'system'), ('use', 'case', 'title'))
     """
-    text = plain(_CAMEL.sub(" ", header))
+    text = spaced(header).replace("#", " number ")
     found = [word for word in re.findall(r"[^\W_]+", text) if word not in _LEAST_WORDS]
     return tuple(_singular(word) for word in found if not (word == "en" and len(found) > 1))
 
