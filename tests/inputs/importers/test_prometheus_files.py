@@ -144,6 +144,13 @@ def test_a_gap_keeps_its_total_and_a_restart_in_it_does_not_fill_it():
     assert minutes(held, 2).increase.tolist() == [10, 10]
 
 
+def test_what_a_restart_costs_is_told_for_one_interval():
+    times = np.array([T0, T0 + 60, T0 + 600])
+    assert window_counts(times, np.array([10.0, 20, 7]), T0 + 60.0 * np.arange(11), 60).lost == 10.0
+    assert window_counts(times[:2], np.array([10.0, 3]), T0 + 60.0 * np.arange(2), 60).lost == 0.0  # no rate is known
+    assert minutes(one([0, 10, 4]), 3).lost == 6.0
+
+
 def test_a_first_value_counts_if_it_can_be_new():
     assert minutes(one([5, 10, 15], start=T0 + 60), 3).increase.tolist() == [5, 5, 5]
     history = minutes(one([900, 905, 910], start=T0 + 60), 3)
@@ -341,6 +348,8 @@ def test_a_month_of_a_real_server(shared_dir):
     read = read_month(shared_dir / MONTH)
     windows, report = read.windows, read.report
     assert report["rows_left_out"] == {"answers without series": 3}
+    unused = next(item for item in report["warnings"] if item["text"].startswith("answers that are not used"))
+    assert unused["rows"] == 14  # 2 hourly and 9 monthly quantiles, a ratio, preemptions, energy
     inside = 0
     for name, figures in report["workloads"].items():
         exact = truth[f"workload:{name}"]

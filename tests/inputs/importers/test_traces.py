@@ -232,6 +232,10 @@ def test_a_series_by_hand(tmp_path):
         ("a.jsonl", '{"timestamp": 1, "input_length": 1, "output_length": 1, "hash_ids": 5}\n', "column 'hash_ids'"),
         ("a.jsonl", '{"a": ' + "[" * 100_000 + "\n", "row 1: is n"),
         ("a.jsonl", '{"prompt": "x"}\n', "the first line fits no known trace"),
+        ("a.json", '[{"timestamp": 1}]', "holds JSON; a trace is CSV"),
+        ("a.zip", "PK\x03\x04\x14", "holds a ZIP archive or spreadsheet; a trace is CSV"),
+        ("a.html", "<html>", "holds HTML"),
+        ("a.bin", "a,b\0c", "is no text"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_named(tmp_path, name, text, words):

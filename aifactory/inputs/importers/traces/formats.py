@@ -12,6 +12,7 @@ from pathlib import Path
 
 from aifactory.errors import InputError
 from aifactory.inputs.contracts import Contract
+from aifactory.inputs.csv_text import OTHER_KINDS
 from aifactory.inputs.importers.json_text import parse_object
 from aifactory.inputs.importers.traces import archives, jobs, requests, windows
 from aifactory.inputs.importers.traces.common import Found
@@ -118,6 +119,12 @@ def sniff(path: Path) -> tuple[str, list[str]]:
         return "members", archives.names(path)
     if begin.lstrip().startswith(b"{"):
         return "keys", list(parse_object(path.name, 1, begin.splitlines()[0] if b"\n" in begin else begin))
+    kind = next((name for mark, name in OTHER_KINDS if begin.startswith(mark)), "")
+    if kind or b"\0" in begin[:4096]:
+        held = f"holds {kind}" if kind else "is no text"
+        raise InputError.at(
+            path.name, f"{held}; a trace is CSV, Parquet, JSON with one object a line, or a tar archive"
+        )
     text = begin.decode("utf-8-sig", errors="replace")
     return "columns", next(csv.reader(io.StringIO(text)), [])
 

@@ -83,7 +83,7 @@ def window_counts(
         np.diff(_covered(edges, times, interval if start > 0 else 0.0, times[hole], late)) / np.diff(edges),
         np.diff(np.interp(edges, times, np.concatenate([[0.0], np.cumsum(np.where(gap & ~reset, increase, 0))]))),
         int(reset.sum()),
-        float(_lost(rate, apart, reset, values)),
+        float(_lost(rate, np.minimum(apart, interval), reset, np.where(gap, 0.0, values[1:]))),
         0.0 if born else float(values[0]),
     )
 
@@ -95,10 +95,13 @@ def _covered(edges: np.ndarray, times: np.ndarray, lead: float, begin: np.ndarra
     return known - holes.sum(axis=1)
 
 
-def _lost(rate: np.ndarray, apart: np.ndarray, reset: np.ndarray, values: np.ndarray) -> float:
-    """Counted at the rate before each reset and not seen after it: an estimate of what is gone."""
+def _lost(rate: np.ndarray, span: np.ndarray, reset: np.ndarray, after: np.ndarray) -> float:
+    """Counted at the rate before each reset, for one interval at most, and not seen after it: what is about lost.
+
+    What a pod may have counted in a gap before it restarted is unknown and no part of it.
+    """
     at = np.flatnonzero(reset[1:]) + 1
-    return np.maximum(rate[at - 1] * apart[at] - values[at + 1], 0).sum()
+    return np.maximum(rate[at - 1] * span[at] - after[at], 0).sum()
 
 
 def whole_counts(increase: np.ndarray) -> np.ndarray:

@@ -45,6 +45,7 @@ class _Answers:
     factors: dict[str, float] = field(default_factory=dict)
     regions: dict[str, str] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
+    unused: list[str] = field(default_factory=list)
 
 
 def read_folder(folder: Path, named: dict[str, str]) -> tuple[Month, Samples]:
@@ -73,7 +74,11 @@ def read_folder(folder: Path, named: dict[str, str]) -> tuple[Month, Samples]:
         month.histograms[workload, canonical] = (bounds * answers.factors[canonical], cumulative, 0.0)
     month.totals, month.rows_read = answers.whole, len(index)
     month.left_out = {"answers without series": len(answers.refused)} if answers.refused else {}
-    month.warnings += [(text, 0) for text in answers.refused.values()]
+    month.warnings += [(text, 1) for text in answers.refused.values()]
+    if answers.unused:
+        shown = ", ".join(answers.unused[:6]) + (", ..." if len(answers.unused) > 6 else "")
+        text = f"answers that are not used (quantiles, ratios, rates, metrics without a place): {shown}"
+        month.warnings.append((text, len(answers.unused)))
     month.warnings += _gaps(month, counted)
     return month, samples
 
@@ -106,13 +111,17 @@ def _sort(answers: _Answers, folder: Path, item: dict, named: dict[str, str]) ->
     elif found and known_metric(found.group(1)) and "histogram_quantile" not in query:
         seconds = int(found.group(2)) * _SECONDS[found.group(3)]
         alias = metric_table().loc[known_metric(found.group(1))]
-        _add_increase(answers, series, alias, seconds, step, item.get("endpoint"), named)
+        if not _add_increase(answers, series, alias, seconds, step, item.get("endpoint"), named):
+            answers.unused.append(path.name)
+    else:
+        answers.unused.append(path.name)
 
 
 def _add_increase(
     answers: _Answers, series: list[Series], alias: pd.Series, seconds: int, step: object, endpoint: object,
     named: dict[str, str],
-) -> None:  # fmt: skip
+) -> bool:  # fmt: skip
+    """Keep the increases of an answer; False if nothing is known to do with them."""
     canonical = str(alias["canonical"])
     if alias["kind"] == "histogram":
         answers.factors[canonical] = float(alias["factor"])
@@ -127,6 +136,9 @@ def _add_increase(
             answers.whole[key] = answers.whole.get(key, 0.0) + float(one.values[-1])
     elif canonical in COUNTED and step == seconds:
         answers.counted += [_window_rows(one, canonical, seconds, named) for one in series]
+    else:
+        return False
+    return True
 
 
 def _window_rows(series: Series, canonical: str, seconds: int, named: dict[str, str]) -> pd.DataFrame:
