@@ -375,7 +375,7 @@ def _entries(stamp: str) -> tuple:
 
     The compiler's cache looks at one file only; a change in another one would go unnoticed.
     """
-    how = {"cache": True, **HOW}
+    how = {"cache": True, "nogil": True, **HOW}
 
     @njit(**how)
     def run_until(sim, until):

@@ -177,7 +177,7 @@ def size_fleet(requests: RequestStream, fleet: Fleet, slos: tuple[Slo, ...], nam
     )  # fmt: skip
 
 
-def fewest(good: Callable[[int], bool], guess: int) -> int:
+def fewest(good: Callable[[int], bool], guess: int, most: int = MOST) -> int:
     """Smallest count found good: doubling from a guess, bisection, then the two counts next below again.
 
     >>> fewest(lambda count: count >= 11, 3)
@@ -185,11 +185,9 @@ def fewest(good: Callable[[int], bool], guess: int) -> int:
     """
     low, high = 0, guess
     while not good(high):
-        low, high = high, 2 * high
-        if high > MOST:
-            raise InputError(
-                f"cannot keep the SLO with up to {MOST} replicas: requests that arrive together are too many"
-            )
+        low, high = high, min(2 * high, most)
+        if low >= most:
+            raise InputError(f"no count up to {most} keeps the target: what arrives together is too much")
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if good(middle) else (middle, high)
