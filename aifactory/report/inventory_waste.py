@@ -10,7 +10,7 @@ from aifactory.report.blocks import Block, Col, Group, bullets, figure, group, s
 from aifactory.report.inventory_money import BILL, POOLS
 from aifactory.report.text import join_words, pct, plural, usd_compact
 
-TOP, SHOWN = 3, 10
+TOP, DRAWN, SHOWN = 3, 7, 10
 
 
 def waste_section(ws: Workspace, inv: Inventory) -> Group:
@@ -32,8 +32,10 @@ def waste_section(ws: Workspace, inv: Inventory) -> Group:
 
 
 def _chart(ws: Workspace, inv: Inventory) -> Block:
-    waste = inv.waste.head(SHOWN)
-    rest = inv.waste.iloc[SHOWN:]
+    # the largest, and of every cause its largest
+    first_of = inv.waste.drop_duplicates("cause").index
+    drawn = sorted({*inv.waste.index[:DRAWN], *first_of})
+    waste, rest = inv.waste.loc[drawn], inv.waste.drop(index=drawn)
     frame = waste.assign(label=waste["subject"] + ", " + waste["cause"])[["label", "usd", "cause"]]
     first = waste.iloc[0]
     return figure(
@@ -80,7 +82,7 @@ def overlap_section(ws: Workspace, inv: Inventory) -> Group:
         )
     first = frame.iloc[0]
     answer = (
-        f"{plural(len(frame), 'model or tool', 'models and tools')} stand in the bill more than once, first {first['what']}. "
+        f"{plural(len(frame), 'model or tool stands', 'models and tools stand')} in the bill more than once, first {first['what']}. "
         f"Merging could touch {usd_compact(frame['smaller_usd'].sum())} a month at most; whether it should is for the owners to say, so none of it is counted as waste."
     )
     columns = {

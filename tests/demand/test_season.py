@@ -3,6 +3,7 @@
 import itertools
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -105,3 +106,22 @@ def test_one_cycle_or_no_variance_says_nothing(values):
 def test_the_mean_of_a_day_leaves_missing_hours_out():
     hourly = np.concatenate([np.full(24, 2.0), [np.nan] * 12, np.full(12, 4.0), np.full(24, np.nan), np.ones(5)])
     np.testing.assert_array_equal(day_means(hourly), [2.0, 4.0, np.nan])
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("series", "places", "found"),
+    [
+        ("servegen_m-small_hourly", 24, True),
+        ("gentd26_images_hourly", 24, True),
+        ("wp_R_daily", 7, True),
+        ("servegen_m-large_hourly", 24, False),  # no daily pattern in ten days: autocorrelation -0.10
+        ("servegen_m-mid_hourly", 24, False),  # 0.39, but by level shifts and outages as well
+        ("philly_jobs_hourly", 168, False),
+    ],
+)
+def test_seasons_of_real_series(shared_dir, series, places, found):
+    values = pd.read_csv(shared_dir / "data" / "traces" / "series" / f"{series}.csv")["y"].to_numpy(float)
+    if places == 168:
+        values, places = day_means(values), 7
+    assert (season_test(values, places)[1] <= MAX_CHANCE) is found

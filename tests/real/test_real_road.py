@@ -149,6 +149,39 @@ def test_job_hours_equal_the_trace(table, trace):
     assert submitted == len(trace("jobs"))
 
 
+@pytest.mark.parametrize(
+    ("use_case", "trace_name"), [("support-bot", "azure_llm_2023_conv"), ("code-assist", "agentic_coding")]
+)
+@pytest.mark.parametrize("tokens", ["input_tokens", "output_tokens"])
+def test_the_tail_of_tokens_is_that_of_the_trace(table, shared_dir, use_case, trace_name, tokens):
+    truth = pd.read_csv(shared_dir / "data" / "traces" / "statistics.csv").query("part == 'shared'")
+    truth = truth.set_index(["trace", "metric"])["value"].loc[trace_name].astype(float)
+    row = table("inventory", "size_tail").set_index(["use_case_id", "metric"]).loc[(use_case, tokens)]
+    for top in (1, 10):
+        assert row[f"top_{top}_share"] == pytest.approx(truth[f"{tokens}_share_in_top_{top}pct_requests"], abs=0.002)
+
+
+def test_tenants_and_tokens_per_request_are_those_of_the_traces(table, trace, shared_dir):
+    rows, truth = trace("images"), pd.read_csv(shared_dir / "data" / "traces" / "statistics.csv")
+    truth = truth.query("trace == 'gentd26_image_requests' and metric == 'requests_share_top_10pct_groups'")["value"]
+    tenants = table("inventory", "tenants").set_index("use_case_id")
+    assert tenants.loc["images", "known_share"] == 1.0
+    assert tenants.loc["images", "requests_top_tenth_share"] == pytest.approx(float(truth.iloc[0]), abs=0.002)
+    assert tenants.loc["support-bot", "tenants"] == 0  # the trace names none
+    per_request = table("inventory", "token_growth").set_index(["use_case_id", "tokens"])["per_request"]
+    assert per_request["support-bot", "input_tokens"] == pytest.approx(trace("azure")["ContextTokens"].mean())
+    assert len(rows) == 15_630
+
+
+def test_waste_is_part_of_the_bill(table):
+    lines = table("inventory", "spend_reconciliation").set_index("line")["effective_cost"]
+    waste = table("inventory", "waste")
+    unused = waste.loc[waste["cause"] == "commitment nobody used", "usd"].sum()
+    assert unused == pytest.approx(lines["idle commitment"], **MONEY)
+    usage = lines[["attributed usage", "unattributed usage", "idle commitment"]].sum()
+    assert waste["usd"].sum() <= usage
+
+
 def test_unknown_outcomes_are_not_called_successes(table):
     rows = table("inventory", "demand_profile").set_index("use_case_id")
     assert pd.isna(rows.loc["training", "failure_rate"])
