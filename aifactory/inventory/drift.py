@@ -59,7 +59,7 @@ def _lengths(ws: Workspace) -> list[dict[str, object]]:
     histograms = ws.table("latency_histograms")
     rows = []
     for (name, metric), mine in histograms[histograms["metric"].isin(LENGTHS)].groupby(["use_case_id", "metric"]):
-        counts = mine.pivot_table(index="bucket", columns="month", values="count", aggfunc="sum", fill_value=0)
+        counts = mine.groupby(["bucket", "month"])["count"].sum().unstack(fill_value=0)
         if ws.period not in counts:
             continue
         size, now = bucket_value(counts.index.to_numpy()), counts[ws.period].to_numpy()
@@ -73,7 +73,7 @@ def _lengths(ws: Workspace) -> list[dict[str, object]]:
 
 
 def _mix(counts: pd.DataFrame, column: str, what: str, period: str, use_case: str = ALL) -> list[dict[str, object]]:
-    table = counts.pivot_table(index=column, columns="month", values="requests", aggfunc="sum", fill_value=0)
+    table = counts.groupby([column, "month"])["requests"].sum().unstack(fill_value=0)
     if period not in table or table[period].sum() == 0:
         return []
     now = table[period].to_numpy(dtype=float)

@@ -65,22 +65,18 @@ def owners_to_ask(cases: pd.DataFrame) -> pd.DataFrame:
     use_cases, their identifiers.
     """
     filled = filled_fields(cases)
-    rows = [
-        {
-            "owner_role": role,
-            "field": name,
-            "needed_for": NEEDED[name],
-            "missing": int((~filled.loc[mine.index, name]).sum()),
-            "of": len(mine),
-            "use_cases": ", ".join(mine.loc[~filled.loc[mine.index, name], "use_case_id"]),
-        }
-        for role, mine in cases.groupby("owner_role")
-        for name in NEEDED
-    ]
-    table = pd.DataFrame(rows, columns=ASK_COLUMNS)
-    table = table[table["missing"] > 0]
-    order = table.assign(
-        gaps=table.groupby("owner_role")["missing"].transform("sum"), place=table["field"].map(list(NEEDED).index)
+    places = {name: place for place, name in enumerate(NEEDED)}
+    gaps = (~filled.astype("bool")).assign(owner_role=cases["owner_role"], use_case_id=cases["use_case_id"])
+    long = gaps.melt(["owner_role", "use_case_id"], var_name="field", value_name="missing")
+    long = long[long["missing"].astype("bool")].astype({"field": "str"})
+    groups = long.groupby(["owner_role", "field"], sort=False)["use_case_id"]
+    table = pd.DataFrame({"missing": groups.size(), "use_cases": groups.agg(", ".join)}).reset_index()
+    table = table.assign(
+        needed_for=table["field"].map(NEEDED),
+        of=table["owner_role"].map(cases.groupby("owner_role").size()),
+        gaps=table.groupby("owner_role")["missing"].transform("sum"),
+        place=table["field"].map(places),
     )
-    order = order.sort_values(["gaps", "owner_role", "place"], ascending=[False, True, True])
-    return order[ASK_COLUMNS].reset_index(drop=True)
+    return table.sort_values(["gaps", "owner_role", "place"], ascending=[False, True, True])[ASK_COLUMNS].reset_index(
+        drop=True
+    )

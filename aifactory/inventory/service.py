@@ -7,6 +7,7 @@ import pandas as pd
 
 from aifactory.demand.concentration import tail_share
 from aifactory.demand.profile import job_end
+from aifactory.inputs.billing import NO_ACCELERATOR
 from aifactory.inputs.checks import POWER_TOLERANCE
 from aifactory.inputs.telemetry import bucket_value, histogram_quantile
 from aifactory.inputs.workspace import Workspace
@@ -122,7 +123,7 @@ def pool_summary(ws: Workspace, rate: pd.Series, bill: pd.DataFrame | None = Non
     A pool that the bill names (ResourceId) has the cost of its own charges, unused commitment
     included, and idle money is its idle share of them; another pool has the effective rate of its
     accelerator in the bill. The label of the pool is taken as it stands, and marked suspect where its
-    power does not fit.
+    power does not fit or the bill charges another accelerator.
 
     Parameters
     ----------
@@ -152,7 +153,7 @@ def pool_summary(ws: Workspace, rate: pd.Series, bill: pd.DataFrame | None = Non
             "idle_accelerator_hours": groups["hours"].sum() - groups["busy"].sum(),
         }
     ).reset_index()
-    table = _priced(table, rate, bill)
+    table = _priced(table, rate, bill).assign(billed_as=_billed_as(table["pool_id"], bill))
     return _with_label_check(table, ws.table("accelerators").set_index("accelerator_id")["tdp_w"])[columns]
 
 
@@ -177,11 +178,27 @@ def _with_label_check(table: pd.DataFrame, tdp: pd.Series) -> pd.DataFrame:
     watts = table["power_w_mean"] / table["installed"]
     limit = table["accelerator_id"].map(tdp) * POWER_TOLERANCE
     suspect = (watts > limit).fillna(value=False)
+    other = table["billed_as"].ne("") & table["billed_as"].ne(table["accelerator_id"])
     notes = [
-        f"draws {w:.0f} W each, {name} is built for {limit_w / POWER_TOLERANCE:.0f} W" if bad else ""
-        for w, name, limit_w, bad in zip(watts, table["accelerator_id"], limit, suspect, strict=True)
+        ", ".join(
+            [f"draws {w:.0f} W each, {name} is built for {limit_w / POWER_TOLERANCE:.0f} W"] * bool(bad)
+            + [f"the bill names {billed}"] * bool(differs)
+        )
+        for w, name, limit_w, bad, billed, differs in zip(
+            watts, table["accelerator_id"], limit, suspect, table["billed_as"], other, strict=True
+        )
     ]
-    return table.assign(label_suspect=suspect, label_note=notes)
+    return table.assign(label_suspect=suspect | other, label_note=notes)
+
+
+def _billed_as(pool_ids: pd.Series, bill: pd.DataFrame | None) -> list[str]:
+    """Accelerator that the bill charges each pool for; empty where it names none or several."""
+    if bill is None:
+        return [""] * len(pool_ids)
+    named = bill[bill["ResourceId"].isin(pool_ids) & (bill["accelerator_id"] != NO_ACCELERATOR)]
+    names = named.groupby("ResourceId")["accelerator_id"].agg(["first", "nunique"])
+    found = names.loc[names["nunique"] == 1, "first"].to_dict()
+    return [found.get(pool, "") for pool in pool_ids]
 
 
 def job_summary(ws: Workspace, speeds: pd.DataFrame) -> pd.DataFrame:

@@ -203,6 +203,16 @@ def test_a_pool_that_the_bill_names_has_its_own_cost(mini_ws, rate):
     assert by_rate["paid_usd"].tolist() == pytest.approx([29760.10, 5952 * 2.5])
 
 
+def test_a_pool_that_the_bill_charges_as_another_accelerator_is_suspect(mini_ws, rate):
+    bill = charges(mini_ws)
+    table = service.pool_summary(mini_ws, rate, bill).set_index("pool_id")
+    assert not table["label_suspect"].any()
+    other = bill.assign(accelerator_id=bill["accelerator_id"].replace("nvidia-h100-sxm", "nvidia-l4"))
+    table = service.pool_summary(mini_ws, rate, other).set_index("pool_id")
+    assert table["label_suspect"].to_dict() == {"chat-pool": True, "train-pool": False}
+    assert table.loc["chat-pool", "label_note"] == "the bill names nvidia-l4"
+
+
 def test_utilisation_is_weighted_by_size_and_length(mini_ws, rate):
     ws = pools(mini_ws, utilization=[1.0, 0.0], installed=[2.0, 6.0], window_minutes=[60, 120])
     row = service.pool_summary(ws, rate).iloc[0]
@@ -221,8 +231,10 @@ def test_a_pool_that_draws_more_than_its_label_can_is_suspect(mini_ws, rate, wat
 
 
 def test_the_mislabelled_pool_of_the_sample_is_found(sample_ws, rate):
-    table = service.pool_summary(sample_ws, rate)
-    assert table.loc[table["label_suspect"], "pool_id"].tolist() == ["us-media-l4"]
+    for bill in (None, sample_ws.table("billing")):
+        table = service.pool_summary(sample_ws, rate, bill)
+        assert table.loc[table["label_suspect"], "pool_id"].tolist() == ["us-media-l4"]
+    assert table.set_index("pool_id").loc["us-media-l4", "label_note"].endswith("W, the bill names nvidia-l40s")
 
 
 def test_without_a_bill_idle_hours_have_no_price(mini_ws):
