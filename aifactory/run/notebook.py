@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 CELL_TIMEOUT_S = 600
 START_TIMEOUT_S = 60
+#: Output of a finished cell may come late on a loaded machine; papermill gives up after 4 s.
+OUTPUT_TIMEOUT_S = 120
 #: Kernels compute with one thread each (the runner runs them side by side) and hash alike.
 KERNEL_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
 
@@ -107,6 +109,7 @@ def _execute(
         request_save_on_cell_execute=True,
         start_timeout=START_TIMEOUT_S,
         execution_timeout=CELL_TIMEOUT_S,
+        iopub_timeout=OUTPUT_TIMEOUT_S,
         on_cell=on_cell,
         kernel_manager_class=QuietKernelManager,
         resources={"metadata": {"path": str(target.parent)}},
