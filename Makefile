@@ -20,6 +20,7 @@ lab: $(READY)  ## JupyterLab on the start notebook
 
 speed: $(ALL)  ## benchmarks, printed as ratios
 	$(BIN)/python tests/speed/road.py
+	$(BIN)/python tests/speed/backtest.py
 
 LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-header --no-annotate -q --extra dev

@@ -216,12 +216,13 @@ def backtest(
     ] = None,
     min_train: Annotated[int | None, typer.Option(help="Steps before the first origin.")] = None,
     max_train: Annotated[int | None, typer.Option(help="Longest past to learn from; 0 is all of it.")] = None,
+    library: Annotated[bool, typer.Option("--library", help="Let statsforecast models compete too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, series name to scores.")] = False,
 ) -> None:
     """Score forecasts of a series at rolling origins, beside seasonal naive."""
     from aifactory.demand.command import Settings, backtest_file, backtest_lines
 
-    found = backtest_file(file, Settings(freq, horizon, season, step, min_train, max_train))
+    found = backtest_file(file, Settings(freq, horizon, season, step, min_train, max_train, library))
     _print_found(found, as_json, backtest_lines)
 
 
@@ -236,13 +237,14 @@ def reserve(
     pools: Annotated[int, typer.Option(help="Equal pools of which one may fail.")] = 0,
     usd_per_unit_hour: Annotated[float | None, typer.Option(help="Price of a unit of capacity per hour.")] = None,
     overflow_usd_per_unit: Annotated[float | None, typer.Option(help="Price of a unit served elsewhere.")] = None,
+    autoscaler_lag: Annotated[str, typer.Option(help="Time to start what is ordered, such as 5min.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Capacity that is exceeded in a stated share of the windows, with what that cost in the past."""
     from aifactory.demand.command import ReserveSettings, reserve_file, reserve_lines
 
     settings = ReserveSettings(
-        window, lead_time, target, measure, workload, pools, usd_per_unit_hour, overflow_usd_per_unit
+        window, lead_time, target, measure, workload, pools, usd_per_unit_hour, overflow_usd_per_unit, autoscaler_lag
     )
     _print_found(reserve_file(file, settings), as_json, reserve_lines)
 

@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 
 from aifactory.demand.backtest import Backtest, backtest_series, default_plan
+from aifactory.demand.combine import Forecaster
+from aifactory.demand.library_models import library_forecasters
 from aifactory.demand.reserve import ARTICLE, Reserve, plan_reserve
 from aifactory.demand.reserve_money import failure_factor, month_windows, price_curve
 from aifactory.demand.series import Series, read_series, season_of
@@ -32,6 +34,7 @@ class Settings:
     step: int | None = None
     min_train: int | None = None
     max_train: int | None = None
+    library: bool = False
 
 
 def backtest_file(path: Path, settings: Settings) -> dict[str, dict[str, object]]:
@@ -44,21 +47,27 @@ def backtest_file(path: Path, settings: Settings) -> dict[str, dict[str, object]
     season = settings.season or season_of(settings.freq)
     _require_positive(settings)
     known = _index_of(path)
+    extra = library_forecasters() if settings.library else {}
     return {
-        series.name: _backtest(path, series, settings, season, known)
+        series.name: _backtest(path, series, settings, season, known, extra)
         for series in read_series(path, settings.freq, season)
     }
 
 
 def _backtest(
-    path: Path, series: Series, settings: Settings, season: int, known: dict[str, dict[str, int]]
+    path: Path,
+    series: Series,
+    settings: Settings,
+    season: int,
+    known: dict[str, dict[str, int]],
+    extra: dict[str, Forecaster],
 ) -> dict[str, object]:
     plan = default_plan(len(series.values), season, settings.horizon)
     plan = replace(plan, **known.get(series.name, {}))
     given = {name: getattr(settings, name) for name in INDEX_COLUMNS}
     plan = replace(plan, **{name: value for name, value in given.items() if value is not None})
     try:
-        result: Backtest = backtest_series(series.values, series.observed, plan)
+        result: Backtest = backtest_series(series.values, series.observed, plan, extra)
     except InputError as error:
         raise InputError.at(path.name, f"series {series.name!r}: {error}") from None
     settled = {name: getattr(plan, name) for name in ("season", "horizon", *INDEX_COLUMNS)}
@@ -121,6 +130,7 @@ class ReserveSettings:
     pools: int = 0
     usd_per_unit_hour: float | None = None
     overflow_usd_per_unit: float | None = None
+    autoscaler_lag: str = ""
 
 
 def reserve_file(path: Path, settings: ReserveSettings) -> dict[str, object]:
@@ -160,10 +170,27 @@ def reserve_file(path: Path, settings: ReserveSettings) -> dict[str, object]:
         "curve": _curve(found, settings, window),
         "warnings": [*demand.warnings, *found.notes],
     }
+    if settings.autoscaler_lag:
+        result["autoscaled"] = _autoscaled(demand.values, settings, window, found)
     if settings.pools:
         factor = failure_factor(settings.pools)
         result |= {"failure_factor": _number(factor), "capacity_with_failure": _number(found.capacity * factor)}
     return result
+
+
+def _autoscaled(
+    values: np.ndarray, settings: ReserveSettings, window: pd.Timedelta, whole: Reserve
+) -> dict[str, object]:
+    """Capacity to keep running where more of the ordered capacity starts after a lag: the target over the lag only."""
+    lag = max(1, int(np.ceil(_duration("--autoscaler-lag", settings.autoscaler_lag) / window)))
+    day = pd.Timedelta(days=1) / window
+    running = plan_reserve(values, lag, settings.target, int(day) if day == int(day) and day > 1 else 0)
+    return {
+        "lag": settings.autoscaler_lag,
+        "running_now": _number(min(running.capacity, whole.capacity)),
+        "exceedance_backtest": _number(running.exceedance_backtest),
+        "utilization": _number(running.utilization),
+    }
 
 
 def _curve(found: Reserve, settings: ReserveSettings, window: pd.Timedelta) -> list[dict[str, object]]:
@@ -225,6 +252,12 @@ def reserve_lines(found: dict[str, object]) -> list[str]:
         )
     if "capacity_with_failure" in found:
         lines.append(f"With one pool down: {found['capacity_with_failure']:,} ({found['failure_factor']:g} times).")
+    if "autoscaled" in found:
+        item = found["autoscaled"]
+        lines.append(
+            f"With {item['lag']} to start what is ordered: {item['running_now']:,} running now, exceeded in "
+            f"{_percent(item['exceedance_backtest'], 2)} of the windows, utilization {_percent(item['utilization'])}."
+        )
     return [*lines, *(f"  WARNING {text}" for text in found["warnings"])]
 
 

@@ -158,3 +158,16 @@ def test_settings_below_one_are_refused(tmp_path, option):
     values = {"horizon": 7} | {option: 0}
     with pytest.raises(InputError, match="at least 1"):
         backtest_file(tmp_path / "load.csv", Settings("D", **values))
+
+
+def test_library_models_compete_and_never_break_the_backtest(tmp_path):
+    pytest.importorskip("statsforecast")
+    days = pd.date_range("2026-01-01", periods=70, freq="D").strftime("%Y-%m-%d")
+    trend = 100 + 5.0 * np.arange(70) + np.random.default_rng(3).normal(0, 2, 70)
+    pd.DataFrame({"ds": days, "y": trend}).to_csv(tmp_path / "load.csv", index=False)
+    alone, helped = (
+        backtest_file(tmp_path / "load.csv", Settings("D", 7, min_train=56, library=used))["load"]
+        for used in (False, True)
+    )
+    assert helped["mase"] <= 1.05 * alone["mase"]
+    assert "Auto" in helped["method"] or "MSTL" in helped["method"]

@@ -244,3 +244,11 @@ def test_jobs_count_accelerators_in_use(tmp_path):
     found = reserve_file(path, ReserveSettings("1d", "4d", 0.05))
     assert found["unit"] == "accelerators in use per 1d"
     assert found["basis_value"] == pytest.approx(4.0)
+
+
+def test_an_autoscaler_keeps_less_running(tmp_path):
+    time = np.arange(2016)
+    values = np.random.default_rng(5).poisson(200 + 150 * np.sin(2 * np.pi * time / 144))
+    found = reserve_file(written(tmp_path, values), ReserveSettings("10min", "2d", 0.05, autoscaler_lag="20min"))
+    assert found["autoscaled"]["utilization"] > found["utilization"]
+    assert found["autoscaled"]["running_now"] <= found["capacity"]
