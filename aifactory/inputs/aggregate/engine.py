@@ -63,10 +63,8 @@ def held(backend: BaseBackend, name: str, frame: pd.DataFrame) -> ir.Table:
 
 
 def stage(table: ir.Table) -> ir.Table:
-    """Keep an intermediate result: a temporary table of DuckDB, the cache of Spark; elsewhere it stays a query."""
+    """Keep an intermediate result as a temporary table of DuckDB; elsewhere it stays a query."""
     backend = table._find_backend(use_default=False)
-    if backend.name == "pyspark":
-        return table.cache()
     if backend.name != "duckdb":
         return table
     backend.raw_sql(f"CREATE OR REPLACE TEMP TABLE coded AS {backend.compile(table)}")

@@ -45,16 +45,17 @@ class Reading:
     """How delivered columns become request rows.
 
     `columns` maps ours to theirs; `statuses` and `use_cases` map their words to ours; `region` stands
-    where no column names one. `before_us` leaves out rows at or after a time; `contradicting` blanks
-    latencies of rows whose first token comes after the last.
+    where no column names one. `between_us` leaves out rows outside two times; `contradicting` blanks the
+    latencies of rows whose first token comes after the last, `over_cached` cached tokens beyond the input.
     """
 
     columns: Mapping[str, str]
     region: str = ""
     use_cases: Mapping[str, str] = None
     statuses: Mapping[str, str] = None
-    before_us: int | None = None
+    between_us: tuple[int, int] | None = None
     contradicting: bool = False
+    over_cached: bool = False
 
     def rows(self, raw: ir.Table) -> ir.Table:
         """Request rows in the columns of `requests`, as far as they were delivered."""
@@ -70,11 +71,16 @@ class Reading:
         if "status" in self.columns:
             typed["status"] = typed["status"].fill_null("ok")
         table = raw.select(**typed)
-        if self.before_us is not None:
-            table = table.filter(instant(table["timestamp_utc"]) < self.before_us)
+        if self.between_us is not None:
+            low, high = self.between_us
+            table = table.filter(instant(table["timestamp_utc"]) >= low, instant(table["timestamp_utc"]) < high)
         if self.contradicting:
             sound = (table["ttft_ms"] <= table["e2e_ms"]).fill_null(True)
             table = table.mutate(**{name: sound.ifelse(table[name], None) for name in ("ttft_ms", "e2e_ms")})
+        if self.over_cached:
+            cached = table["cached_input_tokens"]
+            within = (cached <= table["input_tokens"]).fill_null(True)
+            table = table.mutate(cached_input_tokens=within.ifelse(cached, None))
         return table
 
     def given(self, raw: ir.Table, name: str) -> ir.BooleanColumn:
@@ -126,17 +132,19 @@ class Survey:
     known: Mapping[str, int]
     workloads: pd.DataFrame
     late: int
+    early: int
     contradicting: int
+    over_cached: int
     naive: int
     span_us: tuple[int, int]
 
 
-def survey(source: Source, reading: Reading, limit_us: int, status_of: object) -> Survey:
+def survey(source: Source, reading: Reading, between_us: tuple[int, int], status_of: object) -> Survey:
     """Look over all rows once and refuse what cannot be counted, naming the first row of its kind.
 
     Parameters
     ----------
-    limit_us : rows at or after this time are left out and counted.
+    between_us : rows before the first or not before the second time are left out and counted.
     status_of : function from a word or code to ok, error, cancelled or None.
 
     Raises
@@ -147,11 +155,16 @@ def survey(source: Source, reading: Reading, limit_us: int, status_of: object) -
     """
     raw = source.whole
     _refuse_types(source, raw, reading)
-    found = fetched(raw.agg(**_measures(raw, reading, limit_us))).iloc[0]
+    found = fetched(raw.agg(**_measures(raw, reading, between_us))).iloc[0]
     _refuse_cells(source, reading, found)
     reading = replace(reading, statuses=_statuses(source, raw, reading, status_of))
-    late, wrong = int(found["late"] or 0), int(found.get("wrong", 0) or 0)
-    reading = replace(reading, before_us=limit_us if late else None, contradicting=bool(wrong))
+    odd = {name: int(found.get(name, 0) or 0) for name in ("late", "early", "contradicting", "over_cached", "naive")}
+    reading = replace(
+        reading,
+        between_us=between_us if odd["late"] or odd["early"] else None,
+        contradicting=odd["contradicting"] > 0,
+        over_cached=odd["over_cached"] > 0,
+    )
     rows = reading.rows(raw)
     pairs = (
         rows.group_by(KEYS)
@@ -166,14 +179,15 @@ def survey(source: Source, reading: Reading, limit_us: int, status_of: object) -
     known = {name: int(found[f"known_{name}"]) for name in reading.columns}
     span = (int(found["first"]), int(found["last"])) if found["rows"] and pd.notna(found["first"]) else (0, 0)
     workloads = workloads.assign(workload=range(len(workloads)))
-    return Survey(reading, int(found["rows"]), known, workloads, late, wrong, int(found.get("naive", 0) or 0), span)
+    return Survey(reading, int(found["rows"]), known, workloads, span_us=span, **odd)
 
 
-def _measures(raw: ir.Table, reading: Reading, limit_us: int) -> dict[str, ir.Value]:
+def _measures(raw: ir.Table, reading: Reading, between_us: tuple[int, int]) -> dict[str, ir.Value]:
     typed = {name: reading.typed(raw, name) for name in reading.columns}
     when = instant(typed["timestamp_utc"])
-    kept = (when < limit_us).fill_null(True)
-    held: dict[str, ir.Value] = {"rows": raw.count(), "late": (when >= limit_us).sum()}
+    low, high = between_us
+    kept = ((when >= low) & (when < high)).fill_null(True)
+    held: dict[str, ir.Value] = {"rows": raw.count(), "late": (when >= high).sum(), "early": (when < low).sum()}
     held |= {"first": when.min(where=kept), "last": when.max(where=kept)}
     for name, column in typed.items():
         held[f"known_{name}"] = column.count(where=kept)
@@ -183,7 +197,9 @@ def _measures(raw: ir.Table, reading: Reading, limit_us: int) -> dict[str, ir.Va
         if KINDS.get(name) in ("integer", "number"):
             held |= {f"low_{name}": column.min(), f"high_{name}": column.max()}
     if {"ttft_ms", "e2e_ms"} <= set(typed):
-        held["wrong"] = ((typed["ttft_ms"] > typed["e2e_ms"]) & kept).sum()
+        held["contradicting"] = ((typed["ttft_ms"] > typed["e2e_ms"]) & kept).sum()
+    if "cached_input_tokens" in typed:
+        held["over_cached"] = ((typed["cached_input_tokens"] > typed["input_tokens"]) & kept).sum()
     stamp = raw[reading.columns["timestamp_utc"]]
     if stamp.type().is_string():
         held["naive"] = stamp.re_search(_NAIVE).sum()

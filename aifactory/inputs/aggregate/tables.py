@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 WINDOW_MINUTES = 1
 KEYS = ["use_case_id", "region"]
-_COUNTED = ["workload", "day", "metric", "bucket"]
+_COUNTED = ["day", "metric", "workload", "bucket"]
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,8 @@ def aggregate(
     Parameters
     ----------
     parts : request rows, each as `coded` takes them.
-    workloads, numbered : use case, region and number of each workload, in the engine and here.
+    workloads, numbered : use case, region and number of each workload, in the engine and here; numbered
+        from 0 in the order of use case and region.
     stage : keeps an intermediate result where the engine can, and returns it as a table.
     """
     cubes, counts = [], []
@@ -63,9 +64,9 @@ def aggregate(
         for rows in parts:
             codes = stage(coded(rows, workloads))
             cubes.append(fetched(minute_cube(codes)))
-            for metric in HISTOGRAMMED:
+            for number, metric in enumerate(HISTOGRAMMED):
                 if f"b_{metric}" in codes.columns:
-                    counts.append(fetched(bucket_counts(codes, metric)).assign(metric=metric))
+                    counts.append(fetched(bucket_counts(codes, metric)).assign(metric=number))
     return Aggregates(_windows(cubes, numbered), _histograms(counts, numbered))
 
 
@@ -80,34 +81,49 @@ def fetched(table: ir.Table) -> pd.DataFrame:
 def _windows(cubes: list[pd.DataFrame], numbered: pd.DataFrame) -> pd.DataFrame:
     cube = pd.concat(cubes, ignore_index=True)
     cube = cube.astype(dict.fromkeys(("workload", "minute", "requests", "served"), "int64"))
-    if len(cubes) > 1:
-        cube = cube.groupby(["workload", "minute"], as_index=False, sort=False).sum(min_count=1)
-    table = cube.merge(numbered, on="workload")
-    start = pd.to_datetime(table["minute"].to_numpy() * 60_000_000, unit="us", utc=True)
-    units = table["parts"].astype("float64") / UNIT_PARTS if "parts" in table else table["served"].astype("float64")
-    table = table.assign(
-        window_start_utc=start,
+    cube = cube.sort_values(["minute", "workload"], ignore_index=True)
+    if cube.duplicated(["minute", "workload"]).any():
+        cube = cube.groupby(["minute", "workload"], as_index=False, sort=False).sum(min_count=1)
+    units = cube["parts"].astype("float64") / UNIT_PARTS if "parts" in cube else cube["served"].astype("float64")
+    table = cube.assign(
+        **_named(cube["workload"], numbered),
+        window_start_utc=pd.to_datetime(cube["minute"].to_numpy() * 60_000_000, unit="us", utc=True),
         window_minutes=WINDOW_MINUTES,
-        errors=table["requests"] - table["served"],
+        errors=cube["requests"] - cube["served"],
         service_units=units,
     ).rename(columns={"retry": "retries"})
-    table = table.sort_values(["window_start_utc", *KEYS], ignore_index=True)
     return conform(table.assign(**{name: table.get(name) for name in (*TOKENS, "retries")}), "demand_windows")
 
 
 def _histograms(counts: list[pd.DataFrame], numbered: pd.DataFrame) -> pd.DataFrame:
-    if not counts:
+    """One row a day, metric, workload and bucket, in this order; metrics as `HISTOGRAMMED` lists them."""
+    if not sum(len(part) for part in counts):
         return load_contract("latency_histograms").empty().assign(day=pd.Series(dtype="str"))
-    table = pd.concat(counts, ignore_index=True).astype(dict.fromkeys(("workload", "day", "bucket", "count"), "int64"))
-    bucket = np.where(table["bucket"] < LOWEST_BUCKET, BUCKET_OF_ZERO, table["bucket"])
-    table = table.assign(bucket=bucket).groupby(_COUNTED, as_index=False, sort=False)["count"].sum()
-    days = {day: str(np.datetime64(int(day), "D")) for day in table["day"].unique()}
-    table = table.merge(numbered, on="workload").assign(day=lambda rows: rows["day"].map(days).astype("str"))
-    table = table.assign(month=table["day"].str[:7])
-    order = {name: place for place, name in enumerate(HISTOGRAMMED)}
-    table = table.sort_values(["day", "metric", *KEYS, "bucket"], ignore_index=True,
-                              key=lambda keys: keys.map(order) if keys.name == "metric" else keys)  # fmt: skip
-    return conform(table, "latency_histograms").assign(day=table["day"])
+    columns = {name: np.concatenate([part[name].to_numpy("int64") for part in counts]) for name in (*_COUNTED, "count")}
+    columns["bucket"] = np.where(columns["bucket"] < LOWEST_BUCKET, BUCKET_OF_ZERO, columns["bucket"])
+    order = np.lexsort([columns[name] for name in reversed(_COUNTED)])
+    columns = {name: values[order] for name, values in columns.items()}
+    first = np.concatenate([[True], np.any([np.diff(columns[name]) != 0 for name in _COUNTED], axis=0)])
+    total = np.add.reduceat(columns["count"], np.flatnonzero(first))
+    columns = {name: values[first] for name, values in columns.items()} | {"count": total}
+    days, which = np.unique(columns["day"], return_inverse=True)
+    names = pd.Series(days.astype("datetime64[D]").astype("str"), dtype="str")
+    day = names.take(which).reset_index(drop=True)
+    table = pd.DataFrame(
+        {
+            **_named(pd.Series(columns["workload"]), numbered),
+            "month": names.str[:7].take(which).reset_index(drop=True),
+            "metric": pd.Series(HISTOGRAMMED, dtype="str").take(columns["metric"]).reset_index(drop=True),
+            "bucket": columns["bucket"],
+            "count": columns["count"],
+        }
+    )
+    return conform(table, "latency_histograms").assign(day=day)
+
+
+def _named(workloads: pd.Series, numbered: pd.DataFrame) -> dict[str, pd.Series]:
+    """Use case and region of workload numbers, which count the workloads in their order."""
+    return {key: numbered[key].take(workloads).reset_index(drop=True) for key in KEYS}
 
 
 def add_histograms(histograms: pd.DataFrame) -> pd.DataFrame:

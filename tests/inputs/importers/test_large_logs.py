@@ -173,6 +173,25 @@ def test_late_rows_contradictions_and_naive_times_are_told(tmp_path):
     assert found["period"] == ["2026-10-05", "2026-10-05"]
 
 
+def test_empty_clocks_and_cached_tokens_beyond_the_input_are_told(tmp_path):
+    rows = ROW + ROW.replace("1,2026-10-05", "2,1970-01-01") + ROW.replace("1,", "3,", 1).replace(",10\n", ",900\n")
+    path = write(tmp_path, HEAD + rows)
+    found, small = imported([path]), imported([path], engine="")
+    for name in ("rows_left_out", "totals", "teams", "coverage"):
+        assert found[name] == small[name]
+    assert found["totals"]["cached_tokens"] == 10
+    assert {item["text"]: item["rows"] for item in found["warnings"]} == {
+        "more cached than input tokens: are cached ones counted apart? They are not used": 1
+    }
+
+
+def test_seconds_in_a_column_of_milliseconds_are_named(tmp_path):
+    found = imported([write(tmp_path, HEAD + ROW.replace(",50,500,", ",0.05,0.5,"))])
+    texts = [item["text"] for item in found["warnings"]]
+    assert texts[0].startswith("median end-to-end time of 0.")
+    assert texts[1].startswith("median time to first token of 0.05 ms: seconds in a column of milliseconds?")
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

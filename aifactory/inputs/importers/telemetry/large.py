@@ -17,7 +17,15 @@ from aifactory.inputs.aggregate.tables import KEYS, Aggregates, aggregate, fetch
 from aifactory.inputs.contracts import load_contract
 from aifactory.inputs.importers.telemetry import litellm, rows
 from aifactory.inputs.importers.telemetry.common import COUNTS, QUANTILES
-from aifactory.inputs.importers.telemetry.sanity import AFTER_IMPORT, LATENCIES, MIN_PLAUSIBLE_E2E_MS
+from aifactory.inputs.importers.telemetry.sanity import (
+    AFTER_IMPORT,
+    BEFORE_LOGS,
+    FIRST_YEAR,
+    LATENCIES,
+    MAX_PLAUSIBLE_MS_PER_TOKEN,
+    MIN_PLAUSIBLE_E2E_MS,
+    MIN_PLAUSIBLE_TTFT_MS,
+)
 
 FORMAT = "request rows, aggregated"
 #: Logs of more rows are aggregated instead of kept; a CSV file counts by its bytes.
@@ -108,8 +116,8 @@ def read_large(
         raw = source.whole
         chosen = rows.find_columns(list(raw.columns), dict(columns or {}))
         rows.require_columns(Path(source.name), list(raw.columns), chosen, region)
-        limit = (today + pd.Timedelta(days=1)).value // 1_000
-        found = survey(source, Reading(chosen, region, use_cases), limit, rows.status_of)
+        times = (FIRST_YEAR.value // 1_000, (today + pd.Timedelta(days=1)).value // 1_000)
+        found = survey(source, Reading(chosen, region, use_cases), times, rows.status_of)
         if found.workloads["rows"].sum() == 0:
             raise InputError.at(source.name, "holds no request up to the day of import")
         warnings = _warnings(source, found, chosen)
@@ -119,7 +127,7 @@ def read_large(
         aggregates = aggregate(parts, known, numbered, stage)
         teams = _teams(source, found.reading)
     log = LargeLog(source.name, aggregates, found, teams, warnings)
-    return replace(log, warnings=[*warnings, *_seconds(log)])
+    return replace(log, warnings=[*warnings, *_odd_units(log)])
 
 
 @contextmanager
@@ -148,6 +156,9 @@ def _warnings(source: Source, found: Survey, chosen: dict[str, str]) -> list[tup
         warnings.append((f"{theirs}: {found.naive} times without a zone were read as UTC", found.naive))
     if found.contradicting:
         warnings.append(("first token after the last: their latencies are not used", found.contradicting))
+    if found.over_cached:
+        text = "more cached than input tokens: are cached ones counted apart? They are not used"
+        warnings.append((text, found.over_cached))
     unused = [name for name in source.whole.columns if name not in chosen.values()]
     if unused:
         warnings.append((f"columns not used: {', '.join(unused)}", 0))
@@ -181,14 +192,23 @@ def _teams(source: Source, reading: Reading) -> pd.DataFrame:
     return shown
 
 
-def _seconds(log: LargeLog) -> list[tuple[str, int]]:
-    """Warn where end-to-end times look like seconds."""
-    held = log.aggregates.histograms.query("metric == 'e2e_ms'")
-    median = histogram_quantile(held["bucket"].to_numpy(), held["count"].to_numpy(), 0.5)
-    if not median < MIN_PLAUSIBLE_E2E_MS:
-        return []
+def _odd_units(log: LargeLog) -> list[tuple[str, int]]:
+    """Warn where latencies look like seconds or microseconds."""
+    held = dict(iter(log.aggregates.histograms.groupby("metric")))
+    middle = {
+        name: histogram_quantile(group["bucket"].to_numpy(), group["count"].to_numpy(), 0.5)
+        for name, group in held.items()
+    }
+    unknown = float("nan")
+    odd = {
+        "e2e_ms": (middle.get("e2e_ms", unknown) < MIN_PLAUSIBLE_E2E_MS, "end-to-end time", "seconds"),
+        "ttft_ms": (middle.get("ttft_ms", unknown) < MIN_PLAUSIBLE_TTFT_MS, "time to first token", "seconds"),
+        "tpot_ms": (middle.get("tpot_ms", unknown) > MAX_PLAUSIBLE_MS_PER_TOKEN, "time for an output token", "microseconds"),
+    }  # fmt: skip
     return [
-        (f"median end-to-end time of {median:.3g} ms: seconds in a column of milliseconds?", int(held["count"].sum()))
+        (f"median {what} of {middle[name]:.3g} ms: {unit} in a column of milliseconds?", int(held[name]["count"].sum()))
+        for name, (is_odd, what, unit) in odd.items()
+        if is_odd
     ]
 
 
@@ -203,12 +223,13 @@ def large_report(log: LargeLog) -> dict[str, object]:
         if name not in ("request_id", "use_case_id", "timestamp_utc", "status")
     ]
     known = {"region": kept} | found.known
-    lost = dict.fromkeys(("ttft_ms", "e2e_ms"), found.contradicting)
+    lost = dict.fromkeys(("ttft_ms", "e2e_ms"), found.contradicting) | {"cached_input_tokens": found.over_cached}
+    left_out = {AFTER_IMPORT: found.late, BEFORE_LOGS: found.early}
     return {
         "format": FORMAT,
         "rows_read": found.rows,
         "rows_kept": kept,
-        "rows_left_out": {AFTER_IMPORT: found.late} if found.late else {},
+        "rows_left_out": {name: count for name, count in left_out.items() if count},
         "warnings": [{"text": text, "rows": count} for text, count in log.warnings],
         "period": days,
         "totals": _counts(windows, found.workloads),
