@@ -126,10 +126,17 @@ def _read(backend: BaseBackend, files: tuple[Path, ...]) -> ir.Table:
     names = [str(path) for path in files]
     try:
         if kinds == {True}:
-            return backend.read_parquet(names, union_by_name=True)
+            return _with_known_times(backend.read_parquet(names, union_by_name=True))
         return backend.read_csv(names, **CSV_OPTIONS)
     except duckdb.Error as error:
         raise InputError.at(files[0].name, f"cannot be read: {str(error).splitlines()[0][:160]}") from None
+
+
+def _with_known_times(table: ir.Table) -> ir.Table:
+    """Times in nanoseconds with a zone, which Ibis does not know, as times in microseconds."""
+    schema = table.schema()
+    unknown = [name for name in schema.names if schema[name].is_unknown() and "TIMESTAMPTZ" in str(schema[name])]
+    return table.mutate(**{name: table[name].cast("timestamp('UTC')") for name in unknown}) if unknown else table
 
 
 def is_parquet(path: Path) -> bool:

@@ -156,6 +156,8 @@ def survey(source: Source, reading: Reading, between_us: tuple[int, int], status
     raw = source.whole
     _refuse_types(source, raw, reading)
     found = fetched(raw.agg(**_measures(raw, reading, between_us))).iloc[0]
+    if not found["rows"]:
+        raise InputError.at(source.name, "holds a header and no requests", row=2)
     _refuse_cells(source, reading, found)
     reading = replace(reading, statuses=_statuses(source, raw, reading, status_of))
     odd = {name: int(found.get(name, 0) or 0) for name in ("late", "early", "contradicting", "over_cached", "naive")}
@@ -177,7 +179,7 @@ def survey(source: Source, reading: Reading, between_us: tuple[int, int], status
         rule = f"holds more than {MAX_WORKLOADS:,} different workloads; is this the use case?"
         raise InputError.at(source.name, rule, column=reading.columns["use_case_id"])
     known = {name: int(found[f"known_{name}"]) for name in reading.columns}
-    span = (int(found["first"]), int(found["last"])) if found["rows"] and pd.notna(found["first"]) else (0, 0)
+    span = (int(found["first"]), int(found["last"])) if pd.notna(found["first"]) else (0, 0)
     workloads = workloads.assign(workload=range(len(workloads)))
     return Survey(reading, int(found["rows"]), known, workloads, span_us=span, **odd)
 

@@ -185,6 +185,25 @@ def test_empty_clocks_and_cached_tokens_beyond_the_input_are_told(tmp_path):
     }
 
 
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"timestamp_utc": "datetime64[ns, UTC]"},
+        {"timestamp_utc": "datetime64[us, Asia/Kolkata]"},
+        {"status": "int64"},
+        {"input_tokens": "float64"},
+        {"input_tokens": "uint64"},
+        {"e2e_ms": "float32", "ttft_ms": "float32"},
+    ],
+)
+def test_columns_of_another_type_count_the_same(tmp_path, columns):
+    frame = log(rows=300).astype(columns)
+    frame.to_parquet(tmp_path / "log.parquet")
+    found, small = imported([tmp_path / "log.parquet"]), imported([tmp_path / "log.parquet"], engine="")
+    for name in ("rows_kept", "totals", "teams", "coverage", "period"):
+        assert found[name] == small[name]
+
+
 def test_seconds_in_a_column_of_milliseconds_are_named(tmp_path):
     found = imported([write(tmp_path, HEAD + ROW.replace(",50,500,", ",0.05,0.5,"))])
     texts = [item["text"] for item in found["warnings"]]
@@ -214,6 +233,7 @@ def test_seconds_in_a_column_of_milliseconds_are_named(tmp_path):
         (HEAD + "1,2\n", "cannot be read"),
         (HEAD.replace("team", "ts") + ROW, "the column is given twice"),
         ("", "the file is empty"),
+        (HEAD, "row 2: holds a header and no requests"),
     ],
 )
 def test_what_cannot_be_counted_is_refused_by_file_row_and_column(tmp_path, text, words):
