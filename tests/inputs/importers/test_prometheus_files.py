@@ -21,9 +21,10 @@ from aifactory.inputs.importers.telemetry.prometheus import (
 )
 from aifactory.inputs.importers.telemetry.prometheus.aliases import known_metric, near_metrics, select_metrics
 from aifactory.inputs.importers.telemetry.prometheus.answers import Series
-from aifactory.inputs.importers.telemetry.prometheus.assemble import assemble
+from aifactory.inputs.importers.telemetry.prometheus.assemble import Month, assemble
 from aifactory.inputs.importers.telemetry.prometheus.counters import merge_histograms, whole_counts
 from aifactory.inputs.importers.telemetry.prometheus.live import Samples, leave_out_replicas
+from aifactory.inputs.importers.telemetry.prometheus.pools import PoolNames, add_pools
 from aifactory.inputs.importers.telemetry.prometheus.report import demand_table
 from aifactory.inputs.workspace import load_workspace
 
@@ -237,6 +238,33 @@ def test_received_requests_win_over_served_and_failed_ones():
     )
     rows = demand_table("x", month, "", {})
     assert rows[["requests", "errors", "service_units"]].iloc[0].tolist() == [9, 2, 7.0]
+
+
+def test_a_pod_that_tells_twice_counts_once():
+    """Newer builds give a metric under its old and its new name."""
+    held = {"vllm__kv_cache_usage_perc": [one([0.5, 0.5], pod="a")], "vllm__gpu_cache_usage_perc": [one([0.5, 0.5], pod="a"), one([0.3, 0.3], pod="old")],
+            "vllm__prompt_tokens_total": [one([0, 9], pod="a")], "prompt_tokens_total": [one([0, 9], pod="a")]}  # fmt: skip
+    month = assemble(month_of(**held), 10, {})
+    assert month.windows["input_tokens"].sum() == 9
+    assert (
+        "prompt_tokens_total: series of targets that tell the same as vllm:prompt_tokens_total, counted once",
+        1,
+    ) in month.warnings
+    assert (
+        "vllm:gpu_cache_usage_perc: series of targets that tell the same as vllm:kv_cache_usage_perc, counted once",
+        1,
+    ) in month.warnings
+
+
+def test_devices_of_two_exporters_are_one():
+    month = Month(pd.DataFrame(), 10)
+    samples = month_of(
+        DCGM_FI_DEV_GPU_UTIL=[one([40, 60], UUID="g")], nv_gpu_utilization=[one([0.4, 0.6], gpu_uuid="g")]
+    )
+    samples.series["DCGM_FI_DEV_GPU_UTIL"][0].labels["cluster"] = "c"
+    add_pools(month, samples, PoolNames(region="us"))
+    assert month.devices == {"c": {"devices": 1, "utilization": 0.5}}
+    assert ("series of accelerators beside those of DCGM exporter, left out: they may be the same", 1) in month.warnings
 
 
 def test_two_servers_that_scrape_one_target_count_it_once():

@@ -90,6 +90,8 @@ class _Assembly:
         self.counts: dict[tuple[str, str, str], np.ndarray] = {}
         self.covered: dict[Key, np.ndarray] = {}
         self.engines: set[str] = set()
+        self.owners: dict[tuple[tuple[str, ...], str], str] = {}
+        self.again: dict[tuple[str, str], int] = {}
         self.tally: dict[str, dict[str, tuple[float, int]]] = {}
 
     def month(self) -> Month:
@@ -97,6 +99,7 @@ class _Assembly:
         table = metric_table()
         for metric, series in self.samples.series.items():
             alias = table.loc[metric]
+            series = [one for one in series if not self._told(metric, str(alias["canonical"]), one)]
             if alias["kind"] == "counter" and alias["canonical"] in (*COUNTED, BY_TYPE):
                 self._count(metric, alias, finite(metric, series, self.result.warnings))
             elif alias["kind"] == "histogram":
@@ -106,6 +109,16 @@ class _Assembly:
         self.result.windows = self._windows()
         self._remark()
         return self.result
+
+    def _told(self, metric: str, canonical: str, one: Series) -> bool:
+        """Whether the target tells the same thing under another name already, as newer builds do beside the old one."""
+        target = _target(one.labels)
+        if canonical.startswith("device_") or not any(target):
+            return False
+        owner = self.owners.setdefault((target, canonical), metric)
+        if owner != metric:
+            self.again[metric, owner] = self.again.get((metric, owner), 0) + 1
+        return owner != metric
 
     def _key(self, one: Series) -> Key:
         return workload_of(one.labels, self.named), region_of(one.labels, self.named)
@@ -156,6 +169,9 @@ class _Assembly:
             if held := self.tally.get(kind):
                 amounts = ", ".join(f"{name.replace('_', ' ')} {amount:,.0f}" for name, (amount, _) in held.items())
                 self.result.warnings.append((text.format(amounts), max(rows for _, rows in held.values())))
+        for (metric, owner), series in self.again.items():
+            text = f"{metric}: series of targets that tell the same as {owner}, counted once"
+            self.result.warnings.append((text, series))
         if len(self.engines) > 1:
             text = f"{', '.join(sorted(self.engines))} all count requests: where one calls the other, a request counts twice"
             self.result.warnings.append((text, len(self.engines)))

@@ -32,6 +32,7 @@ DEVICE_LABELS = ("UUID", "gpu_uuid", "Hostname", "instance", "gpu", "device")
 #: Canonical names that can stand for the share of time in use, the best one first.
 IN_USE = ("device_utilization", "device_engine_active")
 ANY = "*"
+DCGM = "DCGM exporter"
 J_PER_KWH = 3.6e6
 
 
@@ -93,15 +94,31 @@ def add_pools(month: Month, samples: Samples, names: PoolNames) -> None:
     used = next((name for name in IN_USE if name in by), "")
     if not used:
         return
+    by = _one_exporter(by, used, month)
     edges = window_edges(samples.start, samples.end, month.window_minutes)
     frame = _means(by[used], edges, names).rename(columns={"value": "utilization"})
-    if "device_power_w" in by:
+    if by.get("device_power_w"):
         power = _means(by["device_power_w"], edges, names).rename(columns={"value": "power_w"})
         frame = frame.merge(power, how="left", on=list(frame.columns.drop("utilization")))
     else:
         frame["power_w"] = np.nan
     month.devices = _devices(frame, by.get("device_energy_j", []), names, edges)
     month.pools = _rows(_complete(frame, month, names), edges, month.window_minutes)
+
+
+def _one_exporter(
+    by: dict[str, list[tuple[str, Series]]], used: str, month: Month
+) -> dict[str, list[tuple[str, Series]]]:
+    """Devices of one exporter: two of them tell of the same devices, often under other labels."""
+    engines = metric_table()["engine"]
+    found = list(dict.fromkeys(engines[metric] for metric, _ in by[used]))
+    kept = DCGM if DCGM in found else found[0]
+    others = sum(engines[metric] != kept for held in by.values() for metric, _ in held)
+    if others:
+        month.warnings.append(
+            (f"series of accelerators beside those of {kept}, left out: they may be the same", others)
+        )
+    return {name: [item for item in held if engines[item[0]] == kept] for name, held in by.items()}
 
 
 def _doubt_percent(metric: str, series: list[Series], month: Month) -> None:
