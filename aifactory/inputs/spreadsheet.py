@@ -77,10 +77,11 @@ def _read_csv(path: Path) -> Sheet:
     text, notes = _text(path)
     declared, text = _declared_separator(text)
     separator = declared or find_separator(text)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     try:
-        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True))
+        rows = list(reader)
     except csv.Error as error:
-        raise InputError.at(path.name, f"cannot be read as CSV: {error}") from None
+        raise InputError.at(path.name, f"cannot be read as CSV: {error}", row=reader.line_num) from None
     width = max(map(len, rows[:SNIFFED_ROWS]), default=0)
     first = 2 if declared else 1
     sheet = table_of(path.name, "", rows, first_row=first, ragged=True)
@@ -98,7 +99,8 @@ def _text(path: Path) -> tuple[str, list[tuple[str, int]]]:
         raw, notes = utf8_bytes(path)
         return raw.decode("utf-8"), notes
     try:
-        return path.read_bytes().decode("utf-16"), []
+        text = path.read_bytes().decode("utf-16")
+        return text, [("read as UTF-16", text.count("\n"))]
     except UnicodeDecodeError:
         raise InputError.at(path.name, "begins as UTF-16 but is not; save it as 'CSV UTF-8'") from None
 
@@ -179,9 +181,9 @@ def _header_row(filled: Sequence[tuple[int, list[str]]]) -> int:
 def _check_repeats(place: str, number: int, header: list[str]) -> None:
     seen: set[str] = set()
     for name in header:
-        if name and name in seen:
+        if name and name.casefold() in seen:
             raise InputError.at(place, "the column is given twice", row=number, column=name)
-        seen.add(name)
+        seen.add(name.casefold())
 
 
 def _body(

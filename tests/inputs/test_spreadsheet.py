@@ -44,7 +44,7 @@ def test_the_declared_separator_counts_as_a_row_of_the_file(tmp_path):
     ("raw", "notes"),
     [
         ("name,team\nCaf\u00e9,x\n".encode("utf-8-sig"), []),
-        ("name,team\nCaf\u00e9,x\n".encode("utf-16"), []),
+        ("name,team\nCaf\u00e9,x\n".encode("utf-16"), [("read as UTF-16", 2)]),
         ("name,team\nCaf\u00e9,x\n".encode("cp1252"), [("not UTF-8: read as Windows text (cp1252)", 1)]),
     ],
     ids=["BOM", "UTF-16", "cp1252"],
@@ -74,6 +74,8 @@ def test_title_blank_and_repeated_rows_are_counted(tmp_path):
     ("raw", "words"),
     [
         ("name,team,name\na,b,c\n", "row 1, column 'name': the column is given twice"),
+        ("name,team,Team\na,b,c\n", "row 1, column 'Team': the column is given twice"),
+        ("name,team\n" + "x" * 140_000 + ",b\n", "row 2: cannot be read as CSV: field larger than field limit"),
         ("name,team\na,b\nc,d,e\n", "row 3, column '': has 3 cells, the header has 2"),
         ("name,team\na,b\nc\n", "row 3, column '': has 1 cells, the header has 2"),
         ('name,team\n"a,b\n', "a quote is opened and never closed"),

@@ -204,6 +204,11 @@ def test_a_table_without_names_is_refused_with_the_way_out(tmp_path):
         read(tmp_path, "colour,size\nred,1\n")
 
 
+def test_a_header_without_rows_is_refused(tmp_path):
+    with pytest.raises(InputError, match="row 1: has a header and no rows below it"):
+        read(tmp_path, "Use case,Team\n")
+
+
 def test_the_sheet_with_the_use_cases_is_found(tmp_path):
     path = tmp_path / "cases.xlsx"
     with xlsxwriter.Workbook(str(path)) as book:

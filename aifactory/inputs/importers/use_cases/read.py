@@ -59,6 +59,8 @@ def read_use_cases(path: Path, today: pd.Timestamp, mapping: Mapping | None = No
     """
     sheets = read_spreadsheet(path)
     sheet, chosen = _choose(sheets, mapping)
+    if sheet.frame.empty:
+        raise InputError.at(sheet.place, "has a header and no rows below it", row=1)
     others = [(f"sheet {other.name!r} was not read", len(other.frame)) for other in sheets if other is not sheet]
     result = UseCases(
         path.name, f"use cases, {'XLSX' if sheet.name else 'CSV'}", pd.DataFrame(), chosen, len(sheet.frame) + sum(sheet.left_out.values()),
