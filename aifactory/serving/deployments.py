@@ -154,7 +154,7 @@ def _features(d: pd.DataFrame) -> pd.DataFrame:
         d[f"log_{name}"] = np.log(d[column])
     for name, centre in (("concurrency", 4.0), ("input", 7.0), ("gpus", 2.0)):
         d[f"log_{name}_centred"] = d[f"log_{name}"] - centre
-    return _with_prior(d)
+    return with_prior(d, deployment_constants())
 
 
 def _models(paths: pd.Series) -> pd.DataFrame:
@@ -201,9 +201,8 @@ def _architecture(path: str, known: dict[str, object]) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _with_prior(d: pd.DataFrame) -> pd.DataFrame:
+def with_prior(d: pd.DataFrame, c: dict[str, float]) -> pd.DataFrame:
     """Closed forms in log milliseconds, `prior_tpot` and `prior_ttft`."""
-    c = deployment_constants()
     held = np.maximum(d["concurrency"] / d["workers"], 1.0)
     mixture = d["sparse"] == "mixture"
     share = np.minimum(d["active_b"] / d["params_b"], 1.0)
@@ -231,8 +230,7 @@ def _with_prior(d: pd.DataFrame) -> pd.DataFrame:
     ttft_s = (
         own + queued + tpot_s * c["ttft_steps"] + c["ttft_ms"] * 1e-3 + d["concurrency"] * c["ttft_client_us"] * 1e-6
     )
-    d["prior_tpot"], d["prior_ttft"] = np.log(1e3 * tpot_s), np.log(1e3 * ttft_s)
-    return d
+    return d.assign(prior_tpot=np.log(1e3 * tpot_s), prior_ttft=np.log(1e3 * ttft_s))
 
 
 def evaluate_deployments(

@@ -83,8 +83,8 @@ def _leave_row_out(rows: pd.DataFrame) -> pd.DataFrame:
         paired = (cells["chip"] + "|" + cells["model"]).map((cells["chip"] + "|" + cells["model"]).value_counts())
         width = np.where(
             paired.to_numpy()[cell.to_numpy()] > 1,
-            predictor.scores[regime].width("other row"),
-            predictor.scores[regime].width("known"),
+            predictor.width(regime, "other row"),
+            predictor.width(regime, "known"),
         )
         half = deviation[cell.to_numpy()] * width
         spoken = ~hit[cell.index].to_numpy() & np.isfinite(part["prior"].to_numpy())

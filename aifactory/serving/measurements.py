@@ -132,21 +132,25 @@ def with_features(table: pd.DataFrame, workloads: pd.DataFrame | None = None) ->
     llm &= d["bandwidth"].notna()
     if llm.any():
         rows = d[llm]
+        layout = best_throughput(layout_inputs(rows))
         chain = rows["layers_chained"].to_numpy()
-        layout = best_throughput(
-            rows.assign(
-                tp=np.where(chain, 1.0, np.where(rows["round"], np.nan, rows["tp"].fillna(rows["accelerators"]))),
-                concurrency=np.where(chain, 1.0 * rows["accelerators"], rows["concurrency"]),
-                slo_tpot_ms=rows["slo_tpot_ms"].where(rows["scenario"].isin(["server", "interactive"])),
-                memory=rows["memory"] * np.where(chain, rows["accelerators"], 1.0),
-            )
-        )
         d.loc[llm, "prior"] = layout["log_tokens_per_s"] - np.log(np.where(chain, rows["accelerators"], 1.0))
         d.loc[llm, "batch"], d.loc[llm, "layout_tp"] = layout["batch"], layout["tp"]
     left = d["memory"] * 0.9 - d["params_b"] * d["weight_bytes"] / d["layout_tp"]
     d["memory_left"] = np.maximum(left, 0.02 * d["memory"])
     d["speed"] = _speed(d)
     return d
+
+
+def layout_inputs(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows as the step model wants them: free layout in rounds, layers chained where one stream crosses chips."""
+    chain = rows["layers_chained"].to_numpy()
+    return rows.assign(
+        tp=np.where(chain, 1.0, np.where(rows["round"], np.nan, rows["tp"].fillna(rows["accelerators"]))),
+        concurrency=np.where(chain, rows["accelerators"], rows["concurrency"]),
+        slo_tpot_ms=rows["slo_tpot_ms"].where(rows["scenario"].isin(["server", "interactive"])),
+        memory=rows["memory"] * np.where(chain, rows["accelerators"], 1.0),
+    )
 
 
 def _conditions(d: pd.DataFrame, workloads: pd.DataFrame | None) -> pd.DataFrame:

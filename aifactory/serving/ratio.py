@@ -179,6 +179,7 @@ class RatioModel:
     membership: pd.Series
     features: pd.DataFrame
     inverse: np.ndarray
+    noise: np.ndarray
     mean: float
     deviations: dict[str, float]
 
@@ -193,7 +194,13 @@ class RatioModel:
 
     def leave_out(self, labels: pd.Series) -> tuple[np.ndarray, np.ndarray]:
         """Residuals (measured less predicted) and standard deviations with each label left out whole."""
-        return leave_out(self.inverse, self.cells["gap"].to_numpy() - self.mean, groups_of(labels))
+        residual, deviation = leave_out(self.inverse, self.cells["gap"].to_numpy() - self.mean, groups_of(labels))
+        return residual, self.forecast_deviation(deviation, np.arange(len(residual)))
+
+    def forecast_deviation(self, deviation: np.ndarray, cells: np.ndarray) -> np.ndarray:
+        """Deviation of a forecast of one row: the noise given to odd cells is not known beforehand."""
+        variance = deviation**2 - self.noise[cells] + ROW_VARIANCE
+        return np.sqrt(np.maximum(variance, FLOOR_VARIANCE))
 
 
 def leave_out(inverse: np.ndarray, gap: np.ndarray, groups: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -224,4 +231,4 @@ def fit_ratio(rows: pd.DataFrame, deviations: dict[str, float], rounds: int = 2)
         if number < rounds:
             off = np.abs(leave_out(inverse, gap, groups_of(cells["chip"]))[0])
             noise = base + 0.5 * np.maximum(off - TOLERATED_GAP, 0.0) ** 2
-    return RatioModel(cells, membership, x, inverse, mean, deviations)
+    return RatioModel(cells, membership, x, inverse, noise, mean, deviations)

@@ -7,11 +7,12 @@ of the same kind: the row itself, its accelerator, its model, or both.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
-from aifactory.serving.intervals import Scores
+from aifactory.serving.intervals import ENOUGH, Scores
 from aifactory.serving.measurements import to_value
 from aifactory.serving.ratio import RatioModel, block_out, fit_ratio, groups_of, prior_deviations
 
@@ -23,20 +24,33 @@ CLOSE = ("accelerators", "input_tokens", "tp", "concurrency", "output_tokens")
 CLOSE_TOLERANCE, LOOKUP_ROWS_MIN = 0.05, 1
 #: Deviations of one submitter from the group median in public rounds: median 0.8 %, 90th percentile 6.5 %.
 NOISE_FLOOR = 0.01
+#: Software drift on the same chip, 1.1 to 1.3 times per half year in public rounds: half width of 80 %.
+DRIFT_PER_SQRT_YEAR = 0.25
 #: Half width in log units where nothing calibrates the step model: 80 % of public rows within a factor of 2.2.
 STEP_MODEL_ALONE = 0.8
 #: Models that a new one must have as neighbours before a size trend may speak for it.
 SIZED_NEIGHBOURS = 3
 
 
-@dataclass(frozen=True)
+@dataclass
 class Predictor:
     """Trained tiers. Build with `train`."""
 
     rows: pd.DataFrame
     models: dict[str, RatioModel]
-    scores: dict[str, Scores]
-    lookup_scores: Scores
+
+    def width(self, regime: str, kind: str) -> float:
+        """Calibrated half width in deviations; kinds with few scores borrow those of other rows."""
+        model = self.models[regime]
+        scores = {kind: calibration_scores(model, kind)}
+        if len(scores[kind]) < ENOUGH:
+            scores["new accelerator"] = calibration_scores(model, "new accelerator")
+        return Scores(scores).width(kind)
+
+    @cached_property
+    def lookup_scores(self) -> Scores:
+        """How far measured rows are from the others under their conditions."""
+        return lookup_scores(self.rows)
 
     def predict(self, asked: pd.DataFrame) -> pd.DataFrame:
         """One line per row: predicted, low80, high80 (in the row's own metric), tier, reason."""
@@ -62,7 +76,8 @@ class Predictor:
             return
         gap, deviation = model.predict(rows)
         speed = rows["prior"].to_numpy() + gap
-        half = deviation * np.array([self.scores[regime].width(name) for name in kind])
+        widths = {name: self.width(regime, name) for name in kind.unique()}
+        half = deviation * kind.map(widths).to_numpy(dtype=float)
         anchored = kind.isin(["known", "other row", "new accelerator"])
         out.loc[rows.index, "speed"] = speed
         out.loc[rows.index, "low"], out.loc[rows.index, "high"] = speed - half, speed + half
@@ -82,8 +97,11 @@ class Predictor:
     def _by_lookup(self, out: pd.DataFrame, asked: pd.DataFrame) -> None:
         found = look_up(asked, self.rows, exclude_self=False)
         hit = found["rows"] >= LOOKUP_ROWS_MIN
+        if not hit.any():
+            return
         place = found.index[hit]
         half = np.maximum(found.loc[hit, "spread"], NOISE_FLOOR) * self.lookup_scores.width("measured")
+        half = np.hypot(half, DRIFT_PER_SQRT_YEAR * np.sqrt(found.loc[hit, "years"]))
         out.loc[place, "speed"] = found.loc[hit, "speed"]
         out.loc[place, "low"], out.loc[place, "high"] = found.loc[hit, "speed"] - half, found.loc[hit, "speed"] + half
         out.loc[place, "tier"] = MEASURED
@@ -104,34 +122,27 @@ EVIDENCE = {
 def train(rows: pd.DataFrame) -> Predictor:
     """Fit every regime that has rows; `rows` carries features and `speed` (see `with_features`)."""
     usable = rows[np.isfinite(rows["speed"])]
-    models, scores = {}, {}
+    models = {}
     for regime, part in usable[np.isfinite(usable["prior"])].groupby("regime"):
         models[regime] = fit_ratio(part, prior_deviations()[regime])
-        scores[regime] = calibrate(models[regime])
-    return Predictor(usable, models, scores, lookup_scores(usable))
+    return Predictor(usable, models)
 
 
-def calibrate(model: RatioModel) -> Scores:
-    """Scores of every kind of novelty, by leaving rows, accelerators, models and both out."""
+def calibration_scores(model: RatioModel, kind: str) -> np.ndarray:
+    """Scores of one kind of novelty: rows, pairs, accelerators, models or both left out."""
     cells = model.cells
     count = np.minimum(cells["count"].to_numpy().astype(int), 5)
-    known = cells["chip"] + "|" + cells["model"]
-    by_kind = {}
-    for kind, labels in (
-        ("other row", cells["cell"]),
-        ("known", known),
-        ("new accelerator", cells["chip"]),
-        ("new model", cells["model"]),
-    ):
-        residual, deviation = model.leave_out(labels)
-        kept = np.ones(len(cells), dtype=bool)
-        if kind == "other row":
-            kept = known.map(known.value_counts()).to_numpy() > 1
-        if kind == "new accelerator":
-            kept = (cells.groupby(["model", "context"])["chip"].transform("nunique") > 1).to_numpy()
-        by_kind[kind] = np.repeat((np.abs(residual) / deviation)[kept], count[kept])
-    by_kind["both new"] = _both_new(model, count)
-    return Scores(by_kind)
+    pair = cells["chip"] + "|" + cells["model"]
+    if kind == "both new":
+        return _both_new(model, count)
+    label = {"other row": cells["cell"], "known": pair, "new accelerator": cells["chip"], "new model": cells["model"]}
+    residual, deviation = model.leave_out(label[kind])
+    kept = np.ones(len(cells), dtype=bool)
+    if kind == "other row":
+        kept = pair.map(pair.value_counts()).to_numpy() > 1
+    if kind == "new accelerator":
+        kept = (cells.groupby(["model", "context"])["chip"].transform("nunique") > 1).to_numpy()
+    return np.repeat((np.abs(residual) / deviation)[kept], count[kept])
 
 
 def _both_new(model: RatioModel, count: np.ndarray) -> np.ndarray:
@@ -147,6 +158,7 @@ def _both_new(model: RatioModel, count: np.ndarray) -> np.ndarray:
         if len(out) == len(cells):
             continue
         residual, deviation = block_out(model.inverse, gap, out)
+        deviation = model.forecast_deviation(deviation, out)
         inside = np.isin(out, pair)
         scores[pair] = np.abs(residual[inside]) / deviation[inside]
     kept = np.isfinite(scores)
@@ -201,7 +213,8 @@ def look_up(asked: pd.DataFrame, rows: pd.DataFrame, *, exclude_self: bool) -> p
     near = _comparable(asked), _comparable(rows)
     values = rows["speed"].to_numpy()
     place = {key: np.asarray(found) for key, found in pd.Series(np.arange(len(rows))).groupby(codes["key"][n:])}
-    speed, spread, count = np.full(n, np.nan), np.zeros(n), np.zeros(n, dtype=int)
+    speed, spread, count, years = np.full(n, np.nan), np.zeros(n), np.zeros(n, dtype=int), np.zeros(n)
+    dates = asked["year"].to_numpy(), rows["year"].to_numpy()
     for i in range(n):
         found = place.get(codes["key"][i])
         if found is None:
@@ -216,7 +229,8 @@ def look_up(asked: pd.DataFrame, rows: pd.DataFrame, *, exclude_self: bool) -> p
         if len(found):
             speed[i], count[i] = np.median(values[found]), len(found)
             spread[i] = np.median(np.abs(values[found] - speed[i])) if len(found) > 2 else 0.0
-    return pd.DataFrame({"speed": speed, "spread": spread, "rows": count}, index=asked.index)
+            years[i] = abs(dates[0][i] - np.median(dates[1][found]))
+    return pd.DataFrame({"speed": speed, "spread": spread, "rows": count, "years": years}, index=asked.index)
 
 
 def _comparable(d: pd.DataFrame) -> np.ndarray:
