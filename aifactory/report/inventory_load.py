@@ -128,7 +128,7 @@ def tail_section(ws: Workspace, inv: Inventory) -> Group:
                 source="jobs table",
                 as_of=ws.as_of,
                 columns=columns,
-                max_rows=15,
+                max_rows=10,
             )
         )
     return group(*parts)
@@ -167,7 +167,7 @@ def _tail_table(ws: Workspace, tail: pd.DataFrame) -> Block:
     }
     frame = tail[tail["metric"] != "queue_ms"]
     return table(frame.assign(metric=frame["metric"].map(UNITS)), caption="Share held by the largest requests and jobs", source=f"{LATENCY}; jobs table",
-                 as_of=ws.as_of, columns=columns, max_rows=16, note="Largest 1 % and 10 % of the requests (jobs) of the month by what is summed.")  # fmt: skip
+                 as_of=ws.as_of, columns=columns, max_rows=12, note="Largest 1 % and 10 % of the requests (jobs) of the month by what is summed.")  # fmt: skip
 
 
 def tenant_section(ws: Workspace, inv: Inventory) -> Group:
@@ -246,7 +246,7 @@ def retry_section(ws: Workspace, inv: Inventory) -> Group:
             source=f"{DEMAND}; {BILL}",
             as_of=ws.as_of,
             columns=columns,
-            max_rows=15,
+            max_rows=10,
             note=note,
         ),
     )

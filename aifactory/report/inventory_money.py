@@ -136,5 +136,5 @@ def table_pools(ws: Workspace, inv: Inventory) -> Block:
         "label_note": Col("Label in doubt"),
     }
     frame = inv.pools.sort_values("idle_usd", ascending=False, na_position="last")
-    return table(frame, caption="Accelerator pools in the month", source=POOLS, as_of=ws.as_of, columns=columns, max_rows=25,
+    return table(frame, caption="Accelerator pools in the month", source=POOLS, as_of=ws.as_of, columns=columns, max_rows=15,
                  note="Idle money is the idle share of what was paid: the pool's own charges with its unused commitment, else its hours at the accelerator's effective rate in the bill.")  # fmt: skip

@@ -44,8 +44,8 @@ def service_section(ws: Workspace, inv: Inventory) -> Group:
         figure(chart, title=f"{plural(len(worst[worst['over'] > 1]), 'service')} out of {len(worst)} miss a latency target",
                description="Dots of the 95th percentile over its limit, the worst metric of each service, with a line from median to 99th percentile.",
                caption="The worst metric of each use case and region; the line runs from the median to the 99th percentile.", source=LATENCY, as_of=ws.as_of),
-        table(levels, caption="Latency against its limits", source=LATENCY, as_of=ws.as_of, columns=columns, max_rows=40,
-              note="Quantiles are read from log histograms and are within 0.5 % of the true value."),
+        table(levels.sort_values("over", ascending=False, kind="stable"), caption="Latency against its limits", source=LATENCY, as_of=ws.as_of, columns=columns, max_rows=20,
+              note="Furthest over the limit first. Quantiles are read from log histograms and are within 0.5 % of the true value."),
         failures_table(ws, inv),
     )  # fmt: skip
 
@@ -53,6 +53,7 @@ def service_section(ws: Workspace, inv: Inventory) -> Group:
 def failures_table(ws: Workspace, inv: Inventory) -> Block:
     """Failed share against its limit, waiting time and longest queue."""
     frame = inv.failures_and_queues
+    frame = frame.sort_values("failure_rate", ascending=False, na_position="last", kind="stable")
     if frame.empty:
         return missing("Failures and queues of services", "no serving demand in the month")
     columns = {
@@ -65,5 +66,5 @@ def failures_table(ws: Workspace, inv: Inventory) -> Block:
         "p95_queue_ms": Col("Wait p95, ms", "sig3"),
         "queue_depth_max": Col("Longest queue, requests", "num1"),
     }
-    return table(frame, caption="Failures and queues of services", source=f"{DEMAND}; {LATENCY}", as_of=ws.as_of, columns=columns, max_rows=30,
+    return table(frame, caption="Failures and queues of services", source=f"{DEMAND}; {LATENCY}", as_of=ws.as_of, columns=columns, max_rows=15,
                  note="A dash was not measured or has no limit. Queues of pools and jobs stand in their own tables.")  # fmt: skip
