@@ -9,7 +9,7 @@
 | stamps with an offset (daylight saving) | hours count in UTC, days and weeks in local dates |
 | local hours without an offset | the hour that the clock skips is a gap, the one it repeats a double stamp |
 | stamps between those of the frequency | refused: aggregate first |
-| text, infinite values, unknown columns | refused |
+| text, infinite values or beyond 1e100, no column ds or y | refused |
 | rare zeros in a busy series | kept and scored; members that smooth see the season before instead |
 | a level that halves or doubles and stays | kept; members follow within a season; a warning names the row |
 | a constant series | forecast as it is; errors are scaled by its value |
@@ -31,6 +31,8 @@ from aifactory.inputs.tables import read_text
 #: Frequency -> its step and default season in steps.
 FREQUENCIES = {"h": (pd.Timedelta(hours=1), 24), "D": (pd.Timedelta(days=1), 7), "W": (pd.Timedelta(weeks=1), 1)}
 MOST_MISSING = 0.5
+#: Beyond it, squares overflow.
+LARGEST = 1e100
 SHIFT_FACTOR, SHIFT_BLOCKS = 2.0, 2
 SHOWN_ROWS = 5
 _OFFSET = r"(?:Z|[+-]\d{2}:?\d{2})$"
@@ -128,7 +130,13 @@ def _parse_values(file: str, texts: pd.Series) -> pd.Series:
     words = texts.astype("str").str.strip()
     empty = words.isin(MISSING) | texts.isna()
     values = pd.to_numeric(words.mask(empty), errors="coerce").astype("float64")
-    _refuse(file, "y", words, ~empty & ~np.isfinite(values), "must be a finite number with a decimal point")
+    _refuse(
+        file,
+        "y",
+        words,
+        ~empty & ~(values.abs() <= LARGEST),
+        f"must be a number with a decimal point, of at most {LARGEST:g}",
+    )
     return values
 
 

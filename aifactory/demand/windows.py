@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from aifactory.demand.series import MISSING, fill_missing, named_rows, parse_stamps
+from aifactory.demand.series import LARGEST, MISSING, fill_missing, named_rows, parse_stamps
 from aifactory.errors import InputError
 from aifactory.inputs.importers.traces import detect_trace
 from aifactory.inputs.importers.traces.common import Found
@@ -134,7 +134,7 @@ def _of_series(path: Path, window: pd.Timedelta) -> Demand:
     words = text["y"].astype("str").str.strip()
     empty = words.isin(MISSING) | text["y"].isna()
     values = pd.to_numeric(words.mask(empty), errors="coerce")
-    bad = ~empty & ~(np.isfinite(values) & (values >= 0))
+    bad = ~empty & ~((values >= 0) & (values <= LARGEST))
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         raise InputError.at(

@@ -114,6 +114,7 @@ def test_several_series_keep_their_order(tmp_path):
         (["2026-01-01", "soon"], [1, 2], "row 3, column 'ds': value 'soon'"),
         (["2026-01-01T00:00:00", "2026-01-01T01:30:00"], [1, 2], "row 3, column 'ds'.*aggregate"),
         (["2026-01-01", "2026-01-02"], ["1", "many"], "row 3, column 'y': value 'many'"),
+        (["2026-01-01", "2026-01-02"], ["1", "1e300"], "row 3, column 'y': value '1e300'"),
         (["2026-01-01", "2026-01-02"], ["inf", "2"], "row 2, column 'y': value 'inf'"),
         (["2026-01-01T00:00:00Z", "2026-01-01T01:00:00"], [1, 2], "row 3.*offset"),
     ],
