@@ -22,6 +22,9 @@ _HOMES = {
     "aifactory.buyplan": ("BuyPlan", "build_buy_plan"),
     "aifactory.buyplan.reserve_curve": ("size_reserves",),
     "aifactory.review": ("Review", "build_review", "approve_plan"),
+    "aifactory.serving.event_simulator": ("simulate_fleet",),
+    "aifactory.serving.slo_sizing": ("size_fleet",),
+    "aifactory.serving.jobs": ("simulate_jobs", "size_job_pool"),
     "aifactory.report.results": ("record",),
     "aifactory.run.runner": ("run_road",),
 }

@@ -173,7 +173,7 @@ def refuse(sim, i, time, final):
         return
     if options.overflow == TO_CLASS and fits(sim, SPILL, i):
         final = False
-        r = route(sim, SPILL, time)
+        r = route_rarely(sim, SPILL, time)
         if r != NOBODY and (options.queue_limit < 0 or sim.replicas[r].waiting < options.queue_limit):
             enqueue(sim, r, i, time, 0)
             return

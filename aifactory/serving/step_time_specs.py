@@ -19,6 +19,9 @@ from aifactory.units import GIGA, TERA
 #: Achieved share of the dense peak and of the memory bandwidth, with one standard deviation.
 MFU, MFU_SD = 0.78, 0.06
 MBU, MBU_SD = 0.82, 0.05
+#: Knee between reading weights and computing, fitted to matrix products of 1 to 640 tokens (Llama-3-8B on A100, Vidur
+#: profiles of 2024): 6.9e-5 s a token and 9.9e-3 s of reading, where these efficiencies say 6.6e-5 and 9.6e-3.
+KNEE = 1.73
 #: Per-layer launch overhead, 25-36 us on A100, H100 and A40 (Vidur profiles of 2024).
 S_PER_LAYER = 36e-6
 #: All-reduce: latency 4-8 us and half of the scale-up bandwidth on 2-8 GPUs (aiconfigurator kernel table).
@@ -119,6 +122,7 @@ def _law(
         s_per_step=shape.layers * S_PER_LAYER + latency_s,
         s_per_link_token=link_s,
         kv_capacity_tokens=tokens,
+        knee=KNEE,
         accelerators=degree,
         idle_w=IDLE_OF_TDP * watts,
         busy_w=BUSY_OF_TDP * watts,

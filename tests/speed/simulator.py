@@ -47,10 +47,10 @@ def requests(shared: Path, size: int, speed_up: float = 1.0) -> RequestStream:
 
 PLAIN = Fleet(Pool(LAW, 1))
 EVERYTHING = Fleet(
-    Pool(LAW, 16), spill=Pool(SLOW, 2), routing="least_outstanding", queue_limit=12, retries=3, backoff_s=2.0,
-    autoscale=Autoscale(90.0, 8, 16), failures=Failures(4 * 3600.0, 900.0), seed=1,
+    Pool(LAW, 16), spill=Pool(SLOW, 2), routing="least_outstanding", queue_limit=8, retries=3, backoff_s=2.0,
+    autoscale=Autoscale(45.0, 8, 16), failures=Failures(4 * 3600.0, 900.0), seed=1,
 )  # fmt: skip
-CASES = {"batch level, 1 replica": (PLAIN, 1.0), "16 replicas, everything on": (EVERYTHING, 16.0)}
+CASES = {"batch level, 1 replica": (PLAIN, 1.0), "16 replicas, everything on": (EVERYTHING, 13.0)}
 
 
 def timed(stream: RequestStream, fleet: Fleet, repeats: int) -> tuple[float, float, dict]:
