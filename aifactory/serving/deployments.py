@@ -25,6 +25,8 @@ from aifactory.serving.ratio import Part, block_out, covariance, groups_of, own_
 from aifactory.serving.step_model import kv_gb_per_token, layers_and_width
 
 TARGETS = ("ttft", "tpot")
+ANCHORED_BY = "evidence: this model on other systems or under other loads"
+LEVEL_BY = "evidence: closed form, level of other models on near systems"
 LAYOUT = (
     "tp_size", "attention_dp_size", "moe_tp_size", "moe_ep_size", "prefill_num_workers", "prefill_tp_size",
     "prefill_attention_dp_size", "decode_batch_size", "decode_num_workers", "decode_tp_size", "decode_attention_dp_size",
@@ -382,7 +384,7 @@ def _finish(answer: pd.DataFrame, rows: pd.DataFrame, tier: np.ndarray) -> pd.Da
     reason = np.select(
         [~refused, ~rows["known_chip"], rows["params_b"].isna()],
         [
-            "",
+            np.where(tier == "anchored", ANCHORED_BY, LEVEL_BY),
             "system unknown to the catalogue: give its specifications or benchmark first",
             "size of the model is not known",
         ],

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from aifactory.serving.intervals import covered
-from aifactory.serving.measurements import to_value
+from aifactory.serving.measurements import LOWER_IS_BETTER, to_speed, to_value
+from aifactory.serving.physics import judge
 from aifactory.serving.platforms import load_platforms, native_precision
 from aifactory.serving.tiers import ANCHORED, MEASURED, look_up, novelty, train
 
@@ -51,7 +52,16 @@ def evaluate(rows: pd.DataFrame, training: pd.DataFrame | None) -> Fidelity:
     scored = pd.concat(
         [_scored(rows, answer, baselines[name]).assign(split=splits[name]) for name, answer in answers.items()]
     )
-    return Fidelity(answers, summarise(scored))
+    evidence = answers.get("given", answers.get("accelerator"))
+    return Fidelity(answers, pd.concat([summarise(scored), verdicts(rows, evidence)], ignore_index=True))
+
+
+def verdicts(rows: pd.DataFrame, answer: pd.DataFrame) -> pd.DataFrame:
+    """How many rows the physical-limit check calls plausible, above anything measured, impossible, suspect."""
+    best = np.where(rows["metric"].isin(LOWER_IS_BETTER), answer["low80"], answer["high80"]).astype(float)
+    expected = pd.Series(to_speed(rows.assign(value=best)), index=rows.index)
+    found = judge(rows, expected)["verdict"].value_counts()
+    return pd.DataFrame({"split": "all rows", "by": "physical limit", "group": found.index, "rows": found.to_numpy()})
 
 
 def _relation(rows: pd.DataFrame, training: pd.DataFrame) -> pd.Series:

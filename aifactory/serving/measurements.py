@@ -138,7 +138,7 @@ def with_features(table: pd.DataFrame, workloads: pd.DataFrame | None = None) ->
         d.loc[llm, "batch"], d.loc[llm, "layout_tp"] = layout["batch"], layout["tp"]
     left = d["memory"] * 0.9 - d["params_b"] * d["weight_bytes"] / d["layout_tp"]
     d["memory_left"] = np.maximum(left, 0.02 * d["memory"])
-    d["speed"] = _speed(d)
+    d["speed"] = to_speed(d)
     return d
 
 
@@ -217,7 +217,8 @@ def per_accelerator(d: pd.DataFrame) -> np.ndarray:
     return np.where(d["metric"].isin(PER_SYSTEM), count, np.where(d["metric"] == "time_to_train_min", 1 / count, 1.0))
 
 
-def _speed(d: pd.DataFrame) -> np.ndarray:
+def to_speed(d: pd.DataFrame) -> np.ndarray:
+    """Log of `value` per accelerator, negative where less is better; see `per_accelerator`."""
     value = np.log(d["value"].to_numpy(dtype=float) / per_accelerator(d))
     return np.where(d["metric"].isin(LOWER_IS_BETTER), -value, value)
 

@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from aifactory.serving.intervals import ENOUGH, Scores
+from aifactory.serving.intervals import COVERAGE, ENOUGH, Scores
 from aifactory.serving.measurements import to_value
 from aifactory.serving.ratio import RatioModel, block_out, fit_ratio, groups_of, prior_deviations
 
@@ -40,12 +40,18 @@ class Predictor:
     models: dict[str, RatioModel]
 
     def width(self, regime: str, kind: str) -> float:
-        """Calibrated half width in deviations; kinds with few scores borrow those of other rows."""
+        """Calibrated half width in deviations; kinds with few scores borrow those of new accelerators.
+
+        Whole accelerators are exchangeable, not their rows: with G of them the share that must be inside
+        is (G + 1) / G of the nominal one.
+        """
         model = self.models[regime]
         scores = {kind: calibration_scores(model, kind)}
         if len(scores[kind]) < ENOUGH:
             scores["new accelerator"] = calibration_scores(model, "new accelerator")
-        return Scores(scores).width(kind)
+        accelerators = max(model.cells["chip"].nunique(), 1)
+        wider = 1 + 1 / accelerators if kind == "new accelerator" else 1.0
+        return Scores(scores).width(kind, min(COVERAGE * wider, 0.95))
 
     @cached_property
     def lookup_scores(self) -> Scores:

@@ -28,6 +28,8 @@ def test_prediction_file_has_one_line_a_row_in_order(tmp_path):
     assert (written["low80"] < written["predicted"]).all()
     assert (written["predicted"] < written["high80"]).all()
     assert {"known accelerator and model", "unseen accelerator", "unseen model"} <= set(report.summary["split"])
+    limits = report.summary[report.summary["by"] == "physical limit"]
+    assert limits["rows"].sum() == len(written)
 
 
 def test_own_result_is_never_used(tmp_path):
