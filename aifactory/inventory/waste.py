@@ -64,7 +64,8 @@ def find_waste(ws: Workspace, bill: pd.DataFrame, pools: pd.DataFrame, cases: pd
         *_failed(pools, costs, cases),
     ]
     table = pd.DataFrame([row for row in rows if row["usd"] > 0], columns=COLUMNS)
-    total = max(float(exact_total(usage["EffectiveCost"])), 0.0)
+    # refunds in usage lower the bill, not what was paid for and wasted
+    total = float(usage["EffectiveCost"].astype("float64").clip(lower=0).sum())
     wasted = float(table["usd"].sum())
     if wasted > total * (1 + 1e-9) + 1e-6:
         msg = f"waste of {wasted:,.2f} USD exceeds the usage it is part of, {total:,.2f} USD"

@@ -176,6 +176,16 @@ def test_the_parts_of_the_sample_never_exceed_the_bill(sample_dir, month):
     assert by_cause(inventory.waste)[UNUSED] == pytest.approx(unused)
 
 
+def test_a_refund_in_usage_does_not_stop_the_report(mini_ws):
+    bill, pools, cases = company([(100.0, -90.0)] * 3, [0.0] * 3, [0.0] * 3, [1.0, 1.0], [True] * 3)
+    paid = pools.assign(paid_usd=100.0, idle_usd=100.0)
+    table = find_waste(
+        mini_ws, bill, paid, cases, pd.DataFrame({"use_case_id": [], "region": [], "peak_to_average": []})
+    )
+    assert table["usd"].sum() == pytest.approx(300.0)
+    assert table["share_of_usage"].sum() == pytest.approx(1.0)
+
+
 def test_parts_that_exceed_the_bill_are_refused(mini_ws):
     bill, pools, cases = company([(10.0, 0.0)] * 3, [0.0] * 3, [0.0] * 3, [0.0, 0.0], [True] * 3)
     with pytest.raises(IdentityError, match="exceeds the usage"):
