@@ -170,7 +170,7 @@ def size_fleet(requests: RequestStream, fleet: Fleet, slos: tuple[Slo, ...], nam
     reserve, reserve_because = failure_reserve(count, law.accelerators)
     return FleetSize(
         steady, count, reserve,
-        f"{steady} replicas carry the mean of {rate:.3g} requests/s at {capacity.requests_per_s:.3g} a replica; "
+        f"{_many(steady)} for the mean of {rate:.3g} requests/s at {capacity.requests_per_s:.3g} a replica; "
         f"{BINDS[capacity.binds]}",
         _slo_because(requests, capacity, steady, count, runs[count], slos),
         reserve_because, runs[count],
@@ -197,6 +197,10 @@ def fewest(good: Callable[[int], bool], guess: int, most: int = MOST) -> int:
     return high
 
 
+def _many(count: int, what: str = "replica") -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
 def mean_rate(requests: RequestStream) -> float:
     """Requests per second over the stream; a stream without length counts as one second."""
     span = float(requests.arrival_s[-1] - requests.arrival_s[0])
@@ -216,11 +220,11 @@ def _slo_because(
     tightest = max(slos, key=lambda slo: attained_ms(run, slo) / slo.limit_ms)
     reached = f"{tightest} is reached at {attained_ms(run, tightest):.3g} ms"
     if count <= steady:
-        return f"{count} replicas: the steady-state minimum keeps the SLO; {reached}"
+        return f"{_many(count)}: the steady-state minimum keeps the SLO; {reached}"
     peak = peak_rate(requests)
     if peak / capacity.requests_per_s > 0.8 * count:
-        return f"{count} replicas: burst binds, the busiest ten seconds bring {peak:.3g} requests/s; {reached}"
-    return f"{count} replicas: latency binds, batches must stay small; {reached}"
+        return f"{_many(count)}: burst binds, the busiest ten seconds bring {peak:.3g} requests/s; {reached}"
+    return f"{_many(count)}: latency binds, batches must stay small; {reached}"
 
 
 def failure_reserve(replicas: int, accelerators: int) -> tuple[int, str]:
@@ -239,6 +243,6 @@ def failure_reserve(replicas: int, accelerators: int) -> tuple[int, str]:
     while binom.sf(replicas - 1, replicas + spare, up) < UP_SHARE:
         spare += 1
     return spare, (
-        f"{spare} spare replicas: failure binds, with {mtbf:,.0f} h between failures of a replica and {REPAIR_HOURS:g} h "
+        f"{_many(spare, 'spare replica')}: failure binds, with {mtbf:,.0f} h between failures of a replica and {REPAIR_HOURS:g} h "
         f"to repair (assumed), {replicas} are up {UP_SHARE:.1%} of the time"
     )

@@ -78,7 +78,7 @@ def test_an_slo_finds_replicas_and_says_why(trace):
     ]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0
-    for word in ("steady-state" if "steady-state" in result.stdout else "binds", "spare replicas", "a replica;"):
+    for word in ("steady-state" if "steady-state" in result.stdout else "binds", "spare replica", "a replica;"):
         assert word in result.stdout
     found, size = ask(trace, platform="nvidia-a10g", slo="p95_ttft_ms=900,p95_tpot_ms=80")
     assert found["replicas"] == size.slo_replicas > 1
