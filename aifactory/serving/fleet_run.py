@@ -98,12 +98,18 @@ class FleetRun:
             }
         )
 
-    def percentiles(self, seconds: np.ndarray) -> dict[str, float | None]:
-        """P50, P90, P95 and P99 in milliseconds; None where nothing was measured."""
-        known = np.isfinite(seconds)
-        if not known.any():
+    def percentiles(self, seconds: np.ndarray, *, overwrite: bool = False) -> dict[str, float | None]:
+        """P50, P90, P95 and P99 in milliseconds; None where nothing was measured.
+
+        With `overwrite` the array may be left in another order: nothing is copied.
+        """
+        values = seconds if overwrite else seconds.copy()
+        unknown = int(np.count_nonzero(np.isnan(values)))
+        if unknown:
+            values.sort()  # NaN last
+        if unknown == values.size:
             return {f"p{p}": None for p in PERCENTILES}
-        found = np.percentile(seconds[known], PERCENTILES, overwrite_input=True) * 1e3
+        found = np.percentile(values[: values.size - unknown], PERCENTILES, overwrite_input=True) * 1e3
         return {f"p{p}": float(value) for p, value in zip(PERCENTILES, found, strict=True)}
 
     @cached_property

@@ -73,7 +73,7 @@ def grow(shared: Path, name: str, size: int) -> None:
     began, used = time.perf_counter(), time.process_time()
     run = simulate_fleet(stream, fleet)
     wall, cpu = time.perf_counter() - began, time.process_time() - used
-    p99 = run.percentiles(run.ttft_s)["p99"]
+    p99 = run.percentiles(run.ttft_s, overwrite=True)["p99"]
     json.dump(
         {
             "wall_s": wall,
