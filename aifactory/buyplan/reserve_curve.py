@@ -45,6 +45,8 @@ def size_reserves(ws: Workspace, inventory: Inventory, plan: BuyPlan) -> Reserve
     accelerators at the plan's rate per accelerator-hour, and USD at its price on demand, else at the
     cheapest one. Work that may wait (jobs) is left out: it needs no reserve.
     """
+    if plan.need.empty:  # nothing could be sized
+        return ReserveCurves(pd.DataFrame(columns=SUMMARY), pd.DataFrame(columns=CURVE))
     cases = ws.table("use_cases").set_index("use_case_id")
     first = plan.need[(plan.need["scenario"] == "expected") & (plan.need["month"] == plan.need["month"].min())]
     served = first[first["use_case_id"].map(cases["service_unit"]) != "accelerator_hour"]

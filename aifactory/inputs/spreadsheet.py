@@ -25,6 +25,9 @@ HEADER_WITHIN = 15
 #: Share of the widest row that a header fills.
 HEADER_FILLS = 0.6
 SNIFFED_ROWS = 50
+#: A cell that holds more is a file with a quote astray.
+MOST_CHARACTERS = 131_072
+csv.field_size_limit(MAX_BYTES)  # the rule above decides, whatever limit another library has set
 #: Marks of UTF-8 text that was read as Windows text once before.
 MOJIBAKE = ("\u00e2\u20ac", "\u00c3\u00a9", "\u00c3\u00bc", "\u00c3\u00b6", "\u00c3\u00a4", "\u00c2\u00a0", "\ufffd")
 BLANK, REPEATED = "blank row", "header repeated inside the table"
@@ -82,6 +85,9 @@ def _read_csv(path: Path) -> Sheet:
         rows = list(reader)
     except csv.Error as error:
         raise InputError.at(path.name, f"cannot be read as CSV: {error}", row=reader.line_num) from None
+    long = next((number for number, row in enumerate(rows, 1) if any(len(cell) > MOST_CHARACTERS for cell in row)), 0)
+    if long:
+        raise InputError.at(path.name, f"a cell holds more than {MOST_CHARACTERS:,} characters", row=long)
     width = max(map(len, rows[:SNIFFED_ROWS]), default=0)
     first = 2 if declared else 1
     sheet = table_of(path.name, "", rows, first_row=first, ragged=True)

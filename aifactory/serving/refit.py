@@ -43,7 +43,7 @@ def coordinate_descent(
     for _ in range(sweeps):
         for name in values:
             for sign in (1, -1):
-                moved = values[name] * np.exp(sign * steps[name])
+                moved = float(values[name] * np.exp(sign * steps[name]))
                 trial = values | {name: min(moved, 1.0) if name in SHARES else moved}
                 score = error(trial)
                 if score < best - 1e-9:

@@ -61,7 +61,7 @@ def layers_and_width(params_b: np.ndarray, active_b: np.ndarray) -> tuple[np.nda
     """Typical layers and hidden width of a transformer by size, where its configuration is not known.
 
     >>> [round(float(part[0])) for part in layers_and_width(np.array([70.0]), np.array([70.0]))]
-    [76, 8938]
+    [76, 8943]
     """
     layers = np.clip(32 * (params_b / 8) ** 0.4, 4, 130)
     return layers, 4096 * (np.maximum(active_b, 0.1) / 8) ** 0.36
