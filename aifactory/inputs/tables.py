@@ -22,8 +22,9 @@ _TRUE, _FALSE = {"true", "1", "yes"}, {"false", "0", "no"}
 _STAMP = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?"
 _OFFSET = r"(?:Z|[+-]\d\d:?\d\d)"
 _MONTH = r"\d{4}-(?:0[1-9]|1[0-2])"
-_WHOLE = r"[+-]?\d{1,18}"
-_DECIMAL = r"\s*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?\s*"
+_WHOLE = r"[+-]?[0-9]{1,18}"
+#: Without \s and \d, which pandas would hand to Python row by row.
+_DECIMAL = r"[ \t]*[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]{1,3})?[ \t]*"
 
 
 @dataclass

@@ -65,7 +65,7 @@ def import_files(
     if kind == "telemetry" and (target.engine or is_large(places)):
         return [_large(places, into, target, replace=replace)]
     read = [KINDS[kind](place, target) for place in places]
-    if kind == "billing":
+    if kind == "billing" and len(read) > 1:
         refuse_two_exports([(report, tables[0][1]) for report, tables in read])
     refuse_views([report for report, _ in read])
     for report, tables in read if into is not None else ():

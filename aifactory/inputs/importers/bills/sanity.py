@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from decimal import Decimal
 
@@ -19,6 +20,7 @@ IDS = ("BillingAccountId", "SubAccountId", "SkuId")
 LARGEST = Decimal(10) ** 15
 #: Words that programs and spreadsheets write beside a sum.
 TOTAL = r"(?i)\s*(?:grand |sub)?totals?\s*:?\s*|\s*(?:sum|summe|gesamt(?:summe)?|somme|suma)\s*:?\s*"
+LONGEST_WORD = 20
 #: A long number that a spreadsheet has written as a power of ten has lost its digits.
 CUT_NUMBER = r"\d(?:\.\d+)?[eE]\+\d+"
 
@@ -28,9 +30,9 @@ def refuse_wrong_charges(file: str, table: pd.DataFrame) -> None:
     if table.empty:
         raise InputError.at(file, "holds a header and no charges", row=2)
     for column in (name for name in MONEY if name in table):
-        huge = table[column].map(lambda amount: amount is not None and abs(amount) >= LARGEST)
-        if huge.any():
-            row = huge.idxmax()
+        known = table[column].dropna()
+        if len(known) and max(known.max(), -known.min()) >= LARGEST:
+            row = known.map(abs).ge(LARGEST).idxmax()
             rule = f"is {LARGEST:.0E} or more, which no charge is"
             raise InputError.at(file, rule, row=int(row) + 2, column=column, value=f"{table.loc[row, column]:.6E}")
     early = table["ChargePeriodEnd"] < table["ChargePeriodStart"]
@@ -45,12 +47,18 @@ def refuse_wrong_charges(file: str, table: pd.DataFrame) -> None:
 
 def _refuse_totals(file: str, table: pd.DataFrame) -> None:
     for column in table.select_dtypes("str"):
-        said = table[column].str.fullmatch(TOTAL, na=False)
+        said = _cells(table[column], TOTAL, table[column].str.len() <= LONGEST_WORD)
         for row in table.index[said]:
             others = exact_total(table["BilledCost"]) - table.loc[row, "BilledCost"]
             if len(table) > 1 and others == table.loc[row, "BilledCost"]:
                 rule = "is a line of totals; it would count every charge twice, remove it"
                 raise InputError.at(file, rule, row=int(row) + 2, column=column, value=table.loc[row, column])
+
+
+def _cells(texts: pd.Series, pattern: str, possible: pd.Series) -> pd.Series:
+    """Which cells are of a form, looked for once in each different text of the possible ones."""
+    words = [word for word in texts[possible.fillna(value=False).astype(bool)].unique() if re.fullmatch(pattern, word)]
+    return texts.isin(words)
 
 
 def odd_charges(table: pd.DataFrame, today: pd.Timestamp | None) -> Iterator[tuple[str, int]]:
@@ -64,11 +72,11 @@ def odd_charges(table: pd.DataFrame, today: pd.Timestamp | None) -> Iterator[tup
         yield f"{len(invoiced)} invoice months in one file: {', '.join(invoiced)}", len(table)
     if today is not None and (future := int((table["BillingPeriodStart"] > today).sum())):
         yield "invoice of a month after the day of import", future
-    again = int((table.duplicated() & (table["ChargeCategory"] == "Usage")).sum())
+    again = _repeated(table[table["ChargeCategory"] == "Usage"])
     if again:
         yield "identical to an earlier charge: counted; is a part of the bill in the file twice?", again
     for column in (name for name in IDS if name in table):
-        cut = int(table[column].str.fullmatch(CUT_NUMBER, na=False).sum())
+        cut = int(_cells(table[column], CUT_NUMBER, table[column].str.contains("+", regex=False)).sum())
         if cut:
             yield f"{column} is written as a power of ten: a spreadsheet has cut its digits, export it as text", cut
     if "Tags" in table:
@@ -79,6 +87,12 @@ def odd_charges(table: pd.DataFrame, today: pd.Timestamp | None) -> Iterator[tup
     unknown = int((table["ProviderName"] == NOT_GIVEN).sum())
     if 0 < unknown < len(table):
         yield "charges of several providers, some without a name", unknown
+
+
+def _repeated(charges: pd.DataFrame) -> int:
+    """Charges that equal an earlier one in every column; amounts are compared only where all else is equal."""
+    alike = charges.drop(columns=[name for name in MONEY if name in charges]).duplicated(keep=False)
+    return int(charges[alike].duplicated().sum())
 
 
 def _is_object(text: str) -> bool:
