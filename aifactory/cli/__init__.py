@@ -1,0 +1,39 @@
+"""Command line: `aifactory new | check | import | sheet | run | approve | backtest | reserve | simulate | fidelity`.
+
+Exit codes: 0 done, 1 a stage failed, 2 bad input.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from rich.markup import escape
+
+from aifactory.cli import demand, road, serving
+from aifactory.cli.base import EXIT_BAD_INPUT, EXIT_FAILED, errors
+from aifactory.errors import AIFactoryError, InputError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    help="Turn an organisation's AI demand into a defensible plan for its AI factory.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+for part in (road, demand, serving):
+    app.add_typer(part.app)
+
+
+def main() -> None:
+    """Entry point: readable errors instead of tracebacks."""
+    try:
+        app(standalone_mode=True)
+    except InputError as error:
+        errors.print(f"Error: {escape(str(error))}", soft_wrap=True)
+        sys.exit(EXIT_BAD_INPUT)
+    except AIFactoryError as error:
+        errors.print(f"Error: {escape(str(error))}", soft_wrap=True)
+        sys.exit(EXIT_FAILED)

@@ -1,0 +1,56 @@
+"""Commands about demand: backtest, reserve."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from aifactory.cli.printing import print_found
+
+app = typer.Typer()
+
+
+@app.command()
+def backtest(
+    file: Annotated[Path, typer.Argument(help="CSV with the columns ds,y or unique_id,ds,y.")],
+    freq: Annotated[str, typer.Option(help="Step of the series: h, D or W.")],
+    horizon: Annotated[int, typer.Option(help="Steps to forecast at each origin.")],
+    season: Annotated[int | None, typer.Option(help="Steps of a season. Default: 24 for h, 7 for D, 1 for W.")] = None,
+    step: Annotated[
+        int | None, typer.Option(help="Steps between origins. Default: index.csv, else the horizon.")
+    ] = None,
+    min_train: Annotated[int | None, typer.Option(help="Steps before the first origin.")] = None,
+    max_train: Annotated[int | None, typer.Option(help="Longest past to learn from; 0 is all of it.")] = None,
+    library: Annotated[bool, typer.Option("--library", help="Let statsforecast models compete too.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, series name to scores.")] = False,
+) -> None:
+    """Score forecasts of a series at rolling origins, beside seasonal naive."""
+    from aifactory.demand.command import Settings, backtest_file, backtest_lines
+
+    found = backtest_file(file, Settings(freq, horizon, season, step, min_train, max_train, library))
+    print_found(found, as_json, backtest_lines)
+
+
+@app.command()
+def reserve(
+    file: Annotated[Path, typer.Argument(help="Trace of any format of the importers, or a CSV with ds,y.")],
+    lead_time: Annotated[str, typer.Option(help="From an order to its arrival, such as 28d.")],
+    window: Annotated[str, typer.Option(help="Window in which demand is counted, such as 10min.")] = "10min",
+    target: Annotated[float, typer.Option(help="Share of windows that may be over capacity.")] = 0.01,
+    measure: Annotated[str, typer.Option(help="Count requests or tokens.")] = "requests",
+    workload: Annotated[str, typer.Option(help="One of several workloads in the file.")] = "",
+    pools: Annotated[int, typer.Option(help="Equal pools of which one may fail.")] = 0,
+    usd_per_unit_hour: Annotated[float | None, typer.Option(help="Price of a unit of capacity per hour.")] = None,
+    overflow_usd_per_unit: Annotated[float | None, typer.Option(help="Price of a unit served elsewhere.")] = None,
+    autoscaler_lag: Annotated[str, typer.Option(help="Time to start what is ordered, such as 5min.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Capacity that is exceeded in a stated share of the windows, with what that cost in the past."""
+    from aifactory.demand.command import ReserveSettings, reserve_file, reserve_lines
+
+    settings = ReserveSettings(
+        window, lead_time, target, measure, workload, pools, usd_per_unit_hour, overflow_usd_per_unit, autoscaler_lag
+    )
+    print_found(reserve_file(file, settings), as_json, reserve_lines)

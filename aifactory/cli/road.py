@@ -1,0 +1,182 @@
+"""Commands of the road: new, check, import, sheet, run, approve."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from aifactory.cli.base import EXIT_BAD_INPUT, EXIT_FAILED, console, errors
+from aifactory.cli.printing import print_import, print_outcome, progress_bars, table
+
+app = typer.Typer()
+
+Workspace = Annotated[
+    str,
+    typer.Option("--workspace", "-w", help="Workspace folder. Default: the nearest one, else the sample company."),
+]
+Period = Annotated[
+    str, typer.Option(help="Month to report, YYYY-MM, or previous. Default: the latest month with data.")
+]
+
+
+@app.command()
+def new(folder: Annotated[Path, typer.Argument(help="Folder to create; must not exist or be empty.")]) -> None:
+    """Create a workspace: empty tables, a commented plan.yaml and the notebooks."""
+    from aifactory.inputs.new import new_workspace
+
+    new_workspace(folder)
+    console.print(f"Workspace created in {escape(str(folder))}")
+    console.print("Fill the tables and plan.yaml, then run:")
+    console.print(f"  aifactory check {escape(str(folder))}\n  aifactory run --workspace {escape(str(folder))}")
+
+
+@app.command()
+def check(folder: Annotated[str, typer.Argument(help="Workspace folder.")] = "") -> None:
+    """Validate a workspace and print what was found, table by table."""
+    from aifactory.inputs.check import check_workspace
+
+    report = check_workspace(folder)
+    console.print(table(report.summary.drop(columns="table")), soft_wrap=True)
+    if report.absent:
+        console.print(f"Not given; the catalogue or nothing stands in: {', '.join(report.absent)}", soft_wrap=True)
+    for message in report.failures:
+        errors.print(f"FAILED  {escape(message)}", soft_wrap=True)
+    for message in report.warnings:
+        console.print(f"WARNING {escape(message)}", soft_wrap=True)
+    if report.failures:
+        raise typer.Exit(EXIT_BAD_INPUT)
+    console.print("All checks passed." if not report.warnings else f"Passed with {len(report.warnings)} warning(s).")
+
+
+@app.command("import")
+def import_files(
+    kind: Annotated[str, typer.Argument(help="What the files hold: billing, telemetry, use-cases, jobs or trace.")],
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            help="Files, known by their content; telemetry: also http://host:9090 of Prometheus. Request logs of over a million rows, and folders or patterns of them, are aggregated by day."
+        ),
+    ],
+    into: Annotated[Path | None, typer.Option(help="Workspace to write to. Without it, only the report.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace a delivery that was imported before.")] = False,
+    mapping: Annotated[
+        Path | None, typer.Option(help="YAML: columns (ours: theirs), use_cases (theirs: ours), labels, pools ...")
+    ] = None,
+    suggest: Annotated[
+        Path | None, typer.Option("--suggest-mapping", help="Write the mapping of a spreadsheet of use cases here.")
+    ] = None,
+    period: Annotated[str, typer.Option(help="Period of a server: 2026-10, or 2026-10-01..2026-10-15.")] = "",
+    use_case: Annotated[str, typer.Option(help="Use case of a trace.")] = "",
+    region: Annotated[str, typer.Option(help="Region, where the file names none.")] = "",
+    first_day: Annotated[str, typer.Option(help="Move a trace by whole weeks to begin on or after this day.")] = "",
+    accelerator: Annotated[str, typer.Option(help="Accelerator of jobs that name none.")] = "",
+    zone: Annotated[str, typer.Option(help="Zone of times of jobs without one, as Europe/Berlin. Default: UTC.")] = "",
+    engine: Annotated[
+        str,
+        typer.Option(
+            help="Where a request log lies, as Ibis names it (pyspark://, duckdb://file, bigquery://...); name its table as the source. `duckdb` aggregates files whatever their size."
+        ),
+    ] = "",
+) -> None:
+    """Read bills, telemetry, use cases, jobs or traces as they are, report what was read, and add it to a workspace."""
+    import json
+
+    import pandas as pd
+
+    from aifactory.inputs.importers.command import Target, import_files, read_mapping
+
+    if suggest:
+        from aifactory.inputs.importers.use_cases.command import suggest_mapping
+
+        console.print(f"Mapping to confirm: {escape(str(suggest_mapping(kind, sources, suggest)))}", soft_wrap=True)
+        return
+    today = pd.Timestamp.now(tz="UTC").normalize()
+    target = Target(
+        use_case,
+        region,
+        first_day,
+        accelerator,
+        today,
+        period=period,
+        engine=engine,
+        zone=zone,
+        **read_mapping(mapping, kind),
+    )
+    reports = import_files(kind, sources, into, target, replace=replace)
+    if as_json:
+        typer.echo(json.dumps(reports[0] if len(reports) == 1 else reports, indent=1, ensure_ascii=False))
+        return
+    for report in reports:
+        print_import(report)
+
+
+@app.command()
+def sheet(
+    workspace: Annotated[str, typer.Argument(help="Workspace folder.")],
+    out: Annotated[Path, typer.Option(help="Workbook to write; must not exist.")] = Path("fill-in.xlsx"),
+    owner: Annotated[str, typer.Option(help="Only use cases of this business unit, team or owner role.")] = "",
+    gaps_only: Annotated[bool, typer.Option("--gaps-only", help="Only use cases that lack something.")] = False,
+) -> None:
+    """Write a fill-in sheet for owners of use cases; `aifactory import use-cases` reads it back."""
+    import pandas as pd
+
+    from aifactory.inputs.importers.use_cases.sheet import write_sheet
+
+    done = write_sheet(workspace, out, pd.Timestamp.now(tz="UTC").normalize(), owner=owner, gaps_only=gaps_only)
+    console.print(f"{done['rows']:,} use cases with {done['gaps']:,} gaps: {escape(str(out))}", soft_wrap=True)
+    console.print("Back with: aifactory import use-cases FILE --into WORKSPACE")
+
+
+@app.command()
+def run(
+    stages: Annotated[list[str] | None, typer.Argument(help="Stages; none means all five.")] = None,
+    workspace: Workspace = "",
+    period: Period = "",
+    setting: Annotated[list[str] | None, typer.Option("--set", help="What-if value, name=value; repeatable.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Output folder. Default: reports in the workspace.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, max=64, help="Notebooks side by side. Default: cores.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Run even where inputs are unchanged.")] = False,
+) -> None:
+    """Run the stages and publish their reports (HTML, XLSX, CSV, notebook)."""
+    from aifactory.run.parameters import check_period, parse_settings
+    from aifactory.run.runner import run_road
+    from aifactory.run.stages import select_stages
+
+    settings = parse_settings(setting or [])
+    names = [stage.name for stage in select_stages(stages or [])]
+    period = check_period(period, datetime.now(UTC).date())
+    with progress_bars(names) as progress:
+        outcome = run_road(
+            names,
+            workspace=workspace,
+            period=period,
+            settings=settings,
+            out=out,
+            workers=workers,
+            force=force,
+            progress=progress,
+        )
+    print_outcome(outcome)
+    if outcome.failed:
+        raise typer.Exit(EXIT_FAILED)
+
+
+@app.command()
+def approve(
+    workspace: Workspace = "",
+    period: Period = "",
+    force: Annotated[bool, typer.Option("--force", help="Replace a plan approved for another period.")] = False,
+) -> None:
+    """Freeze the buy plan of a period: the monthly refresh compares against it."""
+    import aifactory as af
+
+    loaded = af.load_workspace(workspace, period)
+    inventory, benchmark = af.build_inventory(loaded), af.build_benchmark(loaded)
+    plan = af.build_buy_plan(loaded, inventory, benchmark, af.build_shortlist(loaded, inventory, benchmark))
+    path = af.approve_plan(plan, loaded.path, force=force)
+    console.print(f"Plan of {loaded.period} approved: {escape(str(path))}")

@@ -1,0 +1,73 @@
+"""Commands about serving: simulate, fidelity."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from aifactory.cli.base import console
+from aifactory.cli.printing import table
+
+app = typer.Typer()
+
+
+@app.command()
+def simulate(
+    trace: Annotated[
+        Path, typer.Argument(help="Trace of requests: a known format, or arrival_s,input_tokens,output_tokens.")
+    ],
+    model: Annotated[str, typer.Option(help="Model of the catalogue.")],
+    platform: Annotated[str, typer.Option(help="Accelerator of the catalogue.")],
+    replicas: Annotated[int, typer.Option(min=0, help="Replicas; 0: one, or as many as --slo needs.")] = 0,
+    slo: Annotated[str, typer.Option(help="Limits to size for, such as p95_ttft_ms=500,p95_tpot_ms=50.")] = "",
+    tensor_parallel: Annotated[int, typer.Option(min=0, help="Accelerators of a replica; 0: the fewest that fit.")] = 0,
+    precision: Annotated[str, typer.Option(help="bf16, fp8, ... Default: the model's.")] = "",
+    routing: Annotated[str, typer.Option(help="round_robin, least_outstanding or least_kv.")] = "least_outstanding",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Serve a trace with simulated replicas; with --slo, find the fewest that keep it."""
+    import json
+
+    from aifactory.serving.command import SimulateRequest, simulate_trace
+
+    asked = SimulateRequest(trace, model, platform, replicas, slo, tensor_parallel, precision, routing)
+    found, size = simulate_trace(asked)
+    if as_json:
+        typer.echo(json.dumps(found, indent=1, allow_nan=False))
+        return
+    for name, value in found.items():
+        shown = (
+            ", ".join(f"{key} {number:,.4g}" for key, number in value.items() if number is not None)
+            if isinstance(value, dict)
+            else value
+        )
+        shown = f"{shown:,.4g}" if isinstance(shown, float) else "not known" if shown is None else shown
+        console.print(f"{name.replace('_', ' ')}: {escape(str(shown))}", soft_wrap=True)
+    for line in (size.steady_because, size.slo_because, size.reserve_because) if size else ():
+        console.print(escape(line), soft_wrap=True)
+
+
+@app.command()
+def fidelity(
+    measurements: Annotated[Path, typer.Option(help="CSV of public measurements or of deployments.")],
+    train: Annotated[Path | None, typer.Option(help="CSV to predict from. Default: cross-validation.")] = None,
+    workloads: Annotated[
+        Path | None, typer.Option(help="CSV of benchmark workloads (prompt and answer lengths).")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="CSV to write: one prediction a row.")] = None,
+    leave_out: Annotated[
+        str, typer.Option(help="Predictions of --out without --train: row, accelerator, model, round.")
+    ] = "row",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the errors as JSON.")] = False,
+) -> None:
+    """Predict measurements from other measurements, and print how far off the predictions are."""
+    from aifactory.serving.fidelity_command import run_fidelity
+
+    report = run_fidelity(measurements, train, workloads, out, leave_out)
+    if as_json:
+        typer.echo(report.as_json())
+    else:
+        console.print(table(report.shown()), soft_wrap=True)
