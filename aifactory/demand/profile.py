@@ -176,29 +176,53 @@ def _hourly_rate(series: pd.Series, window_minutes: int) -> tuple[pd.Series, flo
     return series.resample("h").sum() * 60 / (series.resample("h").count() * window_minutes), observed
 
 
-def monthly_growth(units_per_day: np.ndarray) -> tuple[float, int]:
-    """Growth per month from daily levels of months, shrunk by its own doubt, and the months used.
+@dataclass(frozen=True)
+class Trend:
+    """Growth a month with its doubt; NaN growth where the months are too few."""
+
+    growth: float
+    months: int
+    log_sd: float  # standard error of log(1 + growth)
+    scatter: float  # deviation of the logarithm of a month about the trend
+
+
+def monthly_trend(units_per_day: np.ndarray) -> Trend:
+    """Growth per month from daily levels of months, shrunk by its own doubt, with that doubt.
 
     Least squares on the logarithm gives the slope b with standard error e; growth = exp(b') - 1 with
-    b' = b p^2 / (p^2 + e^2), the mean of b given a prior of zero with deviation p. The scatter of
-    months about the line counts as at least `MIN_SCATTER`. Missing (NaN) months and zeros before the
-    launch are left out; with fewer than `MIN_GROWTH_MONTHS` months growth is NaN. Reference: normal
-    prior with normal data, as in any text on Bayesian regression.
+    b' = b p^2 / (p^2 + e^2), the mean of b given a prior of zero with deviation p, and the deviation of b
+    is then p e / sqrt(p^2 + e^2). The scatter of months about the line counts as at least `MIN_SCATTER`.
+    Missing (NaN) months and zeros before the launch are left out; with fewer than `MIN_GROWTH_MONTHS`
+    months growth is NaN, its deviation that of the prior. Reference: normal prior with normal data, as in any text on
+    Bayesian regression.
 
-    >>> growth, months = monthly_growth(np.array([np.nan, 100.0, 110.0, 121.0, 133.1]))
-    >>> round(growth, 4), months
-    (0.095, 4)
+    >>> found = monthly_trend(np.array([np.nan, 100.0, 110.0, 121.0, 133.1]))
+    >>> round(found.growth, 4), found.months, round(found.log_sd, 4), found.scatter
+    (0.095, 4, 0.0218, 0.05)
     """
     units = np.asarray(units_per_day, dtype=float)
     time = np.flatnonzero(units > 0)
     if len(time) < MIN_GROWTH_MONTHS:
-        return np.nan, len(time)
+        return Trend(np.nan, len(time), PRIOR_GROWTH, np.nan)
     logs = np.log(units[time])
     slope, level = np.polyfit(time, logs, 1)
     rest = logs - slope * time - level
     variance = max(float(rest @ rest) / (len(time) - 2), MIN_SCATTER**2)
     doubt = variance / float(((time - time.mean()) ** 2).sum())
-    return round(float(np.expm1(slope * PRIOR_GROWTH**2 / (PRIOR_GROWTH**2 + doubt))), 12), len(time)
+    shrunk = PRIOR_GROWTH**2 / (PRIOR_GROWTH**2 + doubt)
+    growth = round(float(np.expm1(slope * shrunk)), 12)
+    return Trend(growth, len(time), float(np.sqrt(doubt * shrunk)), float(np.sqrt(variance)))
+
+
+def monthly_growth(units_per_day: np.ndarray) -> tuple[float, int]:
+    """Growth per month and the months used, see `monthly_trend`.
+
+    >>> growth, months = monthly_growth(np.array([np.nan, 100.0, 110.0, 121.0, 133.1]))
+    >>> round(growth, 4), months
+    (0.095, 4)
+    """
+    found = monthly_trend(units_per_day)
+    return found.growth, found.months
 
 
 def by_hour(windows: pd.DataFrame, column: str = "service_units") -> pd.DataFrame:

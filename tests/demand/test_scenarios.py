@@ -1,0 +1,235 @@
+"""Demand paths: hand cases, limits, properties, and closed forms as oracles."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aifactory.demand.adoption import bass_share
+from aifactory.demand.forecast import damped_factors
+from aifactory.demand.scenario_cuts import cut_paths, groups_of_paths
+from aifactory.demand.scenarios import (
+    WEEKS_PER_MONTH,
+    Adopting,
+    Launch,
+    Settings,
+    Spread,
+    Workload,
+    remembering,
+    simulate_paths,
+)
+from aifactory.errors import InputError
+
+FEW = settings(max_examples=25, deadline=None)
+ONE = Spread(1.0, 1.0, 1.0)
+CALM = Settings(months=12, paths=3, damping=ONE)
+
+
+def exactly(value):
+    return Spread(value, value, value)
+
+
+def workload(name="chat", level=(100.0,), growth=0.0, growth_sd=0.0, noise_sd=0.0, **more):
+    size = len(level)
+    growth = growth if isinstance(growth, Spread) else exactly(growth)
+    return Workload(
+        name, np.array(level, dtype=float), growth, np.full(size, growth_sd), np.full(size, noise_sd), **more
+    )
+
+
+def cell(paths, place=0, region=0):
+    return paths.units[:, place, region]
+
+
+# by hand and at the limits
+
+
+def test_without_spread_every_path_is_the_planned_one():
+    paths = simulate_paths([workload(growth=0.1)], ("eu",), replace(CALM, damping=exactly(0.5)))
+    np.testing.assert_allclose(cell(paths), np.tile(100 * damped_factors(0.1, 0.5, 12), (3, 1)), rtol=1e-12)
+    assert paths.work is paths.units  # no creep: the same array
+
+
+def test_launch_season_and_end_by_hand():
+    season = np.ones(12)
+    season[1] = 2.0  # February
+    chat = workload(season=season, launches=(Launch(3, 1.5),), retires=6)
+    paths = simulate_paths([chat], ("eu",), replace(CALM, first_calendar_month=11))
+    # November, December, January x launch, February x season, March, April: gone
+    assert cell(paths)[0].tolist() == pytest.approx([100, 100, 150, 200, 100, *[0] * 7])
+
+
+def test_a_launch_that_slips_for_certain_moves_by_that_many_months():
+    paths = simulate_paths(
+        [workload(launches=(Launch(3, 1.5),), retires=8)], ("eu",), replace(CALM, delay=exactly(2.0))
+    )
+    assert cell(paths)[0].tolist() == pytest.approx([100, 100, 100, 100, 150, 100, 100, 100, 100, 0, 0, 0])
+
+
+def test_a_growing_unit_is_work_but_no_more_units():
+    paths = simulate_paths([workload(size_growth=0.1), workload("other")], ("eu",), CALM)
+    np.testing.assert_allclose(cell(paths), 100.0)
+    np.testing.assert_allclose(paths.work[0, 0, 0, :2], [110, 121])
+    np.testing.assert_allclose(paths.work[:, 1], 100.0)
+
+
+def test_a_start_below_one_keeps_that_share_of_the_level():
+    np.testing.assert_allclose(cell(simulate_paths([workload(start=exactly(0.95))], ("eu",), CALM)), 95.0)
+
+
+def test_a_region_that_is_not_served_stays_empty():
+    paths = simulate_paths([workload(level=(100, 0), noise_sd=0.3)], ("eu", "us"), CALM)
+    assert (cell(paths, region=1) == 0).all()
+    assert (cell(paths) > 0).all()
+
+
+def test_adoption_follows_the_bass_curve():
+    # without spread: seats x F(t) at the middle of each month, from the launch in month 3 on
+    seats = 1000 * bass_share(np.arange(1, 200), 0.2, 12.7)[None]
+    new = Adopting(seats, np.ones(1), 3, exactly(5.0), np.array([0.75, 0.25]))
+    paths = simulate_paths([workload("new", (0, 0), adopting=new)], ("eu", "us"), CALM)
+    middle = (np.arange(10) + 0.5) * WEEKS_PER_MONTH
+    expected = np.concatenate([[0, 0], 5000 * bass_share(middle, 0.2, 12.7)])
+    # months are read between weeks: within the curvature of one week
+    np.testing.assert_allclose(paths.units[0, 0].sum(axis=0), expected, rtol=0.02)
+    np.testing.assert_allclose(paths.units[0, 0, 1] * 3, paths.units[0, 0, 0])
+
+
+# closed forms
+
+
+def test_growth_has_the_quantiles_it_was_given():
+    paths = simulate_paths(
+        [workload(growth=Spread(-0.02, 0.03, 0.10))], ("eu",), Settings(months=1, paths=40_000, damping=ONE)
+    )
+    np.testing.assert_allclose(np.quantile(cell(paths)[:, 0], [0.1, 0.5, 0.9]), [98, 103, 110], atol=0.15)
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.4, 1.0])
+def test_variance_of_the_total_agrees_with_its_closed_form(correlation):
+    """Noise alone is log-normal: mean m e^(v/2), covariance m_i m_j e^(v_i/2 + v_j/2) (e^cov_ij - 1)."""
+    memory, months, sd = 0.5, 6, np.array([0.2, 0.1, 0.3])
+    parts = [workload(f"w{i}", (level,), noise_sd=sd[i]) for i, level in enumerate((100.0, 300.0, 50.0))]
+    paths = simulate_paths(
+        parts, ("eu",), Settings(months, 40_000, correlation=correlation, noise_memory=memory, damping=ONE)
+    )
+    total = paths.units.sum(axis=(1, 2))
+    level = np.array([100.0, 300.0, 50.0])
+    for month in (1, 6):
+        covariance = 2 * (1 - memory**month) * np.outer(sd, sd) * np.where(np.eye(3) > 0, 1.0, correlation)
+        mean = level * np.exp(np.diag(covariance) / 2)
+        variance = (np.outer(mean, mean) * np.expm1(covariance)).sum()
+        assert total[:, month - 1].mean() == pytest.approx(mean.sum(), rel=0.005)
+        assert total[:, month - 1].std() == pytest.approx(np.sqrt(variance), rel=0.025)
+
+
+def test_remembered_noise_has_the_variance_of_its_formula():
+    noise = remembering(np.random.default_rng(0).standard_normal((50_000, 13)), 0.8)
+    np.testing.assert_allclose(noise.var(axis=0), 2 * (1 - 0.8 ** np.arange(1, 13)), rtol=0.04)
+
+
+def test_a_plain_loop_over_months_agrees():
+    """Independent engine: one cell, one path at a time, with the draws of the package."""
+    chat = workload(growth=Spread(0.0, 0.02, 0.05), growth_sd=0.01, noise_sd=0.2, start=Spread(0.9, 1.0, 1.0))
+    plan = Settings(months=5, paths=7, seed=3, damping=Spread(0.8, 0.9, 1.0))
+    paths = simulate_paths([chat], ("eu",), plan)
+    from aifactory.demand.scenarios import DAMPING, GROWTH, START, _Draws
+
+    common, own = _Draws(plan, "", ("eu",)), _Draws(plan, "chat", ("eu",))
+    a, b = 0.4**0.5, 0.6**0.5
+    for s in range(7):
+        z = a * common.persistent[s] + b * own.persistent[s]
+        e = a * common.noise[s, 0] + b * own.noise[s, 0]
+        g = (1 + float(chat.growth.at(z[GROWTH]))) * np.exp(0.01 * z[GROWTH]) - 1
+        d = min(float(plan.damping.at(z[DAMPING])), 1.0)
+        level, n = 100 * float(chat.start.at(z[START])), e[0]
+        for t in range(5):
+            level *= 1 + g * d**t
+            n = 0.5 * n + 0.75**0.5 * e[t + 1]
+            assert paths.units[s, 0, 0, t] == pytest.approx(level * np.exp(0.2 * (n - e[0])), rel=1e-12)
+
+
+# properties
+
+
+def company(count=4, noise=0.2, growth=Spread(0.0, 0.02, 0.05)):
+    return [
+        workload(f"w{i}", (100.0 * (i + 1), 40.0), growth=growth, growth_sd=0.01, noise_sd=noise) for i in range(count)
+    ]
+
+
+REGIONS = ("eu", "us")
+
+
+@FEW
+@given(seed=st.integers(0, 2**31), correlation=st.floats(0, 1), paths=st.integers(1, 60))
+def test_cuts_are_ordered_and_their_parts_add_up(seed, correlation, paths):
+    found = simulate_paths(company(), REGIONS, Settings(12, paths, seed, correlation))
+    weight = np.array([[1.0, 2.0], [0.0, 1.0], [3.0, 1.0], [1.0, 0.5]])
+    cuts = cut_paths(found, weight)
+    assert (np.diff(cuts.total, axis=0) >= 0).all()
+    np.testing.assert_allclose(np.einsum("lwrt,wr->lt", cuts.work, weight), cuts.total, rtol=1e-12)
+    assert (np.diff(cuts.cell_units, axis=0) >= 0).all()
+
+
+def test_a_single_path_is_its_own_cut():
+    found = simulate_paths(company(), REGIONS, Settings(12, 1, 5))
+    cuts = cut_paths(found, np.ones((4, 2)))
+    for level in range(3):
+        np.testing.assert_allclose(cuts.units[level], found.units[0], rtol=1e-12)
+
+
+def test_more_correlation_makes_the_total_wider():
+    widths = []
+    for correlation in (0.0, 0.3, 0.6, 1.0):
+        total = simulate_paths(company(8), REGIONS, Settings(12, 4000, 1, correlation)).units.sum(axis=(1, 2))
+        widths.append(np.ptp(np.quantile(total, [0.1, 0.9], axis=0), axis=0)[-1])
+    assert widths == sorted(widths)
+    assert widths[-1] > 1.5 * widths[0]
+
+
+def test_cells_are_wider_than_their_share_of_the_total():
+    cuts = cut_paths(simulate_paths(company(), REGIONS, Settings(12, 2000, 1, 0.2)), np.ones((4, 2)))
+    inside = cuts.units[2] - cuts.units[0]
+    assert (np.ptp(cuts.cell_units, axis=0).sum(axis=(0, 1)) > inside.sum(axis=(0, 1))).all()
+
+
+def test_the_same_call_gives_the_same_digits_and_another_seed_others():
+    one, same, other = (simulate_paths(company(), REGIONS, Settings(6, 300, seed)).units for seed in (7, 7, 8))
+    assert one.tobytes() == same.tobytes()
+    assert not np.array_equal(one, other)
+
+
+def test_random_numbers_are_common_to_changed_questions():
+    base = simulate_paths(company(), REGIONS, Settings(6, 300, 7)).units
+    fewer = simulate_paths(company()[1:3], REGIONS, Settings(6, 300, 7)).units
+    np.testing.assert_array_equal(base[:, 1:3], fewer)
+    longer = simulate_paths(company(), REGIONS, Settings(24, 120, 7)).units
+    np.testing.assert_allclose(longer[:, :, :, :6], base[:120], rtol=1e-12)
+    one_region = simulate_paths([replace(w, level=w.level[:1], growth_sd=w.growth_sd[:1], noise_sd=w.noise_sd[:1]) for w in company()], ("eu",), Settings(6, 300, 7))  # fmt: skip
+    np.testing.assert_array_equal(one_region.units[:, :, 0], base[:, :, 0])
+
+
+def test_groups_add_up_to_the_whole():
+    units = simulate_paths(company(), REGIONS, Settings(6, 50, 7)).units
+    member = np.zeros((2, 4, 2))
+    member[0, :2], member[1, 2:] = 1, 1
+    np.testing.assert_allclose(groups_of_paths(units, member).sum(axis=1), units.sum(axis=(1, 2)))
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [({"correlation": 1.2}, "correlation"), ({"paths": 0}, "paths"), ({"months": 0}, "months"), ({"noise_memory": 1.0}, "noise_memory"), ({"paths": 10**7}, "leave room for")],
+)  # fmt: skip
+def test_settings_out_of_bounds_are_refused(change, word):
+    with pytest.raises(InputError, match=word):
+        simulate_paths(company(), REGIONS, replace(Settings(), **change))
+
+
+def test_names_must_differ_and_one_weight_must_count():
+    with pytest.raises(InputError, match="differ"):
+        simulate_paths([workload(), workload()], ("eu",), CALM)
+    with pytest.raises(InputError, match="above 0"):
+        cut_paths(simulate_paths([workload()], ("eu",), CALM), np.zeros((1, 1)))
