@@ -154,9 +154,10 @@ def test_a_plain_loop_over_months_agrees():
 # properties
 
 
-def company(count=4, noise=0.2, growth=Spread(0.0, 0.02, 0.05)):
+def company(count=4, noise=0.2):
     return [
-        workload(f"w{i}", (100.0 * (i + 1), 40.0), growth=growth, growth_sd=0.01, noise_sd=noise) for i in range(count)
+        workload(f"w{i}", (100.0 * (i + 1), 40.0), growth=Spread(0.0, 0.02, 0.05), growth_sd=0.01, noise_sd=noise)
+        for i in range(count)
     ]
 
 

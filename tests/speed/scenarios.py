@@ -69,13 +69,13 @@ def main() -> None:
         other = peer(paths, 1)
         theirs.append(time.perf_counter() - start)
     mine, loop = statistics.median(ours), statistics.median(theirs)
-    print(
-        f"{paths:,} paths x {WORKLOADS} x {REGIONS} x {MONTHS}: {mine:.3f} s ({statistics.median(cpu):.3f} CPU s), peak {peak:.0f} MB"
-    )
-    print(f"loop over paths (totals only): {loop:.3f} s; ours is {mine / loop:.2f}x its time")
-    print(
-        f"P10/P50/P90 of the last month: ours {cuts.total[:, -1].round(-1).tolist()}, loop {other[:, -1].round(-1).tolist()}"
-    )
+    size, ends = f"{paths:,} paths x {WORKLOADS} x {REGIONS} x {MONTHS}", (cuts.total[:, -1], other[:, -1])
+    lines = [
+        f"{size}: {mine:.3f} s ({statistics.median(cpu):.3f} CPU s), peak {peak:.0f} MB",
+        f"loop over paths (totals only): {loop:.3f} s; ours is {mine / loop:.2f}x its time",
+        f"P10/P50/P90 of the last month: ours {ends[0].round(-1).tolist()}, loop {ends[1].round(-1).tolist()}",
+    ]
+    print("\n".join(lines))  # noqa: T201
 
 
 if __name__ == "__main__":
