@@ -13,6 +13,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.optimize import brentq
 
 from aifactory.units import MONTHS_PER_YEAR
 
@@ -36,6 +37,27 @@ class InternalRates:
         """The rate if it is unique, else NaN: several rates are never reduced to one in silence."""
         return self.rates[0] if len(self.rates) == 1 else float("nan")
 
+    def near(self, guess: float) -> float:
+        """Return the rate nearest to a guess the analyst states; NaN if there is none.
+
+        >>> round(irr_all([-100, 230, -132]).near(0.25), 6)
+        0.2
+        """
+        return min(self.rates, key=lambda rate: abs(rate - guess), default=float("nan"))
+
+
+def finite_flows(values: ArrayLike) -> np.ndarray:
+    """Read a list of flows; numbers that are missing or infinite are refused, naming their place."""
+    flows = np.asarray(values, dtype=float)
+    if flows.ndim != 1:
+        msg = f"a list of numbers is needed, got shape {flows.shape}"
+        raise ValueError(msg)
+    wrong = np.flatnonzero(~np.isfinite(flows))
+    if wrong.size:
+        msg = f"every flow must be a finite number, flow {int(wrong[0])} is {flows[wrong[0]]}"
+        raise ValueError(msg)
+    return flows
+
 
 def discount_factors(periods: int, rate: float) -> np.ndarray:
     """Factors (1 + rate)^-t for t = 0 .. periods - 1.
@@ -43,7 +65,7 @@ def discount_factors(periods: int, rate: float) -> np.ndarray:
     >>> discount_factors(3, 0.25).round(2).tolist()
     [1.0, 0.8, 0.64]
     """
-    if rate <= -1:
+    if not rate > -1:
         msg = f"rate must be above -100 %, got {rate}"
         raise ValueError(msg)
     return (1.0 + rate) ** -np.arange(periods, dtype=float)
@@ -74,19 +96,37 @@ def irr_all(values: ArrayLike) -> InternalRates:
     """Every rate above -100 % at which the net present value is zero.
 
     The flows are the coefficients of a polynomial in x = 1 / (1 + rate); its positive real roots
-    are the answer. Flows without a change of sign have none.
+    are the answer. Flows without a change of sign have none; with one change there is exactly one
+    (Descartes), which is bracketed.
 
     >>> irr_all([-100, 230, -132]).status, [round(r, 6) for r in irr_all([-100, 230, -132]).rates]
     ('multiple', [0.1, 0.2])
     """
-    flows = np.asarray(values, dtype=float)
+    flows = finite_flows(values)
     used = np.flatnonzero(flows)
-    if used.size == 0 or not (flows.min() < 0 < flows.max()):
+    changes = int((np.diff(np.sign(flows[used])) != 0).sum())
+    if changes == 0:
         return InternalRates(())
     flows = flows[used[0] : used[-1] + 1]
+    if changes == 1:
+        return InternalRates((only_rate(flows, np.arange(flows.size, dtype=float)),))
     roots = np.roots(flows[::-1])
     real = roots.real[(np.abs(roots.imag) <= REAL_ROOT_TOLERANCE * np.abs(roots)) & (roots.real > 0)]
     return InternalRates(tuple(_distinct(np.sort(1.0 / _polish(flows, real) - 1.0))))
+
+
+def only_rate(flows: np.ndarray, times: np.ndarray) -> float:
+    """Rate of flows with one change of sign in time, bracketed in log(1 + rate); infinite if beyond all numbers."""
+
+    def value(log_growth: float) -> float:
+        exponent = -log_growth * times
+        return float(flows @ np.exp(exponent - exponent.max()))
+
+    reach = 1.0
+    while np.sign(value(-reach)) == np.sign(value(reach)):
+        reach *= 2.0
+    with np.errstate(over="ignore"):
+        return float(np.expm1(brentq(value, -reach, reach, xtol=1e-15, rtol=1e-14, maxiter=500)))
 
 
 def _polish(flows: np.ndarray, roots: np.ndarray) -> np.ndarray:
@@ -117,7 +157,7 @@ def mirr(values: ArrayLike, finance_rate: float, reinvest_rate: float) -> float:
     >>> round(mirr([-120000, 39000, 30000, 21000, 37000, 46000], 0.1, 0.12), 6)
     0.126094
     """
-    flows = np.asarray(values, dtype=float)
+    flows = finite_flows(values)
     periods = flows.size - 1
     paid = -npv(np.minimum(flows, 0.0), finance_rate)
     received = npv(np.maximum(flows, 0.0), reinvest_rate) * (1.0 + reinvest_rate) ** periods
@@ -136,7 +176,10 @@ def payback(values: ArrayLike) -> float | None:
     >>> payback([-1000, 500, 400]) is None
     True
     """
-    flows = np.asarray(values, dtype=float)
+    flows = finite_flows(values)
+    if flows.size == 0:
+        msg = "payback needs at least one flow"
+        raise ValueError(msg)
     cumulative = np.cumsum(flows)
     below = np.flatnonzero(cumulative < -1e-9 * np.abs(flows).sum())
     if below.size == 0:
@@ -153,7 +196,7 @@ def discounted_payback(values: ArrayLike, rate: float) -> float | None:
     >>> round(discounted_payback([-1000, 500, 400, 300, 100], 0.1), 2)
     2.95
     """
-    flows = np.asarray(values, dtype=float)
+    flows = finite_flows(values)
     return payback(flows * discount_factors(flows.size, rate))
 
 

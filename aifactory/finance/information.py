@@ -1,0 +1,77 @@
+"""What it is worth to know more before deciding: perfect, partial and sample information.
+
+References: Raiffa and Schlaifer, Applied Statistical Decision Theory; Strong, Oakley, Brennan (2014),
+Medical Decision Making 34, 311-326 (partial perfect information by regression).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+
+@dataclass(frozen=True)
+class PerfectInformation:
+    """Value of a decision now, of one made with full knowledge, and the difference."""
+
+    best_expected: float
+    expected_best: float
+
+    @property
+    def evpi(self) -> float:
+        """Most that any information can be worth."""
+        return self.expected_best - self.best_expected
+
+
+def probabilities(probs: ArrayLike) -> np.ndarray:
+    """Check that chances are in [0, 1] and add up to one."""
+    chance = np.asarray(probs, dtype=float)
+    if chance.ndim != 1 or np.any(~(chance >= 0)) or abs(chance.sum() - 1.0) > 1e-6:
+        msg = f"probabilities must not be negative and add up to 1, got {chance.tolist()}"
+        raise ValueError(msg)
+    return chance
+
+
+def _payoff(payoff: ArrayLike, states: int) -> np.ndarray:
+    table = np.asarray(payoff, dtype=float)
+    if table.ndim != 2 or table.shape[1] != states or not np.isfinite(table).all():
+        msg = f"the payoff needs one row per choice and one finite number per state ({states}), got {table.shape}"
+        raise ValueError(msg)
+    return table
+
+
+def perfect_information(probs: ArrayLike, payoff: ArrayLike) -> PerfectInformation:
+    """Expected value with and without full knowledge; payoff[choice, state].
+
+    >>> found = perfect_information([0.5, 0.5], [[200_000, -180_000], [100_000, -20_000], [0, 0]])
+    >>> found.best_expected, found.expected_best, found.evpi
+    (40000.0, 100000.0, 60000.0)
+    """
+    chance = probabilities(probs)
+    table = _payoff(payoff, chance.size)
+    return PerfectInformation(float((table @ chance).max()), float(table.max(axis=0) @ chance))
+
+
+def sample_information(probs: ArrayLike, payoff: ArrayLike, likelihood: ArrayLike) -> tuple[float, float]:
+    """Value of deciding after a signal, and what the signal adds: likelihood[signal, state].
+
+    Sum over signals of max over choices of sum over states p(state) p(signal | state) payoff. The
+    columns of the likelihood add up to one.
+
+    >>> payoff = [[200_000, -180_000], [100_000, -20_000], [0, 0]]
+    >>> value, gain = sample_information([0.5, 0.5], payoff, [[0.7, 0.2], [0.3, 0.8]])
+    >>> round(value), round(gain)
+    (59000, 19000)
+    """
+    chance = probabilities(probs)
+    table, signal = _payoff(payoff, chance.size), np.asarray(likelihood, dtype=float)
+    if signal.ndim != 2 or signal.shape[1] != chance.size or np.any(~(signal >= 0)):
+        msg = f"the likelihood needs one row per signal and one number per state ({chance.size})"
+        raise ValueError(msg)
+    if not np.allclose(signal.sum(axis=0), 1.0, atol=1e-6):
+        msg = f"the likelihoods of all signals must add up to 1 in every state, got {signal.sum(axis=0).tolist()}"
+        raise ValueError(msg)
+    value = float((table @ (signal * chance).T).max(axis=0).sum())
+    return value, value - float((table @ chance).max())
