@@ -1,0 +1,239 @@
+"""Runs a file of published cases through the methods and says how far each result is off.
+
+The file has the columns case_id, method, inputs (JSON), expected (JSON), tolerance, source, tags. A
+method is named in `METHODS`; `expected` may hold any of the names that the method returns.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from aifactory.errors import AIFactoryError, InputError
+from aifactory.shortlist.mcda import flips, normalise, outranking, ranking, values, weights
+from aifactory.shortlist.mcda.matrix import as_matrix, rank
+from aifactory.shortlist.mcda.smaa import Smaa, smaa
+from aifactory.shortlist.mcda.weight_space import WeightSpace
+
+COLUMNS = ["case_id", "function", "quantity", "expected", "computed", "deviation", "tolerance", "passed", "message", "source"]  # fmt: skip
+DRAWS, SEED = 100_000, 20260401
+Inputs = dict[str, Any]
+
+
+def check(csv_path: str | Path) -> pd.DataFrame:
+    """Deviation of every expected quantity of every case in the file.
+
+    Returns
+    -------
+    One row per case and quantity: case_id, function, quantity, expected, computed, deviation
+    (largest absolute difference; infinite when the shapes differ or the case failed), tolerance,
+    passed, message (why a case failed, else empty) and source. A case that cannot be computed is a
+    row that did not pass, never an error of the whole file.
+    """
+    path = Path(csv_path)
+    if not path.is_file():
+        raise InputError.at(path.name, "file not found")
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    table = table.rename(columns={"function": "method"} if "method" not in table else {})
+    missing = sorted({"case_id", "method", "inputs", "expected"} - set(table.columns))
+    if missing:
+        raise InputError.at(path.name, "a file of cases needs this column", column=missing[0])
+    rows = [row for case in table.to_dict("records") for row in _case_rows(path.name, case)]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def compute(method: str, inputs: Inputs) -> dict[str, Any]:
+    """Every quantity that a method returns for the inputs of one case.
+
+    >>> compute("swing", {"points": [60, 40]})["weights"].tolist()
+    [0.6, 0.4]
+    """
+    if method not in METHODS:
+        raise InputError.at("method", "no such method", value=method, choices=METHODS)
+    try:
+        return METHODS[method](dict(inputs))
+    except KeyError as error:
+        raise InputError.at("inputs", f"{method} needs this entry", column=str(error.args[0])) from None
+
+
+def _case_rows(file: str, case: dict[str, str]) -> list[dict[str, object]]:
+    shared = {"case_id": case["case_id"], "function": case["method"], "source": case.get("source", "")}
+    try:
+        shared["tolerance"] = float(case.get("tolerance") or 0)
+        inputs, expected = json.loads(case["inputs"]), json.loads(case["expected"])
+        found = compute(case["method"], inputs)
+    except (AIFactoryError, ValueError, TypeError, np.linalg.LinAlgError) as error:
+        message = str(error) if isinstance(error, AIFactoryError) else f"{file}: {error}"
+        return [shared | {"quantity": "", "expected": case["expected"], "computed": None, "deviation": np.inf,
+                          "passed": False, "message": message}]  # fmt: skip
+    return [shared | _compared(name, wanted, found, shared["tolerance"]) for name, wanted in expected.items()]
+
+
+def _compared(name: str, wanted: Any, found: dict[str, Any], tolerance: float) -> dict[str, object]:
+    row = {"quantity": name, "expected": wanted, "computed": None, "deviation": np.inf, "passed": False}
+    if name not in found:
+        return row | {"message": f"the method does not return {name!r}; it returns {', '.join(found)}"}
+    got = np.asarray(found[name])
+    row["computed"] = got.tolist()
+    want = np.asarray([np.nan if item is None else item for item in wanted] if _flat(wanted) else wanted, dtype=float)
+    if got.shape != want.shape:
+        return row | {"message": f"expected shape {want.shape}, computed {got.shape}"}
+    off = np.abs(got.astype(float) - want)
+    off = np.where(np.isnan(want) & np.isnan(got.astype(float)), 0.0, off)
+    deviation = float(off.max()) if off.size else 0.0
+    return row | {"deviation": deviation, "passed": bool(deviation <= tolerance * (1 + 1e-9)), "message": ""}
+
+
+def _flat(wanted: Any) -> bool:
+    return isinstance(wanted, list) and not any(isinstance(item, list) for item in wanted)
+
+
+def _scored(score: np.ndarray, *, ascending: bool = False, **more: Any) -> dict[str, Any]:
+    """A score with the ranks and the winner that follow from it."""
+    best = np.argmin(score) if ascending else np.argmax(score)
+    return {"score": score, "rank": rank(score, ascending=ascending), "winner": int(best), **more}
+
+
+def _weighted_sum(given: Inputs) -> dict[str, Any]:
+    return _scored(ranking.weighted_sum(given["matrix"], given["weights"], given.get("types")))
+
+
+def _weighted_sum_scaled(how: str, *, inverted: bool = False) -> Callable[[Inputs], dict[str, Any]]:
+    def run(given: Inputs) -> dict[str, Any]:
+        table, signs = given["matrix"], given.get("types")
+        if inverted:
+            table, signs = normalise.invert(table, signs if signs is not None else np.ones(np.shape(table)[1])), None
+        scaled, left = normalise.normalised(table, signs, given.get("normalise", how))
+        return _scored(ranking.weighted_sum(scaled, given["weights"], left))
+
+    return run
+
+
+def _additive(given: Inputs) -> dict[str, Any]:
+    table = as_matrix(given["matrix"])
+    scaled = np.column_stack([values.piecewise(table[:, j], a) for j, a in enumerate(given["anchors"])])
+    return _scored(values.additive_value(scaled, given["weights"]), values=scaled)
+
+
+def _topsis(how: str) -> Callable[[Inputs], dict[str, Any]]:
+    def run(given: Inputs) -> dict[str, Any]:
+        found = ranking.topsis(given["matrix"], given["weights"], given.get("types"), given.get("normalise", how))
+        return _scored(found, similarity=found)
+
+    return run
+
+
+def _promethee(given: Inputs) -> dict[str, Any]:
+    flows = outranking.promethee(given["matrix"], given["weights"], given.get("types"), given.get("preferences"))
+    return _scored(flows.net, net_flow=flows.net, positive_flow=flows.positive, negative_flow=flows.negative,
+                   outranks=flows.outranks, incomparable=flows.incomparable)  # fmt: skip
+
+
+def _spotis(given: Inputs) -> dict[str, Any]:
+    return _scored(
+        values.spotis(given["matrix"], given["bounds"], given["weights"], given.get("types")), ascending=True
+    )
+
+
+def _vikor(given: Inputs) -> dict[str, Any]:
+    found = ranking.vikor(given["matrix"], given["weights"], given.get("types"), float(given.get("v", 0.5)))
+    return _scored(found["Q"], ascending=True, **found)
+
+
+def _simple(method: Callable[..., np.ndarray]) -> Callable[[Inputs], dict[str, Any]]:
+    return lambda given: _scored(method(given["matrix"], given["weights"], given.get("types")))
+
+
+def _copras(given: Inputs) -> dict[str, Any]:
+    """The cases of this name are facts of pymcdm's tests, whose formula differs from the published one."""
+    arguments = given["matrix"], given["weights"], given.get("types")
+    return _scored(ranking.copras_as_pymcdm(*arguments), score_published=ranking.copras(*arguments))
+
+
+def _ahp(given: Inputs) -> dict[str, Any]:
+    found = weights.ahp(given["pairwise"], given.get("RI"))
+    return {"weights": found.weights, "lambda_max": found.lambda_max, "CI": found.consistency_index,
+            "CR": found.consistency_ratio, "consistent": found.consistent}  # fmt: skip
+
+
+def _reversal(how: str) -> Callable[[Inputs], dict[str, Any]]:
+    def run(given: Inputs) -> dict[str, Any]:
+        before, after = (
+            _weighted_sum_scaled(how)({**given, "matrix": given[name]})["score"] for name in ("before", "after")
+        )
+        return {"before": before, "after": after, "winner_before": int(np.argmax(before)),
+                "winner_after": int(np.argmax(after)),
+                "reversed": bool(ranking.rank_reversals(before, after))}  # fmt: skip
+
+    return run
+
+
+def _smaa(given: Inputs) -> dict[str, Any]:
+    table = given.get("values", given.get("matrix"))
+    if table is None:
+        raise KeyError("values")
+    table = as_matrix(table, "values")
+    space = WeightSpace(
+        table.shape[1], order=tuple(given.get("order", ())), low=given.get("weight_low"), high=given.get("weight_high"),
+        limits=tuple((tuple(row), float(end)) for row, end in given.get("limits", ())),
+    )  # fmt: skip
+    found = smaa(
+        table, space, low=given.get("low"), high=given.get("high"), draws=int(given.get("draws", DRAWS)), seed=SEED
+    )
+    return _smaa_parts(found)
+
+
+def _smaa_parts(found: Smaa) -> dict[str, Any]:
+    return {"b1": found.first, "acceptability": found.acceptability, "central_weights": found.central_weights,
+            "confidence": found.confidence, "pairwise": found.pairwise, "expected_rank": found.expected_rank}  # fmt: skip
+
+
+def _dominance(given: Inputs) -> dict[str, Any]:
+    table = outranking.dominance(given["matrix"], given.get("types"))
+    return {"dominated": table.any(axis=0), "dominates": table, "pareto": ~table.any(axis=0)}
+
+
+def _flip(given: Inputs) -> dict[str, Any]:
+    table = given["values"] if "values" in given else given["matrix"]
+    found = flips.smallest_flip(table, given["weights"])
+    nearest = {"moved": found[0].moved, "challenger": found[0].challenger, "winner": found[0].winner} if found else {}
+    return nearest | {"switching_weights": flips.switching_weights(table, given["weights"])}
+
+
+METHODS: dict[str, Callable[[Inputs], dict[str, Any]]] = {
+    "weighted_sum_raw": _weighted_sum,
+    "weighted_sum": _weighted_sum,
+    "weighted_sum_invert_sumscale": _weighted_sum_scaled("sum", inverted=True),
+    "weighted_sum_normalised": _weighted_sum_scaled("sum"),
+    "weighted_sum_minmax": _weighted_sum_scaled("minmax"),
+    "additive_value": _additive,
+    "topsis": _topsis("vector"),
+    "topsis_raw": _topsis("none"),
+    "topsis_vector": _topsis("vector"),
+    "topsis_minmax": _topsis("minmax"),
+    "promethee1": _promethee,
+    "promethee2": _promethee,
+    "promethee2_usual": _promethee,
+    "spotis": _spotis,
+    "copras": _copras,
+    "copras_published": _simple(ranking.copras),
+    "vikor_q": _vikor,
+    "vikor": _vikor,
+    "moora": _simple(ranking.moora),
+    "critic_weights": lambda given: {"weights": weights.critic(given["matrix"], given.get("types"))},
+    "merec_weights": lambda given: {"weights": weights.merec(given["matrix"], given.get("types"))},
+    "entropy_weights": lambda given: {"weights": weights.entropy(given["matrix"])},
+    "ahp": _ahp,
+    "rank_order_centroid": lambda given: {"weights": weights.rank_order_centroid(given["n"])},
+    "swing": lambda given: {"weights": weights.swing(given["points"])},
+    "sum_normalised_rank_reversal": _reversal("sum"),
+    "smaa2_rank1_acceptability": _smaa,
+    "smaa2": _smaa,
+    "dominance": _dominance,
+    "weight_flip": _flip,
+}

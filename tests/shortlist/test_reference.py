@@ -1,0 +1,86 @@
+"""The published cases, and files of cases nobody has seen."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from aifactory.errors import InputError
+from aifactory.shortlist.reference import COLUMNS, METHODS, check, compute
+
+TWO = {"matrix": [[1.0, 4.0], [3.0, 2.0]], "weights": [0.5, 0.5]}
+
+
+@pytest.mark.real
+def test_every_published_case_is_met(shared_dir):
+    found = check(shared_dir / "data" / "mcda_reference_cases.csv")
+    assert found["case_id"].nunique() == 21
+    assert found.loc[~found["passed"], ["case_id", "quantity", "deviation", "message"]].to_dict("records") == []
+
+
+@pytest.fixture
+def cases(tmp_path):
+    def write(*rows):
+        table = pd.DataFrame([{"case_id": f"C{i}", "tolerance": 1e-9, "source": "test", "tags": "", **row,
+                               "inputs": row["inputs"] if isinstance(row["inputs"], str) else json.dumps(row["inputs"]),
+                               "expected": json.dumps(row["expected"])} for i, row in enumerate(rows)])  # fmt: skip
+        table.to_csv(tmp_path / "cases.csv", index=False)
+        return check(tmp_path / "cases.csv")
+
+    return write
+
+
+def test_a_wrong_value_does_not_pass_and_says_how_far_it_is_off(cases):
+    found = cases({"method": "weighted_sum_raw", "inputs": TWO, "expected": {"score": [2.5, 2.75], "winner": 0}})
+    assert found.columns.tolist() == COLUMNS
+    assert found["passed"].tolist() == [False, True]
+    assert found.loc[0, "deviation"] == pytest.approx(0.25)
+
+
+def test_a_case_that_cannot_be_computed_is_a_row_that_did_not_pass(cases):
+    found = cases(
+        {"method": "topsi", "inputs": TWO, "expected": {"score": [0, 0]}},
+        {"method": "topsis", "inputs": {"matrix": [[1.0]]}, "expected": {"score": [0.5]}},
+        {"method": "topsis", "inputs": "{not json", "expected": {"score": [0.5]}},
+        {"method": "topsis", "inputs": {**TWO, "weights": [-1, 2]}, "expected": {"score": [0.5, 0.5]}},
+        {"method": "topsis", "inputs": TWO, "expected": {"closeness": [0.5, 0.5]}},
+        {"method": "topsis", "inputs": TWO, "expected": {"score": [0.5]}},
+        {"method": "swing", "inputs": {"points": [60, 40]}, "expected": {"weights": [0.6, 0.4]}},
+    )
+    assert found["passed"].tolist() == [False] * 6 + [True]
+    assert np.isinf(found["deviation"][:6]).all()
+    for message, part in zip(found["message"], ["Did you mean 'topsis'", "'weights'", "cases.csv", "not negative", "closeness", "shape", ""], strict=True):  # fmt: skip
+        assert part in message
+
+
+def test_nothing_expected_is_an_unknown(cases):
+    found = cases({"method": "smaa2", "inputs": {"values": [[1, 1], [0, 0]], "draws": 100},
+                   "expected": {"confidence": [1, None], "acceptability": [[1, 0], [0, 1]]}})  # fmt: skip
+    assert found["passed"].all()
+
+
+@pytest.mark.parametrize("text", ["case_id,inputs,expected\n", "a\n1\n"])
+def test_a_file_without_the_columns_is_refused(tmp_path, text):
+    (tmp_path / "x.csv").write_text(text)
+    with pytest.raises(InputError, match=r"x\.csv, column"):
+        check(tmp_path / "x.csv")
+    with pytest.raises(InputError, match="not found"):
+        check(tmp_path / "absent.csv")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_runs_on_a_small_case(method):
+    inputs = {**TWO, "types": [1, -1], "bounds": [[0, 5], [0, 5]], "values": [[0.2, 0.8], [0.6, 0.4]], "points": [60, 40], "n": 3,
+              "pairwise": [[1, 2], [0.5, 1]], "anchors": [[[0, 0], [5, 1]], [[0, 1], [5, 0]]], "draws": 200,
+              "before": [[1, 2], [2, 1]], "after": [[1, 2], [2, 1], [3, 3]]}  # fmt: skip
+    found = compute(method, inputs)
+    assert all(
+        np.isfinite(np.asarray(found[name], dtype=float)).all() for name in ("score", "weights", "b1") if name in found
+    )
+
+
+def test_ranks_of_a_distance_run_the_other_way():
+    found = compute("spotis", {**TWO, "bounds": [[0, 5], [0, 5]], "types": [1, 1], "weights": [0.9, 0.1]})
+    assert found["rank"].tolist() == [2, 1]
+    assert found["winner"] == 1
