@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +22,9 @@ from aifactory.inputs.tables import read_source, read_table
 from aifactory.serving.event_simulator import simulate_fleet
 from aifactory.serving.fleet import Fleet, Pool, RequestStream
 from aifactory.serving.fleet_run import FleetRun
-from aifactory.serving.slo_sizing import FleetSize, parse_slos, size_fleet
-from aifactory.serving.step_time_specs import step_time_from_specs
+from aifactory.serving.slo_sizing import FleetSize, Slo, parse_slos, size_fleet
+from aifactory.serving.step_time import StepTime
+from aifactory.serving.step_time_estimate import estimate_step_time
 
 PLAIN = {"arrival_s": "number", "input_tokens": "integer", "output_tokens": "integer"}
 PLAIN_OPTIONAL = {"cached_input_tokens": "integer", "priority": "integer"}
@@ -41,6 +42,7 @@ class SimulateRequest:
     tensor_parallel: int = 0
     precision: str = ""
     routing: str = "least_outstanding"
+    steps: Path | None = None
 
 
 def simulate_trace(asked: SimulateRequest) -> tuple[dict[str, object], FleetSize | None]:
@@ -50,15 +52,53 @@ def simulate_trace(asked: SimulateRequest) -> tuple[dict[str, object], FleetSize
     slos = parse_slos(asked.slo) if asked.slo else ()
     model = find_row("models", "model", asked.model, "--model")
     chip = find_row("accelerators", "accelerator_id", asked.platform, "--platform")
-    law = step_time_from_specs(model, chip, tensor_parallel=asked.tensor_parallel, precision=asked.precision)
     requests = read_stream(asked.trace)
-    price = usd_per_accelerator_hour(str(chip["accelerator_id"])) * law.accelerators
-    fleet = Fleet(Pool(law, asked.replicas or 1, price), routing=asked.routing)
+    steps = read_steps(asked.steps) if asked.steps else None
+    said = estimate_step_time(
+        model, chip, tensor_parallel=asked.tensor_parallel, precision=asked.precision,
+        context_tokens=mean_context(requests), steps=steps,
+    )  # fmt: skip
+    price = usd_per_accelerator_hour(str(chip["accelerator_id"])) * said.law.accelerators
+    fleet = Fleet(Pool(said.law, asked.replicas or 1, price), routing=asked.routing)
     size = size_fleet(requests, fleet, slos, str(chip["accelerator_id"])) if slos else None
     _load_engine(fleet)
     began = time.perf_counter()
     run = simulate_fleet(requests, size.run.fleet if size else fleet)
-    return figures(run, time.perf_counter() - began), size
+    found = figures(run, time.perf_counter() - began)
+    del run
+    ends = {
+        name: _at_end(requests, fleet, law, slos) for name, law in zip(("low80", "high80"), said.ends(), strict=True)
+    }
+    return found | {"tier": said.tier, "reason": said.reason} | ends, size
+
+
+def mean_context(requests: RequestStream) -> float:
+    """Tokens that a sequence holds on average while it is served: its prompt and half of its answer."""
+    return float(requests.input_tokens.mean(dtype=float) + requests.output_tokens.mean(dtype=float) / 2)
+
+
+def read_steps(path: Path) -> pd.DataFrame:
+    """Measured steps of a probe: CSV with the columns of `own_steps`."""
+    table = pd.read_csv(path) if path.is_file() else None
+    if table is None:
+        raise InputError.at(path.name, "no such file", value=str(path))
+    needed = ("model", "precision", "accelerators", "batch", "context_tokens", "chunk_tokens", "median_ms", "as_of")
+    for name in needed:
+        if name not in table:
+            raise InputError.at(path.name, "column is missing", column=name, choices=table.columns)
+    return table
+
+
+def _at_end(requests: RequestStream, fleet: Fleet, law: StepTime, slos: tuple[Slo, ...]) -> dict[str, object]:
+    """Figures of the same stream at one end of the interval of the step time; with an SLO, the replicas there."""
+    fleet = replace(fleet, main=replace(fleet.main, law=law))
+    try:
+        size = size_fleet(requests, fleet, slos) if slos else None
+    except InputError as error:
+        return {"replicas": None, "reason": str(error)}
+    said = figures(size.run if size else simulate_fleet(requests, fleet), 1.0)
+    kept = ("replicas", "ttft_ms", "tpot_ms", "e2e_ms", "utilization", "usd_per_million_tokens")
+    return {name: said[name] for name in kept}
 
 
 def _load_engine(fleet: Fleet) -> None:

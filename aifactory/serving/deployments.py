@@ -19,7 +19,7 @@ import pandas as pd
 from aifactory.errors import InputError
 from aifactory.inputs.resources import data_dir
 from aifactory.serving.intervals import Scores, covered
-from aifactory.serving.measurements import numbers, read_table
+from aifactory.serving.measurements import bundled_facts, numbers, read_table
 from aifactory.serving.platforms import WEIGHT_BYTES, load_platforms, peak_tflops, precision_class, resolve
 from aifactory.serving.ratio import Part, block_out, covariance, groups_of, own_variance
 from aifactory.serving.step_model import kv_gb_per_token, layers_and_width
@@ -161,7 +161,7 @@ def _features(d: pd.DataFrame) -> pd.DataFrame:
 
 def _models(paths: pd.Series) -> pd.DataFrame:
     """Architecture of each model path: the longest catalogue name it begins with, else sizes in its name."""
-    table = pd.read_csv(data_dir() / "prediction" / "models.csv")
+    table = bundled_facts().models.reset_index()
     known = {}
     for row in table.itertuples():
         for name in str(row.model).split(" / "):
@@ -197,7 +197,7 @@ def _architecture(path: str, known: dict[str, object]) -> dict[str, object]:
         else name
     )
     return {
-        "params_b": total, "active_b": active, "layers": float(get("layers", layers)), "width": float(get("hidden", width)),
+        "params_b": total, "active_b": active, "layers": float(get("layers", layers)), "width": float(get("hidden_size", width)),
         "kv_gb": float(get("kv_bytes_per_token_bf16", kv_gb_per_token(np.array(total), np.array(active)) * 1e9)) / 1e9,
         "architecture": family,
     }  # fmt: skip

@@ -55,6 +55,9 @@ class FleetRun:
     def _since_arrival(self, name: str, known: np.ndarray) -> np.ndarray:
         seconds = self.sim.requests[name] - self.requests.arrival_s
         seconds[~known] = np.nan
+        outside = self.fleet.main.law.s_per_request
+        if outside and name != "start_s":
+            seconds[self.status == st.SERVED] += outside
         return seconds
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -97,9 +98,18 @@ def read_measurements(path: Path, *, with_values: bool = True) -> pd.DataFrame:
     return table
 
 
+@dataclass(frozen=True)
+class Facts:
+    """What is known of accelerators (index accelerator_id) and of models (index model)."""
+
+    platforms: pd.DataFrame
+    models: pd.DataFrame
+
+
 @cache
-def _architectures() -> pd.DataFrame:
-    return pd.read_csv(data_dir() / "prediction" / "models.csv").set_index("model")
+def bundled_facts() -> Facts:
+    """The catalogue that ships with the package."""
+    return Facts(load_platforms(), pd.read_csv(data_dir() / "catalogue" / "models.csv").set_index("model"))
 
 
 @cache
@@ -116,15 +126,18 @@ def read_workloads(path: Path) -> pd.DataFrame:
     return table.groupby(raw["model"].str.strip()).median()
 
 
-def with_features(table: pd.DataFrame, workloads: pd.DataFrame | None = None) -> pd.DataFrame:
+def with_features(
+    table: pd.DataFrame, workloads: pd.DataFrame | None = None, facts: Facts | None = None
+) -> pd.DataFrame:
     """Features of each row: specifications at the precision used, step-model speed, conditions.
 
     Adds `speed` (log of the metric per accelerator, more is better) where `value` is given and
     `prior` (log of what the step model says, or of compute per parameter for other work), so that
     `speed - prior` is what remains to be learnt.
     """
-    d = _conditions(table.copy(), workloads)
-    d = _hardware(d)
+    facts = facts or bundled_facts()
+    d = _conditions(table.copy(), workloads, facts.models)
+    d = _hardware(d, facts.platforms)
     size = np.where(d["metric"].str.startswith("tflops"), 1.0, np.maximum(d["active_b"], 1e-3))
     d["prior"] = np.log(d["peak"] * np.where(d["precision"] == "fp4", 0.7, 1.0) / size)
     d["batch"], d["layout_tp"] = d["concurrency"].fillna(1.0), d["tp"].fillna(1.0)
@@ -153,7 +166,7 @@ def layout_inputs(rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _conditions(d: pd.DataFrame, workloads: pd.DataFrame | None) -> pd.DataFrame:
+def _conditions(d: pd.DataFrame, workloads: pd.DataFrame | None, models: pd.DataFrame) -> pd.DataFrame:
     d["accelerators"] = d["accel_count"].fillna(1.0)
     d["family"] = d["source"].str.replace(r"-v[\d.]+$", "", regex=True)
     d["round"] = d["family"].str.startswith("mlperf")
@@ -163,7 +176,7 @@ def _conditions(d: pd.DataFrame, workloads: pd.DataFrame | None) -> pd.DataFrame
     d["regime"] = np.select([llm & d["round"], llm], ["llm_rounds", "llm_tables"], "other")
     d["context"] = d["family"] + "|" + d["scenario"] + "|" + d["metric"] + "|" + d["kind"]
     known, stated, stated_active = (
-        d["catalogue_model"].map(_architectures()[name]).astype(float)
+        d["catalogue_model"].map(models[name]).astype(float)
         for name in ("kv_bytes_per_token_bf16", "params_total_b", "params_active_b")
     )
     known = known / 1e9
@@ -186,9 +199,8 @@ def _conditions(d: pd.DataFrame, workloads: pd.DataFrame | None) -> pd.DataFrame
     return d
 
 
-def _hardware(d: pd.DataFrame) -> pd.DataFrame:
-    table = load_platforms()
-    d["chip"] = pd.Series(resolve(d["accelerator"], d["catalogue_accelerator_id"]), index=d.index, dtype=str)
+def _hardware(d: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    d["chip"] = pd.Series(resolve(d["accelerator"], d["catalogue_accelerator_id"], table), index=d.index, dtype=str)
     d["known_chip"] = d["chip"] != ""
     d["chip"] = d["chip"].where(d["known_chip"], d["accelerator"])
     s = table.reindex(d["chip"]).set_axis(d.index)

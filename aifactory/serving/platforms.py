@@ -63,7 +63,11 @@ NUMBERS = (
 @cache
 def load_platforms() -> pd.DataFrame:
     """Specifications indexed by accelerator_id: the catalogue and the chips known from measurements only."""
-    catalogue = pd.read_csv(data_dir() / "catalogue" / "accelerators.csv")
+    return platforms_with(pd.read_csv(data_dir() / "catalogue" / "accelerators.csv"))
+
+
+def platforms_with(catalogue: pd.DataFrame) -> pd.DataFrame:
+    """Specifications with the rows of an accelerators table beside the chips known from measurements only."""
     catalogue = catalogue.rename(columns={"accelerators_per_node": "scale_up_accelerators"})
     measured = pd.read_csv(Path(data_dir()) / "prediction" / "accelerators.csv")
     columns = ["accelerator_id", "vendor", "name", "scale_up_accelerators", *NUMBERS]
@@ -72,6 +76,12 @@ def load_platforms() -> pd.DataFrame:
     for name in NUMBERS:
         table[name] = pd.to_numeric(table[name], errors="coerce")
     return _with_derived(table)
+
+
+def specification(accelerator: pd.Series) -> pd.Series:
+    """A row of an accelerators table with what is derived: generation, memory_type, achievable_share."""
+    table = platforms_with(pd.DataFrame([accelerator]))
+    return table.loc[accelerator["accelerator_id"]]
 
 
 def _with_derived(table: pd.DataFrame) -> pd.DataFrame:
@@ -86,7 +96,7 @@ def _with_derived(table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def resolve(names: Iterable[str], identifiers: Iterable[str]) -> list[str]:
+def resolve(names: Iterable[str], identifiers: Iterable[str], table: pd.DataFrame | None = None) -> list[str]:
     """Accelerator_id of each row, "" where none is known.
 
     The identifier counts if the tables know it; else the name, its synonym, or the longest identifier
@@ -95,7 +105,7 @@ def resolve(names: Iterable[str], identifiers: Iterable[str]) -> list[str]:
     >>> resolve(["nvidia-b300-sxm-288gb", "unheard-of-x1"], ["", ""])
     ['nvidia-b300-sxm', '']
     """
-    table = load_platforms()
+    table = load_platforms() if table is None else table
     parts = {name: frozenset(name.split("-")) for name in table.index}
     found = []
     for name, identifier in zip(names, identifiers, strict=True):

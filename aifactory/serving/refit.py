@@ -1,6 +1,7 @@
-"""Fit the constants of the step model and of the deployment closed form to tables of measurements.
+"""Fit the constants of the step model, of latencies and of the deployment closed form to tables of measurements.
 
     python -m aifactory.serving.refit throughput MEASUREMENTS.csv  > data/prediction/step_model.csv
+    python -m aifactory.serving.refit latency DEPLOYMENTS.csv      > data/prediction/latency_model.csv
     python -m aifactory.serving.refit deployments DEPLOYMENTS.csv  > data/prediction/deployment_model.csv
 
 Objective: mean absolute log error after taking out the level of each comparison group, so that the
@@ -13,18 +14,25 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from aifactory.errors import InputError
+from aifactory.inputs.resources import data_dir
 from aifactory.serving.deployments import deployment_constants, read_deployments, with_prior
-from aifactory.serving.measurements import layout_inputs, read_measurements, with_features
+from aifactory.serving.intervals import COVERAGE
+from aifactory.serving.measurements import Facts, bundled_facts, layout_inputs, read_measurements, with_features
 from aifactory.serving.step_model import StepConstants, best_throughput, step_constants
+from aifactory.serving.step_time import StepTime
+from aifactory.serving.step_time_specs import fitted_efficiency, latency_constants, step_time_from_specs
 
 #: Shares of a peak cannot pass 1.
 SHARES = ("compute_16bit", "compute_8bit", "compute_4bit", "bandwidth_hbm", "bandwidth_other", "bandwidth")
+#: Requests at a time up to which a deployment counts as lightly loaded: no queue, small batches.
+QUIET = 4
 PULL, LEVEL_WEIGHT, CLIP, SWEEPS = 0.006, 0.25, 0.7, 5
 
 
@@ -108,9 +116,96 @@ def fit_deployment_model(path: Path) -> dict[str, float]:
     return coordinate_descent(error, dict(start))
 
 
+def fit_latency_model(path: Path) -> dict[str, float]:
+    """What deployments add to the fitted step model: factor on prefill, latency outside the steps, interval.
+
+    Factor and latency make the time to first token of lightly loaded (up to 4 requests at a time),
+    aggregated deployments right; the interval is the 80 % quantile of the absolute log error of the time per output
+    token over all aggregated deployments, which none of the constants was fitted to, and of those times
+    to first token. A system weighs by the root of its rows in it.
+    """
+    d = read_deployments(path)
+    d = d[(d["split"] == "aggregated") & (d["silicon_tpot_ms"] > 0) & (d["silicon_ttft_ms"] > 0)]
+    found = {}
+    for kind, rows in d.groupby("sparse"):
+        laws = deployment_laws(rows)
+        rows = rows.loc[list(laws)]
+        quiet = rows[rows["concurrency"] <= QUIET]
+
+        def error(c: dict[str, float], quiet: pd.DataFrame = quiet, laws: dict[int, StepTime] = laws) -> float:
+            return float(np.mean(np.abs(_ttft_error(quiet, laws, c))))
+
+        c = coordinate_descent(error, {"prefill": 1.5, "request_ms": 50.0}, sweeps=12)
+        off = pd.concat([_tpot_error(rows, laws, c["prefill"]), _ttft_error(quiet, laws, c)]).abs()
+        weight = rows.loc[off.index, "system"].map(rows["system"].value_counts()) ** -0.5
+        order = np.argsort(off.to_numpy())
+        share = np.cumsum(weight.to_numpy()[order]) / weight.sum()
+        half = float(off.to_numpy()[order][np.searchsorted(share, COVERAGE)])
+        found |= {f"prefill_{kind}": c["prefill"], f"request_ms_{kind}": c["request_ms"], f"half80_{kind}": half}
+    return found
+
+
+def deployment_laws(rows: pd.DataFrame) -> dict[int, StepTime]:
+    """Law of the fitted step model, prompts at full compute, of each deployment whose model and system are known."""
+    facts, laws = bundled_facts(), {}
+    chips = pd.read_csv(data_dir() / "catalogue" / "accelerators.csv").set_index("accelerator_id", drop=False)
+    names = {
+        part.lower().removesuffix("-instruct"): name for name in facts.models.index for part in name.split(" / ")
+    } | {"llama-3.3-70b": "Llama-3.1-70B / 3.3-70B"}
+    for number, row in rows.iterrows():
+        name = names.get(row["architecture"])
+        if name is None or row["chip"] not in chips.index:
+            continue
+        try:
+            laws[number] = _law(facts, chips.loc[row["chip"]], name, row)
+        except InputError:
+            continue
+    return laws
+
+
+def _law(facts: Facts, chip: pd.Series, name: str, row: pd.Series) -> StepTime:
+    model = facts.models.loc[name].copy()
+    model["model"] = name
+    known = facts.platforms.loc[row["chip"]]
+    reached = fitted_efficiency(
+        row["precision"], hbm=known["memory_type"] == "hbm", achievable_share=known["achievable_share"],
+        mixture=row["sparse"] == "mixture",
+    )  # fmt: skip
+    full = latency_constants()[f"prefill_{row['sparse']}"]
+    reached = replace(reached, compute=reached.compute * full, s_per_request=0.0)
+    return step_time_from_specs(
+        model, chip, tensor_parallel=int(row["gpus"]), precision=row["precision"],
+        context_tokens=row["isl"] + row["osl"] / 2, efficiency=reached,
+    )  # fmt: skip
+
+
+def _slower_prompts(law: StepTime, factor: float) -> StepTime:
+    return replace(law, s_per_token=factor * law.s_per_token, s_per_attention_pair=factor * law.s_per_attention_pair)
+
+
+def _ttft_error(rows: pd.DataFrame, laws: dict[int, StepTime], c: dict[str, float]) -> pd.Series:
+    said = [
+        1e3 * _slower_prompts(laws[n], c["prefill"]).floor_ttft_s(isl) + c["request_ms"]
+        for n, isl in rows["isl"].items()
+    ]
+    return np.log(pd.Series(said, index=rows.index) / rows["silicon_ttft_ms"])
+
+
+def _tpot_error(rows: pd.DataFrame, laws: dict[int, StepTime], prefill: float) -> pd.Series:
+    """Steps of the sequences held, each mixed with the share of prompts that keeps their number."""
+    said = {}
+    for number, row in rows.iterrows():
+        held, prompts = row["concurrency"], row["concurrency"] * row["isl"] / row["osl"]
+        context = row["isl"] + row["osl"] / 2
+        law = _slower_prompts(laws[number], prefill)
+        said[number] = 1e3 * float(law.step_s(held + prompts, held, held * context, prompts * row["isl"] / 2))
+    return np.log(pd.Series(said) / rows["silicon_tpot_ms"])
+
+
 def main(arguments: list[str]) -> None:
     """Print a table of constants, ready to replace the shipped one but for its source and date."""
-    fit = {"throughput": fit_step_model, "deployments": fit_deployment_model}[arguments[0]]
+    fits = {"throughput": fit_step_model, "latency": fit_latency_model, "deployments": fit_deployment_model}
+    fit = fits[arguments[0]]
     lines = [f"{name},{value:.4f}" for name, value in fit(Path(arguments[1])).items()]
     sys.stdout.write("\n".join(["constant,value", *lines]) + "\n")
 

@@ -117,7 +117,7 @@ def floor_ms(law: StepTime, requests: RequestStream, slo: Slo) -> float:
     full, rest = np.divmod(fresh, law.chunk_tokens)
     parts = full * law.linear_s(law.chunk_tokens) + np.where(rest > 0, law.linear_s(rest), 0.0)
     pairs = fresh * (cached + (fresh + 1) / 2)
-    ttft = parts + law.s_per_sequence * (full + (rest > 0)) + law.s_per_attention_pair * pairs
+    ttft = parts + law.s_per_sequence * (full + (rest > 0)) + law.s_per_attention_pair * pairs + law.s_per_request
     tpot = law.step_s(1, 1, requests.input_tokens + (steps + 1) / 2)
     if slo.metric == "tpot_ms":
         tpot = tpot[steps > 0]

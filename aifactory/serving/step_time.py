@@ -12,7 +12,7 @@ touch, C = context tokens read by the decoding sequences and A = query-key pairs
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -39,6 +39,8 @@ class StepTime:
     s_per_attention_pair : prompt attention, per query-key pair.
     s_per_step : launch, scheduling and collective latency, per step.
     s_per_transfer_token : moving the KV cache of one prompt token to a decode pool.
+    s_per_request : latency of a request outside the steps (client, tokenizer, waking the engine): added to its times,
+        occupies nothing.
     kv_capacity_tokens : tokens of KV cache that fit beside the weights.
     block_tokens : tokens of a KV block.
     max_batch : sequences at most in a batch.
@@ -61,6 +63,7 @@ class StepTime:
     s_per_link_token: float = 0.0
     s_per_sequence: float = 0.0
     s_per_transfer_token: float = 0.0
+    s_per_request: float = 0.0
     block_tokens: int = 16
     max_batch: int = 256
     chunk_tokens: int = 2048
@@ -117,11 +120,21 @@ class StepTime:
         full, rest = divmod(int(input_tokens), self.chunk_tokens)
         pairs = input_tokens * (input_tokens + 1) / 2
         linear = full * self.linear_s(self.chunk_tokens) + (self.linear_s(rest) if rest else 0.0)
-        return float(linear + self.s_per_sequence * (full + bool(rest)) + self.s_per_attention_pair * pairs)
+        steps = linear + self.s_per_sequence * (full + bool(rest)) + self.s_per_attention_pair * pairs
+        return float(steps + self.s_per_request)
 
     def floor_tpot_s(self, context_tokens: float = 1.0) -> float:
         """Time per output token of a lone request with so much context."""
         return float(self.step_s(1, 1, context_tokens))
+
+    def slower(self, factor: float) -> StepTime:
+        """The same replica with every time multiplied.
+
+        >>> StepTime(1e-4, 8e-3, 5e-8, 1e-10, 1e-3, 400_000).slower(2.0).s_per_step
+        0.002
+        """
+        times = {item.name: factor * getattr(self, item.name) for item in fields(self) if item.name.startswith("s_")}
+        return replace(self, **times)
 
 
 _COUNTS = {"kv_capacity_tokens", "tile_tokens", "block_tokens", "max_batch", "chunk_tokens", "accelerators"}

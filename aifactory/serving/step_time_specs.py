@@ -1,18 +1,23 @@
-"""Step time from datasheets: FLOP over achievable peak, bytes over achievable bandwidth.
+"""Step time from specifications: FLOP over achievable peak, bytes over achievable bandwidth.
 
-The efficiencies are priors: measured matrix products reach 0.72 to 0.85 of the dense peak and
+Two sets of efficiencies. Priors: measured matrix products reach 0.72 to 0.85 of the dense peak and
 measured reads 0.77 to 0.88 of the bandwidth across five generations of datacentre accelerators
-(kernel tables of aiconfigurator-core 0.12.0, fitted 2026-11-24). They are for accelerators nobody measured.
+(kernel tables of aiconfigurator-core 0.12.0, fitted 2026-11-24). Fitted ones: the constants of the step model
+(`data/prediction/step_model.csv`), which whole engines reached in public throughput tables.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import pandas as pd
 
 from aifactory.errors import InputError
+from aifactory.inputs.resources import data_dir
+from aifactory.serving.kv_cache import MEMORY_SHARE, KvLayout, kv_tokens, layout_needed
+from aifactory.serving.step_model import STEP_FLOOR_S, step_constants
 from aifactory.serving.step_time import StepTime
 from aifactory.units import GIGA, TERA
 
@@ -26,8 +31,6 @@ KNEE = 1.73
 S_PER_LAYER = 36e-6
 #: All-reduce: latency 4-8 us and half of the scale-up bandwidth on 2-8 GPUs (aiconfigurator kernel table).
 S_PER_ALL_REDUCE, LINK_SHARE = 6e-6, 0.5
-#: Share of the memory an engine fills, as vLLM's default gpu_memory_utilization.
-MEMORY_SHARE = 0.9
 #: Draw over TDP: 0.73 busy (ML.ENERGY and MLPerf power rows, median); idle share assumed.
 BUSY_OF_TDP, IDLE_OF_TDP = 0.73, 0.15
 BYTES = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "fp8": 1.0, "int8": 1.0, "fp4": 0.5, "mxfp4": 0.53, "int4": 0.53}
@@ -36,6 +39,64 @@ PEAK_COLUMN = {"fp8": "peak_fp8_dense_tflops", "int8": "peak_int8_dense_tops", "
 LEAST_KV_TOKENS = 4096
 TENSOR_PARALLEL = (1, 2, 4, 8, 16, 32, 64)
 LANGUAGE_KINDS = ("llm", "llm-moe")
+
+
+@dataclass(frozen=True)
+class Efficiency:
+    """What an engine reaches of the datasheet: shares of peak, bandwidth and link; factors; seconds."""
+
+    compute: float = MFU
+    bandwidth: float = MBU
+    knee: float = KNEE
+    s_per_layer: float = S_PER_LAYER
+    s_per_sequence: float = 0.0
+    s_per_step: float = 0.0
+    s_per_all_reduce: float = S_PER_ALL_REDUCE
+    link: float = LINK_SHARE
+    kv_factor: float = 1.0
+    mixture_factor: float = 1.0
+    s_per_request: float = 0.0
+    tier: str = "first principles: datasheet with prior efficiencies"
+
+
+PRIOR = Efficiency()
+
+
+@cache
+def latency_constants() -> dict[str, float]:
+    """Factor on prefill, latency outside the steps and half width of the 80 % interval, of dense models and mixtures."""
+    table = pd.read_csv(data_dir() / "prediction" / "latency_model.csv")
+    return dict(zip(table["constant"], table["value"].astype(float), strict=True))
+
+
+def fitted_efficiency(precision: str, *, hbm: bool, achievable_share: float, mixture: bool) -> Efficiency:
+    """Efficiencies of the fitted step model at a precision, as shares of the dense peak and the bandwidth.
+
+    The compute share is that of prefill, where compute counts: at most what matrix products reach, over the
+    factor by which prompts of real deployments were slower (`data/prediction/latency_model.csv`).
+    """
+    c, latency, kind = step_constants(), latency_constants(), "mixture" if mixture else "dense"
+    reach = (
+        c.compute_4bit
+        if precision in ("fp4", "mxfp4")
+        else c.compute_8bit
+        if BYTES[precision] == 1
+        else c.compute_16bit
+    )
+    return Efficiency(
+        compute=achievable_share * min(reach * c.prefill, 1.0) / latency[f"prefill_{kind}"],
+        bandwidth=c.bandwidth_hbm if hbm else c.bandwidth_other,
+        knee=c.knee,
+        s_per_layer=c.layer_us * 1e-6,
+        s_per_sequence=c.sequence_us * 1e-6,
+        s_per_step=STEP_FLOOR_S,
+        s_per_all_reduce=c.allreduce_us * 1e-6,
+        link=min(c.link, 1.0),
+        kv_factor=c.kv_factor,
+        mixture_factor=c.moe_factor,
+        s_per_request=latency[f"request_ms_{kind}"] * 1e-3,
+        tier="first principles: fitted step model",
+    )
 
 
 @dataclass(frozen=True)
@@ -57,12 +118,21 @@ def guess_shape(params_active_b: float) -> Shape:
     return Shape(hidden / 128, hidden)
 
 
+def shape_of(model: pd.Series) -> Shape:
+    """Layers and width of a row of the models table, guessed from its size where they are not stated."""
+    guess = guess_shape(float(model["params_active_b"]))
+    layers, hidden = (float(model.get(name, np.nan)) for name in ("layers", "hidden_size"))
+    return Shape(layers, hidden) if layers > 0 and hidden > 0 else guess
+
+
 def step_time_from_specs(
     model: pd.Series,
     accelerator: pd.Series,
     *,
     tensor_parallel: int = 0,
     precision: str = "",
+    context_tokens: float = 0.0,
+    efficiency: Efficiency = PRIOR,
     engine: dict | None = None,
 ) -> StepTime:
     """Closed-form step time of one replica from a row of `models` and one of `accelerators`.
@@ -76,6 +146,7 @@ def step_time_from_specs(
     tensor_parallel : accelerators of a replica; 0 takes the smallest of 1, 2, 4, ... whose memory holds
         weights and a quarter as much KV cache.
     precision : bf16, fp16, fp8, int8, fp4, mxfp4, int4; empty takes the model's default.
+    context_tokens : mean context of the sequences, for models that keep windows; 0: windows do not help.
     engine : other fields of `StepTime` to set, such as chunk_tokens or max_batch.
 
     Raises
@@ -83,61 +154,66 @@ def step_time_from_specs(
     InputError
         The model is no language model, a figure is missing, or the model does not fit.
     """
-    _need(model, "model", ("params_total_b", "params_active_b", "kv_bytes_per_token_bf16"))
+    _need(model, "model", ("params_total_b", "params_active_b"))
     _need(accelerator, "accelerator_id", ("memory_gb", "memory_bw_gb_per_s"))
     if model["kind"] not in LANGUAGE_KINDS:
         raise InputError.at("models", f"cannot simulate token by token: {model['model']} is of kind {model['kind']}")
-    precision = precision or str(model["default_precision"])
-    if precision not in BYTES:
-        raise InputError.at("precision", "unknown precision.", value=precision, choices=BYTES)
+    layout = layout_needed(model)
+    precision = chosen_precision(model, precision)
     peak = _peak_flops(accelerator, precision)
     weight_bytes = float(model["params_total_b"]) * GIGA * BYTES[precision]
     degree = tensor_parallel or smallest_degree(weight_bytes, accelerator, str(model["model"]))
-    kv_bytes = float(model["kv_bytes_per_token_bf16"]) * (0.5 if BYTES[precision] <= 1 else 1.0)
+    kv_bytes = kv_bytes_per_token(layout, precision, context_tokens)
     tokens = kv_tokens(weight_bytes, kv_bytes, float(accelerator["memory_gb"]), degree)
     if tokens < LEAST_KV_TOKENS:
         raise InputError(
             f"{model['model']} in {precision} does not fit on {degree} x {accelerator['accelerator_id']}: weights of "
             f"{weight_bytes / GIGA:.0f} GB leave room for {max(tokens, 0)} tokens of KV cache"
         )
-    return _law(model, accelerator, degree, peak, weight_bytes, kv_bytes, tokens, engine or {})
+    return _law(model, accelerator, degree, peak, weight_bytes, kv_bytes, tokens, efficiency, engine or {})
+
+
+def chosen_precision(model: pd.Series, precision: str) -> str:
+    """The precision asked for, else the model's; InputError for an unknown one."""
+    precision = precision or str(model["default_precision"])
+    if precision not in BYTES:
+        raise InputError.at("precision", "unknown precision.", value=precision, choices=BYTES)
+    return precision
+
+
+def kv_bytes_per_token(layout: KvLayout, precision: str, context_tokens: float = 0.0) -> float:
+    """KV bytes per token at a weight precision: 8 bits a value where weights have 8 or fewer, else 16."""
+    return layout.bytes_per_token(context_tokens, 1.0 if BYTES[precision] <= 1 else 2.0)
 
 
 def _law(
     model: pd.Series, accelerator: pd.Series, degree: int, peak: float,
-    weight_bytes: float, kv_bytes: float, tokens: int, engine: dict,
+    weight_bytes: float, kv_bytes: float, tokens: int, reached: Efficiency, engine: dict,
 ) -> StepTime:  # fmt: skip
-    bandwidth = degree * MBU * float(accelerator["memory_bw_gb_per_s"]) * GIGA
-    flops, watts = degree * MFU * peak, degree * float(accelerator["tdp_w"])
+    bandwidth = degree * reached.bandwidth * float(accelerator["memory_bw_gb_per_s"]) * GIGA
+    flops, watts = degree * reached.compute * peak, degree * float(accelerator["tdp_w"])
     active, share = float(model["params_active_b"]), float(model["params_active_b"] / model["params_total_b"])
-    shape, mixture = guess_shape(active), share < 1
-    link_s, latency_s = _collectives(shape, accelerator, degree)
+    shape, mixture = shape_of(model), share < 1
+    link_s, latency_s = _collectives(shape, accelerator, degree, reached)
     return StepTime(
-        s_per_token=2 * active * GIGA / flops,
+        s_per_token=2 * active * GIGA / flops * (reached.mixture_factor if mixture else 1.0),
         s_weights=0.0 if mixture else weight_bytes / bandwidth,
         s_experts=weight_bytes / bandwidth if mixture else 0.0,
         expert_share=share if mixture else 0.0,
-        s_per_kv_token=kv_bytes / bandwidth,
+        s_per_kv_token=reached.kv_factor * kv_bytes / bandwidth,
         s_per_attention_pair=4 * shape.layers * shape.hidden / flops,
-        s_per_step=shape.layers * S_PER_LAYER + latency_s,
+        s_per_sequence=reached.s_per_sequence,
+        s_per_step=shape.layers * reached.s_per_layer + reached.s_per_step + latency_s,
         s_per_link_token=link_s,
+        s_per_request=reached.s_per_request,
         kv_capacity_tokens=tokens,
-        knee=KNEE,
+        knee=reached.knee,
         accelerators=degree,
         idle_w=IDLE_OF_TDP * watts,
         busy_w=BUSY_OF_TDP * watts,
-        tier="first principles: datasheet with prior efficiencies",
+        tier=reached.tier,
         **engine,
     )
-
-
-def kv_tokens(weight_bytes: float, kv_bytes: float, memory_gb: float, degree: int) -> int:
-    """Tokens of KV cache beside the weights in 90 % of the memory; negative where the weights do not fit.
-
-    >>> kv_tokens(16.06e9, 131072, 80.0, 1)
-    426788
-    """
-    return int((MEMORY_SHARE * memory_gb * GIGA * degree - weight_bytes) // kv_bytes)
 
 
 def smallest_degree(weight_bytes: float, accelerator: pd.Series, model: str) -> int:
@@ -152,7 +228,7 @@ def smallest_degree(weight_bytes: float, accelerator: pd.Series, model: str) -> 
     )
 
 
-def _collectives(shape: Shape, accelerator: pd.Series, degree: int) -> tuple[float, float]:
+def _collectives(shape: Shape, accelerator: pd.Series, degree: int, reached: Efficiency) -> tuple[float, float]:
     """Seconds per token and per step of two all-reduces a layer; (0, 0) on one accelerator."""
     if degree == 1:
         return 0.0, 0.0
@@ -162,7 +238,7 @@ def _collectives(shape: Shape, accelerator: pd.Series, degree: int) -> tuple[flo
             f"{accelerator['accelerator_id']}: bandwidth between accelerators is unknown; {degree} of them cannot be simulated"
         )
     per_token = 2 * shape.layers * 2 * shape.hidden * 2 * (degree - 1) / degree
-    return per_token / (LINK_SHARE * link * GIGA), 2 * shape.layers * S_PER_ALL_REDUCE
+    return per_token / (reached.link * link * GIGA), 2 * shape.layers * reached.s_per_all_reduce
 
 
 def _peak_flops(accelerator: pd.Series, precision: str) -> float:

@@ -27,6 +27,9 @@ KEYS = [
     "peak_memory_mb",
     "usd_per_million_tokens",
     "tier",
+    "reason",
+    "low80",
+    "high80",
 ]
 MODEL, CHIP = "Llama-3.1-8B", "nvidia-h100-sxm"
 
@@ -62,7 +65,8 @@ def test_json_has_these_keys_and_no_nan(trace):
         assert sorted(found[name].values()) == list(found[name].values())
     assert 0 < found["utilization"] <= 1
     assert found["usd_per_million_tokens"] > 0
-    assert "first principles" in found["tier"]
+    assert found["tier"] == "fitted step model"
+    assert found["low80"]["ttft_ms"]["p95"] < found["ttft_ms"]["p95"] < found["high80"]["ttft_ms"]["p95"]
 
 
 def test_an_slo_finds_replicas_and_says_why(trace):

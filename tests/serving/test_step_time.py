@@ -107,7 +107,7 @@ def test_every_language_model_and_accelerator_gets_a_finite_law_or_an_error():
     [
         ({"chip": "hailo-8"}, "memory_bw_gb_per_s"),
         ({"chip": "nvidia-l4", "model": "Llama-3.1-405B"}, "does not fit"),
-        ({"model": "SDXL-base-1.0"}, "unknown"),
+        ({"model": "SDXL-base-1.0"}, "of kind image"),
         ({"model": "Qwen3-Embedding-8B"}, "token by token"),
         ({"precision": "bf17"}, "Did you mean 'bf16'"),
         ({"model": "DeepSeek-V4-Pro"}, "params_total_b"),

@@ -1,0 +1,138 @@
+"""Bytes of KV cache by attention type: grouped heads, a latent, windows, layers with a constant state.
+
+    values of a layer and token = 2 KV heads x head width   (mha, gqa, mqa; keys and values)
+                                = latent + rotary key       (mla)
+    bytes of a context of c tokens = bytes per value x values x (full c + windowed min(c, window))
+
+Full layers keep every token; windowed ones (attention `sliding`) at most their window; the others of a
+`hybrid` keep a state of constant size that is not counted here. Sources: Shazeer arXiv 1911.02150 (mqa), Ainslie
+et al. arXiv 2305.13245 (gqa), DeepSeek-V2 arXiv 2405.04434 (mla).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from aifactory.errors import InputError
+from aifactory.units import GIGA
+
+GROUPED, LATENT, WINDOWED, STATEFUL = ("mha", "gqa", "mqa"), "mla", "sliding", "hybrid"
+BYTES_16BIT = 2.0
+#: Share of the memory an engine fills, as vLLM's default gpu_memory_utilization.
+MEMORY_SHARE = 0.9
+
+
+@dataclass(frozen=True)
+class KvLayout:
+    """What one sequence keeps: layers that keep all tokens, layers that keep a window, values of each.
+
+    Attributes
+    ----------
+    values : numbers kept per token and layer.
+    full_layers, window_layers : layers of either kind.
+    window_tokens : tokens that the windowed layers keep.
+    """
+
+    values: float
+    full_layers: float
+    window_layers: float = 0.0
+    window_tokens: float = np.inf
+
+    def bytes_of(self, context_tokens: ArrayLike, bytes_per_value: float = BYTES_16BIT) -> np.ndarray:
+        """KV bytes of one sequence with so much context; shape as given.
+
+        >>> float(KvLayout(2 * 8 * 128, 80).bytes_of(1)) / 1024  # Llama-3.1-70B, 16 bits, KiB
+        320.0
+        >>> float(KvLayout(576, 61).bytes_of(1))  # DeepSeek-V3
+        70272.0
+        """
+        tokens = np.asarray(context_tokens, dtype=float)
+        kept = self.full_layers * tokens
+        if self.window_layers:
+            kept = kept + self.window_layers * np.minimum(tokens, self.window_tokens)
+        return bytes_per_value * self.values * kept
+
+    def bytes_per_token(self, context_tokens: float = 0.0, bytes_per_value: float = BYTES_16BIT) -> float:
+        """Bytes per token of sequences whose mean context is given, B(c) / c; 0: no window helps.
+
+        B is concave, so sequences of mean context c never keep more than B(c) each on average (Jensen): a
+        pool divided by this figure is never overrun by sequences that are at least as long on average.
+
+        >>> KvLayout(1024, 18, 18, 128).bytes_per_token(), KvLayout(1024, 18, 18, 128).bytes_per_token(1280)
+        (73728.0, 40550.4)
+        """
+        context = max(float(context_tokens), 1.0)
+        return float(self.bytes_of(context, bytes_per_value)) / context
+
+
+def kv_layout(model: pd.Series) -> KvLayout | None:
+    """Layout of a row of the models table; None where its attention is not described.
+
+    `kv_bytes_per_token_bf16` alone describes a model whose layers all keep everything.
+    """
+    kind = model.get("attention", "")
+    layers, full = _number(model, "layers"), _number(model, "full_attention_layers")
+    full = layers if np.isnan(full) else full
+    if kind == LATENT:
+        values = _number(model, "kv_latent_dim")
+    else:
+        values = 2 * _number(model, "kv_heads") * _number(model, "head_dim")
+    windowed, window = (layers - full, _number(model, "window_tokens")) if kind == WINDOWED else (0.0, np.inf)
+    known = np.isfinite(values) and full >= 0 and windowed >= 0 and window > 0
+    if kind in (*GROUPED, LATENT, WINDOWED, STATEFUL) and known:
+        return KvLayout(values, full, windowed, window)
+    stated = _number(model, "kv_bytes_per_token_bf16")
+    return KvLayout(stated / BYTES_16BIT, 1.0) if stated > 0 else None
+
+
+def _number(model: pd.Series, name: str) -> float:
+    return float(model.get(name, np.nan))
+
+
+def kv_tokens(weight_bytes: float, kv_bytes: float, memory_gb: float, degree: int) -> int:
+    """Tokens of KV cache beside the weights in 90 % of the memory; negative where the weights do not fit.
+
+    >>> kv_tokens(16.06e9, 131072, 80.0, 1)
+    426788
+    """
+    return int((MEMORY_SHARE * memory_gb * GIGA * degree - weight_bytes) // kv_bytes)
+
+
+def sequences_that_fit(
+    layout: KvLayout, context_tokens: float, weight_bytes: float, memory_gb: float, degree: int,
+    bytes_per_value: float = BYTES_16BIT,
+) -> int:  # fmt: skip
+    """Sequences of so much context that fit at a time beside the weights; 0 where none does.
+
+    >>> sequences_that_fit(KvLayout(2 * 8 * 128, 80), 8192, 141.1e9, 80.0, 4)
+    54
+    """
+    room = MEMORY_SHARE * memory_gb * GIGA * degree - weight_bytes
+    return max(int(room // float(layout.bytes_of(context_tokens, bytes_per_value))), 0)
+
+
+def memory_fits(
+    params_total_b: float, precision_bytes: float, memory_gb: float, accelerators: int, kv_bytes: float = 0.0
+) -> bool:
+    """Whether weights and `kv_bytes` of KV cache fill at most 90 % of the memory of a node; unknown sizes fit.
+
+    >>> memory_fits(70.0, 2.0, 80.0, 8), memory_fits(70.0, 2.0, 24.0, 1), memory_fits(36.0, 2.0, 80.0, 1, 1e9)
+    (True, False, False)
+    """
+    need = params_total_b * precision_bytes + kv_bytes / GIGA
+    return not (np.isfinite(need) and np.isfinite(memory_gb)) or need <= MEMORY_SHARE * memory_gb * accelerators
+
+
+def layout_needed(model: pd.Series) -> KvLayout:
+    """Layout of a model that is to be served; InputError where it cannot be told."""
+    layout = kv_layout(model)
+    if layout is None:
+        raise InputError(
+            f"{model['model']}: kv_bytes_per_token_bf16 and the layout of its attention are unknown; it cannot be "
+            "simulated, benchmark first"
+        )
+    return layout

@@ -1,0 +1,100 @@
+"""KV cache by attention type."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aifactory.errors import InputError
+from aifactory.inputs.resources import data_dir
+from aifactory.serving.kv_cache import KvLayout, kv_layout, layout_needed, memory_fits, sequences_that_fit
+
+MODELS = pd.read_csv(data_dir() / "catalogue" / "models.csv").set_index("model", drop=False)
+
+
+@pytest.mark.parametrize(
+    ("model", "context", "by_hand"),
+    [
+        ("Llama-3.1-70B / 3.3-70B", 1, 320 * 1024),  # 2 x 8 heads x 128 x 80 layers x 2 bytes
+        ("Llama-3.1-8B", 1000, 128 * 1024 * 1000),
+        ("DeepSeek-V3", 1, 576 * 61 * 2),
+        ("llama2-70b", 1, 320 * 1024),
+        # gpt-oss-120b: 18 layers keep all, 18 keep 128 tokens; 2 x 8 heads x 64
+        ("gpt-oss-120b", 100, 36 * 100 * 1024 * 2),
+        ("gpt-oss-120b", 1128, (18 * 1128 + 18 * 128) * 1024 * 2),
+        # Gemma-3-27B: 10 of 62 layers keep all, the others 1,024 tokens; 2 x 16 heads x 128
+        ("Gemma-3-27B", 8192, (10 * 8192 + 52 * 1024) * 4096 * 2),
+        # Qwen3.5-27B: 16 of 64 layers attend, the others hold a constant state; 2 x 4 heads x 256
+        ("Qwen3.5-27B", 500, 16 * 500 * 2048 * 2),
+    ],
+)
+def test_bytes_by_hand(model, context, by_hand):
+    assert float(kv_layout(MODELS.loc[model]).bytes_of(context)) == by_hand
+
+
+def test_the_layout_of_every_model_gives_its_stated_bytes_per_token_of_full_layers():
+    checked = 0
+    for _, model in MODELS[MODELS["kv_bytes_per_token_bf16"] > 0].iterrows():
+        layout = kv_layout(model)
+        assert 2 * layout.values * layout.full_layers == model["kv_bytes_per_token_bf16"], model["model"]
+        checked += 1
+    assert checked > 40
+
+
+def test_one_byte_per_value_halves_it():
+    layout = KvLayout(2048, 10, 5, 100)
+    assert float(layout.bytes_of(300, 1.0)) == float(layout.bytes_of(300)) / 2
+
+
+layouts = st.builds(KvLayout, st.integers(1, 8192), st.integers(0, 100), st.integers(0, 100), st.integers(1, 4096))
+
+
+@settings(max_examples=100, deadline=None)
+@given(layouts, st.lists(st.integers(1, 100_000), min_size=1, max_size=20))
+def test_the_mean_context_never_understates_a_pool(layout, contexts):
+    kept = layout.bytes_of(contexts).sum()
+    said = layout.bytes_per_token(np.mean(contexts)) * np.sum(contexts)
+    assert kept <= said * (1 + 1e-12)
+    assert np.all(layout.bytes_of(contexts) <= layout.bytes_per_token() * np.array(contexts) * (1 + 1e-12))
+
+
+@settings(max_examples=50, deadline=None)
+@given(layouts, st.integers(1, 10_000), st.integers(1, 10_000))
+def test_more_context_never_keeps_less_and_grows_ever_slower(layout, first, more):
+    one, both = layout.bytes_of([first, first + more])
+    assert both >= one
+    assert layout.bytes_per_token(first + more) <= layout.bytes_per_token(first) * (1 + 1e-12)
+
+
+def test_bytes_alone_describe_a_model_without_layers():
+    model = pd.Series({"model": "own", "kv_bytes_per_token_bf16": 1000.0})
+    assert float(kv_layout(model).bytes_of(7)) == 7000.0
+
+
+@pytest.mark.parametrize("name", ["DeepSeek-V4-Pro", "SDXL-base-1.0", "ResNet-50"])
+def test_what_is_not_described_is_not_guessed(name):
+    assert kv_layout(MODELS.loc[name]) is None
+    with pytest.raises(InputError, match="kv_bytes_per_token_bf16"):
+        layout_needed(MODELS.loc[name])
+
+
+def test_sequences_beside_the_weights():
+    layout = kv_layout(MODELS.loc["Llama-3.1-70B / 3.3-70B"])
+    weights = 141.1e9
+    assert sequences_that_fit(layout, 8192, weights, 80.0, 4) == int((0.9 * 320e9 - weights) // (320 * 1024 * 8192))
+    assert sequences_that_fit(layout, 8192, weights, 80.0, 1) == 0
+
+
+@pytest.mark.parametrize(
+    ("params", "size", "memory", "count", "kv", "expected"),
+    [
+        (36.0, 2.0, 80.0, 1, 0.0, True),
+        (36.1, 2.0, 80.0, 1, 0.0, False),
+        (36.0, 2.0, 80.0, 1, 1e9, False),
+        (np.nan, 2.0, 80.0, 1, 0.0, True),
+        (400.0, 1.0, 80.0, 8, 100e9, True),
+    ],
+)
+def test_weights_and_cache_fill_nine_tenths_at_most(params, size, memory, count, kv, expected):
+    assert bool(memory_fits(params, size, memory, count, kv)) is expected
