@@ -24,6 +24,7 @@ _HOMES = {
     "aifactory.review": ("Review", "build_review", "approve_plan"),
     "aifactory.serving.event_simulator": ("simulate_fleet",),
     "aifactory.serving.slo_sizing": ("size_fleet",),
+    "aifactory.serving.step_time_estimate": ("estimate_step_time",),
     "aifactory.serving.jobs": ("simulate_jobs", "size_job_pool"),
     "aifactory.report.results": ("record",),
     "aifactory.run.runner": ("run_road",),

@@ -26,6 +26,9 @@ def simulate(
     tensor_parallel: Annotated[int, typer.Option(min=0, help="Accelerators of a replica; 0: the fewest that fit.")] = 0,
     precision: Annotated[str, typer.Option(help="bf16, fp8, ... Default: the model's.")] = "",
     routing: Annotated[str, typer.Option(help="round_robin, least_outstanding or least_kv.")] = "least_outstanding",
+    steps: Annotated[
+        Path | None, typer.Option(help="CSV of measured steps, as `aifactory bench probe` writes.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Serve a trace with simulated replicas; with --slo, find the fewest that keep it."""
@@ -33,21 +36,23 @@ def simulate(
 
     from aifactory.serving.command import SimulateRequest, simulate_trace
 
-    asked = SimulateRequest(trace, model, platform, replicas, slo, tensor_parallel, precision, routing)
+    asked = SimulateRequest(trace, model, platform, replicas, slo, tensor_parallel, precision, routing, steps)
     found, size = simulate_trace(asked)
     if as_json:
         typer.echo(json.dumps(found, indent=1, allow_nan=False))
         return
     for name, value in found.items():
-        shown = (
-            ", ".join(f"{key} {number:,.4g}" for key, number in value.items() if number is not None)
-            if isinstance(value, dict)
-            else value
-        )
-        shown = f"{shown:,.4g}" if isinstance(shown, float) else "not known" if shown is None else shown
-        console.print(f"{name.replace('_', ' ')}: {escape(str(shown))}", soft_wrap=True)
+        console.print(f"{name.replace('_', ' ')}: {escape(_shown(value))}", soft_wrap=True)
     for line in (size.steady_because, size.slo_because, size.reserve_because) if size else ():
         console.print(escape(line), soft_wrap=True)
+
+
+def _shown(value: object) -> str:
+    """A figure for the terminal: 4 digits, names before the parts of what has parts."""
+    if isinstance(value, dict):
+        parts = (f"{name.replace('_', ' ')} {_shown(part)}" for name, part in value.items() if part is not None)
+        return ", ".join(parts)
+    return f"{value:,.4g}" if isinstance(value, float) else "not known" if value is None else str(value)
 
 
 @app.command()

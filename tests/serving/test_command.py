@@ -157,3 +157,34 @@ def test_a_platform_without_price_or_power_still_runs(trace):
 def test_public_traces_run(shared_dir, name):
     found, _ = ask(shared_dir / "data" / "traces" / name, replicas=4)
     assert found["served"] + found["failed"] == found["requests"] > 8000
+
+
+def test_measured_steps_are_read_and_speak(trace, tmp_path):
+    lines = ["kind,model,precision,accelerators,batch,context_tokens,chunk_tokens,median_ms,as_of"]
+    for batch, context, chunk in [(1, 500, 0), (8, 500, 0), (64, 500, 0), (128, 2000, 0), (8, 4000, 0)]:
+        lines.append(
+            f"step,{MODEL},bf16,1,{batch},{context},{chunk},{9 + 0.05 * batch + 1e-4 * batch * context},2026-11-26"
+        )
+    lines += [f"step,{MODEL},bf16,1,0,0,{chunk},{8 + 0.04 * chunk},2026-11-26" for chunk in (128, 1024, 4096, 8192)]
+    path = tmp_path / "steps.csv"
+    path.write_text("\n".join(lines) + "\n")
+    found, _ = ask(trace, precision="bf16", steps=path)
+    assert found["tier"] == "measured steps"
+    assert "9 measured steps" in found["reason"]
+
+
+@pytest.mark.parametrize(("text", "said"), [(None, "no such file"), ("model,precision\nx,bf16\n", "column is missing")])
+def test_a_file_of_steps_that_cannot_be_used_is_said(trace, tmp_path, text, said):
+    path = tmp_path / "steps.csv"
+    if text:
+        path.write_text(text)
+    with pytest.raises(InputError, match=said):
+        ask(trace, steps=path)
+
+
+def test_with_an_slo_the_interval_is_one_of_replicas(trace):
+    found, _ = ask(trace, slo="p95_ttft_ms=900,p95_tpot_ms=60")
+    assert found["low80"]["replicas"] <= found["replicas"] <= found["high80"]["replicas"]
+    below, _ = ask(trace, slo="p95_ttft_ms=150")
+    assert below["high80"]["replicas"] is None
+    assert "cannot keep" in below["high80"]["reason"]
