@@ -185,6 +185,6 @@ def test_a_file_of_steps_that_cannot_be_used_is_said(trace, tmp_path, text, said
 def test_with_an_slo_the_interval_is_one_of_replicas(trace):
     found, _ = ask(trace, slo="p95_ttft_ms=900,p95_tpot_ms=60")
     assert found["low80"]["replicas"] <= found["replicas"] <= found["high80"]["replicas"]
-    below, _ = ask(trace, slo="p95_ttft_ms=150")
+    below, _ = ask(trace, slo="p95_ttft_ms=135")
     assert below["high80"]["replicas"] is None
     assert "cannot keep" in below["high80"]["reason"]
