@@ -18,6 +18,7 @@ from aifactory.report.benchmark_capacity import (
     measured,
     table_capacity,
 )
+from aifactory.report.benchmark_fidelity import fidelity_section
 from aifactory.report.blocks import (
     Col,
     Group,
@@ -37,6 +38,7 @@ __all__ = [
     "cost_section",
     "curves_section",
     "energy_section",
+    "fidelity_section",
     "first_tenth_section",
     "gaps_section",
     "headline",
