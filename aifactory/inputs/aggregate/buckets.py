@@ -49,11 +49,12 @@ def log_bucket(values: np.ndarray) -> np.ndarray:
     place = np.log(shifted) / LN_GAMMA
     nearest = np.floor(place + 0.5)
     close = np.abs(nearest - place) < _ZONE
-    buckets = np.where(close, nearest + (shifted > _bound(nearest)), np.ceil(place)).astype("int64")
+    buckets = np.where(close, nearest + (shifted > bounds(nearest)), np.ceil(place)).astype("int64")
     return np.where(buckets < LOWEST_BUCKET, BUCKET_OF_ZERO, buckets)
 
 
-def _bound(buckets: np.ndarray) -> np.ndarray:
+def bounds(buckets: np.ndarray) -> np.ndarray:
+    """Largest value of each bucket, to which `TINY` was added."""
     steps = np.clip(buckets, _LOWEST, -_LOWEST - 1).astype("int64") - _LOWEST
     return np.array(_COARSE)[steps // _STEP] * np.array(_FINE)[steps % _STEP]
 

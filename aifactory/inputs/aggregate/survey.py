@@ -160,7 +160,10 @@ def survey(source: Source, reading: Reading, between_us: tuple[int, int], status
         raise InputError.at(source.name, "holds a header and no requests", row=2)
     _refuse_cells(source, reading, found)
     reading = replace(reading, statuses=_statuses(source, raw, reading, status_of))
-    odd = {name: int(found.get(name, 0) or 0) for name in ("late", "early", "contradicting", "over_cached", "naive")}
+    odd = {
+        name: int(found[name]) if pd.notna(found.get(name)) else 0
+        for name in ("late", "early", "contradicting", "over_cached", "naive")
+    }
     reading = replace(
         reading,
         between_us=between_us if odd["late"] or odd["early"] else None,
@@ -234,9 +237,10 @@ def _refuse_cells(source: Source, reading: Reading, found: pd.Series) -> None:
         if found.get(f"none_{name}", 0):
             bad = lambda raw, name=name: ~reading.given(raw, name)  # noqa: E731
             _refuse(source, theirs, "a value is required", int(found[f"none_{name}"]), bad)
-        if found.get(f"low_{name}") is not None and found[f"low_{name}"] < 0:
+        low, high = (found.get(f"{edge}_{name}") for edge in ("low", "high"))
+        if pd.notna(low) and low < 0:
             _refuse(source, theirs, "must be 0 or more", 0, lambda raw, name=name: reading.typed(raw, name) < 0)
-        if found.get(f"high_{name}") is not None and found[f"high_{name}"] > LARGEST_VALUE:
+        if pd.notna(high) and high > LARGEST_VALUE:
             bad = lambda raw, name=name: reading.typed(raw, name) > exact(LARGEST_VALUE)  # noqa: E731
             _refuse(source, theirs, "must be a finite number", 0, bad)
     if 0 < found.get("naive", 0) < found["rows"]:

@@ -84,6 +84,11 @@ def _windows(cubes: list[pd.DataFrame], numbered: pd.DataFrame) -> pd.DataFrame:
     cube = cube.sort_values(["minute", "workload"], ignore_index=True)
     if cube.duplicated(["minute", "workload"]).any():
         cube = cube.groupby(["minute", "workload"], as_index=False, sort=False).sum(min_count=1)
+    return windows_table(cube, numbered)
+
+
+def windows_table(cube: pd.DataFrame, numbered: pd.DataFrame) -> pd.DataFrame:
+    """The minute cube, in the order of minute and workload, as the table `demand_windows`."""
     units = cube["parts"].astype("float64") / UNIT_PARTS if "parts" in cube else cube["served"].astype("float64")
     table = cube.assign(
         **_named(cube["workload"], numbered),
@@ -96,16 +101,21 @@ def _windows(cubes: list[pd.DataFrame], numbered: pd.DataFrame) -> pd.DataFrame:
 
 
 def _histograms(counts: list[pd.DataFrame], numbered: pd.DataFrame) -> pd.DataFrame:
-    """One row a day, metric, workload and bucket, in this order; metrics as `HISTOGRAMMED` lists them."""
     if not sum(len(part) for part in counts):
-        return load_contract("latency_histograms").empty().assign(day=pd.Series(dtype="str"))
+        return histograms_table({"count": np.empty(0)}, numbered)
     columns = {name: np.concatenate([part[name].to_numpy("int64") for part in counts]) for name in (*_COUNTED, "count")}
     columns["bucket"] = np.where(columns["bucket"] < LOWEST_BUCKET, BUCKET_OF_ZERO, columns["bucket"])
     order = np.lexsort([columns[name] for name in reversed(_COUNTED)])
     columns = {name: values[order] for name, values in columns.items()}
     first = np.concatenate([[True], np.any([np.diff(columns[name]) != 0 for name in _COUNTED], axis=0)])
     total = np.add.reduceat(columns["count"], np.flatnonzero(first))
-    columns = {name: values[first] for name, values in columns.items()} | {"count": total}
+    return histograms_table({name: values[first] for name, values in columns.items()} | {"count": total}, numbered)
+
+
+def histograms_table(columns: dict[str, np.ndarray], numbered: pd.DataFrame) -> pd.DataFrame:
+    """One row a day, metric, workload and bucket, in this order; metrics as `HISTOGRAMMED` lists them."""
+    if not len(columns["count"]):
+        return load_contract("latency_histograms").empty().assign(day=pd.Series(dtype="str"))
     days, which = np.unique(columns["day"], return_inverse=True)
     names = pd.Series(days.astype("datetime64[D]").astype("str"), dtype="str")
     day = names.take(which).reset_index(drop=True)

@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+from hostile import bound, hostile_values
 
 from aifactory.inputs.aggregate.buckets import BUCKET_OF_ZERO, GAMMA, LOWEST_BUCKET, bucket, log_bucket, place
 from aifactory.inputs.aggregate.engine import duckdb_session, held, stage
@@ -12,26 +13,6 @@ from aifactory.inputs.aggregate.tables import KEYS, aggregate, kept_apart
 from aifactory.inputs.telemetry import HISTOGRAMMED, aggregate_requests, conform
 
 N = 20_000
-
-
-def bound(power):
-    """The bound of a bucket as engines compute it, found by halving the distance of two doubles."""
-    low, high = GAMMA**power, GAMMA**power * (1 + 1e-9)
-    while np.nextafter(low, high) < high:
-        middle = low + (high - low) / 2
-        low, high = (middle, high) if log_bucket(np.array([middle]))[0] == power else (low, middle)
-    return low
-
-
-def hostile_values():
-    """Zero, powers of gamma, the bounds themselves and the doubles beside them, whole and common numbers."""
-    powers = np.arange(-900, 2_500)
-    edges = [bound(power) for power in range(-400, 2_000, 12)]
-    exact = np.concatenate([GAMMA ** powers.astype(float), edges])
-    beside = np.concatenate(
-        [np.nextafter(exact, 0), np.nextafter(exact, np.inf), exact * (1 + 1e-10), exact * (1 - 1e-10)]
-    )
-    return np.concatenate([[0.0, 1e-300, 1e-19, 0.1, 1.0, 1e29], exact, beside, np.arange(1.0, 300.0)])
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -117,17 +118,44 @@ def read_large(
         chosen = rows.find_columns(list(raw.columns), dict(columns or {}))
         rows.require_columns(Path(source.name), list(raw.columns), chosen, region)
         times = (FIRST_YEAR.value // 1_000, (today + pd.Timedelta(days=1)).value // 1_000)
-        found = survey(source, Reading(chosen, region, use_cases), times, rows.status_of)
-        if found.workloads["rows"].sum() == 0:
-            raise InputError.at(source.name, "holds no request up to the day of import")
-        warnings = _warnings(source, found, chosen)
-        numbered = found.workloads[[*KEYS, "workload"]]
-        known = source.known("workloads", numbered)
-        parts = (found.reading.rows(part) for part in source.parts)
-        aggregates = aggregate(parts, known, numbered, stage)
-        teams = _teams(source, found.reading)
-    log = LargeLog(source.name, aggregates, found, teams, warnings)
-    return replace(log, warnings=[*warnings, *_odd_units(log)])
+        reading = Reading(chosen, region, use_cases)
+        log = _count_here(source, reading, times, threads) or _count_in_engine(source, reading, times)
+        warnings = [*_warnings(source, log.survey), *log.warnings, *_odd_units(log)]
+    return replace(log, warnings=warnings)
+
+
+def _count_here(source: Source, reading: Reading, times: tuple[int, int], threads: int) -> LargeLog | None:
+    """Sound Parquet files, by compiled code."""
+    from aifactory.inputs.aggregate.local import count_files
+
+    if not source.files or not is_parquet(source.files[0]):
+        return None
+    found = count_files(
+        source.files, reading, times, rows.status_of, ids_compared=IDS_COMPARED, threads=threads or os.cpu_count() or 1
+    )
+    if found is None:
+        return None
+    teams = found.teams.rename(columns={column: name for name, column in COUNTS.items()})
+    return LargeLog(
+        source.name,
+        found.aggregates,
+        found.survey,
+        _largest(teams.reset_index()) if "tenant" in reading.columns else pd.DataFrame(),
+        _compared(found.survey, found.share),
+    )
+
+
+def _count_in_engine(source: Source, reading: Reading, times: tuple[int, int]) -> LargeLog:
+    """Any log, by the portable expressions; what is wrong with it is named."""
+    found = survey(source, reading, times, rows.status_of)
+    if found.workloads["rows"].sum() == 0:
+        raise InputError.at(source.name, "holds no request up to the day of import")
+    share = _refuse_repeats(source, found)
+    numbered = found.workloads[[*KEYS, "workload"]]
+    known = source.known("workloads", numbered)
+    parts = (found.reading.rows(part) for part in source.parts)
+    aggregates = aggregate(parts, known, numbered, stage)
+    return LargeLog(source.name, aggregates, found, _teams(source, found.reading), _compared(found, share))
 
 
 @contextmanager
@@ -149,8 +177,8 @@ def _opened(sources: list[Path], engine: str, memory_limit: str, threads: int) -
         yield open_files(backend, files)
 
 
-def _warnings(source: Source, found: Survey, chosen: dict[str, str]) -> list[tuple[str, int]]:
-    warnings = []
+def _warnings(source: Source, found: Survey) -> list[tuple[str, int]]:
+    warnings, chosen = [], found.reading.columns
     if found.naive:
         theirs = chosen["timestamp_utc"]
         warnings.append((f"{theirs}: {found.naive} times without a zone were read as UTC", found.naive))
@@ -160,22 +188,32 @@ def _warnings(source: Source, found: Survey, chosen: dict[str, str]) -> list[tup
         text = "more cached than input tokens: are cached ones counted apart? They are not used"
         warnings.append((text, found.over_cached))
     unused = [name for name in source.whole.columns if name not in chosen.values()]
-    if unused:
-        warnings.append((f"columns not used: {', '.join(unused)}", 0))
-    if "request_id" not in chosen:
-        return [*warnings, ("no request ids: a row delivered twice would be counted twice", found.rows)]
+    return [*warnings, (f"columns not used: {', '.join(unused)}", 0)] if unused else warnings
+
+
+def _compared(found: Survey, share: int) -> list[tuple[str, int]]:
+    """What was done to find rows delivered twice."""
+    if "request_id" not in found.reading.columns:
+        return [("no request ids: a row delivered twice would be counted twice", found.rows)]
+    text = f"request ids: 1 in {share} was compared with all others, none stands twice"
+    return [(text, 0)] if share > 1 else []
+
+
+def _refuse_repeats(source: Source, found: Survey) -> int:
+    """Compare the ids of one in k; returns k."""
+    if "request_id" not in found.reading.columns:
+        return 1
     ids = source.whole.select(request_id=found.reading.typed(source.whole, "request_id"))
     again, share = repeated_ids(ids, found.rows, IDS_COMPARED)
     if again:
         rule = f"{again:,} rows repeat an id that stands before{f' (among 1 in {share} ids)' if share > 1 else ''}"
-        raise InputError.at(source.name, f"{rule}; they would be counted twice", column=chosen["request_id"])
-    if share > 1:
-        warnings.append((f"request ids: 1 in {share} was compared with all others, none stands twice", 0))
-    return warnings
+        column = found.reading.columns["request_id"]
+        raise InputError.at(source.name, f"{rule}; they would be counted twice", column=column)
+    return share
 
 
 def _teams(source: Source, reading: Reading) -> pd.DataFrame:
-    """Counts by team, the largest first; the rest beyond `TEAMS_SHOWN` as one."""
+    """Counts by team."""
     if "tenant" not in reading.columns:
         return pd.DataFrame()
     table = reading.rows(source.whole)
@@ -183,18 +221,27 @@ def _teams(source: Source, reading: Reading) -> pd.DataFrame:
     failed = (table["status"] == "error").cast("int64").sum()
     with kept_apart():
         found = fetched(table.group_by("tenant").agg(requests=table.count(), errors=failed, **tokens))
-    found = found.assign(tenant=found["tenant"].fillna("(none)"))
-    found = found.sort_values(["requests", "tenant"], ascending=[False, True], ignore_index=True)
-    if len(found) <= TEAMS_SHOWN:
-        return found.set_index("tenant")
-    shown = found[:TEAMS_SHOWN].set_index("tenant")
-    shown.loc[f"({len(found) - TEAMS_SHOWN:,} others)"] = found[TEAMS_SHOWN:].drop(columns="tenant").sum(min_count=1)
+    return _largest(found.assign(tenant=found["tenant"].fillna("(none)")))
+
+
+def _largest(teams: pd.DataFrame) -> pd.DataFrame:
+    """The largest teams first; the rest beyond `TEAMS_SHOWN` as one."""
+    teams = teams.sort_values(["requests", "tenant"], ascending=[False, True], ignore_index=True)
+    if len(teams) <= TEAMS_SHOWN:
+        return teams.set_index("tenant")
+    shown = teams[:TEAMS_SHOWN].set_index("tenant")
+    shown.loc[f"({len(teams) - TEAMS_SHOWN:,} others)"] = teams[TEAMS_SHOWN:].drop(columns="tenant").sum(min_count=1)
     return shown
+
+
+def _counts_of(histograms: pd.DataFrame) -> pd.DataFrame:
+    """Counts by use case, metric and bucket."""
+    return histograms.groupby(["use_case_id", "metric", "bucket"], as_index=False)["count"].sum()
 
 
 def _odd_units(log: LargeLog) -> list[tuple[str, int]]:
     """Warn where latencies look like seconds or microseconds."""
-    held = dict(iter(log.aggregates.histograms.groupby("metric")))
+    held = dict(iter(_counts_of(log.aggregates.histograms).groupby("metric")))
     middle = {
         name: histogram_quantile(group["bucket"].to_numpy(), group["count"].to_numpy(), 0.5)
         for name, group in held.items()
@@ -214,7 +261,7 @@ def _odd_units(log: LargeLog) -> list[tuple[str, int]]:
 
 def large_report(log: LargeLog) -> dict[str, object]:
     """Report in the keys of `telemetry_report`; quantiles are known within 0.5 %."""
-    found, windows = log.survey, log.aggregates.windows
+    found, windows, counts = log.survey, log.aggregates.windows, _counts_of(log.aggregates.histograms)
     kept = int(windows["requests"].sum())
     days = [str(pd.Timestamp(edge, unit="us"))[:10] for edge in found.span_us]
     named = [
@@ -235,8 +282,8 @@ def large_report(log: LargeLog) -> dict[str, object]:
         "totals": _counts(windows, found.workloads),
         "workloads": {
             str(name): _counts(group, found.workloads[found.workloads["use_case_id"] == name])
-            | _latencies(log.aggregates.histograms, str(name))
-            for name, group in windows.groupby("use_case_id")
+            | _latencies(counts[counts["use_case_id"] == name])
+            for name, group in windows.groupby("use_case_id")[["requests", *COUNTS.values()]]
         },
         "teams": {
             str(name): {key: _whole(row.get(key)) for key in ("requests", "errors", *COUNTS)}
@@ -256,12 +303,13 @@ def _whole(value: object) -> int | None:
     return None if pd.isna(value) else int(value)
 
 
-def _latencies(histograms: pd.DataFrame, use_case: str) -> dict[str, dict[str, float]]:
-    mine = histograms[histograms["use_case_id"] == use_case]
-    found = {}
-    for name in LATENCIES:
-        held = mine[mine["metric"] == name].groupby("bucket")["count"].sum()
-        if len(held):
-            buckets, counts = held.index.to_numpy(), held.to_numpy()
-            found[name] = {q: round(histogram_quantile(buckets, counts, level), 6) for q, level in QUANTILES.items()}
-    return found
+def _latencies(counts: pd.DataFrame) -> dict[str, dict[str, float]]:
+    held = dict(iter(counts.groupby("metric")))
+    return {
+        name: {
+            q: round(histogram_quantile(held[name]["bucket"].to_numpy(), held[name]["count"].to_numpy(), level), 6)
+            for q, level in QUANTILES.items()
+        }
+        for name in LATENCIES
+        if name in held
+    }

@@ -1,0 +1,173 @@
+"""The two aggregates of request rows as one compiled loop over arrays: minute cube, log histograms, teams.
+
+All sums are whole numbers in pages of 128, handed out when first touched: 16 minutes of 8 sums, or 128
+buckets of one metric, both for one workload and day. So memory follows what occurs, rows in order of time
+touch few pages at once, and neither order nor partition of the rows changes a digit.
+
+A bucket is found without a logarithm: exponent and seven bits of the mantissa choose a cell narrower
+than a bucket, hence with at most one bound in it, and one comparison with that bound decides. The bounds are
+those of `log_bucket`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from aifactory.inputs.aggregate.buckets import LARGEST_VALUE, LOWEST_BUCKET, TINY, bounds, log_bucket
+from aifactory.inputs.aggregate.cube import HISTOGRAMMED, UNIT_PARTS
+
+#: Rows of the array of whole numbers; -1 in `CACHED` and `RETRY` is unknown. Codes number words from 0.
+INTEGERS = ("time_us", "use_case", "region", "status", "tenant", "retry", "input", "cached", "output", "line")
+TIME, USE_CASE, REGION, STATUS, TENANT, RETRY, INPUT, CACHED, OUTPUT, LINE = range(len(INTEGERS))
+#: Rows of the array of numbers; NaN is unknown.
+NUMBERS = ("ttft_ms", "e2e_ms", "queue_ms", "service_units", "tpot_ms")
+TTFT, E2E, QUEUE, UNITS, TPOT = range(len(NUMBERS))
+OK, ERROR, CANCELLED = range(3)
+#: Sums of a minute; `known` counts the rows whose cached tokens and, from bit 32 on, whose retries are known.
+CELL = ("requests", "served", "input_tokens", "output_tokens", "cached_input_tokens", "retry", "parts", "known")
+KNOWN_RETRY = 1 << 32
+#: Sums of a team; `known` counts the rows whose cached tokens are known.
+TEAM = ("requests", "errors", "input_tokens", "output_tokens", "cached_input_tokens", "known")
+PAGE = 128
+MINUTES = PAGE // len(CELL)
+MINUTE_PAGES = 1440 // MINUTES
+_CELL_SHIFT = 45
+_FIRST_CELL = int(np.float64(TINY).view("int64") >> _CELL_SHIFT)
+
+
+def _bucket_table() -> tuple[np.ndarray, np.ndarray]:
+    """Place of the lowest value of each cell, and the upper bound of each place (0 for zero, then by bucket)."""
+    last = int(np.float64(2 * LARGEST_VALUE).view("int64") >> _CELL_SHIFT)
+    lowest = (np.arange(_FIRST_CELL, last + 1) << _CELL_SHIFT).view("float64")
+    first = np.nextafter(lowest, 0) - TINY  # the bucket just below the cell: its bound is the first that may lie inside
+    places = np.maximum(log_bucket(np.maximum(first, 0)), LOWEST_BUCKET - 1) - LOWEST_BUCKET + 1
+    return places.astype("int16"), bounds(np.arange(LOWEST_BUCKET - 1, LOWEST_BUCKET + places.max() + 1))
+
+
+LOWER, UPPER = _bucket_table()
+BUCKET_PAGES = -(-len(UPPER) // PAGE)
+COLUMNS = MINUTE_PAGES + len(HISTOGRAMMED) * BUCKET_PAGES
+
+
+@njit(inline="always")
+def _number(table, row, column, used, kind):  # noqa: ANN001, ANN202
+    """The number that stands there; the next free one, from 1 on, where none does."""
+    found = table[row, column]
+    if found == 0:
+        used[kind] += 1
+        found = table[row, column] = used[kind]
+    return found
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def count_rows(integers, numbers, start, stop, first_day, slots, slot_sums, lines, index, pages, teams, used):  # noqa: ANN001, ANN201, PLR0913
+    """Add rows start to stop to minutes, workloads and teams; returns the first row for which there was no room.
+
+    Leaves in `LINE` the line of the workload and day (0 for a request that was not served), in `TPOT` the
+    time per output token, and takes back what contradicts itself.
+    """
+    for i in range(start, stop):
+        if used[0] >= lines.shape[0] or used[1] + 1 >= index.shape[0] or used[2] + 1 >= pages.shape[0]:
+            return i
+        minute = integers[TIME, i] // 60_000_000
+        day = minute // 1440
+        minute -= day * 1440
+        slot = _number(slots, integers[USE_CASE, i], integers[REGION, i], used, 0) - 1
+        line = _number(lines, slot, day - first_day, used, 1)
+        page = _number(index, line, minute // MINUTES, used, 2)
+        status = integers[STATUS, i]
+        served, failed = status == OK, status == ERROR
+        tokens_in, tokens_out, cached, retry = (
+            integers[INPUT, i],
+            integers[OUTPUT, i],
+            integers[CACHED, i],
+            integers[RETRY, i],
+        )
+        first, last = numbers[TTFT, i], numbers[E2E, i]
+        if first > last:
+            used[3] += 1
+            first = last = numbers[TTFT, i] = numbers[E2E, i] = np.nan
+        if cached > tokens_in:
+            used[4] += 1
+            cached = -1
+        integers[LINE, i] = line if served else 0
+        numbers[TPOT, i] = (last - first) / (tokens_out - 1) if tokens_out > 1 else np.nan
+        slot_sums[slot, 0] += 1
+        slot_sums[slot, 1] += failed
+        at = minute % MINUTES * len(CELL)
+        pages[page, at] += 1
+        pages[page, at + 1] += served
+        pages[page, at + 2] += tokens_in
+        pages[page, at + 3] += tokens_out
+        team = integers[TENANT, i]
+        teams[team, 0] += 1
+        teams[team, 1] += failed
+        teams[team, 2] += tokens_in
+        teams[team, 3] += tokens_out
+        if cached >= 0:
+            pages[page, at + 4] += cached
+            pages[page, at + 7] += 1
+            teams[team, 4] += cached
+            teams[team, 5] += 1
+        if retry >= 0:
+            pages[page, at + 5] += retry
+            pages[page, at + 7] += KNOWN_RETRY
+        if served:
+            units = numbers[UNITS, i]
+            pages[page, at + 6] += UNIT_PARTS if np.isnan(units) else np.int64(np.floor(units * UNIT_PARTS + 0.5))
+    return stop
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def count_values(values, start, stop, integers, first_column, lower, upper, index, pages, used):  # noqa: ANN001, ANN201, PLR0913
+    """Add the values of one metric to the buckets of their line; returns the first row for which there was no room."""
+    for i in range(start, stop):
+        line = integers[LINE, i]
+        value = np.float64(values[i])
+        if line == 0 or not value >= 0:
+            continue
+        if used[2] + 1 >= pages.shape[0]:
+            return i
+        shifted = np.float64(value + TINY)
+        place = np.int64(lower[(np.float64(shifted).view(np.int64) >> _CELL_SHIFT) - _FIRST_CELL])
+        place += shifted > upper[place]
+        page = _number(index, line, first_column + place // PAGE, used, 2)
+        pages[page, place % PAGE] += 1
+    return stop
+
+
+_FACTOR = np.uint64(0xFF51AFD7ED558CCD)
+
+
+@njit(inline="always")
+def _mixed(number):  # noqa: ANN001, ANN202
+    number = (number ^ (number >> np.uint64(33))) * _FACTOR
+    return (number ^ (number >> np.uint64(33))) * _FACTOR
+
+
+@njit(nogil=True, cache=True)
+def hash_texts(offsets, data, hashes):  # noqa: ANN001, ANN201
+    """Hash each text to 64 bits; returns the length of the shortest one.
+
+    Parameters
+    ----------
+    offsets, data : texts as Arrow keeps them: bytes one after the other, and where each begins.
+    """
+    shortest = len(data)
+    for i in range(len(hashes)):
+        at, stop = offsets[i], offsets[i + 1]
+        shortest = min(shortest, stop - at)
+        found = np.uint64(stop - at)
+        while at + 8 <= stop:
+            word = np.uint64(0)
+            for j in range(8):
+                word |= np.uint64(data[at + j]) << np.uint64(8 * j)
+            found = _mixed(found ^ word)
+            at += 8
+        word = np.uint64(0)
+        for j in range(at, stop):
+            word = (word << np.uint64(8)) | np.uint64(data[j])
+        found = _mixed(found ^ word)
+        hashes[i] = found ^ (found >> np.uint64(33))
+    return shortest

@@ -1,0 +1,208 @@
+"""Parquet files on this machine, checked and counted in one scan by compiled code.
+
+The portable path (`survey`, `cube`) asks an engine several times about a log: to look it over, to code it,
+to group it. Here each row group is read once, by as many threads as wanted, and each row is added where it
+belongs. The tables are the same to the last digit. Only what is sound and plainly stored is counted here: for
+anything else (a negative number, a word nobody knows, text in a column of numbers, an id that stands twice)
+`count_files` returns None, and the portable path counts it or names row and column of what is wrong.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from pyarrow import parquet
+
+from aifactory.inputs.aggregate import kernel
+from aifactory.inputs.aggregate.buckets import BUCKET_OF_ZERO, LOWEST_BUCKET
+from aifactory.inputs.aggregate.counter import BATCH_ROWS, WORDS, Counter, NotPlainError, need
+from aifactory.inputs.aggregate.survey import Reading, Survey
+from aifactory.inputs.aggregate.tables import KEYS, Aggregates, histograms_table, windows_table
+
+#: Pages of 1 kB that all threads together may hold; the portable path spills what does not fit.
+MOST_PAGES = 500_000
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What one scan tells; teams with requests, errors and sums of tokens; one in `share` ids was compared."""
+
+    survey: Survey
+    aggregates: Aggregates
+    teams: pd.DataFrame
+    share: int
+
+
+def count_files(
+    files: tuple[Path, ...], reading: Reading, between_us: tuple[int, int], status_of: Callable[[str], str | None],
+    *, ids_compared: int, threads: int = 1,
+) -> Counted | None:  # fmt: skip
+    """Survey, aggregates and sums by team of Parquet files; None where the portable path has to look.
+
+    Parameters
+    ----------
+    files : Parquet files with the same columns.
+    reading, between_us, status_of : as for `survey`.
+    ids_compared : up to so many rows all request ids are compared; beyond, those of one in k.
+    """
+    groups, rows = [], 0
+    for path in files:
+        metadata = parquet.read_metadata(path)
+        groups += [(path, number) for number in range(metadata.num_row_groups)]
+        rows += metadata.num_rows
+    share = max(-(-rows // ids_compared), 1)
+    work, guard, stop = iter(groups), threading.Lock(), threading.Event()
+
+    def count() -> Counter:
+        counter = Counter(reading, between_us, status_of, share, MOST_PAGES // threads)
+        try:
+            while not stop.is_set():
+                with guard:
+                    task = next(work, None)
+                if task is None:
+                    break
+                for batch in _batches(*task, reading):
+                    counter.add(batch)
+        except Exception:
+            stop.set()
+            raise
+        return counter
+
+    try:
+        with ThreadPoolExecutor(threads) as pool:
+            counters = [done.result() for done in [pool.submit(count) for _ in range(threads)]]
+        _compare_ids(counters)
+        return _gathered(counters, reading, between_us, share)
+    except (NotPlainError, pa.ArrowException):
+        return None
+
+
+def _batches(path: Path, group: int, reading: Reading) -> Iterator[pa.RecordBatch]:
+    schema = parquet.read_schema(path)
+    words = [reading.columns[name] for name in WORDS if name in reading.columns]
+    coded = [name for name in words if pa.types.is_string(schema.field(name).type)]
+    with parquet.ParquetFile(path, read_dictionary=coded) as file:
+        yield from file.iter_batches(BATCH_ROWS, [group], list(reading.columns.values()), use_threads=False)
+
+
+def _compare_ids(counters: list[Counter]) -> None:
+    """Two ids of the same 64-bit hash are one id or, once in 10^5 logs of 10^7 compared ids, a reason to look."""
+    hashes = np.concatenate([np.empty(0, "uint64"), *(part for counter in counters for part in counter.ids)])
+    hashes.sort()
+    need(not (hashes[1:] == hashes[:-1]).any())
+
+
+def _gathered(counters: list[Counter], reading: Reading, between_us: tuple[int, int], share: int) -> Counted:
+    added = {name: sum(getattr(one, name) for one in counters) for name in ("rows", "late", "early", "naive")}
+    need(added["rows"] > 0 and max(one.largest for one in counters) * added["rows"] < 2**62)
+    contradicting, over_cached = (sum(int(one.used[place]) for one in counters) for place in (3, 4))
+    parts = [_Part(counter) for counter in counters]
+    pairs = sorted(set().union(*(part.pairs for part in parts)))
+    need(len(pairs) > 0)
+    numbers = {pair: number for number, pair in enumerate(pairs)}
+    sums = np.zeros((len(pairs), 2), "int64")
+    for part in parts:
+        part.number(numbers)
+        np.add.at(sums, part.workload, part.counter.slot_sums[: len(part.workload)])
+    numbered = pd.DataFrame(pairs, columns=KEYS).astype("str").assign(workload=range(len(pairs)))
+    found = Survey(
+        replace(
+            reading,
+            between_us=between_us if added["late"] or added["early"] else None,
+            contradicting=contradicting > 0,
+            over_cached=over_cached > 0,
+        ),
+        known={name: sum(one.known[name] for one in counters) for name in reading.columns},
+        workloads=numbered[KEYS].assign(rows=sums[:, 0], errors=sums[:, 1], workload=numbered["workload"]),
+        contradicting=contradicting,
+        over_cached=over_cached,
+        span_us=(min(one.span_us[0] for one in counters), max(one.span_us[1] for one in counters)),
+        **added,
+    )
+    aggregates = Aggregates(windows_table(_cube(parts), numbered), histograms_table(_buckets(parts), numbered))
+    return Counted(found, aggregates, _teams(counters), share)
+
+
+class _Part:
+    """Where the pages of one thread belong."""
+
+    def __init__(self, counter: Counter) -> None:
+        self.counter = counter
+        use_cases, regions = (list(counter.words[name]) for name in KEYS)
+        self.pairs = [(use_cases[use_case], regions[region]) for use_case, region in _in_order(counter.slots)]
+
+    def number(self, numbers: dict[tuple[str, str], int]) -> None:
+        """Number of the workload of each slot, and workload and day of each line."""
+        self.workload = np.array([numbers[pair] for pair in self.pairs], "int64")
+        slots, days = _in_order(self.counter.lines).T
+        self.lines = np.stack([self.workload[slots], days + self.counter.first_day])
+
+    def pages(self, columns: slice) -> tuple[np.ndarray, np.ndarray]:
+        """Place (day, column, workload) and content of the pages in some columns."""
+        index = self.counter.index[1 : self.lines.shape[1] + 1, columns]
+        line, column = np.nonzero(index)
+        workload, day = self.lines[:, line]
+        return np.stack([day, column, workload]), self.counter.pages[index[line, column]]
+
+
+def _in_order(numbers: np.ndarray) -> np.ndarray:
+    """Places of the numbers 1, 2, 3... in a table that holds zeros otherwise."""
+    places = np.argwhere(numbers > 0)
+    return places[np.argsort(numbers[numbers > 0])]
+
+
+def _merged(parts: list[_Part], columns: slice) -> tuple[np.ndarray, np.ndarray]:
+    """Pages of all threads in the order of day, column and workload, those of the same place added."""
+    held = [part.pages(columns) for part in parts]
+    places = np.concatenate([places for places, _ in held], axis=1)
+    order = np.lexsort(places[::-1])
+    places = places[:, order]
+    differs = np.ones(places.shape[1], "bool")
+    differs[1:] = (np.diff(places) != 0).any(axis=0)
+    first = np.flatnonzero(differs)
+    pages = np.concatenate([pages for _, pages in held])[order]
+    return places[:, first], pages if len(first) == len(pages) else np.add.reduceat(pages, first)
+
+
+def _cube(parts: list[_Part]) -> pd.DataFrame:
+    """The minute cube in the order of minute and workload."""
+    (days, columns, workloads), pages = _merged(parts, slice(0, kernel.MINUTE_PAGES))
+    cells = pages.reshape(-1, kernel.MINUTES, len(kernel.CELL))
+    page, minute = np.nonzero(cells[:, :, 0])
+    minutes = days[page] * 1440 + columns[page] * kernel.MINUTES + minute
+    order = np.argsort(minutes * (workloads.max() + 1) + workloads[page], kind="stable")
+    page, minute = page[order], minute[order]
+    sums = dict(zip(kernel.CELL, cells[page, minute].T, strict=True))
+    known = sums.pop("known")
+    for name, rows in (("cached_input_tokens", known % kernel.KNOWN_RETRY), ("retry", known // kernel.KNOWN_RETRY)):
+        sums[name] = pd.arrays.IntegerArray(np.ascontiguousarray(sums[name]), rows == 0)
+    return pd.DataFrame({"workload": workloads[page], "minute": minutes[order], **sums})
+
+
+def _buckets(parts: list[_Part]) -> dict[str, np.ndarray]:
+    """Counts by day, metric, workload and bucket, in this order."""
+    (days, columns, workloads), pages = _merged(parts, slice(kernel.MINUTE_PAGES, kernel.COLUMNS))
+    metrics, blocks = columns // kernel.BUCKET_PAGES, columns % kernel.BUCKET_PAGES
+    order = np.lexsort([blocks, workloads, metrics, days])
+    page, place = np.nonzero(pages[order])
+    counts, page = pages[order[page], place], order[page]
+    place += blocks[page] * kernel.PAGE
+    buckets = np.where(place == 0, BUCKET_OF_ZERO, place + LOWEST_BUCKET - 1)
+    return {"day": days[page], "metric": metrics[page], "workload": workloads[page], "bucket": buckets, "count": counts}
+
+
+def _teams(counters: list[Counter]) -> pd.DataFrame:
+    """Requests, errors and tokens by team."""
+    frames = []
+    for counter in counters:
+        names = pd.Index(list(counter.words["tenant"]), dtype="str", name="tenant")
+        frames.append(pd.DataFrame(counter.teams[: len(names)], index=names, columns=list(kernel.TEAM)))
+    found = pd.concat(frames).groupby(level=0).sum().query("requests > 0").astype("Int64")
+    return found.assign(cached_input_tokens=found["cached_input_tokens"].where(found["known"] > 0))
