@@ -6,7 +6,7 @@ streams in proportion to the reserve they ask for. Every split adds up to the am
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -58,7 +58,7 @@ class Shares:
 def attribute_hours(case: Case, solution: Solution, units: np.ndarray) -> Shares:
     """Split the paid hours of every pool over its streams."""
     streams, table = case.streams, case.streams.table
-    accelerators = streams.accelerators(units)
+    accelerators = streams.sized(units)
     reach = streams.shape.max(axis=1, initial=1.0) * table["peak_factor"].to_numpy()
     headroom = accelerators * (reach * (1.0 + streams.reserve) - 1.0)
     paid = solution.ledger.compute.paid_hours
@@ -111,7 +111,7 @@ def unit_cost_frame(case: Case, today: Solution) -> pd.DataFrame:
     one-off and long-lived cost is spread over the months it serves. Lines add up to the total.
     """
     months = case.plan.horizon_months
-    shares = attribute_hours(case, today, case.today_units)
+    shares = attribute_hours(replace(case, streams=case.streams.of_today()), today, case.today_units)
     by_stream = {name: amount.sum(axis=0) / months for name, amount in cost_by_stream(case, today, shares).items()}
     lines = {name: amount for name, amount in by_stream.items() if name not in today.ledger.compute.lines}
     compute = {name: by_stream[name] for name in today.ledger.compute.lines}

@@ -17,6 +17,8 @@ from aifactory.units import monthly_rate
 
 #: Assumptions that change the load itself; all others change money only.
 LOAD_ASSUMPTIONS = ("growth_damping", "planning_utilization")
+#: Assumptions that widen the scenarios and leave the expected one about where it is: shown by demand as a whole.
+SPREAD_ASSUMPTIONS = ("demand_correlation", "demand_noise_sd", "demand_noise_memory", "launch_slip_months")
 PEAK_RULE_RESERVE = 0.4  # the dearest rule of thumb that the page compares with: peak + 40 %
 
 
@@ -108,13 +110,15 @@ def build_case(
         owned_accelerators=owned,
         porting=porting,
         loads=tuple(build_load(streams, slots, units) for units in streams.units),
-        today=build_load(streams, slots, np.broadcast_to(streams.units[EXPECTED, :1], streams.units[EXPECTED].shape)),
+        today=build_load(
+            streams.of_today(), slots, np.broadcast_to(streams.units[EXPECTED, :1], streams.units[EXPECTED].shape)
+        ),
     )
 
 
 def peak_levels(streams: Streams) -> np.ndarray:
     """Coincident peak of the expected scenario without reserve, accelerators [T + 1, P]."""
-    average = streams.accelerators(streams.units[EXPECTED])
+    average = streams.sized(streams.units[EXPECTED])
     reach = streams.shape * streams.table["peak_factor"].to_numpy()[:, None]
     levels = [
         (average[:, mine] @ reach[mine]).max(axis=1, initial=0.0)
@@ -182,7 +186,7 @@ def justified(solution: Solution) -> np.ndarray:
 def with_assumption(case: Case, name: str, value: float) -> Case:
     """Return the case with one money assumption replaced; porting follows the cost of engineers."""
     old = case.plan.assumptions[name]
-    assumptions = {**case.plan.assumptions, name: old.model_copy(update={"value": value})}
+    assumptions = {**case.plan.assumptions, name: old.model_copy(update=dict.fromkeys(("low", "value", "high"), value))}
     plan = case.plan.model_copy(update={"assumptions": assumptions})
     dearer = value / old.value if name == "engineer_usd_per_month" and old.value > 0 else 1.0
     return replace(case, plan=plan, porting={use_case: usd * dearer for use_case, usd in case.porting.items()})

@@ -45,7 +45,7 @@ def comparisons_frame(case: Case, answer: Answer, api: pd.DataFrame) -> pd.DataF
 def _rules(case: Case) -> list[tuple[str, np.ndarray, str, str]]:
     """Name, slots to hold per month, term and remark of every rule of thumb."""
     streams, sizes = case.streams, case.streams.pools["accelerators_per_node"].to_numpy(dtype=int)
-    average = streams.accelerators(streams.units[EXPECTED])
+    average = streams.sized(streams.units[EXPECTED])
     membership = (streams.pool[:, None] == np.arange(case.pools)).astype(float)
     with_reserve = _hold(case, (average * (1.0 + streams.reserve)) @ membership, sizes)
     peak = _hold(case, peak_levels(streams) * (1.0 + PEAK_RULE_RESERVE), sizes)

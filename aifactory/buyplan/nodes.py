@@ -86,7 +86,7 @@ def build_slots(streams: Streams, floor: np.ndarray) -> Slots:
     counts = []
     for pool, size in enumerate(sizes):
         levels = [
-            pool_curves(streams, streams.accelerators(units), streams.reserve, pool)[1].max(initial=0.0)
+            pool_curves(streams, streams.sized(units), streams.reserve, pool)[1].max(initial=0.0)
             for units in streams.units
         ]
         counts.append(max(int(node_counts(np.array(levels), size).max(initial=0)), int(floor[pool])))
@@ -108,7 +108,7 @@ def build_load(streams: Streams, slots: Slots, units: np.ndarray) -> Load:
     Slots may be interrupted if all work of the pool may be, or up to the load of such work in its
     quietest hour.
     """
-    accelerators = streams.accelerators(units)
+    accelerators = streams.sized(units)
     batch = streams.table["interruptible"].to_numpy()
     use, held, interruptible = (np.zeros((len(units), len(slots.pool))) for _ in range(3))
     average, levels = (np.zeros((len(units), len(streams.pools))) for _ in range(2))

@@ -27,7 +27,7 @@ from aifactory.buyplan.statements import (
 )
 from aifactory.buyplan.streams import Streams, build_streams, need_frame
 from aifactory.buyplan.tornado import tornado_frame
-from aifactory.demand.forecast import forecast_demand
+from aifactory.demand.forecast import simulate_demand
 from aifactory.demand.profile import hourly_shape
 from aifactory.finance.prices import add_server, price_table
 from aifactory.inputs.contracts import load_contract
@@ -176,12 +176,13 @@ def stream_builder(
         "shapes": period_shapes(ws.table("demand_windows"), profile, ws.period),
     }
 
-    forecasts: dict[float, pd.DataFrame] = {}  # of the assumptions, growth_damping alone moves demand
+    # of the assumptions that are varied, growth_damping alone moves demand
+    forecasts = {ws.plan.assumptions["growth_damping"]: inventory.forecast}
 
     def build(plan: Plan) -> Streams:
-        damping = plan.value("growth_damping")
+        damping = plan.assumptions["growth_damping"]
         if damping not in forecasts:
-            forecasts[damping] = forecast_demand(profile, use_cases, plan, ws.period)
+            forecasts[damping] = simulate_demand(inventory.demand_basis, plan, ws.period).frame
         return build_streams(plan, ws.period, forecast=forecasts[damping], **fixed)
 
     return build

@@ -95,7 +95,8 @@ def roi_frame(case: Case, answer: Answer) -> pd.DataFrame:
 def _return(case: Case, solution: Solution, units: np.ndarray) -> dict:
     ledger, rate = solution.ledger, monthly_rate(case.plan.value("wacc"))
     cost = sum(amount.sum() for amount in ledger.lines.values())
-    demanded, served = units[1:].sum(axis=0), ledger.units_served.sum(axis=0)
+    size = case.streams.size
+    demanded, served = (units[1:] * size[1:]).sum(axis=0), (ledger.units_served * size).sum(axis=0)
     asked = float(case.streams.accelerators(demanded).sum())
     served_share = float(case.streams.accelerators(served).sum()) / asked if asked > 0 else 1.0
     paid = float(ledger.compute.paid_hours.sum())
@@ -146,7 +147,7 @@ def approved_plan_frame(case: Case, answer: Answer, period: str) -> pd.DataFrame
     compute = sum(lines[name] for name in solution.ledger.compute.lines if name != BEYOND)
     for amount in (cost, compute):
         amount[1] += amount[0]  # one-off cost at approval belongs to the first month
-    low, high = (streams.units[SCENARIOS.index(name)] for name in ("conservative", "aggressive"))
+    low, high = streams.band
     frame = pd.DataFrame({"month": streams.months[1:]}).merge(
         streams.table[["use_case_id", "region", "accelerator_id"]], how="cross"
     )

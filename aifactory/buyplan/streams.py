@@ -7,7 +7,7 @@ after it. Scenarios are in the order of `aifactory.units.SCENARIOS`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -34,6 +34,8 @@ class Streams:
     reserve: np.ndarray  # [T + 1, K] share added to the level a stream is sized at
     shape: np.ndarray  # [K, H] hourly load relative to its mean
     not_sized: pd.DataFrame  # use_case_id, region, units_month, reason
+    size: np.ndarray  # [T + 1, K] work of a unit relative to today, expected scenario
+    band: np.ndarray  # [2, T + 1, K] P10 and P90 of the units of each stream alone: not to be added
 
     @property
     def pool(self) -> np.ndarray:
@@ -41,9 +43,17 @@ class Streams:
         return self.table["pool"].to_numpy()
 
     def accelerators(self, units: np.ndarray) -> np.ndarray:
-        """Average accelerators at work, failed work included, for units [..., K]."""
+        """Average accelerators at work, failed work included, for units [..., K] of today's size."""
         per_hour = self.table["units_per_s_per_accelerator"].to_numpy() * SECONDS_PER_HOUR
         return units * self.table["load_factor"].to_numpy() / (per_hour * HOURS_PER_MONTH)
+
+    def sized(self, units: np.ndarray) -> np.ndarray:
+        """Average accelerators at work for the units of each month, [..., T + 1, K]: units grow in size."""
+        return self.accelerators(units * self.size)
+
+    def of_today(self) -> Streams:
+        """The same streams with units that stay as large as today."""
+        return replace(self, size=np.ones_like(self.size))
 
 
 def month_labels(period: str, months: int) -> tuple[str, ...]:
@@ -87,7 +97,12 @@ def build_streams(
     shape = _shapes(table, shapes)
     table["peak_factor"] = _peak_factor(table, forecast, shape)
     reserve = _reserve(table, plan, months)
-    return Streams(table, pools, months, _units(table, forecast, months), reserve, shape, not_sized)
+    units = _by_month(table, forecast, months, "units", table["units_month"])
+    size = _by_month(table, forecast, months, "size", 1.0)[EXPECTED]
+    band = [
+        _by_month(table, forecast, months, name, table["units_month"])[EXPECTED] for name in ("units_p10", "units_p90")
+    ]
+    return Streams(table, pools, months, units, reserve, shape, not_sized, size, np.array(band))
 
 
 def _wanted(forecast, demand_profile, use_cases, choice, capacity) -> pd.DataFrame:  # noqa: ANN001
@@ -154,15 +169,18 @@ def _peak_factor(table: pd.DataFrame, forecast: pd.DataFrame, shape: np.ndarray)
     return np.where(table["movable"], 1.0, factor)
 
 
-def _units(table: pd.DataFrame, forecast: pd.DataFrame, months: tuple[str, ...]) -> np.ndarray:
+def _by_month(
+    table: pd.DataFrame, forecast: pd.DataFrame, months: tuple[str, ...], column: str, today: pd.Series | float
+) -> np.ndarray:
+    """A column of the forecast by scenario, month and stream, [S, T + 1, K]; 0 where nothing is forecast."""
     keys = pd.MultiIndex.from_frame(table[KEY])
-    units = np.zeros((len(SCENARIOS), len(months), len(table)))
-    units[:, 0, :] = table["units_month"].to_numpy()
+    values = np.zeros((len(SCENARIOS), len(months), len(table)))
+    values[:, 0, :] = today
     for index, scenario in enumerate(SCENARIOS):
         rows = forecast[forecast["scenario"] == scenario]
-        wide = rows.pivot_table(index="month", columns=KEY, values="units", aggfunc="sum")
-        units[index, 1:, :] = wide.reindex(index=list(months[1:]), columns=keys).fillna(0.0).to_numpy()
-    return units
+        wide = rows.pivot_table(index="month", columns=KEY, values=column, aggfunc="sum")
+        values[index, 1:, :] = wide.reindex(index=list(months[1:]), columns=keys).fillna(0.0).to_numpy()
+    return values
 
 
 def _reserve(table: pd.DataFrame, plan: Plan, months: tuple[str, ...]) -> np.ndarray:
@@ -179,7 +197,7 @@ def _reserve(table: pd.DataFrame, plan: Plan, months: tuple[str, ...]) -> np.nda
 def need_frame(streams: Streams) -> pd.DataFrame:
     """Accelerators each stream needs in each scenario and month, whole-pool effects left out."""
     units = streams.units[:, 1:, :]
-    average = streams.accelerators(units)
+    average = streams.accelerators(units * streams.size[1:])
     peak = average * (streams.shape.max(axis=1, initial=1.0) * streams.table["peak_factor"].to_numpy())
     reserve = np.broadcast_to(streams.reserve[1:], average.shape)
     index = pd.MultiIndex.from_product(

@@ -11,7 +11,15 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from aifactory.buyplan.case import LOAD_ASSUMPTIONS, Answer, Case, expected_npv, with_assumption, with_streams
+from aifactory.buyplan.case import (
+    LOAD_ASSUMPTIONS,
+    SPREAD_ASSUMPTIONS,
+    Answer,
+    Case,
+    expected_npv,
+    with_assumption,
+    with_streams,
+)
 from aifactory.buyplan.ledger import net_present_value
 from aifactory.buyplan.streams import EXPECTED, Streams
 from aifactory.inputs.plan import Plan
@@ -46,7 +54,7 @@ def tornado_frame(case: Case, answer: Answer, restream: Callable[[Plan], Streams
         return pd.DataFrame(columns=COLUMNS)
     rows = []
     for name, item in case.plan.assumptions.items():
-        if item.low is None or item.high is None or item.low == item.high:
+        if item.low is None or item.high is None or item.low == item.high or name in SPREAD_ASSUMPTIONS:
             continue
         ends = [_npv_with(case, name, value, restream) for value in (item.low, item.high)]
         about = {"unit": item.unit, "owner_role": item.owner_role, "source": item.source}
@@ -92,7 +100,7 @@ def switching_value(low: float, high: float, npv_low: float, npv_high: float) ->
 
 def _demand_row(case: Case, answer: Answer) -> dict:
     """NPV of the other two scenarios, placed by their accelerator-hours relative to expected."""
-    hours = [case.streams.accelerators(units[1:]).sum() for units in case.streams.units]
+    hours = [case.streams.sized(units)[1:].sum() for units in case.streams.units]
     relative = [value / hours[EXPECTED] if hours[EXPECTED] > 0 else 1.0 for value in hours]
     by_name = dict(zip(SCENARIOS, answer.scenarios, strict=True))
     ends = [net_present_value(by_name[name].ledger, case.plan) for name in ("conservative", "aggressive")]

@@ -38,6 +38,9 @@ class Launch:
     seats: float
     saturation: float
     share_day_90: float
+    #: Prior deviations of the logarithms of the final number of seats and of the rate.
+    saturation_sd: float = SATURATION_SD
+    rate_sd: float = RATE_SD
 
     def check(self) -> None:
         """Raise InputError where a figure is out of its bounds."""
@@ -47,6 +50,9 @@ class Launch:
             value = getattr(self, name)
             if not 0 < value <= (1 if name == "saturation" else 0.99):
                 raise InputError.at("launch", "must be a share above 0 and below 1", column=name, value=value)
+        for name in ("saturation_sd", "rate_sd"):
+            if not 0 <= getattr(self, name) < np.inf:
+                raise InputError.at("launch", "must be 0 or more", column=name, value=getattr(self, name))
 
 
 @dataclass(frozen=True)
@@ -111,6 +117,32 @@ def forecast_adoption(
     InputError
         If a figure of the launch or a week is out of its bounds.
     """
+    curves, weight, count = adoption_curves(launch, weeks, seen, seed)
+    order = np.argsort(curves[:, :weeks], axis=0, kind="stable")
+    ranked = np.take_along_axis(curves[:, :weeks], order, axis=0)
+    grown = np.cumsum(weight[order], axis=0)
+    quantiles = np.array([ranked[(grown >= level).argmax(axis=0), np.arange(weeks)] for level in levels])
+    return Adoption(
+        quantiles, levels, count, float(1 / np.square(weight).sum()), float(weight[::2].sum()), basis_of(count)
+    )
+
+
+def basis_of(weeks_seen: int) -> str:
+    """What a forecast of adoption rests on, in words."""
+    if weeks_seen == 0:
+        return "priors only: nothing was measured yet"
+    if weeks_seen < ENOUGH_WEEKS:
+        return f"priors and {weeks_seen} weeks: fewer than {ENOUGH_WEEKS} cannot show the saturation"
+    return f"{weeks_seen} weeks of data, priors where they are silent"
+
+
+def adoption_curves(
+    launch: Launch, weeks: int, seen: np.ndarray | None = None, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Curves of active seats [draws, weeks], their weights [draws] after the weeks seen, and how many those are.
+
+    Parameters and errors are those of `forecast_adoption`.
+    """
     launch.check()
     seen = np.asarray([] if seen is None else seen, dtype=float)
     known = np.isfinite(seen)
@@ -120,17 +152,7 @@ def forecast_adoption(
         raise InputError.at("adoption", "must be at least one week", value=weeks)
     curves = _curves(launch, max(weeks, len(seen)), seed)
     weight = _weights(curves[:, : len(seen)][:, known], seen[known], launch.seats)
-    order = np.argsort(curves[:, :weeks], axis=0, kind="stable")
-    ranked = np.take_along_axis(curves[:, :weeks], order, axis=0)
-    grown = np.cumsum(weight[order], axis=0)
-    quantiles = np.array([ranked[(grown >= level).argmax(axis=0), np.arange(weeks)] for level in levels])
-    count = int(known.sum())
-    basis = (
-        "priors only: nothing was measured yet" if count == 0
-        else f"priors and {count} weeks: fewer than {ENOUGH_WEEKS} cannot show the saturation" if count < ENOUGH_WEEKS
-        else f"{count} weeks of data, priors where they are silent"
-    )  # fmt: skip
-    return Adoption(quantiles, levels, count, float(1 / np.square(weight).sum()), float(weight[::2].sum()), basis)
+    return curves, weight, int(known.sum())
 
 
 def _curves(launch: Launch, weeks: int, seed: int) -> np.ndarray:
@@ -138,8 +160,8 @@ def _curves(launch: Launch, weeks: int, seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
     normal = rng.standard_normal((3, DRAWS, 1))
     time = np.arange(1, weeks + 1)
-    top = np.minimum(launch.saturation * np.exp(SATURATION_SD * normal[0]), 1.0)
-    rate = prior_rate(launch.share_day_90) * np.exp(RATE_SD * normal[1])
+    top = np.minimum(launch.saturation * np.exp(launch.saturation_sd * normal[0]), 1.0)
+    rate = prior_rate(launch.share_day_90) * np.exp(launch.rate_sd * normal[1])
     ratio = PRIOR_RATIO * np.exp(RATIO_SD * normal[2])
     share = bass_share(time, rate, ratio)
     # the logistic curve with the same half-way time: it starts at 1 / (1 + r) and grows as fast at the end

@@ -88,3 +88,45 @@ def day_means(hourly: np.ndarray) -> np.ndarray:
     hourly = np.asarray(hourly, dtype=float)
     days = hourly[: len(hourly) // 24 * 24].reshape(-1, 24)
     return _means(days, np.isfinite(days))
+
+
+MONTHS_PER_YEAR, YEARS_FOR_A_YEAR = 12, 3
+
+
+def month_factors(monthly: np.ndarray, first_calendar_month: int) -> np.ndarray | None:
+    """Factor of each calendar month (January first, geometric mean 1), or None where no season is proven.
+
+    Needs three years: by the test of `season_test` two agree by chance once in twelve times. Months count on
+    the logarithm about a straight line; missing (NaN) and empty ones are left out.
+
+    Parameters
+    ----------
+    monthly : (n,) units per day of consecutive months, the first of them `first_calendar_month` (1 to 12).
+
+    >>> demand = 100 * 1.02 ** np.arange(48) * np.tile([1.3, *[1.0] * 11], 4)
+    >>> found = month_factors(demand, 1)
+    >>> round(float(found[0] / found[1]), 2)
+    1.3
+    >>> month_factors(demand[:24], 1) is None
+    True
+    """
+    monthly = np.asarray(monthly, dtype=float)
+    known = monthly > 0
+    if known.sum() < YEARS_FOR_A_YEAR * MONTHS_PER_YEAR:
+        return None
+    time = np.arange(len(monthly))
+    logs = np.where(known, np.log(np.where(known, monthly, 1.0)), np.nan)
+    # the trend is that of yearly means, so that a season does not tilt it
+    whole = len(monthly) // MONTHS_PER_YEAR * MONTHS_PER_YEAR
+    table = logs[:whole].reshape(-1, MONTHS_PER_YEAR)
+    rest = logs[:whole] - np.repeat(_means(table, np.isfinite(table)), MONTHS_PER_YEAR)
+    _, chance = season_test(rest, MONTHS_PER_YEAR)
+    if not chance <= MAX_CHANCE:
+        return None
+    slope = np.polyfit(time[known], logs[known], 1)[0]
+    level = logs[:whole] - slope * time[:whole]
+    table = level.reshape(-1, MONTHS_PER_YEAR)
+    rest = table - _means(table, np.isfinite(table))[:, None]
+    by_place = _means(rest.T, np.isfinite(rest.T))
+    factor = np.exp(np.roll(by_place, first_calendar_month - 1))
+    return factor / np.exp(np.log(factor).mean())

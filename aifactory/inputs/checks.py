@@ -9,6 +9,7 @@ import pandas as pd
 
 from aifactory.errors import nearest
 from aifactory.inputs.contracts import contract_names, load_contract
+from aifactory.inputs.demand_checks import chain_faults, what_if_faults
 from aifactory.inputs.months import month_of
 from aifactory.inputs.plan import Plan
 
@@ -297,6 +298,20 @@ def pool_power_plausible(tables: Tables, _plan: Plan) -> Iterator[Finding]:
         yield Finding("pools", "pool_power_plausible", "warned", rule, int(rows.index[0]) + 2, "pool_id", str(pool))
 
 
+def check_chain(tables: Tables, plan: Plan) -> Iterator[Finding]:
+    """Factors of a demand chain fit together, see `demand_checks.chain_faults`."""
+    regions = [item.region for item in plan.regions]
+    for row, column, value, rule in chain_faults(tables["demand_chain"], regions):
+        yield Finding("demand_chain", "demand_chain", "failed", rule, row, column, value)
+
+
+def check_what_ifs(tables: Tables, plan: Plan) -> Iterator[Finding]:
+    """Named scenarios name regions of the plan and months in order, see `demand_checks.what_if_faults`."""
+    regions = [item.region for item in plan.regions]
+    for row, column, value, rule in what_if_faults(tables["demand_what_ifs"], regions):
+        yield Finding("demand_what_ifs", "demand_what_ifs", "failed", rule, row, column, value)
+
+
 CHECKS: dict[str, tuple[str, Callable[[Tables, Plan], Iterator[Finding]]]] = {
     "foreign_keys": ("use_cases", foreign_keys),
     "candidates_have_gaps": ("use_case_candidates", candidates_have_gaps),
@@ -319,4 +334,6 @@ CHECKS: dict[str, tuple[str, Callable[[Tables, Plan], Iterator[Finding]]]] = {
     "price_matches_option": ("prices", price_matches_option),
     "candidates_known": ("accelerators", candidates_known),
     "pool_power_plausible": ("pools", pool_power_plausible),
+    "demand_chain": ("demand_chain", check_chain),
+    "demand_what_ifs": ("demand_what_ifs", check_what_ifs),
 }

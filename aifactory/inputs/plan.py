@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from functools import cache
 from itertools import accumulate
 from pathlib import Path
 from typing import Annotated, Literal
@@ -16,6 +17,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from aifactory.errors import InputError, nearest
+from aifactory.inputs.resources import data_dir
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 NonNegative = Annotated[float, Field(ge=0)]
@@ -184,14 +186,20 @@ class Plan(_Strict):
     seed: Annotated[int, Field(ge=0)] = 20260401
     assumptions: dict[str, Assumption]
 
+    @model_validator(mode="before")
+    @classmethod
+    def _filled(cls, data: object) -> object:
+        return with_defaults(data) if isinstance(data, dict) else data
+
     @model_validator(mode="after")
     def _complete(self) -> Plan:
         missing = sorted(set(REQUIRED_ASSUMPTIONS) - set(self.assumptions))
         if missing:
-            hint = nearest(missing[0], set(self.assumptions) - set(REQUIRED_ASSUMPTIONS))
+            hint = nearest(missing[0], set(self.assumptions) - set(REQUIRED_ASSUMPTIONS) - set(default_assumptions()))
             msg = f"assumptions missing: {', '.join(missing)}.{hint if 'Did' in hint else ''}"
             raise ValueError(msg)
-        for name, unit in REQUIRED_ASSUMPTIONS.items():
+        units = {name: item["unit"] for name, item in default_assumptions().items()}
+        for name, unit in {**REQUIRED_ASSUMPTIONS, **units}.items():
             if self.assumptions[name].unit != unit:
                 msg = f"assumption {name!r} must be in {unit!r}, got {self.assumptions[name].unit!r}"
                 raise ValueError(msg)
@@ -280,13 +288,28 @@ def _brackets_deep(text: str) -> int:
     return max(accumulate((sign in "[{") - (sign in "]}") for sign in text), default=0)
 
 
+@cache
+def default_assumptions() -> dict[str, dict]:
+    """Assumptions that a plan may leave out, from the catalogue."""
+    return read_yaml(data_dir() / "catalogue" / "plan_defaults.yaml")
+
+
+def with_defaults(data: dict) -> dict:
+    """The plan's data with the assumptions that it leaves out."""
+    given = data.get("assumptions")
+    if not isinstance(given, dict):
+        return data
+    missing = {name: item for name, item in default_assumptions().items() if name not in given}
+    return {**data, "assumptions": {**given, **missing}}
+
+
 def load_plan(path: Path, overrides: dict[str, object] | None = None) -> Plan:
     """Read and validate `plan.yaml`.
 
     `overrides` replaces top-level fields or the `value` of an assumption, by name; the range of
     an overridden assumption is widened where the new value lies outside.
     """
-    data = read_yaml(path)
+    data = with_defaults(read_yaml(path))
     for name, value in (overrides or {}).items():
         _override(data, name, value, path.name)
     try:

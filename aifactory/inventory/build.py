@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from aifactory.demand.forecast import FORECAST_COLUMNS, forecast_demand
+from aifactory.demand.forecast import DemandScenarios, simulate_demand
 from aifactory.demand.profile import hours_of_month
+from aifactory.demand.scenario_inputs import DemandBasis
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import demand, findings, service, spend
+from aifactory.inventory.basis import demand_basis
 from aifactory.inventory.candidates import candidate_gaps, candidate_owners
 from aifactory.inventory.drift import drift, token_growth
 from aifactory.inventory.efficiency import prefix_reuse, retry_amplification
@@ -44,6 +46,8 @@ class Inventory:
     untested_seasons: list[str]
     drift: pd.DataFrame
     token_growth: pd.DataFrame
+    demand_basis: DemandBasis
+    scenarios: DemandScenarios
     forecast: pd.DataFrame
     service_levels: pd.DataFrame
     failures_and_queues: pd.DataFrame
@@ -79,6 +83,9 @@ def build_inventory(ws: Workspace) -> Inventory:
     cases = _use_cases(ws, used, monthly)
     hours, hourly = float(len(hours_of_month(ws.period))), hourly_demand(windows, ws)
     speeds = demand.relative_speed(ws, ws.table("jobs"))
+    growth = token_growth(ws, windows)
+    basis = demand_basis(ws, windows, monthly, profile, cases, growth)
+    scenarios = simulate_demand(basis, ws.plan, ws.period)
     return Inventory(
         period=ws.period,
         use_cases=cases,
@@ -100,10 +107,10 @@ def build_inventory(ws: Workspace) -> Inventory:
         demand_profile=profile,
         untested_seasons=demand.untested_seasons(profile, monthly, ws.period),
         drift=drift(ws, monthly),
-        token_growth=token_growth(ws, windows),
-        forecast=forecast_demand(profile, ws.table("use_cases"), ws.plan, ws.period)
-        if len(profile)
-        else pd.DataFrame(columns=FORECAST_COLUMNS),
+        token_growth=growth,
+        demand_basis=basis,
+        scenarios=scenarios,
+        forecast=scenarios.frame,
         service_levels=levels,
         failures_and_queues=service.failures_and_queues(ws, levels, profile),
         size_tail=service.size_tail(ws),

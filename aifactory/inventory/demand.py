@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from aifactory.demand.profile import hours_of_month, monthly_growth, profile_series, running_accelerators
+from aifactory.demand.profile import hours_of_month, monthly_trend, profile_series, running_accelerators
 from aifactory.inputs.workspace import Workspace
 from aifactory.units import SECONDS_PER_HOUR
 
@@ -19,7 +19,7 @@ MIN_DAYS = 7
 EMPTY_PROFILE = {
     **dict.fromkeys([*PAIR, "workload_class", "service_unit"], "str"),
     **dict.fromkeys(["units_month", "units_per_hour_avg", "units_per_hour_peak", "peak_to_average", "failure_rate",
-                     "growth_per_month", "observed_hours", "observed_share", "autocorrelation_24h",
+                     "growth_per_month", "growth_log_sd", "month_scatter", "observed_hours", "observed_share", "autocorrelation_24h",
                      "weekly_chance"], "float64"),
     **dict.fromkeys(["peak_window_minutes", "outage_hours", "growth_months"], "int64"),
     **dict.fromkeys(["daily_season", "weekly_season"], "bool"),
@@ -111,7 +111,7 @@ def profile_demand(ws: Workspace, windows: pd.DataFrame, monthly: pd.DataFrame) 
         if use_case in training:  # a job table is a log: hours without a job are idle, not unobserved
             series, last = series.reindex(hours, fill_value=0.0), max(last, hours[-1] + pd.Timedelta(hours=1))
         found = profile_series(series, minutes, may_idle=use_case in training)
-        growth, growth_months = monthly_growth(_daily_levels(monthly, use_case, region, ws.period, first, last))
+        trend = monthly_trend(_daily_levels(monthly, use_case, region, ws.period, first, last))
         rows.append(
             {
                 "use_case_id": use_case,
@@ -119,8 +119,10 @@ def profile_demand(ws: Workspace, windows: pd.DataFrame, monthly: pd.DataFrame) 
                 "units_month": found.units,
                 **{name: value for name, value in vars(found).items() if name != "units"},
                 "observed_share": found.observed_hours / len(hours),
-                "growth_per_month": growth,
-                "growth_months": growth_months,
+                "growth_per_month": trend.growth,
+                "growth_months": trend.months,
+                "growth_log_sd": trend.log_sd,
+                "month_scatter": trend.scatter,
             }
         )
     known = ws.table("use_cases")[["use_case_id", "workload_class", "service_unit"]]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from aifactory.demand.forecast import forecast_demand
+from aifactory.demand.forecast import simulate_demand
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
+from aifactory.inventory.basis import seasons
 from aifactory.inventory.demand import profile_demand
 from aifactory.review import guardrails
 from aifactory.review.chargeback import charge_teams
@@ -157,15 +158,11 @@ def _one_step_forecast(ws: Workspace, inventory: Inventory) -> pd.DataFrame:
     last = previous_month(ws.period)
     earlier = Workspace(ws.path, last, ws.plan, ws.tables, ws.checks, ws.sources)
     profile = profile_demand(earlier, inventory.windows, inventory.demand_monthly)
-    columns = {"expected": "units", "conservative": "units_p10", "aggressive": "units_p90"}
-    if profile.empty:
-        return pd.DataFrame(
-            columns=list(columns.values()), index=pd.MultiIndex.from_tuples([], names=["month", "use_case_id"])
-        )
-    forecast = forecast_demand(profile, ws.table("use_cases"), ws.plan, last)
-    sums = (
-        forecast[forecast["month"] == ws.period].groupby(["month", "use_case_id", "scenario"])["units"].sum().unstack()
-    )
+    columns = {"p50": "units", "p10": "units_p10", "p90": "units_p90"}
+    seen = seasons(inventory.demand_monthly, last)
+    basis = replace(inventory.demand_basis, profile=profile, seasons=seen, weekly_units={}, what_ifs=None)
+    bands = simulate_demand(basis, ws.plan, last).use_cases
+    sums = bands[bands["month"] == ws.period].set_index(["month", "use_case_id"])[[*columns]]
     hours = pd.Period(ws.period, "M").days_in_month * HOURS_PER_DAY
     return sums.rename(columns=columns) * hours / HOURS_PER_MONTH
 

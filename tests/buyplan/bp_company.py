@@ -129,6 +129,9 @@ def make_inputs(plan, growth=None, chat=8.0, train=4.0, **use_case_fields):
                         "units": units,
                         "units_per_hour_avg": units / HOURS_PER_MONTH,
                         "units_per_hour_peak": units / HOURS_PER_MONTH * peak,
+                        "size": 1.0,
+                        "units_p10": 0.8 * units,
+                        "units_p90": 1.25 * units,
                     }
                 )
     use_cases = pd.DataFrame(

@@ -55,6 +55,8 @@ def test_sample_is_what_the_generator_makes(generated):
         "plan.yaml",
         "README.md",
         "approved_plan.csv",
+        "demand_chain.csv",
+        "demand_what_ifs.csv",
     }
     for name in made:
         pd.testing.assert_frame_equal(read(generated / name), read(SAMPLE / name), obj=name)

@@ -1,4 +1,4 @@
-"""Three scenarios by month: damped growth, adoption, launches, retirement."""
+"""Scenarios by month from profiles: levels, growth, launches, ends, adoption, named scenarios."""
 
 import math
 
@@ -8,12 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aifactory.demand.forecast import FORECAST_COLUMNS, damped_factors, forecast_demand, scenario_growth
+from aifactory.demand.forecast import FORECAST_COLUMNS, RELATIVE, USD, forecast_demand, simulate_demand
+from aifactory.demand.growth import damped_factors, scenario_growth
+from aifactory.demand.scenario_inputs import DemandBasis
 from aifactory.inputs.plan import Launch, Scenario
 from aifactory.inventory import build_inventory
 from aifactory.units import HOURS_PER_MONTH
 
 FEW = settings(max_examples=50, deadline=None)
+SURE = {"demand_noise_sd": 0.0, "growth_damping": 0.94, "launch_slip_months": 0.0}
 
 
 def scenario(multiplier=1.0, growth=None, adoption=1.0, name="expected"):
@@ -23,14 +26,35 @@ def scenario(multiplier=1.0, growth=None, adoption=1.0, name="expected"):
 
 
 @pytest.fixture(scope="module")
-def profile(mini_ws):
-    return build_inventory(mini_ws).demand_profile
+def inventory(mini_ws):
+    return build_inventory(mini_ws)
+
+
+@pytest.fixture(scope="module")
+def profile(inventory):
+    """Profiles whose trend is known for certain."""
+    return inventory.demand_profile.assign(growth_log_sd=0.0, month_scatter=0.0)
+
+
+def sure(plan, values=SURE, **changes):
+    """A plan without doubt: every assumption of the simulation at one value."""
+    fixed = {
+        name: plan.assumptions[name].model_copy(update=dict.fromkeys(("low", "value", "high"), value))
+        for name, value in values.items()
+    }
+    return plan.model_copy(update={"assumptions": plan.assumptions | fixed, **changes})
 
 
 def forecast(mini_ws, profile, use_cases=None, **changes):
-    plan = mini_ws.plan.model_copy(update=changes)
+    """A forecast without doubt but for the plan's scenarios, which keep their spread."""
     cases = mini_ws.table("use_cases") if use_cases is None else use_cases
-    return forecast_demand(profile, cases, plan, "2026-10")
+    return forecast_demand(profile, cases, sure(mini_ws.plan, **changes), "2026-10")
+
+
+def calm(mini_ws, profile, use_cases=None, **changes):
+    """The same where all three scenarios are the expected one: no spread at all."""
+    same = [scenario(name=name) for name in ("conservative", "expected", "aggressive")]
+    return forecast(mini_ws, profile, use_cases, scenarios=same, **changes)
 
 
 def chat(table, name="expected", region="us"):
@@ -97,33 +121,31 @@ def test_a_multiplier_of_zero_is_the_most_careful_one():
     assert scenario_growth(-0.1, scenario(0.0)) <= scenario_growth(-0.1, scenario(0.25))
 
 
-# the forecast
+# without spread the forecast is the deterministic one
 
 
 def test_too_short_a_history_keeps_the_level(mini_ws, profile):
-    # 153 an hour on average; adoption of the careful scenario is 0.95
-    table = forecast(mini_ws, profile)
+    # 153 an hour on average
+    table = calm(mini_ws, profile)
     assert list(table.columns) == FORECAST_COLUMNS
     expected = chat(table)
     assert list(expected.index[[0, -1]]) == ["2026-11", "2029-10"]
     assert expected["units"].tolist() == pytest.approx([153 * 730] * 36)
     assert expected["units_per_hour_peak"].tolist() == pytest.approx([216.0] * 36)
-    assert chat(table, "conservative")["units"].iloc[0] == pytest.approx(0.95 * 153 * 730)
     assert expected["growth_source"].iloc[0] == "level kept: 2 months are too few for a trend"
 
 
 def test_measured_growth_is_damped_month_by_month(mini_ws, profile):
-    table = forecast(mini_ws, profile.assign(growth_per_month=0.1, growth_months=12))
+    table = calm(mini_ws, profile.assign(growth_per_month=0.1, growth_months=12))
     level = 153 * 730
-    assert chat(table)["units"].iloc[:2].tolist() == pytest.approx([level * 1.1, level * 1.1 * (1 + 0.1 * 0.94)])
-    assert chat(table, "aggressive")["units"].iloc[0] == pytest.approx(level * 1.16)
-    assert chat(table, "conservative")["units"].iloc[0] == pytest.approx(level * 1.04 * 0.95)
+    for name in ("conservative", "expected", "aggressive"):
+        assert chat(table, name)["units"].iloc[:2].tolist() == pytest.approx([level * 1.1, level * 1.1 * (1 + 0.1 * 0.94)])  # fmt: skip
     assert chat(table)["growth_source"].iloc[0].startswith("+10.0% a month at the start: trend of 12 months")
 
 
 def test_a_launch_multiplies_its_month_and_no_other(mini_ws, profile):
     launch = Launch(use_case_id="chat", month="2027-03", demand_multiplier=1.8, milestone="spring")
-    units = chat(forecast(mini_ws, profile, launches=[launch]))["units"] / (153 * 730)
+    units = chat(calm(mini_ws, profile, launches=[launch]))["units"] / (153 * 730)
     assert units["2027-03"] == pytest.approx(1.8)
     assert units.drop("2027-03").tolist() == pytest.approx([1.0] * 35)
 
@@ -132,26 +154,26 @@ def test_two_launches_in_a_month_multiply(mini_ws, profile):
     launches = [
         Launch(use_case_id="chat", month="2027-03", demand_multiplier=factor, milestone="x") for factor in (2, 3)
     ]
-    assert chat(forecast(mini_ws, profile, launches=launches))["units"]["2027-03"] == pytest.approx(6 * 153 * 730)
+    assert chat(calm(mini_ws, profile, launches=launches))["units"]["2027-03"] == pytest.approx(6 * 153 * 730)
 
 
 def test_a_launch_outside_the_horizon_changes_nothing(mini_ws, profile):
     launch = Launch(use_case_id="chat", month="2026-10", demand_multiplier=9, milestone="past")
-    pd.testing.assert_frame_equal(forecast(mini_ws, profile, launches=[launch]), forecast(mini_ws, profile))
+    pd.testing.assert_frame_equal(calm(mini_ws, profile, launches=[launch]), calm(mini_ws, profile))
 
 
 def test_a_retired_use_case_needs_nothing_from_its_month_on(mini_ws, profile):
     cases = mini_ws.table("use_cases")
     retiring = cases.assign(retire_month=cases["retire_month"].mask(cases["use_case_id"] == "chat", "2027-04"))
-    units = chat(forecast(mini_ws, profile, retiring))["units"]
+    units = chat(calm(mini_ws, profile, retiring))["units"]
     assert (units[units.index < "2027-04"] > 0).all()
     assert (units[units.index >= "2027-04"] == 0).all()
 
 
 def test_a_use_case_without_demand_is_not_forecast(mini_ws, profile):
     quiet = profile.assign(units_month=profile["units_month"].mask(profile["use_case_id"] == "chat", 0.0))
-    assert set(forecast(mini_ws, quiet)["use_case_id"]) == {"images", "models"}
-    nothing = forecast(mini_ws, profile.iloc[:0])
+    assert set(calm(mini_ws, quiet)["use_case_id"]) == {"images", "models"}
+    nothing = calm(mini_ws, profile.iloc[:0])
     assert nothing.empty
     assert list(nothing.columns) == FORECAST_COLUMNS
 
@@ -165,21 +187,114 @@ def test_a_month_has_730_hours_and_the_peak_keeps_its_ratio(mini_ws, profile):
 
 
 def test_a_restricted_use_case_is_forecast_only_where_it_may_run(mini_ws, profile):
-    table = forecast(mini_ws, profile)
+    table = calm(mini_ws, profile)
     assert set(table.loc[table["use_case_id"] == "images", "region"]) == {"eu"}
     assert set(table.loc[table["use_case_id"] == "chat", "region"]) == {"us", "eu"}
 
 
-@FEW
-@given(growth=st.floats(-0.4, 0.4))
-def test_the_scenarios_keep_their_order(mini_ws, profile, growth):
-    table = forecast(mini_ws, profile.assign(growth_per_month=growth, growth_months=12))
-    low, middle, high = (chat(table, name)["units"] for name in ("conservative", "expected", "aggressive"))
-    assert (low <= middle + 1e-9).all()
-    assert (middle <= high + 1e-9).all()
-
-
 def test_the_horizon_of_the_plan_is_kept(mini_ws, profile):
-    table = forecast(mini_ws, profile, horizon_months=12)
+    table = calm(mini_ws, profile, horizon_months=12)
     assert len(table) == 3 * 4 * 12
     assert math.isclose(table.query("scenario == 'expected' and use_case_id == 'images'")["units"].sum(), 110 * 8760)
+
+
+def test_the_scenarios_of_the_plan_are_quantiles(mini_ws, profile):
+    # one use case alone, growth at 40, 100 and 160 % of 10 % a month: the cuts of its own total
+    alone = profile[(profile["use_case_id"] == "chat") & (profile["region"] == "us")]
+    table = forecast(mini_ws, alone.assign(growth_per_month=0.1, growth_months=12))
+    first = [chat(table, name)["units"].iloc[0] / (153 * 730) for name in ("conservative", "expected", "aggressive")]
+    growth, start = np.random.default_rng(0).standard_normal((2, 400_000)) / 1.2815515655
+    level = (1.1 + 0.06 * growth) * (1 + 0.05 * np.minimum(start, 0))
+    assert first == pytest.approx(np.quantile(level, [0.1, 0.5, 0.9]), abs=0.01)
+
+
+@pytest.mark.parametrize("growth", [-0.3, -0.05, 0.0, 0.02, 0.3])
+def test_the_total_of_the_scenarios_keeps_its_order(mini_ws, profile, growth):
+    found = simulate_demand(
+        DemandBasis(profile.assign(growth_per_month=growth, growth_months=12), mini_ws.table("use_cases")),
+        mini_ws.plan,
+        "2026-10",
+    )
+    assert (found.total["conservative"] <= found.total["expected"]).all()
+    assert (found.total["expected"] <= found.total["aggressive"]).all()
+
+
+# the total, chains and named scenarios
+
+
+def test_parts_at_todays_cost_add_up_to_the_total(mini_ws, inventory):
+    found = inventory.scenarios
+    assert found.unit == USD
+    usd = inventory.use_cases.set_index("use_case_id")["usd_per_unit"].fillna(0.0)
+    worth = found.frame["units"] * found.frame["size"] * found.frame["use_case_id"].map(usd)
+    sums = worth.groupby([found.frame["scenario"], found.frame["month"]]).sum()
+    for name in ("conservative", "expected", "aggressive"):
+        np.testing.assert_allclose(sums[name], found.total[name], rtol=1e-9)
+    assert set(found.uncounted) == {"images"}  # the bill names no cost for it
+
+
+def test_without_a_bill_use_cases_count_alike(mini_ws, profile):
+    found = simulate_demand(DemandBasis(profile, mini_ws.table("use_cases")), sure(mini_ws.plan), "2026-10")
+    assert found.unit == RELATIVE
+    assert found.today == pytest.approx(1.0)
+
+
+CHAIN = [("seats", 1000.0), ("active_share", 0.5), ("active_share_day_90", 0.6), ("units_per_seat_month", 20.0)]
+
+
+def chain_of(name, **ends):
+    rows = [{"use_case_id": name, "factor": factor, "value": value, "region": None} for factor, value in CHAIN]
+    return pd.DataFrame(rows).assign(low=np.nan, high=np.nan, **ends)
+
+
+def test_a_use_case_to_come_follows_its_chain(mini_ws, profile):
+    cases = mini_ws.table("use_cases")
+    coming = pd.concat([cases, cases[cases["use_case_id"] == "chat"].assign(use_case_id="pilot", launch_month="2027-02", allowed_regions="eu")])  # fmt: skip
+    basis = DemandBasis(profile, coming, chain=chain_of("pilot"))
+    found = simulate_demand(basis, sure(mini_ws.plan), "2026-10")
+    assert found.adopting == ("pilot",)
+    mine = found.use_cases[found.use_cases["use_case_id"] == "pilot"].set_index("month")
+    assert (mine.loc[:"2027-01", ["p10", "p50", "p90"]] == 0).all(axis=None)
+    # seats x active share x units per seat in the end, for want of low and high with the doubt of the priors
+    assert mine["p50"].iloc[-1] == pytest.approx(1000 * 0.5 * 20, rel=0.05)
+    assert mine["p10"].iloc[-1] < 0.75 * mine["p50"].iloc[-1]
+    cells = found.frame[found.frame["use_case_id"] == "pilot"]
+    assert set(cells["region"]) == {"eu"}
+    assert cells["growth_source"].iloc[0] == "adoption of 1,000 seats; priors only: nothing was measured yet"
+
+
+def test_a_young_use_case_is_pulled_towards_its_weeks(mini_ws, profile):
+    cases = mini_ws.table("use_cases")
+    few = np.full(8, 10.0)  # ten active seats instead of hundreds
+    weekly = {"chat": few * 20 / (365 / 7 / 12)}
+    ends = []
+    for seen in (weekly, {}):
+        young = profile[profile["use_case_id"] == "chat"]
+        found = simulate_demand(DemandBasis(young, cases, chain=chain_of("chat"), weekly_units=seen), sure(mini_ws.plan), "2026-10")  # fmt: skip
+        ends.append(found)
+    assert ends[0].adopting == ("chat",)
+    assert ends[1].adopting == ()  # measured, without weeks: its level and trend count
+    # the prior says 10,000 units in the end, and 600 seats x 0.6 by day 90
+    assert ends[0].use_cases["p50"].iloc[0] < 0.3 * 10_000
+    assert ends[0].use_cases["p50"].iloc[-1] < 0.8 * 10_000
+
+
+def test_named_scenarios_multiply_what_they_name(mini_ws, profile):
+    what_ifs = pd.DataFrame(
+        {"scenario": ["double", "nothing"], "use_case_id": [None, "nobody"], "workload_class": None, "region": None,
+         "first_month": ["2027-01", None], "last_month": None, "multiplier": [2.0, 5.0]}
+    )  # fmt: skip
+    basis = DemandBasis(profile, mini_ws.table("use_cases"), what_ifs=what_ifs)
+    found = simulate_demand(basis, mini_ws.plan, "2026-10").what_ifs.set_index(["scenario", "month"])
+    np.testing.assert_allclose(found.loc["nothing", "p50"], found.loc["nothing", "expected_without"])
+    ratio = found.loc["double", "p50"] / found.loc["double", "expected_without"]
+    assert ratio[:"2026-12"].tolist() == pytest.approx([1, 1])
+    assert ratio["2027-01":].tolist() == pytest.approx([2] * 34)
+
+
+def test_bands_of_a_use_case_hold_its_median(inventory):
+    bands = inventory.scenarios.use_cases
+    assert (bands["p10"] <= bands["p50"]).all()
+    assert (bands["p50"] <= bands["p90"]).all()
+    cells = inventory.forecast
+    assert (cells["units_p10"] <= cells["units_p90"]).all()

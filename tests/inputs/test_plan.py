@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aifactory.errors import InputError
-from aifactory.inputs.plan import MAX_YAML_BYTES, REQUIRED_ASSUMPTIONS, Plan, load_plan, read_yaml
+from aifactory.inputs.plan import MAX_YAML_BYTES, REQUIRED_ASSUMPTIONS, Plan, default_assumptions, load_plan, read_yaml
 from aifactory.inputs.resources import data_dir
 
 TEMPLATE = data_dir() / "templates" / "plan.yaml"
@@ -38,9 +38,9 @@ def test_the_loaded_values_are_those_of_the_file():
     raw = yaml.safe_load(TEMPLATE.read_text(encoding="utf-8"))
     plan = load_plan(TEMPLATE)
     assert plan.horizon_months == raw["horizon_months"]
-    assert {name: plan.value(name) for name in plan.assumptions} == {
-        name: entry["value"] for name, entry in raw["assumptions"].items()
-    }
+    stated = {name: entry["value"] for name, entry in raw["assumptions"].items()}
+    shipped = {name: entry["value"] for name, entry in default_assumptions().items()}
+    assert {name: plan.value(name) for name in plan.assumptions} == shipped | stated
 
 
 def test_the_sample_plan_loads(sample_dir):

@@ -100,11 +100,12 @@ def test_the_variance_of_the_tiny_chat_is_hand_computed(road):
 def test_without_a_plan_last_months_forecast_stands_in(road):
     table = road.review.forecast_accuracy.set_index("use_case_id")
     assert set(table["basis"]) == {"forecast from data up to 2026-09"}
-    # one month shows no trend, so the level of September goes on for the 744 hours of October
-    assert table.at["chat", "forecast"] == pytest.approx(3332 * 2 * 31)
+    # one month shows no trend, so the median of the paths is the level of September over the 744 hours of October,
+    # within the error of a thousand paths; one month leaves a wide band
+    assert table.at["chat", "forecast"] == pytest.approx(3332 * 2 * 31, rel=0.02)
     assert table.at["chat", "actual"] == 3672 * 2 * 31
-    assert table.at["chat", "error_share"] == pytest.approx(3332 / 3672 - 1)
-    assert not table.at["chat", "inside_band"]
+    assert table.at["chat", "error_share"] == pytest.approx(table.at["chat", "forecast"] / (3672 * 2 * 31) - 1)
+    assert table.at["chat", "inside_band"]
 
 
 @pytest.mark.parametrize(("low", "high", "inside"), [(90.0, 110.0, True), (100.0, 100.0, True), (100.1, 120.0, False),

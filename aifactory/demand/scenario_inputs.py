@@ -1,0 +1,202 @@
+"""From tables to the drivers of a demand simulation: measured profiles, the plan's assumptions, demand chains."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pandas as pd
+
+from aifactory.demand.adoption import RATE_SD, SATURATION_SD, adoption_curves, basis_of, prior_rate
+from aifactory.demand.adoption import Launch as Adoption
+from aifactory.demand.growth import scenario_growth
+from aifactory.demand.profile import MIN_GROWTH_MONTHS, PRIOR_GROWTH
+from aifactory.demand.scenarios import WEEKS_PER_MONTH, Z90, Adopting, Launch, Settings, Spread, Workload
+from aifactory.inputs.plan import Plan
+from aifactory.units import HOURS_PER_MONTH, SCENARIOS
+
+#: Months of data that the prior scatter of a month counts as.
+NOISE_MONTHS = 12
+PATHS = 1000
+CURVE_SEED = 1
+
+
+@dataclass(frozen=True)
+class DemandBasis:
+    """What is known of demand; only the first two are needed."""
+
+    profile: pd.DataFrame  # one row per use case and region, see `aifactory.inventory`
+    use_cases: pd.DataFrame
+    usd_per_unit: pd.Series = field(default_factory=lambda: pd.Series(dtype="float64"))  # today's, by use case
+    chain: pd.DataFrame | None = None  # table demand_chain
+    what_ifs: pd.DataFrame | None = None  # table demand_what_ifs
+    size_growth: Mapping[str, float] = field(default_factory=dict)  # growth a month of a unit's work
+    seasons: Mapping[str, np.ndarray] = field(default_factory=dict)  # factor by calendar month
+    weekly_units: Mapping[str, np.ndarray] = field(default_factory=dict)  # since launch, of young use cases
+
+
+def settings_of(plan: Plan, period: str, paths: int = PATHS) -> Settings:
+    """Settings of a simulation that starts in the month after the period."""
+    first = pd.Period(period, "M") + 1
+    return Settings(
+        months=plan.horizon_months,
+        paths=paths,
+        seed=plan.seed,
+        correlation=plan.value("demand_correlation"),
+        noise_memory=min(plan.value("demand_noise_memory"), 0.99),
+        damping=spread_of(plan, "growth_damping"),
+        delay=spread_of(plan, "launch_slip_months"),
+        first_calendar_month=first.month,
+    )
+
+
+def spread_of(plan: Plan, name: str) -> Spread:
+    """An assumption with its P10 and P90."""
+    item = plan.assumptions[name]
+    low, high = (item.value if edge is None else edge for edge in (item.low, item.high))
+    return Spread(low, item.value, high)
+
+
+def read_workloads(basis: DemandBasis, plan: Plan, period: str) -> tuple[list[Workload], tuple[str, ...]]:
+    """Drivers of every use case with demand or with a demand chain, and the regions of their arrays."""
+    measured = basis.profile[basis.profile["units_month"] > 0]
+    chains = factors(basis.chain)
+    regions = tuple(sorted({*measured["region"], *(item.region for item in plan.regions)}))
+    cases = basis.use_cases.set_index("use_case_id")
+    found = []
+    for name, rows in measured.groupby("use_case_id", sort=True):
+        item = _measured(str(name), rows.set_index("region").reindex(regions), basis, plan, period)
+        young = rows["growth_months"].max() < MIN_GROWTH_MONTHS
+        if name in chains and name in basis.weekly_units and young:
+            share = item.level / item.level.sum()
+            item = replace(
+                item, adopting=adopting(chains[name], basis.weekly_units[name], share, 1 - _age(basis, name), plan)
+            )
+        found.append(_with_events(item, cases.loc[name], plan, period))
+    for name, chain in sorted(chains.items()):
+        if name in cases.index and name not in set(measured["use_case_id"]):
+            start = cases.loc[name, "launch_month"]
+            first = max(_months_after(period, start), 1) if isinstance(start, str) else 1
+            share = region_share(chain, cases.loc[name, "allowed_regions"], regions)
+            empty = Workload(name, np.zeros(len(regions)), Spread(0.0, 0.0, 0.0), np.zeros(len(regions)), _noise(np.full(len(regions), np.nan), 0, plan))  # fmt: skip
+            item = replace(empty, adopting=adopting(chain, None, share, first, plan))
+            found.append(_with_events(item, cases.loc[name], plan, period))
+    return sorted(found, key=lambda item: item.name), regions
+
+
+def _measured(name: str, rows: pd.DataFrame, basis: DemandBasis, plan: Plan, period: str) -> Workload:
+    growth = rows["growth_per_month"].fillna(0.0).to_numpy(dtype=float)
+    spread = [np.array([scenario_growth(value, plan.scenario(which)) for value in growth]) for which in SCENARIOS]
+    stated = plan.scenario("expected").monthly_growth is not None
+    doubt = rows.reindex(columns=["growth_log_sd"])["growth_log_sd"].fillna(PRIOR_GROWTH).to_numpy(dtype=float)
+    scatter = rows.reindex(columns=["month_scatter"])["month_scatter"].to_numpy(dtype=float)
+    months = rows["growth_months"].fillna(0).to_numpy(dtype=float)
+    adoption = [plan.scenario(which).adoption for which in SCENARIOS]
+    season = basis.seasons.get(name)
+    return Workload(
+        name=name,
+        level=rows["units_per_hour_avg"].fillna(0.0).to_numpy(dtype=float) * HOURS_PER_MONTH,
+        growth=Spread(*spread),
+        growth_sd=np.zeros(len(doubt)) if stated else doubt,
+        noise_sd=_noise(scatter, months, plan),
+        start=Spread(*adoption),
+        size_growth=basis.size_growth.get(name, 0.0),
+        season=None if season is None else season / season[pd.Period(period, "M").month - 1],
+    )
+
+
+def _noise(scatter: np.ndarray, months: np.ndarray | float, plan: Plan) -> np.ndarray:
+    """Scatter about the trend: that of the data, shrunk towards the prior by its months."""
+    seen = np.where(np.isfinite(scatter), months, 0.0)
+    prior = plan.value("demand_noise_sd")
+    return np.sqrt((seen * np.square(np.nan_to_num(scatter)) + NOISE_MONTHS * prior**2) / (seen + NOISE_MONTHS))
+
+
+def _with_events(item: Workload, case: pd.Series, plan: Plan, period: str) -> Workload:
+    """Launches and the end of a use case, in months after the period."""
+    launches = [
+        Launch(_months_after(period, event.month), event.demand_multiplier)
+        for event in plan.launches
+        if event.use_case_id == item.name
+    ]
+    ends = case["retire_month"]
+    retires = _months_after(period, ends) if isinstance(ends, str) else None
+    return replace(item, launches=tuple(launch for launch in launches if launch.month >= 1), retires=retires)
+
+
+def _months_after(period: str, month: str) -> int:
+    return (pd.Period(month, "M") - pd.Period(period, "M")).n
+
+
+def _age(basis: DemandBasis, name: str) -> int:
+    """Months since a young use case was launched, from its weeks of data."""
+    return int(np.ceil(len(basis.weekly_units[name]) / WEEKS_PER_MONTH))
+
+
+# ------------------------------------------------------------------ demand chains
+
+
+def factors(chain: pd.DataFrame | None) -> dict[str, pd.DataFrame]:
+    """Factors by use case, of those from which a launch can be forecast; indexed by factor."""
+    if chain is None or chain.empty:
+        return {}
+    parts = {str(name): rows.set_index("factor") for name, rows in chain.groupby("use_case_id")}
+    return {name: rows for name, rows in parts.items() if "units_per_seat_month" in rows.index}
+
+
+def factor_spread(chain: pd.DataFrame, factor: str) -> Spread:
+    """A factor with its P10 and P90; without them it is certain."""
+    row = chain.loc[factor]
+    low, high = (row["value"] if np.isnan(row[edge]) else row[edge] for edge in ("low", "high"))
+    return Spread(float(low), float(row["value"]), float(high))
+
+
+def launch_of(chain: pd.DataFrame) -> Adoption:
+    """Priors of an adoption curve: seats, final share, share by day 90, with the doubt of each."""
+    seats, share, early = (factor_spread(chain, name) for name in ("seats", "active_share", "active_share_day_90"))
+    doubts = [_log_sd(seats.low, seats.high), _log_sd(share.low, share.high)]
+    known = any(doubt > 0 for doubt in doubts)
+    rates = [prior_rate(min(max(value, 1e-3), 0.99)) for value in (early.low, early.high)]
+    return Adoption(
+        seats.middle,
+        share.middle,
+        min(early.middle, 0.99),
+        float(np.hypot(*doubts)) if known else SATURATION_SD,
+        _log_sd(*rates) if early.high > early.low else RATE_SD,
+    )
+
+
+def _log_sd(low: float, high: float) -> float:
+    return float(np.log(high / low) / (2 * Z90)) if high > low > 0 else 0.0
+
+
+def adopting(
+    chain: pd.DataFrame, weekly_units: np.ndarray | None, share: np.ndarray, first_month: int, plan: Plan
+) -> Adopting:
+    """Adoption of a use case, updated by its weeks of demand where there are some."""
+    per_seat = factor_spread(chain, "units_per_seat_month")
+    seen = None if weekly_units is None else np.asarray(weekly_units, dtype=float) * WEEKS_PER_MONTH / per_seat.middle
+    weeks = int(np.ceil((plan.horizon_months + max(1 - first_month, 0) + 2) * WEEKS_PER_MONTH))
+    curves, weight, _ = adoption_curves(launch_of(chain), weeks, seen, CURVE_SEED)
+    order = np.argsort(curves[:, -1], kind="stable")
+    return Adopting(curves[order], weight[order], first_month, per_seat, share)
+
+
+def adoption_basis(chain: pd.DataFrame, weekly_units: np.ndarray | None) -> str:
+    """What the adoption of a use case rests on, in words."""
+    weeks = 0 if weekly_units is None else int(np.isfinite(weekly_units).sum())
+    return f"adoption of {chain.loc['seats', 'value']:,.0f} seats; {basis_of(weeks)}"
+
+
+def region_share(chain: pd.DataFrame, allowed: object, regions: tuple[str, ...]) -> np.ndarray:
+    """Share of each region: that of the chain, else equal parts over the allowed regions."""
+    rows = chain[chain.index == "region_share"]
+    if len(rows):
+        stated = rows.set_index("region")["value"].reindex(regions).fillna(0.0).to_numpy(dtype=float)
+        return stated / stated.sum()
+    names = (
+        {part.strip() for part in str(allowed).split(";")} if isinstance(allowed, str) and allowed.strip() else set()
+    )
+    inside = np.array([not names or region in names for region in regions], dtype=float)
+    return inside / max(inside.sum(), 1.0)

@@ -1,0 +1,58 @@
+"""What must hold between the rows of a demand chain, and of named demand scenarios."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+
+from aifactory.errors import nearest
+
+#: (row of the file, column, value, rule)
+Fault = tuple[int | None, str, str, str]
+SHARES = ("active_share", "active_share_day_90", "region_share", "cached_input_share")
+#: Factors that a forecast from a chain needs.
+LAUNCH_FACTORS = ("seats", "active_share", "active_share_day_90", "units_per_seat_month")
+SHARE_TOLERANCE = 1e-6
+
+
+def chain_faults(chain: pd.DataFrame, regions: Sequence[str]) -> Iterator[Fault]:
+    """Faults of table `demand_chain`, with row, column, value and rule.
+
+    A factor stands once per use case (and region), low <= value <= high, shares lie between 0 and 1, only
+    region_share names a region, a known one, and the shares of a use case add up to 1. Whoever gives
+    units_per_seat_month gives all factors of a launch, each above 0.
+    """
+    places = chain["region"].fillna("")
+    twice = chain.assign(place=places).duplicated(["use_case_id", "factor", "place"])
+    yield from _each(chain, twice, "factor", "is given twice for the use case")
+    low, high = chain["low"].fillna(chain["value"]), chain["high"].fillna(chain["value"])
+    yield from _each(chain, (low > chain["value"]) | (chain["value"] > high), "value", "low <= value <= high must hold")
+    yield from _each(chain, chain["factor"].isin(SHARES) & (high > 1), "value", "a share is at most 1")
+    by_region = chain["factor"] == "region_share"
+    yield from _each(chain, by_region != (places != ""), "region", "stands with region_share, and there only")
+    unknown = by_region & (places != "") & ~places.isin(regions)
+    yield from _each(chain, unknown, "region", "is not described in plan.yaml.", regions)
+    sums = chain[by_region].groupby("use_case_id")["value"].sum()
+    for name, total in sums[(sums - 1).abs() > SHARE_TOLERANCE].items():
+        yield None, "region_share", str(name), f"shares of the regions must add up to 1, got {total:g}"
+    launching = chain.loc[chain["factor"] == "units_per_seat_month", "use_case_id"]
+    for name in launching.unique():
+        mine = chain[chain["use_case_id"] == name].set_index("factor")["value"]
+        lacking = [factor for factor in LAUNCH_FACTORS if factor not in mine.index or (mine[[factor]] <= 0).any()]
+        if lacking:
+            yield None, "factor", str(name), f"needs {', '.join(lacking)} above 0 for a forecast"
+
+
+def what_if_faults(table: pd.DataFrame, regions: Sequence[str]) -> Iterator[Fault]:
+    """Faults of table `demand_what_ifs`: unknown regions, months that end before they begin."""
+    yield from _each(table, table["region"].notna() & ~table["region"].isin(regions), "region", "is not described in plan.yaml.", regions)  # fmt: skip
+    both = table["first_month"].notna() & table["last_month"].notna()
+    late = both & (table["first_month"].fillna("") > table["last_month"].fillna(""))
+    yield from _each(table, late, "last_month", "comes before first_month")
+
+
+def _each(frame: pd.DataFrame, bad: pd.Series, column: str, rule: str, choices: Sequence[str] = ()) -> Iterator[Fault]:
+    for row in frame.index[bad.to_numpy(dtype=bool)][:5]:
+        value = str(frame.loc[row, column])
+        yield int(row) + 2, column, value, rule + (nearest(value, choices) if choices else "")
