@@ -14,7 +14,7 @@ from aifactory.report.text import month_name, num, pct, readable, usd, usd_compa
 from aifactory.units import BANDS
 
 PLAN = "computed from demand, measured capacity and prices"
-TOP_USE_CASES = 4
+TOP_USE_CASES = 3
 TOP_ASSUMPTIONS = 12
 #: groups of unit-cost lines for the waterfall, in their order; all others are hidden cost centres
 STEPS = {

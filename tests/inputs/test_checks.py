@@ -12,6 +12,8 @@ from aifactory.inputs.workspace import load_workspace
 REQUESTS = (
     "request_id,timestamp_utc,use_case_id,region,status,ttft_ms,e2e_ms\nr1,2026-10-05T09:00:00Z,models,us,ok,{0}\n"
 )
+CHAIN_HEAD = "use_case_id,region,factor,value,low,high,owner_role,source,as_of\n"
+WHAT_IF_HEAD = "scenario,use_case_id,workload_class,region,first_month,last_month,multiplier,note,source,as_of\n"
 PRICE_HEAD = (
     "price_id,provider,sku,accelerator_id,region,purchase_option,term_months,"
     "usd_per_accelerator_hour,source,as_of,confidence\n"
@@ -142,6 +144,46 @@ BROKEN = {
         "accelerators, column 'candidates': value 'nvidia-h10-sxm': is not in table accelerators. "
         "Did you mean 'nvidia-h100-sxm'?",
     ),
+    "a chain whose low is above its value": (
+        "demand_chain",
+        add("demand_chain.csv", CHAIN_HEAD + "chat,,seats,100,120,150,head,test,2026-10-31\n"),
+        "demand_chain, row 2, column 'value': value '100.0': low <= value <= high must hold",
+    ),
+    "a share in percent": (
+        "demand_chain",
+        add("demand_chain.csv", CHAIN_HEAD + "chat,,active_share,40,,,head,test,2026-10-31\n"),
+        "demand_chain, row 2, column 'value': value '40.0': a share is at most 1",
+    ),
+    "a factor given twice": (
+        "demand_chain",
+        add("demand_chain.csv", CHAIN_HEAD + "chat,,seats,100,,,head,test,2026-10-31\n" * 2),
+        "demand_chain, row 3, column 'factor': value 'seats': is given twice",
+    ),
+    "shares of regions that do not add up": (
+        "demand_chain",
+        add("demand_chain.csv", CHAIN_HEAD + "chat,eu,region_share,0.6,,,head,test,2026-10-31\n"),
+        "demand_chain, column 'region_share': value 'chat': shares of the regions must add up to 1, got 0.6",
+    ),
+    "a launch without its seats": (
+        "demand_chain",
+        add("demand_chain.csv", CHAIN_HEAD + "chat,,units_per_seat_month,9,,,head,test,2026-10-31\n"),
+        "demand_chain, column 'factor': value 'chat': needs seats, active_share, active_share_day_90 above 0",
+    ),
+    "a share of a region that nobody knows": (
+        "demand_chain",
+        add("demand_chain.csv", CHAIN_HEAD + "chat,uss,region_share,1,,,head,test,2026-10-31\n"),
+        "demand_chain, row 2, column 'region': value 'uss': is not described in plan.yaml. Did you mean 'us'?",
+    ),
+    "a named scenario that ends before it begins": (
+        "demand_what_ifs",
+        add("demand_what_ifs.csv", WHAT_IF_HEAD + "boom,chat,,,2027-05,2027-02,2,,test,2026-10-31\n"),
+        "demand_what_ifs, row 2, column 'last_month': value '2027-02': comes before first_month",
+    ),
+    "a named scenario for a region that nobody knows": (
+        "demand_what_ifs",
+        add("demand_what_ifs.csv", WHAT_IF_HEAD + "boom,,,mars,,,2,,test,2026-10-31\n"),
+        "demand_what_ifs, row 2, column 'region': value 'mars': is not described in plan.yaml.",
+    ),
 }
 SUSPECT = {
     "a model that the catalogue does not know": (
@@ -237,7 +279,8 @@ def test_windows_fit_into_hours(mini):
 
 def test_a_sound_workspace_passes_every_check(mini_ws):
     assert set(mini_ws.checks["status"]) == {"passed"}
-    assert set(mini_ws.checks["check"]) == set(CHECKS) - {"ttft_within_e2e", "latency_in_ms", "candidates_have_gaps"}
+    without_table = {"ttft_within_e2e", "latency_in_ms", "candidates_have_gaps", "demand_chain", "demand_what_ifs"}
+    assert set(mini_ws.checks["check"]) == set(CHECKS) - without_table
 
 
 def test_the_sample_passes_without_a_failure(sample_ws):
