@@ -217,4 +217,4 @@ def annuity_payment(
     if rate == 0:
         return (value - rest) / count
     paid_off = -np.expm1(-count * np.log1p(rate))  # 1 - (1 + rate)^-n without cancellation
-    return (value - rest * (1.0 - paid_off)) * rate / paid_off
+    return (value - rest * (1.0 - paid_off)) * (rate / paid_off)

@@ -45,6 +45,16 @@ def add_rows(workspace: Path, name: str, rows: pd.DataFrame, *, replace: bool = 
     return _swap(workspace, held_file, name, both, suffix)
 
 
+def append_rows(workspace: Path, name: str, rows: pd.DataFrame) -> Path:
+    """Append rows to a table that keeps its history; nothing held is changed."""
+    require_workspace(workspace)
+    held_file = table_file(workspace, name)
+    held = _held(held_file, name)
+    both = pd.concat([held, rows], ignore_index=True) if len(held) else rows
+    suffix = next((end for end in (".csv.gz", ".parquet") if held_file and held_file.name.endswith(end)), ".csv")
+    return _swap(workspace, held_file, name, both, suffix)
+
+
 def deliveries(rows: pd.DataFrame, name: str) -> list[tuple[str, ...]]:
     """The deliveries that rows belong to, in the order of the rows."""
     return list(_delivery(rows, name).unique())

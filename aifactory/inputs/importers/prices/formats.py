@@ -1,0 +1,308 @@
+"""Readers of public price lists; what each row means is in the docstring of its reader."""
+
+from __future__ import annotations
+
+import ast
+import json
+import math
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from aifactory.errors import InputError
+from aifactory.inputs.csv_text import read_csv_text
+from aifactory.inputs.importers.prices.offers import RESERVED, Found, Source
+from aifactory.units import HOURS_PER_MONTH, MEGA
+
+MAX_BYTES = 500_000_000
+SKYPILOT = ("InstanceType", "AcceleratorName", "AcceleratorCount", "Price", "SpotPrice", "Region")
+GPUHUNT = ("instance_name", "location", "price", "gpu_count", "gpu_name", "gpu_memory", "spot")
+PROVIDERS = {
+    "aws": "AWS", "azure": "Azure", "gcp": "GCP", "lambda": "Lambda", "lambdalabs": "Lambda", "runpod": "RunPod",
+    "nebius": "Nebius", "oci": "Oracle", "vastai": "Vast.ai", "vast": "Vast.ai", "datacrunch": "Verda (DataCrunch)",
+    "verda": "Verda (DataCrunch)", "digitalocean": "DigitalOcean", "vultr": "Vultr", "scaleway": "Scaleway",
+}  # fmt: skip
+ON_DEMAND, SPOT = ("on_demand", 0, 0.0), ("spot", 0, 0.0)
+
+
+def number(text: Any) -> float:
+    """Read a number of a price list; NaN for an empty cell or a word.
+
+    >>> number(" 3.5 "), number(""), number("N/A")
+    (3.5, nan, nan)
+    """
+    try:
+        return float(str(text).strip()) if str(text).strip() else math.nan
+    except ValueError:
+        return math.nan
+
+
+def needs_date(source: Source, found: pd.Timestamp | None = None) -> pd.Timestamp:
+    """Date of the prices: stated by the file, else by the analyst; a price without a date is refused."""
+    date = found if found is not None else source.as_of
+    if date is None:
+        raise InputError.at(source.name, "does not say when its prices held; state it with --as-of YYYY-MM-DD")
+    return date
+
+
+def _provider(source: Source, path: Path) -> str:
+    """Stated provider, else the one that the path of a catalogue names: catalogs/v8/aws/vms.csv, aws.csv."""
+    if source.provider:
+        return source.provider
+    for part in (path.stem, path.parent.name):
+        name = re.sub(r"[^a-z]", "", part.lower())
+        if name in PROVIDERS:
+            return PROVIDERS[name]
+    raise InputError.at(source.name, "does not say whose prices it holds; name the provider with --provider")
+
+
+def skypilot(path: Path, source: Source) -> Found:
+    """SkyPilot catalogue: hourly price of an instance with AcceleratorCount devices, on demand and spot.
+
+    Spot is given by zone; the median over the zones of a region stands for it.
+    """
+    text, _ = read_csv_text(path)
+    found, as_of, provider = Found("SkyPilot catalogue", rows=len(text)), needs_date(source), _provider(source, path)
+    rows = text[text["AcceleratorName"].str.strip() != ""]
+    found.left_out["instances without accelerators"] += len(text) - len(rows)
+    rows = rows.assign(price=rows["Price"].map(number), spot=rows["SpotPrice"].map(number))
+    keys = ["InstanceType", "AcceleratorName", "AcceleratorCount", "Region"]
+    for (sku, device, count, region), group in rows.groupby(keys, sort=False):
+        prices = {ON_DEMAND: group["price"].median(), SPOT: group["spot"].median()}
+        memory = _gpu_memory(group.iloc[0].get("GpuInfo", ""))
+        sku = str(sku) if sku else str(device)
+        found.add(source, provider=provider, sku=sku, region=str(region), device=str(device), count=number(count),
+                  prices=_stated(found, prices), as_of=as_of, memory_gb=memory)  # fmt: skip
+    return found
+
+
+def _gpu_memory(text: str) -> float:
+    """Memory of one device, GB, from the GpuInfo cell (a Python literal)."""
+    match = re.search(r"'SizeInMiB': (\d+)", str(text))
+    return float(ast.literal_eval(match.group(1))) * 2**20 / 1e9 if match else math.nan
+
+
+def _stated(found: Found, prices: dict) -> dict:
+    """Prices that are there; an instance without any is counted."""
+    held = {key: usd for key, usd in prices.items() if not math.isnan(usd)}
+    if not held:
+        found.left_out["no price"] += 1
+    return held
+
+
+def gpuhunt(path: Path, source: Source) -> Found:
+    """Catalogue of gpuhunt: hourly price of an instance, one row on demand and one for spot."""
+    text, _ = read_csv_text(path)
+    found, as_of = Found("gpuhunt catalogue", rows=len(text)), needs_date(source)
+    for row in text.to_dict("records"):
+        if not number(row["gpu_count"]) > 0:
+            found.left_out["instances without accelerators"] += 1
+            continue
+        spot = row["spot"].strip().lower() in ("true", "1")
+        provider = row.get("provider", "").strip()
+        provider = PROVIDERS.get(provider.lower(), provider) or _provider(source, path)
+        found.add(source, provider=provider, sku=row["instance_name"], region=row["location"], device=row["gpu_name"],
+                  count=number(row["gpu_count"]), memory_gb=number(row["gpu_memory"]), as_of=as_of,
+                  prices=_stated(found, {SPOT if spot else ON_DEMAND: number(row["price"])}))  # fmt: skip
+    return found
+
+
+UPFRONT = {"noUpfront": 0.0, "partialUpfront": 0.5, "allUpfront": 1.0}
+EC2_TERM = re.compile(r"yrTerm([13])(Standard|Savings|Convertible)\.(\w+)")
+
+
+def ec2instances(held: list[dict], source: Source) -> Found:
+    """ec2instances.info: pricing[region].linux with hourly on-demand, spot and reserved prices.
+
+    Reserved prices are hourly with what is paid up front spread over the term: standard reservations
+    only; savings plans at another price of the same term are left out, convertible ones too.
+    """
+    found, as_of = Found("ec2instances.info", rows=len(held)), needs_date(source)
+    for item in held:
+        sku, count = str(item.get("instance_type", "")), number(item.get("GPU", ""))
+        if not count > 0 and sku.lower() not in source.names.types:
+            found.left_out["instances without accelerators"] += 1
+            continue
+        for region, systems in (item.get("pricing") or {}).items():
+            linux = systems.get("linux") if isinstance(systems, dict) else None
+            if not isinstance(linux, dict):
+                continue
+            spot = linux.get("spot_avg") or linux.get("spot_min")
+            prices = {ON_DEMAND: number(linux.get("ondemand")), SPOT: number(spot or "")}
+            for name, usd in (linux.get("reserved") or {}).items():
+                match = EC2_TERM.fullmatch(name)
+                if match and match.group(2) == "Standard" and match.group(3) in UPFRONT:
+                    term = 12 * int(match.group(1))
+                    prices[RESERVED[term], term, UPFRONT[match.group(3)]] = number(usd)
+                else:
+                    found.left_out["savings plans and convertible reservations"] += 1
+            found.add(source, provider="AWS", sku=sku, region=region, device=str(item.get("GPU_model") or ""),
+                      count=count if count > 0 else 0.0, prices=_stated(found, prices), as_of=as_of)  # fmt: skip
+    return found
+
+
+AZURE_TERM = {"1 Year": 12, "3 Years": 36}
+
+
+def azure_retail(held: dict, source: Source) -> Found:
+    """Azure retail prices: hourly prices of consumption; a reservation's price is for its whole term.
+
+    Windows, low priority and dev/test meters are left out; so is any other currency than USD.
+    """
+    items = held["Items"]
+    found, as_of = Found("Azure retail prices", rows=len(items)), needs_date(source)
+    for item in items:
+        name = f"{item.get('productName', '')} {item.get('skuName', '')} {item.get('meterName', '')}"
+        sku = str(item.get("armSkuName") or "")
+        term = AZURE_TERM.get(str(item.get("reservationTerm") or ""), 0)
+        kind = str(item.get("type") or item.get("priceType") or "")
+        why_not = _azure_refusal(item, name, sku, kind, term, source)
+        if why_not:
+            found.left_out[why_not] += 1
+            continue
+        usd = number(item.get("retailPrice", ""))
+        if kind == "Reservation":
+            prices = {(RESERVED[term], term, 0.0): usd / (term * HOURS_PER_MONTH)}
+        else:
+            prices = {SPOT if "spot" in name.lower() else ON_DEMAND: usd}
+        for plan in item.get("savingsPlan") or []:
+            months = AZURE_TERM.get(str(plan.get("term")), 0)
+            if months:
+                found.left_out["savings plans, which are no reservations"] += 1
+        found.add(source, provider="Azure", sku=sku, region=str(item.get("armRegionName") or ""), device=sku,
+                  count=math.nan, prices=_stated(found, prices), as_of=as_of)  # fmt: skip
+    return found
+
+
+def _azure_refusal(item: dict, name: str, sku: str, kind: str, term: int, source: Source) -> str:
+    if str(item.get("currencyCode", "")) != "USD":
+        return f"currency {item.get('currencyCode')!r} is not USD"
+    if sku.lower() not in source.names.types:
+        return "instances that the catalogue does not know as accelerators"
+    if "windows" in name.lower() or "low priority" in name.lower() or kind not in ("Consumption", "Reservation"):
+        return "Windows, low priority and dev/test prices"
+    if kind == "Reservation" and not term:
+        return f"term {item.get('reservationTerm')!r} is not 1 or 3 years"
+    hourly = str(item.get("unitOfMeasure", "")).strip().lower() in ("1 hour", "1/hour")
+    return "" if hourly else f"unit {item.get('unitOfMeasure')!r} is not an hour"
+
+
+def gcosts(held: dict, source: Source) -> Found:
+    """Price table pricing.yml of gcosts: hour, hour_spot, and month_1y, month_3y of committed use, per instance and region."""
+    instances = held["compute"]["instance"]
+    stamp = (held.get("about") or {}).get("timestamp")
+    dated = pd.Timestamp(int(stamp), unit="s").normalize() if isinstance(stamp, int) else None
+    found, as_of = Found("gcosts", rows=len(instances)), needs_date(source, dated)
+    for sku, item in instances.items():
+        if sku.lower() not in source.names.types:
+            found.left_out["instances that the catalogue does not know as accelerators"] += 1
+            continue
+        for region, cost in (item.get("cost") or {}).items():
+            prices = {
+                ON_DEMAND: number(cost.get("hour", "")),
+                SPOT: number(cost.get("hour_spot", "")),
+                ("reserved_1y", 12, 0.0): number(cost.get("month_1y", "")) / HOURS_PER_MONTH,
+                ("reserved_3y", 36, 0.0): number(cost.get("month_3y", "")) / HOURS_PER_MONTH,
+            }
+            found.add(source, provider="GCP", sku=str(sku), region=str(region), device="", count=math.nan,
+                      prices=_stated(found, prices), as_of=as_of)  # fmt: skip
+    return found
+
+
+HOSTED = {
+    "input_usd_per_mtok": ("input_cost_per_token", MEGA),
+    "cached_input_usd_per_mtok": ("cache_read_input_token_cost", MEGA),
+    "output_usd_per_mtok": ("output_cost_per_token", MEGA),
+    "batch_input_usd_per_mtok": ("input_cost_per_token_batches", MEGA),
+    "batch_output_usd_per_mtok": ("output_cost_per_token_batches", MEGA),
+    "usd_per_image": ("output_cost_per_image", 1),
+    "usd_per_audio_minute": ("input_cost_per_second", 60),
+}
+
+
+def litellm(held: dict, source: Source) -> Found:
+    """LiteLLM model prices: USD per token, image or second of hosted models, with their end dates."""
+    found, as_of = Found("LiteLLM model prices", rows=len(held)), needs_date(source)
+    for name, item in held.items():
+        if name == "sample_spec" or not isinstance(item, dict):
+            continue
+        prices = {ours: number(item.get(theirs, "")) * factor for ours, (theirs, factor) in HOSTED.items()}
+        if not any(usd > 0 for usd in prices.values()):
+            found.left_out["models without a price"] += 1
+            continue
+        end = pd.to_datetime(item.get("deprecation_date"), errors="coerce")
+        found.hosted.append(
+            {"api_model": name, "provider": str(item.get("litellm_provider") or "unknown")}
+            | {ours: usd if usd > 0 else math.nan for ours, usd in prices.items()}
+            | {"deprecation_date": end, "source": source.name, "as_of": as_of, "confidence": "claimed"}
+        )
+    return found
+
+
+def read_prices(path: Path, source: Source) -> Found:
+    """Read a price list of a known format, recognised by its content."""
+    if not path.is_file():
+        raise InputError.at(source.name, "no such file")
+    if path.stat().st_size > MAX_BYTES:
+        raise InputError.at(source.name, f"is larger than {MAX_BYTES:,} bytes")
+    with path.open("rb") as stream:
+        begin = stream.read(4_096).lstrip(b"\xef\xbb\xbf \r\n\t")
+    if begin[:1] in (b"{", b"["):
+        return _from_json(_json(path, source), source)
+    if b"compute:" in begin and b"about:" in begin:
+        return gcosts(_yaml(path, source), source)
+    header = begin.split(b"\n", 1)[0].decode("utf-8", "replace").strip().split(",")
+    readers: tuple[tuple[tuple[str, ...], Callable[[Path, Source], Found]], ...] = (
+        (SKYPILOT, skypilot),
+        (GPUHUNT, gpuhunt),
+    )
+    for needed, reader in readers:
+        if set(needed) <= set(header):
+            return reader(path, source)
+    known = "SkyPilot, gpuhunt (CSV), ec2instances, Azure retail, LiteLLM (JSON), gcosts (YAML)"
+    raise InputError.at(source.name, f"is no price list of a known format ({known}); give its columns with --mapping")
+
+
+def _from_json(held: Any, source: Source) -> Found:
+    if isinstance(held, dict) and isinstance(held.get("Items"), list):
+        return azure_retail({"Items": [item for item in held["Items"] if isinstance(item, dict)]}, source)
+    if isinstance(held, list) and held and all(isinstance(i, dict) and "instance_type" in i for i in _some(held)):
+        return ec2instances([item for item in held if isinstance(item, dict)], source)
+    if isinstance(held, dict) and any("litellm_provider" in i for i in _some(held.values()) if isinstance(i, dict)):
+        return litellm(held, source)
+    raise InputError.at(source.name, "is JSON, but no price list of ec2instances, Azure retail prices or LiteLLM")
+
+
+def _some(items: Any) -> Iterator[Any]:
+    yield from list(items)[:50]
+
+
+def _json(path: Path, source: Source) -> Any:
+    def refuse(word: str) -> None:
+        raise InputError.at(source.name, f"holds {word}, which is no price")
+
+    try:
+        return json.loads(path.read_text(encoding="utf-8-sig"), parse_constant=refuse)
+    except RecursionError:
+        raise InputError.at(source.name, "is nested too deeply") from None
+    except ValueError as error:
+        raise InputError.at(source.name, f"is not JSON in UTF-8: {str(error)[:100]}") from None
+
+
+def _yaml(path: Path, source: Source) -> dict:
+    """Read YAML of an instance table: safe tags only, no aliases."""
+    text = path.read_text(encoding="utf-8", errors="strict")
+    if re.search(r"^\s*(- )?[^#'\"]*[:-] [&*]\w", text, re.MULTILINE):
+        raise InputError.at(source.name, "YAML aliases are not accepted")
+    try:
+        held = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - a safe loader
+    except (yaml.YAMLError, RecursionError) as error:
+        raise InputError.at(source.name, f"not valid YAML: {str(error)[:150]}") from None
+    compute = held.get("compute") if isinstance(held, dict) else None
+    if not isinstance(compute, dict) or not isinstance(compute.get("instance"), dict):
+        raise InputError.at(source.name, "has no compute.instance table")
+    return held

@@ -1,0 +1,109 @@
+"""What a price must pass before it is believed, and how a new list differs from the held one."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+
+from aifactory.inputs.importers.prices.offers import KEY
+
+#: Shares of on-demand that tools put where they know no spot price (floor of SkyPilot, default of AWS lists).
+PLACEHOLDERS = (0.10, 0.30)
+MOVED, QUARANTINE = 0.05, 2.0
+#: A new offer this many times above the dearest or below the cheapest known price is in another unit.
+OUT_OF_BAND = 3.0
+APART = r"(?i)^(?:us-gov|usgov|usdod|cn-|china)"
+PLACE = ["provider", "sku", "accelerator_id", "region", "as_of"]
+
+
+def guard(offers: pd.DataFrame) -> tuple[pd.DataFrame, Counter[str]]:
+    """Rows that may be prices, and why the others may not, counted."""
+    price = offers["usd_per_accelerator_hour"].fillna(offers["usd_per_accelerator"]).astype(float)
+    demand = offers[offers["purchase_option"] == "on_demand"].drop_duplicates(PLACE).set_index(PLACE)
+    reference = (
+        demand["usd_per_accelerator_hour"].reindex(pd.MultiIndex.from_frame(offers[PLACE])).to_numpy(dtype=float)
+    )
+    share = price.to_numpy() / np.where(reference > 0, reference, np.nan)
+    spot, reserved = offers["purchase_option"] == "spot", offers["purchase_option"].str.startswith("reserved")
+    rules = {
+        "price is 0, negative or missing": ~(price > 0) | ~np.isfinite(price),
+        "government or China region, priced apart": offers["region"].str.contains(APART),
+        "spot above on-demand": spot & (share > 1 + 1e-9),
+        "spot equals on-demand, so there is no market": spot & (np.abs(share - 1) <= 1e-9),
+        "spot is exactly 10 % or 30 % of on-demand, a placeholder": spot
+        & np.any([np.abs(share - part) <= 5e-5 for part in PLACEHOLDERS], axis=0),
+        "commitment not below on-demand": reserved & (share >= 1 - 1e-9),
+    }
+    found: Counter[str] = Counter()
+    bad = np.zeros(len(offers), dtype=bool)
+    for rule, broken in rules.items():
+        fresh = np.asarray(broken, dtype=bool) & ~bad
+        found[rule] += int(fresh.sum())
+        bad |= fresh
+    return offers[~bad].reset_index(drop=True), +found
+
+
+def compare(offers: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:
+    """Offers with the newest held price of the same offer and what became of it.
+
+    Adds `before`, `before_as_of`, `change` (relative) and `state`: `new`; `same` (to the cent's
+    thousandth); `moved` by more than 5 %; `changed` by less; `quarantined`: more than doubled or less
+    than half, or a new offer above three times the dearest or below a third of the cheapest known price of
+    its accelerator and option; `held` if this very row is there already; `older` than what is held;
+    `conflict`: another price of the same day.
+    """
+    past = _known(held)
+    newest = past.sort_values("as_of", kind="stable").drop_duplicates(KEY, keep="last").set_index(KEY)
+    keys = pd.MultiIndex.from_frame(_keyed(offers)[KEY])
+    price = offers["usd_per_accelerator_hour"].fillna(offers["usd_per_accelerator"]).astype(float).to_numpy()
+    before = newest["price"].reindex(keys).to_numpy(dtype=float)
+    dated = pd.to_datetime(newest["as_of"].reindex(keys)).to_numpy()
+    same_day = past.drop_duplicates([*KEY, "as_of"], keep="last").set_index([*KEY, "as_of"])["price"]
+    dated_keys = pd.MultiIndex.from_frame(_keyed(offers)[[*KEY, "as_of"]])
+    today = same_day.reindex(dated_keys).to_numpy(dtype=float)
+    known = past.groupby(["accelerator_id", "purchase_option"])["price"].agg(["min", "max"])
+    band = known.reindex(pd.MultiIndex.from_frame(offers[["accelerator_id", "purchase_option"]])).to_numpy(dtype=float)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = price / before
+        far = (ratio > QUARANTINE) | (ratio < 1 / QUARANTINE)
+        strange = (price > band[:, 1] * OUT_OF_BAND) | (price < band[:, 0] / OUT_OF_BAND)
+        strange &= np.isnan(before)
+        state = np.select(
+            [
+                np.abs(price / today - 1) <= 1e-6,
+                ~np.isnan(today),
+                offers["as_of"].to_numpy() < dated,
+                far | strange,
+                np.isnan(before),
+                np.abs(ratio - 1) > MOVED,
+                np.abs(ratio - 1) > 1e-6,
+            ],
+            ["held", "conflict", "older", "quarantined", "new", "moved", "changed"],
+            "same",
+        )
+    return offers.assign(price=price, before=before, before_as_of=dated, change=ratio - 1, state=state)
+
+
+def gone(offers: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:
+    """Held offers of the same providers, options and accelerators' regions that the new list no longer has."""
+    past = _known(held).sort_values("as_of", kind="stable").drop_duplicates(KEY, keep="last")
+    covered = ["provider", "purchase_option"]
+    same = pd.MultiIndex.from_frame(past[covered]).isin(pd.MultiIndex.from_frame(offers[covered]))
+    listed = pd.MultiIndex.from_frame(past[KEY]).isin(pd.MultiIndex.from_frame(_keyed(offers)[KEY]))
+    return past[same & ~listed]
+
+
+def _known(held: pd.DataFrame) -> pd.DataFrame:
+    price = held["usd_per_accelerator_hour"].fillna(held["usd_per_accelerator"])
+    return _keyed(held.assign(price=price.astype(float)))
+
+
+def _keyed(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.assign(
+        sku=rows["sku"].fillna("").astype(str),
+        term_months=rows["term_months"].fillna(0).astype(int),
+        upfront_fraction=rows["upfront_fraction"].fillna(0.0).astype(float).round(6),
+        as_of=pd.to_datetime(rows["as_of"]).astype("datetime64[us]"),
+    )

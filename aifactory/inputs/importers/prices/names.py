@@ -1,0 +1,134 @@
+"""Which accelerator, and how many of them, a price is for."""
+
+from __future__ import annotations
+
+import re
+
+import pandas as pd
+
+#: Device names of price lists without vendor, blanks and dashes; memory in GB tells variants apart.
+DEVICES: dict[str, str] = {
+    "T4": "nvidia-t4",
+    "V10032GB": "nvidia-v100-32",
+    "A10": "nvidia-a10",
+    "A10G": "nvidia-a10g",
+    "L4": "nvidia-l4",
+    "L40": "nvidia-l40",
+    "L40S": "nvidia-l40s",
+    "RTX6000ADA": "nvidia-rtx6000-ada",
+    "RTXPRO6000": "nvidia-rtxpro6000-se",
+    "RTXPRO6000BLACKWELLSERVEREDITION": "nvidia-rtxpro6000-se",
+    "A10080GB": "nvidia-a100-80-sxm",
+    "A10080GBSXM": "nvidia-a100-80-sxm",
+    "A10040GB": "nvidia-a100-40-sxm",
+    "H100": "nvidia-h100-sxm",
+    "H100SXM": "nvidia-h100-sxm",
+    "H100NVL": "nvidia-h100-nvl",
+    "H100PCIE": "nvidia-h100-pcie",
+    "H200": "nvidia-h200-sxm",
+    "H200SXM": "nvidia-h200-sxm",
+    "GH200": "nvidia-gh200-96",
+    "B200": "nvidia-b200-sxm",
+    "B300": "nvidia-b300-sxm",
+    "GB200": "nvidia-gb200",
+    "GB300": "nvidia-gb300",
+    "MI250X": "amd-mi250x",
+    "MI300X": "amd-mi300x",
+    "MI325X": "amd-mi325x",
+    "MI350X": "amd-mi350x",
+    "MI355X": "amd-mi355x",
+    "GAUDIHL205": "intel-gaudi1",
+    "GAUDI2": "intel-gaudi2",
+    "GAUDI3": "intel-gaudi3",
+    "INFERENTIA": "aws-inferentia1",
+    "INFERENTIA1": "aws-inferentia1",
+    "INFERENTIA2": "aws-inferentia2",
+    "TRAINIUM": "aws-trainium1",
+    "TRAINIUM1": "aws-trainium1",
+    "TRAINIUM2": "aws-trainium2",
+    "TRAINIUM3": "aws-trainium3",
+}
+#: Sold as one device, counted as two by some lists: a count of 2 n is n of ours.
+HALVES = {"MI250", "MI250X", "GB200SUPERCHIP", "K80"}
+TPU = re.compile(r"(?:TPU)?-?V(\d)(LITEPOD|E|P)?-(\d+)", re.IGNORECASE)
+#: Generations whose slices are named by cores, two to a chip.
+BY_CORES = {"4", "5P"}
+MEMORY_CHOICES = {
+    "A100": ((60.0, "nvidia-a100-80-sxm"), (0.0, "nvidia-a100-40-sxm")),
+    "A100PCIE": ((60.0, "nvidia-a100-80-pcie"), (0.0, "nvidia-a100-40-pcie")),
+    "V100": ((30.0, "nvidia-v100-32"),),
+    "H100": ((90.0, "nvidia-h100-nvl"), (0.0, "nvidia-h100-sxm")),
+}
+
+
+class Names:
+    """Finder of accelerators by instance type first, then by device name and memory."""
+
+    def __init__(self, aliases: pd.DataFrame) -> None:
+        known = aliases.assign(alias=aliases["alias"].str.lower())
+        types = known[known["kind"] == "instance_type"].set_index("alias")
+        self.types: dict[str, tuple[str, float]] = {
+            str(name): (str(row["accelerator_id"]), float(row["accelerators"])) for name, row in types.iterrows()
+        }
+        devices = known[known["kind"] == "device_name"]
+        self.devices = DEVICES | {
+            squeezed(str(row.alias)): str(row.accelerator_id)
+            for row in devices.itertuples()
+            if squeezed(str(row.alias)) not in MEMORY_CHOICES
+        }
+
+    def find(self, sku: str, device: str, count: float, memory_gb: float = float("nan")) -> tuple[str, float, str]:
+        """Return accelerator, how many, and why there is none (empty if found).
+
+        The instance type decides where it is known; a file that counts another number of devices in
+        it is not believed (half devices, cores and hosts are counted by some lists).
+        """
+        if sku.lower() in self.types:
+            accelerator, known = self.types[sku.lower()]
+            if count > 0 and count != known and not device_is_half(device, count, known):
+                return "", 0.0, f"{sku} holds {known:g} accelerators by the catalogue, {count:g} by the file"
+            return accelerator, known, ""
+        if match := TPU.fullmatch(device.strip()):
+            return _tpu(match)
+        name = squeezed(device)
+        if name in HALVES and count and count % 2 == 0:
+            count, name = count / 2, name.removesuffix("SUPERCHIP")
+        accelerator = self.devices.get(name, "")
+        for least, choice in MEMORY_CHOICES.get(name, ()):
+            if memory_gb >= least:
+                accelerator = choice
+                break
+        if not accelerator:
+            return "", 0.0, f"device {device or sku!r} is not in the catalogue"
+        return (accelerator, count, "") if count > 0 else ("", 0.0, "the number of devices is missing")
+
+
+def device_is_half(device: str, count: float, known: float) -> bool:
+    """Whether the file counts each device twice.
+
+    >>> device_is_half("MI250", 8, 4)
+    True
+    """
+    return squeezed(device) in HALVES and count == 2 * known
+
+
+def _tpu(match: re.Match[str]) -> tuple[str, float, str]:
+    number, kind, size = match.group(1), (match.group(2) or "").upper(), int(match.group(3))
+    generation = number + ("E" if kind in ("LITEPOD", "E") else "P" if kind == "P" else "")
+    chips = size / 2 if generation in BY_CORES else float(size)
+    accelerator = {"4": "v4", "5E": "v5e", "5P": "v5p", "6E": "v6e", "7": "v7", "7X": "v7"}.get(generation)
+    if accelerator is None or chips < 1:
+        return "", 0.0, f"device {match.group(0)!r} is not in the catalogue"
+    return f"google-tpu-{accelerator}", chips, ""
+
+
+def squeezed(device: str) -> str:
+    """Device name in capitals without vendor, blanks and dashes.
+
+    >>> squeezed("NVIDIA A100-80GB-SXM"), squeezed("nvidia-tesla-t4")
+    ('A10080GBSXM', 'T4')
+    """
+    bare = re.sub(r"[^A-Z0-9]", "", device.upper())
+    for vendor in ("NVIDIA", "TESLA", "AMD", "INSTINCT", "INTEL", "HABANA", "AWS"):
+        bare = bare.removeprefix(vendor)
+    return bare

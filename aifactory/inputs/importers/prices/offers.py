@@ -1,0 +1,93 @@
+"""Offers as read from a price list, before they are trusted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from aifactory.inputs.importers.prices.names import Names
+
+COLUMNS = [
+    "provider",
+    "sku",
+    "accelerator_id",
+    "region",
+    "purchase_option",
+    "term_months",
+    "upfront_fraction",
+    "usd_per_accelerator_hour",
+    "usd_per_accelerator",
+    "minimum_accelerators",
+    "lead_time_weeks",
+    "note",
+    "source",
+    "as_of",
+    "confidence",
+]
+#: What makes two rows prices of the same offer at different times.
+KEY = COLUMNS[:7]
+RESERVED = {12: "reserved_1y", 36: "reserved_3y"}
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a file comes from, for what it does not say itself."""
+
+    name: str
+    names: Names
+    as_of: pd.Timestamp | None
+    provider: str = ""
+
+
+@dataclass
+class Found:
+    """What a file holds: offers, prices of hosted models, and what was left out, with reasons."""
+
+    format: str
+    offers: list[dict[str, Any]] = field(default_factory=list)
+    hosted: list[dict[str, Any]] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+    rows: int = 0
+
+    def add(
+        self,
+        source: Source,
+        *,
+        provider: str,
+        sku: str,
+        region: str,
+        device: str,
+        count: float,
+        prices: dict[tuple[str, int, float], float],
+        as_of: pd.Timestamp,
+        memory_gb: float = float("nan"),
+        note: str = "price of the instance divided by its accelerators",
+    ) -> None:
+        """Add the prices of one instance, USD per hour of the whole of it, by option, term and upfront share."""
+        accelerator, number, why_not = source.names.find(sku, device, count, memory_gb)
+        if why_not:
+            self.left_out[why_not] += 1
+            return
+        for (option, term, upfront), usd in prices.items():
+            offer = dict.fromkeys(COLUMNS) | {
+                "provider": provider,
+                "sku": sku,
+                "accelerator_id": accelerator,
+                "region": region or "*",
+                "purchase_option": option,
+                "term_months": term,
+                "upfront_fraction": upfront,
+                "usd_per_accelerator_hour": usd / number,
+                "note": note,
+                "source": source.name,
+                "as_of": as_of,
+                "confidence": "measured",
+            }
+            self.offers.append(offer)
+
+    def frame(self) -> pd.DataFrame:
+        """Offers as a table."""
+        return pd.DataFrame(self.offers, columns=COLUMNS)

@@ -1,0 +1,170 @@
+"""Vendor quotes and lease offers of any layout, read by a saved mapping.
+
+mapping.yaml:
+
+    columns: {accelerator: Device, price: "Monthly fee", count: Quantity, term_months: Term}
+    values: {accelerator: {"H100 8-way": nvidia-h100-sxm}, purchase_option: {Lease: lease}}
+    constants: {provider: Example Leasing, purchase_option: lease, currency: USD, as_of: 2026-10-15}
+    price_per: node_month
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from aifactory.errors import InputError
+from aifactory.inputs.importers.prices.formats import needs_date
+from aifactory.inputs.importers.prices.offers import COLUMNS, Found, Source
+from aifactory.inputs.plan import read_yaml
+from aifactory.inputs.spreadsheet import read_spreadsheet
+from aifactory.units import HOURS_PER_MONTH
+
+PARTS = ("columns", "values", "constants", "price_per")
+FIELDS = (
+    "accelerator", "price", "count", "provider", "sku", "region", "purchase_option", "term_months", "upfront_fraction",
+    "escalator_per_year", "buy_out_usd", "minimum_accelerators", "lead_time_weeks", "currency", "as_of", "note", "confidence",
+)  # fmt: skip
+OPTIONS = ("purchase", "lease", "reserved_1y", "reserved_3y", "capacity_block", "on_demand", "spot")
+#: price_per -> (divided by count, divided by hours of a month or of the term)
+PRICE_PER = (
+    "accelerator_hour",
+    "accelerator_month",
+    "accelerator_term",
+    "node_hour",
+    "node_month",
+    "node_term",
+    "accelerator",
+    "node",
+)
+
+
+def read_mapping(path: Path) -> dict:
+    """Read a mapping of a quote; parts, fields and units that are not known are refused."""
+    held = read_yaml(path)
+    for name in held:
+        if name not in PARTS:
+            raise InputError.at(path.name, "is no part of a mapping of prices.", value=name, choices=PARTS)
+    for part in ("columns", "values", "constants"):
+        named = held.setdefault(part, {})
+        if not isinstance(named, dict):
+            raise InputError.at(path.name, "must hold names and values", column=part)
+        for name in named:
+            if name not in FIELDS:
+                raise InputError.at(path.name, "is no field of a price.", value=name, choices=FIELDS)
+    if held.get("price_per") not in PRICE_PER:
+        raise InputError.at(
+            path.name, "must be stated.", column="price_per", value=held.get("price_per"), choices=PRICE_PER
+        )
+    return held
+
+
+def read_quote(path: Path, source: Source, mapping: dict) -> Found:
+    """Read a quote: one offer a row of the first sheet."""
+    if not path.is_file():
+        raise InputError.at(source.name, "no such file")
+    sheet = read_spreadsheet(path)[0].frame
+    for ours, theirs in mapping["columns"].items():
+        if theirs not in sheet:
+            raise InputError.at(source.name, f"has no column for {ours!r}.", column=theirs, choices=list(sheet))
+    found = Found("quote by mapping", rows=len(sheet))
+    for position, row in enumerate(sheet.to_dict("records")):
+        cells = {ours: str(row[theirs]).strip() for ours, theirs in mapping["columns"].items()}
+        cells |= {name: str(value) for name, value in mapping["constants"].items() if not cells.get(name)}
+        for name, known in mapping["values"].items():
+            cells[name] = str(known.get(cells.get(name, ""), cells.get(name, "")))
+        if not any(cells.get(name) for name in mapping["columns"]):
+            continue
+        found.offers.append(_offer(_Row(source, position + 2, cells), mapping["price_per"]))
+    return found
+
+
+class _Row:
+    """Cells of one offer, with errors that name their place."""
+
+    def __init__(self, source: Source, row: int, cells: dict[str, str]) -> None:
+        self.source, self.row, self.cells = source, row, cells
+
+    def refuse(self, name: str, rule: str, choices: tuple[str, ...] = ()) -> InputError:
+        held = self.cells.get(name) or None
+        return InputError.at(self.source.name, rule, row=self.row, column=name, value=held, choices=choices)
+
+    def number(self, name: str, default: float = math.nan, *, least: float = 0.0) -> float:
+        text = self.cells.get(name, "")
+        if not text:
+            return default
+        if not re.fullmatch(
+            r"[+-]?\d+(\.\d+)?", plain := re.sub(r"(?<=\d),(?=\d{3}\b)", "", text.removeprefix("$").strip())
+        ):
+            raise self.refuse(name, "must be a number with a decimal point, without unit")
+        value = float(plain)
+        if value < least:
+            raise self.refuse(name, f"must be {least:g} or more")
+        return value
+
+
+def _offer(row: _Row, price_per: str) -> dict[str, object]:
+    if (currency := row.cells.get("currency", "")) != "USD":
+        raise row.refuse(
+            "currency",
+            "must be USD; convert the quote and state the rate in its note" if currency else "must be stated",
+        )
+    option = row.cells.get("purchase_option", "")
+    if option not in OPTIONS:
+        raise row.refuse("purchase_option", "is not an option.", OPTIONS)
+    term, count = row.number("term_months", 0.0), row.number("count", 1.0 if price_per.startswith("acc") else math.nan)
+    accelerator, each = _accelerator(row, count)
+    bought = price_per in ("accelerator", "node")
+    if bought != (option == "purchase"):
+        raise row.refuse("purchase_option", f"does not go with a price per {price_per}")
+    if option not in ("purchase", "on_demand", "spot") and not term > 0:
+        raise row.refuse("term_months", "a commitment needs its term")
+    price = row.number("price") / (each if price_per.startswith("node") else 1.0)
+    if not price > 0:
+        raise row.refuse("price", "must be above 0")
+    hours = {"month": HOURS_PER_MONTH, "term": HOURS_PER_MONTH * term}.get(price_per.split("_")[-1], 1.0)
+    raise_by, buy_out = row.number("escalator_per_year", 0.0, least=-1.0), row.number("buy_out_usd")
+    years = [raise_by * (month // 12) for month in range(int(term))]
+    mean = sum((1.0 + raise_by) ** (month // 12) for month in range(int(term))) / term if years else 1.0
+    notes = [row.cells.get("note", ""), f"escalator {raise_by:.1%} a year averaged over the term" if raise_by else "",
+             f"buy-out USD {buy_out:,.0f} at the end, not in the price" if buy_out > 0 else ""]  # fmt: skip
+    stated = pd.to_datetime(row.cells["as_of"], errors="coerce") if row.cells.get("as_of") else None
+    if stated is pd.NaT:
+        raise row.refuse("as_of", "must be a date, YYYY-MM-DD")
+    return dict.fromkeys(COLUMNS) | {
+        "provider": row.cells.get("provider") or row.source.provider or _missing(row, "provider"),
+        "sku": row.cells.get("sku") or row.cells.get("accelerator"),
+        "accelerator_id": accelerator,
+        "region": row.cells.get("region") or "*",
+        "purchase_option": option,
+        "term_months": int(term),
+        "upfront_fraction": row.number("upfront_fraction", 0.0),
+        "usd_per_accelerator_hour": math.nan if bought else price * mean / hours,
+        "usd_per_accelerator": price if bought else math.nan,
+        "minimum_accelerators": row.number("minimum_accelerators"),
+        "lead_time_weeks": row.number("lead_time_weeks"),
+        "note": "; ".join(filter(None, notes)),
+        "source": row.source.name,
+        "as_of": needs_date(row.source, stated),
+        "confidence": row.cells.get("confidence") or "claimed",
+    }
+
+
+def _missing(row: _Row, name: str) -> str:
+    raise row.refuse(name, "must be stated, in a column or as a constant")
+
+
+def _accelerator(row: _Row, count: float) -> tuple[str, float]:
+    text = row.cells.get("accelerator", "")
+    known = {accelerator for accelerator, _ in row.source.names.types.values()} | set(row.source.names.devices.values())
+    if text in known:
+        if not count > 0:
+            raise row.refuse("count", "the accelerators of a node must be stated for a price per node")
+        return text, count
+    accelerator, each, why_not = row.source.names.find(text, text, count)
+    if why_not:
+        raise row.refuse("accelerator", f"{why_not}; map it under values.accelerator", tuple(sorted(known)))
+    return accelerator, each

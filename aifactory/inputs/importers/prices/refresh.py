@@ -1,0 +1,201 @@
+"""`aifactory prices refresh`: read price lists, guard them, show what changed, append what holds."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pandas as pd
+
+from aifactory.errors import InputError
+from aifactory.inputs.contracts import load_contract
+from aifactory.inputs.importers.prices.formats import MAX_BYTES, read_prices
+from aifactory.inputs.importers.prices.guards import compare, gone, guard
+from aifactory.inputs.importers.prices.names import Names
+from aifactory.inputs.importers.prices.offers import Found, Source
+from aifactory.inputs.importers.prices.quotes import read_mapping, read_quote
+from aifactory.inputs.importers.store import append_rows, held_rows, require_workspace
+from aifactory.inputs.resources import data_dir
+from aifactory.inputs.tables import read_table
+
+ADDED = ("new", "moved", "changed", "same", "older")
+SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the files do not say."""
+
+    today: pd.Timestamp
+    as_of: str = ""
+    provider: str = ""
+    mapping: Path | None = None
+    accept: bool = False  # let quarantined prices in
+    write: bool = True
+
+
+@dataclass
+class Refreshed:
+    """What one source brought."""
+
+    source: str
+    format: str = ""
+    rows: int = 0
+    added: int = 0
+    hosted_added: int = 0
+    states: dict[str, int] = field(default_factory=dict)
+    left_out: dict[str, int] = field(default_factory=dict)
+    changes: pd.DataFrame = field(default_factory=pd.DataFrame)
+    gone: pd.DataFrame = field(default_factory=pd.DataFrame)
+    error: str = ""
+
+    def as_dict(self) -> dict[str, object]:
+        """Plain numbers and texts."""
+        rows = lambda frame: frame.astype(object).where(frame.notna(), None).astype(str).to_dict("records")  # noqa: E731
+        parts = {"changes": rows(self.changes), "gone": rows(self.gone)}
+        return {name: value for name, value in vars(self).items() if name not in parts} | parts
+
+
+def refresh_prices(workspace: Path, sources: Sequence[str], settings: Settings) -> list[Refreshed]:
+    """Read every source on its own: one that fails says why and does not stop the others.
+
+    Prices are appended to the workspace's `prices` (and `api_prices`) tables by date; nothing held is
+    changed. What more than doubled or halved is quarantined: shown, and added only with `accept`.
+    """
+    require_workspace(workspace)
+    if not sources:
+        raise InputError("name at least one file or address with --from")
+    date = _date(settings)
+    mapping = read_mapping(settings.mapping) if settings.mapping else None
+    done = []
+    for place in sources:
+        name = _shown(place)
+        source = Source(name, _names(workspace), date, settings.provider)
+        try:
+            with _file(place) as path:
+                found = read_quote(path, source, mapping) if mapping else read_prices(path, source)
+            done.append(_take(workspace, found, source, settings))
+        except InputError as error:
+            done.append(Refreshed(name, error=str(error)))
+    return done
+
+
+def _take(workspace: Path, found: Found, source: Source, settings: Settings) -> Refreshed:
+    report = Refreshed(source.name, found.format, found.rows)
+    report.left_out = {reason: count for reason, count in found.left_out.items() if count}
+    if not found.offers and not found.hosted:
+        reasons = "; ".join(report.left_out) or "no rows"
+        raise InputError.at(source.name, f"holds no price of an accelerator of the catalogue ({reasons})")
+    if found.hosted:
+        report.hosted_added = _add_hosted(workspace, pd.DataFrame(found.hosted), settings)
+    if found.offers:
+        _add_offers(workspace, found.frame(), report, settings)
+    return report
+
+
+def _add_offers(workspace: Path, offers: pd.DataFrame, report: Refreshed, settings: Settings) -> None:
+    offers["as_of"] = pd.to_datetime(offers["as_of"]).astype("datetime64[us]")
+    late = offers["as_of"] > settings.today.tz_localize(None)
+    if late.any():
+        raise InputError.at(report.source, f"prices of {offers.loc[late, 'as_of'].max():%Y-%m-%d} lie in the future")
+    kept, broken = guard(offers)
+    report.left_out |= dict(broken)
+    kept = kept.drop_duplicates()
+    held = _held(workspace, "prices")
+    seen = compare(kept, held)
+    report.states = {str(name): int(count) for name, count in seen["state"].value_counts().items()}
+    if (seen["state"] == "conflict").any():
+        first = seen[seen["state"] == "conflict"].iloc[0]
+        rule = f"another price of {first['sku']} ({first['purchase_option']}) is held for {first['as_of']:%Y-%m-%d}: {first['before']:.4f}"
+        raise InputError.at(report.source, rule, column="usd_per_accelerator_hour", value=float(first["price"]))
+    allowed = [*ADDED, "quarantined"] if settings.accept else list(ADDED)
+    rows = seen[seen["state"].isin(allowed)]
+    shown = ["provider", "sku", "accelerator_id", "region", "purchase_option", "before", "price", "change", "state"]
+    report.changes = seen.loc[seen["state"].isin(["new", "moved", "quarantined"]), shown].reset_index(drop=True)
+    report.gone = gone(kept, held)[[*shown[:5], "price", "as_of"]].reset_index(drop=True)
+    report.added = len(rows)
+    if len(rows) and settings.write:
+        columns = load_contract("prices").columns
+        append_rows(workspace, "prices", rows.assign(price_id=_ids(rows))[list(columns)])
+
+
+def _ids(rows: pd.DataFrame) -> pd.Series:
+    """Identifiers that say what a price is of, the same for the same offer and day."""
+    marks = ["provider", "sku", "region", "term_months", "upfront_fraction", "as_of", "price"]
+    text = rows[marks].astype(str).agg("|".join, axis=1)
+    short = text.map(lambda mark: hashlib.sha256(mark.encode()).hexdigest()[:10])
+    return rows["accelerator_id"] + "--" + rows["purchase_option"] + "--" + short
+
+
+def _add_hosted(workspace: Path, rows: pd.DataFrame, settings: Settings) -> int:
+    held = held_rows(workspace, "api_prices")
+    key = ["api_model", "provider", "as_of"]
+    rows["as_of"] = pd.to_datetime(rows["as_of"]).astype("datetime64[us]")
+    if len(held):
+        again = pd.MultiIndex.from_frame(rows[key]).isin(pd.MultiIndex.from_frame(held[key]))
+        rows = rows[~again]
+    if len(rows) and settings.write:
+        append_rows(
+            workspace, "api_prices", rows[[name for name in load_contract("api_prices").columns if name in rows]]
+        )
+    return len(rows)
+
+
+def _held(workspace: Path, name: str) -> pd.DataFrame:
+    """Rows of the workspace and of the shipped catalogue: both are the history of a price."""
+    shipped = read_table(data_dir() / "catalogue" / f"{name}.csv", load_contract(name)).frame
+    own = held_rows(workspace, name)
+    return pd.concat([shipped, own], ignore_index=True) if len(own) else shipped
+
+
+def _names(workspace: Path) -> Names:
+    contract = load_contract("accelerator_aliases")
+    shipped = read_table(data_dir() / "catalogue" / "accelerator_aliases.csv", contract).frame
+    own = held_rows(workspace, "accelerator_aliases")
+    return Names(pd.concat([own, shipped], ignore_index=True) if len(own) else shipped)
+
+
+def _date(settings: Settings) -> pd.Timestamp | None:
+    if not settings.as_of:
+        return None
+    date = pd.to_datetime(settings.as_of, format="%Y-%m-%d", errors="coerce")
+    if date is pd.NaT:
+        raise InputError.at("--as-of", "must be a date, YYYY-MM-DD", value=settings.as_of)
+    if date > settings.today.tz_localize(None):
+        raise InputError.at("--as-of", "lies in the future", value=settings.as_of)
+    return date
+
+
+def _shown(place: str) -> str:
+    """Name of a source for the table: a file's last two parts, an address without its query."""
+    if place.lower().startswith(("http://", "https://")):
+        parts = urlsplit(place)
+        return f"{parts.hostname}{parts.path}"
+    return "/".join(Path(place).parts[-2:])
+
+
+@contextmanager
+def _file(place: str) -> Iterator[Path]:
+    """Yield the file itself, or a copy of what lies at an address the analyst names."""
+    if not place.lower().startswith(("http://", "https://")):
+        yield Path(place)
+        return
+    from urllib.error import URLError
+    from urllib.request import urlopen
+
+    if urlsplit(place).username or urlsplit(place).password:
+        raise InputError.at(_shown(place), "an address must not hold a login")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / (Path(urlsplit(place).path).name or "prices")
+        try:
+            with urlopen(place, timeout=SECONDS) as answer, path.open("wb") as out:  # noqa: S310 - http and https only
+                held = answer.read(MAX_BYTES + 1)
+                out.write(held)
+        except (URLError, OSError, ValueError) as error:
+            raise InputError.at(_shown(place), f"cannot be fetched: {str(error)[:150]}") from None
+        yield path

@@ -1,0 +1,406 @@
+"""Price lists of public tools by fixtures in their layouts: read, guarded, compared, appended."""
+
+import json
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+import yaml
+
+from aifactory.errors import InputError
+from aifactory.inputs.contracts import load_contract
+from aifactory.inputs.importers.prices.lines import refresh_lines
+from aifactory.inputs.importers.prices.names import Names, squeezed
+from aifactory.inputs.importers.prices.refresh import Settings, refresh_prices
+from aifactory.inputs.new import new_workspace
+from aifactory.inputs.tables import read_table
+
+TODAY = pd.Timestamp("2026-11-26", tz="UTC")
+SKYPILOT = """\
+InstanceType,AcceleratorName,AcceleratorCount,vCPUs,MemoryGiB,Price,Region,GpuInfo,SpotPrice
+cpu-d3,,0,4,16,0.0992,eu-north1,,
+gpu-h100-sxm_8gpu,H100,8,128,1600,23.60,eu-north1,"{'Gpus': [{'Name': 'H100', 'MemoryInfo': {'SizeInMiB': 81920}}]}",10.00
+gpu-l40s-a_1gpu,L40S,1,8,32,1.5484,eu-north1,,0.15484
+gpu-k,Quantum 9,1,8,32,1.5,eu-north1,,
+gpu-b200,B200,8,160,1792,,us-central1,,
+"""
+GPUHUNT = """\
+instance_name,location,price,cpu,memory,gpu_count,gpu_name,gpu_memory,spot,disk_size,provider
+gpu_1x_a100,us-east-1,1.10,30,200,1,A100,40,False,512,lambdalabs
+gpu_8x_h100,us-east-1,23.92,208,1800,8,H100,80,False,512,lambdalabs
+gpu_8x_h100,us-east-1,9.00,208,1800,8,H100,80,True,512,lambdalabs
+cpu,us-east-1,1.0,4,16,0,,,False,10,lambdalabs
+"""
+EC2 = [
+    {
+        "instance_type": "p5.48xlarge", "GPU": 8, "GPU_model": "NVIDIA H100",
+        "pricing": {
+            "us-east-1": {
+                "linux": {
+                    "ondemand": "98.32", "spot_avg": "40.0", "spot_min": "39.0",
+                    "reserved": {
+                        "yrTerm1Standard.noUpfront": "62.0", "yrTerm1Standard.allUpfront": "58.0",
+                        "yrTerm3Standard.partialUpfront": "40.0", "yrTerm1Savings.noUpfront": "63.0",
+                    },
+                },
+                "mswin": {"ondemand": "130"},
+            },
+            "us-gov-west-1": {"linux": {"ondemand": "120.0"}},
+        },
+    },
+    {"instance_type": "m5.large", "GPU": 0, "pricing": {"us-east-1": {"linux": {"ondemand": "0.1"}}}},
+]  # fmt: skip
+GCOSTS = {
+    "about": {"timestamp": 1741233236},
+    "compute": {
+        "instance": {
+            "a2-highgpu-2g": {
+                "a100": 2,
+                "cost": {
+                    "us-central1": {"hour": 7.34677, "hour_spot": 2.58671, "month": 5363.1, "month_1y": 3378.7422784, "month_3y": 1877.134},
+                    "us-x": {"hour": 7.3, "hour_spot": 8.1, "month_1y": 5329.0},
+                },
+            },
+            "n2-standard-2": {"cost": {"us-central1": {"hour": 0.1}}},
+        }
+    },
+}  # fmt: skip
+AZURE_ITEM = {
+    "currencyCode": "USD", "retailPrice": 98.32, "armRegionName": "eastus", "armSkuName": "Standard_ND96isr_H100_v5",
+    "productName": "Virtual Machines NDsr H100 v5 Series", "skuName": "ND96isr H100 v5", "meterName": "ND96isr H100 v5",
+    "type": "Consumption", "unitOfMeasure": "1 Hour",
+}  # fmt: skip
+LITELLM = {
+    "sample_spec": {"litellm_provider": "one of"},
+    "gpt-4o": {"litellm_provider": "openai", "input_cost_per_token": 2.5e-06, "output_cost_per_token": 1e-05,
+               "cache_read_input_token_cost": 1.25e-06, "deprecation_date": "2027-03-31"},
+    "free": {"litellm_provider": "x", "input_cost_per_token": 0},
+}  # fmt: skip
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    folder = tmp_path / "ws"
+    new_workspace(folder)
+    return folder
+
+
+@pytest.fixture
+def put(tmp_path):
+    def write(name, content):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = (
+            content if isinstance(content, str) else (yaml.safe_dump if name.endswith("yml") else json.dumps)(content)
+        )
+        path.write_text(text, encoding="utf-8")
+        return str(path)
+
+    return write
+
+
+def refresh(workspace, *files, **settings):
+    return refresh_prices(workspace, list(files), Settings(TODAY, **({"as_of": "2026-11-20"} | settings)))
+
+
+def held(workspace, name="prices"):
+    return read_table(workspace / f"{name}.csv", load_contract(name)).frame
+
+
+def prices_of(workspace):
+    rows = held(workspace)
+    return {
+        (row.accelerator_id, row.region, row.purchase_option, row.upfront_fraction): row.usd_per_accelerator_hour
+        for row in rows.itertuples()
+    }
+
+
+def test_skypilot(workspace, put):
+    (done,) = refresh(workspace, put("catalogs/v8/nebius/vms.csv", SKYPILOT))
+    assert done.error == ""
+    assert prices_of(workspace) == {
+        ("nvidia-h100-sxm", "eu-north1", "on_demand", 0): pytest.approx(2.95),
+        ("nvidia-h100-sxm", "eu-north1", "spot", 0): pytest.approx(1.25),
+        ("nvidia-l40s", "eu-north1", "on_demand", 0): pytest.approx(1.5484),
+    }
+    assert set(held(workspace)["provider"]) == {"Nebius"}
+    assert done.left_out == {
+        "instances without accelerators": 1,
+        "device 'Quantum 9' is not in the catalogue": 1,
+        "no price": 1,
+        "spot is exactly 10 % or 30 % of on-demand, a placeholder": 1,
+    }
+
+
+def test_gpuhunt(workspace, put):
+    refresh(workspace, put("lambdalabs.csv", GPUHUNT))
+    assert prices_of(workspace) == {
+        ("nvidia-a100-40-sxm", "us-east-1", "on_demand", 0): pytest.approx(1.10),
+        ("nvidia-h100-sxm", "us-east-1", "on_demand", 0): pytest.approx(2.99),
+        ("nvidia-h100-sxm", "us-east-1", "spot", 0): pytest.approx(1.125),
+    }
+
+
+def test_ec2instances(workspace, put):
+    (done,) = refresh(workspace, put("instances.json", EC2))
+    found = prices_of(workspace)
+    assert found["nvidia-h100-sxm", "us-east-1", "on_demand", 0] == pytest.approx(98.32 / 8)
+    assert found["nvidia-h100-sxm", "us-east-1", "spot", 0] == pytest.approx(5.0)
+    assert found["nvidia-h100-sxm", "us-east-1", "reserved_1y", 0] == pytest.approx(62 / 8)
+    assert found["nvidia-h100-sxm", "us-east-1", "reserved_1y", 1] == pytest.approx(58 / 8)
+    assert found["nvidia-h100-sxm", "us-east-1", "reserved_3y", 0.5] == pytest.approx(5.0)
+    assert not any(region.startswith("us-gov") for _, region, *_ in found)
+    assert done.left_out["government or China region, priced apart"] == 1
+    assert done.left_out["savings plans and convertible reservations"] == 1
+
+
+def test_gcosts_is_dated_by_itself_and_guarded(workspace, put):
+    (done,) = refresh(workspace, put("pricing.yml", GCOSTS), as_of="")
+    found = prices_of(workspace)
+    assert found["nvidia-a100-40-sxm", "us-central1", "on_demand", 0] == pytest.approx(3.673385)
+    assert found["nvidia-a100-40-sxm", "us-central1", "reserved_1y", 0] == pytest.approx(3378.7422784 / 730 / 2)
+    assert set(held(workspace)["as_of"].dt.strftime("%Y-%m-%d")) == {"2025-03-06"}
+    assert done.left_out["spot above on-demand"] == 1
+    assert done.left_out["commitment not below on-demand"] == 1
+
+
+def test_azure(workspace, put):
+    items = [
+        AZURE_ITEM,
+        AZURE_ITEM | {"skuName": "ND96isr H100 v5 Spot", "retailPrice": 40.0},
+        AZURE_ITEM | {"type": "Reservation", "reservationTerm": "3 Years", "retailPrice": 40.0 * 730 * 36},
+        AZURE_ITEM | {"productName": "Virtual Machines NDsr H100 v5 Series Windows", "retailPrice": 150.0},
+        AZURE_ITEM | {"currencyCode": "EUR"},
+        AZURE_ITEM | {"unitOfMeasure": "1/Month", "retailPrice": 71_000.0},
+        AZURE_ITEM | {"armSkuName": "Standard_D4s_v5", "retailPrice": 0.2},
+    ]
+    (done,) = refresh(workspace, put("azure.json", {"Items": items, "NextPageLink": None}))
+    assert prices_of(workspace) == {
+        ("nvidia-h100-sxm", "eastus", "on_demand", 0): pytest.approx(12.29),
+        ("nvidia-h100-sxm", "eastus", "spot", 0): pytest.approx(5.0),
+        ("nvidia-h100-sxm", "eastus", "reserved_3y", 0): pytest.approx(5.0),
+    }
+    assert done.left_out["currency 'EUR' is not USD"] == 1
+    assert done.left_out["unit '1/Month' is not an hour"] == 1
+
+
+def test_litellm_fills_hosted_prices(workspace, put):
+    (done,) = refresh(workspace, put("model_prices.json", LITELLM))
+    (row,) = held(workspace, "api_prices").to_dict("records")
+    assert (row["input_usd_per_mtok"], row["output_usd_per_mtok"]) == (pytest.approx(2.5), pytest.approx(10.0))
+    assert row["deprecation_date"] == pd.Timestamp("2027-03-31")
+    assert done.hosted_added == 1
+    again = refresh(workspace, put("model_prices.json", LITELLM))[0]
+    assert again.hosted_added == 0
+
+
+QUOTE = """\
+Item,Monthly fee,Servers cards,Term,Deposit
+H100 box,"$17,228.00",8,36,0.1
+"""
+MAPPING = {
+    "columns": {"accelerator": "Item", "price": "Monthly fee", "count": "Servers cards", "term_months": "Term", "upfront_fraction": "Deposit"},
+    "values": {"accelerator": {"H100 box": "nvidia-h100-sxm"}},
+    "constants": {"provider": "Example Leasing", "purchase_option": "lease", "currency": "USD", "escalator_per_year": 0.03, "buy_out_usd": 9000},
+    "price_per": "node_month",
+}  # fmt: skip
+
+
+def test_a_lease_offer_by_mapping(workspace, put, tmp_path):
+    put("map.yml", MAPPING)
+    refresh(workspace, put("offer.csv", QUOTE), mapping=tmp_path / "map.yml")
+    (row,) = held(workspace).to_dict("records")
+    mean = (1 + 1.03 + 1.03**2) / 3
+    assert row["usd_per_accelerator_hour"] == pytest.approx(17_228 / 8 / 730 * mean)
+    assert (row["purchase_option"], row["term_months"], row["upfront_fraction"]) == ("lease", 36, 0.1)
+    assert "buy-out USD 9,000" in row["note"]
+    assert row["confidence"] == "claimed"
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"constants": MAPPING["constants"] | {"currency": "EUR"}}, "must be USD"),
+        ({"constants": {k: v for k, v in MAPPING["constants"].items() if k != "currency"}}, "currency.*must be stated"),
+        ({"constants": MAPPING["constants"] | {"purchase_option": "leese"}}, "lease"),
+        ({"constants": {k: v for k, v in MAPPING["constants"].items() if k != "provider"}}, "provider.*must be stated"),
+        ({"price_per": "node"}, "does not go with"),
+        ({"values": {}}, "not in the catalogue"),
+        ({"columns": MAPPING["columns"] | {"price": "Fee"}}, "Monthly fee"),
+        ({"columns": MAPPING["columns"] | {"price": "Item"}}, "decimal point"),
+    ],
+)
+def test_quotes_that_cannot_be_read_say_why(workspace, put, tmp_path, change, text):
+    put("map.yml", MAPPING | change)
+    (done,) = refresh(workspace, put("offer.csv", QUOTE), mapping=tmp_path / "map.yml")
+    assert pd.Series([done.error]).str.contains(text).all(), done.error
+    assert not (workspace / "prices.csv").is_file()
+
+
+def test_mappings_are_strict(workspace, put, tmp_path):
+    for change in ({"column": {}}, {"price_per": "minute"}, {"constants": {"prize": 1}}):
+        put("map.yml", MAPPING | change)
+        with pytest.raises(InputError, match=r"map\.yml"):
+            refresh(workspace, put("offer.csv", QUOTE), mapping=tmp_path / "map.yml")
+
+
+def test_what_changed_is_shown_and_nothing_held_is_overwritten(workspace, put):
+    file = put("nebius/vms.csv", SKYPILOT)
+    refresh(workspace, file)
+    before = held(workspace)
+    changed = SKYPILOT.replace("23.60", "21.60").replace(",10.00", ",21.0").replace("gpu-l40s-a_1gpu", "gpu-l40s-b")
+    (done,) = refresh(workspace, put("nebius/vms.csv", changed), as_of="2026-11-25")
+    assert done.states == {"moved": 1, "quarantined": 1, "new": 1}
+    after = held(workspace)
+    pd.testing.assert_frame_equal(after.iloc[: len(before)], before)
+    assert len(after) == len(before) + 2
+    assert done.gone["sku"].tolist() == ["gpu-l40s-a_1gpu"]
+    text = "\n".join(refresh_lines(done))
+    assert "QUARANTINED: nvidia-h100-sxm" in text
+    assert "-8%" in text
+    (accepted,) = refresh(workspace, put("nebius/vms.csv", changed), as_of="2026-11-25", accept=True)
+    assert accepted.states == {"held": 2, "quarantined": 1}
+    assert len(held(workspace)) == len(after) + 1
+
+
+def test_the_same_list_again_adds_nothing_and_another_price_of_that_day_is_refused(workspace, put):
+    refresh(workspace, put("nebius/vms.csv", SKYPILOT))
+    size = len(held(workspace))
+    (again,) = refresh(workspace, put("nebius/vms.csv", SKYPILOT))
+    assert (again.added, len(held(workspace))) == (0, size)
+    (other,) = refresh(workspace, put("nebius/vms.csv", SKYPILOT.replace("23.60", "23.00")))
+    assert "another price" in other.error
+    assert len(held(workspace)) == size
+
+
+def test_dry_run_and_a_confirmed_price(workspace, put):
+    file = put("nebius/vms.csv", SKYPILOT)
+    assert refresh(workspace, file, write=False)[0].added == 3
+    assert not (workspace / "prices.csv").is_file()
+    refresh(workspace, file)
+    (same,) = refresh(workspace, file, as_of="2026-11-24")
+    assert same.states == {"same": 3}  # a price seen again renews its date
+    assert held(workspace)["as_of"].max() == pd.Timestamp("2026-11-24")
+
+
+def test_a_new_offer_in_another_unit_is_quarantined(workspace, put):
+    monthly = SKYPILOT.replace("23.60", "17228")  # a month's price
+    (done,) = refresh(workspace, put("nebius/vms.csv", monthly))
+    states = done.changes.set_index(["accelerator_id", "purchase_option"])["state"]
+    assert states["nvidia-h100-sxm", "on_demand"] == "quarantined"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "settings", "text"),
+    [
+        ("nebius/vms.csv", SKYPILOT, {"as_of": ""}, "--as-of"),
+        ("some/vms.csv", SKYPILOT, {}, "--provider"),
+        ("x.csv", "a,b\n1,2\n", {}, "known format"),
+        ("x.json", {"a": 1}, {}, "no price list of"),
+        ("x.json", "{", {}, "not JSON"),
+        ("x.json", '{"Items": [{"retailPrice": NaN}]}', {}, "NaN"),
+        ("x.json", "[" * 100_000, {}, "nested|not JSON"),
+        ("x.yml", "about: 1\ncompute: &a {instance: *a}\n", {}, "aliases"),
+        ("x.yml", "about: 1\ncompute: [\n", {}, "not valid YAML"),
+        ("x.yml", "about: 1\ncompute: 3\n", {}, "compute.instance"),
+        ("x.yml", "about: 1\ncompute: !!python/object/apply:os.system [ls]\n", {}, "not valid YAML"),
+        ("nebius/vms.csv", SKYPILOT.splitlines()[0] + "\n", {}, "holds no price"),
+    ],
+)
+def test_files_that_are_no_price_list(workspace, put, name, content, settings, text):
+    good = put("lambdalabs.csv", GPUHUNT)
+    bad, other = refresh(workspace, put(name, content), good, **settings)
+    assert pd.Series([bad.error]).str.contains(text).all(), bad.error
+    assert (other.error == "") == (settings.get("as_of") != "")  # the other source is read all the same
+
+
+def test_dates(workspace, put):
+    file = put("nebius/vms.csv", SKYPILOT)
+    for as_of, text in (("2026-12-01", "future"), ("20.11.2026", "must be a date")):
+        with pytest.raises(InputError, match=text):
+            refresh(workspace, file, as_of=as_of)
+
+
+def test_an_address_that_the_analyst_names(workspace, put, tmp_path):
+    put("nebius/vms.csv", SKYPILOT)
+    server = subprocess.Popen(
+        [sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory", str(tmp_path)],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    try:
+        port = server.stdout.readline().split("port ")[1].split()[0]
+        address = f"http://127.0.0.1:{port}/nebius/vms.csv"
+        (done,) = refresh(workspace, address, provider="Nebius")
+        assert (done.error, done.added) == ("", 3)
+        (missing,) = refresh(workspace, address + "x", provider="Nebius")
+        assert "cannot be fetched" in missing.error
+    finally:
+        server.kill()
+        server.wait()
+    (login,) = refresh(workspace, "http://me:secret@127.0.0.1/x.csv")
+    assert "login" in login.error
+    assert "secret" not in login.error
+
+
+def test_a_folder_that_is_no_workspace(tmp_path):
+    with pytest.raises(InputError, match="not a workspace"):
+        refresh(tmp_path, "x.csv")
+
+
+ALIASES = pd.DataFrame(
+    {"alias": ["p5.48xlarge"], "accelerator_id": ["nvidia-h100-sxm"], "accelerators": [8.0], "kind": ["instance_type"]}
+)
+
+
+@pytest.mark.parametrize(
+    ("sku", "device", "count", "memory", "found"),
+    [
+        ("p5.48xlarge", "", 0, None, ("nvidia-h100-sxm", 8)),
+        ("p5.48xlarge", "H100", 16, None, ("", 0)),  # counted in halves or cores: not believed
+        ("x", "A100", 2, 80, ("nvidia-a100-80-sxm", 2)),
+        ("x", "A100", 2, 40, ("nvidia-a100-40-sxm", 2)),
+        ("x", "A100-80GB", 2, None, ("nvidia-a100-80-sxm", 2)),
+        ("x", "NVIDIA H100 NVL", 1, None, ("nvidia-h100-nvl", 1)),
+        ("x", "V100", 1, 16, ("", 0)),
+        ("x", "V100", 1, 32, ("nvidia-v100-32", 1)),
+        ("x", "MI250X", 8, None, ("amd-mi250x", 4)),
+        ("x", "tpu-v5litepod-8", 1, None, ("google-tpu-v5e", 8)),
+        ("x", "tpu-v5p-8", 1, None, ("google-tpu-v5p", 4)),
+        ("x", "tpu-v6e-4", 1, None, ("google-tpu-v6e", 4)),
+        ("x", "tpu-v3-8", 1, None, ("", 0)),
+        ("x", "H100", 0, None, ("", 0)),
+        ("x", "B9000", 1, None, ("", 0)),
+    ],
+)
+def test_names(sku, device, count, memory, found):
+    accelerator, number, why_not = Names(ALIASES).find(sku, device, count, float("nan") if memory is None else memory)
+    assert (accelerator, number) == found
+    assert bool(why_not) == (accelerator == "")
+
+
+def test_every_device_is_in_the_catalogue(repo_catalogue):
+    from aifactory.inputs.importers.prices.names import DEVICES, MEMORY_CHOICES
+
+    ids = set(DEVICES.values()) | {choice for choices in MEMORY_CHOICES.values() for _, choice in choices}
+    assert ids <= repo_catalogue
+    assert squeezed("Tesla T4") == "T4"
+
+
+@pytest.fixture
+def repo_catalogue():
+    from aifactory.inputs.resources import data_dir
+
+    return set(pd.read_csv(data_dir() / "catalogue" / "accelerators.csv")["accelerator_id"])
+
+
+@pytest.mark.real
+def test_the_published_tables_are_no_price_list_but_map_as_quotes(workspace, put, shared_dir, tmp_path):
+    file = shared_dir / "data" / "catalogue" / "commitment_prices.csv"
+    (done,) = refresh(workspace, str(file))
+    assert "known format" in done.error
+
+
+def test_settings_are_plain():
+    assert SimpleNamespace(**vars(Settings(TODAY))).accept is False
