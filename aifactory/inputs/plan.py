@@ -24,6 +24,7 @@ NonNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 Identifier = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Criticality = Literal["experimental", "internal", "customer_facing", "critical"]
+Stability = Literal["stable", "changing", "volatile"]
 ScenarioName = Literal["conservative", "expected", "aggressive"]
 
 
@@ -115,6 +116,24 @@ class Event(_Strict):
     rule: str
 
 
+class Restriction(_Strict):
+    """A hard exclusion that no table shows: export rules, contracts, support that ends.
+
+    It holds for the accelerators named by id, vendor or class, in the use cases and regions named;
+    what is left out holds for all. A region restricts only use cases that must run in it.
+    """
+
+    rule: Literal["export", "region", "framework", "support", "policy"]
+    accelerators: list[Identifier] = Field(default_factory=list)
+    vendors: list[str] = Field(default_factory=list)
+    platform_classes: list[str] = Field(default_factory=list)
+    use_cases: list[Identifier] = Field(default_factory=list)
+    regions: list[Identifier] = Field(default_factory=list)
+    reason: str
+    source: str
+    as_of: dt.date
+
+
 class Launch(_Strict):
     """A launch window: demand of one use case is multiplied and more reserve is held."""
 
@@ -174,8 +193,17 @@ class Plan(_Strict):
     budget: Budget = Field(default_factory=Budget)
     matrix_weights: dict[str, NonNegative]
     scorecard_weights: dict[str, NonNegative]
-    choose_at: Fraction = 0.65
-    pilot_at: Fraction = 0.45
+    weight_limits: dict[str, tuple[Fraction, Fraction]] = Field(default_factory=dict)
+    choose_at: Fraction = 0.5
+    pilot_at: Fraction = 0.35
+    winner_acceptability: Fraction = 0.7
+    winner_confidence: Fraction = 0.8
+    required_frameworks: dict[str, list[str]] = Field(default_factory=dict)
+    restrictions: list[Restriction] = Field(default_factory=list)
+    model_changes_per_year: dict[Stability, NonNegative] = Field(
+        default_factory=lambda: {"stable": 1.0, "changing": 4.0, "volatile": 12.0}
+    )
+    rework_share: Fraction = 0.1
     porting_person_months: dict[str, NonNegative]
     launch_delay_months: dict[str, NonNegative]
     hidden_costs: list[HiddenCost] = Field(default_factory=list)

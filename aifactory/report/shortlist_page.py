@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from aifactory.inputs.workspace import Workspace
 from aifactory.report import charts
-from aifactory.report.blocks import Block, Col, Figure, Group, Kpi, bullets, figure, group, head, section, table
+from aifactory.report.blocks import Block, Col, Figure, Group, Kpi, figure, group, head, section, table
 from aifactory.report.inventory_page import input_warnings, status_of
 from aifactory.report.text import as_of_range, join_words, num, pct, plural, readable, usd_compact
 from aifactory.shortlist import Shortlist
-from aifactory.shortlist.scales import ANCHOR_TEXT, MATRIX_CRITERIA, SCORECARD_CRITERIA
+from aifactory.shortlist.scales import MATRIX_CRITERIA, SCORECARD_CRITERIA
 from aifactory.units import PLATFORM_CLASSES
 
 SOURCE = "shortlist stage: benchmarks, prices, judgements and decision_table tables"
@@ -49,6 +50,9 @@ def finding(short: Shortlist) -> str:
         return "No platform can be chosen: nothing is known of capacity and price. Benchmark first."
     counts = picks["accelerator_id"].value_counts()
     text = f"{plural(len(picks), 'use case')} land on {plural(len(counts), 'platform')}: {join_words(f'{name} for {n}' for name, n in counts.items())}."
+    unclear = int((picks["verdict"] == "no clear winner").sum())
+    if unclear:
+        text += f" For {unclear} of them no winner is clear: the cheapest one stands in."
     provisional = int((picks["tier"] != "measured").sum())
     return text + (
         f" {plural(provisional, 'choice')} are provisional, since nothing was measured on own prompts."
@@ -60,8 +64,9 @@ def finding(short: Shortlist) -> str:
 def _kpis(short: Shortlist) -> list[Kpi]:
     decisions = short.matrix["decision"].value_counts()
     picks = chosen(short)
-    proven = picks["proven"].fillna(value=False).astype(bool)
-    rivals = picks["runner_up"].notna()
+    verdicts = short.robustness.verdicts
+    rivals = verdicts["contenders"] > 1
+    clear = verdicts["verdict"] == "clear winner"
     agree = short.matrix[short.matrix["decision"].isin(["choose", "pilot", "reject"]) & short.matrix["prior"].ne("")]
     return [
         Kpi("Cells to choose", str(int(decisions.get("choose", 0))), f"of {len(short.matrix)} use case x platform"),
@@ -71,10 +76,10 @@ def _kpis(short: Shortlist) -> list[Kpi]:
             f"{int(decisions.get('reject', 0))} rejected, {int(decisions.get('not comparable', 0))} not comparable",
         ),
         Kpi(
-            "Choices proven",
-            f"{int((proven & rivals).sum())} of {int(rivals.sum())}",
-            "cost ranges of first and second do not overlap",
-            status="watch" if (rivals & ~proven).any() else "good",
+            "Clear winners",
+            f"{int(clear.sum())} of {int(rivals.sum())}",
+            "use cases with rivals; over all admissible weights and measurement intervals",
+            status="watch" if (rivals & ~clear).any() else "good",
         ),
         Kpi(
             "Agrees with the article",
@@ -89,25 +94,25 @@ def choice_section(ws: Workspace, short: Shortlist) -> Group:
     """The chosen platform of each use case."""
     picks = short.choice
     open_cases = picks[picks["accelerator_id"].isna()]
-    close = picks[picks["runner_up"].notna() & ~picks["proven"].fillna(value=False).astype(bool)]
+    unclear = picks[picks["verdict"] == "no clear winner"]
     answer = f"{len(picks) - len(open_cases)} of {plural(len(picks), 'use case')} have a platform."
-    if len(close):
-        answer += f" For {len(close)} of them the runner-up may be as good: their cost ranges overlap, so the difference is not proven."
+    if len(unclear):
+        answer += f" No clear winner: {join_words(unclear['use_case_id'])}; the cheapest over the horizon stands in."
     if len(open_cases):
         answer += f" Without a platform: {join_words(open_cases['use_case_id'])}."
     columns = {
         "use_case_id": Col("Use case"),
         "accelerator_id": Col("Platform"),
         "tier_label": Col("Layer"),
-        "tier": Col("Capacity known by"),
+        "verdict": Col("Verdict"),
         "total": Col("Score", "num2"),
         "total_usd": Col(f"Cost over {ws.plan.horizon_months} months, USD", "usd_compact"),
         "runner_up": Col("Runner-up"),
         "margin_usd": Col("Dearer by, USD", "usd_compact"),
-        "proven": Col("Proven", "bool"),
+        "usd_per_score_point": Col("USD per 0.01 of score", "usd_compact"),
         "reason": Col("Why"),
     }
-    note = "Cost is compute at the peak with reserve and on-demand prices, plus missed targets, delay and porting; the buy plan finds better terms."
+    note = "The score holds what has no price; cost holds the rest: compute at the peak with reserve and on-demand prices, missed targets, delay, porting and rework; the buy plan finds better terms. USD per 0.01 of score: what a point must be worth at least for a dearer platform to win."
     return group(
         section("Which platform for which use case?", answer),
         table(picks, caption="Chosen platform per use case", source=SOURCE, as_of=ws.as_of, columns=columns, note=note),
@@ -132,7 +137,7 @@ def chart_matrix(ws: Workspace, short: Shortlist) -> Figure:
         ),
         title=f"{best} scores best on average over the use cases",
         description="Heat map of the total score of each use case on each platform; pairs without a known capacity are left out.",
-        caption=f"Weighted total of six criteria; {num(ws.plan.choose_at, 2)} and a run on own prompts to choose, {num(ws.plan.pilot_at, 2)} to pilot.",
+        caption=f"Weighted mean of the five criteria without a price; {num(ws.plan.choose_at, 2)} and a run on own prompts to choose, {num(ws.plan.pilot_at, 2)} to pilot. Money decides among those.",
         source=SOURCE,
         as_of=ws.as_of,
     )
@@ -161,7 +166,6 @@ def table_matrix(ws: Workspace, short: Shortlist) -> Block:
         "total": Col("Score", "num2"),
         **CRITERIA_COLUMNS,
         "tier": Col("Known by"),
-        "usd_per_1k_units": Col("USD / 1,000 units", "sig3"),
         "reason": Col("Reason"),
     }
     order = {"choose": 0, "pilot": 1, "not comparable": 2, "reject": 3}
@@ -174,8 +178,8 @@ def table_matrix(ws: Workspace, short: Shortlist) -> Block:
         source=SOURCE,
         as_of=ws.as_of,
         columns=columns,
-        max_rows=60,
-        note="A dash is an unknown; it scores zero.",
+        max_rows=45,
+        note="A dash is an unknown; it scores zero. Cost is the whole price over the horizon against today's platform and is not in the score; the intervals of every criterion with rationale, source and date are in the criteria table of the run folder.",
     )
 
 
@@ -190,7 +194,7 @@ def scorecard_section(ws: Workspace, short: Shortlist) -> Group:
     long["short_name"] = long["accelerator_id"].str.split("-", n=1).str[1]
     chart = charts.stacked_bars(long, x="short_name", value="contribution", color="criterion", order=[readable(c) for c in SCORECARD_CRITERIA], fmt="num2",
                                 titles={"short_name": "Platform", "contribution": "Contribution to the score"})  # fmt: skip
-    answer = f"{first['accelerator_id']} leads with {num(first['total'], 2)}, {second['accelerator_id']} follows with {num(second['total'], 2)}; what can be priced is kept out of this score."
+    answer = f"{first['accelerator_id']} leads with {num(first['total'], 2)}, {second['accelerator_id']} follows with {num(second['total'], 2)}. The card compares vendors and decides nothing; without its one priced criterion the first has {num(first['total_unpriced'], 2)}."
     return group(
         section("How do vendors compare beyond price?", answer),
         figure(chart, title=f"{first['accelerator_id']} leads the scorecard", description="Stacked bars of weighted contributions of seven criteria per platform, best first.",
@@ -204,6 +208,7 @@ def table_scorecard(ws: Workspace, short: Shortlist) -> Group:
         "accelerator_id": Col("Platform"),
         "platform_class": Col("Class"),
         "total": Col("Score", "num2"),
+        "total_unpriced": Col("Without money", "num2"),
         **{name: Col(readable(name), "num2") for name in SCORECARD_CRITERIA},
     }
     card = short.scorecard.assign(platform_class=short.scorecard["platform_class"].map(PLATFORM_CLASSES))
@@ -254,9 +259,13 @@ def penalties_section(ws: Workspace, short: Shortlist) -> Group:
         "sla_miss_usd": Col("Missed targets, USD", "usd0"),
         "launch_delay_usd": Col("Launch delay, USD", "usd0"),
         "porting_usd": Col("Porting, USD", "usd0"),
+        "rework_usd": Col("Rework, USD", "usd0"),
         "total_usd": Col("Total, USD", "usd0"),
+        "total_low_usd": Col("Low", "usd_compact"),
+        "total_high_usd": Col("High", "usd_compact"),
+        "present_value_usd": Col("Present value, USD", "usd_compact"),
     }
-    frame = table_frame.sort_values(["use_case_id", "total_usd"])
+    frame = table_frame.replace(np.inf, np.nan).sort_values(["use_case_id", "total_usd"])
     return group(
         section("Does cheap hardware stay cheap?", answer),
         table(
@@ -265,7 +274,8 @@ def penalties_section(ws: Workspace, short: Shortlist) -> Group:
             source=SOURCE,
             as_of=ws.as_of,
             columns=columns,
-            max_rows=50,
+            max_rows=40,
+            note="Rework: each change of prompts, context or retrieval costs a share of the porting effort again. Low and high are the ends of the capacity interval.",
         ),
     )
 
@@ -299,28 +309,6 @@ def prior_section(ws: Workspace, short: Shortlist) -> Group:
     )
 
 
-def pilots_section(ws: Workspace, short: Shortlist) -> Group:
-    """What to pilot, and what ends a pilot."""
-    pilots = short.pilots.sort_values("total", ascending=False, na_position="last")
-    answer = (
-        f"{plural(len(pilots), 'cell')} are worth a pilot; start with the highest scores."
-        if len(pilots)
-        else "No cell is worth a pilot."
-    )
-    columns = {
-        "use_case_id": Col("Use case"),
-        "accelerator_id": Col("Platform"),
-        "total": Col("Score", "num2"),
-        "tier": Col("Known by"),
-        "reason": Col("Why a pilot"),
-        "exit_criterion": Col("What would change our mind"),
-    }
-    return group(
-        section("What should be piloted?", answer),
-        table(pilots, caption="Pilots", source=SOURCE, as_of=ws.as_of, columns=columns, max_rows=15),
-    )
-
-
 def exclusions_section(ws: Workspace, short: Shortlist) -> Group:
     """What was left out, and why."""
     rows = short.exclusions
@@ -349,17 +337,6 @@ def exclusions_section(ws: Workspace, short: Shortlist) -> Group:
     )
 
 
-def tiers_section(ws: Workspace, short: Shortlist) -> Group:
-    """The architecture that follows."""
-    picks = chosen(short)
-    lines = [
-        f"{label[:1].upper() + label[1:]}: {join_words(f'{r.use_case_id} on {r.accelerator_id}' for r in rows.itertuples())}."
-        for label, rows in picks.groupby("tier_label")
-    ]
-    answer = f"The choices form {plural(len(lines), 'layer')}." if lines else "No architecture follows yet."
-    return group(section("What architecture follows?", answer), bullets(lines, "No platform was chosen."))
-
-
 def anchors_table(ws: Workspace, short: Shortlist) -> Block:
     """Criteria, weights and anchors."""
     columns = {"criterion": Col("Criterion"), "weight": Col("Weight", "num2"), "anchors": Col("Scale")}
@@ -370,7 +347,7 @@ def anchors_table(ws: Workspace, short: Shortlist) -> Block:
         source="plan.yaml; method of the product",
         as_of=ws.as_of,
         columns=columns,
-        note=f"Cost: {ANCHOR_TEXT['cost']}.",
+        note="The weight of cost counts where money meets the score: in the ranking under all weights.",
     )
 
 
@@ -388,5 +365,8 @@ def headline(short: Shortlist) -> dict[str, tuple[object, str]]:
 
 def tables(short: Shortlist) -> dict[str, pd.DataFrame]:
     """Tables to publish with the page."""
-    names = ("matrix", "scorecard", "scorecard_long", "penalties", "exclusions", "choice", "pilots", "anchors")
-    return {name: getattr(short, name) for name in names}
+    names = ("matrix", "criteria", "scorecard", "scorecard_long", "penalties", "exclusions", "choice", "pilots", "anchors",
+             "migrations", "architecture")  # fmt: skip
+    firm = {"ranks": short.robustness.ranks, "verdicts": short.robustness.verdicts,
+            "acceptability": short.robustness.acceptability, "central_weights": short.robustness.central_weights}  # fmt: skip
+    return {name: getattr(short, name) for name in names} | firm

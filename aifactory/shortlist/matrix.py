@@ -1,4 +1,4 @@
-"""Workload x platform matrix: six criteria, exclusions, decision per cell."""
+"""Workload x platform matrix: six criteria with intervals, score without cost, decision per cell."""
 
 from __future__ import annotations
 
@@ -6,89 +6,89 @@ import numpy as np
 import pandas as pd
 
 from aifactory.benchmark import Benchmark
+from aifactory.errors import InputError
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
-from aifactory.serving.anchor import memory_fits
 from aifactory.serving.sizing import accelerator_hours
 from aifactory.shortlist import scales
+from aifactory.shortlist.exclusions import KEYS
+from aifactory.shortlist.money import on_todays_platform
 
-PRECISION_BYTES = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "fp8": 1.0, "int8": 1.0, "fp4": 0.5, "int4": 0.5}
-NOT_FOR_SALE = {"internal", "announced"}
-#: What a device at the edge may draw; power and heat rule out server parts there.
-EDGE_MAX_TDP_W = 150
-KEYS = ["use_case_id", "accelerator_id"]
-
-
-def find_exclusions(ws: Workspace, capacity: pd.DataFrame) -> pd.DataFrame:
-    """Cells that no score can save, each with its rule and reason."""
-    chips = ws.table("accelerators").set_index("accelerator_id")
-    models, cases = ws.table("models").set_index("model"), ws.table("use_cases").set_index("use_case_id")
-    rows = []
-    for cell in capacity.itertuples(index=False):
-        chip, case = chips.loc[cell.accelerator_id], cases.loc[cell.use_case_id]
-        reason = _exclusion(cell, chip, case, models)
-        if reason:
-            rows.append((cell.use_case_id, cell.accelerator_id, *reason))
-    return pd.DataFrame(rows, columns=[*KEYS, "rule", "reason"])
+JUDGED = ("maturity", "portability", "operational_risk")
+ENDS = ("low", "high")
 
 
-def _exclusion(cell: tuple, chip: pd.Series, case: pd.Series, models: pd.DataFrame) -> tuple[str, str] | None:
-    if chip["platform_class"] == "edge" and case["workload_class"] != "edge_on_device":
-        return "edge device", "an edge device does not serve central workloads"
-    if case["workload_class"] == "edge_on_device" and chip["tdp_w"] > EDGE_MAX_TDP_W:
-        return "edge power", f"{chip['tdp_w']:.0f} W is above the {EDGE_MAX_TDP_W} W that an edge site can take"
-    if set(chip["availability"].split("|")) <= NOT_FOR_SALE:
-        return "availability", f"cannot be bought or rented: {chip['availability']}"
-    if case["model"] in models.index and cell.tier != "measured":
-        model = models.loc[case["model"]]
-        size = PRECISION_BYTES.get(cell.precision if isinstance(cell.precision, str) else "bf16", 2.0)
-        if not memory_fits(model["params_total_b"], size, chip["memory_gb"], int(chip["accelerators_per_node"])):
-            need, have = model["params_total_b"] * size, chip["memory_gb"] * chip["accelerators_per_node"]
-            return "memory", f"weights of {need:,.0f} GB do not fit a node of {have:,.0f} GB"
-    if cell.units_per_s_per_accelerator == 0:
-        return "SLO", f"misses the {cell.binding_slo} limit even at the lightest load"
-    if np.isnan(cell.usd_per_accelerator_hour):
-        return "price", "no price from any provider of the plan"
-    return None
+def score_matrix(ws: Workspace, inventory: Inventory, benchmark: Benchmark, penalties: pd.DataFrame) -> pd.DataFrame:
+    """Scores of every cell on the six criteria with their intervals, and the score without cost.
 
-
-def score_matrix(ws: Workspace, inventory: Inventory, benchmark: Benchmark) -> pd.DataFrame:
-    """Scores of every cell on the six criteria, with the weighted total."""
-    cells = benchmark.capacity.copy()
-    for criterion in ("maturity", "portability", "operational_risk"):
-        found = [
-            scales.judged(
-                ws.table("judgements"), criterion, cell.accelerator_id, cell.platform_class, cell.workload_class
-            )
-            for cell in cells.itertuples(index=False)
-        ]
-        cells[criterion] = [np.nan if item is None else item["score"] for item in found]
-    cells["cost"] = scales.anchored(
-        cells["usd_per_1k_units"] / _today(ws, cells, "usd_per_1k_units"), scales.COST_ANCHORS
-    )
-    nodes = np.log2(nodes_at_peak(ws, inventory, cells))
-    few, many = (scales.anchored(nodes, anchors) for anchors in (scales.NODE_ANCHORS, scales.DEVICE_ANCHORS))
-    cells["throughput"] = np.where(cells["platform_class"] == "edge", many, few)
-    cells["latency"] = _latency(ws, benchmark, cells)
+    cost is the value of the whole price over the horizon (`penalties`) against today's platform and
+    enters only the comparison of money with the rest; `total` is the weighted mean of the other
+    five. Columns `<criterion>_low` and `<criterion>_high` bound each score: capacity moves cost,
+    throughput and latency; judgements move by their confidence; what nobody knows is 0 to 1.
+    """
+    check_weights(ws.plan.matrix_weights)
+    cells = _judge(ws, benchmark.capacity.copy())
+    costs = cells[KEYS].merge(penalties, on=KEYS, how="left")
+    today = on_todays_platform(ws, costs, "total_usd")
+    ends = zip(("", "_low", "_high"), ("total_usd", "total_high_usd", "total_low_usd"), strict=True)
+    computed = {f"cost{end}": scales.anchored(costs[column].to_numpy(dtype=float) / today, scales.COST_ANCHORS)
+                for end, column in ends}  # fmt: skip
+    middle = cells["units_per_s_per_accelerator"]
+    capacities = [middle, *(cells[end].where(cells[end].notna(), middle) for end in ENDS)]
+    latencies = _latency(ws, benchmark, cells, capacities)
+    for end, capacity, latency in zip(("", "_low", "_high"), capacities, latencies, strict=True):
+        at_end = cells.assign(units_per_s_per_accelerator=capacity)
+        computed[f"throughput{end}"] = _throughput(ws, inventory, at_end)
+        computed[f"latency{end}"] = latency
+    for criterion in ("cost", "throughput", "latency"):
+        cells[criterion] = computed[criterion]
+        both = [np.where(np.isnan(computed[criterion]), edge, computed[f"{criterion}_{end}"])
+                for edge, end in ((0.0, "low"), (1.0, "high"))]  # fmt: skip
+        both = [np.where(np.isnan(values), cells[criterion], values) for values in both]
+        cells[f"{criterion}_low"], cells[f"{criterion}_high"] = np.minimum(*both), np.maximum(*both)
     known = cells["units_per_s_per_accelerator"] > 0
-    cells["total"] = scales.weighted_total(cells, ws.plan.matrix_weights).where(known)
+    cells["total"] = scales.weighted_total(cells, scales.unpriced_weights(ws.plan.matrix_weights)).where(known)
     return cells
 
 
-def baseline_accelerators(ws: Workspace, cells: pd.DataFrame) -> pd.Series:
-    """Today's platform of each use case: stated in the plan, else the reference accelerator."""
-    stated = pd.Series(ws.plan.baseline_accelerators, dtype="str")
-    return pd.Series(
-        {name: stated.get(name, ws.plan.reference_accelerator) for name in cells["use_case_id"].unique()}, dtype="str"
-    )
+def check_weights(weights: dict[str, float]) -> None:
+    """The weights must name the six criteria, each once, and leave some weight beside cost."""
+    for name in weights:
+        if name not in scales.MATRIX_CRITERIA:
+            raise InputError.at(
+                "plan.yaml", "no such criterion", column="matrix_weights", value=name, choices=scales.MATRIX_CRITERIA
+            )
+    missing = [name for name in scales.MATRIX_CRITERIA if name not in weights]
+    if missing:
+        raise InputError.at(
+            "plan.yaml", f"lacks a weight for {', '.join(missing)} (0 is allowed)", column="matrix_weights"
+        )
+    if not sum(value for name, value in weights.items() if name != scales.PRICED) > 0:
+        raise InputError.at(
+            "plan.yaml", "only cost has a weight: a score needs another criterion", column="matrix_weights"
+        )
 
 
-def _today(ws: Workspace, cells: pd.DataFrame, column: str) -> np.ndarray:
-    """A column's value on today's platform of the same use case."""
-    today = baseline_accelerators(ws, cells)
-    values = cells.set_index(KEYS)[column]
-    pairs = pd.MultiIndex.from_arrays([cells["use_case_id"], cells["use_case_id"].map(today)])
-    return values.reindex(pairs).to_numpy(dtype=float)
+def _judge(ws: Workspace, cells: pd.DataFrame) -> pd.DataFrame:
+    """Add the judged criteria with the interval that the judgement's confidence allows."""
+    judgements = scales.judgements_by_key(ws.table("judgements"))
+    for criterion in JUDGED:
+        found = [scales.judged(judgements, criterion, cell.accelerator_id, cell.platform_class, cell.workload_class)
+                 for cell in cells.itertuples(index=False)]  # fmt: skip
+        score = np.array([np.nan if item is None else item["score"] for item in found], dtype=float)
+        half = np.array(
+            [np.nan if item is None else scales.JUDGED_HALF_WIDTH[item["confidence"]] for item in found], dtype=float
+        )
+        cells[criterion] = score
+        cells[f"{criterion}_low"] = np.where(np.isnan(score), 0.0, np.clip(score - half, 0, 1))
+        cells[f"{criterion}_high"] = np.where(np.isnan(score), 1.0, np.clip(score + half, 0, 1))
+    return cells
+
+
+def _throughput(ws: Workspace, inventory: Inventory, cells: pd.DataFrame) -> np.ndarray:
+    nodes = np.log2(nodes_at_peak(ws, inventory, cells))
+    few, many = (scales.anchored(nodes, anchors) for anchors in (scales.NODE_ANCHORS, scales.DEVICE_ANCHORS))
+    return np.where(cells["platform_class"] == "edge", many, few)
 
 
 def nodes_at_peak(ws: Workspace, inventory: Inventory, cells: pd.DataFrame) -> np.ndarray:
@@ -104,28 +104,32 @@ def nodes_at_peak(ws: Workspace, inventory: Inventory, cells: pd.DataFrame) -> n
     return np.ceil((need / size).where(rate.notna() & peak.notna())).clip(lower=1).to_numpy()
 
 
-def _latency(ws: Workspace, benchmark: Benchmark, cells: pd.DataFrame) -> np.ndarray:
-    """Worst p95 over its limit at half of capacity; 1 where the use case has no latency limit."""
-    limits = ws.table("use_cases").set_index("use_case_id")
+def _latency(ws: Workspace, benchmark: Benchmark, cells: pd.DataFrame, capacities: list[pd.Series]) -> list[np.ndarray]:
+    """Worst p95 over its limit at half of capacity, once for each capacity; 1 where there is no latency limit.
+
+    At the low end of capacity the same work is a higher share of it, so the p95 is read where that
+    share of the measured curve lies.
+    """
     names = {"p95_ttft_ms": "slo_p95_ttft_ms", "p95_tpot_ms": "slo_p95_tpot_ms", "p95_e2e_ms": "slo_p95_e2e_ms"}
+    limits = ws.table("use_cases").set_index("use_case_id")[list(names.values())].astype("float64").T.to_dict()
     curves = {key: group.sort_values("units_per_s_per_accelerator") for key, group in benchmark.curves.groupby(KEYS)}
-    values = []
-    for cell in cells.itertuples(index=False):
-        slo = limits.loc[cell.use_case_id, list(names.values())].astype("float64")
-        curve = curves.get((cell.use_case_id, cell.accelerator_id))
-        if slo.isna().all():
-            values.append(scales.LATENCY_ANCHORS[1])
-        elif curve is None:
-            values.append(np.nan)
-        else:
+    ends = np.column_stack([capacity.to_numpy(dtype=float) for capacity in capacities])
+    values = np.full(ends.shape, np.nan)
+    for row, cell in enumerate(cells.itertuples(index=False)):
+        slo, curve = limits[cell.use_case_id], curves.get((cell.use_case_id, cell.accelerator_id))
+        if np.isnan(list(slo.values())).all():
+            values[row] = scales.LATENCY_ANCHORS[1]
+        elif curve is not None:
             curve = curve[curve["precision"] == cell.precision] if cell.tier == "measured" else curve
-            half = cell.units_per_s_per_accelerator / 2
+            middle = cell.units_per_s_per_accelerator
+            half = np.divide(middle**2 / 2, ends[row], out=np.full(ends.shape[1], np.inf), where=ends[row] > 0)
+            load = curve["units_per_s_per_accelerator"].to_numpy(dtype=float)
             at = [
-                np.interp(half, curve["units_per_s_per_accelerator"], curve[column]) / slo[limit]
+                np.interp(half, load, curve[column].to_numpy(dtype=float)) / slo[limit]
                 for column, limit in names.items()
             ]
-            values.append(np.nanmax(at))
-    return scales.anchored(values, scales.LATENCY_ANCHORS)
+            values[row] = np.nanmax(at, axis=0)
+    return list(scales.anchored(values, scales.LATENCY_ANCHORS).T)
 
 
 def decide(ws: Workspace, cells: pd.DataFrame, exclusions: pd.DataFrame) -> pd.DataFrame:
@@ -154,3 +158,25 @@ def _decision(ws: Workspace, cell: tuple, excluded: str | None, prior: str) -> t
         lacking = "below the mark to choose" if cell.tier == "measured" else "not measured on own prompts"
         return "pilot", f"scores {cell.total:.2f}, {lacking}"
     return "reject", f"scores {cell.total:.2f}, below the mark of {ws.plan.pilot_at:.2f} for a pilot"
+
+
+def criteria_with_evidence(ws: Workspace, cells: pd.DataFrame) -> pd.DataFrame:
+    """Every criterion of every cell: score, interval, tier, rationale, source and date of the evidence."""
+    parts, judgements = [], scales.judgements_by_key(ws.table("judgements"))
+    for criterion in scales.MATRIX_CRITERIA:
+        part = cells[KEYS].assign(
+            criterion=criterion, score=cells[criterion], low=cells[f"{criterion}_low"], high=cells[f"{criterion}_high"]
+        )
+        if criterion in JUDGED:
+            found = [scales.judged(judgements, criterion, cell.accelerator_id, cell.platform_class, cell.workload_class)
+                     for cell in cells.itertuples(index=False)]  # fmt: skip
+            evidence = [("not judged", "", "", pd.NaT) if item is None else
+                        (f"judged, {item['confidence']}", item["rationale"], item["source"], item["as_of"]) for item in found]  # fmt: skip
+            part[["tier", "rationale", "source", "as_of"]] = pd.DataFrame(
+                evidence, index=part.index, columns=["tier", "rationale", "source", "as_of"]
+            )
+        else:
+            part = part.assign(tier=cells["tier"], rationale=scales.ANCHOR_TEXT[criterion], source=cells["evidence"],
+                               as_of=pd.to_datetime(cells["as_of"]).fillna(pd.Timestamp(ws.as_of)))  # fmt: skip
+        parts.append(part)
+    return pd.concat(parts, ignore_index=True).sort_values(KEYS, kind="stable", ignore_index=True)

@@ -20,31 +20,31 @@ from aifactory.shortlist.mcda.matrix import as_matrix, rank
 from aifactory.shortlist.mcda.smaa import Smaa, smaa
 from aifactory.shortlist.mcda.weight_space import WeightSpace
 
-COLUMNS = ["case_id", "function", "quantity", "expected", "computed", "deviation", "tolerance", "passed", "message", "source"]  # fmt: skip
+COLUMNS = ["case_id", "function", "expected", "got", "abs_deviation", "relative_deviation", "tolerance", "ok", "reason"]
 DRAWS, SEED = 100_000, 20260401
 Inputs = dict[str, Any]
 
 
 def check(csv_path: str | Path) -> pd.DataFrame:
-    """Deviation of every expected quantity of every case in the file.
+    """Run every case of a file; one row each, in the order of the file.
 
-    Returns
-    -------
-    One row per case and quantity: case_id, function, quantity, expected, computed, deviation
-    (largest absolute difference; infinite when the shapes differ or the case failed), tolerance,
-    passed, message (why a case failed, else empty) and source. A case that cannot be computed is a
-    row that did not pass, never an error of the whole file.
+    Columns: case_id, function, expected and got (JSON text), abs_deviation and relative_deviation
+    (the largest over all expected quantities, empty where nothing can be subtracted), tolerance
+    (absolute), ok, reason (why not, empty if ok). A case that cannot be computed is a row that is
+    not ok and says why; only a file without the required columns raises `InputError`.
     """
     path = Path(csv_path)
     if not path.is_file():
-        raise InputError.at(path.name, "file not found")
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        raise InputError.at(path.name, "there is no such file")
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (ValueError, UnicodeDecodeError) as error:
+        raise InputError.at(path.name, f"this is not a CSV file in UTF-8: {error}") from None
     table = table.rename(columns={"function": "method"} if "method" not in table else {})
     missing = sorted({"case_id", "method", "inputs", "expected"} - set(table.columns))
     if missing:
         raise InputError.at(path.name, "a file of cases needs this column", column=missing[0])
-    rows = [row for case in table.to_dict("records") for row in _case_rows(path.name, case)]
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame([_run(case) for case in table.to_dict("records")], columns=COLUMNS)
 
 
 def compute(method: str, inputs: Inputs) -> dict[str, Any]:
@@ -61,36 +61,35 @@ def compute(method: str, inputs: Inputs) -> dict[str, Any]:
         raise InputError.at("inputs", f"{method} needs this entry", column=str(error.args[0])) from None
 
 
-def _case_rows(file: str, case: dict[str, str]) -> list[dict[str, object]]:
-    shared = {"case_id": case["case_id"], "function": case["method"], "source": case.get("source", "")}
+def _run(case: dict[str, str]) -> dict[str, object]:
+    row = {"case_id": case["case_id"], "function": case["method"], "expected": case["expected"], "ok": False}
     try:
-        shared["tolerance"] = float(case.get("tolerance") or 0)
-        inputs, expected = json.loads(case["inputs"]), json.loads(case["expected"])
-        found = compute(case["method"], inputs)
-    except (AIFactoryError, ValueError, TypeError, np.linalg.LinAlgError) as error:
-        message = str(error) if isinstance(error, AIFactoryError) else f"{file}: {error}"
-        return [shared | {"quantity": "", "expected": case["expected"], "computed": None, "deviation": np.inf,
-                          "passed": False, "message": message}]  # fmt: skip
-    return [shared | _compared(name, wanted, found, shared["tolerance"]) for name, wanted in expected.items()]
+        tolerance = float(case.get("tolerance") or 0)
+        expected = json.loads(case["expected"])
+        found = compute(case["method"], json.loads(case["inputs"]))
+        if not isinstance(expected, dict) or not expected:
+            raise InputError.at("expected", "must be an object of named quantities")
+        off = [_compared(name, wanted, found) for name, wanted in expected.items()]
+    except (AIFactoryError, ValueError, TypeError, AttributeError, ArithmeticError, np.linalg.LinAlgError) as error:
+        return row | {"reason": str(error) or type(error).__name__}
+    worst, relative = (max(item[place] for item in off) for place in (0, 1))
+    ok = worst <= tolerance * (1 + 1e-9)
+    got = json.dumps({name: np.asarray(found[name]).tolist() for name in expected})
+    return row | {"got": got, "abs_deviation": worst, "relative_deviation": relative, "tolerance": tolerance,
+                  "ok": ok, "reason": "" if ok else f"off by {worst:.3g}, allowed {tolerance:g}"}  # fmt: skip
 
 
-def _compared(name: str, wanted: Any, found: dict[str, Any], tolerance: float) -> dict[str, object]:
-    row = {"quantity": name, "expected": wanted, "computed": None, "deviation": np.inf, "passed": False}
+def _compared(name: str, wanted: Any, found: dict[str, Any]) -> tuple[float, float]:
+    """Largest absolute and relative deviation of one quantity; an unknown equals an unknown."""
     if name not in found:
-        return row | {"message": f"the method does not return {name!r}; it returns {', '.join(found)}"}
-    got = np.asarray(found[name])
-    row["computed"] = got.tolist()
-    want = np.asarray([np.nan if item is None else item for item in wanted] if _flat(wanted) else wanted, dtype=float)
+        raise InputError.at("expected", "the method does not return this", value=name, choices=found)
+    got, want = (np.asarray(item, dtype=float) for item in (found[name], wanted))
     if got.shape != want.shape:
-        return row | {"message": f"expected shape {want.shape}, computed {got.shape}"}
-    off = np.abs(got.astype(float) - want)
-    off = np.where(np.isnan(want) & np.isnan(got.astype(float)), 0.0, off)
-    deviation = float(off.max()) if off.size else 0.0
-    return row | {"deviation": deviation, "passed": bool(deviation <= tolerance * (1 + 1e-9)), "message": ""}
-
-
-def _flat(wanted: Any) -> bool:
-    return isinstance(wanted, list) and not any(isinstance(item, list) for item in wanted)
+        raise InputError.at("expected", f"{name} has shape {want.shape}, computed {got.shape}")
+    off = np.where(np.isnan(want) & np.isnan(got), 0.0, np.abs(got - want))
+    off = np.where(np.isnan(off), np.inf, off)
+    share = np.divide(off, np.abs(want), out=np.where(off > 0, np.inf, 0.0), where=np.abs(want) > 0)
+    return float(np.max(off, initial=0)), float(np.max(share, initial=0))
 
 
 def _scored(score: np.ndarray, *, ascending: bool = False, **more: Any) -> dict[str, Any]:

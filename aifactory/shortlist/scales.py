@@ -14,20 +14,33 @@ from numpy.typing import ArrayLike
 MATRIX_CRITERIA = ("maturity", "cost", "throughput", "latency", "portability", "operational_risk")
 SCORECARD_CRITERIA = ("performance_per_dollar", "performance_per_watt", "software_compatibility",
                       "orchestration_maturity", "observability", "supply", "lock_in")  # fmt: skip
+#: The criterion that holds all money; it never enters the score of a cell.
+PRICED = "cost"
+#: How far a judgement may be off, by its confidence: half, and a fifth, of a step of the five-step scale.
+JUDGED_HALF_WIDTH = {"measured": 0.05, "claimed": 0.125, "assumed": 0.125}
+#: Steps of the judged criteria, written down before any result; scores between two steps lean to the nearer.
+STEPS = {
+    "maturity": {0.0: "research only", 0.25: "vendor demonstrations", 0.5: "production at a few others",
+                 0.75: "production at many, gaps for this work", 1.0: "production use elsewhere for this work"},
+    "portability": {0.0: "rewrite to leave", 0.25: "own compiler and kernels", 0.5: "supported frameworks, retuning",
+                    0.75: "small changes", 1.0: "models move without change"},
+    "operational_risk": {0.0: "unknown failure modes, no staff", 0.25: "one vendor can help", 0.5: "known, thin staff",
+                         0.75: "known failure modes, some staff", 1.0: "known failure modes and staff"},
+}  # fmt: skip
 #: (unacceptable, good enough)
-COST_ANCHORS = (1.5, 0.5)  # cost per unit over that of today's platform
+COST_ANCHORS = (1.5, 0.5)  # price over the horizon over that of today's platform
 NODE_ANCHORS = (6.0, 0.0)  # log2 of the nodes one region needs at its peak: 64 nodes, 1 node
 DEVICE_ANCHORS = (12.0, 0.0)  # the same for edge devices, which come with their sites: 4,096, 1
 LATENCY_ANCHORS = (1.0, 0.5)  # p95 over its limit at half of capacity
 WATT_ANCHORS = (-1.0, 1.0)  # log2 of units per watt over today's platform: half, double
 ANCHOR_TEXT = {
     "maturity": "judged; 1: production use elsewhere for this work",
-    "cost": "cost per unit over today's platform: 0 at 1.5 times, 1 at half",
+    "cost": "price over the horizon, penalties included, over today's platform: 0 at 1.5 times, 1 at half; money, not scored",
     "throughput": "nodes for the peak of the largest region: 0 at 64 (edge devices: 4,096), 1 at 1",
     "latency": "p95 over its limit at half load: 0 at the limit, 1 at half of it; 1 where there is no limit",
     "portability": "judged; 1: models move without change",
     "operational_risk": "judged; 1: known failure modes and staff",
-    "performance_per_dollar": "mean of the cost scores over use cases",
+    "performance_per_dollar": "compute cost per unit over today's platform: 0 at 1.5 times, 1 at half; mean over use cases",
     "performance_per_watt": "units per watt of design power over today's platform: 0 at half, 1 at double",
     "software_compatibility": "judged",
     "orchestration_maturity": "judged",
@@ -47,19 +60,37 @@ def anchored(values: ArrayLike, anchors: tuple[float, float]) -> np.ndarray:
     return np.clip((np.asarray(values, dtype=float) - worst) / (best - worst), 0.0, 1.0)
 
 
+def unpriced_weights(weights: dict[str, float]) -> dict[str, float]:
+    """Weights of the criteria without a price, scaled to a sum of 1.
+
+    >>> unpriced_weights({"cost": 0.5, "maturity": 0.3, "latency": 0.2})
+    {'maturity': 0.6, 'latency': 0.4}
+    """
+    rest = {name: value for name, value in weights.items() if name != PRICED}
+    total = sum(rest.values())
+    return {name: value / total for name, value in rest.items()}
+
+
 def weighted_total(scores: pd.DataFrame, weights: dict[str, float]) -> pd.Series:
     """Additive value sum of w v; unknown scores count 0. Weights must name columns of `scores`."""
     return scores[list(weights)].fillna(0.0).mul(pd.Series(weights)).sum(axis=1)
 
 
+Judgement = dict[str, object]
+
+
+def judgements_by_key(judgements: pd.DataFrame) -> dict[tuple[str, str, str], Judgement]:
+    """Judgements by (criterion, accelerator or platform class, workload class or '*'); the first of equals counts."""
+    found: dict[tuple[str, str, str], Judgement] = {}
+    for row in judgements.to_dict("records"):
+        who = row["accelerator_id"] if isinstance(row["accelerator_id"], str) else row["platform_class"]
+        found.setdefault((row["criterion"], who, row["workload_class"]), row)
+    return found
+
+
 def judged(
-    judgements: pd.DataFrame, criterion: str, accelerator: str, platform: str, workload: str
-) -> pd.Series | None:
+    judgements: dict[tuple[str, str, str], Judgement], criterion: str, accelerator: str, platform: str, workload: str
+) -> Judgement | None:
     """The judgement that applies: accelerator before class, workload before '*'; None without one."""
-    rows = judgements[judgements["criterion"] == criterion]
-    for who in (rows["accelerator_id"] == accelerator, rows["platform_class"] == platform):
-        for what in (workload, "*"):
-            hits = rows[who & (rows["workload_class"] == what)]
-            if len(hits):
-                return hits.iloc[0]
-    return None
+    keys = ((criterion, who, what) for who in (accelerator, platform) for what in (workload, "*"))
+    return next((judgements[key] for key in keys if key in judgements), None)

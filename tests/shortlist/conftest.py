@@ -28,3 +28,16 @@ def changed(mini_ws):
         )
 
     return change
+
+
+@pytest.fixture(scope="session")
+def sample_short(sample_ws):
+    """Shortlist of the sample company, with what its migrations are compared with."""
+    inventory, benchmark = build_inventory(sample_ws), build_benchmark(sample_ws)
+    shortlist = build_shortlist(sample_ws, inventory, benchmark)
+    stability = sample_ws.table("use_cases").set_index("use_case_id")["demand_stability"]
+    changes = stability.map(sample_ws.plan.model_changes_per_year)
+    return SimpleNamespace(
+        ws=sample_ws, inventory=inventory, benchmark=benchmark, shortlist=shortlist, migrations=shortlist.migrations,
+        changes=changes, horizon=sample_ws.plan.horizon_months,
+    )  # fmt: skip

@@ -1,5 +1,7 @@
 """The shortlist in one call: one choice per use case, also with tables absent."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,7 +10,8 @@ from aifactory.benchmark import build_benchmark
 from aifactory.inputs.workspace import load_workspace
 from aifactory.inventory import build_inventory
 from aifactory.shortlist import build_shortlist
-from aifactory.shortlist.build import CHOICE_COLUMNS, GENERAL, INNOVATION, SPECIALISED, _choose, _layer
+from aifactory.shortlist.outcome import CHOICE_COLUMNS, GENERAL, INNOVATION, SPECIALISED, architecture, layer
+from aifactory.shortlist.outcome import choose as choose_cells
 
 H100, A100, TPU = "nvidia-h100-sxm", "nvidia-a100-80-sxm", "google-tpu-v6e"
 
@@ -17,7 +20,7 @@ def build(ws):
     return build_shortlist(ws, build_inventory(ws), build_benchmark(ws))
 
 
-def choose(*rows):
+def choose(*rows, winner=None):
     """Choice among cells of one use case, given as (name, decision, tier, cost, changes)."""
     base = {"use_case_id": "chat", "platform_class": "gpu", "total": 0.7, "units_per_s_per_accelerator": 10.0,
             "low": 9.0, "high": 11.0, "reason": "scores 0.70"}  # fmt: skip
@@ -26,7 +29,11 @@ def choose(*rows):
          for name, decision, tier, _, changes in rows]
     )  # fmt: skip
     costs = cells[["use_case_id", "accelerator_id"]].assign(total_usd=[row[3] for row in rows])
-    return _choose(cells, costs).iloc[0]
+    verdict = "clear winner" if winner else "no clear winner"
+    verdicts = pd.DataFrame(
+        [{"use_case_id": "chat", "leader": winner, "verdict": verdict, "deciding_measurement": "a run"}]
+    )
+    return choose_cells(cells, costs, SimpleNamespace(verdicts=verdicts)).iloc[0]
 
 
 def test_the_cheapest_platform_to_choose_is_chosen():
@@ -37,6 +44,22 @@ def test_the_cheapest_platform_to_choose_is_chosen():
     )
     assert (row["accelerator_id"], row["runner_up"], row["margin_usd"]) == ("cheap", "dear", 100.0)
     assert row["reason"] == "cheapest over the horizon among the platforms to choose"
+
+
+def test_a_clear_winner_is_chosen_though_another_is_cheaper():
+    rows = ("dear", "choose", "measured", 200.0, {"total": 0.9}), ("cheap", "choose", "measured", 100.0, {"total": 0.8})
+    row = choose(*rows, winner="dear")
+    assert (row["accelerator_id"], row["runner_up"], row["margin_usd"], row["proven"]) == (
+        "dear",
+        "cheap",
+        -100.0,
+        False,
+    )
+    assert row["reason"] == "clear winner over weights and intervals, though cheap is cheaper"
+    assert choose(*rows, winner="cheap")["reason"] == "cheapest over the horizon among the platforms to choose"
+    # the dearer one scores 0.1 more: 100 / 0.1 / 100 for each 0.01
+    assert choose(*rows)["usd_per_score_point"] == pytest.approx(10.0)
+    assert choose(*rows)["verdict"] == "no clear winner"
 
 
 def test_equal_costs_are_decided_by_the_score():
@@ -65,6 +88,14 @@ def test_below_the_mark_the_best_measured_one_stands_in():
     )
     assert row["accelerator_id"] == "run"
     assert row["reason"].startswith("best measured")
+
+
+def test_without_a_measurement_one_starts_on_the_general_layer():
+    row = choose(
+        ("chip", "pilot", "anchored", 1.0, {"platform_class": "custom_asic"}), ("card", "pilot", "anchored", 5.0, {})
+    )
+    assert row["accelerator_id"] == "card"
+    assert "general layer" in row["reason"]
 
 
 def test_a_low_score_is_no_exclusion():
@@ -104,7 +135,7 @@ def test_a_lone_platform_has_no_runner_up():
      ("trainium", "anchored", INNOVATION), ("neuromorphic", "none", INNOVATION)],
 )  # fmt: skip
 def test_layers_follow_class_and_evidence(platform, tier, expected):
-    assert _layer(platform, tier) == expected
+    assert layer(platform, tier) == expected
 
 
 def test_the_tiny_workspace_chooses_the_cheapest_measured_platform(road):
@@ -115,14 +146,37 @@ def test_the_tiny_workspace_chooses_the_cheapest_measured_platform(road):
     assert choice.at["chat", "margin_usd"] == pytest.approx(totals["chat", H100] - totals["chat", A100])
 
 
-def test_pilots_say_what_would_change_the_decision(road, changed):
-    pilots = road.shortlist.pilots
+def test_pilots_say_what_must_be_seen_by_when(road):
+    pilots = road.shortlist.pilots.set_index(["use_case_id", "accelerator_id"])
+    costs = road.shortlist.penalties.set_index(["use_case_id", "accelerator_id"])
+    chosen = road.shortlist.choice.set_index("use_case_id")
     assert set(pilots["tier"]) == {"anchored"}
-    assert (pilots["exit_criterion"] == "a run on own prompts that confirms the estimate").all()
+    for (use_case, chip), row in pilots.iterrows():
+        cost = costs.loc[(use_case, chip)]
+        compute = cost["compute_usd"] * row["expected_units_per_s"] / row["needed_units_per_s"]
+        assert compute + cost["total_usd"] - cost["compute_usd"] == pytest.approx(chosen.at[use_case, "total_usd"])
+        assert row["exit_criterion"].startswith(f"by {row['decide_by']:%Y-%m-%d}: at least ")
+    assert (pilots["decide_by"] > pd.Timestamp(road.ws.as_of)).all()
+
+
+def test_a_pilot_that_no_capacity_makes_pay_is_rejected(road):
+    table = road.shortlist.matrix.set_index(["use_case_id", "accelerator_id"])
+    row = table.loc[("chat", TPU)]
+    assert (row["decision"], row["reason"][:10]) == ("reject", "cannot pay")
+    assert row["agrees_with_prior"] == (row["prior"] == "reject")
+    assert ("chat", TPU) not in set(road.shortlist.pilots.set_index(["use_case_id", "accelerator_id"]).index)
+
+
+def test_a_high_mark_leaves_measured_platforms_as_pilots(changed):
     strict = build(changed(plan={"choose_at": 1.0}))
-    measured = strict.pilots.query("tier == 'measured'")
-    assert measured["exit_criterion"].str.contains("higher score").all()
+    assert len(strict.pilots.query("tier == 'measured'"))
     assert strict.choice["accelerator_id"].notna().all()
+
+
+def test_the_layers_share_the_money(road):
+    table = architecture(road.shortlist.choice, road.shortlist.pilots)
+    assert table["share"].sum() == pytest.approx(1.0)
+    assert table["total_usd"].sum() == pytest.approx(road.shortlist.choice["total_usd"].sum())
 
 
 def test_an_excluded_cell_is_rejected_with_its_reason(changed, mini_ws):
@@ -166,8 +220,8 @@ def test_missing_tables_leave_gaps_not_errors(mini, absent):
         assert found.penalties.query("use_case_id == 'chat'")["total_usd"].isna().all()
 
 
-def test_the_sample_has_one_choice_per_use_case(sample_ws):
-    found = build(sample_ws)
+def test_the_sample_has_one_choice_per_use_case(sample_ws, sample_short):
+    found = sample_short.shortlist
     assert found.choice["use_case_id"].tolist() == sorted(sample_ws.table("use_cases")["use_case_id"])
     assert set(found.matrix["decision"]) <= {"choose", "pilot", "reject", "not comparable"}
     assert found.matrix["total"].dropna().between(0, 1).all()

@@ -8,7 +8,11 @@ import pandas as pd
 import pytest
 
 from aifactory.benchmark import build_benchmark
+from aifactory.errors import InputError
+from aifactory.inputs.plan import Restriction
 from aifactory.shortlist import matrix, scales
+from aifactory.shortlist.exclusions import find_exclusions, support_ends
+from aifactory.shortlist.money import baseline_accelerators, horizon_costs
 
 H100, A100, TPU = "nvidia-h100-sxm", "nvidia-a100-80-sxm", "google-tpu-v6e"
 KEYS = matrix.KEYS
@@ -27,6 +31,12 @@ def cell(use_case="chat", accelerator=H100, **changes):
     return pd.DataFrame([{**base, **changes}])
 
 
+def scored(ws, road, found=None):
+    """The matrix of a changed workspace on the road's inventory."""
+    benchmark = road.benchmark if found is None else found
+    return matrix.score_matrix(ws, road.inventory, benchmark, horizon_costs(ws, road.inventory, benchmark.capacity))
+
+
 @pytest.fixture
 def rule(changed, mini_ws):
     """The exclusion rule of a cell, with fields of its use case and chip changed; None where it may stay."""
@@ -42,7 +52,7 @@ def rule(changed, mini_ws):
             chips.loc[chips["accelerator_id"] == accelerator, column] = value
         for column, value in (model or {}).items():
             models.loc[models["model"] == "Llama-3.1-8B", column] = value
-        found = matrix.find_exclusions(changed(use_cases=cases, accelerators=chips, models=models), row)
+        found = find_exclusions(changed(use_cases=cases, accelerators=chips, models=models), row)
         return found["rule"].iloc[0] if len(found) else None
 
     return find
@@ -113,15 +123,73 @@ def test_a_platform_without_a_price_is_excluded(rule):
     assert rule(usd_per_accelerator_hour=0.01) is None
 
 
+def test_an_owned_or_rented_platform_must_be_had_where_the_use_case_may_run(changed, mini_ws):
+    here = [r.region for r in mini_ws.plan.regions]
+    provider, place = next(iter(mini_ws.plan.regions[0].provider_regions.items()))
+    rows = (
+        mini_ws.table("prices")
+        .iloc[[0]]
+        .assign(accelerator_id=TPU, purchase_option="on_demand", provider=provider, region=place)
+    )
+    prices = pd.concat([mini_ws.table("prices").query("accelerator_id != @TPU"), rows], ignore_index=True)
+    for allowed, expected in ((here[1], ["region"]), (here[0], []), (f"{here[0]};{here[1]}", []), (None, [])):
+        cases = mini_ws.table("use_cases").assign(allowed_regions=allowed)
+        found = find_exclusions(changed(use_cases=cases, prices=prices), cell(accelerator=TPU))
+        assert found["rule"].tolist() == expected, allowed
+
+
+def test_support_must_outlast_the_horizon(rule, mini_ws):
+    end = pd.Timestamp(mini_ws.as_of) + pd.DateOffset(months=mini_ws.plan.horizon_months)
+    assert rule(chip={"end_of_support": f"{end.year - 1}"}) == "support end"
+    assert rule(chip={"end_of_support": f"{end.year + 1}-01"}) is None
+    for note in ("see lifecycle.csv", "superseded", np.nan, ""):
+        assert rule(chip={"end_of_support": note}) is None
+    assert support_ends("2027-02-10") == pd.Timestamp("2027-02-10")
+
+
+def test_a_required_framework_must_be_there_under_its_whole_name(changed):
+    def rules(chip, required):
+        found = find_exclusions(changed(plan={"required_frameworks": required}), cell(accelerator=chip))
+        return found["rule"].tolist()
+
+    assert rules(H100, {"chat": ["vLLM"]}) == []
+    assert rules(TPU, {"chat": ["vLLM"]}) == ["framework"]
+    assert rules(TPU, {"chat": ["vLLM", "jax"]}) == []
+    assert rules(TPU, {"*": ["TensorRT-LLM"]}) == ["framework"]
+    assert rules(TPU, {"*": ["TensorRT-LLM"], "chat": []}) == []
+
+
+def test_a_stated_restriction_holds_for_what_it_names(changed, mini_ws):
+    def rules(**fields):
+        item = {
+            "rule": "export",
+            "reason": "licence needed",
+            "source": "export office",
+            "as_of": "2026-01-15",
+            **fields,
+        }
+        ws = changed(plan={"restrictions": [Restriction(**item)]}, use_cases=bound)
+        return find_exclusions(ws, pd.concat([cell(), cell(accelerator=A100)]))["accelerator_id"].tolist()
+
+    region = mini_ws.plan.regions[0].region
+    bound = mini_ws.table("use_cases").assign(allowed_regions=region)
+    assert rules(accelerators=[H100]) == [H100]
+    assert rules(vendors=["NVIDIA"]) == rules(platform_classes=["gpu"]) == rules() == [H100, A100]
+    assert rules(vendors=["AMD"]) == rules(use_cases=["images"]) == rules(regions=["elsewhere"]) == []
+    assert rules(regions=[region]) == [H100, A100]
+    bound = mini_ws.table("use_cases")  # may run anywhere: a region does not bind it
+    assert rules(regions=[region]) == []
+
+
 def test_the_reason_names_the_figures(changed):
     chips = changed().table("accelerators").copy()
     chips.loc[chips["accelerator_id"] == H100, ["memory_gb", "accelerators_per_node"]] = [10.0, 1]
-    found = matrix.find_exclusions(changed(accelerators=chips), cell())
+    found = find_exclusions(changed(accelerators=chips), cell())
     assert found["reason"].iloc[0] == "weights of 16 GB do not fit a node of 10 GB"
 
 
 def test_no_cells_have_no_exclusions(mini_ws):
-    found = matrix.find_exclusions(mini_ws, cell().iloc[:0])
+    found = find_exclusions(mini_ws, cell().iloc[:0])
     assert found.empty
     assert list(found.columns) == [*KEYS, "rule", "reason"]
 
@@ -129,7 +197,7 @@ def test_no_cells_have_no_exclusions(mini_ws):
 @pytest.fixture(scope="module")
 def decide(mini_ws):
     def decision(excluded=None, prior="", **values):
-        base = {"tier": "measured", "platform_class": "gpu", "total": 0.65, "evidence": "benchmark first: no run"}
+        base = {"tier": "measured", "platform_class": "gpu", "total": 0.5, "evidence": "benchmark first: no run"}
         return matrix._decision(mini_ws, SimpleNamespace(**{**base, **values}), excluded, prior)
 
     return decision
@@ -139,13 +207,13 @@ def decide(mini_ws):
     ("tier", "total", "expected"),
     [
         ("measured", 1.0, "choose"),
-        ("measured", 0.65, "choose"),
-        ("measured", 0.6499, "pilot"),
-        ("measured", 0.45, "pilot"),
-        ("measured", 0.4499, "reject"),
+        ("measured", 0.5, "choose"),
+        ("measured", 0.4999, "pilot"),
+        ("measured", 0.35, "pilot"),
+        ("measured", 0.3499, "reject"),
         ("anchored", 1.0, "pilot"),
-        ("anchored", 0.45, "pilot"),
-        ("anchored", 0.4499, "reject"),
+        ("anchored", 0.35, "pilot"),
+        ("anchored", 0.3499, "reject"),
         ("measured", np.nan, "reject"),
         ("none", np.nan, "not comparable"),
     ],
@@ -169,10 +237,10 @@ def test_only_promised_neuromorphic_hardware_is_piloted_blindly(decide, platform
 
 
 def test_reasons_tell_what_is_lacking(decide):
-    assert decide(total=0.7)[1] == "scores 0.70 on measurements (mark 0.65)"
-    assert decide(total=0.5)[1] == "scores 0.50, below the mark to choose"
+    assert decide(total=0.7)[1] == "scores 0.70 on measurements (mark 0.50)"
+    assert decide(total=0.4)[1] == "scores 0.40, below the mark to choose"
     assert decide(total=0.9, tier="anchored")[1] == "scores 0.90, not measured on own prompts"
-    assert decide(total=0.2)[1] == "scores 0.20, below the mark of 0.45 for a pilot"
+    assert decide(total=0.2)[1] == "scores 0.20, below the mark of 0.35 for a pilot"
     assert decide(tier="none")[1] == "benchmark first: no run"
 
 
@@ -183,22 +251,22 @@ def test_decisions_are_set_beside_the_prior(road):
     assert not bool(table.at[("models", TPU), "agrees_with_prior"])
 
 
-def test_the_cost_score_is_anchored_on_todays_platform(road):
-    table = road.shortlist.matrix.set_index(KEYS)
-    ratio = table.at[("chat", H100), "usd_per_1k_units"] / table.at[("chat", A100), "usd_per_1k_units"]
+def test_the_cost_score_is_the_whole_price_against_todays_platform(road):
+    table, costs = road.shortlist.matrix.set_index(KEYS), road.shortlist.penalties.set_index(KEYS)["total_usd"]
     assert table.at[("chat", A100), "cost"] == 0.5
-    assert table.at[("chat", H100), "cost"] == pytest.approx(1.5 - ratio)
-    assert table.at[("chat", TPU), "cost"] == 1.0
+    for chip in (H100, TPU):
+        ratio = costs["chat", chip] / costs["chat", A100]
+        assert table.at[("chat", chip), "cost"] == pytest.approx(np.clip(1.5 - ratio, 0, 1))
 
 
 def test_todays_platform_is_the_stated_one_else_the_reference(changed, road):
     ws = changed(plan={"baseline_accelerators": {"chat": H100}})
-    assert matrix.baseline_accelerators(ws, road.benchmark.capacity).to_dict() == {
+    assert baseline_accelerators(ws, road.benchmark.capacity).to_dict() == {
         "chat": H100,
         "images": A100,
         "models": A100,
     }
-    cells = matrix.score_matrix(ws, road.inventory, road.benchmark).set_index(KEYS)
+    cells = scored(ws, road).set_index(KEYS)
     assert cells.at[("chat", H100), "cost"] == 0.5
 
 
@@ -232,7 +300,7 @@ def test_the_latency_score_is_read_at_half_of_capacity(road, mini_ws, changed):
     assert table.at[("chat", H100), "latency"] == 1.0
     # with a limit of 12 s, 9 s are 0.75 of it: half way between the anchors
     cases = mini_ws.table("use_cases").assign(slo_p95_e2e_ms=12_000.0)
-    again = matrix.score_matrix(changed(use_cases=cases), road.inventory, road.benchmark).set_index(KEYS)
+    again = scored(changed(use_cases=cases), road).set_index(KEYS)
     assert again.at[("chat", H100), "latency"] == pytest.approx(0.5)
 
 
@@ -251,16 +319,53 @@ def test_the_latency_score_is_that_of_the_precision_that_counts(mini_ws, changed
     found = build_benchmark(both)
     row = found.capacity.set_index(KEYS).loc[("chat", H100)]
     assert (row["precision"], row["units_per_s_per_accelerator"]) == ("bf16", 6.0)
-    score = matrix.score_matrix(both, road.inventory, found).set_index(KEYS).at[("chat", H100), "latency"]
+    score = scored(both, road, found).set_index(KEYS).at[("chat", H100), "latency"]
     assert score == road.shortlist.matrix.set_index(KEYS).at[("chat", H100), "latency"]
 
 
-def test_totals_are_the_weighted_sum_of_the_six_scores(road):
-    table = road.shortlist.matrix
-    weights = road.ws.plan.matrix_weights
-    expected = table[list(weights)].fillna(0.0).to_numpy() @ np.array(list(weights.values()))
-    np.testing.assert_allclose(table["total"], expected, atol=1e-12)
+def test_totals_are_the_weighted_mean_of_the_five_scores_without_a_price(road):
+    table, weights = road.shortlist.matrix, dict(road.ws.plan.matrix_weights)
     assert set(weights) == set(scales.MATRIX_CRITERIA)
+    weights.pop("cost")
+    expected = table[list(weights)].fillna(0.0).to_numpy() @ np.array(list(weights.values())) / sum(weights.values())
+    np.testing.assert_allclose(table["total"], expected, atol=1e-12)
+
+
+def test_money_never_enters_the_score(changed, road, mini_ws):
+    dear = mini_ws.table("prices").assign(usd_per_accelerator_hour=lambda t: t["usd_per_accelerator_hour"] * 7)
+    plan = {"porting_person_months": {"tpu": 90.0}, "launch_delay_months": {"tpu": 9.0}, "rework_share": 1.0}
+    ws = changed(plan=plan, prices=dear)
+    again = scored(ws, road, build_benchmark(ws))
+    pd.testing.assert_series_equal(again["total"], road.shortlist.matrix["total"])
+
+
+@pytest.mark.parametrize(("weights", "text"), [
+    ({"cost": 1.0}, "lacks a weight for maturity"), ({**dict.fromkeys(scales.MATRIX_CRITERIA, 0.0), "cost": 1.0}, "only cost"),
+    ({**dict.fromkeys(scales.MATRIX_CRITERIA, 0.1), "latncy": 0.4}, "Did you mean 'latency'"),
+])  # fmt: skip
+def test_weights_that_make_no_score_are_refused(weights, text):
+    with pytest.raises(InputError, match=text):
+        matrix.check_weights(weights)
+
+
+def test_intervals_hold_their_scores_and_unknown_is_open(road):
+    table = road.shortlist.matrix
+    for name in scales.MATRIX_CRITERIA:
+        known = table[table[name].notna()]
+        assert (known[f"{name}_low"] <= known[name] + 1e-12).all()
+        assert (known[f"{name}_high"] >= known[name] - 1e-12).all()
+        assert table.loc[table[name].isna(), [f"{name}_low", f"{name}_high"]].to_numpy().tolist() == [[0, 1]] * int(
+            table[name].isna().sum()
+        )
+
+
+def test_every_criterion_has_its_evidence(road):
+    long = road.shortlist.criteria
+    assert len(long) == len(road.shortlist.matrix) * 6
+    judged = long[long["criterion"].isin(matrix.JUDGED)]
+    assert judged["rationale"].str.len().gt(0).all()
+    assert judged["as_of"].notna().all()
+    assert set(judged["tier"]) <= {"judged, assumed", "judged, claimed", "judged, measured"}
 
 
 def test_cells_without_capacity_have_no_total(road, changed, mini_ws):
@@ -268,12 +373,12 @@ def test_cells_without_capacity_have_no_total(road, changed, mini_ws):
         capacity=road.benchmark.capacity.assign(units_per_s_per_accelerator=np.nan, usd_per_1k_units=np.nan),
         curves=road.benchmark.curves.iloc[:0],
     )
-    assert matrix.score_matrix(mini_ws, road.inventory, dark)["total"].isna().all()
+    assert scored(mini_ws, road, dark)["total"].isna().all()
 
 
 def test_adding_a_candidate_never_changes_the_other_cells(road, changed):
     ws = changed(plan={"candidates": [*road.ws.plan.candidates, "nvidia-l40s"]})
-    again = matrix.score_matrix(ws, road.inventory, build_benchmark(ws)).set_index(KEYS)["total"]
+    again = scored(ws, road, build_benchmark(ws)).set_index(KEYS)["total"]
     before = road.shortlist.matrix.set_index(KEYS)["total"]
     assert len(again) == len(before) + 3
     pd.testing.assert_series_equal(again.reindex(before.index), before)

@@ -39,6 +39,17 @@ def test_the_mean_of_ordered_weights_is_the_rank_order_centroid():
     np.testing.assert_allclose(mean, [0.520833, 0.270833, 0.145833, 0.0625], atol=0.005)
 
 
+def test_equal_places_are_free_among_themselves():
+    space = WeightSpace(4, order=(1, (0, 3), 2))
+    draws = space.draw(20_000, seed=1)
+    assert space.contains(draws).all()
+    assert (draws[:, 0] > draws[:, 3]).mean() == pytest.approx(0.5, abs=0.01)
+    limits = (((1, -1, 0, 0), 0), ((0, -1, 0, 1), 0), ((-1, 0, 1, 0), 0), ((0, 0, 1, -1), 0))
+    np.testing.assert_allclose(
+        draws.mean(axis=0), WeightSpace(4, limits=limits).draw(20_000, seed=2).mean(axis=0), atol=0.006
+    )
+
+
 def test_low_bounds_leave_a_smaller_simplex():
     draws = WeightSpace(3, low=[0.5, 0.2, 0]).draw(20_000, seed=1)
     np.testing.assert_allclose(draws.mean(axis=0), [0.6, 0.3, 0.1], atol=0.005)

@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aifactory.shortlist.money import PENALTY_COLUMNS, horizon_costs
+from aifactory.shortlist.money import PARTS, PENALTY_COLUMNS, horizon_costs
 
 H100, A100, TPU = "nvidia-h100-sxm", "nvidia-a100-80-sxm", "google-tpu-v6e"
-PARTS = ["compute_usd", "sla_miss_usd", "launch_delay_usd", "porting_usd"]
 
 
 def forecast(months=36, use_case="chat", units=73_000.0, peak=200.0):
@@ -127,4 +126,29 @@ def test_costs_scale_with_demand_price_and_inverse_capacity(mini_ws, rate, price
     demand = forecast(months=12, peak=peak, units=peak * 365)
     row = one(mini_ws, demand, units_per_s_per_accelerator=rate, usd_per_accelerator_hour=price, failure_rate=failures)
     assert row["compute_usd"] == pytest.approx(peak * 12 / (rate * 3600) * 1.4 * 730 * price)
-    assert row["total_usd"] == pytest.approx(row["compute_usd"] + peak * 365 * 12 * failures * 0.0025)
+    rework = 0.5 * 16_000 * 0.1 * 4 * 3
+    assert row["total_usd"] == pytest.approx(row["compute_usd"] + peak * 365 * 12 * failures * 0.0025 + rework)
+
+
+def test_each_change_of_prompts_costs_a_share_of_the_porting_again(changed, mini_ws):
+    # stability is not stated: 4 changes a year for 3 years, a tenth of 5 person-months each
+    chip = {"accelerator_id": TPU, "platform_class": "tpu"}
+    assert one(mini_ws, forecast(), **chip)["rework_usd"] == pytest.approx(0.1 * 5 * 16_000 * 12)
+    cases = mini_ws.table("use_cases").assign(demand_stability="stable")
+    assert one(changed(use_cases=cases), forecast(), **chip)["rework_usd"] == pytest.approx(0.1 * 5 * 16_000 * 3)
+    assert one(changed(plan={"rework_share": 0.0}), forecast(), **chip)["rework_usd"] == 0.0
+
+
+def test_the_total_has_the_interval_of_capacity(mini_ws):
+    row = one(mini_ws, forecast(), low=0.005, high=0.02)
+    rest = row["total_usd"] - row["compute_usd"]
+    assert row["total_low_usd"] == pytest.approx(rest + row["compute_usd"] / 2)
+    assert row["total_high_usd"] == pytest.approx(rest + row["compute_usd"] * 2)
+    assert one(mini_ws, forecast(), low=0.0, high=0.02)["total_high_usd"] == np.inf
+
+
+def test_the_present_value_discounts_what_runs_and_not_what_is_paid_at_once(mini_ws):
+    row = one(mini_ws, forecast(), accelerator_id=TPU, platform_class="tpu")
+    factor = np.mean([(1 + mini_ws.plan.value("wacc")) ** (-month / 12) for month in range(1, 37)])
+    once = row["porting_usd"] + row["launch_delay_usd"]
+    assert row["present_value_usd"] == pytest.approx(once + (row["total_usd"] - once) * factor)

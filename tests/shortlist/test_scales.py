@@ -153,13 +153,15 @@ ALL = judgements(
     ],
 )
 def test_the_closest_judgement_applies(accelerator, platform, workload, expected):
-    assert scales.judged(ALL, "maturity", accelerator, platform, workload)["score"] == expected
+    assert (
+        scales.judged(scales.judgements_by_key(ALL), "maturity", accelerator, platform, workload)["score"] == expected
+    )
 
 
 def test_without_a_judgement_there_is_none():
-    assert scales.judged(ALL, "maturity", "other", "tpu", "training") is None
-    assert scales.judged(ALL, "lock_in", "h100", "gpu", "training") is None
-    assert scales.judged(ALL.iloc[:0], "maturity", "h100", "gpu", "training") is None
+    assert scales.judged(scales.judgements_by_key(ALL), "maturity", "other", "tpu", "training") is None
+    assert scales.judged(scales.judgements_by_key(ALL), "lock_in", "h100", "gpu", "training") is None
+    assert scales.judged({}, "maturity", "h100", "gpu", "training") is None
 
 
 def test_every_criterion_says_what_its_anchors_are():

@@ -29,10 +29,21 @@ def test_every_candidate_has_every_criterion_once(road):
     assert road.shortlist.scorecard["total"].is_monotonic_decreasing
 
 
-def test_performance_per_dollar_is_the_mean_of_the_cost_scores(road):
-    card = road.shortlist.scorecard.set_index("accelerator_id")
-    cost = road.shortlist.matrix.groupby("accelerator_id")["cost"].mean()
-    assert card["performance_per_dollar"].to_dict() == pytest.approx(cost.to_dict())
+def test_performance_per_dollar_compares_compute_with_today(road):
+    cells = road.shortlist.matrix.query("use_case_id == 'chat'").set_index("accelerator_id")
+    card, _ = scorecard.score_vendors(road.ws, cells.reset_index())
+    ratio = cells["usd_per_1k_units"] / cells.at[A100, "usd_per_1k_units"]
+    expected = scales.anchored(ratio, scales.COST_ANCHORS)
+    np.testing.assert_allclose(
+        card.set_index("accelerator_id")["performance_per_dollar"].reindex(cells.index), expected
+    )
+
+
+def test_the_total_without_money_leaves_performance_per_dollar_out(road):
+    card, weights = road.shortlist.scorecard, dict(road.ws.plan.scorecard_weights)
+    weights.pop("performance_per_dollar")
+    product = card[list(weights)].astype(float).fillna(0.0).to_numpy() @ np.array(list(weights.values()))
+    np.testing.assert_allclose(card["total_unpriced"], product / sum(weights.values()))
 
 
 def test_performance_per_watt_is_scored_by_octave(road):

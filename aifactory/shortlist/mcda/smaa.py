@@ -72,6 +72,7 @@ def smaa(
     *,
     low: ArrayLike | None = None,
     high: ArrayLike | None = None,
+    drivers: ArrayLike | None = None,
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Smaa:
@@ -82,6 +83,8 @@ def smaa(
     values : (n, m), values in 0..1 (or any common scale), more is better.
     space : admissible weights; the whole simplex without.
     low, high : (n, m), intervals of the values; with them each draw takes values uniform between.
+    drivers : (n, m) whole numbers; cells with the same number move together between their low and
+        high, others independently; each cell on its own without.
     draws, seed : number of draws and their seed; memory stays below about 100 MB for any number.
 
     >>> smaa([[1, 0], [0, 1], [0.4, 0.4]], draws=2000).first.round(1).tolist()
@@ -97,8 +100,11 @@ def smaa(
     weights = where.draw(draws, seed)
     rng = np.random.default_rng([seed, 1])
     counts, beats, sums = np.zeros((n, n)), np.zeros((n, n)), np.zeros((n, m))
+    moved_by = None if drivers is None else np.asarray(drivers)
+    if moved_by is not None and moved_by.shape != table.shape:
+        raise InputError.at("drivers", f"need the shape of values {table.shape}, got {moved_by.shape}")
     for part in _parts(weights, n * (1 if ends is None else m)):
-        score = _scores(part, table, ends, rng)
+        score = _scores(part, table, ends, moved_by, rng)
         ranks = np.zeros(score.shape, dtype=np.int64)
         for i in range(n):
             better = score > score[i] + level
@@ -109,7 +115,7 @@ def smaa(
         sums += (ranks == 0).astype(float) @ part
     first = counts[:, 0]
     central = np.divide(sums, first[:, None], out=np.full((n, m), np.nan), where=first[:, None] > 0)
-    confidence = _confidence(table, ends, central, draws, seed)
+    confidence = _confidence(table, ends, moved_by, central, draws, seed)
     return Smaa(counts / draws, central, confidence, beats / draws, draws)
 
 
@@ -129,20 +135,32 @@ def _parts(weights: np.ndarray, cells_each: int) -> list[np.ndarray]:
 
 
 def _scores(
-    weights: np.ndarray, table: np.ndarray, ends: tuple[np.ndarray, np.ndarray] | None, rng: np.random.Generator
+    weights: np.ndarray,
+    table: np.ndarray,
+    ends: tuple[np.ndarray, np.ndarray] | None,
+    drivers: np.ndarray | None,
+    rng: np.random.Generator,
 ) -> np.ndarray:
     """Scores (n, draws) of one block of weights."""
     if ends is None:
         return np.ascontiguousarray(table @ weights.T)
     low, width = ends[0], ends[1] - ends[0]
     score = low @ weights.T
-    for j in np.flatnonzero((width > 0).any(axis=0)):
-        score += width[:, [j]] * rng.random((len(low), len(weights))) * weights[:, j]
+    names = np.arange(table.size).reshape(table.shape) if drivers is None else drivers
+    for name in np.unique(names[width > 0]):
+        lift = np.where(names == name, width, 0.0)
+        rows = np.flatnonzero(lift.any(axis=1))
+        score[rows] += (lift[rows] @ weights.T) * rng.random(len(weights))
     return score
 
 
 def _confidence(
-    table: np.ndarray, ends: tuple[np.ndarray, np.ndarray] | None, central: np.ndarray, draws: int, seed: int
+    table: np.ndarray,
+    ends: tuple[np.ndarray, np.ndarray] | None,
+    drivers: np.ndarray | None,
+    central: np.ndarray,
+    draws: int,
+    seed: int,
 ) -> np.ndarray:
     """Share of value draws in which each alternative is first under its own central weights."""
     found = np.full(len(table), np.nan)
@@ -151,7 +169,7 @@ def _confidence(
         rng = np.random.default_rng([seed, 2, int(i)])
         won = 0
         for part in _parts(np.repeat(central[[i]], times, axis=0), table.size):
-            score = _scores(part, table, ends, rng)
-            won += int((score[i] >= score.max(axis=0) - 1e-12).sum())
+            score = _scores(part, table, ends, drivers, rng)
+            won += int((score[i] >= score.max(axis=0) - LEVEL * np.abs(score).max()).sum())
         found[i] = won / times
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import product
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -24,14 +25,14 @@ THINNING = 2
 class WeightSpace:
     """Weights w >= 0 with a sum of 1 that meet every stated preference.
 
-    order : criteria numbers from the most to the least important; equal places are not needed,
-        criteria left out are free.
+    order : criteria numbers from the most to the least important; a tuple of several stands for equal
+        places, between which nothing is stated; criteria left out are free.
     low, high : bounds by criterion, default 0 and 1.
     limits : rows (a, b) of a . w <= b, for trade-offs such as "cost at least twice latency".
     """
 
     n: int
-    order: tuple[int, ...] = ()
+    order: tuple[int | tuple[int, ...], ...] = ()
     low: ArrayLike | None = None
     high: ArrayLike | None = None
     limits: tuple[tuple[tuple[float, ...], float], ...] = ()
@@ -46,7 +47,8 @@ class WeightSpace:
             raise InputError.at("weights", f"bounds need one finite number for each of {self.n} criteria")
         if (low < 0).any() or (high < low).any() or (high > 1).any():
             raise InputError.at("weights", "bounds must be 0 <= low <= high <= 1")
-        if len(set(self.order)) != len(self.order) or not set(self.order) <= set(range(self.n)):
+        named = [j for group in self._groups for j in group]
+        if len(set(named)) != len(named) or not set(named) <= set(range(self.n)):
             raise InputError.at("weights", f"order must name criteria 0 to {self.n - 1}, each at most once")
         if any(len(row) != self.n for row, _ in self.limits):
             raise InputError.at("weights", f"a limit needs one factor for each of {self.n} criteria")
@@ -55,13 +57,18 @@ class WeightSpace:
             raise InputError.at("weights", "no weights meet every bound, order and limit at once: loosen one")
 
     @property
+    def _groups(self) -> list[list[int]]:
+        return [list(group) if isinstance(group, tuple) else [group] for group in self.order]
+
+    @property
     def inequalities(self) -> tuple[np.ndarray, np.ndarray]:
         """A and b of A w <= b: order and limits, without the bounds."""
         rows, ends = [list(row) for row, _ in self.limits], [end for _, end in self.limits]
-        for more, less in zip(self.order, self.order[1:], strict=False):
-            row = [0.0] * self.n
-            row[less], row[more] = 1.0, -1.0
-            rows, ends = [*rows, row], [*ends, 0.0]
+        for higher, lower in zip(self._groups, self._groups[1:], strict=False):
+            for more, less in product(higher, lower):
+                row = [0.0] * self.n
+                row[less], row[more] = 1.0, -1.0
+                rows, ends = [*rows, row], [*ends, 0.0]
         return np.array(rows, dtype=float).reshape(-1, self.n), np.array(ends, dtype=float)
 
     def contains(self, weights: ArrayLike, tolerance: float = 1e-9) -> np.ndarray:
@@ -118,9 +125,21 @@ class WeightSpace:
         spacing = rng.standard_exponential((draws, self.n))
         weights = spacing / spacing.sum(axis=1, keepdims=True)
         if len(self.order) > 1 and not low.any():
-            columns = list(self.order)
-            weights[:, columns] = -np.sort(-weights[:, columns], axis=1)
+            weights = self._ordered(weights)
         return low + (1 - low.sum()) * weights
+
+    def _ordered(self, weights: np.ndarray) -> np.ndarray:
+        """The largest values go to the first group and so on; inside a group they keep their former order."""
+        found, start = weights.copy(), 0
+        named = [j for group in self._groups for j in group]
+        falling = -np.sort(-weights[:, named], axis=1)
+        for group in self._groups:
+            block, places = falling[:, start : start + len(group)], np.argsort(-weights[:, group], axis=1)
+            mine = np.empty_like(block)
+            np.put_along_axis(mine, places, block, axis=1)
+            found[:, group] = mine
+            start += len(group)
+        return found
 
     def _walk(self, rng: np.random.Generator, draws: int) -> np.ndarray:
         """Hit-and-run: from inside, a random direction in the plane sum(w) = 1, a uniform point on the chord."""

@@ -1,0 +1,171 @@
+"""Sections of the shortlist page on robustness and outcome: does the ranking hold, and what follows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from aifactory.inputs.workspace import Workspace
+from aifactory.report import charts
+from aifactory.report.blocks import Col, Group, figure, group, section, table
+from aifactory.report.text import join_words, num, pct, plural, readable
+from aifactory.shortlist import Shortlist
+
+SOURCE = "shortlist stage: benchmarks, prices, judgements tables; plan.yaml"
+
+
+def robustness_section(ws: Workspace, short: Shortlist) -> Group:
+    """Does the ranking hold over weights and intervals."""
+    verdicts = short.robustness.verdicts.assign(
+        flip=[_flip(row) for row in short.robustness.verdicts.itertuples(index=False)]
+    )
+    parts = [section("Does the ranking hold?", _robust_answer(ws, verdicts))]
+    if len(short.robustness.ranks):
+        parts.append(_first_chart(ws, short))
+    columns = {
+        "use_case_id": Col("Use case"),
+        "leader": Col("Leader"),
+        "verdict": Col("Verdict"),
+        "acceptability": Col("First in", "pct0"),
+        "confidence": Col("Confidence", "pct0"),
+        "rival": Col("Nearest rival"),
+        "weight_moved": Col("Weight to move", "pct1"),
+        "flip": Col("One weight that flips it"),
+        "challenger": Col("Best of those that may not be chosen"),
+        "challenger_first": Col("It is first in", "pct0"),
+        "deciding_measurement": Col("Measurement that would decide most"),
+        "gain": Col("Chance to be right, more by", "pct0"),
+        "topsis": Col("TOPSIS"),
+        "promethee": Col("PROMETHEE"),
+    }
+    note = (
+        "First in: share of draws of admissible weights (those that keep the order of the stated ones) and of values in their intervals. "
+        "Weight to move: least weight that must change place before the rival is level, in per cent of all. TOPSIS and PROMETHEE, on all platforms left, are a check only."
+    )
+    return group(
+        *parts,
+        table(verdicts, caption="Verdict per use case", source=SOURCE, as_of=ws.as_of, columns=columns, note=note),
+    )
+
+
+def _robust_answer(ws: Workspace, verdicts: pd.DataFrame) -> str:
+    rivals = verdicts[verdicts["contenders"] > 1]
+    clear = int((rivals["verdict"] == "clear winner").sum())
+    text = (
+        f"In {clear} of {plural(len(rivals), 'use case')} with rivals one platform is a clear winner: first in at least {pct(ws.plan.winner_acceptability, 0)} "
+        f"of all admissible weights and measured values, with {pct(ws.plan.winner_confidence, 0)} confidence. "
+    )
+    helped = verdicts[verdicts["gain"] > 0].sort_values("gain", ascending=False)
+    if len(helped):
+        best = helped.iloc[0]
+        text += f"The measurement worth most: {best['deciding_measurement']} for {best['use_case_id']}. "
+    turned, same = int(verdicts["reversals_topsis"].sum()), int(verdicts["reversals_here"].sum())
+    return text + f"Leaving any one platform out turns {same} pairs here, {turned} under TOPSIS."
+
+
+def _flip(row: tuple) -> str:
+    if not isinstance(row.flip_criterion, str):
+        return "none"
+    return f"{readable(row.flip_criterion).lower()} {num(row.flip_weight, 2)} to {num(row.flip_at, 2)}"
+
+
+def _first_chart(ws: Workspace, short: Shortlist) -> object:
+    ranks = short.robustness.ranks
+    order = ranks.groupby("accelerator_id")["first"].mean().sort_values(ascending=False).index.tolist()
+    frame = ranks.assign(place=ranks["accelerator_id"].map(order.index)).sort_values(["place", "use_case_id"])
+    return figure(
+        charts.heatmap(frame[["accelerator_id", "use_case_id", "first"]], x="accelerator_id", y="use_case_id", value="first", fmt="pct0", labels=True,
+                       titles={"accelerator_id": "Platform", "first": "First in"}),
+        title=f"{order[0]} is most often first when unmeasured estimates compete too",
+        description="Heat map of the share of weights and values under which each platform is first, by use case.",
+        caption="All platforms that no rule excludes, measured or not; an estimate with a wide interval is often first in part of the draws.",
+        source=SOURCE, as_of=ws.as_of,
+    )  # fmt: skip
+
+
+def migration_section(ws: Workspace, short: Shortlist) -> Group:
+    """When a specialised platform pays back its porting."""
+    moves = short.migrations.sort_values(["payback_months", "use_case_id"], kind="stable")
+    paying = moves[moves["payback_months"] <= ws.plan.horizon_months]
+    answer = f"{len(paying)} of {plural(len(moves), 'move')} to a specialised platform would pay back porting and delay within {ws.plan.horizon_months} months at today's volume"
+    sure = paying[paying["tier"] == "measured"]
+    answer += f", {len(sure)} of them on measured capacity." if len(moves) else "."
+    if len(sure):
+        best = sure.iloc[0]
+        answer += f" First: {best['use_case_id']} on {best['accelerator_id']}, after {num(best['payback_months'], 1)} months of stable demand."
+    shown = moves.replace(np.inf, np.nan)
+    columns = {
+        "use_case_id": Col("Use case"),
+        "from_accelerator_id": Col("From"),
+        "accelerator_id": Col("To"),
+        "tier": Col("Known by"),
+        "one_off_usd": Col("Porting and delay, USD", "usd_compact"),
+        "saving_usd_per_month": Col("Saves a month, USD", "usd_compact"),
+        "payback_months": Col("Months to pay back", "num1"),
+        "payback_months_low_capacity": Col("At the low end of capacity", "num1"),
+        "units_per_month": Col("Units a month", "sig3"),
+        "break_even_units_per_month": Col("Break-even units a month", "sig3"),
+        "bearable_changes_per_year": Col("Changes a year it bears", "num1"),
+        "verdict": Col("Verdict"),
+    }
+    note = "A dash: never. Break-even units: stable volume from which the move pays within the horizon. Changes: how often prompts, context or retrieval may change before rework eats the saving."
+    return group(
+        section("When does a specialised platform pay back its porting?", answer),
+        table(
+            shown,
+            caption="Migration break-even",
+            source=SOURCE,
+            as_of=ws.as_of,
+            columns=columns,
+            max_rows=20,
+            note=note,
+        ),
+    )
+
+
+def architecture_section(ws: Workspace, short: Shortlist) -> Group:
+    """The architecture that follows."""
+    layers = short.architecture
+    answer = (
+        f"{plural(len(layers), 'layer')}: {join_words(f'{row.layer} with {pct(row.share, 0)} of the money' for row in layers.itertuples())}."
+        if len(layers)
+        else "No architecture follows yet."
+    )
+    columns = {
+        "layer": Col("Layer"),
+        "use_cases": Col("Use cases", "int"),
+        "platforms": Col("Platforms"),
+        "total_usd": Col(f"Cost over {ws.plan.horizon_months} months, USD", "usd_compact"),
+        "share": Col("Share", "pct0"),
+    }
+    note = "The innovation track holds pilots of specialised platforms; they cost nothing here until they are chosen."
+    return group(
+        section("What architecture follows?", answer),
+        table(layers, caption="Layers", source=SOURCE, as_of=ws.as_of, columns=columns, note=note),
+    )
+
+
+def pilots_section(ws: Workspace, short: Shortlist) -> Group:
+    """What to pilot, and what ends a pilot."""
+    verdicts = short.robustness.verdicts.set_index("use_case_id")["deciding_measurement"]
+    pilots = short.pilots.assign(
+        decides=[str(chip) in str(verdicts.get(case, "")) for case, chip in zip(short.pilots["use_case_id"], short.pilots["accelerator_id"], strict=True)]
+    ).sort_values(["decides", "total"], ascending=[False, False], na_position="last")  # fmt: skip
+    answer = (
+        f"{plural(len(pilots), 'cell')} are worth a pilot; start with the {int(pilots['decides'].sum())} whose measurement would decide a use case."
+        if len(pilots)
+        else "No cell is worth a pilot."
+    )
+    columns = {
+        "use_case_id": Col("Use case"),
+        "accelerator_id": Col("Platform"),
+        "total": Col("Score", "num2"),
+        "tier": Col("Known by"),
+        "reason": Col("Why a pilot"),
+        "exit_criterion": Col("Goes on only if"),
+    }
+    return group(
+        section("What should be piloted, and what ends a pilot?", answer),
+        table(pilots, caption="Pilots", source=SOURCE, as_of=ws.as_of, columns=columns, max_rows=20,
+              note="The capacity asked for is the one at which the price over the horizon equals that of the chosen platform."),
+    )  # fmt: skip

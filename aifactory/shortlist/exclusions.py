@@ -1,0 +1,149 @@
+"""Hard exclusions: cells that no score can save, each with its rule and reason."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pandas as pd
+
+from aifactory.inputs.plan import Restriction
+from aifactory.inputs.workspace import Workspace
+from aifactory.serving.anchor import memory_fits
+
+KEYS = ["use_case_id", "accelerator_id"]
+PRECISION_BYTES = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "fp8": 1.0, "int8": 1.0, "fp4": 0.5, "int4": 0.5}
+NOT_FOR_SALE = {"internal", "announced", "discontinued"}
+#: What a device at the edge may draw; power and heat rule out server parts there.
+EDGE_MAX_TDP_W = 150
+
+
+def find_exclusions(ws: Workspace, capacity: pd.DataFrame) -> pd.DataFrame:
+    """Excluded cells of `capacity` (one row per use case and accelerator), the first rule that applies.
+
+    Rules in order: edge device, edge power, availability, support end, framework, region, the plan's
+    own restrictions (export and others), memory, SLO, price.
+    """
+    chips = ws.table("accelerators").set_index("accelerator_id")
+    models, cases = ws.table("models").set_index("model"), ws.table("use_cases").set_index("use_case_id")
+    places = _places(ws)
+    rows = []
+    for cell in capacity.itertuples(index=False):
+        chip, case = chips.loc[cell.accelerator_id], cases.loc[cell.use_case_id]
+        reason = (
+            _by_kind(chip, case)
+            or _by_support(ws, chip)
+            or _by_framework(ws, chip, cell.use_case_id)
+            or _by_region(ws, cell.accelerator_id, chip, case, places)
+            or _by_restriction(ws, chip, case, cell.use_case_id, cell.accelerator_id)
+            or _by_figures(cell, chip, case, models)
+        )
+        if reason:
+            rows.append((cell.use_case_id, cell.accelerator_id, *reason))
+    return pd.DataFrame(rows, columns=[*KEYS, "rule", "reason"])
+
+
+def _by_kind(chip: pd.Series, case: pd.Series) -> tuple[str, str] | None:
+    if chip["platform_class"] == "edge" and case["workload_class"] != "edge_on_device":
+        return "edge device", "an edge device does not serve central workloads"
+    if case["workload_class"] == "edge_on_device" and chip["tdp_w"] > EDGE_MAX_TDP_W:
+        return "edge power", f"{chip['tdp_w']:.0f} W is above the {EDGE_MAX_TDP_W} W that an edge site can take"
+    if set(chip["availability"].split("|")) <= NOT_FOR_SALE:
+        return "availability", f"cannot be bought or rented: {chip['availability']}"
+    return None
+
+
+def support_ends(text: object) -> pd.Timestamp | None:
+    """Last day of support where the text is a year, a month or a day; None for any other note.
+
+    >>> support_ends("2028-03")
+    Timestamp('2028-03-31 00:00:00')
+    """
+    if isinstance(text, str) and re.fullmatch(r"\d{4}(-\d{2}){0,2}", text.strip()):
+        return pd.Period(text.strip()).end_time.normalize()
+    return None
+
+
+def _by_support(ws: Workspace, chip: pd.Series) -> tuple[str, str] | None:
+    end = support_ends(chip["end_of_support"])
+    horizon = pd.Timestamp(ws.as_of) + pd.DateOffset(months=ws.plan.horizon_months)
+    if end is None or end >= horizon:
+        return None
+    return "support end", f"support ends {end:%Y-%m-%d}, before the horizon does ({horizon:%Y-%m-%d})"
+
+
+def _by_framework(ws: Workspace, chip: pd.Series, use_case: str) -> tuple[str, str] | None:
+    """Names match whole words before any bracket or slash: vLLM does not stand for vLLM-neuron."""
+    required = ws.plan.required_frameworks.get(use_case, ws.plan.required_frameworks.get("*", []))
+    if not required:
+        return None
+    text = chip["frameworks"] if isinstance(chip["frameworks"], str) else ""
+    have = {part.strip().lower() for part in re.split(r"[;/]", re.sub(r"\(.*?\)", "", text))}
+    if have & {name.strip().lower() for name in required}:
+        return None
+    return "framework", f"needs {' or '.join(required)}; the platform has {text or 'none on record'}"
+
+
+def _places(ws: Workspace) -> pd.Series:
+    """Regions of the plan in which each accelerator is offered or can be owned, by accelerator."""
+    prices = ws.table("prices")
+    own = set(prices.loc[prices["purchase_option"].isin(["purchase", "lease"]), "accelerator_id"])
+    found: dict[str, set[str]] = {name: {r.region for r in ws.plan.regions} for name in own}
+    for region in ws.plan.regions:
+        theirs = prices[prices["provider"].isin(list(region.provider_regions))]
+        here = theirs["region"].eq("*") | theirs["region"].eq(theirs["provider"].map(region.provider_regions))
+        for name in theirs.loc[here, "accelerator_id"].unique():
+            found.setdefault(name, set()).add(region.region)
+    return pd.Series(found, dtype=object)
+
+
+def _allowed(case: pd.Series) -> set[str]:
+    text = case["allowed_regions"]
+    return {part.strip() for part in text.split(";")} if isinstance(text, str) and text.strip() else set()
+
+
+def _by_region(
+    ws: Workspace, accelerator: str, chip: pd.Series, case: pd.Series, places: pd.Series
+) -> tuple[str, str] | None:
+    """A use case bound to regions needs an offer in one of them, or hardware that can be owned there."""
+    allowed = _allowed(case)
+    if not allowed or accelerator not in places.index or "purchase" in chip["availability"].split("|"):
+        return None
+    if allowed & places[accelerator] or not allowed <= {r.region for r in ws.plan.regions}:
+        return None
+    return "region", f"bound to {', '.join(sorted(allowed))}, offered only in {', '.join(sorted(places[accelerator]))}"
+
+
+def _by_restriction(
+    ws: Workspace, chip: pd.Series, case: pd.Series, use_case: str, accelerator: str
+) -> tuple[str, str] | None:
+    for item in ws.plan.restrictions:
+        if _holds(item, chip, case, use_case, accelerator):
+            return item.rule, f"{item.reason} ({item.source}, {item.as_of})"
+    return None
+
+
+def _holds(item: Restriction, chip: pd.Series, case: pd.Series, use_case: str, accelerator: str) -> bool:
+    who = (
+        accelerator in item.accelerators
+        or chip["vendor"] in item.vendors
+        or chip["platform_class"] in item.platform_classes
+    )
+    everybody = not (item.accelerators or item.vendors or item.platform_classes)
+    allowed = _allowed(case)
+    where = not item.regions or bool(allowed) and allowed <= set(item.regions)
+    return (who or everybody) and where and (not item.use_cases or use_case in item.use_cases)
+
+
+def _by_figures(cell: tuple, chip: pd.Series, case: pd.Series, models: pd.DataFrame) -> tuple[str, str] | None:
+    if case["model"] in models.index and cell.tier != "measured":
+        model = models.loc[case["model"]]
+        size = PRECISION_BYTES.get(cell.precision if isinstance(cell.precision, str) else "bf16", 2.0)
+        if not memory_fits(model["params_total_b"], size, chip["memory_gb"], int(chip["accelerators_per_node"])):
+            need, have = model["params_total_b"] * size, chip["memory_gb"] * chip["accelerators_per_node"]
+            return "memory", f"weights of {need:,.0f} GB do not fit a node of {have:,.0f} GB"
+    if cell.units_per_s_per_accelerator == 0:
+        return "SLO", f"misses the {cell.binding_slo} limit even at the lightest load"
+    if np.isnan(cell.usd_per_accelerator_hour):
+        return "price", "no price from any provider of the plan"
+    return None

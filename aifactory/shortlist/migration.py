@@ -1,0 +1,123 @@
+"""When a specialised platform pays back its porting: stable months, stable volume, changes it can bear."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from aifactory.inputs.workspace import Workspace
+from aifactory.inventory import Inventory
+from aifactory.shortlist.exclusions import KEYS
+
+GENERAL_CLASSES = ("gpu", "cpu")
+COLUMNS = ["use_case_id", "from_accelerator_id", "accelerator_id", "tier", "units_per_month", "one_off_usd",
+           "saving_usd_per_month", "payback_months", "payback_months_discounted", "payback_months_low_capacity",
+           "break_even_units_per_month", "bearable_changes_per_year", "verdict"]  # fmt: skip
+
+
+def payback_months(one_off_usd: ArrayLike, saving_usd_per_month: ArrayLike, yearly_rate: float = 0.0) -> np.ndarray:
+    """Months of steady saving that pay back a cost of today; infinite if they never do.
+
+    Without interest n = C / s. At the monthly rate r = (1 + yearly)^(1/12) - 1 the present value of
+    n savings is s (1 - (1 + r)^-n) / r, so n = -ln(1 - C r / s) / ln(1 + r); never where C r >= s.
+
+    >>> payback_months([120.0, 0.0, 50.0], [10.0, 10.0, -1.0]).tolist()
+    [12.0, 0.0, inf]
+    """
+    cost, saving = np.broadcast_arrays(np.asarray(one_off_usd, float), np.asarray(saving_usd_per_month, float))
+    ratio = np.divide(cost, saving, out=np.full(cost.shape, np.inf), where=saving > 0)
+    rate = (1 + yearly_rate) ** (1 / 12) - 1
+    if rate > 0:
+        left = 1 - ratio * rate
+        ratio = np.where(left > 0, -np.log(np.where(left > 0, left, 1.0)) / np.log1p(rate), np.inf)
+    known = ~(np.isnan(cost) | np.isnan(saving))
+    return np.where(known, np.where(cost <= 0, np.where(saving >= 0, 0.0, np.inf), ratio), np.nan)
+
+
+def break_even_units(
+    one_off_usd: ArrayLike, rework_usd_per_month: ArrayLike, saving_usd_per_unit: ArrayLike, months: float
+) -> np.ndarray:
+    """Steady units a month from which the move pays within `months`; infinite if no unit saves anything.
+
+    V (c_general - c_special) months = C + rework months.
+
+    >>> break_even_units(3600.0, 100.0, 0.02, 36).tolist()
+    10000.0
+    """
+    fixed = np.asarray(one_off_usd, float) / months + np.asarray(rework_usd_per_month, float)
+    saving = np.asarray(saving_usd_per_unit, float)
+    units = np.divide(
+        np.maximum(fixed, 0), saving, out=np.full(np.broadcast(fixed, saving).shape, np.inf), where=saving > 0
+    )
+    return np.where(np.isnan(fixed) | np.isnan(saving), np.nan, units)
+
+
+def plan_migrations(
+    ws: Workspace, inventory: Inventory, cells: pd.DataFrame, penalties: pd.DataFrame, exclusions: pd.DataFrame
+) -> pd.DataFrame:
+    """One row per use case and specialised platform: what the move from the best general platform pays.
+
+    The best general platform is the measured one with the lowest price over the horizon, else the
+    cheapest estimated one. Money per month is spread evenly over the horizon. The move's one-off
+    cost is porting and delay; rework stays in the monthly saving. bearable_changes_per_year is how
+    often prompts, context or retrieval may change before rework eats the whole saving.
+    """
+    horizon = ws.plan.horizon_months
+    out = set(zip(exclusions["use_case_id"], exclusions["accelerator_id"], strict=True))
+    table = cells[[*KEYS, "platform_class", "tier"]].merge(penalties, on=KEYS)
+    inside = [pair not in out for pair in zip(table["use_case_id"], table["accelerator_id"], strict=True)]
+    table = table[np.array(inside, dtype=bool) & table["total_usd"].notna().to_numpy()]
+    expected = inventory.forecast[inventory.forecast["scenario"] == "expected"]
+    volume = expected.groupby("use_case_id")["units"].mean()
+    rows = []
+    for name, group in table.groupby("use_case_id", sort=True):
+        general = group[group["platform_class"].isin(GENERAL_CLASSES)]
+        measured = general[general["tier"] == "measured"]
+        pool = measured if len(measured) else general
+        others = group[~group["platform_class"].isin(GENERAL_CLASSES)]
+        if len(pool) and len(others):
+            rows.append(
+                _moves(ws, pool.sort_values("total_usd").iloc[0], others, float(volume.get(name, np.nan)), horizon)
+            )
+    return pd.concat(rows, ignore_index=True)[COLUMNS] if rows else pd.DataFrame(columns=COLUMNS)
+
+
+def _moves(ws: Workspace, base: pd.Series, others: pd.DataFrame, units: float, horizon: int) -> pd.DataFrame:
+    def running(rows: pd.DataFrame | pd.Series, compute: str = "compute_usd") -> pd.Series | float:
+        return (rows[compute] + rows["sla_miss_usd"]) / horizon
+
+    one_off = others["porting_usd"] + others["launch_delay_usd"] - base["porting_usd"] - base["launch_delay_usd"]
+    rework = (others["rework_usd"] - base["rework_usd"]) / horizon
+    gross = running(base) - running(others)
+    dearest = others["compute_usd"] + others["total_high_usd"] - others["total_usd"]
+    low = running(base) - (dearest + others["sla_miss_usd"]) / horizon - rework
+    saving = gross - rework
+    per_change = _effort_gap(ws, base, others) * ws.plan.rework_share / 12
+    room = gross - one_off / horizon
+    months = payback_months(one_off, saving)
+    return pd.DataFrame({
+        "use_case_id": base["use_case_id"], "from_accelerator_id": base["accelerator_id"],
+        "accelerator_id": others["accelerator_id"], "tier": others["tier"], "units_per_month": units,
+        "one_off_usd": one_off, "saving_usd_per_month": saving, "payback_months": months,
+        "payback_months_discounted": payback_months(one_off, saving, ws.plan.value("wacc")),
+        "payback_months_low_capacity": payback_months(one_off, low),
+        "break_even_units_per_month": break_even_units(one_off, rework, gross / units if units > 0 else np.nan, horizon),
+        "bearable_changes_per_year": np.where(per_change > 0, np.maximum(room, 0) / per_change.where(per_change > 0, np.nan), np.inf),
+        "verdict": [_verdict(m, worst, tier, horizon) for m, worst, tier in
+                    zip(months, payback_months(one_off, low), others["tier"], strict=True)],
+    })  # fmt: skip
+
+
+def _effort_gap(ws: Workspace, base: pd.Series, others: pd.DataFrame) -> pd.Series:
+    months = ws.plan.porting_person_months
+    more = others["platform_class"].map(months).fillna(0.0).astype(float) - months.get(base["platform_class"], 0.0)
+    return more * ws.plan.value("engineer_usd_per_month")
+
+
+def _verdict(months: float, worst: float, tier: str, horizon: int) -> str:
+    if not months <= horizon:
+        return "does not pay within the horizon"
+    if not worst <= horizon:
+        return "pays at the expected capacity, not at its low end: measure first"
+    return "pays" if tier == "measured" else "pays even at the low end of capacity: pilot"

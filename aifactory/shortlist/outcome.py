@@ -1,0 +1,174 @@
+"""What follows: the platform of each use case, the layers of the architecture, pilots with exit criteria."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from aifactory.inputs.workspace import Workspace
+from aifactory.serving.capacity import overlap
+from aifactory.shortlist.exclusions import KEYS
+from aifactory.shortlist.migration import GENERAL_CLASSES
+from aifactory.shortlist.robustness import Robustness
+
+GENERAL, SPECIALISED, INNOVATION = "general GPU layer", "specialised layer", "innovation track"
+CHOICE_COLUMNS = ["use_case_id", "accelerator_id", "platform_class", "tier", "tier_label", "total", "total_usd", "runner_up",
+                  "margin_usd", "proven", "reason", "usd_per_score_point", "verdict", "deciding_measurement"]  # fmt: skip
+PILOT_COLUMNS = [*KEYS, "platform_class", "total", "tier", "reason", "needed_units_per_s", "expected_units_per_s",
+                 "max_failure_rate", "max_person_months", "decide_by", "exit_criterion"]  # fmt: skip
+#: Months a pilot may run beyond the delay that its porting causes.
+PILOT_MONTHS = 3
+
+
+def choose(cells: pd.DataFrame, penalties: pd.DataFrame, robustness: Robustness) -> pd.DataFrame:
+    """One platform per use case: the clear winner among the best-evidenced cells, else the cheapest of them.
+
+    A clear winner leads under the admissible weights and intervals, money counted once among the
+    criteria. Where there is none, money decides and the verdict says so.
+    """
+    joined = cells.merge(penalties[[*KEYS, "total_usd"]], on=KEYS, how="left")
+    clear = robustness.verdicts[robustness.verdicts["verdict"] == "clear winner"].set_index("use_case_id")["leader"]
+    rows = [_choice_of(str(name), group, clear.get(name)) for name, group in joined.groupby("use_case_id", sort=True)]
+    texts = ["use_case_id", "accelerator_id", "platform_class", "tier", "tier_label", "runner_up", "reason"]
+    table = pd.DataFrame(rows).merge(
+        robustness.verdicts[["use_case_id", "verdict", "deciding_measurement"]], on="use_case_id", how="left"
+    )
+    return table.reindex(columns=CHOICE_COLUMNS).astype(
+        dict.fromkeys([*texts, "verdict", "deciding_measurement"], "str")
+    )
+
+
+def _choice_of(use_case: str, cells: pd.DataFrame, winner: str | None = None) -> dict[str, object]:
+    feasible = cells[cells["total_usd"].notna() & (cells["units_per_s_per_accelerator"] > 0)]
+    feasible = feasible[~((feasible["decision"] == "reject") & feasible["total"].isna())]
+    inside = feasible[_not_excluded(feasible)]
+    general = inside[inside["platform_class"].isin([*GENERAL_CLASSES, "edge"])]
+    groups = (
+        (feasible[feasible["decision"] == "choose"], "cheapest over the horizon among the platforms to choose"),
+        (inside[inside["tier"] == "measured"], "best measured; scores below the mark to choose"),
+        (general, "provisional: nothing was measured on own prompts, so start on the general layer and benchmark"),
+        (inside, "provisional: nothing was measured on own prompts, benchmark first"),
+    )
+    pool, reason = next(((group, text) for group, text in groups if len(group)), (feasible.iloc[:0], ""))
+    if pool.empty:
+        return {"use_case_id": use_case, "reason": "no platform has a known capacity and price: benchmark first"}
+    ranked = pool.sort_values(["total_usd", "total"], ascending=[True, False], kind="stable")
+    wins = (ranked["accelerator_id"] == winner).to_numpy()
+    if wins[1:].any():
+        reason = f"clear winner over weights and intervals, though {ranked['accelerator_id'].iloc[0]} is cheaper"
+        ranked = pd.concat([ranked[wins], ranked[~wins]])
+    best = ranked.iloc[0]
+    names = ("use_case_id", "accelerator_id", "platform_class", "tier", "total", "total_usd")
+    row = {name: best[name] for name in names}
+    row |= {"tier_label": layer(best["platform_class"], best["tier"]), "reason": reason,
+            "usd_per_score_point": _implied_price(best, ranked)}  # fmt: skip
+    if len(ranked) > 1:
+        second = ranked.iloc[1]
+        cost = [_cost_range(item) for item in (best, second)]
+        row |= {"runner_up": second["accelerator_id"], "margin_usd": second["total_usd"] - best["total_usd"],
+                "proven": bool(second["total_usd"] >= best["total_usd"] and not overlap(*cost[0], *cost[1]))}  # fmt: skip
+    return row
+
+
+def _implied_price(best: pd.Series, ranked: pd.DataFrame) -> float:
+    """Least USD that 0.01 of score must be worth for a dearer platform to win; NaN if none scores better."""
+    gap, gain = ranked["total_usd"] - best["total_usd"], ranked["total"] - best["total"]
+    rivals = (gap > 0) & (gain > 0)
+    return float((gap[rivals] / gain[rivals]).min() / 100) if rivals.any() else np.nan
+
+
+def _cost_range(cell: pd.Series) -> tuple[float, float]:
+    """Cost over the horizon at the high and at the low end of capacity; without a low end it has no limit."""
+    work = cell["total_usd"] * cell["units_per_s_per_accelerator"]
+    return work / cell["high"], work / cell["low"] if cell["low"] > 0 else np.inf
+
+
+def _not_excluded(cells: pd.DataFrame) -> pd.Series:
+    return (cells["decision"] != "reject") | cells["reason"].str.startswith("scores")
+
+
+def layer(platform_class: str, tier: str) -> str:
+    """Layer of the two-tier architecture that a platform belongs to, by class and evidence."""
+    if platform_class in GENERAL_CLASSES:
+        return GENERAL
+    return SPECIALISED if tier == "measured" else INNOVATION
+
+
+def architecture(choice: pd.DataFrame, pilots: pd.DataFrame) -> pd.DataFrame:
+    """The layers: use cases and platforms in each, share of the price over the horizon; pilots are the innovation track."""
+    rows = []
+    known = choice[choice["accelerator_id"].notna()]
+    total = known["total_usd"].sum()
+    for label in (GENERAL, SPECIALISED):
+        part = known[known["tier_label"] == label]
+        if len(part):
+            rows.append((label, len(part), ", ".join(sorted(part["accelerator_id"].unique())), part["total_usd"].sum(),
+                         part["total_usd"].sum() / total if total > 0 else np.nan))  # fmt: skip
+    new = pilots[~pilots["platform_class"].isin(GENERAL_CLASSES)]
+    early = known[known["tier_label"] == INNOVATION]
+    names = sorted({*new["accelerator_id"], *early["accelerator_id"]})
+    if names:
+        cases = len({*new["use_case_id"], *early["use_case_id"]})
+        rows.append(
+            (
+                INNOVATION,
+                cases,
+                ", ".join(names),
+                early["total_usd"].sum(),
+                early["total_usd"].sum() / total if total > 0 else np.nan,
+            )
+        )
+    return pd.DataFrame(rows, columns=["layer", "use_cases", "platforms", "total_usd", "share"])
+
+
+def plan_pilots(ws: Workspace, cells: pd.DataFrame, penalties: pd.DataFrame, choice: pd.DataFrame) -> pd.DataFrame:
+    """Cells worth a pilot, each with what must be seen, by when, to go on; otherwise the pilot ends.
+
+    needed_units_per_s is the capacity at which the cell's price over the horizon equals that of the
+    chosen platform: (compute x expected capacity) / (chosen total - everything but compute). NaN
+    where no capacity is enough, since porting, delay and rework alone cost more.
+    """
+    pilots = cells[cells["decision"] == "pilot"].merge(penalties, on=KEYS, how="left")
+    if pilots.empty:
+        return pd.DataFrame(columns=PILOT_COLUMNS)
+    cases, chips = (ws.table(name).set_index(f"{name[:-1]}_id") for name in ("use_cases", "accelerators"))
+    target = pilots["use_case_id"].map(choice.set_index("use_case_id")["total_usd"])
+    rest = pilots["total_usd"] - pilots["compute_usd"]
+    work = pilots["compute_usd"] * pilots["units_per_s_per_accelerator"]
+    classes = pilots["accelerator_id"].map(chips["platform_class"])
+    months = classes.map(ws.plan.launch_delay_months).fillna(0.0).astype(float) + PILOT_MONTHS
+    pilots = pilots.assign(
+        needed_units_per_s=(work / (target - rest)).where(target > rest),
+        expected_units_per_s=pilots["units_per_s_per_accelerator"],
+        max_failure_rate=pilots["use_case_id"].map(cases["slo_max_failure_rate"]).astype(float),
+        max_person_months=classes.map(ws.plan.porting_person_months).fillna(0.0).astype(float),
+        decide_by=[pd.Timestamp(ws.as_of) + pd.DateOffset(days=int(round(m * 365.25 / 12))) for m in months],
+    )
+    pilots["exit_criterion"] = [_exit(row, ws.plan.choose_at) for row in pilots.itertuples(index=False)]
+    return pilots[PILOT_COLUMNS].reset_index(drop=True)
+
+
+def drop_hopeless(cells: pd.DataFrame, pilots: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Turn pilots that no capacity could make pay into rejections; platforms without any figures stay pilots."""
+    hopeless = pilots["needed_units_per_s"].isna() & pilots["expected_units_per_s"].notna()
+    pairs = set(zip(pilots.loc[hopeless, "use_case_id"], pilots.loc[hopeless, "accelerator_id"], strict=True))
+    where = np.array(
+        [pair in pairs for pair in zip(cells["use_case_id"], cells["accelerator_id"], strict=True)], dtype=bool
+    )
+    why = "cannot pay: porting, delay and rework alone cost more than the chosen platform"
+    changed = cells.assign(decision=cells["decision"].mask(where, "reject"), reason=cells["reason"].mask(where, why))
+    changed["agrees_with_prior"] = changed["decision"] == changed["prior"]
+    return changed, pilots[~hopeless].reset_index(drop=True)
+
+
+def _exit(row: tuple, mark: float) -> str:
+    if np.isnan(row.expected_units_per_s):
+        return f"by {row.decide_by:%Y-%m-%d}: a small model runs, its capacity and power are measured; else stop"
+    parts = [
+        f"at least {row.needed_units_per_s:.3g} units/s per accelerator within limits on own prompts (expected {row.expected_units_per_s:.3g})"
+    ]
+    if np.isfinite(row.max_failure_rate):
+        parts.append(f"failures at most {row.max_failure_rate:.1%}")
+    parts.append(f"porting at most {row.max_person_months:g} person-months")
+    parts.append(f"score at least {mark:.2f}")
+    return f"by {row.decide_by:%Y-%m-%d}: {', '.join(parts)}; else stop"

@@ -1,0 +1,222 @@
+"""Does the ranking hold: over admissible weights, measurement intervals and other methods.
+
+The value of a cell adds the value of its money (the criterion cost: the whole price over the
+horizon, once) to its score (everything without a price). Alternatives are the cells that no hard
+rule excludes and whose capacity and price are known. Among them the contenders are those that may
+be chosen today (all of them where none may): the verdict is about contenders, and an unmeasured
+challenger that would often be first is named beside it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from aifactory.errors import InputError
+from aifactory.inputs.workspace import Workspace
+from aifactory.shortlist.exclusions import KEYS
+from aifactory.shortlist.mcda import flips, outranking, ranking
+from aifactory.shortlist.mcda.knowing import gain_from_knowing
+from aifactory.shortlist.mcda.smaa import smaa
+from aifactory.shortlist.mcda.weight_space import WeightSpace
+from aifactory.shortlist.scales import MATRIX_CRITERIA
+
+CAPACITY_DRIVEN = ("cost", "throughput", "latency")
+#: A measurement that raises the chance to be right by less decides nothing.
+LEAST_GAIN = 0.02
+DRAWS = 10_000
+RANK_COLUMNS = [*KEYS, "value", "value_low", "value_high", "rank", "best_rank", "worst_rank", "first", "first_any_weights",
+                "first_error", "expected_rank", "confidence", "dominated_by", "surely_dominated_by"]  # fmt: skip
+VERDICT_COLUMNS = ["use_case_id", "leader", "verdict", "acceptability", "confidence", "contenders", "challenger",
+                   "challenger_first", "rival", "weight_moved", "flip_criterion",
+                   "flip_weight", "flip_at", "deciding_measurement", "gain", "topsis", "promethee", "reversals_here",
+                   "reversals_topsis", "alternatives"]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Robustness:
+    """Ranks by cell, verdict by use case, rank acceptabilities and central weights in long form."""
+
+    ranks: pd.DataFrame
+    verdicts: pd.DataFrame
+    acceptability: pd.DataFrame
+    central_weights: pd.DataFrame
+
+
+def admissible_weights(weights: dict[str, float], limits: dict[str, tuple[float, float]]) -> WeightSpace:
+    """Weights that keep the stated order of importance, equal weights in any order, within the plan's limits."""
+    unknown = [name for name in limits if name not in MATRIX_CRITERIA]
+    if unknown:
+        raise InputError.at(
+            "plan.yaml", "no such criterion", column="weight_limits", value=unknown[0], choices=MATRIX_CRITERIA
+        )
+    levels = sorted({weights[name] for name in MATRIX_CRITERIA}, reverse=True)
+    order = tuple(tuple(j for j, name in enumerate(MATRIX_CRITERIA) if weights[name] == level) for level in levels)
+    low, high = ([limits.get(name, (0.0, 1.0))[end] for name in MATRIX_CRITERIA] for end in (0, 1))
+    return WeightSpace(len(MATRIX_CRITERIA), order=order, low=low, high=high)
+
+
+def rank_robustness(ws: Workspace, cells: pd.DataFrame, exclusions: pd.DataFrame, draws: int = DRAWS) -> Robustness:
+    """Robustness of every use case; those without two alternatives have a verdict that says so."""
+    space = admissible_weights(ws.plan.matrix_weights, ws.plan.weight_limits)
+    weights = np.array([ws.plan.matrix_weights[name] for name in MATRIX_CRITERIA])
+    out = set(zip(exclusions["use_case_id"], exclusions["accelerator_id"], strict=True))
+    inside = [pair not in out for pair in zip(cells["use_case_id"], cells["accelerator_id"], strict=True)]
+    usable = cells[np.array(inside, dtype=bool) & (cells["units_per_s_per_accelerator"] > 0).to_numpy()]
+    parts: dict[str, list] = {"ranks": [], "verdicts": [], "acceptability": [], "central_weights": []}
+    for name in sorted(cells["use_case_id"].unique()):
+        group = usable[usable["use_case_id"] == name]
+        found = _one(ws, str(name), group, space, weights, draws)
+        for key, rows in found.items():
+            parts[key] += rows
+    return Robustness(
+        pd.DataFrame(parts["ranks"], columns=RANK_COLUMNS),
+        pd.DataFrame(parts["verdicts"], columns=VERDICT_COLUMNS),
+        pd.DataFrame(parts["acceptability"], columns=[*KEYS, "rank", "share"]),
+        pd.DataFrame(parts["central_weights"], columns=[*KEYS, "criterion", "weight"]),
+    )
+
+
+def value_tables(group: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Values with their low and high ends (n, 6); an unknown value stands in the middle of 0 to 1."""
+    low, high = (group[[f"{name}_{end}" for name in MATRIX_CRITERIA]].to_numpy(dtype=float) for end in ("low", "high"))
+    middle = group[list(MATRIX_CRITERIA)].to_numpy(dtype=float)
+    return np.where(np.isnan(middle), (low + high) / 2, middle), low, high
+
+
+def drivers_of(n: int) -> np.ndarray:
+    """Number of what moves each cell: one for the capacity of a platform, one for each judgement.
+
+    >>> drivers_of(1).tolist()
+    [[1, 0, 0, 0, 4, 5]]
+    """
+    m = len(MATRIX_CRITERIA)
+    shared = [0 if name in CAPACITY_DRIVEN else j or 1 for j, name in enumerate(MATRIX_CRITERIA)]
+    return np.arange(n)[:, None] * m + np.array(shared)
+
+
+def _one(
+    ws: Workspace, name: str, group: pd.DataFrame, space: WeightSpace, weights: np.ndarray, draws: int
+) -> dict[str, list]:
+    chips = group["accelerator_id"].tolist()
+    if len(chips) < 2:
+        verdict = (
+            "no alternative: only one platform is left"
+            if chips
+            else "benchmark first: no platform has capacity and price"
+        )
+        row = {
+            "use_case_id": name,
+            "leader": chips[0] if chips else None,
+            "verdict": verdict,
+            "alternatives": len(chips),
+        }
+        return {"verdicts": [row]}
+    values, low, high = value_tables(group)
+    drivers = drivers_of(len(chips))
+    seed = ws.plan.seed
+    over = smaa(values, space, low=low, high=high, drivers=drivers, draws=draws, seed=seed)
+    free = smaa(values, low=low, high=high, drivers=drivers, draws=draws, seed=seed)
+    keys = [{"use_case_id": name, "accelerator_id": chip} for chip in chips]
+    point, ends = values @ weights, (low @ weights, high @ weights)
+    dominated = [outranking.dominance(values), outranking.interval_dominance(low, high)]
+    ranks = [
+        key
+        | {"value": point[i], "value_low": ends[0][i], "value_high": ends[1][i], "rank": int(1 + (point > point[i]).sum()),
+           "best_rank": int(1 + (np.delete(ends[0], i) > ends[1][i]).sum()),
+           "worst_rank": int(1 + (np.delete(ends[1], i) > ends[0][i]).sum()),
+           "first": over.first[i], "first_any_weights": free.first[i], "first_error": over.standard_error[i, 0],
+           "expected_rank": over.expected_rank[i], "confidence": over.confidence[i],
+           "dominated_by": _names(chips, dominated[0][:, i]), "surely_dominated_by": _names(chips, dominated[1][:, i])}
+        for i, key in enumerate(keys)
+    ]  # fmt: skip
+    may = np.flatnonzero((group["decision"] == "choose").to_numpy())
+    may = may if len(may) else np.arange(len(chips))
+    row = {"use_case_id": name, "alternatives": len(chips), "contenders": len(may)}
+    row |= _verdict(ws, (values[may], low[may], high[may], drivers[may]), [chips[i] for i in may], space, draws)
+    unproven = [i for i in range(len(chips)) if i not in may]
+    if unproven:
+        best = max(unproven, key=lambda i: over.first[i])
+        row |= {"challenger": chips[best], "challenger_first": over.first[best]}
+    gains = gain_from_knowing(low, high, drivers, space, draws=draws, seed=seed)
+    row |= _flip(values[may], weights, [chips[i] for i in may]) | _decider(gains, group, chips)
+    row |= _second_opinions(values, weights, chips)
+    return {
+        "ranks": ranks,
+        "verdicts": [row],
+        "acceptability": [key | {"rank": r + 1, "share": over.acceptability[i, r]}
+                          for i, key in enumerate(keys) for r in range(len(chips))],
+        "central_weights": [key | {"criterion": criterion, "weight": over.central_weights[i, j]}
+                            for i, key in enumerate(keys) for j, criterion in enumerate(MATRIX_CRITERIA)],
+    }  # fmt: skip
+
+
+def _verdict(
+    ws: Workspace, tables: tuple[np.ndarray, ...], chips: list[str], space: WeightSpace, draws: int
+) -> dict[str, object]:
+    """Leader among the contenders, and whether it is a clear winner by the plan's marks."""
+    values, low, high, drivers = tables
+    if len(chips) == 1:
+        return {"leader": chips[0], "verdict": "only one may be chosen"}
+    found = smaa(values, space, low=low, high=high, drivers=drivers, draws=draws, seed=ws.plan.seed)
+    winner = found.winner(ws.plan.winner_acceptability, ws.plan.winner_confidence)
+    leader = int(np.argmax(found.first)) if winner is None else winner
+    return {"leader": chips[leader], "acceptability": found.first[leader], "confidence": found.confidence[leader],
+            "verdict": "no clear winner" if winner is None else "clear winner"}  # fmt: skip
+
+
+def _names(chips: list[str], which: np.ndarray) -> str:
+    return ", ".join(chip for chip, yes in zip(chips, which, strict=True) if yes)
+
+
+def _flip(values: np.ndarray, weights: np.ndarray, chips: list[str]) -> dict[str, object]:
+    """Nearest rival, how much weight must move for it to catch up, and the nearest single weight that does it."""
+    found = flips.smallest_flip(values, weights)
+    row = {"rival": None, "weight_moved": np.nan, "flip_criterion": None, "flip_weight": np.nan, "flip_at": np.nan}
+    if found:
+        row |= {"rival": chips[found[0].challenger], "weight_moved": found[0].moved}
+    single = flips.switching_weights(values, weights)
+    away = np.abs(single - weights)
+    if np.isfinite(away).any():
+        j = int(np.nanargmin(np.nanmin(np.where(np.isnan(away), np.inf, away), axis=0)))
+        i = int(np.nanargmin(away[:, j]))
+        row |= {"flip_criterion": MATRIX_CRITERIA[j], "flip_weight": weights[j], "flip_at": single[i, j]}
+    return row
+
+
+def _decider(gains: dict[int, float], group: pd.DataFrame, chips: list[str]) -> dict[str, object]:
+    """The measurement that raises the chance to be right the most."""
+    if not gains:
+        return {"deciding_measurement": "", "gain": np.nan}
+    best = max(gains, key=lambda name: (gains[name], -name))
+    if gains[best] < LEAST_GAIN:
+        return {"deciding_measurement": "none: the weights decide, agree on them", "gain": gains[best]}
+    i, j = divmod(best, len(MATRIX_CRITERIA))
+    if j:
+        text = f"{MATRIX_CRITERIA[j].replace('_', ' ')} of {chips[i]}: judge it on evidence"
+    else:
+        tier = group["tier"].iloc[i]
+        repeats = "more repeats of the run on own prompts" if tier == "measured" else "a run on own prompts"
+        text = f"{repeats} on {chips[i]}"
+    return {"deciding_measurement": text, "gain": gains[best]}
+
+
+def _second_opinions(values: np.ndarray, weights: np.ndarray, chips: list[str]) -> dict[str, object]:
+    """Winners by TOPSIS and PROMETHEE II, and the pairs that turn when one platform is left out."""
+
+    def additive(table: np.ndarray) -> np.ndarray:
+        return table @ weights
+
+    def closeness(table: np.ndarray) -> np.ndarray:
+        return ranking.topsis(table, weights)
+
+    counts = {}
+    for label, score in (("reversals_here", additive), ("reversals_topsis", closeness)):
+        counts[label] = sum(
+            len(ranking.reversals_when_added(score, np.delete(values, i, axis=0), values[[i]]))
+            for i in range(len(chips))
+        )
+    flows = outranking.promethee(values, weights).net
+    return {"topsis": chips[int(np.argmax(closeness(values)))], "promethee": chips[int(np.argmax(flows))], **counts}

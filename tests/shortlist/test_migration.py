@@ -1,0 +1,76 @@
+"""Migration break-even: closed forms against plain month by month sums."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aifactory.shortlist.migration import COLUMNS, break_even_units, payback_months
+
+
+def months_by_hand(cost, saving, yearly):
+    """First month whose discounted savings so far cover the cost, with the part of it that is needed."""
+    rate, left, month = (1 + yearly) ** (1 / 12) - 1, cost, 0
+    while left > 0 and month < 5000:
+        month += 1
+        worth = saving / (1 + rate) ** month
+        if worth >= left:
+            return month - 1, month
+        left -= worth
+    return (0, 0) if cost <= 0 else (np.inf, np.inf)
+
+
+@given(st.floats(0, 1e6), st.floats(1, 1e5), st.floats(0, 0.3))
+@settings(max_examples=60, deadline=None)
+def test_payback_lies_in_the_month_that_a_plain_sum_finds(cost, saving, yearly):
+    found = float(payback_months(cost, saving, yearly))
+    first, last = months_by_hand(cost, saving, yearly)
+    if found > 4000:
+        assert first > 3000
+    else:
+        assert first - 1e-6 <= found <= last + 1e-6
+
+
+def test_limits_of_payback():
+    assert payback_months(100.0, 0.0) == np.inf
+    assert payback_months(100.0, -5.0, 0.1) == np.inf
+    assert payback_months(0.0, 5.0, 0.1) == 0.0
+    assert payback_months(-50.0, -5.0) == np.inf
+    assert payback_months(1e6, 1.0, 0.1) == np.inf  # interest alone eats the saving
+    assert np.isnan(payback_months(np.nan, 1.0))
+
+
+@given(st.floats(0, 1e6), st.floats(0, 1e4), st.floats(1e-6, 10), st.floats(1, 60))
+@settings(max_examples=40, deadline=None)
+def test_at_the_break_even_volume_the_move_costs_nothing(cost, rework, saving, months):
+    units = float(break_even_units(cost, rework, saving, months))
+    assert units * saving * months == pytest.approx(cost + rework * months)
+
+
+def test_no_volume_helps_where_no_unit_is_cheaper():
+    assert break_even_units(10.0, 0.0, -0.1, 36) == np.inf
+    assert np.isnan(break_even_units(10.0, 0.0, np.nan, 36))
+
+
+def test_moves_are_priced_against_the_best_measured_general_platform(road):
+    table = road.shortlist.migrations
+    costs = road.shortlist.penalties.set_index(["use_case_id", "accelerator_id"])
+    assert list(table.columns) == COLUMNS
+    row = table.set_index("use_case_id").loc["models"]
+    old, new = (costs.loc[("models", row[name])] for name in ("from_accelerator_id", "accelerator_id"))
+    horizon = road.ws.plan.horizon_months
+    assert row["one_off_usd"] == new["porting_usd"] + new["launch_delay_usd"]
+    running = ["compute_usd", "sla_miss_usd", "rework_usd"]
+    assert row["saving_usd_per_month"] == pytest.approx((old[running].sum() - new[running].sum()) / horizon)
+    # over the horizon the move pays exactly when the totals say so
+    assert (row["payback_months"] <= horizon) == (new["total_usd"] <= old["total_usd"])
+    assert (row["units_per_month"] >= row["break_even_units_per_month"]) == (new["total_usd"] <= old["total_usd"])
+
+
+def test_pays_means_the_same_in_months_volume_and_changes(sample_short):
+    table = sample_short.migrations
+    yearly = sample_short.changes
+    pays = table["payback_months"] <= sample_short.horizon
+    known = table["units_per_month"].notna()
+    assert (pays == (table["units_per_month"] >= table["break_even_units_per_month"]))[known].all()
+    assert (pays == (table["bearable_changes_per_year"] >= table["use_case_id"].map(yearly)))[known].all()
