@@ -39,6 +39,9 @@ def reserve(
     lead_time: Annotated[str, typer.Option(help="From an order to its arrival, such as 28d.")],
     window: Annotated[str, typer.Option(help="Window in which demand is counted, such as 10min.")] = "10min",
     target: Annotated[float, typer.Option(help="Share of windows that may be over capacity.")] = 0.01,
+    target_unserved: Annotated[
+        float | None, typer.Option(help="Share of demand that may go unserved; counts instead of --target.")
+    ] = None,
     measure: Annotated[str, typer.Option(help="Count requests or tokens.")] = "requests",
     workload: Annotated[str, typer.Option(help="One of several workloads in the file.")] = "",
     pools: Annotated[int, typer.Option(help="Equal pools of which one may fail.")] = 0,
@@ -51,6 +54,7 @@ def reserve(
     from aifactory.demand.command import ReserveSettings, reserve_file, reserve_lines
 
     settings = ReserveSettings(
-        window, lead_time, target, measure, workload, pools, usd_per_unit_hour, overflow_usd_per_unit, autoscaler_lag
-    )
+        window, lead_time, target, measure, workload, pools, usd_per_unit_hour, overflow_usd_per_unit,
+        autoscaler_lag, target_unserved,
+    )  # fmt: skip
     print_found(reserve_file(file, settings), as_json, reserve_lines)

@@ -20,6 +20,7 @@ from aifactory.errors import InputError
 
 SECONDS = {"s": 1, "min": 60, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,6})?) ?(s|min|m|h|d|w)", re.IGNORECASE)
+GOAL_WORDS = {"windows": "windows over capacity", "unserved": "demand not served"}
 INDEX = "index.csv"
 INDEX_COLUMNS = ("step", "min_train", "max_train")
 
@@ -131,6 +132,7 @@ class ReserveSettings:
     usd_per_unit_hour: float | None = None
     overflow_usd_per_unit: float | None = None
     autoscaler_lag: str = ""
+    target_unserved: float | None = None
 
 
 def reserve_file(path: Path, settings: ReserveSettings) -> dict[str, object]:
@@ -143,9 +145,8 @@ def reserve_file(path: Path, settings: ReserveSettings) -> dict[str, object]:
     if lead < 1:
         raise InputError.at("--lead-time", f"is shorter than a window of {_span(window)}", value=settings.lead_time)
     demand = read_demand(path, window, settings.measure, settings.workload)
-    day = pd.Timedelta(days=1) / window
     try:
-        found = plan_reserve(demand.values, lead, settings.target, int(day) if day == int(day) and day > 1 else 0)
+        found = _planned(demand.values, lead, window, settings)
     except InputError as error:
         spans = f"{len(demand.values):,} windows of {settings.window} ({_span(len(demand.values) * window)})"
         raise InputError(f"{Path(path).name}: {error} (the file holds {spans})") from None
@@ -155,11 +156,13 @@ def reserve_file(path: Path, settings: ReserveSettings) -> dict[str, object]:
         "basis_value": _number(found.basis_value),
         "window": settings.window,
         "lead_time": settings.lead_time,
-        "target": settings.target,
+        "target": found.target,
+        "goal": found.goal,
         "reserve": _number(found.reserve),
         "capacity": _number(found.capacity),
         "exceedance_backtest": _number(found.exceedance_backtest),
         "unserved_backtest": _number(found.unserved_backtest),
+        "any_over_backtest": _number(found.any_over_backtest),
         "hours_per_month_over": _number(found.hours_per_month_over),
         "utilization": _number(found.utilization),
         "origins": found.origins,
@@ -168,7 +171,7 @@ def reserve_file(path: Path, settings: ReserveSettings) -> dict[str, object]:
         "windows": len(demand.values),
         "source": demand.source,
         "curve": _curve(found, settings, window),
-        "warnings": [*demand.warnings, *found.notes],
+        "warnings": [*demand.warnings, *_moved(found, demand.rows), *found.notes],
     }
     if settings.autoscaler_lag:
         result["autoscaled"] = _autoscaled(demand.values, settings, window, found)
@@ -178,19 +181,35 @@ def reserve_file(path: Path, settings: ReserveSettings) -> dict[str, object]:
     return result
 
 
+def _planned(values: np.ndarray, lead: int, window: pd.Timedelta, settings: ReserveSettings) -> Reserve:
+    day = pd.Timedelta(days=1) / window
+    season = int(day) if day == int(day) and day > 1 else 0
+    if settings.target_unserved is None:
+        return plan_reserve(values, lead, settings.target, season)
+    return plan_reserve(values, lead, settings.target_unserved, season, "unserved")
+
+
 def _autoscaled(
     values: np.ndarray, settings: ReserveSettings, window: pd.Timedelta, whole: Reserve
 ) -> dict[str, object]:
     """Capacity to keep running where more of the ordered capacity starts after a lag: the target over the lag only."""
     lag = max(1, int(np.ceil(_duration("--autoscaler-lag", settings.autoscaler_lag) / window)))
-    day = pd.Timedelta(days=1) / window
-    running = plan_reserve(values, lag, settings.target, int(day) if day == int(day) and day > 1 else 0)
+    running = _planned(values, lag, window, settings)
     return {
         "lag": settings.autoscaler_lag,
         "running_now": _number(min(running.capacity, whole.capacity)),
         "exceedance_backtest": _number(running.exceedance_backtest),
         "utilization": _number(running.utilization),
     }
+
+
+def _moved(found: Reserve, rows: np.ndarray | None) -> list[str]:
+    """Where windows before a lasting move of the level are left out, by row of the file where it has rows."""
+    if not found.first_window:
+        return []
+    known = [] if rows is None else rows[found.first_window :][rows[found.first_window :] > 0]
+    place = f"row {known[0]}" if len(known) else f"window {found.first_window + 1:,}"
+    return [f"the level moves about {place} and stays: the {found.first_window:,} windows before it do not count"]
 
 
 def _curve(found: Reserve, settings: ReserveSettings, window: pd.Timedelta) -> list[dict[str, object]]:
@@ -240,8 +259,9 @@ def reserve_lines(found: dict[str, object]) -> list[str]:
     """The result as text."""
     lines = [
         f"Capacity {found['capacity']:,} {found['unit']}: {_percent(found['reserve'])} over the {found['basis']} ({found['basis_value']:,}).",
-        f"Target: {_percent(found['target'], 2)} of the windows over capacity within a lead time of {found['lead_time']}. "
-        f"Such plans in the past ({found['origins']} origins, each from its own past only): {_percent(found['exceedance_backtest'], 2)}, "
+        f"Target: {_percent(found['target'], 2)} of the {GOAL_WORDS[found['goal']]} within a lead time of {found['lead_time']}. "
+        f"Such plans in the past ({found['origins']} origins, each from its own past only): {_percent(found['exceedance_backtest'], 2)} of the windows over, "
+        f"{_percent(found['unserved_backtest'], 2)} of the demand not served, {_percent(found['any_over_backtest'])} of the lead times with any window over, "
         f"{_shown(found['hours_per_month_over'], 1)} hours a month, utilization {_percent(found['utilization'])}.",
     ]
     for ratio in ARTICLE:

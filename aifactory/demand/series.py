@@ -74,6 +74,13 @@ def read_series(path: Path, freq: str, season: int | None = None) -> list[Series
         If the file, a stamp or a value cannot be used; with row and column.
     """
     season = season or season_of(freq)
+    frame = series_rows(path, daily=freq != "h")
+    parts = frame.groupby("name", sort=False)
+    return [on_grid(Path(path).name, str(name), part, FREQUENCIES[freq][0], season) for name, part in parts]
+
+
+def series_rows(path: Path, *, daily: bool) -> pd.DataFrame:
+    """Rows of a file of series as they stand: name, ds, y (NaN where empty), row as a spreadsheet counts."""
     path = Path(path)
     if not path.is_file():
         raise InputError.at(path.name, "no such file", value=str(path))
@@ -88,15 +95,14 @@ def read_series(path: Path, freq: str, season: int | None = None) -> list[Series
         )
     if text.empty:
         raise InputError.at(path.name, "holds no rows")
-    frame = pd.DataFrame(
+    return pd.DataFrame(
         {
             "name": text["unique_id"].astype("str") if "unique_id" in text else path.name.split(".")[0],
-            "ds": parse_stamps(path.name, text["ds"], daily=freq != "h"),
+            "ds": parse_stamps(path.name, text["ds"], daily=daily),
             "y": _parse_values(path.name, text["y"]),
             "row": np.arange(2, len(text) + 2),
         }
     )
-    return [_on_grid(path.name, str(name), part, freq, season) for name, part in frame.groupby("name", sort=False)]
 
 
 def parse_stamps(file: str, texts: pd.Series, *, daily: bool = False) -> pd.Series:
@@ -159,8 +165,8 @@ def named_rows(rows: Iterable[int]) -> str:
     return f"row{'s' if len(rows) > 1 else ''} {shown}"
 
 
-def _on_grid(file: str, name: str, part: pd.DataFrame, freq: str, season: int) -> Series:
-    step = FREQUENCIES[freq][0]
+def on_grid(file: str, name: str, part: pd.DataFrame, step: pd.Timedelta, season: int) -> Series:
+    """One series of `series_rows` on its grid, with a warning for every repair."""
     warnings: list[str] = []
     if not part["ds"].is_monotonic_increasing:
         back = part["row"][part["ds"] < part["ds"].shift()]
@@ -172,7 +178,7 @@ def _on_grid(file: str, name: str, part: pd.DataFrame, freq: str, season: int) -
     off = (part["ds"] - part["ds"].iloc[0]) % step != pd.Timedelta(0)
     if off.any():
         row = part[off].iloc[0]
-        rule = f"lies between the stamps of frequency {freq!r}, which count from the first; aggregate the series first"
+        rule = f"lies between the stamps, which count from the first in steps of {step}; aggregate the series first"
         raise InputError.at(file, rule, row=int(row["row"]), column="ds", value=str(row["ds"]))
     double = part[part["ds"].duplicated(keep="first")]
     if len(double):

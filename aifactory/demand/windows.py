@@ -8,38 +8,40 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from aifactory.demand.series import LARGEST, MISSING, fill_missing, named_rows, parse_stamps
+from aifactory.demand.series import on_grid, series_rows
 from aifactory.errors import InputError
 from aifactory.inputs.importers.traces import detect_trace
 from aifactory.inputs.importers.traces.common import Found
-from aifactory.inputs.tables import read_text
 
 MEASURES = ("requests", "tokens")
 MOST_WINDOWS = 2_000_000
-MOST_MISSING = 0.5
 
 
 @dataclass(frozen=True)
 class Demand:
-    """Demand per window, oldest first, without gaps; `unit` says what is counted in each window."""
+    """Demand per window, oldest first, without gaps; `unit` says what is counted in each window.
+
+    `rows` names the last row of the file in each window, 0 for filled ones; None where rows are single events.
+    """
 
     values: np.ndarray
     window: pd.Timedelta
     unit: str
     source: str
     warnings: tuple[str, ...]
+    rows: np.ndarray | None = None
 
 
 def read_demand(path: Path, window: pd.Timedelta, measure: str = "requests", workload: str = "") -> Demand:
     """Read a file as demand per window.
 
     Requests and tokens are counted by arrival, from the first one on; the last window, seen in part,
-    is left out. Jobs count the accelerators in use on average in each window. A series counts `y`; its
-    missing stamps are filled and named. Windows shorter than those of the file are refused.
+    is left out. Jobs count the accelerators in use on average in each window. A series counts `y`, on the
+    terms of `aifactory.demand.series`. Windows shorter than those of the file are refused.
 
     Parameters
     ----------
-    workload : of a trace of several (client rates by model); without it they are added up.
+    workload : of a trace of several. Without it client rates are added up; a file of several series is refused.
 
     Raises
     ------
@@ -53,7 +55,7 @@ def read_demand(path: Path, window: pd.Timedelta, measure: str = "requests", wor
         raise InputError.at("--measure", "cannot be counted.", value=measure, choices=MEASURES)
     fits = detect_trace(path)
     if fits.name.startswith("series"):
-        return _of_series(path, window)
+        return _of_series(path, window, workload)
     found = fits.read(path)
     notes = [f"{text} ({rows:,} rows)" for text, rows in found.warnings]
     notes += [f"left out: {reason} ({rows:,} rows)" for reason, rows in found.left_out.items()]
@@ -128,40 +130,29 @@ def _of_windows(
     return Demand(_added(values, ratio), window, measure, source, tuple(notes))
 
 
-def _of_series(path: Path, window: pd.Timedelta) -> Demand:
-    text, _ = read_text(path)
-    stamps = parse_stamps(path.name, text["ds"])
-    words = text["y"].astype("str").str.strip()
-    empty = words.isin(MISSING) | text["y"].isna()
-    values = pd.to_numeric(words.mask(empty), errors="coerce")
-    bad = ~empty & ~((values >= 0) & (values <= LARGEST))
-    if bad.any():
-        row = int(np.flatnonzero(bad)[0])
-        raise InputError.at(
-            path.name, "demand must be a number, 0 or more", row=row + 2, column="y", value=words.iloc[row]
-        )
-    notes = [] if stamps.is_monotonic_increasing else ["stamps are not in order: sorted"]
-    double = stamps[stamps.duplicated()].index + 2
-    if len(double):
-        notes.append(f"stamps given before in {named_rows(double)}: the mean of each stamp counts")
-    merged = values.groupby(stamps).mean()
-    if len(merged) < 2:
-        raise InputError.at(path.name, f"holds {len(merged)} stamp(s); a step cannot be seen")
-    own = pd.Series(merged.index).diff().mode().iloc[0]
-    if (merged.index[-1] - merged.index[0]) / own > MOST_WINDOWS:
+def _of_series(path: Path, window: pd.Timedelta, workload: str) -> Demand:
+    """A series on the grid of its commonest step; repairs and refusals are those of `aifactory.demand.series`."""
+    part = series_rows(path, daily=False)
+    names = list(part["name"].unique())
+    if workload or len(names) > 1:
+        if workload not in names:
+            raise InputError.at(
+                path.name, f"holds {len(names)} series: plan one with --workload", column="unique_id", value=workload, choices=names
+            )  # fmt: skip
+        part = part[part["name"] == workload]
+    stamps = pd.Series(part["ds"].sort_values().unique())
+    if len(stamps) < 2:
+        raise InputError.at(path.name, f"holds {len(stamps)} stamp(s); a step cannot be seen")
+    own = stamps.diff().mode().iloc[0]
+    if (stamps.iloc[-1] - stamps.iloc[0]) / own > MOST_WINDOWS:
         raise InputError.at(path.name, f"spans more than {MOST_WINDOWS:,} steps of {own}")
-    grid = merged.reindex(pd.date_range(merged.index[0], merged.index[-1], freq=own))
-    missing = grid.isna().to_numpy()
-    if missing.mean() > MOST_MISSING:
-        raise InputError.at(
-            path.name, f"{int(missing.sum()):,} of {len(grid):,} stamps a step of {own} apart are missing"
-        )
-    if missing.any():
-        notes.append(
-            f"{int(missing.sum()):,} stamps are missing, the first is {grid.index[missing][0]}: filled from the day before"
-        )
-    filled = fill_missing(grid.to_numpy(dtype=float), max(int(pd.Timedelta(days=1) / own), 1))
-    return Demand(_added(filled, _whole_ratio(path, own, window)), window, "y", "series ds,y", tuple(notes))
+    if (part["y"] < 0).any():
+        row = part[part["y"] < 0].iloc[0]
+        raise InputError.at(path.name, "demand must be 0 or more", row=int(row["row"]), column="y", value=str(row["y"]))
+    found = on_grid(path.name, str(part["name"].iloc[0]), part, own, max(int(pd.Timedelta(days=1) / own), 1))
+    ratio = _whole_ratio(path, own, window)
+    rows = found.rows[: len(found.rows) // ratio * ratio].reshape(-1, ratio).max(axis=1)
+    return Demand(_added(found.values, ratio), window, "y", "series ds,y", found.warnings, rows)
 
 
 def _whole_ratio(path: Path, own: pd.Timedelta, window: pd.Timedelta) -> int:

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from aifactory.cli import app
 from aifactory.demand.command import ReserveSettings, reserve_file
-from aifactory.demand.reserve import exceeded_by, plan_reserve
+from aifactory.demand.reserve import budget_left, exceeded_by, plan_reserve, unserved_by
 from aifactory.demand.reserve_money import check_early_traffic, failure_factor, price_curve
 from aifactory.errors import InputError
 
@@ -99,6 +99,69 @@ def test_a_short_history_is_widened_and_says_so():
     long, short = plan_reserve(values, 150, 0.05), plan_reserve(values, 50, 0.05)
     assert any("widened" in note for note in long.notes)
     assert long.capacity > short.capacity
+
+
+def test_a_level_that_fell_for_good_leaves_the_windows_before_it_out():
+    before, since = poisson(600, 1000), poisson(600, 100, seed=2)
+    found = plan_reserve(np.concatenate([before, since]), 60, 0.05)
+    assert 600 <= found.first_window <= 650
+    assert found.capacity < 150
+    # a fall that did not last changes nothing
+    assert plan_reserve(np.concatenate([before, since[:60], before]), 60, 0.05).first_window == 0
+
+
+def test_growth_is_taken_only_where_it_is_beyond_a_random_walk():
+    walk = np.exp(np.cumsum(np.random.default_rng(3).normal(0, 0.02, 1000))) * 100
+    grown = poisson(1000, 100 * 1.001 ** np.arange(1000))
+    assert plan_reserve(grown, 100, 0.05).growth == pytest.approx(1.001**100 - 1, rel=0.1)
+    assert abs(plan_reserve(walk, 100, 0.05).growth) < 0.2
+
+
+def test_what_is_left_of_the_target_is_the_next_one():
+    rising = np.concatenate([poisson(1000, 100), poisson(400, 130, seed=4)])
+    assert plan_reserve(rising, 50, 0.05).budget < 1
+    assert budget_left(0.02, 1, 0.02) == 1
+    assert budget_left(0.0, 100, 0.02) == 1.5
+    assert budget_left(0.2, 100, 0.02) == 0.5
+
+
+def test_minutes_ahead_follow_the_level_of_now():
+    time = np.arange(2016)
+    values = np.random.default_rng(5).poisson(200 + 150 * np.sin(2 * np.pi * time / 144)).astype(float)
+    low = plan_reserve(values[: 144 * 13 + 108], 2, 0.05, 144)  # at the lowest of the day
+    high = plan_reserve(values[: 144 * 13 + 36], 2, 0.05, 144)
+    assert low.capacity < high.capacity / 2
+    assert 0.025 <= low.exceedance_backtest <= 0.1
+
+
+# the other target: demand that is not served
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.floats(0.1, 1e6), min_size=2, max_size=60), st.floats(0.001, 0.24))
+def test_the_unserved_share_is_the_target(values, target):
+    values = np.array(values)
+    capacity = unserved_by(values[:, None], np.full(len(values), 1 / len(values)), target)
+    assert np.maximum(values - capacity, 0).sum() / values.sum() == pytest.approx(target, rel=1e-6)
+
+
+def test_unserved_by_hand_and_at_its_limits():
+    weights = np.full(4, 0.25)
+    # of 10, a tenth: only the 4 is cut, by 1
+    assert unserved_by(np.array([4.0, 3.0, 2.0, 1.0])[:, None], weights, 0.1) == 3.0
+    assert unserved_by(np.zeros((4, 1)), weights, 0.1) == 0.0
+    assert unserved_by(np.full((4, 1), 7.0), weights, 0.01) == pytest.approx(7 * 0.99)
+
+
+def test_a_plan_for_unserved_demand_leaves_that_share():
+    values = np.random.default_rng(8).gamma(4.0, 5.0, 6000)
+    found = plan_reserve(values[:4000], 200, 0.02, goal="unserved")
+    assert found.goal == "unserved"
+    assert 0.01 <= found.unserved_backtest <= 0.04
+    later = values[4000:]
+    assert 0.01 <= np.maximum(later - found.capacity, 0).sum() / later.sum() <= 0.04
+    with pytest.raises(InputError, match="goal"):
+        plan_reserve(values, 200, 0.02, goal="demand")
 
 
 def test_scale_does_not_matter():
@@ -195,6 +258,87 @@ def test_the_command_prints_the_reserve(tmp_path):
     assert found["article_20"]["capacity"] == pytest.approx(found["basis_value"] * 1.2, rel=1e-4)
     text = CliRunner().invoke(app, ["reserve", str(path), "--lead-time", "1d"])
     assert "over the 95th percentile of y per 10min in the last 1 d" in text.stdout
+
+
+def test_the_command_plans_for_unserved_demand(tmp_path):
+    path = written(tmp_path, poisson(1500))
+    done = CliRunner().invoke(app, ["reserve", str(path), "--lead-time", "1d", "--target-unserved", "0.01", "--json"])
+    found = json.loads(done.stdout)
+    assert (found["goal"], found["target"]) == ("unserved", 0.01)
+    assert found["capacity"] < json.loads(
+        CliRunner().invoke(app, ["reserve", str(path), "--lead-time", "1d", "--json"]).stdout
+    )["capacity"]  # fmt: skip
+    text = CliRunner().invoke(app, ["reserve", str(path), "--lead-time", "1d", "--target-unserved", "0.01"]).stdout
+    assert "1.00% of the demand not served" in text
+
+
+def warned(tmp_path, stamps, values, **settings):
+    path = tmp_path / "load.csv"
+    pd.DataFrame({"ds": stamps, "y": values}).to_csv(path, index=False)
+    found = reserve_file(path, ReserveSettings(**{"window": "1h", "lead_time": "10h", "target": 0.05, **settings}))
+    assert np.isfinite(found["capacity"])
+    return found, "\n".join(found["warnings"])
+
+
+def hours(count, zone=None, start="2026-03-20"):
+    return [stamp.isoformat() for stamp in pd.date_range(start, periods=count, freq="h", tz=zone)]
+
+
+def test_unsorted_and_double_stamps_name_their_rows(tmp_path):
+    stamps, values = hours(240), poisson(240)
+    stamps[4], stamps[5] = stamps[5], stamps[4]
+    found, told = warned(tmp_path, [*stamps, stamps[9]], [*values, values[9]])
+    assert "rows 7, 242: sorted" in told
+    assert "given before in row 242: the mean" in told
+    assert found["windows"] == 240
+
+
+def test_gaps_empty_values_and_zeros_name_their_rows(tmp_path):
+    stamps, values = hours(240), poisson(240)
+    values[20] = 0
+    texts = values.astype(str)
+    texts[50] = ""
+    keep = np.delete(np.arange(240), [100, 101])
+    _, told = warned(tmp_path, np.array(stamps)[keep], texts[keep])
+    assert "no value in row 52" in told
+    assert "2 stamps are missing after row 101" in told
+    assert "zeros in a busy series at row 22" in told
+
+
+def test_the_clock_change_is_straight_with_offsets_and_named_without(tmp_path):
+    local = pd.date_range("2026-10-20", periods=240, freq="h", tz="Europe/Berlin")
+    found, told = warned(tmp_path, [stamp.isoformat() for stamp in local], poisson(240))
+    assert (found["windows"], told) == (240, "")
+    _, told = warned(tmp_path, local.tz_localize(None).astype(str), poisson(240))
+    assert "stamps given before in row" in told
+
+
+def test_a_collapse_a_constant_series_and_a_single_season_say_so(tmp_path):
+    fallen = np.concatenate([poisson(480, 1000), poisson(240, 100)])
+    found, told = warned(tmp_path, hours(720), fallen)
+    assert "the level moves about row 48" in told and "do not count" in told
+    assert found["capacity"] < 150
+    found, told = warned(tmp_path, hours(240), np.full(240, 5.0))
+    assert "every value is 5 (rows 2 to 241)" in told
+    assert (found["capacity"], found["exceedance_backtest"]) == (5, 0)
+    _, told = warned(tmp_path, hours(40), poisson(40), lead_time="5h")
+    assert "rows 2 to 41 hold less than two seasons of 24 steps" in told
+
+
+def test_several_series_are_never_mixed(tmp_path):
+    path = tmp_path / "many.csv"
+    frame = pd.DataFrame({"unique_id": ["a"] * 240 + ["b"] * 240, "ds": hours(240) * 2, "y": [1.0] * 240 + [9.0] * 240})
+    frame.to_csv(path, index=False)
+    with pytest.raises(InputError, match="holds 2 series"):
+        reserve_file(path, ReserveSettings("1h", "10h", 0.05))
+    assert reserve_file(path, ReserveSettings("1h", "10h", 0.05, workload="b"))["capacity"] == 9
+
+
+def test_stamps_between_the_steps_are_refused_by_row(tmp_path):
+    stamps = hours(240)
+    stamps[7] = "2026-03-20T07:20:00"
+    with pytest.raises(InputError, match="row 9.*aggregate"):
+        warned(tmp_path, stamps, poisson(240))
 
 
 def test_windows_are_added_up_and_gaps_named(tmp_path):
