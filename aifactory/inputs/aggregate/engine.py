@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,8 +100,12 @@ def open_files(backend: BaseBackend, paths: list[Path]) -> Source:
         if set(_read(backend, (path,)).columns) != set(first.names):
             raise InputError.at(path.name, f"has other columns than {files[0].name}; import them apart")
     parts = tuple(_read(backend, group) for group in _groups(files))
-    name = files[0].name if len(files) == 1 else f"{files[0].name} and {len(files) - 1} more"
-    return Source(name, backend, parts[0] if len(parts) == 1 else _read(backend, files), parts, files)
+    return Source(name_of(files), backend, parts[0] if len(parts) == 1 else _read(backend, files), parts, files)
+
+
+def name_of(files: Sequence[Path]) -> str:
+    """How messages name these files."""
+    return files[0].name if len(files) == 1 else f"{files[0].name} and {len(files) - 1} more"
 
 
 def _groups(files: tuple[Path, ...]) -> Iterator[tuple[Path, ...]]:

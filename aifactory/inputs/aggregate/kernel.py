@@ -50,7 +50,11 @@ BUCKET_PAGES = -(-len(UPPER) // PAGE)
 COLUMNS = MINUTE_PAGES + len(HISTOGRAMMED) * BUCKET_PAGES
 
 
-@njit(inline="always")
+#: Kernels hold no references: counting them took as long as the work itself.
+_HOW = {"nogil": True, "cache": True, "error_model": "numpy", "_nrt": False}
+
+
+@njit(forceinline=True, no_cpython_wrapper=True, _nrt=False)
 def _number(table, row, column, used, kind):  # noqa: ANN001, ANN202
     """The number that stands there; the next free one, from 1 on, where none does."""
     found = table[row, column]
@@ -60,7 +64,7 @@ def _number(table, row, column, used, kind):  # noqa: ANN001, ANN202
     return found
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(**_HOW)
 def count_rows(integers, numbers, start, stop, first_day, slots, slot_sums, lines, index, pages, teams, used):  # noqa: ANN001, ANN201, PLR0913
     """Add rows start to stop to minutes, workloads and teams; returns the first row for which there was no room.
 
@@ -119,7 +123,7 @@ def count_rows(integers, numbers, start, stop, first_day, slots, slot_sums, line
     return stop
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(**_HOW)
 def count_values(values, start, stop, integers, first_column, lower, upper, index, pages, used):  # noqa: ANN001, ANN201, PLR0913
     """Add the values of one metric to the buckets of their line; returns the first row for which there was no room."""
     for i in range(start, stop):
@@ -140,13 +144,13 @@ def count_values(values, start, stop, integers, first_column, lower, upper, inde
 _FACTOR = np.uint64(0xFF51AFD7ED558CCD)
 
 
-@njit(inline="always")
+@njit(forceinline=True, no_cpython_wrapper=True, _nrt=False)
 def _mixed(number):  # noqa: ANN001, ANN202
     number = (number ^ (number >> np.uint64(33))) * _FACTOR
     return (number ^ (number >> np.uint64(33))) * _FACTOR
 
 
-@njit(nogil=True, cache=True)
+@njit(**_HOW)
 def hash_texts(offsets, data, hashes):  # noqa: ANN001, ANN201
     """Hash each text to 64 bits; returns the length of the shortest one.
 

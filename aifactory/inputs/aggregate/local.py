@@ -10,7 +10,7 @@ anything else (a negative number, a word nobody knows, text in a column of numbe
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +23,7 @@ from pyarrow import parquet
 from aifactory.inputs.aggregate import kernel
 from aifactory.inputs.aggregate.buckets import BUCKET_OF_ZERO, LOWEST_BUCKET
 from aifactory.inputs.aggregate.counter import BATCH_ROWS, WORDS, Counter, NotPlainError, need
+from aifactory.inputs.aggregate.engine import is_parquet
 from aifactory.inputs.aggregate.survey import Reading, Survey
 from aifactory.inputs.aggregate.tables import KEYS, Aggregates, histograms_table, windows_table
 
@@ -40,8 +41,20 @@ class Counted:
     share: int
 
 
+def columns_of(files: Sequence[Path]) -> list[str]:
+    """Columns of Parquet files; none if they are of another kind or differ."""
+    if not files or not all(is_parquet(path) for path in files):
+        return []
+    try:
+        headers = [parquet.read_schema(path).names for path in files]
+    except (pa.ArrowException, OSError):
+        return []
+    first = headers[0]
+    return first if all(sorted(header) == sorted(first) for header in headers) and len(set(first)) == len(first) else []
+
+
 def count_files(
-    files: tuple[Path, ...], reading: Reading, between_us: tuple[int, int], status_of: Callable[[str], str | None],
+    files: Sequence[Path], reading: Reading, between_us: tuple[int, int], status_of: Callable[[str], str | None],
     *, ids_compared: int, threads: int = 1,
 ) -> Counted | None:  # fmt: skip
     """Survey, aggregates and sums by team of Parquet files; None where the portable path has to look.
@@ -78,10 +91,12 @@ def count_files(
     try:
         with ThreadPoolExecutor(threads) as pool:
             counters = [done.result() for done in [pool.submit(count) for _ in range(threads)]]
-        _compare_ids(counters)
-        return _gathered(counters, reading, between_us, share)
-    except (NotPlainError, pa.ArrowException):
+            compared = pool.submit(_compare_ids, counters)
+            found = _gathered(counters, reading, between_us, share)
+            compared.result()
+    except (NotPlainError, pa.ArrowException, OSError):
         return None
+    return found
 
 
 def _batches(path: Path, group: int, reading: Reading) -> Iterator[pa.RecordBatch]:
@@ -126,7 +141,9 @@ def _gathered(counters: list[Counter], reading: Reading, between_us: tuple[int, 
         span_us=(min(one.span_us[0] for one in counters), max(one.span_us[1] for one in counters)),
         **added,
     )
-    aggregates = Aggregates(windows_table(_cube(parts), numbered), histograms_table(_buckets(parts), numbered))
+    with ThreadPoolExecutor(2) as pool:
+        windows = pool.submit(lambda: windows_table(_cube(parts), numbered))
+        aggregates = Aggregates(histograms=histograms_table(_buckets(parts), numbered), windows=windows.result())
     return Counted(found, aggregates, _teams(counters), share)
 
 

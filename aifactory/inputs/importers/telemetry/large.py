@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
 
 from aifactory.errors import InputError
 from aifactory.inputs.aggregate.buckets import histogram_quantile
-from aifactory.inputs.aggregate.engine import Source, duckdb_session, is_parquet, open_engine, open_files, stage
+from aifactory.inputs.aggregate.engine import (
+    Source,
+    duckdb_session,
+    is_parquet,
+    name_of,
+    open_engine,
+    open_files,
+    stage,
+)
 from aifactory.inputs.aggregate.survey import Reading, Survey, repeated_ids, survey
 from aifactory.inputs.aggregate.tables import KEYS, Aggregates, aggregate, fetched, kept_apart
 from aifactory.inputs.contracts import load_contract
@@ -47,6 +56,11 @@ class LargeLog:
     survey: Survey
     teams: pd.DataFrame
     warnings: list[tuple[str, int]] = field(default_factory=list)
+
+    @cached_property
+    def counts(self) -> pd.DataFrame:
+        """Counts by use case, metric and bucket."""
+        return self.aggregates.histograms.groupby(["use_case_id", "metric", "bucket"], as_index=False)["count"].sum()
 
 
 def log_files(sources: list[Path | str]) -> list[Path]:
@@ -113,35 +127,72 @@ def read_large(
     engine : where the table lies, as Ibis names it; empty for files read by DuckDB in this process.
     memory_limit, threads : DuckDB's own, such as `2GB`; by default 1 GB and every core.
     """
-    with _opened(sources, engine, memory_limit, threads) as source:
-        raw = source.whole
-        chosen = rows.find_columns(list(raw.columns), dict(columns or {}))
-        rows.require_columns(Path(source.name), list(raw.columns), chosen, region)
-        times = (FIRST_YEAR.value // 1_000, (today + pd.Timedelta(days=1)).value // 1_000)
-        reading = Reading(chosen, region, use_cases)
-        log = _count_here(source, reading, times, threads) or _count_in_engine(source, reading, times)
-        warnings = [*_warnings(source, log.survey), *log.warnings, *_odd_units(log)]
-    return replace(log, warnings=warnings)
+    times = (FIRST_YEAR.value // 1_000, (today + pd.Timedelta(days=1)).value // 1_000)
+    mapped = dict(columns or {})
+
+    def reading(name: str, header: list[str]) -> Reading:
+        chosen = rows.find_columns(header, mapped)
+        rows.require_columns(Path(name), header, chosen, region)
+        return Reading(chosen, region, use_cases)
+
+    files = _files(sources, engine)
+    log = _count_here(files, reading, times, threads or os.cpu_count() or 1)
+    if log is None:
+        with _opened(sources, files, engine, memory_limit, threads) as source:
+            log = _count_in_engine(source, reading(source.name, list(source.whole.columns)), times)
+    log.warnings.extend(_odd_units(log))
+    return log
 
 
-def _count_here(source: Source, reading: Reading, times: tuple[int, int], threads: int) -> LargeLog | None:
+def _files(sources: list[Path], engine: str) -> list[Path]:
+    """Files of a log; none if it is a table of an engine."""
+    if engine and len(sources) != 1:
+        raise InputError.at("--engine", "reads one table; name it in place of the file")
+    if engine and not sources[0].exists():
+        return []
+    if engine not in ("", "duckdb", "duckdb://"):
+        raise InputError.at("--engine", "reads a table of that engine, not a file", value=engine)
+    files = log_files(sources)
+    missing = next((path for path in files if not path.is_file()), None)
+    if missing or not files:
+        raise InputError.at(str((missing or sources[0]).name), "no such file, or a folder without CSV or Parquet files")
+    return files
+
+
+@contextmanager
+def _opened(
+    sources: list[Path], files: list[Path], engine: str, memory_limit: str, threads: int
+) -> Iterator[Source]:  # fmt: skip
+    if not files:
+        with open_engine(engine, str(sources[0])) as source:
+            yield source
+        return
+    options = {"memory_limit": memory_limit} if memory_limit else {}
+    with duckdb_session(threads=threads, **options) as backend:
+        yield open_files(backend, files)
+
+
+def _count_here(
+    files: list[Path], reading: Callable[[str, list[str]], Reading], times: tuple[int, int], threads: int
+) -> LargeLog | None:
     """Sound Parquet files, by compiled code."""
-    from aifactory.inputs.aggregate.local import count_files
+    from aifactory.inputs.aggregate.local import columns_of, count_files
 
-    if not source.files or not is_parquet(source.files[0]):
+    header = columns_of(files)
+    if not header:
         return None
-    found = count_files(
-        source.files, reading, times, rows.status_of, ids_compared=IDS_COMPARED, threads=threads or os.cpu_count() or 1
-    )
+    name = name_of(files)
+    known = reading(name, header)
+    found = count_files(files, known, times, rows.status_of, ids_compared=IDS_COMPARED, threads=threads)
     if found is None:
         return None
     teams = found.teams.rename(columns={column: name for name, column in COUNTS.items()})
     return LargeLog(
-        source.name,
+        name,
         found.aggregates,
         found.survey,
-        _largest(teams.reset_index()) if "tenant" in reading.columns else pd.DataFrame(),
-        _compared(found.survey, found.share),
+        _largest(teams.reset_index()) if "tenant" in known.columns else pd.DataFrame(),
+        _warnings(header, found.survey, found.share),
     )
 
 
@@ -155,29 +206,12 @@ def _count_in_engine(source: Source, reading: Reading, times: tuple[int, int]) -
     known = source.known("workloads", numbered)
     parts = (found.reading.rows(part) for part in source.parts)
     aggregates = aggregate(parts, known, numbered, stage)
-    return LargeLog(source.name, aggregates, found, _teams(source, found.reading), _compared(found, share))
+    warnings = _warnings(list(source.whole.columns), found, share)
+    return LargeLog(source.name, aggregates, found, _teams(source, found.reading), warnings)
 
 
-@contextmanager
-def _opened(sources: list[Path], engine: str, memory_limit: str, threads: int) -> Iterator[Source]:
-    if engine and len(sources) != 1:
-        raise InputError.at("--engine", "reads one table; name it in place of the file")
-    if engine and not sources[0].exists():
-        with open_engine(engine, str(sources[0])) as source:
-            yield source
-        return
-    if engine not in ("", "duckdb", "duckdb://"):
-        raise InputError.at("--engine", "reads a table of that engine, not a file", value=engine)
-    files = log_files(sources)
-    missing = next((path for path in files if not path.is_file()), None)
-    if missing or not files:
-        raise InputError.at(str((missing or sources[0]).name), "no such file, or a folder without CSV or Parquet files")
-    options = {"memory_limit": memory_limit} if memory_limit else {}
-    with duckdb_session(threads=threads, **options) as backend:
-        yield open_files(backend, files)
-
-
-def _warnings(source: Source, found: Survey) -> list[tuple[str, int]]:
+def _warnings(header: list[str], found: Survey, share: int) -> list[tuple[str, int]]:
+    """What was odd, what was not used, and how rows delivered twice were looked for."""
     warnings, chosen = [], found.reading.columns
     if found.naive:
         theirs = chosen["timestamp_utc"]
@@ -187,16 +221,14 @@ def _warnings(source: Source, found: Survey) -> list[tuple[str, int]]:
     if found.over_cached:
         text = "more cached than input tokens: are cached ones counted apart? They are not used"
         warnings.append((text, found.over_cached))
-    unused = [name for name in source.whole.columns if name not in chosen.values()]
-    return [*warnings, (f"columns not used: {', '.join(unused)}", 0)] if unused else warnings
-
-
-def _compared(found: Survey, share: int) -> list[tuple[str, int]]:
-    """What was done to find rows delivered twice."""
-    if "request_id" not in found.reading.columns:
-        return [("no request ids: a row delivered twice would be counted twice", found.rows)]
-    text = f"request ids: 1 in {share} was compared with all others, none stands twice"
-    return [(text, 0)] if share > 1 else []
+    unused = [name for name in header if name not in chosen.values()]
+    if unused:
+        warnings.append((f"columns not used: {', '.join(unused)}", 0))
+    if "request_id" not in chosen:
+        warnings.append(("no request ids: a row delivered twice would be counted twice", found.rows))
+    elif share > 1:
+        warnings.append((f"request ids: 1 in {share} was compared with all others, none stands twice", 0))
+    return warnings
 
 
 def _refuse_repeats(source: Source, found: Survey) -> int:
@@ -234,14 +266,9 @@ def _largest(teams: pd.DataFrame) -> pd.DataFrame:
     return shown
 
 
-def _counts_of(histograms: pd.DataFrame) -> pd.DataFrame:
-    """Counts by use case, metric and bucket."""
-    return histograms.groupby(["use_case_id", "metric", "bucket"], as_index=False)["count"].sum()
-
-
 def _odd_units(log: LargeLog) -> list[tuple[str, int]]:
     """Warn where latencies look like seconds or microseconds."""
-    held = dict(iter(_counts_of(log.aggregates.histograms).groupby("metric")))
+    held = dict(iter(log.counts.groupby("metric")))
     middle = {
         name: histogram_quantile(group["bucket"].to_numpy(), group["count"].to_numpy(), 0.5)
         for name, group in held.items()
@@ -261,7 +288,7 @@ def _odd_units(log: LargeLog) -> list[tuple[str, int]]:
 
 def large_report(log: LargeLog) -> dict[str, object]:
     """Report in the keys of `telemetry_report`; quantiles are known within 0.5 %."""
-    found, windows, counts = log.survey, log.aggregates.windows, _counts_of(log.aggregates.histograms)
+    found, windows, counts = log.survey, log.aggregates.windows, log.counts
     kept = int(windows["requests"].sum())
     days = [str(pd.Timestamp(edge, unit="us"))[:10] for edge in found.span_us]
     named = [
