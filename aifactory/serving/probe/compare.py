@@ -1,0 +1,116 @@
+"""What the datasheet says of each point of a probe, made before the run, and how far off it is after."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from aifactory.errors import InputError
+from aifactory.serving.probe.points import Architecture, Point, architecture, kernel_points, step_points
+from aifactory.serving.step_time import StepTime
+from aifactory.serving.step_time_specs import BYTES, KNEE, MBU, MFU, PEAK_COLUMN, step_time_from_specs
+from aifactory.units import GIGA, TERA
+
+SIZES = ("m", "n", "k", "batch", "context_tokens", "chunk_tokens", "heads", "kv_heads", "head_width")
+JOIN = ("kind", "precision", "model", *SIZES)
+
+
+def forecast(accelerator: pd.Series, models: Iterable[str], precision: str, largest_tokens: int = 8192) -> pd.DataFrame:
+    """Predicted time of every point that a probe of these models would measure on an accelerator.
+
+    Kernels: (compute^knee + memory^knee)^(1/knee) with compute = FLOP / (MFU peak) and memory = bytes /
+    (MBU bandwidth). Steps: the closed-form step time of the datasheet. Both use prior efficiencies, no measurement.
+
+    Returns
+    -------
+    Columns accelerator_id, kind, precision, model, the sizes, predicted_ms.
+    """
+    fp8 = ["fp8"] if np.isfinite(accelerator["peak_fp8_dense_tflops"]) else []
+    rows = []
+    for name in models:
+        sizes = architecture(name)
+        kernels = kernel_points(sizes, [precision, *fp8], largest_tokens)
+        rows += [_named(point, kernel_s(point, accelerator)) for point in kernels]
+        law = _step_law(sizes, accelerator, precision)
+        memory = float(accelerator["memory_gb"]) * GIGA
+        steps = step_points(sizes, precision, memory, "graph", largest_tokens)
+        rows += [_named(point, step_s(point, law)) for point in steps]
+    found = pd.DataFrame(rows).drop_duplicates(list(JOIN)).reset_index(drop=True)
+    return found.assign(accelerator_id=accelerator["accelerator_id"])[["accelerator_id", *JOIN, "predicted_ms"]]
+
+
+def compare(measured: pd.DataFrame, predicted: pd.DataFrame) -> pd.DataFrame:
+    """Measured rows with `predicted_ms` and `error` = predicted / measured - 1; rows nobody predicted are NaN."""
+    sizes = list(SIZES)
+    left = measured.assign(model=measured["model"].fillna(""), **measured[sizes].fillna(0))
+    right = predicted.assign(model=predicted["model"].fillna(""), **predicted[sizes].fillna(0))
+    if right.duplicated(list(JOIN)).any():
+        raise InputError("the forecast names a point twice: give the rows of one accelerator")
+    both = left.merge(right[[*JOIN, "predicted_ms"]], on=list(JOIN), how="left", validate="many_to_one")
+    return both.assign(error=both["predicted_ms"] / both["median_ms"] - 1)
+
+
+def kernel_s(point: Point, accelerator: pd.Series) -> float:
+    """Datasheet time of a kernel, seconds.
+
+    >>> row = pd.Series({"memory_bw_gb_per_s": 1000.0 / MBU})
+    >>> kernel_s(Point("memory_read", "fp32"), row)  # 2^28 numbers of 4 bytes at 1000 GB/s
+    0.001073741824
+    """
+    flop, moved = _work(point)
+    memory = moved / (MBU * float(accelerator["memory_bw_gb_per_s"]) * GIGA)
+    if not flop:
+        return memory
+    compute = flop / (MFU * _peak(accelerator, point.precision) * TERA)
+    return float((compute**KNEE + memory**KNEE) ** (1 / KNEE))
+
+
+def step_s(point: Point, law: StepTime) -> float:
+    """Time of a step under a law, seconds."""
+    batch, context, chunk = (point.sizes[name] for name in ("batch", "context_tokens", "chunk_tokens"))
+    return float(law.step_s(batch + chunk, batch + bool(chunk), batch * context, chunk * (chunk + 1) / 2))
+
+
+def _work(point: Point) -> tuple[float, float]:
+    """FLOP and bytes of a kernel."""
+    at, size = point.sizes, BYTES[point.precision]
+    if point.kind == "matrix_product":
+        m, n, k = at["m"], at["n"], at["k"]
+        return 2.0 * m * n * k, size * (m * k + n * k + m * n)
+    if point.kind == "prefill_attention":
+        tokens, width = at["chunk_tokens"], at["head_width"]
+        moved = 2 * size * tokens * width * (at["heads"] + at["kv_heads"])
+        return 4.0 * at["heads"] * width * tokens * (tokens + 1) / 2, moved
+    if point.kind == "decode_attention":
+        cached = at["batch"] * at["context_tokens"]
+        return 4.0 * cached * at["heads"] * at["head_width"], 2.0 * size * cached * at["kv_heads"] * at["head_width"]
+    return 0.0, {"memory_read": 4.0, "memory_copy": 8.0}[point.kind] * 2**28
+
+
+def _peak(accelerator: pd.Series, precision: str) -> float:
+    peak = accelerator[PEAK_COLUMN.get(precision, "peak_bf16_dense_tflops")]
+    if not np.isfinite(peak):
+        raise InputError(f"{accelerator['accelerator_id']}: no dense peak at {precision} is known")
+    return float(peak)
+
+
+def _step_law(sizes: Architecture, accelerator: pd.Series, precision: str) -> StepTime:
+    billions = sizes.params / GIGA
+    row = pd.Series(
+        {
+            "model": sizes.model,
+            "kind": "llm",
+            "params_total_b": billions,
+            "params_active_b": billions,
+            "kv_bytes_per_token_bf16": 2.0 * sizes.kv_elements_per_token,
+            "default_precision": precision,
+        }
+    )
+    return step_time_from_specs(row, accelerator, tensor_parallel=1, precision=precision)
+
+
+def _named(point: Point, seconds: float) -> dict[str, object]:
+    names = {"kind": point.kind, "precision": point.precision, "model": point.model}
+    return names | {name: point.sizes.get(name, 0) for name in SIZES} | {"predicted_ms": float(f"{seconds * 1e3:.6g}")}
