@@ -11,7 +11,7 @@ from torch import distributed, multiprocessing
 
 from aifactory.serving.probe.timer import Stopwatch, Timing
 
-MESSAGE_BYTES = tuple(2**power for power in range(12, 29, 2))
+MESSAGE_BYTES = {"cuda": tuple(2**power for power in range(12, 29, 2)), "cpu": (2**12, 2**16, 2**20)}
 
 
 def all_reduce_timings(accelerators: int, device: str) -> Iterator[tuple[int, Timing]]:
@@ -26,7 +26,7 @@ def all_reduce_timings(accelerators: int, device: str) -> Iterator[tuple[int, Ti
         found = Path(folder) / "found.pt"
         multiprocessing.spawn(_worker, (accelerators, device, str(meeting), str(found)), nprocs=accelerators)
         times = torch.load(found, weights_only=True)
-    for message_bytes, (median, low, high, repeats) in zip(MESSAGE_BYTES, times.tolist(), strict=True):
+    for message_bytes, (median, low, high, repeats) in zip(MESSAGE_BYTES[device], times.tolist(), strict=True):
         yield message_bytes, Timing(median, low, high, int(repeats))
 
 
@@ -37,7 +37,7 @@ def _worker(rank: int, world: int, kind: str, meeting: str, found: str) -> None:
     backend = "nccl" if kind == "cuda" else "gloo"
     distributed.init_process_group(backend, init_method=f"file://{meeting}", rank=rank, world_size=world)
     rows = []
-    for message_bytes in MESSAGE_BYTES:
+    for message_bytes in MESSAGE_BYTES[kind]:
         message = torch.zeros(message_bytes // 2, dtype=torch.bfloat16, device=device)
         rows.append(_timed(message, device))
     if rank == 0:

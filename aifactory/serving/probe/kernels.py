@@ -57,7 +57,14 @@ def prefill_attention(
 
 
 def decode_attention(
-    batch: int, context: int, heads: int, kv_heads: int, width: int, dtype: torch.dtype, device: torch.device
+    batch: int,
+    context: int,
+    heads: int,
+    kv_heads: int,
+    width: int,
+    dtype: torch.dtype,
+    device: torch.device,
+    attention: str = "grouped",
 ) -> Kernel:
     """One new token of each sequence against `context` keys: reads 2 batch context kv_heads width elements."""
     size = torch.tensor([], dtype=dtype).element_size()
@@ -69,7 +76,7 @@ def decode_attention(
 
     def call() -> None:
         for cache in caches:
-            one_token(query, cache[0], cache[1])
+            TOKEN_ATTENTION[attention](query, cache[0], cache[1])
 
     return Kernel(call, copies, 4.0 * batch * context * heads * width, float(cache_bytes))
 
@@ -94,7 +101,7 @@ def causal(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch
     )
 
 
-def one_token(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+def grouped_token(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
     """Attention of one token per sequence: the heads that share keys become rows of one product.
 
     query [b, heads, d]; key, value [b, kv heads, context, d]; returns [b, heads, d].
@@ -102,6 +109,16 @@ def one_token(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> to
     batch, heads, width = query.shape
     grouped = query.view(batch, key.shape[1], heads // key.shape[1], width)
     return functional.scaled_dot_product_attention(grouped, key, value).reshape(batch, heads, width)
+
+
+def split_token(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+    """As `grouped_token`, by the library's own grouping, which splits long contexts over the device."""
+    grouping = query.shape[1] != key.shape[1]
+    return functional.scaled_dot_product_attention(query[:, :, None], key, value, enable_gqa=grouping)[:, :, 0]
+
+
+#: Ways to attend; a measurement takes the faster one, as an engine does.
+TOKEN_ATTENTION = {"grouped": grouped_token, "split": split_token}
 
 
 def _random(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> torch.Tensor:

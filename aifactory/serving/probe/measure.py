@@ -6,6 +6,7 @@ import csv
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ DTYPES = {
 SIZES = ("m", "n", "k", "batch", "context_tokens", "chunk_tokens", "heads", "kv_heads", "head_width", "message_bytes")
 KEY = ("device", "kind", "precision", "mode", "model", "accelerators", *SIZES)
 COLUMNS = (
-    *KEY, "median_ms", "p10_ms", "p90_ms", "repeats", "tflops_per_s", "gb_per_s", "power_w", "memory_gb", "driver",
+    *KEY, "median_ms", "p10_ms", "p90_ms", "repeats", "attention", "tflops_per_s", "gb_per_s", "power_w", "memory_gb", "driver",
     "software", "source", "as_of", "confidence",
 )  # fmt: skip
 #: Elements of the memory kernels: 4 bytes each, more than any cache holds.
@@ -75,7 +76,8 @@ def run_probe(asked: Probe, out: Path, say: Say = lambda _text: None) -> pd.Data
     watch, end = Stopwatch(device, asked.repeats), time.monotonic() + asked.budget_s
     precisions = [asked.precision] + (["fp8"] if _has_fp8(device) else [])
     memory_bytes = conditions["memory_gb"] * 1e9
-    groups = [(None, list(kernel_points(sizes, precisions, asked.largest_tokens)))]
+    kernel_mode = "graph" if device.type == "cuda" else "eager"
+    groups = [(None, list(kernel_points(sizes, precisions, asked.largest_tokens, kernel_mode)))]
     for mode in _modes(device):
         groups.append((mode, list(step_points(sizes, asked.precision, memory_bytes, mode, asked.largest_tokens))))
     with _appender(out) as write, torch.no_grad():
@@ -95,13 +97,13 @@ def run_probe(asked: Probe, out: Path, say: Say = lambda _text: None) -> pd.Data
             _free(device)
         for message_bytes, timing in all_reduce_timings(asked.all_reduce, asked.device):
             point = Point("all_reduce", "bf16", "eager", sizes={"message_bytes": message_bytes})
-            write(_row(point, (timing, 0.0, message_bytes), conditions | {"accelerators": asked.all_reduce}))
+            write(_row(point, ("", timing, 0.0, message_bytes), conditions | {"accelerators": asked.all_reduce}))
     return pd.read_csv(out)
 
 
 def _measure(
     points: Iterable[Point], model: RandomTransformer | None, watch: Stopwatch, end: float,
-    keep: Callable[[Point, tuple[Timing, float, float]], None], say: Say,
+    keep: Callable[[Point, tuple[str, Timing, float, float]], None], say: Say,
 ) -> int:  # fmt: skip
     skipped = 0
     for point in points:
@@ -116,34 +118,41 @@ def _measure(
             say(f"left out, {str(error).splitlines()[0]}: {point}")
         else:
             keep(point, found)
-            say(f"{point.kind} {point.precision} {point.mode} {point.sizes}: {found[0].median_ms:.4g} ms")
+            say(f"{point.kind} {point.precision} {point.mode} {point.sizes}: {found[1].median_ms:.4g} ms")
         _free(watch.device)
     return skipped
 
 
-def _kernel(point: Point, watch: Stopwatch) -> tuple[Timing, float, float]:
+def _kernel(point: Point, watch: Stopwatch) -> tuple[str, Timing, float, float]:
     device, dtype, at = watch.device, DTYPES[point.precision], point.sizes
+    way = ""
     if point.kind == "matrix_product":
         kernel = kernels.matrix_product(at["m"], at["n"], at["k"], dtype, device)
     elif point.kind in {"memory_copy", "memory_read"}:
         kernel = getattr(kernels, point.kind)(MEMORY_ELEMENTS[device.type], device)
+    elif point.kind == "prefill_attention":
+        kernel = kernels.prefill_attention(*at.values(), dtype, device)
     else:
-        kernel = getattr(kernels, point.kind)(*at.values(), dtype, device)
+        offered = {
+            name: kernels.decode_attention(*at.values(), dtype, device, name) for name in kernels.TOKEN_ATTENTION
+        }
+        way = watch.fastest({name: kernel.call for name, kernel in offered.items()})
+        kernel = offered[way]
     timing = watch.time(kernel.call, graph=True, calls=kernel.calls, power=point.kind != "matrix_product")
-    return timing, kernel.flop, kernel.moved_bytes
+    return way, timing, kernel.flop, kernel.moved_bytes
 
 
-def _step(point: Point, model: RandomTransformer, watch: Stopwatch) -> tuple[Timing, float, float]:
+def _step(point: Point, model: RandomTransformer, watch: Stopwatch) -> tuple[str, Timing, float, float]:
     at = StepPoint(point.sizes["batch"], point.sizes["context_tokens"], point.sizes["chunk_tokens"])
     tokens = torch.randint(model.sizes.vocabulary, (at.batch + at.chunk,), device=watch.device)
     caches = model.caches(at) if at.batch else []
-    timing = watch.time(
-        lambda: model.step(tokens, caches, at), graph=point.mode != "eager", power=point.mode == "fused"
-    )
+    calls = {name: partial(model.step, tokens, caches, at, name) for name in kernels.TOKEN_ATTENTION}
+    way = watch.fastest(calls) if at.batch else ""
+    timing = watch.time(calls[way or "grouped"], graph=point.mode != "eager", power=point.mode == "fused")
     element = model.embedding.element_size()
     read = element * (model.sizes.params - model.embedding.numel())
     cached = element * model.sizes.kv_elements_per_token * at.batch * at.context
-    return timing, step_flop(model.sizes, at), float(read + cached)
+    return way, timing, step_flop(model.sizes, at), float(read + cached)
 
 
 def step_flop(sizes: Architecture, at: StepPoint) -> float:
@@ -165,15 +174,21 @@ def step_flop(sizes: Architecture, at: StepPoint) -> float:
     )
 
 
-def _row(point: Point, found: tuple[Timing, float, float], conditions: dict[str, object]) -> dict[str, object]:
-    timing, flop, moved = found
+def _row(point: Point, found: tuple[str, Timing, float, float], conditions: dict[str, object]) -> dict[str, object]:
+    way, timing, flop, moved = found
     times = {name: float(f"{getattr(timing, name):.6g}") for name in ("median_ms", "p10_ms", "p90_ms")}
     rates = {
         "tflops_per_s": round(flop / timing.median_ms / 1e9, 4) if flop else "",
         "gb_per_s": round(moved / timing.median_ms / 1e6, 3),
         "power_w": round(timing.power_w, 1) if np.isfinite(timing.power_w) else "",
     }
-    what = {"kind": point.kind, "precision": point.precision, "mode": point.mode, "model": point.model}
+    what = {
+        "kind": point.kind,
+        "precision": point.precision,
+        "mode": point.mode,
+        "model": point.model,
+        "attention": way,
+    }
     return dict.fromkeys(COLUMNS, "") | conditions | what | point.sizes | times | rates | {"repeats": timing.repeats}
 
 

@@ -74,7 +74,9 @@ def architecture(model: str) -> Architecture:
     return Architecture(model, *(int(size) for size in table.loc[model]))
 
 
-def kernel_points(sizes: Architecture, precisions: list[str], largest_tokens: int) -> Iterator[Point]:
+def kernel_points(
+    sizes: Architecture, precisions: list[str], largest_tokens: int, mode: str = "graph"
+) -> Iterator[Point]:
     """Matrix products of a layer, attention of its heads, and memory traffic."""
     heads_width = sizes.heads * sizes.head_width
     products = {
@@ -84,21 +86,21 @@ def kernel_points(sizes: Architecture, precisions: list[str], largest_tokens: in
         (sizes.hidden, sizes.feed_forward),
     }
     heads = {"heads": sizes.heads, "kv_heads": sizes.kv_heads, "head_width": sizes.head_width}
-    yield from (Point(kind, "fp32", "graph") for kind in ("memory_copy", "memory_read"))
+    yield from (Point(kind, "fp32", mode) for kind in ("memory_copy", "memory_read"))
     for precision in precisions:
         for tokens in TOKENS:
             if tokens <= largest_tokens:
                 for n, k in sorted(products):
-                    yield Point("matrix_product", precision, "graph", sizes={"m": tokens, "n": n, "k": k})
+                    yield Point("matrix_product", precision, mode, sizes={"m": tokens, "n": n, "k": k})
         square = min(SQUARE, largest_tokens)
-        yield Point("matrix_product", precision, "graph", sizes={"m": square, "n": square, "k": square})
+        yield Point("matrix_product", precision, mode, sizes={"m": square, "n": square, "k": square})
     for tokens in CHUNKS:
         if tokens <= 2 * largest_tokens:
-            yield Point("prefill_attention", precisions[0], "graph", sizes={"chunk_tokens": tokens, **heads})
+            yield Point("prefill_attention", precisions[0], mode, sizes={"chunk_tokens": tokens, **heads})
     for batch, context in ((1, 2048), (8, 2048), (32, 2048), (64, 512), (8, 8192), (1, 32_768), (64, 2048)):
         if batch * context <= 32 * largest_tokens:
             at = {"batch": batch, "context_tokens": context, **heads}
-            yield Point("decode_attention", precisions[0], "graph", sizes=at)
+            yield Point("decode_attention", precisions[0], mode, sizes=at)
 
 
 def step_points(

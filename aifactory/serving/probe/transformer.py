@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-from aifactory.serving.probe.kernels import causal, one_token
+from aifactory.serving.probe.kernels import TOKEN_ATTENTION, causal
 from aifactory.serving.probe.points import Architecture
 
 ROTARY_BASE = 500_000.0
@@ -52,16 +52,18 @@ class RandomTransformer:
         return self._each_layer(2, point.batch, self.sizes.kv_heads, point.context, self.sizes.head_width)
 
     @torch.no_grad()
-    def step(self, tokens: torch.Tensor, caches: list[torch.Tensor], point: StepPoint) -> torch.Tensor:
+    def step(
+        self, tokens: torch.Tensor, caches: list[torch.Tensor], point: StepPoint, attention: str = "grouped"
+    ) -> torch.Tensor:
         """Next token of each decoding sequence and of the chunk; `tokens` [batch + chunk], decodes first.
 
-        The last place of each cache is written by the step.
+        The last place of each cache is written by the step; `attention` is a key of `TOKEN_ATTENTION`.
         """
         stream = functional.embedding(tokens, self.embedding)
         stream, normal = self.add_norm(stream, torch.zeros_like(stream), self.gain)
         cosine, sine = self._turns(point)
         for layer in range(self.sizes.layers):
-            attended = self._attend(normal, layer, caches, (cosine, sine), point)
+            attended = self._attend(normal, layer, caches, (cosine, sine), point, attention)
             stream, normal = self.add_norm(stream, functional.linear(attended, self.output[layer]), self.gain)
             inner = self.gate(functional.linear(normal, self.gate_up[layer]))
             stream, normal = self.add_norm(stream, functional.linear(inner, self.down[layer]), self.gain)
@@ -75,6 +77,7 @@ class RandomTransformer:
         caches: list[torch.Tensor],
         turns: tuple[torch.Tensor, torch.Tensor],
         point: StepPoint,
+        attention: str,
     ) -> torch.Tensor:
         s, n = self.sizes, point.batch
         joint = functional.linear(normal, self.query_key_value[layer]).view(len(normal), -1, s.head_width)
@@ -84,7 +87,7 @@ class RandomTransformer:
         if n:
             keys, values = caches[layer]
             keys[:, :, -1], values[:, :, -1] = key[:n], value[:n]
-            parts.append(one_token(query[:n], keys, values))
+            parts.append(TOKEN_ATTENTION[attention](query[:n], keys, values))
         if point.chunk:
             prompt = causal(*(part[n:].transpose(0, 1)[None] for part in (query, key, value)))
             parts.append(prompt[0].transpose(0, 1))
