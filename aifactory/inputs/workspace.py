@@ -35,6 +35,7 @@ CATALOGUE = (
     "operating_costs",
     "prices",
     "public_measurements",
+    "step_measurements",
 )
 TELEMETRY = ("demand_windows", "requests", "jobs")
 REQUIRED = ("use_cases",)

@@ -1,4 +1,4 @@
-"""The step-time law of a probed accelerator, and the share of its datasheet that the law reaches."""
+"""The share of its datasheet that a probed accelerator reaches in whole steps, and the law of another from it."""
 
 from __future__ import annotations
 
@@ -9,31 +9,21 @@ import pandas as pd
 from scipy.optimize import least_squares
 
 from aifactory.errors import InputError
-from aifactory.serving.probe.points import Architecture
+from aifactory.serving.probe.points import Architecture, architecture
 from aifactory.serving.step_time import StepTime
+from aifactory.serving.step_time_fit import steps_s
 from aifactory.units import GIGA, TERA
 
-#: Fitted fields with a start and the least and largest value, in seconds but for the knee.
-FIELDS = {
-    "s_per_token": (1e-5, 1e-9, 1e-1),
-    "s_weights": (1e-2, 1e-6, 1e2),
-    "knee": (2.0, 1.0, 12.0),
-    "s_per_kv_token": (1e-8, 1e-13, 1e-3),
-    "s_per_attention_pair": (1e-10, 1e-14, 1e-4),
-    "s_per_step": (1e-3, 1e-7, 1.0),
-    "s_per_sequence": (1e-6, 1e-10, 1e-1),
+#: Start, least and largest value of each share, knee and overhead.
+BOUNDS = {
+    "mfu": (0.6, 0.01, 1.0),
+    "mbu_weights": (0.8, 0.01, 1.2),
+    "mbu_kv": (0.8, 0.01, 1.2),
+    "mfu_attention": (0.5, 0.01, 1.0),
+    "knee": (2.5, 1.0, 12.0),
+    "layer_us": (10.0, 0.01, 1e4),
 }
 LEAST_ROWS = 12
-
-
-@dataclass(frozen=True)
-class FittedLaw:
-    """Law of one model on one device, its relative errors on the rows it was fitted to, and how many those are."""
-
-    law: StepTime
-    median_error: float
-    p90_error: float
-    rows: int
 
 
 @dataclass(frozen=True)
@@ -87,43 +77,43 @@ def _peak_and_bandwidth(accelerator: pd.Series) -> tuple[float, float]:
     )
 
 
-def fit_step_law(steps: pd.DataFrame, *, kv_capacity_tokens: int = 10**9) -> FittedLaw:
-    """Fit the closed-form step time to measured steps of one model on one device in one mode.
+def fit_efficiency(steps: pd.DataFrame, accelerators: pd.DataFrame) -> Efficiency:
+    """Shares of the datasheet that measured steps reach, one set for all models and accelerators given.
 
-    Least squares of log(law / measured) with a soft L1 loss, so that points where a kernel falls into a slow
-    path do not bend the law. The fit is deterministic: fixed starts, no draws.
+    Least squares of log(law / measured) with a soft L1 loss, so that points where a kernel falls into a slow path
+    do not bend the law. Fixed start, no draws. Several models tell the time of a layer from that of its weights.
 
     Parameters
     ----------
-    steps : rows with batch, context_tokens, chunk_tokens, median_ms; at least 12, of decodes and of prompts.
+    steps : rows of one precision and mode with accelerator_id, model, batch, context_tokens, chunk_tokens, median_ms.
+    accelerators : peak_bf16_dense_tflops and memory_bw_gb_per_s, indexed by accelerator_id.
 
     Raises
     ------
     InputError
-        Too few rows, only decodes or only prompts, or several models, devices or modes at once.
+        Fewer than 12 rows, only decodes or only prompts, or several precisions or modes at once.
     """
-    for name in ("device", "model", "mode", "precision"):
+    for name in ("mode", "precision"):
         if len(steps[name].unique()) > 1:
-            raise InputError.at(
-                "steps", "give the rows of one at a time", column=name, value=sorted(steps[name].unique())
-            )
-    batch, context, chunk = (
-        steps[name].fillna(0).to_numpy(float) for name in ("batch", "context_tokens", "chunk_tokens")
-    )
+            raise InputError.at("steps", "give the rows of one at a time", column=name, value=sorted(set(steps[name])))
+    batch, chunk = (steps[name].fillna(0).to_numpy(float) for name in ("batch", "chunk_tokens"))
     if len(steps) < LEAST_ROWS or not (batch > 0).any() or not (chunk > 0).any():
-        raise InputError(f"a law needs {LEAST_ROWS} steps, of decodes and of prompts; {len(steps)} rows are there")
-    seconds = steps["median_ms"].to_numpy(float) / 1e3
-    at = (batch + chunk, batch + (chunk > 0), batch * context, chunk * (chunk + 1) / 2)
+        raise InputError(f"steps: {LEAST_ROWS} are needed, of decodes and of prompts; {len(steps)} rows are there")
+    groups = [
+        (architecture(model), accelerators.loc[chip], rows)
+        for (chip, model), rows in steps.groupby(["accelerator_id", "model"], sort=True)
+    ]
+    start, low, high = np.log(np.array(list(BOUNDS.values()))).T
 
-    def law(logs: np.ndarray) -> StepTime:
-        return StepTime(**dict(zip(FIELDS, np.exp(logs).tolist(), strict=True)), kv_capacity_tokens=kv_capacity_tokens)
+    def off(logs: np.ndarray) -> np.ndarray:
+        reached = Efficiency(*np.exp(logs).tolist())
+        return np.concatenate([step_errors(law_of(reached, *at), rows) for *at, rows in groups])
 
-    start, low, high = np.log(np.array(list(FIELDS.values()))).T
-    start[1] = np.log(seconds[batch > 0].min() * 0.8)
-    start[0] = np.log((seconds[chunk > 0] / chunk[chunk > 0]).min() * 0.8)
-    start = np.clip(start, low, high)
-    found = least_squares(
-        lambda logs: np.log(law(logs).step_s(*at) / seconds), start, bounds=(low, high), loss="soft_l1", f_scale=0.05
-    )
-    error = np.abs(law(found.x).step_s(*at) / seconds - 1)
-    return FittedLaw(law(found.x), float(np.median(error)), float(np.quantile(error, 0.9)), len(steps))
+    found = least_squares(off, start, bounds=(low, high), loss="soft_l1", f_scale=0.05)
+    return Efficiency(*np.exp(found.x).tolist())
+
+
+def step_errors(law: StepTime, steps: pd.DataFrame) -> np.ndarray:
+    """log(law / measured) of each step; positive where the law is too slow."""
+    sizes = steps.fillna({"batch": 0, "context_tokens": 0, "chunk_tokens": 0})
+    return np.log(steps_s(law, sizes) / (steps["median_ms"].to_numpy(float) / 1e3))

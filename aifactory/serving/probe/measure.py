@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -25,9 +26,9 @@ DTYPES = {
     "fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16, "fp8": getattr(torch, "float8_e4m3fn", None),
 }  # fmt: skip
 SIZES = ("m", "n", "k", "batch", "context_tokens", "chunk_tokens", "heads", "kv_heads", "head_width", "message_bytes")
-KEY = ("device", "kind", "precision", "mode", "model", "accelerators", *SIZES)
+KEY = ("accelerator_id", "device", "kind", "precision", "mode", "model", "accelerators", *SIZES)
 COLUMNS = (
-    *KEY, "median_ms", "p10_ms", "p90_ms", "repeats", "attention", "tflops_per_s", "gb_per_s", "power_w", "memory_gb", "driver",
+    "measurement_id", *KEY, "median_ms", "p10_ms", "p90_ms", "repeats", "attention", "tflops_per_s", "gb_per_s", "power_w", "memory_gb", "driver",
     "software", "source", "as_of", "confidence",
 )  # fmt: skip
 #: Elements of the memory kernels: 4 bytes each, more than any cache holds.
@@ -37,11 +38,16 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Probe:
-    """What to measure: model, precision, device (cuda, cpu), budget of seconds and size of the largest kernel."""
+    """What to measure and on what.
+
+    `accelerator_id` is the name of the device in the table `accelerators`, `device` cuda or cpu, `all_reduce` how many
+    accelerators to sum over (0: none), `largest_tokens` the size of the largest kernel.
+    """
 
     model: str
     precision: str
     as_of: str
+    accelerator_id: str
     device: str = "cuda"
     budget_s: float = 300.0
     repeats: int = 15
@@ -72,7 +78,7 @@ def run_probe(asked: Probe, out: Path, say: Say = lambda _text: None) -> pd.Data
     sizes, device = architecture(asked.model), torch.device(asked.device)
     if asked.precision not in {"fp32", "fp16", "bf16"}:
         raise InputError.at("precision", "not measured", value=asked.precision, choices=("fp32", "fp16", "bf16"))
-    conditions, done = _conditions(device, asked.as_of), _measured(out)
+    conditions, done = _conditions(device, asked), _measured(out)
     watch, end = Stopwatch(device, asked.repeats), time.monotonic() + asked.budget_s
     precisions = [asked.precision] + (["fp8"] if _has_fp8(device) else [])
     memory_bytes = conditions["memory_gb"] * 1e9
@@ -82,7 +88,7 @@ def run_probe(asked: Probe, out: Path, say: Say = lambda _text: None) -> pd.Data
         groups.append((mode, list(step_points(sizes, asked.precision, memory_bytes, mode, asked.largest_tokens))))
     with _appender(out) as write, torch.no_grad():
         for mode, points in groups:
-            left = [point for point in points if _key(point, conditions["device"]) not in done]
+            left = [point for point in points if _key(point, conditions) not in done]
             model = (
                 RandomTransformer(sizes, DTYPES[asked.precision], device, fused=mode == "fused")
                 if mode and left
@@ -189,15 +195,18 @@ def _row(point: Point, found: tuple[str, Timing, float, float], conditions: dict
         "model": point.model,
         "attention": way,
     }
-    return dict.fromkeys(COLUMNS, "") | conditions | what | point.sizes | times | rates | {"repeats": timing.repeats}
+    key = "|".join((*_key(point, conditions), str(conditions["as_of"])))
+    name = {"measurement_id": "p" + hashlib.sha256(key.encode()).hexdigest()[:12], "repeats": timing.repeats}
+    return dict.fromkeys(COLUMNS, "") | conditions | what | point.sizes | times | rates | name
 
 
-def _conditions(device: torch.device, as_of: str) -> dict[str, object]:
+def _conditions(device: torch.device, asked: Probe) -> dict[str, object]:
     """Device, memory and software that all rows share."""
     base = {
+        "accelerator_id": asked.accelerator_id,
         "accelerators": 1,
         "source": f"aifactory {__version__} bench probe",
-        "as_of": as_of,
+        "as_of": asked.as_of,
         "confidence": "measured",
     }
     if device.type == "cuda":
@@ -243,9 +252,9 @@ def _free(device: torch.device) -> None:
         torch.cuda.empty_cache()
 
 
-def _key(point: Point, device: str, accelerators: int = 1) -> tuple[str, ...]:
-    sizes = (str(point.sizes.get(name, "")) for name in SIZES)
-    return (device, point.kind, point.precision, point.mode, point.model, str(accelerators), *sizes)
+def _key(point: Point, conditions: dict[str, object]) -> tuple[str, ...]:
+    of = conditions | {"kind": point.kind, "precision": point.precision, "mode": point.mode, "model": point.model}
+    return tuple(str((of | point.sizes).get(name, "")) for name in KEY)
 
 
 def _measured(out: Path) -> set[tuple[str, ...]]:
