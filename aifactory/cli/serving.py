@@ -12,6 +12,8 @@ from aifactory.cli.base import console
 from aifactory.cli.printing import table
 
 app = typer.Typer()
+bench = typer.Typer(help="Measurements of the accelerator at hand.", no_args_is_help=True)
+app.add_typer(bench, name="bench")
 
 
 @app.command()
@@ -76,3 +78,46 @@ def fidelity(
         typer.echo(report.as_json())
     else:
         console.print(table(report.shown()), soft_wrap=True)
+
+
+@bench.command()
+def probe(
+    out: Annotated[Path, typer.Option(help="CSV to write; a file that exists is continued.")],
+    accelerator: Annotated[
+        str, typer.Option(help="What the device is in the table `accelerators`; any name for others.")
+    ],
+    model: Annotated[
+        str, typer.Option(help="Sizes of the transformer, such as Llama-3.1-8B; tiny on a processor.")
+    ] = "",
+    precision: Annotated[str, typer.Option(help="bf16, fp16 or fp32. Default: bf16 on a GPU, else fp32.")] = "",
+    budget_s: Annotated[float, typer.Option(min=1, help="Seconds to measure for; what is left is named.")] = 300.0,
+    repeats: Annotated[int, typer.Option(min=3, help="Samples of each point.")] = 15,
+    all_reduce: Annotated[int, typer.Option(min=0, help="Sum over so many accelerators too; 0: not.")] = 0,
+    largest_tokens: Annotated[
+        int, typer.Option(min=64, help="Tokens of the largest kernel. Default: 8192, 256 on a processor.")
+    ] = 0,
+) -> None:
+    """Measure the accelerator at hand: kernels, and steps of a transformer with random weights. Needs the extra [bench]."""
+    import pandas as pd
+
+    from aifactory.errors import InputError
+
+    try:
+        from aifactory.serving.probe.measure import Probe, device_at_hand, run_probe
+    except ModuleNotFoundError as error:
+        raise InputError(f"{error.name} is not installed: `pip install aifactory[bench]`") from error
+    device = device_at_hand()
+    gpu = device == "cuda"
+    asked = Probe(
+        model=model or ("Llama-3.1-8B" if gpu else "tiny"),
+        precision=precision or ("bf16" if gpu else "fp32"),
+        as_of=f"{pd.Timestamp.now(tz='UTC'):%Y-%m-%d}",
+        accelerator_id=accelerator,
+        device=device,
+        budget_s=budget_s,
+        repeats=repeats,
+        largest_tokens=largest_tokens or (8192 if gpu else 256),
+        all_reduce=all_reduce,
+    )
+    rows = run_probe(asked, out, lambda line: console.print(escape(line), soft_wrap=True))
+    console.print(f"{len(rows):,} measurements: {escape(str(out))}", soft_wrap=True)

@@ -19,6 +19,7 @@ from aifactory.report.benchmark_capacity import (
     table_capacity,
 )
 from aifactory.report.benchmark_fidelity import fidelity_section
+from aifactory.report.benchmark_probe import probe_section
 from aifactory.report.blocks import (
     Col,
     Group,
@@ -43,6 +44,7 @@ __all__ = [
     "gaps_section",
     "headline",
     "operation_section",
+    "probe_section",
     "prompt_mix_section",
     "table_capacity",
     "tables",

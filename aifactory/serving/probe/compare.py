@@ -52,6 +52,31 @@ def compare(measured: pd.DataFrame, predicted: pd.DataFrame) -> pd.DataFrame:
     return both.assign(error=both["predicted_ms"] / both["median_ms"] - 1)
 
 
+def error_summary(compared: pd.DataFrame) -> pd.DataFrame:
+    """Errors by accelerator, method and part of the work.
+
+    `compared` has the rows of `compare` with the method of their forecast. Returns accelerator_id, method, part,
+    rows, median_error (signed: below 0 the forecast was too fast), median_abs_error, p90_abs_error, as_of.
+    """
+    known = compared[compared["error"].notna()]
+    known = known.assign(part=part_of(known), size=known["error"].abs())
+    groups = known.groupby(["accelerator_id", "method", "part"], sort=True)
+    return groups.agg(
+        rows=("error", "size"),
+        median_error=("error", "median"),
+        median_abs_error=("size", "median"),
+        p90_abs_error=("size", lambda errors: errors.quantile(0.9)),
+        as_of=("as_of", "max"),
+    ).reset_index()
+
+
+def part_of(rows: pd.DataFrame) -> np.ndarray:
+    """Part of the work of each row: decode, prompt or mixed step, else its kind and precision."""
+    step, batch, chunk = rows["kind"] == "step", rows["batch"] > 0, rows["chunk_tokens"] > 0
+    kernel = rows["kind"].str.replace("_", " ") + ", " + rows["precision"]
+    return np.select([step & batch & chunk, step & batch, step], ["mixed step", "decode step", "prompt step"], kernel)
+
+
 def kernel_s(point: Point, accelerator: pd.Series) -> float:
     """Datasheet time of a kernel, seconds.
 

@@ -1,0 +1,70 @@
+"""Forecast against measurement on accelerators that were probed, in the benchmark page."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pandas as pd
+
+from aifactory.inputs.resources import data_dir
+from aifactory.inputs.workspace import Workspace
+from aifactory.report.blocks import Col, Group, group, section, table
+from aifactory.report.text import num, pct
+from aifactory.serving.probe.compare import compare, error_summary
+
+SOURCE = (
+    "`aifactory bench probe`: transformers with random weights, no engine around them; forecast made before the run"
+)
+
+
+def probe_section(workspace: Workspace) -> Group:
+    """Errors of the forecast of each probed accelerator, by part of the work; a sentence where none was probed."""
+    question = "Does the engine's forecast hold on real accelerators?"
+    found = probe_errors(workspace)
+    if found.empty:
+        return group(
+            section(question, "No accelerator with a forecast was probed: `aifactory bench probe` measures one.")
+        )
+    columns = {
+        "accelerator_id": Col("Accelerator"), "method": Col("Forecast from"), "part": Col("Part"), "rows": Col("Points", "int"),
+        "median_error": Col("Median error", "pct1"), "median_abs_error": Col("Median size", "pct1"),
+        "p90_abs_error": Col("p90 size", "pct1"), "as_of": Col("Measured"),
+    }  # fmt: skip
+    shown = table(
+        found, caption="Forecast and measurement of kernels and steps", source=SOURCE, as_of=found["as_of"].max(), columns=columns,
+        note="Error = forecast / measured - 1; below 0 the forecast was too fast. Steps: fastest mode, without scheduling and sampling.",
+        max_rows=40,
+    )  # fmt: skip
+    return group(section(question, probe_answer(found)), shown)
+
+
+def probe_errors(workspace: Workspace) -> pd.DataFrame:
+    """Rows of `error_summary` for the step measurements of a workspace that were forecast."""
+    measured = workspace.table("step_measurements")
+    steps = (measured["kind"] == "step") & (measured["mode"] != "fused")
+    parts = [
+        compare(measured[~steps & (measured["accelerator_id"] == chip)], rows).assign(method=method)
+        for (chip, method), rows in forecasts().groupby(["accelerator_id", "method"], sort=True)
+    ]
+    return error_summary(pd.concat(parts, ignore_index=True))
+
+
+def probe_answer(found: pd.DataFrame) -> str:
+    """Answer of the section: errors of whole steps by method."""
+    steps = found[found["part"].str.endswith(" step")]
+    said = [
+        f"from {method}, {num(rows['rows'].sum(), 0)} steps within {pct(_mean(rows, 'median_abs_error'), 1)} "
+        f"(p90 {pct(_mean(rows, 'p90_abs_error'), 0)})"
+        for method, rows in steps.groupby("method", sort=False)
+    ]
+    return f"Errors of forecasts made before the run, mean over parts: {'; '.join(said)}."
+
+
+@cache
+def forecasts() -> pd.DataFrame:
+    """Forecasts that were written down before the accelerators were measured; treat as read-only."""
+    return pd.read_csv(data_dir() / "prediction" / "probe_forecast.csv")
+
+
+def _mean(rows: pd.DataFrame, column: str) -> float:
+    return float((rows[column] * rows["rows"]).sum() / rows["rows"].sum())
