@@ -19,6 +19,7 @@ _HOMES = {
     "aifactory.inventory.forecast_scores": ("score_forecasts",),
     "aifactory.benchmark": ("Benchmark", "build_benchmark"),
     "aifactory.shortlist": ("Shortlist", "build_shortlist"),
+    "aifactory.shortlist.examples": ("work_examples",),
     "aifactory.buyplan": ("BuyPlan", "build_buy_plan"),
     "aifactory.buyplan.reserve_curve": ("size_reserves",),
     "aifactory.review": ("Review", "build_review", "approve_plan"),

@@ -169,3 +169,25 @@ def pilots_section(ws: Workspace, short: Shortlist) -> Group:
         table(pilots, caption="Pilots", source=SOURCE, as_of=ws.as_of, columns=columns, max_rows=20,
               note="The capacity asked for is the one at which the price over the horizon equals that of the chosen platform."),
     )  # fmt: skip
+
+
+def examples_section(ws: Workspace, examples: pd.DataFrame) -> Group:
+    """The article's scenarios, worked."""
+    argued = int(examples["as_argued"].sum())
+    answer = f"{argued} of {len(examples)} come out as the article argues, on this workspace's prices and rules and public measurements."
+    columns = {
+        "example": Col("Example"),
+        "argument": Col("The article argues"),
+        "platform": Col("Start on"),
+        "total_usd": Col(f"Cost over {ws.plan.horizon_months} months, USD", "usd_compact"),
+        "alternative": Col("Specialised alternative"),
+        "alternative_usd": Col("It costs, USD", "usd_compact"),
+        "payback_months": Col("Months to pay back", "num1"),
+        "as_argued": Col("As argued", "bool"),
+        "explanation": Col("Why"),
+    }
+    return group(
+        section("Do the article's three scenarios come out as it argues?", answer),
+        table(examples.replace(np.inf, np.nan), caption="Worked examples", source="planning article, section 9 (volumes invented); public measurements, prices; plan.yaml",
+              as_of=ws.as_of, columns=columns, note="A dash: never."),
+    )  # fmt: skip

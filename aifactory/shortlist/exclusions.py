@@ -21,7 +21,7 @@ EDGE_MAX_TDP_W = 150
 def find_exclusions(ws: Workspace, capacity: pd.DataFrame) -> pd.DataFrame:
     """Excluded cells of `capacity` (one row per use case and accelerator), the first rule that applies.
 
-    Rules in order: edge device, edge power, availability, support end, framework, region, the plan's
+    Rules in order: edge device, edge power, edge site, availability, support end, framework, region, the plan's
     own restrictions (export and others), memory, SLO, price.
     """
     chips = ws.table("accelerators").set_index("accelerator_id")
@@ -48,6 +48,8 @@ def _by_kind(chip: pd.Series, case: pd.Series) -> tuple[str, str] | None:
         return "edge device", "an edge device does not serve central workloads"
     if case["workload_class"] == "edge_on_device" and chip["tdp_w"] > EDGE_MAX_TDP_W:
         return "edge power", f"{chip['tdp_w']:.0f} W is above the {EDGE_MAX_TDP_W} W that an edge site can take"
+    if case["workload_class"] == "edge_on_device" and set(chip["availability"].split("|")) <= {"cloud", *NOT_FOR_SALE}:
+        return "edge site", "can only be rented in a cloud region, not put on a site"
     if set(chip["availability"].split("|")) <= NOT_FOR_SALE:
         return "availability", f"cannot be bought or rented: {chip['availability']}"
     return None

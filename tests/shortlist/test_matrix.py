@@ -73,6 +73,12 @@ def test_the_edge_takes_at_most_150_watts(rule):
     assert rule(chip={"tdp_w": 1000.0}) is None
 
 
+def test_what_is_only_rented_in_a_region_cannot_stand_at_the_edge(rule):
+    assert rule(use_case=EDGE, chip={"tdp_w": np.nan, "availability": "cloud"}) == "edge site"
+    assert rule(use_case=EDGE, chip={"tdp_w": 70.0, "availability": "purchase|cloud"}) is None
+    assert rule(chip={"availability": "cloud"}) is None
+
+
 @pytest.mark.parametrize(
     ("availability", "expected"),
     [
