@@ -47,7 +47,7 @@ def _rules(case: Case) -> list[tuple[str, np.ndarray, str, str]]:
     streams, sizes = case.streams, case.streams.pools["accelerators_per_node"].to_numpy(dtype=int)
     average = streams.sized(streams.units[EXPECTED])
     membership = (streams.pool[:, None] == np.arange(case.pools)).astype(float)
-    with_reserve = _hold(case, (average * (1.0 + streams.reserve)) @ membership, sizes)
+    with_reserve = _hold(case, (average * (1.0 + streams.rule)) @ membership, sizes)
     peak = _hold(case, peak_levels(streams) * (1.0 + PEAK_RULE_RESERVE), sizes)
     nothing = np.zeros_like(with_reserve)
     ratios = sorted({f"{ratio:.0%}" for ratio in case.plan.reserve.values()}, key=lambda text: float(text[:-1]))

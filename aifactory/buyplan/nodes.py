@@ -81,12 +81,12 @@ def pool_curves(streams: Streams, accelerators: np.ndarray, reserve: np.ndarray,
 
 
 def build_slots(streams: Streams, floor: np.ndarray) -> Slots:
-    """As many slots per pool as the highest level of any scenario, or `floor` nodes if more."""
+    """As many slots per pool as the highest level or peak of any scenario, or `floor` nodes if more."""
     sizes = streams.pools["accelerators_per_node"].to_numpy(dtype=int)
     counts = []
     for pool, size in enumerate(sizes):
         levels = [
-            pool_curves(streams, streams.sized(units), streams.reserve, pool)[1].max(initial=0.0)
+            pool_curves(streams, streams.sized(units), np.maximum(streams.reserve, 0.0), pool)[1].max(initial=0.0)
             for units in streams.units
         ]
         counts.append(max(int(node_counts(np.array(levels), size).max(initial=0)), int(floor[pool])))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +16,7 @@ from aifactory.buyplan.caveats import warnings_list
 from aifactory.buyplan.compare import api_frame, comparisons_frame, worse_policies
 from aifactory.buyplan.governance import decision_sentence, governance_frame
 from aifactory.buyplan.options_table import break_even_frame, options_frame
+from aifactory.buyplan.reserve_curve import over_average, size_stream_reserves, with_reserves
 from aifactory.buyplan.statements import (
     approved_plan_frame,
     cash_flow_frame,
@@ -66,16 +67,20 @@ class BuyPlan:
     not_sized: pd.DataFrame
     warnings: list[str]
     decision: str
+    reserves: pd.DataFrame = field(default_factory=pd.DataFrame)  # of each served stream, with its risk
+    reserve_curve: pd.DataFrame = field(default_factory=pd.DataFrame)  # price of each step of safety
 
 
 def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, shortlist: Shortlist) -> BuyPlan:
     """Build the buy plan of a workspace from the results of the stages before it."""
-    accelerators, restream = ws.table("accelerators"), stream_builder(ws, inventory, benchmark, shortlist)
+    accelerators = ws.table("accelerators")
+    offers = add_server(ws.table("prices"), accelerators, ws.table("operating_costs"))
+    prices = price_table(offers, ws.plan, ws.as_of)
+    reserves = size_stream_reserves(ws, inventory, shortlist.choice, prices)
+    restream = stream_builder(ws, inventory, benchmark, shortlist, over_average(reserves))
     streams = restream(ws.plan)
     if streams.table.empty:
         return nothing_to_plan(ws.plan, streams, ws.period)
-    offers = add_server(ws.table("prices"), accelerators, ws.table("operating_costs"))
-    prices = price_table(offers, ws.plan, ws.as_of)
     owned = owned_accelerators(inventory.pools, ws.plan, streams)
     porting = porting_costs(shortlist.penalties, shortlist.choice)
     case = build_case(ws.plan, streams, prices, owned=owned, porting=porting)
@@ -83,7 +88,7 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
     current = inventory.use_cases.set_index("use_case_id")["usd_per_unit"]
     api = api_frame(case, ws.table("api_prices"), ws.as_of)
     tornado = tornado_frame(case, answer, restream)
-    return report(
+    plan = report(
         case,
         answer,
         period=ws.period,
@@ -93,6 +98,7 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
         tornado=tornado,
         installed=inventory.pools,
     )
+    return with_reserves(plan, reserves)
 
 
 def nothing_to_plan(plan: Plan, streams: Streams, period: str) -> BuyPlan:
@@ -162,7 +168,11 @@ def report(
 
 
 def stream_builder(
-    ws: Workspace, inventory: Inventory, benchmark: Benchmark, shortlist: Shortlist
+    ws: Workspace,
+    inventory: Inventory,
+    benchmark: Benchmark,
+    shortlist: Shortlist,
+    capacity_over_average: Mapping[tuple[str, str], float] | None = None,
 ) -> Callable[[Plan], Streams]:
     """Return the function that makes the streams of any plan from the results of the stages before."""
     profile, use_cases, monthly = inventory.demand_profile, ws.table("use_cases"), inventory.demand_monthly
@@ -174,6 +184,7 @@ def stream_builder(
         "choice": shortlist.choice,
         "capacity": benchmark.capacity,
         "shapes": period_shapes(ws.table("demand_windows"), profile, ws.period),
+        "capacity_over_average": capacity_over_average,
     }
 
     # of the assumptions that are varied, growth_damping alone moves demand

@@ -1,89 +1,186 @@
-"""Reserve of the dearest streams of the plan as an output: its risk, its price, and the plan's own ratio beside it."""
+"""Reserve of the plan's served streams as an output: its risk, its price, and the article's ratio beside it.
+
+Capacity of a stream must last from one look at the plan to the next and then until ordered capacity works:
+review period plus the quickest way to add accelerators of its pool. The hours of the past are taken at the
+level of today (the measured trend out), since growth is in the demand of each month already; what is left are
+bursts, seasons and deviations of the level from its trend. The capacity that hours of such a span exceed in
+the target share, over the peak hour of the period, is the reserve of every month.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from aifactory.buyplan.plan import BuyPlan
 from aifactory.demand.profile import hourly_series
 from aifactory.demand.reserve import Reserve, plan_reserve
 from aifactory.demand.reserve_money import price_curve
 from aifactory.errors import InputError
+from aifactory.inputs.plan import Plan
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
 from aifactory.units import HOURS_PER_MONTH
 
+if TYPE_CHECKING:
+    from aifactory.buyplan.plan import BuyPlan
+
 HOURS_PER_WEEK, HOURS_PER_DAY = 168, 24
-#: Streams shown, the dearest.
-STREAMS = 3
-#: Share of hours over capacity that a criticality bears: assumptions.
-TARGETS = {"experimental": 0.05, "internal": 0.02, "customer_facing": 0.01, "critical": 0.005}
-#: Weeks from order to use where no order says so: an assumption.
-DEFAULT_LEAD_WEEKS = 4
+#: History that counts, in lead times and at least a quarter of hours: older ones would weigh little.
+MOST_LEADS, LEAST_HOURS = 8, 2190
+#: Weeks from order to use where no offer says so: an assumption.
+DEFAULT_LEAD_WEEKS = 4.0
 STREAM = ["use_case_id", "region", "accelerator_id"]
 SUMMARY = [*STREAM, "criticality", "target", "lead_weeks", "basis_per_hour", "capacity_per_hour", "reserve", "accelerators",
-           "exceedance_backtest", "hours_per_month_over", "utilization", "origins", "plan_reserve_over_peak", "plan_capacity_per_hour", "note"]  # fmt: skip
+           "exceedance_backtest", "hours_per_month_over", "utilization", "origins", "plan_reserve_over_peak",
+           "article_over_peak", "article_per_hour", "article_accelerators", "note"]  # fmt: skip
 CURVE = [*STREAM, "plan", "reserve", "exceedance", "hours_per_month_over", "utilization", "unserved_share", "accelerators",
          "usd_per_month", "usd_per_hour_avoided"]  # fmt: skip
+Place = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class ReserveCurves:
-    """`summary`: a row per stream. `curve`: a row per stream and step of safety, in accelerators and USD a month."""
+class SizedReserve:
+    """Reserve of one use case in one region, before it is priced."""
 
-    summary: pd.DataFrame
-    curve: pd.DataFrame
+    criticality: str
+    target: float
+    lead_weeks: float
+    average_per_hour: float  # in the period: what the capacity is relative to
+    found: Reserve | None  # None where the hours do not suffice; `note` says why
+    note: str
+
+    @property
+    def over_average(self) -> float:
+        """Capacity over the average of the period; NaN unknown."""
+        if self.found is None or self.average_per_hour <= 0:
+            return np.nan
+        return self.found.capacity / self.average_per_hour
 
 
-def size_reserves(ws: Workspace, inventory: Inventory, plan: BuyPlan) -> ReserveCurves:
-    """Size the reserve of the plan's dearest served streams from their own hours.
+def size_stream_reserves(
+    ws: Workspace, inventory: Inventory, choice: pd.DataFrame, prices: pd.DataFrame
+) -> dict[Place, SizedReserve]:
+    """Size the reserve of every served use case and region from its own hours.
 
-    The lead time is the longest of the plan's orders for the accelerator and region. Capacity becomes
-    accelerators at the plan's rate per accelerator-hour, and USD at its price on demand, else at the
-    cheapest one. Work that may wait (jobs) is left out: it needs no reserve.
+    Work that may wait (jobs) is left out: it needs no reserve. Targets are the plan's
+    `exceedance_target_...` of each criticality.
+
+    Parameters
+    ----------
+    choice : use_case_id and accelerator_id.
+    prices : offers with accelerator_id, region (of the plan), purchase_option, lead_time_weeks.
     """
-    if plan.need.empty:  # nothing could be sized
-        return ReserveCurves(pd.DataFrame(columns=SUMMARY), pd.DataFrame(columns=CURVE))
     cases = ws.table("use_cases").set_index("use_case_id")
-    first = plan.need[(plan.need["scenario"] == "expected") & (plan.need["month"] == plan.need["month"].min())]
-    served = first[first["use_case_id"].map(cases["service_unit"]) != "accelerator_hour"]
+    chosen = choice.set_index("use_case_id")["accelerator_id"]
+    end = pd.Timestamp(f"{ws.period}-01", tz="UTC") + pd.DateOffset(months=1)
+    windows = inventory.windows[inventory.windows["window_start_utc"] < end]
+    found = {}
+    for row in inventory.demand_profile[inventory.demand_profile["units_month"] > 0].itertuples(index=False):
+        accelerator = chosen.get(row.use_case_id, "")
+        if row.service_unit == "accelerator_hour" or not isinstance(accelerator, str) or not accelerator:
+            continue
+        mine = windows[(windows["use_case_id"] == row.use_case_id) & (windows["region"] == row.region)]
+        weeks = ws.plan.value("reserve_review_weeks") + quickest_weeks(prices, accelerator, row.region)
+        criticality = str(cases.loc[row.use_case_id, "criticality"])
+        hours = at_todays_level(hourly_series(mine).to_numpy(), row.growth_per_month)
+        found[row.use_case_id, row.region] = _sized(
+            hours, criticality, target_of(ws.plan, criticality), weeks, row.units_per_hour_avg
+        )
+    return found
+
+
+def target_of(plan: Plan, criticality: str) -> float:
+    """Share of time in which demand may exceed capacity."""
+    return plan.value(f"exceedance_target_{criticality}")
+
+
+def at_todays_level(hourly: np.ndarray, growth_per_month: float) -> np.ndarray:
+    """Hours of the past at the level of the last one: x_t (1 + g)^(months since t).
+
+    >>> at_todays_level(np.full(1461, 100.0), 0.1)[[0, 730, 1460]].round(6).tolist()
+    [121.0, 110.0, 100.0]
+    """
+    growth = 0.0 if np.isnan(growth_per_month) else growth_per_month
+    ago = np.arange(len(hourly))[::-1] / HOURS_PER_MONTH
+    return np.asarray(hourly, dtype=float) * (1 + growth) ** ago
+
+
+def _sized(hours: np.ndarray, criticality: str, target: float, weeks: float, average: float) -> SizedReserve:
+    known = (criticality, target, weeks, average)
+    lead = max(round(weeks * HOURS_PER_WEEK), 1)
+    try:
+        found = plan_reserve(hours[-max(MOST_LEADS * lead, LEAST_HOURS) :], lead, target, HOURS_PER_DAY)
+    except InputError as error:
+        return SizedReserve(*known, None, str(error))
+    return SizedReserve(*known, found, "; ".join(found.notes))
+
+
+def quickest_weeks(prices: pd.DataFrame, accelerator_id: str, region: str) -> float:
+    """Weeks to the quickest dependable capacity on offer: rented by the hour at once, spot does not count."""
+    mine = prices[(prices["accelerator_id"] == accelerator_id) & (prices["region"] == region)]
+    mine = mine[mine["purchase_option"] != "spot"]
+    if mine.empty:
+        return DEFAULT_LEAD_WEEKS
+    rented = mine["purchase_option"] != "purchase"
+    weeks = mine["lead_time_weeks"].astype("float64").fillna(rented.map({True: 0.0, False: DEFAULT_LEAD_WEEKS}))
+    return float(weeks.min())
+
+
+def over_average(sized: Mapping[Place, SizedReserve]) -> dict[Place, float]:
+    """Capacity of each stream over its average, of those that could be sized."""
+    return {place: item.over_average for place, item in sized.items() if np.isfinite(item.over_average)}
+
+
+def with_reserves(plan: BuyPlan, sized: Mapping[Place, SizedReserve]) -> BuyPlan:
+    """The plan with its tables `reserves` and `reserve_curve`, dearest stream first.
+
+    Capacity becomes accelerators at the plan's rate per accelerator-hour, and USD at its price on demand,
+    else at the cheapest one.
+    """
+    need = plan.need[(plan.need["scenario"] == "expected") & (plan.need["month"] == plan.need["month"].min())]
+    served = need[[place in sized for place in zip(need["use_case_id"], need["region"], strict=True)]]
+    served = served[served["accelerator_hours"] > 0]
     prices = [
         hourly_price(plan.options, *place) for place in zip(served["accelerator_id"], served["region"], strict=True)
     ]
     dear = served.assign(usd_per_hour=served["accelerators_with_reserve"] * prices)
-    largest = dear[dear["accelerator_hours"] > 0].nlargest(STREAMS, "usd_per_hour")
+    dear = dear.sort_values("usd_per_hour", ascending=False, kind="stable")
     summary, curves = [], []
-    end = pd.Timestamp(f"{ws.period}-01", tz="UTC") + pd.DateOffset(months=1)
-    for stream in largest.itertuples(index=False):
-        mine = inventory.windows[
-            (inventory.windows["use_case_id"] == stream.use_case_id) & (inventory.windows["region"] == stream.region)
-        ]
-        hourly = hourly_series(mine[mine["window_start_utc"] < end]).to_numpy()
-        row, curve = _stream(stream, hourly, str(cases.loc[stream.use_case_id, "criticality"]), plan)
-        summary.append(row)
-        curves += [curve] if curve is not None else []
-    return ReserveCurves(
-        pd.DataFrame(summary).reindex(columns=SUMMARY),
-        pd.concat(curves, ignore_index=True)[CURVE] if curves else pd.DataFrame(columns=CURVE),
+    for stream in dear.itertuples(index=False):
+        item = sized[stream.use_case_id, stream.region]
+        keys = {name: getattr(stream, name) for name in STREAM}
+        summary.append(keys | _summary(stream, item))
+        if item.found is not None:
+            price = hourly_price(plan.options, stream.accelerator_id, stream.region)
+            curves.append(_curve(item.found, keys, stream.units / stream.accelerator_hours, price))
+    return replace(
+        plan,
+        reserves=pd.DataFrame(summary).reindex(columns=SUMMARY),
+        reserve_curve=pd.concat(curves, ignore_index=True)[CURVE] if curves else pd.DataFrame(columns=CURVE),
     )
 
 
-def _stream(
-    stream: tuple, hourly: np.ndarray, criticality: str, plan: BuyPlan
-) -> tuple[dict[str, object], pd.DataFrame | None]:
-    keys = {name: getattr(stream, name) for name in STREAM}
-    weeks, target = lead_weeks(plan.orders, stream.accelerator_id, stream.region), TARGETS[criticality]
-    row: dict[str, object] = keys | {"criticality": criticality, "target": target, "lead_weeks": weeks, "note": ""}
-    try:
-        found = plan_reserve(hourly, round(weeks * HOURS_PER_WEEK), target, HOURS_PER_DAY)
-    except InputError as error:
-        return row | {"note": str(error)}, None
+def _summary(stream: tuple, item: SizedReserve) -> dict[str, object]:
     per_accelerator = stream.units / stream.accelerator_hours
-    peak_per_hour = stream.accelerators_peak * per_accelerator
-    row |= {
+    article = stream.accelerators_peak * (1 + stream.reserve_rule)
+    row: dict[str, object] = {
+        "criticality": item.criticality,
+        "target": item.target,
+        "lead_weeks": item.lead_weeks,
+        "plan_reserve_over_peak": stream.reserve_ratio,
+        "article_over_peak": stream.reserve_rule,
+        "article_per_hour": article * per_accelerator,
+        "article_accelerators": article,
+        "note": item.note,
+    }
+    found = item.found
+    if found is None:
+        return row
+    return row | {
         "basis_per_hour": found.basis_value,
         "capacity_per_hour": found.capacity,
         "reserve": found.reserve,
@@ -92,11 +189,7 @@ def _stream(
         "hours_per_month_over": found.hours_per_month_over,
         "utilization": found.utilization,
         "origins": found.origins,
-        "plan_reserve_over_peak": stream.reserve_ratio,
-        "plan_capacity_per_hour": peak_per_hour * (1 + stream.reserve_ratio),
-        "note": "; ".join(found.notes),
     }
-    return row, _curve(found, keys, per_accelerator, hourly_price(plan.options, stream.accelerator_id, stream.region))
 
 
 def _curve(found: Reserve, keys: dict[str, str], per_accelerator: float, usd_per_hour: float) -> pd.DataFrame:
@@ -104,13 +197,6 @@ def _curve(found: Reserve, keys: dict[str, str], per_accelerator: float, usd_per
     return priced.assign(
         **keys, accelerators=priced["capacity"] / per_accelerator, usd_per_month=priced["capacity_usd_per_month"]
     )
-
-
-def lead_weeks(orders: pd.DataFrame, accelerator_id: str, region: str) -> float:
-    """Longest lead time of the plan's orders for an accelerator in a region, else the default, weeks."""
-    mine = orders[(orders["accelerator_id"] == accelerator_id) & (orders["region"] == region)]["lead_time_weeks"]
-    longest = float(mine.max()) if mine.notna().any() else 0.0
-    return longest if longest > 0 else float(DEFAULT_LEAD_WEEKS)
 
 
 def hourly_price(options: pd.DataFrame, accelerator_id: str, region: str) -> float:

@@ -31,7 +31,8 @@ class Streams:
     pools: pd.DataFrame  # P rows: region, accelerator_id, accelerators_per_node, tdp_w, platform_class
     months: tuple[str, ...]
     units: np.ndarray  # [S, T + 1, K] service units a month
-    reserve: np.ndarray  # [T + 1, K] share added to the level a stream is sized at
+    reserve: np.ndarray  # [T + 1, K] share added to the peak of a stream
+    rule: np.ndarray  # [T + 1, K] the same by the plan's fixed ratios (the article's 20 % and 40 %)
     shape: np.ndarray  # [K, H] hourly load relative to its mean
     not_sized: pd.DataFrame  # use_case_id, region, units_month, reason
     size: np.ndarray  # [T + 1, K] work of a unit relative to today, expected scenario
@@ -77,11 +78,14 @@ def build_streams(
     choice: pd.DataFrame,
     capacity: pd.DataFrame,
     shapes: Mapping[tuple[str, str], np.ndarray],
+    capacity_over_average: Mapping[tuple[str, str], float] | None = None,
 ) -> Streams:
     """Join demand, choice and measured capacity; say which demand cannot be sized, and why.
 
     `tokens` holds input, cached and output tokens of the period by use case and region, `shapes`
-    the hourly load of the period; streams without one are taken as flat.
+    the hourly load of the period; streams without one are taken as flat. `capacity_over_average` is the
+    hourly capacity of each stream over its average that its reserve asks for; streams without one take the
+    plan's fixed ratio over their peak.
     """
     months = month_labels(period, plan.horizon_months)
     wanted = _wanted(forecast, demand_profile, use_cases, choice, capacity)
@@ -96,13 +100,14 @@ def build_streams(
     table["pool"] = places.get_indexer(pd.MultiIndex.from_frame(table[["region", "accelerator_id"]]))
     shape = _shapes(table, shapes)
     table["peak_factor"] = _peak_factor(table, forecast, shape)
-    reserve = _reserve(table, plan, months)
+    rule = _rule(table, plan, months)
+    reserve = _reserve(table, rule, shape, capacity_over_average or {}, launch_months(table, plan, months))
     units = _by_month(table, forecast, months, "units", table["units_month"])
     size = _by_month(table, forecast, months, "size", 1.0)[EXPECTED]
     band = [
         _by_month(table, forecast, months, name, table["units_month"])[EXPECTED] for name in ("units_p10", "units_p90")
     ]
-    return Streams(table, pools, months, units, reserve, shape, not_sized, size, np.array(band))
+    return Streams(table, pools, months, units, reserve, rule, shape, not_sized, size, np.array(band))
 
 
 def _wanted(forecast, demand_profile, use_cases, choice, capacity) -> pd.DataFrame:  # noqa: ANN001
@@ -183,15 +188,42 @@ def _by_month(
     return values
 
 
-def _reserve(table: pd.DataFrame, plan: Plan, months: tuple[str, ...]) -> np.ndarray:
-    """Reserve by criticality, the plan's highest in launch months; movable work waits instead."""
-    ratio = np.tile(table["criticality"].map(plan.reserve).to_numpy(dtype=float), (len(months), 1))
-    highest = max(plan.reserve.values())
+def launch_months(table: pd.DataFrame, plan: Plan, months: tuple[str, ...]) -> np.ndarray:
+    """Whether a stream is launched in a month, [T + 1, K]."""
+    found = np.zeros((len(months), len(table)), dtype=bool)
     for launch in plan.launches:
         if launch.month in months:
-            ratio[months.index(launch.month), table["use_case_id"] == launch.use_case_id] = highest
+            found[months.index(launch.month), table["use_case_id"] == launch.use_case_id] = True
+    return found
+
+
+def _rule(table: pd.DataFrame, plan: Plan, months: tuple[str, ...]) -> np.ndarray:
+    """Fixed ratio by criticality, the plan's highest in launch months; movable work waits instead."""
+    ratio = np.tile(table["criticality"].map(plan.reserve).to_numpy(dtype=float), (len(months), 1))
+    ratio[launch_months(table, plan, months)] = max(plan.reserve.values())
     headroom = 1.0 / plan.value("planning_utilization") - 1.0
     return np.where(table["movable"].to_numpy(), headroom, ratio)
+
+
+def _reserve(
+    table: pd.DataFrame,
+    rule: np.ndarray,
+    shape: np.ndarray,
+    capacity_over_average: Mapping[tuple[str, str], float],
+    launches: np.ndarray,
+) -> np.ndarray:
+    """Reserve over the peak hour that holds the capacity asked for; the rule where none is known.
+
+    It may be negative, where a target allows the highest hours to exceed capacity, but leaves the average
+    covered. In launch months it is at least the plan's highest ratio.
+    """
+    places = zip(table["use_case_id"], table["region"], strict=True)
+    wanted = np.array([capacity_over_average.get(place, np.nan) for place in places], dtype=float)
+    peak = shape.max(axis=1, initial=1.0)
+    ratio = np.maximum(wanted, 1.0) / peak - 1.0
+    known = np.isfinite(ratio) & ~table["movable"].to_numpy()
+    reserve = np.where(known, ratio, rule)
+    return np.where(launches & known, np.maximum(reserve, rule), reserve)
 
 
 def need_frame(streams: Streams) -> pd.DataFrame:
@@ -199,7 +231,7 @@ def need_frame(streams: Streams) -> pd.DataFrame:
     units = streams.units[:, 1:, :]
     average = streams.accelerators(units * streams.size[1:])
     peak = average * (streams.shape.max(axis=1, initial=1.0) * streams.table["peak_factor"].to_numpy())
-    reserve = np.broadcast_to(streams.reserve[1:], average.shape)
+    reserve, rule = (np.broadcast_to(ratio[1:], average.shape) for ratio in (streams.reserve, streams.rule))
     index = pd.MultiIndex.from_product(
         [SCENARIOS, streams.months[1:], range(len(streams.table))], names=["scenario", "month", "stream"]
     )
@@ -211,5 +243,6 @@ def need_frame(streams: Streams) -> pd.DataFrame:
     frame["accelerators_average"] = average.ravel()
     frame["accelerators_peak"] = peak.ravel()
     frame["reserve_ratio"] = reserve.ravel()
+    frame["reserve_rule"] = rule.ravel()
     frame["accelerators_with_reserve"] = frame["accelerators_peak"] * (1.0 + frame["reserve_ratio"])
     return frame.drop(columns="stream")

@@ -87,7 +87,7 @@ def buy_plan_head(ws: Workspace, plan: BuyPlan) -> Group:
         question=QUESTION,
         period=ws.period,
         as_of=ws.as_of,
-        status="draft" if checked or len(plan.not_sized) else "final",
+        status="draft" if checked or plan.not_sized["units_month"].gt(0).any() else "final",
         finding=plan.decision,
         kpis=_kpis(ws, plan) if len(plan.need) else [],
         chart=chart_capacity(ws, plan) if len(plan.need) else None,
@@ -156,14 +156,15 @@ def capacity_section(ws: Workspace, plan: BuyPlan) -> Block:
     fleet = expected(plan.fleet)
     held = fleet.loc[fleet["month"] == fleet["month"].min(), "accelerators"].sum()
     served = first[first["accelerators_peak"] > first["accelerators_average"]]
-    ratios = sorted(set(served["reserve_ratio"].round(4)))
-    reserve = f"a reserve of {join_words([pct(value) for value in ratios])}" if ratios else "no reserve"
+    held_for = served["accelerators_with_reserve"].sum() / served["accelerators_peak"].sum() - 1 if len(served) else 0.0
+    rules = [pct(value) for value in sorted(set(served["reserve_rule"].round(4)))]
+    rule = f" (the article's rule: {join_words(rules)})" if rules else ""
     month, average = month_name(first["month"].iloc[0]), num(first["accelerators_average"].sum(), 0)
     return section(
         question,
         f"{average} accelerators work on average in {month}, {num(held, 0)} are held to cover peaks, reserve and whole "
-        f"nodes. By criticality of the use case {reserve} stands over the highest measured window of "
-        f"{month_name(ws.period)}; training waits instead and is planned at "
+        f"nodes. Reserves are sized by risk from each stream's own hours and come to {pct(held_for)} over the highest "
+        f"measured window of {month_name(ws.period)}{rule}; training waits instead and is planned at "
         f"{pct(ws.plan.value('planning_utilization'))} utilization.",
     )
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from aifactory.buyplan.reserve_curve import HOURS_PER_WEEK, STREAM, ReserveCurves
+from aifactory.buyplan import BuyPlan
+from aifactory.buyplan.reserve_curve import HOURS_PER_WEEK, STREAM
 from aifactory.inputs.workspace import Workspace
 from aifactory.report import charts
 from aifactory.report.blocks import Block, Col, Figure, Group, bullets, figure, group, section, table
@@ -12,51 +13,63 @@ from aifactory.report.text import num, pct, plural, usd_compact
 from aifactory.units import HOURS_PER_MONTH
 
 MOST_SHOWN = 1.0
+#: Streams in the table, and notes below it.
+STREAMS_SHOWN, MOST_NOTES = 12, 5
 SOURCE = "demand_windows table, prices and orders of this plan"
 
 
-def reserve_section(ws: Workspace, found: ReserveCurves) -> Group:
+def reserve_section(ws: Workspace, plan: BuyPlan) -> Group:
     """Question, answer, the curve of the dearest stream and tables of all."""
     question = "How much reserve, at what risk, for how much money?"
-    known = found.summary[found.summary["exceedance_backtest"].notna()]
+    notes = plan.reserves["note"] if len(plan.reserves) else pd.Series(dtype="str")
+    known = plan.reserves[plan.reserves["exceedance_backtest"].notna()] if len(plan.reserves) else plan.reserves
     if known.empty:
-        why = (
-            "; ".join(text for text in found.summary["note"] if text)
-            or "no served stream of the plan has hours to learn from"
-        )
+        why = "; ".join(dict.fromkeys(text for text in notes if text))
+        why = why or "no served stream of the plan has hours to learn from"
         return group(section(question, f"The reserve could not be tested against the past: {why}."))
     first = known.iloc[0]
-    fixed = _steps(found, first)
+    fixed = _steps(plan, first)
     past = [pct(_at(fixed, ratio)["exceedance"], 1) for ratio in (0.2, 0.4)]
     answer = (
         f"{first['use_case_id']} in {first['region']} needs {pct(first['reserve'], 0)} over the 95th percentile of its recent hours "
         f"to stay within capacity in {pct(1 - first['target'], 1)} of the hours of a lead time of {plural(round(first['lead_weeks']), 'week')}. "
         f"Plans made that way in the past were exceeded in {pct(first['exceedance_backtest'], 1)} of the hours "
-        f"({num(first['hours_per_month_over'], 1)} hours a month); a fixed 20 % over the same basis in {past[0]}, 40 % in {past[1]}."
+        f"({num(first['hours_per_month_over'], 1)} hours a month); a fixed 20 % over the same basis in {past[0]}, 40 % in {past[1]}. "
+        + _against_article(plan.reserves)
     )
-    noted = found.summary[found.summary["note"] != ""]
-    notes = [f"{row.use_case_id}, {row.region}: {row.note}." for row in noted.itertuples(index=False)]
+    noted = plan.reserves[plan.reserves["note"] != ""]
+    said = [f"{row.use_case_id}, {row.region}: {row.note}." for row in noted.head(MOST_NOTES).itertuples(index=False)]
     return group(
         section(question, answer),
-        chart_curve(ws, found, first),
-        table_reserves(ws, found),
-        bullets(notes, "Every history holds four lead times or more."),
-        table_steps(ws, found, first),
+        chart_curve(ws, plan, first),
+        table_reserves(ws, plan),
+        bullets(said, "Every history holds four lead times or more."),
+        table_steps(ws, plan, first),
     )
 
 
-def _steps(found: ReserveCurves, stream: pd.Series) -> pd.DataFrame:
-    mine = (found.curve[STREAM] == stream[STREAM]).all(axis=1)
-    return found.curve[mine & (found.curve["plan"] == "fixed")]
+def _against_article(reserves: pd.DataFrame) -> str:
+    """What the plan holds for peaks and reserve beside the article's ratios, before whole nodes and sharing."""
+    known = reserves[reserves["accelerators"].notna()]
+    own, article = known["accelerators"].sum(), known["article_accelerators"].sum()
+    return (
+        f"Over {plural(len(known), 'stream')} these reserves ask for {num(own, 0)} accelerators, the article's ratios over the "
+        f"measured peak for {num(article, 0)} ({pct(own / article - 1, 0)} by risk instead of by rule); orders follow the former."
+    )
+
+
+def _steps(plan: BuyPlan, stream: pd.Series) -> pd.DataFrame:
+    mine = (plan.reserve_curve[STREAM] == stream[STREAM]).all(axis=1)
+    return plan.reserve_curve[mine & (plan.reserve_curve["plan"] == "fixed")]
 
 
 def _at(fixed: pd.DataFrame, ratio: float) -> pd.Series:
     return fixed.iloc[(fixed["reserve"] - ratio).abs().to_numpy().argmin()]
 
 
-def chart_curve(ws: Workspace, found: ReserveCurves, stream: pd.Series) -> Figure:
+def chart_curve(ws: Workspace, plan: BuyPlan, stream: pd.Series) -> Figure:
     """Hours a month over capacity against the reserve, with this plan's as a line."""
-    fixed = _steps(found, stream)
+    fixed = _steps(plan, stream)
     cheap, safe = _at(fixed, 0.2), _at(fixed, 0.4)
     extra = safe["usd_per_month"] - cheap["usd_per_month"]
     shown = fixed[fixed["reserve"] <= MOST_SHOWN]
@@ -75,7 +88,7 @@ def chart_curve(ws: Workspace, found: ReserveCurves, stream: pd.Series) -> Figur
     )
 
 
-def table_reserves(ws: Workspace, found: ReserveCurves) -> Block:
+def table_reserves(ws: Workspace, plan: BuyPlan) -> Block:
     """Reserve of each stream with its record."""
     columns = {
         "use_case_id": Col("Use case"),
@@ -84,18 +97,19 @@ def table_reserves(ws: Workspace, found: ReserveCurves) -> Block:
         "lead_weeks": Col("Lead time, weeks", "num1"),
         "basis_per_hour": Col("Basis per hour", "sig3"),
         "reserve": Col("Reserve", "pct0"),
-        "capacity_per_hour": Col("Capacity per hour", "sig3"),
-        "accelerators": Col("Accelerators", "num1"),
         "exceedance_backtest": Col("Exceeded", "pct1"),
         "utilization": Col("Utilization", "pct0"),
-        "plan_capacity_per_hour": Col("In this plan", "sig3"),
+        "accelerators": Col("Accelerators", "num1"),
+        "plan_reserve_over_peak": Col("Over peak hour", "pct0"),
+        "article_over_peak": Col("Article, over peak", "pct0"),
+        "article_accelerators": Col("Article, accelerators", "num1"),
     }
     note = (
-        "Basis: 95th percentile of the hours of the last lead time. Targets by criticality are assumptions. The past record is out of sample: every plan was made from its own past. "
-        "This plan orders by its own rule (a ratio over the measured peak); where its capacity is below, the risk is higher than the target."
+        "Basis: 95th percentile of the hours of the last lead time; the lead time is the review period and the quickest capacity on offer. Targets by criticality are assumptions of the plan. "
+        "Hours are taken at today's level, growth is in the demand of each month. The past record is out of sample but for the trend. Orders follow the column over the peak hour, launch months the article's ratio if that is higher."
     )
     return table(
-        found.summary[[*columns]],
+        plan.reserves.head(STREAMS_SHOWN)[[*columns]],
         caption="Reserve as a result, dearest streams",
         source=SOURCE,
         as_of=ws.as_of,
@@ -104,7 +118,7 @@ def table_reserves(ws: Workspace, found: ReserveCurves) -> Block:
     )
 
 
-def table_steps(ws: Workspace, found: ReserveCurves, stream: pd.Series) -> Block:
+def table_steps(ws: Workspace, plan: BuyPlan, stream: pd.Series) -> Block:
     """Price of each step of safety of one stream; the table reserve_curve of the run holds all."""
     columns = {
         "plan": Col("Rule"),
@@ -118,8 +132,8 @@ def table_steps(ws: Workspace, found: ReserveCurves, stream: pd.Series) -> Block
         "usd_per_hour_avoided": Col("USD per hour avoided", "usd0"),
     }
     note = f"Prices on demand, else the cheapest of the plan. A lead time of one week is {HOURS_PER_WEEK} hours. The last column is the money for each further hour a month within capacity, against the row above."
-    mine = (found.curve[STREAM] == stream[STREAM]).all(axis=1)
-    steps = found.curve[mine & (found.curve["reserve"] <= MOST_SHOWN)]
+    mine = (plan.reserve_curve[STREAM] == stream[STREAM]).all(axis=1)
+    steps = plan.reserve_curve[mine & (plan.reserve_curve["reserve"] <= MOST_SHOWN)]
     return table(
         steps[[*columns]],
         caption=f"What each step of safety costs: {stream['use_case_id']}, {stream['region']}",

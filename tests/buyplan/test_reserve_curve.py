@@ -1,53 +1,110 @@
-"""The reserve of the plan's dearest streams: prices, lead times, refusals."""
+"""The reserve of the plan's served streams: targets, lead times, prices, refusals, and orders that follow."""
+
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from bp_company import PERIOD, make_inputs, make_plan
 
 from aifactory.benchmark import build_benchmark
 from aifactory.buyplan import build_buy_plan
-from aifactory.buyplan.reserve_curve import CURVE, DEFAULT_LEAD_WEEKS, SUMMARY, hourly_price, lead_weeks, size_reserves
+from aifactory.buyplan.reserve_curve import (
+    CURVE,
+    DEFAULT_LEAD_WEEKS,
+    SUMMARY,
+    at_todays_level,
+    hourly_price,
+    over_average,
+    quickest_weeks,
+    size_stream_reserves,
+    target_of,
+    with_reserves,
+)
+from aifactory.buyplan.streams import build_streams
 from aifactory.inventory import build_inventory
 from aifactory.inventory.forecast_scores import score_forecasts
+from aifactory.report.buy_plan_page import capacity_section
 from aifactory.report.buy_plan_reserve import reserve_section
 from aifactory.report.inventory_forecast import forecast_section
 from aifactory.shortlist import build_shortlist
 
 
 @pytest.fixture(scope="module")
-def built(mini_ws):
+def stages(mini_ws):
     inventory, benchmark = build_inventory(mini_ws), build_benchmark(mini_ws)
-    plan = build_buy_plan(mini_ws, inventory, benchmark, build_shortlist(mini_ws, inventory, benchmark))
-    return inventory, plan, size_reserves(mini_ws, inventory, plan)
+    return inventory, benchmark, build_shortlist(mini_ws, inventory, benchmark)
 
 
-def test_a_row_per_stream_and_a_curve_each(built):
-    _, _, found = built
-    assert list(found.summary.columns) == SUMMARY
-    assert list(found.curve.columns) == CURVE
-    tested = found.summary[found.summary["capacity_per_hour"].notna()]
-    assert len(found.curve) == 11 * len(tested) > 0
+@pytest.fixture(scope="module")
+def plan(mini_ws, stages):
+    return build_buy_plan(mini_ws, *stages)
 
 
-def test_capacity_money_and_accelerators_agree(built):
-    _, plan, found = built
-    row = found.summary[found.summary["capacity_per_hour"].notna()].iloc[0]
-    own = found.curve[
-        (found.curve["use_case_id"] == row["use_case_id"]) & (found.curve["region"] == row["region"])
-    ].iloc[-1]
+def test_a_row_per_served_stream_and_a_curve_each(plan):
+    assert list(plan.reserves.columns) == SUMMARY
+    assert list(plan.reserve_curve.columns) == CURVE
+    tested = plan.reserves[plan.reserves["capacity_per_hour"].notna()]
+    assert len(plan.reserve_curve) == 11 * len(tested) > 0
+    assert "models" not in set(plan.reserves["use_case_id"])  # jobs wait instead
+
+
+def test_capacity_money_and_accelerators_agree(plan):
+    row = plan.reserves[plan.reserves["capacity_per_hour"].notna()].iloc[0]
+    mine = (plan.reserve_curve["use_case_id"] == row["use_case_id"]) & (plan.reserve_curve["region"] == row["region"])
+    own = plan.reserve_curve[mine].iloc[-1]
     price = hourly_price(plan.options, row["accelerator_id"], row["region"])
     assert own["accelerators"] == pytest.approx(row["accelerators"])
     assert own["usd_per_month"] == pytest.approx(row["accelerators"] * price * 730)
     assert row["capacity_per_hour"] == pytest.approx(row["basis_per_hour"] * (1 + row["reserve"]))
 
 
-def test_lead_time_is_the_longest_of_the_orders():
-    orders = pd.DataFrame(
-        {"accelerator_id": ["a", "a", "b"], "region": ["r"] * 3, "lead_time_weeks": [4.0, 20.0, np.nan]}
-    )
-    assert lead_weeks(orders, "a", "r") == 20
-    assert lead_weeks(orders, "b", "r") == DEFAULT_LEAD_WEEKS
-    assert lead_weeks(orders, "a", "elsewhere") == DEFAULT_LEAD_WEEKS
+def test_the_plan_holds_what_the_reserve_asks_for(mini_ws, plan, stages):
+    """Peak x (1 + reserve) of today's demand is the capacity: 216 an hour at the peak of a steady series."""
+    row = plan.reserves[plan.reserves["use_case_id"] == "chat"].iloc[0]
+    profile = stages[0].demand_profile.set_index(["use_case_id", "region"]).loc[("chat", row["region"])]
+    held = profile["units_per_hour_peak"] * (1 + row["plan_reserve_over_peak"])
+    assert held == pytest.approx(row["capacity_per_hour"], rel=1e-9)
+    assert row["target"] == target_of(mini_ws.plan, "customer_facing") == 0.01
+    assert row["article_over_peak"] == mini_ws.plan.reserve["customer_facing"]
+    assert row["article_per_hour"] == pytest.approx(profile["units_per_hour_peak"] * 1.4, rel=0.1)  # a month on
+
+
+def test_a_lower_target_asks_for_more_and_orders_follow(mini_ws, stages):
+    """With bursts in one hour of 50, half a percent must cover them, ten percent need not."""
+    inventory, benchmark, shortlist = stages
+    windows = inventory.windows.copy()
+    burst = np.arange(len(windows)) % 50 == 0
+    windows["service_units"] = windows["service_units"].where(~burst, windows["service_units"] * 4)
+    bursty = replace(inventory, windows=windows)
+    fleets = []
+    for target in (0.1, 0.005):
+        name = "exceedance_target_customer_facing"
+        item = mini_ws.plan.assumptions[name].model_copy(update={"value": target})
+        ws = replace(mini_ws, plan=mini_ws.plan.model_copy(update={"assumptions": mini_ws.plan.assumptions | {name: item}}))  # fmt: skip
+        found = build_buy_plan(ws, bursty, benchmark, shortlist)
+        need = found.need[found.need["use_case_id"] == "chat"]
+        mine = found.reserves[found.reserves["use_case_id"] == "chat"]
+        fleets.append((need["accelerators_with_reserve"].sum(), mine["capacity_per_hour"].sum()))
+    assert fleets[1][0] > 1.2 * fleets[0][0]
+    assert fleets[1][1] > fleets[0][1]
+
+
+def test_hours_are_taken_at_todays_level():
+    hours = 100 * 1.05 ** (np.arange(1461) / 730)
+    np.testing.assert_allclose(at_todays_level(hours, 0.05), hours[-1])
+    np.testing.assert_array_equal(at_todays_level(hours, np.nan), hours)
+
+
+def test_the_quickest_dependable_offer_counts():
+    prices = pd.DataFrame(
+        {"accelerator_id": ["a", "a", "a", "b", "c"], "region": ["r"] * 5, "purchase_option": ["purchase", "spot", "reserved_1y", "purchase", "on_demand"],
+         "lead_time_weeks": [20.0, 0.0, 2.0, np.nan, np.nan]}
+    )  # fmt: skip
+    assert quickest_weeks(prices, "a", "r") == 2
+    assert quickest_weeks(prices, "b", "r") == DEFAULT_LEAD_WEEKS
+    assert quickest_weeks(prices, "c", "r") == 0
+    assert quickest_weeks(prices, "d", "r") == DEFAULT_LEAD_WEEKS
 
 
 def test_price_is_on_demand_else_the_least():
@@ -60,20 +117,35 @@ def test_price_is_on_demand_else_the_least():
     assert np.isnan(hourly_price(options, "c", "r"))
 
 
-def test_pages_state_risk_and_price(mini_ws, built):
-    inventory, _, found = built
-    text = "\n".join(part.text for part in reserve_section(mini_ws, found).parts)
+def test_reserve_of_streams_by_hand():
+    plan = make_plan(launches=[{"use_case_id": "chat", "month": "2027-01", "demand_multiplier": 2.0, "milestone": "x"}])
+    inputs = make_inputs(plan)
+    # capacity 1.8 x the average over a peak of 1.5: 20 %; the launch month keeps the highest ratio, 50 %
+    streams = build_streams(plan, PERIOD, **inputs, capacity_over_average={("chat", "eu"): 1.8, ("train", "eu"): 9.0})
+    assert streams.reserve[:, 0].tolist() == pytest.approx([0.2, 0.2, 0.2, 0.5, *[0.2] * 9])
+    assert streams.reserve[:, 1].tolist() == streams.rule[:, 1].tolist()  # training waits
+    assert streams.rule[0, 0] == 0.4
+    # capacity below the average cannot serve it: the average stays covered
+    low = build_streams(plan, PERIOD, **inputs, capacity_over_average={("chat", "eu"): 0.5})
+    assert (1.5 * (1 + low.reserve[0, 0])) == pytest.approx(1.0)
+
+
+def test_pages_state_risk_and_price(mini_ws, plan, stages):
+    text = "\n".join(part.text for part in reserve_section(mini_ws, plan).parts)
     assert "a fixed 20 % over the same basis" in text
-    forecast = "\n".join(part.text for part in forecast_section(mini_ws, score_forecasts(mini_ws, inventory)).parts)
+    assert "orders follow the former" in text
+    assert "sized by risk" in capacity_section(mini_ws, plan).text
+    forecast = "\n".join(part.text for part in forecast_section(mini_ws, score_forecasts(mini_ws, stages[0])).parts)
     assert "repeating the last week" in forecast
 
 
-def test_a_history_without_enough_hours_says_so(mini_ws, built):
-    from dataclasses import replace
-
-    inventory, plan, _ = built
+def test_a_history_without_enough_hours_keeps_the_articles_ratio(mini_ws, plan, stages):
+    inventory, _, shortlist = stages
     few = inventory.windows[inventory.windows["window_start_utc"] >= pd.Timestamp("2026-10-29", tz="UTC")]
-    short = size_reserves(mini_ws, replace(inventory, windows=few), plan)
-    assert short.curve.empty
-    assert all("needs at least" in note for note in short.summary["note"])
+    prices = pd.DataFrame(columns=["accelerator_id", "region", "purchase_option", "lead_time_weeks"])
+    sized = size_stream_reserves(mini_ws, replace(inventory, windows=few), shortlist.choice, prices)
+    assert over_average(sized) == {}
+    short = with_reserves(plan, sized)
+    assert short.reserve_curve.empty
+    assert all("needs at least" in note for note in short.reserves["note"])
     assert "could not be tested" in reserve_section(mini_ws, short).parts[0].text
