@@ -18,7 +18,6 @@ BATCH_ROWS = 65_536
 NOBODY = "(none)"
 MOST_WORKLOADS = 1_000
 _DAY_US = 86_400_000_000
-_MICROSECONDS = {"s": (1_000_000, 1), "ms": (1_000, 1), "us": (1, 1), "ns": (1, 1_000)}
 WORDS = {"use_case_id": kernel.USE_CASE, "region": kernel.REGION, "status": kernel.STATUS, "tenant": kernel.TENANT}
 _WHOLE = {"input_tokens": kernel.INPUT, "cached_input_tokens": kernel.CACHED, "output_tokens": kernel.OUTPUT}
 _REAL = {name: row for row, name in enumerate(kernel.NUMBERS)}
@@ -130,15 +129,14 @@ class Counter:
     def _make_room(self) -> None:
         slots, lines, pages = (int(number) for number in self.used[:3])
         need(slots < MOST_WORKLOADS and pages < self.most_pages)
-        self.slot_sums, self.lines = _grown(self.slot_sums, slots + 1), _grown(self.lines, slots + 1)
+        self.slot_sums, self.lines = _grown(self.slot_sums, slots + 2), _grown(self.lines, slots + 2)
         self.index, self.pages = _grown(self.index, lines + 2), _grown(self.pages, pages + 2)
 
     def _read_times(self, column: pa.Array) -> np.ndarray | None:
         """Microseconds since 1970; returns which rows are kept, None for all."""
         need(pa.types.is_timestamp(column.type) and column.null_count == 0)
-        factor, divisor = _MICROSECONDS[column.type.unit]
         times = self._integers[kernel.TIME, : len(column)]
-        times[:] = pc.multiply_checked(column.cast("int64"), factor).to_numpy() // divisor
+        times[:] = column.cast(pa.timestamp("us", column.type.tz), safe=False).cast("int64").to_numpy()
         self.naive += len(column) if column.type.tz is None else 0
         low, high = self.between_us
         if times.min() >= low and times.max() < high:

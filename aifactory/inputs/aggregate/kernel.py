@@ -42,7 +42,7 @@ def _bucket_table() -> tuple[np.ndarray, np.ndarray]:
     lowest = (np.arange(_FIRST_CELL, last + 1) << _CELL_SHIFT).view("float64")
     first = np.nextafter(lowest, 0) - TINY  # the bucket just below the cell: its bound is the first that may lie inside
     places = np.maximum(log_bucket(np.maximum(first, 0)), LOWEST_BUCKET - 1) - LOWEST_BUCKET + 1
-    return places.astype("int16"), bounds(np.arange(LOWEST_BUCKET - 1, LOWEST_BUCKET + places.max() + 1))
+    return places.astype("uint16"), bounds(np.arange(LOWEST_BUCKET - 1, LOWEST_BUCKET + places.max() + 1))
 
 
 LOWER, UPPER = _bucket_table()
@@ -50,17 +50,20 @@ BUCKET_PAGES = -(-len(UPPER) // PAGE)
 COLUMNS = MINUTE_PAGES + len(HISTOGRAMMED) * BUCKET_PAGES
 
 
-#: Kernels hold no references: counting them took as long as the work itself.
+#: Kernels hold no references, whose counting doubles the time; indices are unsigned, as negative ones would be looked for.
 _HOW = {"nogil": True, "cache": True, "error_model": "numpy", "_nrt": False}
+_INNER = {"forceinline": True, "no_cpython_wrapper": True, "_nrt": False}
+_U = np.uint64
 
 
-@njit(forceinline=True, no_cpython_wrapper=True, _nrt=False)
-def _number(table, row, column, used, kind):  # noqa: ANN001, ANN202
-    """The number that stands there; the next free one, from 1 on, where none does."""
-    found = table[row, column]
-    if found == 0:
+@njit(**_INNER)
+def _number(table, row, column, used, kind, most):  # noqa: ANN001, ANN202, PLR0913
+    """The number that stands there; where none does, the next one from 1 on, or 0 if there is no room for it."""
+    found = _U(table[row, column])
+    if found == 0 and used[kind] < most:
         used[kind] += 1
-        found = table[row, column] = used[kind]
+        found = _U(used[kind])
+        table[row, column] = found
     return found
 
 
@@ -71,23 +74,18 @@ def count_rows(integers, numbers, start, stop, first_day, slots, slot_sums, line
     Leaves in `LINE` the line of the workload and day (0 for a request that was not served), in `TPOT` the
     time per output token, and takes back what contradicts itself.
     """
-    for i in range(start, stop):
-        if used[0] >= lines.shape[0] or used[1] + 1 >= index.shape[0] or used[2] + 1 >= pages.shape[0]:
-            return i
-        minute = integers[TIME, i] // 60_000_000
-        day = minute // 1440
-        minute -= day * 1440
-        slot = _number(slots, integers[USE_CASE, i], integers[REGION, i], used, 0) - 1
-        line = _number(lines, slot, day - first_day, used, 1)
-        page = _number(index, line, minute // MINUTES, used, 2)
+    for i in range(_U(start), _U(stop)):
+        minute = _U(integers[TIME, i]) // _U(60_000_000)
+        day = minute // _U(1440)
+        minute -= day * _U(1440)
+        slot = _number(slots, _U(integers[USE_CASE, i]), _U(integers[REGION, i]), used, 0, lines.shape[0] - 1)
+        line = _number(lines, slot, day - _U(first_day), used, 1, index.shape[0] - 1) if slot else slot
+        page = _number(index, line, minute // _U(MINUTES), used, 2, pages.shape[0] - 1) if line else line
+        if page == 0:
+            return np.int64(i)
         status = integers[STATUS, i]
         served, failed = status == OK, status == ERROR
-        tokens_in, tokens_out, cached, retry = (
-            integers[INPUT, i],
-            integers[OUTPUT, i],
-            integers[CACHED, i],
-            integers[RETRY, i],
-        )
+        tokens_in, tokens_out, cached = integers[INPUT, i], integers[OUTPUT, i], integers[CACHED, i]
         first, last = numbers[TTFT, i], numbers[E2E, i]
         if first > last:
             used[3] += 1
@@ -99,52 +97,52 @@ def count_rows(integers, numbers, start, stop, first_day, slots, slot_sums, line
         numbers[TPOT, i] = (last - first) / (tokens_out - 1) if tokens_out > 1 else np.nan
         slot_sums[slot, 0] += 1
         slot_sums[slot, 1] += failed
-        at = minute % MINUTES * len(CELL)
+        at = minute % _U(MINUTES) * _U(len(CELL))
         pages[page, at] += 1
-        pages[page, at + 1] += served
-        pages[page, at + 2] += tokens_in
-        pages[page, at + 3] += tokens_out
-        team = integers[TENANT, i]
+        pages[page, at + _U(1)] += served
+        pages[page, at + _U(2)] += tokens_in
+        pages[page, at + _U(3)] += tokens_out
+        team = _U(integers[TENANT, i])
         teams[team, 0] += 1
         teams[team, 1] += failed
         teams[team, 2] += tokens_in
         teams[team, 3] += tokens_out
         if cached >= 0:
-            pages[page, at + 4] += cached
-            pages[page, at + 7] += 1
+            pages[page, at + _U(4)] += cached
+            pages[page, at + _U(7)] += 1
             teams[team, 4] += cached
             teams[team, 5] += 1
-        if retry >= 0:
-            pages[page, at + 5] += retry
-            pages[page, at + 7] += KNOWN_RETRY
+        if integers[RETRY, i] >= 0:
+            pages[page, at + _U(5)] += integers[RETRY, i]
+            pages[page, at + _U(7)] += KNOWN_RETRY
         if served:
             units = numbers[UNITS, i]
-            pages[page, at + 6] += UNIT_PARTS if np.isnan(units) else np.int64(np.floor(units * UNIT_PARTS + 0.5))
+            pages[page, at + _U(6)] += UNIT_PARTS if np.isnan(units) else np.int64(np.floor(units * UNIT_PARTS + 0.5))
     return stop
 
 
 @njit(**_HOW)
 def count_values(values, start, stop, integers, first_column, lower, upper, index, pages, used):  # noqa: ANN001, ANN201, PLR0913
     """Add the values of one metric to the buckets of their line; returns the first row for which there was no room."""
-    for i in range(start, stop):
-        line = integers[LINE, i]
+    for i in range(_U(start), _U(stop)):
+        line = _U(integers[LINE, i])
         value = np.float64(values[i])
         if line == 0 or not value >= 0:
             continue
-        if used[2] + 1 >= pages.shape[0]:
-            return i
         shifted = np.float64(value + TINY)
-        place = np.int64(lower[(np.float64(shifted).view(np.int64) >> _CELL_SHIFT) - _FIRST_CELL])
-        place += shifted > upper[place]
-        page = _number(index, line, first_column + place // PAGE, used, 2)
-        pages[page, place % PAGE] += 1
+        place = _U(lower[(np.float64(shifted).view(np.uint64) >> _U(_CELL_SHIFT)) - _U(_FIRST_CELL)])
+        place += _U(shifted > upper[place])
+        page = _number(index, line, _U(first_column) + place // _U(PAGE), used, 2, pages.shape[0] - 1)
+        if page == 0:
+            return np.int64(i)
+        pages[page, place % _U(PAGE)] += 1
     return stop
 
 
 _FACTOR = np.uint64(0xFF51AFD7ED558CCD)
 
 
-@njit(forceinline=True, no_cpython_wrapper=True, _nrt=False)
+@njit(**_INNER)
 def _mixed(number):  # noqa: ANN001, ANN202
     number = (number ^ (number >> np.uint64(33))) * _FACTOR
     return (number ^ (number >> np.uint64(33))) * _FACTOR

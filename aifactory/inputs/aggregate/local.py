@@ -125,7 +125,7 @@ def _gathered(counters: list[Counter], reading: Reading, between_us: tuple[int, 
     sums = np.zeros((len(pairs), 2), "int64")
     for part in parts:
         part.number(numbers)
-        np.add.at(sums, part.workload, part.counter.slot_sums[: len(part.workload)])
+        np.add.at(sums, part.workload, part.counter.slot_sums[1 : len(part.workload) + 1])
     numbered = pd.DataFrame(pairs, columns=KEYS).astype("str").assign(workload=range(len(pairs)))
     found = Survey(
         replace(
@@ -158,7 +158,7 @@ class _Part:
     def number(self, numbers: dict[tuple[str, str], int]) -> None:
         """Number of the workload of each slot, and workload and day of each line."""
         self.workload = np.array([numbers[pair] for pair in self.pairs], "int64")
-        slots, days = _in_order(self.counter.lines).T
+        slots, days = _in_order(self.counter.lines[1:]).T
         self.lines = np.stack([self.workload[slots], days + self.counter.first_day])
 
     def pages(self, columns: slice) -> tuple[np.ndarray, np.ndarray]:
