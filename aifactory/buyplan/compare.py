@@ -35,7 +35,7 @@ def comparisons_frame(case: Case, answer: Answer, api: pd.DataFrame) -> pd.DataF
     rate = monthly_rate(case.plan.value("wacc"))
     rows = [_row(OURS, ours, ours, rate, "cheapest term for every node by the hours it works")]
     for name, hold, option, note in _rules(case):
-        rows.append(_row(name, _price_rule(case, answer, hold, option), ours, rate, note))
+        rows.append(_row(name, price_rule(case, answer, hold, option), ours, rate, note))
     frame = pd.DataFrame([*rows, *_hosted_rows(case, answer, api, rate)])
     base = frame.loc[0, "present_value_usd"]
     frame["dearer_share"] = frame["present_value_usd"] / base - 1.0 if base > 0 else np.nan
@@ -66,7 +66,7 @@ def _hold(case: Case, level: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     return case.slots.number < nodes[:, case.slots.pool]
 
 
-def _price_rule(case: Case, answer: Answer, hold: np.ndarray, option: str) -> Compute:
+def price_rule(case: Case, answer: Answer, hold: np.ndarray, option: str) -> Compute:
     """Price a rule; where nothing can be rented by the hour, the fleet with its reserve is held."""
     expected = answer.expected
     rentable = np.isfinite(expected.terms.flexible_usd_per_month)

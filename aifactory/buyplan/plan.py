@@ -17,6 +17,7 @@ from aifactory.buyplan.compare import api_frame, comparisons_frame, worse_polici
 from aifactory.buyplan.governance import decision_sentence, governance_frame
 from aifactory.buyplan.options_table import break_even_frame, options_frame
 from aifactory.buyplan.reserve_curve import over_average, size_stream_reserves, with_reserves
+from aifactory.buyplan.returns import ReturnsBasis, returns_basis
 from aifactory.buyplan.statements import (
     approved_plan_frame,
     cash_flow_frame,
@@ -69,6 +70,7 @@ class BuyPlan:
     decision: str
     reserves: pd.DataFrame = field(default_factory=pd.DataFrame)  # of each served stream, with its risk
     reserve_curve: pd.DataFrame = field(default_factory=pd.DataFrame)  # price of each step of safety
+    returns: ReturnsBasis | None = None  # what `draw_returns` evaluates; None where no value is stated
 
 
 def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, shortlist: Shortlist) -> BuyPlan:
@@ -103,7 +105,9 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
 
 def nothing_to_plan(plan: Plan, streams: Streams, period: str) -> BuyPlan:
     """The plan where no demand can be sized: it says why, and holds no table but the calendar."""
-    tables = {name: pd.DataFrame() for name in BuyPlan.__annotations__ if name not in ("warnings", "decision")}
+    tables = {
+        name: pd.DataFrame() for name in BuyPlan.__annotations__ if name not in ("warnings", "decision", "returns")
+    }
     reasons = [
         f"{row.use_case_id} in {row.region} is not in the plan: {row.reason}." for row in streams.not_sized.itertuples()
     ]
@@ -164,6 +168,7 @@ def report(
         not_sized=case.streams.not_sized,
         warnings=[*warnings, *worse_policies(comparisons)],
         decision=decision_sentence(orders, roi, case.plan),
+        returns=returns_basis(case, answer, api),
     )
 
 

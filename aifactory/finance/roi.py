@@ -58,8 +58,10 @@ def evaluate(model: RoiModel, draws: np.ndarray, names: Sequence[str], *, with_r
 def _arrays(model: RoiModel) -> object:
     from aifactory.finance.roi_kernel import Arrays
 
+    hosted = np.isfinite(model.hosted_usd).all(axis=2)
     made = {
-        "is_hosted": np.isfinite(model.hosted_usd).all(axis=2),
+        "is_hosted": hosted,
+        "any_hosted": hosted.any(axis=1),
         "hosted_usd": np.nan_to_num(model.hosted_usd),
         "holds": (model.capacity > 0).any(axis=2),
         "held_hours": model.capacity.sum(axis=1) * HOURS_PER_MONTH,
@@ -68,7 +70,7 @@ def _arrays(model: RoiModel) -> object:
     }
     fields = {name: made[name] if name in made else getattr(model, name) for name in Arrays._fields}
     for name, value in fields.items():
-        kind = value.dtype if name in ("pool", "is_hosted", "holds") else float
+        kind = value.dtype if name in ("pool", "is_hosted", "any_hosted", "holds") else float
         fields[name] = np.ascontiguousarray(value, dtype=kind) if isinstance(value, np.ndarray) else float(value)
     return Arrays(**fields)
 

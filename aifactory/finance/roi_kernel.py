@@ -28,6 +28,7 @@ class Arrays(NamedTuple):
     flexible_usd_per_hour: np.ndarray
     hosted_usd: np.ndarray
     is_hosted: np.ndarray  # [O, K]
+    any_hosted: np.ndarray  # [O]
     holds: np.ndarray  # [O, P] any capacity at all
     held_hours: np.ndarray  # [O, T + 1] hours of all capacity
     committed_usd: np.ndarray
@@ -124,20 +125,21 @@ def internal_rate(flows):
 
 
 @njit(**FAST)
-def _demand(m, s, common, streams):
+def _demand(m, s, common, streams, draw):
     """Demand, value, need of accelerators and price path of one draw."""
-    level, drift, value, speed, flexible_by, step_month, step, _, _, _, delay, _ = common
-    months = s.worth.size
-    shift = int(min(max(delay, 0.0), months))
-    s.need[:], s.worth[:], s.extra[:] = 0.0, 0.0, 0.0
-    factor = level
+    months, value, drift = s.worth.size, common[draw, 2], common[draw, 1]
+    shift = int(min(max(common[draw, 10], 0.0), months))
+    factor = common[draw, 0]
     for month in range(months):
         s.growth[month] = factor
         factor *= 1.0 + drift
-        s.price[month] = flexible_by * (1.0 + step if month >= step_month else 1.0)
+        s.price[month] = common[draw, 4] * (1.0 + common[draw, 6] if month >= common[draw, 5] else 1.0)
+        s.worth[month], s.extra[month] = 0.0, 0.0
+        for at in range(s.need.shape[0]):
+            s.need[at, month] = 0.0
     for k in range(m.pool.size):
-        ours, each = streams[k], m.variable_usd[k]
-        hours, at = ours * m.hours_per_unit[k] / (HOURS * speed), m.pool[k]
+        ours, each, at = streams[draw, k], m.variable_usd[k], m.pool[k]
+        hours = ours * m.hours_per_unit[k] / (HOURS * common[draw, 3])
         for month in range(shift, months):
             units = m.units[k, month - shift]
             s.need[at, month] += units * hours
@@ -152,40 +154,37 @@ def _demand(m, s, common, streams):
 
 
 @njit(**FAST)
-def _hours_over(load, capacity, level, share, o, p, over):
-    """Hours beyond the capacity of one pool by month: 730 sum_b share max(load level - held, 0)."""
-    over[:] = 0.0
-    for block in range(share.size):
-        weight, times = HOURS * share[block], level[p, block]
-        for month in range(over.size):
-            beyond = load[p, month] * times - capacity[o, p, month]
-            over[month] += weight * max(beyond, 0.0)
+def _own_load(m, s, o, common, streams, draw):
+    """Load of an option without the use cases it buys hosted, and what those cost."""
+    shift = int(min(max(common[draw, 10], 0.0), s.worth.size))
+    for p in range(s.need.shape[0]):
+        for month in range(s.worth.size):
+            s.mine[p, month] = s.need[p, month]
+    for k in range(m.pool.size):
+        if m.is_hosted[o, k]:
+            hours = m.hours_per_unit[k] / (HOURS * common[draw, 3])
+            for month in range(shift, s.worth.size):
+                units = m.units[k, month - shift] * s.growth[month] * streams[draw, k]
+                s.mine[m.pool[k], month] -= units * hours
+                s.hosted[month] += units * m.hosted_usd[o, k, month] * common[draw, 7]
 
 
 @njit(**FAST)
-def _serve(m, s, o, common, streams):
-    """Hours paid for, cost of rented hours and of hosted units of one option."""
-    speed, api, shift = common[3], common[7], int(min(max(common[10], 0.0), s.worth.size))
-    s.spill[:], s.hosted[:] = 0.0, 0.0
-    s.paid[:] = m.held_hours[o]
-    load = s.need
-    if m.is_hosted[o].any():
-        load = s.mine
-        load[:] = s.need
-        for k in range(m.pool.size):
-            if m.is_hosted[o, k]:
-                hours = m.hours_per_unit[k] / (HOURS * speed)
-                for month in range(shift, s.worth.size):
-                    units = m.units[k, month - shift] * s.growth[month] * streams[k]
-                    load[m.pool[k], month] -= units * hours
-                    s.hosted[month] += units * m.hosted_usd[o, k, month] * api
+def _serve(m, s, o, load):
+    """Hours paid for and cost of rented hours of one option, for the load of its pools."""
     for p in range(load.shape[0]):
         price = m.flexible_usd_per_hour[o, p]
-        if m.holds[o, p]:
-            _hours_over(load, m.capacity, m.block_level, m.block_share, o, p, s.over)
-        else:
+        if not m.holds[o, p]:
             for month in range(s.worth.size):
-                s.over[month] = HOURS * load[p, month]
+                s.spill[month] += HOURS * load[p, month] * price
+                s.paid[month] += HOURS * load[p, month]
+            continue
+        for month in range(s.worth.size):
+            s.over[month] = 0.0
+        for block in range(m.block_share.size):
+            weight, times = HOURS * m.block_share[block], m.block_level[p, block]
+            for month in range(s.worth.size):
+                s.over[month] += weight * max(load[p, month] * times - m.capacity[o, p, month], 0.0)
         for month in range(s.worth.size):
             s.spill[month] += s.over[month] * price
             s.paid[month] += s.over[month]
@@ -203,7 +202,7 @@ def _cash(m, s, o, power, resale, around):
         others = around * (centres + s.extra[month]) + m.once_usd[o, month]
         opex = m.committed_usd[o, month] + m.running_usd[o, month] * power + rented + others
         opex += m.contingency_share * (view + others)
-        earned = s.worth[month] * (1.0 - m.lost_value_share[o])
+        earned = s.worth[month] * (1.0 - m.lost_value_share[o, month])
         taxed = m.tax_rate * max(earned - opex - m.depreciation_usd[o, month], 0.0)
         spent = opex + m.capex_usd[o, month]
         if month == last:
@@ -229,9 +228,15 @@ def evaluate_draws(m, common, streams, with_rate, out, rates):
     s = Space(need, mine, row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8])
     for draw in range(common.shape[0]):
         power, resale, around = common[draw, 8], common[draw, 9], common[draw, 11]
-        _demand(m, s, common[draw], streams[draw])
+        _demand(m, s, common, streams, draw)
         for o in range(m.capacity.shape[0]):
-            _serve(m, s, o, common[draw], streams[draw])
+            for month in range(months):
+                s.spill[month], s.hosted[month], s.paid[month] = 0.0, 0.0, m.held_hours[o, month]
+            if m.any_hosted[o]:
+                _own_load(m, s, o, common, streams, draw)
+                _serve(m, s, o, s.mine)
+            else:
+                _serve(m, s, o, s.need)
             npv, cost, pv_cost, lowest = _cash(m, s, o, power, resale, around)
             out[o, 0, draw], out[o, 1, draw], out[o, 2, draw] = npv, cost, pv_cost
             out[o, 3, draw], out[o, 4, draw] = _payback(s.net, ones), _payback(s.net, m.factors)

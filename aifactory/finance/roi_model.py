@@ -56,7 +56,7 @@ class RoiModel:
     depreciation_usd: np.ndarray  # [O, T + 1] for tax only, never part of cash
     residual_usd: np.ndarray  # [O] in month T
     once_usd: np.ndarray  # [O, T + 1] porting, migration off a retired model
-    lost_value_share: np.ndarray  # [O] value lost to missed service
+    lost_value_share: np.ndarray  # [O, T + 1] value lost to missed or late service
     fixed_usd: np.ndarray  # [T + 1] cost centres that do not follow compute
     around_usd_per_hour: float  # storage and people per accelerator-hour paid for
     share_of_compute: float  # orchestration, safety checks
@@ -91,10 +91,18 @@ class RoiModel:
             "flexible_usd_per_hour": (options, pools),
             "hosted_usd": (options, count, months),
             "residual_usd": (options,),
-            "lost_value_share": (options,),
             "fixed_usd": (months,),
         } | dict.fromkeys(
-            ["committed_usd", "running_usd", "base_usd", "capex_usd", "depreciation_usd", "once_usd"], by_option
+            [
+                "committed_usd",
+                "running_usd",
+                "base_usd",
+                "capex_usd",
+                "depreciation_usd",
+                "once_usd",
+                "lost_value_share",
+            ],
+            by_option,
         )
         for name, shape in shapes.items():
             values = getattr(self, name)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from aifactory.errors import AIFactoryError
+from aifactory.finance.price_age import price_age_of
 from aifactory.report.markup import Block, Group, block_style, render, slug
 from aifactory.report.tables import Col, table, tone
 from aifactory.report.text import as_of_range, date_name, month_name, readable
@@ -173,7 +174,9 @@ def provenance(ws: Workspace) -> Block:
         "sha256": Col("SHA-256"),
     }
     caption = f"Files behind the report of {month_name(ws.period)}"
-    return table(frame, caption=caption, source="workspace and catalogue", as_of=ws.as_of, columns=columns, max_rows=60)
+    facts = {"source": "workspace and catalogue", "as_of": ws.as_of, "max_rows": 60}
+    note = price_age_of(ws.table("prices"), ws.plan, ws.as_of).sentence
+    return table(frame, caption=caption, columns=columns, note=note, **facts)
 
 
 def assumptions_table(ws: Workspace, tornado: pd.DataFrame | None = None) -> Block:

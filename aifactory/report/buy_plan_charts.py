@@ -16,6 +16,7 @@ from aifactory.units import BANDS
 PLAN = "computed from demand, measured capacity and prices"
 TOP_USE_CASES = 3
 TOP_ASSUMPTIONS = 12
+QUARTER = 3  # months between the points of the cash curve; the lowest month is always shown
 #: groups of unit-cost lines for the waterfall, in their order; all others are hidden cost centres
 STEPS = {
     "Compute and memory: useful work": "Useful work",
@@ -114,9 +115,11 @@ def chart_break_even(ws: Workspace, plan: BuyPlan) -> Figure | Block:
 @of_a_plan()
 def chart_cash(ws: Workspace, plan: BuyPlan) -> Figure:
     """Cumulative cash by scenario."""
-    frame = plan.cash_flow[["month", "scenario", "cumulative_usd"]]
     low = expected(plan.cash_flow).sort_values("cumulative_usd").iloc[0]
     ends = plan.cash_flow.groupby("scenario", sort=False)["cumulative_usd"].last()
+    last = plan.cash_flow["month_index"].max()
+    shown = plan.cash_flow["month_index"].mod(QUARTER).eq(last % QUARTER) | plan.cash_flow["month"].eq(low["month"])
+    frame = plan.cash_flow.loc[shown, ["month", "scenario", "cumulative_usd"]]
     return figure(
         charts.lines_with_band(
             frame, x="month", y="cumulative_usd", color="scenario", fmt="usd_compact",

@@ -38,6 +38,7 @@ from aifactory.report.buy_plan_money import (
     tco_section,
     unit_section,
 )
+from aifactory.report.buy_plan_returns import used_prices
 from aifactory.report.text import is_missing, join_words, month_name, num, pct, plural, usd_compact
 from aifactory.units import BANDS
 
@@ -80,6 +81,7 @@ QUESTION = "How much do we buy, when, on which terms, and does it pay?"
 def buy_plan_head(ws: Workspace, plan: BuyPlan) -> Group:
     """First screen: the decision asked for."""
     checked = (ws.checks["status"] == "warned").any()
+    prices = used_prices(plan, ws.plan.price_freshness_days)
     rest = len(plan.warnings) - HEAD_WARNINGS
     more = [f"{plural(rest, 'more caveat')} under risks."] if rest > 0 else []
     return head(
@@ -92,7 +94,11 @@ def buy_plan_head(ws: Workspace, plan: BuyPlan) -> Group:
         kpis=_kpis(ws, plan) if len(plan.need) else [],
         chart=chart_capacity(ws, plan) if len(plan.need) else None,
         deciders=_deciders(ws),
-        warnings=[*plan.warnings[:HEAD_WARNINGS], *more],
+        warnings=[
+            *([prices.sentence] if prices.count else []),
+            *plan.warnings[:HEAD_WARNINGS],
+            *more,
+        ],
     )
 
 
@@ -313,7 +319,7 @@ def table_options(ws: Workspace, plan: BuyPlan) -> Block:
     used = pct(ws.plan.value("planning_utilization"))
     note = f"A used hour: committed hours divided by {used} utilization. Resale and cost of capital are in a purchase."
     caption = "Ways to pay for the accelerators of the plan"
-    return table(frame, caption=caption, source="prices table", as_of=ws.as_of, columns=columns, max_rows=80, note=note)
+    return table(frame, caption=caption, source="prices table", as_of=ws.as_of, columns=columns, max_rows=24, note=note)
 
 
 def headline(plan: BuyPlan) -> dict[str, tuple[object, str]]:
@@ -338,5 +344,5 @@ def headline(plan: BuyPlan) -> dict[str, tuple[object, str]]:
 
 def tables(plan: BuyPlan) -> dict[str, pd.DataFrame]:
     """All tables of the plan for the record."""
-    names = [name for name in BuyPlan.__annotations__ if name not in ("warnings", "decision")]
+    names = [name for name in BuyPlan.__annotations__ if name not in ("warnings", "decision", "returns")]
     return {name: getattr(plan, name) for name in names if len(getattr(plan, name).columns)}

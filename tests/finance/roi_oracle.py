@@ -37,7 +37,7 @@ def plain_draw(model: RoiModel, names, draw):
     others = f["overhead"] * (centres + extra) + model.once_usd
     opex = model.committed_usd + model.running_usd * f["running"] + rented + others
     opex = opex + model.contingency_share * (view + others)
-    earned = value * (1 - model.lost_value_share[:, None])
+    earned = value * (1 - model.lost_value_share)
     tax = model.tax_rate * np.maximum(earned - opex - model.depreciation_usd, 0.0)
     spent = opex + model.capex_usd
     spent[:, -1] -= model.residual_usd * f["residual"]
@@ -83,6 +83,6 @@ def any_model(seed=1, count=12, months=36, blocks=3):
         capacity=capacity, flexible_usd_per_hour=np.full((len(options), count), 3.5), hosted_usd=hosted,
         committed_usd=committed, running_usd=running, base_usd=committed + running + depreciation, capex_usd=capex,
         depreciation_usd=depreciation, residual_usd=np.array([fleet * 32_000 * 0.3, 0, 0, 0, 0.0]),
-        once_usd=np.zeros(size), lost_value_share=np.array([0.0, 0, 0, 0, 0.01]), fixed_usd=np.full(months + 1, 5e3),
+        once_usd=np.zeros(size), lost_value_share=np.array([0.0, 0, 0, 0, 0.01])[:, None] * np.ones(months + 1), fixed_usd=np.full(months + 1, 5e3),
         around_usd_per_hour=0.1, share_of_compute=0.05, contingency_share=0.05, tax_rate=0.25, wacc=0.1,
     )  # fmt: skip

@@ -1,0 +1,363 @@
+"""The plan and other ways to pay as one return model: a distribution of NPV, and what knowing more is worth.
+
+In the base case every option is worth exactly what its ledger says. Away from it, load, prices and
+costs follow their drivers, while the orders stay as they are: what exceeds the capacity held is
+rented by the hour, what falls short is paid for all the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from aifactory.buyplan.attribution import OWN_SITE_LINES
+from aifactory.buyplan.case import Answer, Case, justified
+from aifactory.buyplan.compare import OURS, price_rule
+from aifactory.buyplan.ledger import BEYOND, DEPRECIATION, PORTING, Compute, Ledger, build_ledger
+from aifactory.buyplan.nodes import pool_curves
+from aifactory.buyplan.streams import EXPECTED
+from aifactory.finance.draws import Factor, Factors
+from aifactory.finance.information import value_of_signal
+from aifactory.finance.options import COMMITTED_OPTIONS, OPTION_NAMES
+from aifactory.finance.roi import (
+    DRAWS,
+    RoiResult,
+    at_wacc,
+    base_case,
+    break_even_level,
+    evaluate,
+    sobol_groups,
+    summary,
+)
+from aifactory.finance.roi_model import RoiModel
+from aifactory.finance.tco import hidden_lines
+from aifactory.units import GIGA, HOURS_PER_MONTH
+
+BLOCKS = 6
+ON_DEMAND, HOSTED = "Base and peaks on demand", "Hosted API where priced"
+#: Vendor steps of list prices, AWS, Azure and GCP 2022-02 to 2025-05: 0.029 per series and year, all down.
+STEPS_PER_YEAR, STEP_SIZES = 0.03, (-0.46, -0.28, -0.05)
+BENCH_ERROR = 0.03  # log standard error of a benchmark: run-to-run spread
+EARLY_ERROR = 0.10  # log standard error of demand after a tenth of the traffic
+WAIT_MONTHS, BENCH_MONTHS = 3, 1
+CURVE_SAMPLES = 1_024
+
+
+@dataclass(frozen=True)
+class ReturnsBasis:
+    """Return model with its uncertain inputs and where their ranges come from."""
+
+    model: RoiModel
+    factors: Factors
+    sources: dict[str, str]
+    seed: int
+
+
+@dataclass(frozen=True)
+class Returns:
+    """Distribution of the return. Money in USD; one row per option, group or kind of knowledge."""
+
+    options: pd.DataFrame
+    drivers: pd.DataFrame  # group, first, total: shares of the variance of this plan's NPV
+    knowledge: pd.DataFrame  # what is learnt, its worth, the cost of waiting, what is left
+    break_even: pd.DataFrame  # option, multiple of demand at which it costs what on-demand costs; NPV zero
+    factors: pd.DataFrame  # factor, low, value, high, source
+    draws: int
+
+
+def returns_basis(case: Case, answer: Answer, api: pd.DataFrame) -> ReturnsBasis | None:
+    """Build the return model of a solved case; None where no use case states a value."""
+    if np.isnan(answer.expected.ledger.value_usd).all() or not case.pools:
+        return None
+    priced = _options(case, answer)
+    model = _model(case, priced)
+    model = _with_hosted(model, case, api)
+    factors, sources = _factors(case)
+    return ReturnsBasis(model, factors, sources, case.plan.seed)
+
+
+def _options(case: Case, answer: Answer) -> dict[str, tuple[Compute, Ledger]]:
+    """Ledger of every option: the nodes that are busy enough on one term, peaks by the hour."""
+    expected = answer.expected
+    found = {OURS: (expected.ledger.compute, expected.ledger)}
+    base = justified(expected)
+    rules = {ON_DEMAND: ("reserved_1y", np.zeros_like(base))}
+    for index, name in enumerate(COMMITTED_OPTIONS):
+        if expected.terms.available[index].any():
+            rules[f"Base: {OPTION_NAMES[name].lower()}"] = (name, base)
+    for label, (option, hold) in rules.items():
+        compute = price_rule(case, answer, hold, option)
+        porting = case.porting_usd.sum()
+        found[label] = (compute, build_ledger(compute, case.streams, case.streams.units[EXPECTED], case.plan, porting))
+    return found
+
+
+def _model(case: Case, priced: dict[str, tuple[Compute, Ledger]]) -> RoiModel:
+    """Arrange the options as arrays; cash and value of the base case are those of the ledgers."""
+    streams, plan, table = case.streams, case.plan, case.streams.table
+    months, active = len(streams.months), np.arange(len(streams.months)) > 0
+    computes, ledgers = [item[0] for item in priced.values()], [item[1] for item in priced.values()]
+    units = (streams.units[EXPECTED] * streams.size * active[:, None]).T
+    worth = (table["value_usd_per_unit"] * table["attribution_share"] * table["success_share"]).fillna(0.0)
+    rented = np.array([_rented(compute) for compute in computes])
+    capacity = np.array([(c.paid_hours - c.rented_hours).T / HOURS_PER_MONTH for c in computes]).clip(min=0.0)
+    own = np.array([sum(c.lines[name] for name in OWN_SITE_LINES).sum(axis=1) for c in computes])
+    base = np.array([(c.cost_usd - c.lines[BEYOND]).sum(axis=1) for c in computes]) - rented
+    hidden = hidden_lines(np.zeros(months), plan)
+    tokens = table["output_tokens_per_unit"].to_numpy(dtype=float)
+    people = plan.value("operator_usd_per_month") / plan.value("accelerators_per_operator")
+    storage = plan.value("storage_gb_per_accelerator") * plan.value("storage_usd_per_gb_month")
+    share = plan.value("orchestration_share") + plan.value("safety_check_share")
+    one_off = np.array([ledger.lines[PORTING] for ledger in ledgers])
+    model = RoiModel(
+        use_cases=tuple(table["use_case_id"] + "/" + table["region"]),
+        options=tuple(priced),
+        units=units,
+        value_usd=worth.to_numpy(dtype=float)[:, None] / np.maximum(streams.size.T, 1e-12),
+        variable_usd=tokens * plan.value("egress_bytes_per_output_token") / GIGA * plan.value("egress_usd_per_gb"),
+        hours_per_unit=streams.accelerators(np.ones(len(table))) * HOURS_PER_MONTH,
+        pool=streams.pool,
+        block_level=_blocks(case),
+        block_share=np.full(BLOCKS, 1.0 / BLOCKS),
+        capacity=capacity,
+        flexible_usd_per_hour=np.array([_flexible(case, compute) for compute in computes]),
+        hosted_usd=np.full((len(computes), len(table), months), np.nan),
+        committed_usd=np.zeros_like(base),
+        running_usd=own,
+        base_usd=base,
+        capex_usd=np.array([ledger.capex_usd for ledger in ledgers]),
+        depreciation_usd=np.array([compute.lines[DEPRECIATION].sum(axis=1) for compute in computes]),
+        residual_usd=np.array([ledger.residual_usd[-1] for ledger in ledgers]),
+        once_usd=one_off,
+        lost_value_share=np.zeros_like(base),
+        fixed_usd=sum(hidden.values(), np.zeros(months)) * active,
+        around_usd_per_hour=(people + storage) / HOURS_PER_MONTH,
+        share_of_compute=share + sum(item.share_of_compute for item in plan.hidden_costs),
+        contingency_share=plan.value("contingency_share"),
+        tax_rate=plan.value("tax_rate"),
+        wacc=plan.value("wacc"),
+    )
+    return _as_booked(model, ledgers)
+
+
+def _rented(compute: Compute) -> np.ndarray:
+    """Cost of hours rented by the hour, [T + 1]."""
+    return (compute.lines[OPTION_NAMES["on_demand"]] + compute.lines[OPTION_NAMES["spot"]]).sum(axis=1)
+
+
+def _flexible(case: Case, compute: Compute) -> np.ndarray:
+    """Price of one more rented hour by pool: what the option pays, else on-demand, else the dearest committed rent."""
+    cost = (compute.lines[OPTION_NAMES["on_demand"]] + compute.lines[OPTION_NAMES["spot"]]).sum(axis=0)
+    hours = compute.rented_hours.sum(axis=0)
+    listed = np.where(np.isfinite(case.offers.on_demand), case.offers.on_demand, np.nan)
+    whole = compute.cost_usd.sum(axis=0) / np.maximum(compute.paid_hours.sum(axis=0), 1e-9)
+    fallback = np.where(np.isnan(listed), whole, listed)
+    return np.where(hours > 0, cost / np.where(hours > 0, hours, 1.0), fallback)
+
+
+def _blocks(case: Case) -> np.ndarray:
+    """Load-duration curve of each pool in blocks of equal hours, relative to average demand, [P, BLOCKS]."""
+    streams = case.streams
+    sized = streams.sized(streams.units[EXPECTED]).mean(axis=0, keepdims=True)
+    levels = np.ones((case.pools, BLOCKS))
+    for pool in range(case.pools):
+        load = np.sort(pool_curves(streams, sized, np.zeros_like(sized), pool)[0][0])
+        average = sized[0, streams.pool == pool].sum()
+        if average > 0:
+            levels[pool] = [part.mean() / average for part in np.array_split(load, BLOCKS)]
+    return levels
+
+
+def _as_booked(model: RoiModel, ledgers: list[Ledger]) -> RoiModel:
+    """Set committed cash and lost value so that month by month the base case is the ledger."""
+    worth = (model.units * model.value_usd).sum(axis=0)
+    booked = np.array([np.nansum(ledger.value_usd, axis=1) for ledger in ledgers])
+    lost = np.where(worth > 0, 1.0 - booked / np.where(worth > 0, worth, 1.0), 0.0)
+    opex = _base_opex(model)
+    committed = np.array([ledger.opex_usd for ledger in ledgers]) - opex
+    return replace(model, committed_usd=committed, lost_value_share=lost)
+
+
+def _base_opex(model: RoiModel) -> np.ndarray:
+    """Operating cost of the base case without committed cash, [O, T + 1]."""
+    need = np.zeros(model.capacity.shape[1:])
+    np.add.at(need, model.pool, model.units * model.hours_per_unit[:, None] / HOURS_PER_MONTH)
+    over = np.maximum(need[None, :, :, None] * model.block_level[:, None] - model.capacity[..., None], 0.0)
+    hours = over @ model.block_share * HOURS_PER_MONTH
+    rented = np.einsum("opt,op->ot", hours, model.flexible_usd_per_hour)
+    paid = (hours + model.capacity * HOURS_PER_MONTH).sum(axis=1)
+    view = model.base_usd + rented
+    others = model.share_of_compute * view + model.around_usd_per_hour * paid + model.fixed_usd
+    others = others + model.variable_usd @ model.units + model.once_usd
+    return model.running_usd + rented + others + model.contingency_share * (view + others)
+
+
+def _with_hosted(model: RoiModel, case: Case, api: pd.DataFrame) -> RoiModel:
+    """Add the option that moves priced use cases to hosted models and rents the rest on demand."""
+    price = (
+        case.streams.table["use_case_id"].map(api.set_index("use_case_id")["api_usd_per_unit"]).to_numpy(dtype=float)
+    )
+    if not np.isfinite(price).any() or ON_DEMAND not in model.options:
+        return model
+    like = model.options.index(ON_DEMAND)
+    hosted = np.broadcast_to(price[:, None], model.units.shape) / np.maximum(case.streams.size.T, 1e-12)
+    stacked = {
+        name: np.concatenate([held := getattr(model, name), held[[like]]])
+        for name in (
+            "capacity", "flexible_usd_per_hour", "running_usd", "base_usd", "capex_usd", "depreciation_usd",
+            "residual_usd", "once_usd", "lost_value_share",
+        )
+    }  # fmt: skip
+    committed = np.concatenate([model.committed_usd, np.zeros((1, model.units.shape[1]))])
+    served = np.concatenate([model.hosted_usd, hosted[None]])
+    return replace(model, options=(*model.options, HOSTED), hosted_usd=served, committed_usd=committed, **stacked)
+
+
+def _factors(case: Case) -> tuple[Factors, dict[str, str]]:
+    """Uncertain inputs from the ranges of plan, demand and benchmarks; what has none says so."""
+    plan, streams, table = case.plan, case.streams, case.streams.table
+    found: list[tuple[Factor, str]] = []
+    units = streams.units[EXPECTED][1:].sum(axis=0)
+    low, high = (streams.band[index][1:].sum(axis=0) for index in (0, 1))
+    names = list(table["use_case_id"] + "/" + table["region"])
+    for index, name in enumerate(names):
+        if units[index] > 0:
+            ends = np.clip([low[index] / units[index], high[index] / units[index]], 1e-3, 1e3)
+            factor = Factor(f"level:{name}", min(ends[0], 1.0), 1.0, max(ends[1], 1.0), "demand")
+            found.append((factor, "P10 and P90 of the demand simulation"))
+    correlation = plan.value("demand_correlation") if "demand_correlation" in plan.assumptions else 0.0
+    streams_of = [item.name for item, _ in found]
+    pairs = {(a, b): correlation for i, a in enumerate(streams_of) for b in streams_of[:i]}
+    found.append((Factor("value", 0.7, 1.0, 1.3, "value"), "no range is stated: 30 % either way is assumed"))
+    found.append((Factor("capacity", *_capacity_range(table), "capacity"), "intervals of the benchmark"))
+    found.append((Factor("step_month", STEPS_PER_YEAR, STEPS_PER_YEAR, STEPS_PER_YEAR, "prices", "event"), PUBLISHED))
+    found.append((Factor("step_size", *STEP_SIZES, "prices", "linear"), PUBLISHED))
+    found.append(
+        (Factor("api_price", 0.5, 1.0, 1.0, "prices"), "named models keep their price, substitutes fall: assumed")
+    )
+    space = plan.assumptions["colocation_usd_per_kw_month"]
+    found.append((Factor("running", *_relative(space), "own site"), "range of colocation in plan.yaml"))
+    found.append((Factor("residual", *_residual_range(plan), "resale"), "range of the yearly decline in plan.yaml"))
+    found.append((Factor("overhead", 0.8, 1.0, 1.3, "cost centres"), "no joint range is stated: assumed"))
+    factors = Factors(tuple(item for item, _ in found), pairs)
+    return factors, {item.name: source for item, source in found}
+
+
+PUBLISHED = "steps of public list prices 2022-02 to 2025-05"
+
+
+def _capacity_range(table: pd.DataFrame) -> tuple[float, float, float]:
+    weights = (table["units_month"].clip(lower=1e-9) / table["units_per_s_per_accelerator"]).to_numpy()
+    ends = [
+        float(np.average((table[name] / table["units_per_s_per_accelerator"]).fillna(1.0), weights=weights))
+        for name in ("low", "high")
+    ]
+    return min(max(ends[0], 0.05), 1.0), 1.0, max(ends[1], 1.0)
+
+
+def _relative(item: object) -> tuple[float, float, float]:
+    value = item.value
+    low, high = (value if end is None else end for end in (item.low, item.high))
+    return (max(low / value, 1e-3), 1.0, high / value) if value > 0 else (1.0, 1.0, 1.0)
+
+
+def _residual_range(plan: object) -> tuple[float, float, float]:
+    item, years = plan.assumptions["residual_decline_per_year"], plan.horizon_months / 12
+    kept = [max(1.0 - (item.value if end is None else end), 1e-6) ** years for end in (item.high, item.value, item.low)]
+    return kept[0] / kept[1], 1.0, kept[2] / kept[1]
+
+
+def draw_returns(basis: ReturnsBasis, draws: int = DRAWS) -> Returns:
+    """Evaluate all options under correlated draws (seeded by the plan): return, drivers, worth of knowledge."""
+    values = basis.factors.draw(draws, basis.seed)
+    result = evaluate(basis.model, values, basis.factors.names)
+    groups, shares = sobol_groups(basis.model, basis.factors, 0, samples=CURVE_SAMPLES, seed=basis.seed)
+    drivers = pd.DataFrame({"group": groups, "first": shares.first, "total": shares.total})
+    booked = base_case(basis.model)
+    options = summary(result)
+    options.insert(1, "npv_base_usd", booked.npv_usd[:, 0])
+    items = [item for item in basis.factors.items if not item.name.startswith("level:")]
+    items = [*(item for item in basis.factors.items if item.name.startswith("level:")), *items]
+    factors = pd.DataFrame(
+        [
+            {"factor": i.name, "low": i.low, "value": i.middle, "high": i.high, "source": basis.sources[i.name]}
+            for i in items
+        ]
+    )
+    return Returns(
+        options=options,
+        drivers=drivers.sort_values("total", ascending=False, ignore_index=True),
+        knowledge=_knowledge(basis, values, result),
+        break_even=_break_even(basis.model),
+        factors=factors,
+        draws=draws,
+    )
+
+
+def _knowledge(basis: ReturnsBasis, values: np.ndarray, result: RoiResult) -> pd.DataFrame:
+    """Worth of seeing something before the choice of an option, less what the wait costs.
+
+    Until the choice is made, the demand is served on demand: a month of waiting costs the difference
+    of both NPV over the horizon, divided by its months. What a benchmark says about which accelerator
+    to choose is not in this figure.
+    """
+    names, noise = basis.factors.names, np.random.default_rng(np.random.SeedSequence(basis.seed).spawn(1)[0])
+    best = int(result.npv_usd.mean(axis=1).argmax())
+    levels = [index for index, name in enumerate(names) if name.startswith("level:")]
+    capacity = np.log(values[:, names.index("capacity")])
+    weights = np.array([basis.factors.items[index].high - basis.factors.items[index].low for index in levels])
+    demand = np.log(values[:, levels]) @ (weights / weights.sum()) if weights.sum() > 0 else np.zeros(len(values))
+    signals = {
+        "Benchmark first": (capacity + BENCH_ERROR * noise.standard_normal(len(values)), BENCH_MONTHS),
+        "Wait for a tenth of the traffic": (demand + EARLY_ERROR * noise.standard_normal(len(values)), WAIT_MONTHS),
+    }
+    rows, perfect = [], 0.0
+    booked, rented = base_case(basis.model).npv_usd[:, 0], basis.model.options.index(ON_DEMAND)
+    a_month = max(float(booked[best] - booked[rented]), 0.0) / basis.model.months
+    for name, (signal, months) in signals.items():
+        worth, perfect = value_of_signal(result.npv_usd, signal)
+        worth = worth if worth > 1e-6 * abs(booked[best]) else 0.0
+        wait = a_month * months
+        rows.append(
+            {"knowledge": name, "worth_usd": worth, "months": months, "wait_usd": wait, "net_usd": worth - wait}
+        )
+    rows.append({"knowledge": "Everything (upper bound)", "worth_usd": perfect, "months": np.nan})
+    return pd.DataFrame(rows, columns=["knowledge", "worth_usd", "months", "wait_usd", "net_usd"])
+
+
+def _break_even(model: RoiModel) -> pd.DataFrame:
+    """Multiples of the expected demand at which an option costs what on-demand and hosted cost, or earns nothing."""
+    on_demand = model.options.index(ON_DEMAND)
+    hosted = model.options.index(HOSTED) if HOSTED in model.options else None
+    rows = [
+        {
+            "option": name,
+            "against_on_demand": break_even_level(model, index, on_demand) if index != on_demand else np.nan,
+            "against_hosted": break_even_level(model, index, hosted) if hosted not in (None, index) else np.nan,
+            "npv_zero": break_even_level(model, index),
+        }
+        for index, name in enumerate(model.options)
+    ]
+    return pd.DataFrame(rows)
+
+
+def quick_returns(basis: ReturnsBasis, *, wacc: float, price: float, utilization: float) -> pd.DataFrame:
+    """Options at another cost of capital, price of rented hours and demand on the capacity held.
+
+    `price` multiplies rented hours, `utilization` is the share of the expected demand that comes.
+    Columns: option, npv_usd, pv_cost_usd, usd_per_useful_hour.
+    """
+    model = at_wacc(basis.model, wacc)
+    found = evaluate(model, np.array([[price, utilization]]), ["flexible_price", "level"], with_rate=False)
+    hours = float((model.units * model.hours_per_unit[:, None]).sum()) * utilization
+    cost = found.cost_usd[:, 0]
+    return pd.DataFrame(
+        {
+            "option": model.options,
+            "npv_usd": found.npv_usd[:, 0],
+            "pv_cost_usd": found.pv_cost_usd[:, 0],
+            "usd_per_useful_hour": cost / hours if hours > 0 else np.full(len(cost), np.nan),
+        }
+    )

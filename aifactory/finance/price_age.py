@@ -1,0 +1,67 @@
+"""How old the prices are that a report stands on, and how many of them can be trusted."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+
+import pandas as pd
+
+from aifactory.finance.prices import price_table
+from aifactory.inputs.plan import Plan
+
+
+@dataclass(frozen=True)
+class PriceAge:
+    """Age of a set of prices on a day."""
+
+    count: int
+    first: str
+    last: str
+    oldest: str  # which offer is the oldest
+    oldest_days: int
+    stale: int  # past the freshness limit of their option
+    unverified: int  # claimed or assumed, not measured
+
+    @property
+    def sound(self) -> bool:
+        """Whether all prices are fresh and measured."""
+        return self.stale == 0 and self.unverified == 0
+
+    @property
+    def sentence(self) -> str:
+        """Age in words, with what is stale or not verified."""
+        if not self.count:
+            return "No price is used."
+        text = f"Prices are of {self.first} to {self.last}; the oldest, {self.oldest}, is {self.oldest_days:,} days old"
+        faults = [
+            f"{count} of {self.count} {words}"
+            for count, words in ((self.stale, "are past their freshness limit"), (self.unverified, "are not verified"))
+            if count
+        ]
+        return f"{text}; {', '.join(faults)}." if faults else f"{text}; all are fresh and measured."
+
+
+def price_age(rows: pd.DataFrame, freshness_days: dict[str, int]) -> PriceAge:
+    """Age of the rows of a price table: `accelerator_id, purchase_option, as_of, age_days, confidence`.
+
+    An option without a limit is never stale. Equal ages: the first in the order of the rows.
+    """
+    if rows.empty:
+        return PriceAge(0, "", "", "", 0, 0, 0)
+    oldest = rows.loc[rows["age_days"].idxmax()]
+    limit = rows["purchase_option"].map(freshness_days).astype("float64")
+    return PriceAge(
+        count=len(rows),
+        first=f"{rows['as_of'].min():%Y-%m-%d}",
+        last=f"{rows['as_of'].max():%Y-%m-%d}",
+        oldest=f"{oldest['accelerator_id']} {oldest['purchase_option'].replace('_', ' ')}",
+        oldest_days=int(oldest["age_days"]),
+        stale=int((rows["age_days"] > limit).sum()),
+        unverified=int((rows["confidence"] != "measured").sum()),
+    )
+
+
+def price_age_of(prices: pd.DataFrame, plan: Plan, as_of: dt.date | str) -> PriceAge:
+    """Age of the prices that hold for the candidates and regions of a plan."""
+    return price_age(price_table(prices, plan, as_of), plan.price_freshness_days)

@@ -1,0 +1,143 @@
+"""Page of stage 4: the return as a distribution, what drives it, and what knowing more is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pandas as pd
+
+from aifactory.buyplan import BuyPlan
+from aifactory.buyplan.caveats import OFFER
+from aifactory.buyplan.returns import Returns, quick_returns
+from aifactory.finance.price_age import PriceAge, price_age
+from aifactory.inputs.workspace import Workspace
+from aifactory.report import charts
+from aifactory.report.blocks import Block, Col, Figure, Group, figure, group, missing, section, table
+from aifactory.report.text import join_words, num, pct, usd_compact
+
+DRAWN = "computed: correlated draws of the ranges in plan.yaml, demand simulation and benchmarks"
+QUESTION = "How likely is a loss, and what would knowing more be worth?"
+NOT_DRAWN = "Not computed: no use case in the plan states a value per unit and its attribution."
+
+
+def used_prices(plan: BuyPlan, freshness_days: dict[str, int]) -> PriceAge:
+    """Age of the prices that the bands of the plan are paid at."""
+    if plan.bands.empty or plan.options.empty:
+        return price_age(pd.DataFrame(), freshness_days)
+    used = plan.bands[OFFER].merge(plan.options, on=OFFER, how="inner").drop_duplicates(OFFER, ignore_index=True)
+    return price_age(used, freshness_days)
+
+
+def returns_section(ws: Workspace, plan: BuyPlan, returns: Returns | None) -> Group | Block:
+    """Chance of loss, drivers, worth of knowledge; table of the options."""
+    if returns is None:
+        return section(QUESTION, NOT_DRAWN)
+    mine, drivers = returns.options.iloc[0], returns.drivers
+    knowledge = returns.knowledge.dropna(subset=["net_usd"])
+    first = knowledge.sort_values(["net_usd" if (knowledge["net_usd"] > 0).any() else "worth_usd"]).iloc[-1]
+    advice = (
+        f"{first['knowledge']} is worth {usd_compact(first['net_usd'])} more than the wait costs"
+        if first["net_usd"] > 0
+        else f"no wait pays: {first['knowledge'].lower()} is worth {usd_compact(first['worth_usd'])} and costs "
+        f"{usd_compact(first['wait_usd'])}"
+    )
+    top = join_words([f"{row.group} has a part in {pct(row.total)}" for row in drivers.head(2).itertuples()])
+    text = (
+        f"This plan loses money in {pct(mine['loss_probability'], 1)} of {returns.draws:,} draws; its NPV is "
+        f"{usd_compact(mine['npv_p10_usd'])} to {usd_compact(mine['npv_p90_usd'])} (P10 to P90) and is the highest of "
+        f"all ways to pay in {pct(mine['best_probability'])}. Of its variance {top}. "
+        f"On these options {advice}."
+    )
+    return group(section(QUESTION, text), _options_table(ws, returns), _knowledge_table(ws, returns))
+
+
+def _options_table(ws: Workspace, returns: Returns) -> Block:
+    frame = returns.options.merge(returns.break_even, on="option")
+    columns = {
+        "option": Col("Way to pay"),
+        "npv_base_usd": Col("NPV expected, USD", "usd0"),
+        "npv_p10_usd": Col("NPV P10", "usd0"),
+        "npv_p90_usd": Col("NPV P90", "usd0"),
+        "loss_probability": Col("Chance of loss", "pct1"),
+        "best_probability": Col("Best in", "pct0"),
+        "payback_24_probability": Col("Back in 24 months", "pct0"),
+        "cost_cvar90_usd": Col("Cost, worst tenth", "usd0"),
+        "against_on_demand": Col("= on demand", "num2"),
+        "against_hosted": Col("= hosted", "num2"),
+        "npv_zero": Col("NPV zero", "num2"),
+    }
+    note = (
+        "Orders stay as planned; load beyond the capacity held is rented by the hour. The last three columns are "
+        "the multiples of the expected demand at which it costs the same or earns nothing. Payback counts from approval; never within the horizon counts as not."
+    )
+    caption = "Return of the ways to pay for the same demand"
+    return table(frame, caption=caption, source=DRAWN, as_of=ws.as_of, columns=columns, note=note)
+
+
+def _knowledge_table(ws: Workspace, returns: Returns) -> Block:
+    columns = {
+        "knowledge": Col("Before signing"),
+        "worth_usd": Col("Worth, USD", "usd0"),
+        "months": Col("Months", "int"),
+        "wait_usd": Col("Renting meanwhile, USD", "usd0"),
+        "net_usd": Col("Net, USD", "usd0"),
+    }
+    note = "Worth: how much better the choice of a way to pay gets. Which accelerator to choose is not in it."
+    caption = "Value of information"
+    return table(returns.knowledge, caption=caption, source=DRAWN, as_of=ws.as_of, columns=columns, note=note)
+
+
+def chart_returns(ws: Workspace, returns: Returns | None) -> Figure | Block:
+    """NPV of every option, P10 to P90."""
+    if returns is None:
+        return missing("The distribution of the return", "no value per unit is stated")
+    frame = returns.options.sort_values("npv_p50_usd", ascending=False)
+    best = frame.iloc[0]
+    return figure(
+        charts.dots_with_range(
+            frame, category="option", value="npv_p50_usd", low="npv_p10_usd", high="npv_p90_usd", fmt="usd_compact",
+            titles={"npv_p50_usd": "NPV, USD", "npv_p10_usd": "P10", "npv_p90_usd": "P90"},
+        ),
+        title=f"{best['option']}: {usd_compact(best['npv_p50_usd'])} in the middle, the highest",
+        description="NPV of each way to pay, P10, P50, P90: "
+        + ", ".join(
+            f"{row.option} {usd_compact(row.npv_p10_usd)}, {usd_compact(row.npv_p50_usd)}, {usd_compact(row.npv_p90_usd)}"
+            for row in frame.itertuples()
+        ),
+        caption=f"{returns.draws:,} draws, the same for every option; ranges are P10 to P90.",
+        source=DRAWN,
+        as_of=ws.as_of,
+    )  # fmt: skip
+
+
+def what_if(ws: Workspace, plan: BuyPlan) -> Callable[..., Block]:
+    """Return the table of the options for a cost of capital, price of rented hours and share of demand."""
+    base = ws.plan.value("wacc")
+
+    def shown(wacc: float = base, price: float = 1.0, utilization: float = 1.0) -> Block:
+        if plan.returns is None:
+            return section("What if?", NOT_DRAWN)
+        frame = quick_returns(plan.returns, wacc=wacc, price=price, utilization=utilization)
+        columns = {
+            "option": Col("Way to pay"),
+            "npv_usd": Col("NPV, USD", "usd0"),
+            "pv_cost_usd": Col("Present value of cost, USD", "usd0"),
+            "usd_per_useful_hour": Col("USD per useful hour", "usd2"),
+        }
+        caption = (
+            f"Ways to pay at a cost of capital of {pct(wacc, 1)}, rented hours at {num(price)} times their price, "
+            f"{pct(utilization)} of the expected demand"
+        )
+        frame = frame.sort_values("npv_usd", ascending=False, ignore_index=True)
+        return table(frame, caption=caption, source="computed from the plan", as_of=ws.as_of, columns=columns)
+
+    return shown
+
+
+def tables(returns: Returns | None) -> dict[str, pd.DataFrame]:
+    """Tables of the distribution for the record."""
+    if returns is None:
+        return {}
+    names = {"options": "returns", "drivers": "return_drivers", "knowledge": "value_of_information"}
+    names |= {"break_even": "break_even_volume", "factors": "return_factors"}
+    return {name: getattr(returns, field) for field, name in names.items()}

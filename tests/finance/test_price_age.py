@@ -1,0 +1,34 @@
+"""Age of prices: words and counts."""
+
+import pandas as pd
+
+from aifactory.finance.price_age import price_age
+
+ROWS = pd.DataFrame(
+    {
+        "accelerator_id": ["a", "b", "b"],
+        "purchase_option": ["on_demand", "spot", "reserved_1y"],
+        "as_of": pd.to_datetime(["2026-10-01", "2026-08-01", "2025-11-01"]),
+        "age_days": [30, 91, 364],
+        "confidence": ["measured", "measured", "claimed"],
+    }
+)
+
+
+def test_what_is_old_and_what_is_claimed():
+    age = price_age(ROWS, {"on_demand": 90, "spot": 30, "reserved_1y": 400})
+    assert (age.stale, age.unverified, age.oldest_days, age.oldest) == (1, 1, 364, "b reserved 1y")
+    assert not age.sound
+    assert "2025-11-01 to 2026-10-01" in age.sentence
+    assert "1 of 3 are past their freshness limit, 1 of 3 are not verified" in age.sentence
+
+
+def test_fresh_and_measured():
+    age = price_age(ROWS.head(1), {"on_demand": 90})
+    assert age.sound
+    assert age.sentence.endswith("all are fresh and measured.")
+
+
+def test_no_price_and_no_limit():
+    assert price_age(ROWS.head(0), {}).sentence == "No price is used."
+    assert price_age(ROWS, {}).stale == 0

@@ -1,0 +1,71 @@
+"""Distribution of the return on the page: sentences for both answers, the what-if, the age of prices."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from bp_company import make_plan, make_prices
+
+from aifactory.buyplan.case import solve_case
+from aifactory.buyplan.returns import draw_returns, returns_basis
+from aifactory.report import buy_plan_returns as page
+
+API = pd.DataFrame({"use_case_id": ["chat"], "api_usd_per_unit": [0.002]})
+
+
+@pytest.fixture
+def drawn(tiny):
+    case = tiny(plan=make_plan(18, {"wacc": 0.1, "tax_rate": 0.25}), prices=make_prices(), growth={"expected": 0.03})
+    basis = returns_basis(case, solve_case(case), API)
+    ws = SimpleNamespace(as_of="2026-10-31", plan=case.plan)
+    return ws, SimpleNamespace(returns=basis), draw_returns(basis, draws=2_000)
+
+
+@pytest.fixture
+def tiny():
+    import bp_company
+
+    return bp_company.make_case
+
+
+def test_the_answer_names_chance_drivers_and_worth(drawn):
+    ws, plan, returns = drawn
+    text = page.returns_section(ws, plan, returns).text
+    assert "of 2,000 draws" in text
+    assert returns.drivers["group"].iloc[0] in text
+    assert "no wait pays" in text
+    richer = returns.knowledge.assign(net_usd=[5.0, 1e6, np.nan])
+    paid = page.returns_section(ws, plan, SimpleNamespace(**{**vars(returns), "knowledge": richer})).text
+    assert "Wait for a tenth of the traffic is worth USD 1.00 M more than the wait costs" in paid
+
+
+def test_no_value_no_distribution(drawn):
+    ws = drawn[0]
+    assert page.NOT_DRAWN in page.returns_section(ws, None, None).text
+    assert page.tables(None) == {}
+    assert "no value per unit" in page.chart_returns(ws, None).text
+    assert page.NOT_DRAWN in page.what_if(ws, SimpleNamespace(returns=None))().text
+
+
+def test_the_what_if_names_its_values(drawn):
+    ws, plan, _ = drawn
+    shown = page.what_if(ws, plan)
+    assert "cost of capital of 10.0 %" in shown().text
+    text = shown(wacc=0.15, price=1.2, utilization=0.8).text
+    assert "cost of capital of 15.0 %" in text
+
+
+def test_tables_for_the_record(drawn):
+    assert set(page.tables(drawn[2])) == {
+        "returns", "return_drivers", "value_of_information", "break_even_volume", "return_factors",
+    }  # fmt: skip
+
+
+def test_age_of_the_prices_that_are_used():
+    offer = {"accelerator_id": "a", "region": "eu", "purchase_option": "spot"}
+    options = pd.DataFrame([offer | {"as_of": pd.Timestamp("2026-01-01"), "age_days": 300, "confidence": "claimed"}])
+    plan = SimpleNamespace(bands=pd.DataFrame([offer, offer]), options=options)
+    age = page.used_prices(plan, {"spot": 30})
+    assert (age.count, age.stale, age.unverified) == (1, 1, 1)
+    assert page.used_prices(SimpleNamespace(bands=pd.DataFrame(), options=options), {}).count == 0
