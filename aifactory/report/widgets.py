@@ -25,3 +25,25 @@ def explore(function: Callable[..., Any], *, live: bool = False, **controls: Any
             controls[name] = FloatSlider(start, min=low, max=high, step=step, continuous_update=False)
     how = {} if live else {"manual": True, "manual_name": "Show"}
     display(interactive(lambda **values: display(function(**values)), how, **controls))
+
+
+def explore_live(function: Callable[..., Any], controls: dict[str, Any]) -> None:
+    """Show `function` at the controls' first values, then the controls; each change shows it anew at once.
+
+    `controls` are ipywidgets by argument name. The default stands outside the widgets, so it is in
+    every export; nothing is computed twice before somebody moves a control.
+    """
+    from IPython.display import display
+    from ipywidgets import Output, VBox
+
+    out = Output()
+
+    def show(_change: object = None) -> None:
+        out.clear_output(wait=True)
+        with out:
+            display(function(**{name: control.value for name, control in controls.items()}))
+
+    display(function(**{name: control.value for name, control in controls.items()}))
+    for control in controls.values():
+        control.observe(show, "value")
+    display(VBox([*controls.values(), out]))

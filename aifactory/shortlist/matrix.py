@@ -93,6 +93,12 @@ def _throughput(ws: Workspace, inventory: Inventory, cells: pd.DataFrame) -> np.
 
 def nodes_at_peak(ws: Workspace, inventory: Inventory, cells: pd.DataFrame) -> np.ndarray:
     """Whole nodes that the region with the highest peak needs, reserve included; NaN unknown."""
+    need = nodes_needed(ws, inventory, cells)
+    return np.where(np.isnan(need), np.nan, np.maximum(np.ceil(need), 1))
+
+
+def nodes_needed(ws: Workspace, inventory: Inventory, cells: pd.DataFrame) -> np.ndarray:
+    """The same before rounding up."""
     profile, cases = inventory.demand_profile, ws.table("use_cases").set_index("use_case_id")
     if profile.empty:
         return np.full(len(cells), np.nan)
@@ -101,7 +107,7 @@ def nodes_at_peak(ws: Workspace, inventory: Inventory, cells: pd.DataFrame) -> n
     size = cells["accelerator_id"].map(ws.table("accelerators").set_index("accelerator_id")["accelerators_per_node"])
     rate = cells["units_per_s_per_accelerator"].where(cells["units_per_s_per_accelerator"] > 0)
     need = accelerator_hours(peak, rate.fillna(1.0)) * (1 + reserve)
-    return np.ceil((need / size).where(rate.notna() & peak.notna())).clip(lower=1).to_numpy()
+    return (need / size).where(rate.notna() & peak.notna()).to_numpy(dtype=float)
 
 
 def _latency(ws: Workspace, benchmark: Benchmark, cells: pd.DataFrame, capacities: list[pd.Series]) -> list[np.ndarray]:

@@ -1,0 +1,79 @@
+"""The interactive layer of the shortlist: the default stands without it, and each control changes the ranking."""
+
+import pytest
+
+from aifactory.benchmark import build_benchmark
+from aifactory.inventory import build_inventory
+from aifactory.report import shortlist_explore, widgets
+from aifactory.report.shortlist_explore import Explorer
+from aifactory.shortlist import build_shortlist
+from aifactory.shortlist.scales import MATRIX_CRITERIA
+
+
+@pytest.fixture(scope="module")
+def stages(mini_ws):
+    inventory, benchmark = build_inventory(mini_ws), build_benchmark(mini_ws)
+    return mini_ws, inventory, benchmark, build_shortlist(mini_ws, inventory, benchmark)
+
+
+def texts(shown):
+    return "\n".join(part.text for part in shown.parts)
+
+
+def test_the_default_names_the_leader_the_settings_and_the_cost(stages):
+    explorer = Explorer(*stages)
+    answer = texts(explorer.show())
+    assert explorer.first in answer
+    assert "latency limits times 1.00" in answer
+    assert "JupyterLab" in answer
+    dearest = stages[3].choice.sort_values("total_usd", ascending=False)["use_case_id"].iloc[0]
+    assert explorer.first == dearest
+
+
+def test_weights_limits_and_utilisation_change_what_is_shown(stages):
+    explorer = Explorer(*stages)
+    plain = texts(explorer.show("chat"))
+    only_cost = texts(explorer.show("chat", **{name: float(name == "cost") for name in MATRIX_CRITERIA}))
+    assert (
+        len(
+            {
+                plain,
+                only_cost,
+                texts(explorer.show("chat", slo_factor=0.5)),
+                texts(explorer.show("chat", utilization=0.2)),
+            }
+        )
+        == 4
+    )
+
+
+def test_controls_start_at_the_plan_and_a_move_shows_anew(stages, monkeypatch):
+    shown, kept = [], {}
+    monkeypatch.setattr("IPython.display.display", shown.append)
+    original = widgets.explore_live
+    monkeypatch.setattr(
+        shortlist_explore, "explore_live", lambda f, controls: (kept.update(controls), original(f, controls))
+    )
+    shortlist_explore.explore_ranking(*stages)
+    weights = stages[0].plan.matrix_weights
+    assert {name: kept[name].value for name in weights} == weights
+    assert len(shown) == 2  # the default, then the controls
+    before = texts(shown[0])
+    kept["cost"].value = 1.0
+    assert len(shown) == 3
+    assert texts(shown[2]) != before
+
+
+def test_without_any_known_platform_the_page_says_so(stages):
+    ws, inventory, benchmark, short = stages
+    empty = type(
+        "S",
+        (),
+        {
+            "matrix": short.matrix,
+            "penalties": short.penalties.iloc[:0],
+            "exclusions": short.exclusions,
+            "choice": short.choice,
+        },
+    )
+    assert "could not be computed" in Explorer(ws, inventory, benchmark, empty).show().text
