@@ -57,8 +57,9 @@ class Explorer:
     def _figure(self, name: str, ranked: pd.DataFrame) -> object:
         long = ranked.melt("accelerator_id", [f"part_{item}" for item in MATRIX_CRITERIA], "criterion", "part")
         long["criterion"] = long["criterion"].str.removeprefix("part_").map(readable)
-        chart = charts.stacked_bars(long, x="accelerator_id", value="part", color="criterion", order=[readable(item) for item in MATRIX_CRITERIA], fmt="num2",
-                                    titles={"accelerator_id": "Platform", "part": "Value"})  # fmt: skip
+        long["short_name"] = long["accelerator_id"].str.split("-", n=1).str[-1]
+        chart = charts.stacked_bars(long, x="short_name", value="part", color="criterion", order=[readable(item) for item in MATRIX_CRITERIA], fmt="num2",
+                                    titles={"short_name": "Platform", "part": "Value"})  # fmt: skip
         return figure(chart, title=f"{ranked['accelerator_id'].iloc[0]} leads for {name}", description="Stacked bars of the weighted values of the six criteria per platform, best first.",
                       caption="Cost is the whole price over the horizon against today's platform; platforms that a hard rule excludes are left out.",
                       source=SOURCE, as_of=self.as_of)  # fmt: skip

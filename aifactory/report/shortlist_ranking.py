@@ -17,7 +17,15 @@ SOURCE = "shortlist stage: benchmarks, prices, judgements tables; plan.yaml"
 def robustness_section(ws: Workspace, short: Shortlist) -> Group:
     """Does the ranking hold over weights and intervals."""
     verdicts = short.robustness.verdicts.assign(
-        flip=[_flip(row) for row in short.robustness.verdicts.itertuples(index=False)]
+        flip=[_flip(row) for row in short.robustness.verdicts.itertuples(index=False)],
+        rumour=[
+            f"{row.challenger} ({pct(row.challenger_first, 0)})" if isinstance(row.challenger, str) else ""
+            for row in short.robustness.verdicts.itertuples(index=False)
+        ],
+        checks=[
+            f"{row.topsis} / {row.promethee}" if isinstance(row.topsis, str) else ""
+            for row in short.robustness.verdicts.itertuples(index=False)
+        ],
     )
     parts = [section("Does the ranking hold?", _robust_answer(ws, verdicts))]
     if len(short.robustness.ranks):
@@ -28,15 +36,14 @@ def robustness_section(ws: Workspace, short: Shortlist) -> Group:
         "verdict": Col("Verdict"),
         "acceptability": Col("First in", "pct0"),
         "confidence": Col("Confidence", "pct0"),
-        "rival": Col("Nearest rival"),
+        "stated": Col("At the stated weights"),
+        "rival": Col("Its nearest rival"),
         "weight_moved": Col("Weight to move", "pct1"),
         "flip": Col("One weight that flips it"),
-        "challenger": Col("Best of those that may not be chosen"),
-        "challenger_first": Col("It is first in", "pct0"),
+        "rumour": Col("Best that may not be chosen (first in)"),
         "deciding_measurement": Col("Measurement that would decide most"),
-        "gain": Col("Chance to be right, more by", "pct0"),
-        "topsis": Col("TOPSIS"),
-        "promethee": Col("PROMETHEE"),
+        "gain": Col("Right more often by", "pct0"),
+        "checks": Col("TOPSIS / PROMETHEE"),
     }
     note = (
         "First in: share of draws of admissible weights (those that keep the order of the stated ones) and of values in their intervals. "

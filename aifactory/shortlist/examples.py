@@ -121,6 +121,7 @@ def _row(example: Example, short: Shortlist, changed: Shortlist) -> dict[str, ob
     row = {"example": name, "argument": example.argument, "platform": choice["accelerator_id"], "layer": choice["tier_label"],
            "total_usd": choice["total_usd"]}  # fmt: skip
     moves = short.migrations[short.migrations["use_case_id"] == name]
+    moves = moves[moves["accelerator_id"] != choice["accelerator_id"]]
     best = moves.sort_values("payback_months", kind="stable").iloc[0] if len(moves) else None
     if best is not None:
         cost = short.penalties.set_index(["use_case_id", "accelerator_id"])["total_usd"]

@@ -113,7 +113,8 @@ def _by_region(
         return None
     if allowed & places[accelerator] or not allowed <= {r.region for r in ws.plan.regions}:
         return None
-    return "region", f"bound to {', '.join(sorted(allowed))}, offered only in {', '.join(sorted(places[accelerator]))}"
+    here, there = (", ".join(sorted(names)) for names in (allowed, places[accelerator]))
+    return "region", f"bound to {here}; no offer on record there, only in {there}: ask for one"
 
 
 def _by_restriction(

@@ -149,16 +149,29 @@ def plan_pilots(ws: Workspace, cells: pd.DataFrame, penalties: pd.DataFrame, cho
 
 
 def drop_hopeless(cells: pd.DataFrame, pilots: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Turn pilots that no capacity could make pay into rejections; platforms without any figures stay pilots."""
-    hopeless = pilots["needed_units_per_s"].isna() & pilots["expected_units_per_s"].notna()
-    pairs = set(zip(pilots.loc[hopeless, "use_case_id"], pilots.loc[hopeless, "accelerator_id"], strict=True))
-    where = np.array(
-        [pair in pairs for pair in zip(cells["use_case_id"], cells["accelerator_id"], strict=True)], dtype=bool
+    """Turn pilots that cannot pay into rejections: no capacity is enough, or only one above the interval.
+
+    Platforms without any figures stay pilots.
+    """
+    both = pilots.merge(cells[[*KEYS, "high"]], on=KEYS, how="left")
+    known = both["expected_units_per_s"].notna()
+    never, beyond = known & both["needed_units_per_s"].isna(), known & (both["needed_units_per_s"] > both["high"])
+    why = {}
+    for row in both[never].itertuples(index=False):
+        why[row.use_case_id, row.accelerator_id] = (
+            "cannot pay: porting, delay and rework alone cost more than the chosen platform"
+        )
+    for row in both[beyond].itertuples(index=False):
+        text = f"cannot pay: would need {row.needed_units_per_s:.3g} units/s, its interval ends at {row.high:.3g}"
+        why[row.use_case_id, row.accelerator_id] = text
+    reasons = [why.get(pair) for pair in zip(cells["use_case_id"], cells["accelerator_id"], strict=True)]
+    where = np.array([reason is not None for reason in reasons], dtype=bool)
+    changed = cells.assign(
+        decision=cells["decision"].mask(where, "reject"),
+        reason=[new or old for new, old in zip(reasons, cells["reason"], strict=True)],
     )
-    why = "cannot pay: porting, delay and rework alone cost more than the chosen platform"
-    changed = cells.assign(decision=cells["decision"].mask(where, "reject"), reason=cells["reason"].mask(where, why))
     changed["agrees_with_prior"] = changed["decision"] == changed["prior"]
-    return changed, pilots[~hopeless].reset_index(drop=True)
+    return changed, pilots[~(never | beyond).to_numpy()].reset_index(drop=True)
 
 
 def _exit(row: tuple, mark: float) -> str:

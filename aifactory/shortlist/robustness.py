@@ -30,7 +30,7 @@ DRAWS = 10_000
 RANK_COLUMNS = [*KEYS, "value", "value_low", "value_high", "rank", "best_rank", "worst_rank", "first", "first_any_weights",
                 "first_error", "expected_rank", "confidence", "dominated_by", "surely_dominated_by"]  # fmt: skip
 VERDICT_COLUMNS = ["use_case_id", "leader", "verdict", "acceptability", "confidence", "contenders", "challenger",
-                   "challenger_first", "rival", "weight_moved", "flip_criterion",
+                   "challenger_first", "stated", "rival", "weight_moved", "flip_criterion",
                    "flip_weight", "flip_at", "deciding_measurement", "gain", "topsis", "promethee", "reversals_here",
                    "reversals_topsis", "alternatives"]  # fmt: skip
 
@@ -172,9 +172,19 @@ def _names(chips: list[str], which: np.ndarray) -> str:
 
 
 def _flip(values: np.ndarray, weights: np.ndarray, chips: list[str]) -> dict[str, object]:
-    """Nearest rival, how much weight must move for it to catch up, and the nearest single weight that does it."""
+    """Leader at the stated weights, its nearest rival and how much weight must move for that to catch up.
+
+    Beside it the nearest single weight that does it, the others keeping their proportions.
+    """
     found = flips.smallest_flip(values, weights)
-    row = {"rival": None, "weight_moved": np.nan, "flip_criterion": None, "flip_weight": np.nan, "flip_at": np.nan}
+    row = {
+        "stated": chips[int(np.argmax(values @ weights))],
+        "rival": None,
+        "weight_moved": np.nan,
+        "flip_criterion": None,
+        "flip_weight": np.nan,
+        "flip_at": np.nan,
+    }
     if found:
         row |= {"rival": chips[found[0].challenger], "weight_moved": found[0].moved}
     single = flips.switching_weights(values, weights)

@@ -10,7 +10,15 @@ from aifactory.benchmark import build_benchmark
 from aifactory.inputs.workspace import load_workspace
 from aifactory.inventory import build_inventory
 from aifactory.shortlist import build_shortlist
-from aifactory.shortlist.outcome import CHOICE_COLUMNS, GENERAL, INNOVATION, SPECIALISED, architecture, layer
+from aifactory.shortlist.outcome import (
+    CHOICE_COLUMNS,
+    GENERAL,
+    INNOVATION,
+    SPECIALISED,
+    architecture,
+    drop_hopeless,
+    layer,
+)
 from aifactory.shortlist.outcome import choose as choose_cells
 
 H100, A100, TPU = "nvidia-h100-sxm", "nvidia-a100-80-sxm", "google-tpu-v6e"
@@ -165,6 +173,18 @@ def test_a_pilot_that_no_capacity_makes_pay_is_rejected(road):
     assert (row["decision"], row["reason"][:10]) == ("reject", "cannot pay")
     assert row["agrees_with_prior"] == (row["prior"] == "reject")
     assert ("chat", TPU) not in set(road.shortlist.pilots.set_index(["use_case_id", "accelerator_id"]).index)
+
+
+def test_a_pilot_that_needs_more_than_its_interval_holds_is_rejected(road):
+    pilots = road.shortlist.pilots.head(1).assign(needed_units_per_s=50.0, expected_units_per_s=4.0)
+    keys = ["use_case_id", "accelerator_id"]
+    cells = road.shortlist.matrix.merge(pilots[keys], on=keys).assign(high=6.0)
+    changed_cells, left = drop_hopeless(cells, pilots)
+    assert left.empty
+    assert changed_cells["reason"].tolist() == ["cannot pay: would need 50 units/s, its interval ends at 6"]
+    same, kept = drop_hopeless(cells.assign(high=60.0), pilots)
+    assert len(kept) == 1
+    assert same["decision"].tolist() == ["pilot"]
 
 
 def test_a_high_mark_leaves_measured_platforms_as_pilots(changed):

@@ -102,7 +102,7 @@ def test_the_flip_is_told_with_criterion_and_weight():
     # money against maturity: level where the two weights are equal; 0.30 against 0.15
     money, mature = (np.where(np.array(MATRIX_CRITERIA) == name, 1.0, 0.5) for name in ("cost", "maturity"))
     row = judge(("cheap", "choose", money, 0.0), ("mature", "choose", mature, 0.0)).verdicts.iloc[0]
-    assert (row["leader"], row["rival"]) == ("cheap", "mature")
+    assert (row["leader"], row["stated"], row["rival"]) == ("cheap", "cheap", "mature")
     assert row["weight_moved"] == pytest.approx(0.075)
     # with the weight t of maturity the cost keeps 0.30 (1 - t) / 0.85: level at t = 6 / 23; raising
     # maturity by 0.11 is nearer than lowering cost to 3 / 17 by 0.12
