@@ -1,4 +1,4 @@
-"""Commands about demand: backtest, reserve."""
+"""Commands about demand: backtest, reserve, generate."""
 
 from __future__ import annotations
 
@@ -58,3 +58,21 @@ def reserve(
         autoscaler_lag, target_unserved,
     )  # fmt: skip
     print_found(reserve_file(file, settings), as_json, reserve_lines)
+
+
+@app.command()
+def generate(
+    requests: Annotated[int, typer.Option(help="Requests to write, exactly.")],
+    out: Annotated[Path, typer.Option(help="Parquet file to write.")],
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 0,
+    days: Annotated[int, typer.Option(help="Whole days over which they fall.")] = 28,
+    first_day: Annotated[
+        str, typer.Option(help="First day, YYYY-MM-DD; week shapes take it for a Monday.")
+    ] = "2026-10-05",
+    only: Annotated[str, typer.Option(help="A workload class, a use case or use case/region; all without.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Requests of a synthetic company, with the shapes of public traces, in the terms of the table `requests`."""
+    from aifactory.demand.request_file import generate_file, generated_lines
+
+    print_found(generate_file(out, requests, seed, days, first_day, only), as_json, generated_lines)
