@@ -13,6 +13,7 @@ from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import demand, findings, service, spend
 from aifactory.inventory.basis import demand_basis
 from aifactory.inventory.candidates import candidate_gaps, candidate_owners
+from aifactory.inventory.chains import chain_table
 from aifactory.inventory.drift import drift, token_growth
 from aifactory.inventory.efficiency import prefix_reuse, retry_amplification
 from aifactory.inventory.overlap import find_overlaps
@@ -48,6 +49,7 @@ class Inventory:
     token_growth: pd.DataFrame
     demand_basis: DemandBasis
     scenarios: DemandScenarios
+    chains: pd.DataFrame
     forecast: pd.DataFrame
     service_levels: pd.DataFrame
     failures_and_queues: pd.DataFrame
@@ -110,6 +112,7 @@ def build_inventory(ws: Workspace) -> Inventory:
         token_growth=growth,
         demand_basis=basis,
         scenarios=scenarios,
+        chains=chain_table(ws, monthly),
         forecast=scenarios.frame,
         service_levels=levels,
         failures_and_queues=service.failures_and_queues(ws, levels, profile),

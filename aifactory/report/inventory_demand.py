@@ -20,7 +20,7 @@ from aifactory.report.blocks import (
     section,
     table,
 )
-from aifactory.report.text import join_words, month_name, num, pct, plural, usd_compact
+from aifactory.report.text import num, pct, plural, usd_compact
 from aifactory.units import WORKLOAD_CLASSES
 
 DEMAND, LATENCY = "demand_windows and jobs tables", "latency_histograms table"
@@ -104,7 +104,7 @@ def table_profile(ws: Workspace, inv: Inventory) -> Block:
         "The peak window is the smallest with ten units on average. Training counts hours of the reference accelerator."
     )
     return table(inv.demand_profile.reindex(columns=[*columns]), caption="Demand in service units by use case and region",
-                 source=DEMAND, as_of=ws.as_of, columns=columns, max_rows=30, note=note)  # fmt: skip
+                 source=DEMAND, as_of=ws.as_of, columns=columns, max_rows=16, note=note)  # fmt: skip
 
 
 def table_seasons(ws: Workspace, inv: Inventory) -> Block:
@@ -126,7 +126,7 @@ def table_seasons(ws: Workspace, inv: Inventory) -> Block:
         "and a chance of at most 0.01 in 499 random turns of its days or weeks, which keep neighbouring hours together. A dash could not be tested."
     )
     return table(inv.demand_profile.reindex(columns=[*columns]), caption="Seasons, tested against chance", source=DEMAND,
-                 as_of=ws.as_of, columns=columns, max_rows=30, note=note)  # fmt: skip
+                 as_of=ws.as_of, columns=columns, max_rows=12, note=note)  # fmt: skip
 
 
 def chart_demand_months(ws: Workspace, inv: Inventory) -> Figure | Block:
@@ -146,6 +146,8 @@ def chart_demand_months(ws: Workspace, inv: Inventory) -> Figure | Block:
     frame["workload_class"] = frame["workload_class"].map(WORKLOAD_CLASSES)
     if frame["demand_index"].notna().sum() == 0:
         return missing("Demand by month", "no demand up to this month")
+    months = sorted(frame["month"].unique())
+    frame = frame[frame["month"].isin(months[(len(months) - 1) % 2 :: 2])]  # every other month, the last among them
     last = frame[frame["month"] == frame["month"].max()].sort_values("demand_index")
     fastest = last.iloc[-1]
     return figure(
@@ -159,7 +161,7 @@ def chart_demand_months(ws: Workspace, inv: Inventory) -> Figure | Block:
         ),
         title=f"{fastest['workload_class']} grew fastest: {num(fastest['demand_index'], 1)} times its first month",
         description="Lines of demand per workload class by month, each relative to its first month.",
-        caption="Mean over the use cases of a class of units per month over units in its first month.",
+        caption="Mean over the use cases of a class of units per month over units in its first month; every other month.",
         source=DEMAND,
         as_of=ws.as_of,
     )
@@ -229,46 +231,3 @@ def _fleet(ws: Workspace, inv: Inventory) -> list[Block]:
     )
     return [table(fleet, caption="Accelerators needed at the month's peaks, by how far they are shared", source=f"{DEMAND}; billing table; use_cases table",
                   as_of=ws.as_of, columns=columns, max_rows=15, note=note)]  # fmt: skip
-
-
-def outlook(ws: Workspace, inv: Inventory) -> Group:
-    """Demand over the horizon in three scenarios."""
-    question = f"What will be asked of us over the next {ws.plan.horizon_months} months?"
-    if inv.forecast.empty:
-        return group(section(question, "No demand could be forecast."))
-    today = inv.demand_profile.groupby("use_case_id")["units_month"].sum()
-    sums = inv.forecast.groupby(["scenario", "month", "use_case_id"])["units"].sum().reset_index()
-    sums["relative"] = sums["units"] / sums["use_case_id"].map(today)
-    wide = sums.groupby(["month", "scenario"])["relative"].mean().unstack().reset_index()
-    end = wide.iloc[-1]
-    idea = inv.use_cases[inv.use_cases["units_month"].isna() | (inv.use_cases["units_month"] == 0)]
-    answer = (
-        f"By {month_name(end['month'])} demand is {num(end['expected'], 1)} times today's in the expected scenario, "
-        f"between {num(end['conservative'], 1)} and {num(end['aggressive'], 1)} in the others (mean over use cases)."
-    )
-    if len(idea):
-        answer += f" Not forecast, because nothing was measured yet: {join_words(idea['name'])}."
-    chart = charts.lines_with_band(
-        wide,
-        x="month",
-        y="expected",
-        low="conservative",
-        high="aggressive",
-        fmt="num2",
-        titles={"expected": "Demand, this month = 1"},
-    )
-    columns = {"use_case_id": Col("Use case"), "region": Col("Region"), "service_unit": Col("Unit"), "conservative": Col("Conservative", "sig3"),
-               "expected": Col("Expected", "sig3"), "aggressive": Col("Aggressive", "sig3"), "growth_source": Col("Growth, expected scenario")}  # fmt: skip
-    last = inv.forecast[inv.forecast["month"] == end["month"]]
-    table_frame = last.pivot_table(
-        index=["use_case_id", "region", "service_unit"], columns="scenario", values="units"
-    ).reset_index()
-    source = last[last["scenario"] == "expected"][["use_case_id", "region", "growth_source"]]
-    return group(
-        section(question, answer),
-        figure(chart, title=f"Expected demand grows to {num(end['expected'], 1)} times today's",
-               description=f"Line of expected demand with a band from conservative to aggressive, ending at {num(end['conservative'], 1)}, {num(end['expected'], 1)} and {num(end['aggressive'], 1)} times today.",
-               caption="Mean over use cases of units per month over today's; trends are damped each month.", source=f"{DEMAND}; plan.yaml", as_of=ws.as_of),
-        table(table_frame.merge(source, on=["use_case_id", "region"]), caption=f"Units per month in {month_name(end['month'])}", source=f"{DEMAND}; plan.yaml",
-              as_of=ws.as_of, columns=columns),
-    )  # fmt: skip

@@ -13,7 +13,6 @@ from aifactory.report.inventory_demand import (
     chart_demand_months,
     demand_section,
     local_section,
-    outlook,
     table_profile,
     table_seasons,
 )
@@ -26,6 +25,7 @@ from aifactory.report.inventory_money import (
     table_pools,
     table_spend,
 )
+from aifactory.report.inventory_outlook import adoption_section, outlook
 from aifactory.report.inventory_questions import data_received, table_catalogue, three_questions
 from aifactory.report.inventory_service import service_section
 from aifactory.report.inventory_waste import overlap_section, waste_section
@@ -33,6 +33,7 @@ from aifactory.report.text import join_words, month_name, num, pct, plural, usd_
 
 __all__ = [
     "SOURCES",
+    "adoption_section",
     "attention",
     "chart_demand_heatmap",
     "chart_demand_months",
@@ -72,7 +73,10 @@ SOURCES = {
     **dict.fromkeys(("spend", "spend_reconciliation", "spend_monthly", "overlaps"), "billing table"),
     **dict.fromkeys(("demand_monthly", "demand_profile", "token_growth"), "demand_windows and jobs tables"),
     "drift": "latency_histograms, demand_windows and tenant_usage tables",
-    "forecast": "demand_windows and jobs tables; plan.yaml",
+    **dict.fromkeys(
+        ("forecast", "demand_bands", "named_scenarios"), "demand_windows, jobs and billing tables; plan.yaml"
+    ),
+    "chains": "demand_windows, jobs and demand_chain tables",
     "service_levels": "latency_histograms table",
     "failures_and_queues": "demand_windows and latency_histograms tables",
     "size_tail": "latency_histograms and jobs tables",
@@ -218,8 +222,9 @@ def tables(inv: Inventory) -> dict[str, pd.DataFrame]:
     names = ("use_cases", "coverage", "owners_to_ask", "candidate_gaps", "candidate_owners", "three_questions", "spend", "spend_reconciliation", "spend_monthly",
              "demand_monthly", "demand_profile", "drift", "token_growth", "forecast", "service_levels", "failures_and_queues",
              "size_tail", "tenants", "retries", "prefix_reuse", "pools", "jobs", "local_vs_pooled", "pooled_fleet", "waste",
-             "overlaps")  # fmt: skip
-    return {name: getattr(inv, name) for name in names}
+             "overlaps", "chains")  # fmt: skip
+    more = {"demand_bands": inv.scenarios.groups, "named_scenarios": inv.scenarios.what_ifs}
+    return {name: getattr(inv, name) for name in names} | {name: frame for name, frame in more.items() if len(frame)}
 
 
 def _value_at_risk(inv: Inventory) -> float | None:

@@ -1,0 +1,83 @@
+"""How users become units and tokens, factor by factor: measured where there is telemetry, else from demand chains."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from aifactory.inputs.workspace import Workspace
+
+CHAIN_COLUMNS = [
+    "use_case_id",
+    "service_unit",
+    "seats",
+    "active_share",
+    "units_per_seat_month",
+    "units_month",
+    "requests_per_unit",
+    "uncached_input_tokens_per_request",
+    "cached_input_tokens_per_request",
+    "output_tokens_per_request",
+    "tokens_month",
+    "basis",
+    "source",
+]
+#: What a row rests on: telemetry of the month, the demand chain (as it will be in the end), its owner's word.
+MEASURED, CHAIN, STATED = "measured", "demand chain", "stated"
+
+
+def chain_table(ws: Workspace, monthly: pd.DataFrame) -> pd.DataFrame:
+    """Demand of every use case taken apart.
+
+        units a month  = seats x active share x units per active seat
+        tokens a month = units x requests per unit x (uncached + cached input + output tokens per request)
+
+    Both hold in every row whose factors are known. Of a measured use case units, requests and tokens are those
+    of the month; seats and active share come from table `demand_chain`, and units per seat follow from them.
+    Others are read from the chain, as they will be once it has run its course, or from what their owner states.
+    """
+    month = monthly[monthly["month"] == ws.period].groupby("use_case_id")
+    counts = ["units", "requests", "input_tokens", "cached_input_tokens", "output_tokens"]
+    sums = month[counts].sum(min_count=1).astype("float64")
+    chain = ws.table("demand_chain")
+    rows = [
+        _row(case, sums, chain[chain["use_case_id"] == case.use_case_id]) for case in ws.table("use_cases").itertuples()
+    ]
+    table = pd.DataFrame(rows, columns=CHAIN_COLUMNS)
+    return table[table["units_month"].notna()].reset_index(drop=True)
+
+
+def _row(case: tuple, sums: pd.DataFrame, chain: pd.DataFrame) -> dict[str, object]:
+    known = chain[chain["factor"] != "region_share"].set_index("factor")["value"].to_dict()
+    get = lambda name: known.get(name, np.nan)  # noqa: E731 - a name for one look-up
+    seats, active = get("seats"), get("active_share")
+    row: dict[str, object] = {"use_case_id": case.use_case_id, "service_unit": case.service_unit, "seats": seats, "active_share": active}  # fmt: skip
+    source = "; ".join(dict.fromkeys(chain["source"])) if len(chain) else ""
+    if case.use_case_id in sums.index and sums.loc[case.use_case_id, "units"] > 0:
+        seen = sums.loc[case.use_case_id]
+        per_seat, units = seen["units"] / (seats * active), seen["units"]
+        per_unit = seen["requests"] / units
+        fresh = (seen["input_tokens"] - np.nan_to_num(seen["cached_input_tokens"])) / seen["requests"]
+        cached = np.nan_to_num(seen["cached_input_tokens"]) / seen["requests"] + 0 * fresh
+        output, basis = seen["output_tokens"] / seen["requests"], MEASURED
+        source = f"demand_windows and jobs tables{f'; {source}' if source else ''}"
+    else:
+        per_seat, per_unit = get("units_per_seat_month"), get("requests_per_unit")
+        units, basis = seats * active * per_seat, CHAIN
+        share = known.get("cached_input_share", 0.0)
+        fresh, cached = get("input_tokens_per_request") * (1 - share), get("input_tokens_per_request") * share
+        output = get("output_tokens_per_request")
+        if not np.isfinite(units):
+            units, basis, source = case.stated_units_per_month, STATED, case.source
+    tokens = units * per_unit * np.nansum([fresh, cached, output])
+    return row | {
+        "units_per_seat_month": per_seat,
+        "units_month": units,
+        "requests_per_unit": per_unit,
+        "uncached_input_tokens_per_request": fresh,
+        "cached_input_tokens_per_request": cached,
+        "output_tokens_per_request": output,
+        "tokens_month": tokens if np.isfinite(fresh) or np.isfinite(output) else np.nan,
+        "basis": basis,
+        "source": source,
+    }

@@ -1,0 +1,111 @@
+"""Demand taken apart into factors: both products hold in every row, measured or planned."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from aifactory.inventory import build_inventory
+from aifactory.inventory.basis import seasons, size_growth, weekly_units
+from aifactory.inventory.chains import CHAIN, CHAIN_COLUMNS, MEASURED, STATED, chain_table
+from aifactory.inventory.forecast_scores import score_forecasts
+from aifactory.report.inventory_outlook import adoption_section, class_rows, outlook
+
+
+@pytest.fixture(scope="module")
+def inventory(mini_ws):
+    return build_inventory(mini_ws)
+
+
+def chain(name, **values):
+    rows = [
+        {"use_case_id": name, "factor": factor, "value": value, "source": "test"} for factor, value in values.items()
+    ]
+    return pd.DataFrame(rows).assign(region=None, low=np.nan, high=np.nan)
+
+
+def with_tables(ws, **tables):
+    return replace(ws, tables={**ws.tables, **tables})
+
+
+def test_a_measured_use_case_by_hand(mini_ws, inventory):
+    table = chain_table(mini_ws, inventory.demand_monthly)
+    assert list(table.columns) == CHAIN_COLUMNS
+    row = table.set_index("use_case_id").loc["chat"]
+    # the mini company: 500 input tokens a request of which 100 cached, 100 output
+    tokens = ["uncached_input_tokens_per_request", "cached_input_tokens_per_request", "output_tokens_per_request"]
+    assert row[tokens].tolist() == pytest.approx([400, 100, 100])
+    assert row["tokens_month"] == pytest.approx(row["units_month"] * row["requests_per_unit"] * 600)
+    assert row["basis"] == MEASURED
+    assert np.isnan(row["seats"])
+
+
+def test_seats_of_a_measured_use_case_give_units_per_seat(mini_ws, inventory):
+    ws = with_tables(mini_ws, demand_chain=chain("chat", seats=200.0, active_share=0.5))
+    row = chain_table(ws, inventory.demand_monthly).set_index("use_case_id").loc["chat"]
+    assert row["units_per_seat_month"] * 100 == pytest.approx(row["units_month"])
+
+
+def test_a_planned_and_a_stated_use_case(mini_ws, inventory):
+    cases = mini_ws.table("use_cases")
+    chat = cases[cases["use_case_id"] == "chat"]
+    coming = chat.assign(use_case_id="pilot")
+    said = chat.assign(use_case_id="said", stated_units_per_month=700.0)
+    ws = with_tables(
+        mini_ws,
+        use_cases=pd.concat([cases, coming, said], ignore_index=True),
+        demand_chain=chain("pilot", seats=100.0, active_share=0.5, units_per_seat_month=20.0, requests_per_unit=2.0, input_tokens_per_request=1000.0, cached_input_share=0.25, output_tokens_per_request=50.0),
+    )  # fmt: skip
+    table = chain_table(ws, inventory.demand_monthly).set_index("use_case_id")
+    assert table.loc["pilot", "units_month"] == 1000.0
+    assert table.loc["pilot", "tokens_month"] == 1000 * 2 * 1050
+    assert table.loc["pilot", ["uncached_input_tokens_per_request", "cached_input_tokens_per_request"]].tolist() == [750, 250]  # fmt: skip
+    assert table.loc["pilot", "basis"] == CHAIN
+    assert table.loc["said", ["units_month", "basis"]].tolist() == [700.0, STATED]
+
+
+def test_size_of_a_request_grows_with_its_tokens_by_their_prices():
+    prices = pd.DataFrame({"input_usd_per_mtok": [1.0, 2.0], "output_usd_per_mtok": [4.0, 8.0]})
+    growth = pd.DataFrame(
+        {"use_case_id": ["a", "a", "b"], "tokens": ["input_tokens", "output_tokens", "input_tokens"], "per_request": [600.0, 100.0, 50.0],
+         "growth_per_month": [0.02, 0.0, np.nan]}
+    )  # fmt: skip
+    assert size_growth(growth, prices) == {"a": pytest.approx(0.02 * 600 / 1000)}
+
+
+def test_three_years_prove_a_season_and_two_do_not():
+    months = pd.period_range("2023-11", "2026-10", freq="M")
+    days = months.days_in_month.to_numpy()
+    units = 100.0 * days * np.where(months.month == 12, 1.5, 1.0)
+    monthly = pd.DataFrame({"month": months.astype("str"), "use_case_id": "shop", "units": units})
+    found = seasons(monthly, "2026-10")["shop"]
+    assert found[11] / found[0] == pytest.approx(1.5, rel=0.01)
+    assert seasons(monthly.iloc[12:], "2026-10") == {}
+
+
+def test_weeks_of_a_young_use_case():
+    stamps = pd.date_range("2026-10-01", periods=31 * 24, freq="h", tz="UTC", unit="us")
+    windows = pd.DataFrame({"use_case_id": "new", "window_start_utc": stamps, "service_units": 2.0})
+    profile = pd.DataFrame({"use_case_id": ["new"], "growth_months": [1]})
+    assert weekly_units(windows, profile, "2026-10")["new"].tolist() == [336.0] * 4
+    assert weekly_units(windows, profile.assign(growth_months=6), "2026-10") == {}
+
+
+def test_the_outlook_shows_bands_beside_the_backtest(mini_ws, inventory):
+    scores = score_forecasts(mini_ws, inventory)
+    rows = class_rows(inventory, scores)
+    assert (rows["year_p10"] <= rows["year_p50"]).all()
+    assert rows["mase"].notna().any()
+    text = "\n".join(part.text for part in outlook(mini_ws, inventory, scores).parts if hasattr(part, "text"))
+    assert "P10, P50 and P90 of 1,000 simulated paths" in text
+    empty = replace(inventory, scenarios=replace(inventory.scenarios, total=inventory.scenarios.total.iloc[:0]))
+    assert "No demand could be forecast" in outlook(mini_ws, empty, scores).parts[0].text
+
+
+def test_the_adoption_page_says_what_it_rests_on(mini_ws, inventory, sample_ws):
+    assert "No use case follows an adoption curve" in adoption_section(mini_ws, inventory).parts[0].text
+    sample = build_inventory(sample_ws)
+    group = adoption_section(sample_ws, sample)
+    assert "Voice agent for bookings is expected to ask for" in group.parts[0].text
+    assert "priors only: nothing was measured yet" in "\n".join(part.text for part in group.parts if hasattr(part, "text"))  # fmt: skip
