@@ -84,7 +84,6 @@ def build_inventory(ws: Workspace) -> Inventory:
     levels = service.service_levels(ws, profile)
     cases = _use_cases(ws, used, monthly)
     hours, hourly = float(len(hours_of_month(ws.period))), hourly_demand(windows, ws)
-    speeds = demand.relative_speed(ws, ws.table("jobs"))
     growth = token_growth(ws, windows)
     basis = demand_basis(ws, windows, monthly, profile, cases, growth)
     scenarios = simulate_demand(basis, ws.plan, ws.period)
@@ -121,7 +120,7 @@ def build_inventory(ws: Workspace) -> Inventory:
         retries=retry_amplification(ws, monthly, cases),
         prefix_reuse=prefix_reuse(ws, monthly, cases),
         pools=pools,
-        jobs=service.job_summary(ws, speeds),
+        jobs=service.job_summary(ws, demand.relative_speed(ws, ws.table("jobs"))),
         local_vs_pooled=price_local(local_and_pooled(hourly), used, hours),
         pooled_fleet=pooled_fleet(hourly, ws.table("use_cases"), used, hours),
         waste=find_waste(ws, used, pools, cases, profile),
