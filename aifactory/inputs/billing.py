@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
+from aifactory.inputs.kinds import row_kinds
 from aifactory.inputs.months import month_of
 
 UNATTRIBUTED = "(unattributed)"
@@ -19,6 +20,9 @@ _TAG_KEYS = {
     "business_unit": ("businessunit", "businessunitname", "bu"),
     "use_case": ("usecase", "usecaseid", "aiusecase"),
 }
+#: Columns from which all but hours and months follow.
+_LABELS = ["Tags", "SubAccountId", "ChargeCategory", "ChargeClass", "PricingCategory", "CommitmentDiscountStatus",
+           "SkuPriceDetails", "SkuMeter", "SkuId", "ChargeDescription", "ConsumedUnit"]  # fmt: skip
 _HOUR_UNITS = {"hours", "hour", "hrs", "hr", "h", "1 hour", "1 hours", "1/hour"}
 
 
@@ -30,22 +34,30 @@ def derive_billing(billing: pd.DataFrame, account_map: pd.DataFrame, aliases: pd
     unit cost) and `invoice_month` (for everything that must add up to the bill). Amounts stay as they
     are.
     """
+    told = billing[_LABELS]
+    kind, first = row_kinds(told)
+    labels = _from_labels(told.iloc[first], account_map, aliases).take(kind).set_axis(billing.index)
+    labels["accelerator_hours"] *= billing["ConsumedQuantity"]
+    return billing.assign(
+        **labels, month=month_of(billing["ChargePeriodStart"]), invoice_month=month_of(billing["BillingPeriodStart"])
+    )
+
+
+def _from_labels(billing: pd.DataFrame, account_map: pd.DataFrame, aliases: pd.DataFrame) -> pd.DataFrame:
+    """What follows from the labels of charges; accelerator-hours for one unit of the quantity."""
     tags = _tags(billing["Tags"])
     mapped = account_map.set_index("SubAccountId").reindex(billing["SubAccountId"].to_numpy())
-    accelerator = match_accelerators(billing, aliases)
     option = purchase_option(billing)
-    return billing.assign(
-        team=_first(tags["team"], mapped["team"]),
-        business_unit=_first(tags["business_unit"], mapped["business_unit"]),
-        use_case=tags["use_case"].fillna(UNATTRIBUTED),
-        account=billing["SubAccountId"].fillna("(none)"),
-        accelerator_id=accelerator["accelerator_id"].to_numpy(),
-        accelerator_hours=accelerator["accelerator_hours"].to_numpy(),
-        accelerator_confidence=accelerator["accelerator_confidence"].to_numpy(),
-        purchase_option=option,
-        cost_line=_cost_line(billing, option, tags["team"].notna() | mapped["team"].notna().to_numpy()),
-        month=month_of(billing["ChargePeriodStart"]),
-        invoice_month=month_of(billing["BillingPeriodStart"]),
+    return pd.DataFrame(
+        {
+            "team": _first(tags["team"], mapped["team"]),
+            "business_unit": _first(tags["business_unit"], mapped["business_unit"]),
+            "use_case": tags["use_case"].fillna(UNATTRIBUTED),
+            "account": billing["SubAccountId"].fillna("(none)"),
+            **match_accelerators(billing.assign(ConsumedQuantity=1.0), aliases),
+            "purchase_option": option,
+            "cost_line": _cost_line(billing, option, tags["team"].notna() | mapped["team"].notna().to_numpy()),
+        }
     )
 
 
@@ -129,8 +141,8 @@ def match_accelerators(billing: pd.DataFrame, aliases: pd.DataFrame) -> pd.DataF
     Columns accelerator_id, accelerator_hours, accelerator_confidence (of the alias; empty without one).
     """
     told = billing[["SkuPriceDetails", "SkuMeter", "SkuId", "ChargeDescription"]]
-    sku = told.groupby(list(told), dropna=False, sort=False).ngroup()
-    each = told[~sku.duplicated()]
+    sku, first = row_kinds(told)
+    each = told.iloc[first]
     details = [_details(text) for text in each["SkuPriceDetails"]]
     names = [
         " | ".join(str(part) for part in (held.get("InstanceType"), *rest) if not pd.isna(part))

@@ -8,11 +8,16 @@ import io
 import re
 import zlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from aifactory.errors import InputError
 from aifactory.inputs.problems import Problem, raise_problems
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyarrow import csv as arrow_csv
 
 MAX_CSV_BYTES = 2_000_000_000
 #: Tables shrink 5 to 40 times; an archive that grows more than this is made to fill the memory.
@@ -42,7 +47,6 @@ def read_csv_text(path: Path) -> tuple[pd.DataFrame, list[tuple[str, int]]]:
         length, blank lines, open quotes, NUL bytes and damaged archives, with the row.
     """
     import pyarrow as pa
-    from pyarrow import csv as arrow_csv
 
     raw, notes = utf8_bytes(path)
     raw = _with_plain_line_ends(raw)
@@ -52,6 +56,23 @@ def read_csv_text(path: Path) -> tuple[pd.DataFrame, list[tuple[str, int]]]:
     except csv.Error as error:
         raise InputError.at(path.name, f"the header cannot be read: {error}", row=1) from None
     _check_header(path.name, header)
+    try:
+        bad, table = _cells(raw, header, reader.line_num, every_core=True)
+        if bad:  # only one core can tell the rows
+            bad, table = _cells(raw, header, reader.line_num, every_core=False)
+    except pa.ArrowInvalid as error:
+        if str(error).startswith("Empty CSV file"):
+            return pd.DataFrame({name: pd.Series(dtype="str") for name in header}), notes
+        raise InputError.at(path.name, f"cannot be read as CSV: {str(error).splitlines()[0][:120]}") from None
+    raise_problems(path.name, bad)
+    return table.to_pandas().astype("str"), notes
+
+
+def _cells(raw: bytes, header: list[str], skipped: int, *, every_core: bool) -> tuple[list[Problem], pa.Table]:
+    """Rows of another length than the header, and all cells of the others as text."""
+    import pyarrow as pa
+    from pyarrow import csv as arrow_csv
+
     bad: list[Problem] = []
 
     def note(row: arrow_csv.InvalidRow) -> str:
@@ -59,25 +80,19 @@ def read_csv_text(path: Path) -> tuple[pd.DataFrame, list[tuple[str, int]]]:
         bad.append(Problem(row.number, "", "", f"{cells}, the header has {row.expected_columns}"))
         return "skip"
 
-    try:
-        table = arrow_csv.read_csv(
-            pa.BufferReader(raw),
-            read_options=arrow_csv.ReadOptions(
-                use_threads=False, block_size=1 << 24, column_names=header, skip_rows=reader.line_num
-            ),
-            parse_options=arrow_csv.ParseOptions(
-                newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=note
-            ),
-            convert_options=arrow_csv.ConvertOptions(
-                column_types=dict.fromkeys(header, pa.large_string()), strings_can_be_null=False
-            ),
-        )
-    except pa.ArrowInvalid as error:
-        if str(error).startswith("Empty CSV file"):
-            return pd.DataFrame({name: pd.Series(dtype="str") for name in header}), notes
-        raise InputError.at(path.name, f"cannot be read as CSV: {str(error).splitlines()[0][:120]}") from None
-    raise_problems(path.name, bad)
-    return table.to_pandas().astype("str"), notes
+    table = arrow_csv.read_csv(
+        pa.BufferReader(raw),
+        read_options=arrow_csv.ReadOptions(
+            use_threads=every_core, block_size=1 << 24, column_names=header, skip_rows=skipped
+        ),
+        parse_options=arrow_csv.ParseOptions(
+            newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=note
+        ),
+        convert_options=arrow_csv.ConvertOptions(
+            column_types=dict.fromkeys(header, pa.large_string()), strings_can_be_null=False
+        ),
+    )
+    return bad, table
 
 
 def utf8_bytes(path: Path) -> tuple[bytes, list[tuple[str, int]]]:

@@ -7,6 +7,8 @@ from decimal import Context, Decimal, Inexact, InvalidOperation, localcontext
 
 import pandas as pd
 
+from aifactory.inputs.kinds import row_kinds
+
 ZERO = Decimal(0)
 #: The usual 28 digits would round a large sum of small amounts; here rounding is an error.
 EXACT = Context(prec=10_000, traps=[Inexact, InvalidOperation])
@@ -31,11 +33,13 @@ def sum_exact(frame: pd.DataFrame, by: str | list[str], columns: list[str]) -> p
     Rows without a group value form the group '(none)'.
     """
     keys = [by] if isinstance(by, str) else by
-    named = frame[keys].fillna("(none)")
+    kind, example = row_kinds(frame[keys])
+    named = frame[keys].iloc[example].fillna("(none)")
     group = named.groupby(keys, sort=True).ngroup()
     first = ~group.duplicated()
     names = named[first].set_axis(group[first]).sort_index()
-    sums = {column: _sum_by(group.tolist(), frame[column].tolist(), len(names)) for column in columns}
+    groups = group.to_numpy()[kind].tolist()
+    sums = {column: _sum_by(groups, frame[column].tolist(), len(names)) for column in columns}
     table = names.assign(**sums).astype(dict.fromkeys(columns, "object"))
     return table.sort_values([columns[0], *keys], ascending=[False, *[True] * len(keys)], ignore_index=True)
 

@@ -34,6 +34,8 @@ class ReadTable:
     frame: pd.DataFrame
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
+    #: Text and numbers of the exact columns, and which of them are sound.
+    exact: list[tuple[pd.Series, np.ndarray, np.ndarray]] = field(default_factory=list, repr=False)
 
 
 def read_table(path: Path, contract: Contract) -> ReadTable:
@@ -160,18 +162,29 @@ def _fail(table: ReadTable, item: Field, texts: pd.Series, bad: pd.Series, rule:
 def _number(table: ReadTable, item: Field, texts: pd.Series) -> pd.Series:
     if item.exact:
         return _decimal(table, item, texts)
-    numbers = pd.to_numeric(texts, errors="coerce").astype("float64")
+    position, known = pd.factorize(texts)  # each different text is read once
+    different = pd.to_numeric(pd.Series(known), errors="coerce").astype("float64").to_numpy()
+    numbers = pd.Series(np.append(different, np.nan)[position], index=texts.index)
     bad = texts.notna() & ~np.isfinite(numbers)
     _fail(table, item, texts, bad, "must be a finite number with a decimal point")
     return numbers
 
 
 def _decimal(table: ReadTable, item: Field, texts: pd.Series) -> pd.Series:
-    good = texts.str.fullmatch(_DECIMAL, na=False)
+    """Exact numbers; a cell that repeats one of the same row, as costs often do, is not read again."""
+    numbers, good = np.full(len(texts), None, dtype="object"), np.zeros(len(texts), "bool")
+    for before, held, sound in table.exact:
+        same = sound & ~good & (texts == before).fillna(value=False).to_numpy(dtype=bool)
+        numbers[same] = held[same]
+        good |= same
+    rest = np.flatnonzero(~good)
+    cells = texts.iloc[rest]
+    sound = cells.str.fullmatch(_DECIMAL, na=False).to_numpy(dtype=bool)
+    numbers[rest[sound]] = np.fromiter(map(Decimal, cells[sound].to_list()), "object", int(sound.sum()))
+    good[rest[sound]] = True
     _fail(table, item, texts, texts.notna() & ~good, "must be a finite number with a decimal point")
-    numbers = pd.Series(np.full(len(texts), None, dtype="object"), index=texts.index)
-    numbers[good] = pd.Series(list(map(Decimal, texts[good].to_list())), index=texts.index[good], dtype="object")
-    return numbers
+    table.exact.append((texts, numbers, good))
+    return pd.Series(numbers, index=texts.index)
 
 
 def _integer(table: ReadTable, item: Field, texts: pd.Series) -> pd.Series:

@@ -4,6 +4,7 @@ import gzip
 import math
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,8 @@ from hypothesis import strategies as st
 
 from aifactory.errors import InputError
 from aifactory.inputs.contracts import Contract, Field, load_contract
-from aifactory.inputs.tables import Problem, raise_problems, read_source, read_table, read_text
+from aifactory.inputs.kinds import row_kinds
+from aifactory.inputs.tables import Problem, raise_problems, read_source, read_table, read_text, type_table
 
 SMALL = Contract(
     name="small", title="", description="", primary_key=("id",), foreign_keys=(), missing_values=("", "NULL"),
@@ -376,3 +378,36 @@ def test_line_ends_at_the_end_are_no_rows(tmp_path, ends):
     path = tmp_path / "t.csv"
     path.write_bytes(("a,b\n1,2\n3,4" + ends).encode())
     assert read_text(path)[0].to_numpy().tolist() == [["1", "2"], ["3", "4"]]
+
+
+_COSTS = st.sampled_from(["1.10", "1.1", "0", "", "abc", "-2e3", " 7 ", "1,5"])
+
+
+@given(rows=st.lists(st.tuples(_COSTS, _COSTS, _COSTS), min_size=1, max_size=12))
+def test_amounts_that_repeat_in_a_row_are_read_and_named_one_by_one(rows):
+    names = ("billed", "effective", "list")
+    contract = replace(SMALL, fields=tuple(Field(name, "number", "", exact=True) for name in names), primary_key=())
+    text = pd.DataFrame(rows, columns=list(names), dtype="str")
+    found = type_table(Path("bill.csv"), text, contract)
+    apart = [type_table(Path("bill.csv"), text[[name]], replace(contract, fields=(item,))) for name, item in
+             zip(names, contract.fields, strict=True)]  # fmt: skip
+    pd.testing.assert_frame_equal(found.frame, pd.concat([part.frame for part in apart], axis=1))
+    assert found.problems == [problem for part in apart for problem in part.problems]
+
+
+def test_rows_of_another_length_are_named_in_a_long_file(tmp_path):
+    lines = [f"{n},{'x' * 200}" for n in range(200_000)]
+    lines[150_000] = "1,2,3"
+    path = tmp_path / "long.csv"
+    path.write_text("id,note\n" + "\n".join(lines) + "\n")
+    with pytest.raises(InputError, match="row 150002, column '': has 3 cells, the header has 2"):
+        read_text(path)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["a", "b", None]), st.sampled_from(["", "x", None])), max_size=30))
+def test_kinds_of_rows_are_those_of_equal_rows(rows):
+    frame = pd.DataFrame(rows, columns=["one", "two"], dtype="str")
+    kind, first = row_kinds(frame)
+    assert kind[first].tolist() == list(range(len(first)))
+    pd.testing.assert_frame_equal(frame.iloc[first].take(kind).reset_index(drop=True), frame)
+    assert len(first) == len(frame.drop_duplicates())

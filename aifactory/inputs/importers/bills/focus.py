@@ -24,11 +24,8 @@ def convert_focus(text: pd.DataFrame) -> Converted:
             )
     status = column(frame, "CommitmentDiscountStatus")
     pricing, category = column(frame, "PricingCategory"), column(frame, "ChargeCategory")
-    free = (
-        (pricing == "Committed") & (category == "Usage") & (amounts(frame["EffectiveCost"]) == 0) & (status != "Unused")
-    )
-    if free.any():
-        notes.append(
-            ("committed usage with an effective cost of 0: its amortisation is missing in the bill", int(free.sum()))
-        )
+    committed = (pricing == "Committed") & (category == "Usage") & (status != "Unused")
+    free = int((amounts(frame.loc[committed, "EffectiveCost"]) == 0).sum())
+    if free:
+        notes.append(("committed usage with an effective cost of 0: its amortisation is missing in the bill", free))
     return Converted(frame, {name: name for name in frame}, notes)

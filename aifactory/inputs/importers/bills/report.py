@@ -33,8 +33,9 @@ def bill_report(bill: Bill, account_map: pd.DataFrame | None = None) -> dict[str
     by (dimension -> value -> effective cost), accelerator_hours, coverage (field -> share of rows).
     """
     contract = load_contract("billing")
-    table = bill.table.reindex(columns=list(dict.fromkeys([*contract.columns, *bill.table.columns])))
-    table = table.astype({item.name: item.dtype for item in contract.fields if item.name not in bill.table})
+    absent = [item for item in contract.fields if item.name not in bill.table]
+    table = bill.table.assign(**{item.name: pd.Series(index=bill.table.index, dtype=item.dtype) for item in absent})
+    table = table[list(dict.fromkeys([*contract.columns, *bill.table.columns]))]
     aliases = read_source(data_dir() / "catalogue" / "accelerator_aliases.csv", load_contract("accelerator_aliases"))
     mapped = load_contract("account_map").empty() if account_map is None else account_map
     derived = derive_billing(table, mapped, aliases)
