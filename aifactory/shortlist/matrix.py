@@ -11,6 +11,7 @@ from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
 from aifactory.serving.sizing import accelerator_hours
 from aifactory.shortlist import scales
+from aifactory.shortlist.engine_latency import estimate_latencies
 from aifactory.shortlist.exclusions import KEYS
 from aifactory.shortlist.money import on_todays_platform
 
@@ -35,11 +36,11 @@ def score_matrix(ws: Workspace, inventory: Inventory, benchmark: Benchmark, pena
                 for end, column in ends}  # fmt: skip
     middle = cells["units_per_s_per_accelerator"]
     capacities = [middle, *(cells[end].where(cells[end].notna(), middle) for end in ENDS)]
-    latencies = _latency(ws, benchmark, cells, capacities)
-    for end, capacity, latency in zip(("", "_low", "_high"), capacities, latencies, strict=True):
-        at_end = cells.assign(units_per_s_per_accelerator=capacity)
-        computed[f"throughput{end}"] = _throughput(ws, inventory, at_end)
-        computed[f"latency{end}"] = latency
+    shares = latency_shares(ws, benchmark, cells, capacities)
+    cells["latency_ratio"], cells["latency_tier"] = shares["ratio"], shares["tier"]
+    for end, capacity, column in zip(("", "_low", "_high"), capacities, ("ratio", "at_low", "at_high"), strict=True):
+        computed[f"throughput{end}"] = _throughput(ws, inventory, cells.assign(units_per_s_per_accelerator=capacity))
+        computed[f"latency{end}"] = scales.anchored(shares[column], scales.LATENCY_ANCHORS)
     for criterion in ("cost", "throughput", "latency"):
         cells[criterion] = computed[criterion]
         both = [np.where(np.isnan(computed[criterion]), edge, computed[f"{criterion}_{end}"])
@@ -110,32 +111,44 @@ def nodes_needed(ws: Workspace, inventory: Inventory, cells: pd.DataFrame) -> np
     return (need / size).where(rate.notna() & peak.notna()).to_numpy(dtype=float)
 
 
-def _latency(ws: Workspace, benchmark: Benchmark, cells: pd.DataFrame, capacities: list[pd.Series]) -> list[np.ndarray]:
-    """Worst p95 over its limit at half of capacity, once for each capacity; 1 where there is no latency limit.
+def latency_shares(
+    ws: Workspace, benchmark: Benchmark, cells: pd.DataFrame, capacities: list[pd.Series]
+) -> pd.DataFrame:
+    """Worst p95 over its limit at half of capacity: ratio, and at the low and high ends of capacity.
 
-    At the low end of capacity the same work is a higher share of it, so the p95 is read where that
-    share of the measured curve lies.
+    Read off the measured curve where there is one, else estimated by the serving engine, else
+    unknown; 0 where the use case has no latency limit. At the low end of capacity the same work is a
+    higher share of it, so the p95 is read where that share of the curve lies. `tier` says which.
     """
     names = {"p95_ttft_ms": "slo_p95_ttft_ms", "p95_tpot_ms": "slo_p95_tpot_ms", "p95_e2e_ms": "slo_p95_e2e_ms"}
     limits = ws.table("use_cases").set_index("use_case_id")[list(names.values())].astype("float64").T.to_dict()
     curves = {key: group.sort_values("units_per_s_per_accelerator") for key, group in benchmark.curves.groupby(KEYS)}
     ends = np.column_stack([capacity.to_numpy(dtype=float) for capacity in capacities])
-    values = np.full(ends.shape, np.nan)
+    found = pd.DataFrame(np.nan, index=cells.index, columns=["ratio", "at_low", "at_high"]).assign(tier="unknown")
+    seen: dict[tuple[str, str], np.ndarray] = {}
     for row, cell in enumerate(cells.itertuples(index=False)):
-        slo, curve = limits[cell.use_case_id], curves.get((cell.use_case_id, cell.accelerator_id))
+        slo, key = limits[cell.use_case_id], (cell.use_case_id, cell.accelerator_id)
         if np.isnan(list(slo.values())).all():
-            values[row] = scales.LATENCY_ANCHORS[1]
-        elif curve is not None:
+            found.iloc[row] = [0.0, 0.0, 0.0, "no limit"]
+        elif key in curves:
+            curve = curves[key]
             curve = curve[curve["precision"] == cell.precision] if cell.tier == "measured" else curve
             middle = cell.units_per_s_per_accelerator
             half = np.divide(middle**2 / 2, ends[row], out=np.full(ends.shape[1], np.inf), where=ends[row] > 0)
             load = curve["units_per_s_per_accelerator"].to_numpy(dtype=float)
-            at = [
-                np.interp(half, load, curve[column].to_numpy(dtype=float)) / slo[limit]
-                for column, limit in names.items()
-            ]
-            values[row] = np.nanmax(at, axis=0)
-    return list(scales.anchored(values, scales.LATENCY_ANCHORS).T)
+            at = np.array(
+                [
+                    np.interp(half, load, curve[column].to_numpy(dtype=float)) / slo[limit]
+                    for column, limit in names.items()
+                ]
+            )
+            seen[key] = at[:, 0]
+            found.iloc[row] = [*np.nanmax(at, axis=0), "measured"]
+    estimated = estimate_latencies(ws, cells, seen)
+    found.loc[estimated.index, ["ratio", "at_low", "at_high", "tier"]] = estimated[
+        ["ratio", "high", "low", "tier"]
+    ].to_numpy()
+    return found.astype({"ratio": float, "at_low": float, "at_high": float})
 
 
 def decide(ws: Workspace, cells: pd.DataFrame, exclusions: pd.DataFrame) -> pd.DataFrame:
@@ -182,7 +195,7 @@ def criteria_with_evidence(ws: Workspace, cells: pd.DataFrame) -> pd.DataFrame:
                 evidence, index=part.index, columns=["tier", "rationale", "source", "as_of"]
             )
         else:
-            part = part.assign(tier=cells["tier"], rationale=scales.ANCHOR_TEXT[criterion], source=cells["evidence"],
+            part = part.assign(tier=cells["latency_tier" if criterion == "latency" else "tier"], rationale=scales.ANCHOR_TEXT[criterion], source=cells["evidence"],
                                as_of=pd.to_datetime(cells["as_of"]).fillna(pd.Timestamp(ws.as_of)))  # fmt: skip
         parts.append(part)
     return pd.concat(parts, ignore_index=True).sort_values(KEYS, kind="stable", ignore_index=True)

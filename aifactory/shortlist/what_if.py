@@ -171,7 +171,7 @@ def _throughput(ground: Ground, stretch: np.ndarray) -> np.ndarray:
 
 def _latency(ground: Ground, ratio: np.ndarray, slo_factor: float) -> np.ndarray:
     rate = ground.cells["units_per_s_per_accelerator"].to_numpy(dtype=float) * ratio
-    worst = np.full(len(rate), np.nan)
+    worst = ground.cells["latency_ratio"].to_numpy(dtype=float) / slo_factor
     for row, curve in enumerate(ground.curves):
         if curve is not None:
             at = [np.interp(rate[row] / 2, curve.load, curve.latency[column]) / (limit * slo_factor)

@@ -310,10 +310,15 @@ def test_the_latency_score_is_read_at_half_of_capacity(road, mini_ws, changed):
     assert again.at[("chat", H100), "latency"] == pytest.approx(0.5)
 
 
-def test_latency_is_unknown_without_a_curve_and_perfect_without_a_limit(road):
+def test_latency_without_a_curve_is_the_engines_and_perfect_without_a_limit(road):
     table = road.shortlist.matrix.set_index(KEYS)
-    assert math.isnan(table.at[("chat", TPU), "latency"])
+    row = table.loc[("chat", TPU)]
+    assert row["latency_tier"] == "engine, datasheet prior"
+    assert row["latency"] == pytest.approx(float(scales.anchored(row["latency_ratio"], scales.LATENCY_ANCHORS)))
+    assert row["latency_low"] <= row["latency"] <= row["latency_high"]
     assert table.loc["models", "latency"].tolist() == [1.0, 1.0, 1.0]
+    assert table.loc[("images", TPU), "latency_tier"] == "unknown"
+    assert math.isnan(table.loc[("images", TPU), "latency"])
 
 
 def test_the_latency_score_is_that_of_the_precision_that_counts(mini_ws, changed, road):
