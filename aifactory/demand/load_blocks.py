@@ -40,6 +40,7 @@ def load_duration_blocks(
     hours: float = HOURS_PER_MONTH,
     peak_factor: np.ndarray | float = 1.0,
     peak_window_minutes: int = 60,
+    labels: np.ndarray | None = None,
 ) -> LoadBlocks:
     """Cut a month into blocks of similar joint load.
 
@@ -53,6 +54,7 @@ def load_duration_blocks(
     blocks : at most this many; fewer where the load has fewer levels.
     hours : length of the month.
     peak_factor : [K] or a number, load of the highest window of `peak_window_minutes` over that of its whole hour.
+    labels : [H] block of each hour, from `block_labels`, to keep the blocks of many months alike.
 
     Returns
     -------
@@ -75,18 +77,29 @@ def load_duration_blocks(
     relative = np.divide(shape, mean, out=np.ones_like(shape), where=mean > 0)
     load = volume[:, None] / hours * relative
     joint = load.sum(axis=0)
-    order = np.argsort(-joint, kind="stable")
-    edges = best_cuts(joint[order], min(blocks, len(np.unique(joint))))
-    count = np.diff(edges)
-    hour = load[:, order]
-    parts = [hour[:, first:last] for first, last in zip(edges[:-1], edges[1:], strict=True)]
+    labels = block_labels(joint, blocks) if labels is None else labels
+    parts = [load[:, labels == block] for block in range(int(labels.max()) + 1)]
     means = np.stack([part.mean(axis=1) for part in parts], axis=1)
     highest = np.stack([part[:, part.sum(axis=0).argmax()] for part in parts], axis=1)
-    duration = count * (hours / shape.shape[1])
+    duration = np.bincount(labels) * (hours / shape.shape[1])
     found = means @ duration
     means *= np.divide(volume, found, out=np.ones_like(volume), where=found > 0)[:, None]
     factor = np.broadcast_to(np.asarray(peak_factor, dtype=float), volume.shape)
     return LoadBlocks(duration, means, highest * factor[:, None], peak_window_minutes)
+
+
+def block_labels(joint: np.ndarray, blocks: int) -> np.ndarray:
+    """Block of every hour of a joint load, 0 the highest, [H].
+
+    >>> block_labels(np.array([1.0, 9.0, 1.0, 5.0]), 3).tolist()
+    [2, 0, 2, 1]
+    """
+    joint = np.asarray(joint, dtype=float)
+    order = np.argsort(-joint, kind="stable")
+    edges = best_cuts(joint[order], min(blocks, len(np.unique(joint))))
+    labels = np.empty(len(joint), dtype=int)
+    labels[order] = np.repeat(np.arange(len(edges) - 1), np.diff(edges))
+    return labels
 
 
 def _check(volume: np.ndarray, shape: np.ndarray, blocks: int, hours: float) -> None:

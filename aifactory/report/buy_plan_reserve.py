@@ -95,7 +95,6 @@ def table_reserves(ws: Workspace, plan: BuyPlan) -> Block:
         "region": Col("Region"),
         "target": Col("Target", "pct1"),
         "lead_weeks": Col("Lead time, weeks", "num1"),
-        "basis_per_hour": Col("Basis per hour", "sig3"),
         "reserve": Col("Reserve", "pct0"),
         "exceedance_backtest": Col("Exceeded", "pct1"),
         "utilization": Col("Utilization", "pct0"),
