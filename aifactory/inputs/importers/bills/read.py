@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -84,10 +85,12 @@ def read_bill(path: Path | str, today: pd.Timestamp | None = None) -> Bill:
     except ValueError as error:
         raise InputError.at(path.name, str(error)) from None
     table, warnings = _typed(path, converted.text, converted.source_of)
-    refuse_wrong_charges(path.name, table)
-    _one_currency(path, table)
+    with ThreadPoolExecutor(1) as pool:
+        odd = pool.submit(lambda: list(odd_charges(table, today)))
+        refuse_wrong_charges(path.name, table)
+        _one_currency(path, table)
     name = f"{found.name}, {converted.variant}" if converted.variant else found.name
-    return Bill(name, table, len(text), [*notes, *converted.warnings, *warnings, *odd_charges(table, today)])
+    return Bill(name, table, len(text), [*notes, *converted.warnings, *warnings, *odd.result()])
 
 
 def _typed(path: Path, text: pd.DataFrame, source_of: dict[str, str]) -> tuple[pd.DataFrame, list[tuple[str, int]]]:

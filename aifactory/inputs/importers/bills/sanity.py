@@ -59,8 +59,11 @@ def _refuse_totals(file: str, table: pd.DataFrame) -> None:
 
 def _cells(texts: pd.Series, pattern: str, longest: int) -> pd.Series:
     """Which cells are of a form, looked for once in each different text that is not too long for it."""
-    short = (texts.str.len() <= longest).fillna(value=False).to_numpy(dtype=bool)
-    words = [word for word in texts[short].unique() if re.fullmatch(pattern, word)]
+    if (texts == texts.iloc[0]).all():  # as in many columns of a bill
+        different = texts.iloc[:1]
+    else:
+        different = texts[(texts.str.len() <= longest).fillna(value=False).to_numpy(dtype=bool)].unique()
+    words = [word for word in different if re.fullmatch(pattern, word)]
     return texts.isin(words) if words else pd.Series(data=False, index=texts.index)
 
 
@@ -75,7 +78,7 @@ def odd_charges(table: pd.DataFrame, today: pd.Timestamp | None) -> Iterator[tup
         yield f"{len(invoiced)} invoice months in one file: {', '.join(invoiced)}", len(table)
     if today is not None and (future := int((table["BillingPeriodStart"] > today).sum())):
         yield "invoice of a month after the day of import", future
-    again = _repeated(table[table["ChargeCategory"] == "Usage"])
+    again = _repeated(table, np.flatnonzero(table["ChargeCategory"] == "Usage"))
     if again:
         yield "identical to an earlier charge: counted; is a part of the bill in the file twice?", again
     for column in (name for name in IDS if name in table):
@@ -92,17 +95,16 @@ def odd_charges(table: pd.DataFrame, today: pd.Timestamp | None) -> Iterator[tup
         yield "charges of several providers, some without a name", unknown
 
 
-def _repeated(charges: pd.DataFrame) -> int:
-    """Charges that equal an earlier one in every column.
+def _repeated(table: pd.DataFrame, rows: np.ndarray) -> int:
+    """Charges among these rows that equal an earlier one in every column.
 
     A repeated charge repeats each of its cells: column by column, that with the most different values
     first, only such charges are looked at further. Amounts, slow to compare, come last.
     """
-    others = [name for name in charges if name not in MONEY]
-    kinds = charges[others].iloc[:: max(len(charges) // 1_000, 1)].nunique()
-    for name in kinds.sort_values(ascending=False, kind="stable").index:
-        charges = charges[charges[name].duplicated(keep=False)]
-    return int(charges.duplicated().sum())
+    some = table.drop(columns=[name for name in MONEY if name in table]).iloc[rows[:: max(len(rows) // 1_000, 1)]]
+    for name in some.nunique().sort_values(ascending=False, kind="stable").index:
+        rows = rows[table[name].iloc[rows].duplicated(keep=False)]
+    return int(table.iloc[rows].duplicated().sum())
 
 
 def _is_object(text: str) -> bool:
