@@ -13,8 +13,9 @@ import pandas as pd
 
 from aifactory.buyplan.case import Case, Solution
 from aifactory.buyplan.ledger import BEYOND, PORTING, require_equal
-from aifactory.finance.tco import CONTINGENCY, OVERHEADS
+from aifactory.finance.tco import CONTINGENCY, OVERHEADS, serves
 from aifactory.finance.unit_cost import allocate, split_compute
+from aifactory.inputs.plan import HiddenCost, Plan
 from aifactory.units import HOURS_PER_MONTH, SECONDS_PER_HOUR
 
 OWN_SITE_LINES = ("Own site: energy", "Own site: space", "Own site: support")
@@ -24,20 +25,20 @@ USEFUL, FAILED, IDLE = (
     "Compute and memory: idle reserve",
 )
 POWER_AND_SPACE = "Power, space and support"
-#: line -> what moves it
+#: line -> what moves it, its unit, and the assumption whose owner answers for it
 DRIVERS = {
-    USEFUL: "service units x accelerator-hours per unit",
-    FAILED: "failure rate and retries",
-    IDLE: "peak to average, reserve ratio, whole nodes",
-    POWER_AND_SPACE: "owned or leased accelerators",
-    BEYOND: "length of the terms signed",
-    "Storage": "accelerators held",
-    "Network egress": "output tokens",
-    "Orchestration": "compute cost",
-    "Human operations": "accelerators held",
-    "Safety checks": "compute cost",
-    PORTING: "person-months of porting, once, spread over the horizon",
-    CONTINGENCY: "share of all other lines",
+    USEFUL: ("service units x accelerator-hours per unit", "accelerator-hours", "planning_utilization"),
+    FAILED: ("failure rate and retries", "accelerator-hours", "retry_backoff_share"),
+    IDLE: ("peak to average, reserve, whole nodes", "accelerator-hours", "planning_utilization"),
+    POWER_AND_SPACE: ("owned or leased accelerators", "kW-months", "pue"),
+    BEYOND: ("length of the terms signed", "accelerator-hours", "planning_utilization"),
+    "Storage": ("accelerators held", "GB-months", "storage_usd_per_gb_month"),
+    "Network egress": ("output tokens", "GB", "egress_usd_per_gb"),
+    "Orchestration": ("compute cost", "share of compute", "orchestration_share"),
+    "Human operations": ("accelerators held", "operator-months", "operator_usd_per_month"),
+    "Safety checks": ("compute cost", "share of compute", "safety_check_share"),
+    PORTING: ("person-months of porting, once, spread over the horizon", "person-months", "engineer_usd_per_month"),
+    CONTINGENCY: ("share of all other lines", "share of cost", "contingency_share"),
 }
 
 
@@ -90,11 +91,16 @@ def cost_by_stream(case: Case, solution: Solution, shares: Shares) -> dict[str, 
     lines = {name: amount[:, pool] * share for name, amount in ledger.compute.lines.items()}
     compute = sum(lines.values())
     tokens = ledger.units_served * case.streams.table["output_tokens_per_unit"].to_numpy()
+    per_unit = {
+        item.name: ledger.units_served * serves(item, case.streams.table["use_case_id"])
+        for item in case.plan.hidden_costs
+        if item.usd_per_unit
+    }
     weights = {"Network egress": tokens, "Storage": shares.paid, "Human operations": shares.paid}
     for name, amount in ledger.lines.items():
         if name in lines or name == CONTINGENCY:
             continue
-        weight = weights.get(name, compute)
+        weight = per_unit.get(name, weights.get(name, compute))
         if name == PORTING:
             weight = np.broadcast_to(case.porting_usd, compute.shape)
         lines[name] = allocate(amount, weight)
@@ -130,29 +136,29 @@ def _by_use_case(case: Case, lines: dict[str, np.ndarray]) -> pd.DataFrame:
     table = case.streams.table
     hidden = {item.name: item for item in case.plan.hidden_costs}
     order = [USEFUL, FAILED, IDLE, POWER_AND_SPACE, *OVERHEADS, *hidden, PORTING, CONTINGENCY, BEYOND]
-    operations = case.plan.assumptions["planning_utilization"].owner_role
     rows = []
     for position, name in enumerate(order):
-        item = hidden.get(name)
-        rows.append(
-            pd.DataFrame(
-                {
-                    "use_case_id": table["use_case_id"],
-                    "line": name,
-                    "position": position,
-                    "usd_month": lines[name],
-                    "driver": item.driver if item else DRIVERS[name],
-                    "source": item.source if item else "computed from demand, capacity and prices",
-                    "owner_role": item.owner_role if item else operations,
-                }
-            )
-        )
-    keys = ["use_case_id", "position", "line", "driver", "source", "owner_role"]
+        facts = {"use_case_id": table["use_case_id"], "line": name, "position": position, "usd_month": lines[name]}
+        rows.append(pd.DataFrame(facts | line_facts(name, case.plan, hidden.get(name))))
+    about = ["driver", "driver_unit", "source", "owner_role"]
+    keys = ["use_case_id", "position", "line", *about]
     frame = pd.concat(rows).groupby(keys, as_index=False)["usd_month"].sum()
     units = table.groupby("use_case_id")["units_month"].sum()
     count = frame["use_case_id"].map(units)
     frame["usd_per_unit"] = frame["usd_month"] / count.where(count > 0)
-    return frame[["use_case_id", "line", "usd_month", "usd_per_unit", "driver", "source", "owner_role"]]
+    return frame[["use_case_id", "line", "usd_month", "usd_per_unit", *about]]
+
+
+def line_facts(name: str, plan: Plan, item: HiddenCost | None) -> dict[str, str]:
+    """What moves a line, in which unit it is counted, where its figure comes from and who answers for it."""
+    if item is not None:
+        unit = "units" if item.usd_per_unit else "share of compute" if item.share_of_compute else "months"
+        return {"driver": item.driver, "driver_unit": unit, "source": item.source, "owner_role": item.owner_role}
+    driver, unit, assumption = DRIVERS[name]
+    stated = plan.assumptions[assumption]
+    computed = name in (USEFUL, FAILED, IDLE, BEYOND)
+    source = "computed from demand, capacity and prices" if computed else stated.source
+    return {"driver": driver, "driver_unit": unit, "source": source, "owner_role": stated.owner_role}
 
 
 def unit_summary_frame(
@@ -174,6 +180,7 @@ def unit_summary_frame(
     follow += sum(item.share_of_compute for item in plan.hidden_costs)
     egress = table["output_tokens_per_unit"] * plan.value("egress_bytes_per_output_token") / 1e9
     marginal = flexible * seconds * table["load_factor"] * follow + egress * plan.value("egress_usd_per_gb")
+    marginal += sum(item.usd_per_unit * serves(item, table["use_case_id"]) for item in plan.hidden_costs)
     rows = table.assign(headline=hourly * seconds, marginal=marginal * (1.0 + plan.value("contingency_share")))
     rows = rows.assign(value=today.ledger.value_usd[1:].mean(axis=0))
     return _summarise(rows, unit_cost, current, api)

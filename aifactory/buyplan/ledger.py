@@ -167,7 +167,8 @@ def build_ledger(compute: Compute, streams: Streams, units: np.ndarray, plan: Pl
     tokens = served @ streams.table["output_tokens_per_unit"].to_numpy()
     operating = cost - compute.lines[BEYOND].sum(axis=1)
     others = overhead_lines(operating, compute.paid_hours.sum(axis=1) / HOURS_PER_MONTH, tokens, plan)
-    hidden = {name: amount * active for name, amount in hidden_lines(operating, plan).items()}
+    centres = hidden_lines(operating, plan, served, list(streams.table["use_case_id"]))
+    hidden = {name: amount * active for name, amount in centres.items()}
     porting = {PORTING: np.where(active, 0.0, porting_usd)}
     around = with_contingency({**_by_month(compute.lines), **others, **hidden, **porting}, plan)
     outside = np.sum([amount for name, amount in around.items() if name not in compute.lines], axis=0)

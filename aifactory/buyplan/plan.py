@@ -14,6 +14,7 @@ from aifactory.buyplan.bands import bands_frame, fleet_frame, orders_frame
 from aifactory.buyplan.case import Answer, Case, build_case, solve_case
 from aifactory.buyplan.caveats import warnings_list
 from aifactory.buyplan.compare import api_frame, comparisons_frame, worse_policies
+from aifactory.buyplan.dimensions import cost_by_frame
 from aifactory.buyplan.governance import decision_sentence, governance_frame
 from aifactory.buyplan.options_table import break_even_frame, options_frame
 from aifactory.buyplan.reserve_curve import over_average, size_stream_reserves, with_reserves
@@ -58,6 +59,7 @@ class BuyPlan:
     capacity_use: pd.DataFrame  # useful, failed and idle hours and money
     unit_cost: pd.DataFrame  # per use case and line
     unit_summary: pd.DataFrame  # average, marginal, headline and hosted unit cost
+    cost_by: pd.DataFrame  # cost and carbon of a month by workload, team, region, platform
     cash_flow: pd.DataFrame
     roi: pd.DataFrame
     tornado: pd.DataFrame
@@ -158,6 +160,7 @@ def report(
         capacity_use=use_frame(case, answer),
         unit_cost=unit_cost,
         unit_summary=unit_summary_frame(case, unit_cost, answer.today, current, api),
+        cost_by=cost_by_frame(case, answer.today),
         cash_flow=cash_flow,
         roi=roi,
         tornado=tornado,

@@ -32,7 +32,7 @@ from aifactory.finance.roi import (
     summary,
 )
 from aifactory.finance.roi_model import RoiModel
-from aifactory.finance.tco import hidden_lines
+from aifactory.finance.tco import hidden_lines, serves
 from aifactory.units import GIGA, HOURS_PER_MONTH
 
 BLOCKS = 6
@@ -107,6 +107,8 @@ def _model(case: Case, priced: dict[str, tuple[Compute, Ledger]]) -> RoiModel:
     base = np.array([(c.cost_usd - c.lines[BEYOND]).sum(axis=1) for c in computes]) - rented
     hidden = hidden_lines(np.zeros(months), plan)
     tokens = table["output_tokens_per_unit"].to_numpy(dtype=float)
+    per_unit = tokens * plan.value("egress_bytes_per_output_token") / GIGA * plan.value("egress_usd_per_gb")
+    per_unit = per_unit + sum(item.usd_per_unit * serves(item, table["use_case_id"]) for item in plan.hidden_costs)
     people = plan.value("operator_usd_per_month") / plan.value("accelerators_per_operator")
     storage = plan.value("storage_gb_per_accelerator") * plan.value("storage_usd_per_gb_month")
     share = plan.value("orchestration_share") + plan.value("safety_check_share")
@@ -116,7 +118,7 @@ def _model(case: Case, priced: dict[str, tuple[Compute, Ledger]]) -> RoiModel:
         options=tuple(priced),
         units=units,
         value_usd=worth.to_numpy(dtype=float)[:, None] / np.maximum(streams.size.T, 1e-12),
-        variable_usd=tokens * plan.value("egress_bytes_per_output_token") / GIGA * plan.value("egress_usd_per_gb"),
+        variable_usd=per_unit,
         hours_per_unit=streams.accelerators(np.ones(len(table))) * HOURS_PER_MONTH,
         pool=streams.pool,
         block_level=_blocks(case),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike
 
-from aifactory.inputs.plan import Plan
+from aifactory.inputs.plan import HiddenCost, Plan
 from aifactory.units import GIGA
 
 OVERHEADS = (
@@ -49,10 +51,25 @@ def overhead_lines(
     return dict(zip(OVERHEADS, lines, strict=True))
 
 
-def hidden_lines(compute_usd: ArrayLike, plan: Plan) -> dict[str, np.ndarray]:
-    """Cost centres outside the bill: fixed amount a month plus share of compute, by name."""
+def hidden_lines(
+    compute_usd: ArrayLike, plan: Plan, units: np.ndarray | None = None, use_cases: Sequence[str] = ()
+) -> dict[str, np.ndarray]:
+    """Cost centres outside the bill by name: amount a month + share of compute + amount per unit x units.
+
+    `units` [..., K] are those of the use cases named in order, K long; an amount per unit counts the
+    units of its own use cases only.
+    """
     compute = np.asarray(compute_usd, dtype=float)
-    return {item.name: item.usd_per_month + item.share_of_compute * compute for item in plan.hidden_costs}
+    lines = {item.name: item.usd_per_month + item.share_of_compute * compute for item in plan.hidden_costs}
+    if units is not None:
+        for item in plan.hidden_costs:
+            lines[item.name] = lines[item.name] + item.usd_per_unit * (units @ serves(item, use_cases))
+    return lines
+
+
+def serves(item: HiddenCost, use_cases: Sequence[str]) -> np.ndarray:
+    """1 where an amount per unit holds for a use case, else 0."""
+    return np.array([float(not item.use_cases or name in item.use_cases) for name in use_cases])
 
 
 def with_contingency(lines: dict[str, np.ndarray], plan: Plan) -> dict[str, np.ndarray]:

@@ -215,6 +215,7 @@ def plan_names_known(tables: Tables, plan: Plan) -> Iterator[Finding]:
     chips = set(tables["accelerators"]["accelerator_id"])
     named = [("launches", item.use_case_id, cases, "use_cases") for item in plan.launches]
     named += [("baseline_accelerators", name, cases, "use_cases") for name in plan.baseline_accelerators]
+    named += [("hidden_costs", name, cases, "use_cases") for item in plan.hidden_costs for name in item.use_cases]
     named += [("baseline_accelerators", name, chips, "accelerators") for name in plan.baseline_accelerators.values()]
     named += [("owned_accelerators", name, chips, "accelerators") for name in plan.owned_accelerators]
     for column, value, known, table in named:

@@ -89,15 +89,31 @@ class Scenario(_Strict):
 
 
 class HiddenCost(_Strict):
-    """A cost centre outside the bill: labour, compliance, tooling and so on."""
+    """A cost centre outside the bill: labour, compliance, tooling and so on.
+
+    Either an amount a month with a share of compute, or an amount per unit of the use cases named
+    (all, if none is): retrieval and rerank, editorial approval, time that people wait in a queue.
+    """
 
     name: str
     usd_per_month: NonNegative = 0.0
     share_of_compute: NonNegative = 0.0
+    usd_per_unit: NonNegative = 0.0
+    use_cases: list[Identifier] = Field(default_factory=list)
     driver: str
     owner_role: str
     source: str
     as_of: dt.date
+
+    @model_validator(mode="after")
+    def _one_basis(self) -> HiddenCost:
+        if self.usd_per_unit and (self.usd_per_month or self.share_of_compute):
+            msg = f"{self.name}: usd_per_unit does not go with usd_per_month or share_of_compute; write two lines"
+            raise ValueError(msg)
+        if self.use_cases and not self.usd_per_unit:
+            msg = f"{self.name}: use_cases belong to an amount per unit"
+            raise ValueError(msg)
+        return self
 
 
 class Budget(_Strict):
@@ -235,6 +251,10 @@ class Plan(_Strict):
             if self.assumptions[name].value == 0 or self.assumptions[name].low == 0:
                 msg = f"assumption {name!r} must be above 0"
                 raise ValueError(msg)
+        centres = [item.name for item in self.hidden_costs]
+        if len(centres) != len(set(centres)):
+            msg = f"hidden_costs: {next(name for name in centres if centres.count(name) > 1)!r} stands twice"
+            raise ValueError(msg)
         regions = [region.region for region in self.regions]
         if len(regions) != len(set(regions)):
             msg = f"regions: {next(name for name in regions if regions.count(name) > 1)!r} is described twice"

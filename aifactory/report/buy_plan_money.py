@@ -10,7 +10,7 @@ from aifactory.report.blocks import Block, Col, Group, bullets, group, section, 
 from aifactory.report.buy_plan_charts import PLAN, expected
 from aifactory.report.buy_plan_guard import of_a_plan
 from aifactory.report.text import is_missing, join_words, num, pct, plural, readable, usd_compact
-from aifactory.units import SCENARIOS
+from aifactory.units import KILO, SCENARIOS
 
 
 def by_scenario(plan: BuyPlan) -> pd.DataFrame:
@@ -104,6 +104,9 @@ def unit_section(plan: BuyPlan) -> Block:
 def table_units(ws: Workspace, plan: BuyPlan) -> Block:
     """Unit cost per use case: average, marginal, headline, hosted, value."""
     frame = plan.unit_summary.sort_values("usd_month", ascending=False)
+    carbon = plan.cost_by[plan.cost_by["dimension"] == "Workload"].set_index("name")["carbon_kg_month"]
+    units = frame["units_month"].where(frame["units_month"] > 0)
+    frame = frame.assign(gco2e_per_unit=frame["use_case_id"].map(carbon) * KILO / units)
     columns = {
         "use_case_id": Col("Use case"),
         "service_unit": Col("Unit"),
@@ -116,9 +119,29 @@ def table_units(ws: Workspace, plan: BuyPlan) -> Block:
         "api_usd_per_unit": Col("Hosted API, USD", "sig3"),
         "api_model": Col("Hosted model"),
         "value_usd_per_unit": Col("Value, USD", "sig3"),
+        "gco2e_per_unit": Col("gCO2e", "sig3"),
     }
-    note = "The bill today lacks the hidden cost centres; the average holds all. One more unit runs on rented hours."
+    note = (
+        "The bill today lacks the hidden cost centres; the average holds all. One more unit runs on rented hours. "
+        "Carbon: rated power of all hours paid for at the mean intensity of the region, without making the hardware."
+    )
     return table(frame, caption="Cost of a service unit", source=PLAN, as_of=ws.as_of, columns=columns, note=note)
+
+
+@of_a_plan()
+def table_cost_by(ws: Workspace, plan: BuyPlan) -> Block:
+    """Cost and carbon of a month by team, region and platform."""
+    frame = plan.cost_by[plan.cost_by["dimension"] != "Workload"]
+    columns = {
+        "dimension": Col("By"),
+        "name": Col("Name"),
+        "usd_month": Col("USD a month", "usd0"),
+        "share": Col("Share", "pct0"),
+        "carbon_kg_month": Col("kg CO2e a month", "int"),
+    }
+    note = "Each group of rows adds up to the same total. Demand of the period on this plan's terms."
+    caption = "Cost and carbon by team, region and platform"
+    return table(frame, caption=caption, source=PLAN, as_of=ws.as_of, columns=columns, max_rows=24, note=note)
 
 
 @of_a_plan("What does it cost in all?")
