@@ -116,8 +116,7 @@ def table_units(ws: Workspace, plan: BuyPlan) -> Block:
         "marginal_usd_per_unit": Col("One more, USD", "sig3"),
         "headline_usd_per_unit": Col("List over peak, USD", "sig3"),
         "current_usd_per_unit": Col("Bill today, USD", "sig3"),
-        "api_usd_per_unit": Col("Hosted API, USD", "sig3"),
-        "api_model": Col("Hosted model"),
+        "api_usd_per_unit": Col("Hosted, USD", "sig3"),
         "value_usd_per_unit": Col("Value, USD", "sig3"),
         "gco2e_per_unit": Col("gCO2e", "sig3"),
     }
