@@ -10,7 +10,7 @@ ORIGIN_DECAY = 0.93
 HORIZON_REACH = 0.5
 BUCKETS = 3
 #: Few origins share their level: quantiles of their errors are widened by this factor ...
-WIDENING = 1.1
+WIDENING = 1.2
 #: ... and by the past coverage, to this power, with a prior worth so many horizons; within these limits.
 ADAPTATION, PRIOR_HORIZONS, ADAPTATION_LIMITS = 0.6, 4.0, (0.5, 2.0)
 #: Scale of an error: this share of the step's forecast, the rest of the mean over the horizon.

@@ -1,0 +1,133 @@
+"""Bad series through both commands: a finite answer with a warning that names rows, or a refusal that names the cell."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from aifactory.cli import app
+from aifactory.errors import InputError
+
+COUNT = 24 * 21
+COMMANDS = {
+    "backtest": ["--freq", "h", "--horizon", "24", "--json"],
+    "reserve": ["--window", "1h", "--lead-time", "2d", "--target", "0.05", "--json"],
+}
+
+
+def load(seed=1):
+    hour = np.arange(COUNT)
+    return np.random.default_rng(seed).poisson(200 + 80 * np.sin(2 * np.pi * hour / 24)).astype(float)
+
+
+def stamps(zone=None, start="2026-03-20"):
+    return pd.Series([stamp.isoformat() for stamp in pd.date_range(start, periods=COUNT, freq="h", tz=zone)])
+
+
+def frame(values=None, times=None):
+    return pd.DataFrame({"ds": stamps() if times is None else times, "y": load() if values is None else values})
+
+
+def changed(places, value):
+    values = load()
+    values[places] = value
+    return values
+
+
+def with_empty():
+    texts = frame().astype({"y": "str"})
+    texts.loc[40, "y"] = ""
+    return texts
+
+
+def unsorted_rows():
+    rows = frame()
+    return rows.iloc[[*range(10), 11, 10, *range(12, COUNT)]]
+
+
+#: name -> (rows, what both commands say of it)
+ANSWERED = {
+    "gap": (lambda: frame().drop(index=range(100, 106)), "6 stamps are missing after row 101"),
+    "empty value": (with_empty, "no value in row 42"),
+    "double stamp": (lambda: pd.concat([frame(), frame().iloc[[9]]]), f"stamps given before in row {COUNT + 2}"),
+    "contradicting double": (lambda: pd.concat([frame(), frame().iloc[[9]] * [1, 3]]), f"in row {COUNT + 2}: the mean"),
+    "unsorted": (unsorted_rows, "stamps are not in order at row 13"),
+    "reversed": (lambda: frame().iloc[::-1], "stamps are not in order at rows 3, 4"),
+    "local clock change": (
+        lambda: frame(times=pd.date_range("2026-10-20", periods=COUNT, freq="h", tz="Europe/Berlin").tz_localize(None).astype("str")),
+        "stamps given before in row 125",
+    ),
+    "outages": (lambda: frame(changed([30, 31, 200], 0)), "zeros in a busy series at rows 32, 33, 202"),
+    "collapse": (lambda: frame(changed(slice(300, None), 15) + np.arange(COUNT) % 3), "the level moves"),
+    "constant": (lambda: frame(np.full(COUNT, 7.0)), f"every value is 7 (rows 2 to {COUNT + 1})"),
+    "all zero": (lambda: frame(np.zeros(COUNT)), f"every value is 0 (rows 2 to {COUNT + 1})"),
+}  # fmt: skip
+#: name -> (rows, rule and place)
+REFUSED = {
+    "text": (lambda: frame().astype({"y": "str"}).replace({"y": {str(load()[5]): "many"}}), ["column 'y'", "many"]),
+    "no date": (lambda: frame(times=stamps().mask(stamps().index == 7, "soon")), ["row 9", "column 'ds'", "soon"]),
+    "infinite": (lambda: frame(changed([5], np.inf)), ["row 7", "column 'y'"]),
+    "between stamps": (lambda: frame(times=stamps().mask(stamps().index == 7, "2026-03-20T07:20:00")), ["row 9", "aggregate"]),
+    "mostly missing": (lambda: frame().iloc[[*range(30), COUNT - 1]], ["are missing"]),
+    "mixed offsets": (lambda: frame(times=stamps().mask(stamps().index == 3, "2026-03-20T03:00:00+02:00")), ["row 5", "offset"]),
+    "no rows": (lambda: frame().iloc[:0], ["no rows"]),
+}  # fmt: skip
+
+
+def call(tmp_path, command, rows):
+    path = tmp_path / "load.csv"
+    rows.to_csv(path, index=False)
+    return CliRunner().invoke(app, [command, str(path), *COMMANDS[command]])
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("name", ANSWERED)
+def test_repairs_are_named_and_the_answer_is_finite(tmp_path, command, name):
+    rows, told = ANSWERED[name]
+    done = call(tmp_path, command, rows())
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    found = found.get("load", found)
+    assert any(told in text for text in found["warnings"]), found["warnings"]
+    keys = {"backtest": ("mase", "pinball_scaled", "coverage80"), "reserve": ("capacity", "exceedance_backtest")}[
+        command
+    ]
+    assert all(found[key] is not None and np.isfinite(found[key]) and found[key] >= 0 for key in keys)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_has_no_meaning_is_refused_with_its_place(tmp_path, command, name):
+    rows, told = REFUSED[name]
+    done = call(tmp_path, command, rows())
+    assert isinstance(done.exception, InputError)
+    assert all(text in str(done.exception) for text in told), done.exception
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_offsets_make_the_clock_change_a_straight_line(tmp_path, command):
+    done = call(tmp_path, command, frame(times=stamps("Europe/Berlin", "2026-10-20")))
+    found = json.loads(done.stdout)
+    assert found.get("load", found)["warnings"] == []
+
+
+def test_a_single_season_uses_none(tmp_path):
+    done = call(tmp_path, "reserve", frame().iloc[:40])
+    assert done.exit_code == 0
+    assert any("rows 2 to 41 hold less than two seasons" in text for text in json.loads(done.stdout)["warnings"])
+    path = tmp_path / "load.csv"
+    done = CliRunner().invoke(app, ["backtest", str(path), "--freq", "h", "--horizon", "6", "--json"])
+    assert any(
+        "rows 2 to 41 hold less than two seasons" in text for text in json.loads(done.stdout)["load"]["warnings"]
+    )
+
+
+def test_negative_demand_is_forecast_with_a_warning_and_never_reserved(tmp_path):
+    rows = frame(changed([5], -3.0))
+    found = json.loads(call(tmp_path, "backtest", rows).stdout)["load"]
+    assert any("negative values at row 7" in text for text in found["warnings"])
+    done = call(tmp_path, "reserve", rows)
+    assert isinstance(done.exception, InputError)
+    assert "row 7" in str(done.exception)
