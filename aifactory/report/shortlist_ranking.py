@@ -27,6 +27,7 @@ def robustness_section(ws: Workspace, short: Shortlist) -> Group:
             for row in short.robustness.verdicts.itertuples(index=False)
         ],
     )
+    verdicts["places"] = _places(short, verdicts)
     parts = [section("Does the ranking hold?", _robust_answer(ws, verdicts))]
     if len(short.robustness.ranks):
         parts.append(_first_chart(ws, short))
@@ -36,6 +37,7 @@ def robustness_section(ws: Workspace, short: Shortlist) -> Group:
         "verdict": Col("Verdict"),
         "acceptability": Col("First in", "pct0"),
         "confidence": Col("Confidence", "pct0"),
+        "places": Col("Its rank over the intervals"),
         "stated": Col("At the stated weights"),
         "rival": Col("Its nearest rival"),
         "weight_moved": Col("Weight to move", "pct1"),
@@ -68,6 +70,14 @@ def _robust_answer(ws: Workspace, verdicts: pd.DataFrame) -> str:
         text += f"The measurement worth most: {best['deciding_measurement']} for {best['use_case_id']}. "
     turned, same = int(verdicts["reversals_topsis"].sum()), int(verdicts["reversals_here"].sum())
     return text + f"Leaving any one platform out turns {same} pairs here, {turned} under TOPSIS."
+
+
+def _places(short: Shortlist, verdicts: pd.DataFrame) -> list[str]:
+    """Best and worst rank of each leader at the stated weights, every value anywhere in its interval."""
+    ranks = short.robustness.ranks.set_index(["use_case_id", "accelerator_id"])[["best_rank", "worst_rank"]]
+    pairs = zip(verdicts["use_case_id"], verdicts["leader"], strict=True)
+    found = [ranks.loc[pair].tolist() if pair in ranks.index else None for pair in pairs]
+    return ["" if item is None else f"{item[0]} to {item[1]}" for item in found]
 
 
 def _flip(row: tuple) -> str:

@@ -117,7 +117,7 @@ def _effort_gap(ws: Workspace, base: pd.Series, others: pd.DataFrame) -> pd.Seri
 
 def _verdict(months: float, worst: float, tier: str, horizon: int) -> str:
     if not months <= horizon:
-        return "does not pay within the horizon"
+        return "does not pay"
     if not worst <= horizon:
-        return "pays at the expected capacity, not at its low end: measure first"
-    return "pays" if tier == "measured" else "pays even at the low end of capacity: pilot"
+        return "measure first: not at the low end"
+    return "pays" if tier == "measured" else "pilot: pays even at the low end"

@@ -178,6 +178,9 @@ def test_the_smallest_flip_by_hand():
 
 def test_a_dominated_challenger_never_catches_up():
     assert smallest_flip([[1.0, 1.0], [0.5, 0.9]], [0.5, 0.5]) == []
+    # level on one criterion is never ahead
+    assert smallest_flip([[1.0, 1.0], [1.0, 0.9]], [0.5, 0.5]) == []
+    assert np.isnan(switching_weights([[1.0, 1.0], [1.0, 0.9]], [0.5, 0.5])).all()
 
 
 def test_bounds_can_forbid_the_flip():
@@ -198,7 +201,7 @@ def test_the_flip_agrees_with_moving_weight_greedily(values, start):
             if lack <= 0 or best <= gain[j]:
                 break
             moved, lack = moved + step, lack - step * (best - gain[j])
-        if lack > 1e-7:
+        if lack > 1e-7 or gain.max() <= 0:
             assert challenger not in found
         elif lack < 1e-12:
             assert found[challenger] == pytest.approx(moved, abs=1e-6)

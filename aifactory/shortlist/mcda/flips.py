@@ -30,7 +30,8 @@ def smallest_flip(values: ArrayLike, weights: ArrayLike, space: WeightSpace | No
     """For each challenger that can catch the winner: the smallest move of weight; the nearest first.
 
     minimise 1/2 sum_j |w'_j - w_j| subject to w' admissible and sum_j w'_j (v_cj - v_wj) >= 0: a
-    linear programme per challenger, exact. Challengers that no admissible weights bring level are left out.
+    linear programme per challenger, exact. Left out are challengers that no admissible weights bring
+    level, and those that are nowhere better than the winner and so could never pass it.
 
     >>> flip = smallest_flip([[1.0, 0.0], [0.0, 1.0]], [0.8, 0.2])[0]
     >>> (flip.challenger, round(flip.moved, 6))
@@ -43,7 +44,8 @@ def smallest_flip(values: ArrayLike, weights: ArrayLike, space: WeightSpace | No
     winner = int(np.argmax(table @ start))
     flips = []
     for challenger in (i for i in range(n) if i != winner):
-        found = _nearest(where, start, table[challenger] - table[winner])
+        gain = table[challenger] - table[winner]
+        found = _nearest(where, start, gain) if gain.max() > 0 else None
         if found is not None:
             flips.append(Flip(winner, challenger, float(np.abs(found - start).sum() / 2), found))
     return sorted(flips, key=lambda flip: (flip.moved, flip.challenger))
@@ -77,7 +79,7 @@ def switching_weights(values: ArrayLike, weights: ArrayLike) -> np.ndarray:
 
     Returns
     -------
-    (n, m), challenger x criterion; the winner's row is NaN.
+    (n, m), challenger x criterion; NaN in the rows of the winner and of those nowhere better than it.
 
     >>> switching_weights([[1.0, 0.0], [0.0, 1.0]], [0.8, 0.2])[1].tolist()
     [0.5, 0.5]
@@ -97,5 +99,5 @@ def switching_weights(values: ArrayLike, weights: ArrayLike) -> np.ndarray:
         slope = gain[:, j] - others
         root = np.divide(-others, slope, out=np.full(len(table), np.nan), where=np.abs(slope) > 1e-15)
         found[:, j] = np.where((root >= 0) & (root <= 1), root, np.nan)
-    found[winner] = np.nan
+    found[gain.max(axis=1) <= 0] = np.nan
     return found
