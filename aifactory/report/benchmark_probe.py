@@ -28,7 +28,7 @@ def probe_section(workspace: Workspace) -> Group:
     columns = {
         "accelerator_id": Col("Accelerator"), "method": Col("Forecast from"), "part": Col("Part"), "rows": Col("Points", "int"),
         "median_error": Col("Median error", "pct1"), "median_abs_error": Col("Median size", "pct1"),
-        "p90_abs_error": Col("p90 size", "pct1"), "as_of": Col("Measured"),
+        "p90_abs_error": Col("p90 size", "pct1"), "as_of": Col("Measured", "date"),
     }  # fmt: skip
     shown = table(
         found, caption="Forecast and measurement of kernels and steps", source=SOURCE, as_of=found["as_of"].max(), columns=columns,
@@ -53,8 +53,8 @@ def probe_answer(found: pd.DataFrame) -> str:
     """Answer of the section: errors of whole steps by method."""
     steps = found[found["part"].str.endswith(" step")]
     said = [
-        f"from {method}, {num(rows['rows'].sum(), 0)} steps within {pct(_mean(rows, 'median_abs_error'), 1)} "
-        f"(p90 {pct(_mean(rows, 'p90_abs_error'), 0)})"
+        f"{num(rows['rows'].sum(), 0)} steps from {method}: median {pct(_mean(rows, 'median_abs_error'), 1)}, "
+        f"p90 {pct(_mean(rows, 'p90_abs_error'), 0)}"
         for method, rows in steps.groupby("method", sort=False)
     ]
     return f"Errors of forecasts made before the run, mean over parts: {'; '.join(said)}."
