@@ -1,0 +1,83 @@
+"""Cost of a plan over paths: expectation, tail, and the objective that plans are compared by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from aifactory.buyplan.optimise.problem import Problem
+from aifactory.buyplan.optimise.recourse import Recourse
+
+
+@dataclass(frozen=True)
+class PlanCost:
+    """Present values in USD of a plan on a set of paths.
+
+    Attributes
+    ----------
+    orders_usd : cost of what is ordered, the same on every path.
+    recourse_usd : [S] on demand, spot, hosted models and missed demand of each path.
+    expected_usd, tail_usd : orders plus the mean of the recourse, and plus the mean of its worst paths.
+    objective_usd : orders + (1 - risk_weight) mean + risk_weight tail mean.
+    """
+
+    orders_usd: float
+    recourse_usd: np.ndarray
+    expected_usd: float
+    tail_usd: float
+    objective_usd: float
+
+
+@dataclass(frozen=True)
+class Slopes:
+    """Change of the discounted recourse per node of each order: of the mean by month, and of the tail mean."""
+
+    mean: np.ndarray  # [T, N]
+    mean_usd: np.ndarray  # [T]
+    tail: np.ndarray  # [N]
+    tail_usd: float
+
+
+def evaluate_plan(
+    problem: Problem, nodes: np.ndarray, demand: np.ndarray | None = None, recourse: Recourse | None = None
+) -> PlanCost:
+    """Price a plan of nodes [N], also a hand-edited one, on the problem's paths or on fresh ones [S', T, W, K]."""
+    return evaluate_with_slopes(problem, nodes, demand, recourse)[0]
+
+
+def evaluate_with_slopes(
+    problem: Problem, nodes: np.ndarray, demand: np.ndarray | None = None, recourse: Recourse | None = None
+) -> tuple[PlanCost, Slopes]:
+    """Price a plan and say how its cost changes per node: a subgradient, from the duals of each month."""
+    usd, worth = (recourse or Recourse(problem)).cost(problem.capacity(nodes), demand)
+    discount = problem.discount[:-1]
+    by_path = usd @ discount
+    weights = tail_weights(by_path, problem.tail)
+    orders = float(problem.order_usd @ nodes)
+    mean, tail = float(by_path.mean()), float(weights @ by_path)
+    cost = PlanCost(
+        orders, by_path, orders + mean, orders + tail,
+        orders + (1 - problem.risk_weight) * mean + problem.risk_weight * tail,
+    )  # fmt: skip
+    mean_worth = worth.mean(axis=0) * discount[:, None]
+    tail_worth = np.einsum("s,stp,t->tp", weights, worth, discount)
+    slopes = Slopes(
+        np.einsum("tp,tpn->tn", mean_worth, problem.serves), usd.mean(axis=0) * discount,
+        np.einsum("tp,tpn->n", tail_worth, problem.serves), tail,
+    )  # fmt: skip
+    return cost, slopes
+
+
+def tail_weights(costs: np.ndarray, tail: float) -> np.ndarray:
+    """Weights whose mean of the costs is that of the worst (1 - tail) share: the maximiser of the CVaR dual.
+
+    >>> tail_weights(np.array([1.0, 2.0, 3.0, 4.0]), 0.625).round(3).tolist()
+    [0.0, 0.0, 0.333, 0.667]
+    """
+    share = 1.0 / len(costs) / (1.0 - tail)
+    order = np.argsort(-costs, kind="stable")
+    left = np.clip(1.0 - share * np.arange(len(costs)), 0.0, share)
+    weights = np.zeros(len(costs))
+    weights[order] = left
+    return weights

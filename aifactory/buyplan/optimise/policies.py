@@ -1,0 +1,156 @@
+"""Rules that organisations buy by, as plans on the same paths, and the bound that no plan can beat."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from aifactory.buyplan.optimise.benders import optimise
+from aifactory.buyplan.optimise.evaluate import evaluate_plan, tail_weights
+from aifactory.buyplan.optimise.problem import Problem
+from aifactory.buyplan.optimise.recourse import Recourse
+
+RESERVES = (0.0, 0.2, 0.4)
+#: A rule sees demand and gives accelerators [T, W] that each workload should have.
+Rule = Callable[[Problem, np.ndarray], np.ndarray]
+
+
+def cheapest_platform(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
+    """Column of the cheapest committed unit of each workload: (platform [W], rate [W]).
+
+    Present value of the cheapest option of a platform per accelerator-month, divided by the rate; simple rules put
+    each workload on one platform.
+    """
+    best = np.full(problem.platforms, np.inf)
+    for (option, month), usd in zip(problem.orders, problem.order_usd, strict=True):
+        served = min(option.term_months, problem.months - month - option.lead_months)
+        best[option.platform] = min(best[option.platform], usd / served / problem.node_size[option.platform])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        unit = np.where(problem.rate > 0, best / problem.rate, np.inf)
+    chosen = unit.argmin(axis=1)
+    return chosen, problem.rate[np.arange(len(chosen)), chosen]
+
+
+def policy_plans(problem: Problem, term_months: int = 12) -> dict[str, np.ndarray]:
+    """Nodes [N] of each rule: nothing committed; peak; average with 0, 20 and 40 %; the newsvendor's quantile.
+
+    Rules commit on the cheapest platform of each workload with the option of about `term_months`, ordered when the
+    fleet lacks accelerators. The newsvendor's level is the quantile 1 - committed / on-demand price of demand.
+    """
+    platform, rate = cheapest_platform(problem)
+    hours = problem.block_hours / problem.block_hours.sum()
+    average = (problem.demand @ hours).mean(axis=0) / rate
+    peak = np.quantile(problem.demand.max(axis=3), 0.95, axis=0) / rate
+    plans = {"all on demand": np.zeros(len(problem.orders))}
+    plans["peak of the 95 % path"] = _commit(problem, platform, peak, term_months)
+    for reserve in RESERVES:
+        name = f"average + {reserve:.0%}".replace("%", " %") if reserve else "average"
+        plans[name] = _commit(problem, platform, average * (1 + reserve), term_months)
+    plans["newsvendor"] = _commit(problem, platform, _newsvendor(problem, platform, rate, term_months), term_months)
+    return plans
+
+
+def compare_policies(problem: Problem, *, gap: float = 0.005, time_limit_s: float = 60.0) -> pd.DataFrame:
+    """Cost of every rule, of the plan for the mean path, of our plan, and of perfect foresight on the same paths.
+
+    Returns
+    -------
+    policy, objective_usd, expected_usd, tail_usd, orders_usd, regret (objective over ours - 1; perfect foresight:
+    expected over ours - 1). `value of the stochastic solution` = mean-path plan - ours, `expected value of perfect
+    information` = ours - foresight in expected cost, are differences of rows.
+    """
+    recourse = Recourse(problem)
+    ours = optimise(problem, gap=gap, time_limit_s=time_limit_s)
+    mean = replace(problem, demand=problem.demand.mean(axis=0, keepdims=True), **_mean_prices(problem))
+    plans = policy_plans(problem) | {
+        "plan for the mean path": optimise(mean, gap=gap, time_limit_s=time_limit_s).nodes,
+        "plan over all paths": ours.nodes,
+    }
+    rows = [{"policy": name, **_figures(problem, nodes, recourse)} for name, nodes in plans.items()]
+    table = pd.DataFrame([*rows, {"policy": "perfect foresight", **_foresight(problem, gap, time_limit_s)}])
+    own = table.set_index("policy").loc["plan over all paths"]
+    regret = table["objective_usd"] / own["objective_usd"] - 1
+    return table.assign(
+        regret=regret.where(table["policy"] != "perfect foresight", table["expected_usd"] / own["expected_usd"] - 1)
+    )
+
+
+def _figures(problem: Problem, nodes: np.ndarray, recourse: Recourse) -> dict[str, float]:
+    cost = evaluate_plan(problem, nodes, recourse=recourse)
+    names = ("objective_usd", "expected_usd", "tail_usd", "orders_usd")
+    return {name: getattr(cost, name) for name in names}
+
+
+def _foresight(problem: Problem, gap: float, time_limit_s: float) -> dict[str, float]:
+    """Each path planned for alone, as if it were known: the bound of the cheapest plan of each."""
+    neutral = replace(problem, risk_weight=0.0)
+    costs = np.empty(problem.paths)
+    for path in range(problem.paths):
+        alone = replace(neutral, demand=problem.demand[path : path + 1], **_path_prices(problem, path))
+        costs[path] = optimise(alone, gap=gap, time_limit_s=time_limit_s).bound_usd
+    tail = float(tail_weights(costs, problem.tail) @ costs)
+    mean = float(costs.mean())
+    objective = (1 - problem.risk_weight) * mean + problem.risk_weight * tail
+    return {"objective_usd": objective, "expected_usd": mean, "tail_usd": tail, "orders_usd": np.nan}
+
+
+def _newsvendor(problem: Problem, platform: np.ndarray, rate: np.ndarray, term_months: int) -> np.ndarray:
+    """Quantile of demand over paths and hours beyond which on-demand hours are cheaper than held ones, [T, W]."""
+    level = np.zeros((problem.months, len(rate)))
+    on_demand = problem.on_demand_usd.mean(axis=0) if np.ndim(problem.on_demand_usd) == 3 else problem.on_demand_usd
+    weights = np.tile(problem.block_hours / problem.block_hours.sum() / problem.paths, problem.paths)
+    for w, p in enumerate(platform):
+        option, month, usd = _option_near(problem, p, term_months)
+        served = min(option.term_months, problem.months - month - option.lead_months)
+        held = usd / served / problem.node_size[p] / problem.block_hours.sum()
+        share = np.clip(1 - held / np.where(np.isfinite(on_demand[:, p]), on_demand[:, p], np.inf), 0.0, 0.999)
+        for t in range(problem.months):
+            values = problem.demand[:, t, w].ravel()
+            order = np.argsort(values, kind="stable")
+            reached = np.cumsum(weights[order])
+            level[t, w] = values[order][min(np.searchsorted(reached, share[t]), len(values) - 1)] / rate[w]
+    return level
+
+
+def _commit(problem: Problem, platform: np.ndarray, level: np.ndarray, term_months: int) -> np.ndarray:
+    """Order whole nodes whenever the fleet of a platform falls short of the level [T, W] in a month it can still reach."""
+    nodes = np.zeros(len(problem.orders))
+    for p in np.unique(platform):
+        wanted = level[:, platform == p].sum(axis=1)
+        name = _option_near(problem, p, term_months)[0].name
+        columns = [c for c, (option, _) in enumerate(problem.orders) if option.platform == p and option.name == name]
+        for at, column in enumerate(columns):
+            option, month = problem.orders[column]
+            start = month + option.lead_months
+            following = (
+                problem.orders[columns[at + 1]][1] + option.lead_months if at + 1 < len(columns) else problem.months
+            )
+            have = (problem.owned + problem.serves @ nodes)[start:following, p]
+            short = (wanted[start:following] - have).max(initial=0.0)
+            nodes[column] = np.ceil(short / problem.node_size[p] - 1e-9)
+    return nodes
+
+
+def _option_near(problem: Problem, platform: int, term_months: int) -> tuple:
+    """Option of a platform whose term is nearest, with its first order: (option, month, USD a node)."""
+    mine = [
+        (abs(option.term_months - term_months), column)
+        for column, (option, _) in enumerate(problem.orders) if option.platform == platform
+    ]  # fmt: skip
+    column = min(mine)[1]
+    return *problem.orders[column], problem.order_usd[column]
+
+
+def _mean_prices(problem: Problem) -> dict[str, np.ndarray]:
+    return {name: of.mean(axis=0) for name, of in _prices(problem).items() if np.ndim(of) == 3}
+
+
+def _path_prices(problem: Problem, path: int) -> dict[str, np.ndarray]:
+    return {name: of[path] for name, of in _prices(problem).items() if np.ndim(of) == 3}
+
+
+def _prices(problem: Problem) -> dict[str, np.ndarray]:
+    return {name: getattr(problem, name) for name in ("on_demand_usd", "spot_usd", "api_usd")}

@@ -1,0 +1,217 @@
+"""A planning problem: demand paths, platforms, ways to pay, limits.
+
+Sizes: S paths, T months, W workloads, K load blocks of a month, P platforms. A platform is an accelerator in a
+region; a workload that may not leave a region has rate 0 elsewhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from aifactory.errors import InputError
+from aifactory.units import monthly_rate
+
+
+@dataclass(frozen=True)
+class Option:
+    """A way to hold nodes of one platform for a term.
+
+    Attributes
+    ----------
+    platform : index of the platform.
+    term_months : months of service; a purchase serves to its end of support.
+    lead_months : months from order to service.
+    upfront_usd : paid per accelerator at the order.
+    monthly_usd : paid per accelerator in every month of service: rent, or power, space and support of owned kit.
+    resale_per_year : share of `upfront_usd` that is left after a year, and again of that after another; 0: none.
+    capital : counts against the budget of capital.
+    first_order, last_order : months (from 0) in which it may be ordered.
+    minimum_nodes : least nodes of an order, if anything is ordered.
+    """
+
+    name: str
+    platform: int
+    term_months: int
+    lead_months: int = 0
+    upfront_usd: float = 0.0
+    monthly_usd: float = 0.0
+    resale_per_year: float = 0.0
+    capital: bool = False
+    first_order: int = 0
+    last_order: int = 10**6
+    minimum_nodes: int = 0
+
+
+@dataclass(frozen=True)
+class Problem:
+    """All that a plan is judged by. Money in USD, rates per hour, months from 0.
+
+    Attributes
+    ----------
+    demand : [S, T, W, K] units per hour in each load block.
+    block_hours : [K] hours of each block in a month.
+    rate : [W, P] units per hour of one accelerator inside the SLO; 0: cannot serve.
+    deferrable : [W] work that may wait within its month, and be interrupted.
+    node_size, kw : [P] accelerators per node, kW per accelerator.
+    vendor : [P] vendor of the platform.
+    owned : [T, P] accelerators that are there already.
+    on_demand_usd, spot_usd : [T, P] or [S, T, P] USD per accelerator-hour; infinite: not offered.
+    on_demand_most : [P] accelerators that can be had at once.
+    spot_share : [P] share of spot hours that is not lost to interruptions.
+    api_usd : [T, W] or [S, T, W] USD per unit at a hosted model; infinite: not allowed.
+    miss_usd : [W] USD per unit that is not served.
+    order_months : months in which orders may be placed.
+    capital_usd : [years] budget of capital per year of 12 months; empty: no limit.
+    power_kw : [T] kW for owned and committed nodes; empty: no limit.
+    wacc : discount rate per year.
+    stranded : share of the payments beyond the horizon that is charged at the horizon.
+    risk_weight, tail : weight of the mean of the worst (1 - tail) share of the paths in the objective.
+    """
+
+    demand: np.ndarray
+    block_hours: np.ndarray
+    rate: np.ndarray
+    deferrable: np.ndarray
+    node_size: np.ndarray
+    options: tuple[Option, ...]
+    on_demand_usd: np.ndarray
+    spot_usd: np.ndarray
+    api_usd: np.ndarray
+    miss_usd: np.ndarray
+    owned: np.ndarray
+    on_demand_most: np.ndarray
+    spot_share: np.ndarray
+    kw: np.ndarray
+    vendor: tuple[str, ...] = ()
+    order_months: tuple[int, ...] = tuple(range(0, 36, 3))
+    capital_usd: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    power_kw: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    wacc: float = 0.1
+    stranded: float = 0.5
+    risk_weight: float = 0.3
+    tail: float = 0.9
+
+    def __post_init__(self) -> None:
+        s, t, w, k = _shape(self.demand, "demand", 4)
+        p = len(self.node_size)
+        wanted = {
+            "block_hours": (k,), "rate": (w, p), "deferrable": (w,), "node_size": (p,), "miss_usd": (w,),
+            "owned": (t, p), "on_demand_most": (p,), "spot_share": (p,), "kw": (p,),
+        }  # fmt: skip
+        for name, shape in wanted.items():
+            if np.shape(getattr(self, name)) != shape:
+                raise InputError.at(
+                    "problem", f"must have the shape {shape}", column=name, value=np.shape(getattr(self, name))
+                )
+        for name, width in (("on_demand_usd", p), ("spot_usd", p), ("api_usd", w)):
+            if np.shape(getattr(self, name)) not in {(t, width), (s, t, width)}:
+                raise InputError.at(
+                    "problem",
+                    f"must have the shape {(t, width)} or {(s, t, width)}",
+                    column=name,
+                    value=np.shape(getattr(self, name)),
+                )
+        for name in ("demand", "block_hours", "rate", "miss_usd", "owned", "kw"):
+            values = np.asarray(getattr(self, name), dtype=float)
+            if not np.isfinite(values).all() or (values < 0).any():
+                raise InputError.at("problem", "must be numbers of at least 0", column=name)
+        if not 0 <= self.risk_weight <= 1 or not 0 <= self.tail < 1:
+            raise InputError.at("problem", "risk_weight is 0 to 1, tail 0 to below 1")
+        for option in self.options:
+            if not 0 <= option.platform < p or option.term_months < 1 or option.lead_months < 0:
+                raise InputError.at(
+                    "options", "needs a platform, a term of at least a month and a lead time", value=option.name
+                )
+
+    @property
+    def paths(self) -> int:
+        """Demand paths."""
+        return self.demand.shape[0]
+
+    @property
+    def months(self) -> int:
+        """Months of the horizon."""
+        return self.demand.shape[1]
+
+    @property
+    def platforms(self) -> int:
+        """Platforms."""
+        return len(self.node_size)
+
+    @cached_property
+    def discount(self) -> np.ndarray:
+        """[T + 1] present value of a dollar paid in each month, and at the horizon."""
+        return (1.0 + monthly_rate(self.wacc)) ** -np.arange(self.months + 1.0)
+
+    @cached_property
+    def orders(self) -> tuple[tuple[Option, int], ...]:
+        """Columns of a plan: option and month of order, of those that serve within the horizon."""
+        return tuple(
+            (option, month)
+            for option in self.options
+            for month in self.order_months
+            if option.first_order <= month <= option.last_order and month + option.lead_months < self.months
+        )
+
+    @cached_property
+    def serves(self) -> np.ndarray:
+        """[T, P, N] accelerators that a node of each order adds in each month."""
+        added = np.zeros((self.months, self.platforms, len(self.orders)))
+        for column, (option, month) in enumerate(self.orders):
+            start = month + option.lead_months
+            added[start : start + option.term_months, option.platform, column] = self.node_size[option.platform]
+        return added
+
+    @cached_property
+    def order_usd(self) -> np.ndarray:
+        """[N] present value of a node of each order: payments, stranded tail, less what its resale brings.
+
+        Payments of service beyond the horizon count by the share `stranded`, at the horizon; without this a long
+        commitment late in the horizon would look cheap.
+        """
+        values = np.zeros(len(self.orders))
+        for column, (option, month) in enumerate(self.orders):
+            start = month + option.lead_months
+            inside = np.arange(start, min(start + option.term_months, self.months))
+            beyond = max(start + option.term_months - self.months, 0)
+            paid = option.upfront_usd * self.discount[month] + option.monthly_usd * self.discount[inside].sum()
+            held_years = (self.months - start) / 12
+            if option.resale_per_year > 0:
+                # Owned kit is sold at the horizon, so nothing is owed after it.
+                beyond = 0
+                paid -= option.upfront_usd * option.resale_per_year**held_years * self.discount[-1]
+            paid += self.stranded * option.monthly_usd * beyond * self.discount[-1]
+            values[column] = paid * self.node_size[option.platform]
+        return values
+
+    def capacity(self, nodes: np.ndarray) -> np.ndarray:
+        """[T, P] accelerators in service under a plan of nodes [N]."""
+        return self.owned + self.serves @ nodes
+
+    def limits(self) -> tuple[np.ndarray, np.ndarray, list[str]]:
+        """Rows of `matrix @ nodes <= bound` and their names: capital by year, power by month."""
+        rows, bounds, names = [], [], []
+        for year, budget in enumerate(self.capital_usd):
+            spent = [
+                option.upfront_usd * self.node_size[option.platform] if option.capital and month // 12 == year else 0.0
+                for option, month in self.orders
+            ]
+            rows.append(spent)
+            bounds.append(budget)
+            names.append(f"capital of year {year + 1}")
+        for month, most in enumerate(self.power_kw):
+            rows.append(self.kw @ self.serves[month])
+            bounds.append(most - float(self.kw @ self.owned[month]))
+            names.append(f"power in month {month}")
+        return np.array(rows).reshape(len(rows), len(self.orders)), np.array(bounds), names
+
+
+def _shape(values: np.ndarray, name: str, dimensions: int) -> tuple[int, ...]:
+    if np.ndim(values) != dimensions or 0 in np.shape(values):
+        raise InputError.at(
+            "problem", f"must have {dimensions} dimensions, none empty", column=name, value=np.shape(values)
+        )
+    return np.shape(values)
