@@ -168,7 +168,7 @@ class _Master:
         info = self.solver.getInfo()
         if info.primal_solution_status != 2:
             status = self.solver.modelStatusToString(self.solver.getModelStatus())
-            raise AIFactoryError(f"no plan keeps the limits of capital and power: {status}")
+            raise AIFactoryError(f"the solver found no plan: {status}")
         nodes = np.array(self.solver.getSolution().col_value)[: self.orders]
         bound = info.mip_dual_bound if self.is_whole else info.objective_function_value
         return (np.round(nodes) if self.is_whole else nodes), bound / SCALE

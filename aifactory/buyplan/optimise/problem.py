@@ -118,8 +118,23 @@ class Problem:
             values = np.asarray(getattr(self, name), dtype=float)
             if not np.isfinite(values).all() or (values < 0).any():
                 raise InputError.at("problem", "must be numbers of at least 0", column=name)
+        over = (
+            np.flatnonzero(np.asarray(self.owned) @ np.asarray(self.kw) > np.asarray(self.power_kw))
+            if len(self.power_kw)
+            else []
+        )
+        if len(over):
+            draw = float(np.asarray(self.owned)[over[0]] @ np.asarray(self.kw))
+            rule = f"owned accelerators draw {draw:g} kW in month {over[0]}: no plan keeps this limit; raise it or retire {draw - self.power_kw[over[0]]:g} kW"
+            raise InputError.at("problem", rule, column="power_kw", value=self.power_kw[over[0]])
+        if (np.asarray(self.capital_usd) < 0).any():
+            raise InputError.at(
+                "problem", "a budget must be at least 0", column="capital_usd", value=self.capital_usd.min()
+            )
         if not 0 <= self.risk_weight <= 1 or not 0 <= self.tail < 1:
             raise InputError.at("problem", "risk_weight is 0 to 1, tail 0 to below 1")
+        for platform in np.flatnonzero(~(np.asarray(self.rate) > 0).any(axis=0)):
+            raise InputError.at("problem", f"platform {platform} serves no workload: leave it out", column="rate")
         for option in self.options:
             if not 0 <= option.platform < p or option.term_months < 1 or option.lead_months < 0:
                 raise InputError.at(

@@ -1,12 +1,12 @@
 """What a month costs once the fleet is there: the cheapest way to serve its demand, by linear programme.
 
-Variables of a month: y[w, p, k] accelerators that serve a workload, on demand od[p, k], spot[p, k], and units
-per hour that go to a hosted model api[w, k] or are missed miss[w, k]. Deferrable work must be done within its
-month, other work in its block; spot serves deferrable work only.
+Variables of a month: y[w, p, k] accelerators that serve a workload, on demand od[p, k], spot[w, p, k] of
+deferrable work, and units per hour that go to a hosted model api[w, k] or are missed miss[w, k]. Deferrable work
+must be done within its month, other work in its block; of a spot hour a share is lost to interruptions.
 
-    min  sum_k h_k (od price + spot price + api price + miss price)
-    s.t. sum_p rate y + api + miss >= demand                        each block, or hours-weighted over the month
-         sum_w y - od - spot share <= capacity,  sum_(w not deferrable) y - od <= capacity       each p, k
+    min  sum_k h_k (od price + spot price / share + api price + miss price)
+    s.t. sum_p rate (y + spot) + api + miss >= demand        each block, or weighted by hours over the month
+         sum_w y - od <= capacity                            each p, k
 
 One programme is kept and only its bounds and costs change, paths in order of their demand: the last basis is
 close to the next optimum.
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import highspy
 import numpy as np
@@ -39,6 +40,7 @@ class Layout:
     upper: np.ndarray  # [columns] upper bounds
     on_demand: slice
     spot: slice
+    spot_of: np.ndarray  # platform of each spot cell
     api: slice
     miss: slice
 
@@ -143,42 +145,39 @@ def month_layout(problem: Problem) -> Layout:
     hours, rate = np.asarray(problem.block_hours, float), np.asarray(problem.rate, float)
     (w_count, p_count), k_count = rate.shape, len(hours)
     cells = np.argwhere(rate > 0)
-    y = len(cells) * k_count
-    sizes = np.cumsum([0, y, p_count * k_count, p_count * k_count, w_count * k_count, w_count * k_count])
-    on_demand, spot, api, miss = (slice(int(a), int(b)) for a, b in zip(sizes[1:-1], sizes[2:], strict=True))
+    patient = cells[np.asarray(problem.deferrable, bool)[cells[:, 0]]]
+    widths = [len(cells), p_count, len(patient), w_count, w_count]
+    starts = np.cumsum([0, *widths]) * k_count
+    held, on_demand, spot, api, miss = (slice(int(a), int(b)) for a, b in pairwise(starts))
     entries, demand_of, row = [], [], 0
     for w in range(w_count):
-        blocks = [list(range(k_count))] if problem.deferrable[w] else [[k] for k in range(k_count)]
-        for group in blocks:
-            weights = np.zeros(w_count * k_count)
-            for k in group:
-                h = hours[k] if problem.deferrable[w] else 1.0
-                weights[w * k_count + k] = h
-                entries += [(row, c * k_count + k, h * rate[w, p]) for c, (cw, p) in enumerate(cells) if cw == w]
-                entries += [(row, part.start + w * k_count + k, h) for part in (api, miss)]
-            most = max((value for at, _, value in entries if at == row), default=1.0)
-            entries = [(at, of, value / most if at == row else value) for at, of, value in entries]
-            demand_of.append(weights / most)
+        for group in [range(k_count)] if problem.deferrable[w] else [[k] for k in range(k_count)]:
+            weight = hours if problem.deferrable[w] else np.ones(k_count)
+            mine = [
+                (start.start + c * k_count + k, weight[k] * rate[w, p])
+                for start, of in ((held, cells), (spot, patient))
+                for c, (cw, p) in enumerate(of) if cw == w for k in group
+            ]  # fmt: skip
+            mine += [(part.start + w * k_count + k, weight[k]) for part in (api, miss) for k in group]
+            most = max(value for _, value in mine)
+            entries += [(row, column, value / most) for column, value in mine]
+            need = np.zeros(w_count * k_count)
+            need[[w * k_count + k for k in group]] = weight[list(group)] / most
+            demand_of.append(need)
             row += 1
     demand_rows = np.arange(row)
-    capacity_of = []
     for p in range(p_count):
         for k in range(k_count):
-            for patient in (True, False):
-                users = [c for c, (cw, cp) in enumerate(cells) if cp == p and (patient or not problem.deferrable[cw])]
-                entries += [(row, c * k_count + k, 1.0) for c in users]
-                entries.append((row, on_demand.start + p * k_count + k, -1.0))
-                if patient:
-                    entries.append((row, spot.start + p * k_count + k, -float(problem.spot_share[p])))
-                capacity_of.append(p)
-                row += 1
-    upper = np.full(int(sizes[-1]), INFINITE)
+            entries += [(row, c * k_count + k, 1.0) for c, (_, cp) in enumerate(cells) if cp == p]
+            entries.append((row, on_demand.start + p * k_count + k, -1.0))
+            row += 1
+    upper = np.full(int(starts[-1]), INFINITE)
     upper[on_demand] = np.repeat(problem.on_demand_most, k_count)
     at, of, value = (np.array(part) for part in zip(*entries, strict=True))
-    matrix = sparse.csr_matrix((value, (at.astype(int), of.astype(int))), shape=(row, int(sizes[-1])))
+    matrix = sparse.csr_matrix((value, (at.astype(int), of.astype(int))), shape=(row, int(starts[-1])))
     return Layout(
-        matrix, demand_rows, np.array(demand_of), np.arange(len(demand_rows), row), np.array(capacity_of), upper,
-        on_demand, spot, api, miss,
+        matrix, demand_rows, np.array(demand_of), np.arange(len(demand_rows), row),
+        np.repeat(np.arange(p_count), k_count), upper, on_demand, spot, patient[:, 1], api, miss,
     )  # fmt: skip
 
 
@@ -192,7 +191,8 @@ def month_costs(problem: Problem, layout: Layout, path: int, month: int) -> np.n
         return np.outer(np.where(np.isfinite(at), at, _never(problem)), hours).ravel()
 
     costs[layout.on_demand] = spread(problem.on_demand_usd)
-    costs[layout.spot] = spread(problem.spot_usd)
+    with np.errstate(divide="ignore"):
+        costs[layout.spot] = spread((problem.spot_usd / problem.spot_share)[..., layout.spot_of])
     costs[layout.api] = spread(problem.api_usd)
     costs[layout.miss] = np.outer(problem.miss_usd, hours).ravel()
     return costs

@@ -1,0 +1,245 @@
+"""The optimiser against the monolithic programme, closed forms and what must hold of any plan."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from planning_problems import problem
+from scipy.optimize import linprog
+
+from aifactory.buyplan.optimise.benders import mean_paths, optimise
+from aifactory.buyplan.optimise.evaluate import evaluate_plan, evaluate_with_slopes, tail_weights
+from aifactory.buyplan.optimise.extensive import solve_extensive
+from aifactory.buyplan.optimise.policies import compare_policies, policy_plans
+from aifactory.buyplan.optimise.problem import Option, Problem
+from aifactory.buyplan.optimise.recourse import Recourse, month_costs
+from aifactory.errors import InputError
+
+
+def one_platform(level, *, months=4, options=(), **changes):
+    """One workload, one platform, one block of 100 hours; 10 units an accelerator-hour; nodes of one accelerator."""
+    demand = np.broadcast_to(np.asarray(level, float).reshape(-1, 1, 1, 1), (np.size(level), months, 1, 1)).copy()
+    given = {
+        "demand": demand, "block_hours": np.array([100.0]), "rate": np.array([[10.0]]), "deferrable": np.array([False]),
+        "node_size": np.array([1]), "options": tuple(options), "on_demand_usd": np.full((months, 1), 4.0),
+        "spot_usd": np.full((months, 1), np.inf), "api_usd": np.full((months, 1), np.inf), "miss_usd": np.array([1.0]),
+        "owned": np.zeros((months, 1)), "on_demand_most": np.array([1e6]), "spot_share": np.array([1.0]),
+        "kw": np.array([1.0]), "order_months": (0,), "wacc": 0.0, "risk_weight": 0.0,
+    }  # fmt: skip
+    return Problem(**{**given, **changes})
+
+
+RENT = Option("reserved", 0, 4, monthly_usd=200.0)
+
+
+def test_a_plan_by_hand():
+    """20 units an hour need 2 accelerators: rented 2 x 4 x 200 USD, on demand 2 x 100 h x 4 USD x 4 months."""
+    case = one_platform([20.0], options=[RENT])
+    assert evaluate_plan(case, np.array([0.0])).objective_usd == pytest.approx(3200.0)
+    assert evaluate_plan(case, np.array([2.0])).objective_usd == pytest.approx(1600.0)
+    found = optimise(case, gap=1e-9)
+    assert found.nodes.tolist() == [2.0]
+    assert found.cost.objective_usd == pytest.approx(1600.0) and found.gap <= 1e-9
+
+
+def test_the_newsvendor_is_found():
+    """Demand of 1 to 10 accelerators, held hours at half the on-demand price: the median is committed."""
+    case = one_platform(10.0 * np.arange(1, 11), options=[RENT])
+    assert optimise(case, gap=1e-9).nodes[0] in {5.0, 6.0}  # 5 and 6 cost the same
+
+
+def test_what_is_missed_costs_its_penalty():
+    case = one_platform([20.0], on_demand_most=np.array([0.5]))
+    assert evaluate_plan(case, np.zeros(0)).objective_usd == pytest.approx(4 * 100 * (0.5 * 4.0 + 15.0 * 1.0))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_decomposition_and_monolith_agree(seed):
+    case = problem(4, 6, 3, 2, seed=seed, capital_usd=np.array([3e6]), power_kw=np.full(6, 120.0))
+    whole = solve_extensive(case, gap=1e-7)
+    found = optimise(case, gap=1e-6)
+    assert found.cost.objective_usd == pytest.approx(whole.objective_usd, rel=2e-6)
+    assert found.bound_usd <= whole.objective_usd * (1 + 1e-9)
+    assert evaluate_plan(case, np.round(whole.nodes)).objective_usd == pytest.approx(whole.objective_usd, rel=1e-7)
+
+
+def test_a_month_is_what_another_library_says():
+    case = problem(3, 4, 3, 2, seed=7)
+    recourse = Recourse(case)
+    capacity = np.full((4, 2), 24.0)
+    usd, worth = recourse.cost(capacity)
+    lay = recourse.layout
+    for path, month in ((0, 0), (1, 3), (2, 2)):
+        need = lay.demand_of @ case.demand[path, month].ravel()
+        matrix = lay.matrix.toarray()
+        bound = np.concatenate([-need, capacity[month][lay.capacity_of]])
+        sign = np.r_[-np.ones(len(need)), np.ones(len(lay.capacity_rows))][:, None]
+        limits = [(0, top if top < 1e29 else None) for top in lay.upper]
+        other = linprog(month_costs(case, lay, path, month), sign * matrix, bound, bounds=limits, method="highs")
+        assert usd[path, month] == pytest.approx(other.fun, rel=1e-9)
+    assert (worth <= 0).all()
+
+
+def test_slopes_are_a_lower_bound_of_every_other_plan():
+    """Convexity: cost(y) >= cost(x) + slope (y - x) for any two plans."""
+    case, rng = problem(5, 6, 3, 2, seed=3), np.random.default_rng(0)
+    count = len(case.orders)
+    for _ in range(5):
+        x, y = rng.uniform(0, 4, (2, count)) * (rng.random((2, count)) < 0.3)
+        cost, slopes = evaluate_with_slopes(case, x)
+        other = evaluate_plan(case, y)
+        weights = tail_weights(other.recourse_usd, case.tail)
+        assert other.recourse_usd.mean() >= slopes.mean_usd.sum() + slopes.mean.sum(axis=0) @ (y - x) - 1e-3
+        assert weights @ other.recourse_usd >= slopes.tail_usd + slopes.tail @ (y - x) - 1e-3
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.floats(0, 1e6), min_size=1, max_size=30), st.floats(0.0, 0.95))
+def test_tail_weights_are_those_of_the_worst_paths(costs, tail):
+    costs = np.array(costs)
+    weights = tail_weights(costs, tail)
+    assert weights.sum() == pytest.approx(1.0)
+    # Rockafellar and Uryasev: the tail mean is the least of threshold + excess, attained at one of the costs
+    least = min(threshold + np.maximum(costs - threshold, 0).mean() / (1 - tail) for threshold in costs)
+    assert weights @ costs == pytest.approx(least, rel=1e-9, abs=1e-6)
+
+
+def test_no_demand_orders_nothing():
+    case = problem(4, 6, 2, 2)
+    found = optimise(replace(case, demand=case.demand * 0))
+    assert found.nodes.sum() == 0 and found.cost.objective_usd == 0 and found.gap == 0
+
+
+def test_tighter_limits_never_cost_less():
+    case = problem(4, 12, 3, 2, seed=2)
+    costs = [
+        optimise(
+            replace(case, capital_usd=np.array([budget]), power_kw=np.full(12, power)), gap=1e-5
+        ).cost.objective_usd
+        for budget, power in ((1e9, 1e9), (2e6, 1e9), (2e6, 60.0), (0.0, 0.0))
+    ]
+    assert (np.diff(costs) >= -1e-4 * costs[0]).all()
+
+
+def test_limits_are_kept():
+    case = problem(4, 12, 3, 2, seed=2, capital_usd=np.array([2e6]), power_kw=np.full(12, 60.0))
+    found = optimise(case)
+    matrix, bound, _ = case.limits()
+    assert (matrix @ found.nodes <= bound + 1e-6).all()
+
+
+def test_more_weight_on_the_tail_never_raises_the_tail():
+    case = problem(10, 6, 2, 2, seed=5)
+    tails = [optimise(replace(case, risk_weight=weight), gap=1e-6).cost.tail_usd for weight in (0.0, 0.5, 1.0)]
+    assert tails[0] >= tails[1] * (1 - 1e-5) and tails[1] >= tails[2] * (1 - 1e-5)
+
+
+def test_minimum_orders_are_all_or_nothing():
+    few = Option("reserved", 0, 4, monthly_usd=200.0, minimum_nodes=5)
+    found = optimise(one_platform([20.0], options=[few]), gap=1e-9)
+    assert found.nodes.tolist() == [0.0]  # five would cost 4000, on demand costs 3200
+    assert optimise(one_platform([40.0], options=[few]), gap=1e-9).nodes.tolist() == [5.0]
+
+
+def test_long_commitments_do_not_pile_up_at_the_horizon():
+    """Flat demand: without the stranded tail, three-year terms of the last months would cost months only."""
+    long = Option("reserved 3 y", 0, 36, monthly_usd=180.0)
+    short = Option("reserved 1 y", 0, 12, monthly_usd=220.0)
+    case = one_platform([100.0], months=24, options=[long, short], order_months=tuple(range(0, 24, 3)))
+    found = optimise(case, gap=1e-6)
+    late = [
+        nodes for nodes, (option, month) in zip(found.nodes, case.orders, strict=True) if option is long and month >= 12
+    ]
+    assert sum(late) == 0
+    careless = optimise(replace(case, stranded=0.0), gap=1e-6)
+    assert careless.cost.orders_usd < found.cost.orders_usd
+
+
+def test_owned_kit_is_sold_at_the_horizon():
+    buy = Option("buy", 0, 60, upfront_usd=1000.0, monthly_usd=10.0, resale_per_year=0.5, capital=True)
+    case = one_platform([10.0], months=12, options=[buy])
+    assert case.order_usd[0] == pytest.approx(1000.0 + 12 * 10.0 - 500.0)
+
+
+def test_deferrable_work_waits_for_free_hours():
+    """Two blocks of 100 h, 20 and 0 units an hour, one accelerator: batch work fits, live work does not."""
+    demand = np.array([20.0, 0.0]).reshape(1, 1, 1, 2)
+    base = {
+        "months": 1, "demand": demand, "block_hours": np.array([100.0, 100.0]), "owned": np.ones((1, 1)),
+    }  # fmt: skip
+    patient = one_platform([0.0], deferrable=np.array([True]), **base)
+    assert evaluate_plan(patient, np.zeros(0)).objective_usd == pytest.approx(0.0)
+    assert evaluate_plan(one_platform([0.0], **base), np.zeros(0)).objective_usd == pytest.approx(400.0)
+
+
+def test_spot_serves_only_what_may_be_interrupted():
+    spot = {"spot_usd": np.full((4, 1), 1.0), "spot_share": np.array([0.5])}
+    assert evaluate_plan(one_platform([10.0], **spot), np.zeros(0)).objective_usd == pytest.approx(1600.0)
+    patient = one_platform([10.0], deferrable=np.array([True]), **spot)
+    assert evaluate_plan(patient, np.zeros(0)).objective_usd == pytest.approx(800.0)  # two spot hours for one
+
+
+def test_prices_may_differ_by_path():
+    prices = np.array([4.0, 8.0]).reshape(2, 1, 1) * np.ones((2, 4, 1))
+    case = one_platform([10.0, 10.0], on_demand_usd=prices)
+    assert evaluate_plan(case, np.zeros(0)).recourse_usd.tolist() == pytest.approx([1600.0, 3200.0])
+
+
+def test_means_of_paths_bound_from_below():
+    case = problem(40, 4, 2, 2, seed=9)
+    nodes = np.where(np.arange(len(case.orders)) % 5 == 0, 3.0, 0.0)
+    few = replace(case, demand=mean_paths(case.demand, 8))
+    assert evaluate_plan(few, nodes).objective_usd <= evaluate_plan(case, nodes).objective_usd * (1 + 1e-9)
+
+
+def test_the_same_problem_gives_the_same_plan():
+    first, again = (optimise(problem(20, 6, 3, 2, seed=4)) for _ in range(2))
+    assert first.nodes.tolist() == again.nodes.tolist() and first.bound_usd == again.bound_usd
+
+
+def test_a_limit_of_time_is_said():
+    found = optimise(problem(40, 24, 4, 3), gap=0.0, time_limit_s=0.5)
+    assert found.stopped == "time limit of 0.5 s"
+    assert found.gap > 0
+
+
+def test_ours_costs_no_more_than_any_rule_and_no_less_than_foresight():
+    case = problem(10, 12, 3, 2, seed=6)
+    table = compare_policies(case, gap=1e-4).set_index("policy")
+    own = table.loc["plan over all paths"]
+    rules = table.drop(index=["plan over all paths", "perfect foresight"])
+    assert (rules["objective_usd"] >= own["objective_usd"] * (1 - 1e-4)).all()
+    assert table.loc["perfect foresight", "expected_usd"] <= own["expected_usd"]
+    assert set(rules.index) >= {"all on demand", "average + 20 %", "newsvendor", "plan for the mean path"}
+
+
+def test_rules_hold_the_level_they_state():
+    case = problem(10, 12, 2, 2, seed=8)
+    plans = policy_plans(case)
+    peak, average = (case.capacity(plans[name]).sum() for name in ("peak of the 95 % path", "average"))
+    assert peak > case.capacity(plans["average + 40 %"]).sum() >= average > 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"rate": np.ones((3, 3))}, "rate"),
+        ({"demand": np.full((2, 2, 2, 3), np.nan)}, "shape|numbers"),
+        ({"risk_weight": 1.5}, "risk_weight"),
+        ({"on_demand_usd": np.ones((5, 2))}, "on_demand_usd"),
+        ({"options": (Option("x", 9, 12),)}, "needs a platform"),
+        ({"rate": np.array([[1.0, 0.0], [1.0, 0.0]])}, "serves no workload"),
+    ],
+)
+def test_contradictions_are_refused(changes, message):
+    with pytest.raises(InputError, match=message):
+        problem(2, 4, 2, 2, **changes)
+
+
+def test_limits_that_owned_kit_breaks_are_named():
+    with pytest.raises(InputError, match="owned accelerators draw 120 kW in month 0.*retire 60 kW"):
+        problem(2, 4, 2, 2, owned=np.full((4, 2), 50.0), power_kw=np.full(4, 60.0))
+    with pytest.raises(InputError, match="budget must be at least 0"):
+        problem(2, 4, 2, 2, capital_usd=np.array([-1.0]))

@@ -1,0 +1,69 @@
+"""Time and proven gap of the plan over many futures, beside the monolithic programme in the same time.
+
+    python tests/speed/optimise.py [--paths 100] [--monolith]
+
+Synthetic problem of 6 workloads, 5 platforms, 36 months, 4 ways to commit (and on demand, spot, hosted) and 3 load
+blocks. Times are CPU seconds of one thread: the machine may be shared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "buyplan"))
+from planning_problems import problem  # noqa: E402
+
+from aifactory.buyplan.optimise.benders import optimise  # noqa: E402
+from aifactory.buyplan.optimise.evaluate import evaluate_plan  # noqa: E402
+from aifactory.buyplan.optimise.extensive import solve_extensive  # noqa: E402
+from aifactory.errors import AIFactoryError  # noqa: E402
+
+
+def say(line: str) -> None:
+    """Print a line."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    """Run and print."""
+    asked = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    asked.add_argument("--paths", type=int, default=100)
+    asked.add_argument("--monolith", action="store_true", help="also the monolithic programme, in the same wall time")
+    options = asked.parse_args()
+    for workloads, platforms in ((6, 5), (12, 6)):
+        case = problem(options.paths, 36, workloads, platforms)
+        began, wall = time.process_time(), time.monotonic()
+        plan = optimise(case, gap=0.005, time_limit_s=600)
+        took, waited = time.process_time() - began, time.monotonic() - wall
+        say(
+            f"{workloads} x {platforms} x 36 x {options.paths} paths: {took:.1f} CPU s ({waited:.1f} s), gap {plan.gap:.3%}, {plan.stopped}"
+        )
+        fresh = problem(1000 + options.paths, 36, workloads, platforms).demand[options.paths :]
+        began = time.process_time()
+        again = evaluate_plan(case, plan.nodes, fresh)
+        say(f"  1,000 fresh paths priced in {time.process_time() - began:.1f} CPU s: {again.objective_usd:,.0f} USD")
+        same = problem(2 * options.paths, 36, workloads, platforms).demand[options.paths :]
+        others = optimise(replace(case, demand=same), gap=0.005, time_limit_s=600)
+        own = evaluate_plan(case, plan.nodes, same)
+        regret = own.objective_usd / others.cost.objective_usd - 1
+        say(f"  out of sample: {regret:.2%} above the plan made for the other {options.paths} paths")
+        if options.monolith:
+            try:
+                whole = solve_extensive(case, gap=0.005, time_limit_s=waited)
+                say(f"  monolithic programme in the same time: gap {whole.gap:.3%}")
+            except AIFactoryError as error:
+                say(f"  monolithic programme in the same time: {error}")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    say(f"peak memory {peak:,.0f} MiB, numpy {np.__version__}")
+
+
+if __name__ == "__main__":
+    main()
