@@ -5,16 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from aifactory.benchmark import estimates
 from aifactory.finance.options import effective_prices
 from aifactory.finance.prices import add_server, price_table
 from aifactory.inputs.workspace import Workspace
-from aifactory.serving import anchor
 from aifactory.serving.capacity import capacity_at_slo, interval
 from aifactory.units import MEGA, SECONDS_PER_HOUR
 
 LATENCY_COLUMNS = {"TTFT": ("p95_ttft_ms", "slo_p95_ttft_ms"), "TPOT": ("p95_tpot_ms", "slo_p95_tpot_ms"),
                    "E2E": ("p95_e2e_ms", "slo_p95_e2e_ms")}  # fmt: skip
-SINGLE_CLASS = {"neuromorphic": "event-driven hardware has no comparable figures; port a small model and measure it"}
 #: Purchase options tried in turn for the price of an hour: flexible first, then what there is.
 HOURLY_OPTIONS = ("on_demand", "reserved_1y", "lease", "purchase")
 
@@ -81,72 +80,7 @@ def measured_capacities(runs: pd.DataFrame) -> pd.DataFrame:
 
 def estimate_missing(ws: Workspace, measured: pd.DataFrame) -> pd.DataFrame:
     """Estimates for every candidate and use case without a measurement."""
-    chips = ws.table("accelerators").set_index("accelerator_id")
-    done = set(zip(measured["use_case_id"], measured["accelerator_id"], strict=True))
-    rows = []
-    for case in ws.table("use_cases").itertuples(index=False):
-        own = measured[measured["use_case_id"] == case.use_case_id]
-        own = own.set_index("accelerator_id")["units_per_s_per_accelerator"] if len(own) else pd.Series(dtype="float64")
-        for name in ws.plan.candidates:
-            if (case.use_case_id, name) not in done:
-                guess = _estimate(ws, case, chips.loc[name], own[own > 0], chips)
-                rows.append(
-                    {
-                        "use_case_id": case.use_case_id,
-                        "accelerator_id": name,
-                        "units_per_s_per_accelerator": guess.units_per_s,
-                        "low": guess.low,
-                        "high": guess.high,
-                        "tier": guess.tier,
-                        "evidence": guess.evidence,
-                    }
-                )
-    return pd.DataFrame(rows)
-
-
-def _estimate(ws: Workspace, case: tuple, chip: pd.Series, own: pd.Series, chips: pd.DataFrame) -> anchor.Estimate:
-    if chip["platform_class"] in SINGLE_CLASS:
-        return anchor.no_estimate(SINGLE_CLASS[chip["platform_class"]])
-    training = case.service_unit == "accelerator_hour"
-    if training and chip.name == ws.plan.reference_accelerator:
-        hour = 1 / SECONDS_PER_HOUR
-        return anchor.Estimate(hour, hour, hour, "measured", "definition of the reference accelerator-hour")
-    if training and own.empty:
-        own = pd.Series({ws.plan.reference_accelerator: 1 / SECONDS_PER_HOUR})
-        return anchor.anchored_estimate(
-            chip, chips, own, training=True, evidence="definition of the reference accelerator-hour"
-        )
-    if len(own):
-        evidence = f"scaled from own runs on {', '.join(own.index)}"
-        return anchor.anchored_estimate(chip, chips, own, training=training, evidence=evidence)
-    public = public_units_per_s(ws, case)
-    if public.empty:
-        return anchor.no_estimate(f"no run on own prompts, {_why_not_public(ws, case)}")
-    if chip.name in public.index:
-        value, error = float(public[chip.name]), anchor.SERVING_ERROR_P90
-        return anchor.Estimate(value, value * (1 - error), value * (1 + error), "anchored",
-                               f"public measurement of the model on this chip; +-{error:.0%}: {anchor.ERROR_SOURCE}")  # fmt: skip
-    return anchor.anchored_estimate(
-        chip, chips, public, training=False, evidence=f"scaled from public measurements on {', '.join(public.index)}"
-    )
-
-
-def _why_not_public(ws: Workspace, case: tuple) -> str:
-    if not isinstance(case.model, str):
-        return "no model named that public measurements could be looked up for"
-    if ws.table("public_measurements")["model"].eq(case.model).any():
-        return f"and no output tokens per {case.service_unit} to convert public measurements of {case.model}"
-    return f"no public measurement of {case.model}"
-
-
-def public_units_per_s(ws: Workspace, case: tuple) -> pd.Series:
-    """Service units per second per accelerator from public measurements of the use case's model."""
-    rows = ws.table("public_measurements")
-    rows = rows[(rows["model"] == case.model) & (rows["metric"] != "sequences_per_s")]
-    tokens = output_tokens_per_unit(ws).get(case.use_case_id, np.nan)
-    per_unit = np.where(rows["metric"] == "tokens_per_s", tokens, 1.0)
-    usable = rows.assign(value_per_accelerator=rows["value_per_accelerator"] / per_unit)
-    return anchor.public_rate(usable[np.isfinite(usable["value_per_accelerator"])])
+    return estimates.estimate_missing(ws, measured, output_tokens_per_unit(ws))
 
 
 def output_tokens_per_unit(ws: Workspace) -> pd.Series:

@@ -264,9 +264,11 @@ def gaps_section(ws: Workspace, bench: Benchmark) -> Group:
     question = "What could not be measured, and what should be benchmarked next?"
     gaps = bench.not_measured
     none = gaps[gaps["tier"] == "none"]
-    anchored = bench.capacity[bench.capacity["tier"] == "anchored"]
+    estimated = bench.capacity[~bench.capacity["tier"].isin(["measured", "none"])]
     best = measured(bench).groupby("use_case_id")["usd_per_1k_units"].min()
-    cheaper = anchored[anchored["usd_per_1k_units"] < anchored["use_case_id"].map(best)].sort_values("usd_per_1k_units")
+    cheaper = estimated[estimated["usd_per_1k_units"] < estimated["use_case_id"].map(best)].sort_values(
+        "usd_per_1k_units"
+    )
     answer = f"{plural(len(gaps), 'pair')} of use case and platform rest on estimates; for {len(none)} nothing can be said at all."
     items = [
         f"{row.use_case_id} on {row.accelerator_id}: estimated at {sig3(row.usd_per_1k_units)} USD per 1,000 units against {sig3(best[row.use_case_id])} measured; run the prompt pack on it."

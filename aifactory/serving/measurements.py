@@ -38,6 +38,8 @@ LOWER_IS_BETTER = frozenset(
     }
 )  # fmt: skip
 PER_SYSTEM = frozenset({"tokens_per_s", "samples_per_s", "prompt_tokens_per_s", "sequences_per_s"})
+#: Source of own runs: sized like reviewed rounds, at the best layout inside their limits.
+OWN_RUNS = "own runs"
 LANGUAGE_TASKS = frozenset({"llm", "llm-reasoning", "llm-code", "vlm"})
 EPOCH_YEAR = 2025.0
 
@@ -169,7 +171,7 @@ def layout_inputs(rows: pd.DataFrame) -> pd.DataFrame:
 def _conditions(d: pd.DataFrame, workloads: pd.DataFrame | None, models: pd.DataFrame) -> pd.DataFrame:
     d["accelerators"] = d["accel_count"].fillna(1.0)
     d["family"] = d["source"].str.replace(r"-v[\d.]+$", "", regex=True)
-    d["round"] = d["family"].str.startswith("mlperf")
+    d["round"] = d["family"].str.startswith("mlperf") | d["family"].str.startswith(OWN_RUNS)
     d["kind"] = d["task"].where(~d["task"].isin(LANGUAGE_TASKS), "llm").replace({"fine-tuning": "training"})
     d.loc[(d["kind"] == "") & (d["metric"] == "tokens_per_s") & (d["scenario"] != "training"), "kind"] = "llm"
     llm = (d["kind"] == "llm") & d["metric"].isin(["tokens_per_s", "prompt_tokens_per_s"])

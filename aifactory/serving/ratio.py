@@ -4,7 +4,9 @@ The gap g = speed - prior of every row is a Gaussian process whose covariance is
 parts (same model and context, same vendor and date, near in bandwidth-peak-memory, ...), each with a standard
 deviation in log units: hierarchical shrinkage in one linear solve. Rows under equal conditions form one
 cell (median), weighted by their count; cells far off under leave-one-accelerator-out get more noise, so that one odd
-submission does not move its neighbours.
+submission does not move its neighbours. Where no other accelerator was measured under the same conditions a cell can
+hardly be contradicted: outside language models, whose step model compares all of them, it must be off by more than
+twice its predicted deviation.
 
 Leave-group-out residuals come in closed form from one inverse: r_B = (K^-1)_BB^-1 (K^-1 g)_B, variances
 the diagonal of (K^-1)_BB^-1 (Rasmussen and Williams 2006, section 5.4.2, for blocks).
@@ -38,7 +40,7 @@ CELL = (
     "concurrency",
     "length_class",
 )
-ROW_VARIANCE, FLOOR_VARIANCE, TOLERATED_GAP = 0.003, 3e-4, 0.25
+ROW_VARIANCE, FLOOR_VARIANCE, TOLERATED_GAP, TOLERATED_ALONE = 0.003, 3e-4, 0.25, 2.0
 
 
 @dataclass(frozen=True)
@@ -226,9 +228,12 @@ def fit_ratio(rows: pd.DataFrame, deviations: dict[str, float], rounds: int = 2)
     mean = float(np.median(cells["gap"]))
     gap = cells["gap"].to_numpy() - mean
     base = noise.copy()
+    neighbours = cells.groupby(["model", "context"])["chip"].transform("nunique").to_numpy() - 1
+    alone = (neighbours == 0) & (cells["regime"] == "other").to_numpy()
     for number in range(rounds + 1):
         inverse = np.linalg.inv(prior + np.diag(noise))
         if number < rounds:
-            off = np.abs(leave_out(inverse, gap, groups_of(cells["chip"]))[0])
-            noise = base + 0.5 * np.maximum(off - TOLERATED_GAP, 0.0) ** 2
+            off, deviation = leave_out(inverse, gap, groups_of(cells["chip"]))
+            tolerated = np.maximum(TOLERATED_GAP, np.where(alone, TOLERATED_ALONE * deviation, 0.0))
+            noise = base + 0.5 * np.maximum(np.abs(off) - tolerated, 0.0) ** 2
     return RatioModel(cells, membership, x, inverse, noise, mean, deviations)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from aifactory.inputs.plan import Restriction
 from aifactory.inputs.workspace import Workspace
-from aifactory.serving.anchor import memory_fits
+from aifactory.serving.kv_cache import memory_fits
 
 KEYS = ["use_case_id", "accelerator_id"]
 PRECISION_BYTES = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "fp8": 1.0, "int8": 1.0, "fp4": 0.5, "int4": 0.5}

@@ -43,8 +43,8 @@ def test_an_invalid_run_enters_no_figure(with_tables, runs):
     bad = runs.assign(errors=runs["errors"].where(runs["accelerator_id"] != H100, runs["requests"]))
     found = build_benchmark(with_tables(benchmarks=bad))
     chat = found.capacity.query("use_case_id == 'chat'").set_index("accelerator_id")
-    assert chat["tier"].to_dict() == {TPU: "anchored", A100: "measured", H100: "anchored"}
-    assert f"scaled from own runs on {A100}" in chat.at[H100, "evidence"]
+    assert chat["tier"].to_dict() == {TPU: "none", A100: "measured", H100: "anchored"}
+    assert f"from own runs on {A100}" in chat.at[H100, "evidence"]
     assert f"chat--{H100}" not in set(found.curves["benchmark_id"])
     assert f"chat--{H100}" in set(found.validity["benchmark_id"])
 

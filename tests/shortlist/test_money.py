@@ -116,7 +116,7 @@ def test_the_matrix_and_the_money_agree_on_the_tiny_workspace(road):
     # 216 an hour at the peak in each of two regions, level kept for 36 months
     hours = 2 * 216 / (6 * 3600) * 1.4 * 730 * 36
     assert costs.at[("chat", H100), "compute_usd"] == pytest.approx(hours * price["chat", H100])
-    assert costs.at[("chat", TPU), "porting_usd"] == 80_000
+    assert costs.at[("images", TPU), "porting_usd"] == 80_000
     assert costs.groupby("use_case_id")["cheapest_after_penalties"].sum().eq(1).all()
 
 

@@ -1,0 +1,197 @@
+"""Capacity of every pair without a run: predicted in tiers with an interval, or `benchmark first`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from aifactory.inputs.workspace import Workspace
+from aifactory.serving.bundled import measurements_path
+from aifactory.serving.measurements import NUMBERS, TEXTS, Facts, read_measurements, with_features
+from aifactory.serving.platforms import platforms_with
+from aifactory.serving.tiers import REFUSED
+from aifactory.serving.transfer import QUESTION, TASKS, TRAINING_TASK, common_names, shared_precision, transfer
+from aifactory.units import SECONDS_PER_HOUR
+
+TRAINING_UNIT, HOUR = "accelerator_hour", 1 / SECONDS_PER_HOUR
+NO_CLASS = {"neuromorphic": "event-driven hardware has no comparable figures; port a small model and measure it"}
+NONE, DEFINITION = "none", "definition of the reference accelerator-hour"
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Units per second of one accelerator with its interval, tier and evidence."""
+
+    units_per_s: float
+    low: float
+    high: float
+    tier: str
+    evidence: str
+
+
+def no_estimate(reason: str) -> Estimate:
+    """Nothing can be said; the evidence tells what to measure."""
+    return Estimate(np.nan, np.nan, np.nan, NONE, f"benchmark first: {reason}")
+
+
+def estimate_missing(ws: Workspace, measured: pd.DataFrame, tokens_per_unit: pd.Series) -> pd.DataFrame:
+    """Estimates for every candidate and use case without a measurement.
+
+    Parameters
+    ----------
+    measured : capacities read off own runs (`measured_capacities`).
+    tokens_per_unit : output tokens per service unit, by use case.
+    """
+    chips = ws.table("accelerators").set_index("accelerator_id", drop=False)
+    done = set(zip(measured["use_case_id"], measured["accelerator_id"], strict=True))
+    facts = Facts(platforms_with(ws.table("accelerators")), ws.table("models").set_index("model"))
+    published = published_rows(ws, facts)
+    found: dict[tuple[str, str], Estimate] = {}
+    own, asked = [], []
+    for case in ws.table("use_cases").itertuples(index=False):
+        missing = [name for name in ws.plan.candidates if (case.use_case_id, name) not in done]
+        anchors = _anchors(ws, case, measured)
+        task, why = _task(ws, case, anchors, published, tokens_per_unit)
+        for name in missing:
+            known = _known(ws, case, chips.loc[name], why)
+            if known is not None:
+                found[case.use_case_id, name] = known
+        ask = [name for name in missing if (case.use_case_id, name) not in found]
+        own += [_question(ws, case, chips.loc[row.name], task, facts, [row["precision"]], row["value"], tokens_per_unit)
+                for _, row in anchors.iterrows()] if ask else []  # fmt: skip
+        used = list(anchors["precision"])
+        asked += [_question(ws, case, chips.loc[name], task, facts, used, np.nan, tokens_per_unit) for name in ask]
+    found |= _answers(published, own, asked, facts, tokens_per_unit)
+    rows = [
+        {"use_case_id": case, "accelerator_id": name, "units_per_s_per_accelerator": item.units_per_s, "low": item.low,
+         "high": item.high, "tier": item.tier, "evidence": item.evidence}
+        for (case, name), item in found.items()
+    ]  # fmt: skip
+    order = {pair: number for number, pair in enumerate(_pairs(ws))}
+    return pd.DataFrame(sorted(rows, key=lambda row: order[row["use_case_id"], row["accelerator_id"]]))
+
+
+def _pairs(ws: Workspace) -> list[tuple[str, str]]:
+    return [(case, name) for case in ws.table("use_cases")["use_case_id"] for name in ws.plan.candidates]
+
+
+def published_rows(ws: Workspace, facts: Facts) -> pd.DataFrame:
+    """Published measurements with features: those of the package, and rows the workspace adds."""
+    bundled = read_measurements(measurements_path())
+    rows = ws.table("public_measurements")
+    rows = rows[~rows["measurement_id"].isin(bundled["id"])] if "measurement_id" in rows else rows.iloc[:0]
+    if rows.empty:
+        return common_names(with_features(bundled, None, facts))
+    added = pd.DataFrame(dict.fromkeys(TEXTS, "") | dict.fromkeys(NUMBERS, np.nan), index=rows.index)
+    named = {"id": "measurement_id", "accelerator": "accelerator_id", "catalogue_accelerator_id": "accelerator_id",
+             "catalogue_model": "model", "accel_count": "accelerators"}  # fmt: skip
+    for name, column in (
+        *named.items(),
+        *((n, n) for n in ("task", "model", "precision", "scenario", "metric", "source")),
+    ):
+        added[name] = rows[column].fillna("") if name in TEXTS else rows[column]
+    added["date"] = rows["as_of"].astype(str).str[:10]
+    added["accelerator_class"] = rows["accelerator_id"].map(
+        ws.table("accelerators").set_index("accelerator_id")["platform_class"]
+    )
+    added["value"] = rows["value_per_accelerator"] * rows["accelerators"].fillna(1.0)
+    return common_names(with_features(pd.concat([bundled, added], ignore_index=True), None, facts))
+
+
+def _anchors(ws: Workspace, case: tuple, measured: pd.DataFrame) -> pd.DataFrame:
+    """Own capacities of a use case by accelerator: value and precision; the reference hour where none ran."""
+    own = measured[measured["use_case_id"] == case.use_case_id].set_index("accelerator_id")
+    own = own[own["units_per_s_per_accelerator"] > 0] if len(own) else own
+    if own.empty and case.service_unit == TRAINING_UNIT:
+        return pd.DataFrame({"value": HOUR, "precision": "bf16"}, index=[ws.plan.reference_accelerator])
+    if own.empty:
+        return pd.DataFrame({"value": [], "precision": []})
+    return pd.DataFrame({"value": own["units_per_s_per_accelerator"], "precision": own["precision"]})
+
+
+def _task(
+    ws: Workspace, case: tuple, anchors: pd.DataFrame, published: pd.DataFrame, tokens: pd.Series
+) -> tuple[tuple[str, str], str]:
+    """Task and metric to compare a use case by, and why it cannot be ("" where it can)."""
+    if case.service_unit == TRAINING_UNIT:
+        return TRAINING_TASK, ""
+    models = ws.table("models").set_index("model")
+    named = isinstance(case.model, str)
+    kind = models["kind"].get(case.model, "other") if named else "other"
+    task = TASKS.get(kind, ("other", "samples_per_s"))
+    if len(anchors):
+        return task, ""
+    if not named:
+        return task, "no run on own prompts, no model named that public measurements could be looked up for"
+    language = task[1] == "tokens_per_s"
+    if not language and not published["model"].eq(case.model).any() or kind == "other":
+        return task, f"no run on own prompts, no public measurement of {case.model}"
+    if language and not tokens.get(case.use_case_id, np.nan) > 0:
+        return task, (
+            f"no run on own prompts, and no output tokens per {case.service_unit} to convert public measurements of {case.model}"
+        )
+    return task, ""
+
+
+def _known(ws: Workspace, case: tuple, chip: pd.Series, why: str) -> Estimate | None:
+    """What needs no prediction: the definition of the reference, and pairs that nothing can be said of."""
+    if chip["platform_class"] in NO_CLASS:
+        return no_estimate(NO_CLASS[chip["platform_class"]])
+    if case.service_unit == TRAINING_UNIT and chip["accelerator_id"] == ws.plan.reference_accelerator:
+        return Estimate(HOUR, HOUR, HOUR, "measured", DEFINITION)
+    return no_estimate(why) if why else None
+
+
+def _question(
+    ws: Workspace, case: tuple, chip: pd.Series, task: tuple[str, str], facts: Facts, precisions: list[str],
+    value: float, tokens: pd.Series,
+) -> dict[str, object]:  # fmt: skip
+    """A pair as a question, or with a value as an own run; language models count in output tokens."""
+    per_unit = _per_unit(task[1], tokens, case.use_case_id)
+    specification = facts.platforms.loc[chip["accelerator_id"]]
+    values = (
+        case.use_case_id, chip["accelerator_id"], chip["platform_class"], float(chip["accelerators_per_node"]), *task,
+        case.model if isinstance(case.model, str) else case.use_case_id, shared_precision(precisions, specification),
+        np.nan, np.nan, case.slo_p95_tpot_ms, ws.period[:4], value * per_unit,
+    )  # fmt: skip
+    return dict(zip(QUESTION, values, strict=True)) | _lengths(ws, case.use_case_id)
+
+
+def _per_unit(metric: str, tokens: pd.Series, case: str) -> float:
+    value = float(tokens.get(case, np.nan))
+    return value if metric == "tokens_per_s" and value > 0 else 1.0
+
+
+def _lengths(ws: Workspace, case: str) -> dict[str, float]:
+    """Mean prompt and answer of production in the month."""
+    month = ws.month("demand_windows")
+    sums = (
+        month.loc[month["use_case_id"] == case, ["requests", "input_tokens", "output_tokens"]].astype("float64").sum()
+    )
+    if not sums["requests"] > 0:
+        return {}
+    means = {name: sums[name] / sums["requests"] for name in ("input_tokens", "output_tokens")}
+    return {name: value if value > 0 else np.nan for name, value in means.items()}
+
+
+def _answers(
+    published: pd.DataFrame, own: list[dict], asked: list[dict], facts: Facts, tokens: pd.Series
+) -> dict[tuple[str, str], Estimate]:
+    if not asked:
+        return {}
+    runs, questions = pd.DataFrame(own, columns=list(QUESTION)), pd.DataFrame(asked, columns=list(QUESTION))
+    names = runs.groupby("case")["accelerator_id"].agg(", ".join) if len(runs) else {}
+    metrics = questions.drop_duplicates("case").set_index("case")["metric"]
+    found = {}
+    for row in transfer(published, runs, questions, facts).itertuples(index=False):
+        if row.tier == REFUSED:
+            found[row.case, row.accelerator_id] = no_estimate(row.evidence.removesuffix(": benchmark first"))
+            continue
+        per_unit = _per_unit(metrics[row.case], tokens, row.case)
+        basis = f"own runs on {names[row.case]} and public measurements" if row.case in names else "public measurements"
+        evidence = f"{row.tier} from {basis}; {row.evidence}; 80 % interval -{1 - row.low / row.value:.0%} to +{row.high / row.value - 1:.0%}"
+        values = (row.value / per_unit, row.low / per_unit, row.high / per_unit)
+        found[row.case, row.accelerator_id] = Estimate(*values, row.tier, evidence)
+    return found
