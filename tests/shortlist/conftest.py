@@ -19,6 +19,18 @@ def road(mini_ws):
 
 
 @pytest.fixture(scope="session")
+def estimated(mini_ws):
+    """The same without the chat runs on the A100, whose hours cost a hundred times as much."""
+    runs, prices = mini_ws.table("benchmarks"), mini_ws.table("prices").copy()
+    prices.loc[prices["accelerator_id"] == "nvidia-a100-80-sxm", "usd_per_accelerator_hour"] *= 100
+    tables = {"benchmarks": runs[runs["benchmark_id"] != "chat--nvidia-a100-80-sxm"], "prices": prices}
+    ws = dataclasses.replace(mini_ws, tables={**mini_ws.tables, **tables})
+    inventory, benchmark = build_inventory(ws), build_benchmark(ws)
+    shortlist = build_shortlist(ws, inventory, benchmark)
+    return SimpleNamespace(ws=ws, inventory=inventory, benchmark=benchmark, shortlist=shortlist)
+
+
+@pytest.fixture(scope="session")
 def changed(mini_ws):
     """The tiny workspace with fields of the plan or whole tables replaced."""
 

@@ -167,12 +167,12 @@ def test_pilots_say_what_must_be_seen_by_when(road):
     assert (pilots["decide_by"] > pd.Timestamp(road.ws.as_of)).all()
 
 
-def test_a_pilot_that_no_capacity_makes_pay_is_rejected(road):
-    table = road.shortlist.matrix.set_index(["use_case_id", "accelerator_id"])
-    row = table.loc[("chat", TPU)]
+def test_a_pilot_that_no_capacity_makes_pay_is_rejected(estimated):
+    table = estimated.shortlist.matrix.set_index(["use_case_id", "accelerator_id"])
+    row = table.loc[("chat", A100)]
     assert (row["decision"], row["reason"][:10]) == ("reject", "cannot pay")
     assert row["agrees_with_prior"] == (row["prior"] == "reject")
-    assert ("chat", TPU) not in set(road.shortlist.pilots.set_index(["use_case_id", "accelerator_id"]).index)
+    assert ("chat", A100) not in set(estimated.shortlist.pilots.set_index(["use_case_id", "accelerator_id"]).index)
 
 
 def test_a_pilot_that_needs_more_than_its_interval_holds_is_rejected(road):
