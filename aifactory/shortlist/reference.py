@@ -7,6 +7,7 @@ method is named in `METHODS`; `expected` may hold any of the names that the meth
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,15 @@ import pandas as pd
 
 from aifactory.errors import AIFactoryError, InputError
 from aifactory.shortlist.mcda import flips, normalise, outranking, ranking, values, weights
-from aifactory.shortlist.mcda.matrix import as_matrix, rank
+from aifactory.shortlist.mcda.matrix import as_matrix, as_weights, rank
 from aifactory.shortlist.mcda.smaa import Smaa, smaa
 from aifactory.shortlist.mcda.weight_space import WeightSpace
 
 COLUMNS = ["case_id", "function", "expected", "got", "abs_deviation", "relative_deviation", "tolerance", "ok", "reason"]
 DRAWS, SEED = 100_000, 20260401
 Inputs = dict[str, Any]
+#: A weight by number, or a figure.
+_TERM = r"(?:w\d+|\d*\.?\d+)"
 
 
 def check(csv_path: str | Path) -> pd.DataFrame:
@@ -108,7 +111,8 @@ def _weighted_sum_scaled(how: str, *, inverted: bool = False) -> Callable[[Input
         if inverted:
             table, signs = normalise.invert(table, signs if signs is not None else np.ones(np.shape(table)[1])), None
         scaled, left = normalise.normalised(table, signs, given.get("normalise", how))
-        return _scored(ranking.weighted_sum(scaled, given["weights"], left))
+        share = weights.swing(given["weights"]) if inverted else given["weights"]
+        return _scored(ranking.weighted_sum(scaled, share, left))
 
     return run
 
@@ -172,19 +176,49 @@ def _reversal(how: str) -> Callable[[Inputs], dict[str, Any]]:
     return run
 
 
+def stated_limits(text: str, n: int) -> tuple[tuple[tuple[float, ...], float], ...]:
+    """Limits a . w <= b from chains such as `w1 >= w2 >= 0.1`; weights count from 1, other words are passed over.
+
+    >>> stated_limits("uniform on simplex, w1>=w2, w2 >= 0.1", 2)
+    (((-1.0, 1.0), 0.0), ((0.0, -1.0), -0.1))
+    """
+    limits = []
+    for chain in re.findall(rf"{_TERM}(?:\s*[<>]=?\s*{_TERM})+", text):
+        terms, signs = re.findall(_TERM, chain), re.findall(r"[<>]", chain)
+        for left, sign, right in zip(terms, signs, terms[1:], strict=False):
+            less, more = (right, left) if sign == ">" else (left, right)
+            row, end = np.zeros(n), 0.0
+            for term, factor in ((less, 1.0), (more, -1.0)):
+                if not term.startswith("w"):
+                    end -= factor * float(term)
+                elif 1 <= int(term[1:]) <= n:
+                    row[int(term[1:]) - 1] += factor
+                else:
+                    raise InputError.at("weights", f"there are {n} weights, w1 to w{n}", value=term)
+            limits.append((tuple(float(factor) for factor in row), end))
+    return tuple(limits)
+
+
+def _space(given: Inputs, n: int) -> WeightSpace:
+    """Admissible weights of a case: fixed numbers, chains in words, or order, bounds and limits as entries."""
+    weights, low, high = given.get("weights"), given.get("weight_low"), given.get("weight_high")
+    limits = tuple((tuple(row), float(end)) for row, end in given.get("limits", ()))
+    if isinstance(weights, str):
+        limits += stated_limits(weights, n)
+    elif weights is not None:
+        low = high = as_weights(weights, n, add_up=True)
+    return WeightSpace(n, order=tuple(given.get("order", ())), low=low, high=high, limits=limits)
+
+
 def _smaa(given: Inputs) -> dict[str, Any]:
     table = given.get("values", given.get("matrix"))
     if table is None:
         raise KeyError("values")
     table = as_matrix(table, "values")
-    space = WeightSpace(
-        table.shape[1], order=tuple(given.get("order", ())), low=given.get("weight_low"), high=given.get("weight_high"),
-        limits=tuple((tuple(row), float(end)) for row, end in given.get("limits", ())),
-    )  # fmt: skip
-    found = smaa(
-        table, space, low=given.get("low"), high=given.get("high"), draws=int(given.get("draws", DRAWS)), seed=SEED
+    draws = int(given.get("draws", DRAWS))
+    return _smaa_parts(
+        smaa(table, _space(given, table.shape[1]), low=given.get("low"), high=given.get("high"), draws=draws, seed=SEED)
     )
-    return _smaa_parts(found)
 
 
 def _smaa_parts(found: Smaa) -> dict[str, Any]:

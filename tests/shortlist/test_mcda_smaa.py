@@ -160,6 +160,18 @@ def test_memory_is_bounded_by_blocks(monkeypatch):
     np.testing.assert_array_equal(whole.acceptability, smaa(TRIO, draws=3000, seed=5).acceptability)
 
 
+def test_more_draws_than_a_block_are_drawn_block_by_block(monkeypatch):
+    monkeypatch.setattr("aifactory.shortlist.mcda.smaa.BLOCK", 1000)
+    found = smaa(TRIO, draws=2500, seed=5)
+    assert found.draws == 2500
+    np.testing.assert_allclose(found.acceptability.sum(axis=1), 1)
+    parts = [smaa(TRIO, draws=1000, seed=5).first, smaa(TRIO, draws=1500, seed=5).first]
+    assert not np.array_equal(*parts)
+    np.testing.assert_allclose(found.first, [0.4, 0.4, 0.2], atol=0.04)
+    with pytest.raises(InputError, match="draws"):
+        smaa(TRIO, draws=0)
+
+
 def test_smaa_refuses_what_does_not_fit():
     with pytest.raises(InputError, match="3 criteria"):
         smaa(TRIO, WeightSpace(3))

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from aifactory.errors import InputError
-from aifactory.shortlist.reference import COLUMNS, METHODS, check, compute
+from aifactory.shortlist.reference import COLUMNS, METHODS, check, compute, stated_limits
 
 TWO = {"matrix": [[1.0, 4.0], [3.0, 2.0]], "weights": [0.5, 0.5]}
 
@@ -79,6 +79,8 @@ def test_every_method_runs_on_a_small_case(method):
     inputs = {**TWO, "types": [1, -1], "bounds": [[0, 5], [0, 5]], "values": [[0.2, 0.8], [0.6, 0.4]], "points": [60, 40], "n": 3,
               "pairwise": [[1, 2], [0.5, 1]], "anchors": [[[0, 0], [5, 1]], [[0, 1], [5, 0]]], "draws": 200,
               "before": [[1, 2], [2, 1]], "after": [[1, 2], [2, 1], [3, 3]]}  # fmt: skip
+    if method.startswith("smaa2"):
+        inputs["weights"] = "uniform on simplex"
     found = compute(method, inputs)
     assert all(
         np.isfinite(np.asarray(found[name], dtype=float)).all() for name in ("score", "weights", "b1") if name in found
@@ -89,3 +91,25 @@ def test_ranks_of_a_distance_run_the_other_way():
     found = compute("spotis", {**TWO, "bounds": [[0, 5], [0, 5]], "types": [1, 1], "weights": [0.9, 0.1]})
     assert found["rank"].tolist() == [2, 1]
     assert found["winner"] == 1
+
+
+def test_admissible_weights_are_read_from_words_entries_or_numbers():
+    trio = [[1, 0], [0, 1], [0.6, 0.6]]
+    cases = (
+        ({"weights": "uniform on simplex"}, [0.4, 0.4, 0.2]),
+        ({"weights": "uniform on w1 >= w2"}, [0.8, 0.0, 0.2]),
+        ({"weights": "uniform, 0.3 <= w1 <= 0.9"}, [0.5, 1 / 6, 1 / 3]),
+        ({"order": [1, 0]}, [0.0, 0.8, 0.2]),
+        ({"weight_low": [0.3, 0.1]}, [0.5, 1 / 6, 1 / 3]),
+        ({"weights": [0.5, 0.5]}, [0.0, 0.0, 1.0]),
+    )
+    for entries, expected in cases:
+        found = compute("smaa2", {"values": trio, "draws": 20_000, **entries})
+        np.testing.assert_allclose(found["b1"], expected, atol=0.015)
+
+
+def test_a_weight_that_does_not_exist_is_named():
+    with pytest.raises(InputError, match="w3"):
+        stated_limits("w1 >= w3", 2)
+    assert stated_limits("uniform on simplex", 2) == ()
+    assert stated_limits("w1>=w2>=w3", 3) == (((-1.0, 1.0, 0.0), 0.0), ((0.0, -1.0, 1.0), 0.0))

@@ -7,6 +7,7 @@ are strictly better, so equal alternatives share the better rank.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,8 @@ WINNER_ACCEPTABILITY = 0.7
 WINNER_CONFIDENCE = 0.8
 #: Scores closer than this, relative to the largest value, are equal: rounding decides nothing.
 LEVEL = 1e-12
+#: Weights drawn at once.
+BLOCK = 100_000
 _CELLS = 4_000_000
 
 
@@ -93,17 +96,18 @@ def smaa(
     table = as_matrix(values, "values")
     n, m = table.shape
     where = WeightSpace(m) if space is None else space
+    if draws < 1:
+        raise InputError.at("draws", "must be at least 1", value=draws)
     if where.n != m:
         raise InputError.at("weights", f"the admissible weights are for {where.n} criteria, the values have {m}")
     ends = _ends(table, low, high)
     level = LEVEL * (np.abs(table).max() if ends is None else max(np.abs(end).max() for end in ends))
-    weights = where.draw(draws, seed)
     rng = np.random.default_rng([seed, 1])
     counts, beats, sums = np.zeros((n, n)), np.zeros((n, n)), np.zeros((n, m))
     moved_by = None if drivers is None else np.asarray(drivers)
     if moved_by is not None and moved_by.shape != table.shape:
         raise InputError.at("drivers", f"need the shape of values {table.shape}, got {moved_by.shape}")
-    for part in _parts(weights, n * (1 if ends is None else m)):
+    for part in _blocks(where, draws, seed, n * (1 if ends is None else m)):
         score = _scores(part, table, ends, moved_by, rng)
         ranks = np.zeros(score.shape, dtype=np.int64)
         for i in range(n):
@@ -127,6 +131,12 @@ def _ends(table: np.ndarray, low: ArrayLike | None, high: ArrayLike | None) -> t
     if bottom.shape != table.shape or top.shape != table.shape or (bottom > top).any():
         raise InputError.at("low", "low and high need the shape of values, with low <= high")
     return bottom, top
+
+
+def _blocks(space: WeightSpace, draws: int, seed: int, cells_each: int) -> Iterator[np.ndarray]:
+    """Draws of weights, at most `BLOCK` at a time; the first block is that of `space.draw(draws, seed)`."""
+    for block, start in enumerate(range(0, draws, BLOCK)):
+        yield from _parts(space.draw(min(BLOCK, draws - start), [seed, block] if block else seed), cells_each)
 
 
 def _parts(weights: np.ndarray, cells_each: int) -> list[np.ndarray]:

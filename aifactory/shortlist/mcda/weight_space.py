@@ -94,7 +94,7 @@ class WeightSpace:
         eye = np.eye(self.n)
         return np.array([[self._corner(side * eye[j])[j] for side in (1, -1)] for j in range(self.n)]) + 0.0
 
-    def draw(self, draws: int, seed: int) -> np.ndarray:
+    def draw(self, draws: int, seed: int | list[int]) -> np.ndarray:
         """Weights (draws, n), uniform over the admissible set, the same for the same seed.
 
         Spacings of exponentials are uniform on the simplex (Rubinstein 1982); sorting them gives a
