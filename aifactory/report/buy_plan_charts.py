@@ -79,6 +79,9 @@ def chart_break_even(ws: Workspace, plan: BuyPlan) -> Figure | Block:
     if plan.bands.empty:
         return missing("The financing comparison", "the plan holds no accelerators")
     cost = plan.bands.groupby(["accelerator_id", "region"])["usd_month"].sum()
+    committed = plan.options.dropna(subset=["break_even_utilization"])
+    offered = pd.MultiIndex.from_frame(committed[["accelerator_id", "region"]])
+    cost = cost[cost.index.isin(offered)] if cost.index.isin(offered).any() else cost
     accelerator, region = cost.idxmax()
     mine = (plan.break_even["accelerator_id"] == accelerator) & (plan.break_even["region"] == region)
     lines = plan.break_even[mine].assign(option=lambda rows: rows["purchase_option"].map(OPTION_NAMES))
@@ -106,7 +109,7 @@ def chart_break_even(ws: Workspace, plan: BuyPlan) -> Figure | Block:
         ),
         title=title,
         description=f"Cost of a used accelerator-hour by share of hours used: commitments fall, others do not. {named}",
-        caption="All in: power, space, support, capital of owned hardware, work lost on spot. Shown: the dearest pool.",
+        caption="All in: power, space, support, capital of owned hardware, work lost on spot. Shown: the dearest pool with a commitment on offer.",
         source="; ".join(sorted(set(offers["source"]))),
         as_of=ws.as_of,
     )

@@ -59,6 +59,9 @@ class QuietKernelManager(AsyncKernelManager):
     interrupt_kernel = _async_interrupt_kernel
 
 
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
 class ProgressEngine(NBClientEngine):
     """papermill's own engine that reports each finished cell."""
 
@@ -120,10 +123,14 @@ def _execute(
 def strip_run_details(notebook: NotebookNode) -> NotebookNode:
     """Drop times, paths and kernel versions, so that the same inputs give the same bytes."""
     notebook.metadata.pop("papermill", None)
+    notebook.metadata.pop("widgets", None)  # controls live in JupyterLab only; their default stands beside them
     for cell in notebook.cells:
         cell.metadata.pop("papermill", None)
         cell.metadata.pop("execution", None)
         cell.metadata.pop("exception", None)
         if "injected-parameters" in cell.metadata.get("tags", []):
             cell["id"] = "injected-parameters"
+        for output in cell.get("outputs", []):
+            if WIDGET in output.get("data", {}):
+                output["data"][WIDGET]["model_id"] = f"controls-{cell['id']}"
     return notebook
