@@ -31,7 +31,7 @@ FIXED_COLOURS = {
     "aggressive": ORANGE,
     "measured": BLUE,
     "anchored": SKY,
-    "roofline": ORANGE,
+    "step model": ORANGE,
     "choose": GREEN,
     "pilot": SKY,
     "reject": GREY,
