@@ -21,6 +21,7 @@ from aifactory.errors import InputError
 SECONDS = {"s": 1, "min": 60, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,6})?) ?(s|min|m|h|d|w)", re.IGNORECASE)
 GOAL_WORDS = {"windows": "windows over capacity", "unserved": "demand not served"}
+FEW_OVERLOADS = 5
 INDEX = "index.csv"
 INDEX_COLUMNS = ("step", "min_train", "max_train")
 
@@ -163,6 +164,7 @@ def reserve_file(path: Path, settings: ReserveSettings) -> dict[str, object]:
         "exceedance_backtest": _number(found.exceedance_backtest),
         "unserved_backtest": _number(found.unserved_backtest),
         "any_over_backtest": _number(found.any_over_backtest),
+        "overloads_expected": _number(found.overloads_expected),
         "hours_per_month_over": _number(found.hours_per_month_over),
         "utilization": _number(found.utilization),
         "origins": found.origins,
@@ -262,6 +264,7 @@ def reserve_lines(found: dict[str, object]) -> list[str]:
         f"Target: {_percent(found['target'], 2)} of the {GOAL_WORDS[found['goal']]} within a lead time of {found['lead_time']}. "
         f"Such plans in the past ({found['origins']} origins, each from its own past only): {_percent(found['exceedance_backtest'], 2)} of the windows over, "
         f"{_percent(found['unserved_backtest'], 2)} of the demand not served, {_percent(found['any_over_backtest'])} of the lead times with any window over, "
+        f"(at the target about {_shown(found['overloads_expected'], 1)} separate overloads; fewer than {FEW_OVERLOADS} say little), "
         f"{_shown(found['hours_per_month_over'], 1)} hours a month, utilization {_percent(found['utilization'])}.",
     ]
     for ratio in ARTICLE:

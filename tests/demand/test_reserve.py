@@ -125,6 +125,14 @@ def test_what_is_left_of_the_target_is_the_next_one():
     assert budget_left(0.2, 100, 0.02) == 0.5
 
 
+def test_overloads_that_last_count_once():
+    calm = poisson(4000)
+    lasting = np.repeat(poisson(400), 10)
+    alone, together = (plan_reserve(values, 200, 0.05).overloads_expected for values in (calm, lasting))
+    assert alone == pytest.approx(0.05 * 2000, rel=0.15)
+    assert together == pytest.approx(alone / 10, rel=0.35)
+
+
 def test_minutes_ahead_follow_the_level_of_now():
     time = np.arange(2016)
     values = np.random.default_rng(5).poisson(200 + 150 * np.sin(2 * np.pi * time / 144)).astype(float)
