@@ -3,12 +3,14 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aifactory.demand.adoption import bass_share
-from aifactory.demand.forecast import damped_factors
+from aifactory.demand.growth import damped_factors
+from aifactory.demand.profile import monthly_trend
 from aifactory.demand.scenario_cuts import cut_paths, groups_of_paths
 from aifactory.demand.scenarios import (
     WEEKS_PER_MONTH,
@@ -234,3 +236,20 @@ def test_names_must_differ_and_one_weight_must_count():
         simulate_paths([workload(), workload()], ("eu",), CALM)
     with pytest.raises(InputError, match="above 0"):
         cut_paths(simulate_paths([workload()], ("eu",), CALM), np.zeros((1, 1)))
+
+
+@pytest.mark.parametrize(("history", "least", "most"), [(12, 0.65, 0.8), (24, 0.85, 0.97)])
+def test_bands_a_year_ahead_on_a_real_work_tool(shared_dir, history, least, most):
+    """Months of a work-tool page, every origin with that much history, 12 months ahead: shares of `plan_defaults.yaml`."""
+    days = pd.read_csv(shared_dir / "data/traces/series/wp_R_daily.csv", parse_dates=["ds"]).set_index("ds")["y"]
+    months = days.resample("MS").mean().to_numpy()
+    held = []
+    for origin in range(history, len(months) - 11):
+        past = months[origin - history : origin]
+        trend = monthly_trend(past)
+        noise = np.sqrt((trend.months * trend.scatter**2 + 12 * 0.15**2) / (trend.months + 12))
+        page = workload(level=(past[-1],), growth=trend.growth, growth_sd=trend.log_sd, noise_sd=noise)
+        plan = Settings(12, 400, seed=origin, damping=Spread(0.88, 0.94, 1.0))
+        low, high = np.quantile(cell(simulate_paths([page], ("eu",), plan)), [0.1, 0.9], axis=0)
+        held.append((months[origin : origin + 12] >= low) & (months[origin : origin + 12] <= high))
+    assert least <= np.mean(held) <= most
