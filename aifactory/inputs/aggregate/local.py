@@ -29,6 +29,8 @@ from aifactory.inputs.aggregate.tables import KEYS, Aggregates, histograms_table
 
 #: Pages of 1 kB that all threads together may hold; the portable path spills what does not fit.
 MOST_PAGES = 500_000
+#: More threads would wait for the disk, and each needs room for a month of its own.
+MOST_THREADS = 4
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def count_files(
         metadata = parquet.read_metadata(path)
         groups += [(path, number) for number in range(metadata.num_row_groups)]
         rows += metadata.num_rows
-    share = max(-(-rows // ids_compared), 1)
+    share, threads = max(-(-rows // ids_compared), 1), min(threads, MOST_THREADS)
     work, guard, stop = iter(groups), threading.Lock(), threading.Event()
 
     def count() -> Counter:

@@ -111,7 +111,7 @@ def test_a_cell_of_the_table_holds_the_buckets_of_the_logarithm():
     assert place[found].tolist() == counts.tolist()
 
 
-@pytest.mark.parametrize(("threads", "files", "group"), [(1, 1, 10_000), (2, 3, 700), (4, 2, 64)])
+@pytest.mark.parametrize(("threads", "files", "group"), [(1, 1, 10_000), (2, 3, 700), (64, 2, 64)])
 def test_the_scan_gives_the_digits_of_the_portable_path(tmp_path, threads, files, group):
     frame = some_rows()
     paths = written(frame, tmp_path, files=files, group=group)
@@ -244,3 +244,10 @@ def test_ids_of_any_length_have_hashes_of_their_own():
     assert kernel.hash_texts(np.frombuffer(offsets, "int32"), np.frombuffer(data, "uint8"), hashes) == 0
     assert len(set(hashes[:8])) == 8
     assert (hashes[:8] == hashes[8:]).all()
+
+
+def test_what_needs_too_much_room_is_left_to_the_portable_path(tmp_path, monkeypatch):
+    frame = some_rows(2_000)
+    paths = written(frame, tmp_path)
+    monkeypatch.setattr(local, "MOST_PAGES", 1_000)
+    assert here(paths, reading_of(frame)) is None
