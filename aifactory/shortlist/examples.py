@@ -131,11 +131,14 @@ def _row(example: Example, short: Shortlist, changed: Shortlist) -> dict[str, ob
     return row | {"as_argued": argued, "explanation": why}
 
 
+_UNKNOWN = "no specialised platform has a capacity that public measurements can carry, so benchmark first"
+
+
 def _copilot(row: dict[str, object], short: Shortlist, changed: Shortlist) -> tuple[bool, str]:
     del changed
     on_gpu = row["layer"] == GENERAL
     if "alternative" not in row:
-        return on_gpu, "no specialised platform with a known capacity and price competes"
+        return on_gpu, f"GPUs are what can be sized today; {_UNKNOWN}"
     parts = short.penalties.set_index(["use_case_id", "accelerator_id"]).loc[(row["example"], row["alternative"])]
     burden = parts["porting_usd"] + parts["launch_delay_usd"] + parts["rework_usd"]
     text = f"{row['alternative']} would need USD {parts['compute_usd']:,.0f} of compute, and USD {burden:,.0f} of porting, delay and rework come on top"
@@ -152,7 +155,9 @@ def _copilot(row: dict[str, object], short: Shortlist, changed: Shortlist) -> tu
 
 def _support(row: dict[str, object], short: Shortlist, changed: Shortlist) -> tuple[bool, str]:
     del short
-    if "alternative" not in row or not np.isfinite(row["payback_months"]):
+    if "alternative" not in row:
+        return False, f"open: {_UNKNOWN}"
+    if not np.isfinite(row["payback_months"]):
         return False, "no specialised platform is cheaper per unit at today's prices, so no volume pays for porting"
     moves = changed.migrations.set_index(["use_case_id", "accelerator_id"])["payback_months"]
     often = moves.get((row["example"], row["alternative"]), np.nan)
@@ -166,6 +171,13 @@ def _edge(row: dict[str, object], short: Shortlist, changed: Shortlist) -> tuple
     out = short.exclusions[short.exclusions["use_case_id"] == row["example"]]
     power = out.loc[out["rule"] == "edge power", "accelerator_id"].tolist()
     chips = short.matrix.set_index(["use_case_id", "accelerator_id"])["platform_class"]
+    text = (
+        f"power rules out {len(power)} of the candidates ({', '.join(power)})"
+        if power
+        else "no candidate draws too much power"
+    )
+    if not isinstance(row["platform"], str):
+        return False, f"{text}; of the rest no capacity is known: benchmark first"
     at_edge = isinstance(row["platform"], str) and chips[row["example"], row["platform"]] == "edge"
     text = (
         f"power rules out {len(power)} of the candidates ({', '.join(power)})"

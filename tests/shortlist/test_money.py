@@ -112,11 +112,10 @@ def test_a_use_case_without_demand_has_no_cost(mini_ws):
 
 def test_the_matrix_and_the_money_agree_on_the_tiny_workspace(road):
     costs = road.shortlist.penalties.set_index(["use_case_id", "accelerator_id"])
-    price = road.benchmark.capacity.set_index(["use_case_id", "accelerator_id"])["usd_per_accelerator_hour"]
-    # 216 an hour at the peak in each of two regions, level kept for 36 months
-    hours = 2 * 216 / (6 * 3600) * 1.4 * 730 * 36
-    assert costs.at[("chat", H100), "compute_usd"] == pytest.approx(hours * price["chat", H100])
-    assert costs.at[("images", TPU), "porting_usd"] == 80_000
+    cell = road.benchmark.capacity.set_index(["use_case_id", "accelerator_id"]).loc[("chat", H100)]
+    expected = road.inventory.forecast.query("scenario == 'expected' and use_case_id == 'chat'")
+    hours = expected["units_per_hour_peak"].sum() / (cell["units_per_s_per_accelerator"] * 3600) * 1.4 * 730
+    assert costs.at[("chat", H100), "compute_usd"] == pytest.approx(hours * cell["usd_per_accelerator_hour"])
     assert costs.groupby("use_case_id")["cheapest_after_penalties"].sum().eq(1).all()
 
 
