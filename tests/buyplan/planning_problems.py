@@ -21,7 +21,7 @@ def problem(paths=5, months=12, workloads=2, platforms=2, *, seed=1, **changes):
     for p in range(platforms):
         month = price[p] * 730
         options += [
-            Option("buy", p, 60, 4, price[p] * 9000, 200.0, 0.65, capital=True),
+            Option("buy", p, 60, 4, price[p] * 9000, 200.0, price[p] * 9000, 0.65, capital=True),
             Option("lease", p, 36, 3, 0.0, 0.55 * month),
             Option("reserved 1 y", p, 12, 0, 0.0, 0.65 * month),
             Option("reserved 3 y", p, 36, 0, 0.0, 0.45 * month),

@@ -15,10 +15,10 @@ from dataclasses import dataclass, replace
 import highspy
 import numpy as np
 
-from aifactory.buyplan.optimise.evaluate import PlanCost, Slopes, evaluate_with_slopes
+from aifactory.buyplan.optimise.evaluate import Evaluator, PlanCost, Slopes, evaluate_with_slopes, recourse_of
 from aifactory.buyplan.optimise.extensive import gap_of, largest_orders, order_rows
 from aifactory.buyplan.optimise.problem import Problem
-from aifactory.buyplan.optimise.recourse import INFINITE, Recourse, quiet_solver
+from aifactory.buyplan.optimise.recourse import INFINITE, quiet_solver
 from aifactory.errors import AIFactoryError
 
 #: Weight of the master's point in a trial point; rounds; the master is solved to a share of the gap that is asked.
@@ -64,7 +64,7 @@ def optimise(problem: Problem, *, gap: float = 0.005, time_limit_s: float = 60.0
     few = _mean_problem(problem)
     if few is not None:
         center = _approach(few, master, center, gap, end)[0]
-    recourse = Recourse(problem)
+    recourse = recourse_of(problem)
     center, rounds = _approach(problem, master, center, gap, end, recourse)
     master.whole(gap * MASTER_SHARE)
     best, cost, bound, stopped = None, None, -np.inf, "rounds"
@@ -104,10 +104,10 @@ def _mean_problem(problem: Problem) -> Problem | None:
 
 
 def _approach(
-    problem: Problem, master: _Master, center: np.ndarray, gap: float, end: float, recourse: Recourse | None = None
+    problem: Problem, master: _Master, center: np.ndarray, gap: float, end: float, recourse: Evaluator | None = None
 ) -> tuple[np.ndarray, int]:
     """Cuts around the best continuous plan, from trial points between it and the master's; (plan, evaluations)."""
-    recourse = recourse or Recourse(problem)
+    recourse = recourse or recourse_of(problem)
     cost, slopes = evaluate_with_slopes(problem, center, recourse=recourse)
     master.add(center, slopes)
     best_usd, rounds = cost.objective_usd, 1

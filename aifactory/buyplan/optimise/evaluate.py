@@ -6,8 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aifactory.buyplan.optimise.closed_form import ClosedFormRecourse, has_closed_form
 from aifactory.buyplan.optimise.problem import Problem
 from aifactory.buyplan.optimise.recourse import Recourse
+
+Evaluator = Recourse | ClosedFormRecourse
 
 
 @dataclass(frozen=True)
@@ -39,18 +42,23 @@ class Slopes:
     tail_usd: float
 
 
+def recourse_of(problem: Problem) -> Evaluator:
+    """The evaluator of a problem: in closed form where there is one, else by linear programme."""
+    return ClosedFormRecourse(problem) if has_closed_form(problem) else Recourse(problem)
+
+
 def evaluate_plan(
-    problem: Problem, nodes: np.ndarray, demand: np.ndarray | None = None, recourse: Recourse | None = None
+    problem: Problem, nodes: np.ndarray, demand: np.ndarray | None = None, recourse: Evaluator | None = None
 ) -> PlanCost:
     """Price a plan of nodes [N], also a hand-edited one, on the problem's paths or on fresh ones [S', T, W, K]."""
     return evaluate_with_slopes(problem, nodes, demand, recourse)[0]
 
 
 def evaluate_with_slopes(
-    problem: Problem, nodes: np.ndarray, demand: np.ndarray | None = None, recourse: Recourse | None = None
+    problem: Problem, nodes: np.ndarray, demand: np.ndarray | None = None, recourse: Evaluator | None = None
 ) -> tuple[PlanCost, Slopes]:
     """Price a plan and say how its cost changes per node: a subgradient, from the duals of each month."""
-    usd, worth = (recourse or Recourse(problem)).cost(problem.capacity(nodes), demand)
+    usd, worth = (recourse or recourse_of(problem)).cost(problem.capacity(nodes), demand)
     discount = problem.discount[:-1]
     by_path = usd @ discount
     weights = tail_weights(by_path, problem.tail)

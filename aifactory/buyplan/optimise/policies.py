@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from aifactory.buyplan.optimise.benders import optimise
-from aifactory.buyplan.optimise.evaluate import evaluate_plan, tail_weights
+from aifactory.buyplan.optimise.evaluate import Evaluator, evaluate_plan, recourse_of, tail_weights
 from aifactory.buyplan.optimise.problem import Problem
-from aifactory.buyplan.optimise.recourse import Recourse
 
 RESERVES = (0.0, 0.2, 0.4)
+FORESIGHT = "perfect foresight"
+#: Price of a platform that nobody offers by the term: chosen last.
+NEVER_USD = 1e30
 #: A rule sees demand and gives accelerators [T, W] that each workload should have.
 Rule = Callable[[Problem, np.ndarray], np.ndarray]
 
@@ -29,7 +31,7 @@ def cheapest_platform(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
         served = min(option.term_months, problem.months - month - option.lead_months)
         best[option.platform] = min(best[option.platform], usd / served / problem.node_size[option.platform])
     with np.errstate(divide="ignore", invalid="ignore"):
-        unit = np.where(problem.rate > 0, best / problem.rate, np.inf)
+        unit = np.where(problem.rate > 0, np.minimum(best, NEVER_USD) / problem.rate, np.inf)
     chosen = unit.argmin(axis=1)
     return chosen, problem.rate[np.arange(len(chosen)), chosen]
 
@@ -53,16 +55,28 @@ def policy_plans(problem: Problem, term_months: int = 12) -> dict[str, np.ndarra
     return plans
 
 
-def compare_policies(problem: Problem, *, gap: float = 0.005, time_limit_s: float = 60.0) -> pd.DataFrame:
+@dataclass(frozen=True)
+class Compared:
+    """Costs by policy and the proven gap of the plan over all paths."""
+
+    table: pd.DataFrame
+    gap: float
+
+
+def compare_policies(
+    problem: Problem, *, gap: float = 0.005, time_limit_s: float = 60.0, foresight: bool = True
+) -> Compared:
     """Cost of every rule, of the plan for the mean path, of our plan, and of perfect foresight on the same paths.
+
+    Perfect foresight plans each path alone, which takes as many solves as there are paths.
 
     Returns
     -------
-    policy, objective_usd, expected_usd, tail_usd, orders_usd, regret (objective over ours - 1; perfect foresight:
+    Compared; columns of the table: policy, objective_usd, expected_usd, tail_usd, orders_usd, regret (objective over ours - 1; perfect foresight:
     expected over ours - 1). `value of the stochastic solution` = mean-path plan - ours, `expected value of perfect
     information` = ours - foresight in expected cost, are differences of rows.
     """
-    recourse = Recourse(problem)
+    recourse = recourse_of(problem)
     ours = optimise(problem, gap=gap, time_limit_s=time_limit_s)
     mean = replace(problem, demand=problem.demand.mean(axis=0, keepdims=True), **_mean_prices(problem))
     plans = policy_plans(problem) | {
@@ -70,15 +84,16 @@ def compare_policies(problem: Problem, *, gap: float = 0.005, time_limit_s: floa
         "plan over all paths": ours.nodes,
     }
     rows = [{"policy": name, **_figures(problem, nodes, recourse)} for name, nodes in plans.items()]
-    table = pd.DataFrame([*rows, {"policy": "perfect foresight", **_foresight(problem, gap, time_limit_s)}])
+    if foresight:
+        rows.append({"policy": FORESIGHT, **_foresight(problem, gap, time_limit_s)})
+    table = pd.DataFrame(rows)
     own = table.set_index("policy").loc["plan over all paths"]
     regret = table["objective_usd"] / own["objective_usd"] - 1
-    return table.assign(
-        regret=regret.where(table["policy"] != "perfect foresight", table["expected_usd"] / own["expected_usd"] - 1)
-    )
+    regret = regret.where(table["policy"] != FORESIGHT, table["expected_usd"] / own["expected_usd"] - 1)
+    return Compared(table.assign(regret=regret), ours.gap)
 
 
-def _figures(problem: Problem, nodes: np.ndarray, recourse: Recourse) -> dict[str, float]:
+def _figures(problem: Problem, nodes: np.ndarray, recourse: Evaluator) -> dict[str, float]:
     cost = evaluate_plan(problem, nodes, recourse=recourse)
     names = ("objective_usd", "expected_usd", "tail_usd", "orders_usd")
     return {name: getattr(cost, name) for name in names}
@@ -102,7 +117,10 @@ def _newsvendor(problem: Problem, platform: np.ndarray, rate: np.ndarray, term_m
     level = np.zeros((problem.months, len(rate)))
     on_demand = problem.on_demand_usd.mean(axis=0) if np.ndim(problem.on_demand_usd) == 3 else problem.on_demand_usd
     weights = np.tile(problem.block_hours / problem.block_hours.sum() / problem.paths, problem.paths)
+    offered = {option.platform for option, _ in problem.orders}
     for w, p in enumerate(platform):
+        if p not in offered:
+            continue
         option, month, usd = _option_near(problem, p, term_months)
         served = min(option.term_months, problem.months - month - option.lead_months)
         held = usd / served / problem.node_size[p] / problem.block_hours.sum()
@@ -119,6 +137,8 @@ def _commit(problem: Problem, platform: np.ndarray, level: np.ndarray, term_mont
     """Order whole nodes whenever the fleet of a platform falls short of the level [T, W] in a month it can still reach."""
     nodes = np.zeros(len(problem.orders))
     for p in np.unique(platform):
+        if not any(option.platform == p for option, _ in problem.orders):
+            continue
         wanted = level[:, platform == p].sum(axis=1)
         name = _option_near(problem, p, term_months)[0].name
         columns = [c for c, (option, _) in enumerate(problem.orders) if option.platform == p and option.name == name]

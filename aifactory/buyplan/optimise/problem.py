@@ -26,7 +26,8 @@ class Option:
     lead_months : months from order to service.
     upfront_usd : paid per accelerator at the order.
     monthly_usd : paid per accelerator in every month of service: rent, or power, space and support of owned kit.
-    resale_per_year : share of `upfront_usd` that is left after a year, and again of that after another; 0: none.
+    resale_usd, resale_per_year : resale value per accelerator at once, and the share of it that is left after a year,
+        and again of that after another; owned kit is sold at the horizon. 0: nothing is owned.
     capital : counts against the budget of capital.
     first_order, last_order : months (from 0) in which it may be ordered.
     minimum_nodes : least nodes of an order, if anything is ordered.
@@ -38,6 +39,7 @@ class Option:
     lead_months: int = 0
     upfront_usd: float = 0.0
     monthly_usd: float = 0.0
+    resale_usd: float = 0.0
     resale_per_year: float = 0.0
     capital: bool = False
     first_order: int = 0
@@ -197,7 +199,7 @@ class Problem:
             if option.resale_per_year > 0:
                 # Owned kit is sold at the horizon, so nothing is owed after it.
                 beyond = 0
-                paid -= option.upfront_usd * option.resale_per_year**held_years * self.discount[-1]
+                paid -= option.resale_usd * option.resale_per_year**held_years * self.discount[-1]
             paid += self.stranded * option.monthly_usd * beyond * self.discount[-1]
             values[column] = paid * self.node_size[option.platform]
         return values

@@ -172,7 +172,7 @@ def month_layout(problem: Problem) -> Layout:
             entries.append((row, on_demand.start + p * k_count + k, -1.0))
             row += 1
     upper = np.full(int(starts[-1]), INFINITE)
-    upper[on_demand] = np.repeat(problem.on_demand_most, k_count)
+    upper[on_demand] = np.repeat(np.minimum(problem.on_demand_most, INFINITE), k_count)
     at, of, value = (np.array(part) for part in zip(*entries, strict=True))
     matrix = sparse.csr_matrix((value, (at.astype(int), of.astype(int))), shape=(row, int(starts[-1])))
     return Layout(

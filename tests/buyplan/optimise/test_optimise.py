@@ -10,6 +10,7 @@ from planning_problems import problem
 from scipy.optimize import linprog
 
 from aifactory.buyplan.optimise.benders import mean_paths, optimise
+from aifactory.buyplan.optimise.closed_form import ClosedFormRecourse, has_closed_form
 from aifactory.buyplan.optimise.evaluate import evaluate_plan, evaluate_with_slopes, tail_weights
 from aifactory.buyplan.optimise.extensive import solve_extensive
 from aifactory.buyplan.optimise.policies import compare_policies, policy_plans
@@ -25,7 +26,7 @@ def one_platform(level, *, months=4, options=(), **changes):
         "demand": demand, "block_hours": np.array([100.0]), "rate": np.array([[10.0]]), "deferrable": np.array([False]),
         "node_size": np.array([1]), "options": tuple(options), "on_demand_usd": np.full((months, 1), 4.0),
         "spot_usd": np.full((months, 1), np.inf), "api_usd": np.full((months, 1), np.inf), "miss_usd": np.array([1.0]),
-        "owned": np.zeros((months, 1)), "on_demand_most": np.array([1e6]), "spot_share": np.array([1.0]),
+        "owned": np.zeros((months, 1)), "on_demand_most": np.array([np.inf]), "spot_share": np.array([1.0]),
         "kw": np.array([1.0]), "order_months": (0,), "wacc": 0.0, "risk_weight": 0.0,
     }  # fmt: skip
     return Problem(**{**given, **changes})
@@ -158,9 +159,11 @@ def test_long_commitments_do_not_pile_up_at_the_horizon():
 
 
 def test_owned_kit_is_sold_at_the_horizon():
-    buy = Option("buy", 0, 60, upfront_usd=1000.0, monthly_usd=10.0, resale_per_year=0.5, capital=True)
+    buy = Option(
+        "buy", 0, 60, upfront_usd=1000.0, monthly_usd=10.0, resale_usd=900.0, resale_per_year=0.5, capital=True
+    )
     case = one_platform([10.0], months=12, options=[buy])
-    assert case.order_usd[0] == pytest.approx(1000.0 + 12 * 10.0 - 500.0)
+    assert case.order_usd[0] == pytest.approx(1000.0 + 12 * 10.0 - 450.0)
 
 
 def test_deferrable_work_waits_for_free_hours():
@@ -207,7 +210,7 @@ def test_a_limit_of_time_is_said():
 
 def test_ours_costs_no_more_than_any_rule_and_no_less_than_foresight():
     case = problem(10, 12, 3, 2, seed=6)
-    table = compare_policies(case, gap=1e-4).set_index("policy")
+    table = compare_policies(case, gap=1e-4).table.set_index("policy")
     own = table.loc["plan over all paths"]
     rules = table.drop(index=["plan over all paths", "perfect foresight"])
     assert (rules["objective_usd"] >= own["objective_usd"] * (1 - 1e-4)).all()
@@ -243,3 +246,28 @@ def test_limits_that_owned_kit_breaks_are_named():
         problem(2, 4, 2, 2, owned=np.full((4, 2), 50.0), power_kw=np.full(4, 60.0))
     with pytest.raises(InputError, match="budget must be at least 0"):
         problem(2, 4, 2, 2, capital_usd=np.array([-1.0]))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6))
+def test_the_closed_form_is_the_programme(seed):
+    rng = np.random.default_rng(seed)
+    own = np.eye(3)[rng.integers(0, 3, 6)]
+    own[:3] = np.eye(3)
+    case = problem(
+        3, 2, 6, 3, seed=seed, rate=own * 1500, api_usd=np.full((2, 6), np.inf),
+        on_demand_most=np.where(rng.random(3) < 0.7, np.inf, 0.0), miss_usd=np.full(6, 0.05),
+        spot_usd=rng.uniform(0.5, 8.0, (2, 3)),
+    )  # fmt: skip
+    assert has_closed_form(case)
+    capacity = rng.uniform(0, 300, (2, 3))
+    usd, worth = ClosedFormRecourse(case).cost(capacity)
+    other_usd, other_worth = Recourse(case).cost(capacity)
+    assert usd == pytest.approx(other_usd, rel=1e-9)
+    assert worth == pytest.approx(other_worth, rel=1e-6, abs=1e-6)
+
+
+def test_the_closed_form_is_used_where_it_holds_only():
+    assert has_closed_form(one_platform([10.0]))
+    assert not has_closed_form(problem(2, 2, 2, 2))
+    assert not has_closed_form(one_platform([10.0], on_demand_most=np.array([5.0])))

@@ -1,0 +1,159 @@
+"""The plan of the report and other rules against the best plan over many demand paths.
+
+The compute part alone: committed terms, owned kit and hours rented on demand or on spot, in present value over
+the horizon. Demand is in accelerators at work; each stream stays on its chosen accelerator and region, so that the
+comparison is about how much is committed, when and on which terms. Reserves are left out on both sides: hours
+beyond the committed fleet are rented where they are offered.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from aifactory.buyplan.case import Case, Solution, case_terms
+from aifactory.buyplan.optimise.evaluate import evaluate_plan
+from aifactory.buyplan.optimise.policies import compare_policies
+from aifactory.buyplan.optimise.problem import Option, Problem
+from aifactory.buyplan.orders import FLEXIBLE
+from aifactory.buyplan.terms import BOUGHT, OWN_SITE
+from aifactory.demand.scenarios import Paths
+from aifactory.finance.options import COMMITTED_OPTIONS
+from aifactory.units import HOURS_PER_MONTH
+
+#: Shares of a month's hours in the load blocks of each pool, from its highest hours down.
+BLOCK_SHARES = (0.05, 0.15, 0.3, 0.5)
+#: What an accelerator-hour that nobody can serve costs, in list prices of the dearest hour: it decides nothing where
+#: hours are offered on demand.
+MISS_PRICES = 10.0
+QUARTERS = 3
+THIS_PLAN = "plan of this report"
+
+
+@dataclass(frozen=True)
+class Futures:
+    """Policies on the same demand paths, dearest last, and the proven gap of the plan over all paths."""
+
+    table: pd.DataFrame  # policy, objective_usd, expected_usd, tail_usd, orders_usd, regret
+    gap: float
+    paths: int
+    risk_weight: float
+    tail: float
+
+
+def compare_futures(case: Case, expected: Solution, paths: Paths, *, time_limit_s: float = 60.0) -> Futures | None:
+    """Price the orders of the expected scenario and the rules of thumb on all paths; None where nothing is committed to."""
+    problem = problem_of(case, paths)
+    if not problem.options or not (problem.demand > 0).any():
+        return None
+    found = compare_policies(problem, time_limit_s=time_limit_s, foresight=False)
+    monthly = replace(problem, order_months=tuple(range(problem.months)))
+    cost = evaluate_plan(monthly, nodes_of(case, expected, monthly))
+    own = found.table.set_index("policy").loc["plan over all paths", "objective_usd"]
+    figures = {name: getattr(cost, name) for name in ("objective_usd", "expected_usd", "tail_usd", "orders_usd")}
+    row = pd.DataFrame([{"policy": THIS_PLAN, **figures, "regret": cost.objective_usd / own - 1}])
+    table = pd.concat([found.table, row]).sort_values("objective_usd", kind="stable", ignore_index=True)
+    return Futures(table, found.gap, problem.paths, problem.risk_weight, problem.tail)
+
+
+def problem_of(case: Case, paths: Paths) -> Problem:
+    """The planning problem of a case: demand in accelerators by stream and block, the offers of each pool."""
+    streams, offers, plan = case.streams, case.offers, case.plan
+    months, pools = len(streams.months) - 1, case.pools
+    wanted = stream_paths(case, paths)
+    own_pool = streams.pool[:, None] == np.arange(pools)
+    spot = np.minimum(offers.spot, offers.on_demand)
+    dearest = float(
+        max(offers.on_demand[np.isfinite(offers.on_demand)].max(initial=0.0), np.nanmax(offers.rent, initial=0.0), 1.0)
+    )
+    owned = case.slots.total(np.where(case.owned, case.slots.size, 0).astype(float), pools)
+    return Problem(
+        demand=wanted[:, :, :, None] * block_levels(case)[None, None],
+        block_hours=HOURS_PER_MONTH * np.array(BLOCK_SHARES),
+        rate=own_pool.astype(float),
+        deferrable=streams.table["interruptible"].to_numpy(dtype=bool),
+        node_size=streams.pools["accelerators_per_node"].to_numpy(dtype=int),
+        options=tuple(_options(case)),
+        on_demand_usd=np.tile(offers.on_demand, (months, 1)),
+        spot_usd=np.tile(spot, (months, 1)),
+        api_usd=np.full((months, len(streams.table)), np.inf),
+        miss_usd=np.full(len(streams.table), MISS_PRICES * dearest),
+        owned=np.tile(owned, (months, 1)),
+        on_demand_most=np.where(np.isfinite(offers.on_demand), np.inf, 0.0),
+        spot_share=np.full(pools, 1.0 - plan.value("spot_interruption_share")),
+        kw=offers.power_w / 1e3,
+        order_months=tuple(range(0, months, QUARTERS)),
+        wacc=plan.value("wacc"),
+        stranded=1.0,
+    )
+
+
+def stream_paths(case: Case, paths: Paths) -> np.ndarray:
+    """Average accelerators at work, [paths, months, streams]: units at today's size, as the simulation counts work."""
+    table = case.streams.table
+    at = [paths.workloads.index(name) for name in table["use_case_id"]]
+    place = [paths.regions.index(name) for name in table["region"]]
+    return case.streams.accelerators(np.moveaxis(paths.work[:, at, place], 1, 2))
+
+
+def block_levels(case: Case) -> np.ndarray:
+    """Load of each stream in the blocks of its pool over its mean, [K, B]; shares times levels add up to 1.
+
+    Blocks are the highest hours of the pool's joint load downwards: streams of a pool share its nodes hour by hour,
+    pools share nothing within an hour.
+    """
+    streams = case.streams
+    today = streams.accelerators(streams.units[1, 0])
+    edges = np.cumsum((0.0, *BLOCK_SHARES))
+    levels = np.ones((len(streams.table), len(BLOCK_SHARES)))
+    for pool in range(case.pools):
+        mine = np.flatnonzero(streams.pool == pool)
+        shape = streams.shape[mine]
+        order = np.argsort(-(today[mine] @ shape), kind="stable")
+        hours = np.round(edges * len(order)).astype(int)
+        for block, (first, last) in enumerate(zip(hours[:-1], hours[1:], strict=True)):
+            levels[mine, block] = shape[:, order[first:last]].mean(axis=1) if last > first else 1.0
+    mean = levels @ np.array(BLOCK_SHARES)
+    return levels / np.where(mean > 0, mean, 1.0)[:, None]
+
+
+def nodes_of(case: Case, solution: Solution, problem: Problem) -> np.ndarray:
+    """Orders of a solved scenario as nodes of the columns of a problem with orders in every month."""
+    column = {(option.name, option.platform, month): at for at, (option, month) in enumerate(problem.orders)}
+    nodes = np.zeros(len(problem.orders))
+    for start, slot in np.argwhere(solution.orders.signed != FLEXIBLE):
+        code, pool = int(solution.orders.signed[start, slot]), int(case.slots.pool[slot])
+        month = start - 1 - _lead(solution.terms.lead[code, slot])
+        nodes[column[COMMITTED_OPTIONS[code], pool, month]] += 1
+    return nodes
+
+
+def _options(case: Case) -> list[Option]:
+    """Ways to commit of every pool, per accelerator, from the terms of its first slot."""
+    terms, horizon = case_terms(case), len(case.streams.months) - 1
+    running, found = terms.running_usd_month(), []
+    for pool in range(case.pools):
+        slots = np.flatnonzero(case.slots.pool == pool)
+        for code, name in enumerate(COMMITTED_OPTIONS):
+            if not len(slots) or not terms.available[code, slots[0]]:
+                continue
+            at, size = (code, slots[0]), float(case.slots.size[slots[0]])
+            rent, share, term = terms.rent_usd_month[at] / size, terms.upfront_share[at], int(terms.term[at])
+            bought = code == BOUGHT
+            found.append(
+                Option(
+                    name, pool, term_months=horizon if bought else term, lead_months=_lead(terms.lead[at]),
+                    upfront_usd=terms.capex_usd[at] / size + rent * share * term,
+                    monthly_usd=rent * (1.0 - share) + running[at] / size,
+                    resale_usd=terms.resale_base_usd[at] / size, resale_per_year=1.0 - terms.decline_per_year if bought else 0.0,
+                    capital=bought or bool(OWN_SITE[code]),
+                )
+            )  # fmt: skip
+    return found
+
+
+def _lead(months: float) -> int:
+    """Months from order to use; an order of today can work from the first month of the horizon."""
+    return max(int(months) - 1, 0)
