@@ -21,6 +21,7 @@ _HOMES = {
     "aifactory.shortlist": ("Shortlist", "build_shortlist"),
     "aifactory.shortlist.examples": ("work_examples",),
     "aifactory.buyplan": ("BuyPlan", "build_buy_plan"),
+    "aifactory.buyplan.futures": ("compare_futures",),
     "aifactory.buyplan.returns": ("draw_returns",),
     "aifactory.review": ("Review", "build_review", "approve_plan"),
     "aifactory.serving.event_simulator": ("simulate_fleet",),

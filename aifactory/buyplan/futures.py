@@ -29,6 +29,8 @@ BLOCK_SHARES = (0.05, 0.15, 0.3, 0.5)
 #: hours are offered on demand.
 MISS_PRICES = 10.0
 QUARTERS = 3
+#: Paths in the report; proven gap and the limit of a solve, which stands only in the way of a run without end.
+PATHS, GAP, TIME_LIMIT_S = 60, 0.005, 300.0
 THIS_PLAN = "plan of this report"
 
 
@@ -43,14 +45,32 @@ class Futures:
     tail: float
 
 
-def compare_futures(case: Case, expected: Solution, paths: Paths, *, time_limit_s: float = 60.0) -> Futures | None:
-    """Price the orders of the expected scenario and the rules of thumb on all paths; None where nothing is committed to."""
+@dataclass(frozen=True)
+class FuturesBasis:
+    """What `compare_futures` works on: the problem, and the report's orders in every month they may be placed."""
+
+    problem: Problem
+    monthly: Problem
+    nodes: np.ndarray  # of the columns of `monthly`
+
+
+def futures_basis(case: Case, expected: Solution, paths: Paths) -> FuturesBasis | None:
+    """Demand on all paths beside the orders of the expected scenario; None where nothing can be committed to."""
     problem = problem_of(case, paths)
-    if not problem.options or not (problem.demand > 0).any():
+    if not problem.orders or not (problem.demand > 0).any():
         return None
-    found = compare_policies(problem, time_limit_s=time_limit_s, foresight=False)
     monthly = replace(problem, order_months=tuple(range(problem.months)))
-    cost = evaluate_plan(monthly, nodes_of(case, expected, monthly))
+    return FuturesBasis(problem, monthly, nodes_of(case, expected, monthly))
+
+
+def compare_futures(basis: FuturesBasis, *, foresight: bool = False) -> Futures:
+    """Price the report's orders, rules of thumb and the plan over all paths on the same paths.
+
+    `foresight` also plans each path alone, as if it were known: what no plan can beat, in half a minute.
+    """
+    problem = basis.problem
+    found = compare_policies(problem, gap=GAP, time_limit_s=TIME_LIMIT_S, foresight=foresight)
+    cost = evaluate_plan(basis.monthly, basis.nodes)
     own = found.table.set_index("policy").loc["plan over all paths", "objective_usd"]
     figures = {name: getattr(cost, name) for name in ("objective_usd", "expected_usd", "tail_usd", "orders_usd")}
     row = pd.DataFrame([{"policy": THIS_PLAN, **figures, "regret": cost.objective_usd / own - 1}])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +15,7 @@ from aifactory.buyplan.case import Answer, Case, build_case, solve_case
 from aifactory.buyplan.caveats import warnings_list
 from aifactory.buyplan.compare import api_frame, comparisons_frame, worse_policies
 from aifactory.buyplan.dimensions import cost_by_frame
+from aifactory.buyplan.futures import PATHS, FuturesBasis, futures_basis
 from aifactory.buyplan.governance import decision_sentence, governance_frame
 from aifactory.buyplan.options_table import break_even_frame, options_frame
 from aifactory.buyplan.reserve_curve import over_average, size_stream_reserves, with_reserves
@@ -32,6 +33,8 @@ from aifactory.buyplan.streams import Streams, build_streams, need_frame
 from aifactory.buyplan.tornado import tornado_frame
 from aifactory.demand.forecast import simulate_demand
 from aifactory.demand.profile import hourly_shape
+from aifactory.demand.scenario_inputs import read_workloads, settings_of
+from aifactory.demand.scenarios import simulate_paths
 from aifactory.finance.prices import add_server, price_table
 from aifactory.inputs.contracts import load_contract
 from aifactory.inputs.plan import Plan
@@ -72,6 +75,7 @@ class BuyPlan:
     decision: str
     reserves: pd.DataFrame = field(default_factory=pd.DataFrame)  # of each served stream, with its risk
     reserve_curve: pd.DataFrame = field(default_factory=pd.DataFrame)  # price of each step of safety
+    futures: FuturesBasis | None = None  # what `compare_futures` prices on many paths
     returns: ReturnsBasis | None = None  # what `draw_returns` evaluates; None where no value is stated
 
 
@@ -102,13 +106,17 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
         tornado=tornado,
         installed=inventory.pools,
     )
-    return with_reserves(plan, reserves)
+    workloads, regions = read_workloads(inventory.demand_basis, ws.plan, ws.period)
+    paths = simulate_paths(workloads, regions, settings_of(ws.plan, ws.period, PATHS))
+    return replace(with_reserves(plan, reserves), futures=futures_basis(case, answer.expected, paths))
 
 
 def nothing_to_plan(plan: Plan, streams: Streams, period: str) -> BuyPlan:
     """The plan where no demand can be sized: it says why, and holds no table but the calendar."""
     tables = {
-        name: pd.DataFrame() for name in BuyPlan.__annotations__ if name not in ("warnings", "decision", "returns")
+        name: pd.DataFrame()
+        for name in BuyPlan.__annotations__
+        if name not in ("warnings", "decision", "returns", "futures")
     }
     reasons = [
         f"{row.use_case_id} in {row.region} is not in the plan: {row.reason}." for row in streams.not_sized.itertuples()

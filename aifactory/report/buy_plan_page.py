@@ -171,8 +171,9 @@ def capacity_section(ws: Workspace, plan: BuyPlan) -> Block:
     return section(
         question,
         f"{average} accelerators work on average in {month}, {num(held, 0)} are held to cover peaks, reserve and whole "
-        f"nodes. Reserves are sized by risk from each stream's own hours and come to {pct(held_for)} over the highest "
-        f"measured window of {month_name(ws.period)}{rule}; training waits instead and is planned at "
+        f"nodes. Reserves are sized by risk from each stream's own hours and hold {pct(abs(held_for))} "
+        f"{'more' if held_for >= 0 else 'less'} than the highest measured window of {month_name(ws.period)}{rule}"
+        f"{'' if held_for >= 0 else ': the hours above it are within the stated risk'}; training waits instead and is planned at "
         f"{pct(ws.plan.value('planning_utilization'))} utilization.",
     )
 
@@ -189,7 +190,7 @@ def table_need(ws: Workspace, plan: BuyPlan) -> Block:
         "units": Col("Units a month", "sig3"),
         "accelerators_average": Col("Average", "num2"),
         "accelerators_peak": Col("Peak hour", "num2"),
-        "reserve_ratio": Col("Reserve", "pct0"),
+        "reserve_ratio": Col("Against peak hour", "pct0"),
         "accelerators_with_reserve": Col("With reserve", "num2"),
     }
     note = "Use cases of one pool share nodes hour by hour, so the fleet is smaller than the sum of the last column."

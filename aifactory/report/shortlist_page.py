@@ -110,7 +110,7 @@ def choice_section(ws: Workspace, short: Shortlist) -> Group:
         "runner_up": Col("Runner-up"),
         "margin_usd": Col("Dearer by, USD", "usd_compact"),
         "usd_per_score_point": Col("USD per 0.01 of score", "usd_compact"),
-        "reason": Col("Why"),
+        "reason": Col("Why", "prose"),
     }
     note = "The score holds what has no price; cost holds the rest: compute at the peak with reserve and on-demand prices, missed targets, delay, porting and rework; the buy plan finds better terms. USD per 0.01 of score: what a point must be worth at least for a dearer platform to win."
     return group(
@@ -166,7 +166,7 @@ def table_matrix(ws: Workspace, short: Shortlist) -> Block:
         "total": Col("Score", "num2"),
         **CRITERIA_COLUMNS,
         "tier": Col("Known by"),
-        "reason": Col("Reason"),
+        "reason": Col("Reason", "prose"),
     }
     order = {"choose": 0, "pilot": 1, "not comparable": 2, "reject": 3}
     frame = short.matrix.assign(rank=short.matrix["decision"].map(order)).sort_values(
@@ -294,7 +294,7 @@ def prior_section(ws: Workspace, short: Shortlist) -> Group:
         "accelerator_id": Col("Platform"),
         "prior": Col("Article", "status"),
         "decision": Col("Data", "status"),
-        "reason": Col("Reason"),
+        "reason": Col("Reason", "prose"),
     }
     return group(
         section("Where do the data disagree with the article?", answer),
@@ -322,7 +322,7 @@ def exclusions_section(ws: Workspace, short: Shortlist) -> Group:
         "use_case_id": Col("Use case"),
         "accelerator_id": Col("Platform"),
         "rule": Col("Rule"),
-        "reason": Col("Reason"),
+        "reason": Col("Reason", "prose"),
     }
     return group(
         section("What was excluded before scoring?", answer),

@@ -91,7 +91,7 @@ def _cell(value: object, column: Col) -> dict[str, Any]:
     return {
         "text": format_value(value, column.fmt),
         "missing": missing,
-        "css": "" if column.left else "n",
+        "css": "w" if column.fmt == "prose" else "" if column.left else "n",
         "tone": tone(value) if column.fmt == "status" and not missing else "",
     }
 

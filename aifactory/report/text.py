@@ -214,6 +214,7 @@ def _bare(money: str) -> str:
 #: Formats of table columns, chart labels and axes, by name.
 FORMATS: dict[str, Callable[[object], str]] = {
     "text": str,
+    "prose": str,  # sentences: in a column of some width
     "status": str,
     "int": lambda value: num(value, 0),
     "num1": lambda value: num(value, 1),
@@ -232,7 +233,7 @@ FORMATS: dict[str, Callable[[object], str]] = {
     "bool": _yes_no,
 }
 #: Formats that are set left; all others are figures and set right.
-LEFT_FORMATS = frozenset({"text", "status", "bool", "month", "date"})
+LEFT_FORMATS = frozenset({"text", "prose", "status", "bool", "month", "date"})
 
 
 def format_value(value: object, fmt: str) -> str:

@@ -16,7 +16,7 @@ import highspy
 import numpy as np
 
 from aifactory.buyplan.optimise.evaluate import Evaluator, PlanCost, Slopes, evaluate_with_slopes, recourse_of
-from aifactory.buyplan.optimise.extensive import gap_of, largest_orders, order_rows
+from aifactory.buyplan.optimise.extensive import HAS_SOLUTION, gap_of, largest_orders, order_rows
 from aifactory.buyplan.optimise.problem import Problem
 from aifactory.buyplan.optimise.recourse import INFINITE, quiet_solver
 from aifactory.errors import AIFactoryError
@@ -166,9 +166,9 @@ class _Master:
         self.solver.setOptionValue("time_limit", self.solver.getRunTime() + max(end - time.monotonic(), 1.0))
         self.solver.run()
         info = self.solver.getInfo()
-        if info.primal_solution_status != 2:
-            status = self.solver.modelStatusToString(self.solver.getModelStatus())
-            raise AIFactoryError(f"the solver found no plan: {status}")
+        status = self.solver.getModelStatus()
+        if status != highspy.HighsModelStatus.kOptimal and info.primal_solution_status != HAS_SOLUTION:
+            raise AIFactoryError(f"the solver found no plan: {self.solver.modelStatusToString(status)}")
         nodes = np.array(self.solver.getSolution().col_value)[: self.orders]
         bound = info.mip_dual_bound if self.is_whole else info.objective_function_value
         return (np.round(nodes) if self.is_whole else nodes), bound / SCALE

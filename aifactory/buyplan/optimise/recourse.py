@@ -132,10 +132,17 @@ class Recourse:
         return solver
 
 
+class _Quiet(highspy.Highs):
+    """Silent before anything is set up: the first set-up prints a banner, which would stand in a report."""
+
+    def enableCallbacks(self) -> None:  # noqa: N802
+        self.silent()
+        super().enableCallbacks()
+
+
 def quiet_solver() -> highspy.Highs:
     """A solver that prints nothing and uses one thread, so that results do not depend on the machine."""
-    solver = highspy.Highs()
-    solver.silent()
+    solver = _Quiet()
     solver.setOptionValue("threads", 1)
     return solver
 

@@ -260,11 +260,18 @@ def test_the_closed_form_is_the_programme(seed):
         spot_usd=rng.uniform(0.5, 8.0, (2, 3)),
     )  # fmt: skip
     assert has_closed_form(case)
-    capacity = rng.uniform(0, 300, (2, 3))
-    usd, worth = ClosedFormRecourse(case).cost(capacity)
-    other_usd, other_worth = Recourse(case).cost(capacity)
-    assert usd == pytest.approx(other_usd, rel=1e-9)
-    assert worth == pytest.approx(other_worth, rel=1e-6, abs=1e-6)
+    nodes = rng.integers(0, 40, (2, 3))
+    usd, worth = ClosedFormRecourse(case).cost(8.0 * nodes)
+    assert usd == pytest.approx(Recourse(case).cost(8.0 * nodes)[0], rel=1e-9)
+    following = sum(Recourse(case).cost(8.0 * (nodes + np.eye(3)[p] * np.ones((2, 3))))[0] - usd for p in range(3))
+    assert 8.0 * worth.sum(axis=2) == pytest.approx(following, rel=1e-6, abs=1e-3)
+
+
+def test_between_nodes_the_closed_form_is_a_convex_interpolation():
+    case = replace(one_platform(10.0 * np.arange(1, 11)), node_size=np.array([4]))
+    at = [ClosedFormRecourse(case).cost(np.full((4, 1), accelerators))[0].mean() for accelerators in (4.0, 6.0, 8.0)]
+    assert at[1] == pytest.approx((at[0] + at[2]) / 2)
+    assert at[1] >= Recourse(case).cost(np.full((4, 1), 6.0))[0].mean()
 
 
 def test_the_closed_form_is_used_where_it_holds_only():
