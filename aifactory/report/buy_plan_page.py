@@ -347,5 +347,5 @@ def headline(plan: BuyPlan) -> dict[str, tuple[object, str]]:
 
 def tables(plan: BuyPlan) -> dict[str, pd.DataFrame]:
     """All tables of the plan for the record."""
-    names = [name for name in BuyPlan.__annotations__ if name not in ("warnings", "decision", "returns")]
-    return {name: getattr(plan, name) for name in names if len(getattr(plan, name).columns)}
+    held = {name: getattr(plan, name) for name in BuyPlan.__annotations__}
+    return {name: value for name, value in held.items() if isinstance(value, pd.DataFrame) and len(value.columns)}

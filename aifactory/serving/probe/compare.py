@@ -81,8 +81,8 @@ def kernel_s(point: Point, accelerator: pd.Series) -> float:
     """Datasheet time of a kernel, seconds.
 
     >>> row = pd.Series({"memory_bw_gb_per_s": 1000.0 / MBU})
-    >>> kernel_s(Point("memory_read", "fp32"), row)  # 2^28 numbers of 4 bytes at 1000 GB/s
-    0.001073741824
+    >>> round(kernel_s(Point("memory_read", "fp32"), row), 9)  # 2^28 numbers of 4 bytes at 1000 GB/s
+    0.001073742
     """
     flop, moved = _work(point)
     memory = moved / (MBU * float(accelerator["memory_bw_gb_per_s"]) * GIGA)
