@@ -2,7 +2,8 @@
 
 A file of cases has the columns `case_id, function, inputs, expected, tolerance` (others are kept out
 of the way): inputs as a JSON object, expected as JSON number, list or object, empty for "there is
-none"; the tolerance is absolute.
+none", `error` for "must be refused"; the tolerance is absolute. How inputs may be written:
+`reference_inputs`.
 """
 
 from __future__ import annotations
@@ -11,13 +12,15 @@ import csv
 import inspect
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pandas as pd
 
 from aifactory.errors import InputError, nearest
-from aifactory.finance.reference_functions import FUNCTIONS
+from aifactory.finance.reference_functions import AMBIGUOUS, FUNCTIONS, OTHER_FUNCTION_NAMES
+from aifactory.finance.reference_inputs import TEXTS, arguments, read_value, unread
 
 REQUIRED = ("case_id", "function", "inputs", "expected")
 COLUMNS = [
@@ -31,11 +34,22 @@ COLUMNS = [
     "ok",
     "reason",
 ]
-NO_ANSWER = {"", "null", "none", "n/a", "not within the horizon", "no internal rate"}
+NO_ANSWER = {
+    *("", "null", "none", "n/a", "na", "never", "not within the horizon", "not within horizon"),
+    *("no internal rate", "no irr", "not defined", "undefined", "no real root"),
+}
+REFUSED = {"error", "refused", "raises", "raise", "valueerror", "invalid"}
+
+
+REFUSAL = "refused"
 
 
 class CaseError(ValueError):
     """A case that cannot be run as written."""
+
+
+class RefusedError(ValueError):
+    """Inputs that a function reads and refuses: outside of what it is defined for."""
 
 
 def check(csv_path: str | Path) -> pd.DataFrame:
@@ -43,9 +57,10 @@ def check(csv_path: str | Path) -> pd.DataFrame:
 
     Columns: `case_id, function, expected, got` (JSON text), `abs_deviation` and
     `relative_deviation` (the largest over the parts of a list or object, empty where there is
-    nothing to subtract), `tolerance`, `ok`, `reason` (why not, empty if ok). A function that is not
-    known, inputs that do not fit it, an expected value or tolerance that cannot be read: the row is
-    not ok and says so. A file without the required columns raises `InputError`.
+    nothing to subtract), `tolerance`, `ok`, `reason` (why not; empty if ok, unless the function
+    refused inputs that were to be refused or have no answer). A function that is not supported,
+    inputs that do not fit it, an expected value or tolerance that cannot be read: the row is not ok
+    and says so. A file without the required columns raises `InputError`.
     """
     return pd.DataFrame([_run(row) for row in _rows(Path(csv_path))], columns=COLUMNS)
 
@@ -72,8 +87,12 @@ def _run(row: Mapping[str, str]) -> dict[str, object]:
             raise CaseError("the row has not as many cells as the header")
         expected, tolerance = _expected(about["expected"]), _tolerance(row.get("tolerance"), about["expected"])
         got = _call(about["function"], about["inputs"])
-    except (ValueError, TypeError, ArithmeticError) as error:
+    except RefusedError as error:
+        return result | {"ok": expected in (None, REFUSAL), "reason": f"refused: {error}"}
+    except (ValueError, TypeError, ArithmeticError, RecursionError) as error:
         return result | {"ok": False, "reason": str(error) or type(error).__name__}
+    if expected == REFUSAL:
+        return result | {"got": json.dumps(got), "ok": False, "reason": "there is a result, a refusal was expected"}
     worst, relative, reason = _compare(expected, got, tolerance)
     shown = "" if got is None else json.dumps(got)
     measured = {"got": shown, "abs_deviation": worst, "relative_deviation": relative, "tolerance": tolerance}
@@ -103,17 +122,24 @@ def _json(text: str, what: str) -> object:
 
 
 def _expected(text: str) -> object:
-    return None if text.lower() in NO_ANSWER else _json(text, "expected")
+    plain = text.strip("\"' ").lower()
+    if plain in REFUSED:
+        return REFUSAL
+    if plain in NO_ANSWER:
+        return None
+    if text.endswith("%") or (re.search(r"[;|]", text) and text[0] not in "[{"):
+        return read_value(text)
+    return _json(text, "expected")
 
 
 def _tolerance(text: str | None, expected: str) -> float:
     if not (text or "").strip():
-        if expected.lower() in NO_ANSWER:
+        if expected.strip("\"' ").lower() in NO_ANSWER | REFUSED:
             return 0.0
         raise CaseError("a tolerance is needed")
     try:
-        value = float(text)
-    except ValueError:
+        value = float(read_value(text))
+    except (ValueError, TypeError):
         raise CaseError(f"tolerance {text!r} is not a number") from None
     if not 0 <= value < math.inf:
         raise CaseError(f"tolerance must not be negative, got {text}")
@@ -121,18 +147,27 @@ def _tolerance(text: str | None, expected: str) -> float:
 
 
 def _call(name: str, text: str) -> object:
-    if name not in FUNCTIONS:
-        raise CaseError(f"no function {name!r} is known.{nearest(name, FUNCTIONS)}")
+    known = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+    function = FUNCTIONS.get(OTHER_FUNCTION_NAMES.get(known, known))
+    if function is None:
+        why = AMBIGUOUS.get(known) or nearest(known, FUNCTIONS).strip()
+        raise CaseError(f"function {name!r} is not supported. {why}")
     inputs = _json(text, "inputs")
     if not isinstance(inputs, dict):
         raise CaseError("inputs must be a JSON object")
-    function = FUNCTIONS[name]
+    given = arguments(function, inputs)
+    if words := [place for place, value in given.items() if place not in TEXTS and unread(value)]:
+        raise CaseError(f"inputs of {name}: {words[0]} is not a number or a list of numbers: {given[words[0]]!r}")
     try:
-        inspect.signature(function).bind(**inputs)
+        inspect.signature(function).bind(**given)
     except TypeError as error:
         wanted = ", ".join(inspect.signature(function).parameters)
         raise CaseError(f"inputs of {name}: {error} (known: {wanted})") from None
-    return _plain(function(**inputs))
+    try:
+        found = function(**given)
+    except (ValueError, ArithmeticError) as error:
+        raise RefusedError(str(error) or type(error).__name__) from None
+    return _plain(found)
 
 
 def _plain(value: object) -> object:
@@ -184,6 +219,8 @@ def _pairs(expected: object, got: object, place: str) -> Iterator[tuple[float | 
     elif expected is None or got is None:
         differs = "there is a result, none expected" if expected is None else "there is no result"
         yield None, None, "" if expected is got else f"{differs}{at}"
+    elif _number(expected) and isinstance(got, list):
+        yield None, None, f"{len(got)} values{at}, one expected: {', '.join(f'{part:.6g}' for part in got)}"
     elif _number(expected) and _number(got):
         yield float(expected), float(got), ""
     else:

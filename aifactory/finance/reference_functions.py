@@ -15,14 +15,13 @@ from aifactory.finance.two_stage import farmer, stochastic_values
 from aifactory.units import monthly_rate
 
 Numbers = Sequence[float]
-ISHIGAMI_SAMPLES = 2**17
+ISHIGAMI_SAMPLES, G_SAMPLES = 2**17, 2**15
 
 
-def _quoted(found: cashflow.InternalRates, guess: float | None) -> float | None:
-    """Return the only rate; with several, the one next to a stated guess, else an error that lists them."""
+def _quoted(found: cashflow.InternalRates, guess: float | None) -> float | list[float] | None:
+    """Return the only rate; with several, the one next to a stated guess, else all: none is picked in silence."""
     if found.status == "multiple" and guess is None:
-        msg = f"there are {len(found.rates)} internal rates: {', '.join(f'{rate:.6g}' for rate in found.rates)}"
-        raise ValueError(msg)
+        return list(found.rates)
     return None if found.status == "none" else found.rates[0] if guess is None else found.near(guess)
 
 
@@ -59,7 +58,7 @@ def begin_period_npv(rate: float, values: Numbers) -> float:
     return appraisal.begin_period_npv(_flows(values), rate)
 
 
-def irr(values: Numbers, guess: float | None = None) -> float | None:
+def irr(values: Numbers, guess: float | None = None) -> float | list[float] | None:
     """Internal rate."""
     return _quoted(cashflow.irr_all(_flows(values)), guess)
 
@@ -74,24 +73,49 @@ def mirr(values: Numbers, finance: float, reinvest: float) -> float:
     return cashflow.mirr(_flows(values), finance, reinvest)
 
 
-def xirr(values: Numbers, dates: Sequence[str], guess: float | None = None) -> float | None:
+def xirr(values: Numbers, dates: Sequence[str], guess: float | None = None) -> float | list[float] | None:
     """Internal rate of dated flows."""
     return _quoted(dated.xirr(values, dates), guess)
 
 
-def crossover_rate(a: Numbers, b: Numbers) -> float | None:
+def crossover_rate(a: Numbers, b: Numbers) -> float | list[float] | None:
     """Rate at which two projects are worth the same."""
     return _quoted(appraisal.crossover_rate(_flows(a), _flows(b)), None)
 
 
-def payback_years(initial: float, annual: Numbers) -> float | None:
+def payback_years(
+    initial: float | None = None, annual: Numbers | None = None, values: Numbers | None = None
+) -> float | None:
     """Payback, interpolated; the outlay may carry either sign."""
-    return cashflow.payback([-abs(initial), *annual])
+    return cashflow.payback(_project(initial, annual, values))
 
 
-def discounted_payback_years(rate: float, initial: float, annual: Numbers) -> float | None:
+def discounted_payback_years(
+    rate: float, initial: float | None = None, annual: Numbers | None = None, values: Numbers | None = None
+) -> float | None:
     """Discounted payback, interpolated."""
-    return cashflow.discounted_payback([-abs(initial), *annual], rate)
+    return cashflow.discounted_payback(_project(initial, annual, values), rate)
+
+
+def _project(initial: float | None, annual: Numbers | None, values: Numbers | None) -> Numbers:
+    if (values is None) == (initial is None or annual is None):
+        msg = "give initial and annual, or values"
+        raise ValueError(msg)
+    return values if values is not None else [-abs(initial), *annual]
+
+
+def lease_liability(
+    rate: float,
+    payments: Numbers | None = None,
+    when: str = "end",
+    payment: float | None = None,
+    nper: float | None = None,
+) -> float:
+    """Present value of lease payments, listed or level."""
+    if (payments is None) == (payment is None or nper is None):
+        msg = "give payments, or payment and nper"
+        raise ValueError(msg)
+    return leases.lease_liability([payment] * int(nper) if payments is None else _flows(payments), rate, when)
 
 
 def lease_liability_after_first_payment(rate: float, payment: float, remaining: int) -> float:
@@ -118,6 +142,29 @@ def ddb(cost: float, salvage: float, life: float, per: float | None = None, fact
     if per is not None:
         return schedules.ddb(cost, salvage, life, per, factor)
     return [schedules.ddb(cost, salvage, life, year, factor) for year in range(1, int(life) + 1)]
+
+
+def rri(nper: float, pv: float, fv: float) -> float:
+    """Rate per period at which a value grows to another."""
+    if not nper > 0 or not fv / pv > 0:
+        msg = f"periods and growth must be positive, got {nper} periods from {pv} to {fv}"
+        raise ValueError(msg)
+    return (fv / pv) ** (1.0 / nper) - 1.0
+
+
+def pduration(rate: float, pv: float, fv: float) -> float:
+    """Periods in which a value grows to another."""
+    return annuity.nper(rate, 0.0, -pv, fv)
+
+
+def macrs_pct(
+    life: float, convention: str = "half-year", quarter: object = None, month: float | None = None
+) -> list[float]:
+    """Tax depreciation; conventions also by their letters, quarters also as Q1."""
+    names = {"hy": "half-year", "mq": "mid-quarter", "mm": "mid-month"}
+    plain = str(convention).lower().replace("_", "-").replace(" ", "-")
+    counted = float(str(quarter).lower().removeprefix("q")) if quarter is not None else None
+    return schedules.macrs_pct(life, names.get(plain, plain), counted, month)
 
 
 def wacc(E: float, D: float, re: float, rd: float, tax: float = 0.0) -> float:  # noqa: N803
@@ -200,6 +247,43 @@ def sobol_ishigami(a: float, b: float) -> dict[str, object]:
     return {"S1": found.first.tolist(), "ST": found.total.tolist(), "V": found.variance, "mean": found.mean}
 
 
+def sobol_g(a: Numbers) -> dict[str, object]:
+    """Indices of the G-function of Sobol, prod (|4 x - 2| + a) / (1 + a), estimated from samples."""
+    weights = _flows(a)
+    if weights.size == 0 or np.any(weights < 0):
+        msg = f"weights must not be negative, got {weights.tolist()}"
+        raise ValueError(msg)
+
+    def product(points: np.ndarray) -> np.ndarray:
+        return np.prod((np.abs(4.0 * points - 2.0) + weights) / (1.0 + weights), axis=1)
+
+    found = sobol_indices(product, weights.size, samples=G_SAMPLES)
+    return {"S1": found.first.tolist(), "ST": found.total.tolist(), "V": found.variance, "mean": found.mean}
+
+
+def break_even_utilization(committed: float, on_demand: float) -> float:
+    """Share of hours from which a commitment is cheaper."""
+    if not on_demand > 0:
+        msg = f"the price on demand must be positive, got {on_demand}"
+        raise ValueError(msg)
+    return committed / on_demand
+
+
+#: Names that mean two things: the case must say which.
+AMBIGUOUS = {
+    "npv": "Say npv_t0 (first flow not discounted) or npv_excel (first flow discounted): they differ by 1 + rate.",
+    "depreciation": "Say sln, syd, db, ddb, vdb or macrs_pct.",
+}
+OTHER_FUNCTION_NAMES = {
+    "straight_line": "sln", "npv_end": "npv_excel", "npv_begin": "npv_t0", "npv_mid": "mid_period_npv",
+    "npv_mid_period": "mid_period_npv", "mid_year_npv": "mid_period_npv", "irr_roots": "irr_all",
+    "all_irr": "irr_all", "irr_multiple": "irr_all", "payback": "payback_years",
+    "discounted_payback": "discounted_payback_years", "macrs": "macrs_pct", "eac": "equivalent_annual_cost",
+    "evpi": "evpi_discrete", "evsi": "evsi_discrete", "cvar": "var_cvar", "sobol_g_function": "sobol_g",
+    "g_function": "sobol_g", "ishigami": "sobol_ishigami", "fisher_real_rate": "real_rate", "lcoe": "levelised_unit_cost",
+    "levelized_unit_cost": "levelised_unit_cost", "right_of_use_asset": "rou_asset", "effective_rate": "effect",
+}  # fmt: skip
+
 FUNCTIONS: dict[str, Callable[..., object]] = {
     "npv_t0": npv_t0,
     "npv_excel": npv_excel,
@@ -236,7 +320,7 @@ FUNCTIONS: dict[str, Callable[..., object]] = {
     "db": db,
     "ddb": ddb,
     "vdb": schedules.vdb,
-    "macrs_pct": schedules.macrs_pct,
+    "macrs_pct": macrs_pct,
     "tax_shield_pv": schedules.tax_shield_pv,
     "residual_value": residual_value,
     "effect": rates.effect,
@@ -245,7 +329,7 @@ FUNCTIONS: dict[str, Callable[..., object]] = {
     "nominal_rate": rates.nominal_rate,
     "monthly_rate": monthly_rate,
     "wacc": wacc,
-    "lease_liability": leases.lease_liability,
+    "lease_liability": lease_liability,
     "lease_liability_after_first_payment": lease_liability_after_first_payment,
     "rou_asset": leases.rou_asset,
     "farmer_problem": farmer_problem,
@@ -253,4 +337,8 @@ FUNCTIONS: dict[str, Callable[..., object]] = {
     "evsi_discrete": evsi_discrete,
     "var_cvar": var_cvar,
     "sobol_ishigami": sobol_ishigami,
+    "sobol_g": sobol_g,
+    "rri": rri,
+    "pduration": pduration,
+    "break_even_utilization": break_even_utilization,
 }

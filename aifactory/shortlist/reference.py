@@ -1,23 +1,25 @@
 """Runs a file of published cases through the methods and says how far each result is off.
 
 The file has the columns case_id, method, inputs (JSON), expected (JSON), tolerance, source, tags. A
-method is named in `METHODS`; `expected` may hold any of the names that the method returns.
+method is named in `METHODS`; `expected` holds any of the names that the method returns, or its first
+quantity alone; `error` or nothing where the inputs must be refused.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from aifactory.errors import AIFactoryError, InputError
+from aifactory.errors import AIFactoryError, InputError, nearest
+from aifactory.finance.reference_inputs import read_value
 from aifactory.shortlist.mcda import flips, normalise, outranking, ranking, values, weights
-from aifactory.shortlist.mcda.matrix import as_matrix, as_weights, rank
+from aifactory.shortlist.mcda.matrix import as_matrix, as_types, as_weights, rank
 from aifactory.shortlist.mcda.smaa import Smaa, smaa
 from aifactory.shortlist.mcda.weight_space import WeightSpace
 
@@ -33,8 +35,9 @@ def check(csv_path: str | Path) -> pd.DataFrame:
 
     Columns: case_id, function, expected and got (JSON text), abs_deviation and relative_deviation
     (the largest over all expected quantities, empty where nothing can be subtracted), tolerance
-    (absolute), ok, reason (why not, empty if ok). A case that cannot be computed is a row that is
-    not ok and says why; only a file without the required columns raises `InputError`.
+    (absolute), ok, reason (why not; empty if ok, unless the method refused inputs that were to be
+    refused). A case that cannot be computed is a row that is not ok and says why; only a file
+    without the required columns raises `InputError`.
     """
     path = Path(csv_path)
     if not path.is_file():
@@ -53,33 +56,80 @@ def check(csv_path: str | Path) -> pd.DataFrame:
 def compute(method: str, inputs: Inputs) -> dict[str, Any]:
     """Every quantity that a method returns for the inputs of one case.
 
-    >>> compute("swing", {"points": [60, 40]})["weights"].tolist()
+    >>> compute("swing", {"points": "60 | 40"})["weights"].tolist()
     [0.6, 0.4]
     """
-    if method not in METHODS:
-        raise InputError.at("method", "no such method", value=method, choices=METHODS)
+    plain = re.sub(r"[^a-z0-9]+", "_", method.lower()).strip("_")
+    run = METHODS.get(OTHER_METHOD_NAMES.get(plain, plain))
+    if run is None:
+        why = AMBIGUOUS.get(plain) or nearest(plain, METHODS).strip()
+        raise UnknownError(f"method {method!r} is not supported. {why}")
+    if not isinstance(inputs, Mapping):
+        raise UnknownError("inputs must be a JSON object")
     try:
-        return METHODS[method](dict(inputs))
+        return run(_inputs(inputs))
     except KeyError as error:
-        raise InputError.at("inputs", f"{method} needs this entry", column=str(error.args[0])) from None
+        raise UnknownError(f"inputs: {method} needs the entry {str(error.args[0])!r}") from None
+
+
+class UnknownError(InputError):
+    """A case that cannot be run as written; other errors are refusals of its numbers."""
+
+
+def _inputs(given: Inputs) -> Inputs:
+    """Inputs under the names and in the forms that the methods read."""
+    found = {}
+    for name, value in given.items():
+        plain = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+        own = next((own for own, others in OTHER_NAMES.items() if plain in others and own not in given), name)
+        named = isinstance(value, str) and own in TEXTS and re.search(r"[a-z]", value)
+        found[own] = value if named else read_value(value)
+    if "pairwise" not in found and "matrix" in found:
+        found["pairwise"] = found["matrix"]
+    if "types" in found and isinstance(found["types"], list):
+        found["types"] = [DIRECTIONS.get(str(sign).lower(), sign) for sign in found["types"]]
+    for name in ("weights", "points"):
+        if isinstance(found.get(name), Mapping):
+            found[name] = list(found[name].values())
+    if isinstance(found.get("weights"), str) and re.fullmatch(r"\s*equal(\s+weights)?\s*", found["weights"]):
+        count = np.shape(found["matrix"])[1]
+        found["weights"] = [1.0 / count] * count
+    return found
 
 
 def _run(case: dict[str, str]) -> dict[str, object]:
     row = {"case_id": case["case_id"], "function": case["method"], "expected": case["expected"], "ok": False}
+    refusal = case["expected"].strip("\"' ").lower() in {"", "null", "none", "error", "refused", "raises", "invalid"}
     try:
-        tolerance = float(case.get("tolerance") or 0)
-        expected = json.loads(case["expected"])
-        found = compute(case["method"], json.loads(case["inputs"]))
-        if not isinstance(expected, dict) or not expected:
-            raise InputError.at("expected", "must be an object of named quantities")
+        tolerance = _tolerance(case.get("tolerance"))
+        expected = None if refusal else read_value(json.loads(case["expected"]))
+        inputs = json.loads(case["inputs"])
+        try:
+            found = compute(case["method"], inputs)
+        except UnknownError:
+            raise
+        except (AIFactoryError, ValueError, ArithmeticError, np.linalg.LinAlgError) as error:
+            return row | {"ok": refusal, "reason": f"refused: {error}"}
+        if refusal:
+            return row | {"reason": "there is a result, a refusal was expected"}
+        expected = expected if isinstance(expected, dict) else {next(iter(found)): expected}
         off = [_compared(name, wanted, found) for name, wanted in expected.items()]
-    except (AIFactoryError, ValueError, TypeError, AttributeError, ArithmeticError, np.linalg.LinAlgError) as error:
+    except (AIFactoryError, ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
         return row | {"reason": str(error) or type(error).__name__}
+    if not off:
+        return row | {"reason": "expected: must be an object of named quantities"}
     worst, relative = (max(item[place] for item in off) for place in (0, 1))
     ok = worst <= tolerance * (1 + 1e-9)
     got = json.dumps({name: np.asarray(found[name]).tolist() for name in expected})
     return row | {"got": got, "abs_deviation": worst, "relative_deviation": relative, "tolerance": tolerance,
                   "ok": ok, "reason": "" if ok else f"off by {worst:.3g}, allowed {tolerance:g}"}  # fmt: skip
+
+
+def _tolerance(text: str | None) -> float:
+    value = read_value(text or "0")
+    if not isinstance(value, (int, float)) or not 0 <= value < np.inf:
+        raise UnknownError(f"tolerance must be a number that is not negative, got {text!r}")
+    return float(value)
 
 
 def _compared(name: str, wanted: Any, found: dict[str, Any]) -> tuple[float, float]:
@@ -207,7 +257,9 @@ def _space(given: Inputs, n: int) -> WeightSpace:
         limits += stated_limits(weights, n)
     elif weights is not None:
         low = high = as_weights(weights, n, add_up=True)
-    return WeightSpace(n, order=tuple(given.get("order", ())), low=low, high=high, limits=limits)
+    order = [int(place) for place in given.get("order", ())]
+    order = [place - 1 for place in order] if n in order else order  # counted from 1
+    return WeightSpace(n, order=tuple(order), low=low, high=high, limits=limits)
 
 
 def _smaa(given: Inputs) -> dict[str, Any]:
@@ -236,6 +288,27 @@ def _flip(given: Inputs) -> dict[str, Any]:
     found = flips.smallest_flip(table, given["weights"])
     nearest = {"moved": found[0].moved, "challenger": found[0].challenger, "winner": found[0].winner} if found else {}
     return nearest | {"switching_weights": flips.switching_weights(table, given["weights"])}
+
+
+def _weighted_product(given: Inputs) -> dict[str, Any]:
+    """Product of x_j^w_j; 1/x where less is better."""
+    table = as_matrix(given["matrix"])
+    if (table <= 0).any():
+        raise InputError.at("matrix", "this method takes powers: every value must be above 0")
+    signs = as_types(given.get("types"), table.shape[1])
+    return _scored(np.prod(table ** (as_weights(given["weights"], table.shape[1]) * signs), axis=1))
+
+
+def _rank_weights(how: Callable[[np.ndarray, int], np.ndarray]) -> Callable[[Inputs], dict[str, Any]]:
+    """Weights by rank 1 to n, scaled to a sum of 1."""
+
+    def run(given: Inputs) -> dict[str, Any]:
+        count = given["n"] if "n" in given else np.shape(given["matrix"])[1]
+        if count != int(count) or count < 1:
+            raise InputError.at("n", "must be a whole number of at least 1", value=count)
+        return {"weights": weights.swing(how(np.arange(1.0, count + 1), int(count)))}
+
+    return run
 
 
 METHODS: dict[str, Callable[[Inputs], dict[str, Any]]] = {
@@ -269,4 +342,37 @@ METHODS: dict[str, Callable[[Inputs], dict[str, Any]]] = {
     "smaa2": _smaa,
     "dominance": _dominance,
     "weight_flip": _flip,
+    "weighted_product": _weighted_product,
+    "equal_weights": _rank_weights(lambda place, _: np.ones_like(place)),
+    "rank_sum": _rank_weights(lambda place, count: count + 1 - place),
+    "rank_reciprocal": _rank_weights(lambda place, _: 1 / place),
 }
+OTHER_METHOD_NAMES = {
+    "roc": "rank_order_centroid", "roc_weights": "rank_order_centroid", "rank_order_centroid_weights": "rank_order_centroid",
+    "swing_weights": "swing", "ahp_weights": "ahp", "critic": "critic_weights", "merec": "merec_weights",
+    "entropy": "entropy_weights", "shannon_entropy_weights": "entropy_weights", "pareto": "dominance",
+    "promethee": "promethee2", "promethee_ii": "promethee2", "promethee_i": "promethee1", "smaa": "smaa2",
+    "smaa_2": "smaa2", "wpm": "weighted_product", "wsm_raw": "weighted_sum_raw", "rank_sum_weights": "rank_sum",
+    "equal": "equal_weights", "rank_reversal": "sum_normalised_rank_reversal", "rank_sum_weighting": "rank_sum",
+    "weighted_sum_sum": "weighted_sum_normalised", "rank_reciprocal_weights": "rank_reciprocal",
+}  # fmt: skip
+AMBIGUOUS = dict.fromkeys(
+    ("saw", "wsm"), "Say weighted_sum_raw, weighted_sum_normalised (by sum) or weighted_sum_minmax: they differ."
+)
+#: Entries of the inputs, and what else files call them.
+OTHER_NAMES = {
+    "matrix": ("decision_matrix", "scores", "x", "alternatives"),
+    "weights": ("w", "weight"),
+    "types": ("directions", "criteria_types", "objectives", "senses", "type"),
+    "pairwise": ("comparisons", "judgements", "judgments", "a"),
+    "RI": ("ri", "random_index"),
+    "n": ("criteria", "count", "n_criteria"),
+    "points": ("swings", "swing_points"),
+    "normalise": ("normalize", "normalisation", "normalization"),
+    "bounds": ("limits_of_criteria", "ranges"),
+}
+TEXTS = ("weights", "normalise")
+DIRECTIONS = {
+    "max": 1, "maximise": 1, "maximize": 1, "benefit": 1, "true": 1, "+": 1, "up": 1,
+    "min": -1, "minimise": -1, "minimize": -1, "cost": -1, "false": -1, "-": -1, "down": -1,
+}  # fmt: skip

@@ -55,7 +55,7 @@ def test_a_case_that_cannot_be_computed_is_a_row_that_is_not_ok(cases):
     )
     assert found["ok"].tolist() == [False] * 7 + [True]
     assert found["abs_deviation"][:7].isna().all()
-    for message, part in zip(found["reason"], ["Did you mean 'topsis'", "'weights'", "property name", "not negative", "closeness", "shape", "object", ""], strict=True):  # fmt: skip
+    for message, part in zip(found["reason"], ["Did you mean 'topsis'", "'weights'", "property name", "not negative", "closeness", "shape", "shape", ""], strict=True):  # fmt: skip
         assert part in message
 
 
@@ -113,3 +113,60 @@ def test_a_weight_that_does_not_exist_is_named():
         stated_limits("w1 >= w3", 2)
     assert stated_limits("uniform on simplex", 2) == ()
     assert stated_limits("w1>=w2>=w3", 3) == (((-1.0, 1.0, 0.0), 0.0), ((0.0, -1.0, 1.0), 0.0))
+
+
+@pytest.mark.parametrize(
+    ("method", "inputs", "expected"),
+    [
+        ("Weighted-Sum", {"matrix": [[1, 0, 3], [0, 5, 6]], "weights": "1;1;1", "types": ["max", "cost", "min"]}, {"score": [-2, -11], "rank": [1, 2]}),
+        ("weighted_sum", {"decision_matrix": [["50 %", 1], [0, 2]], "w": {"a": 1, "b": 0}}, [0.5, 0.0]),
+        ("topsis", {"matrix": [[1, 1], [1, 1]], "weights": "equal"}, {"score": [0.5, 0.5], "rank": [1, 1]}),
+        ("roc", {"n": 2}, [0.75, 0.25]),
+        ("rank_sum", {"n": 4}, [0.4, 0.3, 0.2, 0.1]),
+        ("equal_weights", {"n": 4}, [0.25] * 4),
+        ("weighted_product", {"matrix": [[1, 4], [2, 4]], "weights": [1, 0.5], "types": [-1, 1]}, {"score": [2, 1], "winner": 0}),
+        ("ahp", {"matrix": [[1, 3], ["1/3", 1]]}, {"weights": [0.75, 0.25], "consistent": "true"}),
+        ("smaa2", {"values": [[1, 0], [0, 1]], "order": [1, 2]}, {"b1": [1, 0]}),
+        ("pareto", {"matrix": [[1, 1], [1, 1], [0, 1]]}, {"dominated": [False, False, True]}),
+    ],
+)  # fmt: skip
+def test_the_same_case_written_in_another_way(cases, method, inputs, expected):
+    found = cases({"method": method, "inputs": inputs, "expected": expected})
+    assert found["ok"][0], found["reason"][0]
+
+
+@pytest.mark.parametrize(
+    ("method", "inputs"),
+    [
+        ("weighted_sum", {**TWO, "weights": [1.5, -0.5]}),
+        ("additive_value", {**TWO, "weights": [0.5, 0.4], "anchors": [[[0, 0], [5, 1]]] * 2}),
+        ("topsis", {**TWO, "matrix": [[1, None], [2, 3]]}),
+        ("swing", {"points": [0, 0]}),
+        ("merec", {"matrix": [[0, 2], [1, 3]]}),
+        ("ahp", {"pairwise": [[1, 3], [3, 1]]}),
+    ],
+)
+def test_a_refusal_meets_a_case_without_an_answer_and_says_why(cases, method, inputs):
+    found = cases(
+        {"method": method, "inputs": inputs, "expected": "error"},
+        {"method": method, "inputs": inputs, "expected": None},
+    )
+    assert found["ok"].all()
+    assert found["reason"].str.startswith("refused: ").all()
+
+
+def test_names_that_mean_two_things_and_missing_entries_are_no_refusal(cases):
+    found = cases(
+        {"method": "saw", "inputs": TWO, "expected": "error"},
+        {"method": "electre", "inputs": TWO, "expected": "error"},
+        {"method": "topsis", "inputs": {"matrix": [[1.0]]}, "expected": "error"},
+        {"method": "weighted_sum", "inputs": TWO, "expected": "error"},
+        {"method": "weighted_sum", "inputs": TWO, "expected": {"score": [1, 2]}, "tolerance": -1},
+    )
+    assert not found["ok"].any()
+    for reason, part in zip(
+        found["reason"],
+        ["differ", "not supported", "needs the entry", "refusal was expected", "tolerance"],
+        strict=True,
+    ):
+        assert part in reason
