@@ -18,7 +18,13 @@ from aifactory.units import monthly_rate
 #: Assumptions that change the load itself; all others change money only.
 LOAD_ASSUMPTIONS = ("growth_damping", "planning_utilization")
 #: Assumptions that widen the scenarios and leave the expected one about where it is: shown by demand as a whole.
-SPREAD_ASSUMPTIONS = ("demand_correlation", "demand_noise_sd", "demand_noise_memory", "launch_slip_months")
+SPREAD_ASSUMPTIONS = (
+    "demand_correlation",
+    "demand_noise_sd",
+    "demand_noise_memory",
+    "launch_slip_months",
+    "unknown_growth_sd",
+)
 PEAK_RULE_RESERVE = 0.4  # the dearest rule of thumb that the page compares with: peak + 40 %
 
 

@@ -19,9 +19,6 @@ PEAK_MINUTES, MIN_UNITS = (1, 5, 15, 30, 60), 10
 MIN_GROWTH_MONTHS = 4
 #: Prior deviation of growth per month, and least scatter of months about a trend: assumptions.
 PRIOR_GROWTH, MIN_SCATTER = 0.10, 0.05
-#: Deviation of growth per month where no trend can be measured and the level is kept, an assumption: a factor of 1.6
-#: either way in a year (80 %, damping 0.94). The prior of a measured trend, held for three years, would say a factor of 7.
-UNKNOWN_GROWTH = 0.04
 
 
 @dataclass(frozen=True)
@@ -185,7 +182,7 @@ class Trend:
 
     growth: float
     months: int
-    log_sd: float  # standard error of log(1 + growth)
+    log_sd: float  # standard error of log(1 + growth); NaN unknown
     scatter: float  # deviation of the logarithm of a month about the trend
 
 
@@ -196,7 +193,7 @@ def monthly_trend(units_per_day: np.ndarray) -> Trend:
     b' = b p^2 / (p^2 + e^2), the mean of b given a prior of zero with deviation p, and the deviation of b
     is then p e / sqrt(p^2 + e^2). The scatter of months about the line counts as at least `MIN_SCATTER`.
     Missing (NaN) months and zeros before the launch are left out; with fewer than `MIN_GROWTH_MONTHS`
-    months growth is NaN, its deviation that of the prior. Reference: normal prior with normal data, as in any text on
+    months growth and its deviation are NaN. Reference: normal prior with normal data, as in any text on
     Bayesian regression.
 
     >>> found = monthly_trend(np.array([np.nan, 100.0, 110.0, 121.0, 133.1]))
@@ -206,7 +203,7 @@ def monthly_trend(units_per_day: np.ndarray) -> Trend:
     units = np.asarray(units_per_day, dtype=float)
     time = np.flatnonzero(units > 0)
     if len(time) < MIN_GROWTH_MONTHS:
-        return Trend(np.nan, len(time), UNKNOWN_GROWTH, np.nan)
+        return Trend(np.nan, len(time), np.nan, np.nan)
     logs = np.log(units[time])
     slope, level = np.polyfit(time, logs, 1)
     rest = logs - slope * time - level

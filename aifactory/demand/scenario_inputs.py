@@ -11,7 +11,7 @@ import pandas as pd
 from aifactory.demand.adoption import RATE_SD, SATURATION_SD, adoption_curves, basis_of, prior_rate
 from aifactory.demand.adoption import Launch as Adoption
 from aifactory.demand.growth import scenario_growth
-from aifactory.demand.profile import MIN_GROWTH_MONTHS, UNKNOWN_GROWTH
+from aifactory.demand.profile import MIN_GROWTH_MONTHS
 from aifactory.demand.scenarios import WEEKS_PER_MONTH, Z90, Adopting, Launch, Settings, Spread, Workload
 from aifactory.inputs.plan import Plan
 from aifactory.units import HOURS_PER_MONTH, SCENARIOS
@@ -89,7 +89,8 @@ def _measured(name: str, rows: pd.DataFrame, basis: DemandBasis, plan: Plan, per
     growth = rows["growth_per_month"].fillna(0.0).to_numpy(dtype=float)
     spread = [np.array([scenario_growth(value, plan.scenario(which)) for value in growth]) for which in SCENARIOS]
     stated = plan.scenario("expected").monthly_growth is not None
-    doubt = rows.reindex(columns=["growth_log_sd"])["growth_log_sd"].fillna(UNKNOWN_GROWTH).to_numpy(dtype=float)
+    doubt = rows.reindex(columns=["growth_log_sd"])["growth_log_sd"].to_numpy(dtype=float)
+    doubt = np.where(np.isfinite(doubt), doubt, plan.value("unknown_growth_sd"))
     scatter = rows.reindex(columns=["month_scatter"])["month_scatter"].to_numpy(dtype=float)
     months = rows["growth_months"].fillna(0).to_numpy(dtype=float)
     adoption = [plan.scenario(which).adoption for which in SCENARIOS]

@@ -298,3 +298,21 @@ def test_bands_of_a_use_case_hold_its_median(inventory):
     assert (bands["p50"] <= bands["p90"]).all()
     cells = inventory.forecast
     assert (cells["units_p10"] <= cells["units_p90"]).all()
+
+
+@pytest.mark.parametrize(("doubt", "widest"), [(0.0, 1.0), (0.04, 1.6), (0.1, 3.1)])
+def test_what_has_no_trend_is_as_uncertain_as_the_plan_says(inventory, mini_ws, doubt, widest):
+    """Closed form without any other spread: P90 over P50 after a year is exp(1.2816 sd sum of 0.94^k, k < 12)."""
+    profile = inventory.demand_profile.assign(
+        growth_per_month=np.nan, growth_months=2, growth_log_sd=np.nan, month_scatter=0.0
+    )
+    plan = sure(mini_ws.plan, SURE | {"unknown_growth_sd": doubt})
+    frame = simulate_demand(DemandBasis(profile, mini_ws.table("use_cases")), plan, "2026-10").frame
+    year = frame[(frame["month"] == "2027-10") & (frame["scenario"] == "expected")]
+    level = (
+        profile.set_index(["use_case_id", "region"])["units_per_hour_avg"].reindex(
+            pd.MultiIndex.from_frame(year[["use_case_id", "region"]])
+        )
+        * HOURS_PER_MONTH
+    )
+    np.testing.assert_allclose(year["units_p90"] / level.to_numpy(), widest, rtol=0.08)

@@ -177,6 +177,49 @@ def test_cuts_are_ordered_and_their_parts_add_up(seed, correlation, paths):
     assert (np.diff(cuts.cell_units, axis=0) >= 0).all()
 
 
+@FEW
+@given(seed=st.integers(0, 2**31), correlation=st.floats(0, 1), paths=st.integers(2, 200))
+def test_no_part_falls_with_the_level_and_all_stand_at_one_quantile_of_themselves(seed, correlation, paths):
+    found = simulate_paths(company(), REGIONS, Settings(12, paths, seed, correlation))
+    cuts = cut_paths(found, np.ones((4, 2)))
+    for parts in (cuts.units, cuts.work):
+        assert (np.diff(parts, axis=0) >= 0).all()
+    for month in (0, 11):  # each part, against numpy's quantile of that cell alone
+        for level in range(3):
+            alone = np.quantile(found.units[..., month], cuts.place[level, month], axis=0)
+            np.testing.assert_allclose(cuts.units[level, :, :, month], alone, rtol=1e-9)
+
+
+def test_the_middle_of_a_symmetric_case_is_its_planned_path():
+    cells = [workload(name, level=(100.0,), growth=Spread(-0.02, 0.0, 0.02)) for name in "abcd"]
+    found = simulate_paths(cells, ("eu",), Settings(1, 5000, 3, 0.4, damping=ONE))  # one month: 100 +- a normal
+    cuts = cut_paths(found, np.ones((4, 1)))
+    np.testing.assert_allclose(cuts.units[1], 100.0, rtol=0.002)
+    np.testing.assert_allclose(cuts.units[0] + cuts.units[2], 200.0, rtol=0.002)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("correlation", [0.0, 0.4])
+def test_an_uncertain_cell_beside_certain_ones_is_not_inflated(seed, correlation):
+    """A cell whose mean is many times its median stands near the median, certain ones where they are."""
+    wild = workload("wild", growth_sd=0.15)
+    sure = [workload(name) for name in "abc"]
+    found = simulate_paths([wild, *sure], ("eu",), Settings(36, 2000, seed, correlation, damping=ONE))
+    cuts = cut_paths(found, np.ones((4, 1)))
+    median = np.median(found.units[:, 0, 0], axis=0)
+    assert found.units[:, 0, 0, -1].mean() > 20 * median[-1]
+    np.testing.assert_allclose(cuts.units[1, 0, 0], median, rtol=1e-9)
+    np.testing.assert_allclose(cuts.units[:, 1:], 100.0, rtol=1e-9)
+
+
+def test_a_use_case_without_cost_stands_at_the_level_of_the_cut():
+    """It does not move the total; beside a certain total it keeps its own quantiles."""
+    found = simulate_paths([workload("sure"), workload("free", noise_sd=0.3)], ("eu",), Settings(6, 500, 1))
+    cuts = cut_paths(found, np.array([[1.0], [0.0]]))
+    np.testing.assert_allclose(cuts.place, np.repeat([[0.1], [0.5], [0.9]], 6, axis=1))
+    np.testing.assert_allclose(cuts.units[:, 1], cuts.cell_units[:, 1], rtol=1e-9)
+
+
 def test_a_single_path_is_its_own_cut():
     found = simulate_paths(company(), REGIONS, Settings(12, 1, 5))
     cuts = cut_paths(found, np.ones((4, 2)))
