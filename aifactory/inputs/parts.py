@@ -9,9 +9,12 @@ import pandas as pd
 from aifactory.errors import InputError
 from aifactory.inputs.aggregate.tables import KEYS, add_histograms
 from aifactory.inputs.contracts import load_contract
+from aifactory.inputs.tenants import add_tenant_usage
 
-WINDOWS, HISTOGRAMS = "demand_windows", "latency_histograms"
-PARTED = (WINDOWS, HISTOGRAMS)
+WINDOWS, HISTOGRAMS, TENANTS = "demand_windows", "latency_histograms", "tenant_usage"
+PARTED = (WINDOWS, HISTOGRAMS, TENANTS)
+#: How parts that hold rows of the same key add up.
+_ADDED = {HISTOGRAMS: add_histograms, TENANTS: add_tenant_usage}
 SUFFIX = ".parquet"
 
 
@@ -25,7 +28,7 @@ def part_files(folder: Path) -> list[Path]:
 
 
 def read_parts(folder: Path) -> pd.DataFrame:
-    """All parts as one table; counts of the same bucket in several parts are added."""
+    """All parts as one table; counts of the same bucket or tenant in several parts are added."""
     from pyarrow import Table, concat_tables, lib, parquet
 
     files = part_files(folder)
@@ -38,24 +41,22 @@ def read_parts(folder: Path) -> pd.DataFrame:
         raise InputError.at(
             folder.name, f"holds a part that cannot be read: {str(error).splitlines()[0][:120]}"
         ) from None
-    key = {*load_contract(HISTOGRAMS).primary_key, "count"}
-    if folder.name == HISTOGRAMS and key <= set(table.columns) and not table[list(key)].isna().any(axis=None):
-        return add_histograms(table)
-    return table
+    contract = load_contract(folder.name)
+    key = list(contract.primary_key)
+    whole = set(contract.columns) <= set(table.columns) and not table[key].isna().any(axis=None)
+    return _ADDED[folder.name](table) if whole and folder.name in _ADDED else table
 
 
-def add_parts(
-    workspace: Path, windows: pd.DataFrame, histograms: pd.DataFrame | None = None, *, replace: bool = False
-) -> str:
+def add_parts(workspace: Path, windows: pd.DataFrame, *by_day: pd.DataFrame, replace: bool = False) -> str:
     """Add days to the parts of a workspace; what other days hold is neither read nor written.
 
-    A day of a use case and region is one delivery: its windows and histograms are put there together,
+    A day of a use case and region is one delivery: its windows and the rest of it are put there together,
     each file aside first, the windows last. What an interrupted import left is overwritten by the next one.
 
     Parameters
     ----------
     windows : columns of `demand_windows`.
-    histograms : columns of `latency_histograms` and `day`.
+    by_day : columns of `latency_histograms`, and those of `tenant_usage`, each with `day`.
 
     Raises
     ------
@@ -72,16 +73,17 @@ def add_parts(
             raise InputError.at(f"{WINDOWS}/{day}{SUFFIX}", rule)
     for day, held in plan.items():
         mine = windows[days == day]
-        if histograms is not None:
-            before = _held(workspace, HISTOGRAMS, day)
-            counts = histograms.loc[histograms["day"] == day, load_contract(HISTOGRAMS).columns]
-            _put(workspace, HISTOGRAMS, day, _joined(before[~_same(before, mine)], counts))
+        for name, rows in zip((HISTOGRAMS, TENANTS), by_day, strict=False):
+            before = _held(workspace, name, day)
+            counts = rows.loc[rows["day"] == day, load_contract(name).columns]
+            if len(before) or len(counts):
+                _put(workspace, name, day, _joined(before[~_same(before, mine)], counts))
         _put(workspace, WINDOWS, day, _joined(held[~_same(held, mine)], mine))
     return f"{WINDOWS}/"
 
 
 def part_tables(workspace: Path) -> None:
-    """Turn tables that are single files into tables in parts: windows by day, histograms by month."""
+    """Turn tables that are single files into tables in parts: windows by day, the others by month."""
     from aifactory.inputs.problems import raise_problems
     from aifactory.inputs.tables import SUFFIXES, read_table
 
@@ -91,7 +93,7 @@ def part_tables(workspace: Path) -> None:
             read = read_table(path, load_contract(name))
             raise_problems(path.name, read.problems)
             table = read.frame
-            span = table["month"] if name == HISTOGRAMS else table["window_start_utc"].dt.strftime("%Y-%m-%d")
+            span = table["window_start_utc"].dt.strftime("%Y-%m-%d") if name == WINDOWS else table["month"]
             for part, rows in table.groupby(span):
                 _put(workspace, name, str(part), rows.reset_index(drop=True))
             path.unlink()

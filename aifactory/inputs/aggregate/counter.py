@@ -15,7 +15,6 @@ from aifactory.inputs.aggregate.survey import MISSING, Reading
 from aifactory.inputs.aggregate.tables import KEYS
 
 BATCH_ROWS = 65_536
-NOBODY = "(none)"
 MOST_WORKLOADS = 1_000
 _DAY_US = 86_400_000_000
 WORDS = {"use_case_id": kernel.USE_CASE, "region": kernel.REGION, "status": kernel.STATUS, "tenant": kernel.TENANT}
@@ -41,22 +40,22 @@ class Counter:
     ----------
     reading, between_us, status_of : as for `survey`.
     share : hashes of one in so many request ids are kept.
-    most_pages : pages of 1 kB that this thread may hold.
+    most_pages, most_tenants : pages of 1 kB, and sums of a tenant, workload and day, that this thread may hold.
     """
 
     def __init__(
         self, reading: Reading, between_us: tuple[int, int], status_of: Callable[[str], str | None],
-        share: int, most_pages: int,
+        share: int, most_pages: int, most_tenants: int,
     ) -> None:  # fmt: skip
         self.reading, self.between_us, self.status_of = reading, between_us, status_of
-        self.share, self.most_pages = np.uint64(share), most_pages
+        self.share, self.most_pages, self.most_tenants = np.uint64(share), most_pages, most_tenants
         self.rows = self.late = self.early = self.naive = self.largest = 0
         self.span_us = (2**62, -(2**62))
         self.known = dict.fromkeys(reading.columns, 0)
         self.words: dict[str, dict[str, int]] = {
             "use_case_id": {},
             "region": {reading.region: 0},
-            "tenant": {NOBODY: 0},
+            "tenant": {"": 0},
         }
         self.ids: list[np.ndarray] = []
         self._dictionaries: dict[str, tuple[pa.Array, np.ndarray]] = {}
@@ -70,8 +69,9 @@ class Counter:
         self.lines = np.zeros((16, days), "int32")
         self.index = np.zeros((256, kernel.COLUMNS), "int32")
         self.pages = np.zeros((4_096, kernel.PAGE), "int64")
-        self.teams = np.zeros((1, len(kernel.TEAM)), "int64")
-        self.used = np.zeros(5, "int64")
+        self.tenant_keys = np.zeros(1_024, "uint64")
+        self.tenants = np.zeros((1_024, len(kernel.TENANT_SUMS)), "int64")
+        self.used = np.zeros(kernel.USED, "int64")
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Check the rows of a batch and count them."""
@@ -108,12 +108,11 @@ class Counter:
             wider = np.zeros(tuple(2 * count for count in words), "int32")
             wider[: self.slots.shape[0], : self.slots.shape[1]] = self.slots
             self.slots = wider
-        self.teams = _grown(self.teams, len(self.words["tenant"]))
         done = 0
         while done < rows:
             done = kernel.count_rows(
                 self._integers, self._numbers, done, rows, self.first_day, self.slots, self.slot_sums, self.lines,
-                self.index, self.pages, self.teams, self.used,
+                self.index, self.pages, self.tenant_keys, self.tenants, self.used,
             )  # fmt: skip
             self._make_room()
         for number, name in enumerate(HISTOGRAMMED):
@@ -131,6 +130,12 @@ class Counter:
         need(slots < MOST_WORKLOADS and pages < self.most_pages)
         self.slot_sums, self.lines = _grown(self.slot_sums, slots + 2), _grown(self.lines, slots + 2)
         self.index, self.pages = _grown(self.index, lines + 2), _grown(self.pages, pages + 2)
+        if 2 * self.used[5] >= len(self.tenant_keys):
+            need(self.used[5] < self.most_tenants)
+            keys, sums = np.zeros(4 * len(self.tenant_keys), "uint64"), self.tenants
+            self.tenants = np.zeros((len(keys), sums.shape[1]), "int64")
+            kernel.move_tenants(self.tenant_keys, sums, keys, self.tenants)
+            self.tenant_keys = keys
 
     def _read_times(self, column: pa.Array) -> np.ndarray | None:
         """Microseconds since 1970; returns which rows are kept, None for all."""
@@ -165,7 +170,7 @@ class Counter:
             return _STATUSES.index(status) if status in _STATUSES else -1
         known = self.words[name]
         if name == "tenant":
-            word = word or NOBODY
+            word = word or ""
         elif word is None or word in MISSING:
             return -1
         elif name == "use_case_id" and self.reading.use_cases:

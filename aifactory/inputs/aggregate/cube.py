@@ -1,8 +1,8 @@
-"""The two aggregates of request rows, as Ibis expressions that run in any engine.
+"""The three aggregates of request rows, as Ibis expressions that run in any engine.
 
-`coded` turns each request into small whole numbers: workload, minute, day, and one bucket a metric. `minute_cube`
-and `bucket_counts` count and add them. Only whole numbers are added, so the digits depend neither on
-the engine nor on the order of rows; both aggregates of two sets of rows add up to those of the union.
+`coded` turns each request into small whole numbers: workload, minute, day, and one bucket a metric. `minute_cube`,
+`bucket_counts` and `tenant_sums` count and add them. Only whole numbers are added, so the digits depend neither on
+the engine nor on the order of rows; the aggregates of two sets of rows add up to those of the union.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ def coded(rows: ir.Table, workloads: ir.Table) -> ir.Table:
 
     Returns
     -------
-    `workload`, `minute` and `day` since 1970 (UTC), `served` (status ok), the additive columns that the
-    rows have, and a bucket `b_METRIC` for each metric that they allow.
+    `workload`, `minute` and `day` since 1970 (UTC), `served` (status ok), the tenant and the additive columns
+    that the rows have, and a bucket `b_METRIC` for each metric that they allow.
     """
     table = rows.inner_join(workloads, ["use_case_id", "region"])
     metrics = _metrics(table)
@@ -43,6 +43,8 @@ def coded(rows: ir.Table, workloads: ir.Table) -> ir.Table:
         **{name: table[name] for name in TOKENS if name in table.columns},
         **metrics,
     }
+    if "tenant" in table.columns:
+        columns["tenant"] = table["tenant"]
     if "is_retry" in table.columns:
         columns["retry"] = table["is_retry"].cast("int32")
     if "service_units" in table.columns:
@@ -112,4 +114,13 @@ def bucket_counts(codes: ir.Table, metric: str) -> ir.Table:
     known = codes.filter((codes["served"] == 1) & column.notnull())
     return known.group_by(workload=known["workload"], day=known["day"], bucket=known[f"b_{metric}"]).agg(
         count=known.count()
+    )
+
+
+def tenant_sums(codes: ir.Table) -> ir.Table:
+    """Counts and sums by workload, day and tenant; requests that name none are left out."""
+    named = codes.filter(codes["tenant"].notnull() & (codes["tenant"] != ""))
+    sums = {name: named[name].sum().cast("int64") for name in (*TOKENS, "parts") if name in named.columns}
+    return named.group_by(workload=named["workload"], day=named["day"], tenant=named["tenant"]).agg(
+        requests=named.count(), served=named["served"].sum().cast("int64"), **sums
     )

@@ -62,13 +62,13 @@ def held(backend: BaseBackend, name: str, frame: pd.DataFrame) -> ir.Table:
     return backend.table(name, database="temp.main")
 
 
-def stage(table: ir.Table) -> ir.Table:
+def stage(table: ir.Table, name: str = "coded") -> ir.Table:
     """Keep an intermediate result as a temporary table of DuckDB; elsewhere it stays a query."""
     backend = table._find_backend(use_default=False)
     if backend.name != "duckdb":
         return table
-    backend.raw_sql(f"CREATE OR REPLACE TEMP TABLE coded AS {backend.compile(table)}")
-    return backend.table("coded", database="temp.main")
+    backend.raw_sql(f"CREATE OR REPLACE TEMP TABLE {name} AS {backend.compile(table)}")
+    return backend.table(name, database="temp.main")
 
 
 @contextmanager
@@ -130,17 +130,22 @@ def _read(backend: BaseBackend, files: tuple[Path, ...]) -> ir.Table:
     names = [str(path) for path in files]
     try:
         if kinds == {True}:
-            return _with_known_times(backend.read_parquet(names, union_by_name=True))
+            return _with_known_types(backend.read_parquet(names, union_by_name=True))
         return backend.read_csv(names, **CSV_OPTIONS)
     except duckdb.Error as error:
         raise InputError.at(files[0].name, f"cannot be read: {str(error).splitlines()[0][:160]}") from None
 
 
-def _with_known_times(table: ir.Table) -> ir.Table:
-    """Times in nanoseconds with a zone, which Ibis does not know, as times in microseconds."""
+def _with_known_types(table: ir.Table) -> ir.Table:
+    """What Ibis does not know: times in nanoseconds with a zone become microseconds, columns of nothing but nulls text."""
     schema = table.schema()
-    unknown = [name for name in schema.names if schema[name].is_unknown() and "TIMESTAMPTZ" in str(schema[name])]
-    return table.mutate(**{name: table[name].cast("timestamp('UTC')") for name in unknown}) if unknown else table
+    unknown = {name: str(schema[name]) for name in schema.names if schema[name].is_unknown()}
+    known = {
+        name: table[name].cast("timestamp('UTC')" if "TIMESTAMPTZ" in kind else "string")
+        for name, kind in unknown.items()
+        if "TIMESTAMPTZ" in kind or "NULL" in kind
+    }
+    return table.mutate(**known) if known else table
 
 
 def is_parquet(path: Path) -> bool:

@@ -1,8 +1,9 @@
-"""The two aggregates of request rows as one compiled loop over arrays: minute cube, log histograms, teams.
+"""The aggregates of request rows as one compiled loop over arrays: minute cube, log histograms, use by tenant.
 
 All sums are whole numbers in pages of 128, handed out when first touched: 16 minutes of 8 sums, or 128
 buckets of one metric, both for one workload and day. So memory follows what occurs, rows in order of time
-touch few pages at once, and neither order nor partition of the rows changes a digit.
+touch few pages at once, and neither order nor partition of the rows changes a digit. Sums of a tenant and
+day stand in a hash table with open addresses, at most half full.
 
 A bucket is found without a logarithm: exponent and seven bits of the mantissa choose a cell narrower
 than a bucket, hence with at most one bound in it, and one comparison with that bound decides. The bounds are
@@ -27,8 +28,10 @@ OK, ERROR, CANCELLED = range(3)
 #: Sums of a minute; `known` counts the rows whose cached tokens and, from bit 32 on, whose retries are known.
 CELL = ("requests", "served", "input_tokens", "output_tokens", "cached_input_tokens", "retry", "parts", "known")
 KNOWN_RETRY = 1 << 32
-#: Sums of a team; `known` counts the rows whose cached tokens are known.
-TEAM = ("requests", "errors", "input_tokens", "output_tokens", "cached_input_tokens", "known")
+#: Sums of a tenant on one line; `known` counts the rows whose cached tokens are known, `parts` millionths of units.
+TENANT_SUMS = ("requests", "served", "errors", "input_tokens", "output_tokens", "cached_input_tokens", "known", "parts")
+#: Places of the array of what is used: workloads, lines, pages, latencies and cached tokens taken back, tenants.
+USED = 6
 PAGE = 128
 MINUTES = PAGE // len(CELL)
 MINUTE_PAGES = 1440 // MINUTES
@@ -67,9 +70,39 @@ def _number(table, row, column, used, kind, most):  # noqa: ANN001, ANN202, PLR0
     return found
 
 
+_FACTOR = np.uint64(0xFF51AFD7ED558CCD)
+
+
+@njit(**_INNER)
+def _mixed(number):  # noqa: ANN001, ANN202
+    number = (number ^ (number >> np.uint64(33))) * _FACTOR
+    return (number ^ (number >> np.uint64(33))) * _FACTOR
+
+
+@njit(**_INNER)
+def _home(keys, key):  # noqa: ANN001, ANN202
+    """Place of a key, or the free place where it belongs."""
+    mask = _U(len(keys) - 1)
+    at = _mixed(key) & mask
+    while keys[at] != 0 and keys[at] != key:
+        at = (at + _U(1)) & mask
+    return at
+
+
 @njit(**_HOW)
-def count_rows(integers, numbers, start, stop, first_day, slots, slot_sums, lines, index, pages, teams, used):  # noqa: ANN001, ANN201, PLR0913
-    """Add rows start to stop to minutes, workloads and teams; returns the first row for which there was no room.
+def move_tenants(keys, sums, wider_keys, wider_sums):  # noqa: ANN001, ANN201
+    """Copy a hash table of tenants into a larger one."""
+    for i in range(len(keys)):
+        if keys[i] != 0:
+            at = _home(wider_keys, keys[i])
+            wider_keys[at] = keys[i]
+            for j in range(sums.shape[1]):
+                wider_sums[at, j] = sums[i, j]
+
+
+@njit(**_HOW)
+def count_rows(integers, numbers, start, stop, first_day, slots, slot_sums, lines, index, pages, keys, tenants, used):  # noqa: ANN001, ANN201, PLR0913
+    """Add rows start to stop to minutes, workloads and tenants; returns the first row for which there was no room.
 
     Leaves in `LINE` the line of the workload and day (0 for a request that was not served), in `TPOT` the
     time per output token, and takes back what contradicts itself.
@@ -81,8 +114,12 @@ def count_rows(integers, numbers, start, stop, first_day, slots, slot_sums, line
         slot = _number(slots, _U(integers[USE_CASE, i]), _U(integers[REGION, i]), used, 0, lines.shape[0] - 1)
         line = _number(lines, slot, day - _U(first_day), used, 1, index.shape[0] - 1) if slot else slot
         page = _number(index, line, minute // _U(MINUTES), used, 2, pages.shape[0] - 1) if line else line
-        if page == 0:
+        if page == 0 or 2 * used[5] >= len(keys):
             return np.int64(i)
+        key = (line << _U(32)) | _U(integers[TENANT, i])
+        tenant = _home(keys, key)
+        used[5] += keys[tenant] == 0
+        keys[tenant] = key
         status = integers[STATUS, i]
         served, failed = status == OK, status == ERROR
         tokens_in, tokens_out, cached = integers[INPUT, i], integers[OUTPUT, i], integers[CACHED, i]
@@ -102,22 +139,24 @@ def count_rows(integers, numbers, start, stop, first_day, slots, slot_sums, line
         pages[page, at + _U(1)] += served
         pages[page, at + _U(2)] += tokens_in
         pages[page, at + _U(3)] += tokens_out
-        team = _U(integers[TENANT, i])
-        teams[team, 0] += 1
-        teams[team, 1] += failed
-        teams[team, 2] += tokens_in
-        teams[team, 3] += tokens_out
+        tenants[tenant, 0] += 1
+        tenants[tenant, 1] += served
+        tenants[tenant, 2] += failed
+        tenants[tenant, 3] += tokens_in
+        tenants[tenant, 4] += tokens_out
         if cached >= 0:
             pages[page, at + _U(4)] += cached
             pages[page, at + _U(7)] += 1
-            teams[team, 4] += cached
-            teams[team, 5] += 1
+            tenants[tenant, 5] += cached
+            tenants[tenant, 6] += 1
         if integers[RETRY, i] >= 0:
             pages[page, at + _U(5)] += integers[RETRY, i]
             pages[page, at + _U(7)] += KNOWN_RETRY
         if served:
             units = numbers[UNITS, i]
-            pages[page, at + _U(6)] += UNIT_PARTS if np.isnan(units) else np.int64(np.floor(units * UNIT_PARTS + 0.5))
+            parts = UNIT_PARTS if np.isnan(units) else np.int64(np.floor(units * UNIT_PARTS + 0.5))
+            pages[page, at + _U(6)] += parts
+            tenants[tenant, 7] += parts
     return stop
 
 
@@ -137,15 +176,6 @@ def count_values(values, start, stop, integers, first_column, lower, upper, inde
             return np.int64(i)
         pages[page, place % _U(PAGE)] += 1
     return stop
-
-
-_FACTOR = np.uint64(0xFF51AFD7ED558CCD)
-
-
-@njit(**_INNER)
-def _mixed(number):  # noqa: ANN001, ANN202
-    number = (number ^ (number >> np.uint64(33))) * _FACTOR
-    return (number ^ (number >> np.uint64(33))) * _FACTOR
 
 
 @njit(**_HOW)

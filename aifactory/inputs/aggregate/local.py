@@ -25,10 +25,13 @@ from aifactory.inputs.aggregate.buckets import BUCKET_OF_ZERO, LOWEST_BUCKET
 from aifactory.inputs.aggregate.counter import BATCH_ROWS, WORDS, Counter, NotPlainError, need
 from aifactory.inputs.aggregate.engine import is_parquet
 from aifactory.inputs.aggregate.survey import Reading, Survey
-from aifactory.inputs.aggregate.tables import KEYS, Aggregates, histograms_table, windows_table
+from aifactory.inputs.aggregate.tables import KEYS, Aggregates, histograms_table, tenants_table, windows_table
 
 #: Pages of 1 kB that all threads together may hold; the portable path spills what does not fit.
 MOST_PAGES = 500_000
+#: Sums of a tenant, workload and day that all threads together may hold, about 150 bytes each.
+MOST_TENANTS = 2_000_000
+NOBODY = "(none)"
 #: More threads would wait for the disk, and each needs room for a month of its own.
 MOST_THREADS = 4
 
@@ -76,7 +79,7 @@ def count_files(
     work, guard, stop = iter(groups), threading.Lock(), threading.Event()
 
     def count() -> Counter:
-        counter = Counter(reading, between_us, status_of, share, MOST_PAGES // threads)
+        counter = Counter(reading, between_us, status_of, share, MOST_PAGES // threads, MOST_TENANTS // threads)
         try:
             while not stop.is_set():
                 with guard:
@@ -143,10 +146,15 @@ def _gathered(counters: list[Counter], reading: Reading, between_us: tuple[int, 
         span_us=(min(one.span_us[0] for one in counters), max(one.span_us[1] for one in counters)),
         **added,
     )
+    tenants = pd.concat([part.tenants() for part in parts], ignore_index=True)
     with ThreadPoolExecutor(2) as pool:
         windows = pool.submit(lambda: windows_table(_cube(parts), numbered))
-        aggregates = Aggregates(histograms=histograms_table(_buckets(parts), numbered), windows=windows.result())
-    return Counted(found, aggregates, _teams(counters), share)
+        aggregates = Aggregates(
+            histograms=histograms_table(_buckets(parts), numbered),
+            windows=windows.result(),
+            tenants=tenants_table(tenants[tenants["tenant"] != ""], numbered),
+        )
+    return Counted(found, aggregates, _teams(tenants), share)
 
 
 class _Part:
@@ -169,6 +177,15 @@ class _Part:
         line, column = np.nonzero(index)
         workload, day = self.lines[:, line]
         return np.stack([day, column, workload]), self.counter.pages[index[line, column]]
+
+    def tenants(self) -> pd.DataFrame:
+        """Workload, day, name and sums of each tenant; no name stands for requests that name none."""
+        used = self.counter.tenant_keys > 0
+        keys = self.counter.tenant_keys[used]
+        workload, day = self.lines[:, (keys >> np.uint64(32)).astype("int64") - 1]
+        names = np.array(list(self.counter.words["tenant"]), "object")[(keys & np.uint64(2**32 - 1)).astype("int64")]
+        sums = dict(zip(kernel.TENANT_SUMS, self.counter.tenants[used].T, strict=True))
+        return pd.DataFrame({"workload": workload, "day": day, "tenant": pd.Series(names, dtype="str"), **sums})
 
 
 def _in_order(numbers: np.ndarray) -> np.ndarray:
@@ -217,11 +234,8 @@ def _buckets(parts: list[_Part]) -> dict[str, np.ndarray]:
     return {"day": days[page], "metric": metrics[page], "workload": workloads[page], "bucket": buckets, "count": counts}
 
 
-def _teams(counters: list[Counter]) -> pd.DataFrame:
+def _teams(tenants: pd.DataFrame) -> pd.DataFrame:
     """Requests, errors and tokens by team."""
-    frames = []
-    for counter in counters:
-        names = pd.Index(list(counter.words["tenant"]), dtype="str", name="tenant")
-        frames.append(pd.DataFrame(counter.teams[: len(names)], index=names, columns=list(kernel.TEAM)))
-    found = pd.concat(frames).groupby(level=0).sum().query("requests > 0").astype("Int64")
+    names = tenants["tenant"].where(tenants["tenant"] != "", NOBODY)
+    found = tenants[[*kernel.TENANT_SUMS]].groupby(names).sum().astype("Int64")
     return found.assign(cached_input_tokens=found["cached_input_tokens"].where(found["known"] > 0))

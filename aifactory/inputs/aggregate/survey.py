@@ -11,7 +11,7 @@ import pandas as pd
 from aifactory.errors import InputError
 from aifactory.inputs.aggregate.buckets import LARGEST_VALUE, exact
 from aifactory.inputs.aggregate.cube import microseconds
-from aifactory.inputs.aggregate.engine import Source
+from aifactory.inputs.aggregate.engine import Source, stage
 from aifactory.inputs.aggregate.tables import KEYS, fetched
 
 if TYPE_CHECKING:
@@ -298,3 +298,11 @@ def repeated_ids(rows: ir.Table, count: int, most: int) -> tuple[int, int]:
     groups = rows.group_by("request_id").agg(times=rows.count())
     again = fetched(groups.agg(rows=(groups["times"] - 1).sum()))["rows"][0]
     return (0 if pd.isna(again) else int(again)), share
+
+
+def once_each(source: Source, reading: Reading) -> Source:
+    """The rows without exact repeats: those that agree in all columns that are read, as we understand them."""
+    raw = source.whole
+    columns = {theirs: reading.typed(raw, name) for name, theirs in reading.columns.items()}
+    single = stage(raw.select(**columns).distinct(), "once_each")
+    return Source(source.name, source.backend, single, (single,))

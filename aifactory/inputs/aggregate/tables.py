@@ -1,4 +1,4 @@
-"""The two aggregates run in an engine and brought back as tables of a workspace."""
+"""The aggregates run in an engine and brought back as tables of a workspace."""
 
 from __future__ import annotations
 
@@ -11,7 +11,15 @@ import numpy as np
 import pandas as pd
 
 from aifactory.inputs.aggregate.buckets import BUCKET_OF_ZERO, LOWEST_BUCKET
-from aifactory.inputs.aggregate.cube import HISTOGRAMMED, TOKENS, UNIT_PARTS, bucket_counts, coded, minute_cube
+from aifactory.inputs.aggregate.cube import (
+    HISTOGRAMMED,
+    TOKENS,
+    UNIT_PARTS,
+    bucket_counts,
+    coded,
+    minute_cube,
+    tenant_sums,
+)
 from aifactory.inputs.contracts import load_contract
 
 if TYPE_CHECKING:
@@ -19,15 +27,21 @@ if TYPE_CHECKING:
 
 WINDOW_MINUTES = 1
 KEYS = ["use_case_id", "region"]
+_TENANT = ["day", "workload", "tenant"]
+_NO_TENANTS = pd.DataFrame(columns=[*_TENANT, "requests", "served"])
 _COUNTED = ["day", "metric", "workload", "bucket"]
 
 
 @dataclass(frozen=True)
 class Aggregates:
-    """Windows in the columns of `demand_windows`; histograms in those of `latency_histograms`, and their day."""
+    """Windows in the columns of `demand_windows`.
+
+    Histograms in those of `latency_histograms` and use by tenant in those of `tenant_usage`, each with its day.
+    """
 
     windows: pd.DataFrame
     histograms: pd.DataFrame
+    tenants: pd.DataFrame
 
     def monthly(self) -> pd.DataFrame:
         """Histograms added up by month, as the table `latency_histograms`."""
@@ -59,15 +73,21 @@ def aggregate(
         from 0 in the order of use case and region.
     stage : keeps an intermediate result where the engine can, and returns it as a table.
     """
-    cubes, counts = [], []
+    cubes, counts, tenants = [], [], []
     with kept_apart():
         for rows in parts:
             codes = stage(coded(rows, workloads))
             cubes.append(fetched(minute_cube(codes)))
+            if "tenant" in codes.columns:
+                tenants.append(fetched(tenant_sums(codes)))
             for number, metric in enumerate(HISTOGRAMMED):
                 if f"b_{metric}" in codes.columns:
                     counts.append(fetched(bucket_counts(codes, metric)).assign(metric=number))
-    return Aggregates(_windows(cubes, numbered), _histograms(counts, numbered))
+    return Aggregates(
+        _windows(cubes, numbered),
+        _histograms(counts, numbered),
+        tenants_table(pd.concat(tenants or [_NO_TENANTS], ignore_index=True), numbered),
+    )
 
 
 def fetched(table: ir.Table) -> pd.DataFrame:
@@ -89,15 +109,32 @@ def _windows(cubes: list[pd.DataFrame], numbered: pd.DataFrame) -> pd.DataFrame:
 
 def windows_table(cube: pd.DataFrame, numbered: pd.DataFrame) -> pd.DataFrame:
     """The minute cube, in the order of minute and workload, as the table `demand_windows`."""
-    units = cube["parts"].astype("float64") / UNIT_PARTS if "parts" in cube else cube["served"].astype("float64")
     table = cube.assign(
         **_named(cube["workload"], numbered),
         window_start_utc=pd.to_datetime(cube["minute"].to_numpy() * 60_000_000, unit="us", utc=True),
         window_minutes=WINDOW_MINUTES,
         errors=cube["requests"] - cube["served"],
-        service_units=units,
+        service_units=_units(cube),
     ).rename(columns={"retry": "retries"})
     return conform(table.assign(**{name: table.get(name) for name in (*TOKENS, "retries")}), "demand_windows")
+
+
+def _units(sums: pd.DataFrame) -> pd.Series:
+    """Service units: their millionths if they were given, else one for each request that was served."""
+    return sums["parts"].astype("float64") / UNIT_PARTS if "parts" in sums else sums["served"].astype("float64")
+
+
+def tenants_table(sums: pd.DataFrame, numbered: pd.DataFrame) -> pd.DataFrame:
+    """Sums by workload number, day and tenant, in any order and pieces, as `tenant_usage` by day."""
+    added = sums.groupby(_TENANT, as_index=False).sum(min_count=1)
+    day = pd.Series(added["day"].to_numpy("int64").astype("datetime64[D]").astype("str"), dtype="str")
+    table = added.assign(
+        **_named(added["workload"], numbered),
+        month=day.str[:7],
+        errors=added["requests"] - added["served"],
+        service_units=_units(added),
+    )
+    return conform(table, "tenant_usage").assign(day=day)
 
 
 def _histograms(counts: list[pd.DataFrame], numbered: pd.DataFrame) -> pd.DataFrame:

@@ -125,7 +125,7 @@ def _today(target: Target) -> pd.Timestamp:
 
 
 def _large(sources: list[Path], into: Path | None, target: Target, *, replace: bool) -> dict[str, object]:
-    """One log, in however many files: aggregated, and kept as windows and histograms by day."""
+    """One log, in however many files: aggregated, and kept as windows, histograms and use by tenant, by day."""
     if into is not None:
         require_workspace(into)
     log = read_large(
@@ -138,8 +138,7 @@ def _large(sources: list[Path], into: Path | None, target: Target, *, replace: b
     )
     report = {"source": log.source} | large_report(log)
     if into is not None:
-        found = log.aggregates
-        report["written"] = add_aggregates(into, found.windows, found.histograms, replace=replace)
+        report["written"] = add_aggregates(into, log.aggregates, replace=replace)
     return report
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from aifactory.errors import InputError
+from aifactory.inputs.aggregate.tables import Aggregates
 from aifactory.inputs.contracts import load_contract
 from aifactory.inputs.months import month_of
 from aifactory.inputs.parts import PARTED, add_parts, part_tables
@@ -65,11 +66,11 @@ def held_rows(workspace: Path, name: str) -> pd.DataFrame:
     return _held(table_file(workspace, name), name)
 
 
-def add_aggregates(workspace: Path, windows: pd.DataFrame, histograms: pd.DataFrame, *, replace: bool = False) -> str:
-    """Add windows and daily histograms as parts by day; earlier days are not read again."""
+def add_aggregates(workspace: Path, found: Aggregates, *, replace: bool = False) -> str:
+    """Add windows, histograms and use by tenant as parts by day; earlier days are not read again."""
     require_workspace(workspace)
     part_tables(workspace)
-    return add_parts(workspace, windows, histograms, replace=replace)
+    return add_parts(workspace, found.windows, found.histograms, found.tenants, replace=replace)
 
 
 def require_workspace(folder: Path) -> None:

@@ -11,6 +11,7 @@ from aifactory.inputs.aggregate.buckets import BUCKET_OF_ZERO, GAMMA, LOWEST_BUC
 from aifactory.inputs.aggregate.engine import duckdb_session, held, stage
 from aifactory.inputs.aggregate.tables import KEYS, aggregate, kept_apart
 from aifactory.inputs.telemetry import HISTOGRAMMED, aggregate_requests, conform
+from aifactory.inputs.tenants import aggregate_tenants
 
 N = 20_000
 
@@ -28,6 +29,7 @@ def rows():
             "timestamp_utc": pd.to_datetime(start + random.integers(0, 3 * 86_400_000_000, N), utc=True),
             "use_case_id": random.choice(["chat", "code", "Größe"], N),
             "region": random.choice(["us", "eu"], N),
+            "tenant": random.choice(["a", "(none)", None], N),
             "status": random.choice(["ok", "error", "cancelled"], N, p=[0.9, 0.08, 0.02]),
             "is_retry": random.choice([True, False, None], N),
             "service_units": np.where(random.random(N) < 0.5, random.choice([0.1, 0.3, 1e-7, 2.0], N), np.nan),
@@ -46,7 +48,7 @@ def rows():
 def in_duckdb(rows, *, threads=1, pieces=1):
     numbered = rows[KEYS].drop_duplicates().sort_values(KEYS, ignore_index=True)
     numbered = numbered.assign(workload=range(len(numbered)))
-    used = [name for name in rows if name not in ("request_id", "tenant", "session_id")]
+    used = [name for name in rows if name not in ("request_id", "session_id")]
     with duckdb_session(threads=threads) as backend:
         workloads = held(backend, "workloads", numbered)
         parts = [held(backend, f"part_{n}", rows[used].iloc[n::pieces]) for n in range(pieces)]
@@ -56,6 +58,7 @@ def in_duckdb(rows, *, threads=1, pieces=1):
 def same(found, expected):
     pd.testing.assert_frame_equal(found.windows, expected.windows, check_exact=True)
     pd.testing.assert_frame_equal(found.histograms, expected.histograms, check_exact=True)
+    pd.testing.assert_frame_equal(found.tenants, expected.tenants, check_exact=True)
 
 
 def test_an_engine_puts_each_value_into_the_bucket_of_numpy():
@@ -96,6 +99,17 @@ def test_counts_equal_those_of_plain_numpy(rows):
     assert mine["input_tokens"].to_dict() == expected["tokens"].to_dict()
     assert mine["retries"].fillna(0).to_dict() == expected["retries"].to_dict()
     assert mine["errors"].sum() == (rows["status"] != "ok").sum()
+
+
+def test_use_by_tenant_equals_that_of_pandas(rows):
+    found = in_duckdb(rows).tenants
+    expected = aggregate_tenants(rows)
+    assert set(found["tenant"]) == {"a", "(none)"}
+    key = ["month", *KEYS, "tenant"]
+    added = found.drop(columns="day").groupby(key, as_index=False).sum()
+    pd.testing.assert_frame_equal(conform(added, "tenant_usage"), expected, rtol=1e-6)  # units count in millionths
+    for name in ("requests", "errors", "input_tokens", "output_tokens"):
+        assert added[name].tolist() == expected[name].tolist()
 
 
 def test_units_add_up_without_rounding_of_floats():

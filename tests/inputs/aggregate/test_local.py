@@ -46,6 +46,7 @@ def same(mine, theirs):
     found, aggregates = theirs
     pd.testing.assert_frame_equal(mine.aggregates.windows, aggregates.windows, check_exact=True)
     pd.testing.assert_frame_equal(mine.aggregates.histograms, aggregates.histograms, check_exact=True)
+    pd.testing.assert_frame_equal(mine.aggregates.tenants, aggregates.tenants, check_exact=True)
     pd.testing.assert_frame_equal(mine.survey.workloads, found.workloads, check_dtype=False)
     for name in ("rows", "known", "late", "early", "contradicting", "over_cached", "naive", "span_us"):
         assert getattr(mine.survey, name) == getattr(found, name), name
@@ -96,7 +97,7 @@ def test_a_cell_of_the_table_holds_the_buckets_of_the_logarithm():
     index, pages, used = (
         np.zeros((2, kernel.COLUMNS), "int32"),
         np.zeros((1_000, kernel.PAGE), "int64"),
-        np.zeros(5, "int64"),
+        np.zeros(kernel.USED, "int64"),
     )
     each = np.repeat(integers, len(values), axis=1)
     assert kernel.count_values(values, 0, len(values), each, 0, kernel.LOWER, kernel.UPPER, index, pages, used) == len(
@@ -250,4 +251,11 @@ def test_what_needs_too_much_room_is_left_to_the_portable_path(tmp_path, monkeyp
     frame = some_rows(2_000)
     paths = written(frame, tmp_path)
     monkeypatch.setattr(local, "MOST_PAGES", 1_000)
+    assert here(paths, reading_of(frame)) is None
+
+
+def test_what_has_too_many_tenants_is_left_to_the_portable_path(tmp_path, monkeypatch):
+    frame = some_rows(2_000).assign(tenant=[f"key-{n}" for n in range(2_000)])
+    paths = written(frame, tmp_path)
+    monkeypatch.setattr(local, "MOST_TENANTS", 500)
     assert here(paths, reading_of(frame)) is None

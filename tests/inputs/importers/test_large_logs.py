@@ -15,6 +15,7 @@ from aifactory.inputs.check import check_workspace
 from aifactory.inputs.importers.command import Target, import_files
 from aifactory.inputs.importers.telemetry import large
 from aifactory.inputs.telemetry import aggregate_requests, conform
+from aifactory.inputs.tenants import aggregate_tenants
 from aifactory.inputs.workspace import load_workspace
 
 TODAY = pd.Timestamp("2026-11-24", tz="UTC")
@@ -86,11 +87,55 @@ def test_the_report_is_that_of_the_rows_themselves(tmp_path, suffix):
             assert mine == (pytest.approx(value, rel=0.005 + 1e-9) if isinstance(value, dict) else value)
 
 
+def with_repeats(frame):
+    """The rows, some of them again, and some identifiers again for other requests."""
+    others = frame.iloc[:7].assign(input_tokens=frame["input_tokens"].iloc[:7] + 1)
+    return pd.concat([frame, frame.iloc[50:70], others, frame.iloc[60:70]], ignore_index=True)
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv"])
+def test_rows_given_twice_are_left_out_and_told(tmp_path, suffix):
+    frame = with_repeats(log())
+    whole = tmp_path / f"log{suffix}"
+    frame.to_parquet(whole) if suffix == ".parquet" else frame.to_csv(whole, index=False)
+    small = imported([whole], engine="")
+    found = imported([split(frame, tmp_path / "parts", suffix=suffix)])
+    assert found["rows_left_out"] == {"the same request, given again with the same values": 30}
+    for name in ("rows_read", "rows_kept", "rows_left_out", "totals", "teams", "coverage"):
+        assert found[name] == small[name]
+    told = {"text": "an identifier of an earlier, different request: counted as a request of its own", "rows": 7}
+    assert told in found["warnings"]
+    assert told in small["warnings"]
+
+
+def test_a_log_delivered_twice_counts_once(tmp_path):
+    frame = log()
+    once = imported([split(frame, tmp_path / "once")])
+    twice = imported(
+        [split(pd.concat([frame, frame.sample(frac=1, random_state=2)], ignore_index=True), tmp_path / "twice")]
+    )
+    assert (twice["rows_read"], twice["rows_kept"]) == (2 * len(frame), len(frame))
+    assert {**twice, "rows_read": 0, "rows_left_out": {}} == {**once, "rows_read": 0}
+
+
+def test_use_by_tenant_is_that_of_the_rows_themselves(empty, tmp_path):
+    frame = log(start="2026-10-30", days=4)
+    imported([split(frame, tmp_path / "log")], empty)
+    rows = frame.assign(status=frame["status"].replace({"200": "ok", "503": "error", "499": "cancelled"}),
+                        service_units=None)  # fmt: skip
+    found = load_workspace(empty).table("tenant_usage")
+    pd.testing.assert_frame_equal(found, aggregate_tenants(conform(rows, "requests")))
+    assert set(found["month"]) == {"2026-10", "2026-11"}
+    nameless = frame[frame["timestamp_utc"] >= "2026-11-01"].assign(tenant=None)
+    imported([split(nameless, tmp_path / "again")], empty, replace=True)
+    assert set(load_workspace(empty).table("tenant_usage")["month"]) == {"2026-10"}
+
+
 def test_months_are_added_and_earlier_days_stay_untouched(empty, tmp_path):
     first, second = log(start="2026-09-29", days=2), log(start="2026-10-05", days=2, seed=2)
     imported([split(first, tmp_path / "sep")], empty)
     before = {path: path.read_bytes() for path in empty.glob("*/*.parquet")}
-    assert sorted(path.name for path in before) == sorted(["2026-09-29.parquet", "2026-09-30.parquet"] * 2)
+    assert sorted(path.name for path in before) == sorted(["2026-09-29.parquet", "2026-09-30.parquet"] * 3)
     report = imported([split(second, tmp_path / "oct")], empty)
     assert report["written"] == "demand_windows/"
     assert all(path.read_bytes() == content for path, content in before.items())
@@ -227,7 +272,6 @@ def test_seconds_in_a_column_of_milliseconds_are_named(tmp_path):
         (HEAD + ROW + ROW.replace("00Z,", "00,"), "row 3, column 'ts'.*has no zone while other rows have one"),
         (HEAD + ROW.replace("chat", ""), "row 2, column 'workload': a value is required"),
         (HEAD + ROW.replace(",200,", ",maybe,"), "row 2, column 'status': value 'maybe': is no status that is known"),
-        (HEAD + ROW + ROW, "column 'id': 1 rows repeat an id that stands before; they would be counted twice"),
         (HEAD + ROW.replace("2026", "2027"), "holds no request up to the day of import"),
         (HEAD.replace("ts,", "when,") + ROW, "column 'ts': required column is missing"),
         (HEAD + "1,2\n", "cannot be read"),
@@ -248,8 +292,10 @@ def test_a_log_without_ids_or_with_many_says_what_was_compared(tmp_path, monkeyp
     monkeypatch.setattr(large, "IDS_COMPARED", 1_000)
     texts = [item["text"] for item in imported([split(frame, tmp_path / "b")])["warnings"]]
     assert "request ids: 1 in 3 was compared with all others, none stands twice" in texts
-    with pytest.raises(InputError, match=r"among 1 in 6 ids"):
-        imported([split(pd.concat([frame, frame]), tmp_path / "c")])
+    twice = pd.concat([frame, frame], ignore_index=True)
+    assert imported([split(twice, tmp_path / "c")])["rows_kept"] == len(frame)
+    texts = [item["text"] for item in imported([split(with_repeats(frame), tmp_path / "d")])["warnings"]]
+    assert texts[-1].endswith("counted as a request of its own (among 1 in 4 identifiers)")
 
 
 def test_the_command_takes_a_pattern_and_prints_json(tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from aifactory.inputs.aggregate.engine import (
     open_files,
     stage,
 )
-from aifactory.inputs.aggregate.survey import Reading, Survey, repeated_ids, survey
+from aifactory.inputs.aggregate.survey import Reading, Survey, once_each, repeated_ids, survey
 from aifactory.inputs.aggregate.tables import KEYS, Aggregates, aggregate, fetched, kept_apart
 from aifactory.inputs.contracts import load_contract
 from aifactory.inputs.importers.telemetry import litellm, rows
@@ -31,6 +31,7 @@ from aifactory.inputs.importers.telemetry.sanity import (
     AFTER_IMPORT,
     BEFORE_LOGS,
     FIRST_YEAR,
+    GIVEN_TWICE,
     LATENCIES,
     MAX_PLAUSIBLE_MS_PER_TOKEN,
     MIN_PLAUSIBLE_E2E_MS,
@@ -49,13 +50,14 @@ _LOGS = (".parquet", ".csv", ".csv.gz")
 
 @dataclass(frozen=True)
 class LargeLog:
-    """A log as the two aggregates, and how it was read."""
+    """A log as aggregates, and how it was read; `repeated` rows were given before with the same values."""
 
     source: str
     aggregates: Aggregates
     survey: Survey
     teams: pd.DataFrame
     warnings: list[tuple[str, int]] = field(default_factory=list)
+    repeated: int = 0
 
     @cached_property
     def counts(self) -> pd.DataFrame:
@@ -192,7 +194,7 @@ def _count_here(
         found.aggregates,
         found.survey,
         _largest(teams.reset_index()) if "tenant" in known.columns else pd.DataFrame(),
-        _warnings(header, found.survey, found.share),
+        _warnings(header, found.survey, found.share, 0),
     )
 
 
@@ -201,17 +203,26 @@ def _count_in_engine(source: Source, reading: Reading, times: tuple[int, int]) -
     found = survey(source, reading, times, rows.status_of)
     if found.workloads["rows"].sum() == 0:
         raise InputError.at(source.name, "holds no request up to the day of import")
-    share = _refuse_repeats(source, found)
+    header = list(source.whole.columns)
+    again, share = _repeated(source, found)
+    given = found.rows
+    if again:
+        source = once_each(source, found.reading)
+        found = replace(survey(source, reading, times, rows.status_of), naive=found.naive)
+        again, share = _repeated(source, found)
     numbered = found.workloads[[*KEYS, "workload"]]
     known = source.known("workloads", numbered)
     parts = (found.reading.rows(part) for part in source.parts)
     aggregates = aggregate(parts, known, numbered, stage)
-    warnings = _warnings(list(source.whole.columns), found, share)
-    return LargeLog(source.name, aggregates, found, _teams(source, found.reading), warnings)
+    warnings = _warnings(header, found, share, again)
+    repeated = given - found.rows
+    return LargeLog(
+        source.name, aggregates, replace(found, rows=given), _teams(source, found.reading), warnings, repeated
+    )
 
 
-def _warnings(header: list[str], found: Survey, share: int) -> list[tuple[str, int]]:
-    """What was odd, what was not used, and how rows delivered twice were looked for."""
+def _warnings(header: list[str], found: Survey, share: int, again: int) -> list[tuple[str, int]]:
+    """What was odd, what was not used, and how rows delivered twice were looked for; `again` ids still stand twice."""
     warnings, chosen = [], found.reading.columns
     if found.naive:
         theirs = chosen["timestamp_utc"]
@@ -226,22 +237,20 @@ def _warnings(header: list[str], found: Survey, share: int) -> list[tuple[str, i
         warnings.append((f"columns not used: {', '.join(unused)}", 0))
     if "request_id" not in chosen:
         warnings.append(("no request ids: a row delivered twice would be counted twice", found.rows))
-    elif share > 1:
+    elif share > 1 and not again:
         warnings.append((f"request ids: 1 in {share} was compared with all others, none stands twice", 0))
+    if again:
+        text = "an identifier of an earlier, different request: counted as a request of its own"
+        warnings.append((f"{text} (among 1 in {share} identifiers)" if share > 1 else text, again))
     return warnings
 
 
-def _refuse_repeats(source: Source, found: Survey) -> int:
-    """Compare the ids of one in k; returns k."""
+def _repeated(source: Source, found: Survey) -> tuple[int, int]:
+    """Rows whose id stands before, among one in k ids, and k."""
     if "request_id" not in found.reading.columns:
-        return 1
+        return 0, 1
     ids = source.whole.select(request_id=found.reading.typed(source.whole, "request_id"))
-    again, share = repeated_ids(ids, found.rows, IDS_COMPARED)
-    if again:
-        rule = f"{again:,} rows repeat an id that stands before{f' (among 1 in {share} ids)' if share > 1 else ''}"
-        column = found.reading.columns["request_id"]
-        raise InputError.at(source.name, f"{rule}; they would be counted twice", column=column)
-    return share
+    return repeated_ids(ids, found.rows, IDS_COMPARED)
 
 
 def _teams(source: Source, reading: Reading) -> pd.DataFrame:
@@ -298,7 +307,7 @@ def large_report(log: LargeLog) -> dict[str, object]:
     ]
     known = {"region": kept} | found.known
     lost = dict.fromkeys(("ttft_ms", "e2e_ms"), found.contradicting) | {"cached_input_tokens": found.over_cached}
-    left_out = {AFTER_IMPORT: found.late, BEFORE_LOGS: found.early}
+    left_out = {AFTER_IMPORT: found.late, BEFORE_LOGS: found.early, GIVEN_TWICE: log.repeated}
     return {
         "format": FORMAT,
         "rows_read": found.rows,
