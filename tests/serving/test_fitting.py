@@ -1,9 +1,9 @@
-"""Refitting: recovers known constants, takes levels out, keeps shares below one."""
+"""Fitting: recovers known constants, takes levels out, keeps shares below one."""
 
 import numpy as np
 import pytest
 
-from aifactory.serving.refit import coordinate_descent, robust_error
+from aifactory.serving.fitting import coordinate_descent, robust_error
 
 
 def test_coordinate_descent_recovers_two_constants():

@@ -1,0 +1,100 @@
+"""Closed forms of the time per output token and to first token of a deployment with N requests at a time.
+
+A worker holds n = min(N / workers, sequences that its memory left for KV cache holds). One decode step:
+
+    t = weights touched / (g B) + n context kv / (s B) + n work / C + n (in / out) work / C_prompt
+        + 2 layers (start + moved) + layers t_layer + n t_sequence + 1 ms
+
+over g accelerators, s of which hold different KV (grouped heads split no further than their number, a latent
+cache not at all; attention ranks hold different sequences). Links across nodes are slower. Prompts share the
+step of an aggregated engine only. Weights touched by n sequences of a mixture: 1 - (1 - share)^n.
+
+First token: the prompt's own time p, plus
+- the burst at the start of a closed loop, a share of n p, and M/D/1 waiting p u / (2 (1 - u)) at the share u of
+  time that prompts take;
+- requests that find no memory wait for a seat: (N / seats - 1) (p + out t), a closed loop's identity;
+- a disaggregated prefill pool of w workers that cannot keep up: N p / w - out t, and the transfer;
+- steps under way, engine and client overhead.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pandas as pd
+
+from aifactory.inputs.resources import data_dir
+from aifactory.serving.deployment_layout import AGGREGATED
+
+DENSE_SHARE = 0.95
+MEMORY_SHARE, WEIGHT_SLACK, KV_NARROW_HELD = 0.9, 1.05, 0.75
+LINK_SHARE, SLOW_LINK_GB_PER_S, SLOW_START = 0.7, 200.0, 2.5
+BUSY_MAX, SOFTNESS = 0.95, 0.25
+
+
+@cache
+def deployment_constants() -> dict[str, float]:
+    """Fitted constants of the closed forms: see `data/prediction/deployment_model.csv`."""
+    table = pd.read_csv(data_dir() / "prediction" / "deployment_model.csv")
+    return dict(zip(table["constant"], table["value"].astype(float), strict=True))
+
+
+def with_prior(d: pd.DataFrame, c: dict[str, float]) -> pd.DataFrame:
+    """Closed forms in log milliseconds, `prior_tpot` and `prior_ttft`."""
+    v = {name: d[name].to_numpy(dtype=float) for name in d.columns if d[name].dtype.kind in "fi"}
+    v["mixture"] = (d["sparse"] == "mixture").to_numpy()
+    v["together"] = (d["split"] == AGGREGATED).to_numpy()
+    waiting = np.maximum(v["concurrency"] / v["workers"], 1.0)
+    seats = _seats(v)
+    tpot_s = _step_s(v, np.minimum(waiting, seats), c)
+    ttft_s = _first_token_s(v, waiting, seats, tpot_s, c)
+    return d.assign(prior_tpot=np.log(1e3 * tpot_s), prior_ttft=np.log(1e3 * ttft_s))
+
+
+def _seats(v: dict[str, np.ndarray]) -> np.ndarray:
+    """Sequences whose KV cache one worker holds, at least 1."""
+    room = MEMORY_SHARE * v["memory"] - WEIGHT_SLACK * v["params_b"] * v["weight_bytes"] / v["gpus"]
+    room = np.maximum(room, 0.02 * v["memory"]) * v["kv_shards"]
+    narrow = np.where(v["weight_bytes"] < 2, KV_NARROW_HELD, 1.0)
+    return np.maximum(room / (v["kv_gb"] * narrow * (v["isl"] + 0.75 * v["osl"])), 1.0)
+
+
+def _step_s(v: dict[str, np.ndarray], held: np.ndarray, c: dict[str, float]) -> np.ndarray:
+    mixture, gpus, layers = v["mixture"], v["gpus"], v["layers"]
+    share = np.minimum(v["active_b"] / v["params_b"], 1.0)
+    tokens = np.maximum(held * c["expert_spread"], 1.0)
+    touched = np.where(mixture, 1 - (1 - share) ** tokens, 1.0)
+    narrow = np.where(v["weight_bytes"] < 2, c["kv_narrow"], 1.0)
+    kv = held * (v["isl"] + v["osl"] / 2) * v["kv_gb"] * narrow / v["kv_shards"]
+    memory = (v["params_b"] * v["weight_bytes"] * touched / gpus + kv) / (v["bandwidth"] * c["bandwidth"])
+    work = 2e-3 * v["active_b"] * np.where(mixture, c["moe_compute"], 1.0) / gpus / v["peak"]
+    far = gpus > v["node"]
+    link = np.where(far, np.minimum(v["link"], c["far_link"]), v["link"])
+    start = np.where(far, c["far_us"], c["allreduce_us"]) * np.where(v["link"] > SLOW_LINK_GB_PER_S, 1.0, SLOW_START)
+    moved = held * v["width"] * 2e-9 / (LINK_SHARE * link) / v["ranks"]
+    links = np.where(gpus > 1, 2 * layers * (1e-6 * start + 2 * moved), 0.0)
+    mixed = np.where(v["together"], c["mixed"] * held * v["isl"] / v["osl"] * work / c["prefill"], 0.0)
+    each_layer = 1e-6 * layers * c["layer_us"] * np.where(mixture, c["moe_layer"], 1.0)
+    each_sequence = 1e-6 * held / v["ranks"] * c["sequence_us"]
+    return memory + held * work / c["compute"] + links + mixed + each_layer + each_sequence + 1e-3 * c["step_ms"]
+
+
+def _first_token_s(
+    v: dict[str, np.ndarray], waiting: np.ndarray, seats: np.ndarray, tpot_s: np.ndarray, c: dict[str, float]
+) -> np.ndarray:
+    operations = 2e-3 * v["active_b"] + 2e-12 * v["isl"] * v["layers"] * v["width"]
+    reached = v["prefill_gpus"] * v["peak"] * np.where(v["mixture"], c["ttft_mixture"], c["ttft_dense"])
+    across = np.where(v["gpus"] > v["node"], c["ttft_far"], 1.0)
+    own = across * v["isl"] * operations / reached + 1e-6 * v["layers"] * c["ttft_layer_us"]
+    answer = tpot_s * v["osl"]
+    busy = np.minimum(own * waiting / (answer + own), BUSY_MAX)
+    steady = np.minimum(busy / (2 * (1 - busy)), waiting)
+    lined = own * (c["ttft_burst"] * (waiting - 1) + c["ttft_steady"] * steady)
+    seated = c["ttft_full"] * np.maximum(waiting / seats - 1, 0.0) * (own + answer)
+    pool = v["concurrency"] / v["prefill_workers"]
+    late = (pool * own - answer) / (SOFTNESS * answer)
+    behind = c["ttft_behind"] * SOFTNESS * answer * (np.maximum(late, 0.0) + np.log1p(np.exp(-np.abs(late))))
+    apart = own * c["ttft_burst"] * np.maximum(pool - 1, 0.0) + behind + 1e-3 * c["ttft_transfer_ms"]
+    outside = c["ttft_steps"] * tpot_s + 1e-3 * c["ttft_ms"] + 1e-6 * c["ttft_client_us"] * v["concurrency"]
+    return own + np.where(v["together"], lined + seated, apart) + outside

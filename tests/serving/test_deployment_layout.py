@@ -1,0 +1,66 @@
+"""Layouts: repeated degrees, whole racks, workers that cannot hold the model, typical workers."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from aifactory.serving.deployment_layout import TYPICAL_WORKERS, concurrency_of, with_layout
+from aifactory.serving.deployments import LAYOUT
+
+
+def deployment(mode="agg", node=8, memory=180, params_b=70, weight_bytes=1.0, **columns):
+    row = dict.fromkeys(LAYOUT, np.nan) | {
+        "mode": mode, "node": node, "memory": memory, "params_b": params_b, "weight_bytes": weight_bytes,
+        "isl": 1024.0, "osl": 1024.0, "silicon_concurrency": 64.0,
+    } | columns  # fmt: skip
+    d = pd.DataFrame([row])
+    return with_layout(d.assign(concurrency=concurrency_of(d))).iloc[0]
+
+
+@pytest.mark.parametrize(
+    ("degrees", "gpus"),
+    [
+        ({"tp_size": 8, "moe_tp_size": 8, "moe_ep_size": 1}, 8),
+        ({"tp_size": 64, "moe_tp_size": 8, "moe_ep_size": 8}, 8),
+        ({"tp_size": 1, "attention_dp_size": 16, "moe_tp_size": 4, "moe_ep_size": 4}, 4),
+        ({"tp_size": 4, "attention_dp_size": 4, "moe_tp_size": 1, "moe_ep_size": 16}, 4),
+        ({"tp_size": 1, "moe_tp_size": 4, "moe_ep_size": 1}, 4),
+        ({}, 1),
+    ],
+)
+def test_degrees_that_repeat_each_other_count_once(degrees, gpus):
+    assert deployment(**degrees)["gpus"] == gpus
+
+
+def test_a_rack_described_as_one_worker_is_a_disaggregated_deployment():
+    found = deployment(mode="agg", node=72, memory=186, params_b=671, weight_bytes=0.56, tp_size=36)
+    assert (found["split"], found["gpus"], found["prefill_gpus"], found["layout"]) == ("disaggregated", 8, 4, "whole")
+    assert found["workers"] == pytest.approx((36 - 4) / 8)
+    wide = deployment(
+        mode="agg", node=72, memory=186, params_b=671, weight_bytes=0.56, tp_size=36, silicon_concurrency=4096
+    )
+    assert wide["gpus"] == pytest.approx(0.7 * 36)
+
+
+def test_stated_workers_are_taken_and_others_follow_the_typical_ones():
+    same = {"prefill_tp_size": 4, "decode_tp_size": 8}
+    stated = deployment("disagg", decode_num_workers=3, prefill_num_workers=2, **same)
+    assert (stated["workers"], stated["prefill_workers"], stated["gpus"], stated["prefill_gpus"]) == (3, 2, 8, 4)
+    unknown = deployment("disagg", **same)
+    factor, of_load, of_size, _ = TYPICAL_WORKERS
+    assert unknown["workers"] == pytest.approx(factor * 64**of_load * 8**of_size)
+    assert unknown["layout"] == "stated of unknown workers"
+
+
+def test_a_worker_that_cannot_hold_the_weights_was_not_described():
+    found = deployment("disagg", params_b=671, memory=186, node=72, prefill_tp_size=1, decode_tp_size=1)
+    assert found["gpus"] * 186 > 671
+    assert found["layout"].startswith("unfit")
+
+
+def test_concurrency_is_stated_or_the_batch_of_each_rank():
+    d = pd.DataFrame(
+        [dict.fromkeys(LAYOUT, np.nan) | {"mode": "agg", "batch_size": 16.0, "attention_dp_size": 4.0}] * 3
+    )
+    d.loc[1, "silicon_concurrency"], d.loc[2, "batch_size"] = 100.0, np.nan
+    assert list(concurrency_of(d)) == [64, 100, 1]

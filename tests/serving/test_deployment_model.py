@@ -1,0 +1,86 @@
+"""Closed forms of deployments: worked case, limits, directions, closed-loop identity, constants that are plausible."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from aifactory.serving.deployment_model import deployment_constants, with_prior
+
+H200 = {
+    "chip": "nvidia-h200-sxm", "bandwidth": 4800.0, "peak": 1500.0, "memory": 141.0, "link": 450.0, "node": 8.0,
+    "params_b": 70.0, "active_b": 70.0, "weight_bytes": 1.0, "kv_gb": 3.3e-4, "layers": 80.0, "width": 8192.0,
+    "gpus": 4.0, "prefill_gpus": 4.0, "ranks": 1.0, "workers": 1.0, "prefill_workers": 1.0, "kv_shards": 4.0,
+    "concurrency": 16.0, "isl": 1024.0, "osl": 1024.0, "sparse": "dense", "split": "aggregated",
+}  # fmt: skip
+BARE = {
+    "bandwidth": 1.0, "compute": 1.0, "prefill": 1.0, "layer_us": 0.0, "sequence_us": 0.0, "allreduce_us": 0.0, "far_us": 0.0,
+    "far_link": 50.0, "kv_narrow": 1.0, "moe_compute": 1.0, "moe_layer": 1.0, "step_ms": 0.0, "mixed": 0.0,
+    "expert_spread": 1.0, "ttft_dense": 1.0, "ttft_mixture": 1.0, "ttft_far": 1.0, "ttft_layer_us": 0.0, "ttft_burst": 0.0,
+    "ttft_steady": 0.0, "ttft_full": 0.0, "ttft_behind": 0.0, "ttft_transfer_ms": 0.0, "ttft_steps": 0.0, "ttft_ms": 0.0,
+    "ttft_client_us": 0.0,
+}  # fmt: skip
+
+
+def closed_form(constants=None, **changes):
+    row = with_prior(pd.DataFrame([H200 | changes]), constants or deployment_constants()).iloc[0]
+    return np.exp(row["prior_tpot"]), np.exp(row["prior_ttft"])
+
+
+def test_bare_hardware_reads_weights_and_cache_and_multiplies():
+    tpot, ttft = closed_form(BARE, gpus=1.0, kv_shards=1.0, prefill_gpus=1.0)
+    read = (70 + 16 * 1536 * 3.3e-4) / 4800
+    work = 16 * 2e-3 * 70 / 1500
+    assert tpot == pytest.approx(1e3 * (read + work))
+    operations = 2e-3 * 70 + 2e-12 * 1024 * 80 * 8192
+    assert ttft == pytest.approx(1e3 * 1024 * operations / 1500)
+
+
+def test_a_mixture_of_experts_reads_only_what_its_tokens_touch():
+    one, _ = closed_form(BARE, gpus=1.0, active_b=7.0, sparse="mixture", concurrency=1.0, kv_gb=1e-12)
+    assert one == pytest.approx(1e3 * (70 * 0.1 / 4800 + 2e-3 * 7 / 1500))
+    many, _ = closed_form(BARE, gpus=1.0, active_b=7.0, sparse="mixture", concurrency=500.0, kv_gb=1e-12)
+    assert many == pytest.approx(1e3 * (70 / 4800 + 500 * 2e-3 * 7 / 1500), rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    "slower",
+    [
+        {"concurrency": 32.0},
+        {"isl": 2048.0},
+        {"bandwidth": 2400.0},
+        {"gpus": 2.0, "kv_shards": 2.0},
+        {"kv_shards": 1.0},
+    ],
+)
+def test_more_load_and_less_hardware_are_never_faster(slower):
+    assert closed_form(**slower)[0] > closed_form()[0]
+
+
+def test_links_across_nodes_are_slower_than_inside():
+    assert closed_form(gpus=16.0, kv_shards=8.0, node=72.0)[0] < closed_form(gpus=16.0, kv_shards=8.0, node=8.0)[0]
+
+
+def test_requests_without_a_seat_wait_by_the_closed_loop_identity():
+    """N requests over s seats: each is served every N / s service times, of which it waits all but one."""
+    free = BARE | {"ttft_full": 1.0}
+    crowd = {"gpus": 1.0, "kv_shards": 1.0, "prefill_gpus": 1.0}
+    seats = (0.9 * 141 - 1.05 * 70) / (3.3e-4 * 0.75 * (1024 + 0.75 * 1024))
+    tpot, ttft = closed_form(free, concurrency=4 * seats, **crowd)
+    own = closed_form(BARE, concurrency=1.0, **crowd)[1]
+    assert ttft == pytest.approx(own + 3 * (own + tpot * 1024), rel=1e-6)
+    assert tpot == pytest.approx(closed_form(free, concurrency=seats, **crowd)[0])
+
+
+def test_a_prefill_pool_that_cannot_keep_up_is_what_prompts_wait_for():
+    apart = {"split": "disaggregated", "concurrency": 20_000.0, "isl": 8192.0, "osl": 100.0, "workers": 8.0}
+    few, many = (closed_form(BARE | {"ttft_behind": 1.0}, prefill_workers=n, **apart) for n in (1.0, 64.0))
+    assert few[1] > 30 * many[1]
+    own = closed_form(BARE, concurrency=1.0, **{k: v for k, v in apart.items() if k != "concurrency"})[1]
+    assert few[1] == pytest.approx(own + 20_000 * own - few[0] * 100, rel=0.01)
+
+
+def test_fitted_shares_of_peaks_are_shares():
+    found = deployment_constants()
+    assert all(0.3 < found[name] <= 1.0 for name in ("bandwidth", "compute", "prefill"))
+    assert found["far_us"] > found["allreduce_us"]
+    assert found["far_link"] < 450

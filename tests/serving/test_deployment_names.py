@@ -1,0 +1,45 @@
+"""Systems and models by public names: variants, sizes in names, unknown ones."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from aifactory.serving.deployment_names import model_shapes, system_identifiers
+
+
+@pytest.mark.parametrize(
+    ("name", "identifier"),
+    [
+        ("h100_sxm", "nvidia-h100-sxm"), ("H200", "nvidia-h200-sxm"), ("b300", "nvidia-b300-sxm"), ("gb300", "nvidia-gb300"),
+        ("gb200", "nvidia-gb200"), ("mi355x", "amd-mi355x"), ("mi300x", "amd-mi300x"), ("l40s", "nvidia-l40s"),
+        ("a100_sxm", "nvidia-a100-80-sxm"), ("h100_pcie", "nvidia-h100-pcie"), ("rtx_pro_6000", "nvidia-rtxpro6000-se"),
+        ("quantum9", ""), ("", ""),
+    ],
+)  # fmt: skip
+def test_systems_by_their_public_names(name, identifier):
+    assert system_identifiers(pd.Series([name])).iloc[0] == identifier
+
+
+@pytest.mark.parametrize(
+    ("path", "params_b", "active_b"),
+    [
+        ("deepseek-ai/DeepSeek-R1-0528", 671, 37), ("moonshotai/Kimi-K2.5", 1026, 32), ("openai/gpt-oss-120b", 116.8, 5.1),
+        ("zai-org/GLM-4.6-FP8", 355, 32), ("MiniMaxAI/MiniMax-M2.1", 230, 10), ("Qwen/Qwen3-32B-FP8", 32.76, 32.76),
+        ("meta-llama/Llama-3.3-70B-Instruct", 70.55, 70.55), ("acme/newmodel-80b-a3b", 80, 3), ("acme/newmodel-13B", 13, 13),
+        ("acme/Giant-2T", 2000, 2000), ("mistralai/Mixtral-8x7B-v0.1", 46.7, 12.9),
+    ],
+)  # fmt: skip
+def test_models_by_catalogue_further_shapes_or_sizes_in_their_names(path, params_b, active_b):
+    row = model_shapes(pd.Series([path])).iloc[0]
+    assert (row["params_b"], row["active_b"]) == (params_b, active_b)
+    assert row[["layers", "width", "kv_gb", "kv_heads"]].astype(float).gt(0).all()
+
+
+def test_a_latent_cache_is_one_head_and_releases_share_an_architecture():
+    rows = model_shapes(pd.Series(["deepseek-ai/DeepSeek-R1", "nvidia/DeepSeek-V3.1-NVFP4", "Qwen/Qwen3-32B"]))
+    assert list(rows["kv_heads"]) == [1, 1, 8]
+    assert rows["architecture"].iloc[0] == rows["architecture"].iloc[1]
+
+
+def test_a_name_without_size_has_none():
+    assert np.isnan(model_shapes(pd.Series(["some/unsized-model"])).iloc[0]["params_b"])
