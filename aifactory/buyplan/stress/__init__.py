@@ -1,0 +1,1 @@
+"""What breaks a plan, what flexibility is worth, and what each way to plan would have cost on real history."""

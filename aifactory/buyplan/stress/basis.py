@@ -1,0 +1,125 @@
+"""What stress tests work on: the report's orders, the planning problem with real penalties, and facts on its pools."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from aifactory.buyplan.case import Case
+from aifactory.buyplan.futures import FuturesBasis
+from aifactory.buyplan.optimise.problem import Problem
+from aifactory.units import SECONDS_PER_HOUR
+
+#: Missed demand costs at least this many of the dearest hours that its pool can rent, so that what can be rented is.
+LEAST_PENALTY = 2.0
+
+
+@dataclass(frozen=True)
+class StressBasis:
+    """The plan of the report and the world it was made for.
+
+    Attributes
+    ----------
+    problem : orders in every month; what is missed costs the value that the plan assumes to be lost.
+    nodes : [N] the report's orders.
+    pools : one row per platform of the problem: region, accelerator_id, vendor, and what replaces it:
+        fallback_accelerator_id, fallback_usd_per_hour (infinite: nothing does), porting_usd.
+    generates : [W] whether a stream generates tokens, bound by memory and its bandwidth rather than by compute.
+    months : labels of the months of the problem.
+    """
+
+    problem: Problem
+    nodes: np.ndarray
+    pools: pd.DataFrame
+    generates: np.ndarray
+    months: tuple[str, ...]
+
+
+def stress_basis(
+    case: Case,
+    futures: FuturesBasis | None,
+    *,
+    capacity: pd.DataFrame,
+    exclusions: pd.DataFrame,
+    accelerators: pd.DataFrame,
+) -> StressBasis | None:
+    """The basis of a case; None where nothing can be committed to.
+
+    Parameters
+    ----------
+    capacity : units per second of an accelerator by use case, as the benchmark stage gives it.
+    exclusions : cells that the shortlist rules out; nothing falls back on them.
+    accelerators : the catalogue, for vendors and classes.
+    """
+    if futures is None:
+        return None
+    table, about = case.streams.table, accelerators.set_index("accelerator_id")
+    pools = case.streams.pools[["region", "accelerator_id"]].reset_index(drop=True)
+    pools["vendor"] = pools["accelerator_id"].map(about["vendor"]).fillna("")
+    problem = replace(futures.monthly, miss_usd=miss_prices(case, futures.monthly))
+    fallback = _fallbacks(case, problem, capacity, exclusions, about)
+    return StressBasis(
+        problem=problem,
+        nodes=futures.nodes,
+        pools=pools.join(fallback),
+        generates=(table["output_tokens_per_unit"] > 0).to_numpy(),
+        months=tuple(case.streams.months[1:]),
+    )
+
+
+def miss_prices(case: Case, problem: Problem) -> np.ndarray:
+    """[W] USD of an accelerator-hour of work that nobody does: value x share lost, mean of the streams of a pool.
+
+    value of an hour = units per accelerator-hour x USD per unit x attributed share; at least `LEAST_PENALTY` of the
+    dearest hour of the pool. Streams without a stated value count at that least.
+    """
+    table = case.streams.table
+    per_hour = table["units_per_s_per_accelerator"] * SECONDS_PER_HOUR / table["load_factor"]
+    value = per_hour * table["value_usd_per_unit"].astype(float) * table["attribution_share"].astype(float)
+    lost = (value * case.plan.value("sla_miss_usd_per_unit_share")).fillna(0.0).to_numpy()
+    weight = problem.demand.mean(axis=(0, 1, 3))
+    rented = np.where(np.isfinite(problem.on_demand_usd), problem.on_demand_usd, 0.0).max(axis=tuple(range(problem.on_demand_usd.ndim - 1)))
+    pool = case.streams.pool
+    total = np.bincount(pool, weight, problem.platforms)
+    mean = np.bincount(pool, weight * lost, problem.platforms) / np.where(total > 0, total, 1.0)
+    return np.maximum(mean, LEAST_PENALTY * rented)[pool]
+
+
+def _fallbacks(
+    case: Case, problem: Problem, capacity: pd.DataFrame, exclusions: pd.DataFrame, about: pd.DataFrame
+) -> pd.DataFrame:
+    """By pool: the accelerator that most of its work would rent instead, USD per hour it replaces, porting in USD."""
+    table, plan = case.streams.table, case.plan
+    ruled_out = set(zip(exclusions["use_case_id"], exclusions["accelerator_id"], strict=True))
+    cells = capacity[capacity["units_per_s_per_accelerator"] > 0]
+    cells = cells[[pair not in ruled_out for pair in zip(cells["use_case_id"], cells["accelerator_id"], strict=True)]]
+    rate = cells.set_index(["use_case_id", "accelerator_id"])["units_per_s_per_accelerator"]
+    rented = case.prices[case.prices["purchase_option"] == "on_demand"]
+    price = rented.set_index(["accelerator_id", "region"])["usd_per_accelerator_hour"]
+    rows = []
+    for stream in table.itertuples():
+        own = {
+            name: price.get((name, stream.region), np.nan) * stream.units_per_s_per_accelerator / rate[stream.use_case_id, name]
+            for case_id, name in rate.index
+            if case_id == stream.use_case_id and name != stream.accelerator_id
+        }
+        own = {name: usd for name, usd in own.items() if np.isfinite(usd)}
+        name = min(own, key=own.get) if own else ""
+        effort = plan.porting_person_months.get(about["platform_class"].get(name, ""), 0.0) if name else 0.0
+        rows.append((name, own.get(name, np.inf), effort * plan.value("engineer_usd_per_month")))
+    found = pd.DataFrame(rows, columns=["name", "usd", "porting_usd"])
+    work = problem.demand.mean(axis=(0, 1, 3))
+    again = table.duplicated(["use_case_id", "accelerator_id"]).to_numpy()
+    first = found.assign(porting_usd=found["porting_usd"].mask(again, 0.0))  # a use case is ported once for all regions
+    # Work that nothing replaces is missed; the price of the pool is a mean over its work.
+    hourly = np.minimum(found["usd"].to_numpy(), problem.miss_usd)
+    result = []
+    for pool in range(problem.platforms):
+        mine = np.flatnonzero(case.streams.pool == pool)
+        weight = work[mine] if work[mine].sum() > 0 else np.ones(len(mine))
+        named = found["name"].iloc[mine]
+        usd = np.average(hourly[mine], weights=weight) if (named != "").any() else np.inf
+        result.append((named.iloc[int(weight.argmax())], usd, first["porting_usd"].to_numpy()[mine].sum()))
+    return pd.DataFrame(result, columns=["fallback_accelerator_id", "fallback_usd_per_hour", "porting_usd"])

@@ -1,0 +1,184 @@
+"""The best plan of a world in a fraction of a second, where each platform can be planned for itself, with a bound.
+
+Where recourse has a closed form, the cost of a platform in a month depends on its nodes n alone and is convex in them.
+For given weights q of the paths the best plan is then a small programme
+
+    min  sum_j price_j x_j - sum_{t, n} saved_{t, n}(q) u_{t, n}    s.t.  sum_n u_{t, n} <= nodes in service(x),  0 <= u <= 1
+
+where saved_{t, n}(q) is what the n-th node saves in month t. The objective of a plan is the largest of its
+weighted costs over the weights that the tail mean allows (dual of CVaR), so each such programme bounds the best plan
+from below, and each plan found is priced by the evaluator. Weights move towards those of the plan found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import count
+
+import numpy as np
+from scipy import sparse
+from scipy.optimize import Bounds, LinearConstraint, milp
+
+from aifactory.buyplan.optimise.benders import optimise
+from aifactory.buyplan.optimise.closed_form import ClosedFormRecourse, has_closed_form
+from aifactory.buyplan.optimise.evaluate import PlanCost, evaluate_plan, recourse_of, tail_weights
+from aifactory.buyplan.optimise.problem import Problem
+from aifactory.buyplan.stress.world import World, after
+
+ROUNDS = 4
+#: Gap that is asked of the decomposition where platforms cannot be planned one by one, and its limit.
+GAP, TIME_LIMIT_S = 0.01, 60.0
+#: Further nodes priced at once; how far from whole a count may be.
+BATCH, WHOLE = 6, 1e-6
+
+
+@dataclass(frozen=True)
+class Replanned:
+    """A plan, its objective and a bound that no plan of whole nodes is below; what is sunk in a world is in neither."""
+
+    nodes: np.ndarray
+    objective_usd: float
+    bound_usd: float
+
+
+def replan(problem: World, start: np.ndarray, *, keep_before: int = 0, gap: float = GAP) -> Replanned:
+    """Best plan of a world whose orders before a month are those of `start` [N]; never worse than `start`."""
+    return Replanner(problem, start).best(keep_before, gap)
+
+
+class Replanner:
+    """Plans a world anew, from now or from any later month; what both need is computed once."""
+
+    def __init__(self, problem: World, start: np.ndarray) -> None:
+        self.problem, self.start = problem, np.asarray(start, dtype=float)
+        minimum = any(option.minimum_nodes > 1 for option in problem.options)
+        self.separable = has_closed_form(problem) and not minimum
+        self._recourse = recourse_of(problem)
+
+    def best(self, keep_before: int = 0, gap: float = GAP) -> Replanned:
+        """See `replan`."""
+        if not self.problem.orders:
+            usd = self._usd(self.start).objective_usd
+            return Replanned(self.start, usd, usd)
+        return self._by_weights(keep_before, gap) if self.separable else self._decomposed(keep_before, gap)
+
+    def _by_weights(self, keep_before: int, gap: float) -> Replanned:
+        p, best, best_usd, bound = self.problem, self.start, np.inf, -np.inf
+        weights, trial = np.zeros(p.paths), self.start
+        for number in range(ROUNDS + 1):
+            cost = self._usd(trial)
+            if cost.objective_usd < best_usd:
+                best, best_usd = trial, cost.objective_usd
+            if number == ROUNDS or best_usd - bound <= gap / 4 * abs(best_usd):
+                break
+            mine = (1 - p.risk_weight) / p.paths + p.risk_weight * tail_weights(cost.recourse_usd, p.tail)
+            weights = (weights * number + mine) / (number + 1)
+            trial, below = self._programme.solve(weights, keep_before)
+            bound = max(bound, below)
+        return Replanned(best, best_usd, bound)
+
+    def _decomposed(self, keep_before: int, gap: float) -> Replanned:
+        later = after(self.problem, self.start, keep_before) if keep_before else self.problem
+        paid = later.sunk_usd - self.problem.sunk_usd
+        found = optimise(later, gap=gap, time_limit_s=TIME_LIMIT_S)
+        early = np.array([month < keep_before for _, month in self.problem.orders], dtype=bool)
+        nodes = np.where(early, self.start, 0.0)
+        nodes[~early] = found.nodes[: len(later.orders)]
+        kept = self._usd(self.start).objective_usd
+        usd = found.cost.objective_usd + paid
+        best = (nodes, usd) if usd < kept else (self.start, kept)
+        return Replanned(*best, found.bound_usd + paid)
+
+    def _usd(self, nodes: np.ndarray) -> PlanCost:
+        return evaluate_plan(self.problem, nodes, recourse=self._recourse)
+
+    @cached_property
+    def _programme(self) -> _Programme:
+        return _Programme(self.problem, self.start)
+
+
+class _Programme:
+    """Orders and the nodes in use of every platform and month, for any weights of the paths."""
+
+    def __init__(self, problem: World, start: np.ndarray) -> None:
+        self.problem, self.start = problem, start
+        self.base = recourse_of(problem).cost(problem.owned)[0] @ problem.discount[:-1]
+        held = (problem.serves @ start).max(axis=0) / problem.node_size
+        self.layers = [
+            (platform, saved * problem.discount[:-1])
+            for platform in range(problem.platforms)
+            for saved in savings(problem, platform, int(np.ceil(held[platform])))
+        ]
+        self._build()
+
+    def _build(self) -> None:
+        """Rows: months of each platform with layers; columns: orders, then months of each layer."""
+        p = self.problem
+        months, orders = p.months, len(p.orders)
+        size = np.asarray(p.node_size)
+        used = sorted({platform for platform, _ in self.layers})
+        row_of = {platform: at * months for at, platform in enumerate(used)}
+        served = [p.serves[:, platform] / size[platform] for platform in used]
+        lifts = -sparse.csr_matrix(np.concatenate(served)) if used else sparse.csr_matrix((0, orders))
+        # A node that saves nothing on any path in a month is not used then.
+        used_in = [(platform, np.flatnonzero(saved.max(axis=0) > 0)) for platform, saved in self.layers]
+        at = np.concatenate([row_of[platform] + busy for platform, busy in used_in] or [np.zeros(0, int)])
+        use = sparse.csr_matrix((np.ones(len(at)), (at, np.arange(len(at)))), (lifts.shape[0], len(at)))
+        self.saved = np.concatenate([saved[:, busy] for (_, saved), (_, busy) in zip(self.layers, used_in, strict=True)]
+                                    or [np.zeros((p.paths, 0))], axis=1)  # fmt: skip
+        limits, bounds, _ = p.limits()
+        beside = sparse.csr_matrix((len(limits), len(at)))
+        rows = sparse.vstack([sparse.hstack([lifts, use]), sparse.hstack([sparse.csr_matrix(limits), beside])])
+        self.rows = LinearConstraint(rows.tocsr(), -np.inf, np.append(np.zeros(lifts.shape[0]), bounds))
+        self.whole = np.append(np.ones(orders), np.zeros(len(at)))
+        self.layer_columns = len(at)
+
+    def solve(self, weights: np.ndarray, keep_before: int) -> tuple[np.ndarray, float]:
+        """Best nodes for the weights [S], and their cost, which bounds every plan's that keeps the early orders."""
+        p = self.problem
+        early = np.array([month < keep_before for _, month in p.orders], dtype=bool)
+        lower = np.append(np.where(early, self.start, 0.0), np.zeros(self.layer_columns))
+        upper = np.append(np.where(early, self.start, np.inf), np.ones(self.layer_columns))
+        costs = np.append(p.order_usd, -(weights @ self.saved)) / 1e3
+        # Without limits that tie platforms the rows are intervals of months: corners are whole, no branching is needed.
+        facts = {"constraints": self.rows, "bounds": Bounds(lower, upper)}
+        found = milp(costs, **facts)
+        if np.abs(found.x[: len(p.orders)] - np.round(found.x[: len(p.orders)])).max() > WHOLE:
+            found = milp(costs, **facts, integrality=self.whole, options={"mip_rel_gap": 1e-4})
+        below = (found.fun if found.mip_dual_bound is None else found.mip_dual_bound) * 1e3 + float(weights @ self.base)
+        return np.round(found.x[: len(p.orders)]), below
+
+
+def savings(problem: World, platform: int, least_nodes: int = 0) -> Iterator[np.ndarray]:
+    """[S, T] USD that each further node of a platform saves, until one cannot pay for itself under any weights."""
+    mine = np.array([option.platform == platform for option, _ in problem.orders], dtype=bool)
+    if not mine.any():
+        return
+    least, size = problem.order_usd[mine].min(), float(problem.node_size[platform])
+    works = np.asarray(problem.working)[:, platform]
+    heaviest = (1 - problem.risk_weight) + problem.risk_weight / (1 - problem.tail)
+    recourse = ClosedFormRecourse(copies(problem, platform, BATCH))
+    for first in count(0, BATCH):
+        capacity = problem.owned[:, [platform]] + size * np.arange(first, first + BATCH)
+        saved = -recourse.cost(capacity)[1] * size * works[:, None]
+        worth = heaviest * (saved.mean(axis=0).T @ problem.discount[:-1])
+        for nodes in range(BATCH):
+            if first + nodes >= least_nodes and (worth[nodes] <= least or worth[nodes] <= 0):
+                return
+            yield saved[:, :, nodes]
+
+
+def copies(problem: Problem, platform: int, number: int) -> Problem:
+    """The work of one platform alone, on several copies of it: one evaluation prices as many sizes of its fleet."""
+    streams, one = np.flatnonzero(problem.rate[:, platform] > 0), [platform] * number
+    plain = Problem(
+        demand=problem.demand[:, :, streams], block_hours=problem.block_hours, rate=problem.rate[np.ix_(streams, one)],
+        deferrable=np.asarray(problem.deferrable)[streams], node_size=np.asarray(problem.node_size)[one], options=(),
+        on_demand_usd=np.asarray(problem.on_demand_usd)[..., one], spot_usd=np.asarray(problem.spot_usd)[..., one],
+        api_usd=np.asarray(problem.api_usd)[..., streams], miss_usd=np.asarray(problem.miss_usd)[streams],
+        owned=np.asarray(problem.owned)[:, one], on_demand_most=np.asarray(problem.on_demand_most)[one],
+        spot_share=np.asarray(problem.spot_share)[one], kw=np.asarray(problem.kw)[one],
+    )  # fmt: skip
+    return replace(plain, wacc=problem.wacc, risk_weight=problem.risk_weight, tail=problem.tail)

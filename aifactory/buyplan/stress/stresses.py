@@ -1,0 +1,304 @@
+"""Named stresses: each turns the problem and the plan into what they are once it has happened.
+
+A stress is a function of the basis; its magnitudes are parameters whose defaults have a source or are named as an
+assumption with an owner. Months count from 0, the first month of the plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from aifactory.buyplan.optimise.problem import Option, Problem
+from aifactory.buyplan.stress.basis import StressBasis
+from aifactory.buyplan.stress.world import World, carry, world_of
+from aifactory.finance.price_process import CADENCE_MONTHS, WORK_PRICE_FACTOR, PriceProcess
+
+#: Month of the plan from which a change holds, unless a stress says otherwise: two order rounds after the approval.
+START = 6
+HISTORY = "price history 2022-02 to 2025-05, 203 list, 74 contract and 55 spot series, research note of 2026-11-24"
+#: Steps of list prices a year and series, and their sizes; spread of a month's log change of spot prices.
+LIST_STEPS_PER_YEAR, LIST_STEPS = 0.029, (-0.458, -0.281, -0.115, -0.052)
+SPOT_MONTHLY_SPREAD = 0.102
+NEXT = " of the next generation"
+
+
+@dataclass(frozen=True)
+class Stressed:
+    """The world under a stress, the plan's orders in it, and the month from which one can react."""
+
+    world: World
+    nodes: np.ndarray
+    month: int
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Stress:
+    """A named stress with what its size rests on."""
+
+    name: str
+    what: str
+    source: str
+    apply: Callable[[StressBasis], Stressed]
+    owner_role: str = ""  # of an assumption; empty: the source says it
+
+
+def stressed(basis: StressBasis, month: int = START, detail: str = "", **changes: object) -> Stressed:
+    """The basis with changes to the problem; the plan's orders stay where they are."""
+    world = world_of(basis.problem, **changes)
+    return Stressed(world, carry(basis.problem, basis.nodes, world), month, detail)
+
+
+# ------------------------------------------------------------------ prices
+
+
+def list_price(basis: StressBasis, factor: float, month: int = START) -> Stressed:
+    """List prices of hours on demand change by a factor from a month on; spot stays below them, contracts stand."""
+    on_demand = _from(basis.problem.on_demand_usd, month, factor)
+    # Where spot cost as much as list there is no market of its own: it follows.
+    follows = np.isclose(basis.problem.spot_usd, basis.problem.on_demand_usd)
+    spot = np.where(follows, on_demand, np.minimum(basis.problem.spot_usd, on_demand))
+    return stressed(basis, month, on_demand_usd=on_demand, spot_usd=spot)
+
+
+def spot_price(basis: StressBasis, factor: float, month: int = START) -> Stressed:
+    """Spot prices change by a factor from a month on, up to the list price."""
+    spot = _from(basis.problem.spot_usd, month, factor)
+    return stressed(basis, month, spot_usd=np.minimum(spot, basis.problem.on_demand_usd))
+
+
+def contract_price(basis: StressBasis, factor: float, month: int = START) -> Stressed:
+    """Rents of new contracts and renewals change by a factor from a month on; what was signed before keeps its price."""
+    rented = [option for option in basis.problem.options if not option.resale_per_year]
+    early = [replace(option, last_order=min(option.last_order, month - 1)) for option in rented]
+    late = [_priced(option, factor, first=month) for option in rented]
+    bought = [option for option in basis.problem.options if option.resale_per_year]
+    return stressed(basis, month, options=(*early, *late, *bought))
+
+
+def drawn_prices(basis: StressBasis, seed: int = 0) -> Stressed:
+    """List and spot prices drawn path by path: list stands with rare steps down, spot moves every month."""
+    p = basis.problem
+    accelerators = basis.pools["accelerator_id"].tolist()
+    names = sorted(set(accelerators))
+    at = [names.index(name) for name in accelerators]
+    steps = PriceProcess("list", LIST_STEPS_PER_YEAR, np.log1p(LIST_STEPS), 0.0, 203, 345.3)
+    moves = PriceProcess("spot", 0.0, np.zeros(0), SPOT_MONTHLY_SPREAD, 55, 68.7)
+    ratios = [
+        np.stack([process.paths(1.0, p.months - 1, p.paths, seed + 1000 * number + kind) for number in range(len(names))], axis=2)
+        for kind, process in enumerate((steps, moves))
+    ]  # fmt: skip
+    on_demand = p.on_demand_usd * ratios[0][:, :, at]
+    follows = np.isclose(p.spot_usd, p.on_demand_usd)
+    spot = np.where(follows, on_demand, np.minimum(p.spot_usd * ratios[1][:, :, at], on_demand))
+    return stressed(basis, 0, on_demand_usd=on_demand, spot_usd=spot)
+
+
+# ------------------------------------------------------------------ supply
+
+
+def next_generation(basis: StressBasis, factor: float = WORK_PRICE_FACTOR, resale: float = WORK_PRICE_FACTOR) -> Stressed:
+    """A generation whose unit of work costs a factor less, for work bound by compute, half a release cycle from now.
+
+    The plan goes on ordering the old one. Hours are rented at the price per unit of work of the new one, which can be
+    ordered too; what is owned at the end resells for a share. Work that generates tokens gains nothing: it is bound by
+    memory bandwidth, whose price hardly moves between generations.
+    """
+    p = basis.problem
+    work = p.demand.mean(axis=(0, 1, 3))
+    served = (p.rate > 0).T
+    gain = np.array([np.average(np.where(basis.generates, 1.0, factor)[of], weights=work[of] + 1e-12) for of in served])
+    cadence = [CADENCE_MONTHS.get(vendor.lower(), max(CADENCE_MONTHS.values())) for vendor in basis.pools["vendor"]]
+    first = np.array(cadence) // 2
+    late = np.arange(p.months)[:, None] >= first
+    ratio = np.where(late, gain, 1.0)
+    options = [replace(option, resale_usd=option.resale_usd * resale) for option in p.options]
+    options += [
+        replace(_priced(option, gain[option.platform], first=int(first[option.platform])), name=option.name + NEXT)
+        for option in p.options if gain[option.platform] < 1
+    ]  # fmt: skip
+    return stressed(
+        basis, int(first.min()), options=tuple(options), on_demand_usd=p.on_demand_usd * ratio, spot_usd=p.spot_usd * ratio
+    )
+
+
+def shortage(basis: StressBasis, first: int = START, last: int = START + 11) -> Stressed:
+    """Nothing can be ordered in some months; the plan's orders of these months are placed when it is over."""
+    p = basis.problem
+    options = []
+    for option in p.options:
+        options.append(replace(option, last_order=min(option.last_order, first - 1)))
+        options.append(replace(option, first_order=max(option.first_order, last + 1)))
+    world = world_of(p, options=tuple(options))
+    nodes = carry(p, basis.nodes, world, lambda _, month: last + 1 if first <= month <= last else month)
+    return Stressed(world, nodes, first)
+
+
+def nothing_to_rent(basis: StressBasis, first: int = START, months: int = 3) -> Stressed:
+    """No hours on demand or on spot for some months: what the fleet cannot serve is missed."""
+    p = basis.problem
+    gone = (np.arange(p.months) >= first) & (np.arange(p.months) < first + months)
+    none = np.where(gone[:, None], np.inf, 1.0)
+    return stressed(basis, first, on_demand_usd=p.on_demand_usd * none, spot_usd=p.spot_usd * none)
+
+
+def late_delivery(basis: StressBasis, months: int = 6) -> Stressed:
+    """Bought and leased kit comes some months late; it is paid for when ordered, and serves as long."""
+    options = tuple(
+        replace(option, lead_months=option.lead_months + months) if option.capital else option
+        for option in basis.problem.options
+    )
+    return stressed(basis, 0, options=options)
+
+
+def vendor_exit(basis: StressBasis, month: int = 12, accelerator_id: str = "") -> Stressed:
+    """A platform is supported no more from a month on: its fleet stands still and is paid for to the end.
+
+    Its work is ported and rents the cheapest other platform that can serve it; work that no other can serve is missed.
+    By default the platform whose work is worth most.
+    """
+    p = basis.problem
+    chosen = accelerator_id or _dearest(basis)
+    gone = (basis.pools["accelerator_id"] == chosen).to_numpy()
+    late = np.arange(p.months) >= month
+    over = late[:, None] & gone
+    price = np.where(over, basis.pools["fallback_usd_per_hour"].to_numpy(), p.on_demand_usd)
+    spot = np.where(over, price, p.spot_usd)
+    options = tuple(
+        replace(option, last_order=min(option.last_order, month - 1)) if gone[option.platform] else option
+        for option in p.options
+    )
+    moved = basis.pools.loc[gone, "porting_usd"].sum()
+    return stressed(
+        basis, month, chosen, on_demand_usd=price, spot_usd=spot, options=options, working=np.where(over, 0.0, 1.0),
+        owned=np.where(over, 0.0, p.owned), sunk_usd=float(moved * p.discount[month]),
+        on_demand_most=np.where(gone & np.isfinite(price).any(axis=0), np.inf, p.on_demand_most),
+    )  # fmt: skip
+
+
+def outage(basis: StressBasis, month: int = START, pool: int | None = None) -> Stressed:
+    """The fleet of a pool is lost for a month and paid for; hours on demand can still be had at list price.
+
+    By default the pool whose fleet would cost most to replace by the hour in that month.
+    """
+    p = basis.problem
+    if pool is None:
+        fleet = p.capacity(basis.nodes)[month]
+        used = np.minimum(_needed(p)[month], fleet)
+        pool = int((used * _hour_usd(p)).argmax())
+    working, owned = np.ones((p.months, p.platforms)), np.array(p.owned, dtype=float)
+    working[month, pool], owned[month, pool] = 0.0, 0.0
+    name = f"{basis.pools['accelerator_id'].iloc[pool]} in {basis.pools['region'].iloc[pool]}"
+    return stressed(basis, month + 1, name, working=working, owned=owned)
+
+
+def power_cap(basis: StressBasis, share: float = 0.5, month: int = 0) -> Stressed:
+    """The own sites give a share of the power that the plan's new bought and leased kit draws.
+
+    Orders beyond it are given up, latest first.
+    """
+    p = basis.problem
+    own = np.array([option.capital for option, _ in p.orders], dtype=float)
+    draw = np.einsum("p,tpn,n->t", p.kw, p.serves, basis.nodes[: len(p.orders)] * own)
+    cap = np.where(np.arange(p.months) >= month, share * draw.max(initial=0.0), draw.max(initial=0.0))
+    world = world_of(p, site_kw=cap)
+    return Stressed(world, within_site(world, carry(p, basis.nodes, world)), month)
+
+
+def within_site(world: World, nodes: np.ndarray) -> np.ndarray:
+    """The orders of own kit, in order of month, as far as the power of the sites goes; all others unchanged."""
+    nodes, left = nodes.copy(), np.array(world.site_kw, dtype=float)
+    for at in sorted(np.flatnonzero(nodes), key=lambda column: world.orders[column][1]):
+        option, _ = world.orders[at]
+        if not option.capital:
+            continue
+        each = np.einsum("p,tp->t", world.kw, world.serves[:, :, at])
+        drawn = each > 0
+        fits = np.floor((left[drawn] / each[drawn]).min(initial=nodes[at]) + 1e-9)
+        nodes[at] = min(nodes[at], fits)
+        left -= nodes[at] * each
+    return nodes
+
+
+# ------------------------------------------------------------------ demand
+
+
+def demand_changes(basis: StressBasis, factor: float, month: int = START) -> Stressed:
+    """All demand is multiplied from a month on."""
+    return stressed(basis, month, demand=_from_month(basis.problem, month, factor, np.ones(len(basis.generates), bool)))
+
+
+def model_shift(basis: StressBasis, factor: float = 2.0, month: int = START) -> Stressed:
+    """Models that generate tokens need a factor more of every accelerator, from a month on.
+
+    2 is one step of precision back: weights and cache of two bytes instead of one, so that each accelerator holds and
+    reads half as much work.
+    """
+    return stressed(basis, month, demand=_from_month(basis.problem, month, factor, basis.generates))
+
+
+# ------------------------------------------------------------------ the list
+
+
+def default_stresses() -> tuple[Stress, ...]:
+    """The stresses of the report, with their default sizes."""
+    steps = f"steps seen: -5 to -46 %, median -28 %, 0.03 a year and series; {HISTORY}"
+    return (
+        Stress("List price -30 %", "hours on demand, from month 7", steps, lambda basis: list_price(basis, 0.7)),
+        Stress("List price -50 %", "hours on demand, from month 7", "a little beyond the largest step seen, -46 %; " + HISTORY, lambda basis: list_price(basis, 0.5)),
+        Stress("List price +30 %", "hours on demand, from month 7", "assumption: no rise was seen in 345 series-years", lambda basis: list_price(basis, 1.3), "cloud cost owner"),
+        Stress("Spot price x 2", "spot, from month 7", f"a year ahead 80 % of changes lie within x 0.35 and x 2.9; {HISTORY}", lambda basis: spot_price(basis, 2.0)),
+        Stress("Contracts +20 %", "orders and renewals, from month 7", "assumption: contract prices only fell in the price history, by 5 to 12 %", lambda basis: contract_price(basis, 1.2), "cloud cost owner"),
+        Stress("Prices as drawn", "list and spot by path, each by its own process", HISTORY, drawn_prices),
+        Stress("Next generation", "compute at half the price per unit of work, half a release cycle from now; resale halved", "V100 to A100: -46 % per FLOP, bandwidth unchanged; cycles 25 (NVIDIA), 14 (AMD, Google), 19 (AWS) months; research note of 2026-11-24", next_generation),
+        Stress("Shortage", "nothing to order in months 7 to 18", "lead times of 36 to 52 weeks, lifecycle table, 2026 (claimed)", shortage),
+        Stress("Nothing to rent", "no hours on demand or spot in months 7 to 9", "assumption", nothing_to_rent, "head of platform"),
+        Stress("Late delivery", "bought and leased kit 6 months late", "B200: 4 to 10 months, new production 10 to 14, lifecycle table, 2026 (claimed)", late_delivery),
+        Stress("Vendor exit", "platform unsupported from month 13", "assumption: a year's notice", vendor_exit, "head of platform"),
+        Stress("Model family shift", "generated tokens need twice the accelerators, from month 7", "one step of precision: two bytes instead of one for weights and cache", model_shift),
+        Stress("Demand x 0.3", "all use cases, from month 7", "assumption", lambda basis: demand_changes(basis, 0.3), "head of planning"),
+        Stress("Demand x 3", "all use cases, from month 7", "tokens of a public router grew x 2.2 in 12 weeks (P50, 2025-11 to 2026-03); x 3 assumed", lambda basis: demand_changes(basis, 3.0), "head of planning"),
+        Stress("Power cap", "own sites give half the power asked for", "assumption", power_cap, "head of data centres"),
+        Stress("Outage of a pool", "its fleet lost in month 7", "assumption: one month", outage, "head of platform"),
+    )  # fmt: skip
+
+
+def _from(prices: np.ndarray, month: int, factor: float) -> np.ndarray:
+    """[T, P] prices times a factor from a month on."""
+    return prices * np.where(np.arange(prices.shape[-2]) >= month, factor, 1.0)[:, None]
+
+
+def _from_month(problem: Problem, month: int, factor: float, which: np.ndarray) -> np.ndarray:
+    ratio = np.where((np.arange(problem.months)[:, None] >= month) & which, factor, 1.0)
+    return problem.demand * ratio[None, :, :, None]
+
+
+def _priced(option: Option, factor: float, *, first: int) -> Option:
+    """The option at a factor of its price, from a month on."""
+    return replace(
+        option, upfront_usd=option.upfront_usd * factor, monthly_usd=option.monthly_usd * factor,
+        resale_usd=option.resale_usd * factor, first_order=max(option.first_order, first),
+    )  # fmt: skip
+
+
+def _needed(problem: Problem) -> np.ndarray:
+    """[T, P] mean accelerators at work over paths and hours."""
+    hours = problem.block_hours / problem.block_hours.sum()
+    rate = np.where(problem.rate > 0, problem.rate, np.inf)
+    return np.einsum("stwk,k,wp->tp", problem.demand, hours, 1.0 / rate) / problem.paths
+
+
+def _hour_usd(problem: Problem) -> np.ndarray:
+    """[P] what an hour of each platform costs to replace: on demand, else what is lost."""
+    rented = problem.on_demand_usd[0] if problem.on_demand_usd.ndim == 2 else problem.on_demand_usd[0, 0]
+    lost = np.where(problem.rate > 0, problem.miss_usd[:, None] * problem.rate, 0.0).max(axis=0)
+    return np.where(np.isfinite(rented), rented, lost)
+
+
+def _dearest(basis: StressBasis) -> str:
+    """Accelerator whose work is worth most at the price of its hours."""
+    worth = _needed(basis.problem).sum(axis=0) * _hour_usd(basis.problem)
+    return str(basis.pools.assign(worth=worth).groupby("accelerator_id")["worth"].sum().idxmax())

@@ -1,0 +1,83 @@
+"""The quick planner against the whole programme, and its bound."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from stress_cases import small_basis
+
+from aifactory.buyplan.optimise.evaluate import evaluate_plan
+from aifactory.buyplan.optimise.extensive import solve_extensive
+from aifactory.buyplan.stress.replan import Replanner, replan, savings
+from aifactory.buyplan.stress.world import after, world_of
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3, 4])
+@pytest.mark.parametrize("risk_weight", [0.0, 0.3])
+def test_it_finds_what_the_whole_programme_finds(seed, risk_weight):
+    basis = small_basis(seed=seed, months=8, risk_weight=risk_weight)
+    world = world_of(basis.problem)
+    oracle = solve_extensive(world, gap=1e-6, time_limit_s=60)
+    found = replan(world, basis.nodes, gap=1e-5)
+    assert found.bound_usd <= oracle.objective_usd * (1 + 1e-6)
+    assert found.objective_usd == pytest.approx(oracle.objective_usd, rel=2e-3)
+    assert found.objective_usd >= oracle.bound_usd * (1 - 1e-6)
+
+
+def test_a_plan_is_priced_by_the_evaluator_and_never_beaten_by_its_start(basis):
+    world = world_of(basis.problem)
+    found = replan(world, basis.nodes)
+    assert found.objective_usd == pytest.approx(evaluate_plan(world, found.nodes).objective_usd, rel=1e-12)
+    assert found.objective_usd <= evaluate_plan(world, basis.nodes).objective_usd
+    assert replan(world, found.nodes).objective_usd <= found.objective_usd
+
+
+def test_early_orders_stand(basis):
+    world = world_of(basis.problem)
+    anew = Replanner(world, basis.nodes)
+    free, kept = anew.best(), anew.best(4)
+    early = np.array([month < 4 for _, month in world.orders])
+    assert (kept.nodes[early] == basis.nodes[early]).all()
+    assert free.objective_usd <= kept.objective_usd * (1 + 1e-9)
+    assert free.bound_usd <= kept.bound_usd * (1 + 1e-9)
+    rest = solve_extensive(after(world, basis.nodes, 4), gap=1e-6)
+    paid = after(world, basis.nodes, 4).sunk_usd
+    assert kept.objective_usd == pytest.approx(rest.objective_usd + paid, rel=2e-3)
+
+
+def test_limits_hold(basis):
+    world = world_of(basis.problem, site_kw=np.full(12, 3.0))
+    found = replan(world, np.zeros(len(world.orders)))
+    rows, bounds, _ = world.limits()
+    assert (rows @ found.nodes <= bounds + 1e-9).all()
+    oracle = solve_extensive(world, gap=1e-6)
+    assert found.objective_usd == pytest.approx(oracle.objective_usd, rel=3e-3)
+
+
+def test_where_platforms_share_work_the_decomposition_plans(basis):
+    shared = replace(basis.problem, rate=np.array([[1.0, 0.5], [1.0, 0.0], [0.0, 1.0]]), demand=basis.problem.demand[:3])
+    world = world_of(shared)
+    anew = Replanner(world, basis.nodes)
+    assert not anew.separable
+    found, kept = anew.best(), anew.best(4)
+    assert found.bound_usd <= found.objective_usd * (1 + 1e-9)
+    assert found.objective_usd <= kept.objective_usd * (1 + 0.01)
+    assert kept.objective_usd == pytest.approx(evaluate_plan(world, kept.nodes).objective_usd, rel=1e-9)
+
+
+def test_each_further_node_saves_less_and_the_sum_is_the_difference(basis):
+    world = world_of(basis.problem)
+    saved = list(savings(world, 1, least_nodes=3))
+    assert all((after <= before + 1e-9).all() for before, after in zip(saved, saved[1:], strict=False))
+    none, three = (
+        evaluate_plan(replace(world, owned=world.owned + np.array([0.0, 2.0 * count])), np.zeros(len(world.orders)))
+        for count in (0, 3)
+    )
+    difference = none.recourse_usd - three.recourse_usd
+    assert sum(saved[:3]) @ world.discount[:-1] == pytest.approx(difference, rel=1e-9)
+
+
+def test_nothing_to_order_costs_what_it_costs(basis):
+    world = world_of(replace(basis.problem, options=()))
+    found = replan(world, np.zeros(0))
+    assert found.objective_usd == found.bound_usd > 0

@@ -1,0 +1,148 @@
+"""Each stress by hand where one can reckon, and what must hold for all of them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from stress_cases import small_basis
+
+from aifactory.buyplan.optimise.evaluate import evaluate_plan
+from aifactory.buyplan.stress import stresses as st
+from aifactory.buyplan.stress.world import after, carry, outcome, world_of
+
+MONTH = 730.0
+#: One node of 4 at 1,000 a month and accelerator, 2 accelerators rented at 4: a month of the hand-computed case.
+CALM = 4 * 1000 + 2 * 4 * MONTH
+
+
+def cost(case):
+    return outcome(case.world, case.nodes)
+
+
+def test_without_stress_the_plan_costs_what_it_costs(basis):
+    found = cost(st.stressed(basis, 0))
+    own = evaluate_plan(basis.problem, basis.nodes)
+    assert (found.objective_usd, found.expected_usd, found.tail_usd) == pytest.approx(
+        (own.objective_usd, own.expected_usd, own.tail_usd), rel=1e-12
+    )
+    assert found.missed_hours == 0
+    assert found.by_path_usd.mean() == pytest.approx(found.expected_usd)
+
+
+def test_the_hand_computed_case(one_path):
+    assert cost(st.stressed(one_path, 0)).objective_usd == pytest.approx(3 * CALM)
+
+
+@pytest.mark.parametrize(
+    ("stress", "more"),
+    [
+        (lambda b: st.list_price(b, 0.5, 1), -2 * 2 * 2 * MONTH),
+        (lambda b: st.contract_price(b, 1.2, 1), 0.0),
+        (lambda b: st.outage(b, 1, 0), 4 * 4 * MONTH),
+        (lambda b: st.nothing_to_rent(b, 1, 1), 2 * (10 - 4) * MONTH),
+        (lambda b: st.vendor_exit(b, 2), 6 * 7 * MONTH - 2 * 4 * MONTH + 500),
+        (lambda b: st.demand_changes(b, 3.0, 1), 2 * 12 * 4 * MONTH),
+        (lambda b: st.demand_changes(b, 0.5, 2), -2 * 4 * MONTH),
+        (lambda b: st.model_shift(b, 2.0, 2), 6 * 4 * MONTH),
+        (lambda b: st.spot_price(b, 2.0, 1), 0.0),
+        (lambda b: st.power_cap(b, 0.5), 0.0),
+        (lambda b: st.late_delivery(b, 1), 0.0),
+    ],
+)
+def test_stresses_by_hand(one_path, stress, more):
+    assert cost(stress(one_path)).objective_usd == pytest.approx(3 * CALM + more)
+
+
+def test_a_shortage_delays_the_order(one_path):
+    found = cost(st.shortage(one_path, 0, 1))
+    assert found.objective_usd == pytest.approx(2 * 6 * 4 * MONTH + CALM)
+
+
+def test_missed_hours_and_their_penalty(one_path):
+    found = cost(st.nothing_to_rent(one_path, 1, 1))
+    assert found.missed_hours == pytest.approx(2 * MONTH)
+    assert found.missed_share == pytest.approx(2 / 18)
+    assert found.penalty_usd == pytest.approx(2 * 10 * MONTH)
+
+
+def test_renewals_pay_the_new_contract_price(one_path):
+    later = replace(one_path, nodes=np.array([0.0, 1.0, 0.0]))
+    calm = cost(st.stressed(later, 0)).objective_usd
+    assert cost(st.contract_price(later, 1.5, 1)).objective_usd - calm == pytest.approx(2 * 4 * 500)
+
+
+def test_the_next_generation_lowers_the_price_of_work_bound_by_compute():
+    basis = small_basis()
+    case = st.next_generation(basis, factor=0.5, resale=0.5)
+    first = 25 // 2
+    assert case.month == 19 // 2
+    assert (case.world.on_demand_usd[:9] == basis.problem.on_demand_usd[:9]).all()
+    # pool 1 serves generation only: nothing changes; pool 0 gets half of the share that is bound by compute
+    assert case.world.on_demand_usd[-1, 1] == 2.0
+    assert first == 12
+    longer = st.next_generation(small_basis(months=14), factor=0.5)
+    share = longer.world.on_demand_usd[-1, 0] / 4.0
+    assert 0.5 < share < 1.0
+    names = {option.name for option in longer.world.options if option.name.endswith(st.NEXT)}
+    assert names == {f"{name}{st.NEXT}" for name in ("purchase", "lease", "reserved_1y", "reserved_3y")}
+
+
+@pytest.mark.parametrize("stress", st.default_stresses(), ids=lambda s: s.name)
+def test_every_default_stress_has_a_source_or_an_owner(basis, stress):
+    assert stress.source
+    assert stress.owner_role or not stress.source.startswith("assumption")
+    case = stress.apply(basis)
+    assert case.nodes.shape == (len(case.world.orders),)
+    assert cost(case).objective_usd > 0
+
+
+def test_more_is_never_cheaper(basis):
+    def rising(costs):
+        return all(a <= b * (1 + 1e-12) for a, b in zip(costs, costs[1:], strict=False))
+
+    assert rising([cost(st.list_price(basis, f)).objective_usd for f in (0.5, 0.7, 1.0, 1.3, 1.6)])
+    assert rising([cost(st.spot_price(basis, f)).objective_usd for f in (0.5, 1.0, 2.0)])
+    assert rising([cost(st.contract_price(basis, f, 2)).objective_usd for f in (0.8, 1.0, 1.2)])
+    assert rising([cost(st.demand_changes(basis, f)).objective_usd for f in (0.3, 1.0, 3.0)])
+    assert rising([cost(st.late_delivery(basis, k)).missed_hours for k in (0, 2, 4)])
+
+
+@pytest.mark.parametrize("month", [0, 4, 9])
+@pytest.mark.parametrize("pool", [0, 1])
+def test_an_outage_never_misses_less(month, pool):
+    basis = small_basis(on_demand_most=np.zeros(2), on_demand_usd=np.full((12, 2), np.inf), spot_usd=np.full((12, 2), np.inf))
+    calm, lost = cost(st.stressed(basis, 0)), cost(st.outage(basis, month, pool))
+    assert lost.missed_hours >= calm.missed_hours - 1e-9
+    assert lost.orders_usd == pytest.approx(calm.orders_usd)
+    assert lost.objective_usd >= calm.objective_usd - 1e-6
+
+
+def test_power_gives_up_the_latest_own_kit(basis):
+    full, none = st.power_cap(basis, 1.0), st.power_cap(basis, 0.0)
+    assert full.nodes.sum() == basis.nodes.sum()
+    kept = {option.name for (option, _), count in zip(none.world.orders, none.nodes, strict=True) if count}
+    assert kept == {"reserved_1y"}
+    part = st.power_cap(basis, 0.65)
+    assert none.nodes.sum() < part.nodes.sum() < full.nodes.sum()
+
+
+def test_drawn_prices_are_seeded_and_never_dearer_by_list(basis):
+    first, again, other = (st.drawn_prices(basis, seed).world for seed in (0, 0, 1))
+    assert (first.on_demand_usd == again.on_demand_usd).all()
+    assert not (first.spot_usd == other.spot_usd).all()
+    assert (first.on_demand_usd <= basis.problem.on_demand_usd + 1e-12).all()
+    assert (first.spot_usd <= first.on_demand_usd + 1e-12).all()
+
+
+def test_orders_that_come_too_late_are_given_up(basis):
+    world = world_of(basis.problem, options=tuple(replace(o, lead_months=o.lead_months + 30) for o in basis.problem.options))
+    assert carry(basis.problem, basis.nodes, world).sum() == 0
+
+
+def test_what_was_ordered_before_is_paid_and_stands(basis):
+    world = world_of(basis.problem)
+    later = after(world, basis.nodes, 3)
+    rest = np.array([basis.nodes[world.orders.index(order)] for order in later.orders])
+    whole, split = outcome(world, basis.nodes), outcome(later, rest)
+    assert split.objective_usd == pytest.approx(whole.objective_usd, rel=1e-12)
+    assert split.missed_hours == pytest.approx(whole.missed_hours)
