@@ -23,6 +23,7 @@ _HOMES = {
     "aifactory.buyplan": ("BuyPlan", "build_buy_plan"),
     "aifactory.buyplan.futures": ("compare_futures",),
     "aifactory.buyplan.returns": ("draw_returns",),
+    "aifactory.buyplan.stress.run": ("run_stresses",),
     "aifactory.review": ("Review", "build_review", "approve_plan"),
     "aifactory.serving.event_simulator": ("simulate_fleet",),
     "aifactory.serving.slo_sizing": ("size_fleet",),

@@ -30,6 +30,7 @@ from aifactory.buyplan.statements import (
     use_frame,
 )
 from aifactory.buyplan.streams import Streams, build_streams, need_frame
+from aifactory.buyplan.stress.basis import StressBasis, stress_basis
 from aifactory.buyplan.tornado import tornado_frame
 from aifactory.demand.forecast import simulate_demand
 from aifactory.demand.profile import hourly_shape
@@ -76,6 +77,7 @@ class BuyPlan:
     reserves: pd.DataFrame = field(default_factory=pd.DataFrame)  # of each served stream, with its risk
     reserve_curve: pd.DataFrame = field(default_factory=pd.DataFrame)  # price of each step of safety
     futures: FuturesBasis | None = None  # what `compare_futures` prices on many paths
+    stress: StressBasis | None = None  # what `run_stresses` puts to the test
     returns: ReturnsBasis | None = None  # what `draw_returns` evaluates; None where no value is stated
 
 
@@ -108,7 +110,11 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
     )
     workloads, regions = read_workloads(inventory.demand_basis, ws.plan, ws.period)
     paths = simulate_paths(workloads, regions, settings_of(ws.plan, ws.period, PATHS))
-    return replace(with_reserves(plan, reserves), futures=futures_basis(case, answer.expected, paths))
+    futures = futures_basis(case, answer.expected, paths)
+    stress = stress_basis(
+        case, futures, capacity=benchmark.capacity, exclusions=shortlist.exclusions, accelerators=accelerators
+    )
+    return replace(with_reserves(plan, reserves), futures=futures, stress=stress)
 
 
 def nothing_to_plan(plan: Plan, streams: Streams, period: str) -> BuyPlan:
@@ -116,7 +122,7 @@ def nothing_to_plan(plan: Plan, streams: Streams, period: str) -> BuyPlan:
     tables = {
         name: pd.DataFrame()
         for name in BuyPlan.__annotations__
-        if name not in ("warnings", "decision", "returns", "futures")
+        if name not in ("warnings", "decision", "returns", "futures", "stress")
     }
     reasons = [
         f"{row.use_case_id} in {row.region} is not in the plan: {row.reason}." for row in streams.not_sized.itertuples()

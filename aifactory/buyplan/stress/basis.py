@@ -80,7 +80,9 @@ def miss_prices(case: Case, problem: Problem) -> np.ndarray:
     value = per_hour * table["value_usd_per_unit"].astype(float) * table["attribution_share"].astype(float)
     lost = (value * case.plan.value("sla_miss_usd_per_unit_share")).fillna(0.0).to_numpy()
     weight = problem.demand.mean(axis=(0, 1, 3))
-    rented = np.where(np.isfinite(problem.on_demand_usd), problem.on_demand_usd, 0.0).max(axis=tuple(range(problem.on_demand_usd.ndim - 1)))
+    rented = np.where(np.isfinite(problem.on_demand_usd), problem.on_demand_usd, 0.0).max(
+        axis=tuple(range(problem.on_demand_usd.ndim - 1))
+    )
     pool = case.streams.pool
     total = np.bincount(pool, weight, problem.platforms)
     mean = np.bincount(pool, weight * lost, problem.platforms) / np.where(total > 0, total, 1.0)
@@ -101,7 +103,9 @@ def _fallbacks(
     rows = []
     for stream in table.itertuples():
         own = {
-            name: price.get((name, stream.region), np.nan) * stream.units_per_s_per_accelerator / rate[stream.use_case_id, name]
+            name: price.get((name, stream.region), np.nan)
+            * stream.units_per_s_per_accelerator
+            / rate[stream.use_case_id, name]
             for case_id, name in rate.index
             if case_id == stream.use_case_id and name != stream.accelerator_id
         }

@@ -111,7 +111,10 @@ def _order_changes(basis: StressBasis, world: World, moved: np.ndarray) -> list[
     frame = pd.DataFrame(rows, columns=["name", "platform", "accelerators", "usd"])
     sums = frame.groupby(["name", "platform"], as_index=False).sum()
     sums = sums[sums["accelerators"] != 0].sort_values("usd", ascending=False, kind="stable")
-    return [_words(basis, row.name_, row.platform, row.accelerators) for row in sums.rename(columns={"name": "name_"}).head(ORDERS_NAMED).itertuples()]
+    return [
+        _words(basis, row.name_, row.platform, row.accelerators)
+        for row in sums.rename(columns={"name": "name_"}).head(ORDERS_NAMED).itertuples()
+    ]
 
 
 def _words(basis: StressBasis, name: str, platform: int, accelerators: float) -> str:

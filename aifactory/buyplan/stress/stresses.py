@@ -100,7 +100,9 @@ def drawn_prices(basis: StressBasis, seed: int = 0) -> Stressed:
 # ------------------------------------------------------------------ supply
 
 
-def next_generation(basis: StressBasis, factor: float = WORK_PRICE_FACTOR, resale: float = WORK_PRICE_FACTOR) -> Stressed:
+def next_generation(
+    basis: StressBasis, factor: float = WORK_PRICE_FACTOR, resale: float = WORK_PRICE_FACTOR
+) -> Stressed:
     """A generation whose unit of work costs a factor less, for work bound by compute, half a release cycle from now.
 
     The plan goes on ordering the old one. Hours are rented at the price per unit of work of the new one, which can be
@@ -121,7 +123,11 @@ def next_generation(basis: StressBasis, factor: float = WORK_PRICE_FACTOR, resal
         for option in p.options if gain[option.platform] < 1
     ]  # fmt: skip
     return stressed(
-        basis, int(first.min()), options=tuple(options), on_demand_usd=p.on_demand_usd * ratio, spot_usd=p.spot_usd * ratio
+        basis,
+        int(first.min()),
+        options=tuple(options),
+        on_demand_usd=p.on_demand_usd * ratio,
+        spot_usd=p.spot_usd * ratio,
     )
 
 

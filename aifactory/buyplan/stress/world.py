@@ -153,6 +153,7 @@ def objective(world: Problem, by_path: np.ndarray) -> float:
 
 def _free_of_rent(world: World) -> World:
     """The world where rented hours cost nothing: what is left to pay is missed demand."""
+
     def free(prices: np.ndarray) -> np.ndarray:
         return np.where(np.isfinite(prices), 0.0, np.inf)
 

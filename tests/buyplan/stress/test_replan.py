@@ -55,7 +55,9 @@ def test_limits_hold(basis):
 
 
 def test_where_platforms_share_work_the_decomposition_plans(basis):
-    shared = replace(basis.problem, rate=np.array([[1.0, 0.5], [1.0, 0.0], [0.0, 1.0]]), demand=basis.problem.demand[:3])
+    shared = replace(
+        basis.problem, rate=np.array([[1.0, 0.5], [1.0, 0.0], [0.0, 1.0]]), demand=basis.problem.demand[:3]
+    )
     world = world_of(shared)
     anew = Replanner(world, basis.nodes)
     assert not anew.separable

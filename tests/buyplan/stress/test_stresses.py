@@ -110,7 +110,9 @@ def test_more_is_never_cheaper(basis):
 @pytest.mark.parametrize("month", [0, 4, 9])
 @pytest.mark.parametrize("pool", [0, 1])
 def test_an_outage_never_misses_less(month, pool):
-    basis = small_basis(on_demand_most=np.zeros(2), on_demand_usd=np.full((12, 2), np.inf), spot_usd=np.full((12, 2), np.inf))
+    basis = small_basis(
+        on_demand_most=np.zeros(2), on_demand_usd=np.full((12, 2), np.inf), spot_usd=np.full((12, 2), np.inf)
+    )
     calm, lost = cost(st.stressed(basis, 0)), cost(st.outage(basis, month, pool))
     assert lost.missed_hours >= calm.missed_hours - 1e-9
     assert lost.orders_usd == pytest.approx(calm.orders_usd)
@@ -135,7 +137,9 @@ def test_drawn_prices_are_seeded_and_never_dearer_by_list(basis):
 
 
 def test_orders_that_come_too_late_are_given_up(basis):
-    world = world_of(basis.problem, options=tuple(replace(o, lead_months=o.lead_months + 30) for o in basis.problem.options))
+    world = world_of(
+        basis.problem, options=tuple(replace(o, lead_months=o.lead_months + 30) for o in basis.problem.options)
+    )
     assert carry(basis.problem, basis.nodes, world).sum() == 0
 
 

@@ -1,0 +1,51 @@
+"""The stress section: a finding that follows from the table, and no more rows than asked."""
+
+from dataclasses import replace
+
+import pytest
+from stress_cases import small_basis
+
+from aifactory.buyplan.stress.run import run_stresses
+from aifactory.report import buy_plan_stress as page
+
+
+@pytest.fixture(scope="module")
+def test():
+    return run_stresses(small_basis())
+
+
+def text_of(group):
+    return "\n".join(block.text for block in group.parts)
+
+
+def test_the_finding_names_what_breaks_the_plan(sample_ws, test):
+    text = text_of(page.stress_section(sample_ws, test))
+    for row in test.table[~test.table["survives"]].itertuples():
+        assert row.stress.lower() in text.lower()
+    assert f"of {len(test.table)} stresses" in text
+
+
+def test_a_plan_that_survives_says_so(sample_ws, test):
+    calm = replace(test, table=test.table.assign(survives=True, response="Keep the orders."))
+    text = text_of(page.stress_section(sample_ws, calm))
+    assert "survives all 16 stresses" in text
+    assert "in none of them" in text
+
+
+def test_the_table_keeps_the_largest_changes_in_order(sample_ws, test):
+    shown = page._shown(test)
+    assert len(shown) == page.ROWS
+    assert shown["change_usd"].is_monotonic_decreasing
+    left = test.table[~test.table.index.isin(shown.index)]
+    assert left["change_usd"].abs().max() <= shown["change_usd"].abs().min()
+
+
+def test_without_a_plan_nothing_is_computed(sample_ws):
+    assert "Not computed" in page.stress_section(sample_ws, None).text
+    assert page.tables(None) == {}
+
+
+def test_the_workbook_has_every_stress_with_its_source(test):
+    table = page.tables(test)["stress_tests"]
+    assert len(table) == 16
+    assert table["source"].str.len().gt(0).all()
