@@ -24,6 +24,7 @@ _HOMES = {
     "aifactory.buyplan.futures": ("compare_futures",),
     "aifactory.buyplan.returns": ("draw_returns",),
     "aifactory.buyplan.stress.run": ("run_stresses",),
+    "aifactory.buyplan.stress.flexibility": ("value_flexibility",),
     "aifactory.review": ("Review", "build_review", "approve_plan"),
     "aifactory.serving.event_simulator": ("simulate_fleet",),
     "aifactory.serving.slo_sizing": ("size_fleet",),

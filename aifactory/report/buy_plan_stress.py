@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import pandas as pd
 
+from aifactory.buyplan.stress.flexibility import Flexibility
 from aifactory.buyplan.stress.run import MOST_MISSED, StressTest
 from aifactory.inputs.workspace import Workspace
 from aifactory.report.blocks import Block, Col, Group, group, section, table
 from aifactory.report.text import join_words, pct, usd_compact
 
-QUESTION = "What would break the plan?"
+QUESTION, WORTH = "What would break the plan?", "What is flexibility worth?"
 SOURCE = "computed: the plan's orders on its demand paths, each stress with its source in the workbook"
-ROWS = 12
+PRICED = "computed: the plan's orders on its demand paths, prices of this plan"
+#: Rows of the table of stresses; rights below this share of the cost are worth nothing.
+ROWS, LEAST_SHARE = 12, 0.001
 
 
 def stress_section(ws: Workspace, test: StressTest | None) -> Group | Block:
@@ -72,12 +75,44 @@ def _table(ws: Workspace, test: StressTest) -> Block:
         f"Present value of accelerators over the horizon; without stress {usd_compact(test.base.objective_usd)}, missed demand at the "
         f"value that the plan takes as lost. Budget: the mean of the worst paths without stress, {usd_compact(test.base.tail_usd)}. "
         f"Survives: mean cost within it and at most {pct(MOST_MISSED, 0)} more of the demand missed. Regret: against the best orders had "
-        "the stress been known."
+        "the stress been known. Other orders are named where they save more than 0.2 %."
     )
     caption = f"The plan under stress: the {len(frame)} largest changes of {len(test.table)}"
     return table(frame, caption=caption, source=SOURCE, as_of=ws.as_of, columns=columns, note=note)
 
 
-def tables(test: StressTest | None) -> dict[str, pd.DataFrame]:
+def flexibility_section(ws: Workspace, worth: Flexibility | None) -> Group | Block:
+    """What each right is worth, hence the most to pay for it."""
+    if worth is None:
+        return section(WORTH, "Not computed: nothing in the plan can be committed to, or workloads share platforms.")
+    first, rows = worth.table.iloc[0], worth.table
+    nothing = rows.loc[rows["share"] < LEAST_SHARE, "right"].tolist()
+    text = f"Most is worth the {_lower(first['right'])}: up to {usd_compact(first['worth_usd'])}, {pct(first['share'], 0)} of the cost of the plan."
+    if nothing:
+        text += f" Pay nothing for: {join_words([_lower(name) for name in nothing])}."
+    columns = {
+        "right": Col("Right"),
+        "how": Col("How it is used"),
+        "expected_usd": Col("Expected, USD", "usd0"),
+        "tail_usd": Col("Worst paths, USD", "usd0"),
+        "worth_usd": Col("Most to pay, USD", "usd0"),
+        "share": Col("Share of cost", "pct1"),
+    }
+    note = (
+        "Present value over the horizon: cost of the plan without the right less with it, on the same paths; the most to pay weighs mean and "
+        "worst paths. Values do not add up."
+    )
+    caption = "Rights and what they are worth"
+    return group(
+        section(WORTH, text), table(rows, caption=caption, source=PRICED, as_of=ws.as_of, columns=columns, note=note)
+    )
+
+
+def _lower(name: str) -> str:
+    return name[:1].lower() + name[1:]
+
+
+def tables(test: StressTest | None, worth: Flexibility | None = None) -> dict[str, pd.DataFrame]:
     """Tables for the run folder."""
-    return {} if test is None else {"stress_tests": test.table}
+    found = {"stress_tests": test, "flexibility": worth}
+    return {name: held.table for name, held in found.items() if held is not None}

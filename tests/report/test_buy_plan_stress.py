@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from stress_cases import small_basis
 
+from aifactory.buyplan.stress.flexibility import value_flexibility
 from aifactory.buyplan.stress.run import run_stresses
 from aifactory.report import buy_plan_stress as page
 
@@ -43,6 +44,16 @@ def test_the_table_keeps_the_largest_changes_in_order(sample_ws, test):
 def test_without_a_plan_nothing_is_computed(sample_ws):
     assert "Not computed" in page.stress_section(sample_ws, None).text
     assert page.tables(None) == {}
+
+
+def test_rights_are_named_with_what_they_are_worth(sample_ws):
+    worth = value_flexibility(small_basis())
+    text = text_of(page.flexibility_section(sample_ws, worth))
+    assert f"Most is worth the {page._lower(worth.table['right'].iloc[0])}" in text
+    nothing = replace(worth, table=worth.table.assign(share=0.0))
+    assert "Pay nothing for: burst option" in text_of(page.flexibility_section(sample_ws, nothing))
+    assert "Not computed" in page.flexibility_section(sample_ws, None).text
+    assert list(page.tables(None, worth)) == ["flexibility"]
 
 
 def test_the_workbook_has_every_stress_with_its_source(test):

@@ -96,7 +96,8 @@ def _fallbacks(
     table, plan = case.streams.table, case.plan
     ruled_out = set(zip(exclusions["use_case_id"], exclusions["accelerator_id"], strict=True))
     cells = capacity[capacity["units_per_s_per_accelerator"] > 0]
-    cells = cells[[pair not in ruled_out for pair in zip(cells["use_case_id"], cells["accelerator_id"], strict=True)]]
+    pairs = zip(cells["use_case_id"], cells["accelerator_id"], strict=True)
+    cells = cells[np.array([pair not in ruled_out for pair in pairs], dtype=bool)]
     rate = cells.set_index(["use_case_id", "accelerator_id"])["units_per_s_per_accelerator"]
     rented = case.prices[case.prices["purchase_option"] == "on_demand"]
     price = rented.set_index(["accelerator_id", "region"])["usd_per_accelerator_hour"]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ import pandas as pd
 from aifactory.buyplan.stress.basis import StressBasis
 from aifactory.buyplan.stress.replan import Replanned, Replanner
 from aifactory.buyplan.stress.stresses import Stress, Stressed, default_stresses, stressed
-from aifactory.buyplan.stress.world import Outcome, World, outcome
+from aifactory.buyplan.stress.world import Outcome, World, carry, outcome
 from aifactory.finance.options import OPTION_NAMES
 
 #: A plan survives where its mean cost stays below the mean of its worst paths without stress, and no more than this
@@ -20,6 +20,7 @@ from aifactory.finance.options import OPTION_NAMES
 MOST_MISSED = 0.01
 #: Another order is worth words where it saves at least this share of the cost; orders named at most.
 WORTH_SAYING, ORDERS_NAMED = 0.002, 2
+KEEP = "Keep the orders."
 
 
 @dataclass(frozen=True)
@@ -46,15 +47,32 @@ def run_stresses(basis: StressBasis, stresses: Sequence[Stress] | None = None) -
     """Put the plan of a basis through stresses, on its paths and with its evaluator."""
     plain = stressed(basis, 0)
     base, anew = outcome(plain.world, plain.nodes), Replanner(plain.world, plain.nodes)
-    calm = cache(lambda month: base.objective_usd - anew.best(month).objective_usd)
+    calm = _Calm(base, anew)
     rows = [_row(basis, base, stress, stress.apply(basis), calm) for stress in stresses or default_stresses()]
     table = pd.DataFrame(rows).sort_values("change_usd", ascending=False, kind="stable", ignore_index=True)
-    return StressTest(base, anew.best(), table)
+    return StressTest(base, calm.known, table)
 
 
-def _row(
-    basis: StressBasis, base: Outcome, stress: Stress, case: Stressed, calm: Callable[[int], float]
-) -> dict[str, object]:
+class _Calm:
+    """Planning anew where nothing happens: what it would save anyway."""
+
+    def __init__(self, base: Outcome, anew: Replanner) -> None:
+        self.base, self.anew, self._saved = base, anew, {}
+
+    @cached_property
+    def known(self) -> Replanned:
+        """The best plan."""
+        return self.anew.best()
+
+    def saved(self, month: int) -> float:
+        """Saved by planning anew from a month on, USD."""
+        if month not in self._saved:
+            found = self.anew.best(month) if month else self.known
+            self._saved[month] = self.base.objective_usd - found.objective_usd
+        return self._saved[month]
+
+
+def _row(basis: StressBasis, base: Outcome, stress: Stress, case: Stressed, calm: _Calm) -> dict[str, object]:
     world, found = case.world, outcome(case.world, case.nodes)
     anew = Replanner(world, case.nodes)
     known, adapted = anew.best(), anew.best(case.month)
@@ -84,25 +102,28 @@ def _row(
         "regret_share": found.objective_usd / best_usd - 1 if best_usd else np.nan,
         "adapted_usd": adapted_usd,
         "saved_usd": saved,
-        "response": _response(basis, case, adapted.nodes, saved, calm, WORTH_SAYING * abs(found.objective_usd)),
+        "response": _response(basis, case, known, adapted, saved, found.objective_usd - best_usd, calm),
     }
 
 
 def _response(
-    basis: StressBasis, case: Stressed, nodes: np.ndarray, saved: float, calm: Callable[[int], float], least: float
+    basis: StressBasis, case: Stressed, known: Replanned, adapted: Replanned, saved: float, regret: float, calm: _Calm
 ) -> str:
-    """What to order otherwise from the month of the stress on, in words; the largest changes only.
+    """What to order otherwise from the month of the stress on, else before it, in words; the largest changes only.
 
     What the same planning would save without the stress is no response to it.
     """
-    if not saved > least or not saved - calm(case.month) > least:
-        return f"Keep the orders: no others answer it for more than {WORTH_SAYING:.1%} of the cost.".replace("%", " %")
+    least = WORTH_SAYING * abs(adapted.objective_usd + case.world.sunk_usd)
     label = basis.months[min(case.month, len(basis.months) - 1)]
-    text = "; ".join(_order_changes(basis, case.world, nodes - case.nodes)) or "move orders between months"
-    return f"From {label}: {text}."
+    if saved > least and saved - calm.saved(case.month) > least:
+        return f"From {label}: {_order_changes(basis, case.world, adapted.nodes - case.nodes)}."
+    if regret - calm.saved(0) > least:
+        before = carry(basis.problem, calm.known.nodes, case.world)
+        return f"{KEEP} Known before: {_order_changes(basis, case.world, known.nodes - before)}."
+    return KEEP
 
 
-def _order_changes(basis: StressBasis, world: World, moved: np.ndarray) -> list[str]:
+def _order_changes(basis: StressBasis, world: World, moved: np.ndarray) -> str:
     """Accelerators more or fewer by option and platform, those of the most money first."""
     rows = [
         (option.name, option.platform, count * world.node_size[option.platform], abs(count) * world.order_usd[at])
@@ -111,10 +132,8 @@ def _order_changes(basis: StressBasis, world: World, moved: np.ndarray) -> list[
     frame = pd.DataFrame(rows, columns=["name", "platform", "accelerators", "usd"])
     sums = frame.groupby(["name", "platform"], as_index=False).sum()
     sums = sums[sums["accelerators"] != 0].sort_values("usd", ascending=False, kind="stable")
-    return [
-        _words(basis, row.name_, row.platform, row.accelerators)
-        for row in sums.rename(columns={"name": "name_"}).head(ORDERS_NAMED).itertuples()
-    ]
+    named = sums.head(ORDERS_NAMED)[["name", "platform", "accelerators"]].itertuples(index=False, name=None)
+    return "; ".join(_words(basis, *row) for row in named) or "other months for the same orders"
 
 
 def _words(basis: StressBasis, name: str, platform: int, accelerators: float) -> str:
