@@ -12,9 +12,10 @@ from aifactory.buyplan.attribution import attribute_hours, pool_share
 from aifactory.buyplan.case import PEAK_RULE_RESERVE, Answer, Case, peak_levels
 from aifactory.buyplan.ledger import Compute, price_orders
 from aifactory.buyplan.nodes import node_counts
-from aifactory.buyplan.orders import follow, rule_decisions
+from aifactory.buyplan.orders import Orders, follow, rule_decisions
 from aifactory.buyplan.streams import EXPECTED
 from aifactory.finance.cashflow import annualised, irr_all, npv, payback
+from aifactory.finance.roi import with_hosted_end
 from aifactory.finance.unit_cost import api_usd_per_unit
 from aifactory.units import monthly_rate
 
@@ -66,16 +67,25 @@ def _hold(case: Case, level: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     return case.slots.number < nodes[:, case.slots.pool]
 
 
-def price_rule(case: Case, answer: Answer, hold: np.ndarray, option: str) -> Compute:
-    """Price a rule; where nothing can be rented by the hour, the fleet with its reserve is held."""
+def price_rule(case: Case, answer: Answer, hold: np.ndarray, option: str, *, all_spot: bool = False) -> Compute:
+    """Price a rule; where nothing can be rented by the hour, the fleet with its reserve is held.
+
+    A rule that holds nothing pays on demand, or `all_spot` at spot prices wherever they are offered.
+    """
+    expected = answer.expected
+    rentable = np.isfinite(expected.terms.flexible_usd_per_month)
+    load = expected.load
+    if not hold[:, rentable].any():  # all by the hour: spot is another product
+        load = replace(load, interruptible=np.full_like(load.interruptible, all_spot))
+    return price_orders(rule_orders(case, answer, hold, option), load, case.slots, expected.terms, case.pools)
+
+
+def rule_orders(case: Case, answer: Answer, hold: np.ndarray, option: str) -> Orders:
+    """Orders of a rule that holds slots on one term; what cannot be rented is held in any case."""
     expected = answer.expected
     rentable = np.isfinite(expected.terms.flexible_usd_per_month)
     hold = np.where(rentable, hold, hold | expected.load.held)
-    orders = follow(rule_decisions(hold, option, expected.terms), expected.terms, case.owned)
-    load = expected.load
-    if not hold[:, rentable].any():  # all on demand: spot is another product
-        load = replace(load, interruptible=np.zeros_like(load.interruptible))
-    return price_orders(orders, load, case.slots, expected.terms, case.pools)
+    return follow(rule_decisions(hold, option, expected.terms), expected.terms, case.owned)
 
 
 def _row(policy: str, compute: Compute, ours: Compute, rate: float, note: str) -> dict:
@@ -99,7 +109,8 @@ def _hosted_rows(case: Case, answer: Answer, api: pd.DataFrame, rate: float) -> 
     price = table["use_case_id"].map(api.set_index("use_case_id")["api_usd_per_unit"]).to_numpy(dtype=float)
     shares = attribute_hours(case, expected, case.streams.units[EXPECTED])
     own = expected.ledger.compute.cost_usd[:, case.streams.pool] * pool_share(shares.paid, case)
-    bill = expected.ledger.units_served * price
+    path, moving = hosted_path(case, api)
+    bill = expected.ledger.units_served * path + moving
     by_use_case = pd.DataFrame({"own": own.sum(axis=0), "bill": bill.sum(axis=0)}).groupby(table["use_case_id"])
     sums = by_use_case[["own", "bill"]].transform("sum")
     choices = {
@@ -111,6 +122,32 @@ def _hosted_rows(case: Case, answer: Answer, api: pd.DataFrame, rate: float) -> 
         for policy, moved in choices.items()
         if moved.any()
     ]
+
+
+def hosted_path(case: Case, api: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Hosted price of a unit by month and stream, and what moving to a successor costs, [T + 1, K].
+
+    From the month in which a model is retired its successor's price holds, and each use case pays
+    its migration once; NaN and 0 where there is no hosted price.
+    """
+    plan, table = case.plan, case.streams.table
+    months = pd.PeriodIndex(case.streams.months, freq="M")
+    hosted = api.set_index("use_case_id")
+    moving = plan.value("api_migration_person_months") * plan.value("engineer_usd_per_month")
+    price, once = np.full((len(months), len(table)), np.nan), np.zeros((len(months), len(table)))
+    for column, use_case in enumerate(table["use_case_id"]):
+        usd, end = hosted.loc[use_case, "api_usd_per_unit"], hosted.loc[use_case, "retires"]
+        if not np.isfinite(usd):
+            continue
+        month = None if pd.isna(end) else (pd.Period(end, "M") - months[0]).n
+        first = table["use_case_id"].tolist().index(use_case) == column
+        price[:, column], once[:, column] = with_hosted_end(
+            np.full(len(months), float(usd)),
+            month,
+            successor=plan.value("api_successor_price_ratio"),
+            migrate_usd=moving if first else 0.0,
+        )
+    return price, once
 
 
 def _hosted_row(
@@ -140,8 +177,9 @@ def _hosted_row(
 def api_frame(case: Case, api_prices: pd.DataFrame, as_of: str) -> pd.DataFrame:
     """Cheapest hosted price of a unit per use case whose model is hosted and may leave its regions.
 
-    Columns: use_case_id, api_model, provider, api_usd_per_unit, reason (why there is no price),
-    source, as_of. Batch prices hold for work that can wait.
+    Columns: use_case_id, api_model, provider, api_usd_per_unit, retires (announced end of the model,
+    NaT without one), reason (why there is no price), source, as_of. Batch prices hold for work that
+    can wait.
     """
     offers = api_prices[~(api_prices["deprecation_date"] <= pd.Timestamp(as_of))]
     offers = offers.assign(key=offers["api_model"].map(model_key))
@@ -149,8 +187,9 @@ def api_frame(case: Case, api_prices: pd.DataFrame, as_of: str) -> pd.DataFrame:
     for use_case, group in case.streams.table.groupby("use_case_id"):
         stream = group.iloc[0]
         rows.append({"use_case_id": use_case, **_cheapest_api(stream, offers)})
-    columns = ["use_case_id", "api_model", "provider", "api_usd_per_unit", "reason", "source", "as_of"]
-    return pd.DataFrame(rows, columns=columns)
+    columns = ["use_case_id", "api_model", "provider", "api_usd_per_unit", "retires", "reason", "source", "as_of"]
+    frame = pd.DataFrame(rows, columns=columns)
+    return frame.assign(retires=pd.to_datetime(frame["retires"]))
 
 
 def _cheapest_api(stream: pd.Series, offers: pd.DataFrame) -> dict:
@@ -165,6 +204,7 @@ def _cheapest_api(stream: pd.Series, offers: pd.DataFrame) -> dict:
         return {"reason": "no hosted price for this model and unit", "api_usd_per_unit": np.nan}
     usd, best = min(priced, key=lambda item: (item[0], item[1].api_model))
     about = {"api_model": best.api_model, "provider": best.provider, "source": best.source, "as_of": best.as_of}
+    about["retires"] = best.deprecation_date
     return {"reason": "", "api_usd_per_unit": usd, **about}
 
 

@@ -6,7 +6,7 @@ when they are paid. Over the horizon both sum to the same amount, which is check
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,9 +17,10 @@ from aifactory.buyplan.terms import BOUGHT, Terms
 from aifactory.errors import IdentityError
 from aifactory.finance.cashflow import npv
 from aifactory.finance.options import COMMITTED_OPTIONS, OPTION_NAMES
-from aifactory.finance.tco import hidden_lines, overhead_lines, with_contingency
+from aifactory.finance.tax import Regime, tax_due, write_offs, year_starts
+from aifactory.finance.tco import PEOPLE, hidden_lines, overhead_lines, with_contingency
 from aifactory.inputs.plan import Plan
-from aifactory.units import HOURS_PER_MONTH, monthly_rate
+from aifactory.units import HOURS_PER_MONTH, MONTHS_PER_YEAR, monthly_rate
 
 DEPRECIATION = "Owned: depreciation"
 BEYOND = "Commitment beyond the horizon"
@@ -38,6 +39,8 @@ class Compute:
     capex_usd: np.ndarray  # [T + 1] at the order
     rent_usd: np.ndarray  # [T + 1] rent, power, space and support when paid
     residual_usd: np.ndarray  # [T + 1]
+    placed_usd: np.ndarray  # [T + 1] outlay by the month in which what it bought goes to work
+    placed_resale_usd: np.ndarray  # [T + 1] what that sells for at the horizon
 
     @property
     def cost_usd(self) -> np.ndarray:
@@ -65,6 +68,7 @@ class Ledger:
     capex_usd: np.ndarray
     opex_usd: np.ndarray
     residual_usd: np.ndarray
+    write_off_usd: np.ndarray  # deductible for tax, less the gain of the sale
     tax_usd: np.ndarray
 
     @property
@@ -94,7 +98,7 @@ def price_orders(orders: Orders, load: Load, slots: Slots, terms: Terms, pools: 
         if code != BOUGHT:
             lines[name] = np.where(state == code, per_slot["rent"], 0.0)
     lines = {OPTION_NAMES[name]: amount for name, amount in lines.items()}
-    capex, resale, wear = _purchases(orders, terms, horizon)
+    capex, resale, wear, placed, sold = _purchases(orders, terms, horizon)
     lines[DEPRECIATION] = wear
     for name in ("energy", "space", "support"):
         lines[f"Own site: {name}"] = np.where(running, per_slot[name], 0.0)
@@ -113,21 +117,26 @@ def price_orders(orders: Orders, load: Load, slots: Slots, terms: Terms, pools: 
         capex_usd=capex.sum(axis=1),
         rent_usd=(slot_usd - wear - prepaid + upfront).sum(axis=1),
         residual_usd=resale.sum(axis=1),
+        placed_usd=placed,
+        placed_resale_usd=sold,
     )
     require_equal("cost and cash of compute", compute.cost_usd.sum(), compute.cash_usd.sum())
     return compute
 
 
-def _purchases(orders: Orders, terms: Terms, horizon: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Outlay at the order, resale at the horizon and straight-line wear, [T + 1, N] each."""
+def _purchases(orders: Orders, terms: Terms, horizon: int) -> tuple[np.ndarray, ...]:
+    """Outlay at the order, resale at the horizon, straight-line wear, [T + 1, N]; the first two by first month of use, [T + 1]."""
     capex, resale, wear = (np.zeros(orders.state.shape) for _ in range(3))
+    placed, sold = np.zeros(horizon + 1), np.zeros(horizon + 1)
     for month, slot in np.argwhere(orders.signed == BOUGHT):
         outlay = terms.capex_usd[BOUGHT, slot]
         rest = terms.resale_usd(horizon - month + 1)[BOUGHT, slot]
         capex[max(month - terms.lead[BOUGHT, slot], 0), slot] += outlay
         resale[horizon, slot] += rest
         wear[month:, slot] += (outlay - rest) / (horizon - month + 1)
-    return capex, resale, wear
+        placed[month] += outlay
+        sold[month] += rest
+    return capex, resale, wear, placed, sold
 
 
 def _prepayments(orders: Orders, terms: Terms, horizon: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -158,8 +167,8 @@ def _served(load: Load, accessible: np.ndarray, slots: Slots, pools: int) -> np.
 def build_ledger(compute: Compute, streams: Streams, units: np.ndarray, plan: Plan, porting_usd: float) -> Ledger:
     """Add the other cost centres, value and tax to the accelerators of one scenario.
 
-    Tax is the rate on value less operating cost less straight-line depreciation, in months where
-    that is positive; losses are not carried forward.
+    Operators' pay and cost centres rise with `cost_inflation`. Tax is the rate on value less operating
+    cost less what the plan's `tax_depreciation` lets write off, by fiscal year, losses carried forward.
     """
     active = np.arange(len(units)) > 0
     served = units * compute.served[:, streams.pool] * active[:, None]
@@ -167,7 +176,9 @@ def build_ledger(compute: Compute, streams: Streams, units: np.ndarray, plan: Pl
     tokens = served @ streams.table["output_tokens_per_unit"].to_numpy()
     operating = cost - compute.lines[BEYOND].sum(axis=1)
     others = overhead_lines(operating, compute.paid_hours.sum(axis=1) / HOURS_PER_MONTH, tokens, plan)
-    centres = hidden_lines(operating, plan, served, list(streams.table["use_case_id"]))
+    dearer = price_index(len(units), plan)
+    centres = hidden_lines(operating, plan, served, list(streams.table["use_case_id"]), dearer)
+    others[PEOPLE] = others[PEOPLE] * dearer
     hidden = {name: amount * active for name, amount in centres.items()}
     porting = {PORTING: np.where(active, 0.0, porting_usd)}
     around = with_contingency({**_by_month(compute.lines), **others, **hidden, **porting}, plan)
@@ -176,12 +187,49 @@ def build_ledger(compute: Compute, streams: Streams, units: np.ndarray, plan: Pl
     about = streams.table
     worth = about["value_usd_per_unit"] * about["attribution_share"] * about["success_share"]
     value = served * worth.to_numpy(dtype=float)
-    taxable = np.nansum(value, axis=1) - opex - around[DEPRECIATION]
-    tax = plan.value("tax_rate") * np.maximum(taxable, 0.0)
-    ledger = Ledger(compute, around, served, value, compute.capex_usd, opex, compute.residual_usd, tax)
+    written = write_offs(
+        compute.placed_usd,
+        compute.placed_resale_usd,
+        plan.tax_depreciation,
+        fiscal_position(streams.months[0], plan),
+    )
+    ledger = Ledger(
+        compute=compute,
+        lines=around,
+        units_served=served,
+        value_usd=value,
+        capex_usd=compute.capex_usd,
+        opex_usd=opex,
+        residual_usd=compute.residual_usd,
+        write_off_usd=written,
+        tax_usd=_tax(np.nansum(value, axis=1) - opex - written, streams.months[0], plan),
+    )
     cash = ledger.capex_usd + ledger.opex_usd - ledger.residual_usd
     require_equal("cost lines and cash flow", sum(around.values()).sum(), cash.sum())
     return ledger
+
+
+def _tax(profit: np.ndarray, first_month: str, plan: Plan) -> np.ndarray:
+    starts = year_starts(profit.size, fiscal_position(first_month, plan))
+    return tax_due(profit, plan.value("tax_rate"), plan.value("loss_offset_share"), starts)
+
+
+def under_regime(ledger: Ledger, regime: Regime, first_month: str, plan: Plan) -> Ledger:
+    """Return the same orders, written off for tax in another way."""
+    placed, sold = ledger.compute.placed_usd, ledger.compute.placed_resale_usd
+    written = write_offs(placed, sold, regime, fiscal_position(first_month, plan))
+    profit = np.nansum(ledger.value_usd, axis=1) - ledger.opex_usd - written
+    return replace(ledger, write_off_usd=written, tax_usd=_tax(profit, first_month, plan))
+
+
+def fiscal_position(month: str, plan: Plan) -> int:
+    """Months from the start of the fiscal year to a month 'YYYY-MM'."""
+    return (int(month[5:7]) - plan.fiscal_year_start_month) % MONTHS_PER_YEAR
+
+
+def price_index(months: int, plan: Plan) -> np.ndarray:
+    """Level of pay and cost centres by month, 1 at approval: (1 + cost_inflation)^(t / 12)."""
+    return (1.0 + plan.value("cost_inflation")) ** (np.arange(months) / MONTHS_PER_YEAR)
 
 
 def _by_month(lines: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -11,7 +11,8 @@ import pandas as pd
 
 from aifactory.buyplan.attribution import unit_cost_frame, unit_summary_frame
 from aifactory.buyplan.bands import bands_frame, fleet_frame, orders_frame
-from aifactory.buyplan.case import Answer, Case, build_case, solve_case
+from aifactory.buyplan.booking import leases_frame, tax_regimes_frame
+from aifactory.buyplan.case import Answer, Case, build_case, justified, solve_case
 from aifactory.buyplan.caveats import warnings_list
 from aifactory.buyplan.compare import api_frame, comparisons_frame, worse_policies
 from aifactory.buyplan.dimensions import cost_by_frame
@@ -32,6 +33,7 @@ from aifactory.buyplan.statements import (
 from aifactory.buyplan.streams import Streams, build_streams, need_frame
 from aifactory.buyplan.stress.basis import StressBasis, stress_basis
 from aifactory.buyplan.tornado import tornado_frame
+from aifactory.buyplan.waiting import with_waiting
 from aifactory.demand.forecast import simulate_demand
 from aifactory.demand.profile import hourly_shape
 from aifactory.demand.scenario_inputs import read_workloads, settings_of
@@ -74,6 +76,8 @@ class BuyPlan:
     not_sized: pd.DataFrame
     warnings: list[str]
     decision: str
+    tax_regimes: pd.DataFrame = field(default_factory=pd.DataFrame)  # tax and NPV under each way to write off
+    leases: pd.DataFrame = field(default_factory=pd.DataFrame)  # what leases put on the balance sheet, by year
     reserves: pd.DataFrame = field(default_factory=pd.DataFrame)  # of each served stream, with its risk
     reserve_curve: pd.DataFrame = field(default_factory=pd.DataFrame)  # price of each step of safety
     futures: FuturesBasis | None = None  # what `compare_futures` prices on many paths
@@ -88,12 +92,13 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
     prices = price_table(offers, ws.plan, ws.as_of)
     reserves = size_stream_reserves(ws, inventory, shortlist.choice, prices)
     restream = stream_builder(ws, inventory, benchmark, shortlist, over_average(reserves))
+    priced, uncounted = with_waiting(ws.plan, ws.month("latency_histograms"), ws.month("demand_windows"))
     streams = restream(ws.plan)
     if streams.table.empty:
         return nothing_to_plan(ws.plan, streams, ws.period)
     owned = owned_accelerators(inventory.pools, ws.plan, streams)
     porting = porting_costs(shortlist.penalties, shortlist.choice)
-    case = build_case(ws.plan, streams, prices, owned=owned, porting=porting)
+    case = build_case(priced, streams, prices, owned=owned, porting=porting)
     answer = solve_case(case)
     current = inventory.use_cases.set_index("use_case_id")["usd_per_unit"]
     api = api_frame(case, ws.table("api_prices"), ws.as_of)
@@ -114,6 +119,7 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
     stress = stress_basis(
         case, futures, capacity=benchmark.capacity, exclusions=shortlist.exclusions, accelerators=accelerators
     )
+    plan = replace(plan, warnings=[*plan.warnings, *uncounted])
     return replace(with_reserves(plan, reserves), futures=futures, stress=stress)
 
 
@@ -185,6 +191,8 @@ def report(
         not_sized=case.streams.not_sized,
         warnings=[*warnings, *worse_policies(comparisons)],
         decision=decision_sentence(orders, roi, case.plan),
+        tax_regimes=tax_regimes_frame(case, answer),
+        leases=leases_frame(case, answer, justified(answer.expected)),
         returns=returns_basis(case, answer, api),
     )
 

@@ -14,13 +14,21 @@ import pandas as pd
 
 from aifactory.buyplan.attribution import OWN_SITE_LINES
 from aifactory.buyplan.case import Answer, Case, justified
-from aifactory.buyplan.compare import OURS, price_rule
-from aifactory.buyplan.ledger import BEYOND, DEPRECIATION, PORTING, Compute, Ledger, build_ledger
+from aifactory.buyplan.compare import OURS, hosted_path, price_rule
+from aifactory.buyplan.ledger import (
+    BEYOND,
+    PORTING,
+    Compute,
+    Ledger,
+    build_ledger,
+    fiscal_position,
+    price_index,
+)
 from aifactory.buyplan.nodes import pool_curves
-from aifactory.buyplan.streams import EXPECTED
+from aifactory.buyplan.streams import EXPECTED, Streams
 from aifactory.finance.draws import Factor, Factors
 from aifactory.finance.information import value_of_signal
-from aifactory.finance.options import COMMITTED_OPTIONS, OPTION_NAMES
+from aifactory.finance.options import COMMITTED_OPTIONS, OPTION_NAMES, spot_usd_per_hour
 from aifactory.finance.roi import (
     DRAWS,
     RoiResult,
@@ -28,15 +36,19 @@ from aifactory.finance.roi import (
     base_case,
     break_even_level,
     evaluate,
+    frozen_tornado,
     sobol_groups,
     summary,
 )
 from aifactory.finance.roi_model import RoiModel
+from aifactory.finance.tax import year_starts
 from aifactory.finance.tco import hidden_lines, serves
+from aifactory.inputs.plan import Plan
 from aifactory.units import GIGA, HOURS_PER_MONTH
 
 BLOCKS = 6
 ON_DEMAND, HOSTED = "Base and peaks on demand", "Hosted API where priced"
+ALL_SPOT = "All on spot where offered"
 #: Vendor steps of list prices, AWS, Azure and GCP 2022-02 to 2025-05: 0.029 per series and year, all down.
 STEPS_PER_YEAR, STEP_SIZES = 0.03, (-0.46, -0.28, -0.05)
 BENCH_ERROR = 0.03  # log standard error of a benchmark: run-to-run spread
@@ -64,6 +76,7 @@ class Returns:
     knowledge: pd.DataFrame  # what is learnt, its worth, the cost of waiting, what is left
     break_even: pd.DataFrame  # option, multiple of demand at which it costs what on-demand costs; NPV zero
     factors: pd.DataFrame  # factor, low, value, high, source
+    frozen: pd.DataFrame  # NPV of this plan with one factor at P10 and P90, orders as they are
     draws: int
 
 
@@ -91,7 +104,24 @@ def _options(case: Case, answer: Answer) -> dict[str, tuple[Compute, Ledger]]:
         compute = price_rule(case, answer, hold, option)
         porting = case.porting_usd.sum()
         found[label] = (compute, build_ledger(compute, case.streams, case.streams.units[EXPECTED], case.plan, porting))
+    if (spot := _on_spot(case)).any():
+        compute = price_rule(case, answer, np.zeros_like(base), "reserved_1y", all_spot=True)
+        streams = interrupted(case.streams, spot, case.plan)
+        found[ALL_SPOT] = (compute, build_ledger(compute, streams, streams.units[EXPECTED], case.plan, porting))
     return found
+
+
+def _on_spot(case: Case) -> np.ndarray:
+    """Streams whose pool is cheaper on spot, work lost to interruptions included, [K]."""
+    paid = spot_usd_per_hour(case.offers.spot, case.plan.value("spot_interruption_share"))
+    return (paid < case.offers.on_demand)[case.streams.pool]
+
+
+def interrupted(streams: Streams, spot: np.ndarray, plan: Plan) -> Streams:
+    """Streams that lose value on spot: the interrupted share of interactive work misses its SLO."""
+    lost = plan.value("spot_interruption_share") * plan.value("sla_miss_usd_per_unit_share")
+    hit = spot & ~streams.table["interruptible"].to_numpy(dtype=bool)
+    return replace(streams, table=streams.table.assign(success_share=streams.table["success_share"] * (1 - lost * hit)))
 
 
 def _model(case: Case, priced: dict[str, tuple[Compute, Ledger]]) -> RoiModel:
@@ -108,7 +138,8 @@ def _model(case: Case, priced: dict[str, tuple[Compute, Ledger]]) -> RoiModel:
     hidden = hidden_lines(np.zeros(months), plan)
     tokens = table["output_tokens_per_unit"].to_numpy(dtype=float)
     per_unit = tokens * plan.value("egress_bytes_per_output_token") / GIGA * plan.value("egress_usd_per_gb")
-    per_unit = per_unit + sum(item.usd_per_unit * serves(item, table["use_case_id"]) for item in plan.hidden_costs)
+    dearer = price_index(months, plan)
+    centres = sum(item.usd_per_unit * serves(item, table["use_case_id"]) for item in plan.hidden_costs)
     people = plan.value("operator_usd_per_month") / plan.value("accelerators_per_operator")
     storage = plan.value("storage_gb_per_accelerator") * plan.value("storage_usd_per_gb_month")
     share = plan.value("orchestration_share") + plan.value("safety_check_share")
@@ -118,7 +149,7 @@ def _model(case: Case, priced: dict[str, tuple[Compute, Ledger]]) -> RoiModel:
         options=tuple(priced),
         units=units,
         value_usd=worth.to_numpy(dtype=float)[:, None] / np.maximum(streams.size.T, 1e-12),
-        variable_usd=per_unit,
+        variable_usd=per_unit[:, None] + np.outer(centres * np.ones(len(table)), dearer),
         hours_per_unit=streams.accelerators(np.ones(len(table))) * HOURS_PER_MONTH,
         pool=streams.pool,
         block_level=_blocks(case),
@@ -130,15 +161,17 @@ def _model(case: Case, priced: dict[str, tuple[Compute, Ledger]]) -> RoiModel:
         running_usd=own,
         base_usd=base,
         capex_usd=np.array([ledger.capex_usd for ledger in ledgers]),
-        depreciation_usd=np.array([compute.lines[DEPRECIATION].sum(axis=1) for compute in computes]),
+        depreciation_usd=np.array([ledger.write_off_usd for ledger in ledgers]),
         residual_usd=np.array([ledger.residual_usd[-1] for ledger in ledgers]),
         once_usd=one_off,
         lost_value_share=np.zeros_like(base),
-        fixed_usd=sum(hidden.values(), np.zeros(months)) * active,
-        around_usd_per_hour=(people + storage) / HOURS_PER_MONTH,
+        fixed_usd=sum(hidden.values(), np.zeros(months)) * active * dearer,
+        around_usd_per_hour=(people * dearer + storage) / HOURS_PER_MONTH,
         share_of_compute=share + sum(item.share_of_compute for item in plan.hidden_costs),
         contingency_share=plan.value("contingency_share"),
         tax_rate=plan.value("tax_rate"),
+        loss_offset_share=plan.value("loss_offset_share"),
+        year_starts=year_starts(months, fiscal_position(streams.months[0], plan)),
         wacc=plan.value("wacc"),
     )
     return _as_booked(model, ledgers)
@@ -192,19 +225,17 @@ def _base_opex(model: RoiModel) -> np.ndarray:
     paid = (hours + model.capacity * HOURS_PER_MONTH).sum(axis=1)
     view = model.base_usd + rented
     others = model.share_of_compute * view + model.around_usd_per_hour * paid + model.fixed_usd
-    others = others + model.variable_usd @ model.units + model.once_usd
+    others = others + (model.variable_usd * model.units).sum(axis=0) + model.once_usd
     return model.running_usd + rented + others + model.contingency_share * (view + others)
 
 
 def _with_hosted(model: RoiModel, case: Case, api: pd.DataFrame) -> RoiModel:
     """Add the option that moves priced use cases to hosted models and rents the rest on demand."""
-    price = (
-        case.streams.table["use_case_id"].map(api.set_index("use_case_id")["api_usd_per_unit"]).to_numpy(dtype=float)
-    )
+    price, moving = (part.T for part in hosted_path(case, api))
     if not np.isfinite(price).any() or ON_DEMAND not in model.options:
         return model
     like = model.options.index(ON_DEMAND)
-    hosted = np.broadcast_to(price[:, None], model.units.shape) / np.maximum(case.streams.size.T, 1e-12)
+    hosted = price / np.maximum(case.streams.size.T, 1e-12)
     stacked = {
         name: np.concatenate([held := getattr(model, name), held[[like]]])
         for name in (
@@ -212,6 +243,7 @@ def _with_hosted(model: RoiModel, case: Case, api: pd.DataFrame) -> RoiModel:
             "residual_usd", "once_usd", "lost_value_share",
         )
     }  # fmt: skip
+    stacked["once_usd"][-1] += moving.sum(axis=0)
     committed = np.concatenate([model.committed_usd, np.zeros((1, model.units.shape[1]))])
     served = np.concatenate([model.hosted_usd, hosted[None]])
     return replace(model, options=(*model.options, HOSTED), hosted_usd=served, committed_usd=committed, **stacked)
@@ -294,6 +326,7 @@ def draw_returns(basis: ReturnsBasis, draws: int = DRAWS) -> Returns:
         knowledge=_knowledge(basis, values, result),
         break_even=_break_even(basis.model),
         factors=factors,
+        frozen=frozen_tornado(basis.model, basis.factors, 0),
         draws=draws,
     )
 

@@ -107,6 +107,7 @@ def _return(case: Case, solution: Solution, units: np.ndarray) -> dict:
         "npv_usd": net_present_value(ledger, case.plan),
         "irr_annual": np.nan,
         "irr_status": "not computed",
+        "irr_roots": "",
         "mirr_annual": np.nan,
         "payback_month": np.nan,
         "discounted_payback_month": np.nan,
@@ -132,6 +133,7 @@ def _rates(net: np.ndarray, rate: float) -> dict:
     return {
         "irr_annual": annualised(found.rate) if found.status == "unique" else np.nan,
         "irr_status": found.status,
+        "irr_roots": "; ".join(f"{annualised(root):.4g}" for root in found.rates),
         "mirr_annual": annualised(mirr(net, rate, rate)),
         "payback_month": np.nan if month is None else month,
         "discounted_payback_month": np.nan if discounted is None else discounted,

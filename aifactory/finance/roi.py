@@ -70,7 +70,7 @@ def _arrays(model: RoiModel) -> object:
     }
     fields = {name: made[name] if name in made else getattr(model, name) for name in Arrays._fields}
     for name, value in fields.items():
-        kind = value.dtype if name in ("pool", "is_hosted", "any_hosted", "holds") else float
+        kind = value.dtype if name in ("pool", "is_hosted", "any_hosted", "holds", "year_starts") else float
         fields[name] = np.ascontiguousarray(value, dtype=kind) if isinstance(value, np.ndarray) else float(value)
     return Arrays(**fields)
 

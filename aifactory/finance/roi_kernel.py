@@ -40,10 +40,12 @@ class Arrays(NamedTuple):
     once_usd: np.ndarray
     lost_value_share: np.ndarray
     fixed_usd: np.ndarray
-    around_usd_per_hour: float
+    around_usd_per_hour: np.ndarray
     share_of_compute: float
     contingency_share: float
     tax_rate: float
+    loss_offset_share: float
+    year_starts: np.ndarray
     factors: np.ndarray
 
 
@@ -138,13 +140,13 @@ def _demand(m, s, common, streams, draw):
         for at in range(s.need.shape[0]):
             s.need[at, month] = 0.0
     for k in range(m.pool.size):
-        ours, each, at = streams[draw, k], m.variable_usd[k], m.pool[k]
+        ours, at = streams[draw, k], m.pool[k]
         hours = ours * m.hours_per_unit[k] / (HOURS * common[draw, 3])
         for month in range(shift, months):
             units = m.units[k, month - shift]
             s.need[at, month] += units * hours
             s.worth[month] += units * m.value_usd[k, month - shift] * ours
-            s.extra[month] += units * each * ours
+            s.extra[month] += units * m.variable_usd[k, month] * ours
     for month in range(months):
         s.worth[month] *= s.growth[month] * value
         s.extra[month] *= s.growth[month]
@@ -194,16 +196,25 @@ def _serve(m, s, o, load):
 def _cash(m, s, o, power, resale, around):
     """Net cash of one option into `net`; returns cost, its present value, NPV and the lowest cash."""
     npv, cost, pv_cost, total, lowest = 0.0, 0.0, 0.0, 0.0, 0.0
+    losses, year, advance = 0.0, 0.0, 0.0
     last = s.net.size - 1
     for month in range(last + 1):
         rented = s.spill[month] * s.price[month] + s.hosted[month]
         view = m.base_usd[o, month] + m.running_usd[o, month] * (power - 1.0) + rented
-        centres = m.share_of_compute * view + m.around_usd_per_hour * s.paid[month] + m.fixed_usd[month]
+        centres = m.share_of_compute * view + m.around_usd_per_hour[month] * s.paid[month] + m.fixed_usd[month]
         others = around * (centres + s.extra[month]) + m.once_usd[o, month]
         opex = m.committed_usd[o, month] + m.running_usd[o, month] * power + rented + others
         opex += m.contingency_share * (view + others)
         earned = s.worth[month] * (1.0 - m.lost_value_share[o, month])
-        taxed = m.tax_rate * max(earned - opex - m.depreciation_usd[o, month], 0.0)
+        if m.year_starts[month]:
+            losses -= year if year < 0.0 else min(losses, m.loss_offset_share * year)
+            year, advance = 0.0, 0.0
+        year += earned - opex - m.depreciation_usd[o, month]
+        if month == last:
+            year += m.residual_usd[o] * (resale - 1.0)
+        base = max(year, 0.0)
+        taxed = m.tax_rate * (base - min(losses, m.loss_offset_share * base)) - advance
+        advance += taxed
         spent = opex + m.capex_usd[o, month]
         if month == last:
             spent -= m.residual_usd[o] * resale

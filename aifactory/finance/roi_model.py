@@ -41,7 +41,7 @@ class RoiModel:
     options: tuple[str, ...]
     units: np.ndarray  # [K, T + 1] units a month, 0 in month 0
     value_usd: np.ndarray  # [K, T + 1] value per unit served
-    variable_usd: np.ndarray  # [K] egress and the like per unit
+    variable_usd: np.ndarray  # [K, T + 1] egress and the like per unit
     hours_per_unit: np.ndarray  # [K] accelerator-hours, failed work included
     pool: np.ndarray  # [K] pool of the use case
     block_level: np.ndarray  # [P, B] load of each block relative to the mean
@@ -53,15 +53,17 @@ class RoiModel:
     running_usd: np.ndarray  # [O, T + 1] energy, space and support of own hardware
     base_usd: np.ndarray  # [O, T + 1] cost view of both, from which shares of compute are taken
     capex_usd: np.ndarray  # [O, T + 1]
-    depreciation_usd: np.ndarray  # [O, T + 1] for tax only, never part of cash
+    depreciation_usd: np.ndarray  # [O, T + 1] for tax only, less the gain of the sale; never part of cash
     residual_usd: np.ndarray  # [O] in month T
     once_usd: np.ndarray  # [O, T + 1] porting, migration off a retired model
     lost_value_share: np.ndarray  # [O, T + 1] value lost to missed or late service
     fixed_usd: np.ndarray  # [T + 1] cost centres that do not follow compute
-    around_usd_per_hour: float  # storage and people per accelerator-hour paid for
+    around_usd_per_hour: np.ndarray  # [T + 1] storage and people per accelerator-hour paid for
     share_of_compute: float  # orchestration, safety checks
     contingency_share: float
     tax_rate: float
+    loss_offset_share: float  # share of a year's profit that losses carried forward may offset
+    year_starts: np.ndarray  # [T + 1] whether a fiscal year starts in the month
     wacc: float  # a year
 
     def __post_init__(self) -> None:
@@ -83,7 +85,7 @@ class RoiModel:
         by_option = (options, months)
         shapes = {
             "value_usd": (count, months),
-            "variable_usd": (count,),
+            "variable_usd": (count, months),
             "hours_per_unit": (count,),
             "pool": (count,),
             "block_level": (pools, blocks),
@@ -92,6 +94,8 @@ class RoiModel:
             "hosted_usd": (options, count, months),
             "residual_usd": (options,),
             "fixed_usd": (months,),
+            "around_usd_per_hour": (months,),
+            "year_starts": (months,),
         } | dict.fromkeys(
             [
                 "committed_usd",

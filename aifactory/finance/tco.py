@@ -10,11 +10,12 @@ from numpy.typing import ArrayLike
 from aifactory.inputs.plan import HiddenCost, Plan
 from aifactory.units import GIGA
 
+PEOPLE = "Human operations"
 OVERHEADS = (
     "Storage",
     "Network egress",
     "Orchestration",
-    "Human operations",
+    PEOPLE,
     "Safety checks",
 )
 CONTINGENCY = "Contingency"
@@ -52,18 +53,22 @@ def overhead_lines(
 
 
 def hidden_lines(
-    compute_usd: ArrayLike, plan: Plan, units: np.ndarray | None = None, use_cases: Sequence[str] = ()
+    compute_usd: ArrayLike,
+    plan: Plan,
+    units: np.ndarray | None = None,
+    use_cases: Sequence[str] = (),
+    price_level: ArrayLike = 1.0,
 ) -> dict[str, np.ndarray]:
     """Cost centres outside the bill by name: amount a month + share of compute + amount per unit x units.
 
     `units` [..., K] are those of the use cases named in order, K long; an amount per unit counts the
-    units of its own use cases only.
+    units of its own use cases only. `price_level` multiplies the amounts, not the share of compute.
     """
-    compute = np.asarray(compute_usd, dtype=float)
-    lines = {item.name: item.usd_per_month + item.share_of_compute * compute for item in plan.hidden_costs}
+    compute, level = np.asarray(compute_usd, dtype=float), np.asarray(price_level, dtype=float)
+    lines = {item.name: item.usd_per_month * level + item.share_of_compute * compute for item in plan.hidden_costs}
     if units is not None:
         for item in plan.hidden_costs:
-            lines[item.name] = lines[item.name] + item.usd_per_unit * (units @ serves(item, use_cases))
+            lines[item.name] = lines[item.name] + item.usd_per_unit * level * (units @ serves(item, use_cases))
     return lines
 
 

@@ -25,6 +25,7 @@ Positive = Annotated[float, Field(gt=0)]
 Identifier = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Criticality = Literal["experimental", "internal", "customer_facing", "critical"]
 Stability = Literal["stable", "changing", "volatile"]
+TaxDepreciation = Literal["straight_line", "macrs_5", "bonus_100"]
 ScenarioName = Literal["conservative", "expected", "aggressive"]
 
 
@@ -92,13 +93,15 @@ class HiddenCost(_Strict):
     """A cost centre outside the bill: labour, compliance, tooling and so on.
 
     Either an amount a month with a share of compute, or an amount per unit of the use cases named
-    (all, if none is): retrieval and rerank, editorial approval, time that people wait in a queue.
+    (all, if none is): retrieval and rerank, editorial approval; or what an hour costs that somebody
+    waits in the queue, times the waiting time per unit that was measured.
     """
 
     name: str
     usd_per_month: NonNegative = 0.0
     share_of_compute: NonNegative = 0.0
     usd_per_unit: NonNegative = 0.0
+    usd_per_waiting_hour: NonNegative = 0.0
     use_cases: list[Identifier] = Field(default_factory=list)
     driver: str
     owner_role: str
@@ -107,11 +110,15 @@ class HiddenCost(_Strict):
 
     @model_validator(mode="after")
     def _one_basis(self) -> HiddenCost:
-        if self.usd_per_unit and (self.usd_per_month or self.share_of_compute):
-            msg = f"{self.name}: usd_per_unit does not go with usd_per_month or share_of_compute; write two lines"
+        bases = (self.usd_per_month or self.share_of_compute, self.usd_per_unit, self.usd_per_waiting_hour)
+        if sum(map(bool, bases)) > 1:
+            msg = (
+                f"{self.name}: usd_per_unit and usd_per_waiting_hour go with no other amount "
+                "(usd_per_month, share_of_compute); write two lines"
+            )
             raise ValueError(msg)
-        if self.use_cases and not self.usd_per_unit:
-            msg = f"{self.name}: use_cases belong to an amount per unit"
+        if self.use_cases and not (self.usd_per_unit or self.usd_per_waiting_hour):
+            msg = f"{self.name}: use_cases belong to an amount per unit or per hour of waiting"
             raise ValueError(msg)
         return self
 
@@ -207,6 +214,7 @@ class Plan(_Strict):
     scenarios: list[Scenario]
     launches: list[Launch] = Field(default_factory=list)
     budget: Budget = Field(default_factory=Budget)
+    tax_depreciation: TaxDepreciation = "straight_line"
     matrix_weights: dict[str, NonNegative]
     scorecard_weights: dict[str, NonNegative]
     weight_limits: dict[str, tuple[Fraction, Fraction]] = Field(default_factory=dict)

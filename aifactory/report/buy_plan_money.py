@@ -5,6 +5,11 @@ from __future__ import annotations
 import pandas as pd
 
 from aifactory.buyplan import BuyPlan
+from aifactory.buyplan.attribution import DRIVERS
+from aifactory.buyplan.booking import BASE_LEASED, OURS
+from aifactory.buyplan.ledger import PORTING
+from aifactory.finance.tax import REGIMES
+from aifactory.finance.tco import CONTINGENCY, OVERHEADS
 from aifactory.inputs.workspace import Workspace
 from aifactory.report.blocks import Block, Col, Group, bullets, group, section, table
 from aifactory.report.buy_plan_charts import PLAN, expected
@@ -47,8 +52,10 @@ def return_section(plan: BuyPlan) -> Block:
 def _rate(base: pd.Series) -> str:
     if base["irr_status"] == "unique":
         return f"an internal rate of {pct(base['irr_annual'])} a year"
-    none = base["irr_status"] == "none"
-    return "no internal rate, as there is no outlay to recover" if none else "several internal rates, so none is quoted"
+    if base["irr_status"] == "none":
+        return "no internal rate, as there is no outlay to recover"
+    roots = join_words([pct(float(root)) for root in base["irr_roots"].split("; ")])
+    return f"several internal rates ({roots} a year), so none is quoted and the MIRR of {pct(base['mirr_annual'])} stands in"
 
 
 @of_a_plan()
@@ -74,9 +81,57 @@ def table_roi(ws: Workspace, plan: BuyPlan) -> Block:
     wacc, tax = pct(ws.plan.value("wacc"), 1), pct(ws.plan.value("tax_rate"))
     note = (
         f"Monthly cash from approval, discounted at {wacc} a year (the MIRR finances and reinvests at the same rate). "
-        f"Tax of {tax} on positive profit after straight-line depreciation, losses not carried forward."
+        f"Tax of {tax} on the profit of each fiscal year, purchases written off {REGIMES[ws.plan.tax_depreciation]}; "
+        f"losses carried forward offset up to {pct(ws.plan.value('loss_offset_share'))} of a later profit. Pay and cost "
+        f"centres rise by {pct(ws.plan.value('cost_inflation'), 1)} a year, so the NPV is in money of the day."
     )
     return table(plan.roi, caption="Return in three scenarios", source=PLAN, as_of=ws.as_of, columns=columns, note=note)
+
+
+@of_a_plan("How will it be booked and taxed?")
+def booking_section(ws: Workspace, plan: BuyPlan) -> Block:
+    """Tax under other write-offs, leases on the balance sheet; cash decides, this is the second view."""
+    other = plan.tax_regimes[plan.tax_regimes["regime"] != ws.plan.tax_depreciation]
+    moves = [f"{row.label}: {usd_compact(row.above_stated_usd)}" for row in other.itertuples()]
+    stated = REGIMES[ws.plan.tax_depreciation]
+    taxed = f"Written off {stated}; on the NPV of the same orders other ways would add: {join_words(moves)}. "
+    if plan.roi["npv_usd"].isna().all():
+        taxed = f"Written off {stated}; without a value per unit there is no profit to tax. "
+    return section("How will it be booked and taxed?", taxed + _booked(ws, plan.leases))
+
+
+def _booked(ws: Workspace, leases: pd.DataFrame) -> str:
+    """Leases in words."""
+    service = (
+        "Reserved and hosted capacity is usually a service and stays off the balance sheet; the controller decides."
+    )
+    if leases.empty:
+        return f"No lease is signed or offered. {service}"
+    ours = bool((leases["way_to_pay"] == OURS).any())
+    rows = leases[leases["way_to_pay"] == (OURS if ours else BASE_LEASED)]
+    whose = "The leases of this plan put" if ours else "This plan signs no lease; leasing its base instead would put"
+    return (
+        f"{whose} up to {usd_compact(rows['liability_usd'].max())} of liability on the balance sheet at a borrowing rate "
+        f"of {pct(ws.plan.value('borrowing_rate'), 1)} (ASC 842, IFRS 16). {service}"
+    )
+
+
+@of_a_plan()
+def table_leases(ws: Workspace, plan: BuyPlan) -> Block:
+    """Leases by year, as a controller would book them."""
+    columns = {
+        "way_to_pay": Col("Way to pay"),
+        "year": Col("Year", "int"),
+        "cash_usd": Col("Paid, USD", "usd0"),
+        "liability_usd": Col("Liability at its end", "usd0"),
+        "asset_usd": Col("Right of use at its end", "usd0"),
+        "operating_expense_usd": Col("Expense, operating lease", "usd0"),
+        "finance_expense_usd": Col("Expense, finance lease", "usd0"),
+    }
+    note = "Years count from approval. Terms that run beyond the horizon are cut there. Cash is the same either way."
+    return table(
+        plan.leases, caption="Leases as booked", source=PLAN, as_of=ws.as_of, columns=columns, max_rows=10, note=note
+    )
 
 
 # ------------------------------------------------------------------ unit and total cost
@@ -165,11 +220,22 @@ def table_tco(ws: Workspace, plan: BuyPlan) -> Block:
     lines = lines[(lines[list(SCENARIOS)] != 0).any(axis=1)]
     total = {"line": "Total", "group": "", **lines[list(SCENARIOS)].sum().to_dict()}
     frame = pd.concat([lines, pd.DataFrame([total])], ignore_index=True)
-    columns = {"line": Col("Cost line"), "group": Col("Group")}
+    frame["owner"] = frame["line"].map(_owners(ws)).fillna("")
+    columns = {"line": Col("Cost line"), "group": Col("Group"), "owner": Col("Owner")}
     columns |= {name: Col(f"{name.capitalize()}, USD", "usd0") for name in SCENARIOS}
     note = "Purchases are spread over their months of use, less resale value; the cash view adds up to the same total."
     caption = f"Total cost of ownership over {ws.plan.horizon_months} months"
     return table(frame, caption=caption, source=PLAN, as_of=ws.as_of, columns=columns, max_rows=60, note=note)
+
+
+def _owners(ws: Workspace) -> dict[str, str]:
+    """Who answers for each cost line around the accelerators, the hidden cost centres above all."""
+    owners = {
+        line: ws.plan.assumptions[assumption].owner_role
+        for line, (_, _, assumption) in DRIVERS.items()
+        if line in (*OVERHEADS, PORTING, CONTINGENCY)
+    }
+    return owners | {item.name: item.owner_role for item in ws.plan.hidden_costs}
 
 
 # ------------------------------------------------------------------ sensitivity, alternatives, risks, governance

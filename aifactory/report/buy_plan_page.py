@@ -24,6 +24,7 @@ from aifactory.report.buy_plan_charts import (
 from aifactory.report.buy_plan_guard import of_a_plan
 from aifactory.report.buy_plan_money import (
     alternatives_section,
+    booking_section,
     by_scenario,
     governance,
     months_of,
@@ -31,6 +32,7 @@ from aifactory.report.buy_plan_money import (
     risks,
     sensitivity_section,
     table_cost_by,
+    table_leases,
     table_policies,
     table_roi,
     table_tco,
@@ -46,6 +48,7 @@ from aifactory.units import BANDS
 __all__ = [
     "alternatives_section",
     "bands_section",
+    "booking_section",
     "buy_plan_head",
     "capacity_section",
     "chart_break_even",
@@ -63,6 +66,7 @@ __all__ = [
     "sensitivity_section",
     "table_bands",
     "table_cost_by",
+    "table_leases",
     "table_need",
     "table_options",
     "table_orders",

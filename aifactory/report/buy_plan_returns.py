@@ -13,10 +13,11 @@ from aifactory.finance.price_age import PriceAge, price_age
 from aifactory.inputs.workspace import Workspace
 from aifactory.report import charts
 from aifactory.report.blocks import Block, Col, Figure, Group, figure, group, missing, section, table
-from aifactory.report.text import join_words, num, pct, usd_compact
+from aifactory.report.text import join_words, num, pct, readable, usd_compact
 
 DRAWN = "computed: correlated draws of the ranges in plan.yaml, demand simulation and benchmarks"
 QUESTION = "How likely is a loss, and what would knowing more be worth?"
+FROZEN_ROWS = 6
 NOT_DRAWN = "Not computed: no use case in the plan states a value per unit and its attribution."
 
 
@@ -48,7 +49,26 @@ def returns_section(ws: Workspace, plan: BuyPlan, returns: Returns | None) -> Gr
         f"all ways to pay in {pct(mine['best_probability'])}. Of its variance {top}. "
         f"On these options {advice}."
     )
-    return group(section(QUESTION, text), _options_table(ws, returns), _knowledge_table(ws, returns))
+    return group(
+        section(QUESTION, text), _options_table(ws, returns), _frozen_table(ws, returns), _knowledge_table(ws, returns)
+    )
+
+
+def _frozen_table(ws: Workspace, returns: Returns) -> Block:
+    """What moves the NPV once the orders are signed: no order is chosen anew, unlike in the tornado below."""
+    columns = {
+        "factor": Col("With the orders as they are"),
+        "low": Col("P10", "num2"),
+        "high": Col("P90", "num2"),
+        "npv_low_usd": Col("NPV at P10, USD", "usd0"),
+        "npv_high_usd": Col("NPV at P90, USD", "usd0"),
+        "switching_value": Col("NPV is zero at", "num2"),
+    }
+    frame = returns.frozen[returns.frozen["swing_usd"] > 0].head(FROZEN_ROWS)
+    frame = frame.assign(factor=frame["factor"].str.removeprefix("level:").map(readable))
+    note = "Multiples of the expected value, one at a time; orders are not chosen anew, so this is the exposure after signing."
+    caption = "What moves the NPV after signing"
+    return table(frame, caption=caption, source=DRAWN, as_of=ws.as_of, columns=columns, note=note)
 
 
 def _options_table(ws: Workspace, returns: Returns) -> Block:
@@ -139,5 +159,5 @@ def tables(returns: Returns | None) -> dict[str, pd.DataFrame]:
     if returns is None:
         return {}
     names = {"options": "returns", "drivers": "return_drivers", "knowledge": "value_of_information"}
-    names |= {"break_even": "break_even_volume", "factors": "return_factors"}
+    names |= {"break_even": "break_even_volume", "factors": "return_factors", "frozen": "tornado_frozen"}
     return {name: getattr(returns, field) for field, name in names.items()}

@@ -13,12 +13,13 @@ import pandas as pd
 from aifactory.buyplan.case import build_case
 from aifactory.buyplan.streams import build_streams
 from aifactory.finance.prices import price_table
-from aifactory.inputs.plan import REQUIRED_ASSUMPTIONS, Plan
+from aifactory.inputs.plan import REQUIRED_ASSUMPTIONS, Plan, default_assumptions
 from aifactory.units import HOURS_PER_MONTH, SCENARIOS
 
 PERIOD = "2026-10"
 TODAY = dt.date(2026, 10, 31)
 ZERO = dict.fromkeys(REQUIRED_ASSUMPTIONS, 0.0)
+STILL = {**default_assumptions()["cost_inflation"], "value": 0.0, "low": 0.0, "high": 0.0}  # prices of pay stand still
 NEUTRAL = {"planning_utilization": 1.0, "pue": 1.0, "accelerators_per_operator": 100.0}
 DAY_AND_NIGHT = np.tile(np.repeat([1.5, 0.5], 12), 30)  # mean 1
 
@@ -36,7 +37,14 @@ def make_plan(months=12, values=None, **fields):
             "as_of": "2026-10-01",
         }
         for name, value in numbers.items()
+        if name in REQUIRED_ASSUMPTIONS
     }
+    assumptions |= {
+        name: default_assumptions()[name] | {"value": value, "low": value, "high": value}
+        for name, value in numbers.items()
+        if name not in REQUIRED_ASSUMPTIONS
+    }
+    assumptions.setdefault("cost_inflation", STILL)
     data = {
         "organisation": "Tiny",
         "horizon_months": months,

@@ -6,15 +6,16 @@ import pytest
 from bp_company import make_plan, make_prices
 
 from aifactory.buyplan.case import solve_case
+from aifactory.buyplan.compare import hosted_path
 from aifactory.buyplan.ledger import net_present_value
-from aifactory.buyplan.returns import HOSTED, ON_DEMAND, OURS, draw_returns, quick_returns, returns_basis
+from aifactory.buyplan.returns import ALL_SPOT, HOSTED, ON_DEMAND, OURS, draw_returns, quick_returns, returns_basis
 from aifactory.finance.roi import base_case, evaluate
 
 VALUES = {"wacc": 0.1, "tax_rate": 0.25, "contingency_share": 0.05}
 BOUGHT = {
     "purchase_option": "purchase", "usd_per_accelerator": 20_000.0, "region": "*", "provider": "vendor",
 }  # fmt: skip
-API = pd.DataFrame({"use_case_id": ["chat"], "api_usd_per_unit": [0.002]})
+API = pd.DataFrame({"use_case_id": ["chat", "train"], "api_usd_per_unit": [0.002, np.nan], "retires": pd.NaT})
 
 
 @pytest.fixture
@@ -85,3 +86,46 @@ def test_what_if_moves_with_its_three_controls(basis):
 def test_without_value_there_is_no_distribution(tiny):
     case = tiny(plan=make_plan(12, VALUES), value_usd_per_unit=[np.nan, np.nan])
     assert returns_basis(case, solve_case(case), API) is None
+
+
+def test_a_retired_hosted_model_is_followed_by_its_successor(tiny):
+    values = VALUES | {"engineer_usd_per_month": 10_000.0}
+    case = tiny(plan=make_plan(18, values), prices=make_prices())
+    answer = solve_case(case)
+    ends = API.assign(retires=[pd.Timestamp("2027-04-15"), pd.NaT])
+    price, once = hosted_path(case, ends)
+    chat = case.streams.table["use_case_id"].tolist().index("chat")
+    ratio = case.plan.value("api_successor_price_ratio")
+    assert price[5, chat] == 0.002
+    assert price[6, chat] == pytest.approx(0.002 * ratio)
+    assert once[6, chat] == pytest.approx(10_000 * case.plan.value("api_migration_person_months"))
+    assert once.sum() == once[6, chat]
+    still, ended = (returns_basis(case, answer, api).model for api in (API, ends))
+    hosted = still.options.index(HOSTED)
+    gap = base_case(still).cost_usd[hosted, 0] - base_case(ended).cost_usd[hosted, 0]
+    assert gap == pytest.approx(-once.sum() * (1 + case.plan.value("contingency_share")))
+
+
+def test_spot_is_cheaper_and_loses_value_of_what_is_interrupted(tiny):
+    values = VALUES | {"spot_interruption_share": 0.2, "sla_miss_usd_per_unit_share": 0.5}
+    spot = {"purchase_option": "spot", "usd_per_accelerator_hour": 1.0}
+    case = tiny(plan=make_plan(12, values), prices=make_prices(spot))
+    answer = solve_case(case)
+    model = returns_basis(case, answer, API).model
+    at, on_demand = model.options.index(ALL_SPOT), model.options.index(ON_DEMAND)
+    base = base_case(model)
+    assert base.cost_usd[at, 0] < base.cost_usd[on_demand, 0]
+    assert model.lost_value_share[at, 1:] == pytest.approx(
+        0.2 * 0.5
+    )  # all value is that of chat, which is not interruptible
+    assert model.flexible_usd_per_hour[at, 0] == pytest.approx(1.0 / 0.8)
+    plain = tiny(plan=make_plan(12, values))
+    assert ALL_SPOT not in returns_basis(plain, solve_case(plain), API).model.options
+
+
+def test_the_frozen_tornado_is_the_exposure_of_this_plan(basis):
+    returns = draw_returns(basis[2], draws=500)
+    frame = returns.frozen.set_index("factor")
+    assert frame["swing_usd"].is_monotonic_decreasing
+    value = evaluate(basis[2].model, np.array([[0.7], [1.3]]), ["value"]).npv_usd[0]
+    assert frame.loc["value", ["npv_low_usd", "npv_high_usd"]].tolist() == pytest.approx(value.tolist())

@@ -4,6 +4,7 @@ import numpy as np
 
 from aifactory.finance.cashflow import discount_factors, discounted_payback, payback
 from aifactory.finance.roi_model import NEUTRAL, RoiModel
+from aifactory.finance.tax import tax_due, year_starts
 from aifactory.units import HOURS_PER_MONTH
 
 
@@ -20,7 +21,7 @@ def plain_draw(model: RoiModel, names, draw):
     worth_per_unit[:, shift:] = model.value_usd[:, : t.size - shift]
     units = units * f["level"] * (1 + f["growth"]) ** t * own[:, None]
     value = (units * worth_per_unit).sum(axis=0) * f["value"]
-    extra = model.variable_usd @ units
+    extra = (model.variable_usd * units).sum(axis=0)
     work = units * (model.hours_per_unit / HOURS_PER_MONTH / f["capacity"])[:, None]
     hosted = np.isfinite(model.hosted_usd).all(axis=2)
     served = work[None] * ~hosted[:, :, None]  # [O, K, T + 1]
@@ -38,7 +39,9 @@ def plain_draw(model: RoiModel, names, draw):
     opex = model.committed_usd + model.running_usd * f["running"] + rented + others
     opex = opex + model.contingency_share * (view + others)
     earned = value * (1 - model.lost_value_share)
-    tax = model.tax_rate * np.maximum(earned - opex - model.depreciation_usd, 0.0)
+    profit = earned - opex - model.depreciation_usd
+    profit[:, -1] += model.residual_usd * (f["residual"] - 1)
+    tax = np.array([tax_due(row, model.tax_rate, model.loss_offset_share, model.year_starts) for row in profit])
     spent = opex + model.capex_usd
     spent[:, -1] -= model.residual_usd * f["residual"]
     net = earned - spent - tax
@@ -79,10 +82,11 @@ def any_model(seed=1, count=12, months=36, blocks=3):
     return RoiModel(
         use_cases=tuple(f"u{i}" for i in range(count)), options=options, units=units,
         value_usd=np.broadcast_to((hours * rng.uniform(3, 9, count))[:, None], units.shape).copy(),
-        variable_usd=hours * 0.05, hours_per_unit=hours, pool=np.arange(count), block_level=level, block_share=share,
+        variable_usd=np.repeat((hours * 0.05)[:, None], months + 1, axis=1), hours_per_unit=hours, pool=np.arange(count), block_level=level, block_share=share,
         capacity=capacity, flexible_usd_per_hour=np.full((len(options), count), 3.5), hosted_usd=hosted,
         committed_usd=committed, running_usd=running, base_usd=committed + running + depreciation, capex_usd=capex,
         depreciation_usd=depreciation, residual_usd=np.array([fleet * 32_000 * 0.3, 0, 0, 0, 0.0]),
         once_usd=np.zeros(size), lost_value_share=np.array([0.0, 0, 0, 0, 0.01])[:, None] * np.ones(months + 1), fixed_usd=np.full(months + 1, 5e3),
-        around_usd_per_hour=0.1, share_of_compute=0.05, contingency_share=0.05, tax_rate=0.25, wacc=0.1,
+        around_usd_per_hour=np.full(months + 1, 0.1), share_of_compute=0.05, contingency_share=0.05, tax_rate=0.25, wacc=0.1,
+        loss_offset_share=0.8, year_starts=year_starts(months + 1, 6),
     )  # fmt: skip

@@ -71,12 +71,12 @@ def test_base_case_by_hand():
     zero = np.zeros((1, 3))
     units = np.array([[0.0, 730.0, 1460.0]])
     model = replace(
-        one, options=("rent",), units=units, value_usd=np.full((1, 3), 5.0), variable_usd=np.array([0.5]),
+        one, options=("rent",), units=units, value_usd=np.full((1, 3), 5.0), variable_usd=np.full((1, 3), 0.5),
         hours_per_unit=np.ones(1), block_level=np.ones((1, 1)), capacity=np.array([[[0.0, 1.0, 1.0]]]),
         flexible_usd_per_hour=np.array([[3.0]]), hosted_usd=np.full((1, 1, 3), np.nan),
         committed_usd=np.array([[0.0, 100.0, 100.0]]), running_usd=zero, base_usd=np.array([[0.0, 100.0, 100.0]]),
         capex_usd=np.array([[1000.0, 0, 0]]), depreciation_usd=zero, residual_usd=np.array([200.0]), once_usd=zero,
-        lost_value_share=zero, fixed_usd=np.array([0.0, 10.0, 10.0]), around_usd_per_hour=0.1,
+        lost_value_share=zero, fixed_usd=np.array([0.0, 10.0, 10.0]), around_usd_per_hour=np.full(3, 0.1), year_starts=np.zeros(3, bool),
         share_of_compute=0.1, contingency_share=0.0, tax_rate=0.25, wacc=0.0,
     )  # fmt: skip
     # month 1: value 3650; 100 committed + 10 % of 100 + 73 around + 10 fixed + 365 per unit = 558

@@ -11,7 +11,7 @@ from aifactory.buyplan.case import solve_case
 from aifactory.buyplan.returns import draw_returns, returns_basis
 from aifactory.report import buy_plan_returns as page
 
-API = pd.DataFrame({"use_case_id": ["chat"], "api_usd_per_unit": [0.002]})
+API = pd.DataFrame({"use_case_id": ["chat", "train"], "api_usd_per_unit": [0.002, np.nan], "retires": pd.NaT})
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_the_what_if_names_its_values(drawn):
 
 def test_tables_for_the_record(drawn):
     assert set(page.tables(drawn[2])) == {
-        "returns", "return_drivers", "value_of_information", "break_even_volume", "return_factors",
+        "returns", "return_drivers", "value_of_information", "break_even_volume", "return_factors", "tornado_frozen",
     }  # fmt: skip
 
 

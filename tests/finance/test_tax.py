@@ -1,0 +1,116 @@
+"""Tax: worked cases, limits, and a tax return written out year by year as oracle."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aifactory.finance.schedules import macrs_pct
+from aifactory.finance.tax import REGIMES, losses_after, tax_due, write_offs, year_starts
+
+
+def test_year_starts_follow_the_fiscal_year():
+    assert np.flatnonzero(year_starts(30, 5)).tolist() == [7, 19]
+    assert year_starts(13, 0).tolist() == [True] + [False] * 11 + [True]
+    with pytest.raises(ValueError, match="0 to 11"):
+        year_starts(3, 12)
+
+
+def test_a_loss_offsets_four_fifths_of_later_profits_until_it_is_used_up():
+    """Loss 1,000; profits of 500 a year: taxable 100, 100, then 300 of the third year as 200 are left."""
+    due = tax_due([-1000, 500, 500, 500, 500], 0.25, 0.8, [True] * 5)
+    assert due.tolist() == pytest.approx([0, 25, 25, 75, 125])
+
+
+def test_within_a_year_losses_and_profits_offset_each_other_whatever_the_limit():
+    due = tax_due([100, -150, 80], 0.2, 0.0, [True, False, False])
+    assert due.tolist() == pytest.approx([20, -20, 6])
+    assert due.sum() == pytest.approx(0.2 * 30)
+
+
+def test_without_carrying_forward_losses_are_lost_and_with_all_of_it_only_the_sum_is_taxed():
+    flows, starts = [-300, 200, 200], [True] * 3
+    assert tax_due(flows, 0.5, 0.0, starts).sum() == pytest.approx(200)
+    assert tax_due(flows, 0.5, 1.0, starts).sum() == pytest.approx(50)
+
+
+def plain_return(profit, rate, share, position):
+    """Tax by fiscal year, as a form would have it."""
+    years = (np.arange(len(profit)) + position) // 12
+    pool, total = 0.0, 0.0
+    for year in np.unique(years):
+        result = float(np.sum(np.asarray(profit)[years == year]))
+        if result < 0:
+            pool -= result
+            continue
+        used = min(pool, share * result)
+        pool, total = pool - used, total + rate * (result - used)
+    return total
+
+
+FLOWS = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=40)
+
+
+@settings(max_examples=150, deadline=None)
+@given(profit=FLOWS, rate=st.floats(0, 0.6), share=st.floats(0, 1), position=st.integers(0, 11))
+def test_the_sum_is_that_of_the_yearly_returns(profit, rate, share, position):
+    due = tax_due(profit, rate, share, year_starts(len(profit), position))
+    assert due.sum() == pytest.approx(plain_return(profit, rate, share, position), rel=1e-9, abs=1e-6)
+    more = tax_due(profit, rate, 1.0, year_starts(len(profit), position))
+    assert more.sum() <= due.sum() + 1e-6
+    assert due.sum() >= rate * max(sum(profit), 0.0) - 1e-6
+
+
+@pytest.mark.parametrize(
+    ("rate", "share", "starts"), [(1.2, 0.5, [True]), (0.2, 1.5, [True]), (0.2, 0.5, [True, True])]
+)
+def test_shares_beyond_one_and_other_lengths_are_refused(rate, share, starts):
+    with pytest.raises(ValueError, match="are needed"):
+        tax_due([1.0], rate, share, starts)
+
+
+def test_losses_are_never_negative():
+    assert losses_after(5.0, 100.0, 1.0) == 0.0
+
+
+def test_macrs_over_six_fiscal_years_is_the_published_table():
+    """Placed in the first month of a fiscal year and held for six: percentages of Pub 946, table A-1."""
+    placed, sold = np.zeros(73), np.zeros(73)
+    placed[1] = 100.0
+    found = write_offs(placed, sold, "macrs_5", 11)
+    yearly = found[1:].reshape(6, 12).sum(axis=1)
+    assert yearly.tolist() == pytest.approx(macrs_pct(5))
+
+
+def test_the_gain_over_book_value_is_taxed_when_sold():
+    """Outlay 100 placed half a year before the end of the year, sold after 18 months for 60: 20 + 32 written off."""
+    placed, sold = np.zeros(19), np.zeros(19)
+    placed[1], sold[1] = 100.0, 60.0
+    found = write_offs(placed, sold, "macrs_5", 5)
+    assert found[1:7].sum() == pytest.approx(20)
+    assert found[7:19].sum() == pytest.approx(32 - (60 - 48))
+
+
+AMOUNTS = st.lists(st.floats(0, 1e6), min_size=2, max_size=61)
+
+
+@settings(max_examples=100, deadline=None)
+@given(placed=AMOUNTS, share=st.floats(0, 1.5), regime=st.sampled_from(sorted(REGIMES)), position=st.integers(0, 11))
+def test_every_regime_writes_off_outlay_less_resale(placed, share, regime, position):
+    outlay = np.array(placed)
+    found = write_offs(outlay, outlay * share, regime, position)
+    assert found.sum() == pytest.approx((outlay * (1 - share)).sum(), rel=1e-9, abs=1e-6)
+
+
+@settings(max_examples=50, deadline=None)
+@given(share=st.floats(0, 0.9), months=st.integers(13, 61), position=st.integers(0, 11))
+def test_the_faster_write_off_is_never_behind(share, months, position):
+    placed, sold = np.zeros(months), np.zeros(months)
+    placed[1], sold[1] = 1.0, share
+    bonus, slow = (np.cumsum(write_offs(placed, sold, name, position)) for name in ("bonus_100", "straight_line"))
+    assert (bonus[:-1] >= slow[:-1] - 1e-12).all()
+
+
+def test_unknown_regimes_are_refused():
+    with pytest.raises(ValueError, match="straight_line, macrs_5, bonus_100"):
+        write_offs([1.0], [0.0], "double")
