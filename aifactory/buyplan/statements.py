@@ -162,6 +162,7 @@ def approved_plan_frame(case: Case, answer: Answer, period: str) -> pd.DataFrame
         "compute_usd": compute,
         "cost_usd": cost,
         "value_usd": solution.ledger.value_usd,
+        "load_accelerators": streams.sized(streams.units[EXPECTED]),
     }
     frame = frame.assign(**{name: values[1:].ravel() for name, values in columns.items()})
     require_equal("approved plan and cost lines", frame["cost_usd"].sum(), sum(solution.ledger.lines.values()).sum())

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 
-from aifactory.cli.base import EXIT_BAD_INPUT, EXIT_FAILED, console, errors
+from aifactory.cli.base import EXIT_BAD_INPUT, EXIT_FAILED, console, errors, today
 from aifactory.cli.printing import print_import, print_outcome, progress_bars, table
 
 app = typer.Typer()
@@ -141,29 +140,54 @@ def run(
     out: Annotated[Path | None, typer.Option(help="Output folder. Default: reports in the workspace.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, max=64, help="Notebooks side by side. Default: cores.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Run even where inputs are unchanged.")] = False,
+    back: Annotated[int, typer.Option(help="Months before it to run again where late data changed them.")] = 0,
+    wait: Annotated[int, typer.Option(min=0, help="Seconds to wait for a run that writes to the same folder.")] = 0,
 ) -> None:
     """Run the stages and publish their reports (HTML, XLSX, CSV, notebook)."""
+    from aifactory.inputs.workspace import load_workspace
+    from aifactory.run.months import months_back
     from aifactory.run.parameters import check_period, parse_settings
     from aifactory.run.runner import run_road
     from aifactory.run.stages import select_stages
 
     settings = parse_settings(setting or [])
     names = [stage.name for stage in select_stages(stages or [])]
-    period = check_period(period, datetime.now(UTC).date())
-    with progress_bars(names) as progress:
-        outcome = run_road(
-            names,
-            workspace=workspace,
-            period=period,
-            settings=settings,
-            out=out,
-            workers=workers,
-            force=force,
-            progress=progress,
-        )
-    print_outcome(outcome)
-    if outcome.failed:
+    months = [check_period(period, today())]
+    if back:
+        loaded = load_workspace(workspace, months[0], settings)
+        months = months_back(loaded.period, back, loaded.periods)
+    failed = False
+    for month in months:
+        with progress_bars(names) as progress:
+            outcome = run_road(names, workspace=workspace, period=month, settings=settings, out=out, workers=workers,
+                               force=force, wait_s=wait, progress=progress)  # fmt: skip
+        print_outcome(outcome)
+        failed |= bool(outcome.failed)
+    if failed:
         raise typer.Exit(EXIT_FAILED)
+
+
+@app.command()
+def schedule(
+    workspace: Workspace = "",
+    kind: Annotated[str, typer.Option(help="cron, github, airflow or jupyter.")] = "cron",
+    out: Annotated[
+        Path | None, typer.Option(help="Output folder of the reports. Default: reports in the workspace.")
+    ] = None,
+    day: Annotated[int, typer.Option(help="First day of the month to try, 1 to 21.")] = 3,
+    hour: Annotated[int, typer.Option(help="Hour of the day, 0 to 23.")] = 6,
+) -> None:
+    """Print what runs the refresh every month: a cron line, a GitHub workflow, an Airflow DAG, a jupyter-scheduler job."""
+    from aifactory.inputs.workspace import find_workspace
+    from aifactory.run.schedule import Schedule, example
+
+    folder = find_workspace(workspace)
+    target = out if out else folder / "reports"
+    if kind == "github":  # paths in a repository stay as they are given
+        plan = Schedule(workspace or ".", str(out or Path(workspace or ".") / "reports"), day, hour)
+    else:
+        plan = Schedule(str(folder), str(target.resolve()), day, hour)
+    typer.echo(example(kind, plan), nl=False)
 
 
 @app.command()

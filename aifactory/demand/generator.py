@@ -83,6 +83,14 @@ DECISIONS = (
     ("2026-10-28", "decision", "us-media-l4", "Check the label of the media pool: power does not fit.", "head of platform", "2026-11-20", "open"),
 )  # fmt: skip
 
+#: What some of them rest on, and when they are looked at again.
+EVIDENCE = (
+    ("2026-07-20", "buy plan", "buy plan report of 2026-07, policies on the same demand", "2027-01-15"),
+    ("2026-10-06", "us-chat-tpu", "utilisation and unit cost of the pilot pool, refresh of 2026-09", "2027-01-05"),
+    ("2026-10-20", "eu-docs-a100", "spend without a team, refresh of 2026-09", None),
+    ("2026-10-28", "us-media-l4", "power per accelerator against its design power", None),
+)
+
 
 def generate_sample(folder: Path, seed: int = DEFAULT_SEED) -> None:
     """Write every generated table of the sample company into a folder."""
@@ -172,7 +180,9 @@ def quotes() -> pd.DataFrame:
 def decisions() -> pd.DataFrame:
     """Table `decisions`."""
     columns = ["date", "kind", "subject", "text", "owner_role", "due", "status"]
-    return conform(pd.DataFrame(DECISIONS, columns=columns).replace({"due": {"": None}}), "decisions")
+    table = pd.DataFrame(DECISIONS, columns=columns).replace({"due": {"": None}})
+    later = pd.DataFrame(EVIDENCE, columns=["date", "subject", "evidence", "review_date"])
+    return conform(table.merge(later, on=["date", "subject"], how="left"), "decisions")
 
 
 def main() -> None:

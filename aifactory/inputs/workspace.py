@@ -17,6 +17,7 @@ from aifactory.inputs import aggregate
 from aifactory.inputs.billing import derive_billing
 from aifactory.inputs.checks import Finding, check_tables, findings_frame
 from aifactory.inputs.contracts import CONTRACTS_DIR, Contract, contract_names, load_contract
+from aifactory.inputs.horizon import seen_until
 from aifactory.inputs.parts import PARTED, part_files
 from aifactory.inputs.plan import Plan, load_plan
 from aifactory.inputs.resources import data_dir
@@ -62,7 +63,8 @@ class Workspace:
     `tables` holds every contract's table, empty where there is no file; catalogue tables are
     merged with the workspace's own rows; `billing` carries the derived columns of
     `aifactory.inputs.billing`; request rows are aggregated into `demand_windows`,
-    `latency_histograms` and `tenant_usage`.
+    `latency_histograms` and `tenant_usage`. Rows of months after the reporting month are not there, so that a
+    month reported again says the same (`aifactory.inputs.horizon`).
     """
 
     path: Path
@@ -124,7 +126,8 @@ def load_workspace(path: str | Path = "", period: str = "", overrides: dict[str,
     failures = [item.message for item in findings if item.status == "failed"]
     if failures:
         raise InputError("\n".join(failures[:10]))
-    return Workspace(folder, _choose_period(tables, period), plan, tables, findings_frame(findings), sources)
+    month = _choose_period(tables, period)
+    return Workspace(folder, month, plan, seen_until(tables, month), findings_frame(findings), sources)
 
 
 def find_workspace(path: str | Path = "") -> Path:

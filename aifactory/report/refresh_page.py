@@ -28,6 +28,7 @@ from aifactory.report.refresh_money import (
     scenario_section,
     unit_cost_section,
 )
+from aifactory.report.refresh_triggers import trigger_section
 from aifactory.report.text import join_words, month_name, num, pct, plural, usd, usd_compact
 from aifactory.review import Review
 from aifactory.review.variance import CAUSES
@@ -186,44 +187,6 @@ def _against_plan(ws: Workspace, review: Review, columns: dict[str, Col]) -> lis
     return [table(frame, caption="Cost variance against the approved plan, by cause", source=f"{BILL}; {DEMAND}; approved_plan table", as_of=ws.as_of, columns=shown, note=note)]  # fmt: skip
 
 
-def trigger_section(ws: Workspace, review: Review) -> Group | Block:
-    """Utilisation against the trigger of the next band."""
-    question = "Do we pull a trigger?"
-    rows = review.triggers
-    if rows.empty:
-        return group(section(question, "Capacity triggers could not be computed: no pool readings."))
-    fired, near = (rows[rows["state"] == state] for state in ("fired", "approaching"))
-    answer = f"{plural(len(fired), 'trigger')} fired, {len(near)} come within three months."
-    first = rows.iloc[0]
-    answer += f" Nearest is {first['pool_id']} at {pct(first['value'], 0)}" + (
-        f", {num(first['months_to_trigger'], 0)} months away." if 0 < first["months_to_trigger"] < np.inf else "."
-    )
-    chart = charts.bars(
-        rows.sort_values("value", ascending=False),
-        category="pool_id",
-        value="value",
-        color="state",
-        fmt="pct0",
-        titles={"value": "Utilisation of the month"},
-        reference=[("trigger", float(first["threshold"]))],
-    )
-    frame = rows.assign(months=rows["months_to_trigger"].where(np.isfinite(rows["months_to_trigger"])))
-    columns = {
-        "pool_id": Col("Pool"),
-        "accelerator_id": Col("Accelerator"),
-        "region": Col("Region"),
-        "value": Col("Utilisation", "pct0"),
-        "threshold": Col("Trigger", "pct0"),
-        "slope_per_month": Col("Trend a month", "pct1"),
-        "months": Col("Months to trigger", "num1"),
-        "state": Col("State"),
-    }
-    return group(section(question, answer),
-                 figure(chart, title=f"{plural(len(fired), 'pool')} past the trigger of {pct(first['threshold'], 0)}", description="Bars of mean utilisation per pool against the trigger line.",
-                        caption="Mean utilisation of the month; past the line the next band is ordered.", source=POOLS, as_of=ws.as_of),
-                 table(frame, caption="Capacity triggers", source=POOLS, as_of=ws.as_of, columns=columns, note="Straight line through the last six monthly means; a dash means that the trend never reaches the trigger."))  # fmt: skip
-
-
 def guardrail_section(ws: Workspace, review: Review) -> Group:
     """Limits that must hold."""
     rows = review.guardrails
@@ -323,6 +286,7 @@ def headline(review: Review) -> dict[str, tuple[object, str]]:
         "bill": (_finite(figures["bill"]), "USD"),
         "value": (_finite(figures["value of delivered units"]), "USD"),
         "triggers_fired": (int((review.triggers["state"] == "fired").sum()), "triggers"),
+        "steps_released": (int((review.band_triggers["state"] == "fired").sum()), "steps of the approved plan"),
         "guardrails_broken": (int((review.guardrails["state"] == "breach").sum()), "guardrails"),
         "median_forecast_error": (_finite(figures["median forecast error"]), "fraction"),
     }
@@ -336,6 +300,7 @@ def tables(review: Review) -> dict[str, pd.DataFrame]:
         "plan_variance",
         "guardrails",
         "triggers",
+        "band_triggers",
         "forecast_accuracy",
         "unit_cost",
         "chargeback",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from aifactory.buyplan.releases import release_steps
 from aifactory.errors import InputError
 from aifactory.inputs.contracts import load_contract
 from aifactory.inputs.workspace import table_file
@@ -15,15 +16,15 @@ from aifactory.inputs.workspace import table_file
 if TYPE_CHECKING:
     from aifactory.buyplan import BuyPlan
 
-FILE = "approved_plan.csv"
+FILE, STEPS = "approved_plan.csv", "approved_bands.csv"
 HISTORY = "approved_plans"
 DIGITS = 6
 
 
 def approve_plan(buy_plan: BuyPlan, workspace_path: Path | str, *, force: bool = False) -> Path:
-    """Write the plan's monthly figures to `approved_plan.csv` of the workspace.
+    """Write the plan's monthly figures and the steps that wait for demand to the workspace.
 
-    A plan approved for another period is replaced only with `force`; every approved plan is also
+    They go to `approved_plan.csv` and `approved_bands.csv`. A plan approved for another period is replaced only with `force`; every approved plan is also
     kept under `approved_plans/<period>.csv`. Written aside and renamed, so never half.
     """
     folder = Path(workspace_path)
@@ -36,15 +37,23 @@ def approve_plan(buy_plan: BuyPlan, workspace_path: Path | str, *, force: bool =
         raise InputError.at(
             held.name, f"holds the plan approved for {plan_held}; use --force to replace it", value=period
         )
-    text = table.round(DIGITS).to_csv(index=False, lineterminator="\n")
+    steps = release_steps(buy_plan.fleet, buy_plan.bands, buy_plan.orders, period)
     (folder / HISTORY).mkdir(exist_ok=True)
-    for path in (folder / HISTORY / f"{period}.csv", target):
+    old = table_file(folder, "approved_bands")
+    _write((folder / STEPS,), steps)  # first, so that a plan never stands without the steps of its own
+    _write((folder / HISTORY / f"{period}.csv", target), table)
+    for path, own in ((held, target), (old, folder / STEPS)):
+        if path and path != own:
+            path.unlink()  # the same table in another format
+    return target
+
+
+def _write(paths: tuple[Path, ...], table: pd.DataFrame) -> None:
+    text = table.round(DIGITS).to_csv(index=False, lineterminator="\n")
+    for path in paths:
         aside = path.with_suffix(".tmp")
         aside.write_text(text, encoding="utf-8")
         os.replace(aside, path)  # noqa: PTH105 - the atomic one
-    if held and held != target:
-        held.unlink()  # the same table in another format
-    return target
 
 
 def _period_of(path: Path) -> str:

@@ -14,6 +14,7 @@ from aifactory.inventory import Inventory
 from aifactory.inventory.basis import seasons
 from aifactory.inventory.demand import profile_demand
 from aifactory.review import guardrails
+from aifactory.review.band_triggers import band_triggers
 from aifactory.review.chargeback import charge_teams
 from aifactory.review.monthly import (
     calendar_plan,
@@ -46,6 +47,7 @@ class Review:
     plan_variance: pd.DataFrame
     guardrails: pd.DataFrame
     triggers: pd.DataFrame
+    band_triggers: pd.DataFrame
     forecast_accuracy: pd.DataFrame
     unit_cost: pd.DataFrame
     chargeback: pd.DataFrame
@@ -66,7 +68,9 @@ def build_review(ws: Workspace, inventory: Inventory, buy_plan: BuyPlan | None =
     now, now_hours = month_factors(ws, inventory, ws.period)
     before, before_hours = month_factors(ws, inventory, last)
     variance = split_variance(before, now, before_hours, now_hours)
-    approved = calendar_plan(ws.table("approved_plan"))
+    held = ws.table("approved_plan")
+    approved = calendar_plan(held)
+    steps = band_triggers(held, ws.table("approved_bands"), inventory.demand_monthly, ws.period)
     planned, planned_hours = plan_factors(approved, ws.period)
     against_plan = split_variance(planned, now.assign(work=now["units"]), planned_hours, now_hours)
     unit_cost = unit_cost_by_month(ws, inventory)
@@ -74,7 +78,7 @@ def build_review(ws: Workspace, inventory: Inventory, buy_plan: BuyPlan | None =
     rails = guardrails.check_guardrails(ws, inventory, change)
     triggers = guardrails.check_triggers(ws)
     accuracy = forecast_accuracy(ws, inventory, approved)
-    status, reason = judge(rails, triggers)
+    status, reason = judge(rails, triggers, steps)
     bill = ws.table("billing")
     month_bill = bill[bill["invoice_month"] == ws.period]
     return Review(
@@ -87,6 +91,7 @@ def build_review(ws: Workspace, inventory: Inventory, buy_plan: BuyPlan | None =
         plan_variance=against_plan.reset_index(names="use_case_id"),
         guardrails=rails,
         triggers=triggers,
+        band_triggers=steps,
         forecast_accuracy=accuracy,
         unit_cost=unit_cost,
         chargeback=charge_teams(month_bill) if len(month_bill) else charge_teams(bill.iloc[:0]),
@@ -99,21 +104,27 @@ def build_review(ws: Workspace, inventory: Inventory, buy_plan: BuyPlan | None =
     )
 
 
-def judge(rails: pd.DataFrame, triggers: pd.DataFrame) -> tuple[str, str]:
-    """`act` if a trigger fired or a hard limit broke, `watch` if one is near, else `on plan`."""
+def judge(rails: pd.DataFrame, triggers: pd.DataFrame, steps: pd.DataFrame | None = None) -> tuple[str, str]:
+    """`act` if a trigger or a step of the plan fired or a hard limit broke, `watch` if one is near, else `on plan`."""
     hard = rails[(rails["state"] == guardrails.BREACH) & (rails["guardrail"] != "utilisation floor")]
-    fired, near = (triggers[triggers["state"] == state] for state in ("fired", "approaching"))
-    if len(fired) or len(hard):
-        parts = [_count(len(fired), "capacity trigger") + " fired"] if len(fired) else []
+    states = pd.Series(dtype="str") if steps is None else steps["state"]
+    released, coming = int((states == "fired").sum()), int((states == "approaching").sum())
+    fired, near = (int((triggers["state"] == state).sum()) for state in ("fired", "approaching"))
+    if fired or released or len(hard):
+        parts = [f"{_count(released, 'step')} of the approved plan released by demand"] if released else []
+        parts += [_count(fired, "capacity trigger") + " fired"] if fired else []
         parts += [_count(len(hard), "guardrail") + " broken"] if len(hard) else []
-        return ACT, " and ".join(parts)
+        return ACT, _and(parts)
     soft = rails[rails["state"] != guardrails.OK]
-    if len(near) or len(soft):
-        return (
-            WATCH,
-            f"{_count(len(near), 'trigger')} within {guardrails.APPROACHING_MONTHS:.0f} months, {_count(len(soft), 'guardrail')} near or below the mark",
-        )
+    if near or coming or len(soft):
+        parts = [f"{_count(coming, 'step')} of the approved plan near"] if coming else []
+        parts += [f"{_count(near, 'trigger')} within {guardrails.APPROACHING_MONTHS:.0f} months"]
+        return WATCH, ", ".join([*parts, f"{_count(len(soft), 'guardrail')} near or below the mark"])
     return ON_PLAN, "every guardrail holds and no trigger is near"
+
+
+def _and(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def _count(number: int, noun: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import aifactory
+from aifactory.inputs.horizon import seen_hash
 from aifactory.inputs.workspace import Workspace
 from aifactory.run.stages import Stage
 
@@ -60,7 +61,11 @@ def library_versions() -> dict[str, str]:
 
 
 def describe_run(workspace: Workspace, stage: Stage, notebook: Path, settings: dict[str, Any]) -> dict[str, Any]:
-    """Everything that decides the content of a report, with its SHA-256 as `fingerprint`."""
+    """Everything that decides the content of a report, with its SHA-256 as `fingerprint`.
+
+    Of the inputs that is what the month may see, not the files: a month added later changes the hash of a
+    file, and no report of the months before it.
+    """
     inputs = {
         f"{row.table}: {row.file}": row.sha256
         for row in workspace.sources.sort_values(["table", "file"]).itertuples(index=False)
@@ -70,13 +75,15 @@ def describe_run(workspace: Workspace, stage: Stage, notebook: Path, settings: d
         "period": workspace.period,
         "settings": dict(sorted(settings.items())),
         "seed": workspace.plan.seed,
-        "inputs": {**inputs, "plan.yaml": sha256_file(workspace.path / "plan.yaml")},
+        "plan": sha256_file(workspace.path / "plan.yaml"),
+        "seen": {name: seen_hash(table) for name, table in sorted(workspace.tables.items()) if len(table)},
         "notebook": sha256_file(notebook),
         "package": {"version": aifactory.__version__, "sha256": package_hash()},
         "libraries": library_versions(),
     }
     canonical = json.dumps(facts, sort_keys=True, separators=(",", ":")).encode()
-    return {"fingerprint": hashlib.sha256(canonical).hexdigest(), **facts}
+    files = {"inputs": {**inputs, "plan.yaml": facts["plan"]}}
+    return {"fingerprint": hashlib.sha256(canonical).hexdigest(), **facts, **files}
 
 
 def write_manifest(

@@ -19,12 +19,12 @@ from filelock import FileLock, Timeout
 from aifactory.errors import InputError, StageError
 
 
-def lock_output(out: Path) -> FileLock:
-    """Acquire the output folder, or fail at once while another run holds it."""
+def lock_output(out: Path, wait_s: float = 0) -> FileLock:
+    """Acquire the output folder, or fail after `wait_s` seconds while another run holds it."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         lock = FileLock(out / ".lock")
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=wait_s)
     except Timeout:
         msg = f"another run is writing to {out}; wait until it has ended"
         raise StageError(msg) from None

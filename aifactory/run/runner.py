@@ -71,6 +71,7 @@ def run_road(
     out: Path | str | None = None,
     workers: int | None = None,
     force: bool = False,
+    wait_s: float = 0,
     progress: Progress = lambda _stage, _done, _total: None,
 ) -> RoadOutcome:
     """Run the stages on a workspace and publish their reports.
@@ -88,6 +89,7 @@ def run_road(
     out : output folder; default `reports` in the workspace.
     workers : notebooks executed side by side; default one per core.
     force : run even where inputs are unchanged.
+    wait_s : seconds to wait for another run that writes to the same folder.
     progress : called with stage name, cells done, cells in all.
     """
     chosen = select_stages(list(stages))
@@ -95,7 +97,7 @@ def run_road(
     check_settings(loaded, settings or {})
     out = Path(out).resolve() if out else _home_of(loaded.path) / "reports"
     period_folder = out / loaded.period
-    lock = publish.lock_output(out)
+    lock = publish.lock_output(out, wait_s)
     try:
         period_folder.mkdir(exist_ok=True)
         publish.recover(period_folder)

@@ -54,6 +54,7 @@ def test_sample_is_what_the_generator_makes(generated):
     assert set(made) == {p.name for p in SAMPLE.iterdir() if p.is_file()} - {
         "plan.yaml",
         "README.md",
+        "approved_bands.csv",
         "approved_plan.csv",
         "demand_chain.csv",
         "demand_what_ifs.csv",
@@ -108,7 +109,8 @@ def test_approved_plan_of_the_sample_is_what_approval_writes(tmp_path, sample):
     inventory, benchmark = af.build_inventory(july), af.build_benchmark(july)
     plan = af.build_buy_plan(july, inventory, benchmark, af.build_shortlist(july, inventory, benchmark))
     path = af.approve_plan(plan, tmp_path)
-    pd.testing.assert_frame_equal(pd.read_csv(path), pd.read_csv(SAMPLE / "approved_plan.csv"), rtol=1e-6)
+    for name in ("approved_plan.csv", "approved_bands.csv"):
+        pd.testing.assert_frame_equal(pd.read_csv(path.with_name(name)), pd.read_csv(SAMPLE / name), rtol=1e-6)
 
 
 @pytest.mark.parametrize("path", sorted(CATALOGUE.glob("*.csv")), ids=lambda path: path.stem)

@@ -1,5 +1,8 @@
 """A report is whole or absent: swap, recovery after a kill, lock, failures kept aside."""
 
+import subprocess
+import sys
+
 import pytest
 
 from aifactory.errors import InputError, StageError
@@ -65,6 +68,25 @@ def test_only_one_run_writes_to_a_folder(tmp_path):
         publish.lock_output(tmp_path / "out")
     first.release()
     publish.lock_output(tmp_path / "out").release()
+
+
+HOLD = """
+import sys, time
+from filelock import FileLock
+with FileLock(sys.argv[1]):
+    print("held", flush=True)
+    time.sleep(0.5)
+"""
+
+
+def test_a_run_may_wait_for_the_one_before(tmp_path):
+    (tmp_path / "out").mkdir()
+    command = [sys.executable, "-c", HOLD, str(tmp_path / "out" / ".lock")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(StageError, match="another run"):
+            publish.lock_output(tmp_path / "out")
+        publish.lock_output(tmp_path / "out", wait_s=60).release()
 
 
 def test_an_output_folder_that_is_a_file_is_bad_input(tmp_path):

@@ -1,0 +1,80 @@
+"""Steps of the plan that wait for demand: what is added after the first month, and the load that releases it.
+
+A step is either more capacity (the pool's fleet rises above what it held in any month before) or a
+commitment (an order that is not signed at approval). The leading indicator is the average of accelerators at
+work in the pool; the threshold is the load that the plan expected in the month of the order. So a step is due
+when demand is where the plan assumed it to be, whether that is earlier or later than planned.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from aifactory.inputs.contracts import load_contract
+from aifactory.units import BANDS
+
+PLACE = ["region", "accelerator_id"]
+CAPACITY, COMMITMENT = "capacity", "commitment"
+EXPECTED = "expected"
+
+
+def release_steps(fleet: pd.DataFrame, bands: pd.DataFrame, orders: pd.DataFrame, period: str) -> pd.DataFrame:
+    """Steps of the expected scenario in the columns of the `approved_bands` contract, by order month.
+
+    Parameters
+    ----------
+    fleet, bands, orders : tables of the buy plan. What is held or ordered in the first month is firm and no step.
+    period : month of the plan.
+    """
+    columns = load_contract("approved_bands").columns
+    if fleet.empty:
+        return pd.DataFrame(columns=columns)
+    expected = fleet[fleet["scenario"] == EXPECTED].sort_values([*PLACE, "month"], ignore_index=True)
+    first = expected["month"].min()
+    load = expected.set_index([*PLACE, "month"])["average"]
+    steps = pd.concat([_capacity(expected), _commitments(orders, first)], ignore_index=True)
+    steps = steps[steps["order_month"] > first]
+    keys = pd.MultiIndex.from_frame(steps[[*PLACE, "order_month"]])
+    steps = steps.assign(plan_period=period, threshold_accelerators=load.reindex(keys).to_numpy())
+    steps = _named(steps, bands)
+    order = ["order_month", *PLACE, "band", "kind", "purchase_option", "start_month"]
+    return steps[columns].sort_values(order, ignore_index=True)
+
+
+def _capacity(fleet: pd.DataFrame) -> pd.DataFrame:
+    """Months in which a pool holds more than ever before; the band is the one that grew most."""
+    held = fleet["accelerators"].groupby([fleet[name] for name in PLACE])
+    before = held.cummax().groupby([fleet[name] for name in PLACE]).shift()
+    more = (fleet["accelerators"] - before).fillna(0)
+    grown = fleet[list(BANDS)].groupby([fleet[name] for name in PLACE]).diff().fillna(0)
+    rows = fleet[more > 0]
+    band = np.array(BANDS)[grown.loc[rows.index].to_numpy().argmax(axis=1)] if len(rows) else []
+    return rows[PLACE].assign(
+        kind=CAPACITY, band=band, purchase_option="", accelerators=more[rows.index].astype("int64"),
+        order_month=rows["month"], start_month=rows["month"], lead_time_weeks=0.0, commitment_usd=0.0,
+    )  # fmt: skip
+
+
+def _commitments(orders: pd.DataFrame, first: str) -> pd.DataFrame:
+    """Orders after the first month; renewals follow their own hours, not demand."""
+    kept = [*PLACE, "band", "purchase_option", "accelerators", "order_month", "start_month", "commitment_usd"]
+    if orders.empty:
+        return pd.DataFrame(columns=[*kept, "kind", "lead_time_weeks"])
+    later = orders[~orders["renewal"].astype(bool) & (orders["order_month"] > first)]
+    return later[kept].assign(kind=COMMITMENT, lead_time_weeks=later["lead_time_weeks"].fillna(0.0))
+
+
+def _named(steps: pd.DataFrame, bands: pd.DataFrame) -> pd.DataFrame:
+    """Owner, milestone and way to pay of the band of each step."""
+    about = bands.drop_duplicates([*PLACE, "band"]).set_index([*PLACE, "band"])
+    about = about[["purchase_option", "milestone", "owner_role"]]
+    about = about.reindex(pd.MultiIndex.from_frame(steps[[*PLACE, "band"]]))
+    paid = steps["purchase_option"].to_numpy()
+    usual = about["purchase_option"].fillna("on_demand").replace("owned", "purchase").to_numpy()
+    owner = bands["owner_role"].iloc[0] if len(bands) else ""
+    return steps.assign(
+        purchase_option=np.where(paid == "", usual, paid),
+        milestone=about["milestone"].fillna("").to_numpy(),
+        owner_role=about["owner_role"].fillna(owner).to_numpy(),
+    )

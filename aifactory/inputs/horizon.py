@@ -1,0 +1,66 @@
+"""What the report of a month may see: nothing that happened later.
+
+A report of August that is made again in November must say what it said, whatever was added since.
+So rows of later months are left out when a workspace is loaded, and `seen_hash` tells whether what is
+left has changed: new months do not touch old reports, a late correction touches its month and the
+months after it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+import pandas as pd
+
+#: Column that dates a row; a charge counts from the earlier of the month it was used and billed in.
+DATED = {
+    "demand_windows": "window_start_utc",
+    "requests": "timestamp_utc",
+    "jobs": "submitted_utc",
+    "pools": "window_start_utc",
+    "latency_histograms": "month",
+    "tenant_usage": "month",
+    "decisions": "date",
+}
+BILL = ("ChargePeriodStart", "BillingPeriodStart")
+PLANS = ("approved_plan", "approved_bands")
+
+
+def seen_until(tables: Mapping[str, pd.DataFrame], period: str) -> dict[str, pd.DataFrame]:
+    """Tables without the rows that are dated after the month; undated rows stay.
+
+    A plan that was approved for a later month does not exist yet.
+    """
+    after = (pd.Period(period, "M") + 1).start_time
+    seen = dict(tables)
+    for name, column in DATED.items():
+        seen[name] = _before(seen[name], _is_later(seen[name][column], period, after))
+    bill = seen["billing"]
+    seen["billing"] = _before(bill, pd.concat([_is_later(bill[c], period, after) for c in BILL], axis=1).all(axis=1))
+    for name in PLANS:
+        seen[name] = _before(seen[name], (seen[name]["plan_period"] > period).astype(bool))
+    return seen
+
+
+def _is_later(column: pd.Series, period: str, after: pd.Timestamp) -> pd.Series:
+    if not pd.api.types.is_datetime64_any_dtype(column):
+        return (column > period).fillna(False).astype(bool)
+    return column >= (after.tz_localize("UTC") if column.dt.tz is not None else after)
+
+
+def _before(table: pd.DataFrame, later: pd.Series) -> pd.DataFrame:
+    return table[~later].reset_index(drop=True) if later.any() else table
+
+
+def seen_hash(table: pd.DataFrame) -> str:
+    """SHA-256 over columns and rows, in their order.
+
+    >>> seen_hash(pd.DataFrame({"a": [1, 2]})) == seen_hash(pd.DataFrame({"a": [1, 2]}))
+    True
+    >>> seen_hash(pd.DataFrame({"a": [1, 2]})) == seen_hash(pd.DataFrame({"a": [2, 1]}))
+    False
+    """
+    digest = hashlib.sha256("|".join(table.columns).encode())
+    digest.update(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes())
+    return digest.hexdigest()

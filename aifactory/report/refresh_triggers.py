@@ -1,0 +1,121 @@
+"""Triggers in the monthly refresh: steps of the approved plan, and how full the pools are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from aifactory.finance.options import OPTION_NAMES
+from aifactory.inputs.workspace import Workspace
+from aifactory.report import charts
+from aifactory.report.blocks import Block, Col, Group, figure, group, section, table
+from aifactory.report.text import join_words, month_name, num, pct, plural
+from aifactory.review import Review
+
+POOLS, STEPS = "pools table", "approved_plan and approved_bands tables; demand_windows and jobs tables"
+SHOWN = 12
+NAMED = 3
+
+
+def trigger_section(ws: Workspace, review: Review) -> Group:
+    """Steps that demand released, and pools against the trigger of utilisation."""
+    question = "Do we pull a trigger?"
+    parts: list[Block | Group] = [section(question, " ".join([_steps_answer(ws, review), _pools_answer(review)]))]
+    if len(review.band_triggers):
+        parts.append(_steps_table(ws, review))
+    if len(review.triggers):
+        parts.append(_pools(ws, review))
+    return group(*parts)
+
+
+def _steps_answer(ws: Workspace, review: Review) -> str:
+    rows = review.band_triggers
+    if rows.empty:
+        return "Steps of an approved plan could not be computed: no plan with steps was approved before this month."
+    fired = rows[rows["state"] == "fired"]
+    near, held = (int((rows["state"] == state).sum()) for state in ("approaching", "held back"))
+    if fired.empty:
+        text = f"No step of the approved plan was released in {month_name(ws.period)}"
+    else:
+        named = [_named(row, ws.period) for row in fired.head(NAMED).itertuples()]
+        rest = [plural(len(fired) - NAMED, "more step")] if len(fired) > NAMED else []
+        text = f"Demand released {plural(len(fired), 'step')} of the approved plan: {join_words([*named, *rest])}"
+    return f"{text}; {near} come near{f', {held} wait for demand that is behind plan' if held else ''}."
+
+
+def _named(row: tuple, period: str) -> str:
+    ahead = (pd.Period(row.order_month, "M") - pd.Period(period, "M")).n
+    when = "as planned" if ahead == 0 else f"{plural(abs(ahead), 'month')} {'early' if ahead > 0 else 'late'}"
+    return f"{row.accelerators} {row.accelerator_id} in {row.region} ({row.band}, {when})"
+
+
+def _steps_table(ws: Workspace, review: Review) -> Block:
+    rows = review.band_triggers
+    rows = rows.assign(
+        months=rows["months_to_trigger"].where(np.isfinite(rows["months_to_trigger"])),
+        terms=rows["purchase_option"].map(OPTION_NAMES).fillna(rows["purchase_option"]),
+    )
+    columns = {
+        "state": Col("State"),
+        "region": Col("Region"),
+        "accelerator_id": Col("Accelerator"),
+        "band": Col("Band"),
+        "kind": Col("Adds"),
+        "accelerators": Col("Number", "int"),
+        "terms": Col("Terms"),
+        "order_month": Col("Planned order", "month"),
+        "value": Col("At work now", "num2"),
+        "threshold": Col("Released at", "num2"),
+        "months": Col("Months to trigger", "num1"),
+        "fired_in": Col("Reached in"),
+        "owner_role": Col("Owner"),
+    }
+    note = (
+        "Average accelerators at work, at the capacity that was approved, against the load that the plan expected in "
+        "the month of the order; straight line through six months. A dash: the trend does not reach it."
+    )
+    caption = "Steps of the approved plan and the load that releases them"
+    return table(rows, caption=caption, source=STEPS, as_of=ws.as_of, columns=columns, note=note, max_rows=SHOWN)
+
+
+def _pools_answer(review: Review) -> str:
+    rows = review.triggers
+    if rows.empty:
+        return "Capacity triggers of the pools could not be computed: no pool readings."
+    fired, near = (int((rows["state"] == state).sum()) for state in ("fired", "approaching"))
+    first = rows.iloc[0]
+    text = f"Of the pools {fired} are past the trigger of {pct(first['threshold'], 0)} and {near} come within three months; nearest is {first['pool_id']} at {pct(first['value'], 0)}"
+    return text + (
+        f", {num(first['months_to_trigger'], 0)} months away." if 0 < first["months_to_trigger"] < np.inf else "."
+    )
+
+
+def _pools(ws: Workspace, review: Review) -> Group:
+    rows = review.triggers
+    fired, limit = int((rows["state"] == "fired").sum()), float(rows["threshold"].iloc[0])
+    chart = charts.bars(
+        rows.sort_values("value", ascending=False),
+        category="pool_id",
+        value="value",
+        color="state",
+        fmt="pct0",
+        titles={"value": "Utilisation of the month"},
+        reference=[("trigger", limit)],
+    )
+    frame = rows.assign(months=rows["months_to_trigger"].where(np.isfinite(rows["months_to_trigger"])))
+    columns = {
+        "pool_id": Col("Pool"),
+        "accelerator_id": Col("Accelerator"),
+        "region": Col("Region"),
+        "value": Col("Utilisation", "pct0"),
+        "threshold": Col("Trigger", "pct0"),
+        "slope_per_month": Col("Trend a month", "pct1"),
+        "months": Col("Months to trigger", "num1"),
+        "state": Col("State"),
+    }
+    return group(
+        figure(chart, title=f"{plural(fired, 'pool')} past the trigger of {pct(limit, 0)}", description="Bars of mean utilisation per pool against the trigger line.",
+               caption="Mean utilisation of the month; past the line the next band is ordered.", source=POOLS, as_of=ws.as_of),
+        table(frame, caption="Capacity triggers of the pools", source=POOLS, as_of=ws.as_of, columns=columns, max_rows=SHOWN,
+              note="Straight line through the last six monthly means; a dash means that the trend never reaches the trigger."),
+    )  # fmt: skip

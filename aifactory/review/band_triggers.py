@@ -1,0 +1,96 @@
+"""Steps of the approved plan that the measured demand releases.
+
+The load of a pool is the average of accelerators that its use cases keep at work, at the capacity and choice
+of platform that were approved: measured units times planned accelerators per unit. A step fires in the first
+month in which the load reaches what the plan expected at its order.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from aifactory.buyplan.releases import PLACE
+from aifactory.review.guardrails import APPROACHING_MONTHS, TREND_MONTHS, months_to_trigger
+from aifactory.units import HOURS_PER_DAY, HOURS_PER_MONTH, MONTHS_PER_YEAR
+
+FIRED, RELEASED, APPROACHING, HELD, QUIET = "fired", "released", "approaching", "held back", "quiet"
+WEEKS_PER_MONTH = 365.25 / 7 / MONTHS_PER_YEAR
+COLUMNS = [*PLACE, "band", "kind", "purchase_option", "accelerators", "order_month", "value", "threshold",
+           "slope_per_month", "months_to_trigger", "state", "fired_in", "lead_time_weeks", "commitment_usd",
+           "milestone", "owner_role"]  # fmt: skip
+
+
+def pool_loads(approved: pd.DataFrame, monthly: pd.DataFrame, period: str) -> pd.DataFrame:
+    """Average accelerators at work by month (rows) and approved pool (region, accelerator_id).
+
+    Parameters
+    ----------
+    approved : rows of the `approved_plan` contract, in standard months of 730 h.
+    monthly : measured units by month, use_case_id and region, in calendar months.
+    period : last month to look at.
+
+    A month before the plan takes the accelerators per unit of the plan's first month. Use cases and regions
+    that the plan does not know have no pool in it.
+    """
+    planned = approved[approved["units"] > 0].assign(ratio=lambda rows: rows["load_accelerators"] / rows["units"])
+    keys = ["use_case_id", "region"]
+    first = planned.sort_values("month").drop_duplicates(keys)
+    seen = monthly[monthly["month"] <= period].groupby(["month", *keys], as_index=False)["units"].sum()
+    seen = seen.merge(first[[*keys, "accelerator_id", "ratio"]], on=keys)
+    own = planned.set_index(["month", *keys])["ratio"].reindex(pd.MultiIndex.from_frame(seen[["month", *keys]]))
+    ratio = np.where(own.notna(), own, seen["ratio"])
+    hours = pd.PeriodIndex(seen["month"], freq="M").days_in_month.to_numpy() * HOURS_PER_DAY
+    load = seen["units"].to_numpy(dtype=float) * HOURS_PER_MONTH / hours * ratio
+    return seen.assign(load=load).groupby(["month", *PLACE])["load"].sum().unstack([1, 2])
+
+
+def band_triggers(approved: pd.DataFrame, steps: pd.DataFrame, monthly: pd.DataFrame, period: str) -> pd.DataFrame:
+    """State of every step of the approved plan whose order is due within a year; nearest first.
+
+    A level load crosses the threshold of far steps by chance, so a step counts from a year before its order.
+    `fired`: the load reached the threshold this month; `released`: in an earlier month since approval;
+    `approaching`: the straight line of the last six months reaches it within three months or the lead time;
+    `held back`: the order month has come, the load has not; else `quiet`.
+    """
+    if approved.empty or steps.empty or approved["load_accelerators"].isna().all():
+        return pd.DataFrame(columns=COLUMNS)
+    plan_period = str(approved["plan_period"].iloc[0])
+    mine = steps[steps["plan_period"] == plan_period]
+    loads = pool_loads(approved, monthly, period)
+    mine = mine[mine["order_month"] <= str(pd.Period(period, "M") + MONTHS_PER_YEAR)]
+    rows = [_row(step, loads, plan_period, period) for step in mine.itertuples(index=False)]
+    table = pd.DataFrame([row for row in rows if row], columns=COLUMNS)
+    rank = table["state"].map({FIRED: 0, APPROACHING: 1, HELD: 2, QUIET: 3, RELEASED: 4})
+    order = ["rank", "months_to_trigger", "order_month", *PLACE, "kind", "band"]
+    return table.assign(rank=rank).sort_values(order, ignore_index=True)[COLUMNS]
+
+
+def _row(step: tuple, loads: pd.DataFrame, plan_period: str, period: str) -> tuple | None:
+    place = (step.region, step.accelerator_id)
+    if place not in loads.columns or period not in loads.index or np.isnan(loads.loc[period, place]):
+        return None
+    series = loads[place].dropna()
+    value, limit = float(series[period]), float(step.threshold_accelerators)
+    slope = _slope(series, period)
+    wait = months_to_trigger(value, slope, limit)
+    earliest = max(str(pd.Period(step.order_month, "M") - MONTHS_PER_YEAR), str(pd.Period(plan_period, "M") + 1))
+    since = series[(series.index >= earliest) & (series >= limit)]
+    fired_in = str(since.index[0]) if len(since) else ""
+    notice = max(APPROACHING_MONTHS, step.lead_time_weeks / WEEKS_PER_MONTH)
+    due = step.order_month <= period
+    late = HELD if due else QUIET
+    state = (FIRED if fired_in == period else RELEASED) if fired_in else APPROACHING if wait <= notice else late
+    return (*place, step.band, step.kind, step.purchase_option, step.accelerators, step.order_month, value, limit, slope,
+            0.0 if fired_in else wait, state, fired_in, step.lead_time_weeks, step.commitment_usd, step.milestone,
+            step.owner_role)  # fmt: skip
+
+
+def _slope(series: pd.Series, period: str) -> float:
+    """Least-squares slope over the last six calendar months; unknown with fewer than three of them."""
+    months = pd.PeriodIndex(series.index, freq="M").asi8 if len(series) else np.zeros(0)
+    now = pd.Period(period, "M").ordinal
+    recent = months > now - TREND_MONTHS
+    if recent.sum() < 3:
+        return np.nan
+    return float(np.polyfit(months[recent] - now, series.to_numpy()[recent], 1)[0])

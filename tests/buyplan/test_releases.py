@@ -1,0 +1,73 @@
+"""Steps of a plan that wait for demand: what is added, when, and the load that releases it."""
+
+import pandas as pd
+import pytest
+
+from aifactory.buyplan.releases import release_steps
+from aifactory.inputs.contracts import load_contract
+
+MONTHS = ["2026-08", "2026-09", "2026-10", "2026-11"]
+
+
+def fleet(baseline, growth, surge, average, scenario="expected", accelerator="h100"):
+    rows = pd.DataFrame({"month": MONTHS, "baseline": baseline, "growth": growth, "surge": surge, "average": average})
+    return rows.assign(scenario=scenario, region="us", accelerator_id=accelerator,
+                       accelerators=rows["baseline"] + rows["growth"] + rows["surge"])  # fmt: skip
+
+
+BANDS = pd.DataFrame(
+    [("us", "h100", "baseline", "owned", "today", "head"), ("us", "h100", "growth", "purchase", "growth", "head"),
+     ("us", "h100", "surge", "spot", "peaks", "head of peaks")],
+    columns=["region", "accelerator_id", "band", "purchase_option", "milestone", "owner_role"],
+)  # fmt: skip
+ORDERS = pd.DataFrame(
+    [("us", "h100", "baseline", "purchase", 8, "2026-08", "2026-08", 1e5, False, 8.0),
+     ("us", "h100", "growth", "reserved_1y", 8, "2026-10", "2026-11", 5e4, False, float("nan")),
+     ("us", "h100", "baseline", "reserved_1y", 8, "2026-11", "2026-11", 5e4, True, 0.0)],
+    columns=["region", "accelerator_id", "band", "purchase_option", "accelerators", "order_month", "start_month",
+             "commitment_usd", "renewal", "lead_time_weeks"],
+)  # fmt: skip
+PLAIN = fleet([8] * 4, [0, 8, 8, 8], [4, 4, 8, 0], [5.0, 6.0, 7.0, 8.0])
+
+
+def test_capacity_steps_rise_above_everything_held_before():
+    steps = release_steps(PLAIN, BANDS, ORDERS.iloc[:0], "2026-07")
+    assert steps[["order_month", "accelerators", "band", "threshold_accelerators"]].to_numpy().tolist() == [
+        ["2026-09", 8, "growth", 6.0],
+        ["2026-10", 4, "surge", 7.0],
+    ]  # November falls back, August is firm
+    assert steps["purchase_option"].tolist() == ["purchase", "spot"]
+    assert steps["owner_role"].tolist() == ["head", "head of peaks"]
+    assert (steps["commitment_usd"] == 0).all()
+
+
+def test_orders_after_the_first_month_wait_and_renewals_do_not():
+    steps = release_steps(PLAIN, BANDS, ORDERS, "2026-07").query("kind == 'commitment'")
+    row = steps.iloc[0]
+    assert len(steps) == 1
+    assert (row["accelerators"], row["order_month"], row["start_month"]) == (8, "2026-10", "2026-11")
+    assert row["threshold_accelerators"] == 7.0  # the load when the order is placed, not when it is used
+    assert (row["commitment_usd"], row["lead_time_weeks"], row["purchase_option"]) == (5e4, 0.0, "reserved_1y")
+
+
+def test_other_scenarios_and_other_pools_do_not_mix():
+    more = pd.concat([fleet([99] * 4, [0] * 4, [0, 9, 9, 99], [9.0] * 4, scenario="aggressive"), PLAIN,
+                      fleet([1] * 4, [0] * 4, [0, 0, 0, 1], [0.1, 0.2, 0.3, 0.4], accelerator="l4")])  # fmt: skip
+    steps = release_steps(more, BANDS, ORDERS.iloc[:0], "2026-07")
+    assert steps.groupby("accelerator_id")["accelerators"].sum().to_dict() == {"h100": 12, "l4": 1}
+    assert steps.query("accelerator_id == 'l4'")["purchase_option"].tolist() == ["on_demand"]  # no band says more
+
+
+def test_a_level_fleet_and_an_empty_plan_have_no_steps():
+    level = fleet([8] * 4, [0] * 4, [0] * 4, [5.0] * 4)
+    for plan in (level, PLAIN.iloc[:0]):
+        steps = release_steps(plan, BANDS, ORDERS.iloc[:0], "2026-07")
+        assert steps.empty
+        assert list(steps.columns) == load_contract("approved_bands").columns
+
+
+@pytest.mark.parametrize("shuffle", [1, 2, 3])
+def test_the_order_of_rows_does_not_matter(shuffle):
+    plain = release_steps(PLAIN, BANDS, ORDERS, "2026-07")
+    mixed = release_steps(PLAIN.sample(frac=1, random_state=shuffle), BANDS.iloc[::-1], ORDERS.iloc[::-1], "2026-07")
+    pd.testing.assert_frame_equal(plain, mixed)

@@ -1,0 +1,80 @@
+"""A month reported again sees what it saw: later rows are not there, and its hash stays."""
+
+import pandas as pd
+import pytest
+
+from aifactory.inputs.contracts import contract_names, load_contract
+from aifactory.inputs.horizon import DATED, seen_hash, seen_until
+from aifactory.inputs.workspace import load_workspace
+
+
+def hashes(folder, period):
+    tables = load_workspace(folder, period).tables
+    return {name: seen_hash(table) for name, table in tables.items() if len(table)}
+
+
+def test_rows_of_later_months_are_not_there(mini):
+    ws = load_workspace(mini, "2026-09")
+    assert ws.periods == ["2026-09"]
+    assert ws.table("demand_windows")["window_start_utc"].max() < pd.Timestamp("2026-10-01", tz="UTC")
+    assert ws.table("pools")["window_start_utc"].max() < pd.Timestamp("2026-10-01", tz="UTC")
+    assert set(ws.table("billing")["invoice_month"]) == {"2026-09"}
+    assert set(load_workspace(mini, "2026-10").table("billing")["invoice_month"]) == {"2026-09", "2026-10"}
+
+
+def test_every_dated_table_of_the_contracts_is_cut():
+    tables = {name: load_contract(name).empty() for name in contract_names()}
+    tables["billing"] = pd.DataFrame(
+        {"ChargePeriodStart": pd.to_datetime([], utc=True), "BillingPeriodStart": pd.to_datetime([], utc=True)}
+    )
+    assert seen_until(tables, "2026-10").keys() == tables.keys()
+    assert set(DATED) <= set(tables)
+
+
+@pytest.mark.parametrize(
+    ("used", "billed", "kept"),
+    [
+        ("2026-09-30", "2026-09-01", True),
+        ("2026-09-30", "2026-10-01", True),  # a late correction of the month
+        ("2026-10-01", "2026-09-01", True),  # billed ahead
+        ("2026-10-01", "2026-10-01", False),
+    ],
+)
+def test_a_charge_counts_from_the_earlier_of_its_two_months(mini_ws, used, billed, kept):
+    bill = pd.DataFrame(
+        {
+            "ChargePeriodStart": pd.to_datetime([used], utc=True),
+            "BillingPeriodStart": pd.to_datetime([billed], utc=True),
+        }
+    )
+    assert len(seen_until({**mini_ws.tables, "billing": bill}, "2026-09")["billing"]) == kept
+
+
+def test_a_plan_approved_later_does_not_exist_yet(mini_ws):
+    plan = pd.DataFrame({"plan_period": ["2026-08", "2026-09", "2026-10"]})
+    seen = seen_until({**mini_ws.tables, "approved_plan": plan, "approved_bands": plan}, "2026-09")
+    assert seen["approved_plan"]["plan_period"].tolist() == ["2026-08", "2026-09"]
+    assert seen["approved_bands"]["plan_period"].tolist() == ["2026-08", "2026-09"]
+
+
+def test_a_month_added_later_changes_nothing_before_it(mini):
+    october = {name: (mini / f"{name}.csv").read_text() for name in ("demand_windows", "billing", "pools", "jobs")}
+    whole = hashes(mini, "2026-09")
+    for name, text in october.items():
+        head, *rows = text.splitlines()
+        kept = [row for row in rows if "2026-10-0" not in row.split("2026-09")[0] and not row.startswith("2026-10")]
+        kept = [row for row in kept if name != "jobs" or "2026-10" not in row]
+        (mini / f"{name}.csv").write_text("\n".join([head, *kept]) + "\n")
+    assert hashes(mini, "2026-09") == whole
+
+
+def test_late_data_change_their_month_and_those_after_it_only(mini):
+    before = {month: hashes(mini, month) for month in ("2026-09", "2026-10")}
+    row = "2026-10-31T00:00:00Z,1440,late-pool,us,nvidia-h100-sxm,on_demand,8,0.5,2800,0.5\n"
+    with (mini / "pools.csv").open("a") as file:
+        file.write(row)
+    assert hashes(mini, "2026-09") == before["2026-09"]
+    assert hashes(mini, "2026-10") != before["2026-10"]
+    with (mini / "pools.csv").open("a") as file:
+        file.write(row.replace("2026-10-31", "2026-09-30"))
+    assert hashes(mini, "2026-09") != before["2026-09"]

@@ -1,0 +1,124 @@
+"""Measured demand against the load that releases a step of the approved plan."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aifactory.review.band_triggers import band_triggers, pool_loads
+
+PERIOD = "2026-10"
+#: 10 units an hour need one accelerator.
+PER_MONTH = 7300.0
+
+
+def plan(months=("2026-08", "2026-09", "2026-10"), loads=(2.0, 2.0, 2.0), **more):
+    rows = [
+        {"plan_period": "2026-07", "month": month, "use_case_id": "chat", "region": "us", "accelerator_id": "h100",
+         "units": load * PER_MONTH, "load_accelerators": load, **more}
+        for month, load in zip(months, loads, strict=True)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def measured(*loads, last=PERIOD, use_case="chat", region="us"):
+    """Units of the last months at so many accelerators' work, in calendar months."""
+    months = pd.period_range(end=last, periods=len(loads), freq="M")
+    units = [load * 10 * month.days_in_month * 24 for load, month in zip(loads, months, strict=True)]
+    return pd.DataFrame({"month": months.astype("str"), "use_case_id": use_case, "region": region, "units": units})
+
+
+def step(threshold, order_month="2026-12", **more):
+    row = {"plan_period": "2026-07", "region": "us", "accelerator_id": "h100", "band": "growth", "kind": "capacity",
+           "purchase_option": "on_demand", "accelerators": 8, "order_month": order_month, "start_month": order_month,
+           "threshold_accelerators": threshold, "lead_time_weeks": 0.0, "commitment_usd": 0.0, "milestone": "growth",
+           "owner_role": "head"}  # fmt: skip
+    return pd.DataFrame([{**row, **more}])
+
+
+def state(threshold, *loads, **more):
+    return band_triggers(plan(), step(threshold, **more), measured(*loads), PERIOD).iloc[0]
+
+
+def test_the_load_of_a_pool_is_units_times_accelerators_per_unit():
+    both = pd.concat([plan(), plan(loads=(1.0, 1.0, 1.0), use_case_id="faq").assign(units=500.0)])
+    demand = pd.concat([measured(3.0), measured(1.0, use_case="faq").assign(units=744.0), measured(9.0, region="eu")])
+    loads = pool_loads(both, demand, PERIOD)
+    assert loads.loc[PERIOD, ("us", "h100")] == pytest.approx(3.0 + 744.0 / 500.0 * 730 / 744)
+    assert list(loads.columns) == [("us", "h100")]  # the plan knows no pool in eu
+
+
+def test_units_that_grow_are_weighed_as_the_plan_weighs_that_month():
+    grown = plan(loads=(2.0, 2.0, 4.0)).assign(units=2 * PER_MONTH)
+    loads = pool_loads(grown, measured(2.0, 2.0, 2.0), PERIOD)[("us", "h100")]
+    assert loads.tolist() == pytest.approx([2.0, 2.0, 4.0])
+
+
+def test_months_of_different_length_with_the_same_load_are_level():
+    loads = pool_loads(plan(), measured(*[2.5] * 9), PERIOD)[("us", "h100")]
+    assert loads.to_numpy() == pytest.approx(np.full(9, 2.5))
+
+
+@pytest.mark.parametrize(
+    ("loads", "order", "expected", "fired_in"),
+    [
+        ((2.0, 2.2, 2.4, 3.0), "2026-12", "fired", "2026-10"),
+        ((2.0, 2.2, 3.1, 3.2), "2026-12", "released", "2026-09"),
+        ((2.0, 3.1, 2.2, 2.2), "2026-12", "released", "2026-08"),  # it stays released when demand falls again
+        ((3.5, 2.0, 2.0, 2.0), "2026-12", "quiet", ""),  # July is before the plan
+        ((2.0, 2.2, 2.4, 2.6), "2026-12", "approaching", ""),  # two months away
+        ((2.0, 2.01, 2.02, 2.03), "2026-12", "quiet", ""),
+        ((2.0, 2.01, 2.02, 2.03), "2026-10", "held back", ""),  # its month has come, its load has not
+    ],
+)
+def test_the_state_follows_the_load(loads, order, expected, fired_in):
+    row = state(3.0, *loads, order_month=order)
+    assert (row["state"], row["fired_in"]) == (expected, fired_in)
+
+
+def test_months_to_the_trigger_follow_the_line_of_the_loads():
+    row = state(3.0, 2.0, 2.1, 2.2, 2.3)
+    assert row["slope_per_month"] == pytest.approx(0.1)
+    assert row["months_to_trigger"] == pytest.approx(7.0)
+    assert row["value"] == pytest.approx(2.3)
+
+
+def test_a_long_lead_time_brings_the_warning_forward():
+    assert state(3.0, 2.0, 2.1, 2.2, 2.3, lead_time_weeks=26.0)["state"] == "quiet"  # 6 months, 7 away
+    assert state(3.0, 2.0, 2.1, 2.2, 2.3, lead_time_weeks=35.0)["state"] == "approaching"
+
+
+def test_a_step_counts_from_a_year_before_its_order():
+    assert band_triggers(plan(), step(1.0, order_month="2027-11"), measured(2.0, 2.0, 2.0), PERIOD).empty
+    assert state(1.0, 2.0, 2.0, 2.0, order_month="2027-10")["fired_in"] == "2026-10"
+
+
+def test_two_months_are_no_trend():
+    row = state(3.0, 2.0, 2.9)
+    assert row["months_to_trigger"] == np.inf
+    assert row["state"] == "quiet"
+
+
+def test_without_plan_steps_or_loads_there_is_nothing_to_say():
+    for plan_, steps in (
+        (plan().iloc[:0], step(1.0)),
+        (plan(), step(1.0).iloc[:0]),
+        (plan(load_accelerators=np.nan), step(1.0)),
+        (plan(), step(1.0, plan_period="2026-01")),  # steps of another plan
+        (plan(), step(1.0, region="eu")),  # a pool without demand
+    ):
+        assert band_triggers(plan_, steps, measured(2.0), PERIOD).empty
+    assert band_triggers(plan(), step(1.0), measured(2.0, last="2026-09"), PERIOD).empty  # no demand in the month
+
+
+@given(st.lists(st.floats(0.1, 9.0), min_size=3, max_size=6), st.floats(0.5, 9.0))
+@settings(max_examples=40, deadline=None)
+def test_a_step_fires_once_and_stays_released(loads, threshold):
+    demand = measured(*loads)
+    months = demand["month"].tolist()
+    steps = step(threshold, order_month="2027-01")
+    states = [band_triggers(plan(), steps, demand, month).iloc[0]["state"] for month in months if month > "2026-07"]
+    assert states.count("fired") <= 1
+    if "fired" in states:
+        assert set(states[states.index("fired") + 1 :]) <= {"released"}
