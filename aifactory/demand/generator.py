@@ -75,6 +75,7 @@ DECISIONS = (
     ("2026-07-20", "decision", "buy plan", "Plan of July approved by the investment board.", "chief information officer", "", "done"),
     ("2026-08-19", "incident", "support-chat", "Six hours without service in eu-west after a failed cluster upgrade.", "head of platform", "", "done"),
     ("2026-09-02", "change", "faq-bot", "Traffic moves to support chat; retired by April 2027.", "head of customer service", "", "done"),
+    ("2026-09-08", "decision", "eu-west nvidia-jetson-agx-orin", "Order of the growth band placed after the refresh of August.", "head of platform", "", "done"),
     ("2026-09-14", "change", "billing", "Provider corrected double charged hours.", "cloud cost owner", "", "done"),
     ("2026-10-01", "change", "claims-assistant", "The policy text now stands in front of each prompt.", "head of claims", "", "done"),
     ("2026-10-06", "decision", "us-chat-tpu", "Pilot on TPU goes on for three months at two per cent of traffic.", "head of platform", "2027-01-15", "open"),
@@ -86,6 +87,7 @@ DECISIONS = (
 #: What some of them rest on, and when they are looked at again.
 EVIDENCE = (
     ("2026-07-20", "buy plan", "buy plan report of 2026-07, policies on the same demand", "2027-01-15"),
+    ("2026-09-08", "eu-west nvidia-jetson-agx-orin", "released step, refresh of 2026-08", None),
     ("2026-10-06", "us-chat-tpu", "utilisation and unit cost of the pilot pool, refresh of 2026-09", "2027-01-05"),
     ("2026-10-20", "eu-docs-a100", "spend without a team, refresh of 2026-09", None),
     ("2026-10-28", "us-media-l4", "power per accelerator against its design power", None),

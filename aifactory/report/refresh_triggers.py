@@ -35,16 +35,17 @@ def _steps_answer(ws: Workspace, review: Review) -> str:
     fired = rows[rows["state"] == "fired"]
     near, held = (int((rows["state"] == state).sum()) for state in ("approaching", "held back"))
     if fired.empty:
-        text = f"No step of the approved plan was released in {month_name(ws.period)}"
+        text = f"Demand released no step of the approved plan that waits for a decision in {month_name(ws.period)}"
     else:
-        named = [_named(row, ws.period) for row in fired.head(NAMED).itertuples()]
+        named = [_named(row) for row in fired.head(NAMED).itertuples()]
         rest = [plural(len(fired) - NAMED, "more step")] if len(fired) > NAMED else []
-        text = f"Demand released {plural(len(fired), 'step')} of the approved plan: {join_words([*named, *rest])}"
+        new = int((fired["fired_in"] == ws.period).sum())
+        text = f"Demand has released {plural(len(fired), 'step')} of the approved plan, {new} of them this month: {join_words([*named, *rest])}"
     return f"{text}; {near} come near{f', {held} wait for demand that is behind plan' if held else ''}."
 
 
-def _named(row: tuple, period: str) -> str:
-    ahead = (pd.Period(row.order_month, "M") - pd.Period(period, "M")).n
+def _named(row: tuple) -> str:
+    ahead = (pd.Period(row.order_month, "M") - pd.Period(row.fired_in, "M")).n
     when = "as planned" if ahead == 0 else f"{plural(abs(ahead), 'month')} {'early' if ahead > 0 else 'late'}"
     return f"{row.accelerators} {row.accelerator_id} in {row.region} ({row.band}, {when})"
 
@@ -72,7 +73,8 @@ def _steps_table(ws: Workspace, review: Review) -> Block:
     }
     note = (
         "Average accelerators at work, at the capacity that was approved, against the load that the plan expected in "
-        "the month of the order; straight line through six months. A dash: the trend does not reach it."
+        "the month of the order; straight line through six months. A dash: the trend does not reach it. A fired step is "
+        "closed by a decision about its region and accelerator in the decisions table."
     )
     caption = "Steps of the approved plan and the load that releases them"
     return table(rows, caption=caption, source=STEPS, as_of=ws.as_of, columns=columns, note=note, max_rows=SHOWN)

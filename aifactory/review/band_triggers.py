@@ -45,13 +45,20 @@ def pool_loads(approved: pd.DataFrame, monthly: pd.DataFrame, period: str) -> pd
     return seen.assign(load=load).groupby(["month", *PLACE])["load"].sum().unstack([1, 2])
 
 
-def band_triggers(approved: pd.DataFrame, steps: pd.DataFrame, monthly: pd.DataFrame, period: str) -> pd.DataFrame:
+def band_triggers(
+    approved: pd.DataFrame,
+    steps: pd.DataFrame,
+    monthly: pd.DataFrame,
+    period: str,
+    decisions: pd.DataFrame | None = None,
+) -> pd.DataFrame:
     """State of every step of the approved plan whose order is due within a year; nearest first.
 
     A level load crosses the threshold of far steps by chance, so a step counts from a year before its order.
-    `fired`: the load reached the threshold this month; `released`: in an earlier month since approval;
-    `approaching`: the straight line of the last six months reaches it within three months or the lead time;
-    `held back`: the order month has come, the load has not; else `quiet`.
+    `fired`: the load reached the threshold since approval and nothing was decided; `released`: a decision about
+    the pool (subject `region accelerator_id`) stands in the log since; `approaching`: the straight line of the last
+    six months reaches it within three months or the lead time; `held back`: the order month has come, the load has
+    not; else `quiet`.
     """
     if approved.empty or steps.empty or approved["load_accelerators"].isna().all():
         return pd.DataFrame(columns=COLUMNS)
@@ -59,14 +66,23 @@ def band_triggers(approved: pd.DataFrame, steps: pd.DataFrame, monthly: pd.DataF
     mine = steps[steps["plan_period"] == plan_period]
     loads = pool_loads(approved, monthly, period)
     mine = mine[mine["order_month"] <= str(pd.Period(period, "M") + MONTHS_PER_YEAR)]
-    rows = [_row(step, loads, plan_period, period) for step in mine.itertuples(index=False)]
+    decided = _decided(decisions)
+    rows = [_row(step, loads, plan_period, period, decided) for step in mine.itertuples(index=False)]
     table = pd.DataFrame([row for row in rows if row], columns=COLUMNS)
     rank = table["state"].map({FIRED: 0, APPROACHING: 1, HELD: 2, QUIET: 3, RELEASED: 4})
     order = ["rank", "months_to_trigger", "order_month", *PLACE, "kind", "band"]
     return table.assign(rank=rank).sort_values(order, ignore_index=True)[COLUMNS]
 
 
-def _row(step: tuple, loads: pd.DataFrame, plan_period: str, period: str) -> tuple | None:
+def _decided(decisions: pd.DataFrame | None) -> dict[str, str]:
+    """Month of the last decision about each pool."""
+    if decisions is None or decisions.empty:
+        return {}
+    made = decisions[(decisions["kind"] == "decision") & (decisions["status"] != "dropped")]
+    return made["date"].dt.strftime("%Y-%m").groupby(made["subject"]).max().to_dict()
+
+
+def _row(step: tuple, loads: pd.DataFrame, plan_period: str, period: str, decided: dict[str, str]) -> tuple | None:
     place = (step.region, step.accelerator_id)
     if place not in loads.columns or period not in loads.index or np.isnan(loads.loc[period, place]):
         return None
@@ -80,7 +96,8 @@ def _row(step: tuple, loads: pd.DataFrame, plan_period: str, period: str) -> tup
     notice = max(APPROACHING_MONTHS, step.lead_time_weeks / WEEKS_PER_MONTH)
     due = step.order_month <= period
     late = HELD if due else QUIET
-    state = (FIRED if fired_in == period else RELEASED) if fired_in else APPROACHING if wait <= notice else late
+    done = decided.get(" ".join(place), "") >= fired_in
+    state = (RELEASED if done else FIRED) if fired_in else APPROACHING if wait <= notice else late
     return (*place, step.band, step.kind, step.purchase_option, step.accelerators, step.order_month, value, limit, slope,
             0.0 if fired_in else wait, state, fired_in, step.lead_time_weeks, step.commitment_usd, step.milestone,
             step.owner_role)  # fmt: skip

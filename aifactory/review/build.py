@@ -70,7 +70,8 @@ def build_review(ws: Workspace, inventory: Inventory, buy_plan: BuyPlan | None =
     variance = split_variance(before, now, before_hours, now_hours)
     held = ws.table("approved_plan")
     approved = calendar_plan(held)
-    steps = band_triggers(held, ws.table("approved_bands"), inventory.demand_monthly, ws.period)
+    log = ws.table("decisions")
+    steps = band_triggers(held, ws.table("approved_bands"), inventory.demand_monthly, ws.period, log)
     planned, planned_hours = plan_factors(approved, ws.period)
     against_plan = split_variance(planned, now.assign(work=now["units"]), planned_hours, now_hours)
     unit_cost = unit_cost_by_month(ws, inventory)
@@ -111,7 +112,9 @@ def judge(rails: pd.DataFrame, triggers: pd.DataFrame, steps: pd.DataFrame | Non
     released, coming = int((states == "fired").sum()), int((states == "approaching").sum())
     fired, near = (int((triggers["state"] == state).sum()) for state in ("fired", "approaching"))
     if fired or released or len(hard):
-        parts = [f"{_count(released, 'step')} of the approved plan released by demand"] if released else []
+        parts = (
+            [f"{_count(released, 'step')} of the approved plan released by demand, no decision yet"] if released else []
+        )
         parts += [_count(fired, "capacity trigger") + " fired"] if fired else []
         parts += [_count(len(hard), "guardrail") + " broken"] if len(hard) else []
         return ACT, _and(parts)

@@ -64,8 +64,8 @@ def test_months_of_different_length_with_the_same_load_are_level():
     ("loads", "order", "expected", "fired_in"),
     [
         ((2.0, 2.2, 2.4, 3.0), "2026-12", "fired", "2026-10"),
-        ((2.0, 2.2, 3.1, 3.2), "2026-12", "released", "2026-09"),
-        ((2.0, 3.1, 2.2, 2.2), "2026-12", "released", "2026-08"),  # it stays released when demand falls again
+        ((2.0, 2.2, 3.1, 3.2), "2026-12", "fired", "2026-09"),
+        ((2.0, 3.1, 2.2, 2.2), "2026-12", "fired", "2026-08"),  # it stays so when demand falls again
         ((3.5, 2.0, 2.0, 2.0), "2026-12", "quiet", ""),  # July is before the plan
         ((2.0, 2.2, 2.4, 2.6), "2026-12", "approaching", ""),  # two months away
         ((2.0, 2.01, 2.02, 2.03), "2026-12", "quiet", ""),
@@ -112,13 +112,31 @@ def test_without_plan_steps_or_loads_there_is_nothing_to_say():
     assert band_triggers(plan(), step(1.0), measured(2.0, last="2026-09"), PERIOD).empty  # no demand in the month
 
 
+@pytest.mark.parametrize(
+    ("date", "subject", "kind", "status", "expected"),
+    [
+        ("2026-09-02", "us h100", "decision", "done", "released"),
+        ("2026-10-30", "us h100", "decision", "open", "released"),  # decided, not yet done
+        ("2026-08-31", "us h100", "decision", "done", "fired"),  # before the load was there
+        ("2026-09-02", "us h100", "decision", "dropped", "fired"),
+        ("2026-09-02", "us h100", "incident", "done", "fired"),
+        ("2026-09-02", "eu h100", "decision", "done", "fired"),
+    ],
+)
+def test_a_step_stays_fired_until_something_is_decided(date, subject, kind, status, expected):
+    log = pd.DataFrame({"date": [pd.Timestamp(date)], "subject": [subject], "kind": [kind], "status": [status]})
+    rows = band_triggers(plan(), step(3.0), measured(2.0, 2.0, 3.1, 2.9), PERIOD, log)
+    assert rows["state"].tolist() == [expected]
+    assert rows["fired_in"].tolist() == ["2026-09"]
+
+
 @given(st.lists(st.floats(0.1, 9.0), min_size=3, max_size=6), st.floats(0.5, 9.0))
 @settings(max_examples=40, deadline=None)
-def test_a_step_fires_once_and_stays_released(loads, threshold):
+def test_a_step_that_fired_stays_fired_since_the_same_month(loads, threshold):
     demand = measured(*loads)
-    months = demand["month"].tolist()
-    steps = step(threshold, order_month="2027-01")
-    states = [band_triggers(plan(), steps, demand, month).iloc[0]["state"] for month in months if month > "2026-07"]
-    assert states.count("fired") <= 1
-    if "fired" in states:
-        assert set(states[states.index("fired") + 1 :]) <= {"released"}
+    months = [month for month in demand["month"] if month > "2026-07"]
+    rows = [band_triggers(plan(), step(threshold, order_month="2027-01"), demand, month).iloc[0] for month in months]
+    fired = [row["fired_in"] for row in rows if row["state"] == "fired"]
+    assert len(set(fired)) <= 1
+    if fired:
+        assert all(row["state"] == "fired" for row, month in zip(rows, months, strict=True) if month >= fired[0])
