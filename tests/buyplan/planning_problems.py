@@ -1,8 +1,10 @@
 """Synthetic planning problems of any size, seeded."""
 
+from dataclasses import replace
+
 import numpy as np
 
-from aifactory.buyplan.optimise.problem import Option, Problem
+from aifactory.buyplan.optimise.problem import Option, Port, Problem
 
 
 def problem(paths=5, months=12, workloads=2, platforms=2, *, seed=1, **changes):
@@ -44,3 +46,14 @@ def problem(paths=5, months=12, workloads=2, platforms=2, *, seed=1, **changes):
         "order_months": tuple(range(0, months, 3)),
     }
     return Problem(**{**given, **changes})
+
+
+def with_ports(case, *, seed=1, usd=(50_000.0, 400_000.0), months=6):
+    """Every pair of workload and platform must be ported first, but those of the first platform."""
+    rng = np.random.default_rng(seed)
+    ports = []
+    for w, p in np.argwhere(case.rate > 0):
+        price, wait = rng.uniform(*usd), int(rng.integers(0, months + 1))
+        if p > 0:
+            ports.append(Port(f"{w} on {p}", int(p), (int(w),), price, wait))
+    return replace(case, ports=tuple(ports))

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "buyplan"))
-from planning_problems import problem  # noqa: E402
+from planning_problems import problem, with_ports  # noqa: E402
 
 from aifactory.buyplan.optimise.benders import optimise  # noqa: E402
 from aifactory.buyplan.optimise.evaluate import evaluate_plan  # noqa: E402
@@ -37,6 +37,7 @@ def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     asked.add_argument("--paths", type=int, default=100)
     asked.add_argument("--monolith", action="store_true", help="also the monolithic programme, in the same wall time")
+    asked.add_argument("--limit", type=float, default=600.0, help="seconds of wall time for a plan with ports")
     options = asked.parse_args()
     for workloads, platforms in ((6, 5), (12, 6)):
         case = problem(options.paths, 36, workloads, platforms)
@@ -58,6 +59,21 @@ def main() -> None:
         if options.monolith:
             try:
                 whole = solve_extensive(case, gap=0.005, time_limit_s=waited)
+                say(f"  monolithic programme in the same time: gap {whole.gap:.3%}")
+            except AIFactoryError as error:
+                say(f"  monolithic programme in the same time: {error}")
+    for workloads, platforms in ((6, 5), (12, 6)):
+        case = with_ports(problem(options.paths, 36, workloads, platforms))
+        began, wall = time.process_time(), time.monotonic()
+        plan = optimise(case, gap=0.01, time_limit_s=options.limit)
+        took, waited = time.process_time() - began, time.monotonic() - wall
+        say(
+            f"with {len(case.ports)} ports, {workloads} x {platforms} x 36 x {options.paths} paths: {took:.1f} CPU s "
+            f"({waited:.1f} s), gap {plan.gap:.3%}, {plan.stopped}"
+        )
+        if options.monolith:
+            try:
+                whole = solve_extensive(case, gap=0.01, time_limit_s=waited)
                 say(f"  monolithic programme in the same time: gap {whole.gap:.3%}")
             except AIFactoryError as error:
                 say(f"  monolithic programme in the same time: {error}")

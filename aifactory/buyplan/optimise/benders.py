@@ -1,10 +1,14 @@
 """The plan over many futures: Benders decomposition with a proven gap.
 
 The master holds orders, the mean recourse of each month and the tail mean. Evaluating a plan on all paths gives
-one cut a month for the mean and one for the tail (whose weights are the dual of the tail mean). First the paths
-are means of like paths and the orders continuous, then all paths count; the
-orders are continuous and trial points lie between the best plan and the master's (in-out stabilisation); then the
-master is solved in whole nodes, again after each evaluation until bound and best plan meet.
+one cut a month for the mean and one for the tail (whose weights are the dual of the tail mean). Orders are continuous at first and trial points lie between the best
+plan and the master's (in-out stabilisation): on means of like paths, then on all paths with known bases of the
+recourse alone, then exactly. Then the master is solved in whole nodes, again after each evaluation until bound and
+best plan meet.
+
+Ports (binary) are chosen first, with nodes that need not be whole: this gives the bound; nodes are made whole for the
+best choice. The bound of a choice is weak (a port that is half made serves half the need at half the price), so
+problems with ports end at wider gaps; the gap is always stated.
 """
 
 from __future__ import annotations
@@ -26,6 +30,13 @@ STEP, CONTINUOUS_ROUNDS, WHOLE_ROUNDS, MASTER_SHARE = 0.5, 30, 12, 0.25
 #: Paths in a group whose mean stands for them at first.
 GROUP = 5
 SCALE = 1e-3
+#: Programmes solved in an evaluation at first: known bases bound the rest from below.
+QUICK = 128
+#: Choices of ports that are tried, choices whose nodes are then made whole; how far inside a cut is taken; slack, as
+#: a share, of cuts that are dropped.
+PORT_ROUNDS, PORT_CYCLES, INSIDE, SLACK = 16, 3, 0.02, 0.05
+HEURISTICS = 0.05
+REACHED = "gap reached"
 
 
 @dataclass(frozen=True)
@@ -34,7 +45,7 @@ class OptimalPlan:
 
     Attributes
     ----------
-    nodes : [N] whole nodes of each order of `Problem.orders`.
+    nodes : [N + G] whole nodes of each order of `Problem.orders`, then 1 for each port that is made.
     bound_usd : no plan costs less than this.
     gap : (cost - bound) / cost, proven.
     rounds : evaluations over all paths.
@@ -59,15 +70,37 @@ def optimise(problem: Problem, *, gap: float = 0.005, time_limit_s: float = 60.0
     The result always says its gap; where the limit came first, `stopped` says so.
     """
     end = time.monotonic() + time_limit_s
-    master = _Master(problem)
-    center = np.zeros(len(problem.orders))
-    few = _mean_problem(problem)
+    master, recourse = _Master(problem), recourse_of(problem)
+    center, few = np.zeros(len(problem.plan_usd)), _mean_problem(problem)
     if few is not None:
-        center = _approach(few, master, center, gap, end)[0]
-    recourse = recourse_of(problem)
-    center, rounds = _approach(problem, master, center, gap, end, recourse)
+        center = _approach(few, master, center, gap, end, recourse_of(few), QUICK)[0]
+    center = _approach(problem, master, center, gap, end, recourse, QUICK)[0]
+    if not problem.ports:
+        center = _approach(problem, master, center, gap, end, recourse)[0]
+        return _in_whole_nodes(problem, master, gap, time_limit_s, end, recourse)
+    best, bound = None, -np.inf
+    for _ in range(PORT_CYCLES):
+        center, bound = _choose_ports(problem, master, center, gap, end, recourse, bound)
+        master.hold_ports(np.round(center[len(problem.orders) :]))
+        _approach(problem, master, center, gap, end, recourse, QUICK)
+        found = _in_whole_nodes(problem, master, gap / 2, time_limit_s, end, recourse)
+        if best is None or found.cost.objective_usd < best.cost.objective_usd:
+            best = found
+        if gap_of(best.cost.objective_usd, bound) <= gap:
+            return replace(best, bound_usd=bound, stopped=REACHED)
+        if time.monotonic() > end:
+            break
+        master.free_ports()
+    stopped = f"time limit of {time_limit_s:g} s" if time.monotonic() > end else "rounds"
+    return replace(best, bound_usd=bound, stopped=stopped)
+
+
+def _in_whole_nodes(
+    problem: Problem, master: _Master, gap: float, time_limit_s: float, end: float, recourse: Evaluator
+) -> OptimalPlan:
+    """Solve the master in whole nodes and evaluate on all paths, until bound and best plan meet."""
     master.whole(gap * MASTER_SHARE)
-    best, cost, bound, stopped = None, None, -np.inf, "rounds"
+    best, cost, bound, stopped, rounds = None, None, -np.inf, "rounds", 0
     for _ in range(WHOLE_ROUNDS):
         nodes, at_least = master.solve(end)
         bound = max(bound, at_least)
@@ -76,13 +109,40 @@ def optimise(problem: Problem, *, gap: float = 0.005, time_limit_s: float = 60.0
         if cost is None or found.objective_usd < cost.objective_usd:
             best, cost = nodes, found
         if gap_of(cost.objective_usd, bound) <= gap:
-            stopped = "gap reached"
+            stopped = REACHED
             break
         if time.monotonic() > end:
             stopped = f"time limit of {time_limit_s:g} s"
             break
         master.add(nodes, slopes)
     return OptimalPlan(best, cost, bound, rounds, stopped)
+
+
+def _choose_ports(
+    problem: Problem, master: _Master, center: np.ndarray, gap: float, end: float, recourse: Evaluator, bound: float
+) -> tuple[np.ndarray, float]:
+    """Which ports to make, with nodes that need not be whole; (plan, bound on the cost of every plan).
+
+    Cuts at a choice are taken a little inside, since at 0 and 1 the slopes of a port are not unique and those of
+    the solver may say nothing about the other end; a second cut half-way to the best plan keeps the bound tight there.
+    """
+    first, best, best_usd = len(problem.orders), center, np.inf
+    master.purge()
+    master.choose_ports(gap * MASTER_SHARE)
+    for _ in range(PORT_ROUNDS):
+        plan, at_least = master.solve(end)
+        bound = max(bound, at_least)
+        if gap_of(best_usd, bound) <= gap / 2 or time.monotonic() > end:
+            break
+        plan[first:] = np.round(plan[first:])
+        for share in (1 - INSIDE, STEP):
+            trial = share * plan + (1 - share) * center
+            found, slopes = evaluate_with_slopes(problem, trial, recourse=recourse, solves=QUICK)
+            master.add(trial, slopes)
+            if share > STEP and found.objective_usd < best_usd:
+                best, best_usd = plan, found.objective_usd
+        center = best
+    return best, bound
 
 
 def mean_paths(demand: np.ndarray, count: int) -> np.ndarray:
@@ -104,11 +164,11 @@ def _mean_problem(problem: Problem) -> Problem | None:
 
 
 def _approach(
-    problem: Problem, master: _Master, center: np.ndarray, gap: float, end: float, recourse: Evaluator | None = None
-) -> tuple[np.ndarray, int]:
+    problem: Problem, master: _Master, center: np.ndarray, gap: float, end: float, recourse: Evaluator,
+    solves: int | None = None,
+) -> tuple[np.ndarray, int]:  # fmt: skip
     """Cuts around the best continuous plan, from trial points between it and the master's; (plan, evaluations)."""
-    recourse = recourse or recourse_of(problem)
-    cost, slopes = evaluate_with_slopes(problem, center, recourse=recourse)
+    cost, slopes = evaluate_with_slopes(problem, center, recourse=recourse, solves=solves)
     master.add(center, slopes)
     best_usd, rounds = cost.objective_usd, 1
     while rounds < CONTINUOUS_ROUNDS:
@@ -116,7 +176,7 @@ def _approach(
         if gap_of(best_usd, bound) < gap / 2 or time.monotonic() > end:
             break
         trial = STEP * nodes + (1 - STEP) * center
-        found, slopes = evaluate_with_slopes(problem, trial, recourse=recourse)
+        found, slopes = evaluate_with_slopes(problem, trial, recourse=recourse, solves=solves)
         rounds += 1
         master.add(trial, slopes)
         if found.objective_usd < best_usd:
@@ -124,21 +184,24 @@ def _approach(
     return center, rounds
 
 
+REAL = highspy.HighsVarType.kContinuous
+
+
 class _Master:
     """Orders, switches, mean recourse by month and the tail mean, under the cuts so far; objective in 1,000 USD."""
 
     def __init__(self, problem: Problem) -> None:
-        self.problem, self.orders = problem, len(problem.orders)
+        self.problem, self.first, self.decisions = problem, len(problem.orders), len(problem.plan_usd)
         matrix, lower, upper, switched = order_rows(problem)
-        self.lead = self.orders + len(switched)
+        self.lead, self.fixed_rows = self.decisions + len(switched), matrix.shape[0]
         months, weight = problem.months, problem.risk_weight
         self.columns = self.lead + months + 1
         model = highspy.HighsLp()
         model.num_col_, model.num_row_ = self.columns, matrix.shape[0]
-        usd = [problem.order_usd, np.zeros(len(switched)), np.full(months, 1 - weight), [weight]]
+        usd = [problem.plan_usd, np.zeros(len(switched)), np.full(months, 1 - weight), [weight]]
         model.col_cost_ = np.concatenate(usd) * SCALE
         model.col_lower_ = np.zeros(self.columns)
-        bounds = [largest_orders(problem), np.ones(len(switched)), np.full(months + 1, INFINITE)]
+        bounds = [largest_orders(problem), np.ones(len(problem.ports) + len(switched)), np.full(months + 1, INFINITE)]
         model.col_upper_ = np.concatenate(bounds)
         model.row_lower_, model.row_upper_ = lower, upper
         model.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
@@ -156,8 +219,43 @@ class _Master:
 
     def whole(self, gap: float) -> None:
         """From here on in whole nodes, each time to this gap."""
-        self.is_whole = True
-        kinds = np.full(self.lead, highspy.HighsVarType.kInteger)
+        self._integers(np.arange(self.lead), gap)
+
+    def choose_ports(self, gap: float) -> None:
+        """From here on ports alone are made or not, each time to this gap; nodes need not be whole."""
+        self.solver.setOptionValue("mip_heuristic_effort", 0.0)  # the bound is wanted; plans are made elsewhere
+        self._integers(np.arange(self.first, self.lead), gap)
+
+    def hold_ports(self, ports: np.ndarray) -> None:
+        """Keep a choice of ports."""
+        self.solver.setOptionValue("mip_heuristic_effort", HEURISTICS)
+        self._integers(np.zeros(0), 0.0)
+        self._bound_ports(ports, ports)
+
+    def free_ports(self) -> None:
+        """Let ports be chosen again."""
+        self._bound_ports(np.zeros(len(self.problem.ports)), np.ones(len(self.problem.ports)))
+
+    def purge(self) -> None:
+        """Drop cuts that are far from binding: the programme in whole numbers takes time by their count."""
+        self._integers(np.zeros(0), 0.0)
+        self.solver.run()
+        lower = np.array(self.solver.getLp().row_lower_)
+        over = np.array(self.solver.getSolution().row_value) - lower
+        slack = over > SLACK * np.maximum(np.abs(lower), 1.0)
+        slack[: self.fixed_rows] = False
+        rows = np.flatnonzero(slack).astype(np.int32)
+        if len(rows):
+            self.solver.deleteRows(len(rows), rows)
+
+    def _bound_ports(self, lower: np.ndarray, upper: np.ndarray) -> None:
+        columns = np.arange(self.first, self.first + len(lower), dtype=np.int32)
+        self.solver.changeColsBounds(len(columns), columns, lower, upper)
+
+    def _integers(self, columns: np.ndarray, gap: float) -> None:
+        kinds = np.full(self.lead, highspy.HighsVarType.kContinuous)
+        kinds[columns.astype(int)] = highspy.HighsVarType.kInteger
+        self.is_whole = len(columns) > 0
         self.solver.changeColsIntegrality(self.lead, np.arange(self.lead, dtype=np.int32), kinds)
         self.solver.setOptionValue("mip_rel_gap", gap)
 
@@ -169,9 +267,10 @@ class _Master:
         status = self.solver.getModelStatus()
         if status != highspy.HighsModelStatus.kOptimal and info.primal_solution_status != HAS_SOLUTION:
             raise AIFactoryError(f"the solver found no plan: {self.solver.modelStatusToString(status)}")
-        nodes = np.array(self.solver.getSolution().col_value)[: self.orders]
+        plan = np.array(self.solver.getSolution().col_value)[: self.decisions]
         bound = info.mip_dual_bound if self.is_whole else info.objective_function_value
-        return (np.round(nodes) if self.is_whole else nodes), bound / SCALE
+        kinds = np.array(self.solver.getLp().integrality_[: self.decisions] or [REAL] * self.decisions)
+        return np.where(kinds == REAL, plan, np.round(plan)), bound / SCALE
 
     def _cut(self, column: int, slope: np.ndarray, constant: float) -> None:
         at = np.flatnonzero(slope)

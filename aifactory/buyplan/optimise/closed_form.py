@@ -19,6 +19,8 @@ TOLERANCE = 1e-9
 
 def has_closed_form(problem: Problem) -> bool:
     """Whether each workload has one platform, hours on demand are unlimited or none, and nothing goes to a hosted model."""
+    if problem.ports:
+        return False
     unlimited = np.isin(problem.on_demand_most, (0.0, np.inf)).all()
     penalties = _penalty(problem)
     equal = all(len(np.unique(row[np.isfinite(row)])) <= 1 for row in penalties.T)
@@ -39,8 +41,14 @@ class ClosedFormRecourse:
             spot = problem.spot_usd / problem.spot_share
         self._deferred = np.minimum(self._live, spot)
 
-    def cost(self, capacity: np.ndarray, demand: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """See `Recourse.cost`; between whole nodes the cost is interpolated, and the slope is that of the next node.
+    def cost(
+        self,
+        capacity: np.ndarray,
+        demand: np.ndarray | None = None,
+        ported: np.ndarray | None = None,  # noqa: ARG002
+        solves: int | None = None,  # noqa: ARG002
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """See `Recourse.cost`; nothing is ported here; between whole nodes the cost is interpolated, and the slope is that of the next node.
 
         Interpolation is exact for whole nodes and convex, and above the true cost in between: bounds made with it hold
         for plans of whole nodes and are tighter.

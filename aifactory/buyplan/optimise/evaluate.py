@@ -34,11 +34,11 @@ class PlanCost:
 
 @dataclass(frozen=True)
 class Slopes:
-    """Change of the discounted recourse per node of each order: of the mean by month, and of the tail mean."""
+    """Change of the discounted recourse per node of each order and per port: of the mean by month, and of the tail mean."""
 
-    mean: np.ndarray  # [T, N]
+    mean: np.ndarray  # [T, N + G]
     mean_usd: np.ndarray  # [T]
-    tail: np.ndarray  # [N]
+    tail: np.ndarray  # [N + G]
     tail_usd: float
 
 
@@ -50,19 +50,28 @@ def recourse_of(problem: Problem) -> Evaluator:
 def evaluate_plan(
     problem: Problem, nodes: np.ndarray, demand: np.ndarray | None = None, recourse: Evaluator | None = None
 ) -> PlanCost:
-    """Price a plan of nodes [N], also a hand-edited one, on the problem's paths or on fresh ones [S', T, W, K]."""
+    """Price a plan of nodes and ports [N + G], also a hand-edited one, on the problem's paths or on fresh ones [S', T, W, K]."""
     return evaluate_with_slopes(problem, nodes, demand, recourse)[0]
 
 
 def evaluate_with_slopes(
-    problem: Problem, nodes: np.ndarray, demand: np.ndarray | None = None, recourse: Evaluator | None = None
+    problem: Problem,
+    nodes: np.ndarray,
+    demand: np.ndarray | None = None,
+    recourse: Evaluator | None = None,
+    solves: int | None = None,
 ) -> tuple[PlanCost, Slopes]:
-    """Price a plan and say how its cost changes per node: a subgradient, from the duals of each month."""
-    usd, worth = (recourse or recourse_of(problem)).cost(problem.capacity(nodes), demand)
+    """Price a plan and say how its cost changes per node: a subgradient, from the duals of each month.
+
+    With a limit of `solves` (see `Recourse.cost`) the cost is a lower bound, and so is the line of its slopes.
+    """
+    usd, worth = (recourse or recourse_of(problem)).cost(
+        problem.capacity(nodes), demand, problem.split(nodes)[1], solves
+    )
     discount = problem.discount[:-1]
     by_path = usd @ discount
     weights = tail_weights(by_path, problem.tail)
-    orders = float(problem.order_usd @ nodes)
+    orders = float(problem.plan_usd @ np.concatenate(problem.split(nodes)))
     mean, tail = float(by_path.mean()), float(weights @ by_path)
     cost = PlanCost(
         orders, by_path, orders + mean, orders + tail,
@@ -70,11 +79,15 @@ def evaluate_with_slopes(
     )  # fmt: skip
     mean_worth = worth.mean(axis=0) * discount[:, None]
     tail_worth = np.einsum("s,stp,t->tp", weights, worth, discount)
-    slopes = Slopes(
-        np.einsum("tp,tpn->tn", mean_worth, problem.serves), usd.mean(axis=0) * discount,
-        np.einsum("tp,tpn->n", tail_worth, problem.serves), tail,
-    )  # fmt: skip
+    slopes = Slopes(per_decision(problem, mean_worth), usd.mean(axis=0) * discount,
+                    per_decision(problem, tail_worth).sum(axis=0), tail)  # fmt: skip
     return cost, slopes
+
+
+def per_decision(problem: Problem, worth: np.ndarray) -> np.ndarray:
+    """[T, N + G] worth of a node of each order and of each port, from that of accelerators and ports [T, P + G]."""
+    own = np.einsum("tp,tpn->tn", worth[:, : problem.platforms], problem.serves)
+    return np.concatenate([own, worth[:, problem.platforms :]], axis=1)
 
 
 def tail_weights(costs: np.ndarray, tail: float) -> np.ndarray:

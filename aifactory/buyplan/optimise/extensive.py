@@ -17,7 +17,7 @@ HAS_SOLUTION = 2
 
 @dataclass(frozen=True)
 class ExtensiveResult:
-    """Nodes [N], objective and proven bound in USD, seconds are the caller's to take."""
+    """Nodes and ports [N + G], objective and proven bound in USD, seconds are the caller's to take."""
 
     nodes: np.ndarray
     objective_usd: float
@@ -66,12 +66,13 @@ def solve_extensive(
 
 
 def order_rows(problem: Problem) -> tuple[sparse.csr_matrix, np.ndarray, np.ndarray, np.ndarray]:
-    """Rows on nodes and switches: limits, and minimum orders; (matrix, lower, upper, orders with a switch)."""
+    """Rows on nodes, ports and switches: limits, and minimum orders; (matrix, lower, upper, orders with a switch)."""
     limits, bounds, _ = problem.limits()
-    count = len(problem.orders)
+    count = len(problem.orders) + len(problem.ports)
     switched = np.array([i for i, (option, _) in enumerate(problem.orders) if option.minimum_nodes > 1], dtype=int)
     most = largest_orders(problem)
-    rows = [sparse.hstack([sparse.csr_matrix(limits), sparse.csr_matrix((len(limits), len(switched)))])]
+    beside = len(problem.ports) + len(switched)
+    rows = [sparse.hstack([sparse.csr_matrix(limits), sparse.csr_matrix((len(limits), beside))])]
     lower, upper = [np.full(len(limits), -INFINITE)], [bounds]
     if len(switched):
         pick = sparse.csr_matrix((np.ones(len(switched)), (np.arange(len(switched)), switched)), (len(switched), count))
@@ -94,7 +95,7 @@ def largest_orders(problem: Problem) -> np.ndarray:
 
 def _model(problem: Problem, integer: bool) -> tuple[highspy.HighsLp, int]:
     lay, discount = month_layout(problem), problem.discount
-    count, first = len(problem.orders), order_rows(problem)
+    count, first = len(problem.orders) + len(problem.ports), order_rows(problem)
     switches = len(first[3])
     paths, months, per = problem.paths, problem.months, lay.matrix.shape[1]
     lead, blocks = count + switches, paths * months
@@ -104,14 +105,19 @@ def _model(problem: Problem, integer: bool) -> tuple[highspy.HighsLp, int]:
     top = sparse.hstack([first[0], sparse.csr_matrix((first[0].shape[0], total - lead))])
     matrix = sparse.vstack([top, month_rows[0], excess]).tocsr()
     weight = problem.risk_weight
-    costs = [problem.order_usd, np.zeros(switches)]
+    costs = [problem.plan_usd, np.zeros(switches)]
     costs += [
         (1 - weight) / paths * discount[month] * month_costs(problem, lay, path, month)
         for path in range(paths) for month in range(months)
     ]  # fmt: skip
     costs += [np.array([weight]), np.full(paths, weight / paths / (1 - problem.tail))]
     upper = np.concatenate(
-        [largest_orders(problem), np.ones(switches), np.tile(lay.upper, blocks), np.full(1 + paths, INFINITE)]
+        [
+            largest_orders(problem),
+            np.ones(len(problem.ports) + switches),
+            np.tile(lay.upper, blocks),
+            np.full(1 + paths, INFINITE),
+        ]
     )
     lower = np.zeros(total)
     lower[lead + blocks * per] = -INFINITE
@@ -135,18 +141,20 @@ def _month_rows(
     """Rows of the months of every path, with the nodes that lift their capacity."""
     paths, months = problem.paths, problem.months
     rows = lay.matrix.shape[0]
-    nodes = []
-    for month in range(months):
-        lift = np.zeros((rows, lead))
-        lift[lay.capacity_rows, : len(problem.orders)] = -problem.serves[month][lay.capacity_of]
-        nodes.append(sparse.csr_matrix(lift))
+    count, blocks = len(problem.orders), []
+    need = problem.demand.reshape(paths, months, -1) @ lay.demand_of.T
+    for path in range(paths):
+        for month in range(months):
+            lift = np.zeros((rows, lead))
+            lift[lay.capacity_rows, :count] = -problem.serves[month][lay.capacity_of]
+            ready = problem.port_ready[month][lay.port_of]
+            lift[lay.port_rows, count + lay.port_of] = -need[path, month, lay.port_demand] * ready
+            blocks.append(sparse.csr_matrix(lift))
     own = sparse.kron(sparse.eye(paths * months), lay.matrix)
-    matrix = sparse.hstack(
-        [sparse.vstack(nodes * paths), own, sparse.csr_matrix((own.shape[0], total - lead - own.shape[1]))]
-    )
+    matrix = sparse.hstack([sparse.vstack(blocks), own, sparse.csr_matrix((own.shape[0], total - lead - own.shape[1]))])
     lower, upper = (np.full((paths, months, rows), sign * INFINITE) for sign in (-1, 1))
-    flat = problem.demand.reshape(paths, months, -1)
-    lower[:, :, lay.demand_rows] = flat @ lay.demand_of.T
+    lower[:, :, lay.demand_rows] = need
+    upper[:, :, lay.port_rows] = 0.0
     upper[:, :, lay.capacity_rows] = problem.owned[None][:, :, lay.capacity_of]
     return matrix.tocsr(), lower.ravel(), upper.ravel()
 

@@ -24,7 +24,7 @@ def cheapest_platform(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
     """Column of the cheapest committed unit of each workload: (platform [W], rate [W]).
 
     Present value of the cheapest option of a platform per accelerator-month, divided by the rate; simple rules put
-    each workload on one platform.
+    each workload on one platform, one that needs no port where there is any.
     """
     best = np.full(problem.platforms, np.inf)
     for (option, month), usd in zip(problem.orders, problem.order_usd, strict=True):
@@ -32,12 +32,13 @@ def cheapest_platform(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
         best[option.platform] = min(best[option.platform], usd / served / problem.node_size[option.platform])
     with np.errstate(divide="ignore", invalid="ignore"):
         unit = np.where(problem.rate > 0, np.minimum(best, NEVER_USD) / problem.rate, np.inf)
-    chosen = unit.argmin(axis=1)
+    closed = (problem.port_of >= 0) & ((problem.port_of < 0) & (problem.rate > 0)).any(axis=1, keepdims=True)
+    chosen = np.where(closed, np.inf, unit).argmin(axis=1)
     return chosen, problem.rate[np.arange(len(chosen)), chosen]
 
 
 def policy_plans(problem: Problem, term_months: int = 12) -> dict[str, np.ndarray]:
-    """Nodes [N] of each rule: nothing committed; peak; average with 0, 20 and 40 %; the newsvendor's quantile.
+    """Nodes and ports [N + G] of each rule: nothing committed; peak; average with 0, 20 and 40 %; the newsvendor's quantile.
 
     Rules commit on the cheapest platform of each workload with the option of about `term_months`, ordered when the
     fleet lacks accelerators. The newsvendor's level is the quantile 1 - committed / on-demand price of demand.
@@ -52,7 +53,10 @@ def policy_plans(problem: Problem, term_months: int = 12) -> dict[str, np.ndarra
         name = f"average + {reserve:.0%}".replace("%", " %") if reserve else "average"
         plans[name] = _commit(problem, platform, average * (1 + reserve), term_months)
     plans["newsvendor"] = _commit(problem, platform, _newsvendor(problem, platform, rate, term_months), term_months)
-    return plans
+    ports = np.zeros(len(problem.ports))
+    needed = problem.port_of[np.arange(len(platform)), platform]
+    ports[needed[needed >= 0]] = 1.0
+    return {name: np.append(nodes, ports) for name, nodes in plans.items()}
 
 
 @dataclass(frozen=True)
@@ -148,7 +152,7 @@ def _commit(problem: Problem, platform: np.ndarray, level: np.ndarray, term_mont
             following = (
                 problem.orders[columns[at + 1]][1] + option.lead_months if at + 1 < len(columns) else problem.months
             )
-            have = (problem.owned + problem.serves @ nodes)[start:following, p]
+            have = problem.capacity(nodes)[start:following, p]
             short = (wanted[start:following] - have).max(initial=0.0)
             nodes[column] = np.ceil(short / problem.node_size[p] - 1e-9)
     return nodes

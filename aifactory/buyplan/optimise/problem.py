@@ -48,6 +48,24 @@ class Option:
 
 
 @dataclass(frozen=True)
+class Port:
+    """Work that must be done once before workloads can use a platform.
+
+    Attributes
+    ----------
+    workloads, platform : the cells that it opens: a class of workloads shares one port.
+    usd : paid at the start.
+    months : months of work, begun at the start; the cells are open from then on.
+    """
+
+    name: str
+    platform: int
+    workloads: tuple[int, ...]
+    usd: float
+    months: int = 0
+
+
+@dataclass(frozen=True)
 class Problem:
     """All that a plan is judged by. Money in USD, rates per hour, months from 0.
 
@@ -65,6 +83,7 @@ class Problem:
     spot_share : [P] share of spot hours that is not lost to interruptions.
     api_usd : [T, W] or [S, T, W] USD per unit at a hosted model; infinite: not allowed.
     miss_usd : [W] USD per unit that is not served.
+    ports : what must be ported first; cells in no port are open.
     order_months : months in which orders may be placed.
     capital_usd : [years] budget of capital per year of 12 months; empty: no limit.
     power_kw : [T] kW for owned and committed nodes; empty: no limit.
@@ -95,6 +114,7 @@ class Problem:
     stranded: float = 0.5
     risk_weight: float = 0.3
     tail: float = 0.9
+    ports: tuple[Port, ...] = ()
 
     def __post_init__(self) -> None:
         s, t, w, k = _shape(self.demand, "demand", 4)
@@ -142,6 +162,20 @@ class Problem:
                 raise InputError.at(
                     "options", "needs a platform, a term of at least a month and a lead time", value=option.name
                 )
+
+        self._check_ports(w, p)
+
+    def _check_ports(self, workloads: int, platforms: int) -> None:
+        opened: set[tuple[int, int]] = set()
+        for port in self.ports:
+            cells = {(w, port.platform) for w in port.workloads}
+            if not cells or not all(0 <= w < workloads and 0 <= p < platforms for w, p in cells):
+                raise InputError.at("ports", "needs a platform and workloads of the problem", value=port.name)
+            if cells & opened:
+                raise InputError.at("ports", "opens what another port opens: name each pair once", value=port.name)
+            if not (np.isfinite(port.usd) and port.usd >= 0 and port.months >= 0):
+                raise InputError.at("ports", "needs a cost and months of at least 0", value=port.name)
+            opened |= cells
 
     @property
     def paths(self) -> int:
@@ -204,9 +238,35 @@ class Problem:
             values[column] = paid * self.node_size[option.platform]
         return values
 
-    def capacity(self, nodes: np.ndarray) -> np.ndarray:
-        """[T, P] accelerators in service under a plan of nodes [N]."""
-        return self.owned + self.serves @ nodes
+    @cached_property
+    def plan_usd(self) -> np.ndarray:
+        """[N + G] present value of a node of each order, then of each port."""
+        return np.append(self.order_usd, [port.usd for port in self.ports])
+
+    @cached_property
+    def port_of(self) -> np.ndarray:
+        """[W, P] port that opens a cell, -1 where it is open."""
+        found = np.full(np.shape(self.rate), -1)
+        for index, port in enumerate(self.ports):
+            found[list(port.workloads), port.platform] = index
+        return found
+
+    @cached_property
+    def port_ready(self) -> np.ndarray:
+        """[T, G] 1 in the months in which a port that is made is ready."""
+        ready = np.array([port.months for port in self.ports], dtype=int)
+        return (np.arange(self.months)[:, None] >= ready).astype(float)
+
+    def split(self, plan: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Nodes [N] and ports [G] of a plan [N + G]; a plan of nodes alone makes no port."""
+        count = len(self.orders)
+        if len(plan) not in {count, count + len(self.ports)}:
+            raise InputError.at("plan", f"needs {count} nodes, then {len(self.ports)} ports", value=len(plan))
+        return plan[:count], np.append(plan[count:], np.zeros(count + len(self.ports) - len(plan)))
+
+    def capacity(self, plan: np.ndarray) -> np.ndarray:
+        """[T, P] accelerators in service under a plan."""
+        return self.owned + self.serves @ self.split(plan)[0]
 
     def limits(self) -> tuple[np.ndarray, np.ndarray, list[str]]:
         """Rows of `matrix @ nodes <= bound` and their names: capital by year, power by month."""

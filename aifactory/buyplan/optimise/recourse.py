@@ -23,9 +23,11 @@ import numpy as np
 from scipy import sparse
 
 from aifactory.buyplan.optimise.problem import Problem
+from aifactory.buyplan.optimise.vertices import Basis, VertexPool
 from aifactory.errors import AIFactoryError
 
 INFINITE = highspy.kHighsInf
+BASIC, AT_UPPER = highspy.HighsBasisStatus.kBasic, highspy.HighsBasisStatus.kUpper
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,10 @@ class Layout:
     demand_of: np.ndarray  # [rows of demand, W * K] weights of demand in each row, which is scaled to accelerators
     capacity_rows: np.ndarray  # [rows of capacity]
     capacity_of: np.ndarray  # [rows of capacity] platform whose capacity bounds the row
+    port_rows: np.ndarray  # [rows of ports]
+    port_of: np.ndarray  # [rows of ports] port that the row waits for
+    port_demand: np.ndarray  # [rows of ports] row of demand whose whole need may pass
+    sign: np.ndarray  # [rows] 1: at least its right-hand side, -1: at most
     upper: np.ndarray  # [columns] upper bounds
     on_demand: slice
     spot: slice
@@ -53,66 +59,107 @@ class Recourse:
         self.layout = month_layout(problem)
         prices = (problem.on_demand_usd, problem.spot_usd, problem.api_usd)
         self._prices_differ = any(np.ndim(of) == 3 for of in prices)
+        self._pools: dict[bytes, VertexPool] = {}
 
-    def cost(self, capacity: np.ndarray, demand: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Undiscounted cost of each path and month, and what one more accelerator would change.
+    def cost(
+        self,
+        capacity: np.ndarray,
+        demand: np.ndarray | None = None,
+        ported: np.ndarray | None = None,
+        solves: int | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Undiscounted cost of each path and month, and what one more accelerator or port would change.
 
         Parameters
         ----------
         capacity : [T, P] accelerators in service.
         demand : [S, T, W, K]; the problem's paths by default. Prices by path need the problem's own paths.
+        ported : [G] 1 where a port of the problem is made, 0 (the default) where not, or between.
+        solves : at most about so many programmes are solved; other months may then have a lower bound of their cost.
 
         Returns
         -------
-        (USD [S, T], USD per accelerator [S, T, P], never positive).
+        (USD [S, T], USD per accelerator of each platform, then per port [S, T, P + G], never positive).
         """
-        lay = self.layout
         demand = self.problem.demand if demand is None else demand
+        ported = np.zeros(len(self.problem.ports)) if ported is None else ported
         paths, months = demand.shape[:2]
-        usd, worth = np.zeros((paths, months)), np.zeros((paths, months, self.problem.platforms))
-        self._solver.clearSolver()
-        for month in range(months):
-            need = demand[:, month].reshape(paths, -1) @ lay.demand_of.T
-            self._set_capacity(capacity[month])
-            order = np.argsort(need.sum(axis=1), kind="stable")
-            if not self._prices_differ:
-                self._set_costs(0, month)
-            for path in order if month % 2 == 0 else order[::-1]:
-                if self._prices_differ:
-                    self._set_costs(int(path), month)
-                usd[path, month], duals = self._solve(int(path), month, need[path])
-                lift = np.minimum(duals[lay.capacity_rows], 0.0)
-                worth[path, month] = np.bincount(lay.capacity_of, weights=lift, minlength=self.problem.platforms)
+        usd = np.zeros((paths, months))
+        worth = np.zeros((paths, months, self.problem.platforms + len(self.problem.ports)))
+        for members, path in self._same_prices(paths, months):
+            some = slice(None) if path is None else slice(path, path + 1)
+            sides = np.concatenate([self._sides(m, capacity, demand[some], ported) for m in members])
+            costs = month_costs(self.problem, self.layout, path or 0, members[0])
+            values, duals = self._priced(costs, sides, solves)
+            count = len(sides) // len(members)
+            for at, month in enumerate(members):
+                rows = slice(at * count, (at + 1) * count)
+                usd[some, month] = values[rows]
+                worth[some, month] = self._worth(month, sides[rows], duals[rows])
         return usd, worth
 
-    def _set_capacity(self, capacity: np.ndarray) -> None:
-        rows = self.layout.capacity_rows.astype(np.int32)
-        room = capacity[self.layout.capacity_of]
-        self._solver.changeRowsBounds(len(rows), rows, np.full(len(rows), -INFINITE), room)
+    def _same_prices(self, paths: int, months: int) -> list[tuple[list[int], int | None]]:
+        """Months with the same costs, for all paths at once, or by path where prices differ by path."""
+        found: dict[bytes, tuple[list[int], int | None]] = {}
+        for path in range(paths) if self._prices_differ else [None]:
+            for month in range(months):
+                key = month_costs(self.problem, self.layout, path or 0, month).tobytes()
+                found.setdefault(key + str(path).encode(), ([], path))[0].append(month)
+        return list(found.values())
 
-    def _set_costs(self, path: int, month: int) -> None:
-        costs = month_costs(self.problem, self.layout, path, month)
+    def _sides(self, month: int, capacity: np.ndarray, demand: np.ndarray, ported: np.ndarray) -> np.ndarray:
+        """Right-hand sides of a month on paths, [paths, rows]."""
+        lay = self.layout
+        need = demand[:, month].reshape(len(demand), -1) @ lay.demand_of.T
+        room = np.broadcast_to(capacity[month][lay.capacity_of], (len(need), len(lay.capacity_of)))
+        done = ported * self.problem.port_ready[month]
+        return np.concatenate([need, room, need[:, lay.port_demand] * done[lay.port_of]], axis=1)
+
+    def _worth(self, month: int, sides: np.ndarray, duals: np.ndarray) -> np.ndarray:
+        """USD per accelerator and port, [paths, P + G]."""
+        lay, problem = self.layout, self.problem
+        own = np.minimum(duals[:, lay.capacity_rows], 0.0) @ (lay.capacity_of[:, None] == np.arange(problem.platforms))
+        full = np.minimum(duals[:, lay.port_rows], 0.0) * sides[:, lay.demand_rows][:, lay.port_demand]
+        ports = full @ (lay.port_of[:, None] == np.arange(len(problem.ports))) * problem.port_ready[month]
+        return np.concatenate([own, ports], axis=1)
+
+    def _priced(self, costs: np.ndarray, sides: np.ndarray, solves: int | None) -> tuple[np.ndarray, np.ndarray]:
+        """Optimal values [R] and duals [R, rows]: from bases that are known, and from new ones for the rest."""
+        lay = self.layout
         self._solver.changeColsCost(len(costs), self._columns, costs)
+        pool = self._pools.get(costs.tobytes())
+        if pool is None:
+            pool = VertexPool(self._dense, lay.sign, costs, lay.upper)
+            if not self._prices_differ:
+                self._pools[costs.tobytes()] = pool
+        order = np.argsort(sides[:, lay.demand_rows].sum(axis=1), kind="stable")
+        values, duals = np.empty(len(sides)), np.empty(sides.shape)
+        values[order], duals[order] = pool.price(sides[order], self._solve, solves)
+        return values, duals
 
-    def _solve(self, path: int, month: int, need: np.ndarray) -> tuple[float, np.ndarray]:
-        solver, rows = self._solver, self._demand_rows
-        solver.changeRowsBounds(len(rows), rows, need, self._endless)
+    def _solve(self, side: np.ndarray) -> Basis:
+        solver, above = self._solver, self.layout.sign > 0
+        solver.changeRowsBounds(
+            len(side), self._rows, np.where(above, side, -INFINITE), np.where(above, INFINITE, side)
+        )
         solver.run()
         if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
-            raise AIFactoryError(f"month {month}, path {path}: {solver.modelStatusToString(solver.getModelStatus())}")
-        return solver.getObjectiveValue(), np.array(solver.getSolution().row_dual)
+            raise AIFactoryError(f"recourse of a month: {solver.modelStatusToString(solver.getModelStatus())}")
+        basis = solver.getBasis()
+        columns = np.array(basis.col_status)
+        return columns == BASIC, columns == AT_UPPER, np.array(basis.row_status) == BASIC
+
+    @cached_property
+    def _dense(self) -> np.ndarray:
+        return self.layout.matrix.toarray()
+
+    @cached_property
+    def _rows(self) -> np.ndarray:
+        return np.arange(self.layout.matrix.shape[0], dtype=np.int32)
 
     @cached_property
     def _columns(self) -> np.ndarray:
         return np.arange(self.layout.matrix.shape[1], dtype=np.int32)
-
-    @cached_property
-    def _demand_rows(self) -> np.ndarray:
-        return self.layout.demand_rows.astype(np.int32)
-
-    @cached_property
-    def _endless(self) -> np.ndarray:
-        return np.full(len(self.layout.demand_rows), INFINITE)
 
     @cached_property
     def _solver(self) -> highspy.Highs:
@@ -178,14 +225,47 @@ def month_layout(problem: Problem) -> Layout:
             entries += [(row, c * k_count + k, 1.0) for c, (_, cp) in enumerate(cells) if cp == p]
             entries.append((row, on_demand.start + p * k_count + k, -1.0))
             row += 1
+    ports = _port_rows(problem, cells, patient, held.start, spot.start, k_count)
+    for line, (_, _, terms) in enumerate(ports):
+        entries += [(row + line, column, value) for column, value in terms]
     upper = np.full(int(starts[-1]), INFINITE)
     upper[on_demand] = np.repeat(np.minimum(problem.on_demand_most, INFINITE), k_count)
     at, of, value = (np.array(part) for part in zip(*entries, strict=True))
-    matrix = sparse.csr_matrix((value, (at.astype(int), of.astype(int))), shape=(row, int(starts[-1])))
+    rows = row + len(ports)
+    matrix = sparse.csr_matrix((value, (at.astype(int), of.astype(int))), shape=(rows, int(starts[-1])))
     return Layout(
         matrix, demand_rows, np.array(demand_of), np.arange(len(demand_rows), row),
-        np.repeat(np.arange(p_count), k_count), upper, on_demand, spot, patient[:, 1], api, miss,
+        np.repeat(np.arange(p_count), k_count), np.arange(row, rows), np.array([of for of, _, _ in ports], dtype=int),
+        np.array([of for _, of, _ in ports], dtype=int), np.where(np.arange(rows) < len(demand_rows), 1.0, -1.0),
+        upper, on_demand, spot, patient[:, 1], api, miss,
     )  # fmt: skip
+
+
+def _port_rows(
+    problem: Problem, cells: np.ndarray, patient: np.ndarray, held: int, spot: int, k_count: int
+) -> list[tuple[int, int, list[tuple[int, float]]]]:
+    """Rows that hold work back from platforms it is not ported to: (port, row of demand, [(column, weight)]).
+
+    Work of a cell is at most the need of its row of demand, in the scale of that row: the tightest bound there is.
+    """
+    hours, found, row = np.asarray(problem.block_hours, float), [], 0
+    for w in range(len(problem.rate)):
+        waits = bool(problem.deferrable[w])
+        for group in [list(range(k_count))] if waits else [[k] for k in range(k_count)]:
+            weight = hours if waits else np.ones(k_count)
+            most = max(1.0 if not waits else hours.max(), weight[group].max() * problem.rate[w].max())
+            for start, of in ((held, cells), (spot, patient)):
+                for c, (cw, p) in enumerate(of):
+                    port = problem.port_of[w, p]
+                    if cw != w or port < 0:
+                        continue
+                    terms = [(start + c * k_count + k, weight[k] * problem.rate[w, p] / most) for k in group]
+                    found.append((int(port), row, int(p), terms))
+            row += 1
+    merged: dict[tuple[int, int, int], list[tuple[int, float]]] = {}
+    for port, line, p, terms in found:
+        merged.setdefault((port, line, p), []).extend(terms)
+    return [(port, line, terms) for (port, line, _), terms in merged.items()]
 
 
 def month_costs(problem: Problem, layout: Layout, path: int, month: int) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from planning_problems import problem
+from planning_problems import problem, with_ports
 from scipy.optimize import linprog
 
 from aifactory.buyplan.optimise.benders import mean_paths, optimise
@@ -14,7 +14,7 @@ from aifactory.buyplan.optimise.closed_form import ClosedFormRecourse, has_close
 from aifactory.buyplan.optimise.evaluate import evaluate_plan, evaluate_with_slopes, tail_weights
 from aifactory.buyplan.optimise.extensive import solve_extensive
 from aifactory.buyplan.optimise.policies import compare_policies, policy_plans
-from aifactory.buyplan.optimise.problem import Option, Problem
+from aifactory.buyplan.optimise.problem import Option, Port, Problem
 from aifactory.buyplan.optimise.recourse import Recourse, month_costs
 from aifactory.errors import InputError
 
@@ -278,3 +278,87 @@ def test_the_closed_form_is_used_where_it_holds_only():
     assert has_closed_form(one_platform([10.0]))
     assert not has_closed_form(problem(2, 2, 2, 2))
     assert not has_closed_form(one_platform([10.0], on_demand_most=np.array([5.0])))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_ports_are_chosen_as_the_monolith_does(seed):
+    case = with_ports(problem(3, 6, 3, 2, seed=seed), usd=(5e3, 4e4), months=2, seed=seed)
+    whole = solve_extensive(case, gap=1e-7)
+    found = optimise(case, gap=1e-3)
+    assert found.cost.objective_usd == pytest.approx(whole.objective_usd, rel=2e-3)
+    assert found.bound_usd <= whole.objective_usd * (1 + 1e-9)
+    assert found.gap <= 1e-3 or found.stopped != "gap reached"
+    assert evaluate_plan(case, np.round(whole.nodes)).objective_usd == pytest.approx(whole.objective_usd, rel=1e-7)
+
+
+def two_platforms(usd, months=0, *, workloads=1):
+    """Platform 1 costs 1 USD an hour instead of 4, once it is ported to: saves 2 x 100 h x 3 USD x 4 months."""
+    level = np.full((1, 4, workloads, 1), 20.0)
+    return Problem(
+        demand=level, block_hours=np.array([100.0]), rate=np.full((workloads, 2), 10.0),
+        deferrable=np.zeros(workloads, bool), node_size=np.array([1, 1]), options=(),
+        on_demand_usd=np.tile([4.0, 1.0], (4, 1)), spot_usd=np.full((4, 2), np.inf),
+        api_usd=np.full((4, workloads), np.inf), miss_usd=np.full(workloads, 1.0), owned=np.zeros((4, 2)),
+        on_demand_most=np.full(2, np.inf), spot_share=np.ones(2), kw=np.ones(2), wacc=0.0, risk_weight=0.0,
+        ports=(Port("class on 1", 1, tuple(range(workloads)), usd, months),),
+    )  # fmt: skip
+
+
+def test_a_port_is_made_where_it_pays():
+    """Without: 4 x 2 x 100 x 4 = 3200; with: its cost, months at the old price, then 200 a month."""
+    assert evaluate_plan(two_platforms(2000.0), np.array([0.0])).objective_usd == pytest.approx(3200.0)
+    assert evaluate_plan(two_platforms(2000.0, 1), np.array([1.0])).objective_usd == pytest.approx(2000 + 800 + 600)
+    assert optimise(two_platforms(2000.0)).nodes.tolist() == [1.0]  # saves 2400
+    assert optimise(two_platforms(2000.0, 1)).nodes.tolist() == [0.0]  # a month later it saves 1800
+    assert optimise(two_platforms(2500.0)).nodes.tolist() == [0.0]
+
+
+def test_workloads_of_a_class_share_a_port():
+    assert optimise(two_platforms(4000.0, workloads=2)).nodes.tolist() == [1.0]
+    assert optimise(two_platforms(4000.0, workloads=2)).cost.orders_usd == 4000.0
+
+
+@pytest.mark.parametrize(
+    ("ports", "message"),
+    [
+        ((Port("a", 5, (0,), 1.0),), "needs a platform"),
+        ((Port("a", 1, (), 1.0),), "needs a platform"),
+        ((Port("a", 1, (0,), -1.0),), "cost and months"),
+        ((Port("a", 1, (0,), 1.0), Port("b", 1, (0,), 1.0)), "another port opens"),
+    ],
+)
+def test_ports_that_contradict_are_refused(ports, message):
+    with pytest.raises(InputError, match=message):
+        replace(two_platforms(1.0), ports=ports)
+
+
+def test_a_plan_of_another_length_is_refused():
+    with pytest.raises(InputError, match="needs 0 nodes, then 1 ports"):
+        evaluate_plan(two_platforms(1.0), np.zeros(3))
+
+
+def test_a_limit_of_solves_gives_a_lower_bound():
+    case = with_ports(problem(20, 6, 3, 2, seed=3))
+    plan = np.r_[np.full(len(case.orders), 0.3), np.full(len(case.ports), 0.5)]
+    exact, slopes = evaluate_with_slopes(case, plan)
+    quick, line = evaluate_with_slopes(case, plan, solves=5)
+    assert quick.objective_usd <= exact.objective_usd * (1 + 1e-9)
+    assert line.mean_usd.sum() <= slopes.mean_usd.sum() * (1 + 1e-9)
+    assert quick.objective_usd >= 0.5 * exact.objective_usd
+
+
+def test_known_bases_price_what_new_programmes_do():
+    """The same months, one evaluator that has seen many others before and one that has not."""
+    case = with_ports(problem(10, 6, 4, 3, seed=2))
+    rng, warm = np.random.default_rng(0), Recourse(case)
+    for _ in range(4):
+        plan = np.r_[rng.uniform(0, 3, len(case.orders)), rng.random(len(case.ports))]
+        used = warm.cost(case.capacity(plan), None, case.split(plan)[1])[0]
+        assert used == pytest.approx(Recourse(case).cost(case.capacity(plan), None, case.split(plan)[1])[0], rel=1e-9)
+
+
+def test_rules_use_platforms_that_need_no_port():
+    case = with_ports(problem(4, 6, 3, 3, seed=1))
+    plans = policy_plans(case)
+    assert all(plan[len(case.orders) :].sum() == 0 for plan in plans.values())
+    assert (case.capacity(plans["average"])[:, 1:] == 0).all()
