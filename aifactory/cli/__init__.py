@@ -1,4 +1,4 @@
-"""Command line: `aifactory new | check | import | prices | sheet | run | approve | backtest | reserve | simulate | fidelity`.
+"""Command line: `aifactory new | check | import | prices | sheet | run | approve | backtest | backtest-plans | reserve | simulate | fidelity`.
 
 Exit codes: 0 done, 1 a stage failed, 2 bad input.
 """
@@ -10,7 +10,7 @@ import sys
 import typer
 from rich.markup import escape
 
-from aifactory.cli import demand, prices, road, serving
+from aifactory.cli import demand, plans, prices, road, serving
 from aifactory.cli.base import EXIT_BAD_INPUT, EXIT_FAILED, errors
 from aifactory.errors import AIFactoryError, InputError
 
@@ -23,7 +23,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for part in (road, prices, demand, serving):
+for part in (road, prices, demand, plans, serving):
     app.add_typer(part.app)
 
 
