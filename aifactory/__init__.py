@@ -21,6 +21,7 @@ _HOMES = {
     "aifactory.shortlist": ("Shortlist", "build_shortlist"),
     "aifactory.shortlist.examples": ("work_examples",),
     "aifactory.buyplan": ("BuyPlan", "build_buy_plan"),
+    "aifactory.buyplan.backtest_history": ("backtest_history",),
     "aifactory.buyplan.futures": ("compare_futures",),
     "aifactory.buyplan.returns": ("draw_returns",),
     "aifactory.buyplan.stress.run": ("run_stresses",),

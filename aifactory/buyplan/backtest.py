@@ -45,12 +45,15 @@ class Offers:
     terms : name, periods and USD per hour of each commitment, which is paid in every hour.
     miss_usd : what an accelerator-hour of missed demand costs.
     source : where the prices are from, and of when.
+    stranded : share of the payments beyond the history that counts; 0 where a history is shorter than the terms, so that
+        each term is paid for as long as it was tested.
     """
 
     on_demand_usd: float
     terms: tuple[tuple[str, int, float], ...]
     miss_usd: float
     source: str
+    stranded: float = 1.0
 
 
 def backtest_policies(
@@ -168,7 +171,7 @@ def _problem(
         deferrable=np.zeros(1, bool), node_size=np.array([node_size]), options=options, on_demand_usd=rent, spot_usd=rent,
         api_usd=np.full((ahead, 1), np.inf), miss_usd=np.array([offers.miss_usd]), owned=np.zeros((ahead, 1)),
         on_demand_most=np.array([np.inf if np.isfinite(offers.on_demand_usd) else 0.0]), spot_share=np.ones(1),
-        kw=np.zeros(1), order_months=tuple(range(ahead)), wacc=0.0, stranded=1.0, risk_weight=0.0,
+        kw=np.zeros(1), order_months=tuple(range(ahead)), wacc=0.0, stranded=offers.stranded, risk_weight=0.0,
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.buyplan.attribution import unit_cost_frame, unit_summary_frame
+from aifactory.buyplan.backtest_history import HistoryBasis, history_basis
 from aifactory.buyplan.bands import bands_frame, fleet_frame, orders_frame
 from aifactory.buyplan.booking import leases_frame, tax_regimes_frame
 from aifactory.buyplan.case import Answer, Case, build_case, justified, solve_case
@@ -82,6 +83,7 @@ class BuyPlan:
     reserve_curve: pd.DataFrame = field(default_factory=pd.DataFrame)  # price of each step of safety
     futures: FuturesBasis | None = None  # what `compare_futures` prices on many paths
     stress: StressBasis | None = None  # what `run_stresses` puts to the test
+    history: HistoryBasis | None = None  # what `backtest_history` plans on and pays for
     returns: ReturnsBasis | None = None  # what `draw_returns` evaluates; None where no value is stated
 
 
@@ -120,7 +122,8 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
         case, futures, capacity=benchmark.capacity, exclusions=shortlist.exclusions, accelerators=accelerators
     )
     plan = replace(plan, warnings=[*plan.warnings, *uncounted])
-    return replace(with_reserves(plan, reserves), futures=futures, stress=stress)
+    history = history_basis(case, stress, ws.table("demand_windows"), ws.period)
+    return replace(with_reserves(plan, reserves), futures=futures, stress=stress, history=history)
 
 
 def nothing_to_plan(plan: Plan, streams: Streams, period: str) -> BuyPlan:
@@ -128,7 +131,7 @@ def nothing_to_plan(plan: Plan, streams: Streams, period: str) -> BuyPlan:
     tables = {
         name: pd.DataFrame()
         for name in BuyPlan.__annotations__
-        if name not in ("warnings", "decision", "returns", "futures", "stress")
+        if name not in ("warnings", "decision", "returns", "futures", "stress", "history")
     }
     reasons = [
         f"{row.use_case_id} in {row.region} is not in the plan: {row.reason}." for row in streams.not_sized.itertuples()

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import pandas as pd
 
+from aifactory.buyplan.backtest import OURS
+from aifactory.buyplan.backtest_history import HistoryBacktest, standing
 from aifactory.buyplan.stress.flexibility import Flexibility
 from aifactory.buyplan.stress.run import MOST_MISSED, StressTest
 from aifactory.inputs.workspace import Workspace
 from aifactory.report.blocks import Block, Col, Group, group, section, table
-from aifactory.report.text import join_words, pct, usd_compact
+from aifactory.report.text import join_words, pct, plural, usd_compact
 
 QUESTION, WORTH = "What would break the plan?", "What is flexibility worth?"
 SOURCE = "computed: the plan's orders on its demand paths, each stress with its source in the workbook"
+PAID = "Would planning this way have paid?"
+PAST = "computed: hourly demand of the workspace, capacity and prices of this plan"
 PRICED = "computed: the plan's orders on its demand paths, prices of this plan"
 #: Rows of the table of stresses; rights below this share of the cost are worth nothing.
 ROWS, LEAST_SHARE = 12, 0.001
@@ -108,11 +112,42 @@ def flexibility_section(ws: Workspace, worth: Flexibility | None) -> Group | Blo
     )
 
 
+def history_section(ws: Workspace, past: HistoryBacktest | None) -> Group | Block:
+    """What each way to plan would have cost on the organisation's own past."""
+    if past is None:
+        return section(PAID, "Not computed: no pool with offers has eight months of hourly demand.")
+    rival, more = standing(past.table)
+    rows = past.table.set_index("policy")
+    stands = f"{usd_compact(abs(more))} {'less' if more < 0 else 'more'} than the cheapest rule ({rival})"
+    text = (
+        f"Planned on {past.planned_on} months of our own demand and paid for over the next {past.paid_for}, the plan over many futures "
+        f"would have cost {usd_compact(rows.loc[OURS, 'cost_usd'])}, {stands} and {pct(rows.loc[OURS, 'regret_share'], 1)} more than perfect foresight."
+    )
+    columns = {
+        "policy": Col("Way to plan"),
+        "cost_usd": Col("Cost, USD", "usd0"),
+        "committed_usd": Col("Committed", "usd0"),
+        "rented_usd": Col("Rented by the hour", "usd0"),
+        "missed_share": Col("Missed", "pct1"),
+        "regret_share": Col("Over foresight", "pct1"),
+    }
+    note = (
+        f"{plural(past.pools, 'pool')} with hourly demand, hours on demand and terms ({past.left_out} left out) at today's capacity and prices; "
+        "every way plans anew each month; terms count for the months tested; bought kit and jobs are left out."
+    )
+    shown = table(
+        past.table, caption="Ways to plan on our own past", source=PAST, as_of=ws.as_of, columns=columns, note=note
+    )
+    return group(section(PAID, text), shown)
+
+
 def _lower(name: str) -> str:
     return name[:1].lower() + name[1:]
 
 
-def tables(test: StressTest | None, worth: Flexibility | None = None) -> dict[str, pd.DataFrame]:
+def tables(
+    test: StressTest | None, worth: Flexibility | None = None, past: HistoryBacktest | None = None
+) -> dict[str, pd.DataFrame]:
     """Tables for the run folder."""
-    found = {"stress_tests": test, "flexibility": worth}
+    found = {"stress_tests": test, "flexibility": worth, "plans_on_own_past": past}
     return {name: held.table for name, held in found.items() if held is not None}

@@ -2,9 +2,12 @@
 
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 from stress_cases import small_basis
 
+from aifactory.buyplan.backtest import FORESIGHT, OURS
+from aifactory.buyplan.backtest_history import HistoryBacktest
 from aifactory.buyplan.stress.flexibility import value_flexibility
 from aifactory.buyplan.stress.run import run_stresses
 from aifactory.report import buy_plan_stress as page
@@ -54,6 +57,19 @@ def test_rights_are_named_with_what_they_are_worth(sample_ws):
     assert "Pay nothing for: burst option" in text_of(page.flexibility_section(sample_ws, nothing))
     assert "Not computed" in page.flexibility_section(sample_ws, None).text
     assert list(page.tables(None, worth)) == ["flexibility"]
+
+
+def test_the_own_past_is_judged_against_the_cheapest_rule(sample_ws):
+    rows = [(OURS, 100.0, 0.1), (FORESIGHT, 91.0, 0.0), ("average", 120.0, 0.3), ("peak", 150.0, 0.6)]
+    frame = pd.DataFrame(rows, columns=["policy", "cost_usd", "regret_share"])
+    frame = frame.assign(committed_usd=1.0, rented_usd=2.0, missed_share=0.0, regret_usd=0.0)
+    text = text_of(page.history_section(sample_ws, HistoryBacktest(frame, 3, 1, 6, 7)))
+    assert "USD 20.00 less than the cheapest rule (average) and 10.0 % more than perfect foresight" in text
+    dearer = frame.assign(cost_usd=[130.0, 91.0, 120.0, 150.0])
+    assert "more than the cheapest rule (average)" in text_of(
+        page.history_section(sample_ws, HistoryBacktest(dearer, 3, 1, 6, 7))
+    )
+    assert "Not computed" in page.history_section(sample_ws, None).text
 
 
 def test_the_workbook_has_every_stress_with_its_source(test):
