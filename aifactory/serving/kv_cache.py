@@ -24,6 +24,10 @@ GROUPED, LATENT, WINDOWED, STATEFUL = ("mha", "gqa", "mqa"), "mla", "sliding", "
 BYTES_16BIT = 2.0
 #: Share of the memory an engine fills, as vLLM's default gpu_memory_utilization.
 MEMORY_SHARE = 0.9
+#: A KV pool smaller than this many tokens serves no realistic prompt.
+LEAST_KV_TOKENS = 4096
+#: Tokens of a step, and vectors kept per token, shared out and on every accelerator.
+STEP_TOKENS, SPLIT_VECTORS, COPIED_VECTORS = 2048, 12, 2
 
 
 @dataclass(frozen=True)
@@ -115,16 +119,63 @@ def sequences_that_fit(
     return max(int(room // float(layout.bytes_of(context_tokens, bytes_per_value))), 0)
 
 
-def memory_fits(
-    params_total_b: float, precision_bytes: float, memory_gb: float, accelerators: int, kv_bytes: float = 0.0
-) -> bool:
-    """Whether weights and `kv_bytes` of KV cache fill at most 90 % of the memory of a node; unknown sizes fit.
+@dataclass(frozen=True)
+class MemoryNeed:
+    """Least memory that serves a model, in GB: weights, KV cache of `context_tokens`, activations of a step.
 
-    >>> memory_fits(70.0, 2.0, 80.0, 8), memory_fits(70.0, 2.0, 24.0, 1), memory_fits(36.0, 2.0, 80.0, 1, 1e9)
-    (True, False, False)
+    Parts that are not known are 0, so the total is a lower bound; NaN where the weights are unknown.
     """
-    need = params_total_b * precision_bytes + kv_bytes / GIGA
-    return not (np.isfinite(need) and np.isfinite(memory_gb)) or need <= MEMORY_SHARE * memory_gb * accelerators
+
+    weights_gb: float
+    kv_gb: float
+    activation_gb: float
+    context_tokens: float
+
+    @property
+    def total_gb(self) -> float:
+        """All three."""
+        return self.weights_gb + self.kv_gb + self.activation_gb
+
+    def fits(self, memory_gb: float, accelerators: int) -> bool:
+        """Whether it fills at most 90 % of the memory of so many accelerators; unknown sizes fit."""
+        known = np.isfinite(self.total_gb) and np.isfinite(memory_gb)
+        return not known or self.total_gb <= MEMORY_SHARE * memory_gb * accelerators
+
+    def __str__(self) -> str:
+        return (
+            f"weights of {self.weights_gb:,.3g} GB, {self.kv_gb:,.2g} GB of KV cache for {self.context_tokens:,.0f} tokens and "
+            f"{self.activation_gb:,.2g} GB of activations"
+        )
+
+
+def memory_need(
+    model: pd.Series, weight_bytes: float, accelerators: int, context_tokens: float = 0.0, sequences: int = 1
+) -> MemoryNeed:
+    """Least memory for a row of the models table whose weights take so many bytes each.
+
+    The KV cache holds `sequences` of `context_tokens`, no less than 4,096 tokens in all, at 8 bits a value
+    where weights have 8 or fewer, else 16. A step of 2,048 tokens keeps 12 hidden vectors of 16 bits
+    a token (queries, keys, values, both gates of the feed-forward part and their product, split over the
+    accelerators) and on every accelerator 2 more (residual and norm): an assumption of this model that
+    agrees with what engines set aside within a factor of two.
+
+    >>> llama = pd.Series({"params_total_b": 70.6, "attention": "gqa", "layers": 80, "kv_heads": 8, "head_dim": 128,
+    ...     "hidden_size": 8192})
+    >>> need = memory_need(llama, 2.0, 8, 8192)
+    >>> round(need.weights_gb, 1), round(need.kv_gb, 2), round(need.activation_gb, 2)
+    (141.2, 2.68, 0.94)
+    >>> need.fits(80.0, 8), memory_need(llama, 2.0, 1, 8192).fits(141.0, 1)
+    (True, False)
+    """
+    layout, hidden = kv_layout(model), _number(model, "hidden_size")
+    context = max(float(np.nan_to_num(context_tokens)), LEAST_KV_TOKENS / sequences)
+    kv = 0.0
+    if layout is not None:
+        kv = sequences * float(layout.bytes_of(context, 1.0 if weight_bytes <= 1 else BYTES_16BIT))
+    vectors = SPLIT_VECTORS + COPIED_VECTORS * accelerators
+    activation = STEP_TOKENS * vectors * hidden * BYTES_16BIT if hidden > 0 else 0.0
+    weights = _number(model, "params_total_b") * weight_bytes
+    return MemoryNeed(weights, kv / GIGA, activation / GIGA, sequences * context)
 
 
 def layout_needed(model: pd.Series) -> KvLayout:

@@ -16,7 +16,7 @@ import pandas as pd
 
 from aifactory.errors import InputError
 from aifactory.inputs.resources import data_dir
-from aifactory.serving.kv_cache import MEMORY_SHARE, KvLayout, kv_tokens, layout_needed
+from aifactory.serving.kv_cache import LEAST_KV_TOKENS, MEMORY_SHARE, KvLayout, kv_tokens, layout_needed
 from aifactory.serving.step_model import STEP_FLOOR_S, step_constants
 from aifactory.serving.step_time import StepTime
 from aifactory.units import GIGA, TERA
@@ -35,8 +35,6 @@ S_PER_ALL_REDUCE, LINK_SHARE = 6e-6, 0.5
 BUSY_OF_TDP, IDLE_OF_TDP = 0.73, 0.15
 BYTES = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "fp8": 1.0, "int8": 1.0, "fp4": 0.5, "mxfp4": 0.53, "int4": 0.53}
 PEAK_COLUMN = {"fp8": "peak_fp8_dense_tflops", "int8": "peak_int8_dense_tops", "fp4": "peak_fp4_dense_tflops"}
-#: A KV pool smaller than this many tokens serves no realistic prompt.
-LEAST_KV_TOKENS = 4096
 TENSOR_PARALLEL = (1, 2, 4, 8, 16, 32, 64)
 LANGUAGE_KINDS = ("llm", "llm-moe")
 

@@ -9,10 +9,11 @@ import pandas as pd
 
 from aifactory.inputs.plan import Restriction
 from aifactory.inputs.workspace import Workspace
-from aifactory.serving.kv_cache import memory_fits
+from aifactory.serving.kv_cache import MEMORY_SHARE, memory_need
+from aifactory.serving.step_time_specs import BYTES
+from aifactory.shortlist.engine_latency import lengths
 
 KEYS = ["use_case_id", "accelerator_id"]
-PRECISION_BYTES = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "fp8": 1.0, "int8": 1.0, "fp4": 0.5, "int4": 0.5}
 NOT_FOR_SALE = {"internal", "announced", "discontinued"}
 #: What a device at the edge may draw; power and heat rule out server parts there.
 EDGE_MAX_TDP_W = 150
@@ -26,7 +27,7 @@ def find_exclusions(ws: Workspace, capacity: pd.DataFrame) -> pd.DataFrame:
     """
     chips = ws.table("accelerators").set_index("accelerator_id")
     models, cases = ws.table("models").set_index("model"), ws.table("use_cases").set_index("use_case_id")
-    places = _places(ws)
+    places, contexts = _places(ws), lengths(ws).sum(axis=1)
     rows = []
     for cell in capacity.itertuples(index=False):
         chip, case = chips.loc[cell.accelerator_id], cases.loc[cell.use_case_id]
@@ -36,7 +37,8 @@ def find_exclusions(ws: Workspace, capacity: pd.DataFrame) -> pd.DataFrame:
             or _by_framework(ws, chip, cell.use_case_id)
             or _by_region(ws, cell.accelerator_id, chip, case, places)
             or _by_restriction(ws, chip, case, cell.use_case_id, cell.accelerator_id)
-            or _by_figures(cell, chip, case, models)
+            or _by_memory(cell, chip, case, models, contexts)
+            or _by_figures(cell)
         )
         if reason:
             rows.append((cell.use_case_id, cell.accelerator_id, *reason))
@@ -138,13 +140,26 @@ def _holds(item: Restriction, chip: pd.Series, case: pd.Series, use_case: str, a
     return (who or everybody) and where and (not item.use_cases or use_case in item.use_cases)
 
 
-def _by_figures(cell: tuple, chip: pd.Series, case: pd.Series, models: pd.DataFrame) -> tuple[str, str] | None:
-    if case["model"] in models.index and cell.tier != "measured":
-        model = models.loc[case["model"]]
-        size = PRECISION_BYTES.get(cell.precision if isinstance(cell.precision, str) else "bf16", 2.0)
-        if not memory_fits(model["params_total_b"], size, chip["memory_gb"], int(chip["accelerators_per_node"])):
-            need, have = model["params_total_b"] * size, chip["memory_gb"] * chip["accelerators_per_node"]
-            return "memory", f"weights of {need:,.0f} GB do not fit a node of {have:,.0f} GB"
+def _by_memory(
+    cell: tuple, chip: pd.Series, case: pd.Series, models: pd.DataFrame, contexts: pd.Series
+) -> tuple[str, str] | None:
+    """Weights, KV cache of one mean request and activations must fit the largest scale-up domain; what ran fits."""
+    if case["model"] not in models.index or cell.tier == "measured":
+        return None
+    model, count = models.loc[case["model"]], int(chip["accelerators_per_node"])
+    stated = [name for name in (cell.precision, model["default_precision"]) if name in BYTES]
+    precision = stated[0] if stated else "bf16"
+    need = memory_need(model, BYTES[precision], count, contexts.get(cell.use_case_id, np.nan))
+    if need.fits(chip["memory_gb"], count):
+        return None
+    usable = MEMORY_SHARE * chip["memory_gb"] * count
+    return "memory", (
+        f"{need} ({precision}) are {need.total_gb:,.3g} GB; {count} x {chip['memory_gb']:,.4g} GB have {usable:,.4g} GB "
+        f"to use ({MEMORY_SHARE:.0%})"
+    )
+
+
+def _by_figures(cell: tuple) -> tuple[str, str] | None:
     if cell.units_per_s_per_accelerator == 0:
         return "SLO", f"misses the {cell.binding_slo} limit even at the lightest load"
     if np.isnan(cell.usd_per_accelerator_hour):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from aifactory.errors import InputError
 from aifactory.inputs.resources import data_dir
-from aifactory.serving.kv_cache import KvLayout, kv_layout, layout_needed, memory_fits, sequences_that_fit
+from aifactory.serving.kv_cache import KvLayout, kv_layout, layout_needed, memory_need, sequences_that_fit
 
 MODELS = pd.read_csv(data_dir() / "catalogue" / "models.csv").set_index("model", drop=False)
 
@@ -87,14 +87,33 @@ def test_sequences_beside_the_weights():
 
 
 @pytest.mark.parametrize(
-    ("params", "size", "memory", "count", "kv", "expected"),
+    ("params", "size", "memory", "count", "context", "expected"),
     [
-        (36.0, 2.0, 80.0, 1, 0.0, True),
-        (36.1, 2.0, 80.0, 1, 0.0, False),
-        (36.0, 2.0, 80.0, 1, 1e9, False),
-        (np.nan, 2.0, 80.0, 1, 0.0, True),
-        (400.0, 1.0, 80.0, 8, 100e9, True),
+        (34.9, 2.0, 80.0, 1, 4096, True),  # 69.8 + 1.34 + 0.47 of 72 GB
+        (35.2, 2.0, 80.0, 1, 4096, False),
+        (34.9, 2.0, 80.0, 1, 8192, False),  # the context alone is 1.34 GB more
+        (70.0, 1.0, 80.0, 1, 4096, True),  # 8-bit weights, 8-bit cache
+        (np.nan, 2.0, 80.0, 1, 4096, True),
+        (400.0, 1.0, np.nan, 8, 1e6, True),
+        (400.0, 1.0, 80.0, 8, 100_000, True),
     ],
 )
-def test_weights_and_cache_fill_nine_tenths_at_most(params, size, memory, count, kv, expected):
-    assert bool(memory_fits(params, size, memory, count, kv)) is expected
+def test_weights_cache_and_activations_fill_nine_tenths_at_most(params, size, memory, count, context, expected):
+    model = pd.Series({"params_total_b": params, "attention": "gqa", "layers": 80, "kv_heads": 8, "head_dim": 128, "hidden_size": 8192})  # fmt: skip
+    assert memory_need(model, size, count, context).fits(memory, count) is expected
+
+
+def test_what_is_not_known_of_a_model_needs_no_memory():
+    image = pd.Series({"params_total_b": 12.0, "attention": "", "kv_bytes_per_token_bf16": np.nan})
+    need = memory_need(image, 2.0, 1, 1000)
+    assert (need.weights_gb, need.kv_gb, need.activation_gb) == (24.0, 0.0, 0.0)
+
+
+def test_need_grows_with_everything():
+    model = pd.Series(
+        {"params_total_b": 8.0, "attention": "mla", "layers": 61, "kv_latent_dim": 576, "hidden_size": 7168}
+    )
+    base = memory_need(model, 1.0, 8, 30_000, 4).total_gb
+    larger = [(2.0, 8, 30_000, 4), (1.0, 16, 30_000, 4), (1.0, 8, 60_000, 4), (1.0, 8, 30_000, 5)]
+    assert all(memory_need(model, *asked).total_gb > base for asked in larger)
+    assert memory_need(model, 1.0, 8, 10).kv_gb == memory_need(model, 1.0, 8, 4096).kv_gb

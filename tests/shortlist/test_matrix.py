@@ -96,24 +96,25 @@ def test_what_cannot_be_had_is_excluded(rule, availability, expected):
 @pytest.mark.parametrize(
     ("params", "precision", "tier", "expected"),
     [
-        (36.0, "bf16", "anchored", None),  # 72 of 80 GB
-        (36.1, "bf16", "anchored", "memory"),
-        (36.1, np.nan, "anchored", "memory"),  # bf16 where no precision is known
-        (72.0, "fp8", "anchored", None),
-        (72.1, "fp8", "anchored", "memory"),
-        (144.0, "int4", "anchored", None),
+        (35.6, "bf16", "anchored", None),  # 71.2 + 0.54 of KV cache + 0.23 of activations: 71.97 of 72 GB
+        (35.7, "bf16", "anchored", "memory"),
+        (35.7, np.nan, "anchored", "memory"),  # the model's own precision where no other is known
+        (71.4, "fp8", "anchored", None),
+        (71.7, "fp8", "anchored", "memory"),
+        (134.0, "int4", "anchored", None),
+        (136.0, "int4", "anchored", "memory"),  # 4-bit weights carry scales: 0.53 bytes
         (18.1, "fp32", "anchored", "memory"),
         (400.0, "bf16", "measured", None),  # it ran, so it fits
         (np.nan, "bf16", "anchored", None),
     ],
 )
-def test_weights_must_fit_a_node(rule, params, precision, tier, expected):
+def test_weights_cache_and_activations_must_fit_a_node(rule, params, precision, tier, expected):
     chip = {"memory_gb": 80.0, "accelerators_per_node": 1}
     assert rule(chip=chip, model={"params_total_b": params}, precision=precision, tier=tier) == expected
 
 
 def test_the_memory_of_a_node_counts_all_its_accelerators(rule):
-    model = {"params_total_b": 280.0}
+    model = {"params_total_b": 280.0}  # 560 + 0.5 + 0.5 GB
     assert rule(chip={"memory_gb": 80.0, "accelerators_per_node": 8}, model=model) is None
     assert rule(chip={"memory_gb": 80.0, "accelerators_per_node": 4}, model=model) == "memory"
 
@@ -191,7 +192,18 @@ def test_the_reason_names_the_figures(changed):
     chips = changed().table("accelerators").copy()
     chips.loc[chips["accelerator_id"] == H100, ["memory_gb", "accelerators_per_node"]] = [10.0, 1]
     found = find_exclusions(changed(accelerators=chips), cell())
-    assert found["reason"].iloc[0] == "weights of 16 GB do not fit a node of 10 GB"
+    assert found["reason"].iloc[0] == (
+        "weights of 16.1 GB, 0.54 GB of KV cache for 4,096 tokens and 0.23 GB of activations (bf16) are 16.8 GB; "
+        "1 x 10 GB have 9 GB to use (90%)"
+    )
+
+
+def test_long_prompts_need_more_memory(rule, monkeypatch):
+    chip = {"memory_gb": 24.0, "accelerators_per_node": 1}
+    assert rule(chip=chip) is None
+    long = pd.DataFrame({"input_tokens": [60_000.0], "output_tokens": [1000.0]}, index=["chat"])
+    monkeypatch.setattr("aifactory.shortlist.exclusions.lengths", lambda ws: long)
+    assert rule(chip=chip) == "memory"
 
 
 def test_no_cells_have_no_exclusions(mini_ws):
