@@ -31,6 +31,9 @@ def simulate(
     steps: Annotated[
         Path | None, typer.Option(help="CSV of measured steps, as `aifactory bench probe` writes.")
     ] = None,
+    timeout_s: Annotated[float, typer.Option(help="Clients give up after so many seconds; 0: never.")] = 0.0,
+    retries: Annotated[int, typer.Option(help="Tries after the first, with a back-off that doubles.")] = 0,
+    prefix_cache: Annotated[bool, typer.Option(help="Reuse the KV cache of prompts that begin alike.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Serve a trace with simulated replicas; with --slo, find the fewest that keep it."""
@@ -38,7 +41,20 @@ def simulate(
 
     from aifactory.serving.command import SimulateRequest, simulate_trace
 
-    asked = SimulateRequest(trace, model, platform, replicas, slo, tensor_parallel, precision, routing, steps)
+    asked = SimulateRequest(
+        trace,
+        model,
+        platform,
+        replicas,
+        slo,
+        tensor_parallel,
+        precision,
+        routing,
+        steps,
+        timeout_s,
+        retries,
+        prefix_cache,
+    )
     found, size = simulate_trace(asked)
     if as_json:
         typer.echo(json.dumps(found, indent=1, allow_nan=False))

@@ -20,7 +20,7 @@ from aifactory.inputs.problems import raise_problems
 from aifactory.inputs.resources import data_dir
 from aifactory.inputs.tables import read_source, read_table
 from aifactory.serving.event_simulator import simulate_fleet
-from aifactory.serving.fleet import Fleet, Pool, RequestStream
+from aifactory.serving.fleet import Fleet, Pool, Prefixes, RequestStream
 from aifactory.serving.fleet_run import FleetRun
 from aifactory.serving.slo_sizing import FleetSize, Slo, parse_slos, size_fleet
 from aifactory.serving.step_time import StepTime
@@ -32,7 +32,7 @@ PLAIN_OPTIONAL = {"cached_input_tokens": "integer", "priority": "integer"}
 
 @dataclass(frozen=True)
 class SimulateRequest:
-    """What the command line asks; `replicas` 0 and no `slo` means one replica."""
+    """What the command line asks; `replicas` 0 and no `slo` means one replica, `timeout_s` 0 clients that never leave."""
 
     trace: Path
     model: str
@@ -43,6 +43,9 @@ class SimulateRequest:
     precision: str = ""
     routing: str = "least_outstanding"
     steps: Path | None = None
+    timeout_s: float = 0.0
+    retries: int = 0
+    prefix_cache: bool = True
 
 
 def simulate_trace(asked: SimulateRequest) -> tuple[dict[str, object], FleetSize | None]:
@@ -59,7 +62,10 @@ def simulate_trace(asked: SimulateRequest) -> tuple[dict[str, object], FleetSize
         context_tokens=mean_context(requests), steps=steps,
     )  # fmt: skip
     price = usd_per_accelerator_hour(str(chip["accelerator_id"])) * said.law.accelerators
-    fleet = Fleet(Pool(said.law, asked.replicas or 1, price), routing=asked.routing)
+    fleet = Fleet(
+        Pool(said.law, asked.replicas or 1, price), routing=asked.routing, timeout_s=asked.timeout_s or None,
+        retries=asked.retries, prefix_cache=asked.prefix_cache,
+    )  # fmt: skip
     size = size_fleet(requests, fleet, slos, str(chip["accelerator_id"])) if slos else None
     _load_engine(fleet)
     began = time.perf_counter()
@@ -121,6 +127,7 @@ def figures(run: FleetRun, wall_s: float) -> dict[str, object]:
         "peak_memory_mb": peak_memory_mb(),
         "usd_per_million_tokens": _known(run.usd_per_million_tokens),
         "tier": run.fleet.main.law.tier,
+        "prefix_hit_rate": _known(run.prefix_hit_rate),
     }
 
 
@@ -148,8 +155,15 @@ def read_stream(path: Path) -> RequestStream:
     cached = np.minimum(rows["cached_input_tokens"].to_numpy(), np.maximum(inputs - 1, 0))
     return RequestStream(
         rows["arrival_s"].to_numpy(), inputs, rows["output_tokens"].to_numpy(),
-        cached if cached.any() else np.empty(0, dtype=np.int32), source=path.name,
+        cached if cached.any() else np.empty(0, dtype=np.int32), source=path.name, prefixes=_prefixes(rows),
     )  # fmt: skip
+
+
+def _prefixes(rows: pd.DataFrame) -> Prefixes | None:
+    """Names of the prompt blocks, where the trace has them."""
+    if "prefix_blocks" not in rows or not rows["prefix_blocks"].str.len().any():
+        return None
+    return Prefixes.of(rows["prefix_blocks"].tolist(), rows.attrs["prefix_block_tokens"])
 
 
 def _plain_stream(path: Path, names: list[str]) -> RequestStream:

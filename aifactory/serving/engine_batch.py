@@ -8,8 +8,9 @@ blocks the next steps take.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from aifactory.serving.engine_jit import inline, kernel
+from aifactory.serving.engine_prefix import blocks_of, named_blocks, part, reused
 from aifactory.serving.engine_state import (
     BATCH,
     BUSY,
@@ -25,17 +26,6 @@ from aifactory.serving.engine_state import (
     SPILL,
     WHEEL,
 )  # fmt: skip
-
-#: Inner kernels are called from kernels only and hold no references: no wrappers, no counting.
-HOW = {"_nrt": False, "error_model": "numpy"}
-INNER = {**HOW, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-inline, kernel = njit(forceinline=True, **INNER), njit(**INNER)
-
-
-@inline
-def blocks_of(tokens, law):
-    """KV blocks that hold so many tokens."""
-    return (tokens + law.mask) >> law.shift
 
 
 @inline
@@ -100,12 +90,27 @@ def hang(sim, r, rep, i, remaining):
 
 
 @inline
+def give_back(sim, r, rep, law, i, tokens):
+    """Free the blocks of a request whose prompt is computed and that holds `tokens`; its prefix may stay idle."""
+    if law.prefix_blocks > 0:
+        part(sim, r, i, tokens, named_blocks(sim, law, i, np.int64(sim.input_tokens[i])))
+    else:
+        rep.free += blocks_of(tokens, law)
+
+
+@inline
+def work_of(sim, i, generated):
+    """Tokens computed since the last admission of a request with so many tokens of answer, its prompt included."""
+    return np.int64(sim.input_tokens[i]) - reused(sim, i) + generated - 1
+
+
+@inline
 def leave(sim, r, rep, law, i):
     """Take a sequence out of the batch: context, blocks, residue; the wheel is the caller's."""
     context = sim.input_tokens[i] + sim.output_tokens[i] - (sim.requests[i].left - rep.tick)
     rep.context -= context
     rep.running -= 1
-    rep.free += blocks_of(context - 1, law)
+    give_back(sim, r, rep, law, i, context - 1)
     sim.residues[r, (context - rep.tick) & law.mask] -= 1
 
 
@@ -178,6 +183,22 @@ def later(sim, i, j):
 
 
 @kernel
+def drop_partial(sim, r):
+    """Give back the blocks of the prompt in progress; returns the tokens computed for nothing."""
+    rep = sim.replicas[r]
+    law = sim.laws[rep.law]
+    i = rep.partial
+    rep.partial = NOBODY
+    request = sim.requests[i]
+    tokens = np.int64(sim.input_tokens[i]) + request.generated
+    if law.prefix_blocks > 0:
+        part(sim, r, i, tokens, np.int64(sim.hits[i]))
+    else:
+        rep.free += blocks_of(tokens, law)
+    return tokens - reused(sim, i) - request.left
+
+
+@kernel
 def preempt(sim, r):
     """Send the last sequence of the lowest priority back to the queue; its tokens are computed again."""
     rep = sim.replicas[r]
@@ -191,11 +212,10 @@ def preempt(sim, r):
     rep.preempted += 1
     if rep.partial != NOBODY and later(sim, rep.partial, victim):
         victim = rep.partial
-        rep.partial = NOBODY
-        law = sim.laws[rep.law]
-        rep.free += blocks_of(sim.input_tokens[victim] + sim.requests[victim].generated, law)
+        sim.ledger[0].preempted_tokens += drop_partial(sim, r)
     else:
         remaining = sim.requests[victim].left - rep.tick
+        sim.ledger[0].preempted_tokens += work_of(sim, victim, sim.output_tokens[victim] - remaining)
         if before == NOBODY:
             for slot in range(WHEEL):
                 if sim.wheel[r, slot] == victim:

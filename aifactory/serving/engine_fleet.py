@@ -14,8 +14,11 @@ from pathlib import Path
 import numpy as np
 from numba import njit
 
-from aifactory.serving.engine_batch import HOW, blocks_of, close, inline, kernel, queue_back
+from aifactory.serving.engine_batch import close, drop_partial, queue_back, work_of
+from aifactory.serving.engine_clients import fail, give_up, next_timeout, retry_or_fail, watch_retry
 from aifactory.serving.engine_events import pop, push, uniform
+from aifactory.serving.engine_jit import HOW, inline, kernel
+from aifactory.serving.engine_prefix import blocks_of, clear, names_prompts
 from aifactory.serving.engine_replica import advance, catch_up
 from aifactory.serving.engine_state import (
     CLOSED,
@@ -28,9 +31,10 @@ from aifactory.serving.engine_state import (
     E_REPAIR,
     E_RETRY,
     E_TICK,
-    FAILED,
+    E_TIMEOUT,
     KIND_SHIFT,
     LEAST_KV,
+    LOST,
     MAIN,
     MINUTE_S,
     NEVER,
@@ -41,10 +45,14 @@ from aifactory.serving.engine_state import (
     PAID,
     QUEUE,
     READY,
+    REFUSED,
     ROUND_ROBIN,
     SPILL,
     TO_API,
     TO_CLASS,
+    TOO_LARGE,
+    TRY_SHIFT,
+    WAITING,
     WARMING,
     WHEEL,
 )  # fmt: skip
@@ -143,22 +151,6 @@ def fits(sim, which, i):
     return blocks_of(np.int64(sim.input_tokens[i]) + sim.output_tokens[i], law) + law.watermark <= law.blocks
 
 
-@inline
-def retry_or_fail(sim, i, time):
-    """The client tries again after a back-off that doubles and varies by half, or gives up."""
-    options, request = sim.options[0], sim.requests[i]
-    request.generated = 0
-    request.left = 0
-    if request.retries >= options.max_retries:
-        close(sim, i, time, FAILED)
-        return
-    spread = 0.5 + uniform(options.seed, i, request.retries)
-    delay = options.backoff_s * 2.0**request.retries * spread
-    request.retries += np.uint8(1)
-    sim.ledger[0].backoff_s += delay
-    push(sim, time + delay, (np.int64(E_RETRY) << KIND_SHIFT) + i)
-
-
 @kernel
 def refuse(sim, i, time, final):
     """What happens to a request that no main replica takes: overflow, retry, failure."""
@@ -178,9 +170,9 @@ def refuse(sim, i, time, final):
             enqueue(sim, r, i, time, 0)
             return
     if final:
-        close(sim, i, time, FAILED)
+        fail(sim, i, time, TOO_LARGE)
     else:
-        retry_or_fail(sim, i, time)
+        retry_or_fail(sim, i, time, REFUSED)
 
 
 @inline
@@ -200,7 +192,8 @@ def hand_over(sim, i, time):
     """The KV cache of a request has reached the decode pool."""
     r = route_rarely(sim, DECODE, time)
     if r == NOBODY:
-        retry_or_fail(sim, i, time)
+        sim.ledger[0].lost_tokens += work_of(sim, i, np.int64(1))
+        retry_or_fail(sim, i, time, LOST)
     else:
         enqueue(sim, r, i, time, READY)
 
@@ -208,32 +201,39 @@ def hand_over(sim, i, time):
 @kernel
 def evict(sim, r, time):
     """All requests of a replica are lost to their clients."""
-    rep = sim.replicas[r]
+    rep, ledger = sim.replicas[r], sim.ledger[0]
     for p in range(sim.heads.shape[1]):
         i = sim.heads[r, p]
         while i != NOBODY:
             following = sim.requests[i].next
-            retry_or_fail(sim, i, time)
+            if sim.requests[i].left == READY:
+                ledger.lost_tokens += work_of(sim, i, np.int64(1))
+            retry_or_fail(sim, i, time, LOST)
             i = following
         sim.heads[r, p] = NOBODY
         sim.tails[r, p] = NOBODY
     if rep.partial != NOBODY:
-        retry_or_fail(sim, rep.partial, time)
+        i = rep.partial
+        ledger.lost_tokens += drop_partial(sim, r)
+        retry_or_fail(sim, i, time, LOST)
     for step in range(WHEEL):
         slot = (rep.tick + 1 + step) & (WHEEL - 1)
         i = sim.wheel[r, slot]
         sim.wheel[r, slot] = NOBODY
         while i != NOBODY:
             following = sim.requests[i].next
-            retry_or_fail(sim, i, time)
+            made = np.int64(sim.output_tokens[i] - (sim.requests[i].left - rep.tick))
+            ledger.lost_tokens += work_of(sim, i, made)
+            retry_or_fail(sim, i, time, LOST)
             i = following
     sim.residues[r, :] = 0
-    rep.partial = NOBODY
     rep.running = rep.waiting = rep.queued = rep.context = 0
     rep.due_tick = NEVER
     rep.free = sim.laws[rep.law].blocks
     sim.load[r] -= sim.load[r] & (CLOSED - 1)
     sim.due_s[r] = np.inf
+    if names_prompts(sim):
+        clear(sim, r)
 
 
 @kernel
@@ -311,6 +311,8 @@ def scale(sim, time):
         if rep.state == DRAINING and (sim.load[r] & (CLOSED - 1)) == 0:
             pay(sim, r, max(rep.clock, rep.paid_since))
             rep.state = OFF
+            if names_prompts(sim):
+                clear(sim, r)
     wanted = max(options.least, min(pool.last - pool.first, np.int64(np.ceil(total / options.target_load))))
     if wanted > active:
         for _ in range(wanted - active):
@@ -328,8 +330,13 @@ def handle(sim, time):
     """Take the first timed event; returns the request it brings back to the fleet, if any."""
     code = pop(sim)
     kind, number = code >> KIND_SHIFT, code & ((np.int64(1) << KIND_SHIFT) - 1)
+    attempt, i = number >> TRY_SHIFT, number & ((np.int64(1) << TRY_SHIFT) - 1)
     if kind == E_HANDOFF:
-        hand_over(sim, number, time)
+        if sim.requests[i].status == WAITING and sim.requests[i].retries == attempt:
+            hand_over(sim, i, time)
+    elif kind == E_TIMEOUT:
+        sim.ledger[0].timers -= 1
+        give_up(sim, i, time, attempt)
     elif kind == E_RETRY:
         return number
     elif kind == E_FAIL:
@@ -345,10 +352,13 @@ def handle(sim, time):
 def simulate(sim, until):
     """Simulate all that starts before `until`; the caller asks again with a later time."""
     ledger, total = sim.ledger[0], sim.arrival_s.shape[0]
-    prefill_first = sim.options[0].disaggregated != 0
-    while ledger.arrived < total or ledger.open > 0:
+    prefill_first, timed = sim.options[0].disaggregated != 0, sim.options[0].timed != 0
+    due = next_timeout(sim) if timed else np.inf
+    while ledger.arrived < total or ledger.open > 0 or (timed and (ledger.timers > 0 or due < np.inf)):
         arrival = sim.arrival_s[ledger.arrived] if ledger.arrived < total else np.inf
-        time = min(until, arrival)
+        if timed:
+            due = next_timeout(sim)
+        time = min(until, arrival, due)
         if ledger.events > 0:
             time = min(time, sim.event_s[0])
         if prefill_first:
@@ -360,12 +370,18 @@ def simulate(sim, until):
             break
         if ledger.events > 0 and sim.event_s[0] <= time:
             i = handle(sim, time)
+        elif timed and due <= time:
+            give_up(sim, ledger.watched, time, 0)
+            i = np.int64(NOBODY)
         else:
             i = ledger.arrived
             ledger.open += 1
             ledger.arrived += 1
         if i != NOBODY:
+            attempt = np.int64(sim.requests[i].retries) if timed else np.int64(0)
             submit(sim, i, time)
+            if attempt > 0:
+                watch_retry(sim, i, time, attempt)
     for r in range(sim.load.shape[0]):
         catch_up(sim, r, until)
 

@@ -12,24 +12,34 @@ import numpy as np
 
 from aifactory.serving.engine_batch import (
     account,
-    blocks_of,
     close,
-    inline,
-    kernel,
+    give_back,
     make_room,
     seat,
     settle,
 )  # fmt: skip
 from aifactory.serving.engine_events import push
+from aifactory.serving.engine_jit import inline, kernel
+from aifactory.serving.engine_prefix import (
+    blocks_of,
+    keep,
+    look_up,
+    names_prompts,
+    reused,
+    share,
+    trim,
+)  # fmt: skip
 from aifactory.serving.engine_state import (
     CLOSED,
     E_HANDOFF,
     KIND_SHIFT,
+    MOVING,
     NOBODY,
     OVERFLOWED,
     READY,
     SERVED,
     SPILL,
+    TRY_SHIFT,
 )  # fmt: skip
 
 
@@ -74,6 +84,24 @@ def seat_moved(sim, r, rep, law):
         seat(sim, r, rep, law, i, sim.output_tokens[i] - 1)
 
 
+@kernel
+def admit_named(sim, r, p, i, blocks):
+    """Admit the head of queue p if its blocks leave the watermark free; prefix blocks in use cost nothing."""
+    rep = sim.replicas[r]
+    law = sim.laws[rep.law]
+    hits, idle = np.int64(0), np.int64(0)
+    if law.prefix_blocks > 0:
+        trim(sim, r)
+        hits, idle = look_up(sim, r, i)
+    if rep.free - blocks + (hits - idle) * law.prefix_blocks < law.watermark:
+        return False
+    admit(sim, r, rep, p, i, blocks)
+    sim.hits[i] = hits
+    if hits > 0:
+        share(sim, r, i, hits)
+    return True
+
+
 @inline
 def gather(sim, r, rep, law):
     """Fill the token budget: (prompt tokens, pairs, sequences, first of those whose prompt ends)."""
@@ -95,10 +123,16 @@ def gather(sim, r, rep, law):
         request = sim.requests[i]
         prompt = np.int64(sim.input_tokens[i]) + request.generated
         blocks = blocks_of(prompt, law)
-        if rep.free - blocks < law.watermark or request.left == READY:
+        if request.left == READY:
             break
-        admit(sim, r, rep, p, i, blocks)
-        cached = np.int64(sim.cached_tokens[i]) if sim.cached_tokens.shape[0] > 0 else np.int64(0)
+        if names_prompts(sim):
+            if not admit_named(sim, r, p, i, blocks):
+                break
+        elif rep.free - blocks < law.watermark:
+            break
+        else:
+            admit(sim, r, rep, p, i, blocks)
+        cached = reused(sim, i)
         piece = min(prompt - cached, budget)
         pairs += pairs_of(cached, piece)
         tokens, budget, sequences = tokens + piece, budget - piece, sequences + 1
@@ -118,17 +152,20 @@ def activate(sim, r, rep, law, i):
     if request.generated == 0:
         request.first_s = rep.clock
     remaining = sim.output_tokens[i] - request.generated - 1
+    if law.prefix_blocks > 0:
+        keep(sim, r, i)
     if remaining > 0 and law.handoff == 0:
         seat(sim, r, rep, law, i, remaining)
         return
-    rep.free += blocks_of(np.int64(sim.input_tokens[i]) + request.generated, law)
+    give_back(sim, r, rep, law, i, np.int64(sim.input_tokens[i]) + request.generated)
     sim.load[r] -= 1
     if remaining == 0:
         close(sim, i, rep.clock, OVERFLOWED if law.pool == SPILL else SERVED)
         return
     delay = law.s_per_transfer_token * sim.input_tokens[i]
+    request.left = MOVING
     sim.ledger[0].moving_s += delay
-    push(sim, rep.clock + delay, (np.int64(E_HANDOFF) << KIND_SHIFT) + i)
+    push(sim, rep.clock + delay, (np.int64(E_HANDOFF) << KIND_SHIFT) + (np.int64(request.retries) << TRY_SHIFT) + i)
 
 
 @inline

@@ -16,17 +16,21 @@ NEVER = np.iinfo(np.int64).max // 4
 #: Added to the load of a replica that takes no requests.
 CLOSED = 1 << 40
 NOBODY = -1
-#: `left` of a request whose KV cache has been moved to a decode replica.
-READY = -1
+#: `left` of a request whose KV cache has been moved to a decode replica, or is on its way there.
+READY, MOVING = -1, -2
 
 WAITING, SERVED, FAILED, OVERFLOWED = 0, 1, 2, 3
+#: Why a request failed.
+REFUSED, TOO_LARGE, LOST, TIMED_OUT = 1, 2, 3, 4
 OFF, WARMING, ON, DRAINING, DOWN = 0, 1, 2, 3, 4
 MAIN, DECODE, SPILL = 0, 1, 2
 ROUND_ROBIN, LEAST_OUTSTANDING, LEAST_KV = 0, 1, 2
 REJECT, TO_CLASS, TO_API = 0, 1, 2
 #: Kinds of timed events; at equal times the lower kind comes first.
-E_HANDOFF, E_RETRY, E_READY, E_REPAIR, E_FAIL, E_TICK = 0, 1, 2, 3, 4, 5
+E_HANDOFF, E_RETRY, E_READY, E_REPAIR, E_FAIL, E_TICK, E_TIMEOUT = 0, 1, 2, 3, 4, 5, 6
 KIND_SHIFT = 40
+#: Events of one try of a request carry the number of the try above this bit.
+TRY_SHIFT = 32
 #: Columns of the minute table, each an integral over the minute.
 BUSY, BATCH, KV, QUEUE, PAID, DECODED, PREFILLED, UP = 0, 1, 2, 3, 4, 5, 6, 7
 MINUTE_COLUMNS = 8
@@ -37,7 +41,7 @@ REQUEST = np.dtype(
         ("first_s", "f8"),
         ("finish_s", "f8"),
         ("start_s", "f8"),
-        ("left", "i4"),  # prompt tokens to do; while decoding: tick of the last step
+        ("left", "i4"),  # prompt tokens to do; while decoding: tick of the last step; failed: why
         ("generated", "i4"),  # tokens made before a preemption
         ("next", "i4"),
         ("replica", "i2"),
@@ -67,6 +71,27 @@ REPLICA = np.dtype(
     ],
     align=True,
 )
+#: The prefix cache of a replica.
+CACHE = np.dtype(
+    [
+        ("idle", "i8"),  # KV blocks of prefixes that nobody uses: part of `free`, evicted when it shrinks
+        ("oldest", "i8"),  # idle prefix block that goes first
+        ("newest", "i8"),
+        ("spare", "i8"),  # first unused record of a prefix block
+    ],
+    align=True,
+)
+#: A block of prompt tokens whose KV cache a replica holds.
+PREFIX = np.dtype(
+    [
+        ("id", "i4"),
+        ("users", "i4"),  # requests in the batch that share it; 0: idle
+        ("older", "i4"),  # neighbours among the idle ones
+        ("newer", "i4"),
+        ("chain", "i4"),  # next record of the same bucket, or next spare one
+    ],
+    align=True,
+)
 LAW = np.dtype(
     [
         ("chunk", "i8"),
@@ -77,6 +102,8 @@ LAW = np.dtype(
         ("watermark", "i8"),
         ("pool", "i8"),
         ("handoff", "i8"),  # 1: finished prompts leave for the decode pool
+        ("prefix_tokens", "i8"),  # tokens and KV blocks of a prefix block; 0: no prefix is kept
+        ("prefix_blocks", "i8"),
         ("s_per_kv_token", "f8"),
         ("s_per_pair", "f8"),
         ("s_per_sequence", "f8"),
@@ -105,6 +132,8 @@ OPTIONS = np.dtype(
         ("least", "i8"),
         ("disaggregated", "i8"),
         ("oversize", "i8"),  # 1: some request may not fit into a KV cache
+        ("timed", "i8"),  # 1: clients give up
+        ("timeout_s", "f8"),  # after this, less what a request spends outside the steps
     ],
     align=True,
 )
@@ -120,6 +149,11 @@ LEDGER = np.dtype(
         ("backoff_s", "f8"),
         ("moving_s", "f8"),
         ("end_s", "f8"),
+        ("timers", "i8"),  # time-outs of later tries among the events
+        ("watched", "i8"),  # first request that may still give up on its first try
+        ("lingering_s", "f8"),  # request-seconds from giving up to the end of the step in progress
+        ("lost_tokens", "i8"),  # computed for tries that were abandoned or lost
+        ("preempted_tokens", "i8"),  # computed and thrown away by preemption
     ],
     align=True,
 )
@@ -142,6 +176,12 @@ class Sim(NamedTuple):
     heads: np.ndarray  # (R, P) i4
     tails: np.ndarray  # (R, P) i4
     laws: np.ndarray  # (L,) LAW
+    prefix_start: np.ndarray  # (n + 1,) i8 or (0,), where the prefix blocks of a request begin
+    prefix_ids: np.ndarray  # (ids,) i4
+    hits: np.ndarray  # (n,) i4 or (0,), prefix blocks found at the last admission
+    caches: np.ndarray  # (R,) CACHE
+    prefixes: np.ndarray  # (R, K) PREFIX
+    buckets: np.ndarray  # (R, H) i4, first record by hash of the id
     linear_s: np.ndarray  # (L, T) f8, step time by tokens
     pools: np.ndarray  # (3,) POOL
     minutes: np.ndarray  # (L, M, MINUTE_COLUMNS) f8

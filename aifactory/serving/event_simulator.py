@@ -10,6 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from aifactory.errors import InputError
 from aifactory.serving import engine_state as st
 from aifactory.serving.engine_events import push, uniform
 from aifactory.serving.engine_fleet import pay_until, run_until
@@ -19,6 +20,8 @@ from aifactory.serving.step_time import StepTime
 
 #: Simulated at once after the last arrival before asking whether all is done.
 WINDOW_S = 3600.0
+#: Records of prefix blocks at most, 20 bytes each, over all replicas.
+MOST_RECORDS = 40_000_000
 
 
 def simulate_fleet(
@@ -47,7 +50,8 @@ def simulate_fleet(
         sim = _with_minutes(sim, until)
         run_until(sim, until)
         ledger = sim.ledger[0]
-        if (ledger["open"] == 0 and ledger["arrived"] == len(requests)) or until >= horizon_s:
+        settled = ledger["open"] == 0 and ledger["timers"] == 0 and ledger["arrived"] == len(requests)
+        if (settled and (fleet.timeout_s is None or ledger["watched"] == len(requests))) or until >= horizon_s:
             break
         until = min(until + max(WINDOW_S, until), horizon_s)
     return _finish(sim, requests, fleet, horizon_s)
@@ -58,12 +62,13 @@ def _build(requests: RequestStream, fleet: Fleet, step_by_step: bool) -> st.Sim:
     count, size = sum(pool.replicas for pool in pools), len(requests)
     priorities = int(requests.priority.max()) + 1 if requests.priority.size else 1
     laws = np.zeros(len(pools), dtype=st.LAW)
-    timed = size if fleet.retries or fleet.decode else 0
+    timed = size * _timed_events(fleet)
+    kept = _prefix_cache(requests, fleet, pools, count)
     sim = st.Sim(
         arrival_s=requests.arrival_s,
         input_tokens=requests.input_tokens,
         output_tokens=requests.output_tokens,
-        cached_tokens=requests.cached_tokens,
+        cached_tokens=requests.cached_tokens if fleet.prefix_cache else np.empty(0, dtype=np.int32),
         priority=requests.priority,
         requests=np.zeros(size, dtype=st.REQUEST),
         replicas=np.zeros(count, dtype=st.REPLICA),
@@ -74,6 +79,7 @@ def _build(requests: RequestStream, fleet: Fleet, step_by_step: bool) -> st.Sim:
         heads=np.full((count, priorities), st.NOBODY, dtype=np.int32),
         tails=np.full((count, priorities), st.NOBODY, dtype=np.int32),
         laws=laws,
+        **kept,
         linear_s=_tables(pools),
         pools=np.zeros(3, dtype=st.POOL),
         minutes=np.zeros((len(pools), 0, st.MINUTE_COLUMNS)),
@@ -82,13 +88,51 @@ def _build(requests: RequestStream, fleet: Fleet, step_by_step: bool) -> st.Sim:
         options=_options(fleet, step_by_step),
         ledger=np.zeros(1, dtype=st.LEDGER),
     )
-    _place(sim, fleet)
+    _place(sim, fleet, requests)
     longest = (
         int(requests.input_tokens.max()) + int(requests.output_tokens.max()) + max(p.law.block_tokens for p in pools)
     )
     sim.options["oversize"] = longest > 0.9 * min((1 - fleet.watermark) * pool.law.kv_capacity_tokens for pool in pools)
     _start(sim, fleet)
     return sim
+
+
+def _timed_events(fleet: Fleet) -> int:
+    """Events at most that one request has in the heap: each try may leave a time-out and a hand-over behind."""
+    tries = 1 + fleet.retries if fleet.timeout_s is not None else 1
+    return bool(fleet.retries) + (fleet.retries if fleet.timeout_s is not None else 0) + bool(fleet.decode) * tries
+
+
+def _prefix_cache(requests: RequestStream, fleet: Fleet, pools: list[Pool], count: int) -> dict[str, np.ndarray]:
+    """Arrays of the prefix caches; empty without named prefixes."""
+    named = requests.prefixes if fleet.prefix_cache else None
+    if named is None:
+        return _NO_PREFIXES
+    records = max(pool.law.kv_capacity_tokens // named.block_tokens for pool in pools) + 2
+    if count * records > MOST_RECORDS:
+        raise InputError.at(
+            "fleet", f"prefix caches would need more than {MOST_RECORDS:,} records", value=count * records
+        )
+    prefixes = np.zeros((count, records), dtype=st.PREFIX)
+    prefixes["chain"] = np.where(np.arange(records) == records - 1, st.NOBODY, np.arange(records) + 1)
+    return {
+        "prefix_start": named.start,
+        "prefix_ids": named.ids,
+        "hits": np.zeros(len(requests), dtype=np.int32),
+        "caches": np.array([(0, st.NOBODY, st.NOBODY, 0)] * count, dtype=st.CACHE),
+        "prefixes": prefixes,
+        "buckets": np.full((count, 1 << int(records).bit_length()), st.NOBODY, dtype=np.int32),
+    }
+
+
+_NO_PREFIXES = {
+    "prefix_start": np.empty(0, dtype=np.int64),
+    "prefix_ids": np.empty(0, dtype=np.int32),
+    "hits": np.empty(0, dtype=np.int32),
+    "caches": np.empty(0, dtype=st.CACHE),
+    "prefixes": np.empty((0, 0), dtype=st.PREFIX),
+    "buckets": np.empty((0, 0), dtype=np.int32),
+}
 
 
 def _tables(pools: list[Pool]) -> np.ndarray:
@@ -112,6 +156,8 @@ def _options(fleet: Fleet, step_by_step: bool) -> np.ndarray:
         "seed": fleet.seed,
         "backoff_s": fleet.backoff_s,
         "disaggregated": fleet.decode is not None,
+        "timed": fleet.timeout_s is not None,
+        "timeout_s": np.inf if fleet.timeout_s is None else fleet.timeout_s - fleet.main.law.s_per_request,
     }
     if fleet.api:
         values |= {"api_ttft_s": fleet.api.ttft_s, "api_tpot_s": fleet.api.tpot_s}
@@ -124,7 +170,7 @@ def _options(fleet: Fleet, step_by_step: bool) -> np.ndarray:
     return options
 
 
-def _place(sim: st.Sim, fleet: Fleet) -> None:
+def _place(sim: st.Sim, fleet: Fleet, requests: RequestStream) -> None:
     """Lay the pools out one after the other and fill the laws."""
     first = number = 0
     for which, pool in enumerate(fleet.pools):
@@ -132,9 +178,18 @@ def _place(sim: st.Sim, fleet: Fleet) -> None:
             continue
         law = pool.law
         blocks = law.kv_capacity_tokens // law.block_tokens
+        kept = requests.prefixes.block_tokens if requests.prefixes and fleet.prefix_cache else 0
+        if kept % law.block_tokens:
+            raise InputError.at(
+                "fleet",
+                f"prefix blocks of {kept} tokens must be whole KV blocks",
+                column="block_tokens",
+                value=law.block_tokens,
+            )
         sim.laws[number] = (
             law.chunk_tokens, law.max_batch, law.block_tokens.bit_length() - 1, law.block_tokens - 1,
             blocks, int(fleet.watermark * blocks), which, which == st.MAIN and fleet.decode is not None,
+            kept, 0 if which == st.DECODE else kept // law.block_tokens,
             law.s_per_kv_token, law.s_per_attention_pair, law.s_per_sequence, law.s_per_transfer_token,
         )  # fmt: skip
         last = first + pool.replicas

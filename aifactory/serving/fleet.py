@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -14,6 +15,57 @@ LARGEST_TOKENS = 2**30
 MOST_REPLICAS = 30_000
 
 
+@dataclass(frozen=True, eq=False)
+class Prefixes:
+    """Prompts named by blocks: equal number, equal tokens and equal tokens before (as the hashes of an engine).
+
+    Attributes
+    ----------
+    start : shape (n + 1,), where the blocks of each request begin in `ids`.
+    ids : shape (blocks,), 0 or more.
+    block_tokens : tokens of a block; what a prompt has beyond its last full block is not kept.
+    """
+
+    start: np.ndarray
+    ids: np.ndarray
+    block_tokens: int
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "start", np.ascontiguousarray(self.start, dtype=np.int64))
+        object.__setattr__(self, "ids", np.ascontiguousarray(self.ids, dtype=np.int32))
+        steps = np.diff(self.start)
+        whole = self.start.size > 0 and self.start[0] == 0 and self.start[-1] == self.ids.size and (steps >= 0).all()
+        if not whole or self.block_tokens < 1 or (self.ids.size and self.ids.min() < 0):
+            raise InputError("prefixes: the blocks of the requests must follow one another, with numbers of 0 or more")
+
+    @classmethod
+    def of(cls, blocks: Sequence[Sequence[int | str]], block_tokens: int) -> Prefixes:
+        """From one list of hashes per request.
+
+        >>> named = Prefixes.of([["a", "b"], [], ["a", "c"]], 512)
+        >>> named.start.tolist(), named.ids.tolist()
+        ([0, 2, 2, 4], [0, 1, 0, 2])
+        """
+        numbers: dict[int | str, int] = {}
+        ids = [numbers.setdefault(block, len(numbers)) for held in blocks for block in held]
+        return cls(np.cumsum([0, *(len(held) for held in blocks)]), np.array(ids, dtype=np.int32), block_tokens)
+
+    def best_hits(self, input_tokens: np.ndarray) -> np.ndarray:
+        """Tokens each prompt finds if nothing is ever evicted and all before it are computed; shape (n,).
+
+        >>> Prefixes.of([["a", "b"], ["a", "b", "c"]], 10).best_hits(np.array([25, 20])).tolist()
+        [0, 10]
+        """
+        known = np.zeros(int(self.ids.max(initial=-1)) + 1, dtype=bool)
+        hits = np.zeros(len(input_tokens), dtype=np.int64)
+        for i, tokens in enumerate(np.asarray(input_tokens).tolist()):
+            held = self.ids[self.start[i] : self.start[i + 1]]
+            missing = np.flatnonzero(~known[held[: (tokens - 1) // self.block_tokens]])
+            hits[i] = missing[0] if missing.size else min(held.size, (tokens - 1) // self.block_tokens)
+            known[held[: tokens // self.block_tokens]] = True
+        return hits * self.block_tokens
+
+
 @dataclass(frozen=True)
 class RequestStream:
     """Requests in order of arrival.
@@ -22,8 +74,11 @@ class RequestStream:
     ----------
     arrival_s : shape (n,), seconds, not decreasing, 0 or more.
     input_tokens, output_tokens : shape (n,), 1 or more.
-    cached_tokens : shape (n,) or empty; prompt tokens whose KV cache is reused: they take room, no time.
+    cached_tokens : shape (n,) or empty; prompt tokens whose KV cache is reused: they take room, no time. Without
+        `prefixes` they are taken as given, an upper bound: the trace does not say what memory they lay in.
     priority : shape (n,) or empty; 0 goes first, 7 last.
+    prefixes : names of the prompt blocks, or None; with them the simulator works out what is reused, replica by
+        replica, in the memory that running requests leave, and `cached_tokens` serves closed forms only.
     """
 
     arrival_s: np.ndarray
@@ -32,6 +87,7 @@ class RequestStream:
     cached_tokens: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int32))
     priority: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int8))
     source: str = "requests"
+    prefixes: Prefixes | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "arrival_s", np.ascontiguousarray(self.arrival_s, dtype=np.float64))
@@ -53,6 +109,8 @@ class RequestStream:
         if self.cached_tokens.size:
             over = self.cached_tokens >= self.input_tokens
             _refuse(self.source, "cached_tokens", self.cached_tokens, over, "must be less than input_tokens", size)
+        if self.prefixes and self.prefixes.start.size != size + 1:
+            raise InputError.at(self.source, f"has prefixes of {self.prefixes.start.size - 1} requests for {size}")
         if priority.size:
             _refuse(self.source, "priority", priority, priority > 7, "must be at most 7", size)
         times = self.arrival_s
@@ -67,9 +125,7 @@ class RequestStream:
 
     def scaled(self, rate: float) -> RequestStream:
         """The same requests arriving `rate` times as fast."""
-        return RequestStream(
-            self.arrival_s / rate, self.input_tokens, self.output_tokens, self.cached_tokens, self.priority, self.source
-        )
+        return replace(self, arrival_s=self.arrival_s / rate)
 
 
 def _whole(source: str, name: str, values: np.ndarray) -> np.ndarray:
@@ -153,7 +209,11 @@ class Fleet:
     api : takes it instead, where there is no `spill`.
     routing : round_robin, least_outstanding (requests) or least_kv (KV tokens in use and queued).
     queue_limit : waiting requests of a replica at most; None for no limit.
-    retries, backoff_s : a refused or lost request is tried again so often, after backoff_s x 2^k x (0.5 to 1.5).
+    retries, backoff_s : a refused, lost or timed-out request is tried again so often, after
+        backoff_s x 2^k x (0.5 to 1.5).
+    timeout_s : the client gives up a try after so long, in the queue or in the middle of its answer, and what is
+        done for it is cancelled at the end of the step in progress; None for never. An API is not paid for those.
+    prefix_cache : whether prompts reuse the KV cache of earlier ones.
     watermark : share of the KV blocks kept free when a prompt is admitted.
     """
 
@@ -166,6 +226,8 @@ class Fleet:
     retries: int = 0
     backoff_s: float = 1.0
     watermark: float = 0.01
+    timeout_s: float | None = None
+    prefix_cache: bool = True
     autoscale: Autoscale | None = None
     failures: Failures | None = None
     seed: int = 0
@@ -179,7 +241,9 @@ class Fleet:
             ("backoff_s", self.backoff_s, self.backoff_s > 0),
             ("queue_limit", self.queue_limit, self.queue_limit is None or self.queue_limit >= 0),
         )
-        for name, value, good in rules:
+        outside = self.main.law.s_per_request
+        late = self.timeout_s is None or outside < self.timeout_s < np.inf
+        for name, value, good in (*rules, ("timeout_s", self.timeout_s, late)):
             if not good:
                 raise InputError.at("fleet", "is out of bounds", column=name, value=value)
         for part in (self.autoscale, self.failures, self.api):

@@ -14,6 +14,7 @@ from aifactory.serving.fleet import Fleet, RequestStream
 from aifactory.units import MEGA, SECONDS_PER_HOUR
 
 OUTCOMES = ("unfinished", "served", "failed", "overflowed")
+CAUSES = ("", "refused", "too large", "replica lost", "timed out")
 PERCENTILES = (50, 90, 95, 99)
 
 
@@ -48,6 +49,47 @@ class FleetRun:
         return {name: int(np.count_nonzero(self.status == code)) for code, name in enumerate(OUTCOMES)}
 
     @property
+    def causes(self) -> dict[str, int]:
+        """Failed requests by cause: of their last try."""
+        why = self.sim.requests["left"][self.status == st.FAILED]
+        return {name: int(np.count_nonzero(why == code)) for code, name in enumerate(CAUSES) if code}
+
+    @property
+    def lost_tokens(self) -> int:
+        """Prompt and answer tokens computed for tries that a client abandoned or that went down with a replica."""
+        return int(self.sim.ledger["lost_tokens"][0])
+
+    @property
+    def preempted_tokens(self) -> int:
+        """Tokens computed, thrown away by preemption and computed again."""
+        return int(self.sim.ledger["preempted_tokens"][0])
+
+    @property
+    def reused_tokens(self) -> np.ndarray:
+        """Prompt tokens of each request whose KV cache was found; 0 where no replica answered."""
+        if self.sim.hits.size:
+            reused = self.sim.hits.astype(np.int64) * self.requests.prefixes.block_tokens
+        elif self.sim.cached_tokens.size:
+            reused = self.sim.cached_tokens.astype(np.int64)
+        else:
+            reused = np.zeros(len(self.requests), dtype=np.int64)
+        return np.where(self.by_replica, reused, 0)
+
+    @property
+    def by_replica(self) -> np.ndarray:
+        """Whether a replica answered, of the main pool or the slower class."""
+        return self.answered & (self.sim.requests["replica"] != st.NOBODY)
+
+    @property
+    def prefix_hit_rate(self) -> float:
+        """Share of the prompt tokens answered by replicas that was reused; NaN where they answered nothing.
+
+        Measured where the stream names its prefixes; else what the trace claims, an upper bound.
+        """
+        prompts = self.requests.input_tokens[self.by_replica].sum(dtype=float)
+        return float(self.reused_tokens.sum(dtype=float) / prompts) if prompts else np.nan
+
+    @property
     def answered(self) -> np.ndarray:
         """Whether a request was answered: served or overflowed."""
         return (self.status == st.SERVED) | (self.status == st.OVERFLOWED)
@@ -57,7 +99,8 @@ class FleetRun:
         seconds[~known] = np.nan
         outside = self.fleet.main.law.s_per_request
         if outside and name != "start_s":
-            seconds[self.status == st.SERVED] += outside
+            timed_out = (self.status == st.FAILED) & (self.sim.requests["left"] == st.TIMED_OUT)
+            seconds[(self.status == st.SERVED) | timed_out] += outside
         return seconds
 
     @property
@@ -92,6 +135,8 @@ class FleetRun:
                 "input_tokens": self.requests.input_tokens,
                 "output_tokens": self.requests.output_tokens,
                 "outcome": pd.Categorical.from_codes(self.status, OUTCOMES),
+                "cause": pd.Categorical.from_codes(np.where(self.status == st.FAILED, records["left"], 0), CAUSES),
+                "reused_tokens": self.reused_tokens,
                 "queue_s": self.queue_s,
                 "ttft_s": self.ttft_s,
                 "tpot_s": self.tpot_s,
@@ -175,12 +220,27 @@ class FleetRun:
         tokens = self.requests.output_tokens[self.answered].sum(dtype=float)
         return self.cost_usd / tokens * MEGA if tokens else np.nan
 
+    def computed_tokens(self) -> tuple[float, float]:
+        """Tokens the steps computed, and where they went: answers, preempted and lost work.
+
+        The left side adds up step by step; the right side is prompt less reuse plus answer, less its first
+        token (which its prompt brings), of what replicas answered, plus what was thrown away. Only for
+        runs that finished.
+        """
+        done = self.totals[:, [st.DECODED, st.PREFILLED]].sum()
+        kept = self.by_replica
+        useful = self.requests.input_tokens[kept].sum(dtype=float) - self.reused_tokens.sum(dtype=float)
+        useful += (self.requests.output_tokens[kept] - 1).sum(dtype=float)
+        return float(done), useful + self.preempted_tokens + self.lost_tokens
+
     def little(self) -> tuple[float, float]:
         """Little's law as an identity: integral of the requests in the system, and sum of their stays.
 
         The left side adds up step by step what was in batches and queues, plus back-off, transfer and
-        API time; the right side is the sum of departure minus arrival. Only for runs that finished.
+        API time, less what lingered after its client had left; the right side is the sum of departure minus
+        arrival. Only for runs that finished.
         """
         ledger = self.sim.ledger[0]
-        inside = self.totals[:, [st.BATCH, st.QUEUE]].sum() + ledger["backoff_s"] + ledger["moving_s"]
+        inside = self.totals[:, [st.BATCH, st.QUEUE]].sum() - ledger["lingering_s"]
+        inside += ledger["backoff_s"] + ledger["moving_s"]
         return float(inside), float(np.sum(self.sim.requests["finish_s"] - self.requests.arrival_s))

@@ -27,6 +27,7 @@ KEYS = [
     "peak_memory_mb",
     "usd_per_million_tokens",
     "tier",
+    "prefix_hit_rate",
     "reason",
     "low80",
     "high80",
@@ -136,11 +137,34 @@ def test_wrong_rows_are_named(tmp_path, rows, text):
         ({"slo": "p95_ttft_ms=500", "replicas": 2}, "not both"),
         ({"routing": "random"}, "routing"),
         ({"precision": "bf61"}, "Did you mean 'bf16'"),
+        ({"timeout_s": -1.0}, "timeout_s"),
+        ({"timeout_s": math.nan}, "timeout_s"),
+        ({"retries": 21}, "retries"),
     ],
 )
 def test_what_cannot_be_is_said(trace, options, text):
     with pytest.raises(InputError, match=text):
         ask(trace, **options)
+
+
+def test_clients_that_give_up_are_failures(trace):
+    found, _ = ask(trace, platform="nvidia-a10g", timeout_s=1.0)
+    assert found["failed"] > 0 == found["unfinished"]
+    patient, _ = ask(trace, platform="nvidia-a10g")
+    assert patient["failed"] == 0
+    assert found["e2e_ms"]["p99"] <= 1000 < patient["e2e_ms"]["p99"]
+
+
+def test_named_blocks_are_reused_and_no_more_than_memory_holds(tmp_path):
+    lines = [
+        json.dumps({"timestamp": 2000 * i, "input_length": 4 * 512 + 7, "output_length": 5, "hash_ids": [i % 2, 2, 3, 4 + i % 2, 9 + i]})
+        for i in range(40)
+    ]  # fmt: skip
+    path = tmp_path / "named.jsonl"
+    path.write_text("\n".join(lines) + "\n")
+    found, _ = ask(path)
+    assert found["prefix_hit_rate"] == pytest.approx(38 * 2048 / (40 * 2055))
+    assert ask(path, prefix_cache=False)[0]["prefix_hit_rate"] == 0
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -7,47 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from plain_engine import PlainFleet
+from twin import LAW, agree, check_identities, stream
 
 from aifactory.errors import InputError
 from aifactory.serving.event_simulator import simulate_fleet
 from aifactory.serving.fleet import Api, Autoscale, Failures, Fleet, Pool, RequestStream
 from aifactory.serving.step_time import StepTime
-
-LAW = StepTime(1e-4, 4e-3, 2e-8, 1e-9, 1e-3, 20_000, s_per_sequence=1e-5, max_batch=32, chunk_tokens=256)
-
-
-def stream(size=60, rate=20.0, seed=0, *, longest=600, outputs=80, cached=False, priorities=1):
-    draw = np.random.default_rng(seed)
-    inputs = draw.integers(1, longest, size)
-    return RequestStream(
-        np.cumsum(draw.exponential(1 / rate, size)),
-        inputs,
-        draw.integers(1, outputs, size),
-        draw.integers(0, inputs) if cached else np.empty(0, int),
-        draw.integers(0, priorities, size) if priorities > 1 else np.empty(0, int),
-    )
-
-
-def agree(run, plain):
-    assert run.table()["outcome"].tolist() == plain.column("outcome").tolist()
-    records = run.sim.requests
-    for ours, theirs in (("finish_s", "finish"), ("first_s", "first"), ("start_s", "start")):
-        known = run.answered
-        np.testing.assert_allclose(records[ours][known], plain.column(theirs)[known], rtol=1e-9)
-    assert records["retries"].tolist() == plain.column("retries").tolist()
-    assert run.sim.replicas["preempted"].sum() == sum(r.preempted for pool in plain.pools for r in pool)
-    busy = sum(replica.busy for pool in plain.pools for replica in pool)
-    assert run.totals[:, 0].sum() == pytest.approx(busy, rel=1e-9)
-
-
-def check_identities(run):
-    assert sum(run.counts.values()) == len(run.requests)
-    inside, stays = run.little()
-    assert inside == pytest.approx(stays, rel=1e-9)
-    free = run.sim.replicas["free"]
-    assert (free == run.sim.laws["blocks"][run.sim.replicas["law"]]).all()
-    assert not run.sim.residues.any()
-    assert (run.sim.wheel == -1).all()
 
 
 def test_a_lone_request_by_hand():

@@ -18,8 +18,8 @@ from aifactory.inputs.importers.traces.reuse import leading_hits
 _MOONCAKE = {"ms": "timestamp", "input_tokens": "input_length", "output_tokens": "output_length"}
 
 
-def mooncake_rows(path: Path) -> tuple[pd.DataFrame, np.ndarray]:
-    """Rows (ms, input_tokens, output_tokens) in order of arrival, and reused blocks of each."""
+def mooncake_rows(path: Path) -> tuple[pd.DataFrame, list[list[int | str]]]:
+    """Rows (ms, input_tokens, output_tokens) in order of arrival, and the hashes of the blocks of each."""
     rows, blocks = [], []
     for number, line in json_lines(path):
         rows.append([_number(path.name, number, line, key, whole=ours != "ms") for ours, key in _MOONCAKE.items()])
@@ -31,7 +31,7 @@ def mooncake_rows(path: Path) -> tuple[pd.DataFrame, np.ndarray]:
         raise InputError.at(path.name, "holds no requests")
     frame = pd.DataFrame(rows, columns=list(_MOONCAKE))
     order = np.argsort(frame["ms"].to_numpy(), kind="stable")
-    return frame.iloc[order].reset_index(drop=True), leading_hits([blocks[at] for at in order])
+    return frame.iloc[order].reset_index(drop=True), [blocks[at] for at in order]
 
 
 def _number(file: str, row: int, held: dict, key: str, *, whole: bool, required: bool = True) -> float | int | None:

@@ -21,6 +21,7 @@ from aifactory.inputs.importers.traces.common import (
     typed_rows,
 )
 from aifactory.inputs.importers.traces.formats import detect_trace, sniff
+from aifactory.inputs.importers.traces.requests import MOONCAKE_BLOCK
 from aifactory.inputs.telemetry import conform
 
 REPLAYED = ("input_tokens", "output_tokens", "cached_input_tokens", "session_id")
@@ -35,7 +36,8 @@ def read_request_trace(path: Path | str) -> pd.DataFrame:
     -------
     One row per request in order of arrival: `arrival_s` (seconds from the first one), `input_tokens`,
     `output_tokens`, `cached_input_tokens` (0 where the trace tells of no reuse; at most the input),
-    `session_id` ("" where there is none). Requests of unknown length are left out; `attrs` holds
+    `session_id` ("" where there is none) and, of traces that name the blocks of their prompts, `prefix_blocks`
+    (hashes; tokens of a block in `attrs["prefix_block_tokens"]`). Requests of unknown length are left out; `attrs` holds
     `format`, `rows_read` and `left_out` (reason -> rows).
 
     Raises
@@ -61,6 +63,9 @@ def read_request_trace(path: Path | str) -> pd.DataFrame:
     replay["cached_input_tokens"] = np.minimum(cached, replay["input_tokens"]).astype("int64")
     sessions = rows["session_id"] if "session_id" in rows else pd.Series("", index=rows.index)
     replay["session_id"] = sessions.astype("str").where(sessions.notna(), "")
+    if "prefix_blocks" in rows:
+        replay["prefix_blocks"] = rows["prefix_blocks"]
+        replay.attrs["prefix_block_tokens"] = MOONCAKE_BLOCK
     replay = replay.reset_index(drop=True)
     replay.attrs |= {"format": name, "rows_read": found.rows_read, "left_out": left_out}
     return replay

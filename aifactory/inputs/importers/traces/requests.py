@@ -10,6 +10,7 @@ import pandas as pd
 from aifactory.errors import InputError
 from aifactory.inputs.importers.traces.common import Found, trace_contract, typed_rows
 from aifactory.inputs.importers.traces.json_lines import agentic_archive, mooncake_rows
+from aifactory.inputs.importers.traces.reuse import leading_hits
 from aifactory.units import MS_PER_S
 
 #: Tokens of a block of the agentic traces and of Mooncake.
@@ -92,11 +93,13 @@ def mooncake(path: Path) -> Found:
     Cached tokens are the leading blocks that an earlier request held: endless memory, no eviction,
     blocks shared by the whole service. Source: kvcache-ai/Mooncake, FAST25 release.
     """
-    rows, hits = mooncake_rows(path)
+    rows, blocks = mooncake_rows(path)
+    hits = leading_hits(blocks)
     cached = np.minimum(hits * MOONCAKE_BLOCK, rows["input_tokens"])
     frame = pd.DataFrame({"arrival": rows["ms"] / MS_PER_S}).assign(
-        input_tokens=rows["input_tokens"], output_tokens=rows["output_tokens"], cached_input_tokens=cached
-    )
+        input_tokens=rows["input_tokens"], output_tokens=rows["output_tokens"], cached_input_tokens=cached,
+        prefix_blocks=blocks,
+    )  # fmt: skip
     text = "cached tokens assume endless memory: leading 512-token blocks that were seen before"
     return Found(frame, len(frame), warnings=[(text, int((hits > 0).sum()))])
 
