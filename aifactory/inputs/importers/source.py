@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from aifactory.inputs.contracts import Contract, Field
 
+#: No charge is larger; what is, is a damaged cell or another unit.
+LARGEST_AMOUNT = 1e15
 MISSING = ("", "NULL", "null", "NaN", "nan")
 
 
@@ -12,9 +14,15 @@ def source_contract(
 ) -> Contract:
     """Contract over column -> type; a needed column must be there and filled, an optional one need not.
 
-    No number is below `minimum`.
+    No number is below `minimum`. An `amount` is exact money from 0 to below `LARGEST_AMOUNT`.
     """
-    least = dict.fromkeys(("number", "integer"), minimum)
-    fields = [Field(column, kind, "", required=True, minimum=least.get(kind)) for column, kind in needed.items()]
-    fields += [Field(column, kind, "", minimum=least.get(kind)) for column, kind in (optional or {}).items()]
+    fields = [_field(column, kind, minimum, required=True) for column, kind in needed.items()]
+    fields += [_field(column, kind, minimum, required=False) for column, kind in (optional or {}).items()]
     return Contract(name, name, "", tuple(fields), (), (), MISSING, ())
+
+
+def _field(column: str, kind: str, minimum: float | None, *, required: bool) -> Field:
+    if kind == "amount":
+        return Field(column, "number", "", required=required, minimum=0.0, maximum=LARGEST_AMOUNT, exact=True)
+    least = minimum if kind in ("number", "integer") else None
+    return Field(column, kind, "", required=required, minimum=least)

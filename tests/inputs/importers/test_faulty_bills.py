@@ -1,6 +1,7 @@
 """Faults of bills by family: refused with their place where a total would be wrong, else named with their rows."""
 
 import gzip
+import re
 
 import pandas as pd
 import pytest
@@ -24,6 +25,24 @@ def write(folder, *charges, head=None, separator=",", encoding="utf-8", ends="\n
     path = folder / "bill.csv"
     path.write_bytes((ends.join(rows) + ends).encode(encoding))
     return path
+
+
+@pytest.mark.parametrize(
+    "recase", [str.lower, str.upper, lambda name: re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()]
+)
+def test_names_in_the_case_of_a_catalogue_are_those_of_focus(tmp_path, recase):
+    bill = read_bill(write(tmp_path, {}, head=[recase(name) for name in CHARGE]), TODAY)
+    assert bill.format == "FOCUS"
+    assert bill_report(bill)["totals"] == {"billed": "10.00", "effective": "10.00", "list": "12.00"}
+    assert any("column names are in another case than FOCUS writes them" in text for text, _ in bill.warnings)
+
+
+def test_names_that_differ_in_case_only_are_refused(tmp_path):
+    names = [name.lower() for name in CHARGE]
+    path = tmp_path / "bill.csv"
+    path.write_text(",".join([*names, "BILLEDCOST"]) + "\n" + ",".join([*CHARGE.values(), "99"]) + "\n")
+    with pytest.raises(InputError, match="column 'BilledCost': the column is given twice in different case"):
+        read_bill(path, TODAY)
 
 
 REFUSED = {

@@ -1,5 +1,7 @@
 """Faults of request logs by family: refused with their place, left out and counted, or named with their rows."""
 
+import json
+
 import pandas as pd
 import pytest
 
@@ -39,6 +41,72 @@ def test_a_fault_is_refused_with_its_place(tmp_path, fault):
     with pytest.raises(InputError, match=r"log\.csv") as refusal:
         read(tmp_path, {}, row)
     assert words in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "time", ["1791190800", "1791190800.0", "1791190800000", "1791190800000000", "1791190800000000000"]
+)
+def test_times_counted_from_1970_are_read_where_all_are(tmp_path, time):
+    found = read(tmp_path, {"ts": time}, {"ts": time})
+    assert set(found.rows["timestamp_utc"]) == {pd.Timestamp("2026-10-05T09:00:00Z")}
+    assert any("since 1970 were read as UTC" in text and rows == 2 for text, rows in found.warnings)
+
+
+def test_parts_of_a_second_since_1970_are_kept(tmp_path):
+    found = read(tmp_path, {"ts": "1791190800.25"})
+    assert found.rows["timestamp_utc"].tolist() == [pd.Timestamp("2026-10-05T09:00:00.25Z")]
+
+
+@pytest.mark.parametrize("layout", ["list", "lines"])
+def test_a_log_in_json_counts_as_one_in_csv(tmp_path, layout):
+    requests = [REQUEST | {"in_tokens": 900, "ttft_ms": 300.5, "team": None, "messages": [{"content": "secret"}]},
+                REQUEST | {"request_id": "r2", "status": 500, "cached_tokens": None}]  # fmt: skip
+    path = tmp_path / "log.json"
+    lines = "\n".join(map(json.dumps, requests))
+    path.write_text(json.dumps(requests) if layout == "list" else lines)
+    report = telemetry_report(read_telemetry(path, TODAY))
+    assert report["totals"] == {
+        "requests": 2,
+        "errors": 1,
+        "input_tokens": 1_800,
+        "cached_tokens": 100,
+        "output_tokens": 400,
+    }
+    assert report["workloads"]["chat"]["ttft_ms"]["p50"] == 300.5
+    assert "secret" not in json.dumps(report)
+
+
+SPEND = {
+    "decimal comma": '"0,01"', "currency sign": "$0.01", "no number": "inf", "a word": "#N/A",
+    "negative": "-0.01", "beyond any charge": "1e300",
+}  # fmt: skip
+CALL = {
+    "request_id": "c1", "startTime": "2026-10-05T09:00:00Z", "endTime": "2026-10-05T09:00:05Z",
+    "completionStartTime": "2026-10-05T09:00:01Z", "prompt_tokens": "900", "completion_tokens": "200", "spend": "0.01",
+    "request_tags": '"[""use_case:chat""]"', "model_group": "m", "team_id": "cx", "status": "success",
+}  # fmt: skip
+
+
+def spend_log(folder, *spends):
+    path = folder / "log.csv"
+    rows = [",".join((CALL | {"request_id": f"c{n}", "spend": spend}).values()) for n, spend in enumerate(spends)]
+    path.write_text("\n".join([",".join(CALL), *rows]) + "\n")
+    return read_telemetry(path, TODAY, region="eu")
+
+
+@pytest.mark.parametrize("fault", SPEND)
+def test_spend_that_is_no_amount_is_refused_with_its_place(tmp_path, fault):
+    with pytest.raises(InputError, match=r"log\.csv, row 3, column 'spend'"):
+        spend_log(tmp_path, "0.01", SPEND[fault])
+
+
+def test_spend_that_is_not_stated_is_said(tmp_path):
+    found = spend_log(tmp_path, "0.1", "", "0.2")
+    assert telemetry_report(found)["totals"]["spend_usd"] == "0.3"
+    assert ("spend that is not stated counts as 0", 1) in found.warnings
+    nothing = spend_log(tmp_path, "", "")
+    assert "spend_usd" not in telemetry_report(nothing)["totals"]
+    assert ("no row states its spend", 2) in nothing.warnings
 
 
 def test_a_header_without_requests_is_refused(tmp_path):

@@ -149,7 +149,7 @@ def test_a_fault_of_an_observation_is_told_with_its_place(tmp_path):
     assert "never" not in str(caught.value)  # a span is not read
     with pytest.raises(InputError, match="name no region"):
         import_telemetry(write(tmp_path, LAYOUTS["csv"](ROWS)), Target(today=TODAY))
-    with pytest.raises(InputError, match="not of Langfuse observations"):
+    with pytest.raises(InputError, match="neither of calls nor of Langfuse observations"):
         import_telemetry(write(tmp_path, '[{"a": 1}]'), TARGET)
 
 

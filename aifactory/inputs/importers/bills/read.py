@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -77,6 +78,8 @@ def read_bill(path: Path | str, today: pd.Timestamp | None = None) -> Bill:
     text = flat_structs(text)
     found = detect(list(text.columns))
     if found is None:
+        text, found, notes = _recased(path.name, text, notes)
+    if found is None:
         known = ", ".join([*(item.name for item in FORMATS), AZURE.name])
         rule = f"the header fits no known bill ({known}); it begins with {', '.join(list(text.columns)[:6])}"
         raise InputError.at(path.name, rule, row=1)
@@ -91,6 +94,27 @@ def read_bill(path: Path | str, today: pd.Timestamp | None = None) -> Bill:
         _one_currency(path, table)
     name = f"{found.name}, {converted.variant}" if converted.variant else found.name
     return Bill(name, table, len(text), [*notes, *converted.warnings, *warnings, *odd.result()])
+
+
+def _recased(
+    file: str, text: pd.DataFrame, notes: list[tuple[str, int]]
+) -> tuple[pd.DataFrame, Format | None, list[tuple[str, int]]]:
+    """A bill whose names went through a catalogue that writes them in one case, with or without underscores."""
+    focus = {name.lower(): name for name in load_contract("billing").columns}
+    for names in (
+        {name: focus.get(name.replace("_", "").lower(), name) for name in text},
+        {name: name.lower() for name in text},
+    ):
+        found = detect(list(names.values()))
+        if found is None:
+            continue
+        twice = next((name for name, count in Counter(names.values()).items() if count > 1), "")
+        if twice:
+            raise InputError.at(file, "the column is given twice in different case", row=1, column=twice)
+        changed = [old for old, new in names.items() if old != new]
+        rule = f"{len(changed)} column names are in another case than {found.name} writes them ({changed[0]})"
+        return text.rename(columns=names), found, [*notes, (rule, 0)]
+    return text, None, notes
 
 
 def _typed(path: Path, text: pd.DataFrame, source_of: dict[str, str]) -> tuple[pd.DataFrame, list[tuple[str, int]]]:

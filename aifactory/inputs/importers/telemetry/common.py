@@ -85,6 +85,10 @@ def _latencies(rows: pd.DataFrame) -> dict[str, dict[str, float]]:
     }
 
 
-def decimals(texts: pd.Series) -> pd.Series:
-    """Exact amounts of a column of numbers as text; empty counts 0."""
-    return texts.map(lambda text: Decimal(text) if text else Decimal(0)).astype("object")
+def stated_spend(amounts: pd.Series) -> tuple[pd.Series | None, list[tuple[str, int]]]:
+    """Exact amounts, those that are not stated as 0, and a remark on how many; None if no row states any."""
+    missing = amounts.isna()
+    if missing.all():
+        return None, [("no row states its spend", len(amounts))]
+    remarks = [("spend that is not stated counts as 0", int(missing.sum()))] if missing.any() else []
+    return amounts.mask(missing, Decimal(0)), remarks

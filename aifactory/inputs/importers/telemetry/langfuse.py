@@ -18,7 +18,7 @@ import pandas as pd
 
 from aifactory.errors import InputError
 from aifactory.inputs.importers.source import source_contract
-from aifactory.inputs.importers.telemetry.common import Telemetry, decimals
+from aifactory.inputs.importers.telemetry.common import Telemetry, stated_spend
 from aifactory.inputs.problems import raise_problems
 from aifactory.inputs.tables import type_table
 
@@ -31,7 +31,7 @@ CONTRACT = source_contract(
     "langfuse_observations",
     {"id": "string", "start_time": "datetime", "type": "string"},
     {"end_time": "datetime", "completion_start_time": "datetime", "level": "string", "name": "string", "trace_name": "string",
-     "session_id": "string", "user_id": "string", "environment": "string", "total_cost": "string"},
+     "session_id": "string", "user_id": "string", "environment": "string", "total_cost": "amount"},
 )  # fmt: skip
 CALL = "GENERATION"
 USE_CASE, TEAM = "use_case:", "team:"
@@ -97,9 +97,8 @@ def read_langfuse(path: Path, found: pd.DataFrame, region: str) -> Telemetry:
         }
     ).assign(**{name: tokens[name] for name in tokens})
     warnings += _remarks(log, table)
-    spend = decimals(log["total_cost"].fillna("")) if log["total_cost"].notna().any() else None
-    spend = spend.reset_index(drop=True) if spend is not None else None
-    return Telemetry(FORMAT, table.reset_index(drop=True), read, left_out, warnings, spend)
+    spend, remarks = stated_spend(log["total_cost"].reset_index(drop=True))
+    return Telemetry(FORMAT, table.reset_index(drop=True), read, left_out, [*warnings, *remarks], spend)
 
 
 def _typed(path: Path, rows: pd.DataFrame, calls: pd.Series) -> tuple[pd.DataFrame, list[tuple[str, int]]]:

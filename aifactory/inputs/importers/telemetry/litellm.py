@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from aifactory.inputs.importers.source import source_contract
-from aifactory.inputs.importers.telemetry.common import Telemetry, decimals
+from aifactory.inputs.importers.telemetry.common import Telemetry, stated_spend
 from aifactory.inputs.importers.telemetry.rows import statuses
 from aifactory.inputs.problems import raise_problems
 from aifactory.inputs.tables import type_table
@@ -18,7 +18,7 @@ MARKS = {"completionStartTime", "request_tags", "prompt_tokens", "startTime"}
 CONTRACT = source_contract(
     "litellm_spend_logs",
     {"request_id": "string", "startTime": "datetime", "prompt_tokens": "integer", "completion_tokens": "integer"},
-    {"endTime": "datetime", "completionStartTime": "datetime", "request_duration_ms": "number", "spend": "string",
+    {"endTime": "datetime", "completionStartTime": "datetime", "request_duration_ms": "number", "spend": "amount",
      "team_id": "string", "request_tags": "string", "model_group": "string", "metadata": "string", "status": "string",
      "session_id": "string"},
 )  # fmt: skip
@@ -59,7 +59,8 @@ def read_litellm(path: Path, text: pd.DataFrame, region: str) -> Telemetry:
         warnings.append(("no tag use_case:NAME; the model group stands for the use case", int(tagged.isna().sum())))
     if (~streamed).any():
         warnings.append(("not streamed: no time to first token", int((~streamed).sum())))
-    return Telemetry(FORMAT, rows, len(rows), warnings=warnings, spend_usd=decimals(log["spend"].fillna("")))
+    spend, remarks = stated_spend(log["spend"])
+    return Telemetry(FORMAT, rows, len(rows), warnings=[*warnings, *remarks], spend_usd=spend)
 
 
 def _use_case(text: object) -> str | None:

@@ -16,7 +16,7 @@ import pandas as pd
 from aifactory.errors import InputError
 from aifactory.inputs.importers.source import source_contract
 from aifactory.inputs.importers.target import Target
-from aifactory.inputs.importers.telemetry.common import decimals
+from aifactory.inputs.importers.telemetry.common import stated_spend
 from aifactory.inputs.importers.telemetry.sanity import AFTER_IMPORT
 from aifactory.inputs.money import exact_total
 from aifactory.inputs.problems import raise_problems
@@ -45,7 +45,7 @@ CONTRACT = source_contract(
     "litellm_daily",
     {"date": "date", "api_key": "string", "prompt_tokens": "integer", "completion_tokens": "integer",
      "api_requests": "integer", "successful_requests": "integer", "failed_requests": "integer"},
-    {"cache_read_input_tokens": "integer", "cache_creation_input_tokens": "integer", "spend": "string", "model": "string",
+    {"cache_read_input_tokens": "integer", "cache_creation_input_tokens": "integer", "spend": "amount", "model": "string",
      "model_group": "string", "mcp_namespaced_tool_name": "string", **dict.fromkeys(VIEWS, "string")},
     minimum=0.0,
 )  # fmt: skip
@@ -163,8 +163,8 @@ def _windows(rows: pd.DataFrame, region: str) -> pd.DataFrame:
 def _report(
     path: Path, view: str, rows: pd.DataFrame, windows: pd.DataFrame, read: int, left_out: dict[str, int], warnings: list[tuple[str, int]]
 ) -> dict[str, object]:  # fmt: skip
-    spend = decimals(rows["spend"].fillna(""))
-    by = spend.groupby(rows["key"]).agg(exact_total)
+    spend, remarks = stated_spend(rows["spend"])
+    by = {} if spend is None else spend.groupby(rows["key"]).agg(exact_total)
     counted = ["requests", "errors", "input_tokens", "output_tokens", "cached_input_tokens"]
     days = windows["window_start_utc"]
     return {
@@ -174,9 +174,9 @@ def _report(
         "rows_read": read,
         "rows_kept": len(rows),
         "rows_left_out": left_out,
-        "warnings": [{"text": text, "rows": count} for text, count in warnings],
+        "warnings": [{"text": text, "rows": count} for text, count in [*warnings, *remarks]],
         "period": [str(edge)[:10] for edge in (days.min(), days.max())],
-        "totals": _counts(windows) | {"spend_usd": str(exact_total(spend))},
+        "totals": _counts(windows) | ({} if spend is None else {"spend_usd": str(exact_total(spend))}),
         "workloads": {str(name): _counts(part) for name, part in windows.groupby("use_case_id")},
         "by": {"key": {str(key): str(value) for key, value in by.items()}},
         "coverage": {name: round(float(windows[name].notna().mean()), 6) for name in counted},

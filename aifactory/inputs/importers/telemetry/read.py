@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import json
 import zlib
 from pathlib import Path
 
@@ -24,6 +25,8 @@ from aifactory.inputs.tables import read_text
 
 SNIFFED_BYTES = 65_536
 WINDOW_MINUTES = 60
+#: Keys of a call that hold what was said.
+PAYLOADS = {"messages", "response", "prompt", "completion", "input", "output", "proxy_server_request"}
 OTLP_LABELS = {"workload": "service_name", "region": "cloud_region"}
 #: The table that a source fills, its rows and the ending of its file.
 Table = tuple[str, pd.DataFrame, str]
@@ -95,47 +98,75 @@ def read_telemetry(
 def _read(path: Path, region: str, columns: dict[str, str]) -> Telemetry:
     begin = _beginning(path)
     if begin.lstrip().startswith(b"["):
-        return _observations(path, read_json(path), region)
+        return _observations(path, read_json(path), region, columns)
     if begin.lstrip().startswith(b"{"):
-        return _objects(path, begin, region)
+        return _objects(path, begin, region, columns)
     text, notes = read_text(path)
-    if langfuse.is_langfuse(text.columns):
-        found = langfuse.read_langfuse(path, text, region)
-    elif set(text.columns) >= litellm.MARKS:
-        if not region:
-            raise InputError.at(path.name, "the log names no region; say it with --region")
-        found = litellm.read_litellm(path, text, region)
-    else:
-        found = rows.read_rows(path, text, rows.find_columns(list(text.columns), columns), region)
+    found = _calls(path, text, region, columns)
     found.warnings = [*notes, *found.warnings]
     return found
 
 
-def _objects(path: Path, begin: bytes, region: str) -> Telemetry:
-    """A file of JSON objects: spans, an answer of Prometheus, or observations."""
+def _calls(path: Path, text: pd.DataFrame, region: str, columns: dict[str, str]) -> Telemetry:
+    """A table with one row for each call, of whatever layout."""
+    if langfuse.is_langfuse(text.columns):
+        return langfuse.read_langfuse(path, text, region)
+    if set(text.columns) >= litellm.MARKS:
+        if not region:
+            raise InputError.at(path.name, "the log names no region; say it with --region")
+        return litellm.read_litellm(path, text, region)
+    return rows.read_rows(path, text, rows.find_columns(list(text.columns), columns), region)
+
+
+def _objects(path: Path, begin: bytes, region: str, columns: dict[str, str]) -> Telemetry:
+    """A file of JSON objects: spans, an answer of Prometheus, observations, or a log with one object a line."""
     if b'"resourceSpans"' in begin:
         return otlp.read_otlp(path, region)
     first = _first_object(path)
     if first is not None and langfuse.is_langfuse(first):
         return langfuse.read_langfuse(path, _frame([held for _, held in json_lines(path)]), region)
+    if first is not None and _is_call(first, columns):
+        return _calls(path, _cells([held for _, held in json_lines(path)]), region, columns)
     if b'"status"' in begin:
         read_answer(path)  # tells what the server said, or that there is no series
         raise InputError.at(path.name, "is one answer of Prometheus; import the folder with its index.json")
     if b'"data"' in begin:
         held = read_json(path)
-        return _observations(path, held.get("data") if isinstance(held, dict) else None, region)
-    raise InputError.at(path.name, 'is JSON, but not OTLP spans (no "resourceSpans" in its beginning) nor observations')
+        return _observations(path, held.get("data") if isinstance(held, dict) else None, region, columns)
+    raise InputError.at(
+        path.name, 'is JSON, but not OTLP spans (no "resourceSpans" in its beginning) nor a log of calls'
+    )
 
 
-def _observations(path: Path, held: object, region: str) -> Telemetry:
-    """A JSON list of Langfuse observations."""
+def _observations(path: Path, held: object, region: str, columns: dict[str, str]) -> Telemetry:
+    """A JSON list of Langfuse observations or of other calls."""
     if not isinstance(held, list) or not held or not all(isinstance(item, dict) for item in held):
         raise InputError.at(path.name, "is a JSON list, not telemetry; spans and answers begin with '{'")
     frame = _frame(held)
     if not langfuse.is_langfuse(frame.columns):
-        rule = f"is a JSON list of objects, but not of Langfuse observations ({', '.join(sorted(langfuse.MARKS))})"
+        if _is_call(held[0], columns):
+            return _calls(path, _cells(held), region, columns)
+        rule = f"is a JSON list of objects, but neither of calls nor of Langfuse observations ({', '.join(sorted(langfuse.MARKS))})"
         raise InputError.at(path.name, rule)
     return langfuse.read_langfuse(path, frame, region)
+
+
+def _is_call(item: dict, columns: dict[str, str]) -> bool:
+    """Whether an object has most of what a request row needs, or is a call of the proxy."""
+    found = rows.find_columns(list(item), columns)
+    return sum(name in found for name in rows.NEEDED) > 1 or item.keys() >= litellm.MARKS
+
+
+def _cells(held: list[dict]) -> pd.DataFrame:
+    """Objects as the cells of a table: what is nested as JSON, null as an empty cell; prompts and answers dropped."""
+    texts = [{name: _cell(value) for name, value in item.items() if name not in PAYLOADS} for item in held]
+    return pd.DataFrame(texts, dtype="str").fillna("")
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _frame(held: list[dict]) -> pd.DataFrame:

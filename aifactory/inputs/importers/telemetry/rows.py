@@ -35,6 +35,9 @@ NEEDED = ("timestamp_utc", "use_case_id", "input_tokens", "output_tokens")
 TYPES = {"timestamp_utc": "datetime", "input_tokens": "integer", "output_tokens": "integer", "cached_input_tokens": "integer",
          "ttft_ms": "number", "e2e_ms": "number", "queue_ms": "number", "is_retry": "boolean", "service_units": "number"}  # fmt: skip
 FORMAT = "request rows"
+#: Form of a time counted from 1970 -> its unit.
+_EPOCH = {r"\d{10}(\.\d+)?": "s", r"\d{13}": "ms", r"\d{16}": "us", r"\d{19}": "ns"}
+_UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 _OK = re.compile(r"(2\d\d|ok|success|succeeded|succeed|completed|stop|true)(\.0)?", re.IGNORECASE)
 _BAD = re.compile(r"([45]\d\d|error|failure|failed|fail|timeout|false)(\.0)?", re.IGNORECASE)
 _CANCELLED = re.compile(r"(499|cancelled|canceled|abort|aborted|pending)(\.0)?", re.IGNORECASE)
@@ -70,6 +73,7 @@ def read_rows(path: Path, text: pd.DataFrame, columns: dict[str, str], region: s
     contract = source_contract("requests", needed, {name: kind for name, kind in source.items() if name not in needed})
     if "status" in columns:  # codes may be stored as numbers
         text = text.assign(**{columns["status"]: text[columns["status"]].map(str, na_action="ignore").astype("str")})
+    text, counted = _from_1970(text, columns["timestamp_utc"])
     typed = type_table(path, text, contract)
     raise_problems(path.name, typed.problems)
     rows = pd.DataFrame({target: typed.frame[name] for target, name in columns.items()})
@@ -84,11 +88,24 @@ def read_rows(path: Path, text: pd.DataFrame, columns: dict[str, str], region: s
         raise InputError.at(
             path.name, "must be 0 or more", row=row + 2, column=columns[negative], value=str(rows[negative][row])
         )
-    warnings = [(f"{item.column}: {item.rule}", len(rows)) for item in typed.warnings]
+    warnings = counted + [(f"{item.column}: {item.rule}", len(rows)) for item in typed.warnings]
     unused = [name for name in text if name not in columns.values()]
     if unused:
         warnings.append((f"columns not used: {', '.join(unused)}", 0))
     return Telemetry(FORMAT, rows, len(rows), warnings=warnings)
+
+
+def _from_1970(text: pd.DataFrame, column: str) -> tuple[pd.DataFrame, list[tuple[str, int]]]:
+    """Times that all count from 1970 in one unit, which their digits tell from 2001 to 2286, as UTC times."""
+    cells = text[column].map(str, na_action="ignore").astype("str")
+    form = next((form for form in _EPOCH if len(cells) and cells.str.fullmatch(form).all()), "")
+    if not form:
+        return text, []
+    unit, whole = _EPOCH[form], cells.str.partition(".")[0].astype("int64")
+    part = ("0." + cells.str.partition(".")[2] + "0").astype("float64")
+    times = pd.to_datetime(whole, unit=unit, utc=True) + pd.to_timedelta((part * 1e6).round(), unit="us")
+    told = (f"{column}: {_UNITS[unit]} since 1970 were read as UTC", len(text))
+    return text.assign(**{column: times.dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ")}), [told]
 
 
 def statuses(path: Path, values: pd.Series, column: str) -> pd.Series:
