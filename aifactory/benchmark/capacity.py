@@ -9,6 +9,7 @@ from aifactory.benchmark import estimates
 from aifactory.finance.options import effective_prices
 from aifactory.finance.prices import add_server, price_table
 from aifactory.inputs.workspace import Workspace
+from aifactory.inventory.chains import stated_lengths
 from aifactory.serving.capacity import capacity_at_slo, interval
 from aifactory.units import MEGA, SECONDS_PER_HOUR
 
@@ -84,10 +85,11 @@ def estimate_missing(ws: Workspace, measured: pd.DataFrame) -> pd.DataFrame:
 
 
 def output_tokens_per_unit(ws: Workspace) -> pd.Series:
-    """Production output tokens per service unit in the reporting month, by use case."""
+    """Production output tokens per service unit in the reporting month, else those of the demand chain, by use case."""
     month = ws.month("demand_windows")
     sums = month.groupby("use_case_id")[["output_tokens", "service_units"]].sum(min_count=1).astype("float64")
-    return (sums["output_tokens"] / sums["service_units"]).dropna()
+    measured = (sums["output_tokens"] / sums["service_units"]).dropna()
+    return measured.combine_first(stated_lengths(ws.table("demand_chain"))["output_tokens_per_unit"].dropna())
 
 
 def hourly_prices(ws: Workspace) -> pd.DataFrame:

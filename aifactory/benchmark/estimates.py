@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.inputs.workspace import Workspace
+from aifactory.inventory.chains import stated_lengths
 from aifactory.serving.bundled import measurements_path
 from aifactory.serving.measurements import NUMBERS, TEXTS, Facts, read_measurements, with_features
 from aifactory.serving.platforms import platforms_with
@@ -165,14 +166,18 @@ def _per_unit(metric: str, tokens: pd.Series, case: str) -> float:
 
 
 def _lengths(ws: Workspace, case: str) -> dict[str, float]:
-    """Mean prompt and answer of production in the month."""
+    """Mean prompt and answer of production in the month, else those of the demand chain."""
     month = ws.month("demand_windows")
     sums = (
         month.loc[month["use_case_id"] == case, ["requests", "input_tokens", "output_tokens"]].astype("float64").sum()
     )
-    if not sums["requests"] > 0:
+    stated = stated_lengths(ws.table("demand_chain"))
+    if sums["requests"] > 0:
+        means = {name: sums[name] / sums["requests"] for name in ("input_tokens", "output_tokens")}
+    elif case in stated.index:
+        means = stated.loc[case, ["input_tokens", "output_tokens"]].to_dict()
+    else:
         return {}
-    means = {name: sums[name] / sums["requests"] for name in ("input_tokens", "output_tokens")}
     return {name: value if value > 0 else np.nan for name, value in means.items()}
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 from aifactory.buyplan.case import Answer, Case
 from aifactory.buyplan.governance import money, month_name
 from aifactory.buyplan.orders import OWNED
+from aifactory.buyplan.streams import not_sized_sentences
 from aifactory.buyplan.terms import OWN_SITE
 from aifactory.finance.options import OPTION_NAMES
 from aifactory.finance.prices import OWN_SITE_OPTIONS
@@ -45,9 +46,7 @@ def warnings_list(
 
 def _demand_warnings(case: Case, answer: Answer) -> list[str]:
     streams = case.streams
-    found = [
-        f"{row.use_case_id} in {row.region} is not in the plan: {row.reason}." for row in streams.not_sized.itertuples()
-    ]
+    found = not_sized_sentences(streams.not_sized)
     table = streams.table
     unvalued = table[table["value_usd_per_unit"].isna() | table["attribution_share"].isna()]
     if len(unvalued):

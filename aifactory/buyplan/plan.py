@@ -31,10 +31,11 @@ from aifactory.buyplan.statements import (
     tco_frame,
     use_frame,
 )
-from aifactory.buyplan.streams import Streams, build_streams, need_frame
+from aifactory.buyplan.streams import Streams, build_streams, need_frame, not_sized_sentences
 from aifactory.buyplan.stress.basis import StressBasis, stress_basis
 from aifactory.buyplan.tornado import tornado_frame
 from aifactory.buyplan.waiting import with_waiting
+from aifactory.buyplan.what_ifs import what_ifs_frame
 from aifactory.demand.forecast import simulate_demand
 from aifactory.demand.profile import hourly_shape
 from aifactory.demand.scenario_inputs import read_workloads, settings_of
@@ -81,6 +82,7 @@ class BuyPlan:
     leases: pd.DataFrame = field(default_factory=pd.DataFrame)  # what leases put on the balance sheet, by year
     reserves: pd.DataFrame = field(default_factory=pd.DataFrame)  # of each served stream, with its risk
     reserve_curve: pd.DataFrame = field(default_factory=pd.DataFrame)  # price of each step of safety
+    what_ifs: pd.DataFrame = field(default_factory=pd.DataFrame)  # each named scenario against the expected one
     futures: FuturesBasis | None = None  # what `compare_futures` prices on many paths
     stress: StressBasis | None = None  # what `run_stresses` puts to the test
     history: HistoryBasis | None = None  # what `backtest_history` plans on and pays for
@@ -123,7 +125,8 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
     )
     plan = replace(plan, warnings=[*plan.warnings, *uncounted])
     history = history_basis(case, stress, ws.table("demand_windows"), ws.period)
-    return replace(with_reserves(plan, reserves), futures=futures, stress=stress, history=history)
+    what_ifs = what_ifs_frame(case, ws.table("demand_what_ifs"))
+    return replace(with_reserves(plan, reserves), futures=futures, stress=stress, history=history, what_ifs=what_ifs)
 
 
 def nothing_to_plan(plan: Plan, streams: Streams, period: str) -> BuyPlan:
@@ -133,9 +136,7 @@ def nothing_to_plan(plan: Plan, streams: Streams, period: str) -> BuyPlan:
         for name in BuyPlan.__annotations__
         if name not in ("warnings", "decision", "returns", "futures", "stress", "history")
     }
-    reasons = [
-        f"{row.use_case_id} in {row.region} is not in the plan: {row.reason}." for row in streams.not_sized.itertuples()
-    ]
+    reasons = not_sized_sentences(streams.not_sized)
     return BuyPlan(
         **tables
         | {

@@ -21,6 +21,8 @@ TRAINING_CLASSES = ("batch_training", "parameter_efficient_fine_tuning")
 LATENCY_LIMITS = ["slo_p95_ttft_ms", "slo_p95_tpot_ms", "slo_p95_e2e_ms"]
 CAPACITY_COLUMNS = ["units_per_s_per_accelerator", "low", "high", "tier", "measured_failure_rate"]
 EXPECTED = SCENARIOS.index("expected")
+NOT_SIZED = [*KEY, "service_unit", "units_month", "units_most", "month_most", "reason"]
+STATED_ONLY = "nothing was measured and no demand chain is given, its owner states a volume"
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Streams:
     reserve: np.ndarray  # [T + 1, K] share added to the peak of a stream
     rule: np.ndarray  # [T + 1, K] the same by the plan's fixed ratios (the article's 20 % and 40 %)
     shape: np.ndarray  # [K, H] hourly load relative to its mean
-    not_sized: pd.DataFrame  # use_case_id, region, units_month, reason
+    not_sized: pd.DataFrame  # demand without capacity, see `_not_sized`
     size: np.ndarray  # [T + 1, K] work of a unit relative to today, expected scenario
     band: np.ndarray  # [2, T + 1, K] P10 and P90 of the units of each stream alone: not to be added
 
@@ -90,7 +92,7 @@ def build_streams(
     months = month_labels(period, plan.horizon_months)
     wanted = _wanted(forecast, demand_profile, use_cases, choice, capacity)
     sized = wanted["reason"] == ""
-    not_sized = wanted.loc[~sized, [*KEY, "units_month", "reason"]].reset_index(drop=True)
+    not_sized = _not_sized(wanted[~sized], forecast, use_cases)
     table = wanted[sized].sort_values(["region", "accelerator_id", "use_case_id"]).reset_index(drop=True)
     table = _with_work(table, tokens)
     pools = table[["region", "accelerator_id"]].drop_duplicates().reset_index(drop=True)
@@ -127,6 +129,39 @@ def _wanted(forecast, demand_profile, use_cases, choice, capacity) -> pd.DataFra
     known = rows["units_per_s_per_accelerator"] > 0
     reason = np.where(known, "", "capacity of the chosen accelerator unknown: benchmark first")
     return rows.assign(reason=np.where(chosen, reason, "no accelerator chosen in the shortlist"))
+
+
+def _not_sized(rows: pd.DataFrame, forecast: pd.DataFrame, use_cases: pd.DataFrame) -> pd.DataFrame:
+    """Demand that the plan does not cover: today's, the highest of the expected scenario with its month, and the reason.
+
+    Use cases that only their owner's word speaks for (nothing measured, no demand chain) stand at the end.
+    """
+    expected = forecast[forecast["scenario"] == "expected"]
+    top = expected.sort_values("units", ascending=False, kind="stable").drop_duplicates(KEY)
+    top = top[[*KEY, "units", "month"]].rename(columns={"units": "units_most", "month": "month_most"})
+    left = rows[[*KEY, "service_unit", "units_month", "reason"]].merge(top, on=KEY, how="left")
+    unknown = use_cases[~use_cases["use_case_id"].isin({*forecast["use_case_id"], *left["use_case_id"]})]
+    stated = unknown.reindex(columns=["use_case_id", "allowed_regions", "service_unit", "stated_units_per_month"])
+    stated = stated.rename(columns={"allowed_regions": "region", "stated_units_per_month": "units_most"})
+    stated = stated[stated["units_most"] > 0].assign(units_month=0.0, reason=STATED_ONLY).fillna({"region": ""})
+    both = pd.concat([left, stated], ignore_index=True) if len(stated) else left
+    return both[NOT_SIZED].assign(units_most=both["units_most"].fillna(both["units_month"])).fillna({"month_most": ""})
+
+
+def not_sized_sentences(not_sized: pd.DataFrame) -> list[str]:
+    """What the plan leaves out, why, and how much of it there will be: one sentence each."""
+    found = []
+    for row in not_sized.itertuples(index=False):
+        place = f" in {row.region.replace(';', ', ')}" if row.region else ""
+        unit = str(row.service_unit).replace("_", " ")
+        when = f" by {row.month_most}" if row.month_most else ""
+        much = (
+            f"; up to {row.units_most:,.0f} {unit}s a month are expected{when} and not covered"
+            if row.units_most > 0
+            else ""
+        )
+        found.append(f"{row.use_case_id}{place} is not in the plan: {row.reason}{much}.")
+    return found
 
 
 def _with_work(table: pd.DataFrame, tokens: pd.DataFrame) -> pd.DataFrame:

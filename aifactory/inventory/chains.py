@@ -26,6 +26,23 @@ CHAIN_COLUMNS = [
 MEASURED, CHAIN, STATED = "measured", "demand chain", "stated"
 
 
+def stated_lengths(chain: pd.DataFrame) -> pd.DataFrame:
+    """Requests per unit and tokens per request that demand chains state, by use case.
+
+    Columns requests_per_unit, input_tokens, output_tokens (per request) and output_tokens_per_unit; NaN not stated.
+    They stand in for telemetry that a use case to come does not have.
+    """
+    factors = ["requests_per_unit", "input_tokens_per_request", "output_tokens_per_request"]
+    stated = chain[chain["factor"].isin(factors)]
+    wide = stated.pivot_table(index="use_case_id", columns="factor", values="value", aggfunc="first")
+    wide = (
+        wide.reindex(columns=factors)
+        .astype("float64")
+        .set_axis(["requests_per_unit", "input_tokens", "output_tokens"], axis=1)
+    )
+    return wide.assign(output_tokens_per_unit=wide["requests_per_unit"] * wide["output_tokens"])
+
+
 def chain_table(ws: Workspace, monthly: pd.DataFrame) -> pd.DataFrame:
     """Demand of every use case taken apart.
 

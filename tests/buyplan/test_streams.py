@@ -1,10 +1,11 @@
 """Streams: demand joined with choice and capacity, reserve and movability."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from bp_company import PERIOD, make_inputs, make_plan
 
-from aifactory.buyplan.streams import EXPECTED, build_streams, month_labels, need_frame
+from aifactory.buyplan.streams import EXPECTED, build_streams, month_labels, need_frame, not_sized_sentences
 from aifactory.units import HOURS_PER_MONTH
 
 
@@ -107,3 +108,39 @@ def test_tokens_per_unit():
     table = build().table.set_index("use_case_id")
     assert table.loc["chat", "output_tokens_per_unit"] == pytest.approx(200)
     assert table.loc["train", "output_tokens_per_unit"] == 0
+
+
+def test_what_is_left_out_is_named_with_the_demand_it_will_have():
+    inputs = make_inputs(make_plan(), growth={"expected": 0.1})
+    inputs["capacity"] = inputs["capacity"].query("use_case_id == 'train'")
+    launch = pd.DataFrame(
+        {
+            "use_case_id": ["voice"],
+            "service_unit": ["session"],
+            "allowed_regions": ["eu;us"],
+            "stated_units_per_month": [5_000.0],
+        }
+    )
+    inputs["use_cases"] = pd.concat([inputs["use_cases"], launch], ignore_index=True)
+    left = build_streams(make_plan(), PERIOD, **inputs).not_sized
+    chat, voice = left.iloc[0], left.iloc[1]
+    assert chat["units_most"] == pytest.approx(8 * 3600 * HOURS_PER_MONTH * 1.1**12)
+    assert chat["month_most"] == "2027-10"
+    assert voice[["region", "units_month", "units_most"]].tolist() == ["eu;us", 0.0, 5_000.0]
+    first, second = not_sized_sentences(left)
+    assert first == (
+        "chat in eu is not in the plan: capacity of the chosen accelerator unknown: benchmark first; "
+        f"up to {8 * 3600 * HOURS_PER_MONTH * 1.1**12:,.0f} requests a month are expected by 2027-10 and not covered."
+    )
+    assert second.startswith("voice in eu, us is not in the plan: nothing was measured")
+    assert "up to 5,000 sessions a month" in second
+
+
+def test_every_forecast_stream_is_sized_or_named():
+    for lost in ([], [0], [0, 1]):
+        inputs = make_inputs(make_plan())
+        inputs["capacity"] = inputs["capacity"].drop(index=lost)
+        inputs["demand_profile"] = inputs["demand_profile"].query("use_case_id == 'train'")  # chat is still to come
+        streams = build_streams(make_plan(), PERIOD, **inputs)
+        named = {*streams.table["use_case_id"], *streams.not_sized["use_case_id"]}
+        assert named == set(inputs["forecast"]["use_case_id"])

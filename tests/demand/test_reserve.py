@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from aifactory.cli import app
 from aifactory.demand.command import ReserveSettings, reserve_file
-from aifactory.demand.reserve import budget_left, exceeded_by, plan_reserve, unserved_by
+from aifactory.demand.reserve import _Plan, _Record, budget_left, exceeded_by, plan_reserve, unserved_by
 from aifactory.demand.reserve_money import check_early_traffic, failure_factor, price_curve
 from aifactory.errors import InputError
 
@@ -121,8 +121,20 @@ def test_what_is_left_of_the_target_is_the_next_one():
     rising = np.concatenate([poisson(1000, 100), poisson(400, 130, seed=4)])
     assert plan_reserve(rising, 50, 0.05).budget < 1
     assert budget_left(0.02, 1, 0.02) == 1
-    assert budget_left(0.0, 100, 0.02) == 1.5
-    assert budget_left(0.2, 100, 0.02) == 0.5
+    assert budget_left(0.0, 100, 0.02) == 2.0  # never above twice the target
+    assert budget_left(0.2, 100, 0.02) == pytest.approx(1 / 3)
+
+
+def test_a_budget_counts_the_windows_of_plans_that_still_run():
+    """A record of two plans, the second over capacity in the half of its lead time that is over: 3 of 15 windows."""
+    record = _Record(poisson(80), _Plan(10, 0.1, 0, "windows"))
+    record.origins, record.step = np.array([40, 50]), 10
+    record.missed = [np.cumsum(np.zeros(10)), np.cumsum([1, 1, 1, 0, 0, 1, 1, 1, 1, 1])]
+    record.counted = [np.arange(1, 11)] * 2
+    assert record.budget_at(40) == 1.0
+    assert record.budget_at(50) == budget_left(0.0, 1.0, 0.1)
+    assert record.budget_at(55) == budget_left(3 / 15, 1.5, 0.1)
+    assert record.budget_at(80) == budget_left(8 / 20, 2.0, 0.1)
 
 
 def test_overloads_that_last_count_once():

@@ -1,0 +1,79 @@
+"""A use case to come, known by its demand chain alone: capacity from the tiers, or named as not covered."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from aifactory.benchmark import build_benchmark
+from aifactory.benchmark.capacity import output_tokens_per_unit
+from aifactory.buyplan import build_buy_plan
+from aifactory.inventory import build_inventory
+from aifactory.inventory.chains import stated_lengths
+from aifactory.shortlist import build_shortlist
+
+FACTORS = {"seats": 4_000, "active_share": 0.5, "active_share_day_90": 0.4, "units_per_seat_month": 60, "requests_per_unit": 3,
+           "input_tokens_per_request": 900, "output_tokens_per_request": 150}  # fmt: skip
+
+
+def with_launch(ws, model):
+    """The tiny workspace with an assistant that is launched in three months, in one region."""
+    cases = ws.table("use_cases")
+    like = cases[cases["use_case_id"] == "chat"]
+    new = like.assign(use_case_id="assistant", name="Assistant", model=model, service_unit="session", stage="idea",
+                      launch_month="2027-01", allowed_regions="eu")  # fmt: skip
+    chain = pd.DataFrame(
+        {"use_case_id": "assistant", "factor": FACTORS.keys(), "value": [float(v) for v in FACTORS.values()]}
+    )
+    chain = chain.assign(
+        region=None, low=np.nan, high=np.nan, owner_role="head of service", source="test", as_of="2026-10-31"
+    )
+    tables = {"use_cases": pd.concat([cases, new], ignore_index=True), "demand_chain": chain}
+    return replace(ws, tables={**ws.tables, **tables})
+
+
+def plan_of(ws):
+    inventory, benchmark = build_inventory(ws), build_benchmark(ws)
+    return build_buy_plan(ws, inventory, benchmark, build_shortlist(ws, inventory, benchmark)), benchmark
+
+
+def test_lengths_of_a_chain_by_hand(mini_ws):
+    ws = with_launch(mini_ws, "Llama-3.1-8B")
+    row = stated_lengths(ws.table("demand_chain")).loc["assistant"]
+    assert row.to_dict() == {
+        "requests_per_unit": 3,
+        "input_tokens": 900,
+        "output_tokens": 150,
+        "output_tokens_per_unit": 450,
+    }
+    tokens = output_tokens_per_unit(ws)
+    assert tokens["assistant"] == 450
+    assert tokens["chat"] == output_tokens_per_unit(mini_ws)["chat"]  # measured ones stay
+    assert stated_lengths(mini_ws.table("demand_chain").iloc[:0]).empty
+
+
+def test_a_chain_with_a_known_model_is_sized_by_the_tiers(mini_ws):
+    plan, benchmark = plan_of(with_launch(mini_ws, "Llama-3.1-8B"))
+    known = benchmark.capacity.query("use_case_id == 'assistant' and units_per_s_per_accelerator > 0")
+    assert len(known)
+    assert not known["tier"].isin(["measured", "none"]).any()
+    need = plan.need.query("use_case_id == 'assistant' and scenario == 'expected'").set_index("month")
+    assert (need["region"] == "eu").all()
+    assert (need.loc[:"2026-12", "accelerators_average"] == 0).all()
+    assert need["units"].iloc[-1] == pytest.approx(
+        4_000 * 0.5 * 60, rel=0.5
+    )  # seats x active share x units, adopted in part
+    assert need["accelerators_with_reserve"].iloc[-1] > 0
+    assert any("assistant" in text and "not measured: benchmark first" in text for text in plan.warnings)
+
+
+def test_a_chain_that_nothing_can_size_is_named_with_its_demand(mini_ws):
+    plan, _ = plan_of(with_launch(mini_ws, None))
+    row = plan.not_sized.set_index("use_case_id").loc["assistant"]
+    assert row["units_month"] == 0
+    assert row["units_most"] == pytest.approx(4_000 * 0.5 * 60, rel=0.5)
+    assert "assistant" not in set(plan.need["use_case_id"])
+    named = [text for text in plan.warnings if text.startswith("assistant in eu is not in the plan")]
+    assert len(named) == 1
+    assert "sessions a month are expected by" in named[0]
