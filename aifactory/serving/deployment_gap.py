@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.inputs.resources import data_dir
+from aifactory.serving.intervals import COVERAGE, balanced_quantile
 from aifactory.serving.ratio import Part, block_out, covariance, groups_of, own_variance
 
 _NEAR = (("log_held", 0.8), ("log_input", 0.7), ("log_output", 0.9), ("log_gpus", 0.6))
@@ -74,6 +75,7 @@ class GapModel:
         self.cells = usable.groupby(number).first()
         self.gap = gap.groupby(number).median().to_numpy()
         self.membership = pd.Series(number, index=usable.index)
+        self.row_gap = gap.to_numpy()
         self.mean = float(np.median(self.gap)) if len(self.gap) else 0.0
         self.parts = {name: self.sizes[name] for name in PARTS}
         self.variance = FLOOR_VARIANCE + self.sizes["noise"] ** 2
@@ -106,15 +108,46 @@ class GapModel:
         variance = deviation**2 - self.noise + self.variance
         return residual, np.sqrt(np.maximum(variance, self.variance))
 
-    def scores(self) -> dict[str, np.ndarray]:
-        """Scores |residual| / deviation with rows, whole systems or whole architectures left out."""
-        labels = {
-            "row": pd.Series(np.arange(len(self.gap))),
-            "accelerator": self.cells["chip"],
-            "model": self.cells["architecture"],
-        }
-        found = {}
-        for kind, label in labels.items():
-            residual, deviation = self.left_out(label)
-            found[kind] = np.abs(residual) / deviation
-        return found
+    def row_scores(self, residual: np.ndarray, deviation: np.ndarray) -> np.ndarray:
+        """|measured less predicted| / deviation of every row, from the residuals of its cell."""
+        cell = self.membership.to_numpy()
+        return np.abs(self.row_gap - (self.gap - residual)[cell]) / deviation[cell]
+
+    def width(self, kind: str) -> float:
+        """Calibrated half width in deviations: rows held back singly ("row") or with their whole system or model."""
+        score, group = self._calibration(kind)
+        return balanced_quantile(score, _weighing(kind, group), _raised(kind, group))
+
+    def widths_apart(self, kind: str, apart: pd.Series) -> np.ndarray:
+        """Half width of every cell from the rows outside its group `apart`."""
+        score, group = self._calibration(kind)
+        cell = self.membership.to_numpy()
+        width = np.full(len(self.gap), np.nan)
+        for own in groups_of(apart):
+            others = ~np.isin(cell, own)
+            width[own] = balanced_quantile(score[others], _weighing(kind, group[others]), _raised(kind, group[others]))
+        return width
+
+    def _calibration(self, kind: str) -> tuple[np.ndarray, np.ndarray]:
+        """Score of every row, and the group that it was held back with.
+
+        Systems and architectures weigh the same in the quantile; paths, some of which share an architecture or hold
+        a handful of rows, weigh by rows, see `_raised`.
+        """
+        cell = self.membership.to_numpy()
+        label = self.cells[HELD_BACK[kind]] if kind in HELD_BACK else pd.Series(np.arange(len(self.gap)))
+        return self.row_scores(*self.left_out(label)), pd.factorize(label)[0][cell]
+
+
+HELD_BACK = {"accelerator": "chip", "model": "architecture", "path": "model_path"}
+
+
+def _raised(kind: str, group: np.ndarray) -> float:
+    """Coverage to aim at: with G paths weighing by rows, (G + 1) / G of the nominal one as in `tiers.Predictor`."""
+    paths = max(len(np.unique(group)), 1)
+    return min(COVERAGE * (1 + 1 / paths), 0.95) if kind == "path" else COVERAGE
+
+
+def _weighing(kind: str, group: np.ndarray) -> np.ndarray:
+    """Groups that weigh the same; one for all where rows do."""
+    return group if kind in ("accelerator", "model") else np.zeros(len(group))

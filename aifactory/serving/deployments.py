@@ -17,10 +17,9 @@ from aifactory.serving.deployment_gap import GapModel
 from aifactory.serving.deployment_layout import NODE, concurrency_of, with_layout
 from aifactory.serving.deployment_model import DENSE_SHARE, deployment_constants, with_prior
 from aifactory.serving.deployment_names import model_shapes, system_identifiers
-from aifactory.serving.intervals import Scores, covered
+from aifactory.serving.intervals import covered
 from aifactory.serving.measurements import numbers, read_table
 from aifactory.serving.platforms import WEIGHT_BYTES, load_platforms, peak_tflops, precision_class
-from aifactory.serving.ratio import groups_of
 
 TARGETS = ("ttft", "tpot")
 ANCHORED_BY = "evidence: this model on other systems or under other loads"
@@ -41,6 +40,11 @@ TEXTS = (
     "measured_on",
     "config_id",
 )
+#: What is held back to calibrate the intervals of each split.
+CALIBRATED_BY = {
+    "known accelerator and model": "row", "unseen accelerator": "accelerator", "unseen model": "path",
+    "unseen architecture": "model",
+}  # fmt: skip
 EPOCH, SLOWEST_LINK_GB_PER_S = pd.Timestamp("2026-01-01"), 32.0
 
 
@@ -131,8 +135,7 @@ def predict_deployments(rows: pd.DataFrame, training: pd.DataFrame) -> pd.DataFr
         centre, half = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
         if len(model.gap):
             gap, deviation = model.predict(rows_able)
-            scores = Scores(model.scores())
-            widths = {name: scores.width(name) for name in ("row", "accelerator", "model")}
+            widths = {name: model.width(name) for name in np.unique(kind[able])}
             half[able] = deviation * np.array([widths[name] for name in kind[able]])
         else:
             gap = np.zeros(int(able.sum()))
@@ -155,16 +158,12 @@ def _cross_validated(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
         for name, column in labels.items():
             label = model.cells[column] if column else pd.Series(np.arange(len(model.gap)))
             residual, deviation = model.left_out(label)
-            score = np.abs(residual) / deviation
-            width = pd.Series(np.nan, index=model.cells.index)
-            for group in groups_of(label if column else model.cells["chip"]):
-                others = np.setdiff1d(np.arange(len(score)), group)
-                width.iloc[group] = Scores({name: score[others]}).width(name)
+            cell = model.membership.to_numpy()
+            width = model.widths_apart(CALIBRATED_BY[name], label if column else model.cells["chip"])
             centre, half = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
             place = rows.index.get_indexer(model.membership.index)
-            cell = model.membership.to_numpy()
             centre[place] = rows[f"prior_{target}"].to_numpy()[place] + (model.gap - residual)[cell]
-            half[place] = (deviation * width.to_numpy())[cell]
+            half[place] = (deviation * width)[cell]
             _write(answers[name], target, centre, half)
     tiers = {"unseen model": "step model", "unseen architecture": "step model"}
     return {

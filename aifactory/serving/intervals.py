@@ -43,6 +43,24 @@ def conformal_quantile(scores: np.ndarray, coverage: float) -> float:
     return float(ordered[min(rank, len(ordered)) - 1])
 
 
+def balanced_quantile(scores: np.ndarray, groups: np.ndarray, coverage: float = COVERAGE) -> float:
+    """Smallest score below which `coverage` of the weight lies, every group weighing the same; 1.2816 without any.
+
+    Whole groups are what is exchangeable when a whole group is left out; rows of one large group are not evidence
+    for another. Shapes: `scores` and `groups` (n,).
+
+    >>> balanced_quantile(np.array([1.0, 1.0, 1.0, 1.0, 5.0]), np.array([0, 0, 0, 0, 1]))
+    5.0
+    """
+    scores = np.asarray(scores, dtype=float)
+    if not len(scores):
+        return 1.2816
+    _, place, size = np.unique(groups, return_inverse=True, return_counts=True)
+    order = np.argsort(scores, kind="stable")
+    share = np.cumsum((1.0 / size[place])[order]) / len(size)
+    return float(scores[order][min(int(np.searchsorted(share, coverage - 1e-12)), len(scores) - 1)])
+
+
 def covered(measured: np.ndarray, low: np.ndarray, high: np.ndarray) -> float:
     """Share of measured values inside their interval; NaN without any."""
     inside = (measured >= low) & (measured <= high)

@@ -30,6 +30,8 @@ DRIFT_PER_SQRT_YEAR = 0.25
 STEP_MODEL_ALONE = 0.8
 #: Models that a new one must have as neighbours before a size trend may speak for it.
 SIZED_NEIGHBOURS = 3
+#: Factor by which a size trend may miss the known models of a kind, median over models left out, and still speak.
+STRAY_MAX = 5.0
 
 
 @dataclass
@@ -75,6 +77,7 @@ class Predictor:
         model = self.models[regime]
         kind = novelty(rows, model.cells)
         reason = refusal(rows, model.cells, kind)
+        reason = reason.mask((reason == "") & strays(rows, model, kind), STRAYS)
         speaks = reason == ""
         out.loc[rows.index, "reason"] = reason
         rows, kind = rows[speaks], kind[speaks]
@@ -208,6 +211,23 @@ def refusal(rows: pd.DataFrame, cells: pd.DataFrame, kind: pd.Series) -> pd.Seri
         "",
     )
     return pd.Series(reason, index=rows.index)
+
+
+STRAYS = (
+    "sizes do not carry over between models of this kind (known ones are missed by a factor over 5): benchmark first"
+)
+
+
+def strays(rows: pd.DataFrame, model: RatioModel, kind: pd.Series) -> pd.Series:
+    """New models of kinds, language models apart, whose known models the size trend misses by more than `STRAY_MAX`."""
+    asked = kind.isin(["new model", "both new"]) & ~rows["regime"].isin(["llm_rounds", "llm_tables"])
+    if not asked.any():
+        return asked
+    off = np.abs(model.leave_out(model.cells["model"])[0])
+    each = pd.Series(off, index=model.cells.index).groupby([model.cells[name] for name in ("kind", "metric", "model")])
+    missed = each.median().groupby(["kind", "metric"]).median()
+    found = pd.MultiIndex.from_frame(rows[["kind", "metric"]]).map(missed).to_numpy(dtype=float, na_value=0.0)
+    return asked & (found > np.log(STRAY_MAX))
 
 
 def look_up(asked: pd.DataFrame, rows: pd.DataFrame, *, exclude_self: bool) -> pd.DataFrame:

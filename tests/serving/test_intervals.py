@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from aifactory.serving.intervals import Scores, conformal_quantile, covered
+from aifactory.serving.intervals import Scores, balanced_quantile, conformal_quantile, covered
 
 
 def test_rank_is_that_of_split_conformal_prediction():
@@ -28,3 +28,12 @@ def test_a_kind_with_few_scores_borrows_the_pooled_ones():
 def test_covered_counts_the_ends():
     assert covered(np.array([1.0, 2.0, 3.0]), np.array([1.0, 0, 4]), np.array([1.0, 2, 5])) == pytest.approx(2 / 3)
     assert np.isnan(covered(np.array([]), np.array([]), np.array([])))
+
+
+def test_groups_weigh_the_same_in_a_balanced_quantile():
+    scores, groups = np.r_[np.ones(90), np.full(10, 3.0)], np.r_[np.zeros(90), np.ones(10)]
+    assert balanced_quantile(scores, groups, 0.5) == 1.0
+    assert balanced_quantile(scores, groups, 0.6) == 3.0
+    assert balanced_quantile(scores, np.zeros(100), 0.6) == 1.0
+    assert balanced_quantile(scores, groups, 1.0) == scores.max()
+    assert balanced_quantile(np.array([]), np.array([])) == pytest.approx(1.2816)

@@ -1,0 +1,41 @@
+"""When a size trend may speak for a model that nobody measured."""
+
+import numpy as np
+import pytest
+
+from aifactory.serving.measurements import read_measurements, with_features
+from aifactory.serving.tiers import STRAYS, train
+
+HEAD = "id,source,date,accelerator,accelerator_class,accel_count,task,model,params_b,precision,scenario,metric,value\n"
+CHIPS = ("nvidia-h100-sxm-80gb", "nvidia-b200-sxm-180gb")
+
+
+def videos(path, speed_of):
+    lines = [
+        f"{model}{chip},lab,2025-09-09,{chip},gpu,1,text-to-video,{model},{size},bf16,offline,samples_per_s,{speed * (1 + place)}"
+        for model, (size, speed) in speed_of.items()
+        for place, chip in enumerate(CHIPS)
+    ]
+    path.write_text(HEAD + "\n".join(lines) + "\n")
+    return with_features(read_measurements(path))
+
+
+@pytest.mark.parametrize(
+    ("speeds", "speaks"),
+    [
+        ({"a": (2, 0.5), "b": (5, 0.2), "c": (10, 0.1), "d": (20, 0.05)}, True),
+        ({"a": (2, 0.005), "b": (5, 2.0), "c": (10, 0.001), "d": (20, 5.0)}, False),
+    ],
+)
+def test_a_new_model_is_refused_where_known_ones_do_not_follow_their_size(tmp_path, speeds, speaks):
+    rows = videos(tmp_path / "v.csv", speeds)
+    asked = rows.iloc[:1].assign(model="e", params_b=7.0, active_b=7.0, id="new")
+    answer = train(rows).predict(asked).iloc[0]
+    assert np.isfinite(answer["predicted"]) == speaks
+    assert (answer["reason"] == STRAYS) != speaks
+
+
+def test_other_conditions_of_known_models_are_still_answered(tmp_path):
+    rows = videos(tmp_path / "v.csv", {"a": (2, 0.005), "b": (5, 2.0), "c": (10, 0.001), "d": (20, 5.0)})
+    asked = rows.iloc[:1].assign(accelerators=8.0, id="other")
+    assert np.isfinite(train(rows).predict(asked)["predicted"].iloc[0])
