@@ -19,7 +19,7 @@ SYSTEMS = {
     "gh200": "nvidia-gh200-96", "b60": "intel-arc-pro-b60-24gb", "rtx-pro-6000": "nvidia-rtxpro6000-se",
     "rtx-pro-6000-server": "nvidia-rtxpro6000-se",
 }  # fmt: skip
-PREFIXES, SUFFIXES = ("nvidia-", "amd-", "intel-", "google-", "aws-", ""), ("", "-sxm")
+PREFIXES, SUFFIXES = ("nvidia-", "amd-", "intel-", "google-", "google-tpu-", "aws-", ""), ("", "-sxm")
 #: Grouped key-value heads where a model does not say.
 KV_HEADS = 8.0
 #: Releases that share weights' shapes with an older one: the same architecture.
@@ -41,7 +41,9 @@ def _system(name: str) -> str:
     table = load_platforms()
     exact = [SYSTEMS.get(name, ""), *(before + name + after for after in SUFFIXES for before in PREFIXES)]
     at_once = next((item for item in exact if item in table.index), "")
-    return at_once or next((item for item in resolve([before + name for before in PREFIXES], [""] * 6) if item), "")
+    return at_once or next(
+        (item for item in resolve([before + name for before in PREFIXES], [""] * len(PREFIXES)) if item), ""
+    )
 
 
 @cache
@@ -73,7 +75,8 @@ def model_shapes(paths: pd.Series) -> pd.DataFrame:
     architecture; sizes are NaN where nothing tells them.
     """
     lines = {path: _shape(path) for path in paths.unique()}
-    return pd.DataFrame([lines[path] for path in paths], index=paths.index)
+    table = pd.DataFrame([lines[path] for path in paths], index=paths.index, columns=list(_shape("")))
+    return table.astype({name: float for name in table.columns if name != "architecture"})
 
 
 def _shape(path: str) -> dict[str, object]:

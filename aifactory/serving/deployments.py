@@ -83,7 +83,7 @@ def _features(d: pd.DataFrame) -> pd.DataFrame:
     given = d["precision"].where(d["precision"] != "", d["gemm_quant_mode"])
     d["precision"] = given.map(precision_class).replace("", "bf16")
     expert = d["moe_quant_mode"].map(precision_class)
-    d["weight_bytes"] = expert.where(expert != "", d["precision"]).map(WEIGHT_BYTES)
+    d["weight_bytes"] = expert.where(expert != "", d["precision"]).map(WEIGHT_BYTES).astype(float)
     d["peak"] = peak_tflops(s, d["precision"].to_numpy())
     d["bandwidth"], d["memory"] = s["memory_bw_gb_per_s"], s["memory_gb"]
     d["link"] = s["interconnect_gb_per_s"].fillna(SLOWEST_LINK_GB_PER_S)
@@ -126,6 +126,7 @@ def predict_deployments(rows: pd.DataFrame, training: pd.DataFrame) -> pd.DataFr
     """Predictions of `rows`, none of which may be in `training`."""
     columns = {"config_id": rows["config_id"]}
     answer = pd.DataFrame(columns, index=rows.index)
+    training = training[(training["silicon_tpot_ms"] > 0) | (training["silicon_ttft_ms"] > 0)]
     chips, models = rows["chip"].isin(training["chip"]), rows["architecture"].isin(training["architecture"])
     kind = np.select([chips & models, models], ["row", "accelerator"], "model")
     able = np.isfinite(rows["prior_tpot"]) & np.isfinite(rows["prior_ttft"])

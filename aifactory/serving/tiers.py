@@ -214,19 +214,19 @@ def refusal(rows: pd.DataFrame, cells: pd.DataFrame, kind: pd.Series) -> pd.Seri
 
 
 STRAYS = (
-    "sizes do not carry over between models of this kind (known ones are missed by a factor over 5): benchmark first"
+    "sizes do not carry over between models of this task (known ones are missed by a factor over 5): benchmark first"
 )
 
 
 def strays(rows: pd.DataFrame, model: RatioModel, kind: pd.Series) -> pd.Series:
-    """New models of kinds, language models apart, whose known models the size trend misses by more than `STRAY_MAX`."""
+    """New models of tasks, language models apart, whose known models the size trend misses by more than `STRAY_MAX`."""
     asked = kind.isin(["new model", "both new"]) & ~rows["regime"].isin(["llm_rounds", "llm_tables"])
     if not asked.any():
         return asked
     off = np.abs(model.leave_out(model.cells["model"])[0])
-    each = pd.Series(off, index=model.cells.index).groupby([model.cells[name] for name in ("kind", "metric", "model")])
-    missed = each.median().groupby(["kind", "metric"]).median()
-    found = pd.MultiIndex.from_frame(rows[["kind", "metric"]]).map(missed).to_numpy(dtype=float, na_value=0.0)
+    each = pd.Series(off, index=model.cells.index).groupby([model.cells[name] for name in ("task", "metric", "model")])
+    missed = each.median().groupby(["task", "metric"]).median()
+    found = pd.MultiIndex.from_frame(rows[["task", "metric"]]).map(missed).to_numpy(dtype=float, na_value=0.0)
     return asked & (found > np.log(STRAY_MAX))
 
 

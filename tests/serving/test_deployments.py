@@ -94,3 +94,32 @@ def test_every_real_deployment_is_answered_and_rows_seen_before_are_close(shared
     assert answer["predicted_tpot_ms"].notna().all()
     line = summary[(summary["by"] == "tpot all") & (summary["split"] == "known accelerator and model")].iloc[0]
     assert line["median_error"] < 0.10
+
+
+def test_empty_tables_and_training_rows_without_measurement_say_nothing(tmp_path):
+    asked, empty = table(tmp_path / "a.csv"), tmp_path / "e.csv"
+    empty.write_text(HEAD)
+    silent = tmp_path / "s.csv"
+    lines = asked.read_text().splitlines()
+    silent.write_text("\n".join([lines[0], *(line.rsplit(",", 2)[0] + ",," for line in lines[1:])]) + "\n")
+    assert len(run_fidelity(empty, asked).predictions) == 0
+    for training in (empty, silent):
+        answer = run_fidelity(asked, training).predictions
+        assert answer["predicted_tpot_ms"].gt(0).all()
+        assert set(answer["tier"]) == {"step model"}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "1,vllm,,m-7b,h100_sxm,??,weird,1,1,0,0,,\n", "1,,,m-7b,gb300,,,10000000,1,1000000,1000000000,,\n",
+        "1,vllm,1,acme/x-80b-a3b,mi355x,int4,disagg,128,4096,3.5,0.001,,\n",
+    ],
+)  # fmt: skip
+def test_odd_conditions_get_a_positive_finite_answer(tmp_path, row):
+    asked = tmp_path / "a.csv"
+    asked.write_text(HEAD + row)
+    answer = run_fidelity(asked, table(tmp_path / "t.csv")).predictions.iloc[0]
+    numbers = answer[["predicted_ttft_ms", "predicted_tpot_ms", "low80_tpot_ms", "high80_tpot_ms"]].astype(float)
+    assert np.isfinite(numbers).all()
+    assert (numbers > 0).all()
