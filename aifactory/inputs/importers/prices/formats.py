@@ -19,6 +19,8 @@ from aifactory.inputs.importers.prices.offers import RESERVED, Found, Source
 from aifactory.units import HOURS_PER_MONTH, MEGA
 
 MAX_BYTES = 500_000_000
+MOST_HOSTED_USD = 10_000  # a million tokens, an image or a minute; the dearest listed is a hundredth of it
+LATEST_STAMP = 2**32
 SKYPILOT = ("InstanceType", "AcceleratorName", "AcceleratorCount", "Price", "SpotPrice", "Region")
 GPUHUNT = ("instance_name", "location", "price", "gpu_count", "gpu_name", "gpu_memory", "spot")
 PROVIDERS = {
@@ -30,15 +32,26 @@ ON_DEMAND, SPOT = ("on_demand", 0, 0.0), ("spot", 0, 0.0)
 
 
 def number(text: Any) -> float:
-    """Read a number of a price list; NaN for an empty cell or a word.
+    """Read a number of a price list; NaN for an empty cell, a word or more than any number.
 
-    >>> number(" 3.5 "), number(""), number("N/A")
-    (3.5, nan, nan)
+    >>> number(" 3.5 "), number(""), number("N/A"), number("1e999")
+    (3.5, nan, nan, nan)
     """
     try:
-        return float(str(text).strip()) if str(text).strip() else math.nan
+        value = float(str(text).strip()) if str(text).strip() else math.nan
     except ValueError:
         return math.nan
+    return value if math.isfinite(value) else math.nan
+
+
+def table(held: Any) -> dict:
+    """A JSON object or YAML mapping; empty where something else stands in its place."""
+    return held if isinstance(held, dict) else {}
+
+
+def listed(held: Any) -> list:
+    """A list; empty where something else stands in its place."""
+    return held if isinstance(held, list) else []
 
 
 def needs_date(source: Source, found: pd.Timestamp | None = None) -> pd.Timestamp:
@@ -127,13 +140,13 @@ def ec2instances(held: list[dict], source: Source) -> Found:
         if not count > 0 and sku.lower() not in source.names.types:
             found.left_out["instances without accelerators"] += 1
             continue
-        for region, systems in (item.get("pricing") or {}).items():
+        for region, systems in table(item.get("pricing")).items():
             linux = systems.get("linux") if isinstance(systems, dict) else None
             if not isinstance(linux, dict):
                 continue
             spot = linux.get("spot_avg") or linux.get("spot_min")
             prices = {ON_DEMAND: number(linux.get("ondemand")), SPOT: number(spot or "")}
-            for name, usd in (linux.get("reserved") or {}).items():
+            for name, usd in table(linux.get("reserved")).items():
                 match = EC2_TERM.fullmatch(name)
                 if match and match.group(2) == "Standard" and match.group(3) in UPFRONT:
                     term = 12 * int(match.group(1))
@@ -169,7 +182,7 @@ def azure_retail(held: dict, source: Source) -> Found:
             prices = {(RESERVED[term], term, 0.0): usd / (term * HOURS_PER_MONTH)}
         else:
             prices = {SPOT if "spot" in name.lower() else ON_DEMAND: usd}
-        for plan in item.get("savingsPlan") or []:
+        for plan in map(table, listed(item.get("savingsPlan"))):
             months = AZURE_TERM.get(str(plan.get("term")), 0)
             if months:
                 found.left_out["savings plans, which are no reservations"] += 1
@@ -194,14 +207,15 @@ def _azure_refusal(item: dict, name: str, sku: str, kind: str, term: int, source
 def gcosts(held: dict, source: Source) -> Found:
     """Price table pricing.yml of gcosts: hour, hour_spot, and month_1y, month_3y of committed use, per instance and region."""
     instances = held["compute"]["instance"]
-    stamp = (held.get("about") or {}).get("timestamp")
-    dated = pd.Timestamp(int(stamp), unit="s").normalize() if isinstance(stamp, int) else None
+    stamp = table(held.get("about")).get("timestamp")
+    sensible = isinstance(stamp, int) and 0 < stamp < LATEST_STAMP
+    dated = pd.Timestamp(int(stamp), unit="s").normalize() if sensible else None
     found, as_of = Found("gcosts", rows=len(instances)), needs_date(source, dated)
     for sku, item in instances.items():
-        if sku.lower() not in source.names.types:
+        if str(sku).lower() not in source.names.types:
             found.left_out["instances that the catalogue does not know as accelerators"] += 1
             continue
-        for region, cost in (item.get("cost") or {}).items():
+        for region, cost in ((place, table(cost)) for place, cost in table(table(item).get("cost")).items()):
             prices = {
                 ON_DEMAND: number(cost.get("hour", "")),
                 SPOT: number(cost.get("hour_spot", "")),
@@ -231,10 +245,13 @@ def litellm(held: dict, source: Source) -> Found:
         if name == "sample_spec" or not isinstance(item, dict):
             continue
         prices = {ours: number(item.get(theirs, "")) * factor for ours, (theirs, factor) in HOSTED.items()}
+        if any(usd > MOST_HOSTED_USD for usd in prices.values()):
+            found.left_out[f"price above USD {MOST_HOSTED_USD:,} a million tokens: in another unit"] += 1
+            continue
         if not any(usd > 0 for usd in prices.values()):
             found.left_out["models without a price"] += 1
             continue
-        end = pd.to_datetime(item.get("deprecation_date"), errors="coerce")
+        end = pd.to_datetime(str(item.get("deprecation_date") or ""), errors="coerce", format="%Y-%m-%d")
         found.hosted.append(
             {"api_model": name, "provider": str(item.get("litellm_provider") or "unknown")}
             | {ours: usd if usd > 0 else math.nan for ours, usd in prices.items()}
@@ -295,7 +312,10 @@ def _json(path: Path, source: Source) -> Any:
 
 def _yaml(path: Path, source: Source) -> dict:
     """Read YAML of an instance table: safe tags only, no aliases."""
-    text = path.read_text(encoding="utf-8", errors="strict")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError.at(source.name, "is not text in UTF-8") from None
     if re.search(r"^\s*(- )?[^#'\"]*[:-] [&*]\w", text, re.MULTILINE):
         raise InputError.at(source.name, "YAML aliases are not accepted")
     try:

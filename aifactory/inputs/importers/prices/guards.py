@@ -14,21 +14,26 @@ PLACEHOLDERS = (0.10, 0.30)
 MOVED, QUARANTINE = 0.05, 2.0
 #: A new offer this many times above the dearest or below the cheapest known price is in another unit.
 OUT_OF_BAND = 3.0
+MOST_USD_HOUR = 100_000  # beyond any unit; a price of a month is below it and goes to quarantine
 APART = r"(?i)^(?:us-gov|usgov|usdod|cn-|china)"
 PLACE = ["provider", "sku", "accelerator_id", "region", "as_of"]
 
 
 def guard(offers: pd.DataFrame) -> tuple[pd.DataFrame, Counter[str]]:
     """Rows that may be prices, and why the others may not, counted."""
-    price = offers["usd_per_accelerator_hour"].fillna(offers["usd_per_accelerator"]).astype(float)
+    price = offers["usd_per_accelerator_hour"].astype(float).fillna(offers["usd_per_accelerator"].astype(float))
     demand = offers[offers["purchase_option"] == "on_demand"].drop_duplicates(PLACE).set_index(PLACE)
     reference = (
         demand["usd_per_accelerator_hour"].reindex(pd.MultiIndex.from_frame(offers[PLACE])).to_numpy(dtype=float)
     )
-    share = price.to_numpy() / np.where(reference > 0, reference, np.nan)
+    with np.errstate(invalid="ignore"):
+        share = price.to_numpy() / np.where(reference > 0, reference, np.nan)
     spot, reserved = offers["purchase_option"] == "spot", offers["purchase_option"].str.startswith("reserved")
     rules = {
         "price is 0, negative or missing": ~(price > 0) | ~np.isfinite(price),
+        f"price above USD {MOST_USD_HOUR:,} an accelerator-hour: in another unit": offers["usd_per_accelerator_hour"]
+        > MOST_USD_HOUR,
+        "two prices of the same offer in this file": _contradicted(offers, price),
         "government or China region, priced apart": offers["region"].str.contains(APART),
         "spot above on-demand": spot & (share > 1 + 1e-9),
         "spot equals on-demand, so there is no market": spot & (np.abs(share - 1) <= 1e-9),
@@ -45,6 +50,13 @@ def guard(offers: pd.DataFrame) -> tuple[pd.DataFrame, Counter[str]]:
     return offers[~bad].reset_index(drop=True), +found
 
 
+def _contradicted(offers: pd.DataFrame, price: pd.Series) -> np.ndarray:
+    """Offers that the file prices in two ways: neither is believed."""
+    keys = [*KEY, "as_of"]
+    counts = offers[keys].assign(price=price).groupby(keys, dropna=False)["price"].transform("nunique")
+    return counts.to_numpy() > 1
+
+
 def compare(offers: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:
     """Offers with the newest held price of the same offer and what became of it.
 
@@ -57,7 +69,9 @@ def compare(offers: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:
     past = _known(held)
     newest = past.sort_values("as_of", kind="stable").drop_duplicates(KEY, keep="last").set_index(KEY)
     keys = pd.MultiIndex.from_frame(_keyed(offers)[KEY])
-    price = offers["usd_per_accelerator_hour"].fillna(offers["usd_per_accelerator"]).astype(float).to_numpy()
+    price = (
+        offers["usd_per_accelerator_hour"].astype(float).fillna(offers["usd_per_accelerator"].astype(float)).to_numpy()
+    )
     before = newest["price"].reindex(keys).to_numpy(dtype=float)
     dated = pd.to_datetime(newest["as_of"].reindex(keys)).to_numpy()
     same_day = past.drop_duplicates([*KEY, "as_of"], keep="last").set_index([*KEY, "as_of"])["price"]

@@ -82,6 +82,9 @@ def refresh_prices(workspace: Path, sources: Sequence[str], settings: Settings) 
             done.append(_take(workspace, found, source, settings))
         except InputError as error:
             done.append(Refreshed(name, error=str(error)))
+        except (AttributeError, LookupError, TypeError, ValueError, ArithmeticError) as error:
+            rule = f"does not hold what its format holds in one place ({type(error).__name__}: {str(error)[:80]})"
+            done.append(Refreshed(name, error=str(InputError.at(name, rule))))
     return done
 
 

@@ -1,0 +1,123 @@
+"""Price lists with something else in one place: said or left out by rule, never a crash, never a strange price."""
+
+import copy
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from price_lists import AZURE_ITEM, EC2, GCOSTS, GPUHUNT, LITELLM, SKYPILOT
+
+from aifactory.errors import InputError
+from aifactory.inputs.importers.prices.formats import MOST_HOSTED_USD, read_prices
+from aifactory.inputs.importers.prices.guards import MOST_USD_HOUR, guard
+from aifactory.inputs.importers.prices.names import Names
+from aifactory.inputs.importers.prices.offers import COLUMNS, Source
+from aifactory.inputs.importers.prices.refresh import Settings, refresh_prices
+from aifactory.inputs.new import new_workspace
+from aifactory.inputs.resources import data_dir
+
+AZURE = {"Items": [AZURE_ITEM, AZURE_ITEM | {"savingsPlan": [{"term": "1 Year", "retailPrice": 3}]}]}
+LISTS = {"instances.json": EC2, "azure.json": AZURE, "models.json": LITELLM, "pricing.yml": GCOSTS}
+STRANGE = [None, 0, -1, 1e308, "12.5 USD", True, [], [1], {"a": 1}, 10**20, "1e400", "2026-13-45"]
+DAY = pd.Timestamp("2026-11-20")
+
+
+@pytest.fixture(scope="module")
+def names():
+    return Names(pd.read_csv(data_dir() / "catalogue" / "accelerator_aliases.csv"))
+
+
+def places(held, before=()):
+    yield before
+    items = held.items() if isinstance(held, dict) else enumerate(held) if isinstance(held, list) else ()
+    for name, part in items:
+        yield from places(part, (*before, name))
+
+
+def with_one(held, place, value):
+    if not place:
+        return value
+    changed = copy.deepcopy(held)
+    inner = changed
+    for name in place[:-1]:
+        inner = inner[name]
+    inner[place[-1]] = value
+    return changed
+
+
+@pytest.mark.parametrize("name", sorted(LISTS))
+def test_anything_in_any_place_is_read_or_refused(tmp_path, names, name):
+    path = tmp_path / name
+    source = Source(name, names, DAY)
+    for number, place in enumerate(places(LISTS[name])):
+        for value in STRANGE[number % 3 :: 3]:
+            held = with_one(LISTS[name], place, value)
+            path.write_text(yaml.safe_dump(held) if name.endswith("yml") else json.dumps(held), encoding="utf-8")
+            try:
+                found = read_prices(path, source)
+            except InputError:
+                continue
+            for offer in found.offers:
+                assert isinstance(offer["usd_per_accelerator_hour"], float)
+            for row in found.hosted:
+                assert not any(value > MOST_HOSTED_USD for key, value in row.items() if key.startswith("usd"))
+
+
+@pytest.mark.parametrize("content", [
+    b"", b"\xef\xbb\xbf", SKYPILOT.encode("utf-16"), SKYPILOT.replace(",", ";").encode(), b"\x1f\x8b\x08000", b"PK\x03\x04",
+    SKYPILOT.replace("Price", "Cost").encode(), (SKYPILOT + '"open').encode(), b"compute:\nabout:\n  \xff",
+])  # fmt: skip
+def test_other_files_say_what_they_are_not(tmp_path, names, content):
+    path = tmp_path / "vms.csv"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"vms\.csv"):
+        read_prices(path, Source("vms.csv", names, DAY, "Nebius"))
+
+
+@pytest.mark.parametrize(
+    "change", [lambda t: "\ufeff" + t, lambda t: t.replace("\n", "\r\n"), lambda t: t + t.splitlines()[1] + "\n"]
+)
+def test_byte_order_mark_line_ends_and_repeated_rows_change_nothing(tmp_path, names, change):
+    path = tmp_path / "vms.csv"
+    path.write_bytes(change(SKYPILOT).encode())
+    found = read_prices(path, Source("vms.csv", names, DAY, "Nebius"))
+    assert sorted(offer["usd_per_accelerator_hour"] for offer in found.offers) == pytest.approx(
+        [0.15484, 1.25, 1.5484, 2.95]
+    )
+
+
+def offers(*rows):
+    base = dict.fromkeys(COLUMNS) | {"provider": "p", "sku": "s", "accelerator_id": "a", "region": "r",
+            "purchase_option": "on_demand", "term_months": 0, "upfront_fraction": 0.0, "as_of": DAY}  # fmt: skip
+    return pd.DataFrame([base | row for row in rows], columns=COLUMNS)
+
+
+def test_two_prices_of_one_offer_are_both_left_out_and_one_price_twice_is_not():
+    kept, why = guard(offers({"usd_per_accelerator_hour": 2.0}, {"usd_per_accelerator_hour": 3.0}, {"region": "q", "usd_per_accelerator_hour": 4.0},
+                             {"region": "q", "usd_per_accelerator_hour": 4.0}))  # fmt: skip
+    assert kept["usd_per_accelerator_hour"].tolist() == [4.0, 4.0]
+    assert why == {"two prices of the same offer in this file": 2}
+
+
+@pytest.mark.parametrize("usd", [0.0, -2.0, np.nan, MOST_USD_HOUR * 1.01])
+def test_what_is_no_price_of_an_hour_is_left_out(usd):
+    kept, why = guard(offers({"usd_per_accelerator_hour": usd}))
+    assert kept.empty
+    assert sum(why.values()) == 1
+
+
+def test_one_broken_source_stops_no_other_and_held_rows_stay(tmp_path):
+    new_workspace(tmp_path / "ws")
+    good, bad = tmp_path / "lambdalabs.csv", tmp_path / "instances.json"
+    good.write_text(GPUHUNT)
+    bad.write_text(json.dumps(with_one(EC2, (0, "pricing", "us-east-1", "linux", "reserved"), [1])))
+    settings = Settings(pd.Timestamp("2026-11-26", tz="UTC"), as_of="2026-11-20")
+    first, second = refresh_prices(tmp_path / "ws", [str(bad), str(good)], settings)
+    assert second.error == ""
+    assert second.added > 0
+    before = (tmp_path / "ws" / "prices.csv").read_bytes()
+    refresh_prices(tmp_path / "ws", [str(good)], settings)
+    assert (tmp_path / "ws" / "prices.csv").read_bytes() == before
+    assert first.added > 0 or first.error
