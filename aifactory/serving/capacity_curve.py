@@ -80,7 +80,15 @@ _KEPT: dict[str, CapacityCurve] = {}
 
 def _key(requests: RequestStream, fleet: Fleet, slos: tuple[Slo, ...], counts: Sequence[int]) -> str:
     digest = sha256(repr((fleet, slos, tuple(counts))).encode())
-    for values in (requests.arrival_s, requests.input_tokens, requests.output_tokens, requests.cached_tokens):
+    named = requests.prefixes
+    columns = (
+        requests.arrival_s,
+        requests.input_tokens,
+        requests.output_tokens,
+        requests.cached_tokens,
+        requests.priority,
+    )
+    for values in (*columns, *((named.start, named.ids, np.array(named.block_tokens)) if named else ())):
         digest.update(values.tobytes())
     return digest.hexdigest()
 

@@ -55,7 +55,7 @@ def simulate_trace(asked: SimulateRequest) -> tuple[dict[str, object], FleetSize
     slos = parse_slos(asked.slo) if asked.slo else ()
     model = find_row("models", "model", asked.model, "--model")
     chip = find_row("accelerators", "accelerator_id", asked.platform, "--platform")
-    requests = read_stream(asked.trace)
+    requests, remarks = read_noted_stream(asked.trace)
     steps = read_steps(asked.steps) if asked.steps else None
     said = estimate_step_time(
         model, chip, tensor_parallel=asked.tensor_parallel, precision=asked.precision,
@@ -71,11 +71,12 @@ def simulate_trace(asked: SimulateRequest) -> tuple[dict[str, object], FleetSize
     began = time.perf_counter()
     run = simulate_fleet(requests, size.run.fleet if size else fleet)
     found = figures(run, time.perf_counter() - began)
+    remarks += [f"{count:,} requests failed: {why}" for why, count in run.causes.items() if count]
     del run
     ends = {
         name: _at_end(requests, fleet, law, slos) for name, law in zip(("low80", "high80"), said.ends(), strict=True)
     }
-    return found | {"tier": said.tier, "reason": said.reason} | ends, size
+    return found | {"tier": said.tier, "reason": "; ".join([said.reason, *remarks])} | ends, size
 
 
 def mean_context(requests: RequestStream) -> float:
@@ -143,20 +144,39 @@ def peak_memory_mb() -> float:
 
 def read_stream(path: Path) -> RequestStream:
     """Requests of a trace: plain columns arrival_s, input_tokens, output_tokens, or any known format."""
+    return read_noted_stream(path)[0]
+
+
+def read_noted_stream(path: Path) -> tuple[RequestStream, list[str]]:
+    """Requests of a trace and what was left out of it.
+
+    Of known formats and logs, requests without an answer (they failed, there is nothing to serve) and of
+    unknown length are left out; plain columns must be whole.
+    """
     if not path.is_file() and not path.is_dir():
         raise InputError.at(path.name, "no such file", value=str(path))
     kind, names = sniff(path)
     if kind == "columns" and set(PLAIN) <= set(names):
-        return _plain_stream(path, names)
+        return _plain_stream(path, names), []
     rows = read_request_trace(path)
+    left_out = dict(rows.attrs["left_out"])
+    answered = rows["output_tokens"] != 0
+    if not answered.all():
+        left_out["requests without an answer"] = int((~answered).sum())
+        attrs, rows = rows.attrs, rows[answered].reset_index(drop=True)
+        rows.attrs |= attrs
     if not len(rows):
-        raise InputError.at(path.name, "there are no requests of known length")
+        raise InputError.at(path.name, "there are no requests of known length with an answer")
     inputs = rows["input_tokens"].to_numpy()
+    prefixes = _prefixes(rows)
     cached = np.minimum(rows["cached_input_tokens"].to_numpy(), np.maximum(inputs - 1, 0))
-    return RequestStream(
+    if prefixes and (inputs > 0).all():
+        cached = prefixes.best_hits(inputs)
+    stream = RequestStream(
         rows["arrival_s"].to_numpy(), inputs, rows["output_tokens"].to_numpy(),
-        cached if cached.any() else np.empty(0, dtype=np.int32), source=path.name, prefixes=_prefixes(rows),
+        cached if cached.any() else np.empty(0, dtype=np.int32), source=path.name, prefixes=prefixes,
     )  # fmt: skip
+    return stream, [f"left out of the trace: {count:,} {what}" for what, count in left_out.items() if count]
 
 
 def _prefixes(rows: pd.DataFrame) -> Prefixes | None:
@@ -175,7 +195,8 @@ def _plain_stream(path: Path, names: list[str]) -> RequestStream:
     for name, field in (("cached_input_tokens", "cached_tokens"), ("priority", "priority")):
         if name in names:
             extra[field] = rows[name].fillna(0).to_numpy(dtype=float)
-    return RequestStream(**columns, **extra, source=path.name)
+    stream = RequestStream(**columns, **extra, source=path.name)
+    return replace(stream, arrival_s=stream.arrival_s - stream.arrival_s[0])
 
 
 def catalogue_table(name: str) -> pd.DataFrame:

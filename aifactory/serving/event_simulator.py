@@ -20,6 +20,10 @@ from aifactory.serving.step_time import StepTime
 
 #: Simulated at once after the last arrival before asking whether all is done.
 WINDOW_S = 3600.0
+#: Simulated at once at most; then replicas that stand idle count their steps from 0 again.
+LONGEST_WINDOW_S = 10 * 86_400.0
+#: Steps of one replica without a pause, and seconds of a run, at most.
+MOST_STEPS, MOST_SPAN_S = 2**31 - 2**24, 20 * 365.25 * 86_400
 #: Records of prefix blocks at most, 20 bytes each, over all replicas.
 MOST_RECORDS = 40_000_000
 
@@ -38,23 +42,43 @@ def simulate_fleet(
     -------
     Times and outcome per request, integrals per minute; requests = served + failed + overflowed + unfinished.
 
+    Raises
+    ------
+    InputError
+        Arrivals of more than 20 years, or a replica that runs 2 x 10^9 steps without a pause.
+
     >>> from aifactory.serving.step_time import StepTime
     >>> law = StepTime(1e-4, 0.0, 0.0, 0.0, 0.01, 10_000)
     >>> run = simulate_fleet(RequestStream([0.0], [100], [3]), Fleet(Pool(law, 1)))
     >>> [round(float(x), 4) for x in (run.ttft_s[0], run.e2e_s[0])]
     [0.02, 0.0402]
     """
+    last_s = float(requests.arrival_s[-1])
+    if last_s > MOST_SPAN_S:
+        raise InputError.at(
+            requests.source, "must be seconds from the start, 20 years at most", column="arrival_s", value=last_s
+        )
     sim = _build(requests, fleet, step_by_step)
-    until = min(float(requests.arrival_s[-1]) + WINDOW_S, horizon_s)
+    until = 0.0
     while True:
+        ahead_s = last_s + WINDOW_S - until if until <= last_s else max(WINDOW_S, until)
+        until = min(until + min(ahead_s, LONGEST_WINDOW_S), horizon_s)
         sim = _with_minutes(sim, until)
         run_until(sim, until)
         ledger = sim.ledger[0]
         settled = ledger["open"] == 0 and ledger["timers"] == 0 and ledger["arrived"] == len(requests)
         if (settled and (fleet.timeout_s is None or ledger["watched"] == len(requests))) or until >= horizon_s:
             break
-        until = min(until + max(WINDOW_S, until), horizon_s)
+        _count_anew(sim)
+    _count_anew(sim)
     return _finish(sim, requests, fleet, horizon_s)
+
+
+def _count_anew(sim: st.Sim) -> None:
+    """Set the step counter of idle replicas to 0: a request keeps the number of its last step in 32 bits."""
+    if (sim.replicas["tick"] > MOST_STEPS).any():
+        raise InputError("a replica would run more than 2,000,000,000 steps without a pause; simulate a shorter trace")
+    sim.replicas["tick"][sim.replicas["running"] == 0] = 0
 
 
 def _build(requests: RequestStream, fleet: Fleet, step_by_step: bool) -> st.Sim:

@@ -148,11 +148,11 @@ def test_what_cannot_be_is_said(trace, options, text):
 
 
 def test_clients_that_give_up_are_failures(trace):
-    found, _ = ask(trace, platform="nvidia-a10g", timeout_s=1.0)
+    found, _ = ask(trace, platform="nvidia-a10g", timeout_s=60.0)
     assert found["failed"] > 0 == found["unfinished"]
     patient, _ = ask(trace, platform="nvidia-a10g")
     assert patient["failed"] == 0
-    assert found["e2e_ms"]["p99"] <= 1000 < patient["e2e_ms"]["p99"]
+    assert found["e2e_ms"]["p99"] <= 60_000 < patient["e2e_ms"]["p99"]
 
 
 def test_named_blocks_are_reused_and_no_more_than_memory_holds(tmp_path):
@@ -165,6 +165,42 @@ def test_named_blocks_are_reused_and_no_more_than_memory_holds(tmp_path):
     found, _ = ask(path)
     assert found["prefix_hit_rate"] == pytest.approx(38 * 2048 / (40 * 2055))
     assert ask(path, prefix_cache=False)[0]["prefix_hit_rate"] == 0
+
+
+def test_times_may_count_from_anywhere(trace, tmp_path):
+    rows = trace.read_text().splitlines()
+    moved = [rows[0]] + [f"{float(a) + 1.7e9:.4f},{rest}" for a, _, rest in (row.partition(",") for row in rows[1:])]
+    later = tmp_path / "epoch.csv"
+    later.write_text("\n".join(moved) + "\n")
+    here, there = ask(trace)[0], ask(later)[0]
+    assert there["utilization"] == pytest.approx(here["utilization"], rel=1e-3)
+    assert there["e2e_ms"]["p50"] == pytest.approx(here["e2e_ms"]["p50"], rel=1e-3)
+
+
+def test_a_request_that_never_fits_fails_and_is_said(tmp_path):
+    found, _ = ask(write(tmp_path, "0,999999999,10\n"))
+    assert (found["failed"], found["served"], found["utilization"]) == (1, 0, 0.0)
+    assert found["ttft_ms"] == {"p50": None, "p90": None, "p95": None, "p99": None}
+    assert "1 requests failed: too large" in found["reason"]
+    json.dumps(found, allow_nan=False)
+
+
+def test_what_is_left_out_of_a_trace_is_said(tmp_path):
+    path = tmp_path / "burst.csv"
+    rows = [
+        "5,ChatGPT,472,18,490,Conversation log",
+        "45,ChatGPT,1087,0,1087,Conversation log",
+        "118,GPT-4,417,276,693,API log",
+    ]
+    path.write_text("\n".join(["Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type", *rows]) + "\n")
+    found, _ = ask(path)
+    assert found["requests"] == found["served"] == 2
+    assert found["reason"].endswith("left out of the trace: 1 requests without an answer")
+
+
+def test_centuries_are_refused(tmp_path):
+    with pytest.raises(InputError, match="20 years at most"):
+        ask(write(tmp_path, "0,10,10\n1e12,10,10\n"))
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -145,6 +145,20 @@ def test_the_same_seed_gives_the_same_digits_and_another_does_not():
     assert simulate_fleet(BUSY, replace(EVERYTHING, seed=8)).e2e_s.tobytes() != first.e2e_s.tobytes()
 
 
+def test_long_runs_count_their_steps_anew(monkeypatch):
+    monkeypatch.setattr("aifactory.serving.event_simulator.LONGEST_WINDOW_S", 0.7)
+    for name in ("tight memory", "least KV", "disaggregated", "spill"):
+        requests, fleet = CASES[name]
+        spread = replace(requests, arrival_s=requests.arrival_s * 3)
+        agree(simulate_fleet(spread, fleet), PlainFleet(spread, fleet).run())
+
+
+def test_too_many_steps_are_refused(monkeypatch):
+    monkeypatch.setattr("aifactory.serving.event_simulator.MOST_STEPS", 50)
+    with pytest.raises(InputError, match="without a pause"):
+        simulate_fleet(stream(), Fleet(Pool(LAW, 1)))
+
+
 def test_the_horizon_leaves_the_rest_unfinished():
     run = simulate_fleet(BUSY, Fleet(Pool(LAW, 1)), horizon_s=5.0)
     assert run.counts["unfinished"] > 0
