@@ -119,6 +119,8 @@ def history_section(ws: Workspace, past: HistoryBacktest | None) -> Group | Bloc
     rival, more = standing(past.table)
     rows = past.table.set_index("policy")
     stands = f"{usd_compact(abs(more))} {'less' if more < 0 else 'more'} than the cheapest rule ({rival})"
+    if abs(more) < LEAST_SHARE * rows.loc[OURS, "cost_usd"]:
+        stands = f"as much as the cheapest rule ({rival})"
     text = (
         f"Planned on {past.planned_on} months of our own demand and paid for over the next {past.paid_for}, the plan over many futures "
         f"would have cost {usd_compact(rows.loc[OURS, 'cost_usd'])}, {stands} and {pct(rows.loc[OURS, 'regret_share'], 1)} more than perfect foresight."

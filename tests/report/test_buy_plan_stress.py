@@ -69,6 +69,10 @@ def test_the_own_past_is_judged_against_the_cheapest_rule(sample_ws):
     assert "more than the cheapest rule (average)" in text_of(
         page.history_section(sample_ws, HistoryBacktest(dearer, 3, 1, 6, 7))
     )
+    even = frame.assign(cost_usd=[119.99, 91.0, 120.0, 150.0])
+    assert "as much as the cheapest rule (average)" in text_of(
+        page.history_section(sample_ws, HistoryBacktest(even, 3, 1, 6, 7))
+    )
     assert "Not computed" in page.history_section(sample_ws, None).text
 
 

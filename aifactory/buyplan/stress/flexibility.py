@@ -54,12 +54,12 @@ def value_flexibility(basis: StressBasis) -> Flexibility | None:
     anew = Replanner(plain.world, plain.nodes).best()
     best = outcome(plain.world, anew.nodes).by_path_usd
     rows = [
-        _row("Burst option: hours on demand", "against the best orders if no hours could be had", plain.world, without_hours(basis, anew.nodes), best),
+        _row("Burst option (hours on demand)", "against the best orders if no hours could be had", plain.world, without_hours(basis, anew.nodes), best),
         _row("Work that may wait", "training and batch run when others idle, or on spot", plain.world, without_waiting(basis, base), base),
-        _row("Exit clause: nodes handed back", f"every half year with {NOTICE} months' notice; bought kit at its resale value", plain.world, base, base - handed_back(fleet)),
-        _row("Swap right between regions", "committed nodes work where their accelerator is needed that month", plain.world, base, base - swapped(fleet, basis.pools["accelerator_id"])),
-        _row("Shorter term at the long price", "every longer contract also for a year, orders made anew", plain.world, best, shorter_terms(basis, anew.nodes)),
-        _row("Spare capacity through chargeback", f"other teams take {TAKEN_UP:.0%} of idle hours at cost (assumption)".replace("%", " %"), plain.world, base, base - TAKEN_UP * spare_usd(fleet)),
+        _row("Exit clause (nodes handed back)", f"every half year with {NOTICE} months' notice; bought kit at its resale value", plain.world, base, base - handed_back(fleet)),
+        _row("Swap right (between regions)", "committed nodes work where their accelerator is needed that month", plain.world, base, base - swapped(fleet, basis.pools["accelerator_id"])),
+        _row("Shorter term (at the long price)", "every longer contract also for a year, orders made anew", plain.world, best, shorter_terms(basis, anew.nodes)),
+        _row("Spare capacity (chargeback)", f"other teams take {TAKEN_UP:.0%} of idle hours at cost (assumption)".replace("%", " %"), plain.world, base, base - TAKEN_UP * spare_usd(fleet)),
     ]  # fmt: skip
     table = pd.DataFrame(rows).sort_values("worth_usd", ascending=False, kind="stable", ignore_index=True)
     return Flexibility(table.assign(share=table["worth_usd"] / objective(plain.world, base)))
