@@ -144,7 +144,7 @@ class _Programme:
         costs = np.append(p.order_usd, -(weights @ self.saved)) / 1e3
         # Without limits that tie platforms the rows are intervals of months: corners are whole, no branching is needed.
         facts = {"constraints": self.rows, "bounds": Bounds(lower, upper)}
-        found = milp(costs, **facts)
+        found = milp(costs, **facts, options={"presolve": False})
         if np.abs(found.x[: len(p.orders)] - np.round(found.x[: len(p.orders)])).max() > WHOLE:
             found = milp(costs, **facts, integrality=self.whole, options={"mip_rel_gap": 1e-4})
         below = (found.fun if found.mip_dual_bound is None else found.mip_dual_bound) * 1e3 + float(weights @ self.base)
