@@ -25,7 +25,7 @@ from aifactory.inputs.resources import data_dir
 from aifactory.serving.deployment_fit import fit_closed_forms, fit_parts, usable_deployments
 from aifactory.serving.deployments import TARGETS, read_deployments
 from aifactory.serving.fitting import coordinate_descent, pull, robust_error
-from aifactory.serving.intervals import COVERAGE
+from aifactory.serving.intervals import ENOUGH, balanced_quantile
 from aifactory.serving.measurements import Facts, bundled_facts, layout_inputs, read_measurements, with_features
 from aifactory.serving.step_model import StepConstants, best_throughput, step_constants
 from aifactory.serving.step_time import StepTime
@@ -59,7 +59,7 @@ def fit_latency_model(path: Path) -> dict[str, float]:
     Factor and latency make the time to first token of lightly loaded (up to 4 requests at a time),
     aggregated deployments right; the interval is the 80 % quantile of the absolute log error of the time per output
     token over all aggregated deployments, which none of the constants was fitted to, and of those times
-    to first token. A system weighs by the root of its rows in it.
+    to first token. Systems weigh the same in it; those with fewer than `ENOUGH` rows do not count.
     """
     d = read_deployments(path)
     d = d[(d["split"] == "aggregated") & (d["silicon_tpot_ms"] > 0) & (d["silicon_ttft_ms"] > 0)]
@@ -74,10 +74,9 @@ def fit_latency_model(path: Path) -> dict[str, float]:
 
         c = coordinate_descent(error, {"prefill": 1.5, "request_ms": 50.0}, sweeps=12)
         off = pd.concat([_tpot_error(rows, laws, c["prefill"]), _ttft_error(quiet, laws, c)]).abs()
-        weight = rows.loc[off.index, "system"].map(rows["system"].value_counts()) ** -0.5
-        order = np.argsort(off.to_numpy())
-        share = np.cumsum(weight.to_numpy()[order]) / weight.sum()
-        half = float(off.to_numpy()[order][np.searchsorted(share, COVERAGE)])
+        system = rows.loc[off.index, "system"]
+        counted = (system.map(system.value_counts()) >= ENOUGH).to_numpy()
+        half = balanced_quantile(off.to_numpy()[counted], system.to_numpy()[counted])
         found |= {f"prefill_{kind}": c["prefill"], f"request_ms_{kind}": c["request_ms"], f"half80_{kind}": half}
     return found
 
