@@ -95,17 +95,18 @@ def build_case(
     *,
     owned: dict[tuple[str, str], float],
     porting: dict[str, float],
+    room: np.ndarray | int = 0,
 ) -> Case:
     """Cut demand into slots and read the offers.
 
     `owned` counts accelerators by region and accelerator, `porting` is the one-off cost of moving
-    a use case to its chosen accelerator.
+    a use case to its chosen accelerator, `room` the nodes of each pool that some plan holds at once.
     """
     sizes = streams.pools["accelerators_per_node"].to_numpy(dtype=float)
     places = zip(streams.pools["region"], streams.pools["accelerator_id"], strict=True)
     have = np.array([owned.get(place, 0.0) for place in places])
     owned_nodes = np.floor(have / sizes + TOLERANCE).astype(int)
-    slots = build_slots(streams, np.maximum(owned_nodes, _rule_of_thumb_nodes(streams)))
+    slots = build_slots(streams, np.maximum(np.maximum(owned_nodes, room), _rule_of_thumb_nodes(streams)))
     return Case(
         plan=plan,
         streams=streams,
@@ -152,27 +153,28 @@ def solve(case: Case, load: Load, units: np.ndarray, decision: np.ndarray, terms
     return Solution(load, terms, orders, build_ledger(compute, case.streams, units, case.plan, case.porting_usd.sum()))
 
 
-def solve_expected(case: Case) -> Solution:
-    """Cheapest orders for the expected scenario."""
+def solve_expected(case: Case, decision: np.ndarray | None = None) -> Solution:
+    """The expected scenario under given decisions [T + 1, N]; by default those that are cheapest for it alone."""
     terms = case_terms(case)
     load = case.loads[EXPECTED]
-    decision = cheapest_decisions(load, terms, monthly_rate(case.plan.value("wacc")))
+    if decision is None:
+        decision = cheapest_decisions(load, terms, monthly_rate(case.plan.value("wacc")))
     return solve(case, load, case.streams.units[EXPECTED], decision, terms)
 
 
-def solve_case(case: Case) -> Answer:
-    """Solve today and the scenarios.
+def solve_case(case: Case, decision: np.ndarray | None = None) -> Answer:
+    """Solve today and the scenarios; `decision` as in `solve_expected`.
 
     Baseline slots are owned ones and those that today's demand keeps busy for at least the
-    break-even share of hours, however they are then paid for. Their first orders, chosen for the
-    expected scenario, are firm: they are paid in every scenario. All later orders follow the
+    break-even share of hours, however they are then paid for. Their first orders in the expected
+    scenario are firm: they are paid in every scenario. All later orders follow the
     demand of their own scenario, as triggers would.
     """
     rate = monthly_rate(case.plan.value("wacc"))
     terms = case_terms(case)
     today = solve(case, case.today, case.today_units, cheapest_decisions(case.today, terms, rate), terms)
     baseline = case.owned | justified(today)[0] | (today.orders.signed != FLEXIBLE).any(axis=0)
-    expected = solve_expected(case)
+    expected = solve_expected(case, decision)
     solutions = []
     for index, load in enumerate(case.loads):
         if index == EXPECTED:

@@ -1,23 +1,27 @@
-"""The plan of the report and other rules against the best plan over many demand paths.
+"""The planning problem of a case, and other rules on the same demand paths.
 
 The compute part alone: committed terms, owned kit and hours rented on demand or on spot, in present value over
-the horizon. Demand is in accelerators at work; each stream stays on its chosen accelerator and region, so that the
-comparison is about how much is committed, when and on which terms. Reserves are left out on both sides: hours
-beyond the committed fleet are rented where they are offered.
+the horizon. Demand is in accelerators of whole nodes that are occupied; each stream stays on its chosen accelerator and region, so that the
+plan decides how much is committed, when and on which terms. Hours beyond the committed fleet are rented where they
+are offered; where they are not, the fleet of the expected scenario with its reserve must be held.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from aifactory.buyplan.case import Case, Solution, case_terms
+from aifactory.buyplan.nodes import TOLERANCE
+from aifactory.buyplan.optimise.benders import OptimalPlan
 from aifactory.buyplan.optimise.evaluate import evaluate_plan
-from aifactory.buyplan.optimise.policies import compare_policies
+from aifactory.buyplan.optimise.policies import OURS, compare_policies
 from aifactory.buyplan.optimise.problem import Option, Problem
 from aifactory.buyplan.orders import FLEXIBLE
+from aifactory.buyplan.streams import EXPECTED
 from aifactory.buyplan.terms import BOUGHT, OWN_SITE
 from aifactory.demand.scenarios import Paths
 from aifactory.finance.options import COMMITTED_OPTIONS
@@ -32,6 +36,7 @@ QUARTERS = 3
 #: Paths in the report; proven gap and the limit of a solve, which stands only in the way of a run without end.
 PATHS, GAP, TIME_LIMIT_S = 60, 0.005, 300.0
 THIS_PLAN = "plan of this report"
+ONE_PATH = "cheapest for the expected scenario"
 
 
 @dataclass(frozen=True)
@@ -52,15 +57,20 @@ class FuturesBasis:
     problem: Problem
     monthly: Problem
     nodes: np.ndarray  # of the columns of `monthly`
+    best: OptimalPlan | None = None  # of the columns of `problem`, where it is made already
+    alone: np.ndarray | None = None  # of the columns of `monthly`: the cheapest orders for the expected scenario
 
 
-def futures_basis(case: Case, expected: Solution, paths: Paths) -> FuturesBasis | None:
+def futures_basis(
+    case: Case, expected: Solution, paths: Paths, best: OptimalPlan | None = None, alone: Solution | None = None
+) -> FuturesBasis | None:
     """Demand on all paths beside the orders of the expected scenario; None where nothing can be committed to."""
     problem = problem_of(case, paths)
     if not problem.orders or not (problem.demand > 0).any():
         return None
     monthly = replace(problem, order_months=tuple(range(problem.months)))
-    return FuturesBasis(problem, monthly, nodes_of(case, expected, monthly))
+    other = None if alone is None else nodes_of(case, alone, monthly)
+    return FuturesBasis(problem, monthly, nodes_of(case, expected, monthly), best, other)
 
 
 def compare_futures(basis: FuturesBasis, *, foresight: bool = False) -> Futures:
@@ -69,17 +79,24 @@ def compare_futures(basis: FuturesBasis, *, foresight: bool = False) -> Futures:
     `foresight` also plans each path alone, as if it were known: what no plan can beat, in half a minute.
     """
     problem = basis.problem
-    found = compare_policies(problem, gap=GAP, time_limit_s=TIME_LIMIT_S, foresight=foresight)
-    cost = evaluate_plan(basis.monthly, basis.nodes)
-    own = found.table.set_index("policy").loc["plan over all paths", "objective_usd"]
-    figures = {name: getattr(cost, name) for name in ("objective_usd", "expected_usd", "tail_usd", "orders_usd")}
-    row = pd.DataFrame([{"policy": THIS_PLAN, **figures, "regret": cost.objective_usd / own - 1}])
-    table = pd.concat([found.table, row]).sort_values("objective_usd", kind="stable", ignore_index=True)
+    found = compare_policies(problem, gap=GAP, time_limit_s=TIME_LIMIT_S, foresight=foresight, ours=basis.best)
+    own = found.table.set_index("policy").loc[OURS, "objective_usd"]
+    rows = [_priced(THIS_PLAN, basis.monthly, basis.nodes, own)]
+    if basis.alone is not None:
+        rows.append(_priced(ONE_PATH, basis.monthly, basis.alone, own))
+    table = found.table if basis.best is None else found.table[found.table["policy"] != OURS]
+    table = pd.concat([table, pd.DataFrame(rows)]).sort_values("objective_usd", kind="stable", ignore_index=True)
     return Futures(table, found.gap, problem.paths, problem.risk_weight, problem.tail)
 
 
+def _priced(policy: str, problem: Problem, nodes: np.ndarray, own_usd: float) -> dict[str, float | str]:
+    cost = evaluate_plan(problem, nodes)
+    figures = {name: getattr(cost, name) for name in ("objective_usd", "expected_usd", "tail_usd", "orders_usd")}
+    return {"policy": policy, **figures, "regret": cost.objective_usd / own_usd - 1}
+
+
 def problem_of(case: Case, paths: Paths) -> Problem:
-    """The planning problem of a case: demand in accelerators by stream and block, the offers of each pool."""
+    """The planning problem of a case: demand in accelerators of whole nodes by stream and block, the offers of each pool."""
     streams, offers, plan = case.streams, case.offers, case.plan
     months, pools = len(streams.months) - 1, case.pools
     wanted = stream_paths(case, paths)
@@ -90,7 +107,7 @@ def problem_of(case: Case, paths: Paths) -> Problem:
     )
     owned = case.slots.total(np.where(case.owned, case.slots.size, 0).astype(float), pools)
     return Problem(
-        demand=wanted[:, :, :, None] * block_levels(case)[None, None],
+        demand=block_demand(case, wanted),
         block_hours=HOURS_PER_MONTH * np.array(BLOCK_SHARES),
         rate=own_pool.astype(float),
         deferrable=streams.table["interruptible"].to_numpy(dtype=bool),
@@ -105,9 +122,16 @@ def problem_of(case: Case, paths: Paths) -> Problem:
         spot_share=np.full(pools, 1.0 - plan.value("spot_interruption_share")),
         kw=offers.power_w / 1e3,
         order_months=tuple(range(0, months, QUARTERS)),
+        floor=_floor(case),
         wacc=plan.value("wacc"),
         stranded=1.0,
     )
+
+
+def _floor(case: Case) -> np.ndarray:
+    """Accelerators to hold by month and pool: the expected fleet with its reserve where no hours can be rented."""
+    held = case.slots.total(case.loads[EXPECTED].held[1:] * case.slots.size, case.pools)
+    return np.where(np.isfinite(case.offers.on_demand), 0.0, held)
 
 
 def stream_paths(case: Case, paths: Paths) -> np.ndarray:
@@ -118,25 +142,32 @@ def stream_paths(case: Case, paths: Paths) -> np.ndarray:
     return case.streams.accelerators(np.moveaxis(paths.work[:, at, place], 1, 2))
 
 
-def block_levels(case: Case) -> np.ndarray:
-    """Load of each stream in the blocks of its pool over its mean, [K, B]; shares times levels add up to 1.
+def block_demand(case: Case, wanted: np.ndarray) -> np.ndarray:
+    """Accelerators that each stream occupies in the blocks of its pool, [S, T, K, B], for averages [S, T, K].
 
     Blocks are the highest hours of the pool's joint load downwards: streams of a pool share its nodes hour by hour,
-    pools share nothing within an hour.
+    pools share nothing within an hour. Nodes are whole in every hour, as they are rented and as the ledger counts
+    them; each stream has its part by load.
     """
     streams = case.streams
-    today = streams.accelerators(streams.units[1, 0])
+    today = streams.accelerators(streams.units[EXPECTED, 0])
+    peak = streams.table["peak_factor"].to_numpy()[:, None]
     edges = np.cumsum((0.0, *BLOCK_SHARES))
-    levels = np.ones((len(streams.table), len(BLOCK_SHARES)))
-    for pool in range(case.pools):
+    found = np.zeros((*wanted.shape, len(BLOCK_SHARES)))
+    for pool, size in enumerate(streams.pools["accelerators_per_node"].to_numpy(dtype=float)):
         mine = np.flatnonzero(streams.pool == pool)
         shape = streams.shape[mine]
         order = np.argsort(-(today[mine] @ shape), kind="stable")
+        shape = shape[:, order]
+        occupied = np.ceil(wanted[:, :, mine] @ (shape * peak[mine]) / size - TOLERANCE) * size
         hours = np.round(edges * len(order)).astype(int)
         for block, (first, last) in enumerate(zip(hours[:-1], hours[1:], strict=True)):
-            levels[mine, block] = shape[:, order[first:last]].mean(axis=1) if last > first else 1.0
-    mean = levels @ np.array(BLOCK_SHARES)
-    return levels / np.where(mean > 0, mean, 1.0)[:, None]
+            inside = slice(first, max(last, first + 1))
+            at_work = wanted[:, :, mine] * shape[:, inside].mean(axis=1)
+            total = at_work.sum(axis=2)
+            ratio = occupied[:, :, inside].mean(axis=2) / np.where(total > 0, total, 1.0)
+            found[:, :, mine, block] = at_work * ratio[:, :, None]
+    return found
 
 
 def nodes_of(case: Case, solution: Solution, problem: Problem) -> np.ndarray:
@@ -169,6 +200,7 @@ def _options(case: Case) -> list[Option]:
                     monthly_usd=rent * (1.0 - share) + running[at] / size,
                     resale_usd=terms.resale_base_usd[at] / size, resale_per_year=1.0 - terms.decline_per_year if bought else 0.0,
                     capital=bought or bool(OWN_SITE[code]),
+                    minimum_nodes=math.ceil(case.offers.minimum[code, pool] / size - TOLERANCE),
                 )
             )  # fmt: skip
     return found

@@ -13,8 +13,9 @@ from aifactory.buyplan.attribution import unit_cost_frame, unit_summary_frame
 from aifactory.buyplan.backtest_history import HistoryBasis, history_basis
 from aifactory.buyplan.bands import bands_frame, fleet_frame, orders_frame
 from aifactory.buyplan.booking import leases_frame, tax_regimes_frame
-from aifactory.buyplan.case import Answer, Case, build_case, justified, solve_case
+from aifactory.buyplan.case import Answer, Case, build_case, justified, solve_case, solve_expected
 from aifactory.buyplan.caveats import warnings_list
+from aifactory.buyplan.choose import Chosen, choose_orders, with_reasons
 from aifactory.buyplan.compare import api_frame, comparisons_frame, worse_policies
 from aifactory.buyplan.dimensions import cost_by_frame
 from aifactory.buyplan.futures import PATHS, FuturesBasis, futures_basis
@@ -103,7 +104,11 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
     owned = owned_accelerators(inventory.pools, ws.plan, streams)
     porting = porting_costs(shortlist.penalties, shortlist.choice)
     case = build_case(priced, streams, prices, owned=owned, porting=porting)
-    answer = solve_case(case)
+    workloads, regions = read_workloads(inventory.demand_basis, ws.plan, ws.period)
+    paths = simulate_paths(workloads, regions, settings_of(ws.plan, ws.period, PATHS))
+    chosen = choose_orders(case, paths)
+    case = chosen.case if chosen else case
+    answer = solve_case(case, chosen.decision if chosen else None)
     current = inventory.use_cases.set_index("use_case_id")["usd_per_unit"]
     api = api_frame(case, ws.table("api_prices"), ws.as_of)
     tornado = tornado_frame(case, answer, restream)
@@ -116,10 +121,11 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
         current=current,
         tornado=tornado,
         installed=inventory.pools,
+        chosen=chosen,
     )
-    workloads, regions = read_workloads(inventory.demand_basis, ws.plan, ws.period)
-    paths = simulate_paths(workloads, regions, settings_of(ws.plan, ws.period, PATHS))
-    futures = futures_basis(case, answer.expected, paths)
+    futures = futures_basis(
+        case, answer.expected, paths, best=chosen and chosen.best, alone=solve_expected(case) if chosen else None
+    )
     stress = stress_basis(
         case, futures, capacity=benchmark.capacity, exclusions=shortlist.exclusions, accelerators=accelerators
     )
@@ -159,10 +165,11 @@ def report(
     current: pd.Series,
     tornado: pd.DataFrame,
     installed: pd.DataFrame,
+    chosen: Chosen | None = None,
 ) -> BuyPlan:
     """Arrange a solved case in the tables of the result; checks that their totals agree."""
     options = options_frame(case.prices, case.streams.pools, accelerators, case.plan)
-    orders = orders_frame(case, answer, case.prices)
+    orders = with_reasons(orders_frame(case, answer, case.prices), chosen, case)
     bands = bands_frame(case, answer, options, period)
     costs, cash_flow, roi = costs_frame(case, answer), cash_flow_frame(case, answer), roi_frame(case, answer)
     check_statements(cash_flow, costs)
@@ -193,7 +200,7 @@ def report(
         governance=governance_frame(case.plan, period, orders),
         approved_plan=approved_plan_frame(case, answer, period),
         not_sized=case.streams.not_sized,
-        warnings=[*warnings, *worse_policies(comparisons)],
+        warnings=[*(chosen.limits if chosen else []), *warnings, *worse_policies(comparisons)],
         decision=decision_sentence(orders, roi, case.plan),
         tax_regimes=tax_regimes_frame(case, answer),
         leases=leases_frame(case, answer, justified(answer.expected)),

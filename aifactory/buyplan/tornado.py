@@ -1,6 +1,8 @@
 """What moves the result: NPV of the expected scenario with one thing changed at a time.
 
-Orders are chosen anew for every value, as they would be if it were known before signing.
+Orders are chosen anew for every value, as they would be if it were known before signing, and for the expected demand
+alone; what the plan over many demand paths earns more or less than such orders is added to every value, so that the
+values without a change are those of the plan.
 """
 
 from __future__ import annotations
@@ -52,14 +54,15 @@ def tornado_frame(case: Case, answer: Answer, restream: Callable[[Plan], Streams
     base = net_present_value(answer.expected.ledger, case.plan)
     if np.isnan(base):
         return pd.DataFrame(columns=COLUMNS)
+    shift = base - expected_npv(case)
     rows = []
     for name, item in case.plan.assumptions.items():
         if item.low is None or item.high is None or item.low == item.high or name in SPREAD_ASSUMPTIONS:
             continue
-        ends = [_npv_with(case, name, value, restream) for value in (item.low, item.high)]
+        ends = [_npv_with(case, name, value, restream) + shift for value in (item.low, item.high)]
         about = {"unit": item.unit, "owner_role": item.owner_role, "source": item.source}
         rows.append(_row(name, (item.low, item.value, item.high), ends, about))
-    rows += [_demand_row(case, answer), _capacity_row(case)]
+    rows += [_demand_row(case, answer), _capacity_row(case, shift)]
     frame = pd.DataFrame(rows, columns=COLUMNS)
     frame = frame[frame["swing_usd"] > 0]
     return frame.sort_values(["swing_usd", "assumption"], ascending=[False, True], ignore_index=True)
@@ -110,7 +113,7 @@ def _demand_row(case: Case, answer: Answer) -> dict:
     return _row(DEMAND, values, ends, about)
 
 
-def _capacity_row(case: Case) -> dict:
+def _capacity_row(case: Case, shift: float) -> dict:
     """All capacities at the low or high end of their intervals at once."""
     table = case.streams.table
     capacity = table["units_per_s_per_accelerator"]
@@ -118,7 +121,7 @@ def _capacity_row(case: Case) -> dict:
     for name in ("low", "high"):
         ratio = (table[name] / capacity).fillna(1.0)
         streams = replace(case.streams, table=table.assign(units_per_s_per_accelerator=capacity * ratio))
-        ends.append(expected_npv(with_streams(case, case.plan, streams)))
+        ends.append(expected_npv(with_streams(case, case.plan, streams)) + shift)
         relative.append(float(np.average(ratio, weights=table["units_month"].clip(lower=1e-9) / capacity)))
     owner = case.plan.assumptions["planning_utilization"].owner_role
     about = {"unit": "of measured rate", "owner_role": owner, "source": "benchmark intervals"}

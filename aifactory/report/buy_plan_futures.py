@@ -1,18 +1,18 @@
-"""Page of stage 4: the plan's orders and rules of thumb on many demand paths, with the proven best."""
+"""Page of stage 4: the plan's orders, which are made for many demand paths, beside rules of thumb on the same paths."""
 
 from __future__ import annotations
 
 import pandas as pd
 
 from aifactory.buyplan import BuyPlan
-from aifactory.buyplan.futures import THIS_PLAN, Futures
+from aifactory.buyplan.futures import ONE_PATH, THIS_PLAN, Futures
 from aifactory.buyplan.optimise.policies import FORESIGHT
 from aifactory.inputs.workspace import Workspace
 from aifactory.report.blocks import Block, Col, Group, group, section, table
 from aifactory.report.text import pct, usd_compact
 
 QUESTION = "Does the plan hold over many futures?"
-OURS, MEAN = "plan over all paths", "plan for the mean path"
+MEAN = "plan for the mean path"
 SOURCE = "computed: demand simulation, prices and orders of this plan"
 
 
@@ -21,13 +21,14 @@ def futures_section(ws: Workspace, plan: BuyPlan, futures: Futures | None) -> Gr
     if futures is None:
         return section(QUESTION, "Not computed: nothing in the plan can be committed to.")
     rows = futures.table.set_index("policy")
-    rules = rows.drop(index=[THIS_PLAN, OURS, MEAN, FORESIGHT], errors="ignore")["objective_usd"]
-    best, own = rows.loc[OURS], rows.loc[THIS_PLAN]
+    rules = rows.drop(index=[THIS_PLAN, ONE_PATH, MEAN, FORESIGHT], errors="ignore")["regret"]
+    own = rows.loc[THIS_PLAN]
     text = (
-        f"On {futures.paths} demand paths the orders of this plan cost {usd_compact(own['objective_usd'])}, {pct(own['regret'], 1)} more "
-        f"than orders made for all paths at once, which are proven to be within {pct(futures.gap, 2)} of the best; the cheapest rule of "
-        f"thumb ({rules.idxmin()}) costs {pct(rules.min() / best['objective_usd'] - 1, 0)} more. Planning for the mean path alone would "
-        f"lose {usd_compact(rows.loc[MEAN, 'objective_usd'] - best['objective_usd'])}."
+        f"Orders are chosen over {futures.paths} demand paths at once: they cost {usd_compact(own['objective_usd'])}, proven to be "
+        f"within {pct(futures.gap, 2)} of the best orders there are. Orders made for the expected scenario alone cost "
+        f"{pct(rows.loc[ONE_PATH, 'regret'], 1)} more on the same paths, the cheapest rule of thumb ({rules.idxmin()}) {pct(rules.min(), 0)} "
+        f"more. Planning for the mean path would lose {usd_compact(rows.loc[MEAN, 'objective_usd'] - own['objective_usd'])}: the "
+        "value of planning for many paths (value of the stochastic solution)."
     )
     return group(section(QUESTION, text), _table(ws, futures))
 
@@ -39,10 +40,10 @@ def _table(ws: Workspace, futures: Futures) -> Block:
         "expected_usd": Col("Expected", "usd0"),
         "tail_usd": Col(f"Worst {pct(1 - futures.tail)}", "usd0"),
         "orders_usd": Col("Committed", "usd0"),
-        "regret": Col("Against all paths", "pct1"),
+        "regret": Col("Against this plan", "pct1"),
     }
     note = (
-        f"Present value of accelerators alone over the horizon, without reserve: {pct(1 - futures.risk_weight)} of the mean and "
+        f"Present value of accelerators alone over the horizon, orders each quarter: {pct(1 - futures.risk_weight)} of the mean and "
         f"{pct(futures.risk_weight)} of the mean of the worst {pct(1 - futures.tail)} of the paths. Hours beyond the commitments are "
         "rented."
     )

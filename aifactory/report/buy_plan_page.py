@@ -273,11 +273,16 @@ def table_orders(ws: Workspace, plan: BuyPlan) -> Block:
         "commitment_usd": Col("USD committed", "usd0"),
         "expires": Col("Expires", "month"),
         "kind": Col("Kind"),
+        "reason": Col("Why"),
+        "paths_share": Col("Pays on", "pct0"),
         "provider": Col("Provider"),
         "as_of": Col("Price of", "date"),
         "confidence": Col("Price is"),
     }
-    note = "Firm orders are paid in every scenario; the others follow the demand of their scenario."
+    note = (
+        "Orders are chosen over many demand paths. Pays on: share of the paths on which the last node of the order saves more "
+        "than it costs. Firm orders are paid in every scenario; the others follow the demand of their scenario."
+    )
     facts = {"caption": "Orders and renewals", "source": f"prices table; {PLAN}", "as_of": ws.as_of}
     return table(frame, **facts, columns=columns, max_rows=60, note=note)
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from aifactory.buyplan.optimise.benders import optimise
+from aifactory.buyplan.optimise.benders import OptimalPlan, optimise
 from aifactory.buyplan.optimise.evaluate import Evaluator, evaluate_plan, recourse_of, tail_weights
 from aifactory.buyplan.optimise.problem import Problem
 
 RESERVES = (0.0, 0.2, 0.4)
-FORESIGHT = "perfect foresight"
+FORESIGHT, OURS = "perfect foresight", "plan over all paths"
 #: Price of a platform that nobody offers by the term: chosen last.
 NEVER_USD = 1e30
 #: A rule sees demand and gives accelerators [T, W] that each workload should have.
@@ -68,11 +68,17 @@ class Compared:
 
 
 def compare_policies(
-    problem: Problem, *, gap: float = 0.005, time_limit_s: float = 60.0, foresight: bool = True
+    problem: Problem,
+    *,
+    gap: float = 0.005,
+    time_limit_s: float = 60.0,
+    foresight: bool = True,
+    ours: OptimalPlan | None = None,
 ) -> Compared:
     """Cost of every rule, of the plan for the mean path, of our plan, and of perfect foresight on the same paths.
 
-    Perfect foresight plans each path alone, which takes as many solves as there are paths.
+    Perfect foresight plans each path alone, which takes as many solves as there are paths; `ours` spares a solve
+    where the plan is known.
 
     Returns
     -------
@@ -81,17 +87,17 @@ def compare_policies(
     information` = ours - foresight in expected cost, are differences of rows.
     """
     recourse = recourse_of(problem)
-    ours = optimise(problem, gap=gap, time_limit_s=time_limit_s)
+    ours = ours or optimise(problem, gap=gap, time_limit_s=time_limit_s)
     mean = replace(problem, demand=problem.demand.mean(axis=0, keepdims=True), **_mean_prices(problem))
     plans = policy_plans(problem) | {
         "plan for the mean path": optimise(mean, gap=gap, time_limit_s=time_limit_s).nodes,
-        "plan over all paths": ours.nodes,
+        OURS: ours.nodes,
     }
     rows = [{"policy": name, **_figures(problem, nodes, recourse)} for name, nodes in plans.items()]
     if foresight:
         rows.append({"policy": FORESIGHT, **_foresight(problem, gap, time_limit_s)})
     table = pd.DataFrame(rows)
-    own = table.set_index("policy").loc["plan over all paths"]
+    own = table.set_index("policy").loc[OURS]
     regret = table["objective_usd"] / own["objective_usd"] - 1
     regret = regret.where(table["policy"] != FORESIGHT, table["expected_usd"] / own["expected_usd"] - 1)
     return Compared(table.assign(regret=regret), ours.gap)

@@ -87,6 +87,8 @@ class Problem:
     order_months : months in which orders may be placed.
     capital_usd : [years] budget of capital per year of 12 months; empty: no limit.
     power_kw : [T] kW for owned and committed nodes; empty: no limit.
+    floor : [T, P] accelerators that must stand ready (a reserve where no hours can be rented), in the months in which
+        any order serves; empty: none.
     wacc : discount rate per year.
     stranded : share of the payments beyond the horizon that is charged at the horizon.
     risk_weight, tail : weight of the mean of the worst (1 - tail) share of the paths in the objective.
@@ -110,6 +112,7 @@ class Problem:
     order_months: tuple[int, ...] = tuple(range(0, 36, 3))
     capital_usd: np.ndarray = field(default_factory=lambda: np.zeros(0))
     power_kw: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    floor: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
     wacc: float = 0.1
     stranded: float = 0.5
     risk_weight: float = 0.3
@@ -136,6 +139,8 @@ class Problem:
                     column=name,
                     value=np.shape(getattr(self, name)),
                 )
+        if np.size(self.floor) and np.shape(self.floor) != (t, p):
+            raise InputError.at("problem", f"must have the shape {(t, p)}", column="floor", value=np.shape(self.floor))
         for name in ("demand", "block_hours", "rate", "miss_usd", "owned", "kw"):
             values = np.asarray(getattr(self, name), dtype=float)
             if not np.isfinite(values).all() or (values < 0).any():
@@ -269,7 +274,7 @@ class Problem:
         return self.owned + self.serves @ self.split(plan)[0]
 
     def limits(self) -> tuple[np.ndarray, np.ndarray, list[str]]:
-        """Rows of `matrix @ nodes <= bound` and their names: capital by year, power by month."""
+        """Rows of `matrix @ nodes <= bound` and their names: capital by year, power by month, floor by month."""
         rows, bounds, names = [], [], []
         for year, budget in enumerate(self.capital_usd):
             spent = [
@@ -283,6 +288,13 @@ class Problem:
             rows.append(self.kw @ self.serves[month])
             bounds.append(most - float(self.kw @ self.owned[month]))
             names.append(f"power in month {month}")
+        for month, platform in np.argwhere(
+            np.asarray(self.floor) > self.owned if len(self.floor) else np.zeros((0, 0))
+        ):
+            if self.serves[month, platform].any():
+                rows.append(-self.serves[month, platform])
+                bounds.append(float(self.owned[month, platform] - self.floor[month, platform]))
+                names.append(f"reserve of platform {platform} in month {month}")
         return np.array(rows).reshape(len(rows), len(self.orders)), np.array(bounds), names
 
 

@@ -1,0 +1,121 @@
+"""The orders of the plan: chosen over many demand paths, each with what it serves and why it is there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from aifactory.buyplan.case import Case, build_case
+from aifactory.buyplan.futures import GAP, TIME_LIMIT_S, problem_of
+from aifactory.buyplan.nodes import TOLERANCE
+from aifactory.buyplan.optimise.benders import REACHED, OptimalPlan, optimise
+from aifactory.buyplan.optimise.evaluate import recourse_of
+from aifactory.buyplan.optimise.problem import Problem
+from aifactory.buyplan.orders import FLEXIBLE
+from aifactory.demand.scenarios import Paths
+from aifactory.finance.options import COMMITTED_OPTIONS
+
+REASON_COLUMNS = ["pool", "purchase_option", "start_index", "paths_share", "reason"]
+HALF = 0.5
+CHEAPER, RESERVE, SMALLEST = "cheaper than hours", "no hours to rent", "smallest order offered"
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The best plan over the paths, as decisions of the slots of a case.
+
+    Attributes
+    ----------
+    case : the case, with room for every node of the plan.
+    best : the plan of `problem` with its proven gap.
+    decision : [T + 1, N] option that a slot signs in a month, else FLEXIBLE.
+    reasons : by pool, option and first month of use: share of the paths on which the last node pays, and why it is
+        there.
+    """
+
+    case: Case
+    problem: Problem
+    best: OptimalPlan
+    decision: np.ndarray
+    reasons: pd.DataFrame
+
+    @property
+    def limits(self) -> list[str]:
+        """What a reader must know of the search: nothing where the gap was reached."""
+        if self.best.stopped == REACHED:
+            return []
+        return [
+            f"The search for the best orders ended early ({self.best.stopped}): they are proven to cost at most "
+            f"{self.best.gap:.1%} more than the best, not to be the best."
+        ]
+
+
+def choose_orders(case: Case, paths: Paths) -> Chosen | None:
+    """Cheapest orders over all demand paths, mean and worst tenth weighed; None where nothing can be committed to.
+
+    Orders are placed once a quarter. Where no hours can be rented the expected fleet with its reserve is held.
+    """
+    problem = problem_of(case, paths)
+    if not problem.orders or not (problem.demand > 0).any():
+        return None
+    best = optimise(problem, gap=GAP, time_limit_s=TIME_LIMIT_S)
+    wanted = np.ceil(problem.capacity(best.nodes).max(axis=0) / problem.node_size - TOLERANCE).astype(int)
+    have = np.bincount(case.slots.pool, minlength=case.pools)
+    if (wanted > have).any():
+        case = build_case(
+            case.plan, case.streams, case.prices, owned=case.owned_accelerators, porting=case.porting, room=wanted
+        )
+    return Chosen(case, problem, best, decisions_of(case, problem, best.nodes), reasons_of(problem, best.nodes))
+
+
+def decisions_of(case: Case, problem: Problem, nodes: np.ndarray) -> np.ndarray:
+    """Nodes of orders as decisions of slots: each takes the first slots of its pool that are free."""
+    months = len(case.streams.months)
+    decision = np.full((months, len(case.slots.pool)), FLEXIBLE)
+    free_from = np.where(case.owned, months + 1, 0)
+    for column in sorted(
+        np.flatnonzero(nodes), key=lambda at: (_start(problem, at), -problem.orders[at][0].term_months)
+    ):
+        option, start = problem.orders[column][0], _start(problem, column)
+        mine = np.flatnonzero((case.slots.pool == option.platform) & (free_from <= start))[: int(nodes[column])]
+        decision[start, mine] = COMMITTED_OPTIONS.index(option.name)
+        free_from[mine] = start + option.term_months
+    return decision
+
+
+def _start(problem: Problem, column: int) -> int:
+    """First month of use on the axis of the case, whose month 0 is the period."""
+    option, month = problem.orders[column]
+    return month + 1 + option.lead_months
+
+
+def reasons_of(problem: Problem, nodes: np.ndarray) -> pd.DataFrame:
+    """Share of the paths on which the last node of each order saves what it costs, and what asks for it.
+
+    A node saves, month by month, the hours that would be rented or missed without it. Where no hours can be rented
+    the expected fleet with its reserve is held, and more where missing demand would cost more.
+    """
+    bought = np.flatnonzero(nodes)
+    less = np.maximum(problem.capacity(nodes) - problem.node_size, problem.owned)
+    saved = -recourse_of(problem).cost(less)[1] * problem.discount[:-1, None]
+    rows = []
+    for column in bought:
+        option = problem.orders[column][0]
+        value = np.einsum("st,t->s", saved[:, :, option.platform], problem.serves[:, option.platform, column])
+        pays = value >= problem.order_usd[column]
+        least = nodes[column] == option.minimum_nodes > 1 and pays.mean() < HALF
+        scarce = not problem.on_demand_most[option.platform] > 0
+        reason = RESERVE if scarce else SMALLEST if least else CHEAPER
+        rows.append((option.platform, option.name, _start(problem, column), float(pays.mean()), reason))
+    return pd.DataFrame(rows, columns=REASON_COLUMNS)
+
+
+def with_reasons(orders: pd.DataFrame, chosen: Chosen | None, case: Case) -> pd.DataFrame:
+    """Orders with `paths_share` and `reason`; empty where orders were not chosen over paths."""
+    if chosen is None:
+        return orders.assign(paths_share=np.nan, reason="")
+    places = chosen.reasons.join(case.streams.pools[["region", "accelerator_id"]], on="pool").drop(columns="pool")
+    keys = ["region", "accelerator_id", "purchase_option", "start_index"]
+    return orders.merge(places, on=keys, how="left").fillna({"reason": ""})
