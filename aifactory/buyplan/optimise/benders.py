@@ -36,6 +36,8 @@ QUICK = 128
 #: a share, of cuts that are dropped.
 PORT_ROUNDS, PORT_CYCLES, INSIDE, SLACK = 16, 3, 0.02, 0.05
 HEURISTICS = 0.05
+#: Seconds that a master gets in any case, so that there is a plan at all.
+LEAST_S = 20.0
 REACHED = "gap reached"
 
 
@@ -261,7 +263,7 @@ class _Master:
 
     def solve(self, end: float) -> tuple[np.ndarray, float]:
         """Best nodes under the cuts, and a bound on the cost of every plan."""
-        self.solver.setOptionValue("time_limit", self.solver.getRunTime() + max(end - time.monotonic(), 1.0))
+        self.solver.setOptionValue("time_limit", self.solver.getRunTime() + max(end - time.monotonic(), LEAST_S))
         self.solver.run()
         info = self.solver.getInfo()
         status = self.solver.getModelStatus()
