@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,8 @@ from aifactory.buyplan.futures import GAP, TIME_LIMIT_S, problem_of
 from aifactory.buyplan.nodes import TOLERANCE
 from aifactory.buyplan.optimise.benders import REACHED, OptimalPlan, optimise
 from aifactory.buyplan.optimise.evaluate import recourse_of
+from aifactory.buyplan.optimise.extensive import largest_orders
+from aifactory.buyplan.optimise.limits import find_conflict
 from aifactory.buyplan.optimise.problem import Problem
 from aifactory.buyplan.orders import FLEXIBLE
 from aifactory.demand.scenarios import Paths
@@ -40,26 +42,37 @@ class Chosen:
     best: OptimalPlan
     decision: np.ndarray
     reasons: pd.DataFrame
+    conflict: str = ""
 
     @property
     def limits(self) -> list[str]:
-        """What a reader must know of the search: nothing where the gap was reached."""
-        if self.best.stopped == REACHED:
-            return []
-        return [
-            f"The search for the best orders ended early ({self.best.stopped}): they are proven to cost at most "
-            f"{self.best.gap:.1%} more than the best, not to be the best."
-        ]
+        """What a reader must know: limits that contradict each other or bind, and a search that ended early."""
+        found = [f"The budget of capital is not kept: {self.conflict}."] if self.conflict else []
+        capital = max((usd for name, usd in self.best.limit_usd.items() if name.startswith("capital")), default=0.0)
+        if capital > 0:
+            found.append(
+                f"The budget of capital binds: one more dollar of it would save USD {capital:,.2f} over the horizon."
+            )
+        if self.best.stopped != REACHED:
+            found.append(
+                f"The search for the best orders ended early ({self.best.stopped}): they are proven to cost at most "
+                f"{self.best.gap:.1%} more than the best, not to be the best."
+            )
+        return found
 
 
 def choose_orders(case: Case, paths: Paths) -> Chosen | None:
     """Cheapest orders over all demand paths, mean and worst tenth weighed; None where nothing can be committed to.
 
-    Orders are placed once a quarter. Where no hours can be rented the expected fleet with its reserve is held.
+    Orders are placed once a quarter, purchases within the budget of capital of each fiscal year (unless the fleet that must
+    be held needs more). Where no hours can be rented the expected fleet with its reserve is held.
     """
     problem = problem_of(case, paths)
     if not problem.orders or not (problem.demand > 0).any():
         return None
+    conflict = find_conflict(problem, largest_orders(problem))
+    if conflict is not None:
+        problem = replace(problem, capital_usd=np.zeros(0))
     best = optimise(problem, gap=GAP, time_limit_s=TIME_LIMIT_S)
     wanted = np.ceil(problem.capacity(best.nodes).max(axis=0) / problem.node_size - TOLERANCE).astype(int)
     have = np.bincount(case.slots.pool, minlength=case.pools)
@@ -67,7 +80,10 @@ def choose_orders(case: Case, paths: Paths) -> Chosen | None:
         case = build_case(
             case.plan, case.streams, case.prices, owned=case.owned_accelerators, porting=case.porting, room=wanted
         )
-    return Chosen(case, problem, best, decisions_of(case, problem, best.nodes), reasons_of(problem, best.nodes))
+    return Chosen(
+        case, problem, best, decisions_of(case, problem, best.nodes), reasons_of(problem, best.nodes),
+        conflict.sentence() if conflict else "",
+    )  # fmt: skip
 
 
 def decisions_of(case: Case, problem: Problem, nodes: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.buyplan.case import Case, Solution, case_terms
+from aifactory.buyplan.caveats import fiscal_year
 from aifactory.buyplan.nodes import TOLERANCE
 from aifactory.buyplan.optimise.benders import OptimalPlan
 from aifactory.buyplan.optimise.evaluate import evaluate_plan
@@ -22,7 +23,7 @@ from aifactory.buyplan.optimise.policies import OURS, compare_policies
 from aifactory.buyplan.optimise.problem import Option, Problem
 from aifactory.buyplan.orders import FLEXIBLE
 from aifactory.buyplan.streams import EXPECTED
-from aifactory.buyplan.terms import BOUGHT, OWN_SITE
+from aifactory.buyplan.terms import BOUGHT
 from aifactory.demand.scenarios import Paths
 from aifactory.finance.options import COMMITTED_OPTIONS
 from aifactory.units import HOURS_PER_MONTH
@@ -123,9 +124,19 @@ def problem_of(case: Case, paths: Paths) -> Problem:
         kw=offers.power_w / 1e3,
         order_months=tuple(range(0, months, QUARTERS)),
         floor=_floor(case),
+        **_capital(case),
         wacc=plan.value("wacc"),
         stranded=1.0,
     )
+
+
+def _capital(case: Case) -> dict[str, np.ndarray]:
+    """The budget of capital in each fiscal year that the horizon meets, by month of order."""
+    budget, months = case.plan.budget.capex_usd_per_year, case.streams.months
+    if budget is None:
+        return {}
+    years = np.array([fiscal_year(month, case.plan.fiscal_year_start_month) for month in months[:-1]])
+    return {"capital_usd": np.full(years[-1] - years[0] + 1, float(budget)), "year_of": years - years[0]}
 
 
 def _floor(case: Case) -> np.ndarray:
@@ -199,7 +210,7 @@ def _options(case: Case) -> list[Option]:
                     upfront_usd=terms.capex_usd[at] / size + rent * share * term,
                     monthly_usd=rent * (1.0 - share) + running[at] / size,
                     resale_usd=terms.resale_base_usd[at] / size, resale_per_year=1.0 - terms.decline_per_year if bought else 0.0,
-                    capital=bought or bool(OWN_SITE[code]),
+                    capital=bought,
                     minimum_nodes=math.ceil(case.offers.minimum[code, pool] / size - TOLERANCE),
                 )
             )  # fmt: skip

@@ -108,3 +108,24 @@ def test_nothing_to_commit_to_chooses_nothing(tiny):
 
     case = tiny(prices=make_prices(drop=["reserved_1y", "reserved_3y", "purchase", "lease"]))
     assert choose_orders(case, paths_of(case, 3)) is None
+
+
+def test_a_budget_of_capital_is_kept(tiny):
+    """A budget of one and a half nodes a year: one node at most is bought in a year, fewer than without it."""
+    from bp_company import make_plan, make_prices
+
+    hardware = {
+        "purchase_option": "purchase", "usd_per_accelerator": 20_000.0, "region": "*", "provider": "vendor",
+        "lead_time_weeks": 4.0,
+    }  # fmt: skip
+    prices = make_prices(hardware, drop=["reserved_1y"])
+    free = tiny(plan=make_plan(36), prices=prices)
+    free = choose_orders(free, paths_of(free, 5, 0.2))
+    price = max(option.upfront_usd for option, _ in free.problem.orders) * 4
+    tight = tiny(plan=make_plan(36, budget={"capex_usd_per_year": price * 1.5}), prices=prices)
+    tight = choose_orders(tight, paths_of(tight, 5, 0.2))
+    matrix, bound, names = tight.problem.limits()
+    assert names[0] == "capital of year 1" and (matrix @ tight.best.nodes <= bound + 1e-6).all()
+    assert tight.best.nodes[0] == 1 < free.best.nodes[0]
+    assert tight.best.cost.objective_usd > free.best.cost.objective_usd
+    assert "one more dollar" in tight.limits[0] and free.limits == []

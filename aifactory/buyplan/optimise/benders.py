@@ -14,13 +14,14 @@ problems with ports end at wider gaps; the gap is always stated.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import highspy
 import numpy as np
 
 from aifactory.buyplan.optimise.evaluate import Evaluator, PlanCost, Slopes, evaluate_with_slopes, recourse_of
 from aifactory.buyplan.optimise.extensive import HAS_SOLUTION, gap_of, largest_orders, order_rows
+from aifactory.buyplan.optimise.limits import refuse_conflicts
 from aifactory.buyplan.optimise.problem import Problem
 from aifactory.buyplan.optimise.recourse import INFINITE, quiet_solver
 from aifactory.errors import AIFactoryError
@@ -36,6 +37,7 @@ QUICK = 128
 #: a share, of cuts that are dropped.
 PORT_ROUNDS, PORT_CYCLES, INSIDE, SLACK = 16, 3, 0.02, 0.05
 HEURISTICS = 0.05
+PRICE_TOLERANCE = 1e-6
 #: Seconds that a master gets in any case, so that there is a plan at all.
 LEAST_S = 20.0
 REACHED = "gap reached"
@@ -52,6 +54,8 @@ class OptimalPlan:
     gap : (cost - bound) / cost, proven.
     rounds : evaluations over all paths.
     stopped : why the search ended: gap reached, or the limit that came first.
+    limit_usd : by limit that binds, USD of the objective that one more unit of it (USD, kW, accelerator) would save, for
+        orders that need not be whole.
     """
 
     nodes: np.ndarray
@@ -59,6 +63,7 @@ class OptimalPlan:
     bound_usd: float
     rounds: int
     stopped: str
+    limit_usd: dict[str, float] = field(default_factory=dict)
 
     @property
     def gap(self) -> float:
@@ -70,8 +75,14 @@ def optimise(problem: Problem, *, gap: float = 0.005, time_limit_s: float = 60.0
     """Cheapest plan of whole nodes for the objective of `Problem`, within a proven gap or a time limit.
 
     The result always says its gap; where the limit came first, `stopped` says so.
+
+    Raises
+    ------
+    InputError
+        The limits contradict each other; the smallest set of them and the ways out are named.
     """
     end = time.monotonic() + time_limit_s
+    refuse_conflicts(problem, largest_orders(problem))
     master, recourse = _Master(problem), recourse_of(problem)
     center, few = np.zeros(len(problem.plan_usd)), _mean_problem(problem)
     if few is not None:
@@ -79,13 +90,15 @@ def optimise(problem: Problem, *, gap: float = 0.005, time_limit_s: float = 60.0
     center = _approach(problem, master, center, gap, end, recourse, QUICK)[0]
     if not problem.ports:
         center = _approach(problem, master, center, gap, end, recourse)[0]
-        return _in_whole_nodes(problem, master, gap, time_limit_s, end, recourse)
+        prices = master.limit_prices()
+        return replace(_in_whole_nodes(problem, master, gap, time_limit_s, end, recourse), limit_usd=prices)
     best, bound = None, -np.inf
     for _ in range(PORT_CYCLES):
         center, bound = _choose_ports(problem, master, center, gap, end, recourse, bound)
         master.hold_ports(np.round(center[len(problem.orders) :]))
         _approach(problem, master, center, gap, end, recourse, QUICK)
-        found = _in_whole_nodes(problem, master, gap / 2, time_limit_s, end, recourse)
+        prices = master.limit_prices()
+        found = replace(_in_whole_nodes(problem, master, gap / 2, time_limit_s, end, recourse), limit_usd=prices)
         if best is None or found.cost.objective_usd < best.cost.objective_usd:
             best = found
         if gap_of(best.cost.objective_usd, bound) <= gap:
@@ -218,6 +231,12 @@ class _Master:
         for month, slope in enumerate(slopes.mean):
             self._cut(self.lead + month, slope, slopes.mean_usd[month] - slope @ nodes)
         self._cut(self.columns - 1, slopes.tail, slopes.tail_usd - slopes.tail @ nodes)
+
+    def limit_prices(self) -> dict[str, float]:
+        """Shadow prices of the limits in the last continuous solve, USD per unit; those of 0 are left out."""
+        names = self.problem.limits()[2]
+        duals = np.array(self.solver.getSolution().row_dual)[: len(names)] / SCALE
+        return {name: float(-dual) for name, dual in zip(names, duals, strict=True) if dual < -PRICE_TOLERANCE}
 
     def whole(self, gap: float) -> None:
         """From here on in whole nodes, each time to this gap."""

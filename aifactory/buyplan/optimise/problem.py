@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from aifactory.errors import InputError
-from aifactory.units import monthly_rate
+from aifactory.units import MONTHS_PER_YEAR, monthly_rate
 
 
 @dataclass(frozen=True)
@@ -85,10 +85,12 @@ class Problem:
     miss_usd : [W] USD per unit that is not served.
     ports : what must be ported first; cells in no port are open.
     order_months : months in which orders may be placed.
-    capital_usd : [years] budget of capital per year of 12 months; empty: no limit.
+    capital_usd : [years] budget of capital per year; empty: no limit.
+    year_of : [T] year of each month; empty: years of 12 months from the start.
     power_kw : [T] kW for owned and committed nodes; empty: no limit.
     floor : [T, P] accelerators that must stand ready (a reserve where no hours can be rented), in the months in which
         any order serves; empty: none.
+    vendor_most : largest share of one vendor in the accelerator-months owned and ordered; 1: no limit.
     wacc : discount rate per year.
     stranded : share of the payments beyond the horizon that is charged at the horizon.
     risk_weight, tail : weight of the mean of the worst (1 - tail) share of the paths in the objective.
@@ -111,8 +113,10 @@ class Problem:
     vendor: tuple[str, ...] = ()
     order_months: tuple[int, ...] = tuple(range(0, 36, 3))
     capital_usd: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    year_of: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=int))
     power_kw: np.ndarray = field(default_factory=lambda: np.zeros(0))
     floor: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    vendor_most: float = 1.0
     wacc: float = 0.1
     stranded: float = 0.5
     risk_weight: float = 0.3
@@ -163,12 +167,16 @@ class Problem:
         for platform in np.flatnonzero(~(np.asarray(self.rate) > 0).any(axis=0)):
             raise InputError.at("problem", f"platform {platform} serves no workload: leave it out", column="rate")
         for option in self.options:
-            if not 0 <= option.platform < p or option.term_months < 1 or option.lead_months < 0:
-                raise InputError.at(
-                    "options", "needs a platform, a term of at least a month and a lead time", value=option.name
-                )
+            _check_option(option, p)
 
         self._check_ports(w, p)
+        if not 0 < self.vendor_most <= 1 or (self.vendor_most < 1 and len(self.vendor) != p):
+            raise InputError.at(
+                "problem",
+                "a share of 0 to 1, with the vendor of each platform",
+                column="vendor_most",
+                value=self.vendor_most,
+            )
 
     def _check_ports(self, workloads: int, platforms: int) -> None:
         opened: set[tuple[int, int]] = set()
@@ -274,11 +282,12 @@ class Problem:
         return self.owned + self.serves @ self.split(plan)[0]
 
     def limits(self) -> tuple[np.ndarray, np.ndarray, list[str]]:
-        """Rows of `matrix @ nodes <= bound` and their names: capital by year, power by month, floor by month."""
+        """Rows of `matrix @ nodes <= bound` and their names: capital by year, power and floor by month, share by vendor."""
         rows, bounds, names = [], [], []
+        years = self.year_of if len(self.year_of) else np.arange(self.months) // MONTHS_PER_YEAR
         for year, budget in enumerate(self.capital_usd):
             spent = [
-                option.upfront_usd * self.node_size[option.platform] if option.capital and month // 12 == year else 0.0
+                option.upfront_usd * self.node_size[option.platform] if option.capital and years[month] == year else 0.0
                 for option, month in self.orders
             ]
             rows.append(spent)
@@ -288,14 +297,31 @@ class Problem:
             rows.append(self.kw @ self.serves[month])
             bounds.append(most - float(self.kw @ self.owned[month]))
             names.append(f"power in month {month}")
-        for month, platform in np.argwhere(
-            np.asarray(self.floor) > self.owned if len(self.floor) else np.zeros((0, 0))
-        ):
+        for month, platform in np.argwhere(self.floor > self.owned) if np.size(self.floor) else ():
             if self.serves[month, platform].any():
                 rows.append(-self.serves[month, platform])
                 bounds.append(float(self.owned[month, platform] - self.floor[month, platform]))
                 names.append(f"reserve of platform {platform} in month {month}")
+        if self.vendor_most < 1:
+            held, mine = self.serves.sum(axis=0), self.owned.sum(axis=0)
+            for vendor in dict.fromkeys(self.vendor):
+                weight = np.array([float(of == vendor) for of in self.vendor]) - self.vendor_most
+                rows.append(weight @ held)
+                bounds.append(float(-weight @ mine))
+                names.append(f"share of {vendor}")
         return np.array(rows).reshape(len(rows), len(self.orders)), np.array(bounds), names
+
+
+def _check_option(option: Option, platforms: int) -> None:
+    if not 0 <= option.platform < platforms or option.term_months < 1 or option.lead_months < 0:
+        raise InputError.at(
+            "options", "needs a platform, a term of at least a month and a lead time", value=option.name
+        )
+    money = (option.upfront_usd, option.monthly_usd, option.resale_usd)
+    if not np.isfinite(money).all() or min(money) < 0 or not 0 <= option.resale_per_year <= 1:
+        raise InputError.at(
+            "options", "payments must be numbers of at least 0, a resale share 0 to 1", value=option.name
+        )
 
 
 def _shape(values: np.ndarray, name: str, dimensions: int) -> tuple[int, ...]:

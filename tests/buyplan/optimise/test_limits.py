@@ -1,0 +1,101 @@
+"""Limits that bind, limits that contradict each other, offers that make no sense."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from planning_problems import problem
+
+from aifactory.buyplan.optimise.benders import optimise
+from aifactory.buyplan.optimise.extensive import largest_orders
+from aifactory.buyplan.optimise.limits import find_conflict
+from aifactory.buyplan.optimise.problem import Option, Problem
+from aifactory.errors import InputError
+
+
+def one(options, *, months=4, level=20.0, **changes):
+    """One workload on one platform of single accelerators, 10 units an hour each; 100 hours a month at 4 USD."""
+    given = {
+        "demand": np.full((1, months, 1, 1), level), "block_hours": np.array([100.0]), "rate": np.array([[10.0]]),
+        "deferrable": np.array([False]), "node_size": np.array([1]), "options": tuple(options),
+        "on_demand_usd": np.full((months, 1), 4.0), "spot_usd": np.full((months, 1), np.inf),
+        "api_usd": np.full((months, 1), np.inf), "miss_usd": np.array([1.0]), "owned": np.zeros((months, 1)),
+        "on_demand_most": np.array([np.inf]), "spot_share": np.array([1.0]), "kw": np.array([1.0]), "order_months": (0,),
+        "wacc": 0.0, "risk_weight": 0.0, "vendor": ("a",),
+    }  # fmt: skip
+    return Problem(**{**given, **changes})
+
+
+BUY = Option("buy", 0, 4, upfront_usd=800.0, capital=True)
+
+
+def test_a_binding_budget_has_its_price():
+    """An accelerator of 800 USD saves 4 x 400: another USD of budget saves a net dollar, of power 800 a kW."""
+    found = optimise(one([BUY], capital_usd=np.array([800.0])), gap=1e-9)
+    assert found.nodes.tolist() == [1.0]
+    assert found.limit_usd == {"capital of year 1": pytest.approx(1.0)}
+    powered = optimise(one([BUY], power_kw=np.array([1.0, 9.0, 9.0, 9.0])), gap=1e-9)
+    assert powered.limit_usd == {"power in month 0": pytest.approx(800.0)}
+    assert optimise(one([BUY]), gap=1e-9).limit_usd == {}
+
+
+def test_a_floor_is_held_and_has_its_price():
+    """Nothing is asked, one accelerator must stand ready: 800 USD for each of its steps."""
+    found = optimise(one([BUY], level=0.0, floor=np.array([[0.0], [1.0], [1.0], [0.0]])), gap=1e-9)
+    assert found.nodes.tolist() == [1.0] and found.cost.objective_usd == pytest.approx(800.0)
+    assert sum(found.limit_usd.values()) == pytest.approx(800.0)
+
+
+def test_a_conflict_is_named_with_its_ways_out():
+    case = one([BUY], capital_usd=np.array([800.0]), power_kw=np.full(4, 9.0), floor=np.full((4, 1), 3.0))
+    found = find_conflict(case, largest_orders(case))
+    assert set(found.names) >= {"capital of year 1"} and len(found.names) == 2
+    assert found.relief["capital of year 1"] == pytest.approx(1600.0)
+    with pytest.raises(
+        InputError, match="no plan keeps capital of year 1 and reserve of platform 0 in month .* together: raise"
+    ):
+        optimise(case)
+    assert find_conflict(replace(case, capital_usd=np.array([2400.0])), largest_orders(case)) is None
+
+
+def test_each_of_a_conflict_is_needed():
+    """Whichever limit of the set is lifted by its relief, the rest can be kept."""
+    case = one([BUY], power_kw=np.array([2.0, 9.0, 9.0, 9.0]), floor=np.full((4, 1), 3.0))
+    found = find_conflict(case, largest_orders(case))
+    assert found.relief["power in month 0"] == pytest.approx(1.0)
+    raised = replace(case, power_kw=np.array([3.0, 9.0, 9.0, 9.0]))
+    assert find_conflict(raised, largest_orders(raised)) is None
+
+
+def test_one_vendor_has_its_share_at_most():
+    case = problem(4, 6, 3, 3, seed=2, vendor=("a", "b", "b"))
+    free, held = optimise(case, gap=1e-4), optimise(replace(case, vendor_most=0.6), gap=1e-4)
+    months = case.capacity(held.nodes).sum(axis=0)
+    assert max(months[0], months[1:].sum()) <= 0.6 * months.sum() + 1e-6
+    assert held.cost.objective_usd >= free.cost.objective_usd * (1 - 1e-4)
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        (Option("x", 0, 4, monthly_usd=-1.0), "at least 0"),
+        (Option("x", 0, 4, monthly_usd=np.nan), "at least 0"),
+        (Option("x", 0, 4, upfront_usd=10.0, resale_usd=20.0, resale_per_year=0.9), "order without end"),
+        (Option("x", 0, 0), "term of at least a month"),
+    ],
+)
+def test_offers_without_sense_are_refused(option, message):
+    with pytest.raises(InputError, match=message):
+        optimise(one([option]))
+
+
+def test_shares_need_vendors():
+    with pytest.raises(InputError, match="vendor_most"):
+        one([BUY], vendor=(), vendor_most=0.5)
+
+
+def test_terms_longer_than_the_horizon_are_charged_beyond_it():
+    """48 months of 200 USD in a horizon of 4: 800, and half of the 44 months that are left."""
+    long = Option("reserved", 0, 48, monthly_usd=200.0)
+    assert one([long]).order_usd[0] == pytest.approx(800.0 + 0.5 * 44 * 200.0)
+    assert optimise(one([long]), gap=1e-9).nodes.tolist() == [0.0]
