@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 
 from aifactory.buyplan.optimise.benders import OptimalPlan, optimise
+from aifactory.buyplan.optimise.closed_form import has_closed_form
 from aifactory.buyplan.optimise.evaluate import Evaluator, evaluate_plan, recourse_of, tail_weights
+from aifactory.buyplan.optimise.foresight import known_path_usd
 from aifactory.buyplan.optimise.problem import Problem
 
 RESERVES = (0.0, 0.2, 0.4)
@@ -110,12 +112,16 @@ def _figures(problem: Problem, nodes: np.ndarray, recourse: Evaluator) -> dict[s
 
 
 def _foresight(problem: Problem, gap: float, time_limit_s: float) -> dict[str, float]:
-    """Each path planned for alone, as if it were known: the bound of the cheapest plan of each."""
+    """Each path planned for alone, as if it were known: a bound on the cheapest plan of each."""
     neutral = replace(problem, risk_weight=0.0)
     costs = np.empty(problem.paths)
     for path in range(problem.paths):
         alone = replace(neutral, demand=problem.demand[path : path + 1], **_path_prices(problem, path))
-        costs[path] = optimise(alone, gap=gap, time_limit_s=time_limit_s).bound_usd
+        costs[path] = (
+            known_path_usd(alone)
+            if has_closed_form(alone)
+            else optimise(alone, gap=gap, time_limit_s=time_limit_s).bound_usd
+        )
     tail = float(tail_weights(costs, problem.tail) @ costs)
     mean = float(costs.mean())
     objective = (1 - problem.risk_weight) * mean + problem.risk_weight * tail

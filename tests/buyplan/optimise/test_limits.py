@@ -7,7 +7,8 @@ import pytest
 from planning_problems import problem
 
 from aifactory.buyplan.optimise.benders import optimise
-from aifactory.buyplan.optimise.extensive import largest_orders
+from aifactory.buyplan.optimise.extensive import largest_orders, solve_extensive
+from aifactory.buyplan.optimise.foresight import known_path_usd
 from aifactory.buyplan.optimise.limits import find_conflict
 from aifactory.buyplan.optimise.problem import Option, Problem
 from aifactory.errors import InputError
@@ -99,3 +100,22 @@ def test_terms_longer_than_the_horizon_are_charged_beyond_it():
     long = Option("reserved", 0, 48, monthly_usd=200.0)
     assert one([long]).order_usd[0] == pytest.approx(800.0 + 0.5 * 44 * 200.0)
     assert optimise(one([long]), gap=1e-9).nodes.tolist() == [0.0]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_known_path_costs_what_the_monolith_says(seed):
+    """Random demand on two platforms with short and long terms: the programme of steps is the optimum in whole nodes."""
+    rng = np.random.default_rng(seed)
+    options = [
+        Option(name, p, term, lead, monthly_usd=usd)
+        for p in range(2) for name, term, lead, usd in (("short", 3, 0, 210.0), ("long", 8, 1, 150.0))
+    ]  # fmt: skip
+    case = Problem(
+        demand=rng.uniform(0, 60, (1, 9, 3, 2)), block_hours=np.array([40.0, 60.0]),
+        rate=np.array([[10.0, 0.0], [10.0, 0.0], [0.0, 10.0]]), deferrable=np.array([False, True, False]),
+        node_size=np.array([2, 1]), options=tuple(options), on_demand_usd=np.full((9, 2), 4.0),
+        spot_usd=np.full((9, 2), 2.5), api_usd=np.full((9, 3), np.inf), miss_usd=np.full(3, 1.0),
+        owned=np.tile([2.0, 0.0], (9, 1)), on_demand_most=np.full(2, np.inf), spot_share=np.ones(2), kw=np.ones(2),
+        order_months=tuple(range(9)), risk_weight=0.0,
+    )  # fmt: skip
+    assert known_path_usd(case) == pytest.approx(solve_extensive(case, gap=1e-9).objective_usd, rel=1e-6)
