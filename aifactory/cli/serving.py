@@ -60,6 +60,8 @@ def simulate(
         typer.echo(json.dumps(found, indent=1, allow_nan=False))
         return
     for name, value in found.items():
+        if name == "sizes":
+            continue
         console.print(f"{name.replace('_', ' ')}: {escape(_shown(value))}", soft_wrap=True)
     for line in (size.steady_because, size.slo_because, size.reserve_because) if size else ():
         console.print(escape(line), soft_wrap=True)

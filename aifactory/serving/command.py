@@ -76,7 +76,20 @@ def simulate_trace(asked: SimulateRequest) -> tuple[dict[str, object], FleetSize
     ends = {
         name: _at_end(requests, fleet, law, slos) for name, law in zip(("low80", "high80"), said.ends(), strict=True)
     }
-    return found | {"tier": said.tier, "reason": "; ".join([said.reason, *remarks])} | ends, size
+    return found | {"tier": said.tier, "reason": "; ".join([said.reason, *remarks])} | ends | _three_sizes(size), size
+
+
+def _three_sizes(size: FleetSize | None) -> dict[str, object]:
+    """Steady-state minimum, SLO-safe count and reserve, each with what binds; nothing without an SLO."""
+    if size is None:
+        return {}
+    parts = ("steady", "slo", "reserve")
+    return {
+        "sizes": {
+            name: {"replicas": getattr(size, f"{name}_replicas"), "because": getattr(size, f"{name}_because")}
+            for name in parts
+        }
+    }
 
 
 def mean_context(requests: RequestStream) -> float:

@@ -142,10 +142,12 @@ class MemoryNeed:
         return not known or self.total_gb <= MEMORY_SHARE * memory_gb * accelerators
 
     def __str__(self) -> str:
-        return (
-            f"weights of {self.weights_gb:,.3g} GB, {self.kv_gb:,.2g} GB of KV cache for {self.context_tokens:,.0f} tokens and "
-            f"{self.activation_gb:,.2g} GB of activations"
-        )
+        parts = [f"weights of {self.weights_gb:,.3g} GB"]
+        if self.kv_gb:
+            parts.append(f"{self.kv_gb:,.2g} GB of KV cache for {self.context_tokens:,.0f} tokens")
+        if self.activation_gb:
+            parts.append(f"{self.activation_gb:,.2g} GB of activations")
+        return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 
 def memory_need(

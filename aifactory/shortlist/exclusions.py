@@ -154,7 +154,7 @@ def _by_memory(
         return None
     usable = MEMORY_SHARE * chip["memory_gb"] * count
     return "memory", (
-        f"{need} ({precision}) are {need.total_gb:,.3g} GB; {count} x {chip['memory_gb']:,.4g} GB have {usable:,.4g} GB "
+        f"{need} ({precision}) need {need.total_gb:,.3g} GB; {count} x {chip['memory_gb']:,.4g} GB have {usable:,.4g} GB "
         f"to use ({MEMORY_SHARE:.0%})"
     )
 

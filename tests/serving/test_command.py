@@ -87,6 +87,13 @@ def test_an_slo_finds_replicas_and_says_why(trace):
         assert word in result.stdout
     found, size = ask(trace, platform="nvidia-a10g", slo="p95_ttft_ms=900,p95_tpot_ms=80")
     assert found["replicas"] == size.slo_replicas > 1
+    assert list(found) == [*KEYS, "sizes"]
+    assert [part["replicas"] for part in found["sizes"].values()] == [
+        size.steady_replicas,
+        size.slo_replicas,
+        size.reserve_replicas,
+    ]
+    assert found["sizes"]["reserve"]["because"] == size.reserve_because
     assert found["ttft_ms"]["p95"] <= 900 and found["tpot_ms"]["p95"] <= 80
     fewer, _ = ask(trace, platform="nvidia-a10g", replicas=size.slo_replicas - 1)
     assert fewer["ttft_ms"]["p95"] > 900 or fewer["tpot_ms"]["p95"] > 80

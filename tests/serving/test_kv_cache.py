@@ -107,6 +107,7 @@ def test_what_is_not_known_of_a_model_needs_no_memory():
     image = pd.Series({"params_total_b": 12.0, "attention": "", "kv_bytes_per_token_bf16": np.nan})
     need = memory_need(image, 2.0, 1, 1000)
     assert (need.weights_gb, need.kv_gb, need.activation_gb) == (24.0, 0.0, 0.0)
+    assert str(need) == "weights of 24 GB"
 
 
 def test_need_grows_with_everything():
