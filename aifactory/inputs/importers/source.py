@@ -10,19 +10,25 @@ MISSING = ("", "NULL", "null", "NaN", "nan")
 
 
 def source_contract(
-    name: str, needed: dict[str, str], optional: dict[str, str] | None = None, *, minimum: float | None = None
+    name: str,
+    needed: dict[str, str],
+    optional: dict[str, str] | None = None,
+    *,
+    minimum: float | None = None,
+    maximum: float | None = None,
 ) -> Contract:
     """Contract over column -> type; a needed column must be there and filled, an optional one need not.
 
-    No number is below `minimum`. An `amount` is exact money from 0 to below `LARGEST_AMOUNT`.
+    Numbers lie between `minimum` and `maximum`. An `amount` is exact money from 0 to below `LARGEST_AMOUNT`.
     """
-    fields = [_field(column, kind, minimum, required=True) for column, kind in needed.items()]
-    fields += [_field(column, kind, minimum, required=False) for column, kind in (optional or {}).items()]
+    fields = [_field(column, kind, minimum, maximum, required=True) for column, kind in needed.items()]
+    fields += [_field(column, kind, minimum, maximum, required=False) for column, kind in (optional or {}).items()]
     return Contract(name, name, "", tuple(fields), (), (), MISSING, ())
 
 
-def _field(column: str, kind: str, minimum: float | None, *, required: bool) -> Field:
+def _field(column: str, kind: str, minimum: float | None, maximum: float | None, *, required: bool) -> Field:
     if kind == "amount":
         return Field(column, "number", "", required=required, minimum=0.0, maximum=LARGEST_AMOUNT, exact=True)
-    least = minimum if kind in ("number", "integer") else None
-    return Field(column, kind, "", required=required, minimum=least)
+    if kind not in ("number", "integer"):
+        minimum = maximum = None
+    return Field(column, kind, "", required=required, minimum=minimum, maximum=maximum)

@@ -487,3 +487,24 @@ def test_pod_hours_equal_pandas(shared_dir, imported):
     hours = ((ended["deletion_time"] - ended["scheduled_time"]) * ended["num_gpu"] * ended["gpu_milli"]).sum() / 3.6e6
     report, _, _ = imported("alibaba_gpu2023_pods_first70pct.csv.gz")
     assert report["totals"]["accelerator_hours"] == pytest.approx(hours, rel=1e-9)
+
+
+def test_a_pod_given_again_counts_once(tmp_path):
+    pod = "p,1000,1,2,1000,,BE,Succeeded,0,7200,0\n"
+    other = "q,1000,1,1,1000,,BE,Running,0,9000,0\n"
+    report, _, rows = import_trace(write(tmp_path, PODS + pod + other + pod), TARGET)
+    assert (report["rows_read"], len(rows)) == (3, 2)
+    assert report["rows_left_out"] == {"the same pod, given again with the same values": 1}
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
+def test_line_ends_of_any_system_are_read(tmp_path, ends):
+    path = tmp_path / "trace.csv"
+    path.write_bytes(BURST.replace("\n", ends).encode())
+    assert import_trace(path, TARGET)[0]["totals"]["requests"] == 2
+
+
+@pytest.mark.parametrize("value", ["1e308", "9" * 40])
+def test_a_number_beyond_any_time_is_refused_with_its_place(tmp_path, value):
+    with pytest.raises(InputError, match="row 2, column 'deletion_time'"):
+        import_trace(write(tmp_path, PODS + f"p,1000,1,2,1000,,BE,Succeeded,0,{value},0\n"), TARGET)

@@ -18,6 +18,8 @@ from aifactory.inputs.importers.source import source_contract
 from aifactory.inputs.problems import raise_problems
 from aifactory.inputs.tables import read_text, type_table
 
+#: As milliseconds three centuries: what is larger is a damaged cell, and would not fit a time.
+LARGEST = 1e13
 NO_SHIFT = pd.Timedelta(0)
 
 
@@ -40,8 +42,8 @@ class Found:
 
 
 def trace_contract(name: str, needed: dict[str, str], optional: dict[str, str] | None = None) -> Contract:
-    """Contract of a trace: no number is below zero."""
-    return source_contract(name, needed, optional, minimum=0.0)
+    """Contract of a trace: no number is below zero or above `LARGEST`."""
+    return source_contract(name, needed, optional, minimum=0.0, maximum=LARGEST)
 
 
 def typed_rows(path: Path, contract: Contract) -> tuple[pd.DataFrame, list[tuple[str, int]]]:

@@ -126,7 +126,7 @@ def sniff(path: Path) -> tuple[str, list[str]]:
             path.name, f"{held}; a trace is CSV, Parquet, JSON with one object a line, or a tar archive"
         )
     text = begin.decode("utf-8-sig", errors="replace")
-    return "columns", next(csv.reader(io.StringIO(text)), [])
+    return "columns", next(csv.reader(io.StringIO(text, newline="")), [])
 
 
 def _parquet_names(path: Path) -> list[str]:

@@ -41,7 +41,8 @@ def alibaba_pods(path: Path) -> Found:
     left out. A pod deleted at the last second of the trace still runs. Latency-sensitive pods (qos LS)
     are services rather than jobs. Source: alibaba/clusterdata, cluster-trace-gpu-v2023, README.
     """
-    rows, warnings = typed_rows(path, ALIBABA_PODS)
+    read, warnings = typed_rows(path, ALIBABA_PODS)
+    rows = read.drop_duplicates(ignore_index=True)
     running = rows["deletion_time"] == rows["deletion_time"].max()
     started = rows["scheduled_time"].where(rows["pod_phase"] != "Pending")
     status = rows["pod_phase"].map(PHASES).fillna("unknown").mask(running & started.notna(), "running")
@@ -54,7 +55,11 @@ def alibaba_pods(path: Path) -> Found:
     warnings += [("latency-sensitive pods (qos LS) are services rather than jobs", services)] if services else []
     named = int(rows["gpu_spec"].notna().sum())
     warnings += [("gpu_spec allows certain cards only; the accelerator named here counts", named)] if named else []
-    return _with_accelerators(frame, warnings)
+    found = _with_accelerators(frame, warnings)
+    if len(rows) < len(read):
+        found.left_out["the same pod, given again with the same values"] = len(read) - len(rows)
+    found.rows_read = len(read)
+    return found
 
 
 def _with_accelerators(frame: pd.DataFrame, warnings: list[tuple[str, int]]) -> Found:
