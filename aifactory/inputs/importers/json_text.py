@@ -6,6 +6,7 @@ import gzip
 import json
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from aifactory.errors import InputError
@@ -29,6 +30,15 @@ def json_lines(path: Path) -> Iterator[tuple[int, dict]]:
                     yield number, parse_object(path.name, number, line)
     except (OSError, EOFError, zlib.error) as error:
         raise InputError.at(path.name, f"cannot be read: {error}") from None
+
+
+@contextmanager
+def told_in_words(file: str, line: int | None, what: str) -> Iterator[None]:
+    """Name file and line where an object has another shape than it should."""
+    try:
+        yield
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError, OverflowError) as error:
+        raise InputError.at(file, f"{what}: {type(error).__name__}: {str(error)[:100]}", row=line) from None
 
 
 def parse_object(file: str, number: int | None, raw: bytes) -> dict:

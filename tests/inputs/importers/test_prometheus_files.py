@@ -304,6 +304,8 @@ LABELS = {"__name__": "vllm:prompt_tokens_total", "pod": "a"}
         (told([{"metric": LABELS, "values": [[T0, "many"]]}]), "row 1, column 'value': value 'many': series vllm:prompt_tokens_total"),
         (told([{"metric": LABELS, "values": [[T0, None]]}]), "column 'value': value 'None'"),
         (told([{"metric": LABELS, "values": [[T0, True]]}]), "column 'value': value 'True'"),
+        (told([{"metric": LABELS, "values": [[T0, "1"], [T0 + 60, "-5"]]}]), "column 'value': value '-5': .*must be 0 or more"),
+        (told([{"metric": LABELS, "values": [[T0, "1e308"]]}]), "column 'value': value '1e.308': .*below 1e.24"),
         (told([{"metric": LABELS, "values": [["noon", "1"]]}]), "column 'time': value 'noon'"),
         (told([{"metric": LABELS, "values": [[T0 * 1000, "1"]]}]), "must be seconds since 1970 .milliseconds"),
         (told([{"metric": LABELS, "values": [[T0 + 60, "1"], [T0, "2"]]}]), "column 'time': value '1790812800': .*times must rise"),

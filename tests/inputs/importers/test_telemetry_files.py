@@ -212,3 +212,31 @@ def test_names_are_mapped_by_a_file_and_rows_reach_the_workspace(mini, tmp_path)
 def test_a_wrong_mapping_is_refused(tmp_path, text, words):
     with pytest.raises(InputError, match=words):
         read_mapping(write(tmp_path, text, "map.yaml"))
+
+
+def outcome(path):
+    """Tokens that were counted, or the refusal in words."""
+    try:
+        return report(path, region="eu")["totals"]["input_tokens"]
+    except InputError as refusal:
+        return str(refusal)
+
+
+NOT_OTLP = [None, "x", -1, [], {"a": 1}, True, 1e308, 10**30]
+
+
+@pytest.mark.parametrize("value", NOT_OTLP, ids=str)
+@pytest.mark.parametrize("place", ["attributes", "status", "startTimeUnixNano", "value", "span"])
+def test_a_span_of_another_shape_is_refused_with_its_line_or_read(tmp_path, place, value):
+    span = {"traceId": "t", "spanId": "s", "startTimeUnixNano": "1791190800000000000", "endTimeUnixNano": "1791190801000000000",
+            "attributes": [{"key": "gen_ai.system", "value": {"stringValue": "m"}},
+                           {"key": "gen_ai.usage.input_tokens", "value": {"intValue": "7"}}]}  # fmt: skip
+    sound = json.loads(json.dumps(span)) | {"spanId": "sound"}
+    if place == "value":
+        span["attributes"][1]["value"] = value
+    else:
+        span[place] = value
+    spans = [sound, value if place == "span" else span]
+    line = json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]})
+    found = outcome(write(tmp_path, line, "spans.jsonl"))
+    assert found in (7, 14) or found.startswith("spans.jsonl, row 1")

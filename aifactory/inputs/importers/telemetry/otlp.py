@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from aifactory.errors import InputError
-from aifactory.inputs.importers.json_text import json_lines
+from aifactory.inputs.importers.json_text import json_lines, told_in_words
 from aifactory.inputs.importers.telemetry.common import Telemetry
 
 FORMAT = "OpenTelemetry GenAI spans (OTLP/JSON)"
@@ -27,6 +27,8 @@ KIND, OPERATION = "openinference.span.kind", "gen_ai.operation.name"
 AROUND_CALLS = ("invoke_agent", "create_agent", "execute_tool", "invoke_workflow", "plan", "retrieval")
 WANTED = {name for names in ATTRIBUTES.values() for name in names} | {*GENAI_MARKS, KIND, "error.type"}
 ERROR_CODES = (2, "2", "STATUS_CODE_ERROR")
+#: Later than the last time in nanoseconds that fits 64 bits, or more tokens than any call has.
+LARGEST = 2**63
 TWICE = "spans that were exported twice"
 
 
@@ -40,16 +42,16 @@ def read_otlp(path: Path, region: str) -> Telemetry:
     read = 0
     for line, resource, span in _spans(path):
         read += 1
-        held = attribute_values(span, WANTED)
-        if not _is_call(held):
-            others += 1
-            continue
-        identity = (span.get("traceId"), span.get("spanId"))
-        if identity in seen and identity[1]:
-            twice += 1
-            continue
-        seen.add(identity)
-        rows.append(_row(path, line, resource, span, held, region))
+        with told_in_words(path.name, line, "a span cannot be read"):
+            held = attribute_values(span, WANTED)
+            identity = (str(span.get("traceId")), str(span.get("spanId") or ""))
+            if not _is_call(held):
+                others += 1
+            elif identity in seen and identity[1]:
+                twice += 1
+            else:
+                seen.add(identity)
+                rows.append(_row(path, line, resource, span, held, region))
     if not rows:
         raise InputError.at(
             path.name, f"holds no GenAI span (looked for {', '.join(GENAI_MARKS[:3])}) among {others} spans"
@@ -70,20 +72,20 @@ def _is_call(held: dict[str, object]) -> bool:
 
 def _row(path: Path, line: int, resource: dict, span: dict, held: dict, region: str) -> dict[str, object]:
     found = {name: next((held[key] for key in keys if key in held), None) for name, keys in ATTRIBUTES.items()}
-    try:
-        start, end = int(span["startTimeUnixNano"]), int(span["endTimeUnixNano"])
-        tokens = {
-            name: None if found[name] is None else int(found[name])
-            for name in ("input_tokens", "output_tokens", "cached_input_tokens")
-        }
-        ttft = None if found["ttft_s"] is None else float(found["ttft_s"]) * 1000
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError.at(path.name, f"a span cannot be read: {error}", row=line) from None
+    start, end = int(span["startTimeUnixNano"]), int(span["endTimeUnixNano"])
+    tokens = {
+        name: None if found[name] is None else int(found[name])
+        for name in ("input_tokens", "output_tokens", "cached_input_tokens")
+    }
+    ttft = None if found["ttft_s"] is None else float(found["ttft_s"]) * 1000
+    numbers = [start, end, *tokens.values(), ttft]
+    if not all(value is None or abs(value) < LARGEST for value in numbers):
+        raise InputError.at(path.name, f"a span holds a number that is not below {LARGEST}", row=line)
     if end < start or any(value is not None and value < 0 for value in (*tokens.values(), ttft)):
         raise InputError.at(
             path.name, "a span ends before it starts, or counts below zero", row=line, value=span.get("spanId")
         )
-    failed = span.get("status", {}).get("code") in ERROR_CODES or "error.type" in held
+    failed = (span.get("status") or {}).get("code") in ERROR_CODES or "error.type" in held
     return {
         "request_id": str(span.get("spanId", "")),
         "start_ns": start,

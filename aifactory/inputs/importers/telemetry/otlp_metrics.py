@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from aifactory.errors import InputError
-from aifactory.inputs.importers.telemetry.otlp import attribute_values, json_lines
+from aifactory.inputs.importers.json_text import json_lines, told_in_words
+from aifactory.inputs.importers.telemetry.otlp import LARGEST, attribute_values
 from aifactory.inputs.importers.telemetry.prometheus.aliases import metric_table
 from aifactory.inputs.importers.telemetry.prometheus.answers import Series
 from aifactory.inputs.importers.telemetry.prometheus.live import Samples
@@ -35,11 +36,12 @@ def read_otlp_metrics(path: Path, window_minutes: int) -> tuple[Samples, int]:
     points = 0
     for line, resource, metric, point, is_delta in _points(path):
         points += 1
-        labels = {
-            key: str(value) for key, value in {**resource, **attribute_values(point)}.items() if value is not None
-        }
-        key = (metric, tuple(sorted(labels.items())))
-        streams[key].append(_point(path, line, metric, point))
+        with told_in_words(path.name, line, f"a data point of {metric} cannot be read"):
+            labels = {
+                key: str(value) for key, value in {**resource, **attribute_values(point)}.items() if value is not None
+            }
+            key = (metric, tuple(sorted(labels.items())))
+            streams[key].append(_point(path, line, metric, point))
         if is_delta:
             delta.add(key)
     if not streams:
@@ -78,18 +80,18 @@ def _points(path: Path) -> Iterator[tuple[int, dict, str, dict, bool]]:
 
 def _point(path: Path, line: int, metric: str, point: dict) -> tuple[float, float, dict]:
     """Start and time (s) and the counts of a data point."""
-    try:
-        start, time = int(point["startTimeUnixNano"]) / NS, int(point["timeUnixNano"]) / NS
-        counts = np.array([int(item) for item in point.get("bucketCounts", [])], dtype=float)
-        bounds = [float(item) for item in point.get("explicitBounds", [])]
-        held = {
-            "count": float(int(point["count"])),
-            "sum": float(point.get("sum", 0.0)),
-            "counts": counts,
-            "bounds": bounds,
-        }
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError.at(path.name, f"a data point of {metric} cannot be read: {error}", row=line) from None
+    start, time = int(point["startTimeUnixNano"]) / NS, int(point["timeUnixNano"]) / NS
+    counts = np.array([int(item) for item in point.get("bucketCounts", [])], dtype=float)
+    bounds = [float(item) for item in point.get("explicitBounds", [])]
+    held = {
+        "count": float(int(point["count"])),
+        "sum": float(point.get("sum", 0.0)),
+        "counts": counts,
+        "bounds": bounds,
+    }
+    numbers = np.array([start * NS, time * NS, held["count"], held["sum"], *counts, *bounds])
+    if not (np.abs(numbers) < LARGEST).all():
+        raise InputError.at(path.name, f"a data point of {metric} holds a number that is not below {LARGEST}", row=line)
     level = len(counts) == len(bounds) + 1 and bounds == sorted(bounds) and counts.sum() == held["count"]
     if len(counts) and not level or (counts < 0).any() or held["count"] < 0 or time < start:
         rule = f"a data point of {metric}: buckets must be one more than bounds, add up to the count, and end after they start"

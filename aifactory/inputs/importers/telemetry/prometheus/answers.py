@@ -17,6 +17,8 @@ MAX_BYTES = 500_000_000
 RESULT_TYPES = ("matrix", "vector")
 #: Times of an answer are seconds since 1970; these are the years 2000 and 2100.
 EARLIEST_S, LATEST_S = 946_684_800, 4_102_444_800
+#: No counter or gauge of a fleet is larger; what is, is damaged.
+LARGEST = 1e24
 WORKLOAD_LABELS = ("namespace", "exported_namespace", "service", "job", "model_name")
 
 
@@ -90,6 +92,7 @@ def _series(where: str, number: int, item: object) -> Series:
     times = _numbers(where, number, name, "time", [point[0] for point in points])
     values = _numbers(where, number, name, "value", [point[1] for point in points])
     _check_times(where, number, name, times)
+    _check_values(where, number, name, values)
     return Series(labels, times, values)
 
 
@@ -109,6 +112,15 @@ def _is_number(item: object) -> bool:
     except (TypeError, ValueError, OverflowError):
         return False
     return not isinstance(item, bool)
+
+
+def _check_values(where: str, number: int, name: str, values: np.ndarray) -> None:
+    """Counts, shares, times, power: none is negative, and none beyond `LARGEST`; Inf and NaN have a meaning."""
+    wrong = (values < 0) | (np.isfinite(values) & (values >= LARGEST))
+    if wrong.any():
+        value = values[int(wrong.argmax())]
+        rule = f"series {name}: must be 0 or more and below {LARGEST:g}"
+        raise InputError.at(where, rule, row=number, column="value", value=f"{value:g}")
 
 
 def _check_times(where: str, number: int, name: str, times: np.ndarray) -> None:

@@ -28,16 +28,26 @@ def leave_out_future(month: Month, today: pd.Timestamp | None) -> None:
         month.warnings.append((f"windows {AFTER_IMPORT}, left out", int(late.sum())))
 
 
+#: Beyond this a float no longer holds each whole number.
+LARGEST_COUNT = 2.0**53
+
+
 def demand_table(where: str, month: Month, region: str, use_cases: dict[str, str]) -> pd.DataFrame:
     """Rows of `demand_windows`: requests received, else served and failed; units are the served ones.
 
     Raises
     ------
     InputError
-        If a workload has no region, neither in its labels nor from the analyst.
+        If a workload has no region, neither in its labels nor from the analyst, or counts more in a
+        window than any fleet does.
     """
     if not len(month.windows):
         return conform(pd.DataFrame(), "demand_windows")
+    for name in sorted({"received", "served", *REPORTED} & set(month.windows.columns)):
+        most = month.windows[name].max()
+        if most >= LARGEST_COUNT:
+            rule = f"{name} of a window must be below {LARGEST_COUNT:g}: is a value damaged?"
+            raise InputError.at(where, rule, value=f"{most:g}")
     windows = with_requests(month.windows)
     regions = windows["region"].replace("", region).replace("", None)
     if regions.isna().any():
