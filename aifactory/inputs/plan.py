@@ -79,6 +79,15 @@ class Region(_Strict):
     as_of: dt.date
 
 
+class RegionLatency(_Strict):
+    """Round trip between two regions, the same in both directions."""
+
+    between: tuple[Identifier, Identifier]
+    round_trip_ms: NonNegative
+    source: str
+    as_of: dt.date
+
+
 class Scenario(_Strict):
     """One adoption scenario; growth replaces the measured trend where given."""
 
@@ -210,6 +219,7 @@ class Plan(_Strict):
     baseline_accelerators: dict[str, Identifier] = Field(default_factory=dict)
     owned_accelerators: dict[str, NonNegative] = Field(default_factory=dict)
     regions: Annotated[list[Region], Field(min_length=1)]
+    region_latency: list[RegionLatency] = Field(default_factory=list)
     reserve: dict[Criticality, NonNegative]
     scenarios: list[Scenario]
     launches: list[Launch] = Field(default_factory=list)
@@ -255,6 +265,12 @@ class Plan(_Strict):
             if self.assumptions[name].unit != unit:
                 msg = f"assumption {name!r} must be in {unit!r}, got {self.assumptions[name].unit!r}"
                 raise ValueError(msg)
+        known = {item.region for item in self.regions}
+        for pair in self.region_latency:
+            for name in pair.between:
+                if name not in known:
+                    msg = f"region_latency: {name!r} is no region of this plan.{nearest(name, known)}"
+                    raise ValueError(msg)
         for name in DIVISORS:
             if self.assumptions[name].value == 0 or self.assumptions[name].low == 0:
                 msg = f"assumption {name!r} must be above 0"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from itertools import combinations
 
 import numpy as np
@@ -9,14 +10,18 @@ import pandas as pd
 from scipy.optimize import linprog
 
 from aifactory.demand.profile import by_hour
+from aifactory.inputs.plan import Plan
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory.spend import USAGE
 
 KEYS = ["use_case_id", "workload_class", "service_unit"]
 #: More residency rules than this on one accelerator are not combined: constraints double with each.
 MAX_RULES = 10
-FLEET_COLUMNS = ["accelerator_id", "accelerators_paid", "accelerators_dedicated", "accelerators_in_region", "accelerators_by_rule", "accelerators_pooled",
-                 "usd_per_accelerator_month", "local_usd", "residency_usd", "bound_to"]  # fmt: skip
+FLEET_COLUMNS = ["accelerator_id", "accelerators_paid", "accelerators_dedicated", "accelerators_in_region", "accelerators_by_latency",
+                 "accelerators_by_rule", "accelerators_pooled", "usd_per_accelerator_month", "local_usd", "latency_usd", "residency_usd",
+                 "bound_to", "too_far"]  # fmt: skip
+LIMITS = ["slo_p95_ttft_ms", "slo_p95_e2e_ms"]
+Reach = Mapping[tuple[str, str], frozenset[str]]
 
 
 def hourly_demand(windows: pd.DataFrame, ws: Workspace) -> pd.DataFrame:
@@ -73,15 +78,44 @@ def accelerators_paid(bill: pd.DataFrame, hours: float) -> pd.DataFrame:
     return table.assign(accelerators=table["accelerator_hours"] / hours)
 
 
-def pooled_fleet(hourly: pd.DataFrame, use_cases: pd.DataFrame, bill: pd.DataFrame, hours: float) -> pd.DataFrame:
+def latency_reach(plan: Plan, use_cases: pd.DataFrame, regions: Iterable[str]) -> dict[tuple[str, str], frozenset[str]]:
+    """Regions that may serve each use case and region of origin within its latency limits.
+
+    The round trip may take `detour_share_of_slo` of the tightest limit (first token, whole answer); work without
+    a limit bears any way, and a pair of regions whose round trip is not stated is too far for work with one.
+
+    Returns
+    -------
+    Mapping from (use case, region) to regions, its own among them; empty where the plan states no latency at all.
+    """
+    if not plan.region_latency:
+        return {}
+    known = {frozenset(item.between): item.round_trip_ms for item in plan.region_latency}
+    share, places = plan.value("detour_share_of_slo"), sorted(set(regions))
+    tightest = use_cases.set_index("use_case_id").reindex(columns=LIMITS).min(axis=1)
+    return {
+        (str(use_case), origin): frozenset(
+            place
+            for place in places
+            if place == origin or np.isnan(limit) or known.get(frozenset((origin, place)), np.inf) <= share * limit
+        )
+        for use_case, limit in tightest.items()
+        for origin in places
+    }
+
+
+def pooled_fleet(
+    hourly: pd.DataFrame, use_cases: pd.DataFrame, bill: pd.DataFrame, hours: float, reach: Reach | None = None
+) -> pd.DataFrame:
     """Accelerators of each type that the month's peaks need, the more the less may be shared.
 
     Every use case in every region holds accelerators in proportion to its peak, as many together as are
     paid for today; they then follow its load hour by hour. `accelerators_dedicated` is their sum,
     `accelerators_in_region` the sum of the regions' peaks, `accelerators_by_rule` the least fleet that serves every
-    hour while demand stays in its `allowed_regions`, `accelerators_pooled` the peak of everything. The last two
-    differ by what residency costs; accelerators_in_region less accelerators_by_rule is what staying local costs
-    beyond the rules. Latency between regions is not counted, so the savings are upper limits.
+    hour while demand stays in its `allowed_regions`, `accelerators_by_latency` the same where demand also stays
+    within `reach` (see `latency_reach`; without one, all are in reach), `accelerators_pooled` the peak of everything.
+    In money: `local_usd` is what staying local costs beyond rules and latency, the gain of pooling; `latency_usd`
+    what latency costs beyond the rules, `residency_usd` what the rules cost.
     """
     allowed = use_cases.set_index("use_case_id")["allowed_regions"]
     peaks = hourly.groupby(["use_case_id", "region"])["service_units"].max().groupby(level=0).sum()
@@ -94,35 +128,57 @@ def pooled_fleet(hourly: pd.DataFrame, use_cases: pd.DataFrame, bill: pd.DataFra
             continue
         counted = paid[paid["use_case_id"].isin(load["use_case_id"])]
         rate = float(counted["usd"].sum() / counted["accelerators"].sum())
-        rows.append(_fleet_row(str(accelerator), counted, load, allowed, rate))
+        rows.append(_fleet_row(str(accelerator), counted, load, allowed, rate, reach or {}))
     return pd.DataFrame(rows, columns=FLEET_COLUMNS)
 
 
-def _fleet_row(name: str, paid: pd.DataFrame, load: pd.DataFrame, allowed: pd.Series, rate: float) -> dict[str, object]:
+def fleet_of(ws: Workspace, hourly: pd.DataFrame, bill: pd.DataFrame, hours: float) -> pd.DataFrame:
+    """`pooled_fleet` of a workspace, within its rules and the latency its plan states."""
+    cases = ws.table("use_cases")
+    return pooled_fleet(hourly, cases, bill, hours, latency_reach(ws.plan, cases, hourly["region"]))
+
+
+def _fleet_row(
+    name: str, paid: pd.DataFrame, load: pd.DataFrame, allowed: pd.Series, rate: float, reach: Reach
+) -> dict[str, object]:
     regions = frozenset(load["region"])
     rules = {use_case: _rule(allowed.get(use_case), regions) for use_case in load["use_case_id"].unique()}
-    bound = {rule: [use_case for use_case in rules if rules[use_case] == rule] for rule in set(rules.values())}
-    confined = {
-        rule: load[load["use_case_id"].isin(members)].groupby("hour")["accelerators"].sum()
-        for rule, members in bound.items()
+    near = {
+        (use_case, origin): (rules[use_case] & reach.get((use_case, origin), regions)) | ({origin} & rules[use_case])
+        or rules[use_case]
+        for use_case, origin in load[["use_case_id", "region"]].drop_duplicates().itertuples(index=False)
     }
     shared = load.groupby("hour")["accelerators"].sum()
     in_region = load.groupby(["region", "hour"])["accelerators"].sum().groupby(level=0).max().sum()
-    # the two bounds hold by theory; the solver ends within its tolerance of them
-    by_rule = min(max(least_capacity(confined), float(shared.max())), float(in_region))
+    # the bounds hold by theory; the solver ends within its tolerance of them
+    by_rule = min(max(_confined(load, load["use_case_id"].map(rules)), float(shared.max())), float(in_region))
+    places = pd.Series([near[key] for key in zip(load["use_case_id"], load["region"], strict=True)], index=load.index)
+    by_latency = min(max(_confined(load, places), by_rule), float(in_region))
     restricted = sorted(use_case for use_case, rule in rules.items() if rule != regions)
+    far = sorted({use_case for (use_case, _), sets in near.items() if sets != rules[use_case]})
     return {
         "accelerator_id": name,
         "accelerators_paid": float(paid["accelerators"].sum()),
         "accelerators_dedicated": float(load.groupby(["use_case_id", "region"])["accelerators"].max().sum()),
         "accelerators_in_region": float(in_region),
+        "accelerators_by_latency": by_latency,
         "accelerators_by_rule": by_rule,
         "accelerators_pooled": float(shared.max()),
         "usd_per_accelerator_month": rate,
-        "local_usd": (float(in_region) - by_rule) * rate,
+        "local_usd": (float(in_region) - by_latency) * rate,
+        "latency_usd": (by_latency - by_rule) * rate,
         "residency_usd": (by_rule - float(shared.max())) * rate,
         "bound_to": ", ".join(restricted),
+        "too_far": ", ".join(far),
     }
+
+
+def _confined(load: pd.DataFrame, places: pd.Series) -> float:
+    """Least capacity for loads whose regions are given row by row."""
+    rules = list(dict.fromkeys(places))
+    code = places.map({rule: number for number, rule in enumerate(rules)}).rename("rule")
+    sums = load.groupby([code, "hour"])["accelerators"].sum()
+    return least_capacity({rule: sums.loc[number] for number, rule in enumerate(rules)})
 
 
 def _rule(text: object, regions: frozenset[str]) -> frozenset[str]:

@@ -13,6 +13,7 @@ from aifactory.inventory import demand
 from aifactory.inventory.residency import (
     accelerators_paid,
     hourly_demand,
+    latency_reach,
     least_capacity,
     local_and_pooled,
     pooled_fleet,
@@ -188,3 +189,78 @@ def test_limits_of_the_least_capacity():
     assert least_capacity({frozenset({"eu"}): load}) == 5.0
     assert least_capacity({frozenset({"eu"}): load, frozenset({"us"}): load[::-1].reset_index(drop=True)}) == 10.0
     assert np.isnan(least_capacity({frozenset({f"r{number}"}): load for number in range(11)}))
+
+
+# latency between regions
+
+
+def near(plan, ms, *pairs):
+    rows = [
+        {"between": pair, "round_trip_ms": ms, "source": "test", "as_of": "2026-10-31"}
+        for pair in pairs or (("us", "eu"),)
+    ]
+    return type(plan).model_validate(plan.model_dump() | {"region_latency": rows})
+
+
+def opposite(mini_ws):
+    """Chat peaks at 30 in the US in one hour, at 20 in Europe in the other; 10 accelerators at USD 100."""
+    hourly = hourly_demand(frame_by_hour([30.0, 10.0], [10.0, 20.0]), mini_ws)
+    return hourly, bill(("chat", "acc", 10 * HOURS, 1000.0))
+
+
+def test_a_detour_within_a_tenth_of_the_limit_is_pooled_and_a_longer_one_is_not(mini_ws):
+    """Chat's first token may take 1,000 ms: a round trip of 100 ms is borne, one of 101 ms is not."""
+    hourly, paid = opposite(mini_ws)
+    cases = mini_ws.table("use_cases")
+    rows = {}
+    for ms in (100.0, 101.0):
+        reach = latency_reach(near(mini_ws.plan, ms), cases, hourly["region"])
+        rows[ms] = pooled_fleet(hourly, cases, paid, HOURS, reach).iloc[0]
+    free, bound = rows[100.0], rows[101.0]
+    # held in proportion to the peaks 30 + 20: 10 accelerators; the peak of the sum is 40 of 50
+    assert free[
+        ["accelerators_in_region", "accelerators_by_latency", "local_usd", "latency_usd"]
+    ].tolist() == pytest.approx([10, 8, 200, 0])
+    assert bound[
+        ["accelerators_in_region", "accelerators_by_latency", "local_usd", "latency_usd"]
+    ].tolist() == pytest.approx([10, 10, 0, 200])
+    assert (free["too_far"], bound["too_far"]) == ("", "chat")
+
+
+def test_without_stated_latency_all_are_in_reach_and_an_unstated_pair_is_too_far(mini_ws):
+    hourly, paid = opposite(mini_ws)
+    cases = mini_ws.table("use_cases")
+    assert latency_reach(mini_ws.plan, cases, ["us", "eu"]) == {}
+    assert pooled_fleet(hourly, cases, paid, HOURS, {}).iloc[0]["accelerators_by_latency"] == pytest.approx(8)
+    reach = latency_reach(near(mini_ws.plan, 1.0), cases, ["us", "eu", "ap"])
+    assert reach["chat", "us"] == {"us", "eu"}
+    assert reach["chat", "ap"] == {"ap"}
+    assert reach["models", "ap"] == {"us", "eu", "ap"}  # no limit: bears any way
+
+
+def test_latency_of_an_unknown_region_is_refused(mini_ws):
+    with pytest.raises(ValueError, match="'mars' is no region of this plan"):
+        near(mini_ws.plan, 1.0, ("us", "mars"))
+
+
+@FEW
+@given(
+    rows=st.lists(st.tuples(st.floats(0, 1e4), st.floats(0.1, 1e4)), min_size=1, max_size=12),
+    ms=st.floats(0, 400),
+)
+def test_latency_costs_something_between_nothing_and_what_pooling_gains(mini_ws, rows, ms):
+    us, eu = (list(part) for part in zip(*rows, strict=True))
+    hourly = hourly_demand(frame_by_hour(us, eu), mini_ws)
+    cases = mini_ws.table("use_cases")
+    row = pooled_fleet(
+        hourly,
+        cases,
+        bill(("chat", "acc", 10 * HOURS, 1000.0)),
+        HOURS,
+        latency_reach(near(mini_ws.plan, ms), cases, ["us", "eu"]),
+    ).iloc[0]
+    order = ["accelerators_pooled", "accelerators_by_rule", "accelerators_by_latency", "accelerators_in_region"]
+    assert (np.diff(row[order].to_numpy(dtype=float)) >= -1e-6).all()
+    assert min(row["local_usd"], row["latency_usd"], row["residency_usd"]) >= -1e-4
+    whole = (row["accelerators_in_region"] - row["accelerators_pooled"]) * row["usd_per_accelerator_month"]
+    assert row["local_usd"] + row["latency_usd"] + row["residency_usd"] == pytest.approx(whole, abs=1e-3)
