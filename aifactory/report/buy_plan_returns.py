@@ -29,10 +29,16 @@ def used_prices(plan: BuyPlan, freshness_days: dict[str, int]) -> PriceAge:
     return price_age(used, freshness_days)
 
 
-def returns_section(ws: Workspace, plan: BuyPlan, returns: Returns | None) -> Group | Block:
-    """Chance of loss, drivers, worth of knowledge; table of the options."""
+def returns_section(
+    ws: Workspace, plan: BuyPlan, returns: Returns | None, knowledge: pd.DataFrame | None = None
+) -> Group | Block:
+    """Chance of loss, drivers, worth of knowledge; table of the options.
+
+    `knowledge` is the worth of benchmarks over the choice of platform, from the shortlist.
+    """
+    platform = platform_sentence(knowledge)
     if returns is None:
-        return section(QUESTION, NOT_DRAWN)
+        return section(QUESTION, f"{NOT_DRAWN} {platform}".strip())
     mine, drivers = returns.options.iloc[0], returns.drivers
     knowledge = returns.knowledge.dropna(subset=["net_usd"])
     first = knowledge.sort_values(["net_usd" if (knowledge["net_usd"] > 0).any() else "worth_usd"]).iloc[-1]
@@ -47,8 +53,8 @@ def returns_section(ws: Workspace, plan: BuyPlan, returns: Returns | None) -> Gr
         f"This plan loses money in {pct(mine['loss_probability'], 1)} of {returns.draws:,} draws; its NPV is "
         f"{usd_compact(mine['npv_p10_usd'])} to {usd_compact(mine['npv_p90_usd'])} (P10 to P90) and is the highest of "
         f"all ways to pay in {pct(mine['best_probability'])}. Of its variance {top}. "
-        f"On these options {advice}."
-    )
+        f"On these options {advice}. {platform}"
+    ).strip()
     return group(
         section(QUESTION, text), _options_table(ws, returns), _frozen_table(ws, returns), _knowledge_table(ws, returns)
     )
@@ -69,6 +75,26 @@ def _frozen_table(ws: Workspace, returns: Returns) -> Block:
     note = "Multiples of the expected value, one at a time; orders are not chosen anew, so this is the exposure after signing."
     caption = "What moves the NPV after signing"
     return table(frame, caption=caption, source=DRAWN, as_of=ws.as_of, columns=columns, note=note)
+
+
+def platform_sentence(knowledge: pd.DataFrame | None) -> str:
+    """What a benchmark is worth over the choice of platform, in a sentence; empty where nothing is known of it.
+
+    Benchmarks of one use case each add up over use cases; several of one use case do not, so the best
+    one counts.
+    """
+    if knowledge is None or knowledge.empty:
+        return ""
+    best = knowledge.sort_values("worth_usd", ascending=False).drop_duplicates("use_case_id")
+    best = best[best["worth_usd"] >= 1.0]
+    if best.empty:
+        return "Over the choice of platform no benchmark is worth anything: no interval of capacity reaches another choice."
+    first = best.iloc[0]
+    whole = f", {usd_compact(best['worth_usd'].sum())} over all use cases" if len(best) > 1 else ""
+    return (
+        f"Over the choice of platform a benchmark of {first['accelerator_id']} for {first['use_case_id']} is worth up to "
+        f"{usd_compact(first['worth_usd'])} before its own cost{whole}."
+    )
 
 
 def _options_table(ws: Workspace, returns: Returns) -> Block:
@@ -102,7 +128,7 @@ def _knowledge_table(ws: Workspace, returns: Returns) -> Block:
         "wait_usd": Col("Renting meanwhile, USD", "usd0"),
         "net_usd": Col("Net, USD", "usd0"),
     }
-    note = "Worth: how much better the choice of a way to pay gets. Which accelerator to choose is not in it."
+    note = "Worth: how much better the choice of a way to pay gets; the choice of platform is in the sentence above."
     caption = "Value of information"
     return table(returns.knowledge, caption=caption, source=DRAWN, as_of=ws.as_of, columns=columns, note=note)
 

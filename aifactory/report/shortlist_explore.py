@@ -10,7 +10,7 @@ from aifactory.inventory import Inventory
 from aifactory.report import charts
 from aifactory.report.blocks import Block, Col, Group, figure, group, missing, section, table
 from aifactory.report.text import num, pct, readable, usd_compact
-from aifactory.report.widgets import explore_live
+from aifactory.report.widgets import explore
 from aifactory.shortlist import Shortlist
 from aifactory.shortlist.scales import MATRIX_CRITERIA
 from aifactory.shortlist.what_if import Ground, prepare, rank_at
@@ -101,4 +101,4 @@ def explore_ranking(ws: Workspace, inventory: Inventory, benchmark: Benchmark, s
     controls = {"use_case": Dropdown(options=list(explorer.grounds), value=explorer.first or None, description="Use case", style={"description_width": "10em"}),
                 "slo_factor": slider("Latency limits, times", 1.0, 0.25, 4.0), "utilization": slider("Capacity filled", round(start, 4), 0.1, 1.0),
                 **{name: slider(f"Weight of {readable(name).lower()}", ws.plan.matrix_weights[name], 0.0, 1.0) for name in MATRIX_CRITERIA}}  # fmt: skip
-    explore_live(explorer.show, controls)
+    explore(explorer.show, **controls)

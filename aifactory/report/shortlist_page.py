@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from aifactory.finance.price_age import price_age_of
 from aifactory.inputs.workspace import Workspace
 from aifactory.report import charts
 from aifactory.report.blocks import Block, Col, Figure, Group, Kpi, figure, group, head, section, table
@@ -39,7 +40,7 @@ def shortlist_head(ws: Workspace, short: Shortlist) -> Group:
             ("Head of engineering", "staff for the pilots"),
             ("Purchasing", "which vendors to invite"),
         ],
-        warnings=input_warnings(ws),
+        warnings=[*input_warnings(ws), price_age_of(ws.table("prices"), ws.plan, ws.as_of).sentence],
     )
 
 

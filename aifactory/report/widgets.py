@@ -7,43 +7,39 @@ from inspect import signature
 from typing import Any
 
 
-def explore(function: Callable[..., Any], *, live: bool = False, **controls: Any) -> None:
-    """Show `function` at its defaults, then controls that show it at other values.
+def explore(function: Callable[..., Any], **controls: Any) -> None:
+    """Show `function` at its defaults, then controls; each one let go shows it anew at once.
 
-    `controls` are ipywidgets abbreviations by argument name, for example `wacc=(0.05, 0.2, 0.01)`.
-    The default result stands outside the widget, so it is in every export; the exported page
-    says in one line that controls exist. `live` shows it anew when a control is let go, for functions that
-    answer at once; others wait for a button.
-    """
-    from IPython.display import display
-    from ipywidgets import FloatSlider, interactive
-
-    display(function())
-    if live:
-        for name, (low, high, step) in controls.items():
-            start = min(max(signature(function).parameters[name].default, low), high)
-            controls[name] = FloatSlider(start, min=low, max=high, step=step, continuous_update=False)
-    how = {} if live else {"manual": True, "manual_name": "Show"}
-    display(interactive(lambda **values: display(function(**values)), how, **controls))
-
-
-def explore_live(function: Callable[..., Any], controls: dict[str, Any]) -> None:
-    """Show `function` at the controls' first values, then the controls; each change shows it anew at once.
-
-    `controls` are ipywidgets by argument name. The default stands outside the widgets, so it is in
-    every export; nothing is computed twice before somebody moves a control.
+    `controls` are ipywidgets by argument name, or (low, high, step) for a slider that starts at the
+    default of the argument, for example `wacc=(0.05, 0.2, 0.01)`. The default result stands outside
+    the widgets, so it is in every export and nothing is computed twice before somebody moves a control.
     """
     from IPython.display import display
     from ipywidgets import Output, VBox
 
+    shown = {name: _control(function, name, given) for name, given in controls.items()}
     out = Output()
+
+    def result() -> Any:
+        return function(**{name: control.value for name, control in shown.items()})
 
     def show(_change: object = None) -> None:
         out.clear_output(wait=True)
         with out:
-            display(function(**{name: control.value for name, control in controls.items()}))
+            display(result())
 
-    display(function(**{name: control.value for name, control in controls.items()}))
-    for control in controls.values():
+    display(result())
+    for control in shown.values():
         control.observe(show, "value")
-    display(VBox([*controls.values(), out]))
+    display(VBox([*shown.values(), out]))
+
+
+def _control(function: Callable[..., Any], name: str, given: Any) -> Any:
+    """Return a widget as it is; a slider for (low, high, step)."""
+    from ipywidgets import FloatSlider
+
+    if not isinstance(given, tuple):
+        return given
+    low, high, step = given
+    start = min(max(signature(function).parameters[name].default, low), high)
+    return FloatSlider(start, min=low, max=high, step=step, description=name, continuous_update=False)

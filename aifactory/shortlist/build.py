@@ -12,6 +12,7 @@ from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
 from aifactory.shortlist import matrix, migration, money, outcome, robustness, scales, scorecard
 from aifactory.shortlist.exclusions import find_exclusions
+from aifactory.shortlist.knowledge import platform_knowledge
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Shortlist:
     robustness: robustness.Robustness
     migrations: pd.DataFrame
     architecture: pd.DataFrame
+    knowledge: pd.DataFrame  # worth of a benchmark over the choice of platform, USD over the horizon
 
 
 def build_shortlist(ws: Workspace, inventory: Inventory, benchmark: Benchmark) -> Shortlist:
@@ -51,4 +53,5 @@ def build_shortlist(ws: Workspace, inventory: Inventory, benchmark: Benchmark) -
         penalties=penalties, exclusions=exclusions, choice=choice, pilots=pilots, anchors=anchors, robustness=firm,
         migrations=migration.plan_migrations(ws, inventory, cells, penalties, exclusions),
         architecture=outcome.architecture(choice, pilots),
+        knowledge=platform_knowledge(penalties, exclusions),
     )  # fmt: skip

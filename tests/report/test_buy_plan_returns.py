@@ -69,3 +69,14 @@ def test_age_of_the_prices_that_are_used():
     age = page.used_prices(plan, {"spot": 30})
     assert (age.count, age.stale, age.unverified) == (1, 1, 1)
     assert page.used_prices(SimpleNamespace(bands=pd.DataFrame(), options=options), {}).count == 0
+
+
+def test_the_worth_of_a_benchmark_over_the_choice_of_platform_is_said_once():
+    frame = pd.DataFrame(
+        {"use_case_id": ["a", "a", "b"], "accelerator_id": ["x", "y", "z"], "worth_usd": [2e6, 1e6, 5e5]}
+    )
+    text = page.platform_sentence(frame)
+    assert "a benchmark of x for a is worth up to USD 2.00 M" in text
+    assert "USD 2.50 M over all use cases" in text
+    assert "no benchmark is worth anything" in page.platform_sentence(frame.assign(worth_usd=0.0))
+    assert page.platform_sentence(None) == page.platform_sentence(frame.iloc[:0]) == ""

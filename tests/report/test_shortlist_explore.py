@@ -50,9 +50,9 @@ def test_weights_limits_and_utilisation_change_what_is_shown(stages):
 def test_controls_start_at_the_plan_and_a_move_shows_anew(stages, monkeypatch):
     shown, kept = [], {}
     monkeypatch.setattr("IPython.display.display", shown.append)
-    original = widgets.explore_live
+    original = widgets.explore
     monkeypatch.setattr(
-        shortlist_explore, "explore_live", lambda f, controls: (kept.update(controls), original(f, controls))
+        shortlist_explore, "explore", lambda f, **controls: (kept.update(controls), original(f, **controls))
     )
     shortlist_explore.explore_ranking(*stages)
     weights = stages[0].plan.matrix_weights
