@@ -94,7 +94,7 @@ def read_measurements(path: Path, *, with_values: bool = True) -> pd.DataFrame:
         wrong = ~(table[name] > 0)
         if wrong.any():
             row = int(np.flatnonzero(wrong)[0])
-            raise InputError.at(path, "must be positive", row=row + 2, column=name, value=table[name].iloc[row])
+            raise InputError.at(path, "must be positive", row=row + 2, column=name, value=raw[name].iloc[row])
     for name in ("accel_count", "params_b", "active_params_b", "tp", "batch_or_concurrency", "output_tokens"):
         table[name] = table[name].where(table[name] > 0)
     return table

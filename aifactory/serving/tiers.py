@@ -195,13 +195,15 @@ def refusal(rows: pd.DataFrame, cells: pd.DataFrame, kind: pd.Series) -> pd.Seri
     per_user = rows["metric"] == "tokens_per_s_per_user"
     sized = cells.groupby(["kind", "metric"])["model"].nunique()
     neighbours = pd.MultiIndex.from_frame(rows[["kind", "metric"]]).map(sized).to_numpy(dtype=float, na_value=0)
+    unmeasured = ~language & (neighbours == 0)
     new_model = kind.isin(["new model", "both new"])
     unsized = new_model & ~rows["sized"]
     lonely = new_model & ~language & (neighbours < SIZED_NEIGHBOURS)
     reason = np.select(
-        [per_user, no_chip, no_specification, unsized, lonely, ~np.isfinite(rows["prior"])],
+        [per_user, unmeasured, no_chip, no_specification, unsized, lonely, ~np.isfinite(rows["prior"])],
         [
             "speed of one user over an undisclosed number of chips is no throughput: benchmark first",
+            "nothing of this kind was measured in this metric: run the benchmark pack",
             "accelerator unknown to the catalogue and never measured: give its specifications or benchmark first",
             "peak or bandwidth of the accelerator is not known: benchmark first",
             "model never measured and its size is not given: benchmark first",

@@ -39,3 +39,11 @@ def test_other_conditions_of_known_models_are_still_answered(tmp_path):
     rows = videos(tmp_path / "v.csv", {"a": (2, 0.005), "b": (5, 2.0), "c": (10, 0.001), "d": (20, 5.0)})
     asked = rows.iloc[:1].assign(accelerators=8.0, id="other")
     assert np.isfinite(train(rows).predict(asked)["predicted"].iloc[0])
+
+
+def test_a_metric_or_a_task_that_nobody_measured_gets_no_number(tmp_path):
+    rows = videos(tmp_path / "v.csv", {"a": (2, 0.5), "b": (5, 0.2), "c": (10, 0.1), "d": (20, 0.05)})
+    for change in ({"metric": "frames_per_joule"}, {"kind": "cooking"}):
+        answer = train(rows).predict(rows.iloc[:1].assign(id="new", accelerators=4.0, **change)).iloc[0]
+        assert np.isnan(answer["predicted"])
+        assert "in this metric" in answer["reason"]
