@@ -77,7 +77,7 @@ def futures_basis(
 def compare_futures(basis: FuturesBasis, *, foresight: bool = False) -> Futures:
     """Price the report's orders, rules of thumb and the plan over all paths on the same paths.
 
-    `foresight` also plans each path alone, as if it were known: what no plan can beat, in half a minute.
+    `foresight` also plans each path alone, as if it were known: what no plan can beat.
     """
     problem = basis.problem
     found = compare_policies(problem, gap=GAP, time_limit_s=TIME_LIMIT_S, foresight=foresight, ours=basis.best)

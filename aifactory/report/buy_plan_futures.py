@@ -30,6 +30,11 @@ def futures_section(ws: Workspace, plan: BuyPlan, futures: Futures | None) -> Gr
         f"more. Planning for the mean path would lose {usd_compact(rows.loc[MEAN, 'objective_usd'] - own['objective_usd'])}: the "
         "value of planning for many paths (value of the stochastic solution)."
     )
+    if FORESIGHT in rows.index:
+        text += (
+            f" Knowing each path beforehand would save at most {usd_compact(own['expected_usd'] - rows.loc[FORESIGHT, 'expected_usd'])} "
+            f"({pct(-rows.loc[FORESIGHT, 'regret'], 1)}): no forecast is worth more (expected value of perfect information)."
+        )
     return group(section(QUESTION, text), _table(ws, futures))
 
 
