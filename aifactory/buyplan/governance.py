@@ -1,4 +1,4 @@
-"""Dates, warnings and the decision asked for."""
+"""The decision asked for, in one sentence."""
 
 from __future__ import annotations
 
@@ -25,31 +25,6 @@ MONTH_NAMES = [
     "November",
     "December",
 ]
-
-
-def governance_frame(plan: Plan, period: str, orders: pd.DataFrame) -> pd.DataFrame:
-    """Every duty of the plan over the horizon, and the dates by which orders and renewals are due."""
-    end = pd.Period(period, "M") + plan.horizon_months
-    capacity = plan.assumptions["planning_utilization"].owner_role
-    rows = []
-    for event in plan.governance:
-        month = pd.Period(period, "M") + event.every_months
-        while month <= end:
-            rows.append((_last_day(month), event.name, event.owner_role, event.rule))
-            month += event.every_months
-    for order in orders.itertuples():
-        kind = "Renewal due" if order.renewal else "Order due"
-        what = f"{order.accelerators} {order.accelerator_id}, {OPTION_NAMES[order.purchase_option].lower()}"
-        name = f"{kind}: {what}, {order.region}, {order.band}, from {order.start_month}"
-        rule = "firm on approval of the plan" if order.band == "baseline" else "only if its trigger has fired"
-        rule = "renew only if its hours still pay for the term" if order.renewal else rule
-        rows.append((_last_day(pd.Period(order.order_month, "M")), name, capacity, rule))
-    frame = pd.DataFrame(rows, columns=["date", "event", "owner_role", "rule"])
-    return frame.sort_values(["date", "event"], ignore_index=True)
-
-
-def _last_day(month: pd.Period) -> pd.Timestamp:
-    return month.end_time.normalize()
 
 
 def signed_now(orders: pd.DataFrame) -> pd.DataFrame:

@@ -18,8 +18,9 @@ from aifactory.buyplan.caveats import warnings_list
 from aifactory.buyplan.choose import Chosen, choose_orders, with_reasons
 from aifactory.buyplan.compare import api_frame, comparisons_frame, worse_policies
 from aifactory.buyplan.dimensions import cost_by_frame
+from aifactory.buyplan.duties import governance_frame
 from aifactory.buyplan.futures import PATHS, FuturesBasis, futures_basis
-from aifactory.buyplan.governance import decision_sentence, governance_frame
+from aifactory.buyplan.governance import decision_sentence
 from aifactory.buyplan.options_table import break_even_frame, options_frame
 from aifactory.buyplan.reserve_curve import over_average, size_stream_reserves, with_reserves
 from aifactory.buyplan.returns import ReturnsBasis, returns_basis
@@ -100,7 +101,7 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
     priced, uncounted = with_waiting(ws.plan, ws.month("latency_histograms"), ws.month("demand_windows"))
     streams = restream(ws.plan)
     if streams.table.empty:
-        return nothing_to_plan(ws.plan, streams, ws.period)
+        return with_dates(nothing_to_plan(ws.plan, streams, ws.period), ws, inventory)
     owned = owned_accelerators(inventory.pools, ws.plan, streams)
     porting = porting_costs(shortlist.penalties, shortlist.choice)
     case = build_case(priced, streams, prices, owned=owned, porting=porting)
@@ -132,7 +133,21 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
     plan = replace(plan, warnings=[*plan.warnings, *uncounted])
     history = history_basis(case, stress, ws.table("demand_windows"), ws.period)
     what_ifs = what_ifs_frame(case, ws.table("demand_what_ifs"))
-    return replace(with_reserves(plan, reserves), futures=futures, stress=stress, history=history, what_ifs=what_ifs)
+    plan = with_dates(with_reserves(plan, reserves), ws, inventory)
+    return replace(plan, futures=futures, stress=stress, history=history, what_ifs=what_ifs)
+
+
+def with_dates(plan: BuyPlan, ws: Workspace, inventory: Inventory) -> BuyPlan:
+    """The plan with every date of its governance: ends of life and logged decisions beside duties and orders."""
+    dates = governance_frame(
+        ws.plan,
+        ws.period,
+        plan.orders,
+        lifecycle=ws.table("lifecycle"),
+        decisions=ws.table("decisions"),
+        in_use=list(inventory.pools["accelerator_id"]),
+    )
+    return replace(plan, governance=dates)
 
 
 def nothing_to_plan(plan: Plan, streams: Streams, period: str) -> BuyPlan:

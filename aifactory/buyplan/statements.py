@@ -162,6 +162,8 @@ def approved_plan_frame(case: Case, answer: Answer, period: str) -> pd.DataFrame
         "compute_usd": compute,
         "cost_usd": cost,
         "value_usd": solution.ledger.value_usd,
+        "units_conservative": streams.units[SCENARIOS.index("conservative")],
+        "units_aggressive": streams.units[SCENARIOS.index("aggressive")],
         "load_accelerators": streams.sized(streams.units[EXPECTED]),
     }
     frame = frame.assign(**{name: values[1:].ravel() for name, values in columns.items()})

@@ -32,6 +32,7 @@ CATALOGUE = (
     "api_prices",
     "decision_table",
     "judgements",
+    "lifecycle",
     "models",
     "operating_costs",
     "prices",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from aifactory.inputs.workspace import Workspace
 from aifactory.report import charts
 from aifactory.report.blocks import (
@@ -42,6 +44,16 @@ def unit_cost_section(ws: Workspace, review: Review) -> Group:
         titles={"relative": "Cost per unit, first month = 1"},
     )
     answer = f"{cheaper} of {len(last)} use cases cost less per unit than {plural(frame['month'].nunique() - 1, 'month')} ago; the median is {num(last['relative'].median(), 2)} times the first month."
+    bands = review.unit_cost_bands
+    if len(bands):
+        out = bands[~bands["inside_band"]]
+        above = int((out["usd_per_unit"] > out["expected"]).sum())
+        answer += f" Of {len(bands)} with a trend {len(bands) - len(out)} lie inside its 80 % band, {above} above and {len(out) - above} below."
+        last = last.merge(
+            bands[["use_case_id", "expected", "low80", "high80", "trend_per_month", "inside_band"]],
+            on="use_case_id",
+            how="left",
+        )
     columns = {
         "use_case_id": Col("Use case"),
         "units": Col("Units", "sig3"),
@@ -49,11 +61,19 @@ def unit_cost_section(ws: Workspace, review: Review) -> Group:
         "usd_per_unit": Col("USD per unit", "sig3"),
         "relative": Col("First month = 1", "num2"),
     }
+    if len(bands):
+        columns |= {
+            "trend_per_month": Col("Trend a month", "pct1"),
+            "low80": Col("Band from", "sig3"),
+            "high80": Col("to", "sig3"),
+            "inside_band": Col("Inside", "bool"),
+        }
     return group(
         section(question, answer),
         figure(chart, title=f"Unit cost: the median use case is at {num(last['relative'].median(), 2)} times its first month", description="Lines of cost per unit by month of the six dearest use cases, relative to their first month.",
                caption="Attributed accelerator cost over delivered units, the six dearest use cases.", source=f"{BILL}; {DEMAND}", as_of=ws.as_of),
-        table(last, caption=f"Unit cost in {month_name(ws.period)}", source=f"{BILL}; {DEMAND}", as_of=ws.as_of, columns=columns),
+        table(last, caption=f"Unit cost in {month_name(ws.period)}", source=f"{BILL}; {DEMAND}", as_of=ws.as_of, columns=columns,
+              note="Band: 80 % prediction interval of the straight trend of log cost over the months before."),
     )  # fmt: skip
 
 
@@ -66,6 +86,11 @@ def price_section(ws: Workspace, review: Review) -> Group:
         if len(rows)
         else "No prices are in use."
     )
+    moved = review.figures_changed[review.figures_changed["what"] == "price"]
+    if len(moved):
+        both = moved[moved["before"].notna() & moved["now"].notna()]
+        down, up = int((both["change"] < 0).sum()), int((both["change"] > 0).sum())
+        answer += f" Since last month {down} fell, {up} rose and {len(moved) - len(both)} are new or gone."
     columns = {
         "accelerator_id": Col("Accelerator"),
         "purchase_option": Col("Terms"),
@@ -116,21 +141,67 @@ def roi_section(ws: Workspace, review: Review) -> Group:
             "planned_value_usd": Col("Planned value, USD", "usd0"),
             "planned_cost_usd": Col("Planned cost, all lines, USD", "usd0"),
         }
-    return group(section(question, answer), figure(chart, title=f"{usd_compact(rows['cumulative_net_usd'].iloc[-1])} net since {since}", description="Line of value less bill, cumulated by month.",
+    answer += _payback(review)
+    return group(section(question, answer), *_payback_table(ws, review), figure(chart, title=f"{usd_compact(rows['cumulative_net_usd'].iloc[-1])} net since {since}", description="Line of value less bill, cumulated by month.",
                  caption="Value per unit times attribution times delivered units, less the effective bill.", source=f"{BILL}; {DEMAND}; use_cases table", as_of=ws.as_of),
                  table(rows, caption="Value and bill by month", source=f"{BILL}; {DEMAND}; use_cases table", as_of=ws.as_of, columns=columns))  # fmt: skip
 
 
+def _payback(review: Review) -> str:
+    rows = review.payback.set_index("figure") if len(review.payback) else review.payback
+    if rows.empty:
+        return ""
+    words = [
+        f"month {num(value, 0)}" if np.isfinite(value) else "never within the horizon"
+        for value in rows.loc["payback", ["plan", "as_it_stands"]]
+    ]
+    return f" With all cost lines the plan was to pay back in {words[0]}; as it stands it does in {words[1]}."
+
+
+def _payback_table(ws: Workspace, review: Review) -> list[Block]:
+    if review.payback.empty:
+        return []
+    columns = {
+        "figure": Col("Figure"),
+        "plan": Col("Plan", "sig3"),
+        "as_it_stands": Col("As it stands", "sig3"),
+        "unit": Col("Unit"),
+    }
+    note = "To come: the plan times the ratio of actual to planned so far; what no bill shows counts as planned."
+    return [table(review.payback, caption="Return to date and updated payback", source=f"{BILL}; {DEMAND}; approved_plan and use_cases tables", as_of=ws.as_of, columns=columns, note=note)]  # fmt: skip
+
+
+def _paths(ws: Workspace, review: Review) -> tuple[str, list[Block]]:
+    """Which path the measured months are on."""
+    rows = review.paths
+    if rows.empty:
+        return "Which path we are on could not be computed: no approved plan with scenarios covers this month. ", []
+    likely = rows.loc[rows["updated_probability"].idxmax()]
+    first = rows.iloc[0]
+    text = f"Demand is at {num(first['actual_index'], 3)} of the expected path of the approved plan, at percentile {num(100 * first['percentile_now'], 0)} of its range this month; the {likely['scenario']} path is now the likeliest, at {pct(likely['updated_probability'], 0)}. "
+    columns = {
+        "scenario": Col("Path"),
+        "planned_index": Col("This month, expected = 1", "num3"),
+        "actual_index": Col("Measured", "num3"),
+        "prior_probability": Col("Probability at approval", "pct0"),
+        "updated_probability": Col("Updated", "pct0"),
+    }
+    note = "Probability that the end of the horizon lies nearest to the path, given the months since approval and how the plan's own spread grows."
+    return text, [table(rows, caption="Paths of the approved plan", source=f"approved_plan table; {DEMAND}", as_of=ws.as_of, columns=columns, note=note)]  # fmt: skip
+
+
 def scenario_section(ws: Workspace, review: Review) -> Group | Block:
-    """The three scenarios, recomputed with this month's data."""
+    """The three scenarios, revisited and recomputed with this month's data."""
     question = "Do the scenarios still hold?"
+    text, paths = _paths(ws, review)
     rows = review.scenarios
     if "npv_usd" not in rows or rows["npv_usd"].isna().all():
         return group(
-            section(question, "The return by scenario could not be computed: no buy plan or no value per unit.")
+            section(question, text + "The return by scenario could not be computed: no buy plan or no value per unit."),
+            *paths,
         )
     expected = rows.set_index("scenario").loc["expected"]
-    answer = f"With this month's data the expected scenario is worth {usd_compact(expected['npv_usd'])} over the horizon; conservative and aggressive stand beside it."
+    answer = f"{text}With this month's data the expected scenario is worth {usd_compact(expected['npv_usd'])} over the horizon; conservative and aggressive stand beside it."
     columns = {
         "scenario": Col("Scenario"),
         "npv_usd": Col("NPV, USD", "usd_compact"),
@@ -140,6 +211,7 @@ def scenario_section(ws: Workspace, review: Review) -> Group | Block:
     }
     return group(
         section(question, answer),
+        *paths,
         table(rows, caption="Return of the plan, recomputed", source="buy plan stage", as_of=ws.as_of, columns=columns),
     )
 
@@ -157,6 +229,8 @@ def chargeback_section(ws: Workspace, review: Review) -> Group | Block:
         "shared_cost": Col("Shared, USD", "usd2"),
         "charge": Col("Charge, USD", "usd2"),
         "share": Col("Share", "pct1"),
+        "accelerator_hours": Col("Accelerator-hours", "int"),
+        "usd_per_accelerator_hour": Col("Rate, USD / h", "usd2"),
     }
     return group(
         section("What is each team charged?", answer),

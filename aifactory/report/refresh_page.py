@@ -21,6 +21,7 @@ from aifactory.report.blocks import (
     table,
 )
 from aifactory.report.inventory_page import input_warnings, status_of
+from aifactory.report.refresh_log import accuracy_section, decisions_section, drift_section, hardware_section
 from aifactory.report.refresh_money import (
     chargeback_section,
     price_section,
@@ -29,15 +30,17 @@ from aifactory.report.refresh_money import (
     unit_cost_section,
 )
 from aifactory.report.refresh_triggers import trigger_section
-from aifactory.report.text import join_words, month_name, num, pct, plural, usd, usd_compact
+from aifactory.report.text import join_words, num, pct, plural, usd, usd_compact
 from aifactory.review import Review
-from aifactory.review.variance import CAUSES
+from aifactory.review.variance import CAUSES, OTHER
 
 __all__ = [
     "accuracy_section",
     "chargeback_section",
     "decisions_section",
+    "drift_section",
     "guardrail_section",
+    "hardware_section",
     "headline",
     "kpi_section",
     "price_section",
@@ -50,6 +53,8 @@ __all__ = [
     "variance_section",
 ]
 
+ALL_CAUSES = [*CAUSES, OTHER]
+WORDS = {OTHER: "charges that no use case explains"}
 BILL, DEMAND, POOLS = "billing table", "demand_windows and jobs tables", "pools table"
 
 
@@ -79,8 +84,8 @@ def finding(review: Review) -> str:
     text = f"{status}: {review.reason}."
     if len(review.variance):
         moved = review.variance["difference_usd"].sum()
-        causes = review.variance[list(CAUSES)].sum().sort_values(key=abs, ascending=False)
-        text += f" Compute cost of the use cases moved by {usd_compact(moved)} against last month, most of it by {causes.index[0]}."
+        causes = review.variance[ALL_CAUSES].sum().sort_values(key=abs, ascending=False)
+        text += f" The bill moved by {usd_compact(moved)} against last month, most of it by {WORDS.get(causes.index[0], causes.index[0])}."
     return text
 
 
@@ -124,10 +129,10 @@ def kpi_section(ws: Workspace, review: Review) -> Group:
 
 
 def chart_variance(ws: Workspace, review: Review) -> Figure:
-    """Bridge from last month's compute cost to this month's."""
-    sums = review.variance[["base_usd", *CAUSES, "actual_usd"]].sum()
-    frame = pd.DataFrame({"step": ["last month", *CAUSES, "this month"], "amount_usd": sums.to_numpy()})
-    causes = sums[list(CAUSES)]
+    """Bridge from last month's bill to this month's."""
+    sums = review.variance[["base_usd", *ALL_CAUSES, "actual_usd"]].sum()
+    frame = pd.DataFrame({"step": ["last month", *ALL_CAUSES, "this month"], "amount_usd": sums.to_numpy()})
+    causes = sums[ALL_CAUSES]
     largest = causes.abs().idxmax()
     return figure(
         charts.waterfall(
@@ -135,12 +140,12 @@ def chart_variance(ws: Workspace, review: Review) -> Figure:
             label="step",
             amount="amount_usd",
             totals=["last month", "this month"],
-            titles={"amount_usd": "Compute cost, USD"},
+            titles={"amount_usd": "Bill, USD"},
         ),
-        title=f"{largest[:1].upper() + largest[1:]} moved compute cost by {usd_compact(causes[largest])}",
+        title=f"{largest[:1].upper() + largest[1:]} moved the bill by {usd_compact(causes[largest])}",
         description="Bridge from last month to this month: "
         + join_words(f"{row.step} {usd_compact(row.amount_usd)}" for row in frame.itertuples()),
-        caption="Use cases with accelerator-hours in both months; the causes add up to the difference exactly.",
+        caption="Five causes of the use cases with accelerator-hours, and all other charges; they add up to the difference of the two bills exactly.",
         source=f"{BILL}; {DEMAND}",
         as_of=ws.as_of,
     )
@@ -158,16 +163,25 @@ def variance_section(ws: Workspace, review: Review) -> Group:
         )
     total = rows["difference_usd"].sum()
     big = rows.loc[rows["difference_usd"].abs().idxmax()]
-    answer = f"Compute cost moved by {usd(total, 0)}; {big['use_case_id']} alone by {usd(big['difference_usd'], 0)}. More volume at steadier pools shows as volume up and utilisation down."
+    answer = f"The bill moved by {usd(total, 0)}; {big['use_case_id']} alone by {usd(big['difference_usd'], 0)}. More volume at steadier pools shows as volume up and utilisation down. {_ranges(review)}"
     columns = {"use_case_id": Col("Use case"), "base_usd": Col("Last month, USD", "usd0"), "actual_usd": Col("This month, USD", "usd0"), "difference_usd": Col("Difference", "usd0"),
-               **{cause: Col(cause[:1].upper() + cause[1:], "usd0") for cause in CAUSES}}  # fmt: skip
+               **{cause: Col(cause[:1].upper() + cause[1:], "usd0") for cause in ALL_CAUSES}}  # fmt: skip
     against_last = table(_with_total(rows), caption="Cost variance against last month, by cause", source=f"{BILL}; {DEMAND}", as_of=ws.as_of, columns=columns,
-                         note="Efficiency is work per unit, utilisation paid hours per work, mix other accelerators at last month's prices.")  # fmt: skip
+                         note="Efficiency is work per unit, utilisation paid hours per work, mix other accelerators at last month's prices, other what no use case explains (unused commitment, charges without a use case, storage, tax, credits).")  # fmt: skip
     return group(section(question, answer), against_last, *_against_plan(ws, review, columns))
 
 
+def _ranges(review: Review) -> str:
+    """How far the order of the causes matters, in words."""
+    rows = review.cause_ranges
+    if rows.empty or not np.isfinite(rows["mean_usd"]).all():
+        return ""
+    span = rows.assign(span=rows["highest_usd"] - rows["lowest_usd"]).sort_values("span").iloc[-1]
+    return f"Taken in another order the causes differ by at most {usd_compact(span['span'])} ({span['cause']}: {usd_compact(span['lowest_usd'])} to {usd_compact(span['highest_usd'])}); the total does not."
+
+
 def _with_total(rows: pd.DataFrame) -> pd.DataFrame:
-    sums = rows[["base_usd", "actual_usd", "difference_usd", *CAUSES]].sum()
+    sums = rows[["base_usd", "actual_usd", "difference_usd", *ALL_CAUSES]].sum()
     return pd.concat([rows, sums.to_frame().T.assign(use_case_id="total")], ignore_index=True)
 
 
@@ -181,7 +195,7 @@ def _against_plan(ws: Workspace, review: Review, columns: dict[str, Col]) -> lis
     }
     note = (
         "A plan counts units, not tokens, so work per unit is part of utilisation; mix is other accelerators than"
-        " planned. Use cases with accelerator-hours in plan and bill."
+        " planned, other what stands on one side only: the plan counts compute, the bill every charge."
     )
     frame = _with_total(rows)
     return [table(frame, caption="Cost variance against the approved plan, by cause", source=f"{BILL}; {DEMAND}; approved_plan table", as_of=ws.as_of, columns=shown, note=note)]  # fmt: skip
@@ -218,66 +232,6 @@ def guardrail_section(ws: Workspace, review: Review) -> Group:
     )
 
 
-def accuracy_section(ws: Workspace, review: Review) -> Group:
-    """How good the forecast was."""
-    question = "How good was the forecast?"
-    rows = review.forecast_accuracy
-    now = rows[rows["month"] == ws.period]
-    if now.empty:
-        return group(section(question, "Forecast accuracy could not be computed: no forecast covers this month."))
-    bias = now["error_share"].median()
-    answer = f"Against the {now['basis'].iloc[0]}: median error {pct(now['error_share'].abs().median(), 1)}, median bias {pct(bias, 1)}; {int(now['inside_band'].sum())} of {len(now)} use cases lie inside their band."
-    columns = {
-        "use_case_id": Col("Use case"),
-        "forecast": Col("Forecast units", "sig3"),
-        "actual": Col("Actual units", "sig3"),
-        "error_share": Col("Error", "pct1"),
-        "inside_band": Col("Inside band", "bool"),
-    }
-    return group(
-        section(question, answer),
-        table(
-            now,
-            caption=f"Forecast and actual, {month_name(ws.period)}",
-            source=f"{DEMAND}; approved_plan table",
-            as_of=ws.as_of,
-            columns=columns,
-        ),
-    )
-
-
-def decisions_section(ws: Workspace, review: Review) -> Group:
-    """Decisions due, and what changed this month."""
-    due = review.decisions_due
-    late = int(due["overdue"].sum()) if len(due) else 0
-    answer = f"{plural(len(due), 'decision')} are open, {late} overdue." if len(due) else "No decision is open."
-    columns = {
-        "due": Col("Due", "date"),
-        "subject": Col("Subject"),
-        "text": Col("What"),
-        "owner_role": Col("Owner"),
-        "overdue": Col("Overdue", "bool"),
-    }
-    changed = {
-        "date": Col("Date"),
-        "kind": Col("Kind"),
-        "subject": Col("Subject"),
-        "text": Col("What"),
-        "owner_role": Col("Owner"),
-    }
-    return group(
-        section("What is due, and what changed since last month?", answer),
-        table(due, caption="Decisions due", source="decisions table", as_of=ws.as_of, columns=columns),
-        table(
-            review.changes,
-            caption=f"Changes in {month_name(ws.period)}",
-            source=f"decisions table; {DEMAND}",
-            as_of=ws.as_of,
-            columns=changed,
-        ),
-    )
-
-
 def headline(review: Review) -> dict[str, tuple[object, str]]:
     """Headline figures for `results.json`."""
     figures = review.kpis.set_index("kpi")["actual"]
@@ -288,6 +242,7 @@ def headline(review: Review) -> dict[str, tuple[object, str]]:
         "triggers_fired": (int((review.triggers["state"] == "fired").sum()), "triggers"),
         "steps_released": (int((review.band_triggers["state"] == "fired").sum()), "steps of the approved plan"),
         "guardrails_broken": (int((review.guardrails["state"] == "breach").sum()), "guardrails"),
+        "pools_to_retire": (int((review.hardware["verdict"] == "retire").sum()), "pools"),
         "median_forecast_error": (_finite(figures["median forecast error"]), "fraction"),
     }
 
@@ -298,19 +253,30 @@ def tables(review: Review) -> dict[str, pd.DataFrame]:
         "kpis",
         "variance",
         "plan_variance",
+        "cause_ranges",
         "guardrails",
         "triggers",
         "band_triggers",
         "forecast_accuracy",
+        "forecast_scores",
         "unit_cost",
+        "unit_cost_bands",
+        "hardware",
+        "platforms",
+        "drift",
+        "token_growth",
         "chargeback",
         "price_watch",
         "roi_to_date",
+        "payback",
+        "paths",
         "changes",
+        "figures_changed",
         "decisions_due",
+        "governance",
         "scenarios",
     )
-    return {name: getattr(review, name) for name in names}
+    return {name: getattr(review, name) for name in names if len(getattr(review, name).columns)}
 
 
 def _finite(value: float) -> float | None:

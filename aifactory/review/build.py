@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from aifactory.demand.forecast import simulate_demand
+from aifactory.buyplan.duties import governance_frame
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
-from aifactory.inventory.basis import seasons
-from aifactory.inventory.demand import profile_demand
 from aifactory.review import guardrails
 from aifactory.review.band_triggers import band_triggers
+from aifactory.review.changes import figures_changed
 from aifactory.review.chargeback import charge_teams
+from aifactory.review.forecast_score import earlier_forecast, forecast_accuracy, score_forecasts
+from aifactory.review.hardware import judge_hardware, judge_platforms
 from aifactory.review.monthly import (
     calendar_plan,
     month_factors,
@@ -24,14 +25,15 @@ from aifactory.review.monthly import (
     previous_month,
     realised_value,
 )
-from aifactory.review.variance import CAUSES, split_variance
-from aifactory.units import HOURS_PER_DAY, HOURS_PER_MONTH
+from aifactory.review.paths import follow_paths
+from aifactory.review.returns_to_date import roi_to_date, update_payback
+from aifactory.review.unit_cost import unit_cost_bands, unit_cost_by_month
+from aifactory.review.variance import OTHER, cause_ranges, explain_bill, split_variance
 
 if TYPE_CHECKING:
     from aifactory.buyplan import BuyPlan
 
 ON_PLAN, WATCH, ACT = "on plan", "watch", "act"
-ACCURACY_COLUMNS = ["month", "use_case_id", "forecast", "actual", "error_share", "inside_band", "basis"]
 
 
 @dataclass(frozen=True)
@@ -45,15 +47,26 @@ class Review:
     kpis: pd.DataFrame
     variance: pd.DataFrame
     plan_variance: pd.DataFrame
+    cause_ranges: pd.DataFrame
     guardrails: pd.DataFrame
     triggers: pd.DataFrame
     band_triggers: pd.DataFrame
     forecast_accuracy: pd.DataFrame
     unit_cost: pd.DataFrame
+    unit_cost_bands: pd.DataFrame
+    forecast_scores: pd.DataFrame
+    hardware: pd.DataFrame
+    platforms: pd.DataFrame
+    drift: pd.DataFrame
+    token_growth: pd.DataFrame
     chargeback: pd.DataFrame
     price_watch: pd.DataFrame
     roi_to_date: pd.DataFrame
+    payback: pd.DataFrame
+    paths: pd.DataFrame
     changes: pd.DataFrame
+    figures_changed: pd.DataFrame
+    governance: pd.DataFrame
     decisions_due: pd.DataFrame
     scenarios: pd.DataFrame
     not_computed: list[str]
@@ -68,40 +81,58 @@ def build_review(ws: Workspace, inventory: Inventory, buy_plan: BuyPlan | None =
     now, now_hours = month_factors(ws, inventory, ws.period)
     before, before_hours = month_factors(ws, inventory, last)
     variance = split_variance(before, now, before_hours, now_hours)
+    bill = _bills(inventory)
     held = ws.table("approved_plan")
     approved = calendar_plan(held)
     log = ws.table("decisions")
     steps = band_triggers(held, ws.table("approved_bands"), inventory.demand_monthly, ws.period, log)
     planned, planned_hours = plan_factors(approved, ws.period)
-    against_plan = split_variance(planned, now.assign(work=now["units"]), planned_hours, now_hours)
+    as_units = now.assign(work=now["units"])
+    against_plan = split_variance(planned, as_units, planned_hours, now_hours)
     unit_cost = unit_cost_by_month(ws, inventory)
     change = _unit_cost_change(unit_cost, ws.period, last)
     rails = guardrails.check_guardrails(ws, inventory, change)
     triggers = guardrails.check_triggers(ws)
-    accuracy = forecast_accuracy(ws, inventory, approved)
+    earlier = earlier_forecast(ws, inventory)
+    accuracy = forecast_accuracy(ws, inventory, approved, earlier)
+    to_date = roi_to_date(ws, inventory, approved)
+    hardware = judge_hardware(ws, inventory)
     status, reason = judge(rails, triggers, steps)
-    bill = ws.table("billing")
-    month_bill = bill[bill["invoice_month"] == ws.period]
+    charges = ws.table("billing")
+    month_bill = charges[charges["invoice_month"] == ws.period]
     return Review(
         period=ws.period,
         status=status,
         reason=reason,
         basis=_basis(approved),
         kpis=_kpis(ws, inventory, approved, now, before, accuracy),
-        variance=variance.reset_index(names="use_case_id"),
-        plan_variance=against_plan.reset_index(names="use_case_id"),
+        variance=_whole(variance, before["cost"], now["cost"], bill.get(last), bill.get(ws.period), planned=False),
+        plan_variance=_whole(
+            against_plan, planned["cost"], now["cost"], planned["cost"].sum(), bill.get(ws.period), planned=True
+        ),
+        cause_ranges=cause_ranges(before, now, before_hours, now_hours),
         guardrails=rails,
         triggers=triggers,
         band_triggers=steps,
         forecast_accuracy=accuracy,
         unit_cost=unit_cost,
-        chargeback=charge_teams(month_bill) if len(month_bill) else charge_teams(bill.iloc[:0]),
+        unit_cost_bands=unit_cost_bands(unit_cost, ws.period),
+        forecast_scores=score_forecasts(ws, inventory, earlier, approved),
+        hardware=hardware,
+        platforms=judge_platforms(ws, hardware),
+        drift=inventory.drift,
+        token_growth=inventory.token_growth,
+        chargeback=charge_teams(month_bill),
         price_watch=guardrails.watch_prices(ws),
-        roi_to_date=roi_to_date(ws, inventory, approved),
+        roi_to_date=to_date,
+        payback=update_payback(approved, to_date, ws.period),
+        paths=follow_paths(approved, inventory.demand_monthly, ws.period),
         changes=_changes(ws, inventory, last),
+        figures_changed=figures_changed(ws, inventory, earlier, approved, buy_plan),
+        governance=_dates(ws, inventory, buy_plan),
         decisions_due=_decisions_due(ws),
-        scenarios=_scenarios(buy_plan, inventory, ws.period),
-        not_computed=_not_computed(ws, approved, variance),
+        scenarios=pd.DataFrame() if buy_plan is None else buy_plan.roi,
+        not_computed=_not_computed(ws, approved, variance, now),
     )
 
 
@@ -126,6 +157,32 @@ def judge(rails: pd.DataFrame, triggers: pd.DataFrame, steps: pd.DataFrame | Non
     return ON_PLAN, "every guardrail holds and no trigger is near"
 
 
+def _bills(inventory: Inventory) -> pd.Series:
+    return inventory.spend_monthly.groupby("month")["effective_cost_usd"].sum()
+
+
+def _whole(split: pd.DataFrame, base: pd.Series, actual: pd.Series, base_total: float | None, total: float | None, *, planned: bool) -> pd.DataFrame:  # fmt: skip
+    """The variance over the whole bill; without both totals there is nothing to explain."""
+    if base_total is None or total is None or (planned and base.empty):
+        return split.iloc[:0].assign(**{OTHER: 0.0}).reset_index(names="use_case_id")
+    known = base.dropna(), actual.dropna()
+    return explain_bill(split, *known, base_total, total, planned=planned).reset_index(names="use_case_id")
+
+
+def _dates(ws: Workspace, inventory: Inventory, buy_plan: BuyPlan | None) -> pd.DataFrame:
+    """Dates to come within a year: those of the plan made now, or duties and decisions alone."""
+    dates = governance_frame(
+        ws.plan,
+        ws.period,
+        pd.DataFrame() if buy_plan is None else buy_plan.orders,
+        lifecycle=ws.table("lifecycle"),
+        decisions=ws.table("decisions"),
+        in_use=list(inventory.pools["accelerator_id"]),
+    )
+    year = pd.Timestamp(ws.as_of) + pd.DateOffset(years=1)
+    return dates[(dates["date"] > pd.Timestamp(ws.as_of)) & (dates["date"] <= year)].reset_index(drop=True)
+
+
 def _and(parts: list[str]) -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
@@ -134,66 +191,11 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def unit_cost_by_month(ws: Workspace, inventory: Inventory) -> pd.DataFrame:
-    """Attributed compute cost per service unit, by month and use case."""
-    months = sorted(month for month in inventory.demand_monthly["month"].unique() if month <= ws.period)[-12:]
-    parts = [month_factors(ws, inventory, month)[0].assign(month=month) for month in months]
-    table = pd.concat(parts).reset_index() if parts else pd.DataFrame(columns=["use_case_id", "units", "cost", "month"])
-    return table.assign(usd_per_unit=table["cost"] / table["units"])[
-        ["month", "use_case_id", "units", "cost", "usd_per_unit"]
-    ]
-
-
 def _unit_cost_change(unit_cost: pd.DataFrame, period: str, last: str) -> pd.Series:
     per_month = unit_cost.set_index(["month", "use_case_id"])["usd_per_unit"].unstack(0)
     if period not in per_month or last not in per_month:
         return pd.Series(dtype="float64")
     return per_month[period] / per_month[last] - 1
-
-
-def forecast_accuracy(ws: Workspace, inventory: Inventory, approved: pd.DataFrame) -> pd.DataFrame:
-    """Forecast against actual units: the approved plan's months, else one step from last month."""
-    actual = inventory.demand_monthly.groupby(["month", "use_case_id"])["units"].sum()
-    if len(approved):
-        planned = approved.groupby(["month", "use_case_id"])[["units", "units_p10", "units_p90"]].sum(min_count=1)
-        planned = planned[planned.index.get_level_values("month") <= ws.period]
-        basis = f"plan approved for {approved['plan_period'].iloc[0]}"
-    else:
-        planned, basis = _one_step_forecast(ws, inventory), f"forecast from data up to {previous_month(ws.period)}"
-    joined = planned.join(actual.rename("actual"), how="inner").reset_index()
-    inside = (joined["actual"] >= joined["units_p10"]) & (joined["actual"] <= joined["units_p90"])
-    table = joined.rename(columns={"units": "forecast"}).assign(
-        error_share=joined["units"] / joined["actual"].where(joined["actual"] > 0) - 1, inside_band=inside, basis=basis
-    )
-    return table.reindex(columns=ACCURACY_COLUMNS)
-
-
-def _one_step_forecast(ws: Workspace, inventory: Inventory) -> pd.DataFrame:
-    last = previous_month(ws.period)
-    earlier = Workspace(ws.path, last, ws.plan, ws.tables, ws.checks, ws.sources)
-    profile = profile_demand(earlier, inventory.windows, inventory.demand_monthly)
-    columns = {"p50": "units", "p10": "units_p10", "p90": "units_p90"}
-    seen = seasons(inventory.demand_monthly, last)
-    basis = replace(inventory.demand_basis, profile=profile, seasons=seen, weekly_units={}, what_ifs=None)
-    bands = simulate_demand(basis, ws.plan, last).use_cases
-    sums = bands[bands["month"] == ws.period].set_index(["month", "use_case_id"])[[*columns]]
-    hours = pd.Period(ws.period, "M").days_in_month * HOURS_PER_DAY
-    return sums.rename(columns=columns) * hours / HOURS_PER_MONTH
-
-
-def roi_to_date(ws: Workspace, inventory: Inventory, approved: pd.DataFrame) -> pd.DataFrame:
-    """Value and bill per month since the plan began, actual beside plan, cumulated."""
-    value = realised_value(ws, inventory).groupby("month")["value_usd"].sum(min_count=1)
-    cost = inventory.spend_monthly.groupby("month")["effective_cost_usd"].sum()
-    table = pd.DataFrame({"value_usd": value, "bill_usd": cost})
-    if len(approved):
-        planned = approved.groupby("month")[["cost_usd", "value_usd"]].sum(min_count=1)
-        table = table.join(
-            planned.rename(columns={"cost_usd": "planned_cost_usd", "value_usd": "planned_value_usd"}), how="inner"
-        )
-    table = table[table.index <= ws.period].reset_index()
-    net = (table["value_usd"] - table["bill_usd"]).cumsum()
-    return table.assign(cumulative_net_usd=net)
 
 
 def _kpis(
@@ -206,7 +208,7 @@ def _kpis(
 ) -> pd.DataFrame:
     planned = plan_month(approved, ws.period)
     in_bill = planned[planned.index.isin(now.index[now["hours"].notna()])]  # edge devices are in no bill
-    spend = inventory.spend_monthly.groupby("month")["effective_cost_usd"].sum()
+    spend = _bills(inventory)
     value = realised_value(ws, inventory).groupby("month")["value_usd"].sum(min_count=1)
     pools = inventory.pools
     busy = (
@@ -278,16 +280,6 @@ def _decisions_due(ws: Workspace) -> pd.DataFrame:
     ].reset_index(drop=True)
 
 
-def _scenarios(buy_plan: BuyPlan | None, inventory: Inventory, period: str) -> pd.DataFrame:
-    """Next month's units by scenario, and the return of the plan in each."""
-    following = str(pd.Period(period, "M") + 1)
-    demand = inventory.forecast[inventory.forecast["month"] == following]
-    table = demand.groupby("scenario", sort=False)["units_per_hour_avg"].size().rename("series").reset_index()
-    if buy_plan is None or buy_plan.roi.empty or table.empty:
-        return table
-    return table.merge(buy_plan.roi, on="scenario", how="left")
-
-
 def _basis(approved: pd.DataFrame) -> str:
     return (
         f"plan approved for {approved['plan_period'].iloc[0]}"
@@ -296,15 +288,19 @@ def _basis(approved: pd.DataFrame) -> str:
     )
 
 
-def _not_computed(ws: Workspace, approved: pd.DataFrame, variance: pd.DataFrame) -> list[str]:
-    found = (
-        [] if len(approved) else ["comparison with an approved plan: none is stored; `aifactory approve` stores one"]
-    )
+def _not_computed(ws: Workspace, approved: pd.DataFrame, variance: pd.DataFrame, now: pd.DataFrame) -> list[str]:
+    months = sorted(approved["month"].unique()) if len(approved) else []
+    found = [] if months else ["comparison with an approved plan: none is stored; `aifactory approve` stores one"]
+    if months and ws.period not in months:
+        when = f"begins in {months[0]}" if ws.period < months[0] else f"ends in {months[-1]}"
+        found.append(f"actual against plan: the approved plan {when}, this report is of {ws.period}")
+    found += [] if len(now) else [f"units, forecast score and steps of the plan: no demand was measured in {ws.period}"]
     found += [] if ws.has("pools") else ["capacity triggers and the utilisation floor: no pool readings"]
-    found += [] if ws.has("billing") else ["bill, unit cost, variance and chargeback: no bill"]
-    if ws.has("billing") and variance.empty:
+    if not ws.has("billing"):
+        return [*found, "bill, unit cost, variance and chargeback: no bill"]
+    missing = [month for month in (previous_month(ws.period), ws.period) if month not in set(ws.table("billing")["invoice_month"])]  # fmt: skip
+    if missing:
+        found.append(f"bill, variance and chargeback: no bill of {' and '.join(missing)}")
+    elif variance.empty:
         found.append("cost variance: no use case has accelerator-hours in both months of the bill")
     return found
-
-
-CAUSE_COLUMNS = list(CAUSES)

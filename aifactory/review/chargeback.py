@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import ROUND_HALF_EVEN, Decimal
 
+import numpy as np
 import pandas as pd
 
 from aifactory.errors import IdentityError
@@ -22,11 +23,12 @@ def charge_teams(billing: pd.DataFrame) -> pd.DataFrame:
 
     Returns
     -------
-    Columns team, direct_cost, shared_cost, charge (Decimal), share (fraction of the bill).
+    Columns team, direct_cost, shared_cost, charge (Decimal), share (fraction of the bill), accelerator_hours and
+    the rate, usd_per_accelerator_hour: charge over the team's accelerator-hours, unknown without any.
     """
     total = exact_total(billing["EffectiveCost"])
     own = billing[(billing["cost_line"] == "attributed usage") & (billing["team"] != UNATTRIBUTED)]
-    columns = ["team", "direct_cost", "shared_cost", "charge", "share"]
+    columns = ["team", "direct_cost", "shared_cost", "charge", "share", "accelerator_hours", "usd_per_accelerator_hour"]
     if own.empty:
         return pd.DataFrame(columns=columns)
     direct = sum_exact(own, "team", ["EffectiveCost"]).rename(columns={"EffectiveCost": "direct_cost"})
@@ -42,4 +44,8 @@ def charge_teams(billing: pd.DataFrame) -> pd.DataFrame:
     if exact_total(table["charge"]) != total:
         msg = f"charges add up to {exact_total(table['charge'])}, the bill to {total}"
         raise IdentityError(msg)
-    return table.assign(share=[float(charge / total) if total else float("nan") for charge in table["charge"]])[columns]
+    hours = own.groupby("team")["accelerator_hours"].sum(min_count=1).reindex(table["team"]).to_numpy(dtype=float)
+    charge = table["charge"].astype("float64").to_numpy()
+    rate = np.divide(charge, hours, out=np.full(len(hours), np.nan), where=hours > 0)
+    share = [float(amount / total) if total else float("nan") for amount in table["charge"]]
+    return table.assign(share=share, accelerator_hours=hours, usd_per_accelerator_hour=rate)[columns]

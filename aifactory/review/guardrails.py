@@ -128,7 +128,7 @@ def check_triggers(ws: Workspace) -> pd.DataFrame:
     """
     limit, now = ws.plan.trigger_utilization, pd.Period(ws.period, "M").ordinal
     rows = []
-    for (pool, accelerator, region), series in _monthly_utilization(ws.table("pools")).groupby(level=[0, 1, 2]):
+    for (pool, accelerator, region), series in monthly_utilization(ws.table("pools")).groupby(level=[0, 1, 2]):
         months = series.index.get_level_values("month").to_numpy()
         recent = (months > now - TREND_MONTHS) & (months <= now)
         if not (months == now).any():
@@ -143,7 +143,7 @@ def check_triggers(ws: Workspace) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=TRIGGER_COLUMNS).sort_values("months_to_trigger", ignore_index=True)
 
 
-def _monthly_utilization(pools: pd.DataFrame) -> pd.Series:
+def monthly_utilization(pools: pd.DataFrame) -> pd.Series:
     """Mean utilisation by pool, accelerator, region and month (ordinal), weighted by accelerator-hours."""
     start = pools["window_start_utc"].dt
     month = ((start.year - 1970) * MONTHS_PER_YEAR + start.month - 1).rename("month")

@@ -10,6 +10,7 @@ from aifactory.inventory.spend import USAGE
 from aifactory.units import HOURS_PER_DAY, HOURS_PER_MONTH
 
 PLANNED = ["units", "units_p10", "units_p90", "accelerator_hours", "compute_usd", "cost_usd", "value_usd"]
+SCENARIO_UNITS = ["units_conservative", "units_aggressive"]
 
 
 def previous_month(period: str) -> str:
@@ -51,7 +52,8 @@ def month_factors(ws: Workspace, inventory: Inventory, month: str) -> tuple[pd.D
 def calendar_plan(approved: pd.DataFrame) -> pd.DataFrame:
     """Amounts of a plan, which counts standard months of 730 h, in the hours of each calendar month."""
     hours = pd.PeriodIndex(approved["month"], freq="M").days_in_month.to_numpy() * HOURS_PER_DAY
-    return approved.assign(**{name: approved[name] * hours / HOURS_PER_MONTH for name in PLANNED})
+    counted = [*PLANNED, *(name for name in SCENARIO_UNITS if name in approved)]
+    return approved.assign(**{name: approved[name] * hours / HOURS_PER_MONTH for name in counted})
 
 
 def plan_month(approved: pd.DataFrame, month: str) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Why cost moved: five causes that add up to the difference exactly.
+"""Why cost moved: causes that add up to the difference exactly.
 
 cost = units x w x (h / w) x p, with units of service, w work per unit (tokens; 1 where none are
 counted), h paid accelerator-hours per unit and p the mean price of an accelerator-hour. The
@@ -12,15 +12,27 @@ price        H1 (p1 - p0')                    the same accelerators at other pri
 
 H1 = u1 w1 (h/w)1 are the paid hours, p0' the base's prices weighted with the actual hours. An
 accelerator that the base did not use is priced at its actual rate, so its effect is mix.
+
+Another order gives the same total and other causes: `cause_ranges` takes all 120 orders and states for each
+cause its lowest, its highest and its mean (the Shapley value, which depends on no order). The order of the rows
+changes nothing.
+
+Amounts are rounded to a power of two so fine that the table's sums are exact in floating point: the causes of a
+row add up to its difference, and the differences of the rows to that of the total, to the last bit.
 """
 
 from __future__ import annotations
+
+from itertools import permutations
 
 import numpy as np
 import pandas as pd
 
 CAUSES = ("volume", "efficiency", "utilization", "mix", "price")
+OTHER = "other"
 FACTOR_COLUMNS = ["units", "work", "hours", "cost"]
+REST = "rest of the bill"
+EXACT_BITS = 50
 
 
 def split_variance(
@@ -39,28 +51,118 @@ def split_variance(
     Columns base_usd, actual_usd, difference_usd and one column per cause; rows present in both
     with hours on both sides. Causes add up to the difference.
     """
-    rows = base.index.intersection(actual.index)
-    usable = rows[((base.loc[rows, ["units", "hours"]] > 0) & (actual.loc[rows, ["units", "hours"]] > 0)).all(axis=1)]
-    zero, one = base.loc[usable], actual.loc[usable]
-    work0, work1 = zero["work"] / zero["units"], one["work"] / one["units"]
-    pace0, pace1 = zero["hours"] / zero["work"], one["hours"] / one["work"]
-    price0, price1 = zero["cost"] / zero["hours"], one["cost"] / one["hours"]
-    mixed = _base_price_of_actual_mix(base_hours, actual_hours).reindex(usable)
-    table = pd.DataFrame(
-        {"base_usd": zero["cost"], "actual_usd": one["cost"], "difference_usd": one["cost"] - zero["cost"]}
-    )
-    table["volume"] = (one["units"] - zero["units"]) * work0 * pace0 * price0
-    table["efficiency"] = one["units"] * (work1 - work0) * pace0 * price0
-    table["utilization"] = one["units"] * work1 * (pace1 - pace0) * price0
-    table["mix"] = one["hours"] * (mixed - price0)
-    table["price"] = one["hours"] * (price1 - mixed)
+    terms = _terms(base, actual, base_hours, actual_hours)
+    w0, k0, p0, u1, w1, h1 = (terms[name] for name in ("w0", "k0", "p0", "u1", "w1", "h1"))
+    stages = [terms["c0"], u1 * w0 * k0 * p0, u1 * w1 * k0 * p0, h1 * p0, h1 * terms["mixed"], terms["c1"]]
+    amounts = _exact(np.column_stack(stages).astype(float))
+    table = pd.DataFrame({"base_usd": amounts[:, 0], "actual_usd": amounts[:, -1]}, index=terms.index)
+    table["difference_usd"] = table["actual_usd"] - table["base_usd"]
+    for step, cause in enumerate(CAUSES):
+        table[cause] = amounts[:, step + 1] - amounts[:, step]
     return table
 
 
-def _base_price_of_actual_mix(base: pd.DataFrame, actual: pd.DataFrame) -> pd.Series:
-    """Base prices weighted with the actual hours, per first index level."""
-    own = actual["cost"] / actual["hours"]
-    rate = (base["cost"] / base["hours"]).reindex(actual.index)
+def explain_bill(
+    split: pd.DataFrame, base: pd.Series, actual: pd.Series, base_total: float, actual_total: float, *, planned: bool
+) -> pd.DataFrame:
+    """The split with everything else on the two bills, so that its rows add up to the whole difference.
+
+    Parameters
+    ----------
+    split : from `split_variance`.
+    base, actual : cost of accelerator-hours per use case, USD; those of one side only come as a row of their own:
+        volume between two months (a use case began or ended), `other` against a plan (charged on one side only).
+    base_total, actual_total : the two bills; what no use case explains is the row `REST`, cause `other`.
+    planned : whether the base is a plan.
+    """
+    extra = sorted((set(base.index) | set(actual.index)) - set(split.index))
+    sides = pd.DataFrame(
+        {"base_usd": base.reindex(extra), "actual_usd": actual.reindex(extra)}, dtype="float64"
+    ).fillna(0.0)
+    sides = sides[(sides != 0).any(axis=1)]
+    sides.loc[REST] = [
+        base_total - split["base_usd"].sum() - sides["base_usd"].sum(),
+        actual_total - split["actual_usd"].sum() - sides["actual_usd"].sum(),
+    ]
+    table = pd.concat([split.assign(**{OTHER: 0.0}), sides])
+    whole = _exact(table[["base_usd", "actual_usd", *CAUSES]].fillna(0.0).to_numpy(dtype=float))
+    table[["base_usd", "actual_usd"]] = whole[:, :2]
+    causes, kept = whole[:, 2:], np.arange(len(table)) < len(split)
+    difference = table["actual_usd"].to_numpy() - table["base_usd"].to_numpy()
+    # the finer grid of a single row may not fit the sum of all: the last cause takes the rest of its own rounding
+    causes[kept, -1] += difference[kept] - causes[kept].sum(axis=1)
+    table["difference_usd"] = difference
+    began = ~kept & (table.index != REST) & (not planned)
+    causes[began, 0] = difference[began]
+    table[list(CAUSES)] = causes
+    table[OTHER] = np.where(kept | began, 0.0, difference)
+    return table
+
+
+def cause_ranges(
+    base: pd.DataFrame, actual: pd.DataFrame, base_hours: pd.DataFrame, actual_hours: pd.DataFrame
+) -> pd.DataFrame:
+    """What the order of the causes changes: per cause, over all rows, USD.
+
+    Returns
+    -------
+    Columns cause, in_order_usd (the order of the module), mean_usd (over all orders), lowest_usd, highest_usd.
+    The means add up to the difference, as each order does.
+    """
+    terms = _terms(base, actual, base_hours, actual_hours)
+    worth = {key: _worth(terms, key) for key in range(2 ** len(CAUSES))}
+    found = np.array([_in_order(worth, order) for order in permutations(range(len(CAUSES)))])
+    facts = {"in_order_usd": found[0], "mean_usd": found.mean(axis=0), "lowest_usd": found.min(axis=0), "highest_usd": found.max(axis=0)}  # fmt: skip
+    return pd.DataFrame({"cause": CAUSES, **facts})
+
+
+def _in_order(worth: dict[int, float], order: tuple[int, ...]) -> np.ndarray:
+    parts, key = np.zeros(len(CAUSES)), 0
+    for cause in order:
+        parts[cause] = worth[key | 1 << cause] - worth[key]
+        key |= 1 << cause
+    return parts
+
+
+def _worth(terms: pd.DataFrame, key: int) -> float:
+    """Cost of all rows with the causes in `key` (bits) at their actual value, the others at the base's."""
+    volume, efficiency, utilization, mix, price = (bool(key >> bit & 1) for bit in range(len(CAUSES)))
+    rate = {(False, False): "p0", (True, False): "mixed", (False, True): "repriced", (True, True): "p1"}[mix, price]
+    units, work, pace = terms["u1" if volume else "u0"], terms["w1" if efficiency else "w0"], terms["k1" if utilization else "k0"]  # fmt: skip
+    return float((units * work * pace * terms[rate]).sum())
+
+
+def _terms(
+    base: pd.DataFrame, actual: pd.DataFrame, base_hours: pd.DataFrame, actual_hours: pd.DataFrame
+) -> pd.DataFrame:
+    rows = base.index.intersection(actual.index)
+    usable = rows[((base.loc[rows, ["units", "hours"]] > 0) & (actual.loc[rows, ["units", "hours"]] > 0)).all(axis=1)]
+    zero, one = base.loc[usable], actual.loc[usable]
+    return pd.DataFrame(
+        {
+            "u0": zero["units"], "w0": zero["work"] / zero["units"], "k0": zero["hours"] / zero["work"],
+            "p0": zero["cost"] / zero["hours"], "c0": zero["cost"],
+            "u1": one["units"], "w1": one["work"] / one["units"], "k1": one["hours"] / one["work"],
+            "p1": one["cost"] / one["hours"], "c1": one["cost"], "h1": one["hours"],
+            "mixed": _other_price(base_hours, actual_hours).reindex(usable),
+            "repriced": _other_price(actual_hours, base_hours).reindex(usable),
+        }
+    )  # fmt: skip
+
+
+def _other_price(rates: pd.DataFrame, hours: pd.DataFrame) -> pd.Series:
+    """Prices of one side weighted with the hours of the other, per first index level; absent ones stay."""
+    own = hours["cost"] / hours["hours"]
+    rate = (rates["cost"] / rates["hours"]).reindex(hours.index)
     rate = rate.where(np.isfinite(rate), own)
-    weighted = (rate * actual["hours"]).groupby(level=0).sum()
-    return weighted / actual["hours"].groupby(level=0).sum()
+    weighted = (rate * hours["hours"]).groupby(level=0).sum()
+    return weighted / hours["hours"].groupby(level=0).sum()
+
+
+def _exact(amounts: np.ndarray) -> np.ndarray:
+    """Amounts on a grid of a power of two: sums of them and of their differences are exact."""
+    size = float(np.abs(amounts).sum())
+    if not 0 < size < np.inf:
+        return amounts
+    step = 2.0 ** (np.ceil(np.log2(size)) - EXACT_BITS)
+    return np.round(amounts / step) * step

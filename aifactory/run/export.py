@@ -24,7 +24,7 @@ MAX_SHEET_ROWS = 100_000
 
 
 def export_stage(stage: Stage, notebook: NotebookNode, folder: Path, ws: Workspace) -> None:
-    """Write `<stage>.html`, `<stage>.ipynb` with drawings, `<stage>.xlsx`, and the plan's calendar."""
+    """Write `<stage>.html`, `<stage>.ipynb` with drawings, `<stage>.xlsx`, and the calendar."""
     add_drawings(notebook)
     nbformat.write(notebook, folder / f"{stage.name}.ipynb")
     title = f"{stage.title}, {month_name(ws.period)}: {ws.plan.organisation}"
@@ -39,7 +39,7 @@ def export_stage(stage: Stage, notebook: NotebookNode, folder: Path, ws: Workspa
     ]
     npv = _live_npv(folder, ws) if stage.name == "buy_plan" else None
     write_workbook(folder / f"{stage.name}.xlsx", tables, readme, created=ws.as_of, live_npv=npv)
-    if stage.name == "buy_plan":
+    if "governance" in tables:
         governance = tables["governance"][0]
         write_calendar(folder / "governance.ics", governance, organisation=ws.plan.organisation, as_of=ws.as_of)
 

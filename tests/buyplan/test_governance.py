@@ -8,7 +8,8 @@ from bp_company import PERIOD, make_inputs, make_plan, make_prices
 from aifactory.buyplan.bands import bands_frame, orders_frame
 from aifactory.buyplan.case import solve_case
 from aifactory.buyplan.caveats import fiscal_year, warnings_list
-from aifactory.buyplan.governance import decision_sentence, governance_frame, money, month_name, signed_now
+from aifactory.buyplan.duties import governance_frame
+from aifactory.buyplan.governance import decision_sentence, money, month_name, signed_now
 from aifactory.buyplan.options_table import options_frame
 from aifactory.buyplan.plan import pools_frame
 from aifactory.buyplan.statements import roi_frame
@@ -43,7 +44,7 @@ def test_calendar_repeats_duties_and_dates_orders(tiny):
     case = tiny(plan=make_plan(24))
     calendar = governance_frame(case.plan, PERIOD, solved(case)[1])
     reviews = calendar[calendar["event"] == "Architecture review"]
-    assert reviews["date"].dt.strftime("%Y-%m-%d").tolist() == ["2027-04-30", "2027-10-31", "2028-04-30", "2028-10-31"]
+    assert reviews["date"].dt.strftime("%Y-%m-%d").tolist() == ["2026-12-31", "2027-06-30", "2027-12-31", "2028-06-30"]
     orders = calendar[calendar["event"].str.contains("8 acc")].set_index("event")["date"]
     name = "due: 8 acc, reserved, 1 year, eu, baseline, from"
     assert orders[f"Order {name} 2026-11"] == pd.Timestamp("2026-11-30")

@@ -281,3 +281,18 @@ def test_quick_imports_leave_the_slow_library_out_and_charts_work():
         "altair.Chart(altair.InlineData([{'a': 1}])).mark_point().encode(x='a:Q').to_dict()"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=xlsx.Path(__file__).parents[2])
+
+
+def test_a_later_file_moves_the_event_it_knows(tmp_path):
+    table = governance().assign(event_id=["a", "b"])
+    calendar.write_calendar(tmp_path / "a.ics", table, organisation="Example", as_of="2026-10-31")
+    moved = table.assign(date=table["date"] + pd.DateOffset(months=2), event="New words")
+    calendar.write_calendar(tmp_path / "b.ics", moved, organisation="Example", as_of="2026-11-30")
+    old, new = (
+        {str(event["uid"]): event for event in Calendar.from_ical((tmp_path / name).read_bytes()).walk("VEVENT")}
+        for name in ("a.ics", "b.ics")
+    )
+    assert old.keys() == new.keys()
+    for uid, event in new.items():
+        assert int(event["sequence"]) > int(old[uid]["sequence"])
+        assert event.decoded("dtstart") > old[uid].decoded("dtstart")

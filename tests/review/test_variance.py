@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aifactory.review.variance import CAUSES, split_variance
+from aifactory.review.variance import CAUSES, OTHER, REST, cause_ranges, explain_bill, split_variance
 
 POSITIVE = st.floats(0.01, 1e5)
 BASE = {"units": 100.0, "work": 1000.0, "hours": {"a": 10.0, "b": 10.0}, "price": {"a": 2.0, "b": 4.0}}
@@ -123,3 +123,69 @@ def test_only_use_cases_of_both_sides_are_split():
     base, hours = side(**BASE)
     assert split_variance(base, base.rename(index={"chat": "new"}), hours, hours).empty
     assert list(split_variance(base.iloc[:0], base, hours.iloc[:0], hours).columns)[-5:] == list(CAUSES)
+
+
+@given(st.lists(st.tuples(sides(), sides()), min_size=1, max_size=4), st.floats(0, 1e6), st.floats(0, 1e6))
+@settings(max_examples=12, deadline=None)
+def test_the_whole_bill_adds_up_to_the_last_bit(pairs, rest0, rest1):
+    before, after = [side(**one) for one, _ in pairs], [side(**two) for _, two in pairs]
+    names = [f"case-{number}" for number in range(len(pairs))]
+
+    def joined(parts):
+        tables = [part[0].set_axis([name]) for name, part in zip(names, parts, strict=True)]
+        hours = [part[1].rename(index={"chat": name}) for name, part in zip(names, parts, strict=True)]
+        return pd.concat(tables), pd.concat(hours)
+
+    (base, base_hours), (now, now_hours) = joined(before), joined(after)
+    split = split_variance(base, now, base_hours, now_hours)
+    bills = base["cost"].sum() + rest0, now["cost"].sum() + 5.0 + rest1
+    gone, new = pd.Series({"gone": 2.0}), pd.Series({"new": 7.0})
+    table = explain_bill(split, pd.concat([base["cost"], gone]), pd.concat([now["cost"], new]), *bills, planned=False)
+    causes = [*CAUSES, OTHER]
+    assert (table[causes].sum(axis=1) == table["difference_usd"]).all()
+    assert (table["difference_usd"] == table["actual_usd"] - table["base_usd"]).all()
+    total = table.sum()
+    assert sum(total[cause] for cause in causes) == total["difference_usd"]
+    assert total["difference_usd"] == table["difference_usd"].iloc[::-1].sum()  # in any order of the rows
+    size = table[["base_usd", "actual_usd", *causes]].abs().to_numpy().sum()
+    assert total["actual_usd"] == pytest.approx(bills[1], abs=1e-12 * size)
+    assert table.loc["new", "volume"] == table.loc["new", "difference_usd"] == pytest.approx(7.0)
+    assert table.loc["gone", "volume"] == pytest.approx(-2.0)
+
+
+def test_the_rest_of_the_bill_is_no_cause_of_a_use_case():
+    base, hours = side(**BASE)
+    table = explain_bill(
+        split_variance(base, base, hours, hours), base["cost"], base["cost"], 100.0, 130.0, planned=False
+    )
+    assert table.loc[REST, ["base_usd", "actual_usd", "difference_usd", OTHER]].tolist() == [40.0, 70.0, 30.0, 30.0]
+    assert table.loc["chat", [*CAUSES, OTHER]].abs().sum() == 0.0
+
+
+def test_what_stands_in_plan_or_bill_only_is_other():
+    base, hours = side(**BASE)
+    split = split_variance(base, base, hours, hours)
+    planned = pd.concat([base["cost"], pd.Series({"edge": 9.0})])
+    table = explain_bill(split, planned, base["cost"], float(planned.sum()), 60.0, planned=True)
+    assert table.loc["edge", ["volume", OTHER]].tolist() == [0.0, -9.0]
+
+
+def test_every_order_of_the_causes_gives_the_same_total():
+    base, base_hours = side(**BASE)
+    now, now_hours = side(units=200.0, work=3000.0, hours={"a": 15.0, "b": 40.0}, price={"a": 3.0, "b": 5.0})
+    table = cause_ranges(base, now, base_hours, now_hours).set_index("cause")
+    split = split_variance(base, now, base_hours, now_hours).iloc[0]
+    assert table["in_order_usd"].to_dict() == pytest.approx(split[list(CAUSES)].to_dict())
+    assert table["mean_usd"].sum() == pytest.approx(split["difference_usd"])
+    assert (table["lowest_usd"] <= table["mean_usd"] + 1e-9).all()
+    assert (table["mean_usd"] <= table["highest_usd"] + 1e-9).all()
+
+
+def test_the_mean_of_two_causes_shares_what_they_do_together():
+    # twice the units at twice the price: 60 each alone, 60 together, so 90 each
+    base, base_hours = side(**BASE)
+    now, now_hours = side(units=200.0, work=2000.0, hours={"a": 20.0, "b": 20.0}, price={"a": 4.0, "b": 8.0})
+    table = cause_ranges(base, now, base_hours, now_hours).set_index("cause")
+    assert table.loc["volume"].tolist() == pytest.approx([60.0, 90.0, 60.0, 120.0])
+    assert table.loc["price"].tolist() == pytest.approx([120.0, 90.0, 60.0, 120.0])
+    assert table.loc[["efficiency", "utilization", "mix"]].abs().to_numpy().max() == pytest.approx(0.0, abs=1e-9)

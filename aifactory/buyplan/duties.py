@@ -1,0 +1,129 @@
+"""The calendar of governance: duties, orders, ends of support, decisions to make and to look at again.
+
+Duties fall on the ends of fiscal periods (every three months: the quarters of the fiscal year), not so many
+months after the report, so that the reports of two months name the same dates. Every event has an identity that
+does not contain its date: when an order moves, the calendar that imports the new file moves it too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import pandas as pd
+
+from aifactory.finance.options import OPTION_NAMES
+from aifactory.inputs.plan import Plan
+from aifactory.units import MONTHS_PER_YEAR
+
+COLUMNS = ["date", "event", "owner_role", "rule", "kind", "event_id"]
+DUTY, ORDER, SUPPORT, DECISION, REVIEW = "duty", "order", "end of life", "decision due", "decision review"
+ENDS = {"end_of_sale": "Sale ends", "end_of_support": "Support ends", "end_of_line": "Product line ends"}
+LOGGED = ["date", "subject", "text", "owner_role", "status", "due", "review_date"]
+ORDER_PLACE = ["region", "accelerator_id", "band", "purchase_option", "renewal"]
+
+
+def governance_frame(
+    plan: Plan,
+    period: str,
+    orders: pd.DataFrame,
+    *,
+    lifecycle: pd.DataFrame | None = None,
+    decisions: pd.DataFrame | None = None,
+    in_use: Sequence[str] = (),
+) -> pd.DataFrame:
+    """Every date of the plan from the reporting month to the horizon, by date.
+
+    Parameters
+    ----------
+    orders : orders of the plan; empty without one.
+    lifecycle : rows of the `lifecycle` contract; those of `in_use` and of ordered accelerators are dated.
+    decisions : rows of the `decisions` contract; open ones are due, those with a review date come back.
+    """
+    owner = plan.assumptions["planning_utilization"].owner_role
+    rows = [*_duties(plan, period), *_orders(orders, owner)]
+    if lifecycle is not None:
+        held = {*in_use, *(orders["accelerator_id"] if len(orders) else ())}
+        rows += _ends(lifecycle[lifecycle["accelerator_id"].isin(held)], owner, period, plan.horizon_months)
+    if decisions is not None:
+        rows += _decisions(decisions)
+    frame = pd.DataFrame(rows, columns=COLUMNS)
+    frame["date"] = pd.to_datetime(frame["date"]).astype("datetime64[us]")
+    return frame.sort_values(["date", "event", "event_id"], ignore_index=True)
+
+
+def duty_months(every_months: int, fiscal_start: int, period: str, horizon_months: int) -> list[pd.Period]:
+    """Months after the period in which a duty falls due: the last ones of its fiscal periods.
+
+    >>> [str(month) for month in duty_months(3, 1, "2026-10", 9)]
+    ['2026-12', '2027-03', '2027-06']
+    >>> [str(month) for month in duty_months(12, 4, "2026-10", 18)]
+    ['2027-03', '2028-03']
+    """
+    first = pd.Period(period, "M") + 1
+    months = [first + step for step in range(horizon_months)]
+    return [m for m in months if (m.year * MONTHS_PER_YEAR + m.month - fiscal_start + 1) % every_months == 0]
+
+
+def _duties(plan: Plan, period: str) -> list[tuple]:
+    return [
+        (_last_day(month), duty.name, duty.owner_role, duty.rule, DUTY, f"duty|{duty.name}|{month}")
+        for duty in plan.governance
+        for month in duty_months(duty.every_months, plan.fiscal_year_start_month, period, plan.horizon_months)
+    ]
+
+
+def _orders(orders: pd.DataFrame, owner: str) -> list[tuple]:
+    if orders.empty:
+        return []
+    ordered = orders.sort_values(["start_month", *ORDER_PLACE], kind="stable")
+    number = ordered.groupby(ORDER_PLACE).cumcount()
+    rows = []
+    for order, nth in zip(ordered.itertuples(), number, strict=True):
+        kind = "Renewal due" if order.renewal else "Order due"
+        what = f"{order.accelerators} {order.accelerator_id}, {OPTION_NAMES[order.purchase_option].lower()}"
+        name = f"{kind}: {what}, {order.region}, {order.band}, from {order.start_month}"
+        rule = "firm on approval of the plan" if order.band == "baseline" else "only if its trigger has fired"
+        rule = "renew only if its hours still pay for the term" if order.renewal else rule
+        place = "|".join(str(getattr(order, column)) for column in ORDER_PLACE)
+        rows.append((_last_day(pd.Period(order.order_month, "M")), name, owner, rule, ORDER, f"order|{place}|{nth}"))
+    return rows
+
+
+def end_date(text: str) -> pd.Timestamp:
+    """Last day of a year, a month, or the day.
+
+    >>> end_date("2028-02"), end_date("2032")
+    (Timestamp('2028-02-29 00:00:00'), Timestamp('2032-12-31 00:00:00'))
+    """
+    return pd.Period(re.sub(r"\s", "", text)).end_time.normalize()
+
+
+def _ends(lifecycle: pd.DataFrame, owner: str, period: str, horizon_months: int) -> list[tuple]:
+    """Ends from the month on, within ten years or the horizon; what ended before is no date to come."""
+    now, last = pd.Period(period, "M").start_time, pd.Period(period, "M") + max(horizon_months, 10 * MONTHS_PER_YEAR)
+    return [
+        (end_date(row.date), f"{ENDS[row.event]}: {row.accelerator_id}", owner, f"{row.note if isinstance(row.note, str) else ''} ({row.source})",
+         SUPPORT, f"end|{row.accelerator_id}|{row.event}")
+        for row in lifecycle.itertuples(index=False)
+        if now <= end_date(row.date) <= last.end_time
+    ]  # fmt: skip
+
+
+def _decisions(decisions: pd.DataFrame) -> list[tuple]:
+    """Open decisions on the day they are due; decisions with a review date, unless dropped."""
+    rows = []
+    for row in decisions.reindex(columns=LOGGED).itertuples(index=False):
+        identity = f"{row.subject}|{row.date:%Y-%m-%d}"
+        if row.status == "open" and not pd.isna(row.due):
+            rows.append(
+                (row.due, f"Decision due: {row.subject}", row.owner_role, row.text, DECISION, f"due|{identity}")
+            )
+        if row.status != "dropped" and not pd.isna(row.review_date):
+            what = f"Decision to look at again: {row.subject}"
+            rows.append((row.review_date, what, row.owner_role, row.text, REVIEW, f"review|{identity}"))
+    return rows
+
+
+def _last_day(month: pd.Period) -> pd.Timestamp:
+    return month.end_time.normalize()

@@ -1,0 +1,182 @@
+"""Forecast score, hardware, drift, decisions and changes in the monthly refresh."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from aifactory.inputs.workspace import Workspace
+from aifactory.report.blocks import Col, Group, group, section, table
+from aifactory.report.text import join_words, month_name, num, pct, plural, usd_compact
+from aifactory.review import Review
+
+BILL, DEMAND, POOLS = "billing table", "demand_windows and jobs tables", "pools table"
+ROWS = 12
+
+
+def accuracy_section(ws: Workspace, review: Review) -> Group:
+    """How good the forecast was."""
+    question = "How good was the forecast?"
+    rows = review.forecast_accuracy
+    now = rows[rows["month"] == ws.period]
+    if now.empty:
+        return group(section(question, "Forecast accuracy could not be computed: no forecast covers this month."))
+    bias = now["error_share"].median()
+    answer = f"Against the {now['basis'].iloc[0]}: median error {pct(now['error_share'].abs().median(), 1)}, median bias {pct(bias, 1)}; {int(now['inside_band'].sum())} of {len(now)} use cases lie inside their band."
+    columns = {
+        "use_case_id": Col("Use case"),
+        "forecast": Col("Forecast units", "sig3"),
+        "actual": Col("Actual units", "sig3"),
+        "error_share": Col("Error", "pct1"),
+        "inside_band": Col("Inside band", "bool"),
+    }
+    facts = {"source": f"{DEMAND}; approved_plan table", "as_of": ws.as_of}
+    parts = [section(question, " ".join([answer, _beaten(review)]).strip())]
+    if len(review.forecast_scores):
+        scores = {
+            "forecast": Col("Forecast"),
+            "use_cases": Col("Use cases", "int"),
+            "median_error": Col("Median error", "pct1"),
+            "median_bias": Col("Median bias", "pct1"),
+            "inside_band": Col("Inside P10 to P90", "pct0"),
+            "pinball": Col("Quantile loss", "num3"),
+            "error_vs_repeat": Col("Error over repeating", "num2"),
+        }
+        note = "Quantile loss of P10, median and P90 over actual units; a band of this kind should hold 80 %. Below 1 in the last column beats repeating last month."
+        caption = f"Scores of the forecasts of {month_name(ws.period)}"
+        parts.append(table(review.forecast_scores, caption=caption, columns=scores, note=note, **facts))
+    caption = f"Forecast and actual, {month_name(ws.period)}"
+    return group(*parts, table(now, caption=caption, columns=columns, **facts))
+
+
+def _beaten(review: Review) -> str:
+    scores = review.forecast_scores
+    if len(scores) < 2 or not np.isfinite(scores["error_vs_repeat"].iloc[0]):
+        return ""
+    first = scores.iloc[0]
+    word = "beat" if first["error_vs_repeat"] < 1 else "did not beat"
+    return f"Last month's forecast {word} repeating last month: {num(first['error_vs_repeat'], 2)} of its error."
+
+
+def hardware_section(ws: Workspace, review: Review) -> Group:
+    """Which pools to keep, to watch, to retire."""
+    question = "Which hardware should go?"
+    rows = review.hardware
+    if rows.empty:
+        return group(section(question, "The rule for hardware could not be applied: no pool readings in the month."))
+    worst, watch = rows[rows["verdict"] == "retire"], int((rows["verdict"] == "watch").sum())
+    answer = f"By the rule {plural(len(worst), 'pool')} of {len(rows)} are to be retired and {watch} watched."
+    if len(worst):
+        paid, idle = worst["usd_month"].sum(), worst["idle_usd_month"].sum()
+        undecided = worst[worst["decision"] == ""]
+        answer += f" Those to retire cost {usd_compact(paid)} a month, {usd_compact(idle)} of it idle"
+        answer += (
+            f"; no decision is logged for {join_words(undecided['pool_id'])}."
+            if len(undecided)
+            else "; a decision is logged for each."
+        )
+    columns = {
+        "verdict": Col("Verdict"),
+        "pool_id": Col("Pool"),
+        "accelerator_id": Col("Accelerator"),
+        "utilization_mean": Col("Utilisation", "pct0"),
+        "months_below": Col("Months below", "int"),
+        "usd_month": Col("USD a month", "usd0"),
+        "usd_per_used_hour": Col("USD a used hour", "usd2"),
+        "rented_usd_per_used_hour": Col("Rented", "usd2"),
+        "decision": Col("Decision logged"),
+    }
+    note = (
+        f"Retire: below {pct(ws.plan.deprecate_below_utilization, 0)} in each of six months and dearer per used hour than renting on demand at the median "
+        f"utilisation, or out of support. Watch: one of these, or falling. {_support(review)}"
+    )
+    shown = rows[rows["verdict"] != "keep"]
+    facts = {"source": f"{POOLS}; {BILL}; prices and lifecycle tables", "as_of": ws.as_of}
+    caption = "Pools to retire and to watch"
+    return group(
+        section(question, answer), table(shown, caption=caption, columns=columns, note=note, max_rows=ROWS, **facts)
+    )
+
+
+def _support(review: Review) -> str:
+    rows = review.platforms
+    dated = rows[rows["support_source"] != ""]
+    if dated.empty:
+        return "No end of support is published for any accelerator in use."
+    named = [f"{row.accelerator_id} {row.support_ends} ({row.support_source})" for row in dated.itertuples()]
+    return f"Support ends: {join_words(named)}; for the others no date is published."
+
+
+def drift_section(ws: Workspace, review: Review) -> Group:
+    """Whether this month's requests look like last month's."""
+    question = "Did the work itself change?"
+    rows = review.drift
+    if rows.empty:
+        return group(section(question, "Drift could not be computed: one month of counts and lengths only."))
+    moved = rows[rows["verdict"] != "stable"]
+    answer = f"{len(rows) - len(moved)} of {plural(len(rows), 'comparison')} of lengths and mixes are stable."
+    grown = review.token_growth
+    grown = grown[grown["change"].abs() >= 0.05].sort_values("change", key=abs, ascending=False)
+    if len(grown):
+        named = [
+            f"{row.use_case_id} {row.tokens.replace('_', ' ')} {pct(row.change, 0)}"
+            for row in grown.head(3).itertuples()
+        ]
+        answer += f" Tokens a request moved most for {join_words(named)}."
+    columns = {
+        "use_case_id": Col("Use case"),
+        "what": Col("What"),
+        "compared_with": Col("Compared with", "month"),
+        "stability_index": Col("Stability index", "num3"),
+        "chance_index": Col("By chance", "num3"),
+        "verdict": Col("Verdict"),
+        "moved": Col("What moved"),
+    }
+    shown = moved.sort_values("stability_index", ascending=False)
+    caption = "Lengths and mixes that moved"
+    facts = {"source": f"{DEMAND}; latency_histograms table", "as_of": ws.as_of}
+    return group(section(question, answer), table(shown, caption=caption, columns=columns, max_rows=ROWS, **facts))
+
+
+def decisions_section(ws: Workspace, review: Review) -> Group:
+    """Decisions due, dates to come, and what changed this month."""
+    due = review.decisions_due
+    late = int(due["overdue"].sum()) if len(due) else 0
+    answer = f"{plural(len(due), 'decision')} are open, {late} overdue." if len(due) else "No decision is open."
+    moved = review.figures_changed
+    if len(moved):
+        counts = moved["what"].value_counts()
+        answer += " " + join_words([f"{n} x {what}" for what, n in counts.items()]) + " changed."
+    columns = {
+        "due": Col("Due", "date"),
+        "subject": Col("Subject"),
+        "text": Col("What"),
+        "owner_role": Col("Owner"),
+        "overdue": Col("Overdue", "bool"),
+    }
+    changed = {
+        "date": Col("Date"),
+        "kind": Col("Kind"),
+        "subject": Col("Subject"),
+        "text": Col("What"),
+        "owner_role": Col("Owner"),
+    }
+    figures = {
+        "what": Col("What"),
+        "subject": Col("Subject"),
+        "before": Col("Before", "sig3"),
+        "now": Col("Now", "sig3"),
+        "change": Col("Change", "pct1"),
+        "unit": Col("Unit"),
+        "compared_with": Col("Compared with"),
+    }
+    dates = {"date": Col("Date", "date"), "event": Col("What"), "owner_role": Col("Who"), "kind": Col("Kind")}
+    top = moved.groupby("what", sort=False).head(5)
+    return group(
+        section("What is due, and what changed since last month?", answer),
+        table(due, caption="Decisions due", source="decisions table", as_of=ws.as_of, columns=columns),
+        table(review.governance, caption="Dates of the next twelve months", source="plan.yaml; decisions and lifecycle tables; buy plan stage", as_of=ws.as_of, columns=dates, max_rows=ROWS,
+              note="The calendar file beside this report holds all; imported again next month, it moves what moved."),
+        table(review.changes, caption=f"Changes in {month_name(ws.period)}", source=f"decisions table; {DEMAND}", as_of=ws.as_of, columns=changed),
+        table(top, caption="Figures that changed, the largest of each kind", source=f"prices table; {DEMAND}; approved_plan table; buy plan stage", as_of=ws.as_of, columns=figures, max_rows=20,
+              note="Offers by the date on which they were noted; the forecast made a month ago against the one made now; the plan made now against the approved one."),
+    )  # fmt: skip

@@ -1,0 +1,88 @@
+"""The calendar: fiscal periods, orders that keep their identity, ends of life, decisions."""
+
+import pandas as pd
+import pytest
+from bp_company import PERIOD, make_plan
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aifactory.buyplan.duties import duty_months, governance_frame
+
+ORDER = {"order_month": "2026-12", "start_month": "2027-02", "region": "eu", "accelerator_id": "acc", "band": "growth",
+         "purchase_option": "purchase", "renewal": False, "accelerators": 8}  # fmt: skip
+NOTHING = pd.DataFrame()
+
+
+def calendar(orders=NOTHING, period=PERIOD, **more):
+    return governance_frame(make_plan(24), period, orders, **more)
+
+
+@given(st.integers(1, 24), st.integers(1, 12), st.integers(0, 40))
+def test_two_reports_name_the_same_dates(every, start, later):
+    first = duty_months(every, start, "2026-10", 60)
+    second = duty_months(every, start, str(pd.Period("2026-10", "M") + later), 60 - later)
+    assert second == [month for month in first if month > pd.Period("2026-10", "M") + later]
+
+
+@given(st.integers(1, 24), st.integers(1, 12))
+def test_duties_come_so_many_months_apart(every, start):
+    months = duty_months(every, start, "2026-10", 60)
+    gaps = {(later - earlier).n for earlier, later in zip(months, months[1:], strict=False)}
+    assert gaps <= {every}
+    assert months[0] <= pd.Period("2026-10", "M") + every
+
+
+def test_quarters_are_those_of_the_fiscal_year():
+    assert [str(month) for month in duty_months(3, 4, "2026-10", 6)] == ["2026-12", "2027-03"]
+    assert [str(month) for month in duty_months(3, 2, "2026-10", 6)] == ["2027-01", "2027-04"]
+
+
+def test_an_order_that_moves_keeps_its_identity():
+    moved = {**ORDER, "order_month": "2027-03", "start_month": "2027-05", "accelerators": 16}
+    one, two = (calendar(pd.DataFrame([row])).query("kind == 'order'").iloc[0] for row in (ORDER, moved))
+    assert one["event_id"] == two["event_id"]
+    assert one["date"] != two["date"]
+    assert two["rule"] == "only if its trigger has fired"
+
+
+def test_orders_of_one_place_are_told_apart_by_their_number():
+    table = calendar(pd.DataFrame([ORDER, {**ORDER, "start_month": "2027-08"}, {**ORDER, "renewal": True}]))
+    assert table["event_id"].is_unique
+    assert (table["kind"] == "order").sum() == 3
+
+
+def life(*rows):
+    return pd.DataFrame(rows, columns=["accelerator_id", "event", "date", "note", "source"])
+
+
+def test_ends_of_life_to_come_are_dated_by_their_last_day():
+    table = calendar(
+        pd.DataFrame([ORDER]),
+        in_use=["old"],
+        lifecycle=life(("acc", "end_of_support", "2028-02", "drivers end", "vendor"), ("old", "end_of_sale", "2027", None, "note"),
+                       ("old", "end_of_line", "2024", None, "note"), ("other", "end_of_support", "2027", None, "note")),
+    ).query("kind == 'end of life'")  # fmt: skip
+    assert table[["event", "rule"]].to_numpy().tolist() == [
+        ["Sale ends: old", " (note)"],
+        ["Support ends: acc", "drivers end (vendor)"],
+    ]
+    assert table["date"].dt.strftime("%Y-%m-%d").tolist() == ["2027-12-31", "2028-02-29"]
+
+
+@pytest.mark.parametrize(
+    ("status", "due", "review", "kinds"),
+    [
+        ("open", "2026-11-15", None, ["decision due"]),
+        ("open", "2026-11-15", "2027-01-05", ["decision due", "decision review"]),
+        ("open", None, None, []),
+        ("done", "2026-11-15", "2027-01-05", ["decision review"]),
+        ("dropped", "2026-11-15", "2027-01-05", []),
+    ],
+)
+def test_decisions_are_due_while_open_and_looked_at_again(status, due, review, kinds):
+    log = pd.DataFrame([{"date": pd.Timestamp("2026-10-01"), "subject": "pilot", "text": "go on", "owner_role": "head",
+                         "status": status, "due": pd.Timestamp(due), "review_date": pd.Timestamp(review)}])  # fmt: skip
+    table = calendar(decisions=log)
+    assert table.loc[table["kind"].str.startswith("decision"), "kind"].tolist() == kinds
+    assert table["date"].is_monotonic_increasing
+    assert table["event_id"].is_unique

@@ -1,0 +1,189 @@
+"""Unit cost against its trend, forecast scores, payback as it stands, chargeback rates, changed figures."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from aifactory.review.changes import figures_changed
+from aifactory.review.forecast_score import REPEAT, score
+from aifactory.review.returns_to_date import payback_month, update_payback
+from aifactory.review.unit_cost import unit_cost_bands
+
+MONTHS = [str(month) for month in pd.period_range("2026-01", periods=10, freq="M")]
+
+
+def costs(values, months=None):
+    return pd.DataFrame({"month": (months or MONTHS)[: len(values)], "use_case_id": "chat", "usd_per_unit": values})
+
+
+def test_a_steady_trend_expects_its_own_continuation():
+    values = 0.01 * 0.95 ** np.arange(10)
+    row = unit_cost_bands(costs(values), MONTHS[9]).iloc[0]
+    assert row["expected"] == pytest.approx(values[9])
+    assert row["trend_per_month"] == pytest.approx(-0.05)
+    assert row["inside_band"]
+    assert row["low80"] == pytest.approx(row["high80"])
+    jumped = unit_cost_bands(costs([*values[:9], values[9] * 1.01]), MONTHS[9]).iloc[0]
+    assert not jumped["inside_band"]
+
+
+def test_the_band_is_the_prediction_interval_of_the_regression():
+    values = np.array([1.0, 1.1, 0.9, 1.2, 1.0, 1.15, 0.95, 1.05])
+    row = unit_cost_bands(costs(values), MONTHS[7]).iloc[0]
+    x, y = np.arange(-7, 0), np.log(values[:7])
+    fit = stats.linregress(x, y)
+    rest = np.sqrt(((y - fit.intercept - fit.slope * x) ** 2).sum() / 5)
+    half = stats.t.ppf(0.9, 5) * rest * np.sqrt(1 + 1 / 7 + x.mean() ** 2 / ((x - x.mean()) ** 2).sum())
+    assert row["expected"] == pytest.approx(np.exp(fit.intercept))
+    assert row["low80"] == pytest.approx(np.exp(fit.intercept - half))
+    assert row["high80"] == pytest.approx(np.exp(fit.intercept + half))
+
+
+def test_the_interval_holds_four_in_five_new_months():
+    rng = np.random.default_rng(5)
+    inside = []
+    for _ in range(400):
+        values = np.exp(rng.normal(0, 0.1, 8) - 0.02 * np.arange(8))
+        inside.append(unit_cost_bands(costs(values), MONTHS[7])["inside_band"].iloc[0])
+    assert 0.74 < np.mean(inside) < 0.86
+
+
+def test_three_months_are_no_trend_and_unknown_costs_do_not_count():
+    assert unit_cost_bands(costs([1.0, 1.0, 1.0, 1.0]), MONTHS[3]).empty
+    assert unit_cost_bands(costs([1.0, np.nan, 1.0, 1.0, 1.0]), MONTHS[4]).empty
+    assert unit_cost_bands(costs([1.0] * 5), MONTHS[9]).empty  # nothing in the month
+
+
+def forecast(units, low, high):
+    return pd.DataFrame({"units": units, "units_p10": low, "units_p90": high}, index=["a", "b"])
+
+
+def test_scores_are_hand_computed():
+    actual = pd.Series({"a": 100.0, "b": 200.0})
+    made = {
+        "ours": forecast([110.0, 200.0], [90.0, 210.0], [120.0, 250.0]),
+        REPEAT: forecast([80.0, 180.0], [80.0, 180.0], [80.0, 180.0]),
+    }
+    table = score(made, actual).set_index("forecast")
+    ours = table.loc["ours"]
+    assert ours["median_error"] == pytest.approx(0.05)
+    assert ours["median_bias"] == pytest.approx(0.05)
+    assert ours["inside_band"] == pytest.approx(0.5)
+    assert ours["error_vs_repeat"] == pytest.approx(0.05 / 0.15)
+    # P10: 0.1 x 0.1 and 0.9 x 0.05; median: 0.5 x 0.1 and 0; P90: 0.1 x 0.2 and 0.1 x 0.25
+    assert ours["pinball"] == pytest.approx(np.mean([0.01, 0.045, 0.05, 0.0, 0.02, 0.025]))
+    assert np.isnan(table.loc[REPEAT, "inside_band"])
+    assert table.loc[REPEAT, "error_vs_repeat"] == pytest.approx(1.0)
+
+
+def test_a_perfect_repetition_leaves_no_yardstick():
+    same = forecast([100.0, 200.0], [100.0, 200.0], [100.0, 200.0])
+    assert np.isnan(score({"ours": same, REPEAT: same}, pd.Series({"a": 100.0, "b": 200.0}))["error_vs_repeat"]).all()
+    assert score({REPEAT: same}, pd.Series(dtype=float)).empty
+
+
+def test_the_month_is_scored_against_last_months_data(road):
+    table = road.review.forecast_scores.set_index("forecast")
+    assert table.index.tolist() == ["data up to 2026-09", REPEAT]
+    demand = road.inventory.demand_monthly.groupby(["use_case_id", "month"])["units"].sum().unstack()
+    repeat = (demand["2026-09"] * 31 / 30 / demand["2026-10"] - 1).abs()
+    assert table.loc[REPEAT, "median_error"] == pytest.approx(repeat.median())
+
+
+def plan(value, cost, compute):
+    return pd.DataFrame(
+        {
+            "month": MONTHS[: len(value)],
+            "value_usd": value,
+            "cost_usd": cost,
+            "compute_usd": compute,
+            "plan_period": "2025-12",
+        }
+    )
+
+
+def to_date(value, bill):
+    return pd.DataFrame({"month": MONTHS[: len(value)], "value_usd": value, "bill_usd": bill})
+
+
+def test_payback_as_it_stands_is_hand_computed():
+    approved = plan([100.0] * 6, [200.0, 50.0, 50.0, 50.0, 50.0, 50.0], [150.0, 40.0, 40.0, 40.0, 40.0, 40.0])
+    table = update_payback(approved, to_date([80.0, 80.0], [170.0, 40.0]), MONTHS[1]).set_index("figure")
+    # costs beyond the bill stay as planned: 50 and 10, so 220 and 50; ratios 0.8 and 270 / 250
+    assert table.loc["cost to date, all lines"].tolist()[:2] == pytest.approx([250.0, 270.0])
+    assert table.loc["net to date"].tolist()[:2] == pytest.approx([-50.0, -110.0])
+    later = 100 * 0.8 - 50 * 270 / 250
+    assert table.loc["net over the horizon"].tolist()[:2] == pytest.approx([150.0, -110.0 + 4 * later])
+    assert table.loc["payback", "plan"] == 3
+    assert np.isnan(table.loc["payback", "as_it_stands"])  # 110 lost, 26 a month to come, four months left
+
+
+def test_on_plan_nothing_moves():
+    approved = plan([100.0] * 4, [150.0, 50.0, 50.0, 50.0], [150.0, 50.0, 50.0, 50.0])
+    table = update_payback(approved, to_date([100.0, 100.0], [150.0, 50.0]), MONTHS[1])
+    assert table["plan"].tolist() == pytest.approx(table["as_it_stands"].tolist())
+
+
+def test_without_plan_bill_or_value_there_is_no_payback():
+    approved = plan([100.0], [50.0], [50.0])
+    assert update_payback(approved.iloc[:0], to_date([1.0], [1.0]), MONTHS[0]).empty
+    assert update_payback(approved, to_date([np.nan], [1.0]), MONTHS[0]).empty
+    assert update_payback(approved.assign(value_usd=np.nan), to_date([1.0], [1.0]), MONTHS[0]).empty
+
+
+@pytest.mark.parametrize(("net", "month"), [([1.0], 1), ([-1.0, 1.0], 2), ([-1.0, 0.5], np.nan), ([], np.nan)])
+def test_payback_is_the_month_from_which_it_stays_paid(net, month):
+    assert payback_month(np.array(net)) == pytest.approx(month, nan_ok=True)
+
+
+def test_rates_of_teams_are_charges_over_hours(road):
+    table = road.review.chargeback
+    known = table[table["accelerator_hours"] > 0]
+    assert len(known)
+    charged = known["charge"].astype(float) / known["accelerator_hours"]
+    assert known["usd_per_accelerator_hour"].tolist() == pytest.approx(charged.tolist())
+
+
+def test_prices_and_inputs_that_moved_are_listed_with_both_figures(changed, road):
+    prices = road.ws.table("prices")
+    offer = prices[(prices["accelerator_id"] == "nvidia-h100-sxm") & (prices["purchase_option"] == "on_demand")].iloc[
+        :1
+    ]
+    old = offer.assign(
+        provider="AWS", region="us-east-1", as_of=pd.Timestamp("2026-09-10"), usd_per_accelerator_hour=4.0
+    )
+    new = old.assign(price_id="new", as_of=pd.Timestamp("2026-10-10"), usd_per_accelerator_hour=3.0)
+    later = old.assign(price_id="later", as_of=pd.Timestamp("2026-11-10"), usd_per_accelerator_hour=1.0)
+    ws = changed(prices=pd.concat([old, new, later], ignore_index=True))
+    earlier = road.inventory.demand_monthly.iloc[:0].set_index(["month", "use_case_id"])[["units"]]
+    table = figures_changed(ws, road.inventory, earlier, road.ws.table("approved_plan"), None)
+    price = table[(table["what"] == "price") & table["subject"].str.contains(", us, ")].iloc[0]
+    assert (price["before"], price["now"], price["change"]) == (4.0, 3.0, pytest.approx(-0.25))
+    rows = table[(table["what"] == "input") & (table["subject"] == "demand_windows")].iloc[0]
+    assert (rows["before"], rows["now"]) == (30 * 24 * 3, 31 * 24 * 3)
+
+
+def test_the_recommendation_is_compared_with_the_approved_plan(approved, october_plan):
+    table = figures_changed(approved.ws, approved.inventory, approved.inventory.demand_monthly.iloc[:0].set_index(["month", "use_case_id"])[["units"]],
+                            approved.ws.table("approved_plan"), october_plan)  # fmt: skip
+    moved = table[table["what"].str.startswith("recommendation")]
+    coming = approved.ws.table("approved_plan").query("'2026-10' < month <= '2027-10'")
+    for row in moved.itertuples():
+        mine = coming[coming["accelerator_id"] == row.subject]
+        assert row.before == pytest.approx(mine["accelerator_hours"].sum() / 12)
+    assert set(moved["compared_with"]) <= {"plan approved for 2026-09"}
+
+
+def test_a_month_before_the_plan_is_told_apart_from_no_plan(approved):
+    later = approved.ws.table("approved_plan").assign(month=lambda rows: rows["month"].str.replace("2026", "2027"))
+    from aifactory.review import build_review
+
+    ws = dataclasses.replace(
+        approved.ws, tables={**approved.ws.tables, "approved_plan": later[later["month"] > "2027"]}
+    )
+    text = " ".join(build_review(ws, approved.inventory).not_computed)
+    assert "the approved plan begins in 2027" in text
+    assert "none is stored" not in text
