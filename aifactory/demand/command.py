@@ -43,17 +43,37 @@ def backtest_file(path: Path, settings: Settings) -> dict[str, dict[str, object]
     """Backtest of every series of a file: its name -> scores, seasonal naive, settings and warnings.
 
     Step and lengths come from the command line, else from a table `index.csv` beside the file with a
-    row for the series (columns series, step, min_train, max_train), else from `default_plan`.
+    row for the series (columns series, step, min_train, max_train), else from `default_plan`. A series
+    that cannot be backtested has unknown scores and says under `refused` why.
+
+    Raises
+    ------
+    InputError
+        For a file that cannot be read, and where no series of it can be backtested.
     """
     path = Path(path)
     season = settings.season or season_of(settings.freq)
     _require_positive(settings)
     known = _index_of(path)
     extra = library_forecasters() if settings.library else {}
-    return {
-        series.name: _backtest(path, series, settings, season, known, extra)
-        for series in read_series(path, settings.freq, season)
-    }
+    found: dict[str, dict[str, object]] = {}
+    refusals: list[InputError] = []
+    for series in read_series(path, settings.freq, season):
+        try:
+            found[series.name] = _backtest(path, series, settings, season, known, extra)
+        except InputError as error:
+            refusals.append(error)
+            found[series.name] = _refused(series, str(error))
+    if len(refusals) == len(found):
+        raise refusals[0]
+    return found
+
+
+def _refused(series: Series, rule: str) -> dict[str, object]:
+    """Unknown scores of a series that cannot be backtested."""
+    unknown = dict.fromkeys(("mase", "pinball_scaled", "coverage80", "exceed_q95"))
+    scores: dict[str, object] = unknown | {"origins": 0, "method": "none"}
+    return scores | {"seasonal_naive": dict(unknown), "refused": rule, "warnings": [*series.warnings, rule]}
 
 
 def _backtest(
@@ -83,6 +103,9 @@ def backtest_lines(found: dict[str, dict[str, object]]) -> list[str]:
     """The result as text: one line a series, then what to know about it."""
     lines = []
     for name, item in found.items():
+        if "refused" in item:
+            lines.append(f"{name}: REFUSED {item['refused']}")
+            continue
         peer = item["seasonal_naive"]
         lines.append(
             f"{name}: MASE {_shown(item['mase'])} (seasonal naive {_shown(peer['mase'])}), "

@@ -131,3 +131,20 @@ def test_negative_demand_is_forecast_with_a_warning_and_never_reserved(tmp_path)
     done = call(tmp_path, "reserve", rows)
     assert isinstance(done.exception, InputError)
     assert "row 7" in str(done.exception)
+
+
+def test_a_series_that_is_too_short_does_not_stop_the_others(tmp_path):
+    path = tmp_path / "many.csv"
+    long = frame().assign(unique_id="long")
+    pd.concat([long, frame()[:3].assign(unique_id="short")])[["unique_id", "ds", "y"]].to_csv(path, index=False)
+    done = CliRunner().invoke(app, ["backtest", str(path), *COMMANDS["backtest"]])
+    assert done.exit_code == 0
+    found = json.loads(done.stdout)
+    assert found["long"]["mase"] > 0
+    assert found["short"]["mase"] is None
+    assert "short" in found["short"]["refused"]
+    text = CliRunner().invoke(app, ["backtest", str(path), *COMMANDS["backtest"][:-1]]).stdout
+    assert "short: REFUSED" in text
+    frame()[:3].assign(unique_id="short").to_csv(tmp_path / "only.csv", index=False)
+    alone = CliRunner().invoke(app, ["backtest", str(tmp_path / "only.csv"), *COMMANDS["backtest"]])
+    assert isinstance(alone.exception, InputError)
