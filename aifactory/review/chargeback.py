@@ -44,7 +44,8 @@ def charge_teams(billing: pd.DataFrame) -> pd.DataFrame:
     if exact_total(table["charge"]) != total:
         msg = f"charges add up to {exact_total(table['charge'])}, the bill to {total}"
         raise IdentityError(msg)
-    hours = own.groupby("team")["accelerator_hours"].sum(min_count=1).reindex(table["team"]).to_numpy(dtype=float)
+    counted = own.reindex(columns=["team", "accelerator_hours"])  # a bill without accelerators counts none
+    hours = counted.groupby("team")["accelerator_hours"].sum(min_count=1).reindex(table["team"]).to_numpy(dtype=float)
     charge = table["charge"].astype("float64").to_numpy()
     rate = np.divide(charge, hours, out=np.full(len(hours), np.nan), where=hours > 0)
     share = [float(amount / total) if total else float("nan") for amount in table["charge"]]
