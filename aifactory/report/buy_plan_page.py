@@ -7,6 +7,7 @@ import pandas as pd
 
 from aifactory.buyplan import BuyPlan
 from aifactory.buyplan.governance import released_on_triggers, signed_now
+from aifactory.buyplan.returns import Returns
 from aifactory.finance.options import OPTION_NAMES
 from aifactory.inputs.workspace import Workspace
 from aifactory.report.blocks import Block, Col, Group, Kpi, head, section, table
@@ -84,8 +85,8 @@ HEAD_WARNINGS = 3
 QUESTION = "How much do we buy, when, on which terms, and does it pay?"
 
 
-def buy_plan_head(ws: Workspace, plan: BuyPlan) -> Group:
-    """First screen: the decision asked for."""
+def buy_plan_head(ws: Workspace, plan: BuyPlan, returns: Returns | None) -> Group:
+    """First screen: the decision asked for, and how often it loses money."""
     checked = (ws.checks["status"] == "warned").any()
     prices = used_prices(plan, ws.plan.price_freshness_days)
     rest = len(plan.warnings) - HEAD_WARNINGS
@@ -97,7 +98,7 @@ def buy_plan_head(ws: Workspace, plan: BuyPlan) -> Group:
         as_of=ws.as_of,
         status="draft" if checked or plan.not_sized["units_month"].gt(0).any() else "final",
         finding=plan.decision,
-        kpis=_kpis(ws, plan) if len(plan.need) else [],
+        kpis=_kpis(ws, plan, returns) if len(plan.need) else [],
         chart=chart_capacity(ws, plan) if len(plan.need) else None,
         deciders=_deciders(ws),
         warnings=[
@@ -116,7 +117,7 @@ def _deciders(ws: Workspace) -> list[tuple[str, str]]:
     return [(role[:1].upper() + role[1:], join_words(names)) for role, names in duties.items()]
 
 
-def _kpis(ws: Workspace, plan: BuyPlan) -> list[Kpi]:
+def _kpis(ws: Workspace, plan: BuyPlan, returns: Returns | None) -> list[Kpi]:
     roi, now = by_scenario(plan), signed_now(plan.orders)
     base, horizon = roi.loc["expected"], f"{ws.plan.horizon_months} months"
     later = released_on_triggers(plan.orders)["commitment_usd"].sum()
@@ -129,6 +130,8 @@ def _kpis(ws: Workspace, plan: BuyPlan) -> list[Kpi]:
     if not is_missing(base["npv_usd"]):
         good = "good" if roi["npv_usd"].min() > 0 else "watch" if base["npv_usd"] > 0 else "bad"
         rate = f"at {pct(ws.plan.value('wacc'), 1)} a year"
+        if returns is not None:
+            rate += f"; a loss in {pct(loss_probability(returns), 1)} of {returns.draws:,} draws"
         discounted = f"discounted: {months_of(base['discounted_payback_month'])}"
         paid = _month_range(roi["payback_month"])
         kpis.append(Kpi("NPV after tax", usd_compact(base["npv_usd"]), rate, _range(roi["npv_usd"]), good))
@@ -334,7 +337,12 @@ def table_options(ws: Workspace, plan: BuyPlan) -> Block:
     return table(frame, caption=caption, source="prices table", as_of=ws.as_of, columns=columns, max_rows=24, note=note)
 
 
-def headline(plan: BuyPlan) -> dict[str, tuple[object, str]]:
+def loss_probability(returns: Returns) -> float:
+    """Share of the draws in which this plan, the first of the options, has an NPV below zero."""
+    return float(returns.options["loss_probability"].iloc[0])
+
+
+def headline(plan: BuyPlan, returns: Returns | None) -> dict[str, tuple[object, str]]:
     """Figures of the first screen for `results.json`."""
     if plan.need.empty:
         return {"caveats": (len(plan.warnings), "sentences"), "decision": (plan.decision, "text")}
@@ -343,6 +351,7 @@ def headline(plan: BuyPlan) -> dict[str, tuple[object, str]]:
     return {
         "commitments_usd": (signed_now(plan.orders)["commitment_usd"].sum(), "USD"),
         "npv_usd": (base["npv_usd"], "USD"),
+        "loss_probability": (loss_probability(returns) if returns else np.nan, "fraction"),
         "payback_month": (base["payback_month"], MONTHS),
         "tco_usd": (base["tco_usd"], "USD"),
         "value_usd": (base["value_usd"], "USD"),

@@ -7,9 +7,12 @@ import pandas as pd
 import pytest
 from bp_company import make_plan, make_prices
 
+import aifactory as af
 from aifactory.buyplan.case import solve_case
 from aifactory.buyplan.returns import draw_returns, returns_basis
+from aifactory.report import buy_plan_page as first_screen
 from aifactory.report import buy_plan_returns as page
+from aifactory.report.text import pct
 
 API = pd.DataFrame({"use_case_id": ["chat", "train"], "api_usd_per_unit": [0.002, np.nan], "retires": pd.NaT})
 
@@ -80,3 +83,15 @@ def test_the_worth_of_a_benchmark_over_the_choice_of_platform_is_said_once():
     assert "USD 2.50 M over all use cases" in text
     assert "no benchmark is worth anything" in page.platform_sentence(frame.assign(worth_usd=0.0))
     assert page.platform_sentence(None) == page.platform_sentence(frame.iloc[:0]) == ""
+
+
+def test_the_first_screen_says_how_often_the_plan_loses_money(mini_ws):
+    inventory = af.build_inventory(mini_ws)
+    benchmark = af.build_benchmark(mini_ws)
+    shortlist = af.build_shortlist(mini_ws, inventory, benchmark)
+    plan = af.build_buy_plan(mini_ws, inventory, benchmark, shortlist)
+    returns = draw_returns(plan.returns, draws=500)
+    share = returns.options["loss_probability"].iloc[0]
+    assert f"a loss in {pct(share, 1)} of 500 draws" in first_screen.buy_plan_head(mini_ws, plan, returns).text
+    assert first_screen.headline(plan, returns)["loss_probability"] == (share, "fraction")
+    assert "a loss in" not in first_screen.buy_plan_head(mini_ws, plan, None).text
