@@ -12,13 +12,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from aifactory.errors import InputError
 from aifactory.serving.deployment_gap import GapModel
 from aifactory.serving.deployment_layout import NODE, concurrency_of, with_layout
 from aifactory.serving.deployment_model import DENSE_SHARE, deployment_constants, with_prior
 from aifactory.serving.deployment_names import model_shapes, system_identifiers
 from aifactory.serving.intervals import covered
-from aifactory.serving.measurements import numbers, read_table
+from aifactory.serving.measurements import numbers, read_table, refuse_rows
 from aifactory.serving.platforms import WEIGHT_BYTES, load_platforms, peak_tflops, precision_class
 
 TARGETS = ("ttft", "tpot")
@@ -54,24 +53,22 @@ def is_deployment_file(path: Path) -> bool:
     return {"isl", "osl", "system"} <= names and "accelerator" not in names
 
 
-def read_deployments(path: Path) -> pd.DataFrame:
-    """Read deployments with features; raises InputError naming file, row and column."""
+def read_deployments(path: Path, faults: dict[int, str] | None = None) -> pd.DataFrame:
+    """Read deployments with features; raises InputError naming file, row and column.
+
+    With `faults`, faulty rows are noted there by number instead and left out.
+    """
     raw = read_table(path, ("system", "model_path", "isl", "osl"))
     d = pd.DataFrame(index=raw.index)
     for name in ("system", "model_path", *TEXTS):
         d[name] = raw[name].fillna("").str.strip() if name in raw else ""
     for name in ("isl", "osl", *LAYOUT, "silicon_ttft_ms", "silicon_tpot_ms"):
-        d[name] = numbers(raw, name, path)
+        d[name] = numbers(raw, name, path, faults)
     for name in ("isl", "osl"):
-        wrong = ~(d[name] > 0)
-        if wrong.any():
-            row = int(np.flatnonzero(wrong)[0])
-            raise InputError.at(
-                path, "must be a positive number of tokens", row=row + 2, column=name, value=raw[name].iloc[row]
-            )
+        refuse_rows(path, ~(d[name] > 0), "must be a positive number of tokens", name, raw[name], faults)
     for name in LAYOUT:
         d[name] = d[name].where(d[name] > 0)
-    return _features(d)
+    return _features(d.drop(index=d.index[list(faults or ())]))
 
 
 def _features(d: pd.DataFrame) -> pd.DataFrame:

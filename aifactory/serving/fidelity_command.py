@@ -11,8 +11,9 @@ import pandas as pd
 
 from aifactory.errors import InputError
 from aifactory.serving.deployments import evaluate_deployments, is_deployment_file, read_deployments
-from aifactory.serving.fidelity import evaluate
-from aifactory.serving.measurements import read_measurements, read_workloads, with_features
+from aifactory.serving.fidelity import Fidelity, evaluate
+from aifactory.serving.measurements import read_measurements, read_table, read_workloads, with_features
+from aifactory.serving.tiers import REFUSED, train
 
 LEAVE_OUT = ("row", "accelerator", "model", "round")
 PERCENT = ("median_error", "p90_error", "macro_median_error", "coverage80", "baseline_median_error")
@@ -47,28 +48,74 @@ def run_fidelity(
 ) -> FidelityReport:
     """Predict every row of `measurements` from `training`, or cross-validate; write `out` if given.
 
-    Raises InputError for files that cannot be used, and where both files are of different kinds.
+    A row with a fault is refused with the reason and teaches nothing; one without its value is predicted
+    and not scored. Raises InputError for files that cannot be used (not one sound row, missing columns),
+    and where both files are of different kinds.
     """
     if leave_out not in LEAVE_OUT:
         raise InputError.at("--leave-out", "not a split", value=leave_out, choices=LEAVE_OUT)
     if is_deployment_file(measurements):
         if training is not None and not is_deployment_file(training):
             raise InputError.at(training, "holds no deployments (isl, osl, system), as the measurements do")
-        given = read_deployments(training) if training is not None else None
-        report = FidelityReport(*evaluate_deployments(read_deployments(measurements), given, leave_out))
+        report = _deployments(measurements, training, leave_out)
     else:
         lengths = read_workloads(workloads) if workloads is not None else None
-        rows = with_features(read_measurements(measurements), lengths)
-        given = with_features(read_measurements(training), lengths) if training is not None else None
-        result = evaluate(rows, given)
-        chosen = result.predictions.get("given" if given is not None else leave_out, result.predictions.get("row"))
-        chosen = chosen.reindex(rows.index).assign(id=rows["id"])
-        unsaid = chosen["tier"].isna()
-        chosen.loc[unsaid, ["tier", "reason"]] = [
-            "benchmark first",
-            "no earlier edition of this source to predict it from",
-        ]
-        report = FidelityReport(result.summary, chosen)
+        report = _measurements(measurements, training, lengths, leave_out)
     if out is not None:
         report.predictions.to_csv(out, index=False)
     return report
+
+
+def _deployments(measurements: Path, training: Path | None, leave_out: str) -> FidelityReport:
+    faults: dict[int, str] = {}
+    rows = read_deployments(measurements, faults)
+    _need_rows(rows, faults)
+    given = read_deployments(training, {}) if training is not None else None
+    summary, answers = evaluate_deployments(rows, given, leave_out)
+    ids = read_table(measurements, ()).get("config_id")
+    return FidelityReport(summary, _with_refused(answers, faults, "config_id", ids))
+
+
+def _measurements(
+    measurements: Path, training: Path | None, lengths: pd.DataFrame | None, leave_out: str
+) -> FidelityReport:
+    faults: dict[int, str] = {}
+    read = read_measurements(measurements, faults=faults)
+    rows = with_features(_sound(read, faults), lengths)
+    given = None
+    if training is not None:
+        wrong: dict[int, str] = {}
+        given = with_features(_sound(read_measurements(training, faults=wrong), wrong), lengths)
+        given = given[given["value"].notna()]
+    known = rows[rows["value"].notna()]
+    base = known if given is None else given
+    if given is None and base.empty and len(rows):
+        raise InputError.at(Path(measurements).name, "no row has a value to learn from", column="value")
+    result = evaluate(known, given) if len(known) else Fidelity({}, pd.DataFrame())
+    chosen = result.predictions.get("given" if given is not None else leave_out, result.predictions.get("row"))
+    blind = train(base[~base["id"].isin(rows["id"])] if given is not None else base).predict(rows.drop(known.index))
+    chosen = pd.concat([part for part in (chosen, blind) if part is not None and len(part)])
+    chosen = chosen.reindex(rows.index).assign(id=rows["id"])
+    unsaid = chosen["tier"].isna()
+    chosen.loc[unsaid, ["tier", "reason"]] = [REFUSED, "no earlier edition of this source to predict it from"]
+    return FidelityReport(result.summary, _with_refused(chosen, faults, "id", read["id"]))
+
+
+def _sound(table: pd.DataFrame, faults: dict[int, str]) -> pd.DataFrame:
+    sound = table.drop(index=table.index[list(faults)])
+    _need_rows(sound, faults)
+    return sound
+
+
+def _need_rows(rows: pd.DataFrame, faults: dict[int, str]) -> None:
+    """Refuse a file of faulty rows alone, in the words of its first fault."""
+    if rows.empty and faults:
+        raise InputError(next(iter(faults.values())))
+
+
+def _with_refused(answers: pd.DataFrame, faults: dict[int, str], name: str, ids: pd.Series | None) -> pd.DataFrame:
+    """Answers in the order of the file, faulty rows among them with an empty prediction and the reason."""
+    refused = pd.DataFrame({"tier": REFUSED, "reason": faults}, index=list(faults))
+    if ids is not None:
+        refused[name] = ids.iloc[list(faults)].to_numpy()
+    return pd.concat([answers, refused]).sort_index()[answers.columns] if faults else answers

@@ -59,42 +59,48 @@ def read_table(path: Path, required: tuple[str, ...]) -> pd.DataFrame:
     return table
 
 
-def numbers(table: pd.DataFrame, name: str, path: Path) -> pd.Series:
-    """Column as numbers; absent or empty is NaN; text or an infinity is an error naming the row."""
+def refuse_rows(
+    path: Path, bad: pd.Series, rule: str, column: str, texts: pd.Series, faults: dict[int, str] | None
+) -> None:
+    """Raise for the first bad row; where `faults` is given, note the fault of each bad row in it instead."""
+    for row in np.flatnonzero(bad):
+        error = InputError.at(Path(path).name, rule, row=int(row) + 2, column=column, value=texts.iloc[row])
+        if faults is None:
+            raise error
+        faults.setdefault(int(row), str(error))
+
+
+def numbers(table: pd.DataFrame, name: str, path: Path, faults: dict[int, str] | None = None) -> pd.Series:
+    """Column as numbers; absent or empty is NaN; text or an infinity is a fault (`refuse_rows`)."""
     if name not in table.columns:
         return pd.Series(np.nan, index=table.index)
     text = table[name].str.strip()
     text = text.mask(text.str.lower().isin(["nan", "na", "n/a", "none", "null", "-"]))
     values = pd.to_numeric(text, errors="coerce")
     bad = text.notna() & ~np.isfinite(values)
-    if bad.any():
-        row = int(np.flatnonzero(bad)[0])
-        raise InputError.at(path, "must be a finite number", row=row + 2, column=name, value=text.iloc[row])
-    return values.astype(float)
+    refuse_rows(path, bad, "must be a finite number", name, text, faults)
+    return values.astype(float).mask(bad)
 
 
-def read_measurements(path: Path, *, with_values: bool = True) -> pd.DataFrame:
+def read_measurements(path: Path, *, with_values: bool = True, faults: dict[int, str] | None = None) -> pd.DataFrame:
     """Read a table of measurements (columns of the public performance file; unknown ones are ignored).
 
     Raises InputError for a missing column, a duplicate id, text where a number belongs, or (where the
-    value is used) a value that is not positive.
+    value is used) a value that is not positive. With `faults`, rows are noted there by number instead,
+    and a row or the whole table may come without values.
     """
-    needed = REQUIRED if with_values else tuple(name for name in REQUIRED if name != "value")
+    needed = REQUIRED if with_values and faults is None else tuple(name for name in REQUIRED if name != "value")
     raw = read_table(path, needed)
     table = pd.DataFrame(index=raw.index)
     for name in TEXTS:
         table[name] = raw[name].fillna("").str.strip() if name in raw else pd.Series("", index=raw.index, dtype=str)
     for name in NUMBERS:
-        table[name] = numbers(raw, name, path)
+        table[name] = numbers(raw, name, path, faults)
     repeated = table["id"].duplicated() | (table["id"] == "")
-    if repeated.any():
-        row = int(np.flatnonzero(repeated)[0])
-        raise InputError.at(path, "id must be given once", row=row + 2, column="id", value=table["id"].iloc[row])
-    for name in ("value",) if with_values else ():
-        wrong = ~(table[name] > 0)
-        if wrong.any():
-            row = int(np.flatnonzero(wrong)[0])
-            raise InputError.at(path, "must be positive", row=row + 2, column=name, value=raw[name].iloc[row])
+    refuse_rows(path, repeated, "id must be given once", "id", table["id"], faults)
+    if with_values and "value" in raw:
+        wrong = ~(table["value"] > 0) & (table["value"].notna() if faults is not None else True)
+        refuse_rows(path, wrong, "must be positive", "value", raw["value"], faults)
     for name in ("accel_count", "params_b", "active_params_b", "tp", "batch_or_concurrency", "output_tokens"):
         table[name] = table[name].where(table[name] > 0)
     return table

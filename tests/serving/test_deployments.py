@@ -96,6 +96,21 @@ def test_every_real_deployment_is_answered_and_rows_seen_before_are_close(shared
     assert line["median_error"] < 0.10
 
 
+def test_a_faulty_deployment_is_refused_and_the_others_are_answered(tmp_path):
+    measured = table(tmp_path / "a.csv")
+    lines = measured.read_text().splitlines()
+    cells = lines[1].split(",")
+    place = lines[0].split(",").index("isl")
+    lines[1] = ",".join([*cells[:place], "0", *cells[place + 1 :]])
+    asked = tmp_path / "asked.csv"
+    asked.write_text("\n".join(lines) + "\n")
+    answer = run_fidelity(asked, measured).predictions
+    assert len(answer) == len(lines) - 1
+    assert np.isnan(answer["predicted_tpot_ms"].iloc[0])
+    assert "row 2, column 'isl'" in answer["reason"].iloc[0]
+    assert answer["predicted_tpot_ms"].iloc[1:].gt(0).all()
+
+
 def test_empty_tables_and_training_rows_without_measurement_say_nothing(tmp_path):
     asked, empty = table(tmp_path / "a.csv"), tmp_path / "e.csv"
     empty.write_text(HEAD)

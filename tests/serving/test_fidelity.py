@@ -1,6 +1,7 @@
 """`aifactory fidelity`: own results never used, hostile files, tiers, the real figures."""
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -77,7 +78,6 @@ def test_a_measured_row_speaks_first_and_other_chips_anchor(tmp_path):
         (HEAD.replace("value,", "") + "a,s,2025,c,gpu,1,llm,m,1,1,fp8,offline,tokens_per_s,1\n", "'value'"),
         (HEAD + "a,s,2025,c,gpu,1,llm,m,1,1,fp8,offline,tokens_per_s,fast,1\n", "row 2.*'value'.*'fast'"),
         (HEAD + "a,s,2025,c,gpu,1,llm,m,1,1,fp8,offline,tokens_per_s,-3,1\n", "row 2.*positive"),
-        (HEAD + "a,s,2025,c,gpu,1,llm,m,1,1,fp8,offline,tokens_per_s,3,1\n" * 2, "row 2.*once|row 3.*once"),
         (HEAD + "a,s,2025,c,gpu,inf,llm,m,1,1,fp8,offline,tokens_per_s,3,1\n", "row 2.*'accel_count'"),
     ],
 )
@@ -86,6 +86,41 @@ def test_bad_files_are_refused_with_place(tmp_path, text, says):
     path.write_text(text)
     with pytest.raises(InputError, match=says):
         run_fidelity(path)
+
+
+def test_a_faulty_row_is_refused_and_the_others_are_answered(tmp_path):
+    measured = table(tmp_path / "train.csv")
+    asked = pd.read_csv(measured, dtype=str).assign(id=lambda rows: rows["id"] + "-asked")
+    asked.loc[0, "value"], asked.loc[1, "value"], asked.loc[2, "accel_count"] = "-3", "inf", "many"
+    asked.loc[4, "id"] = asked.loc[3, "id"]
+    path = tmp_path / "asked.csv"
+    asked.to_csv(path, index=False)
+    answer = run_fidelity(path, measured).predictions
+    assert answer["id"].tolist() == asked["id"].tolist()
+    faults = {0: "row 2.*'value'.*positive", 1: "row 3.*'value'.*finite", 2: "row 4.*'accel_count'", 4: "row 6.*once"}
+    for row, words in faults.items():
+        assert np.isnan(answer["predicted"].iloc[row])
+        assert re.search(words, answer["reason"].iloc[row])
+    others = answer.drop(index=answer.index[list(faults)])
+    assert others["predicted"].gt(0).all()
+
+
+def test_rows_without_their_value_are_predicted_and_not_scored(tmp_path):
+    measured = table(tmp_path / "train.csv")
+    asked = pd.read_csv(measured, dtype=str).assign(id=lambda rows: rows["id"] + "-asked")
+    whole = tmp_path / "whole.csv"
+    asked.to_csv(whole, index=False)
+    expected = run_fidelity(whole, measured)
+    asked.loc[::2, "value"] = ""
+    asked.to_csv(tmp_path / "some.csv", index=False)
+    some = run_fidelity(tmp_path / "some.csv", measured)
+    asked.drop(columns="value").to_csv(tmp_path / "none.csv", index=False)
+    none = run_fidelity(tmp_path / "none.csv", measured)
+    for found in (some, none):
+        np.testing.assert_allclose(found.predictions["predicted"], expected.predictions["predicted"])
+    scored = expected.summary.query("by == 'all'")["rows"].sum()
+    assert some.summary.query("by == 'all'")["rows"].sum() == scored // 2
+    assert none.summary.empty
 
 
 def test_sparse_gzipped_files_and_an_empty_training_table_work(tmp_path):
