@@ -258,7 +258,7 @@ def test_jobs_go_into_a_workspace_once(mini, tmp_path):
     target = Target(today=TODAY, use_cases={})
     report = import_files("jobs", [path], mini, target)[0]
     assert report["rows_kept"] == 6
-    assert len(load_workspace(mini).table("jobs")) == before + 6
+    assert len(load_workspace(mini, "2026-11").table("jobs")) == before + 6
     with pytest.raises(InputError, match="already holds"):
         import_files("jobs", [path], mini, target)
 

@@ -123,12 +123,12 @@ def test_use_by_tenant_is_that_of_the_rows_themselves(empty, tmp_path):
     imported([split(frame, tmp_path / "log")], empty)
     rows = frame.assign(status=frame["status"].replace({"200": "ok", "503": "error", "499": "cancelled"}),
                         service_units=None)  # fmt: skip
-    found = load_workspace(empty).table("tenant_usage")
+    found = load_workspace(empty, "2026-11").table("tenant_usage")
     pd.testing.assert_frame_equal(found, aggregate_tenants(conform(rows, "requests")))
     assert set(found["month"]) == {"2026-10", "2026-11"}
     nameless = frame[frame["timestamp_utc"] >= "2026-11-01"].assign(tenant=None)
     imported([split(nameless, tmp_path / "again")], empty, replace=True)
-    assert set(load_workspace(empty).table("tenant_usage")["month"]) == {"2026-10"}
+    assert set(load_workspace(empty, "2026-11").table("tenant_usage")["month"]) == {"2026-10"}
 
 
 def test_months_are_added_and_earlier_days_stay_untouched(empty, tmp_path):
@@ -176,7 +176,7 @@ def test_windows_of_a_single_file_become_parts_of_the_same_table(mini, tmp_path)
     before = load_workspace(mini).table("demand_windows")
     frame = log(start="2026-11-02").assign(use_case_id="search")
     imported([split(frame, tmp_path / "log")], mini, use_cases={"search": "models"})
-    after = load_workspace(mini).table("demand_windows")
+    after = load_workspace(mini, "2026-11").table("demand_windows")
     assert not (mini / "demand_windows.csv").exists()
     assert after["requests"].sum() == before["requests"].sum() + len(frame)
     assert len(after) == len(before) + (after["use_case_id"] == "models").sum()
