@@ -7,15 +7,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from aifactory.buyplan.case import Case, build_case
-from aifactory.buyplan.futures import GAP, TIME_LIMIT_S, problem_of
-from aifactory.buyplan.nodes import TOLERANCE
+from aifactory.buyplan.case import Case, build_case, case_terms
+from aifactory.buyplan.futures import GAP, TIME_LIMIT_S, problem_of, problem_over
+from aifactory.buyplan.nodes import TOLERANCE, Load
 from aifactory.buyplan.optimise.benders import REACHED, OptimalPlan, optimise
 from aifactory.buyplan.optimise.evaluate import recourse_of
 from aifactory.buyplan.optimise.extensive import largest_orders
 from aifactory.buyplan.optimise.limits import find_conflict
 from aifactory.buyplan.optimise.problem import Problem
 from aifactory.buyplan.orders import FLEXIBLE
+from aifactory.buyplan.stress.replan import replan
+from aifactory.buyplan.stress.world import world_of
+from aifactory.buyplan.terms import BOUGHT
 from aifactory.demand.scenarios import Paths
 from aifactory.finance.options import COMMITTED_OPTIONS
 
@@ -74,23 +77,24 @@ def choose_orders(case: Case, paths: Paths) -> Chosen | None:
     if conflict is not None:
         problem = replace(problem, capital_usd=np.zeros(0))
     best = optimise(problem, gap=GAP, time_limit_s=TIME_LIMIT_S)
-    wanted = np.ceil(problem.capacity(best.nodes).max(axis=0) / problem.node_size - TOLERANCE).astype(int)
-    have = np.bincount(case.slots.pool, minlength=case.pools)
-    if (wanted > have).any():
-        case = build_case(
-            case.plan, case.streams, case.prices, owned=case.owned_accelerators, porting=case.porting, room=wanted
-        )
+    case = with_room(case, problem, best.nodes)
     return Chosen(
         case, problem, best, decisions_of(case, problem, best.nodes), reasons_of(problem, best.nodes),
         conflict.sentence() if conflict else "",
     )  # fmt: skip
 
 
-def decisions_of(case: Case, problem: Problem, nodes: np.ndarray) -> np.ndarray:
-    """Nodes of orders as decisions of slots: each takes the first slots of its pool that are free."""
+def decisions_of(case: Case, problem: Problem, nodes: np.ndarray, firm: np.ndarray | None = None) -> np.ndarray:
+    """Nodes of orders as decisions of slots [T + 1, N]: each takes the first slots of its pool that are free.
+
+    Slots with an option in `firm` [T + 1, N] keep it and are free again when its term ends.
+    """
     months = len(case.streams.months)
     decision = np.full((months, len(case.slots.pool)), FLEXIBLE)
     free_from = np.where(case.owned, months + 1, 0)
+    if firm is not None:
+        decision[:, : firm.shape[1]] = firm
+        free_from = np.maximum(free_from, _ends(case, decision))
     for column in sorted(
         np.flatnonzero(nodes), key=lambda at: (_start(problem, at), -problem.orders[at][0].term_months)
     ):
@@ -99,6 +103,68 @@ def decisions_of(case: Case, problem: Problem, nodes: np.ndarray) -> np.ndarray:
         decision[start, mine] = COMMITTED_OPTIONS.index(option.name)
         free_from[mine] = start + option.term_months
     return decision
+
+
+def quick_orders(
+    case: Case, wanted: np.ndarray, *, load: Load | None = None, firm: np.ndarray | None = None
+) -> tuple[Case, np.ndarray]:
+    """Orders for any demand in a fraction of a second, by the rule of `choose_orders`: (case with room for them, decision).
+
+    Parameters
+    ----------
+    wanted : [paths, months, streams] average accelerators at work, see `problem_over`.
+    load : the fleet that stands ready where no hours can be rented, by default that of the expected scenario.
+    firm : [T + 1, N] options that slots of the case sign in any case, else FLEXIBLE: paid, and free again when they end.
+
+    Returns
+    -------
+    (case, decision [T + 1, N']) for `solve` and `solve_expected`; where nothing can be committed to, the firm orders.
+
+    Raises
+    ------
+    InputError
+        An offer pays whoever takes it.
+    """
+    firm = np.full((len(case.streams.months), len(case.slots.pool)), FLEXIBLE) if firm is None else firm
+    problem = _with_firm(case, problem_over(case, wanted, load), firm)
+    nodes = np.zeros(len(problem.orders))
+    if problem.orders and (problem.demand > 0).any():
+        if find_conflict(problem, largest_orders(problem)) is not None:
+            problem = replace(problem, capital_usd=np.zeros(0))
+        nodes = replan(world_of(problem), nodes).nodes
+    case = with_room(case, problem, nodes)
+    return case, decisions_of(case, problem, nodes, firm)
+
+
+def with_room(case: Case, problem: Problem, nodes: np.ndarray) -> Case:
+    """The case with a slot for every node that is in service at once."""
+    wanted = np.ceil(problem.capacity(nodes).max(axis=0) / problem.node_size - TOLERANCE).astype(int)
+    have = np.bincount(case.slots.pool, minlength=case.pools)
+    if (wanted <= have).all():
+        return case
+    return build_case(
+        case.plan, case.streams, case.prices, owned=case.owned_accelerators, porting=case.porting, room=wanted
+    )
+
+
+def _with_firm(case: Case, problem: Problem, firm: np.ndarray) -> Problem:
+    """The problem in which firm orders stand: their nodes are there, their capital is spent."""
+    terms, owned = case_terms(case), problem.owned.copy()
+    capital = problem.capital_usd.copy()
+    for start, slot in np.argwhere(firm != FLEXIBLE):
+        option = firm[start, slot]
+        owned[start - 1 : start - 1 + terms.term[option, slot], case.slots.pool[slot]] += case.slots.size[slot]
+        if len(capital) and option == BOUGHT:
+            capital[problem.year_of[max(start - 1 - terms.lead[option, slot], 0)]] -= terms.capex_usd[option, slot]
+    return replace(problem, owned=owned, capital_usd=np.maximum(capital, 0.0))
+
+
+def _ends(case: Case, decision: np.ndarray) -> np.ndarray:
+    """[N] month from which a slot with firm orders is free again, 0 without one."""
+    term, ends = case_terms(case).term, np.zeros(decision.shape[1], dtype=int)
+    for start, slot in np.argwhere(decision != FLEXIBLE):
+        ends[slot] = max(ends[slot], start + term[decision[start, slot], slot])
+    return ends
 
 
 def _start(problem: Problem, column: int) -> int:

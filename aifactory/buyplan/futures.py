@@ -16,7 +16,7 @@ import pandas as pd
 
 from aifactory.buyplan.case import Case, Solution, case_terms
 from aifactory.buyplan.caveats import fiscal_year
-from aifactory.buyplan.nodes import TOLERANCE
+from aifactory.buyplan.nodes import TOLERANCE, Load
 from aifactory.buyplan.optimise.benders import OptimalPlan
 from aifactory.buyplan.optimise.evaluate import evaluate_plan
 from aifactory.buyplan.optimise.policies import OURS, compare_policies
@@ -97,10 +97,19 @@ def _priced(policy: str, problem: Problem, nodes: np.ndarray, own_usd: float) ->
 
 
 def problem_of(case: Case, paths: Paths) -> Problem:
-    """The planning problem of a case: demand in accelerators of whole nodes by stream and block, the offers of each pool."""
+    """The planning problem of a case over simulated demand paths."""
+    return problem_over(case, stream_paths(case, paths))
+
+
+def problem_over(case: Case, wanted: np.ndarray, load: Load | None = None) -> Problem:
+    """The planning problem of a case for any demand: accelerators of whole nodes by stream and block, offers of each pool.
+
+    `wanted` holds average accelerators at work, [paths, months, streams]: `stream_paths` of simulated demand, or
+    `case.streams.sized(units)[None, 1:]` of one scenario. `load` says which fleet stands ready where no hours can be
+    rented, by default that of the expected scenario.
+    """
     streams, offers, plan = case.streams, case.offers, case.plan
     months, pools = len(streams.months) - 1, case.pools
-    wanted = stream_paths(case, paths)
     own_pool = streams.pool[:, None] == np.arange(pools)
     spot = np.minimum(offers.spot, offers.on_demand)
     dearest = float(
@@ -123,7 +132,7 @@ def problem_of(case: Case, paths: Paths) -> Problem:
         spot_share=np.full(pools, 1.0 - plan.value("spot_interruption_share")),
         kw=offers.power_w / 1e3,
         order_months=tuple(range(0, months, QUARTERS)),
-        floor=_floor(case),
+        floor=_floor(case, load or case.loads[EXPECTED]),
         **_capital(case),
         wacc=plan.value("wacc"),
         stranded=1.0,
@@ -139,9 +148,9 @@ def _capital(case: Case) -> dict[str, np.ndarray]:
     return {"capital_usd": np.full(years[-1] - years[0] + 1, float(budget)), "year_of": years - years[0]}
 
 
-def _floor(case: Case) -> np.ndarray:
-    """Accelerators to hold by month and pool: the expected fleet with its reserve where no hours can be rented."""
-    held = case.slots.total(case.loads[EXPECTED].held[1:] * case.slots.size, case.pools)
+def _floor(case: Case, load: Load) -> np.ndarray:
+    """Accelerators to hold by month and pool: the fleet of a scenario with its reserve where no hours can be rented."""
+    held = case.slots.total(load.held[1:] * case.slots.size, case.pools)
     return np.where(np.isfinite(case.offers.on_demand), 0.0, held)
 
 

@@ -7,10 +7,20 @@ import pytest
 
 from aifactory.buyplan.bands import orders_frame
 from aifactory.buyplan.case import solve_case, solve_expected
-from aifactory.buyplan.choose import choose_orders, with_reasons
-from aifactory.buyplan.futures import ONE_PATH, THIS_PLAN, compare_futures, futures_basis, nodes_of, problem_of
+from aifactory.buyplan.choose import choose_orders, quick_orders, with_reasons
+from aifactory.buyplan.futures import (
+    ONE_PATH,
+    THIS_PLAN,
+    compare_futures,
+    futures_basis,
+    nodes_of,
+    problem_of,
+    stream_paths,
+)
 from aifactory.buyplan.optimise.evaluate import evaluate_plan
+from aifactory.buyplan.orders import FLEXIBLE
 from aifactory.demand.scenarios import Paths
+from aifactory.finance.options import COMMITTED_OPTIONS
 from aifactory.units import monthly_rate
 
 
@@ -129,3 +139,23 @@ def test_a_budget_of_capital_is_kept(tiny):
     assert tight.best.nodes[0] == 1 < free.best.nodes[0]
     assert tight.best.cost.objective_usd > free.best.cost.objective_usd
     assert "one more dollar" in tight.limits[0] and free.limits == []
+
+
+def test_quick_orders_follow_the_rule_of_the_plan(tiny):
+    """For one scenario and for many paths they cost what the proven plan does; firm orders stand and are counted."""
+    case = tiny()
+    paths = paths_of(case, 20, 0.4)
+    chosen = choose_orders(case, paths)
+    roomy, decision = quick_orders(case, stream_paths(case, paths))
+    nodes = nodes_of(roomy, solve_expected(roomy, decision), chosen.problem)
+    assert evaluate_plan(chosen.problem, nodes).objective_usd <= chosen.best.cost.objective_usd * 1.01
+    firm = np.full((13, len(case.slots.pool)), FLEXIBLE)
+    firm[1, :2] = COMMITTED_OPTIONS.index("reserved_1y")
+    none = np.zeros((1, 12, 2))
+    roomy, decision = quick_orders(case, none, firm=firm)
+    assert (decision == firm).all()
+    expected = case.streams.sized(case.streams.units[1])[None, 1:]
+    roomy, decision = quick_orders(case, expected, firm=firm)
+    alone = quick_orders(case, expected)[1]
+    assert (decision[:, :2] == firm[:, :2]).all()
+    assert (decision != FLEXIBLE).sum() == (alone != FLEXIBLE).sum()
