@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.buyplan.backtest import FORESIGHT, OURS, Offers, backtest_policies
+from aifactory.buyplan.missed import LEAST_HOURS
 from aifactory.demand.series import FREQUENCIES, read_series
 from aifactory.errors import InputError
 
@@ -19,8 +20,6 @@ PERIODS = {
     "week": ({"h": 168, "D": 7, "W": 1}, 1),
     "month": ({"h": 730, "D": 30, "W": 4}, 12),
 }
-#: A missed hour costs this many of the dearest hour, unless stated otherwise.
-MISS_PRICES = 3.0
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ def offers_of(settings: Settings) -> Offers:
     dearest = max(
         [usd for _, _, usd in terms] + ([settings.on_demand_usd] if np.isfinite(settings.on_demand_usd) else [])
     )
-    missed = MISS_PRICES * dearest if settings.miss_usd is None else settings.miss_usd
+    missed = LEAST_HOURS * dearest if settings.miss_usd is None else settings.miss_usd
     return Offers(settings.on_demand_usd, tuple(terms), missed, "command line")
 
 

@@ -16,6 +16,7 @@ import pandas as pd
 
 from aifactory.buyplan.case import Case, Solution, case_terms
 from aifactory.buyplan.caveats import fiscal_year
+from aifactory.buyplan.missed import missed_usd
 from aifactory.buyplan.nodes import TOLERANCE, Load
 from aifactory.buyplan.optimise.benders import OptimalPlan
 from aifactory.buyplan.optimise.evaluate import evaluate_plan
@@ -30,9 +31,6 @@ from aifactory.units import HOURS_PER_MONTH
 
 #: Shares of a month's hours in the load blocks of each pool, from its highest hours down.
 BLOCK_SHARES = (0.05, 0.15, 0.3, 0.5)
-#: What an accelerator-hour that nobody can serve costs, in list prices of the dearest hour: it decides nothing where
-#: hours are offered on demand.
-MISS_PRICES = 10.0
 QUARTERS = 3
 #: Paths in the report; proven gap and the limit of a solve, which stands only in the way of a run without end.
 PATHS, GAP, TIME_LIMIT_S = 60, 0.005, 300.0
@@ -112,9 +110,7 @@ def problem_over(case: Case, wanted: np.ndarray, load: Load | None = None) -> Pr
     months, pools = len(streams.months) - 1, case.pools
     own_pool = streams.pool[:, None] == np.arange(pools)
     spot = np.minimum(offers.spot, offers.on_demand)
-    dearest = float(
-        max(offers.on_demand[np.isfinite(offers.on_demand)].max(initial=0.0), np.nanmax(offers.rent, initial=0.0), 1.0)
-    )
+    options = tuple(_options(case))
     owned = case.slots.total(np.where(case.owned, case.slots.size, 0).astype(float), pools)
     return Problem(
         demand=block_demand(case, wanted),
@@ -122,11 +118,11 @@ def problem_over(case: Case, wanted: np.ndarray, load: Load | None = None) -> Pr
         rate=own_pool.astype(float),
         deferrable=streams.table["interruptible"].to_numpy(dtype=bool),
         node_size=streams.pools["accelerators_per_node"].to_numpy(dtype=int),
-        options=tuple(_options(case)),
+        options=options,
         on_demand_usd=np.tile(offers.on_demand, (months, 1)),
         spot_usd=np.tile(spot, (months, 1)),
         api_usd=np.full((months, len(streams.table)), np.inf),
-        miss_usd=np.full(len(streams.table), MISS_PRICES * dearest),
+        miss_usd=missed_usd(case, options),
         owned=np.tile(owned, (months, 1)),
         on_demand_most=np.where(np.isfinite(offers.on_demand), np.inf, 0.0),
         spot_share=np.full(pools, 1.0 - plan.value("spot_interruption_share")),

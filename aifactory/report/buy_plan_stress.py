@@ -6,11 +6,12 @@ import pandas as pd
 
 from aifactory.buyplan.backtest import OURS
 from aifactory.buyplan.backtest_history import HistoryBacktest, standing
+from aifactory.buyplan.missed import LEAST_HOURS
 from aifactory.buyplan.stress.flexibility import Flexibility
 from aifactory.buyplan.stress.run import MOST_MISSED, StressTest
 from aifactory.inputs.workspace import Workspace
 from aifactory.report.blocks import Block, Col, Group, group, section, table
-from aifactory.report.text import join_words, pct, plural, usd_compact
+from aifactory.report.text import join_words, num, pct, plural, usd_compact
 
 QUESTION, WORTH = "What would break the plan?", "What is flexibility worth?"
 SOURCE = "computed: the plan's orders on its demand paths, each stress with its source in the workbook"
@@ -77,7 +78,7 @@ def _table(ws: Workspace, test: StressTest) -> Block:
     }
     note = (
         f"Present value of accelerators over the horizon; without stress {usd_compact(test.base.objective_usd)}, missed demand at the "
-        f"value that the plan takes as lost. Budget: the mean of the worst paths without stress, {usd_compact(test.base.tail_usd)}. "
+        f"value that the plan takes as lost, at least {num(LEAST_HOURS)} of the dearest hours. Budget: the mean of the worst paths without stress, {usd_compact(test.base.tail_usd)}. "
         f"Survives: mean cost within it and at most {pct(MOST_MISSED, 0)} more of the demand missed. Regret: against the best orders had "
         "the stress been known. Other orders are named where they save more than 0.2 %."
     )

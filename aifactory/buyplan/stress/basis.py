@@ -1,8 +1,8 @@
-"""What stress tests work on: the report's orders, the planning problem with real penalties, and facts on its pools."""
+"""What stress tests work on: the report's orders, the planning problem, and facts on its pools."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -10,10 +10,6 @@ import pandas as pd
 from aifactory.buyplan.case import Case
 from aifactory.buyplan.futures import FuturesBasis
 from aifactory.buyplan.optimise.problem import Problem
-from aifactory.units import SECONDS_PER_HOUR
-
-#: Missed demand costs at least this many of the dearest hours that its pool can rent, so that what can be rented is.
-LEAST_PENALTY = 2.0
 
 
 @dataclass(frozen=True)
@@ -22,7 +18,7 @@ class StressBasis:
 
     Attributes
     ----------
-    problem : orders in every month; what is missed costs the value that the plan assumes to be lost.
+    problem : orders in every month.
     nodes : [N] the report's orders.
     pools : one row per platform of the problem: region, accelerator_id, vendor, and what replaces it:
         fallback_accelerator_id, fallback_usd_per_hour (infinite: nothing does), porting_usd.
@@ -58,7 +54,7 @@ def stress_basis(
     table, about = case.streams.table, accelerators.set_index("accelerator_id")
     pools = case.streams.pools[["region", "accelerator_id"]].reset_index(drop=True)
     pools["vendor"] = pools["accelerator_id"].map(about["vendor"]).fillna("")
-    problem = replace(futures.monthly, miss_usd=miss_prices(case, futures.monthly))
+    problem = futures.monthly
     fallback = _fallbacks(case, problem, capacity, exclusions, about)
     return StressBasis(
         problem=problem,
@@ -67,26 +63,6 @@ def stress_basis(
         generates=(table["output_tokens_per_unit"] > 0).to_numpy(),
         months=tuple(case.streams.months[1:]),
     )
-
-
-def miss_prices(case: Case, problem: Problem) -> np.ndarray:
-    """[W] USD of an accelerator-hour of work that nobody does: value x share lost, mean of the streams of a pool.
-
-    value of an hour = units per accelerator-hour x USD per unit x attributed share; at least `LEAST_PENALTY` of the
-    dearest hour of the pool. Streams without a stated value count at that least.
-    """
-    table = case.streams.table
-    per_hour = table["units_per_s_per_accelerator"] * SECONDS_PER_HOUR / table["load_factor"]
-    value = per_hour * table["value_usd_per_unit"].astype(float) * table["attribution_share"].astype(float)
-    lost = (value * case.plan.value("sla_miss_usd_per_unit_share")).fillna(0.0).to_numpy()
-    weight = problem.demand.mean(axis=(0, 1, 3))
-    rented = np.where(np.isfinite(problem.on_demand_usd), problem.on_demand_usd, 0.0).max(
-        axis=tuple(range(problem.on_demand_usd.ndim - 1))
-    )
-    pool = case.streams.pool
-    total = np.bincount(pool, weight, problem.platforms)
-    mean = np.bincount(pool, weight * lost, problem.platforms) / np.where(total > 0, total, 1.0)
-    return np.maximum(mean, LEAST_PENALTY * rented)[pool]
 
 
 def _fallbacks(

@@ -12,7 +12,7 @@ import pandas as pd
 from aifactory.buyplan.stress.basis import StressBasis
 from aifactory.buyplan.stress.replan import Replanned, Replanner
 from aifactory.buyplan.stress.stresses import Stress, Stressed, default_stresses, stressed
-from aifactory.buyplan.stress.world import Outcome, World, carry, outcome
+from aifactory.buyplan.stress.world import Outcome, World, carry, outcome, within_reach
 from aifactory.finance.options import OPTION_NAMES
 
 #: A plan survives where its mean cost stays below the mean of its worst paths without stress, and no more than this
@@ -74,7 +74,7 @@ class _Calm:
 
 def _row(basis: StressBasis, base: Outcome, stress: Stress, case: Stressed, calm: _Calm) -> dict[str, object]:
     world, found = case.world, outcome(case.world, case.nodes)
-    anew = Replanner(world, case.nodes)
+    anew = Replanner(within_reach(world, case.nodes), case.nodes)
     known, adapted = anew.best(), anew.best(case.month)
     adapted_usd = adapted.objective_usd + world.sunk_usd
     # What is known early may also be done late: the best that is known is no dearer.

@@ -100,6 +100,13 @@ def after(world: World, nodes: np.ndarray, month: int) -> World:
     )
 
 
+def within_reach(world: World, nodes: np.ndarray) -> World:
+    """The world where a reserve must stand as far as a plan holds it there: a shortage may leave no way to hold more."""
+    if not np.size(world.floor):
+        return world
+    return replace(world, floor=np.minimum(world.floor, world.capacity(nodes)))
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What a plan comes to in a world; present values in USD, hours not discounted.

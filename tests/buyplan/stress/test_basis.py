@@ -7,7 +7,7 @@ from bp_company import make_prices
 
 from aifactory.buyplan.case import solve_expected
 from aifactory.buyplan.futures import futures_basis
-from aifactory.buyplan.stress.basis import LEAST_PENALTY, miss_prices, stress_basis
+from aifactory.buyplan.stress.basis import stress_basis
 from aifactory.buyplan.stress.run import run_stresses
 from aifactory.demand.scenarios import Paths
 
@@ -46,18 +46,6 @@ def capacity(chat=0.5, train=0.25):
             "units_per_s_per_accelerator": [chat, train],
         }
     )
-
-
-def test_missed_work_costs_the_value_that_is_lost(case):
-    problem = futures_of(case).monthly
-    table = case.streams.table
-    lost = case.plan.value("sla_miss_usd_per_unit_share")
-    value = (
-        table["units_per_s_per_accelerator"] * 3600 * table["value_usd_per_unit"] * table["attribution_share"] * lost
-    )
-    weight = problem.demand.mean(axis=(0, 1, 3))
-    mean = np.average(value.fillna(0.0), weights=weight)
-    assert miss_prices(case, problem) == pytest.approx(np.full(2, max(mean, LEAST_PENALTY * 4.0)))
 
 
 def test_work_falls_back_on_the_cheapest_other_platform(case):

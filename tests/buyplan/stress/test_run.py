@@ -1,12 +1,15 @@
 """The table of stresses: identities between its columns, and answers in words."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from stress_cases import small_basis
 
 from aifactory.buyplan.optimise.evaluate import evaluate_plan
 from aifactory.buyplan.stress.run import run_stresses
-from aifactory.buyplan.stress.stresses import Stress, demand_changes, stressed
+from aifactory.buyplan.stress.stresses import Stress, demand_changes, shortage, stressed
+from aifactory.buyplan.stress.world import within_reach, world_of
 
 
 @pytest.fixture(scope="module")
@@ -58,3 +61,14 @@ def test_the_same_twice(basis):
     first, second = run_stresses(basis).table, run_stresses(basis).table
     assert first.equals(second)
     assert np.isfinite(first.select_dtypes("number").to_numpy()).all()
+
+
+def test_a_reserve_that_a_shortage_leaves_no_way_to_hold_is_not_asked_for(basis):
+    """Two nodes must stand from month 8 on, beyond what the plan holds, and nothing can be ordered from month 6 on."""
+    floor = basis.problem.capacity(basis.nodes) * 0.0
+    floor[8:, 0] = basis.problem.capacity(basis.nodes)[8:, 0] + 8.0
+    held = replace(basis, problem=replace(basis.problem, floor=floor))
+    row = run_stresses(held, [Stress("short", "no orders", "none", shortage)]).table.iloc[0]
+    assert row["regret_usd"] >= -1e-6 and np.isfinite(row["adapted_usd"])
+    reached = within_reach(world_of(held.problem), held.nodes)
+    assert (reached.floor <= held.problem.capacity(held.nodes)).all() and (reached.floor <= floor).all()

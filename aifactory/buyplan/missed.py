@@ -1,0 +1,64 @@
+"""What an accelerator-hour of demand costs that nobody serves: one price for the plan, its stresses and its backtests.
+
+    price of a stream = max(units per accelerator-hour x USD per unit x attributed share x share lost,
+                            `LEAST_HOURS` x dearest hour of its pool)
+
+The share lost is the plan's `sla_miss_usd_per_unit_share`. The second term stands alone where no value is stated, and
+keeps hours rented wherever they can be: work that is worth less than its hours was taken into the plan by its owner, so
+dropping it is no way to save. The dearest hour of a pool is its list price on demand, else that of the dearest term.
+Streams of a pool share its nodes, so that all of them miss at the mean of their prices by expected load.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from aifactory.buyplan.case import Case
+from aifactory.buyplan.optimise.problem import Option
+from aifactory.buyplan.streams import EXPECTED
+from aifactory.units import HOURS_PER_MONTH, SECONDS_PER_HOUR
+
+#: Missed work costs at least this many of the dearest hours; the price where no value is stated.
+LEAST_HOURS = 3.0
+#: The dearest hour where nothing at all is offered, USD: such demand cannot be planned for and only counts as missed.
+UNPRICED_USD = 1.0
+
+
+def missed_usd(case: Case, options: Sequence[Option]) -> np.ndarray:
+    """[K] USD of a missed accelerator-hour of each stream: the same for all streams of a pool.
+
+    Parameters
+    ----------
+    options : what can be committed to, USD per accelerator.
+    """
+    load = case.streams.sized(case.streams.units[EXPECTED])[1:].mean(axis=0)
+    pool, least = case.streams.pool, LEAST_HOURS * dearest_hour_usd(case.offers.on_demand, options)
+    each = np.maximum(lost_value_usd(case), least[pool])
+    weight = np.where(np.bincount(pool, load, case.pools)[pool] > 0, load, 1.0)
+    total = np.bincount(pool, weight * each, case.pools)[pool]
+    return total / np.bincount(pool, weight, case.pools)[pool]
+
+
+def lost_value_usd(case: Case) -> np.ndarray:
+    """[K] value lost with an accelerator-hour of each stream, USD; 0 where no value or no attribution is stated."""
+    table = case.streams.table
+    per_hour = table["units_per_s_per_accelerator"] * SECONDS_PER_HOUR / table["load_factor"]
+    value = per_hour * table["value_usd_per_unit"].astype(float) * table["attribution_share"].astype(float)
+    return (value * case.plan.value("sla_miss_usd_per_unit_share")).fillna(0.0).to_numpy()
+
+
+def dearest_hour_usd(on_demand: np.ndarray, options: Sequence[Option]) -> np.ndarray:
+    """[P] list price of an hour on demand, else the dearest term per hour, else the dearest hour of any pool.
+
+    >>> term = Option("reserved_1y", 1, term_months=12, upfront_usd=730.0 * 12, monthly_usd=730.0)
+    >>> dearest_hour_usd(np.array([4.0, np.inf, np.inf]), [term]).tolist()
+    [4.0, 2.0, 4.0]
+    """
+    terms = np.zeros(len(on_demand))
+    for option in options:
+        hour = (option.upfront_usd / option.term_months + option.monthly_usd) / HOURS_PER_MONTH
+        terms[option.platform] = max(terms[option.platform], hour)
+    found = np.where(np.isfinite(on_demand), on_demand, terms)
+    return np.where(found > 0, found, found.max(initial=0.0) or UNPRICED_USD)
