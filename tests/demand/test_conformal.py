@@ -5,7 +5,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aifactory.demand.conformal import conformal_bands, error_scale, weighted_quantiles
+from aifactory.demand.conformal import (
+    ORIGIN_DECAY,
+    TRACKING_LIMITS,
+    conformal_bands,
+    error_scale,
+    tracked_factors,
+    weighted_quantiles,
+)
 
 LEVELS = np.array([0.1, 0.5, 0.9, 0.95])
 
@@ -67,3 +74,48 @@ def test_errors_that_grow_widen_the_bands():
         for e in (growing, calm)
     ]
     assert width[0] > width[1]
+
+
+def test_each_level_follows_its_own_misses():
+    older = [np.array([-1.0, 1.0, -1.0, 1.0])] * 3
+    above = np.concatenate([[5.0] * 4, *older])  # the newest origin lies above every upper level
+    origin = np.repeat(np.arange(4), 4)
+    low, middle, high, highest = tracked_factors(above, origin, LEVELS, 4)
+    assert middle == 1.0
+    assert low == pytest.approx(np.exp(2 * (0 - 0.1)))  # missed nowhere
+    assert high == highest == TRACKING_LIMITS[1]  # exp(2 x 0.9) is beyond the limit
+    np.testing.assert_allclose(tracked_factors(-above, origin, 1 - LEVELS[::-1], 4), [2.0, 2.0, 1.0, np.exp(-0.2)])
+
+
+def test_a_part_of_a_horizon_moves_a_level_by_its_part():
+    older = [np.array([-1.0, 1.0, -1.0, 1.0])] * 3
+    half = np.concatenate([[0.0] * 2, *older])
+    origin = np.concatenate([[0, 0], np.repeat([1, 2, 3], 4)])
+    assert tracked_factors(half, origin, np.array([0.9]), 4)[0] == pytest.approx(np.exp(2 * 0.5 * (0 - 0.1)))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 6), st.integers(1, 14))
+def test_factors_are_those_of_a_plain_loop(seed, horizon, origins):
+    rng = np.random.default_rng(seed)
+    rows = [list(rng.normal(0.2, 1, horizon)) for _ in range(origins)]
+    relative, origin = np.concatenate(rows), np.repeat(np.arange(origins), horizon)
+    expected = 1.0
+    for newest in range(origins - 4, -1, -1):
+        older = [error for row in rows[newest + 1 :] for error in row]
+        if len(older) < 4:
+            continue
+        weights = np.array([ORIGIN_DECAY**place for place in range(newest + 1, origins) for _ in range(horizon)])
+        quantile = max(weighted_quantiles(np.array(older), weights, np.array([0.95]))[0], 0.0)
+        missed = sum(error > quantile * expected + 1e-9 for error in rows[newest]) / horizon
+        expected = min(max(expected * np.exp(2 * (missed - 0.05)), 0.5), 2.0)
+    assert tracked_factors(relative, origin, np.array([0.95]), horizon)[0] == pytest.approx(expected)
+
+
+def test_upper_level_keeps_its_risk_where_errors_share_their_level():
+    rng, above = np.random.default_rng(8), []
+    for _ in range(300):
+        errors = 3 * rng.normal(0, 1, (15, 1)) + rng.normal(0, 1, (15, 12))
+        bands = conformal_bands(np.full(12, 90.0), np.full((14, 12), 90.0), 90 + errors[1:], LEVELS, 90.0)
+        above.append(np.mean(90 + errors[0] > bands[3]))
+    assert 0.02 <= np.mean(above) <= 0.08  # normal errors lie below the middle: the widening is for heavier ones
