@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from aifactory.buyplan.ledger import Ledger, build_ledger, net_present_value, price_orders
+from aifactory.buyplan.ledger import Ledger, build_ledger, price_orders
 from aifactory.buyplan.nodes import TOLERANCE, Load, Slots, build_load, build_slots, node_counts
 from aifactory.buyplan.orders import FLEXIBLE, Orders, cheapest_decisions, follow, with_firm_orders
 from aifactory.buyplan.streams import EXPECTED, Streams
@@ -162,8 +162,8 @@ def solve_expected(case: Case, decision: np.ndarray | None = None) -> Solution:
     return solve(case, load, case.streams.units[EXPECTED], decision, terms)
 
 
-def solve_case(case: Case, decision: np.ndarray | None = None) -> Answer:
-    """Solve today and the scenarios; `decision` as in `solve_expected`.
+def solve_case(case: Case) -> Answer:
+    """Solve today and the scenarios, each with the orders that are cheapest for its own demand alone.
 
     Baseline slots are owned ones and those that today's demand keeps busy for at least the
     break-even share of hours, however they are then paid for. Their first orders in the expected
@@ -172,9 +172,8 @@ def solve_case(case: Case, decision: np.ndarray | None = None) -> Answer:
     """
     rate = monthly_rate(case.plan.value("wacc"))
     terms = case_terms(case)
-    today = solve(case, case.today, case.today_units, cheapest_decisions(case.today, terms, rate), terms)
-    baseline = case.owned | justified(today)[0] | (today.orders.signed != FLEXIBLE).any(axis=0)
-    expected = solve_expected(case, decision)
+    today, expected = solve_today(case), solve_expected(case)
+    baseline = baseline_slots(case, today)
     solutions = []
     for index, load in enumerate(case.loads):
         if index == EXPECTED:
@@ -183,6 +182,18 @@ def solve_case(case: Case, decision: np.ndarray | None = None) -> Answer:
         decision = with_firm_orders(cheapest_decisions(load, terms, rate), baseline, expected.orders)
         solutions.append(solve(case, load, case.streams.units[index], decision, terms))
     return Answer(today, tuple(solutions), baseline)
+
+
+def solve_today(case: Case) -> Solution:
+    """Today's demand held flat, with the orders that are cheapest for it: exact, since it is known."""
+    terms = case_terms(case)
+    decision = cheapest_decisions(case.today, terms, monthly_rate(case.plan.value("wacc")))
+    return solve(case, case.today, case.today_units, decision, terms)
+
+
+def baseline_slots(case: Case, today: Solution) -> np.ndarray:
+    """[N] slots that are owned, or that today's demand keeps busy beyond the break-even share or commits to."""
+    return case.owned | justified(today)[0] | (today.orders.signed != FLEXIBLE).any(axis=0)
 
 
 def justified(solution: Solution) -> np.ndarray:
@@ -203,8 +214,3 @@ def with_assumption(case: Case, name: str, value: float) -> Case:
 def with_streams(case: Case, plan: Plan, streams: Streams) -> Case:
     """Return the case with other streams, cut into slots anew."""
     return build_case(plan, streams, case.prices, owned=case.owned_accelerators, porting=case.porting)
-
-
-def expected_npv(case: Case) -> float:
-    """NPV of the expected scenario with the cheapest orders."""
-    return net_present_value(solve_expected(case).ledger, case.plan)

@@ -16,6 +16,7 @@ from aifactory.buyplan.optimise.extensive import largest_orders
 from aifactory.buyplan.optimise.limits import find_conflict
 from aifactory.buyplan.optimise.problem import Problem
 from aifactory.buyplan.orders import FLEXIBLE
+from aifactory.buyplan.stress.replan import GAP as QUICK_GAP
 from aifactory.buyplan.stress.replan import replan
 from aifactory.buyplan.stress.world import world_of
 from aifactory.buyplan.terms import BOUGHT
@@ -106,7 +107,7 @@ def decisions_of(case: Case, problem: Problem, nodes: np.ndarray, firm: np.ndarr
 
 
 def quick_orders(
-    case: Case, wanted: np.ndarray, *, load: Load | None = None, firm: np.ndarray | None = None
+    case: Case, wanted: np.ndarray, *, load: Load | None = None, firm: np.ndarray | None = None, gap: float = QUICK_GAP
 ) -> tuple[Case, np.ndarray]:
     """Orders for any demand in a fraction of a second, by the rule of `choose_orders`: (case with room for them, decision).
 
@@ -131,7 +132,7 @@ def quick_orders(
     if problem.orders and (problem.demand > 0).any():
         if find_conflict(problem, largest_orders(problem)) is not None:
             problem = replace(problem, capital_usd=np.zeros(0))
-        nodes = replan(world_of(problem), nodes).nodes
+        nodes = replan(world_of(problem), nodes, gap=gap).nodes
     case = with_room(case, problem, nodes)
     return case, decisions_of(case, problem, nodes, firm)
 
@@ -139,12 +140,18 @@ def quick_orders(
 def with_room(case: Case, problem: Problem, nodes: np.ndarray) -> Case:
     """The case with a slot for every node that is in service at once."""
     wanted = np.ceil(problem.capacity(nodes).max(axis=0) / problem.node_size - TOLERANCE).astype(int)
-    have = np.bincount(case.slots.pool, minlength=case.pools)
+    have = room_of(case)
     if (wanted <= have).all():
         return case
+    room = np.maximum(wanted, have)
     return build_case(
-        case.plan, case.streams, case.prices, owned=case.owned_accelerators, porting=case.porting, room=wanted
+        case.plan, case.streams, case.prices, owned=case.owned_accelerators, porting=case.porting, room=room
     )
+
+
+def room_of(case: Case) -> np.ndarray:
+    """[P] nodes of each pool that a case has slots for."""
+    return np.bincount(case.slots.pool, minlength=case.pools)
 
 
 def _with_firm(case: Case, problem: Problem, firm: np.ndarray) -> Problem:

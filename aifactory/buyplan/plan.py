@@ -13,17 +13,18 @@ from aifactory.buyplan.attribution import unit_cost_frame, unit_summary_frame
 from aifactory.buyplan.backtest_history import HistoryBasis, history_basis
 from aifactory.buyplan.bands import bands_frame, fleet_frame, orders_frame
 from aifactory.buyplan.booking import leases_frame, tax_regimes_frame
-from aifactory.buyplan.case import Answer, Case, build_case, justified, solve_case, solve_expected
+from aifactory.buyplan.case import Answer, Case, build_case, justified, solve_expected
 from aifactory.buyplan.caveats import warnings_list
 from aifactory.buyplan.choose import Chosen, choose_orders, with_reasons
 from aifactory.buyplan.compare import api_frame, comparisons_frame, worse_policies
 from aifactory.buyplan.dimensions import cost_by_frame
 from aifactory.buyplan.duties import governance_frame
-from aifactory.buyplan.futures import PATHS, FuturesBasis, futures_basis
+from aifactory.buyplan.futures import PATHS, FuturesBasis, futures_basis, stream_paths
 from aifactory.buyplan.governance import decision_sentence
 from aifactory.buyplan.options_table import break_even_frame, options_frame
 from aifactory.buyplan.reserve_curve import over_average, size_stream_reserves, with_reserves
 from aifactory.buyplan.returns import ReturnsBasis, returns_basis
+from aifactory.buyplan.scenario_orders import solve_over_paths
 from aifactory.buyplan.statements import (
     approved_plan_frame,
     cash_flow_frame,
@@ -108,8 +109,7 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
     workloads, regions = read_workloads(inventory.demand_basis, ws.plan, ws.period)
     paths = simulate_paths(workloads, regions, settings_of(ws.plan, ws.period, PATHS))
     chosen = choose_orders(case, paths)
-    case = chosen.case if chosen else case
-    answer = solve_case(case, chosen.decision if chosen else None)
+    case, answer = solve_over_paths(case, chosen, paths)
     current = inventory.use_cases.set_index("use_case_id")["usd_per_unit"]
     api = api_frame(case, ws.table("api_prices"), ws.as_of)
     tornado = tornado_frame(case, answer, restream)
@@ -132,7 +132,7 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
     )
     plan = replace(plan, warnings=[*plan.warnings, *uncounted])
     history = history_basis(case, stress, ws.table("demand_windows"), ws.period)
-    what_ifs = what_ifs_frame(case, ws.table("demand_what_ifs"))
+    what_ifs = what_ifs_frame(case, ws.table("demand_what_ifs"), answer=answer, wanted=stream_paths(case, paths))
     plan = with_dates(with_reserves(plan, reserves), ws, inventory)
     return replace(plan, futures=futures, stress=stress, history=history, what_ifs=what_ifs)
 

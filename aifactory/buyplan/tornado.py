@@ -1,8 +1,8 @@
 """What moves the result: NPV of the expected scenario with one thing changed at a time.
 
-Orders are chosen anew for every value, as they would be if it were known before signing, and for the expected demand
-alone; what the plan over many demand paths earns more or less than such orders is added to every value, so that the
-values without a change are those of the plan.
+Orders are made anew for every value by the rule of the plan, as they would be if it were known before signing, for the
+expected demand alone; what the plan over many demand paths earns more or less than such orders is added to every value,
+so that the values without a change are those of the plan. The rows of demand are the other two scenarios themselves.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from aifactory.buyplan.case import (
     SPREAD_ASSUMPTIONS,
     Answer,
     Case,
-    expected_npv,
+    solve_expected,
     with_assumption,
     with_streams,
 )
+from aifactory.buyplan.choose import quick_orders
 from aifactory.buyplan.ledger import net_present_value
 from aifactory.buyplan.streams import EXPECTED, Streams
 from aifactory.inputs.plan import Plan
@@ -66,6 +67,12 @@ def tornado_frame(case: Case, answer: Answer, restream: Callable[[Plan], Streams
     frame = pd.DataFrame(rows, columns=COLUMNS)
     frame = frame[frame["swing_usd"] > 0]
     return frame.sort_values(["swing_usd", "assumption"], ascending=[False, True], ignore_index=True)
+
+
+def expected_npv(case: Case) -> float:
+    """NPV of the expected scenario with the orders that the rule of the plan makes for it alone."""
+    wanted = case.streams.sized(case.streams.units[EXPECTED])[None, 1:]
+    return net_present_value(solve_expected(*quick_orders(case, wanted)).ledger, case.plan)
 
 
 def _npv_with(case: Case, name: str, value: float, restream: Callable[[Plan], Streams]) -> float:

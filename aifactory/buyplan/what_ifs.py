@@ -1,8 +1,9 @@
 """Named scenarios of the workspace through orders and cost: what each asks of the plan if it comes true.
 
-A named scenario multiplies the demand of the expected one, by use case, class, region and month. Its first
-orders are those of this plan, firm as in the other scenarios; later orders follow its own demand on their
-triggers. So the difference in cost is what the event costs an organisation that did not plan for it.
+A named scenario multiplies the demand of the expected one, by use case, class, region and month. The first orders of
+the baseline are those of this plan, firm as in the other scenarios; all others are made anew by the rule of the plan,
+over its demand paths times the scenario. The change in cost is that against the expected scenario with orders made in
+the same way, so that the doubt of the rule itself is in both.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from aifactory.buyplan.case import Case, Solution, solve_case, with_streams
+from aifactory.buyplan.case import Answer, Case, Solution, build_case, case_terms, solve, solve_case
+from aifactory.buyplan.choose import quick_orders, room_of
 from aifactory.buyplan.orders import FLEXIBLE
+from aifactory.buyplan.scenario_orders import GAP, firm_orders, on_slots
 from aifactory.buyplan.streams import EXPECTED, Streams
 from aifactory.buyplan.terms import BOUGHT
 from aifactory.demand.what_ifs import multipliers
@@ -25,18 +28,43 @@ COLUMNS = ["scenario", "note", "first_month", "last_month", "accelerators_change
 NAMED = SCENARIOS.index("aggressive")
 
 
-def what_ifs_frame(case: Case, table: pd.DataFrame | None) -> pd.DataFrame:
+def what_ifs_frame(
+    case: Case, table: pd.DataFrame | None, *, answer: Answer | None = None, wanted: np.ndarray | None = None
+) -> pd.DataFrame:
     """One row per named scenario, in the order of table `demand_what_ifs`.
 
+    `answer` is the plan (by default that for the expected demand alone), `wanted` the average accelerators at work of
+    its demand paths, [paths, months, streams] (by default the expected path).
     `accelerators_change` is the greatest change of the fleet in any month, in whole nodes, met in `change_month`;
     `usd_change` that of the cost of everything over the horizon, `commitment_usd_change` that of outlay and rent
     committed to. `served_share` is the share of demand that finds capacity. Months are the first and last one whose
     demand is multiplied; empty where nothing of the plan is.
     """
-    streams = case.streams
-    factors = stream_factors(streams, table)
-    rows = [_row(case, name, factor, _note(table, name)) for name, factor in factors.items()]
+    factors = stream_factors(case.streams, table)
+    if not factors:
+        return pd.DataFrame(columns=COLUMNS)
+    streams, answer = case.streams, answer or solve_case(case)
+    paths = streams.sized(streams.units[EXPECTED])[None, 1:] if wanted is None else wanted
+    firm, usd = firm_orders(answer.baseline, answer.expected.orders), _usd(answer.expected)
+    base = _solved(case, np.ones_like(next(iter(factors.values()))), paths, firm)
+    rows = [
+        {"scenario": name, "note": _note(table, name), **_row(streams.months, factor, base, _solved(case, factor, paths, firm), usd)}
+        for name, factor in factors.items()
+    ]  # fmt: skip
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _solved(case: Case, factor: np.ndarray, paths: np.ndarray, firm: np.ndarray) -> tuple[Case, Solution]:
+    """The expected demand times a factor [T + 1, K] with its orders, and the case that has room for them."""
+    units = case.streams.units.copy()
+    units[NAMED] = units[EXPECTED] * factor
+    other = build_case(
+        case.plan, replace(case.streams, units=units), case.prices, owned=case.owned_accelerators, porting=case.porting,
+        room=room_of(case),
+    )  # fmt: skip
+    standing = on_slots(firm, case.slots, other.slots)
+    other, decision = quick_orders(other, paths * factor[1:], load=other.loads[NAMED], firm=standing, gap=GAP)
+    return other, solve(other, other.loads[NAMED], units[NAMED], decision, case_terms(other))
 
 
 def stream_factors(streams: Streams, table: pd.DataFrame | None) -> dict[str, np.ndarray]:
@@ -50,29 +78,27 @@ def stream_factors(streams: Streams, table: pd.DataFrame | None) -> dict[str, np
     return {name: np.concatenate([today, factor[at].T]) for name, factor in found.items()}
 
 
-def _row(case: Case, name: str, factor: np.ndarray, note: str) -> dict[str, object]:
-    streams = case.streams
-    units = streams.units.copy()
-    units[NAMED] = streams.units[EXPECTED] * factor
-    other = with_streams(case, case.plan, replace(streams, units=units))
-    answer = solve_case(other)
-    base, named = answer.expected, answer.scenarios[NAMED]
-    change = _fleet(other, named) - _fleet(other, base)
+def _row(
+    months: tuple[str, ...],
+    factor: np.ndarray,
+    base: tuple[Case, Solution],
+    named: tuple[Case, Solution],
+    plan_usd: float,
+) -> dict[str, object]:
+    change = _fleet(*named) - _fleet(*base)
     most = int(np.argmax(np.abs(change)))
     moved = np.flatnonzero((factor != 1.0).any(axis=1))
-    usd, usd_base = _usd(named), _usd(base)
+    usd = _usd(named[1]) - _usd(base[1])
     return {
-        "scenario": name,
-        "note": note,
-        "first_month": streams.months[moved[0]] if len(moved) else "",
-        "last_month": streams.months[moved[-1]] if len(moved) else "",
+        "first_month": months[moved[0]] if len(moved) else "",
+        "last_month": months[moved[-1]] if len(moved) else "",
         "accelerators_change": int(change[most]),
-        "change_month": streams.months[most] if change[most] else "",
-        "usd_horizon": usd,
-        "usd_change": usd - usd_base,
-        "usd_change_share": (usd - usd_base) / usd_base if usd_base > 0 else np.nan,
-        "commitment_usd_change": _committed(named) - _committed(base),
-        "served_share": _served(named),
+        "change_month": months[most] if change[most] else "",
+        "usd_horizon": plan_usd + usd,
+        "usd_change": usd,
+        "usd_change_share": usd / plan_usd if plan_usd > 0 else np.nan,
+        "commitment_usd_change": _committed(named[1]) - _committed(base[1]),
+        "served_share": _served(named[1]),
     }
 
 

@@ -273,7 +273,8 @@ def table_tornado(ws: Workspace, plan: BuyPlan) -> Block:
         "owner_role": Col("Owner"),
     }
     caption = "Effect of each assumption on the NPV, expected scenario"
-    return table(frame, caption=caption, source="assumptions of plan.yaml", as_of=ws.as_of, columns=columns)
+    note = "Orders are made anew for each value, by the rule of the plan; with the orders as they are, see the return above."
+    return table(frame, caption=caption, source="assumptions of plan.yaml", as_of=ws.as_of, columns=columns, note=note)
 
 
 @of_a_plan("Is there a simpler or cheaper way?")

@@ -24,7 +24,7 @@ def what_ifs_section(ws: Workspace, plan: BuyPlan) -> Group | Block:
     answer = (
         f"{dear['scenario']} moves the cost most of {plural(len(rows), 'named scenario')}: {usd_compact(abs(more))} {_than(more)} "
         f"({pct(abs(dear['usd_change_share']), 1)}) over {ws.plan.horizon_months} months{held}. "
-        "The first orders of this plan stay firm; later ones follow the scenario."
+        "The first orders of the baseline stay firm; all others are made anew by the rule of the plan."
     )
     return group(section(QUESTION, answer), _table(ws, plan))
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from aifactory.buyplan.bands import orders_frame
-from aifactory.buyplan.case import solve_case, solve_expected
+from aifactory.buyplan.case import solve_expected
 from aifactory.buyplan.choose import choose_orders, quick_orders, with_reasons
 from aifactory.buyplan.futures import (
     ONE_PATH,
@@ -19,6 +19,7 @@ from aifactory.buyplan.futures import (
 )
 from aifactory.buyplan.optimise.evaluate import evaluate_plan
 from aifactory.buyplan.orders import FLEXIBLE
+from aifactory.buyplan.scenario_orders import solve_over_paths
 from aifactory.demand.scenarios import Paths
 from aifactory.finance.options import COMMITTED_OPTIONS
 from aifactory.units import monthly_rate
@@ -79,7 +80,7 @@ def test_the_plan_follows_the_orders_over_all_paths(tiny):
     case = tiny()
     paths = paths_of(case, 20, 0.4)
     chosen = choose_orders(case, paths)
-    answer = solve_case(chosen.case, chosen.decision)
+    case, answer = solve_over_paths(case, chosen, paths)
     assert (answer.expected.orders.signed != -1).sum() == chosen.best.nodes.sum() > 0
     found = compare_futures(futures_basis(chosen.case, answer.expected, paths, chosen.best, solve_expected(case)))
     rows = found.table.set_index("policy")
@@ -97,7 +98,7 @@ def test_certain_demand_gives_the_cheapest_orders_for_it(tiny):
     rate = monthly_rate(case.plan.value("wacc"))
     ours, alone = (
         found.ledger.compute.present_value(rate)
-        for found in (solve_case(chosen.case, chosen.decision).expected, solve_expected(case))
+        for found in (solve_expected(chosen.case, chosen.decision), solve_expected(case))
     )
     assert alone * (1 - 1e-9) <= ours <= alone * 1.02
 

@@ -44,10 +44,13 @@ def test_a_scenario_that_multiplies_by_one_costs_nothing():
 
 
 def test_firm_orders_are_paid_though_demand_goes():
-    """8 accelerators reserved for a year stay paid; what was rented for the other 16 by day is left after a month."""
-    case = bp_company.make_case()
+    """8 accelerators reserved for a year stay paid; what was rented for the other 8 by day is left after a month."""
+    prices = bp_company.make_prices().replace({"usd_per_accelerator_hour": {2.0: 2.2}})  # no tie at half the hours
+    case = bp_company.make_case(
+        prices=prices, request_pattern=["interactive"] * 2, workload_class=["real_time_inference"] * 2
+    )
     gone = what_ifs_frame(case, named({"first_month": "2026-12", "multiplier": 1e-9})).iloc[0]
-    reserved, rented = 8 * 2.0 * 730 * 12, 8 * 4.0 * 730 / 2
+    reserved, rented = 8 * 2.2 * 730 * 12, 8 * 4.0 * 730 / 2
     assert gone["usd_horizon"] == pytest.approx(reserved + rented)
     assert gone["usd_change"] == pytest.approx(-11 * rented)
     assert gone["commitment_usd_change"] == 0

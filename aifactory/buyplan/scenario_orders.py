@@ -1,0 +1,80 @@
+"""Orders of every scenario by the rule of the plan: chosen over many demand paths around the scenario.
+
+The plan is chosen over demand paths around the expected scenario. Another scenario is its own path and the same paths
+moved to it: each path times the scenario's demand over the expected one, stream by stream and month by month. So all
+scenarios face the same doubt, follow the same rule and differ by their demand only. Orders of the plan that are firm
+(the first ones of the baseline) are placed in every scenario; the rest of its orders are made for its own paths.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from aifactory.buyplan.case import (
+    Answer,
+    Case,
+    baseline_slots,
+    case_terms,
+    solve,
+    solve_case,
+    solve_expected,
+    solve_today,
+)
+from aifactory.buyplan.choose import Chosen, decisions_of, quick_orders
+from aifactory.buyplan.futures import stream_paths
+from aifactory.buyplan.nodes import Slots
+from aifactory.buyplan.orders import FLEXIBLE, Orders
+from aifactory.buyplan.streams import EXPECTED
+from aifactory.demand.scenarios import Paths
+
+#: Gap that is asked of the orders of a scenario: what is shown are differences between scenarios.
+GAP = 0.002
+
+
+def solve_over_paths(case: Case, chosen: Chosen | None, paths: Paths) -> tuple[Case, Answer]:
+    """Solve a case with the chosen orders in the expected scenario and orders by the same rule in the others.
+
+    Returns the case with room for the orders of all scenarios. Where nothing can be committed to all is rented.
+    """
+    if chosen is None:
+        return case, solve_case(case)
+    case, decision = chosen.case, chosen.decision
+    wanted = stream_paths(case, paths)
+    while True:
+        terms = case_terms(case)
+        today, expected = solve_today(case), solve_expected(case, decision)
+        baseline = baseline_slots(case, today)
+        firm, solutions, grown = firm_orders(baseline, expected.orders), [], case
+        for index, load in enumerate(case.loads):
+            if index == EXPECTED:
+                solutions.append(expected)
+                continue
+            moved = wanted * demand_ratio(case, case.streams.units[index])
+            grown, orders = quick_orders(case, moved, load=load, firm=firm, gap=GAP)
+            if grown is not case:
+                break
+            solutions.append(solve(case, load, case.streams.units[index], orders, terms))
+        else:
+            return case, Answer(today, tuple(solutions), baseline)
+        case, decision = grown, decisions_of(grown, chosen.problem, chosen.best.nodes)
+
+
+def demand_ratio(case: Case, units: np.ndarray) -> np.ndarray:
+    """[T, K] accelerators of a demand path over those of the expected scenario; 1 where that asks for none."""
+    base = case.streams.sized(case.streams.units[EXPECTED])[1:]
+    return np.divide(case.streams.sized(units)[1:], base, out=np.ones_like(base), where=base > 0)
+
+
+def firm_orders(baseline: np.ndarray, orders: Orders) -> np.ndarray:
+    """[T + 1, N] first signature of each baseline slot, FLEXIBLE elsewhere."""
+    option, month = orders.first_signed()
+    first = np.arange(len(orders.signed))[:, None] == month
+    return np.where(first & baseline & (option != FLEXIBLE), option, FLEXIBLE)
+
+
+def on_slots(decision: np.ndarray, old: Slots, new: Slots) -> np.ndarray:
+    """Decisions [T + 1, N] of the slots of one cut on those of another that has room for them, FLEXIBLE elsewhere."""
+    found = np.full((len(decision), len(new.pool)), FLEXIBLE)
+    width = int(max(old.number.max(initial=0), new.number.max(initial=0))) + 1
+    found[:, np.searchsorted(new.pool * width + new.number, old.pool * width + old.number)] = decision
+    return found
