@@ -18,10 +18,13 @@ from aifactory.inputs.importers.telemetry.large import is_large, large_report, r
 from aifactory.inputs.importers.telemetry.litellm_daily import refuse_second_view, refuse_views
 from aifactory.inputs.importers.telemetry.prometheus import PoolNames, is_address, read_month, read_server
 from aifactory.inputs.importers.traces import import_trace
+from aifactory.inputs.importers.unnamed import settle_names, unnamed_target
 from aifactory.inputs.importers.use_cases.command import Answers, import_use_cases, store_use_cases
 from aifactory.inputs.plan import read_yaml
 
 MAPPED = ("columns", "use_cases", "labels", "pools", "accelerators", "purchase_options")
+#: Kinds whose files may lack names that a workspace needs.
+NAMED = ("telemetry", "jobs", "trace")
 #: A bill of more rows is stored as Parquet: no person opens it, and text takes ten times as long.
 MOST_CSV_ROWS = 100_000
 
@@ -65,6 +68,8 @@ def import_files(
     if kind == "telemetry" and (target.engine or is_large(places)):
         return [_large(places, into, target, replace=replace)]
     read = [KINDS[kind](place, target) for place in places]
+    for report, tables in read if kind in NAMED else ():
+        settle_names(report["source"], report, [rows for _, rows, _ in tables], into)
     if kind == "billing" and len(read) > 1:
         refuse_two_exports([(report, tables[0][1]) for report, tables in read])
     refuse_views([report for report, _ in read])
@@ -107,7 +112,7 @@ def _billing(path: Path, target: Target) -> Read:
 def _telemetry(source: Path | str, target: Target) -> Read:
     if is_address(str(source)) or Path(source).is_dir():
         return _prometheus(source, target)
-    return import_telemetry(Path(source), target)
+    return import_telemetry(Path(source), unnamed_target(target, "telemetry"))
 
 
 def _prometheus(source: Path | str, target: Target) -> Read:
@@ -131,26 +136,28 @@ def _large(sources: list[Path], into: Path | None, target: Target, *, replace: b
     log = read_large(
         sources,
         _today(target),
-        region=target.region,
+        region=unnamed_target(target, "telemetry").region,
         use_cases=target.use_cases,
         columns=target.columns,
         engine=target.engine,
     )
     report = {"source": log.source} | large_report(log)
+    aggregates = log.aggregates
+    settle_names(log.source, report, [aggregates.windows, aggregates.histograms, aggregates.tenants], into)
     if into is not None:
         report["written"] = add_aggregates(into, log.aggregates, replace=replace)
     return report
 
 
 def _trace(path: Path, target: Target) -> Read:
-    report, table, rows = import_trace(path, target)
+    report, table, rows = import_trace(path, unnamed_target(target, "trace"))
     return report, [(table, rows, ".parquet")]
 
 
 def _jobs(path: Path, target: Target) -> Read:
     if is_job_trace(path):
         return _trace(path, target)
-    report, rows = read_jobs(path, target)
+    report, rows = read_jobs(path, unnamed_target(target, "jobs"))
     return {"source": path.name} | report, [("jobs", rows, ".parquet")]
 
 

@@ -61,7 +61,7 @@ def test_burstgpt_by_hand(tmp_path):
         "errors": 1,
         "input_tokens": 482,
         "output_tokens": 18,
-        "cached_input_tokens": None,
+        "cached_tokens": None,
     }
     assert "no response tokens: counted as failed" in texts(report)
     assert "ChatGPT 1, GPT-4 1" in texts(report)
@@ -445,7 +445,7 @@ def test_mooncake_reuse_equals_the_published_statistics(shared_dir, imported, st
     )
     report, _, _ = imported(path.name)
     capped = sum(min(int(hit) * 512, line["input_length"]) for hit, line in zip(hits, lines, strict=True))
-    assert report["totals"]["cached_input_tokens"] == capped
+    assert report["totals"]["cached_tokens"] == capped
 
 
 @pytest.mark.real

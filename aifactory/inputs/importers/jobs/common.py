@@ -15,6 +15,7 @@ from aifactory.errors import InputError, nearest
 from aifactory.inputs.billing import accelerator_finder
 from aifactory.inputs.contracts import load_contract
 from aifactory.inputs.importers.target import Target
+from aifactory.inputs.importers.unnamed import UNNAMED
 from aifactory.inputs.problems import Problem, raise_problems
 from aifactory.inputs.resources import data_dir
 from aifactory.inputs.tables import read_source
@@ -217,10 +218,12 @@ def _states(raw: RawJobs) -> pd.Series:
 
 
 def _filled(raw: RawJobs, name: str, given: str, rule: str) -> pd.Series:
-    """The text of the file, or what was said for all of it."""
+    """The text of the file, or what was said for all of it; a mark for names to come fills only gaps."""
+    values = raw.rows[name].str.strip()
+    if given == UNNAMED:
+        return values.mask(values == "", UNNAMED)
     if given:
         return pd.Series(given, index=raw.rows.index, dtype="str")
-    values = raw.rows[name].str.strip()
     if len(values) and (values == "").any():
         raise InputError.at(raw.file, rule, row=int(values.index[values == ""][0]), column=name)
     return values

@@ -15,6 +15,7 @@ import pandas as pd
 from aifactory.errors import InputError
 from aifactory.inputs.contracts import Contract
 from aifactory.inputs.importers.source import source_contract
+from aifactory.inputs.importers.unnamed import UNDATED
 from aifactory.inputs.problems import raise_problems
 from aifactory.inputs.tables import read_text, type_table
 
@@ -82,14 +83,14 @@ def day_of(text: str) -> pd.Timestamp:
         raise InputError.at("--first-day", "must be a date such as 2026-10-01", value=text) from None
 
 
-def on_days(file: str, found: Found, first_day: str) -> pd.Series:
-    """Arrivals as UTC times, moved to begin on or after `first_day`."""
+def on_days(found: Found, first_day: str) -> pd.Series:
+    """Arrivals as UTC times, moved to begin on or after `first_day`; without dates and it, days count from 1970."""
     arrival = found.rows["arrival"]
     if found.dated:
         return arrival + (whole_weeks(arrival.min(), day_of(first_day)) if first_day else NO_SHIFT)
     if not first_day:
-        raise InputError.at(file, "the trace holds no dates; say with --first-day when it begins")
-    return seconds_after(day_of(first_day), arrival)
+        found.warnings.append((UNDATED, len(arrival)))
+    return seconds_after(day_of(first_day or "1970-01-01"), arrival)
 
 
 def seconds_after(start: pd.Timestamp, seconds: pd.Series) -> pd.Series:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,7 @@ from aifactory.inputs.importers.traces.common import (
 )
 from aifactory.inputs.importers.traces.formats import detect_trace, sniff
 from aifactory.inputs.importers.traces.requests import MOONCAKE_BLOCK
+from aifactory.inputs.importers.unnamed import UNNAMED
 from aifactory.inputs.telemetry import conform
 
 REPLAYED = ("input_tokens", "output_tokens", "cached_input_tokens", "session_id")
@@ -105,18 +108,29 @@ def _log(path: Path) -> Found | None:
 
 
 def import_trace(path: Path, target: Target) -> tuple[dict[str, object], str, pd.DataFrame]:
-    """Report, name of the table and its rows."""
-    if not target.use_case or not target.region:
-        raise InputError.at("import trace", "needs --use-case and --region: a trace does not name them")
+    """Report, name of the table and its rows; a trace names no use case: without one it is called after its file."""
     fits = detect_trace(path)
     found = fits.read(path)
+    if not target.use_case and fits.table != "demand_windows":
+        target = replace(target, use_case=use_case_of(path))
+        text = f"a trace names no use case: {target.use_case}, after the file, was taken; --use-case names another"
+        found.warnings.append((text, len(found.rows)))
     rows = _INTO[fits.table](path.name, found, target)
     return trace_report(path, fits.name, fits.table, found, rows), fits.table, rows
 
 
+def use_case_of(path: Path) -> str:
+    """Identifier made of the name of a file.
+
+    >>> use_case_of(Path("Azure LLM_2023.csv.gz"))
+    'azure-llm_2023'
+    """
+    return re.sub(r"[^a-z0-9._-]+", "-", path.name.partition(".")[0].lower()).strip("._-")[:64] or "trace"
+
+
 def into_requests(file: str, found: Found, target: Target) -> pd.DataFrame:
     """Rows of the `requests` table, numbered by use case."""
-    rows = found.rows.assign(timestamp_utc=on_days(file, found, target.first_day))
+    rows = found.rows.assign(timestamp_utc=on_days(found, target.first_day))
     return request_table(rows, target.use_case, target.region, numbered(target.use_case, file))
 
 
@@ -134,14 +148,12 @@ def request_table(rows: pd.DataFrame, use_case_id: str, region: str, begin: str 
 
 def into_jobs(file: str, found: Found, target: Target) -> pd.DataFrame:
     """Rows of the `jobs` table."""
-    if not target.accelerator:
-        raise InputError.at(file, "the trace names no accelerator; say with --accelerator what the jobs ran on")
-    submitted = on_days(file, found, target.first_day)
+    submitted = on_days(found, target.first_day)
     open_ended = int((found.rows["waited_s"].isna() | found.rows["ran_s"].isna()).sum())
     if open_ended:
         found.warnings.append(("jobs without an end: their hours are not counted", open_ended))
     begin = numbered(target.use_case, file)
-    return job_table(found, submitted, target.use_case, target.region, target.accelerator, begin)
+    return job_table(found, submitted, target.use_case, target.region, target.accelerator or UNNAMED, begin)
 
 
 def job_table(
@@ -166,13 +178,15 @@ def job_table(
 def into_windows(file: str, found: Found, target: Target) -> pd.DataFrame:
     """Rows of the `demand_windows` table; workloads become use cases by the mapping, else the one named."""
     rows = found.rows
-    names = rows["workload"].map(lambda name: target.use_cases.get(name, target.use_case))
+    names = rows["workload"].map(
+        lambda name: target.use_cases.get(name, target.use_case or use_case_of(Path(name or file)))
+    )
     pooled = rows.groupby(names)["workload"].nunique()
     for name in pooled.index[pooled > 1]:
         models = ", ".join(sorted(rows.loc[names == name, "workload"].unique()))
         found.warnings.append((f"{models} are added up in the use case {name}", int((names == name).sum())))
     found.warnings.append(("no failures in the trace: none counted", len(rows)))
-    start = on_days(file, found, target.first_day)
+    start = on_days(found, target.first_day)
     keys = ["window_start_utc", "window_minutes", "use_case_id"]
     table = rows.assign(window_start_utc=start, use_case_id=names)
     counts = table.groupby(keys, as_index=False)[["requests", "input_tokens", "output_tokens"]]
@@ -219,7 +233,10 @@ def _job_totals(rows: pd.DataFrame) -> dict[str, object]:
 def _request_totals(rows: pd.DataFrame, table: str) -> dict[str, object]:
     single = table == "requests"
     failed = (rows["status"] != "ok").sum() if single else rows["errors"].sum()
-    counts = {name: _whole(rows[name]) for name in ("input_tokens", "output_tokens", "cached_input_tokens")}
+    tokens = {
+        "input_tokens": "input_tokens", "output_tokens": "output_tokens", "cached_tokens": "cached_input_tokens"
+    }  # fmt: skip
+    counts = {name: _whole(rows[column]) for name, column in tokens.items()}
     return {"requests": len(rows) if single else int(rows["requests"].sum()), "errors": int(failed), **counts}
 
 
