@@ -37,8 +37,12 @@ class Benchmark:
     not_measured: pd.DataFrame
 
 
-def build_benchmark(ws: Workspace) -> Benchmark:
-    """Judge the runs, read capacities off their curves, estimate what was not measured."""
+def build_benchmark(ws: Workspace, *, unseen_classes: bool = False) -> Benchmark:
+    """Judge the runs, read capacities off their curves, estimate what was not measured.
+
+    Classes of accelerator that nobody measured for such work have no capacity, unless `unseen_classes`
+    asks for the wide interval that the other classes allow.
+    """
     runs, cases = ws.table("benchmarks"), ws.table("use_cases")
     if cases.empty:
         msg = (
@@ -50,7 +54,9 @@ def build_benchmark(ws: Workspace) -> Benchmark:
     valid = runs[~runs["benchmark_id"].isin(bad) & runs["accelerator_id"].isin(ws.plan.candidates)]
     per_run = capacity.run_capacities(valid, cases)
     measured = capacity.measured_capacities(per_run)
-    both = pd.concat([measured, capacity.estimate_missing(ws, measured)], ignore_index=True)
+    both = pd.concat(
+        [measured, capacity.estimate_missing(ws, measured, unseen_classes=unseen_classes)], ignore_index=True
+    )
     prices = capacity.hourly_prices(ws)
     table = capacity.with_money(ws, both.reindex(columns=[*both.columns, *(c for c in EXTRA if c not in both)]), prices)
     classes = ws.table("accelerators").set_index("accelerator_id")["platform_class"]

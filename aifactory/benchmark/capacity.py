@@ -7,7 +7,7 @@ import pandas as pd
 
 from aifactory.benchmark import estimates
 from aifactory.finance.options import effective_prices
-from aifactory.finance.prices import add_server, price_table
+from aifactory.finance.prices import OWN_SITE_OPTIONS, add_server, price_table
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory.chains import stated_lengths
 from aifactory.serving.capacity import capacity_at_slo, interval
@@ -17,6 +17,8 @@ LATENCY_COLUMNS = {"TTFT": ("p95_ttft_ms", "slo_p95_ttft_ms"), "TPOT": ("p95_tpo
                    "E2E": ("p95_e2e_ms", "slo_p95_e2e_ms")}  # fmt: skip
 #: Purchase options tried in turn for the price of an hour: flexible first, then what there is.
 HOURLY_OPTIONS = ("on_demand", "reserved_1y", "lease", "purchase")
+EDGE_CLASS = "edge_on_device"
+EDGE_OPTIONS = tuple(option for option in HOURLY_OPTIONS if option in OWN_SITE_OPTIONS)
 
 
 def run_capacities(valid: pd.DataFrame, use_cases: pd.DataFrame) -> pd.DataFrame:
@@ -79,9 +81,9 @@ def measured_capacities(runs: pd.DataFrame) -> pd.DataFrame:
     return table.drop_duplicates(["use_case_id", "accelerator_id"]).reset_index(drop=True)
 
 
-def estimate_missing(ws: Workspace, measured: pd.DataFrame) -> pd.DataFrame:
+def estimate_missing(ws: Workspace, measured: pd.DataFrame, *, unseen_classes: bool = False) -> pd.DataFrame:
     """Estimates for every candidate and use case without a measurement."""
-    return estimates.estimate_missing(ws, measured, output_tokens_per_unit(ws))
+    return estimates.estimate_missing(ws, measured, output_tokens_per_unit(ws), unseen_classes=unseen_classes)
 
 
 def output_tokens_per_unit(ws: Workspace) -> pd.Series:
@@ -99,26 +101,31 @@ def hourly_prices(ws: Workspace) -> pd.DataFrame:
     return effective_prices(price_table(priced, ws.plan, ws.as_of), chips, ws.plan)
 
 
-def price_of_use(prices: pd.DataFrame, regions: list[str]) -> pd.DataFrame:
-    """Price per hour of each accelerator in the regions of a use case: on-demand if offered there.
+def price_of_use(prices: pd.DataFrame, regions: list[str], options: tuple[str, ...] = HOURLY_OPTIONS) -> pd.DataFrame:
+    """Price per hour of each accelerator in the regions of a use case, on the first of `options` offered there.
 
     The mean over the regions counts; source and age are those of the dearest one. Indexed by
     accelerator_id; accelerators without an offer are absent.
     """
     usd = "usd_per_accelerator_hour_effective"
-    here = prices[prices["region"].isin(regions) & prices["purchase_option"].isin(HOURLY_OPTIONS) & prices[usd].gt(0)]
-    rank = here["purchase_option"].map({option: number for number, option in enumerate(HOURLY_OPTIONS)})
+    here = prices[prices["region"].isin(regions) & prices["purchase_option"].isin(options) & prices[usd].gt(0)]
+    rank = here["purchase_option"].map({option: number for number, option in enumerate(options)})
     best = here[rank == rank.groupby(here["accelerator_id"]).transform("min")]
     dearest = best.sort_values(usd, ascending=False, kind="stable").drop_duplicates("accelerator_id")
     return dearest.set_index("accelerator_id").assign(**{usd: best.groupby("accelerator_id")[usd].mean()})
 
 
 def with_money(ws: Workspace, capacity: pd.DataFrame, prices: pd.DataFrame) -> pd.DataFrame:
-    """Add price, cost per unit and per million good tokens, energy per unit and tokens per joule."""
+    """Add price, cost per unit and per million good tokens, energy per unit and tokens per joule.
+
+    What works at the edge stands on an own site: hours of a cloud region are no price for it.
+    """
     parts = []
     tokens = output_tokens_per_unit(ws)
+    classes = ws.table("use_cases").set_index("use_case_id")["workload_class"]
     for use_case, group in capacity.groupby("use_case_id", sort=False):
-        price = price_of_use(prices, use_case_regions(ws, str(use_case))).reindex(group["accelerator_id"])
+        options = EDGE_OPTIONS if classes.get(use_case) == EDGE_CLASS else HOURLY_OPTIONS
+        price = price_of_use(prices, use_case_regions(ws, str(use_case)), options).reindex(group["accelerator_id"])
         rate = group["units_per_s_per_accelerator"].where(group["units_per_s_per_accelerator"] > 0)
         usd = price["usd_per_accelerator_hour_effective"].to_numpy() / (rate * SECONDS_PER_HOUR)
         per_unit = group["output_tokens_per_unit"].fillna(tokens.get(use_case, np.nan))

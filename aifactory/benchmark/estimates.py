@@ -10,13 +10,14 @@ import pandas as pd
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory.chains import stated_lengths
 from aifactory.serving.bundled import measurements_path
-from aifactory.serving.measurements import NUMBERS, TEXTS, Facts, read_measurements, with_features
+from aifactory.serving.measurements import NUMBERS, OWN_RUNS, TEXTS, Facts, read_measurements, with_features
 from aifactory.serving.platforms import platforms_with
 from aifactory.serving.tiers import REFUSED
 from aifactory.serving.transfer import QUESTION, TASKS, TRAINING_TASK, common_names, shared_precision, transfer
 from aifactory.units import SECONDS_PER_HOUR
 
 TRAINING_UNIT, HOUR = "accelerator_hour", 1 / SECONDS_PER_HOUR
+RATES = ("tokens_per_s", "samples_per_s")
 NO_CLASS = {"neuromorphic": "event-driven hardware has no comparable figures; port a small model and measure it"}
 NONE, DEFINITION = "none", "definition of the reference accelerator-hour"
 
@@ -37,13 +38,16 @@ def no_estimate(reason: str) -> Estimate:
     return Estimate(np.nan, np.nan, np.nan, NONE, f"benchmark first: {reason}")
 
 
-def estimate_missing(ws: Workspace, measured: pd.DataFrame, tokens_per_unit: pd.Series) -> pd.DataFrame:
+def estimate_missing(
+    ws: Workspace, measured: pd.DataFrame, tokens_per_unit: pd.Series, *, unseen_classes: bool = False
+) -> pd.DataFrame:
     """Estimates for every candidate and use case without a measurement.
 
     Parameters
     ----------
     measured : capacities read off own runs (`measured_capacities`).
     tokens_per_unit : output tokens per service unit, by use case.
+    unseen_classes : give figures for classes of accelerator that nobody measured for such work.
     """
     chips = ws.table("accelerators").set_index("accelerator_id", drop=False)
     done = set(zip(measured["use_case_id"], measured["accelerator_id"], strict=True))
@@ -64,7 +68,7 @@ def estimate_missing(ws: Workspace, measured: pd.DataFrame, tokens_per_unit: pd.
                 for _, row in anchors.iterrows()] if ask else []  # fmt: skip
         used = list(anchors["precision"])
         asked += [_question(ws, case, chips.loc[name], task, facts, used, np.nan, tokens_per_unit) for name in ask]
-    found |= _answers(published, own, asked, facts, tokens_per_unit)
+    found |= _answers(published, own, asked, facts, tokens_per_unit, unseen_classes)
     rows = [
         {"use_case_id": case, "accelerator_id": name, "units_per_s_per_accelerator": item.units_per_s, "low": item.low,
          "high": item.high, "tier": item.tier, "evidence": item.evidence}
@@ -79,7 +83,10 @@ def _pairs(ws: Workspace) -> list[tuple[str, str]]:
 
 
 def published_rows(ws: Workspace, facts: Facts) -> pd.DataFrame:
-    """Published measurements with features: those of the package, and rows the workspace adds."""
+    """Published measurements with features: those of the package, and rows the workspace adds.
+
+    Added rows say nothing of layout and batch, so they count like own runs, at the best layout.
+    """
     bundled = read_measurements(measurements_path())
     rows = ws.table("public_measurements")
     rows = rows[~rows["measurement_id"].isin(bundled["id"])] if "measurement_id" in rows else rows.iloc[:0]
@@ -93,6 +100,8 @@ def published_rows(ws: Workspace, facts: Facts) -> pd.DataFrame:
         *((n, n) for n in ("task", "model", "precision", "scenario", "metric", "source")),
     ):
         added[name] = rows[column].fillna("") if name in TEXTS else rows[column]
+    reviewed = added["source"].str.startswith("mlperf")
+    added["source"] = added["source"].where(reviewed, OWN_RUNS + ": " + added["source"])
     added["date"] = rows["as_of"].astype(str).str[:10]
     added["accelerator_class"] = rows["accelerator_id"].map(
         ws.table("accelerators").set_index("accelerator_id")["platform_class"]
@@ -122,6 +131,9 @@ def _task(
     named = isinstance(case.model, str)
     kind = models["kind"].get(case.model, "other") if named else "other"
     task = TASKS.get(kind, ("other", "samples_per_s"))
+    if kind == "other" and named and case.model not in models.index:
+        task = _published_task(published, case.model) or task
+        kind = task[0]
     if len(anchors):
         return task, ""
     if not named:
@@ -134,6 +146,12 @@ def _task(
             f"no run on own prompts, and no output tokens per {case.service_unit} to convert public measurements of {case.model}"
         )
     return task, ""
+
+
+def _published_task(published: pd.DataFrame, model: str) -> tuple[str, str] | None:
+    """Task and metric that reviewed rounds most often give for a model that the models table lacks."""
+    rows = published[(published["model"] == model) & published["round"] & published["metric"].isin(RATES)]
+    return rows.groupby(["kind", "metric"]).size().idxmax() if len(rows) else None
 
 
 def _known(ws: Workspace, case: tuple, chip: pd.Series, why: str) -> Estimate | None:
@@ -182,7 +200,7 @@ def _lengths(ws: Workspace, case: str) -> dict[str, float]:
 
 
 def _answers(
-    published: pd.DataFrame, own: list[dict], asked: list[dict], facts: Facts, tokens: pd.Series
+    published: pd.DataFrame, own: list[dict], asked: list[dict], facts: Facts, tokens: pd.Series, unseen: bool
 ) -> dict[tuple[str, str], Estimate]:
     if not asked:
         return {}
@@ -190,7 +208,7 @@ def _answers(
     names = runs.groupby("case")["accelerator_id"].agg(", ".join) if len(runs) else {}
     metrics = questions.drop_duplicates("case").set_index("case")["metric"]
     found = {}
-    for row in transfer(published, runs, questions, facts).itertuples(index=False):
+    for row in transfer(published, runs, questions, facts, unseen_classes=unseen).itertuples(index=False):
         if row.tier == REFUSED:
             found[row.case, row.accelerator_id] = no_estimate(row.evidence.removesuffix(": benchmark first"))
             continue

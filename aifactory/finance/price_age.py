@@ -31,9 +31,14 @@ class PriceAge:
     @property
     def sentence(self) -> str:
         """Age in words, with what is stale or not verified."""
+        return self.sentence_of("Prices")
+
+    def sentence_of(self, what: str) -> str:
+        """The same of what the prices are called."""
         if not self.count:
             return "No price is used."
-        text = f"Prices are of {self.first} to {self.last}; the oldest, {self.oldest}, is {self.oldest_days:,} days old"
+        span = self.first if self.first == self.last else f"{self.first} to {self.last}"
+        text = f"{what} are of {span}; the oldest, {self.oldest}, is {self.oldest_days:,} days old"
         faults = [
             f"{count} of {self.count} {words}"
             for count, words in ((self.stale, "are past their freshness limit"), (self.unverified, "are not verified"))
@@ -65,3 +70,12 @@ def price_age(rows: pd.DataFrame, freshness_days: dict[str, int]) -> PriceAge:
 def price_age_of(prices: pd.DataFrame, plan: Plan, as_of: dt.date | str) -> PriceAge:
     """Age of the prices that hold for the candidates and regions of a plan."""
     return price_age(price_table(prices, plan, as_of), plan.price_freshness_days)
+
+
+def api_price_age(api_prices: pd.DataFrame, freshness_days: dict[str, int], as_of: dt.date | str) -> PriceAge:
+    """Age of the prices of hosted models that state a price per token, against the limit of `api`."""
+    rows = api_prices[api_prices[["input_usd_per_mtok", "output_usd_per_mtok"]].gt(0).all(axis=1)]
+    rows = rows.reset_index(drop=True).assign(accelerator_id=lambda held: held["api_model"], purchase_option="api")
+    dates = pd.to_datetime(rows["as_of"])
+    age = (pd.Timestamp(as_of) - dates).dt.days.clip(lower=0)
+    return price_age(rows.assign(as_of=dates, age_days=age), freshness_days)

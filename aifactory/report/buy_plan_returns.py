@@ -14,6 +14,7 @@ from aifactory.inputs.workspace import Workspace
 from aifactory.report import charts
 from aifactory.report.blocks import Block, Col, Figure, Group, figure, group, missing, section, table
 from aifactory.report.text import join_words, num, pct, readable, usd_compact
+from aifactory.shortlist.knowledge import worthwhile
 
 DRAWN = "computed: correlated draws of the ranges in plan.yaml, demand simulation and benchmarks"
 QUESTION = "How likely is a loss, and what would knowing more be worth?"
@@ -85,15 +86,14 @@ def platform_sentence(knowledge: pd.DataFrame | None) -> str:
     """
     if knowledge is None or knowledge.empty:
         return ""
-    best = knowledge.sort_values("worth_usd", ascending=False).drop_duplicates("use_case_id")
-    best = best[best["worth_usd"] >= 1.0]
+    best = worthwhile(knowledge)
     if best.empty:
-        return "Over the choice of platform no benchmark is worth anything: no interval of capacity reaches another choice."
+        return "Over the choice of platform no benchmark is worth more than it costs."
     first = best.iloc[0]
-    whole = f", {usd_compact(best['worth_usd'].sum())} over all use cases" if len(best) > 1 else ""
+    whole = f", {usd_compact(best['net_usd'].sum())} over {len(best)} use cases" if len(best) > 1 else ""
     return (
         f"Over the choice of platform a benchmark of {first['accelerator_id']} for {first['use_case_id']} is worth up to "
-        f"{usd_compact(first['worth_usd'])} before its own cost{whole}."
+        f"{usd_compact(first['net_usd'])} more than its cost of {usd_compact(first['cost_usd'])}{whole}."
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from aifactory.finance.price_age import api_price_age, price_age_of
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
 from aifactory.report.blocks import Group, Kpi, bullets, group, head, section
@@ -111,6 +112,18 @@ def input_warnings(ws: Workspace) -> list[str]:
     ]
 
 
+def price_warnings(ws: Workspace) -> list[str]:
+    """Age of the prices of the plan's candidates for the head of a page that stands on them; empty without prices."""
+    age = price_age_of(ws.table("prices"), ws.plan, ws.as_of)
+    return [age.sentence] if age.count else []
+
+
+def hosted_price_warnings(ws: Workspace) -> list[str]:
+    """Age of the hosted models' prices, the only list prices that the inventory takes money from."""
+    age = api_price_age(ws.table("api_prices"), ws.plan.price_freshness_days, ws.as_of)
+    return [age.sentence_of("Prices of hosted models, which weigh the tokens saved,")] if age.count else []
+
+
 def inventory_head(ws: Workspace, inv: Inventory) -> Group:
     """First screen."""
     return head(
@@ -127,7 +140,7 @@ def inventory_head(ws: Workspace, inv: Inventory) -> Group:
             ("Cloud cost owner", "who owns the spend without a team"),
             ("Owners of use cases", "the figures that are missing below"),
         ],
-        warnings=input_warnings(ws),
+        warnings=[*input_warnings(ws), *hosted_price_warnings(ws)],
     )
 
 

@@ -20,7 +20,7 @@ from aifactory.report.blocks import (
     section,
     table,
 )
-from aifactory.report.inventory_page import input_warnings, status_of
+from aifactory.report.inventory_page import input_warnings, price_warnings, status_of
 from aifactory.report.refresh_log import accuracy_section, decisions_section, drift_section, hardware_section
 from aifactory.report.refresh_money import (
     chargeback_section,
@@ -74,7 +74,7 @@ def refresh_head(ws: Workspace, review: Review) -> Group:
             ("Chief financial officer", "release of the next band"),
             ("Cloud cost owner", "stale prices, untagged spend"),
         ],
-        warnings=input_warnings(ws),
+        warnings=[*input_warnings(ws), *price_warnings(ws)],
     )
 
 

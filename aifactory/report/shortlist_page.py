@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from aifactory.finance.price_age import price_age_of
 from aifactory.inputs.workspace import Workspace
 from aifactory.report import charts
 from aifactory.report.blocks import Block, Col, Figure, Group, Kpi, figure, group, head, section, table
-from aifactory.report.inventory_page import input_warnings, status_of
+from aifactory.report.inventory_page import input_warnings, price_warnings, status_of
 from aifactory.report.text import as_of_range, join_words, num, pct, plural, readable, usd_compact
 from aifactory.shortlist import Shortlist
 from aifactory.shortlist.scales import MATRIX_CRITERIA, SCORECARD_CRITERIA
@@ -40,7 +39,7 @@ def shortlist_head(ws: Workspace, short: Shortlist) -> Group:
             ("Head of engineering", "staff for the pilots"),
             ("Purchasing", "which vendors to invite"),
         ],
-        warnings=[*input_warnings(ws), price_age_of(ws.table("prices"), ws.plan, ws.as_of).sentence],
+        warnings=[*input_warnings(ws), *price_warnings(ws)],
     )
 
 
@@ -367,7 +366,7 @@ def headline(short: Shortlist) -> dict[str, tuple[object, str]]:
 def tables(short: Shortlist) -> dict[str, pd.DataFrame]:
     """Tables to publish with the page."""
     names = ("matrix", "criteria", "scorecard", "scorecard_long", "penalties", "exclusions", "choice", "pilots", "anchors",
-             "migrations", "architecture")  # fmt: skip
+             "migrations", "architecture", "knowledge")  # fmt: skip
     firm = {"ranks": short.robustness.ranks, "verdicts": short.robustness.verdicts,
             "acceptability": short.robustness.acceptability, "central_weights": short.robustness.central_weights}  # fmt: skip
     return {name: getattr(short, name) for name in names} | firm

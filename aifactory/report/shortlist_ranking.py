@@ -8,8 +8,10 @@ import pandas as pd
 from aifactory.inputs.workspace import Workspace
 from aifactory.report import charts
 from aifactory.report.blocks import Col, Group, figure, group, section, table
-from aifactory.report.text import join_words, num, pct, plural, readable
+from aifactory.report.text import join_words, num, pct, plural, readable, usd_compact
+from aifactory.serving.transfer import UNSEEN_EVIDENCE
 from aifactory.shortlist import Shortlist
+from aifactory.shortlist.knowledge import worthwhile
 
 SOURCE = "shortlist stage: benchmarks, prices, judgements tables; plan.yaml"
 
@@ -188,6 +190,36 @@ def pilots_section(ws: Workspace, short: Shortlist) -> Group:
     )  # fmt: skip
 
 
+def benchmarks_section(ws: Workspace, short: Shortlist) -> Group:
+    """Which benchmarks are worth more than they cost, in the order to run them."""
+    worth = worthwhile(short.knowledge)
+    if worth.empty:
+        answer = "None: no interval of capacity is wide enough to change a choice by more than the benchmark costs."
+    else:
+        first = worth.iloc[0]
+        answer = (
+            f"{plural(len(worth), 'use case')} have one, worth up to {usd_compact(worth['net_usd'].sum())} together after "
+            f"{usd_compact(worth['cost_usd'].sum())} of own cost. First: {first['accelerator_id']} for {first['use_case_id']}, "
+            f"{usd_compact(first['net_usd'])} net."
+        )
+    columns = {
+        "use_case_id": Col("Use case"),
+        "accelerator_id": Col("Platform"),
+        "cheapest_probability": Col("Cheapest in", "pct0"),
+        "worth_usd": Col("Worth up to, USD", "usd0"),
+        "cost_usd": Col("Own cost, USD", "usd0"),
+        "net_usd": Col("Net, USD", "usd0"),
+    }
+    note = (
+        f"Worth: how much the expected cheapest cost over {ws.plan.horizon_months} months falls once this capacity is known; the best benchmark of each "
+        "use case, since several of one do not add up. Own cost: staff, a whole node and, on another class, part of the porting (benchmark_ assumptions)."
+    )
+    return group(
+        section("Which benchmarks pay for themselves?", answer),
+        table(worth, caption="Benchmarks in the order to run them", source=SOURCE, as_of=ws.as_of, columns=columns, max_rows=12, note=note),
+    )  # fmt: skip
+
+
 def examples_section(ws: Workspace, examples: pd.DataFrame) -> Group:
     """The article's scenarios, worked."""
     argued = int(examples["as_argued"].sum())
@@ -197,14 +229,19 @@ def examples_section(ws: Workspace, examples: pd.DataFrame) -> Group:
         "argument": Col("The article argues"),
         "platform": Col("Start on"),
         "total_usd": Col(f"Cost over {ws.plan.horizon_months} months, USD", "usd_compact"),
-        "alternative": Col("Specialised alternative"),
+        "alternative": Col("Alternative"),
         "alternative_usd": Col("It costs, USD", "usd_compact"),
-        "payback_months": Col("Months to pay back", "num1"),
+        "alternative_tier": Col("Known by"),
+        "cheaper_probability": Col("Cheaper in", "pct0"),
         "as_argued": Col("As argued", "bool"),
         "explanation": Col("Why"),
     }
+    note = (
+        f"Cheaper in: share of draws. Known by other classes: {UNSEEN_EVIDENCE}; enough to ask for a benchmark, not to buy. "
+        "Stable examples are priced at the cheapest commitment on offer, the copilot by the hour."
+    )
     return group(
         section("Do the article's three scenarios come out as it argues?", answer),
         table(examples.replace(np.inf, np.nan), caption="Worked examples", source="planning article, section 9 (volumes invented); public measurements, prices; plan.yaml",
-              as_of=ws.as_of, columns=columns, note="A dash: never."),
+              as_of=ws.as_of, columns=columns, note=note),
     )  # fmt: skip

@@ -12,7 +12,7 @@ from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
 from aifactory.shortlist import matrix, migration, money, outcome, robustness, scales, scorecard
 from aifactory.shortlist.exclusions import find_exclusions
-from aifactory.shortlist.knowledge import platform_knowledge
+from aifactory.shortlist.knowledge import benchmark_costs, platform_knowledge
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Shortlist:
     robustness: robustness.Robustness
     migrations: pd.DataFrame
     architecture: pd.DataFrame
-    knowledge: pd.DataFrame  # worth of a benchmark over the choice of platform, USD over the horizon
+    knowledge: pd.DataFrame  # worth of a benchmark over the choice of platform less its cost, USD over the horizon
 
 
 def build_shortlist(ws: Workspace, inventory: Inventory, benchmark: Benchmark) -> Shortlist:
@@ -53,5 +53,5 @@ def build_shortlist(ws: Workspace, inventory: Inventory, benchmark: Benchmark) -
         penalties=penalties, exclusions=exclusions, choice=choice, pilots=pilots, anchors=anchors, robustness=firm,
         migrations=migration.plan_migrations(ws, inventory, cells, penalties, exclusions),
         architecture=outcome.architecture(choice, pilots),
-        knowledge=platform_knowledge(penalties, exclusions),
+        knowledge=platform_knowledge(penalties, exclusions, benchmark_costs(ws, cells)),
     )  # fmt: skip

@@ -1,9 +1,11 @@
 """The planning article's three scenarios (section 9) as worked examples on the analyst's own prices and rules.
 
 Each example is an invented workload; its volumes are stated here and owned by nobody. Capacity comes
-from public measurements or is scaled from them, prices, porting effort and rules are those of the
-workspace, and the whole shortlist stage runs on the three. The answer says whether the result is what
-the article argues, and if not, why.
+from public measurements or is scaled from them; classes of accelerator that nobody measured for such work
+carry the wide interval that the other classes allow (`serving.transfer.UNSEEN_CLASS`), which can argue for
+a benchmark and never for a purchase. Prices, porting effort and rules are those of the workspace, and the
+whole shortlist stage runs on the three. The answer says whether the result is what the article argues, in
+which share of the draws, which benchmark would decide, and if it is not as argued, why.
 """
 
 from __future__ import annotations
@@ -15,15 +17,19 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 
-from aifactory.benchmark import build_benchmark
+from aifactory.benchmark import Benchmark, build_benchmark
+from aifactory.benchmark.capacity import EDGE_CLASS, use_case_regions
+from aifactory.finance.options import COMMITTED_OPTIONS
+from aifactory.finance.prices import OWN_SITE_OPTIONS
 from aifactory.inputs.workspace import Workspace
 from aifactory.shortlist.build import Shortlist, build_shortlist
-from aifactory.shortlist.outcome import GENERAL
+from aifactory.shortlist.example_answers import answer
 from aifactory.units import HOURS_PER_MONTH
 
 SOURCE = "planning article, section 9; volumes invented for the example"
-COLUMNS = ["example", "argument", "platform", "layer", "total_usd", "alternative", "alternative_usd", "payback_months",
-           "break_even_units_per_month", "bearable_changes_per_year", "as_argued", "explanation"]  # fmt: skip
+COLUMNS = ["example", "argument", "platform", "layer", "total_usd", "alternative", "alternative_usd", "alternative_low_usd",
+           "alternative_high_usd", "alternative_tier", "cheaper_probability", "payback_months", "break_even_units_per_month",
+           "bearable_changes_per_year", "needed_units_per_s", "benchmark_net_usd", "as_argued", "explanation"]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -56,12 +62,18 @@ EXAMPLES = (
 def work_examples(ws: Workspace) -> pd.DataFrame:
     """One row per example: the platform, the specialised alternative, and whether it comes out as argued.
 
-    Columns `COLUMNS`; money is USD over the plan's horizon, payback in months of stable demand
-    (infinite: never), bearable_changes_per_year how often prompts, context or retrieval may change
-    before the saving is gone.
+    Columns `COLUMNS`; money is USD over the plan's horizon with its 80 % interval, cheaper_probability the
+    share of draws in which the alternative costs less, payback in months of stable demand (infinite:
+    never), bearable_changes_per_year how often prompts, context or retrieval may change before the saving
+    is gone, needed_units_per_s the capacity of an accelerator from which the alternative is cheaper,
+    benchmark_net_usd what finding that out is worth at most, less its cost.
     """
     short, changed = (run_examples(ws, stability) for stability in (None, "volatile"))
-    return pd.DataFrame([_row(example, short, changed) for example in EXAMPLES], columns=COLUMNS)
+    rows = [
+        {"example": example.use_case_id, "argument": example.argument, **answer(example.use_case_id, short, changed)}
+        for example in EXAMPLES
+    ]
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def run_examples(ws: Workspace, stability: str | None = None) -> Shortlist:
@@ -76,7 +88,29 @@ def run_examples(ws: Workspace, stability: str | None = None) -> Shortlist:
     }
     plan = ws.plan.model_copy(update={"baseline_accelerators": {item.use_case_id: item.today for item in EXAMPLES}})
     mine = dataclasses.replace(ws, plan=plan, tables=tables)
-    return build_shortlist(mine, _demand(plan.horizon_months), build_benchmark(mine))
+    benchmark = build_benchmark(mine, unseen_classes=True)
+    return build_shortlist(mine, _demand(plan.horizon_months), _on_long_terms(mine, benchmark))
+
+
+def _on_long_terms(ws: Workspace, benchmark: Benchmark) -> Benchmark:
+    """Price stable examples at the cheapest commitment that is offered, hours included; a site at what stands there.
+
+    Platforms that can only be bought and others that can be rented by the hour then compare like with like.
+    """
+    table, usd = benchmark.capacity.copy(), "usd_per_accelerator_hour_effective"
+    for item in EXAMPLES:
+        if item.stability != "stable":
+            continue
+        options = OWN_SITE_OPTIONS if item.workload_class == EDGE_CLASS else (*COMMITTED_OPTIONS, "on_demand")
+        here = benchmark.prices["region"].isin(use_case_regions(ws, item.use_case_id)) & benchmark.prices[usd].gt(0)
+        best = benchmark.prices[here & benchmark.prices["purchase_option"].isin(options)].sort_values(
+            usd, kind="stable"
+        )
+        best = best.drop_duplicates("accelerator_id").set_index("accelerator_id")
+        mine = table["use_case_id"] == item.use_case_id
+        for column, source in (("usd_per_accelerator_hour", usd), ("purchase_option", "purchase_option")):
+            table.loc[mine, column] = table.loc[mine, "accelerator_id"].map(best[source]).astype(table[column].dtype)
+    return dataclasses.replace(benchmark, capacity=table)
 
 
 def _use_cases(ws: Workspace, stability: str | None) -> pd.DataFrame:
@@ -113,80 +147,3 @@ def _demand(months: int) -> SimpleNamespace:
     forecast = pd.DataFrame(rows)
     profile = forecast.groupby("use_case_id", as_index=False)["units_per_hour_peak"].max()
     return SimpleNamespace(forecast=forecast, demand_profile=profile)
-
-
-def _row(example: Example, short: Shortlist, changed: Shortlist) -> dict[str, object]:
-    name = example.use_case_id
-    choice = short.choice.set_index("use_case_id").loc[name]
-    row = {"example": name, "argument": example.argument, "platform": choice["accelerator_id"], "layer": choice["tier_label"],
-           "total_usd": choice["total_usd"]}  # fmt: skip
-    moves = short.migrations[short.migrations["use_case_id"] == name]
-    moves = moves[moves["accelerator_id"] != choice["accelerator_id"]]
-    best = moves.sort_values("payback_months", kind="stable").iloc[0] if len(moves) else None
-    if best is not None:
-        cost = short.penalties.set_index(["use_case_id", "accelerator_id"])["total_usd"]
-        row |= {"alternative": best["accelerator_id"], "alternative_usd": cost[name, best["accelerator_id"]]}
-        row |= {key: best[key] for key in ("payback_months", "break_even_units_per_month", "bearable_changes_per_year")}
-    argued, why = _JUDGES[name](row, short, changed)
-    return row | {"as_argued": argued, "explanation": why}
-
-
-_UNKNOWN = "no specialised platform has a capacity that public measurements can carry, so benchmark first"
-
-
-def _copilot(row: dict[str, object], short: Shortlist, changed: Shortlist) -> tuple[bool, str]:
-    del changed
-    on_gpu = row["layer"] == GENERAL
-    if "alternative" not in row:
-        return on_gpu, f"GPUs are what can be sized today; {_UNKNOWN}"
-    parts = short.penalties.set_index(["use_case_id", "accelerator_id"]).loc[(row["example"], row["alternative"])]
-    burden = parts["porting_usd"] + parts["launch_delay_usd"] + parts["rework_usd"]
-    text = f"{row['alternative']} would need USD {parts['compute_usd']:,.0f} of compute, and USD {burden:,.0f} of porting, delay and rework come on top"
-    if row["alternative_usd"] < row["total_usd"]:
-        return (
-            on_gpu,
-            f"{text}; it is still cheaper by USD {row['total_usd'] - row['alternative_usd']:,.0f}, but nobody measured it: GPUs first, a pilot beside",
-        )
-    return (
-        on_gpu,
-        f"{text}: USD {row['alternative_usd'] - row['total_usd']:,.0f} dearer than the GPUs, which serve whatever the prompts become",
-    )
-
-
-def _support(row: dict[str, object], short: Shortlist, changed: Shortlist) -> tuple[bool, str]:
-    del short
-    if "alternative" not in row:
-        return False, f"open: {_UNKNOWN}"
-    if not np.isfinite(row["payback_months"]):
-        return False, "no specialised platform is cheaper per unit at today's prices, so no volume pays for porting"
-    moves = changed.migrations.set_index(["use_case_id", "accelerator_id"])["payback_months"]
-    often = moves.get((row["example"], row["alternative"]), np.nan)
-    text = (f"{row['alternative']} pays back its porting in {row['payback_months']:.1f} months of stable demand from {row['break_even_units_per_month']:,.0f} units a month on; "
-            f"it bears {row['bearable_changes_per_year']:.0f} changes a year, and monthly changes stretch the payback to {often:.1f} months")  # fmt: skip
-    return True, f"{text}. The figures are scaled from public measurements: a pilot on own prompts comes first"
-
-
-def _edge(row: dict[str, object], short: Shortlist, changed: Shortlist) -> tuple[bool, str]:
-    del changed
-    out = short.exclusions[short.exclusions["use_case_id"] == row["example"]]
-    power = out.loc[out["rule"] == "edge power", "accelerator_id"].tolist()
-    chips = short.matrix.set_index(["use_case_id", "accelerator_id"])["platform_class"]
-    text = (
-        f"power rules out {len(power)} of the candidates ({', '.join(power)})"
-        if power
-        else "no candidate draws too much power"
-    )
-    if not isinstance(row["platform"], str):
-        return False, f"{text}; of the rest no capacity is known: benchmark first"
-    at_edge = isinstance(row["platform"], str) and chips[row["example"], row["platform"]] == "edge"
-    text = (
-        f"power rules out {len(power)} of the candidates ({', '.join(power)})"
-        if power
-        else "no candidate draws too much power"
-    )
-    if at_edge:
-        return True, f"{text}; the edge device is counted in devices, not in nodes"
-    return False, f"{text}; {row['platform']} fits the power limit and costs less over the horizon than the edge device"
-
-
-_JUDGES = {"copilot-rollout": _copilot, "support-at-scale": _support, "edge-site": _edge}

@@ -1,8 +1,9 @@
 """What a benchmark is worth in money over the choice of platform: the better choice that knowing a capacity allows.
 
 The choice is the cheapest platform over the horizon (everything with a price is in the money), so the
-worth of knowing is what the expected cheapest falls by. References: Raiffa and Schlaifer, Applied
-Statistical Decision Theory (value of perfect and partial perfect information).
+worth of knowing is what the expected cheapest falls by; what the benchmark itself costs comes off. References:
+Raiffa and Schlaifer, Applied Statistical Decision Theory (value of perfect and partial perfect information;
+net gain of sampling).
 """
 
 from __future__ import annotations
@@ -12,10 +13,21 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
+from aifactory.inputs.workspace import Workspace
 from aifactory.shortlist.exclusions import KEYS
+from aifactory.shortlist.money import moves_class
 
 DRAWS = 4_000
-KNOWLEDGE_COLUMNS = [*KEYS, "expected_usd", "worth_usd", "everything_usd"]
+KNOWLEDGE_COLUMNS = [
+    *KEYS,
+    "expected_usd",
+    "cheapest_probability",
+    "worth_usd",
+    "cost_usd",
+    "net_usd",
+    "everything_usd",
+]
+COST_PARTS = ["staff_usd", "machine_usd", "port_usd"]
 
 
 def worth_of_knowing(costs: ArrayLike) -> tuple[np.ndarray, float]:
@@ -35,13 +47,34 @@ def worth_of_knowing(costs: ArrayLike) -> tuple[np.ndarray, float]:
     return np.maximum(alone, 0.0), float(max(best - draws.min(axis=0).mean(), 0.0))
 
 
-def platform_knowledge(penalties: pd.DataFrame, exclusions: pd.DataFrame) -> pd.DataFrame:
-    """Worth of a benchmark of each platform for each use case, dearest to ignore first.
+def benchmark_costs(ws: Workspace, cells: pd.DataFrame) -> pd.DataFrame:
+    """What one benchmark of each cell costs: `KEYS`, `COST_PARTS` and `cost_usd`.
+
+    staff = person-months x pay; machine = hours of a whole node x accelerators in it x price of an hour;
+    port = the stated share of the porting effort, where the use case runs on another class today. Runs
+    stand beside production, so nothing waits for them.
+    """
+    chips = ws.table("accelerators").set_index("accelerator_id")
+    pay, found = ws.plan.value("engineer_usd_per_month"), cells[KEYS].copy()
+    effort = cells["platform_class"].map(ws.plan.porting_person_months).fillna(0.0).astype(float)
+    found["staff_usd"] = ws.plan.value("benchmark_person_months") * pay
+    node = cells["accelerator_id"].map(chips["accelerators_per_node"]).astype(float)
+    found["machine_usd"] = ws.plan.value("benchmark_node_hours") * node * cells["usd_per_accelerator_hour"]
+    found["port_usd"] = ws.plan.value("benchmark_porting_share") * effort * pay * moves_class(ws, cells)
+    return found.assign(cost_usd=found[COST_PARTS].sum(axis=1, skipna=False))
+
+
+def platform_knowledge(
+    penalties: pd.DataFrame, exclusions: pd.DataFrame, costs: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """Worth of a benchmark of each platform for each use case less its cost, the most worth doing first.
 
     The compute part of the cost is log-normal on either side of its middle, with the ends of the
     capacity interval as P10 and P90, at the same quantiles for all platforms; what is excluded, or has
     no price or no low end of capacity, is no alternative. `expected_usd` is the expected cost of the
-    platform, `everything_usd` the worth of knowing all capacities of the use case.
+    platform, `cheapest_probability` the share of draws in which none is cheaper, `worth_usd` an upper
+    bound (a benchmark without error), `net_usd` what is left of it after `costs` (`benchmark_costs`; NaN
+    without), `everything_usd` the worth of knowing all capacities of the use case.
     """
     out = pd.MultiIndex.from_frame(exclusions[KEYS])
     usable = penalties[~pd.MultiIndex.from_frame(penalties[KEYS]).isin(out)]
@@ -49,12 +82,30 @@ def platform_knowledge(penalties: pd.DataFrame, exclusions: pd.DataFrame) -> pd.
     frames = [_one(rows) for _, rows in usable.groupby("use_case_id") if len(rows) > 1]
     if not frames:
         return pd.DataFrame(columns=KNOWLEDGE_COLUMNS)
-    frame = pd.concat(frames).sort_values(["worth_usd", *KEYS], ascending=[False, True, True], ignore_index=True)
-    return frame[KNOWLEDGE_COLUMNS]
+    frame = pd.concat(frames)
+    frame = (
+        frame.assign(cost_usd=np.nan) if costs is None else frame.merge(costs[[*KEYS, "cost_usd"]], on=KEYS, how="left")
+    )
+    frame = frame.assign(net_usd=frame["worth_usd"] - frame["cost_usd"])
+    order = ["net_usd", "worth_usd", *KEYS]
+    return frame.sort_values(order, ascending=[False, False, True, True], ignore_index=True)[KNOWLEDGE_COLUMNS]
 
 
-def _one(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows of one use case; independent permutations of the same quantiles stand for independent draws."""
+def worthwhile(knowledge: pd.DataFrame) -> pd.DataFrame:
+    """The best benchmark of each use case where it is worth more than it costs, in the order to run them.
+
+    Benchmarks of different use cases add up; a second one of the same use case does not, so each use case
+    has its best one only.
+    """
+    best = knowledge[knowledge["net_usd"] > 0].drop_duplicates("use_case_id")
+    return best.sort_values("net_usd", ascending=False, kind="stable", ignore_index=True)
+
+
+def cost_draws(rows: pd.DataFrame) -> np.ndarray:
+    """Costs over the horizon of the platforms of one use case, [n, `DRAWS`], independent of each other.
+
+    Independent permutations of the same quantiles stand for independent draws.
+    """
     rng = np.random.default_rng(len(rows))
     quantiles = ndtri((np.arange(DRAWS) + 0.5) / DRAWS) / ndtri(0.9)
     fixed = (rows["total_usd"] - rows["compute_usd"]).to_numpy(dtype=float)
@@ -65,5 +116,13 @@ def _one(rows: pd.DataFrame) -> pd.DataFrame:
     for row in range(len(rows)):
         z = rng.permutation(quantiles)
         costs[row] = fixed[row] + compute[row] * np.exp(z * np.where(z < 0, below[row], above[row]))
+    return costs
+
+
+def _one(rows: pd.DataFrame) -> pd.DataFrame:
+    costs = cost_draws(rows)
     alone, everything = worth_of_knowing(costs)
-    return rows[KEYS].assign(expected_usd=costs.mean(axis=1), worth_usd=alone, everything_usd=everything)
+    return rows[KEYS].assign(
+        expected_usd=costs.mean(axis=1), worth_usd=alone, everything_usd=everything,
+        cheapest_probability=(costs <= costs.min(axis=0)).mean(axis=1),
+    )  # fmt: skip

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from aifactory.finance.price_age import price_age
+from aifactory.finance.price_age import api_price_age, price_age
 
 ROWS = pd.DataFrame(
     {
@@ -32,3 +32,22 @@ def test_fresh_and_measured():
 def test_no_price_and_no_limit():
     assert price_age(ROWS.head(0), {}).sentence == "No price is used."
     assert price_age(ROWS, {}).stale == 0
+
+
+def test_hosted_prices_age_against_their_own_limit():
+    """Two of three state a price per token; 2026-01-10 is 90 days before 2026-04-10."""
+    rows = pd.DataFrame(
+        {
+            "api_model": ["x", "y", "image"],
+            "input_usd_per_mtok": [1.0, 2.0, None],
+            "output_usd_per_mtok": [4.0, 8.0, None],
+            "as_of": ["2026-01-10", "2026-04-01", "2020-01-01"],
+            "confidence": "claimed",
+        }
+    )
+    age = api_price_age(rows, {"api": 60}, "2026-04-10")
+    assert (age.count, age.oldest, age.oldest_days, age.stale, age.unverified) == (2, "x api", 90, 1, 2)
+    assert age.sentence_of("Hosted prices").startswith(
+        "Hosted prices are of 2026-01-10 to 2026-04-01; the oldest, x api,"
+    )
+    assert api_price_age(rows.iloc[2:], {}, "2026-04-10").count == 0

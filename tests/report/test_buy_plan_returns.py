@@ -76,12 +76,12 @@ def test_age_of_the_prices_that_are_used():
 
 def test_the_worth_of_a_benchmark_over_the_choice_of_platform_is_said_once():
     frame = pd.DataFrame(
-        {"use_case_id": ["a", "a", "b"], "accelerator_id": ["x", "y", "z"], "worth_usd": [2e6, 1e6, 5e5]}
+        {"use_case_id": ["a", "a", "b"], "accelerator_id": ["x", "y", "z"], "net_usd": [2e6, 1e6, 5e5], "cost_usd": 9e3}
     )
     text = page.platform_sentence(frame)
-    assert "a benchmark of x for a is worth up to USD 2.00 M" in text
-    assert "USD 2.50 M over all use cases" in text
-    assert "no benchmark is worth anything" in page.platform_sentence(frame.assign(worth_usd=0.0))
+    assert "a benchmark of x for a is worth up to USD 2.00 M more than its cost of USD 9.00 k" in text
+    assert "USD 2.50 M over 2 use cases" in text
+    assert "no benchmark is worth more than it costs" in page.platform_sentence(frame.assign(net_usd=-1.0))
     assert page.platform_sentence(None) == page.platform_sentence(frame.iloc[:0]) == ""
 
 

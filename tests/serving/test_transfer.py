@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from aifactory.serving.bundled import bundled_rows
 from aifactory.serving.measurements import bundled_facts
 from aifactory.serving.tiers import REFUSED
-from aifactory.serving.transfer import QUESTION, classes_measured, common_names, shared_precision, transfer
+from aifactory.serving.transfer import (
+    QUESTION,
+    UNSEEN_CLASS,
+    classes_measured,
+    common_names,
+    left_out_classes,
+    shared_precision,
+    transfer,
+)
 
 H100, H200, A100, L40S = "nvidia-h100-sxm", "nvidia-h200-sxm", "nvidia-a100-80-sxm", "nvidia-l40s"
 
@@ -75,6 +83,37 @@ def test_a_class_without_reviewed_rounds_needs_an_own_run(published):
     assert np.isnan(refused["value"])
     ran = question("google-tpu-v6e", 300.0, platform_class="tpu")
     assert ask(published, [question(H100, 900.0), ran], [tpu]).iloc[0]["value"] > 0
+
+
+def test_an_unseen_class_carries_a_wide_interval_where_asked_for(published):
+    frames = (
+        pd.DataFrame(rows, columns=list(QUESTION))
+        for rows in ([], [question(H200), question("google-tpu-v5p", platform_class="tpu")])
+    )
+    gpu, tpu = transfer(published, *frames, bundled_facts(), unseen_classes=True).itertuples(index=False)
+    assert gpu.tier != UNSEEN_CLASS
+    assert tpu.tier == UNSEEN_CLASS
+    assert tpu.high / tpu.low > 2 * gpu.high / gpu.low
+
+
+def test_without_own_runs_an_estimate_agrees_with_what_rounds_report():
+    """Llama 3.1 8B in MLPerf v5.1, server, fp8: 1,207 tokens/s on an L40S, 7,246 on an H200."""
+    rows = common_names(bundled_rows())
+    rows = rows[rows["regime"].isin(["llm_rounds", "llm_tables"])]
+    asked = [question(H200, precision="fp8", model="Llama-3.1-8B", slo_tpot_ms=np.nan, output_tokens=128.0),
+             question(L40S, precision="fp8", model="Llama-3.1-8B", slo_tpot_ms=np.nan, output_tokens=128.0, accelerators=1.0)]  # fmt: skip
+    found = ask(rows, [], asked)
+    assert found.at[L40S, "low"] < 1_207 < found.at[L40S, "high"]
+    assert found.at[H200, "low"] < 7_246 < found.at[H200, "high"]
+    assert found.at[H200, "value"] > 2.5 * found.at[L40S, "value"]
+
+
+def test_the_interval_of_unseen_classes_holds_whole_classes_left_out():
+    """What `UNSEEN_EVIDENCE` says: at least half of the rows inside in 7 of 8 classes."""
+    found = left_out_classes(common_names(bundled_rows()))
+    assert len(found) == 8
+    assert (found["inside"] >= 0.5).sum() == 7
+    assert set(found["accelerator_class"]) == {"asic", "cpu", "edge", "tpu", "trainium"}
 
 
 def test_what_rounds_hold_is_read_from_them():

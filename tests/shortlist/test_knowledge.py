@@ -7,7 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aifactory.finance.information import perfect_information
-from aifactory.shortlist.knowledge import KNOWLEDGE_COLUMNS, platform_knowledge, worth_of_knowing
+from aifactory.shortlist.knowledge import (
+    KNOWLEDGE_COLUMNS,
+    benchmark_costs,
+    platform_knowledge,
+    worth_of_knowing,
+    worthwhile,
+)
 
 NONE_OUT = pd.DataFrame(columns=["use_case_id", "accelerator_id"])
 
@@ -61,3 +67,37 @@ def test_what_is_out_or_without_an_end_is_no_alternative():
     assert alone.empty
     assert list(alone.columns) == KNOWLEDGE_COLUMNS
     pd.testing.assert_frame_equal(platform_knowledge(rows, out), platform_knowledge(rows, out))
+
+
+def test_a_benchmark_costs_staff_a_node_and_the_port(sample_ws):
+    """Half a month at 16,000 and 24 h of 4 TPUs at USD 2.7; a quarter of 5 person-months to port. H100 today: no port."""
+    cells = pd.DataFrame({
+        "use_case_id": ["support-chat"] * 2, "accelerator_id": ["google-tpu-v6e", "nvidia-h100-sxm"],
+        "platform_class": ["tpu", "gpu"], "usd_per_accelerator_hour": [2.7, 7.0],
+    })  # fmt: skip
+    found = benchmark_costs(sample_ws, cells)
+    assert found["staff_usd"].tolist() == [8000.0, 8000.0]
+    assert found["machine_usd"].tolist() == pytest.approx([24 * 4 * 2.7, 24 * 8 * 7.0])
+    assert found["port_usd"].tolist() == [0.25 * 5 * 16000, 0.0]
+    assert found["cost_usd"].tolist() == pytest.approx(
+        (found["staff_usd"] + found["machine_usd"] + found["port_usd"]).tolist()
+    )
+
+
+def test_only_benchmarks_worth_more_than_they_cost_are_run_one_per_use_case():
+    rows = pd.DataFrame(
+        [
+            row("a", 100, 70, 150),
+            row("b", 105, 80, 140),
+            row("a", 10, 7, 15, use_case="small"),
+            row("b", 11, 8, 14, use_case="small"),
+        ]
+    )
+    costs = rows[["use_case_id", "accelerator_id"]].assign(cost_usd=3.0)
+    frame = platform_knowledge(rows, NONE_OUT, costs)
+    assert frame["net_usd"].tolist() == pytest.approx((frame["worth_usd"] - 3.0).tolist())
+    assert frame["net_usd"].is_monotonic_decreasing
+    assert frame.groupby("use_case_id")["cheapest_probability"].sum().tolist() == pytest.approx([1.0, 1.0])
+    run = worthwhile(frame)
+    assert run["use_case_id"].tolist() == ["chat"]
+    assert worthwhile(platform_knowledge(rows, NONE_OUT)).empty
