@@ -69,7 +69,10 @@ def fingerprint() -> str:
         read_measurements(measurements_path()),
         facts.platforms[list(NUMBERS)],
         facts.models[list(MODEL_NUMBERS)].sort_index(),
-        *(pd.read_csv(data_dir() / "prediction" / f"{name}.csv").iloc[:, :3] for name in CONSTANTS),
+        *(
+            pd.read_csv(data_dir() / "prediction" / f"{name}.csv").drop(columns=["source", "as_of"])
+            for name in CONSTANTS
+        ),
     ]
     for part in parts:
         digest.update(part.to_csv(float_format="%.9g").encode())

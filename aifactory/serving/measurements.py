@@ -19,7 +19,7 @@ from aifactory.serving.platforms import (
     precision_class,
     resolve,
 )
-from aifactory.serving.step_model import best_throughput, kv_gb_per_token
+from aifactory.serving.step_model import StepConstants, best_throughput, kv_gb_per_token
 
 REQUIRED = ("id", "accelerator", "model", "metric", "value", "scenario")
 TEXTS = (
@@ -135,13 +135,16 @@ def read_workloads(path: Path) -> pd.DataFrame:
 
 
 def with_features(
-    table: pd.DataFrame, workloads: pd.DataFrame | None = None, facts: Facts | None = None
+    table: pd.DataFrame,
+    workloads: pd.DataFrame | None = None,
+    facts: Facts | None = None,
+    constants: StepConstants | None = None,
 ) -> pd.DataFrame:
     """Features of each row: specifications at the precision used, step-model speed, conditions.
 
     Adds `speed` (log of the metric per accelerator, more is better) where `value` is given and
     `prior` (log of what the step model says, or of compute per parameter for other work), so that
-    `speed - prior` is what remains to be learnt.
+    `speed - prior` is what remains to be learnt. The step model takes `constants`, else the shipped ones.
     """
     facts = facts or bundled_facts()
     d = _conditions(table.copy(), workloads, facts.models)
@@ -149,11 +152,11 @@ def with_features(
     size = np.where(d["metric"].str.startswith("tflops"), 1.0, np.maximum(d["active_b"], 1e-3))
     d["prior"] = np.log(d["peak"] * np.where(d["precision"] == "fp4", 0.7, 1.0) / size)
     d["batch"], d["layout_tp"] = d["concurrency"].fillna(1.0), d["tp"].fillna(1.0)
-    llm = d["regime"].isin(["llm_rounds", "llm_tables"]) & (d["metric"] == "tokens_per_s") & d["peak"].notna()
+    llm = d["regime"].isin(["llm_rounds", "llm_tables"]) & (d["metric"] != "prompt_tokens_per_s") & d["peak"].notna()
     llm &= d["bandwidth"].notna()
     if llm.any():
         rows = d[llm]
-        layout = best_throughput(layout_inputs(rows))
+        layout = best_throughput(layout_inputs(rows), constants)
         chain = rows["layers_chained"].to_numpy()
         d.loc[llm, "prior"] = layout["log_tokens_per_s"] - np.log(np.where(chain, rows["accelerators"], 1.0))
         d.loc[llm, "batch"], d.loc[llm, "layout_tp"] = layout["batch"], layout["tp"]
@@ -164,9 +167,13 @@ def with_features(
 
 
 def layout_inputs(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows as the step model wants them: free layout in rounds, layers chained where one stream crosses chips."""
+    """Rows as the step model wants them: free layout in rounds, layers chained where one stream crosses chips.
+
+    Beams are sequences that share their prompt.
+    """
     chain = rows["layers_chained"].to_numpy()
     return rows.assign(
+        input_tokens=rows["input_tokens"] / rows["beams"],
         tp=np.where(chain, 1.0, np.where(rows["round"], np.nan, rows["tp"].fillna(rows["accelerators"]))),
         concurrency=np.where(chain, rows["accelerators"], rows["concurrency"]),
         slo_tpot_ms=rows["slo_tpot_ms"].where(rows["scenario"].isin(["server", "interactive"])),
@@ -180,14 +187,16 @@ def _conditions(d: pd.DataFrame, workloads: pd.DataFrame | None, models: pd.Data
     d["round"] = d["family"].str.startswith("mlperf") | d["family"].str.startswith(OWN_RUNS)
     d["kind"] = d["task"].where(~d["task"].isin(LANGUAGE_TASKS), "llm").replace({"fine-tuning": "training"})
     d.loc[(d["kind"] == "") & (d["metric"] == "tokens_per_s") & (d["scenario"] != "training"), "kind"] = "llm"
-    llm = (d["kind"] == "llm") & d["metric"].isin(["tokens_per_s", "prompt_tokens_per_s"])
+    answers = (d["kind"] == "llm") & d["round"] & (d["metric"] == "samples_per_s")
+    unit = d["metric"].mask(answers, "tokens_per_s")
+    llm = (d["kind"] == "llm") & unit.isin(["tokens_per_s", "prompt_tokens_per_s"])
     d["regime"] = np.select([llm & d["round"], llm], ["llm_rounds", "llm_tables"], "other")
-    d["context"] = d["family"] + "|" + d["scenario"] + "|" + d["metric"] + "|" + d["kind"]
+    d["context"] = d["family"] + "|" + d["scenario"] + "|" + unit + "|" + d["kind"]
     known, stated, stated_active = (
         d["catalogue_model"].map(models[name]).astype(float)
         for name in ("kv_bytes_per_token_bf16", "params_total_b", "params_active_b")
     )
-    known = known / 1e9
+    known = known.fillna(d["model"].map(known_workloads()["kv_bytes_per_token_bf16"]).astype(float)) / 1e9
     d["sized"] = d["params_b"].notna() | stated.notna()
     d["params_b"] = d["params_b"].fillna(stated).fillna(0.1)
     d["active_b"] = np.minimum(d["active_params_b"].fillna(stated_active).fillna(d["params_b"]), d["params_b"])
@@ -197,6 +206,8 @@ def _conditions(d: pd.DataFrame, workloads: pd.DataFrame | None, models: pd.Data
         for part in tables:
             d[name] = d[name].fillna(d["model"].map(part[name]).astype(float))
         d[name] = d[name].fillna(default).clip(lower=1.0)
+    d["beams"] = np.where(answers, d["model"].map(known_workloads()["beams"]).astype(float).fillna(1.0), 1.0)
+    d["tokens_each"] = np.where(answers, d["output_tokens"] * d["beams"], 1.0)
     d["concurrency"] = d["batch_or_concurrency"]
     d["layers_chained"] = d["family"].str.contains("llamacpp")
     neuron = d["family"].str.contains("neuron")
@@ -232,9 +243,13 @@ def _hardware(d: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def per_accelerator(d: pd.DataFrame) -> np.ndarray:
-    """What one unit of `exp(speed)` means: 1/value, value per accelerator, or accelerator-minutes."""
+    """What one unit of `exp(speed)` means: 1/value, value per accelerator, or accelerator-minutes.
+
+    Answers per second of a language model in a reviewed round count as the tokens they decode, of every beam.
+    """
     count = d["accelerators"].to_numpy()
-    return np.where(d["metric"].isin(PER_SYSTEM), count, np.where(d["metric"] == "time_to_train_min", 1 / count, 1.0))
+    each = np.where(d["metric"].isin(PER_SYSTEM), count, np.where(d["metric"] == "time_to_train_min", 1 / count, 1.0))
+    return each / d["tokens_each"].to_numpy()
 
 
 def to_speed(d: pd.DataFrame) -> np.ndarray:

@@ -134,7 +134,7 @@ def precision_class(text: object) -> str:
         (("int4", "q4", "w4a"), "int4"),
         (("fp8",), "fp8"),
         (("int8", "q8"), "int8"),
-        (("bf16", "bfloat16", "f16", "half"), "bf16"),
+        (("bf16", "fp16", "float16", "f16", "half"), "bf16"),
         (("fp32", "f32", "float32"), "fp32"),
     )
     return next((name for marks, name in rules if any(mark in said for mark in marks)), "")

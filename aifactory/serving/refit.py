@@ -37,14 +37,17 @@ QUIET = 4
 
 def fit_step_model(path: Path) -> dict[str, float]:
     """Constants of the step model from published throughput of language models on GPUs."""
-    d = with_features(read_measurements(path))
+    return fit_step_constants(with_features(read_measurements(path)), asdict(step_constants()))
+
+
+def fit_step_constants(d: pd.DataFrame, start: dict[str, float]) -> dict[str, float]:
+    """Constants of the step model from rows with features, pulled weakly towards `start`."""
     usable = d["regime"].str.startswith("llm") & (d["metric"] == "tokens_per_s") & d["prior"].notna()
     d = d[usable & (d["accelerator_class"] == "gpu") & d["known_chip"]]
     rows = layout_inputs(d)
     chained = np.log(np.where(d["layers_chained"], d["accelerators"], 1.0))
     group = pd.factorize(d["model"] + d["context"])[0]
     weight = np.where(d["round"], 3.0, np.where(d["family"] == "trtllm-perf", 1.0, 0.5))
-    start = asdict(step_constants())
 
     def error(constants: dict[str, float]) -> float:
         said = best_throughput(rows, StepConstants(**constants))["log_tokens_per_s"].to_numpy() - chained

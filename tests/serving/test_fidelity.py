@@ -12,7 +12,7 @@ from aifactory.cli import app
 from aifactory.errors import InputError
 from aifactory.serving.fidelity import datasheet_ratio
 from aifactory.serving.fidelity_command import run_fidelity
-from aifactory.serving.measurements import read_measurements, to_value, with_features
+from aifactory.serving.measurements import layout_inputs, read_measurements, to_value, with_features
 from aifactory.serving.tiers import train
 from tests.serving.test_ratio import HEAD, table
 
@@ -152,6 +152,16 @@ def test_values_and_speeds_are_inverse_for_both_directions(tmp_path):
     timed = rows.assign(metric="time_to_train_min")
     again = with_features(timed[[*rows.columns[:26]]].assign(metric="time_to_train_min"))
     assert to_value(again, again["speed"].to_numpy()) == pytest.approx(again["value"].to_numpy())
+
+
+def test_answers_of_a_beam_search_count_as_the_tokens_they_decode(tmp_path):
+    path = tmp_path / "m.csv"
+    path.write_text(HEAD + "a,mlperf-inference-v4.1,2024-08,nvidia-h100-sxm-80gb,gpu,8,llm,gptj-6b,6,6,fp8,offline,samples_per_s,80,10\n")
+    row = with_features(read_measurements(path))
+    assert row["regime"].iloc[0] == "llm_rounds"
+    assert row["speed"].iloc[0] == pytest.approx(np.log(80 / 8 * 69 * 4))  # 69 tokens an answer, 4 beams
+    assert to_value(row, row["speed"].to_numpy()) == pytest.approx([80])
+    assert layout_inputs(row)["input_tokens"].iloc[0] == pytest.approx(778 / 4)  # beams share the prompt
 
 
 def test_command_prints_json(tmp_path):

@@ -31,6 +31,7 @@ def test_names_resolve(name, identifier, found):
         ("int8/int4 mixed", "int8"),
         ("{'unet': 'fp8', 'vae': 'int8'}", "fp8"),
         ("f16", "bf16"),
+        ("fp16", "bf16"),
         ("", ""),
         (float("nan"), ""),
     ],
