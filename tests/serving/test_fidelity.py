@@ -156,7 +156,10 @@ def test_values_and_speeds_are_inverse_for_both_directions(tmp_path):
 
 def test_answers_of_a_beam_search_count_as_the_tokens_they_decode(tmp_path):
     path = tmp_path / "m.csv"
-    path.write_text(HEAD + "a,mlperf-inference-v4.1,2024-08,nvidia-h100-sxm-80gb,gpu,8,llm,gptj-6b,6,6,fp8,offline,samples_per_s,80,10\n")
+    path.write_text(
+        HEAD
+        + "a,mlperf-inference-v4.1,2024-08,nvidia-h100-sxm-80gb,gpu,8,llm,gptj-6b,6,6,fp8,offline,samples_per_s,80,10\n"
+    )
     row = with_features(read_measurements(path))
     assert row["regime"].iloc[0] == "llm_rounds"
     assert row["speed"].iloc[0] == pytest.approx(np.log(80 / 8 * 69 * 4))  # 69 tokens an answer, 4 beams
