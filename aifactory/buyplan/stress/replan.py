@@ -19,7 +19,7 @@ from itertools import count
 
 import numpy as np
 from scipy import sparse
-from scipy.optimize import Bounds, LinearConstraint, milp
+from scipy.optimize import Bounds, LinearConstraint, OptimizeResult, milp
 
 from aifactory.buyplan.optimise.benders import optimise
 from aifactory.buyplan.optimise.closed_form import ClosedFormRecourse, has_closed_form
@@ -147,10 +147,25 @@ class _Programme:
         # Without limits that tie platforms the rows are intervals of months: corners are whole, no branching is needed.
         facts = {"constraints": self.rows, "bounds": Bounds(lower, upper)}
         found = milp(costs, **facts, options={"presolve": False})
-        if np.abs(found.x[: len(p.orders)] - np.round(found.x[: len(p.orders)])).max() > WHOLE:
-            found = milp(costs, **facts, integrality=self.whole, options={"mip_rel_gap": MIP_GAP})
-        below = (found.fun if found.mip_dual_bound is None else found.mip_dual_bound) * 1e3 + float(weights @ self.base)
-        return np.round(found.x[: len(p.orders)]), below
+        nodes, usd = found.x, found.fun
+        if np.abs(nodes[: len(p.orders)] - np.round(nodes[: len(p.orders)])).max() > WHOLE:
+            nodes, usd = self._whole(costs, found, lower, upper)
+        return np.round(nodes[: len(p.orders)]), usd * 1e3 + float(weights @ self.base)
+
+    def _whole(
+        self, costs: np.ndarray, found: OptimizeResult, lower: np.ndarray, upper: np.ndarray
+    ) -> tuple[np.ndarray, float]:
+        """Whole nodes and a bound: first of the whole numbers next to the programme's, of all where these are too dear."""
+        orders = slice(len(self.problem.orders))
+        low, high = lower.copy(), upper.copy()
+        low[orders] = np.maximum(np.floor(found.x[orders] + WHOLE), lower[orders])
+        high[orders] = np.minimum(np.ceil(found.x[orders] - WHOLE), upper[orders])
+        facts = {"constraints": self.rows, "integrality": self.whole, "options": {"mip_rel_gap": MIP_GAP}}
+        near = milp(costs, bounds=Bounds(low, high), **facts)
+        if near.x is not None and near.fun - found.fun <= MIP_GAP * abs(found.fun):
+            return near.x, found.fun
+        best = milp(costs, bounds=Bounds(lower, upper), **facts)
+        return best.x, best.fun if best.mip_dual_bound is None else best.mip_dual_bound
 
 
 def savings(problem: World, platform: int, least_nodes: int = 0) -> Iterator[np.ndarray]:

@@ -75,7 +75,8 @@ class _Calm:
 def _row(basis: StressBasis, base: Outcome, stress: Stress, case: Stressed, calm: _Calm) -> dict[str, object]:
     world, found = case.world, outcome(case.world, case.nodes)
     anew = Replanner(within_reach(world, case.nodes), case.nodes)
-    known, adapted = anew.best(), anew.best(case.month)
+    known = anew.best()
+    adapted = anew.best(case.month) if case.month else known
     adapted_usd = adapted.objective_usd + world.sunk_usd
     # What is known early may also be done late: the best that is known is no dearer.
     best_usd = min(known.objective_usd + world.sunk_usd, adapted_usd)
