@@ -56,8 +56,8 @@ class ClosedFormRecourse:
         p = self.problem
         demand = p.demand if demand is None else demand
         patient = np.asarray(p.deferrable, bool)
-        load = np.einsum("stwk,wp->stpk", demand[:, :, ~patient], self._per_unit[~patient])
-        wait = np.einsum("stwk,k,wp->stp", demand[:, :, patient], p.block_hours, self._per_unit[patient])
+        load = self._per_unit[~patient].T @ demand[:, :, ~patient]
+        wait = (demand[:, :, patient] @ p.block_hours) @ self._per_unit[patient]
         nodes = (capacity - p.owned) / p.node_size
         whole = np.floor(nodes + TOLERANCE)
         here, following = (self._usd(load, wait, p.owned + p.node_size * count) for count in (whole, whole + 1))
