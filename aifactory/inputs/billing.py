@@ -21,7 +21,7 @@ _TAG_KEYS = {
     "use_case": ("usecase", "usecaseid", "aiusecase"),
 }
 #: Columns from which all but hours and months follow.
-_LABELS = ["Tags", "SubAccountId", "ChargeCategory", "ChargeClass", "PricingCategory", "CommitmentDiscountStatus",
+LABELS = ["Tags", "SubAccountId", "ChargeCategory", "ChargeClass", "PricingCategory", "CommitmentDiscountStatus",
            "SkuPriceDetails", "SkuMeter", "SkuId", "ChargeDescription", "ConsumedUnit"]  # fmt: skip
 _HOUR_UNITS = {"hours", "hour", "hrs", "hr", "h", "1 hour", "1 hours", "1/hour"}
 
@@ -34,7 +34,7 @@ def derive_billing(billing: pd.DataFrame, account_map: pd.DataFrame, aliases: pd
     unit cost) and `invoice_month` (for everything that must add up to the bill). Amounts stay as they
     are.
     """
-    told = billing[_LABELS]
+    told = billing[LABELS]
     kind, first = row_kinds(told)
     labels = _from_labels(told.iloc[first], account_map, aliases).take(kind).set_axis(billing.index)
     labels["accelerator_hours"] *= billing["ConsumedQuantity"]

@@ -24,6 +24,8 @@ MAX_CSV_BYTES = 2_000_000_000
 MAX_GROWTH, FREE_BYTES = 100, 20_000_000
 SEPARATORS = {";": "';'", "\t": "tabs", "|": "'|'"}
 BEGINNING_BYTES = 1 << 20
+#: Blocks that fit into the cache of a core are read faster; a longer row makes the reading careful.
+LINES_BYTES = 1 << 21
 #: First bytes of files that are often taken for a CSV.
 OTHER_KINDS = (
     (b"PK\x03\x04", "a ZIP archive or spreadsheet"),
@@ -57,7 +59,9 @@ def read_csv_text(path: Path) -> tuple[pd.DataFrame, list[tuple[str, int]]]:
         raise InputError.at(path.name, f"the header cannot be read: {error}", row=1) from None
     _check_header(path.name, header)
     try:
-        bad, table = _cells(raw, header, reader.line_num, every_core=True)
+        bad, table = _rows_of_lines(raw, header, reader.line_num) or _cells(
+            raw, header, reader.line_num, every_core=True
+        )
         if bad:  # only one core can tell the rows
             bad, table = _cells(raw, header, reader.line_num, every_core=False)
     except pa.ArrowInvalid as error:
@@ -68,8 +72,30 @@ def read_csv_text(path: Path) -> tuple[pd.DataFrame, list[tuple[str, int]]]:
     return table.to_pandas().astype("str"), notes
 
 
-def _cells(raw: bytes, header: list[str], skipped: int, *, every_core: bool) -> tuple[list[Problem], pa.Table]:
-    """Rows of another length than the header, and all cells of the others as text."""
+def _rows_of_lines(raw: bytes, header: list[str], skipped: int) -> tuple[list[Problem], pa.Table] | None:
+    """Cells of a file in which each line is a row as long as the header, as in most; None for any other.
+
+    Cut at line ends, so that no core waits: a cell that holds a line end, wherever the cut falls, makes
+    fewer rows than lines or rows of another length.
+    """
+    import pyarrow as pa
+
+    if len(header) == 1:  # half a cell would have as many cells as a whole one
+        return None
+    try:
+        bad, table = _cells(raw, header, skipped, every_core=True, block_bytes=LINES_BYTES)
+    except pa.ArrowInvalid:  # the careful reading says what is wrong
+        return None
+    return None if bad or table.num_rows != raw.count(b"\n") - skipped else (bad, table)
+
+
+def _cells(
+    raw: bytes, header: list[str], skipped: int, *, every_core: bool, block_bytes: int = 0
+) -> tuple[list[Problem], pa.Table]:
+    """Rows of another length than the header, and all cells of the others as text.
+
+    With `block_bytes` the file is cut into such blocks at line ends, as if no cell held one.
+    """
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
 
@@ -83,10 +109,10 @@ def _cells(raw: bytes, header: list[str], skipped: int, *, every_core: bool) -> 
     table = arrow_csv.read_csv(
         pa.BufferReader(raw),
         read_options=arrow_csv.ReadOptions(
-            use_threads=every_core, block_size=1 << 24, column_names=header, skip_rows=skipped
+            use_threads=every_core, block_size=block_bytes or 1 << 24, column_names=header, skip_rows=skipped
         ),
         parse_options=arrow_csv.ParseOptions(
-            newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=note
+            newlines_in_values=not block_bytes, ignore_empty_lines=False, invalid_row_handler=note
         ),
         convert_options=arrow_csv.ConvertOptions(
             column_types=dict.fromkeys(header, pa.large_string()), strings_can_be_null=False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 
@@ -14,8 +16,15 @@ def row_kinds(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     >>> row_kinds(pd.DataFrame({"a": ["x", "y", "x"], "b": [None, "z", None]}))
     (array([0, 1, 0]), array([0, 1]))
     """
-    kind = np.zeros(len(frame), "int64")
-    for name in frame:
-        codes, known = pd.factorize(frame[name])
-        kind = pd.factorize(kind * (len(known) + 1) + codes + 1)[0]
+    return combined_kinds((pd.factorize(frame[name])[0] for name in frame), len(frame))
+
+
+def combined_kinds(codes: Iterable[np.ndarray], rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """`row_kinds` of columns whose values are numbered from 0, missing ones -1."""
+    kind = np.zeros(rows, "int64")
+    for column in codes:
+        known = int(column.max(initial=-1)) + 1
+        if known == 0 or (known == 1 and column.min() == 0):  # one value in all rows
+            continue
+        kind = pd.factorize(kind * (known + 1) + column.astype("int64") + 1)[0]
     return kind, np.flatnonzero(~pd.Series(kind).duplicated())

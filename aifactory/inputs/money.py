@@ -39,12 +39,17 @@ def sum_exact(frame: pd.DataFrame, by: str | list[str], columns: list[str]) -> p
     first = ~group.duplicated()
     names = named[first].set_axis(group[first]).sort_index()
     groups = group.to_numpy()[kind].tolist()
-    sums = {column: _sum_by(groups, frame[column].tolist(), len(names)) for column in columns}
+    sums = {column: sum_groups(groups, frame[column].tolist(), len(names)) for column in columns}
     table = names.assign(**sums).astype(dict.fromkeys(columns, "object"))
     return table.sort_values([columns[0], *keys], ascending=[False, *[True] * len(keys)], ignore_index=True)
 
 
-def _sum_by(groups: list[int], amounts: list[Decimal], count: int) -> list[Decimal]:
+def sum_groups(groups: list[int], amounts: list[Decimal], count: int) -> list[Decimal]:
+    """Exact sums of the groups 0 to `count` - 1; `groups` holds the group of each amount.
+
+    >>> sum_groups([0, 1, 0], [Decimal("0.1"), Decimal(5), Decimal("0.2")], 3)
+    [Decimal('0.3'), Decimal('5'), Decimal('0')]
+    """
     totals = [ZERO] * count
     with localcontext(EXACT):
         for group, amount in zip(groups, amounts, strict=True):

@@ -1,5 +1,6 @@
 """The strict reader: what is not what the contract says is named, never repaired."""
 
+import csv
 import gzip
 import math
 from dataclasses import replace
@@ -13,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aifactory.errors import InputError
+from aifactory.inputs import csv_text
 from aifactory.inputs.contracts import Contract, Field, load_contract
 from aifactory.inputs.kinds import row_kinds
 from aifactory.inputs.tables import Problem, raise_problems, read_source, read_table, read_text, type_table
@@ -393,6 +395,22 @@ def test_amounts_that_repeat_in_a_row_are_read_and_named_one_by_one(rows):
              zip(names, contract.fields, strict=True)]  # fmt: skip
     pd.testing.assert_frame_equal(found.frame, pd.concat([part.frame for part in apart], axis=1))
     assert found.problems == [problem for part in apart for problem in part.problems]
+
+
+_TEXTS = st.lists(st.sampled_from(["a", "b", ",", '"', "\n", "\r\n", " "]), max_size=6).map("".join)
+
+
+@IN_ONE_FILE
+@given(
+    rows=st.lists(st.tuples(_TEXTS, _TEXTS, _TEXTS), min_size=1, max_size=12), block=st.sampled_from([32, 48, 1 << 21])
+)
+def test_cells_with_line_ends_are_read_whole_wherever_a_block_ends(tmp_path, rows, block):
+    path = tmp_path / "t.csv"
+    with path.open("w", newline="") as stream:
+        csv.writer(stream, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows([("a", "b", "c"), *rows])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(csv_text, "LINES_BYTES", block)
+        assert read_text(path)[0].to_numpy().tolist() == [list(row) for row in rows]
 
 
 def test_rows_of_another_length_are_named_in_a_long_file(tmp_path):

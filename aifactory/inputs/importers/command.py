@@ -105,8 +105,8 @@ def _place(source: Path | str) -> Path | str:
 
 def _billing(path: Path, target: Target) -> Read:
     bill = read_bill(path, target.today)
-    suffix = ".csv" if len(bill.table) <= MOST_CSV_ROWS else ".parquet"
-    return {"source": path.name} | bill_report(bill), [("billing", bill.table, suffix)]
+    suffix = ".csv" if len(bill.charges) <= MOST_CSV_ROWS else ".parquet"
+    return {"source": path.name} | bill_report(bill), [("billing", bill.charges, suffix)]
 
 
 def _telemetry(source: Path | str, target: Target) -> Read:

@@ -84,7 +84,7 @@ def require_workspace(folder: Path) -> None:
 def _held(path: Path | None, name: str) -> pd.DataFrame:
     if path is None:
         return load_contract(name).empty()
-    read = read_table(path, load_contract(name))
+    read = read_table(path, load_contract(name), amounts_as_text=True)
     raise_problems(path.name, read.problems)
     text, _ = read_text(path)
     return read.frame.assign(**{column: text[column] for column in text if column.startswith("x_")})

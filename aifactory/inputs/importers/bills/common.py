@@ -49,13 +49,14 @@ def column(text: pd.DataFrame, *names: str) -> pd.Series:
 
 def as_text(stored: pd.DataFrame) -> pd.DataFrame:
     """Columns of a Parquet file as the text that a CSV would hold: exact decimals, UTC times, JSON for maps."""
-    return stored.apply(
-        lambda column: column if pd.api.types.is_string_dtype(column) else column.map(_text).astype("str")
-    )
+    other = [name for name in stored if not pd.api.types.is_string_dtype(stored[name])]
+    return stored.assign(**{name: stored[name].map(_text).astype("str") for name in other}) if other else stored
 
 
 def flat_structs(stored: pd.DataFrame) -> pd.DataFrame:
     """Nested objects of a Parquet file (BigQuery) as columns with dotted names, as deep as they go."""
+    if {str(kind) for kind in stored.dtypes} <= {"str"}:
+        return stored
     parts = []
     for name in stored:
         known = stored[name].dropna() if stored[name].dtype == object else stored[name].iloc[:0]

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
 
 from aifactory.errors import InputError
+from aifactory.inputs.amounts import Amounts
+from aifactory.inputs.columns import Coded, as_decimals, coded, each
 from aifactory.inputs.contracts import load_contract
 from aifactory.inputs.csv_text import file_bytes, holds_json
 from aifactory.inputs.importers.bills.aws import convert_aws
 from aifactory.inputs.importers.bills.azure import AZURE_COLUMNS, AZURE_COST, azure_name, convert_azure
-from aifactory.inputs.importers.bills.common import Format, as_text, flat_structs
+from aifactory.inputs.importers.bills.common import Converted, Format, as_text, flat_structs
 from aifactory.inputs.importers.bills.focus import convert_focus
 from aifactory.inputs.importers.bills.gcp import convert_gcp
 from aifactory.inputs.importers.bills.json_text import json_rows
@@ -54,12 +57,23 @@ def detect(header: list[str]) -> Format | None:
 
 @dataclass(frozen=True)
 class Bill:
-    """A bill in the columns of the `billing` table, and how it was read."""
+    """A bill in the columns of the `billing` table, and how it was read.
+
+    `charges` holds money as text, digit by digit, `amounts` the same ready to be added, `coded` the columns
+    of few different values.
+    """
 
     format: str
-    table: pd.DataFrame
+    charges: pd.DataFrame
     rows_read: int
     warnings: list[tuple[str, int]]
+    amounts: dict[str, Amounts]
+    coded: dict[str, Coded]
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """The charges with money as Decimals."""
+        return self.charges.assign(**as_decimals({name: self.charges[name] for name in self.amounts}))
 
 
 def read_bill(path: Path | str, today: pd.Timestamp | None = None) -> Bill:
@@ -87,13 +101,14 @@ def read_bill(path: Path | str, today: pd.Timestamp | None = None) -> Bill:
         converted = found.convert(as_text(text))
     except ValueError as error:
         raise InputError.at(path.name, str(error)) from None
-    table, warnings = _typed(path, converted.text, converted.source_of)
-    with ThreadPoolExecutor(1) as pool:
-        odd = pool.submit(lambda: list(odd_charges(table, today)))
-        refuse_wrong_charges(path.name, table)
-        _one_currency(path, table)
     name = f"{found.name}, {converted.variant}" if converted.variant else found.name
-    return Bill(name, table, len(text), [*notes, *converted.warnings, *warnings, *odd.result()])
+    bill = _typed(path, converted, name)
+    with ThreadPoolExecutor(1) as pool:
+        odd = pool.submit(lambda: list(odd_charges(bill, today)))
+        refuse_wrong_charges(path.name, bill)
+        _one_currency(path, bill.charges)
+    said = [*notes, *converted.warnings, *bill.warnings, *odd.result()]
+    return replace(bill, rows_read=len(text), warnings=said)
 
 
 def _recased(
@@ -117,11 +132,11 @@ def _recased(
     return text, None, notes
 
 
-def _typed(path: Path, text: pd.DataFrame, source_of: dict[str, str]) -> tuple[pd.DataFrame, list[tuple[str, int]]]:
+def _typed(path: Path, converted: Converted, name: str) -> Bill:
     """Types and bounds of the contract; problems name the column of the file."""
-    contract = load_contract("billing")
+    contract, text, source_of = load_contract("billing"), converted.text, converted.source_of
     kept = [name for name in text if name in contract.columns or name.startswith("x_")]
-    typed = type_table(path, text[kept], contract)
+    typed = type_table(path, text[kept], contract, amounts_as_text=True)
     raise_problems(
         path.name, [replace(item, column=source_of.get(item.column, item.column)) for item in typed.problems]
     )
@@ -130,8 +145,18 @@ def _typed(path: Path, text: pd.DataFrame, source_of: dict[str, str]) -> tuple[p
     if unknown:
         warnings.append((f"columns not used: {', '.join(unknown)}", 0))
     extra = {name: text[name] for name in kept if name.startswith("x_")}
-    filled = [item.name for item in contract.fields if item.required or typed.frame[item.name].notna().any()]
-    return typed.frame[filled].assign(**extra), warnings
+    counted = dict(zip(extra, each(coded, extra.values(), len(text)), strict=True))
+    filled = [item for item in contract.fields if item.required or typed.frame[item.name].notna().any()]
+    exact = [item.name for item in filled if item.exact]
+    amounts = dict(zip(exact, each(lambda name: Amounts(typed.frame[name]), exact, len(text)), strict=True))
+    return Bill(
+        name,
+        typed.frame[[item.name for item in filled]].assign(**extra),
+        len(text),
+        warnings,
+        amounts,
+        {name: held for name, held in (typed.coded | counted).items() if held is not None},
+    )
 
 
 def _one_currency(path: Path, table: pd.DataFrame) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
-from aifactory.inputs.billing import UNATTRIBUTED, derive_billing
+from aifactory.inputs.billing import LABELS, UNATTRIBUTED, derive_billing
 from aifactory.inputs.contracts import load_contract
 from aifactory.inputs.importers.bills.read import Bill
+from aifactory.inputs.kinds import combined_kinds
 from aifactory.inputs.money import exact_total, sum_exact
+from aifactory.inputs.months import month_of
 from aifactory.inputs.resources import data_dir
 from aifactory.inputs.tables import read_source
 
@@ -27,50 +30,69 @@ NEEDED = ("team", "business_unit", "use_case", "accelerator", "account", "list_c
 def bill_report(bill: Bill, account_map: pd.DataFrame | None = None) -> dict[str, object]:
     """Counts, totals and splits of a bill; amounts are exact, as decimal text.
 
+    Charges that agree in all labels and months are of one kind; money is added once by kind, and all else
+    follows from the kinds.
+
     Returns
     -------
     Keys format, rows_read, rows_kept, rows_left_out, warnings, period, currency, totals, usage_in_period,
     by (dimension -> value -> effective cost), accelerator_hours, coverage (field -> share of rows).
     """
-    contract = load_contract("billing")
-    absent = [item for item in contract.fields if item.name not in bill.table]
-    table = bill.table.assign(**{item.name: pd.Series(index=bill.table.index, dtype=item.dtype) for item in absent})
-    table = table[list(dict.fromkeys([*contract.columns, *bill.table.columns]))]
     aliases = read_source(data_dir() / "catalogue" / "accelerator_aliases.csv", load_contract("accelerator_aliases"))
     mapped = load_contract("account_map").empty() if account_map is None else account_map
-    derived = derive_billing(table, mapped, aliases)
-    period = derived["invoice_month"].mode().iloc[0] if len(derived) else ""
+    derived = derive_billing(_kinds(bill), mapped, aliases)
+    period = derived.groupby("invoice_month")["rows"].sum().idxmax() if len(derived) else ""
     hours = derived.groupby("accelerator_id")["accelerator_hours"].sum()
-    cube = sum_exact(derived, [*DIMENSIONS.values(), "month"], ["EffectiveCost", "BilledCost"])
-    usage = cube[cube["month"] == period]
+    usage = derived[derived["month"] == period]
+    listed = bill.amounts.get("ListCost")
     return {
         "format": bill.format,
         "rows_read": bill.rows_read,
-        "rows_kept": len(derived),
+        "rows_kept": len(bill.charges),
         "rows_left_out": {},
         "warnings": [{"text": text, "rows": rows} for text, rows in (*bill.warnings, *_unsure(derived))],
         "period": period,
-        "currency": derived["BillingCurrency"].iloc[0] if len(derived) else "",
-        "totals": {"billed": _total(cube, "BilledCost"), "effective": _total(cube, "EffectiveCost"),
-                   "list": _total(derived, "ListCost")},
+        "currency": bill.charges["BillingCurrency"].iloc[0] if len(derived) else "",
+        "totals": {"billed": _total(derived, "BilledCost"), "effective": _total(derived, "EffectiveCost"),
+                   "list": str(listed.total()) if listed and listed.known else None},
         "usage_in_period": {"effective": _total(usage, "EffectiveCost"), "billed": _total(usage, "BilledCost")},
-        "by": {name: _split(cube, column) for name, column in DIMENSIONS.items()},
+        "by": {name: _split(derived, column) for name, column in DIMENSIONS.items()},
         "accelerator_hours": {str(name): round(float(value), 6) for name, value in hours.items() if value > 0},
-        "coverage": _coverage(derived),
+        "coverage": _coverage(derived, listed.known if listed else 0),
     }  # fmt: skip
+
+
+def _kinds(bill: Bill) -> pd.DataFrame:
+    """One row for each kind of charge: its labels, and `rows`, quantity and money of all charges of the kind."""
+    contract, charges = load_contract("billing"), bill.charges
+    times = ["ChargePeriodStart", "BillingPeriodStart"]
+    labels = [name for name in dict.fromkeys([*LABELS, "ProviderName"]) if name in charges]
+    months = [pd.factorize(month_of(charges[name]))[0] for name in times]
+    codes = (bill.coded[name].codes if name in bill.coded else pd.factorize(charges[name])[0] for name in labels)
+    kind, first = combined_kinds((*codes, *months), len(charges))
+    kinds = charges[[*times, *labels]].iloc[first].reset_index(drop=True)
+    if "ConsumedQuantity" in charges:
+        kinds["ConsumedQuantity"] = charges["ConsumedQuantity"].groupby(kind).sum()
+    absent = {
+        item.name: pd.Series(index=kinds.index, dtype=item.dtype) for item in contract.fields if item.name not in kinds
+    }
+    sums = {
+        name: pd.Series(bill.amounts[name].sums(kind, len(first)), dtype="object")
+        for name in ("EffectiveCost", "BilledCost")
+    }
+    return kinds.assign(**absent | sums, rows=np.bincount(kind, minlength=len(first)))
 
 
 def _unsure(derived: pd.DataFrame) -> list[tuple[str, int]]:
     """Charges whose accelerator is told by the name of a device and not by an instance type."""
-    rows = int((derived["accelerator_confidence"] == "assumed").sum())
+    rows = int(derived.loc[derived["accelerator_confidence"] == "assumed", "rows"].sum())
     text = "accelerator assumed from the name of a device; as many as the details say, else one, are counted an hour"
     return [(text, rows)] if rows else []
 
 
 def _total(table: pd.DataFrame, column: str) -> str | None:
-    """Exact sum as text; None where no row has the amount."""
-    known = table[column].dropna()
-    return str(exact_total(known)) if len(known) else None
+    """Exact sum as text; None without a charge."""
+    return str(exact_total(table[column])) if len(table) else None
 
 
 def _split(table: pd.DataFrame, column: str) -> dict[str, str]:
@@ -79,12 +101,13 @@ def _split(table: pd.DataFrame, column: str) -> dict[str, str]:
     return dict(zip(names, map(str, sums["EffectiveCost"]), strict=True))
 
 
-def _coverage(table: pd.DataFrame) -> dict[str, float]:
+def _coverage(kinds: pd.DataFrame, listed: int) -> dict[str, float]:
     """Share of rows in which a field that planning needs is known."""
     known = {
-        **{name: table[name] != UNATTRIBUTED for name in ("team", "business_unit", "use_case")},
-        "accelerator": table["accelerator_id"] != "(none)",
-        "account": table["account"] != "(none)",
-        "list_cost": table["ListCost"].notna(),
+        **{name: kinds[name] != UNATTRIBUTED for name in ("team", "business_unit", "use_case")},
+        "accelerator": kinds["accelerator_id"] != "(none)",
+        "account": kinds["account"] != "(none)",
     }
-    return {name: round(float(known[name].mean()), 6) if len(table) else 0.0 for name in NEEDED}
+    rows = {name: int(kinds.loc[flags, "rows"].sum()) for name, flags in known.items()} | {"list_cost": listed}
+    every = int(kinds["rows"].sum())
+    return {name: round(rows[name] / every, 6) if every else 0.0 for name in NEEDED}

@@ -6,16 +6,19 @@ import json
 import re
 from collections.abc import Iterator
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from aifactory.errors import InputError
+from aifactory.inputs.columns import Coded, as_decimals
 from aifactory.inputs.importers.bills.common import NOT_GIVEN
-from aifactory.inputs.money import exact_total
-from aifactory.inputs.months import month_of
+from aifactory.inputs.kinds import combined_kinds
 
-MONEY = ("BilledCost", "EffectiveCost", "ListCost", "ContractedCost")
+if TYPE_CHECKING:
+    from aifactory.inputs.importers.bills.read import Bill
+
 IDS = ("BillingAccountId", "SubAccountId", "SkuId")
 #: No charge of a bill is larger; what is, is a damaged cell or another unit.
 LARGEST = Decimal(10) ** 15
@@ -27,16 +30,16 @@ CUT_NUMBER = r"\d(?:\.\d+)?[eE]\+\d+"
 LONGEST_CUT = 24
 
 
-def refuse_wrong_charges(file: str, table: pd.DataFrame) -> None:
+def refuse_wrong_charges(file: str, bill: Bill) -> None:
     """Refuse a bill without charges, with a line of totals, an impossible amount or a charge that ends before it starts."""
+    table = bill.charges
     if table.empty:
         raise InputError.at(file, "holds a header and no charges", row=2)
-    for column in (name for name in MONEY if name in table):
-        known = table[column].to_numpy()[table[column].notna()]
-        if len(known) and max(np.max(known), -np.min(known)) >= LARGEST:
-            row = table[column].dropna().map(abs).ge(LARGEST).idxmax()
-            rule = f"is {LARGEST:.0E} or more, which no charge is"
-            raise InputError.at(file, rule, row=int(row) + 2, column=column, value=f"{table.loc[row, column]:.6E}")
+    for column, amounts in bill.amounts.items():
+        row = amounts.first_beyond(LARGEST)
+        if row is not None:
+            rule, value = f"is {LARGEST:.0E} or more, which no charge is", f"{Decimal(table[column].iloc[row]):.6E}"
+            raise InputError.at(file, rule, row=row + 2, column=column, value=value)
     early = table["ChargePeriodEnd"] < table["ChargePeriodStart"]
     if early.any():
         row = early.idxmax()
@@ -44,50 +47,48 @@ def refuse_wrong_charges(file: str, table: pd.DataFrame) -> None:
         raise InputError.at(
             file, "is before ChargePeriodStart", row=int(row) + 2, column="ChargePeriodEnd", value=value
         )
-    _refuse_totals(file, table)
+    _refuse_totals(file, bill)
 
 
-def _refuse_totals(file: str, table: pd.DataFrame) -> None:
-    for column in table.select_dtypes("str"):
-        said = _cells(table[column], TOTAL, LONGEST_WORD)
-        for row in table.index[said]:
-            others = exact_total(table["BilledCost"]) - table.loc[row, "BilledCost"]
-            if len(table) > 1 and others == table.loc[row, "BilledCost"]:
+def _refuse_totals(file: str, bill: Bill) -> None:
+    table, billed = bill.charges, bill.amounts["BilledCost"]
+    for column in (name for name in table.select_dtypes("str") if name not in bill.amounts):
+        for row in np.flatnonzero(_cells(table[column], bill.coded.get(column), TOTAL, LONGEST_WORD)):
+            own = Decimal(table["BilledCost"].iloc[row])
+            if len(table) > 1 and billed.total() - own == own:
                 rule = "is a line of totals; it would count every charge twice, remove it"
-                raise InputError.at(file, rule, row=int(row) + 2, column=column, value=table.loc[row, column])
+                raise InputError.at(file, rule, row=int(row) + 2, column=column, value=table[column].iloc[row])
 
 
-def _cells(texts: pd.Series, pattern: str, longest: int) -> pd.Series:
+def _cells(texts: pd.Series, coded: Coded | None, pattern: str, longest: int) -> np.ndarray:
     """Which cells are of a form, looked for once in each different text that is not too long for it."""
-    if (texts == texts.iloc[0]).all():  # as in many columns of a bill
-        different = texts.iloc[:1]
-    else:
-        different = texts[(texts.str.len() <= longest).fillna(value=False).to_numpy(dtype=bool)].unique()
-    words = [word for word in different if re.fullmatch(pattern, word)]
-    return texts.isin(words) if words else pd.Series(data=False, index=texts.index)
+    different = texts if coded is None else coded.known
+    short = different[(different.str.len() <= longest).to_numpy(dtype=bool, na_value=False)].unique()
+    words = [word for word in short if re.fullmatch(pattern, word)]
+    return texts.isin(words).to_numpy() if words else np.zeros(len(texts), "bool")
 
 
-def odd_charges(table: pd.DataFrame, today: pd.Timestamp | None) -> Iterator[tuple[str, int]]:
+def odd_charges(bill: Bill, today: pd.Timestamp | None) -> Iterator[tuple[str, int]]:
     """What the analyst should know, with the number of rows; nothing of it is changed or left out."""
-    months = month_of(table["BillingPeriodStart"])
-    late = int((month_of(table["ChargePeriodStart"]) != months).sum())
+    table = bill.charges
+    months, used = (_months(table[name]) for name in ("BillingPeriodStart", "ChargePeriodStart"))
+    late = int((used != months).sum())
     if late:
         yield "usage of another month than the invoice", late
-    invoiced = sorted(months.unique())
+    invoiced = [str(month) for month in np.unique(months)]
     if len(invoiced) > 1:
         yield f"{len(invoiced)} invoice months in one file: {', '.join(invoiced)}", len(table)
     if today is not None and (future := int((table["BillingPeriodStart"] > today).sum())):
         yield "invoice of a month after the day of import", future
-    again = _repeated(table, np.flatnonzero(table["ChargeCategory"] == "Usage"))
+    again = _repeated(bill, np.flatnonzero(table["ChargeCategory"] == "Usage"))
     if again:
         yield "identical to an earlier charge: counted; is a part of the bill in the file twice?", again
     for column in (name for name in IDS if name in table):
-        cut = int(_cells(table[column], CUT_NUMBER, LONGEST_CUT).sum())
+        cut = int(_cells(table[column], bill.coded.get(column), CUT_NUMBER, LONGEST_CUT).sum())
         if cut:
             yield f"{column} is written as a power of ten: a spreadsheet has cut its digits, export it as text", cut
     if "Tags" in table:
-        known = {text: _is_object(text) for text in table["Tags"].dropna().unique()}
-        broken = int((~table["Tags"].dropna().map(known)).sum()) if known else 0
+        broken = _broken_tags(table["Tags"], bill.coded.get("Tags"))
         if broken:
             yield "tags are no JSON object: these charges count as untagged", broken
     unknown = int((table["ProviderName"] == NOT_GIVEN).sum())
@@ -95,16 +96,36 @@ def odd_charges(table: pd.DataFrame, today: pd.Timestamp | None) -> Iterator[tup
         yield "charges of several providers, some without a name", unknown
 
 
-def _repeated(table: pd.DataFrame, rows: np.ndarray) -> int:
+def _months(times: pd.Series) -> np.ndarray:
+    return times.dt.tz_localize(None).to_numpy("datetime64[us]").astype("datetime64[M]")
+
+
+def _broken_tags(texts: pd.Series, coded: Coded | None) -> int:
+    if coded is None:
+        return sum(not _is_object(text) for text in texts.dropna())
+    broken = np.array([not _is_object(text) for text in coded.known], dtype=bool)
+    return int(coded.counts()[broken].sum())
+
+
+def _repeated(bill: Bill, rows: np.ndarray) -> int:
     """Charges among these rows that equal an earlier one in every column.
 
     A repeated charge repeats each of its cells: column by column, that with the most different values
     first, only such charges are looked at further. Amounts, slow to compare, come last.
     """
-    some = table.drop(columns=[name for name in MONEY if name in table]).iloc[rows[:: max(len(rows) // 1_000, 1)]]
-    for name in some.nunique().sort_values(ascending=False, kind="stable").index:
-        rows = rows[table[name].iloc[rows].duplicated(keep=False)]
-    return int(table.iloc[rows].duplicated().sum())
+    table = bill.charges.drop(columns=list(bill.amounts))
+    order = table.iloc[rows[:: max(len(rows) // 1_000, 1)]].nunique().sort_values(ascending=False, kind="stable").index
+    kind = np.zeros(len(rows), "int64")
+    for name in order:
+        held = bill.coded.get(name)
+        codes = pd.factorize(table[name].iloc[rows])[0] if held is None else held.codes[rows]
+        kind = combined_kinds((kind, codes), len(rows))[0]
+        again = pd.Series(kind).duplicated(keep=False).to_numpy()
+        rows, kind = rows[again], kind[again]
+        if not len(rows):
+            return 0
+    same = as_decimals({name: bill.charges[name].iloc[rows] for name in bill.amounts})
+    return int(pd.DataFrame(same).assign(kind=kind).duplicated().sum())
 
 
 def _is_object(text: str) -> bool:
