@@ -13,17 +13,20 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
 import yaml
 
-from aifactory.errors import InputError
+from aifactory.errors import InputError, StageError
 from aifactory.inputs.resources import notebooks_dir
 
 KINDS = ("cron", "github", "airflow", "jupyter")
 #: Days on which a late month is tried again; months before it that late data may still change.
 RETRY_DAYS, MONTHS_BACK = 7, 2
 LAST_FIRST_DAY = 28 - RETRY_DAYS
-NOTEBOOK = "05_monthly_refresh.ipynb"
+NOTEBOOK = "06_scheduled_refresh.ipynb"
 STAGE = "refresh"
+#: Seconds that a scheduled notebook waits for another run that writes to the same folder.
+WAIT_S = 600.0
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,35 @@ def example(kind: str, schedule: Schedule) -> str:
     return makers[kind](schedule)
 
 
+def refresh_months(workspace: str, out: str, period: str = "", back: int = MONTHS_BACK) -> pd.DataFrame:
+    """Report a month and the `back` months before it that late data changed: what a scheduled notebook runs.
+
+    Returns one row per month: month, state (`done`, `up to date`), page below `out`. An empty `out` runs nothing.
+
+    Raises
+    ------
+    StageError
+        A month could not be reported, so that the scheduler sees the failure and tries again.
+    """
+    from aifactory.inputs.workspace import load_workspace
+    from aifactory.run.months import months_back
+    from aifactory.run.parameters import check_period
+    from aifactory.run.runner import run_road
+
+    columns = ["month", "state", "page"]
+    if not out:
+        return pd.DataFrame(columns=columns)
+    loaded = load_workspace(workspace, check_period(period))
+    rows = []
+    for month in months_back(loaded.period, back, loaded.periods):
+        found = run_road([STAGE], workspace=loaded.path, period=month, out=out, wait_s=WAIT_S).stages[0]
+        if found.state == "failed":
+            msg = f"{month}: {found.message}"
+            raise StageError(msg)
+        rows.append((month, found.state, f"{month}/{STAGE}/{STAGE}.html"))
+    return pd.DataFrame(rows, columns=columns)
+
+
 def cron_line(schedule: Schedule) -> str:
     """Line for `crontab -e`; cron has an empty environment, so the interpreter is named in full."""
     command = schedule.command(f"{shlex.quote(sys.executable)} -m aifactory.cli")
@@ -125,7 +157,7 @@ def airflow_dag(schedule: Schedule) -> str:
     """DAG file with a `PapermillOperator` (provider `apache-airflow-providers-papermill`).
 
     The month is the one before the end of the data interval, so that a back-fill reports the months it stands
-    for, in Airflow 2 and 3 alike. It writes the executed notebook, `results.json` and the tables of the month.
+    for, in Airflow 2 and 3 alike. It writes the pages as `aifactory run refresh` does, and the executed notebook.
     """
     return f'''"""Monthly refresh of aifactory; made by `aifactory schedule --kind airflow`."""
 
@@ -135,10 +167,10 @@ from pathlib import Path
 from airflow import DAG
 from airflow.providers.papermill.operators.papermill import PapermillOperator
 
-OUT = {str(Path(schedule.out) / "airflow")!r}
+OUT, RAN = {schedule.out!r}, {str(Path(schedule.out) / "scheduled")!r}
 MONTH = "{{{{ (data_interval_end.replace(day=1) - macros.timedelta(days=1)).strftime('%Y-%m') }}}}"
 
-Path(OUT).mkdir(parents=True, exist_ok=True)
+Path(RAN).mkdir(parents=True, exist_ok=True)
 with DAG(
     dag_id="aifactory_refresh",
     schedule={schedule.monthly!r},
@@ -150,8 +182,8 @@ with DAG(
     PapermillOperator(
         task_id="refresh",
         input_nb={str(notebooks_dir() / NOTEBOOK)!r},
-        output_nb=f"{{OUT}}/refresh-{{MONTH}}.ipynb",
-        parameters={{"period": MONTH, "workspace": {schedule.workspace!r}, "out_dir": f"{{OUT}}/{{MONTH}}"}},
+        output_nb=f"{{RAN}}/refresh-{{MONTH}}.ipynb",
+        parameters={{"period": MONTH, "workspace": {schedule.workspace!r}, "out": OUT}},
         kernel_name="python3",
     )
 '''
@@ -160,14 +192,15 @@ with DAG(
 def jupyter_job(schedule: Schedule) -> str:
     """Body of `POST /scheduler/job_definitions` of jupyter-scheduler: the latest complete month, every month.
 
+    The pages lie in the output folder, as those of `aifactory run refresh`; the job's own output is the list of them.
     `input_uri` counts from the root folder of the server; parameters are plain texts there.
     """
     job = {
         "name": "aifactory monthly refresh",
         "input_uri": f"notebooks/{NOTEBOOK}",
         "runtime_environment_name": "python3",
-        "output_formats": ["ipynb", "html"],
-        "parameters": {"period": "", "workspace": schedule.workspace, "out_dir": str(Path(schedule.out) / "jupyter")},
+        "output_formats": ["ipynb"],
+        "parameters": {"period": "", "workspace": schedule.workspace, "out": schedule.out},
         "schedule": schedule.monthly,
         "timezone": "UTC",
     }

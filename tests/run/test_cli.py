@@ -23,7 +23,7 @@ def test_new_then_check(tmp_path):
     assert created.returncode == 0, created.stderr
     assert (folder / "plan.yaml").is_file()
     assert (folder / "use_cases.csv").is_file()
-    assert len(list((folder / "notebooks").glob("*.ipynb"))) == 6
+    assert len(list((folder / "notebooks").glob("*.ipynb"))) == 7
     again = aifactory("new", folder)
     assert again.returncode == 2
     assert "empty" in again.stderr

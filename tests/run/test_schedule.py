@@ -13,15 +13,17 @@ import types
 from pathlib import Path
 
 import jinja2
+import nbformat
 import papermill
 import pytest
 import yaml
 from typer.testing import CliRunner
 
 from aifactory.cli import app
-from aifactory.errors import InputError
+from aifactory.errors import InputError, StageError
 from aifactory.inputs.resources import notebooks_dir
-from aifactory.run.schedule import KINDS, Schedule, example
+from aifactory.run import runner
+from aifactory.run.schedule import KINDS, Schedule, example, refresh_months
 
 REPO = Path(__file__).resolve().parents[2]
 #: The third of November 2026, 06:00: the clock of a scheduler that reports October.
@@ -183,13 +185,19 @@ def stub_airflow(monkeypatch, run):
     monkeypatch.setitem(sys.modules, operators.__name__, operators)
 
 
-def headline(folder):
-    return json.loads((Path(folder) / "results.json").read_text())["headline"]
+def reported(company):
+    """Bytes of every file that the month's report is made of."""
+    folder = company / "reports" / "2026-10" / "refresh"
+    return {path.relative_to(folder): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def texts_of(path):
+    return "".join(str(cell.get("outputs", "")) for cell in nbformat.read(path, as_version=4).cells)
 
 
 @pytest.mark.slow
 def test_the_dag_runs_the_month_before_its_interval_ends(by_cron, company, monkeypatch):
-    ran = []
+    ran, before = [], reported(company)
 
     def run(input_nb, output_nb, parameters, kernel_name):
         macros = types.SimpleNamespace(timedelta=dt.timedelta)
@@ -198,15 +206,16 @@ def test_the_dag_runs_the_month_before_its_interval_ends(by_cron, company, monke
             return jinja2.Template(text).render(data_interval_end=NOW, macros=macros)
 
         given = {name: render(value) for name, value in parameters.items()}
-        assert render(output_nb).endswith("refresh-2026-10.ipynb")
         papermill.execute_notebook(input_nb, render(output_nb), given, kernel_name=kernel_name, progress_bar=False)
-        ran.append(given)
+        ran.append(given | {"output": render(output_nb)})
 
     stub_airflow(monkeypatch, run)
     text = shown("--kind", "airflow", "--workspace", company)
     exec(compile(text, "dag.py", "exec"), {})  # noqa: S102 - our own file, as a scheduler loads it
     assert ran[0]["period"] == "2026-10"
-    assert headline(ran[0]["out_dir"]) == headline(company / "reports" / "2026-10" / "refresh")
+    assert ran[0]["output"].endswith("refresh-2026-10.ipynb")
+    assert "up to date" in texts_of(ran[0]["output"])  # cron was there before: the same report, to the byte
+    assert reported(company) == before and Path("refresh.html") in before
 
 
 @pytest.mark.slow
@@ -215,8 +224,17 @@ def test_the_job_of_jupyter_scheduler_reports_the_latest_month(by_cron, company,
     cron_fields(job["schedule"])
     assert {"name", "input_uri", "runtime_environment_name", "output_formats"} <= set(job)
     assert all(isinstance(value, str) for value in job["parameters"].values())
-    source = notebooks_dir().parent / job["input_uri"]
-    papermill.execute_notebook(
-        source, tmp_path / "out.ipynb", job["parameters"], kernel_name="python3", progress_bar=False
-    )
-    assert headline(job["parameters"]["out_dir"]) == headline(company / "reports" / "2026-10" / "refresh")
+    source, out, before = notebooks_dir().parent / job["input_uri"], tmp_path / "out.ipynb", reported(company)
+    papermill.execute_notebook(source, out, job["parameters"], kernel_name="python3", progress_bar=False)
+    assert "up to date" in texts_of(out) and "refresh.html" in texts_of(out)
+    assert reported(company) == before
+
+
+@pytest.mark.slow
+def test_a_scheduled_notebook_writes_the_page_and_fails_where_the_runner_fails(by_cron, company, tmp_path, monkeypatch):
+    """The function of the scheduled notebook against the runner itself, on one month that is not reported yet."""
+    assert refresh_months(str(company), "").empty
+    done = runner.StageOutcome(runner.select_stages(["refresh"])[0], "failed", tmp_path, "no room on the disk")
+    monkeypatch.setattr(runner, "run_road", lambda *_, **__: types.SimpleNamespace(stages=[done]))
+    with pytest.raises(StageError, match="2026-10: no room on the disk"):
+        refresh_months(str(company), str(tmp_path))
