@@ -20,6 +20,7 @@ _HOMES = {
     "aifactory.benchmark": ("Benchmark", "build_benchmark"),
     "aifactory.shortlist": ("Shortlist", "build_shortlist"),
     "aifactory.shortlist.examples": ("work_examples",),
+    "aifactory.shortlist.judgements": ("judged_values",),
     "aifactory.buyplan": ("BuyPlan", "build_buy_plan"),
     "aifactory.buyplan.backtest_history": ("backtest_history",),
     "aifactory.buyplan.futures": ("compare_futures",),

@@ -21,10 +21,12 @@ from aifactory.units import MONTHS_PER_YEAR
 Regime = Literal["straight_line", "macrs_5", "bonus_100"]
 REGIMES: dict[Regime, str] = {
     "straight_line": "straight line to the resale value",
-    "macrs_5": "five-year MACRS, half-year convention",
+    "macrs_5": "five-year MACRS, half-year or mid-quarter convention",
     "bonus_100": "all in the first year (100 % bonus)",
 }
 LIFE_YEARS = 5  # computers and their peripherals
+#: Share of a year's purchases in its last quarter beyond which the mid-quarter convention holds (Pub 946).
+MID_QUARTER_SHARE = 0.4
 
 
 def year_starts(months: int, first_position: int) -> np.ndarray:
@@ -82,7 +84,8 @@ def write_offs(placed: ArrayLike, resale: ArrayLike, regime: Regime, first_posit
 
     `placed` is the outlay by the month in which its equipment goes to work, `resale` what that
     equipment sells for in the last month. MACRS percentages of a year are spread over its months of
-    use; equipment is sold at the end of the last month, for a gain over what is left of its outlay.
+    use, at the convention that holds for its purchases (`mid_quarter_years`); equipment is sold at the
+    end of the last month, for a gain over what is left of its outlay.
 
     >>> write_offs([0, 120, 0], [0, 20, 0], "straight_line").tolist()
     [0.0, 50.0, 50.0]
@@ -94,21 +97,42 @@ def write_offs(placed: ArrayLike, resale: ArrayLike, regime: Regime, first_posit
         raise ValueError(msg)
     outlay, sold = finite_flows(placed), finite_flows(resale)
     found, last = np.zeros(outlay.size), outlay.size - 1
+    late = mid_quarter_years(outlay, first_position)
     for month in np.flatnonzero(outlay):
         if regime == "straight_line":
             found[month:] += (outlay[month] - sold[month]) / (last - month + 1)
             continue
-        shares = _shares(regime, last - month + 1, (month + first_position) % MONTHS_PER_YEAR)
+        year, position = divmod(int(month) + first_position, MONTHS_PER_YEAR)
+        shares = _shares(regime, last - month + 1, position, late[year])
         found[month:] += outlay[month] * shares
         found[last] -= sold[month] - outlay[month] * (1.0 - shares.sum())
     return found
 
 
-def _shares(regime: Regime, months: int, position: int) -> np.ndarray:
+def mid_quarter_years(placed: ArrayLike, first_position: int = 0) -> np.ndarray:
+    """Whether each fiscal year takes the mid-quarter convention: over 40 % of its purchases in the last quarter.
+
+    A year that the horizon cuts off counts what falls into it.
+
+    >>> mid_quarter_years([60, 0, 0, 0, 0, 0, 0, 0, 0, 40, 0, 0]).tolist()
+    [False]
+    >>> mid_quarter_years([59, 0, 0, 0, 0, 0, 0, 0, 0, 41, 0, 0]).tolist()
+    [True]
+    """
+    outlay = finite_flows(placed)
+    years, position = np.divmod(np.arange(outlay.size) + first_position, MONTHS_PER_YEAR)
+    count = int(years.max(initial=0)) + 1
+    whole = np.bincount(years, weights=outlay, minlength=count)
+    last = np.bincount(years, weights=np.where(position >= MONTHS_PER_YEAR - 3, outlay, 0.0), minlength=count)
+    return last > MID_QUARTER_SHARE * whole * (1 + 1e-12)
+
+
+def _shares(regime: Regime, months: int, position: int, mid_quarter: bool) -> np.ndarray:  # noqa: FBT001
     """Share of the outlay written off in each month of use."""
     if regime == "bonus_100":
         return np.eye(1, months)[0]
     years = (np.arange(months) + position) // MONTHS_PER_YEAR
-    percent = np.array([*macrs_pct(LIFE_YEARS), *np.zeros(months)])
+    schedule = macrs_pct(LIFE_YEARS, "mid-quarter", position // 3 + 1) if mid_quarter else macrs_pct(LIFE_YEARS)
+    percent = np.array([*schedule, *np.zeros(months)])
     used = np.where(years == 0, MONTHS_PER_YEAR - position, MONTHS_PER_YEAR)
     return percent[years] / 100.0 / used

@@ -363,10 +363,11 @@ def headline(short: Shortlist) -> dict[str, tuple[object, str]]:
     }
 
 
-def tables(short: Shortlist) -> dict[str, pd.DataFrame]:
-    """Tables to publish with the page."""
+def tables(short: Shortlist, judged: pd.DataFrame | None = None) -> dict[str, pd.DataFrame]:
+    """Tables to publish with the page; `judged` are the judged values with what they lack."""
     names = ("matrix", "criteria", "scorecard", "scorecard_long", "penalties", "exclusions", "choice", "pilots", "anchors",
              "migrations", "architecture", "knowledge")  # fmt: skip
     firm = {"ranks": short.robustness.ranks, "verdicts": short.robustness.verdicts,
             "acceptability": short.robustness.acceptability, "central_weights": short.robustness.central_weights}  # fmt: skip
-    return {name: getattr(short, name) for name in names} | firm
+    rest = {} if judged is None else {"judged_values": judged}
+    return {name: getattr(short, name) for name in names} | firm | rest

@@ -8,7 +8,7 @@ import pandas as pd
 from aifactory.inputs.workspace import Workspace
 from aifactory.report import charts
 from aifactory.report.blocks import Col, Group, figure, group, section, table
-from aifactory.report.text import join_words, num, pct, plural, readable, usd_compact
+from aifactory.report.text import as_of_range, join_words, num, pct, plural, readable, usd_compact
 from aifactory.serving.transfer import UNSEEN_EVIDENCE
 from aifactory.shortlist import Shortlist
 from aifactory.shortlist.knowledge import worthwhile
@@ -217,6 +217,39 @@ def benchmarks_section(ws: Workspace, short: Shortlist) -> Group:
     return group(
         section("Which benchmarks pay for themselves?", answer),
         table(worth, caption="Benchmarks in the order to run them", source=SOURCE, as_of=ws.as_of, columns=columns, max_rows=12, note=note),
+    )  # fmt: skip
+
+
+def judgements_section(ws: Workspace, judged: pd.DataFrame) -> Group:
+    """What the judged scores stand on, and how many of them lack something."""
+    lacking, owners = judged[judged["lacks"] != ""], judged["owner_role"].fillna("")
+    parts = judged["lacks"].str.split(", ").explode()
+    counts = parts[parts != ""].value_counts()
+    held = [f"{count} by the {name}" for name, count in owners[owners != ""].value_counts().items()]
+    answer = (
+        f"{len(lacking)} of {plural(len(judged), 'judged value')} behind this ranking lack something"
+        + (f": {join_words(f'{what} ({count})' for what, count in counts.items())}." if len(counts) else ".")
+        + (f" They are owned: {join_words(held)}." if held else "")
+        + " A judgement of your own replaces one by a row in judgements.csv."
+    )
+    columns = {
+        "platform": Col("Platform"),
+        "workload_class": Col("Work"),
+        "criterion": Col("Criterion"),
+        "score": Col("Score", "num2"),
+        "low": Col("Low", "num2"),
+        "high": Col("High", "num2"),
+        "owner_role": Col("Owner"),
+        "as_of": Col("Evidence of", "date"),
+        "rationale": Col("Reason", "prose"),
+        "lacks": Col("Lacks"),
+    }
+    frame = judged.assign(gap=judged["lacks"] == "", work=judged["workload_class"].replace("*", "all"))
+    frame = frame.assign(workload_class=frame["work"]).sort_values(["gap", "criterion", "platform"], kind="stable")
+    return group(
+        section("What do the judged scores stand on?", answer),
+        table(frame, caption="Judged values, those that lack something first", source="judgements table",
+              as_of=as_of_range(judged["as_of"].dropna()), columns=columns, max_rows=12, note="All of them are in the table of judged values of the run folder."),
     )  # fmt: skip
 
 

@@ -49,6 +49,20 @@ def test_spot_moves_both_ways_and_wider_with_time():
     np.testing.assert_allclose(np.quantile(ends, [0.1, 0.9]), [low, high], rtol=0.03)
 
 
+def test_a_price_that_mostly_stands_has_a_narrow_month_and_the_same_later_spread():
+    """A move in one month of four: level 1 - 0.2 / 0.25 = 0.2 of a normal twice as wide, z(0.6) = 0.2533."""
+    moves = np.cumsum(np.tile([0.0, 0.0, 0.0, 0.2, 0.0, 0.0, 0.0, -0.2], 6))
+    process = fit_prices(history(np.exp(np.r_[0.0, moves]), "spot"))["spot"]
+    assert process.moving_share == pytest.approx(0.25)
+    assert process.monthly_spread == pytest.approx(0.1)
+    assert np.log(process.interval(1.0, 1)[2]) == pytest.approx(0.2533 * 0.2, abs=1e-4)
+    assert process.interval(1.0, 1, level=0.7) == (1.0, 1.0, 1.0)  # less likely to move than to stand outside
+    paths = np.log(process.paths(1.0, 12, 40_000, seed=5))
+    assert (np.diff(paths, axis=1) == 0).mean() == pytest.approx(0.75, abs=0.01)
+    assert paths[:, 1].std() == pytest.approx(0.1, rel=0.03)
+    assert paths[:, 12].std() == pytest.approx(0.1 * np.sqrt(12 + 12 * 11 * 0.25), rel=0.03)
+
+
 def test_the_three_are_fitted_apart():
     all_kinds = pd.concat([FLAT, history([1.0, 1.5] * 6, "spot"), history([2.0] * 11 + [1.8], "cud_1y")])
     fitted = fit_prices(all_kinds)
@@ -82,11 +96,11 @@ def test_published_history(shared_dir):
 
 
 @pytest.mark.real
-@pytest.mark.parametrize(("months", "widest"), [(1, 0.3), (2, 0.4), (3, 0.5), (6, 0.9)])
+@pytest.mark.parametrize(("months", "widest"), [(1, 0.15), (2, 0.4), (3, 0.5), (6, 0.9)])
 def test_spot_intervals_hold_four_in_five_at_rolling_origins(shared_dir, months, widest):
     rows = pd.read_csv(shared_dir / "data" / "catalogue" / "price_history.csv")
     score = score_intervals(rows[(rows["provider"] == "GCP") & (rows["kind"] == "spot")], "spot", months)
-    assert 0.75 <= score["coverage"] <= (0.87 if months == 1 else 0.85)
+    assert 0.75 <= score["coverage"] <= 0.85
     assert score["width"] < widest
 
 

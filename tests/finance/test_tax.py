@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aifactory.finance.schedules import macrs_pct
-from aifactory.finance.tax import REGIMES, losses_after, tax_due, write_offs, year_starts
+from aifactory.finance.tax import REGIMES, losses_after, mid_quarter_years, tax_due, write_offs, year_starts
 
 
 def test_year_starts_follow_the_fiscal_year():
@@ -80,6 +80,41 @@ def test_macrs_over_six_fiscal_years_is_the_published_table():
     found = write_offs(placed, sold, "macrs_5", 11)
     yearly = found[1:].reshape(6, 12).sum(axis=1)
     assert yearly.tolist() == pytest.approx(macrs_pct(5))
+
+
+#: IRS Publication 946, Appendix A, tables A-2 to A-5: five-year property, mid-quarter convention.
+MID_QUARTER = {
+    1: [35.00, 26.00, 15.60, 11.01, 11.01, 1.38],
+    2: [25.00, 30.00, 18.00, 11.37, 11.37, 4.26],
+    3: [15.00, 34.00, 20.40, 12.24, 11.30, 7.06],
+    4: [5.00, 38.00, 22.80, 13.68, 10.94, 9.58],
+}
+
+
+@pytest.mark.parametrize("quarter", [1, 2, 3, 4])
+def test_a_late_year_follows_the_published_mid_quarter_tables(quarter):
+    """A unit in each quarter and a large purchase in the last one: each follows its own table."""
+    months = np.zeros((2, 73))
+    month = 3 * (quarter - 1) + 1
+    months[0, 10] = 500.0
+    months[1, 10], months[1, month] = 500.0, months[1, month] + 100.0
+    base, both = (write_offs(placed, np.zeros(73), "macrs_5", 11)[1:].reshape(6, 12).sum(axis=1) for placed in months)
+    if quarter == 4:
+        both = write_offs([0.0] * 10 + [600.0] + [0.0] * 62, np.zeros(73), "macrs_5", 11)[1:].reshape(6, 12).sum(axis=1)
+    assert (both - base).tolist() == pytest.approx(MID_QUARTER[quarter], abs=0.011)
+
+
+def test_forty_per_cent_in_the_last_quarter_is_not_yet_mid_quarter():
+    """Pub 946 asks for more than 40 %; its example buys 5,000 of 10,000 in October: 5 % of it in the first year."""
+    at = np.zeros(12)
+    at[0], at[9] = 6_000.0, 4_000.0
+    assert not mid_quarter_years(at)[0]
+    at[0], at[9] = 5_000.0, 5_000.0
+    assert mid_quarter_years(at)[0]
+    whole = write_offs(np.r_[at, np.zeros(60)], np.zeros(72), "macrs_5")
+    assert whole[9:12].sum() - 3 * whole[8] == pytest.approx(0.05 * 5_000)
+    assert mid_quarter_years(np.r_[np.zeros(12), at], 0).tolist() == [False, True]
+    assert mid_quarter_years(at, 4).tolist() == [False, False]
 
 
 def test_the_gain_over_book_value_is_taxed_when_sold():
