@@ -144,8 +144,8 @@ def table_capacity(ws: Workspace, bench: Benchmark) -> Block:
     """Every measured pair with what binds it."""
     columns = {
         "use_case_id": Col("Use case"),
-        "accelerator_id": Col("Accelerator"),
         "service_unit": Col("Unit"),
+        "accelerator_id": Col("Accelerator"),
         "units_per_s_per_accelerator": Col("Units / s", "sig3"),
         "low": Col("Low", "sig3"),
         "high": Col("High", "sig3"),
@@ -157,7 +157,7 @@ def table_capacity(ws: Workspace, bench: Benchmark) -> Block:
         "usd_per_1k_units": Col("USD / 1,000 units", "sig3"),
     }
     own = measured(bench)
-    return table(own, caption="Measured capacity at SLO per accelerator, and its cost", source=f"{RUNS}; prices table", as_of=as_of_range(own["as_of"]), columns=columns, max_rows=60,
+    return table(own, caption="Measured capacity at SLO per accelerator, and its cost", source=f"{RUNS}; prices table", as_of=as_of_range(own["as_of"]), columns=columns, max_rows=60, groups=["use_case_id", "service_unit"],
                  note="Price is the mean over the regions that serve the use case, on demand where offered, else the all-in cost of the cheapest other terms.")  # fmt: skip
 
 

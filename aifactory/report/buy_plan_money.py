@@ -85,7 +85,15 @@ def table_roi(ws: Workspace, plan: BuyPlan) -> Block:
         f"losses carried forward offset up to {pct(ws.plan.value('loss_offset_share'))} of a later profit. Pay and cost "
         f"centres rise by {pct(ws.plan.value('cost_inflation'), 1)} a year, so the NPV is in money of the day."
     )
-    return table(plan.roi, caption="Return in three scenarios", source=PLAN, as_of=ws.as_of, columns=columns, note=note)
+    return table(
+        plan.roi,
+        caption="Return in three scenarios",
+        source=PLAN,
+        as_of=ws.as_of,
+        columns=columns,
+        note=note,
+        turned=True,
+    )
 
 
 @of_a_plan("How will it be booked and taxed?")

@@ -43,7 +43,7 @@ from aifactory.report.buy_plan_money import (
     unit_section,
 )
 from aifactory.report.buy_plan_returns import used_prices
-from aifactory.report.text import is_missing, join_words, month_name, num, pct, plural, usd_compact
+from aifactory.report.text import date_name, is_missing, join_words, month_name, num, pct, plural, usd_compact
 from aifactory.units import BANDS
 
 __all__ = [
@@ -229,32 +229,49 @@ def bands_section(plan: BuyPlan) -> Block:
 @of_a_plan()
 def table_bands(ws: Workspace, plan: BuyPlan) -> Block:
     """The procurement bands."""
-    frame = plan.bands.assign(option=plan.bands["purchase_option"].map(OPTION_NAMES))
+    frame = plan.bands.assign(
+        option=plan.bands["purchase_option"].map(OPTION_NAMES),
+        now=[
+            f"{pct(now)} of {pct(at)}"
+            for now, at in zip(plan.bands["current_value"], plan.bands["trigger_threshold"], strict=True)
+        ],
+    )
     columns = {
         "accelerator_id": Col("Accelerator"),
         "region": Col("Region"),
         "band": Col("Band"),
+        "option": Col("Way to pay"),
         "accelerators_now": Col("Needed now", "int"),
         "accelerators_end": Col("At the end", "int"),
         "hours_used_share": Col("Hours used", "pct0"),
-        "option": Col("Way to pay"),
         "usd_per_accelerator_hour": Col("USD per hour, all in", "usd2"),
         "usd_month": Col("USD a month", "usd0"),
         "order_by_month": Col("Order by", "month"),
+        "lead_time_weeks": Col("Lead, weeks", "int"),
         "expires": Col("Expires", "month"),
         "milestone": Col("Milestone"),
-        "trigger_indicator": Col("Trigger"),
-        "trigger_threshold": Col("Threshold", "pct0"),
-        "current_value": Col("Now", "pct0"),
-        "owner_role": Col("Owner"),
+        "now": Col("Trigger, now of threshold"),
     }
     note = (
         "Baseline: nodes that today's demand keeps busy for at least the break-even share of hours. Growth: nodes that "
-        "reach it later. Surge: peaks and reserve above. A baseline above its threshold orders the next band, any "
-        "other band above its threshold is worth a term. Expected scenario."
+        "reach it later. Surge: peaks and reserve above. " + _trigger_words(plan.bands) + " Expected scenario."
     )
-    caption = "Procurement bands"
-    return table(frame, caption=caption, source=PLAN, as_of=ws.as_of, columns=columns, max_rows=60, note=note)
+    facts = {"caption": "Procurement bands", "source": PLAN, "as_of": ws.as_of, "groups": ["accelerator_id", "region"]}
+    return table(
+        frame.sort_values(["accelerator_id", "region"], kind="stable"), **facts, columns=columns, max_rows=60, note=note
+    )
+
+
+def _trigger_words(bands: pd.DataFrame) -> str:
+    """What the triggers measure, and who watches them."""
+    measured = bands.groupby("trigger_indicator", sort=False)["band"].agg(
+        lambda names: join_words(list(dict.fromkeys(names)))
+    )
+    words = "; ".join(f"{indicator} for {names}" for indicator, names in measured.items())
+    return (
+        f"Triggers: {words}. A baseline above its threshold orders the next band, any other band above its threshold "
+        f"is worth a term. They are watched by: {join_words(sorted(bands['owner_role'].dropna().unique()))}."
+    )
 
 
 @of_a_plan()
@@ -265,9 +282,14 @@ def table_orders(ws: Workspace, plan: BuyPlan) -> Block:
         kind=np.where(
             plan.orders["renewal"], "renewal", np.where(plan.orders["band"] == "baseline", "firm", "on trigger")
         ),
+        price=[
+            f"{provider}, {date_name(day)}, {how}"
+            for provider, day, how in zip(*(plan.orders[c] for c in ("provider", "as_of", "confidence")), strict=True)
+        ],
+        order_by=[f"Order by {month_name(str(month)[:7])}" for month in plan.orders["order_month"]],
     )
     columns = {
-        "order_month": Col("Order by", "month"),
+        "order_by": Col("Order by"),
         "start_month": Col("In use from", "month"),
         "accelerator_id": Col("Accelerator"),
         "region": Col("Region"),
@@ -278,15 +300,18 @@ def table_orders(ws: Workspace, plan: BuyPlan) -> Block:
         "kind": Col("Kind"),
         "reason": Col("Why"),
         "paths_share": Col("Pays on", "pct0"),
-        "provider": Col("Provider"),
-        "as_of": Col("Price of", "date"),
-        "confidence": Col("Price is"),
+        "price": Col("Price by"),
     }
     note = (
         "Orders are chosen over many demand paths. Pays on: share of the paths on which the last node of the order saves more "
         "than it costs. Firm orders are paid in every scenario; the others follow the demand of their scenario."
     )
-    facts = {"caption": "Orders and renewals", "source": f"prices table; {PLAN}", "as_of": ws.as_of}
+    facts = {
+        "caption": "Orders and renewals",
+        "source": f"prices table; {PLAN}",
+        "as_of": ws.as_of,
+        "groups": ["order_by"],
+    }
     return table(frame, **facts, columns=columns, max_rows=60, note=note)
 
 
@@ -333,8 +358,8 @@ def table_options(ws: Workspace, plan: BuyPlan) -> Block:
     }
     used = pct(ws.plan.value("planning_utilization"))
     note = f"A used hour: committed hours divided by {used} utilization. Resale and cost of capital are in a purchase."
-    caption = "Ways to pay for the accelerators of the plan"
-    return table(frame, caption=caption, source="prices table", as_of=ws.as_of, columns=columns, max_rows=24, note=note)
+    facts = {"caption": "Ways to pay for the accelerators of the plan", "source": "prices table", "as_of": ws.as_of}
+    return table(frame, **facts, columns=columns, max_rows=24, note=note, groups=["accelerator_id", "region"])
 
 
 def loss_probability(returns: Returns) -> float:

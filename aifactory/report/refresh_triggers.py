@@ -77,7 +77,16 @@ def _steps_table(ws: Workspace, review: Review) -> Block:
         "closed by a decision about its region and accelerator in the decisions table."
     )
     caption = "Steps of the approved plan and the load that releases them"
-    return table(rows, caption=caption, source=STEPS, as_of=ws.as_of, columns=columns, note=note, max_rows=SHOWN)
+    return table(
+        rows,
+        caption=caption,
+        source=STEPS,
+        as_of=ws.as_of,
+        columns=columns,
+        note=note,
+        max_rows=SHOWN,
+        groups=["state"],
+    )
 
 
 def _pools_answer(review: Review) -> str:

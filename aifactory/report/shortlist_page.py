@@ -179,6 +179,7 @@ def table_matrix(ws: Workspace, short: Shortlist) -> Block:
         as_of=ws.as_of,
         columns=columns,
         max_rows=45,
+        groups=["use_case_id"],
         note="A dash is an unknown; it scores zero. Latency is measured, or estimated by the serving engine for language models. Cost is the whole price over the horizon against today's platform and is not in the score; the intervals of every criterion with rationale, source and date are in the criteria table of the run folder.",
     )
 

@@ -65,6 +65,38 @@ def test_total_rows_are_set_off():
     assert demo_table().html.count('<tr class="total">') == 1
 
 
+FACTS = {"source": "s", "as_of": "2026-10-31"}
+
+
+def test_groups_stand_once_above_their_rows_and_stay_in_the_csv():
+    frame = pd.DataFrame({"region": ["eu", "eu", "us"], "pool": ["a", "b", "a"], "hours": [1, 2, 3]})
+    columns = {"region": Col("Region"), "pool": Col("Pool"), "hours": Col("Hours", "int")}
+    block = blocks.table(frame, caption="t", columns=columns, groups=["region"], **FACTS)
+    tree = Tree(block.html)
+    spanning = [head for head in tree.all("th") if head.get("scope") == "rowgroup"]
+    assert [head["colspan"] for head in spanning] == ["2", "2"]
+    assert len(tree.all("tbody")) == 2
+    assert tree.words[:11] == ["t", "Pool", "Hours", "eu", "a", "1", "b", "2", "us", "a", "3"]
+    assert "eu,b,2" in unquote(tree.all("a")[0]["href"])
+    assert "Region" in block.text
+
+
+def test_a_turned_table_sets_its_columns_below_each_other():
+    frame = pd.DataFrame({"scenario": ["low", "high"], "npv": [1.5, None], "share": [0.25, 0.5]})
+    columns = {"scenario": Col("Scenario"), "npv": Col("NPV", "num1"), "share": Col("Share", "pct0")}
+    block = blocks.table(frame, caption="t", columns=columns, turned=True, **FACTS)
+    words = [word for word in cells(block) if word.strip()]
+    assert words[:10] == ["t", "Scenario", "low", "high", "NPV", "1.5", "–", "Share", "25 %", "50 %"]
+
+
+@pytest.mark.parametrize(("columns", "broken"), [(2, False), (12, True)])
+def test_long_texts_break_only_where_the_page_is_too_narrow_for_them(columns, broken):
+    names = [f"c{i}" for i in range(columns)]
+    frame = pd.DataFrame({name: ["a name of 20 letters"] for name in names})
+    block = blocks.table(frame, caption="t", columns={name: Col(name) for name in names}, **FACTS)
+    assert ('class="t"' in block.html) is broken
+
+
 @pytest.mark.parametrize("payload", PAYLOADS)
 @pytest.mark.parametrize("place", ["cell", "header", "caption", "source", "note", "as_of"])
 def test_tables_escape(payload, place):
@@ -138,6 +170,8 @@ def test_mistakes_of_a_page_are_named():
     frame = pd.DataFrame({"cost_usd": [1.0]})
     with pytest.raises(AIFactoryError, match="Did you mean 'cost_usd'"):
         blocks.table(frame, columns={"cost_us": Col("x")}, **texts("t"))
+    with pytest.raises(AIFactoryError, match="to group by.*cost_usd"):
+        blocks.table(frame, columns={"cost_usd": Col("x")}, groups=["cost_us"], **texts("t"))
     with pytest.raises(AIFactoryError, match="no format 'usd'"):
         Col("x", "usd")
     with pytest.raises(AIFactoryError, match="status"):
