@@ -42,7 +42,7 @@ from aifactory.report.buy_plan_money import (
     tco_section,
     unit_section,
 )
-from aifactory.report.buy_plan_returns import used_prices
+from aifactory.report.buy_plan_returns import rival_sentence, used_prices
 from aifactory.report.text import date_name, is_missing, join_words, month_name, num, pct, plural, usd_compact
 from aifactory.units import BANDS
 
@@ -102,6 +102,7 @@ def buy_plan_head(ws: Workspace, plan: BuyPlan, returns: Returns | None) -> Grou
         chart=chart_capacity(ws, plan) if len(plan.need) else None,
         deciders=_deciders(ws),
         warnings=[
+            *([rival] if (rival := rival_sentence(returns) if returns else "") else []),
             *([prices.sentence] if prices.count else []),
             *plan.warnings[:HEAD_WARNINGS],
             *more,

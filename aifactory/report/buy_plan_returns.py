@@ -53,11 +53,28 @@ def returns_section(
     text = (
         f"This plan loses money in {pct(mine['loss_probability'], 1)} of {returns.draws:,} draws; its NPV is "
         f"{usd_compact(mine['npv_p10_usd'])} to {usd_compact(mine['npv_p90_usd'])} (P10 to P90) and is the highest of "
-        f"all ways to pay in {pct(mine['best_probability'])}. Of its variance {top}. "
+        f"all ways to pay in {pct(mine['best_probability'])}. {rival_sentence(returns)} Of its variance {top}. "
         f"On these options {advice}. {platform}"
     ).strip()
+    text = " ".join(text.split())
     return group(
         section(QUESTION, text), _options_table(ws, returns), _frozen_table(ws, returns), _knowledge_table(ws, returns)
+    )
+
+
+def rival_sentence(returns: Returns) -> str:
+    """Which other way to pay earns more on average over the draws, if one does."""
+    mine, others = returns.options.iloc[0], returns.options.iloc[1:]
+    if others.empty:
+        return ""
+    rival = others.loc[others["npv_mean_usd"].idxmax()]
+    if rival["npv_mean_usd"] <= mine["npv_mean_usd"]:
+        return ""
+    worst = rival["cost_cvar90_usd"] - mine["cost_cvar90_usd"]
+    return (
+        f"{rival['option']} earns {usd_compact(rival['npv_mean_usd'] - mine['npv_mean_usd'])} more on average and is "
+        f"the highest in {pct(rival['best_probability'])}; in the worst tenth it costs {usd_compact(abs(worst))} "
+        f"{'more' if worst > 0 else 'less'}."
     )
 
 
@@ -102,6 +119,7 @@ def _options_table(ws: Workspace, returns: Returns) -> Block:
     columns = {
         "option": Col("Way to pay"),
         "npv_base_usd": Col("NPV expected, USD", "usd0"),
+        "npv_mean_usd": Col("Mean of draws", "usd0"),
         "npv_p10_usd": Col("NPV P10", "usd0"),
         "npv_p90_usd": Col("NPV P90", "usd0"),
         "loss_probability": Col("Chance of loss", "pct1"),

@@ -95,3 +95,21 @@ def test_the_first_screen_says_how_often_the_plan_loses_money(mini_ws):
     assert f"a loss in {pct(share, 1)} of 500 draws" in first_screen.buy_plan_head(mini_ws, plan, returns).text
     assert first_screen.headline(plan, returns)["loss_probability"] == (share, "fraction")
     assert "a loss in" not in first_screen.buy_plan_head(mini_ws, plan, None).text
+
+
+def test_a_way_to_pay_that_earns_more_on_average_is_named_with_its_worst_tenth():
+    options = pd.DataFrame(
+        {
+            "option": ["This plan", "Hosted API where priced", "Base: lease"],
+            "npv_mean_usd": [10e6, 12.5e6, 9e6],
+            "best_probability": [0.4, 0.6, 0.0],
+            "cost_cvar90_usd": [30e6, 34e6, 31e6],
+        }
+    )
+    text = page.rival_sentence(SimpleNamespace(options=options))
+    assert text == (
+        "Hosted API where priced earns USD 2.50 M more on average and is the highest in 60 %; "
+        "in the worst tenth it costs USD 4.00 M more."
+    )
+    assert page.rival_sentence(SimpleNamespace(options=options.assign(npv_mean_usd=[13e6, 12.5e6, 9e6]))) == ""
+    assert page.rival_sentence(SimpleNamespace(options=options.head(1))) == ""
