@@ -88,10 +88,14 @@ def _parse_tags(text: str) -> dict[str, str]:
         return {}
     if not isinstance(tags, dict):
         return {}
-    plain = {re.sub(r"[^a-z0-9]", "", str(key).lower().removeprefix("user:")): value for key, value in tags.items()}
-    return {
-        key: str(value).strip() for key, value in plain.items() if isinstance(value, (str, int)) and str(value).strip()
+    held = {
+        str(key).lower().removeprefix("user:"): str(value).strip()
+        for key, value in tags.items()
+        if isinstance(value, (str, int)) and str(value).strip()
     }
+    # a key may stand in a namespace (finance.team, example.org/team); one without it goes first
+    inner = {re.split(r"[./]", key)[-1]: value for key, value in held.items()}
+    return {re.sub(r"[^a-z0-9]", "", key): value for key, value in [*inner.items(), *held.items()]}
 
 
 def purchase_option(billing: pd.DataFrame) -> pd.Series:

@@ -156,3 +156,68 @@ def test_the_same_charges_are_never_taken_twice(tmp_path):
 def test_hours_of_azure_meters_count(tmp_path):
     (path,) = files(tmp_path, used=USED)
     assert bill_report(read_bill(path))["accelerator_hours"] == {"nvidia-h100-sxm": 16.0}
+
+
+AWS_2 = (
+    "bill_billing_period_start_date,line_item_usage_start_date,line_item_usage_end_date,line_item_line_item_type,"
+    "line_item_usage_type,line_item_currency_code,line_item_unblended_cost,{},resource_tags_user_team,cost_category_unit\n"
+)
+SPAN = "2026-10-01T00:00:00Z,2026-10-01T00:00:00Z,2026-10-01T01:00:00Z"
+
+
+@pytest.mark.parametrize("name", ["reservation_reservation_a_r_n", "reservation/ReservationARN"])
+def test_a_fee_counts_unless_it_paid_for_a_reservation(tmp_path, name):
+    """Of 100 for a reservation nothing is the cost of this month's use, of 30 for support all."""
+    path = tmp_path / "cur.csv"
+    rows = [
+        f"{SPAN},Fee,HeavyUsage,USD,100,arn:1,,",
+        f"{SPAN},Fee,,USD,30,,,",
+        f"{SPAN},Usage,BoxUsage,USD,7,,cx,retail",
+    ]
+    path.write_text(AWS_2.format(name) + "\n".join(rows) + "\n")
+    bill = read_bill(path)
+    report = bill_report(bill)
+    assert (report["totals"]["billed"], report["totals"]["effective"]) == ("137", "37")
+    assert ("fees of no reservation (support, marketplace) count when they are billed", 1) in bill.warnings
+    assert report["by"]["team"] == {"(untagged)": "30", "cx": "7"}
+    assert json.loads(bill.table["Tags"].iloc[2]) == {"team": "cx", "unit": "retail"}
+
+
+def test_azure_tags_without_braces_are_tags(tmp_path):
+    path = tmp_path / "azure.csv"
+    head = "Date,SubscriptionId,ChargeType,PricingModel,CostInBillingCurrency,BillingCurrency,Tags\n"
+    path.write_text(head + '10/01/2026,s,Usage,OnDemand,2.5,EUR,"""team"": ""cx"",""env"": ""prod"""\n'
+                    + '10/02/2026,s,Usage,OnDemand,1,EUR,"{""team"": ""hr""}"\n10/02/2026,s,Usage,OnDemand,1,EUR,\n')  # fmt: skip
+    bill = read_bill(path)
+    assert bill_report(bill)["by"]["team"] == {"cx": "2.5", "(untagged)": "1", "hr": "1"}
+    assert not [text for text, _ in bill.warnings if "tags" in text]
+
+
+FOCUS_HEAD = (
+    "BilledCost,EffectiveCost,BillingCurrency,BillingPeriodStart,ChargePeriodStart,ChargePeriodEnd,ChargeCategory"
+)
+FOCUS_ROW = "1.5,1.5,USD,2026-10-01T00:00:00Z,2026-10-01T00:00:00Z,2026-10-02T00:00:00Z,Usage"
+
+
+def test_the_provider_of_a_newer_focus_bill_has_another_name(tmp_path):
+    path = tmp_path / "focus.csv"
+    path.write_text(f"{FOCUS_HEAD},ServiceProviderName,HostProviderName\n{FOCUS_ROW},Example AI,AWS\n")
+    bill = read_bill(path)
+    assert bill_report(bill)["by"]["provider"] == {"Example AI": "1.5"}
+    assert ("ProviderName is not given; ServiceProviderName taken", 1) in bill.warnings
+
+
+def test_tags_of_a_focus_bill_may_be_a_list_or_stand_in_a_namespace(tmp_path):
+    path = tmp_path / "focus.csv"
+    tags = [
+        '[{"key": "team", "value": "cx"}]',
+        "[]",
+        '{"finance.team": "hr"}',
+        '{"example.org/team": "it", "team": "ops"}',
+        "[{",
+    ]
+    cells = ['"' + text.replace('"', '""') + '"' for text in tags]
+    path.write_text(f"{FOCUS_HEAD},ProviderName,Tags\n" + "".join(f"{FOCUS_ROW},GCP,{cell}\n" for cell in cells))
+    bill = read_bill(path)
+    assert bill_report(bill)["by"]["team"] == {"(untagged)": "3.0", "cx": "1.5", "hr": "1.5", "ops": "1.5"}
+    assert ("tags are no JSON object: these charges count as untagged", 1) in bill.warnings

@@ -40,6 +40,10 @@ AWS_UNUSED = {
     "RIFee": ("reservation_unused_amortized_upfront_fee_for_billing_period", "reservation_unused_recurring_fee"),
     "SavingsPlanRecurringFee": ("savings_plan_total_commitment_to_date", "-savings_plan_used_commitment"),
 }
+#: Tags and cost categories in columns of their own: legacy names, and those of Athena and Parquet.
+_WIDE = re.compile(r"(?:resourceTags/|resource_tags[_.]|costCategory/|cost_category[/_.])(?:user[:_])?(.+)")
+#: Reservation of a line; a fee without one is no commitment but a charge of its own (support, marketplace).
+AWS_RESERVATION = ("reservation_reservation_arn", "reservation_reservation_a_r_n")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
@@ -63,7 +67,9 @@ def convert_aws(text: pd.DataFrame) -> Converted:
     found = pick(text, AWS_COLUMNS)
     frame = found.text.assign(ProviderName="AWS")
     frame["ChargeCategory"] = kind.map(AWS_CATEGORY).fillna("Usage")
-    effective = frame["BilledCost"].mask(kind.isin([*AWS_PURCHASES, "SavingsPlanNegation"]), "0")
+    plain_fee = (kind == "Fee") & (column(text, *AWS_RESERVATION) == "")
+    amortised = kind.isin([*AWS_PURCHASES, "SavingsPlanNegation"]) & ~plain_fee
+    effective = frame["BilledCost"].mask(amortised, "0")
     for line, name in AWS_COVERED.items():
         effective = effective.mask(kind == line, column(text, name))
     spot = column(text, "line_item_usage_type").str.contains("SpotUsage")
@@ -77,6 +83,10 @@ def convert_aws(text: pd.DataFrame) -> Converted:
     frame["Tags"] = _aws_tags(text)
     unused = _aws_unused(text, frame, kind)
     warnings = [("unused part of commitments, shown as its own charge", len(unused))] if len(unused) else []
+    if plain_fee.any():
+        warnings.append(
+            ("fees of no reservation (support, marketplace) count when they are billed", int(plain_fee.sum()))
+        )
     names = {target: source.get(name, name) for target, name in found.source_of.items()}
     return Converted(pd.concat([frame, unused], ignore_index=True), names, warnings)
 
@@ -109,11 +119,7 @@ def _aws_unused(text: pd.DataFrame, frame: pd.DataFrame, kind: pd.Series) -> pd.
 
 def _aws_tags(text: pd.DataFrame) -> pd.Series:
     """Tags and cost categories: columns of their own in the legacy report, maps with prefixed keys in 2.0."""
-    wide = {
-        name.split("/", 1)[-1].removeprefix("user:"): text[name]
-        for name in text
-        if name.startswith(("resourceTags/", "costCategory/", "cost_category/"))
-    }
+    wide = {found.group(1): text[name] for name in text if (found := _WIDE.fullmatch(name))}
     if wide:
         return as_tags(wide)
     maps = [column(text, "resource_tags").map(_mapped), column(text, "cost_category").map(_mapped)]

@@ -93,6 +93,8 @@ def convert_azure(text: pd.DataFrame) -> Converted:
         frame["BillingPeriodStart"] = frame["ChargePeriodStart"]
     else:
         frame["BillingPeriodStart"], _ = plain_dates(frame["BillingPeriodStart"])
+    if "Tags" in frame:  # older exports leave the braces of the object away
+        frame["Tags"] = frame["Tags"].mask(frame["Tags"].str.startswith('"'), "{" + frame["Tags"] + "}")
     frame["SkuPriceDetails"] = as_tags({"InstanceType": column(text, "additionalinfo").map(_service_type)})
     names = {target: source.get(name, name) for target, name in found.source_of.items()}
     billed_from = source.get(next((name for name in AZURE_COST if name in text), "cost"), "Cost")

@@ -102,3 +102,18 @@ def plain_dates(texts: pd.Series) -> tuple[pd.Series, list[tuple[str, int]]]:
     plain = texts.mask(american, texts.str.replace(US_DATE, r"\3-\1-\2", regex=True))
     plain = plain.mask(american | day, plain + "T00:00:00Z")
     return plain, [("dates were read as MM/DD/YYYY", int(american.sum()))] if american.any() else []
+
+
+def entries(text: str) -> list[dict]:
+    """Objects of a JSON list, numbers as text; none where the text is no list."""
+    try:
+        held = json.loads(text, parse_float=str, parse_int=str) if text else []
+    except (ValueError, RecursionError):
+        return []
+    return [item for item in held if isinstance(item, dict)] if isinstance(held, list) else []
+
+
+def key_values(text: str) -> str:
+    """JSON object of a list of objects with `key` and `value`; an object stays, other text becomes empty."""
+    pairs = {str(item["key"]): str(item.get("value", "")) for item in entries(text) if "key" in item}
+    return json.dumps(pairs) if pairs else (text if text.startswith("{") else "")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from decimal import Decimal, InvalidOperation
 
 import numpy as np
 import pandas as pd
 
-from aifactory.inputs.importers.bills.common import Converted, column, pick
+from aifactory.inputs.importers.bills.common import Converted, column, entries, key_values, pick
 
 GCP_COLUMNS = {
     "ChargePeriodStart": ("usage_start_time",),
@@ -62,25 +61,12 @@ def convert_gcp(text: pd.DataFrame) -> Converted:
 
     frame["BilledCost"] = [net(cost, less) for cost, less in zip(gross, credit, strict=True)]
     frame["EffectiveCost"] = frame["BilledCost"]
-    frame["Tags"] = column(text, "labels").map(_key_values)
+    frame["Tags"] = column(text, "labels").map(key_values)
     notes = (
         [("credits were taken off the cost of their row", int((credit != "0").sum()))] if (credit != "0").any() else []
     )
     return Converted(frame, found.source_of | {"BilledCost": "cost", "EffectiveCost": "cost"}, notes)
 
 
-def _entries(text: str) -> list[dict]:
-    try:
-        held = json.loads(text, parse_float=str, parse_int=str) if text else []
-    except (ValueError, RecursionError):
-        return []
-    return [item for item in held if isinstance(item, dict)] if isinstance(held, list) else []
-
-
 def _credit_sum(text: str) -> str:
-    return str(sum((Decimal(str(item.get("amount", "0"))) for item in _entries(text)), Decimal(0)))
-
-
-def _key_values(text: str) -> str:
-    pairs = {str(item["key"]): str(item.get("value", "")) for item in _entries(text) if "key" in item}
-    return json.dumps(pairs) if pairs else (text if text.startswith("{") else "")
+    return str(sum((Decimal(str(item.get("amount", "0"))) for item in entries(text)), Decimal(0)))
