@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.buyplan.case import Case, build_case, case_terms
-from aifactory.buyplan.futures import GAP, TIME_LIMIT_S, problem_of, problem_over
+from aifactory.buyplan.futures import GAP, TIME_LIMIT_S, nodes_signed, problem_of, problem_over
 from aifactory.buyplan.nodes import TOLERANCE, Load
 from aifactory.buyplan.optimise.benders import REACHED, OptimalPlan, optimise
 from aifactory.buyplan.optimise.evaluate import recourse_of
@@ -19,7 +19,6 @@ from aifactory.buyplan.orders import FLEXIBLE
 from aifactory.buyplan.stress.replan import GAP as QUICK_GAP
 from aifactory.buyplan.stress.replan import replan
 from aifactory.buyplan.stress.world import world_of
-from aifactory.buyplan.terms import BOUGHT
 from aifactory.demand.scenarios import Paths
 from aifactory.finance.options import COMMITTED_OPTIONS
 
@@ -155,15 +154,9 @@ def room_of(case: Case) -> np.ndarray:
 
 
 def _with_firm(case: Case, problem: Problem, firm: np.ndarray) -> Problem:
-    """The problem in which firm orders stand: their nodes are there, their capital is spent."""
-    terms, owned = case_terms(case), problem.owned.copy()
-    capital = problem.capital_usd.copy()
-    for start, slot in np.argwhere(firm != FLEXIBLE):
-        option = firm[start, slot]
-        owned[start - 1 : start - 1 + terms.term[option, slot], case.slots.pool[slot]] += case.slots.size[slot]
-        if len(capital) and option == BOUGHT:
-            capital[problem.year_of[max(start - 1 - terms.lead[option, slot], 0)]] -= terms.capex_usd[option, slot]
-    return replace(problem, owned=owned, capital_usd=np.maximum(capital, 0.0))
+    """The problem in which firm orders stand: their nodes are there, their limits are used up."""
+    monthly = replace(problem, order_months=tuple(range(problem.months)))
+    return replace(problem, **monthly.placed(nodes_signed(case, firm, monthly)))
 
 
 def _ends(case: Case, decision: np.ndarray) -> np.ndarray:

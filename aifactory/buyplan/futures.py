@@ -23,17 +23,19 @@ from aifactory.buyplan.optimise.evaluate import evaluate_plan
 from aifactory.buyplan.optimise.policies import OURS, compare_policies
 from aifactory.buyplan.optimise.problem import Option, Problem
 from aifactory.buyplan.orders import FLEXIBLE
+from aifactory.buyplan.price_paths import draw_prices
 from aifactory.buyplan.streams import EXPECTED
 from aifactory.buyplan.terms import BOUGHT
 from aifactory.demand.scenarios import Paths
 from aifactory.finance.options import COMMITTED_OPTIONS
-from aifactory.units import HOURS_PER_MONTH
+from aifactory.finance.prices import OWN_SITE_OPTIONS
+from aifactory.units import HOURS_PER_MONTH, KILO
 
 #: Shares of a month's hours in the load blocks of each pool, from its highest hours down.
 BLOCK_SHARES = (0.05, 0.15, 0.3, 0.5)
 QUARTERS = 3
 #: Paths in the report; proven gap and the limit of a solve, which stands only in the way of a run without end.
-PATHS, GAP, TIME_LIMIT_S = 60, 0.005, 300.0
+PATHS, GAP, TIME_LIMIT_S = 100, 0.005, 300.0
 THIS_PLAN = "plan of this report"
 ONE_PATH = "cheapest for the expected scenario"
 
@@ -61,10 +63,13 @@ class FuturesBasis:
 
 
 def futures_basis(
-    case: Case, expected: Solution, paths: Paths, best: OptimalPlan | None = None, alone: Solution | None = None
+    case: Case,
+    expected: Solution,
+    problem: Problem,
+    best: OptimalPlan | None = None,
+    alone: Solution | None = None,
 ) -> FuturesBasis | None:
-    """Demand on all paths beside the orders of the expected scenario; None where nothing can be committed to."""
-    problem = problem_of(case, paths)
+    """All paths of `problem_of` beside the orders of the expected scenario; None where nothing can be committed to."""
     if not problem.orders or not (problem.demand > 0).any():
         return None
     monthly = replace(problem, order_months=tuple(range(problem.months)))
@@ -95,8 +100,31 @@ def _priced(policy: str, problem: Problem, nodes: np.ndarray, own_usd: float) ->
 
 
 def problem_of(case: Case, paths: Paths) -> Problem:
-    """The planning problem of a case over simulated demand paths."""
-    return problem_over(case, stream_paths(case, paths))
+    """The planning problem of a case over simulated demand paths, each with its own prices."""
+    return with_prices(case, problem_over(case, stream_paths(case, paths)))
+
+
+def with_prices(case: Case, problem: Problem) -> Problem:
+    """The problem with list, contract and spot prices drawn path by path; spot never costs more than list."""
+    names = case.streams.pools["accelerator_id"].tolist()
+    drawn = draw_prices(names, problem.paths, problem.months, case.plan.seed)
+    on_demand = problem.on_demand_usd * drawn.on_demand
+    # Where spot cost as much as list there is no market of its own: it follows.
+    follows = problem.spot_usd >= problem.on_demand_usd
+    spot = np.where(follows, on_demand, np.minimum(problem.spot_usd * drawn.spot, on_demand))
+    return replace(problem, on_demand_usd=on_demand, spot_usd=spot, order_ratio=drawn.contract)
+
+
+def at_todays_prices(problem: Problem) -> Problem:
+    """The problem with the prices of its first month, which are today's, for good."""
+    still = {
+        name: np.tile(_first(getattr(problem, name)), (problem.months, 1)) for name in ("on_demand_usd", "spot_usd")
+    }
+    return replace(problem, **still, order_ratio=np.zeros((0, 0, 0)))
+
+
+def _first(prices: np.ndarray) -> np.ndarray:
+    return prices[0, 0] if np.ndim(prices) == 3 else prices[0]
 
 
 def problem_over(case: Case, wanted: np.ndarray, load: Load | None = None) -> Problem:
@@ -112,7 +140,7 @@ def problem_over(case: Case, wanted: np.ndarray, load: Load | None = None) -> Pr
     spot = np.minimum(offers.spot, offers.on_demand)
     options = tuple(_options(case))
     owned = case.slots.total(np.where(case.owned, case.slots.size, 0).astype(float), pools)
-    return Problem(
+    problem = Problem(
         demand=block_demand(case, wanted),
         block_hours=HOURS_PER_MONTH * np.array(BLOCK_SHARES),
         rate=own_pool.astype(float),
@@ -126,13 +154,13 @@ def problem_over(case: Case, wanted: np.ndarray, load: Load | None = None) -> Pr
         owned=np.tile(owned, (months, 1)),
         on_demand_most=np.where(np.isfinite(offers.on_demand), np.inf, 0.0),
         spot_share=np.full(pools, 1.0 - plan.value("spot_interruption_share")),
-        kw=offers.power_w / 1e3,
+        kw=offers.power_w / KILO * plan.value("pue"),
         order_months=tuple(range(0, months, QUARTERS)),
         floor=_floor(case, load or case.loads[EXPECTED]),
-        **_capital(case),
         wacc=plan.value("wacc"),
         stranded=1.0,
     )
+    return replace(problem, **_capital(case), **_power(case, problem), **_payments(case, problem), **_vendors(case))
 
 
 def _capital(case: Case) -> dict[str, np.ndarray]:
@@ -142,6 +170,50 @@ def _capital(case: Case) -> dict[str, np.ndarray]:
         return {}
     years = np.array([fiscal_year(month, case.plan.fiscal_year_start_month) for month in months[:-1]])
     return {"capital_usd": np.full(years[-1] - years[0] + 1, float(budget)), "year_of": years - years[0]}
+
+
+def _useful(problem: Problem) -> np.ndarray:
+    """[P] accelerators beyond which a platform has no use on any path: its largest demand or floor and one node."""
+    work = (problem.demand.max(axis=(0, 1, 3))[:, None] * (problem.rate > 0)).sum(axis=0)
+    return np.maximum(work, problem.floor.max(axis=0)) + problem.node_size
+
+
+def _power(case: Case, problem: Problem) -> dict[str, object]:
+    """Power of the own sites by month and region; none where the plan cannot come near it.
+
+    A site whose owned kit draws more than its limit can add nothing.
+    """
+    names = [region.region for region in case.plan.regions]
+    site = np.array([names.index(region) for region in case.streams.pools["region"]])
+    most = np.array([np.inf if r.power_limit_kw is None else r.power_limit_kw for r in case.plan.regions])
+    at = site[:, None] == np.arange(len(names))
+    housed = np.isin(np.arange(problem.platforms), [option.platform for option in problem.options if option.on_site])
+    reach = (problem.kw * (problem.owned[0] + _useful(problem) * housed)) @ at
+    owned = (problem.kw * problem.owned[0]) @ at
+    most = np.where(reach <= most, np.inf, np.maximum(most, owned))
+    if np.isinf(most).all():
+        return {}
+    named = tuple(region.name for region in case.plan.regions)
+    return {"power_kw": np.tile(most, (problem.months, 1)), "site": site, "site_names": named}
+
+
+def _payments(case: Case, problem: Problem) -> dict[str, np.ndarray]:
+    """The budget of a month for what is committed to; none where the plan cannot come near it."""
+    budget = case.plan.budget.opex_usd_per_month
+    dearest = np.zeros(problem.platforms)
+    for option in problem.options:
+        paid = option.monthly_usd + (0.0 if option.capital else option.upfront_usd)
+        dearest[option.platform] = max(dearest[option.platform], paid)
+    if budget is None or float(dearest @ _useful(problem)) <= budget:
+        return {}
+    return {"order_budget_usd": np.full(problem.months, float(budget))}
+
+
+def _vendors(case: Case) -> dict[str, object]:
+    """The largest share of one vendor, where the plan sets one."""
+    if case.plan.vendor_share_most >= 1:
+        return {}
+    return {"vendor": tuple(case.streams.pools["vendor"]), "vendor_most": case.plan.vendor_share_most}
 
 
 def _floor(case: Case, load: Load) -> np.ndarray:
@@ -188,11 +260,16 @@ def block_demand(case: Case, wanted: np.ndarray) -> np.ndarray:
 
 def nodes_of(case: Case, solution: Solution, problem: Problem) -> np.ndarray:
     """Orders of a solved scenario as nodes of the columns of a problem with orders in every month."""
+    return nodes_signed(case, solution.orders.signed, problem)
+
+
+def nodes_signed(case: Case, signed: np.ndarray, problem: Problem) -> np.ndarray:
+    """Options that slots sign [T + 1, N] as nodes of the columns of a problem with orders in every month."""
     column = {(option.name, option.platform, month): at for at, (option, month) in enumerate(problem.orders)}
-    nodes = np.zeros(len(problem.orders))
-    for start, slot in np.argwhere(solution.orders.signed != FLEXIBLE):
-        code, pool = int(solution.orders.signed[start, slot]), int(case.slots.pool[slot])
-        month = start - 1 - _lead(solution.terms.lead[code, slot])
+    nodes, leads = np.zeros(len(problem.orders)), case_terms(case).lead
+    for start, slot in np.argwhere(signed != FLEXIBLE):
+        code, pool = int(signed[start, slot]), int(case.slots.pool[slot])
+        month = start - 1 - _lead(leads[code, slot])
         nodes[column[COMMITTED_OPTIONS[code], pool, month]] += 1
     return nodes
 
@@ -215,7 +292,7 @@ def _options(case: Case) -> list[Option]:
                     upfront_usd=terms.capex_usd[at] / size + rent * share * term,
                     monthly_usd=rent * (1.0 - share) + running[at] / size,
                     resale_usd=terms.resale_base_usd[at] / size, resale_per_year=1.0 - terms.decline_per_year if bought else 0.0,
-                    capital=bought,
+                    capital=bought, on_site=name in OWN_SITE_OPTIONS, listed=name not in OWN_SITE_OPTIONS,
                     minimum_nodes=math.ceil(case.offers.minimum[code, pool] / size - TOLERANCE),
                 )
             )  # fmt: skip

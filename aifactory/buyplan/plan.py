@@ -19,7 +19,7 @@ from aifactory.buyplan.choose import Chosen, choose_orders, with_reasons
 from aifactory.buyplan.compare import api_frame, comparisons_frame, worse_policies
 from aifactory.buyplan.dimensions import cost_by_frame
 from aifactory.buyplan.duties import governance_frame
-from aifactory.buyplan.futures import PATHS, FuturesBasis, futures_basis, stream_paths
+from aifactory.buyplan.futures import PATHS, FuturesBasis, futures_basis, problem_of, stream_paths
 from aifactory.buyplan.governance import decision_sentence
 from aifactory.buyplan.options_table import break_even_frame, options_frame
 from aifactory.buyplan.reserve_curve import over_average, size_stream_reserves, with_reserves
@@ -124,9 +124,9 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
         installed=inventory.pools,
         chosen=chosen,
     )
-    futures = futures_basis(
-        case, answer.expected, paths, best=chosen and chosen.best, alone=solve_expected(case) if chosen else None
-    )
+    problem = chosen.problem if chosen else problem_of(case, paths)
+    alone = solve_expected(case) if chosen else None
+    futures = futures_basis(case, answer.expected, problem, best=chosen and chosen.best, alone=alone)
     stress = stress_basis(
         case, futures, capacity=benchmark.capacity, exclusions=shortlist.exclusions, accelerators=accelerators
     )

@@ -17,6 +17,7 @@ from aifactory.inputs.plan import Plan
 from aifactory.units import HOURS_PER_MONTH, SCENARIOS, SECONDS_PER_HOUR
 
 KEY = ["use_case_id", "region"]
+ABOUT_POOLS = ["accelerators_per_node", "tdp_w", "platform_class", "vendor"]
 TRAINING_CLASSES = ("batch_training", "parameter_efficient_fine_tuning")
 LATENCY_LIMITS = ["slo_p95_ttft_ms", "slo_p95_tpot_ms", "slo_p95_e2e_ms"]
 CAPACITY_COLUMNS = ["units_per_s_per_accelerator", "low", "high", "tier", "measured_failure_rate"]
@@ -30,7 +31,7 @@ class Streams:
     """Arrays over S scenarios, T + 1 months, K streams, P pools and H hours of the period."""
 
     table: pd.DataFrame  # K rows: use case, region, accelerator, and what each stream needs
-    pools: pd.DataFrame  # P rows: region, accelerator_id, accelerators_per_node, tdp_w, platform_class
+    pools: pd.DataFrame  # P rows: region, accelerator_id, accelerators_per_node, tdp_w, platform_class, vendor
     months: tuple[str, ...]
     units: np.ndarray  # [S, T + 1, K] service units a month
     reserve: np.ndarray  # [T + 1, K] share added to the peak of a stream
@@ -96,7 +97,7 @@ def build_streams(
     table = wanted[sized].sort_values(["region", "accelerator_id", "use_case_id"]).reset_index(drop=True)
     table = _with_work(table, tokens)
     pools = table[["region", "accelerator_id"]].drop_duplicates().reset_index(drop=True)
-    about = accelerators.set_index("accelerator_id")[["accelerators_per_node", "tdp_w", "platform_class"]]
+    about = accelerators.set_index("accelerator_id").reindex(columns=ABOUT_POOLS)
     pools = pools.join(about, on="accelerator_id")
     places = pd.MultiIndex.from_frame(pools[["region", "accelerator_id"]])
     table["pool"] = places.get_indexer(pd.MultiIndex.from_frame(table[["region", "accelerator_id"]]))

@@ -224,6 +224,7 @@ class Plan(_Strict):
     scenarios: list[Scenario]
     launches: list[Launch] = Field(default_factory=list)
     budget: Budget = Field(default_factory=Budget)
+    vendor_share_most: Annotated[float, Field(gt=0, le=1)] = 1.0
     tax_depreciation: TaxDepreciation = "straight_line"
     matrix_weights: dict[str, NonNegative]
     scorecard_weights: dict[str, NonNegative]

@@ -24,7 +24,7 @@ def futures_section(ws: Workspace, plan: BuyPlan, futures: Futures | None) -> Gr
     rules = rows.drop(index=[THIS_PLAN, ONE_PATH, MEAN, FORESIGHT], errors="ignore")["regret"]
     own = rows.loc[THIS_PLAN]
     text = (
-        f"Orders are chosen over {futures.paths} demand paths at once: they cost {usd_compact(own['objective_usd'])}, proven to be "
+        f"Orders are chosen over {futures.paths} paths of demand and prices at once: they cost {usd_compact(own['objective_usd'])}, proven to be "
         f"within {pct(futures.gap, 2)} of the best orders there are. Orders made for the expected scenario alone cost "
         f"{pct(rows.loc[ONE_PATH, 'regret'], 1)} more on the same paths, the cheapest rule of thumb ({rules.idxmin()}) {pct(rules.min(), 0)} "
         f"more. Planning for the mean path would lose {usd_compact(rows.loc[MEAN, 'objective_usd'] - own['objective_usd'])}: the "
@@ -52,7 +52,7 @@ def _table(ws: Workspace, futures: Futures) -> Block:
         f"{pct(futures.risk_weight)} of the mean of the worst {pct(1 - futures.tail)} of the paths. Hours beyond the commitments are "
         "rented."
     )
-    caption = "Policies on the same demand paths"
+    caption = "Policies on the same paths of demand and prices"
     return table(futures.table, caption=caption, source=SOURCE, as_of=ws.as_of, columns=columns, note=note)
 
 

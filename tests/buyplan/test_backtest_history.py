@@ -10,7 +10,7 @@ from bp_company import PERIOD
 from aifactory.buyplan.backtest import FORESIGHT, OURS
 from aifactory.buyplan.backtest_history import backtest_history, history_basis, standing
 from aifactory.buyplan.case import solve_expected
-from aifactory.buyplan.futures import futures_basis
+from aifactory.buyplan.futures import futures_basis, problem_of
 from aifactory.buyplan.stress.basis import stress_basis
 from aifactory.demand.scenarios import Paths
 from aifactory.units import HOURS_PER_MONTH
@@ -39,7 +39,7 @@ def basis_of(case, past):
     table = case.streams.table
     work = np.tile(case.streams.units[1, 1:].T[None, :, None, :], (4, 1, 1, 1))
     paths = Paths(tuple(table["use_case_id"]), ("eu",), work, work)
-    futures = futures_basis(case, solve_expected(case), paths)
+    futures = futures_basis(case, solve_expected(case), problem_of(case, paths))
     stress = stress_basis(case, futures, capacity=NO_CAPACITY, exclusions=NONE, accelerators=ACCELERATORS)
     return history_basis(case, stress, past, PERIOD)
 

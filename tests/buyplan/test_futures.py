@@ -65,7 +65,9 @@ def test_orders_cost_what_the_ledger_says(tiny):
 
 def test_the_best_plan_over_all_paths_costs_no_more(tiny):
     case = tiny()
-    found = compare_futures(futures_basis(case, solve_expected(case), paths_of(case, 20, 0.4)), foresight=True)
+    found = compare_futures(
+        futures_basis(case, solve_expected(case), problem_of(case, paths_of(case, 20, 0.4))), foresight=True
+    )
     rows = found.table.set_index("policy").drop(index="perfect foresight")
     best = rows.loc["plan over all paths", "objective_usd"]
     assert best * (1 - found.gap) <= rows["objective_usd"].min() * (1 + 1e-9)
@@ -82,7 +84,9 @@ def test_the_plan_follows_the_orders_over_all_paths(tiny):
     chosen = choose_orders(case, paths)
     case, answer = solve_over_paths(case, chosen, paths)
     assert (answer.expected.orders.signed != -1).sum() == chosen.best.nodes.sum() > 0
-    found = compare_futures(futures_basis(chosen.case, answer.expected, paths, chosen.best, solve_expected(case)))
+    found = compare_futures(
+        futures_basis(chosen.case, answer.expected, chosen.problem, chosen.best, solve_expected(case))
+    )
     rows = found.table.set_index("policy")
     assert rows.loc[THIS_PLAN, "regret"] == pytest.approx(0.0, abs=1e-9)
     assert rows.loc[ONE_PATH, "regret"] >= -found.gap

@@ -171,9 +171,9 @@ def mean_paths(demand: np.ndarray, count: int) -> np.ndarray:
 
 
 def _mean_problem(problem: Problem) -> Problem | None:
-    """The problem on means of groups of 5 paths; None where groups would differ in size or prices by path."""
+    """The problem on means of groups of 5 paths; None where groups would differ in size or prices go by path."""
     by_path = any(np.ndim(of) == 3 for of in (problem.on_demand_usd, problem.spot_usd, problem.api_usd))
-    if by_path or problem.paths % GROUP or problem.paths < 4 * GROUP:
+    if by_path or np.size(problem.order_ratio) or problem.paths % GROUP or problem.paths < 4 * GROUP:
         return None
     return replace(problem, demand=mean_paths(problem.demand, problem.paths // GROUP))
 

@@ -20,7 +20,7 @@ class PlanCost:
     Attributes
     ----------
     orders_usd : cost of what is ordered, the same on every path.
-    recourse_usd : [S] on demand, spot, hosted models and missed demand of each path.
+    recourse_usd : [S] on demand, spot, hosted models and missed demand of each path, and what its orders cost over the mean.
     expected_usd, tail_usd : orders plus the mean of the recourse, and plus the mean of its worst paths.
     objective_usd : orders + (1 - risk_weight) mean + risk_weight tail mean.
     """
@@ -69,9 +69,11 @@ def evaluate_with_slopes(
         problem.capacity(nodes), demand, problem.split(nodes)[1], solves
     )
     discount = problem.discount[:-1]
-    by_path = usd @ discount
+    ordered, ported = problem.split(nodes)
+    swing = problem.order_swing if demand is None else np.zeros((len(usd), len(ordered)))
+    by_path = usd @ discount + swing @ ordered
     weights = tail_weights(by_path, problem.tail)
-    orders = float(problem.plan_usd @ np.concatenate(problem.split(nodes)))
+    orders = float(problem.plan_usd @ np.append(ordered, ported))
     mean, tail = float(by_path.mean()), float(weights @ by_path)
     cost = PlanCost(
         orders, by_path, orders + mean, orders + tail,
@@ -79,8 +81,9 @@ def evaluate_with_slopes(
     )  # fmt: skip
     mean_worth = worth.mean(axis=0) * discount[:, None]
     tail_worth = np.einsum("s,stp,t->tp", weights, worth, discount)
-    slopes = Slopes(per_decision(problem, mean_worth), usd.mean(axis=0) * discount,
-                    per_decision(problem, tail_worth).sum(axis=0), tail)  # fmt: skip
+    tail_slope = per_decision(problem, tail_worth).sum(axis=0)
+    tail_slope[: len(ordered)] += weights @ swing
+    slopes = Slopes(per_decision(problem, mean_worth), usd.mean(axis=0) * discount, tail_slope, tail)
     return cost, slopes
 
 

@@ -168,7 +168,8 @@ def _tail_rows(problem: Problem, lay: Layout, lead: int) -> tuple[sparse.csr_mat
         for path in range(paths)
     ]
     recourse = sparse.block_diag([sparse.csr_matrix(-costs) for costs in body])
+    beside = sparse.csr_matrix((paths, lead - len(problem.orders)))
     matrix = sparse.hstack([
-        sparse.csr_matrix((paths, lead)), recourse, sparse.csr_matrix(np.ones((paths, 1))), sparse.eye(paths),
+        sparse.csr_matrix(-problem.order_swing), beside, recourse, sparse.csr_matrix(np.ones((paths, 1))), sparse.eye(paths),
     ])  # fmt: skip
     return matrix.tocsr(), np.zeros(paths)

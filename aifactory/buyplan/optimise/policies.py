@@ -181,11 +181,13 @@ def _option_near(problem: Problem, platform: int, term_months: int) -> tuple:
 
 
 def _mean_prices(problem: Problem) -> dict[str, np.ndarray]:
-    return {name: of.mean(axis=0) for name, of in _prices(problem).items() if np.ndim(of) == 3}
+    ratio = {"order_ratio": problem.order_ratio.mean(axis=0, keepdims=True)} if np.size(problem.order_ratio) else {}
+    return ratio | {name: of.mean(axis=0) for name, of in _prices(problem).items() if np.ndim(of) == 3}
 
 
 def _path_prices(problem: Problem, path: int) -> dict[str, np.ndarray]:
-    return {name: of[path] for name, of in _prices(problem).items() if np.ndim(of) == 3}
+    ratio = {"order_ratio": problem.order_ratio[[path]]} if np.size(problem.order_ratio) else {}
+    return ratio | {name: of[path] for name, of in _prices(problem).items() if np.ndim(of) == 3}
 
 
 def _prices(problem: Problem) -> dict[str, np.ndarray]:

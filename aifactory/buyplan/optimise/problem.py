@@ -31,6 +31,8 @@ class Option:
     capital : counts against the budget of capital.
     first_order, last_order : months (from 0) in which it may be ordered.
     minimum_nodes : least nodes of an order, if anything is ordered.
+    on_site : draws on the power of its platform's site.
+    listed : its price follows `Problem.order_ratio`.
     """
 
     name: str
@@ -45,6 +47,8 @@ class Option:
     first_order: int = 0
     last_order: int = 10**6
     minimum_nodes: int = 0
+    on_site: bool = True
+    listed: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,12 @@ class Problem:
     order_months : months in which orders may be placed.
     capital_usd : [years] budget of capital per year; empty: no limit.
     year_of : [T] year of each month; empty: years of 12 months from the start.
-    power_kw : [T] kW for owned and committed nodes; empty: no limit.
+    power_kw : [T] or [T, sites] kW for nodes that are owned or held on site; empty: no limit, infinite: none there.
+    site, site_names : [P] site of each platform; empty: one site.
+    order_ratio : [S, T, P] price of `listed` options ordered in a month, over today's, by path; empty: prices stand.
+        Orders are made before paths part, so they cost the mean; what a path pays more or less counts in the tail.
+    order_budget_usd : [T] USD that all orders may be paid in a month, upfront payments but those of capital included;
+        empty: no limit.
     floor : [T, P] accelerators that must stand ready (a reserve where no hours can be rented), in the months in which
         any order serves; empty: none.
     vendor_most : largest share of one vendor in the accelerator-months owned and ordered; 1: no limit.
@@ -115,6 +124,10 @@ class Problem:
     capital_usd: np.ndarray = field(default_factory=lambda: np.zeros(0))
     year_of: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=int))
     power_kw: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    site: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=int))
+    site_names: tuple[str, ...] = ()
+    order_ratio: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 0)))
+    order_budget_usd: np.ndarray = field(default_factory=lambda: np.zeros(0))
     floor: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
     vendor_most: float = 1.0
     wacc: float = 0.1
@@ -149,15 +162,14 @@ class Problem:
             values = np.asarray(getattr(self, name), dtype=float)
             if not np.isfinite(values).all() or (values < 0).any():
                 raise InputError.at("problem", "must be numbers of at least 0", column=name)
-        over = (
-            np.flatnonzero(np.asarray(self.owned) @ np.asarray(self.kw) > np.asarray(self.power_kw))
-            if len(self.power_kw)
-            else []
-        )
-        if len(over):
-            draw = float(np.asarray(self.owned)[over[0]] @ np.asarray(self.kw))
-            rule = f"owned accelerators draw {draw:g} kW in month {over[0]}: no plan keeps this limit; raise it or retire {draw - self.power_kw[over[0]]:g} kW"
-            raise InputError.at("problem", rule, column="power_kw", value=self.power_kw[over[0]])
+        if np.size(self.order_ratio) and np.shape(self.order_ratio) != (s, t, p):
+            raise InputError.at(
+                "problem", f"must have the shape {(s, t, p)}", column="order_ratio", value=np.shape(self.order_ratio)
+            )
+        for month, site in np.argwhere(self._owned_kw() > self._power()) if len(self.power_kw) else ():
+            draw, most = self._owned_kw()[month, site], self._power()[month, site]
+            rule = f"owned accelerators draw {draw:g} kW in month {month}: no plan keeps this limit; raise it or retire {draw - most:g} kW"
+            raise InputError.at("problem", rule, column="power_kw", value=most)
         if (np.asarray(self.capital_usd) < 0).any():
             raise InputError.at(
                 "problem", "a budget must be at least 0", column="capital_usd", value=self.capital_usd.min()
@@ -249,7 +261,34 @@ class Problem:
                 paid -= option.resale_usd * option.resale_per_year**held_years * self.discount[-1]
             paid += self.stranded * option.monthly_usd * beyond * self.discount[-1]
             values[column] = paid * self.node_size[option.platform]
-        return values
+        return values * self._ratios().mean(axis=0) if np.size(self.order_ratio) else values
+
+    @cached_property
+    def order_swing(self) -> np.ndarray:
+        """[S, N] what a node of each order costs more on a path than in the mean of the paths, present value; mean 0."""
+        if not np.size(self.order_ratio):
+            return np.zeros((self.paths, len(self.orders)))
+        ratio = self._ratios()
+        return (ratio / ratio.mean(axis=0) - 1.0) * self.order_usd
+
+    def _ratios(self) -> np.ndarray:
+        """[S, N] price of each order over today's on each path."""
+        month, platform = (np.array([f(item) for item in self.orders], dtype=int) for f in (_month, _platform))
+        listed = np.array([option.listed for option, _ in self.orders], dtype=bool)
+        return np.where(listed, np.asarray(self.order_ratio)[:, month, platform], 1.0)
+
+    def _sites(self) -> np.ndarray:
+        """[P, sites] 1 where a platform stands."""
+        site = np.asarray(self.site, dtype=int) if len(self.site) else np.zeros(self.platforms, dtype=int)
+        return (site[:, None] == np.arange(self._power().shape[1])).astype(float)
+
+    def _power(self) -> np.ndarray:
+        power = np.asarray(self.power_kw, dtype=float)
+        return power[:, None] if power.ndim == 1 else power
+
+    def _owned_kw(self) -> np.ndarray:
+        """[T, sites] kW that owned accelerators draw."""
+        return np.asarray(self.owned) * self.kw @ self._sites()
 
     @cached_property
     def plan_usd(self) -> np.ndarray:
@@ -281,8 +320,26 @@ class Problem:
         """[T, P] accelerators in service under a plan."""
         return self.owned + self.serves @ self.split(plan)[0]
 
+    def placed(self, nodes: np.ndarray) -> dict[str, np.ndarray]:
+        """Fields of the problem that is left once nodes [N] are ordered: they are there, and use up their limits."""
+        rows, bounds, names = self.limits()
+        left = np.maximum(bounds - rows @ nodes, 0.0)
+        of = {kind: np.array([name.startswith(kind) for name in names], dtype=bool) for kind in ("capital", "budget")}
+        owned = self.owned + self.serves @ nodes
+        power = self._power().copy()
+        if len(self.power_kw):
+            mine = [name.startswith("power") for name in names]
+            drawn = (np.asarray(owned) * self.kw) @ self._sites()
+            power[np.isfinite(power)] = drawn[np.isfinite(power)] + left[mine]
+        return {
+            "owned": owned,
+            "capital_usd": left[of["capital"]],
+            "order_budget_usd": left[of["budget"]],
+            "power_kw": power.reshape(np.shape(self.power_kw)),
+        }
+
     def limits(self) -> tuple[np.ndarray, np.ndarray, list[str]]:
-        """Rows of `matrix @ nodes <= bound` and their names: capital by year, power and floor by month, share by vendor."""
+        """Rows of `matrix @ nodes <= bound` and their names: capital by year; power, payments and floor by month; share by vendor."""
         rows, bounds, names = [], [], []
         years = self.year_of if len(self.year_of) else np.arange(self.months) // MONTHS_PER_YEAR
         for year, budget in enumerate(self.capital_usd):
@@ -293,10 +350,15 @@ class Problem:
             rows.append(spent)
             bounds.append(budget)
             names.append(f"capital of year {year + 1}")
-        for month, most in enumerate(self.power_kw):
-            rows.append(self.kw @ self.serves[month])
-            bounds.append(most - float(self.kw @ self.owned[month]))
-            names.append(f"power in month {month}")
+        on_site = np.array([option.on_site for option, _ in self.orders], dtype=float)
+        for month, site in np.argwhere(np.isfinite(self._power())) if len(self.power_kw) else ():
+            rows.append((self.kw * self._sites()[:, site]) @ self.serves[month] * on_site)
+            bounds.append(float(self._power()[month, site] - self._owned_kw()[month, site]))
+            names.append(f"power{f' of {self.site_names[site]}' if self.site_names else ''} in month {month}")
+        for month, most in enumerate(self.order_budget_usd):
+            rows.append(self._paid_usd(month))
+            bounds.append(float(most))
+            names.append(f"budget of month {month}")
         for month, platform in np.argwhere(self.floor > self.owned) if np.size(self.floor) else ():
             if self.serves[month, platform].any():
                 rows.append(-self.serves[month, platform])
@@ -310,6 +372,23 @@ class Problem:
                 bounds.append(float(-weight @ mine))
                 names.append(f"share of {vendor}")
         return np.array(rows).reshape(len(rows), len(self.orders)), np.array(bounds), names
+
+    def _paid_usd(self, month: int) -> np.ndarray:
+        """[N] USD that a node of each order is paid in a month, purchases at their outlay left out."""
+        paid = [
+            (month == at) * (0.0 if option.capital else option.upfront_usd)
+            + (at + option.lead_months <= month < at + option.lead_months + option.term_months) * option.monthly_usd
+            for option, at in self.orders
+        ]
+        return np.array(paid) * np.array([self.node_size[option.platform] for option, _ in self.orders])
+
+
+def _month(order: tuple[Option, int]) -> int:
+    return order[1]
+
+
+def _platform(order: tuple[Option, int]) -> int:
+    return order[0].platform
 
 
 def _check_option(option: Option, platforms: int) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.buyplan.case import Case
-from aifactory.buyplan.futures import FuturesBasis
+from aifactory.buyplan.futures import FuturesBasis, at_todays_prices
 from aifactory.buyplan.optimise.problem import Problem
 
 
@@ -18,7 +18,7 @@ class StressBasis:
 
     Attributes
     ----------
-    problem : orders in every month.
+    problem : orders in every month, prices of today.
     nodes : [N] the report's orders.
     pools : one row per platform of the problem: region, accelerator_id, vendor, and what replaces it:
         fallback_accelerator_id, fallback_usd_per_hour (infinite: nothing does), porting_usd.
@@ -54,7 +54,7 @@ def stress_basis(
     table, about = case.streams.table, accelerators.set_index("accelerator_id")
     pools = case.streams.pools[["region", "accelerator_id"]].reset_index(drop=True)
     pools["vendor"] = pools["accelerator_id"].map(about["vendor"]).fillna("")
-    problem = futures.monthly
+    problem = at_todays_prices(futures.monthly)
     fallback = _fallbacks(case, problem, capacity, exclusions, about)
     return StressBasis(
         problem=problem,

@@ -143,7 +143,7 @@ class _Programme:
         early = np.array([month < keep_before for _, month in p.orders], dtype=bool)
         lower = np.append(np.where(early, self.start, 0.0), np.zeros(self.layer_columns))
         upper = np.append(np.where(early, self.start, np.inf), np.ones(self.layer_columns))
-        costs = np.append(p.order_usd, -(weights @ self.saved)) / 1e3
+        costs = np.append(p.order_usd + weights @ p.order_swing, -(weights @ self.saved)) / 1e3
         # Without limits that tie platforms the rows are intervals of months: corners are whole, no branching is needed.
         facts = {"constraints": self.rows, "bounds": Bounds(lower, upper)}
         found = milp(costs, **facts, options={"presolve": False})

@@ -12,16 +12,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from aifactory.buyplan.optimise.problem import Option, Problem
+from aifactory.buyplan.price_paths import HISTORY, draw_prices
 from aifactory.buyplan.stress.basis import StressBasis
 from aifactory.buyplan.stress.world import World, carry, world_of
-from aifactory.finance.price_process import CADENCE_MONTHS, WORK_PRICE_FACTOR, PriceProcess
+from aifactory.finance.price_process import CADENCE_MONTHS, WORK_PRICE_FACTOR
 
 #: Month of the plan from which a change holds, unless a stress says otherwise: two order rounds after the approval.
 START = 6
-HISTORY = "price history 2022-02 to 2025-05, 203 list, 74 contract and 55 spot series, research note of 2026-11-24"
-#: Steps of list prices a year and series, and their sizes; spread of a month's log change of spot prices.
-LIST_STEPS_PER_YEAR, LIST_STEPS = 0.029, (-0.458, -0.281, -0.115, -0.052)
-SPOT_MONTHLY_SPREAD = 0.102
 NEXT = " of the next generation"
 
 
@@ -82,18 +79,10 @@ def contract_price(basis: StressBasis, factor: float, month: int = START) -> Str
 def drawn_prices(basis: StressBasis, seed: int = 0) -> Stressed:
     """List and spot prices drawn path by path: list stands with rare steps down, spot moves every month."""
     p = basis.problem
-    accelerators = basis.pools["accelerator_id"].tolist()
-    names = sorted(set(accelerators))
-    at = [names.index(name) for name in accelerators]
-    steps = PriceProcess("list", LIST_STEPS_PER_YEAR, np.log1p(LIST_STEPS), 0.0, 203, 345.3)
-    moves = PriceProcess("spot", 0.0, np.zeros(0), SPOT_MONTHLY_SPREAD, 55, 68.7)
-    ratios = [
-        np.stack([process.paths(1.0, p.months - 1, p.paths, seed + 1000 * number + kind) for number in range(len(names))], axis=2)
-        for kind, process in enumerate((steps, moves))
-    ]  # fmt: skip
-    on_demand = p.on_demand_usd * ratios[0][:, :, at]
+    drawn = draw_prices(basis.pools["accelerator_id"].tolist(), p.paths, p.months, seed)
+    on_demand = p.on_demand_usd * drawn.on_demand
     follows = np.isclose(p.spot_usd, p.on_demand_usd)
-    spot = np.where(follows, on_demand, np.minimum(p.spot_usd * ratios[1][:, :, at], on_demand))
+    spot = np.where(follows, on_demand, np.minimum(p.spot_usd * drawn.spot, on_demand))
     return stressed(basis, 0, on_demand_usd=on_demand, spot_usd=spot)
 
 

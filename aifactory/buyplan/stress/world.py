@@ -87,16 +87,13 @@ def after(world: World, nodes: np.ndarray, month: int) -> World:
     early = np.array([at < month for _, at in world.orders], dtype=bool)
     placed = np.where(early, nodes[: len(world.orders)], 0.0)
     rows, bounds, _ = world.limits()
-    used = rows @ placed
-    years, power, site = len(world.capital_usd), len(world.power_kw), len(world.site_kw)
+    site = len(world.site_kw)
     return replace(
         world,
-        owned=world.owned + world.serves @ placed,
+        **world.placed(placed),
         order_months=tuple(at for at in world.order_months if at >= month),
         sunk_usd=world.sunk_usd + float(world.order_usd @ placed),
-        capital_usd=np.maximum(bounds[:years] - used[:years], 0.0) if years else world.capital_usd,
-        power_kw=world.power_kw,
-        site_kw=np.maximum((bounds - used)[years + power :], 0.0) if site else world.site_kw,
+        site_kw=np.maximum((bounds - rows @ placed)[-site:], 0.0) if site else world.site_kw,
     )
 
 

@@ -362,3 +362,64 @@ def test_rules_use_platforms_that_need_no_port():
     plans = policy_plans(case)
     assert all(plan[len(case.orders) :].sum() == 0 for plan in plans.values())
     assert (case.capacity(plans["average"])[:, 1:] == 0).all()
+
+
+def test_orders_at_prices_of_their_paths():
+    """Half of the paths pay half for an order of month 3: it costs the mean, and the dear half pays a quarter more."""
+    option = Option("reserved", 0, 3, monthly_usd=200.0, listed=True)
+    ratio = np.ones((2, 6, 1))
+    ratio[0, 3:] = 0.5
+    case = one_platform([0.0, 0.0], months=6, options=(option,), order_months=(0, 3), order_ratio=ratio)
+    assert case.order_usd == pytest.approx([600.0, 450.0])
+    assert case.order_swing == pytest.approx(np.array([[0.0, -150.0], [0.0, 150.0]]))
+    cost = evaluate_plan(case, np.array([1.0, 1.0]))
+    assert cost.recourse_usd == pytest.approx([-150.0, 150.0])
+    assert cost.expected_usd == pytest.approx(1050.0) and cost.tail_usd == pytest.approx(1200.0)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_paths_of_prices_are_planned_as_the_monolith_does(seed):
+    rng = np.random.default_rng(seed)
+    case = problem(4, 6, 2, 2, seed=seed)
+    options = tuple(replace(option, listed=not option.capital) for option in case.options)
+    case = replace(
+        case,
+        options=options,
+        on_demand_usd=case.on_demand_usd * rng.uniform(0.5, 1.5, (4, 6, 2)),
+        order_ratio=rng.uniform(0.5, 1.5, (4, 6, 2)),
+    )
+    ours, whole = optimise(case, gap=1e-4), solve_extensive(case, gap=1e-6)
+    assert ours.cost.objective_usd == pytest.approx(whole.objective_usd, rel=3e-4)
+    assert ours.bound_usd <= whole.objective_usd * (1 + 1e-6)
+
+
+def test_sites_have_their_own_power():
+    """Two sites with 1 kW each: on each one node of what it houses; a rented node draws nothing there."""
+    case = problem(2, 6, 2, 2, seed=3)
+    options = tuple(replace(option, on_site=option.name in {"buy", "lease"}, last_order=0) for option in case.options)
+    limit = np.tile(case.kw * 8, (6, 1))
+    case = replace(
+        case,
+        options=options,
+        site=np.array([0, 1]),
+        site_names=("north", "south"),
+        power_kw=limit,
+        on_demand_most=np.zeros(2),
+    )
+    plan = optimise(case, gap=1e-3)
+    housed = np.array([option.on_site for option, _ in case.orders]) * plan.nodes
+    assert (np.einsum("tpn,n->tp", case.serves, housed) <= 8 + 1e-6).all()
+    assert plan.nodes.sum() > housed.sum()
+    assert case.limits()[2][0] == "power of north in month 0"
+
+
+def test_what_is_ordered_uses_up_its_limits():
+    """One node bought of a budget of three, in a site of 20 kW: 2 nodes of money and their power are left."""
+    case = problem(2, 6, 1, 1, seed=3, capital_usd=np.array([3e5]), power_kw=np.full(6, 20.0))
+    nodes = np.zeros(len(case.orders))
+    nodes[0] = 1.0
+    left = replace(case, **case.placed(nodes))
+    each = case.options[0].upfront_usd * 8
+    assert left.capital_usd[0] == pytest.approx(max(3e5 - each, 0.0))
+    assert (left.owned == case.serves[:, :, 0]).all()
+    assert left.limits()[1] == pytest.approx(np.maximum(case.limits()[1] - case.limits()[0] @ nodes, 0.0))

@@ -6,7 +6,7 @@ import pytest
 from bp_company import make_prices
 
 from aifactory.buyplan.case import solve_expected
-from aifactory.buyplan.futures import futures_basis
+from aifactory.buyplan.futures import futures_basis, problem_of
 from aifactory.buyplan.stress.basis import stress_basis
 from aifactory.buyplan.stress.run import run_stresses
 from aifactory.demand.scenarios import Paths
@@ -25,7 +25,7 @@ def futures_of(case, count=5):
     for k, row in enumerate(table.itertuples()):
         for path in range(count):
             work[path, names.index(row.use_case_id), regions.index(row.region)] += units[:, k] * (0.8 + 0.1 * path)
-    return futures_basis(case, solve_expected(case), Paths(names, regions, work, work))
+    return futures_basis(case, solve_expected(case), problem_of(case, Paths(names, regions, work, work)))
 
 
 def basis_of(case, capacity, exclusions=NONE):
