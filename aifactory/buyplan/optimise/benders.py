@@ -6,9 +6,8 @@ plan and the master's (in-out stabilisation): on means of like paths, then on al
 recourse alone, then exactly. Then the master is solved in whole nodes, again after each evaluation until bound and
 best plan meet.
 
-Ports (binary) are chosen first, with nodes that need not be whole: this gives the bound; nodes are made whole for the
-best choice. The bound of a choice is weak (a port that is half made serves half the need at half the price), so
-problems with ports end at wider gaps; the gap is always stated.
+Ports are chosen first, by branch and bound with nodes that need not be whole (`branch`): this gives the bound; nodes
+are made whole for the best choice, and the search goes on where the gap is too wide.
 """
 
 from __future__ import annotations
@@ -16,30 +15,24 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field, replace
 
-import highspy
 import numpy as np
 
-from aifactory.buyplan.optimise.evaluate import Evaluator, PlanCost, Slopes, evaluate_with_slopes, recourse_of
-from aifactory.buyplan.optimise.extensive import HAS_SOLUTION, gap_of, largest_orders, order_rows
+from aifactory.buyplan.optimise.branch import PortSearch
+from aifactory.buyplan.optimise.evaluate import Evaluator, PlanCost, evaluate_with_slopes, recourse_of
+from aifactory.buyplan.optimise.extensive import gap_of, largest_orders
 from aifactory.buyplan.optimise.limits import refuse_conflicts
+from aifactory.buyplan.optimise.master import Master
 from aifactory.buyplan.optimise.problem import Problem
-from aifactory.buyplan.optimise.recourse import INFINITE, quiet_solver
-from aifactory.errors import AIFactoryError
 
 #: Weight of the master's point in a trial point; rounds; the master is solved to a share of the gap that is asked.
 STEP, CONTINUOUS_ROUNDS, WHOLE_ROUNDS, MASTER_SHARE = 0.5, 30, 12, 0.25
 #: Paths in a group whose mean stands for them at first.
 GROUP = 5
-SCALE = 1e-3
 #: Programmes solved in an evaluation at first: known bases bound the rest from below.
 QUICK = 128
-#: Choices of ports that are tried, choices whose nodes are then made whole; how far inside a cut is taken; slack, as
-#: a share, of cuts that are dropped.
-PORT_ROUNDS, PORT_CYCLES, INSIDE, SLACK = 16, 3, 0.02, 0.05
-HEURISTICS = 0.05
-PRICE_TOLERANCE = 1e-6
-#: Seconds that a master gets in any case, so that there is a plan at all.
-LEAST_S = 20.0
+#: Searches for ports, each after the nodes of the best choice were made whole; the shares of the gap that are asked of
+#: the first search and of whole nodes.
+PORT_CYCLES, PORT_SHARE, WHOLE_SHARE = 6, 0.85, 0.3
 REACHED = "gap reached"
 
 
@@ -83,7 +76,7 @@ def optimise(problem: Problem, *, gap: float = 0.005, time_limit_s: float = 60.0
     """
     end = time.monotonic() + time_limit_s
     refuse_conflicts(problem, largest_orders(problem))
-    master, recourse = _Master(problem), recourse_of(problem)
+    master, recourse = Master(problem), recourse_of(problem)
     center, few = np.zeros(len(problem.plan_usd)), _mean_problem(problem)
     if few is not None:
         center = _approach(few, master, center, gap, end, recourse_of(few), QUICK)[0]
@@ -92,26 +85,51 @@ def optimise(problem: Problem, *, gap: float = 0.005, time_limit_s: float = 60.0
         center = _approach(problem, master, center, gap, end, recourse)[0]
         prices = master.limit_prices()
         return replace(_in_whole_nodes(problem, master, gap, time_limit_s, end, recourse), limit_usd=prices)
-    best, bound = None, -np.inf
+    return _with_ports(problem, master, center, gap, time_limit_s, end, recourse)
+
+
+def _with_ports(
+    problem: Problem,
+    master: Master,
+    center: np.ndarray,
+    gap: float,
+    time_limit_s: float,
+    end: float,
+    recourse: Evaluator,
+) -> OptimalPlan:
+    """Choose ports by branch and bound, make nodes whole for the best choice, and search on where the gap is too wide."""
+    search, best, found_for = PortSearch(problem, master, center, recourse, QUICK), None, None
+    ask = PORT_SHARE * gap
     for _ in range(PORT_CYCLES):
-        center, bound = _choose_ports(problem, master, center, gap, end, recourse, bound)
-        master.hold_ports(np.round(center[len(problem.orders) :]))
-        _approach(problem, master, center, gap, end, recourse, QUICK)
-        prices = master.limit_prices()
-        found = replace(_in_whole_nodes(problem, master, gap / 2, time_limit_s, end, recourse), limit_usd=prices)
-        if best is None or found.cost.objective_usd < best.cost.objective_usd:
-            best = found
-        if gap_of(best.cost.objective_usd, bound) <= gap:
-            return replace(best, bound_usd=bound, stopped=REACHED)
+        search.run(ask, np.inf if best is None else best.cost.objective_usd, end)
+        ports = np.round(search.best[len(problem.orders) :])
+        if found_for is None or (ports != found_for).any():
+            found_for = ports
+            found = _for_ports(problem, master.copy(), search.best, gap, time_limit_s, end, recourse)
+            if best is None or found.cost.objective_usd < best.cost.objective_usd:
+                best = found
+        if gap_of(best.cost.objective_usd, search.bound_usd) <= gap:
+            return replace(best, bound_usd=search.bound_usd, stopped=REACHED)
         if time.monotonic() > end:
             break
-        master.free_ports()
+        ask = gap
     stopped = f"time limit of {time_limit_s:g} s" if time.monotonic() > end else "rounds"
-    return replace(best, bound_usd=bound, stopped=stopped)
+    return replace(best, bound_usd=search.bound_usd, stopped=stopped)
+
+
+def _for_ports(
+    problem: Problem, master: Master, plan: np.ndarray, gap: float, time_limit_s: float, end: float, recourse: Evaluator
+) -> OptimalPlan:
+    """Nodes made whole for the ports of a plan."""
+    master.hold_ports(np.round(plan[len(problem.orders) :]))
+    master.purge()
+    _approach(problem, master, plan, WHOLE_SHARE * gap, end, recourse, QUICK)
+    prices = master.limit_prices()
+    return replace(_in_whole_nodes(problem, master, WHOLE_SHARE * gap, time_limit_s, end, recourse), limit_usd=prices)
 
 
 def _in_whole_nodes(
-    problem: Problem, master: _Master, gap: float, time_limit_s: float, end: float, recourse: Evaluator
+    problem: Problem, master: Master, gap: float, time_limit_s: float, end: float, recourse: Evaluator
 ) -> OptimalPlan:
     """Solve the master in whole nodes and evaluate on all paths, until bound and best plan meet."""
     master.whole(gap * MASTER_SHARE)
@@ -133,33 +151,6 @@ def _in_whole_nodes(
     return OptimalPlan(best, cost, bound, rounds, stopped)
 
 
-def _choose_ports(
-    problem: Problem, master: _Master, center: np.ndarray, gap: float, end: float, recourse: Evaluator, bound: float
-) -> tuple[np.ndarray, float]:
-    """Which ports to make, with nodes that need not be whole; (plan, bound on the cost of every plan).
-
-    Cuts at a choice are taken a little inside, since at 0 and 1 the slopes of a port are not unique and those of
-    the solver may say nothing about the other end; a second cut half-way to the best plan keeps the bound tight there.
-    """
-    first, best, best_usd = len(problem.orders), center, np.inf
-    master.purge()
-    master.choose_ports(gap * MASTER_SHARE)
-    for _ in range(PORT_ROUNDS):
-        plan, at_least = master.solve(end)
-        bound = max(bound, at_least)
-        if gap_of(best_usd, bound) <= gap / 2 or time.monotonic() > end:
-            break
-        plan[first:] = np.round(plan[first:])
-        for share in (1 - INSIDE, STEP):
-            trial = share * plan + (1 - share) * center
-            found, slopes = evaluate_with_slopes(problem, trial, recourse=recourse, solves=QUICK)
-            master.add(trial, slopes)
-            if share > STEP and found.objective_usd < best_usd:
-                best, best_usd = plan, found.objective_usd
-        center = best
-    return best, bound
-
-
 def mean_paths(demand: np.ndarray, count: int) -> np.ndarray:
     """Means of `count` groups of like paths, [count, T, W, K]; groups of equal size by total demand.
 
@@ -179,7 +170,7 @@ def _mean_problem(problem: Problem) -> Problem | None:
 
 
 def _approach(
-    problem: Problem, master: _Master, center: np.ndarray, gap: float, end: float, recourse: Evaluator,
+    problem: Problem, master: Master, center: np.ndarray, gap: float, end: float, recourse: Evaluator,
     solves: int | None = None,
 ) -> tuple[np.ndarray, int]:  # fmt: skip
     """Cuts around the best continuous plan, from trial points between it and the master's; (plan, evaluations)."""
@@ -197,103 +188,3 @@ def _approach(
         if found.objective_usd < best_usd:
             center, best_usd = trial, found.objective_usd
     return center, rounds
-
-
-REAL = highspy.HighsVarType.kContinuous
-
-
-class _Master:
-    """Orders, switches, mean recourse by month and the tail mean, under the cuts so far; objective in 1,000 USD."""
-
-    def __init__(self, problem: Problem) -> None:
-        self.problem, self.first, self.decisions = problem, len(problem.orders), len(problem.plan_usd)
-        matrix, lower, upper, switched = order_rows(problem)
-        self.lead, self.fixed_rows = self.decisions + len(switched), matrix.shape[0]
-        months, weight = problem.months, problem.risk_weight
-        self.columns = self.lead + months + 1
-        model = highspy.HighsLp()
-        model.num_col_, model.num_row_ = self.columns, matrix.shape[0]
-        usd = [problem.plan_usd, np.zeros(len(switched)), np.full(months, 1 - weight), [weight]]
-        model.col_cost_ = np.concatenate(usd) * SCALE
-        model.col_lower_ = np.zeros(self.columns)
-        bounds = [largest_orders(problem), np.ones(len(problem.ports) + len(switched)), np.full(months + 1, INFINITE)]
-        model.col_upper_ = np.concatenate(bounds)
-        model.row_lower_, model.row_upper_ = lower, upper
-        model.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
-        model.a_matrix_.start_, model.a_matrix_.index_, model.a_matrix_.value_ = (
-            matrix.indptr, matrix.indices, matrix.data,
-        )  # fmt: skip
-        self.solver, self.is_whole = quiet_solver(), False
-        self.solver.passModel(model)
-
-    def add(self, nodes: np.ndarray, slopes: Slopes) -> None:
-        """Cuts at a plan: recourse >= its value there plus slope times the change of nodes."""
-        for month, slope in enumerate(slopes.mean):
-            self._cut(self.lead + month, slope, slopes.mean_usd[month] - slope @ nodes)
-        self._cut(self.columns - 1, slopes.tail, slopes.tail_usd - slopes.tail @ nodes)
-
-    def limit_prices(self) -> dict[str, float]:
-        """Shadow prices of the limits in the last continuous solve, USD per unit; those of 0 are left out."""
-        names = self.problem.limits()[2]
-        duals = np.array(self.solver.getSolution().row_dual)[: len(names)] / SCALE
-        return {name: float(-dual) for name, dual in zip(names, duals, strict=True) if dual < -PRICE_TOLERANCE}
-
-    def whole(self, gap: float) -> None:
-        """From here on in whole nodes, each time to this gap."""
-        self._integers(np.arange(self.lead), gap)
-
-    def choose_ports(self, gap: float) -> None:
-        """From here on ports alone are made or not, each time to this gap; nodes need not be whole."""
-        self.solver.setOptionValue("mip_heuristic_effort", 0.0)  # the bound is wanted; plans are made elsewhere
-        self._integers(np.arange(self.first, self.lead), gap)
-
-    def hold_ports(self, ports: np.ndarray) -> None:
-        """Keep a choice of ports."""
-        self.solver.setOptionValue("mip_heuristic_effort", HEURISTICS)
-        self._integers(np.zeros(0), 0.0)
-        self._bound_ports(ports, ports)
-
-    def free_ports(self) -> None:
-        """Let ports be chosen again."""
-        self._bound_ports(np.zeros(len(self.problem.ports)), np.ones(len(self.problem.ports)))
-
-    def purge(self) -> None:
-        """Drop cuts that are far from binding: the programme in whole numbers takes time by their count."""
-        self._integers(np.zeros(0), 0.0)
-        self.solver.run()
-        lower = np.array(self.solver.getLp().row_lower_)
-        over = np.array(self.solver.getSolution().row_value) - lower
-        slack = over > SLACK * np.maximum(np.abs(lower), 1.0)
-        slack[: self.fixed_rows] = False
-        rows = np.flatnonzero(slack).astype(np.int32)
-        if len(rows):
-            self.solver.deleteRows(len(rows), rows)
-
-    def _bound_ports(self, lower: np.ndarray, upper: np.ndarray) -> None:
-        columns = np.arange(self.first, self.first + len(lower), dtype=np.int32)
-        self.solver.changeColsBounds(len(columns), columns, lower, upper)
-
-    def _integers(self, columns: np.ndarray, gap: float) -> None:
-        kinds = np.full(self.lead, highspy.HighsVarType.kContinuous)
-        kinds[columns.astype(int)] = highspy.HighsVarType.kInteger
-        self.is_whole = len(columns) > 0
-        self.solver.changeColsIntegrality(self.lead, np.arange(self.lead, dtype=np.int32), kinds)
-        self.solver.setOptionValue("mip_rel_gap", gap)
-
-    def solve(self, end: float) -> tuple[np.ndarray, float]:
-        """Best nodes under the cuts, and a bound on the cost of every plan."""
-        self.solver.setOptionValue("time_limit", self.solver.getRunTime() + max(end - time.monotonic(), LEAST_S))
-        self.solver.run()
-        info = self.solver.getInfo()
-        status = self.solver.getModelStatus()
-        if status != highspy.HighsModelStatus.kOptimal and info.primal_solution_status != HAS_SOLUTION:
-            raise AIFactoryError(f"the solver found no plan: {self.solver.modelStatusToString(status)}")
-        plan = np.array(self.solver.getSolution().col_value)[: self.decisions]
-        bound = info.mip_dual_bound if self.is_whole else info.objective_function_value
-        kinds = np.array(self.solver.getLp().integrality_[: self.decisions] or [REAL] * self.decisions)
-        return np.where(kinds == REAL, plan, np.round(plan)), bound / SCALE
-
-    def _cut(self, column: int, slope: np.ndarray, constant: float) -> None:
-        at = np.flatnonzero(slope)
-        index = np.append(at, column).astype(np.int32)
-        self.solver.addRow(constant, INFINITE, len(index), index, np.append(-slope[at], 1.0))

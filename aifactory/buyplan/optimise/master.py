@@ -1,0 +1,120 @@
+"""The master programme of the decomposition: orders and ports under the cuts so far."""
+
+from __future__ import annotations
+
+import time
+
+import highspy
+import numpy as np
+
+from aifactory.buyplan.optimise.evaluate import Slopes
+from aifactory.buyplan.optimise.extensive import HAS_SOLUTION, largest_orders, order_rows
+from aifactory.buyplan.optimise.problem import Problem
+from aifactory.buyplan.optimise.recourse import INFINITE, quiet_solver
+from aifactory.errors import AIFactoryError
+
+SCALE = 1e-3
+PRICE_TOLERANCE = 1e-6
+#: Slack, as a share, of cuts that are dropped.
+SLACK = 0.05
+#: Seconds that a solve gets in any case, so that there is a plan at all.
+LEAST_S = 20.0
+
+
+class Master:
+    """Orders, switches, mean recourse by month and the tail mean, under the cuts so far; objective in 1,000 USD."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem, self.first, self.decisions = problem, len(problem.orders), len(problem.plan_usd)
+        matrix, lower, upper, switched = order_rows(problem)
+        self.lead, self.fixed_rows = self.decisions + len(switched), matrix.shape[0]
+        months, weight = problem.months, problem.risk_weight
+        self.columns = self.lead + months + 1
+        model = highspy.HighsLp()
+        model.num_col_, model.num_row_ = self.columns, matrix.shape[0]
+        usd = [problem.plan_usd, np.zeros(len(switched)), np.full(months, 1 - weight), [weight]]
+        model.col_cost_ = np.concatenate(usd) * SCALE
+        model.col_lower_ = np.zeros(self.columns)
+        bounds = [largest_orders(problem), np.ones(len(problem.ports) + len(switched)), np.full(months + 1, INFINITE)]
+        model.col_upper_ = np.concatenate(bounds)
+        model.row_lower_, model.row_upper_ = lower, upper
+        model.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
+        model.a_matrix_.start_, model.a_matrix_.index_, model.a_matrix_.value_ = (
+            matrix.indptr, matrix.indices, matrix.data,
+        )  # fmt: skip
+        self.solver, self.is_whole = quiet_solver(), False
+        self.solver.passModel(model)
+
+    def add(self, nodes: np.ndarray, slopes: Slopes) -> None:
+        """Cuts at a plan: recourse >= its value there plus slope times the change of nodes."""
+        for month, slope in enumerate(slopes.mean):
+            self._cut(self.lead + month, slope, slopes.mean_usd[month] - slope @ nodes)
+        self._cut(self.columns - 1, slopes.tail, slopes.tail_usd - slopes.tail @ nodes)
+
+    def limit_prices(self) -> dict[str, float]:
+        """Shadow prices of the limits in the last continuous solve, USD per unit; those of 0 are left out."""
+        names = self.problem.limits()[2]
+        duals = np.array(self.solver.getSolution().row_dual)[: len(names)] / SCALE
+        return {name: float(-dual) for name, dual in zip(names, duals, strict=True) if dual < -PRICE_TOLERANCE}
+
+    def whole(self, gap: float) -> None:
+        """From here on in whole nodes and ports, each time to this gap."""
+        self._integers(True, gap)
+
+    def copy(self) -> Master:
+        """Another master under the same cuts, which goes its own way."""
+        other = Master(self.problem)
+        other.solver.passModel(self.solver.getLp())
+        return other
+
+    def hold_ports(self, ports: np.ndarray) -> None:
+        """Keep a choice of ports."""
+        self._integers(False)
+        self.bound_ports(ports, ports)
+
+    def free_ports(self) -> None:
+        """Let ports be chosen again, and nodes be continuous."""
+        self._integers(False)
+        self.bound_ports(np.zeros(len(self.problem.ports)), np.ones(len(self.problem.ports)))
+
+    def purge(self) -> None:
+        """Drop cuts that are far from binding: the programme in whole numbers takes time by their count."""
+        self._integers(False)
+        self.solver.run()
+        lower = np.array(self.solver.getLp().row_lower_)
+        over = np.array(self.solver.getSolution().row_value) - lower
+        slack = over > SLACK * np.maximum(np.abs(lower), 1.0)
+        slack[: self.fixed_rows] = False
+        rows = np.flatnonzero(slack).astype(np.int32)
+        if len(rows):
+            self.solver.deleteRows(len(rows), rows)
+
+    def bound_ports(self, lower: np.ndarray, upper: np.ndarray) -> None:
+        """Ports lie between these."""
+        columns = np.arange(self.first, self.first + len(lower), dtype=np.int32)
+        self.solver.changeColsBounds(len(columns), columns, lower, upper)
+
+    def _integers(self, whole: bool, gap: float = 0.0) -> None:
+        kind = highspy.HighsVarType.kInteger if whole else highspy.HighsVarType.kContinuous
+        self.is_whole = whole
+        self.solver.changeColsIntegrality(self.lead, np.arange(self.lead, dtype=np.int32), np.full(self.lead, kind))
+        self.solver.setOptionValue("mip_rel_gap", gap)
+
+    def solve(self, end: float) -> tuple[np.ndarray, float]:
+        """Best nodes under the cuts, and a bound on the cost of every plan."""
+        self.solver.setOptionValue("time_limit", self.solver.getRunTime() + max(end - time.monotonic(), LEAST_S))
+        self.solver.run()
+        info = self.solver.getInfo()
+        status = self.solver.getModelStatus()
+        if status != highspy.HighsModelStatus.kOptimal and info.primal_solution_status != HAS_SOLUTION:
+            raise AIFactoryError(f"the solver found no plan: {self.solver.modelStatusToString(status)}")
+        plan = np.array(self.solver.getSolution().col_value)[: self.decisions]
+        if self.is_whole:
+            return np.round(plan), info.mip_dual_bound / SCALE
+        optimal = status == highspy.HighsModelStatus.kOptimal
+        return plan, info.objective_function_value / SCALE if optimal else -np.inf
+
+    def _cut(self, column: int, slope: np.ndarray, constant: float) -> None:
+        at = np.flatnonzero(slope)
+        index = np.append(at, column).astype(np.int32)
+        self.solver.addRow(constant, INFINITE, len(index), index, np.append(-slope[at], 1.0))
