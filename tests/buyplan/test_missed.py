@@ -57,7 +57,7 @@ def test_more_value_never_makes_missing_cheaper(tiny):
 
 def test_plan_stresses_and_backtests_take_one_price(tiny):
     case = tiny(plan=PLAN, value_usd_per_unit=[0.02, np.nan])
-    futures = futures_basis(case, solve_expected(case), paths_of(case, 3, 0.2))
+    futures = futures_basis(case, solve_expected(case), problem_of(case, paths_of(case, 3, 0.2)))
     stress = stress_basis(case, futures, capacity=NOTHING, exclusions=NOTHING, accelerators=ACCELERATORS)
     assert (stress.problem.miss_usd == futures.problem.miss_usd).all()
     assert (futures.problem.miss_usd == futures.monthly.miss_usd).all()
