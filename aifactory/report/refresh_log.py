@@ -11,6 +11,8 @@ from aifactory.review import Review
 
 BILL, DEMAND, POOLS = "billing table", "demand_windows and jobs tables", "pools table"
 ROWS = 12
+#: Two forecasts whose errors differ by less are equally good.
+LIKE = 0.01
 
 
 def accuracy_section(ws: Workspace, review: Review) -> Group:
@@ -53,8 +55,11 @@ def _beaten(review: Review) -> str:
     if len(scores) < 2 or not np.isfinite(scores["error_vs_repeat"].iloc[0]):
         return ""
     first = scores.iloc[0]
-    word = "beat" if first["error_vs_repeat"] < 1 else "did not beat"
-    return f"Last month's forecast {word} repeating last month: {num(first['error_vs_repeat'], 2)} of its error."
+    ratio = first["error_vs_repeat"]
+    if abs(ratio - 1) < LIKE:
+        return "Last month's forecast was as good as repeating last month."
+    word = "beat" if ratio < 1 else "did not beat"
+    return f"Last month's forecast {word} repeating last month: {num(ratio, 2)} of its error."
 
 
 def hardware_section(ws: Workspace, review: Review) -> Group:

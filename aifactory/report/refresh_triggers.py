@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
 from aifactory.finance.options import OPTION_NAMES
@@ -15,6 +14,8 @@ from aifactory.review import Review
 POOLS, STEPS = "pools table", "approved_plan and approved_bands tables; demand_windows and jobs tables"
 SHOWN = 12
 NAMED = 3
+#: A straight line of six months says nothing about what lies further away.
+FAR_MONTHS = 36
 
 
 def trigger_section(ws: Workspace, review: Review) -> Group:
@@ -53,7 +54,7 @@ def _named(row: tuple) -> str:
 def _steps_table(ws: Workspace, review: Review) -> Block:
     rows = review.band_triggers
     rows = rows.assign(
-        months=rows["months_to_trigger"].where(np.isfinite(rows["months_to_trigger"])),
+        months=_within_reach(rows["months_to_trigger"]),
         terms=rows["purchase_option"].map(OPTION_NAMES).fillna(rows["purchase_option"]),
     )
     columns = {
@@ -73,7 +74,7 @@ def _steps_table(ws: Workspace, review: Review) -> Block:
     }
     note = (
         "Average accelerators at work, at the capacity that was approved, against the load that the plan expected in "
-        "the month of the order; straight line through six months. A dash: the trend does not reach it. A fired step is "
+        "the month of the order; straight line through six months. A dash: the trend does not reach it within three years. A fired step is "
         "closed by a decision about its region and accelerator in the decisions table."
     )
     caption = "Steps of the approved plan and the load that releases them"
@@ -89,6 +90,11 @@ def _steps_table(ws: Workspace, review: Review) -> Block:
     )
 
 
+def _within_reach(months: pd.Series) -> pd.Series:
+    """Months to a trigger; none where the trend takes so long that it says nothing."""
+    return months.where(months <= FAR_MONTHS)
+
+
 def _pools_answer(review: Review) -> str:
     rows = review.triggers
     if rows.empty:
@@ -97,7 +103,7 @@ def _pools_answer(review: Review) -> str:
     first = rows.iloc[0]
     text = f"Of the pools {fired} are past the trigger of {pct(first['threshold'], 0)} and {near} come within three months; nearest is {first['pool_id']} at {pct(first['value'], 0)}"
     return text + (
-        f", {num(first['months_to_trigger'], 0)} months away." if 0 < first["months_to_trigger"] < np.inf else "."
+        f", {num(first['months_to_trigger'], 0)} months away." if 0 < first["months_to_trigger"] <= FAR_MONTHS else "."
     )
 
 
@@ -113,7 +119,7 @@ def _pools(ws: Workspace, review: Review) -> Group:
         titles={"value": "Utilisation of the month"},
         reference=[("trigger", limit)],
     )
-    frame = rows.assign(months=rows["months_to_trigger"].where(np.isfinite(rows["months_to_trigger"])))
+    frame = rows.assign(months=_within_reach(rows["months_to_trigger"]))
     columns = {
         "pool_id": Col("Pool"),
         "accelerator_id": Col("Accelerator"),
@@ -128,5 +134,5 @@ def _pools(ws: Workspace, review: Review) -> Group:
         figure(chart, title=f"{plural(fired, 'pool')} past the trigger of {pct(limit, 0)}", description="Bars of mean utilisation per pool against the trigger line.",
                caption="Mean utilisation of the month; past the line the next band is ordered.", source=POOLS, as_of=ws.as_of),
         table(frame, caption="Capacity triggers of the pools", source=POOLS, as_of=ws.as_of, columns=columns, max_rows=SHOWN,
-              note="Straight line through the last six monthly means; a dash means that the trend never reaches the trigger."),
+              note="Straight line through the last six monthly means; a dash means that the trend does not reach the trigger within three years."),
     )  # fmt: skip

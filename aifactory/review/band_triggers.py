@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from aifactory.buyplan.releases import PLACE
+from aifactory.buyplan.releases import COMMITMENT, PLACE
 from aifactory.review.guardrails import APPROACHING_MONTHS, TREND_MONTHS, months_to_trigger
 from aifactory.units import HOURS_PER_DAY, HOURS_PER_MONTH, MONTHS_PER_YEAR
 
@@ -52,7 +52,7 @@ def band_triggers(
     period: str,
     decisions: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """State of every step of the approved plan whose order is due within a year; nearest first.
+    """State of every step of the approved plan whose order is due within a year: by state, orders before capacity, nearest first.
 
     A level load crosses the threshold of far steps by chance, so a step counts from a year before its order.
     `fired`: the load reached the threshold since approval and nothing was decided; `released`: a decision about
@@ -70,8 +70,9 @@ def band_triggers(
     rows = [_row(step, loads, plan_period, period, decided) for step in mine.itertuples(index=False)]
     table = pd.DataFrame([row for row in rows if row], columns=COLUMNS)
     rank = table["state"].map({FIRED: 0, APPROACHING: 1, HELD: 2, QUIET: 3, RELEASED: 4})
-    order = ["rank", "months_to_trigger", "order_month", *PLACE, "kind", "band"]
-    return table.assign(rank=rank).sort_values(order, ignore_index=True)[COLUMNS]
+    order = ["rank", "hours", "months_to_trigger", "order_month", *PLACE, "kind", "band"]
+    table = table.assign(rank=rank, hours=table["kind"] != COMMITMENT)
+    return table.sort_values(order, ignore_index=True)[COLUMNS]
 
 
 def _decided(decisions: pd.DataFrame | None) -> dict[str, str]:

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 
 from aifactory.buyplan.duties import governance_frame
+from aifactory.buyplan.governance import money
+from aifactory.buyplan.releases import COMMITMENT
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
 from aifactory.review import guardrails
@@ -19,6 +21,7 @@ from aifactory.review.forecast_score import earlier_forecast, forecast_accuracy,
 from aifactory.review.hardware import judge_hardware, judge_platforms
 from aifactory.review.monthly import (
     calendar_plan,
+    mean_utilization,
     month_factors,
     plan_factors,
     plan_month,
@@ -136,23 +139,32 @@ def build_review(ws: Workspace, inventory: Inventory, buy_plan: BuyPlan | None =
 
 def judge(rails: pd.DataFrame, triggers: pd.DataFrame, steps: pd.DataFrame | None = None) -> tuple[str, str]:
     """`act` if a trigger or a step of the plan fired or a hard limit broke, `watch` if one is near, else `on plan`."""
-    hard = rails[(rails["state"] == guardrails.BREACH) & (rails["guardrail"] != "utilisation floor")]
+    broken = rails["state"] == guardrails.BREACH
+    floor = rails["guardrail"] == "utilisation floor"
+    hard, idle = rails[broken & ~floor], int((broken & floor).sum())
     states = pd.Series(dtype="str") if steps is None else steps["state"]
     released, coming = int((states == "fired").sum()), int((states == "approaching").sum())
     fired, near = (int((triggers["state"] == state).sum()) for state in ("fired", "approaching"))
     if fired or released or len(hard):
-        parts = (
-            [f"{_count(released, 'step')} of the approved plan released by demand, no decision yet"] if released else []
-        )
+        parts = [f"{_released(steps)} of the approved plan released by demand, no decision yet"] if released else []
         parts += [_count(fired, "capacity trigger") + " fired"] if fired else []
         parts += [_count(len(hard), "guardrail") + " broken"] if len(hard) else []
-        return ACT, _and(parts)
+        return ACT, _and(parts) + (f", and {_count(idle, 'pool')} below the utilisation floor" if idle else "")
     soft = rails[rails["state"] != guardrails.OK]
     if near or coming or len(soft):
         parts = [f"{_count(coming, 'step')} of the approved plan near"] if coming else []
         parts += [f"{_count(near, 'trigger')} within {guardrails.APPROACHING_MONTHS:.0f} months"]
         return WATCH, ", ".join([*parts, f"{_count(len(soft), 'guardrail')} near or below the mark"])
     return ON_PLAN, "every guardrail holds and no trigger is near"
+
+
+def _released(steps: pd.DataFrame) -> str:
+    """Orders with their money, and steps of capacity, that fired."""
+    fired = steps[steps["state"] == "fired"]
+    orders = fired[fired["kind"] == COMMITMENT]
+    parts = [f"{_count(len(orders), 'order')} of {money(orders['commitment_usd'].sum())}"] if len(orders) else []
+    more = len(fired) - len(orders)
+    return _and([*parts, *([_count(more, "step") + " of capacity"] if more else [])])
 
 
 def _bills(inventory: Inventory) -> pd.Series:
@@ -208,12 +220,7 @@ def _kpis(
     in_bill = planned[planned.index.isin(now.index[now["hours"].notna()])]  # edge devices are in no bill
     spend = _bills(inventory)
     value = realised_value(ws, inventory).groupby("month")["value_usd"].sum(min_count=1)
-    pools = inventory.pools
-    busy = (
-        (pools["utilization_mean"] * pools["accelerator_hours"]).sum() / pools["accelerator_hours"].sum()
-        if len(pools)
-        else np.nan
-    )
+    busy = mean_utilization(ws.table("pools"))
     latest = accuracy[accuracy["month"] == ws.period]
     last = previous_month(ws.period)
     rows = [
@@ -239,7 +246,7 @@ def _kpis(
             before["hours"].sum(),
             "h",
         ),
-        ("mean utilization of pools", busy, np.nan, np.nan, "fraction"),
+        ("mean utilization of pools", busy.get(ws.period, np.nan), np.nan, busy.get(last, np.nan), "fraction"),
         ("median forecast error", latest["error_share"].abs().median(), np.nan, np.nan, "fraction"),
         (
             "use cases inside their band",

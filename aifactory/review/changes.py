@@ -43,6 +43,8 @@ def figures_changed(
 def _inputs(ws: Workspace) -> list[tuple]:
     last, rows = previous_month(ws.period), []
     for name, column in {**DATED, "billing": "ChargePeriodStart"}.items():
+        if name == "decisions":  # a log, shown as a list
+            continue
         dates = ws.table(name)[column]
         months = dates.dt.strftime("%Y-%m") if pd.api.types.is_datetime64_any_dtype(dates) else dates
         counts = months.value_counts()

@@ -49,6 +49,13 @@ def month_factors(ws: Workspace, inventory: Inventory, month: str) -> tuple[pd.D
     return factors.dropna(subset=["units"]), hours
 
 
+def mean_utilization(pools: pd.DataFrame) -> pd.Series:
+    """Mean utilisation of all pools by month, weighed by installed accelerators and length of each reading."""
+    hours = (pools["installed"] * pools["window_minutes"]).astype(float)
+    month = pools["window_start_utc"].dt.strftime("%Y-%m").rename("month")
+    return (hours * pools["utilization"]).groupby(month).sum() / hours.groupby(month).sum()
+
+
 def calendar_plan(approved: pd.DataFrame) -> pd.DataFrame:
     """Amounts of a plan, which counts standard months of 730 h, in the hours of each calendar month."""
     hours = pd.PeriodIndex(approved["month"], freq="M").days_in_month.to_numpy() * HOURS_PER_DAY

@@ -10,6 +10,7 @@ from aifactory.inputs.workspace import load_workspace
 from aifactory.inventory import build_inventory
 from aifactory.review import build_review
 from aifactory.review.build import forecast_accuracy, judge
+from aifactory.review.monthly import mean_utilization
 from aifactory.review.variance import CAUSES, OTHER
 
 
@@ -46,6 +47,34 @@ def test_the_reason_counts_in_words():
     assert judge(rails("watch"), triggers("approaching", "approaching"))[1].startswith(
         "2 triggers within 3 months, 1 g"
     )
+
+
+def test_the_reason_puts_orders_with_their_money_first():
+    steps = pd.DataFrame(
+        {
+            "state": ["fired", "fired", "fired", "quiet"],
+            "kind": ["commitment", "capacity", "commitment", "commitment"],
+            "commitment_usd": [1_000_000.0, 0.0, 250_000.0, 9e9],
+        }
+    )
+    floors = pd.concat([rails("breach"), rails("breach", "breach", name=FLOOR)])
+    assert judge(floors, triggers(), steps)[1] == (
+        "2 orders of USD 1.2 million and 1 step of capacity of the approved plan released by demand, no decision yet and "
+        "1 guardrail broken, and 2 pools below the utilisation floor"
+    )
+    hours = steps[steps["kind"] == "capacity"]
+    assert judge(rails(), triggers(), hours)[1].startswith("1 step of capacity of the approved plan released")
+
+
+def test_mean_utilization_weighs_installed_accelerators_and_time():
+    """8 accelerators at 50 % for a day and 24 at 10 % for half a day: (4 + 1.2) of (8 + 12) accelerator-days."""
+    pools = pd.DataFrame(
+        {
+            "window_start_utc": pd.to_datetime(["2026-09-01", "2026-10-01", "2026-10-02"], utc=True),
+            "installed": [8.0, 8.0, 24.0], "window_minutes": [1440, 1440, 720], "utilization": [0.9, 0.5, 0.1],
+        }
+    )  # fmt: skip
+    assert mean_utilization(pools).to_dict() == pytest.approx({"2026-09": 0.9, "2026-10": 0.26})
 
 
 def test_the_tiny_company_is_watched_for_one_idle_pool(road):
