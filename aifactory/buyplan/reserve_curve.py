@@ -35,7 +35,7 @@ MOST_LEADS, LEAST_HOURS = 8, 2190
 DEFAULT_LEAD_WEEKS = 4.0
 STREAM = ["use_case_id", "region", "accelerator_id"]
 SUMMARY = [*STREAM, "criticality", "target", "lead_weeks", "basis_per_hour", "capacity_per_hour", "reserve", "accelerators",
-           "exceedance_backtest", "hours_per_month_over", "utilization", "origins", "plan_reserve_over_peak",
+           "exceedance_backtest", "risk_low", "risk_high", "hours_per_month_over", "utilization", "origins", "plan_reserve_over_peak",
            "article_over_peak", "article_per_hour", "article_accelerators", "note"]  # fmt: skip
 CURVE = [*STREAM, "plan", "reserve", "exceedance", "hours_per_month_over", "utilization", "unserved_share", "accelerators",
          "usd_per_month", "usd_per_hour_avoided"]  # fmt: skip
@@ -186,6 +186,8 @@ def _summary(stream: tuple, item: SizedReserve) -> dict[str, object]:
         "reserve": found.reserve,
         "accelerators": found.capacity / per_accelerator,
         "exceedance_backtest": found.exceedance_backtest,
+        "risk_low": found.risk_low,
+        "risk_high": found.risk_high,
         "hours_per_month_over": found.hours_per_month_over,
         "utilization": found.utilization,
         "origins": found.origins,

@@ -21,6 +21,7 @@ from aifactory.errors import InputError
 SECONDS = {"s": 1, "min": 60, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,6})?) ?(s|min|m|h|d|w)", re.IGNORECASE)
 GOAL_WORDS = {"windows": "windows over capacity", "unserved": "demand not served"}
+GOAL_NOUNS = {"windows": "windows over", "unserved": "demand not served"}
 FEW_OVERLOADS = 5
 INDEX = "index.csv"
 INDEX_COLUMNS = ("step", "min_train", "max_train")
@@ -188,6 +189,8 @@ def reserve_file(path: Path, settings: ReserveSettings) -> dict[str, object]:
         "unserved_backtest": _number(found.unserved_backtest),
         "any_over_backtest": _number(found.any_over_backtest),
         "overloads_expected": _number(found.overloads_expected),
+        "risk_low": _number(found.risk_low),
+        "risk_high": _number(found.risk_high),
         "hours_per_month_over": _number(found.hours_per_month_over),
         "utilization": _number(found.utilization),
         "origins": found.origins,
@@ -289,6 +292,9 @@ def reserve_lines(found: dict[str, object]) -> list[str]:
         f"{_percent(found['unserved_backtest'], 2)} of the demand not served, {_percent(found['any_over_backtest'])} of the lead times with any window over, "
         f"(at the target about {_shown(found['overloads_expected'], 1)} separate overloads; fewer than {FEW_OVERLOADS} say little), "
         f"{_shown(found['hours_per_month_over'], 1)} hours a month, utilization {_percent(found['utilization'])}.",
+        f"So planned {_percent(found['target'], 2)}; by that record {_percent(found['risk_low'], 2)} to {_percent(found['risk_high'], 2)} "
+        f"of the {GOAL_NOUNS[found['goal']]} in the lead time to come (80 % range; beyond it in one of ten, in three of ten where the "
+        "history holds fewer than ten lead times).",
     ]
     for ratio in ARTICLE:
         item = found[f"article_{ratio:.0%}".rstrip("%")]
@@ -308,4 +314,5 @@ def reserve_lines(found: dict[str, object]) -> list[str]:
 
 
 def _percent(value: float | None, digits: int = 0) -> str:
-    return "unknown" if value is None else f"{value:.{digits}%}"
+    """A share in percent, never minus zero."""
+    return "unknown" if value is None else f"{round(value, digits + 2) + 0.0:.{digits}%}"

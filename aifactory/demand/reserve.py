@@ -5,8 +5,8 @@ Four steps, each of which a planner can redo by hand:
 1. the windows that count: those since the level last halved or doubled for good;
 2. growth: where block means drift by more than their own scatter explains (twice the standard error of a
    random walk is taken off), each window is moved to the lead time ahead;
-3. the quantile of these windows, weighted towards the recent ones (or, where one lead time follows the
-   other closely, as over the minutes of an autoscaler, of their ratio to the lead time before), at the
+3. the quantile of these windows, weighted towards the recent ones (or, where the level wanders so slowly that
+   its last value says more about a lead time later than its mean does, of their ratio to the level before), at the
    target times K / (K + 1): K lead times were seen, or K separate overloads if these are fewer, and what
    comes is one more of the same kind; beyond the highest window the tail goes on
    as a power law (Hill 1975);
@@ -20,11 +20,12 @@ The record is made by planning anew from every origin of the later half, each fr
 time later. Memory, blocks and budget were set by leaving out one trace after the other.
 
 How near the target such a record can come: peaks come in clusters (a busy day), and a later half holds few of
-them. On 59 public series of an hour to six years a record for 5 % comes within a factor of two in 88, 78, 61 and
-56 % of the series where the lead time is 1/40, 1/20, 1/10 and 1/5 of the history, one for 1 % in 51, 47, 37 and 36 %.
+them. On 59 public series of an hour to six years a record for 5 % comes within a factor of two in 98, 85, 59 and
+53 % of the series where the lead time is 1/40, 1/20, 1/10 and 1/5 of the history, one for 1 % in 47, 39, 31 and 31 %.
 For comparison: the quantile of every other lead time of the later half itself, known only afterwards, meets the
 target in the lead times between within a factor of two in 73, 39, 36 and 22 % (5 %) and 36, 25, 10 and 12 % (1 %).
-So state a target below 5 % only with months of history, and read `overloads_expected`.
+So state a target below 5 % only with months of history, and read `risk_low` and `risk_high`, the range of the
+risk in the next lead time (`aifactory.demand.reserve_range`).
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
+from numpy.lib.stride_tricks import sliding_window_view
 
+from aifactory.demand.reserve_range import risk_range
 from aifactory.errors import InputError
 from aifactory.units import HOURS_PER_MONTH
 
@@ -54,8 +57,9 @@ TAIL_SHARE, MOST_TAIL_INDEX = 0.1, 0.5
 MIN_WINDOWS, MOST_TARGET = 24, 0.25
 #: A lead time longer than a quarter of the history is tested over that quarter; beyond twice the history it is refused.
 MOST_STRETCH = 8.0
-#: Lead times that follow each other: a level moves between two by less than this share of its variance.
-MIN_FOLLOWING, FOLLOWS, LEAST_BASIS = 20, 0.5, 0.3
+#: A level wanders if it moves within a lead time by less than its own variance: fewest lead times to see it, lowest
+#: level as a share of the mean, and starts of a lead time that count in each.
+MIN_LEADS, LEAST_LEVEL, STARTS_PER_LEAD = 4, 0.3, 3
 GOALS = ("windows", "unserved")
 ARTICLE = (0.2, 0.4)
 STEPS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 1.5, 2.0)
@@ -69,7 +73,8 @@ class Reserve:
     counts (later than 0 after a lasting move of the level), `growth` the growth over the lead time, and
     `budget` what is left of the target, as a factor. `any_over_backtest` is the share of the record's lead
     times with any window over capacity, `overloads_expected` how many separate overloads the record would
-    hold at the target: with fewer than five, its exceedance says little. `curve` holds a row per fixed reserve over the basis,
+    hold at the target: with fewer than five, its exceedance says little. Between `risk_low` and `risk_high`
+    lie 80 % of the lead times to come, in the unit of the target. `curve` holds a row per fixed reserve over the basis,
     and a last one for this plan, made anew at every origin: reserve, exceedance, unserved share,
     utilization, hours per month over capacity.
     """
@@ -84,6 +89,8 @@ class Reserve:
     unserved_backtest: float
     any_over_backtest: float
     overloads_expected: float
+    risk_low: float
+    risk_high: float
     utilization: float
     hours_per_month_over: float
     origins: int
@@ -131,6 +138,10 @@ def _reserve(record: _Record, plan: _Plan, capacity: float, budget: float) -> Re
     own, basis_value = curve.iloc[-1], float(record.basis_at(len(values)))
     first = plan.first_window(values)
     over = record.came > record.capacities[:, None] * (1 + 1e-9)
+    span = len(values) - int(record.origins[0])
+    overloads = plan.target * span * (_runs(over) / int(over.sum()) if over.any() else 1.0)
+    met = float(own["exceedance" if plan.goal == "windows" else "unserved_share"])
+    low, high = risk_range(plan.target, met, overloads, span / lead)
     return Reserve(
         basis_value=basis_value,
         basis_windows=lead,
@@ -141,9 +152,9 @@ def _reserve(record: _Record, plan: _Plan, capacity: float, budget: float) -> Re
         exceedance_backtest=float(own["exceedance"]),
         unserved_backtest=float(own["unserved_share"]),
         any_over_backtest=float(over.any(axis=1).mean()),
-        overloads_expected=plan.target * (len(values) - record.origins[0]) * _runs(over) / max(int(over.sum()), 1)
-        if over.any()
-        else plan.target * (len(values) - record.origins[0]),
+        overloads_expected=overloads,
+        risk_low=low,
+        risk_high=high,
         utilization=float(own["utilization"]),
         hours_per_month_over=float(own["hours_per_month_over"]),
         origins=len(record.origins),
@@ -210,9 +221,11 @@ class _Plan:
         high = history > exceeded_by(history[:, None], weight, self.target)
         seen = min(1 / (weight @ weight) / self.lead, max(_runs(high), 1))
         level = self.target * budget * seen / (seen + 1)
-        follows = self._following(history)
-        if follows is not None:
-            return self._level_of(follows[0], weight[-follows[0].size :].reshape(follows[0].shape), level) * follows[1]
+        wandered = self._wandered(history * np.exp(growth * age) if growth else history)
+        if wandered is not None:
+            leads, weights, last = wandered
+            grown = np.exp(growth * np.arange(1, self.lead + 1))
+            return self._level_of(leads * grown, weights, level) * last
         if growth:
             ahead = [history * np.exp(growth * (age + place * self.lead)) for place in AHEAD]
             history, weight = np.concatenate(ahead), np.tile(weight / len(AHEAD), len(AHEAD))
@@ -222,19 +235,27 @@ class _Plan:
         level_of = exceeded_by if self.goal == "windows" else unserved_by
         return level_of(values.ravel()[:, None], weights.ravel() / weights.sum(), level)
 
-    def _following(self, history: np.ndarray) -> tuple[np.ndarray, float] | None:
-        """Each lead time over the mean of the one before, and the last mean, where lead times follow each other."""
-        count = len(history) // self.lead
-        if count < MIN_FOLLOWING:
+    def _wandered(self, history: np.ndarray) -> tuple[np.ndarray, np.ndarray, float] | None:
+        """Lead times over the level before each, their weights (both (starts, lead)), and the last level.
+
+        None where the level, the mean of half a lead time, does not wander: where it moves within a lead time
+        by more than its own variance, mean (log L(t + lead) - log L(t))^2 >= var log L, the mean of the past says
+        more about what comes than the last level does.
+        """
+        block = max(1, self.lead // 2)
+        if len(history) < max(MIN_LEADS * self.lead, 2 * self.lead + block + 2):
             return None
-        leads = history[len(history) - count * self.lead :].reshape(count, self.lead)
-        basis = np.maximum(leads.mean(axis=1), LEAST_BASIS * history.mean())
-        if basis[0] <= 0:
+        total = np.concatenate([[0.0], np.cumsum(history)])
+        level = np.maximum((total[block:] - total[:-block]) / block, LEAST_LEVEL * history.mean())
+        if level[-1] <= 0:
             return None
-        steps = np.log(basis)
-        if np.diff(steps).var() >= FOLLOWS * steps.var():
+        logs = np.log(level)
+        if np.square(logs[self.lead :] - logs[: -self.lead]).mean() >= logs.var():
             return None
-        return leads[1:] / basis[:-1, None], float(basis[-1])
+        starts = np.arange(len(history) - self.lead, block - 1, -max(1, self.lead // STARTS_PER_LEAD))[::-1]
+        leads = sliding_window_view(history, self.lead)[starts] / level[starts - block, None]
+        age = len(history) - starts
+        return leads, np.broadcast_to(np.exp(-age / (MEMORY * len(history)))[:, None], leads.shape), float(level[-1])
 
     def first_window(self, history: np.ndarray) -> int:
         """First window since the level halved or doubled for good; 0 where it did not."""
@@ -338,6 +359,8 @@ def exceeded_by(top: np.ndarray, weights: np.ndarray, target: float) -> float:
     """
     flat, weight = top.ravel(), np.repeat(weights, top.shape[1])
     order = np.argsort(-flat, kind="stable")
+    if not flat[order[0]] > 0:
+        return 0.0
     high, grown = np.maximum(flat[order], 1e-12), np.cumsum(weight[order])
     place = int(np.searchsorted(grown, target * (1 - 1e-9)))
     if place == 0:

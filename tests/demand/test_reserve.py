@@ -416,3 +416,19 @@ def test_an_autoscaler_keeps_less_running(tmp_path):
     found = reserve_file(written(tmp_path, values), ReserveSettings("10min", "2d", 0.05, autoscaler_lag="20min"))
     assert found["autoscaled"]["utilization"] > found["utilization"]
     assert found["autoscaled"]["running_now"] <= found["capacity"]
+
+
+def test_a_level_that_wanders_is_followed_and_one_that_does_not_is_averaged():
+    rng = np.random.default_rng(4)
+    level = 1000 * np.exp(np.cumsum(rng.normal(0, 0.01, 2000)))
+    walk = level * rng.uniform(0.95, 1.05, 2000)
+    ends = (300, 1000, 1500, 2000)
+    over_level = [plan_reserve(walk[:end], 40, 0.05).capacity / level[end - 1] for end in ends[1:]]
+    assert max(over_level) / min(over_level) < 1.25  # as far over its last level wherever that lies
+    steady = rng.uniform(900, 1100, 2000)
+    steady[-20:] = 910  # a low end of what does not wander changes little
+    assert plan_reserve(steady, 40, 0.05).capacity > 1050
+
+
+def test_zeros_need_no_capacity():
+    assert plan_reserve(np.zeros(200), 20, 0.05).capacity == 0.0

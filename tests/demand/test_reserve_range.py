@@ -1,0 +1,52 @@
+"""Range of the risk: by hand, at its limits, against scipy and on processes of known risk."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from aifactory.demand.reserve import plan_reserve
+from aifactory.demand.reserve_range import risk_range
+
+
+def test_range_by_hand():
+    # one overload ahead, rate ~ Gamma(4, 4): P(0) = 0.8^4 = 0.4096, P(1) = 4 x 0.8^4 x 0.2 = 0.3277,
+    # P(2) = 10 x 0.8^4 x 0.04 = 0.1638: 0.9011 up to two of them
+    assert risk_range(0.01, 0.01, 2.0, 2.0) == pytest.approx((0.0, 0.02))
+
+
+def test_nothing_planned_has_no_range_and_no_share_is_above_one():
+    assert risk_range(0.01, 0.0, 0.0, 3.0) == (0.0, 0.0)
+    assert risk_range(0.2, 0.9, 0.1, 1.0)[1] == 1.0
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.floats(0.001, 0.2), st.floats(0, 4), st.floats(0.1, 50), st.floats(1, 60),
+)  # fmt: skip
+def test_range_is_that_of_a_negative_binomial(target, ratio, overloads, leads):
+    known, ahead = min(overloads, 2), min(overloads / leads, 2)
+    shape, rate = 2 + known * ratio, 2 + known
+    expected = stats.nbinom.ppf([0.1, 0.9], shape, rate / (rate + ahead)) * target / ahead
+    assert risk_range(target, ratio * target, overloads, leads) == pytest.approx(np.minimum(expected, 1.0))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.floats(0, 0.05), st.floats(0, 0.05), st.floats(0.5, 10), st.floats(1, 20))
+def test_a_worse_record_never_lowers_the_range(one, other, overloads, leads):
+    better, worse = sorted((one, other))
+    low, high = risk_range(0.01, better, overloads, leads), risk_range(0.01, worse, overloads, leads)
+    assert low[0] <= high[0]
+    assert low[1] <= high[1]
+
+
+def test_lead_times_of_a_steady_process_fall_into_its_range():
+    inside = []
+    for seed in range(25):
+        values = np.random.default_rng(seed).poisson(60, 1200).astype(float)
+        found = plan_reserve(values[:1000], 50, 0.05)
+        came = (values[1000:].reshape(4, 50) > found.capacity).mean(axis=1)
+        inside.append(((came >= found.risk_low) & (came <= found.risk_high)).mean())
+    assert 0.75 <= np.mean(inside) <= 1.0
+    assert found.risk_low <= 0.05 <= found.risk_high
