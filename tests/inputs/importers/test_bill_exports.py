@@ -221,3 +221,43 @@ def test_tags_of_a_focus_bill_may_be_a_list_or_stand_in_a_namespace(tmp_path):
     bill = read_bill(path)
     assert bill_report(bill)["by"]["team"] == {"(untagged)": "3.0", "cx": "1.5", "hr": "1.5", "ops": "1.5"}
     assert ("tags are no JSON object: these charges count as untagged", 1) in bill.warnings
+
+
+def test_a_focus_bill_of_bigquery_in_json(tmp_path):
+    """Times in words, tags as an object, which JSON spreads over names with dots."""
+    row = dict(zip(FOCUS_HEAD.split(","), FOCUS_ROW.split(","), strict=True)) | {
+        "ProviderName": "Google Cloud", "ChargePeriodStart": "2026-10-01 00:00:00 UTC",
+        "ChargePeriodEnd": "2026-10-01 01:00:00 UTC", "Tags": {"team": "cx", "finance.unit": "retail"},
+        "SkuPriceDetails": {"InstanceType": "a3-highgpu-8g"}, "ConsumedQuantity": "2", "ConsumedUnit": "Hours",
+    }  # fmt: skip
+    path = tmp_path / "focus.json"
+    path.write_text(lines(row, row | {"Tags": {"team": "hr"}}))
+    bill = read_bill(path)
+    report = bill_report(bill)
+    assert report["by"]["team"] == {"cx": "1.5", "hr": "1.5"}
+    assert report["accelerator_hours"] == {"nvidia-h100-sxm": 32.0}
+    assert bill.table["ChargePeriodEnd"].iloc[0] == pd.Timestamp("2026-10-01T01:00:00Z")
+    assert json.loads(bill.table["Tags"].iloc[0]) == {"team": "cx", "finance.unit": "retail"}
+
+
+@pytest.mark.parametrize(("name", "meter", "hours"), [
+    ("x_SkuMeterName", "ND96isr H100 v5", 8.0), ("x_UsageType", "USE1-BoxUsage:p5.48xlarge", 8.0),
+    ("x_SkuMeterName", "D4s v5", 0.0),
+])  # fmt: skip
+def test_older_focus_bills_name_the_meter_in_a_column_of_the_provider(tmp_path, name, meter, hours):
+    path = tmp_path / "focus.csv"
+    head = f"{FOCUS_HEAD},ProviderName,ConsumedQuantity,ConsumedUnit,{name}\n"
+    path.write_text(f"{head}{FOCUS_ROW},Microsoft,1,Hours,{meter}\n")
+    bill = read_bill(path)
+    assert sum(bill_report(bill)["accelerator_hours"].values()) == hours
+    assert (f"SkuMeter is not given; {name} taken", 1) in bill.warnings
+    assert bill.table[name].tolist() == [meter]
+
+
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_windows_of_opencost_may_stand_alone(tmp_path, wrapped):
+    cell = {"properties": {"namespace": "chat"}, "start": "2026-10-01T00:00:00Z", "end": "2026-10-02T00:00:00Z"}
+    windows = [{"chat": cell | {"totalCost": 1.25}}, None, {}, {"chat": cell | {"totalCost": 2}}]
+    path = tmp_path / "opencost.json"
+    path.write_text(json.dumps({"code": 200, "data": windows} if wrapped else windows))
+    assert bill_report(read_bill(path))["totals"]["billed"] == "3.25"

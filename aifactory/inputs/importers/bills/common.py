@@ -12,6 +12,8 @@ import numpy as np
 import pandas as pd
 
 NOT_GIVEN = "(not given)"
+#: A time as BigQuery writes it.
+GOOGLE_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d(?:\.\d+)?) ?(?:UTC|Z|\+00:00)?")
 US_DATE = re.compile(r"(\d\d)/(\d\d)/(\d{4})")
 
 

@@ -1,18 +1,37 @@
-"""FOCUS 1.0 to 1.2."""
+"""FOCUS 1.0 to 1.3."""
 
 from __future__ import annotations
 
 import pandas as pd
 
-from aifactory.inputs.importers.bills.common import NOT_GIVEN, Converted, amounts, column, key_values
+from aifactory.inputs.importers.bills.common import (
+    GOOGLE_TIME,
+    NOT_GIVEN,
+    Converted,
+    amounts,
+    as_tags,
+    column,
+    key_values,
+)
 
-#: Who provides a service where `ProviderName` is left out, as FOCUS 1.3 does; the first that is there counts.
-PROVIDERS = ("ServiceProviderName", "HostProviderName", "PublisherName", "InvoiceIssuerName")
+#: Columns that may be left out, and which others say the same; the first that is there counts. Source: FOCUS 1.3
+#: for providers, the FOCUS 1.0 exports of Microsoft and AWS for meters.
+OTHERS = {
+    "ProviderName": ("ServiceProviderName", "HostProviderName", "PublisherName", "InvoiceIssuerName"),
+    "SkuMeter": ("x_SkuMeterName", "x_UsageType"),
+}
+TIMES = ("BillingPeriodStart", "ChargePeriodStart", "ChargePeriodEnd")
+#: Columns of keys and values, which a nested format spreads over columns with dotted names.
+MAPS = ("Tags", "SkuPriceDetails")
 
 
 def convert_focus(text: pd.DataFrame) -> Converted:
-    """FOCUS 1.0 to 1.2: money as it is; what else is missing is filled and named."""
-    frame, notes = _named_provider(text.copy())
+    """FOCUS 1.0 to 1.3: money as it is; what else is missing is filled and named."""
+    frame, notes = _filled(_joined(text.copy()))
+    for name in (name for name in TIMES if name in frame):  # BigQuery writes 2026-10-01 00:00:00 UTC
+        worded = frame[name].str.endswith(" UTC").fillna(value=False)
+        if worded.any():
+            frame[name] = frame[name].mask(worded, frame[name].str.replace(GOOGLE_TIME, r"\1T\2Z", regex=True))
     if "Tags" in frame:  # BigQuery keeps tags as a list of keys and values
         lists = frame["Tags"].str.startswith("[").fillna(value=False)
         if lists.any():
@@ -43,8 +62,20 @@ def _listed_tags(text: str) -> str:
     return "" if text.strip("[] ") == "" else key_values(text) or text
 
 
-def _named_provider(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[tuple[str, int]]]:
-    other = next((name for name in PROVIDERS if name in frame), None)
-    if "ProviderName" in frame or other is None:
-        return frame, []
-    return frame.assign(ProviderName=frame[other]), [(f"ProviderName is not given; {other} taken", len(frame))]
+def _filled(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[tuple[str, int]]]:
+    notes = []
+    for name, others in OTHERS.items():
+        other = next((other for other in others if other in frame), None)
+        if name not in frame and other is not None:
+            frame[name] = frame[other]
+            notes.append((f"{name} is not given; {other} taken", len(frame)))
+    return frame, notes
+
+
+def _joined(frame: pd.DataFrame) -> pd.DataFrame:
+    for name in MAPS:
+        parts = [part for part in frame if part.startswith(f"{name}.")]
+        if parts and name not in frame:
+            whole = as_tags({part.removeprefix(f"{name}."): frame[part] for part in parts})
+            frame = frame.drop(columns=parts).assign(**{name: whole})
+    return frame

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from decimal import Decimal, InvalidOperation
 
 import numpy as np
 import pandas as pd
 
-from aifactory.inputs.importers.bills.common import Converted, column, entries, key_values, pick
+from aifactory.inputs.importers.bills.common import GOOGLE_TIME, Converted, column, entries, key_values, pick
 
 GCP_COLUMNS = {
     "ChargePeriodStart": ("usage_start_time",),
@@ -31,7 +30,6 @@ GCP_COLUMNS = {
     "ListCost": ("cost_at_list",),
 }
 GCP_CATEGORY = {"tax": "Tax", "adjustment": "Adjustment", "rounding_error": "Adjustment"}
-GCP_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d(?:\.\d+)?) ?(?:UTC|Z|\+00:00)?")
 
 
 def convert_gcp(text: pd.DataFrame) -> Converted:
@@ -39,7 +37,7 @@ def convert_gcp(text: pd.DataFrame) -> Converted:
     found = pick(text, GCP_COLUMNS)
     frame = found.text.assign(ProviderName="Google Cloud")
     for name in ("ChargePeriodStart", "ChargePeriodEnd"):
-        frame[name] = frame[name].str.replace(GCP_TIME, r"\1T\2Z", regex=True)
+        frame[name] = frame[name].str.replace(GOOGLE_TIME, r"\1T\2Z", regex=True)
     month = column(text, "invoice.month", "invoice_month").str.replace(
         r"^(\d{4})(\d\d)$", r"\1-\2-01T00:00:00Z", regex=True
     )

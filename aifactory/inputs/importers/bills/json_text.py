@@ -13,7 +13,7 @@ from aifactory.errors import InputError
 def json_rows(file: str, raw: bytes) -> pd.DataFrame:
     """Rows of a JSON bill as text: nested objects under dotted names, lists as JSON, null as empty.
 
-    One object a line (BigQuery), a list of objects, or an answer of OpenCost (`data`: allocations by name).
+    One object a line (BigQuery), a list of objects, or an answer of OpenCost (allocations by name, under `data` or alone).
 
     Raises
     ------
@@ -26,13 +26,21 @@ def json_rows(file: str, raw: bytes) -> pd.DataFrame:
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)[:120]
         raise InputError.at(file, f"is not valid JSON: {reason}") from None
+    rows = held[0] if len(held) == 1 and isinstance(held[0], list) else held
     if len(held) == 1 and isinstance(held[0], dict) and isinstance(held[0].get("data"), list):
-        rows = [_allocation(name, item) for window in held[0]["data"] for name, item in (window or {}).items()]
-    else:
-        rows = held[0] if len(held) == 1 and isinstance(held[0], list) else held
+        rows = held[0]["data"]
+    if all(map(_is_window, rows)):
+        rows = [_allocation(name, item) for window in rows for name, item in (window or {}).items()]
     if not rows or not all(isinstance(row, dict) for row in rows):
         raise InputError.at(file, "holds no rows: objects, one a line or in a list, are needed")
     return pd.DataFrame([_flat(row) for row in rows]).fillna("").astype("str")
+
+
+def _is_window(held: Any) -> bool:
+    """Allocations of OpenCost by name; a window without any is null or empty."""
+    return held is None or (
+        isinstance(held, dict) and all(isinstance(item, dict) and "totalCost" in item for item in held.values())
+    )
 
 
 def _is_lines(text: str) -> bool:
