@@ -160,9 +160,23 @@ def test_a_lease_offer_by_mapping(workspace, put, tmp_path):
     assert row["confidence"] == "claimed"
 
 
+def test_shares_of_a_quote_may_be_percentages(workspace, put, tmp_path):
+    constants = MAPPING["constants"] | {"escalator_per_year": "3 %", "upfront_fraction": "10%"}
+    columns = {name: column for name, column in MAPPING["columns"].items() if name != "upfront_fraction"}
+    put("map.yml", MAPPING | {"constants": constants, "columns": columns})
+    refresh(workspace, put("offer.csv", QUOTE), mapping=tmp_path / "map.yml")
+    (row,) = held(workspace).to_dict("records")
+    assert row["usd_per_accelerator_hour"] == pytest.approx(17_228 / 8 / 730 * (1 + 1.03 + 1.03**2) / 3)
+    assert row["upfront_fraction"] == pytest.approx(0.1)
+
+
 @pytest.mark.parametrize(
     ("change", "text"),
     [
+        ({"columns": {**MAPPING["columns"], "upfront_fraction": "Term"}}, "fraction up to 1"),
+        ({"constants": MAPPING["constants"] | {"escalator_per_year": "300%"}}, "fraction up to 1"),
+        ({"constants": MAPPING["constants"] | {"escalator_per_year": "x%"}}, "decimal point"),
+        ({"columns": {**MAPPING["columns"], "term_months": "Deposit"}}, "whole number of months"),
         ({"constants": MAPPING["constants"] | {"currency": "EUR"}}, "must be USD"),
         ({"constants": {k: v for k, v in MAPPING["constants"].items() if k != "currency"}}, "currency.*must be stated"),
         ({"constants": MAPPING["constants"] | {"purchase_option": "leese"}}, "lease"),

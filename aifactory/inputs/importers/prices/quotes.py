@@ -105,6 +105,25 @@ class _Row:
             raise self.refuse(name, f"must be {least:g} or more")
         return value
 
+    def share(self, name: str, *, least: float = 0.0) -> float:
+        """A fraction, or a percentage with its sign; nothing is 0."""
+        text = self.cells.get(name, "")
+        if text.endswith("%"):
+            inner = _Row(self.source, self.row, {name: text.removesuffix("%").strip()})
+            value = inner.number(name, least=100 * least) / 100
+        else:
+            value = self.number(name, 0.0, least=least)
+        if not value <= 1:
+            raise self.refuse(name, "must be a fraction up to 1, or a percentage with its sign")
+        return value
+
+    def months(self, name: str) -> int:
+        """Whole months; nothing is 0."""
+        value = self.number(name, 0.0)
+        if value != int(value):
+            raise self.refuse(name, "must be a whole number of months")
+        return int(value)
+
 
 def _offer(row: _Row, price_per: str) -> dict[str, object]:
     if (currency := row.cells.get("currency", "")) != "USD":
@@ -115,7 +134,7 @@ def _offer(row: _Row, price_per: str) -> dict[str, object]:
     option = row.cells.get("purchase_option", "")
     if option not in OPTIONS:
         raise row.refuse("purchase_option", "is not an option.", OPTIONS)
-    term, count = row.number("term_months", 0.0), row.number("count", 1.0 if price_per.startswith("acc") else math.nan)
+    term, count = row.months("term_months"), row.number("count", 1.0 if price_per.startswith("acc") else math.nan)
     accelerator, each = _accelerator(row, count)
     bought = price_per in ("accelerator", "node")
     if bought != (option == "purchase"):
@@ -126,9 +145,8 @@ def _offer(row: _Row, price_per: str) -> dict[str, object]:
     if not price > 0:
         raise row.refuse("price", "must be above 0")
     hours = {"month": HOURS_PER_MONTH, "term": HOURS_PER_MONTH * term}.get(price_per.split("_")[-1], 1.0)
-    raise_by, buy_out = row.number("escalator_per_year", 0.0, least=-1.0), row.number("buy_out_usd")
-    years = [raise_by * (month // 12) for month in range(int(term))]
-    mean = sum((1.0 + raise_by) ** (month // 12) for month in range(int(term))) / term if years else 1.0
+    raise_by, buy_out = row.share("escalator_per_year", least=-1.0), row.number("buy_out_usd")
+    mean = sum((1.0 + raise_by) ** (month // 12) for month in range(term)) / term if term else 1.0
     notes = [row.cells.get("note", ""), f"escalator {raise_by:.1%} a year averaged over the term" if raise_by else "",
              f"buy-out USD {buy_out:,.0f} at the end, not in the price" if buy_out > 0 else ""]  # fmt: skip
     stated = pd.to_datetime(row.cells["as_of"], errors="coerce") if row.cells.get("as_of") else None
@@ -140,8 +158,8 @@ def _offer(row: _Row, price_per: str) -> dict[str, object]:
         "accelerator_id": accelerator,
         "region": row.cells.get("region") or "*",
         "purchase_option": option,
-        "term_months": int(term),
-        "upfront_fraction": row.number("upfront_fraction", 0.0),
+        "term_months": term,
+        "upfront_fraction": row.share("upfront_fraction"),
         "usd_per_accelerator_hour": math.nan if bought else price * mean / hours,
         "usd_per_accelerator": price if bought else math.nan,
         "minimum_accelerators": row.number("minimum_accelerators"),
