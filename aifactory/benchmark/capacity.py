@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.benchmark import estimates
+from aifactory.benchmark.chance import in_progress_at
 from aifactory.finance.options import effective_prices
 from aifactory.finance.prices import OWN_SITE_OPTIONS, add_server, price_table
 from aifactory.inputs.workspace import Workspace
@@ -41,6 +42,7 @@ def run_capacities(valid: pd.DataFrame, use_cases: pd.DataFrame) -> pd.DataFrame
                 "precision": first["precision"],
                 "units_per_s_per_accelerator": found.units_per_s / count,
                 "binding_slo": found.binding,
+                "in_progress_per_accelerator": in_progress_at(run, found.units_per_s) / count,
                 "power_w_per_accelerator": watts,
                 "failure_rate": run["errors"].sum() / max(run["requests"].sum(), 1),
                 "output_tokens_mean": run["output_tokens_mean"].mean(),
@@ -70,6 +72,7 @@ def measured_capacities(runs: pd.DataFrame) -> pd.DataFrame:
                 "high": high,
                 "tier": "measured",
                 "binding_slo": group["binding_slo"].mode().iloc[0],
+                "in_progress_per_accelerator": group["in_progress_per_accelerator"].mean(),
                 "power_w_per_accelerator": group["power_w_per_accelerator"].mean(),
                 "failure_rate": group["failure_rate"].mean(),
                 "output_tokens_per_unit": (group["output_tokens_mean"] * group["requests_per_unit"]).mean(),

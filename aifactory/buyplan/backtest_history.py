@@ -103,7 +103,7 @@ def standing(table: pd.DataFrame) -> tuple[str, float]:
 
 
 def _load(case: Case, pool: int, by_pair: dict[tuple[str, str], pd.DataFrame], end: pd.Timestamp) -> np.ndarray | None:
-    """(hours,) accelerators at work of a pool; None where its streams were not measured hour by hour."""
+    """(hours,) accelerators that a pool keeps ready for its load; None where its streams were not measured hour by hour."""
     rows = case.streams.table[case.streams.pool == pool]
     series = []
     for stream in rows[~rows["movable"]].itertuples():
@@ -111,6 +111,7 @@ def _load(case: Case, pool: int, by_pair: dict[tuple[str, str], pd.DataFrame], e
         if seen is None:
             continue
         per_hour = stream.units_per_s_per_accelerator * SECONDS_PER_HOUR / stream.load_factor
+        per_hour /= case.streams.chance[0, stream.Index]
         series.append(hourly_series(seen) / per_hour)
     if not series:
         return None

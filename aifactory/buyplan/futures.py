@@ -233,9 +233,10 @@ def stream_paths(case: Case, paths: Paths) -> np.ndarray:
 def block_demand(case: Case, wanted: np.ndarray) -> np.ndarray:
     """Accelerators that each stream occupies in the blocks of its pool, [S, T, K, B], for averages [S, T, K].
 
-    Blocks are the highest hours of the pool's joint load downwards: streams of a pool share its nodes hour by hour,
-    pools share nothing within an hour. Nodes are whole in every hour, as they are rented and as the ledger counts
-    them; each stream has its part by load.
+    Averages are those of even loads; what chance adds (`streams.chance`) is occupied too. Blocks are the highest hours
+    of the pool's joint load downwards: streams of a pool share its nodes hour by hour, pools share nothing within an
+    hour. Nodes are whole in every hour, as they are rented and as the ledger counts them; each stream has its part by
+    load.
     """
     streams = case.streams
     today = streams.accelerators(streams.units[EXPECTED, 0])
@@ -247,11 +248,12 @@ def block_demand(case: Case, wanted: np.ndarray) -> np.ndarray:
         shape = streams.shape[mine]
         order = np.argsort(-(today[mine] @ shape), kind="stable")
         shape = shape[:, order]
-        occupied = np.ceil(wanted[:, :, mine] @ (shape * peak[mine]) / size - TOLERANCE) * size
+        staffed = wanted[:, :, mine] * streams.chance[1:, mine]
+        occupied = np.ceil(staffed @ (shape * peak[mine]) / size - TOLERANCE) * size
         hours = np.round(edges * len(order)).astype(int)
         for block, (first, last) in enumerate(zip(hours[:-1], hours[1:], strict=True)):
             inside = slice(first, max(last, first + 1))
-            at_work = wanted[:, :, mine] * shape[:, inside].mean(axis=1)
+            at_work = staffed * shape[:, inside].mean(axis=1)
             total = at_work.sum(axis=2)
             ratio = occupied[:, :, inside].mean(axis=2) / np.where(total > 0, total, 1.0)
             found[:, :, mine, block] = at_work * ratio[:, :, None]

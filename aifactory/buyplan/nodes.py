@@ -71,7 +71,7 @@ def used_share(load: np.ndarray, size: int, nodes: int) -> np.ndarray:
 def pool_curves(streams: Streams, accelerators: np.ndarray, reserve: np.ndarray, pool: int) -> tuple:
     """Hourly load of one pool and the level to be held: ([T + 1, H], [T + 1]) in accelerators.
 
-    The level is the coincident maximum of each stream's load with its own reserve.
+    Accelerators are those of an even load times `streams.chance`. The level is the coincident maximum of each stream's load with its own reserve.
     """
     mine = streams.pool == pool
     shape = streams.shape[mine] * streams.table["peak_factor"].to_numpy()[mine, None]
@@ -86,7 +86,9 @@ def build_slots(streams: Streams, floor: np.ndarray) -> Slots:
     counts = []
     for pool, size in enumerate(sizes):
         levels = [
-            pool_curves(streams, streams.sized(units), np.maximum(streams.reserve, 0.0), pool)[1].max(initial=0.0)
+            pool_curves(streams, streams.sized(units) * streams.chance, np.maximum(streams.reserve, 0.0), pool)[1].max(
+                initial=0.0
+            )
             for units in streams.units
         ]
         counts.append(max(int(node_counts(np.array(levels), size).max(initial=0)), int(floor[pool])))
@@ -114,7 +116,7 @@ def build_load(streams: Streams, slots: Slots, units: np.ndarray) -> Load:
     average, levels = (np.zeros((len(units), len(streams.pools))) for _ in range(2))
     for pool, size in enumerate(streams.pools["accelerators_per_node"].to_numpy(dtype=int)):
         at = slots.pool == pool
-        load, levels[:, pool] = pool_curves(streams, accelerators, streams.reserve, pool)
+        load, levels[:, pool] = pool_curves(streams, accelerators * streams.chance, streams.reserve, pool)
         use[:, at] = used_share(load, size, int(at.sum()))
         held[:, at] = slots.number[at] < node_counts(levels[:, pool], size)[:, None]
         mine = streams.pool == pool

@@ -25,6 +25,7 @@ from aifactory.buyplan.options_table import break_even_frame, options_frame
 from aifactory.buyplan.reserve_curve import over_average, size_stream_reserves, with_reserves
 from aifactory.buyplan.returns import ReturnsBasis, returns_basis
 from aifactory.buyplan.scenario_orders import solve_over_paths
+from aifactory.buyplan.sizes import sizes_frame
 from aifactory.buyplan.statements import (
     approved_plan_frame,
     cash_flow_frame,
@@ -85,6 +86,7 @@ class BuyPlan:
     leases: pd.DataFrame = field(default_factory=pd.DataFrame)  # what leases put on the balance sheet, by year
     reserves: pd.DataFrame = field(default_factory=pd.DataFrame)  # of each served stream, with its risk
     reserve_curve: pd.DataFrame = field(default_factory=pd.DataFrame)  # price of each step of safety
+    sizes: pd.DataFrame = field(default_factory=pd.DataFrame)  # steady, SLO-safe and reserve of each stream, what binds
     what_ifs: pd.DataFrame = field(default_factory=pd.DataFrame)  # each named scenario against the expected one
     futures: FuturesBasis | None = None  # what `compare_futures` prices on many paths
     stress: StressBasis | None = None  # what `run_stresses` puts to the test
@@ -134,6 +136,7 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
     history = history_basis(case, stress, ws.table("demand_windows"), ws.period)
     what_ifs = what_ifs_frame(case, ws.table("demand_what_ifs"), answer=answer, wanted=stream_paths(case, paths))
     plan = with_dates(with_reserves(plan, reserves), ws, inventory)
+    plan = replace(plan, sizes=sizes_frame(streams, ws.plan, set(over_average(reserves))))
     return replace(plan, futures=futures, stress=stress, history=history, what_ifs=what_ifs)
 
 

@@ -196,9 +196,10 @@ def _blocks(case: Case) -> np.ndarray:
     """Load-duration curve of each pool in blocks of equal hours, relative to average demand, [P, BLOCKS]."""
     streams = case.streams
     sized = streams.sized(streams.units[EXPECTED]).mean(axis=0, keepdims=True)
+    staffed = (streams.sized(streams.units[EXPECTED]) * streams.chance).mean(axis=0, keepdims=True)
     levels = np.ones((case.pools, BLOCKS))
     for pool in range(case.pools):
-        load = np.sort(pool_curves(streams, sized, np.zeros_like(sized), pool)[0][0])
+        load = np.sort(pool_curves(streams, staffed, np.zeros_like(sized), pool)[0][0])
         average = sized[0, streams.pool == pool].sum()
         if average > 0:
             levels[pool] = [part.mean() / average for part in np.array_split(load, BLOCKS)]

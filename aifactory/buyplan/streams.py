@@ -14,6 +14,7 @@ import pandas as pd
 
 from aifactory.finance.unit_cost import load_factor
 from aifactory.inputs.plan import Plan
+from aifactory.serving.staffing import chance_factor
 from aifactory.units import HOURS_PER_MONTH, SCENARIOS, SECONDS_PER_HOUR
 
 KEY = ["use_case_id", "region"]
@@ -21,6 +22,8 @@ ABOUT_POOLS = ["accelerators_per_node", "tdp_w", "platform_class", "vendor"]
 TRAINING_CLASSES = ("batch_training", "parameter_efficient_fine_tuning")
 LATENCY_LIMITS = ["slo_p95_ttft_ms", "slo_p95_tpot_ms", "slo_p95_e2e_ms"]
 CAPACITY_COLUMNS = ["units_per_s_per_accelerator", "low", "high", "tier", "measured_failure_rate"]
+#: What chance rests on; a table of capacities without them holds for even loads only.
+CHANCE_COLUMNS = ["in_progress_per_accelerator", "spread_constant", "binding_slo"]
 EXPECTED = SCENARIOS.index("expected")
 NOT_SIZED = [*KEY, "service_unit", "units_month", "units_most", "month_most", "reason"]
 STATED_ONLY = "nothing was measured and no demand chain is given, its owner states a volume"
@@ -40,6 +43,9 @@ class Streams:
     not_sized: pd.DataFrame  # demand without capacity, see `_not_sized`
     size: np.ndarray  # [T + 1, K] work of a unit relative to today, expected scenario
     band: np.ndarray  # [2, T + 1, K] P10 and P90 of the units of each stream alone: not to be added
+    chance: (
+        np.ndarray
+    )  # [T + 1, K] accelerators that keep the SLO though requests come by chance, over those of an even load
 
     @property
     def pool(self) -> np.ndarray:
@@ -56,8 +62,8 @@ class Streams:
         return self.accelerators(units * self.size)
 
     def of_today(self) -> Streams:
-        """The same streams with units that stay as large as today."""
-        return replace(self, size=np.ones_like(self.size))
+        """The same streams with units that stay as large as today, in fleets as large as today's."""
+        return replace(self, size=np.ones_like(self.size), chance=np.repeat(self.chance[:1], len(self.chance), axis=0))
 
 
 def month_labels(period: str, months: int) -> tuple[str, ...]:
@@ -110,7 +116,10 @@ def build_streams(
     band = [
         _by_month(table, forecast, months, name, table["units_month"])[EXPECTED] for name in ("units_p10", "units_p90")
     ]
-    return Streams(table, pools, months, units, reserve, rule, shape, not_sized, size, np.array(band))
+    streams = Streams(
+        table, pools, months, units, reserve, rule, shape, not_sized, size, np.array(band), np.ones_like(size)
+    )
+    return replace(streams, chance=_chance(streams))
 
 
 def _wanted(forecast, demand_profile, use_cases, choice, capacity) -> pd.DataFrame:  # noqa: ANN001
@@ -124,7 +133,7 @@ def _wanted(forecast, demand_profile, use_cases, choice, capacity) -> pd.DataFra
     rows = rows.fillna(dict.fromkeys(measured, 0.0))
     rows = rows.merge(choice[["use_case_id", "accelerator_id"]], on="use_case_id", how="left")
     found = capacity.rename(columns={"failure_rate": "measured_failure_rate"})
-    found = found[["use_case_id", "accelerator_id", *CAPACITY_COLUMNS]]
+    found = found.reindex(columns=["use_case_id", "accelerator_id", *CAPACITY_COLUMNS, *CHANCE_COLUMNS])
     rows = rows.merge(found, on=["use_case_id", "accelerator_id"], how="left")
     chosen = rows["accelerator_id"].notna() & (rows["accelerator_id"] != "")
     known = rows["units_per_s_per_accelerator"] > 0
@@ -262,6 +271,25 @@ def _reserve(
     return np.where(launches & known, np.maximum(reserve, rule), reserve)
 
 
+def busiest(streams: Streams) -> np.ndarray:
+    """Accelerators of an even load in the busiest window of each month, expected scenario, [T + 1, K]."""
+    reach = streams.shape.max(axis=1, initial=1.0) * streams.table["peak_factor"].to_numpy()
+    return streams.sized(streams.units[EXPECTED]) * reach
+
+
+def _chance(streams: Streams) -> np.ndarray:
+    """Factor of square-root staffing at the planned fleet: the busiest window of the expected scenario with its reserve.
+
+    The plan stays linear in demand: the factor is that of the planned fleet, in all hours and scenarios. A path of twice
+    the demand would need a factor whose excess over 1 is 0.7 times as large, one of half the demand 1.4 times. Movable
+    work waits, and work whose requests in progress are unknown gets none.
+    """
+    table = streams.table
+    held = table["in_progress_per_accelerator"].astype(float).mask(table["movable"]).to_numpy()
+    k = table["spread_constant"].astype(float).to_numpy()
+    return chance_factor(busiest(streams) * (1.0 + streams.reserve), held, np.where(np.isfinite(k), k, 0.0))
+
+
 def need_frame(streams: Streams) -> pd.DataFrame:
     """Accelerators each stream needs in each scenario and month, whole-pool effects left out."""
     units = streams.units[:, 1:, :]
@@ -280,5 +308,8 @@ def need_frame(streams: Streams) -> pd.DataFrame:
     frame["accelerators_peak"] = peak.ravel()
     frame["reserve_ratio"] = reserve.ravel()
     frame["reserve_rule"] = rule.ravel()
-    frame["accelerators_with_reserve"] = frame["accelerators_peak"] * (1.0 + frame["reserve_ratio"])
+    frame["chance_factor"] = np.broadcast_to(streams.chance[1:], average.shape).ravel()
+    frame["accelerators_with_reserve"] = (
+        frame["accelerators_peak"] * (1.0 + frame["reserve_ratio"]) * frame["chance_factor"]
+    )
     return frame.drop(columns="stream")

@@ -1,4 +1,4 @@
-"""Command line: `aifactory new | check | import | prices | sheet | run | approve | backtest | backtest-plans | reserve | simulate | fidelity`.
+"""Command line: `aifactory new | check | import | prices | sheet | run | approve | backtest | backtest-plans | reserve | simulate | cheapest | jobs | fidelity`.
 
 Exit codes: 0 done, 1 a stage failed, 2 bad input.
 """

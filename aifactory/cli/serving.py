@@ -1,4 +1,4 @@
-"""Commands about serving: simulate, fidelity."""
+"""Commands about serving: simulate, cheapest, jobs, fidelity."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 from aifactory.cli.base import console
-from aifactory.cli.printing import table
+from aifactory.cli.printing import print_found, table
 
 app = typer.Typer()
 bench = typer.Typer(help="Measurements of the accelerator at hand.", no_args_is_help=True)
@@ -67,11 +67,57 @@ def simulate(
         console.print(escape(line), soft_wrap=True)
 
 
+@app.command("cheapest")
+def cheapest_fleet(
+    trace: Annotated[Path, typer.Argument(help="Trace of requests, as for `aifactory simulate`.")],
+    model: Annotated[str, typer.Option(help="Model of the catalogue.")],
+    platforms: Annotated[str, typer.Option(help="Accelerators of the catalogue, joined by commas.")],
+    slo: Annotated[str, typer.Option(help="Limits to keep, such as p95_ttft_ms=500,p95_tpot_ms=50.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Find the cheapest fleet of one platform, or of one that spills to another, that keeps the SLO."""
+    from aifactory.serving.mix_command import cheapest
+
+    names = [name.strip() for name in platforms.split(",") if name.strip()]
+    print_found(cheapest(trace, model, names, slo), as_json, _offer_lines)
+
+
+def _offer_lines(found: dict[str, object]) -> list[str]:
+    lines = [f"{found['requests']:,} requests; fleets that keep the SLO, cheapest first:"]
+    for offer in found["offers"]:
+        price = offer["usd_per_hour"]
+        tiers = ", ".join(f"{name}: {tier}" for name, tier in offer["tiers"].items())
+        lines.append(
+            f"  {offer['fleet']}: {'no price' if price is None else f'USD {price:,.2f} an hour'} (tier of {tiers})"
+        )
+    return [*lines, *(f"{name}: {why}" for name, why in found["refused"].items()), *found["remarks"]]
+
+
+@app.command()
+def jobs(
+    trace: Annotated[Path, typer.Argument(help="Jobs: a known trace, table jobs, or submit_s,run_s,accelerators.")],
+    wait_s: Annotated[float, typer.Option(min=0, help="Longest wait in seconds at the percentile.")] = 3600.0,
+    percentile: Annotated[float, typer.Option(min=0, max=100, help="Percentile of the wait to keep.")] = 95.0,
+    accelerators: Annotated[int, typer.Option(min=0, help="Accelerators; 0: the fewest that keep the wait.")] = 0,
+    backfill: Annotated[bool, typer.Option(help="Let later jobs fill gaps that delay nobody (EASY).")] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Queue training and fine-tuning jobs, each needing its accelerators at once, and size their pool."""
+    from aifactory.serving.job_command import queue_jobs
+
+    found = queue_jobs(trace, accelerators=accelerators, wait_s=wait_s, percentile=percentile, backfill=backfill)
+    print_found(
+        found, as_json, lambda said: [f"{name.replace('_', ' ')}: {_shown(value)}" for name, value in said.items()]
+    )
+
+
 def _shown(value: object) -> str:
     """A figure for the terminal: 4 digits, names before the parts of what has parts."""
     if isinstance(value, dict):
         parts = (f"{name.replace('_', ' ')} {_shown(part)}" for name, part in value.items() if part is not None)
         return ", ".join(parts)
+    if isinstance(value, list):
+        return "; ".join(map(str, value)) or "none"
     return f"{value:,.4g}" if isinstance(value, float) else "not known" if value is None else str(value)
 
 

@@ -44,6 +44,7 @@ from aifactory.report.buy_plan_money import (
 )
 from aifactory.report.buy_plan_returns import rival_sentence, used_prices
 from aifactory.report.text import date_name, is_missing, join_words, month_name, num, pct, plural, usd_compact
+from aifactory.serving.staffing import staffing_constants
 from aifactory.units import BANDS
 
 __all__ = [
@@ -169,10 +170,11 @@ def capacity_section(ws: Workspace, plan: BuyPlan) -> Block:
     if plan.need.empty:
         return section(question, "None: no use case with demand has a chosen accelerator of known capacity.")
     first = plan.need[(plan.need["scenario"] == "expected") & (plan.need["month"] == plan.need["month"].min())]
+    first = first.assign(even_with_reserve=first["accelerators_with_reserve"] / first["chance_factor"])
     fleet = expected(plan.fleet)
     held = fleet.loc[fleet["month"] == fleet["month"].min(), "accelerators"].sum()
     served = first[first["accelerators_peak"] > first["accelerators_average"]]
-    held_for = served["accelerators_with_reserve"].sum() / served["accelerators_peak"].sum() - 1 if len(served) else 0.0
+    held_for = served["even_with_reserve"].sum() / served["accelerators_peak"].sum() - 1 if len(served) else 0.0
     rules = [pct(value) for value in sorted(set(served["reserve_rule"].round(4)))]
     rule = f" (the article's rule: {join_words(rules)})" if rules else ""
     month, average = month_name(first["month"].iloc[0]), num(first["accelerators_average"].sum(), 0)
@@ -181,27 +183,49 @@ def capacity_section(ws: Workspace, plan: BuyPlan) -> Block:
         f"{average} accelerators work on average in {month}, {num(held, 0)} are held to cover peaks, reserve and whole "
         f"nodes. Reserves are sized by risk from each stream's own hours and hold {pct(abs(held_for))} "
         f"{'more' if held_for >= 0 else 'less'} than the highest measured window of {month_name(ws.period)}{rule}"
-        f"{'' if held_for >= 0 else ': the hours above it are within the stated risk'}; training waits instead and is planned at "
+        f"{'' if held_for >= 0 else ': the hours above it are within the stated risk'}. {_chance_sentence(plan)}Training waits instead and is planned at "
         f"{pct(ws.plan.value('planning_utilization'))} utilization.",
+    )
+
+
+def _chance_sentence(plan: BuyPlan) -> str:
+    """What averages leave out: the extra of the pool where chance weighs most, and of all."""
+    sizes = plan.sizes[plan.sizes["understated_share"] > 0] if len(plan.sizes) else plan.sizes
+    if sizes.empty:
+        return ""
+    most = sizes.loc[sizes["understated_share"].idxmax()]
+    return (
+        f"Requests come by chance: averages understate what keeps the SLO by {pct(sizes['understated_share'].min())} to "
+        f"{pct(most['understated_share'])}, most in small fleets ({most['use_case_id']} in {most['region']}). "
     )
 
 
 @of_a_plan()
 def table_need(ws: Workspace, plan: BuyPlan) -> Block:
-    """Need per use case and region in the first month."""
-    frame = expected(plan.need)
-    frame = frame[frame["month"] == plan.need["month"].min()].sort_values("accelerators_with_reserve", ascending=False)
+    """Three sizes of every use case and region in the first month, each with what binds it."""
+    ends = zip(plan.sizes["slo_low"], plan.sizes["slo_high"], strict=True)
+    frame = plan.sizes.assign(range80=[str(low) if low == high else f"{low} to {high}" for low, high in ends])
     columns = {
         "use_case_id": Col("Use case"),
         "region": Col("Region"),
         "accelerator_id": Col("Accelerator"),
-        "units": Col("Units a month", "sig3"),
-        "accelerators_average": Col("Average", "num2"),
-        "accelerators_peak": Col("Peak hour", "num2"),
-        "reserve_ratio": Col("Against peak hour", "pct0"),
-        "accelerators_with_reserve": Col("With reserve", "num2"),
+        "average": Col("Average", "num2"),
+        "steady": Col("Steady minimum", "int"),
+        "slo": Col("SLO-safe", "int"),
+        "range80": Col("80 % range"),
+        "reserve": Col("Reserve", "int"),
+        "total": Col("Held", "int"),
+        "steady_because": Col("What binds the minimum"),
+        "slo_because": Col("What the SLO adds"),
+        "reserve_because": Col("What binds the reserve"),
     }
-    note = "Use cases of one pool share nodes hour by hour, so the fleet is smaller than the sum of the last column."
+    fit = staffing_constants()
+    within = f"{pct(fit['within_one_share'].min())} to {pct(fit['within_one_share'].max(), 1)} of {num(fit['cases'].sum(), 0)}"
+    note = (
+        "Steady minimum: the busiest measured window if its requests came evenly. SLO-safe: the same window with requests "
+        f"that come by chance, n = R + k sqrt(R / b) fitted to the event simulator ({within} counts within one replica). "
+        "Whole accelerators, each use case alone; those of one pool share nodes hour by hour, so the fleet is smaller than the sum."
+    )
     caption = "Accelerators needed per use case and region, first month, expected scenario"
     return table(frame, caption=caption, source=PLAN, as_of=ws.as_of, columns=columns, note=note)
 

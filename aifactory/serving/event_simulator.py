@@ -89,11 +89,11 @@ def _build(requests: RequestStream, fleet: Fleet, step_by_step: bool) -> st.Sim:
     timed = size * _timed_events(fleet)
     kept = _prefix_cache(requests, fleet, pools, count)
     sim = st.Sim(
-        arrival_s=requests.arrival_s,
-        input_tokens=requests.input_tokens,
-        output_tokens=requests.output_tokens,
-        cached_tokens=requests.cached_tokens if fleet.prefix_cache else np.empty(0, dtype=np.int32),
-        priority=requests.priority,
+        arrival_s=_read_only(requests.arrival_s),
+        input_tokens=_read_only(requests.input_tokens),
+        output_tokens=_read_only(requests.output_tokens),
+        cached_tokens=_read_only(requests.cached_tokens if fleet.prefix_cache else np.empty(0, dtype=np.int32)),
+        priority=_read_only(requests.priority),
         requests=np.zeros(size, dtype=st.REQUEST),
         replicas=np.zeros(count, dtype=st.REPLICA),
         load=np.zeros(count, dtype=np.int64),
@@ -121,6 +121,13 @@ def _build(requests: RequestStream, fleet: Fleet, step_by_step: bool) -> st.Sim:
     return sim
 
 
+def _read_only(values: np.ndarray) -> np.ndarray:
+    """A view that cannot be written to: tables hand out such arrays, and each mixture would be compiled anew."""
+    view = values.view()
+    view.flags.writeable = False
+    return view
+
+
 def _timed_events(fleet: Fleet) -> int:
     """Events at most that one request has in the heap: each try may leave a time-out and a hand-over behind."""
     tries = 1 + fleet.retries if fleet.timeout_s is not None else 1
@@ -140,8 +147,8 @@ def _prefix_cache(requests: RequestStream, fleet: Fleet, pools: list[Pool], coun
     prefixes = np.zeros((count, records), dtype=st.PREFIX)
     prefixes["chain"] = np.where(np.arange(records) == records - 1, st.NOBODY, np.arange(records) + 1)
     return {
-        "prefix_start": named.start,
-        "prefix_ids": named.ids,
+        "prefix_start": _read_only(named.start),
+        "prefix_ids": _read_only(named.ids),
         "hits": np.zeros(len(requests), dtype=np.int32),
         "caches": np.array([(0, st.NOBODY, st.NOBODY, 0)] * count, dtype=st.CACHE),
         "prefixes": prefixes,
@@ -150,8 +157,8 @@ def _prefix_cache(requests: RequestStream, fleet: Fleet, pools: list[Pool], coun
 
 
 _NO_PREFIXES = {
-    "prefix_start": np.empty(0, dtype=np.int64),
-    "prefix_ids": np.empty(0, dtype=np.int32),
+    "prefix_start": _read_only(np.empty(0, dtype=np.int64)),
+    "prefix_ids": _read_only(np.empty(0, dtype=np.int32)),
     "hits": np.empty(0, dtype=np.int32),
     "caches": np.empty(0, dtype=st.CACHE),
     "prefixes": np.empty((0, 0), dtype=st.PREFIX),

@@ -49,21 +49,32 @@ def simulate_jobs(jobs: JobStream, accelerators: int, *, backfill: bool = False)
     >>> simulate_jobs(jobs, 4).tolist(), simulate_jobs(jobs, 4, backfill=True).tolist()
     ([0.0, 10.0, 15.0], [0.0, 10.0, 0.0])
     """
+    return _run(jobs, accelerators, backfill).start_s
+
+
+def _run(
+    jobs: JobStream, accelerators: int, backfill: bool, longest_s: float = np.inf, most_late: float = np.inf
+) -> _Pool:
+    """A pool after all jobs, or as soon as more than `most_late` of them waited longer than `longest_s`."""
     if int(jobs.accelerators.max()) > accelerators:
         raise InputError(f"a job of {int(jobs.accelerators.max())} accelerators never starts on {accelerators}")
     pool = _Pool(jobs, accelerators, backfill)
+    pool.longest_s = longest_s
     for number in range(jobs.submit_s.size):
         pool.advance(jobs.submit_s[number])
         pool.queue.append(number)
         pool.schedule()
+        if pool.late > most_late:
+            return pool
     pool.advance(np.inf)
-    return pool.start_s
+    return pool
 
 
 class _Pool:
     def __init__(self, jobs: JobStream, accelerators: int, backfill: bool) -> None:
         self.jobs, self.free, self.backfill, self.now = jobs, accelerators, backfill, 0.0
         self.start_s = np.full(jobs.submit_s.size, np.nan)
+        self.longest_s, self.late = np.inf, 0
         self.queue: list[int] = []
         self.ends: list[tuple[float, int]] = []
 
@@ -78,6 +89,7 @@ class _Pool:
 
     def start(self, number: int) -> None:
         self.start_s[number] = self.now
+        self.late += self.now - self.jobs.submit_s[number] > self.longest_s
         self.free -= int(self.jobs.accelerators[number])
         heapq.heappush(self.ends, (self.now + float(self.jobs.run_s[number]), number))
 
@@ -125,8 +137,11 @@ def size_job_pool(jobs: JobStream, percentile: float, wait_s: float, *, backfill
     span = max(float((jobs.submit_s + jobs.run_s).max() - jobs.submit_s[0]), 1e-9)
     steady, widest = max(1, int(np.ceil(work / span))), int(jobs.accelerators.max())
 
+    most_late = (1 - percentile / 100) * jobs.submit_s.size + 1
+
     def wait(count: int) -> float:
-        return float(np.percentile(simulate_jobs(jobs, count, backfill=backfill) - jobs.submit_s, percentile))
+        pool = _run(jobs, count, backfill, wait_s, most_late)
+        return np.inf if pool.late > most_late else float(np.percentile(pool.start_s - jobs.submit_s, percentile))
 
     count = fewest(
         lambda n: n >= widest and wait(n) <= wait_s, max(steady, widest), most=int(jobs.accelerators.sum()) * 2

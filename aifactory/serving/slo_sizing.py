@@ -30,6 +30,12 @@ BURST_S = 10.0
 MTBF_HOURS = 16_384 * 54 * 24 / 419
 #: Repair and the share of time that all needed replicas must be up: assumptions of this model.
 REPAIR_HOURS, UP_SHARE = 24.0, 0.999
+#: Why more replicas than the mean load needs, by the limit that is nearest.
+WAITS = {
+    "ttft_ms": "prompts must not wait for each other",
+    "tpot_ms": "batches must stay small",
+    "e2e_ms": "queues and batches must stay small",
+}
 BINDS = {
     "memory": "the KV cache is full at that rate",
     "tokens": "the token budget of each step, that is compute, is used up at that rate",
@@ -224,7 +230,7 @@ def _slo_because(
     peak = peak_rate(requests)
     if peak / capacity.requests_per_s > 0.8 * count:
         return f"{_many(count)}: burst binds, the busiest ten seconds bring {peak:.3g} requests/s; {reached}"
-    return f"{_many(count)}: latency binds, batches must stay small; {reached}"
+    return f"{_many(count)}: latency binds, {WAITS[tightest.metric]}; {reached}"
 
 
 def failure_reserve(replicas: int, accelerators: int) -> tuple[int, str]:
@@ -244,5 +250,5 @@ def failure_reserve(replicas: int, accelerators: int) -> tuple[int, str]:
         spare += 1
     return spare, (
         f"{_many(spare, 'spare replica')}: failure binds, with {mtbf:,.0f} h between failures of a replica and {REPAIR_HOURS:g} h "
-        f"to repair (assumed), {replicas} are up {UP_SHARE:.1%} of the time"
+        f"to repair (assumed), {_many(replicas)} {'is' if replicas == 1 else 'are'} up {UP_SHARE:.1%} of the time or more"
     )

@@ -10,6 +10,7 @@ from aifactory.errors import InputError
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
 from aifactory.serving.sizing import accelerator_hours
+from aifactory.serving.staffing import chance_factor
 from aifactory.shortlist import scales
 from aifactory.shortlist.engine_latency import estimate_latencies
 from aifactory.shortlist.exclusions import KEYS
@@ -108,6 +109,8 @@ def nodes_needed(ws: Workspace, inventory: Inventory, cells: pd.DataFrame) -> np
     size = cells["accelerator_id"].map(ws.table("accelerators").set_index("accelerator_id")["accelerators_per_node"])
     rate = cells["units_per_s_per_accelerator"].where(cells["units_per_s_per_accelerator"] > 0)
     need = accelerator_hours(peak, rate.fillna(1.0)) * (1 + reserve)
+    if "in_progress_per_accelerator" in cells:
+        need = need * chance_factor(need, cells["in_progress_per_accelerator"], cells["spread_constant"])
     return (need / size).where(rate.notna() & peak.notna()).to_numpy(dtype=float)
 
 

@@ -10,6 +10,7 @@ from plain_engine import PlainFleet
 from twin import LAW, agree, check_identities, stream
 
 from aifactory.errors import InputError
+from aifactory.serving.engine_fleet import run_until
 from aifactory.serving.event_simulator import simulate_fleet
 from aifactory.serving.fleet import Api, Autoscale, Failures, Fleet, Pool, RequestStream
 from aifactory.serving.step_time import StepTime
@@ -117,6 +118,19 @@ def test_long_answers_go_round_the_wheel():
 
 
 BUSY = stream(3000, 150, 3)
+
+
+def test_read_only_columns_compile_nothing_anew():
+    """Tables hand out columns that cannot be written to; a second minute of compiling would go unnoticed."""
+    columns = [np.arange(1.0, 4.0), np.full(3, 50, dtype=np.int32), np.full(3, 5, dtype=np.int32)]
+    free = simulate_fleet(RequestStream(*columns), Fleet(Pool(LAW, 2)))
+    for column in columns:
+        column.flags.writeable = False
+    fixed = simulate_fleet(RequestStream(*columns), Fleet(Pool(LAW, 2)))
+    assert fixed.e2e_s.tobytes() == free.e2e_s.tobytes()
+    assert len(run_until.signatures) == 1
+
+
 EVERYTHING = Fleet(
     Pool(LAW, 8), spill=Pool(replace(LAW, s_weights=0.02), 1), routing="least_outstanding", queue_limit=20, retries=3,
     backoff_s=0.5, autoscale=Autoscale(8.0, 1, 2, tick_s=1.0, warmup_s=2.0, cooldown_s=4.0), failures=Failures(20.0, 3.0), seed=7,

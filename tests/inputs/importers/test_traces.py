@@ -222,6 +222,7 @@ def test_a_series_by_hand(tmp_path):
         ("a.csv", BURST.replace("472", "many"), "row 2, column 'Request tokens': value 'many'"),
         ("a.csv", BURST.replace("472", "9" * 30), "row 2, column 'Request tokens'.*at most 18 digits"),
         ("a.csv", "alpha,beta\n1,2\n", "fits no known trace, and no column says when something happened"),
+        ("a.csv", "", "a.csv, row 1: is empty"),
         ("a.csv", "time,beta\n1,2\n", "the header fits no known trace"),
         ("a.csv", "week_ending,slug,total_tokens,request_count\n1,2,3,4\n", "spreading a week would invent a profile"),
         ("a.jsonl", '{"timestamp": "x", "input_length": 1, "output_length": 1}\n', "row 1, column 'timestamp': value 'x': must be a number"),

@@ -77,6 +77,8 @@ def detect_trace(path: Path) -> Format:
     if not path.exists():
         raise InputError.at(path.name, "no such file", value=str(path))
     kind, names = sniff(path)
+    if not names and path.is_file():
+        raise InputError.at(path.name, "is empty", row=1)
     for item in FORMATS:
         if item.kind == kind and (_in_members(item, names) if kind == "members" else item.marks <= set(names)):
             return item

@@ -1,0 +1,98 @@
+"""Three sizes of every served stream: what an even load needs, what keeps the SLO by chance, and the reserve.
+
+Whole accelerators in the first month of the expected scenario, each stream alone: streams of a pool share its nodes,
+so the fleet is smaller than the sum.
+
+- steady: the busiest measured window if its requests came evenly;
+- SLO-safe: the same window with requests that come by chance (`aifactory.serving.staffing`);
+- reserve: what the plan holds above it, from the stream's own hours at the stated risk; below 0 where the target lets the
+  busiest windows exceed capacity.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from aifactory.buyplan.streams import EXPECTED, Streams, busiest, launch_months
+from aifactory.inputs.plan import Plan
+from aifactory.serving.staffing import safe_accelerators
+
+FIRST = 1
+KEYS = ["use_case_id", "region", "accelerator_id"]
+SIZES = [*KEYS, "average", "steady", "slo", "slo_low", "slo_high", "reserve", "total", "understated_share", "tier",
+         "steady_because", "slo_because", "reserve_because"]  # fmt: skip
+BINDS = {"TTFT": "time to first token", "TPOT": "time per output token", "E2E": "time to the end"}
+
+
+def whole(accelerators: np.ndarray) -> np.ndarray:
+    """Whole accelerators; one at least where there is work.
+
+    >>> whole(np.array([0.0, 0.2, 3.0, 3.1])).tolist()
+    [0, 1, 3, 4]
+    """
+    return np.ceil(np.asarray(accelerators) - 1e-9).astype(int)
+
+
+def sizes_frame(streams: Streams, plan: Plan, by_risk: set[tuple[str, str]]) -> pd.DataFrame:
+    """One row per stream; `by_risk` names the streams whose reserve is sized from their own hours."""
+    table = streams.table
+    even = busiest(streams)[FIRST]
+    held = table["in_progress_per_accelerator"].astype(float).to_numpy()
+    k = table["spread_constant"].astype(float).to_numpy()
+    spread = ~table["movable"].to_numpy() & np.isfinite(held) & np.isfinite(k)
+
+    def safe(load: np.ndarray) -> np.ndarray:
+        return np.where(spread, safe_accelerators(load, np.where(spread, held, 1.0), np.where(spread, k, 0.0)), load)
+
+    slo, total = safe(even), even * (1.0 + streams.reserve[FIRST]) * streams.chance[FIRST]
+    low, high = (
+        (table["units_per_s_per_accelerator"] / table[end]).fillna(1.0).to_numpy(float) for end in ("high", "low")
+    )
+    frame = table[[*KEYS, "tier"]].assign(
+        average=streams.sized(streams.units[EXPECTED])[FIRST],
+        steady=whole(even),
+        slo=whole(slo),
+        slo_low=whole(safe(even * low)),
+        slo_high=whole(safe(even * high)),
+        total=np.maximum(whole(total), 0),
+        understated_share=np.divide(slo, even, out=np.ones_like(slo), where=even > 0) - 1.0,
+    )
+    frame["reserve"] = frame["total"] - frame["slo"]
+    frame["steady_because"] = [_steady(stream) for stream in table.itertuples()]
+    frame["slo_because"] = [
+        _slo(stream, load * busy, known)
+        for stream, load, busy, known in zip(table.itertuples(), even, held, spread, strict=True)
+    ]
+    launched = launch_months(table, plan, streams.months)[FIRST]
+    frame["reserve_because"] = [
+        _reserve(stream, ratio, launch, (stream.use_case_id, stream.region) in by_risk)
+        for stream, ratio, launch in zip(table.itertuples(), streams.reserve[FIRST], launched, strict=True)
+    ]
+    frame = frame[frame["average"] > 0].sort_values("total", ascending=False, kind="stable")
+    return frame[SIZES].reset_index(drop=True)
+
+
+def _steady(stream: tuple) -> str:
+    if stream.movable:
+        return "mean work binds: jobs wait for room"
+    latency = BINDS.get(str(stream.binding_slo))
+    return f"{latency} binds in the busiest window" if latency else "throughput binds in the busiest window"
+
+
+def _slo(stream: tuple, in_progress: float, spread: bool) -> str:
+    if stream.movable:
+        return "nothing added: jobs have no latency limit"
+    if not spread:
+        return "nothing added: requests in progress unknown or in no common queue"
+    return f"chance binds: {in_progress:,.0f} requests in progress, at times more"
+
+
+def _reserve(stream: tuple, ratio: float, launch: bool, by_risk: bool) -> str:
+    if stream.movable:
+        return "planned utilization binds: jobs wait less"
+    if launch:
+        return f"launch binds: {ratio:+.0%} on the busiest window"
+    if not by_risk:
+        return f"fixed ratio of the plan binds: {ratio:+.0%} on the busiest window"
+    return f"{'bursts bind' if ratio >= 0 else 'target risk binds'}: {ratio:+.0%} on the busiest window"

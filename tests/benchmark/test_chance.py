@@ -1,0 +1,62 @@
+"""Requests in progress at capacity, own and moved, and the constant of the latency that binds."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from aifactory.benchmark import chance
+from aifactory.serving.staffing import spread_constant
+
+
+def curve(**changes):
+    columns = {
+        "units_per_s": [4.0, 2.0], "concurrency": [40.0, 10.0], "requests": [400.0, 200.0], "errors": [0.0, 0.0],
+        "duration_s": [100.0, 100.0], "p50_e2e_ms": [6000.0, 3000.0],
+    }  # fmt: skip
+    return pd.DataFrame(columns | changes)
+
+
+def test_in_progress_is_read_off_the_curve():
+    assert chance.in_progress_at(curve(), 3.0) == 25.0
+    assert chance.in_progress_at(curve(), 1.0) == 5.0
+
+
+def test_without_concurrency_it_follows_from_rate_and_time():
+    # 4 requests a second for 6 s, 2 a second for 3 s
+    assert chance.in_progress_at(curve(concurrency=np.nan), 4.0) == 24.0
+    assert chance.in_progress_at(curve(concurrency=np.nan), 3.0) == 15.0
+
+
+def test_unknown_stays_unknown():
+    assert np.isnan(chance.in_progress_at(curve(concurrency=np.nan, p50_e2e_ms=np.nan), 3.0))
+    assert np.isnan(chance.in_progress_at(curve(), 0.0))
+
+
+def test_every_pair_says_what_its_chance_rests_on(mini_benchmark):
+    table = mini_benchmark.capacity
+    own = table["tier"] == "measured"
+    language = own & table["binding_slo"].eq("TTFT")
+    assert language.any()
+    assert (table.loc[language, "chance_basis"] == chance.MEASURED).all()
+    assert (table.loc[language, "spread_constant"] == spread_constant("TTFT")).all()
+    assert table.loc[table["chance_basis"].eq(chance.NOTHING), "in_progress_per_accelerator"].isna().all()
+
+
+def test_other_platforms_keep_the_time_in_the_system(mini_benchmark):
+    table = mini_benchmark.capacity
+    moved = table[table["chance_basis"] == chance.MOVED]
+    assert len(moved)
+    for row in moved.itertuples():
+        own = table[(table["use_case_id"] == row.use_case_id) & (table["chance_basis"] == chance.MEASURED)]
+        stay_s = (own["in_progress_per_accelerator"] / own["units_per_s_per_accelerator"]).mean()
+        assert row.in_progress_per_accelerator == pytest.approx(stay_s * row.units_per_s_per_accelerator)
+
+
+def test_limits_stand_in_where_no_platform_was_measured(mini_ws, mini_benchmark):
+    bare = mini_benchmark.capacity.drop(columns=["in_progress_per_accelerator", "binding_slo"])
+    found = chance.with_chance(mini_ws, bare)
+    cases = mini_ws.table("use_cases").set_index("use_case_id")
+    limited = found["use_case_id"].map(cases["slo_p95_e2e_ms"]).notna() & found["units_per_s_per_accelerator"].gt(0)
+    basis = set(found.loc[limited, "chance_basis"])
+    assert basis <= {chance.LIMIT, chance.APART}
+    assert set(found["chance_basis"]) <= {chance.LIMIT, chance.APART, chance.NOTHING}

@@ -1,0 +1,100 @@
+"""Three sizes of a stream, and the extra for chance in fleet, paths and need."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from bp_company import PERIOD, make_case, make_inputs, make_plan
+
+from aifactory.buyplan.futures import block_demand
+from aifactory.buyplan.sizes import sizes_frame
+from aifactory.buyplan.streams import build_streams, busiest, need_frame
+from aifactory.serving.staffing import chance_factor
+
+
+def with_chance(plan=None, held=4.0, k=2.0, **changes):
+    """Inputs of the company in which chat has `held` requests in progress per accelerator."""
+    tables = make_inputs(plan or make_plan(), **changes)
+    capacity = tables["capacity"].assign(
+        in_progress_per_accelerator=[held, held], spread_constant=[k, k], binding_slo=["TTFT", np.nan]
+    )
+    return tables | {"capacity": capacity}
+
+
+def streams(**changes):
+    return build_streams(make_plan(), PERIOD, **with_chance(**changes))
+
+
+def test_a_capacity_table_without_chance_adds_none():
+    assert (build_streams(make_plan(), PERIOD, **make_inputs(make_plan())).chance == 1.0).all()
+
+
+def test_the_factor_is_that_of_the_planned_fleet_and_none_for_jobs():
+    found = streams()
+    # chat: 12 accelerators in the busiest hour and 40 % reserve; 4 requests in progress each
+    chat, train = (found.table["use_case_id"].to_list().index(name) for name in ("chat", "train"))
+    assert busiest(found)[1, chat] == pytest.approx(12.0)
+    assert found.chance[1, chat] == pytest.approx(1 + 2 / np.sqrt(16.8 * 4))
+    assert (found.chance[:, train] == 1.0).all()
+
+
+def test_three_sizes_by_hand():
+    table = sizes_frame(streams(), make_plan(), set()).set_index("use_case_id")
+    chat = table.loc["chat"]
+    # 12 even; 12 + 2 sqrt(12 / 4) = 15.46; 16.8 + 2 sqrt(16.8 / 4) = 20.9
+    assert chat[["steady", "slo", "reserve", "total"]].to_list() == [12, 16, 5, 21]
+    # capacity 10 % up or down: 10.9 + 3.3 and 13.3 + 3.7
+    assert chat[["slo_low", "slo_high"]].to_list() == [15, 17]
+    assert chat["understated_share"] == pytest.approx(np.sqrt(12) / 12)
+    assert "first token" in chat["steady_because"]
+    assert "48 requests" in chat["slo_because"]
+    assert "+40%" in chat["reserve_because"]
+    assert table.loc["train", ["steady", "slo"]].to_list() == [4, 4]
+
+
+def test_small_fleets_are_understated_most():
+    small, large = (
+        sizes_frame(streams(chat=average), make_plan(), set()).set_index("use_case_id").loc["chat"]
+        for average in (0.5, 50.0)
+    )
+    assert small["understated_share"] == pytest.approx(10 * large["understated_share"])
+    assert small["slo"] > small["steady"]
+
+
+def test_need_and_fleet_hold_the_extra():
+    plain, spread = make_case(), make_case(inputs=with_chance())
+    factor = spread.streams.chance[1].max()
+    need = need_frame(spread.streams).query("use_case_id == 'chat' and scenario == 'expected'").iloc[0]
+    assert need["accelerators_with_reserve"] == pytest.approx(16.8 * factor)
+    assert spread.loads[1].level[1, 0] - plain.loads[1].level[1, 0] == pytest.approx(16.8 * (factor - 1))
+    assert spread.loads[1].average[1, 0] == pytest.approx(plain.loads[1].average[1, 0])
+
+
+def test_paths_occupy_the_extra_and_keep_whole_nodes():
+    plain, spread = make_case(), make_case(inputs=with_chance())
+    wanted = plain.streams.sized(plain.streams.units[1])[None, 1:]
+    one, other = (block_demand(case, wanted).sum(axis=2) for case in (plain, spread))
+    assert (other >= one - 1e-9).all() and (other > one).any()
+    assert other[0, 0, 0] % 4 == pytest.approx(0.0)
+
+
+def test_today_held_flat_keeps_todays_fleet():
+    growing = streams(growth={"expected": 0.05})
+    assert growing.chance[-1, 0] < growing.chance[0, 0]
+    assert (growing.of_today().chance == growing.chance[0]).all()
+
+
+def test_the_linear_plan_is_off_by_little_where_a_path_differs():
+    # a path of half or twice the planned demand: the factor kept against the one it would need
+    planned, held, k = 16.8, 4.0, 2.0
+    kept = chance_factor(planned, held, k)
+    own = chance_factor(np.array([0.5, 2.0]) * planned, held, k)
+    assert (own - 1) / (kept - 1) == pytest.approx([2**0.5, 0.5**0.5])
+
+
+def test_unknown_requests_in_progress_are_named():
+    found = streams()
+    bare = replace(found, table=found.table.assign(in_progress_per_accelerator=np.nan))
+    chat = sizes_frame(bare, make_plan(), {("chat", "eu")}).set_index("use_case_id").loc["chat"]
+    assert chat["steady"] == chat["slo"]
+    assert "unknown" in chat["slo_because"]

@@ -1,0 +1,97 @@
+"""`aifactory jobs`: what it reads, what it counts, and that giving up early changes no answer."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from aifactory.cli import app
+from aifactory.errors import InputError
+from aifactory.serving.job_command import queue_jobs, read_jobs
+from aifactory.serving.jobs import JobStream, simulate_jobs, size_job_pool
+
+
+def write(folder, text, name="jobs.csv"):
+    (folder / name).write_text(text, encoding="utf-8")
+    return folder / name
+
+
+THREE = "submit_s,run_s,accelerators\n10,10,3\n10,5,4\n10,4,1\n"
+
+
+def test_three_jobs_by_hand(tmp_path):
+    found = queue_jobs(write(tmp_path, THREE), accelerators=4)
+    # 3 for 10 s and 1 for 4 s beside it, then 4 for 5 s
+    assert found["wait_s"]["p50"] == 0.0 and found["wait_s"]["p99"] == pytest.approx(9.8)
+    assert found["utilization"] == pytest.approx((30 + 20 + 4) / (4 * 15))
+    assert found["steady_accelerators"] == 6
+
+
+def test_the_fewest_that_keep_the_wait(tmp_path):
+    path = write(tmp_path, THREE)
+    assert queue_jobs(path, wait_s=0.0, percentile=99)["accelerators"] == 8
+    assert queue_jobs(path, wait_s=1e6)["accelerators"] == 4
+
+
+def test_the_command_prints_json(tmp_path):
+    result = CliRunner().invoke(app, ["jobs", str(write(tmp_path, THREE)), "--wait-s", "1e6", "--json"])
+    assert json.loads(result.stdout)["accelerators"] == 4
+    assert "widest job" in CliRunner().invoke(app, ["jobs", str(tmp_path / "jobs.csv"), "--wait-s", "1e6"]).stdout
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_giving_up_early_changes_no_size(seed):
+    draw = np.random.default_rng(seed)
+    stream = JobStream(np.cumsum(draw.exponential(50, 400)), draw.exponential(300, 400), draw.integers(1, 9, 400))
+    size = size_job_pool(stream, 90, 120.0)
+    waits = [
+        np.percentile(simulate_jobs(stream, count, backfill=True) - stream.submit_s, 90)
+        for count in (size.accelerators - 1, size.accelerators)
+        if count >= stream.accelerators.max()
+    ]
+    assert waits[-1] == size.wait_s <= 120.0
+    assert len(waits) == 1 or waits[0] > 120.0
+
+
+def test_the_table_of_jobs_is_read(tmp_path):
+    rows = pd.DataFrame(
+        {
+            "job_id": ["a", "b"], "use_case_id": "tune", "region": "eu", "accelerator_id": "acc", "accelerators": [2.0, 0.5],
+            "submitted_utc": pd.to_datetime(["2026-01-01T00:10Z", "2026-01-01T00:00Z"]),
+            "started_utc": pd.to_datetime(["2026-01-01T01:00Z", "2026-01-01T00:00Z"]),
+            "ended_utc": pd.to_datetime(["2026-01-01T02:00Z", "2026-01-01T00:30Z"]), "status": "completed",
+        }
+    )  # fmt: skip
+    rows.to_parquet(tmp_path / "jobs.parquet")
+    stream, remarks = read_jobs(tmp_path / "jobs.parquet")
+    assert stream.submit_s.tolist() == [0.0, 600.0]
+    assert stream.run_s.tolist() == [1800.0, 3600.0]
+    assert stream.accelerators.tolist() == [1, 2]
+    assert remarks == []
+
+
+def test_public_jobs_are_read(shared_dir):
+    stream, _ = read_jobs(shared_dir / "data/traces/alibaba_gpu2023_pods_first70pct.csv.gz")
+    assert stream.submit_s.size > 4_000
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("submit_s,run_s,accelerators\n", "no jobs"),
+        ("submit_s,run_s,accelerators\n0,-5,1\n", "must be 0 or more"),
+        ("submit_s,run_s,accelerators\n0,x,1\n", "x"),
+        ("arrival_s,input_tokens,output_tokens\n0,1,1\n", "fits no known trace"),
+        ("", "is empty"),
+    ],
+)
+def test_bad_files_are_refused(tmp_path, text, said):
+    with pytest.raises(InputError, match=said):
+        queue_jobs(write(tmp_path, text))
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(InputError, match="no such file"):
+        queue_jobs(tmp_path / "none.csv")
