@@ -15,7 +15,7 @@ import pandas as pd
 
 from aifactory.inputs.resources import data_dir
 from aifactory.serving.intervals import COVERAGE, balanced_quantile
-from aifactory.serving.ratio import Part, block_out, covariance, groups_of, own_variance
+from aifactory.serving.ratio import Part, block_out, covariance, groups_of, inverse_of, own_variance
 
 _NEAR = (("log_held", 0.8), ("log_input", 0.7), ("log_output", 0.9), ("log_gpus", 0.6))
 _WIDE = (("log_held", 2.0), ("log_input", 1.5), ("log_output", 1.8), ("log_gpus", 1.5))
@@ -87,7 +87,7 @@ class GapModel:
         prior = covariance(self.cells, self.cells, self.parts, PARTS)
         base, gap = self.noise, self.gap - self.mean
         for number in range(rounds + 1):
-            inverse = np.linalg.inv(prior + np.diag(self.noise))
+            inverse = inverse_of(prior + np.diag(self.noise))
             if number < rounds:
                 off = np.abs(inverse @ gap) / np.diag(inverse)
                 self.noise = base + SHARE_OF_ODD * np.maximum(off - self.sizes["tolerated"], 0.0) ** 2

@@ -5,7 +5,16 @@ import pandas as pd
 import pytest
 
 from aifactory.serving.measurements import read_measurements, with_features
-from aifactory.serving.ratio import covariance, features_of, fit_ratio, groups_of, own_variance, prior_deviations
+from aifactory.serving.ratio import (
+    PARTS,
+    covariance,
+    features_of,
+    fit_ratio,
+    groups_of,
+    inverse_of,
+    own_variance,
+    prior_deviations,
+)
 
 HEAD = "id,source,date,accelerator,accelerator_class,accel_count,task,model,params_b,active_params_b,precision,scenario,metric,value,value_per_accel\n"
 SPEEDS = {
@@ -77,3 +86,27 @@ def test_groups_cover_every_row_once():
     groups = groups_of(pd.Series(["a", "b", "a", "c"]))
     assert sorted(np.concatenate(groups).tolist()) == [0, 1, 2, 3]
     assert len(groups) == 3
+
+
+def test_covariance_is_the_sum_of_its_parts_pair_by_pair(rows):
+    x, sizes = features_of(rows), prior_deviations()["llm_rounds"]
+    found = covariance(x, x.iloc[:5], sizes)
+    for i, j in ((0, 0), (3, 1), (7, 4)):
+        a, b = x.iloc[i], x.iloc[j]
+        total = 0.0
+        for name, size in sizes.items():
+            part = PARTS[name]
+            term = size**2 * all(a[label] == b[label] for label in part.same)
+            term *= a[part.line] * b[part.line] if part.line else 1.0
+            term *= np.exp(-0.5 * sum(((a[f] - b[f]) / length) ** 2 for f, length in part.near))
+            total += term
+        assert found[i, j] == pytest.approx(total, rel=1e-12)
+
+
+def test_inverse_of_symmetric_matrices_and_of_none():
+    root = np.random.default_rng(0).normal(size=(6, 6))
+    matrix = root @ root.T + np.eye(6)
+    assert inverse_of(matrix) @ matrix == pytest.approx(np.eye(6), abs=1e-10)
+    odd = np.array([[0.0, 1.0], [1.0, 0.0]])  # not positive definite: the general inverse speaks
+    assert inverse_of(odd) == pytest.approx(odd)
+    assert inverse_of(np.zeros((0, 0))).shape == (0, 0)

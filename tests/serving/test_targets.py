@@ -1,0 +1,65 @@
+"""The table of targets, and the accuracy that was measured, pinned."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from aifactory.serving.bundled import bundled_fidelity
+from aifactory.serving.deployment_gap import GapModel
+from aifactory.serving.deployments import read_deployments
+from aifactory.serving.fidelity import SPLITS
+from aifactory.serving.targets import (
+    COLUMNS,
+    DEPLOYMENT_TARGETS,
+    PHYSICAL,
+    ROUND_TARGETS,
+    deployment_targets,
+    round_targets,
+)
+from tests.serving import test_deployments, test_ratio
+
+
+def test_the_table_holds_every_figure_beside_its_target_and_the_ratio(tmp_path):
+    found = round_targets(test_ratio.table(tmp_path / "m.csv"))
+    assert tuple(found.columns) == COLUMNS
+    assert found["figure"].tolist()[:2] == ["offline, unseen accelerator", "server, unseen accelerator"]
+    assert found["target"].tolist()[:2] == [0.08, 0.11]
+    assert found["median_error"].dropna().between(0, 1).all()
+    assert found["baseline_median_error"].notna().all()
+    deployed = deployment_targets(test_deployments.table(tmp_path / "d.csv"))
+    assert len(deployed) == 6
+    assert set(deployed["target"]) == set(DEPLOYMENT_TARGETS.values())
+
+
+def test_the_physical_start_holds_shares_and_factors_of_order_one():
+    shares = [PHYSICAL[name] for name in PHYSICAL if name.startswith(("compute", "bandwidth", "link"))]
+    assert all(0.5 <= share <= 1 for share in shares)
+    assert PHYSICAL["kv_factor"] >= 1
+    assert PHYSICAL["moe_factor"] >= 1
+
+
+@pytest.mark.parametrize(
+    ("split", "scenario", "measured"),
+    [
+        ("accelerator", "offline", 0.0727), ("accelerator", "server", 0.1025), ("accelerator", "interactive", 0.1287),
+        ("model", "offline", 0.151), ("model", "server", 0.279), ("model", "interactive", 0.237),
+        ("row", "offline", 0.0168), ("row", "server", 0.0178), ("row", "interactive", 0.0121),
+    ],
+)  # fmt: skip
+def test_published_rounds_are_inside_their_targets_as_measured(split, scenario, measured):
+    rows = bundled_fidelity().summary.set_index(["split", "by", "group"])
+    said = rows.loc[(SPLITS[split], "rounds with two other accelerators", scenario), "median_error"]
+    assert said < ROUND_TARGETS[split, scenario]
+    assert said == pytest.approx(measured, abs=0.01)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(("target", "by_system", "by_path"), [("tpot", 0.161, 0.155), ("ttft", 0.402, 0.289)])
+def test_deployments_with_whole_systems_and_model_paths_left_out_as_measured(shared_dir, target, by_system, by_path):
+    rows = read_deployments(shared_dir / "data/measured/silicon_ttft_tpot.csv.gz")
+    model = GapModel(rows, target)
+    for column, measured in (("chip", by_system), ("model_path", by_path)):
+        off = model.left_out(model.cells[column])[0]
+        predicted = (model.gap - off)[model.membership.to_numpy()]
+        error = pd.Series(np.abs(np.expm1(predicted - model.row_gap)))
+        assert error.median() == pytest.approx(measured, abs=0.015)
