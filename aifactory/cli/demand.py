@@ -15,9 +15,11 @@ app = typer.Typer()
 @app.command()
 def backtest(
     file: Annotated[Path, typer.Argument(help="CSV with the columns ds,y or unique_id,ds,y.")],
-    freq: Annotated[str, typer.Option(help="Step of the series: h, D or W.")],
+    freq: Annotated[str, typer.Option(help="Step of the series: h, D, W or M (calendar months).")],
     horizon: Annotated[int, typer.Option(help="Steps to forecast at each origin.")],
-    season: Annotated[int | None, typer.Option(help="Steps of a season. Default: 24 for h, 7 for D, 1 for W.")] = None,
+    season: Annotated[
+        int | None, typer.Option(help="Steps of a season. Default: 24 for h, 7 for D, 1 for W, 12 for M.")
+    ] = None,
     step: Annotated[
         int | None, typer.Option(help="Steps between origins. Default: index.csv, else the horizon.")
     ] = None,
@@ -37,7 +39,7 @@ def backtest(
 def reserve(
     file: Annotated[Path, typer.Argument(help="Trace of any format of the importers, or a CSV with ds,y.")],
     lead_time: Annotated[str, typer.Option(help="From an order to its arrival, such as 28d.")],
-    window: Annotated[str, typer.Option(help="Window in which demand is counted, such as 10min.")] = "10min",
+    window: Annotated[str, typer.Option(help="Window in which demand is counted, such as 10min or 1mo.")] = "10min",
     target: Annotated[float, typer.Option(help="Share of windows that may be over capacity.")] = 0.01,
     target_unserved: Annotated[
         float | None, typer.Option(help="Share of demand that may go unserved; counts instead of --target.")

@@ -30,6 +30,8 @@ POWER, NEWER = 3.0, 0.8
 NAIVE_SHARE = 0.2
 #: Another forecaster must win by this much.
 MUST_WIN = 0.05
+#: Only so many values, the last ones, count, or so many seasons and horizons where these are long.
+MOST_HISTORY, MOST_SEASONS = 20_000, 40
 #: Fewest values that a forecast rests on.
 MIN_HISTORY = 4
 COMBINATION = "weighted median"
@@ -66,7 +68,7 @@ def forecast_series(
 
     Parameters
     ----------
-    history : (n,), finite, at least four values.
+    history : (n,), finite, at least four values; the last `MOST_HISTORY` count.
     season : steps of a season; ignored, with a note, where the history holds fewer than two of them.
     extra : further forecasters, used only where they win the inner backtest by more than 5 %.
 
@@ -86,6 +88,7 @@ def forecast_series(
     ([7.0, 7.0], [7.0, 7.0])
     """
     history, season, notes = _usable(history, season)
+    history = history[-max(MOST_HISTORY, MOST_SEASONS * max(season, horizon)) :]
     inner = _inner(history, season, horizon)
     weights = _weights(inner)
     method, point = COMBINATION, _combined(member_forecasts(history, season, horizon), weights, season)

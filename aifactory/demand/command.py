@@ -14,12 +14,12 @@ from aifactory.demand.combine import Forecaster
 from aifactory.demand.library_models import library_forecasters
 from aifactory.demand.reserve import ARTICLE, Reserve, plan_reserve
 from aifactory.demand.reserve_money import failure_factor, month_windows, price_curve
-from aifactory.demand.series import Series, read_series, season_of
+from aifactory.demand.series import MONTH, Series, read_series, season_of, span
 from aifactory.demand.windows import read_demand
 from aifactory.errors import InputError
 
-SECONDS = {"s": 1, "min": 60, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,6})?) ?(s|min|m|h|d|w)", re.IGNORECASE)
+SECONDS = {"s": 1, "min": 60, "m": 60, "h": 3600, "d": 86400, "w": 604800, "mo": MONTH.total_seconds()}
+DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,6})?) ?(s|min|mo|m|h|d|w)", re.IGNORECASE)
 GOAL_WORDS = {"windows": "windows over capacity", "unserved": "demand not served"}
 GOAL_NOUNS = {"windows": "windows over", "unserved": "demand not served"}
 FEW_OVERLOADS = 5
@@ -168,14 +168,14 @@ def reserve_file(path: Path, settings: ReserveSettings) -> dict[str, object]:
     window, lead_time = _duration("--window", settings.window), _duration("--lead-time", settings.lead_time)
     lead = round(lead_time / window)
     if lead < 1:
-        raise InputError.at("--lead-time", f"is shorter than a window of {_span(window)}", value=settings.lead_time)
+        raise InputError.at("--lead-time", f"is shorter than a window of {span(window)}", value=settings.lead_time)
     demand = read_demand(path, window, settings.measure, settings.workload)
     try:
         found = _planned(demand.values, lead, window, settings)
     except InputError as error:
-        spans = f"{len(demand.values):,} windows of {settings.window} ({_span(len(demand.values) * window)})"
+        spans = f"{len(demand.values):,} windows of {settings.window} ({span(len(demand.values) * window)})"
         raise InputError(f"{Path(path).name}: {error} (the file holds {spans})") from None
-    over = f"95th percentile of {demand.unit} per {settings.window} in the last {_span(found.basis_windows * window)}"
+    over = f"95th percentile of {demand.unit} per {settings.window} in the last {span(found.basis_windows * window)}"
     result: dict[str, object] = {
         "basis": over,
         "basis_value": _number(found.basis_value),
@@ -264,13 +264,6 @@ def _article(found: Reserve, ratio: float) -> dict[str, float | None]:
     }
 
 
-def _span(duration: pd.Timedelta) -> str:
-    for unit, name in ((pd.Timedelta(days=1), "d"), (pd.Timedelta(hours=1), "h"), (pd.Timedelta(minutes=1), "min")):
-        if duration >= unit:
-            return f"{duration / unit:g} {name}"
-    return f"{duration / pd.Timedelta(seconds=1):g} s"
-
-
 def _number(value: float) -> float | None:
     return float(f"{value:.6g}") if np.isfinite(value) else None
 
@@ -279,7 +272,7 @@ def _duration(option: str, text: str) -> pd.Timedelta:
     match = DURATION.fullmatch(text.strip())
     found = pd.Timedelta(seconds=float(match[1]) * SECONDS[match[2].lower()]) if match else pd.Timedelta(0)
     if found <= pd.Timedelta(0):
-        raise InputError.at(option, "must be a duration such as 30s, 10min, 1h, 28d or 4w", value=text)
+        raise InputError.at(option, "must be a duration such as 30s, 10min, 1h, 28d, 4w or 1mo (a month)", value=text)
     return found
 
 
@@ -292,9 +285,7 @@ def reserve_lines(found: dict[str, object]) -> list[str]:
         f"{_percent(found['unserved_backtest'], 2)} of the demand not served, {_percent(found['any_over_backtest'])} of the lead times with any window over, "
         f"(at the target about {_shown(found['overloads_expected'], 1)} separate overloads; fewer than {FEW_OVERLOADS} say little), "
         f"{_shown(found['hours_per_month_over'], 1)} hours a month, utilization {_percent(found['utilization'])}.",
-        f"So planned {_percent(found['target'], 2)}; by that record {_percent(found['risk_low'], 2)} to {_percent(found['risk_high'], 2)} "
-        f"of the {GOAL_NOUNS[found['goal']]} in the lead time to come (80 % range; beyond it in one of ten, in three of ten where the "
-        "history holds fewer than ten lead times).",
+        _range_line(found),
     ]
     for ratio in ARTICLE:
         item = found[f"article_{ratio:.0%}".rstrip("%")]
@@ -311,6 +302,17 @@ def reserve_lines(found: dict[str, object]) -> list[str]:
             f"{_percent(item['exceedance_backtest'], 2)} of the windows, utilization {_percent(item['utilization'])}."
         )
     return [*lines, *(f"  WARNING {text}" for text in found["warnings"])]
+
+
+def _range_line(found: dict[str, object]) -> str:
+    """What the record says of the lead time to come."""
+    noun = GOAL_NOUNS[found["goal"]]
+    planned = f"So planned {_percent(found['target'], 2)}; by that record"
+    doubt = "seven of ten where the history holds fewer than ten lead times"
+    if not found["risk_high"]:
+        return f"{planned} no {noun} in nine of ten lead times to come ({doubt}), far more in the tenth."
+    low, high = _percent(found["risk_low"], 2), _percent(found["risk_high"], 2)
+    return f"{planned} {low} to {high} of the {noun} in the lead time to come (80 % range; nine of ten lie below its end, {doubt})."
 
 
 def _percent(value: float | None, digits: int = 0) -> str:

@@ -41,6 +41,8 @@ from aifactory.errors import InputError
 from aifactory.units import HOURS_PER_MONTH
 
 ORIGINS_PER_LEAD, MOST_ORIGINS, WINDOWS_READ = 6, (60, 240), 400_000
+#: Only so many windows, the last ones, count, or so many lead times where these are long.
+MOST_HISTORY, MOST_LEADS = 50_000, 40
 #: Weight of a window falls by e over this share of the history.
 MEMORY = 1.0
 #: Blocks of the history for growth and for levels; growth needs four, and no window further back than a factor.
@@ -106,7 +108,7 @@ def plan_reserve(values: np.ndarray, lead: int, target: float, season: int = 0, 
 
     Parameters
     ----------
-    values : (n,), demand per window, not negative, no gaps, oldest first.
+    values : (n,), demand per window, not negative, no gaps, oldest first; the last `MOST_HISTORY` count.
     lead : windows from an order to its arrival; the capacity must last that long.
     target : share of windows over capacity, or of demand that is not served; above 0 and below 0.25.
     season : windows of a day where there is one, else 0: levels and growth are read from whole days.
@@ -124,12 +126,19 @@ def plan_reserve(values: np.ndarray, lead: int, target: float, season: int = 0, 
     (10.0, 0.0)
     """
     values = _usable(values, lead, target, goal)
+    older = max(0, len(values) - max(MOST_HISTORY, MOST_LEADS * lead))
+    values = values[older:]
     planned = min(lead, len(values) // 4)
     plan = _Plan(lead, target, season, goal)
     record = _Record(values, replace(plan, lead=planned))
     budget = record.budget_at(len(values))
     capacity = plan.capacity(values, budget)
-    return _reserve(record, plan, capacity, budget)
+    found = _reserve(record, plan, capacity, budget)
+    if not older:
+        return found
+    told = f"only the last {len(values):,} windows count, {older:,} before them do not"
+    moved = found.first_window + older if found.first_window else 0
+    return replace(found, first_window=moved, notes=(told, *found.notes))
 
 
 def _reserve(record: _Record, plan: _Plan, capacity: float, budget: float) -> Reserve:

@@ -8,6 +8,8 @@
 | more than half of the grid missing | refused |
 | stamps with an offset (daylight saving) | hours count in UTC, days and weeks in local dates |
 | local hours without an offset | the hour that the clock skips is a gap, the one it repeats a double stamp |
+| months | those of the calendar; a stamp may stand anywhere in its month |
+| numbers as stamps | times since 1970 or days of a spreadsheet where all are, with a warning |
 | stamps between those of the frequency | refused: aggregate first |
 | text, infinite values or beyond 1e100, no column ds or y | refused |
 | rare zeros in a busy series | kept and scored; members that smooth see the season before instead |
@@ -19,24 +21,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from aifactory.demand.stamps import parse_stamps, refuse
 from aifactory.errors import InputError
 from aifactory.inputs.tables import read_text
+from aifactory.units import HOURS_PER_MONTH
 
 #: Frequency -> its step and default season in steps.
-FREQUENCIES = {"h": (pd.Timedelta(hours=1), 24), "D": (pd.Timedelta(days=1), 7), "W": (pd.Timedelta(weeks=1), 1)}
+#: A month is one of the calendar, of whatever length.
+MONTH = pd.Timedelta(hours=HOURS_PER_MONTH)
+FREQUENCIES = {
+    "h": (pd.Timedelta(hours=1), 24),
+    "D": (pd.Timedelta(days=1), 7),
+    "W": (pd.Timedelta(weeks=1), 1),
+    "M": (MONTH, 12),
+}
 MOST_MISSING = 0.5
 #: Beyond it, squares overflow.
 LARGEST = 1e100
 SHIFT_FACTOR, SHIFT_BLOCKS = 2.0, 2
 SHOWN_ROWS = 5
-_OFFSET = r"(?:Z|[+-]\d{2}:?\d{2})$"
-MISSING = ("", "NA", "NaN", "nan", "NULL", "null")
+MISSING = ("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "null", "None")
 
 
 @dataclass(frozen=True)
@@ -74,13 +84,17 @@ def read_series(path: Path, freq: str, season: int | None = None) -> list[Series
         If the file, a stamp or a value cannot be used; with row and column.
     """
     season = season or season_of(freq)
-    frame = series_rows(path, daily=freq != "h")
+    frame, told = series_rows(path, daily=freq != "h")
     parts = frame.groupby("name", sort=False)
-    return [on_grid(Path(path).name, str(name), part, FREQUENCIES[freq][0], season) for name, part in parts]
+    found = [on_grid(Path(path).name, str(name), part, FREQUENCIES[freq][0], season) for name, part in parts]
+    return [replace(series, warnings=(*told, *series.warnings)) for series in found]
 
 
-def series_rows(path: Path, *, daily: bool) -> pd.DataFrame:
-    """Rows of a file of series as they stand: name, ds, y (NaN where empty), row as a spreadsheet counts."""
+def series_rows(path: Path, *, daily: bool) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Rows of a file of series as they stand, and what was assumed of their stamps.
+
+    Columns: name, ds, y (NaN where empty), row as a spreadsheet counts.
+    """
     path = Path(path)
     if not path.is_file():
         raise InputError.at(path.name, "no such file", value=str(path))
@@ -95,61 +109,30 @@ def series_rows(path: Path, *, daily: bool) -> pd.DataFrame:
         )
     if text.empty:
         raise InputError.at(path.name, "holds no rows")
-    return pd.DataFrame(
+    stamps, told = parse_stamps(path.name, text["ds"], daily=daily)
+    rows = pd.DataFrame(
         {
             "name": text["unique_id"].astype("str") if "unique_id" in text else path.name.split(".")[0],
-            "ds": parse_stamps(path.name, text["ds"], daily=daily),
+            "ds": stamps,
             "y": _parse_values(path.name, text["y"]),
             "row": np.arange(2, len(text) + 2),
         }
     )
-
-
-def parse_stamps(file: str, texts: pd.Series, *, daily: bool = False) -> pd.Series:
-    """Stamps without zone: in UTC where they have an offset, or in local time if `daily`.
-
-    Raises
-    ------
-    InputError
-        For the first stamp that is empty, no date, or has an offset where others have none.
-    """
-    if pd.api.types.is_datetime64_any_dtype(texts):
-        local = (
-            texts
-            if texts.dt.tz is None
-            else texts.dt.tz_localize(None)
-            if daily
-            else texts.dt.tz_convert("UTC").dt.tz_localize(None)
-        )
-        return local.dt.as_unit("us")
-    words = texts.astype("str").str.strip()
-    zoned = words.str.contains(_OFFSET, regex=True) & words.str.contains(":")
-    if zoned.any() and not zoned.all():
-        _refuse(file, "ds", words, zoned != zoned.iloc[0], "has an offset where other rows have none, or the reverse")
-    plain = words.str.replace(_OFFSET, "", regex=True) if daily and zoned.any() else words
-    stamps = pd.to_datetime(plain, format="ISO8601", errors="coerce", utc=True)
-    _refuse(file, "ds", words, stamps.isna(), "must be a date or time such as 2026-10-01 or 2026-10-01T13:00:00")
-    return stamps.dt.tz_localize(None).dt.as_unit("us")
+    return rows, (told,) if told else ()
 
 
 def _parse_values(file: str, texts: pd.Series) -> pd.Series:
     words = texts.astype("str").str.strip()
     empty = words.isin(MISSING) | texts.isna()
     values = pd.to_numeric(words.mask(empty), errors="coerce").astype("float64")
-    _refuse(
+    refuse(
         file,
         "y",
         words,
         ~empty & ~(values.abs() <= LARGEST),
-        f"must be a number with a decimal point, of at most {LARGEST:g}",
+        f"must be a number with a decimal point and no other marks, of at most {LARGEST:g}",
     )
     return values
-
-
-def _refuse(file: str, column: str, words: pd.Series, bad: pd.Series, rule: str) -> None:
-    if bad.any():
-        row = int(np.flatnonzero(bad)[0])
-        raise InputError.at(file, rule, row=row + 2, column=column, value=words.iloc[row])
 
 
 def named_rows(rows: Iterable[int]) -> str:
@@ -165,9 +148,25 @@ def named_rows(rows: Iterable[int]) -> str:
     return f"row{'s' if len(rows) > 1 else ''} {shown}"
 
 
+def span(duration: pd.Timedelta) -> str:
+    """A duration in its largest unit.
+
+    >>> span(pd.Timedelta(minutes=90)), span(MONTH)
+    ('1.5 h', '1 month')
+    """
+    if duration == MONTH:
+        return "1 month"
+    for unit, name in ((pd.Timedelta(days=1), "d"), (pd.Timedelta(hours=1), "h"), (pd.Timedelta(minutes=1), "min")):
+        if duration >= unit:
+            return f"{duration / unit:g} {name}"
+    return f"{duration / pd.Timedelta(seconds=1):g} s"
+
+
 def on_grid(file: str, name: str, part: pd.DataFrame, step: pd.Timedelta, season: int) -> Series:
-    """One series of `series_rows` on its grid, with a warning for every repair."""
+    """One series of `series_rows` on its grid, with a warning for every repair; step `MONTH` is that of the calendar."""
     warnings: list[str] = []
+    if step == MONTH:
+        part = part.assign(ds=part["ds"].dt.to_period("M").dt.to_timestamp().dt.as_unit("us"))
     if not part["ds"].is_monotonic_increasing:
         back = part["row"][part["ds"] < part["ds"].shift()]
         warnings.append(f"stamps are not in order at {named_rows(back)}: sorted")
@@ -176,21 +175,25 @@ def on_grid(file: str, name: str, part: pd.DataFrame, step: pd.Timedelta, season
     if len(empty):
         warnings.append(f"no value in {named_rows(empty['row'])}: treated as missing")
     off = (part["ds"] - part["ds"].iloc[0]) % step != pd.Timedelta(0)
-    if off.any():
+    if step != MONTH and off.any():
         row = part[off].iloc[0]
-        rule = f"lies between the stamps, which count from the first in steps of {step}; aggregate the series first"
+        rule = (
+            f"lies between the stamps, which count from the first in steps of {span(step)}; aggregate the series first"
+        )
         raise InputError.at(file, rule, row=int(row["row"]), column="ds", value=str(row["ds"]))
     double = part[part["ds"].duplicated(keep="first")]
     if len(double):
         warnings.append(f"stamps given before in {named_rows(double['row'])}: the mean of each stamp counts")
     merged = part.groupby("ds").agg(y=("y", "mean"), row=("row", "first"))
-    length = int((merged.index[-1] - merged.index[0]) / step) + 1
+    first, last = merged.index[0], merged.index[-1]
+    months = (last.year - first.year) * 12 + last.month - first.month
+    length = (months if step == MONTH else int((last - first) / step)) + 1
     missing = length - int(merged["y"].notna().sum())
     if missing > MOST_MISSING * length:
         raise InputError.at(
-            file, f"series {name!r}: {missing:,} of {length:,} stamps between {merged.index[0]} and {merged.index[-1]} are missing"
+            file, f"series {name!r}: {missing:,} of {length:,} stamps between {first} and {last} are missing"
         )  # fmt: skip
-    grid = merged.reindex(pd.date_range(merged.index[0], periods=length, freq=step))
+    grid = merged.reindex(pd.date_range(first, periods=length, freq="MS" if step == MONTH else step))
     observed = grid["y"].notna().to_numpy()
     rows = grid["row"].fillna(0).astype("int64").to_numpy()
     warnings += _gap_warnings(grid.index, rows)
@@ -221,7 +224,7 @@ def _gap_warnings(stamps: pd.DatetimeIndex, rows: np.ndarray) -> list[str]:
     before = rows[absent - 1][rows[absent - 1] > 0]
     first = f"the first is {stamps[absent[0]]}"
     return [
-        f"{len(absent):,} stamps are missing after {named_rows(before)} ({first}): filled from the season before, not scored"
+        f"{len(absent):,} {'stamp is' if len(absent) == 1 else 'stamps are'} missing after {named_rows(before)} ({first}): filled from the season before, not scored"
     ]
 
 

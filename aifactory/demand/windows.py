@@ -8,13 +8,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from aifactory.demand.series import on_grid, series_rows
+from aifactory.demand.series import MONTH, on_grid, series_rows, span
 from aifactory.errors import InputError
 from aifactory.inputs.importers.traces import detect_trace
 from aifactory.inputs.importers.traces.common import Found
 
 MEASURES = ("requests", "tokens")
 MOST_WINDOWS = 2_000_000
+#: Least share of the steps that the commonest has, so that it is one.
+LEAST_REGULAR = 0.2
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,7 @@ def _of_windows(
 
 def _of_series(path: Path, window: pd.Timedelta, workload: str) -> Demand:
     """A series on the grid of its commonest step; repairs and refusals are those of `aifactory.demand.series`."""
-    part = series_rows(path, daily=False)
+    part, told = series_rows(path, daily=False)
     names = list(part["name"].unique())
     if workload or len(names) > 1:
         if workload not in names:
@@ -143,23 +145,39 @@ def _of_series(path: Path, window: pd.Timedelta, workload: str) -> Demand:
     stamps = pd.Series(part["ds"].sort_values().unique())
     if len(stamps) < 2:
         raise InputError.at(path.name, f"holds {len(stamps)} stamp(s); a step cannot be seen")
-    own = stamps.diff().mode().iloc[0]
+    own = _own_step(path, stamps)
     if (stamps.iloc[-1] - stamps.iloc[0]) / own > MOST_WINDOWS:
-        raise InputError.at(path.name, f"spans more than {MOST_WINDOWS:,} steps of {own}")
+        raise InputError.at(path.name, f"spans more than {MOST_WINDOWS:,} steps of {span(own)}")
     if (part["y"] < 0).any():
         row = part[part["y"] < 0].iloc[0]
         raise InputError.at(path.name, "demand must be 0 or more", row=int(row["row"]), column="y", value=str(row["y"]))
-    found = on_grid(path.name, str(part["name"].iloc[0]), part, own, max(int(pd.Timedelta(days=1) / own), 1))
+    found = on_grid(
+        path.name, str(part["name"].iloc[0]), part, own, 12 if own == MONTH else max(int(pd.Timedelta(days=1) / own), 1)
+    )
     ratio = _whole_ratio(path, own, window)
     rows = found.rows[: len(found.rows) // ratio * ratio].reshape(-1, ratio).max(axis=1)
-    return Demand(_added(found.values, ratio), window, "y", "series ds,y", found.warnings, rows)
+    return Demand(_added(found.values, ratio), window, "y", "series ds,y", (*told, *found.warnings), rows)
+
+
+def _own_step(path: Path, stamps: pd.Series) -> pd.Timedelta:
+    """The commonest step of sorted stamps; a month where they are that far apart."""
+    steps = stamps.diff().dropna()
+    own = steps.mode().iloc[0]
+    if steps.between(pd.Timedelta(days=28), pd.Timedelta(days=31)).mean() > 0.5 and steps.min() < steps.max():
+        return MONTH
+    if (steps == own).mean() < LEAST_REGULAR:
+        rule = f"stamps follow no step (the commonest, {span(own)}, is {(steps == own).mean():.0%} of them): count them in even windows first"
+        raise InputError.at(path.name, rule, column="ds")
+    return own
 
 
 def _whole_ratio(path: Path, own: pd.Timedelta, window: pd.Timedelta) -> int:
     ratio = window / own
     if ratio < 1 or abs(ratio - round(ratio)) > 1e-9:
         raise InputError.at(
-            path.name, f"the file counts in windows of {own}; take these or a multiple with --window", value=str(window)
+            path.name,
+            f"the file counts in windows of {span(own)}; take these or a multiple with --window",
+            value=span(window),
         )
     return round(ratio)
 

@@ -432,3 +432,10 @@ def test_a_level_that_wanders_is_followed_and_one_that_does_not_is_averaged():
 
 def test_zeros_need_no_capacity():
     assert plan_reserve(np.zeros(200), 20, 0.05).capacity == 0.0
+
+
+def test_of_a_long_history_the_last_windows_count():
+    values = np.concatenate([np.full(3_000, 900.0), poisson(50_000)])
+    found = plan_reserve(values, 30, 0.05)
+    assert found.capacity == plan_reserve(values[3_000:], 30, 0.05).capacity
+    assert found.notes == ("only the last 50,000 windows count, 3,000 before them do not",)
