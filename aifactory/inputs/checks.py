@@ -9,6 +9,7 @@ import pandas as pd
 
 from aifactory.errors import nearest
 from aifactory.inputs.contracts import contract_names, load_contract
+from aifactory.inputs.decision_checks import log_faults, log_gaps
 from aifactory.inputs.demand_checks import chain_faults, what_if_faults
 from aifactory.inputs.months import month_of
 from aifactory.inputs.plan import Plan
@@ -313,6 +314,13 @@ def check_what_ifs(tables: Tables, plan: Plan) -> Iterator[Finding]:
         yield Finding("demand_what_ifs", "demand_what_ifs", "failed", rule, row, column, value)
 
 
+def decision_log(tables: Tables, _plan: Plan) -> Iterator[Finding]:
+    """Entries of the log are in order of their dates and stand once; open decisions have a due date."""
+    for status, faults in (("failed", log_faults), ("warned", log_gaps)):
+        for row, column, value, rule in faults(tables["decisions"]):
+            yield Finding("decisions", "decision_log", status, rule, row, column, value)
+
+
 CHECKS: dict[str, tuple[str, Callable[[Tables, Plan], Iterator[Finding]]]] = {
     "foreign_keys": ("use_cases", foreign_keys),
     "candidates_have_gaps": ("use_case_candidates", candidates_have_gaps),
@@ -337,4 +345,5 @@ CHECKS: dict[str, tuple[str, Callable[[Tables, Plan], Iterator[Finding]]]] = {
     "pool_power_plausible": ("pools", pool_power_plausible),
     "demand_chain": ("demand_chain", check_chain),
     "demand_what_ifs": ("demand_what_ifs", check_what_ifs),
+    "decision_log": ("decisions", decision_log),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from aifactory.buyplan import BuyPlan
+from aifactory.buyplan.approvals import approvals_frame
 from aifactory.buyplan.attribution import DRIVERS
 from aifactory.buyplan.booking import BASE_LEASED, OURS
 from aifactory.buyplan.ledger import PORTING
@@ -342,28 +343,17 @@ def governance(ws: Workspace, plan: BuyPlan) -> Group:
     )
     note = "The calendar file beside this report holds all dates."
     facts = {"source": "plan.yaml", "as_of": ws.as_of}
-    signed = {name: Col(readable(name)) for name in ("role", "answers_for", "signature", "date")}
+    approvals = approvals_frame(ws.plan, ws.table("decisions")).assign(signature="")
+    signed = {
+        "role": Col("Role"),
+        "answers_for": Col("Answers for"),
+        "decided": Col("Decided last"),
+        "date": Col("On", "date"),
+        "open_conditions": Col("Open conditions"),
+        "signature": Col("Signature"),
+    }
     return group(
         section("Who does what by when?", answer),
         table(year, caption="Calendar of the first year", columns=columns, max_rows=60, note=note, **facts),
-        table(_approvals(ws), caption="Approvals", columns=signed, **facts),
+        table(approvals, caption="Approvals", columns=signed, source="plan.yaml; decisions table", as_of=ws.as_of),
     )
-
-
-def _approvals(ws: Workspace) -> pd.DataFrame:
-    """Roles that own duties, assumptions or cost centres of the plan."""
-    owned: dict[str, dict[str, int]] = {}
-    kinds = (
-        ("duty", "duties", ws.plan.governance),
-        ("assumption", "assumptions", ws.plan.assumptions.values()),
-        ("cost centre", "cost centres", ws.plan.hidden_costs),
-    )
-    for one, many, items in kinds:
-        for item in items:
-            counts = owned.setdefault(item.owner_role, {})
-            counts[f"{one}|{many}"] = counts.get(f"{one}|{many}", 0) + 1
-    rows = [
-        {"role": role, "answers_for": join_words([plural(n, *kind.split("|")) for kind, n in counts.items()])}
-        for role, counts in sorted(owned.items())
-    ]
-    return pd.DataFrame(rows).assign(signature="", date="")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from aifactory.finance.options import OPTION_NAMES
 from aifactory.inputs.workspace import Workspace
-from aifactory.report.blocks import Col, Group, group, section, table
+from aifactory.report.blocks import Block, Col, Group, group, section, table
 from aifactory.report.text import join_words, month_name, num, pct, plural, usd_compact
 from aifactory.review import Review
+from aifactory.review.recommendation import BASELINE, CANCEL, DEFER, FORWARD, HOLD, NEW
 
 BILL, DEMAND, POOLS = "billing table", "demand_windows and jobs tables", "pools table"
 ROWS = 12
@@ -147,6 +149,7 @@ def decisions_section(ws: Workspace, review: Review) -> Group:
     due = review.decisions_due
     late = int(due["overdue"].sum()) if len(due) else 0
     answer = f"{plural(len(due), 'decision')} are open, {late} overdue." if len(due) else "No decision is open."
+    answer += _to_do(review)
     moved = review.figures_changed
     if len(moved):
         counts = moved["what"].value_counts()
@@ -179,9 +182,51 @@ def decisions_section(ws: Workspace, review: Review) -> Group:
     return group(
         section("What is due, and what changed since last month?", answer),
         table(due, caption="Decisions due", source="decisions table", as_of=ws.as_of, columns=columns),
+        *_recommendation(ws, review),
         table(review.governance, caption="Dates of the next twelve months", source="plan.yaml; decisions and lifecycle tables; buy plan stage", as_of=ws.as_of, columns=dates, max_rows=ROWS,
               note="The calendar file beside this report holds all; imported again next month, it moves what moved."),
         table(review.changes, caption=f"Changes in {month_name(ws.period)}", source=f"decisions table; {DEMAND}", as_of=ws.as_of, columns=changed),
         table(top, caption="Figures that changed, the largest of each kind", source=f"prices table; {DEMAND}; approved_plan table; buy plan stage", as_of=ws.as_of, columns=figures, max_rows=20,
               note="Offers by the date on which they were noted; the forecast made a month ago against the one made now; the plan made now against the approved one."),
     )  # fmt: skip
+
+
+def _to_do(review: Review) -> str:
+    """What a plan made today would do with the orders of the approved plan, in a sentence with money."""
+    rows = review.recommendation
+    if rows.empty:
+        return ""
+    usd = rows[["approved_usd", "today_usd"]].max(axis=1).groupby(rows["action"]).sum()
+    known = [f"{action} {usd_compact(usd[action])}" for action in (HOLD, FORWARD, DEFER, CANCEL) if action in usd.index]
+    text = f" Of the orders approved and not placed, a plan made today would {join_words(known)}." if known else ""
+    if NEW in usd.index:
+        text += f" It adds {usd_compact(usd[NEW])} of growth within a year."
+    if BASELINE in usd.index:
+        text += f" It has {usd_compact(usd[BASELINE])} of orders for the baseline: new where they were not signed on approval."
+    return text
+
+
+def _recommendation(ws: Workspace, review: Review) -> list[Block]:
+    """Each order of the approved plan beside today's; nothing without an approved plan."""
+    rows = review.recommendation
+    if rows.empty:
+        return []
+    columns = {
+        "action": Col("What to do"),
+        "region": Col("Region"),
+        "accelerator_id": Col("Accelerator"),
+        "terms": Col("Terms"),
+        "accelerators": Col("Number", "int"),
+        "approved_month": Col("Approved for", "month"),
+        "today_month": Col("Plan of today", "month"),
+        "approved_usd": Col("Approved, USD", "usd0"),
+        "today_usd": Col("Today, USD", "usd0"),
+    }
+    note = (
+        "Orders not placed yet, against the plan made with this month's data; a shift of less than a quarter is none. Orders of the baseline "
+        "were firm on approval: one is new only if it was not signed then."
+    )
+    shown = rows.assign(terms=rows["purchase_option"].map(OPTION_NAMES).fillna(rows["purchase_option"]))
+    caption = "Orders of the approved plan, and what a plan made today does with them"
+    facts = {"source": "approved_bands and decisions tables; buy plan stage", "as_of": ws.as_of}
+    return [table(shown, caption=caption, columns=columns, note=note, max_rows=ROWS, **facts)]

@@ -273,6 +273,7 @@ def tables(review: Review) -> dict[str, pd.DataFrame]:
         "changes",
         "figures_changed",
         "decisions_due",
+        "recommendation",
         "governance",
         "scenarios",
     )

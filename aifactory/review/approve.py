@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,7 @@ def approve_plan(buy_plan: BuyPlan, workspace_path: Path | str, *, force: bool =
     """Write the plan's monthly figures and the steps that wait for demand to the workspace.
 
     They go to `approved_plan.csv` and `approved_bands.csv`. A plan approved for another period is replaced only with `force`; every approved plan is also
-    kept under `approved_plans/<period>.csv`. Written aside and renamed, so never half.
+    kept under `approved_plans/<period>.csv`, one that it replaces under `<period>.1.csv` and so on. Written aside and renamed, so never half.
     """
     folder = Path(workspace_path)
     table = buy_plan.approved_plan[load_contract("approved_plan").columns]
@@ -41,15 +42,29 @@ def approve_plan(buy_plan: BuyPlan, workspace_path: Path | str, *, force: bool =
     (folder / HISTORY).mkdir(exist_ok=True)
     old = table_file(folder, "approved_bands")
     _write((folder / STEPS,), steps)  # first, so that a plan never stands without the steps of its own
-    _write((folder / HISTORY / f"{period}.csv", target), table)
+    history = folder / HISTORY / f"{period}.csv"
+    _keep(history, table)
+    _write((history, target), table)
     for path, own in ((held, target), (old, folder / STEPS)):
         if path and path != own:
             path.unlink()  # the same table in another format
     return target
 
 
+def _keep(history: Path, table: pd.DataFrame) -> None:
+    """Set aside what was approved for the same period before, unless it is the same to the byte."""
+    if not history.is_file() or history.read_text(encoding="utf-8") == _text(table):
+        return
+    number = next(n for n in count(1) if not history.with_suffix(f".{n}.csv").exists())
+    history.rename(history.with_suffix(f".{number}.csv"))
+
+
+def _text(table: pd.DataFrame) -> str:
+    return table.round(DIGITS).to_csv(index=False, lineterminator="\n")
+
+
 def _write(paths: tuple[Path, ...], table: pd.DataFrame) -> None:
-    text = table.round(DIGITS).to_csv(index=False, lineterminator="\n")
+    text = _text(table)
     for path in paths:
         aside = path.with_suffix(".tmp")
         aside.write_text(text, encoding="utf-8")

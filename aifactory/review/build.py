@@ -29,6 +29,7 @@ from aifactory.review.monthly import (
     realised_value,
 )
 from aifactory.review.paths import follow_paths
+from aifactory.review.recommendation import recommend
 from aifactory.review.returns_to_date import roi_to_date, update_payback
 from aifactory.review.unit_cost import unit_cost_bands, unit_cost_by_month
 from aifactory.review.variance import OTHER, cause_ranges, explain_bill, split_variance
@@ -71,6 +72,7 @@ class Review:
     figures_changed: pd.DataFrame
     governance: pd.DataFrame
     decisions_due: pd.DataFrame
+    recommendation: pd.DataFrame
     scenarios: pd.DataFrame
     not_computed: list[str]
 
@@ -132,6 +134,7 @@ def build_review(ws: Workspace, inventory: Inventory, buy_plan: BuyPlan | None =
         figures_changed=figures_changed(ws, inventory, earlier, approved, buy_plan),
         governance=_dates(ws, inventory, buy_plan),
         decisions_due=_decisions_due(ws),
+        recommendation=_recommendation(ws, approved, steps, buy_plan),
         scenarios=pd.DataFrame() if buy_plan is None else buy_plan.roi,
         not_computed=_not_computed(ws, approved, variance, now),
     )
@@ -191,6 +194,17 @@ def _dates(ws: Workspace, inventory: Inventory, buy_plan: BuyPlan | None) -> pd.
     )
     year = pd.Timestamp(ws.as_of) + pd.DateOffset(years=1)
     return dates[(dates["date"] > pd.Timestamp(ws.as_of)) & (dates["date"] <= year)].reset_index(drop=True)
+
+
+def _recommendation(
+    ws: Workspace, approved: pd.DataFrame, states: pd.DataFrame, buy_plan: BuyPlan | None
+) -> pd.DataFrame:
+    """Orders of the approved plan against today's plan; empty without both, and in the month of the approval itself."""
+    if buy_plan is None or approved.empty or str(approved["plan_period"].iloc[0]) == ws.period:
+        return pd.DataFrame()
+    steps = ws.table("approved_bands")
+    mine = steps[steps["plan_period"] == approved["plan_period"].iloc[0]]
+    return recommend(mine, states, buy_plan.orders, ws.period)
 
 
 def _and(parts: list[str]) -> str:

@@ -13,6 +13,7 @@ REQUESTS = (
     "request_id,timestamp_utc,use_case_id,region,status,ttft_ms,e2e_ms\nr1,2026-10-05T09:00:00Z,models,us,ok,{0}\n"
 )
 CHAIN_HEAD = "use_case_id,region,factor,value,low,high,owner_role,source,as_of\n"
+LOG_HEAD = "date,kind,subject,text,owner_role,due,status,evidence,review_date\n"
 WHAT_IF_HEAD = "scenario,use_case_id,workload_class,region,first_month,last_month,multiplier,note,source,as_of\n"
 PRICE_HEAD = (
     "price_id,provider,sku,accelerator_id,region,purchase_option,term_months,"
@@ -184,8 +185,23 @@ BROKEN = {
         add("demand_what_ifs.csv", WHAT_IF_HEAD + "boom,,,mars,,,2,,test,2026-10-31\n"),
         "demand_what_ifs, row 2, column 'region': value 'mars': is not described in plan.yaml.",
     ),
+    "a decision that was due before it was made": (
+        "decision_log",
+        add("decisions.csv", LOG_HEAD + "2026-10-05,decision,eu h100,Wait.,head,2026-10-01,open,,\n"),
+        "decisions, row 2, column 'due': value '2026-10-01': lies before the date of the entry",
+    ),
+    "an entry that is logged twice": (
+        "decision_log",
+        add("decisions.csv", LOG_HEAD + 2 * "2026-10-05,change,bill,Corrected.,head,,done,,\n"),
+        "decisions, row 3, column 'subject': value 'bill': the same entry is logged twice; keep one",
+    ),
 }
 SUSPECT = {
+    "an open decision that is never due": (
+        "decision_log",
+        add("decisions.csv", LOG_HEAD + "2026-10-05,decision,eu h100,Wait.,head,,open,,\n"),
+        "decisions, row 2, column 'due': an open decision without a due date is in no calendar and never overdue",
+    ),
     "a model that the catalogue does not know": (
         "foreign_keys",
         swap("use_cases.csv", "Llama-3.1-8B", "Llama-3.1-8X"),
@@ -280,6 +296,7 @@ def test_windows_fit_into_hours(mini):
 def test_a_sound_workspace_passes_every_check(mini_ws):
     assert set(mini_ws.checks["status"]) == {"passed"}
     without_table = {"ttft_within_e2e", "latency_in_ms", "candidates_have_gaps", "demand_chain", "demand_what_ifs"}
+    without_table |= {"decision_log"}
     assert set(mini_ws.checks["check"]) == set(CHECKS) - without_table
 
 

@@ -39,6 +39,18 @@ def test_the_same_period_may_be_approved_again(mini, october_plan):
     assert approve_plan(october_plan, mini).read_bytes() == first
 
 
+def test_a_changed_plan_of_the_same_period_loses_nothing(mini, october_plan):
+    """Each plan that was approved stays on file; the same again adds none."""
+    first = approve_plan(october_plan, mini).read_bytes()
+    dearer = dataclasses.replace(october_plan, approved_plan=october_plan.approved_plan.assign(cost_usd=1.0))
+    cheaper = dataclasses.replace(october_plan, approved_plan=october_plan.approved_plan.assign(cost_usd=0.5))
+    second = approve_plan(dearer, mini).read_bytes()
+    third = approve_plan(cheaper, mini).read_bytes()
+    assert approve_plan(cheaper, mini).read_bytes() == third
+    kept = {path.name: path.read_bytes() for path in (mini / "approved_plans").iterdir()}
+    assert kept == {"2026-10.1.csv": first, "2026-10.2.csv": second, "2026-10.csv": third}
+
+
 def test_another_period_is_refused_and_the_old_plan_kept(mini, september_plan, october_plan):
     old = approve_plan(september_plan, mini).read_bytes()
     with pytest.raises(InputError, match=r"2026-10.*approved for 2026-09; use --force"):

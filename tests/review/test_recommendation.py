@@ -1,0 +1,93 @@
+"""Approved orders against a plan made today: by hand, in the limits, and nothing lost between the two."""
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aifactory.review.recommendation import ACTIONS, COLUMNS, recommend
+
+PERIOD = "2026-10"
+NO_STATES = pd.DataFrame(
+    columns=["state", "kind", "band", "order_month", "region", "accelerator_id", "purchase_option"]
+)
+
+
+def orders(*rows):
+    names = ["order_month", "accelerators", "commitment_usd"]
+    about = {
+        "region": "us",
+        "accelerator_id": "h100",
+        "purchase_option": "lease",
+        "band": "growth",
+        "renewal": False,
+        "kind": "commitment",
+    }
+    frame = pd.DataFrame(
+        [about | dict(zip(names, row[:3], strict=True)) | (row[3] if len(row) > 3 else {}) for row in rows]
+    )
+    return frame if len(frame) else pd.DataFrame(columns=[*about, *names])
+
+
+def actions(approved, today, states=NO_STATES):
+    table = recommend(orders(*approved), states, orders(*today), PERIOD)
+    return [
+        tuple(row)
+        for row in table.drop(columns=["region", "accelerator_id", "purchase_option"]).itertuples(index=False)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("approved", "today", "expected"),
+    [
+        ([("2027-03", 8, 800.0)], [("2027-01", 8, 880.0)], [("hold", 8, "2027-03", "2027-01", 800.0, 880.0)]),
+        ([("2027-03", 8, 800.0)], [("2026-11", 8, 800.0)], [("pull forward", 8, "2027-03", "2026-11", 800.0, 800.0)]),
+        ([("2027-03", 8, 800.0)], [("2028-02", 8, 800.0)], [("defer", 8, "2027-03", "2028-02", 800.0, 800.0)]),
+        ([("2027-03", 8, 800.0)], [], [("cancel", 8, "2027-03", "", 800.0, 0.0)]),
+        ([], [("2027-02", 4, 400.0), ("2027-11", 4, 400.0)], [("new", 4, "", "2027-02", 0.0, 400.0)]),
+        ([], [("2027-02", 4, 400.0, {"band": "baseline"})], [("new in the baseline", 4, "", "2027-02", 0.0, 400.0)]),
+        ([], [("2027-02", 4, 400.0, {"renewal": True})], []),
+        ([("2027-03", 8, 800.0)], [("2027-03", 8, 900.0, {"purchase_option": "purchase"})],
+         [("new", 8, "", "2027-03", 0.0, 900.0), ("cancel", 8, "2027-03", "", 800.0, 0.0)]),
+    ],
+)  # fmt: skip
+def test_each_action_by_hand(approved, today, expected):
+    assert actions(approved, today) == expected
+
+
+def test_orders_are_split_where_today_wants_them_at_two_times():
+    """Of 16 approved for March 8 come in November, 4 as approved, and 4 are not wanted any more."""
+    found = actions([("2027-03", 16, 1600.0)], [("2026-11", 8, 720.0), ("2027-03", 4, 400.0)])
+    assert found == [
+        ("pull forward", 8, "2027-03", "2026-11", 800.0, 720.0),
+        ("cancel", 4, "2027-03", "", 400.0, 0.0),
+        ("hold", 4, "2027-03", "2027-03", 400.0, 400.0),
+    ]
+
+
+def test_an_order_that_a_decision_released_is_placed():
+    placed = orders(("2027-03", 8, 800.0)).assign(state="released")
+    assert actions([("2027-03", 8, 800.0), ("2027-09", 8, 800.0)], [], placed) == [
+        ("cancel", 8, "2027-09", "", 800.0, 0.0)
+    ]
+
+
+def test_without_plans_there_is_nothing_to_do():
+    table = recommend(orders(), NO_STATES, pd.DataFrame(), PERIOD)
+    assert table.empty and list(table.columns) == COLUMNS
+
+
+MONTHS = st.sampled_from(["2026-11", "2027-02", "2027-05", "2027-08"])
+LISTS = st.lists(st.tuples(MONTHS, st.integers(1, 9), st.floats(1.0, 1e6)), max_size=5)
+
+
+@settings(max_examples=40, deadline=None)
+@given(LISTS, LISTS)
+def test_every_accelerator_and_dollar_of_both_plans_is_named_once(approved, today):
+    table = recommend(orders(*approved), NO_STATES, orders(*today), PERIOD)
+    assert set(table["action"]) <= set(ACTIONS)
+    for plan, month, usd in ((approved, "approved_month", "approved_usd"), (today, "today_month", "today_usd")):
+        mine = table[table[month] != ""]
+        assert mine["accelerators"].sum() == sum(row[1] for row in plan)
+        assert mine[usd].sum() == pytest.approx(sum(row[2] for row in plan))
+    assert recommend(orders(*approved), NO_STATES, orders(*approved), PERIOD)["action"].isin(["hold"]).all()
