@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
+from aifactory.benchmark.chance import LIMIT, NOTHING
 from aifactory.buyplan.case import Answer, Case
 from aifactory.buyplan.governance import money, month_name
 from aifactory.buyplan.orders import OWNED
@@ -17,6 +18,11 @@ from aifactory.finance.prices import OWN_SITE_OPTIONS
 from aifactory.inventory.findings import COVERED
 from aifactory.units import KILO
 
+#: What the extra for requests that come by chance rests on -> what a reader must know.
+CHANCE_DOUBTS = {
+    NOTHING: "Nothing is held for requests that come by chance (how many are in progress at capacity is unknown)",
+    LIMIT: "What is held for requests that come by chance rests on half of the latency limits, not on a measured time",
+}
 OFFER = ["accelerator_id", "region", "purchase_option"]
 
 
@@ -77,6 +83,11 @@ def _evidence_warnings(case: Case, accelerators: pd.DataFrame) -> list[str]:
     for tier, group in table[table["tier"] != "measured"].groupby("tier"):
         names = _listed(group["use_case_id"])
         found.append(f"Capacity of {names} on the chosen accelerator is {tier}, not measured: benchmark first.")
+    for basis, group in table[~table["movable"]].groupby("chance_basis"):
+        if basis in CHANCE_DOUBTS:
+            found.append(
+                f"{CHANCE_DOUBTS[basis]} for {_listed(group['use_case_id'])}: run a test that states its concurrency."
+            )
     return found
 
 

@@ -23,7 +23,7 @@ TRAINING_CLASSES = ("batch_training", "parameter_efficient_fine_tuning")
 LATENCY_LIMITS = ["slo_p95_ttft_ms", "slo_p95_tpot_ms", "slo_p95_e2e_ms"]
 CAPACITY_COLUMNS = ["units_per_s_per_accelerator", "low", "high", "tier", "measured_failure_rate"]
 #: What chance rests on; a table of capacities without them holds for even loads only.
-CHANCE_COLUMNS = ["in_progress_per_accelerator", "spread_constant", "binding_slo"]
+CHANCE_COLUMNS = ["in_progress_per_accelerator", "spread_constant", "binding_slo", "chance_basis"]
 EXPECTED = SCENARIOS.index("expected")
 NOT_SIZED = [*KEY, "service_unit", "units_month", "units_most", "month_most", "reason"]
 STATED_ONLY = "nothing was measured and no demand chain is given, its owner states a volume"

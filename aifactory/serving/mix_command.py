@@ -10,8 +10,8 @@ import numpy as np
 from aifactory.errors import InputError
 from aifactory.serving.capacity_curve import cheapest_fleets
 from aifactory.serving.command import find_row, mean_context, read_noted_stream, usd_per_accelerator_hour
-from aifactory.serving.fleet import Pool
-from aifactory.serving.slo_sizing import parse_slos
+from aifactory.serving.fleet import Pool, RequestStream
+from aifactory.serving.slo_sizing import Slo, check_floors, parse_slos
 from aifactory.serving.step_time_estimate import estimate_step_time
 
 
@@ -40,13 +40,22 @@ def cheapest(trace: Path, model: str, platforms: Sequence[str], slo: str, shown:
         raise InputError("; ".join(refused.values()) or "--platforms names none")
     offers = cheapest_fleets(requests, pools, slos)
     alone = {offer.name.split(" x ", 1)[1] for offer in offers if " + " not in offer.name}
-    refused |= {name: f"no fleet of {name} alone keeps {slo}" for name in pools if name not in alone}
+    refused |= {name: _why(pool, requests, slos, name) for name, pool in pools.items() if name not in alone}
     rows = [
         {
             "fleet": offer.name,
             "usd_per_hour": float(offer.usd_per_hour) if np.isfinite(offer.usd_per_hour) else None,
-            "tiers": {name: tiers[name] for name in pools if f"x {name}" in offer.name},
+            "tiers": {name: tiers[name] for name in (part.split(" x ", 1)[1] for part in offer.name.split(" + "))},
         }
         for offer in offers[:shown]
     ]
     return {"requests": len(requests), "offers": rows, "refused": refused, "remarks": remarks}
+
+
+def _why(pool: Pool, requests: RequestStream, slos: tuple[Slo, ...], name: str) -> str:
+    """Why a platform alone keeps the SLO with no number of replicas."""
+    try:
+        check_floors(pool.law, requests, slos, name)
+    except InputError as error:
+        return str(error)
+    return f"no number of replicas of {name} alone keeps {', '.join(map(str, slos))}"

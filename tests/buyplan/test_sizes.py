@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from bp_company import PERIOD, make_case, make_inputs, make_plan
 
+from aifactory.benchmark.chance import LIMIT, MEASURED, NOTHING
+from aifactory.buyplan.caveats import _evidence_warnings
 from aifactory.buyplan.futures import block_demand
 from aifactory.buyplan.sizes import sizes_frame
 from aifactory.buyplan.streams import build_streams, busiest, need_frame
@@ -98,3 +100,12 @@ def test_unknown_requests_in_progress_are_named():
     chat = sizes_frame(bare, make_plan(), {("chat", "eu")}).set_index("use_case_id").loc["chat"]
     assert chat["steady"] == chat["slo"]
     assert "unknown" in chat["slo_because"]
+
+
+def test_what_chance_rests_on_is_a_caveat():
+    tables = with_chance(held=np.nan)
+    for basis, said in ((NOTHING, "Nothing is held"), (LIMIT, "half of the latency limits"), (MEASURED, None)):
+        capacity = tables["capacity"].assign(chance_basis=basis)
+        case = make_case(inputs=tables | {"capacity": capacity})
+        found = [text for text in _evidence_warnings(case, tables["accelerators"]) if "by chance" in text]
+        assert [said in text and "chat" in text and "train" not in text for text in found] == [True] * bool(said)

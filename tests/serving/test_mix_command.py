@@ -33,6 +33,12 @@ def test_offers_come_cheapest_first_and_the_rest_is_named(trace):
     assert all(offer["tiers"] for offer in found["offers"])
 
 
+def test_a_platform_is_not_taken_for_one_whose_name_begins_alike(trace):
+    found = cheapest(trace, "Llama-3.1-8B", ["nvidia-l4", "nvidia-l40s"], "p95_ttft_ms=1500,p95_tpot_ms=40")
+    assert "already" in found["refused"]["nvidia-l4"]  # slower than that when idle
+    assert {tuple(offer["tiers"]) for offer in found["offers"]} == {("nvidia-l40s",)}
+
+
 def test_the_command(trace):
     arguments = ["cheapest", str(trace), "--model", "Llama-3.1-8B", "--platforms", "nvidia-h100-sxm", "--slo", SLO]
     result = CliRunner().invoke(app, arguments)
