@@ -19,7 +19,7 @@ from aifactory.inventory.efficiency import prefix_reuse, retry_amplification
 from aifactory.inventory.overlap import find_overlaps
 from aifactory.inventory.owners import coverage, owners_to_ask
 from aifactory.inventory.questions import three_questions
-from aifactory.inventory.residency import fleet_of, hourly_demand, local_and_pooled, price_local
+from aifactory.inventory.residency import fleet_of, hourly_demand, local_of
 from aifactory.inventory.tenants import tenant_concentration
 from aifactory.inventory.waste import find_waste
 
@@ -121,7 +121,7 @@ def build_inventory(ws: Workspace) -> Inventory:
         prefix_reuse=prefix_reuse(ws, monthly, cases),
         pools=pools,
         jobs=service.job_summary(ws, demand.relative_speed(ws, ws.table("jobs"))),
-        local_vs_pooled=price_local(local_and_pooled(hourly), used, hours),
+        local_vs_pooled=local_of(ws, hourly, used, hours),
         pooled_fleet=fleet_of(ws, hourly, used, hours),
         waste=find_waste(ws, used, pools, cases, profile),
         overlaps=find_overlaps(ws.table("use_cases"), used),

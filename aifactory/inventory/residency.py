@@ -33,31 +33,61 @@ def hourly_demand(windows: pd.DataFrame, ws: Workspace) -> pd.DataFrame:
     return hourly.merge(ws.table("use_cases")[KEYS], on="use_case_id")
 
 
-def local_and_pooled(hourly: pd.DataFrame) -> pd.DataFrame:
-    """Sum of the regions' own peaks against the peak of their sum, by use case served from several regions.
+def local_and_pooled(hourly: pd.DataFrame, use_cases: pd.DataFrame, reach: Reach | None = None) -> pd.DataFrame:
+    """Peaks of each use case served from several regions: kept local, shared within its rules, shared freely.
 
-    The difference is what keeping demand local (residency, latency) costs in capacity: peaks in
-    different time zones cannot share accelerators. Peaks are those of whole hours.
+    `sum_of_local_peaks_per_hour` adds the regions' own peaks, `allowed_peak_per_hour` is the least capacity that
+    serves every hour while demand stays in its `allowed_regions` and within `reach` (see `latency_reach`; without
+    one, all are in reach), `pooled_peak_per_hour` the peak of the sum, which knows neither rules nor ways.
+    `difference_share` is what staying local costs where it need not: one less allowed over local. Peaks are those of
+    whole hours; NaN with more than `MAX_RULES` different sets of regions.
     """
     local = hourly.groupby([*KEYS, "region"])["service_units"].max()
     pooled = hourly.groupby([*KEYS, "hour"])["service_units"].sum().groupby(KEYS).max()
+    sums = local.groupby(KEYS).sum()
     table = pd.DataFrame(
         {
             "regions": local.groupby(KEYS).size(),
-            "sum_of_local_peaks_per_hour": local.groupby(KEYS).sum(),
+            "sum_of_local_peaks_per_hour": sums,
             "pooled_peak_per_hour": pooled,
         }
     ).reset_index()
-    table["difference_share"] = 1 - table["pooled_peak_per_hour"] / table["sum_of_local_peaks_per_hour"]
-    return table[table["regions"] > 1].reset_index(drop=True)
+    table = table[table["regions"] > 1].reset_index(drop=True)
+    allowed = use_cases.set_index("use_case_id")["allowed_regions"]
+    parts = dict(iter(hourly.groupby("use_case_id")))
+    least = [_allowed_peak(parts[name], allowed, reach or {}) for name in table["use_case_id"]]
+    # the bounds hold by theory; the solver ends within its tolerance of them
+    bounds = table["pooled_peak_per_hour"], table["sum_of_local_peaks_per_hour"]
+    table.insert(5, "allowed_peak_per_hour", pd.Series(least, dtype=float).clip(*bounds))
+    table["difference_share"] = 1 - table["allowed_peak_per_hour"] / table["sum_of_local_peaks_per_hour"]
+    return table
+
+
+def _allowed_peak(load: pd.DataFrame, allowed: pd.Series, reach: Reach) -> float:
+    """Least capacity of one use case within its rules and reach, in service units per hour."""
+    near = _places(load, allowed, reach)
+    return _confined(
+        load, load["region"].map({region: places for (_, region), places in near.items()}), "service_units"
+    )
+
+
+def _places(load: pd.DataFrame, allowed: pd.Series, reach: Reach) -> dict[tuple[str, str], frozenset[str]]:
+    """Regions that may serve each use case and region of origin of a load, within its rules and within reach."""
+    regions = frozenset(load["region"])
+    found = {}
+    for use_case, origin in load[["use_case_id", "region"]].drop_duplicates().itertuples(index=False):
+        rule = _rule(allowed.get(use_case), regions)
+        near = (rule & reach.get((use_case, origin), regions)) | ({origin} & rule)
+        found[use_case, origin] = near or rule
+    return found
 
 
 def price_local(table: pd.DataFrame, bill: pd.DataFrame, hours: float) -> pd.DataFrame:
     """Accelerators and USD of the month behind each difference of `local_and_pooled`.
 
     Today's accelerators of a use case are its accelerator-hours in the bill over the hours of the month;
-    capacity is taken to follow the peak, so that the share of the peak which pooling saves is the share
-    of accelerators and of their cost. NaN where the bill names no accelerators for it.
+    capacity is taken to follow the peak, so that the share of the peak which sharing within rules and latency saves
+    is the share of accelerators and of their cost. NaN where the bill names no accelerators for it.
     """
     paid = accelerators_paid(bill, hours).groupby("use_case_id")[["accelerators", "usd"]].sum()
     mine = paid.reindex(table["use_case_id"])
@@ -132,6 +162,13 @@ def pooled_fleet(
     return pd.DataFrame(rows, columns=FLEET_COLUMNS)
 
 
+def local_of(ws: Workspace, hourly: pd.DataFrame, bill: pd.DataFrame, hours: float) -> pd.DataFrame:
+    """`local_and_pooled` of a workspace with its price, within its rules and the latency its plan states."""
+    cases = ws.table("use_cases")
+    table = local_and_pooled(hourly, cases, latency_reach(ws.plan, cases, hourly["region"]))
+    return price_local(table, bill, hours)
+
+
 def fleet_of(ws: Workspace, hourly: pd.DataFrame, bill: pd.DataFrame, hours: float) -> pd.DataFrame:
     """`pooled_fleet` of a workspace, within its rules and the latency its plan states."""
     cases = ws.table("use_cases")
@@ -143,11 +180,7 @@ def _fleet_row(
 ) -> dict[str, object]:
     regions = frozenset(load["region"])
     rules = {use_case: _rule(allowed.get(use_case), regions) for use_case in load["use_case_id"].unique()}
-    near = {
-        (use_case, origin): (rules[use_case] & reach.get((use_case, origin), regions)) | ({origin} & rules[use_case])
-        or rules[use_case]
-        for use_case, origin in load[["use_case_id", "region"]].drop_duplicates().itertuples(index=False)
-    }
+    near = _places(load, allowed, reach)
     shared = load.groupby("hour")["accelerators"].sum()
     in_region = load.groupby(["region", "hour"])["accelerators"].sum().groupby(level=0).max().sum()
     # the bounds hold by theory; the solver ends within its tolerance of them
@@ -173,11 +206,11 @@ def _fleet_row(
     }
 
 
-def _confined(load: pd.DataFrame, places: pd.Series) -> float:
+def _confined(load: pd.DataFrame, places: pd.Series, column: str = "accelerators") -> float:
     """Least capacity for loads whose regions are given row by row."""
     rules = list(dict.fromkeys(places))
     code = places.map({rule: number for number, rule in enumerate(rules)}).rename("rule")
-    sums = load.groupby([code, "hour"])["accelerators"].sum()
+    sums = load.groupby([code, "hour"])[column].sum()
     return least_capacity({rule: sums.loc[number] for number, rule in enumerate(rules)})
 
 

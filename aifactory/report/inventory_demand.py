@@ -178,7 +178,9 @@ def local_section(ws: Workspace, inv: Inventory) -> Group:
     if pooled.empty:
         return group(section(question, "No use case is served from more than one region."))
     worst = pooled.sort_values("difference_share", ascending=False).iloc[0]
-    answer = f"Peaks fall on different hours: if regions could share, {worst['use_case_id']} would need {pct(worst['difference_share'], 0)} less peak capacity. "
+    answer = f"Peaks fall on different hours: if regions shared as far as residency and latency allow, {worst['use_case_id']} would need {pct(worst['difference_share'], 0)} less peak capacity. "
+    if not worst["difference_share"] > 0:
+        answer = "Residency, latency or peaks at the same hours leave nothing to share between regions. "
     local = float(pooled["local_usd"].sum())
     if local > 0:
         answer += f"At today's accelerators, staying local costs {num(pooled['accelerators_local'].sum(), 0)} of {num(pooled['accelerators_paid'].sum(), 0)} accelerators and {usd_compact(local)} a month. "
@@ -188,13 +190,19 @@ def local_section(ws: Workspace, inv: Inventory) -> Group:
         "service_unit": Col("Unit"),
         "regions": Col("Regions", "int"),
         "sum_of_local_peaks_per_hour": Col("Sum of local peaks per hour", "sig3"),
+        "allowed_peak_per_hour": Col("Shared within rules and latency", "sig3"),
         "pooled_peak_per_hour": Col("Peak of the sum per hour", "sig3"),
         "difference_share": Col("Cost of staying local", "pct1"),
         "accelerators_paid": Col("Accelerators paid", "num1"),
         "accelerators_local": Col("For staying local", "num1"),
         "local_usd": Col("USD a month", "usd0"),
     }
-    note = "Peaks of whole hours. Capacity is taken to follow the peak; a dash means that the bill names no accelerators for the use case."
+    stated = (
+        "round trips that plan.yaml states"
+        if ws.plan.region_latency
+        else "no limit of latency, since plan.yaml states no round trips"
+    )
+    note = f"Peaks of whole hours; shared within allowed_regions and {stated}; the peak of the sum knows neither. Capacity is taken to follow the peak; a dash means that the bill names no accelerators for the use case."
     return group(
         section(question, answer),
         table(

@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from aifactory.demand.load_blocks import load_duration_blocks
 from aifactory.demand.shapes import minute_dispersion, month_shape, units_by_hour, week_shape
 
 
@@ -47,8 +46,6 @@ def test_a_month_takes_its_own_weekdays_and_keeps_its_volume():
     shape = month_shape(week, "2027-02")  # starts on a Monday, four whole weeks
     np.testing.assert_allclose(shape[:168], week)
     assert units_by_hour(7300.0, week, "2027-05").sum() == pytest.approx(10 * 744)
-    blocks = load_duration_blocks(7300.0, month_shape(week, "2027-05"), 4)
-    assert (blocks.load @ blocks.hours)[0] == pytest.approx(7300)
 
 
 def test_missing_hours_and_short_histories():

@@ -22,6 +22,7 @@ from aifactory.inventory.residency import (
 
 FEW = settings(max_examples=40, deadline=None)
 HOURS = 10.0
+NO_RULES = pd.DataFrame({"use_case_id": ["chat"], "allowed_regions": [None]})
 
 
 def frame_by_hour(us, eu, use_case="chat"):
@@ -42,13 +43,13 @@ def bill(*rows):
 
 
 def test_peaks_at_different_hours_cost_what_they_could_share(mini_ws):
-    row = local_and_pooled(hourly_demand(frame_by_hour([30.0, 10.0], [10.0, 20.0]), mini_ws)).iloc[0]
+    row = local_and_pooled(hourly_demand(frame_by_hour([30.0, 10.0], [10.0, 20.0]), mini_ws), NO_RULES).iloc[0]
     assert (row["regions"], row["sum_of_local_peaks_per_hour"], row["pooled_peak_per_hour"]) == (2, 50.0, 40.0)
     assert row["difference_share"] == pytest.approx(0.2)
 
 
 def test_peaks_at_the_same_hour_cost_nothing(mini_ws):
-    table = local_and_pooled(hourly_demand(demand.all_windows(mini_ws), mini_ws))
+    table = local_and_pooled(hourly_demand(demand.all_windows(mini_ws), mini_ws), NO_RULES)
     assert table["use_case_id"].tolist() == ["chat"]  # the others have one region
     assert table.loc[0, ["sum_of_local_peaks_per_hour", "pooled_peak_per_hour"]].tolist() == [432.0, 432.0]
     assert table.loc[0, "difference_share"] == 0.0
@@ -58,7 +59,7 @@ def test_peaks_at_the_same_hour_cost_nothing(mini_ws):
 @given(st.lists(st.tuples(st.floats(0, 1e4), st.floats(0.1, 1e4)), min_size=1, max_size=24))
 def test_the_pooled_peak_is_never_above_the_sum_of_the_local_ones(mini_ws, rows):
     us, eu = (list(part) for part in zip(*rows, strict=True))
-    row = local_and_pooled(hourly_demand(frame_by_hour(us, eu), mini_ws)).iloc[0]
+    row = local_and_pooled(hourly_demand(frame_by_hour(us, eu), mini_ws), NO_RULES).iloc[0]
     assert row["sum_of_local_peaks_per_hour"] == pytest.approx(max(us) + max(eu))
     assert row["pooled_peak_per_hour"] == pytest.approx(np.add(us, eu).max())
     assert -1e-9 <= row["difference_share"] <= 0.5 + 1e-9
@@ -66,13 +67,15 @@ def test_the_pooled_peak_is_never_above_the_sum_of_the_local_ones(mini_ws, rows)
 
 def test_without_demand_there_is_nothing_to_pool(mini_ws):
     windows = demand.all_windows(mini_ws).iloc[:0]
-    assert local_and_pooled(hourly_demand(windows, mini_ws)).empty
+    assert local_and_pooled(hourly_demand(windows, mini_ws), NO_RULES).empty
     assert pooled_fleet(hourly_demand(windows, mini_ws), mini_ws.table("use_cases"), bill(), HOURS).empty
 
 
 def test_daily_windows_have_a_peak_per_hour(mini_ws):
     frame = frame_by_hour([240.0], [480.0]).assign(window_minutes=1440)
-    assert local_and_pooled(hourly_demand(frame, mini_ws)).iloc[0]["pooled_peak_per_hour"] == pytest.approx(30.0)
+    assert local_and_pooled(hourly_demand(frame, mini_ws), NO_RULES).iloc[0]["pooled_peak_per_hour"] == pytest.approx(
+        30.0
+    )
 
 
 def test_the_month_is_the_reporting_month(mini_ws):
@@ -81,11 +84,31 @@ def test_the_month_is_the_reporting_month(mini_ws):
     assert hourly["hour"].max() == pd.Timestamp("2026-10-31T23:00", tz="UTC")
 
 
+def test_rules_and_ways_bound_what_a_use_case_shares(mini_ws):
+    hourly = hourly_demand(frame_by_hour([30.0, 10.0], [10.0, 20.0]), mini_ws)
+    both, only_eu = frozenset({"us", "eu"}), frozenset({"eu"})
+    apart = {("chat", "us"): frozenset({"us"}), ("chat", "eu"): only_eu}
+    one_way = {("chat", "us"): both, ("chat", "eu"): only_eu}
+    eu_rule = NO_RULES.assign(allowed_regions="eu")
+    peaks = {
+        "free": local_and_pooled(hourly, NO_RULES).iloc[0],
+        "apart": local_and_pooled(hourly, NO_RULES, apart).iloc[0],
+        "one way": local_and_pooled(hourly, NO_RULES, one_way).iloc[0],
+        "rule": local_and_pooled(hourly, eu_rule, apart).iloc[0],
+    }
+    # one way: Europe holds 20, the first hour needs 40 together; a rule sends all to Europe
+    assert {name: row["allowed_peak_per_hour"] for name, row in peaks.items()} == pytest.approx(
+        {"free": 40.0, "apart": 50.0, "one way": 40.0, "rule": 40.0}
+    )
+    assert peaks["apart"]["difference_share"] == 0.0
+    assert {row["pooled_peak_per_hour"] for row in peaks.values()} == {40.0}
+
+
 # accelerators and money
 
 
 def test_staying_local_in_accelerators_and_money_by_hand(mini_ws):
-    table = local_and_pooled(hourly_demand(frame_by_hour([30.0, 10.0], [10.0, 20.0]), mini_ws))
+    table = local_and_pooled(hourly_demand(frame_by_hour([30.0, 10.0], [10.0, 20.0]), mini_ws), NO_RULES)
     row = price_local(table, bill(("chat", "h100", 50.0, 100), ("chat", "l4", 30.0, 60)), HOURS).iloc[0]
     assert (row["accelerators_paid"], row["accelerators_local"], row["local_usd"]) == (
         8.0,
