@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -46,6 +47,7 @@ CANDIDATES = "use_case_candidates"
 SOURCE_COLUMNS = ["table", "file", "origin", "rows", "first", "last", "oldest_as_of", "newest_as_of", "sha256"]
 CACHE_DIR = ".cache"
 CACHES_KEPT = 3
+_MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])", re.ASCII)
 _TIME_COLUMN = {
     "demand_windows": "window_start_utc",
     "requests": "timestamp_utc",
@@ -332,13 +334,25 @@ def _months(tables: Mapping[str, pd.DataFrame]) -> list[str]:
     return sorted(months)
 
 
+def _no_data(months: list[str], period: str) -> str:
+    """Why a month cannot be reported: it is later or earlier than the data, or they have a gap there."""
+    span = f"the data cover {months[0]} to {months[-1]}"
+    if not _MONTH.fullmatch(period):
+        return f"{span}.{nearest(period, months)}"
+    if period > months[-1]:
+        return f"{span}: data of this month are not there yet; import them, or report {months[-1]}"
+    if period < months[0]:
+        return f"{span}: nothing is known that early; report {months[0]} or later"
+    before = max(month for month in months if month < period)
+    return f"{span}, but no row of this month; import what is missing, or report {before}"
+
+
 def _choose_period(tables: Mapping[str, pd.DataFrame], period: str) -> str:
     months = _months(tables)
     if period in months:
         return period
     if period:
-        span = f"the data cover {months[0]} to {months[-1]}.{nearest(period, months)}"
-        raise InputError.at("period", span, value=period)
+        raise InputError.at("period", _no_data(months, period), value=period)
     ends = [tables["demand_windows"]["window_start_utc"].max(), tables["billing"]["ChargePeriodEnd"].max()]
     last = max((end for end in ends if not pd.isna(end)), default=None)
     if last is None:

@@ -61,6 +61,24 @@ def test_a_month_without_data_names_the_span(mini, period):
         load_workspace(mini, period)
 
 
+@pytest.mark.parametrize(
+    ("period", "advice"),
+    [
+        ("2027-12", "data of this month are not there yet; import them, or report 2026-10"),
+        ("2025-10", "nothing is known that early; report 2026-07 or later"),
+        ("2026-08", "but no row of this month; import what is missing, or report 2026-07"),
+        ("2026-9", "Did you mean '2026-"),
+    ],
+)
+def test_a_month_that_cannot_be_reported_says_what_to_do(mini, period, advice):
+    """September goes to July, so that the months between have no data: a gap, the future, the past, a slip of the pen."""
+    for path in mini.glob("*.csv"):
+        text = path.read_text(encoding="utf-8")
+        path.write_text(text.replace("2026-09-30", "2026-07-31").replace("2026-09", "2026-07"), encoding="utf-8")
+    with pytest.raises(InputError, match=advice):
+        load_workspace(mini, period)
+
+
 def test_the_rows_of_the_month_are_those_of_the_month(mini_ws):
     assert len(mini_ws.month("demand_windows")) == 31 * 24 * 3
     assert len(mini_ws.month("jobs")) == 4
