@@ -38,7 +38,7 @@ CHIPS_MIN = 2
 #: Tier of a prediction for a class that neither reviewed rounds nor own runs measured for such work.
 UNSEEN_CLASS = "other classes"
 #: What the interval of that tier rests on: see `left_out_classes`.
-UNSEEN_EVIDENCE = "nobody published such work on this class, predicted from the others; left out themselves, 7 of 8 classes fell into this kind of interval"
+UNSEEN_EVIDENCE = "nobody published such work on this class, predicted from the others; left out themselves, 8 of 9 classes fell into this kind of interval"
 QUESTION = (
     "case", "accelerator_id", "platform_class", "accelerators", "task", "metric", "model", "precision", "input_tokens",
     "output_tokens", "slo_tpot_ms", "year", "value",
