@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+#: A text of more letters than this that is part of names points to those names, a few of them.
+MIN_PART, MOST_NAMED = 2, 4
+
 
 class AIFactoryError(Exception):
     """Base of every error raised on purpose; its text is fit to be shown to the analyst."""
@@ -54,14 +57,19 @@ def nearest(value: object, choices: Iterable[str]) -> str:
 
     >>> nearest("nvidia-h10", ["nvidia-h100-sxm", "google-tpu-v6e"])
     " Did you mean 'nvidia-h100-sxm'?"
+    >>> nearest("h200", ["nvidia-h100-sxm", "nvidia-h200-sxm", "nvidia-h200-nvl"])
+    " Did you mean 'nvidia-h200-sxm' or 'nvidia-h200-nvl'?"
     >>> nearest("zzz", ["a", "b"])
     ' Allowed: a, b.'
     """
     names = list(dict.fromkeys(str(choice) for choice in choices))
     if not names:
         return ""
+    text = str(value).casefold()
     close = get_close_matches(str(value), names, n=1, cutoff=0.6)
+    if not close and len(text) > MIN_PART:
+        close = [name for name in names if text in name.casefold()][:MOST_NAMED]
     if close:
-        return f" Did you mean {close[0]!r}?"
+        return f" Did you mean {' or '.join(map(repr, close))}?"
     shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
     return f" Allowed: {shown}."

@@ -311,3 +311,18 @@ def test_slices_count_as_the_share_they_are(tmp_path):
     assert {"text": "jobs hold slices of accelerators (MIG); k of 7 slices count k/7 of one", "rows": 1} in report[
         "warnings"
     ]
+
+
+def test_an_accelerator_beside_its_count_is_another_column(tmp_path):
+    text = "job_id,use_case,region,accelerator,accelerators,submitted,started,ended,state\n"
+    text += "a,models,us,nvidia-l4,4,2026-10-01T00:00:00Z,2026-10-01T00:00:00Z,2026-10-01T02:00:00Z,COMPLETED\n"
+    report, jobs = read(tmp_path, text, "plain.csv")
+    assert jobs[["accelerator_id", "accelerators"]].values.tolist() == [["nvidia-l4", 4]]
+    assert report["totals"]["accelerator_hours"] == 8
+
+
+def test_a_count_alone_is_no_accelerator(tmp_path):
+    text = "job_id,use_case,region,accelerators,submitted,started,ended,state\n"
+    text += "a,models,us,4,2026-10-01T00:00:00Z,2026-10-01T00:00:00Z,2026-10-01T02:00:00Z,COMPLETED\n"
+    _, jobs = read(tmp_path, text, "plain.csv", accelerator="nvidia-l4")
+    assert jobs["accelerators"].tolist() == [4]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal, InvalidOperation
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -29,7 +31,14 @@ GCP_COLUMNS = {
     "BillingCurrency": ("currency",),
     "ListCost": ("cost_at_list",),
 }
-GCP_CATEGORY = {"tax": "Tax", "adjustment": "Adjustment", "rounding_error": "Adjustment"}
+GCP_CATEGORY = {
+    "tax": "Tax",
+    "adjustment": "Adjustment",
+    "rounding_error": "Adjustment",
+    "rounding error": "Adjustment",
+}
+#: Credits that are money given, not a lower price: lines of their own.
+GCP_GIFTS = ("PROMOTION",)
 
 
 def convert_gcp(text: pd.DataFrame) -> Converted:
@@ -43,7 +52,9 @@ def convert_gcp(text: pd.DataFrame) -> Converted:
     )
     frame["BillingPeriodStart"] = month.mask(month == "", frame["ChargePeriodStart"])
     frame["ChargeCategory"] = column(text, "cost_type").map(GCP_CATEGORY).fillna("Usage")
-    credit = column(text, "credits").map(_credit_sum)
+    bought = column(text, "sku.description", "sku_description").str.match("Commitment(?: v|:| -)")
+    frame["ChargeCategory"] = frame["ChargeCategory"].mask(bought & (frame["ChargeCategory"] == "Usage"), "Purchase")
+    credit, gift = (column(text, "credits").map(partial(_credit_sum, gifts=gifts)) for gifts in (False, True))
     kinds = column(text, "credits")
     committed = kinds.str.contains("COMMITTED_USAGE_DISCOUNT")
     spot = column(text, "sku.description", "sku_description").str.contains("Spot|Preemptible", case=False)
@@ -59,12 +70,36 @@ def convert_gcp(text: pd.DataFrame) -> Converted:
 
     frame["BilledCost"] = [net(cost, less) for cost, less in zip(gross, credit, strict=True)]
     frame["EffectiveCost"] = frame["BilledCost"]
-    frame["Tags"] = column(text, "labels").map(key_values)
+    frame["Tags"] = _labels(column(text, "project.labels", "project_labels"), column(text, "labels"))
     notes = (
         [("credits were taken off the cost of their row", int((credit != "0").sum()))] if (credit != "0").any() else []
     )
+    if (gift != "0").any():
+        given = frame[gift != "0"].assign(ChargeCategory="Credit", PricingCategory="", CommitmentDiscountStatus="")
+        given = given.assign(BilledCost=gift[gift != "0"], EffectiveCost=gift[gift != "0"])
+        given = given.assign(**{name: "" for name in ("ListCost", "ConsumedQuantity") if name in frame})
+        frame = pd.concat([frame, given], ignore_index=True)
+        notes.append(("promotional credits, shown as their own charges", len(given)))
     return Converted(frame, found.source_of | {"BilledCost": "cost", "EffectiveCost": "cost"}, notes)
 
 
-def _credit_sum(text: str) -> str:
-    return str(sum((Decimal(str(item.get("amount", "0"))) for item in entries(text)), Decimal(0)))
+def _credit_sum(text: str, *, gifts: bool) -> str:
+    """Sum of the credits of a row that are gifts, or of those that are not."""
+    mine = (item for item in entries(text) if (str(item.get("type", "")).upper() in GCP_GIFTS) == gifts)
+    return str(sum((Decimal(str(item.get("amount", "0"))) for item in mine), Decimal(0)))
+
+
+def _labels(project: pd.Series, own: pd.Series) -> pd.Series:
+    """Labels of a charge; what it does not say, the labels of its project say."""
+    if not (project != "").any():
+        return own.map(key_values)
+    texts = [_joined(*pair) for pair in zip(project.map(key_values), own.map(key_values), strict=True)]
+    return pd.Series(texts, index=own.index, dtype="str")
+
+
+def _joined(of_project: str, of_charge: str) -> str:
+    try:
+        both = json.loads(of_project or "{}") | json.loads(of_charge or "{}")
+    except (ValueError, RecursionError):
+        return of_charge  # told by whoever reads tags
+    return json.dumps(both) if both else ""

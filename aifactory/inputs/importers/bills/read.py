@@ -75,6 +75,11 @@ class Bill:
         """The charges with money as Decimals."""
         return self.charges.assign(**as_decimals({name: self.charges[name] for name in self.amounts}))
 
+    @property
+    def rows_added(self) -> int:
+        """Charges split off from others, such as the unused part of a commitment."""
+        return len(self.charges) - self.rows_read
+
 
 def read_bill(path: Path | str, today: pd.Timestamp | None = None) -> Bill:
     """Read one file of a bill in any of the formats; `today` is the day of import, for a warning.
@@ -94,6 +99,7 @@ def read_bill(path: Path | str, today: pd.Timestamp | None = None) -> Bill:
     if found is None:
         text, found, notes = _recased(path.name, text, notes)
     if found is None:
+        _refuse_incomplete(path.name, list(text.columns))
         known = ", ".join([*(item.name for item in FORMATS), AZURE.name])
         rule = f"the header fits no known bill ({known}); it begins with {', '.join(list(text.columns)[:6])}"
         raise InputError.at(path.name, rule, row=1)
@@ -109,6 +115,17 @@ def read_bill(path: Path | str, today: pd.Timestamp | None = None) -> Bill:
         _one_currency(path, bill.charges)
     said = [*notes, *converted.warnings, *bill.warnings, *odd.result()]
     return replace(bill, rows_read=len(text), warnings=said)
+
+
+def _refuse_incomplete(file: str, header: list[str]) -> None:
+    """Name the column that a bill lacks whose other columns are those of a format."""
+    for item in FORMATS:
+        absent = sorted(item.marks - set(header))
+        others = set(load_contract("billing").columns) if item.convert is convert_focus else item.marks
+        if len(absent) == 1 and len(others & set(header)) > 1:
+            found = ", ".join(sorted(others & set(header))[:12])
+            rule = f"required column of a bill in the format {item.name} is missing; found: {found}"
+            raise InputError.at(file, rule, row=1, column=absent[0])
 
 
 def _recased(

@@ -48,8 +48,9 @@ def bill_report(bill: Bill, account_map: pd.DataFrame | None = None) -> dict[str
     return {
         "format": bill.format,
         "rows_read": bill.rows_read,
-        "rows_kept": len(bill.charges),
+        "rows_kept": bill.rows_read,
         "rows_left_out": {},
+        **({"rows_added": bill.rows_added} if bill.rows_added else {}),
         "warnings": [{"text": text, "rows": rows} for text, rows in (*bill.warnings, *_unsure(derived))],
         "period": period,
         "currency": bill.charges["BillingCurrency"].iloc[0] if len(derived) else "",

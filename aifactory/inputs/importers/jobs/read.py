@@ -51,11 +51,9 @@ def is_job_trace(path: Path) -> bool:
 
 
 @cache
-def _headers() -> dict[str, list[tuple[str, ...]]]:
+def _headers() -> dict[str, list[str]]:
     with (Path(__file__).parent / "headers.csv").open(encoding="utf-8", newline="") as stream:
-        return {
-            row["field"]: [header_words(text) for text in row["texts"].split("|")] for row in csv.DictReader(stream)
-        }
+        return {row["field"]: row["texts"].split("|") for row in csv.DictReader(stream)}
 
 
 def read_job_table(path: Path, columns: dict[str, str]) -> RawJobs:
@@ -96,14 +94,22 @@ def read_job_table(path: Path, columns: dict[str, str]) -> RawJobs:
     return raw
 
 
+def _exact(text: str) -> str:
+    return text.strip().casefold().replace("_", " ")
+
+
 def find_job_columns(headers: list[str], columns: dict[str, str]) -> dict[str, str]:
     """Our field -> header; a mapping wins, then the more usual name; each header once."""
     found = {name: theirs for name, theirs in columns.items() if theirs in headers}
-    free = {header_words(header): header for header in reversed(headers) if header not in found.values()}
+    free = [header for header in headers if header not in found.values()]
+    for name, known in _headers().items():  # our own names first: `accelerator` beside `accelerators` is another column
+        mine = next((header for header in free if _exact(header) in (_exact(name), known[0])), None)
+        if name not in found and mine is not None:
+            found[name] = free.pop(free.index(mine))
     for name, known in _headers().items():
-        words = next((words for words in known if words in free), None)
-        if name not in found and words is not None:
-            found[name] = free.pop(words)
+        mine = next((header for text in known for header in free if header_words(header) == header_words(text)), None)
+        if name not in found and mine is not None:
+            found[name] = free.pop(free.index(mine))
     return found
 
 
