@@ -44,7 +44,7 @@ def warnings_list(
         *_budget_warnings(case, answer),
         *_power_warnings(case, answer),
         *_capacity_warnings(bands, pools, installed),
-        *_order_warnings(orders),
+        *_order_warnings(orders, case.prices),
         *_price_warnings(case, bands, options),
     ]
     return list(dict.fromkeys(found))
@@ -105,7 +105,7 @@ def _price_warnings(case: Case, bands: pd.DataFrame, options: pd.DataFrame) -> l
     return stale + elsewhere
 
 
-def _order_warnings(orders: pd.DataFrame) -> list[str]:
+def _order_warnings(orders: pd.DataFrame, prices: pd.DataFrame) -> list[str]:
     found = [
         f"The {OPTION_NAMES[option].lower()} price of {_listed(rows['accelerator_id'])} from {provider} is "
         f"{confidence}: get a binding quote before signing."
@@ -116,7 +116,13 @@ def _order_warnings(orders: pd.DataFrame) -> list[str]:
     hardware = orders[orders["purchase_option"].isin(OWN_SITE_OPTIONS) & orders["lead_time_weeks"].isna()]
     if len(hardware):
         names = _listed(hardware["accelerator_id"])
-        found.append(f"No lead time is stated for {names}: the longest stated one for hardware is used.")
+        stated = prices.loc[prices["purchase_option"].isin(OWN_SITE_OPTIONS), "lead_time_weeks"].dropna()
+        taken = (
+            f"the longest stated one for hardware, {stated.max():g} weeks, is used"
+            if len(stated)
+            else "nor for any other hardware, so none is counted; ask the vendor"
+        )
+        found.append(f"No lead time is stated for {names}: {taken}.")
     return found
 
 

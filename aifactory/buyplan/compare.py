@@ -244,6 +244,8 @@ def worse_policies(comparisons: pd.DataFrame) -> list[str]:
     """Say which feasible policies cost less than this plan, by how much, and why they are not the plan."""
     cheaper = comparisons[(comparisons["dearer_share"] < -1e-9) & (comparisons["served_share"] > 1 - 1e-9)]
     hosted = cheaper["policy"].str.startswith(HOSTED)
+    again = hosted & cheaper.assign(hosted=hosted).duplicated(["hosted", "note", "dearer_share"])
+    cheaper, hosted = cheaper[~again], hosted[~again]
     return [
         f"{row.policy} would cost {-row.dearer_share:.0%} less for the accelerators ({row.note}). Hosted models were "
         "not benchmarked on our prompts, so the plan does not rely on them: decide on a test."

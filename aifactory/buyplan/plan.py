@@ -54,6 +54,9 @@ if TYPE_CHECKING:
     from aifactory.inventory import Inventory
     from aifactory.shortlist import Shortlist
 
+#: A policy that costs so much less than the plan is the first thing to know before signing.
+MUCH_CHEAPER = -0.2
+
 
 @dataclass(frozen=True)
 class BuyPlan:
@@ -130,7 +133,12 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
     alone = solve_expected(case) if chosen else None
     futures = futures_basis(case, answer.expected, problem, best=chosen and chosen.best, alone=alone)
     stress = stress_basis(
-        case, futures, capacity=benchmark.capacity, exclusions=shortlist.exclusions, accelerators=accelerators
+        case,
+        futures,
+        capacity=benchmark.capacity,
+        exclusions=shortlist.exclusions,
+        accelerators=accelerators,
+        wanted=stream_paths(case, paths),
     )
     plan = replace(plan, warnings=[*plan.warnings, *uncounted])
     history = history_basis(case, stress, ws.table("demand_windows"), ws.period)
@@ -218,7 +226,16 @@ def report(
         governance=governance_frame(case.plan, period, orders),
         approved_plan=approved_plan_frame(case, answer, period),
         not_sized=case.streams.not_sized,
-        warnings=[*(chosen.limits if chosen else []), *warnings, *worse_policies(comparisons)],
+        warnings=list(
+            dict.fromkeys(
+                [
+                    *(chosen.limits if chosen else []),
+                    *worse_policies(comparisons[comparisons["dearer_share"] < MUCH_CHEAPER]),
+                    *warnings,
+                    *worse_policies(comparisons),
+                ]
+            )
+        ),
         decision=decision_sentence(orders, roi, case.plan),
         tax_regimes=tax_regimes_frame(case, answer),
         leases=leases_frame(case, answer, justified(answer.expected)),

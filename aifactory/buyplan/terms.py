@@ -100,7 +100,7 @@ def read_offers(table: pd.DataFrame, pools: pd.DataFrame, plan: Plan) -> Offers:
         price=bought,
         upfront=np.nan_to_num(upfront[rented:]),
         term=np.nan_to_num(term[rented:]),
-        lead=np.ceil(_lead_weeks(lead[rented:]) / WEEKS_PER_MONTH),
+        lead=np.ceil(_lead_weeks(lead[rented:], table) / WEEKS_PER_MONTH),
         minimum=np.nan_to_num(minimum[rented:], nan=1.0),
         power_w=pools["tdp_w"].fillna(0.0).to_numpy(dtype=float),
         usd_per_kwh=pools["region"].map(tariffs).to_numpy(dtype=float),
@@ -113,10 +113,10 @@ def _break_even(committed: np.ndarray, on_demand: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(committed), share, 1.0)
 
 
-def _lead_weeks(stated: np.ndarray) -> np.ndarray:
-    """Rented capacity without a stated lead time is there at once; hardware takes the longest stated."""
-    hardware = stated[OWN_SITE]
-    longest = np.nanmax(hardware) if np.isfinite(hardware).any() else 0.0
+def _lead_weeks(stated: np.ndarray, table: pd.DataFrame) -> np.ndarray:
+    """Rented capacity without a stated lead time is there at once; hardware takes the longest of the price table."""
+    hardware = table.loc[table["purchase_option"].isin(OWN_SITE_OPTIONS), "lead_time_weeks"].astype("float64").dropna()
+    longest = hardware.max() if len(hardware) else 0.0
     return np.where(np.isnan(stated), np.where(OWN_SITE, longest, 0.0)[:, None], stated)
 
 

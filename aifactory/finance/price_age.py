@@ -40,8 +40,11 @@ class PriceAge:
         span = self.first if self.first == self.last else f"{self.first} to {self.last}"
         text = f"{what} are of {span}; the oldest, {self.oldest}, is {self.oldest_days:,} days old"
         faults = [
-            f"{count} of {self.count} {words}"
-            for count, words in ((self.stale, "are past their freshness limit"), (self.unverified, "are not verified"))
+            f"{count} of {self.count} {'is' if count == 1 else 'are'} {words}"
+            for count, words in (
+                (self.stale, "past their freshness limit" if self.stale > 1 else "past its freshness limit"),
+                (self.unverified, "not verified"),
+            )
             if count
         ]
         return f"{text}; {', '.join(faults)}." if faults else f"{text}; all are fresh and measured."

@@ -10,7 +10,7 @@ from aifactory.inputs.workspace import Workspace
 from aifactory.report import charts
 from aifactory.report.blocks import Block, Figure, Group, figure, group, missing
 from aifactory.report.buy_plan_guard import of_a_plan
-from aifactory.report.text import month_name, num, pct, readable, usd, usd_compact
+from aifactory.report.text import count, month_name, num, pct, readable, usd, usd_compact
 from aifactory.units import BANDS
 
 PLAN = "computed from demand, measured capacity and prices"
@@ -66,7 +66,7 @@ def chart_capacity(ws: Workspace, plan: BuyPlan) -> Figure | Block:
         ),
         caption=(
             "Accelerators of all kinds in whole nodes; the line is the peak with reserve before rounding to nodes. "
-            f"On average {num(first['average'], 0)} work in the first month and {num(last['average'], 0)} in the last."
+            f"On average {count(first['average'])} work in the first month and {count(last['average'])} in the last."
         ),
         source=PLAN,
         as_of=ws.as_of,

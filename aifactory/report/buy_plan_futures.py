@@ -12,6 +12,8 @@ from aifactory.report.blocks import Block, Col, Group, group, section, table
 from aifactory.report.text import pct, usd_compact
 
 QUESTION = "Does the plan hold over many futures?"
+#: Share of a cost below which a difference is rounding of the solver.
+ROUNDING = 1e-9
 MEAN = "plan for the mean path"
 SOURCE = "computed: demand simulation, prices and orders of this plan"
 
@@ -27,15 +29,21 @@ def futures_section(ws: Workspace, plan: BuyPlan, futures: Futures | None) -> Gr
         f"Orders are chosen over {futures.paths} paths of demand and prices at once: they cost {usd_compact(own['objective_usd'])}, proven to be "
         f"within {pct(futures.gap, 2)} of the best orders there are. Orders made for the expected scenario alone cost "
         f"{pct(rows.loc[ONE_PATH, 'regret'], 1)} more on the same paths, the cheapest rule of thumb ({rules.idxmin()}) {pct(rules.min(), 0)} "
-        f"more. Planning for the mean path would lose {usd_compact(rows.loc[MEAN, 'objective_usd'] - own['objective_usd'])}: the "
+        f"more. Planning for the mean path would lose {_money(rows.loc[MEAN], own, 'objective_usd')}: the "
         "value of planning for many paths (value of the stochastic solution)."
     )
     if FORESIGHT in rows.index:
         text += (
-            f" Knowing each path beforehand would save at most {usd_compact(own['expected_usd'] - rows.loc[FORESIGHT, 'expected_usd'])} "
+            f" Knowing each path beforehand would save at most {_money(own, rows.loc[FORESIGHT], 'expected_usd')} "
             f"({pct(-rows.loc[FORESIGHT, 'regret'], 1)}): no forecast is worth more (expected value of perfect information)."
         )
     return group(section(QUESTION, text), _table(ws, futures))
+
+
+def _money(dearer: pd.Series, cheaper: pd.Series, name: str) -> str:
+    """Difference in money; what lies within the rounding of the solver is none."""
+    usd = dearer[name] - cheaper[name]
+    return usd_compact(0.0 if abs(usd) < ROUNDING * abs(dearer[name]) else usd)
 
 
 def _table(ws: Workspace, futures: Futures) -> Block:

@@ -24,6 +24,10 @@ def by_scenario(plan: BuyPlan) -> pd.DataFrame:
     return plan.roi.set_index("scenario")
 
 
+#: Below this an internal rate says no more than that nearly all is lost.
+LOWEST_RATE = -0.9
+
+
 def months_of(value: float) -> str:
     """Months in words; NaN is beyond the horizon."""
     return "not within the horizon" if is_missing(value) else f"{num(value, 1)} months"
@@ -45,16 +49,23 @@ def return_section(plan: BuyPlan) -> Block:
     losing = f"NPV is negative in the {join_words(loss)} scenario" if loss else "NPV is positive in all three scenarios"
     return section(
         question,
-        f"{losing}; the expected one returns {usd_compact(base['npv_usd'])} with {rate} and pays back after "
-        f"{months_of(base['payback_month'])}. Value counts served demand only; the scenarios carry no probability.",
+        f"{losing}; the expected one returns {usd_compact(base['npv_usd'])} with {rate} and "
+        f"{_pays_back(base['payback_month'])}. Value counts served demand only; the scenarios carry no probability.",
     )
 
 
+def _pays_back(month: float) -> str:
+    return "does not pay back within the horizon" if is_missing(month) else f"pays back after {months_of(month)}"
+
+
 def _rate(base: pd.Series) -> str:
+    if base["irr_status"] == "unique" and base["irr_annual"] < LOWEST_RATE:
+        return f"an internal rate below {pct(LOWEST_RATE)} a year"
     if base["irr_status"] == "unique":
         return f"an internal rate of {pct(base['irr_annual'])} a year"
     if base["irr_status"] == "none":
-        return "no internal rate, as there is no outlay to recover"
+        why = "the costs are never recovered" if base["npv_usd"] < 0 else "there is no outlay to recover"
+        return f"no internal rate, as {why}"
     roots = join_words([pct(float(root)) for root in base["irr_roots"].split("; ")])
     return f"several internal rates ({roots} a year), so none is quoted and the MIRR of {pct(base['mirr_annual'])} stands in"
 

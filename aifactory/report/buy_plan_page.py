@@ -43,7 +43,18 @@ from aifactory.report.buy_plan_money import (
     unit_section,
 )
 from aifactory.report.buy_plan_returns import rival_sentence, used_prices
-from aifactory.report.text import date_name, is_missing, join_words, month_name, num, pct, plural, usd_compact
+from aifactory.report.text import (
+    count,
+    date_name,
+    is_missing,
+    join_words,
+    month_name,
+    num,
+    pct,
+    plural,
+    span,
+    usd_compact,
+)
 from aifactory.serving.staffing import staffing_constants
 from aifactory.units import BANDS
 
@@ -151,7 +162,7 @@ def _kpis(ws: Workspace, plan: BuyPlan, returns: Returns | None) -> list[Kpi]:
 
 
 def _range(values: pd.Series) -> str:
-    return f"{usd_compact(values.min())} to {usd_compact(values.max())} over the scenarios"
+    return f"{span(usd_compact(values.min()), usd_compact(values.max()))} over the scenarios"
 
 
 def _month_range(values: pd.Series) -> str:
@@ -177,7 +188,7 @@ def capacity_section(ws: Workspace, plan: BuyPlan) -> Block:
     held_for = served["even_with_reserve"].sum() / served["accelerators_peak"].sum() - 1 if len(served) else 0.0
     rules = [pct(value) for value in sorted(set(served["reserve_rule"].round(4)))]
     rule = f" (the article's rule: {join_words(rules)})" if rules else ""
-    month, average = month_name(first["month"].iloc[0]), num(first["accelerators_average"].sum(), 0)
+    month, average = month_name(first["month"].iloc[0]), count(first["accelerators_average"].sum())
     return section(
         question,
         f"{average} accelerators work on average in {month}, {num(held, 0)} are held to cover peaks, reserve and whole "
@@ -351,12 +362,13 @@ def financing_section(plan: BuyPlan) -> Block:
     if shares.empty:
         return section(question, "No commitment is offered for the accelerators of the plan.")
     best = shares.sort_values("break_even_utilization").drop_duplicates(["accelerator_id", "region"])
-    falls = [pct(best["price_fall_tolerated"].min()), pct(best["price_fall_tolerated"].max())]
+    falls = span(pct(best["price_fall_tolerated"].min()), pct(best["price_fall_tolerated"].max()))
+    pays = span(pct(best["break_even_utilization"].min()), pct(best["break_even_utilization"].max()))
+    where = ", depending on accelerator and region" if " to " in pays else ""
     return section(
         question,
-        f"The cheapest commitment pays above {pct(best['break_even_utilization'].min())} to "
-        f"{pct(best['break_even_utilization'].max())} of the hours, depending on accelerator and region. "
-        f"Prices are kept at today's level; on-demand prices could fall by {falls[0]} to {falls[1]} before "
+        f"The cheapest commitment pays above {pays} of the hours{where}. "
+        f"Prices are kept at today's level; on-demand prices could fall by {falls} before "
         "these commitments cost more at the planned utilization.",
     )
 

@@ -9,7 +9,7 @@ from aifactory.buyplan.reserve_curve import HOURS_PER_WEEK, STREAM
 from aifactory.inputs.workspace import Workspace
 from aifactory.report import charts
 from aifactory.report.blocks import Block, Col, Figure, Group, bullets, figure, group, section, table
-from aifactory.report.text import num, pct, plural, usd_compact
+from aifactory.report.text import count, num, pct, plural, usd_compact
 from aifactory.units import HOURS_PER_MONTH
 
 MOST_SHOWN = 1.0
@@ -53,8 +53,8 @@ def _against_article(reserves: pd.DataFrame) -> str:
     known = reserves[reserves["accelerators"].notna()]
     own, article = known["accelerators"].sum(), known["article_accelerators"].sum()
     return (
-        f"Over {plural(len(known), 'stream')} these reserves ask for {num(own, 0)} accelerators, the article's ratios over the "
-        f"measured peak for {num(article, 0)} ({pct(own / article - 1, 0)} by risk instead of by rule); orders follow the former."
+        f"Over {plural(len(known), 'stream')} these reserves ask for {count(own)} accelerators, the article's ratios over the "
+        f"measured peak for {count(article)} ({pct(own / article - 1, 0)} by risk instead of by rule); orders follow the former."
     )
 
 

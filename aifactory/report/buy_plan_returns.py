@@ -49,7 +49,7 @@ def returns_section(
         else f"no wait pays: {first['knowledge'].lower()} is worth {usd_compact(first['worth_usd'])} and costs "
         f"{usd_compact(first['wait_usd'])}"
     )
-    top = join_words([f"{row.group} has a part in {pct(row.total)}" for row in drivers.head(2).itertuples()])
+    top = join_words([f"{row.group} has a part in {pct(min(row.total, 1.0))}" for row in drivers.head(2).itertuples()])
     text = (
         f"This plan loses money in {pct(mine['loss_probability'], 1)} of {returns.draws:,} draws; its NPV is "
         f"{usd_compact(mine['npv_p10_usd'])} to {usd_compact(mine['npv_p90_usd'])} (P10 to P90) and is the highest of "

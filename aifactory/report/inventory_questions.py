@@ -143,7 +143,7 @@ def data_received(ws: Workspace, inv: Inventory) -> Group:
         worst = gaps.sort_values("filled_share").iloc[0]
         roles = ask["owner_role"].drop_duplicates()
         answer = (
-            f"{plural(len(gaps), 'needed field')} of {len(inv.coverage)} are incomplete; {_plain(worst['field'])} is known for {worst['filled']} of {worst['total']} use cases. "
+            f"{plural(len(gaps), 'needed field')} of {len(inv.coverage)} {'is' if len(gaps) == 1 else 'are'} incomplete; {_plain(worst['field'])} is known for {worst['filled']} of {worst['total']} use cases. "
             f"{plural(len(roles), 'owner')} must supply figures, most of all the {roles.iloc[0]}."
         )
     else:

@@ -170,6 +170,26 @@ def plural(count: int, noun: str, nouns: str = "") -> str:
     return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"
 
 
+def span(low: str, high: str) -> str:
+    """Two figures as a range; one where they read the same.
+
+    >>> span("27 %", "31 %"), span("27 %", "27 %")
+    ('27 % to 31 %', '27 %')
+    """
+    return low if low == high else f"{low} to {high}"
+
+
+def count(value: object) -> str:
+    """Average number of things: whole from ten, one decimal below, and never a zero that is none.
+
+    >>> count(1234.4), count(3.25), count(0.014), count(0)
+    ('1,234', '3.2', 'fewer than 0.1', '0')
+    """
+    if is_missing(value) or value == 0:
+        return num(value, 0)
+    return "fewer than 0.1" if abs(float(value)) < 0.05 else num(value, 0 if abs(float(value)) >= 10 else 1)  # type: ignore[arg-type]
+
+
 def join_words(words: Iterable[object], last: str = "and") -> str:
     """Enumeration in words.
 

@@ -69,6 +69,16 @@ def test_purchase_waits_for_its_lead_time_and_on_demand_bridges(tiny):
     assert solve_expected(case).ledger.compute.capex_usd[0] == pytest.approx(40_000 * (orders.signed[5] == BUY).sum())
 
 
+def test_hardware_of_unknown_lead_time_waits_as_long_as_any_other(tiny):
+    elsewhere = HARDWARE | {"lead_time_weeks": 20.0, "accelerator_id": "edge"}  # 20 weeks are 4.6 months
+    prices = make_prices(HARDWARE, elsewhere, drop=["reserved_1y"])
+    prices.loc[(prices["accelerator_id"] == "acc") & (prices["purchase_option"] == "purchase"), "lead_time_weeks"] = (
+        np.nan
+    )
+    case = tiny(plan=make_plan(36), prices=prices)
+    assert solve_expected(case).orders.state[:, 0].tolist() == [FLEXIBLE] * 5 + [BUY] * 32
+
+
 def test_owned_nodes_come_first_and_cost_only_power(tiny):
     case = tiny(owned={("eu", "acc"): 9.0})  # nine accelerators are two whole nodes
     solution = solve_expected(case)

@@ -20,7 +20,7 @@ def test_what_is_old_and_what_is_claimed():
     assert (age.stale, age.unverified, age.oldest_days, age.oldest) == (1, 1, 364, "b reserved 1y")
     assert not age.sound
     assert "2025-11-01 to 2026-10-01" in age.sentence
-    assert "1 of 3 are past their freshness limit, 1 of 3 are not verified" in age.sentence
+    assert "1 of 3 is past its freshness limit, 1 of 3 is not verified" in age.sentence
 
 
 def test_fresh_and_measured():

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
 from aifactory.buyplan.case import Case
-from aifactory.buyplan.futures import FuturesBasis, at_todays_prices
+from aifactory.buyplan.futures import FuturesBasis, at_todays_prices, block_demand
 from aifactory.buyplan.optimise.problem import Problem
 
 
@@ -24,6 +26,8 @@ class StressBasis:
         fallback_accelerator_id, fallback_usd_per_hour (infinite: nothing does), porting_usd.
     generates : [W] whether a stream generates tokens, bound by memory and its bandwidth rather than by compute.
     months : labels of the months of the problem.
+    wanted : [S, T, W] average accelerators at work, before whole nodes; None where demand has no nodes to round to.
+    in_nodes : accelerators of whole nodes by block, as `problem.demand`, for averages such as `wanted`.
     """
 
     problem: Problem
@@ -31,6 +35,14 @@ class StressBasis:
     pools: pd.DataFrame
     generates: np.ndarray
     months: tuple[str, ...]
+    wanted: np.ndarray | None = None
+    in_nodes: Callable[[np.ndarray], np.ndarray] | None = None
+
+    def demand_times(self, ratio: np.ndarray) -> np.ndarray:
+        """Demand of the problem where work changes by a ratio [T, W]: nodes are rounded anew, never multiplied."""
+        if self.wanted is None or self.in_nodes is None:
+            return self.problem.demand * ratio[None, :, :, None]
+        return self.in_nodes(self.wanted * ratio)
 
 
 def stress_basis(
@@ -40,6 +52,7 @@ def stress_basis(
     capacity: pd.DataFrame,
     exclusions: pd.DataFrame,
     accelerators: pd.DataFrame,
+    wanted: np.ndarray | None = None,
 ) -> StressBasis | None:
     """The basis of a case; None where nothing can be committed to.
 
@@ -48,6 +61,7 @@ def stress_basis(
     capacity : units per second of an accelerator by use case, as the benchmark stage gives it.
     exclusions : cells that the shortlist rules out; nothing falls back on them.
     accelerators : the catalogue, for vendors and classes.
+    wanted : average accelerators at work that the demand of `futures` was rounded from, as `stream_paths` gives them.
     """
     if futures is None:
         return None
@@ -62,6 +76,8 @@ def stress_basis(
         pools=pools.join(fallback),
         generates=(table["output_tokens_per_unit"] > 0).to_numpy(),
         months=tuple(case.streams.months[1:]),
+        wanted=wanted,
+        in_nodes=partial(block_demand, case),
     )
 
 

@@ -223,7 +223,7 @@ def within_site(world: World, nodes: np.ndarray) -> np.ndarray:
 
 def demand_changes(basis: StressBasis, factor: float, month: int = START) -> Stressed:
     """All demand is multiplied from a month on."""
-    return stressed(basis, month, demand=_from_month(basis.problem, month, factor, np.ones(len(basis.generates), bool)))
+    return stressed(basis, month, demand=_from_month(basis, month, factor, np.ones(len(basis.generates), bool)))
 
 
 def model_shift(basis: StressBasis, factor: float = 2.0, month: int = START) -> Stressed:
@@ -232,7 +232,7 @@ def model_shift(basis: StressBasis, factor: float = 2.0, month: int = START) -> 
     2 is one step of precision back: weights and cache of two bytes instead of one, so that each accelerator holds and
     reads half as much work.
     """
-    return stressed(basis, month, demand=_from_month(basis.problem, month, factor, basis.generates))
+    return stressed(basis, month, demand=_from_month(basis, month, factor, basis.generates))
 
 
 # ------------------------------------------------------------------ the list
@@ -266,9 +266,8 @@ def _from(prices: np.ndarray, month: int, factor: float) -> np.ndarray:
     return prices * np.where(np.arange(prices.shape[-2]) >= month, factor, 1.0)[:, None]
 
 
-def _from_month(problem: Problem, month: int, factor: float, which: np.ndarray) -> np.ndarray:
-    ratio = np.where((np.arange(problem.months)[:, None] >= month) & which, factor, 1.0)
-    return problem.demand * ratio[None, :, :, None]
+def _from_month(basis: StressBasis, month: int, factor: float, which: np.ndarray) -> np.ndarray:
+    return basis.demand_times(np.where((np.arange(basis.problem.months)[:, None] >= month) & which, factor, 1.0))
 
 
 def _priced(option: Option, factor: float, *, first: int) -> Option:

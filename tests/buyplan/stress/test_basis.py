@@ -1,14 +1,18 @@
 """Penalties and fallbacks of the two-use-case company, reckoned by hand."""
 
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
 from bp_company import make_prices
 
 from aifactory.buyplan.case import solve_expected
-from aifactory.buyplan.futures import futures_basis, problem_of
+from aifactory.buyplan.futures import block_demand, futures_basis, problem_of, stream_paths
 from aifactory.buyplan.stress.basis import stress_basis
 from aifactory.buyplan.stress.run import run_stresses
+from aifactory.buyplan.stress.stresses import demand_changes
 from aifactory.demand.scenarios import Paths
 
 ACCELERATORS = pd.DataFrame(
@@ -17,7 +21,7 @@ ACCELERATORS = pd.DataFrame(
 NONE = pd.DataFrame({"use_case_id": [], "accelerator_id": []})
 
 
-def futures_of(case, count=5):
+def paths_of(case, count=5):
     table = case.streams.table
     names, regions = tuple(sorted(set(table["use_case_id"]))), tuple(sorted(set(table["region"])))
     units = case.streams.units[1, 1:]
@@ -25,7 +29,11 @@ def futures_of(case, count=5):
     for k, row in enumerate(table.itertuples()):
         for path in range(count):
             work[path, names.index(row.use_case_id), regions.index(row.region)] += units[:, k] * (0.8 + 0.1 * path)
-    return futures_basis(case, solve_expected(case), problem_of(case, Paths(names, regions, work, work)))
+    return Paths(names, regions, work, work)
+
+
+def futures_of(case):
+    return futures_basis(case, solve_expected(case), problem_of(case, paths_of(case)))
 
 
 def basis_of(case, capacity, exclusions=NONE):
@@ -75,3 +83,23 @@ def test_the_company_goes_through_all_stresses(case):
     found = run_stresses(basis_of(case, capacity()))
     assert len(found.table) == 16
     assert (found.table["regret_usd"] >= -1e-6).all()
+
+
+def test_growing_work_fills_the_nodes_that_run_before_it_needs_others(case):
+    basis = basis_of(case, capacity())
+    small = np.full(basis.problem.demand.shape[:3], 1e-3)  # of a node: three times as much is still one node
+    nodes = block_demand(case, small)
+    basis = replace(
+        basis, problem=replace(basis.problem, demand=nodes), wanted=small, in_nodes=partial(block_demand, case)
+    )
+    assert (demand_changes(basis, 3.0).world.demand == pytest.approx(nodes)) and nodes.max() > 100 * small.max()
+    many = demand_changes(basis, 1e5, month=0).world.demand
+    assert many.sum() > nodes.sum()
+
+
+def test_the_nodes_of_unchanged_work_are_those_of_the_problem(case):
+    futures = futures_of(case)
+    wanted = stream_paths(case, paths_of(case))
+    basis = stress_basis(case, futures, capacity=capacity(), exclusions=NONE, accelerators=ACCELERATORS, wanted=wanted)
+    same = basis.demand_times(np.ones(wanted.shape[1:]))
+    assert same == pytest.approx(basis.problem.demand)
