@@ -16,7 +16,7 @@ from aifactory.buyplan.booking import leases_frame, tax_regimes_frame
 from aifactory.buyplan.case import Answer, Case, build_case, justified, solve_expected
 from aifactory.buyplan.caveats import warnings_list
 from aifactory.buyplan.choose import Chosen, choose_orders, with_reasons
-from aifactory.buyplan.compare import api_frame, comparisons_frame, worse_policies
+from aifactory.buyplan.compare import HOSTED, api_frame, comparisons_frame, worse_policies
 from aifactory.buyplan.dimensions import cost_by_frame
 from aifactory.buyplan.duties import governance_frame
 from aifactory.buyplan.futures import PATHS, FuturesBasis, futures_basis, problem_of, stream_paths
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from aifactory.inventory import Inventory
     from aifactory.shortlist import Shortlist
 
-#: A policy that costs so much less than the plan is the first thing to know before signing.
+#: A hosted model that costs so much less than the plan is the first thing to know before signing.
 MUCH_CHEAPER = -0.2
 
 
@@ -204,6 +204,8 @@ def report(
     pools = pools_frame(case, answer, installed)
     known = {"orders": orders, "bands": bands, "options": options, "accelerators": accelerators}
     warnings = warnings_list(case, answer, **known, pools=pools, installed=installed)
+    hosted = comparisons["policy"].str.startswith(HOSTED)
+    much = hosted & (comparisons["dearer_share"] < MUCH_CHEAPER)
     return BuyPlan(
         need=need_frame(case.streams),
         pools=pools,
@@ -230,7 +232,7 @@ def report(
             dict.fromkeys(
                 [
                     *(chosen.limits if chosen else []),
-                    *worse_policies(comparisons[comparisons["dearer_share"] < MUCH_CHEAPER]),
+                    *worse_policies(comparisons[much]),
                     *warnings,
                     *worse_policies(comparisons),
                 ]

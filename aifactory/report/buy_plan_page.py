@@ -191,7 +191,7 @@ def capacity_section(ws: Workspace, plan: BuyPlan) -> Block:
     month, average = month_name(first["month"].iloc[0]), count(first["accelerators_average"].sum())
     return section(
         question,
-        f"{average} accelerators work on average in {month}, {num(held, 0)} are held to cover peaks, reserve and whole "
+        f"{average[:1].upper()}{average[1:]} accelerators work on average in {month}, {num(held, 0)} are held to cover peaks, reserve and whole "
         f"nodes. Reserves are sized by risk from each stream's own hours and hold {pct(abs(held_for))} "
         f"{'more' if held_for >= 0 else 'less'} than the highest measured window of {month_name(ws.period)}{rule}"
         f"{'' if held_for >= 0 else ': the hours above it are within the stated risk'}. {_chance_sentence(plan)}Training waits instead and is planned at "

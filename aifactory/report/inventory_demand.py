@@ -150,6 +150,8 @@ def chart_demand_months(ws: Workspace, inv: Inventory) -> Figure | Block:
     frame = frame[frame["month"].isin(months[(len(months) - 1) % 2 :: 2])]  # every other month, the last among them
     last = frame[frame["month"] == frame["month"].max()].sort_values("demand_index")
     fastest = last.iloc[-1]
+    grew = f"{fastest['workload_class']} grew fastest: {num(fastest['demand_index'], 1)} times its first month"
+    one_month = "One month of demand: no growth can be told yet"
     return figure(
         charts.lines_with_band(
             frame,
@@ -159,7 +161,7 @@ def chart_demand_months(ws: Workspace, inv: Inventory) -> Figure | Block:
             fmt="num2",
             titles={"demand_index": "Demand, first month = 1"},
         ),
-        title=f"{fastest['workload_class']} grew fastest: {num(fastest['demand_index'], 1)} times its first month",
+        title=grew if len(months) > 1 else one_month,
         description="Lines of demand per workload class by month, each relative to its first month.",
         caption="Mean over the use cases of a class of units per month over units in its first month; every other month.",
         source=DEMAND,

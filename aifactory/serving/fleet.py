@@ -90,7 +90,8 @@ class RequestStream:
     prefixes: Prefixes | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "arrival_s", np.ascontiguousarray(self.arrival_s, dtype=np.float64))
+        # Arrays that cannot be written to, as frames give them, are another type to the compiler: a second compile.
+        object.__setattr__(self, "arrival_s", np.require(self.arrival_s, np.float64, ["C", "W"]))
         for name in ("input_tokens", "output_tokens", "cached_tokens"):
             object.__setattr__(self, name, _whole(self.source, name, getattr(self, name)))
         priority = _whole(self.source, "priority", self.priority)
@@ -138,7 +139,7 @@ def _whole(source: str, name: str, values: np.ndarray) -> np.ndarray:
         )
         _refuse(source, name, values, bad, "must be a whole number", values.size)
     _refuse(source, name, values, values > LARGEST_TOKENS, f"must be at most {LARGEST_TOKENS}", values.size)
-    return np.ascontiguousarray(values, dtype=np.int32)
+    return np.require(values, np.int32, ["C", "W"])
 
 
 def _refuse(source: str, column: str, values: np.ndarray, bad: np.ndarray, rule: str, size: int) -> None:

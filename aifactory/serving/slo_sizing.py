@@ -224,7 +224,7 @@ def _slo_because(
     requests: RequestStream, capacity: Capacity, steady: int, count: int, run: FleetRun, slos: tuple[Slo, ...]
 ) -> str:
     tightest = max(slos, key=lambda slo: attained_ms(run, slo) / slo.limit_ms)
-    reached = f"{tightest} is reached at {attained_ms(run, tightest):.3g} ms"
+    reached = f"{tightest} is reached at {float(f'{attained_ms(run, tightest):.3g}'):,g} ms"
     if count <= steady:
         return f"{_many(count)}: the steady-state minimum keeps the SLO; {reached}"
     peak = peak_rate(requests)
