@@ -7,7 +7,6 @@ import pytest
 from aifactory.errors import InputError
 from aifactory.inputs.importers.bills import bill_report, read_bill
 
-
 GOOGLE = {
     "billing_account_id": "0A-1", "invoice": {"month": "202610"}, "cost_type": "regular",
     "service": {"id": "6F81", "description": "Compute Engine"},
