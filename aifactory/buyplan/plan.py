@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -181,6 +181,13 @@ def nothing_to_plan(plan: Plan, streams: Streams, period: str) -> BuyPlan:
     )
 
 
+def _in_order(limits: Sequence[str], warnings: Sequence[str], comparisons: pd.DataFrame) -> list[str]:
+    """What to know before signing, the weightiest first: limits, hosting that costs far less, then the rest."""
+    hosted = comparisons["policy"].str.startswith(HOSTED)
+    much = worse_policies(comparisons[hosted & (comparisons["dearer_share"] < MUCH_CHEAPER)])
+    return list(dict.fromkeys([*limits, *much, *warnings, *worse_policies(comparisons)]))
+
+
 def report(
     case: Case,
     answer: Answer,
@@ -204,8 +211,6 @@ def report(
     pools = pools_frame(case, answer, installed)
     known = {"orders": orders, "bands": bands, "options": options, "accelerators": accelerators}
     warnings = warnings_list(case, answer, **known, pools=pools, installed=installed)
-    hosted = comparisons["policy"].str.startswith(HOSTED)
-    much = hosted & (comparisons["dearer_share"] < MUCH_CHEAPER)
     return BuyPlan(
         need=need_frame(case.streams),
         pools=pools,
@@ -228,16 +233,7 @@ def report(
         governance=governance_frame(case.plan, period, orders),
         approved_plan=approved_plan_frame(case, answer, period),
         not_sized=case.streams.not_sized,
-        warnings=list(
-            dict.fromkeys(
-                [
-                    *(chosen.limits if chosen else []),
-                    *worse_policies(comparisons[much]),
-                    *warnings,
-                    *worse_policies(comparisons),
-                ]
-            )
-        ),
+        warnings=_in_order(chosen.limits if chosen else [], warnings, comparisons),
         decision=decision_sentence(orders, roi, case.plan),
         tax_regimes=tax_regimes_frame(case, answer),
         leases=leases_frame(case, answer, justified(answer.expected)),

@@ -74,7 +74,7 @@ def refresh_head(ws: Workspace, review: Review) -> Group:
             ("Chief financial officer", "release of the next band"),
             ("Cloud cost owner", "stale prices, untagged spend"),
         ],
-        warnings=[*input_warnings(ws), *price_warnings(ws)],
+        warnings=[*review.partial, *input_warnings(ws), *price_warnings(ws)],
     )
 
 

@@ -11,8 +11,10 @@ import pandas as pd
 from aifactory.buyplan.duties import governance_frame
 from aifactory.buyplan.governance import money
 from aifactory.buyplan.releases import COMMITMENT
+from aifactory.demand.profile import hours_of_month
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
+from aifactory.inventory.findings import COVERED
 from aifactory.review import guardrails
 from aifactory.review.band_triggers import band_triggers
 from aifactory.review.changes import figures_changed
@@ -75,6 +77,7 @@ class Review:
     recommendation: pd.DataFrame
     scenarios: pd.DataFrame
     not_computed: list[str]
+    partial: list[str]  # demand that was not measured for all of the month
 
 
 def build_review(ws: Workspace, inventory: Inventory, buy_plan: BuyPlan | None = None) -> Review:
@@ -137,7 +140,19 @@ def build_review(ws: Workspace, inventory: Inventory, buy_plan: BuyPlan | None =
         recommendation=_recommendation(ws, approved, steps, buy_plan),
         scenarios=pd.DataFrame() if buy_plan is None else buy_plan.roi,
         not_computed=_not_computed(ws, approved, variance, now),
+        partial=partial_months(inventory.demand_profile, ws.period),
     )
+
+
+def partial_months(profile: pd.DataFrame, period: str) -> list[str]:
+    """Say whose month was not measured whole: its counts are compared as they are, with plan and last month."""
+    hours = len(hours_of_month(period))
+    rows = profile[profile["observed_share"] < COVERED] if len(profile) else profile
+    return [
+        f"Telemetry of {row.use_case_id} in {row.region} covers {row.observed_hours:,.0f} of {hours} hours of the month: "
+        "what is compared with plan and last month is too low by the rest."
+        for row in rows.itertuples(index=False)
+    ]
 
 
 def judge(rails: pd.DataFrame, triggers: pd.DataFrame, steps: pd.DataFrame | None = None) -> tuple[str, str]:

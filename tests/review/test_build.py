@@ -9,7 +9,7 @@ import pytest
 from aifactory.inputs.workspace import load_workspace
 from aifactory.inventory import build_inventory
 from aifactory.review import build_review
-from aifactory.review.build import forecast_accuracy, judge
+from aifactory.review.build import forecast_accuracy, judge, partial_months
 from aifactory.review.monthly import mean_utilization
 from aifactory.review.variance import CAUSES, OTHER
 
@@ -246,3 +246,17 @@ def test_the_sample_holds_its_identities(sample_ws):
         sum(review.chargeback["charge"]) == inventory.spend_reconciliation.set_index("line")["effective_cost"]["bill"]
     )
     assert review.status in {"on plan", "watch", "act"}
+
+
+def test_a_month_that_was_not_measured_whole_is_said():
+    profile = pd.DataFrame(
+        {
+            "use_case_id": ["chat", "search"],
+            "region": "eu",
+            "observed_hours": [576.0, 700.0],
+            "observed_share": [576 / 720, 700 / 720],
+        }
+    )
+    (said,) = partial_months(profile, "2026-11")  # thirty days
+    assert said.startswith("Telemetry of chat in eu covers 576 of 720 hours of the month")
+    assert partial_months(pd.DataFrame(), "2026-11") == []
