@@ -105,7 +105,6 @@ def build_review(ws: Workspace, inventory: Inventory, buy_plan: BuyPlan | None =
     hardware = judge_hardware(ws, inventory)
     status, reason = judge(rails, triggers, steps)
     charges = ws.table("billing")
-    month_bill = charges[charges["invoice_month"] == ws.period]
     return Review(
         period=ws.period,
         status=status,
@@ -128,7 +127,7 @@ def build_review(ws: Workspace, inventory: Inventory, buy_plan: BuyPlan | None =
         platforms=judge_platforms(ws, hardware),
         drift=inventory.drift,
         token_growth=inventory.token_growth,
-        chargeback=charge_teams(month_bill),
+        chargeback=charge_teams(charges[charges["invoice_month"] == ws.period]),
         price_watch=guardrails.watch_prices(ws),
         roi_to_date=to_date,
         payback=update_payback(approved, to_date, ws.period),
