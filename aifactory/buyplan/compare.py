@@ -10,7 +10,7 @@ import pandas as pd
 
 from aifactory.buyplan.attribution import attribute_hours, pool_share
 from aifactory.buyplan.case import PEAK_RULE_RESERVE, Answer, Case, peak_levels
-from aifactory.buyplan.ledger import Compute, price_orders
+from aifactory.buyplan.ledger import DEPRECIATION, Compute, price_orders
 from aifactory.buyplan.nodes import node_counts
 from aifactory.buyplan.orders import Orders, follow, rule_decisions
 from aifactory.buyplan.streams import EXPECTED
@@ -105,24 +105,47 @@ def _row(policy: str, compute: Compute, ours: Compute, rate: float, note: str) -
 
 
 def _hosted_rows(case: Case, answer: Answer, api: pd.DataFrame, rate: float) -> list[dict]:
-    """Use cases with a hosted price move to it: all of them, or those where it is cheaper."""
+    """Use cases with a hosted price move to it: all of them, or those where its present value is lower."""
     expected, table = answer.expected, case.streams.table
     price = table["use_case_id"].map(api.set_index("use_case_id")["api_usd_per_unit"]).to_numpy(dtype=float)
     shares = attribute_hours(case, expected, case.streams.units[EXPECTED])
     own = expected.ledger.compute.cost_usd[:, case.streams.pool] * pool_share(shares.paid, case)
     path, moving = hosted_path(case, api)
     bill = expected.ledger.units_served * path + moving
-    by_use_case = pd.DataFrame({"own": own.sum(axis=0), "bill": bill.sum(axis=0)}).groupby(table["use_case_id"])
+    worth = (
+        own_present_value(case, expected.ledger.compute, pool_share(shares.paid, case), rate),
+        _by_column(bill, rate),
+    )
+    by_use_case = pd.DataFrame({"own": worth[0], "bill": worth[1]}).groupby(table["use_case_id"])
     sums = by_use_case[["own", "bill"]].transform("sum")
     choices = {
         f"{HOSTED} where priced": np.isfinite(price),
         f"{HOSTED} where cheaper": (sums["bill"] < sums["own"]).to_numpy() & np.isfinite(price),
     }
     return [
-        _hosted_row(policy, table, moved, own, bill, shares.paid, rate)
+        _hosted_row(policy, table, moved, (own, bill), worth, shares.paid)
         for policy, moved in choices.items()
         if moved.any()
     ]
+
+
+def _by_column(amounts: np.ndarray, rate: float) -> np.ndarray:
+    """Present value of each column of [T + 1, K]; NaN where a month is not known."""
+    return np.array([npv(column, rate) if np.isfinite(column).all() else np.nan for column in amounts.T])
+
+
+def own_present_value(case: Case, compute: Compute, share: np.ndarray, rate: float) -> np.ndarray:
+    """Present value of the cash that each stream causes, [K]; they add up to that of the plan.
+
+    The cost view by month is discounted; purchases are paid before they wear, so what the cash is worth
+    beyond that goes to the streams by their depreciation (by all their cost where nothing was bought).
+    """
+    pool = case.streams.pool
+    cost = _by_column(compute.cost_usd[:, pool] * share, rate)
+    wear = _by_column(compute.lines[DEPRECIATION][:, pool] * share, rate)
+    weight = wear if wear.sum() > 0 else cost
+    gap = compute.present_value(rate) - cost.sum()
+    return cost + gap * weight / weight.sum() if weight.sum() > 0 else cost
 
 
 def hosted_path(case: Case, api: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
@@ -155,23 +178,22 @@ def _hosted_row(
     policy: str,
     table: pd.DataFrame,
     moved: np.ndarray,
-    own: np.ndarray,
-    bill: np.ndarray,
+    monthly: tuple[np.ndarray, np.ndarray],
+    worth: tuple[np.ndarray, np.ndarray],
     hours: np.ndarray,
-    rate: float,
 ) -> dict:
-    monthly = bill[:, moved].sum(axis=1) + own[:, ~moved].sum(axis=1)
+    """One policy; `monthly` [T + 1, K] and `worth` [K] (present value) are each own cost and hosted bill."""
+    (own, bill), (kept, paid) = monthly, worth
     names = ", ".join(sorted(set(table.loc[moved, "use_case_id"])))
-    paid, saved = bill[:, moved].sum(), own[:, moved].sum()
     return {
         "policy": policy,
-        "present_value_usd": float(npv(monthly, rate)),
-        "usd_horizon": float(monthly.sum()),
+        "present_value_usd": float(paid[moved].sum() + kept[~moved].sum()),
+        "usd_horizon": float(bill[:, moved].sum() + own[:, ~moved].sum()),
         "accelerator_hours_paid": float(hours[:, ~moved].sum()),
         "served_share": 1.0,
         "plan_irr_annual": np.nan,
         "plan_payback_month": np.nan,
-        "note": f"hosted: {names} for USD {paid:,.0f} instead of USD {saved:,.0f}; the rest as planned",
+        "note": f"hosted: {names} for a present value of USD {paid[moved].sum():,.0f} instead of USD {kept[moved].sum():,.0f}; the rest as planned",
     }
 
 

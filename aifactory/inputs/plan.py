@@ -135,7 +135,7 @@ class HiddenCost(_Strict):
 class Budget(_Strict):
     """Limits on money."""
 
-    capex_usd_per_year: Positive | None = None
+    capex_usd_per_year: NonNegative | None = None  # 0: nothing is bought
     opex_usd_per_month: Positive | None = None
 
 

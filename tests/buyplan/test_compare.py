@@ -1,5 +1,7 @@
 """Comparisons: the plan is never dearer than a rule priced by the same function."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -90,6 +92,16 @@ def test_hosted_model_moves_only_what_it_can(tiny):
     hosted = 12 * 8 * 3600 * 730 * 0.00014
     assert table.loc["Hosted API where priced", "usd_horizon"] == pytest.approx(hosted + 12 * 23_360 / 3)
     assert "chat" in table.loc["Hosted API where priced", "note"]
+
+
+def test_hosted_and_own_are_compared_in_the_same_present_value(tiny):
+    """Bought kit is paid at once: what stays and what moves add up to the plan's present value of cash."""
+    case = tiny(plan=make_plan(12, {"wacc": 0.1}), prices=make_prices(HARDWARE), allowed_regions=["", ""])
+    table = compared(case, api_rows())
+    ours, hosted = table.loc["This plan"], table.loc["Hosted API where priced"]
+    paid, saved = (float(text.replace(",", "")) for text in re.findall(r"USD ([\d,]+)", hosted["note"]))
+    assert hosted["present_value_usd"] == pytest.approx(ours["present_value_usd"] + paid - saved, abs=2)
+    assert (hosted["dearer_share"] < 0) == (paid < saved)
 
 
 def test_a_cheaper_hosted_model_is_said(tiny):

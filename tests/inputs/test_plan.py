@@ -241,3 +241,8 @@ def test_brackets_without_end_are_refused_at_once(tmp_path):
     path.write_text("a: " + "[" * 100_000 + "]" * 100_000)
     with pytest.raises(InputError, match="nested deeper than 50"):
         read_yaml(path)
+
+
+def test_a_capital_budget_of_zero_says_that_nothing_is_bought(tmp_path):
+    folder = broken(tmp_path, "capex_usd_per_year: 6000000", "capex_usd_per_year: 0")
+    assert load_plan(folder).budget.capex_usd_per_year == 0
