@@ -23,6 +23,7 @@ _HOMES = {
     "aifactory.shortlist.judgements": ("judged_values",),
     "aifactory.buyplan": ("BuyPlan", "build_buy_plan"),
     "aifactory.buyplan.backtest_history": ("backtest_history",),
+    "aifactory.buyplan.examine": ("examine_plan",),
     "aifactory.buyplan.futures": ("compare_futures",),
     "aifactory.buyplan.returns": ("draw_returns",),
     "aifactory.buyplan.stress.run": ("run_stresses",),

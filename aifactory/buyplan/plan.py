@@ -19,6 +19,8 @@ from aifactory.buyplan.choose import Chosen, choose_orders, with_reasons
 from aifactory.buyplan.compare import HOSTED, api_frame, comparisons_frame, worse_policies
 from aifactory.buyplan.dimensions import cost_by_frame
 from aifactory.buyplan.duties import governance_frame
+from aifactory.buyplan.examine import ExamineBasis
+from aifactory.buyplan.excluded import Cells
 from aifactory.buyplan.futures import PATHS, FuturesBasis, futures_basis, problem_of, stream_paths
 from aifactory.buyplan.governance import decision_sentence
 from aifactory.buyplan.options_table import break_even_frame, options_frame
@@ -94,6 +96,7 @@ class BuyPlan:
     futures: FuturesBasis | None = None  # what `compare_futures` prices on many paths
     stress: StressBasis | None = None  # what `run_stresses` puts to the test
     history: HistoryBasis | None = None  # what `backtest_history` plans on and pays for
+    examined: ExamineBasis | None = None  # what `examine_plan` asks
     returns: ReturnsBasis | None = None  # what `draw_returns` evaluates; None where no value is stated
 
 
@@ -145,7 +148,9 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
     what_ifs = what_ifs_frame(case, ws.table("demand_what_ifs"), answer=answer, wanted=stream_paths(case, paths))
     plan = with_dates(with_reserves(plan, reserves), ws, inventory)
     plan = replace(plan, sizes=sizes_frame(streams, ws.plan, set(over_average(reserves))))
-    return replace(plan, futures=futures, stress=stress, history=history, what_ifs=what_ifs)
+    cells = Cells(benchmark.capacity, shortlist.exclusions, shortlist.penalties, accelerators)
+    examined = ExamineBasis(chosen, paths, cells) if chosen else None
+    return replace(plan, futures=futures, stress=stress, history=history, what_ifs=what_ifs, examined=examined)
 
 
 def with_dates(plan: BuyPlan, ws: Workspace, inventory: Inventory) -> BuyPlan:
@@ -166,7 +171,7 @@ def nothing_to_plan(plan: Plan, streams: Streams, period: str) -> BuyPlan:
     tables = {
         name: pd.DataFrame()
         for name in BuyPlan.__annotations__
-        if name not in ("warnings", "decision", "returns", "futures", "stress", "history")
+        if name not in ("warnings", "decision", "returns", "futures", "stress", "history", "examined")
     }
     reasons = not_sized_sentences(streams.not_sized)
     return BuyPlan(

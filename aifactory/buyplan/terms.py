@@ -109,7 +109,8 @@ def read_offers(table: pd.DataFrame, pools: pd.DataFrame, plan: Plan) -> Offers:
 
 def _break_even(committed: np.ndarray, on_demand: np.ndarray) -> np.ndarray:
     """Share of hours; 0 where nothing is rented by the hour, 1 where no commitment is offered."""
-    share = np.where(np.isfinite(on_demand), np.minimum(committed, on_demand) / on_demand, 0.0)
+    rented = np.where(np.isfinite(on_demand), on_demand, 1.0)
+    share = np.where(np.isfinite(on_demand), np.minimum(committed, on_demand) / rented, 0.0)
     return np.where(np.isfinite(committed), share, 1.0)
 
 

@@ -105,7 +105,7 @@ def _with_ports(
         ports = np.round(search.best[len(problem.orders) :])
         if found_for is None or (ports != found_for).any():
             found_for = ports
-            found = _for_ports(problem, master.copy(), search.best, gap, time_limit_s, end, recourse)
+            found = _for_ports(problem, master.copy(), search.best, search.bound_usd, gap, time_limit_s, end, recourse)
             if best is None or found.cost.objective_usd < best.cost.objective_usd:
                 best = found
         if gap_of(best.cost.objective_usd, search.bound_usd) <= gap:
@@ -118,20 +118,36 @@ def _with_ports(
 
 
 def _for_ports(
-    problem: Problem, master: Master, plan: np.ndarray, gap: float, time_limit_s: float, end: float, recourse: Evaluator
+    problem: Problem,
+    master: Master,
+    plan: np.ndarray,
+    bound_usd: float,
+    gap: float,
+    time_limit_s: float,
+    end: float,
+    recourse: Evaluator,
 ) -> OptimalPlan:
-    """Nodes made whole for the ports of a plan."""
+    """Nodes made whole for the ports of a plan, until they are near enough to the bound of all choices."""
     master.hold_ports(np.round(plan[len(problem.orders) :]))
     master.purge()
     _approach(problem, master, plan, WHOLE_SHARE * gap, end, recourse, QUICK)
     prices = master.limit_prices()
-    return replace(_in_whole_nodes(problem, master, WHOLE_SHARE * gap, time_limit_s, end, recourse), limit_usd=prices)
+    found = _in_whole_nodes(
+        problem, master, WHOLE_SHARE * gap, time_limit_s, end, recourse, enough_usd=bound_usd / (1 - gap)
+    )
+    return replace(found, limit_usd=prices)
 
 
 def _in_whole_nodes(
-    problem: Problem, master: Master, gap: float, time_limit_s: float, end: float, recourse: Evaluator
+    problem: Problem,
+    master: Master,
+    gap: float,
+    time_limit_s: float,
+    end: float,
+    recourse: Evaluator,
+    enough_usd: float = -np.inf,
 ) -> OptimalPlan:
-    """Solve the master in whole nodes and evaluate on all paths, until bound and best plan meet."""
+    """Solve the master in whole nodes and evaluate on all paths, until bound and best plan meet or the plan costs little enough."""
     master.whole(gap * MASTER_SHARE)
     best, cost, bound, stopped, rounds = None, None, -np.inf, "rounds", 0
     for _ in range(WHOLE_ROUNDS):
@@ -141,7 +157,7 @@ def _in_whole_nodes(
         rounds += 1
         if cost is None or found.objective_usd < cost.objective_usd:
             best, cost = nodes, found
-        if gap_of(cost.objective_usd, bound) <= gap:
+        if gap_of(cost.objective_usd, bound) <= gap or cost.objective_usd <= enough_usd:
             stopped = REACHED
             break
         if time.monotonic() > end:

@@ -356,7 +356,7 @@ class Problem:
             bounds.append(float(self._power()[month, site] - self._owned_kw()[month, site]))
             names.append(f"power{f' of {self.site_names[site]}' if self.site_names else ''} in month {month}")
         for month, most in enumerate(self.order_budget_usd):
-            rows.append(self._paid_usd(month))
+            rows.append(self.paid_usd(month))
             bounds.append(float(most))
             names.append(f"budget of month {month}")
         for month, platform in np.argwhere(self.floor > self.owned) if np.size(self.floor) else ():
@@ -373,7 +373,7 @@ class Problem:
                 names.append(f"share of {vendor}")
         return np.array(rows).reshape(len(rows), len(self.orders)), np.array(bounds), names
 
-    def _paid_usd(self, month: int) -> np.ndarray:
+    def paid_usd(self, month: int) -> np.ndarray:
         """[N] USD that a node of each order is paid in a month, purchases at their outlay left out."""
         paid = [
             (month == at) * (0.0 if option.capital else option.upfront_usd)

@@ -66,6 +66,13 @@ class Replanner:
             return Replanned(self.start, usd, usd)
         return self._by_weights(keep_before, gap) if self.separable else self._decomposed(keep_before, gap)
 
+    def at_weights(self, weights: np.ndarray) -> tuple[np.ndarray, float]:
+        """Best orders and their cost where the paths weigh [S]; for platforms that can be planned one by one."""
+        if not self.problem.orders:
+            usd = self._recourse.cost(self.problem.owned)[0] @ self.problem.discount[:-1]
+            return self.start, float(weights @ usd)
+        return self._programme.solve(weights, 0)
+
     def _by_weights(self, keep_before: int, gap: float) -> Replanned:
         p, best, best_usd, bound = self.problem, self.start, np.inf, -np.inf
         weights, trial = np.zeros(p.paths), self.start

@@ -1,0 +1,51 @@
+"""Questions to the plan: risk against cost, limits, steadiness, and what the shortlist left out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from aifactory.buyplan.choose import Chosen
+from aifactory.buyplan.excluded import Cells, value_excluded
+from aifactory.buyplan.limit_values import limit_values
+from aifactory.buyplan.optimise.closed_form import has_closed_form
+from aifactory.buyplan.stress.frontier import risk_frontier
+from aifactory.buyplan.stress.stability import plan_stability
+from aifactory.demand.scenarios import Paths
+
+
+@dataclass(frozen=True)
+class ExamineBasis:
+    """The chosen orders, the demand they were chosen for, and what is known of other platforms."""
+
+    chosen: Chosen
+    paths: Paths
+    cells: Cells
+
+
+@dataclass(frozen=True)
+class Examination:
+    """Tables of the questions; columns as their functions say."""
+
+    frontier: pd.DataFrame  # `risk_frontier`
+    limits: pd.DataFrame  # `limit_values`
+    stability: pd.DataFrame  # `plan_stability`
+    excluded: pd.DataFrame  # `value_excluded`
+    risk_weight: float
+    tail: float
+
+
+def examine_plan(basis: ExamineBasis) -> Examination | None:
+    """Ask a plan its questions; None where platforms cannot be planned one by one (least orders, shared work)."""
+    problem, nodes = basis.chosen.problem, basis.chosen.best.nodes
+    if not has_closed_form(problem) or any(option.minimum_nodes > 1 for option in problem.options):
+        return None
+    return Examination(
+        frontier=risk_frontier(problem, nodes),
+        limits=limit_values(basis.chosen),
+        stability=plan_stability(problem, nodes),
+        excluded=value_excluded(basis.chosen.case, basis.paths, problem, nodes, basis.cells),
+        risk_weight=problem.risk_weight,
+        tail=problem.tail,
+    )

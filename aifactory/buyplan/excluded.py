@@ -1,0 +1,177 @@
+"""What it costs that the shortlist left a platform out: each use case moved there, with the orders that follow.
+
+For the weights of the paths in the plan the best orders of a platform are a small programme of their own, whose value is
+
+    V(platform, streams) = min over orders of orders + weighted mean of the recourse,
+
+so that moving use case u from its platform a to b is worth
+
+    sum over regions of V(a, with u) + V(b, without u) - V(a, without u) - V(b, with u), less what the move costs once.
+
+Paths are grouped; prices stand at today's. A use case moves as a whole: splitting it over both could save more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from aifactory.buyplan.case import Case, with_streams
+from aifactory.buyplan.futures import problem_over, stream_paths
+from aifactory.buyplan.optimise.evaluate import evaluate_plan, tail_weights
+from aifactory.buyplan.optimise.problem import Problem
+from aifactory.buyplan.streams import ABOUT_POOLS, Streams
+from aifactory.buyplan.stress.replan import Replanner
+from aifactory.buyplan.stress.world import world_of
+from aifactory.demand.scenarios import Paths
+from aifactory.finance.unit_cost import load_factor
+
+#: Groups of like paths.
+GROUPS = 6
+COLUMNS = [
+    "use_case_id",
+    "chosen_id",
+    "accelerator_id",
+    "why",
+    "tier",
+    "now_usd",
+    "moved_usd",
+    "once_usd",
+    "saving_usd",
+]
+MEASURED = ["units_per_s_per_accelerator", "low", "high", "tier"]
+#: Rules of what cannot run at all: nothing is forgone.
+CANNOT = ("memory",)
+DEARER, NO_OFFER = "not chosen", "no offer in its regions"
+
+
+@dataclass(frozen=True)
+class Cells:
+    """What the stages before know of every use case and platform.
+
+    Attributes
+    ----------
+    capacity : use_case_id, accelerator_id, units_per_s_per_accelerator, low, high, tier, failure_rate.
+    exclusions : use_case_id, accelerator_id, rule, reason.
+    penalties : use_case_id, accelerator_id, total_usd, compute_usd: their difference is paid for being there.
+    accelerators : the catalogue.
+    """
+
+    capacity: pd.DataFrame
+    exclusions: pd.DataFrame
+    penalties: pd.DataFrame
+    accelerators: pd.DataFrame
+
+
+def value_excluded(case: Case, paths: Paths, problem: Problem, nodes: np.ndarray, cells: Cells) -> pd.DataFrame:
+    """Every use case of the plan on every other platform of known capacity that it fits on, what the plan forgoes first.
+
+    Returns
+    -------
+    use_case_id, chosen_id, accelerator_id; why: rule of the exclusion, or that the cell was not chosen; tier of its
+    capacity; now_usd, moved_usd: cost of the platforms concerned, present value; once_usd: porting, rework and delay beyond
+    those of the chosen platform; saving_usd: now - moved - once, not a number where the cell has no offer in a region.
+    """
+    values = _Values(case, _grouped(paths, problem, nodes), cells)
+    table, known = case.streams.table, cells.capacity[cells.capacity["units_per_s_per_accelerator"] > 0]
+    why = cells.exclusions.drop_duplicates(["use_case_id", "accelerator_id"]).set_index(
+        ["use_case_id", "accelerator_id"]
+    )["rule"]
+    paid = cells.penalties.set_index(["use_case_id", "accelerator_id"])
+    once = (paid["total_usd"] - paid["compute_usd"]).groupby(level=[0, 1]).first()
+    chosen = table.drop_duplicates("use_case_id").set_index("use_case_id")["accelerator_id"]
+    rows = []
+    for cell in known.itertuples():
+        home = chosen.get(cell.use_case_id)
+        rule = why.get((cell.use_case_id, cell.accelerator_id))
+        if home is None or home == cell.accelerator_id or rule in CANNOT:
+            continue
+        now, moved = values.of_move(cell)
+        more = float(once.get((cell.use_case_id, cell.accelerator_id), 0.0)) - float(
+            once.get((cell.use_case_id, home), 0.0)
+        )
+        rule = rule or (DEARER if np.isfinite(moved) else NO_OFFER)
+        rows.append(
+            (cell.use_case_id, home, cell.accelerator_id, rule, cell.tier, now, moved, more, now - moved - more)
+        )
+    found = pd.DataFrame(rows, columns=COLUMNS)
+    found["saving_usd"] = found["saving_usd"].where(np.isfinite(found["moved_usd"]))
+    keys = ["saving_usd", "use_case_id", "accelerator_id"]
+    return found.sort_values(keys, ascending=[False, True, True], ignore_index=True)
+
+
+def _grouped(paths: Paths, problem: Problem, nodes: np.ndarray) -> tuple[Paths, np.ndarray]:
+    """Means of like paths and their weights in the objective of the plan."""
+    by_path = evaluate_plan(problem, nodes).recourse_usd
+    weights = (1 - problem.risk_weight) / len(by_path) + problem.risk_weight * tail_weights(by_path, problem.tail)
+    order = np.argsort(by_path, kind="stable")
+    groups = np.array_split(order, min(GROUPS, len(order)))
+    total = np.array([weights[group].sum() for group in groups])
+    means = [
+        [np.average(values[group], axis=0, weights=weights[group]) for group in groups] for values in (paths.units, paths.work)
+    ]  # fmt: skip
+    return Paths(paths.workloads, paths.regions, *(np.array(mean) for mean in means)), total
+
+
+class _Values:
+    """V of platforms and streams; each is computed once."""
+
+    def __init__(self, case: Case, grouped: tuple[Paths, np.ndarray], cells: Cells) -> None:
+        self.case, (self.paths, self.weights) = case, grouped
+        self.about = cells.accelerators.set_index("accelerator_id").reindex(columns=ABOUT_POOLS)
+        self._known: dict[tuple, float] = {}
+
+    def of_move(self, cell: object) -> tuple[float, float]:
+        """Cost of the platforms concerned without and with the move of a use case to a platform, summed over its regions."""
+        table = self.case.streams.table
+        now = moved = 0.0
+        for at in np.flatnonzero(table["use_case_id"] == cell.use_case_id):
+            region, home = table["region"].iloc[at], table["accelerator_id"].iloc[at]
+            here = set(np.flatnonzero((table["region"] == region) & (table["accelerator_id"] == home)))
+            there = set(np.flatnonzero((table["region"] == region) & (table["accelerator_id"] == cell.accelerator_id)))
+            now += self._value(home, here) + self._value(cell.accelerator_id, there)
+            moved += self._value(home, here - {at}) + self._value(cell.accelerator_id, there, (int(at), cell))
+        return now, moved
+
+    def _value(self, accelerator: str, rows: Iterable[int], guest: tuple[int, object] | None = None) -> float:
+        rows = tuple(sorted(int(row) for row in rows))
+        key = (accelerator, rows, guest and guest[0])
+        if not rows and guest is None:
+            return 0.0
+        if key not in self._known:
+            self._known[key] = self._cost(_streams_on(self.case.streams, accelerator, self.about, rows, guest))
+        return self._known[key]
+
+    def _cost(self, streams: Streams) -> float:
+        case = with_streams(self.case, self.case.plan, streams)
+        problem = problem_over(case, stream_paths(case, self.paths))
+        if not problem.orders and not (problem.on_demand_most > 0).all():
+            return np.inf
+        problem = replace(
+            problem, capital_usd=np.zeros(0), order_budget_usd=np.zeros(0), power_kw=np.zeros(0), vendor_most=1.0
+        )
+        return Replanner(world_of(problem), np.zeros(len(problem.orders))).at_weights(self.weights)[1]
+
+
+def _streams_on(
+    streams: Streams, accelerator: str, about: pd.DataFrame, rows: tuple[int, ...], guest: tuple[int, object] | None
+) -> Streams:
+    """Some streams on one platform, a guest with the capacity that it has there."""
+    every = [*rows, *([guest[0]] if guest else [])]
+    table = streams.table.iloc[every].reset_index(drop=True)
+    if guest:
+        last, cell = len(table) - 1, guest[1]
+        table.loc[last, MEASURED] = [getattr(cell, name) for name in MEASURED]
+        table.loc[last, "measured_failure_rate"] = cell.failure_rate
+        hours = table["service_unit"] == "accelerator_hour"
+        measured = table["measured_failure_rate"].mask(hours, 0.0).fillna(0.0)
+        table["load_factor"] = load_factor(table["failure_rate"].mask(hours, 0.0), measured)
+    table = table.assign(accelerator_id=accelerator, pool=0)
+    pools = table[["region", "accelerator_id"]].drop_duplicates().join(about, on="accelerator_id")
+    return replace(
+        streams, table=table, pools=pools, units=streams.units[:, :, every], reserve=streams.reserve[:, every],
+        rule=streams.rule[:, every], shape=streams.shape[every], size=streams.size[:, every], band=streams.band[:, :, every],
+    )  # fmt: skip

@@ -1,0 +1,173 @@
+"""Which limits bind the plan, how much of each it uses, and what one unit more would save."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from aifactory.buyplan.caveats import fiscal_year
+from aifactory.buyplan.choose import Chosen
+from aifactory.buyplan.optimise.evaluate import evaluate_plan, tail_weights
+from aifactory.buyplan.optimise.problem import Problem
+from aifactory.buyplan.stress.replan import Replanner
+from aifactory.buyplan.stress.world import world_of
+from aifactory.finance.prices import OWN_SITE_OPTIONS
+
+COLUMNS = ["limit", "used", "most", "unit", "binds", "price_usd", "per"]
+LEAST_USD = 0.5
+PERCENT = 0.01
+
+
+def limit_values(chosen: Chosen) -> pd.DataFrame:
+    """Every limit of the plan: most that is used of it, whether it binds, and what one more unit of it saves.
+
+    Prices of capital, power, payments and reserve are those of nodes that need not be whole, over the horizon. A month of
+    lead time is priced by planning anew at the weights of the paths in the plan. `binds` where a unit more saves money.
+
+    Returns
+    -------
+    limit, used, most (not a number: no limit), unit, binds, price_usd, per: unit of the price.
+    """
+    rows = [
+        *_capital(chosen),
+        *_power(chosen),
+        *_payments(chosen),
+        *_vendors(chosen),
+        *_reserve(chosen),
+        *_lead(chosen),
+    ]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _priced(chosen: Chosen, start: str) -> dict[str, float]:
+    return {name: usd for name, usd in chosen.best.limit_usd.items() if name.startswith(start)}
+
+
+def _row(limit: str, used: float, most: float, unit: str, price: float, per: str) -> tuple:
+    return (
+        limit,
+        float(used),
+        float(most),
+        unit,
+        bool(price > LEAST_USD or (unit == "USD" and price > 0)),
+        float(price),
+        per,
+    )
+
+
+def _capital(chosen: Chosen) -> list[tuple]:
+    problem, plan, months = chosen.problem, chosen.case.plan, chosen.case.streams.months
+    if plan.budget.capex_usd_per_year is None:
+        return []
+    first, spent = fiscal_year(months[0], plan.fiscal_year_start_month), {}
+    for (option, month), nodes in zip(problem.orders, chosen.best.nodes, strict=False):
+        year = fiscal_year(months[month], plan.fiscal_year_start_month)
+        outlay = option.upfront_usd * problem.node_size[option.platform] * nodes * option.capital
+        spent[year] = spent.get(year, 0.0) + outlay
+    prices = _priced(chosen, "capital")
+    return [
+        _row(
+            f"Capital of fiscal year {year}", usd, plan.budget.capex_usd_per_year, "USD",
+            prices.get(f"capital of year {year - first + 1}", 0.0), "a dollar",
+        )
+        for year, usd in sorted(spent.items())
+    ]  # fmt: skip
+
+
+def _power(chosen: Chosen) -> list[tuple]:
+    problem, case = chosen.problem, chosen.case
+    on_site = np.array([option.name in OWN_SITE_OPTIONS for option, _ in problem.orders], dtype=float)
+    held = problem.owned + problem.serves @ (chosen.best.nodes[: len(problem.orders)] * on_site)
+    found = []
+    for region in case.plan.regions:
+        here = (case.streams.pools["region"] == region.region).to_numpy()
+        if region.power_limit_kw is None or not here.any():
+            continue
+        prices = _priced(chosen, f"power of {region.name} in")
+        drawn = (held[:, here] @ problem.kw[here]).max()
+        mean = sum(prices.values()) / problem.months
+        found.append(
+            _row(f"Power of own hardware, {region.name}", drawn, region.power_limit_kw, "kW", mean, "a kW-month")
+        )
+    return found
+
+
+def _payments(chosen: Chosen) -> list[tuple]:
+    problem, budget = chosen.problem, chosen.case.plan.budget.opex_usd_per_month
+    if budget is None:
+        return []
+    nodes = chosen.best.nodes[: len(problem.orders)]
+    paid = max(float(problem.paid_usd(month) @ nodes) for month in range(problem.months))
+    prices = _priced(chosen, "budget")
+    return [
+        _row(
+            "Committed payments of a month",
+            paid,
+            budget,
+            "USD",
+            sum(prices.values()) / problem.months,
+            "a dollar a month",
+        )
+    ]
+
+
+def _vendors(chosen: Chosen) -> list[tuple]:
+    problem, case = chosen.problem, chosen.case
+    held = problem.capacity(chosen.best.nodes).sum(axis=0)
+    vendors = case.streams.pools["vendor"].astype(object)
+    by = pd.Series(held).groupby(vendors.where(vendors.notna(), "not known").to_numpy()).sum()
+    if not by.sum() > 0:
+        return []
+    name, limit = str(by.idxmax()), case.plan.vendor_share_most
+    price = sum(_priced(chosen, "share").values())
+    most = limit if limit < 1 else np.nan
+    return [
+        _row(
+            f"Share of one vendor ({name}) in what is held",
+            by.max() / by.sum(),
+            most,
+            "share",
+            price,
+            "an accelerator-month",
+        )
+    ]
+
+
+def _reserve(chosen: Chosen) -> list[tuple]:
+    """One per cent more of the fleet that must stand ready, over all months and platforms in which it decides."""
+    problem, worth = chosen.problem, 0.0
+    floor = np.asarray(problem.floor)
+    for name, usd in _priced(chosen, "reserve").items():
+        words = name.split()
+        worth += usd * PERCENT * floor[int(words[-1]), int(words[3])]
+    if not floor.any():
+        return []
+    stands = floor.max(axis=0).sum()
+    limit = "Fleet with reserve where no hours can be rented"
+    return [_row(limit, stands, stands, "accelerators", worth, "1 % of that fleet less")]
+
+
+def _lead(chosen: Chosen) -> list[tuple]:
+    """A month longer to wait for what has a lead time."""
+    problem, nodes = chosen.problem, chosen.best.nodes[: len(chosen.problem.orders)]
+    waits = [option.lead_months for option in problem.options if option.lead_months > 0]
+    if not waits:
+        return []
+    by_path = evaluate_plan(problem, nodes).recourse_usd
+    weights = (1 - problem.risk_weight) / problem.paths + problem.risk_weight * tail_weights(by_path, problem.tail)
+    now, later = (_at_weights(_waiting(problem, more), weights) for more in (0, 1))
+    return [_row("Lead time of hardware", max(waits) + 1, np.nan, "months", max(later - now, 0.0), "a month longer")]
+
+
+def _waiting(problem: Problem, more: int) -> Problem:
+    options = tuple(
+        replace(option, lead_months=option.lead_months + more) if option.lead_months > 0 else option
+        for option in problem.options
+    )
+    return replace(problem, options=options, floor=np.zeros((0, 0)))
+
+
+def _at_weights(problem: Problem, weights: np.ndarray) -> float:
+    return Replanner(world_of(problem), np.zeros(len(problem.orders))).at_weights(weights)[1]

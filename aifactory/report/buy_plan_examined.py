@@ -1,0 +1,134 @@
+"""Page of stage 4: what the shortlist gave up, which limits bind, how steady the plan is, and what less risk costs."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from aifactory.buyplan.examine import Examination
+from aifactory.inputs.workspace import Workspace
+from aifactory.report.blocks import Block, Col, Group, group, section, table
+from aifactory.report.text import is_missing, join_words, num, pct, plural, usd_compact
+
+EXCLUDED, LIMITS, RISK = (
+    "What did the shortlist give up?",
+    "Which limits bind, and is the plan steady?",
+    "What does less risk cost?",
+)
+SOURCE = "computed: the plan's orders on its paths of demand and prices"
+NOT_ASKED = "Not computed: nothing can be committed to, or offers have least orders."
+ROWS = 12
+
+
+def examined_section(ws: Workspace, found: Examination | None) -> Group | Block:
+    """The questions to the plan, one after the other."""
+    if found is None:
+        return section(EXCLUDED, NOT_ASKED)
+    return group(_excluded(ws, found.excluded), _limits(ws, found), _frontier(ws, found))
+
+
+def _excluded(ws: Workspace, cells: pd.DataFrame) -> Group | Block:
+    """The best platform of each use case that the plan does not use."""
+    known = cells.dropna(subset=["saving_usd"])
+    if known.empty:
+        return section(EXCLUDED, "Nothing: no other platform of known capacity is offered where the use cases run.")
+    best = known.drop_duplicates("use_case_id").head(ROWS)
+    saves = best[best["saving_usd"] > 0]
+    if saves.empty:
+        text = f"Nothing: none of {plural(len(known), 'other platform')} of known capacity would make the plan cheaper."
+    else:
+        first = saves.iloc[0]
+        text = (
+            f"{plural(len(saves), 'use case')} would be cheaper on another platform with the orders that follow, most of all "
+            f"{first['use_case_id']} on {first['accelerator_id']} instead of {first['chosen_id']}: {usd_compact(first['saving_usd'])}. The "
+            "shortlist prices platforms before it is known how they are bought: look at its choice again before signing."
+        )
+    columns = {
+        "use_case_id": Col("Use case"),
+        "chosen_id": Col("Chosen"),
+        "accelerator_id": Col("Best of the others"),
+        "why": Col("Why not"),
+        "tier": Col("Capacity is"),
+        "once_usd": Col("Move once, USD", "usd0"),
+        "saving_usd": Col("Exclusion costs, USD", "usd0"),
+    }
+    note = (
+        f"Present value over the horizon at today's prices, mean and worst paths weighed as in the plan; one use case moves at a time, in "
+        f"all its regions: figures do not add up. Below 0: the choice is right. All {len(cells)} cells are in the workbook."
+    )
+    caption = "What it costs to leave a platform out"
+    return group(
+        section(EXCLUDED, text), table(best, caption=caption, source=SOURCE, as_of=ws.as_of, columns=columns, note=note)
+    )
+
+
+def _limits(ws: Workspace, found: Examination) -> Group:
+    """Limits with their prices, and what small changes move."""
+    rows, changes = found.limits, found.stability.iloc[1:]
+    binding = rows[rows["binds"]]
+    named = [f"{_lower(row.limit)} ({usd_compact(row.price_usd)} for {row.per})" for row in binding.itertuples()]
+    text = f"What binds is {join_words(named)}. " if named else "No limit binds. "
+    free = rows.loc[~rows["binds"] & rows["most"].notna(), "limit"].tolist()
+    if free:
+        text += f"{plural(len(free), 'limit')} would save nothing if raised. "
+    most, least = changes["moved_share"].max(), changes["keep_share"].max()
+    text += (
+        f"One per cent more or less demand, or price of rented hours, moves {pct(most, 1)} of the fleet "
+        f"({num(changes['moved_accelerators'].max(), 1)} accelerators in the mean of the months) and {usd_compact(changes['orders_change_usd'].abs().max())} of "
+        f"orders; keeping the orders as they are would then cost at most {pct(least, 2)} more."
+    )
+    columns = {
+        "limit": Col("Limit"),
+        "used": Col("Most used", "num2"),
+        "shown": Col("Allowed"),
+        "unit": Col("Unit"),
+        "binds": Col("Binds", "bool"),
+        "price_usd": Col("Worth, USD", "usd2"),
+        "per": Col("For"),
+    }
+    shown = ["no limit" if is_missing(most) else f"{most:,.10g}" for most in rows["most"]]
+    note = "Worth: cost saved over the horizon by one more unit (of lead time: added by it), for nodes that need not be whole."
+    shown_table = table(
+        rows.assign(shown=shown).head(ROWS), caption="Limits of the plan and what they are worth", source=SOURCE, as_of=ws.as_of,
+        columns=columns, note=note,
+    )  # fmt: skip
+    return group(section(LIMITS, text), shown_table)
+
+
+def _frontier(ws: Workspace, found: Examination) -> Group:
+    """Plans from the cheapest in the mean to the safest."""
+    rows, worst = found.frontier, pct(1 - found.tail)
+    first, last = rows.iloc[0], rows.iloc[-1]
+    paid, saved = last["expected_usd"] - first["expected_usd"], first["tail_usd"] - last["tail_usd"]
+    text = (
+        f"The safest orders would cut the mean of the worst {worst} of the paths by {usd_compact(saved)} and cost {usd_compact(paid)} more in "
+        f"expectation than the cheapest ones; this plan weighs the worst paths with {pct(found.risk_weight)}."
+    )
+    if saved <= 0:
+        text = f"No orders make the worst {worst} of the paths cheaper than those with the least expected cost."
+    columns = {
+        "risk_weight": Col("Weight of the worst paths", "pct0"),
+        "expected_usd": Col("Expected cost, USD", "usd0"),
+        "tail_usd": Col(f"Worst {worst}, USD", "usd0"),
+        "overrun_usd": Col("Overrun, USD", "usd0"),
+        "orders_usd": Col("Committed, USD", "usd0"),
+        "is_plan": Col("This plan", "bool"),
+    }
+    caption = "Expected cost against the worst paths (conditional value at risk)"
+    note = "Present value over the horizon; each row is the best plan found for its weight."
+    return group(
+        section(RISK, text), table(rows, caption=caption, source=SOURCE, as_of=ws.as_of, columns=columns, note=note)
+    )
+
+
+def _lower(name: str) -> str:
+    return name[:1].lower() + name[1:]
+
+
+def tables(found: Examination | None) -> dict[str, pd.DataFrame]:
+    """Tables for the run folder."""
+    if found is None:
+        return {}
+    return {
+        "excluded_platforms": found.excluded, "limit_values": found.limits, "plan_stability": found.stability,
+        "risk_frontier": found.frontier,
+    }  # fmt: skip

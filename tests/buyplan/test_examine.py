@@ -1,0 +1,115 @@
+"""Questions to the plan: what was left out, limits and their worth, steadiness, risk against cost."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from bp_company import make_plan, make_prices
+from test_futures import paths_of
+
+from aifactory.buyplan.choose import choose_orders
+from aifactory.buyplan.excluded import NO_OFFER, Cells, value_excluded
+from aifactory.buyplan.limit_values import limit_values
+from aifactory.buyplan.stress.frontier import risk_frontier
+from aifactory.buyplan.stress.stability import plan_stability
+
+HALF = {"accelerator_id": "half", "usd_per_accelerator_hour": 2.0}
+PLAN = make_plan(candidates=["acc", "half"])
+PRICES = make_prices(
+    {"purchase_option": "on_demand", **HALF},
+    {"purchase_option": "reserved_1y", "term_months": 12, **HALF, "usd_per_accelerator_hour": 1.0},
+)
+
+
+def cells(rule=None, once=0.0):
+    """Accelerator `half` does the same work for half the price; moving there may cost something once."""
+    keys = {"use_case_id": ["chat", "chat", "train"], "accelerator_id": ["half", "nowhere", "acc"]}
+    rates = {
+        "units_per_s_per_accelerator": [1.0, 1.0, 1 / 3600],
+        "low": 0.9,
+        "high": 1.1,
+        "tier": "measured",
+        "failure_rate": 0.0,
+    }
+    exclusions = pd.DataFrame({"use_case_id": ["chat"], "accelerator_id": ["half"], "rule": [rule], "reason": ["x"]})
+    penalties = pd.DataFrame(
+        {"use_case_id": ["chat"], "accelerator_id": ["half"], "total_usd": [5.0 + once], "compute_usd": [5.0]}
+    )
+    about = pd.DataFrame({"accelerator_id": ["acc", "half", "nowhere"], "accelerators_per_node": [4, 4, 4], "tdp_w": 1e3,
+                          "platform_class": "gpu", "vendor": "v"})  # fmt: skip
+    return Cells(pd.DataFrame({**keys, **rates}), exclusions if rule else exclusions.iloc[:0], penalties, about)
+
+
+@pytest.fixture
+def planned(tiny):
+    case = tiny(plan=PLAN, prices=PRICES)
+    paths = paths_of(case, 20, 0.4)
+    return choose_orders(case, paths), paths
+
+
+def test_the_value_of_a_platform_left_out_is_the_cost_it_saves(planned):
+    """Half the price for all of the chat: what chat costs beside training is saved by half, less the move."""
+    chosen, paths = planned
+    ask = (chosen.case, paths, chosen.problem, chosen.best.nodes)
+    found = value_excluded(*ask, cells()).set_index("accelerator_id")
+    row = found.loc["half"]
+    assert row["saving_usd"] == pytest.approx(row["now_usd"] - row["moved_usd"])
+    alone = row["moved_usd"] - (row["now_usd"] - 2 * (row["now_usd"] - row["moved_usd"]))
+    assert 0 < row["saving_usd"] < row["now_usd"] / 2 and alone > 0
+    dearer = value_excluded(*ask, cells(once=1000.0)).set_index("accelerator_id").loc["half"]
+    assert dearer["saving_usd"] == pytest.approx(row["saving_usd"] - 1000.0)
+    assert found.loc["nowhere", "why"] == NO_OFFER and np.isnan(found.loc["nowhere", "saving_usd"])
+    assert "acc" not in found.index  # the chosen platform is not left out
+
+
+def test_rules_are_named_and_what_cannot_run_is_not_valued(planned):
+    chosen, paths = planned
+    ask = (chosen.case, paths, chosen.problem, chosen.best.nodes)
+    assert value_excluded(*ask, cells("export")).set_index("accelerator_id").loc["half", "why"] == "export"
+    assert "half" not in set(value_excluded(*ask, cells("memory"))["accelerator_id"])
+
+
+def test_a_platform_like_the_chosen_one_saves_nothing_by_itself(tiny):
+    """The same prices and capacity: moving splits a shared pool, which never saves."""
+    like = {"accelerator_id": "half"}
+    case = tiny(plan=PLAN, prices=make_prices(
+        {"purchase_option": "on_demand", "usd_per_accelerator_hour": 4.0, **like},
+        {"purchase_option": "reserved_1y", "usd_per_accelerator_hour": 2.0, "term_months": 12, **like},
+    ))  # fmt: skip
+    paths = paths_of(case, 20, 0.4)
+    chosen = choose_orders(case, paths)
+    found = value_excluded(case, paths, chosen.problem, chosen.best.nodes, cells()).set_index("accelerator_id")
+    assert found.loc["half", "saving_usd"] <= 1e-6 * found.loc["half", "now_usd"]
+
+
+def test_more_weight_on_the_worst_paths_costs_more_and_saves_there(planned):
+    chosen, _ = planned
+    rows = risk_frontier(chosen.problem, chosen.best.nodes)
+    assert (rows["expected_usd"].diff().dropna() >= -2e-3 * rows["expected_usd"].iloc[0]).all()
+    assert (rows["tail_usd"].diff().dropna() <= 2e-3 * rows["tail_usd"].iloc[0]).all()
+    assert rows.loc[rows["risk_weight"] == chosen.problem.risk_weight, "is_plan"].item()
+    assert (rows["overrun_usd"] >= 0).all()
+
+
+def test_small_changes_move_little(planned):
+    chosen, _ = planned
+    rows = plan_stability(chosen.problem, chosen.best.nodes)
+    assert rows["change"].tolist()[0] == "none" and len(rows) == 5
+    assert (rows["keep_usd"] >= 0).all() and (rows["keep_share"] <= 0.01).all()
+    assert (rows["moved_share"] <= 0.25).all()
+
+
+def test_a_budget_that_binds_has_its_price(tiny):
+    hardware = {
+        "purchase_option": "purchase", "usd_per_accelerator": 20_000.0, "region": "*", "provider": "vendor",
+        "lead_time_weeks": 12.0,
+    }  # fmt: skip
+    prices = make_prices(hardware, drop=["reserved_1y"])
+    free = tiny(plan=make_plan(36), prices=prices)
+    free = choose_orders(free, paths_of(free, 5, 0.2))
+    node = max(option.upfront_usd for option, _ in free.problem.orders) * 4
+    tight = tiny(plan=make_plan(36, budget={"capex_usd_per_year": node * 1.5}), prices=prices)
+    rows = limit_values(choose_orders(tight, paths_of(tight, 5, 0.2))).set_index("limit")
+    first = rows.loc[[name for name in rows.index if name.startswith("Capital")][0]]
+    assert first["used"] == pytest.approx(node) and first["binds"] and first["price_usd"] > 0
+    assert rows.loc["Lead time of hardware", "price_usd"] > 0
+    assert "Share of one vendor (NVIDIA) in what is held" not in rows.index

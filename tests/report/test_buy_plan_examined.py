@@ -1,0 +1,56 @@
+"""The page of the questions to the plan: findings in words, tables for the workbook."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from aifactory.buyplan.examine import Examination
+from aifactory.report import buy_plan_examined as page
+
+
+@pytest.fixture
+def found():
+    frontier = pd.DataFrame({"risk_weight": [0.0, 0.3, 1.0], "expected_usd": [10e6, 10.1e6, 11e6], "tail_usd": [15e6, 14.5e6, 14e6],
+                             "overrun_usd": [5e6, 4.4e6, 3e6], "orders_usd": [1e6, 2e6, 4e6], "is_plan": [False, True, False]})  # fmt: skip
+    limits = pd.DataFrame({"limit": ["Capital of fiscal year 2027", "Lead time of hardware"], "used": [6e6, 6.0], "most": [6e6, np.nan],
+                           "unit": ["USD", "months"], "binds": [True, True], "price_usd": [0.25, 2e5], "per": ["a dollar", "a month longer"]})  # fmt: skip
+    stability = pd.DataFrame({"change": ["none", "demand +1 %"], "moved_accelerators": [0.0, 2.0], "moved_share": [0.0, 0.02],
+                              "first_orders_moved": [0.0, 8.0], "orders_change_usd": [0.0, -3e4], "keep_usd": [0.0, 5e3],
+                              "keep_share": [0.0, 5e-4]})  # fmt: skip
+    cell = {
+        "use_case_id": "chat",
+        "chosen_id": "acc",
+        "why": "not chosen",
+        "tier": "measured",
+        "now_usd": 5e6,
+        "once_usd": 0.0,
+    }
+    excluded = pd.DataFrame([
+        {**cell, "accelerator_id": "half", "moved_usd": 3e6, "saving_usd": 2e6},
+        {**cell, "accelerator_id": "other", "moved_usd": 4e6, "saving_usd": 1e6},
+        {**cell, "accelerator_id": "nowhere", "moved_usd": np.inf, "saving_usd": np.nan},
+    ])  # fmt: skip
+    return Examination(frontier, limits, stability, excluded, 0.3, 0.9)
+
+
+def text_of(group):
+    return "\n".join(part.text for part in group)
+
+
+def test_findings_are_said_with_their_money(sample_ws, found):
+    text = text_of(page.examined_section(sample_ws, found))
+    assert "chat on half instead of acc: USD 2.00 M" in text and "on other instead" not in text
+    assert "capital of fiscal year 2027" in text and "lead time of hardware (USD 200 k for a month longer)" in text
+    assert "moves 2.0 % of the fleet" in text
+    assert "by USD 1.00 M and cost USD 1.00 M more" in text and "with 30 %" in text
+
+
+def test_nothing_given_up_is_said(sample_ws, found):
+    none = replace(found, excluded=found.excluded.assign(saving_usd=-1.0))
+    assert "Nothing: none of 3" in text_of(page.examined_section(sample_ws, none))
+    unknown = replace(found, excluded=found.excluded.assign(saving_usd=np.nan))
+    assert "no other platform of known capacity" in text_of(page.examined_section(sample_ws, unknown))
+    assert page.examined_section(sample_ws, None).text.endswith(page.NOT_ASKED)
+    assert page.tables(None) == {} and set(page.tables(found)) >= {"excluded_platforms", "risk_frontier"}
