@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from aifactory.buyplan.case import Case, build_case, case_terms
+from aifactory.buyplan.caveats import fiscal_year
 from aifactory.buyplan.futures import GAP, TIME_LIMIT_S, nodes_signed, problem_of, problem_over
 from aifactory.buyplan.nodes import TOLERANCE, Load
 from aifactory.buyplan.optimise.benders import REACHED, OptimalPlan, optimise
 from aifactory.buyplan.optimise.evaluate import recourse_of
 from aifactory.buyplan.optimise.extensive import largest_orders
-from aifactory.buyplan.optimise.limits import find_conflict
+from aifactory.buyplan.optimise.limits import without_conflicts
 from aifactory.buyplan.optimise.problem import Problem
 from aifactory.buyplan.orders import FLEXIBLE
 from aifactory.buyplan.stress.replan import GAP as QUICK_GAP
@@ -50,7 +52,7 @@ class Chosen:
     @property
     def limits(self) -> list[str]:
         """What a reader must know: limits that contradict each other or bind, and a search that ended early."""
-        found = [f"The budget of capital is not kept: {self.conflict}."] if self.conflict else []
+        found = [f"A limit is not kept: {self.conflict}."] if self.conflict else []
         capital = max((usd for name, usd in self.best.limit_usd.items() if name.startswith("capital")), default=0.0)
         if capital > 0:
             found.append(
@@ -67,21 +69,33 @@ class Chosen:
 def choose_orders(case: Case, paths: Paths) -> Chosen | None:
     """Cheapest orders over all demand paths, mean and worst tenth weighed; None where nothing can be committed to.
 
-    Orders are placed once a quarter, purchases within the budget of capital of each fiscal year (unless the fleet that must
-    be held needs more). Where no hours can be rented the expected fleet with its reserve is held.
+    Orders are placed once a quarter, within the budgets, the power of the own sites and the share of a vendor (unless the
+    fleet that must be held needs more). Where no hours can be rented the expected fleet with its reserve is held.
     """
     problem = problem_of(case, paths)
     if not problem.orders or not (problem.demand > 0).any():
         return None
-    conflict = find_conflict(problem, largest_orders(problem))
-    if conflict is not None:
-        problem = replace(problem, capital_usd=np.zeros(0))
+    problem, conflicts = without_conflicts(problem, largest_orders(problem))
     best = optimise(problem, gap=GAP, time_limit_s=TIME_LIMIT_S)
     case = with_room(case, problem, best.nodes)
     return Chosen(
         case, problem, best, decisions_of(case, problem, best.nodes), reasons_of(problem, best.nodes),
-        conflict.sentence() if conflict else "",
+        "; ".join(spoken(case, conflict.sentence()) for conflict in conflicts),
     )  # fmt: skip
+
+
+def spoken(case: Case, sentence: str) -> str:
+    """A sentence about limits with platforms, months and years by their names."""
+    pools, months = case.streams.pools, case.streams.months
+    first = fiscal_year(months[0], case.plan.fiscal_year_start_month)
+    places = [f"{row.accelerator_id} in {row.region}" for row in pools.itertuples()]
+    for word, name in (
+        ("platform", lambda at: places[at]),
+        ("month", lambda at: months[at + 1]),
+        ("year", lambda at: f"fiscal year {first + at - 1}"),
+    ):
+        sentence = re.sub(rf"\b{word} (\d+)\b", lambda found, name=name: name(int(found[1])), sentence)
+    return sentence
 
 
 def decisions_of(case: Case, problem: Problem, nodes: np.ndarray, firm: np.ndarray | None = None) -> np.ndarray:
@@ -129,8 +143,7 @@ def quick_orders(
     problem = _with_firm(case, problem_over(case, wanted, load), firm)
     nodes = np.zeros(len(problem.orders))
     if problem.orders and (problem.demand > 0).any():
-        if find_conflict(problem, largest_orders(problem)) is not None:
-            problem = replace(problem, capital_usd=np.zeros(0))
+        problem = without_conflicts(problem, largest_orders(problem))[0]
         nodes = replan(world_of(problem), nodes, gap=gap).nodes
     case = with_room(case, problem, nodes)
     return case, decisions_of(case, problem, nodes, firm)

@@ -173,5 +173,5 @@ def _streams_on(
     pools = table[["region", "accelerator_id"]].drop_duplicates().join(about, on="accelerator_id")
     return replace(
         streams, table=table, pools=pools, units=streams.units[:, :, every], reserve=streams.reserve[:, every],
-        rule=streams.rule[:, every], shape=streams.shape[every], size=streams.size[:, every], band=streams.band[:, :, every],
+        rule=streams.rule[:, every], shape=streams.shape[every], size=streams.size[:, every], chance=streams.chance[:, every], band=streams.band[:, :, every],
     )  # fmt: skip

@@ -7,7 +7,7 @@ import pytest
 
 from aifactory.buyplan.bands import orders_frame
 from aifactory.buyplan.case import solve_expected
-from aifactory.buyplan.choose import choose_orders, quick_orders, with_reasons
+from aifactory.buyplan.choose import choose_orders, quick_orders, spoken, with_reasons
 from aifactory.buyplan.futures import (
     ONE_PATH,
     THIS_PLAN,
@@ -164,3 +164,9 @@ def test_quick_orders_follow_the_rule_of_the_plan(tiny):
     alone = quick_orders(case, expected)[1]
     assert (decision[:, :2] == firm[:, :2]).all()
     assert (decision != FLEXIBLE).sum() == (alone != FLEXIBLE).sum()
+
+
+def test_limits_are_spoken_of_by_name(tiny):
+    case = tiny()
+    text = spoken(case, "raise capital of year 1 or lower reserve of platform 0 in month 2")
+    assert text == "raise capital of fiscal year 2026 or lower reserve of acc in eu in 2027-01"

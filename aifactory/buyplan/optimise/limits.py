@@ -7,7 +7,7 @@ contradict each other (Farkas), and leaving one row out after the other keeps a 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import linprog
@@ -16,7 +16,7 @@ from aifactory.buyplan.optimise.problem import Problem
 from aifactory.errors import InputError
 
 TOLERANCE = 1e-7
-UNITS = {"capital": "USD", "power": "kW", "reserve": "accelerators", "share": "accelerator-months"}
+UNITS = {"capital": "USD", "budget": "USD", "power": "kW", "reserve": "accelerators", "share": "accelerator-months"}
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,24 @@ def find_conflict(problem: Problem, largest: np.ndarray) -> Conflict | None:
         if by is not None:
             relief[names[row]] = by
     return Conflict(tuple(names[row] for row in kept), relief)
+
+
+def without_conflicts(problem: Problem, largest: np.ndarray) -> tuple[Problem, tuple[Conflict, ...]]:
+    """The problem without the limits that cannot be kept beside the fleet that must stand ready, and what contradicts it.
+
+    Of each smallest set of conflicting limits all kinds but the reserve are dropped, until a plan exists.
+    """
+    none = {"capital": {"capital_usd": np.zeros(0)}, "budget": {"order_budget_usd": np.zeros(0)},
+            "power": {"power_kw": np.zeros(0)}, "share": {"vendor_most": 1.0}}  # fmt: skip
+    found = []
+    while (conflict := find_conflict(problem, largest)) is not None:
+        kinds = {_kind(name) for name in conflict.names} & set(none)
+        if not kinds:
+            break
+        found.append(conflict)
+        for kind in sorted(kinds):
+            problem = replace(problem, **none[kind])
+    return problem, tuple(found)
 
 
 def refuse_conflicts(problem: Problem, largest: np.ndarray) -> None:

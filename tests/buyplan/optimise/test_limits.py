@@ -9,7 +9,7 @@ from planning_problems import problem
 from aifactory.buyplan.optimise.benders import optimise
 from aifactory.buyplan.optimise.extensive import largest_orders, solve_extensive
 from aifactory.buyplan.optimise.foresight import known_path_usd
-from aifactory.buyplan.optimise.limits import find_conflict
+from aifactory.buyplan.optimise.limits import find_conflict, without_conflicts
 from aifactory.buyplan.optimise.problem import Option, Problem
 from aifactory.errors import InputError
 
@@ -119,3 +119,17 @@ def test_a_known_path_costs_what_the_monolith_says(seed):
         order_months=tuple(range(9)), risk_weight=0.0,
     )  # fmt: skip
     assert known_path_usd(case) == pytest.approx(solve_extensive(case, gap=1e-9).objective_usd, rel=1e-6)
+
+
+def test_limits_beside_what_must_stand_are_dropped_and_named():
+    """Three must stand ready: neither 800 USD nor 1 kW suffice, and both are said."""
+    case = one([BUY], capital_usd=np.array([800.0]), power_kw=np.full(4, 1.0), floor=np.full((4, 1), 3.0))
+    free, found = without_conflicts(case, largest_orders(case))
+    assert not len(free.capital_usd) and not len(free.power_kw) and (free.floor == 3.0).all()
+    said = " ".join(conflict.sentence() for conflict in found)
+    assert "capital of year 1" in said and "power in month" in said
+    assert optimise(free, gap=1e-6).nodes.tolist() == [3.0]
+    kept, none = without_conflicts(
+        replace(case, capital_usd=np.array([2400.0]), power_kw=np.zeros(0)), largest_orders(case)
+    )
+    assert none == () and len(kept.capital_usd)
