@@ -28,8 +28,8 @@ from aifactory.buyplan.optimise.problem import Problem
 STEP, CONTINUOUS_ROUNDS, WHOLE_ROUNDS, MASTER_SHARE = 0.5, 30, 12, 0.25
 #: Paths in a group whose mean stands for them at first.
 GROUP = 5
-#: Programmes solved in an evaluation at first: known bases bound the rest from below.
-QUICK = 128
+#: Programmes solved in an evaluation at first, and in the search for ports: known bases bound the rest from below.
+QUICK, PORT_SOLVES = 128, 48
 #: Searches for ports, each after the nodes of the best choice were made whole; the shares of the gap that are asked of
 #: the first search and of whole nodes.
 PORT_CYCLES, PORT_SHARE, WHOLE_SHARE = 6, 0.85, 0.3
@@ -98,7 +98,7 @@ def _with_ports(
     recourse: Evaluator,
 ) -> OptimalPlan:
     """Choose ports by branch and bound, make nodes whole for the best choice, and search on where the gap is too wide."""
-    search, best, found_for = PortSearch(problem, master, center, recourse, QUICK), None, None
+    search, best, found_for = PortSearch(problem, master, center, recourse, PORT_SOLVES), None, None
     ask = PORT_SHARE * gap
     for _ in range(PORT_CYCLES):
         search.run(ask, np.inf if best is None else best.cost.objective_usd, end)

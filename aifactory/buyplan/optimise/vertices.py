@@ -69,7 +69,8 @@ class VertexPool:
                 for at in left:
                     duals[at] = self.vertices[self._groups[group[at]][0]].dual[:-1]
                 break
-            now = np.arange(len(left)) % max(len(left) // BATCH, 1) == 0
+            batch = BATCH if solves is None else max(min(BATCH, solves), 1)
+            now = np.arange(len(left)) % max(len(left) // batch, 1) == 0
             for at in left[now]:
                 vertex = self._add(*solve(sides[at]))
                 vertex.used = self.calls
