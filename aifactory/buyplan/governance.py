@@ -5,11 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from aifactory.buyplan.compare import HOSTED
 from aifactory.finance.options import OPTION_NAMES
 from aifactory.inputs.plan import Plan
 from aifactory.units import MEGA, MONTHS_PER_YEAR
 
 KINDS_NAMED = 3
+HOSTED_WHERE_CHEAPER = f"{HOSTED} where cheaper"
+#: Saving from which hosted models come before any order: about the error of a predicted capacity.
+HOSTED_FIRST_SHARE = 0.10
 DECISION_WINDOW_MONTHS = 3  # orders to sign within ninety days of the approval
 MONTH_NAMES = [
     "January",
@@ -39,8 +43,33 @@ def released_on_triggers(orders: pd.DataFrame) -> pd.DataFrame:
     return orders[due & ~orders["renewal"] & (orders["band"] != "baseline")]
 
 
-def decision_sentence(orders: pd.DataFrame, roi: pd.DataFrame, plan: Plan) -> str:
-    """Return the decision asked for: amount, what, until when, and what it brings."""
+def decision_sentence(
+    orders: pd.DataFrame, roi: pd.DataFrame, plan: Plan, comparisons: pd.DataFrame | None = None
+) -> str:
+    """Return the decision asked for: amount, what, until when, and what it brings.
+
+    Where the hosted models of `comparisons` (policy, dearer_share, note) cost `HOSTED_FIRST_SHARE` less than the plan,
+    their test comes first: an amount to sign must not lead a reader past them.
+    """
+    sentence, first = _own_decision(orders, roi, plan), _hosted_first(comparisons)
+    return f"{first} If they fail it: {sentence[0].lower()}{sentence[1:]}" if first else sentence
+
+
+def _hosted_first(comparisons: pd.DataFrame | None) -> str:
+    if comparisons is None or comparisons.empty:
+        return ""
+    rows = comparisons[comparisons["policy"] == HOSTED_WHERE_CHEAPER]
+    rows = rows[rows["dearer_share"] <= -HOSTED_FIRST_SHARE]
+    if rows.empty:
+        return ""
+    row = rows.iloc[0]
+    return (
+        f"Test hosted models on own prompts before signing: they would cost {-row['dearer_share']:.0%} less for the "
+        f"accelerators ({row['note']})."
+    )
+
+
+def _own_decision(orders: pd.DataFrame, roi: pd.DataFrame, plan: Plan) -> str:
     expected = roi[roi["scenario"] == "expected"].iloc[0]
     outlook = f"The plan costs {money(expected['tco_usd'])} over {plan.horizon_months} months"
     if np.isfinite(expected["npv_usd"]):

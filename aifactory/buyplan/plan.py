@@ -239,7 +239,7 @@ def report(
         approved_plan=approved_plan_frame(case, answer, period),
         not_sized=case.streams.not_sized,
         warnings=_in_order(chosen.limits if chosen else [], warnings, comparisons),
-        decision=decision_sentence(orders, roi, case.plan),
+        decision=decision_sentence(orders, roi, case.plan, comparisons),
         tax_regimes=tax_regimes_frame(case, answer),
         leases=leases_frame(case, answer, justified(answer.expected)),
         returns=returns_basis(case, answer, api),

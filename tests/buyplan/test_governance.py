@@ -166,3 +166,21 @@ def test_what_is_installed_today_is_not_forgotten(tiny):
     text = warned(tiny(), installed=installed)
     assert "5 edge installed in eu would no longer be used" in text
     assert "8 acc in eu are under contract today" in text
+
+
+@pytest.mark.parametrize(("share", "first"), [(-0.95, True), (-0.10, True), (-0.06, False), (0.2, False)])
+def test_hosted_models_that_cost_much_less_are_tested_before_anything_is_signed(tiny, share, first):
+    case = tiny()
+    answer, orders = solved(case)
+    comparisons = pd.DataFrame(
+        {
+            "policy": ["This plan", "Hosted API where cheaper"],
+            "dearer_share": [0.0, share],
+            "note": ["", "hosted: chat for USD 5 instead of USD 100; the rest as planned"],
+        }
+    )
+    sentence = decision_sentence(orders, roi_frame(case, answer), case.plan, comparisons)
+    assert ("If they fail it: approve USD 140,160" in sentence) is first
+    assert sentence.startswith("Test hosted models" if first else "Approve USD 140,160")
+    if first:
+        assert f"{-share:.0%} less for the accelerators (hosted: chat for USD 5 instead of USD 100" in sentence
