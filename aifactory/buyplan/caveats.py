@@ -23,6 +23,8 @@ CHANCE_DOUBTS = {
     NOTHING: "Nothing is held for requests that come by chance (how many are in progress at capacity is unknown)",
     LIMIT: "What is held for requests that come by chance rests on half of the latency limits, not on a measured time",
 }
+#: How the source of an amount begins that `aifactory new` wrote and nobody confirmed.
+EXAMPLE_SOURCE = "example of the template"
 OFFER = ["accelerator_id", "region", "purchase_option"]
 
 
@@ -40,6 +42,7 @@ def warnings_list(
     """Everything a reader must know before signing, one sentence each."""
     found = [
         *_demand_warnings(case, answer),
+        *_example_warnings(case),
         *_evidence_warnings(case, accelerators),
         *_budget_warnings(case, answer),
         *_power_warnings(case, answer),
@@ -73,6 +76,18 @@ def _demand_warnings(case: Case, answer: Answer) -> list[str]:
         where = f"{place['accelerator_id']} in {place['region']}"
         found.append(f"{where} cannot be had in time: for {months} months part of the expected demand is not served.")
     return found
+
+
+def _example_warnings(case: Case) -> list[str]:
+    """Cost centres that a new workspace brought along and nobody has confirmed."""
+    examples = [item for item in case.plan.hidden_costs if item.source.startswith(EXAMPLE_SOURCE)]
+    if not examples:
+        return []
+    usd = sum(item.usd_per_month for item in examples)
+    return [
+        f"Hidden cost centres of USD {usd:,.0f} a month are examples of the template, not the organisation's "
+        f"({_listed(item.name for item in examples)}): replace or delete them in plan.yaml."
+    ]
 
 
 def _evidence_warnings(case: Case, accelerators: pd.DataFrame) -> list[str]:

@@ -1,19 +1,23 @@
 """Calendar, decision and caveats."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from bp_company import PERIOD, make_inputs, make_plan, make_prices
 
 from aifactory.buyplan.bands import bands_frame, orders_frame
 from aifactory.buyplan.case import solve_case
-from aifactory.buyplan.caveats import fiscal_year, warnings_list
+from aifactory.buyplan.caveats import EXAMPLE_SOURCE, fiscal_year, warnings_list
 from aifactory.buyplan.duties import governance_frame
 from aifactory.buyplan.governance import decision_sentence, money, month_name, signed_now
 from aifactory.buyplan.options_table import options_frame
 from aifactory.buyplan.plan import pools_frame
 from aifactory.buyplan.statements import roi_frame
 
+ROOT = Path(__file__).parents[2]
 HARDWARE = {
     "purchase_option": "purchase",
     "usd_per_accelerator": 10_000.0,
@@ -97,6 +101,16 @@ def test_a_sound_plan_still_asks_for_quotes_and_benchmarks(tiny):
     assert "The reserved, 1 year price of acc from cloud is assumed: get a binding quote before signing." in text
     assert "Capacity of train on the chosen accelerator is anchored" in text
     assert "No value is counted for train" in text
+
+
+def test_cost_centres_of_the_template_are_named_until_they_are_replaced(tiny):
+    written = yaml.safe_load((ROOT / "data" / "templates" / "plan.yaml").read_text(encoding="utf-8"))["hidden_costs"]
+    assert all(item["source"].startswith(EXAMPLE_SOURCE) for item in written)
+    assert "Hidden cost centres of USD 85,000 a month are examples of the template" in warned(
+        tiny(plan=make_plan(hidden_costs=written))
+    )
+    own = [{**item, "source": "controller"} for item in written]
+    assert "examples of the template" not in warned(tiny(plan=make_plan(hidden_costs=own)))
 
 
 def test_unverified_specification(tiny):
