@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from aifactory.serving.intervals import COVERAGE, ENOUGH, Scores
+from aifactory.serving.intervals import COVERAGE, ENOUGH, Scores, conformal_quantile
 from aifactory.serving.measurements import to_value
 from aifactory.serving.ratio import RatioModel, block_out, fit_ratio, groups_of, prior_deviations
 
@@ -28,6 +28,8 @@ NOISE_FLOOR = 0.01
 DRIFT_PER_SQRT_YEAR = 0.25
 #: Half width in log units where nothing calibrates the step model: 80 % of public rows within a factor of 2.2.
 STEP_MODEL_ALONE = 0.8
+#: Accelerators that a scenario needs before its own scores calibrate the intervals of a new one.
+SCENARIO_CHIPS_MIN = 3
 #: Models that a new one must have as neighbours before a size trend may speak for it.
 SIZED_NEIGHBOURS = 3
 #: Factor by which a size trend may miss the known models of a kind, median over models left out, and still speak.
@@ -41,13 +43,17 @@ class Predictor:
     rows: pd.DataFrame
     models: dict[str, RatioModel]
 
-    def width(self, regime: str, kind: str) -> float:
+    def width(self, regime: str, kind: str, scenario: str = "") -> float:
         """Calibrated half width in deviations; kinds with few scores borrow those of new accelerators.
 
         Whole accelerators are exchangeable, not their rows: with G of them the share that must be inside
-        is (G + 1) / G of the nominal one.
+        is (G + 1) / G of the nominal one. A scenario that enough accelerators ran is calibrated by its own
+        scores of new accelerators: what binds a speed under a limit on latency is less known than what binds
+        the free one.
         """
         model = self.models[regime]
+        if kind == "new accelerator" and (own := scenario_scores(model, scenario)) is not None:
+            return conformal_quantile(own, COVERAGE)
         scores = {kind: calibration_scores(model, kind)}
         if len(scores[kind]) < ENOUGH:
             scores["new accelerator"] = calibration_scores(model, "new accelerator")
@@ -85,8 +91,10 @@ class Predictor:
             return
         gap, deviation = model.predict(rows)
         speed = rows["prior"].to_numpy() + gap
-        widths = {name: self.width(regime, name) for name in kind.unique()}
-        half = deviation * kind.map(widths).to_numpy(dtype=float)
+        known = rows["accelerator_class"].isin(model.cells["accelerator_class"])
+        pairs = list(zip(kind, rows["scenario"].where(known, ""), strict=True))
+        widths = {pair: self.width(regime, *pair) for pair in set(pairs)}
+        half = deviation * np.array([widths[pair] for pair in pairs])
         anchored = kind.isin(["known", "other row", "new accelerator"])
         out.loc[rows.index, "speed"] = speed
         out.loc[rows.index, "low"], out.loc[rows.index, "high"] = speed - half, speed + half
@@ -137,6 +145,22 @@ def train(rows: pd.DataFrame) -> Predictor:
     return Predictor(usable, models)
 
 
+def scenario_scores(model: RatioModel, scenario: str) -> np.ndarray | None:
+    """Scores of new accelerators in one scenario; None where fewer than `ENOUGH`, or of too few accelerators."""
+    cells = model.cells
+    own = ((cells["scenario"] == scenario) & _anchored(cells)).to_numpy()
+    count = np.minimum(cells["count"].to_numpy().astype(int), 5)
+    if cells["chip"][own].nunique() < SCENARIO_CHIPS_MIN or count[own].sum() < ENOUGH:
+        return None
+    residual, deviation = model.leave_out(cells["chip"])
+    return np.repeat((np.abs(residual) / deviation)[own], count[own])
+
+
+def _anchored(cells: pd.DataFrame) -> pd.Series:
+    """Cells whose conditions another accelerator was measured under."""
+    return cells.groupby(["model", "context"])["chip"].transform("nunique") > 1
+
+
 def calibration_scores(model: RatioModel, kind: str) -> np.ndarray:
     """Scores of one kind of novelty: rows, pairs, accelerators, models or both left out."""
     cells = model.cells
@@ -150,7 +174,7 @@ def calibration_scores(model: RatioModel, kind: str) -> np.ndarray:
     if kind == "other row":
         kept = pair.map(pair.value_counts()).to_numpy() > 1
     if kind == "new accelerator":
-        kept = (cells.groupby(["model", "context"])["chip"].transform("nunique") > 1).to_numpy()
+        kept = _anchored(cells).to_numpy()
     return np.repeat((np.abs(residual) / deviation)[kept], count[kept])
 
 

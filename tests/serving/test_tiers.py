@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from aifactory.serving.bundled import bundled_predictor
 from aifactory.serving.measurements import read_measurements, with_features
-from aifactory.serving.tiers import STRAYS, train
+from aifactory.serving.tiers import STRAYS, scenario_scores, train
 
 HEAD = "id,source,date,accelerator,accelerator_class,accel_count,task,model,params_b,precision,scenario,metric,value\n"
 CHIPS = ("nvidia-h100-sxm-80gb", "nvidia-b200-sxm-180gb")
@@ -47,3 +48,16 @@ def test_a_metric_or_a_task_that_nobody_measured_gets_no_number(tmp_path):
         answer = train(rows).predict(rows.iloc[:1].assign(id="new", accelerators=4.0, **change)).iloc[0]
         assert np.isnan(answer["predicted"])
         assert "in this metric" in answer["reason"]
+
+
+def test_intervals_of_a_scenario_come_from_its_own_scores_where_enough_accelerators_ran_it():
+    predictor = bundled_predictor()
+    model = predictor.models["llm_rounds"]
+    widths = {name: predictor.width("llm_rounds", "new accelerator", name) for name in ("offline", "interactive")}
+    for name, width in widths.items():
+        scores = scenario_scores(model, name)
+        assert np.mean(scores <= width) == pytest.approx(0.8, abs=0.05)
+    assert widths["interactive"] != widths["offline"]
+    assert scenario_scores(model, "never run") is None
+    pooled = predictor.width("llm_rounds", "new accelerator", "never run")
+    assert pooled == predictor.width("llm_rounds", "new accelerator")
