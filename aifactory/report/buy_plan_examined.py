@@ -17,6 +17,8 @@ EXCLUDED, LIMITS, RISK = (
 SOURCE = "computed: the plan's orders on its paths of demand and prices"
 NOT_ASKED = "Not computed: nothing can be committed to, or offers have least orders."
 ROWS = 12
+#: Saving from which another platform is named on the first screen, as a share of the total cost.
+MATERIAL_SHARE = 0.01
 
 
 def examined_section(ws: Workspace, found: Examination | None) -> Group | Block:
@@ -58,6 +60,19 @@ def _excluded(ws: Workspace, cells: pd.DataFrame) -> Group | Block:
     caption = "What it costs to leave a platform out"
     return group(
         section(EXCLUDED, text), table(best, caption=caption, source=SOURCE, as_of=ws.as_of, columns=columns, note=note)
+    )
+
+
+def given_up_sentence(found: Examination | None, tco_usd: float) -> str:
+    """What another platform would save most, where that is material against the total cost; else empty."""
+    if found is None or found.excluded["saving_usd"].dropna().empty:
+        return ""
+    first = found.excluded.loc[found.excluded["saving_usd"].idxmax()]
+    if not first["saving_usd"] > MATERIAL_SHARE * tco_usd:
+        return ""
+    return (
+        f"{first['use_case_id']} on {first['accelerator_id']} instead of {first['chosen_id']} would save "
+        f"{usd_compact(first['saving_usd'])} with the orders that follow: look at the choice of platform again before signing."
     )
 
 

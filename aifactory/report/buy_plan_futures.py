@@ -28,7 +28,7 @@ def futures_section(ws: Workspace, plan: BuyPlan, futures: Futures | None) -> Gr
     text = (
         f"Orders are chosen over {futures.paths} paths of demand and prices at once: they cost {usd_compact(own['objective_usd'])}, proven to be "
         f"within {pct(futures.gap, 2)} of the best orders there are. Orders made for the expected scenario alone cost "
-        f"{pct(rows.loc[ONE_PATH, 'regret'], 1)} more on the same paths, the cheapest rule of thumb ({rules.idxmin()}) {pct(rules.min(), 0)} "
+        f"{pct(rows.loc[ONE_PATH, 'regret'], 2)} more on the same paths, the cheapest rule of thumb ({rules.idxmin()}) {pct(rules.min(), 0)} "
         f"more. Planning for the mean path would lose {_money(rows.loc[MEAN], own, 'objective_usd')}: the "
         "value of planning for many paths (value of the stochastic solution)."
     )

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.buyplan import BuyPlan
+from aifactory.buyplan.examine import Examination
 from aifactory.buyplan.governance import released_on_triggers, signed_now
 from aifactory.buyplan.returns import Returns
 from aifactory.finance.options import OPTION_NAMES
@@ -22,6 +23,7 @@ from aifactory.report.buy_plan_charts import (
     charts_unit_cost,
     expected,
 )
+from aifactory.report.buy_plan_examined import given_up_sentence
 from aifactory.report.buy_plan_guard import of_a_plan
 from aifactory.report.buy_plan_money import (
     alternatives_section,
@@ -97,8 +99,10 @@ HEAD_WARNINGS = 3
 QUESTION = "How much do we buy, when, on which terms, and does it pay?"
 
 
-def buy_plan_head(ws: Workspace, plan: BuyPlan, returns: Returns | None) -> Group:
-    """First screen: the decision asked for, and how often it loses money."""
+def buy_plan_head(ws: Workspace, plan: BuyPlan, returns: Returns | None, found: Examination | None = None) -> Group:
+    """First screen: the decision asked for, how often it loses money, and what `found` says another platform saves."""
+    doubts = [rival_sentence(returns)] if returns else []
+    doubts += [given_up_sentence(found, by_scenario(plan).loc["expected", "tco_usd"])] if found else []
     checked = (ws.checks["status"] == "warned").any()
     prices = used_prices(plan, ws.plan.price_freshness_days)
     rest = len(plan.warnings) - HEAD_WARNINGS
@@ -114,7 +118,7 @@ def buy_plan_head(ws: Workspace, plan: BuyPlan, returns: Returns | None) -> Grou
         chart=chart_capacity(ws, plan) if len(plan.need) else None,
         deciders=_deciders(ws),
         warnings=[
-            *([rival] if (rival := rival_sentence(returns) if returns else "") else []),
+            *filter(None, doubts),
             *([prices.sentence] if prices.count else []),
             *plan.warnings[:HEAD_WARNINGS],
             *more,
@@ -238,7 +242,7 @@ def table_need(ws: Workspace, plan: BuyPlan) -> Block:
         "Whole accelerators, each use case alone; those of one pool share nodes hour by hour, so the fleet is smaller than the sum."
     )
     caption = "Accelerators needed per use case and region, first month, expected scenario"
-    return table(frame, caption=caption, source=PLAN, as_of=ws.as_of, columns=columns, note=note)
+    return table(frame, caption=caption, source=PLAN, as_of=ws.as_of, columns=columns, note=note, max_rows=16)
 
 
 # ------------------------------------------------------------------ bands and orders

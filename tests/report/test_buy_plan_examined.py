@@ -54,3 +54,12 @@ def test_nothing_given_up_is_said(sample_ws, found):
     assert "no other platform of known capacity" in text_of(page.examined_section(sample_ws, unknown))
     assert page.examined_section(sample_ws, None).text.endswith(page.NOT_ASKED)
     assert page.tables(None) == {} and set(page.tables(found)) >= {"excluded_platforms", "risk_frontier"}
+
+
+def test_the_first_screen_names_a_platform_that_would_save_a_material_amount(found):
+    text = page.given_up_sentence(found, 50e6)
+    assert text.startswith("chat on half instead of acc would save USD 2.00 M with the orders that follow")
+    assert page.given_up_sentence(found, 250e6) == ""
+    assert page.given_up_sentence(None, 50e6) == ""
+    unknown = replace(found, excluded=found.excluded.assign(saving_usd=np.nan))
+    assert page.given_up_sentence(unknown, 50e6) == ""
