@@ -25,6 +25,8 @@ CHANCE_DOUBTS = {
 }
 #: How the source of an amount begins that `aifactory new` wrote and nobody confirmed.
 EXAMPLE_SOURCE = "example of the template"
+#: Committed accelerators beyond the expected need, as a share of it, from which a reader must be told.
+SURPLUS_SHARE = 0.25
 OFFER = ["accelerator_id", "region", "purchase_option"]
 
 
@@ -166,6 +168,21 @@ def _capacity_warnings(bands: pd.DataFrame, pools: pd.DataFrame, installed: pd.D
             "not in the data and the plan does not pay them twice: let new orders start when they end."
         )
     return found
+
+
+def surplus_sentences(fleet: pd.DataFrame) -> list[str]:
+    """Commitments far beyond what the expected demand needs: they are paid in its cost and serve other paths only.
+
+    `fleet` as of `fleet_frame`; a pool is named from `SURPLUS_SHARE` of its need on, at its highest.
+    """
+    rows = fleet[fleet["scenario"] == "expected"].assign(over=lambda frame: frame["committed"] - frame["accelerators"])
+    rows = rows[rows["over"] >= (SURPLUS_SHARE * rows["accelerators"]).clip(lower=1.0)]
+    highest = rows.sort_values(["over", "month"], ascending=[False, True]).drop_duplicates(["accelerator_id", "region"])
+    return [
+        f"{row.committed:,.0f} {row.accelerator_id} are committed in {row.region} in {month_name(row.month)}, where the "
+        f"expected demand needs {row.accelerators:,.0f}: the others serve paths of more demand and are paid in any case."
+        for row in highest.itertuples()
+    ]
 
 
 def _budget_warnings(case: Case, answer: Answer) -> list[str]:

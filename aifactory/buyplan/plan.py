@@ -14,7 +14,7 @@ from aifactory.buyplan.backtest_history import HistoryBasis, history_basis
 from aifactory.buyplan.bands import bands_frame, fleet_frame, orders_frame
 from aifactory.buyplan.booking import leases_frame, tax_regimes_frame
 from aifactory.buyplan.case import Answer, Case, build_case, justified, solve_expected
-from aifactory.buyplan.caveats import warnings_list
+from aifactory.buyplan.caveats import surplus_sentences, warnings_list
 from aifactory.buyplan.choose import Chosen, choose_orders, with_reasons
 from aifactory.buyplan.compare import HOSTED, api_frame, comparisons_frame, worse_policies
 from aifactory.buyplan.dimensions import cost_by_frame
@@ -215,11 +215,12 @@ def report(
     comparisons = comparisons_frame(case, answer, api)
     pools = pools_frame(case, answer, installed)
     known = {"orders": orders, "bands": bands, "options": options, "accelerators": accelerators}
-    warnings = warnings_list(case, answer, **known, pools=pools, installed=installed)
+    fleet = fleet_frame(case, answer)
+    warnings = surplus_sentences(fleet) + warnings_list(case, answer, **known, pools=pools, installed=installed)
     return BuyPlan(
         need=need_frame(case.streams),
         pools=pools,
-        fleet=fleet_frame(case, answer),
+        fleet=fleet,
         bands=bands,
         orders=orders,
         options=options,

@@ -40,8 +40,7 @@ def _excluded(ws: Workspace, cells: pd.DataFrame) -> Group | Block:
     else:
         first = saves.iloc[0]
         text = (
-            f"{plural(len(saves), 'use case')} would be cheaper on another platform with the orders that follow, most of all "
-            f"{first['use_case_id']} on {first['accelerator_id']} instead of {first['chosen_id']}: {usd_compact(first['saving_usd'])}. The "
+            f"{plural(len(saves), 'use case')} would be cheaper on another platform with the orders that follow. Most: {_saved(first)}. The "
             "shortlist prices platforms before it is known how they are bought: look at its choice again before signing."
         )
     columns = {
@@ -70,9 +69,15 @@ def given_up_sentence(found: Examination | None, tco_usd: float) -> str:
     first = found.excluded.loc[found.excluded["saving_usd"].idxmax()]
     if not first["saving_usd"] > MATERIAL_SHARE * tco_usd:
         return ""
+    return f"{_saved(first)}: look at the choice of platform again before signing."
+
+
+def _saved(cell: pd.Series) -> str:
+    """What a move saves, beside the cost it is taken of: mean and worst paths weighed, missed demand counted."""
+    tier = "" if cell["tier"] == "measured" else f" (capacity {cell['tier']})"
     return (
-        f"{first['use_case_id']} on {first['accelerator_id']} instead of {first['chosen_id']} would save "
-        f"{usd_compact(first['saving_usd'])} with the orders that follow: look at the choice of platform again before signing."
+        f"{cell['use_case_id']} on {cell['accelerator_id']}{tier} instead of {cell['chosen_id']} would cut the risk-weighted cost of "
+        f"these platforms by {pct(cell['saving_usd'] / cell['now_usd'])}, {usd_compact(cell['saving_usd'])} of {usd_compact(cell['now_usd'])}"
     )
 
 

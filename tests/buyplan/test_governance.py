@@ -10,7 +10,7 @@ from bp_company import PERIOD, make_inputs, make_plan, make_prices
 
 from aifactory.buyplan.bands import bands_frame, orders_frame
 from aifactory.buyplan.case import solve_case
-from aifactory.buyplan.caveats import EXAMPLE_SOURCE, fiscal_year, warnings_list
+from aifactory.buyplan.caveats import EXAMPLE_SOURCE, fiscal_year, surplus_sentences, warnings_list
 from aifactory.buyplan.duties import governance_frame
 from aifactory.buyplan.governance import decision_sentence, money, month_name, signed_now
 from aifactory.buyplan.options_table import options_frame
@@ -111,6 +111,24 @@ def test_cost_centres_of_the_template_are_named_until_they_are_replaced(tiny):
     )
     own = [{**item, "source": "controller"} for item in written]
     assert "examples of the template" not in warned(tiny(plan=make_plan(hidden_costs=own)))
+
+
+def test_commitments_far_beyond_the_expected_need_are_named_at_their_highest():
+    fleet = pd.DataFrame(
+        [
+            ("expected", "2027-01", "eu", "acc", 8, 8),
+            ("expected", "2027-02", "eu", "acc", 8, 32),
+            ("expected", "2027-03", "eu", "acc", 8, 24),
+            ("expected", "2027-03", "us", "acc", 8, 9),
+            ("aggressive", "2027-03", "us", "acc", 8, 80),
+        ],
+        columns=["scenario", "month", "region", "accelerator_id", "accelerators", "committed"],
+    )
+    assert surplus_sentences(fleet) == [
+        "32 acc are committed in eu in February 2027, where the expected demand needs 8: the others serve paths of more "
+        "demand and are paid in any case."
+    ]
+    assert surplus_sentences(fleet.head(1)) == []
 
 
 def test_unverified_specification(tiny):

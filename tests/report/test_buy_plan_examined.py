@@ -41,7 +41,7 @@ def text_of(group):
 
 def test_findings_are_said_with_their_money(sample_ws, found):
     text = text_of(page.examined_section(sample_ws, found))
-    assert "chat on half instead of acc: USD 2.00 M" in text and "on other instead" not in text
+    assert "chat on half instead of acc would cut the risk-weighted cost" in text and "on other instead" not in text
     assert "capital of fiscal year 2027" in text and "lead time of hardware (USD 200 k for a month longer)" in text
     assert "moves 2.0 % of the fleet" in text
     assert "by USD 1.00 M and cost USD 1.00 M more" in text and "with 30 %" in text
@@ -58,7 +58,12 @@ def test_nothing_given_up_is_said(sample_ws, found):
 
 def test_the_first_screen_names_a_platform_that_would_save_a_material_amount(found):
     text = page.given_up_sentence(found, 50e6)
-    assert text.startswith("chat on half instead of acc would save USD 2.00 M with the orders that follow")
+    assert text == (
+        "chat on half instead of acc would cut the risk-weighted cost of these platforms by 40 %, USD 2.00 M of USD 5.00 M: "
+        "look at the choice of platform again before signing."
+    )
+    guessed = replace(found, excluded=found.excluded.assign(tier="anchored"))
+    assert "half (capacity anchored) instead of acc" in page.given_up_sentence(guessed, 50e6)
     assert page.given_up_sentence(found, 250e6) == ""
     assert page.given_up_sentence(None, 50e6) == ""
     unknown = replace(found, excluded=found.excluded.assign(saving_usd=np.nan))
