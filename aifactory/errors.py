@@ -41,7 +41,9 @@ class InputError(AIFactoryError):
             if part
         )
         shown = f" value {value!r}:" if value is not None else ""
-        return cls(f"{place}:{shown} {rule}{nearest(value if value is not None else column, choices)}")
+        hint = nearest(value if value is not None else column, choices)
+        stop = "." if hint and rule[-1:].isalnum() else ""
+        return cls(f"{place}:{shown} {rule}{stop}{hint}")
 
 
 class StageError(AIFactoryError):

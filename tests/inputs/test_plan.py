@@ -50,7 +50,7 @@ def test_the_sample_plan_loads(sample_dir):
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("horizon_months: 36", "horizon_month: 36", "not permitted Did you mean 'horizon_months'?"),
+        ("horizon_months: 36", "horizon_month: 36", "not permitted. Did you mean 'horizon_months'?"),
         (
             "horizon_months: 36",
             "horizon_months: 11",
@@ -191,7 +191,7 @@ def test_an_override_of_an_assumption_without_range_sets_its_value(tmp_path):
 
 @pytest.mark.parametrize(("name", "near"), [("wac", "wacc"), ("horizon_month", "horizon_months")])
 def test_an_unknown_override_names_the_nearest_one(name, near):
-    with pytest.raises(InputError, match=rf"column '{name}': cannot be overridden Did you mean '{near}'"):
+    with pytest.raises(InputError, match=rf"column '{name}': cannot be overridden. Did you mean '{near}'"):
         load_plan(TEMPLATE, {name: 1})
 
 

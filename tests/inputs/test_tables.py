@@ -102,7 +102,7 @@ def test_a_wrong_cell_is_named_with_file_row_column_and_value(tmp_path, column, 
 def test_a_wrong_choice_names_the_nearest_valid_one(tmp_path):
     _, texts = cell(tmp_path, "option", "on demand")
     assert texts == [
-        "small.csv, row 2, column 'option': value 'on demand': must be one of on_demand, spot Did you mean 'on_demand'?"
+        "small.csv, row 2, column 'option': value 'on demand': must be one of on_demand, spot. Did you mean 'on_demand'?"
     ]
 
 

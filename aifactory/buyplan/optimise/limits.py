@@ -38,7 +38,8 @@ class Conflict:
             f"{'lower' if _kind(name) == 'reserve' else 'raise'} {name} by {by:,.6g} {UNITS[_kind(name)]}"
             for name, by in self.relief.items()
         ]
-        return f"no plan keeps {' and '.join(self.names)} together: {', or '.join(ways)}"
+        out = ", or ".join(ways) or "no single one of them, given way to, is enough"
+        return f"no plan keeps {' and '.join(self.names)} together: {out}"
 
 
 def find_conflict(problem: Problem, largest: np.ndarray) -> Conflict | None:

@@ -9,7 +9,7 @@ from planning_problems import problem
 from aifactory.buyplan.optimise.benders import optimise
 from aifactory.buyplan.optimise.extensive import largest_orders, solve_extensive
 from aifactory.buyplan.optimise.foresight import known_path_usd
-from aifactory.buyplan.optimise.limits import find_conflict, without_conflicts
+from aifactory.buyplan.optimise.limits import Conflict, find_conflict, without_conflicts
 from aifactory.buyplan.optimise.problem import Option, Problem
 from aifactory.errors import InputError
 
@@ -133,3 +133,10 @@ def test_limits_beside_what_must_stand_are_dropped_and_named():
         replace(case, capital_usd=np.array([2400.0]), power_kw=np.zeros(0)), largest_orders(case)
     )
     assert none == () and len(kept.capital_usd)
+
+
+def test_a_conflict_that_no_single_limit_resolves_says_so():
+    conflict = Conflict(("capital of year 1", "power of eu"), {})
+    assert conflict.sentence() == (
+        "no plan keeps capital of year 1 and power of eu together: no single one of them, given way to, is enough"
+    )

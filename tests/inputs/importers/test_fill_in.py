@@ -153,7 +153,7 @@ def test_a_filled_row_becomes_a_use_case(workspace, sheet):
 @pytest.mark.parametrize(
     ("cells", "words"),
     [
-        ({"r2_stage": "pilott"}, "row 2, column 'stage': value 'pilott': must be one of idea, pilot, production, retiring Did you mean 'pilot'?"),
+        ({"r2_stage": "pilott"}, "row 2, column 'stage': value 'pilott': must be one of idea, pilot, production, retiring. Did you mean 'pilot'?"),
         ({"r3_slo_max_failure_rate": 5}, "row 3, column 'slo_max_failure_rate': value '5"),
         ({"r3_slo_p95_e2e_ms": "1,5"}, "row 3, column 'slo_p95_e2e_ms': value '1,5': must be a finite number with a decimal point"),
         ({"r3_slo_p95_e2e_ms": -1}, "must be above 0"),
