@@ -41,9 +41,7 @@ class InputError(AIFactoryError):
             if part
         )
         shown = f" value {value!r}:" if value is not None else ""
-        hint = nearest(value if value is not None else column, choices)
-        stop = "." if hint and rule[-1:].isalnum() else ""
-        return cls(f"{place}:{shown} {rule}{stop}{hint}")
+        return cls(f"{place}:{shown} {with_nearest(rule, value if value is not None else column, choices)}")
 
 
 class StageError(AIFactoryError):
@@ -52,6 +50,18 @@ class StageError(AIFactoryError):
 
 class IdentityError(AIFactoryError):
     """Two figures that must be equal are not: a defect, never the analyst's fault."""
+
+
+def with_nearest(rule: str, value: object, choices: Iterable[str]) -> str:
+    """Return a rule as a sentence followed by the nearest valid choice; the rule as it is without choices.
+
+    >>> with_nearest("must be one of on_demand, spot", "on demand", ["on_demand", "spot"])
+    "must be one of on_demand, spot. Did you mean 'on_demand'?"
+    >>> with_nearest("is missing", "x", [])
+    'is missing'
+    """
+    hint = nearest(value, choices)
+    return f"{rule.rstrip('.')}.{hint}" if hint else rule
 
 
 def nearest(value: object, choices: Iterable[str]) -> str:

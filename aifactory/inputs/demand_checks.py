@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from aifactory.errors import nearest
+from aifactory.errors import with_nearest
 
 #: (row of the file, column, value, rule)
 Fault = tuple[int | None, str, str, str]
@@ -55,4 +55,4 @@ def what_if_faults(table: pd.DataFrame, regions: Sequence[str]) -> Iterator[Faul
 def _each(frame: pd.DataFrame, bad: pd.Series, column: str, rule: str, choices: Sequence[str] = ()) -> Iterator[Fault]:
     for row in frame.index[bad.to_numpy(dtype=bool)][:5]:
         value = str(frame.loc[row, column])
-        yield int(row) + 2, column, value, rule + (nearest(value, choices) if choices else "")
+        yield int(row) + 2, column, value, with_nearest(rule, value, choices)

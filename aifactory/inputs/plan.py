@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from aifactory.errors import InputError, nearest
+from aifactory.errors import InputError, nearest, with_nearest
 from aifactory.inputs.resources import data_dir
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -414,7 +414,6 @@ def _explain(file: str, item: dict) -> str:
         if item["type"] in {"missing", "value_error", "extra_forbidden"}
         else f" value {str(item.get('input'))[:80]!r}:"
     )
-    hint = ""
-    if item["type"] == "extra_forbidden" and len(item["loc"]) == 1:
-        hint = nearest(item["loc"][0], Plan.model_fields)
-    return f"{place}:{shown} {item['msg'].removeprefix('Value error, ')}{hint}"
+    unknown = item["type"] == "extra_forbidden" and len(item["loc"]) == 1
+    rule = item["msg"].removeprefix("Value error, ")
+    return f"{place}:{shown} {with_nearest(rule, item['loc'][0], Plan.model_fields) if unknown else rule}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from aifactory.errors import InputError, nearest
+from aifactory.errors import InputError, with_nearest
 
 MAX_SHOWN = 10
 
@@ -24,7 +24,7 @@ class Problem:
         """The problem in words."""
         place = [file] + ([f"row {self.row}"] if self.row is not None else []) + ([f"column {self.column!r}"])
         shown = f" value {self.value[:80]!r}:" if self.value else ""
-        return f"{', '.join(place)}:{shown} {self.rule}{nearest(self.value, self.choices) if self.choices else ''}"
+        return f"{', '.join(place)}:{shown} {with_nearest(self.rule, self.value, self.choices)}"
 
 
 def raise_problems(file: str, problems: Sequence[Problem]) -> None:
