@@ -20,6 +20,7 @@ LEVELS = [
     {"finance", "serving", "demand"},
     {"inventory"},
     {"benchmark"},
+    {"fleet"},
     {"shortlist"},
     {"buyplan"},
     {"review"},
@@ -28,7 +29,7 @@ LEVELS = [
     {"cli"},
 ]
 LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
-NUMERIC_ROOMS = {"finance", "serving", "demand", "inventory", "benchmark", "shortlist", "buyplan", "review"}
+NUMERIC_ROOMS = {"finance", "serving", "demand", "inventory", "benchmark", "fleet", "shortlist", "buyplan", "review"}
 SOURCES = sorted(path for path in PACKAGE.rglob("*.py") if "_data" not in path.parts)
 SOURCE_OF = {path.relative_to(PACKAGE).as_posix(): path for path in SOURCES}
 NOTEBOOKS = sorted((REPO / "notebooks").glob("*.ipynb"))

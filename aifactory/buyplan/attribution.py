@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 
 from aifactory.buyplan.case import Case, Solution
-from aifactory.buyplan.ledger import BEYOND, PORTING, require_equal
+from aifactory.buyplan.ledger import PORTING
 from aifactory.finance.tco import CONTINGENCY, OVERHEADS, serves
 from aifactory.finance.unit_cost import allocate, split_compute
+from aifactory.fleet.compute import BEYOND, require_equal
 from aifactory.inputs.plan import HiddenCost, Plan
 from aifactory.units import HOURS_PER_MONTH, SECONDS_PER_HOUR
 

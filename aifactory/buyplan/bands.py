@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 
 from aifactory.buyplan.case import Answer, Case, Solution, justified
-from aifactory.buyplan.ledger import require_equal
-from aifactory.buyplan.orders import FLEXIBLE
-from aifactory.buyplan.terms import BOUGHT, WEEKS_PER_MONTH
 from aifactory.finance.options import COMMITTED_OPTIONS
+from aifactory.fleet.compute import require_equal
+from aifactory.fleet.orders import FLEXIBLE
+from aifactory.fleet.terms import BOUGHT, WEEKS_PER_MONTH
 from aifactory.units import BANDS, HOURS_PER_MONTH, SCENARIOS
 
 BASELINE, GROWTH, SURGE = range(len(BANDS))

@@ -13,11 +13,11 @@ import pandas as pd
 from aifactory.buyplan.case import Answer, Case
 from aifactory.buyplan.compare import rule_orders
 from aifactory.buyplan.ledger import net_present_value, under_regime
-from aifactory.buyplan.orders import Orders
-from aifactory.buyplan.terms import Terms
 from aifactory.finance.leases import lease_schedule
 from aifactory.finance.options import COMMITTED_OPTIONS
 from aifactory.finance.tax import REGIMES
+from aifactory.fleet.orders import Orders
+from aifactory.fleet.terms import Terms
 from aifactory.units import MONTHS_PER_YEAR, monthly_rate
 
 LEASE = COMMITTED_OPTIONS.index("lease")

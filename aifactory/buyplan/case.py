@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from aifactory.buyplan.ledger import Ledger, build_ledger, price_orders
-from aifactory.buyplan.nodes import TOLERANCE, Load, Slots, build_load, build_slots, node_counts
-from aifactory.buyplan.orders import FLEXIBLE, Orders, cheapest_decisions, follow, with_firm_orders
-from aifactory.buyplan.streams import EXPECTED, Streams
-from aifactory.buyplan.terms import Offers, Terms, build_terms, read_offers
+from aifactory.buyplan.ledger import Ledger, build_ledger
+from aifactory.fleet.compute import price_orders
+from aifactory.fleet.nodes import TOLERANCE, Load, Slots, build_load, build_slots, node_counts
+from aifactory.fleet.orders import FLEXIBLE, Orders, cheapest_decisions, follow, with_firm_orders
+from aifactory.fleet.streams import EXPECTED, Streams
+from aifactory.fleet.terms import Offers, Terms, build_terms, read_offers
 from aifactory.inputs.plan import Plan
 from aifactory.units import monthly_rate
 

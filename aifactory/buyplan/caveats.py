@@ -10,11 +10,11 @@ import pandas as pd
 from aifactory.benchmark.chance import LIMIT, NOTHING
 from aifactory.buyplan.case import Answer, Case
 from aifactory.buyplan.governance import money, month_name
-from aifactory.buyplan.orders import OWNED
-from aifactory.buyplan.streams import not_sized_sentences
-from aifactory.buyplan.terms import OWN_SITE
 from aifactory.finance.options import OPTION_NAMES
 from aifactory.finance.prices import OWN_SITE_OPTIONS
+from aifactory.fleet.orders import OWNED
+from aifactory.fleet.streams import not_sized_sentences
+from aifactory.fleet.terms import OWN_SITE
 from aifactory.inventory.findings import COVERED
 from aifactory.units import KILO
 

@@ -11,18 +11,18 @@ import pandas as pd
 from aifactory.buyplan.case import Case, build_case, case_terms
 from aifactory.buyplan.caveats import fiscal_year
 from aifactory.buyplan.futures import GAP, TIME_LIMIT_S, nodes_signed, problem_of, problem_over
-from aifactory.buyplan.nodes import TOLERANCE, Load
 from aifactory.buyplan.optimise.benders import REACHED, OptimalPlan, optimise
 from aifactory.buyplan.optimise.evaluate import recourse_of
 from aifactory.buyplan.optimise.extensive import largest_orders
 from aifactory.buyplan.optimise.limits import without_conflicts
 from aifactory.buyplan.optimise.problem import Problem
-from aifactory.buyplan.orders import FLEXIBLE
 from aifactory.buyplan.stress.replan import GAP as QUICK_GAP
 from aifactory.buyplan.stress.replan import replan
 from aifactory.buyplan.stress.world import world_of
 from aifactory.demand.scenarios import Paths
 from aifactory.finance.options import COMMITTED_OPTIONS
+from aifactory.fleet.nodes import TOLERANCE, Load
+from aifactory.fleet.orders import FLEXIBLE
 
 REASON_COLUMNS = ["pool", "purchase_option", "start_index", "paths_share", "reason"]
 HALF = 0.5

@@ -10,13 +10,13 @@ import pandas as pd
 
 from aifactory.buyplan.attribution import attribute_hours, pool_share
 from aifactory.buyplan.case import PEAK_RULE_RESERVE, Answer, Case, peak_levels
-from aifactory.buyplan.ledger import DEPRECIATION, Compute, price_orders
-from aifactory.buyplan.nodes import node_counts
-from aifactory.buyplan.orders import Orders, follow, rule_decisions
-from aifactory.buyplan.streams import EXPECTED
 from aifactory.finance.cashflow import annualised, irr_all, npv, payback
 from aifactory.finance.roi import with_hosted_end
 from aifactory.finance.unit_cost import api_usd_per_unit
+from aifactory.fleet.compute import DEPRECIATION, Compute, price_orders
+from aifactory.fleet.nodes import node_counts
+from aifactory.fleet.orders import Orders, follow, rule_decisions
+from aifactory.fleet.streams import EXPECTED
 from aifactory.units import monthly_rate
 
 OURS = "This plan"

@@ -9,7 +9,7 @@ import pandas as pd
 
 from aifactory.buyplan.attribution import Shares, attribute_hours, cost_by_stream
 from aifactory.buyplan.case import Case, Solution
-from aifactory.buyplan.ledger import require_equal
+from aifactory.fleet.compute import require_equal
 from aifactory.units import KILO
 
 DIMENSIONS = {"use_case_id": "Workload", "business_unit": "Team", "region": "Region", "accelerator_id": "Platform"}

@@ -23,11 +23,11 @@ from aifactory.buyplan.case import Case, with_streams
 from aifactory.buyplan.futures import problem_over, stream_paths
 from aifactory.buyplan.optimise.evaluate import evaluate_plan, tail_weights
 from aifactory.buyplan.optimise.problem import Problem
-from aifactory.buyplan.streams import ABOUT_POOLS, Streams
 from aifactory.buyplan.stress.replan import Replanner
 from aifactory.buyplan.stress.world import world_of
 from aifactory.demand.scenarios import Paths
 from aifactory.finance.unit_cost import load_factor
+from aifactory.fleet.streams import ABOUT_POOLS, Streams
 
 #: Groups of like paths.
 GROUPS = 6

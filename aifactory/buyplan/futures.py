@@ -17,18 +17,18 @@ import pandas as pd
 from aifactory.buyplan.case import Case, Solution, case_terms
 from aifactory.buyplan.caveats import fiscal_year
 from aifactory.buyplan.missed import missed_usd
-from aifactory.buyplan.nodes import TOLERANCE, Load
 from aifactory.buyplan.optimise.benders import OptimalPlan
 from aifactory.buyplan.optimise.evaluate import evaluate_plan
 from aifactory.buyplan.optimise.policies import OURS, compare_policies
 from aifactory.buyplan.optimise.problem import Option, Problem
-from aifactory.buyplan.orders import FLEXIBLE
 from aifactory.buyplan.price_paths import draw_prices
-from aifactory.buyplan.streams import EXPECTED
-from aifactory.buyplan.terms import BOUGHT
 from aifactory.demand.scenarios import Paths
 from aifactory.finance.options import COMMITTED_OPTIONS
 from aifactory.finance.prices import OWN_SITE_OPTIONS
+from aifactory.fleet.nodes import TOLERANCE, Load
+from aifactory.fleet.orders import FLEXIBLE
+from aifactory.fleet.streams import EXPECTED
+from aifactory.fleet.terms import BOUGHT
 from aifactory.units import HOURS_PER_MONTH, KILO
 
 #: Shares of a month's hours in the load blocks of each pool, from its highest hours down.

@@ -1,8 +1,4 @@
-"""What a set of orders costs and yields, month by month: two views that add up to the same total.
-
-The cost view spreads purchases and up-front rent over the months of use; the cash view has them
-when they are paid. Over the horizon both sum to the same amount, which is checked.
-"""
+"""What orders and the demand they serve cost and yield, month by month, all cost centres, value and tax included."""
 
 from __future__ import annotations
 
@@ -10,51 +6,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from aifactory.buyplan.nodes import Load, Slots
-from aifactory.buyplan.orders import FLEXIBLE, OWNED, Orders
-from aifactory.buyplan.streams import Streams
-from aifactory.buyplan.terms import BOUGHT, Terms
-from aifactory.errors import IdentityError
 from aifactory.finance.cashflow import npv
-from aifactory.finance.options import COMMITTED_OPTIONS, OPTION_NAMES
 from aifactory.finance.tax import Regime, tax_due, write_offs, year_starts
 from aifactory.finance.tco import PEOPLE, hidden_lines, overhead_lines, with_contingency
+from aifactory.fleet.compute import BEYOND, Compute, require_equal
+from aifactory.fleet.streams import Streams
 from aifactory.inputs.plan import Plan
 from aifactory.units import HOURS_PER_MONTH, MONTHS_PER_YEAR, monthly_rate
 
-DEPRECIATION = "Owned: depreciation"
-BEYOND = "Commitment beyond the horizon"
 PORTING = "Porting"
-
-
-@dataclass(frozen=True)
-class Compute:
-    """Money and hours of the accelerators alone."""
-
-    lines: dict[str, np.ndarray]  # [T + 1, P] cost view by line
-    slot_usd: np.ndarray  # [T + 1, N] cost view by slot
-    paid_hours: np.ndarray  # [T + 1, P] accelerator-hours paid for
-    rented_hours: np.ndarray  # [T + 1, P] of them rented by the hour
-    served: np.ndarray  # [T + 1, P] share of demand that finds capacity
-    capex_usd: np.ndarray  # [T + 1] at the order
-    rent_usd: np.ndarray  # [T + 1] rent, power, space and support when paid
-    residual_usd: np.ndarray  # [T + 1]
-    placed_usd: np.ndarray  # [T + 1] outlay by the month in which what it bought goes to work
-    placed_resale_usd: np.ndarray  # [T + 1] what that sells for at the horizon
-
-    @property
-    def cost_usd(self) -> np.ndarray:
-        """Cost view by month and pool, [T + 1, P]."""
-        return np.sum(list(self.lines.values()), axis=0)
-
-    @property
-    def cash_usd(self) -> np.ndarray:
-        """Cash view by month, [T + 1]."""
-        return self.capex_usd + self.rent_usd - self.residual_usd
-
-    def present_value(self, rate: float) -> float:
-        """Present value of the cash paid."""
-        return float(npv(self.cash_usd, rate))
 
 
 @dataclass(frozen=True)
@@ -76,92 +36,6 @@ class Ledger:
         """Net cash flow after tax."""
         earned = np.nansum(self.value_usd, axis=1)
         return earned - self.capex_usd - self.opex_usd - self.tax_usd + self.residual_usd
-
-
-def price_orders(orders: Orders, load: Load, slots: Slots, terms: Terms, pools: int) -> Compute:
-    """Cost and cash of the accelerators under given orders."""
-    state, months = orders.state, len(orders.state)
-    horizon = months - 1
-    committed = (state != FLEXIBLE) & (state != OWNED)
-    option = np.where(committed, state, BOUGHT)  # owned slots run like bought ones
-    columns = np.arange(state.shape[1])
-    per_slot = {
-        name: getattr(terms, f"{name}_usd_month")[option, columns] for name in ("rent", "energy", "space", "support")
-    }
-    rate = np.where(load.interruptible, terms.spot_usd_per_month, terms.flexible_usd_per_month)
-    flexible = (state == FLEXIBLE) & (load.use > 0) & np.isfinite(rate) & (np.arange(months)[:, None] > 0)
-    rented = np.where(flexible, load.use * np.where(np.isfinite(rate), rate, 0.0), 0.0)
-    spot = load.interruptible & (terms.spot_usd_per_month < terms.flexible_usd_per_month)
-    running = (state != FLEXIBLE) & (np.arange(months)[:, None] > 0)
-    lines = {"on_demand": np.where(spot, 0.0, rented), "spot": np.where(spot, rented, 0.0)}
-    for code, name in enumerate(COMMITTED_OPTIONS):
-        if code != BOUGHT:
-            lines[name] = np.where(state == code, per_slot["rent"], 0.0)
-    lines = {OPTION_NAMES[name]: amount for name, amount in lines.items()}
-    capex, resale, wear, placed, sold = _purchases(orders, terms, horizon)
-    lines[DEPRECIATION] = wear
-    for name in ("energy", "space", "support"):
-        lines[f"Own site: {name}"] = np.where(running, per_slot[name], 0.0)
-    upfront, prepaid, beyond = _prepayments(orders, terms, horizon)
-    lines[BEYOND] = np.zeros_like(rented)
-    lines[BEYOND][-1] = beyond
-    paid = np.where(running, 1.0, np.where(flexible, load.use, 0.0)) * slots.size * HOURS_PER_MONTH
-    accessible = flexible | running
-    slot_usd = sum(lines.values())
-    compute = Compute(
-        slot_usd=slot_usd,
-        lines={name: slots.total(amount, pools) for name, amount in lines.items()},
-        paid_hours=slots.total(paid, pools),
-        rented_hours=slots.total(np.where(flexible, paid, 0.0), pools),
-        served=_served(load, accessible, slots, pools),
-        capex_usd=capex.sum(axis=1),
-        rent_usd=(slot_usd - wear - prepaid + upfront).sum(axis=1),
-        residual_usd=resale.sum(axis=1),
-        placed_usd=placed,
-        placed_resale_usd=sold,
-    )
-    require_equal("cost and cash of compute", compute.cost_usd.sum(), compute.cash_usd.sum())
-    return compute
-
-
-def _purchases(orders: Orders, terms: Terms, horizon: int) -> tuple[np.ndarray, ...]:
-    """Outlay at the order, resale at the horizon, straight-line wear, [T + 1, N]; the first two by first month of use, [T + 1]."""
-    capex, resale, wear = (np.zeros(orders.state.shape) for _ in range(3))
-    placed, sold = np.zeros(horizon + 1), np.zeros(horizon + 1)
-    for month, slot in np.argwhere(orders.signed == BOUGHT):
-        outlay = terms.capex_usd[BOUGHT, slot]
-        rest = terms.resale_usd(horizon - month + 1)[BOUGHT, slot]
-        capex[max(month - terms.lead[BOUGHT, slot], 0), slot] += outlay
-        resale[horizon, slot] += rest
-        wear[month:, slot] += (outlay - rest) / (horizon - month + 1)
-        placed[month] += outlay
-        sold[month] += rest
-    return capex, resale, wear, placed, sold
-
-
-def _prepayments(orders: Orders, terms: Terms, horizon: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rent paid at the start of terms, the part of monthly rent it covers, and rent beyond the horizon."""
-    upfront, prepaid = np.zeros(orders.state.shape), np.zeros(orders.state.shape)
-    beyond = np.zeros(orders.state.shape[1])
-    rented = (orders.signed != FLEXIBLE) & (orders.signed != BOUGHT)
-    for month, slot in np.argwhere(rented):
-        option = orders.signed[month, slot]
-        rent, share, term = (getattr(terms, name)[option, slot] for name in ("rent_usd_month", "upfront_share", "term"))
-        inside = min(term, horizon - month + 1)
-        upfront[month, slot] += rent * share * term
-        prepaid[month : month + inside, slot] += rent * share
-        prepaid[horizon, slot] += rent * share * (term - inside)
-        beyond[slot] += rent * (term - inside)
-    return upfront, prepaid, beyond
-
-
-def _served(load: Load, accessible: np.ndarray, slots: Slots, pools: int) -> np.ndarray:
-    """Share of the used slot-hours that have capacity; 1 where nothing is asked, as at approval."""
-    asked = slots.total(load.use * slots.size, pools)
-    found = slots.total(np.where(accessible, load.use, 0.0) * slots.size, pools)
-    share = np.where(asked > 0, found / np.where(asked > 0, asked, 1.0), 1.0)
-    share[0] = 1.0
-    return share
 
 
 def build_ledger(compute: Compute, streams: Streams, units: np.ndarray, plan: Plan, porting_usd: float) -> Ledger:
@@ -241,10 +115,3 @@ def net_present_value(ledger: Ledger, plan: Plan) -> float:
     if np.isnan(ledger.value_usd).all():
         return float("nan")
     return float(npv(ledger.net_usd, monthly_rate(plan.value("wacc"))))
-
-
-def require_equal(what: str, left: float, right: float) -> None:
-    """Raise `IdentityError` unless two amounts agree to a billionth (and a cent)."""
-    if not abs(left - right) <= 0.01 + 1e-9 * max(abs(left), abs(right)):
-        msg = f"{what}: {left:,.2f} is not {right:,.2f}"
-        raise IdentityError(msg)

@@ -17,7 +17,7 @@ import numpy as np
 
 from aifactory.buyplan.case import Case
 from aifactory.buyplan.optimise.problem import Option
-from aifactory.buyplan.streams import EXPECTED
+from aifactory.fleet.streams import EXPECTED
 from aifactory.units import HOURS_PER_MONTH, SECONDS_PER_HOUR
 
 #: Missed work costs at least this many of the dearest hours; the price where no value is stated.

@@ -37,7 +37,6 @@ from aifactory.buyplan.statements import (
     tco_frame,
     use_frame,
 )
-from aifactory.buyplan.streams import Streams, build_streams, need_frame, not_sized_sentences
 from aifactory.buyplan.stress.basis import StressBasis, stress_basis
 from aifactory.buyplan.tornado import tornado_frame
 from aifactory.buyplan.waiting import with_waiting
@@ -47,6 +46,7 @@ from aifactory.demand.profile import hourly_shape
 from aifactory.demand.scenario_inputs import read_workloads, settings_of
 from aifactory.demand.scenarios import simulate_paths
 from aifactory.finance.prices import add_server, price_table
+from aifactory.fleet.streams import Streams, build_streams, need_frame, not_sized_sentences
 from aifactory.inputs.contracts import load_contract
 from aifactory.inputs.plan import Plan
 

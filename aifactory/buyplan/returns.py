@@ -15,17 +15,7 @@ import pandas as pd
 from aifactory.buyplan.attribution import OWN_SITE_LINES
 from aifactory.buyplan.case import Answer, Case, justified
 from aifactory.buyplan.compare import OURS, hosted_path, price_rule
-from aifactory.buyplan.ledger import (
-    BEYOND,
-    PORTING,
-    Compute,
-    Ledger,
-    build_ledger,
-    fiscal_position,
-    price_index,
-)
-from aifactory.buyplan.nodes import pool_curves
-from aifactory.buyplan.streams import EXPECTED, Streams
+from aifactory.buyplan.ledger import PORTING, Ledger, build_ledger, fiscal_position, price_index
 from aifactory.finance.draws import Factor, Factors
 from aifactory.finance.information import value_of_signal
 from aifactory.finance.options import COMMITTED_OPTIONS, OPTION_NAMES, spot_usd_per_hour
@@ -43,6 +33,9 @@ from aifactory.finance.roi import (
 from aifactory.finance.roi_model import RoiModel
 from aifactory.finance.tax import year_starts
 from aifactory.finance.tco import hidden_lines, serves
+from aifactory.fleet.compute import BEYOND, Compute
+from aifactory.fleet.nodes import pool_curves
+from aifactory.fleet.streams import EXPECTED, Streams
 from aifactory.inputs.plan import Plan
 from aifactory.units import GIGA, HOURS_PER_MONTH
 

@@ -22,10 +22,10 @@ from aifactory.buyplan.case import (
 )
 from aifactory.buyplan.choose import Chosen, decisions_of, quick_orders
 from aifactory.buyplan.futures import stream_paths
-from aifactory.buyplan.nodes import Slots
-from aifactory.buyplan.orders import FLEXIBLE, Orders
-from aifactory.buyplan.streams import EXPECTED
 from aifactory.demand.scenarios import Paths
+from aifactory.fleet.nodes import Slots
+from aifactory.fleet.orders import FLEXIBLE, Orders
+from aifactory.fleet.streams import EXPECTED
 
 #: Gap that is asked of the orders of a scenario: what is shown are differences between scenarios.
 GAP = 0.002

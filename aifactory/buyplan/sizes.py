@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from aifactory.buyplan.streams import EXPECTED, Streams, busiest, launch_months
+from aifactory.fleet.streams import EXPECTED, Streams, busiest, launch_months
 from aifactory.inputs.plan import Plan
 from aifactory.serving.staffing import safe_accelerators
 

@@ -7,10 +7,11 @@ import pandas as pd
 
 from aifactory.buyplan.attribution import attribute_hours, cost_by_stream
 from aifactory.buyplan.case import Answer, Case, Solution
-from aifactory.buyplan.ledger import BEYOND, PORTING, net_present_value, require_equal
-from aifactory.buyplan.streams import EXPECTED
+from aifactory.buyplan.ledger import PORTING, net_present_value
 from aifactory.finance.cashflow import annualised, discounted_payback, irr_all, mirr, npv, payback
 from aifactory.finance.tco import CONTINGENCY, OVERHEADS
+from aifactory.fleet.compute import BEYOND, require_equal
+from aifactory.fleet.streams import EXPECTED
 from aifactory.units import HOURS_PER_MONTH, SCENARIOS, monthly_rate
 
 

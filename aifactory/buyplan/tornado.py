@@ -24,7 +24,7 @@ from aifactory.buyplan.case import (
 )
 from aifactory.buyplan.choose import quick_orders
 from aifactory.buyplan.ledger import net_present_value
-from aifactory.buyplan.streams import EXPECTED, Streams
+from aifactory.fleet.streams import EXPECTED, Streams
 from aifactory.inputs.plan import Plan
 from aifactory.units import SCENARIOS
 

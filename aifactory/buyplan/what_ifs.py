@@ -15,11 +15,11 @@ import pandas as pd
 
 from aifactory.buyplan.case import Answer, Case, Solution, build_case, case_terms, solve, solve_case
 from aifactory.buyplan.choose import quick_orders, room_of
-from aifactory.buyplan.orders import FLEXIBLE
 from aifactory.buyplan.scenario_orders import GAP, firm_orders, on_slots
-from aifactory.buyplan.streams import EXPECTED, Streams
-from aifactory.buyplan.terms import BOUGHT
 from aifactory.demand.what_ifs import multipliers
+from aifactory.fleet.orders import FLEXIBLE
+from aifactory.fleet.streams import EXPECTED, Streams
+from aifactory.fleet.terms import BOUGHT
 from aifactory.units import SCENARIOS
 
 COLUMNS = ["scenario", "note", "first_month", "last_month", "accelerators_change", "change_month", "usd_horizon", "usd_change",

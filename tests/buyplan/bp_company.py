@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from aifactory.buyplan.case import build_case
-from aifactory.buyplan.streams import build_streams
 from aifactory.finance.prices import price_table
+from aifactory.fleet.streams import build_streams
 from aifactory.inputs.plan import REQUIRED_ASSUMPTIONS, Plan, default_assumptions
 from aifactory.units import HOURS_PER_MONTH, SCENARIOS
 

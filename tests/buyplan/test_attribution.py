@@ -18,7 +18,7 @@ from aifactory.buyplan.attribution import (
 )
 from aifactory.buyplan.case import solve_case
 from aifactory.buyplan.compare import api_frame
-from aifactory.buyplan.streams import EXPECTED
+from aifactory.fleet.streams import EXPECTED
 
 COSTS = {
     "orchestration_share": 0.05,

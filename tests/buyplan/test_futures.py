@@ -18,10 +18,10 @@ from aifactory.buyplan.futures import (
     stream_paths,
 )
 from aifactory.buyplan.optimise.evaluate import evaluate_plan
-from aifactory.buyplan.orders import FLEXIBLE
 from aifactory.buyplan.scenario_orders import solve_over_paths
 from aifactory.demand.scenarios import Paths
 from aifactory.finance.options import COMMITTED_OPTIONS
+from aifactory.fleet.orders import FLEXIBLE
 from aifactory.units import monthly_rate
 
 

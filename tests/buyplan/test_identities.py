@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from aifactory.buyplan.attribution import attribute_hours, cost_by_stream, unit_cost_frame
 from aifactory.buyplan.case import solve_case
 from aifactory.buyplan.ledger import net_present_value
-from aifactory.buyplan.streams import EXPECTED
+from aifactory.fleet.streams import EXPECTED
 
 SHARES = st.floats(0, 0.2)
 BOUGHT = {"purchase_option": "purchase", "region": "*", "provider": "vendor", "usd_per_accelerator": 20_000.0}

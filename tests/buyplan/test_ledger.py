@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aifactory.buyplan.case import solve_case, solve_expected
-from aifactory.buyplan.ledger import BEYOND, DEPRECIATION, PORTING, net_present_value, require_equal
+from aifactory.buyplan.ledger import PORTING, net_present_value
 from aifactory.errors import IdentityError
 from aifactory.finance.tco import CONTINGENCY
+from aifactory.fleet.compute import BEYOND, DEPRECIATION, require_equal
 
 HARDWARE = {
     "purchase_option": "purchase",

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aifactory.buyplan.nodes import build_load, node_counts, used_share
-from aifactory.buyplan.streams import EXPECTED
+from aifactory.fleet.nodes import build_load, node_counts, used_share
+from aifactory.fleet.streams import EXPECTED
 
 LOADS = st.lists(st.floats(0, 200), min_size=1, max_size=48)
 

@@ -7,8 +7,9 @@ import pytest
 from bp_company import make_plan, make_prices
 
 from aifactory.buyplan.case import case_terms, solve_case, solve_expected
-from aifactory.buyplan.ledger import price_orders
-from aifactory.buyplan.orders import (
+from aifactory.finance.options import COMMITTED_OPTIONS
+from aifactory.fleet.compute import price_orders
+from aifactory.fleet.orders import (
     FLEXIBLE,
     OWNED,
     cheapest_decisions,
@@ -17,8 +18,7 @@ from aifactory.buyplan.orders import (
     rule_decisions,
     with_firm_orders,
 )
-from aifactory.buyplan.streams import EXPECTED
-from aifactory.finance.options import COMMITTED_OPTIONS
+from aifactory.fleet.streams import EXPECTED
 from aifactory.units import monthly_rate
 
 ONE_YEAR, THREE_YEARS, BUY = (COMMITTED_OPTIONS.index(name) for name in ("reserved_1y", "reserved_3y", "purchase"))
@@ -43,7 +43,7 @@ def test_a_commitment_is_not_signed_for_the_last_months(tiny):
     case = tiny()
     units = case.streams.units[EXPECTED].copy()
     units[:8] = 0.0
-    from aifactory.buyplan.nodes import build_load
+    from aifactory.fleet.nodes import build_load
 
     load = build_load(case.streams, case.slots, units)
     decision = cheapest_decisions(load, case_terms(case), 0.0)
@@ -177,7 +177,7 @@ def test_firm_orders_are_paid_although_demand_falls(tiny):
 def test_firm_orders_leave_other_slots_free():
     decision = np.array([[-1, -1], [0, 0], [-1, -1]])
     signed = np.array([[-1, -1], [-1, -1], [2, 2]])
-    from aifactory.buyplan.orders import Orders
+    from aifactory.fleet.orders import Orders
 
     found = with_firm_orders(decision, np.array([True, False]), Orders(signed, signed))
     assert found.T.tolist() == [[-1, -1, 2], [-1, 0, -1]]

@@ -21,7 +21,7 @@ from aifactory.buyplan.reserve_curve import (
     target_of,
     with_reserves,
 )
-from aifactory.buyplan.streams import build_streams
+from aifactory.fleet.streams import build_streams
 from aifactory.inventory import build_inventory
 from aifactory.inventory.forecast_scores import score_forecasts
 from aifactory.report.buy_plan_page import capacity_section

@@ -12,10 +12,10 @@ from aifactory.buyplan.bands import fleet_frame
 from aifactory.buyplan.case import solve_case
 from aifactory.buyplan.choose import choose_orders
 from aifactory.buyplan.futures import stream_paths
-from aifactory.buyplan.nodes import Slots
-from aifactory.buyplan.orders import FLEXIBLE
 from aifactory.buyplan.scenario_orders import demand_ratio, firm_orders, on_slots, solve_over_paths
 from aifactory.buyplan.what_ifs import what_ifs_frame
+from aifactory.fleet.nodes import Slots
+from aifactory.fleet.orders import FLEXIBLE
 from aifactory.units import BANDS, SCENARIOS
 
 GROWTH = {"conservative": -0.05, "expected": 0.02, "aggressive": 0.15}

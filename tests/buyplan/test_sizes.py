@@ -10,7 +10,7 @@ from aifactory.benchmark.chance import LIMIT, MEASURED, NOTHING
 from aifactory.buyplan.caveats import _evidence_warnings
 from aifactory.buyplan.futures import block_demand
 from aifactory.buyplan.sizes import sizes_frame
-from aifactory.buyplan.streams import build_streams, busiest, need_frame
+from aifactory.fleet.streams import build_streams, busiest, need_frame
 from aifactory.serving.staffing import chance_factor
 
 

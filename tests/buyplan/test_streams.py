@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from bp_company import PERIOD, make_inputs, make_plan
 
-from aifactory.buyplan.streams import EXPECTED, build_streams, month_labels, need_frame, not_sized_sentences
+from aifactory.fleet.streams import EXPECTED, build_streams, month_labels, need_frame, not_sized_sentences
 from aifactory.units import HOURS_PER_MONTH
 
 

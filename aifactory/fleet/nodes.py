@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aifactory.buyplan.streams import Streams
 from aifactory.errors import InputError
+from aifactory.fleet.streams import Streams
 
 TOLERANCE = 1e-9
 #: Nodes of one pool: beyond any order that was ever placed by one organisation in one region.

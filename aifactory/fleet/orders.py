@@ -18,10 +18,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aifactory.buyplan.nodes import Load
-from aifactory.buyplan.terms import Terms
 from aifactory.finance.cashflow import discount_factors
 from aifactory.finance.options import COMMITTED_OPTIONS
+from aifactory.fleet.nodes import Load
+from aifactory.fleet.terms import Terms
 
 FLEXIBLE = -1
 OWNED = len(COMMITTED_OPTIONS)  # state of slots that are owned when the plan starts

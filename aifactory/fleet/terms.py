@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from aifactory.buyplan.nodes import Slots
 from aifactory.finance.depreciation import residual_value
 from aifactory.finance.options import (
     COMMITTED_OPTIONS,
@@ -19,6 +18,7 @@ from aifactory.finance.options import (
     spot_usd_per_hour,
 )
 from aifactory.finance.prices import OWN_SITE_OPTIONS
+from aifactory.fleet.nodes import Slots
 from aifactory.inputs.plan import Plan
 from aifactory.units import HOURS_PER_MONTH, MONTHS_PER_YEAR
 
