@@ -32,8 +32,8 @@ ROUNDS = 4
 GAP, TIME_LIMIT_S = 0.01, 60.0
 #: Further nodes priced at once; how far from whole a count may be.
 BATCH, WHOLE = 6, 1e-6
-#: Gap of a programme in whole nodes where limits tie platforms; the bound reckons with it.
-MIP_GAP = 3e-3
+#: Gap of a programme in whole nodes where limits tie platforms, and the branches it may try; the bound reckons with both.
+MIP_GAP, MIP_NODES = 3e-3, 500
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ def replan(problem: World, start: np.ndarray, *, keep_before: int = 0, gap: floa
 class Replanner:
     """Plans a world anew, from now or from any later month; what both need is computed once."""
 
-    def __init__(self, problem: World, start: np.ndarray) -> None:
-        self.problem, self.start = problem, np.asarray(start, dtype=float)
+    def __init__(self, problem: World, start: np.ndarray, mip_gap: float = MIP_GAP) -> None:
+        self.problem, self.start, self.mip_gap = problem, np.asarray(start, dtype=float), mip_gap
         minimum = any(option.minimum_nodes > 1 for option in problem.options)
         self.separable = has_closed_form(problem) and not minimum
         self._recourse = recourse_of(problem)
@@ -105,14 +105,14 @@ class Replanner:
 
     @cached_property
     def _programme(self) -> _Programme:
-        return _Programme(self.problem, self.start)
+        return _Programme(self.problem, self.start, self.mip_gap)
 
 
 class _Programme:
     """Orders and the nodes in use of every platform and month, for any weights of the paths."""
 
-    def __init__(self, problem: World, start: np.ndarray) -> None:
-        self.problem, self.start = problem, start
+    def __init__(self, problem: World, start: np.ndarray, mip_gap: float) -> None:
+        self.problem, self.start, self.mip_gap = problem, start, mip_gap
         self.base = recourse_of(problem).cost(problem.owned)[0] @ problem.discount[:-1]
         held = (problem.serves @ start).max(axis=0) / problem.node_size
         self.layers = [
@@ -167,11 +167,14 @@ class _Programme:
         low, high = lower.copy(), upper.copy()
         low[orders] = np.maximum(np.floor(found.x[orders] + WHOLE), lower[orders])
         high[orders] = np.minimum(np.ceil(found.x[orders] - WHOLE), upper[orders])
-        facts = {"constraints": self.rows, "integrality": self.whole, "options": {"mip_rel_gap": MIP_GAP}}
+        facts = {"constraints": self.rows, "integrality": self.whole}
+        facts["options"] = {"mip_rel_gap": self.mip_gap, "node_limit": MIP_NODES}
         near = milp(costs, bounds=Bounds(low, high), **facts)
-        if near.x is not None and near.fun - found.fun <= MIP_GAP * abs(found.fun):
+        if near.x is not None and near.fun - found.fun <= self.mip_gap * abs(found.fun):
             return near.x, found.fun
         best = milp(costs, bounds=Bounds(lower, upper), **facts)
+        if best.x is None:  # the plan that the search started from stands
+            return self.start, found.fun
         return best.x, best.fun if best.mip_dual_bound is None else best.mip_dual_bound
 
 

@@ -13,7 +13,7 @@ from aifactory.buyplan.stress.replan import replan
 from aifactory.buyplan.stress.world import world_of
 
 #: Sizes of the changes; gap to which each problem is planned anew.
-SMALL, GAP = 0.01, 0.002
+SMALL, GAP = 0.01, 1e-4
 COLUMNS = [
     "change",
     "moved_accelerators",

@@ -1,0 +1,53 @@
+"""The closer search after the first one: orders that only noise speaks for are gone."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from bp_company import make_plan, make_prices
+from test_futures import paths_of
+
+from aifactory.buyplan.choose import LAST_GAP, choose_orders, settled
+from aifactory.buyplan.futures import problem_of
+from aifactory.buyplan.optimise.benders import optimise
+from aifactory.buyplan.optimise.extensive import solve_extensive
+from aifactory.buyplan.stress.stability import plan_stability
+
+
+def bought_and_reserved():
+    rows = [{"purchase_option": "reserved_3y", "usd_per_accelerator_hour": 1.6, "term_months": 36},
+            {"purchase_option": "purchase", "usd_per_accelerator": 20_000.0, "region": "*", "provider": "vendor",
+             "lead_time_weeks": 8.0}]  # fmt: skip
+    return make_prices(*rows)
+
+
+@pytest.mark.parametrize("capital", [None, 100_000.0])
+def test_the_closer_search_ends_at_the_best_plan(tiny, capital):
+    """The monolithic programme to a gap of nothing agrees, with a limit that ties orders and without."""
+    case = tiny(plan=make_plan(budget={"capex_usd_per_year": capital}), prices=bought_and_reserved())
+    problem = problem_of(case, paths_of(case, 8, 0.4))
+    rough = optimise(problem, gap=0.2)
+    close = settled(problem, rough)
+    best = solve_extensive(problem, gap=1e-7).objective_usd
+    assert close.cost.objective_usd == pytest.approx(best, rel=LAST_GAP)
+    assert close.cost.objective_usd <= rough.cost.objective_usd and close.gap <= min(rough.gap, LAST_GAP)
+    assert close.bound_usd <= best * (1 + 1e-9)
+    rows, bounds, _ = problem.limits()
+    assert not len(rows) or (rows @ close.nodes <= bounds + 1e-6).all()
+
+
+def test_the_search_alone_moves_nothing(tiny):
+    """Planned anew without any change, the orders are the same: whatever moves after a change is due to it."""
+    case = tiny(prices=bought_and_reserved())
+    chosen = choose_orders(case, paths_of(case, 20, 0.4))
+    rows = plan_stability(chosen.problem, chosen.best.nodes).set_index("change")
+    assert rows.loc["none", "moved_share"] == 0 and rows.loc["none", "keep_usd"] == pytest.approx(0.0, abs=1e-6)
+
+
+def test_platforms_that_share_work_keep_their_plan(tiny):
+    """A smallest order of two nodes ties its nodes: the plan of the first search stands."""
+    case = tiny()
+    problem = problem_of(case, paths_of(case, 8, 0.4))
+    tied = replace(problem, options=tuple(replace(option, minimum_nodes=2) for option in problem.options))
+    rough = optimise(tied, gap=0.01)
+    assert settled(tied, rough) is rough and np.isin(rough.nodes, [0, 2, 3, 4]).all()
