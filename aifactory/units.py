@@ -46,3 +46,15 @@ def monthly_rate(annual_rate: float) -> float:
         msg = f"annual rate must be above -100 %, got {annual_rate}"
         raise ValueError(msg)
     return (1 + annual_rate) ** (1 / MONTHS_PER_YEAR) - 1
+
+
+def percent(share: float) -> str:
+    """Share as percent in a sentence: one decimal below 10 %; what is short of all never reads as all.
+
+    >>> percent(0.125), percent(0.0456), percent(0.996), percent(0.99996), percent(1.0), percent(0.0)
+    ('12 %', '4.6 %', '99.6 %', 'over 99.9 %', '100 %', '0 %')
+    """
+    if 0.9995 <= share < 1:
+        return "over 99.9 %"
+    fine = 0 < share < 0.0995 or 0.995 <= share < 1
+    return f"{100 * share:.{int(fine)}f} %"

@@ -17,7 +17,7 @@ from aifactory.fleet.compute import DEPRECIATION, Compute, price_orders
 from aifactory.fleet.nodes import node_counts
 from aifactory.fleet.orders import Orders, follow, rule_decisions
 from aifactory.fleet.streams import EXPECTED
-from aifactory.units import monthly_rate
+from aifactory.units import monthly_rate, percent
 
 OURS = "This plan"
 ON_DEMAND = "All on demand"
@@ -269,10 +269,10 @@ def worse_policies(comparisons: pd.DataFrame) -> list[str]:
     again = hosted & cheaper.assign(hosted=hosted).duplicated(["hosted", "note", "dearer_share"])
     cheaper, hosted = cheaper[~again], hosted[~again]
     return [
-        f"{row.policy} would cost {-row.dearer_share:.0%} less for the accelerators ({row.note}). Hosted models were "
+        f"{row.policy} would cost {percent(-row.dearer_share)} less for the accelerators ({row.note}). Hosted models were "
         "not benchmarked on our prompts, so the plan does not rely on them: decide on a test."
         if is_hosted
-        else f"{row.policy} would cost {-row.dearer_share:.1%} less for the accelerators if demand were exactly as expected; "
+        else f"{row.policy} would cost {percent(-row.dearer_share)} less for the accelerators if demand were exactly as expected; "
         "the orders are chosen over many demand paths, where it costs more."
         for row, is_hosted in zip(cheaper.itertuples(), hosted, strict=True)
     ]

@@ -8,7 +8,7 @@ import pandas as pd
 from aifactory.buyplan.compare import HOSTED
 from aifactory.finance.options import OPTION_NAMES
 from aifactory.inputs.plan import Plan
-from aifactory.units import MEGA, MONTHS_PER_YEAR
+from aifactory.units import MEGA, MONTHS_PER_YEAR, percent
 
 KINDS_NAMED = 3
 HOSTED_WHERE_CHEAPER = f"{HOSTED} where cheaper"
@@ -64,7 +64,7 @@ def _hosted_first(comparisons: pd.DataFrame | None) -> str:
         return ""
     row = rows.iloc[0]
     return (
-        f"Test hosted models on own prompts before signing: they would cost {-row['dearer_share']:.0%} less for the "
+        f"Test hosted models on own prompts before signing: they would cost {percent(-row['dearer_share'])} less for the "
         f"accelerators ({row['note']})."
     )
 

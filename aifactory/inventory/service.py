@@ -19,6 +19,10 @@ TAILED = ("input_tokens", "output_tokens", "e2e_ms", "queue_ms")
 QUANTILE_SOURCE = "histogram, within 0.5 %"
 #: Lines of the bill that are the cost of a pool.
 POOL_LINES = ("attributed usage", "unattributed usage", "idle commitment")
+#: What gives a pool its cost.
+OWN_CHARGES, BY_RATE, NOT_IN_BILL = "its own charges", "the rate of its accelerator", "nothing: not in the bill"
+#: Share of the hours of bought hardware that a bill must hold to price them.
+HELD_SHARE = 0.9
 POOL_KEYS = ["pool_id", "region", "accelerator_id", "purchase_option"]
 
 
@@ -122,7 +126,8 @@ def pool_summary(ws: Workspace, rate: pd.Series, bill: pd.DataFrame | None = Non
 
     A pool that the bill names (ResourceId) has the cost of its own charges, unused commitment
     included, and idle money is its idle share of them; another pool has the effective rate of its
-    accelerator in the bill. The label of the pool is taken as it stands, and marked suspect where its
+    accelerator in the bill. Bought hardware is priced so only where the bill holds its hours beside those of
+    rented pools; a bill of rented hours alone says nothing of what it cost. The label of the pool is taken as it stands, and marked suspect where its
     power does not fit or the bill charges another accelerator.
 
     Parameters
@@ -165,13 +170,27 @@ def _priced(table: pd.DataFrame, rate: pd.Series, bill: pd.DataFrame | None) -> 
     own = own.reindex(table["pool_id"]).set_axis(table.index)
     unused = own[True] if True in own else pd.Series(0.0, index=table.index)
     known = own.sum(axis=1, min_count=1)
-    paid = known.fillna(table["accelerator_hours"] * table["accelerator_id"].map(rate))
+    by_rate = table["accelerator_hours"] * table["accelerator_id"].map(rate)
+    elsewhere = known.isna() & _not_in_bill(table[known.isna()], bill).reindex(table.index, fill_value=False)
+    paid = known.fillna(by_rate).mask(elsewhere)
     return table.assign(
         paid_usd=paid,
         unused_usd=unused.fillna(0.0),
         idle_usd=paid * (1 - table["utilization_mean"]),
-        priced_by=np.where(known.notna(), "its own charges", "the rate of its accelerator"),
+        priced_by=np.where(known.notna(), OWN_CHARGES, np.where(elsewhere, NOT_IN_BILL, BY_RATE)),
     )
+
+
+def _not_in_bill(pools: pd.DataFrame, bill: pd.DataFrame | None) -> pd.Series:
+    """Whether a bought pool is paid for elsewhere: the bill lacks its hours beside those of rented pools."""
+    if bill is None:
+        return pd.Series(data=False, index=pools.index)
+    hours = bill.loc[~bill["ResourceId"].isin(pools["pool_id"])].groupby("accelerator_id")["accelerator_hours"].sum()
+    bought = pools["purchase_option"].eq("purchase")
+    each = pools.groupby(["accelerator_id", bought])["accelerator_hours"].sum().unstack(fill_value=0.0)
+    each = each.reindex(columns=[False, True], fill_value=0.0)
+    left = hours.reindex(each.index, fill_value=0.0) - each[False]
+    return bought & pools["accelerator_id"].map(left < HELD_SHARE * each[True]).astype(bool)
 
 
 def _with_label_check(table: pd.DataFrame, tdp: pd.Series) -> pd.DataFrame:

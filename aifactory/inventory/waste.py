@@ -23,6 +23,7 @@ from aifactory.errors import IdentityError
 from aifactory.inputs.billing import UNATTRIBUTED
 from aifactory.inputs.money import exact_total
 from aifactory.inputs.workspace import Workspace
+from aifactory.inventory.service import BY_RATE, OWN_CHARGES
 from aifactory.inventory.spend import USAGE
 
 IDLE, OVERSIZED, UNUSED, FAILED = (
@@ -84,15 +85,17 @@ def _costs(usage: pd.DataFrame, pools: pd.DataFrame) -> pd.DataFrame:
 
 
 def _idle(ws: Workspace, pools: pd.DataFrame, costs: pd.DataFrame, profile: pd.DataFrame, usage: pd.DataFrame) -> list[dict[str, object]]:  # fmt: skip
-    net = _net_idle(pools, costs, usage)
+    net, unused = _net_idle(pools, costs, usage)
     rows = []
-    for row, usd in zip(pools.itertuples(index=False), net, strict=True):
+    for row, usd, less in zip(pools.itertuples(index=False), net, unused, strict=True):
         if not usd > 0:
             continue
         idle = 1 - row.utilization_mean
         how = f"{100 * idle:.0f} % of {row.accelerator_hours:,.0f} h idle, priced by {row.priced_by}" + (
-            ", less its unused commitment" if row.unused_usd > 0 else ""
+            ", less its unused commitment" if less > 0 else ""
         )
+        if usd < (row.idle_usd - less) * (1 - 1e-9):
+            how += ", no more than the bill holds"
         spare, basis = _spare(ws, row, costs, profile)
         extra = min(spare / row.installed * row.paid_usd, usd) if spare else 0.0
         if extra:
@@ -104,11 +107,11 @@ def _idle(ws: Workspace, pools: pd.DataFrame, costs: pd.DataFrame, profile: pd.D
     return rows
 
 
-def _net_idle(pools: pd.DataFrame, costs: pd.DataFrame, usage: pd.DataFrame) -> np.ndarray:
-    """Idle USD of each pool without its unused commitment, and never above the idle share of what was billed."""
+def _net_idle(pools: pd.DataFrame, costs: pd.DataFrame, usage: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Idle USD of each pool, never above the idle share of what was billed, less its unused commitment, and the latter."""
     idle = pools["idle_usd"].fillna(0.0).to_numpy(dtype=float)
     unused = pools["unused_usd"].fillna(0.0).to_numpy(dtype=float)
-    own = (pools["priced_by"] == "its own charges").to_numpy()
+    own = (pools["priced_by"] == OWN_CHARGES).to_numpy()
     # a commitment that names no pool may belong to any committed pool without charges of its own
     loose = float(exact_total(_unused_rows(usage, pools, named=False)["EffectiveCost"]))
     committed = ~own & pools["purchase_option"].astype("str").str.startswith("reserved").to_numpy()
@@ -123,7 +126,7 @@ def _net_idle(pools: pd.DataFrame, costs: pd.DataFrame, usage: pd.DataFrame) -> 
         limit = float(billed.get(accelerator, 0.0)) * share
         if net[mine].sum() > limit:
             net[mine] *= limit / net[mine].sum()
-    return net
+    return net, unused
 
 
 def _spare(ws: Workspace, pool: object, costs: pd.DataFrame, profile: pd.DataFrame) -> tuple[int, str]:
@@ -164,7 +167,7 @@ def _unused(pools: pd.DataFrame, usage: pd.DataFrame) -> list[dict[str, object]]
 def _failed(pools: pd.DataFrame, costs: pd.DataFrame, cases: pd.DataFrame) -> list[dict[str, object]]:
     """Failed share times the busy part of what each use case cost; a failed request counts as any other."""
     busy_of = pools.set_index("pool_id")["utilization_mean"].to_dict()
-    loose = pools[pools["priced_by"] != "its own charges"]
+    loose = pools[pools["priced_by"] == BY_RATE]
     hours = loose.groupby("accelerator_id")[["accelerator_hours", "idle_accelerator_hours"]].sum()
     mean = (1 - hours["idle_accelerator_hours"] / hours["accelerator_hours"]).to_dict()
     busy = [

@@ -15,7 +15,7 @@ from aifactory.inputs.workspace import Workspace
 from aifactory.report.blocks import Block, Col, Group, bullets, group, section, table
 from aifactory.report.buy_plan_charts import PLAN, expected
 from aifactory.report.buy_plan_guard import of_a_plan
-from aifactory.report.text import is_missing, join_words, num, pct, plural, readable, usd_compact
+from aifactory.report.text import is_missing, join_words, num, pct, plural, readable, span, usd_compact
 from aifactory.units import KILO, SCENARIOS
 
 
@@ -169,8 +169,8 @@ def unit_section(plan: BuyPlan) -> Block:
     worst = rows.loc[rows["average_to_headline"].idxmax()]
     return section(
         question,
-        f"All cost centres included, a unit costs {num(rows['average_to_headline'].min(), 1)} to "
-        f"{num(worst['average_to_headline'], 1)} times list price over peak rate, most for {worst['use_case_id']}. "
+        f"All cost centres included, a unit costs {span(num(rows['average_to_headline'].min(), 1), num(worst['average_to_headline'], 1))} "
+        f"times list price over peak rate, most for {worst['use_case_id']}. "
         f"Idle reserve is {pct(share)} of the cost of accelerators and is inside it, never added again.",
     )
 

@@ -209,9 +209,10 @@ def _chance_sentence(plan: BuyPlan) -> str:
     if sizes.empty:
         return ""
     most = sizes.loc[sizes["understated_share"].idxmax()]
+    shares = span(pct(sizes["understated_share"].min()), pct(most["understated_share"]))
     return (
-        f"Requests come by chance: averages understate what keeps the SLO by {pct(sizes['understated_share'].min())} to "
-        f"{pct(most['understated_share'])}, most in small fleets ({most['use_case_id']} in {most['region']}). "
+        f"Requests come by chance: averages understate what keeps the SLO by {shares}, most in small fleets "
+        f"({most['use_case_id']} in {most['region']}). "
     )
 
 

@@ -152,11 +152,15 @@ def finding(inv: Inventory) -> str:
         return f"{plural(live, 'use case')} had demand in {month_name(inv.period)}; without a bill nothing can be said of cost."
     text = f"{plural(live, 'use case')} cost {usd_compact(total)} in {month_name(inv.period)}."
     idle = float(inv.pools["idle_usd"].sum())
-    if idle > 0:
-        text += (
-            f" Accelerators stood idle for {pct(1 - busy_share(inv), 0)} of the paid hours, worth {usd_compact(idle)}."
-        )
+    if len(inv.pools):
+        worth = f", worth {usd_compact(idle)}{_unpriced(inv)}" if idle > 0 else ""
+        text += f" Accelerators stood idle for {pct(1 - busy_share(inv), 0)} of the hours installed{worth}."
     return text
+
+
+def _unpriced(inv: Inventory) -> str:
+    left = inv.pools[inv.pools["idle_usd"].isna()]
+    return f" without {plural(len(left), 'pool')} that the bill does not price" if len(left) else ""
 
 
 def _kpis(ws: Workspace, inv: Inventory) -> list[Kpi]:

@@ -85,12 +85,13 @@ def _failing(row: Any) -> str:
 
 
 def _signed(share: float) -> str:
-    """Change with its sign.
+    """Change with its sign, if it is not too small to show.
 
-    >>> _signed(0.012), _signed(-0.2)
-    ('+1.2 %', '−20 %')
+    >>> _signed(0.012), _signed(-0.2), _signed(0.0001)
+    ('+1.2 %', '−20 %', '0.0 %')
     """
-    return ("+" if share > 0 else "") + pct(share)
+    text = pct(share)
+    return "+" + text if share > 0 and text.strip("0. %") else text
 
 
 def _bare(money: str) -> str:
@@ -102,7 +103,11 @@ def _answer(cases: pd.DataFrame, total: pd.Series) -> str:
     if not is_missing(total["usd"]):
         first = cases.iloc[0]
         text = f"{plural(len(cases), 'use case')} ran and cost {usd_compact(total['usd'])} of attributed usage, {first['name']} {usd_compact(first['usd'])} of it. "
-    missed = f"{total['targets_missed']} of {total['targets']} latency targets are missed"
+    missed = (
+        f"{total['targets_missed']} of {total['targets']} latency targets are missed"
+        if total["targets"]
+        else "no latency target was measured"
+    )
     if total["value_per_hour_usd"] > 0:
         text += f"An hour without any service puts {usd(total['value_per_hour_usd'], 0)} of value at stake on average, {usd(total['value_per_peak_hour_usd'], 0)} in each one's highest hour; {missed}."
     else:

@@ -8,7 +8,7 @@ from aifactory.inventory.waste import by_cause
 from aifactory.report import charts
 from aifactory.report.blocks import Block, Col, Group, bullets, figure, group, section, table
 from aifactory.report.inventory_money import BILL, POOLS
-from aifactory.report.text import join_words, pct, plural, usd_compact
+from aifactory.report.text import join_words, num, pct, plural, usd_compact
 
 TOP, DRAWN, SHOWN = 3, 7, 10
 
@@ -21,14 +21,27 @@ def waste_section(ws: Workspace, inv: Inventory) -> Group:
         return group(section(question, "Idle capacity could not be computed: pools or bill are missing."))
     top, causes = waste.head(TOP), by_cause(waste)
     answer = (
-        f"{usd_compact(waste['usd'].sum())} of the month, {pct(waste['share_of_usage'].sum(), 0)} of the usage paid for, did no work that counted: "
-        f"{join_words(f'{usd_compact(usd)} {cause}' for cause, usd in causes.items())}. "
-    ) + (f"The {len(top)} largest causes are worth {usd_compact(top['usd'].sum())}." if len(waste) > 1 else "")
+        (
+            f"{usd_compact(waste['usd'].sum())} of the month, {pct(waste['share_of_usage'].sum(), 0)} of the usage paid for, did no work that counted: "
+            f"{join_words(f'{usd_compact(usd)} {cause}' for cause, usd in causes.items())}. "
+        )
+        + (f"The {len(top)} largest causes are worth {usd_compact(top['usd'].sum())}." if len(waste) > 1 else "")
+        + _unpriced(inv)
+    )
     texts = [
         f"{row.subject}, {row.cause}: {usd_compact(row.usd)} a month ({row.how_computed}). Owner: {row.owner_role}. {row.action}"
         for row in top.itertuples()
     ]
     return group(section(question, answer), bullets(texts, ""), _chart(ws, inv), _table(ws, inv))
+
+
+def _unpriced(inv: Inventory) -> str:
+    """Idle hours that no bill prices, as those of bought hardware."""
+    left = inv.pools[inv.pools["idle_usd"].isna() & (inv.pools["idle_accelerator_hours"] > 0)]
+    if left.empty:
+        return ""
+    hours = num(left["idle_accelerator_hours"].sum(), 0)
+    return f" Not in it are {hours} idle accelerator-hours of {join_words(left['pool_id'])}, which the bill does not price."
 
 
 def _chart(ws: Workspace, inv: Inventory) -> Block:

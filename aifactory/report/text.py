@@ -117,16 +117,16 @@ def usd_compact(value: object) -> str:
 
 
 def pct(value: object, decimals: int | None = None) -> str:
-    """Share as percent; one decimal below 10 %, none above, unless given.
+    """Share as percent; one decimal below 10 % and just short of 100 %, none else, unless given.
 
-    >>> pct(0.123), pct(0.0456), pct(-0.5), pct(0), pct(1.5, 1)
-    ('12 %', '4.6 %', '−50 %', '0 %', '150.0 %')
+    >>> pct(0.123), pct(0.0456), pct(-0.5), pct(0), pct(1.5, 1), pct(0.996), pct(1)
+    ('12 %', '4.6 %', '−50 %', '0 %', '150.0 %', '99.6 %', '100 %')
     """
     if is_missing(value):
         return NOT_KNOWN
     number = float(value) * 100  # type: ignore[arg-type]
     if decimals is None:
-        decimals = 0 if number == 0 or abs(number) >= 9.95 else 1
+        decimals = int(0 < abs(number) < 9.95 or 99.5 <= abs(number) < 99.95)
     return num(number, decimals) + " %"
 
 

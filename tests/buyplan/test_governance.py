@@ -16,6 +16,7 @@ from aifactory.buyplan.governance import decision_sentence, money, month_name, s
 from aifactory.buyplan.options_table import options_frame
 from aifactory.buyplan.plan import pools_frame
 from aifactory.buyplan.statements import roi_frame
+from aifactory.units import percent
 
 ROOT = Path(__file__).parents[2]
 HARDWARE = {
@@ -215,4 +216,4 @@ def test_hosted_models_that_cost_much_less_are_tested_before_anything_is_signed(
     assert ("If they fail it: approve USD 140,160" in sentence) is first
     assert sentence.startswith("Test hosted models" if first else "Approve USD 140,160")
     if first:
-        assert f"{-share:.0%} less for the accelerators (hosted: chat for USD 5 instead of USD 100" in sentence
+        assert f"{percent(-share)} less for the accelerators (hosted: chat for USD 5 instead of USD 100" in sentence

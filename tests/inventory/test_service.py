@@ -203,6 +203,31 @@ def test_a_pool_that_the_bill_names_has_its_own_cost(mini_ws, rate):
     assert by_rate["paid_usd"].tolist() == pytest.approx([29760.10, 5952 * 2.5])
 
 
+@pytest.mark.parametrize(("option", "installed", "priced"), [("purchase", 8, True), ("purchase", 9, False), ("on_demand", 9, True)])  # fmt: skip
+def test_bought_hardware_has_a_price_only_where_the_bill_holds_its_hours(mini_ws, rate, option, installed, priced):
+    # the bill holds 5,952 hours of H100, of which bought kit must find nine tenths of its own
+    month = mini_ws.month("pools")
+    mine = month["pool_id"] == "chat-pool"
+    bought = month.assign(
+        purchase_option=month["purchase_option"].mask(mine, option), installed=month["installed"].mask(mine, installed)
+    )
+    bill = mini_ws.table("billing").query("month == '2026-10'")
+    table = service.pool_summary(with_tables(mini_ws, pools=bought), rate, bill).set_index("pool_id")
+    assert table["priced_by"].tolist() == [service.BY_RATE if priced else service.NOT_IN_BILL, service.BY_RATE]
+    assert np.isfinite(table["paid_usd"]).tolist() == [priced, True]
+    assert table.loc["chat-pool", "idle_accelerator_hours"] == pytest.approx(installed * 744 / 2)
+
+
+def test_rented_hours_leave_nothing_for_bought_hardware_of_the_same_kind(mini_ws, rate):
+    month = mini_ws.month("pools")
+    own = month[month["pool_id"] == "chat-pool"].assign(pool_id="own", purchase_option="purchase")
+    bill = mini_ws.table("billing").query("month == '2026-10'")
+    ws = with_tables(mini_ws, pools=pd.concat([month, own]))
+    table = service.pool_summary(ws, rate, bill).set_index("pool_id")
+    assert table.loc["own", "priced_by"] == service.NOT_IN_BILL and np.isnan(table.loc["own", "idle_usd"])
+    assert table.loc["chat-pool", "paid_usd"] == pytest.approx(29760.10)
+
+
 def test_a_pool_that_the_bill_charges_as_another_accelerator_is_suspect(mini_ws, rate):
     bill = charges(mini_ws)
     table = service.pool_summary(mini_ws, rate, bill).set_index("pool_id")

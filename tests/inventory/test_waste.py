@@ -57,6 +57,17 @@ def test_a_rate_never_makes_more_idle_than_was_billed(mini):
     path.write_text(path.read_text(encoding="utf-8").replace("on_demand,8,0.5", "on_demand,16,0.5"), encoding="utf-8")
     table = build_inventory(load_workspace(mini)).waste.set_index("subject")
     assert table.loc["chat-pool", "usd"] == pytest.approx(29760.10 / 2)
+    assert table.loc["chat-pool", "how_computed"].endswith(", no more than the bill holds")
+
+
+def test_bought_hardware_outside_the_bill_is_idle_without_a_price(mini):
+    path = mini / "pools.csv"
+    path.write_text(path.read_text(encoding="utf-8").replace("on_demand,8,0.5", "purchase,16,0.5"), encoding="utf-8")
+    table = build_inventory(load_workspace(mini)).waste
+    assert "chat-pool" not in set(table["subject"])
+    # what the bill charges for that accelerator ran elsewhere: its failures count in full
+    failed = table.set_index(["cause", "subject"])["usd"]
+    assert failed[FAILED, "chat"] == pytest.approx(29760.10 * 2108 / 115_940, rel=1e-8)
 
 
 def test_without_pools_failures_count_in_full(mini):

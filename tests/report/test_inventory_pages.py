@@ -8,7 +8,7 @@ import pytest
 from aifactory.inputs.workspace import load_workspace
 from aifactory.inventory import build_inventory
 from aifactory.report import inventory_page as page
-from aifactory.report.inventory_questions import NAMED, _first_names
+from aifactory.report.inventory_questions import NAMED, _first_names, _signed
 
 SECTIONS = ("three_questions", "table_catalogue", "data_received", "table_profile", "table_seasons", "drift_section", "local_section",
             "waste_section", "overlap_section", "table_pools", "service_section", "tail_section", "tenant_section",
@@ -143,3 +143,27 @@ def test_names_of_data_are_escaped(sample):
     hostile = inventory.waste.assign(subject="<script>alert(1)</script>")
     html = page.waste_section(ws, dataclasses.replace(inventory, waste=hostile)).html
     assert "<script>alert" not in html
+
+
+def test_bought_hardware_outside_the_bill_is_named_beside_the_money(mini):
+    path = mini / "pools.csv"
+    path.write_text(path.read_text(encoding="utf-8").replace("on_demand,8,0.5", "purchase,16,0.5"), encoding="utf-8")
+    ws = load_workspace(mini)
+    found = (ws, build_inventory(ws))
+    idle = 1 - (5952 + 1488) / (2 * 5952 + 5952)
+    assert f"idle for {idle:.0%} of the hours".replace("%", " %") in page.finding(found[1])
+    assert page.finding(found[1]).endswith("worth USD 11.2 k without 1 pool that the bill does not price.")
+    assert "Not in it are 5,952 idle accelerator-hours of chat-pool" in text_of("waste_section", found)
+    assert "nothing: not in the bill" in text_of("table_pools", found)
+
+
+def test_a_target_without_measurements_is_not_counted_as_kept(tiny):
+    ws, inventory = tiny
+    unmeasured = inventory.three_questions.assign(targets=0, targets_missed=0)
+    text = text_of("three_questions", (ws, dataclasses.replace(inventory, three_questions=unmeasured)))
+    assert "no latency target was measured" in text and "0 of 0" not in text
+
+
+@pytest.mark.parametrize(("share", "shown"), [(0.0004, "0.0 %"), (-0.0004, "0.0 %"), (0.012, "+1.2 %"), (0, "0 %")])
+def test_a_change_too_small_to_show_has_no_sign(share, shown):
+    assert _signed(share) == shown

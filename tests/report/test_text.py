@@ -71,7 +71,8 @@ def test_numbers_carry_no_ascii_minus_and_no_exponent(value):
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"), [(0.0994, "9.9 %"), (0.0996, "10 %"), (0.995, "100 %"), (-0.00001, "0.0 %"), (12, "1,200 %")]
+    ("value", "shown"),
+    [(0.0994, "9.9 %"), (0.0996, "10 %"), (0.995, "99.5 %"), (0.9996, "100 %"), (-0.00001, "0.0 %"), (12, "1,200 %")],
 )
 def test_percent(value, shown):
     assert text.pct(value) == shown
