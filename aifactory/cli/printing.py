@@ -34,13 +34,13 @@ def print_import(report: dict[str, object]) -> None:
     """Print the report of an import."""
     from aifactory.inputs.importers.lines import report_lines
 
-    console.print(
-        f"{escape(str(report['source']))}: {report['format']}, {report['rows_kept']:,} of {report['rows_read']:,} rows, {report['period']}"
-    )
+    days = [report["period"]] if isinstance(report["period"], str) else report["period"]
+    rows = f"{report['rows_kept']:,} of {report['rows_read']:,} rows"
+    head = f"{report['source']}: " + ", ".join(filter(None, [report["format"], rows, " to ".join(dict.fromkeys(days))]))
+    console.print(escape(head), soft_wrap=True)
     for name, value in report["totals"].items():
-        console.print(
-            f"  {name.replace('_', ' ')}: {value if value is not None else 'not given'} {report.get('currency', '')}"
-        )
+        amount = "not given" if value is None else f"{value} {report.get('currency', '')}"
+        console.print(f"  {name.replace('_', ' ')}: {amount}".rstrip())
     for name, counts in report.get("workloads", {}).items():
         numbers = ", ".join(
             f"{key.replace('_', ' ')} {value:,}" for key, value in counts.items() if isinstance(value, int)

@@ -72,6 +72,8 @@ def import_files(
         settle_names(report["source"], report, [rows for _, rows, _ in tables], into)
     if kind == "billing" and len(read) > 1:
         refuse_two_exports([(report, tables[0][1]) for report, tables in read])
+    if kind == "billing" and into is not None:
+        _refuse_other_currency(into, [report for report, _ in read])
     refuse_views([report for report, _ in read])
     for report, tables in read if into is not None else ():
         if "view" in report:
@@ -79,6 +81,16 @@ def import_files(
     for name in dict.fromkeys(name for _, tables in read for name, *_ in tables) if into is not None else ():
         _store(into, name, read, target, replace=replace)
     return [report for report, _ in read]
+
+
+def _refuse_other_currency(into: Path, reports: list[dict[str, object]]) -> None:
+    """A bill that no report of the workspace could show is not stored there."""
+    require_workspace(into)
+    ours = read_yaml(into / "plan.yaml").get("currency", "USD")
+    for report in reports:
+        if report["currency"] not in ("", ours):
+            rule = f"the plan of {into.name} is in {ours}: convert its money first, at the rate your accounts use; currencies are never added"
+            raise InputError.at(report["source"], rule, column="BillingCurrency", value=report["currency"])
 
 
 #: Report of one source, and the tables it fills: name, rows, ending of the file.

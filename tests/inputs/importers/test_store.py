@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from aifactory.cli import app
+from aifactory.cli.printing import print_import
 from aifactory.errors import InputError
 from aifactory.inputs.importers.command import Target, import_files
 from aifactory.inputs.workspace import load_workspace
@@ -70,6 +71,27 @@ def test_nothing_is_written_if_one_of_the_files_cannot_be_read(mini, tmp_path):
     with pytest.raises(InputError, match="BilledCost"):
         import_files("billing", [bill(tmp_path, ("1", "2026-10", "GCP")), broken], mini, Target())
     assert (mini / "billing.csv").read_bytes() == before
+
+
+def test_a_bill_in_another_currency_than_the_plan_is_not_stored(mini, tmp_path):
+    before = (mini / "billing.csv").read_bytes()
+    euro = bill(tmp_path, ("7.25", "2026-10", "GCP"))
+    euro.write_text(euro.read_text().replace(",USD,", ",EUR,"))
+    with pytest.raises(InputError, match=r"bill\.csv, column 'BillingCurrency': value 'EUR': the plan of .* is in USD"):
+        imported(euro, mini)
+    assert (mini / "billing.csv").read_bytes() == before
+    report = imported(euro, None)
+    assert (report["currency"], report["totals"]["billed"]) == ("EUR", "7.25")
+    shown = CliRunner().invoke(app, ["import", "billing", str(euro)]).stdout
+    assert "  billed: 7.25 EUR\n" in shown and "  list: not given\n" in shown
+
+
+@pytest.mark.parametrize(("period", "shown"), [(["2026-10-01", "2026-10-16"], "rows, 2026-10-01 to 2026-10-16"), (["2026-10-01"] * 2, "rows, 2026-10-01"), (["", ""], "rows")])  # fmt: skip
+def test_the_days_of_a_delivery_read_as_a_sentence(capsys, period, shown):
+    report = {"source": "log [1].csv", "format": "a table", "rows_kept": 5, "rows_read": 6, "period": period, "totals": {},
+              "rows_left_out": {}, "warnings": []}  # fmt: skip
+    print_import(report)
+    assert capsys.readouterr().out == f"log [1].csv: a table, 5 of 6 {shown}\n"
 
 
 def test_a_folder_without_a_plan_is_no_workspace(tmp_path):
