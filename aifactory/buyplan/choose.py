@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from aifactory.buyplan.case import Case, build_case, case_terms
-from aifactory.buyplan.caveats import fiscal_year
 from aifactory.buyplan.futures import GAP, TIME_LIMIT_S, nodes_signed, problem_of, problem_over
 from aifactory.buyplan.optimise.benders import REACHED, OptimalPlan, optimise
-from aifactory.buyplan.optimise.evaluate import evaluate_plan, recourse_of
+from aifactory.buyplan.optimise.evaluate import evaluate_plan
 from aifactory.buyplan.optimise.extensive import largest_orders
 from aifactory.buyplan.optimise.limits import without_conflicts
 from aifactory.buyplan.optimise.problem import Problem
+from aifactory.buyplan.reasons import reasons_of
 from aifactory.buyplan.stress.replan import GAP as QUICK_GAP
 from aifactory.buyplan.stress.replan import Replanner, replan
 from aifactory.buyplan.stress.world import world_of
+from aifactory.buyplan.words import spoken
 from aifactory.demand.scenarios import Paths
 from aifactory.finance.options import COMMITTED_OPTIONS
 from aifactory.fleet.nodes import TOLERANCE, Load
 from aifactory.fleet.orders import FLEXIBLE
 
-REASON_COLUMNS = ["pool", "purchase_option", "start_index", "paths_share", "reason"]
-HALF = 0.5
 #: Gap of the last, closer search: orders that change by less than this of the cost would change by chance.
 LAST_GAP = 1e-4
-CHEAPER, RESERVE, SMALLEST = "cheaper than hours", "no hours to rent", "smallest order offered"
 
 
 @dataclass(frozen=True)
@@ -40,8 +37,7 @@ class Chosen:
     case : the case, with room for every node of the plan.
     best : the plan of `problem` with its proven gap.
     decision : [T + 1, N] option that a slot signs in a month, else FLEXIBLE.
-    reasons : by pool, option and first month of use: share of the paths on which the last node pays, and why it is
-        there.
+    reasons : why each order is there, see `reasons_of`.
     """
 
     case: Case
@@ -81,7 +77,7 @@ def choose_orders(case: Case, paths: Paths) -> Chosen | None:
     best = settled(problem, optimise(problem, gap=GAP, time_limit_s=TIME_LIMIT_S))
     case = with_room(case, problem, best.nodes)
     return Chosen(
-        case, problem, best, decisions_of(case, problem, best.nodes), reasons_of(problem, best.nodes),
+        case, problem, best, decisions_of(case, problem, best.nodes), reasons_of(case, problem, best.nodes),
         "; ".join(spoken(case, conflict.sentence()) for conflict in conflicts),
     )  # fmt: skip
 
@@ -100,20 +96,6 @@ def settled(problem: Problem, best: OptimalPlan) -> OptimalPlan:
     cost = evaluate_plan(problem, found.nodes)
     closer = replace(best, nodes=found.nodes, cost=cost, bound_usd=max(best.bound_usd, found.bound_usd))
     return replace(closer, stopped=REACHED) if closer.gap <= GAP else closer
-
-
-def spoken(case: Case, sentence: str) -> str:
-    """A sentence about limits with platforms, months and years by their names."""
-    pools, months = case.streams.pools, case.streams.months
-    first = fiscal_year(months[0], case.plan.fiscal_year_start_month)
-    places = [f"{row.accelerator_id} in {row.region}" for row in pools.itertuples()]
-    for word, name in (
-        ("platform", lambda at: places[at]),
-        ("month", lambda at: months[at + 1]),
-        ("year", lambda at: f"fiscal year {first + at - 1}"),
-    ):
-        sentence = re.sub(rf"\b{word} (\d+)\b", lambda found, name=name: name(int(found[1])), sentence)
-    return sentence
 
 
 def decisions_of(case: Case, problem: Problem, nodes: np.ndarray, firm: np.ndarray | None = None) -> np.ndarray:
@@ -202,33 +184,3 @@ def _start(problem: Problem, column: int) -> int:
     """First month of use on the axis of the case, whose month 0 is the period."""
     option, month = problem.orders[column]
     return month + 1 + option.lead_months
-
-
-def reasons_of(problem: Problem, nodes: np.ndarray) -> pd.DataFrame:
-    """Share of the paths on which the last node of each order saves what it costs, and what asks for it.
-
-    A node saves, month by month, the hours that would be rented or missed without it. Where no hours can be rented
-    the expected fleet with its reserve is held, and more where missing demand would cost more.
-    """
-    bought = np.flatnonzero(nodes)
-    less = np.maximum(problem.capacity(nodes) - problem.node_size, problem.owned)
-    saved = -recourse_of(problem).cost(less)[1] * problem.discount[:-1, None]
-    rows = []
-    for column in bought:
-        option = problem.orders[column][0]
-        value = np.einsum("st,t->s", saved[:, :, option.platform], problem.serves[:, option.platform, column])
-        pays = value >= problem.order_usd[column]
-        least = nodes[column] == option.minimum_nodes > 1 and pays.mean() < HALF
-        scarce = not problem.on_demand_most[option.platform] > 0
-        reason = RESERVE if scarce else SMALLEST if least else CHEAPER
-        rows.append((option.platform, option.name, _start(problem, column), float(pays.mean()), reason))
-    return pd.DataFrame(rows, columns=REASON_COLUMNS)
-
-
-def with_reasons(orders: pd.DataFrame, chosen: Chosen | None, case: Case) -> pd.DataFrame:
-    """Orders with `paths_share` and `reason`; empty where orders were not chosen over paths."""
-    if chosen is None:
-        return orders.assign(paths_share=np.nan, reason="")
-    places = chosen.reasons.join(case.streams.pools[["region", "accelerator_id"]], on="pool").drop(columns="pool")
-    keys = ["region", "accelerator_id", "purchase_option", "start_index"]
-    return orders.merge(places, on=keys, how="left").fillna({"reason": ""})

@@ -15,7 +15,7 @@ from aifactory.buyplan.bands import bands_frame, fleet_frame, orders_frame
 from aifactory.buyplan.booking import leases_frame, tax_regimes_frame
 from aifactory.buyplan.case import Answer, Case, build_case, justified, solve_expected
 from aifactory.buyplan.caveats import surplus_sentences, warnings_list
-from aifactory.buyplan.choose import Chosen, choose_orders, with_reasons
+from aifactory.buyplan.choose import Chosen, choose_orders
 from aifactory.buyplan.compare import HOSTED, api_frame, comparisons_frame, worse_policies
 from aifactory.buyplan.dimensions import cost_by_frame
 from aifactory.buyplan.duties import governance_frame
@@ -24,6 +24,7 @@ from aifactory.buyplan.excluded import Cells
 from aifactory.buyplan.futures import PATHS, FuturesBasis, futures_basis, problem_of, stream_paths
 from aifactory.buyplan.governance import decision_sentence
 from aifactory.buyplan.options_table import break_even_frame, options_frame
+from aifactory.buyplan.reasons import with_reasons
 from aifactory.buyplan.reserve_curve import over_average, size_stream_reserves, with_reserves
 from aifactory.buyplan.returns import ReturnsBasis, returns_basis
 from aifactory.buyplan.scenario_orders import solve_over_paths
@@ -207,7 +208,7 @@ def report(
 ) -> BuyPlan:
     """Arrange a solved case in the tables of the result; checks that their totals agree."""
     options = options_frame(case.prices, case.streams.pools, accelerators, case.plan)
-    orders = with_reasons(orders_frame(case, answer, case.prices), chosen, case)
+    orders = with_reasons(orders_frame(case, answer, case.prices), chosen and chosen.reasons, case)
     bands = bands_frame(case, answer, options, period)
     costs, cash_flow, roi = costs_frame(case, answer), cash_flow_frame(case, answer), roi_frame(case, answer)
     check_statements(cash_flow, costs)

@@ -339,13 +339,15 @@ def table_orders(ws: Workspace, plan: BuyPlan) -> Block:
         "commitment_usd": Col("USD committed", "usd0"),
         "expires": Col("Expires", "month"),
         "kind": Col("Kind"),
-        "reason": Col("Why"),
+        "why": Col("Why: whose work, what binds, what it costs otherwise"),
         "paths_share": Col("Pays on", "pct0"),
+        "price_fall_kept": Col("Holds until hours fall by", "pct0"),
         "price": Col("Price by"),
     }
     note = (
         "Orders are chosen over many demand paths. Pays on: share of the paths on which the last node of the order saves more "
-        "than it costs. Firm orders are paid in every scenario; the others follow the demand of their scenario."
+        "than it costs; capacity above n: the hours in which the node beyond n works, in the month in which it is worth most. "
+        "Firm orders are paid in every scenario; the others follow the demand of their scenario."
     )
     facts = {
         "caption": "Orders and renewals",

@@ -7,7 +7,7 @@ import pytest
 
 from aifactory.buyplan.bands import orders_frame
 from aifactory.buyplan.case import solve_expected
-from aifactory.buyplan.choose import choose_orders, quick_orders, spoken, with_reasons
+from aifactory.buyplan.choose import choose_orders, quick_orders
 from aifactory.buyplan.futures import (
     ONE_PATH,
     THIS_PLAN,
@@ -18,7 +18,9 @@ from aifactory.buyplan.futures import (
     stream_paths,
 )
 from aifactory.buyplan.optimise.evaluate import evaluate_plan
+from aifactory.buyplan.reasons import with_reasons
 from aifactory.buyplan.scenario_orders import solve_over_paths
+from aifactory.buyplan.words import spoken
 from aifactory.demand.scenarios import Paths
 from aifactory.finance.options import COMMITTED_OPTIONS
 from aifactory.fleet.orders import FLEXIBLE
@@ -90,7 +92,7 @@ def test_the_plan_follows_the_orders_over_all_paths(tiny):
     rows = found.table.set_index("policy")
     assert rows.loc[THIS_PLAN, "regret"] == pytest.approx(0.0, abs=1e-9)
     assert rows.loc[ONE_PATH, "regret"] >= -found.gap
-    orders = with_reasons(orders_frame(chosen.case, answer, case.prices), chosen, case)
+    orders = with_reasons(orders_frame(chosen.case, answer, case.prices), chosen.reasons, case)
     assert orders["reason"].ne("").all() and orders["paths_share"].between(0, 1).all()
     assert orders["accelerators"].sum() == (chosen.best.nodes * chosen.problem.serves.max(axis=(0, 1))).sum()
 

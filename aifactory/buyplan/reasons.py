@@ -1,0 +1,244 @@
+"""Why each order is there: the row that binds its last node, the paths and use cases it serves, and what would change it.
+
+A node of an order saves, month by month, the hours that would be rented, hosted or missed without it. With q the weights
+of the paths in the objective, s(t) what the last node saves in month t and c its cost, an order stays while
+
+    sum over its months of q s(t) >= c.
+
+The row of the programme that binds it is the capacity of its platform in the month in which q s(t) is largest, or the
+fleet that must stand ready where no hours can be rented. What sets its date or size beside that is a lead time, the
+smallest order, or a limit that keeps a cheaper order away.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from aifactory.buyplan.case import Case
+from aifactory.buyplan.optimise.evaluate import evaluate_plan, recourse_of, tail_weights
+from aifactory.buyplan.optimise.problem import Problem
+from aifactory.buyplan.words import spoken
+from aifactory.finance.options import OPTION_NAMES
+
+KEYS = ["pool", "purchase_option", "start_index"]
+REASON_COLUMNS = ["paths_share", "reason", "binds", "binds_share", "serves", "saved_usd_per_hour", "price_fall_kept",
+                  "wait_usd", "timing", "limit", "why"]  # fmt: skip
+HALF = 0.5
+CHEAPER, RESERVE, SMALLEST = "cheaper than hours", "no hours to rent", "smallest order offered"
+#: Use cases named beside an order; savings that are worth a word, share of the cost of a node.
+NAMED, WORTH = 2, 0.01
+TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True)
+class LastNodes:
+    """What the last and the next node of every platform save under a plan."""
+
+    problem: Problem
+    nodes: np.ndarray  # [N]
+
+    @cached_property
+    def capacity(self) -> np.ndarray:
+        """[T, P] accelerators in service."""
+        return self.problem.capacity(self.nodes)
+
+    @cached_property
+    def less(self) -> np.ndarray:
+        """[T, P] accelerators in service without the last node of each platform."""
+        return np.maximum(self.capacity - self.problem.node_size, self.problem.owned)
+
+    @cached_property
+    def weights(self) -> np.ndarray:
+        """[S] weights of the paths in the objective."""
+        p = self.problem
+        by_path = evaluate_plan(p, self.nodes).recourse_usd
+        return (1 - p.risk_weight) / p.paths + p.risk_weight * tail_weights(by_path, p.tail)
+
+    @cached_property
+    def last(self) -> np.ndarray:
+        """[S, T, P] discounted USD that an accelerator of the last node saves."""
+        return self._saved(self.less)
+
+    @cached_property
+    def following(self) -> np.ndarray:
+        """[S, T, P] discounted USD that an accelerator of one more node would save."""
+        return self._saved(self.capacity)
+
+    def _saved(self, capacity: np.ndarray) -> np.ndarray:
+        worth = recourse_of(self.problem).cost(capacity)[1][:, :, : self.problem.platforms]
+        return -worth * self.problem.discount[:-1, None]
+
+    def by_path(self, column: int) -> np.ndarray:
+        """[S] USD that the last node of an order saves on each path."""
+        platform = self.problem.orders[column][0].platform
+        return self.last[:, :, platform] @ self.problem.serves[:, platform, column]
+
+    def net_usd(self, column: int, instead_of: int) -> float:
+        """What an order would save over its cost if it took the place of the last node of another of its platform."""
+        platform = self.problem.orders[column][0].platform
+        added, freed = (self.problem.serves[:, platform, at] for at in (column, instead_of))
+        saved = np.where(freed > 0, self.last[:, :, platform], self.following[:, :, platform])
+        return float(self.weights @ (saved @ added)) - float(self.problem.order_usd[column])
+
+    def load(self, platform: int, month: int) -> np.ndarray:
+        """[S, W, K] accelerators that each workload of a platform keeps busy in the blocks of a month."""
+        rate = self.problem.rate[:, platform]
+        return self.problem.demand[:, month] * np.where(rate > 0, 1.0 / np.where(rate > 0, rate, 1.0), 0.0)[:, None]
+
+
+def reasons_of(case: Case, problem: Problem, nodes: np.ndarray) -> pd.DataFrame:
+    """One row per order that is placed, by pool, option and first month of use.
+
+    Returns
+    -------
+    paths_share: share of the paths on which the last node saves more than it costs; reason: kind in a few words; binds:
+    the row that binds, in words; binds_share: share of the paths on which it binds; serves: use cases whose work the last
+    node takes, with their shares; saved_usd_per_hour: what an hour of it costs otherwise; price_fall_kept: by which share
+    such hours may get cheaper before the node no longer pays; wait_usd: what the same order costs more a quarter later;
+    timing, limit: what sets its date, and what keeps a cheaper order away; why: all of it in a sentence.
+    """
+    count = len(problem.orders)
+    last = LastNodes(problem, np.asarray(nodes, dtype=float)[:count])
+    rows = [_row(case, last, int(column)) for column in np.flatnonzero(last.nodes)]
+    return pd.DataFrame(rows, columns=[*KEYS, *REASON_COLUMNS])
+
+
+def with_reasons(orders: pd.DataFrame, reasons: pd.DataFrame | None, case: Case) -> pd.DataFrame:
+    """Orders with the columns of `reasons_of`; empty where orders were not chosen over paths."""
+    if reasons is None:
+        words = ["reason", "binds", "serves", "timing", "limit", "why"]
+        return orders.assign(**dict.fromkeys(REASON_COLUMNS, np.nan) | dict.fromkeys(words, ""))
+    places = reasons.join(case.streams.pools[["region", "accelerator_id"]], on="pool").drop(columns="pool")
+    found = orders.merge(places, on=["region", "accelerator_id", *KEYS[1:]], how="left")
+    return found.fillna(dict.fromkeys(["reason", "binds", "serves", "timing", "limit", "why"], ""))
+
+
+def _row(case: Case, last: LastNodes, column: int) -> tuple:
+    problem, (option, month) = last.problem, last.problem.orders[column]
+    cost, value = problem.order_usd[column], last.by_path(column)
+    pays = value >= cost + problem.order_swing[:, column]
+    weighted = float(last.weights @ value)
+    scarce = not problem.on_demand_most[option.platform] > 0
+    least = last.nodes[column] == option.minimum_nodes > 1 and pays.mean() < HALF
+    reason = RESERVE if scarce else SMALLEST if least else CHEAPER
+    stands = _standing(last, column)
+    held = len(stands) > 0 and weighted < cost
+    binds, share, serves, hourly = _held(case, last, column, stands) if held else _capacity(case, last, column)
+    kept = 1.0 - cost / weighted if weighted > cost and not held else np.nan
+    wait, timing = _timing(last, column)
+    limit = _limit(case, last, column)
+    if least:
+        timing = _joined(timing, f"{option.minimum_nodes * problem.node_size[option.platform]:g} is the smallest order")
+    wait = np.nan if held else wait  # later the fleet that must stand ready would be short
+    figures = (float(pays.mean()), reason, binds, share, serves, hourly, kept, wait, timing, limit)
+    start = month + 1 + option.lead_months
+    return (
+        option.platform,
+        option.name,
+        start,
+        *figures,
+        _sentence(binds, serves, hourly, scarce, timing, limit, held),
+    )
+
+
+def _standing(last: LastNodes, column: int) -> np.ndarray:
+    """Months in which the fleet that must stand ready is not reached without the last node of an order."""
+    problem, platform = last.problem, last.problem.orders[column][0].platform
+    if not np.size(problem.floor):
+        return np.zeros(0, dtype=int)
+    short = problem.floor[:, platform] > last.less[:, platform] + TOLERANCE
+    return np.flatnonzero(short & (problem.serves[:, platform, column] > 0))
+
+
+def _held(case: Case, last: LastNodes, column: int, stands: np.ndarray) -> tuple[str, float, str, float]:
+    platform = last.problem.orders[column][0].platform
+    first, most = last.problem.floor[stands[0], platform], last.problem.floor[stands, platform].max()
+    words = f"no hours to rent, a fleet of {first:g} must stand ready from {case.streams.months[stands[0] + 1]}"
+    words += f", of {most:g} later" if most > first else ""
+    return words, 1.0, _served(case, last, platform, int(stands[0]), 0.0), np.nan
+
+
+def _capacity(case: Case, last: LastNodes, column: int) -> tuple[str, float, str, float]:
+    """The capacity row that binds: its month, hours and share of the paths."""
+    problem, platform = last.problem, last.problem.orders[column][0].platform
+    saved = last.last[:, :, platform] * (problem.serves[:, platform, column] > 0)
+    month = int((last.weights @ saved).argmax())
+    on = saved[:, month] > 0
+    above = last.less[month, platform]
+    over = last.load(platform, month).sum(axis=1) > above + TOLERANCE
+    hours = (over @ problem.block_hours) * on
+    worked = float(last.weights @ hours)
+    if not on.any() or worked <= 0:
+        return "no row: within the proven gap", 0.0, "", np.nan
+    share = hours[on].mean() / problem.block_hours.sum()
+    hourly = float(last.weights @ saved[:, month]) / problem.discount[month] / worked
+    words = f"capacity above {above:g} in {case.streams.months[month + 1]}, in {share:.0%} of the hours on {on.mean():.0%} of the paths"
+    return words, float(on.mean()), _served(case, last, platform, month, above), hourly
+
+
+def _served(case: Case, last: LastNodes, platform: int, month: int, above: float) -> str:
+    """Use cases by their share of the work in the hours above a level."""
+    load = last.load(platform, month)
+    over = load.sum(axis=1) > above + TOLERANCE
+    work = np.einsum("s,swk,sk,k->w", last.weights, load, over, last.problem.block_hours)
+    by = pd.Series(work).groupby(case.streams.table["use_case_id"].to_numpy()).sum().sort_values(ascending=False)
+    shares = (by / by.sum() if by.sum() > 0 else by).head(NAMED)
+    return ", ".join(f"{name} {share:.0%}" for name, share in shares.items() if share >= WORTH)
+
+
+def _timing(last: LastNodes, column: int) -> tuple[float, str]:
+    """What a quarter later costs, and whether the lead time keeps the order from serving earlier."""
+    problem, (option, month) = last.problem, last.problem.orders[column]
+    same = [at for at, (other, when) in enumerate(problem.orders) if other == option and when > month]
+    wait = last.net_usd(column, column) - last.net_usd(same[0], column) if same else np.nan
+    first = max(min(problem.order_months), option.first_order)
+    start, served = month + option.lead_months, (problem.serves[:, option.platform, column] > 0).sum()
+    if month > first or option.lead_months == 0 or start == 0:
+        return wait, ""
+    node = problem.node_size[option.platform] * (last.weights @ last.following[:, start - 1, option.platform])
+    if node <= problem.order_usd[column] / served:
+        return wait, ""
+    return wait, f"lead time of {option.lead_months + 1} months binds"
+
+
+def _limit(case: Case, last: LastNodes, column: int) -> str:
+    """The limit that keeps a cheaper order from taking the place of the last node, or one more node from being bought."""
+    problem = last.problem
+    rows, bounds, names = problem.limits()
+    if not len(names):
+        return ""
+    platform, least = problem.orders[column][0].platform, WORTH * problem.order_usd[column]
+    used, own = rows @ last.nodes, last.net_usd(column, column)
+    found = []
+    for at, (other, _) in enumerate(problem.orders):
+        if other.platform != platform or at == column:
+            continue
+        over = used - rows[:, column] + rows[:, at] > bounds + TOLERANCE * np.maximum(np.abs(bounds), 1.0)
+        gain = last.net_usd(at, column) - own
+        kept = [names[row] for row in np.flatnonzero(over) if not names[row].startswith("reserve")]
+        if gain > least and kept and not (over & [name.startswith("reserve") for name in names]).any():
+            found.append(
+                (gain, f"{kept[0]} keeps {OPTION_NAMES[other.name].lower()} away, USD {gain:,.0f} a node cheaper")
+            )
+    more = used + rows[:, column] > bounds + TOLERANCE * np.maximum(np.abs(bounds), 1.0)
+    gain = float(last.weights @ (last.following[:, :, platform] @ problem.serves[:, platform, column]))
+    gain -= float(problem.order_usd[column])
+    if more.any() and gain > least:
+        found.append((gain, f"{names[int(np.flatnonzero(more)[0])]} keeps one more node away, worth USD {gain:,.0f}"))
+    return spoken(case, max(found)[1]) if found else ""
+
+
+def _joined(*parts: str) -> str:
+    return "; ".join(part for part in parts if part)
+
+
+def _sentence(binds: str, serves: str, hourly: float, scarce: bool, timing: str, limit: str, held: bool) -> str:
+    """The reason in words: whose work, which row, what it would cost otherwise, what sets the date."""
+    otherwise = (
+        "" if held or not np.isfinite(hourly) else f"{'missed' if scarce else 'hours'} at USD {hourly:,.2f} otherwise"
+    )
+    return _joined(f"{serves}: {binds}" if serves else binds, otherwise, timing, limit)
