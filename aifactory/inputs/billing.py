@@ -23,6 +23,8 @@ _TAG_KEYS = {
 #: Columns from which all but hours and months follow.
 LABELS = ["Tags", "SubAccountId", "ChargeCategory", "ChargeClass", "PricingCategory", "CommitmentDiscountStatus",
            "SkuPriceDetails", "SkuMeter", "SkuId", "ChargeDescription", "ConsumedUnit"]  # fmt: skip
+#: Entry of SkuPriceDetails that marks a charge which lowers the price of others, and the purchase option it has.
+DISCOUNT_KEY, DISCOUNT = "x_Discount", "discount"
 _HOUR_UNITS = {"hours", "hour", "hrs", "hr", "h", "1 hour", "1 hours", "1/hour"}
 
 
@@ -102,18 +104,26 @@ def purchase_option(billing: pd.DataFrame) -> pd.Series:
     """How each charge was bought, from the FOCUS columns."""
     category, pricing = billing["ChargeCategory"], billing["PricingCategory"]
     committed = billing["CommitmentDiscountStatus"].notna() | (pricing == "Committed")
+    discount = billing["SkuPriceDetails"].str.contains(f'"{DISCOUNT_KEY}"', regex=False)
     conditions = [
         category == "Tax",
         category == "Credit",
         category == "Adjustment",
         category == "Purchase",
         billing["CommitmentDiscountStatus"] == "Unused",
+        discount,
         committed,
         pricing == "Dynamic",
     ]
-    names = ["tax", "credit", "adjustment", "commitment_purchase", "committed_unused", "committed", "spot"]
+    names = ["tax", "credit", "adjustment", "commitment_purchase", "committed_unused", DISCOUNT, "committed", "spot"]
     flags = [condition.fillna(value=False).to_numpy(dtype=bool) for condition in conditions]
     return pd.Series(np.select(flags, names, default="on_demand"), index=billing.index, dtype="str")
+
+
+def accelerator_charges(billing: pd.DataFrame) -> pd.Series:
+    """Which charges of a derived bill are what accelerator-hours cost: those with hours, and discounts on them."""
+    named = billing["accelerator_id"] != NO_ACCELERATOR
+    return billing["accelerator_hours"].gt(0) | (named & (billing["purchase_option"] == DISCOUNT))
 
 
 def _cost_line(billing: pd.DataFrame, option: pd.Series, attributed: pd.Series) -> pd.Series:

@@ -10,6 +10,7 @@ import pandas as pd
 from scipy.optimize import linprog
 
 from aifactory.demand.profile import by_hour
+from aifactory.inputs.billing import accelerator_charges
 from aifactory.inputs.plan import Plan
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory.spend import USAGE
@@ -100,7 +101,7 @@ def price_local(table: pd.DataFrame, bill: pd.DataFrame, hours: float) -> pd.Dat
 
 def accelerators_paid(bill: pd.DataFrame, hours: float) -> pd.DataFrame:
     """Mean accelerators and USD by use case and accelerator in the usage rows of the bill that name both."""
-    named = bill["cost_line"].isin(USAGE) & bill["accelerator_hours"].gt(0)
+    named = bill["cost_line"].isin(USAGE) & accelerator_charges(bill)
     usd = bill.loc[named, "EffectiveCost"].astype("float64")
     groups = bill[named].assign(usd=usd).groupby(["use_case", "accelerator_id"])
     table = groups[["accelerator_hours", "usd"]].sum().reset_index()

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pandas as pd
 
 from aifactory.errors import IdentityError
-from aifactory.inputs.billing import NO_ACCELERATOR, UNATTRIBUTED
+from aifactory.inputs.billing import NO_ACCELERATOR, UNATTRIBUTED, accelerator_charges
 from aifactory.inputs.money import ZERO, exact_total, sum_exact
 
 DIMENSIONS = {
@@ -113,7 +113,7 @@ def use_case_cost(billing: pd.DataFrame) -> pd.Series:
 
 def accelerator_rate(billing: pd.DataFrame) -> pd.Series:
     """Effective USD per accelerator-hour by accelerator, over usage rows that name one."""
-    usage = billing[(billing["accelerator_id"] != NO_ACCELERATOR) & billing["accelerator_hours"].gt(0)]
+    usage = billing[(billing["accelerator_id"] != NO_ACCELERATOR) & accelerator_charges(billing)]
     cost = usage.groupby("accelerator_id")["EffectiveCost"].agg(exact_total).astype("float64")
     return cost / usage.groupby("accelerator_id")["accelerator_hours"].sum()
 

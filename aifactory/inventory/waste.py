@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.errors import IdentityError
-from aifactory.inputs.billing import UNATTRIBUTED
+from aifactory.inputs.billing import DISCOUNT, UNATTRIBUTED
 from aifactory.inputs.money import exact_total
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory.service import BY_RATE, OWN_CHARGES
@@ -65,8 +65,7 @@ def find_waste(ws: Workspace, bill: pd.DataFrame, pools: pd.DataFrame, cases: pd
         *_failed(pools, costs, cases),
     ]
     table = pd.DataFrame([row for row in rows if row["usd"] > 0], columns=COLUMNS)
-    # refunds in usage lower the bill, not what was paid for and wasted
-    total = float(usage["EffectiveCost"].astype("float64").clip(lower=0).sum())
+    total = float(_paid(usage).sum())
     wasted = float(table["usd"].sum())
     if wasted > total * (1 + 1e-9) + 1e-6:
         msg = f"waste of {wasted:,.2f} USD exceeds the usage it is part of, {total:,.2f} USD"
@@ -79,9 +78,15 @@ def _costs(usage: pd.DataFrame, pools: pd.DataFrame) -> pd.DataFrame:
     """Cost in use by use case, accelerator and pool; the pool is empty where the charge names none."""
     named = usage[usage["cost_line"].isin(USAGE)]
     pool = named["ResourceId"].where(named["ResourceId"].isin(pools["pool_id"]), NO_POOL)
-    usd = named["EffectiveCost"].astype("float64").clip(lower=0)
+    usd = _paid(named)
     keys = ["use_case", "accelerator_id", "pool"]
     return named.assign(pool=pool, usd=usd).groupby(keys, as_index=False)["usd"].sum()
+
+
+def _paid(charges: pd.DataFrame) -> pd.Series:
+    """USD that charges cost: discounts lower it, refunds lower the bill but not what was paid for and wasted."""
+    usd = charges["EffectiveCost"].astype("float64")
+    return usd.where(charges["purchase_option"] == DISCOUNT, usd.clip(lower=0))
 
 
 def _idle(ws: Workspace, pools: pd.DataFrame, costs: pd.DataFrame, profile: pd.DataFrame, usage: pd.DataFrame) -> list[dict[str, object]]:  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from aifactory.inputs.billing import accelerator_charges
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
 from aifactory.inventory.spend import USAGE
@@ -40,7 +41,7 @@ def month_factors(ws: Workspace, inventory: Inventory, month: str) -> tuple[pd.D
     )
     tokens = sums["input_tokens"] - sums["cached_input_tokens"].fillna(0.0) + sums["output_tokens"].fillna(0.0)
     bill = ws.table("billing")
-    usage = bill[(bill["month"] == month) & bill["accelerator_hours"].gt(0) & bill["cost_line"].isin(USAGE)]
+    usage = bill[(bill["month"] == month) & accelerator_charges(bill) & bill["cost_line"].isin(USAGE)]
     usage = usage.assign(cost=usage["EffectiveCost"].astype("float64"), hours=usage["accelerator_hours"])
     hours = usage.groupby(["use_case", "accelerator_id"])[["hours", "cost"]].sum()
     hours.index = hours.index.set_names(["use_case_id", "accelerator_id"])

@@ -9,7 +9,7 @@ import pandas as pd
 
 from aifactory.errors import InputError
 from aifactory.inputs.importers.bills import bill_report, read_bill
-from aifactory.inputs.importers.delivery import refuse_twins, refuse_two_exports
+from aifactory.inputs.importers.delivery import refuse_twins, refuse_two_exports, tell_repeated_charges
 from aifactory.inputs.importers.jobs.read import is_job_trace, read_jobs
 from aifactory.inputs.importers.store import add_aggregates, add_rows, held_rows, require_workspace
 from aifactory.inputs.importers.target import Target
@@ -71,7 +71,9 @@ def import_files(
     for report, tables in read if kind in NAMED else ():
         settle_names(report["source"], report, [rows for _, rows, _ in tables], into)
     if kind == "billing" and len(read) > 1:
-        refuse_two_exports([(report, tables[0][1]) for report, tables in read])
+        bills = [(report, tables[0][1]) for report, tables in read]
+        refuse_two_exports(bills)
+        tell_repeated_charges(bills)
     if kind == "billing" and into is not None:
         _refuse_other_currency(into, [report for report, _ in read])
     refuse_views([report for report, _ in read])

@@ -141,7 +141,7 @@ AZURE = "Date,ChargeType,PricingModel,CostInBillingCurrency,BillingCurrency,Subs
 def test_commas_beside_points_are_refused_in_an_azure_export(tmp_path):
     path = tmp_path / "azure.csv"
     path.write_text(AZURE + '2026-10-01,Usage,OnDemand,"0,075",EUR,s\n2026-10-01,Usage,OnDemand,1.234,EUR,s\n')
-    with pytest.raises(InputError, match=r"row 3: '1.234' has a point while other costs have a decimal comma"):
+    with pytest.raises(InputError, match=r"row 3, column 'CostInB\w+': '1.234' has a point while other numbers"):
         read_bill(path)
     path.write_text(AZURE + '2026-10-01,Usage,OnDemand,"1.234,5",EUR,s\n2026-10-01,Usage,OnDemand,7,EUR,s\n')
     assert bill_report(read_bill(path))["totals"]["billed"] == "1241.5"

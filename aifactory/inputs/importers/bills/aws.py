@@ -9,7 +9,8 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 
-from aifactory.inputs.importers.bills.common import Converted, as_tags, column, pick
+from aifactory.inputs.billing import DISCOUNT_KEY
+from aifactory.inputs.importers.bills.common import Converted, as_object, as_tags, column, pick
 
 AWS_COLUMNS = {
     "BillingPeriodStart": ("bill_billing_period_start_date",),
@@ -29,10 +30,14 @@ AWS_COLUMNS = {
     "BillingCurrency": ("line_item_currency_code",),
     "BilledCost": ("line_item_unblended_cost",),
     "ListCost": ("pricing_public_on_demand_cost",),
+    "x_ChargeId": ("identity_line_item_id",),
 }
 AWS_PURCHASES = ("Fee", "RIFee", "SavingsPlanUpfrontFee", "SavingsPlanRecurringFee")
 AWS_CATEGORY = {"Tax": "Tax", "Credit": "Credit", "Refund": "Adjustment", "SavingsPlanNegation": "Adjustment",
                 **dict.fromkeys(AWS_PURCHASES, "Purchase")}  # fmt: skip
+#: Lines that lower the price of usage (EdpDiscount, PrivateRateDiscount, BundledDiscount, SppDiscount) repeat its quantity.
+#: Source: AWS, Cost and Usage Report, line item details.
+AWS_DISCOUNT = r"[A-Za-z]*Discount"
 AWS_COVERED = {"DiscountedUsage": "reservation_effective_cost",
                "SavingsPlanCoveredUsage": "savings_plan_savings_plan_effective_cost"}  # fmt: skip
 #: line type -> columns whose sum less the last is what the commitment paid for and nobody used
@@ -79,10 +84,21 @@ def convert_aws(text: pd.DataFrame) -> Converted:
     frame["CommitmentDiscountStatus"] = np.where(covered, "Used", "")
     instance = column(text, "product_instance_type")
     instance = instance.mask(instance == "", _in_map(column(text, "product"), "instance_type", "instanceType"))
-    frame["SkuPriceDetails"] = as_tags({"InstanceType": instance})
+    discount = kind.str.fullmatch(AWS_DISCOUNT)
+    frame["SkuPriceDetails"] = as_tags({"InstanceType": instance, DISCOUNT_KEY: kind.where(discount, "")})
+    for name in ("ConsumedQuantity", "ListCost"):
+        if name in frame:
+            frame[name] = frame[name].mask(discount, "")
     frame["Tags"] = _aws_tags(text)
     unused = _aws_unused(text, frame, kind)
     warnings = [("unused part of commitments, shown as its own charge", len(unused))] if len(unused) else []
+    if discount.any():
+        warnings.append(
+            (
+                "discounts lower the cost of usage; their quantity is that of the usage, not counted again",
+                int(discount.sum()),
+            )
+        )
     if plain_fee.any():
         warnings.append(
             ("fees of no reservation (support, marketplace) count when they are billed", int(plain_fee.sum()))
@@ -122,7 +138,7 @@ def _aws_tags(text: pd.DataFrame) -> pd.Series:
     wide = {found.group(1): text[name] for name in text if (found := _WIDE.fullmatch(name))}
     if wide:
         return as_tags(wide)
-    maps = [column(text, "resource_tags").map(_mapped), column(text, "cost_category").map(_mapped)]
+    maps = [column(text, "resource_tags").map(as_object), column(text, "cost_category").map(as_object)]
     joined = [
         {key.removeprefix("user_").removeprefix("user:"): value for key, value in (categories | tags).items()}
         for tags, categories in zip(*maps, strict=True)
@@ -130,15 +146,7 @@ def _aws_tags(text: pd.DataFrame) -> pd.Series:
     return pd.Series([json.dumps(tags) if tags else "" for tags in joined], index=text.index, dtype="str")
 
 
-def _mapped(text: str) -> dict[str, str]:
-    try:
-        held = json.loads(text) if text else {}
-    except (ValueError, RecursionError):
-        return {}
-    return {str(key): value for key, value in held.items()} if isinstance(held, dict) else {}
-
-
 def _in_map(texts: pd.Series, *names: str) -> pd.Series:
     """First of the named entries of a map in each row; empty text where none is."""
-    found = {text: _mapped(text) for text in texts.unique()}
+    found = {text: as_object(text) for text in texts.unique()}
     return texts.map(lambda text: str(next((found[text][name] for name in names if name in found[text]), "")))

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import re
 
 import numpy as np
 import pandas as pd
 
-from aifactory.inputs.importers.bills.common import Converted, amounts, as_tags, column, pick, plain_dates
+from aifactory.inputs.importers.bills.common import (
+    Converted,
+    amounts,
+    column,
+    instance_details,
+    pick,
+    plain_dates,
+    products,
+)
 
 AZURE_COLUMNS = {
     "BillingPeriodStart": ("billingperiodstartdate",),
@@ -28,6 +35,11 @@ AZURE_COLUMNS = {
     "Tags": ("tags",),
 }
 AZURE_COST = ("costinbillingcurrency", "pretaxcost", "cost")
+#: What usage costs at list price: stated, else price times quantity. Source: Microsoft, Cost Management,
+#: "Understand usage details fields".
+AZURE_LIST, AZURE_LIST_PRICE, AZURE_QUANTITY = "paygcostinbillingcurrency", "paygprice", ("quantity", "usagequantity")
+AZURE_RATE = "exchangeratepricingtobilling"
+AZURE_NUMBERS = (*AZURE_COST, *AZURE_QUANTITY, AZURE_LIST, AZURE_LIST_PRICE, AZURE_RATE)
 AZURE_CATEGORY = {
     "Purchase": "Purchase",
     "Refund": "Adjustment",
@@ -52,11 +64,10 @@ def azure_name(name: str) -> str:
 def convert_azure(text: pd.DataFrame) -> Converted:
     """Azure export: an actual one is what is billed, an amortised one what it costs; never both."""
     source = {azure_name(name): name for name in text}
-    text = text.rename(columns={name: new for new, name in source.items()})
+    text, notes = _plain_numbers(text.rename(columns={name: new for new, name in source.items()}), source)
     found = pick(text, AZURE_COLUMNS)
-    frame, notes = found.text.assign(ProviderName="Microsoft"), []
-    cost, decimals = _plain_numbers(column(text, *AZURE_COST))
-    notes += decimals
+    frame = found.text.assign(ProviderName="Microsoft")
+    cost = column(text, *AZURE_COST)
     kind, model = column(text, "chargetype"), column(text, "pricingmodel")
     reserved = model.isin(["Reservation", "SavingsPlan"]) | (column(text, "reservationid") != "")
     bought, used = (
@@ -75,6 +86,8 @@ def convert_azure(text: pd.DataFrame) -> Converted:
     frame["CommitmentDiscountStatus"] = np.where(
         unused, "Unused", np.where(reserved & (kind != "Purchase"), "Used", "")
     )
+    frame["ListCost"], listed = _list_cost(text, cost)
+    notes += listed
     frame["BilledCost"] = cost.mask(used, "0")
     frame["EffectiveCost"] = cost.mask(kind.eq("Purchase") & reserved, "0")
     if used.any():
@@ -95,30 +108,45 @@ def convert_azure(text: pd.DataFrame) -> Converted:
         frame["BillingPeriodStart"], _ = plain_dates(frame["BillingPeriodStart"])
     if "Tags" in frame:  # older exports leave the braces of the object away
         frame["Tags"] = frame["Tags"].mask(frame["Tags"].str.startswith('"'), "{" + frame["Tags"] + "}")
-    frame["SkuPriceDetails"] = as_tags({"InstanceType": column(text, "additionalinfo").map(_service_type)})
+    frame["SkuPriceDetails"] = instance_details(column(text, "additionalinfo"))
     names = {target: source.get(name, name) for target, name in found.source_of.items()}
     billed_from = source.get(next((name for name in AZURE_COST if name in text), "cost"), "Cost")
     variant = "amortised" if used.any() else "actual" if bought.any() else ""
     return Converted(frame, names | {"BilledCost": billed_from, "EffectiveCost": billed_from}, notes, variant)
 
 
-def _service_type(text: str) -> str:
-    try:
-        info = json.loads(text) if text else {}
-    except (ValueError, RecursionError):
-        return ""
-    return str(info.get("ServiceType", "")) if isinstance(info, dict) else ""
+def _list_cost(text: pd.DataFrame, cost: pd.Series) -> tuple[pd.Series, list[tuple[str, int]]]:
+    """Cost of usage at list price in the billing currency, empty where the export does not tell it; and remarks."""
+    price, quantity, rate = (column(text, *names) for names in ((AZURE_LIST_PRICE,), AZURE_QUANTITY, (AZURE_RATE,)))
+    priced, billed = (column(text, *names) for names in (("pricingcurrency", "pricingcurrencycode"), AZURE_COLUMNS["BillingCurrency"]))  # fmt: skip
+    same = (priced == "") | (priced == billed)
+    usage = column(text, "chargetype").isin(["Usage", ""])
+    # a price of 0 of what costs something is a price that is not told (marketplace, reservations)
+    told = usage & (price != "") & (quantity != "") & ((amounts(price) != 0) | (amounts(cost) == 0))
+    converted = products(price, quantity, rate.mask(same, "1"))
+    stated = column(text, AZURE_LIST).where(usage, "")
+    found = stated.mask((stated == "") & told, converted)
+    unknown = int((told & ~same & (found == "")).sum())
+    notes = [("list price in another currency and no exchange rate: list cost unknown", unknown)] if unknown else []
+    worked = int((told & (stated == "") & (found != "")).sum())
+    return found, [*notes, *([("list cost is PayGPrice times quantity", worked)] if worked else [])]
 
 
-def _plain_numbers(texts: pd.Series) -> tuple[pd.Series, list[tuple[str, int]]]:
-    """Decimal commas as points; commas beside points would leave it open which of them is which."""
-    comma = texts.str.fullmatch(_GERMAN_NUMBER)
-    if not comma.any():
-        return texts, []
-    point = texts.str.contains(".", regex=False) & ~comma
-    if point.any():
-        row, value = int(point.to_numpy().argmax()) + 2, texts[point].iloc[0]
-        msg = f"row {row}: {value!r} has a point while other costs have a decimal comma; write all of them one way"
-        raise ValueError(msg)
-    plain = texts.mask(comma, texts.str.replace(".", "", regex=False).str.replace(",", ".", regex=False))
-    return plain, [("decimal commas were read as points", int(comma.sum()))]
+def _plain_numbers(text: pd.DataFrame, source: dict[str, str]) -> tuple[pd.DataFrame, list[tuple[str, int]]]:
+    """Decimal commas of the number columns as points; commas beside points would leave it open which of them is which."""
+    numbers = {name: text[name] for name in AZURE_NUMBERS if name in text}
+    commas = {name: texts.str.fullmatch(_GERMAN_NUMBER).fillna(value=False) for name, texts in numbers.items()}
+    if not any(flags.any() for flags in commas.values()):
+        return text, []
+    for name, texts in numbers.items():
+        point = texts.str.contains(".", regex=False) & ~commas[name]
+        if point.any():
+            row, value = int(point.to_numpy().argmax()) + 2, texts[point].iloc[0]
+            msg = f"row {row}, column {source[name]!r}: {value!r} has a point while other numbers have a decimal comma; write all of them one way"
+            raise ValueError(msg)
+    plain = {
+        name: texts.mask(commas[name], texts.str.replace(".", "", regex=False).str.replace(",", ".", regex=False))
+        for name, texts in numbers.items()
+    }
+    rows = pd.DataFrame(commas).any(axis=1)
+    return text.assign(**plain), [("decimal commas were read as points", int(rows.sum()))]

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date
+from decimal import Decimal, InvalidOperation, localcontext
+from math import prod
 
 import numpy as np
 import pandas as pd
+
+from aifactory.inputs.kinds import row_kinds
+from aifactory.inputs.money import EXACT
 
 NOT_GIVEN = "(not given)"
 #: A time as BigQuery writes it.
@@ -83,6 +88,26 @@ def _text(value: object) -> str:
     return value.isoformat() if isinstance(value, (pd.Timestamp, date)) else str(value)
 
 
+def products(*factors: pd.Series) -> pd.Series:
+    """Exact products of numbers given as text, row by row, as text; empty where one of them is no number.
+
+    >>> products(pd.Series(["0.1", "2"]), pd.Series(["3", ""])).tolist()
+    ['0.3', '']
+    """
+    columns = pd.DataFrame(dict(enumerate(factors)))
+    kind, first = row_kinds(columns)
+    found = [_product(row) for row in columns.iloc[first].itertuples(index=False)]
+    return pd.Series(found, dtype="str").take(kind).set_axis(columns.index)
+
+
+def _product(numbers: Iterable[str]) -> str:
+    try:
+        with localcontext(EXACT):
+            return f"{prod(map(Decimal, numbers), start=Decimal(1)):f}"
+    except InvalidOperation:
+        return ""
+
+
 def amounts(text: pd.Series) -> pd.Series:
     """Amounts for comparisons only; what is reported stays text."""
     return pd.to_numeric(text.replace("", "0"), errors="coerce").fillna(0.0)
@@ -95,6 +120,22 @@ def as_tags(parts: dict[str, pd.Series]) -> pd.Series:
         return pd.Series("", index=frame.index, dtype="str")
     rows = ({key: value for key, value in row.items() if value} for row in frame.fillna("").to_dict("records"))
     return pd.Series([json.dumps(row) if row else "" for row in rows], index=frame.index, dtype="str")
+
+
+def instance_details(texts: pd.Series) -> pd.Series:
+    """SkuPriceDetails from a JSON object in which Microsoft tells the instance type of a machine as ServiceType."""
+    known = {text: as_object(text) for text in texts.fillna("").unique()}
+    named = {text: held.get("InstanceType", held.get("ServiceType", "")) for text, held in known.items()}
+    return as_tags({"InstanceType": texts.fillna("").map({text: str(name or "") for text, name in named.items()})})
+
+
+def as_object(text: str) -> dict:
+    """JSON object of a text; empty where it is none."""
+    try:
+        held = json.loads(text) if text else {}
+    except (ValueError, RecursionError):
+        return {}
+    return held if isinstance(held, dict) else {}
 
 
 def plain_dates(texts: pd.Series) -> tuple[pd.Series, list[tuple[str, int]]]:

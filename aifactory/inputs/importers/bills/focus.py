@@ -11,6 +11,7 @@ from aifactory.inputs.importers.bills.common import (
     amounts,
     as_tags,
     column,
+    instance_details,
     key_values,
 )
 
@@ -21,6 +22,8 @@ OTHERS = {
     "SkuMeter": ("x_SkuMeterName", "x_UsageType"),
 }
 TIMES = ("BillingPeriodStart", "ChargePeriodStart", "ChargePeriodEnd")
+#: Where older exports of Microsoft tell what newer ones do in SkuPriceDetails.
+OLDER_DETAILS = "x_SkuDetails"
 #: Columns of keys and values, which a nested format spreads over columns with dotted names.
 MAPS = ("Tags", "SkuPriceDetails")
 
@@ -36,6 +39,11 @@ def convert_focus(text: pd.DataFrame) -> Converted:
         lists = frame["Tags"].str.startswith("[").fillna(value=False)
         if lists.any():
             frame["Tags"] = frame["Tags"].mask(lists, frame["Tags"].where(lists, "").map(_listed_tags))
+    if OLDER_DETAILS in frame:
+        details = column(frame, "SkuPriceDetails")
+        frame["SkuPriceDetails"] = details.mask(
+            details.isin(["", "NULL", "null", "{}"]), instance_details(frame[OLDER_DETAILS])
+        )
     for name, value in (("ProviderName", NOT_GIVEN), ("ChargePeriodEnd", None), ("BillingPeriodStart", None)):
         given = frame[name] if name in frame else pd.Series("", index=frame.index, dtype="str")
         empty = given.fillna("").isin(["", "NULL", "null"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from aifactory.inputs.importers.bills.common import Converted, as_tags, column, pick, plain_dates
+from aifactory.inputs.importers.bills.common import Converted, amounts, as_tags, column, pick, plain_dates
 
 #: Name that OpenCost gives to the capacity of a cluster that nobody used.
 IDLE = "__idle__"
@@ -26,6 +26,7 @@ OCI_COLUMNS = {
     "BillingCurrency": ("cost/currencyCode",),
     "BilledCost": ("cost/myCost",),
     "EffectiveCost": ("cost/myCost",),
+    "x_ChargeId": ("lineItem/referenceNo",),
 }
 
 
@@ -61,6 +62,11 @@ def convert_opencost(text: pd.DataFrame) -> Converted:
     )  # fmt: skip
     names = {"BilledCost": "TotalCost", "EffectiveCost": "TotalCost", "ChargePeriodStart": "Date"}
     notes = [("no currency is named: USD assumed", len(frame))]
+    used = (amounts(column(text, "GPUs")) > 0) & (hours == "")
+    if used.any():  # of its CSV GPUs is a mean over the minutes that a pod ran, which it does not hold
+        notes.append(
+            ("GPUs without GPUHours: accelerator-hours unknown; the JSON of its API holds gpuHours", int(used.sum()))
+        )
     if idle.any():
         notes.append(("idle capacity of the cluster, shown as unused commitment", int(idle.sum())))
     return Converted(frame, names, notes)

@@ -161,7 +161,7 @@ def _typed(path: Path, converted: Converted, name: str) -> Bill:
     warnings = [(f"{item.column}: {item.rule}", len(text)) for item in typed.warnings]
     if unknown:
         warnings.append((f"columns not used: {', '.join(unknown)}", 0))
-    extra = {name: text[name] for name in kept if name.startswith("x_")}
+    extra = {name: text[name] for name in kept if name not in contract.columns}
     counted = dict(zip(extra, each(coded, extra.values(), len(text)), strict=True))
     filled = [item for item in contract.fields if item.required or typed.frame[item.name].notna().any()]
     exact = [item.name for item in filled if item.exact]
