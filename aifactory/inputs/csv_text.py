@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import io
@@ -24,6 +25,7 @@ MAX_CSV_BYTES = 2_000_000_000
 MAX_GROWTH, FREE_BYTES = 100, 20_000_000
 SEPARATORS = {";": "';'", "\t": "tabs", "|": "'|'"}
 BEGINNING_BYTES = 1 << 20
+LONGEST_HEADER = 1 << 16
 #: Blocks that fit into the cache of a core are read faster; a longer row makes the reading careful.
 LINES_BYTES = 1 << 21
 #: First bytes of files that are often taken for a CSV.
@@ -40,39 +42,57 @@ OTHER_KINDS = (
 def read_csv_text(path: Path) -> tuple[pd.DataFrame, list[tuple[str, int]]]:
     """Every cell as text, empty cells as ''; row 2 of the file is row 0 of the frame; and remarks.
 
-    Text that is not UTF-8 is read as Windows text (cp1252), with a remark that counts the lines.
+    Text that is not UTF-8 is read as UTF-16, if it is marked so, or Windows text (cp1252), with a remark that
+    counts the lines. Tabs and bars separate cells where the header holds more of them than of commas; a semicolon
+    does not, since it comes with decimal commas.
 
     Raises
     ------
     InputError
-        For another separator, a header with double or missing names, rows of another
+        For semicolons, a header with double or missing names, rows of another
         length, blank lines, open quotes, NUL bytes and damaged archives, with the row.
     """
     import pyarrow as pa
 
     raw, notes = utf8_bytes(path)
     raw = _with_plain_line_ends(raw)
-    reader = csv.reader(io.TextIOWrapper(io.BytesIO(raw), encoding="utf-8", newline=""))
+    separator = header_separator(raw[:LONGEST_HEADER].decode("utf-8", "replace"))
+    reader = csv.reader(io.TextIOWrapper(io.BytesIO(raw), encoding="utf-8", newline=""), delimiter=separator)
     try:
         header = next(reader)
     except csv.Error as error:
         raise InputError.at(path.name, f"the header cannot be read: {error}", row=1) from None
     _check_header(path.name, header)
     try:
-        bad, table = _rows_of_lines(raw, header, reader.line_num) or _cells(
-            raw, header, reader.line_num, every_core=True
+        bad, table = _rows_of_lines(raw, header, reader.line_num, separator) or _cells(
+            raw, header, reader.line_num, separator, every_core=True
         )
         if bad:  # only one core can tell the rows
-            bad, table = _cells(raw, header, reader.line_num, every_core=False)
+            bad, table = _cells(raw, header, reader.line_num, separator, every_core=False)
     except pa.ArrowInvalid as error:
         if str(error).startswith("Empty CSV file"):
             return pd.DataFrame({name: pd.Series(dtype="str") for name in header}), notes
         raise InputError.at(path.name, f"cannot be read as CSV: {str(error).splitlines()[0][:120]}") from None
     raise_problems(path.name, bad)
+    if separator != ",":
+        notes = [*notes, (f"columns are separated by {SEPARATORS[separator]}", table.num_rows)]
     return table.to_pandas().astype("str"), notes
 
 
-def _rows_of_lines(raw: bytes, header: list[str], skipped: int) -> tuple[list[Problem], pa.Table] | None:
+def header_separator(text: str) -> str:
+    r"""What separates the cells of a header: a tab or bar of which it holds more than of commas, else the comma.
+
+    >>> header_separator("a\tb, c\td\n1"), header_separator("a,b|c\n"), header_separator("a;b\n")
+    ('\t', ',', ',')
+    """
+    line = text.lstrip("\ufeff").split("\n", 1)[0]
+    cells = {sign: len(next(csv.reader([line], delimiter=sign), [])) for sign in (",", "\t", "|")}
+    return max(cells, key=lambda sign: cells[sign])  # the first of equals
+
+
+def _rows_of_lines(
+    raw: bytes, header: list[str], skipped: int, separator: str
+) -> tuple[list[Problem], pa.Table] | None:
     """Cells of a file in which each line is a row as long as the header, as in most; None for any other.
 
     Cut at line ends, so that no core waits: a cell that holds a line end, wherever the cut falls, makes
@@ -83,14 +103,14 @@ def _rows_of_lines(raw: bytes, header: list[str], skipped: int) -> tuple[list[Pr
     if len(header) == 1:  # half a cell would have as many cells as a whole one
         return None
     try:
-        bad, table = _cells(raw, header, skipped, every_core=True, block_bytes=LINES_BYTES)
+        bad, table = _cells(raw, header, skipped, separator, every_core=True, block_bytes=LINES_BYTES)
     except pa.ArrowInvalid:  # the careful reading says what is wrong
         return None
     return None if bad or table.num_rows != raw.count(b"\n") - skipped else (bad, table)
 
 
 def _cells(
-    raw: bytes, header: list[str], skipped: int, *, every_core: bool, block_bytes: int = 0
+    raw: bytes, header: list[str], skipped: int, separator: str, *, every_core: bool, block_bytes: int = 0
 ) -> tuple[list[Problem], pa.Table]:
     """Rows of another length than the header, and all cells of the others as text.
 
@@ -112,7 +132,7 @@ def _cells(
             use_threads=every_core, block_size=block_bytes or 1 << 24, column_names=header, skip_rows=skipped
         ),
         parse_options=arrow_csv.ParseOptions(
-            newlines_in_values=not block_bytes, ignore_empty_lines=False, invalid_row_handler=note
+            delimiter=separator, newlines_in_values=not block_bytes, ignore_empty_lines=False, invalid_row_handler=note
         ),
         convert_options=arrow_csv.ConvertOptions(
             column_types=dict.fromkeys(header, pa.large_string()), strings_can_be_null=False
@@ -130,7 +150,9 @@ def utf8_bytes(path: Path) -> tuple[bytes, list[tuple[str, int]]]:
         For an empty or damaged file, other kinds of file, NUL bytes, a quote that is never closed and
         text that is neither Unicode nor Windows text.
     """
-    return _as_utf8(path.name, _csv_bytes(path))
+    raw, notes = _from_utf16(path.name, file_bytes(path))
+    raw, others = _as_utf8(path.name, _checked(path.name, raw.removeprefix(codecs.BOM_UTF8)))
+    return raw, [*notes, *others]
 
 
 def file_bytes(path: Path) -> bytes:
@@ -157,19 +179,24 @@ def holds_json(path: Path) -> bool:
         return False
 
 
-def _csv_bytes(path: Path) -> bytes:
-    raw = file_bytes(path)
-    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise InputError.at(path.name, "is UTF-16 ('Unicode text' of a spreadsheet); save it as 'CSV UTF-8'", row=1)
-    raw = raw.removeprefix(b"\xef\xbb\xbf")
-    _check_kind(path.name, raw)
+def _from_utf16(file: str, raw: bytes) -> tuple[bytes, list[tuple[str, int]]]:
+    """Text that is marked as UTF-16, as spreadsheet programs save "Unicode text", as UTF-8."""
+    if not raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return raw, []
+    try:
+        text = raw.decode("utf-16")
+    except UnicodeDecodeError:
+        raise InputError.at(file, "begins as UTF-16 but is not; save it as 'CSV UTF-8'", row=1) from None
+    return text.encode("utf-8"), [("read as UTF-16", text.count("\n"))]
+
+
+def _checked(file: str, raw: bytes) -> bytes:
+    _check_kind(file, raw)
     if b"\0" in raw:
-        raise InputError.at(
-            path.name, "holds a NUL byte: the file is damaged or not text", row=_row(raw, raw.index(b"\0"))
-        )
+        raise InputError.at(file, "holds a NUL byte: the file is damaged or not text", row=_row(raw, raw.index(b"\0")))
     if raw.count(b'"') % 2:
         rule = "a quote is opened and never closed; cells would run into each other"
-        raise InputError.at(path.name, rule, row=_row(raw, raw.rindex(b'"')))
+        raise InputError.at(file, rule, row=_row(raw, raw.rindex(b'"')))
     return raw
 
 

@@ -5,7 +5,6 @@ Nothing is executed, guessed or dropped: what had to be assumed and what was lef
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 from collections.abc import Iterable, Sequence
@@ -77,7 +76,8 @@ def read_spreadsheet(path: Path) -> list[Sheet]:
 
 
 def _read_csv(path: Path) -> Sheet:
-    text, notes = _text(path)
+    raw, notes = utf8_bytes(path)
+    text = raw.decode("utf-8")
     declared, text = _declared_separator(text)
     separator = declared or find_separator(text)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
@@ -95,20 +95,6 @@ def _read_csv(path: Path) -> Sheet:
         notes = [*notes, (f"columns are separated by {SEPARATORS.get(separator, repr(separator))}", len(sheet.frame))]
     sheet.notes = [*notes, *sheet.notes]
     return sheet
-
-
-def _text(path: Path) -> tuple[str, list[tuple[str, int]]]:
-    """Text of a file; UTF-16, as spreadsheet programs save "Unicode text", is read too."""
-    with path.open("rb") as stream:
-        begin = stream.read(2)
-    if begin not in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-        raw, notes = utf8_bytes(path)
-        return raw.decode("utf-8"), notes
-    try:
-        text = path.read_bytes().decode("utf-16")
-        return text, [("read as UTF-16", text.count("\n"))]
-    except UnicodeDecodeError:
-        raise InputError.at(path.name, "begins as UTF-16 but is not; save it as 'CSV UTF-8'") from None
 
 
 def _declared_separator(text: str) -> tuple[str, str]:

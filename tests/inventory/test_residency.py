@@ -36,7 +36,9 @@ def frame_by_hour(us, eu, use_case="chat"):
 
 def bill(*rows):
     columns = ["use_case", "accelerator_id", "accelerator_hours", "EffectiveCost", "cost_line"]
-    return pd.DataFrame([[*row, "attributed usage"] for row in rows], columns=columns)
+    return pd.DataFrame([[*row, "attributed usage"] for row in rows], columns=columns).assign(
+        purchase_option="on_demand"
+    )
 
 
 # use cases
@@ -123,6 +125,9 @@ def test_only_usage_of_named_accelerators_counts():
     rows = bill(("chat", "h100", 50.0, 100), ("chat", "(none)", None, 40), ("chat", "h100", 20.0, 7))
     rows.loc[2, "cost_line"] = "idle commitment"
     assert accelerators_paid(rows, HOURS)[["accelerators", "usd"]].to_numpy().tolist() == [[5.0, 100.0]]
+    less = bill(("chat", "h100", None, -9)).assign(purchase_option="discount")
+    paid = accelerators_paid(pd.concat([rows, less]), HOURS)
+    assert paid[["accelerators", "usd"]].to_numpy().tolist() == [[5.0, 91.0]]
 
 
 def test_a_fleet_by_hand(mini_ws):

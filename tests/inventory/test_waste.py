@@ -141,6 +141,7 @@ def company(costs, unused, busy, failed, own):
         for pool in range(3)
     ]
     bill = pd.DataFrame(rows, columns=["use_case", "accelerator_id", "ResourceId", "EffectiveCost", "cost_line"])
+    bill["purchase_option"] = "on_demand"
     paid = [sum(costs[pool]) + unused[pool] if own[pool] else 1000.0 for pool in range(3)]
     pools = pd.DataFrame(
         {

@@ -99,10 +99,24 @@ def test_a_good_bill_has_no_remarks(tmp_path):
     assert report["totals"] == {"billed": "6.00", "effective": "20.00", "list": "24.00"}
 
 
-@pytest.mark.parametrize(("separator", "name"), [(";", "';'"), ("\t", "tabs"), ("|", "'|'")])
-def test_another_separator_is_named(tmp_path, separator, name):
-    with pytest.raises(InputError, match=f"row 1: columns are separated by {name}".replace("|", r"\|")):
-        read_bill(write(tmp_path, {}, separator=separator))
+def test_semicolons_are_named(tmp_path):
+    with pytest.raises(InputError, match="row 1: columns are separated by ';'"):
+        read_bill(write(tmp_path, {}, separator=";"))
+
+
+@pytest.mark.parametrize(("separator", "name"), [("\t", "tabs"), ("|", "'|'")])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_tabs_and_bars_are_read_and_named(tmp_path, separator, name, encoding):
+    other = {"ChargeDescription": "p5, large", "BilledCost": "0.01"}
+    bill = read_bill(write(tmp_path, {}, other, separator=separator, encoding=encoding), TODAY)
+    assert bill_report(bill)["totals"] == {"billed": "10.01", "effective": "20.00", "list": "24.00"}
+    assert bill.charges["ChargeDescription"].iloc[1] == "p5, large"
+    expected = [("read as UTF-16", 3)] if encoding == "utf-16" else []
+    assert bill.warnings == [*expected, (f"columns are separated by {name}", 2)]
+    with pytest.raises(InputError, match="row 2, column 'BilledCost': value '1,5': must be a finite number"):
+        read_bill(write(tmp_path, {"BilledCost": "1,5"}, separator=separator), TODAY)
+    with pytest.raises(InputError, match=r"row 3.*has 16 cells, the header has 15"):
+        read_bill(write(tmp_path, {}, {"Tags": f"a{separator}b"}, separator=separator), TODAY)
 
 
 def test_headers_that_would_be_guessed_are_refused(tmp_path):
@@ -115,8 +129,11 @@ def test_headers_that_would_be_guessed_are_refused(tmp_path):
 
 
 def test_unicode_text_of_a_spreadsheet_is_named(tmp_path):
-    with pytest.raises(InputError, match="is UTF-16"):
-        read_bill(write(tmp_path, {}, encoding="utf-16"))
+    path = write(tmp_path, {}, encoding="utf-16")
+    assert read_bill(path, TODAY).warnings == [("read as UTF-16", 2)]
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(InputError, match="row 1: begins as UTF-16 but is not"):
+        read_bill(path)
 
 
 def test_an_archive_that_grows_beyond_reason_is_refused_and_a_torn_one_too(tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import json
@@ -11,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from aifactory.errors import InputError
+from aifactory.inputs.csv_text import header_separator
 from aifactory.inputs.importers.json_text import json_lines
 from aifactory.inputs.importers.target import Target
 from aifactory.inputs.importers.telemetry import devices, langfuse, litellm, litellm_daily, otlp, rows
@@ -186,7 +188,10 @@ def _first_object(path: Path) -> dict | None:
 def _names(path: Path, begin: bytes) -> list[str]:
     """Columns of a file by its beginning: the schema of Parquet, or the first line; what cannot be read has none."""
     if not begin.startswith(b"PAR1"):
-        return next(csv.reader(begin.decode("utf-8-sig", errors="replace").splitlines()[:1]), [])
+        text = begin.decode(
+            "utf-16" if begin.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig", errors="replace"
+        )
+        return next(csv.reader(text.splitlines()[:1], delimiter=header_separator(text)), [])
     import pyarrow as pa
     from pyarrow import parquet
 
