@@ -3,7 +3,10 @@
 The gap of a deployment is a Gaussian process whose covariance is a sum of parts (engine, release, model,
 system, layout, near in load and lengths, ...). Whether tokens were speculated is not stated and moves the time
 per output token by up to a factor of two, so gaps have two modes: cells far off under leave-one-out get more noise
-and the estimate follows the larger group instead of the mean between both.
+and the estimate follows the larger group instead of the mean between both. A whole setup (architecture, release,
+accelerator, precision, way of serving) can be odd too, run with flags that no column states: what its other setups
+do not support, the median gap m of the setup left out whole beyond `SETUP_TOLERATED`, becomes a variance m^2 that
+only its own rows share, so that it no longer moves other systems.
 """
 
 from __future__ import annotations
@@ -20,6 +23,8 @@ from aifactory.serving.ratio import Part, block_out, covariance, groups_of, inve
 _NEAR = (("log_held", 0.8), ("log_input", 0.7), ("log_output", 0.9), ("log_gpus", 0.6))
 _WIDE = (("log_held", 2.0), ("log_input", 1.5), ("log_output", 1.8), ("log_gpus", 1.5))
 _TWIN = tuple((name, 0.4 * length) for name, length in _NEAR)
+#: One engine release with its flags, on one accelerator.
+SETUP = ("architecture", "version", "chip", "precision", "split")
 PARTS: dict[str, Part] = {
     "level": Part(),
     "split": Part(("split",)),
@@ -27,6 +32,7 @@ PARTS: dict[str, Part] = {
     "engine": Part(("backend",)),
     "engine_split": Part(("backend", "split")),
     "release": Part(("version",)),
+    "campaign": Part(("architecture", "campaign", "split")),
     "architecture_engine": Part(("architecture", "backend")),
     "architecture_release": Part(("architecture", "version")),
     "architecture_engine_split": Part(("architecture", "backend", "split")),
@@ -45,15 +51,15 @@ PARTS: dict[str, Part] = {
     "near_release": Part(("architecture", "split", "version"), near=_NEAR),
     "near_layout": Part(("architecture", "split", "version", "precision", "layout"), near=_NEAR),
     "near_system": Part(("chip", "split", "sparse"), near=_NEAR),
-    "setup": Part(("architecture", "version", "chip", "precision", "split")),
-    "twin": Part(("architecture", "version", "chip", "precision", "split"), near=_TWIN),
+    "setup": Part(SETUP),
+    "twin": Part(SETUP, near=_TWIN),
 }
 #: Equal conditions: their median is one cell.
 CELL = (
     "chip", "model_path", "version", "precision", "split", "concurrency", "isl", "osl", "gpus", "prefill_gpus", "workers",
-    "prefill_workers", "year", "ranks", "layout",
+    "prefill_workers", "year", "campaign", "ranks", "layout",
 )  # fmt: skip
-FLOOR_VARIANCE, COUNT_MAX, SHARE_OF_ODD = 0.001, 3, 0.5
+FLOOR_VARIANCE, COUNT_MAX, SHARE_OF_ODD, SETUP_TOLERATED = 0.001, 3, 0.5, 0.15
 
 
 @cache
@@ -62,6 +68,10 @@ def deviations(target: str) -> dict[str, float]:
     table = pd.read_csv(data_dir() / "prediction" / "deployment_parts.csv")
     table = table[table["target"] == target]
     return dict(zip(table["part"], table["deviation"].astype(float), strict=True))
+
+
+def _setup(rows: pd.DataFrame) -> np.ndarray:
+    return rows[list(SETUP)].astype(str).agg("|".join, axis=1).to_numpy() if len(rows) else np.empty(0, dtype=object)
 
 
 class GapModel:
@@ -81,31 +91,50 @@ class GapModel:
         self.variance = FLOOR_VARIANCE + self.sizes["noise"] ** 2
         count = usable.groupby(number).size().to_numpy()
         self.noise = FLOOR_VARIANCE + self.sizes["noise"] ** 2 / np.minimum(count, COUNT_MAX)
+        codes, self.setups = pd.factorize(_setup(self.cells))
+        self.setup, self.odd = codes, np.zeros(len(self.setups))
         self.inverse = self._robust(rounds)
 
     def _robust(self, rounds: int) -> np.ndarray:
         prior = covariance(self.cells, self.cells, self.parts, PARTS)
         base, gap = self.noise, self.gap - self.mean
+        members = groups_of(pd.Series(self.setup))
         for number in range(rounds + 1):
-            inverse = inverse_of(prior + np.diag(self.noise))
+            whole = prior + np.diag(self.noise)
+            for group, odd in zip(members, self.odd, strict=True):
+                whole[np.ix_(group, group)] += odd
+            inverse = inverse_of(whole)
             if number < rounds:
                 off = np.abs(inverse @ gap) / np.diag(inverse)
                 self.noise = base + SHARE_OF_ODD * np.maximum(off - self.sizes["tolerated"], 0.0) ** 2
+                level = np.array([np.median(block_out(inverse, gap, group)[0]) for group in members])
+                self.odd = np.maximum(np.abs(level) - SETUP_TOLERATED, 0.0) ** 2
         return inverse
 
     def predict(self, rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
         """Gap and its standard deviation (uncalibrated) for rows with features."""
-        cross = covariance(rows, self.cells, self.parts, PARTS)
+        cross, own = covariance(rows, self.cells, self.parts, PARTS), own_variance(rows, self.parts, PARTS)
+        if len(self.odd):
+            setup = pd.Index(self.setups).get_indexer(_setup(rows))
+            odd = np.where(setup >= 0, self.odd[setup], 0.0)
+            cross += odd[:, None] * (setup[:, None] == self.setup[None, :])
+            own += odd
         weight = cross @ self.inverse
-        variance = own_variance(rows, self.parts, PARTS) - (weight * cross).sum(axis=1) + self.variance
+        variance = own - (weight * cross).sum(axis=1) + self.variance
         return self.mean + weight @ (self.gap - self.mean), np.sqrt(np.maximum(variance, self.variance))
 
     def left_out(self, labels: pd.Series) -> tuple[np.ndarray, np.ndarray]:
-        """Residuals and standard deviations of the cells with each label left out whole."""
-        residual, deviation = np.empty(len(self.gap)), np.empty(len(self.gap))
+        """Residuals and standard deviations of the cells with each label left out whole.
+
+        That a row or a setup is odd is not known before it was measured: its deviation does not hold it.
+        """
+        residual, deviation, unknown = np.empty(len(self.gap)), np.empty(len(self.gap)), np.zeros(len(self.gap))
+        size = np.bincount(self.setup, minlength=len(self.odd))
         for group in groups_of(labels):
             residual[group], deviation[group] = block_out(self.inverse, self.gap - self.mean, group)
-        variance = deviation**2 - self.noise + self.variance
+            inside = np.bincount(self.setup[group], minlength=len(size)) == size
+            unknown[group] = np.where(inside, self.odd, 0.0)[self.setup[group]]
+        variance = deviation**2 - self.noise - unknown + self.variance
         return residual, np.sqrt(np.maximum(variance, self.variance))
 
     def row_scores(self, residual: np.ndarray, deviation: np.ndarray) -> np.ndarray:

@@ -92,6 +92,7 @@ def _features(d: pd.DataFrame) -> pd.DataFrame:
     d["ranked"] = d["ranks"] > 1
     d["version"] = d["backend"] + d["backend_version"].str[:5]
     date = pd.to_datetime(d["measured_on"], errors="coerce", format="ISO8601")
+    d["campaign"] = d["backend"] + d["backend_version"] + date.dt.strftime(" %Y-%m-%d").fillna("")
     d["year"] = ((date - EPOCH).dt.days / 365).fillna(0.0)
     d["held"] = np.maximum(d["concurrency"] / d["workers"], 1.0)
     for name, column in (("held", "held"), ("input", "isl"), ("output", "osl"), ("gpus", "gpus")):

@@ -6,6 +6,7 @@ import pytest
 from aifactory.serving.deployment_fit import fit_closed_forms, fit_parts, usable_deployments
 from aifactory.serving.deployment_gap import PARTS, GapModel, deviations
 from aifactory.serving.deployments import read_deployments
+from aifactory.serving.ratio import covariance
 from tests.serving.test_deployments import table
 
 
@@ -40,6 +41,41 @@ def test_the_larger_of_two_groups_speaks_not_the_mean_of_both(rows):
     system = d["chip"] == d["chip"].iloc[0]
     plain, robust = (np.median(GapModel(d[~system], "tpot", rounds=n).predict(d[system])[0]) for n in (0, 2))
     assert abs(robust) < 0.05 < abs(plain)
+
+
+def _one_setup_off(path, by):
+    """Five systems, the first of which was run with a flag that slows all of its setups down."""
+    rows = read_deployments(table(path, ("h100_sxm", "h200_sxm", "b200_sxm", "gb200", "gb300")))
+    d = rows.loc[rows.index.repeat(4)].reset_index(drop=True)
+    d["measured_on"], d["year"] = "", 0.02 * (d.index % 4)
+    return d.assign(silicon_tpot_ms=np.exp(d["prior_tpot"]) * np.where(d["chip"] == d["chip"].iloc[0], by, 1.0))
+
+
+def test_a_setup_run_with_flags_that_nobody_states_does_not_move_other_systems(tmp_path):
+    d = _one_setup_off(tmp_path / "d.csv", 3.0)
+    first, last = d["chip"] == d["chip"].iloc[0], d["chip"] == d["chip"].iloc[-1]
+    plain, robust = (np.median(GapModel(d[~last], "tpot", rounds=n).predict(d[last])[0]) for n in (0, 2))
+    assert abs(robust) < 0.6 * abs(plain)
+    model = GapModel(d, "tpot")
+    assert model.odd[[name.split("|")[2] == d["chip"].iloc[0] for name in model.setups]].min() > 0
+    again, _ = model.predict(d[first])
+    assert np.median(again) == pytest.approx(np.log(3.0), abs=0.1), "its own rows still say what they measured"
+
+
+def test_odd_setups_enter_the_solution_as_a_variance_of_their_own_rows(tmp_path):
+    """Leave-out in closed form against the textbook solution with the same noise and odd variances."""
+    d = _one_setup_off(tmp_path / "d.csv", 3.0)
+    model = GapModel(d, "tpot")
+    residual, deviation = model.left_out(model.cells["chip"])
+    whole = covariance(model.cells, model.cells, model.parts, PARTS) + np.diag(model.noise)
+    whole += model.odd[model.setup][:, None] * (model.setup[:, None] == model.setup[None, :])
+    out = (model.cells["chip"] == d["chip"].iloc[0]).to_numpy()
+    weight = np.linalg.solve(whole[np.ix_(~out, ~out)], whole[np.ix_(~out, out)]).T
+    gap = model.gap - model.mean
+    assert residual[out] == pytest.approx(gap[out] - weight @ gap[~out], abs=1e-7)
+    known = np.diag(whole)[out] - (weight * whole[np.ix_(out, ~out)]).sum(axis=1)
+    known += model.variance - model.noise[out] - model.odd[model.setup][out]
+    assert deviation[out] ** 2 == pytest.approx(np.maximum(known, model.variance), rel=1e-6)
 
 
 def test_fits_recover_a_constant_and_reduce_the_error(rows):
