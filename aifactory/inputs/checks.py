@@ -19,6 +19,8 @@ Tables = Mapping[str, pd.DataFrame]
 POWER_TOLERANCE = 1.15
 MIN_PLAUSIBLE_E2E_MS = 10
 CHECK_COLUMNS = ["table", "check", "status", "row", "column", "value", "rule", "message"]
+#: Units of which a request rarely is exactly one.
+_UNITS_APART = {"session", "audio_minute", "video_second"}
 _ACCELERATOR_HOUR_CLASSES = {"batch_training", "parameter_efficient_fine_tuning"}
 
 
@@ -246,6 +248,25 @@ def residency_kept(tables: Tables, _plan: Plan) -> Iterator[Finding]:
             yield Finding("demand_windows", "residency_kept", "warned", rule, None, "use_case_id", use_case)
 
 
+def units_are_counted(tables: Tables, _plan: Plan) -> Iterator[Finding]:
+    """Sessions, minutes and seconds are counted, not taken for requests: a log without units counts one for each."""
+    windows = tables["demand_windows"]
+    unit_of = tables["use_cases"].set_index("use_case_id")["service_unit"]
+    served = windows[windows["requests"] > windows["errors"]]
+    one_each = served["service_units"] == served["requests"] - served["errors"]
+    with_sessions = set(tables["requests"].loc[tables["requests"]["session_id"].notna(), "use_case_id"])
+    for use_case, alike in one_each.groupby(served["use_case_id"]):
+        unit = unit_of.get(use_case, "")
+        if (
+            unit in _UNITS_APART
+            and alike.all()
+            and len(alike) > 1
+            and (unit, use_case in with_sessions) != ("session", True)
+        ):
+            rule = f"every successful request counts as one {unit.replace('_', ' ')}, in all {len(alike)} windows: give service_units if that is not so"
+            yield Finding("demand_windows", "units_are_counted", "warned", rule, None, "service_units", use_case)
+
+
 def unit_fits_class(tables: Tables, _plan: Plan) -> Iterator[Finding]:
     """Training and tuning are counted in accelerator-hours, everything else is not."""
     frame = tables["use_cases"]
@@ -338,6 +359,7 @@ CHECKS: dict[str, tuple[str, Callable[[Tables, Plan], Iterator[Finding]]]] = {
     "latency_in_ms": ("requests", latency_in_ms),
     "allowed_regions_known": ("use_cases", allowed_regions_known),
     "residency_kept": ("demand_windows", residency_kept),
+    "units_are_counted": ("demand_windows", units_are_counted),
     "unit_fits_class": ("use_cases", unit_fits_class),
     "spot_below_on_demand": ("prices", spot_below_on_demand),
     "price_matches_option": ("prices", price_matches_option),

@@ -14,6 +14,7 @@ __all__ = [
     "HISTOGRAMMED",
     "WINDOW_MINUTES",
     "aggregate_requests",
+    "with_sessions_counted",
     "bucket_value",
     "conform",
     "histogram_quantile",
@@ -35,3 +36,25 @@ def aggregate_requests(requests: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFra
         rows, workloads = held(backend, "requests", requests[used]), held(backend, "workloads", numbered)
         found = aggregate([rows], workloads, numbered, stage)
     return found.windows, found.monthly()
+
+
+def with_sessions_counted(requests: pd.DataFrame, use_cases: pd.DataFrame) -> pd.DataFrame:
+    """Requests of use cases that count sessions, with a unit for each session instead of for each request.
+
+    Where no `service_units` are given, the first successful request of a session stands for it and the others for
+    none, so that a session is counted once, where and when it began. A request that names no session is its own.
+
+    Parameters
+    ----------
+    requests : rows of the table `requests`.
+    use_cases : `use_case_id` and `service_unit`.
+    """
+    counted = use_cases.loc[use_cases["service_unit"] == "session", "use_case_id"]
+    named = requests["use_case_id"].isin(counted) & requests["session_id"].notna()
+    rows = requests[named & requests["service_units"].isna() & (requests["status"] == "ok")]
+    if rows.empty:
+        return requests
+    first = ~rows.sort_values("timestamp_utc", kind="stable").duplicated(["use_case_id", "session_id"])
+    units = requests["service_units"].copy()
+    units.loc[rows.index] = first.reindex(rows.index).astype("float64")
+    return requests.assign(service_units=units)

@@ -23,7 +23,7 @@ from aifactory.inputs.parts import PARTED, part_files
 from aifactory.inputs.plan import Plan, load_plan
 from aifactory.inputs.resources import data_dir
 from aifactory.inputs.tables import SUFFIXES, Problem, raise_problems, read_table
-from aifactory.inputs.telemetry import aggregate_requests
+from aifactory.inputs.telemetry import aggregate_requests, with_sessions_counted
 from aifactory.inputs.tenants import aggregate_tenants
 
 #: Tables that ship with the product; rows of the workspace win over theirs.
@@ -233,8 +233,10 @@ def _merge(contract: Contract, own: pd.DataFrame, shipped: pd.DataFrame) -> pd.D
 def _with_request_rows(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """Aggregated request rows next to windows delivered as such; a use case has one source."""
     merged = {}
-    windows, histograms = aggregate_requests(tables["requests"])
-    tenants = aggregate_tenants(tables["requests"])
+    cases = pd.concat([tables[name][["use_case_id", "service_unit"]] for name in ("use_cases", CANDIDATES)])
+    requests = with_sessions_counted(tables["requests"], cases)
+    windows, histograms = aggregate_requests(requests)
+    tenants = aggregate_tenants(requests)
     rows_of = {"demand_windows": windows, "latency_histograms": histograms, "tenant_usage": tenants}
     for name, rows in rows_of.items():
         both = set(rows["use_case_id"]) & set(tables[name]["use_case_id"])

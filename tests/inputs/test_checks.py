@@ -232,6 +232,11 @@ SUSPECT = {
         swap("use_cases.csv", "interactive,customer_facing,production,", "interactive,customer_facing,production,us"),
         "demand_windows, column 'use_case_id': value 'chat': served in eu, which its residency rule does not allow",
     ),
+    "sessions that are requests": (
+        "units_are_counted",
+        swap("use_cases.csv", "-8B,request", "-8B,session"),
+        "demand_windows, column 'service_units': value 'chat': every successful request counts as one session, in all 2928 windows",
+    ),
     "a spot price above on demand": (
         "spot_below_on_demand",
         add("prices.csv", PRICE_HEAD + PRICE.format("p1", "on_demand", 2) + PRICE.format("p2", "spot", 2.01)),

@@ -17,6 +17,7 @@ from aifactory.inputs.telemetry import (
     conform,
     histogram_quantile,
     log_bucket,
+    with_sessions_counted,
 )
 
 VALUES = st.lists(st.floats(1e-3, 1e9), min_size=1, max_size=80)
@@ -29,6 +30,47 @@ def requests(*rows):
     frame = pd.DataFrame([{"request_id": str(n)} | base | row for n, row in enumerate(rows)])
     frame["timestamp_utc"] = pd.to_datetime(frame["timestamp_utc"], format="ISO8601", utc=True)
     return conform(frame, "requests")
+
+
+CASES = pd.DataFrame({"use_case_id": ["agent", "chat"], "service_unit": ["session", "request"]})
+
+
+def test_a_session_counts_once_where_it_began():
+    """Agent: s1 began at 9 though its row stands last, its failed first try counts nothing; r3 names no session."""
+    rows = requests(
+        {"use_case_id": "agent", "session_id": "s1", "timestamp_utc": "2026-10-05T10:00:00Z"},
+        {"use_case_id": "agent", "session_id": "s2", "service_units": 4.0},
+        {"use_case_id": "agent", "session_id": "s1", "timestamp_utc": "2026-10-05T08:00:00Z", "status": "error"},
+        {"use_case_id": "agent"},
+        {"use_case_id": "agent", "session_id": "s1"},
+        {"use_case_id": "chat", "session_id": "s1"},
+        {"use_case_id": "chat", "session_id": "s1"},
+    )
+    windows, _ = aggregate_requests(with_sessions_counted(rows, CASES))
+    hours = windows["window_start_utc"].dt.floor("h").dt.hour
+    units = windows.groupby(["use_case_id", hours])["service_units"].sum()
+    assert units.to_dict() == {("agent", 8): 0.0, ("agent", 9): 6.0, ("agent", 10): 0.0, ("chat", 9): 2.0}
+    assert windows.groupby("use_case_id")["requests"].sum().to_dict() == {"agent": 5, "chat": 2}
+    assert rows["service_units"].isna().sum() == 6  # the rows themselves stay as they came
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.booleans(), st.integers(0, 47)), min_size=1, max_size=40))
+def test_sessions_are_as_many_as_begin_well(drawn):
+    start = pd.Timestamp("2026-10-05T00:00:00Z")
+    rows = requests(
+        *(
+            {
+                "use_case_id": "agent",
+                "session_id": f"s{name}",
+                "status": "ok" if ok else "error",
+                "timestamp_utc": start + pd.Timedelta(hours=hour),
+            }
+            for name, ok, hour in drawn
+        )
+    )
+    units = with_sessions_counted(rows, CASES)["service_units"]
+    assert units.sum() == len({name for name, ok, _ in drawn if ok})
+    assert units.isna().tolist() == [not ok for _, ok, _ in drawn]
 
 
 def test_bucket_of_known_values():
