@@ -1,4 +1,10 @@
-"""May a benchmark run be trusted? Named rules, a verdict with reasons for every run."""
+"""May a benchmark run be trusted? Named rules, a verdict with reasons for every run.
+
+Three rules look at the load point that decides the capacity, the busiest one within every limit: whether its requests
+and its time establish a p95, and whether a limit on the first token close to the idle time was tested at fixed
+concurrency. There the next request comes only when another is done, so that nothing queues by chance: simulated tests
+of that kind promise `OVERSTATED` times what a stream of arrivals gets (`aifactory.serving.staffing`).
+"""
 
 from __future__ import annotations
 
@@ -7,7 +13,17 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
+from aifactory.serving.capacity import LATENCY_COLUMNS, capacity_at_slo
+
 MIN_REQUESTS = 50
+#: Requests whose p95 is at least the stream's p90 with 90 % certainty: the 50th of 52 is Beta(50, 3), P(< 0.9) = 0.097.
+P95_REQUESTS = 52
+#: Measured time over the p95 end to end below which filling and emptying the system is half of the run or more.
+LEAST_STAYS = 2.0
+#: First-token limit over the p95 of the lightest load below which fixed concurrency flatters, and by how much.
+TIGHT_LIMIT, OVERSTATED = 2.0, (1.3, 1.8)
+#: Ways of offering load at which requests arrive whether or not others are done.
+OPEN_LOADS = ("rate", "trace")
 #: Little's law: concurrency = throughput x time in system; medians stand in for means, hence wide.
 LITTLE_TOLERANCE = 3.0
 INVALID, UNVERIFIED, VALID = "INVALID", "UNVERIFIED", "VALID"
@@ -54,6 +70,39 @@ def breaks_littles_law(run: pd.DataFrame, _case: pd.Series, _chip: pd.Series) ->
     return bool(((ratio > LITTLE_TOLERANCE) | (ratio < 1 / LITTLE_TOLERANCE)).any())
 
 
+def too_few_for_p95(run: pd.DataFrame, case: pd.Series, _chip: pd.Series) -> bool:
+    """Fewer requests at the decisive load than its p95 needs, in a run that has enough in all."""
+    point = decisive(run, case)
+    return point is not None and point["requests"] < P95_REQUESTS and not too_few_requests(run, case, _chip)
+
+
+def too_short_for_p95(run: pd.DataFrame, case: pd.Series, _chip: pd.Series) -> bool:
+    """The decisive load was measured for less than twice its p95 end to end."""
+    point = decisive(run, case)
+    return point is not None and bool(point["duration_s"] * 1000 < LEAST_STAYS * point["p95_e2e_ms"])
+
+
+def flattered_by_fixed_concurrency(run: pd.DataFrame, case: pd.Series, _chip: pd.Series | None = None) -> bool:
+    """The first token binds, its limit is under twice the p95 of the lightest load, and load was not offered at a rate."""
+    lightest = run.loc[run["units_per_s"].idxmin(), "p95_ttft_ms"]
+    if not case["slo_p95_ttft_ms"] < TIGHT_LIMIT * lightest or _binding(run, case) != "TTFT":
+        return False
+    return not run.get("load", pd.Series(pd.NA, index=run.index)).isin(OPEN_LOADS).all()
+
+
+def decisive(run: pd.DataFrame, case: pd.Series) -> pd.Series | None:
+    """The busiest point within every limit, None where there is no limit or no such point."""
+    limits = {column: case[limit] for column, limit in LATENCY_COLUMNS.values() if np.isfinite(case[limit])}
+    kept = run[~np.any([run[column] > limit for column, limit in limits.items()], axis=0)] if limits else run.iloc[:0]
+    return kept.loc[kept["units_per_s"].idxmax()] if len(kept) else None
+
+
+def _binding(run: pd.DataFrame, case: pd.Series) -> str:
+    latencies = {name: run[column].to_numpy() for name, (column, _) in LATENCY_COLUMNS.items()}
+    limits = {name: case[limit] for name, (_, limit) in LATENCY_COLUMNS.items() if np.isfinite(case[limit])}
+    return capacity_at_slo(run["units_per_s"].to_numpy(), latencies, limits).binding
+
+
 RULES: dict[str, tuple[str, Rule]] = {
     "too few requests": (INVALID, too_few_requests),
     "failure rate above the SLO": (INVALID, too_many_failures),
@@ -62,6 +111,16 @@ RULES: dict[str, tuple[str, Rule]] = {
     "more tokens than the memory bandwidth allows": (INVALID, beyond_memory_bandwidth),
     "token counts not from the server": (UNVERIFIED, counts_not_from_server),
     "concurrency does not fit throughput x latency": (UNVERIFIED, breaks_littles_law),
+    f"fewer than {P95_REQUESTS} requests at the decisive load: its p95 may be a p90 or less": (
+        UNVERIFIED,
+        too_few_for_p95,
+    ),
+    f"measured for less than {LEAST_STAYS:g} times the p95 end to end: its p95 is that of filling up": (
+        UNVERIFIED,
+        too_short_for_p95,
+    ),
+    f"first-token limit under {TIGHT_LIMIT:g} times the idle p95, tested at fixed concurrency: {OVERSTATED[0]} to "
+    f"{OVERSTATED[1]} times too much, taken off; test at a rate": (UNVERIFIED, flattered_by_fixed_concurrency),
 }
 VALIDITY_COLUMNS = ["benchmark_id", "use_case_id", "accelerator_id", "precision", "points", "requests", "failure_rate",
                     "verdict", "reasons", "source", "as_of"]  # fmt: skip

@@ -10,6 +10,9 @@ import numpy as np
 #: 90th percentile of the deviation between submitters of one chip, model and scenario in public
 #: benchmark rounds (MLPerf Inference v4.1 to v6.0): what one run may be off by.
 RUN_TO_RUN_P90 = 0.065
+#: Latency -> its column in a run, and that of its limit in a use case.
+LATENCY_COLUMNS = {"TTFT": ("p95_ttft_ms", "slo_p95_ttft_ms"), "TPOT": ("p95_tpot_ms", "slo_p95_tpot_ms"),
+                   "E2E": ("p95_e2e_ms", "slo_p95_e2e_ms")}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,21 @@ def test_the_end_to_end_limit_binds_too(measure):
     assert (row["units_per_s_per_accelerator"], row["binding_slo"]) == (3.0, "E2E")
 
 
+def test_a_tight_first_token_limit_tested_at_fixed_concurrency_is_corrected_in_the_open(measure):
+    """Limit 1,000 ms, 600 ms at the lightest load: 1.7 times; 600 ms at 4 a second and 1,600 at 8 cross it at 5.6."""
+    plain, flattered = (
+        measure(p95_ttft_ms=[600.0, 600.0, 1600.0], load=load).iloc[0] for load in ("rate", "fixed_concurrency")
+    )
+    assert plain["units_per_s_per_accelerator"] == pytest.approx(5.6)
+    assert flattered["units_per_s_per_accelerator"] == pytest.approx(5.6 / math.sqrt(1.3 * 1.8))
+    row = capacity.measured_capacities(flattered.to_frame().T.astype({"units_per_s_per_accelerator": float})).iloc[0]
+    assert row["low"] == pytest.approx(5.6 / 1.8 * 0.935)
+    assert row["high"] == pytest.approx(5.6 / 1.3 * 1.065)
+    assert "divided by 1.53" in row["evidence"]
+    unmarked = capacity.measured_capacities(plain.to_frame().T.astype({"units_per_s_per_accelerator": float}))
+    assert "divided" not in unmarked.iloc[0]["evidence"]
+
+
 def test_no_runs_measure_nothing(measure, runs):
     assert measure(runs.iloc[:0]).empty
     assert capacity.measured_capacities(measure(runs.iloc[:0])).empty

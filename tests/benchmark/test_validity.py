@@ -4,9 +4,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from aifactory.benchmark.validity import INVALID, RULES, UNVERIFIED, VALID, VALIDITY_COLUMNS, judge_runs
+from aifactory.benchmark.validity import (
+    INVALID,
+    P95_REQUESTS,
+    RULES,
+    UNVERIFIED,
+    VALID,
+    VALIDITY_COLUMNS,
+    decisive,
+    judge_runs,
+)  # fmt: skip
 
-SHORT, FAILS, CUT, ORDER, BANDWIDTH, COUNTS, LITTLE = RULES
+SHORT, FAILS, CUT, ORDER, BANDWIDTH, COUNTS, LITTLE, FEW, BRIEF, TIGHT = RULES
 H100_BYTES_PER_S = 3350e9
 
 
@@ -38,6 +47,10 @@ BREAKS = [
     (LITTLE, UNVERIFIED, {"concurrency": 10 * 3.01}),
     (LITTLE, UNVERIFIED, {"concurrency": 10 / 3.01}),
     (LITTLE, UNVERIFIED, {"concurrency": 0.0}),
+    (FEW, UNVERIFIED, {"requests": 51, "duration_s": 25.5}),
+    (BRIEF, UNVERIFIED, {"requests": 52, "duration_s": 26.0, "p95_e2e_ms": 13_001.0}),
+    (TIGHT, UNVERIFIED, {"p95_ttft_ms": 1000.5, "p50_ttft_ms": 900.0}),
+    (TIGHT, UNVERIFIED, {"p95_ttft_ms": 1000.5, "load": "fixed_concurrency"}),
 ]
 HOLDS = [
     (SHORT, {"requests": 50, "duration_s": 25.0}),
@@ -57,6 +70,15 @@ HOLDS = [
     (LITTLE, {"concurrency": 10 / 2.99}),
     (LITTLE, {"concurrency": np.nan}),
     (LITTLE, {"p50_e2e_ms": np.nan}),
+    (FEW, {"requests": 52, "duration_s": 30.0}),
+    (FEW, {"requests": 51, "p95_ttft_ms": 1001.0}),  # no load within the limits: there is no p95 to establish
+    (FEW, {"use_case": "models", "requests": 1}),  # states no limit
+    (BRIEF, {"requests": 52, "duration_s": 26.0, "p95_e2e_ms": 13_000.0}),
+    (BRIEF, {"p95_e2e_ms": np.nan}),
+    (TIGHT, {"p95_ttft_ms": 1000.5, "load": "rate"}),
+    (TIGHT, {"p95_ttft_ms": 1000.5, "load": "trace"}),
+    (TIGHT, {"p95_ttft_ms": 499.0}),
+    (TIGHT, {"p95_ttft_ms": 700.0}),  # tight, but the first token does not bind
 ]
 
 
@@ -84,7 +106,12 @@ def test_requests_and_failures_count_over_all_points_of_a_run(mini_ws, runs):
     mine = runs[runs["benchmark_id"] == "chat--nvidia-h100-sxm"]
     few = mine.assign(requests=20, duration_s=20 / mine["units_per_s"])
     table = judge_runs(few, mini_ws.table("use_cases"), mini_ws.table("accelerators"))
-    assert table[["points", "requests", "verdict"]].iloc[0].tolist() == [3, 60, VALID]
+    assert table[["points", "requests", "verdict", "reasons"]].iloc[0].tolist() == [
+        3,
+        60,
+        UNVERIFIED,
+        f"{FEW}; {BRIEF}",
+    ]
     failed = mine.assign(errors=[0, 0, 421])
     table = judge_runs(failed, mini_ws.table("use_cases"), mini_ws.table("accelerators"))
     assert table["verdict"].iloc[0] == INVALID
@@ -120,3 +147,18 @@ def test_an_unknown_bandwidth_cannot_be_exceeded(mini_ws, runs):
 def test_verdicts_do_not_depend_on_the_order_of_rows(mini_ws, runs):
     args = mini_ws.table("use_cases"), mini_ws.table("accelerators")
     pd.testing.assert_frame_equal(judge_runs(runs, *args), judge_runs(runs.sample(frac=1, random_state=1), *args))
+
+
+def test_the_decisive_point_is_the_busiest_within_every_limit(mini_ws, runs):
+    chat = mini_ws.table("use_cases").set_index("use_case_id").loc["chat"]
+    mine = runs[runs["benchmark_id"] == "chat--nvidia-h100-sxm"]
+    assert decisive(mine, chat)["point"] == 2  # 400 ms of 1,000; the third takes 1,600
+    assert decisive(mine.iloc[2:], chat) is None
+    assert decisive(mine, chat.drop(["slo_p95_ttft_ms"]).reindex(chat.index)) is not None
+
+
+def test_52_requests_make_a_p95_at_least_a_p90():
+    """Ten thousand samples of a uniform: the largest rank at or below 95 % lies above 0.9 in nine of ten."""
+    rank = int(np.ceil(0.95 * P95_REQUESTS)) - 1
+    draws = np.sort(np.random.default_rng(3).random((10_000, P95_REQUESTS)), axis=1)[:, rank]
+    assert (draws > 0.9).mean() == pytest.approx(0.9, abs=0.01)
