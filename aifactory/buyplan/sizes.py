@@ -67,6 +67,7 @@ def sizes_frame(streams: Streams, plan: Plan, by_risk: set[tuple[str, str]]) -> 
     launched = launch_months(table, plan, streams.months)[FIRST]
     frame["reserve_because"] = [
         _reserve(stream, ratio, launch, (stream.use_case_id, stream.region) in by_risk)
+        + _spare(plan.failure_domains.get(stream.criticality, 0), movable=stream.movable)
         for stream, ratio, launch in zip(table.itertuples(), streams.reserve[FIRST], launched, strict=True)
     ]
     frame = frame[frame["average"] > 0].sort_values("total", ascending=False, kind="stable")
@@ -96,3 +97,7 @@ def _reserve(stream: tuple, ratio: float, launch: bool, by_risk: bool) -> str:
     if not by_risk:
         return f"fixed ratio of the plan binds: {ratio:+.0%} on the busiest window"
     return f"{'bursts bind' if ratio >= 0 else 'target risk binds'}: {ratio:+.0%} on the busiest window"
+
+
+def _spare(pools: int, *, movable: bool) -> str:
+    return "" if movable or not pools else f", one of {pools} pools down"

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from aifactory.demand.reserve_money import failure_factor
 from aifactory.finance.unit_cost import load_factor
 from aifactory.inputs.plan import Plan
 from aifactory.serving.staffing import chance_factor
@@ -119,7 +120,18 @@ def build_streams(
     streams = Streams(
         table, pools, months, units, reserve, rule, shape, not_sized, size, np.array(band), np.ones_like(size)
     )
-    return replace(streams, chance=_chance(streams))
+    streams = replace(streams, chance=_chance(streams))
+    return replace(streams, reserve=reserve + (failure_factors(table, plan) - 1.0) * (1.0 + reserve))
+
+
+def failure_factors(table: pd.DataFrame, plan: Plan) -> np.ndarray:
+    """Capacity over need of each stream so that its pools but one hold it, [K]; 1 where none are stated or work waits.
+
+    Chance is that of the pools that are left: their fleet is the one without these spares.
+    """
+    pools = table["criticality"].map(plan.failure_domains)
+    factor = np.array([failure_factor(int(count)) if count > 0 else 1.0 for count in pools])
+    return np.where(table["movable"], 1.0, factor)
 
 
 def _wanted(forecast, demand_profile, use_cases, choice, capacity) -> pd.DataFrame:  # noqa: ANN001

@@ -221,6 +221,7 @@ class Plan(_Strict):
     regions: Annotated[list[Region], Field(min_length=1)]
     region_latency: list[RegionLatency] = Field(default_factory=list)
     reserve: dict[Criticality, NonNegative]
+    failure_domains: dict[Criticality, Annotated[int, Field(ge=2, le=1000)]] = Field(default_factory=dict)
     scenarios: list[Scenario]
     launches: list[Launch] = Field(default_factory=list)
     budget: Budget = Field(default_factory=Budget)

@@ -109,3 +109,25 @@ def test_what_chance_rests_on_is_a_caveat():
         case = make_case(inputs=tables | {"capacity": capacity})
         found = [text for text in _evidence_warnings(case, tables["accelerators"]) if "by chance" in text]
         assert [said in text and "chat" in text and "train" not in text for text in found] == [True] * bool(said)
+
+
+def test_one_of_three_pools_may_be_down():
+    """Two thirds of the fleet hold what all of it held: 1.4 x 3 / 2 - 1; chance is that of the pools that are left."""
+    plan = make_plan(failure_domains={"customer_facing": 3})
+    found, before = build_streams(plan, PERIOD, **with_chance(plan)), streams()
+    chat, train = (found.table["use_case_id"].to_list().index(name) for name in ("chat", "train"))
+    assert found.reserve[1, chat] == pytest.approx(1.4 * 1.5 - 1)
+    assert (found.reserve[:, train] == before.reserve[:, train]).all(), "work that may wait needs none"
+    np.testing.assert_array_equal(found.chance, before.chance)
+    np.testing.assert_array_equal(found.rule, before.rule)
+    table = sizes_frame(found, plan, set()).set_index("use_case_id")
+    # 1.5 x (16.8 + 2 sqrt(16.8 / 4)) = 31.3
+    assert table.loc["chat", "total"] == 32
+    assert table.loc["chat", "reserve_because"].endswith("on the busiest window, one of 3 pools down")
+    assert "pools" not in table.loc["train", "reserve_because"]
+
+
+@pytest.mark.parametrize("pools", [0, 1, 1001])
+def test_pools_of_which_none_could_be_spared_are_refused(pools):
+    with pytest.raises(ValueError, match="failure_domains"):
+        make_plan(failure_domains={"customer_facing": pools})
