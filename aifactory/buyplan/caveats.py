@@ -16,7 +16,7 @@ from aifactory.fleet.orders import OWNED
 from aifactory.fleet.streams import not_sized_sentences
 from aifactory.fleet.terms import OWN_SITE
 from aifactory.inventory.findings import COVERED
-from aifactory.units import KILO
+from aifactory.units import HOURS_PER_MONTH, KILO
 
 #: What the extra for requests that come by chance rests on -> what a reader must know.
 CHANCE_DOUBTS = {
@@ -72,11 +72,38 @@ def _demand_warnings(case: Case, answer: Answer) -> list[str]:
         rule = row.allowed_regions if isinstance(row.allowed_regions, str) else ""
         if rule and row.region not in [name.strip() for name in rule.split(";")]:
             found.append(f"{row.use_case_id} is served in {row.region}, which its residency rule does not allow.")
-    late = answer.expected.ledger.compute.served[1:] < 1 - 1e-9
-    for pool in np.flatnonzero(late.any(axis=0)):
-        place, months = streams.pools.iloc[pool], int(late[:, pool].sum())
+    return found + _late_sentences(case, answer)
+
+
+def _late_sentences(case: Case, answer: Answer) -> list[str]:
+    """Work that no capacity serves: before the first order can arrive, and after it; how much, whose, and the ways out."""
+    solution, streams, found = answer.expected, case.streams, []
+    asked = case.slots.total(solution.load.use * case.slots.size, case.pools)
+    short = (asked * (1.0 - solution.ledger.compute.served))[1:]
+    for pool in np.flatnonzero((short > 1e-9 * np.maximum(asked[1:], 1.0)).any(axis=0)):
+        place, slot = streams.pools.iloc[pool], np.flatnonzero(case.slots.pool == pool)[0]
+        offered = solution.terms.available[:, slot]
+        first = int(solution.terms.first_month[offered, slot].min()) if offered.any() else len(short) + 1
+        early, later = short[: first - 1, pool], short[first - 1 :, pool]
         where = f"{place['accelerator_id']} in {place['region']}"
-        found.append(f"{where} cannot be had in time: for {months} months part of the expected demand is not served.")
+        if early.any():
+            whose = _listed(streams.table.loc[streams.pool == pool, "use_case_id"])
+            arrives = (
+                f"an order of today serves from {streams.months[first]} on"
+                if first <= len(short)
+                else "nothing can be ordered"
+            )
+            found.append(
+                f"{where} cannot be had in time: no hours are rented there and {arrives}, so that up to {early.max():,.1f} "
+                f"accelerators are missing for {whose} ({early.sum() * HOURS_PER_MONTH:,.0f} accelerator-hours). Ways out: "
+                f"a lead time shorter by {(early > 0).sum()} months, an offer of rented hours, or another platform until then."
+            )
+        if (later > 0).any():
+            share = later.sum() / asked[first:, pool].sum()
+            found.append(
+                f"In {(later > 0).sum()} months {share:.2%} of the work on {where} is missed in the busiest hours: its reserve "
+                "allows that risk and no hours can be rented there."
+            )
     return found
 
 

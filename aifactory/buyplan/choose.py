@@ -12,13 +12,12 @@ from aifactory.buyplan.futures import GAP, TIME_LIMIT_S, nodes_signed, problem_o
 from aifactory.buyplan.optimise.benders import REACHED, OptimalPlan, optimise
 from aifactory.buyplan.optimise.evaluate import evaluate_plan
 from aifactory.buyplan.optimise.extensive import largest_orders
-from aifactory.buyplan.optimise.limits import without_conflicts
+from aifactory.buyplan.optimise.limits import Conflict, Overrun, overrun_words, relaxed
 from aifactory.buyplan.optimise.problem import Problem
 from aifactory.buyplan.reasons import reasons_of
 from aifactory.buyplan.stress.replan import GAP as QUICK_GAP
 from aifactory.buyplan.stress.replan import Replanner, replan
 from aifactory.buyplan.stress.world import world_of
-from aifactory.buyplan.words import spoken
 from aifactory.demand.scenarios import Paths
 from aifactory.finance.options import COMMITTED_OPTIONS
 from aifactory.fleet.nodes import TOLERANCE, Load
@@ -38,6 +37,7 @@ class Chosen:
     best : the plan of `problem` with its proven gap.
     decision : [T + 1, N] option that a slot signs in a month, else FLEXIBLE.
     reasons : why each order is there, see `reasons_of`.
+    conflict : limits that contradict each other, the ways out and what the plan exceeds, in words; empty without.
     """
 
     case: Case
@@ -50,7 +50,7 @@ class Chosen:
     @property
     def limits(self) -> list[str]:
         """What a reader must know: limits that contradict each other or bind, and a search that ended early."""
-        found = [f"A limit is not kept: {self.conflict}."] if self.conflict else []
+        found = [self.conflict] if self.conflict else []
         capital = max((usd for name, usd in self.best.limit_usd.items() if name.startswith("capital")), default=0.0)
         if capital > 0:
             found.append(
@@ -67,19 +67,27 @@ class Chosen:
 def choose_orders(case: Case, paths: Paths) -> Chosen | None:
     """Cheapest orders over all demand paths, mean and worst tenth weighed; None where nothing can be committed to.
 
-    Orders are placed once a quarter, within the budgets, the power of the own sites and the share of a vendor (unless the
-    fleet that must be held needs more). Where no hours can be rented the expected fleet with its reserve is held.
+    Orders are placed once a quarter, within the budgets, the power of the own sites and the share of a vendor; where
+    these contradict each other or the fleet that must be held they give way by the least. Where no hours can be rented the expected fleet with its reserve is held.
     """
     problem = problem_of(case, paths)
     if not problem.orders or not (problem.demand > 0).any():
         return None
-    problem, conflicts = without_conflicts(problem, largest_orders(problem))
+    problem, conflict, overruns = relaxed(problem, largest_orders(problem))
     best = settled(problem, optimise(problem, gap=GAP, time_limit_s=TIME_LIMIT_S))
     case = with_room(case, problem, best.nodes)
     return Chosen(
         case, problem, best, decisions_of(case, problem, best.nodes), reasons_of(case, problem, best.nodes),
-        "; ".join(spoken(case, conflict.sentence()) for conflict in conflicts),
+        _conflict_words(problem, conflict, overruns),
     )  # fmt: skip
+
+
+def _conflict_words(problem: Problem, conflict: Conflict | None, overruns: tuple[Overrun, ...]) -> str:
+    """What contradicts what, the ways out, and what the plan does about it; empty where all limits can be kept."""
+    if conflict is None:
+        return ""
+    done = f" This plan exceeds {overrun_words(overruns)}: the least that any plan must." if overruns else ""
+    return problem.in_words(f"Limits contradict each other: {conflict.sentence()}.{done}")
 
 
 def settled(problem: Problem, best: OptimalPlan) -> OptimalPlan:
@@ -143,7 +151,7 @@ def quick_orders(
     problem = _with_firm(case, problem_over(case, wanted, load), firm)
     nodes = np.zeros(len(problem.orders))
     if problem.orders and (problem.demand > 0).any():
-        problem = without_conflicts(problem, largest_orders(problem))[0]
+        problem = relaxed(problem, largest_orders(problem))[0]
         nodes = replan(world_of(problem), nodes, gap=gap).nodes
     case = with_room(case, problem, nodes)
     return case, decisions_of(case, problem, nodes, firm)

@@ -159,6 +159,8 @@ def problem_over(case: Case, wanted: np.ndarray, load: Load | None = None) -> Pr
         floor=_floor(case, load or case.loads[EXPECTED]),
         wacc=plan.value("wacc"),
         stranded=1.0,
+        platform_names=tuple(f"{pool.accelerator_id} in {pool.region}" for pool in streams.pools.itertuples()),
+        month_names=tuple(streams.months[1:]),
     )
     return replace(problem, **_capital(case), **_power(case, problem), **_payments(case, problem), **_vendors(case))
 
@@ -169,7 +171,8 @@ def _capital(case: Case) -> dict[str, np.ndarray]:
     if budget is None:
         return {}
     years = np.array([fiscal_year(month, case.plan.fiscal_year_start_month) for month in months[:-1]])
-    return {"capital_usd": np.full(years[-1] - years[0] + 1, float(budget)), "year_of": years - years[0]}
+    named = tuple(f"fiscal year {year}" for year in range(years[0], years[-1] + 1))
+    return {"capital_usd": np.full(len(named), float(budget)), "year_of": years - years[0], "year_names": named}
 
 
 def _useful(problem: Problem) -> np.ndarray:

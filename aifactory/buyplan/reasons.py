@@ -21,7 +21,6 @@ import pandas as pd
 from aifactory.buyplan.case import Case
 from aifactory.buyplan.optimise.evaluate import evaluate_plan, recourse_of, tail_weights
 from aifactory.buyplan.optimise.problem import Problem
-from aifactory.buyplan.words import spoken
 from aifactory.finance.options import OPTION_NAMES
 
 KEYS = ["pool", "purchase_option", "start_index"]
@@ -130,7 +129,7 @@ def _row(case: Case, last: LastNodes, column: int) -> tuple:
     binds, share, serves, hourly = _held(case, last, column, stands) if held else _capacity(case, last, column)
     kept = 1.0 - cost / weighted if weighted > cost and not held else np.nan
     wait, timing = _timing(last, column)
-    limit = _limit(case, last, column)
+    limit = _limit(last, column)
     if least:
         timing = _joined(timing, f"{option.minimum_nodes * problem.node_size[option.platform]:g} is the smallest order")
     wait = np.nan if held else wait  # later the fleet that must stand ready would be short
@@ -205,7 +204,7 @@ def _timing(last: LastNodes, column: int) -> tuple[float, str]:
     return wait, f"lead time of {option.lead_months + 1} months binds"
 
 
-def _limit(case: Case, last: LastNodes, column: int) -> str:
+def _limit(last: LastNodes, column: int) -> str:
     """The limit that keeps a cheaper order from taking the place of the last node, or one more node from being bought."""
     problem = last.problem
     rows, bounds, names = problem.limits()
@@ -229,7 +228,7 @@ def _limit(case: Case, last: LastNodes, column: int) -> str:
     gain -= float(problem.order_usd[column])
     if more.any() and gain > least:
         found.append((gain, f"{names[int(np.flatnonzero(more)[0])]} keeps one more node away, worth USD {gain:,.0f}"))
-    return spoken(case, max(found)[1]) if found else ""
+    return problem.in_words(max(found)[1]) if found else ""
 
 
 def _joined(*parts: str) -> str:

@@ -20,7 +20,6 @@ from aifactory.buyplan.futures import (
 from aifactory.buyplan.optimise.evaluate import evaluate_plan
 from aifactory.buyplan.reasons import with_reasons
 from aifactory.buyplan.scenario_orders import solve_over_paths
-from aifactory.buyplan.words import spoken
 from aifactory.demand.scenarios import Paths
 from aifactory.finance.options import COMMITTED_OPTIONS
 from aifactory.fleet.orders import FLEXIBLE
@@ -169,6 +168,32 @@ def test_quick_orders_follow_the_rule_of_the_plan(tiny):
 
 
 def test_limits_are_spoken_of_by_name(tiny):
-    case = tiny()
-    text = spoken(case, "raise capital of year 1 or lower reserve of platform 0 in month 2")
+    from bp_company import make_plan
+
+    case = tiny(plan=make_plan(budget={"capex_usd_per_year": 1e6}))
+    problem = problem_of(case, paths_of(case, 3))
+    text = problem.in_words("raise capital of year 1 or lower reserve of platform 0 in month 2")
     assert text == "raise capital of fiscal year 2026 or lower reserve of acc in eu in 2027-01"
+    assert (
+        replace(problem, platform_names=(), month_names=()).in_words("platform 0 in month 2") == "platform 0 in month 2"
+    )
+
+
+def test_limits_that_contradict_each_other_give_way_by_the_least(tiny):
+    """Nothing to rent, 4 nodes must stand ready, and capital for one: it gives way by three nodes, and all is named."""
+    from bp_company import make_plan, make_prices
+
+    hardware = {"purchase_option": "purchase", "usd_per_accelerator": 20_000.0, "region": "*", "provider": "vendor"}
+    prices = make_prices(hardware, drop=["on_demand", "spot", "reserved_1y"])
+    free = tiny(prices=prices)
+    free = choose_orders(free, paths_of(free, 4))
+    spent = sum(n * o.upfront_usd * 4 for (o, _), n in zip(free.problem.orders, free.best.nodes, strict=True))
+    case = tiny(plan=make_plan(budget={"capex_usd_per_year": spent / 4}), prices=prices)
+    chosen = choose_orders(case, paths_of(case, 4))
+    rows, bounds, names = chosen.problem.limits()
+    capital = [name.startswith("capital") for name in names]
+    over = (rows @ chosen.best.nodes)[capital].max() - spent / 4
+    assert 0 < over <= spent * 3 / 4 + 1e-6 and (rows @ chosen.best.nodes <= bounds + 1e-6 * abs(bounds)).all()
+    (said, *_) = chosen.limits
+    assert "no plan keeps capital of fiscal year 2026 and reserve of acc in eu in 202" in said
+    assert f"This plan exceeds capital of fiscal year 2026 by {over:,.6g} USD" in said and "platform 0" not in said

@@ -182,7 +182,12 @@ def test_unknown_lead_time(tiny, lead, said):
 
 def test_unserved_demand(tiny):
     late = make_prices(HARDWARE | {"lead_time_weeks": 20.0}, drop=["on_demand", "reserved_1y"])
-    assert "acc in eu cannot be had in time: for 4 months" in warned(tiny(prices=late))
+    said = warned(tiny(prices=late))
+    assert (
+        "acc in eu cannot be had in time: no hours are rented there and an order of today serves from 2027-03 on"
+        in said
+    )
+    assert "a lead time shorter by 4 months" in said and "chat, train" in said
 
 
 def test_reserve_on_demand_is_no_promise(tiny):

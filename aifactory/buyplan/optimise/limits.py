@@ -1,22 +1,31 @@
-"""Limits that no plan can keep together, and the cheapest way to relax them.
+"""Limits that no plan can keep together, the cheapest way to relax each, and the least overrun of them all.
 
 Limits are rows A x <= b on the nodes x of the orders, 0 <= x <= the largest useful order. Where they contradict each
 other, the least sum of relative excess s over A x <= b + |b| s is found by linear programme; rows with a dual price in it
 contradict each other (Farkas), and leaving one row out after the other keeps a smallest set (deletion filter).
+
+A plan is still owed. The fleet that must stand ready comes first; every other limit gives way by the least relative
+excess in whole nodes (elastic programme), of all such plans the one whose orders cost least.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import re
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-from scipy.optimize import linprog
+from scipy import sparse
+from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 
+from aifactory.buyplan.optimise.extensive import order_rows
 from aifactory.buyplan.optimise.problem import Problem
 from aifactory.errors import InputError
 
 TOLERANCE = 1e-7
 UNITS = {"capital": "USD", "budget": "USD", "power": "kW", "reserve": "accelerators", "share": "accelerator-months"}
+#: The limit that never gives way by itself; weight of what orders cost beside the excess; effort of the elastic programme.
+FIRST, BESIDE = "reserve", 1e-6
+EFFORT = {"mip_rel_gap": 1e-4, "node_limit": 2000}
 
 
 @dataclass(frozen=True)
@@ -27,19 +36,60 @@ class Conflict:
     ----------
     names : the limits, as `Problem.limits` names them.
     relief : by name, by how much that limit alone must give way, in its unit.
+    usd : by name, what giving way costs, present value: the cheapest orders that keep all other limits, and the demand
+        that is missed where the fleet that must stand ready is lowered.
     """
 
     names: tuple[str, ...]
     relief: dict[str, float]
+    usd: dict[str, float] = field(default_factory=dict)
 
     def sentence(self) -> str:
-        """The conflict and its ways out in words."""
+        """The conflict and its ways out in words, the cheapest first."""
         ways = [
-            f"{'lower' if _kind(name) == 'reserve' else 'raise'} {name} by {by:,.6g} {UNITS[_kind(name)]}"
-            for name, by in self.relief.items()
+            f"{'lower' if _kind(name) == FIRST else 'raise'} {name} by {by:,.6g} {UNITS[_kind(name)]}{self._cost(name)}"
+            for name, by in sorted(self.relief.items(), key=lambda item: self.usd.get(item[0], np.inf))
         ]
         out = ", or ".join(ways) or "no single one of them, given way to, is enough"
         return f"no plan keeps {' and '.join(self.names)} together: {out}"
+
+    def _cost(self, name: str) -> str:
+        if name not in self.usd:
+            return ""
+        return f" ({'missed demand and orders' if _kind(name) == FIRST else 'orders'} of USD {self.usd[name]:,.0f})"
+
+
+@dataclass(frozen=True)
+class Overrun:
+    """By how much a limit is exceeded, in the unit of the limit; a share of a vendor as a share."""
+
+    name: str
+    by: float
+    most: float
+
+
+def overrun_words(overruns: tuple[Overrun, ...]) -> str:
+    """The excess of each limit beside what is allowed; months of one limit together, by the highest of them.
+
+    >>> overrun_words((Overrun("capital of year 1", 1600.0, 800.0), Overrun("power of eu in month 3", 2.0, 10.0),
+    ...                Overrun("power of eu in month 4", 4.0, 10.0)))
+    'capital of year 1 by 1,600 USD (800 allowed); power of eu from month 3 to month 4 by at most 4 kW (10 allowed)'
+    """
+    groups: dict[str, list[Overrun]] = {}
+    for overrun in overruns:
+        groups.setdefault(re.sub(r" (in|of) month \d+$", "", overrun.name), []).append(overrun)
+    return "; ".join(_group_words(name, members) for name, members in groups.items())
+
+
+def _group_words(name: str, members: list[Overrun]) -> str:
+    worst = max(members, key=lambda member: member.by)
+    if _kind(name) == "share":
+        return f"{name} by {worst.by:.1%} of what is held ({worst.most:.1%} allowed)"
+    amount = f"{worst.by:,.6g} {UNITS[_kind(name)]} ({worst.most:,.6g} allowed)"
+    if len(members) == 1:
+        return f"{worst.name} by {amount}"
+    first, last = (member.name.split("month ")[1] for member in (members[0], members[-1]))
+    return f"{name} from month {first} to month {last} by at most {amount}"
 
 
 def find_conflict(problem: Problem, largest: np.ndarray) -> Conflict | None:
@@ -56,31 +106,34 @@ def find_conflict(problem: Problem, largest: np.ndarray) -> Conflict | None:
         others = [other for other in kept if other != row]
         if others and _least_excess(matrix[others], bound[others], scale[others], largest)[0] > TOLERANCE:
             kept = others
-    relief = {}
+    relief, usd = {}, {}
     for row in kept:
         others = [other for other in range(len(names)) if other != row]
         by = _least_of_row(matrix, bound, row, others, largest)
         if by is not None:
             relief[names[row]] = by
-    return Conflict(tuple(names[row] for row in kept), relief)
+            usd[names[row]] = _way_usd(problem, row, by, largest)
+    return Conflict(tuple(names[row] for row in kept), relief, usd)
 
 
-def without_conflicts(problem: Problem, largest: np.ndarray) -> tuple[Problem, tuple[Conflict, ...]]:
-    """The problem without the limits that cannot be kept beside the fleet that must stand ready, and what contradicts it.
+def relaxed(problem: Problem, largest: np.ndarray) -> tuple[Problem, Conflict | None, tuple[Overrun, ...]]:
+    """The problem with its limits raised by the least that lets a plan exist, what contradicts what, and by how much.
 
-    Of each smallest set of conflicting limits all kinds but the reserve are dropped, until a plan exists.
+    The fleet that must stand ready does not give way: where it alone cannot be had the problem is returned as it is.
+
+    Returns
+    -------
+    (problem, a smallest conflicting set or None, excess of each limit that gives way)
     """
-    none = {"capital": {"capital_usd": np.zeros(0)}, "budget": {"order_budget_usd": np.zeros(0)},
-            "power": {"power_kw": np.zeros(0)}, "share": {"vendor_most": 1.0}}  # fmt: skip
-    found = []
-    while (conflict := find_conflict(problem, largest)) is not None:
-        kinds = {_kind(name) for name in conflict.names} & set(none)
-        if not kinds:
-            break
-        found.append(conflict)
-        for kind in sorted(kinds):
-            problem = replace(problem, **none[kind])
-    return problem, tuple(found)
+    conflict = find_conflict(problem, largest)
+    if conflict is None or {_kind(name) for name in conflict.names} == {FIRST}:
+        return problem, conflict, ()
+    rows, bounds, names = problem.limits()
+    nodes = _least_overrun(problem, largest)
+    over = np.maximum(rows @ nodes - bounds, 0.0)
+    over[over <= TOLERANCE * np.maximum(np.abs(bounds), 1.0)] = 0.0
+    raised, found = _raised(problem, nodes, over, names)
+    return raised, conflict, found
 
 
 def refuse_conflicts(problem: Problem, largest: np.ndarray) -> None:
@@ -97,7 +150,7 @@ def refuse_conflicts(problem: Problem, largest: np.ndarray) -> None:
             raise InputError.at("options", rule, value=option.name)
     found = find_conflict(problem, largest)
     if found is not None:
-        raise InputError.at("limits", found.sentence())
+        raise InputError.at("limits", problem.in_words(found.sentence()))
 
 
 def _kind(name: str) -> str:
@@ -125,3 +178,71 @@ def _least_of_row(
     else:
         found = linprog(matrix[row], bounds=limits, method="highs")
     return float(found.fun - bound[row]) if found.status == 0 else None
+
+
+def _way_usd(problem: Problem, row: int, by: float, largest: np.ndarray) -> float:
+    """Present value of the cheapest orders where one limit alone gives way, and of the demand missed by a lower fleet."""
+    matrix, bound, names = problem.limits()
+    eased = bound.copy()
+    eased[row] += by + TOLERANCE * max(abs(bound[row]), 1.0)
+    found = linprog(problem.order_usd, matrix, eased, bounds=[(0, top) for top in largest], method="highs")
+    usd = float(found.fun) if found.status == 0 else np.nan
+    if _kind(names[row]) == FIRST:
+        words = names[row].split()
+        month, platform = int(words[-1]), int(words[3])
+        penalty = (problem.rate[:, platform] * problem.miss_usd).max()
+        usd += by * penalty * float(np.sum(problem.block_hours)) * problem.discount[month]
+    return usd
+
+
+def _least_overrun(problem: Problem, largest: np.ndarray) -> np.ndarray:
+    """[N] whole nodes that exceed the limits by the least sum of shares, the fleet that must stand ready held."""
+    matrix, _, upper, switched = order_rows(problem)
+    rows, bounds, names = problem.limits()
+    soft = np.array([at for at, name in enumerate(names) if _kind(name) != FIRST], dtype=int)
+    reach = np.abs(rows) @ largest
+    scale = np.maximum(np.abs(bounds), np.maximum(1e-3 * reach, 1.0))[soft]
+    count, width = len(soft), matrix.shape[1]
+    give = sparse.csr_matrix((-scale, (soft, np.arange(count))), (matrix.shape[0], count))
+    most = np.concatenate([largest, np.ones(width - len(largest)), np.full(count, np.inf)])
+    dear = max(float(problem.order_usd @ largest), 1.0)
+    usd = np.concatenate([problem.order_usd * BESIDE / dear, np.zeros(width - len(largest)), np.ones(count)])
+    whole = np.concatenate([np.ones(width), np.zeros(count)])
+    facts = {"constraints": LinearConstraint(sparse.hstack([matrix, give]).tocsr(), -np.inf, upper)}
+    found = milp(usd, integrality=whole, bounds=Bounds(0, most), options=EFFORT, **facts)
+    if found.x is None:  # too many branches: nodes of the continuous programme, rounded up
+        found = milp(usd, bounds=Bounds(0, most), **facts)
+        return np.minimum(np.ceil(found.x[: len(largest)] - TOLERANCE), largest)
+    return np.round(found.x[: len(largest)])
+
+
+def _raised(
+    problem: Problem, nodes: np.ndarray, over: np.ndarray, names: list[str]
+) -> tuple[Problem, tuple[Overrun, ...]]:
+    """The problem with limits that hold the nodes, and the excess of each."""
+    mine = {kind: np.array([_kind(name) == kind for name in names], dtype=bool) for kind in UNITS}
+    changes, found = {}, []
+    for kind, field_name in (("capital", "capital_usd"), ("budget", "order_budget_usd")):
+        if over[mine[kind]].any():
+            before = np.asarray(getattr(problem, field_name), dtype=float)
+            changes[field_name] = before + over[mine[kind]]
+            found += [Overrun(name, by, most) for name, by, most in zip(_of(names, mine[kind]), over[mine[kind]], before, strict=True) if by > 0]  # fmt: skip
+    if over[mine["power"]].any():
+        power = np.asarray(problem.power_kw, dtype=float).copy()
+        bounded = np.isfinite(power)
+        before = power[bounded]
+        power[bounded] += over[mine["power"]]
+        changes["power_kw"] = power
+        found += [Overrun(name, by, most) for name, by, most in zip(_of(names, mine["power"]), over[mine["power"]], before, strict=True) if by > 0]  # fmt: skip
+    if over[mine["share"]].any():
+        held = problem.capacity(nodes).sum(axis=0)
+        shares = {
+            vendor: float(held[[of == vendor for of in problem.vendor]].sum() / held.sum()) for vendor in problem.vendor
+        }
+        changes["vendor_most"] = min(max(shares.values()) * (1 + TOLERANCE), 1.0)
+        found += [Overrun(f"share of {vendor}", share - problem.vendor_most, problem.vendor_most) for vendor, share in shares.items() if share > problem.vendor_most]  # fmt: skip
+    return replace(problem, **changes), tuple(found)
+
+
+def _of(names: list[str], mask: np.ndarray) -> list[str]:
+    return [name for name, mine in zip(names, mask, strict=True) if mine]

@@ -6,6 +6,7 @@ region; a workload that may not leave a region has rate 0 elsewhere.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -93,6 +94,7 @@ class Problem:
     year_of : [T] year of each month; empty: years of 12 months from the start.
     power_kw : [T] or [T, sites] kW for nodes that are owned or held on site; empty: no limit, infinite: none there.
     site, site_names : [P] site of each platform; empty: one site.
+    platform_names, month_names, year_names : what messages call them; empty: by their numbers.
     order_ratio : [S, T, P] price of `listed` options ordered in a month, over today's, by path; empty: prices stand.
         Orders are made before paths part, so they cost the mean; what a path pays more or less counts in the tail.
     order_budget_usd : [T] USD that all orders may be paid in a month, upfront payments but those of capital included;
@@ -126,6 +128,9 @@ class Problem:
     power_kw: np.ndarray = field(default_factory=lambda: np.zeros(0))
     site: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=int))
     site_names: tuple[str, ...] = ()
+    platform_names: tuple[str, ...] = ()
+    month_names: tuple[str, ...] = ()
+    year_names: tuple[str, ...] = ()
     order_ratio: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 0)))
     order_budget_usd: np.ndarray = field(default_factory=lambda: np.zeros(0))
     floor: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
@@ -169,7 +174,7 @@ class Problem:
         for month, site in np.argwhere(self._owned_kw() > self._power()) if len(self.power_kw) else ():
             draw, most = self._owned_kw()[month, site], self._power()[month, site]
             rule = f"owned accelerators draw {draw:g} kW in month {month}: no plan keeps this limit; raise it or retire {draw - most:g} kW"
-            raise InputError.at("problem", rule, column="power_kw", value=most)
+            raise InputError.at("problem", self.in_words(rule), column="power_kw", value=most)
         if (np.asarray(self.capital_usd) < 0).any():
             raise InputError.at(
                 "problem", "a budget must be at least 0", column="capital_usd", value=self.capital_usd.min()
@@ -177,7 +182,8 @@ class Problem:
         if not 0 <= self.risk_weight <= 1 or not 0 <= self.tail < 1:
             raise InputError.at("problem", "risk_weight is 0 to 1, tail 0 to below 1")
         for platform in np.flatnonzero(~(np.asarray(self.rate) > 0).any(axis=0)):
-            raise InputError.at("problem", f"platform {platform} serves no workload: leave it out", column="rate")
+            rule = self.in_words(f"platform {platform} serves no workload: leave it out")
+            raise InputError.at("problem", rule, column="rate")
         for option in self.options:
             _check_option(option, p)
 
@@ -372,6 +378,21 @@ class Problem:
                 bounds.append(float(-weight @ mine))
                 names.append(f"share of {vendor}")
         return np.array(rows).reshape(len(rows), len(self.orders)), np.array(bounds), names
+
+    def in_words(self, sentence: str) -> str:
+        """A sentence about limits with platforms, months and years by their names, where they have any."""
+        for word, names in (
+            ("platform", self.platform_names),
+            ("month", self.month_names),
+            ("year", self.year_names),
+        ):
+            if names:
+                sentence = re.sub(
+                    rf"\b{word} (\d+)\b",
+                    lambda at, names=names: names[int(at[1]) - (names is self.year_names)],
+                    sentence,
+                )
+        return sentence
 
     def paid_usd(self, month: int) -> np.ndarray:
         """[N] USD that a node of each order is paid in a month, purchases at their outlay left out."""

@@ -9,7 +9,7 @@ from planning_problems import problem
 from aifactory.buyplan.optimise.benders import optimise
 from aifactory.buyplan.optimise.extensive import largest_orders, solve_extensive
 from aifactory.buyplan.optimise.foresight import known_path_usd
-from aifactory.buyplan.optimise.limits import Conflict, find_conflict, without_conflicts
+from aifactory.buyplan.optimise.limits import Conflict, find_conflict, overrun_words, relaxed
 from aifactory.buyplan.optimise.problem import Option, Problem
 from aifactory.errors import InputError
 
@@ -121,18 +121,59 @@ def test_a_known_path_costs_what_the_monolith_says(seed):
     assert known_path_usd(case) == pytest.approx(solve_extensive(case, gap=1e-9).objective_usd, rel=1e-6)
 
 
-def test_limits_beside_what_must_stand_are_dropped_and_named():
-    """Three must stand ready: neither 800 USD nor 1 kW suffice, and both are said."""
+def test_limits_beside_what_must_stand_give_way_by_the_least():
+    """Three must stand ready: 800 USD lack 1,600, 1 kW lacks 2, and neither is dropped."""
     case = one([BUY], capital_usd=np.array([800.0]), power_kw=np.full(4, 1.0), floor=np.full((4, 1), 3.0))
-    free, found = without_conflicts(case, largest_orders(case))
-    assert not len(free.capital_usd) and not len(free.power_kw) and (free.floor == 3.0).all()
-    said = " ".join(conflict.sentence() for conflict in found)
-    assert "capital of year 1" in said and "power in month" in said
-    assert optimise(free, gap=1e-6).nodes.tolist() == [3.0]
-    kept, none = without_conflicts(
-        replace(case, capital_usd=np.array([2400.0]), power_kw=np.zeros(0)), largest_orders(case)
+    eased, conflict, over = relaxed(case, largest_orders(case))
+    assert (
+        eased.capital_usd.tolist() == [2400.0] and eased.power_kw.tolist() == [3.0] * 4 and (eased.floor == 3.0).all()
     )
-    assert none == () and len(kept.capital_usd)
+    assert len(conflict.names) == 2
+    assert overrun_words(over) == (
+        "capital of year 1 by 1,600 USD (800 allowed); power from month 0 to month 3 by at most 2 kW (1 allowed)"
+    )
+    assert optimise(eased, gap=1e-6).nodes.tolist() == [3.0]
+    enough = replace(case, capital_usd=np.array([2400.0]), power_kw=np.zeros(0))
+    assert relaxed(enough, largest_orders(enough)) == (enough, None, ())
+
+
+def test_ways_out_have_their_price():
+    """Three of 800 USD instead of one; or two accelerators fewer in one month: 100 hours at 10 units of 1 USD each."""
+    case = one([BUY], months=1, capital_usd=np.array([800.0]), floor=np.full((1, 1), 3.0))
+    found = find_conflict(case, largest_orders(case))
+    assert found.usd["capital of year 1"] == pytest.approx(2400.0, rel=1e-4)
+    assert found.usd["reserve of platform 0 in month 0"] == pytest.approx(800.0 + 2 * 100 * 10.0, rel=1e-4)
+    assert "raise capital of year 1 by 1,600 USD (orders of USD 2,400), or lower reserve" in found.sentence()
+    with pytest.raises(InputError, match="reserve of gpu in eu in May together"):
+        optimise(replace(case, platform_names=("gpu in eu",), month_names=("May",)))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_no_whole_plan_exceeds_the_limits_by_less(seed):
+    """Every plan of up to four nodes a column, tried one by one, beside the elastic programme."""
+    rng = np.random.default_rng(seed)
+    own = Option("own", 0, 4, upfront_usd=float(rng.integers(3, 9) * 100), capital=True)
+    rent = Option("rent", 0, 4, monthly_usd=float(rng.integers(1, 4) * 100), on_site=False)
+    case = one([own, rent], level=10.0, capital_usd=np.array([300.0]), power_kw=np.full(4, float(rng.integers(0, 2))),
+               order_budget_usd=np.full(4, float(rng.integers(1, 3) * 100)), floor=np.full((4, 1), float(rng.integers(2, 5))))  # fmt: skip
+    largest = np.full(len(case.orders), 4.0)
+    rows, bounds, names = case.limits()
+    hard = np.array([name.startswith("reserve") for name in names])
+    scale = np.maximum(np.abs(bounds), np.maximum(1e-3 * (np.abs(rows) @ largest), 1.0))
+    plans = np.array(np.meshgrid(range(5), range(5))).reshape(2, -1)
+    excess = np.maximum(rows @ plans - bounds[:, None], 0.0) / scale[:, None]
+    best = np.where((excess[hard] > 0).any(axis=0), np.inf, excess[~hard].sum(axis=0)).min()
+    eased, _, over = relaxed(case, largest)
+    assert sum(item.by / scale[names.index(item.name)] for item in over) == pytest.approx(best, abs=1e-4)
+    assert find_conflict(eased, largest) is None
+
+
+def test_the_share_of_a_vendor_gives_way():
+    """Two of `a` must stand ready and nothing of `b` is on offer: `a` holds all where 60 % are allowed."""
+    plain = one([BUY], vendor=("a",), floor=np.full((4, 1), 2.0), vendor_most=0.6)
+    eased, conflict, over = relaxed(plain, largest_orders(plain))
+    assert eased.vendor_most == 1.0 and "share of a" in conflict.names
+    assert overrun_words(over) == "share of a by 40.0% of what is held (60.0% allowed)"
 
 
 def test_a_conflict_that_no_single_limit_resolves_says_so():
