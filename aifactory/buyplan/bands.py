@@ -62,20 +62,20 @@ def band_of_slots(answer: Answer) -> np.ndarray:
 
 
 def option_of_slots(case: Case, solution: Solution) -> np.ndarray:
-    """Way to pay for every slot: its first order, else on demand or spot, whichever holds in more months."""
+    """Way to pay for every slot: its first order, else that of an order placed before, else on demand or spot, whichever holds in more months."""
     option, _ = solution.orders.first_signed()
     spot = solution.terms.spot_usd_per_month < solution.terms.flexible_usd_per_month
     held = solution.load.held
     by_spot = (held & solution.load.interruptible & spot).sum(axis=0) * 2 > held.sum(axis=0)
     rented = np.where(by_spot, "spot", "on_demand")
     named = np.where(option == FLEXIBLE, rented, np.array(COMMITTED_OPTIONS)[np.maximum(option, 0)])
-    return np.where(case.owned, "owned", named)
+    return np.where(case.owned[1:].any(axis=0) & (option == FLEXIBLE), "owned", named)
 
 
 def orders_frame(case: Case, answer: Answer, prices: pd.DataFrame) -> pd.DataFrame:
     """Orders of the expected scenario: when to sign, for how many accelerators, for how much money.
 
-    `commitment_usd` is the outlay of a purchase or the rent of the whole term.
+    `commitment_usd` is the outlay of a purchase or the rent of the whole term; `upfront_usd` of it is paid at once.
     """
     solution = answer.expected
     terms, signed = solution.terms, solution.orders.signed
@@ -94,9 +94,10 @@ def orders_frame(case: Case, answer: Answer, prices: pd.DataFrame) -> pd.DataFra
             "renewal": month > first[slot],
             "accelerators": case.slots.size[slot],
             "commitment_usd": terms.capex_usd[option, slot] + rent,
+            "upfront_usd": terms.capex_usd[option, slot] + rent * terms.upfront_share[option, slot],
         }
     )
-    grouped = rows.groupby(ORDER_KEYS, as_index=False)[["accelerators", "commitment_usd"]].sum()
+    grouped = rows.groupby(ORDER_KEYS, as_index=False)[["accelerators", "commitment_usd", "upfront_usd"]].sum()
     return _with_dates(grouped, case, prices)
 
 
@@ -137,8 +138,9 @@ def bands_frame(case: Case, answer: Answer, options: pd.DataFrame, period: str) 
     bands["milestone"] = [_milestone(case, row, period) for row in bands.itertuples()]
     hourly = options.set_index(["accelerator_id", "region", "purchase_option"])["usd_per_accelerator_hour_effective"]
     keys = pd.MultiIndex.from_frame(bands[["accelerator_id", "region", "purchase_option"]])
-    running = expected.terms.running_usd_month()[BOUGHT] / slots.size / HOURS_PER_MONTH
-    owned = pd.Series(running).groupby(slots.pool).first().reindex(bands.pop("pool")).to_numpy()
+    hours = slots.total(case.owned * slots.size, case.pools)[1:].sum(axis=0) * HOURS_PER_MONTH
+    paid = slots.total(np.where(case.owned, expected.ledger.compute.slot_usd, 0.0), case.pools)[1:].sum(axis=0)
+    owned = (paid / np.where(hours > 0, hours, np.nan))[bands.pop("pool").to_numpy(dtype=int)]
     listed = hourly.reindex(keys).to_numpy(dtype=float)
     bands["usd_per_accelerator_hour"] = np.where(bands["purchase_option"] == "owned", owned, listed)
     total = expected.ledger.compute.cost_usd.sum() / case.plan.horizon_months

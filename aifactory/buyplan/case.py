@@ -10,9 +10,11 @@ import pandas as pd
 from aifactory.buyplan.ledger import Ledger, build_ledger
 from aifactory.fleet.compute import price_orders
 from aifactory.fleet.nodes import TOLERANCE, Load, Slots, build_load, build_slots, node_counts
-from aifactory.fleet.orders import FLEXIBLE, Orders, cheapest_decisions, follow, with_firm_orders
+from aifactory.fleet.orders import FLEXIBLE, Orders, cheapest_decisions, committed_first, follow, with_firm_orders
+from aifactory.fleet.placed import Placed, placed_before
 from aifactory.fleet.streams import EXPECTED, Streams
 from aifactory.fleet.terms import Offers, Terms, build_terms, read_offers
+from aifactory.inputs.contracts import load_contract
 from aifactory.inputs.plan import Plan
 from aifactory.units import monthly_rate
 
@@ -37,7 +39,9 @@ class Case:
     streams: Streams
     slots: Slots
     offers: Offers
-    owned: np.ndarray  # [N] slots owned when the plan starts
+    owned: np.ndarray  # [T + 1, N] slots that are there from orders placed before the plan
+    placed: Placed  # those orders by month and pool, and what is still owed for them
+    book: pd.DataFrame  # rows of the `commitments` contract behind them
     prices: pd.DataFrame
     owned_accelerators: dict[tuple[str, str], float]
     porting: dict[str, float]  # one-off cost per use case, USD
@@ -81,7 +85,7 @@ class Answer:
 
     today: Solution
     scenarios: tuple[Solution, ...]
-    baseline: np.ndarray  # [N] slots that today's demand keeps busy beyond the break-even share, or owned
+    baseline: np.ndarray  # [N] slots that today's demand keeps busy beyond the break-even share, or that are there
 
     @property
     def expected(self) -> Solution:
@@ -97,23 +101,28 @@ def build_case(
     owned: dict[tuple[str, str], float],
     porting: dict[str, float],
     room: np.ndarray | int = 0,
+    book: pd.DataFrame | None = None,
 ) -> Case:
     """Cut demand into slots and read the offers.
 
     `owned` counts accelerators by region and accelerator, `porting` is the one-off cost of moving
-    a use case to its chosen accelerator, `room` the nodes of each pool that some plan holds at once.
+    a use case to its chosen accelerator, `room` the nodes of each pool that some plan holds at once, `book` the orders
+    placed before (rows of the `commitments` contract).
     """
     sizes = streams.pools["accelerators_per_node"].to_numpy(dtype=float)
-    places = zip(streams.pools["region"], streams.pools["accelerator_id"], strict=True)
-    have = np.array([owned.get(place, 0.0) for place in places])
-    owned_nodes = np.floor(have / sizes + TOLERANCE).astype(int)
-    slots = build_slots(streams, np.maximum(np.maximum(owned_nodes, room), _rule_of_thumb_nodes(streams)))
+    book = load_contract("commitments").empty() if book is None else book
+    placed = placed_before(book, owned, streams.pools, streams.months, plan)
+    nodes = np.floor(placed.accelerators / sizes + TOLERANCE).astype(int)
+    least = np.maximum(nodes.max(axis=0, initial=0), placed.accelerators.any(axis=0))
+    slots = build_slots(streams, np.maximum(np.maximum(least, room), _rule_of_thumb_nodes(streams)))
     return Case(
         plan=plan,
         streams=streams,
         slots=slots,
         offers=read_offers(prices, streams.pools, plan),
-        owned=slots.number < owned_nodes[slots.pool],
+        owned=slots.number < nodes[:, slots.pool],
+        placed=placed,
+        book=book,
         prices=prices,
         owned_accelerators=owned,
         porting=porting,
@@ -150,7 +159,9 @@ def case_terms(case: Case) -> Terms:
 def solve(case: Case, load: Load, units: np.ndarray, decision: np.ndarray, terms: Terms) -> Solution:
     """Follow decisions through one demand path and price them."""
     orders = follow(decision, terms, case.owned)
-    compute = price_orders(orders, load, case.slots, terms, case.pools)
+    if (case.owned[1:] & ~case.owned[:-1]).any():
+        load = committed_first(load, orders.state, case.slots)
+    compute = price_orders(orders, load, case.slots, terms, case.pools, case.placed)
     return Solution(load, terms, orders, build_ledger(compute, case.streams, units, case.plan, case.porting_usd.sum()))
 
 
@@ -193,8 +204,8 @@ def solve_today(case: Case) -> Solution:
 
 
 def baseline_slots(case: Case, today: Solution) -> np.ndarray:
-    """[N] slots that are owned, or that today's demand keeps busy beyond the break-even share or commits to."""
-    return case.owned | justified(today)[0] | (today.orders.signed != FLEXIBLE).any(axis=0)
+    """[N] slots that are there from orders placed before, or that today's demand keeps busy beyond the break-even share or commits to."""
+    return case.owned.any(axis=0) | justified(today)[0] | (today.orders.signed != FLEXIBLE).any(axis=0)
 
 
 def justified(solution: Solution) -> np.ndarray:
@@ -214,4 +225,11 @@ def with_assumption(case: Case, name: str, value: float) -> Case:
 
 def with_streams(case: Case, plan: Plan, streams: Streams) -> Case:
     """Return the case with other streams, cut into slots anew."""
-    return build_case(plan, streams, case.prices, owned=case.owned_accelerators, porting=case.porting)
+    return rebuilt(case, plan, streams)
+
+
+def rebuilt(case: Case, plan: Plan, streams: Streams, room: np.ndarray | int = 0) -> Case:
+    """The case of a plan and streams with the offers, orders placed and porting of another."""
+    return build_case(
+        plan, streams, case.prices, owned=case.owned_accelerators, porting=case.porting, room=room, book=case.book
+    )

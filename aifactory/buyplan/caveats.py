@@ -10,9 +10,10 @@ import pandas as pd
 from aifactory.benchmark.chance import LIMIT, NOTHING
 from aifactory.buyplan.case import Answer, Case
 from aifactory.buyplan.governance import money, month_name
+from aifactory.buyplan.placed_notes import placed_sentences
 from aifactory.finance.options import OPTION_NAMES
 from aifactory.finance.prices import OWN_SITE_OPTIONS
-from aifactory.fleet.orders import OWNED
+from aifactory.fleet.orders import FLEXIBLE, OWNED
 from aifactory.fleet.streams import not_sized_sentences
 from aifactory.fleet.terms import OWN_SITE
 from aifactory.inventory.findings import COVERED
@@ -48,7 +49,8 @@ def warnings_list(
         *_evidence_warnings(case, accelerators),
         *_budget_warnings(case, answer),
         *_power_warnings(case, answer),
-        *_capacity_warnings(bands, pools, installed),
+        *_capacity_warnings(bands, pools),
+        *placed_sentences(case, installed),
         *_order_warnings(orders, case.prices),
         *_price_warnings(case, bands, options),
     ]
@@ -174,7 +176,7 @@ def _offer(keys: tuple[str, str]) -> str:
     return f"The {OPTION_NAMES[keys[1]].lower()} price of {keys[0]}"
 
 
-def _capacity_warnings(bands: pd.DataFrame, pools: pd.DataFrame, installed: pd.DataFrame) -> list[str]:
+def _capacity_warnings(bands: pd.DataFrame, pools: pd.DataFrame) -> list[str]:
     """Rented reserve is no promise; what is installed today does not vanish by itself."""
     rented = bands[(bands["band"] == "surge") & (bands["purchase_option"] == "on_demand")]
     found = []
@@ -187,12 +189,6 @@ def _capacity_warnings(bands: pd.DataFrame, pools: pd.DataFrame, installed: pd.D
         found.append(
             f"{row.installed:,.0f} {row.accelerator_id} installed in {row.region} would no longer be used: "
             "reassign, sell or return them."
-        )
-    terms = installed[installed["purchase_option"].isin(["lease", "reserved_1y", "reserved_3y"])]
-    for (region, accelerator), rows in terms.groupby(["region", "accelerator_id"]):
-        found.append(
-            f"{rows['installed'].sum():,.0f} {accelerator} in {region} are under contract today; their end dates are "
-            "not in the data and the plan does not pay them twice: let new orders start when they end."
         )
     return found
 
@@ -222,8 +218,12 @@ def _budget_warnings(case: Case, answer: Answer) -> list[str]:
             f"Operating cost exceeds the budget of {money(limit)} a month in {over.size} months, first in "
             f"{month_name(months[over[0]])}, at most {money(ledger.opex_usd.max())}."
         )
-    years = [fiscal_year(month, case.plan.fiscal_year_start_month) for month in months]
-    for year, amount in pd.Series(ledger.capex_usd).groupby(years).sum().items():
+    first = case.plan.fiscal_year_start_month
+    outlay = pd.Series(ledger.capex_usd).groupby([fiscal_year(month, first) for month in months]).sum()
+    for month, usd in case.placed.spent_usd.items():
+        if month <= months[0] and fiscal_year(month, first) in outlay.index:
+            outlay[fiscal_year(month, first)] += usd
+    for year, amount in outlay.items():
         if budget.capex_usd_per_year is not None and amount > budget.capex_usd_per_year:
             allowed = money(budget.capex_usd_per_year)
             found.append(f"Capital outlay of fiscal year {year} is {money(amount)}, above the limit of {allowed}.")
@@ -242,9 +242,9 @@ def fiscal_year(month: str, start_month: int) -> int:
 
 def _power_warnings(case: Case, answer: Answer) -> list[str]:
     state = answer.expected.orders.state
-    on_site = (state == OWNED) | np.isin(state, np.flatnonzero(OWN_SITE))
-    watts = case.offers.power_w[case.slots.pool] * case.slots.size * case.plan.value("pue")
-    power = case.slots.total(on_site * watts, case.pools) / KILO
+    new = np.isin(state, np.flatnonzero(OWN_SITE)) & (state != FLEXIBLE) & (state != OWNED)
+    housed = case.placed.on_site + case.slots.total(new * case.slots.size, case.pools)
+    power = housed * case.offers.power_w * case.plan.value("pue") / KILO
     found = []
     for region in case.plan.regions:
         here = (case.streams.pools["region"] == region.region).to_numpy()

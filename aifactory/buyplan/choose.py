@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from aifactory.buyplan.case import Case, build_case, case_terms
+from aifactory.buyplan.case import Case, case_terms, rebuilt
 from aifactory.buyplan.futures import GAP, TIME_LIMIT_S, nodes_signed, problem_of, problem_over
 from aifactory.buyplan.optimise.benders import REACHED, OptimalPlan, optimise
 from aifactory.buyplan.optimise.evaluate import evaluate_plan
@@ -21,7 +21,7 @@ from aifactory.buyplan.stress.world import world_of
 from aifactory.demand.scenarios import Paths
 from aifactory.finance.options import COMMITTED_OPTIONS
 from aifactory.fleet.nodes import TOLERANCE, Load
-from aifactory.fleet.orders import FLEXIBLE
+from aifactory.fleet.orders import FLEXIBLE, next_owned
 
 #: Gap of the last, closer search: orders that change by less than this of the cost would change by chance.
 LAST_GAP = 1e-4
@@ -109,11 +109,12 @@ def settled(problem: Problem, best: OptimalPlan) -> OptimalPlan:
 def decisions_of(case: Case, problem: Problem, nodes: np.ndarray, firm: np.ndarray | None = None) -> np.ndarray:
     """Nodes of orders as decisions of slots [T + 1, N]: each takes the first slots of its pool that are free.
 
-    Slots with an option in `firm` [T + 1, N] keep it and are free again when its term ends.
+    Slots with an option in `firm` [T + 1, N] keep it and are free again when its term ends; those that are there from
+    orders placed before are free when the last of them ends.
     """
     months = len(case.streams.months)
     decision = np.full((months, len(case.slots.pool)), FLEXIBLE)
-    free_from = np.where(case.owned, months + 1, 0)
+    free_from = np.where(case.owned.any(axis=0), months - case.owned[::-1].argmax(axis=0), 0)
     if firm is not None:
         decision[:, : firm.shape[1]] = firm
         free_from = np.maximum(free_from, _ends(case, decision))
@@ -158,15 +159,15 @@ def quick_orders(
 
 
 def with_room(case: Case, problem: Problem, nodes: np.ndarray) -> Case:
-    """The case with a slot for every node that is in service at once."""
-    wanted = np.ceil(problem.capacity(nodes).max(axis=0) / problem.node_size - TOLERANCE).astype(int)
+    """The case with a slot for every node that is in service at once, or kept for one that is to be delivered."""
+    mine = case.slots.total(case.owned * case.slots.size, case.pools)[1:]
+    taken = case.slots.total((next_owned(case.owned) < len(case.owned)).astype(float), case.pools)[1:]
+    wanted = np.ceil(((problem.capacity(nodes) - mine) / problem.node_size + taken).max(axis=0) - TOLERANCE).astype(int)
     have = room_of(case)
     if (wanted <= have).all():
         return case
     room = np.maximum(wanted, have)
-    return build_case(
-        case.plan, case.streams, case.prices, owned=case.owned_accelerators, porting=case.porting, room=room
-    )
+    return rebuilt(case, case.plan, case.streams, room)
 
 
 def room_of(case: Case) -> np.ndarray:

@@ -78,7 +78,9 @@ def price_rule(case: Case, answer: Answer, hold: np.ndarray, option: str, *, all
     load = expected.load
     if not hold[:, rentable].any():  # all by the hour: spot is another product
         load = replace(load, interruptible=np.full_like(load.interruptible, all_spot))
-    return price_orders(rule_orders(case, answer, hold, option), load, case.slots, expected.terms, case.pools)
+    return price_orders(
+        rule_orders(case, answer, hold, option), load, case.slots, expected.terms, case.pools, case.placed
+    )
 
 
 def rule_orders(case: Case, answer: Answer, hold: np.ndarray, option: str) -> Orders:

@@ -139,7 +139,7 @@ def problem_over(case: Case, wanted: np.ndarray, load: Load | None = None) -> Pr
     own_pool = streams.pool[:, None] == np.arange(pools)
     spot = np.minimum(offers.spot, offers.on_demand)
     options = tuple(_options(case))
-    owned = case.slots.total(np.where(case.owned, case.slots.size, 0).astype(float), pools)
+    owned = case.slots.total(case.owned[1:] * case.slots.size.astype(float), pools)
     problem = Problem(
         demand=block_demand(case, wanted),
         block_hours=HOURS_PER_MONTH * np.array(BLOCK_SHARES),
@@ -151,7 +151,7 @@ def problem_over(case: Case, wanted: np.ndarray, load: Load | None = None) -> Pr
         spot_usd=np.tile(spot, (months, 1)),
         api_usd=np.full((months, len(streams.table)), np.inf),
         miss_usd=missed_usd(case, options),
-        owned=np.tile(owned, (months, 1)),
+        owned=owned,
         on_demand_most=np.where(np.isfinite(offers.on_demand), np.inf, 0.0),
         spot_share=np.full(pools, 1.0 - plan.value("spot_interruption_share")),
         kw=offers.power_w / KILO * plan.value("pue"),
@@ -166,13 +166,19 @@ def problem_over(case: Case, wanted: np.ndarray, load: Load | None = None) -> Pr
 
 
 def _capital(case: Case) -> dict[str, np.ndarray]:
-    """The budget of capital in each fiscal year that the horizon meets, by month of order."""
+    """What orders placed before leave of the capital budget in each fiscal year that the horizon meets, by month of order."""
     budget, months = case.plan.budget.capex_usd_per_year, case.streams.months
     if budget is None:
         return {}
-    years = np.array([fiscal_year(month, case.plan.fiscal_year_start_month) for month in months[:-1]])
+    first = case.plan.fiscal_year_start_month
+    years = np.array([fiscal_year(month, first) for month in months[:-1]])
+    left = np.full(years[-1] - years[0] + 1, float(budget))
+    for month, usd in case.placed.spent_usd.items():
+        year = fiscal_year(month, first) - years[0]
+        if 0 <= year < len(left):
+            left[year] = max(left[year] - usd, 0.0)
     named = tuple(f"fiscal year {year}" for year in range(years[0], years[-1] + 1))
-    return {"capital_usd": np.full(len(named), float(budget)), "year_of": years - years[0], "year_names": named}
+    return {"capital_usd": left, "year_of": years - years[0], "year_names": named}
 
 
 def _useful(problem: Problem) -> np.ndarray:
@@ -191,25 +197,27 @@ def _power(case: Case, problem: Problem) -> dict[str, object]:
     most = np.array([np.inf if r.power_limit_kw is None else r.power_limit_kw for r in case.plan.regions])
     at = site[:, None] == np.arange(len(names))
     housed = np.isin(np.arange(problem.platforms), [option.platform for option in problem.options if option.on_site])
-    reach = (problem.kw * (problem.owned[0] + _useful(problem) * housed)) @ at
-    owned = (problem.kw * problem.owned[0]) @ at
-    most = np.where(reach <= most, np.inf, np.maximum(most, owned))
+    here = (problem.kw * case.placed.on_site[1:]) @ at
+    reach = here.max(axis=0) + (problem.kw * _useful(problem) * housed) @ at
+    most = np.where(reach <= most, np.inf, np.maximum(most, here))
     if np.isinf(most).all():
         return {}
     named = tuple(region.name for region in case.plan.regions)
-    return {"power_kw": np.tile(most, (problem.months, 1)), "site": site, "site_names": named}
+    rented = (problem.kw * problem.owned) @ at - here  # what stands elsewhere draws nothing here
+    return {"power_kw": most + rented, "site": site, "site_names": named}
 
 
 def _payments(case: Case, problem: Problem) -> dict[str, np.ndarray]:
-    """The budget of a month for what is committed to; none where the plan cannot come near it."""
+    """What orders placed before leave of a month's budget; none where the plan cannot come near it."""
     budget = case.plan.budget.opex_usd_per_month
     dearest = np.zeros(problem.platforms)
     for option in problem.options:
         paid = option.monthly_usd + (0.0 if option.capital else option.upfront_usd)
         dearest[option.platform] = max(dearest[option.platform], paid)
-    if budget is None or float(dearest @ _useful(problem)) <= budget:
+    if budget is None:
         return {}
-    return {"order_budget_usd": np.full(problem.months, float(budget))}
+    left = np.maximum(budget - case.placed.paid_usd[1:], 0.0)
+    return {} if float(dearest @ _useful(problem)) <= left.min() else {"order_budget_usd": left}
 
 
 def _vendors(case: Case) -> dict[str, object]:

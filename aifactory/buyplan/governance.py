@@ -31,27 +31,37 @@ MONTH_NAMES = [
 ]
 
 
-def signed_now(orders: pd.DataFrame) -> pd.DataFrame:
-    """Orders to sign in the decision window: the baseline; renewals are decided when they are due."""
+def is_firm(orders: pd.DataFrame) -> pd.Series:
+    """Orders that are signed on approval: all of the first month, which can wait for nothing, and the baseline within the decision window.
+
+    Renewals are decided when they are due.
+    """
     due = orders["order_index"] <= DECISION_WINDOW_MONTHS
-    return orders[due & ~orders["renewal"] & (orders["band"] == "baseline")]
+    first = orders["order_index"] <= 1
+    return (first | due & (orders["band"] == "baseline")) & ~orders["renewal"].astype(bool)
+
+
+def signed_now(orders: pd.DataFrame) -> pd.DataFrame:
+    """Orders to sign on approval or in the decision window after it."""
+    return orders[is_firm(orders)]
 
 
 def released_on_triggers(orders: pd.DataFrame) -> pd.DataFrame:
-    """Growth orders of the first year: each is placed only when its trigger fires."""
+    """Other orders of the first year: each is placed only when its trigger fires."""
     due = orders["order_index"] <= MONTHS_PER_YEAR
-    return orders[due & ~orders["renewal"] & (orders["band"] != "baseline")]
+    return orders[due & ~orders["renewal"].astype(bool) & ~is_firm(orders)]
 
 
 def decision_sentence(
-    orders: pd.DataFrame, roi: pd.DataFrame, plan: Plan, comparisons: pd.DataFrame | None = None
+    orders: pd.DataFrame, roi: pd.DataFrame, plan: Plan, comparisons: pd.DataFrame | None = None, held: float = 0.0
 ) -> str:
     """Return the decision asked for: amount, what, until when, and what it brings.
 
     Where the hosted models of `comparisons` (policy, dearer_share, note) cost `HOSTED_FIRST_SHARE` less than the plan,
-    their test comes first: an amount to sign must not lead a reader past them.
+    their test comes first: an amount to sign must not lead a reader past them. `held`: accelerators that are owned or
+    committed already.
     """
-    sentence, first = _own_decision(orders, roi, plan), _hosted_first(comparisons)
+    sentence, first = _own_decision(orders, roi, plan, held), _hosted_first(comparisons)
     return f"{first} If they fail it: {sentence[0].lower()}{sentence[1:]}" if first else sentence
 
 
@@ -69,7 +79,7 @@ def _hosted_first(comparisons: pd.DataFrame | None) -> str:
     )
 
 
-def _own_decision(orders: pd.DataFrame, roi: pd.DataFrame, plan: Plan) -> str:
+def _own_decision(orders: pd.DataFrame, roi: pd.DataFrame, plan: Plan, held: float) -> str:
     expected = roi[roi["scenario"] == "expected"].iloc[0]
     outlook = f"The plan costs {money(expected['tco_usd'])} over {plan.horizon_months} months"
     if np.isfinite(expected["npv_usd"]):
@@ -80,7 +90,8 @@ def _own_decision(orders: pd.DataFrame, roi: pd.DataFrame, plan: Plan) -> str:
     growth = f", and release up to {money(later['commitment_usd'].sum())} of growth orders within a year"
     growth = f"{growth}, each on its trigger" if len(later) else ""
     if now.empty:
-        return f"Sign no commitment now: capacity by the hour is cheapest at today's demand{growth}. {outlook}"
+        beyond = f"beyond the {held:,.0f} accelerators owned or committed, " if held else ""
+        return f"Sign no {'further ' if held else ''}commitment now: {beyond}capacity by the hour is cheapest at today's demand{growth}. {outlook}"
     amount, date = money(now["commitment_usd"].sum()), month_name(now["order_month"].min())
     return f"Approve {amount} of commitments with the first order by {date}: {_named(now)}{growth}. {outlook}"
 

@@ -114,7 +114,7 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
         return with_dates(nothing_to_plan(ws.plan, streams, ws.period), ws, inventory)
     owned = owned_accelerators(inventory.pools, ws.plan, streams)
     porting = porting_costs(shortlist.penalties, shortlist.choice)
-    case = build_case(priced, streams, prices, owned=owned, porting=porting)
+    case = build_case(priced, streams, prices, owned=owned, porting=porting, book=ws.table("commitments"))
     workloads, regions = read_workloads(inventory.demand_basis, ws.plan, ws.period)
     paths = simulate_paths(workloads, regions, settings_of(ws.plan, ws.period, PATHS))
     chosen = choose_orders(case, paths)
@@ -241,7 +241,7 @@ def report(
         approved_plan=approved_plan_frame(case, answer, period),
         not_sized=case.streams.not_sized,
         warnings=_in_order(chosen.limits if chosen else [], warnings, comparisons),
-        decision=decision_sentence(orders, roi, case.plan, comparisons),
+        decision=decision_sentence(orders, roi, case.plan, comparisons, case.placed.accelerators.sum(axis=1).max()),
         tax_regimes=tax_regimes_frame(case, answer),
         leases=leases_frame(case, answer, justified(answer.expected)),
         returns=returns_basis(case, answer, api),

@@ -11,12 +11,14 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from aifactory.buyplan.governance import is_firm
 from aifactory.inputs.contracts import load_contract
-from aifactory.units import BANDS
+from aifactory.units import BANDS, HOURS_PER_MONTH
 
 PLACE = ["region", "accelerator_id"]
 CAPACITY, COMMITMENT = "capacity", "commitment"
 EXPECTED = "expected"
+DIGITS = 6
 
 
 def release_steps(fleet: pd.DataFrame, bands: pd.DataFrame, orders: pd.DataFrame, period: str) -> pd.DataFrame:
@@ -24,7 +26,7 @@ def release_steps(fleet: pd.DataFrame, bands: pd.DataFrame, orders: pd.DataFrame
 
     Parameters
     ----------
-    fleet, bands, orders : tables of the buy plan. What is held or ordered in the first month is firm and no step.
+    fleet, bands, orders : tables of the buy plan. What is held in the first month or signed on approval is no step.
     period : month of the plan.
     """
     columns = load_contract("approved_bands").columns
@@ -33,13 +35,32 @@ def release_steps(fleet: pd.DataFrame, bands: pd.DataFrame, orders: pd.DataFrame
     expected = fleet[fleet["scenario"] == EXPECTED].sort_values([*PLACE, "month"], ignore_index=True)
     first = expected["month"].min()
     load = expected.set_index([*PLACE, "month"])["average"]
-    steps = pd.concat([_capacity(expected), _commitments(orders, first)], ignore_index=True)
+    steps = pd.concat([_capacity(expected), _commitments(orders)], ignore_index=True)
     steps = steps[steps["order_month"] > first]
     keys = pd.MultiIndex.from_frame(steps[[*PLACE, "order_month"]])
     steps = steps.assign(plan_period=period, threshold_accelerators=load.reindex(keys).to_numpy())
     steps = _named(steps, bands)
     order = ["order_month", *PLACE, "band", "kind", "purchase_option", "start_month"]
     return steps[columns].sort_values(order, ignore_index=True)
+
+
+def firm_orders_book(orders: pd.DataFrame, period: str, as_of: str) -> pd.DataFrame:
+    """Orders that are signed on approval of a plan, in the columns of the `commitments` contract."""
+    columns = load_contract("commitments").columns
+    if orders.empty:
+        return pd.DataFrame(columns=columns)
+    firm = orders[is_firm(orders)].reset_index(drop=True)
+    hours = firm["accelerators"] * firm["term_months"] * HOURS_PER_MONTH
+    rent = (firm["commitment_usd"] - firm["upfront_usd"]) / hours.where(hours > 0)
+    return firm.assign(
+        order_id=[f"{period}-{number:02d}" for number in range(1, len(firm) + 1)],
+        plan_period=period,
+        end_month=firm["expires"].where(firm["expires"] != ""),
+        usd_per_accelerator_hour=rent.round(DIGITS),
+        upfront_usd=firm["upfront_usd"].round(2),
+        source=f"buy plan approved for {period}",
+        as_of=as_of,
+    )[columns]
 
 
 def _capacity(fleet: pd.DataFrame) -> pd.DataFrame:
@@ -56,12 +77,12 @@ def _capacity(fleet: pd.DataFrame) -> pd.DataFrame:
     )  # fmt: skip
 
 
-def _commitments(orders: pd.DataFrame, first: str) -> pd.DataFrame:
-    """Orders after the first month; renewals follow their own hours, not demand."""
+def _commitments(orders: pd.DataFrame) -> pd.DataFrame:
+    """Orders that are not firm on approval; renewals follow their own hours, not demand."""
     kept = [*PLACE, "band", "purchase_option", "accelerators", "order_month", "start_month", "commitment_usd"]
     if orders.empty:
         return pd.DataFrame(columns=[*kept, "kind", "lead_time_weeks"])
-    later = orders[~orders["renewal"].astype(bool) & (orders["order_month"] > first)]
+    later = orders[~orders["renewal"].astype(bool) & ~is_firm(orders)]
     return later[kept].assign(kind=COMMITMENT, lead_time_weeks=later["lead_time_weeks"].fillna(0.0))
 
 

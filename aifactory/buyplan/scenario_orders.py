@@ -3,7 +3,7 @@
 The plan is chosen over demand paths around the expected scenario. Another scenario is its own path and the same paths
 moved to it: each path times the scenario's demand over the expected one, stream by stream and month by month. So all
 scenarios face the same doubt, follow the same rule and differ by their demand only. Orders of the plan that are firm
-(the first ones of the baseline) are placed in every scenario; the rest of its orders are made for its own paths.
+(the first ones of the baseline, and all of the first month) are placed in every scenario; the rest of its orders are made for its own paths.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def solve_over_paths(case: Case, chosen: Chosen | None, paths: Paths) -> tuple[C
         terms = case_terms(case)
         today, expected = solve_today(case), solve_expected(case, decision)
         baseline = baseline_slots(case, today)
-        firm, solutions, grown = firm_orders(baseline, expected.orders), [], case
+        firm, solutions, grown = firm_orders(baseline, expected.orders, terms.lead), [], case
         for index, load in enumerate(case.loads):
             if index == EXPECTED:
                 solutions.append(expected)
@@ -65,11 +65,16 @@ def demand_ratio(case: Case, units: np.ndarray) -> np.ndarray:
     return np.divide(case.streams.sized(units)[1:], base, out=np.ones_like(base), where=base > 0)
 
 
-def firm_orders(baseline: np.ndarray, orders: Orders) -> np.ndarray:
-    """[T + 1, N] first signature of each baseline slot, FLEXIBLE elsewhere."""
+def firm_orders(baseline: np.ndarray, orders: Orders, lead: np.ndarray | None = None) -> np.ndarray:
+    """[T + 1, N] first signature of each baseline slot, and of any slot whose order is placed in the first month.
+
+    FLEXIBLE elsewhere. `lead` [O, N] months from order to use; without it orders work at once.
+    """
     option, month = orders.first_signed()
+    waits = 0 if lead is None else lead[np.maximum(option, 0), np.arange(len(option))]
+    firm = (baseline | (month - waits <= 1)) & (option != FLEXIBLE)
     first = np.arange(len(orders.signed))[:, None] == month
-    return np.where(first & baseline & (option != FLEXIBLE), option, FLEXIBLE)
+    return np.where(first & firm, option, FLEXIBLE)
 
 
 def on_slots(decision: np.ndarray, old: Slots, new: Slots) -> np.ndarray:

@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from aifactory.buyplan.case import Answer, Case, Solution, build_case, case_terms, solve, solve_case
+from aifactory.buyplan.case import Answer, Case, Solution, case_terms, rebuilt, solve, solve_case
 from aifactory.buyplan.choose import quick_orders, room_of
 from aifactory.buyplan.scenario_orders import GAP, firm_orders, on_slots
 from aifactory.demand.what_ifs import multipliers
@@ -45,7 +45,8 @@ def what_ifs_frame(
         return pd.DataFrame(columns=COLUMNS)
     streams, answer = case.streams, answer or solve_case(case)
     paths = streams.sized(streams.units[EXPECTED])[None, 1:] if wanted is None else wanted
-    firm, usd = firm_orders(answer.baseline, answer.expected.orders), _usd(answer.expected)
+    firm = firm_orders(answer.baseline, answer.expected.orders, answer.expected.terms.lead)
+    usd = _usd(answer.expected)
     base = _solved(case, np.ones_like(next(iter(factors.values()))), paths, firm)
     rows = [
         {"scenario": name, "note": _note(table, name), **_row(streams.months, factor, base, _solved(case, factor, paths, firm), usd)}
@@ -58,10 +59,7 @@ def _solved(case: Case, factor: np.ndarray, paths: np.ndarray, firm: np.ndarray)
     """The expected demand times a factor [T + 1, K] with its orders, and the case that has room for them."""
     units = case.streams.units.copy()
     units[NAMED] = units[EXPECTED] * factor
-    other = build_case(
-        case.plan, replace(case.streams, units=units), case.prices, owned=case.owned_accelerators, porting=case.porting,
-        room=room_of(case),
-    )  # fmt: skip
+    other = rebuilt(case, case.plan, replace(case.streams, units=units), room_of(case))
     standing = on_slots(firm, case.slots, other.slots)
     other, decision = quick_orders(other, paths * factor[1:], load=other.loads[NAMED], firm=standing, gap=GAP)
     return other, solve(other, other.loads[NAMED], units[NAMED], decision, case_terms(other))

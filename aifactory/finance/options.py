@@ -19,7 +19,7 @@ from aifactory.units import HOURS_PER_MONTH, KILO, MONTHS_PER_YEAR, monthly_rate
 COMMITTED_OPTIONS = ("purchase", "lease", "reserved_1y", "reserved_3y")
 FLEXIBLE_OPTIONS = ("on_demand", "spot")
 OPTION_NAMES = {
-    "owned": "Owned today",
+    "owned": "Owned or committed before",
     "purchase": "Purchase",
     "lease": "Lease",
     "reserved_1y": "Reserved, 1 year",

@@ -15,10 +15,12 @@ from aifactory.finance.cashflow import npv
 from aifactory.finance.options import COMMITTED_OPTIONS, OPTION_NAMES
 from aifactory.fleet.nodes import Load, Slots
 from aifactory.fleet.orders import FLEXIBLE, OWNED, Orders
+from aifactory.fleet.placed import Placed
 from aifactory.fleet.terms import BOUGHT, Terms
 from aifactory.units import HOURS_PER_MONTH
 
 DEPRECIATION = "Owned: depreciation"
+PLACED = "Committed before the plan: rent"
 BEYOND = "Commitment beyond the horizon"
 
 
@@ -52,12 +54,18 @@ class Compute:
         return float(npv(self.cash_usd, rate))
 
 
-def price_orders(orders: Orders, load: Load, slots: Slots, terms: Terms, pools: int) -> Compute:
-    """Cost and cash of the accelerators under given orders."""
+def price_orders(
+    orders: Orders, load: Load, slots: Slots, terms: Terms, pools: int, placed: Placed | None = None
+) -> Compute:
+    """Cost and cash of the accelerators under given orders, and what is still owed for those `placed` before.
+
+    Slots that are there already run like bought ones, in as far as `placed` does not say that they are leased or
+    reserved.
+    """
     state, months = orders.state, len(orders.state)
     horizon = months - 1
     committed = (state != FLEXIBLE) & (state != OWNED)
-    option = np.where(committed, state, BOUGHT)  # owned slots run like bought ones
+    option = np.where(committed, state, BOUGHT)
     columns = np.arange(state.shape[1])
     per_slot = {
         name: getattr(terms, f"{name}_usd_month")[option, columns] for name in ("rent", "energy", "space", "support")
@@ -72,11 +80,22 @@ def price_orders(orders: Orders, load: Load, slots: Slots, terms: Terms, pools: 
         if code != BOUGHT:
             lines[name] = np.where(state == code, per_slot["rent"], 0.0)
     lines = {OPTION_NAMES[name]: amount for name, amount in lines.items()}
-    capex, resale, wear, placed, sold = _purchases(orders, terms, horizon)
-    lines[DEPRECIATION] = wear
-    for name in ("energy", "space", "support"):
-        lines[f"Own site: {name}"] = np.where(running, per_slot[name], 0.0)
+    capex, resale, wear, starting, sold = _purchases(orders, terms, horizon)
     upfront, prepaid, beyond = _prepayments(orders, terms, horizon)
+    on_site = dict.fromkeys(("energy", "space", "support"), 1.0)
+    if placed is not None:
+        at, weight = slots.pool, slots.weights(state == OWNED)
+        if placed.rent_usd.any():
+            lines[PLACED] = placed.rent_usd[:, at] * weight
+        capex, wear = capex + placed.capex_usd[:, at] * weight, wear + placed.wear_usd[:, at] * weight
+        resale[-1] += placed.resale_usd.sum(axis=0)[at] * weight[-1]
+        upfront, prepaid = upfront + placed.upfront_usd[:, at] * weight, prepaid + placed.prepaid_usd[:, at] * weight
+        beyond = beyond + placed.beyond_usd[at] * weight[-1]
+        starting, sold = starting + placed.starting_usd.sum(axis=1), sold + placed.resale_usd.sum(axis=1)
+        on_site = {name: np.where(state == OWNED, share[:, at], 1.0) for name, share in placed.on_site_shares().items()}
+    lines[DEPRECIATION] = wear
+    for name, share in on_site.items():
+        lines[f"Own site: {name}"] = np.where(running, per_slot[name] * share, 0.0)
     lines[BEYOND] = np.zeros_like(rented)
     lines[BEYOND][-1] = beyond
     paid = np.where(running, 1.0, np.where(flexible, load.use, 0.0)) * slots.size * HOURS_PER_MONTH
@@ -91,7 +110,7 @@ def price_orders(orders: Orders, load: Load, slots: Slots, terms: Terms, pools: 
         capex_usd=capex.sum(axis=1),
         rent_usd=(slot_usd - wear - prepaid + upfront).sum(axis=1),
         residual_usd=resale.sum(axis=1),
-        placed_usd=placed,
+        placed_usd=starting,
         placed_resale_usd=sold,
     )
     require_equal("cost and cash of compute", compute.cost_usd.sum(), compute.cash_usd.sum())

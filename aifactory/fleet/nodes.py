@@ -32,6 +32,17 @@ class Slots:
         membership = (self.pool[:, None] == np.arange(pools)).astype(float)
         return values @ membership
 
+    def weights(self, first: np.ndarray) -> np.ndarray:
+        """Share of each slot in an amount of its pool, [M, N]: even over `first` [M, N], else all on its first slot.
+
+        >>> slots = Slots(np.array([0, 0, 1]), np.array([0, 1, 0]), np.array([8, 8, 4]))
+        >>> slots.weights(np.array([[True, True, False], [False, True, False]])).tolist()
+        [[0.5, 0.5, 1.0], [0.0, 1.0, 1.0]]
+        """
+        pools = int(self.pool.max(initial=-1)) + 1
+        count = self.total(first.astype(float), pools)[:, self.pool]
+        return np.where(count > 0, first / np.maximum(count, 1.0), self.number == 0)
+
 
 @dataclass(frozen=True)
 class Load:

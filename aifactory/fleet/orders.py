@@ -14,17 +14,17 @@ average plus reserve) is a path of the same induction, hence never cheaper.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from aifactory.finance.cashflow import discount_factors
 from aifactory.finance.options import COMMITTED_OPTIONS
-from aifactory.fleet.nodes import Load
+from aifactory.fleet.nodes import Load, Slots
 from aifactory.fleet.terms import Terms
 
 FLEXIBLE = -1
-OWNED = len(COMMITTED_OPTIONS)  # state of slots that are owned when the plan starts
+OWNED = len(COMMITTED_OPTIONS)  # state of slots that orders placed before the plan provide
 UNSERVED_USD = 1e9  # keeps the induction from leaving demand without capacity where it can be had
 
 
@@ -32,7 +32,7 @@ UNSERVED_USD = 1e9  # keeps the induction from leaving demand without capacity w
 class Orders:
     """State and signatures per month and slot, [T + 1, N]."""
 
-    state: np.ndarray  # option in force, FLEXIBLE or OWNED
+    state: np.ndarray  # option in force, FLEXIBLE, or OWNED where the slot was there before the plan
     signed: np.ndarray  # option signed in that month, else FLEXIBLE
 
     def first_signed(self) -> tuple[np.ndarray, np.ndarray]:
@@ -89,22 +89,52 @@ def cheapest_decisions(load: Load, terms: Terms, rate: float) -> np.ndarray:
 
 
 def follow(decision: np.ndarray, terms: Terms, owned: np.ndarray) -> Orders:
-    """Walk forward through decisions; a slot under a term cannot decide until the term ends."""
+    """Walk forward through decisions; a slot under a term cannot decide until the term ends.
+
+    `owned` [T + 1, N], or [N] for all months: the slot is there from orders placed before; it signs nothing then, nor a
+    term that would still run when they deliver it.
+    """
     months, slots = decision.shape
+    owned = np.broadcast_to(owned, decision.shape)
     state = np.full((months, slots), FLEXIBLE)
     signed = np.full((months, slots), FLEXIBLE)
-    free_from = np.where(owned, months, 0)
-    current = np.where(owned, OWNED, FLEXIBLE)
-    columns = np.arange(slots)
+    free_from, current = np.zeros(slots, dtype=int), np.full(slots, FLEXIBLE)
+    columns, arrives = np.arange(slots), next_owned(owned)
     for month in range(1, months):
-        free = free_from <= month
+        free = (free_from <= month) & ~owned[month]
         choice = np.where(free, decision[month], FLEXIBLE)
-        signs = choice != FLEXIBLE
-        current = np.where(free, choice, current)
-        free_from = np.where(signs, month + terms.term[np.where(signs, choice, 0), columns], free_from)
+        until = month + terms.term[np.where(choice != FLEXIBLE, choice, 0), columns]
+        signs = (choice != FLEXIBLE) & ((until <= arrives[month]) | (arrives[month] >= months))
+        choice = np.where(signs, choice, FLEXIBLE)
+        current = np.where(owned[month], OWNED, np.where(free, choice, current))
+        free_from = np.where(signs, until, free_from)
         state[month], signed[month] = current, choice
-    state[0] = np.where(owned, OWNED, FLEXIBLE)
+    state[0] = np.where(owned[0], OWNED, FLEXIBLE)
     return Orders(state, signed)
+
+
+def next_owned(owned: np.ndarray) -> np.ndarray:
+    """First month from each on in which a slot is there from orders placed before, [T + 1, N]; T + 1 if never again.
+
+    >>> next_owned(np.array([[False], [False], [True], [False]]))[:, 0].tolist()
+    [2, 2, 2, 4]
+    """
+    months = len(owned)
+    month = np.where(owned, np.arange(months)[:, None], months)
+    return np.minimum.accumulate(month[::-1], axis=0)[::-1]
+
+
+def committed_first(load: Load, state: np.ndarray, slots: Slots) -> Load:
+    """The load with the busiest hours of each pool on the slots that are committed, month by month.
+
+    Hours go to what is paid for in any case before any is rented. Needed where a slot with many hours waits for a
+    delivery while another is committed; elsewhere the first slots are the committed ones already.
+    """
+    order = np.argsort(2 * slots.pool + (state == FLEXIBLE), axis=1, kind="stable")
+    moved = {name: np.zeros_like(getattr(load, name)) for name in ("use", "held", "interruptible")}
+    for name, values in moved.items():
+        np.put_along_axis(values, order, getattr(load, name), axis=1)
+    return replace(load, **moved)
 
 
 def with_firm_orders(decision: np.ndarray, firm: np.ndarray, orders: Orders) -> np.ndarray:

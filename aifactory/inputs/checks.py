@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from aifactory.errors import nearest
+from aifactory.inputs.commitment_checks import book_faults
 from aifactory.inputs.contracts import contract_names, load_contract
 from aifactory.inputs.decision_checks import log_faults, log_gaps
 from aifactory.inputs.demand_checks import chain_faults, what_if_faults
@@ -193,7 +194,7 @@ def bill_in_its_month(tables: Tables, _plan: Plan) -> Iterator[Finding]:
 def regions_described(tables: Tables, plan: Plan) -> Iterator[Finding]:
     """Every region of the data is described in plan.yaml."""
     known = {region.region for region in plan.regions}
-    for table in ("demand_windows", "latency_histograms", "tenant_usage", "jobs", "pools"):
+    for table in ("demand_windows", "latency_histograms", "tenant_usage", "jobs", "pools", "commitments"):
         for value in sorted(set(tables[table]["region"]) - known):
             hint = nearest(value, sorted(known))
             rule = f"is not described in plan.yaml.{hint}"
@@ -342,6 +343,12 @@ def decision_log(tables: Tables, _plan: Plan) -> Iterator[Finding]:
             yield Finding("decisions", "decision_log", status, rule, row, column, value)
 
 
+def order_book(tables: Tables, _plan: Plan) -> Iterator[Finding]:
+    """Orders placed have months in order, an end where they are rented, and an amount."""
+    for row, column, value, rule in book_faults(tables["commitments"]):
+        yield Finding("commitments", "order_book", "failed", rule, row, column, value)
+
+
 CHECKS: dict[str, tuple[str, Callable[[Tables, Plan], Iterator[Finding]]]] = {
     "foreign_keys": ("use_cases", foreign_keys),
     "candidates_have_gaps": ("use_case_candidates", candidates_have_gaps),
@@ -368,4 +375,5 @@ CHECKS: dict[str, tuple[str, Callable[[Tables, Plan], Iterator[Finding]]]] = {
     "demand_chain": ("demand_chain", check_chain),
     "demand_what_ifs": ("demand_what_ifs", check_what_ifs),
     "decision_log": ("decisions", decision_log),
+    "order_book": ("commitments", order_book),
 }

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 
 #: Column that dates a row; a charge counts from the earlier of the month it was used and billed in.
@@ -30,7 +31,7 @@ PLANS = ("approved_plan", "approved_bands")
 def seen_until(tables: Mapping[str, pd.DataFrame], period: str) -> dict[str, pd.DataFrame]:
     """Tables without the rows that are dated after the month; undated rows stay.
 
-    A plan that was approved for a later month does not exist yet.
+    A plan that was approved for a later month does not exist yet; nor do the orders that the month's own plan places.
     """
     after = (pd.Period(period, "M") + 1).start_time
     seen = dict(tables)
@@ -40,7 +41,15 @@ def seen_until(tables: Mapping[str, pd.DataFrame], period: str) -> dict[str, pd.
     seen["billing"] = _before(bill, pd.concat([_is_later(bill[c], period, after) for c in BILL], axis=1).all(axis=1))
     for name in PLANS:
         seen[name] = _before(seen[name], (seen[name]["plan_period"] > period).astype(bool))
+    seen["commitments"] = _before(seen["commitments"], _is_unseen(seen["commitments"], period))
     return seen
+
+
+def _is_unseen(book: pd.DataFrame, period: str) -> pd.Series:
+    """Orders that the plan of a month cannot know: those it brings about itself, and those placed after it."""
+    approved = book["plan_period"].notna()
+    later = np.where(approved, book["plan_period"].fillna("") >= period, book["order_month"] > period)
+    return pd.Series(later.astype(bool), index=book.index)
 
 
 def _is_later(column: pd.Series, period: str, after: pd.Timestamp) -> pd.Series:

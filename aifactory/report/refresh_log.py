@@ -9,7 +9,7 @@ from aifactory.inputs.workspace import Workspace
 from aifactory.report.blocks import Block, Col, Group, group, section, table
 from aifactory.report.text import join_words, month_name, num, pct, plural, usd_compact
 from aifactory.review import Review
-from aifactory.review.recommendation import BASELINE, CANCEL, DEFER, FORWARD, HOLD, NEW
+from aifactory.review.recommendation import CANCEL, DEFER, FORWARD, HOLD, NEW
 
 BILL, DEMAND, POOLS = "billing table", "demand_windows and jobs tables", "pools table"
 ROWS = 12
@@ -200,9 +200,7 @@ def _to_do(review: Review) -> str:
     known = [f"{action} {usd_compact(usd[action])}" for action in (HOLD, FORWARD, DEFER, CANCEL) if action in usd.index]
     text = f" Of the orders approved and not placed, a plan made today would {join_words(known)}." if known else ""
     if NEW in usd.index:
-        text += f" It adds {usd_compact(usd[NEW])} of growth within a year."
-    if BASELINE in usd.index:
-        text += f" It has {usd_compact(usd[BASELINE])} of orders for the baseline: new where they were not signed on approval."
+        text += f" It adds {usd_compact(usd[NEW])} within a year that was neither approved nor placed."
     return text
 
 
@@ -223,10 +221,10 @@ def _recommendation(ws: Workspace, review: Review) -> list[Block]:
         "today_usd": Col("Today, USD", "usd0"),
     }
     note = (
-        "Orders not placed yet, against the plan made with this month's data; a shift of less than a quarter is none. Orders of the baseline "
-        "were firm on approval: one is new only if it was not signed then."
+        "Orders not placed yet, against the plan made with this month's data, which starts from the commitments table; a shift of less than a "
+        "quarter is none."
     )
     shown = rows.assign(terms=rows["purchase_option"].map(OPTION_NAMES).fillna(rows["purchase_option"]))
     caption = "Orders of the approved plan, and what a plan made today does with them"
-    facts = {"source": "approved_bands and decisions tables; buy plan stage", "as_of": ws.as_of}
+    facts = {"source": "approved_bands, commitments and decisions tables; buy plan stage", "as_of": ws.as_of}
     return [table(shown, caption=caption, columns=columns, note=note, max_rows=ROWS, **facts)]

@@ -9,23 +9,25 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from aifactory.buyplan.releases import release_steps
+from aifactory.buyplan.releases import firm_orders_book, release_steps
 from aifactory.errors import InputError
 from aifactory.inputs.contracts import load_contract
+from aifactory.inputs.tables import read_table
 from aifactory.inputs.workspace import table_file
 
 if TYPE_CHECKING:
     from aifactory.buyplan import BuyPlan
 
-FILE, STEPS = "approved_plan.csv", "approved_bands.csv"
+FILE, STEPS, BOOK = "approved_plan.csv", "approved_bands.csv", "commitments.csv"
 HISTORY = "approved_plans"
 DIGITS = 6
 
 
 def approve_plan(buy_plan: BuyPlan, workspace_path: Path | str, *, force: bool = False) -> Path:
-    """Write the plan's monthly figures and the steps that wait for demand to the workspace.
+    """Write the plan's monthly figures, the steps that wait for demand and the orders that are firm to the workspace.
 
-    They go to `approved_plan.csv` and `approved_bands.csv`. A plan approved for another period is replaced only with `force`; every approved plan is also
+    They go to `approved_plan.csv`, `approved_bands.csv` and `commitments.csv`, which keeps all other orders: the plan of
+    the next month starts from it and recommends the difference. A plan approved for another period is replaced only with `force`; every approved plan is also
     kept under `approved_plans/<period>.csv`, one that it replaces under `<period>.1.csv` and so on. Written aside and renamed, so never half.
     """
     folder = Path(workspace_path)
@@ -40,15 +42,28 @@ def approve_plan(buy_plan: BuyPlan, workspace_path: Path | str, *, force: bool =
         )
     steps = release_steps(buy_plan.fleet, buy_plan.bands, buy_plan.orders, period)
     (folder / HISTORY).mkdir(exist_ok=True)
-    old = table_file(folder, "approved_bands")
+    old, ordered = table_file(folder, "approved_bands"), table_file(folder, "commitments")
+    firm = firm_orders_book(buy_plan.orders, period, pd.Period(period, "M").end_time.date().isoformat())
+    book = _book(ordered, firm, period)
     _write((folder / STEPS,), steps)  # first, so that a plan never stands without the steps of its own
+    if len(book) or ordered:
+        _write((folder / BOOK,), book)
     history = folder / HISTORY / f"{period}.csv"
     _keep(history, table)
     _write((history, target), table)
-    for path, own in ((held, target), (old, folder / STEPS)):
+    for path, own in ((held, target), (old, folder / STEPS), (ordered, folder / BOOK)):
         if path and path != own:
             path.unlink()  # the same table in another format
     return target
+
+
+def _book(path: Path | None, firm: pd.DataFrame, period: str) -> pd.DataFrame:
+    """The order book with the firm orders of a plan in place of those that a plan of the same period placed before."""
+    contract = load_contract("commitments")
+    held = read_table(path, contract).frame if path else contract.empty()
+    held = held.assign(as_of=held["as_of"].dt.strftime("%Y-%m-%d"))
+    kept = held[held["plan_period"].isna() | (held["plan_period"] != period)]
+    return pd.concat([kept.astype(object), firm.astype(object)], ignore_index=True)[contract.columns]
 
 
 def _keep(history: Path, table: pd.DataFrame) -> None:

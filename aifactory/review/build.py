@@ -31,7 +31,7 @@ from aifactory.review.monthly import (
     realised_value,
 )
 from aifactory.review.paths import follow_paths
-from aifactory.review.recommendation import recommend
+from aifactory.review.recommendation import not_booked, recommend
 from aifactory.review.returns_to_date import roi_to_date, update_payback
 from aifactory.review.unit_cost import unit_cost_bands, unit_cost_by_month
 from aifactory.review.variance import OTHER, cause_ranges, explain_bill, split_variance
@@ -138,7 +138,7 @@ def build_review(ws: Workspace, inventory: Inventory, buy_plan: BuyPlan | None =
         decisions_due=_decisions_due(ws),
         recommendation=_recommendation(ws, approved, steps, buy_plan),
         scenarios=pd.DataFrame() if buy_plan is None else buy_plan.roi,
-        not_computed=_not_computed(ws, approved, variance, now),
+        not_computed=_not_computed(ws, approved, variance, now, steps),
         partial=partial_months(inventory.demand_profile, ws.period),
     )
 
@@ -218,7 +218,7 @@ def _recommendation(
         return pd.DataFrame()
     steps = ws.table("approved_bands")
     mine = steps[steps["plan_period"] == approved["plan_period"].iloc[0]]
-    return recommend(mine, states, buy_plan.orders, ws.period)
+    return recommend(mine, states, buy_plan.orders, ws.period, ws.table("commitments"))
 
 
 def _and(parts: list[str]) -> str:
@@ -321,13 +321,16 @@ def _basis(approved: pd.DataFrame) -> str:
     )
 
 
-def _not_computed(ws: Workspace, approved: pd.DataFrame, variance: pd.DataFrame, now: pd.DataFrame) -> list[str]:
+def _not_computed(
+    ws: Workspace, approved: pd.DataFrame, variance: pd.DataFrame, now: pd.DataFrame, steps: pd.DataFrame
+) -> list[str]:
     months = sorted(approved["month"].unique()) if len(approved) else []
     found = [] if months else ["comparison with an approved plan: none is stored; `aifactory approve` stores one"]
     if months and ws.period not in months:
         when = f"begins in {months[0]}" if ws.period < months[0] else f"ends in {months[-1]}"
         found.append(f"actual against plan: the approved plan {when}, this report is of {ws.period}")
     found += [] if len(now) else [f"units, forecast score and steps of the plan: no demand was measured in {ws.period}"]
+    found += not_booked(ws.table("approved_bands"), steps, ws.table("commitments"))
     found += [] if ws.has("pools") else ["capacity triggers and the utilisation floor: no pool readings"]
     if not ws.has("billing"):
         return [*found, "bill, unit cost, variance and chargeback: no bill"]

@@ -10,8 +10,8 @@ than a quarter is none:
     cancel        today's plan does not order it
     new           ordered within the next twelve months by today's plan alone
 
-New orders of the baseline are named apart: those of the approved plan were firm on approval and are no steps of it, so
-that such an order is new only if it was not signed then.
+Today's plan starts from the order book (table `commitments`): what was firm on approval or placed since is not in it
+again. A step counts as placed once the book holds its order or a decision released it.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ import numpy as np
 import pandas as pd
 
 from aifactory.buyplan.releases import COMMITMENT, PLACE
+from aifactory.finance.options import OPTION_NAMES
 from aifactory.review.band_triggers import RELEASED
 from aifactory.units import MONTHS_PER_YEAR
 
-HOLD, FORWARD, DEFER, CANCEL, NEW, BASELINE = "hold", "pull forward", "defer", "cancel", "new", "new in the baseline"
-ACTIONS = (FORWARD, CANCEL, DEFER, NEW, HOLD, BASELINE)
+HOLD, FORWARD, DEFER, CANCEL, NEW = "hold", "pull forward", "defer", "cancel", "new"
+ACTIONS = (FORWARD, CANCEL, DEFER, NEW, HOLD)
 KEYS = [*PLACE, "purchase_option"]
 STEP = ["band", "order_month", *KEYS]
 COLUMNS = ["action", *KEYS, "accelerators", "approved_month", "today_month", "approved_usd", "today_usd"]
@@ -34,7 +35,9 @@ COLUMNS = ["action", *KEYS, "accelerators", "approved_month", "today_month", "ap
 QUARTER = 3
 
 
-def recommend(steps: pd.DataFrame, states: pd.DataFrame, orders: pd.DataFrame, period: str) -> pd.DataFrame:
+def recommend(
+    steps: pd.DataFrame, states: pd.DataFrame, orders: pd.DataFrame, period: str, book: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """One row per action, place, way to pay and pair of months, dearest first.
 
     Parameters
@@ -43,10 +46,11 @@ def recommend(steps: pd.DataFrame, states: pd.DataFrame, orders: pd.DataFrame, p
     states : from `band_triggers`; orders that a decision released are placed.
     orders : orders of the plan made today.
     period : month of today's plan.
+    book : rows of the `commitments` contract; those without an approved plan, ordered since it, are steps placed.
     """
     if orders.empty and steps.empty:
         return pd.DataFrame(columns=COLUMNS)
-    open_, today = _not_placed(steps, states), _wanted(orders)
+    open_, today = _not_placed(steps, states, book), _wanted(orders)
     keys = sorted({*open_[KEYS].itertuples(index=False, name=None), *today[KEYS].itertuples(index=False, name=None)})
     last, rows = str(pd.Period(period, "M") + MONTHS_PER_YEAR), []
     for key in keys:
@@ -60,12 +64,55 @@ def recommend(steps: pd.DataFrame, states: pd.DataFrame, orders: pd.DataFrame, p
     return sums.assign(rank=rank, size=size).sort_values(order, ignore_index=True)[COLUMNS]
 
 
-def _not_placed(steps: pd.DataFrame, states: pd.DataFrame) -> pd.DataFrame:
-    """Orders of the approved plan that no decision has released."""
+def _not_placed(steps: pd.DataFrame, states: pd.DataFrame, book: pd.DataFrame | None) -> pd.DataFrame:
+    """Orders of the approved plan that no decision has released and the order book does not hold, parts of them too.
+
+    What the book holds counts for released steps first, then for the earliest.
+    """
+    mine = steps[steps["kind"] == COMMITMENT].sort_values(["order_month", "band"], kind="stable")
+    released, booked = _is_released(mine, states), _booked(steps, book)
+    left = {key: count - released_count for key, count, released_count in _both(mine[released], booked)}
+    counts = []
+    for step in mine[~released].itertuples(index=False):
+        key = tuple(getattr(step, name) for name in KEYS)
+        taken = min(max(left.get(key, 0), 0), step.accelerators)
+        left[key] = left.get(key, 0) - taken
+        counts.append(step.accelerators - taken)
+    open_ = mine[~released].assign(left=np.array(counts, dtype="int64"))
+    usd = open_["commitment_usd"] * open_["left"] / open_["accelerators"]
+    return open_.assign(accelerators=open_["left"], commitment_usd=usd)[open_["left"] > 0]
+
+
+def not_booked(steps: pd.DataFrame, states: pd.DataFrame, book: pd.DataFrame) -> list[str]:
+    """Released orders that the order book does not hold: today's plan cannot know of them and may order them again."""
+    mine = steps[steps["kind"] == COMMITMENT]
+    return [
+        f"the netting of {released - count:,.0f} {key[1]} in {key[0]} ({OPTION_NAMES[key[2]].lower()}): a decision released "
+        "their order and the commitments table does not hold it, so that a plan made now may order them again"
+        for key, count, released in _both(mine[_is_released(mine, states)], _booked(steps, book))
+        if released > count
+    ]
+
+
+def _both(released: pd.DataFrame, booked: dict[tuple[str, ...], int]) -> list[tuple[tuple[str, ...], int, int]]:
+    """Place and way to pay with the accelerators in the book and those released."""
+    found = released.groupby(KEYS)["accelerators"].sum().to_dict()
+    return [(key, booked.get(key, 0), int(found.get(key, 0))) for key in sorted({*booked, *found})]
+
+
+def _is_released(mine: pd.DataFrame, states: pd.DataFrame) -> np.ndarray:
+    """Steps that a decision released."""
     placed = states[(states["state"] == RELEASED) & (states["kind"] == COMMITMENT)]
     done = set(placed[STEP].itertuples(index=False, name=None))
-    mine = steps[steps["kind"] == COMMITMENT]
-    return mine[np.array([row not in done for row in mine[STEP].itertuples(index=False, name=None)], dtype=bool)]
+    return np.array([row in done for row in mine[STEP].itertuples(index=False, name=None)], dtype=bool)
+
+
+def _booked(steps: pd.DataFrame, book: pd.DataFrame | None) -> dict[tuple[str, ...], int]:
+    """Accelerators by place and way to pay that were ordered since the approved plan and are firm orders of none."""
+    if book is None or book.empty or steps.empty:
+        return {}
+    since = book[book["plan_period"].isna() & (book["order_month"] > steps["plan_period"].max())]
+    return since.groupby(KEYS)["accelerators"].sum().to_dict()
 
 
 def _wanted(orders: pd.DataFrame) -> pd.DataFrame:
@@ -75,14 +122,13 @@ def _wanted(orders: pd.DataFrame) -> pd.DataFrame:
 
 
 def _queue(orders: pd.DataFrame, key: tuple[str, ...]) -> deque[list]:
-    """Orders of one place and way to pay: month, accelerators, USD each, whether baseline; earliest first."""
+    """Orders of one place and way to pay: month, accelerators, USD each; earliest first."""
     mine = orders[(orders[KEYS] == np.array(key, dtype=object)).all(axis=1)].sort_values(
         ["order_month", "band"], kind="stable"
     )
     return deque(
-        [row.order_month, int(row.accelerators), row.commitment_usd / row.accelerators, row.band == "baseline"]
-        for row in mine.itertuples()
-    )  # fmt: skip
+        [row.order_month, int(row.accelerators), row.commitment_usd / row.accelerators] for row in mine.itertuples()
+    )
 
 
 def _matched(approved: deque[list], today: deque[list], last: str) -> list[tuple]:
@@ -101,11 +147,7 @@ def _matched(approved: deque[list], today: deque[list], last: str) -> list[tuple
             queue[0][1] -= count
             if not queue[0][1]:
                 queue.popleft()
-    rows += [
-        (BASELINE if firm else NEW, count, "", month, 0.0, count * usd)
-        for month, count, usd, firm in today if month <= last
-    ]  # fmt: skip
-    return rows
+    return rows + [(NEW, count, "", month, 0.0, count * usd) for month, count, usd in today if month <= last]
 
 
 def _action(then: str, now: str) -> str:

@@ -12,7 +12,7 @@ from aifactory.buyplan.bands import bands_frame, orders_frame
 from aifactory.buyplan.case import solve_case
 from aifactory.buyplan.caveats import EXAMPLE_SOURCE, fiscal_year, surplus_sentences, warnings_list
 from aifactory.buyplan.duties import governance_frame
-from aifactory.buyplan.governance import decision_sentence, money, month_name, signed_now
+from aifactory.buyplan.governance import decision_sentence, money, month_name, released_on_triggers, signed_now
 from aifactory.buyplan.options_table import options_frame
 from aifactory.buyplan.plan import pools_frame
 from aifactory.buyplan.statements import roi_frame
@@ -71,9 +71,13 @@ def test_decision_names_amount_date_and_return(tiny):
 def test_growth_is_released_on_triggers_not_signed(tiny):
     cheap = make_prices()
     cheap.loc[cheap["purchase_option"] == "reserved_1y", "usd_per_accelerator_hour"] = 1.5
-    case = tiny(plan=make_plan(24), prices=cheap, growth={"expected": 0.08})
+    case = tiny(plan=make_plan(36), prices=cheap, growth={"expected": 0.12})
     answer, orders = solved(case)
-    assert set(signed_now(orders)["band"]) == {"baseline"}
+    now, later = signed_now(orders), released_on_triggers(orders)
+    assert set(now.loc[now["order_index"] > 1, "band"]) <= {"baseline"}
+    first = orders[orders["order_index"] <= 1]
+    assert "growth" in set(first["band"]) and first.index.isin(now.index).all()  # it can wait for nothing
+    assert set(later["band"]) == {"growth"} and not later.index.isin(now.index).any()
     sentence = decision_sentence(orders, roi_frame(case, answer), case.plan)
     assert "growth orders within a year, each on its trigger" in sentence
 

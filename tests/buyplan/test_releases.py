@@ -26,7 +26,7 @@ ORDERS = pd.DataFrame(
      ("us", "h100", "baseline", "reserved_1y", 8, "2026-11", "2026-11", 5e4, True, 0.0)],
     columns=["region", "accelerator_id", "band", "purchase_option", "accelerators", "order_month", "start_month",
              "commitment_usd", "renewal", "lead_time_weeks"],
-)  # fmt: skip
+).assign(order_index=[1, 3, 4])  # fmt: skip
 PLAIN = fleet([8] * 4, [0, 8, 8, 8], [4, 4, 8, 0], [5.0, 6.0, 7.0, 8.0])
 
 

@@ -56,6 +56,7 @@ def test_sample_is_what_the_generator_makes(generated):
         "README.md",
         "approved_bands.csv",
         "approved_plan.csv",
+        "commitments.csv",
         "demand_chain.csv",
         "demand_what_ifs.csv",
     }
@@ -108,7 +109,11 @@ def test_approved_plan_of_the_sample_is_what_approval_writes(tmp_path, sample):
     july = af.load_workspace(SAMPLE, "2026-07")
     inventory, benchmark = af.build_inventory(july), af.build_benchmark(july)
     plan = af.build_buy_plan(july, inventory, benchmark, af.build_shortlist(july, inventory, benchmark))
+    book = pd.read_csv(SAMPLE / "commitments.csv")
+    book[book["plan_period"] != "2026-07"].to_csv(tmp_path / "commitments.csv", index=False)
     path = af.approve_plan(plan, tmp_path)
+    assert len(book[book["plan_period"] == "2026-07"]) > 0
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "commitments.csv"), book, rtol=1e-6)
     for name in ("approved_plan.csv", "approved_bands.csv"):
         pd.testing.assert_frame_equal(pd.read_csv(path.with_name(name)), pd.read_csv(SAMPLE / name), rtol=1e-6)
 

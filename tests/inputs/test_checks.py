@@ -13,6 +13,10 @@ REQUESTS = (
     "request_id,timestamp_utc,use_case_id,region,status,ttft_ms,e2e_ms\nr1,2026-10-05T09:00:00Z,models,us,ok,{0}\n"
 )
 CHAIN_HEAD = "use_case_id,region,factor,value,low,high,owner_role,source,as_of\n"
+BOOK_HEAD = (
+    "order_id,plan_period,region,accelerator_id,purchase_option,accelerators,order_month,start_month,end_month,"
+    "usd_per_accelerator_hour,upfront_usd,source,as_of\n"
+)
 LOG_HEAD = "date,kind,subject,text,owner_role,due,status,evidence,review_date\n"
 WHAT_IF_HEAD = "scenario,use_case_id,workload_class,region,first_month,last_month,multiplier,note,source,as_of\n"
 PRICE_HEAD = (
@@ -190,6 +194,44 @@ BROKEN = {
         add("decisions.csv", LOG_HEAD + "2026-10-05,decision,eu h100,Wait.,head,2026-10-01,open,,\n"),
         "decisions, row 2, column 'due': value '2026-10-01': lies before the date of the entry",
     ),
+    "a term without end": (
+        "order_book",
+        add("commitments.csv", BOOK_HEAD + "o1,,eu,nvidia-h100-sxm,lease,8,2026-09,2026-10,,2.0,,test,2026-10-31\n"),
+        "commitments, row 2, column 'end_month': a term needs its first month without it, YYYY-MM; only a purchase has none",
+    ),
+    "a delivery before its order": (
+        "order_book",
+        add("commitments.csv", BOOK_HEAD + "o1,,eu,nvidia-h100-sxm,purchase,8,2026-09,2026-08,,,1e5,test,2026-10-31\n"),
+        "commitments, row 2, column 'start_month': value '2026-08': lies before order_month",
+    ),
+    "a term that ends when it begins": (
+        "order_book",
+        add(
+            "commitments.csv", BOOK_HEAD + "o1,,eu,nvidia-h100-sxm,lease,8,2026-09,2026-10,2026-10,2,,test,2026-10-31\n"
+        ),
+        "commitments, row 2, column 'end_month': value '2026-10': must lie after start_month",
+    ),
+    "a term without a price": (
+        "order_book",
+        add(
+            "commitments.csv", BOOK_HEAD + "o1,,eu,nvidia-h100-sxm,lease,8,2026-09,2026-10,2027-10,,,test,2026-10-31\n"
+        ),
+        "commitments, row 2, column 'usd_per_accelerator_hour': state the rent that is still paid, or 0 where upfront_usd",
+    ),
+    "a purchase that is rented": (
+        "order_book",
+        add(
+            "commitments.csv", BOOK_HEAD + "o1,,eu,nvidia-h100-sxm,purchase,8,2026-09,2026-10,,2,1e5,test,2026-10-31\n"
+        ),
+        "commitments, row 2, column 'usd_per_accelerator_hour': value '2.0': a purchase has no rent",
+    ),
+    "an order in a region that no plan describes": (
+        "regions_described",
+        add(
+            "commitments.csv", BOOK_HEAD + "o1,,mars,nvidia-h100-sxm,purchase,8,2026-09,2026-10,,,1e5,test,2026-10-31\n"
+        ),
+        "commitments, column 'region': value 'mars': is not described in plan.yaml.",
+    ),
     "an entry that is logged twice": (
         "decision_log",
         add("decisions.csv", LOG_HEAD + 2 * "2026-10-05,change,bill,Corrected.,head,,done,,\n"),
@@ -301,7 +343,7 @@ def test_windows_fit_into_hours(mini):
 def test_a_sound_workspace_passes_every_check(mini_ws):
     assert set(mini_ws.checks["status"]) == {"passed"}
     without_table = {"ttft_within_e2e", "latency_in_ms", "candidates_have_gaps", "demand_chain", "demand_what_ifs"}
-    without_table |= {"decision_log"}
+    without_table |= {"decision_log", "order_book"}
     assert set(mini_ws.checks["check"]) == set(CHECKS) - without_table
 
 

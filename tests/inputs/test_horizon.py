@@ -57,6 +57,16 @@ def test_a_plan_approved_later_does_not_exist_yet(mini_ws):
     assert seen["approved_bands"]["plan_period"].tolist() == ["2026-08", "2026-09"]
 
 
+def test_orders_placed_later_or_by_the_own_plan_are_not_there(mini_ws):
+    """July's plan sees contracts of July and before and firm orders of June's plan, placed or not; never its own."""
+    book = pd.DataFrame(
+        [("contract", None, "2026-07"), ("later", None, "2026-08"), ("june", "2026-06", "2026-09"), ("own", "2026-07", "2026-08")],
+        columns=["order_id", "plan_period", "order_month"],
+    )  # fmt: skip
+    seen = seen_until({**mini_ws.tables, "commitments": book}, "2026-07")
+    assert seen["commitments"]["order_id"].tolist() == ["contract", "june"]
+
+
 def test_a_month_added_later_changes_nothing_before_it(mini):
     october = {name: (mini / f"{name}.csv").read_text() for name in ("demand_windows", "billing", "pools", "jobs")}
     whole = hashes(mini, "2026-09")

@@ -8,10 +8,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from aifactory.benchmark import build_benchmark
+from aifactory.buyplan import build_buy_plan
 from aifactory.errors import InputError
 from aifactory.inputs.contracts import load_contract
 from aifactory.inputs.workspace import load_workspace
+from aifactory.inventory import build_inventory
 from aifactory.review import approve_plan
+from aifactory.shortlist import build_shortlist
 
 KEYS = ["month", "use_case_id", "region", "accelerator_id"]
 
@@ -116,3 +120,55 @@ def test_a_plan_kept_in_another_format_is_not_doubled(mini, september_plan, octo
     with contextlib.suppress(InputError):  # refused or replaced, but never two files for one table
         approve_plan(october_plan, mini, force=True)
     assert load_workspace(mini).has("approved_plan")
+
+
+def plan_of(ws):
+    inventory, benchmark = build_inventory(ws), build_benchmark(ws)
+    return build_buy_plan(ws, inventory, benchmark, build_shortlist(ws, inventory, benchmark))
+
+
+CONTRACT = {
+    "order_id": "PO-7", "region": "us", "accelerator_id": "nvidia-h100-sxm", "purchase_option": "lease",
+    "accelerators": 8, "order_month": "2026-03", "start_month": "2026-05", "end_month": "2029-05",
+    "usd_per_accelerator_hour": 2.25, "source": "contract", "as_of": "2026-03-31",
+}  # fmt: skip
+
+
+def test_firm_orders_go_to_the_order_book_once(mini, september_plan):
+    """All orders of the tiny plan are due in its first month; approved twice they are still there once."""
+    for _ in range(2):
+        approve_plan(september_plan, mini)
+        book = pd.read_csv(mini / "commitments.csv")
+        firm = september_plan.orders[september_plan.orders["order_index"] <= 1]
+        assert len(firm) and book["accelerators"].sum() == firm["accelerators"].sum()
+        hours = book["usd_per_accelerator_hour"].fillna(0.0) * 730 * book["accelerators"] * 12
+        assert (book["upfront_usd"] + hours).sum() == pytest.approx(firm["commitment_usd"].sum(), abs=0.1)
+        assert set(book["plan_period"]) == {"2026-09"}
+    steps = pd.read_csv(mini / "approved_bands.csv")
+    assert (steps["kind"] != "commitment").all()  # what is firm waits for nothing
+
+
+def test_other_orders_stay_in_the_book(mini, september_plan, october_plan):
+    pd.DataFrame([CONTRACT]).to_parquet(mini / "commitments.parquet")
+    approve_plan(september_plan, mini)
+    first = pd.read_csv(mini / "commitments.csv")
+    assert not (mini / "commitments.parquet").exists()
+    assert first.loc[0, list(CONTRACT)].to_dict() == CONTRACT
+    approve_plan(october_plan, mini, force=True)
+    both = pd.read_csv(mini / "commitments.csv")
+    assert both["plan_period"].dropna().unique().tolist() == ["2026-09", "2026-10"]
+    pd.testing.assert_frame_equal(both.iloc[: len(first)], first)
+
+
+def test_the_plan_of_the_next_month_orders_only_the_difference(approved, september_plan, october_plan):
+    """September orders for good; October without its approval orders the same again, with it nothing."""
+    again = approved.ws.table("commitments")
+    assert again["accelerators"].sum() == september_plan.orders.query("order_index <= 1")["accelerators"].sum()
+    assert october_plan.orders.query("order_index <= 1")["accelerators"].sum() > 0
+    plan = plan_of(approved.ws)
+    assert plan.orders.empty and "no further commitment now" in plan.decision
+    paid = again.loc[again["order_month"] <= "2026-10", "upfront_usd"].sum()
+    assert any(f"USD {paid:,.0f} was paid for them before" in text for text in plan.warnings)
+    assert plan.roi["capex_usd"].tolist() == [0.0] * 3
+    # the report of September is made anew as it was: it does not see its own orders
+    assert load_workspace(approved.ws.path, "2026-09").table("commitments").empty

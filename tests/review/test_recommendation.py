@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aifactory.review.recommendation import ACTIONS, COLUMNS, recommend
+from aifactory.review.recommendation import ACTIONS, COLUMNS, not_booked, recommend
 
 PERIOD = "2026-10"
 NO_STATES = pd.DataFrame(
@@ -45,7 +45,7 @@ def actions(approved, today, states=NO_STATES):
         ([("2027-03", 8, 800.0)], [("2028-02", 8, 800.0)], [("defer", 8, "2027-03", "2028-02", 800.0, 800.0)]),
         ([("2027-03", 8, 800.0)], [], [("cancel", 8, "2027-03", "", 800.0, 0.0)]),
         ([], [("2027-02", 4, 400.0), ("2027-11", 4, 400.0)], [("new", 4, "", "2027-02", 0.0, 400.0)]),
-        ([], [("2027-02", 4, 400.0, {"band": "baseline"})], [("new in the baseline", 4, "", "2027-02", 0.0, 400.0)]),
+        ([], [("2027-02", 4, 400.0, {"band": "baseline"})], [("new", 4, "", "2027-02", 0.0, 400.0)]),
         ([], [("2027-02", 4, 400.0, {"renewal": True})], []),
         ([("2027-03", 8, 800.0)], [("2027-03", 8, 900.0, {"purchase_option": "purchase"})],
          [("new", 8, "", "2027-03", 0.0, 900.0), ("cancel", 8, "2027-03", "", 800.0, 0.0)]),
@@ -70,6 +70,45 @@ def test_an_order_that_a_decision_released_is_placed():
     assert actions([("2027-03", 8, 800.0), ("2027-09", 8, 800.0)], [], placed) == [
         ("cancel", 8, "2027-09", "", 800.0, 0.0)
     ]
+
+
+def book(*rows):
+    """Order book of (accelerators, order month, plan period) for the place and terms of `orders`."""
+    about = {"region": "us", "accelerator_id": "h100", "purchase_option": "lease"}
+    return pd.DataFrame(
+        [about | {"accelerators": n, "order_month": month, "plan_period": plan} for n, month, plan in rows]
+    )
+
+
+APPROVED = [("2027-03", 8, 800.0), ("2027-09", 8, 1600.0)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "released", "left"),
+    [
+        ([], False, [(8, "2027-09", 1600.0), (8, "2027-03", 800.0)]),
+        ([(8, "2026-09", None)], False, [(8, "2027-09", 1600.0)]),
+        ([(12, "2026-09", None)], False, [(4, "2027-09", 800.0)]),  # half of the second order is placed too
+        ([(8, "2026-09", None)], True, [(8, "2027-09", 1600.0)]),  # the decision and its row are one order
+        ([(16, "2026-09", None)], True, []),
+        ([(8, "2026-07", None), (8, "2026-08", "2026-07")], False, [(8, "2027-09", 1600.0), (8, "2027-03", 800.0)]),
+    ],
+)
+def test_steps_that_the_order_book_holds_are_placed(rows, released, left):
+    """Contracts of before the plan and its firm orders are no steps of it."""
+    states = orders(APPROVED[0]).assign(state="released") if released else NO_STATES
+    steps = orders(*APPROVED).assign(plan_period="2026-07")
+    table = recommend(steps, states, orders(), PERIOD, book(*rows))
+    found = table[["accelerators", "approved_month", "approved_usd"]].itertuples(index=False, name=None)
+    assert list(found) == left and set(table["action"]) <= {"cancel"}
+
+
+def test_a_released_order_that_is_in_no_book_is_named():
+    states = orders(("2027-03", 8, 800.0)).assign(state="released")
+    steps = orders(*APPROVED).assign(plan_period="2026-07")
+    assert not_booked(steps, states, book((8, "2026-09", None))) == []
+    assert not_booked(steps, NO_STATES, book()) == []
+    assert not_booked(steps, states, book((3, "2026-09", None)))[0].startswith("the netting of 5 h100 in us (lease):")
 
 
 def test_without_plans_there_is_nothing_to_do():

@@ -1,0 +1,88 @@
+"""What a reader must know of the orders placed before the plan: what it starts from, and where book and readings differ."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from aifactory.buyplan.case import Case
+from aifactory.buyplan.governance import money
+from aifactory.fleet.placed import BOUGHT, PLACE
+
+RENTED = ("lease", "reserved_1y", "reserved_3y", "capacity_block")
+NAMED = 4
+
+
+def placed_sentences(case: Case, installed: pd.DataFrame) -> list[str]:
+    """One sentence each, none where all is well.
+
+    Parameters
+    ----------
+    installed : pools of the period: region, accelerator_id, purchase_option, installed.
+    """
+    today = case.streams.months[0]
+    book = case.book[case.book["end_month"].isna() | (case.book["end_month"] > today)]
+    known = book[PLACE].apply(tuple, axis=1).isin(set(case.streams.pools[PLACE].itertuples(index=False, name=None)))
+    known = known.astype(bool)
+    return [
+        *_start(case, book[known]),
+        *_not_in_book(book, installed, today),
+        *_late(book, installed, today),
+        *_unused(book[~known]),
+    ]
+
+
+def _start(case: Case, book: pd.DataFrame) -> list[str]:
+    """Capacity that is there, what was paid for it and what is still owed."""
+    placed, today = case.placed, case.streams.months[0]
+    if not placed.accelerators.any():
+        return []
+    now, most = placed.accelerators[0].sum(), placed.accelerators.sum(axis=1).max()
+    text = f"The plan starts from {now:,.0f} accelerators that are owned or committed"
+    text += f", {most:,.0f} once all are delivered" if most > now else ""
+    due = book["order_month"].where(book["purchase_option"] == BOUGHT, book["start_month"])
+    paid = book["upfront_usd"].where(due <= today).sum()
+    owed = placed.capex_usd.sum() + placed.paid_usd.sum() + placed.beyond_usd.sum()
+    amounts = [f"{money(paid)} was paid for them before and is in none of its cost"] if paid > 0 else []
+    amounts += [f"{money(owed)} is still owed for them and is in its cost"] if owed > 0 else []
+    return ["; ".join([text, *amounts]) + "."]
+
+
+def _not_in_book(book: pd.DataFrame, installed: pd.DataFrame, today: str) -> list[str]:
+    """Pools under a contract that the book does not hold."""
+    running = book[book["purchase_option"].isin(RENTED) & (book["start_month"] <= today)]
+    listed = running.groupby(PLACE)["accelerators"].sum()
+    under = installed[installed["purchase_option"].isin(RENTED)].groupby(PLACE)["installed"].sum()
+    return [
+        f"{count - listed.get(place, 0):,.0f} {place[1]} in {place[0]} are under contract today without a row in the "
+        "commitments table: their end is not known, the plan does not count on them and may order them again."
+        for place, count in under.items()
+        if count > listed.get(place, 0)
+    ]
+
+
+def _late(book: pd.DataFrame, installed: pd.DataFrame, today: str) -> list[str]:
+    """Purchases that should have arrived and that no reading of the pools shows."""
+    if installed.empty:
+        return []
+    bought = book[(book["purchase_option"] == BOUGHT) & (book["start_month"] <= today)]
+    seen = installed[installed["purchase_option"] == BOUGHT].groupby(PLACE)["installed"].sum()
+    missing = {
+        place: count - seen.get(place, 0) for place, count in bought.groupby(PLACE)["accelerators"].sum().items()
+    }
+    late = [f"{count:,.0f} {place[1]} in {place[0]}" for place, count in missing.items() if count > 0]
+    if not late:
+        return []
+    rest = f" and {len(late) - NAMED} more" if len(late) > NAMED else ""
+    return [
+        f"Bought and due, but in no reading of the pools: {', '.join(late[:NAMED])}{rest}. The plan counts them as "
+        "delivered; if they are late, set their start_month in the commitments table."
+    ]
+
+
+def _unused(book: pd.DataFrame) -> list[str]:
+    """Orders that serve no workload of the plan."""
+    return [
+        f"{count:,.0f} {place[1]} in {place[0]} are committed, and no workload of the plan uses them: what is still owed "
+        "for them is in no cost of the plan. Reassign, sell or return them."
+        for place, count in book.groupby(PLACE)["accelerators"].sum().items()
+    ]

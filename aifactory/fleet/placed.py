@@ -1,0 +1,157 @@
+"""What is there already: accelerators bought, leased or reserved before the plan, and the money that is still owed for them.
+
+Counted by month and pool from the order book (`commitments`) and from what is owned today. A purchase serves from its
+`start_month` for good, a term from its `start_month` to its `end_month`. What was paid before the plan is gone and in
+no cost of it; what is still owed is in the cost of every policy alike, so it changes no choice but those it is for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from aifactory.finance.depreciation import residual_value
+from aifactory.inputs.plan import Plan
+from aifactory.units import HOURS_PER_MONTH
+
+BOUGHT = "purchase"
+OWN_SITE = ("purchase", "lease")
+PLACE = ["region", "accelerator_id"]
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Accelerators and money of what was ordered before the plan, [T + 1, P] by month and pool unless said otherwise.
+
+    Attributes
+    ----------
+    accelerators, bought, leased : in service; the last two are part of the first.
+    rent_usd : rent of the month, prepayments still to come spread over the months that they cover.
+    prepaid_usd, upfront_usd : what of `rent_usd` a prepayment covers, and that prepayment in the month it is paid.
+    beyond_usd : [P] rent after the horizon.
+    capex_usd : outlay of purchases whose order is still to be paid, at the order.
+    starting_usd, resale_usd : the same outlay in the month of first use, and what it sells for at the horizon.
+    spent_usd : outlay of purchases by month of order 'YYYY-MM', all of the book.
+    """
+
+    accelerators: np.ndarray
+    bought: np.ndarray
+    leased: np.ndarray
+    rent_usd: np.ndarray
+    prepaid_usd: np.ndarray
+    upfront_usd: np.ndarray
+    beyond_usd: np.ndarray
+    capex_usd: np.ndarray
+    starting_usd: np.ndarray
+    resale_usd: np.ndarray
+    spent_usd: Mapping[str, float]
+
+    @property
+    def on_site(self) -> np.ndarray:
+        """Accelerators that stand on an own site, [T + 1, P]."""
+        return self.bought + self.leased
+
+    def on_site_shares(self) -> dict[str, np.ndarray]:
+        """Share of the accelerators whose energy, space and support is paid apart from the rent, [T + 1, P] each."""
+        whole = np.where(self.accelerators > 0, self.accelerators, 1.0)
+        housed, own = self.on_site / whole, self.bought / whole
+        return {"energy": housed, "space": housed, "support": own}
+
+    @property
+    def paid_usd(self) -> np.ndarray:
+        """Rent and prepayments by month in which they are paid, [T + 1]."""
+        return (self.rent_usd - self.prepaid_usd + self.upfront_usd).sum(axis=1)
+
+    @property
+    def wear_usd(self) -> np.ndarray:
+        """Outlay less resale of purchases still to be paid, in even parts from first use to the horizon, [T + 1, P]."""
+        wear = np.zeros_like(self.starting_usd)
+        last = len(wear) - 1
+        for month, pool in np.argwhere(self.starting_usd > 0):
+            lost = self.starting_usd[month, pool] - self.resale_usd[month, pool]
+            wear[month:, pool] += lost / (last - month + 1)
+        return wear
+
+
+def placed_before(
+    book: pd.DataFrame, owned: Mapping[tuple[str, str], float], pools: pd.DataFrame, months: tuple[str, ...], plan: Plan
+) -> Placed:
+    """Arrange the order book by month and pool.
+
+    Parameters
+    ----------
+    book : rows of the `commitments` contract that the plan may see.
+    owned : accelerators by region and accelerator that are measured as owned today; delivered purchases of the book
+        are among them, so the larger of the two counts.
+    pools : region, accelerator_id of each pool; orders elsewhere serve no workload and are left out.
+    months : the period, then the months of the plan.
+    """
+    places = list(pools[PLACE].itertuples(index=False, name=None))
+    shape = len(months), len(places)
+    names = ("bought", "leased", "reserved", "rent", "prepaid", "upfront", "capex", "starting", "resale")
+    sums = {name: np.zeros(shape) for name in names}
+    beyond, delivered = np.zeros(shape[1]), np.zeros(shape[1])
+    for row in book.itertuples(index=False):
+        if (row.region, row.accelerator_id) not in places:
+            continue
+        pool = places.index((row.region, row.accelerator_id))
+        ordered, start = (_index(month, months) for month in (row.order_month, row.start_month))
+        end = shape[0] if pd.isna(row.end_month) else _index(row.end_month, months)
+        inside = slice(max(start, 0), min(max(end, 0), shape[0]))
+        kind = {"purchase": "bought", "lease": "leased"}.get(row.purchase_option, "reserved")
+        sums[kind][inside, pool] += row.accelerators
+        once = 0.0 if pd.isna(row.upfront_usd) else row.upfront_usd
+        if kind == "bought":
+            delivered[pool] += row.accelerators * (start <= 0 < end)
+            _pay_purchase(sums, pool, once, (ordered, start), plan)
+            continue
+        rent = 0.0 if pd.isna(row.usd_per_accelerator_hour) else row.usd_per_accelerator_hour
+        rent *= HOURS_PER_MONTH * row.accelerators
+        beyond[pool] += _pay_term(sums, pool, (rent, once), (start, end))
+    measured = np.array([owned.get(place, 0.0) for place in places])
+    sums["bought"] += np.maximum(measured - delivered, 0.0)
+    return Placed(
+        accelerators=sums["bought"] + sums["leased"] + sums["reserved"], bought=sums["bought"], leased=sums["leased"],
+        rent_usd=sums["rent"], prepaid_usd=sums["prepaid"], upfront_usd=sums["upfront"], beyond_usd=beyond,
+        capex_usd=sums["capex"], starting_usd=sums["starting"], resale_usd=sums["resale"],
+        spent_usd=_spent(book),
+    )  # fmt: skip
+
+
+def _index(month: str, months: tuple[str, ...]) -> int:
+    return (pd.Period(month, "M") - pd.Period(months[0], "M")).n
+
+
+def _pay_purchase(sums: dict[str, np.ndarray], pool: int, usd: float, when: tuple[int, int], plan: Plan) -> None:
+    """Outlay of an order that is still to be paid; one placed up to the period was paid before the plan."""
+    (ordered, start), last = when, len(sums["capex"]) - 1
+    if ordered < 1 or start > last:
+        return
+    price = usd / (1.0 + plan.value("network_share_of_capex"))
+    left = residual_value(price, plan.value("residual_decline_per_year"), last - start + 1)
+    for name, amount, month in (("capex", usd, ordered), ("starting", usd, start), ("resale", float(left), start)):
+        sums[name][month, pool] += amount
+
+
+def _pay_term(sums: dict[str, np.ndarray], pool: int, usd: tuple[float, float], when: tuple[int, int]) -> float:
+    """Rent of a term by month, and its prepayment if that is still to come; returns what falls beyond the horizon."""
+    (rent, once), (start, end), last = usd, when, len(sums["rent"]) - 1
+    if end <= 0 or start > last:
+        return 0.0
+    share = once / (end - start) if start >= 1 else 0.0
+    inside = slice(max(start, 1), min(end, last + 1))
+    beyond = max(end - last - 1, 0)
+    sums["rent"][inside, pool] += rent + share
+    sums["prepaid"][inside, pool] += share
+    sums["prepaid"][last, pool] += share * beyond
+    if start >= 1:
+        sums["upfront"][start, pool] += once
+    return (rent + share) * beyond
+
+
+def _spent(book: pd.DataFrame) -> dict[str, float]:
+    bought = book[(book["purchase_option"] == BOUGHT) & book["upfront_usd"].notna()]
+    return bought.groupby("order_month")["upfront_usd"].sum().to_dict()

@@ -1,0 +1,205 @@
+"""Orders placed before a plan: by hand, month after month, and nothing counted or ordered twice."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from bp_company import PERIOD, make_case, make_plan, make_prices
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_futures import paths_of
+
+from aifactory.buyplan.bands import bands_frame, fleet_frame, orders_frame
+from aifactory.buyplan.case import rebuilt, solve_case, solve_expected
+from aifactory.buyplan.choose import choose_orders
+from aifactory.buyplan.releases import firm_orders_book
+from aifactory.buyplan.scenario_orders import solve_over_paths
+from aifactory.fleet.compute import PLACED
+from aifactory.fleet.orders import FLEXIBLE, OWNED
+from aifactory.fleet.placed import placed_before
+from aifactory.inputs.contracts import load_contract
+from aifactory.units import BANDS, HOURS_PER_MONTH
+
+COLUMNS = load_contract("commitments").columns
+RENT = 2.0 * HOURS_PER_MONTH  # USD of an accelerator-month on a year's term
+HARDWARE = {"purchase_option": "purchase", "usd_per_accelerator": 20_000.0, "region": "*", "provider": "vendor",
+            "lead_time_weeks": 13.0}  # fmt: skip
+
+
+def month(step):
+    return str(pd.Period(PERIOD, "M") + step)
+
+
+def order(count, start, end=None, option="reserved_1y", ordered=None, usd=2.0, once=np.nan, place=("eu", "acc")):
+    """A row of the order book; months count from the period, the first month of the plan is 1."""
+    return {
+        "order_id": f"{option} {count} {start}", "plan_period": None, "region": place[0], "accelerator_id": place[1],
+        "purchase_option": option, "accelerators": count, "order_month": month(start if ordered is None else ordered),
+        "start_month": month(start), "end_month": None if end is None else month(end),
+        "usd_per_accelerator_hour": np.nan if option == "purchase" else usd, "upfront_usd": once, "source": "test",
+        "as_of": pd.Timestamp("2026-10-31"),
+    }  # fmt: skip
+
+
+def book_of(*rows):
+    return pd.DataFrame(list(rows), columns=COLUMNS)
+
+
+def with_book(case, *rows):
+    return rebuilt(replace(case, book=book_of(*rows)), case.plan, case.streams)
+
+
+def test_a_running_term_serves_until_it_ends_and_only_its_rent_is_owed(tiny):
+    """Eight accelerators are reserved until month 5: rent of months 1 to 4, then the plan signs them anew."""
+    case = with_book(tiny(), order(8, -8, 5, once=9e9))  # what was paid before is gone
+    solution = solve_expected(case)
+    assert (solution.orders.state[1:5, :2] == OWNED).all() and not (solution.orders.state[5:] == OWNED).any()
+    assert solution.ledger.compute.lines[PLACED].sum() == pytest.approx(4 * 8 * RENT)
+    assert solution.ledger.compute.cash_usd[1:5] == pytest.approx(solution.ledger.compute.cost_usd[1:5, 0])
+    assert solution.ledger.compute.lines["Own site: energy"].sum() == 0  # it stands elsewhere
+    # months 5 to 12 cost less by the hour for no slot: a year would bind beyond the horizon
+    flexible = 4 * 2 * 4 * 4.0 * HOURS_PER_MONTH * 0.5 + 8 * (2 + 1) * 4 * 4.0 * HOURS_PER_MONTH
+    assert solution.ledger.compute.cost_usd.sum() <= 4 * 8 * RENT + flexible + 1e-6
+
+
+def test_what_is_ordered_and_not_delivered_starts_in_its_month(tiny):
+    """Eight bought accelerators, paid in the period, arrive in month 4: rented until then, power after it."""
+    case = with_book(
+        tiny(prices=make_prices(drop=["reserved_1y"])), order(8, 4, option="purchase", ordered=0, once=1e6)
+    )
+    solution = solve_expected(case)
+    state, compute = solution.orders.state, solution.ledger.compute
+    assert (state[1:4] == FLEXIBLE).all() and (state[4:, :2] == OWNED).all()
+    assert compute.capex_usd.sum() == 0 and compute.lines["Owned: depreciation"].sum() == 0  # paid before the plan
+    assert compute.lines["Own site: energy"].sum() == pytest.approx(9 * 8 * 1.0 * 730 * 0.10)
+    rented = 4 * 4.0 * HOURS_PER_MONTH * (3 * (1 + 1 + 0.5 + 0.5) + 9 * (0.5 + 0.5))  # use 1, 1, .5, .5 of four nodes
+    assert compute.lines["On demand"].sum() == pytest.approx(rented)
+
+
+def test_a_firm_order_that_is_still_to_be_paid_is_paid_once(tiny):
+    """An order of month 2 is paid then and wears to its resale value; it is in the tax of its year."""
+    plan = make_plan(12, {"residual_decline_per_year": 0.36, "network_share_of_capex": 0.25, "tax_rate": 0.2})
+    case = with_book(tiny(plan=plan), order(4, 4, option="purchase", ordered=2, once=100_000.0))
+    compute = solve_expected(case).ledger.compute
+    left = 80_000 * 0.64 ** (9 / 12)  # price without the network, nine months in use
+    assert compute.capex_usd[2] == pytest.approx(100_000.0) and compute.residual_usd.sum() == pytest.approx(left)
+    assert compute.lines["Owned: depreciation"].sum() == pytest.approx(100_000 - left)
+    assert (compute.placed_usd[4], compute.placed_resale_usd[4]) == pytest.approx((100_000, left))
+
+
+def test_terms_to_come_pay_their_prepayment_and_what_lies_beyond_the_horizon(tiny):
+    """A year from month 7, half of it prepaid: six months inside the horizon of twelve, six beyond."""
+    row = order(4, 7, 19, usd=1.0, once=4 * 1.0 * 730 * 12)
+    placed = with_book(tiny(), row).placed
+    assert placed.paid_usd[7] == pytest.approx(4 * 730 * (12 + 1))
+    assert placed.rent_usd[7:].sum() == pytest.approx(6 * 4 * 730 * 2)
+    assert placed.beyond_usd.sum() == pytest.approx(6 * 4 * 730 * 2)
+    compute = solve_expected(with_book(tiny(), row)).ledger.compute  # cost and cash are checked to be equal
+    assert compute.lines["Commitment beyond the horizon"].sum() >= 6 * 4 * 730 * 2
+
+
+@pytest.mark.parametrize(
+    ("measured", "rows", "now", "later"),
+    [
+        (8, [], 8, 8),
+        (8, [order(8, -3, option="purchase")], 8, 8),  # delivered and measured: the same ones
+        (8, [order(12, -3, option="purchase")], 12, 12),  # delivered, not yet in the readings
+        (8, [order(4, 6, option="purchase")], 8, 12),
+        (8, [order(8, -30, 6, option="purchase")], 8, 0),  # retired in month 6
+        (0, [order(4, -20, 0), order(4, 12, 13)], 0, 0),  # expired; beyond month 6
+        (8, [order(4, -2, 7, option="lease"), order(4, 2, place=("us", "acc"), option="purchase")], 12, 12),
+    ],
+)
+def test_what_is_there_by_month(tiny, measured, rows, now, later):
+    case = tiny()
+    placed = placed_before(
+        book_of(*rows), {("eu", "acc"): measured}, case.streams.pools, case.streams.months, case.plan
+    )
+    assert (placed.accelerators[1, 0], placed.accelerators[6, 0]) == (now, later)
+
+
+def test_lease_pays_power_and_no_support(tiny):
+    placed = with_book(tiny(), order(4, -1, 9, option="lease"), order(4, -1, 9), order(8, -1, option="purchase")).placed
+    shares = {name: share[1, 0] for name, share in placed.on_site_shares().items()}
+    assert shares == {"energy": 0.75, "space": 0.75, "support": 0.5}
+    assert placed.on_site[1, 0] == 12
+
+
+def test_budgets_are_what_orders_placed_leave_of_them(tiny):
+    """Capital of the fiscal year, payments of a month; kit in the cloud draws no power of the own site."""
+    plan = make_plan(12, budget={"capex_usd_per_year": 500_000.0, "opex_usd_per_month": 30_000.0})
+    rows = order(4, 3, option="purchase", ordered=-2, once=200_000.0), order(8, -3, 6)
+    case = with_book(tiny(plan=plan, prices=make_prices(HARDWARE)), *rows)
+    problem = choose_orders(case, paths_of(case, 2)).problem
+    assert problem.capital_usd[0] == pytest.approx(300_000.0)  # August and October are in the fiscal year 2026
+    assert problem.order_budget_usd[[0, 4, 5]] == pytest.approx([30_000 - 8 * RENT, 30_000 - 8 * RENT, 30_000])
+
+
+def month_later(case, book):
+    """The same company a month on: it holds the orders of the book, time has moved by nothing else."""
+    return rebuilt(replace(case, book=book), case.plan, case.streams)
+
+
+def two_plans(case, count=6, spread=0.3):
+    paths = paths_of(case, count, spread)
+    chosen = choose_orders(case, paths)
+    solved, answer = solve_over_paths(case, chosen, paths)
+    orders = orders_frame(solved, answer, solved.prices)
+    book = firm_orders_book(orders, "2026-09", "2026-09-30")  # as if approved a month before
+    again = month_later(case, book)
+    after = choose_orders(again, paths)
+    return (chosen, orders, book), (after, *solve_over_paths(again, after, paths))
+
+
+@pytest.mark.parametrize("hardware", [False, True])
+def test_after_approval_an_unchanged_world_orders_nothing_new(hardware):
+    """The firm orders of the first plan are not ordered again; the second costs the same, less nothing, within the gap."""
+    case = make_case(plan=make_plan(36, {"wacc": 0.1}), growth={"expected": 0.01},
+                     prices=make_prices(*([HARDWARE] if hardware else [])))  # fmt: skip
+    (chosen, orders, book), (after, second, answer) = two_plans(case)
+    assert len(book) and set(book["plan_period"]) == {"2026-09"}
+    again = orders_frame(second, answer, second.prices)
+    firm = firm_orders_book(again, PERIOD, "2026-10-31")
+    assert firm["accelerators"].sum() <= 4  # a node may sit on the edge of the gap
+    # each dollar of the firm orders is either still owed or was ordered by the first plan: together the same objective
+    assert after.problem.owned.sum() > chosen.problem.owned.sum()
+    at = [column for column, (_, first) in enumerate(chosen.problem.orders) if first == 0]
+    signed = chosen.best.nodes[at] @ chosen.problem.order_usd[at]
+    assert after.best.cost.objective_usd + signed == pytest.approx(chosen.best.cost.objective_usd, rel=0.01)
+
+
+def test_bands_of_orders_placed_add_up_and_have_their_price(tiny):
+    case = with_book(tiny(), order(8, -2, 9, usd=1.5), order(4, 5, option="purchase", once=1e5))
+    answer = solve_case(case)
+    fleet = fleet_frame(case, answer)
+    assert (fleet[list(BANDS)].sum(axis=1) == fleet["accelerators"]).all()
+    options = pd.DataFrame(
+        columns=["accelerator_id", "region", "purchase_option", "usd_per_accelerator_hour_effective"]
+    )
+    bands = bands_frame(case, answer, options, PERIOD)
+    held = bands[bands["purchase_option"] == "owned"]
+    hours = (8 * 8 + 4 * 8) * HOURS_PER_MONTH  # months 1 to 8, months 5 to 12
+    energy = 4 * 8 * HOURS_PER_MONTH * 0.10
+    assert held["usd_per_accelerator_hour"].iloc[0] == pytest.approx((8 * 8 * 730 * 1.5 + energy) / hours)
+
+
+STARTS = st.tuples(
+    st.integers(1, 3), st.integers(-4, 10), st.integers(1, 14), st.sampled_from(["reserved_1y", "lease", "purchase"])
+)
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.lists(STARTS, max_size=4))
+def test_any_order_book_keeps_the_identities(rows):
+    """Cost and cash agree (checked inside), bands add up, what is there is the sum of the book, no slot signs what overlaps."""
+    case = with_book(
+        make_case(growth={"expected": 0.02}),
+        *[order(4 * nodes, start, start + term, option=option, once=1e4) for nodes, start, term, option in rows],
+    )
+    for solution in solve_case(case).scenarios:
+        held = case.slots.total((solution.orders.state == OWNED) * case.slots.size, case.pools)[1:, 0]
+        there = [sum(4 * n for n, start, term, _ in rows if start <= at < start + term) for at in range(1, 13)]
+        assert held.tolist() == there
+        assert not ((solution.orders.signed != FLEXIBLE) & case.owned).any()
+        assert (solution.ledger.compute.served[1:] >= 1 - 1e-9).all()
