@@ -34,6 +34,7 @@ def simulate(
     timeout_s: Annotated[float, typer.Option(help="Clients give up after so many seconds; 0: never.")] = 0.0,
     retries: Annotated[int, typer.Option(help="Tries after the first, with a back-off that doubles.")] = 0,
     prefix_cache: Annotated[bool, typer.Option(help="Reuse the KV cache of prompts that begin alike.")] = True,
+    curve: Annotated[str, typer.Option(help="Requests/s within --slo for fleets of such sizes, as 1,2,4,8.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Serve a trace with simulated replicas; with --slo, find the fewest that keep it."""
@@ -54,6 +55,7 @@ def simulate(
         timeout_s,
         retries,
         prefix_cache,
+        curve,
     )
     found, size = simulate_trace(asked)
     if as_json:

@@ -19,6 +19,7 @@ from aifactory.inputs.importers.traces.read import read_request_trace
 from aifactory.inputs.problems import raise_problems
 from aifactory.inputs.resources import data_dir
 from aifactory.inputs.tables import read_source, read_table
+from aifactory.serving.capacity_curve import capacity_curve
 from aifactory.serving.event_simulator import simulate_fleet
 from aifactory.serving.fleet import Fleet, Pool, Prefixes, RequestStream
 from aifactory.serving.fleet_run import FleetRun
@@ -26,6 +27,7 @@ from aifactory.serving.slo_sizing import FleetSize, Slo, parse_slos, size_fleet
 from aifactory.serving.step_time import StepTime
 from aifactory.serving.step_time_estimate import estimate_step_time
 
+MOST_REPLICAS = 10_000
 PLAIN = {"arrival_s": "number", "input_tokens": "integer", "output_tokens": "integer"}
 PLAIN_OPTIONAL = {"cached_input_tokens": "integer", "priority": "integer"}
 
@@ -46,13 +48,16 @@ class SimulateRequest:
     timeout_s: float = 0.0
     retries: int = 0
     prefix_cache: bool = True
+    curve: str = ""
 
 
 def simulate_trace(asked: SimulateRequest) -> tuple[dict[str, object], FleetSize | None]:
     """Run the command: the figures it prints and, where an SLO was given, the three sizes."""
     if asked.slo and asked.replicas:
         raise InputError.at("simulate", "give --replicas or --slo, not both: --slo looks for the replicas")
-    slos = parse_slos(asked.slo) if asked.slo else ()
+    slos, counts = parse_slos(asked.slo) if asked.slo else (), _counts(asked.curve)
+    if counts and not slos:
+        raise InputError.at("simulate", "needs limits: give --slo too", column="--curve", value=asked.curve)
     model = find_row("models", "model", asked.model, "--model")
     chip = find_row("accelerators", "accelerator_id", asked.platform, "--platform")
     requests, remarks = read_noted_stream(asked.trace)
@@ -76,7 +81,20 @@ def simulate_trace(asked: SimulateRequest) -> tuple[dict[str, object], FleetSize
     ends = {
         name: _at_end(requests, fleet, law, slos) for name, law in zip(("low80", "high80"), said.ends(), strict=True)
     }
-    return found | {"tier": said.tier, "reason": "; ".join([said.reason, *remarks])} | ends | _three_sizes(size), size
+    found |= {"tier": said.tier, "reason": "; ".join([said.reason, *remarks])} | ends | _three_sizes(size)
+    if counts:
+        curve = capacity_curve(requests, fleet, slos, counts)
+        found["requests_per_s_within_slo"] = dict(zip(map(str, curve.replicas), curve.requests_per_s, strict=True))
+    return found, size
+
+
+def _counts(listed: str) -> tuple[int, ...]:
+    """Numbers of replicas in rising order from a list such as 1,2,4."""
+    parts = [part.strip() for part in listed.split(",") if part.strip()]
+    if not all(part.isdigit() and 0 < int(part) <= MOST_REPLICAS for part in parts):
+        rule = f"must be numbers of replicas from 1 to {MOST_REPLICAS:,}, joined by commas"
+        raise InputError.at("simulate", rule, column="--curve", value=listed)
+    return tuple(sorted({int(part) for part in parts}))
 
 
 def _three_sizes(size: FleetSize | None) -> dict[str, object]:

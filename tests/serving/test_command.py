@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from aifactory.cli import app
 from aifactory.errors import InputError
+from aifactory.serving.capacity_curve import CapacityCurve
 from aifactory.serving.command import SimulateRequest, find_row, read_stream, simulate_trace
 
 KEYS = [
@@ -255,3 +256,28 @@ def test_with_an_slo_the_interval_is_one_of_replicas(trace):
     below, _ = ask(trace, slo="p95_ttft_ms=135")
     assert below["high80"]["replicas"] is None
     assert "cannot keep" in below["high80"]["reason"]
+
+
+def test_the_curve_says_what_fleets_of_other_sizes_serve_within_the_slo(trace):
+    found, size = ask(trace, platform="nvidia-a10g", slo="p95_ttft_ms=900,p95_tpot_ms=80", curve="4, 1,2,1")
+    curve = found["requests_per_s_within_slo"]
+    assert list(curve) == ["1", "2", "4"]
+    rates = list(curve.values())
+    assert 0 < rates[0] < rates[1] < rates[2]
+    rate = (found["requests"] - 1) / np.ptp(read_stream(trace).arrival_s)
+    asked = CapacityCurve((1, 2, 4), tuple(rates)).replicas_for(rate)
+    assert abs(int(asked) - size.slo_replicas) <= 1, "the same search from the other side"
+
+
+@pytest.mark.parametrize(
+    ("curve", "slo", "match"),
+    [
+        ("1,2", "", "give --slo too"),
+        ("0,2", "p95_ttft_ms=900", "from 1 to"),
+        ("two", "p95_ttft_ms=900", "from 1 to"),
+        ("20000", "p95_ttft_ms=900", "from 1 to"),
+    ],
+)
+def test_curves_that_cannot_be_drawn_are_refused(trace, curve, slo, match):
+    with pytest.raises(InputError, match=match):
+        ask(trace, slo=slo, curve=curve)
