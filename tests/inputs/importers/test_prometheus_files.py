@@ -19,7 +19,12 @@ from aifactory.inputs.importers.telemetry.prometheus import (
     read_month,
     window_counts,
 )
-from aifactory.inputs.importers.telemetry.prometheus.aliases import known_metric, near_metrics, select_metrics
+from aifactory.inputs.importers.telemetry.prometheus.aliases import (
+    known_metric,
+    near_metrics,
+    select_metrics,
+    unused_metrics,
+)
 from aifactory.inputs.importers.telemetry.prometheus.answers import Series
 from aifactory.inputs.importers.telemetry.prometheus.assemble import Month, assemble
 from aifactory.inputs.importers.telemetry.prometheus.counters import merge_histograms, whole_counts
@@ -94,9 +99,11 @@ def test_each_metric_has_one_canonical_name():
     assert table.notna().all().all()
     assert set(table["engine"]) == {
         "vLLM", "SGLang", "TGI", "Triton", "NIM for LLMs", "TensorRT-LLM serve", "Ray Serve LLM", "DCGM exporter",
-        "OpenTelemetry GenAI client", "OpenTelemetry GenAI server",
+        "OpenTelemetry GenAI client", "OpenTelemetry GenAI server", "LMDeploy", "Dynamo frontend", "llama.cpp server",
     }  # fmt: skip
-    for _, part in table.groupby("engine"):  # whoever serves also counts: requests and tokens, or a device
+    for _, part in table[table["engine"] != "llama.cpp server"].groupby(
+        "engine"
+    ):  # whoever serves also counts: requests and tokens, or a device
         assert {"served", "device_utilization"} & set(part["canonical"])
 
 
@@ -228,6 +235,57 @@ def test_a_percentage_where_a_fraction_is_due_is_left_out_and_named():
     month = assemble(month_of(vllm__kv_cache_usage_perc=[one([0.5, 55, 0.5])]), 10, {})
     assert month.gauges["chat", "kv_cache_utilization"] == {"mean": 0.5, "max": 0.5}
     assert ("vllm:kv_cache_usage_perc: samples below 0 or above 1 (a fraction is due), left out", 1) in month.warnings
+
+
+def test_work_that_a_gateway_tells_too_counts_once():
+    """8 requests at the gateway, 6 served; its engine counts the same 6 and its cache, which the gateway does not."""
+    held = month_of(
+        dynamo_frontend_requests_total=[one([0, 6], status="success"), one([0, 2], status="error")],
+        dynamo_frontend_output_sequence_tokens_sum=[one([0, 600])],
+        dynamo_frontend_queued_requests=[one([3, 3])],
+        vllm__request_success_total=[one([0, 6], pod="w", finished_reason="stop")],
+        vllm__generation_tokens_total=[one([0, 600], pod="w")],
+        vllm__num_requests_waiting=[one([2, 2], pod="w")],
+        vllm__prefix_cache_hits_total=[one([0, 50], pod="w")],
+    )
+    month = assemble(held, 10, {})
+    row = demand_table("x", month, "", {}).iloc[0]
+    counts = row[["requests", "errors", "output_tokens", "cached_input_tokens"]]
+    assert counts.tolist() == [8, 2, 600, 50]
+    assert month.gauges["chat", "queue_depth"]["mean"] == 3.0
+    text = "vllm:request_success_total: series of engines behind a gateway that tells the same of the workload, counted once"
+    assert (text, 1) in month.warnings and not any("a request counts twice" in said for said, _ in month.warnings)
+
+
+def test_an_engine_without_a_gateway_counts_its_own():
+    held = month_of(
+        dynamo_frontend_requests_total=[one([0, 6])], vllm__request_success_total=[one([0, 4], namespace="other")]
+    )
+    assert demand_table("x", assemble(held, 10, {}), "", {})["requests"].tolist() == [6, 4]
+
+
+def test_requests_of_lmdeploy_that_ended_otherwise_are_errors():
+    reasons = {"FINISH": 5, "SUCCESS": 1, "CANCEL": 2, "INTERNAL_ENGINE_ERROR": 3}
+    series = [one([0, count], finished_reason=f"ResponseType.{name}") for name, count in reasons.items()]
+    row = demand_table("x", assemble(month_of(lmdeploy__request_success_total=series), 10, {}), "", {}).iloc[0]
+    assert row[["requests", "errors"]].tolist() == [11, 5]
+
+
+def test_a_server_that_counts_no_requests_is_said_to(tmp_path):
+    held = month_of(llamacpp__prompt_tokens_total=[one([0, 90])], llamacpp__tokens_predicted_total=[one([0, 9])])
+    month = assemble(held, 10, {})
+    assert len(demand_table("x", month, "", {})) == 0
+    said = dict(month.warnings)
+    assert said["windows with tokens but no count of requests, left out of the table"] == 1
+    rule = "llamacpp:prompt_tokens_total: counts prompt tokens that were computed, not those found in the cache"
+    assert said[rule] == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["lmdeploy:num_requests_failed", "dynamo_frontend_model_migration_total", "llamacpp:n_decode_total"]
+)
+def test_metrics_of_a_known_family_that_are_not_used_are_named(name):
+    assert unused_metrics([name], {}) == [name]
 
 
 def test_received_requests_win_over_served_and_failed_ones():

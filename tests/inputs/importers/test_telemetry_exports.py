@@ -103,6 +103,16 @@ def parquet(rows):
     return held.getvalue()
 
 
+def test_embeddings_are_a_workload_of_their_own(tmp_path):
+    rows = [call(1), call(2, type="EMBEDDING", usage_details={"input": 500, "total": 500}, completion_start_time=None)]
+    report, tables = import_telemetry(write(tmp_path, as_csv(rows)), TARGET)
+    held = tables[0][1].set_index("use_case_id")
+    assert held.loc["helpdesk-embedding", ["input_tokens", "output_tokens", "e2e_ms"]].tolist() == [500, 0, 2500.0]
+    assert held.loc["helpdesk", "output_tokens"] == 30
+    assert {"text": "embeddings, shown as workloads of their own (-embedding)", "rows": 1} in report["warnings"]
+    assert report["rows_left_out"] == {} and not any("without token counts" in w["text"] for w in report["warnings"])
+
+
 @pytest.mark.parametrize("layout", [*LAYOUTS, "parquet"])
 def test_observations_in_every_layout(tmp_path, layout):
     make = LAYOUTS.get(layout, parquet)

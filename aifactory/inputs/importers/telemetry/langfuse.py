@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from aifactory.errors import InputError
@@ -33,7 +34,9 @@ CONTRACT = source_contract(
     {"end_time": "datetime", "completion_start_time": "datetime", "level": "string", "name": "string", "trace_name": "string",
      "session_id": "string", "user_id": "string", "environment": "string", "total_cost": "amount"},
 )  # fmt: skip
-CALL = "GENERATION"
+#: Observations that are model calls; embeddings give no tokens out, so they are a workload of their own.
+CALL, EMBEDDING = "GENERATION", "EMBEDDING"
+EMBEDDINGS = "-embedding"
 USE_CASE, TEAM = "use_case:", "team:"
 CACHED = ("input_cached_tokens", "cache_read_input_tokens", "input_cache_read", "cached_tokens")
 _INPUT = re.compile(r"(input|prompt|cache_(read|creation)_input)(_.*)?")
@@ -55,18 +58,19 @@ def is_langfuse(names: Iterable[str]) -> bool:
 
 
 def read_langfuse(path: Path, found: pd.DataFrame, region: str) -> Telemetry:
-    """Generations as request rows.
+    """Generations and embeddings as request rows.
 
     The use case is the tag `use_case:NAME`, else the name of the trace, else of the observation; the
     tenant is the tag `team:NAME`, else a pseudonym of the user. Latencies come from the times, since the
-    unit of Langfuse's own changed. An observation exported twice counts once, as last updated.
+    unit of Langfuse's own changed. An observation exported twice counts once, as last updated. Embeddings of
+    a use case stand under its name with the ending `-embedding`.
     """
     if not region:
         raise InputError.at(path.name, "observations name no region; say it with --region")
     rows = found.rename(columns={name: snake(name) for name in found})
     rows = rows[[name for name in KEPT if name in rows]].reset_index(drop=True)
     read, left_out = len(rows), {}
-    calls = rows["type"].astype("str").str.upper() == CALL
+    calls = rows["type"].astype("str").str.upper().isin([CALL, EMBEDDING])
     for kind, count in rows.loc[~calls, "type"].astype("str").value_counts().items():
         left_out[f"observations of type {kind}, which are no model calls"] = int(count)
     log, warnings = _typed(path, rows, calls)
@@ -75,6 +79,8 @@ def read_langfuse(path: Path, found: pd.DataFrame, region: str) -> Telemetry:
         left_out["observations exported again, older versions"] = int(again.sum())
         log = log[~again]
     tokens = pd.DataFrame([token_counts(item) for item in _usage(log)], index=log.index).astype("Int64")
+    embedding = log["type"].str.upper() == EMBEDDING
+    tokens["output_tokens"] = tokens["output_tokens"].mask(embedding & tokens["input_tokens"].notna(), 0)
     tags = log["tags"].map(_tags) if "tags" in log else pd.Series([[]] * len(log), index=log.index)
     table = pd.DataFrame(
         {
@@ -83,7 +89,8 @@ def read_langfuse(path: Path, found: pd.DataFrame, region: str) -> Telemetry:
             "use_case_id": tags.map(lambda held: _tag(held, USE_CASE))
             .fillna(log["trace_name"])
             .fillna(log["name"])
-            .fillna("(none)"),
+            .fillna("(none)")
+            + np.where(embedding, EMBEDDINGS, ""),
             "region": region,
             "status": log["level"].map(lambda level: "error" if level == "ERROR" else "ok"),
             "tenant": tags.map(lambda held: _tag(held, TEAM)).fillna(
@@ -97,6 +104,8 @@ def read_langfuse(path: Path, found: pd.DataFrame, region: str) -> Telemetry:
         }
     ).assign(**{name: tokens[name] for name in tokens})
     warnings += _remarks(log, table)
+    if embedding.any():
+        warnings.append((f"embeddings, shown as workloads of their own ({EMBEDDINGS})", int(embedding.sum())))
     spend, remarks = stated_spend(log["total_cost"].reset_index(drop=True))
     return Telemetry(FORMAT, table.reset_index(drop=True), read, left_out, [*warnings, *remarks], spend)
 

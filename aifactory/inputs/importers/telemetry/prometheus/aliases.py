@@ -10,14 +10,27 @@ from pathlib import Path
 import pandas as pd
 
 #: Names that begin so belong to serving or accelerators; those the table does not know are named.
-FAMILIES = ("vllm", "ray_vllm", "sglang", "tgi_", "trtllm", "nv_inference", "nv_gpu", "DCGM_", "dynamo_", "gen_ai")
+FAMILIES = (
+    "vllm",
+    "ray_vllm",
+    "sglang",
+    "tgi_",
+    "trtllm",
+    "nv_inference",
+    "nv_gpu",
+    "DCGM_",
+    "dynamo_",
+    "gen_ai",
+    "lmdeploy",
+    "llamacpp",
+)
 _SUFFIX = re.compile(r"_(bucket|sum|count|created)$")
 
 
 @cache
 def metric_table() -> pd.DataFrame:
-    """Metric -> engine, version, kind, unit, factor to the unit of the canonical name, canonical, source."""
-    return pd.read_csv(Path(__file__).parents[1] / "metrics.csv").set_index("metric")
+    """Metric -> engine, version, kind, unit, factor to the unit of the canonical name, canonical, source, remark."""
+    return pd.read_csv(Path(__file__).parents[1] / "metrics.csv").fillna({"remark": ""}).set_index("metric")
 
 
 @cache

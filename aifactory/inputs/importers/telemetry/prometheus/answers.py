@@ -19,7 +19,7 @@ RESULT_TYPES = ("matrix", "vector")
 EARLIEST_S, LATEST_S = 946_684_800, 4_102_444_800
 #: No counter or gauge of a fleet is larger; what is, is damaged.
 LARGEST = 1e24
-WORKLOAD_LABELS = ("namespace", "exported_namespace", "service", "job", "model_name")
+WORKLOAD_LABELS = ("namespace", "exported_namespace", "service", "job", "model_name", "model")
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,12 @@ from aifactory.inputs.importers.telemetry.prometheus.counters import (
 )
 from aifactory.inputs.importers.telemetry.prometheus.live import Samples
 
-#: Reasons for which a request ended without being served.
-ABORTED = ("abort", "aborted", "error")
+#: Reasons for which a request ended without being served, and those of an enumeration (ResponseType.FINISH) that served it.
+ABORTED = ("abort", "aborted", "error", "cancel", "cancelled")
+SERVED = ("success", "finish")
+#: Gateways that count the work which the engines behind them count too.
+FRONTS = ("Dynamo frontend",)
+REQUESTS = ("received", "served", "errors")
 REGION_LABELS = ("region", "cloud_region", "topology_kubernetes_io_region", "topology_region")
 #: Labels that name a target of which one metric has several series.
 TARGET_LABELS = ("instance", "pod", "pod_name", "exported_pod", "job", "namespace")
@@ -93,6 +97,8 @@ class _Assembly:
         self.owners: dict[tuple[tuple[str, ...], str], str] = {}
         self.again: dict[tuple[str, str], int] = {}
         self.tally: dict[str, dict[str, tuple[float, int]]] = {}
+        self.fronted = _fronted(samples, named)
+        self.behind: dict[str, int] = {}
 
     def month(self) -> Month:
         """The period."""
@@ -100,6 +106,9 @@ class _Assembly:
         for metric, series in self.samples.series.items():
             alias = table.loc[metric]
             series = [one for one in series if not self._told(metric, str(alias["canonical"]), one)]
+            series = [one for one in series if not self._behind(metric, alias, one)]
+            if alias["remark"] and series:
+                self.result.warnings.append((f"{metric}: {alias['remark']}", len(series)))
             if alias["kind"] == "counter" and alias["canonical"] in (*COUNTED, BY_TYPE):
                 self._count(metric, alias, finite(metric, series, self.result.warnings))
             elif alias["kind"] == "histogram":
@@ -119,6 +128,14 @@ class _Assembly:
         if owner != metric:
             self.again[metric, owner] = self.again.get((metric, owner), 0) + 1
         return owner != metric
+
+    def _behind(self, metric: str, alias: pd.Series, one: Series) -> bool:
+        """Whether a gateway in front of an engine tells the same of the workload."""
+        told = self.fronted.get(workload_of(one.labels, self.named).lower(), ())
+        behind = alias["engine"] not in FRONTS and _measure(alias["canonical"]) in told
+        if behind:
+            self.behind[metric] = self.behind.get(metric, 0) + 1
+        return behind
 
     def _key(self, one: Series) -> Key:
         return workload_of(one.labels, self.named), region_of(one.labels, self.named)
@@ -171,6 +188,9 @@ class _Assembly:
                 self.result.warnings.append((text.format(amounts), max(rows for _, rows in held.values())))
         for (metric, owner), series in self.again.items():
             text = f"{metric}: series of targets that tell the same as {owner}, counted once"
+            self.result.warnings.append((text, series))
+        for metric, series in self.behind.items():
+            text = f"{metric}: series of engines behind a gateway that tells the same of the workload, counted once"
             self.result.warnings.append((text, series))
         if len(self.engines) > 1:
             text = f"{', '.join(sorted(self.engines))} all count requests: where one calls the other, a request counts twice"
@@ -306,6 +326,20 @@ def _target(labels: dict[str, str]) -> tuple[str, ...]:
     return tuple(labels.get(name, "") for name in TARGET_LABELS)
 
 
+def _fronted(samples: Samples, named: dict[str, str]) -> dict[str, set[str]]:
+    """What gateways tell of each workload, whose name loses its case there."""
+    table, told = metric_table(), {}
+    for metric, series in samples.series.items():
+        if table["engine"][metric] in FRONTS:
+            for one in series:
+                told.setdefault(workload_of(one.labels, named).lower(), set()).add(_measure(table["canonical"][metric]))
+    return told
+
+
+def _measure(canonical: str) -> str:
+    return "requests" if canonical in REQUESTS else canonical
+
+
 def _by_target(series: list[Series]) -> tuple[dict[tuple, dict[float, Series]], int]:
     """Buckets of each target by their bound, and how many series have none."""
     targets: dict[tuple, dict[float, Series]] = {}
@@ -324,4 +358,8 @@ def _by_target(series: list[Series]) -> tuple[dict[tuple, dict[float, Series]], 
 def _canonical(canonical: str, labels: dict[str, str]) -> str:
     if canonical == BY_TYPE:
         return {"input": "input_tokens", "output": "output_tokens"}.get(labels.get(TYPE_LABEL, ""), "")
-    return "errors" if canonical == "served" and labels.get("finished_reason") in ABORTED else canonical
+    if canonical != "served":
+        return canonical
+    family, _, reason = labels.get("finished_reason", "").lower().rpartition(".")
+    failed = reason in ABORTED or (family and reason not in SERVED) or labels.get("status") == "error"
+    return "errors" if failed else canonical

@@ -64,7 +64,8 @@ def demand_table(where: str, month: Month, region: str, use_cases: dict[str, str
         month.warnings.append(
             ("windows with tokens but no count of requests, left out of the table", int(uncounted.sum()))
         )
-    summed = summed[~uncounted].assign(errors=summed["errors"].fillna(0))
+    summed = summed[~uncounted]
+    summed = summed.assign(errors=summed["errors"].fillna(0))
     summed = summed.assign(service_units=(summed["requests"] - summed["errors"]).astype("float64"))
     return conform(summed.sort_values(["window_start_utc", "use_case_id"], ignore_index=True), "demand_windows")
 
