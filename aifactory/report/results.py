@@ -14,6 +14,7 @@ import pandas as pd
 
 from aifactory.errors import AIFactoryError
 from aifactory.report.markup import formula_safe
+from aifactory.report.sources import TABLE_SOURCES
 
 RESULTS = "results.json"
 TABLES = "tables"
@@ -35,7 +36,7 @@ def record(
     stage : name of the stage.
     headline : value and unit by name; a value that is not known is None.
     tables : frames by name. Text that a spreadsheet would take for a formula is made safe.
-    sources : inputs that each table was made of, by name; the workbook prints them.
+    sources : inputs that each table was made of, by name; the workbook prints them. Default: `sources.TABLE_SOURCES`.
     """
     for name in [*headline, *tables]:
         if not _NAME.match(name):
@@ -48,6 +49,7 @@ def record(
     for name, frame in tables.items():
         safe_frame(frame).to_csv(folder / TABLES / f"{name}.csv", index=False, lineterminator="\n")
     content: dict[str, Any] = {"stage": stage, "headline": figures, "tables": sorted(tables)}
+    sources = sources or TABLE_SOURCES.get(stage, {})
     if sources:
         content["sources"] = {name: sources[name] for name in sorted(tables) if name in sources}
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)

@@ -49,13 +49,13 @@ def finding(short: Shortlist) -> str:
     if picks.empty:
         return "No platform can be chosen: nothing is known of capacity and price. Benchmark first."
     counts = picks["accelerator_id"].value_counts()
-    text = f"{plural(len(picks), 'use case')} land on {plural(len(counts), 'platform')}: {join_words(f'{name} for {n}' for name, n in counts.items())}."
+    text = f"{plural(len(picks), 'use case')} {'lands' if len(picks) == 1 else 'land'} on {plural(len(counts), 'platform')}: {join_words(f'{name} for {n}' for name, n in counts.items())}."
     unclear = int((picks["verdict"] == "no clear winner").sum())
     if unclear:
-        text += f" For {unclear} of them no winner is clear: the cheapest one stands in."
+        text += f" For {unclear if len(picks) > 1 else 'it'}{' of them' * (len(picks) > 1)} no winner is clear: the cheapest one stands in."
     provisional = int((picks["tier"] != "measured").sum())
     return text + (
-        f" {plural(provisional, 'choice')} are provisional, since nothing was measured on own prompts."
+        f" {plural(provisional, 'choice')} {'is' if provisional == 1 else 'are'} provisional, since nothing was measured on own prompts."
         if provisional
         else ""
     )
@@ -124,7 +124,8 @@ def chart_matrix(ws: Workspace, short: Shortlist) -> Figure:
     cells = short.matrix[short.matrix["total"].notna()]
     order = cells.groupby("accelerator_id")["total"].mean().sort_values(ascending=False).index.tolist()
     frame = cells.assign(rank=cells["accelerator_id"].map(order.index)).sort_values(["rank", "use_case_id"])
-    best = order[0] if order else ""
+    means = cells.groupby("accelerator_id")["total"].mean().reindex(order)
+    best = means.index[means.round(2) == means.round(2).max()].tolist()
     return figure(
         charts.heatmap(
             frame,
@@ -135,7 +136,7 @@ def chart_matrix(ws: Workspace, short: Shortlist) -> Figure:
             labels=True,
             titles={"accelerator_id": "Platform", "total": "Score"},
         ),
-        title=f"{best} scores best on average over the use cases",
+        title=f"{join_words(best)} {'scores' if len(best) == 1 else 'score'} best on average over the use cases",
         description="Heat map of the total score of each use case on each platform; pairs without a known capacity are left out.",
         caption=f"Weighted mean of the five criteria without a price; {num(ws.plan.choose_at, 2)} and a run on own prompts to choose, {num(ws.plan.pilot_at, 2)} to pilot. Money decides among those.",
         source=SOURCE,

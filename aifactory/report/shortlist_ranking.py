@@ -108,7 +108,11 @@ def migration_section(ws: Workspace, short: Shortlist) -> Group:
     paying = moves[moves["payback_months"] <= ws.plan.horizon_months]
     answer = f"{len(paying)} of {plural(len(moves), 'move')} to a specialised platform would pay back porting and delay within {ws.plan.horizon_months} months at today's volume"
     sure = paying[paying["tier"] == "measured"]
-    answer += f", {len(sure)} of them on measured capacity." if len(moves) else "."
+    answer += f", {len(sure)} of them on measured capacity."
+    if moves.empty:
+        answer = (
+            "Not computed: no specialised platform has a known capacity and price for a use case that runs elsewhere."
+        )
     if len(sure):
         best = sure.iloc[0]
         answer += f" First: {best['use_case_id']} on {best['accelerator_id']}, after {num(best['payback_months'], 1)} months of stable demand."

@@ -50,6 +50,12 @@ def test_each_report_is_one_self_contained_page(road, stage):
     assert [address for address in outline.loads if not address.startswith(("data:", "#"))] == []
 
 
+def test_each_table_names_the_inputs_it_was_made_of(road, stage):
+    found = road.results(stage)
+    assert set(found["sources"]) == set(found["tables"])
+    assert all(found["sources"].values())
+
+
 def test_each_report_names_period_sources_and_dates(road, stage):
     text = re.sub(r"<script.*?</script>|<style.*?</style>", "", road.html(stage).read_text(), flags=re.DOTALL)
     assert "October 2026" in text

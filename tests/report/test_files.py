@@ -61,6 +61,12 @@ def test_results_name_the_sources_of_their_tables(tmp_path):
     assert json.loads((tmp_path / "results.json").read_text())["sources"] == {"spend": "billing table"}
 
 
+def test_tables_of_a_known_stage_have_sources_without_being_told(tmp_path):
+    results.record(tmp_path, "buy_plan", {}, {"orders": pd.DataFrame({"a": [1]})})
+    found = json.loads((tmp_path / "results.json").read_text())["sources"]
+    assert found == {"orders": "demand simulation, capacity at the SLO, prices table; plan.yaml"}
+
+
 def test_nothing_is_written_without_a_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     results.record("", "inventory", {"a": (1, "count")}, {"t": pd.DataFrame({"a": [1]})})
