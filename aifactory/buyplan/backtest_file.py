@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from aifactory.buyplan.backtest import FORESIGHT, OURS, Offers, backtest_policies
-from aifactory.buyplan.missed import LEAST_HOURS
 from aifactory.demand.series import FREQUENCIES, read_series
 from aifactory.errors import InputError
+from aifactory.fleet.missed import LEAST_HOURS
 
 #: Period -> its windows by frequency of the series, and periods of a season.
 PERIODS = {

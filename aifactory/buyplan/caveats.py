@@ -45,7 +45,7 @@ def warnings_list(
     """Everything a reader must know before signing, one sentence each."""
     found = [
         *_demand_warnings(case, answer),
-        *_example_warnings(case),
+        *example_sentences(case, answer),
         *_evidence_warnings(case, accelerators),
         *_budget_warnings(case, answer),
         *_power_warnings(case, answer),
@@ -109,15 +109,22 @@ def _late_sentences(case: Case, answer: Answer) -> list[str]:
     return found
 
 
-def _example_warnings(case: Case) -> list[str]:
-    """Cost centres that a new workspace brought along and nobody has confirmed."""
+def example_sentences(case: Case, answer: Answer, least_share: float = 0.0) -> list[str]:
+    """Cost centres that a new workspace brought along and nobody has confirmed, from a share of the total cost on."""
     examples = [item for item in case.plan.hidden_costs if item.source.startswith(EXAMPLE_SOURCE)]
     if not examples:
+        return []
+    lines = answer.expected.ledger.lines
+    total = sum(amount.sum() for amount in lines.values())
+    theirs = sum(lines[item.name].sum() for item in examples if item.name in lines)
+    share = theirs / total if total > 0 else 0.0
+    if share < least_share:
         return []
     usd = sum(item.usd_per_month for item in examples)
     return [
         f"Hidden cost centres of USD {usd:,.0f} a month are examples of the template, not the organisation's "
-        f"({_listed(item.name for item in examples)}): replace or delete them in plan.yaml."
+        f"({_listed(item.name for item in examples)}): {share:.0%} of the total cost (USD {theirs:,.0f}) and of what lowers the NPV "
+        "is theirs. Replace or delete them in plan.yaml."
     ]
 
 

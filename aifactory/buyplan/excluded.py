@@ -13,8 +13,8 @@ Paths are grouped; prices stand at today's. A use case moves as a whole: splitti
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -45,7 +45,7 @@ COLUMNS = [
 MEASURED = ["units_per_s_per_accelerator", "low", "high", "tier"]
 #: Rules of what cannot run at all: nothing is forgone.
 CANNOT = ("memory",)
-DEARER, NO_OFFER = "not chosen", "no offer in its regions"
+NOT_CHOSEN, NO_OFFER = "not chosen", "no offer in its regions"
 
 
 @dataclass(frozen=True)
@@ -58,12 +58,14 @@ class Cells:
     exclusions : use_case_id, accelerator_id, rule, reason.
     penalties : use_case_id, accelerator_id, total_usd, compute_usd: their difference is paid for being there.
     accelerators : the catalogue.
+    reasons : why the shortlist did not choose a cell that no rule excludes.
     """
 
     capacity: pd.DataFrame
     exclusions: pd.DataFrame
     penalties: pd.DataFrame
     accelerators: pd.DataFrame
+    reasons: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
 def value_excluded(case: Case, paths: Paths, problem: Problem, nodes: np.ndarray, cells: Cells) -> pd.DataFrame:
@@ -71,7 +73,7 @@ def value_excluded(case: Case, paths: Paths, problem: Problem, nodes: np.ndarray
 
     Returns
     -------
-    use_case_id, chosen_id, accelerator_id; why: rule of the exclusion, or that the cell was not chosen; tier of its
+    use_case_id, chosen_id, accelerator_id; why: rule of the exclusion, or why the shortlist did not choose the cell; tier of its
     capacity; now_usd, moved_usd: cost of the platforms concerned, present value; once_usd: porting, rework and delay beyond
     those of the chosen platform; saving_usd: now - moved - once, not a number where the cell has no offer in a region.
     """
@@ -93,7 +95,8 @@ def value_excluded(case: Case, paths: Paths, problem: Problem, nodes: np.ndarray
         more = float(once.get((cell.use_case_id, cell.accelerator_id), 0.0)) - float(
             once.get((cell.use_case_id, home), 0.0)
         )
-        rule = rule or (DEARER if np.isfinite(moved) else NO_OFFER)
+        left_out = cells.reasons.get((cell.use_case_id, cell.accelerator_id), NOT_CHOSEN)
+        rule = rule or (left_out if np.isfinite(moved) else NO_OFFER)
         rows.append(
             (cell.use_case_id, home, cell.accelerator_id, rule, cell.tier, now, moved, more, now - moved - more)
         )

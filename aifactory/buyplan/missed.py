@@ -17,11 +17,10 @@ import numpy as np
 
 from aifactory.buyplan.case import Case
 from aifactory.buyplan.optimise.problem import Option
+from aifactory.fleet.missed import LEAST_HOURS, lost_value_usd
 from aifactory.fleet.streams import EXPECTED
-from aifactory.units import HOURS_PER_MONTH, SECONDS_PER_HOUR
+from aifactory.units import HOURS_PER_MONTH
 
-#: Missed work costs at least this many of the dearest hours; the price where no value is stated.
-LEAST_HOURS = 3.0
 #: The dearest hour where nothing at all is offered, USD: such demand cannot be planned for and only counts as missed.
 UNPRICED_USD = 1.0
 
@@ -35,18 +34,10 @@ def missed_usd(case: Case, options: Sequence[Option]) -> np.ndarray:
     """
     load = case.streams.sized(case.streams.units[EXPECTED])[1:].mean(axis=0)
     pool, least = case.streams.pool, LEAST_HOURS * dearest_hour_usd(case.offers.on_demand, options)
-    each = np.maximum(lost_value_usd(case), least[pool])
+    each = np.maximum(lost_value_usd(case.streams, case.plan), least[pool])
     weight = np.where(np.bincount(pool, load, case.pools)[pool] > 0, load, 1.0)
     total = np.bincount(pool, weight * each, case.pools)[pool]
     return total / np.bincount(pool, weight, case.pools)[pool]
-
-
-def lost_value_usd(case: Case) -> np.ndarray:
-    """[K] value lost with an accelerator-hour of each stream, USD; 0 where no value or no attribution is stated."""
-    table = case.streams.table
-    per_hour = table["units_per_s_per_accelerator"] * SECONDS_PER_HOUR / table["load_factor"]
-    value = per_hour * table["value_usd_per_unit"].astype(float) * table["attribution_share"].astype(float)
-    return (value * case.plan.value("sla_miss_usd_per_unit_share")).fillna(0.0).to_numpy()
 
 
 def dearest_hour_usd(on_demand: np.ndarray, options: Sequence[Option]) -> np.ndarray:

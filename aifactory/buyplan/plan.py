@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
 from aifactory.buyplan.attribution import unit_cost_frame, unit_summary_frame
@@ -14,7 +13,7 @@ from aifactory.buyplan.backtest_history import HistoryBasis, history_basis
 from aifactory.buyplan.bands import bands_frame, fleet_frame, orders_frame
 from aifactory.buyplan.booking import leases_frame, tax_regimes_frame
 from aifactory.buyplan.case import Answer, Case, build_case, justified, solve_expected
-from aifactory.buyplan.caveats import surplus_sentences, warnings_list
+from aifactory.buyplan.caveats import example_sentences, surplus_sentences, warnings_list
 from aifactory.buyplan.choose import Chosen, choose_orders
 from aifactory.buyplan.compare import HOSTED, api_frame, comparisons_frame, worse_policies
 from aifactory.buyplan.dimensions import cost_by_frame
@@ -43,13 +42,20 @@ from aifactory.buyplan.tornado import tornado_frame
 from aifactory.buyplan.waiting import with_waiting
 from aifactory.buyplan.what_ifs import what_ifs_frame
 from aifactory.demand.forecast import simulate_demand
-from aifactory.demand.profile import hourly_shape
 from aifactory.demand.scenario_inputs import read_workloads, settings_of
 from aifactory.demand.scenarios import simulate_paths
 from aifactory.finance.prices import add_server, price_table
-from aifactory.fleet.streams import Streams, build_streams, need_frame, not_sized_sentences
+from aifactory.fleet.streams import (
+    Streams,
+    build_streams,
+    need_frame,
+    not_sized_sentences,
+    owned_accelerators,
+    period_shapes,
+)
 from aifactory.inputs.contracts import load_contract
 from aifactory.inputs.plan import Plan
+from aifactory.shortlist.outcome import reasons_not_chosen
 
 if TYPE_CHECKING:
     from aifactory.benchmark import Benchmark
@@ -59,6 +65,8 @@ if TYPE_CHECKING:
 
 #: A hosted model that costs so much less than the plan is the first thing to know before signing.
 MUCH_CHEAPER = -0.2
+#: Share of the total cost from which cost centres that are the template's examples are the very first.
+MUCH_EXAMPLE = 0.1
 
 
 @dataclass(frozen=True)
@@ -149,7 +157,8 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
     what_ifs = what_ifs_frame(case, ws.table("demand_what_ifs"), answer=answer, wanted=stream_paths(case, paths))
     plan = with_dates(with_reserves(plan, reserves), ws, inventory)
     plan = replace(plan, sizes=sizes_frame(streams, ws.plan, set(over_average(reserves))))
-    cells = Cells(benchmark.capacity, shortlist.exclusions, shortlist.penalties, accelerators)
+    reasons = reasons_not_chosen(shortlist.matrix, shortlist.choice)
+    cells = Cells(benchmark.capacity, shortlist.exclusions, shortlist.penalties, accelerators, reasons)
     examined = ExamineBasis(chosen, paths, cells) if chosen else None
     return replace(plan, futures=futures, stress=stress, history=history, what_ifs=what_ifs, examined=examined)
 
@@ -187,11 +196,11 @@ def nothing_to_plan(plan: Plan, streams: Streams, period: str) -> BuyPlan:
     )
 
 
-def _in_order(limits: Sequence[str], warnings: Sequence[str], comparisons: pd.DataFrame) -> list[str]:
-    """What to know before signing, the weightiest first: limits, hosting that costs far less, then the rest."""
+def _in_order(first: Sequence[str], warnings: Sequence[str], comparisons: pd.DataFrame) -> list[str]:
+    """What to know before signing, the weightiest first: `first`, hosting that costs far less, then the rest."""
     hosted = comparisons["policy"].str.startswith(HOSTED)
     much = worse_policies(comparisons[hosted & (comparisons["dearer_share"] < MUCH_CHEAPER)])
-    return list(dict.fromkeys([*limits, *much, *warnings, *worse_policies(comparisons)]))
+    return list(dict.fromkeys([*first, *much, *warnings, *worse_policies(comparisons)]))
 
 
 def report(
@@ -217,6 +226,7 @@ def report(
     pools = pools_frame(case, answer, installed)
     known = {"orders": orders, "bands": bands, "options": options, "accelerators": accelerators}
     fleet = fleet_frame(case, answer)
+    first = [*example_sentences(case, answer, MUCH_EXAMPLE), *(chosen.limits if chosen else [])]
     warnings = surplus_sentences(fleet) + warnings_list(case, answer, **known, pools=pools, installed=installed)
     return BuyPlan(
         need=need_frame(case.streams),
@@ -240,7 +250,7 @@ def report(
         governance=governance_frame(case.plan, period, orders),
         approved_plan=approved_plan_frame(case, answer, period),
         not_sized=case.streams.not_sized,
-        warnings=_in_order(chosen.limits if chosen else [], warnings, comparisons),
+        warnings=_in_order(first, warnings, comparisons),
         decision=decision_sentence(orders, roi, case.plan, comparisons, case.placed.accelerators.sum(axis=1).max()),
         tax_regimes=tax_regimes_frame(case, answer),
         leases=leases_frame(case, answer, justified(answer.expected)),
@@ -278,34 +288,6 @@ def stream_builder(
         return build_streams(plan, ws.period, forecast=forecasts[damping], **fixed)
 
     return build
-
-
-def period_shapes(windows: pd.DataFrame, profile: pd.DataFrame, period: str) -> Mapping[tuple[str, str], np.ndarray]:
-    """Hourly load of the period, mean 1, per use case and region."""
-    start = pd.Timestamp(f"{period}-01", tz="UTC")
-    inside = (windows["window_start_utc"] >= start) & (windows["window_start_utc"] < start + pd.DateOffset(months=1))
-    recent = windows[inside]
-    pairs = profile[["use_case_id", "region"]].itertuples(index=False)
-    return {(use_case, region): hourly_shape(recent, use_case, region, period) for use_case, region in pairs}
-
-
-def owned_accelerators(pools: pd.DataFrame, plan: Plan, streams: Streams) -> dict[tuple[str, str], float]:
-    """Accelerators owned today by region and accelerator.
-
-    Counted from purchased pools; those that only `plan.owned_accelerators` names are placed in the
-    region with the greatest need of them.
-    """
-    bought = pools[pools["purchase_option"] == "purchase"]
-    owned = bought.groupby(["region", "accelerator_id"])["installed"].sum().to_dict()
-    need = streams.accelerators(streams.units.max(axis=(0, 1), initial=0.0)) if len(streams.table) else np.zeros(0)
-    for accelerator, count in plan.owned_accelerators.items():
-        users = streams.table["accelerator_id"] == accelerator
-        if users.any() and not any(name == accelerator for _, name in owned):
-            region = (
-                pd.Series(need)[users.to_numpy()].groupby(streams.table.loc[users, "region"].to_numpy()).sum().idxmax()
-            )
-            owned[region, accelerator] = count
-    return owned
 
 
 def porting_costs(penalties: pd.DataFrame, choice: pd.DataFrame) -> dict[str, float]:

@@ -30,6 +30,7 @@ class Compute:
 
     lines: dict[str, np.ndarray]  # [T + 1, P] cost view by line
     slot_usd: np.ndarray  # [T + 1, N] cost view by slot
+    slot_cash_usd: np.ndarray  # [T + 1, N] cash view by slot, resale counted
     paid_hours: np.ndarray  # [T + 1, P] accelerator-hours paid for
     rented_hours: np.ndarray  # [T + 1, P] of them rented by the hour
     served: np.ndarray  # [T + 1, P] share of demand that finds capacity
@@ -64,8 +65,7 @@ def price_orders(
     """
     state, months = orders.state, len(orders.state)
     horizon = months - 1
-    committed = (state != FLEXIBLE) & (state != OWNED)
-    option = np.where(committed, state, BOUGHT)
+    option = np.where((state != FLEXIBLE) & (state != OWNED), state, BOUGHT)
     columns = np.arange(state.shape[1])
     per_slot = {
         name: getattr(terms, f"{name}_usd_month")[option, columns] for name in ("rent", "energy", "space", "support")
@@ -99,16 +99,17 @@ def price_orders(
     lines[BEYOND] = np.zeros_like(rented)
     lines[BEYOND][-1] = beyond
     paid = np.where(running, 1.0, np.where(flexible, load.use, 0.0)) * slots.size * HOURS_PER_MONTH
-    accessible = flexible | running
     slot_usd = sum(lines.values())
+    rent = slot_usd - wear - prepaid + upfront
     compute = Compute(
         slot_usd=slot_usd,
+        slot_cash_usd=capex + rent - resale,
         lines={name: slots.total(amount, pools) for name, amount in lines.items()},
         paid_hours=slots.total(paid, pools),
         rented_hours=slots.total(np.where(flexible, paid, 0.0), pools),
-        served=_served(load, accessible, slots, pools),
+        served=_served(load, flexible | running, slots, pools),
         capex_usd=capex.sum(axis=1),
-        rent_usd=(slot_usd - wear - prepaid + upfront).sum(axis=1),
+        rent_usd=rent.sum(axis=1),
         residual_usd=resale.sum(axis=1),
         placed_usd=starting,
         placed_resale_usd=sold,

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from aifactory.demand.profile import hourly_shape
 from aifactory.demand.reserve_money import failure_factor
 from aifactory.finance.unit_cost import load_factor
 from aifactory.inputs.plan import Plan
@@ -281,6 +282,34 @@ def _reserve(
     known = np.isfinite(ratio) & ~table["movable"].to_numpy()
     reserve = np.where(known, ratio, rule)
     return np.where(launches & known, np.maximum(reserve, rule), reserve)
+
+
+def period_shapes(windows: pd.DataFrame, profile: pd.DataFrame, period: str) -> Mapping[tuple[str, str], np.ndarray]:
+    """Hourly load of the period, mean 1, per use case and region."""
+    start = pd.Timestamp(f"{period}-01", tz="UTC")
+    inside = (windows["window_start_utc"] >= start) & (windows["window_start_utc"] < start + pd.DateOffset(months=1))
+    recent = windows[inside]
+    pairs = profile[["use_case_id", "region"]].itertuples(index=False)
+    return {(use_case, region): hourly_shape(recent, use_case, region, period) for use_case, region in pairs}
+
+
+def owned_accelerators(pools: pd.DataFrame, plan: Plan, streams: Streams) -> dict[tuple[str, str], float]:
+    """Accelerators owned today by region and accelerator.
+
+    Counted from purchased pools; those that only `plan.owned_accelerators` names are placed in the
+    region with the greatest need of them.
+    """
+    bought = pools[pools["purchase_option"] == "purchase"]
+    owned = bought.groupby(["region", "accelerator_id"])["installed"].sum().to_dict()
+    need = streams.accelerators(streams.units.max(axis=(0, 1), initial=0.0)) if len(streams.table) else np.zeros(0)
+    for accelerator, count in plan.owned_accelerators.items():
+        users = streams.table["accelerator_id"] == accelerator
+        if users.any() and not any(name == accelerator for _, name in owned):
+            region = (
+                pd.Series(need)[users.to_numpy()].groupby(streams.table.loc[users, "region"].to_numpy()).sum().idxmax()
+            )
+            owned[region, accelerator] = count
+    return owned
 
 
 def busiest(streams: Streams) -> np.ndarray:

@@ -8,6 +8,7 @@ from aifactory.buyplan.examine import Examination
 from aifactory.inputs.workspace import Workspace
 from aifactory.report.blocks import Block, Col, Group, group, section, table
 from aifactory.report.text import is_missing, join_words, num, pct, plural, usd_compact
+from aifactory.shortlist.outcome import NOT_MEASURED
 
 EXCLUDED, LIMITS, RISK = (
     "What did the shortlist give up?",
@@ -16,7 +17,7 @@ EXCLUDED, LIMITS, RISK = (
 )
 SOURCE = "computed: the plan's orders on its paths of demand and prices"
 NOT_ASKED = "Not computed: nothing can be committed to, or offers have least orders."
-ROWS = 12
+ROWS, MOST_CELLS = 12, 6
 #: Saving from which another platform is named on the first screen, as a share of the total cost.
 MATERIAL_SHARE = 0.01
 
@@ -33,15 +34,15 @@ def _excluded(ws: Workspace, cells: pd.DataFrame) -> Group | Block:
     known = cells.dropna(subset=["saving_usd"])
     if known.empty:
         return section(EXCLUDED, "Nothing: no other platform of known capacity is offered where the use cases run.")
-    best = known.drop_duplicates("use_case_id").head(ROWS)
+    best = known.drop_duplicates("use_case_id")
     saves = best[best["saving_usd"] > 0]
     if saves.empty:
         text = f"Nothing: none of {plural(len(known), 'other platform')} of known capacity would make the plan cheaper."
     else:
         first = saves.iloc[0]
         text = (
-            f"{plural(len(saves), 'use case')} would be cheaper on another platform with the orders that follow. Most: {_saved(first)}. The "
-            "shortlist prices platforms before it is known how they are bought: look at its choice again before signing."
+            f"{plural(len(saves), 'use case')} would be cheaper on another platform with the orders that follow. Most: {_saved(first)}; "
+            f"it was left out: {first['why']}. The shortlist prices a use case on the plan's terms as expected; the plan knows all paths."
         )
     columns = {
         "use_case_id": Col("Use case"),
@@ -58,7 +59,8 @@ def _excluded(ws: Workspace, cells: pd.DataFrame) -> Group | Block:
     )
     caption = "What it costs to leave a platform out"
     return group(
-        section(EXCLUDED, text), table(best, caption=caption, source=SOURCE, as_of=ws.as_of, columns=columns, note=note)
+        section(EXCLUDED, text),
+        table(best.head(MOST_CELLS), caption=caption, source=SOURCE, as_of=ws.as_of, columns=columns, note=note),
     )
 
 
@@ -69,7 +71,8 @@ def given_up_sentence(found: Examination | None, tco_usd: float) -> str:
     first = found.excluded.loc[found.excluded["saving_usd"].idxmax()]
     if not first["saving_usd"] > MATERIAL_SHARE * tco_usd:
         return ""
-    return f"{_saved(first)}: look at the choice of platform again before signing."
+    then = "benchmark it" if first["why"] == NOT_MEASURED else "look at the choice of platform again"
+    return f"{_saved(first)} (left out: {first['why']}): {then} before signing."
 
 
 def _saved(cell: pd.Series) -> str:

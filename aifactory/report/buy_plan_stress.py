@@ -6,9 +6,9 @@ import pandas as pd
 
 from aifactory.buyplan.backtest import OURS
 from aifactory.buyplan.backtest_history import HistoryBacktest, standing
-from aifactory.buyplan.missed import LEAST_HOURS
 from aifactory.buyplan.stress.flexibility import Flexibility
 from aifactory.buyplan.stress.run import MOST_MISSED, StressTest
+from aifactory.fleet.missed import LEAST_HOURS
 from aifactory.inputs.workspace import Workspace
 from aifactory.report.blocks import Block, Col, Group, group, section, table
 from aifactory.report.text import join_words, num, pct, plural, usd_compact

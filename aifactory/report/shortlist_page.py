@@ -106,13 +106,17 @@ def choice_section(ws: Workspace, short: Shortlist) -> Group:
         "tier_label": Col("Layer"),
         "verdict": Col("Verdict"),
         "total": Col("Score", "num2"),
-        "total_usd": Col(f"Cost over {ws.plan.horizon_months} months, USD", "usd_compact"),
+        "total_usd": Col(f"Present value of {ws.plan.horizon_months} months, USD", "usd_compact"),
+        "terms": Col("Bought by"),
+        "terms_as_of": Col("Oldest price", "date"),
         "runner_up": Col("Runner-up"),
         "margin_usd": Col("Dearer by, USD", "usd_compact"),
         "usd_per_score_point": Col("USD per 0.01 of score", "usd_compact"),
         "reason": Col("Why", "prose"),
     }
-    note = "The score holds what has no price; cost holds the rest: compute at the peak with reserve and on-demand prices, missed targets, delay, porting and rework; the buy plan finds better terms. USD per 0.01 of score: what a point must be worth at least for a dearer platform to win."
+    terms = short.penalties[["use_case_id", "accelerator_id", "terms", "terms_as_of"]]
+    picks = picks.merge(terms, on=["use_case_id", "accelerator_id"], how="left")
+    note = "The score holds what has no price; cost holds the rest: whole nodes for the hours of the expected demand, each on its cheapest terms among the plan's offers, missed targets, delay, porting and rework. Bought by: share of the paid hours of the use case alone. USD per 0.01 of score: what a point must be worth at least for a dearer platform to win."
     return group(
         section("Which platform for which use case?", answer),
         table(picks, caption="Chosen platform per use case", source=SOURCE, as_of=ws.as_of, columns=columns, note=note),
@@ -181,7 +185,7 @@ def table_matrix(ws: Workspace, short: Shortlist) -> Block:
         columns=columns,
         max_rows=45,
         groups=["use_case_id"],
-        note="A dash is an unknown; it scores zero. Latency is measured, or estimated by the serving engine for language models. Cost is the whole price over the horizon against today's platform and is not in the score; the intervals of every criterion with rationale, source and date are in the criteria table of the run folder.",
+        note="A dash is an unknown; it scores zero. Latency is measured, or estimated by the serving engine for language models. Cost is the whole price over the horizon on the plan's terms against today's platform and is not in the score; the intervals of every criterion with rationale, source and date are in the criteria table of the run folder.",
     )
 
 
@@ -265,19 +269,23 @@ def penalties_section(ws: Workspace, short: Shortlist) -> Group:
         "total_usd": Col("Total, USD", "usd0"),
         "total_low_usd": Col("Low", "usd_compact"),
         "total_high_usd": Col("High", "usd_compact"),
-        "present_value_usd": Col("Present value, USD", "usd_compact"),
+        "usd_per_1k_units": Col("USD per 1,000 units", "usd_compact"),
+        "terms": Col("Bought by"),
+        "terms_source": Col("Price of most hours"),
+        "terms_as_of": Col("Oldest price", "date"),
+        "terms_stale": Col("Stale", "bool"),
     }
     frame = table_frame.replace(np.inf, np.nan).sort_values(["use_case_id", "total_usd"])
     return group(
         section("Does cheap hardware stay cheap?", answer),
         table(
             frame,
-            caption=f"Cost and penalties over {ws.plan.horizon_months} months, expected scenario",
+            caption=f"Present value of cost and penalties over {ws.plan.horizon_months} months, expected scenario",
             source=SOURCE,
             as_of=ws.as_of,
             columns=columns,
             max_rows=40,
-            note="Rework: each change of prompts, context or retrieval costs a share of the porting effort again. Low and high are the ends of the capacity interval.",
+            note="Compute: every node on its cheapest terms, one use case alone; units at their present value. Rework: each change of prompts, context or retrieval costs a share of the porting effort again. Low and high are the ends of the capacity interval.",
         ),
     )
 

@@ -158,7 +158,7 @@ def architecture_section(ws: Workspace, short: Shortlist) -> Group:
         "layer": Col("Layer"),
         "use_cases": Col("Use cases", "int"),
         "platforms": Col("Platforms"),
-        "total_usd": Col(f"Cost over {ws.plan.horizon_months} months, USD", "usd_compact"),
+        "total_usd": Col(f"Present value of {ws.plan.horizon_months} months, USD", "usd_compact"),
         "share": Col("Share", "pct0"),
     }
     note = "The innovation track holds pilots of specialised platforms; they cost nothing here until they are chosen."
@@ -265,7 +265,7 @@ def examples_section(ws: Workspace, examples: pd.DataFrame) -> Group:
         "example": Col("Example"),
         "argument": Col("The article argues"),
         "platform": Col("Start on"),
-        "total_usd": Col(f"Cost over {ws.plan.horizon_months} months, USD", "usd_compact"),
+        "total_usd": Col(f"Present value of {ws.plan.horizon_months} months, USD", "usd_compact"),
         "alternative": Col("Alternative"),
         "alternative_usd": Col("It costs, USD", "usd_compact"),
         "alternative_tier": Col("Known by"),
@@ -275,7 +275,7 @@ def examples_section(ws: Workspace, examples: pd.DataFrame) -> Group:
     }
     note = (
         f"Cheaper in: share of draws. Known by other classes: {UNSEEN_EVIDENCE}; enough to ask for a benchmark, not to buy. "
-        "Stable examples are priced at the cheapest commitment on offer, the copilot by the hour."
+        "Every node is priced on its cheapest terms, as in the plan."
     )
     return group(
         section("Do the article's three scenarios come out as it argues?", answer),

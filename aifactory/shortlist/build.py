@@ -13,6 +13,8 @@ from aifactory.inventory import Inventory
 from aifactory.shortlist import matrix, migration, money, outcome, robustness, scales, scorecard
 from aifactory.shortlist.exclusions import find_exclusions
 from aifactory.shortlist.knowledge import benchmark_costs, platform_knowledge
+from aifactory.shortlist.plan_terms import market_of
+from aifactory.shortlist.sharing import cheaper_beside
 
 
 @dataclass(frozen=True)
@@ -36,14 +38,18 @@ class Shortlist:
 
 def build_shortlist(ws: Workspace, inventory: Inventory, benchmark: Benchmark) -> Shortlist:
     """Exclude, price, score and decide every workload x platform cell, test the ranking, and choose per use case."""
-    exclusions = find_exclusions(ws, benchmark.capacity)
-    penalties = money.horizon_costs(ws, inventory, benchmark.capacity)
+    market = market_of(ws, inventory, money.baseline_accelerators(ws, benchmark.capacity))
+    penalties = money.horizon_costs(market, benchmark.capacity)
+    exclusions = find_exclusions(ws, benchmark.capacity, penalties)
     scored = matrix.score_matrix(ws, inventory, benchmark, penalties)
     cells = matrix.decide(ws, scored, exclusions)
-    card, long = scorecard.score_vendors(ws, cells)
+    card, long = scorecard.score_vendors(ws, cells, penalties)
     firm = robustness.rank_robustness(ws, cells, exclusions)
     choice = outcome.choose(cells, penalties, firm)
-    cells, pilots = outcome.drop_hopeless(cells, outcome.plan_pilots(ws, cells, penalties, choice))
+    beside = cheaper_beside(market, cells, penalties, choice)
+    choice = outcome.choose(cells, penalties, firm, beside) if beside else choice
+    pilots = outcome.plan_pilots(ws, cells, penalties, choice)
+    cells, pilots = outcome.drop_hopeless(cells, penalties, choice, pilots)
     anchors = pd.DataFrame(
         [(name, ws.plan.matrix_weights.get(name, np.nan), scales.ANCHOR_TEXT[name]) for name in scales.MATRIX_CRITERIA],
         columns=["criterion", "weight", "anchors"],

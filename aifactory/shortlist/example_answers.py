@@ -9,6 +9,7 @@ from aifactory.shortlist.build import Shortlist
 from aifactory.shortlist.exclusions import KEYS
 from aifactory.shortlist.knowledge import cost_draws
 from aifactory.shortlist.migration import GENERAL_CLASSES
+from aifactory.shortlist.money import needed_capacity
 from aifactory.shortlist.outcome import GENERAL
 
 #: Share of draws from which an alternative is worth a benchmark: one chance in ten.
@@ -42,13 +43,11 @@ def facts(name: str, short: Shortlist) -> dict[str, object]:
                       best.to_frame().T.infer_objects()])  # fmt: skip
     known = np.isfinite(both[["total_low_usd", "total_high_usd"]].astype(float)).all(axis=None)
     mine, theirs = cost_draws(both) if known else (np.array([np.nan]), np.array([np.nan]))
-    rest = best["total_usd"] - best["compute_usd"]
-    spare = row["total_usd"] - rest
     row |= {
         "alternative": best["accelerator_id"], "alternative_usd": best["total_usd"], "alternative_tier": best["tier"],
         "alternative_low_usd": best["total_low_usd"], "alternative_high_usd": best["total_high_usd"],
         "cheaper_probability": float((theirs < mine).mean()) if known else np.nan,
-        "needed_units_per_s": best["compute_usd"] * best["units_per_s_per_accelerator"] / spare if spare > 0 else np.nan,
+        "needed_units_per_s": float(needed_capacity(best.to_frame().T, [row["total_usd"]])[0]),
     }  # fmt: skip
     worth = short.knowledge[
         (short.knowledge["use_case_id"] == name) & (short.knowledge["accelerator_id"] == best["accelerator_id"])

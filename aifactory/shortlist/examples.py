@@ -16,11 +16,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import brentq
 
-from aifactory.benchmark import Benchmark, build_benchmark
-from aifactory.benchmark.capacity import EDGE_CLASS, use_case_regions
-from aifactory.finance.options import COMMITTED_OPTIONS
-from aifactory.finance.prices import OWN_SITE_OPTIONS
+from aifactory.benchmark import build_benchmark
+from aifactory.fleet.streams import month_labels
 from aifactory.inputs.workspace import Workspace
 from aifactory.shortlist.build import Shortlist, build_shortlist
 from aifactory.shortlist.example_answers import answer
@@ -79,6 +78,9 @@ def work_examples(ws: Workspace) -> pd.DataFrame:
 def run_examples(ws: Workspace, stability: str | None = None) -> Shortlist:
     """The shortlist of the three examples; `stability` replaces that of each."""
     region = ws.plan.regions[0].region
+    plan = ws.plan.model_copy(
+        update={"baseline_accelerators": {item.use_case_id: item.today for item in EXAMPLES}, "launches": []}
+    )
     tables = {
         **ws.tables,
         "use_cases": _use_cases(ws, stability),
@@ -86,31 +88,9 @@ def run_examples(ws: Workspace, stability: str | None = None) -> Shortlist:
         "benchmarks": ws.table("benchmarks").iloc[:0],
         "jobs": ws.table("jobs").iloc[:0],
     }
-    plan = ws.plan.model_copy(update={"baseline_accelerators": {item.use_case_id: item.today for item in EXAMPLES}})
     mine = dataclasses.replace(ws, plan=plan, tables=tables)
     benchmark = build_benchmark(mine, unseen_classes=True)
-    return build_shortlist(mine, _demand(plan.horizon_months), _on_long_terms(mine, benchmark))
-
-
-def _on_long_terms(ws: Workspace, benchmark: Benchmark) -> Benchmark:
-    """Price stable examples at the cheapest commitment that is offered, hours included; a site at what stands there.
-
-    Platforms that can only be bought and others that can be rented by the hour then compare like with like.
-    """
-    table, usd = benchmark.capacity.copy(), "usd_per_accelerator_hour_effective"
-    for item in EXAMPLES:
-        if item.stability != "stable":
-            continue
-        options = OWN_SITE_OPTIONS if item.workload_class == EDGE_CLASS else (*COMMITTED_OPTIONS, "on_demand")
-        here = benchmark.prices["region"].isin(use_case_regions(ws, item.use_case_id)) & benchmark.prices[usd].gt(0)
-        best = benchmark.prices[here & benchmark.prices["purchase_option"].isin(options)].sort_values(
-            usd, kind="stable"
-        )
-        best = best.drop_duplicates("accelerator_id").set_index("accelerator_id")
-        mine = table["use_case_id"] == item.use_case_id
-        for column, source in (("usd_per_accelerator_hour", usd), ("purchase_option", "purchase_option")):
-            table.loc[mine, column] = table.loc[mine, "accelerator_id"].map(best[source]).astype(table[column].dtype)
-    return dataclasses.replace(benchmark, capacity=table)
+    return build_shortlist(mine, _demand(mine, region), benchmark)
 
 
 def _use_cases(ws: Workspace, stability: str | None) -> pd.DataFrame:
@@ -125,25 +105,47 @@ def _use_cases(ws: Workspace, stability: str | None) -> pd.DataFrame:
     return pd.concat([table.iloc[:0], pd.DataFrame(rows)], ignore_index=True)[table.columns].astype(table.dtypes)
 
 
+def day_shape(peak_over_mean: float) -> np.ndarray:
+    """Load in each hour of a day over its mean: ((1 + cos(2 pi (h - 14) / 24)) / 2)^k with k such that the highest is as asked.
+
+    >>> shape = day_shape(2.5)
+    >>> int(shape.argmax()), float(shape.max().round(6)), float(shape.mean().round(6))
+    (14, 2.5, 1.0)
+    """
+    hour = (1 + np.cos(2 * np.pi * (np.arange(24) - 14) / 24)) / 2
+    if not 1 < peak_over_mean < 24:
+        return np.ones(24)
+    power = brentq(lambda k: 1 / (hour**k).mean() - peak_over_mean, 0.0, 1e4)
+    return hour**power / (hour**power).mean()
+
+
 def _windows(ws: Workspace, region: str) -> pd.DataFrame:
-    """One hour of each example, so that its region and its tokens per unit are known."""
+    """The hours of the month of each example, so that its region, its day and its tokens per unit are known."""
     table = ws.table("demand_windows")
     start = pd.Timestamp(f"{ws.period}-01", tz=getattr(table["window_start_utc"].dtype, "tz", None))
-    rows = [
-        {"window_start_utc": start, "window_minutes": 60, "use_case_id": item.use_case_id, "region": region, "requests": 1.0,
-         "service_units": 1.0, "output_tokens": item.output_tokens_per_unit}
-        for item in EXAMPLES
-    ]  # fmt: skip
-    return pd.DataFrame(rows).reindex(columns=table.columns)
+    hours = pd.date_range(start, start + pd.DateOffset(months=1), freq="h", inclusive="left")
+    parts = []
+    for item in EXAMPLES:
+        units = item.units_per_month / HOURS_PER_MONTH * day_shape(item.peak_over_mean)[hours.hour]
+        parts.append(
+            pd.DataFrame({"window_start_utc": hours, "window_minutes": 60, "use_case_id": item.use_case_id, "region": region,
+                          "requests": units, "service_units": units, "output_tokens": units * item.output_tokens_per_unit})
+        )  # fmt: skip
+    return pd.concat(parts, ignore_index=True).reindex(columns=table.columns)
 
 
-def _demand(months: int) -> SimpleNamespace:
+def _demand(ws: Workspace, region: str) -> SimpleNamespace:
     """Level demand over the horizon: what the shortlist reads of an inventory."""
-    rows = [
-        {"scenario": "expected", "use_case_id": item.use_case_id, "units": item.units_per_month,
-         "units_per_hour_peak": item.units_per_month / HOURS_PER_MONTH * item.peak_over_mean}
-        for item in EXAMPLES for _ in range(months)
-    ]  # fmt: skip
+    months = month_labels(ws.period, ws.plan.horizon_months)[1:]
+    rows = []
+    for item in EXAMPLES:
+        average = item.units_per_month / HOURS_PER_MONTH
+        level = {"use_case_id": item.use_case_id, "region": region, "units": item.units_per_month, "units_per_hour_avg": average,
+                 "units_per_hour_peak": average * item.peak_over_mean, "size": 1.0, "units_p10": item.units_per_month,
+                 "units_p90": item.units_per_month}  # fmt: skip
+        rows += [{"scenario": "expected", "month": month, **level} for month in months]
     forecast = pd.DataFrame(rows)
-    profile = forecast.groupby("use_case_id", as_index=False)["units_per_hour_peak"].max()
-    return SimpleNamespace(forecast=forecast, demand_profile=profile)
+    today = forecast.drop_duplicates("use_case_id").rename(columns={"units": "units_month"})
+    profile = today.assign(failure_rate=0.0, observed_share=1.0).reset_index(drop=True)
+    pools = pd.DataFrame(columns=["region", "accelerator_id", "purchase_option", "installed"])
+    return SimpleNamespace(forecast=forecast, demand_profile=profile, pools=pools)

@@ -19,8 +19,11 @@ NOT_FOR_SALE = {"internal", "announced", "discontinued"}
 EDGE_MAX_TDP_W = 150
 
 
-def find_exclusions(ws: Workspace, capacity: pd.DataFrame) -> pd.DataFrame:
+def find_exclusions(ws: Workspace, capacity: pd.DataFrame, penalties: pd.DataFrame | None = None) -> pd.DataFrame:
     """Excluded cells of `capacity` (one row per use case and accelerator), the first rule that applies.
+
+    `penalties` (`money.horizon_costs`) says where a cell has demand and no offer that the plan could take; without it
+    the price of an hour in `capacity` says so.
 
     Rules in order: edge device, edge power, edge site, availability, support end, framework, region, the plan's
     own restrictions (export and others), memory, SLO, price.
@@ -28,6 +31,7 @@ def find_exclusions(ws: Workspace, capacity: pd.DataFrame) -> pd.DataFrame:
     chips = ws.table("accelerators").set_index("accelerator_id")
     models, cases = ws.table("models").set_index("model"), ws.table("use_cases").set_index("use_case_id")
     places, contexts = _places(ws), lengths(ws).sum(axis=1)
+    priced = {} if penalties is None else penalties.set_index(KEYS)["no_offer_in"].to_dict()
     rows = []
     for cell in capacity.itertuples(index=False):
         chip, case = chips.loc[cell.accelerator_id], cases.loc[cell.use_case_id]
@@ -38,7 +42,7 @@ def find_exclusions(ws: Workspace, capacity: pd.DataFrame) -> pd.DataFrame:
             or _by_region(ws, cell.accelerator_id, chip, case, places)
             or _by_restriction(ws, chip, case, cell.use_case_id, cell.accelerator_id)
             or _by_memory(cell, chip, case, models, contexts)
-            or _by_figures(cell)
+            or _by_figures(cell, priced.get((cell.use_case_id, cell.accelerator_id)))
         )
         if reason:
             rows.append((cell.use_case_id, cell.accelerator_id, *reason))
@@ -159,9 +163,11 @@ def _by_memory(
     )
 
 
-def _by_figures(cell: tuple) -> tuple[str, str] | None:
+def _by_figures(cell: tuple, no_offer_in: str | None) -> tuple[str, str] | None:
     if cell.units_per_s_per_accelerator == 0:
         return "SLO", f"misses the {cell.binding_slo} limit even at the lightest load"
-    if np.isnan(cell.usd_per_accelerator_hour):
+    if no_offer_in is None and np.isnan(cell.usd_per_accelerator_hour):
         return "price", "no price from any provider of the plan"
+    if no_offer_in:
+        return "price", f"no offer that the plan could take in {no_offer_in}"
     return None

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
 from aifactory.shortlist.exclusions import KEYS
+from aifactory.shortlist.money import level_factors
 
 GENERAL_CLASSES = ("gpu", "cpu")
 COLUMNS = ["use_case_id", "from_accelerator_id", "accelerator_id", "tier", "units_per_month", "one_off_usd",
@@ -59,11 +60,11 @@ def plan_migrations(
     """One row per use case and specialised platform: what the move from the best general platform pays.
 
     The best general platform is the measured one with the lowest price over the horizon, else the
-    cheapest estimated one. Money per month is spread evenly over the horizon. The move's one-off
-    cost is porting and delay; rework stays in the monthly saving. bearable_changes_per_year is how
+    cheapest estimated one. Money per month is the level payment of the same present value. The move's one-off
+    cost is porting and delay; rework stays in the monthly saving. Verdict, volume and changes are those at
+    which the move pays within the horizon with interest; so is the payback at the low end of capacity. bearable_changes_per_year is how
     often prompts, context or retrieval may change before rework eats the whole saving.
     """
-    horizon = ws.plan.horizon_months
     out = set(zip(exclusions["use_case_id"], exclusions["accelerator_id"], strict=True))
     table = cells[[*KEYS, "platform_class", "tier"]].merge(penalties, on=KEYS)
     inside = [pair not in out for pair in zip(table["use_case_id"], table["accelerator_id"], strict=True)]
@@ -77,35 +78,35 @@ def plan_migrations(
         pool = measured if len(measured) else general
         others = group[~group["platform_class"].isin(GENERAL_CLASSES)]
         if len(pool) and len(others):
-            rows.append(
-                _moves(ws, pool.sort_values("total_usd").iloc[0], others, float(volume.get(name, np.nan)), horizon)
-            )
+            rows.append(_moves(ws, pool.sort_values("total_usd").iloc[0], others, float(volume.get(name, np.nan))))
     return pd.concat(rows, ignore_index=True)[COLUMNS] if rows else pd.DataFrame(columns=COLUMNS)
 
 
-def _moves(ws: Workspace, base: pd.Series, others: pd.DataFrame, units: float, horizon: int) -> pd.DataFrame:
+def _moves(ws: Workspace, base: pd.Series, others: pd.DataFrame, units: float) -> pd.DataFrame:
+    horizon, level = ws.plan.horizon_months, level_factors(ws).sum()
+
     def running(rows: pd.DataFrame | pd.Series, compute: str = "compute_usd") -> pd.Series | float:
-        return (rows[compute] + rows["sla_miss_usd"]) / horizon
+        return (rows[compute] + rows["sla_miss_usd"]) / level
 
     one_off = others["porting_usd"] + others["launch_delay_usd"] - base["porting_usd"] - base["launch_delay_usd"]
-    rework = (others["rework_usd"] - base["rework_usd"]) / horizon
+    rework = (others["rework_usd"] - base["rework_usd"]) / level
     gross = running(base) - running(others)
     dearest = others["compute_usd"] + others["total_high_usd"] - others["total_usd"]
-    low = running(base) - (dearest + others["sla_miss_usd"]) / horizon - rework
+    low = running(base) - (dearest + others["sla_miss_usd"]) / level - rework
     saving = gross - rework
     per_change = _effort_gap(ws, base, others) * ws.plan.rework_share / 12
-    room = gross - one_off / horizon
-    months = payback_months(one_off, saving)
+    room = gross - one_off / level
+    wacc = ws.plan.value("wacc")
+    months, worst = payback_months(one_off, saving, wacc), payback_months(one_off, low, wacc)
     return pd.DataFrame({
         "use_case_id": base["use_case_id"], "from_accelerator_id": base["accelerator_id"],
         "accelerator_id": others["accelerator_id"], "tier": others["tier"], "units_per_month": units,
-        "one_off_usd": one_off, "saving_usd_per_month": saving, "payback_months": months,
-        "payback_months_discounted": payback_months(one_off, saving, ws.plan.value("wacc")),
-        "payback_months_low_capacity": payback_months(one_off, low),
-        "break_even_units_per_month": break_even_units(one_off, rework, gross / units if units > 0 else np.nan, horizon),
+        "one_off_usd": one_off, "saving_usd_per_month": saving, "payback_months": payback_months(one_off, saving),
+        "payback_months_discounted": months,
+        "payback_months_low_capacity": worst,
+        "break_even_units_per_month": break_even_units(one_off, rework, gross / units if units > 0 else np.nan, level),
         "bearable_changes_per_year": np.where(per_change > 0, np.maximum(room, 0) / per_change.where(per_change > 0, np.nan), np.inf),
-        "verdict": [_verdict(m, worst, tier, horizon) for m, worst, tier in
-                    zip(months, payback_months(one_off, low), others["tier"], strict=True)],
+        "verdict": [_verdict(m, late, tier, horizon) for m, late, tier in zip(months, worst, others["tier"], strict=True)],
     })  # fmt: skip
 
 

@@ -7,80 +7,118 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
+from aifactory.fleet.streams import KEY as DEMAND_KEY
 from aifactory.inputs.workspace import Workspace
-from aifactory.inventory import Inventory
 from aifactory.shortlist.exclusions import KEYS
-from aifactory.units import HOURS_PER_MONTH, SECONDS_PER_HOUR
+from aifactory.shortlist.plan_terms import TERM_COLUMNS, Market, cell_usd, price_cells
+from aifactory.units import KILO, MONTHS_PER_YEAR
 
 PARTS = ["compute_usd", "sla_miss_usd", "launch_delay_usd", "porting_usd", "rework_usd"]
-PENALTY_COLUMNS = [*KEYS, *PARTS, "total_usd", "total_low_usd", "total_high_usd", "present_value_usd",
-                   "cheapest_before_penalties", "cheapest_after_penalties"]  # fmt: skip
+PENALTY_COLUMNS = [*KEYS, *PARTS, "total_usd", "total_low_usd", "total_high_usd", "usd_per_1k_units", "missed_usd",
+                   *TERM_COLUMNS, "cheapest_before_penalties", "cheapest_after_penalties"]  # fmt: skip
 
 
-def horizon_costs(ws: Workspace, inventory: Inventory, cells: pd.DataFrame) -> pd.DataFrame:
-    """Cost of each cell over the plan's horizon in the expected scenario.
+def horizon_costs(market: Market, cells: pd.DataFrame) -> pd.DataFrame:
+    """Present value of what each cell costs over the plan's horizon in the expected scenario.
 
-    compute = provisioned accelerator-hours x price per hour (peak with reserve for serving, work
-    over planning utilisation for training); SLA misses = failed units x value x share lost; delay
-    and porting apply once where the class of platform changes; rework = porting effort x share that
-    comes again x changes of prompts, context or retrieval in the horizon. total_low and total_high
-    are the total at the high and the low end of capacity; without a low end the high is infinite.
-    The present value discounts running cost month by month at the plan's WACC.
+    compute = the accelerators, bought on the terms that the plan would buy them on (`plan_terms.price_cells`);
+    SLA misses = failed units x value x share lost; delay and porting apply once where the class of
+    platform changes; rework = porting effort x share that comes again x changes of prompts, context or
+    retrieval in the horizon, spread evenly. Running money is discounted month by month at the plan's WACC.
+    total_low and total_high are the total with the accelerators priced at the high and the low end of
+    capacity; without a low end the high is infinite. usd_per_1k_units = compute over the present value of
+    the units, the level price of a thousand.
     """
-    expected = inventory.forecast[inventory.forecast["scenario"] == "expected"]
+    ws, forecast = market.ws, market.inventory.forecast
+    expected = forecast[forecast["scenario"] == "expected"]
     cases = ws.table("use_cases").set_index("use_case_id")
     table = cells[cells["units_per_s_per_accelerator"] > 0].copy()
     if table.empty:
-        return pd.DataFrame(columns=PENALTY_COLUMNS).astype(dict.fromkeys(KEYS, "str"))
-    demand, discount = _demand(expected, ws.plan.value("wacc"))
+        return pd.DataFrame(columns=PENALTY_COLUMNS).astype(dict.fromkeys([*KEYS, "no_offer_in"], "str"))
+    table = table.merge(price_cells(market, table), on=KEYS, how="left")
+    units = _present_units(expected, ws.plan.value("wacc"))
     by_case = table["use_case_id"]
     moved = moves_class(ws, table)
-    table["compute_usd"] = _hours(ws, table, demand, cases) * table["usd_per_accelerator_hour"]
     value = by_case.map(cases["value_usd_per_unit"]) * by_case.map(cases["attribution_share"])
-    lost = table["failure_rate"].fillna(0) * by_case.map(demand["units"]) * value
+    lost = table["failure_rate"].fillna(0) * by_case.map(units) * value
     table["sla_miss_usd"] = (lost * ws.plan.value("sla_miss_usd_per_unit_share")).fillna(0.0)
     effort = _by_class(table, ws.plan.porting_person_months) * ws.plan.value("engineer_usd_per_month")
     table["launch_delay_usd"] = (
         _by_class(table, ws.plan.launch_delay_months) * moved * ws.plan.value("launch_delay_usd_per_month")
     )
     table["porting_usd"] = effort * moved
-    table["rework_usd"] = effort * ws.plan.rework_share * changes_in_horizon(ws, by_case)
+    changes = changes_in_horizon(ws, by_case)
+    table["rework_usd"] = effort * ws.plan.rework_share * changes * level_factors(ws).mean()
     table["total_usd"] = table[PARTS].sum(axis=1, skipna=False)
+    rest = table["total_usd"] - table["compute_usd"]
     for name, end in (("total_low_usd", "high"), ("total_high_usd", "low")):
-        table[name] = table["total_usd"] + table["compute_usd"] * (_stretch(table, end) - 1)
-    once = table["launch_delay_usd"] + table["porting_usd"]
-    table["present_value_usd"] = once + (table["total_usd"] - once) * by_case.map(discount)
+        table[name] = rest + _compute_at(market, table, end)
+    table["usd_per_1k_units"] = table["compute_usd"] / by_case.map(units).where(lambda found: found > 0) * KILO
     for name, column in (("cheapest_before_penalties", "compute_usd"), ("cheapest_after_penalties", "total_usd")):
         table[name] = table[column] == table.groupby("use_case_id")[column].transform("min")
-    return table[PENALTY_COLUMNS].reset_index(drop=True)
+    return table[PENALTY_COLUMNS].astype({"no_offer_in": "str"}).reset_index(drop=True)
 
 
-def _demand(expected: pd.DataFrame, wacc: float) -> tuple[pd.DataFrame, pd.Series]:
-    """Units and sum of hourly peaks by use case, and the share of running cost that is its present value."""
-    sums = expected.groupby("use_case_id")[["units", "units_per_hour_peak"]].sum()
-    month = expected.groupby("use_case_id").cumcount() + 1
-    factor = (1 + wacc) ** (-month / 12)
-    present = (expected["units"] * factor).groupby(expected["use_case_id"]).sum()
-    return sums, (present / sums["units"]).fillna(1.0)
+def level_factors(ws: Workspace) -> np.ndarray:
+    """Present value of a dollar in each month of the horizon: (1 + WACC)^(-t / 12), t = 1 to the last."""
+    return (1 + ws.plan.value("wacc")) ** (-np.arange(1, ws.plan.horizon_months + 1) / MONTHS_PER_YEAR)
 
 
-def _hours(ws: Workspace, table: pd.DataFrame, demand: pd.DataFrame, cases: pd.DataFrame) -> np.ndarray:
-    """Accelerator-hours to pay for over the horizon."""
-    rate = table["units_per_s_per_accelerator"] * SECONDS_PER_HOUR
-    reserve = table["use_case_id"].map(cases["criticality"]).map(ws.plan.reserve)
-    units, peaks = (table["use_case_id"].map(demand[name]) for name in ("units", "units_per_hour_peak"))
-    provisioned = peaks / rate * (1 + reserve) * HOURS_PER_MONTH
-    worked = units / rate / ws.plan.value("planning_utilization")
-    return np.where(table["service_unit"] == "accelerator_hour", worked, provisioned)
+def _present_units(expected: pd.DataFrame, wacc: float) -> pd.Series:
+    """Units of each use case over the horizon, discounted month by month."""
+    month = expected.groupby([*DEMAND_KEY]).cumcount() + 1
+    return (expected["units"] * (1 + wacc) ** (-month / MONTHS_PER_YEAR)).groupby(expected["use_case_id"]).sum()
 
 
-def _stretch(table: pd.DataFrame, end: str) -> np.ndarray:
-    """Factor on compute when capacity lies at one end of its interval; 1 where none is known."""
-    rate = table["units_per_s_per_accelerator"].to_numpy(dtype=float)
-    edge = table[end].to_numpy(dtype=float) if end in table else rate
-    edge = np.where(np.isnan(edge), rate, edge)
-    return np.divide(rate, edge, out=np.full(len(rate), np.inf), where=edge > 0)
+def _compute_at(market: Market, table: pd.DataFrame, end: str) -> pd.Series:
+    """Compute when capacity lies at one end of its interval; that of the middle where none is known."""
+    rate = table["units_per_s_per_accelerator"]
+    edge = table[end].astype(float).fillna(rate) if end in table else rate
+    if (edge == rate).all():
+        return table["compute_usd"]
+    found = cell_usd(market, table.assign(units_per_s_per_accelerator=edge))
+    usd = table[KEYS].merge(found[[*KEYS, "compute_usd"]], on=KEYS, how="left")["compute_usd"].set_axis(table.index)
+    bound = {"upper" if end == "high" else "lower": table["compute_usd"]}
+    usd = usd.clip(**bound)
+    return usd.where(edge > 0, np.inf).where(table["compute_usd"].notna())
+
+
+def needed_capacity(cells: pd.DataFrame, target_usd: ArrayLike) -> np.ndarray:
+    """Units per second of an accelerator at which the price of each cell over the horizon is a target; NaN: none is enough.
+
+    Between the ends of the capacity interval log cost is interpolated over log capacity, so that whole nodes count;
+    beyond them, and where no interval is known, the accelerators cost in inverse proportion to capacity.
+
+    Parameters
+    ----------
+    cells : units_per_s_per_accelerator, low, high, compute_usd, total_usd, total_low_usd, total_high_usd.
+
+    >>> cell = {"units_per_s_per_accelerator": [2.0], "low": [1.0], "high": [4.0], "compute_usd": [90.0],
+    ...         "total_usd": [100.0], "total_low_usd": [55.0], "total_high_usd": [190.0]}
+    >>> needed_capacity(pd.DataFrame(cell), [100.0]).tolist(), needed_capacity(pd.DataFrame(cell), [32.5]).tolist()
+    ([2.0], [8.0])
+    """
+    columns = ["low", "units_per_s_per_accelerator", "high", "total_high_usd", "total_usd", "total_low_usd"]
+    values = cells.reindex(columns=columns).astype(float)
+    rest = (cells["total_usd"] - cells["compute_usd"]).to_numpy(dtype=float)
+    found = np.full(len(cells), np.nan)
+    goals = np.broadcast_to(np.asarray(target_usd, dtype=float), found.shape) - rest
+    for at, (row, goal) in enumerate(zip(values.to_numpy(), goals, strict=True)):
+        rate, usd = row[:3], row[3:] - rest[at]
+        known = np.isfinite(rate) & np.isfinite(usd) & (rate > 0) & (usd > 0)
+        if goal > 0 and known.any():
+            found[at] = _capacity_at(rate[known], usd[known], goal)
+    return found
+
+
+def _capacity_at(rate: np.ndarray, usd: np.ndarray, goal: float) -> float:
+    """Capacity at a cost on a curve of falling cost, proportional beyond its ends."""
+    if not usd[-1] <= goal <= usd[0]:
+        end = 0 if goal > usd[0] else -1
+        return float(rate[end] * usd[end] / goal)
+    return float(np.exp(np.interp(-np.log(goal), -np.log(usd), np.log(rate))))
 
 
 def changes_in_horizon(ws: Workspace, use_cases: pd.Series) -> pd.Series:

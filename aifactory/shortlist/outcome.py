@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
@@ -9,6 +11,7 @@ from aifactory.inputs.workspace import Workspace
 from aifactory.serving.capacity import overlap
 from aifactory.shortlist.exclusions import KEYS
 from aifactory.shortlist.migration import GENERAL_CLASSES
+from aifactory.shortlist.money import needed_capacity
 from aifactory.shortlist.robustness import Robustness
 
 GENERAL, SPECIALISED, INNOVATION = "general GPU layer", "specialised layer", "innovation track"
@@ -16,19 +19,32 @@ CHOICE_COLUMNS = ["use_case_id", "accelerator_id", "platform_class", "tier", "ti
                   "margin_usd", "proven", "reason", "usd_per_score_point", "verdict", "deciding_measurement"]  # fmt: skip
 PILOT_COLUMNS = [*KEYS, "platform_class", "total", "tier", "reason", "needed_units_per_s", "expected_units_per_s",
                  "max_failure_rate", "max_person_months", "decide_by", "exit_criterion"]  # fmt: skip
+#: Why a cell was not chosen.
+NOT_MEASURED, LOW_SCORE = "not measured on own prompts", "measured, scores too low"
+NO_WINNER, DEARER = "another leads over weights and intervals", "dearer in the expected scenario"
 #: Months a pilot may run beyond the delay that its porting causes.
 PILOT_MONTHS = 3
 
 
-def choose(cells: pd.DataFrame, penalties: pd.DataFrame, robustness: Robustness) -> pd.DataFrame:
+def choose(
+    cells: pd.DataFrame,
+    penalties: pd.DataFrame,
+    robustness: Robustness,
+    beside: Mapping[str, tuple[str, float]] | None = None,
+) -> pd.DataFrame:
     """One platform per use case: the clear winner among the best-evidenced cells, else the cheapest of them.
 
     A clear winner leads under the admissible weights and intervals, money counted once among the
-    criteria. Where there is none, money decides and the verdict says so.
+    criteria. Where there is none, money decides and the verdict says so; `beside` names use cases that another
+    of the same cells serves for less, because it shares nodes there, and what that saves (`sharing`).
     """
     joined = cells.merge(penalties[[*KEYS, "total_usd"]], on=KEYS, how="left")
     clear = robustness.verdicts[robustness.verdicts["verdict"] == "clear winner"].set_index("use_case_id")["leader"]
-    rows = [_choice_of(str(name), group, clear.get(name)) for name, group in joined.groupby("use_case_id", sort=True)]
+    beside = beside or {}
+    rows = [
+        _choice_of(str(name), group, clear.get(name), beside.get(str(name)))
+        for name, group in joined.groupby("use_case_id", sort=True)
+    ]
     texts = ["use_case_id", "accelerator_id", "platform_class", "tier", "tier_label", "runner_up", "reason"]
     table = pd.DataFrame(rows).merge(
         robustness.verdicts[["use_case_id", "verdict", "deciding_measurement"]], on="use_case_id", how="left"
@@ -38,7 +54,8 @@ def choose(cells: pd.DataFrame, penalties: pd.DataFrame, robustness: Robustness)
     )
 
 
-def _choice_of(use_case: str, cells: pd.DataFrame, winner: str | None = None) -> dict[str, object]:
+def contenders(cells: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """The best-evidenced cells of one use case, by `total_usd` one of which is chosen, and the reason for the cheapest."""
     feasible = cells[cells["total_usd"].notna() & (cells["units_per_s_per_accelerator"] > 0)]
     feasible = feasible[~((feasible["decision"] == "reject") & feasible["total"].isna())]
     inside = feasible[_not_excluded(feasible)]
@@ -49,14 +66,24 @@ def _choice_of(use_case: str, cells: pd.DataFrame, winner: str | None = None) ->
         (general, "provisional: nothing was measured on own prompts, so start on the general layer and benchmark"),
         (inside, "provisional: nothing was measured on own prompts, benchmark first"),
     )
-    pool, reason = next(((group, text) for group, text in groups if len(group)), (feasible.iloc[:0], ""))
+    return next(((group, text) for group, text in groups if len(group)), (feasible.iloc[:0], ""))
+
+
+def _choice_of(
+    use_case: str, cells: pd.DataFrame, winner: str | None, beside: tuple[str, float] | None
+) -> dict[str, object]:
+    pool, reason = contenders(cells)
     if pool.empty:
         return {"use_case_id": use_case, "reason": "no platform has a known capacity and price: benchmark first"}
     ranked = pool.sort_values(["total_usd", "total"], ascending=[True, False], kind="stable")
+    cheapest = ranked["accelerator_id"].iloc[0]
     wins = (ranked["accelerator_id"] == winner).to_numpy()
     if wins[1:].any():
-        reason = f"clear winner over weights and intervals, though {ranked['accelerator_id'].iloc[0]} is cheaper"
-        ranked = pd.concat([ranked[wins], ranked[~wins]])
+        reason = f"clear winner over weights and intervals, though {cheapest} is cheaper"
+    elif beside and not wins.any():
+        wins = (ranked["accelerator_id"] == beside[0]).to_numpy()
+        reason = f"saves USD {beside[1]:,.0f} by sharing nodes with other use cases, though {cheapest} is cheaper alone"
+    ranked = pd.concat([ranked[wins], ranked[~wins]])
     best = ranked.iloc[0]
     names = ("use_case_id", "accelerator_id", "platform_class", "tier", "total", "total_usd")
     row = {name: best[name] for name in names}
@@ -68,6 +95,21 @@ def _choice_of(use_case: str, cells: pd.DataFrame, winner: str | None = None) ->
         row |= {"runner_up": second["accelerator_id"], "margin_usd": second["total_usd"] - best["total_usd"],
                 "proven": bool(second["total_usd"] >= best["total_usd"] and not overlap(*cost[0], *cost[1]))}  # fmt: skip
     return row
+
+
+def reasons_not_chosen(cells: pd.DataFrame, choice: pd.DataFrame) -> dict[tuple[str, str], str]:
+    """Why each cell that no rule excludes was not chosen, by use case and accelerator."""
+    settled = set(choice.loc[choice["verdict"] == "clear winner", "use_case_id"])
+    found = {}
+    for cell in cells.itertuples(index=False):
+        if cell.tier != "measured":
+            why = NOT_MEASURED
+        elif cell.decision != "choose":
+            why = LOW_SCORE
+        else:
+            why = NO_WINNER if cell.use_case_id in settled else DEARER
+        found[cell.use_case_id, cell.accelerator_id] = why
+    return found
 
 
 def _implied_price(best: pd.Series, ranked: pd.DataFrame) -> float:
@@ -125,20 +167,18 @@ def plan_pilots(ws: Workspace, cells: pd.DataFrame, penalties: pd.DataFrame, cho
     """Cells worth a pilot, each with what must be seen, by when, to go on; otherwise the pilot ends.
 
     needed_units_per_s is the capacity at which the cell's price over the horizon equals that of the
-    chosen platform: (compute x expected capacity) / (chosen total - everything but compute). NaN
-    where no capacity is enough, since porting, delay and rework alone cost more.
+    chosen platform (`money.needed_capacity`); NaN where no capacity is enough, since porting, delay and
+    rework alone cost more.
     """
     pilots = cells[cells["decision"] == "pilot"].merge(penalties, on=KEYS, how="left")
     if pilots.empty:
         return pd.DataFrame(columns=PILOT_COLUMNS)
     cases, chips = (ws.table(name).set_index(f"{name[:-1]}_id") for name in ("use_cases", "accelerators"))
     target = pilots["use_case_id"].map(choice.set_index("use_case_id")["total_usd"])
-    rest = pilots["total_usd"] - pilots["compute_usd"]
-    work = pilots["compute_usd"] * pilots["units_per_s_per_accelerator"]
     classes = pilots["accelerator_id"].map(chips["platform_class"])
     months = classes.map(ws.plan.launch_delay_months).fillna(0.0).astype(float) + PILOT_MONTHS
     pilots = pilots.assign(
-        needed_units_per_s=(work / (target - rest)).where(target > rest),
+        needed_units_per_s=needed_capacity(pilots, target),
         expected_units_per_s=pilots["units_per_s_per_accelerator"],
         max_failure_rate=pilots["use_case_id"].map(cases["slo_max_failure_rate"]).astype(float),
         max_person_months=classes.map(ws.plan.porting_person_months).fillna(0.0).astype(float),
@@ -148,21 +188,26 @@ def plan_pilots(ws: Workspace, cells: pd.DataFrame, penalties: pd.DataFrame, cho
     return pilots[PILOT_COLUMNS].reset_index(drop=True)
 
 
-def drop_hopeless(cells: pd.DataFrame, pilots: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Turn pilots that cannot pay into rejections: no capacity is enough, or only one above the interval.
+def drop_hopeless(
+    cells: pd.DataFrame, penalties: pd.DataFrame, choice: pd.DataFrame, pilots: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Turn pilots that cannot pay into rejections: dearer than the chosen platform even at the high end of capacity.
 
     Platforms without any figures stay pilots.
     """
     both = pilots.merge(cells[[*KEYS, "high"]], on=KEYS, how="left")
+    both = both.merge(penalties[[*KEYS, "total_low_usd"]], on=KEYS, how="left")
+    target = both["use_case_id"].map(choice.set_index("use_case_id")["total_usd"])
     known = both["expected_units_per_s"].notna()
-    never, beyond = known & both["needed_units_per_s"].isna(), known & (both["needed_units_per_s"] > both["high"])
+    never = known & both["needed_units_per_s"].isna()
+    beyond = known & ~never & (both["total_low_usd"] > target)
     why = {}
     for row in both[never].itertuples(index=False):
         why[row.use_case_id, row.accelerator_id] = (
             "cannot pay: porting, delay and rework alone cost more than the chosen platform"
         )
     for row in both[beyond].itertuples(index=False):
-        text = f"cannot pay: would need {row.needed_units_per_s:.3g} units/s, its interval ends at {row.high:.3g}"
+        text = f"cannot pay: USD {row.total_low_usd:,.0f} even at the high end of its capacity, {row.high:.3g} units/s"
         why[row.use_case_id, row.accelerator_id] = text
     reasons = [why.get(pair) for pair in zip(cells["use_case_id"], cells["accelerator_id"], strict=True)]
     where = np.array([reason is not None for reason in reasons], dtype=bool)

@@ -11,13 +11,14 @@ import pandas as pd
 
 from aifactory.inputs.workspace import Workspace
 from aifactory.shortlist import scales
+from aifactory.shortlist.exclusions import KEYS
 from aifactory.shortlist.money import on_todays_platform
 
 PRICED = "performance_per_dollar"
 COMPUTED = ("performance_per_dollar", "performance_per_watt")
 
 
-def score_vendors(ws: Workspace, cells: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+def score_vendors(ws: Workspace, cells: pd.DataFrame, penalties: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Scorecard and its long form (one row per candidate and criterion).
 
     Returns
@@ -27,7 +28,7 @@ def score_vendors(ws: Workspace, cells: pd.DataFrame) -> tuple[pd.DataFrame, pd.
     with weight, score, contribution = weight x score, rationale, source and as_of.
     """
     computed = {
-        "performance_per_dollar": _per_dollar(ws, cells),
+        "performance_per_dollar": _per_dollar(ws, cells, penalties),
         "performance_per_watt": _per_watt(ws, cells),
     }
     classes = ws.table("accelerators").set_index("accelerator_id")["platform_class"]
@@ -81,9 +82,10 @@ def _entry(
     }
 
 
-def _per_dollar(ws: Workspace, cells: pd.DataFrame) -> pd.Series:
-    """Mean over use cases of the score for compute cost per unit against today's platform."""
-    ratio = cells["usd_per_1k_units"] / on_todays_platform(ws, cells, "usd_per_1k_units")
+def _per_dollar(ws: Workspace, cells: pd.DataFrame, penalties: pd.DataFrame) -> pd.Series:
+    """Mean over use cases of the score for compute cost on the plan's terms against today's platform."""
+    cells = cells[KEYS].merge(penalties[[*KEYS, "compute_usd"]], on=KEYS, how="left")
+    ratio = cells["compute_usd"] / on_todays_platform(ws, cells, "compute_usd")
     score = scales.anchored(ratio, scales.COST_ANCHORS)
     return pd.Series(score, index=cells.index).groupby(cells["accelerator_id"]).mean()
 

@@ -10,7 +10,7 @@ from bp_company import PERIOD, make_inputs, make_plan, make_prices
 
 from aifactory.buyplan.bands import bands_frame, orders_frame
 from aifactory.buyplan.case import solve_case
-from aifactory.buyplan.caveats import EXAMPLE_SOURCE, fiscal_year, surplus_sentences, warnings_list
+from aifactory.buyplan.caveats import EXAMPLE_SOURCE, example_sentences, fiscal_year, surplus_sentences, warnings_list
 from aifactory.buyplan.duties import governance_frame
 from aifactory.buyplan.governance import decision_sentence, money, month_name, released_on_triggers, signed_now
 from aifactory.buyplan.options_table import options_frame
@@ -114,6 +114,14 @@ def test_cost_centres_of_the_template_are_named_until_they_are_replaced(tiny):
     assert "Hidden cost centres of USD 85,000 a month are examples of the template" in warned(
         tiny(plan=make_plan(hidden_costs=written))
     )
+    case = tiny(plan=make_plan(hidden_costs=written))
+    answer = solve_case(case)
+    sentence = example_sentences(case, answer)[0]
+    lines = answer.expected.ledger.lines
+    theirs = sum(lines[item["name"]].sum() for item in written)
+    share = theirs / sum(amount.sum() for amount in lines.values())
+    assert f"{share:.0%} of the total cost (USD {theirs:,.0f})" in sentence
+    assert example_sentences(case, answer, share + 1e-6) == []
     own = [{**item, "source": "controller"} for item in written]
     assert "examples of the template" not in warned(tiny(plan=make_plan(hidden_costs=own)))
 

@@ -9,9 +9,10 @@ from test_futures import paths_of
 from aifactory.buyplan.backtest_file import Settings, offers_of
 from aifactory.buyplan.case import solve_expected
 from aifactory.buyplan.futures import futures_basis, problem_of
-from aifactory.buyplan.missed import LEAST_HOURS, dearest_hour_usd, lost_value_usd
+from aifactory.buyplan.missed import dearest_hour_usd
 from aifactory.buyplan.optimise.problem import Option
 from aifactory.buyplan.stress.basis import stress_basis
+from aifactory.fleet.missed import LEAST_HOURS, lost_value_usd
 
 PLAN = make_plan(values={"sla_miss_usd_per_unit_share": 0.5})
 ACCELERATORS = pd.DataFrame({"accelerator_id": ["acc"], "vendor": ["Maker"], "platform_class": ["gpu"]})
@@ -28,7 +29,7 @@ def test_a_missed_hour_costs_the_value_that_is_lost(tiny):
     Chat keeps two thirds of the accelerators busy, so that an hour of the pool misses USD 16.
     """
     case = tiny(plan=PLAN, value_usd_per_unit=[0.02, np.nan])
-    assert lost_value_usd(case).tolist() == pytest.approx([18.0, 0.0])
+    assert lost_value_usd(case.streams, case.plan).tolist() == pytest.approx([18.0, 0.0])
     assert prices_of(case) == pytest.approx([16.0, 16.0])
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from aifactory.buyplan.examine import Examination
 from aifactory.report import buy_plan_examined as page
+from aifactory.shortlist.outcome import NOT_MEASURED
 
 
 @pytest.fixture
@@ -59,11 +60,14 @@ def test_nothing_given_up_is_said(sample_ws, found):
 def test_the_first_screen_names_a_platform_that_would_save_a_material_amount(found):
     text = page.given_up_sentence(found, 50e6)
     assert text == (
-        "chat on half instead of acc would cut the risk-weighted cost of these platforms by 40 %, USD 2.00 M of USD 5.00 M: "
-        "look at the choice of platform again before signing."
+        "chat on half instead of acc would cut the risk-weighted cost of these platforms by 40 %, USD 2.00 M of USD 5.00 M "
+        "(left out: not chosen): look at the choice of platform again before signing."
     )
-    guessed = replace(found, excluded=found.excluded.assign(tier="anchored"))
+    guessed = replace(found, excluded=found.excluded.assign(tier="anchored", why=NOT_MEASURED))
     assert "half (capacity anchored) instead of acc" in page.given_up_sentence(guessed, 50e6)
+    assert page.given_up_sentence(guessed, 50e6).endswith(
+        "(left out: not measured on own prompts): benchmark it before signing."
+    )
     assert page.given_up_sentence(found, 250e6) == ""
     assert page.given_up_sentence(None, 50e6) == ""
     unknown = replace(found, excluded=found.excluded.assign(saving_usd=np.nan))

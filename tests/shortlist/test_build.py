@@ -28,7 +28,7 @@ def build(ws):
     return build_shortlist(ws, build_inventory(ws), build_benchmark(ws))
 
 
-def choose(*rows, winner=None):
+def choose(*rows, winner=None, beside=None):
     """Choice among cells of one use case, given as (name, decision, tier, cost, changes)."""
     base = {"use_case_id": "chat", "platform_class": "gpu", "total": 0.7, "units_per_s_per_accelerator": 10.0,
             "low": 9.0, "high": 11.0, "reason": "scores 0.70"}  # fmt: skip
@@ -41,7 +41,7 @@ def choose(*rows, winner=None):
     verdicts = pd.DataFrame(
         [{"use_case_id": "chat", "leader": winner, "verdict": verdict, "deciding_measurement": "a run"}]
     )
-    return choose_cells(cells, costs, SimpleNamespace(verdicts=verdicts)).iloc[0]
+    return choose_cells(cells, costs, SimpleNamespace(verdicts=verdicts), beside).iloc[0]
 
 
 def test_the_cheapest_platform_to_choose_is_chosen():
@@ -52,6 +52,14 @@ def test_the_cheapest_platform_to_choose_is_chosen():
     )
     assert (row["accelerator_id"], row["runner_up"], row["margin_usd"]) == ("cheap", "dear", 100.0)
     assert row["reason"] == "cheapest over the horizon among the platforms to choose"
+
+
+def test_a_platform_that_shares_its_nodes_is_chosen_where_no_winner_is_clear():
+    rows = ("dear", "choose", "measured", 200.0, {}), ("cheap", "choose", "measured", 100.0, {})
+    row = choose(*rows, beside={"chat": ("dear", 30.0)})
+    assert (row["accelerator_id"], row["runner_up"], row["margin_usd"]) == ("dear", "cheap", -100.0)
+    assert row["reason"] == "saves USD 30 by sharing nodes with other use cases, though cheap is cheaper alone"
+    assert choose(*rows, winner="cheap", beside={"chat": ("dear", 30.0)})["accelerator_id"] == "cheap"
 
 
 def test_a_clear_winner_is_chosen_though_another_is_cheaper():
@@ -160,9 +168,9 @@ def test_pilots_say_what_must_be_seen_by_when(road):
     chosen = road.shortlist.choice.set_index("use_case_id")
     assert set(pilots["tier"]) == {"anchored"}
     for (use_case, chip), row in pilots.iterrows():
-        cost = costs.loc[(use_case, chip)]
-        compute = cost["compute_usd"] * row["expected_units_per_s"] / row["needed_units_per_s"]
-        assert compute + cost["total_usd"] - cost["compute_usd"] == pytest.approx(chosen.at[use_case, "total_usd"])
+        cost, target = costs.loc[(use_case, chip)], chosen.at[use_case, "total_usd"]
+        assert cost["total_low_usd"] <= target
+        assert (row["needed_units_per_s"] <= row["expected_units_per_s"]) == (cost["total_usd"] <= target)
         assert row["exit_criterion"].startswith(f"by {row['decide_by']:%Y-%m-%d}: at least ")
     assert (pilots["decide_by"] > pd.Timestamp(road.ws.as_of)).all()
 
@@ -175,14 +183,16 @@ def test_a_pilot_that_no_capacity_makes_pay_is_rejected(estimated):
     assert ("chat", A100) not in set(estimated.shortlist.pilots.set_index(["use_case_id", "accelerator_id"]).index)
 
 
-def test_a_pilot_that_needs_more_than_its_interval_holds_is_rejected(road):
+def test_a_pilot_that_is_dearer_even_at_the_high_end_of_its_capacity_is_rejected(road):
     pilots = road.shortlist.pilots.head(1).assign(needed_units_per_s=50.0, expected_units_per_s=4.0)
     keys = ["use_case_id", "accelerator_id"]
     cells = road.shortlist.matrix.merge(pilots[keys], on=keys).assign(high=6.0)
-    changed_cells, left = drop_hopeless(cells, pilots)
+    choice = pd.DataFrame({"use_case_id": pilots["use_case_id"], "total_usd": 900.0})
+    dear, fair = (pilots[keys].assign(total_low_usd=usd) for usd in (1000.0, 800.0))
+    changed_cells, left = drop_hopeless(cells, dear, choice, pilots)
     assert left.empty
-    assert changed_cells["reason"].tolist() == ["cannot pay: would need 50 units/s, its interval ends at 6"]
-    same, kept = drop_hopeless(cells.assign(high=60.0), pilots)
+    assert changed_cells["reason"].tolist() == ["cannot pay: USD 1,000 even at the high end of its capacity, 6 units/s"]
+    same, kept = drop_hopeless(cells, fair, choice, pilots)
     assert len(kept) == 1
     assert same["decision"].tolist() == ["pilot"]
 

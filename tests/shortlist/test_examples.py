@@ -40,8 +40,9 @@ def test_the_deciding_capacity_makes_both_cost_the_same(sample_ws, worked):
     row = worked.loc["support-at-scale"]
     cell = short.penalties.set_index(["use_case_id", "accelerator_id"]).loc["support-at-scale", row["alternative"]]
     rate = short.matrix.set_index(["use_case_id", "accelerator_id"])["units_per_s_per_accelerator"]
-    compute = cell["compute_usd"] * rate["support-at-scale", row["alternative"]] / row["needed_units_per_s"]
-    assert cell["total_usd"] - cell["compute_usd"] + compute == pytest.approx(row["total_usd"])
+    dearer = cell["total_usd"] > row["total_usd"]
+    assert (row["needed_units_per_s"] > rate["support-at-scale", row["alternative"]]) == dearer
+    assert cell["total_low_usd"] < row["total_usd"] < cell["total_high_usd"]
 
 
 def test_the_edge_device_is_sized_by_its_own_reviewed_run(sample_ws):
@@ -91,6 +92,7 @@ def test_support_at_scale_is_argued_right_where_a_platform_may_win():
     found = answer("support-at-scale", cheap, dear)
     assert found["as_argued"]
     assert found["cheaper_probability"] > 0.8
+    # without an interval of capacity: compute of 70 at 5 units/s may be 90
     assert found["needed_units_per_s"] == pytest.approx(70 * 5.0 / 90)
     assert "pays back its porting in 4.0 months" in found["explanation"]
     assert "worth up to USD 7 more than it costs" in found["explanation"]

@@ -13,6 +13,7 @@ from aifactory.inputs.plan import Restriction
 from aifactory.shortlist import matrix, scales
 from aifactory.shortlist.exclusions import find_exclusions, support_ends
 from aifactory.shortlist.money import baseline_accelerators, horizon_costs
+from aifactory.shortlist.plan_terms import market_of
 
 H100, A100, TPU = "nvidia-h100-sxm", "nvidia-a100-80-sxm", "google-tpu-v6e"
 KEYS = matrix.KEYS
@@ -34,7 +35,8 @@ def cell(use_case="chat", accelerator=H100, **changes):
 def scored(ws, road, found=None):
     """The matrix of a changed workspace on the road's inventory."""
     benchmark = road.benchmark if found is None else found
-    return matrix.score_matrix(ws, road.inventory, benchmark, horizon_costs(ws, road.inventory, benchmark.capacity))
+    market = market_of(ws, road.inventory, baseline_accelerators(ws, benchmark.capacity))
+    return matrix.score_matrix(ws, road.inventory, benchmark, horizon_costs(market, benchmark.capacity))
 
 
 @pytest.fixture

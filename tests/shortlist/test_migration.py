@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aifactory.shortlist.migration import COLUMNS, break_even_units, payback_months
+from aifactory.shortlist.money import level_factors
 
 
 def months_by_hand(cost, saving, yearly):
@@ -64,16 +65,17 @@ def test_moves_are_priced_against_the_best_measured_general_platform(sample_shor
         old, new = (costs.loc[(row.use_case_id, chip)] for chip in (row.from_accelerator_id, row.accelerator_id))
         once = ["porting_usd", "launch_delay_usd"]
         assert row.one_off_usd == pytest.approx(new[once].sum() - old[once].sum())
-        saved = (old[running].sum() - new[running].sum()) / sample_short.horizon
+        level = level_factors(sample_short.ws).sum()
+        saved = (old[running].sum() - new[running].sum()) / level
         assert row.saving_usd_per_month == pytest.approx(saved, abs=1e-6)
         # over the horizon the move pays exactly when the totals say so
-        assert (row.payback_months <= sample_short.horizon) == (new["total_usd"] <= old["total_usd"])
+        assert (row.payback_months_discounted <= sample_short.horizon) == (new["total_usd"] <= old["total_usd"])
 
 
 def test_pays_means_the_same_in_months_volume_and_changes(sample_short):
     table = sample_short.migrations
     yearly = sample_short.changes
-    pays = table["payback_months"] <= sample_short.horizon
+    pays = table["payback_months_discounted"] <= sample_short.horizon
     known = table["units_per_month"].notna()
     assert (pays == (table["units_per_month"] >= table["break_even_units_per_month"]))[known].all()
     assert (pays == (table["bearable_changes_per_year"] >= table["use_case_id"].map(yearly)))[known].all()

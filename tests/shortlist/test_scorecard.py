@@ -31,8 +31,9 @@ def test_every_candidate_has_every_criterion_once(road):
 
 def test_performance_per_dollar_compares_compute_with_today(road):
     cells = road.shortlist.matrix.query("use_case_id == 'chat'").set_index("accelerator_id")
-    card, _ = scorecard.score_vendors(road.ws, cells.reset_index())
-    ratio = cells["usd_per_1k_units"] / cells.at[A100, "usd_per_1k_units"]
+    card, _ = scorecard.score_vendors(road.ws, cells.reset_index(), road.shortlist.penalties)
+    compute = road.shortlist.penalties.query("use_case_id == 'chat'").set_index("accelerator_id")["compute_usd"]
+    ratio = compute.reindex(cells.index) / compute[A100]
     expected = scales.anchored(ratio, scales.COST_ANCHORS)
     np.testing.assert_allclose(
         card.set_index("accelerator_id")["performance_per_dollar"].reindex(cells.index), expected
@@ -48,7 +49,7 @@ def test_the_total_without_money_leaves_performance_per_dollar_out(road):
 
 def test_performance_per_watt_is_scored_by_octave(road):
     cells = road.shortlist.matrix.query("use_case_id == 'chat'")
-    card, _ = scorecard.score_vendors(road.ws, cells)
+    card, _ = scorecard.score_vendors(road.ws, cells, road.shortlist.penalties)
     scores = card.set_index("accelerator_id")["performance_per_watt"]
     assert scores[A100] == 0.5  # today's platform
     assert scores[H100] == pytest.approx((np.log2((6 / 700) / (3 / 400)) + 1) / 2)
@@ -57,7 +58,7 @@ def test_performance_per_watt_is_scored_by_octave(road):
 
 def test_a_criterion_that_nobody_judged_scores_nothing_and_says_so(road, changed):
     empty = changed(judgements=road.ws.table("judgements").iloc[:0])
-    card, long = scorecard.score_vendors(empty, road.shortlist.matrix)
+    card, long = scorecard.score_vendors(empty, road.shortlist.matrix, road.shortlist.penalties)
     judged = long[~long["criterion"].isin(scorecard.COMPUTED)]
     assert (judged["rationale"] == "not judged").all()
     assert judged["score"].isna().all()
@@ -71,7 +72,7 @@ def test_a_judgement_of_the_accelerator_wins_over_its_class(road, changed):
         rationale="two suppliers", source="test",
     )  # fmt: skip
     table = pd.concat([own, road.ws.table("judgements")], ignore_index=True)
-    _, long = scorecard.score_vendors(changed(judgements=table), road.shortlist.matrix)
+    _, long = scorecard.score_vendors(changed(judgements=table), road.shortlist.matrix, road.shortlist.penalties)
     entry = long.set_index(["accelerator_id", "criterion"]).loc[(H100, "supply")]
     assert (entry["score"], entry["rationale"]) == (0.123, "two suppliers")
     assert long.set_index(["accelerator_id", "criterion"]).loc[(A100, "supply"), "score"] != 0.123

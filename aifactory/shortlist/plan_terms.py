@@ -1,0 +1,267 @@
+"""What every cell costs, bought as the buy plan would buy it: the plan's own streams, offers and orders, one cell at a time.
+
+The expected demand of a use case in a region is cut into whole nodes of the platform. Each node is paid for as is
+cheapest over the horizon for the hours in which it works: bought, leased or reserved from the month in which it can be
+delivered, for its whole term, else rented by the hour (spot where the work may be interrupted). See
+`aifactory.fleet.orders`. The offers are those of the price table that the plan reads; an offer whose least order is above
+the fleet is none. What differs from the plan is what a platform cannot know alone: nodes shared with other use cases, and
+the spread of demand over many paths.
+
+Owned accelerators count as paid for where they are today's platform of the use case. Hours in which ordered hardware
+has not come and nothing can be rented are missed at the plan's price of missed work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from aifactory.benchmark.capacity import EDGE_CLASS
+from aifactory.finance.cashflow import discount_factors
+from aifactory.finance.options import COMMITTED_OPTIONS, FLEXIBLE_OPTIONS, OPTION_NAMES
+from aifactory.finance.prices import OWN_SITE_OPTIONS, add_server, price_table
+from aifactory.fleet.compute import Compute, price_orders
+from aifactory.fleet.missed import LEAST_HOURS, lost_value_usd
+from aifactory.fleet.nodes import TOLERANCE, Load, Slots, build_load, build_slots
+from aifactory.fleet.orders import FLEXIBLE, OWNED, Orders, cheapest_decisions, follow
+from aifactory.fleet.streams import (
+    ABOUT_POOLS,
+    EXPECTED,
+    Streams,
+    build_streams,
+    busiest,
+    owned_accelerators,
+    period_shapes,
+)
+from aifactory.fleet.terms import Offers, Terms, build_terms, read_offers
+from aifactory.inputs.workspace import Workspace
+from aifactory.inventory import Inventory
+from aifactory.shortlist.exclusions import KEYS
+from aifactory.units import HOURS_PER_MONTH, monthly_rate
+
+#: Nodes of a cell beyond which several are ordered as one: half of one in so many is the most that this rounds up.
+MOST_NODES = 400
+TERM_COLUMNS = ["terms", "committed_share", "terms_source", "terms_as_of", "terms_stale", "no_offer_in"]
+BOUGHT_COLUMNS = [*KEYS, "compute_usd", "missed_usd", *TERM_COLUMNS]
+OPTIONS = ("owned", *COMMITTED_OPTIONS, *FLEXIBLE_OPTIONS)
+
+
+@dataclass(frozen=True)
+class Market:
+    """The offers of a workspace, and what of the stages before the cells are priced with."""
+
+    ws: Workspace
+    inventory: Inventory
+    prices: pd.DataFrame  # `price_table`
+    today: pd.Series  # accelerator of today by use case
+    shapes: Mapping[tuple[str, str], np.ndarray]  # hourly load of the period by use case and region
+
+
+def market_of(ws: Workspace, inventory: Inventory, today: pd.Series) -> Market:
+    """The price table of a workspace as the buy plan reads it."""
+    offers = add_server(ws.table("prices"), ws.table("accelerators"), ws.table("operating_costs"))
+    shapes = period_shapes(ws.table("demand_windows"), inventory.demand_profile, ws.period)
+    return Market(ws, inventory, price_table(offers, ws.plan, ws.as_of), today, shapes)
+
+
+def price_cells(market: Market, cells: pd.DataFrame) -> pd.DataFrame:
+    """Present value of the accelerators of every cell over the horizon, and the terms they are had on.
+
+    Parameters
+    ----------
+    cells : `KEYS`, units_per_s_per_accelerator and the other capacity columns of the benchmark.
+
+    Returns
+    -------
+    One row per cell with expected demand, `BOUGHT_COLUMNS`: compute_usd, at the plan's cost of capital, missed demand
+    included; missed_usd, that part of it; terms, share of the paid hours by way to pay, most first; committed_share of
+    the paid hours; source of the price that most hours are paid at, date of the oldest price used, and whether any is past
+    its freshness limit; no_offer_in, regions with demand and without an admissible offer, where compute_usd is not a number.
+    """
+    streams = streams_alone(market, cells)
+    if streams.table.empty:
+        return pd.DataFrame(columns=BOUGHT_COLUMNS).astype(dict.fromkeys(KEYS, "str"))
+    return _by_cell(market, streams, price_pools(market, streams))
+
+
+def cell_usd(market: Market, cells: pd.DataFrame) -> pd.DataFrame:
+    """`KEYS`, compute_usd and missed_usd of `price_cells` alone."""
+    streams = streams_alone(market, cells)
+    if streams.table.empty:
+        return pd.DataFrame(columns=BOUGHT_COLUMNS[:4]).astype(dict.fromkeys(KEYS, "str"))
+    return _sums(streams, price_pools(market, streams))
+
+
+@dataclass(frozen=True)
+class Priced:
+    """What pools cost over the horizon."""
+
+    usd: np.ndarray  # [P] present value, missed demand included; NaN where there is work and no admissible offer
+    missed_usd: np.ndarray  # [P] the part that is demand without capacity
+    hours: np.ndarray  # [len(OPTIONS), P] accelerator-hours paid by way to pay
+
+
+def price_pools(market: Market, streams: Streams) -> Priced:
+    """Cheapest way to pay for every node of every pool of streams in the expected scenario."""
+    plan, pools = market.ws.plan, len(streams.pools)
+    streams = _in_bundles(streams)
+    owned_nodes = _owned_nodes(market, streams)
+    slots = build_slots(streams, owned_nodes)
+    load = build_load(streams, slots, streams.units[EXPECTED])
+    offers = _admissible(read_offers(market.prices, streams.pools, plan), streams)
+    owned = slots.number < owned_nodes[slots.pool]
+    held = slots.total((load.held & ~owned) * slots.size, pools).max(axis=0, initial=0.0)
+    terms = build_terms(offers, slots, plan, held)
+    rate = monthly_rate(plan.value("wacc"))
+    orders = follow(cheapest_decisions(load, terms, rate), terms, owned)
+    compute = price_orders(orders, load, slots, terms, pools)
+    factors = discount_factors(len(load.use), rate)
+    missed = factors @ _missed_usd(market, streams, offers, load, slots, terms, compute)
+    served = np.isfinite(offers.on_demand) | (slots.total(terms.available.any(axis=0).astype(float), pools) > 0)
+    idle = slots.total(load.use[1:].sum(axis=0), pools) <= 0
+    usd = slots.total(factors @ compute.slot_cash_usd, pools) + missed
+    return Priced(np.where(served | idle, usd, np.nan), missed, _hours_by_option(orders, load, slots, terms, pools))
+
+
+def streams_alone(market: Market, cells: pd.DataFrame) -> Streams:
+    """Expected demand of every cell and region, each a pool of its own."""
+    ws, inventory = market.ws, market.inventory
+    profile, use_cases = inventory.demand_profile, ws.table("use_cases")
+    tokens = pd.DataFrame(columns=["use_case_id", "region", "input_tokens", "cached_input_tokens", "output_tokens"])
+    known = cells[cells["units_per_s_per_accelerator"] > 0]
+    streams = build_streams(
+        ws.plan, ws.period, forecast=inventory.forecast, demand_profile=profile, tokens=tokens, use_cases=use_cases,
+        accelerators=ws.table("accelerators"), choice=known[KEYS], capacity=known,
+        shapes=market.shapes,
+    )  # fmt: skip
+    table = streams.table.assign(pool=np.arange(len(streams.table)))
+    about = ws.table("accelerators").set_index("accelerator_id").reindex(columns=ABOUT_POOLS)
+    pools = table[["region", "accelerator_id"]].join(about, on="accelerator_id").reset_index(drop=True)
+    expected = np.repeat(streams.units[[EXPECTED]], len(streams.units), axis=0)
+    return replace(streams, table=table, pools=pools, units=expected)
+
+
+def _in_bundles(streams: Streams) -> Streams:
+    """Several nodes as one where a pool would have too many."""
+    level = (busiest(streams) * (1.0 + np.maximum(streams.reserve, 0.0)) * streams.chance).max(axis=0, initial=0.0)
+    size = streams.pools["accelerators_per_node"].fillna(1).to_numpy(dtype=float)
+    together = np.ceil(_by_pool(streams, level) / size / MOST_NODES - TOLERANCE)
+    whole = (size * np.maximum(together, 1.0)).astype(int)
+    return replace(streams, pools=streams.pools.assign(accelerators_per_node=whole))
+
+
+def _by_pool(streams: Streams, values: np.ndarray) -> np.ndarray:
+    """Sums of values [K] by pool, [P]."""
+    return np.bincount(streams.pool, values, len(streams.pools))
+
+
+def _owned_nodes(market: Market, streams: Streams) -> np.ndarray:
+    """[P] whole nodes owned today: those of today's platform, among its use cases by load."""
+    table = streams.table
+    owned = owned_accelerators(market.inventory.pools, market.ws.plan, streams)
+    if not owned:
+        return np.zeros(len(streams.pools), dtype=int)
+    mine = (table["accelerator_id"] == table["use_case_id"].map(market.today)).to_numpy()
+    have = pd.Series(owned, dtype=float).reindex(pd.MultiIndex.from_frame(table[["region", "accelerator_id"]]))
+    load = np.where(mine, streams.accelerators(streams.units[EXPECTED, 0]), 0.0)
+    whole = pd.Series(load).groupby([table["region"], table["accelerator_id"]]).transform("sum").to_numpy()
+    share = np.divide(load, whole, out=np.zeros(len(load)), where=whole > 0)
+    accelerators = _by_pool(streams, have.fillna(0.0).to_numpy() * share)
+    return np.floor(accelerators / streams.pools["accelerators_per_node"].to_numpy() + TOLERANCE).astype(int)
+
+
+def _admissible(offers: Offers, streams: Streams) -> Offers:
+    """What works at the edge stands on an own site: hours of a cloud region are no offer for it."""
+    edge = _by_pool(streams, (streams.table["workload_class"] == EDGE_CLASS).to_numpy(dtype=float)) > 0
+    cloud = np.array([option not in OWN_SITE_OPTIONS for option in COMMITTED_OPTIONS])
+    return replace(
+        offers, on_demand=np.where(edge, np.inf, offers.on_demand), spot=np.where(edge, np.inf, offers.spot),
+        rent=np.where(cloud[:, None] & edge, np.nan, offers.rent),
+    )  # fmt: skip
+
+
+def _missed_usd(
+    market: Market, streams: Streams, offers: Offers, load: Load, slots: Slots, terms: Terms, compute: Compute
+) -> np.ndarray:
+    """[T + 1, P] price of hours that find no capacity: the value lost, at least some of the dearest hours of the pool."""
+    pools, months = len(streams.pools), len(load.use) - 1
+    hours = slots.total(load.use * slots.size, pools) * HOURS_PER_MONTH * (1.0 - compute.served)
+    monthly = terms.capex_usd / months + terms.rent_usd_month + terms.running_usd_month()
+    hourly = np.where(terms.available, monthly / (slots.size * HOURS_PER_MONTH), 0.0)
+    dearest = np.zeros(pools)
+    np.maximum.at(dearest, slots.pool, hourly.max(axis=0, initial=0.0))
+    dearest = np.where(np.isfinite(offers.on_demand), offers.on_demand, dearest)
+    work = streams.accelerators(streams.units[EXPECTED]).mean(axis=0)
+    work = np.where(_by_pool(streams, work)[streams.pool] > 0, work, 1.0)
+    lost = _by_pool(streams, work * lost_value_usd(streams, market.ws.plan)) / np.maximum(
+        _by_pool(streams, work), 1e-300
+    )
+    return hours * np.maximum(lost, LEAST_HOURS * dearest)
+
+
+def _hours_by_option(orders: Orders, load: Load, slots: Slots, terms: Terms, pools: int) -> np.ndarray:
+    """[options, P] accelerator-hours paid over the horizon by way to pay, in the order of `OPTIONS`."""
+    state = orders.state[1:]
+    rented = (state == FLEXIBLE) & np.isfinite(
+        np.where(load.interruptible, terms.spot_usd_per_month, terms.flexible_usd_per_month)
+    )[1:]
+    spot = rented & (load.interruptible & (terms.spot_usd_per_month < terms.flexible_usd_per_month))[1:]
+    found = [
+        np.where(state == OWNED, 1.0, 0.0),
+        *(np.where(state == code, 1.0, 0.0) for code in range(len(COMMITTED_OPTIONS))),
+    ]
+    found += [np.where(rented & ~spot, load.use[1:], 0.0), np.where(spot, load.use[1:], 0.0)]
+    return np.array([slots.total(part.sum(axis=0) * slots.size, pools) for part in found]) * HOURS_PER_MONTH
+
+
+def _by_cell(market: Market, streams: Streams, priced: Priced) -> pd.DataFrame:
+    """Sums over the regions of a cell, and the offers behind them."""
+    places = streams.table[[*KEYS, "region"]]
+    total = _sums(streams, priced)
+    long = (
+        pd.DataFrame(priced.hours.T, columns=list(OPTIONS))
+        .assign(**places)
+        .melt(id_vars=list(places), var_name="purchase_option", value_name="hours")
+    )
+    long = long[long["hours"] > 0]
+    offers = market.prices[["accelerator_id", "region", "purchase_option", "provider", "source", "as_of", "age_days"]]
+    long = long.merge(offers, on=["accelerator_id", "region", "purchase_option"], how="left")
+    limit = long["purchase_option"].map(market.ws.plan.price_freshness_days).astype("float64")
+    long["terms_stale"] = long["age_days"] > limit
+    rows = [(*key, *_terms_of(group)) for key, group in long.groupby(KEYS, sort=True)]
+    about = pd.DataFrame(rows, columns=[*KEYS, *TERM_COLUMNS[:-1]])
+    lacking = places[np.isnan(priced.usd)].groupby(KEYS)["region"].agg(lambda regions: ", ".join(sorted(regions)))
+    lacking = lacking.rename("no_offer_in").astype("str").reset_index()
+    total = total.merge(about, on=KEYS, how="left").merge(lacking, on=KEYS, how="left")
+    return total.fillna({"no_offer_in": "", "terms": ""})[BOUGHT_COLUMNS]
+
+
+def _sums(streams: Streams, priced: Priced) -> pd.DataFrame:
+    """Money of every cell over its regions; not a number where that of one is not."""
+    money = streams.table[KEYS].assign(compute_usd=priced.usd, missed_usd=priced.missed_usd)
+    known = money.groupby(KEYS, sort=True)
+    whole = known.sum(min_count=1)
+    return whole.mask(known["compute_usd"].apply(lambda usd: usd.isna().any()), np.nan).reset_index()
+
+
+def _terms_of(rows: pd.DataFrame) -> tuple[str, float, str, pd.Timestamp, bool]:
+    """Words for the ways to pay of one cell, committed share, and source and age of their prices."""
+    share = (
+        rows.groupby("purchase_option")["hours"].sum().sort_values(ascending=False, kind="stable") / rows["hours"].sum()
+    )
+    words = ", ".join(f"{OPTION_NAMES[name].lower()} {part:.0%}" for name, part in share.items() if part >= 0.005)
+    priced = rows.dropna(subset=["as_of"])
+    committed = float(1.0 - share.reindex(list(FLEXIBLE_OPTIONS)).fillna(0.0).sum())
+    if priced.empty:
+        return words, committed, "", pd.NaT, False
+    most = priced.loc[priced["hours"].idxmax()]
+    return (
+        words,
+        committed,
+        f"{most['provider']}, {most['source']}",
+        priced["as_of"].min(),
+        bool(priced["terms_stale"].any()),
+    )

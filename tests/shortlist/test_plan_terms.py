@@ -1,0 +1,160 @@
+"""Cells bought as the plan would buy them: by hand, at the limits, against the plan's own case."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from market_cases import A100, H100, TWO_BY_DAY, cells, inventory, market, offer
+
+from aifactory.buyplan.case import build_case, solve_expected
+from aifactory.buyplan.plan import stream_builder
+from aifactory.finance.options import OPTION_NAMES
+from aifactory.finance.prices import add_server, price_table
+from aifactory.fleet.streams import owned_accelerators
+from aifactory.shortlist.money import baseline_accelerators
+from aifactory.shortlist.plan_terms import BOUGHT_COLUMNS, MOST_NODES, market_of, price_cells
+from aifactory.units import monthly_rate
+
+NODE_MONTH = 8 * 730
+BY_DAY = 10 / 24  # share of the hours in which the second node works
+
+
+def factors(ws, first=1, last=36):
+    return sum((1 + monthly_rate(ws.plan.value("wacc"))) ** -t for t in range(first, last + 1))
+
+
+def priced(ws, *offers, demand=None, cell=None, today=H100):
+    return price_cells(market(ws, demand or inventory(), *offers, today=today), cells(cell or {})).iloc[0]
+
+
+def test_on_demand_pays_whole_nodes_in_the_hours_in_which_they_work(mini_ws):
+    row = priced(mini_ws, offer(mini_ws))
+    assert row["compute_usd"] == pytest.approx(NODE_MONTH * 2.0 * (1 + BY_DAY) * factors(mini_ws))
+    assert (row["terms"], row["committed_share"], row["missed_usd"]) == ("on demand 100%", 0.0, 0.0)
+    assert (row["terms_source"], row["terms_as_of"], row["terms_stale"]) == ("AWS, test", pd.Timestamp("2026-10-01"), False)  # fmt: skip
+
+
+def test_the_base_is_committed_and_the_rest_rented(mini_ws):
+    year = offer(mini_ws, purchase_option="reserved_1y", term_months=12, usd_per_accelerator_hour=1.0)
+    row = priced(mini_ws, offer(mini_ws), year)
+    assert row["compute_usd"] == pytest.approx(NODE_MONTH * (1.0 + 2.0 * BY_DAY) * factors(mini_ws))
+    assert row["terms"] == "reserved, 1 year 71%, on demand 29%"
+    assert row["committed_share"] == pytest.approx(1 / (1 + BY_DAY))
+    dear = offer(mini_ws, purchase_option="reserved_1y", term_months=12, usd_per_accelerator_hour=2.1)
+    assert priced(mini_ws, offer(mini_ws), dear)["committed_share"] == 0.0
+    cheap = offer(mini_ws, purchase_option="reserved_1y", term_months=12, usd_per_accelerator_hour=0.8)
+    both = priced(mini_ws, offer(mini_ws), cheap)  # 0.8 is below 10 / 24 of 2
+    assert both["compute_usd"] == pytest.approx(NODE_MONTH * 2 * 0.8 * factors(mini_ws))
+
+
+def test_hardware_is_rented_until_it_comes_and_sold_at_the_end(mini_ws):
+    """26 weeks are 6 months: a purchase works from the sixth on; its outlay is paid at once."""
+    plan = mini_ws.plan
+    bought = offer(mini_ws, purchase_option="purchase", usd_per_accelerator_hour=np.nan, usd_per_accelerator=3_000.0,
+                   upfront_fraction=1.0, lead_time_weeks=26.0, provider="maker")  # fmt: skip
+    row = priced(mini_ws, offer(mini_ws), bought)
+    power = mini_ws.table("accelerators").set_index("accelerator_id").loc[H100, "tdp_w"] / 1000
+    running = power * (plan.value("pue") * 730 * 0.1 + plan.value("colocation_usd_per_kw_month"))
+    running += 3_000 * plan.value("maintenance_share_per_year") / 12
+    kept = (1 - plan.value("residual_decline_per_year")) ** (31 / 12)
+    last = (1 + monthly_rate(plan.value("wacc"))) ** -36
+    owned = 3_000 * (1 + plan.value("network_share_of_capex")) + running * factors(mini_ws, 6) - 3_000 * kept * last
+    early = NODE_MONTH * 2.0 * (1 + BY_DAY) * factors(mini_ws, 1, 5)
+    assert row["compute_usd"] == pytest.approx(early + 2 * 8 * owned)
+    assert row["terms"].startswith("purchase 9")
+
+
+def test_what_cannot_be_rented_is_missed_until_hardware_comes(changed, mini_ws):
+    """No value is stated: three of the dearest hours, which is the lease with its power."""
+    ws = changed(use_cases=mini_ws.table("use_cases").assign(value_usd_per_unit=np.nan))
+    lease = offer(ws, purchase_option="lease", term_months=36, usd_per_accelerator_hour=1.0, lead_time_weeks=13.0)
+    row = priced(ws, lease)
+    power = ws.table("accelerators").set_index("accelerator_id").loc[H100, "tdp_w"] / 1000
+    running = power * (ws.plan.value("pue") * 730 * 0.1 + ws.plan.value("colocation_usd_per_kw_month"))
+    missed = 3 * (1.0 + running / 730) * NODE_MONTH * (1 + BY_DAY) * factors(ws, 1, 2)
+    assert row["missed_usd"] == pytest.approx(missed)
+    assert row["compute_usd"] > missed
+
+
+def test_without_an_offer_there_is_no_cost_and_the_region_is_named(mini_ws):
+    rows = price_cells(market(mini_ws, inventory(), offer(mini_ws)), cells({}, {"accelerator_id": A100}))
+    found = rows.set_index("accelerator_id")
+    assert np.isnan(found.at[A100, "compute_usd"])
+    assert (found.at[A100, "no_offer_in"], found.at[H100, "no_offer_in"]) == ("us", "")
+
+
+def test_a_least_order_above_the_fleet_is_no_offer(mini_ws):
+    much = offer(
+        mini_ws, purchase_option="reserved_1y", term_months=12, usd_per_accelerator_hour=0.5, minimum_accelerators=64
+    )
+    assert priced(mini_ws, offer(mini_ws), much)["committed_share"] == 0.0
+    assert priced(mini_ws, much)["no_offer_in"] == "us"
+
+
+def test_an_edge_site_takes_no_hours_of_a_cloud(changed, mini_ws):
+    ws = changed(use_cases=mini_ws.table("use_cases").assign(workload_class="edge_on_device"))
+    assert priced(ws, offer(ws))["no_offer_in"] == "us"
+
+
+def test_owned_accelerators_of_todays_platform_cost_their_running_alone(mini_ws):
+    pools = [("us", H100, "purchase", 16.0)]
+    row = priced(mini_ws, offer(mini_ws), demand=inventory(pools=pools))
+    power = mini_ws.table("accelerators").set_index("accelerator_id").loc[H100, "tdp_w"] / 1000
+    running = power * (mini_ws.plan.value("pue") * 730 * 0.1 + mini_ws.plan.value("colocation_usd_per_kw_month"))
+    assert row["compute_usd"] == pytest.approx(16 * running * factors(mini_ws))
+    assert row["terms"] == f"{OPTION_NAMES['owned'].lower()} 100%"
+    elsewhere = priced(mini_ws, offer(mini_ws), demand=inventory(pools=pools), today=A100)
+    assert elsewhere["terms"] == "on demand 100%"
+
+
+def test_old_prices_are_named(mini_ws):
+    old = offer(mini_ws, as_of=pd.Timestamp("2024-01-01"))
+    row = priced(mini_ws, old)
+    assert row["terms_stale"]
+    assert row["terms_as_of"] == pd.Timestamp("2024-01-01")
+
+
+def test_a_fleet_of_very_many_nodes_is_ordered_in_bundles(mini_ws):
+    one = priced(mini_ws, offer(mini_ws))["compute_usd"]
+    many = priced(mini_ws, offer(mini_ws), demand=inventory(per_hour=TWO_BY_DAY * 20 * MOST_NODES))["compute_usd"]
+    assert many == pytest.approx(one * 20 * MOST_NODES, rel=2 / MOST_NODES)
+
+
+def test_no_demand_and_no_capacity_have_no_row(mini_ws):
+    unknown = cells({"units_per_s_per_accelerator": np.nan})
+    found = price_cells(market(mini_ws, inventory(), offer(mini_ws)), unknown)
+    assert found.empty
+    assert list(found.columns) == BOUGHT_COLUMNS
+
+
+@given(st.floats(0.2, 4.0), st.floats(0.1, 3.0), st.floats(0.5, 60.0))
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_an_offer_more_and_capacity_more_never_cost_more(mini_ws, price, committed, load):
+    demand = inventory(per_hour=load)
+    hour = offer(mini_ws, usd_per_accelerator_hour=price)
+    term = offer(mini_ws, purchase_option="reserved_3y", term_months=36, usd_per_accelerator_hour=committed)
+    alone = priced(mini_ws, hour, demand=demand)["compute_usd"]
+    both = priced(mini_ws, hour, term, demand=demand)
+    faster = priced(mini_ws, hour, term, demand=demand, cell={"units_per_s_per_accelerator": 1.7 / 3600})
+    assert faster["compute_usd"] <= both["compute_usd"] * (1 + 1e-9)
+    assert both["compute_usd"] <= alone * (1 + 1e-9)
+    assert both["compute_usd"] >= min(price, committed) * NODE_MONTH * load / 8 * factors(mini_ws) * (1 - 1e-9)
+
+
+def test_a_cell_costs_what_the_plan_pays_for_it_alone(road):
+    """The plan's own case of one use case on one platform, demand as expected, is the oracle."""
+    ws, cases = road.ws, [("chat", H100), ("chat", A100), ("models", A100), ("images", H100)]
+    mine = market_of(ws, road.inventory, baseline_accelerators(ws, road.benchmark.capacity))
+    found = price_cells(mine, road.benchmark.capacity).set_index(["use_case_id", "accelerator_id"])["compute_usd"]
+    prices = price_table(add_server(ws.table("prices"), ws.table("accelerators"), ws.table("operating_costs")), ws.plan, ws.as_of)  # fmt: skip
+    for use_case, chip in cases:
+        choice = pd.DataFrame({"use_case_id": [use_case], "accelerator_id": [chip]})
+        short = dataclasses.replace(road.shortlist, choice=choice)
+        streams = stream_builder(ws, road.inventory, road.benchmark, short)(ws.plan)
+        owned = owned_accelerators(road.inventory.pools, ws.plan, streams)
+        case = build_case(ws.plan, streams, prices, owned=owned, porting={})
+        usd = solve_expected(case).ledger.compute.present_value(monthly_rate(ws.plan.value("wacc")))
+        assert found[use_case, chip] == pytest.approx(usd), (use_case, chip)
