@@ -167,6 +167,14 @@ def test_quick_orders_follow_the_rule_of_the_plan(tiny):
     assert (decision != FLEXIBLE).sum() == (alone != FLEXIBLE).sum()
 
 
+def test_work_with_a_latency_limit_runs_on_spot_but_does_not_wait(tiny):
+    """Batch requests with a limit on their end: rented on spot in the hour in which they come, as the ledger has them."""
+    case = tiny(request_pattern=["batch", "batch"])
+    problem = problem_of(case, paths_of(case, 2))
+    assert case.streams.table["movable"].tolist() == problem.deferrable.tolist() == [False, True]
+    assert problem.may_be_interrupted.tolist() == [True, True]
+
+
 def test_limits_are_spoken_of_by_name(tiny):
     from bp_company import make_plan
 

@@ -1,14 +1,21 @@
 """Recourse in closed form where every workload has one platform: no programme is needed.
 
-Per platform with capacity C, live load L_k in block k of h_k hours and D accelerator-hours of deferrable work:
+An accelerator-hour of workload w that the fleet does not serve costs the least of what it may do instead,
 
-    live      sum_k h_k p max(L_k - C, 0)                p: on demand where offered, else the penalty
-    deferred  q max(D - sum_k h_k max(C - L_k, 0), 0)    q: the cheaper of spot (over its share) and p
+    c_w = min(hour on demand, hour on spot over its share where w may be interrupted, hosted model, missed demand).
 
-Deferrable work takes the hours that live work leaves free and rents the rest; it never displaces live work.
+The fleet serves the dearest work first. With the work of a platform in order of c, A_i the live load of the i dearest by
+block k of h_k hours, D_i their deferrable accelerator-hours of the month and C the capacity, the cost is
+
+    sum_i (c_i - c_{i+1}) U_i,    U_i = sum_k h_k max(A_ik - C, 0) + max(D_i - sum_k h_k max(C - A_ik, 0), 0)
+
+since what is left unserved of the i dearest is U_i whatever else there is (serving is a transversal matroid, for which
+the greedy choice is best). Deferrable work takes the hours that live work leaves free.
 """
 
 from __future__ import annotations
+
+from functools import cached_property
 
 import numpy as np
 
@@ -18,13 +25,22 @@ TOLERANCE = 1e-9
 
 
 def has_closed_form(problem: Problem) -> bool:
-    """Whether each workload has one platform, hours on demand are unlimited or none, and nothing goes to a hosted model."""
-    if problem.ports:
-        return False
+    """Whether each workload has one platform, and hours on demand are unlimited or none."""
     unlimited = np.isin(problem.on_demand_most, (0.0, np.inf)).all()
-    penalties = _penalty(problem)
-    equal = all(len(np.unique(row[np.isfinite(row)])) <= 1 for row in penalties.T)
-    return bool(((problem.rate > 0).sum(axis=1) == 1).all() and unlimited and np.isinf(problem.api_usd).all() and equal)
+    return bool(not problem.ports and ((problem.rate > 0).sum(axis=1) == 1).all() and unlimited)
+
+
+def instead_usd(problem: Problem) -> np.ndarray:
+    """[T, W, P] or [S, T, W, P] USD of an accelerator-hour of each workload that a platform does not serve; 0 elsewhere."""
+    rate = np.asarray(problem.rate, dtype=float)
+    offered = np.isfinite(problem.on_demand_usd) & (problem.on_demand_most > 0)
+    rented = np.where(offered, problem.on_demand_usd, np.inf)[..., None, :]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        spot = (problem.spot_usd / problem.spot_share)[..., None, :]
+        hosted = np.where(rate > 0, np.asarray(problem.api_usd, dtype=float)[..., :, None] * rate, np.inf)
+    spot = np.where(problem.may_be_interrupted[:, None], spot, np.inf)
+    missed = rate * problem.miss_usd[:, None]
+    return np.where(rate > 0, np.minimum(np.minimum(rented, spot), np.minimum(hosted, missed)), 0.0)
 
 
 class ClosedFormRecourse:
@@ -32,14 +48,43 @@ class ClosedFormRecourse:
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
-        own = problem.rate > 0
-        self._per_unit = np.where(own, 1.0 / np.where(own, problem.rate, 1.0), 0.0)
-        penalty = np.where(np.isfinite(_penalty(problem)), _penalty(problem), 0.0).max(axis=0)
-        offered = np.isfinite(problem.on_demand_usd) & (problem.on_demand_most > 0)
-        self._live = np.where(offered, np.minimum(problem.on_demand_usd, penalty), penalty)
-        with np.errstate(divide="ignore"):
-            spot = problem.spot_usd / problem.spot_share
-        self._deferred = np.minimum(self._live, spot)
+        rate = np.asarray(problem.rate, dtype=float)
+        self._per_unit = np.where(rate > 0, 1.0 / np.where(rate > 0, rate, 1.0), 0.0)
+        self._classes()
+
+    def _classes(self) -> None:
+        """Work of a platform at one price is one class: its members [W, P, M], prices [.., T, P, M] and their falls."""
+        rate, usd = np.asarray(self.problem.rate), instead_usd(self.problem)
+        groups = [_alike(usd[..., p], np.flatnonzero(rate[:, p] > 0)) for p in range(rate.shape[1])]
+        width = max((len(group) for group in groups), default=1)
+        member = np.zeros((*rate.shape, width))
+        prices = np.zeros((*usd.shape[:-2], rate.shape[1], width))
+        for p, group in enumerate(groups):
+            for at, workloads in enumerate(group):
+                member[workloads, p, at] = self._per_unit[workloads, p]
+                prices[..., p, at] = usd[..., workloads[0], p]
+        order = np.argsort(-prices, axis=-1, kind="stable")
+        sorted_usd = np.take_along_axis(prices, order, axis=-1)
+        # [..., T, P, M] what an unserved hour of the i dearest classes costs beyond the next one.
+        self._fall = sorted_usd - np.concatenate([sorted_usd[..., 1:], np.zeros_like(sorted_usd[..., :1])], axis=-1)
+        still = (order == np.arange(width)).all()
+        self._member, self._order = member, None if still else order if order.ndim == 4 else order[None]
+
+    def _loads(self, demand: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Live load [S, T, P, M, K] and deferrable hours [S, T, P, M] of the dearest classes, one after the other."""
+        patient = np.asarray(self.problem.deferrable, bool)
+        live = np.einsum("stwk,wpm->stpmk", demand[:, :, ~patient], self._member[~patient], optimize=True)
+        hours = demand[:, :, patient] @ self.problem.block_hours
+        wait = np.einsum("stw,wpm->stpm", hours, self._member[patient], optimize=True)
+        if self._order is not None:
+            order = np.broadcast_to(self._order, wait.shape)
+            live = np.take_along_axis(live, order[..., None], axis=3)
+            wait = np.take_along_axis(wait, order, axis=3)
+        return live.cumsum(axis=3), wait.cumsum(axis=3)
+
+    @cached_property
+    def _own(self) -> tuple[np.ndarray, np.ndarray]:
+        return self._loads(self.problem.demand)
 
     def cost(
         self,
@@ -54,24 +99,25 @@ class ClosedFormRecourse:
         for plans of whole nodes and are tighter.
         """
         p = self.problem
-        demand = p.demand if demand is None else demand
-        patient = np.asarray(p.deferrable, bool)
-        load = self._per_unit[~patient].T @ demand[:, :, ~patient]
-        wait = (demand[:, :, patient] @ p.block_hours) @ self._per_unit[patient]
+        loads = self._own if demand is None else self._loads(demand)
         nodes = (capacity - p.owned) / p.node_size
         whole = np.floor(nodes + TOLERANCE)
-        here, following = (self._usd(load, wait, p.owned + p.node_size * count) for count in (whole, whole + 1))
+        here, following = (self._usd(*loads, p.owned + p.node_size * count) for count in (whole, whole + 1))
         step = following - here
         return (here + np.clip(nodes - whole, 0.0, 1.0) * step).sum(axis=2), step / p.node_size
 
-    def _usd(self, load: np.ndarray, wait: np.ndarray, capacity: np.ndarray) -> np.ndarray:
-        """Cost [S, T, P] of live load [S, T, P, K] and deferrable hours [S, T, P]."""
-        over = load - capacity[None, :, :, None]
+    def _usd(self, live: np.ndarray, wait: np.ndarray, capacity: np.ndarray) -> np.ndarray:
+        """Cost [S, T, P] of cumulated live load [S, T, P, M, K] and deferrable hours [S, T, P, M]."""
+        over = live - capacity[None, :, :, None, None]
         short = np.maximum(over, 0.0) @ self.problem.block_hours
         idle = np.maximum(-over, 0.0) @ self.problem.block_hours
-        return self._live * short + self._deferred * np.maximum(wait - idle, 0.0)
+        return np.sum(self._fall * (short + np.maximum(wait - idle, 0.0)), axis=-1)
 
 
-def _penalty(problem: Problem) -> np.ndarray:
-    """[W, P] USD of an accelerator-hour of a workload that is missed; infinite elsewhere."""
-    return np.where(problem.rate > 0, problem.rate * problem.miss_usd[:, None], np.inf)
+def _alike(usd: np.ndarray, workloads: np.ndarray) -> list[np.ndarray]:
+    """Workloads of a platform grouped by their price [..., W], the dearest on average first."""
+    found: dict[bytes, list[int]] = {}
+    for w in workloads:
+        found.setdefault(np.ascontiguousarray(usd[..., w]).tobytes(), []).append(int(w))
+    groups = [np.array(group) for group in found.values()]
+    return sorted(groups, key=lambda group: -float(np.mean(usd[..., group[0]])))

@@ -79,7 +79,8 @@ class Problem:
     demand : [S, T, W, K] units per hour in each load block.
     block_hours : [K] hours of each block in a month.
     rate : [W, P] units per hour of one accelerator inside the SLO; 0: cannot serve.
-    deferrable : [W] work that may wait within its month, and be interrupted.
+    deferrable : [W] work that may wait within its month.
+    interruptible : [W] work that may run on spot; empty: what is deferrable.
     node_size, kw : [P] accelerators per node, kW per accelerator.
     vendor : [P] vendor of the platform.
     owned : [T, P] accelerators that are there already.
@@ -140,6 +141,7 @@ class Problem:
     risk_weight: float = 0.3
     tail: float = 0.9
     ports: tuple[Port, ...] = ()
+    interruptible: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=bool))
 
     def __post_init__(self) -> None:
         s, t, w, k = _shape(self.demand, "demand", 4)
@@ -161,6 +163,10 @@ class Problem:
                     column=name,
                     value=np.shape(getattr(self, name)),
                 )
+        if np.size(self.interruptible) not in {0, w}:
+            raise InputError.at(
+                "problem", f"must have the shape {(w,)}", column="interruptible", value=np.shape(self.interruptible)
+            )
         if np.size(self.floor) and np.shape(self.floor) != (t, p):
             raise InputError.at("problem", f"must have the shape {(t, p)}", column="floor", value=np.shape(self.floor))
         for name in ("demand", "block_hours", "rate", "miss_usd", "owned", "kw"):
@@ -222,6 +228,11 @@ class Problem:
     def platforms(self) -> int:
         """Platforms."""
         return len(self.node_size)
+
+    @property
+    def may_be_interrupted(self) -> np.ndarray:
+        """[W] work that may run on spot."""
+        return np.asarray(self.interruptible if np.size(self.interruptible) else self.deferrable, dtype=bool)
 
     @cached_property
     def discount(self) -> np.ndarray:

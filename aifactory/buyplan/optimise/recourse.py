@@ -1,7 +1,7 @@
 """What a month costs once the fleet is there: the cheapest way to serve its demand, by linear programme.
 
 Variables of a month: y[w, p, k] accelerators that serve a workload, on demand od[p, k], spot[w, p, k] of
-deferrable work, and units per hour that go to a hosted model api[w, k] or are missed miss[w, k]. Deferrable work
+work that may be interrupted, and units per hour that go to a hosted model api[w, k] or are missed miss[w, k]. Deferrable work
 must be done within its month, other work in its block; of a spot hour a share is lost to interruptions.
 
     min  sum_k h_k (od price + spot price / share + api price + miss price)
@@ -199,7 +199,7 @@ def month_layout(problem: Problem) -> Layout:
     hours, rate = np.asarray(problem.block_hours, float), np.asarray(problem.rate, float)
     (w_count, p_count), k_count = rate.shape, len(hours)
     cells = np.argwhere(rate > 0)
-    patient = cells[np.asarray(problem.deferrable, bool)[cells[:, 0]]]
+    patient = cells[problem.may_be_interrupted[cells[:, 0]]]
     widths = [len(cells), p_count, len(patient), w_count, w_count]
     starts = np.cumsum([0, *widths]) * k_count
     held, on_demand, spot, api, miss = (slice(int(a), int(b)) for a, b in pairwise(starts))

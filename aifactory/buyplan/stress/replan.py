@@ -202,7 +202,7 @@ def copies(problem: Problem, platform: int, number: int) -> Problem:
     streams, one = np.flatnonzero(problem.rate[:, platform] > 0), [platform] * number
     plain = Problem(
         demand=problem.demand[:, :, streams], block_hours=problem.block_hours, rate=problem.rate[np.ix_(streams, one)],
-        deferrable=np.asarray(problem.deferrable)[streams], node_size=np.asarray(problem.node_size)[one], options=(),
+        deferrable=np.asarray(problem.deferrable)[streams], interruptible=problem.may_be_interrupted[streams], node_size=np.asarray(problem.node_size)[one], options=(),
         on_demand_usd=np.asarray(problem.on_demand_usd)[..., one], spot_usd=np.asarray(problem.spot_usd)[..., one],
         api_usd=np.asarray(problem.api_usd)[..., streams], miss_usd=np.asarray(problem.miss_usd)[streams],
         owned=np.asarray(problem.owned)[:, one], on_demand_most=np.asarray(problem.on_demand_most)[one],

@@ -267,6 +267,44 @@ def test_the_closed_form_is_the_programme(seed):
     assert 8.0 * worth.sum(axis=2) == pytest.approx(following, rel=1e-6, abs=1e-3)
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6))
+def test_the_closed_form_holds_for_work_of_many_prices(seed):
+    """Hosted models, prices by path, work that runs on spot but may not wait, and work whose loss costs more."""
+    rng = np.random.default_rng(seed)
+    own = np.eye(2)[rng.integers(0, 2, 5)]
+    own[:2] = np.eye(2)
+    hosted = rng.uniform(1e-4, 0.02, (3, 2, 5))
+    case = problem(
+        3, 2, 5, 2, seed=seed, rate=own * rng.uniform(500, 2000, (5, 1)), deferrable=rng.random(5) < 0.5,
+        api_usd=np.where(rng.random(5) < 0.6, hosted, np.inf) if rng.random() < 0.7 else hosted[0],
+        on_demand_most=np.where(rng.random(2) < 0.7, np.inf, 0.0), miss_usd=rng.uniform(0.001, 0.05, 5),
+        spot_usd=rng.uniform(0.5, 8.0, (3, 2, 2)), interruptible=rng.random(5) < 0.5,
+    )  # fmt: skip
+    assert has_closed_form(case)
+    nodes = rng.integers(0, 40, (2, 2))
+    usd, worth = ClosedFormRecourse(case).cost(8.0 * nodes)
+    assert usd == pytest.approx(Recourse(case).cost(8.0 * nodes)[0], rel=1e-8)
+    assert (worth <= 1e-9).all()
+    fresh = case.demand * 1.3
+    again = replace(case, demand=fresh)
+    assert ClosedFormRecourse(case).cost(8.0 * nodes, fresh)[0] == pytest.approx(
+        ClosedFormRecourse(again).cost(8.0 * nodes)[0]
+    )
+
+
+def test_capacity_serves_the_dearest_work_first():
+    """10 accelerators of chat (hosted for USD 1), 10 of search (rented for 4): each of the first 10 saves 4, then 1."""
+    case = Problem(
+        demand=np.full((1, 1, 2, 1), 10.0), block_hours=np.array([100.0]), rate=np.ones((2, 1)),
+        deferrable=np.zeros(2, bool), node_size=np.array([5]), options=(), on_demand_usd=np.full((1, 1), 4.0),
+        spot_usd=np.full((1, 1), np.inf), api_usd=np.array([[1.0, np.inf]]), miss_usd=np.full(2, 9.0),
+        owned=np.zeros((1, 1)), on_demand_most=np.array([np.inf]), spot_share=np.ones(1), kw=np.ones(1), order_months=(0,),
+    )  # fmt: skip
+    usd = [ClosedFormRecourse(case).cost(np.full((1, 1), 5.0 * n))[0].item() for n in range(5)]
+    assert usd == [5000.0, 3000.0, 1000.0, 500.0, 0.0]
+
+
 def test_between_nodes_the_closed_form_is_a_convex_interpolation():
     case = replace(one_platform(10.0 * np.arange(1, 11)), node_size=np.array([4]))
     at = [ClosedFormRecourse(case).cost(np.full((4, 1), accelerators))[0].mean() for accelerators in (4.0, 6.0, 8.0)]
