@@ -19,6 +19,8 @@ _STAMP = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?"
 _OFFSET = r"(?:Z|[+-]\d\d:?\d\d)"
 _MONTH = r"\d{4}-(?:0[1-9]|1[0-2])"
 _WHOLE = r"[+-]?[0-9]{1,18}"
+#: 1 or 1,000? Nobody writes a count with three decimals.
+_THOUSANDS = r"[+-]?[0-9]{1,3}(?:[.][0-9]{3})+"
 #: Without \s and \d, which pandas would hand to Python row by row.
 _DECIMAL = r"[ \t]*[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]{1,3})?[ \t]*"
 #: Columns of more rows are looked at side by side; texts and their patterns leave the other core free.
@@ -174,11 +176,14 @@ def _number(item: Field, texts: pd.Series) -> _Read:
 def _integer(_item: Field, texts: pd.Series) -> _Read:
     plain = texts.str.fullmatch(_WHOLE, na=False)
     # 12.0 and 1e3 are whole too; beyond 2^53 a float would not hold them
-    floats = pd.to_numeric(texts.where(~plain), errors="coerce").astype("float64")
+    grouped = texts.str.fullmatch(_THOUSANDS, na=False)
+    floats = pd.to_numeric(texts.where(~plain & ~grouped), errors="coerce").astype("float64")
     rounded = np.isfinite(floats) & (floats == np.floor(floats)) & (floats.abs() < 2**53)
-    bad = texts.notna() & ~plain & ~rounded
-    numbers = floats.where(rounded).astype("Int64").mask(plain, texts.where(plain).astype("Int64"))
-    return _Read(numbers, _faults((bad, "must be a whole number of at most 18 digits")))
+    bad = texts.notna() & ~plain & ~rounded & ~grouped
+    whole = texts.where(plain).str.removeprefix("+").astype("Int64")
+    numbers = floats.where(rounded).astype("Int64").mask(plain, whole)
+    rule = "may be a decimal number or have points between its thousands; write a whole number without points"
+    return _Read(numbers, _faults((bad, "must be a whole number of at most 18 digits"), (grouped, rule)))
 
 
 def _whole(item: Field, numbers: pd.Series) -> pd.Series:

@@ -85,7 +85,7 @@ def header_separator(text: str) -> str:
     >>> header_separator("a\tb, c\td\n1"), header_separator("a,b|c\n"), header_separator("a;b\n")
     ('\t', ',', ',')
     """
-    line = text.lstrip("\ufeff").split("\n", 1)[0]
+    line = re.split("[\r\n]", text.lstrip("\ufeff"), maxsplit=1)[0]
     cells = {sign: len(next(csv.reader([line], delimiter=sign), [])) for sign in (",", "\t", "|")}
     return max(cells, key=lambda sign: cells[sign])  # the first of equals
 

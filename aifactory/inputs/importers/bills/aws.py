@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.inputs.billing import DISCOUNT_KEY
-from aifactory.inputs.importers.bills.common import Converted, as_object, as_tags, column, pick
+from aifactory.inputs.importers.bills.common import Converted, as_object, as_tags, column, pick, renamed
 
 AWS_COLUMNS = {
     "BillingPeriodStart": ("bill_billing_period_start_date",),
@@ -32,6 +32,7 @@ AWS_COLUMNS = {
     "ListCost": ("pricing_public_on_demand_cost",),
     "x_ChargeId": ("identity_line_item_id",),
 }
+AWS_USAGE = ("Usage",)
 AWS_PURCHASES = ("Fee", "RIFee", "SavingsPlanUpfrontFee", "SavingsPlanRecurringFee")
 AWS_CATEGORY = {"Tax": "Tax", "Credit": "Credit", "Refund": "Adjustment", "SavingsPlanNegation": "Adjustment",
                 **dict.fromkeys(AWS_PURCHASES, "Purchase")}  # fmt: skip
@@ -66,8 +67,7 @@ def aws_name(name: str) -> str:
 
 def convert_aws(text: pd.DataFrame) -> Converted:
     """AWS report: unblended cost is billed; amortised commitments are effective, their unused part a line of its own."""
-    source = {aws_name(name): name for name in text}
-    text = text.rename(columns={name: new for new, name in source.items()})
+    text, source = renamed(text, aws_name, {name for names in AWS_COLUMNS.values() for name in names})
     kind = column(text, "line_item_line_item_type")
     found = pick(text, AWS_COLUMNS)
     frame = found.text.assign(ProviderName="AWS")
@@ -92,6 +92,10 @@ def convert_aws(text: pd.DataFrame) -> Converted:
     frame["Tags"] = _aws_tags(text)
     unused = _aws_unused(text, frame, kind)
     warnings = [("unused part of commitments, shown as its own charge", len(unused))] if len(unused) else []
+    other = ~kind.isin([*AWS_USAGE, *AWS_CATEGORY, *AWS_COVERED]) & ~discount
+    if other.any():
+        named = ", ".join(sorted(kind[other].unique())[:5])
+        warnings.append((f"line item types that are not known count as usage: {named}", int(other.sum())))
     if discount.any():
         warnings.append(
             (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from aifactory.inputs.importers.bills.common import (
     pick,
     plain_dates,
     products,
+    renamed,
 )
 
 AZURE_COLUMNS = {
@@ -48,6 +50,15 @@ AZURE_CATEGORY = {
     "Credit": "Credit",
 }
 AZURE_PRICING = {"OnDemand": "Standard", "Reservation": "Committed", "SavingsPlan": "Committed", "Spot": "Dynamic"}
+#: Kinds of charges as the documentation writes them; exports differ in case.
+AZURE_TYPES = ("Usage", "UnusedReservation", "UnusedSavingsPlan", *AZURE_CATEGORY)
+AZURE_USED = {
+    *AZURE_NUMBERS,
+    "chargetype",
+    "pricingmodel",
+    "reservationid",
+    *(name for names in AZURE_COLUMNS.values() for name in names),
+}
 _GERMAN_NUMBER = r"-?(?:\d{1,3}(?:\.\d{3})+|\d+),\d+"
 
 
@@ -63,12 +74,17 @@ def azure_name(name: str) -> str:
 
 def convert_azure(text: pd.DataFrame) -> Converted:
     """Azure export: an actual one is what is billed, an amortised one what it costs; never both."""
-    source = {azure_name(name): name for name in text}
-    text, notes = _plain_numbers(text.rename(columns={name: new for new, name in source.items()}), source)
+    text, source = renamed(text, azure_name, AZURE_USED)
+    text, notes = _plain_numbers(text, source)
     found = pick(text, AZURE_COLUMNS)
     frame = found.text.assign(ProviderName="Microsoft")
     cost = column(text, *AZURE_COST)
-    kind, model = column(text, "chargetype"), column(text, "pricingmodel")
+    kind, model = _cased(column(text, "chargetype"), AZURE_TYPES), _cased(column(text, "pricingmodel"), AZURE_PRICING)
+    text = text.assign(chargetype=kind)
+    other = ~kind.isin(["", *AZURE_TYPES])
+    if other.any():
+        named = ", ".join(sorted(kind[other].unique())[:5])
+        notes.append((f"charge types that are not known count as usage: {named}", int(other.sum())))
     reserved = model.isin(["Reservation", "SavingsPlan"]) | (column(text, "reservationid") != "")
     bought, used = (
         reserved & (kind == "Purchase") & (amounts(cost) != 0),
@@ -113,6 +129,13 @@ def convert_azure(text: pd.DataFrame) -> Converted:
     billed_from = source.get(next((name for name in AZURE_COST if name in text), "cost"), "Cost")
     variant = "amortised" if used.any() else "actual" if bought.any() else ""
     return Converted(frame, names | {"BilledCost": billed_from, "EffectiveCost": billed_from}, notes, variant)
+
+
+def _cased(texts: pd.Series, known: Iterable[str]) -> pd.Series:
+    """Words as the documentation writes them, whatever their case; others stay."""
+    words = {word.lower(): word for word in known}
+    spelled = {text: words.get(text.strip().lower(), text) for text in texts.unique()}
+    return texts.map(spelled)
 
 
 def _list_cost(text: pd.DataFrame, cost: pd.Series) -> tuple[pd.Series, list[tuple[str, int]]]:

@@ -48,6 +48,23 @@ def pick(text: pd.DataFrame, columns: dict[str, tuple[str, ...]]) -> Converted:
     return Converted(pd.DataFrame({target: text[name] for target, name in found.items()}, index=text.index), found)
 
 
+def renamed(text: pd.DataFrame, name: Callable[[str], str], used: Iterable[str]) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Columns under their plain names, and the name of each in the file; of names not used the first stays.
+
+    Raises
+    ------
+    ValueError
+        If two columns mean the same thing that is used.
+    """
+    source: dict[str, str] = {}
+    for theirs in text:
+        first = source.setdefault(name(theirs), theirs)
+        if first != theirs and name(theirs) in used:
+            raise ValueError(f"row 1: columns {first!r} and {theirs!r} are both {name(theirs)}; remove one of them")
+    plain = text[list(source.values())]
+    return plain.set_axis(list(source), axis=1), source
+
+
 def column(text: pd.DataFrame, *names: str) -> pd.Series:
     """First of the named columns; empty text where none is there."""
     name = next((item for item in names if item in text), None)

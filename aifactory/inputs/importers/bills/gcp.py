@@ -54,6 +54,7 @@ def convert_gcp(text: pd.DataFrame) -> Converted:
     frame["ChargeCategory"] = column(text, "cost_type").map(GCP_CATEGORY).fillna("Usage")
     bought = column(text, "sku.description", "sku_description").str.match("Commitment(?: v|:| -)")
     frame["ChargeCategory"] = frame["ChargeCategory"].mask(bought & (frame["ChargeCategory"] == "Usage"), "Purchase")
+    _refuse_broken_credits(column(text, "credits"))
     credit, gift = (column(text, "credits").map(partial(_credit_sum, gifts=gifts)) for gifts in (False, True))
     kinds = column(text, "credits")
     committed = kinds.str.contains("COMMITTED_USAGE_DISCOUNT")
@@ -81,6 +82,26 @@ def convert_gcp(text: pd.DataFrame) -> Converted:
         frame = pd.concat([frame, given], ignore_index=True)
         notes.append(("promotional credits, shown as their own charges", len(given)))
     return Converted(frame, found.source_of | {"BilledCost": "cost", "EffectiveCost": "cost"}, notes)
+
+
+def _refuse_broken_credits(texts: pd.Series) -> None:
+    """Refuse credits that are no list with amounts: left out, the costs of their rows would be too high."""
+    for text in texts.unique():
+        if not _has_amounts(text):
+            row = int((texts == text).to_numpy().argmax()) + 2
+            raise ValueError(
+                f"row {row}, column 'credits': value {text[:60]!r}: must be a list of credits, each with a finite amount"
+            )
+
+
+def _has_amounts(text: str) -> bool:
+    if text.strip("[] ") in ("", "null"):
+        return True
+    try:
+        held = entries(text)
+        return bool(held) and all(Decimal(str(item.get("amount", "0"))).is_finite() for item in held)
+    except InvalidOperation:
+        return False
 
 
 def _credit_sum(text: str, *, gifts: bool) -> str:

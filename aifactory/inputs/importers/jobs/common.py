@@ -24,6 +24,7 @@ from aifactory.inputs.telemetry import conform
 FIELDS = ("job_id", "use_case", "region", "device", "accelerators", "submitted", "started", "ended", "state")
 NO_TIME = ("", "unknown", "none", "n/a", "null", "nat")
 NO_DEVICE, NOT_GPU, OUT_OF_ORDER = "(none)", "no accelerator", "times are out of order"
+GIVEN_TWICE = "the same run of a job, given again with the same values"
 AFTER_IMPORT, NO_SUBMISSION = "after the day of import", "no time of submission"
 MAX_NAMED = 10
 #: Seconds since 1970 between 2001 and 2286 have ten digits, milliseconds thirteen.
@@ -99,6 +100,7 @@ def to_jobs(raw: RawJobs, target: Target) -> pd.DataFrame:
     times = {name: _times(raw, name, target.zone) for name in ("submitted", "started", "ended")}
     raw.rows = raw.rows.assign(**times)
     raw.leave_out(raw.rows["submitted"].isna(), NO_SUBMISSION)
+    raw.leave_out(raw.rows.duplicated() & (raw.rows["job_id"].str.strip() != ""), GIVEN_TWICE)
     if target.today is not None:
         raw.leave_out(raw.rows["submitted"] >= target.today + pd.Timedelta(days=1), AFTER_IMPORT)
     status = _states(raw)

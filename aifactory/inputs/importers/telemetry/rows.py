@@ -35,6 +35,9 @@ NEEDED = ("timestamp_utc", "use_case_id", "input_tokens", "output_tokens")
 TYPES = {"timestamp_utc": "datetime", "input_tokens": "integer", "output_tokens": "integer", "cached_input_tokens": "integer",
          "ttft_ms": "number", "e2e_ms": "number", "queue_ms": "number", "is_retry": "boolean", "service_units": "number"}  # fmt: skip
 FORMAT = "request rows"
+ALIKE = (
+    "equal to an earlier request in every column, and no identifiers: counted; is a part of the log in the file twice?"
+)
 #: Form of a time counted from 1970 -> its unit.
 _EPOCH = {r"\d{10}(\.\d+)?": "s", r"\d{13}": "ms", r"\d{16}": "us", r"\d{19}": "ns"}
 _UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
@@ -81,6 +84,8 @@ def read_rows(path: Path, text: pd.DataFrame, columns: dict[str, str], region: s
     if "region" not in rows:
         rows["region"] = region
     if "request_id" not in rows:
+        again = int(rows.duplicated().sum())
+        counted += [(ALIKE, again)] if again else []
         rows["request_id"] = [f"{path.name}-{number}" for number in range(2, len(rows) + 2)]
     negative = next((name for name in ("input_tokens", "output_tokens") if (rows[name] < 0).any()), "")
     if negative:
