@@ -115,9 +115,10 @@ def money(usd: float) -> str:
     """Amount in words fit for a sentence.
 
     >>> money(12_345_678), money(-4_200), money(950)
-    ('USD 12.3 million', 'USD -4,200', 'USD 950')
+    ('USD 12.3 million', 'USD −4,200', 'USD 950')
     """
-    return f"USD {usd / MEGA:,.1f} million" if abs(usd) >= MEGA else f"USD {usd:,.0f}"
+    text = f"USD {usd / MEGA:,.1f} million" if abs(usd) >= MEGA else f"USD {usd:,.0f}"
+    return text.replace("-", "\N{MINUS SIGN}")
 
 
 def month_name(month: str) -> str:

@@ -35,8 +35,9 @@ def demand_section(inv: Inventory) -> Group:
     steep = profile.sort_values("peak_to_average", ascending=False).iloc[0]
     daily, weekly = int(profile["daily_season"].sum()), int(profile["weekly_season"].sum())
     down = profile[profile["outage_hours"] > 0]
+    rest = "" if daily == weekly == len(profile) else "; the others are planned without a season"
     text = (
-        f"Of {len(profile)} series {daily} repeat with the hour of the day and {weekly} with the day of the week, tested against chance; the others are planned without a season. "
+        f"Of {len(profile)} series {daily} repeat with the hour of the day and {weekly} with the day of the week, tested against chance{rest}. "
         f"The steepest peak is {num(steep['units_per_hour_peak'])} {steep['service_unit'].replace('_', ' ')}s an hour over {steep['peak_window_minutes']} minutes, {num(steep['peak_to_average'], 1)} times the average ({steep['use_case_id']}, {steep['region']})."
     )
     text += f" {plural(len(down), 'series', 'series')} had outages." if len(down) else ""
@@ -76,9 +77,14 @@ def chart_demand_heatmap(ws: Workspace, inv: Inventory) -> Figure | Block:
         fmt="num2",
         titles={"hour_utc": "Hour of day, UTC", "load": "Load over mean"},
     )
+    highest = f"{WEEKDAYS[int(busiest['day'])]} at {int(busiest['hour_utc']):02d}:00 UTC"
+    tested = inv.demand_profile[inv.demand_profile["use_case_id"].isin(_serving(inv))]
+    repeats = tested["daily_season"].any() or tested["weekly_season"].any()
     return figure(
         chart,
-        title=f"Load peaks on {WEEKDAYS[int(busiest['day'])]} at {int(busiest['hour_utc']):02d}:00 UTC",
+        title=f"Load peaks on {highest}"
+        if repeats
+        else f"No hour or weekday is proven to repeat; load was highest on {highest}",
         description=f"Heat map of load by weekday and hour; the highest cell is {busiest['load']:.2f} times the mean, the lowest {frame['load'].min():.2f}.",
         caption="Each use case counts relative to its own mean, so that large ones do not hide small ones.",
         source=DEMAND,

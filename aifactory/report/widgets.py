@@ -6,6 +6,9 @@ from collections.abc import Callable
 from inspect import signature
 from typing import Any
 
+from aifactory.errors import AIFactoryError
+from aifactory.report.blocks import missing
+
 
 def explore(function: Callable[..., Any], **controls: Any) -> None:
     """Show `function` at its defaults, then controls; each one let go shows it anew at once.
@@ -26,7 +29,10 @@ def explore(function: Callable[..., Any], **controls: Any) -> None:
     def show(_change: object = None) -> None:
         out.clear_output(wait=True)
         with out:
-            display(result())
+            try:
+                display(result())
+            except AIFactoryError as error:  # a setting that has no result: said in a line, not as a traceback
+                display(missing("The result at these settings", str(error)))
 
     display(result())
     for control in shown.values():

@@ -280,6 +280,22 @@ def test_explore_shows_the_default_outside_the_widget(monkeypatch):
     assert (slider.min, slider.max, slider.step) == (0.0, 0.2, 0.05)
 
 
+def test_settings_without_a_result_are_said_in_a_line(monkeypatch):
+    def only_positive(rate=0.1):
+        if rate == 0:
+            raise AIFactoryError("weights: must not be all 0")
+        return rate
+
+    shown = []
+    monkeypatch.setattr("IPython.display.display", shown.append)
+    widgets.explore(only_positive, rate=(0.0, 0.2, 0.05))
+    slider = next(child for child in shown[1].children if hasattr(child, "max"))
+    slider.value = 0.0
+    assert shown[-1].text == "The result at these settings could not be computed: weights: must not be all 0"
+    slider.value = 0.2
+    assert shown[-1] == 0.2
+
+
 def test_quick_imports_leave_the_slow_library_out_and_charts_work():
     code = (
         "import sys; from aifactory.report.quick import quick_imports; quick_imports(); quick_imports();"

@@ -167,3 +167,13 @@ def test_a_target_without_measurements_is_not_counted_as_kept(tiny):
 @pytest.mark.parametrize(("share", "shown"), [(0.0004, "0.0 %"), (-0.0004, "0.0 %"), (0.012, "+1.2 %"), (0, "0 %")])
 def test_a_change_too_small_to_show_has_no_sign(share, shown):
     assert _signed(share) == shown
+
+
+def test_a_busiest_hour_is_no_finding_where_nothing_repeats(tiny):
+    ws, inventory = tiny
+    assert inventory.demand_profile["daily_season"].any()
+    title = page.chart_demand_heatmap(ws, inventory).text
+    assert "Load peaks on " in title
+    profile = inventory.demand_profile.assign(daily_season=False, weekly_season=False)
+    still = page.chart_demand_heatmap(ws, dataclasses.replace(inventory, demand_profile=profile)).text
+    assert still == title.replace("Load peaks on", "No hour or weekday is proven to repeat; load was highest on")
