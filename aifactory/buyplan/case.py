@@ -27,6 +27,7 @@ SPREAD_ASSUMPTIONS = (
     "demand_noise_memory",
     "launch_slip_months",
     "unknown_growth_sd",
+    "growth_drift_sd",
 )
 PEAK_RULE_RESERVE = 0.4  # the dearest rule of thumb that the page compares with: peak + 40 %
 

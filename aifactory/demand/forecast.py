@@ -37,6 +37,8 @@ FORECAST_COLUMNS = [
     "units_p90",
     "growth_source",
 ]
+#: A trend of which the prior leaves less than this share is called short.
+SHORT_TREND = 0.5
 QUANTILES = ["p10", "p50", "p90"]
 GROUP_COLUMNS = ["workload_class", "region", "month", *QUANTILES]
 WHAT_IF_COLUMNS = ["scenario", "month", *QUANTILES, "expected_without"]
@@ -176,7 +178,12 @@ def _growth_source(
         return f"{growth:+.1%} a month, set in plan.yaml"
     if np.isnan(row["growth_per_month"]):
         return f"level kept: {row['growth_months']} months are too few for a trend"
-    return f"{growth:+.1%} a month at the start: trend of {row['growth_months']} months, adjusted for the scenario"
+    prior = max(plan.value("unknown_growth_sd"), 1e-9)
+    kept = 1 - min(row["growth_log_sd"] / prior, 1) ** 2  # see `demand.profile.monthly_trend`
+    short = f" ({kept:.0%} of it kept: short)" if kept < SHORT_TREND else ""
+    return (
+        f"{growth:+.1%} a month at the start: trend of {row['growth_months']} months{short}, adjusted for the scenario"
+    )
 
 
 def _groups(

@@ -91,6 +91,7 @@ def _measured(name: str, rows: pd.DataFrame, basis: DemandBasis, plan: Plan, per
     stated = plan.scenario("expected").monthly_growth is not None
     doubt = rows.reindex(columns=["growth_log_sd"])["growth_log_sd"].to_numpy(dtype=float)
     doubt = np.where(np.isfinite(doubt), doubt, plan.value("unknown_growth_sd"))
+    doubt = np.hypot(doubt, plan.value("growth_drift_sd"))
     scatter = rows.reindex(columns=["month_scatter"])["month_scatter"].to_numpy(dtype=float)
     months = rows["growth_months"].fillna(0).to_numpy(dtype=float)
     adoption = [plan.scenario(which).adoption for which in SCENARIOS]

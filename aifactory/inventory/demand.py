@@ -101,7 +101,7 @@ def profile_demand(ws: Workspace, windows: pd.DataFrame, monthly: pd.DataFrame) 
     month = windows[windows["window_start_utc"].dt.strftime("%Y-%m") == ws.period]
     ends = windows["window_start_utc"] + pd.to_timedelta(windows["window_minutes"], unit="min")
     spans = windows.assign(end=ends).groupby(PAIR).agg(first=("window_start_utc", "min"), last=("end", "max"))
-    hours = hours_of_month(ws.period)
+    hours, prior = hours_of_month(ws.period), ws.plan.value("unknown_growth_sd")
     training = set(ws.table("use_cases").query("service_unit == 'accelerator_hour'")["use_case_id"])
     rows = []
     for (use_case, region), group in month.groupby(PAIR):
@@ -111,7 +111,7 @@ def profile_demand(ws: Workspace, windows: pd.DataFrame, monthly: pd.DataFrame) 
         if use_case in training:  # a job table is a log: hours without a job are idle, not unobserved
             series, last = series.reindex(hours, fill_value=0.0), max(last, hours[-1] + pd.Timedelta(hours=1))
         found = profile_series(series, minutes, may_idle=use_case in training)
-        trend = monthly_trend(_daily_levels(monthly, use_case, region, ws.period, first, last))
+        trend = monthly_trend(_daily_levels(monthly, use_case, region, ws.period, first, last), prior)
         rows.append(
             {
                 "use_case_id": use_case,

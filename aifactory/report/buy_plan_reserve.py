@@ -14,7 +14,7 @@ from aifactory.units import HOURS_PER_MONTH
 
 MOST_SHOWN = 1.0
 #: Streams in the table, and notes below it.
-STREAMS_SHOWN, MOST_NOTES = 12, 5
+STREAMS_SHOWN, MOST_NOTES = 6, 5
 SOURCE = "demand_windows table, prices and orders of this plan"
 
 

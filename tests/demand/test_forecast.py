@@ -16,7 +16,7 @@ from aifactory.inventory import build_inventory
 from aifactory.units import HOURS_PER_MONTH
 
 FEW = settings(max_examples=50, deadline=None)
-SURE = {"demand_noise_sd": 0.0, "growth_damping": 0.94, "launch_slip_months": 0.0}
+SURE = {"demand_noise_sd": 0.0, "growth_drift_sd": 0.0, "growth_damping": 0.94, "launch_slip_months": 0.0}
 
 
 def scenario(multiplier=1.0, growth=None, adoption=1.0, name="expected"):
@@ -300,13 +300,15 @@ def test_bands_of_a_use_case_hold_its_median(inventory):
     assert (cells["units_p10"] <= cells["units_p90"]).all()
 
 
-@pytest.mark.parametrize(("doubt", "widest"), [(0.0, 1.0), (0.04, 1.6), (0.1, 3.1)])
-def test_what_has_no_trend_is_as_uncertain_as_the_plan_says(inventory, mini_ws, doubt, widest):
+@pytest.mark.parametrize(
+    ("doubt", "drift", "widest"), [(0.0, 0.0, 1.0), (0.04, 0.0, 1.6), (0.0, 0.04, 1.6), (0.06, 0.08, 3.1)]
+)
+def test_what_has_no_trend_is_as_uncertain_as_the_plan_says(inventory, mini_ws, doubt, drift, widest):
     """Closed form without any other spread: P90 over P50 after a year is exp(1.2816 sd sum of 0.94^k, k < 12)."""
     profile = inventory.demand_profile.assign(
         growth_per_month=np.nan, growth_months=2, growth_log_sd=np.nan, month_scatter=0.0
     )
-    plan = sure(mini_ws.plan, SURE | {"unknown_growth_sd": doubt})
+    plan = sure(mini_ws.plan, SURE | {"unknown_growth_sd": doubt, "growth_drift_sd": drift})
     frame = simulate_demand(DemandBasis(profile, mini_ws.table("use_cases")), plan, "2026-10").frame
     year = frame[(frame["month"] == "2027-10") & (frame["scenario"] == "expected")]
     level = (
@@ -316,3 +318,14 @@ def test_what_has_no_trend_is_as_uncertain_as_the_plan_says(inventory, mini_ws, 
         * HOURS_PER_MONTH
     )
     np.testing.assert_allclose(year["units_p90"] / level.to_numpy(), widest, rtol=0.08)
+
+
+def test_a_short_trend_says_how_much_of_it_is_kept(inventory, mini_ws):
+    """Three quarters of the prior's variance left: a quarter of the trend is kept; half a prior's: three quarters."""
+    prior = mini_ws.plan.value("unknown_growth_sd")
+    for share, word in ((0.75, "trend of 4 months (25% of it kept: short)"), (0.25, "trend of 4 months, adjusted")):
+        profile = inventory.demand_profile.assign(
+            growth_per_month=0.02, growth_months=4, growth_log_sd=prior * np.sqrt(share)
+        )
+        frame = simulate_demand(DemandBasis(profile, mini_ws.table("use_cases")), mini_ws.plan, "2026-10", 10).frame
+        assert word in frame["growth_source"].iloc[0]

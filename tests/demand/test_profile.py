@@ -10,14 +10,16 @@ from scipy import stats
 from aifactory.demand.profile import (
     BUSY_SHARE,
     HOURS_PER_WEEK,
-    MIN_SCATTER,
     MIN_UNITS,
     MIN_WEEKS,
     PRIOR_GROWTH,
+    PRIOR_SCATTER,
+    SCATTER_MONTHS,
     autocorrelation,
     hourly_series,
     hourly_shape,
     monthly_growth,
+    monthly_trend,
     outage_mask,
     peak_minutes,
     profile_series,
@@ -247,7 +249,8 @@ def test_growth_is_the_shrunk_slope_of_a_regression(seed, months, slope, scatter
     logs = 5 + slope * np.arange(months) + np.random.default_rng(seed).normal(0, scatter, months)
     fit = stats.linregress(np.arange(months), logs)
     spread = ((np.arange(months) - (months - 1) / 2) ** 2).sum()
-    doubt = max(fit.stderr**2, MIN_SCATTER**2 / spread)
+    known, squares = months - 2, fit.stderr**2 * (months - 2) * spread
+    doubt = (squares + SCATTER_MONTHS * PRIOR_SCATTER**2) / (known + SCATTER_MONTHS) / spread
     expected = np.exp(fit.slope * PRIOR_GROWTH**2 / (PRIOR_GROWTH**2 + doubt)) - 1
     growth, used = monthly_growth(np.exp(logs))
     assert (growth, used) == (pytest.approx(expected, abs=1e-9), months)
@@ -275,9 +278,38 @@ def test_fewer_than_four_months_have_no_trend(levels):
 def test_months_before_the_launch_and_missing_months_do_not_bend_the_trend():
     # a gap keeps its place in time: 100 x 1.1^t at t = 2, 3, 5, 6
     levels = np.array([0, np.nan, 121, 133.1, np.nan, 161.051, 177.1561])
-    doubt = MIN_SCATTER**2 / (4 + 1 + 1 + 4)
-    expected = np.exp(np.log(1.1) * 0.01 / (0.01 + doubt)) - 1
+    doubt = 4 * 0.15**2 / (4 - 2 + 4) / (4 + 1 + 1 + 4)
+    expected = np.exp(np.log(1.1) * 0.03**2 / (0.03**2 + doubt)) - 1
     assert monthly_growth(levels) == (pytest.approx(expected, abs=1e-9), 4)
+
+
+def test_four_months_of_jobs_say_little_of_three_years():
+    """Doubled twice, then halved: the line through the logarithms by hand, and what the prior leaves of it."""
+    trend = monthly_trend(np.array([1.0, 2.0, 4.0, 2.0]))
+    logs = np.log(2) * np.array([0, 1, 2, 1])
+    slope = float((np.array([-1.5, -0.5, 0.5, 1.5]) @ logs) / 5)
+    rest = logs - logs.mean() - slope * np.array([-1.5, -0.5, 0.5, 1.5])
+    doubt = (rest @ rest + 4 * 0.15**2) / 6 / 5
+    kept = 0.03**2 / (0.03**2 + doubt)
+    assert trend.growth == pytest.approx(np.expm1(slope * kept))
+    assert trend.log_sd == pytest.approx(0.03 * np.sqrt(1 - kept))
+    assert kept < 0.05
+    assert trend.growth < 0.015
+
+
+def test_the_prior_of_growth_holds_at_its_limits():
+    levels = 100 * 1.08 ** np.arange(4)
+    assert monthly_trend(levels, prior_sd=0.0).growth == 0.0
+    assert monthly_trend(levels, prior_sd=1e6).growth == pytest.approx(0.08)
+    assert monthly_trend(100 * 1.08 ** np.arange(60)).growth == pytest.approx(0.08, abs=1e-3)
+
+
+@FEW
+@given(st.floats(0.8, 1.25), st.integers(4, 30))
+def test_more_months_of_one_trend_keep_more_of_it(factor, months):
+    short, long = (monthly_trend(100 * factor ** np.arange(count)) for count in (months, months + 6))
+    assert abs(short.growth) <= abs(long.growth) + 1e-12
+    assert long.log_sd < short.log_sd
 
 
 # hours of a month
