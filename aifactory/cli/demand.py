@@ -1,4 +1,4 @@
-"""Commands about demand: backtest, reserve, generate."""
+"""Commands about demand: backtest, reserve, early, generate."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ app = typer.Typer()
 
 @app.command()
 def backtest(
-    file: Annotated[Path, typer.Argument(help="CSV with the columns ds,y or unique_id,ds,y.")],
+    file: Annotated[Path, typer.Argument(help="CSV or XLSX with the columns ds,y or unique_id,ds,y.")],
     freq: Annotated[str, typer.Option(help="Step of the series: h, D, W or M (calendar months).")],
     horizon: Annotated[int, typer.Option(help="Steps to forecast at each origin.")],
     season: Annotated[
@@ -37,7 +37,7 @@ def backtest(
 
 @app.command()
 def reserve(
-    file: Annotated[Path, typer.Argument(help="Trace of any format of the importers, or a CSV with ds,y.")],
+    file: Annotated[Path, typer.Argument(help="Trace of any format of the importers, or a CSV or XLSX with ds,y.")],
     lead_time: Annotated[str, typer.Option(help="From an order to its arrival, such as 28d.")],
     window: Annotated[str, typer.Option(help="Window in which demand is counted, such as 10min or 1mo.")] = "10min",
     target: Annotated[float, typer.Option(help="Share of windows that may be over capacity.")] = 0.01,
@@ -60,6 +60,26 @@ def reserve(
         autoscaler_lag, target_unserved,
     )  # fmt: skip
     print_found(reserve_file(file, settings), as_json, reserve_lines)
+
+
+@app.command()
+def early(
+    file: Annotated[Path, typer.Argument(help="Trace of any format of the importers, or a CSV or XLSX with ds,y.")],
+    share: Annotated[float, typer.Option(help="Share of the projected users that are live, such as 0.1.")],
+    projected: Annotated[float, typer.Option(help="Mean demand per window that was projected for all users.")],
+    window: Annotated[str, typer.Option(help="Window in which demand is counted, such as 10min.")] = "1h",
+    as_equals: Annotated[
+        float | None, typer.Option(help="Equal users that would be as concentrated as the early ones.")
+    ] = None,
+    measure: Annotated[str, typer.Option(help="Count requests or tokens.")] = "requests",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Does the first part of the traffic bear out the projection? Extrapolated, with a stated error."""
+    from aifactory.demand.command import duration
+    from aifactory.demand.early_traffic import early_file, early_lines
+
+    found = early_file(file, duration("--window", window), share, projected, as_equals, measure)
+    print_found(found, as_json, early_lines)
 
 
 @app.command()

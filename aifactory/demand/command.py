@@ -165,7 +165,7 @@ def reserve_file(path: Path, settings: ReserveSettings) -> dict[str, object]:
 
     `capacity` is in units of demand per window; `reserve` is its share over the basis.
     """
-    window, lead_time = _duration("--window", settings.window), _duration("--lead-time", settings.lead_time)
+    window, lead_time = duration("--window", settings.window), duration("--lead-time", settings.lead_time)
     lead = round(lead_time / window)
     if lead < 1:
         raise InputError.at("--lead-time", f"is shorter than a window of {span(window)}", value=settings.lead_time)
@@ -221,7 +221,7 @@ def _autoscaled(
     values: np.ndarray, settings: ReserveSettings, window: pd.Timedelta, whole: Reserve
 ) -> dict[str, object]:
     """Capacity to keep running where more of the ordered capacity starts after a lag: the target over the lag only."""
-    lag = max(1, int(np.ceil(_duration("--autoscaler-lag", settings.autoscaler_lag) / window)))
+    lag = max(1, int(np.ceil(duration("--autoscaler-lag", settings.autoscaler_lag) / window)))
     running = _planned(values, lag, window, settings)
     return {
         "lag": settings.autoscaler_lag,
@@ -268,7 +268,12 @@ def _number(value: float) -> float | None:
     return float(f"{value:.6g}") if np.isfinite(value) else None
 
 
-def _duration(option: str, text: str) -> pd.Timedelta:
+def duration(option: str, text: str) -> pd.Timedelta:
+    """A duration of the command line, such as 10min, 1h, 28d or 1mo.
+
+    >>> duration("--window", "90min")
+    Timedelta('0 days 01:30:00')
+    """
     match = DURATION.fullmatch(text.strip())
     found = pd.Timedelta(seconds=float(match[1]) * SECONDS[match[2].lower()]) if match else pd.Timedelta(0)
     if found <= pd.Timedelta(0):

@@ -1,12 +1,9 @@
-"""What each step of safety costs, what failures and slow scaling add, and what early traffic tells."""
+"""What each step of safety costs, and what failures and slow scaling add."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
-from scipy.special import stdtrit
 
 from aifactory.demand.reserve import Reserve
 from aifactory.errors import InputError
@@ -60,64 +57,6 @@ def failure_factor(pools: int, down: int = 1) -> float:
     if down < 0 or pools <= down:
         raise InputError.at("failure domains", f"{down} of {pools} pools cannot be down: one must stay", value=pools)
     return pools / (pools - down)
-
-
-@dataclass(frozen=True)
-class EarlyTraffic:
-    """Extrapolation of the first part of the traffic to all of it, units per window."""
-
-    mean: float
-    low: float
-    high: float
-    peak_low: float
-    peak_high: float
-    ratio: float
-    verdict: str
-
-
-def check_early_traffic(
-    values: np.ndarray, share: float, projected_mean: float, confidence: float = 0.8, batch: int = 24
-) -> EarlyTraffic:
-    """Compare the projection with what the first `share` of it tells, with a stated error.
-
-    Mean: observed mean / share, with a Student interval over means of batches, since neighbouring
-    windows are alike. Peak (99th percentile): deviations grow with the root of the load where users act
-    alone, in proportion where they act together; the truth lies between. The users of the first part
-    are taken for users like the others, which is the assumption to doubt first.
-
-    Parameters
-    ----------
-    values : (n,), demand per window of the early traffic; two batches at least.
-    share : part of the projected traffic that is live, above 0, at most 1.
-    batch : windows of a batch, a day if there is one.
-
-    Raises
-    ------
-    InputError
-        If there are fewer than two batches or the share is out of bounds.
-    """
-    values = np.asarray(values, dtype=float)
-    if not 0 < share <= 1:
-        raise InputError.at("share", "must be above 0 and at most 1", value=share)
-    batches = len(values) // batch
-    if batches < 2:
-        raise InputError(f"{len(values)} windows are fewer than two batches of {batch}: measure for longer")
-    means = values[-batches * batch :].reshape(batches, batch).mean(axis=1)
-    error = float(stdtrit(batches - 1, (1 + confidence) / 2)) * float(means.std(ddof=1)) / np.sqrt(batches)
-    mean, low, high = (
-        float(part) / share for part in (means.mean(), max(means.mean() - error, 0.0), means.mean() + error)
-    )
-    above = max(float(np.quantile(values, 0.99)) - float(values.mean()), 0.0)
-    verdict = (
-        "below the projection"
-        if high < projected_mean
-        else "above the projection"
-        if low > projected_mean
-        else "as projected"
-    )
-    return EarlyTraffic(
-        mean, low, high, mean + above / np.sqrt(share), mean + above / share, mean / projected_mean, verdict
-    )
 
 
 def month_windows(window_minutes: float) -> float:

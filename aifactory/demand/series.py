@@ -1,4 +1,4 @@
-"""Series of a CSV file (`ds,y` or `unique_id,ds,y`) on a regular grid; every repair names its rows.
+"""Series of a CSV or XLSX file (`ds,y` or `unique_id,ds,y`) on a regular grid; every repair names its rows.
 
 | what stands in the file | what happens |
 |---|---|
@@ -12,6 +12,7 @@
 | numbers as stamps | times since 1970 or days of a spreadsheet where all are, with a warning |
 | stamps between those of the frequency | refused: aggregate first |
 | text, infinite values or beyond 1e100, no column ds or y | refused |
+| a workbook (.xlsx) | its one sheet with columns ds and y is read |
 | rare zeros in a busy series | kept and scored; members that smooth see the season before instead |
 | a level that halves or doubles and stays | kept; members follow within a season; a warning names the row |
 | a constant series | forecast as it is; errors are scaled by its value |
@@ -29,6 +30,7 @@ import pandas as pd
 
 from aifactory.demand.stamps import parse_stamps, refuse
 from aifactory.errors import InputError
+from aifactory.inputs.spreadsheet import read_spreadsheet
 from aifactory.inputs.tables import read_text
 from aifactory.units import HOURS_PER_MONTH
 
@@ -42,6 +44,8 @@ FREQUENCIES = {
     "M": (MONTH, 12),
 }
 MOST_MISSING = 0.5
+#: First bytes of a workbook.
+WORKBOOK = b"PK\x03\x04"
 #: Beyond it, squares overflow.
 LARGEST = 1e100
 SHIFT_FACTOR, SHIFT_BLOCKS = 2.0, 2
@@ -98,7 +102,7 @@ def series_rows(path: Path, *, daily: bool) -> tuple[pd.DataFrame, tuple[str, ..
     path = Path(path)
     if not path.is_file():
         raise InputError.at(path.name, "no such file", value=str(path))
-    text, _ = read_text(path)
+    text = _cells(path)
     absent = [name for name in ("ds", "y") if name not in text]
     if absent:
         raise InputError.at(
@@ -115,10 +119,28 @@ def series_rows(path: Path, *, daily: bool) -> tuple[pd.DataFrame, tuple[str, ..
             "name": text["unique_id"].astype("str") if "unique_id" in text else path.name.split(".")[0],
             "ds": stamps,
             "y": _parse_values(path.name, text["y"]),
-            "row": np.arange(2, len(text) + 2),
+            "row": text.index.to_numpy(),
         }
     )
-    return rows, (told,) if told else ()
+    return rows.reset_index(drop=True), (told,) if told else ()
+
+
+def is_workbook(path: Path) -> bool:
+    """Whether a file is a workbook (.xlsx), by its first bytes."""
+    with path.open("rb") as stream:
+        return stream.read(4) == WORKBOOK
+
+
+def _cells(path: Path) -> pd.DataFrame:
+    """Cells of the file as text, indexed by the row that a spreadsheet counts."""
+    if not is_workbook(path):
+        text, _ = read_text(path)
+        return text.set_axis(np.arange(2, len(text) + 2))
+    sheets = [sheet.frame for sheet in read_spreadsheet(path) if {"ds", "y"} <= set(sheet.frame.columns)]
+    if len(sheets) != 1:
+        rule = f"holds {len(sheets)} visible sheets with the columns ds and y: keep one, or save it as CSV"
+        raise InputError.at(path.name, rule)
+    return sheets[0]
 
 
 def _parse_values(file: str, texts: pd.Series) -> pd.Series:

@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from aifactory.cli import app
+from aifactory.demand.series import read_series
 from aifactory.errors import InputError
 
 COUNT = 24 * 21
@@ -148,3 +149,34 @@ def test_a_series_that_is_too_short_does_not_stop_the_others(tmp_path):
     frame()[:3].assign(unique_id="short").to_csv(tmp_path / "only.csv", index=False)
     alone = CliRunner().invoke(app, ["backtest", str(tmp_path / "only.csv"), *COMMANDS["backtest"]])
     assert isinstance(alone.exception, InputError)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_workbook_says_what_its_csv_says(tmp_path, command):
+    held = frame()
+    held.to_csv(tmp_path / "load.csv", index=False)
+    with pd.ExcelWriter(tmp_path / "load.xlsx") as book:
+        pd.DataFrame({"about": ["hourly requests"]}).to_excel(book, sheet_name="notes", index=False)
+        held.assign(ds=pd.to_datetime(held["ds"])).to_excel(book, sheet_name="load", index=False)
+    answers = []
+    for name in ("load.csv", "load.xlsx"):
+        found = CliRunner().invoke(app, [command, str(tmp_path / name), *COMMANDS[command]])
+        assert found.exit_code == 0, found.output
+        answers.append(found.output)
+    assert answers[0] == answers[1]
+
+
+def test_a_workbook_of_two_series_sheets_is_refused(tmp_path):
+    with pd.ExcelWriter(tmp_path / "load.xlsx") as book:
+        for name in ("one", "two"):
+            frame().to_excel(book, sheet_name=name, index=False)
+    with pytest.raises(InputError, match="2 visible sheets with the columns ds and y"):
+        read_series(tmp_path / "load.xlsx", "h")
+
+
+def test_an_empty_cell_of_a_workbook_is_named_by_its_row(tmp_path):
+    held = frame().astype({"y": "object"})
+    held.loc[3, "y"] = None
+    held.to_excel(tmp_path / "load.xlsx", index=False)
+    (found,) = read_series(tmp_path / "load.xlsx", "h")
+    assert any("no value in row 5" in text for text in found.warnings)

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from aifactory.cli import app
 from aifactory.demand.command import ReserveSettings, reserve_file
 from aifactory.demand.reserve import _Plan, _Record, budget_left, exceeded_by, plan_reserve, unserved_by
-from aifactory.demand.reserve_money import check_early_traffic, failure_factor, price_curve
+from aifactory.demand.reserve_money import failure_factor, price_curve
 from aifactory.errors import InputError
 
 KEYS = {
@@ -214,7 +214,7 @@ def test_no_demand_needs_no_capacity():
     assert np.isnan(found.reserve)
 
 
-# money, failures, early traffic
+# money, failures
 
 
 def test_each_step_of_safety_has_its_price():
@@ -237,22 +237,6 @@ def test_failure_domains():
     assert failure_factor(5, 2) == pytest.approx(5 / 3)
     with pytest.raises(InputError, match="one must stay"):
         failure_factor(1)
-
-
-def test_early_traffic_states_its_error():
-    rng, inside = np.random.default_rng(11), 0
-    for _ in range(200):
-        inside += (found := check_early_traffic(rng.poisson(30, 240) * 1.0, 0.1, 300)).low <= 300 <= found.high
-    assert 0.72 <= inside / 200 <= 0.88
-    assert found.peak_low < found.peak_high
-    assert check_early_traffic(rng.poisson(60, 240) * 1.0, 0.1, 300).verdict == "above the projection"
-    assert check_early_traffic(np.tile([10.0], 240), 0.1, 100).ratio == pytest.approx(1)
-
-
-@pytest.mark.parametrize(("values", "share", "told"), [(np.ones(30), 0.1, "two batches"), (np.ones(99), 0, "share")])
-def test_too_little_early_traffic_is_refused(values, share, told):
-    with pytest.raises(InputError, match=told):
-        check_early_traffic(values, share, 10)
 
 
 # files
