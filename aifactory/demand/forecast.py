@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.demand.growth import damped_factors, scenario_growth
+from aifactory.demand.profile import SHORT_TREND, kept_share
 from aifactory.demand.scenario_cuts import LEVELS, Cuts, cut_paths, groups_of_paths
 from aifactory.demand.scenario_inputs import (
     PATHS,
@@ -37,8 +38,6 @@ FORECAST_COLUMNS = [
     "units_p90",
     "growth_source",
 ]
-#: A trend of which the prior leaves less than this share is called short.
-SHORT_TREND = 0.5
 QUANTILES = ["p10", "p50", "p90"]
 GROUP_COLUMNS = ["workload_class", "region", "month", *QUANTILES]
 WHAT_IF_COLUMNS = ["scenario", "month", *QUANTILES, "expected_without"]
@@ -178,8 +177,7 @@ def _growth_source(
         return f"{growth:+.1%} a month, set in plan.yaml"
     if np.isnan(row["growth_per_month"]):
         return f"level kept: {row['growth_months']} months are too few for a trend"
-    prior = max(plan.value("unknown_growth_sd"), 1e-9)
-    kept = 1 - min(row["growth_log_sd"] / prior, 1) ** 2  # see `demand.profile.monthly_trend`
+    kept = kept_share(row["growth_log_sd"], plan.value("unknown_growth_sd"))
     short = f" ({kept:.0%} of it kept: short)" if kept < SHORT_TREND else ""
     return (
         f"{growth:+.1%} a month at the start: trend of {row['growth_months']} months{short}, adjusted for the scenario"

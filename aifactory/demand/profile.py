@@ -23,6 +23,8 @@ MIN_GROWTH_MONTHS = 4
 #: the least pinball loss within 2 % of that of the other half's choice. With a prior of 0.10, four months of trend were
 #: kept to two thirds: the loss was 26 % higher, and growth seen over four months said next to nothing of the year after.
 PRIOR_GROWTH, PRIOR_SCATTER, SCATTER_MONTHS = 0.03, 0.15, 4
+#: A trend of which the prior leaves less than this share is called short.
+SHORT_TREND = 0.5
 #: Least scatter of months about a trend, where it is taken for noise to come: an assumption.
 MIN_SCATTER = 0.05
 
@@ -223,6 +225,15 @@ def monthly_trend(units_per_day: np.ndarray, prior_sd: float = PRIOR_GROWTH) -> 
     kept = prior_sd**2 / (prior_sd**2 + doubt)
     growth = round(float(np.expm1(slope * kept)), 12)
     return Trend(growth, count, float(np.sqrt(doubt * kept)), max(float(np.sqrt(squares / (count - 2))), MIN_SCATTER))
+
+
+def kept_share(log_sd: float, prior_sd: float) -> float:
+    """Share k of a measured trend that `monthly_trend` kept, from the deviation p sqrt(1 - k) that it states.
+
+    >>> round(kept_share(0.015, 0.03), 2), kept_share(0.0, 0.0)
+    (0.75, 1.0)
+    """
+    return 1 - min(log_sd / max(prior_sd, 1e-9), 1.0) ** 2
 
 
 def monthly_growth(units_per_day: np.ndarray) -> tuple[float, int]:

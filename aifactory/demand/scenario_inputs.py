@@ -11,7 +11,6 @@ import pandas as pd
 from aifactory.demand.adoption import RATE_SD, SATURATION_SD, adoption_curves, basis_of, prior_rate
 from aifactory.demand.adoption import Launch as Adoption
 from aifactory.demand.growth import scenario_growth
-from aifactory.demand.profile import MIN_GROWTH_MONTHS
 from aifactory.demand.scenarios import WEEKS_PER_MONTH, Z90, Adopting, Launch, Settings, Spread, Workload
 from aifactory.inputs.plan import Plan
 from aifactory.units import HOURS_PER_MONTH, SCENARIOS
@@ -33,7 +32,7 @@ class DemandBasis:
     what_ifs: pd.DataFrame | None = None  # table demand_what_ifs
     size_growth: Mapping[str, float] = field(default_factory=dict)  # growth a month of a unit's work
     seasons: Mapping[str, np.ndarray] = field(default_factory=dict)  # factor by calendar month
-    weekly_units: Mapping[str, np.ndarray] = field(default_factory=dict)  # since launch, of young use cases
+    weekly_units: Mapping[str, np.ndarray] = field(default_factory=dict)  # since launch, where a trend says little
 
 
 def settings_of(plan: Plan, period: str, paths: int = PATHS) -> Settings:
@@ -67,8 +66,7 @@ def read_workloads(basis: DemandBasis, plan: Plan, period: str) -> tuple[list[Wo
     found = []
     for name, rows in measured.groupby("use_case_id", sort=True):
         item = _measured(str(name), rows.set_index("region").reindex(regions), basis, plan, period)
-        young = rows["growth_months"].max() < MIN_GROWTH_MONTHS
-        if name in chains and name in basis.weekly_units and young:
+        if name in chains and name in basis.weekly_units:
             share = item.level / item.level.sum()
             item = replace(
                 item, adopting=adopting(chains[name], basis.weekly_units[name], share, 1 - _age(basis, name), plan)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
-from aifactory.demand.profile import MIN_GROWTH_MONTHS
+from aifactory.demand.profile import MIN_GROWTH_MONTHS, SHORT_TREND, kept_share
 from aifactory.demand.scenario_inputs import DemandBasis
 from aifactory.demand.season import month_factors
 from aifactory.inputs.workspace import Workspace
@@ -35,7 +37,7 @@ def demand_basis(
         what_ifs=ws.table("demand_what_ifs"),
         size_growth=size_growth(token_growth, ws.table("api_prices")),
         seasons=seasons(monthly, ws.period),
-        weekly_units=weekly_units(windows, profile, ws.period),
+        weekly_units=weekly_units(windows, profile, ws.period, launches_of(ws), ws.plan.value("unknown_growth_sd")),
     )
 
 
@@ -66,18 +68,37 @@ def seasons(monthly: pd.DataFrame, period: str) -> dict[str, np.ndarray]:
     return found
 
 
-def weekly_units(windows: pd.DataFrame, profile: pd.DataFrame, period: str) -> dict[str, np.ndarray]:
-    """Units of each whole week since the first one with demand, of use cases too young for a trend."""
+def launches_of(ws: Workspace) -> dict[str, pd.Timestamp]:
+    """First day of the stated launch month of each use case that states one."""
+    months = ws.table("use_cases").set_index("use_case_id")["launch_month"].dropna()
+    return {str(name): pd.Timestamp(f"{month}-01", tz="UTC") for name, month in months.items()}
+
+
+def weekly_units(
+    windows: pd.DataFrame, profile: pd.DataFrame, period: str, launches: Mapping[str, pd.Timestamp], prior_sd: float
+) -> dict[str, np.ndarray]:
+    """Units of each whole week since launch, of use cases whose trend says little (`kept_share` below one half).
+
+    The launch is the month stated, else, of use cases with less than `MIN_GROWTH_MONTHS` months, the first day with
+    demand. Weeks before the first demand are NaN: they were not seen.
+    """
     if profile.empty:
         return {}
-    young = profile.groupby("use_case_id")["growth_months"].max()
     end = pd.Timestamp(f"{period}-01", tz="UTC") + pd.DateOffset(months=1)
-    rows = windows[windows["use_case_id"].isin(young.index[young < MIN_GROWTH_MONTHS]) & (windows["service_units"] > 0)]
-    rows = rows[rows["window_start_utc"] < end]
+    rows = windows[(windows["service_units"] > 0) & (windows["window_start_utc"] < end)]
     found = {}
-    for name, mine in rows.groupby("use_case_id"):
-        first = mine["window_start_utc"].min().floor("D")
+    for name, cells in profile.groupby("use_case_id"):
+        mine = rows[rows["use_case_id"] == name]
+        untold = cells["growth_months"].max() < MIN_GROWTH_MONTHS
+        kept = max((kept_share(sd, prior_sd) for sd in cells["growth_log_sd"].dropna()), default=0.0)
+        if mine.empty or not (untold or (kept < SHORT_TREND and name in launches)):
+            continue
+        begun = mine["window_start_utc"].min().floor("D")
+        first = min(launches.get(str(name), begun), begun)
         week = (mine["window_start_utc"] - first) // pd.Timedelta(days=DAYS_PER_WEEK)
         whole = int((end - first) // pd.Timedelta(days=DAYS_PER_WEEK))
-        found[str(name)] = np.bincount(week, weights=mine["service_units"], minlength=whole)[:whole]
+        units = np.bincount(week, weights=mine["service_units"], minlength=whole)[:whole]
+        # the first week with demand counts where it was seen from its first day on
+        unseen = -(-(begun - first) // pd.Timedelta(days=DAYS_PER_WEEK))
+        found[str(name)] = np.where(np.arange(whole) < unseen, np.nan, units)
     return found

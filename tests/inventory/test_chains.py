@@ -87,9 +87,21 @@ def test_three_years_prove_a_season_and_two_do_not():
 def test_weeks_of_a_young_use_case():
     stamps = pd.date_range("2026-10-01", periods=31 * 24, freq="h", tz="UTC", unit="us")
     windows = pd.DataFrame({"use_case_id": "new", "window_start_utc": stamps, "service_units": 2.0})
-    profile = pd.DataFrame({"use_case_id": ["new"], "growth_months": [1]})
-    assert weekly_units(windows, profile, "2026-10")["new"].tolist() == [336.0] * 4
-    assert weekly_units(windows, profile.assign(growth_months=6), "2026-10") == {}
+    profile = pd.DataFrame({"use_case_id": ["new"], "growth_months": [1], "growth_log_sd": [np.nan]})
+    assert weekly_units(windows, profile, "2026-10", {}, 0.03)["new"].tolist() == [336.0] * 4
+    older = profile.assign(growth_months=6, growth_log_sd=0.01)
+    assert weekly_units(windows, older, "2026-10", {"new": stamps[0]}, 0.03) == {}
+
+
+def test_a_short_trend_of_a_known_launch_leaves_the_word_to_adoption():
+    """Launched on 1 September, seen from 10 September on: the first two weeks were not seen whole."""
+    stamps = pd.date_range("2026-09-10", "2026-10-31 23:00", freq="h", tz="UTC", unit="us")
+    windows = pd.DataFrame({"use_case_id": "new", "window_start_utc": stamps, "service_units": 2.0})
+    profile = pd.DataFrame({"use_case_id": ["new"], "growth_months": [5], "growth_log_sd": [0.025]})
+    launch = pd.Timestamp("2026-09-01", tz="UTC")
+    weeks = weekly_units(windows, profile, "2026-10", {"new": launch}, 0.03)["new"]
+    np.testing.assert_array_equal(weeks, [np.nan, np.nan, *[336.0] * 6])
+    assert weekly_units(windows, profile, "2026-10", {}, 0.03) == {}  # nobody knows when it was launched
 
 
 def test_the_outlook_shows_bands_beside_the_backtest(mini_ws, inventory):
