@@ -1,4 +1,4 @@
-"""Commands about demand: backtest, reserve, early, generate."""
+"""Commands about demand: backtest, reserve, early, coming, generate."""
 
 from __future__ import annotations
 
@@ -80,6 +80,29 @@ def early(
 
     found = early_file(file, duration("--window", window), share, projected, as_equals, measure)
     print_found(found, as_json, early_lines)
+
+
+@app.command()
+def coming(
+    use_case: Annotated[str, typer.Argument(help="Use case of the workspace.")],
+    region: Annotated[str, typer.Argument(help="Region that serves it.")],
+    month: Annotated[str, typer.Option(help="Month to come, YYYY-MM.")],
+    out: Annotated[Path, typer.Option(help="Trace to write, .csv or .parquet.")],
+    scenario: Annotated[str, typer.Option(help="conservative, expected or aggressive.")] = "expected",
+    hours: Annotated[int, typer.Option(help="Consecutive hours, the busiest of the month.")] = 24,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same requests.")] = 0,
+    workspace: Annotated[str, typer.Option("--workspace", "-w", help="Workspace folder.")] = "",
+    period: Annotated[str, typer.Option(help="Month to forecast from, YYYY-MM. Default: the latest with data.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Requests of a month to come, by hour and minute, as a trace for `simulate` and `cheapest`."""
+    from aifactory.inputs.workspace import load_workspace
+    from aifactory.inventory.build import build_inventory
+    from aifactory.inventory.coming import coming_lines, coming_requests, write_coming
+
+    ws = load_workspace(workspace, period)
+    found = coming_requests(ws, build_inventory(ws), use_case, region, month, scenario, hours, seed)
+    print_found(write_coming(out, found), as_json, coming_lines)
 
 
 @app.command()

@@ -2,7 +2,7 @@
 
 A shape is relative to its mean, so that a month's volume times its shape is the load of each hour. The serving
 engine takes the hours of a month as windows and the dispersion of minutes within them
-(`aifactory.serving.arrivals.stream_from_profile`).
+(`aifactory.inventory.coming`, through `aifactory.serving.arrivals.stream_from_profile`).
 """
 
 from __future__ import annotations
