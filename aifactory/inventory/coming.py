@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.demand.profile import hourly_series
-from aifactory.demand.shapes import minute_dispersion, units_by_hour, week_shape
+from aifactory.demand.shapes import units_by_hour, week_shape
 from aifactory.errors import InputError
 from aifactory.inputs.telemetry import bucket_value
 from aifactory.inputs.workspace import Workspace
@@ -56,7 +56,7 @@ def coming_requests(
         If the forecast does not hold the cell, the hours do not fit the month, or nothing says how long requests are.
     """
     row = _cell(inventory.forecast, use_case, region, month, scenario)
-    shape, dispersion, notes = _shape(ws, inventory, use_case, region)
+    shape, dispersion, notes = _shape(inventory, use_case, region)
     units = units_by_hour(float(row["units"]), shape, month)
     if not 1 <= hours <= len(units):
         raise InputError.at("hours", f"must be 1 to {len(units)}, the hours of {month}", value=hours)
@@ -86,7 +86,7 @@ def _cell(forecast: pd.DataFrame, use_case: str, region: str, month: str, scenar
     return rows.iloc[0]
 
 
-def _shape(ws: Workspace, inv: Inventory, use_case: str, region: str) -> tuple[np.ndarray, float, list[str]]:
+def _shape(inv: Inventory, use_case: str, region: str) -> tuple[np.ndarray, float, list[str]]:
     """Shape of the week and dispersion of minutes, with what had to be assumed."""
     windows = inv.windows
     mine = windows[(windows["use_case_id"] == use_case) & (windows["region"] == region)]
@@ -100,11 +100,7 @@ def _shape(ws: Workspace, inv: Inventory, use_case: str, region: str) -> tuple[n
     shape = week_shape(hourly, daily=bool(season["daily_season"]), weekly=bool(season["weekly_season"]))
     if not (season["daily_season"] or season["weekly_season"]):
         notes.append("no season of the day or week is proven: all hours alike")
-    month = mine[mine["window_start_utc"].dt.strftime("%Y-%m") == ws.period]
-    dispersion = np.nan
-    if len(month) and (month["window_minutes"] == 1).all():
-        counts = month.set_index("window_start_utc")["requests"].astype("float64").resample("1min").sum()
-        dispersion = minute_dispersion(counts.to_numpy())
+    dispersion = float(season["dispersion_minute"])
     if np.isnan(dispersion):
         notes.append(
             f"no counts per minute: a variance of {DISPERSION:g} times the mean is assumed (`serving.staffing`)"

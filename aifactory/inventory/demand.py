@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.demand.profile import hours_of_month, monthly_trend, profile_series, running_accelerators
+from aifactory.demand.shapes import minute_dispersion
 from aifactory.inputs.workspace import Workspace
 from aifactory.units import SECONDS_PER_HOUR
 
@@ -20,7 +21,7 @@ EMPTY_PROFILE = {
     **dict.fromkeys([*PAIR, "workload_class", "service_unit"], "str"),
     **dict.fromkeys(["units_month", "units_per_hour_avg", "units_per_hour_peak", "peak_to_average", "failure_rate",
                      "growth_per_month", "growth_log_sd", "month_scatter", "observed_hours", "observed_share", "autocorrelation_24h",
-                     "weekly_chance"], "float64"),
+                     "weekly_chance", "dispersion_minute", "dispersion_hour"], "float64"),
     **dict.fromkeys(["peak_window_minutes", "outage_hours", "growth_months"], "int64"),
     **dict.fromkeys(["daily_season", "weekly_season"], "bool"),
 }  # fmt: skip
@@ -119,6 +120,7 @@ def profile_demand(ws: Workspace, windows: pd.DataFrame, monthly: pd.DataFrame) 
                 "units_month": found.units,
                 **{name: value for name, value in vars(found).items() if name != "units"},
                 "observed_share": found.observed_hours / len(hours),
+                **_bursts(group, minutes),
                 "growth_per_month": trend.growth,
                 "growth_months": trend.months,
                 "growth_log_sd": trend.log_sd,
@@ -130,6 +132,23 @@ def profile_demand(ws: Workspace, windows: pd.DataFrame, monthly: pd.DataFrame) 
         return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in EMPTY_PROFILE.items()})
     profile = pd.DataFrame(rows).merge(known, on="use_case_id")
     return _with_shares(profile, monthly[monthly["month"] == ws.period])
+
+
+def _bursts(group: pd.DataFrame, minutes: int) -> dict[str, float]:
+    """Variance over mean of the month's requests per minute (within their hours) and per hour; 1 if all came alone.
+
+    NaN where requests are not counted or windows are longer. The hour's holds seasons and shifts of the level too.
+    """
+    found = {"dispersion_minute": np.nan, "dispersion_hour": np.nan}
+    if minutes > 60 or "requests" not in group or group["requests"].isna().all():
+        return found
+    counts = group.set_index("window_start_utc")["requests"].astype("float64")
+    if minutes == 1:
+        found["dispersion_minute"] = minute_dispersion(counts.resample("1min").sum().to_numpy())
+    hourly = counts.resample("h").sum().to_numpy()
+    if len(hourly) > 1 and hourly.mean() > 0:
+        found["dispersion_hour"] = float(hourly.var(ddof=1) / hourly.mean())
+    return found
 
 
 def _daily_levels(

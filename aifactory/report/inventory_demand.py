@@ -102,13 +102,15 @@ def table_profile(ws: Workspace, inv: Inventory) -> Block:
         "units_per_hour_peak": Col("Peak per hour", "sig3"),
         "peak_window_minutes": Col("Peak window, min", "int"),
         "peak_to_average": Col("Peak / average", "num2"),
+        "dispersion_minute": Col("Bursts, minute", "sig3"),
+        "dispersion_hour": Col("Bursts, hour", "sig3"),
         "growth_per_month": Col("Growth a month", "pct1"),
         "growth_months": Col("Months of trend", "int"),
         "observed_share": Col("Observed", "pct0"),
     }
-    note = (
-        "The peak window is the smallest with ten units on average. Training counts hours of the reference accelerator."
-    )
+    if inv.demand_profile["dispersion_minute"].isna().all():
+        del columns["dispersion_minute"]
+    note = "The peak window is the smallest with ten units on average. Bursts are the variance of requests over their mean, of minutes within their hours and of the hours of the month: 1 if every request came alone. Training counts hours of the reference accelerator."
     return table(inv.demand_profile.reindex(columns=[*columns]), caption="Demand in service units by use case and region",
                  source=DEMAND, as_of=ws.as_of, columns=columns, max_rows=16, note=note)  # fmt: skip
 

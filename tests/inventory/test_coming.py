@@ -13,6 +13,7 @@ from aifactory.demand.shapes import units_by_hour
 from aifactory.errors import InputError
 from aifactory.inventory import build_inventory, coming
 from aifactory.inventory.coming import coming_requests, write_coming
+from aifactory.inventory.demand import _bursts
 
 MONTH = "2027-02"
 
@@ -61,7 +62,10 @@ def test_minutes_vary_as_they_were_measured(mini_ws, inventory):
     counts = np.tile([0.0, 40.0], len(stamps) // 2)
     windows = pd.DataFrame({"window_start_utc": stamps, "window_minutes": 1, "use_case_id": "chat", "region": "us",
                             "requests": counts, "service_units": counts})  # fmt: skip
-    found = coming_requests(mini_ws, replace(inventory, windows=windows), "chat", "us", MONTH, hours=48)
+    bursts = _bursts(windows, 1)
+    profile = inventory.demand_profile.assign(dispersion_minute=bursts["dispersion_minute"])
+    found = coming_requests(mini_ws, replace(inventory, demand_profile=profile), "chat", "us", MONTH, hours=48)
+    assert bursts["dispersion_hour"] == 0.0
     assert found.dispersion == pytest.approx(400 / 20 * 60 / 59)
     drawn = np.bincount((found.stream.arrival_s // 60).astype(int), minlength=48 * 60)
     if drawn.mean() > 5:

@@ -249,3 +249,13 @@ def test_a_year_needs_three_years(profile, mini_ws, windows):
     assert any("daily season cannot be tested for images in eu" in text for text in texts)
     long = pd.DataFrame({"month": pd.period_range("2023-11", "2026-10", freq="M").astype("str"), "units": 1.0})
     assert demand.untested_seasons(profile.reset_index().iloc[:0], long, "2026-10") == []
+
+
+def test_bursts_of_hours_by_hand():
+    """Hours with 10 and 30 requests in turn: variance 100 n / (n - 1) over the mean 20; longer windows say nothing."""
+    stamps = pd.date_range("2026-10-01", periods=100, freq="h", tz="UTC")
+    windows = pd.DataFrame({"window_start_utc": stamps, "requests": np.tile([10, 30], 50)})
+    assert demand._bursts(windows, 60)["dispersion_hour"] == pytest.approx(100 * 100 / 99 / 20)
+    assert np.isnan(demand._bursts(windows, 60)["dispersion_minute"])
+    assert np.isnan(demand._bursts(windows, 1440)["dispersion_hour"])
+    assert np.isnan(demand._bursts(windows.drop(columns="requests"), 60)["dispersion_hour"])
