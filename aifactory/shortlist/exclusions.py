@@ -147,15 +147,21 @@ def _holds(item: Restriction, chip: pd.Series, case: pd.Series, use_case: str, a
 def _by_memory(
     cell: tuple, chip: pd.Series, case: pd.Series, models: pd.DataFrame, contexts: pd.Series
 ) -> tuple[str, str] | None:
-    """Weights, KV cache of one mean request and activations must fit the largest scale-up domain; what ran fits."""
+    """Weights, KV cache of one mean request and activations must fit a node or a larger slice that is sold; what ran fits."""
     if case["model"] not in models.index or cell.tier == "measured":
         return None
     model, count = models.loc[case["model"]], int(chip["accelerators_per_node"])
+    slice_of = chip.get("largest_slice")
+    largest = count if pd.isna(slice_of) else max(int(slice_of), count)
     stated = [name for name in (cell.precision, model["default_precision"]) if name in BYTES]
     precision = stated[0] if stated else "bf16"
-    need = memory_need(model, BYTES[precision], count, contexts.get(cell.use_case_id, np.nan))
-    if need.fits(chip["memory_gb"], count):
-        return None
+    while True:
+        need = memory_need(model, BYTES[precision], count, contexts.get(cell.use_case_id, np.nan))
+        if need.fits(chip["memory_gb"], count):
+            return None
+        if count >= largest:
+            break
+        count = min(2 * count, largest)
     usable = MEMORY_SHARE * chip["memory_gb"] * count
     return "memory", (
         f"{need} ({precision}) need {need.total_gb:,.3g} GB; {count} x {chip['memory_gb']:,.4g} GB have {usable:,.4g} GB "

@@ -121,6 +121,23 @@ def test_the_memory_of_a_node_counts_all_its_accelerators(rule):
     assert rule(chip={"memory_gb": 80.0, "accelerators_per_node": 4}, model=model) == "memory"
 
 
+def test_a_slice_of_several_nodes_that_is_sold_as_one_counts(rule):
+    model = {"params_total_b": 70.6}  # 141.2 GB and KV cache: four chips of 32 GB hold 115.2, eight twice that
+    chip = {"memory_gb": 32.0, "accelerators_per_node": 4}
+    assert rule(chip=chip, model=model) == "memory"
+    assert rule(chip={**chip, "largest_slice": 8}, model=model) is None
+    assert rule(chip={**chip, "largest_slice": 6144}, model=model) is None
+    assert rule(chip={**chip, "largest_slice": 2}, model=model) == "memory"
+
+
+def test_the_slices_of_the_catalogue_name_their_source(mini_ws):
+    chips = mini_ws.table("accelerators").set_index("accelerator_id")
+    slices = chips["largest_slice"].dropna()
+    assert slices.to_dict() == {"google-tpu-v5e": 256, "google-tpu-v5p": 6144, "google-tpu-v6e": 256}
+    assert chips.loc[slices.index, "note"].str.contains("docs.cloud.google.com/tpu/docs/", regex=False).all()
+    assert (slices > chips.loc[slices.index, "accelerators_per_node"]).all()
+
+
 def test_a_platform_that_misses_its_slo_at_once_is_excluded(rule):
     assert rule(units_per_s_per_accelerator=0.0) == "SLO"
     assert rule(units_per_s_per_accelerator=1e-9) is None
