@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.inputs.resources import data_dir
-from aifactory.serving.intervals import COVERAGE, balanced_quantile
+from aifactory.serving.intervals import COVERAGE, ENOUGH, balanced_quantile
 from aifactory.serving.ratio import Part, block_out, covariance, groups_of, inverse_of, own_variance
 
 _NEAR = (("log_held", 0.8), ("log_input", 0.7), ("log_output", 0.9), ("log_gpus", 0.6))
@@ -60,6 +60,9 @@ CELL = (
     "prefill_workers", "year", "campaign", "ranks", "layout",
 )  # fmt: skip
 FLOOR_VARIANCE, COUNT_MAX, SHARE_OF_ODD, SETUP_TOLERATED = 0.001, 3, 0.5, 0.15
+#: What is held back where each way of serving has a width of its own, told by systems of `ENOUGH` rows, two at least: they
+#: differ in what tables do not state (workers, speculation). Most architectures were served one way only.
+BY_SPLIT = ("row", "accelerator")
 
 
 @cache
@@ -142,20 +145,36 @@ class GapModel:
         cell = self.membership.to_numpy()
         return np.abs(self.row_gap - (self.gap - residual)[cell]) / deviation[cell]
 
-    def width(self, kind: str) -> float:
-        """Calibrated half width in deviations: rows held back singly ("row") or with their whole system or model."""
+    def width(self, kind: str, split: str = "") -> float:
+        """Calibrated half width in deviations: rows held back singly ("row") or with their whole system or model.
+
+        `split` is the way of serving asked for, see `BY_SPLIT`.
+        """
         score, group = self._calibration(kind)
-        return balanced_quantile(score, _weighing(kind, group), _raised(kind, group))
+        counted = self._counted(kind, split, np.ones(len(score), dtype=bool), group)
+        return _width(kind, score[counted], group[counted])
 
     def widths_apart(self, kind: str, apart: pd.Series) -> np.ndarray:
-        """Half width of every cell from the rows outside its group `apart`."""
+        """Half width of every cell from the rows outside its group `apart`, of its way of serving."""
         score, group = self._calibration(kind)
-        cell = self.membership.to_numpy()
+        cell, splits = self.membership.to_numpy(), self.cells["split"].to_numpy()
         width = np.full(len(self.gap), np.nan)
         for own in groups_of(apart):
             others = ~np.isin(cell, own)
-            width[own] = balanced_quantile(score[others], _weighing(kind, group[others]), _raised(kind, group[others]))
+            for split in np.unique(splits[own]):
+                counted = self._counted(kind, split, others, group)
+                width[own[splits[own] == split]] = _width(kind, score[counted], group[counted])
         return width
+
+    def _counted(self, kind: str, split: str, others: np.ndarray, group: np.ndarray) -> np.ndarray:
+        """Rows of `others` whose scores tell the width of a way of serving."""
+        if kind not in BY_SPLIT:
+            return others
+        alike = others & (self.cells["split"].to_numpy() == split)[self.membership.to_numpy()]
+        if kind == "row":
+            return alike if alike.sum() >= ENOUGH else others
+        size = np.bincount(group[alike], minlength=group.max(initial=0) + 1)
+        return alike & (size >= ENOUGH)[group] if (size >= ENOUGH).sum() > 1 else others
 
     def _calibration(self, kind: str) -> tuple[np.ndarray, np.ndarray]:
         """Score of every row, and the group that it was held back with.
@@ -169,6 +188,10 @@ class GapModel:
 
 
 HELD_BACK = {"accelerator": "chip", "model": "architecture", "path": "model_path"}
+
+
+def _width(kind: str, score: np.ndarray, group: np.ndarray) -> float:
+    return balanced_quantile(score, _weighing(kind, group), _raised(kind, group))
 
 
 def _raised(kind: str, group: np.ndarray) -> float:

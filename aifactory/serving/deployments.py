@@ -134,8 +134,9 @@ def predict_deployments(rows: pd.DataFrame, training: pd.DataFrame) -> pd.DataFr
         centre, half = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
         if len(model.gap):
             gap, deviation = model.predict(rows_able)
-            widths = {name: model.width(name) for name in np.unique(kind[able])}
-            half[able] = deviation * np.array([widths[name] for name in kind[able]])
+            asked = list(zip(kind[able], rows_able["split"], strict=True))
+            widths = {pair: model.width(*pair) for pair in sorted(set(asked))}
+            half[able] = deviation * np.array([widths[pair] for pair in asked])
         else:
             gap = np.zeros(int(able.sum()))
             half[able] = 1.0

@@ -1,6 +1,7 @@
 """Gap model of deployments: levels, two modes, leave-out against refits, fits."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from aifactory.serving.deployment_fit import fit_closed_forms, fit_parts, usable_deployments
@@ -76,6 +77,24 @@ def test_odd_setups_enter_the_solution_as_a_variance_of_their_own_rows(tmp_path)
     known = np.diag(whole)[out] - (weight * whole[np.ix_(out, ~out)]).sum(axis=1)
     known += model.variance - model.noise[out] - model.odd[model.setup][out]
     assert deviation[out] ** 2 == pytest.approx(np.maximum(known, model.variance), rel=1e-6)
+
+
+def test_ways_of_serving_have_widths_of_their_own_that_cover(tmp_path):
+    """The same deviations said for both, but one way scatters three times as far."""
+    d = _one_setup_off(tmp_path / "d.csv", 1.0)
+    d["split"] = np.where(np.arange(len(d)) % 2, "aggregated", "disaggregated")
+    d["concurrency"] = np.arange(len(d)) + 1.0
+    wide = np.where(d["split"] == "disaggregated", 0.3, 0.1)
+    d["silicon_tpot_ms"] *= np.exp(wide * np.random.default_rng(0).standard_normal(len(d)))
+    model = GapModel(d, "tpot", rounds=0)
+    narrow, broad, both = (model.width("accelerator", name) for name in ("aggregated", "disaggregated", "neither"))
+    assert narrow < both < broad
+    assert model.width("model", "aggregated") == model.width("model", "disaggregated"), "architectures share one width"
+    apart = model.widths_apart("accelerator", model.cells["chip"])
+    by_split = pd.Series(apart).groupby(model.cells["split"].to_numpy())
+    assert by_split.max()["aggregated"] < by_split.min()["disaggregated"]
+    few = GapModel(d[(d["split"] == "aggregated") | (d["chip"] == d["chip"].iloc[0])], "tpot", rounds=0)
+    assert few.width("accelerator", "disaggregated") == few.width("accelerator", "neither"), "one system tells nothing"
 
 
 def test_fits_recover_a_constant_and_reduce_the_error(rows):
