@@ -207,10 +207,27 @@ def _trigger(case: Case, answer: Answer, pool: int, band: int, slots: np.ndarray
             "trigger_threshold": case.plan.trigger_utilization,
             "current_value": float(load.average[0, pool] / case.slots.size[mine].sum()),
         }
+    if not np.isfinite(answer.expected.terms.flexible_usd_per_month[slots[0]]):
+        return _load_trigger(answer, pool, slots)
     return {
         "trigger_indicator": "hours in which its first node works",
         "trigger_threshold": float(answer.expected.terms.break_even[slots[0]]),
         "current_value": float(load.use[0, slots].max(initial=0.0)),
+    }
+
+
+def _load_trigger(answer: Answer, pool: int, slots: np.ndarray) -> dict:
+    """Where no hours are rented: the load of today over that in the month in which the band's first node is due to be ordered."""
+    expected = answer.expected
+    option, month = (values[slots] for values in expected.orders.first_signed())
+    signs = option != FLEXIBLE
+    lead = expected.terms.lead[np.maximum(option, 0), slots]
+    ordered = (month - lead)[signs] if signs.any() else expected.load.held[:, slots].argmax(axis=0)
+    due = expected.load.average[max(int(ordered.min()), 1), pool]
+    return {
+        "trigger_indicator": "load over that at which its first node is due, where no hours are rented,",
+        "trigger_threshold": 1.0,
+        "current_value": float(expected.load.average[0, pool] / due) if due > 0 else float("nan"),
     }
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from aifactory.buyplan import BuyPlan
 from aifactory.buyplan.examine import Examination
-from aifactory.buyplan.governance import released_on_triggers, signed_now
+from aifactory.buyplan.governance import is_firm, released_on_triggers, signed_now
 from aifactory.buyplan.returns import Returns
 from aifactory.finance.options import OPTION_NAMES
 from aifactory.inputs.workspace import Workspace
@@ -263,8 +263,16 @@ def bands_section(plan: BuyPlan) -> Block:
             ways = join_words(
                 [f"{num(count, 0)} {OPTION_NAMES[name].lower()}" for name, count in ways.items() if count]
             )
-            parts.append(f"{band.capitalize()}: {ways}.")
+            parts.append(f"{band.capitalize()}: {ways if rows['accelerators_max'].any() else _beyond(plan, band)}.")
     return section(question, " ".join(parts))
+
+
+def _beyond(plan: BuyPlan, band: str) -> str:
+    """Orders of a band that the expected demand does not reach."""
+    mine = plan.orders[(plan.orders["band"] == band) & ~plan.orders["renewal"].astype(bool)]
+    counts = mine.groupby("purchase_option")["accelerators"].sum()
+    ways = [f"{num(count, 0)} {OPTION_NAMES[name].lower()}" for name, count in counts.items()]
+    return f"{join_words(ways)}, for paths of more demand than expected" if ways else "none"
 
 
 @of_a_plan()
@@ -320,9 +328,7 @@ def table_orders(ws: Workspace, plan: BuyPlan) -> Block:
     """Orders and renewals of the expected scenario."""
     frame = plan.orders.assign(
         option=plan.orders["purchase_option"].map(OPTION_NAMES),
-        kind=np.where(
-            plan.orders["renewal"], "renewal", np.where(plan.orders["band"] == "baseline", "firm", "on trigger")
-        ),
+        kind=np.where(plan.orders["renewal"], "renewal", np.where(is_firm(plan.orders), "firm", "on trigger")),
         price=[
             f"{provider}, {date_name(day)}, {how}"
             for provider, day, how in zip(*(plan.orders[c] for c in ("provider", "as_of", "confidence")), strict=True)

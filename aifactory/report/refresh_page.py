@@ -30,7 +30,7 @@ from aifactory.report.refresh_money import (
     unit_cost_section,
 )
 from aifactory.report.refresh_triggers import trigger_section
-from aifactory.report.text import join_words, num, pct, plural, usd, usd_compact
+from aifactory.report.text import apart, join_words, num, pct, plural, usd, usd_compact
 from aifactory.review import Review
 from aifactory.review.variance import CAUSES, OTHER
 
@@ -212,12 +212,14 @@ def guardrail_section(ws: Workspace, review: Review) -> Group:
     columns = {
         "guardrail": Col("Guardrail"),
         "subject": Col("Subject"),
-        "value": Col("Value", "sig3"),
-        "limit": Col("Limit", "sig3"),
+        "value": Col("Value", "figure"),
+        "limit": Col("Limit", "figure"),
         "unit": Col("Unit"),
         "state": Col("State"),
         "owner_role": Col("Owner"),
     }
+    shown = [apart(value, limit) for value, limit in zip(rows["value"], rows["limit"], strict=True)]
+    rows = rows.assign(value=[pair[0] for pair in shown], limit=[pair[1] for pair in shown])
     frame = rows.assign(rank=rows["state"].map(order)).sort_values(["rank", "guardrail", "subject"])
     return group(
         section("Do the guardrails hold?", answer),

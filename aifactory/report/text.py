@@ -86,6 +86,23 @@ def sig3(value: object) -> str:
     return num(float(f"{float(value):.3g}"))  # type: ignore[arg-type]
 
 
+def apart(value: object, limit: object) -> tuple[str, str]:
+    """A value and its limit with three significant digits, or as many more as tell one from the other.
+
+    >>> apart(1.0002, 1), apart(0.0249, 0.03), apart(0.3, 0.3), apart(None, 2)
+    (('1.0002', '1.0000'), ('0.0249', '0.0300'), ('0.300', '0.300'), ('not known', '2'))
+    """
+    if is_missing(value) or is_missing(limit) or float(value) == float(limit):  # type: ignore[arg-type]
+        return sig3(value), sig3(limit)
+    numbers = [float(value), float(limit)]  # type: ignore[arg-type]
+    digits = next((n for n in range(3, 12) if len({f"{number:.{n}g}" for number in numbers}) == 2), 12)
+    decimals = max(_decimals_for(max(numbers, key=abs), digits), 0)
+    rounded = [float(f"{number:.{digits}g}") for number in numbers]
+    if all(number.is_integer() for number in rounded):
+        decimals = 0
+    return num(rounded[0], decimals), num(rounded[1], decimals)
+
+
 def usd(value: object, decimals: int | None = None) -> str:
     """Money in full; without `decimals` none from USD 100, two from USD 1, else three digits.
 
@@ -235,6 +252,7 @@ def _bare(money: str) -> str:
 FORMATS: dict[str, Callable[[object], str]] = {
     "text": str,
     "prose": str,  # sentences: in a column of some width
+    "figure": str,  # a number that was made text already
     "status": str,
     "int": lambda value: num(value, 0),
     "num1": lambda value: num(value, 1),

@@ -136,3 +136,18 @@ def test_break_even_lines_cross_at_the_break_even(tiny):
     assert crossing["reserved_1y"] == pytest.approx(crossing["on_demand"])
     assert isinstance(lines, pd.DataFrame)
     assert len(lines) == 10
+
+
+def test_where_no_hours_are_rented_a_band_waits_for_the_load_of_its_order(tiny):
+    """Chat grows by 10 % a month from 8, training stays at 4: load of today, 12, over that of the month of the order."""
+    bought = {"purchase_option": "purchase", "usd_per_accelerator": 1_000.0, "region": "*", "provider": "vendor"}
+    case = tiny(prices=make_prices(bought, drop=["on_demand", "reserved_1y"]), growth={"expected": 0.1})
+    options = pd.DataFrame(
+        columns=["accelerator_id", "region", "purchase_option", "usd_per_accelerator_hour_effective"]
+    )
+    bands = bands_frame(case, solve_case(case), options, PERIOD)
+    growth = bands[bands["band"] == "growth"].iloc[0]
+    step = (pd.Period(growth["order_by_month"], "M") - pd.Period(PERIOD, "M")).n
+    assert step > 1 and growth["trigger_threshold"] == 1.0
+    assert growth["current_value"] == pytest.approx(12 / (8 * 1.1**step + 4))
+    assert "load over that at which its first node is due" in growth["trigger_indicator"]

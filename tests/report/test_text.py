@@ -114,3 +114,12 @@ def test_enumerations_and_counts():
     assert text.plural(0, "row") == "0 rows"
     assert text.readable("effective_cost_usd") == "Effective cost USD"
     assert text.as_of_range([pd.Timestamp("2026-01-02"), "2026-01-01"]) == "2026-01-01 to 2026-01-02"
+
+
+@given(st.floats(0, 1e9), st.floats(1e-6, 1e9))
+def test_a_value_beyond_its_limit_never_reads_like_it(value, limit):
+    shown = text.apart(value, limit)
+    assert (shown[0] == shown[1]) <= (abs(value - limit) <= 1e-9 * max(value, limit))
+    if shown[0] != shown[1]:
+        left, right = (float(number.replace(",", "")) for number in shown)
+        assert (left > right) == (value > limit)
