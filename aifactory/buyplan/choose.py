@@ -22,6 +22,7 @@ from aifactory.demand.scenarios import Paths
 from aifactory.finance.options import COMMITTED_OPTIONS
 from aifactory.fleet.nodes import TOLERANCE, Load
 from aifactory.fleet.orders import FLEXIBLE, next_owned
+from aifactory.units import percent
 
 #: Gap of the last, closer search: orders that change by less than this of the cost would change by chance.
 LAST_GAP = 1e-4
@@ -48,6 +49,12 @@ class Chosen:
     conflict: str = ""
 
     @property
+    def bars_all(self) -> bool:
+        """Whether the share of a vendor allows no order: so few vendors cannot each keep so small a share."""
+        vendors = len(set(self.problem.vendor))
+        return vendors * self.problem.vendor_most < 1 - TOLERANCE and not self.best.nodes.any() and vendors > 0
+
+    @property
     def limits(self) -> list[str]:
         """What a reader must know: limits that contradict each other or bind, and a search that ended early."""
         found = [self.conflict] if self.conflict else []
@@ -55,6 +62,12 @@ class Chosen:
         if capital > 0:
             found.append(
                 f"The budget of capital binds: one more dollar of it would save USD {capital:,.2f} over the horizon."
+            )
+        if self.bars_all:
+            vendors = len(set(self.problem.vendor))
+            found.append(
+                f"No vendor may have more than {percent(self.problem.vendor_most)} of what is owned and committed, and the plan "
+                f"has platforms of {vendors} vendor{'s' * (vendors > 1)}: this allows no commitment at all."
             )
         if self.best.stopped != REACHED:
             found.append(

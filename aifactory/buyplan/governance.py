@@ -34,11 +34,11 @@ MONTH_NAMES = [
 def is_firm(orders: pd.DataFrame) -> pd.Series:
     """Orders that are signed on approval: all of the first month, which can wait for nothing, and the baseline within the decision window.
 
-    Renewals are decided when they are due.
+    Later renewals are decided when they are due.
     """
     due = orders["order_index"] <= DECISION_WINDOW_MONTHS
     first = orders["order_index"] <= 1
-    return (first | due & (orders["band"] == "baseline")) & ~orders["renewal"].astype(bool)
+    return first | due & (orders["band"] == "baseline") & ~orders["renewal"].astype(bool)
 
 
 def signed_now(orders: pd.DataFrame) -> pd.DataFrame:
@@ -53,15 +53,21 @@ def released_on_triggers(orders: pd.DataFrame) -> pd.DataFrame:
 
 
 def decision_sentence(
-    orders: pd.DataFrame, roi: pd.DataFrame, plan: Plan, comparisons: pd.DataFrame | None = None, held: float = 0.0
+    orders: pd.DataFrame,
+    roi: pd.DataFrame,
+    plan: Plan,
+    comparisons: pd.DataFrame | None = None,
+    held: float = 0.0,
+    *,
+    barred: bool = False,
 ) -> str:
     """Return the decision asked for: amount, what, until when, and what it brings.
 
     Where the hosted models of `comparisons` (policy, dearer_share, note) cost `HOSTED_FIRST_SHARE` less than the plan,
     their test comes first: an amount to sign must not lead a reader past them. `held`: accelerators that are owned or
-    committed already.
+    committed already; `barred`: a limit of the plan allows no order.
     """
-    sentence, first = _own_decision(orders, roi, plan, held), _hosted_first(comparisons)
+    sentence, first = _own_decision(orders, roi, plan, held, barred=barred), _hosted_first(comparisons)
     return f"{first} If they fail it: {sentence[0].lower()}{sentence[1:]}" if first else sentence
 
 
@@ -79,7 +85,7 @@ def _hosted_first(comparisons: pd.DataFrame | None) -> str:
     )
 
 
-def _own_decision(orders: pd.DataFrame, roi: pd.DataFrame, plan: Plan, held: float) -> str:
+def _own_decision(orders: pd.DataFrame, roi: pd.DataFrame, plan: Plan, held: float, *, barred: bool) -> str:
     expected = roi[roi["scenario"] == "expected"].iloc[0]
     outlook = f"The plan costs {money(expected['tco_usd'])} over {plan.horizon_months} months"
     if np.isfinite(expected["npv_usd"]):
@@ -91,7 +97,12 @@ def _own_decision(orders: pd.DataFrame, roi: pd.DataFrame, plan: Plan, held: flo
     growth = f"{growth}, each on its trigger" if len(later) else ""
     if now.empty:
         beyond = f"beyond the {held:,.0f} accelerators owned or committed, " if held else ""
-        return f"Sign no {'further ' if held else ''}commitment now: {beyond}capacity by the hour is cheapest at today's demand{growth}. {outlook}"
+        why = (
+            "no order is allowed by the limits of the plan"
+            if barred
+            else "capacity by the hour is cheapest at today's demand"
+        )
+        return f"Sign no {'further ' if held else ''}commitment now: {beyond}{why}{growth}. {outlook}"
     amount, date = money(now["commitment_usd"].sum()), month_name(now["order_month"].min())
     return f"Approve {amount} of commitments with the first order by {date}: {_named(now)}{growth}. {outlook}"
 

@@ -66,15 +66,14 @@ def demand_ratio(case: Case, units: np.ndarray) -> np.ndarray:
 
 
 def firm_orders(baseline: np.ndarray, orders: Orders, lead: np.ndarray | None = None) -> np.ndarray:
-    """[T + 1, N] first signature of each baseline slot, and of any slot whose order is placed in the first month.
+    """[T + 1, N] first signature of each baseline slot, and any signature whose order is placed in the first month.
 
     FLEXIBLE elsewhere. `lead` [O, N] months from order to use; without it orders work at once.
     """
-    option, month = orders.first_signed()
-    waits = 0 if lead is None else lead[np.maximum(option, 0), np.arange(len(option))]
-    firm = (baseline | (month - waits <= 1)) & (option != FLEXIBLE)
-    first = np.arange(len(orders.signed))[:, None] == month
-    return np.where(first & firm, option, FLEXIBLE)
+    signed, months = orders.signed, np.arange(len(orders.signed))[:, None]
+    waits = 0 if lead is None else lead[np.maximum(signed, 0), np.arange(signed.shape[1])]
+    first = (months == orders.first_signed()[1]) & baseline
+    return np.where(first | (months - waits <= 1), signed, FLEXIBLE)
 
 
 def on_slots(decision: np.ndarray, old: Slots, new: Slots) -> np.ndarray:

@@ -183,7 +183,8 @@ def not_sized_sentences(not_sized: pd.DataFrame) -> list[str]:
             if row.units_most > 0
             else ""
         )
-        found.append(f"{row.use_case_id}{place} is not in the plan: {row.reason}{much}.")
+        reason = row.reason if row.units_most > 0 else "it has no demand, now or in the forecast"
+        found.append(f"{row.use_case_id}{place} is not in the plan: {reason}{much}.")
     return found
 
 

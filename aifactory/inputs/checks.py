@@ -299,6 +299,35 @@ def price_matches_option(tables: Tables, _plan: Plan) -> Iterator[Finding]:
     yield from _rows(frame, bad, "prices", "price_matches_option", "failed", "purchase_option", rule)
 
 
+def term_matches_option(tables: Tables, _plan: Plan) -> Iterator[Finding]:
+    """A reserved year has twelve months, three years 36; any other commitment at least one, and hours have no term."""
+    frame = tables["prices"]
+    option, term = frame["purchase_option"], frame["term_months"].fillna(0)
+    known = option.map({"reserved_1y": 12, "reserved_3y": 36, "on_demand": 0, "spot": 0})
+    bad = (known.notna() & (term != known)) | (option.isin(["lease", "capacity_block"]) & (term < 1))
+    rule = "reserved_1y has 12 months, reserved_3y 36, lease and capacity_block 1 or more, hours by the hour 0"
+    yield from _rows(frame, bad, "prices", "term_matches_option", "failed", "term_months", rule)
+
+
+def one_price_an_offer(tables: Tables, _plan: Plan) -> Iterator[Finding]:
+    """Two prices of the same offer on the same day contradict each other; the lower one would be used without a word."""
+    frame = tables["prices"]
+    keys = [
+        "provider",
+        "sku",
+        "accelerator_id",
+        "region",
+        "purchase_option",
+        "term_months",
+        "upfront_fraction",
+        "as_of",
+    ]
+    price = frame["usd_per_accelerator_hour"].fillna(frame["usd_per_accelerator"])
+    bad = price.groupby([frame[key] for key in keys], dropna=False).transform("nunique") > 1
+    rule = "another price of this offer on the same day stands above; the lowest is used, keep the one that holds"
+    yield from _rows(frame, bad & frame.duplicated(keys), "prices", "one_price_an_offer", "warned", "price_id", rule)
+
+
 def candidates_known(tables: Tables, plan: Plan) -> Iterator[Finding]:
     """Candidates of plan.yaml stand in the catalogue, on more than recalled figures."""
     catalogue = tables["accelerators"].set_index("accelerator_id")["verified_sources"]
@@ -370,6 +399,8 @@ CHECKS: dict[str, tuple[str, Callable[[Tables, Plan], Iterator[Finding]]]] = {
     "unit_fits_class": ("use_cases", unit_fits_class),
     "spot_below_on_demand": ("prices", spot_below_on_demand),
     "price_matches_option": ("prices", price_matches_option),
+    "term_matches_option": ("prices", term_matches_option),
+    "one_price_an_offer": ("prices", one_price_an_offer),
     "candidates_known": ("accelerators", candidates_known),
     "pool_power_plausible": ("pools", pool_power_plausible),
     "demand_chain": ("demand_chain", check_chain),

@@ -182,7 +182,10 @@ def _load_tables(folder: Path) -> tuple[dict[str, pd.DataFrame], pd.DataFrame, l
         if name not in present:
             raise InputError.at(f"{name}.csv", f"not found in {folder.name}; this table is needed")
     if not present & {*TELEMETRY, CANDIDATES}:
-        raise InputError.at(folder.name, f"no demand found: one of {', '.join(TELEMETRY)} is needed (.csv or .parquet)")
+        raise InputError.at(
+            folder.name,
+            f"no demand found: one of {', '.join(TELEMETRY)} is needed (.csv or .parquet); what starts later (demand_chain) is added to a month of measured demand",
+        )
     hashes = {path: _sha256(path) for _, _, path in files}
     cache = folder / CACHE_DIR / _fingerprint(files, hashes)
     if not (cache / "sources.parquet").is_file():

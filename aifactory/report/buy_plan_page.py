@@ -328,7 +328,7 @@ def table_orders(ws: Workspace, plan: BuyPlan) -> Block:
     """Orders and renewals of the expected scenario."""
     frame = plan.orders.assign(
         option=plan.orders["purchase_option"].map(OPTION_NAMES),
-        kind=np.where(plan.orders["renewal"], "renewal", np.where(is_firm(plan.orders), "firm", "on trigger")),
+        kind=np.where(is_firm(plan.orders), "firm", np.where(plan.orders["renewal"], "renewal", "on trigger")),
         price=[
             f"{provider}, {date_name(day)}, {how}"
             for provider, day, how in zip(*(plan.orders[c] for c in ("provider", "as_of", "confidence")), strict=True)

@@ -194,6 +194,11 @@ BROKEN = {
         add("decisions.csv", LOG_HEAD + "2026-10-05,decision,eu h100,Wait.,head,2026-10-01,open,,\n"),
         "decisions, row 2, column 'due': value '2026-10-01': lies before the date of the entry",
     ),
+    "a reserved year of no months": (
+        "term_matches_option",
+        add("prices.csv", PRICE_HEAD + PRICE.format("p1", "reserved_1y", 2)),
+        "prices, row 2, column 'term_months': value '0': reserved_1y has 12 months, reserved_3y 36",
+    ),
     "a term without end": (
         "order_book",
         add("commitments.csv", BOOK_HEAD + "o1,,eu,nvidia-h100-sxm,lease,8,2026-09,2026-10,,2.0,,test,2026-10-31\n"),
@@ -278,6 +283,12 @@ SUSPECT = {
         "units_are_counted",
         swap("use_cases.csv", "-8B,request", "-8B,session"),
         "demand_windows, column 'service_units': value 'chat': every successful request counts as one session, in all 2928 windows",
+    ),
+    "two prices of one offer on one day": (
+        "one_price_an_offer",
+        add("prices.csv", PRICE_HEAD + PRICE.format("p1", "on_demand", 2) + PRICE.format("p2", "on_demand", 3)),
+        "prices, row 3, column 'price_id': value 'p2': another price of this offer on the same day stands above; the lowest "
+        "is used, keep the one that holds",
     ),
     "a spot price above on demand": (
         "spot_below_on_demand",
