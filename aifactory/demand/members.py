@@ -12,7 +12,6 @@ a mean over c seasons, so that chance is not repeated as a season (James and Ste
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 import numpy as np
 
@@ -86,10 +85,12 @@ def seasonal_index(values: np.ndarray, season: int, most: int = SEASONS_OF_INDEX
     if season == 1 or count < 2:
         return np.zeros(season)
     held = _seasons(values, season, most)
-    about_mean = held - held.mean(axis=1, keepdims=True)
-    index = about_mean.mean(axis=0)
-    signal = index.var()
-    noise = about_mean.var(axis=0, ddof=1).mean() / count
+    about_mean = held - (held @ np.full(season, 1 / season))[:, None]
+    index = np.full(count, 1 / count) @ about_mean
+    # means over the season are zero, and those over the seasons are the index: variances from sums of squares
+    squares = float(index @ index)
+    signal = squares / season
+    noise = max(float(np.vdot(about_mean, about_mean)) - count * squares, 0.0) / ((count - 1) * season * count)
     return index * (max(signal - noise, 0.0) / signal if signal > 0 else 0.0)
 
 
@@ -118,13 +119,19 @@ def smoothed_level(values: np.ndarray) -> float:
     return float(levels[errors.argmin(), -1])
 
 
-def smoothing(history: np.ndarray, season: int, horizon: int, drift: float = 0.0) -> np.ndarray:
-    """Smoothed level plus season, plus a share `drift` of the linear trend (one half: Theta method)."""
+def smoothing(history: np.ndarray, season: int, horizon: int) -> np.ndarray:
+    """Smoothed level plus season; shape (horizon,)."""
+    return smoothing_and_theta(history, season, horizon)[0]
+
+
+def smoothing_and_theta(history: np.ndarray, season: int, horizon: int) -> np.ndarray:
+    """Smoothed level plus season, and the same plus half the linear trend (Theta method); shape (2, horizon)."""
     rest, index = _without_season(history, season)
-    answer = smoothed_level(rest) + repeated(index, horizon)
-    if drift and len(rest) > 2:
-        answer = answer + drift * np.polyfit(np.arange(len(rest)), rest, 1)[0] * np.arange(1, horizon + 1)
-    return answer
+    level = smoothed_level(rest) + repeated(index, horizon)
+    if len(rest) < 3:
+        return np.array([level, level])
+    time = np.arange(len(rest)) - (len(rest) - 1) / 2
+    return np.array([level, level + 0.5 * (time @ rest) / (time @ time) * np.arange(1, horizon + 1)])
 
 
 def last_season_level(history: np.ndarray, season: int, horizon: int) -> np.ndarray:
@@ -159,6 +166,8 @@ def shrunk_drift(history: np.ndarray, _season: int, horizon: int, damping: float
     return history[-1] + change * np.cumsum(damping ** np.arange(1, horizon + 1))
 
 
+#: Two members that share their level.
+SMOOTHED = "smoothing (log), theta (log)"
 SEASONAL: dict[str, Member] = {
     "seasonal naive": seasonal_naive,
     "naive": naive,
@@ -167,14 +176,12 @@ SEASONAL: dict[str, Member] = {
     "long level": long_level,
 }
 SEASONAL_LOG: dict[str, Member] = {
-    "smoothing (log)": smoothing,
-    "theta (log)": partial(smoothing, drift=0.5),
+    SMOOTHED: smoothing_and_theta,
     "last season level (log)": last_season_level,
 }
 PLAIN: dict[str, Member] = {"naive": naive, "smoothing": smoothing, "damped trend": damped_trend}
 PLAIN_LOG: dict[str, Member] = {
-    "smoothing (log)": smoothing,
-    "theta (log)": partial(smoothing, drift=0.5),
+    SMOOTHED: smoothing_and_theta,
     "damped trend (log)": damped_trend,
     "shrunk drift (log)": shrunk_drift,
 }
@@ -184,7 +191,8 @@ AS_MEASURED = ("seasonal naive", "naive")
 
 def member_names(season: int) -> tuple[str, ...]:
     """Members in the order of `member_forecasts`; a season of 1 has its own."""
-    return (*SEASONAL, *SEASONAL_LOG) if season > 1 else (*PLAIN, *PLAIN_LOG)
+    named = (*SEASONAL, *SEASONAL_LOG) if season > 1 else (*PLAIN, *PLAIN_LOG)
+    return tuple(name for names in named for name in names.split(", "))
 
 
 def without_outages(history: np.ndarray, season: int) -> np.ndarray:
@@ -222,6 +230,6 @@ def member_forecasts(history: np.ndarray, season: int, horizon: int) -> np.ndarr
     answers = [member(history if name in AS_MEASURED else filled, season, horizon) for name, member in named.items()]
     highest = float(np.abs(history).max())
     for member in logs.values():
-        answer = member(logged, season, horizon)
-        answers.append(answer if plain_log else np.exp(np.minimum(answer, np.log(10 * CEILING * highest))) - offset)
+        for answer in np.atleast_2d(member(logged, season, horizon)):
+            answers.append(answer if plain_log else np.exp(np.minimum(answer, np.log(10 * CEILING * highest))) - offset)
     return np.clip(np.array(answers), -CEILING * highest if signed else 0.0, CEILING * highest)

@@ -80,3 +80,21 @@ def test_answers_scale_with_the_history(seed, season, factor):
 def test_negative_histories_keep_their_sign():
     answers = m.member_forecasts(np.tile([-5.0, -3.0], 10), 2, 4)
     assert (answers < 0).all()
+
+
+@FEW
+@given(st.integers(0, 99), st.sampled_from([2, 7]), st.integers(2, 9))
+def test_the_index_is_shrunk_by_variances_over_the_seasons(seed, season, count):
+    """The definition: deviations from the mean of their season, signal the variance of the index, noise that of its mean."""
+    values = np.random.default_rng(seed).gamma(2.0, 50.0, season * count)
+    about = values.reshape(count, season) - values.reshape(count, season).mean(axis=1, keepdims=True)
+    index = about.mean(axis=0)
+    kept = max(index.var() - about.var(axis=0, ddof=1).mean() / count, 0.0) / index.var()
+    np.testing.assert_allclose(m.seasonal_index(values, season), index * kept, rtol=1e-9, atol=1e-9)
+
+
+def test_theta_adds_half_the_trend():
+    line = 100 + 3.0 * np.arange(40)
+    level, theta = m.smoothing_and_theta(line, 1, 4)
+    np.testing.assert_allclose(theta - level, 1.5 * np.arange(1, 5))
+    assert level.tolist() == m.smoothing(line, 1, 4).tolist()
