@@ -329,6 +329,10 @@ def _not_computed(
     if months and ws.period not in months:
         when = f"begins in {months[0]}" if ws.period < months[0] else f"ends in {months[-1]}"
         found.append(f"actual against plan: the approved plan {when}, this report is of {ws.period}")
+    outside = set(now.index) - set(approved["use_case_id"]) if ws.period in months else ()
+    if outside:
+        names = ", ".join(sorted(outside))
+        found.append(f"plan of {names}: the approved plan does not hold them, while the actual figures count them")
     found += [] if len(now) else [f"units, forecast score and steps of the plan: no demand was measured in {ws.period}"]
     found += not_booked(ws.table("approved_bands"), steps, ws.table("commitments"))
     found += [] if ws.has("pools") else ["capacity triggers and the utilisation floor: no pool readings"]

@@ -187,3 +187,16 @@ def test_a_month_before_the_plan_is_told_apart_from_no_plan(approved):
     text = " ".join(build_review(ws, approved.inventory).not_computed)
     assert "the approved plan begins in 2027" in text
     assert "none is stored" not in text
+
+
+def test_use_cases_that_the_plan_does_not_hold_are_named(approved):
+    from aifactory.review import build_review
+
+    held = approved.ws.table("approved_plan")
+    without = held[held["use_case_id"] != "chat"]
+    ws = dataclasses.replace(approved.ws, tables={**approved.ws.tables, "approved_plan": without})
+    named = [text for text in build_review(ws, approved.inventory).not_computed if text.startswith("plan of ")]
+    assert len(named) == 1 and "chat" in named[0].split(":")[0]
+    assert "the actual figures count them" in named[0]
+    before = [text for text in approved.review.not_computed if text.startswith("plan of ")]
+    assert not any("chat" in text.split(":")[0] for text in before)
