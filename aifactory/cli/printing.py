@@ -39,7 +39,8 @@ def print_import(report: dict[str, object]) -> None:
     head = f"{report['source']}: " + ", ".join(filter(None, [report["format"], rows, " to ".join(dict.fromkeys(days))]))
     console.print(escape(head), soft_wrap=True)
     for name, value in report["totals"].items():
-        amount = "not given" if value is None else f"{value} {report.get('currency', '')}"
+        unit = report["currency"] if name in ("billed", "effective", "list") else ""
+        amount = "not given" if value is None else f"{value} {unit}"
         console.print(f"  {name.replace('_', ' ')}: {amount}".rstrip())
     for name, counts in report.get("workloads", {}).items():
         numbers = ", ".join(

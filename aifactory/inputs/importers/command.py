@@ -25,6 +25,8 @@ from aifactory.inputs.plan import read_yaml
 MAPPED = ("columns", "use_cases", "labels", "pools", "accelerators", "purchase_options")
 #: Kinds whose files may lack names that a workspace needs.
 NAMED = ("telemetry", "jobs", "trace")
+#: What a report says of money whose source states none.
+WITHOUT_MONEY: dict[str, object] = {"currency": None, "by": {}}
 #: A bill of more rows is stored as Parquet: no person opens it, and text takes ten times as long.
 MOST_CSV_ROWS = 100_000
 
@@ -66,7 +68,7 @@ def import_files(
     places = [_place(source) for source in sources]
     refuse_twins(places)
     if kind == "telemetry" and (target.engine or is_large(places)):
-        return [_large(places, into, target, replace=replace)]
+        return [WITHOUT_MONEY | _large(places, into, target, replace=replace)]
     read = [KINDS[kind](place, target) for place in places]
     for report, tables in read if kind in NAMED else ():
         settle_names(report["source"], report, [rows for _, rows, _ in tables], into)
@@ -82,7 +84,7 @@ def import_files(
             refuse_second_view(held_rows(into, "demand_windows"), tables[0][1], "demand_windows")
     for name in dict.fromkeys(name for _, tables in read for name, *_ in tables) if into is not None else ():
         _store(into, name, read, target, replace=replace)
-    return [report for report, _ in read]
+    return [WITHOUT_MONEY | report for report, _ in read]
 
 
 def _refuse_other_currency(into: Path, reports: list[dict[str, object]]) -> None:

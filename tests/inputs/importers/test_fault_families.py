@@ -106,3 +106,35 @@ def test_no_credits_are_no_credits(tmp_path, credits):
         bill_report(read_bill(write(tmp_path, lines(GOOGLE | {"credits": credits}), "export.json")))["totals"]["billed"]
         == "10.25"
     )
+
+
+KEYS = [
+    "format",
+    "rows_read",
+    "rows_kept",
+    "rows_left_out",
+    "warnings",
+    "period",
+    "currency",
+    "totals",
+    "by",
+    "coverage",
+]
+
+
+def test_every_report_has_the_same_keys(tmp_path):
+    run = "job_id,submitted,started,ended,accelerators,status\n1,2026-10-01T00:00:00Z,2026-10-01T01:00:00Z,2026-10-01T09:00:00Z,8,COMPLETED\n"
+    spend = "request_id,startTime,endTime,completionStartTime,request_tags,prompt_tokens,completion_tokens,spend,model_group,team_id,status\n"
+    spend += "a,2026-10-01 00:00:00,2026-10-01 00:00:01,2026-10-01 00:00:01,[],5,6,0.25,m,cx,success\n"
+    files = {
+        "billing": AZURE + "2026-10-01,Usage,OnDemand,5,USD,s\n", "telemetry": LOG + CALL.format(7), "jobs": run,
+        "trace": "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46.6805900,374,44\n", "use-cases": "name,team\nA,cx\n",
+    }  # fmt: skip
+    for kind, text in files.items():
+        target = Target(today=TARGET.today) if kind == "use-cases" else TARGET
+        report = import_files(kind, [write(tmp_path, text, f"{kind}.csv")], None, target)[0]
+        assert not set(KEYS) - set(report), kind
+        assert json.loads(json.dumps(report)) == report
+        assert report["currency"] == ("USD" if kind == "billing" else None)
+    report = import_files("telemetry", [write(tmp_path, spend, "spend.csv")], None, TARGET)[0]
+    assert report["currency"] == "USD" and report["by"] == {"team": {"cx": "0.25"}, "use_case": {"m": "0.25"}}

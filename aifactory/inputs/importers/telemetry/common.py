@@ -66,8 +66,14 @@ def telemetry_report(found: Telemetry) -> dict[str, object]:
     if found.spend_usd is not None:
         spend = found.spend_usd.reset_index(drop=True)
         report["totals"]["spend_usd"] = str(exact_total(spend))
-        for name, values in spend.groupby(rows["tenant"].fillna("(none)")):
-            report["teams"][str(name)]["spend_usd"] = str(exact_total(values))
+        dimensions = {"team": rows["tenant"].fillna("(none)"), "use_case": rows["use_case_id"]}
+        report["by"] = {
+            dimension: {str(name): str(exact_total(values)) for name, values in spend.groupby(names)}
+            for dimension, names in dimensions.items()
+        }
+        report["currency"] = "USD"
+        for name, amount in report["by"]["team"].items():
+            report["teams"][name]["spend_usd"] = amount
     return report
 
 
