@@ -203,3 +203,34 @@ def test_any_order_book_keeps_the_identities(rows):
         assert held.tolist() == there
         assert not ((solution.orders.signed != FLEXIBLE) & case.owned).any()
         assert (solution.ledger.compute.served[1:] >= 1 - 1e-9).all()
+
+
+BOOKS = st.lists(
+    st.tuples(st.integers(1, 16), st.integers(-6, 14), st.integers(0, 6), st.integers(1, 40),
+              st.sampled_from(["reserved_1y", "lease", "purchase"]), st.floats(0, 9e4)),
+    min_size=1, max_size=5,
+)  # fmt: skip
+
+
+@settings(max_examples=12, deadline=None)
+@given(BOOKS)
+def test_month_after_month_each_dollar_is_paid_once_and_each_accelerator_counted_once(rows):
+    """What is owed falls from one period to the next by what the month between pays; capacity only moves up in time."""
+    case = make_case()
+    book = book_of(
+        *[order(count, start, start + term if option != "purchase" else None, option=option, ordered=start - wait, once=once)
+          for count, start, wait, term, option, once in rows]
+    )  # fmt: skip
+
+    def seen(step):
+        months = tuple(month(step + index) for index in range(37))
+        return placed_before(book, {}, case.streams.pools, months, case.plan)
+
+    before = seen(0)
+    for step in range(1, 5):
+        now = seen(step)
+        owed = [item.paid_usd.sum() + item.capex_usd.sum() + item.beyond_usd.sum() for item in (before, now)]
+        paid = before.paid_usd[1] + before.capex_usd[1].sum()
+        assert owed[0] - owed[1] == pytest.approx(paid, abs=1e-3)
+        assert (now.accelerators[:-1] == before.accelerators[1:]).all()
+        before = now
