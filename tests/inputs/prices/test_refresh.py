@@ -160,6 +160,12 @@ def test_a_lease_offer_by_mapping(workspace, put, tmp_path):
     assert row["confidence"] == "claimed"
 
 
+def test_the_day_of_a_quote_may_carry_a_time(workspace, put, tmp_path):
+    put("map.yml", MAPPING | {"constants": MAPPING["constants"] | {"as_of": "2026-10-15T00:00:00Z"}})
+    refresh(workspace, put("offer.csv", QUOTE), mapping=tmp_path / "map.yml")
+    assert held(workspace)["as_of"].tolist() == [pd.Timestamp("2026-10-15")]
+
+
 def test_shares_of_a_quote_may_be_percentages(workspace, put, tmp_path):
     constants = MAPPING["constants"] | {"escalator_per_year": "3 %", "upfront_fraction": "10%"}
     columns = {name: column for name, column in MAPPING["columns"].items() if name != "upfront_fraction"}
@@ -185,6 +191,12 @@ def test_shares_of_a_quote_may_be_percentages(workspace, put, tmp_path):
         ({"values": {}}, "not in the catalogue"),
         ({"columns": MAPPING["columns"] | {"price": "Fee"}}, "Monthly fee"),
         ({"columns": MAPPING["columns"] | {"price": "Item"}}, "decimal point"),
+        ({"columns": MAPPING["columns"] | {"count": "Deposit"}}, "whole number of accelerators"),
+        ({"columns": MAPPING["columns"] | {"term_months": "Monthly fee"}}, "240 months at most"),
+        *(
+            ({"constants": MAPPING["constants"] | {"as_of": text}}, "YYYY-MM-DD")
+            for text in ("05/10/2026", "2026", "15.10.2026", "2026-13-01", "10/15/26", "1899-12-31", "46310")
+        ),
     ],
 )
 def test_quotes_that_cannot_be_read_say_why(workspace, put, tmp_path, change, text):

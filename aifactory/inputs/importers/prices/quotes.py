@@ -29,6 +29,8 @@ FIELDS = (
     "escalator_per_year", "buy_out_usd", "minimum_accelerators", "lead_time_weeks", "currency", "as_of", "note", "confidence",
 )  # fmt: skip
 OPTIONS = ("purchase", "lease", "reserved_1y", "reserved_3y", "capacity_block", "on_demand", "spot")
+#: No contract runs longer, no price list is older.
+MOST_MONTHS, FIRST_YEAR = 240, 2000
 #: price_per -> (divided by count, divided by hours of a month or of the term)
 PRICE_PER = (
     "accelerator_hour",
@@ -97,7 +99,7 @@ class _Row:
         if not text:
             return default
         if not re.fullmatch(
-            r"[+-]?\d+(\.\d+)?", plain := re.sub(r"(?<=\d),(?=\d{3}\b)", "", text.removeprefix("$").strip())
+            r"[+-]?[0-9]+(\.[0-9]+)?", plain := re.sub(r"(?<=\d),(?=\d{3}\b)", "", text.removeprefix("$").strip())
         ):
             raise self.refuse(name, "must be a number with a decimal point, without unit")
         value = float(plain)
@@ -122,7 +124,19 @@ class _Row:
         value = self.number(name, 0.0)
         if value != int(value):
             raise self.refuse(name, "must be a whole number of months")
+        if value > MOST_MONTHS:
+            raise self.refuse(name, f"must be {MOST_MONTHS} months at most")
         return int(value)
+
+    def day(self, name: str) -> pd.Timestamp | None:
+        """A day as YYYY-MM-DD, with or without a time; other orders of day and month could be taken for each other."""
+        text = self.cells.get(name, "")
+        if not text:
+            return None
+        found = pd.to_datetime(text[:10], format="%Y-%m-%d", errors="coerce")
+        if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([ T].*)?", text) or found is pd.NaT or found.year < FIRST_YEAR:
+            raise self.refuse(name, "must be a date, YYYY-MM-DD")
+        return found
 
 
 def _offer(row: _Row, price_per: str) -> dict[str, object]:
@@ -135,6 +149,8 @@ def _offer(row: _Row, price_per: str) -> dict[str, object]:
     if option not in OPTIONS:
         raise row.refuse("purchase_option", "is not an option.", OPTIONS)
     term, count = row.months("term_months"), row.number("count", 1.0 if price_per.startswith("acc") else math.nan)
+    if count > 0 and count != int(count):
+        raise row.refuse("count", "must be a whole number of accelerators")
     accelerator, each = _accelerator(row, count)
     bought = price_per in ("accelerator", "node")
     if bought != (option == "purchase"):
@@ -149,9 +165,7 @@ def _offer(row: _Row, price_per: str) -> dict[str, object]:
     mean = sum((1.0 + raise_by) ** (month // 12) for month in range(term)) / term if term else 1.0
     notes = [row.cells.get("note", ""), f"escalator {raise_by:.1%} a year averaged over the term" if raise_by else "",
              f"buy-out USD {buy_out:,.0f} at the end, not in the price" if buy_out > 0 else ""]  # fmt: skip
-    stated = pd.to_datetime(row.cells["as_of"], errors="coerce") if row.cells.get("as_of") else None
-    if stated is pd.NaT:
-        raise row.refuse("as_of", "must be a date, YYYY-MM-DD")
+    stated = row.day("as_of")
     return dict.fromkeys(COLUMNS) | {
         "provider": row.cells.get("provider") or row.source.provider or _missing(row, "provider"),
         "sku": row.cells.get("sku") or row.cells.get("accelerator"),
