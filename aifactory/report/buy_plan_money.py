@@ -366,6 +366,6 @@ def governance(ws: Workspace, plan: BuyPlan) -> Group:
     }
     return group(
         section("Who does what by when?", answer),
-        table(year, caption="Calendar of the first year", columns=columns, max_rows=60, note=note, **facts),
+        table(year, caption="Calendar of the first year", columns=columns, max_rows=20, note=note, **facts),
         table(approvals, caption="Approvals", columns=signed, source="plan.yaml; decisions table", as_of=ws.as_of),
     )

@@ -409,7 +409,7 @@ def table_options(ws: Workspace, plan: BuyPlan) -> Block:
     used = pct(ws.plan.value("planning_utilization"))
     note = f"A used hour: committed hours divided by {used} utilization. Resale and cost of capital are in a purchase."
     facts = {"caption": "Ways to pay for the accelerators of the plan", "source": "prices table", "as_of": ws.as_of}
-    return table(frame, **facts, columns=columns, max_rows=24, note=note, groups=["accelerator_id", "region"])
+    return table(frame, **facts, columns=columns, max_rows=12, note=note, groups=["accelerator_id", "region"])
 
 
 def loss_probability(returns: Returns) -> float:
