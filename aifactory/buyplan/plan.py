@@ -22,6 +22,7 @@ from aifactory.buyplan.examine import ExamineBasis
 from aifactory.buyplan.excluded import Cells
 from aifactory.buyplan.futures import PATHS, FuturesBasis, futures_basis, problem_of, stream_paths
 from aifactory.buyplan.governance import decision_sentence
+from aifactory.buyplan.hosted import Hosted, hosted_option
 from aifactory.buyplan.options_table import break_even_frame, options_frame
 from aifactory.buyplan.reasons import with_reasons
 from aifactory.buyplan.reserve_curve import over_average, size_stream_reserves, with_reserves
@@ -101,6 +102,7 @@ class BuyPlan:
     reserves: pd.DataFrame = field(default_factory=pd.DataFrame)  # of each served stream, with its risk
     reserve_curve: pd.DataFrame = field(default_factory=pd.DataFrame)  # price of each step of safety
     sizes: pd.DataFrame = field(default_factory=pd.DataFrame)  # steady, SLO-safe and reserve of each stream, what binds
+    hosted: pd.DataFrame = field(default_factory=pd.DataFrame)  # what the optimiser would send to hosted models
     what_ifs: pd.DataFrame = field(default_factory=pd.DataFrame)  # each named scenario against the expected one
     futures: FuturesBasis | None = None  # what `compare_futures` prices on many paths
     stress: StressBasis | None = None  # what `run_stresses` puts to the test
@@ -130,6 +132,7 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
     current = inventory.use_cases.set_index("use_case_id")["usd_per_unit"]
     api = api_frame(case, ws.table("api_prices"), ws.as_of)
     tornado = tornado_frame(case, answer, restream)
+    hosted = hosted_option(case, chosen, stream_paths(case, paths), api)
     plan = report(
         case,
         answer,
@@ -140,6 +143,7 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
         tornado=tornado,
         installed=inventory.pools,
         chosen=chosen,
+        hosted=hosted,
     )
     problem = chosen.problem if chosen else problem_of(case, paths)
     alone = solve_expected(case) if chosen else None
@@ -152,7 +156,7 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
         accelerators=accelerators,
         wanted=stream_paths(case, paths),
     )
-    plan = replace(plan, warnings=[*plan.warnings, *uncounted])
+    plan = replace(plan, warnings=[*plan.warnings, *uncounted], hosted=hosted.table if hosted else pd.DataFrame())
     history = history_basis(case, stress, ws.table("demand_windows"), ws.period)
     what_ifs = what_ifs_frame(case, ws.table("demand_what_ifs"), answer=answer, wanted=stream_paths(case, paths))
     plan = with_dates(with_reserves(plan, reserves), ws, inventory)
@@ -196,11 +200,20 @@ def nothing_to_plan(plan: Plan, streams: Streams, period: str) -> BuyPlan:
     )
 
 
-def _in_order(first: Sequence[str], warnings: Sequence[str], comparisons: pd.DataFrame) -> list[str]:
-    """What to know before signing, the weightiest first: `first`, hosting that costs far less, then the rest."""
-    hosted = comparisons["policy"].str.startswith(HOSTED)
-    much = worse_policies(comparisons[hosted & (comparisons["dearer_share"] < MUCH_CHEAPER)])
-    return list(dict.fromkeys([*first, *much, *warnings, *worse_policies(comparisons)]))
+def _in_order(
+    first: Sequence[str], warnings: Sequence[str], comparisons: pd.DataFrame, hosted: Hosted | None
+) -> list[str]:
+    """What to know before signing, the weightiest first: `first`, hosting that costs far less, then the rest.
+
+    Of hosted models the optimiser speaks where it was asked, else the comparison of whole use cases.
+    """
+    moved = comparisons["policy"].str.startswith(HOSTED)
+    if hosted is None or not hosted.sentence():
+        much = worse_policies(comparisons[moved & (comparisons["dearer_share"] < MUCH_CHEAPER)])
+        return list(dict.fromkeys([*first, *much, *warnings, *worse_policies(comparisons)]))
+    much = [hosted.sentence()] if hosted.saving_share > -MUCH_CHEAPER else []
+    rest = [*worse_policies(comparisons[~moved]), hosted.sentence()]
+    return list(dict.fromkeys([*first, *much, *warnings, *rest]))
 
 
 def report(
@@ -214,6 +227,7 @@ def report(
     tornado: pd.DataFrame,
     installed: pd.DataFrame,
     chosen: Chosen | None = None,
+    hosted: Hosted | None = None,
 ) -> BuyPlan:
     """Arrange a solved case in the tables of the result; checks that their totals agree."""
     options = options_frame(case.prices, case.streams.pools, accelerators, case.plan)
@@ -250,7 +264,7 @@ def report(
         governance=governance_frame(case.plan, period, orders),
         approved_plan=approved_plan_frame(case, answer, period),
         not_sized=case.streams.not_sized,
-        warnings=_in_order(first, warnings, comparisons),
+        warnings=_in_order(first, warnings, comparisons, hosted),
         decision=decision_sentence(
             orders,
             roi,

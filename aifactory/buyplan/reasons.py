@@ -22,6 +22,7 @@ from aifactory.buyplan.case import Case
 from aifactory.buyplan.optimise.evaluate import evaluate_plan, recourse_of, tail_weights
 from aifactory.buyplan.optimise.problem import Problem
 from aifactory.finance.options import OPTION_NAMES
+from aifactory.units import percent
 
 KEYS = ["pool", "purchase_option", "start_index"]
 REASON_COLUMNS = ["paths_share", "reason", "binds", "binds_share", "serves", "saved_usd_per_hour", "price_fall_kept",
@@ -175,7 +176,7 @@ def _capacity(case: Case, last: LastNodes, column: int) -> tuple[str, float, str
         return "no row: within the proven gap", 0.0, "", np.nan
     share = hours[on].mean() / problem.block_hours.sum()
     hourly = float(last.weights @ saved[:, month]) / problem.discount[month] / worked
-    words = f"capacity above {above:g} in {case.streams.months[month + 1]}, in {share:.0%} of the hours on {on.mean():.0%} of the paths"
+    words = f"capacity above {above:g} in {case.streams.months[month + 1]}, in {percent(share)} of the hours on {percent(on.mean())} of the paths"
     return words, float(on.mean()), _served(case, last, platform, month, above), hourly
 
 
@@ -186,7 +187,7 @@ def _served(case: Case, last: LastNodes, platform: int, month: int, above: float
     work = np.einsum("s,swk,sk,k->w", last.weights, load, over, last.problem.block_hours)
     by = pd.Series(work).groupby(case.streams.table["use_case_id"].to_numpy()).sum().sort_values(ascending=False)
     shares = (by / by.sum() if by.sum() > 0 else by).head(NAMED)
-    return ", ".join(f"{name} {share:.0%}" for name, share in shares.items() if share >= WORTH)
+    return ", ".join(f"{name} {percent(share)}" for name, share in shares.items() if share >= WORTH)
 
 
 def _timing(last: LastNodes, column: int) -> tuple[float, str]:

@@ -31,11 +31,11 @@ def test_the_last_node_of_a_certain_demand(tiny):
     """
     row = reasons(tiny(train=0.0), on_demand_usd=np.full((12, 1), 3.6))[2].iloc[0]
     assert row["reason"] == CHEAPER and row["paths_share"] == row["binds_share"] == 1.0
-    assert row["binds"] == "capacity above 0 in 2026-11, in 100% of the hours on 100% of the paths"
-    assert row["serves"] == "chat 100%"
+    assert row["binds"] == "capacity above 0 in 2026-11, in 100 % of the hours on 100 % of the paths"
+    assert row["serves"] == "chat 100 %"
     assert row["saved_usd_per_hour"] == pytest.approx(3.6) and row["price_fall_kept"] == pytest.approx(4 / 9)
     assert row["wait_usd"] == pytest.approx(3 * 730 * 4 * 3.6)
-    assert row["why"].startswith("chat 100%: capacity above 0 in 2026-11") and "USD 3.60" in row["why"]
+    assert row["why"].startswith("chat 100 %: capacity above 0 in 2026-11") and "USD 3.60" in row["why"]
 
 
 @pytest.mark.parametrize("prices", [make_prices(), make_prices(HARDWARE)])
@@ -65,7 +65,8 @@ def test_a_budget_that_keeps_a_cheaper_way_away_is_named(tiny):
     free = reasons(case)[2]
     problem = problem_over(case, stream_paths(case, paths_of(case, 5)))
     node = max(option.upfront_usd for option, _ in problem.orders) * 4
-    tight = reasons(case, capital_usd=np.full(3, node), year_of=np.arange(36) // 12)[2]
+    named = {"year_names": ("fiscal year 2026", "fiscal year 2027", "fiscal year 2028")}
+    tight = reasons(case, capital_usd=np.full(3, node), year_of=np.arange(36) // 12, **named)[2]
     assert (free["limit"] == "").all()
     assert tight["limit"].str.contains("capital of fiscal year 202").any()
     assert tight.loc[tight["limit"] != "", "why"].str.contains("away").all()

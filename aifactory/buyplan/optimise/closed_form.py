@@ -106,6 +106,21 @@ class ClosedFormRecourse:
         step = following - here
         return (here + np.clip(nodes - whole, 0.0, 1.0) * step).sum(axis=2), step / p.node_size
 
+    def unserved_hours(self, capacity: np.ndarray) -> np.ndarray:
+        """[S, T, W] accelerator-hours a month of each workload that the fleet does not serve, by its greedy choice.
+
+        Workloads of a platform at one price share what their class lacks by their work.
+        """
+        p, (live, wait) = self.problem, self._own
+        over = live - capacity[None, :, :, None, None]
+        short, idle = np.maximum(over, 0.0) @ p.block_hours, np.maximum(-over, 0.0) @ p.block_hours
+        lacks = np.diff(short + np.maximum(wait - idle, 0.0), axis=3, prepend=0.0)
+        if self._order is not None:
+            lacks = np.take_along_axis(lacks, np.argsort(np.broadcast_to(self._order, lacks.shape), axis=3), axis=3)
+        work = np.einsum("stw,wpm->stwpm", p.demand @ p.block_hours, self._member, optimize=True)
+        total = work.sum(axis=2, keepdims=True)
+        return (work / np.where(total > 0, total, 1.0) * lacks[:, :, None]).sum(axis=(3, 4))
+
     def _usd(self, live: np.ndarray, wait: np.ndarray, capacity: np.ndarray) -> np.ndarray:
         """Cost [S, T, P] of cumulated live load [S, T, P, M, K] and deferrable hours [S, T, P, M]."""
         over = live - capacity[None, :, :, None, None]

@@ -1,0 +1,123 @@
+"""Hosted models as an option of the optimiser: what it would send there, hour by hour, and how orders would change.
+
+Work beyond the committed fleet may go to a hosted model where the workspace prices the same model and its residency rule
+allows it. The price of an accelerator-hour of a stream in a month is
+
+    USD per unit x units an accelerator-hour yields x average accelerators at work / accelerators it occupies,
+
+the last factor because a hosted model is paid by the unit while a fleet holds whole nodes. Hosted models were not
+benchmarked on the organisation's prompts, so the plan itself does not use them; the same search with them allowed says
+what that caution costs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from aifactory.buyplan.case import Case
+from aifactory.buyplan.choose import LAST_GAP, Chosen
+from aifactory.buyplan.compare import hosted_path
+from aifactory.buyplan.governance import money
+from aifactory.buyplan.optimise.closed_form import ClosedFormRecourse, has_closed_form, instead_usd
+from aifactory.buyplan.optimise.problem import Problem
+from aifactory.buyplan.stress.replan import Replanner
+from aifactory.buyplan.stress.world import world_of
+from aifactory.finance.cashflow import npv
+from aifactory.units import SECONDS_PER_HOUR, monthly_rate, percent
+
+COLUMNS = ["use_case_id", "api_model", "provider", "hosted_share", "hosted_usd", "moving_usd", "source", "as_of"]
+#: Shares of a use case's work below this are not named.
+LEAST_SHARE = 0.005
+
+
+@dataclass(frozen=True)
+class Hosted:
+    """The best plan with hosted models allowed, beside the plan without.
+
+    Attributes
+    ----------
+    table : one row per use case with a price: share of its work that goes to the hosted model over all paths, what is paid
+        for it and for moving to a successor (mean of the paths, present value), and where the price comes from.
+    plan_usd, hosted_usd : risk-weighted cost without and with them, missed demand counted.
+    orders_usd : orders fewer (above 0) or more, present value.
+    """
+
+    table: pd.DataFrame
+    plan_usd: float
+    hosted_usd: float
+    orders_usd: float
+
+    @property
+    def saving_share(self) -> float:
+        """Share of the risk-weighted cost that hosted models would save."""
+        return 1.0 - self.hosted_usd / self.plan_usd if self.plan_usd > 0 else 0.0
+
+    def sentence(self) -> str:
+        """What the optimiser would do with them."""
+        if self.table.empty:
+            return ""
+        used = self.table[self.table["hosted_share"] >= LEAST_SHARE]
+        if used.empty or self.saving_share <= 0:
+            names = ", ".join(self.table["use_case_id"])
+            return f"Hosted models are priced for {names}; the optimiser would send nothing there."
+        parts = ", ".join(f"{percent(row.hosted_share)} of {row.use_case_id}" for row in used.itertuples())
+        change = f"order {money(abs(self.orders_usd))} {'less' if self.orders_usd >= 0 else 'more'}"
+        who, day = ", ".join(dict.fromkeys(used["provider"])), pd.to_datetime(used["as_of"]).min()
+        return (
+            f"With hosted models allowed the optimiser would send {parts} there, {change} and cut the risk-weighted cost by "
+            f"{percent(self.saving_share)}, {money(self.plan_usd - self.hosted_usd)} of {money(self.plan_usd)} (prices of {who}, {day:%Y-%m-%d}). "
+            "Hosted models were not benchmarked on our prompts, so the plan does not rely on them: decide on a test."
+        )
+
+
+def hosted_option(case: Case, chosen: Chosen | None, wanted: np.ndarray, api: pd.DataFrame) -> Hosted | None:
+    """Plan with hosted models allowed, from where the plan is; None where platforms cannot be planned one by one.
+
+    Parameters
+    ----------
+    wanted : [S, T, K] average accelerators at work, which the demand of the plan was rounded from.
+    api : `api_frame`, the price of a unit by use case.
+    """
+    if chosen is None or not has_closed_form(chosen.problem):
+        return None
+    problem, nodes = chosen.problem, chosen.best.nodes
+    price, moving = (part[1:] for part in hosted_path(case, api))
+    offered = replace(problem, api_usd=hosted_usd_per_hour(case, problem, wanted, price))
+    search = Replanner(world_of(offered), nodes, LAST_GAP)
+    if not search.separable:
+        return None
+    found = search.best(gap=LAST_GAP)
+    hours, usd = _sent(offered, found.nodes)
+    rate = monthly_rate(case.plan.value("wacc"))
+    once = np.array([npv(np.append(0.0, column), rate) for column in moving.T]) * (hours.sum(axis=0) > 0)
+    total = (problem.demand @ problem.block_hours).mean(axis=0).sum(axis=0)
+    by = pd.DataFrame({"use_case_id": case.streams.table["use_case_id"], "sent": hours.sum(axis=0), "all": total,
+                       "hosted_usd": usd, "moving_usd": once}).groupby("use_case_id", as_index=False).sum()  # fmt: skip
+    table = api[np.isfinite(api["api_usd_per_unit"])].merge(by, on="use_case_id")
+    table = table.assign(hosted_share=table["sent"] / table["all"].where(table["all"] > 0)).fillna(
+        {"hosted_share": 0.0}
+    )
+    change = float(problem.order_usd @ (nodes[: len(problem.orders)] - found.nodes[: len(problem.orders)]))
+    table = table.sort_values("hosted_usd", ascending=False, kind="stable")[COLUMNS].reset_index(drop=True)
+    return Hosted(table, chosen.best.cost.objective_usd, found.objective_usd + float(once.sum()), change)
+
+
+def hosted_usd_per_hour(case: Case, problem: Problem, wanted: np.ndarray, price: np.ndarray) -> np.ndarray:
+    """[S, T, K] USD of an occupied accelerator-hour at hosted prices [T, K] per unit; infinite where there is none."""
+    table = case.streams.table
+    yields = (table["units_per_s_per_accelerator"] * SECONDS_PER_HOUR / table["load_factor"]).to_numpy(dtype=float)
+    occupied = problem.demand @ (problem.block_hours / np.sum(problem.block_hours))
+    whole = np.divide(wanted, occupied, out=np.ones_like(occupied), where=occupied > 0)
+    return np.where(np.isfinite(price), np.nan_to_num(price) * yields * whole, np.inf)
+
+
+def _sent(problem: Problem, nodes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean hours of each stream that go to its hosted model [T, K], and their mean present value [K]."""
+    usd = instead_usd(problem).max(axis=-1)
+    hosted = problem.api_usd * np.max(problem.rate, axis=1)
+    hours = ClosedFormRecourse(problem).unserved_hours(problem.capacity(nodes)) * (hosted <= usd)
+    paid = np.where(hours > 0, hours * np.where(np.isfinite(hosted), hosted, 0.0), 0.0)
+    return hours.mean(axis=0), np.einsum("stk,t->k", paid, problem.discount[:-1]) / problem.paths
