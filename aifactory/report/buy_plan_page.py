@@ -307,7 +307,7 @@ def table_bands(ws: Workspace, plan: BuyPlan) -> Block:
     )
     facts = {"caption": "Procurement bands", "source": PLAN, "as_of": ws.as_of, "groups": ["accelerator_id", "region"]}
     return table(
-        frame.sort_values(["accelerator_id", "region"], kind="stable"), **facts, columns=columns, max_rows=60, note=note
+        frame.sort_values(["accelerator_id", "region"], kind="stable"), **facts, columns=columns, max_rows=30, note=note
     )
 
 
@@ -361,7 +361,7 @@ def table_orders(ws: Workspace, plan: BuyPlan) -> Block:
         "as_of": ws.as_of,
         "groups": ["order_by"],
     }
-    return table(frame, **facts, columns=columns, max_rows=60, note=note)
+    return table(frame, **facts, columns=columns, max_rows=30, note=note)
 
 
 # ------------------------------------------------------------------ financing
