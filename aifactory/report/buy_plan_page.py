@@ -361,7 +361,7 @@ def table_orders(ws: Workspace, plan: BuyPlan) -> Block:
         "as_of": ws.as_of,
         "groups": ["order_by"],
     }
-    return table(frame, **facts, columns=columns, max_rows=30, note=note)
+    return table(frame, **facts, columns=columns, max_rows=18, note=note)
 
 
 # ------------------------------------------------------------------ financing
