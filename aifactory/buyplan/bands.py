@@ -9,7 +9,7 @@ from aifactory.buyplan.case import Answer, Case, Solution, justified
 from aifactory.finance.options import COMMITTED_OPTIONS
 from aifactory.fleet.compute import require_equal
 from aifactory.fleet.orders import FLEXIBLE
-from aifactory.fleet.terms import BOUGHT, WEEKS_PER_MONTH
+from aifactory.fleet.terms import BOUGHT
 from aifactory.units import BANDS, HOURS_PER_MONTH, SCENARIOS
 
 BASELINE, GROWTH, SURGE = range(len(BANDS))
@@ -85,7 +85,7 @@ def orders_frame(case: Case, answer: Answer, prices: pd.DataFrame) -> pd.DataFra
     rent = terms.rent_usd_month[option, slot] * np.where(option == BOUGHT, 0, terms.term[option, slot])
     rows = pd.DataFrame(
         {
-            "order_index": month - np.minimum(terms.lead[option, slot], month),
+            "order_index": np.maximum(month - terms.lead[option, slot], 1),
             "start_index": month,
             "pool": case.slots.pool[slot],
             "band": np.array(BANDS)[band_of_slots(answer)[slot]],
@@ -106,7 +106,7 @@ def _with_dates(orders: pd.DataFrame, case: Case, prices: pd.DataFrame) -> pd.Da
     starts = pd.PeriodIndex(months, freq="M")[orders["start_index"].to_numpy(dtype=int)]
     ends = [str(p + t) if t else "" for p, t in zip(starts, orders["term_months"], strict=True)]
     orders = orders.assign(
-        order_month=months[np.maximum(orders["order_index"].to_numpy(dtype=int), 1)],
+        order_month=months[orders["order_index"].to_numpy(dtype=int)],
         start_month=months[orders["start_index"].to_numpy(dtype=int)],
         expires=pd.Series(ends, dtype="str"),
     )
@@ -192,7 +192,7 @@ def _band_row(case: Case, answer: Answer, pool: int, band: int, option: str, slo
         lead = int(solution.terms.lead[code, slots[0]])
         term = 0 if code == BOUGHT else int(solution.terms.term[code, slots[0]])
         row["order_by_month"] = case.streams.months[max(first - lead, 1)]
-        row["lead_time_weeks"] = lead * WEEKS_PER_MONTH
+        row["lead_time_weeks"] = float(case.offers.lead_weeks[code, pool])
         row["expires"] = str(pd.Period(case.streams.months[first], "M") + term) if term else ""
     return row | _trigger(case, answer, pool, band, slots)
 

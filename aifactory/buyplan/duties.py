@@ -86,8 +86,16 @@ def _orders(orders: pd.DataFrame, owner: str) -> list[tuple]:
         rule = "firm on approval of the plan" if order.band == "baseline" else "only if its trigger has fired"
         rule = "renew only if its hours still pay for the term" if order.renewal else rule
         place = "|".join(str(getattr(order, column)) for column in ORDER_PLACE)
-        rows.append((_last_day(pd.Period(order.order_month, "M")), name, owner, rule, ORDER, f"order|{place}|{nth}"))
+        rows.append((_latest(order), name, owner, rule, ORDER, f"order|{place}|{nth}"))
     return rows
+
+
+def _latest(order: object) -> pd.Timestamp:
+    """Last day on which an order still arrives before its first month of use; within its month of order."""
+    month = pd.Period(order.order_month, "M")
+    weeks = 0.0 if pd.isna(order.lead_time_weeks) else float(order.lead_time_weeks)
+    day = pd.Period(order.start_month, "M").start_time - pd.Timedelta(weeks=weeks)
+    return min(max(day.normalize(), month.start_time), _last_day(month))
 
 
 def end_date(text: str) -> pd.Timestamp:

@@ -140,8 +140,9 @@ def problem_over(case: Case, wanted: np.ndarray, load: Load | None = None) -> Pr
     spot = np.minimum(offers.spot, offers.on_demand)
     options = tuple(_options(case))
     owned = case.slots.total(case.owned[1:] * case.slots.size.astype(float), pools)
+    demand = block_demand(case, wanted)
     problem = Problem(
-        demand=block_demand(case, wanted),
+        demand=demand,
         block_hours=HOURS_PER_MONTH * np.array(BLOCK_SHARES),
         rate=own_pool.astype(float),
         deferrable=streams.table["movable"].to_numpy(dtype=bool),
@@ -151,7 +152,7 @@ def problem_over(case: Case, wanted: np.ndarray, load: Load | None = None) -> Pr
         on_demand_usd=np.tile(offers.on_demand, (months, 1)),
         spot_usd=np.tile(spot, (months, 1)),
         api_usd=np.full((months, len(streams.table)), np.inf),
-        miss_usd=missed_usd(case, options),
+        miss_usd=missed_usd(case, options, _working(demand, wanted)),
         owned=owned,
         on_demand_most=np.where(np.isfinite(offers.on_demand), np.inf, 0.0),
         spot_share=np.full(pools, 1.0 - plan.value("spot_interruption_share")),
@@ -166,13 +167,19 @@ def problem_over(case: Case, wanted: np.ndarray, load: Load | None = None) -> Pr
     return replace(problem, **_capital(case), **_power(case, problem), **_payments(case, problem), **_vendors(case))
 
 
+def _working(demand: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """[K] share of the occupied accelerator-hours that work fills, over all paths and months."""
+    occupied = (demand @ np.array(BLOCK_SHARES)).mean(axis=(0, 1))
+    return np.minimum(wanted.mean(axis=(0, 1)) / np.where(occupied > 0, occupied, 1.0), 1.0)
+
+
 def _capital(case: Case) -> dict[str, np.ndarray]:
     """What orders placed before leave of the capital budget in each fiscal year that the horizon meets, by month of order."""
     budget, months = case.plan.budget.capex_usd_per_year, case.streams.months
     if budget is None:
         return {}
     first = case.plan.fiscal_year_start_month
-    years = np.array([fiscal_year(month, first) for month in months[:-1]])
+    years = np.array([fiscal_year(month, first) for month in months[1:]])
     left = np.full(years[-1] - years[0] + 1, float(budget))
     for month, usd in case.placed.spent_usd.items():
         year = fiscal_year(month, first) - years[0]
@@ -283,7 +290,7 @@ def nodes_signed(case: Case, signed: np.ndarray, problem: Problem) -> np.ndarray
     nodes, leads = np.zeros(len(problem.orders)), case_terms(case).lead
     for start, slot in np.argwhere(signed != FLEXIBLE):
         code, pool = int(signed[start, slot]), int(case.slots.pool[slot])
-        month = start - 1 - _lead(leads[code, slot])
+        month = start - 1 - leads[code, slot]
         nodes[column[COMMITTED_OPTIONS[code], pool, month]] += 1
     return nodes
 
@@ -302,7 +309,7 @@ def _options(case: Case) -> list[Option]:
             bought = code == BOUGHT
             found.append(
                 Option(
-                    name, pool, term_months=horizon if bought else term, lead_months=_lead(terms.lead[at]),
+                    name, pool, term_months=horizon if bought else term, lead_months=int(terms.lead[at]),
                     upfront_usd=terms.capex_usd[at] / size + rent * share * term,
                     monthly_usd=rent * (1.0 - share) + running[at] / size,
                     resale_usd=terms.resale_base_usd[at] / size, resale_per_year=1.0 - terms.decline_per_year if bought else 0.0,
@@ -311,8 +318,3 @@ def _options(case: Case) -> list[Option]:
                 )
             )  # fmt: skip
     return found
-
-
-def _lead(months: float) -> int:
-    """Months from order to use; an order of today can work from the first month of the horizon."""
-    return max(int(months) - 1, 0)

@@ -150,20 +150,20 @@ def _reserve(chosen: Chosen) -> list[tuple]:
 
 
 def _lead(chosen: Chosen) -> list[tuple]:
-    """A month longer to wait for what has a lead time."""
+    """A month longer to wait for hardware on own sites."""
     problem, nodes = chosen.problem, chosen.best.nodes[: len(chosen.problem.orders)]
-    waits = [option.lead_months for option in problem.options if option.lead_months > 0]
+    waits = [option.lead_months for option in problem.options if option.on_site and option.lead_months > 0]
     if not waits:
         return []
     by_path = evaluate_plan(problem, nodes).recourse_usd
     weights = (1 - problem.risk_weight) / problem.paths + problem.risk_weight * tail_weights(by_path, problem.tail)
     now, later = (_at_weights(_waiting(problem, more), weights) for more in (0, 1))
-    return [_row("Lead time of hardware", max(waits) + 1, np.nan, "months", max(later - now, 0.0), "a month longer")]
+    return [_row("Lead time of hardware", max(waits), np.nan, "months", max(later - now, 0.0), "a month longer")]
 
 
 def _waiting(problem: Problem, more: int) -> Problem:
     options = tuple(
-        replace(option, lead_months=option.lead_months + more) if option.lead_months > 0 else option
+        replace(option, lead_months=option.lead_months + more) if option.on_site and option.lead_months > 0 else option
         for option in problem.options
     )
     return replace(problem, options=options, floor=np.zeros((0, 0)))

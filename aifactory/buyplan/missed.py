@@ -1,9 +1,10 @@
 """What an accelerator-hour of demand costs that nobody serves: one price for the plan, its stresses and its backtests.
 
-    price of a stream = max(units per accelerator-hour x USD per unit x attributed share x share lost,
+    price of a stream = max(units per accelerator-hour x USD per unit x attributed share x share lost x share at work,
                             `LEAST_HOURS` x dearest hour of its pool)
 
-The share lost is the plan's `sla_miss_usd_per_unit_share`. The second term stands alone where no value is stated, and
+The share lost is the plan's `sla_miss_usd_per_unit_share`. Demand is planned in hours of whole nodes that it occupies,
+which work for a part of the time: a missed hour loses the units of that part. The second term stands alone where no value is stated, and
 keeps hours rented wherever they can be: work that is worth less than its hours was taken into the plan by its owner, so
 dropping it is no way to save. The dearest hour of a pool is its list price on demand, else that of the dearest term.
 Streams of a pool share its nodes, so that all of them miss at the mean of their prices by expected load.
@@ -25,16 +26,17 @@ from aifactory.units import HOURS_PER_MONTH
 UNPRICED_USD = 1.0
 
 
-def missed_usd(case: Case, options: Sequence[Option]) -> np.ndarray:
+def missed_usd(case: Case, options: Sequence[Option], working: np.ndarray) -> np.ndarray:
     """[K] USD of a missed accelerator-hour of each stream: the same for all streams of a pool.
 
     Parameters
     ----------
     options : what can be committed to, USD per accelerator.
+    working : [K] share of the occupied hours of each stream that work fills, 0-1.
     """
     load = case.streams.sized(case.streams.units[EXPECTED])[1:].mean(axis=0)
     pool, least = case.streams.pool, LEAST_HOURS * dearest_hour_usd(case.offers.on_demand, options)
-    each = np.maximum(lost_value_usd(case.streams, case.plan), least[pool])
+    each = np.maximum(lost_value_usd(case.streams, case.plan) * working, least[pool])
     weight = np.where(np.bincount(pool, load, case.pools)[pool] > 0, load, 1.0)
     total = np.bincount(pool, weight * each, case.pools)[pool]
     return total / np.bincount(pool, weight, case.pools)[pool]

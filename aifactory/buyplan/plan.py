@@ -42,6 +42,7 @@ from aifactory.buyplan.stress.basis import StressBasis, stress_basis
 from aifactory.buyplan.tornado import tornado_frame
 from aifactory.buyplan.waiting import with_waiting
 from aifactory.buyplan.what_ifs import what_ifs_frame
+from aifactory.demand.decision_paths import decision_paths
 from aifactory.demand.forecast import simulate_demand
 from aifactory.demand.scenario_inputs import read_workloads, settings_of
 from aifactory.demand.scenarios import simulate_paths
@@ -126,7 +127,7 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
     porting = porting_costs(shortlist.penalties, shortlist.choice)
     case = build_case(priced, streams, prices, owned=owned, porting=porting, book=ws.table("commitments"))
     workloads, regions = read_workloads(inventory.demand_basis, ws.plan, ws.period)
-    paths = simulate_paths(workloads, regions, settings_of(ws.plan, ws.period, PATHS))
+    paths = decision_paths(simulate_paths(workloads, regions, settings_of(ws.plan, ws.period, PATHS)))
     chosen = choose_orders(case, paths)
     case, answer = solve_over_paths(case, chosen, paths)
     current = inventory.use_cases.set_index("use_case_id")["usd_per_unit"]

@@ -202,7 +202,7 @@ def _timing(last: LastNodes, column: int) -> tuple[float, str]:
     node = problem.node_size[option.platform] * (last.weights @ last.following[:, start - 1, option.platform])
     if node <= problem.order_usd[column] / served:
         return wait, ""
-    return wait, f"lead time of {option.lead_months + 1} months binds"
+    return wait, f"lead time of {option.lead_months} month{'s' if option.lead_months > 1 else ''} binds"
 
 
 def _limit(last: LastNodes, column: int) -> str:

@@ -125,7 +125,7 @@ def _purchases(orders: Orders, terms: Terms, horizon: int) -> tuple[np.ndarray, 
     for month, slot in np.argwhere(orders.signed == BOUGHT):
         outlay = terms.capex_usd[BOUGHT, slot]
         rest = terms.resale_usd(horizon - month + 1)[BOUGHT, slot]
-        capex[max(month - terms.lead[BOUGHT, slot], 0), slot] += outlay
+        capex[max(month - terms.lead[BOUGHT, slot], 1), slot] += outlay
         resale[horizon, slot] += rest
         wear[month:, slot] += (outlay - rest) / (horizon - month + 1)
         placed[month] += outlay

@@ -63,7 +63,7 @@ def signature_usd(terms: Terms, month: int, factors: np.ndarray) -> np.ndarray:
     upfront = rent * terms.upfront_share * terms.term
     monthly = rent * (1.0 - terms.upfront_share)
     cost = upfront * factors[month] + (monthly + terms.running_usd_month()) * paid
-    cost += monthly * beyond * factors[-1] + terms.capex_usd * factors[np.maximum(month - terms.lead, 0)]
+    cost += monthly * beyond * factors[-1] + terms.capex_usd * factors[np.maximum(month - terms.lead, 1)]
     cost -= terms.resale_usd(horizon - month + 1) * factors[-1]
     return np.where(terms.available & (month >= terms.first_month), cost, np.inf)
 

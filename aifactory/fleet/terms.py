@@ -45,7 +45,7 @@ class Offers:
     price: np.ndarray  # [P] USD per accelerator bought, NaN where not offered
     upfront: np.ndarray  # [O, P] share of the term's rent paid when it starts
     term: np.ndarray  # [O, P] months
-    lead: np.ndarray  # [O, P] months from order to use
+    lead_weeks: np.ndarray  # [O, P] from order to delivery
     minimum: np.ndarray  # [O, P] accelerators of the smallest order
     power_w: np.ndarray  # [P] rated power per accelerator
     usd_per_kwh: np.ndarray  # [P]
@@ -65,8 +65,8 @@ class Terms:
     capex_usd: np.ndarray  # [O, N] paid at the order; 0 but for a purchase
     resale_base_usd: np.ndarray  # [O, N] price that resale declines from
     term: np.ndarray  # [O, N] months; a purchase lasts to the horizon
-    first_month: np.ndarray  # [O, N] first month in which an order of today can work
-    lead: np.ndarray  # [O, N] months
+    first_month: np.ndarray  # [O, N] first whole month of use of an order placed when month 1 starts
+    lead: np.ndarray  # [O, N] whole months from order to use
     available: np.ndarray  # [O, N] offered at all
     break_even: np.ndarray  # [N] share of hours above which the cheapest commitment beats on-demand
     decline_per_year: float
@@ -100,7 +100,7 @@ def read_offers(table: pd.DataFrame, pools: pd.DataFrame, plan: Plan) -> Offers:
         price=bought,
         upfront=np.nan_to_num(upfront[rented:]),
         term=np.nan_to_num(term[rented:]),
-        lead=np.ceil(_lead_weeks(lead[rented:], table) / WEEKS_PER_MONTH),
+        lead_weeks=_lead_weeks(lead[rented:], table),
         minimum=np.nan_to_num(minimum[rented:], nan=1.0),
         power_w=pools["tdp_w"].fillna(0.0).to_numpy(dtype=float),
         usd_per_kwh=pools["region"].map(tariffs).to_numpy(dtype=float),
@@ -131,6 +131,7 @@ def build_terms(offers: Offers, slots: Slots, plan: Plan, largest: np.ndarray) -
     own = OWN_SITE[:, None]
     available = np.isfinite(offers.rent) & (offers.minimum <= largest)
     horizon = plan.horizon_months
+    lead = np.ceil(offers.lead_weeks / WEEKS_PER_MONTH).astype(int)
     term = np.where(bought, horizon + 1, np.maximum(offers.term, 1)).astype(int)
     spot = np.minimum(spot_usd_per_hour(offers.spot, plan.value("spot_interruption_share")), offers.on_demand)
     rented = rented_usd_per_hour(
@@ -151,8 +152,8 @@ def build_terms(offers: Offers, slots: Slots, plan: Plan, largest: np.ndarray) -
         capex_usd=(bought * capex_usd(price, plan))[:, at] * size,
         resale_base_usd=(bought * price)[:, at] * size,
         term=term[:, at],
-        first_month=np.maximum(offers.lead, 1.0).astype(int)[:, at],
-        lead=offers.lead.astype(int)[:, at],
+        first_month=lead[:, at] + 1,
+        lead=lead[:, at],
         available=available[:, at],
         decline_per_year=plan.value("residual_decline_per_year"),
     )

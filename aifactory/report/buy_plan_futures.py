@@ -7,6 +7,7 @@ import pandas as pd
 from aifactory.buyplan import BuyPlan
 from aifactory.buyplan.futures import ONE_PATH, THIS_PLAN, Futures
 from aifactory.buyplan.optimise.policies import FORESIGHT
+from aifactory.demand.decision_paths import DOUBT_MONTHS
 from aifactory.inputs.workspace import Workspace
 from aifactory.report.blocks import Block, Col, Group, group, section, table
 from aifactory.report.text import pct, usd_compact
@@ -56,7 +57,7 @@ def _table(ws: Workspace, futures: Futures) -> Block:
         "regret": Col("Against this plan", "pct1"),
     }
     note = (
-        f"Present value of accelerators alone over the horizon, orders each quarter: {pct(1 - futures.risk_weight)} of the mean and "
+        f"Doubt of demand grows for {DOUBT_MONTHS} months and then stays: later orders are decided with what is known by then. Present value of accelerators alone over the horizon, orders each quarter: {pct(1 - futures.risk_weight)} of the mean and "
         f"{pct(futures.risk_weight)} of the mean of the worst {pct(1 - futures.tail)} of the paths. Hours beyond the commitments are "
         "rented."
     )

@@ -188,7 +188,8 @@ def _missed_usd(
 ) -> np.ndarray:
     """[T + 1, P] price of hours that find no capacity: the value lost, at least some of the dearest hours of the pool."""
     pools, months = len(streams.pools), len(load.use) - 1
-    hours = slots.total(load.use * slots.size, pools) * HOURS_PER_MONTH * (1.0 - compute.served)
+    occupied = slots.total(load.use * slots.size, pools)
+    hours = occupied * HOURS_PER_MONTH * (1.0 - compute.served)
     monthly = terms.capex_usd / months + terms.rent_usd_month + terms.running_usd_month()
     hourly = np.where(terms.available, monthly / (slots.size * HOURS_PER_MONTH), 0.0)
     dearest = np.zeros(pools)
@@ -199,7 +200,8 @@ def _missed_usd(
     lost = _by_pool(streams, work * lost_value_usd(streams, market.ws.plan)) / np.maximum(
         _by_pool(streams, work), 1e-300
     )
-    return hours * np.maximum(lost, LEAST_HOURS * dearest)
+    working = np.minimum(_by_pool(streams, work) / np.maximum(occupied[1:].mean(axis=0), 1e-300), 1.0)
+    return hours * np.maximum(lost * working, LEAST_HOURS * dearest)
 
 
 def _hours_by_option(orders: Orders, load: Load, slots: Slots, terms: Terms, pools: int) -> np.ndarray:

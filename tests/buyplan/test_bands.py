@@ -90,7 +90,8 @@ def test_purchase_order_leads_its_use_and_never_predates_the_report(tiny):
     case = tiny(plan=make_plan(36), prices=make_prices(HARDWARE))
     orders = orders_frame(case, solve_case(case), case.prices).query("purchase_option == 'purchase'")
     first = orders.iloc[0]
-    assert (first["order_month"], first["start_month"], first["expires"]) == ("2026-11", "2027-01", "")
+    # ten weeks from 1 November end on 10 January: the first whole month of use is February
+    assert (first["order_month"], first["start_month"], first["expires"]) == ("2026-11", "2027-02", "")
     assert (orders["order_month"] > PERIOD).all()
 
 

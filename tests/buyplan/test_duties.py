@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from aifactory.buyplan.duties import duty_months, governance_frame
 
 ORDER = {"order_month": "2026-12", "start_month": "2027-02", "region": "eu", "accelerator_id": "acc", "band": "growth",
-         "purchase_option": "purchase", "renewal": False, "accelerators": 8}  # fmt: skip
+         "purchase_option": "purchase", "renewal": False, "accelerators": 8, "lead_time_weeks": 8.0}  # fmt: skip
 NOTHING = pd.DataFrame()
 
 
@@ -43,6 +43,15 @@ def test_an_order_that_moves_keeps_its_identity():
     assert one["event_id"] == two["event_id"]
     assert one["date"] != two["date"]
     assert two["rule"] == "only if its trigger has fired"
+
+
+@pytest.mark.parametrize(
+    ("weeks", "due"), [(8.0, "2026-12-07"), (0.0, "2026-12-31"), (float("nan"), "2026-12-31"), (30.0, "2026-12-01")]
+)
+def test_an_order_is_due_so_many_weeks_before_its_use_but_in_its_month(weeks, due):
+    """Eight weeks before 1 February 2027 are 7 December."""
+    order = calendar(pd.DataFrame([ORDER | {"lead_time_weeks": weeks}])).query("kind == 'order'").iloc[0]
+    assert str(order["date"].date()) == due
 
 
 def test_orders_of_one_place_are_told_apart_by_their_number():

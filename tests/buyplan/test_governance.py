@@ -52,8 +52,8 @@ def test_calendar_repeats_duties_and_dates_orders(tiny):
     assert reviews["date"].dt.strftime("%Y-%m-%d").tolist() == ["2026-12-31", "2027-06-30", "2027-12-31", "2028-06-30"]
     orders = calendar[calendar["event"].str.contains("8 acc")].set_index("event")["date"]
     name = "due: 8 acc, reserved, 1 year, eu, baseline, from"
-    assert orders[f"Order {name} 2026-11"] == pd.Timestamp("2026-11-30")
-    assert orders[f"Renewal {name} 2027-11"] == pd.Timestamp("2027-11-30")
+    assert orders[f"Order {name} 2026-11"] == pd.Timestamp("2026-11-01")
+    assert orders[f"Renewal {name} 2027-11"] == pd.Timestamp("2027-11-01")
     assert not calendar.duplicated(["date", "event"]).any()
     assert calendar["date"].is_monotonic_increasing
     assert (calendar["owner_role"] != "").all()
@@ -196,10 +196,10 @@ def test_unserved_demand(tiny):
     late = make_prices(HARDWARE | {"lead_time_weeks": 20.0}, drop=["on_demand", "reserved_1y"])
     said = warned(tiny(prices=late))
     assert (
-        "acc in eu cannot be had in time: no hours are rented there and an order of today serves from 2027-03 on"
+        "acc in eu cannot be had in time: no hours are rented there and an order of today serves from 2027-04 on"
         in said
     )
-    assert "a lead time shorter by 4 months" in said and "chat, train" in said
+    assert "a lead time shorter by 5 months" in said and "chat, train" in said
 
 
 def test_reserve_on_demand_is_no_promise(tiny):

@@ -39,11 +39,11 @@ def test_purchase_is_paid_once_worn_evenly_and_resold(tiny):
     ledger = solve_expected(case).ledger
     bought = ledger.capex_usd.sum() / 44_000  # nodes of four at 10,000 and a tenth for the network
     assert bought == pytest.approx(round(bought))
-    months = 36 - 3 + 1  # an order of today works from month 3
+    months = 36 - 4 + 1  # an order of today works from month 4
     resale = 40_000 * 0.5 ** (months / 12)
     assert ledger.residual_usd[-1] == pytest.approx(bought * resale)
     assert ledger.lines[DEPRECIATION][5] == pytest.approx(bought * (44_000 - resale) / months)
-    assert ledger.lines[DEPRECIATION][:3].sum() == 0
+    assert ledger.lines[DEPRECIATION][:4].sum() == 0
 
 
 def test_depreciation_lowers_tax_but_is_not_cash(tiny):

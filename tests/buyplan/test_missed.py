@@ -8,8 +8,8 @@ from test_futures import paths_of
 
 from aifactory.buyplan.backtest_file import Settings, offers_of
 from aifactory.buyplan.case import solve_expected
-from aifactory.buyplan.futures import futures_basis, problem_of
-from aifactory.buyplan.missed import dearest_hour_usd
+from aifactory.buyplan.futures import BLOCK_SHARES, futures_basis, problem_of, problem_over, stream_paths
+from aifactory.buyplan.missed import dearest_hour_usd, missed_usd
 from aifactory.buyplan.optimise.problem import Option
 from aifactory.buyplan.stress.basis import stress_basis
 from aifactory.fleet.missed import LEAST_HOURS, lost_value_usd
@@ -26,11 +26,23 @@ def prices_of(case):
 def test_a_missed_hour_costs_the_value_that_is_lost(tiny):
     """Chat: 3600 units an hour x USD 0.02 x half attributed x half lost = USD 18; training: 3 hours of USD 4.
 
-    Chat keeps two thirds of the accelerators busy, so that an hour of the pool misses USD 16.
+    Chat keeps two thirds of the accelerators busy, so that an hour of the pool misses USD 16 where all hours work.
     """
     case = tiny(plan=PLAN, value_usd_per_unit=[0.02, np.nan])
     assert lost_value_usd(case.streams, case.plan).tolist() == pytest.approx([18.0, 0.0])
-    assert prices_of(case) == pytest.approx([16.0, 16.0])
+    assert missed_usd(case, (), np.ones(2)) == pytest.approx([16.0, 16.0])
+    assert missed_usd(case, (), np.array([0.75, 1.0])) == pytest.approx(np.full(2, (2 * 18 * 0.75 + 12) / 3))
+
+
+def test_a_missed_hour_of_nodes_that_hardly_work_loses_what_they_would_have_done(tiny):
+    """A path of occupied hours costs what its units are worth: value of the work, whatever stands around it."""
+    case = tiny(plan=PLAN, value_usd_per_unit=[2.0, np.nan], chat=0.05, train=0.0)
+    wanted = stream_paths(case, paths_of(case, 3))
+    problem = problem_over(case, wanted)
+    occupied = (problem.demand[:, :, 0] @ np.array(BLOCK_SHARES)).sum()
+    assert occupied > 10 * wanted[:, :, 0].sum()
+    lost = lost_value_usd(case.streams, case.plan)[0] * wanted[:, :, 0].sum()
+    assert problem.miss_usd[0] * occupied == pytest.approx(max(lost, LEAST_HOURS * 4.0 * occupied))
 
 
 @pytest.mark.parametrize("fields", [{"value_usd_per_unit": [np.nan, np.nan]}, {"value_usd_per_unit": [1e-6, np.nan]}, {"attribution_share": [np.nan, np.nan]}])  # fmt: skip

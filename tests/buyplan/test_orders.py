@@ -61,12 +61,12 @@ def test_flat_demand_orders_nothing_new_towards_the_end_of_the_horizon(tiny, mon
 
 
 def test_purchase_waits_for_its_lead_time_and_on_demand_bridges(tiny):
-    # 20 weeks are 4.6 months: an order of today works from month 5
+    # 20 weeks are 4.6 months: an order of 1 November is in use from month 6
     slow = HARDWARE | {"lead_time_weeks": 20.0}
     case = tiny(plan=make_plan(36), prices=make_prices(slow, drop=["reserved_1y"]))
     orders = solve_expected(case).orders
-    assert orders.state[:, 0].tolist() == [FLEXIBLE] * 5 + [BUY] * 32
-    assert solve_expected(case).ledger.compute.capex_usd[0] == pytest.approx(40_000 * (orders.signed[5] == BUY).sum())
+    assert orders.state[:, 0].tolist() == [FLEXIBLE] * 6 + [BUY] * 31
+    assert solve_expected(case).ledger.compute.capex_usd[1] == pytest.approx(40_000 * (orders.signed[6] == BUY).sum())
 
 
 def test_hardware_of_unknown_lead_time_waits_as_long_as_any_other(tiny):
@@ -76,7 +76,7 @@ def test_hardware_of_unknown_lead_time_waits_as_long_as_any_other(tiny):
         np.nan
     )
     case = tiny(plan=make_plan(36), prices=prices)
-    assert solve_expected(case).orders.state[:, 0].tolist() == [FLEXIBLE] * 5 + [BUY] * 32
+    assert solve_expected(case).orders.state[:, 0].tolist() == [FLEXIBLE] * 6 + [BUY] * 31
 
 
 def test_owned_nodes_come_first_and_cost_only_power(tiny):
@@ -194,6 +194,6 @@ def test_nothing_to_rent_means_the_whole_fleet_is_held(tiny):
 def test_demand_without_capacity_is_unserved_and_earns_nothing(tiny):
     late = HARDWARE | {"lead_time_weeks": 20.0}
     solution = solve_expected(tiny(prices=make_prices(late, drop=["on_demand", "reserved_1y"])))
-    assert solution.ledger.compute.served[:, 0].tolist() == [1.0] + [0.0] * 4 + [1.0] * 8
-    assert (solution.ledger.value_usd[:5, 0] == 0).all()
-    assert (solution.ledger.value_usd[5:, 0] > 0).all()
+    assert solution.ledger.compute.served[:, 0].tolist() == [1.0] + [0.0] * 5 + [1.0] * 7
+    assert (solution.ledger.value_usd[:6, 0] == 0).all()
+    assert (solution.ledger.value_usd[6:, 0] > 0).all()

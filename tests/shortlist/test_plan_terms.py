@@ -51,7 +51,7 @@ def test_the_base_is_committed_and_the_rest_rented(mini_ws):
 
 
 def test_hardware_is_rented_until_it_comes_and_sold_at_the_end(mini_ws):
-    """26 weeks are 6 months: a purchase works from the sixth on; its outlay is paid at once."""
+    """26 weeks are 6 months: a purchase works from the seventh on; its outlay is paid in the first."""
     plan = mini_ws.plan
     bought = offer(mini_ws, purchase_option="purchase", usd_per_accelerator_hour=np.nan, usd_per_accelerator=3_000.0,
                    upfront_fraction=1.0, lead_time_weeks=26.0, provider="maker")  # fmt: skip
@@ -59,12 +59,13 @@ def test_hardware_is_rented_until_it_comes_and_sold_at_the_end(mini_ws):
     power = mini_ws.table("accelerators").set_index("accelerator_id").loc[H100, "tdp_w"] / 1000
     running = power * (plan.value("pue") * 730 * 0.1 + plan.value("colocation_usd_per_kw_month"))
     running += 3_000 * plan.value("maintenance_share_per_year") / 12
-    kept = (1 - plan.value("residual_decline_per_year")) ** (31 / 12)
+    kept = (1 - plan.value("residual_decline_per_year")) ** (30 / 12)
     last = (1 + monthly_rate(plan.value("wacc"))) ** -36
-    owned = 3_000 * (1 + plan.value("network_share_of_capex")) + running * factors(mini_ws, 6) - 3_000 * kept * last
-    early = NODE_MONTH * 2.0 * (1 + BY_DAY) * factors(mini_ws, 1, 5)
+    owned = 3_000 * (1 + plan.value("network_share_of_capex")) * factors(mini_ws, 1, 1)
+    owned += running * factors(mini_ws, 7) - 3_000 * kept * last
+    early = NODE_MONTH * 2.0 * (1 + BY_DAY) * factors(mini_ws, 1, 6)
     assert row["compute_usd"] == pytest.approx(early + 2 * 8 * owned)
-    assert row["terms"].startswith("purchase 9")
+    assert row["terms"].startswith("purchase 88%")
 
 
 def test_what_cannot_be_rented_is_missed_until_hardware_comes(changed, mini_ws):
@@ -74,7 +75,7 @@ def test_what_cannot_be_rented_is_missed_until_hardware_comes(changed, mini_ws):
     row = priced(ws, lease)
     power = ws.table("accelerators").set_index("accelerator_id").loc[H100, "tdp_w"] / 1000
     running = power * (ws.plan.value("pue") * 730 * 0.1 + ws.plan.value("colocation_usd_per_kw_month"))
-    missed = 3 * (1.0 + running / 730) * NODE_MONTH * (1 + BY_DAY) * factors(ws, 1, 2)
+    missed = 3 * (1.0 + running / 730) * NODE_MONTH * (1 + BY_DAY) * factors(ws, 1, 3)
     assert row["missed_usd"] == pytest.approx(missed)
     assert row["compute_usd"] > missed
 
