@@ -2,13 +2,13 @@
 
 For the weights of the paths in the plan the best orders of a platform are a small programme of their own, whose value is
 
-    V(platform, streams) = min over orders of orders + weighted mean of the recourse,
+    V(platform, streams) = min over orders of orders + weighted mean of the recourse + power, space and support of what stands there,
 
 so that moving use case u from its platform a to b is worth
 
     sum over regions of V(a, with u) + V(b, without u) - V(a, without u) - V(b, with u), less what the move costs once.
 
-Paths are grouped; prices stand at today's. A use case moves as a whole: splitting it over both could save more.
+What stands on a platform without work is switched off, as in the plan. Paths are grouped; prices stand at today's. A use case moves as a whole: splitting it over both could save more.
 """
 
 from __future__ import annotations
@@ -19,15 +19,17 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
-from aifactory.buyplan.case import Case, with_streams
+from aifactory.buyplan.case import Case, case_terms, with_streams
 from aifactory.buyplan.futures import problem_over, stream_paths
 from aifactory.buyplan.optimise.evaluate import evaluate_plan, tail_weights
 from aifactory.buyplan.optimise.problem import Problem
 from aifactory.buyplan.stress.replan import Replanner
 from aifactory.buyplan.stress.world import world_of
 from aifactory.demand.scenarios import Paths
+from aifactory.finance.cashflow import discount_factors
 from aifactory.finance.unit_cost import load_factor
 from aifactory.fleet.streams import ABOUT_POOLS, Streams
+from aifactory.fleet.terms import BOUGHT
 
 #: Groups of like paths.
 GROUPS = 6
@@ -156,7 +158,20 @@ class _Values:
         problem = replace(
             problem, capital_usd=np.zeros(0), order_budget_usd=np.zeros(0), power_kw=np.zeros(0), vendor_most=1.0
         )
-        return Replanner(world_of(problem), np.zeros(len(problem.orders))).at_weights(self.weights)[1]
+        return Replanner(world_of(problem), np.zeros(len(problem.orders))).at_weights(self.weights)[1] + _standing_usd(
+            case
+        )
+
+
+def _standing_usd(case: Case) -> float:
+    """Present value of running what orders placed before provide: power, space and support, as the ledger has them."""
+    terms, at = case_terms(case), case.slots.pool
+    paid = sum(
+        getattr(terms, f"{name}_usd_month")[BOUGHT] * share[:, at]
+        for name, share in case.placed.on_site_shares().items()
+    )
+    factors = discount_factors(len(case.owned), case.plan.value("wacc"))
+    return float(factors[1:] @ (case.owned * paid)[1:].sum(axis=1))
 
 
 def _streams_on(

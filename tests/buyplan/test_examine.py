@@ -6,11 +6,13 @@ import pytest
 from bp_company import make_plan, make_prices
 from test_futures import paths_of
 
+from aifactory.buyplan.case import with_streams
 from aifactory.buyplan.choose import choose_orders
 from aifactory.buyplan.excluded import NO_OFFER, Cells, value_excluded
 from aifactory.buyplan.limit_values import limit_values
 from aifactory.buyplan.stress.frontier import risk_frontier
 from aifactory.buyplan.stress.stability import plan_stability
+from aifactory.units import monthly_rate
 
 HALF = {"accelerator_id": "half", "usd_per_accelerator_hour": 2.0}
 PLAN = make_plan(candidates=["acc", "half"])
@@ -66,6 +68,23 @@ def test_rules_are_named_and_what_cannot_run_is_not_valued(planned):
     ask = (chosen.case, paths, chosen.problem, chosen.best.nodes)
     assert value_excluded(*ask, cells("export")).set_index("accelerator_id").loc["half", "why"] == "export"
     assert "half" not in set(value_excluded(*ask, cells("memory"))["accelerator_id"])
+
+
+def test_kit_that_stands_idle_costs_its_power_once_it_works(tiny):
+    """Eight accelerators of 1 kW stand on `half`: free of purchase, they cost energy and space in every month they are on."""
+    ways = make_prices({"purchase_option": "on_demand", **HALF})
+    free, owned = (tiny(plan=PLAN, prices=ways, train=0.0, chat=1.0, owned=own) for own in ({}, {("eu", "half"): 8.0}))
+    paths = paths_of(free, 5)
+    rows = []
+    for case in (free, owned):
+        chosen = choose_orders(case, paths)
+        found = value_excluded(case, paths, chosen.problem, chosen.best.nodes, cells())
+        rows.append(found.set_index("accelerator_id").loc["half", "moved_usd"])
+    case = with_streams(owned, owned.plan, owned.streams)
+    power = 8 * 730 * 0.10 * case.plan.value("pue") + 8 * case.plan.value("colocation_usd_per_kw_month")
+    month = (1 + monthly_rate(case.plan.value("wacc"))) ** -np.arange(1, 13)
+    assert rows[1] == pytest.approx(power * month.sum())
+    assert rows[1] < rows[0]
 
 
 def test_a_platform_like_the_chosen_one_saves_nothing_by_itself(tiny):
