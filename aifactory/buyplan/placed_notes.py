@@ -6,7 +6,7 @@ import pandas as pd
 
 from aifactory.buyplan.case import Case
 from aifactory.buyplan.governance import money
-from aifactory.fleet.placed import BOUGHT, PLACE
+from aifactory.fleet.placed import BOUGHT, PLACE, placed_before
 
 RENTED = ("lease", "reserved_1y", "reserved_3y", "capacity_block")
 NAMED = 4
@@ -27,7 +27,7 @@ def placed_sentences(case: Case, installed: pd.DataFrame) -> list[str]:
         *_start(case, book[known]),
         *_not_in_book(book, installed, today),
         *_late(book, installed, today),
-        *_unused(book[~known]),
+        *_unused(case, book[~known]),
     ]
 
 
@@ -79,10 +79,17 @@ def _late(book: pd.DataFrame, installed: pd.DataFrame, today: str) -> list[str]:
     ]
 
 
-def _unused(book: pd.DataFrame) -> list[str]:
-    """Orders that serve no workload of the plan."""
+def _unused(case: Case, book: pd.DataFrame) -> list[str]:
+    """Orders that serve no workload of the plan, with what is still owed for them."""
+    pools = book[PLACE].drop_duplicates().sort_values(PLACE)
+    count = book.groupby(PLACE)["accelerators"].sum()
+    placed = placed_before(book, {}, pools, case.streams.months, case.plan)
+    owed = (placed.capex_usd + placed.rent_usd - placed.prepaid_usd + placed.upfront_usd).sum(
+        axis=0
+    ) + placed.beyond_usd
     return [
-        f"{count:,.0f} {place[1]} in {place[0]} are committed, and no workload of the plan uses them: what is still owed "
-        "for them is in no cost of the plan. Reassign, sell or return them."
-        for place, count in book.groupby(PLACE)["accelerators"].sum().items()
+        f"{count[pool.region, pool.accelerator_id]:,.0f} {pool.accelerator_id} in {pool.region} are committed, and no "
+        f"workload of the plan uses them: {f'{money(usd)} that is' if usd > 0 else 'what is'} still owed for them is in no "
+        "cost of the plan. Reassign, sell or return them."
+        for pool, usd in zip(pools.itertuples(), owed, strict=True)
     ]

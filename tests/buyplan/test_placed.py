@@ -13,6 +13,7 @@ from test_futures import paths_of
 from aifactory.buyplan.bands import bands_frame, fleet_frame, orders_frame
 from aifactory.buyplan.case import rebuilt, solve_case, solve_expected
 from aifactory.buyplan.choose import choose_orders
+from aifactory.buyplan.placed_notes import placed_sentences
 from aifactory.buyplan.releases import firm_orders_book
 from aifactory.buyplan.scenario_orders import solve_over_paths
 from aifactory.fleet.compute import PLACED
@@ -61,6 +62,18 @@ def test_a_running_term_serves_until_it_ends_and_only_its_rent_is_owed(tiny):
     # months 5 to 12 cost less by the hour for no slot: a year would bind beyond the horizon
     flexible = 4 * 2 * 4 * 4.0 * HOURS_PER_MONTH * 0.5 + 8 * (2 + 1) * 4 * 4.0 * HOURS_PER_MONTH
     assert solution.ledger.compute.cost_usd.sum() <= 4 * 8 * RENT + flexible + 1e-6
+
+
+def test_what_serves_no_workload_is_named_with_what_is_owed(tiny):
+    """Four elsewhere until month 3: two months of four at USD 2; a purchase that is paid owes nothing."""
+    elsewhere = [order(4, -8, 3, place=("eu", "edge")), order(2, -9, option="purchase", once=9e4, place=("us", "edge"))]
+    installed = pd.DataFrame({name: [] for name in ("region", "accelerator_id", "purchase_option", "installed")})
+    said = placed_sentences(with_book(tiny(), *elsewhere), installed)
+    assert (
+        f"4 edge in eu are committed, and no workload of the plan uses them: USD {2 * 4 * RENT:,.0f} that is"
+        in said[-2]
+    )
+    assert said[-1].startswith("2 edge in us") and "what is still owed" in said[-1]
 
 
 def test_what_is_ordered_and_not_delivered_starts_in_its_month(tiny):
