@@ -326,29 +326,28 @@ def _trigger_words(bands: pd.DataFrame) -> str:
 @of_a_plan()
 def table_orders(ws: Workspace, plan: BuyPlan) -> Block:
     """Orders and renewals of the expected scenario."""
-    frame = plan.orders.assign(
-        option=plan.orders["purchase_option"].map(OPTION_NAMES),
+    orders = plan.orders.assign(
         kind=np.where(is_firm(plan.orders), "firm", np.where(plan.orders["renewal"], "renewal", "on trigger")),
-        price=[
-            f"{provider}, {date_name(day)}, {how}"
-            for provider, day, how in zip(*(plan.orders[c] for c in ("provider", "as_of", "confidence")), strict=True)
-        ],
-        order_by=[f"Order by {month_name(str(month)[:7])}" for month in plan.orders["order_month"]],
+    )
+    alike = ["order_month", "start_month", "region", "accelerator_id", "purchase_option", "expires", "kind"]
+    summed = dict.fromkeys(("accelerators", "commitment_usd"), "sum")
+    first = dict.fromkeys(("why", "paths_share", "price_fall_kept", "provider", "as_of", "confidence"), "first")
+    frame = orders.groupby(alike, sort=False, as_index=False).agg(summed | first)
+    frame = frame.assign(
+        what=[f"{row.accelerators:,} {row.accelerator_id}, {row.region}" for row in frame.itertuples()],
+        terms=[_terms(row) for row in frame.itertuples()],
+        order_by=[f"Order by {month_name(str(month)[:7])}" for month in frame["order_month"]],
     )
     columns = {
         "order_by": Col("Order by"),
         "start_month": Col("In use from", "month"),
-        "accelerator_id": Col("Accelerator"),
-        "region": Col("Region"),
-        "accelerators": Col("Accelerators", "int"),
-        "option": Col("Way to pay"),
+        "what": Col("What", "prose"),
+        "terms": Col("Way to pay; price by", "prose"),
         "commitment_usd": Col("USD committed", "usd0"),
-        "expires": Col("Expires", "month"),
         "kind": Col("Kind"),
-        "why": Col("Why: whose work, what binds, what it costs otherwise"),
+        "why": Col("Why: whose work, what binds, what it costs otherwise", "prose"),
         "paths_share": Col("Pays on", "pct0"),
         "price_fall_kept": Col("Holds until hours fall by", "pct0"),
-        "price": Col("Price by"),
     }
     note = (
         "Orders are chosen over many demand paths. Pays on: share of the paths on which the last node of the order saves more "
@@ -362,6 +361,12 @@ def table_orders(ws: Workspace, plan: BuyPlan) -> Block:
         "groups": ["order_by"],
     }
     return table(frame, **facts, columns=columns, max_rows=18, note=note)
+
+
+def _terms(row: object) -> str:
+    """Way to pay, its end, and whose price of which day it is."""
+    until = f" to {month_name(row.expires)}" if row.expires else ""
+    return f"{OPTION_NAMES[row.purchase_option]}{until}; {row.provider}, {date_name(row.as_of)}, {row.confidence}"
 
 
 # ------------------------------------------------------------------ financing
