@@ -126,7 +126,7 @@ def _place(
     future = _problem(_futures(past, ahead, season, futures, seed), ahead, **make)
 
     def rule(name: str) -> Callable[[Problem], np.ndarray]:
-        return lambda problem: policy_plans(problem, _term(problem))[name]
+        return lambda problem: policy_plans(problem)[name]
 
     def best(problem: Problem) -> np.ndarray:
         return replan(world_of(problem), np.zeros(len(problem.orders)), gap=GAP).nodes
@@ -173,17 +173,6 @@ def _problem(
         on_demand_most=np.array([np.inf if np.isfinite(offers.on_demand_usd) else 0.0]), spot_share=np.ones(1),
         kw=np.zeros(1), order_months=tuple(range(ahead)), wacc=0.0, stranded=offers.stranded, risk_weight=0.0,
     )  # fmt: skip
-
-
-def _term(problem: Problem) -> int:
-    """Periods of the term that costs least per period served within the horizon, what is stranded included."""
-    first = [at for at, (_, month) in enumerate(problem.orders) if month == 0]
-    each = {
-        problem.orders[at][0].term_months: problem.order_usd[at]
-        / min(problem.orders[at][0].term_months, problem.months)
-        for at in first
-    }
-    return min(each, key=lambda term: (each[term], term))
 
 
 def _blocks(loads: np.ndarray, most: int) -> np.ndarray:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from aifactory.buyplan.governance import is_firm
 from aifactory.finance.options import OPTION_NAMES
 from aifactory.inputs.plan import Plan
 from aifactory.units import MONTHS_PER_YEAR
@@ -79,11 +80,11 @@ def _orders(orders: pd.DataFrame, owner: str) -> list[tuple]:
     ordered = orders.sort_values(["start_month", *ORDER_PLACE], kind="stable")
     number = ordered.groupby(ORDER_PLACE).cumcount()
     rows = []
-    for order, nth in zip(ordered.itertuples(), number, strict=True):
+    for order, nth, firm in zip(ordered.itertuples(), number, is_firm(ordered), strict=True):
         kind = "Renewal due" if order.renewal else "Order due"
         what = f"{order.accelerators} {order.accelerator_id}, {OPTION_NAMES[order.purchase_option].lower()}"
         name = f"{kind}: {what}, {order.region}, {order.band}, from {order.start_month}"
-        rule = "firm on approval of the plan" if order.band == "baseline" else "only if its trigger has fired"
+        rule = "firm on approval of the plan" if firm else "only if its trigger has fired"
         rule = "renew only if its hours still pay for the term" if order.renewal else rule
         place = "|".join(str(getattr(order, column)) for column in ORDER_PLACE)
         rows.append((_latest(order), name, owner, rule, ORDER, f"order|{place}|{nth}"))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from aifactory.buyplan.duties import duty_months, governance_frame
 
 ORDER = {"order_month": "2026-12", "start_month": "2027-02", "region": "eu", "accelerator_id": "acc", "band": "growth",
-         "purchase_option": "purchase", "renewal": False, "accelerators": 8, "lead_time_weeks": 8.0}  # fmt: skip
+         "purchase_option": "purchase", "renewal": False, "order_index": 2, "accelerators": 8, "lead_time_weeks": 8.0}  # fmt: skip
 NOTHING = pd.DataFrame()
 
 
@@ -43,6 +43,21 @@ def test_an_order_that_moves_keeps_its_identity():
     assert one["event_id"] == two["event_id"]
     assert one["date"] != two["date"]
     assert two["rule"] == "only if its trigger has fired"
+
+
+@pytest.mark.parametrize(
+    ("index", "band", "renewal", "rule"),
+    [
+        (1, "growth", False, "firm on approval of the plan"),
+        (2, "growth", False, "only if its trigger has fired"),
+        (2, "baseline", False, "firm on approval of the plan"),
+        (2, "baseline", True, "renew only if its hours still pay for the term"),
+    ],
+)
+def test_the_calendar_calls_firm_what_is_signed_on_approval(index, band, renewal, rule):
+    """Orders of the first month wait for no trigger, whatever their band."""
+    row = ORDER | {"order_index": index, "band": band, "renewal": renewal}
+    assert calendar(pd.DataFrame([row])).query("kind == 'order'")["rule"].tolist() == [rule]
 
 
 @pytest.mark.parametrize(

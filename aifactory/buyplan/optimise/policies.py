@@ -29,9 +29,7 @@ def cheapest_platform(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
     each workload on one platform, one that needs no port where there is any.
     """
     best = np.full(problem.platforms, np.inf)
-    for (option, month), usd in zip(problem.orders, problem.order_usd, strict=True):
-        served = min(option.term_months, problem.months - month - option.lead_months)
-        best[option.platform] = min(best[option.platform], usd / served / problem.node_size[option.platform])
+    np.minimum.at(best, [option.platform for option, _ in problem.orders], _unit_usd(problem))
     with np.errstate(divide="ignore", invalid="ignore"):
         unit = np.where(problem.rate > 0, np.minimum(best, NEVER_USD) / problem.rate, np.inf)
     closed = (problem.port_of >= 0) & ((problem.port_of < 0) & (problem.rate > 0)).any(axis=1, keepdims=True)
@@ -39,22 +37,22 @@ def cheapest_platform(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
     return chosen, problem.rate[np.arange(len(chosen)), chosen]
 
 
-def policy_plans(problem: Problem, term_months: int = 12) -> dict[str, np.ndarray]:
+def policy_plans(problem: Problem) -> dict[str, np.ndarray]:
     """Nodes and ports [N + G] of each rule: nothing committed; peak; average with 0, 20 and 40 %; the newsvendor's quantile.
 
-    Rules commit on the cheapest platform of each workload with the option of about `term_months`, ordered when the
-    fleet lacks accelerators. The newsvendor's level is the quantile 1 - committed / on-demand price of demand.
+    Rules commit on the cheapest platform of each workload, in the way to pay that is cheapest per month served, ordered
+    when the fleet lacks accelerators. The newsvendor's level is the quantile 1 - committed / on-demand price of demand.
     """
     platform, rate = cheapest_platform(problem)
     hours = problem.block_hours / problem.block_hours.sum()
     average = (problem.demand @ hours).mean(axis=0) / rate
     peak = np.quantile(problem.demand.max(axis=3), 0.95, axis=0) / rate
     plans = {"all on demand": np.zeros(len(problem.orders))}
-    plans["peak of the 95 % path"] = _commit(problem, platform, peak, term_months)
+    plans["peak of the 95 % path"] = _commit(problem, platform, peak)
     for reserve in RESERVES:
         name = f"average + {reserve:.0%}".replace("%", " %") if reserve else "average"
-        plans[name] = _commit(problem, platform, average * (1 + reserve), term_months)
-    plans["newsvendor"] = _commit(problem, platform, _newsvendor(problem, platform, rate, term_months), term_months)
+        plans[name] = _commit(problem, platform, average * (1 + reserve))
+    plans["newsvendor"] = _commit(problem, platform, _newsvendor(problem, platform, rate))
     ports = np.zeros(len(problem.ports))
     needed = problem.port_of[np.arange(len(platform)), platform]
     ports[needed[needed >= 0]] = 1.0
@@ -128,7 +126,7 @@ def _foresight(problem: Problem, gap: float, time_limit_s: float) -> dict[str, f
     return {"objective_usd": objective, "expected_usd": mean, "tail_usd": tail, "orders_usd": np.nan}
 
 
-def _newsvendor(problem: Problem, platform: np.ndarray, rate: np.ndarray, term_months: int) -> np.ndarray:
+def _newsvendor(problem: Problem, platform: np.ndarray, rate: np.ndarray) -> np.ndarray:
     """Quantile of demand over paths and hours beyond which on-demand hours are cheaper than held ones, [T, W]."""
     level = np.zeros((problem.months, len(rate)))
     on_demand = problem.on_demand_usd.mean(axis=0) if np.ndim(problem.on_demand_usd) == 3 else problem.on_demand_usd
@@ -137,7 +135,7 @@ def _newsvendor(problem: Problem, platform: np.ndarray, rate: np.ndarray, term_m
     for w, p in enumerate(platform):
         if p not in offered:
             continue
-        option, month, usd = _option_near(problem, p, term_months)
+        option, month, usd = _cheapest_option(problem, p)
         served = min(option.term_months, problem.months - month - option.lead_months)
         held = usd / served / problem.node_size[p] / problem.block_hours.sum()
         share = np.clip(1 - held / np.where(np.isfinite(on_demand[:, p]), on_demand[:, p], np.inf), 0.0, 0.999)
@@ -149,14 +147,14 @@ def _newsvendor(problem: Problem, platform: np.ndarray, rate: np.ndarray, term_m
     return level
 
 
-def _commit(problem: Problem, platform: np.ndarray, level: np.ndarray, term_months: int) -> np.ndarray:
+def _commit(problem: Problem, platform: np.ndarray, level: np.ndarray) -> np.ndarray:
     """Order whole nodes whenever the fleet of a platform falls short of the level [T, W] in a month it can still reach."""
     nodes = np.zeros(len(problem.orders))
     for p in np.unique(platform):
         if not any(option.platform == p for option, _ in problem.orders):
             continue
         wanted = level[:, platform == p].sum(axis=1)
-        name = _option_near(problem, p, term_months)[0].name
+        name = _cheapest_option(problem, p)[0].name
         columns = [c for c, (option, _) in enumerate(problem.orders) if option.platform == p and option.name == name]
         for at, column in enumerate(columns):
             option, month = problem.orders[column]
@@ -170,14 +168,18 @@ def _commit(problem: Problem, platform: np.ndarray, level: np.ndarray, term_mont
     return nodes
 
 
-def _option_near(problem: Problem, platform: int, term_months: int) -> tuple:
-    """Option of a platform whose term is nearest, with its first order: (option, month, USD a node)."""
-    mine = [
-        (abs(option.term_months - term_months), column)
-        for column, (option, _) in enumerate(problem.orders) if option.platform == platform
-    ]  # fmt: skip
-    column = min(mine)[1]
+def _cheapest_option(problem: Problem, platform: int) -> tuple:
+    """Option of a platform that costs least per month served, with its cheapest order: (option, month, USD a node)."""
+    mine = [column for column, (option, _) in enumerate(problem.orders) if option.platform == platform]
+    column = min(mine, key=_unit_usd(problem).__getitem__)
     return *problem.orders[column], problem.order_usd[column]
+
+
+def _unit_usd(problem: Problem) -> np.ndarray:
+    """Present value of each order per accelerator and month that it serves within the horizon, [N]."""
+    served = [min(option.term_months, problem.months - month - option.lead_months) for option, month in problem.orders]
+    platform = [option.platform for option, _ in problem.orders]
+    return problem.order_usd / np.array(served) / problem.node_size[platform]
 
 
 def _mean_prices(problem: Problem) -> dict[str, np.ndarray]:
