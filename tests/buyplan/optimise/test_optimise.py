@@ -229,7 +229,9 @@ def test_rules_pay_in_the_cheapest_way():
     """100 a month for a year against 60 a month for six: the rule takes the latter, twice, and rents nothing else."""
     options = (Option("year", 0, 12, monthly_usd=100.0), Option("half", 0, 6, monthly_usd=60.0))
     case = one_platform([0.5, 0.5], months=12, options=options, order_months=(0, 6))
-    held = dict(zip([(option.name, month) for option, month in case.orders], policy_plans(case)["average"], strict=False))
+    held = dict(
+        zip([(option.name, month) for option, month in case.orders], policy_plans(case)["average"], strict=False)
+    )
     assert held["half", 0] == held["half", 6] > 0
     assert held["year", 0] == held["year", 6] == 0
 
