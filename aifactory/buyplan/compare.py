@@ -11,6 +11,7 @@ import pandas as pd
 from aifactory.buyplan.attribution import attribute_hours, pool_share
 from aifactory.buyplan.case import PEAK_RULE_RESERVE, Answer, Case, peak_levels
 from aifactory.finance.cashflow import annualised, irr_all, npv, payback
+from aifactory.finance.options import COMMITTED_OPTIONS
 from aifactory.finance.roi import with_hosted_end
 from aifactory.finance.unit_cost import api_usd_per_unit
 from aifactory.fleet.compute import DEPRECIATION, Compute, price_orders
@@ -36,7 +37,10 @@ def comparisons_frame(case: Case, answer: Answer, api: pd.DataFrame) -> pd.DataF
     ours = answer.expected.ledger.compute
     rate = monthly_rate(case.plan.value("wacc"))
     rows = [_row(OURS, ours, ours, rate, "orders chosen over many demand paths, here on the expected one")]
+    offered = answer.expected.terms.available.any(axis=1)
     for name, hold, option, note in _rules(case):
+        if hold.any() and not offered[COMMITTED_OPTIONS.index(option)]:
+            continue  # nobody offers this way to pay
         rows.append(_row(name, price_rule(case, answer, hold, option), ours, rate, note))
     frame = pd.DataFrame([*rows, *_hosted_rows(case, answer, api, rate)])
     base = frame.loc[0, "present_value_usd"]
@@ -58,8 +62,9 @@ def _rules(case: Case) -> list[tuple[str, np.ndarray, str, str]]:
         (ON_DEMAND, nothing, "reserved_1y", "pays used hours only; spot not used"),
         (f"Average + {share} reserved for 1 year", with_reserve, "reserved_1y", spill),
         (f"Average + {share} reserved for 3 years", with_reserve, "reserved_3y", spill),
-        (f"Peak + {PEAK_RULE_RESERVE:.0%} reserved for 1 year", peak, "reserved_1y", "nothing left to rent"),
+        (f"Average + {share} bought", with_reserve, "purchase", spill),
         (f"Peak + {PEAK_RULE_RESERVE:.0%} reserved for 3 years", peak, "reserved_3y", "nothing left to rent"),
+        (f"Peak + {PEAK_RULE_RESERVE:.0%} bought", peak, "purchase", "nothing left to rent"),
     ]
 
 

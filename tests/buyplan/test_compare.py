@@ -52,8 +52,20 @@ def test_policies_by_hand(tiny):
     assert cost["All on demand"] == pytest.approx(3 * 11_680)  # use 1 + 1 + .5 + .5 of a node at 11,680
     # average with reserve 8 x 1.4 + 4 = 15.2 accelerators: four nodes
     assert cost["Average + 20% / 40% / 50% reserved for 1 year"] == pytest.approx(4 * 5_840)
-    # peak 16 x 1.4 = 22.4: six nodes
-    assert cost["Peak + 40% reserved for 1 year"] == pytest.approx(6 * 5_840)
+    assert not [name for name in cost.index if "3 years" in name or "bought" in name]  # nobody offers them
+
+
+def test_the_rule_of_the_peak_by_hand(tiny):
+    """Peak 16 x 1.4 = 22.4 accelerators: six nodes, at 5,840 a month each for the whole term of 36 months, not 12."""
+    three = {"purchase_option": "reserved_3y", "usd_per_accelerator_hour": 2.0, "term_months": 36}
+    cost = compared(tiny(prices=make_prices(three)))["usd_horizon"]
+    assert cost["Peak + 40% reserved for 3 years"] == pytest.approx(6 * 5_840 * 36)
+
+
+def test_rules_of_thumb_buy_where_hardware_is_sold(tiny):
+    table = compared(tiny(prices=make_prices(HARDWARE, drop=["on_demand", "reserved_1y"])))
+    assert set(table.index) >= {"Average + 20% / 40% / 50% bought", "Peak + 40% bought"}
+    assert not [name for name in table.index if "reserved" in name]
 
 
 def test_all_policies_serve_the_same_demand(tiny):
