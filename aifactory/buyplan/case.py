@@ -28,6 +28,8 @@ SPREAD_ASSUMPTIONS = (
     "launch_slip_months",
     "unknown_growth_sd",
     "growth_drift_sd",
+    "unknown_size_growth_sd",
+    "size_drift_sd",
 )
 PEAK_RULE_RESERVE = 0.4  # the dearest rule of thumb that the page compares with: peak + 40 %
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from aifactory.demand.growth import damped_factors, scenario_growth
+from aifactory.demand.growth import damped_factors, planned_growth, scenario_growth
 from aifactory.demand.profile import SHORT_TREND, kept_share
 from aifactory.demand.scenario_cuts import LEVELS, Cuts, cut_paths, groups_of_paths
 from aifactory.demand.scenario_inputs import (
@@ -172,9 +172,13 @@ def _growth_source(
         return adoption_basis(factors(basis.chain)[item.name], basis.weekly_units.get(item.name))
     row = measured.loc[place]
     chosen = plan.scenario(scenario)
-    growth = scenario_growth(0.0 if np.isnan(row["growth_per_month"]) else float(row["growth_per_month"]), chosen)
+    growth = planned_growth(
+        0.0 if np.isnan(row["growth_per_month"]) else float(row["growth_per_month"]), plan, scenario
+    )
     if chosen.monthly_growth is not None:
         return f"{growth:+.1%} a month, set in plan.yaml"
+    if plan.scenario("expected").monthly_growth is not None:
+        return f"{growth:+.1%} a month: that set in plan.yaml for the expected scenario, adjusted"
     if np.isnan(row["growth_per_month"]):
         return f"level kept: {row['growth_months']} months are too few for a trend"
     kept = kept_share(row["growth_log_sd"], plan.value("unknown_growth_sd"))

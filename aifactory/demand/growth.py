@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from aifactory.inputs.plan import Scenario
+from aifactory.inputs.plan import Plan, Scenario
 
 
 def damped_factors(monthly_growth: float, damping: float, months: int) -> np.ndarray:
@@ -16,6 +16,22 @@ def damped_factors(monthly_growth: float, damping: float, months: int) -> np.nda
     [1.1, 1.21]
     """
     return np.cumprod(1 + monthly_growth * damping ** np.arange(months))
+
+
+def planned_growth(measured: float, plan: Plan, which: str) -> float:
+    """Monthly growth of one of the plan's scenarios.
+
+    What the expected scenario states replaces the measured trend for the other two as well, which then multiply it:
+    the scenarios keep their order.
+    """
+    stated = plan.scenario("expected").monthly_growth
+    return scenario_growth(measured if stated is None else stated, plan.scenario(which))
+
+
+def growth_is_stated(plan: Plan) -> tuple[bool, bool]:
+    """Whether the plan states the expected growth, and whether it states P10 and P90 of it too."""
+    ends = [plan.scenario(which).monthly_growth is not None for which in ("conservative", "aggressive")]
+    return plan.scenario("expected").monthly_growth is not None, all(ends)
 
 
 def scenario_growth(measured: float, scenario: Scenario) -> float:

@@ -194,12 +194,14 @@ class Trend:
     scatter: float  # deviation of the logarithm of a month about the trend
 
 
-def monthly_trend(units_per_day: np.ndarray, prior_sd: float = PRIOR_GROWTH) -> Trend:
+def monthly_trend(
+    units_per_day: np.ndarray, prior_sd: float = PRIOR_GROWTH, prior_scatter: float = PRIOR_SCATTER
+) -> Trend:
     """Growth per month from daily levels of months, shrunk by its own doubt, with that doubt.
 
     Least squares on the logarithm over n months gives the slope b and the sum r of squared rests;
 
-        e^2 = (r + m s^2) / (n - 2 + m) / sum (t - mean t)^2    s = PRIOR_SCATTER, m = SCATTER_MONTHS
+        e^2 = (r + m s^2) / (n - 2 + m) / sum (t - mean t)^2    s = prior_scatter, m = SCATTER_MONTHS
         b' = b k,   k = p^2 / (p^2 + e^2)                       growth = exp(b') - 1
         log_sd = e sqrt(k)
 
@@ -220,7 +222,7 @@ def monthly_trend(units_per_day: np.ndarray, prior_sd: float = PRIOR_GROWTH) -> 
     slope, level = np.polyfit(time, logs, 1)
     rest = logs - slope * time - level
     squares = float(rest @ rest)
-    variance = (squares + SCATTER_MONTHS * PRIOR_SCATTER**2) / (count - 2 + SCATTER_MONTHS)
+    variance = (squares + SCATTER_MONTHS * prior_scatter**2) / (count - 2 + SCATTER_MONTHS)
     doubt = variance / float(((time - time.mean()) ** 2).sum())
     kept = prior_sd**2 / (prior_sd**2 + doubt)
     growth = round(float(np.expm1(slope * kept)), 12)

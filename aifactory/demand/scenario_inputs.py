@@ -10,8 +10,9 @@ import pandas as pd
 
 from aifactory.demand.adoption import RATE_SD, SATURATION_SD, adoption_curves, basis_of, prior_rate
 from aifactory.demand.adoption import Launch as Adoption
-from aifactory.demand.growth import scenario_growth
-from aifactory.demand.scenarios import WEEKS_PER_MONTH, Z90, Adopting, Launch, Settings, Spread, Workload
+from aifactory.demand.growth import growth_is_stated, planned_growth
+from aifactory.demand.scenarios import WEEKS_PER_MONTH, Adopting, Launch, Settings, Spread, Workload
+from aifactory.demand.unit_size import Creep, log_sd, stated_doubt, widened
 from aifactory.inputs.plan import Plan
 from aifactory.units import HOURS_PER_MONTH, SCENARIOS
 
@@ -30,7 +31,7 @@ class DemandBasis:
     usd_per_unit: pd.Series = field(default_factory=lambda: pd.Series(dtype="float64"))  # today's, by use case
     chain: pd.DataFrame | None = None  # table demand_chain
     what_ifs: pd.DataFrame | None = None  # table demand_what_ifs
-    size_growth: Mapping[str, float] = field(default_factory=dict)  # growth a month of a unit's work
+    size_growth: Mapping[str, Creep] = field(default_factory=dict)  # growth of a unit's work, where it has tokens
     seasons: Mapping[str, np.ndarray] = field(default_factory=dict)  # factor by calendar month
     weekly_units: Mapping[str, np.ndarray] = field(default_factory=dict)  # since launch, where a trend says little
 
@@ -78,18 +79,16 @@ def read_workloads(basis: DemandBasis, plan: Plan, period: str) -> tuple[list[Wo
             first = max(_months_after(period, start), 1) if isinstance(start, str) else 1
             share = region_share(chain, cases.loc[name, "allowed_regions"], regions)
             empty = Workload(name, np.zeros(len(regions)), Spread(0.0, 0.0, 0.0), np.zeros(len(regions)), _noise(np.full(len(regions), np.nan), 0, plan))  # fmt: skip
-            item = replace(empty, adopting=adopting(chain, None, share, first, plan))
+            item = replace(empty, adopting=adopting(chain, None, share, first, plan), **_stated_size(chain, plan))
             found.append(_with_events(item, cases.loc[name], plan, period))
     return sorted(found, key=lambda item: item.name), regions
 
 
 def _measured(name: str, rows: pd.DataFrame, basis: DemandBasis, plan: Plan, period: str) -> Workload:
     growth = rows["growth_per_month"].fillna(0.0).to_numpy(dtype=float)
-    spread = [np.array([scenario_growth(value, plan.scenario(which)) for value in growth]) for which in SCENARIOS]
-    stated = plan.scenario("expected").monthly_growth is not None
+    spread = [np.array([planned_growth(value, plan, which) for value in growth]) for which in SCENARIOS]
     doubt = rows.reindex(columns=["growth_log_sd"])["growth_log_sd"].to_numpy(dtype=float)
-    doubt = np.where(np.isfinite(doubt), doubt, plan.value("unknown_growth_sd"))
-    doubt = np.hypot(doubt, plan.value("growth_drift_sd"))
+    doubt = np.hypot(_growth_doubt(doubt, plan), plan.value("growth_drift_sd"))
     scatter = rows.reindex(columns=["month_scatter"])["month_scatter"].to_numpy(dtype=float)
     months = rows["growth_months"].fillna(0).to_numpy(dtype=float)
     adoption = [plan.scenario(which).adoption for which in SCENARIOS]
@@ -98,12 +97,33 @@ def _measured(name: str, rows: pd.DataFrame, basis: DemandBasis, plan: Plan, per
         name=name,
         level=rows["units_per_hour_avg"].fillna(0.0).to_numpy(dtype=float) * HOURS_PER_MONTH,
         growth=Spread(*spread),
-        growth_sd=np.zeros(len(doubt)) if stated else doubt,
+        growth_sd=doubt,
         noise_sd=_noise(scatter, months, plan),
         start=Spread(*adoption),
-        size_growth=basis.size_growth.get(name, 0.0),
+        **_size(name, basis, plan),
         season=None if season is None else season / season[pd.Period(period, "M").month - 1],
     )
+
+
+def _growth_doubt(measured: np.ndarray, plan: Plan) -> np.ndarray:
+    """Doubt of today's growth a month: that of its trend, of an unknown one where there is none.
+
+    A stated growth is a plan and no measurement: it is as doubtful as an unknown one, unless P10 and P90 are stated
+    beside it, which then are its doubt. How far growth wanders from then on comes on top in every case.
+    """
+    stated, with_ends = growth_is_stated(plan)
+    unknown = plan.value("unknown_growth_sd")
+    if stated:
+        return np.full(len(measured), 0.0 if with_ends else unknown)
+    return np.where(np.isfinite(measured), measured, unknown)
+
+
+def _size(name: str, basis: DemandBasis, plan: Plan) -> dict[str, float]:
+    """Growth of a unit's work with its doubt; none of work that is not counted in tokens."""
+    found = basis.size_growth.get(name)
+    if found is None:
+        return {}
+    return {"size_growth": found.growth, "size_growth_sd": widened(found.log_sd, plan)}
 
 
 def _noise(scatter: np.ndarray, months: np.ndarray | float, plan: Plan) -> np.ndarray:
@@ -155,7 +175,7 @@ def factor_spread(chain: pd.DataFrame, factor: str) -> Spread:
 def launch_of(chain: pd.DataFrame) -> Adoption:
     """Priors of an adoption curve: seats, final share, share by day 90, with the doubt of each."""
     seats, share, early = (factor_spread(chain, name) for name in ("seats", "active_share", "active_share_day_90"))
-    doubts = [_log_sd(seats.low, seats.high), _log_sd(share.low, share.high)]
+    doubts = [log_sd(seats.low, seats.high), log_sd(share.low, share.high)]
     known = any(doubt > 0 for doubt in doubts)
     rates = [prior_rate(min(max(value, 1e-3), 0.99)) for value in (early.low, early.high)]
     return Adoption(
@@ -163,12 +183,16 @@ def launch_of(chain: pd.DataFrame) -> Adoption:
         share.middle,
         min(early.middle, 0.99),
         float(np.hypot(*doubts)) if known else SATURATION_SD,
-        _log_sd(*rates) if early.high > early.low else RATE_SD,
+        log_sd(*rates) if early.high > early.low else RATE_SD,
     )
 
 
-def _log_sd(low: float, high: float) -> float:
-    return float(np.log(high / low) / (2 * Z90)) if high > low > 0 else 0.0
+def _stated_size(chain: pd.DataFrame, plan: Plan) -> dict[str, float]:
+    """Doubt of the work of a unit that only its chain describes, and of its growth; none without tokens."""
+    found = stated_doubt({name: factor_spread(chain, name) for name in chain.index if name != "region_share"})
+    if found is None:
+        return {}
+    return {"size_sd": found, "size_growth_sd": widened(plan.value("unknown_size_growth_sd"), plan)}
 
 
 def adopting(

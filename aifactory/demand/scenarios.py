@@ -5,7 +5,8 @@ One path of one cell (workload w, region r) is
     units_t = level x start x prod_k (1 + g d^k) x launches_t x season_t x alive_t x exp(noise_t)
 
 and, of a workload that is still to come, seats x adopted share_t x units per seat instead of level and
-growth. `work_t` is units_t times the size of a unit relative to today (tokens per request creep).
+growth. `work_t` is units_t times the size of a unit relative to today: tokens per request and requests per
+session creep, see `demand.unit_size`.
 Every draw is a standard normal
 
     z = sqrt(c) z_common + sqrt(1 - c) z_own,
@@ -86,7 +87,8 @@ class Workload:
     noise_sd: np.ndarray  # [R] deviation of the logarithm of a month about its trend
     start: Spread = field(default_factory=lambda: Spread(1.0, 1.0, 1.0))  # share of the level that stays
     size_growth: float = 0.0  # growth a month of the work of a unit
-    size_growth_sd: float = 0.0
+    size_growth_sd: float = 0.0  # standard error of its logarithm
+    size_sd: float = 0.0  # doubt of the logarithm of the work of a unit today: stated, not measured
     season: np.ndarray | None = None  # [12] factor by calendar month, January first, where one is proven
     launches: tuple[Launch, ...] = ()
     retires: int | None = None  # first month without demand, 1 the first of the horizon
@@ -146,7 +148,7 @@ def simulate_paths(workloads: list[Workload], regions: tuple[str, ...], settings
         raise InputError.at("workloads", "names must differ", value=next(n for n in names if names.count(n) > 1))
     shape = (settings.paths, len(workloads), len(regions), settings.months)
     units = np.zeros(shape)
-    same_size = all(item.size_growth == item.size_growth_sd == 0 for item in workloads)
+    same_size = all(item.size_growth == item.size_growth_sd == item.size_sd == 0 for item in workloads)
     work = units if same_size else np.zeros(shape)
     common = _Draws(settings, "", regions)
     for place, item in enumerate(workloads):
@@ -251,10 +253,15 @@ def grown(item: Workload, settings: Settings, persistent: np.ndarray) -> np.ndar
 
 
 def _size(item: Workload, settings: Settings, persistent: np.ndarray) -> np.ndarray:
-    """Work of a unit relative to today, [S, T]; its growth is damped like that of demand."""
+    """Work of a unit relative to what it is taken for today, [S, T]: exp(a z + sum_k (log(1 + c) + s z) d^k).
+
+    Creep c with its doubt s and the doubt a of a stated size share one draw z; creep is damped like demand.
+    """
     damping = settings.damping.at(persistent[:, DAMPING]).clip(0.0, 1.0)
-    rate = np.log1p(item.size_growth) + item.size_growth_sd * persistent[:, SIZE]
-    return np.exp(np.cumsum(rate[:, None] * damping[:, None] ** np.arange(settings.months), axis=-1))
+    drawn = persistent[:, SIZE]
+    rate = np.log1p(item.size_growth) + item.size_growth_sd * drawn
+    grown = np.cumsum(rate[:, None] * damping[:, None] ** np.arange(settings.months), axis=-1)
+    return np.exp(grown + item.size_sd * drawn[:, None])
 
 
 def _adopted(new: Adopting, settings: Settings, persistent: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ import pandas as pd
 from aifactory.demand.profile import MIN_GROWTH_MONTHS, SHORT_TREND, kept_share
 from aifactory.demand.scenario_inputs import DemandBasis
 from aifactory.demand.season import month_factors
+from aifactory.demand.unit_size import Creep, unit_creep
 from aifactory.inputs.workspace import Workspace
 
 #: Work of a generated token over that of a prompt token, where no price says so: typical of hosted models.
@@ -35,23 +36,22 @@ def demand_basis(
         usd_per_unit=cases.set_index("use_case_id")["usd_per_unit"].dropna(),
         chain=ws.table("demand_chain"),
         what_ifs=ws.table("demand_what_ifs"),
-        size_growth=size_growth(token_growth, ws.table("api_prices")),
+        size_growth=size_growth(token_growth, ws.table("api_prices"), ws.plan.value("unknown_size_growth_sd")),
         seasons=seasons(monthly, ws.period),
         weekly_units=weekly_units(windows, profile, ws.period, launches_of(ws), ws.plan.value("unknown_growth_sd")),
     )
 
 
-def size_growth(token_growth: pd.DataFrame, api_prices: pd.DataFrame) -> dict[str, float]:
-    """Growth a month of the work of a request, by use case: that of its tokens, weighted by work.
+def size_growth(token_growth: pd.DataFrame, api_prices: pd.DataFrame, prior_sd: float) -> dict[str, Creep]:
+    """Growth a month of the work of a unit, by use case with tokens, see `demand.unit_size`.
 
     A generated token counts as many prompt tokens as it costs at hosted models (median of the price table).
     """
     ratio = (api_prices["output_usd_per_mtok"] / api_prices["input_usd_per_mtok"]).replace([np.inf, 0.0], np.nan)
     weight = float(ratio.median()) if ratio.notna().any() else OUTPUT_OVER_INPUT
-    known = token_growth[token_growth["growth_per_month"].notna() & (token_growth["per_request"] > 0)]
-    work = known["per_request"] * np.where(known["tokens"] == "output_tokens", weight, 1.0)
-    grown = (work * known["growth_per_month"]).groupby(known["use_case_id"]).sum()
-    return (grown / work.groupby(known["use_case_id"]).sum()).to_dict()
+    known = token_growth[token_growth["per_request"] > 0]
+    found = {str(name): unit_creep(rows, weight, prior_sd) for name, rows in known.groupby("use_case_id")}
+    return {name: creep for name, creep in found.items() if creep is not None}
 
 
 def seasons(monthly: pd.DataFrame, period: str) -> dict[str, np.ndarray]:

@@ -111,7 +111,7 @@ def build_inventory(ws: Workspace) -> Inventory:
         token_growth=growth,
         demand_basis=basis,
         scenarios=scenarios,
-        chains=chain_table(ws, monthly),
+        chains=chain_table(ws, monthly, basis.size_growth),
         forecast=scenarios.frame,
         service_levels=levels,
         failures_and_queues=service.failures_and_queues(ws, levels, profile),

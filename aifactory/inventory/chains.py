@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
+from aifactory.demand.scenarios import Z90
+from aifactory.demand.unit_size import Creep, widened
+from aifactory.inputs.plan import Plan
 from aifactory.inputs.workspace import Workspace
 
 CHAIN_COLUMNS = [
@@ -19,9 +24,13 @@ CHAIN_COLUMNS = [
     "cached_input_tokens_per_request",
     "output_tokens_per_request",
     "tokens_month",
+    "work_growth_per_month",
+    "work_growth_p10",
+    "work_growth_p90",
     "basis",
     "source",
 ]
+GROWN = ["work_growth_per_month", "work_growth_p10", "work_growth_p90"]
 #: What a row rests on: telemetry of the month, the demand chain (as it will be in the end), its owner's word.
 MEASURED, CHAIN, STATED = "measured", "demand chain", "stated"
 
@@ -43,8 +52,8 @@ def stated_lengths(chain: pd.DataFrame) -> pd.DataFrame:
     return wide.assign(output_tokens_per_unit=wide["requests_per_unit"] * wide["output_tokens"])
 
 
-def chain_table(ws: Workspace, monthly: pd.DataFrame) -> pd.DataFrame:
-    """Demand of every use case taken apart.
+def chain_table(ws: Workspace, monthly: pd.DataFrame, creep: Mapping[str, Creep] | None = None) -> pd.DataFrame:
+    """Demand of every use case taken apart, with the growth a month of the work of a unit.
 
         units a month  = seats x active share x units per active seat
         tokens a month = units x requests per unit x (uncached + cached input + output tokens per request)
@@ -52,6 +61,8 @@ def chain_table(ws: Workspace, monthly: pd.DataFrame) -> pd.DataFrame:
     Both hold in every row whose factors are known. Of a measured use case units, requests and tokens are those
     of the month; seats and active share come from table `demand_chain`, and units per seat follow from them.
     Others are read from the chain, as they will be once it has run its course, or from what their owner states.
+    `creep` is the growth of a measured unit's work (`demand.unit_size`), shown as it is at the start, with P10 and P90
+    of what it may be over the horizon.
     """
     month = monthly[monthly["month"] == ws.period].groupby("use_case_id")
     counts = ["units", "requests", "input_tokens", "cached_input_tokens", "output_tokens"]
@@ -61,7 +72,17 @@ def chain_table(ws: Workspace, monthly: pd.DataFrame) -> pd.DataFrame:
         _row(case, sums, chain[chain["use_case_id"] == case.use_case_id]) for case in ws.table("use_cases").itertuples()
     ]
     table = pd.DataFrame(rows, columns=CHAIN_COLUMNS)
-    return table[table["units_month"].notna()].reset_index(drop=True)
+    table = table[table["units_month"].notna()].reset_index(drop=True)
+    grown = [_grown((creep or {}).get(name), ws.plan) for name in table["use_case_id"]]
+    return table.assign(**dict(zip(GROWN, np.array(grown, dtype=float).reshape(-1, 3).T, strict=True)))
+
+
+def _grown(found: Creep | None, plan: Plan) -> list[float]:
+    """Growth a month of the work of a unit, its P10 and P90."""
+    if found is None:
+        return [np.nan] * 3
+    half = Z90 * widened(found.log_sd, plan)
+    return [found.growth, *(float((1 + found.growth) * np.exp(side * half) - 1) for side in (-1, 1))]
 
 
 def _row(case: tuple, sums: pd.DataFrame, chain: pd.DataFrame) -> dict[str, object]:

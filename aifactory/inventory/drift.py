@@ -5,19 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from aifactory.demand.profile import monthly_growth
+from aifactory.demand.profile import monthly_trend
 from aifactory.demand.stability import chance_index, histogram_index, stability_index, verdict
+from aifactory.demand.unit_size import INPUT, OUTPUT, REQUESTS, SIZE_SCATTER
 from aifactory.inputs.telemetry import bucket_value
 from aifactory.inputs.workspace import Workspace
 
-LENGTHS = {"input_tokens": "prompt length", "output_tokens": "answer length"}
+LENGTHS = {INPUT: "prompt length", OUTPUT: "answer length"}
 #: A month is compared with the one before and with the oldest of so many.
 MONTHS_BACK = 12
 ALL = "all"
 DRIFT_COLUMNS = ["use_case_id", "what", "compared_with", "base_requests", "requests", "cells", "stability_index",
                  "chance_index", "verdict", "moved"]  # fmt: skip
 GROWTH_COLUMNS = ["use_case_id", "tokens", "compared_with", "per_request_before", "per_request", "change",
-                  "growth_per_month", "growth_months"]  # fmt: skip
+                  "growth_per_month", "growth_months", "growth_log_sd"]  # fmt: skip
 
 
 def base_months(months: list[str], period: str) -> list[str]:
@@ -101,35 +102,38 @@ def _row(
 
 
 def token_growth(ws: Workspace, windows: pd.DataFrame) -> pd.DataFrame:
-    """Tokens per request of each use case: this month, the last one before it, and the trend over all months.
+    """What makes up the work of a unit: this month, the last one before it, and the trend over all months.
 
-    Windows that do not know their tokens are left out of both sums. The trend is that of
-    `demand.profile.monthly_growth`.
+    Rows are tokens per request by kind and, of use cases counted in sessions, requests per unit. Windows that do not
+    know a figure are left out of both of its sums. The trend is that of `demand.profile.monthly_trend` with the
+    prior of sizes, see `demand.unit_size`.
     """
-    seen = windows.reindex(columns=["use_case_id", "window_start_utc", "requests", *LENGTHS])
-    seen = seen[seen[list(LENGTHS)].notna().any(axis=1)]
+    seen = windows.reindex(columns=["use_case_id", "window_start_utc", "service_units", "requests", *LENGTHS])
+    seen = seen[seen[["requests", *LENGTHS]].notna().any(axis=1)]
     month = seen["window_start_utc"].dt.tz_localize(None).to_numpy().astype("datetime64[M]").astype("datetime64[s]")
+    seen = seen.assign(month=month)
+    of_sessions = seen["use_case_id"].isin(ws.table("use_cases").query("service_unit == 'session'")["use_case_id"])
+    ratios = [(tokens, seen, tokens, "requests") for tokens in LENGTHS]
     rows = []
-    for tokens in LENGTHS:
-        known = seen[tokens].notna()
-        keys = [seen.loc[known, "use_case_id"], pd.Series(month, index=seen.index)[known]]
-        sums = seen.loc[known, [tokens, "requests"]].astype("float64").groupby(keys).sum()
-        per_request = (sums[tokens] / sums["requests"].where(sums["requests"] > 0)).dropna()
-        for name, series in per_request.groupby(level=0):
+    for what, frame, over, under in [*ratios, (REQUESTS, seen[of_sessions], "requests", "service_units")]:
+        known = frame[frame[over].notna()]
+        sums = known[[over, under]].astype("float64").groupby([known["use_case_id"], known["month"]]).sum()
+        for name, series in (sums[over] / sums[under].where(sums[under] > 0)).dropna().groupby(level=0):
             values = series.droplevel(0)
             values.index = values.index.strftime("%Y-%m")
             values = values[values.index <= ws.period]
             if ws.period in values.index:
-                rows.append(_growth_row(str(name), tokens, values, ws.period))
+                rows.append(_growth_row(str(name), what, values, ws))
     return pd.DataFrame(rows, columns=GROWTH_COLUMNS).sort_values(["use_case_id", "tokens"], ignore_index=True)
 
 
-def _growth_row(name: str, tokens: str, values: pd.Series, period: str) -> dict[str, object]:
-    span = pd.period_range(values.index.min(), period, freq="M").astype("str")
-    growth, months = monthly_growth(values.reindex(span).to_numpy(dtype=float))
-    earlier = values.index[values.index < period]
-    before = float(values[earlier[-1]]) if len(earlier) else np.nan
-    now = float(values[period])
+def _growth_row(name: str, what: str, values: pd.Series, ws: Workspace) -> dict[str, object]:
+    span = pd.period_range(values.index.min(), ws.period, freq="M").astype("str")
+    prior = ws.plan.value("unknown_size_growth_sd")
+    trend = monthly_trend(values.reindex(span).to_numpy(dtype=float), prior, SIZE_SCATTER)
+    earlier = values.index[values.index < ws.period]
+    before, last = (float(values[earlier[-1]]), earlier[-1]) if len(earlier) else (np.nan, "")
+    now = float(values[ws.period])
     change = now / before - 1 if before > 0 else np.nan
-    last = earlier[-1] if len(earlier) else ""
-    return dict(zip(GROWTH_COLUMNS, [name, tokens, last, before, now, change, growth, months], strict=True))
+    row = [name, what, last, before, now, change, trend.growth, trend.months, trend.log_sd]
+    return dict(zip(GROWTH_COLUMNS, row, strict=True))

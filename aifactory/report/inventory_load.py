@@ -84,11 +84,12 @@ def _token_growth(ws: Workspace, inv: Inventory) -> list[Block]:
     if inv.token_growth.empty:
         return []
     frame = inv.token_growth.assign(
-        tokens=inv.token_growth["tokens"].map(UNITS), size=inv.token_growth["change"].abs()
+        tokens=inv.token_growth["tokens"].map(UNITS | {"requests_per_unit": "requests of a session"}),
+        size=inv.token_growth["change"].abs(),
     ).sort_values("size", ascending=False, kind="stable")
     columns = {
         "use_case_id": Col("Use case"),
-        "tokens": Col("Per request"),
+        "tokens": Col("What a request or session holds"),
         "compared_with": Col("Before", "month"),
         "per_request_before": Col("Then", "sig3"),
         "per_request": Col("Now", "sig3"),
@@ -99,7 +100,13 @@ def _token_growth(ws: Workspace, inv: Inventory) -> list[Block]:
     note = "The trend is the slope over all months, shrunk by its own doubt; it is its own driver of demand, apart from the number of requests."
     return [
         table(
-            frame, caption="Tokens per request", source=DEMAND, as_of=ws.as_of, columns=columns, max_rows=10, note=note
+            frame,
+            caption="Tokens per request, requests per session",
+            source=DEMAND,
+            as_of=ws.as_of,
+            columns=columns,
+            max_rows=10,
+            note=note,
         )
     ]
 

@@ -9,7 +9,7 @@ from aifactory.inventory import Inventory
 from aifactory.inventory.forecast_scores import ForecastScores
 from aifactory.report import charts
 from aifactory.report.blocks import Block, Col, Figure, Group, bullets, figure, group, section, table
-from aifactory.report.text import join_words, month_name, num, plural, readable
+from aifactory.report.text import join_words, month_name, num, pct, plural, readable
 from aifactory.units import MEGA, WORKLOAD_CLASSES
 
 SOURCE = "demand_windows, jobs and billing tables; plan.yaml"
@@ -33,6 +33,7 @@ def outlook(ws: Workspace, inv: Inventory, scores: ForecastScores) -> Group:
         f"times, between {num(end['conservative'], 1)} and {num(end['aggressive'], 1)}. Conservative, expected and aggressive are "
         f"the P10, P50 and P90 of {found.paths:,} simulated paths of the total."
     )
+    answer += _creep(inv)
     if found.uncounted:
         answer += f" Without a known cost, {join_words(found.uncounted)} do not move the total."
     idea = inv.use_cases[~inv.use_cases["use_case_id"].isin(set(inv.forecast["use_case_id"]))]
@@ -46,6 +47,18 @@ def outlook(ws: Workspace, inv: Inventory, scores: ForecastScores) -> Group:
         table_classes(ws, inv, scores),
         *_class_fan(ws, inv),
         *_what_ifs(ws, inv),
+    )
+
+
+def _creep(inv: Inventory) -> str:
+    """Growth of tokens per request and requests per session, as the paths hold it."""
+    known = inv.chains[inv.chains["work_growth_per_month"].notna()]
+    if known.empty:
+        return ""
+    row = known.loc[known["work_growth_per_month"].abs().idxmax()]
+    return (
+        f" Apart from their number, requests and sessions change in size: most for {row['use_case_id']}, by "
+        f"{pct(row['work_growth_per_month'], 1)} of work a month at the start (P10 {pct(row['work_growth_p10'], 1)}, P90 {pct(row['work_growth_p90'], 1)})."
     )
 
 
@@ -201,6 +214,7 @@ def table_chains(ws: Workspace, inv: Inventory) -> Block:
         "cached_input_tokens_per_request": Col("Cached", "sig3"),
         "output_tokens_per_request": Col("Output", "sig3"),
         "tokens_m": Col("Tokens a month, M", "sig3"),
+        "work_growth_per_month": Col("Work of a unit, growth a month", "pct1"),
         "basis": Col("Basis"),
     }
     note = (

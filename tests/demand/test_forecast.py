@@ -320,6 +320,44 @@ def test_what_has_no_trend_is_as_uncertain_as_the_plan_says(inventory, mini_ws, 
     np.testing.assert_allclose(year["units_p90"] / level.to_numpy(), widest, rtol=0.08)
 
 
+def stated(mini_ws, profile, growths, **doubts):
+    """Cells after a year where the plan states growth for (conservative, expected, aggressive); None: a multiple."""
+    names = ("conservative", "expected", "aggressive")
+    plans = [scenario(m, g, name=n) for m, g, n in zip((0.5, 1.0, 1.5), growths, names, strict=True)]
+    plan = sure(mini_ws.plan, SURE | doubts, scenarios=plans)
+    frame = simulate_demand(DemandBasis(profile, mini_ws.table("use_cases")), plan, "2026-10").frame
+    year = frame[(frame["month"] == "2027-10") & (frame["use_case_id"] == "chat") & (frame["region"] == "us")]
+    return year.set_index("scenario").assign(today=chat_level(profile))
+
+
+def chat_level(profile):
+    return profile.set_index(["use_case_id", "region"]).loc[("chat", "us"), "units_per_hour_avg"] * HOURS_PER_MONTH
+
+
+def year_of(growth):
+    return np.prod(1 + growth * 0.94 ** np.arange(12))
+
+
+def test_a_stated_growth_is_a_plan_whose_doubt_remains(mini_ws, profile):
+    """Closed form: P90 over P50 after a year is exp(1.2816 hypot(unknown, drift) sum of 0.94^k, k < 12)."""
+    at = stated(mini_ws, profile, (None, 0.03, None), unknown_growth_sd=0.0, growth_drift_sd=0.0)
+    cell = at.loc["expected"]
+    # the other two multiply what is stated, not the trend: they keep their order about it
+    wanted = [year_of(share * 0.03) for share in (0.5, 1.5)]
+    assert [cell["units_p10"] / cell["today"], cell["units_p90"] / cell["today"]] == pytest.approx(wanted, rel=0.02)
+    wide = stated(mini_ws, profile, (None, 0.03, None), unknown_growth_sd=0.03, growth_drift_sd=0.04).loc["expected"]
+    assert wide["units_p90"] / cell["units_p90"] == pytest.approx(1.74, rel=0.08)
+
+
+def test_stated_p10_and_p90_are_the_doubt_of_a_stated_growth_but_drift_remains(mini_ws, profile):
+    growths = (0.01, 0.03, 0.05)
+    sharp = stated(mini_ws, profile, growths, unknown_growth_sd=0.5, growth_drift_sd=0.0).loc["expected"]
+    assert sharp["units_p90"] / sharp["today"] == pytest.approx(year_of(0.05), rel=0.02)
+    assert sharp["units_p10"] / sharp["today"] == pytest.approx(year_of(0.01), rel=0.02)
+    wide = stated(mini_ws, profile, growths, unknown_growth_sd=0.5, growth_drift_sd=0.04).loc["expected"]
+    assert wide["units_p90"] > 1.3 * sharp["units_p90"]
+
+
 def test_a_short_trend_says_how_much_of_it_is_kept(inventory, mini_ws):
     """Three quarters of the prior's variance left: a quarter of the trend is kept; half a prior's: three quarters."""
     prior = mini_ws.plan.value("unknown_growth_sd")

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from aifactory.demand.unit_size import Creep
 from aifactory.inventory import build_inventory
 from aifactory.inventory.basis import seasons, size_growth, weekly_units
-from aifactory.inventory.chains import CHAIN, CHAIN_COLUMNS, MEASURED, STATED, chain_table
+from aifactory.inventory.chains import CHAIN, CHAIN_COLUMNS, GROWN, MEASURED, STATED, chain_table
 from aifactory.inventory.forecast_scores import score_forecasts
 from aifactory.report.inventory_outlook import adoption_section, class_rows, outlook
 
@@ -69,9 +70,21 @@ def test_size_of_a_request_grows_with_its_tokens_by_their_prices():
     prices = pd.DataFrame({"input_usd_per_mtok": [1.0, 2.0], "output_usd_per_mtok": [4.0, 8.0]})
     growth = pd.DataFrame(
         {"use_case_id": ["a", "a", "b"], "tokens": ["input_tokens", "output_tokens", "input_tokens"], "per_request": [600.0, 100.0, 50.0],
-         "growth_per_month": [0.02, 0.0, np.nan]}
+         "growth_per_month": [0.02, 0.0, np.nan], "growth_log_sd": [0.01, 0.01, np.nan]}
     )  # fmt: skip
-    assert size_growth(growth, prices) == {"a": pytest.approx(0.02 * 600 / 1000)}
+    found = size_growth(growth, prices, 0.02)
+    assert (found["a"].growth, found["a"].log_sd) == (pytest.approx(0.02 * 600 / 1000), pytest.approx(0.01))
+    assert (found["b"].growth, found["b"].log_sd) == (0.0, 0.02)  # no trend yet: the doubt of the prior
+
+
+def test_growth_of_the_work_of_a_unit_stands_in_the_chain(mini_ws, inventory):
+    creep = {"chat": Creep(0.012, 0.04)}
+    table = chain_table(mini_ws, inventory.demand_monthly, creep).set_index("use_case_id")
+    drift = mini_ws.plan.value("size_drift_sd")
+    half = 1.2815515655446004 * np.hypot(0.04, drift)
+    wanted = [0.012, 1.012 * np.exp(-half) - 1, 1.012 * np.exp(half) - 1]
+    assert table.loc["chat", GROWN].tolist() == pytest.approx(wanted)
+    assert table.loc["images", GROWN].isna().all()  # nothing counts what an image holds
 
 
 def test_three_years_prove_a_season_and_two_do_not():

@@ -103,6 +103,18 @@ def test_tokens_per_request_by_hand(mini_ws):
     assert np.isnan(table.loc[("chat", "output_tokens"), "growth_per_month"])  # two months are no trend
 
 
+def test_requests_of_a_session_are_their_own_driver(mini_ws):
+    cases = mini_ws.table("use_cases").copy()
+    cases.loc[cases["use_case_id"] == "chat", "service_unit"] = "session"
+    windows = mini_ws.table("demand_windows").copy()
+    windows["service_units"] = windows["requests"] / 8.0
+    october = windows["window_start_utc"] >= pd.Timestamp("2026-10-01", tz="UTC")
+    windows.loc[october, "service_units"] = windows.loc[october, "requests"] / 10.0
+    row = token_growth(with_tables(mini_ws, use_cases=cases), windows).set_index("tokens").loc["requests_per_unit"]
+    assert (row["per_request_before"], row["per_request"], row["change"]) == (8, 10, 0.25)
+    assert "requests_per_unit" not in set(token_growth(mini_ws, windows)["tokens"])  # counted in requests
+
+
 def test_windows_without_tokens_do_not_dilute(mini_ws):
     windows = mini_ws.table("demand_windows").copy()
     october = windows["window_start_utc"] >= pd.Timestamp("2026-10-01", tz="UTC")
