@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from aifactory.buyplan.attribution import attribute_hours, cost_by_stream
+from aifactory.buyplan.attribution import attribute_hours, cost_by_stream, pool_share
 from aifactory.buyplan.case import Answer, Case, Solution
 from aifactory.buyplan.ledger import PORTING, net_present_value
 from aifactory.finance.cashflow import annualised, discounted_payback, irr_all, mirr, npv, payback
@@ -148,8 +148,12 @@ def approved_plan_frame(case: Case, answer: Answer, period: str) -> pd.DataFrame
     lines = cost_by_stream(case, solution, shares)
     cost = sum(lines.values())
     compute = sum(lines[name] for name in solution.ledger.compute.lines if name != BEYOND)
-    for amount in (cost, compute):
-        amount[1] += amount[0]  # one-off cost at approval belongs to the first month
+    money = solution.ledger.compute
+    cash = (case.slots.total(money.slot_cash_usd, case.pools) - money.lines[BEYOND])[:, streams.pool]
+    outlay = case.slots.total(money.slot_outlay_usd, case.pools)[:, streams.pool]
+    for amount in (cost, compute, cash, outlay):
+        amount[1] += amount[0]  # what is spent at approval belongs to the first month
+    share = pool_share(shares.paid, case)
     low, high = streams.band
     frame = pd.DataFrame({"month": streams.months[1:]}).merge(
         streams.table[["use_case_id", "region", "accelerator_id"]], how="cross"
@@ -162,12 +166,15 @@ def approved_plan_frame(case: Case, answer: Answer, period: str) -> pd.DataFrame
         "accelerator_hours": shares.paid,
         "compute_usd": compute,
         "cost_usd": cost,
+        "compute_cash_usd": cash * share,
+        "outlay_usd": outlay * share,
         "value_usd": solution.ledger.value_usd,
         "units_conservative": streams.units[SCENARIOS.index("conservative")],
         "units_aggressive": streams.units[SCENARIOS.index("aggressive")],
         "load_accelerators": streams.sized(streams.units[EXPECTED]),
     }
     frame = frame.assign(**{name: values[1:].ravel() for name, values in columns.items()})
+    require_equal("approved plan and cash", frame["compute_cash_usd"].sum(), frame["compute_usd"].sum())
     require_equal("approved plan and cost lines", frame["cost_usd"].sum(), sum(solution.ledger.lines.values()).sum())
     return frame
 

@@ -22,6 +22,7 @@ from aifactory.units import HOURS_PER_MONTH
 DEPRECIATION = "Owned: depreciation"
 PLACED = "Committed before the plan: rent"
 BEYOND = "Commitment beyond the horizon"
+ON_SITE = ("energy", "space", "support")
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Compute:
     lines: dict[str, np.ndarray]  # [T + 1, P] cost view by line
     slot_usd: np.ndarray  # [T + 1, N] cost view by slot
     slot_cash_usd: np.ndarray  # [T + 1, N] cash view by slot, resale counted
+    slot_outlay_usd: np.ndarray  # [T + 1, N] of it purchases and prepayments, less resale
     paid_hours: np.ndarray  # [T + 1, P] accelerator-hours paid for
     rented_hours: np.ndarray  # [T + 1, P] of them rented by the hour
     served: np.ndarray  # [T + 1, P] share of demand that finds capacity
@@ -67,9 +69,7 @@ def price_orders(
     horizon = months - 1
     option = np.where((state != FLEXIBLE) & (state != OWNED), state, BOUGHT)
     columns = np.arange(state.shape[1])
-    per_slot = {
-        name: getattr(terms, f"{name}_usd_month")[option, columns] for name in ("rent", "energy", "space", "support")
-    }
+    per_slot = {name: getattr(terms, f"{name}_usd_month")[option, columns] for name in ("rent", *ON_SITE)}
     rate = np.where(load.interruptible, terms.spot_usd_per_month, terms.flexible_usd_per_month)
     flexible = (state == FLEXIBLE) & (load.use > 0) & np.isfinite(rate) & (np.arange(months)[:, None] > 0)
     rented = np.where(flexible, load.use * np.where(np.isfinite(rate), rate, 0.0), 0.0)
@@ -82,7 +82,7 @@ def price_orders(
     lines = {OPTION_NAMES[name]: amount for name, amount in lines.items()}
     capex, resale, wear, starting, sold = _purchases(orders, terms, horizon)
     upfront, prepaid, beyond = _prepayments(orders, terms, horizon)
-    on_site = dict.fromkeys(("energy", "space", "support"), 1.0)
+    on_site = dict.fromkeys(ON_SITE, 1.0)
     if placed is not None:
         at, weight = slots.pool, slots.weights(state == OWNED)
         if placed.rent_usd.any():
@@ -104,6 +104,7 @@ def price_orders(
     compute = Compute(
         slot_usd=slot_usd,
         slot_cash_usd=capex + rent - resale,
+        slot_outlay_usd=capex + upfront - resale,
         lines={name: slots.total(amount, pools) for name, amount in lines.items()},
         paid_hours=slots.total(paid, pools),
         rented_hours=slots.total(np.where(flexible, paid, 0.0), pools),

@@ -151,11 +151,11 @@ def _payback(review: Review) -> str:
     rows = review.payback.set_index("figure") if len(review.payback) else review.payback
     if rows.empty:
         return ""
-    words = [
-        f"month {num(value, 0)}" if np.isfinite(value) else "never within the horizon"
+    plan, now = (
+        f"{num(value, 1)} months" if np.isfinite(value) else "no time within the horizon"
         for value in rows.loc["payback", ["plan", "as_it_stands"]]
-    ]
-    return f" With all cost lines the plan was to pay back in {words[0]}; as it stands it does in {words[1]}."
+    )
+    return f" In cash before tax, with all cost lines, the plan was to pay back after {plan}; as it stands it does after {now}."
 
 
 def _payback_table(ws: Workspace, review: Review) -> list[Block]:
@@ -167,7 +167,10 @@ def _payback_table(ws: Workspace, review: Review) -> list[Block]:
         "as_it_stands": Col("As it stands", "sig3"),
         "unit": Col("Unit"),
     }
-    note = "To come: the plan times the ratio of actual to planned so far; what no bill shows counts as planned."
+    note = (
+        "To come: planned value times its ratio so far, planned cash and as much more of the cost as so far; what no bill "
+        "shows counts as planned, outlays planned and not made are still to come. Before tax; the buy plan's is after it."
+    )
     return [table(review.payback, caption="Return to date and updated payback", source=f"{BILL}; {DEMAND}; approved_plan and use_cases tables", as_of=ws.as_of, columns=columns, note=note)]  # fmt: skip
 
 

@@ -130,7 +130,7 @@ def build_review(ws: Workspace, inventory: Inventory, buy_plan: BuyPlan | None =
         chargeback=charge_teams(charges[charges["invoice_month"] == ws.period]),
         price_watch=guardrails.watch_prices(ws),
         roi_to_date=to_date,
-        payback=update_payback(approved, to_date, ws.period),
+        payback=update_payback(approved, to_date, ws.table("commitments"), ws.period),
         paths=follow_paths(approved, inventory.demand_monthly, ws.period),
         changes=_changes(ws, inventory, last),
         figures_changed=figures_changed(ws, inventory, earlier, approved, buy_plan),

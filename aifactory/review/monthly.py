@@ -61,7 +61,12 @@ def calendar_plan(approved: pd.DataFrame) -> pd.DataFrame:
     """Amounts of a plan, which counts standard months of 730 h, in the hours of each calendar month."""
     hours = pd.PeriodIndex(approved["month"], freq="M").days_in_month.to_numpy() * HOURS_PER_DAY
     counted = [*PLANNED, *(name for name in SCENARIO_UNITS if name in approved)]
-    return approved.assign(**{name: approved[name] * hours / HOURS_PER_MONTH for name in counted})
+    scale = hours / HOURS_PER_MONTH
+    plan = approved.assign(**{name: approved[name] * scale for name in counted})
+    if "outlay_usd" in approved:  # paid once, however long the month
+        running = approved["compute_cash_usd"] - approved["outlay_usd"]
+        plan["compute_cash_usd"] = running * scale + approved["outlay_usd"]
+    return plan
 
 
 def plan_month(approved: pd.DataFrame, month: str) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from aifactory.finance.cashflow import payback
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
 from aifactory.review.monthly import realised_value
@@ -27,48 +28,67 @@ def roi_to_date(ws: Workspace, inventory: Inventory, approved: pd.DataFrame) -> 
     return table.assign(cumulative_net_usd=net)
 
 
-def update_payback(approved: pd.DataFrame, to_date: pd.DataFrame, period: str) -> pd.DataFrame:
+def update_payback(approved: pd.DataFrame, to_date: pd.DataFrame, orders: pd.DataFrame, period: str) -> pd.DataFrame:
     """Payback and result over the horizon, as approved and as it stands, columns `PAYBACK_COLUMNS`.
 
-    What no bill shows (staff, integration, contingency: planned cost less planned compute) counts as planned. The
-    months to come are the plan times the ratio of actual to planned so far, value and cost apart. Payback is the
-    first month from which value has covered cost, undiscounted, counted from the first month of the plan.
+    What no bill shows (staff, integration, contingency: planned cost less planned compute) counts as planned; outlays
+    to date are those of the order book. Months to come have the planned value times the ratio of actual to planned so
+    far, the planned cash and as much more of the cost as so far; outlays that were planned to date and not made are
+    still to come. Payback is in cash before tax, undiscounted, interpolated and counted from approval.
 
     Parameters
     ----------
-    approved : the plan in calendar months; `to_date` : from `roi_to_date` on it.
+    approved : the plan in calendar months; a plan without cash columns has no payback.
+    to_date : from `roi_to_date` on it.
+    orders : the `commitments` table.
     """
     seen = to_date[["value_usd", "bill_usd"]].notna().all(axis=1) if len(to_date) else pd.Series(dtype=bool)
     if approved.empty or not seen.any() or approved["value_usd"].isna().all():
         return pd.DataFrame(columns=PAYBACK_COLUMNS)
-    plan = approved.groupby("month")[["value_usd", "cost_usd", "compute_usd"]].sum()
+    plan = (
+        _with_cash(approved)
+        .groupby("month")[["value_usd", "cost_usd", "compute_usd", "cash_usd", "outlay_usd"]]
+        .sum(min_count=1)
+    )
     done = to_date[seen].set_index("month")
-    inside = plan.loc[done.index]
-    cost = done["bill_usd"] + inside["cost_usd"] - inside["compute_usd"]
+    inside, later = plan.loc[done.index], plan.index > period
+    paid = outlays(orders, done.index)
+    other = inside["cost_usd"] - inside["compute_usd"]
+    cost = done["bill_usd"] + other
     ratios = done["value_usd"].sum() / inside["value_usd"].sum(), cost.sum() / inside["cost_usd"].sum()
-    later = plan.index > period
-    stands = (plan["value_usd"] * ratios[0] - plan["cost_usd"] * ratios[1]).where(later)
-    stands.loc[done.index] = done["value_usd"] - cost
-    stands = stands.fillna(plan["value_usd"] - plan["cost_usd"])  # a month without a bill stands as planned
-    planned = plan["value_usd"] - plan["cost_usd"]
+    planned = plan["value_usd"] - plan["cash_usd"]
+    to_come = plan["value_usd"] * ratios[0] - plan["cash_usd"] - plan["cost_usd"] * (ratios[1] - 1.0)
+    stands = to_come.where(later)
+    stands.loc[done.index] = done["value_usd"] - cost - paid
+    stands = stands.fillna(planned)  # a month without a bill stands as planned
+    if later.any():
+        stands[stands.index[later][0]] -= inside["outlay_usd"].sum() - paid.sum()
     rows = [
         ("value to date", inside["value_usd"].sum(), done["value_usd"].sum(), "USD"),
         ("cost to date, all lines", inside["cost_usd"].sum(), cost.sum(), "USD"),
-        ("net to date", planned[done.index].sum(), (done["value_usd"] - cost).sum(), "USD"),
-        ("net over the horizon", planned.sum(), stands.sum(), "USD"),
-        ("payback", payback_month(planned.to_numpy()), payback_month(stands.to_numpy()), "months from the first"),
+        ("outlays to date", inside["outlay_usd"].sum(), paid.sum(), "USD"),
+        ("net cash to date", planned[done.index].sum(), stands[done.index].sum(), "USD"),
+        ("net cash over the horizon, before tax", planned.sum(), stands.sum(), "USD"),
+        ("payback", _payback(planned), _payback(stands), "months from approval"),
     ]
     return pd.DataFrame(rows, columns=PAYBACK_COLUMNS)
 
 
-def payback_month(net: np.ndarray) -> float:
-    """Number of the first month from which the cumulated net stays at or above zero; nan if it never does.
+def outlays(orders: pd.DataFrame, months: pd.Index) -> pd.Series:
+    """Paid once for accelerators by month: purchases at their order, prepayments at the start of their term, USD."""
+    once = orders.dropna(subset=["upfront_usd"])
+    month = once["order_month"].where(once["purchase_option"] == "purchase", once["start_month"])
+    return once.groupby(month)["upfront_usd"].sum().reindex(months, fill_value=0.0)
 
-    >>> payback_month(np.array([-5.0, 2.0, 4.0])), payback_month(np.array([-5.0, 1.0]))
-    (3.0, nan)
-    >>> payback_month(np.array([1.0, -3.0, 4.0]))
-    3.0
-    """
-    below = np.nonzero(np.cumsum(net) < 0)[0]
-    first = below[-1] + 2 if len(below) else 1
-    return float(first) if first <= len(net) else np.nan
+
+def _with_cash(approved: pd.DataFrame) -> pd.DataFrame:
+    """The plan with its cash of all lines; NaN in a plan that was approved without it."""
+    if "outlay_usd" not in approved:
+        return approved.assign(cash_usd=np.nan, outlay_usd=np.nan)
+    return approved.assign(cash_usd=approved["cost_usd"] - approved["compute_usd"] + approved["compute_cash_usd"])
+
+
+def _payback(net: pd.Series) -> float:
+    """Months from approval until the cumulated cash stays at or above zero; NaN if never, or not known."""
+    found = payback([0.0, *net]) if net.notna().all() else None
+    return np.nan if found is None else found

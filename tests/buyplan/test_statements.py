@@ -137,6 +137,20 @@ def test_approved_units_are_those_of_the_expected_scenario(grown):
     assert chat["2027-10"] == pytest.approx(8 * 3600 * 730 * 1.03**12)
 
 
+def test_approved_cash_is_the_cash_of_the_plan(tiny):
+    """What is bought is paid in its month of order; over the horizon cash and cost are the same money."""
+    sold = {"purchase_option": "purchase", "usd_per_accelerator": 10_000.0, "region": "*", "lead_time_weeks": 4.0}
+    case = tiny(plan=make_plan(24), prices=make_prices(sold))
+    answer = solve_case(case)
+    money, frame = answer.expected.ledger.compute, approved_plan_frame(case, answer, PERIOD)
+    by_month = frame.groupby("month")[["compute_cash_usd", "outlay_usd"]].sum().to_numpy()
+    cash, outlay = money.cash_usd, money.capex_usd - money.residual_usd
+    assert by_month[:, 0] == pytest.approx(np.r_[cash[0] + cash[1], cash[2:]])
+    assert by_month[:, 1] == pytest.approx(np.r_[outlay[0] + outlay[1], outlay[2:]])
+    assert outlay.max() > 0 > outlay[-1]
+    assert frame["compute_cash_usd"].sum() == pytest.approx(frame["compute_usd"].sum())
+
+
 def test_one_month_of_demand_is_the_smallest_plan(tiny):
     case = tiny()
     frame = costs_frame(case, solve_case(case))

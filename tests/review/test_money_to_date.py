@@ -9,7 +9,7 @@ from scipy import stats
 
 from aifactory.review.changes import figures_changed
 from aifactory.review.forecast_score import REPEAT, score
-from aifactory.review.returns_to_date import payback_month, update_payback
+from aifactory.review.returns_to_date import update_payback
 from aifactory.review.unit_cost import unit_cost_bands
 
 MONTHS = [str(month) for month in pd.period_range("2026-01", periods=10, freq="M")]
@@ -93,50 +93,69 @@ def test_the_month_is_scored_against_last_months_data(road):
     assert table.loc[REPEAT, "median_error"] == pytest.approx(repeat.median())
 
 
-def plan(value, cost, compute):
+def plan(value, cost, compute, outlay=None):
+    """A plan whose cost of accelerators is rent, but for `outlay`, which is worn in the months that follow it."""
+    outlay = [0.0] * len(value) if outlay is None else outlay
     return pd.DataFrame(
-        {
-            "month": MONTHS[: len(value)],
-            "value_usd": value,
-            "cost_usd": cost,
-            "compute_usd": compute,
-            "plan_period": "2025-12",
-        }
-    )
+        {"month": MONTHS[: len(value)], "value_usd": value, "cost_usd": cost, "compute_usd": compute,
+         "compute_cash_usd": np.array(compute) + outlay, "outlay_usd": outlay, "plan_period": "2025-12"}
+    )  # fmt: skip
 
 
 def to_date(value, bill):
     return pd.DataFrame({"month": MONTHS[: len(value)], "value_usd": value, "bill_usd": bill})
 
 
+def book(*rows):
+    names = ["purchase_option", "order_month", "start_month", "upfront_usd"]
+    return pd.DataFrame(rows, columns=names).astype({"upfront_usd": float})
+
+
 def test_payback_as_it_stands_is_hand_computed():
     approved = plan([100.0] * 6, [200.0, 50.0, 50.0, 50.0, 50.0, 50.0], [150.0, 40.0, 40.0, 40.0, 40.0, 40.0])
-    table = update_payback(approved, to_date([80.0, 80.0], [170.0, 40.0]), MONTHS[1]).set_index("figure")
+    table = update_payback(approved, to_date([80.0, 80.0], [170.0, 40.0]), book(), MONTHS[1]).set_index("figure")
     # costs beyond the bill stay as planned: 50 and 10, so 220 and 50; ratios 0.8 and 270 / 250
     assert table.loc["cost to date, all lines"].tolist()[:2] == pytest.approx([250.0, 270.0])
-    assert table.loc["net to date"].tolist()[:2] == pytest.approx([-50.0, -110.0])
+    assert table.loc["net cash to date"].tolist()[:2] == pytest.approx([-50.0, -110.0])
     later = 100 * 0.8 - 50 * 270 / 250
-    assert table.loc["net over the horizon"].tolist()[:2] == pytest.approx([150.0, -110.0 + 4 * later])
-    assert table.loc["payback", "plan"] == 3
+    assert table.loc["net cash over the horizon, before tax"].tolist()[:2] == pytest.approx([150.0, -110.0 + 4 * later])
+    assert table.loc["payback", "plan"] == pytest.approx(3.0)  # -100, then 50 a month
     assert np.isnan(table.loc["payback", "as_it_stands"])  # 110 lost, 26 a month to come, four months left
+
+
+def test_outlays_planned_and_not_made_are_still_to_come():
+    """600 were to be paid in month 1; 150 were, as a prepayment in month 2, so that 450 are due in month 3."""
+    approved = plan([100.0] * 8, [20.0] * 8, [10.0] * 8, [600.0, 0, 0, 0, 0, 0, 0, -600.0])
+    paid = book(("purchase", "2025-11", MONTHS[0], 70.0), ("reserved_1y", MONTHS[0], MONTHS[1], 150.0),
+                ("lease", MONTHS[0], MONTHS[0], np.nan))  # fmt: skip
+    table = update_payback(approved, to_date([100.0, 100.0], [10.0, 10.0]), paid, MONTHS[1]).set_index("figure")
+    assert table.loc["outlays to date"].tolist()[:2] == [600.0, 150.0]
+    assert table.loc["net cash to date"].tolist()[:2] == pytest.approx([160 - 600, 160 - 150])
+    assert table.loc["net cash over the horizon, before tax"].tolist()[:2] == pytest.approx([640.0, 640.0])
+    # planned: 80 - 600 and 80 a month leave -40 after 7; as it stands 80, 10, 90 - 450 and so on: the same
+    assert table.loc["payback"].tolist()[:2] == pytest.approx(
+        [7 + 40 / 680, 7 + 40 / 680]
+    )  # the last month adds the sale
+
+
+def test_a_plan_without_cash_has_no_payback():
+    approved = plan([100.0] * 3, [50.0] * 3, [40.0] * 3).drop(columns=["compute_cash_usd", "outlay_usd"])
+    table = update_payback(approved, to_date([100.0], [40.0]), book(), MONTHS[0]).set_index("figure")
+    assert table.loc["cost to date, all lines"].tolist()[:2] == [50.0, 50.0]
+    assert table.loc["payback", ["plan", "as_it_stands"]].isna().all()
 
 
 def test_on_plan_nothing_moves():
     approved = plan([100.0] * 4, [150.0, 50.0, 50.0, 50.0], [150.0, 50.0, 50.0, 50.0])
-    table = update_payback(approved, to_date([100.0, 100.0], [150.0, 50.0]), MONTHS[1])
+    table = update_payback(approved, to_date([100.0, 100.0], [150.0, 50.0]), book(), MONTHS[1])
     assert table["plan"].tolist() == pytest.approx(table["as_it_stands"].tolist())
 
 
 def test_without_plan_bill_or_value_there_is_no_payback():
     approved = plan([100.0], [50.0], [50.0])
-    assert update_payback(approved.iloc[:0], to_date([1.0], [1.0]), MONTHS[0]).empty
-    assert update_payback(approved, to_date([np.nan], [1.0]), MONTHS[0]).empty
-    assert update_payback(approved.assign(value_usd=np.nan), to_date([1.0], [1.0]), MONTHS[0]).empty
-
-
-@pytest.mark.parametrize(("net", "month"), [([1.0], 1), ([-1.0, 1.0], 2), ([-1.0, 0.5], np.nan), ([], np.nan)])
-def test_payback_is_the_month_from_which_it_stays_paid(net, month):
-    assert payback_month(np.array(net)) == pytest.approx(month, nan_ok=True)
+    assert update_payback(approved.iloc[:0], to_date([1.0], [1.0]), book(), MONTHS[0]).empty
+    assert update_payback(approved, to_date([np.nan], [1.0]), book(), MONTHS[0]).empty
+    assert update_payback(approved.assign(value_usd=np.nan), to_date([1.0], [1.0]), book(), MONTHS[0]).empty
 
 
 def test_rates_of_teams_are_charges_over_hours(road):
