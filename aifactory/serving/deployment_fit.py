@@ -15,12 +15,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from aifactory.serving.deployment_gap import GapModel, deviations
+from aifactory.serving.deployment_gap import (
+    COUNT_MAX,
+    FLOOR_VARIANCE,
+    PARTS,
+    GapModel,
+    deviations,
+    robust_inverse,
+)
 from aifactory.serving.deployment_model import deployment_constants, with_prior
 from aifactory.serving.deployments import TARGETS, read_deployments
 from aifactory.serving.fitting import coordinate_descent, pull, robust_error
+from aifactory.serving.ratio import covariance, groups_of, leave_out
 
-SAMPLE, SEED, ROUNDS, ERROR_MAX, PULL = 900, 0, 1, 0.8, 0.002
+SAMPLE, SEED, ROUNDS, ERROR_MAX, PULL = 1200, 0, 1, 0.8, 0.004
 LEFT_OUT = ("chip", "architecture", "model_path")
 
 
@@ -49,7 +57,7 @@ def fit_closed_forms(d: pd.DataFrame, start: dict[str, float] | None = None, swe
     return coordinate_descent(error, dict(start), sweeps)
 
 
-def fit_parts(d: pd.DataFrame, target: str, start: dict[str, float] | None = None, sweeps: int = 3) -> dict[str, float]:
+def fit_parts(d: pd.DataFrame, target: str, start: dict[str, float] | None = None, sweeps: int = 2) -> dict[str, float]:
     """Standard deviations of the parts of one target's gap."""
     start = start or deviations(target)
     model = GapModel(d, target, start, rounds=0)
@@ -57,14 +65,25 @@ def fit_parts(d: pd.DataFrame, target: str, start: dict[str, float] | None = Non
     if len(few) > SAMPLE:
         few = np.sort(np.random.default_rng(SEED).choice(few, SAMPLE, replace=False))
     rows = d.loc[model.membership.index[model.membership.isin(few)]]
+    return coordinate_descent(_LeftOut(GapModel(rows, target, start, rounds=0), start), dict(start), sweeps)
 
-    def error(sizes: dict[str, float]) -> float:
-        gaps = GapModel(rows, target, sizes, rounds=ROUNDS)
-        total = PULL * sum(np.log(sizes[name] / start[name]) ** 2 for name in start)
-        for label in LEFT_OUT:
-            off = np.minimum(np.abs(gaps.left_out(gaps.cells[label])[0]), ERROR_MAX)
-            off = off[gaps.membership.to_numpy()]
+
+class _LeftOut:
+    """Error of the cells of a model with its groups left out, for other deviations; covariances are summed once."""
+
+    def __init__(self, model: GapModel, start: dict[str, float]) -> None:
+        self.start, self.gap, self.rows = start, model.gap - model.mean, model.membership.to_numpy()
+        self.count = np.minimum(np.bincount(self.rows), COUNT_MAX)
+        self.parts = {name: covariance(model.cells, model.cells, {name: 1.0}, PARTS) for name in PARTS}
+        self.setups = groups_of(pd.Series(model.setup))
+        self.groups = [groups_of(model.cells[label]) for label in LEFT_OUT]
+
+    def __call__(self, sizes: dict[str, float]) -> float:
+        prior = sum(sizes[name] ** 2 * part for name, part in self.parts.items())
+        noise = FLOOR_VARIANCE + sizes["noise"] ** 2 / self.count
+        inverse, _, _ = robust_inverse(prior, self.gap, noise, self.setups, sizes["tolerated"], ROUNDS)
+        total = PULL * sum(np.log(sizes[name] / self.start[name]) ** 2 for name in self.start)
+        for groups in self.groups:
+            off = np.minimum(np.abs(leave_out(inverse, self.gap, groups)[0]), ERROR_MAX)[self.rows]
             total += float(off.mean() + np.median(off))
         return total
-
-    return coordinate_descent(error, dict(start), sweeps)

@@ -77,6 +77,27 @@ def _setup(rows: pd.DataFrame) -> np.ndarray:
     return rows[list(SETUP)].astype(str).agg("|".join, axis=1).to_numpy() if len(rows) else np.empty(0, dtype=object)
 
 
+def robust_inverse(
+    prior: np.ndarray, gap: np.ndarray, noise: np.ndarray, setups: list[np.ndarray], tolerated: float, rounds: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Inverse covariance, noise of each cell and variance of each odd setup, after `rounds` of doubting what is far off.
+
+    `prior` (n, n) is the covariance of the parts, `gap` (n,) has mean 0, `setups` are the cells of each setup.
+    """
+    base, odd = noise, np.zeros(len(setups))
+    for number in range(rounds + 1):
+        whole = prior + np.diag(noise)
+        for group, own in zip(setups, odd, strict=True):
+            whole[np.ix_(group, group)] += own
+        inverse = inverse_of(whole)
+        if number < rounds:
+            off = np.abs(inverse @ gap) / np.diag(inverse)
+            noise = base + SHARE_OF_ODD * np.maximum(off - tolerated, 0.0) ** 2
+            level = np.array([np.median(block_out(inverse, gap, group)[0]) for group in setups])
+            odd = np.maximum(np.abs(level) - SETUP_TOLERATED, 0.0) ** 2
+    return inverse, noise, odd
+
+
 class GapModel:
     """Gap model of one target over its training rows, duplicates merged."""
 
@@ -95,24 +116,11 @@ class GapModel:
         count = usable.groupby(number).size().to_numpy()
         self.noise = FLOOR_VARIANCE + self.sizes["noise"] ** 2 / np.minimum(count, COUNT_MAX)
         codes, self.setups = pd.factorize(_setup(self.cells))
-        self.setup, self.odd = codes, np.zeros(len(self.setups))
-        self.inverse = self._robust(rounds)
-
-    def _robust(self, rounds: int) -> np.ndarray:
+        self.setup = codes
         prior = covariance(self.cells, self.cells, self.parts, PARTS)
-        base, gap = self.noise, self.gap - self.mean
-        members = groups_of(pd.Series(self.setup))
-        for number in range(rounds + 1):
-            whole = prior + np.diag(self.noise)
-            for group, odd in zip(members, self.odd, strict=True):
-                whole[np.ix_(group, group)] += odd
-            inverse = inverse_of(whole)
-            if number < rounds:
-                off = np.abs(inverse @ gap) / np.diag(inverse)
-                self.noise = base + SHARE_OF_ODD * np.maximum(off - self.sizes["tolerated"], 0.0) ** 2
-                level = np.array([np.median(block_out(inverse, gap, group)[0]) for group in members])
-                self.odd = np.maximum(np.abs(level) - SETUP_TOLERATED, 0.0) ** 2
-        return inverse
+        self.inverse, self.noise, self.odd = robust_inverse(
+            prior, self.gap - self.mean, self.noise, groups_of(pd.Series(codes)), self.sizes["tolerated"], rounds
+        )
 
     def predict(self, rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
         """Gap and its standard deviation (uncalibrated) for rows with features."""

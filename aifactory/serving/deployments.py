@@ -16,6 +16,7 @@ from aifactory.serving.deployment_gap import GapModel
 from aifactory.serving.deployment_layout import NODE, concurrency_of, with_layout
 from aifactory.serving.deployment_model import DENSE_SHARE, deployment_constants, with_prior
 from aifactory.serving.deployment_names import model_shapes, system_identifiers
+from aifactory.serving.deployment_recipes import with_recipes
 from aifactory.serving.intervals import covered
 from aifactory.serving.measurements import numbers, read_table, refuse_rows
 from aifactory.serving.platforms import WEIGHT_BYTES, load_platforms, peak_tflops, precision_class
@@ -87,10 +88,16 @@ def _features(d: pd.DataFrame) -> pd.DataFrame:
     d["node"] = s["scale_up_accelerators"].astype(float).fillna(NODE).clip(lower=NODE)
     d["sparse"] = np.where(d["active_b"] < DENSE_SHARE * d["params_b"], "mixture", "dense")
     d["concurrency"] = concurrency_of(d)
+    d["version"] = d["backend"] + d["backend_version"].str[:5]
     d = with_layout(d)
+    return _laid_out(with_recipes(d.assign(read=d["layout"])))
+
+
+def _laid_out(d: pd.DataFrame) -> pd.DataFrame:
+    """What follows from the layout: shards, nearness in load and size, closed forms."""
+    d = d.copy()
     d["kv_shards"] = np.minimum(d["gpus"] / d["ranks"], d["kv_heads"]) * d["ranks"]
     d["ranked"] = d["ranks"] > 1
-    d["version"] = d["backend"] + d["backend_version"].str[:5]
     date = pd.to_datetime(d["measured_on"], errors="coerce", format="ISO8601")
     d["campaign"] = d["backend"] + d["backend_version"] + date.dt.strftime(" %Y-%m-%d").fillna("")
     d["year"] = ((date - EPOCH).dt.days / 365).fillna(0.0)
@@ -122,6 +129,7 @@ def evaluate_deployments(
 
 def predict_deployments(rows: pd.DataFrame, training: pd.DataFrame) -> pd.DataFrame:
     """Predictions of `rows`, none of which may be in `training`."""
+    rows = _laid_out(with_recipes(rows, training))
     columns = {"config_id": rows["config_id"]}
     answer = pd.DataFrame(columns, index=rows.index)
     training = training[(training["silicon_tpot_ms"] > 0) | (training["silicon_ttft_ms"] > 0)]
