@@ -100,7 +100,7 @@ def forecast_series(
         errors[name] = inner.error(tried)
         if errors[name] < (1 - MUST_WIN) * errors[COMBINATION] and errors[name] <= min(errors.values()):
             method, point, earlier = name, np.asarray(forecaster(history, season, horizon), dtype=float), tried
-    bands, told = _bands(history, season, point, earlier, inner.actual, levels)
+    bands, told = _bands(history, season, point, earlier, inner, levels)
     floor = -np.inf if (history < 0).any() else 0.0
     return SeriesForecast(
         point=np.maximum(point, floor),
@@ -130,11 +130,12 @@ def _usable(history: np.ndarray, season: int) -> tuple[np.ndarray, int, tuple[st
 
 @dataclass(frozen=True)
 class _Inner:
-    """Answers and what came, newest origin first; NaN beyond the end of the history."""
+    """Answers and what came, newest origin first; NaN beyond the end of the history; horizons between origins."""
 
     origins: np.ndarray
     answers: np.ndarray
     actual: np.ndarray
+    apart: float
 
     @property
     def count(self) -> int:
@@ -150,19 +151,19 @@ class _Inner:
 
 
 def _inner(history: np.ndarray, season: int, horizon: int) -> _Inner:
+    """Up to `INNER_ORIGINS`, a horizon apart where the history holds that, else evenly over two thirds of it."""
     count = len(history)
-    first = max(2 * season, min(count // 3, count - 8 * horizon), MIN_HISTORY)
-    origins = (
-        np.unique(np.linspace(first, count - 1, INNER_ORIGINS).astype(int))[::-1]
-        if first < count
-        else np.array([], dtype=int)
-    )
+    first = max(2 * season, min(count // 3, count - INNER_ORIGINS * horizon), MIN_HISTORY)
+    apart = max(1, min(horizon, (count - first) // INNER_ORIGINS))
+    origins = count - apart * np.arange(1, INNER_ORIGINS + 1)
+    origins = origins[origins >= first]
     actual = np.full((len(origins), horizon), np.nan)
     for row, origin in enumerate(origins):
         seen = history[origin : origin + horizon]
         actual[row, : len(seen)] = seen
     answers = [member_forecasts(history[:origin], season, horizon) for origin in origins]
-    return _Inner(origins, np.array(answers).reshape(len(origins), len(member_names(season)), horizon), actual)
+    members = np.array(answers).reshape(len(origins), len(member_names(season)), horizon)
+    return _Inner(origins, members, actual, apart / horizon)
 
 
 def _weights(inner: _Inner) -> np.ndarray:
@@ -192,11 +193,12 @@ def _bands(
     season: int,
     point: np.ndarray,
     earlier: np.ndarray,
-    actual: np.ndarray,
+    inner: _Inner,
     levels: tuple[float, ...],
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    if np.isfinite(actual).sum() >= MIN_ERRORS:
-        return conformal_bands(point, earlier, actual, np.array(levels), float(np.abs(history).mean())), ()
+    if np.isfinite(inner.actual).sum() >= MIN_ERRORS:
+        mean = float(np.abs(history).mean())
+        return conformal_bands(point, earlier, inner.actual, np.array(levels), mean, inner.apart), ()
     spread = float(np.diff(history).std())
     deviation = spread * np.sqrt(1 + np.arange(len(point)) / season)
     bands = point + np.outer([NormalDist().inv_cdf(level) for level in levels], deviation)

@@ -6,11 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aifactory.demand.conformal import (
+    FORGOTTEN,
     ORIGIN_DECAY,
     TRACKING_LIMITS,
+    UNPROVEN,
+    WIDENING,
     conformal_bands,
     error_scale,
-    tracked_factors,
+    tracked,
     weighted_quantiles,
 )
 
@@ -76,40 +79,85 @@ def test_errors_that_grow_widen_the_bands():
     assert width[0] > width[1]
 
 
+def standing(reach: float, steps: int, shift: float = 0.0) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
+    """A band of the same reach at every level, and errors that all lie at `shift`."""
+    band = np.sign(LEVELS - 0.5)[:, None] * np.full((4, steps), reach)
+    return (band, band), np.full(steps, shift)
+
+
 def test_each_level_follows_its_own_misses():
-    older = [np.array([-1.0, 1.0, -1.0, 1.0])] * 3
-    above = np.concatenate([[5.0] * 4, *older])  # the newest origin lies above every upper level
-    origin = np.repeat(np.arange(4), 4)
-    low, middle, high, highest = tracked_factors(above, origin, LEVELS, 4)
-    assert middle == 1.0
-    assert low == pytest.approx(np.exp(2 * (0 - 0.1)))  # missed nowhere
-    assert high == highest == TRACKING_LIMITS[1]  # exp(2 x 0.9) is beyond the limit
-    np.testing.assert_allclose(tracked_factors(-above, origin, 1 - LEVELS[::-1], 4), [2.0, 2.0, 1.0, np.exp(-0.2)])
+    factor, share = tracked([standing(1.0, 4, shift=5.0)], LEVELS, widening=1.0)
+    # beyond every upper level: exp(0.25 / 0.1 x (1 - 0.08)) and more are beyond the limit; the lower one was missed nowhere
+    low = np.exp(0.25 / 0.1 * (0 - 0.8 * 0.1))
+    np.testing.assert_allclose(factor, [low, 1.0, TRACKING_LIMITS[1], TRACKING_LIMITS[1]])
+    assert share == 0.5
+    below, _ = tracked([standing(1.0, 4, shift=-5.0)], LEVELS, widening=1.0)
+    np.testing.assert_allclose(below, [TRACKING_LIMITS[1], 1.0, low, low])
 
 
 def test_a_part_of_a_horizon_moves_a_level_by_its_part():
-    older = [np.array([-1.0, 1.0, -1.0, 1.0])] * 3
-    half = np.concatenate([[0.0] * 2, *older])
-    origin = np.concatenate([[0, 0], np.repeat([1, 2, 3], 4)])
-    assert tracked_factors(half, origin, np.array([0.9]), 4)[0] == pytest.approx(np.exp(2 * 0.5 * (0 - 0.1)))
+    (bands, _), errors = standing(1.0, 4)
+    errors[2:] = np.nan
+    half, _ = tracked([((bands, bands), errors)], LEVELS, widening=1.0)
+    apart, _ = tracked([standing(1.0, 4)], LEVELS, widening=1.0, apart=0.5)
+    assert half[2] == pytest.approx(np.exp(-0.25 * 0.5 * 0.8))
+    np.testing.assert_allclose(apart, half)
+
+
+def test_what_was_missed_is_forgotten_slowly():
+    hit, quiet = standing(1.0, 20), standing(1.0, 20)
+    hit[1][:4] = 9.0  # a fifth of the steps: 0.25 / 0.1 x (0.2 - 0.08) = 0.3
+    factor, _ = tracked([hit, quiet], LEVELS, widening=1.0)
+    assert np.log(factor[2]) == pytest.approx(0.3 * (1 - FORGOTTEN) - 0.2)
+
+
+def test_the_band_lies_nearer_the_reach_that_lost_less():
+    near, far, errors = standing(1.0, 4)[0][0], standing(8.0, 4)[0][0], np.full(4, 0.9)
+    shares = [tracked([((near, far), errors)] * count, LEVELS)[1] for count in (1, 4, 40)]
+    assert 0.5 < shares[0] < shares[1] < shares[2] < 1.0
+    assert tracked([((far, near), errors)] * 4, LEVELS)[1] == pytest.approx(1 - shares[1])
+    # losses 1 : r of one origin, drawn to one half as 1 horizon to 1 + UNPROVEN
+    losses = [sum(risk * abs(WIDENING * reach - side * 0.9) for risk, side in ((0.1, -1), (0.1, 1), (0.05, 1))) for reach in (1.0, 8.0)]  # fmt: skip
+    proven = losses[1] ** 2 / (losses[0] ** 2 + losses[1] ** 2)
+    assert shares[0] == pytest.approx(0.5 + (proven - 0.5) / (1 + UNPROVEN))
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 6), st.integers(1, 14))
-def test_factors_are_those_of_a_plain_loop(seed, horizon, origins):
+def test_bands_are_those_of_a_plain_loop(seed, horizon, origins):
     rng = np.random.default_rng(seed)
-    rows = [list(rng.normal(0.2, 1, horizon)) for _ in range(origins)]
-    relative, origin = np.concatenate(rows), np.repeat(np.arange(origins), horizon)
-    expected = 1.0
-    for newest in range(origins - 4, -1, -1):
-        older = [error for row in rows[newest + 1 :] for error in row]
-        if len(older) < 4:
-            continue
-        weights = np.array([ORIGIN_DECAY**place for place in range(newest + 1, origins) for _ in range(horizon)])
-        quantile = max(weighted_quantiles(np.array(older), weights, np.array([0.95]))[0], 0.0)
-        missed = sum(error > quantile * expected + 1e-9 for error in rows[newest]) / horizon
-        expected = min(max(expected * np.exp(2 * (missed - 0.05)), 0.5), 2.0)
-    assert tracked_factors(relative, origin, np.array([0.95]), horizon)[0] == pytest.approx(expected)
+    earlier, point = rng.gamma(2, 50, (origins, horizon)), rng.gamma(2, 50, horizon)
+    actual = rng.gamma(2, 50, (origins, horizon))
+    if origins * horizon < 4:
+        return
+    level = np.array([0.95])
+    steps = np.array_split(np.arange(horizon), min(3, horizon))
+
+    def reach(forecast, older):
+        found = []
+        for relative in (False, True):
+            row = np.empty(horizon)
+            for inside in steps:
+                values, weights = [], []
+                for place in range(older, origins):
+                    for step in range(horizon):
+                        error = actual[place, step] - earlier[place, step]
+                        values.append(error / error_scale(earlier[place], 100.0)[step] if relative else error)
+                        away = abs(step - inside.mean()) / (horizon * 0.5)
+                        weights.append(ORIGIN_DECAY ** (place - older) * np.exp(-away))
+                row[inside] = max(weighted_quantiles(np.array(values), np.array(weights), level)[0], 0.0)
+            found.append((row * error_scale(forecast, 100.0) if relative else row)[None])
+        return tuple(found)
+
+    record = [
+        (reach(earlier[place], place + 1), actual[place] - earlier[place])
+        for place in range(origins - 4, -1, -1)
+        if (origins - place - 1) * horizon >= 4
+    ]
+    factor, share = tracked(record, level, 1.2 * (1 + 0.5 / (2 + origins)), 1.0, 1e-7)
+    plain, relative = reach(point, 0)
+    expected = point + factor[0] * plain[0] ** share * relative[0] ** (1 - share)
+    np.testing.assert_allclose(conformal_bands(point, earlier, actual, level, 100.0)[0], expected)
 
 
 def test_upper_level_keeps_its_risk_where_errors_share_their_level():
@@ -119,3 +167,24 @@ def test_upper_level_keeps_its_risk_where_errors_share_their_level():
         bands = conformal_bands(np.full(12, 90.0), np.full((14, 12), 90.0), 90 + errors[1:], LEVELS, 90.0)
         above.append(np.mean(90 + errors[0] > bands[3]))
     assert 0.02 <= np.mean(above) <= 0.08  # normal errors lie below the middle: the widening is for heavier ones
+
+
+def test_misses_come_evenly_where_the_level_wanders():
+    """Over runs of ten horizons the band that follows its misses strays less from its risk than one that does not."""
+    rng, steps = np.random.default_rng(4), 12
+    followed, fixed = [], []
+    for _ in range(25):
+        drift = np.cumsum(rng.standard_t(3, 40))  # errors of a walk: the day's level moves
+        errors = np.diff(drift)[::-1, None] + 0.3 * rng.normal(0, 1, (39, steps))
+        over = np.zeros((10, 2))
+        for place in range(10):
+            past = errors[place + 1 : place + 15]
+            flat = np.full((14, steps), 50.0)
+            bands = conformal_bands(flat[0], flat, 50 + past, LEVELS, 50.0)
+            over[place] = (
+                np.mean(50 + errors[place] > bands[3]),
+                np.mean(errors[place] > WIDENING * np.quantile(past, 0.95)),
+            )
+        followed.append(over[:, 0].mean())
+        fixed.append(over[:, 1].mean())
+    assert np.std(followed) < np.std(fixed)
