@@ -194,7 +194,15 @@ def bill_in_its_month(tables: Tables, _plan: Plan) -> Iterator[Finding]:
 def regions_described(tables: Tables, plan: Plan) -> Iterator[Finding]:
     """Every region of the data is described in plan.yaml."""
     known = {region.region for region in plan.regions}
-    for table in ("demand_windows", "latency_histograms", "tenant_usage", "jobs", "pools", "commitments"):
+    for table in (
+        "demand_windows",
+        "latency_histograms",
+        "latency_bounds",
+        "tenant_usage",
+        "jobs",
+        "pools",
+        "commitments",
+    ):
         for value in sorted(set(tables[table]["region"]) - known):
             hint = nearest(value, sorted(known))
             rule = f"is not described in plan.yaml.{hint}"

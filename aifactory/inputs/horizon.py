@@ -21,6 +21,7 @@ DATED = {
     "jobs": "submitted_utc",
     "pools": "window_start_utc",
     "latency_histograms": "month",
+    "latency_bounds": "window_start_utc",
     "tenant_usage": "month",
     "decisions": "date",
 }

@@ -55,6 +55,7 @@ _TIME_COLUMN = {
     "pools": "window_start_utc",
     "billing": "ChargePeriodStart",
     "latency_histograms": "month",
+    "latency_bounds": "window_start_utc",
     "tenant_usage": "month",
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -19,6 +20,8 @@ UNANSWERED = {
     "account_map": "team of untagged charges: no account map",
     "tenant_usage": "concentration on tenants: no requests that name their tenant",
 }
+#: What buckets of a server do not tell.
+LENGTHS = "length tails and drift of sizes: no requests, only buckets of latency"
 #: What an empty column of a filled table leaves unanswered.
 UNREAD = {
     ("pools", "power_w"): "power, energy and the check of pool labels: no power readings",
@@ -39,9 +42,16 @@ class Finding:
     money_usd: float | None = None
 
 
+def _reached(row: Any) -> str:
+    """A measured p95, or the interval that holds it."""
+    return f"more than {row.p95_low:,.0f} ms" if pd.isna(row.p95) else f"{row.p95:,.0f} ms"
+
+
 def not_computed(ws: Workspace) -> list[str]:
     """What could not be computed from this workspace, and why."""
     found = [text for table, text in UNANSWERED.items() if not ws.has(table)]
+    if ws.has("latency_bounds"):
+        found = [LENGTHS if text == UNANSWERED["latency_histograms"] else text for text in found]
     for (table, column), text in UNREAD.items():
         if ws.has(table) and ws.table(table)[column].isna().all():
             found.append(text)
@@ -74,7 +84,7 @@ def gaps(
         found.append(
             Finding(
                 "slo",
-                f"{row.use_case_id} in {row.region} missed its p95 {metric} of {row.slo:,.0f} ms: {row.p95:,.0f} ms.",
+                f"{row.use_case_id} in {row.region} missed its p95 {metric} of {row.slo:,.0f} ms: {_reached(row)}.",
             )
         )
     for row in profile[profile["outage_hours"] > 0].itertuples(index=False) if len(profile) else ():

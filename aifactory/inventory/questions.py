@@ -9,7 +9,8 @@ from aifactory.inputs.workspace import Workspace
 from aifactory.inventory.spend import use_case_cost
 
 TOTAL = "total"
-VALUE_FIELDS = ("value_usd_per_unit", "attribution_share")
+#: What the value of a unit needs, and how it is asked for.
+VALUE_FIELDS = {"value_usd_per_unit": "value of a unit", "attribution_share": "share of a unit's value due to AI"}
 
 
 def three_questions(
@@ -23,7 +24,7 @@ def three_questions(
     before, the cost per day.
     Failing: criticality, failed share, targets missed of those measured, hours down, and the value of an
     hour's work, value_usd_per_unit x attribution_share x units per hour, average and highest hour. The
-    value is NaN where the owner has not said what a unit is worth; `ask` then names the owner's role.
+    value is NaN where the owner has not said what a unit is worth; `ask` then names the owner's role and what is missing.
     The total adds money only, over the use cases that know theirs; units of different kinds do not add.
     """
     live = cases[cases["units_month"] > 0]
@@ -39,10 +40,21 @@ def three_questions(
     worth = known["value_usd_per_unit"] * known["attribution_share"]
     table["value_per_hour_usd"] = worth * table["units_per_hour"]
     table["value_per_peak_hour_usd"] = worth * table["units_per_peak_hour"]
-    missing = worth.isna() | table["units_per_hour"].isna()
-    table["ask"] = [f"ask {role}" if gap else "" for role, gap in zip(table["owner_role"], missing, strict=True)]
+    table["ask"] = [
+        _ask(role, [label for field, label in VALUE_FIELDS.items() if gaps[field]], measured)
+        for role, (_, gaps), measured in zip(
+            table["owner_role"], known.isna().iterrows(), table["units_per_hour"].notna(), strict=True
+        )
+    ]
     table = table.sort_values("usd", ascending=False, na_position="last", kind="stable").reset_index()
     return pd.concat([table, _total(table)], ignore_index=True) if len(table) else table
+
+
+def _ask(role: str, missing: list[str], measured: bool) -> str:
+    """Whom to ask for what, so that the value of an hour becomes known."""
+    if missing:
+        return f"ask {role} for the {' and the '.join(missing)}"
+    return "" if measured else f"ask {role} for the hours served"
 
 
 def _hours(hourly: pd.DataFrame, profile: pd.DataFrame) -> pd.DataFrame:

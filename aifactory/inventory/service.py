@@ -11,12 +11,14 @@ from aifactory.inputs.billing import NO_ACCELERATOR
 from aifactory.inputs.checks import POWER_TOLERANCE
 from aifactory.inputs.telemetry import bucket_value, histogram_quantile
 from aifactory.inputs.workspace import Workspace
+from aifactory.inventory.latency import KEYS, QUANTILES, interval_levels, within
 from aifactory.units import KILO
 
 SLO_OF_METRIC = {"ttft_ms": "slo_p95_ttft_ms", "tpot_ms": "slo_p95_tpot_ms", "e2e_ms": "slo_p95_e2e_ms"}
 #: Sizes of requests whose tail is shown.
 TAILED = ("input_tokens", "output_tokens", "e2e_ms", "queue_ms")
-QUANTILE_SOURCE = "histogram, within 0.5 %"
+QUANTILE_SOURCE, BOUNDS_SOURCE = "histogram, within 0.5 %", "buckets of the server, between their bounds"
+ENDS = [f"{name}_{end}" for name in QUANTILES for end in ("low", "high")]
 #: Lines of the bill that are the cost of a pool.
 POOL_LINES = ("attributed usage", "unattributed usage", "idle commitment")
 #: What gives a pool its cost.
@@ -27,29 +29,26 @@ POOL_KEYS = ["pool_id", "region", "accelerator_id", "purchase_option"]
 
 
 def service_levels(ws: Workspace, profile: pd.DataFrame) -> pd.DataFrame:
-    """Quantiles of latency and sizes per use case and region, set against the SLO."""
-    month = ws.month("latency_histograms")
-    rows = [
-        {
-            "use_case_id": use_case,
-            "region": region,
-            "metric": metric,
-            **{name: histogram_quantile(group["bucket"].to_numpy(), group["count"].to_numpy(), q) for name, q in
-               (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))},
-            "count": int(group["count"].sum()),
-            "source": QUANTILE_SOURCE,
-        }
-        for (use_case, region, metric), group in month.groupby(["use_case_id", "region", "metric"])
-    ]  # fmt: skip
-    columns = ["use_case_id", "region", "metric", "p50", "p95", "p99", "count", "source"]
-    table = pd.DataFrame(rows, columns=columns)
+    """Quantiles of latency and sizes per use case and region, set against the SLO.
+
+    Log histograms give points `p50`, `p95` and `p99`. Buckets of a server give intervals `_low` to `_high`
+    and no point; they count where no log histogram tells the same.
+    """
+    points = _points(ws.month("latency_histograms"))
+    intervals = interval_levels(ws.month("latency_bounds"))
+    told = pd.MultiIndex.from_frame(intervals[KEYS]).isin(pd.MultiIndex.from_frame(points[KEYS]))
+    intervals = intervals[~told].assign(source=BOUNDS_SOURCE)
+    parts = [part for part in (points, intervals) if len(part)]
+    table = pd.concat(parts, ignore_index=True) if parts else points
+    table = table.reindex(columns=[*KEYS, *QUANTILES, *ENDS, "count", "source"]).sort_values(KEYS, ignore_index=True)
+    table = table.astype(dict.fromkeys([*QUANTILES, *ENDS], "float64"))
     limits = ws.table("use_cases").set_index("use_case_id")
     slo = [
         limits[SLO_OF_METRIC[metric]].get(name, np.nan) if metric in SLO_OF_METRIC else np.nan
         for name, metric in zip(table["use_case_id"], table["metric"], strict=True)
     ]
     table["slo"] = pd.Series(slo, dtype="float64")
-    table["meets_slo"] = (table["p95"] <= table["slo"]).astype("boolean").mask(table["slo"].isna())
+    table["meets_slo"] = within(table)
     if profile.empty:
         return table.assign(failure_rate=np.nan, slo_max_failure_rate=np.nan)
     failures = profile[["use_case_id", "region", "failure_rate"]]
@@ -57,15 +56,27 @@ def service_levels(ws: Workspace, profile: pd.DataFrame) -> pd.DataFrame:
     return table.assign(slo_max_failure_rate=table["use_case_id"].map(limits["slo_max_failure_rate"]))
 
 
+def _points(histograms: pd.DataFrame) -> pd.DataFrame:
+    """Quantiles of log histograms; an interval that is a point."""
+    rows = []
+    for key, group in histograms.groupby(KEYS):
+        row: dict[str, object] = dict(zip(KEYS, key, strict=True)) | {"count": int(group["count"].sum())}
+        for name, q in QUANTILES.items():
+            value = histogram_quantile(group["bucket"].to_numpy(), group["count"].to_numpy(), q)
+            row |= {name: value, f"{name}_low": value, f"{name}_high": value}
+        rows.append(row)
+    return pd.DataFrame(rows, columns=[*KEYS, *QUANTILES, *ENDS, "count"]).assign(source=QUANTILE_SOURCE)
+
+
 def failures_and_queues(ws: Workspace, levels: pd.DataFrame, profile: pd.DataFrame) -> pd.DataFrame:
     """Failed share against its limit, waiting time and longest queue per use case and region of the month.
 
     Waiting times come from `levels` (metric queue_ms), the longest queue from the windows; each is NaN
-    where it was not measured.
+    where it was not measured. Buckets of a server give `_low` and `_high` of a wait, and no point.
     """
     keys = ["use_case_id", "region"]
-    waits = levels[levels["metric"] == "queue_ms"].set_index(keys)[["p50", "p95"]]
-    waits.columns = ["p50_queue_ms", "p95_queue_ms"]
+    waits = levels[levels["metric"] == "queue_ms"].set_index(keys)[["p50", "p95", *ENDS[:4]]]
+    waits.columns = [f"{name[:3]}_queue_ms{name[3:]}" for name in waits.columns]
     longest = ws.month("demand_windows").groupby(keys)["queue_depth_max"].max()
     serving = profile[profile["service_unit"] != "accelerator_hour"]
     table = serving[[*keys, "failure_rate"]].join(waits, on=keys).join(longest.rename("queue_depth_max"), on=keys)

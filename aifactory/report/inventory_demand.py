@@ -23,6 +23,8 @@ from aifactory.report.blocks import (
 from aifactory.report.text import num, pct, plural, usd_compact
 from aifactory.units import WORKLOAD_CLASSES
 
+#: Longer histories are drawn with every other month.
+MAX_MONTHS = 12
 DEMAND, LATENCY = "demand_windows and jobs tables", "latency_histograms table"
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
@@ -140,6 +142,7 @@ def table_seasons(ws: Workspace, inv: Inventory) -> Block:
 def chart_demand_months(ws: Workspace, inv: Inventory) -> Figure | Block:
     """Demand of each class by month, relative to its first full month."""
     monthly = inv.demand_monthly[inv.demand_monthly["month"] <= ws.period]
+    monthly = monthly[monthly["month"] >= monthly["use_case_id"].map(_first_full_month(inv.windows))]
     sums = monthly.groupby(["use_case_id", "workload_class", "month"])["units"].sum().reset_index()
     first = sums.groupby("use_case_id")["units"].transform(
         lambda units: units[units > 0].iloc[0] if (units > 0).any() else np.nan
@@ -155,11 +158,15 @@ def chart_demand_months(ws: Workspace, inv: Inventory) -> Figure | Block:
     if frame["demand_index"].notna().sum() == 0:
         return missing("Demand by month", "no demand up to this month")
     months = sorted(frame["month"].unique())
-    frame = frame[frame["month"].isin(months[(len(months) - 1) % 2 :: 2])]  # every other month, the last among them
+    old = frame.groupby("workload_class").size() > 1
+    step = 2 if len(months) > MAX_MONTHS else 1
+    frame = frame[frame["month"].isin(months[(len(months) - 1) % step :: step])]  # the last among them
     last = frame[frame["month"] == frame["month"].max()].sort_values("demand_index")
-    fastest = last.iloc[-1]
-    grew = f"{fastest['workload_class']} grew fastest: {num(fastest['demand_index'], 1)} times its first month"
-    one_month = "One month of demand: no growth can be told yet"
+    fastest = last[last["workload_class"].map(old).astype(bool)].tail(1)
+    grew = "One full month of demand: no growth can be told yet"
+    for name, index in zip(fastest["workload_class"], fastest["demand_index"], strict=True):
+        verb = "grew fastest" if index > 1 else "held up best"
+        grew = f"{name} {verb}: {num(index, 2 if index < 10 else 1)} times its first full month"
     return figure(
         charts.lines_with_band(
             frame,
@@ -167,14 +174,21 @@ def chart_demand_months(ws: Workspace, inv: Inventory) -> Figure | Block:
             y="demand_index",
             color="workload_class",
             fmt="num2",
-            titles={"demand_index": "Demand, first month = 1"},
+            titles={"demand_index": "Demand, first full month = 1"},
         ),
-        title=grew if len(months) > 1 else one_month,
-        description="Lines of demand per workload class by month, each relative to its first month.",
-        caption="Mean over the use cases of a class of units per month over units in its first month; every other month.",
+        title=grew,
+        description="Lines of demand per workload class by month, each relative to its first full month.",
+        caption="Mean over the use cases of a class of units per month over units in its first full month"
+        + ("; every other month." if step > 1 else "."),
         source=DEMAND,
         as_of=ws.as_of,
     )
+
+
+def _first_full_month(windows: pd.DataFrame) -> pd.Series:
+    """Month by use case: the first that was observed from its first day on."""
+    begun = windows.groupby("use_case_id")["window_start_utc"].min().dt.tz_localize(None)
+    return (begun - pd.Timedelta(days=1)).dt.to_period("M").add(1).astype("str")
 
 
 def _serving(inv: Inventory) -> list[str]:

@@ -70,7 +70,7 @@ __all__ = [
 SOURCES = {
     **dict.fromkeys(("use_cases", "coverage", "owners_to_ask"), "use_cases, demand and billing tables"),
     **dict.fromkeys(("candidate_gaps", "candidate_owners"), "use_case_candidates table"),
-    "three_questions": "use_cases, demand_windows, jobs, latency_histograms and billing tables",
+    "three_questions": "use_cases, demand_windows, jobs, latency_histograms, latency_bounds and billing tables",
     **dict.fromkeys(("spend", "spend_reconciliation", "spend_monthly", "overlaps"), "billing table"),
     **dict.fromkeys(("demand_monthly", "demand_profile", "token_growth"), "demand_windows and jobs tables"),
     "drift": "latency_histograms, demand_windows and tenant_usage tables",
@@ -78,8 +78,8 @@ SOURCES = {
         ("forecast", "demand_bands", "named_scenarios"), "demand_windows, jobs and billing tables; plan.yaml"
     ),
     "chains": "demand_windows, jobs and demand_chain tables",
-    "service_levels": "latency_histograms table",
-    "failures_and_queues": "demand_windows and latency_histograms tables",
+    "service_levels": "latency_histograms and latency_bounds tables",
+    "failures_and_queues": "demand_windows, latency_histograms and latency_bounds tables",
     "size_tail": "latency_histograms and jobs tables",
     "tenants": "tenant_usage and demand_windows tables",
     "retries": "demand_windows and billing tables",
@@ -168,8 +168,8 @@ def _kpis(ws: Workspace, inv: Inventory) -> list[Kpi]:
     total = bill_total(inv)
     if total is not None:
         months = inv.spend_monthly.groupby("month")["effective_cost_usd"].sum()
-        before = months[months.index < ws.period]
-        change = f"{pct(float(total) / before.iloc[-1] - 1, 1)} against the month before" if len(before) else ""
+        before = float(months.get(str(pd.Period(ws.period, "M") - 1), 0.0))
+        change = f"{pct(float(total) / before - 1, 1)} against the month before" if before > 0 else ""
         lines = inv.spend_reconciliation.set_index("line")["effective_cost"]
         share = float(lines["unattributed usage"] / total)
         kpis.append(Kpi("Bill of the month", usd_compact(total), change))

@@ -2,50 +2,68 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+import pandas as pd
+
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
+from aifactory.inventory.latency import QUANTILES, over_limit
 from aifactory.report import charts
 from aifactory.report.blocks import Block, Col, Group, figure, group, missing, section, table
-from aifactory.report.inventory_demand import DEMAND, LATENCY
-from aifactory.report.text import num, plural
+from aifactory.report.inventory_demand import DEMAND
+from aifactory.report.text import interval, num, plural
+
+LATENCY = "latency_histograms and latency_bounds tables"
 
 
 def service_section(ws: Workspace, inv: Inventory) -> Group:
     """Latency against SLO."""
     question = "Do services keep their targets?"
     levels = inv.service_levels[inv.service_levels["slo"].notna()].assign(
-        series=lambda f: f["use_case_id"] + ", " + f["region"], over=lambda f: f["p95"] / f["slo"], p50_over=lambda f: f["p50"] / f["slo"],
-        p99_over=lambda f: f["p99"] / f["slo"], metric_name=lambda f: f["metric"].str.removesuffix("_ms").str.upper())  # fmt: skip
+        series=lambda f: f["use_case_id"] + ", " + f["region"], over=over_limit, p50_over=lambda f: f["p50"] / f["slo"],
+        p99_over=lambda f: f["p99"] / f["slo"], metric_name=lambda f: f["metric"].str.removesuffix("_ms").str.upper(),
+        **{f"{name}_text": partial(_spans, name=name) for name in QUANTILES})  # fmt: skip
     if levels.empty:
         answer = "Latency against its targets could not be computed: no latency data or no targets."
         return group(section(question, answer), failures_table(ws, inv))
-    bad = levels[levels["over"] > 1]
-    answer = f"{len(levels) - len(bad)} of {len(levels)} targets are met." + (
-        f" Furthest off is {bad.loc[bad['over'].idxmax(), 'series']}: {num(bad['over'].max(), 2)} times its {bad.loc[bad['over'].idxmax(), 'metric_name']} limit."
-        if len(bad)
-        else ""
-    )
-    worst = levels.sort_values("over", ascending=False).drop_duplicates("series")
-    chart = charts.dots_with_range(worst, category="series", value="over", low="p50_over", high="p99_over", color="metric_name", fmt="num2",
-                                   titles={"over": "p95 latency over its limit"}, reference=[("limit", 1.0)])  # fmt: skip
+    met = levels["meets_slo"].eq(other=True).fillna(value=False)
+    bad, unknown = levels[~met & levels["meets_slo"].notna()], int(levels["meets_slo"].isna().sum())
+    answer = f"{int(met.sum())} of {len(levels)} targets are met."
+    if unknown:
+        answer += f" Of {unknown} the buckets of the server do not tell: the limit lies inside the one that holds p95."
+    if len(bad):
+        first = bad.loc[bad["over"].idxmax()]
+        least = "" if first["p95_low"] == first["p95_high"] else "at least "
+        answer += f" Furthest off is {first['series']}: {least}{num(first['over'], 2)} times its {first['metric_name']} limit."
+    worst = levels[levels["p95"].notna()].sort_values("over", ascending=False).drop_duplicates("series")
+    services = levels["series"].nunique()
+    title = f"{plural(bad['series'].nunique(), 'service')} out of {services} miss a latency target"
+    caption = "The worst metric of each use case and region; the line runs from the median to the 99th percentile."
+    if len(worst) < services:
+        caption += " What a server counted in buckets of its own stands in the table alone."
+    charted = []
+    if len(worst):
+        chart = charts.dots_with_range(worst, category="series", value="over", low="p50_over", high="p99_over", color="metric_name", fmt="num2",
+                                       titles={"over": "p95 latency over its limit"}, reference=[("limit", 1.0)])  # fmt: skip
+        charted = [figure(chart, title=title, caption=caption, source=LATENCY, as_of=ws.as_of,
+               description="Dots of the 95th percentile over its limit, the worst metric of each service, with a line from median to 99th percentile.")]  # fmt: skip
     columns = {
         "use_case_id": Col("Use case"),
         "region": Col("Region"),
         "metric_name": Col("Metric"),
-        "p50": Col("p50, ms", "sig3"),
-        "p95": Col("p95, ms", "sig3"),
-        "p99": Col("p99, ms", "sig3"),
+        "p50_text": Col("p50, ms", "figure"),
+        "p95_text": Col("p95, ms", "figure"),
+        "p99_text": Col("p99, ms", "figure"),
         "slo": Col("Limit, ms", "int"),
         "meets_slo": Col("Met", "bool"),
         "failure_rate": Col("Failed", "pct1"),
     }
     return group(
         section(question, answer),
-        figure(chart, title=f"{plural(len(worst[worst['over'] > 1]), 'service')} out of {len(worst)} miss a latency target",
-               description="Dots of the 95th percentile over its limit, the worst metric of each service, with a line from median to 99th percentile.",
-               caption="The worst metric of each use case and region; the line runs from the median to the 99th percentile.", source=LATENCY, as_of=ws.as_of),
+        *charted,
         table(levels.sort_values("over", ascending=False, kind="stable"), caption="Latency against its limits", source=LATENCY, as_of=ws.as_of, columns=columns, max_rows=20,
-              note="Furthest over the limit first. Quantiles are read from log histograms and are within 0.5 % of the true value."),
+              note="Furthest over the limit first. Quantiles of requests are within 0.5 % of the true value; where a server counted them in buckets of its own, they lie somewhere in the interval."),
         failures_table(ws, inv),
     )  # fmt: skip
 
@@ -56,15 +74,22 @@ def failures_table(ws: Workspace, inv: Inventory) -> Block:
     frame = frame.sort_values("failure_rate", ascending=False, na_position="last", kind="stable")
     if frame.empty:
         return missing("Failures and queues of services", "no serving demand in the month")
+    frame = frame.assign(**{f"{name}_text": _spans(frame, f"{name}_queue_ms") for name in ("p50", "p95")})
     columns = {
         "use_case_id": Col("Use case"),
         "region": Col("Region"),
         "failure_rate": Col("Failed", "pct1"),
         "slo_max_failure_rate": Col("Limit", "pct1"),
         "within_limit": Col("Within", "bool"),
-        "p50_queue_ms": Col("Wait p50, ms", "sig3"),
-        "p95_queue_ms": Col("Wait p95, ms", "sig3"),
+        "p50_text": Col("Wait p50, ms", "figure"),
+        "p95_text": Col("Wait p95, ms", "figure"),
         "queue_depth_max": Col("Longest queue, requests", "num1"),
     }
     return table(frame, caption="Failures and queues of services", source=f"{DEMAND}; {LATENCY}", as_of=ws.as_of, columns=columns, max_rows=15,
                  note="A dash was not measured or has no limit. Queues of pools and jobs stand in their own tables.")  # fmt: skip
+
+
+def _spans(frame: pd.DataFrame, name: str) -> list[str]:
+    """A quantile as text: the point, or the interval that holds it."""
+    ends = zip(frame[f"{name}_low"], frame[f"{name}_high"], strict=True)
+    return ["" if low != low else interval(low, high) for low, high in ends]

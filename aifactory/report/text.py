@@ -196,6 +196,15 @@ def span(low: str, high: str) -> str:
     return low if low == high else f"{low} to {high}"
 
 
+def interval(low: float, high: float) -> str:
+    """A figure that is known to lie between two, three significant digits each; the figure where they are one.
+
+    >>> interval(100.0, 250.0), interval(2500.0, float("inf")), interval(7.0, 7.0)
+    ('100 to 250', 'over 2,500', '7')
+    """
+    return f"over {sig3(low)}" if high == float("inf") else span(sig3(low), sig3(high))
+
+
 def count(value: object) -> str:
     """Average number of things: whole from ten, one decimal below, and never a zero that is none.
 

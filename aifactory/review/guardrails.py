@@ -8,6 +8,7 @@ import pandas as pd
 from aifactory.finance.prices import price_table
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
+from aifactory.inventory.latency import over_limit
 from aifactory.units import MONTHS_PER_YEAR
 
 OK, WATCH, BREACH = "ok", "watch", "breach"
@@ -93,7 +94,7 @@ def _unit_cost_rows(ws: Workspace, unit_cost_change: pd.Series) -> list[tuple]:
 def _latency(ws: Workspace, inventory: Inventory) -> pd.DataFrame:
     """Worst p95 over its SLO per use case; 1 is the limit."""
     levels = inventory.service_levels[inventory.service_levels["slo"].notna()]
-    ratio = (levels["p95"] / levels["slo"]).groupby(levels["use_case_id"]).max()
+    ratio = over_limit(levels).groupby(levels["use_case_id"]).max().dropna()
     owners = ws.table("use_cases").set_index("use_case_id")["owner_role"]
     rows = [
         ("p95 latency over SLO", name, value, 1.0, "ratio", state_of(value, 1.0), owners.get(name, ""))

@@ -60,7 +60,7 @@ def test_an_owner_who_has_not_said_the_value_is_asked(mini):
     path.write_text(path.read_text(encoding="utf-8").replace(",0.05,0.01,0.5,", ",0.05,,0.5,"), encoding="utf-8")
     table = build_inventory(load_workspace(mini)).three_questions.set_index("use_case_id")
     assert np.isnan(table.loc["chat", "value_per_hour_usd"])
-    assert table.loc["chat", "ask"] == "ask head of service"
+    assert table.loc["chat", "ask"] == "ask head of service for the value of a unit"
     assert table.loc["total", "ask"] == "1 not known"
     assert table.loc["total", "value_per_hour_usd"] == pytest.approx(5 * 320 / 744 + 5.5)
 

@@ -64,7 +64,7 @@ def test_an_unknown_value_names_whom_to_ask(mini):
     path.write_text(path.read_text(encoding="utf-8").replace(",0.05,0.01,0.5,", ",0.05,,0.5,"), encoding="utf-8")
     ws = load_workspace(mini)
     text = text_of("three_questions", (ws, build_inventory(ws)))
-    assert "value unknown: ask head of service" in text
+    assert "value unknown: ask head of service for the value of a unit" in text
     assert "For 1 use case the value is not known." in text
 
 

@@ -77,7 +77,7 @@ def test_pools_below_the_floor_are_candidates_to_give_up(changed, road):
 def test_the_worst_latency_of_a_use_case_counts(road, mini_ws):
     levels = pd.DataFrame(
         {"use_case_id": ["chat", "chat", "images"], "p95": [500.0, 950.0, 1.0], "slo": [1000.0, 1000.0, np.nan]}
-    )
+    ).assign(p95_low=lambda f: f["p95"], p95_high=lambda f: f["p95"])
     table = rails(mini_ws, dataclasses.replace(road.inventory, service_levels=levels)).loc["p95 latency over SLO"]
     assert table["value"].to_dict() == {"chat": 0.95}
     assert table.loc["chat", "state"] == WATCH

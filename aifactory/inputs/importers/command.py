@@ -137,7 +137,7 @@ def _prometheus(source: Path | str, target: Target) -> Read:
         read, name = read_month(source, target.region, target.use_cases, names, target.today), source.name
     else:
         read, name = read_server(source, target.period, names, target.use_cases, target.today), source
-    tables = [("demand_windows", read.windows, ".parquet"), ("pools", read.pools, ".csv")]
+    tables = [("demand_windows", read.windows, ".parquet"), ("pools", read.pools, ".csv"), ("latency_bounds", read.latency, ".parquet")]  # fmt: skip
     return {"source": name} | read.report, [item for item in tables if len(item[1])]
 
 

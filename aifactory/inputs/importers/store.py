@@ -19,7 +19,7 @@ from aifactory.inputs.write import write_table
 
 #: What one delivery is: rows that agree in these are the same delivery, imported again.
 DELIVERY = {"billing": ["ProviderName", "BillingAccountId", "invoice_month"], "requests": ["use_case_id", "day"], "demand_windows": ["use_case_id", "region", "day"],
-            "jobs": ["use_case_id", "day"], "pools": ["pool_id", "day"]}  # fmt: skip
+            "jobs": ["use_case_id", "day"], "pools": ["pool_id", "day"], "latency_bounds": ["use_case_id", "region", "day"]}  # fmt: skip
 
 
 def add_rows(workspace: Path, name: str, rows: pd.DataFrame, *, replace: bool = False, suffix: str = ".csv") -> Path:
@@ -97,6 +97,7 @@ def _delivery(rows: pd.DataFrame, name: str) -> pd.Series:
         "demand_windows": "window_start_utc",
         "jobs": "submitted_utc",
         "pools": "window_start_utc",
+        "latency_bounds": "window_start_utc",
     }[name]
     marks = rows.assign(invoice_month=month_of(rows[time]), day=rows[time].dt.strftime("%Y-%m-%d"))
     texts: Sequence[pd.Series] = [

@@ -430,6 +430,28 @@ def test_the_windows_reach_the_workspace(hour, mini):
     assert load_workspace(mini).table("demand_windows")["requests"].sum() == 42
 
 
+def test_buckets_reach_the_workspace_by_day_with_bounds_in_milliseconds(mini, tmp_path):
+    """Two days of vLLM: 10 requests each, 8 within 0.1 s and 2 above; the second day 4 and 6."""
+    start = int(pd.Timestamp("2026-11-02", tz="UTC").timestamp())
+    name = "vllm:time_to_first_token_seconds_bucket"
+    labels = {"model_name": "m", "region": "eu", "instance": "a"}
+    steps = [start, start + 43_200, start + 86_400, start + 129_600, start + 172_800]
+    series = [
+        ({**labels, "__name__": name, "le": le}, [[at, str(value)] for at, value in zip(steps, values, strict=True)])
+        for le, values in (("0.1", [0, 4, 8, 10, 12]), ("+Inf", [0, 5, 10, 15, 20]))
+    ]
+    served = ({**labels, "__name__": "vllm:request_success_total"}, [[at, str(5 * i)] for i, at in enumerate(steps)])
+    folder = folder_of(tmp_path, ttft=(name, 43_200, answer(*series)), ok=("vllm:request_success_total", 43_200, answer(served)))  # fmt: skip
+    report = import_files("telemetry", [folder], mini, Target(today=TODAY, use_cases={"m": "chat"}))[0]
+    assert "latency_bounds.parquet" in report["written"]
+    table = load_workspace(mini, "2026-11").table("latency_bounds")
+    assert table["window_start_utc"].dt.day.tolist() == [2, 2, 3, 3]
+    assert table[["lower_ms", "count"]].to_numpy().tolist() == [[0, 8], [100, 2], [0, 4], [100, 6]]
+    assert table["upper_ms"].fillna(-1).tolist() == [100, -1, 100, -1]
+    with pytest.raises(InputError, match="already holds"):
+        import_files("telemetry", [folder], mini, Target(today=TODAY, use_cases={"m": "chat"}))
+
+
 @pytest.mark.real
 def test_a_month_of_a_real_server(shared_dir):
     truth = json.loads((shared_dir / MONTH / "truth.json").read_text())
@@ -452,6 +474,10 @@ def test_a_month_of_a_real_server(shared_dir):
         raw = windows.loc[windows["use_case_id"] == name]
         assert raw["queue_depth_max"].max() == figures["queue_depth"]["max"]
     assert inside == 18
+    latency = read.latency.groupby(["use_case_id", "region", "metric"])["count"].sum()
+    assert len(latency) == 6
+    for (name, _, _), counted in latency.items():  # the answers end with the 30th
+        assert 0.9 * truth[f"workload:{name}"]["requests"] < counted <= truth[f"workload:{name}"]["requests"]
     regions = windows.groupby("use_case_id")["region"].first().to_dict()
     assert regions == {"chat-api": "us-east-1", "code-assist": "eu-west-1", "doc-summary": "eu-west-1"}
 

@@ -22,6 +22,7 @@ from aifactory.errors import InputError
 from aifactory.inputs.importers.command import Target, import_files
 from aifactory.inputs.importers.telemetry.prometheus import PoolNames, read_server
 from aifactory.inputs.importers.telemetry.prometheus.server import open_server
+from aifactory.inventory.latency import quantile_interval
 
 PERIOD = "2026-10-01..2026-10-03"
 START, END = (pd.Timestamp(day, tz="UTC").timestamp() for day in ("2026-10-01", "2026-10-04"))
@@ -246,6 +247,19 @@ def test_every_quantile_lies_in_its_interval(read, truth):
                 assert low <= exact <= (np.inf if high is None else high)
                 held += 1
     assert held == 18
+
+
+def test_kept_buckets_hold_every_request_and_its_quantiles(read, truth):
+    for (workload, _, metric), rows in read.latency.groupby(["use_case_id", "region", "metric"]):
+        exact = truth[truth["workload"] == workload]
+        column = {"ttft_ms": "ttft", "e2e_ms": "e2e"}.get(metric)
+        if column is None:
+            continue
+        assert rows["count"].sum() == pytest.approx(len(exact), rel=2e-3)
+        upper = rows["upper_ms"].fillna(np.inf).to_numpy()
+        low, high = quantile_interval(rows["lower_ms"].to_numpy(), upper, rows["count"].to_numpy(), 0.95)
+        assert low <= np.quantile(exact[column], 0.95, method="inverted_cdf") * 1000 <= high
+    assert {"ttft_ms", "e2e_ms"} <= set(read.latency["metric"])
 
 
 def test_windows_add_up_and_follow_the_truth(read, truth):

@@ -21,6 +21,7 @@ from aifactory.inputs.importers.telemetry.otlp_metrics import FORMAT as OTLP_MET
 from aifactory.inputs.importers.telemetry.otlp_metrics import read_otlp_metrics
 from aifactory.inputs.importers.telemetry.prometheus.answers import read_answer, read_json
 from aifactory.inputs.importers.telemetry.prometheus.assemble import Month, assemble
+from aifactory.inputs.importers.telemetry.prometheus.latency import latency_table
 from aifactory.inputs.importers.telemetry.prometheus.pools import PoolNames, add_pools
 from aifactory.inputs.importers.telemetry.prometheus.report import demand_table, leave_out_future, month_report
 from aifactory.inputs.tables import read_text
@@ -59,7 +60,9 @@ def _metrics(path: Path, target: Target) -> tuple[dict[str, object], list[Table]
     leave_out_future(month, target.today)
     windows = demand_table(path.name, month, target.region, target.use_cases)
     month.rows_read = points
-    return {"source": path.name} | month_report(month, OTLP_METRICS, points), [("demand_windows", windows, ".parquet")]
+    latency = latency_table(month, target.region, target.use_cases)
+    tables = [("demand_windows", windows, ".parquet"), ("latency_bounds", latency, ".parquet")]
+    return {"source": path.name} | month_report(month, OTLP_METRICS, points), [item for item in tables if len(item[1])]
 
 
 def _devices(path: Path, begin: bytes, target: Target) -> tuple[dict[str, object], list[Table]]:

@@ -33,7 +33,10 @@ BY_TYPE, TYPE_LABEL = "tokens_by_type", "gen_ai_token_type"
 GAUGES = ("queue_depth", "running", "kv_cache_utilization")
 NOBODY = "(none)"
 
+DAY_S = 86_400.0
+
 Key = tuple[str, str]
+Bucket = tuple[float, str, str, str, float, float]  # start (s), workload, region, metric, lower and upper bound (ms)
 
 
 @dataclass
@@ -43,6 +46,7 @@ class Month:
     windows: pd.DataFrame  # window_start_utc, use_case_id, region, counts by canonical name, queue_depth_max
     window_minutes: int
     histograms: dict[Key, tuple[np.ndarray, np.ndarray, float]] = field(default_factory=dict)
+    bounds: dict[Bucket, float] = field(default_factory=dict)  # what `latency_bounds` holds
     gauges: dict[Key, dict[str, float]] = field(default_factory=dict)
     totals: dict[Key, float] = field(default_factory=dict)  # where a source states them over the whole span
     pools: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -50,6 +54,24 @@ class Month:
     warnings: list[tuple[str, int]] = field(default_factory=list)
     left_out: dict[str, int] = field(default_factory=dict)
     rows_read: int = 0
+
+    def add_bounds(
+        self, workload: str, region: str, metric: str, starts: np.ndarray, bounds: np.ndarray, increase: np.ndarray,
+        lost: float = 0.0,
+    ) -> None:  # fmt: skip
+        """Keep the buckets of one histogram: seconds of shape (days,), bounds (buckets,), cumulative increase (days, buckets).
+
+        What was lost with a restart may lie anywhere, so it has the widest bounds.
+        """
+        counts = np.diff(np.maximum.accumulate(increase, axis=1), axis=1, prepend=0.0)
+        lower = np.concatenate([[0.0], bounds[:-1]])
+        found = {
+            (float(starts[day]), workload, region, metric, float(lower[at]), float(bounds[at])): float(counts[day, at])
+            for day, at in zip(*np.nonzero(counts > 0), strict=True)
+        }
+        gone = {(float(starts[0]), workload, region, metric, 0.0, np.inf): lost} if lost > 0 else {}
+        for bucket, count in [*found.items(), *gone.items()]:
+            self.bounds[bucket] = self.bounds.get(bucket, 0.0) + count
 
 
 def workload_of(labels: dict[str, str], named: dict[str, str]) -> str:
@@ -73,6 +95,16 @@ def window_edges(start: float, end: float, window_minutes: int) -> np.ndarray:
     return np.append(edges, end)
 
 
+def day_edges(start: float, end: float) -> np.ndarray:
+    """Start, each midnight (UTC) between, and end, seconds.
+
+    >>> (day_edges(3600.0, 2 * 86400.0) / 3600).tolist()
+    [1.0, 24.0, 48.0]
+    """
+    midnights = np.arange(np.floor(start / DAY_S) + 1, np.ceil(end / DAY_S)) * DAY_S
+    return np.concatenate([[start], midnights, [end]])
+
+
 def assemble(samples: Samples, window_minutes: int, named: dict[str, str]) -> Month:
     """Windows of the period by workload and region, with the histograms and gauges of the workloads.
 
@@ -89,6 +121,7 @@ class _Assembly:
     def __init__(self, samples: Samples, window_minutes: int, named: dict[str, str]) -> None:
         self.samples, self.named, self.window_minutes = samples, named, window_minutes
         self.edges = window_edges(samples.start, samples.end, window_minutes)
+        self.days = day_edges(samples.start, samples.end)
         self.result = Month(pd.DataFrame(), window_minutes, warnings=list(samples.warnings), rows_read=samples.count)
         self.first_seen = _first_seen(samples)
         self.counts: dict[tuple[str, str, str], np.ndarray] = {}
@@ -203,16 +236,19 @@ class _Assembly:
 
     def _histogram(self, metric: str, alias: pd.Series, series: list[Series]) -> None:
         """Cumulative histograms of the period by workload, from the buckets of every target."""
-        targets, bad = _by_target(series)
+        targets, bad = by_target(series)
         parts: dict[str, list[tuple[np.ndarray, np.ndarray, float]]] = {}
         falling, warnings = 0, self.result.warnings
         for buckets in targets.values():
             if np.inf not in buckets:
                 bad += len(buckets)
                 continue
-            bounds, raw, lost = self._buckets(buckets, self.samples.intervals[metric])
+            bounds, by_day, lost = self._buckets(buckets, self.samples.intervals[metric])
+            raw = by_day.sum(axis=0)
             falling += int((np.diff(raw) < -0.5).sum())
-            workload = workload_of(buckets[np.inf].labels, self.named)
+            workload, region = self._key(buckets[np.inf])
+            scaled = bounds * float(alias["factor"])
+            self.result.add_bounds(workload, region, alias["canonical"], self.days[:-1], scaled, by_day, lost)
             parts.setdefault(workload, []).append((bounds, np.maximum.accumulate(raw), lost))
         for workload, held in parts.items():
             bounds, cumulative, other = merge_histograms([(bounds, counts) for bounds, counts, _ in held])
@@ -231,11 +267,11 @@ class _Assembly:
             warnings.append((f"{metric}: buckets that count fewer than the one below, raised to it", falling))
 
     def _buckets(self, buckets: dict[float, Series], interval: float) -> tuple[np.ndarray, np.ndarray, float]:
-        """Bounds, increases in the period and lost observations of one target.
+        """Bounds (buckets,), increases (days, buckets) and lost observations of one target.
 
         Whether its first values count is decided once, by the bucket +Inf, so that the buckets stay level.
         """
-        edges, all_of_them = self.edges[[0, -1]], buckets[np.inf]
+        edges, all_of_them = self.days, buckets[np.inf]
         total = window_counts(
             all_of_them.times, all_of_them.values, edges, interval, born=self._born(all_of_them, interval)
         )
@@ -245,7 +281,7 @@ class _Assembly:
             window_counts(one.times, one.values, edges, interval, born=born or bool(self._born(one, interval)))
             for one in (buckets[bound] for bound in bounds)
         ]
-        return bounds, np.array([item.increase[0] for item in counted]), total.lost
+        return bounds, np.array([item.increase for item in counted]).T, total.lost
 
     def _gauge(self, metric: str, alias: pd.Series, series: list[Series]) -> None:
         """Mean and largest value by workload: the sum over pods at each scrape, for fractions their mean."""
@@ -340,7 +376,7 @@ def _measure(canonical: str) -> str:
     return "requests" if canonical in REQUESTS else canonical
 
 
-def _by_target(series: list[Series]) -> tuple[dict[tuple, dict[float, Series]], int]:
+def by_target(series: list[Series]) -> tuple[dict[tuple, dict[float, Series]], int]:
     """Buckets of each target by their bound, and how many series have none."""
     targets: dict[tuple, dict[float, Series]] = {}
     bad = 0

@@ -18,6 +18,7 @@ from aifactory.inputs.importers.telemetry.prometheus.assemble import (
     Key,
     Month,
     assemble,
+    by_target,
     region_of,
     workload_of,
 )
@@ -34,6 +35,16 @@ _RAW = re.compile(r"\s*([A-Za-z_:][A-Za-z0-9_:]*)\s*(?:\{[^}]*\})?\s*")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
+@dataclass(frozen=True)
+class _Buckets:
+    """Increases of one histogram: starts (s) of shape (steps,), bounds (s or ms), cumulative (steps, bounds)."""
+
+    region: str
+    starts: np.ndarray
+    bounds: np.ndarray
+    increase: np.ndarray
+
+
 @dataclass
 class _Answers:
     """Answers sorted by what they say."""
@@ -42,6 +53,7 @@ class _Answers:
     counted: list[pd.DataFrame] = field(default_factory=list)
     whole: dict[Key, float] = field(default_factory=dict)
     buckets: dict[Key, dict[float, float]] = field(default_factory=dict)
+    by_day: dict[Key, dict[int, list[_Buckets]]] = field(default_factory=dict)  # by the seconds of each increase
     factors: dict[str, float] = field(default_factory=dict)
     regions: dict[str, str] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
@@ -72,6 +84,10 @@ def read_folder(folder: Path, named: dict[str, str]) -> tuple[Month, Samples]:
         bounds = np.array(sorted(held))
         cumulative = np.maximum.accumulate(np.array([held[bound] for bound in bounds]))
         month.histograms[workload, canonical] = (bounds * answers.factors[canonical], cumulative, 0.0)
+    for (workload, canonical), by_step in answers.by_day.items():
+        for one in by_step[min(by_step)]:  # the finest steps: coarser ones tell the same
+            bounds = one.bounds * answers.factors[canonical]
+            month.add_bounds(workload, one.region, canonical, one.starts, bounds, one.increase)
     month.totals, month.rows_read = answers.whole, len(index)
     month.left_out = {"answers without series": len(answers.refused)} if answers.refused else {}
     month.warnings += [(text, 1) for text in answers.refused.values()]
@@ -125,6 +141,8 @@ def _add_increase(
     canonical = str(alias["canonical"])
     if alias["kind"] == "histogram":
         answers.factors[canonical] = float(alias["factor"])
+        if endpoint == "query" or step == seconds:  # others overlap or leave gaps
+            _add_buckets(answers, series, canonical, seconds, named)
         for one in series:
             if "le" in one.labels:
                 held = answers.buckets.setdefault((workload_of(one.labels, named), canonical), {})
@@ -139,6 +157,19 @@ def _add_increase(
     else:
         return False
     return True
+
+
+def _add_buckets(answers: _Answers, series: list[Series], canonical: str, seconds: int, named: dict[str, str]) -> None:
+    """Keep the increases of whole histograms; a point at time t counts what happened in the step before it."""
+    for held in by_target(series)[0].values():
+        bounds = np.array(sorted(held))
+        every = held[bounds[-1]]
+        if not np.isinf(bounds[-1]) or any(not np.array_equal(one.times, every.times) for one in held.values()):
+            continue
+        increase = np.nan_to_num(np.array([held[bound].values for bound in bounds]).T)
+        found = _Buckets(region_of(every.labels, named), every.times - seconds, bounds, increase)
+        by_step = answers.by_day.setdefault((workload_of(every.labels, named), canonical), {})
+        by_step.setdefault(seconds, []).append(found)
 
 
 def _window_rows(series: Series, canonical: str, seconds: int, named: dict[str, str]) -> pd.DataFrame:

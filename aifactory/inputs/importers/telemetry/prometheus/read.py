@@ -11,6 +11,7 @@ import pandas as pd
 from aifactory.errors import InputError
 from aifactory.inputs.importers.telemetry.prometheus.assemble import Month, assemble
 from aifactory.inputs.importers.telemetry.prometheus.folder import FORMAT, read_folder
+from aifactory.inputs.importers.telemetry.prometheus.latency import latency_table
 from aifactory.inputs.importers.telemetry.prometheus.live import fetch_period
 from aifactory.inputs.importers.telemetry.prometheus.pools import PoolNames, add_pools
 from aifactory.inputs.importers.telemetry.prometheus.report import demand_table, leave_out_future, month_report
@@ -28,6 +29,7 @@ class Read:
 
     windows: pd.DataFrame
     pools: pd.DataFrame
+    latency: pd.DataFrame
     report: dict[str, object]
 
 
@@ -70,8 +72,9 @@ def _finished(
     windows = demand_table(where, month, names.region, use_cases)
     if not len(windows) and not month.devices:
         raise InputError.at(where, "has no count of requests or tokens and no utilisation in the period")
+    latency = latency_table(month, names.region, use_cases)
     kept = month.rows_read - sum(month.left_out.values())
-    return Read(windows, month.pools, month_report(month, kind, kept))
+    return Read(windows, month.pools, latency, month_report(month, kind, kept))
 
 
 def period_bounds(period: str) -> tuple[pd.Timestamp, pd.Timestamp]:

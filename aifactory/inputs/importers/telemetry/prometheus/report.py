@@ -22,7 +22,9 @@ def leave_out_future(month: Month, today: pd.Timestamp | None) -> None:
     """Take windows after the day of import out of a period, and name how many."""
     if today is None or not len(month.windows):
         return
-    late = month.windows["window_start_utc"] >= today + pd.Timedelta(days=1)
+    end = today + pd.Timedelta(days=1)
+    month.bounds = {bucket: count for bucket, count in month.bounds.items() if bucket[0] < end.timestamp()}
+    late = month.windows["window_start_utc"] >= end
     if late.any():
         month.windows = month.windows[~late]
         month.warnings.append((f"windows {AFTER_IMPORT}, left out", int(late.sum())))
