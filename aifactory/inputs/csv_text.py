@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from aifactory.errors import InputError
+from aifactory.inputs.decimal_comma import plain_decimals
 from aifactory.inputs.problems import Problem, raise_problems
 
 if TYPE_CHECKING:
@@ -43,13 +44,13 @@ def read_csv_text(path: Path) -> tuple[pd.DataFrame, list[tuple[str, int]]]:
     """Every cell as text, empty cells as ''; row 2 of the file is row 0 of the frame; and remarks.
 
     Text that is not UTF-8 is read as UTF-16, if it is marked so, or Windows text (cp1252), with a remark that
-    counts the lines. Tabs and bars separate cells where the header holds more of them than of commas; a semicolon
-    does not, since it comes with decimal commas.
+    counts the lines. Semicolons, tabs and bars separate cells where the header holds more of them than of commas;
+    numbers with decimal commas are read only beside semicolons (`plain_decimals`).
 
     Raises
     ------
     InputError
-        For semicolons, a header with double or missing names, rows of another
+        For numbers that may be thousands or decimals, a header with double or missing names, rows of another
         length, blank lines, open quotes, NUL bytes and damaged archives, with the row.
     """
     import pyarrow as pa
@@ -76,17 +77,22 @@ def read_csv_text(path: Path) -> tuple[pd.DataFrame, list[tuple[str, int]]]:
     raise_problems(path.name, bad)
     if separator != ",":
         notes = [*notes, (f"columns are separated by {SEPARATORS[separator]}", table.num_rows)]
-    return table.to_pandas().astype("str"), notes
+    text = table.to_pandas().astype("str")
+    if separator == ";":
+        text, unclear, remarks = plain_decimals(text)
+        raise_problems(path.name, unclear)
+        notes = [*notes, *remarks]
+    return text, notes
 
 
 def header_separator(text: str) -> str:
-    r"""What separates the cells of a header: a tab or bar of which it holds more than of commas, else the comma.
+    r"""What separates the cells of a header: a semicolon, tab or bar if it holds more than of commas, else the comma.
 
     >>> header_separator("a\tb, c\td\n1"), header_separator("a,b|c\n"), header_separator("a;b\n")
-    ('\t', ',', ',')
+    ('\t', ',', ';')
     """
     line = re.split("[\r\n]", text.lstrip("\ufeff"), maxsplit=1)[0]
-    cells = {sign: len(next(csv.reader([line], delimiter=sign), [])) for sign in (",", "\t", "|")}
+    cells = {sign: len(next(csv.reader([line], delimiter=sign), [])) for sign in (",", *SEPARATORS)}
     return max(cells, key=lambda sign: cells[sign])  # the first of equals
 
 

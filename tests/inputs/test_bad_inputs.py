@@ -43,7 +43,6 @@ SHARE = replace(
 
 #: file -> (contract, words of the refusal)
 REFUSED = {
-    "05_semicolon_decimal_comma.csv": (BILL, "row 1: columns are separated by ';'"),
     "07_duplicate_headers.csv": (BILL, "row 1, column 'BilledCost': the column is given twice"),
     "09_missing_column.csv": (LOG, "row 1, column 'out_tokens': required column is missing"),
     "11_zero_bytes.csv": (BILL, "the file is empty"),
@@ -127,6 +126,12 @@ def test_a_byte_order_mark_is_no_part_of_the_first_column(bad):
     log = read_source(bad / "01_utf8_bom.csv", LOG)
     assert len(log) == 3
     assert log["in_tokens"].tolist() == [900] * 3
+
+
+@reads("05_semicolon_decimal_comma.csv")
+def test_a_decimal_comma_beside_semicolons_is_read(bad):
+    bill = read_source(bad / "05_semicolon_decimal_comma.csv", SHORT_BILL)
+    assert [bill[name].tolist() for name in ("BilledCost", "EffectiveCost")] == [[Decimal("1234.56")]] * 2
 
 
 @reads("13_embedded_newlines.csv")

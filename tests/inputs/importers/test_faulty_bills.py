@@ -99,9 +99,26 @@ def test_a_good_bill_has_no_remarks(tmp_path):
     assert report["totals"] == {"billed": "6.00", "effective": "20.00", "list": "24.00"}
 
 
-def test_semicolons_are_named(tmp_path):
-    with pytest.raises(InputError, match="row 1: columns are separated by ';'"):
-        read_bill(write(tmp_path, {}, separator=";"))
+@pytest.mark.parametrize(("amount", "billed"), [("0,25", "10.25"), ("1.234,56", "1244.56"), ("0.25", "10.25")])
+def test_a_bill_of_a_european_spreadsheet_is_read_and_said(tmp_path, amount, billed):
+    rows = [
+        dict.fromkeys(("BilledCost", "EffectiveCost"), "10,00" if "," in amount else "10.00"),
+        {"BilledCost": amount},
+    ]
+    others = {"EffectiveCost": amount, "ListCost": "12,00" if "," in amount else "12.00"}
+    bill = read_bill(
+        write(tmp_path, rows[0] | {"ListCost": others["ListCost"]}, rows[1] | others, separator=";"), TODAY
+    )
+    assert bill_report(bill)["totals"]["billed"] == billed
+    said = [text for text, _ in bill.warnings if "decimal comma" in text]
+    assert said == (
+        ["numbers with a decimal comma, read as such: BilledCost, EffectiveCost, ListCost"] if "," in amount else []
+    )
+
+
+def test_amounts_that_may_be_thousands_are_refused(tmp_path):
+    with pytest.raises(InputError, match="row 2, column 'BilledCost': value '1,234': may be thousands or decimals"):
+        read_bill(write(tmp_path, {"BilledCost": "1,234"}, separator=";"))
 
 
 @pytest.mark.parametrize(("separator", "name"), [("\t", "tabs"), ("|", "'|'")])
