@@ -9,6 +9,7 @@ import pandas as pd
 
 from aifactory.errors import InputError
 from aifactory.inputs.importers.bills import bill_report, read_bill
+from aifactory.inputs.importers.bills.litellm import tell_proxy_beside_invoice
 from aifactory.inputs.importers.delivery import refuse_twins, refuse_two_exports, tell_repeated_charges
 from aifactory.inputs.importers.jobs.read import is_job_trace, read_jobs
 from aifactory.inputs.importers.store import add_aggregates, add_rows, held_rows, require_workspace
@@ -76,8 +77,11 @@ def import_files(
         bills = [(report, tables[0][1]) for report, tables in read]
         refuse_two_exports(bills)
         tell_repeated_charges(bills)
-    if kind == "billing" and into is not None:
-        _refuse_other_currency(into, [report for report, _ in read])
+    if kind == "billing":
+        if into is not None:
+            _refuse_other_currency(into, [report for report, _ in read])
+        held = held_rows(into, "billing") if into is not None else pd.DataFrame()
+        tell_proxy_beside_invoice([(report, tables[0][1]) for report, tables in read], held)
     refuse_views([report for report, _ in read])
     for report, tables in read if into is not None else ():
         if "view" in report:

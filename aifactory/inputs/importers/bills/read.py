@@ -21,6 +21,7 @@ from aifactory.inputs.importers.bills.common import Converted, Format, as_text, 
 from aifactory.inputs.importers.bills.focus import convert_focus
 from aifactory.inputs.importers.bills.gcp import convert_gcp
 from aifactory.inputs.importers.bills.json_text import json_rows
+from aifactory.inputs.importers.bills.litellm import CALLS, DAILY, convert_litellm_calls, convert_litellm_daily
 from aifactory.inputs.importers.bills.others import convert_oci, convert_opencost
 from aifactory.inputs.importers.bills.sanity import odd_charges, refuse_wrong_charges
 from aifactory.inputs.problems import raise_problems
@@ -40,6 +41,8 @@ FORMATS = (
     Format("Oracle cost report", frozenset({"cost/myCost", "cost/currencyCode"}), convert_oci),
     Format("OpenCost allocation", frozenset({"TotalCost", "Namespace", "Date"}), convert_opencost),
     Format("Google Cloud BigQuery export", frozenset({"cost", "currency", "usage_start_time"}), convert_gcp),
+    Format("LiteLLM spend", CALLS, convert_litellm_calls),
+    Format("LiteLLM spend", DAILY, convert_litellm_daily),
 )
 AZURE = Format("Azure cost export", frozenset(AZURE_COST), convert_azure)
 
@@ -100,7 +103,7 @@ def read_bill(path: Path | str, today: pd.Timestamp | None = None) -> Bill:
         text, found, notes = _recased(path.name, text, notes)
     if found is None:
         _refuse_incomplete(path.name, list(text.columns))
-        known = ", ".join([*(item.name for item in FORMATS), AZURE.name])
+        known = ", ".join(dict.fromkeys(item.name for item in (*FORMATS, AZURE)))
         rule = f"the header fits no known bill ({known}); it begins with {', '.join(list(text.columns)[:6])}"
         raise InputError.at(path.name, rule, row=1)
     try:

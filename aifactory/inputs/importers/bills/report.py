@@ -55,7 +55,7 @@ def bill_report(bill: Bill, account_map: pd.DataFrame | None = None) -> dict[str
         "period": period,
         "currency": bill.charges["BillingCurrency"].iloc[0] if len(derived) else "",
         "totals": {"billed": _total(derived, "BilledCost"), "effective": _total(derived, "EffectiveCost"),
-                   "list": str(listed.total()) if listed and listed.known else None},
+                   "list": f"{listed.total():f}" if listed and listed.known else None},
         "usage_in_period": {"effective": _total(usage, "EffectiveCost"), "billed": _total(usage, "BilledCost")},
         "by": {name: _split(derived, column) for name, column in DIMENSIONS.items()},
         "accelerator_hours": {str(name): round(float(value), 6) for name, value in hours.items() if value > 0},
@@ -93,13 +93,13 @@ def _unsure(derived: pd.DataFrame) -> list[tuple[str, int]]:
 
 def _total(table: pd.DataFrame, column: str) -> str | None:
     """Exact sum as text; None without a charge."""
-    return str(exact_total(table[column])) if len(table) else None
+    return f"{exact_total(table[column]):f}" if len(table) else None
 
 
 def _split(table: pd.DataFrame, column: str) -> dict[str, str]:
     sums = sum_exact(table, column, ["EffectiveCost"])
     names = sums[column].replace(UNATTRIBUTED, "(untagged)")
-    return dict(zip(names, map(str, sums["EffectiveCost"]), strict=True))
+    return dict(zip(names, map("{:f}".format, sums["EffectiveCost"]), strict=True))
 
 
 def _coverage(kinds: pd.DataFrame, listed: int) -> dict[str, float]:
