@@ -78,7 +78,7 @@ class Chosen:
 
 
 def choose_orders(case: Case, paths: Paths) -> Chosen | None:
-    """Cheapest orders over all demand paths, mean and worst tenth weighed; None where nothing can be committed to.
+    """Cheapest orders over all demand paths, mean and worst overruns weighed; None where nothing can be committed to.
 
     Orders are placed once a quarter, within the budgets, the power of the own sites and the share of a vendor; where
     these contradict each other or the fleet that must be held they give way by the least. Where no hours can be rented the expected fleet with its reserve is held.

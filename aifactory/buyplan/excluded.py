@@ -21,7 +21,7 @@ import pandas as pd
 
 from aifactory.buyplan.case import Case, case_terms, with_streams
 from aifactory.buyplan.futures import problem_over, stream_paths
-from aifactory.buyplan.optimise.evaluate import evaluate_plan, tail_weights
+from aifactory.buyplan.optimise.evaluate import evaluate_plan, path_weights
 from aifactory.buyplan.optimise.problem import Problem
 from aifactory.buyplan.stress.replan import Replanner
 from aifactory.buyplan.stress.world import world_of
@@ -110,9 +110,9 @@ def value_excluded(case: Case, paths: Paths, problem: Problem, nodes: np.ndarray
 
 def _grouped(paths: Paths, problem: Problem, nodes: np.ndarray) -> tuple[Paths, np.ndarray]:
     """Means of like paths and their weights in the objective of the plan."""
-    by_path = evaluate_plan(problem, nodes).recourse_usd
-    weights = (1 - problem.risk_weight) / len(by_path) + problem.risk_weight * tail_weights(by_path, problem.tail)
-    order = np.argsort(by_path, kind="stable")
+    cost = evaluate_plan(problem, nodes)
+    weights = path_weights(problem, cost)
+    order = np.argsort(cost.recourse_usd - cost.reference_usd, kind="stable")
     groups = np.array_split(order, min(GROUPS, len(order)))
     total = np.array([weights[group].sum() for group in groups])
     means = [

@@ -44,7 +44,7 @@ ONE_PATH = "cheapest for the expected scenario"
 class Futures:
     """Policies on the same demand paths, dearest last, and the proven gap of the plan over all paths."""
 
-    table: pd.DataFrame  # policy, objective_usd, expected_usd, tail_usd, orders_usd, regret
+    table: pd.DataFrame  # policy, objective_usd, expected_usd, tail_usd, overrun_usd, orders_usd, regret
     gap: float
     paths: int
     risk_weight: float
@@ -95,7 +95,9 @@ def compare_futures(basis: FuturesBasis, *, foresight: bool = False) -> Futures:
 
 def _priced(policy: str, problem: Problem, nodes: np.ndarray, own_usd: float) -> dict[str, float | str]:
     cost = evaluate_plan(problem, nodes)
-    figures = {name: getattr(cost, name) for name in ("objective_usd", "expected_usd", "tail_usd", "orders_usd")}
+    figures = {
+        name: getattr(cost, name) for name in ("objective_usd", "expected_usd", "tail_usd", "overrun_usd", "orders_usd")
+    }
     return {"policy": policy, **figures, "regret": cost.objective_usd / own_usd - 1}
 
 

@@ -21,8 +21,9 @@ from aifactory.buyplan.case import Case
 from aifactory.buyplan.choose import LAST_GAP, Chosen
 from aifactory.buyplan.compare import hosted_path
 from aifactory.buyplan.governance import money
-from aifactory.buyplan.optimise.closed_form import ClosedFormRecourse, has_closed_form, instead_usd
+from aifactory.buyplan.optimise.closed_form import ClosedFormRecourse, has_closed_form
 from aifactory.buyplan.optimise.problem import Problem
+from aifactory.buyplan.optimise.reference import instead_usd
 from aifactory.buyplan.stress.replan import Replanner
 from aifactory.buyplan.stress.world import world_of
 from aifactory.finance.cashflow import npv

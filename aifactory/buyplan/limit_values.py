@@ -9,7 +9,7 @@ import pandas as pd
 
 from aifactory.buyplan.caveats import fiscal_year
 from aifactory.buyplan.choose import Chosen
-from aifactory.buyplan.optimise.evaluate import evaluate_plan, tail_weights
+from aifactory.buyplan.optimise.evaluate import evaluate_plan, path_weights
 from aifactory.buyplan.optimise.problem import Problem
 from aifactory.buyplan.stress.replan import Replanner
 from aifactory.buyplan.stress.world import world_of
@@ -155,8 +155,7 @@ def _lead(chosen: Chosen) -> list[tuple]:
     waits = [option.lead_months for option in problem.options if option.on_site and option.lead_months > 0]
     if not waits:
         return []
-    by_path = evaluate_plan(problem, nodes).recourse_usd
-    weights = (1 - problem.risk_weight) / problem.paths + problem.risk_weight * tail_weights(by_path, problem.tail)
+    weights = path_weights(problem, evaluate_plan(problem, nodes))
     now, later = (_at_weights(_waiting(problem, more), weights) for more in (0, 1))
     return [_row("Lead time of hardware", max(waits), np.nan, "months", max(later - now, 0.0), "a month longer")]
 

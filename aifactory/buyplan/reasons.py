@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.buyplan.case import Case
-from aifactory.buyplan.optimise.evaluate import evaluate_plan, recourse_of, tail_weights
+from aifactory.buyplan.optimise.evaluate import evaluate_plan, path_weights, recourse_of
 from aifactory.buyplan.optimise.problem import Problem
 from aifactory.finance.options import OPTION_NAMES
 from aifactory.units import percent
@@ -54,9 +54,7 @@ class LastNodes:
     @cached_property
     def weights(self) -> np.ndarray:
         """[S] weights of the paths in the objective."""
-        p = self.problem
-        by_path = evaluate_plan(p, self.nodes).recourse_usd
-        return (1 - p.risk_weight) / p.paths + p.risk_weight * tail_weights(by_path, p.tail)
+        return path_weights(self.problem, evaluate_plan(self.problem, self.nodes))
 
     @cached_property
     def last(self) -> np.ndarray:

@@ -54,7 +54,7 @@ def _excluded(ws: Workspace, cells: pd.DataFrame) -> Group | Block:
         "saving_usd": Col("Exclusion costs, USD", "usd0"),
     }
     note = (
-        f"Present value over the horizon at today's prices, mean and worst paths weighed as in the plan; one use case moves at a time, in "
+        f"Present value over the horizon at today's prices, mean and worst overruns weighed as in the plan; one use case moves at a time, in "
         f"all its regions: figures do not add up. Below 0: the choice is right. All {len(cells)} cells are in the workbook."
     )
     caption = "What it costs to leave a platform out"
@@ -121,23 +121,22 @@ def _frontier(ws: Workspace, found: Examination) -> Group:
     """Plans from the cheapest in the mean to the safest."""
     rows, worst = found.frontier, pct(1 - found.tail)
     first, last = rows.iloc[0], rows.iloc[-1]
-    paid, saved = last["expected_usd"] - first["expected_usd"], first["tail_usd"] - last["tail_usd"]
+    paid, saved = last["expected_usd"] - first["expected_usd"], first["overrun_usd"] - last["overrun_usd"]
     text = (
-        f"The safest orders would cut the mean of the worst {worst} of the paths by {usd_compact(saved)} and cost {usd_compact(paid)} more in "
-        f"expectation than the cheapest ones; this plan weighs the worst paths with {pct(found.risk_weight)}."
+        f"The safest orders would cut the mean of the worst {worst} of the overruns by {usd_compact(saved)} and cost {usd_compact(paid)} more in "
+        f"expectation than the cheapest ones; this plan weighs the worst overruns with {pct(found.risk_weight)}."
     )
     if saved <= 0:
-        text = f"No orders make the worst {worst} of the paths cheaper than those with the least expected cost."
+        text = f"No orders make the worst {worst} of the overruns smaller than those with the least expected cost."
     columns = {
-        "risk_weight": Col("Weight of the worst paths", "pct0"),
+        "risk_weight": Col("Weight of the worst overruns", "pct0"),
         "expected_usd": Col("Expected cost, USD", "usd0"),
-        "tail_usd": Col(f"Worst {worst}, USD", "usd0"),
-        "overrun_usd": Col("Overrun, USD", "usd0"),
+        "overrun_usd": Col(f"Overrun, worst {worst}, USD", "usd0"),
         "orders_usd": Col("Committed, USD", "usd0"),
         "is_plan": Col("This plan", "bool"),
     }
-    caption = "Expected cost against the worst paths (conditional value at risk)"
-    note = "Present value over the horizon; each row is the best plan found for its weight."
+    caption = "Expected cost against the worst overruns (conditional value at risk)"
+    note = "Overrun: cost beyond the cheapest mix for the demand of the path, were it known. Each row is the best plan found for its weight."
     return group(
         section(RISK, text), table(rows, caption=caption, source=SOURCE, as_of=ws.as_of, columns=columns, note=note)
     )

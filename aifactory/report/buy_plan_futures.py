@@ -52,14 +52,14 @@ def _table(ws: Workspace, futures: Futures) -> Block:
         "policy": Col("Policy"),
         "objective_usd": Col("Weighed cost, USD", "usd0"),
         "expected_usd": Col("Expected", "usd0"),
-        "tail_usd": Col(f"Worst {pct(1 - futures.tail)}", "usd0"),
+        "overrun_usd": Col(f"Overrun, worst {pct(1 - futures.tail)}", "usd0"),
         "orders_usd": Col("Committed", "usd0"),
         "regret": Col("Against this plan", "pct1"),
     }
     note = (
-        f"Doubt of demand grows for {DOUBT_MONTHS} months and then stays: later orders are decided with what is known by then. Present value of accelerators alone over the horizon, orders each quarter: {pct(1 - futures.risk_weight)} of the mean and "
-        f"{pct(futures.risk_weight)} of the mean of the worst {pct(1 - futures.tail)} of the paths. Hours beyond the commitments are "
-        "rented."
+        f"Doubt of demand grows for {DOUBT_MONTHS} months and then stays: later orders are decided with what is known by then. Present value of accelerators alone over the horizon, orders each quarter: the mean, and "
+        f"{pct(futures.risk_weight)} of what the worst {pct(1 - futures.tail)} of the overruns are above the mean one. The overrun of a path is "
+        "what it costs beyond the cheapest mix of terms and hours for its own demand, were that known. Hours beyond the commitments are rented."
     )
     caption = "Policies on the same paths of demand and prices"
     return table(futures.table, caption=caption, source=SOURCE, as_of=ws.as_of, columns=columns, note=note)

@@ -99,13 +99,13 @@ def flexibility_section(ws: Workspace, worth: Flexibility | None) -> Group | Blo
         "right": Col("Right"),
         "how": Col("How it is used"),
         "expected_usd": Col("Expected, USD", "usd0"),
-        "tail_usd": Col("Worst paths, USD", "usd0"),
+        "tail_usd": Col("Worst overruns, USD", "usd0"),
         "worth_usd": Col("Most to pay, USD", "usd0"),
         "share": Col("Share of cost", "pct1"),
     }
     note = (
         "Present value over the horizon: cost of the plan without the right less with it, on the same paths; the most to pay weighs mean and "
-        "worst paths. Values do not add up."
+        "worst overruns. Values do not add up."
     )
     caption = "Rights and what they are worth"
     return group(

@@ -45,7 +45,7 @@ def test_findings_are_said_with_their_money(sample_ws, found):
     assert "chat on half instead of acc would cut the risk-weighted cost" in text and "on other instead" not in text
     assert "capital of fiscal year 2027" in text and "lead time of hardware (USD 200 k for a month longer)" in text
     assert "moves 2.0 % of the fleet" in text
-    assert "by USD 1.00 M and cost USD 1.00 M more" in text and "with 30 %" in text
+    assert "overruns by USD 2.00 M and cost USD 1.00 M more" in text and "with 30 %" in text
 
 
 def test_nothing_given_up_is_said(sample_ws, found):

@@ -23,6 +23,7 @@ from aifactory.buyplan.optimise.extensive import gap_of, largest_orders
 from aifactory.buyplan.optimise.limits import refuse_conflicts
 from aifactory.buyplan.optimise.master import Master
 from aifactory.buyplan.optimise.problem import Problem
+from aifactory.buyplan.optimise.reference import reference_usd
 
 #: Weight of the master's point in a trial point; rounds; the master is solved to a share of the gap that is asked.
 STEP, CONTINUOUS_ROUNDS, WHOLE_ROUNDS, MASTER_SHARE = 0.5, 30, 12, 0.25
@@ -171,10 +172,14 @@ def mean_paths(demand: np.ndarray, count: int) -> np.ndarray:
     """Means of `count` groups of like paths, [count, T, W, K]; groups of equal size by total demand.
 
     Recourse is convex in demand, so a plan costs no less on the paths than on the means of equal groups of them
-    (Jensen), in expectation and in the tail: cuts made on the means hold.
+    (Jensen), in expectation and in the tail over the mean of their references: cuts made on the means hold.
     """
-    order = np.argsort(demand.reshape(len(demand), -1).sum(axis=1), kind="stable")
-    return demand[order].reshape(count, -1, *demand.shape[1:]).mean(axis=1)
+    return demand[like_paths(demand, count)].mean(axis=1)
+
+
+def like_paths(demand: np.ndarray, count: int) -> np.ndarray:
+    """Paths of `count` equal groups by total demand, [count, paths of a group]."""
+    return np.argsort(demand.reshape(len(demand), -1).sum(axis=1), kind="stable").reshape(count, -1)
 
 
 def _mean_problem(problem: Problem) -> Problem | None:
@@ -182,7 +187,9 @@ def _mean_problem(problem: Problem) -> Problem | None:
     by_path = any(np.ndim(of) == 3 for of in (problem.on_demand_usd, problem.spot_usd, problem.api_usd))
     if by_path or np.size(problem.order_ratio) or problem.paths % GROUP or problem.paths < 4 * GROUP:
         return None
-    return replace(problem, demand=mean_paths(problem.demand, problem.paths // GROUP))
+    count = problem.paths // GROUP
+    reference = reference_usd(problem)[like_paths(problem.demand, count)].mean(axis=1)
+    return replace(problem, demand=mean_paths(problem.demand, count), reference_usd=reference)
 
 
 def _approach(

@@ -20,6 +20,7 @@ from functools import cached_property
 import numpy as np
 
 from aifactory.buyplan.optimise.problem import Problem
+from aifactory.buyplan.optimise.reference import instead_usd, reference_usd
 
 TOLERANCE = 1e-9
 
@@ -28,19 +29,6 @@ def has_closed_form(problem: Problem) -> bool:
     """Whether each workload has one platform, and hours on demand are unlimited or none."""
     unlimited = np.isin(problem.on_demand_most, (0.0, np.inf)).all()
     return bool(not problem.ports and ((problem.rate > 0).sum(axis=1) == 1).all() and unlimited)
-
-
-def instead_usd(problem: Problem) -> np.ndarray:
-    """[T, W, P] or [S, T, W, P] USD of an accelerator-hour of each workload that a platform does not serve; 0 elsewhere."""
-    rate = np.asarray(problem.rate, dtype=float)
-    offered = np.isfinite(problem.on_demand_usd) & (problem.on_demand_most > 0)
-    rented = np.where(offered, problem.on_demand_usd, np.inf)[..., None, :]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        spot = (problem.spot_usd / problem.spot_share)[..., None, :]
-        hosted = np.where(rate > 0, np.asarray(problem.api_usd, dtype=float)[..., :, None] * rate, np.inf)
-    spot = np.where(problem.may_be_interrupted[:, None], spot, np.inf)
-    missed = rate * problem.miss_usd[:, None]
-    return np.where(rate > 0, np.minimum(np.minimum(rented, spot), np.minimum(hosted, missed)), 0.0)
 
 
 class ClosedFormRecourse:
@@ -81,6 +69,11 @@ class ClosedFormRecourse:
             live = np.take_along_axis(live, order[..., None], axis=3)
             wait = np.take_along_axis(wait, order, axis=3)
         return live.cumsum(axis=3), wait.cumsum(axis=3)
+
+    @cached_property
+    def reference_usd(self) -> np.ndarray:
+        """[S] what the problem's own paths cost about, were they known."""
+        return reference_usd(self.problem)
 
     @cached_property
     def _own(self) -> tuple[np.ndarray, np.ndarray]:

@@ -9,6 +9,7 @@ import numpy as np
 from aifactory.buyplan.optimise.closed_form import ClosedFormRecourse, has_closed_form
 from aifactory.buyplan.optimise.problem import Problem
 from aifactory.buyplan.optimise.recourse import Recourse
+from aifactory.buyplan.optimise.reference import reference_usd
 
 Evaluator = Recourse | ClosedFormRecourse
 
@@ -21,20 +22,28 @@ class PlanCost:
     ----------
     orders_usd : cost of what is ordered, the same on every path.
     recourse_usd : [S] on demand, spot, hosted models and missed demand of each path, and what its orders cost over the mean.
-    expected_usd, tail_usd : orders plus the mean of the recourse, and plus the mean of its worst paths.
-    objective_usd : orders + (1 - risk_weight) mean + risk_weight tail mean.
+    reference_usd : [S] what each path costs about, were it known, see `reference`.
+    expected_usd, tail_usd : orders plus the mean of the recourse, and plus the mean of its dearest paths: what they cost.
+    overrun_usd : mean of what the worst paths cost over their reference: what the plan risks.
+    objective_usd : (1 - risk_weight) expected + risk_weight (mean reference + overrun), which is the expected cost plus
+        risk_weight times the worst overrun over the mean one.
     """
 
     orders_usd: float
     recourse_usd: np.ndarray
+    reference_usd: np.ndarray
     expected_usd: float
     tail_usd: float
+    overrun_usd: float
     objective_usd: float
 
 
 @dataclass(frozen=True)
 class Slopes:
-    """Change of the discounted recourse per node of each order and per port: of the mean by month, and of the tail mean."""
+    """Change of the discounted recourse per node of each order and per port: of the mean by month, and of the tail.
+
+    The tail is the mean reference and what the worst paths' recourse is over theirs.
+    """
 
     mean: np.ndarray  # [T, N + G]
     mean_usd: np.ndarray  # [T]
@@ -65,19 +74,20 @@ def evaluate_with_slopes(
 
     With a limit of `solves` (see `Recourse.cost`) the cost is a lower bound, and so is the line of its slopes.
     """
-    usd, worth = (recourse or recourse_of(problem)).cost(
-        problem.capacity(nodes), demand, problem.split(nodes)[1], solves
-    )
+    recourse = recourse or recourse_of(problem)
+    usd, worth = recourse.cost(problem.capacity(nodes), demand, problem.split(nodes)[1], solves)
     discount = problem.discount[:-1]
     ordered, ported = problem.split(nodes)
     swing = problem.order_swing if demand is None else np.zeros((len(usd), len(ordered)))
     by_path = usd @ discount + swing @ ordered
-    weights = tail_weights(by_path, problem.tail)
+    reference = recourse.reference_usd if demand is None else reference_usd(problem, demand)
+    weights = tail_weights(by_path - reference, problem.tail)
     orders = float(problem.plan_usd @ np.append(ordered, ported))
-    mean, tail = float(by_path.mean()), float(weights @ by_path)
+    mean, over = float(by_path.mean()), float(weights @ (by_path - reference))
+    tail = float(reference.mean()) + over
     cost = PlanCost(
-        orders, by_path, orders + mean, orders + tail,
-        orders + (1 - problem.risk_weight) * mean + problem.risk_weight * tail,
+        orders, by_path, reference, orders + mean, orders + float(tail_weights(by_path, problem.tail) @ by_path),
+        orders + over, orders + (1 - problem.risk_weight) * mean + problem.risk_weight * tail,
     )  # fmt: skip
     mean_worth = worth.mean(axis=0) * discount[:, None]
     tail_worth = np.einsum("s,stp,t->tp", weights, worth, discount)
@@ -91,6 +101,12 @@ def per_decision(problem: Problem, worth: np.ndarray) -> np.ndarray:
     """[T, N + G] worth of a node of each order and of each port, from that of accelerators and ports [T, P + G]."""
     own = np.einsum("tp,tpn->tn", worth[:, : problem.platforms], problem.serves)
     return np.concatenate([own, worth[:, problem.platforms :]], axis=1)
+
+
+def path_weights(problem: Problem, cost: PlanCost) -> np.ndarray:
+    """[S] weights of the paths in the objective at a plan: the mean, and the worst overruns."""
+    worst = tail_weights(cost.recourse_usd - cost.reference_usd, problem.tail)
+    return (1 - problem.risk_weight) / len(worst) + problem.risk_weight * worst
 
 
 def tail_weights(costs: np.ndarray, tail: float) -> np.ndarray:

@@ -10,6 +10,7 @@ from scipy import sparse
 
 from aifactory.buyplan.optimise.problem import Problem
 from aifactory.buyplan.optimise.recourse import INFINITE, Layout, month_costs, month_layout, quiet_solver
+from aifactory.buyplan.optimise.reference import reference_usd
 from aifactory.errors import AIFactoryError
 
 HAS_SOLUTION = 2
@@ -125,7 +126,11 @@ def _model(problem: Problem, integer: bool) -> tuple[highspy.HighsLp, int]:
     row_lower = np.concatenate([first[1], month_rows[1], excess_lower])
     row_upper = np.concatenate([first[2], month_rows[2], np.full(len(excess_lower), INFINITE)])
     model = highspy.HighsLp()
-    model.num_col_, model.num_row_ = total, matrix.shape[0]
+    model.num_col_, model.num_row_, model.offset_ = (
+        total,
+        matrix.shape[0],
+        weight * float(reference_usd(problem).mean()),
+    )
     model.col_cost_, model.col_lower_, model.col_upper_ = np.concatenate(costs), lower, upper
     model.row_lower_, model.row_upper_ = row_lower, row_upper
     model.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
@@ -161,7 +166,7 @@ def _month_rows(
 
 
 def _tail_rows(problem: Problem, lay: Layout, lead: int) -> tuple[sparse.csr_matrix, np.ndarray]:
-    """Threshold + excess of a path >= its recourse."""
+    """Threshold + excess of a path >= its recourse over its reference."""
     paths, months = problem.paths, problem.months
     body = [
         np.concatenate([problem.discount[month] * month_costs(problem, lay, path, month) for month in range(months)])
@@ -172,4 +177,4 @@ def _tail_rows(problem: Problem, lay: Layout, lead: int) -> tuple[sparse.csr_mat
     matrix = sparse.hstack([
         sparse.csr_matrix(-problem.order_swing), beside, recourse, sparse.csr_matrix(np.ones((paths, 1))), sparse.eye(paths),
     ])  # fmt: skip
-    return matrix.tocsr(), np.zeros(paths)
+    return matrix.tocsr(), -reference_usd(problem)

@@ -13,6 +13,7 @@ from aifactory.buyplan.optimise.closed_form import has_closed_form
 from aifactory.buyplan.optimise.evaluate import Evaluator, evaluate_plan, recourse_of, tail_weights
 from aifactory.buyplan.optimise.foresight import known_path_usd
 from aifactory.buyplan.optimise.problem import Problem
+from aifactory.buyplan.optimise.reference import reference_usd
 
 RESERVES = (0.0, 0.2, 0.4)
 FORESIGHT, OURS = "perfect foresight", "plan over all paths"
@@ -82,7 +83,7 @@ def compare_policies(
 
     Returns
     -------
-    Compared; columns of the table: policy, objective_usd, expected_usd, tail_usd, orders_usd, regret (objective over ours - 1; perfect foresight:
+    Compared; columns of the table: policy, objective_usd, expected_usd, tail_usd, overrun_usd, orders_usd, regret (objective over ours - 1; perfect foresight:
     expected over ours - 1). `value of the stochastic solution` = mean-path plan - ours, `expected value of perfect
     information` = ours - foresight in expected cost, are differences of rows.
     """
@@ -105,7 +106,7 @@ def compare_policies(
 
 def _figures(problem: Problem, nodes: np.ndarray, recourse: Evaluator) -> dict[str, float]:
     cost = evaluate_plan(problem, nodes, recourse=recourse)
-    names = ("objective_usd", "expected_usd", "tail_usd", "orders_usd")
+    names = ("objective_usd", "expected_usd", "tail_usd", "overrun_usd", "orders_usd")
     return {name: getattr(cost, name) for name in names}
 
 
@@ -120,10 +121,15 @@ def _foresight(problem: Problem, gap: float, time_limit_s: float) -> dict[str, f
             if has_closed_form(alone)
             else optimise(alone, gap=gap, time_limit_s=time_limit_s).bound_usd
         )
-    tail = float(tail_weights(costs, problem.tail) @ costs)
-    mean = float(costs.mean())
-    objective = (1 - problem.risk_weight) * mean + problem.risk_weight * tail
-    return {"objective_usd": objective, "expected_usd": mean, "tail_usd": tail, "orders_usd": np.nan}
+    tail, mean, reference = (
+        float(tail_weights(costs, problem.tail) @ costs),
+        float(costs.mean()),
+        reference_usd(problem),
+    )
+    overrun = float(tail_weights(costs - reference, problem.tail) @ (costs - reference))
+    objective = (1 - problem.risk_weight) * mean + problem.risk_weight * (float(reference.mean()) + overrun)
+    figures = {"expected_usd": mean, "tail_usd": tail, "overrun_usd": overrun}
+    return {"objective_usd": objective, **figures, "orders_usd": np.nan}
 
 
 def _newsvendor(problem: Problem, platform: np.ndarray, rate: np.ndarray) -> np.ndarray:

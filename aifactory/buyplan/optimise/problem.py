@@ -105,7 +105,8 @@ class Problem:
     vendor_most : largest share of one vendor in the accelerator-months owned and ordered; 1: no limit.
     wacc : discount rate per year.
     stranded : share of the payments beyond the horizon that is charged at the horizon.
-    risk_weight, tail : weight of the mean of the worst (1 - tail) share of the paths in the objective.
+    risk_weight, tail : weight in the objective of what the worst (1 - tail) share of the paths cost over their reference.
+    reference_usd : [S] what each path costs were it known; empty: its screening cost, see `reference`.
     """
 
     demand: np.ndarray
@@ -140,6 +141,7 @@ class Problem:
     stranded: float = 0.5
     risk_weight: float = 0.3
     tail: float = 0.9
+    reference_usd: np.ndarray = field(default_factory=lambda: np.zeros(0))
     ports: tuple[Port, ...] = ()
     interruptible: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=bool))
 
@@ -167,20 +169,16 @@ class Problem:
             raise InputError.at(
                 "problem", f"must have the shape {(w,)}", column="interruptible", value=np.shape(self.interruptible)
             )
-        if np.size(self.floor) and np.shape(self.floor) != (t, p):
-            raise InputError.at("problem", f"must have the shape {(t, p)}", column="floor", value=np.shape(self.floor))
+        for name, shape in (("floor", (t, p)), ("order_ratio", (s, t, p)), ("reference_usd", (s,))):
+            if np.size(getattr(self, name)) and np.shape(getattr(self, name)) != shape:
+                raise InputError.at(
+                    "problem", f"must have the shape {shape}", column=name, value=np.shape(getattr(self, name))
+                )
         for name in ("demand", "block_hours", "rate", "miss_usd", "owned", "kw"):
             values = np.asarray(getattr(self, name), dtype=float)
             if not np.isfinite(values).all() or (values < 0).any():
                 raise InputError.at("problem", "must be numbers of at least 0", column=name)
-        if np.size(self.order_ratio) and np.shape(self.order_ratio) != (s, t, p):
-            raise InputError.at(
-                "problem", f"must have the shape {(s, t, p)}", column="order_ratio", value=np.shape(self.order_ratio)
-            )
-        for month, site in np.argwhere(self._owned_kw() > self._power()) if len(self.power_kw) else ():
-            draw, most = self._owned_kw()[month, site], self._power()[month, site]
-            rule = f"owned accelerators draw {draw:g} kW in month {month}: no plan keeps this limit; raise it or retire {draw - most:g} kW"
-            raise InputError.at("problem", self.in_words(rule), column="power_kw", value=most)
+        self._check_power()
         if (np.asarray(self.capital_usd) < 0).any():
             raise InputError.at(
                 "problem", "a budget must be at least 0", column="capital_usd", value=self.capital_usd.min()
@@ -201,6 +199,12 @@ class Problem:
                 column="vendor_most",
                 value=self.vendor_most,
             )
+
+    def _check_power(self) -> None:
+        for month, site in np.argwhere(self._owned_kw() > self._power()) if len(self.power_kw) else ():
+            draw, most = self._owned_kw()[month, site], self._power()[month, site]
+            rule = f"owned accelerators draw {draw:g} kW in month {month}: no plan keeps this limit; raise it or retire {draw - most:g} kW"
+            raise InputError.at("problem", self.in_words(rule), column="power_kw", value=most)
 
     def _check_ports(self, workloads: int, platforms: int) -> None:
         opened: set[tuple[int, int]] = set()

@@ -23,6 +23,7 @@ import numpy as np
 from scipy import sparse
 
 from aifactory.buyplan.optimise.problem import Problem
+from aifactory.buyplan.optimise.reference import reference_usd
 from aifactory.buyplan.optimise.vertices import Basis, VertexPool
 from aifactory.errors import AIFactoryError
 
@@ -97,6 +98,11 @@ class Recourse:
                 usd[some, month] = values[rows]
                 worth[some, month] = self._worth(month, sides[rows], duals[rows])
         return usd, worth
+
+    @cached_property
+    def reference_usd(self) -> np.ndarray:
+        """[S] what the problem's own paths cost about, were they known."""
+        return reference_usd(self.problem)
 
     def _same_prices(self, paths: int, months: int) -> list[tuple[list[int], int | None]]:
         """Months with the same costs, for all paths at once, or by path where prices differ by path."""

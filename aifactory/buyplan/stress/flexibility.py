@@ -1,6 +1,6 @@
 """What rights are worth: the cost of the plan without a right less its cost with it, on the same paths.
 
-The most to pay for a right is the fall of the weighed cost of mean and worst paths. Rights that are used path by path
+The most to pay for a right is the fall of the weighed cost of mean and worst overruns. Rights that are used path by path
 (handing back, moving) are used on what was seen by then only; what is best to do is learnt from like paths, so the
 values of few paths are somewhat high. Values of different rights do not add up.
 """

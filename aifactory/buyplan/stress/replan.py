@@ -6,7 +6,7 @@ For given weights q of the paths the best plan is then a small programme
     min  sum_j price_j x_j - sum_{t, n} saved_{t, n}(q) u_{t, n}    s.t.  sum_n u_{t, n} <= nodes in service(x),  0 <= u <= 1
 
 where saved_{t, n}(q) is what the n-th node saves in month t. The objective of a plan is the largest of its
-weighted costs over the weights that the tail mean allows (dual of CVaR), so each such programme bounds the best plan
+weighted costs over the weights that the tail mean allows (dual of CVaR), less what the references of the paths weigh, so each such programme bounds the best plan
 from below, and each plan found is priced by the evaluator. Weights move towards those of the plan found.
 """
 
@@ -23,7 +23,7 @@ from scipy.optimize import Bounds, LinearConstraint, OptimizeResult, milp
 
 from aifactory.buyplan.optimise.benders import optimise
 from aifactory.buyplan.optimise.closed_form import ClosedFormRecourse, has_closed_form
-from aifactory.buyplan.optimise.evaluate import PlanCost, evaluate_plan, recourse_of, tail_weights
+from aifactory.buyplan.optimise.evaluate import PlanCost, evaluate_plan, path_weights, recourse_of
 from aifactory.buyplan.optimise.problem import Problem
 from aifactory.buyplan.stress.world import World, after
 
@@ -82,10 +82,11 @@ class Replanner:
                 best, best_usd = trial, cost.objective_usd
             if number == ROUNDS or best_usd - bound <= gap / 4 * abs(best_usd):
                 break
-            mine = (1 - p.risk_weight) / p.paths + p.risk_weight * tail_weights(cost.recourse_usd, p.tail)
+            mine = path_weights(p, cost)
             weights = (weights * number + mine) / (number + 1)
             trial, below = self._programme.solve(weights, keep_before)
-            bound = max(bound, below)
+            reference = cost.reference_usd
+            bound = max(bound, below + float(reference.mean() - weights @ reference))
         return Replanned(best, best_usd, bound)
 
     def _decomposed(self, keep_before: int, gap: float) -> Replanned:

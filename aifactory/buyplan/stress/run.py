@@ -31,7 +31,7 @@ class StressTest:
     ----------
     base : the plan where nothing happens.
     table : one row per stress, dearest change first: stress, what, source, owner_role, subject, cost_usd (weighed:
-        mean and worst paths), change_usd and change_share against no stress, expected_change_usd, missed_hours,
+        mean and worst overruns), change_usd and change_share against no stress, expected_change_usd, missed_hours,
         missed_share, penalty_usd, exceeds_share (of the paths, above the mean of the worst paths without stress),
         survives, known_usd (best plan that knows the stress), regret_usd and regret_share against it, bound_usd
         (no plan costs less), adapted_usd (orders from the month of the stress on planned anew), saved_usd by that,

@@ -14,6 +14,7 @@ import numpy as np
 
 from aifactory.buyplan.optimise.evaluate import evaluate_plan, recourse_of, tail_weights
 from aifactory.buyplan.optimise.problem import Option, Problem
+from aifactory.buyplan.optimise.reference import reference_usd
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,7 @@ def after(world: World, nodes: np.ndarray, month: int) -> World:
         **world.placed(placed),
         order_months=tuple(at for at in world.order_months if at >= month),
         sunk_usd=world.sunk_usd + float(world.order_usd @ placed),
+        reference_usd=reference_usd(world),
         site_kw=np.maximum((bounds - rows @ placed)[-site:], 0.0) if site else world.site_kw,
     )
 
@@ -150,8 +152,10 @@ def outcome(world: World, nodes: np.ndarray) -> Outcome:
 
 
 def objective(world: Problem, by_path: np.ndarray) -> float:
-    """Weighed cost of costs by path: (1 - weight) mean + weight mean of the worst paths."""
-    worst = float(tail_weights(by_path, world.tail) @ by_path)
+    """Weighed cost of costs by path: (1 - weight) mean + weight (mean reference + mean of the worst overruns)."""
+    reference = reference_usd(world)
+    over = by_path - reference
+    worst = float(reference.mean()) + float(tail_weights(over, world.tail) @ over)
     return (1 - world.risk_weight) * float(by_path.mean()) + world.risk_weight * worst
 
 
