@@ -9,6 +9,7 @@ import pandas as pd
 
 from aifactory.benchmark import capacity
 from aifactory.benchmark.chance import CHANCE_COLUMNS, with_chance
+from aifactory.benchmark.replica import with_replicas
 from aifactory.benchmark.validity import INVALID, judge_runs
 from aifactory.errors import StageError
 from aifactory.inputs.workspace import Workspace
@@ -18,6 +19,7 @@ CAPACITY_COLUMNS = [
     "units_per_s_per_accelerator", "low", "high", "tier", "binding_slo", "failure_rate", "evidence", "as_of",
     "usd_per_accelerator_hour", "purchase_option", "price_source", "price_as_of", "exact_region", "usd_per_1k_units",
     "usd_per_million_output_tokens", "joules_per_unit", "tokens_per_joule", *CHANCE_COLUMNS,
+    "replica_accelerators",
 ]  # fmt: skip
 EXTRA = ["power_w_per_accelerator", "output_tokens_per_unit"]
 FIRST_TENTH = (0.05, 0.2)
@@ -59,7 +61,7 @@ def build_benchmark(ws: Workspace, *, unseen_classes: bool = False) -> Benchmark
         [measured, capacity.estimate_missing(ws, measured, unseen_classes=unseen_classes)], ignore_index=True
     )
     prices = capacity.hourly_prices(ws)
-    both = with_chance(ws, both)
+    both = with_replicas(ws, with_chance(ws, both))
     table = capacity.with_money(ws, both.reindex(columns=[*both.columns, *(c for c in EXTRA if c not in both)]), prices)
     classes = ws.table("accelerators").set_index("accelerator_id")["platform_class"]
     table = table.assign(platform_class=table["accelerator_id"].map(classes)).merge(

@@ -7,6 +7,7 @@ import pandas as pd
 
 from aifactory.benchmark import estimates
 from aifactory.benchmark.chance import in_progress_at
+from aifactory.benchmark.replica import STATED, TESTED
 from aifactory.benchmark.validity import OVERSTATED, flattered_by_fixed_concurrency
 from aifactory.finance.options import effective_prices
 from aifactory.finance.prices import OWN_SITE_OPTIONS, add_server, price_table
@@ -47,6 +48,8 @@ def run_capacities(valid: pd.DataFrame, use_cases: pd.DataFrame) -> pd.DataFrame
                 "use_case_id": first["use_case_id"],
                 "accelerator_id": first["accelerator_id"],
                 "precision": first["precision"],
+                STATED: run["replica_accelerators"].max(),
+                TESTED: count,
                 "units_per_s_per_accelerator": capacity / count,
                 "flattered": flattered,
                 "binding_slo": found.binding,
@@ -77,6 +80,8 @@ def measured_capacities(runs: pd.DataFrame) -> pd.DataFrame:
                 "use_case_id": use_case,
                 "accelerator_id": accelerator,
                 "precision": precision,
+                STATED: group[STATED].max(),
+                TESTED: group[TESTED].max(),
                 "units_per_s_per_accelerator": mean,
                 "low": low,
                 "high": high,

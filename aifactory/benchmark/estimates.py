@@ -175,7 +175,7 @@ def _question(
         case.model if isinstance(case.model, str) else case.use_case_id, shared_precision(precisions, specification),
         np.nan, np.nan, case.slo_p95_tpot_ms, ws.period[:4], value * per_unit,
     )  # fmt: skip
-    return dict(zip(QUESTION, values, strict=True)) | _lengths(ws, case.use_case_id)
+    return dict(zip(QUESTION, values, strict=True)) | mean_lengths(ws, case.use_case_id)
 
 
 def _per_unit(metric: str, tokens: pd.Series, case: str) -> float:
@@ -183,7 +183,7 @@ def _per_unit(metric: str, tokens: pd.Series, case: str) -> float:
     return value if metric == "tokens_per_s" and value > 0 else 1.0
 
 
-def _lengths(ws: Workspace, case: str) -> dict[str, float]:
+def mean_lengths(ws: Workspace, case: str) -> dict[str, float]:
     """Mean prompt and answer of production in the month, else those of the demand chain."""
     month = ws.month("demand_windows")
     sums = (

@@ -28,6 +28,7 @@ from aifactory.buyplan.stress.world import world_of
 from aifactory.demand.scenarios import Paths
 from aifactory.finance.cashflow import discount_factors
 from aifactory.finance.unit_cost import load_factor
+from aifactory.fleet.node_sizes import with_sizes
 from aifactory.fleet.streams import ABOUT_POOLS, Streams
 from aifactory.fleet.terms import BOUGHT
 
@@ -127,6 +128,7 @@ class _Values:
     def __init__(self, case: Case, grouped: tuple[Paths, np.ndarray], cells: Cells) -> None:
         self.case, (self.paths, self.weights) = case, grouped
         self.about = cells.accelerators.set_index("accelerator_id").reindex(columns=ABOUT_POOLS)
+        self.sizes = case.streams.pools.set_index(["region", "accelerator_id"])["accelerators_per_node"].to_dict()
         self._known: dict[tuple, float] = {}
 
     def of_move(self, cell: object) -> tuple[float, float]:
@@ -147,8 +149,15 @@ class _Values:
         if not rows and guest is None:
             return 0.0
         if key not in self._known:
-            self._known[key] = self._cost(_streams_on(self.case.streams, accelerator, self.about, rows, guest))
+            self._known[key] = self._cost(
+                self._sized(_streams_on(self.case.streams, accelerator, self.about, rows, guest))
+            )
         return self._known[key]
+
+    def _sized(self, streams: Streams) -> Streams:
+        """The streams with the nodes of the plan's pools where it has such a pool, else the catalogue's."""
+        place = tuple(streams.pools.iloc[0][["region", "accelerator_id"]])
+        return with_sizes(streams, [self.sizes.get(place, streams.pools["accelerators_per_node"].iloc[0])])
 
     def _cost(self, streams: Streams) -> float:
         case = with_streams(self.case, self.case.plan, streams)

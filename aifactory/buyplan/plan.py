@@ -46,7 +46,9 @@ from aifactory.demand.decision_paths import decision_paths
 from aifactory.demand.forecast import simulate_demand
 from aifactory.demand.scenario_inputs import read_workloads, settings_of
 from aifactory.demand.scenarios import simulate_paths
-from aifactory.finance.prices import add_server, price_table
+from aifactory.finance.prices import KEYS, add_server, price_table
+from aifactory.fleet.node_sizes import with_sizes
+from aifactory.fleet.placed import PLACE
 from aifactory.fleet.streams import (
     Streams,
     build_streams,
@@ -57,7 +59,9 @@ from aifactory.fleet.streams import (
 )
 from aifactory.inputs.contracts import load_contract
 from aifactory.inputs.plan import Plan
+from aifactory.shortlist.money import baseline_accelerators
 from aifactory.shortlist.outcome import reasons_not_chosen
+from aifactory.shortlist.plan_terms import Market, bought_nodes, market_of
 
 if TYPE_CHECKING:
     from aifactory.benchmark import Benchmark
@@ -123,6 +127,9 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
     streams = restream(ws.plan)
     if streams.table.empty:
         return with_dates(nothing_to_plan(ws.plan, streams, ws.period), ws, inventory)
+    market = market_of(ws, inventory, baseline_accelerators(ws, benchmark.capacity))
+    restream, prices = in_nodes_as_sold(market, streams, restream, prices)
+    streams = restream(ws.plan)
     owned = owned_accelerators(inventory.pools, ws.plan, streams)
     porting = porting_costs(shortlist.penalties, shortlist.choice)
     case = build_case(priced, streams, prices, owned=owned, porting=porting, book=ws.table("commitments"))
@@ -310,6 +317,25 @@ def stream_builder(
         return build_streams(plan, ws.period, forecast=forecasts[damping], **fixed)
 
     return build
+
+
+def in_nodes_as_sold(
+    market: Market, streams: Streams, restream: Callable[[Plan], Streams], prices: pd.DataFrame
+) -> tuple[Callable[[Plan], Streams], pd.DataFrame]:
+    """`restream` with the instances or servers that serve every pool at least cost, and `prices` with their offers.
+
+    Accelerators and regions that serve nothing keep their prices and the node of the catalogue.
+    """
+    sized, sold = bought_nodes(market, streams)
+    sizes = sized.pools.set_index(PLACE)["accelerators_per_node"]
+
+    def build(plan: Plan) -> Streams:
+        found = restream(plan)
+        return with_sizes(found, sizes.loc[pd.MultiIndex.from_frame(found.pools[PLACE])].to_numpy())
+
+    served = pd.MultiIndex.from_frame(prices[PLACE]).isin(sizes.index)
+    both = pd.concat([prices[~served], sold.reindex(columns=prices.columns)], ignore_index=True)
+    return build, both.sort_values(KEYS, kind="stable", ignore_index=True)
 
 
 def porting_costs(penalties: pd.DataFrame, choice: pd.DataFrame) -> dict[str, float]:

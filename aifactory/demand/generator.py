@@ -26,6 +26,8 @@ SUFFIXES = {
     "billing": ".csv.gz",
 }
 ASSUMED_ACCOUNT_TEAMS = (("100000000016", "risk", "finance"), ("edge-eu", "logistics", "operations"))
+#: Instances of quotes that are larger than the node of the catalogue.
+NODES_QUOTED = {"g6.12xlarge": 4, "g6e.12xlarge": 4}
 REGIONAL_QUOTES = (
     # provider, sku, accelerator, provider region, USD per hour on demand
     ("AWS", "p5.48xlarge", "nvidia-h100-sxm", "eu-west-1", 7.60),
@@ -170,6 +172,7 @@ def quotes() -> pd.DataFrame:
             "upfront_fraction": 1.0 if option == "purchase" else 0.0,
             "usd_per_accelerator_hour": hourly,
             "usd_per_accelerator": each,
+            "accelerators_per_node": NODES_QUOTED.get(sku.split(",")[0]),
             "lead_time_weeks": weeks,
             "note": "invented offer of the sample company, not a market price",
             "source": "offer file of the invented company",

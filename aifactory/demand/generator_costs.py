@@ -325,6 +325,10 @@ def benchmarks(seed: int) -> pd.DataFrame:
     return conform(frame.assign(source=source, as_of=pd.Timestamp(AS_OF), confidence="assumed"), "benchmarks")
 
 
+#: Accelerators that hold one copy of the larger models in 16 bits; one is enough for the others.
+REPLICAS = {"support-chat": 4, "claims-assistant": 4, "dev-copilot": 8, "procurement-agent": 8}
+
+
 def _curve(name: str, accelerator: str, repeat: int, random: np.random.Generator) -> pd.DataFrame:
     case = USE_CASES[name]
     count = (
@@ -361,7 +365,7 @@ def _curve(name: str, accelerator: str, repeat: int, random: np.random.Generator
     frame["power_w"] = watts if not accelerator.startswith(("google", "aws")) else np.nan
     frame = frame.assign(
         benchmark_id=f"{name}--{accelerator}--r{repeat}", use_case_id=name, accelerator_id=accelerator, accelerators=count,
-        model=case.model or None, precision="bf16", engine="vllm" if case.output_tokens else "pytorch",
+        replica_accelerators=min(count, REPLICAS.get(name, 1)) if case.model else None, model=case.model or None, precision="bf16", engine="vllm" if case.output_tokens else "pytorch",
         engine_version="0.14", tool="own runner", repeat=repeat, retries=0, duration_s=duration,
         peak_memory_gb=None, warm_start_s=round(float(random.uniform(60, 240)) * slow, 1),
     )  # fmt: skip

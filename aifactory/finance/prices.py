@@ -23,6 +23,7 @@ PRICE_COLUMNS = [
     "term_months",
     "upfront_fraction",
     "minimum_accelerators",
+    "accelerators_per_node",
     "lead_time_weeks",
     "note",
     "as_of",
@@ -67,6 +68,23 @@ def price_table(prices: pd.DataFrame, plan: Plan, as_of: dt.date | str) -> pd.Da
     One row per combination, columns `PRICE_COLUMNS`, sorted by accelerator, region and option.
     Money is USD per accelerator-hour, or USD per accelerator for a purchase.
     """
+    return cheapest_offers(_held(prices, plan, as_of), KEYS).reindex(columns=PRICE_COLUMNS)
+
+
+def node_offers(prices: pd.DataFrame, plan: Plan, as_of: dt.date | str) -> pd.DataFrame:
+    """The cheapest offer per combination of `price_table` and size in which it is sold (`accelerators_per_node`).
+
+    An offer from elsewhere stands in only where none of any size holds in the region. Sizes that are not stated stay
+    empty and count as one.
+    """
+    table = _held(prices, plan, as_of)
+    here = table.groupby(KEYS)["exact_region"].transform("any")
+    sized = [*KEYS, "accelerators_per_node"]
+    return cheapest_offers(table[table["exact_region"] | ~here], sized)[PRICE_COLUMNS]
+
+
+def _held(prices: pd.DataFrame, plan: Plan, as_of: dt.date | str) -> pd.DataFrame:
+    """Newest rows of the offers for the candidates in the regions of the plan, with their age."""
     offers = latest_offers(prices[prices["accelerator_id"].isin(plan.candidates)])
     hardware = offers["purchase_option"].isin(OWN_SITE_OPTIONS) & (offers["region"] == "*")
     rows = []
@@ -76,7 +94,7 @@ def price_table(prices: pd.DataFrame, plan: Plan, as_of: dt.date | str) -> pd.Da
         rows.append(theirs.assign(exact_region=exact.astype(bool), region=region.region))
     table = pd.concat(rows, ignore_index=True)
     table["age_days"] = (pd.Timestamp(as_of) - table["as_of"]).dt.days.clip(lower=0)
-    return _cheapest(table, KEYS)[PRICE_COLUMNS]
+    return table
 
 
 def add_server(prices: pd.DataFrame, accelerators: pd.DataFrame, operating_costs: pd.DataFrame) -> pd.DataFrame:
@@ -111,10 +129,11 @@ def cheapest_price(
     rows = table[table["purchase_option"] == purchase_option]
     if regions is not None:
         rows = rows[rows["region"].isin(list(regions))]
-    return _cheapest(rows, ["accelerator_id"]).set_index("accelerator_id")
+    return cheapest_offers(rows, ["accelerator_id"]).set_index("accelerator_id")
 
 
-def _cheapest(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+def cheapest_offers(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """The cheapest row per `keys`, offers of the region itself before stand-ins; rows without a price are left out."""
     price = table["usd_per_accelerator_hour"].fillna(table["usd_per_accelerator"])
     order = [*keys, "exact_region", "price", "provider", "sku"]
     ascending = [*[True] * len(keys), False, True, True, True]

@@ -20,10 +20,12 @@ from aifactory.serving.staffing import chance_factor
 from aifactory.units import HOURS_PER_MONTH, SCENARIOS, SECONDS_PER_HOUR
 
 KEY = ["use_case_id", "region"]
-ABOUT_POOLS = ["accelerators_per_node", "tdp_w", "platform_class", "vendor"]
+ABOUT_POOLS = ["accelerators_per_node", "largest_slice", "tdp_w", "platform_class", "vendor"]
 TRAINING_CLASSES = ("batch_training", "parameter_efficient_fine_tuning")
 LATENCY_LIMITS = ["slo_p95_ttft_ms", "slo_p95_tpot_ms", "slo_p95_e2e_ms"]
-CAPACITY_COLUMNS = ["units_per_s_per_accelerator", "low", "high", "tier", "measured_failure_rate"]
+CAPACITY_COLUMNS = [
+    "units_per_s_per_accelerator", "low", "high", "tier", "measured_failure_rate", "replica_accelerators",
+]  # fmt: skip
 #: What chance rests on; a table of capacities without them holds for even loads only.
 CHANCE_COLUMNS = ["in_progress_per_accelerator", "spread_constant", "binding_slo", "chance_basis"]
 EXPECTED = SCENARIOS.index("expected")
@@ -36,7 +38,7 @@ class Streams:
     """Arrays over S scenarios, T + 1 months, K streams, P pools and H hours of the period."""
 
     table: pd.DataFrame  # K rows: use case, region, accelerator, and what each stream needs
-    pools: pd.DataFrame  # P rows: region, accelerator_id, accelerators_per_node, tdp_w, platform_class, vendor
+    pools: pd.DataFrame  # P rows: region, accelerator_id and `ABOUT_POOLS`
     months: tuple[str, ...]
     units: np.ndarray  # [S, T + 1, K] service units a month
     reserve: np.ndarray  # [T + 1, K] share added to the peak of a stream

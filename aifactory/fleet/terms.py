@@ -81,10 +81,11 @@ class Terms:
 
 
 def read_offers(table: pd.DataFrame, pools: pd.DataFrame, plan: Plan) -> Offers:
-    """Arrange the price table by pool and option."""
-    places = [tuple(place) for place in pools[["accelerator_id", "region"]].itertuples(index=False)]
-    wanted = [(*place, option) for option in (*FLEXIBLE_OPTIONS, *COMMITTED_OPTIONS) for place in places]
-    keyed = table.set_index(["accelerator_id", "region", "purchase_option"])[OFFER_COLUMNS].astype("float64")
+    """Arrange the price table by pool and option; one with a column `pool` speaks of each pool apart, else of its place."""
+    places = pools[["accelerator_id", "region"]].assign(pool=np.arange(len(pools)))
+    of_pools = table if "pool" in table else table.merge(places, on=["accelerator_id", "region"])
+    wanted = [(pool, option) for option in (*FLEXIBLE_OPTIONS, *COMMITTED_OPTIONS) for pool in range(len(pools))]
+    keyed = of_pools.set_index(["pool", "purchase_option"])[OFFER_COLUMNS].astype("float64")
     found = keyed.reindex(pd.MultiIndex.from_tuples(wanted, names=keyed.index.names))
     options = len(FLEXIBLE_OPTIONS) + len(COMMITTED_OPTIONS)
     blocks = found.to_numpy().T.reshape(len(OFFER_COLUMNS), options, len(pools))

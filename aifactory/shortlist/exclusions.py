@@ -31,6 +31,7 @@ def find_exclusions(ws: Workspace, capacity: pd.DataFrame, penalties: pd.DataFra
     chips = ws.table("accelerators").set_index("accelerator_id")
     models, cases = ws.table("models").set_index("model"), ws.table("use_cases").set_index("use_case_id")
     places, contexts = _places(ws), lengths(ws).sum(axis=1)
+    sold = ws.table("prices").groupby("accelerator_id")["accelerators_per_node"].max().astype(float).fillna(0.0)
     priced = {} if penalties is None else penalties.set_index(KEYS)["no_offer_in"].to_dict()
     rows = []
     for cell in capacity.itertuples(index=False):
@@ -41,7 +42,7 @@ def find_exclusions(ws: Workspace, capacity: pd.DataFrame, penalties: pd.DataFra
             or _by_framework(ws, chip, cell.use_case_id)
             or _by_region(ws, cell.accelerator_id, chip, case, places)
             or _by_restriction(ws, chip, case, cell.use_case_id, cell.accelerator_id)
-            or _by_memory(cell, chip, case, models, contexts)
+            or _by_memory(cell, chip, case, models, contexts, float(sold.get(cell.accelerator_id, 0)))
             or _by_figures(cell, priced.get((cell.use_case_id, cell.accelerator_id)))
         )
         if reason:
@@ -145,14 +146,14 @@ def _holds(item: Restriction, chip: pd.Series, case: pd.Series, use_case: str, a
 
 
 def _by_memory(
-    cell: tuple, chip: pd.Series, case: pd.Series, models: pd.DataFrame, contexts: pd.Series
+    cell: tuple, chip: pd.Series, case: pd.Series, models: pd.DataFrame, contexts: pd.Series, sold: float
 ) -> tuple[str, str] | None:
-    """Weights, KV cache of one mean request and activations must fit a node or a larger slice that is sold; what ran fits."""
+    """Weights, KV cache of one mean request and activations must fit a node, or the larger server or slice that is sold; what ran fits."""
     if case["model"] not in models.index or cell.tier == "measured":
         return None
     model, count = models.loc[case["model"]], int(chip["accelerators_per_node"])
     slice_of = chip.get("largest_slice")
-    largest = count if pd.isna(slice_of) else max(int(slice_of), count)
+    largest = int(max(count, sold, 0 if pd.isna(slice_of) else slice_of))
     stated = [name for name in (cell.precision, model["default_precision"]) if name in BYTES]
     precision = stated[0] if stated else "bf16"
     while True:

@@ -22,9 +22,10 @@ import pandas as pd
 from aifactory.benchmark.capacity import EDGE_CLASS
 from aifactory.finance.cashflow import discount_factors
 from aifactory.finance.options import COMMITTED_OPTIONS, FLEXIBLE_OPTIONS, OPTION_NAMES
-from aifactory.finance.prices import OWN_SITE_OPTIONS, add_server, price_table
+from aifactory.finance.prices import OWN_SITE_OPTIONS, add_server, node_offers
 from aifactory.fleet.compute import Compute, price_orders
 from aifactory.fleet.missed import LEAST_HOURS, lost_value_usd
+from aifactory.fleet.node_sizes import MOST_NODES, cheapest_sizes, most_at_once, with_sizes
 from aifactory.fleet.nodes import TOLERANCE, Load, Slots, build_load, build_slots
 from aifactory.fleet.orders import FLEXIBLE, OWNED, Orders, cheapest_decisions, follow
 from aifactory.fleet.streams import (
@@ -32,7 +33,6 @@ from aifactory.fleet.streams import (
     EXPECTED,
     Streams,
     build_streams,
-    busiest,
     owned_accelerators,
     period_shapes,
 )
@@ -42,8 +42,6 @@ from aifactory.inventory import Inventory
 from aifactory.shortlist.exclusions import KEYS
 from aifactory.units import HOURS_PER_MONTH, monthly_rate
 
-#: Nodes of a cell beyond which several are ordered as one: half of one in so many is the most that this rounds up.
-MOST_NODES = 400
 TERM_COLUMNS = ["terms", "committed_share", "terms_source", "terms_as_of", "terms_stale", "no_offer_in"]
 BOUGHT_COLUMNS = [*KEYS, "compute_usd", "missed_usd", *TERM_COLUMNS]
 OPTIONS = ("owned", *COMMITTED_OPTIONS, *FLEXIBLE_OPTIONS)
@@ -55,16 +53,16 @@ class Market:
 
     ws: Workspace
     inventory: Inventory
-    prices: pd.DataFrame  # `price_table`
+    prices: pd.DataFrame  # `node_offers`
     today: pd.Series  # accelerator of today by use case
     shapes: Mapping[tuple[str, str], np.ndarray]  # hourly load of the period by use case and region
 
 
 def market_of(ws: Workspace, inventory: Inventory, today: pd.Series) -> Market:
-    """The price table of a workspace as the buy plan reads it."""
+    """The offers of a workspace as the buy plan reads them."""
     offers = add_server(ws.table("prices"), ws.table("accelerators"), ws.table("operating_costs"))
     shapes = period_shapes(ws.table("demand_windows"), inventory.demand_profile, ws.period)
-    return Market(ws, inventory, price_table(offers, ws.plan, ws.as_of), today, shapes)
+    return Market(ws, inventory, node_offers(offers, ws.plan, ws.as_of), today, shapes)
 
 
 def price_cells(market: Market, cells: pd.DataFrame) -> pd.DataFrame:
@@ -84,7 +82,8 @@ def price_cells(market: Market, cells: pd.DataFrame) -> pd.DataFrame:
     streams = streams_alone(market, cells)
     if streams.table.empty:
         return pd.DataFrame(columns=BOUGHT_COLUMNS).astype(dict.fromkeys(KEYS, "str"))
-    return _by_cell(market, streams, price_pools(market, streams))
+    streams, prices = bought_nodes(market, streams)
+    return _by_cell(market, streams, price_pools(market, streams, prices), prices)
 
 
 def cell_usd(market: Market, cells: pd.DataFrame) -> pd.DataFrame:
@@ -92,7 +91,12 @@ def cell_usd(market: Market, cells: pd.DataFrame) -> pd.DataFrame:
     streams = streams_alone(market, cells)
     if streams.table.empty:
         return pd.DataFrame(columns=BOUGHT_COLUMNS[:4]).astype(dict.fromkeys(KEYS, "str"))
-    return _sums(streams, price_pools(market, streams))
+    return _sums(streams, price_pools(market, *bought_nodes(market, streams)))
+
+
+def bought_nodes(market: Market, streams: Streams) -> tuple[Streams, pd.DataFrame]:
+    """Streams with the instances or servers that serve each pool at least cost, and their price list."""
+    return cheapest_sizes(streams, market.prices, lambda sized, prices: price_pools(market, sized, prices).usd)
 
 
 @dataclass(frozen=True)
@@ -104,14 +108,14 @@ class Priced:
     hours: np.ndarray  # [len(OPTIONS), P] accelerator-hours paid by way to pay
 
 
-def price_pools(market: Market, streams: Streams) -> Priced:
-    """Cheapest way to pay for every node of every pool of streams in the expected scenario."""
+def price_pools(market: Market, streams: Streams, prices: pd.DataFrame) -> Priced:
+    """Cheapest way to pay at a price list for every node of every pool of streams in the expected scenario."""
     plan, pools = market.ws.plan, len(streams.pools)
     streams = _in_bundles(streams)
     owned_nodes = _owned_nodes(market, streams)
     slots = build_slots(streams, owned_nodes)
     load = build_load(streams, slots, streams.units[EXPECTED])
-    offers = _admissible(read_offers(market.prices, streams.pools, plan), streams)
+    offers = _admissible(read_offers(prices, streams.pools, plan), streams)
     owned = slots.number < owned_nodes[slots.pool]
     held = slots.total((load.held & ~owned) * slots.size, pools).max(axis=0, initial=0.0)
     terms = build_terms(offers, slots, plan, held)
@@ -146,11 +150,9 @@ def streams_alone(market: Market, cells: pd.DataFrame) -> Streams:
 
 def _in_bundles(streams: Streams) -> Streams:
     """Several nodes as one where a pool would have too many."""
-    level = (busiest(streams) * (1.0 + np.maximum(streams.reserve, 0.0)) * streams.chance).max(axis=0, initial=0.0)
     size = streams.pools["accelerators_per_node"].fillna(1).to_numpy(dtype=float)
-    together = np.ceil(_by_pool(streams, level) / size / MOST_NODES - TOLERANCE)
-    whole = (size * np.maximum(together, 1.0)).astype(int)
-    return replace(streams, pools=streams.pools.assign(accelerators_per_node=whole))
+    together = np.ceil(most_at_once(streams) / size / MOST_NODES - TOLERANCE)
+    return with_sizes(streams, size * np.maximum(together, 1.0))
 
 
 def _by_pool(streams: Streams, values: np.ndarray) -> np.ndarray:
@@ -219,9 +221,9 @@ def _hours_by_option(orders: Orders, load: Load, slots: Slots, terms: Terms, poo
     return np.array([slots.total(part.sum(axis=0) * slots.size, pools) for part in found]) * HOURS_PER_MONTH
 
 
-def _by_cell(market: Market, streams: Streams, priced: Priced) -> pd.DataFrame:
+def _by_cell(market: Market, streams: Streams, priced: Priced, prices: pd.DataFrame) -> pd.DataFrame:
     """Sums over the regions of a cell, and the offers behind them."""
-    places = streams.table[[*KEYS, "region"]]
+    places = streams.table[[*KEYS, "region", "pool"]]
     total = _sums(streams, priced)
     long = (
         pd.DataFrame(priced.hours.T, columns=list(OPTIONS))
@@ -229,8 +231,8 @@ def _by_cell(market: Market, streams: Streams, priced: Priced) -> pd.DataFrame:
         .melt(id_vars=list(places), var_name="purchase_option", value_name="hours")
     )
     long = long[long["hours"] > 0]
-    offers = market.prices[["accelerator_id", "region", "purchase_option", "provider", "source", "as_of", "age_days"]]
-    long = long.merge(offers, on=["accelerator_id", "region", "purchase_option"], how="left")
+    offers = prices[["pool", "purchase_option", "provider", "source", "as_of", "age_days"]]
+    long = long.merge(offers, on=["pool", "purchase_option"], how="left")
     limit = long["purchase_option"].map(market.ws.plan.price_freshness_days).astype("float64")
     long["terms_stale"] = long["age_days"] > limit
     rows = [(*key, *_terms_of(group)) for key, group in long.groupby(KEYS, sort=True)]

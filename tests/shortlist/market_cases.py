@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 
-from aifactory.finance.prices import price_table
+from aifactory.finance.prices import node_offers
 from aifactory.fleet.streams import month_labels
 from aifactory.shortlist.plan_terms import Market
 
@@ -52,7 +52,7 @@ SHAPES = {("chat", "us"): BY_HOUR, ("images", "us"): np.ones(len(BY_HOUR))}
 
 
 def market(ws, demand, *offers, today=H100):
-    prices = price_table(pd.concat(offers, ignore_index=True), ws.plan, ws.as_of)
+    prices = node_offers(pd.concat(offers, ignore_index=True), ws.plan, ws.as_of)
     today = pd.Series({"chat": today, "models": today, "images": today})
     return Market(ws, demand, prices, today, SHAPES)
 

@@ -41,9 +41,12 @@ def scored(ws, road, found=None):
 
 @pytest.fixture
 def rule(changed, mini_ws):
-    """The exclusion rule of a cell, with fields of its use case and chip changed; None where it may stay."""
+    """The exclusion rule of a cell, with fields of its use case and chip changed; None where it may stay.
 
-    def find(use_case=None, chip=None, model=None, **cell_changes):
+    Offers are sold in nodes of the catalogue, or in `sold` accelerators.
+    """
+
+    def find(use_case=None, chip=None, model=None, sold=None, **cell_changes):
         row = cell(**cell_changes)
         name, accelerator = row.loc[0, "use_case_id"], row.loc[0, "accelerator_id"]
         cases = mini_ws.table("use_cases").copy()
@@ -54,7 +57,9 @@ def rule(changed, mini_ws):
             chips.loc[chips["accelerator_id"] == accelerator, column] = value
         for column, value in (model or {}).items():
             models.loc[models["model"] == "Llama-3.1-8B", column] = value
-        found = find_exclusions(changed(use_cases=cases, accelerators=chips, models=models), row)
+        prices = mini_ws.table("prices").copy()
+        prices["accelerators_per_node"] = pd.Series(sold, index=prices.index, dtype="Int64")
+        found = find_exclusions(changed(use_cases=cases, accelerators=chips, models=models, prices=prices), row)
         return found["rule"].iloc[0] if len(found) else None
 
     return find
@@ -128,6 +133,13 @@ def test_a_slice_of_several_nodes_that_is_sold_as_one_counts(rule):
     assert rule(chip={**chip, "largest_slice": 8}, model=model) is None
     assert rule(chip={**chip, "largest_slice": 6144}, model=model) is None
     assert rule(chip={**chip, "largest_slice": 2}, model=model) == "memory"
+
+
+def test_a_model_fits_the_larger_server_that_is_sold(rule):
+    """71.4 GB of weights and 0.8 beside them need 72.2: four cards of 24 GB have 86.4 to use, two have 43.2."""
+    chip, model = {"memory_gb": 24.0, "accelerators_per_node": 1}, {"params_total_b": 35.7}
+    assert rule(chip=chip, model=model) == rule(chip=chip, model=model, sold=2) == "memory"
+    assert rule(chip=chip, model=model, sold=4) is None
 
 
 def test_the_slices_of_the_catalogue_name_their_source(mini_ws):

@@ -10,12 +10,19 @@ from hypothesis import strategies as st
 from market_cases import A100, H100, TWO_BY_DAY, cells, inventory, market, offer
 
 from aifactory.buyplan.case import build_case, solve_expected
-from aifactory.buyplan.plan import stream_builder
+from aifactory.buyplan.plan import in_nodes_as_sold, stream_builder
 from aifactory.finance.options import OPTION_NAMES
 from aifactory.finance.prices import add_server, price_table
 from aifactory.fleet.streams import owned_accelerators
 from aifactory.shortlist.money import baseline_accelerators
-from aifactory.shortlist.plan_terms import BOUGHT_COLUMNS, MOST_NODES, market_of, price_cells
+from aifactory.shortlist.plan_terms import (
+    BOUGHT_COLUMNS,
+    MOST_NODES,
+    bought_nodes,
+    market_of,
+    price_cells,
+    streams_alone,
+)
 from aifactory.units import monthly_rate
 
 NODE_MONTH = 8 * 730
@@ -118,6 +125,60 @@ def test_old_prices_are_named(mini_ws):
     assert row["terms_as_of"] == pd.Timestamp("2024-01-01")
 
 
+ALONE = {"replica_accelerators": 1.0}
+FEW = TWO_BY_DAY / 8  # fills two accelerators by day and one by night
+
+
+def one_each(ws, usd, **fields):
+    return offer(ws, sku="one", accelerators_per_node=1, usd_per_accelerator_hour=usd, **fields)
+
+
+def test_little_work_pays_the_small_instance_that_is_sold(mini_ws):
+    """An eighth of the work on nodes of one costs what whole nodes of eight would, an eighth of it, at the small price."""
+    row = priced(mini_ws, offer(mini_ws), one_each(mini_ws, 2.5), demand=inventory(per_hour=FEW), cell=ALONE)
+    assert row["compute_usd"] == pytest.approx(730 * 2.5 * (1 + BY_DAY) * factors(mini_ws))
+    server = priced(mini_ws, offer(mini_ws), demand=inventory(per_hour=FEW), cell=ALONE)
+    assert server["compute_usd"] == pytest.approx(NODE_MONTH * 2.0 * factors(mini_ws))
+
+
+def test_much_work_pays_the_cheaper_server(mini_ws):
+    row = priced(mini_ws, offer(mini_ws), one_each(mini_ws, 2.5), cell=ALONE)
+    assert row["compute_usd"] == pytest.approx(NODE_MONTH * 2.0 * (1 + BY_DAY) * factors(mini_ws))
+
+
+def test_a_node_holds_the_largest_replica(mini_ws):
+    few, offers = inventory(per_hour=FEW), (offer(mini_ws), one_each(mini_ws, 0.1))
+    for replica in (4.0, np.nan):  # not known: the node of the catalogue
+        row = priced(mini_ws, *offers, demand=few, cell={"replica_accelerators": replica})
+        assert row["compute_usd"] == pytest.approx(NODE_MONTH * 2.0 * factors(mini_ws))
+    assert priced(mini_ws, offers[1], demand=few, cell={"replica_accelerators": 4.0})["no_offer_in"] == "us"
+
+
+def test_servers_and_instances_share_a_pool_where_one_divides_the_other(mini_ws):
+    """Nodes of eight: the base is bought as servers, the top rented as two instances of four."""
+    year = offer(mini_ws, purchase_option="reserved_1y", term_months=12, usd_per_accelerator_hour=1.0)
+    four = offer(mini_ws, sku="four", accelerators_per_node=4)
+    row = priced(mini_ws, year, four, cell={"replica_accelerators": 2.0})
+    assert row["compute_usd"] == pytest.approx(NODE_MONTH * (1.0 + 2.0 * BY_DAY) * factors(mini_ws))
+    three = offer(mini_ws, sku="three", accelerators_per_node=3, usd_per_accelerator_hour=0.01)
+    streams = streams_alone(market(mini_ws, inventory(), three), cells(ALONE))
+    sized, prices = bought_nodes(market(mini_ws, inventory(), year, three), streams)
+    assert sized.pools["accelerators_per_node"].tolist() == [3]
+    assert prices["purchase_option"].tolist() == ["on_demand"]  # eight is no multiple of three
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.floats(0.01, 30.0), st.sampled_from([1, 2, 4]), st.floats(0.5, 4.0))
+def test_another_size_on_sale_never_costs_more(mini_ws, work, node, usd):
+    demand, small = (
+        inventory(per_hour=work),
+        offer(mini_ws, sku="n", accelerators_per_node=node, usd_per_accelerator_hour=usd),
+    )
+    alone = priced(mini_ws, offer(mini_ws), demand=demand, cell=ALONE)["compute_usd"]
+    both = priced(mini_ws, offer(mini_ws), small, demand=demand, cell=ALONE)["compute_usd"]
+    assert both <= alone * (1 + 1e-12)
+
+
 def test_a_fleet_of_very_many_nodes_is_ordered_in_bundles(mini_ws):
     one = priced(mini_ws, offer(mini_ws))["compute_usd"]
     many = priced(mini_ws, offer(mini_ws), demand=inventory(per_hour=TWO_BY_DAY * 20 * MOST_NODES))["compute_usd"]
@@ -156,6 +217,7 @@ def test_a_cell_costs_what_the_plan_pays_for_it_alone(road):
         short = dataclasses.replace(road.shortlist, choice=choice)
         streams = stream_builder(ws, road.inventory, road.benchmark, short)(ws.plan)
         owned = owned_accelerators(road.inventory.pools, ws.plan, streams)
-        case = build_case(ws.plan, streams, prices, owned=owned, porting={})
+        restream, sold = in_nodes_as_sold(mine, streams, lambda _, made=streams: made, prices)
+        case = build_case(ws.plan, restream(ws.plan), sold, owned=owned, porting={})
         usd = solve_expected(case).ledger.compute.present_value(monthly_rate(ws.plan.value("wacc")))
         assert found[use_case, chip] == pytest.approx(usd), (use_case, chip)

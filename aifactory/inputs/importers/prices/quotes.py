@@ -26,7 +26,8 @@ from aifactory.units import HOURS_PER_MONTH
 PARTS = ("columns", "values", "constants", "price_per")
 FIELDS = (
     "accelerator", "price", "count", "provider", "sku", "region", "purchase_option", "term_months", "upfront_fraction",
-    "escalator_per_year", "buy_out_usd", "minimum_accelerators", "lead_time_weeks", "currency", "as_of", "note", "confidence",
+    "escalator_per_year", "buy_out_usd", "minimum_accelerators", "accelerators_per_node",
+    "lead_time_weeks", "currency", "as_of", "note", "confidence",
 )  # fmt: skip
 OPTIONS = ("purchase", "lease", "reserved_1y", "reserved_3y", "capacity_block", "on_demand", "spot")
 #: No contract runs longer, no price list is older.
@@ -177,6 +178,9 @@ def _offer(row: _Row, price_per: str) -> dict[str, object]:
         "usd_per_accelerator_hour": math.nan if bought else price * mean / hours,
         "usd_per_accelerator": price if bought else math.nan,
         "minimum_accelerators": row.number("minimum_accelerators"),
+        "accelerators_per_node": row.number(
+            "accelerators_per_node", each if price_per.startswith("node") else math.nan
+        ),
         "lead_time_weeks": row.number("lead_time_weeks"),
         "note": "; ".join(filter(None, notes)),
         "source": row.source.name,

@@ -1,0 +1,107 @@
+"""How many accelerators of a pool come as one: a choice among the instances and servers that are sold.
+
+An offer comes in nodes of the size that it states, else of the catalogue's. A node must hold the largest replica of the
+pool. Chips of slices (TPUs) and of a node with links between its accelerators may be joined where the replica is
+larger: then whole nodes are joined. A pool of nodes of size s can take every offer whose node divides s; which s is
+cheapest is asked of the caller, who prices the pools: a server of eight costs less an hour, an instance of one
+stands idle less.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from aifactory.finance.prices import cheapest_offers
+from aifactory.fleet.streams import Streams, busiest
+
+#: Nodes of a pool beyond which smaller ones are not tried: half of one in so many is the most that they save.
+MOST_NODES = 400
+TOLERANCE = 1e-9
+
+
+def replica_sizes(streams: Streams) -> np.ndarray:
+    """[P] accelerators of the largest replica of each pool; the catalogue's node where one is not known.
+
+    >>> from types import SimpleNamespace
+    >>> table = pd.DataFrame({"pool": [0, 0, 1], "replica_accelerators": [1.0, 4.0, np.nan]})
+    >>> pools = pd.DataFrame({"accelerators_per_node": [1, 8]})
+    >>> replica_sizes(SimpleNamespace(table=table, pools=pools, pool=np.array([0, 0, 1]))).tolist()
+    [4.0, 8.0]
+    """
+    node = streams.pools["accelerators_per_node"].fillna(1).to_numpy(dtype=float)
+    need = np.zeros(len(streams.pools))
+    stated = streams.table["replica_accelerators"].to_numpy(dtype=float)
+    np.maximum.at(need, streams.pool, np.where(np.isfinite(stated), stated, node[streams.pool]))
+    return need
+
+
+def offers_of_pools(offers: pd.DataFrame, streams: Streams) -> pd.DataFrame:
+    """Offers (`aifactory.finance.prices.node_offers`) whose nodes hold the replicas of a pool, with `pool` and `node`."""
+    pools = streams.pools
+    about = pools[["accelerator_id", "region"]].assign(
+        pool=np.arange(len(pools)),
+        catalogue=pools["accelerators_per_node"].fillna(1).astype(float),
+        need=replica_sizes(streams),
+        slice=pools["largest_slice"].astype(float).fillna(0.0),
+    )
+    held = offers.merge(about, on=["accelerator_id", "region"])
+    node = held["accelerators_per_node"].astype(float).fillna(held["catalogue"])
+    linked = (held["catalogue"] > 1) & (node >= held["catalogue"])
+    joined = np.ceil(held["need"] / node - TOLERANCE) * node
+    joins = linked | (joined <= held["slice"])
+    held["node"] = np.where(node >= held["need"], node, np.where(joins, joined, 0.0)).astype(int)
+    return held[held["node"] > 0]
+
+
+def prices_at(held: pd.DataFrame, sizes: np.ndarray) -> pd.DataFrame:
+    """Price list by `pool` for nodes of `sizes` [P]: the cheapest offer of each option whose node divides the size."""
+    fitting = held[np.asarray(sizes)[held["pool"]] % held["node"] == 0]
+    return cheapest_offers(fitting, ["pool", "purchase_option"])
+
+
+def most_at_once(streams: Streams) -> np.ndarray:
+    """[P] accelerators that the streams of a pool need in their busiest months with reserve, each stream alone."""
+    level = (busiest(streams) * (1.0 + np.maximum(streams.reserve, 0.0)) * streams.chance).max(axis=0, initial=0.0)
+    return np.bincount(streams.pool, level, len(streams.pools))
+
+
+def with_sizes(streams: Streams, sizes: np.ndarray) -> Streams:
+    """The streams with nodes of `sizes` [P]."""
+    return replace(streams, pools=streams.pools.assign(accelerators_per_node=np.asarray(sizes, dtype=int)))
+
+
+def cheapest_sizes(
+    streams: Streams, offers: pd.DataFrame, usd_of: Callable[[Streams, pd.DataFrame], np.ndarray]
+) -> tuple[Streams, pd.DataFrame]:
+    """Streams with the node size of every pool that costs least, and the price list for it.
+
+    Parameters
+    ----------
+    offers : `aifactory.finance.prices.node_offers`.
+    usd_of : cost [P] of streams with given nodes under a price list; NaN where a pool cannot be served. Asked once
+        per size, none where every pool has one size only.
+
+    A pool without an admissible offer keeps the catalogue's node, and no offer. Of equal costs the larger node wins.
+    """
+    held = offers_of_pools(offers, streams)
+    tried = _candidates(streams, held)
+    best = tried[0]
+    if len(tried) > 1:
+        usd = [usd_of(with_sizes(streams, sizes), prices_at(held, sizes)) for sizes in tried]
+        costs = np.where(np.isnan(usd), np.inf, usd)
+        best = np.choose(costs.argmin(axis=0), tried)
+    return with_sizes(streams, best), prices_at(held, best)
+
+
+def _candidates(streams: Streams, held: pd.DataFrame) -> list[np.ndarray]:
+    """Sizes [P] to try in turn, the largest of every pool first; pools with fewer sizes repeat their last."""
+    level, sizes = most_at_once(streams), []
+    for pool, node in enumerate(streams.pools["accelerators_per_node"].fillna(1).astype(int)):
+        sold = sorted(set(held.loc[held["pool"] == pool, "node"]), reverse=True) or [node]
+        sizes.append([size for size in sold if size == sold[0] or level[pool] / size <= MOST_NODES])
+    most = max(map(len, sizes), default=1)
+    return [np.array([each[min(at, len(each) - 1)] for each in sizes], dtype=int) for at in range(most)]
