@@ -18,7 +18,7 @@ import pandas as pd
 
 from aifactory.demand.profile import hourly_series
 from aifactory.demand.reserve import Reserve, plan_reserve
-from aifactory.demand.reserve_money import price_curve
+from aifactory.demand.reserve_money import failure_factor, price_curve
 from aifactory.errors import InputError
 from aifactory.inputs.plan import Plan
 from aifactory.inputs.workspace import Workspace
@@ -52,6 +52,12 @@ class SizedReserve:
     average_per_hour: float  # in the period: what the capacity is relative to
     found: Reserve | None  # None where the hours do not suffice; `note` says why
     note: str
+    pools: int = 0  # failure domains of which one may be down; 0 where none are stated
+
+    @property
+    def spares(self) -> float:
+        """Capacity over need so that the domains but one hold it, as in the plan's need."""
+        return failure_factor(self.pools) if self.pools else 1.0
 
     @property
     def over_average(self) -> float:
@@ -87,9 +93,8 @@ def size_stream_reserves(
         weeks = ws.plan.value("reserve_review_weeks") + quickest_weeks(prices, accelerator, row.region)
         criticality = str(cases.loc[row.use_case_id, "criticality"])
         hours = at_todays_level(hourly_series(mine).to_numpy(), row.growth_per_month)
-        found[row.use_case_id, row.region] = _sized(
-            hours, criticality, target_of(ws.plan, criticality), weeks, row.units_per_hour_avg
-        )
+        sized = _sized(hours, criticality, target_of(ws.plan, criticality), weeks, row.units_per_hour_avg)
+        found[row.use_case_id, row.region] = replace(sized, pools=ws.plan.failure_domains.get(criticality, 0))
     return found
 
 
@@ -156,7 +161,7 @@ def with_reserves(plan: BuyPlan, sized: Mapping[Place, SizedReserve]) -> BuyPlan
         summary.append(keys | _summary(stream, item))
         if item.found is not None:
             price = hourly_price(plan.options, stream.accelerator_id, stream.region)
-            curves.append(_curve(item.found, keys, stream.units / stream.accelerator_hours, price))
+            curves.append(_curve(item, keys, stream.units / stream.accelerator_hours, price))
     return replace(
         plan,
         reserves=pd.DataFrame(summary).reindex(columns=SUMMARY),
@@ -175,7 +180,7 @@ def _summary(stream: tuple, item: SizedReserve) -> dict[str, object]:
         "article_over_peak": stream.reserve_rule,
         "article_per_hour": article * per_accelerator,
         "article_accelerators": article,
-        "note": item.note,
+        "note": "; ".join(text for text in (item.note, _spared(item)) if text),
     }
     found = item.found
     if found is None:
@@ -184,21 +189,29 @@ def _summary(stream: tuple, item: SizedReserve) -> dict[str, object]:
         "basis_per_hour": found.basis_value,
         "capacity_per_hour": found.capacity,
         "reserve": found.reserve,
-        "accelerators": found.capacity / per_accelerator,
+        "accelerators": item.spares * found.capacity / per_accelerator,
         "exceedance_backtest": found.exceedance_backtest,
         "risk_low": found.risk_low,
         "risk_high": found.risk_high,
         "hours_per_month_over": found.hours_per_month_over,
-        "utilization": found.utilization,
+        "utilization": found.utilization / item.spares,
         "origins": found.origins,
     }
 
 
-def _curve(found: Reserve, keys: dict[str, str], per_accelerator: float, usd_per_hour: float) -> pd.DataFrame:
-    priced = price_curve(found, usd_per_hour / per_accelerator * HOURS_PER_MONTH, HOURS_PER_MONTH)
-    return priced.assign(
-        **keys, accelerators=priced["capacity"] / per_accelerator, usd_per_month=priced["capacity_usd_per_month"]
+def _spared(item: SizedReserve) -> str:
+    return (
+        f"accelerators and price times {item.spares:.3g} for one of {item.pools} failure domains" if item.pools else ""
     )
+
+
+def _curve(item: SizedReserve, keys: dict[str, str], per_accelerator: float, usd_per_hour: float) -> pd.DataFrame:
+    per_unit = item.spares / per_accelerator
+    priced = price_curve(item.found, usd_per_hour * per_unit * HOURS_PER_MONTH, HOURS_PER_MONTH)
+    return priced.assign(
+        **keys, accelerators=priced["capacity"] * per_unit, usd_per_month=priced["capacity_usd_per_month"],
+        utilization=priced["utilization"] / item.spares,
+    )  # fmt: skip
 
 
 def hourly_price(options: pd.DataFrame, accelerator_id: str, region: str) -> float:

@@ -149,3 +149,22 @@ def test_a_history_without_enough_hours_keeps_the_articles_ratio(mini_ws, plan, 
     assert short.reserve_curve.empty
     assert all("needs at least" in note for note in short.reserves["note"])
     assert "could not be tested" in reserve_section(mini_ws, short).parts[0].text
+
+
+def test_reserve_tables_hold_the_spares_of_failure_domains_like_the_orders(mini_ws, stages, plan):
+    """One of three domains down: 3 / 2 of the accelerators and of the money, for the same hours over capacity."""
+    spared = replace(mini_ws, plan=mini_ws.plan.model_copy(update={"failure_domains": {"customer_facing": 3}}))
+    found = build_buy_plan(spared, *stages)
+    before, after = (p.reserves.set_index(["use_case_id", "region"]) for p in (plan, found))
+    key = next(key for key in after.index if key[0] == "chat")
+    assert after.loc[key, "accelerators"] == pytest.approx(1.5 * before.loc[key, "accelerators"])
+    assert after.loc[key, "utilization"] == pytest.approx(before.loc[key, "utilization"] / 1.5)
+    assert after.loc[key, "exceedance_backtest"] == before.loc[key, "exceedance_backtest"]
+    assert "times 1.5 for one of 3 failure domains" in after.loc[key, "note"]
+    profile = stages[0].demand_profile.set_index(["use_case_id", "region"]).loc[key]
+    held = profile["units_per_hour_peak"] * (1 + after.loc[key, "plan_reserve_over_peak"])
+    assert held == pytest.approx(1.5 * after.loc[key, "capacity_per_hour"]), "orders hold the same"
+    curves = [p.reserve_curve.set_index(["use_case_id", "region"]).loc[[key]] for p in (plan, found)]
+    for name in ("accelerators", "usd_per_month"):
+        assert curves[1][name].to_numpy() == pytest.approx(1.5 * curves[0][name].to_numpy())
+    assert curves[1]["exceedance"].tolist() == curves[0]["exceedance"].tolist()
