@@ -12,7 +12,7 @@ from aifactory.serving.intervals import covered
 from aifactory.serving.measurements import LOWER_IS_BETTER, to_speed, to_value
 from aifactory.serving.physics import judge
 from aifactory.serving.platforms import load_platforms, native_precision
-from aifactory.serving.tiers import ANCHORED, MEASURED, look_up, novelty, train
+from aifactory.serving.tiers import ANCHORED, MEASURED, NOISE_FLOOR, look_up, novelty, train
 
 SPLITS = {
     "row": "known accelerator and model",
@@ -91,15 +91,14 @@ def _leave_row_out(rows: pd.DataFrame) -> pd.DataFrame:
         gap = (cells["gap"].to_numpy() - residual)[cell.to_numpy()]
         part = rows.loc[cell.index]
         paired = (cells["chip"] + "|" + cells["model"]).map((cells["chip"] + "|" + cells["model"]).value_counts())
-        width = np.where(
-            paired.to_numpy()[cell.to_numpy()] > 1,
-            predictor.width(regime, "other row"),
-            predictor.width(regime, "known"),
-        )
+        kind = np.where(paired.to_numpy()[cell.to_numpy()] > 1, "other row", "known")
+        asked = list(zip(kind, part["family"], strict=True))
+        widths = {pair: predictor.width(regime, pair[0], family=pair[1]) for pair in set(asked)}
+        width = np.array([widths[pair] for pair in asked])
         half = deviation[cell.to_numpy()] * width
         spoken = ~hit[cell.index].to_numpy() & np.isfinite(part["prior"].to_numpy())
         _fill(answer, part[spoken], (part["prior"].to_numpy() + gap)[spoken], half[spoken], ANCHORED)
-    half = np.maximum(found["spread"], 0.01) * predictor.lookup_scores.width(MEASURED)
+    half = np.maximum(found["spread"], NOISE_FLOOR) * predictor.lookup_widths(rows["family"])
     _fill(answer, rows[hit], found.loc[hit, "speed"].to_numpy(), half[hit].to_numpy(), MEASURED)
     return answer
 

@@ -191,7 +191,8 @@ def _conditions(d: pd.DataFrame, workloads: pd.DataFrame | None, models: pd.Data
     unit = d["metric"].mask(answers, "tokens_per_s")
     llm = (d["kind"] == "llm") & unit.isin(["tokens_per_s", "prompt_tokens_per_s"])
     d["regime"] = np.select([llm & d["round"], llm], ["llm_rounds", "llm_tables"], "other")
-    d["context"] = d["family"] + "|" + d["scenario"] + "|" + unit + "|" + d["kind"]
+    work = d["kind"].mask(d["task"] == "vlm", "vlm")  # encoding of images comes on top of the tokens counted
+    d["context"] = d["family"] + "|" + d["scenario"] + "|" + unit + "|" + work
     known, stated, stated_active = (
         d["catalogue_model"].map(models[name]).astype(float)
         for name in ("kv_bytes_per_token_bf16", "params_total_b", "params_active_b")

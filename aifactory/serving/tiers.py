@@ -6,7 +6,7 @@ of the same kind: the row itself, its accelerator, its model, or both.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -32,6 +32,8 @@ STEP_MODEL_ALONE = 0.8
 SCENARIO_CHIPS_MIN = 3
 #: Models that a new one must have as neighbours before a size trend may speak for it.
 SIZED_NEIGHBOURS = 3
+#: Kinds of which a source with `ENOUGH` scores of its own is calibrated by them.
+BY_FAMILY = ("other row", "known")
 #: Factor by which a size trend may miss the known models of a kind, median over models left out, and still speak.
 STRAY_MAX = 5.0
 
@@ -42,16 +44,20 @@ class Predictor:
 
     rows: pd.DataFrame
     models: dict[str, RatioModel]
+    _scores: dict[tuple[str, str], dict[str, np.ndarray]] = field(default_factory=dict, repr=False)
 
-    def width(self, regime: str, kind: str, scenario: str = "") -> float:
+    def width(self, regime: str, kind: str, scenario: str = "", family: str = "") -> float:
         """Calibrated half width in deviations; kinds with few scores borrow those of new accelerators.
 
         Whole accelerators are exchangeable, not their rows: with G of them the share that must be inside
         is (G + 1) / G of the nominal one. A scenario that enough accelerators ran is calibrated by its own
         scores of new accelerators: what binds a speed under a limit on latency is less known than what binds
-        the free one.
+        the free one. Other conditions of an accelerator and model are calibrated by their own source: sweeps over
+        batches scatter in another way than reviewed rounds.
         """
         model = self.models[regime]
+        if kind in BY_FAMILY and (own := self._family_scores(regime, kind, family)) is not None:
+            return conformal_quantile(own, COVERAGE)
         if kind == "new accelerator" and (own := scenario_scores(model, scenario)) is not None:
             return conformal_quantile(own, COVERAGE)
         scores = {kind: calibration_scores(model, kind)}
@@ -61,10 +67,20 @@ class Predictor:
         wider = 1 + 1 / accelerators if kind == "new accelerator" else 1.0
         return Scores(scores).width(kind, min(COVERAGE * wider, 0.95))
 
+    def _family_scores(self, regime: str, kind: str, family: str) -> np.ndarray | None:
+        if (regime, kind) not in self._scores:
+            self._scores[regime, kind] = family_scores(self.models[regime], kind)
+        own = self._scores[regime, kind].get(family, np.array([]))
+        return own if len(own) >= ENOUGH else None
+
     @cached_property
     def lookup_scores(self) -> Scores:
         """How far measured rows are from the others under their conditions."""
         return lookup_scores(self.rows)
+
+    def lookup_widths(self, families: pd.Series) -> pd.Series:
+        """Half width in spreads of a row looked up, calibrated by its source, else by all of them."""
+        return families.map({name: self.lookup_scores.width(name) for name in families.unique()}).astype(float)
 
     def predict(self, asked: pd.DataFrame) -> pd.DataFrame:
         """One line per row: predicted, low80, high80 (in the row's own metric), tier, reason."""
@@ -92,7 +108,7 @@ class Predictor:
         gap, deviation = model.predict(rows)
         speed = rows["prior"].to_numpy() + gap
         known = rows["accelerator_class"].isin(model.cells["accelerator_class"])
-        pairs = list(zip(kind, rows["scenario"].where(known, ""), strict=True))
+        pairs = list(zip(kind, rows["scenario"].where(known, ""), rows["family"], strict=True))
         widths = {pair: self.width(regime, *pair) for pair in set(pairs)}
         half = deviation * np.array([widths[pair] for pair in pairs])
         anchored = kind.isin(["known", "other row", "new accelerator"])
@@ -117,7 +133,7 @@ class Predictor:
         if not hit.any():
             return
         place = found.index[hit]
-        half = np.maximum(found.loc[hit, "spread"], NOISE_FLOOR) * self.lookup_scores.width("measured")
+        half = found.loc[hit, "spread"].clip(lower=NOISE_FLOOR) * self.lookup_widths(asked.loc[place, "family"])
         half = np.hypot(half, DRIFT_PER_SQRT_YEAR * np.sqrt(found.loc[hit, "years"]))
         out.loc[place, "speed"] = found.loc[hit, "speed"]
         out.loc[place, "low"], out.loc[place, "high"] = found.loc[hit, "speed"] - half, found.loc[hit, "speed"] + half
@@ -163,11 +179,15 @@ def _anchored(cells: pd.DataFrame) -> pd.Series:
 
 def calibration_scores(model: RatioModel, kind: str) -> np.ndarray:
     """Scores of one kind of novelty: rows, pairs, accelerators, models or both left out."""
-    cells = model.cells
-    count = np.minimum(cells["count"].to_numpy().astype(int), 5)
-    pair = cells["chip"] + "|" + cells["model"]
     if kind == "both new":
-        return _both_new(model, count)
+        return _both_new(model, np.minimum(model.cells["count"].to_numpy().astype(int), 5))
+    return np.concatenate([np.array([]), *family_scores(model, kind).values()])
+
+
+def family_scores(model: RatioModel, kind: str) -> dict[str, np.ndarray]:
+    """Scores of one kind of novelty by source, every cell as often as it was measured, at most five times."""
+    cells = model.cells
+    pair = cells["chip"] + "|" + cells["model"]
     label = {"other row": cells["cell"], "known": pair, "new accelerator": cells["chip"], "new model": cells["model"]}
     residual, deviation = model.leave_out(label[kind])
     kept = np.ones(len(cells), dtype=bool)
@@ -175,7 +195,11 @@ def calibration_scores(model: RatioModel, kind: str) -> np.ndarray:
         kept = pair.map(pair.value_counts()).to_numpy() > 1
     if kind == "new accelerator":
         kept = _anchored(cells).to_numpy()
-    return np.repeat((np.abs(residual) / deviation)[kept], count[kept])
+    scores = pd.Series(np.abs(residual) / deviation)[kept].repeat(
+        cells["count"].clip(upper=5).to_numpy(dtype=int)[kept]
+    )
+    families = cells["family"].reset_index(drop=True).loc[scores.index]
+    return {name: own.to_numpy() for name, own in scores.groupby(families)}
 
 
 def _both_new(model: RatioModel, count: np.ndarray) -> np.ndarray:
@@ -293,11 +317,12 @@ def _comparable(d: pd.DataFrame) -> np.ndarray:
 
 
 def lookup_scores(rows: pd.DataFrame) -> Scores:
-    """How far each row is from the median of the other rows under its conditions."""
+    """How far each row is from the median of the other rows under its conditions, by source."""
     found = look_up(rows, rows, exclude_self=True)
     hit = found["rows"] >= LOOKUP_ROWS_MIN
     off = np.abs(rows.loc[hit, "speed"] - found.loc[hit, "speed"])
-    return Scores({"measured": (off / np.maximum(found.loc[hit, "spread"], NOISE_FLOOR)).to_numpy()})
+    scores = off / np.maximum(found.loc[hit, "spread"], NOISE_FLOOR)
+    return Scores({name: own.to_numpy() for name, own in scores.groupby(rows.loc[hit, "family"])})
 
 
 def _in_units(asked: pd.DataFrame, out: pd.DataFrame) -> pd.DataFrame:

@@ -1,11 +1,13 @@
 """When a size trend may speak for a model that nobody measured."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from aifactory.serving.bundled import bundled_predictor
+from aifactory.serving.bundled import bundled_predictor, bundled_rows
+from aifactory.serving.intervals import ENOUGH
 from aifactory.serving.measurements import read_measurements, with_features
-from aifactory.serving.tiers import STRAYS, scenario_scores, train
+from aifactory.serving.tiers import STRAYS, calibration_scores, family_scores, scenario_scores, train
 
 HEAD = "id,source,date,accelerator,accelerator_class,accel_count,task,model,params_b,precision,scenario,metric,value\n"
 CHIPS = ("nvidia-h100-sxm-80gb", "nvidia-b200-sxm-180gb")
@@ -61,3 +63,31 @@ def test_intervals_of_a_scenario_come_from_its_own_scores_where_enough_accelerat
     assert scenario_scores(model, "never run") is None
     pooled = predictor.width("llm_rounds", "new accelerator", "never run")
     assert pooled == predictor.width("llm_rounds", "new accelerator")
+
+
+def test_other_conditions_and_looked_up_rows_are_calibrated_by_their_own_source():
+    predictor = bundled_predictor()
+    found = family_scores(predictor.models["llm_tables"], "other row")
+    assert (
+        np.concatenate(list(found.values())).size
+        == calibration_scores(predictor.models["llm_tables"], "other row").size
+    )
+    widths = {}
+    for family, scores in found.items():
+        if len(scores) >= ENOUGH:
+            widths[family] = predictor.width("llm_tables", "other row", family=family)
+            assert 0.8 <= np.mean(scores <= widths[family]) <= 0.8 + 6 / len(scores), "cells count up to five times"
+    assert widths["ml-energy-leaderboard"] != widths["trtllm-perf"]
+    pooled = predictor.width("llm_tables", "other row")
+    assert predictor.width("llm_tables", "other row", family="never published") == pooled
+    looked_up = predictor.lookup_widths(pd.Series(["nobody"]))
+    assert np.isfinite(looked_up).all(), "a source without scores takes those of all"
+
+
+def test_images_read_by_a_model_are_work_of_their_own(tmp_path):
+    rows = bundled_rows()
+    seen = rows[(rows["task"] == "vlm") & (rows["family"] == "ml-energy-leaderboard")]
+    assert len(seen) > 20
+    assert seen["context"].str.endswith("|vlm").all()
+    assert not set(seen["context"]) & set(rows.loc[rows["task"] != "vlm", "context"])
+    assert seen["regime"].str.startswith("llm").all(), "and still priced in tokens by the step model"
