@@ -1,0 +1,94 @@
+"""Dual simplex steps from a known basis: by hand, and the same as the solver's programmes."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from planning_problems import problem, with_ports
+
+from aifactory.buyplan.optimise import vertices, walk
+from aifactory.buyplan.optimise.recourse import Recourse
+from aifactory.buyplan.optimise.vertices import VertexPool
+
+#: min x + 3 y  s.t.  x + y >= need, x <= room, x, y >= 0: y serves what x has no room for.
+MATRIX, SIGN, COSTS = np.array([[1.0, 1.0], [1.0, 0.0]]), np.array([1.0, -1.0]), np.array([1.0, 3.0])
+
+
+def steps_from(pool, vertex, sides):
+    return walk.walk(
+        *pool._columns, pool.costs, pool.upper, pool.sign, *pool._tableau(vertex), np.asarray(sides, float)
+    )
+
+
+@pytest.mark.parametrize("most", [np.inf, 5.0])
+def test_one_step_by_hand(most):
+    pool = VertexPool(MATRIX, SIGN, COSTS, np.array([np.inf, most]))
+    # optimal where there is room: x basic, the room's slack basic, the need binds
+    vertex = pool._add(np.array([True, False]), np.array([False, False]), np.array([False, True]))
+    values, duals, steps, _ = steps_from(pool, vertex, [[3.0, 4.0], [6.0, 4.0]])
+    assert values.tolist() == pytest.approx([3.0, 4.0 + 3 * 2.0])
+    assert duals.tolist() == [pytest.approx([1.0, 0.0]), pytest.approx([3.0, -2.0])]
+    assert steps.tolist() == [0, 1]
+
+
+def test_a_side_that_nothing_serves_is_left_to_the_solver():
+    pool = VertexPool(MATRIX, SIGN, COSTS, np.array([np.inf, 1.0]))
+    vertex = pool._add(np.array([True, False]), np.array([False, False]), np.array([False, True]))
+    steps = steps_from(pool, vertex, [[6.0, 4.0], [5.0, 4.0]])[2]
+    assert steps[0] == -1 and steps[1] > 0
+
+
+def cases():
+    few_hours = {"on_demand_most": np.full(3, 8.0)}
+    yield problem(20, 8, 5, 3)
+    yield problem(20, 8, 5, 3, seed=3, **few_hours)
+    yield problem(
+        20,
+        8,
+        4,
+        3,
+        seed=4,
+        deferrable=np.arange(4) != 1,
+        api_usd=np.full((8, 4), np.inf),
+        spot_usd=np.full((8, 3), np.inf),
+        **few_hours,
+    )
+    yield with_ports(problem(20, 8, 4, 3, seed=5))
+
+
+@pytest.mark.parametrize("case", list(cases()))
+def test_values_and_duals_are_those_of_the_solver(case, monkeypatch):
+    rng, taken = np.random.default_rng(7), []
+    load = case.demand.mean(axis=(0, 3)).sum(axis=1) / 1500
+    capacity = rng.uniform(0, 0.7, (case.months, case.platforms)) * load[:, None]
+    ports = rng.uniform(0, 1, len(case.ports)).round()
+
+    def counted(*given):
+        found = walk.walk(*given)
+        taken.extend(found[2])
+        return found
+
+    for name, value in (("SEEDS", 1), ("WALKED", 16), ("BATCH", 2), ("walk", counted)):
+        monkeypatch.setattr(vertices, name, value)
+    usd, worth = Recourse(case).cost(capacity, ported=ports)
+    assert (np.array(taken) > 0).sum() >= 10 and (np.array(taken) >= 0).mean() > 0.95
+    monkeypatch.setattr(vertices, "SEEDS", 10**9)
+    assert usd == pytest.approx(Recourse(case).cost(capacity, ported=ports)[0], rel=1e-9)
+    # duals may differ where several are best: any of them is a subgradient in what is there
+    more = capacity + np.random.default_rng(8).uniform(0, 4, capacity.shape)
+    other = Recourse(case).cost(more, ported=ports)[0]
+    line = usd + np.einsum("stp,tp->st", worth[:, :, : case.platforms], more - capacity)
+    assert (other >= line - 1e-6 * np.abs(usd).max()).all()
+
+
+def test_without_steps_the_solver_does_it_all(monkeypatch):
+    case = problem(10, 6, 4, 3)
+    plan = np.ones(len(case.orders))
+    usd = Recourse(case).cost(case.capacity(plan))[0]
+    monkeypatch.setattr(vertices, "SEEDS", 1)
+    monkeypatch.setattr(
+        vertices,
+        "walk",
+        lambda *given: (*(np.zeros((len(given[-1]),)),) * 2, np.full(len(given[-1]), -1), np.zeros((0, 1))),
+    )
+    assert Recourse(replace(case)).cost(case.capacity(plan))[0] == pytest.approx(usd, rel=1e-12)
