@@ -14,6 +14,9 @@ from aifactory.demand.profile import HOURS_PER_DAY, HOURS_PER_WEEK, hours_of_mon
 from aifactory.units import HOURS_PER_MONTH
 
 DAYS_PER_WEEK = 7
+SECONDS = 60
+#: Requests that the seconds looked at must hold on average, and roundings of times that are looked for, in seconds.
+MIN_PROBED, ROUNDED_S = 30, (60, 30, 15, 10, 5, 2)
 
 
 def week_shape(hourly: pd.Series, *, daily: bool, weekly: bool) -> np.ndarray:
@@ -88,3 +91,37 @@ def minute_dispersion(per_minute: np.ndarray, minutes: int = 60) -> float:
     if not len(table) or table.sum() <= 0:
         return float("nan")
     return float(table.var(axis=1, ddof=1).sum() / table.mean(axis=1).sum())
+
+
+def second_dispersion(per_minute: np.ndarray, probed: np.ndarray, second: np.ndarray) -> float:
+    """Variance over mean of counts per second within their minutes, from one second of each: 1 for independent arrivals.
+
+    Of the N requests of a minute a second that is looked at without regard to them holds n; were they independent, n
+    would vary by N (1/60) (59/60) about N/60. So
+
+        D = sum (n - N/60)^2 / sum N 59/3600
+
+    over minutes. The minute's own rate is taken as it is: seasons and bursts of whole minutes are left to
+    `minute_dispersion`. NaN with fewer than `MIN_PROBED` requests expected in the seconds looked at, or where times
+    are rounded to more than a second, so that some seconds of the clock never hold any.
+
+    Parameters
+    ----------
+    per_minute, probed, second : shape (n,), requests of a minute, those in one second of it and which second (0 to 59);
+        minutes without requests may be left out.
+
+    >>> alternating = np.tile([0.0, 2.0, 2.0, 0.0], 900)
+    >>> round(second_dispersion(np.full(3600, 60.0), alternating, np.arange(3600) // 60), 4)
+    1.0169
+    """
+    counts, seen = np.asarray(per_minute, dtype=float), np.asarray(probed, dtype=float)
+    known = np.isfinite(counts) & np.isfinite(seen)
+    counts, seen, at = counts[known], seen[known], np.asarray(second)[known]
+    mean = counts / SECONDS
+    if mean.sum() < MIN_PROBED:
+        return float("nan")
+    for step in ROUNDED_S:
+        between = at % step != 0
+        if mean[between].sum() >= MIN_PROBED and seen[between].sum() == 0:
+            return float("nan")
+    return float(np.square(seen - mean).sum() / (mean * (1 - 1 / SECONDS)).sum())

@@ -25,6 +25,9 @@ from aifactory.inventory.waste import find_waste
 
 RECONCILIATION_COLUMNS = ["line", "effective_cost", "billed_cost", "charges"]
 
+SPEND_COLUMNS = ["dimension", "value", "effective_cost", "billed_cost", "accelerator_hours"]
+MONTHLY_COLUMNS = ["month", "purchase_option", "effective_cost_usd"]
+
 
 @dataclass(frozen=True)
 class Inventory:
@@ -44,6 +47,7 @@ class Inventory:
     windows: pd.DataFrame
     demand_monthly: pd.DataFrame
     demand_profile: pd.DataFrame
+    class_peaks: pd.DataFrame
     untested_seasons: list[str]
     drift: pd.DataFrame
     token_growth: pd.DataFrame
@@ -95,17 +99,14 @@ def build_inventory(ws: Workspace) -> Inventory:
         candidate_gaps=candidate_gaps(ws),
         candidate_owners=candidate_owners(ws),
         three_questions=three_questions(ws, hourly, monthly, cases, profile, levels),
-        spend=spend.spend_by_dimension(month)
-        if len(month)
-        else pd.DataFrame(columns=["dimension", "value", "effective_cost", "billed_cost", "accelerator_hours"]),
+        spend=spend.spend_by_dimension(month) if len(month) else pd.DataFrame(columns=SPEND_COLUMNS),
         spend_reconciliation=reconciliation,
-        spend_monthly=spend.monthly_spend(bill)
-        if len(bill)
-        else pd.DataFrame(columns=["month", "purchase_option", "effective_cost_usd"]),
+        spend_monthly=spend.monthly_spend(bill) if len(bill) else pd.DataFrame(columns=MONTHLY_COLUMNS),
         accelerator_rate=rate,
         windows=windows,
         demand_monthly=monthly,
         demand_profile=profile,
+        class_peaks=demand.class_peaks(ws, windows),
         untested_seasons=demand.untested_seasons(profile, monthly, ws.period),
         drift=drift(ws, monthly),
         token_growth=growth,

@@ -3,8 +3,9 @@
     requests of an hour = units of the month x shape of the hour x requests per unit
 
 where the shape is that of the week, as far as a season is proven (`aifactory.demand.shapes`). Within an hour the rate
-of each minute varies so that counts per minute have the dispersion measured within past hours. Lengths are those of
-the month's histograms, prompt and answer drawn apart (their correlation was below 0.08 in three public traces), times
+of each minute varies so that counts per minute have the dispersion measured within past hours, and the requests of a
+minute fall into its seconds with that measured within past minutes. Lengths are those of the month's histograms, prompt
+and answer paired with their measured correlation, else drawn apart (it was below 0.08 in three public traces), times
 the growth of a unit's size that the forecast holds.
 """
 
@@ -16,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from aifactory.demand.lengths import paired
 from aifactory.demand.profile import hourly_series
 from aifactory.demand.shapes import units_by_hour, week_shape
 from aifactory.errors import InputError
@@ -41,6 +43,8 @@ class ComingRequests:
     first_hour_utc: pd.Timestamp
     requests_per_hour: np.ndarray  # expected, by hour
     dispersion: float  # variance over mean of the counts per minute within an hour
+    second_dispersion: float  # of the counts per second within a minute
+    length_correlation: float  # of the logarithms of prompt and answer length; NaN not measured: drawn apart
     notes: tuple[str, ...]
 
 
@@ -56,7 +60,7 @@ def coming_requests(
         If the forecast does not hold the cell, the hours do not fit the month, or nothing says how long requests are.
     """
     row = _cell(inventory.forecast, use_case, region, month, scenario)
-    shape, dispersion, notes = _shape(inventory, use_case, region)
+    shape, bursts, notes = _shape(inventory, use_case, region)
     units = units_by_hour(float(row["units"]), shape, month)
     if not 1 <= hours <= len(units):
         raise InputError.at("hours", f"must be 1 to {len(units)}, the hours of {month}", value=hours)
@@ -69,10 +73,14 @@ def coming_requests(
         raise InputError.at("hours", rule, value=hours)
     sizes, missing = _lengths(ws, use_case)
     inputs, outputs = (np.maximum(np.rint(size * float(row["size"])), 1).astype("int64") for size in sizes)
-    outputs = np.random.default_rng(seed).permutation(outputs)
-    stream = stream_from_profile(chosen, SECONDS_PER_HOUR, inputs, outputs, dispersion=dispersion, seed=seed)
+    outputs = paired(inputs, outputs, bursts.length_correlation, seed)
+    stream = stream_from_profile(
+        chosen, SECONDS_PER_HOUR, inputs, outputs, dispersion=bursts.minute, second_dispersion=bursts.second, seed=seed
+    )
     start = pd.Timestamp(f"{month}-01", tz="UTC") + pd.Timedelta(hours=first)
-    return ComingRequests(stream, start, chosen, dispersion, (*notes, *told, *missing))
+    return ComingRequests(
+        stream, start, chosen, bursts.minute, bursts.second, bursts.length_correlation, (*notes, *told, *missing)
+    )
 
 
 def _cell(forecast: pd.DataFrame, use_case: str, region: str, month: str, scenario: str) -> pd.Series:
@@ -86,15 +94,24 @@ def _cell(forecast: pd.DataFrame, use_case: str, region: str, month: str, scenar
     return rows.iloc[0]
 
 
-def _shape(inv: Inventory, use_case: str, region: str) -> tuple[np.ndarray, float, list[str]]:
-    """Shape of the week and dispersion of minutes, with what had to be assumed."""
+@dataclass(frozen=True)
+class _Bursts:
+    """Dispersion of minutes within hours and of seconds within minutes, and how long prompts get long answers."""
+
+    minute: float = DISPERSION
+    second: float = 1.0
+    length_correlation: float = np.nan
+
+
+def _shape(inv: Inventory, use_case: str, region: str) -> tuple[np.ndarray, _Bursts, list[str]]:
+    """Shape of the week and bursts within an hour, with what had to be assumed."""
     windows = inv.windows
     mine = windows[(windows["use_case_id"] == use_case) & (windows["region"] == region)]
     profile = inv.demand_profile
     known = profile[(profile["use_case_id"] == use_case) & (profile["region"] == region)]
     notes = []
     if mine.empty or known.empty:
-        return np.ones(168), DISPERSION, ["nothing was measured: all hours alike, minutes as in `serving.staffing`"]
+        return np.ones(168), _Bursts(), ["nothing was measured: all hours alike, minutes as in `serving.staffing`"]
     season = known.iloc[0]
     hourly = hourly_series(mine).where(lambda load: load > 0) if not season["outage_hours"] else hourly_series(mine)
     shape = week_shape(hourly, daily=bool(season["daily_season"]), weekly=bool(season["weekly_season"]))
@@ -106,7 +123,12 @@ def _shape(inv: Inventory, use_case: str, region: str) -> tuple[np.ndarray, floa
             f"no counts per minute: a variance of {DISPERSION:g} times the mean is assumed (`serving.staffing`)"
         )
         dispersion = DISPERSION
-    return shape, max(dispersion, 1.0), notes
+    second = float(season["dispersion_second"])
+    return (
+        shape,
+        _Bursts(max(dispersion, 1.0), max(second, 1.0) if second > 0 else 1.0, float(season["length_correlation"])),
+        notes,
+    )
 
 
 def _requests_per_unit(ws: Workspace, inv: Inventory, use_case: str, region: str) -> tuple[float, list[str]]:
@@ -162,6 +184,8 @@ def write_coming(path: Path, found: ComingRequests) -> dict[str, object]:
         "expected_requests": round(float(found.requests_per_hour.sum()), 3),
         "busiest_hour": round(float(found.requests_per_hour.max()), 3),
         "minute_dispersion": round(found.dispersion, 3),
+        "second_dispersion": round(found.second_dispersion, 3),
+        "length_correlation": None if np.isnan(found.length_correlation) else round(found.length_correlation, 3),
         "mean_input_tokens": round(float(stream.input_tokens.mean()), 3),
         "mean_output_tokens": round(float(stream.output_tokens.mean()), 3),
         "warnings": list(found.notes),

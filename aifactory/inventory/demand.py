@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from aifactory.demand.lengths import length_correlation
 from aifactory.demand.profile import hours_of_month, monthly_trend, profile_series, running_accelerators
-from aifactory.demand.shapes import minute_dispersion
+from aifactory.demand.shapes import minute_dispersion, second_dispersion
+from aifactory.inputs.aggregate.cube import probed_second
 from aifactory.inputs.workspace import Workspace
 from aifactory.units import SECONDS_PER_HOUR
 
@@ -21,8 +23,8 @@ EMPTY_PROFILE = {
     **dict.fromkeys([*PAIR, "workload_class", "service_unit"], "str"),
     **dict.fromkeys(["units_month", "units_per_hour_avg", "units_per_hour_peak", "peak_to_average", "failure_rate",
                      "growth_per_month", "growth_log_sd", "month_scatter", "observed_hours", "observed_share", "autocorrelation_24h",
-                     "weekly_chance", "dispersion_minute", "dispersion_hour"], "float64"),
-    **dict.fromkeys(["peak_window_minutes", "outage_hours", "growth_months"], "int64"),
+                     "weekly_chance", "dispersion_second", "dispersion_minute", "dispersion_hour", "requests_per_s_peak", "length_correlation"], "float64"),
+    **dict.fromkeys(["peak_window_minutes", "window_minutes", "outage_hours", "growth_months"], "int64"),
     **dict.fromkeys(["daily_season", "weekly_season"], "bool"),
 }  # fmt: skip
 
@@ -120,6 +122,7 @@ def profile_demand(ws: Workspace, windows: pd.DataFrame, monthly: pd.DataFrame) 
                 "units_month": found.units,
                 **{name: value for name, value in vars(found).items() if name != "units"},
                 "observed_share": found.observed_hours / len(hours),
+                "window_minutes": minutes,
                 **_bursts(group, minutes),
                 "growth_per_month": trend.growth,
                 "growth_months": trend.months,
@@ -128,6 +131,9 @@ def profile_demand(ws: Workspace, windows: pd.DataFrame, monthly: pd.DataFrame) 
             }
         )
     known = ws.table("use_cases")[["use_case_id", "workload_class", "service_unit"]]
+    pairs = {key: length_correlation(part) for key, part in ws.month("latency_histograms").groupby(PAIR)}
+    for row in rows:
+        row["length_correlation"] = pairs.get((row["use_case_id"], row["region"]), np.nan)
     if not rows:
         return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in EMPTY_PROFILE.items()})
     profile = pd.DataFrame(rows).merge(known, on="use_case_id")
@@ -135,20 +141,41 @@ def profile_demand(ws: Workspace, windows: pd.DataFrame, monthly: pd.DataFrame) 
 
 
 def _bursts(group: pd.DataFrame, minutes: int) -> dict[str, float]:
-    """Variance over mean of the month's requests per minute (within their hours) and per hour; 1 if all came alone.
+    """Variance over mean of the month's requests, 1 if all came alone, and requests a second in the busiest window.
 
-    NaN where requests are not counted or windows are longer. The hour's holds seasons and shifts of the level too.
+    Of counts per second within their minutes, per minute within their hours, and per hour, which holds seasons and
+    shifts of the level too; NaN where requests are not counted or windows are longer.
     """
-    found = {"dispersion_minute": np.nan, "dispersion_hour": np.nan}
+    found = dict.fromkeys(["dispersion_second", "dispersion_minute", "dispersion_hour", "requests_per_s_peak"], np.nan)
     if minutes > 60 or "requests" not in group or group["requests"].isna().all():
         return found
     counts = group.set_index("window_start_utc")["requests"].astype("float64")
+    found["requests_per_s_peak"] = float(counts.groupby(level=0).sum().max()) / (minutes * 60)
     if minutes == 1:
         found["dispersion_minute"] = minute_dispersion(counts.resample("1min").sum().to_numpy())
+        probed = group.reindex(columns=["probed_requests"])["probed_requests"].astype("float64").to_numpy()
+        minute = group["window_start_utc"].dt.tz_localize(None).to_numpy().astype("datetime64[m]").astype("int64")
+        found["dispersion_second"] = second_dispersion(counts.to_numpy(), probed, probed_second(minute))
     hourly = counts.resample("h").sum().to_numpy()
     if len(hourly) > 1 and hourly.mean() > 0:
         found["dispersion_hour"] = float(hourly.var(ddof=1) / hourly.mean())
     return found
+
+
+def class_peaks(ws: Workspace, windows: pd.DataFrame) -> pd.DataFrame:
+    """Requests a second of each class in the busiest window of the month, all its use cases and regions together.
+
+    The window is the longest of the class, at most a day, to which shorter ones are added up; training has no requests.
+    Columns workload_class, requests_per_s, window_minutes, window_start_utc.
+    """
+    month = windows[(windows["window_start_utc"].dt.strftime("%Y-%m") == ws.period) & (windows["requests"] > 0)]
+    month = month.merge(ws.table("use_cases")[["use_case_id", "workload_class"]], on="use_case_id")
+    rows = []
+    for name, mine in month.groupby("workload_class"):
+        minutes = int(mine["window_minutes"].max())
+        counts = mine.groupby(mine["window_start_utc"].dt.floor(f"{minutes}min"))["requests"].sum().astype("float64")
+        rows.append((name, float(counts.max()) / (60 * minutes), minutes, counts.idxmax()))
+    return pd.DataFrame(rows, columns=["workload_class", "requests_per_s", "window_minutes", "window_start_utc"])
 
 
 def _daily_levels(

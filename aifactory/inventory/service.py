@@ -34,7 +34,8 @@ def service_levels(ws: Workspace, profile: pd.DataFrame) -> pd.DataFrame:
     Log histograms give points `p50`, `p95` and `p99`. Buckets of a server give intervals `_low` to `_high`
     and no point; they count where no log histogram tells the same.
     """
-    points = _points(ws.month("latency_histograms"))
+    month = ws.month("latency_histograms")
+    points = _points(month[month["metric"] != "pair_tokens"])
     intervals = interval_levels(ws.month("latency_bounds"))
     told = pd.MultiIndex.from_frame(intervals[KEYS]).isin(pd.MultiIndex.from_frame(points[KEYS]))
     intervals = intervals[~told].assign(source=BOUNDS_SOURCE)

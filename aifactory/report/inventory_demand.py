@@ -20,7 +20,7 @@ from aifactory.report.blocks import (
     section,
     table,
 )
-from aifactory.report.text import num, pct, plural, usd_compact
+from aifactory.report.text import join_words, num, pct, plural, usd_compact
 from aifactory.units import WORKLOAD_CLASSES
 
 #: Longer histories are drawn with every other month.
@@ -43,7 +43,20 @@ def demand_section(inv: Inventory) -> Group:
         f"The steepest peak is {num(steep['units_per_hour_peak'])} {steep['service_unit'].replace('_', ' ')}s an hour over {steep['peak_window_minutes']} minutes, {num(steep['peak_to_average'], 1)} times the average ({steep['use_case_id']}, {steep['region']})."
     )
     text += f" {plural(len(down), 'series', 'series')} had outages." if len(down) else ""
+    text += _class_peaks(inv)
     return group(section("How much is asked of us, and when?", text), bullets(inv.untested_seasons, ""))
+
+
+def _class_peaks(inv: Inventory) -> str:
+    """Requests a second of each class, with the window in which they come."""
+    peaks = inv.class_peaks.sort_values("requests_per_s", ascending=False)
+    if peaks.empty:
+        return ""
+    named = [
+        f"{num(row.requests_per_s)} of {WORKLOAD_CLASSES[row.workload_class].lower()} ({row.window_minutes} min from {row.window_start_utc:%d %b %H:%M})"
+        for row in peaks.itertuples()
+    ]
+    return f" Requests a second in the busiest window of each class, all regions together: {join_words(named)}, UTC."
 
 
 def chart_demand_heatmap(ws: Workspace, inv: Inventory) -> Figure | Block:
@@ -104,15 +117,24 @@ def table_profile(ws: Workspace, inv: Inventory) -> Block:
         "units_per_hour_peak": Col("Peak per hour", "sig3"),
         "peak_window_minutes": Col("Peak window, min", "int"),
         "peak_to_average": Col("Peak / average", "num2"),
+        "requests_per_s_peak": Col("Requests/s, busiest window", "sig3"),
+        "window_minutes": Col("That window, min", "int"),
+        "dispersion_second": Col("Bursts, second", "sig3"),
         "dispersion_minute": Col("Bursts, minute", "sig3"),
         "dispersion_hour": Col("Bursts, hour", "sig3"),
+        "length_correlation": Col("Prompt and answer length", "num2"),
         "growth_per_month": Col("Growth a month", "pct1"),
         "growth_months": Col("Months of trend", "int"),
         "observed_share": Col("Observed", "pct0"),
     }
-    if inv.demand_profile["dispersion_minute"].isna().all():
-        del columns["dispersion_minute"]
+    for name in ("dispersion_second", "dispersion_minute", "length_correlation"):
+        if inv.demand_profile[name].isna().all():
+            del columns[name]
     note = "The peak window is the smallest with ten units on average. Bursts are the variance of requests over their mean, of minutes within their hours and of the hours of the month: 1 if every request came alone. Training counts hours of the reference accelerator."
+    if "dispersion_second" in columns:
+        note += " Of seconds, within their minutes."
+    if "length_correlation" in columns:
+        note += " Prompt and answer length: correlation of their logarithms."
     return table(inv.demand_profile.reindex(columns=[*columns]), caption="Demand in service units by use case and region",
                  source=DEMAND, as_of=ws.as_of, columns=columns, max_rows=16, note=note)  # fmt: skip
 

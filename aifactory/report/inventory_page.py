@@ -73,6 +73,7 @@ SOURCES = {
     "three_questions": "use_cases, demand_windows, jobs, latency_histograms, latency_bounds and billing tables",
     **dict.fromkeys(("spend", "spend_reconciliation", "spend_monthly", "overlaps"), "billing table"),
     **dict.fromkeys(("demand_monthly", "demand_profile", "token_growth"), "demand_windows and jobs tables"),
+    "class_peaks": "demand_windows and use_cases tables",
     "drift": "latency_histograms, demand_windows and tenant_usage tables",
     **dict.fromkeys(
         ("forecast", "demand_bands", "named_scenarios"), "demand_windows, jobs and billing tables; plan.yaml"
@@ -237,7 +238,7 @@ def headline(inv: Inventory) -> dict[str, tuple[object, str]]:
 def tables(inv: Inventory) -> dict[str, pd.DataFrame]:
     """Tables to publish with the page."""
     names = ("use_cases", "coverage", "owners_to_ask", "candidate_gaps", "candidate_owners", "three_questions", "spend", "spend_reconciliation", "spend_monthly",
-             "demand_monthly", "demand_profile", "drift", "token_growth", "forecast", "service_levels", "failures_and_queues",
+             "demand_monthly", "demand_profile", "class_peaks", "drift", "token_growth", "forecast", "service_levels", "failures_and_queues",
              "size_tail", "tenants", "retries", "prefix_reuse", "pools", "jobs", "local_vs_pooled", "pooled_fleet", "waste",
              "overlaps", "chains")  # fmt: skip
     more = {"demand_bands": inv.scenarios.groups, "named_scenarios": inv.scenarios.what_ifs}

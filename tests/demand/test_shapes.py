@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from aifactory.demand.shapes import minute_dispersion, month_shape, units_by_hour, week_shape
+from aifactory.demand.shapes import minute_dispersion, month_shape, second_dispersion, units_by_hour, week_shape
+from aifactory.inputs.aggregate.cube import probed_second
 
 
 def hours(days, start="2026-09-02"):
@@ -61,3 +62,53 @@ def test_dispersion_of_poisson_counts_is_one_whatever_the_season():
     counts = np.random.default_rng(0).poisson(rate)
     assert minute_dispersion(counts) == pytest.approx(1.0, abs=0.03)
     assert np.isnan(minute_dispersion(np.zeros(120)))
+
+
+# seconds within minutes
+
+
+def probes(seconds, minutes=2000):
+    """Requests of each minute, those in its probed second, and which that is, from counts per second."""
+    table = np.asarray(seconds, dtype=float).reshape(minutes, 60)
+    at = probed_second(np.arange(minutes))
+    return table.sum(axis=1), table[np.arange(minutes), at], at
+
+
+def test_independent_requests_have_a_second_dispersion_of_one():
+    draw = np.random.default_rng(4)
+    level = np.repeat(draw.gamma(2.0, 2.0, 2000), 60)  # minutes differ; that is not taken for bursts of seconds
+    assert second_dispersion(*probes(draw.poisson(level))) == pytest.approx(1, abs=0.1)
+
+
+@pytest.mark.parametrize("size", [3, 10])
+def test_batches_are_dispersed_by_their_size_within_a_minute(size):
+    counts = size * np.random.default_rng(5).poisson(0.8, 2000 * 60)
+    assert second_dispersion(*probes(counts)) == pytest.approx(size, rel=0.12)
+
+
+def test_oracle_all_seconds_counted():
+    """One second of each minute estimates what all sixty say."""
+    counts = np.random.default_rng(6).negative_binomial(0.5, 0.2, 2000 * 60)
+    table = counts.reshape(2000, 60)
+    whole = table.var(axis=1, ddof=1).sum() / table.mean(axis=1).sum()
+    assert second_dispersion(*probes(counts)) == pytest.approx(whole, rel=0.1)
+
+
+@pytest.mark.parametrize("step", [2, 5, 10, 30, 60])
+def test_rounded_times_say_nothing_of_seconds(step):
+    counts = np.zeros((2000, 60))
+    counts[:, ::step] = step
+    assert np.isnan(second_dispersion(*probes(counts)))
+
+
+def test_few_requests_and_unknown_probes_say_nothing():
+    counts, seen, at = probes(np.random.default_rng(7).poisson(1.0, 2000 * 60))
+    assert np.isnan(second_dispersion(counts[:20], seen[:20], at[:20]))
+    assert np.isnan(second_dispersion(counts, np.full(2000, np.nan), at))
+
+
+def test_every_second_of_the_minute_is_probed_alike():
+    minutes = np.arange(60 * 24 * 60)
+    for chosen in (minutes, minutes[minutes % 60 == 0], minutes[minutes % 1440 == 540]):
+        times = np.bincount(probed_second(chosen), minlength=60)
+        assert times.min() * 60 == len(chosen)

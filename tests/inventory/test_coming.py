@@ -49,7 +49,7 @@ def test_a_whole_month_holds_the_volume_of_the_forecast(mini_ws, inventory):
 def test_the_busiest_hours_are_taken(mini_ws, inventory, monkeypatch):
     """With a proven season of the day the four busiest hours hold most, and start where the shape does."""
     week = np.tile(np.where((np.arange(24) >= 9) & (np.arange(24) < 13), 4.0, 0.4), 7)
-    monkeypatch.setattr(coming, "_shape", lambda *_: (week, 1.0, []))
+    monkeypatch.setattr(coming, "_shape", lambda *_: (week, coming._Bursts(minute=1.0), []))
     found = coming_requests(mini_ws, inventory, "chat", "us", MONTH, hours=4)
     assert found.first_hour_utc.hour == 9
     month = units_by_hour(cell(inventory)["units"], week, MONTH) * per_unit(inventory)
@@ -123,3 +123,27 @@ def test_the_command_writes_a_trace_that_the_engine_serves(mini_ws, tmp_path):
     assert trace["arrival_s"].is_monotonic_increasing
     refused = CliRunner().invoke(app, [*line[:6], str(tmp_path / "hour.txt"), *line[7:]])
     assert "must end in .csv or .parquet" in str(refused.exception)
+
+
+def test_measured_seconds_and_lengths_reach_the_requests(mini_ws, inventory):
+    """Bursts of seconds and the correlation of lengths of the profile are those of what is drawn."""
+    plain = inventory.demand_profile.assign(dispersion_minute=1.0, dispersion_second=np.nan, length_correlation=np.nan)
+    measured = plain.assign(dispersion_second=9.0, length_correlation=0.8)
+    counts = mini_ws.table("latency_histograms").iloc[:0]
+    spread = pd.DataFrame({"bucket": np.arange(300, 500, 2), "count": 10, "month": "2026-10", "use_case_id": "chat", "region": "us"})  # fmt: skip
+    both = [counts, *(spread.assign(metric=name) for name in ("input_tokens", "output_tokens"))]
+    ws = replace(mini_ws, tables={**mini_ws.tables, "latency_histograms": pd.concat(both, ignore_index=True)})
+    apart, found = (
+        coming_requests(ws, replace(inventory, demand_profile=profile), "chat", "us", MONTH, hours=48)
+        for profile in (plain, measured)
+    )
+    assert (found.second_dispersion, found.length_correlation) == (9.0, 0.8)
+    assert (apart.second_dispersion, np.isnan(apart.length_correlation)) == (1.0, True)
+    rho = [
+        np.corrcoef(np.log(item.stream.input_tokens), np.log(item.stream.output_tokens))[0, 1]
+        for item in (apart, found)
+    ]
+    assert rho == pytest.approx([0.0, 0.8], abs=0.06)
+    assert len(apart.stream) == len(found.stream)  # minutes are drawn alike
+    gaps = [np.bincount(item.stream.arrival_s.astype(int)).var() for item in (apart, found)]
+    assert gaps[1] > gaps[0]

@@ -13,9 +13,11 @@ from aifactory.inputs.aggregate.buckets import bucket, exact, place
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
+    import numpy as np
 
-#: Histogrammed columns of a request row; time per output token is derived.
-HISTOGRAMMED = ("ttft_ms", "tpot_ms", "e2e_ms", "queue_ms", "input_tokens", "output_tokens")
+#: Histogrammed columns of a request row; derived are time per output token and, of requests with a prompt and an
+#: answer, the root of the product of their lengths, from which the correlation of the two follows (`demand.lengths`).
+HISTOGRAMMED = ("ttft_ms", "tpot_ms", "e2e_ms", "queue_ms", "input_tokens", "output_tokens", "pair_tokens")
 TOKENS = ("input_tokens", "cached_input_tokens", "output_tokens")
 #: Service units are added as whole millionths.
 UNIT_PARTS = 1_000_000
@@ -36,9 +38,11 @@ def coded(rows: ir.Table, workloads: ir.Table) -> ir.Table:
     """
     table = rows.inner_join(workloads, ["use_case_id", "region"])
     metrics = _metrics(table)
+    second = _second(table["timestamp_utc"])
     columns = {
         "workload": table["workload"].cast("int32"),
-        "minute": _minute(table["timestamp_utc"]).cast("int32"),
+        "minute": (second // 60).cast("int32"),
+        "probed": (second % 60 == probed_second(second // 60)).cast("int32"),
         "served": (table["status"] == "ok").cast("int32"),
         **{name: table[name] for name in TOKENS if name in table.columns},
         **metrics,
@@ -69,15 +73,36 @@ def _metrics(table: ir.Table) -> dict[str, ir.Value]:
     if {"ttft_ms", "e2e_ms", "output_tokens"} <= set(table.columns):
         later = (table["output_tokens"] > 1).ifelse(table["output_tokens"] - 1, None)
         held["v_tpot_ms"] = (table["e2e_ms"] - table["ttft_ms"]) / later.cast("float64")
+    if {"input_tokens", "output_tokens"} <= set(table.columns):
+        prompt, answer = table["input_tokens"].cast("float64"), table["output_tokens"].cast("float64")
+        both = (table["input_tokens"] > 0) & (table["output_tokens"] > 0)
+        held["v_pair_tokens"] = both.ifelse(prompt * answer, None).sqrt()
     return held
 
 
-def _minute(times: ir.TimestampColumn) -> ir.IntegerColumn:
-    """Whole minutes since 1970."""
+def _second(times: ir.TimestampColumn) -> ir.IntegerColumn:
+    """Whole seconds since 1970."""
     backends, _ = times._find_backends()
     if backends and backends[0].name == "duckdb":  # its general form goes through the calendar: ten times slower
-        return microseconds(times) // 60_000_000
-    return times.epoch_seconds() // 60
+        return microseconds(times) // 1_000_000
+    return times.epoch_seconds()
+
+
+def probed_second(minute: int | np.ndarray | ir.IntegerColumn) -> int | np.ndarray | ir.IntegerColumn:
+    """The one second of a minute (0 to 59) whose requests are counted apart.
+
+    The count of one second in each minute shows bursts within minutes and adds up like any other sum, which squares
+    of counts do not where the requests of a second lie in several files. The second moves on from minute to minute,
+    hour to hour and day to day, so that neither the full hour nor the full minute always meets it.
+
+    Parameters
+    ----------
+    minute : whole minutes since 1970.
+
+    >>> probed_second(0), probed_second(1), probed_second(60), probed_second(1440)
+    (0, 37, 11, 37)
+    """
+    return (minute * 37 + minute // 60 * 11 + minute // 1440 * 13) % 60
 
 
 def microseconds(times: ir.TimestampColumn) -> ir.IntegerColumn:
@@ -104,7 +129,10 @@ def minute_cube(codes: ir.Table) -> ir.Table:
     """Counts and sums by workload and minute; a sum over nothing known is null."""
     sums = {name: codes[name].sum().cast("int64") for name in (*TOKENS, "retry", "parts") if name in codes.columns}
     return codes.group_by("workload", "minute").agg(
-        requests=codes.count(), served=codes["served"].sum().cast("int64"), **sums
+        requests=codes.count(),
+        served=codes["served"].sum().cast("int64"),
+        probed=codes["probed"].sum().cast("int64"),
+        **sums,
     )
 
 

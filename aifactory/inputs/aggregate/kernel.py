@@ -22,12 +22,13 @@ from aifactory.inputs.aggregate.cube import HISTOGRAMMED, UNIT_PARTS
 INTEGERS = ("time_us", "use_case", "region", "status", "tenant", "retry", "input", "cached", "output", "line")
 TIME, USE_CASE, REGION, STATUS, TENANT, RETRY, INPUT, CACHED, OUTPUT, LINE = range(len(INTEGERS))
 #: Rows of the array of numbers; NaN is unknown.
-NUMBERS = ("ttft_ms", "e2e_ms", "queue_ms", "service_units", "tpot_ms")
-TTFT, E2E, QUEUE, UNITS, TPOT = range(len(NUMBERS))
+NUMBERS = ("ttft_ms", "e2e_ms", "queue_ms", "service_units", "tpot_ms", "pair_tokens")
+TTFT, E2E, QUEUE, UNITS, TPOT, PAIR = range(len(NUMBERS))
 OK, ERROR, CANCELLED = range(3)
-#: Sums of a minute; `known` counts the rows whose cached tokens and, from bit 32 on, whose retries are known.
+#: Sums of a minute; `known` counts the rows whose cached tokens and, from bit 32 on, whose retries are known;
+#: `requests` counts those of the probed second too, from bit 32 on.
 CELL = ("requests", "served", "input_tokens", "output_tokens", "cached_input_tokens", "retry", "parts", "known")
-KNOWN_RETRY = 1 << 32
+KNOWN_RETRY = PROBED = 1 << 32
 #: Sums of a tenant on one line; `known` counts the rows whose cached tokens are known, `parts` millionths of units.
 TENANT_SUMS = ("requests", "served", "errors", "input_tokens", "output_tokens", "cached_input_tokens", "known", "parts")
 #: Places of the array of what is used: workloads, lines, pages, latencies and cached tokens taken back, tenants.
@@ -100,16 +101,30 @@ def move_tenants(keys, sums, wider_keys, wider_sums):  # noqa: ANN001, ANN201
                 wider_sums[at, j] = sums[i, j]
 
 
+@njit(**_INNER)
+def _probed(minute, day):  # noqa: ANN001, ANN202
+    """`cube.probed_second` of a minute."""
+    return (minute * _U(37) + minute // _U(60) * _U(11) + day * _U(13)) % _U(60)
+
+
+@njit(**_INNER)
+def _root(prompt, answer):  # noqa: ANN001, ANN202
+    """Root of the product of two lengths, unknown unless both are there."""
+    return np.sqrt(np.float64(prompt) * np.float64(answer)) if prompt > 0 and answer > 0 else np.nan
+
+
 @njit(**_HOW)
 def count_rows(integers, numbers, start, stop, first_day, slots, slot_sums, lines, index, pages, keys, tenants, used):  # noqa: ANN001, ANN201, PLR0913
     """Add rows start to stop to minutes, workloads and tenants; returns the first row for which there was no room.
 
     Leaves in `LINE` the line of the workload and day (0 for a request that was not served), in `TPOT` the
-    time per output token, and takes back what contradicts itself.
+    time per output token, in `PAIR` the root of prompt times answer, and takes back what contradicts itself.
     """
     for i in range(_U(start), _U(stop)):
-        minute = _U(integers[TIME, i]) // _U(60_000_000)
+        second = _U(integers[TIME, i]) // _U(1_000_000)
+        minute = second // _U(60)
         day = minute // _U(1440)
+        probed = second % _U(60) == _probed(minute, day)
         minute -= day * _U(1440)
         slot = _number(slots, _U(integers[USE_CASE, i]), _U(integers[REGION, i]), used, 0, lines.shape[0] - 1)
         line = _number(lines, slot, day - _U(first_day), used, 1, index.shape[0] - 1) if slot else slot
@@ -132,10 +147,11 @@ def count_rows(integers, numbers, start, stop, first_day, slots, slot_sums, line
             cached = -1
         integers[LINE, i] = line if served else 0
         numbers[TPOT, i] = (last - first) / (tokens_out - 1) if tokens_out > 1 else np.nan
+        numbers[PAIR, i] = _root(tokens_in, tokens_out)
         slot_sums[slot, 0] += 1
         slot_sums[slot, 1] += failed
         at = minute % _U(MINUTES) * _U(len(CELL))
-        pages[page, at] += 1
+        pages[page, at] += 1 + (PROBED if probed else 0)
         pages[page, at + _U(1)] += served
         pages[page, at + _U(2)] += tokens_in
         pages[page, at + _U(3)] += tokens_out

@@ -216,6 +216,7 @@ def _cube(parts: list[_Part]) -> pd.DataFrame:
     order = np.argsort(minutes * (workloads.max() + 1) + workloads[page], kind="stable")
     page, minute = page[order], minute[order]
     sums = dict(zip(kernel.CELL, cells[page, minute].T, strict=True))
+    sums["requests"], sums["probed"] = sums["requests"] % kernel.PROBED, sums["requests"] // kernel.PROBED
     known = sums.pop("known")
     for name, rows in (("cached_input_tokens", known % kernel.KNOWN_RETRY), ("retry", known // kernel.KNOWN_RETRY)):
         sums[name] = pd.arrays.IntegerArray(np.ascontiguousarray(sums[name]), rows == 0)

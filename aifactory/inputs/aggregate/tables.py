@@ -100,7 +100,7 @@ def fetched(table: ir.Table) -> pd.DataFrame:
 
 def _windows(cubes: list[pd.DataFrame], numbered: pd.DataFrame) -> pd.DataFrame:
     cube = pd.concat(cubes, ignore_index=True)
-    cube = cube.astype(dict.fromkeys(("workload", "minute", "requests", "served"), "int64"))
+    cube = cube.astype(dict.fromkeys(("workload", "minute", "requests", "served", "probed"), "int64"))
     cube = cube.sort_values(["minute", "workload"], ignore_index=True)
     if cube.duplicated(["minute", "workload"]).any():
         cube = cube.groupby(["minute", "workload"], as_index=False, sort=False).sum(min_count=1)
@@ -115,7 +115,7 @@ def windows_table(cube: pd.DataFrame, numbered: pd.DataFrame) -> pd.DataFrame:
         window_minutes=WINDOW_MINUTES,
         errors=cube["requests"] - cube["served"],
         service_units=_units(cube),
-    ).rename(columns={"retry": "retries"})
+    ).rename(columns={"retry": "retries", "probed": "probed_requests"})
     return conform(table.assign(**{name: table.get(name) for name in (*TOKENS, "retries")}), "demand_windows")
 
 

@@ -8,6 +8,7 @@ import pytest
 from hostile import bound, hostile_values
 
 from aifactory.inputs.aggregate.buckets import BUCKET_OF_ZERO, GAMMA, LOWEST_BUCKET, bucket, log_bucket, place
+from aifactory.inputs.aggregate.cube import probed_second
 from aifactory.inputs.aggregate.engine import duckdb_session, held, stage
 from aifactory.inputs.aggregate.tables import KEYS, aggregate, kept_apart
 from aifactory.inputs.telemetry import HISTOGRAMMED, aggregate_requests, conform
@@ -83,7 +84,10 @@ def test_counts_equal_those_of_plain_numpy(rows):
     found = in_duckdb(rows)
     served = rows[rows["status"] == "ok"]
     later = (served["output_tokens"] - 1).astype("float64")
-    metrics = {name: served[name] for name in HISTOGRAMMED if name != "tpot_ms"}
+    metrics = {name: served[name] for name in HISTOGRAMMED if name not in ("tpot_ms", "pair_tokens")}
+    both = (served["input_tokens"] > 0) & (served["output_tokens"] > 0)
+    product = served["input_tokens"].astype("float64") * served["output_tokens"].astype("float64")
+    metrics["pair_tokens"] = np.sqrt(product.where(both))
     metrics["tpot_ms"] = (served["e2e_ms"] - served["ttft_ms"]) / later.where(later > 0)
     for name, values in metrics.items():
         known = values.notna()
@@ -99,6 +103,10 @@ def test_counts_equal_those_of_plain_numpy(rows):
     assert mine["input_tokens"].to_dict() == expected["tokens"].to_dict()
     assert mine["retries"].fillna(0).to_dict() == expected["retries"].to_dict()
     assert mine["errors"].sum() == (rows["status"] != "ok").sum()
+    since = (rows["timestamp_utc"] - pd.Timestamp("1970-01-01", tz="UTC")) // pd.Timedelta(seconds=1)
+    probed = minute["status"].agg(lambda part: (since[part.index] % 60 == probed_second(since[part.index] // 60)).sum())
+    assert mine["probed_requests"].to_dict() == probed.to_dict()
+    assert probed.sum() > 0
 
 
 def test_use_by_tenant_equals_that_of_pandas(rows):
