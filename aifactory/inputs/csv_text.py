@@ -25,6 +25,7 @@ MAX_CSV_BYTES = 2_000_000_000
 #: Tables shrink 5 to 40 times; an archive that grows more than this is made to fill the memory.
 MAX_GROWTH, FREE_BYTES = 100, 20_000_000
 SEPARATORS = {";": "';'", "\t": "tabs", "|": "'|'"}
+MAX_COLUMNS = 5_000
 BEGINNING_BYTES = 1 << 20
 LONGEST_HEADER = 1 << 16
 #: Blocks that fit into the cache of a core are read faster; a longer row makes the reading careful.
@@ -290,6 +291,10 @@ def _check_header(file: str, header: list[str]) -> None:
     other = next((sign for sign in SEPARATORS if len(header) == 1 and sign in header[0]), "")
     if other:
         raise InputError.at(file, f"columns are separated by {SEPARATORS[other]}; use ',' and a decimal point", row=1)
+    if len(header) > MAX_COLUMNS:
+        raise InputError.at(
+            file, f"has {len(header):,} columns, more than {MAX_COLUMNS:,}; is it turned on its side?", row=1
+        )
     seen: set[str] = set()
     for name in header:
         if not name.strip():

@@ -22,6 +22,7 @@ MAX_RATIO = 100
 MAX_CELLS = 5_000_000
 #: Merged areas above this many cells are not filled.
 MAX_MERGED = 100_000
+MAX_BLANK_ROWS = 100_000
 ERRORS = ("#N/A", "#REF!", "#DIV/0!", "#VALUE!", "#NAME?", "#NUM!", "#NULL!")
 OTHER_ARCHIVES = {
     "xl/workbook.bin": "is a binary workbook (.xlsb); save it as .xlsx",
@@ -33,6 +34,7 @@ _FORMULA = re.compile(
 )
 #: How a workbook writes control characters inside text.
 _CONTROL = re.compile(r"_x00([01][0-9A-Fa-f])_")
+_ROW = re.compile(rb'<(?:\w+:)?row\b[^>]*?\br="(\d{1,9})"')
 _MERGED = re.compile(rb'<(?:\w+:)?mergeCell ref="([A-Z]+)(\d+):([A-Z]+)(\d+)"')
 
 
@@ -134,6 +136,7 @@ def _sheets(path: Path, book: Any) -> list[Sheet]:
 def _rows(file: str, source: Any, xml: bytes) -> tuple[list[list[str]], list[tuple[str, int]]]:
     """Cells as text, merged ones filled downwards, and remarks."""
     source.reset_dimensions()
+    _refuse_far_rows(f"{file}, sheet {source.title!r}", xml)
     rows, cells, broken = [], 0, 0
     for values in source.iter_rows(values_only=True):
         row = [cell_text(value) for value in values]
@@ -149,6 +152,16 @@ def _rows(file: str, source: Any, xml: bytes) -> tuple[list[list[str]], list[tup
         rows.append(row)
     notes = [("spreadsheet errors such as #REF! are read as unknown", broken)] if broken else []
     return rows, [*notes, *_formula_notes(xml), *_fill_merged(rows, xml)]
+
+
+def _refuse_far_rows(place: str, xml: bytes) -> None:
+    """Refuse a row that stands far below all others: each blank row between would be read as one."""
+    before = 0
+    for number in map(int, _ROW.findall(xml)):
+        if number - before > MAX_BLANK_ROWS:
+            rule = f"stands below {number - before - 1:,} blank rows; delete it, or the rows between"
+            raise InputError.at(place, rule, row=number)
+        before = number
 
 
 def _formula_notes(xml: bytes) -> list[tuple[str, int]]:

@@ -163,6 +163,16 @@ def test_an_archive_that_grows_too_much_is_refused_unread(tmp_path):
         read_spreadsheet(tmp_path / "t.xlsx")
 
 
+def test_a_cell_far_below_the_table_is_named_and_not_reached(tmp_path):
+    book = openpyxl.Workbook()
+    book.active.append(["name", "team"])
+    book.active.append(["a", "b"])
+    book.active.cell(1_048_576, 16_384, "x")
+    book.save(tmp_path / "t.xlsx")
+    with pytest.raises(InputError, match=r"sheet 'Sheet', row 1048576: stands below 1,048,573 blank rows"):
+        read_spreadsheet(tmp_path / "t.xlsx")
+
+
 def test_many_entries_that_are_large_together_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(workbook, "MAX_UNPACKED_BYTES", 1_000)
     bomb(tmp_path / "t.xlsx", size=2_000)

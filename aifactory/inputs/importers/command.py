@@ -66,6 +66,9 @@ def import_files(
     """
     if kind not in KINDS:
         raise InputError.at("KIND", "cannot be imported.", value=kind, choices=KINDS)
+    if target.zone not in ("", "UTC") and kind != "jobs":
+        rule = f"is of jobs; times of {kind} that name no zone are read as UTC: write their offset, such as +01:00"
+        raise InputError.at("--zone", rule, value=target.zone)
     places = [_place(source) for source in sources]
     refuse_twins(places)
     if kind == "telemetry" and (target.engine or is_large(places)):

@@ -93,6 +93,64 @@ def test_kinds_of_charges_that_nobody_knows_are_named(tmp_path):
     assert ("line item types that are not known count as usage: Mystery", 1) in bill.warnings
 
 
+def test_types_of_cost_that_google_does_not_name_are_said(tmp_path):
+    rows = lines(*(GOOGLE | {"cost_type": kind} for kind in ("surcharge", "Tax", "regular")))
+    bill = read_bill(write(tmp_path, rows, "export.json"))
+    assert ("cost_type surcharge is not known: counted as usage", 1) in bill.warnings
+    assert bill.charges["ChargeCategory"].tolist() == ["Usage", "Tax", "Usage"]
+
+
+@pytest.mark.parametrize(
+    ("tags", "said"),
+    [
+        ('{"team": "a", "team": "b"}', 1), ('{"team": "a", "Team": "b"}', 1), ('{"team": "a", "team": "a"}', 0),
+        ('{"team": "a", "unit": "b"}', 0), ("{}", 0),
+    ],
+)  # fmt: skip
+def test_tags_that_contradict_themselves_are_counted(tmp_path, tags, said):
+    head = "BilledCost,EffectiveCost,BillingCurrency,ChargeCategory,ChargePeriodStart,ChargePeriodEnd,BillingPeriodStart,ProviderName,Tags\n"
+    row = '1,1,USD,Usage,2026-10-01T00:00:00Z,2026-10-02T00:00:00Z,2026-10-01T00:00:00Z,AWS,"{}"\n'
+    bill = read_bill(write(tmp_path, head + row.format(tags.replace('"', '""'))))
+    assert sum(rows for text, rows in bill.warnings if "a tag is given twice" in text) == said
+
+
+TIMED = "ts,workload,in_tokens,out_tokens,{},e2e_ms\n"
+
+
+@pytest.mark.parametrize(
+    ("column", "unit"), [("ttft_s", "seconds"), ("TTFT (sec)", "seconds"), ("ttft_us", "microseconds")]
+)
+def test_a_time_in_another_unit_is_neither_taken_nor_passed_over(tmp_path, column, unit):
+    path = write(tmp_path, TIMED.format(column) + "2026-10-05T09:00:00Z,chat,7,20,0.2,900\n")
+    report = import_files("telemetry", [path], None, TARGET)[0]
+    assert any(
+        text["text"] == f"times in other units than milliseconds are not read: {column}" for text in report["warnings"]
+    )
+    mapped = Target(today=TARGET.today, region="us", columns={"ttft_ms": column})
+    with pytest.raises(InputError, match=f"is in {unit} by its name, ttft_ms is in milliseconds"):
+        import_files("telemetry", [path], None, mapped)
+
+
+def test_seconds_among_milliseconds_are_counted(tmp_path):
+    rows = [
+        f"2026-10-05T09:00:{number:02},chat,7,20,{'0.2,1.5' if number < 4 else '200,1500'}\n" for number in range(20)
+    ]
+    report = requests(tmp_path, TIMED.format("ttft_ms") + "".join(row.replace(",chat", "Z,chat") for row in rows))
+    assert [item["rows"] for item in report["warnings"] if "seconds among milliseconds" in item["text"]] == [4]
+
+
+@pytest.mark.parametrize("kind", ["telemetry", "billing", "trace"])
+def test_a_zone_that_would_be_passed_over_is_refused(tmp_path, kind):
+    with pytest.raises(InputError, match="--zone: value 'Europe/Berlin': is of jobs"):
+        import_files(kind, [write(tmp_path, LOG + CALL.format(7))], None, Target(zone="Europe/Berlin"))
+
+
+def test_a_file_turned_on_its_side_is_refused_soon(tmp_path):
+    cells = ",".join(f"c{number}" for number in range(200_000))
+    with pytest.raises(InputError, match="has 200,000 columns, more than 5,000"):
+        requests(tmp_path, f"{cells}\n{cells}\n")
+
+
 @pytest.mark.parametrize("credits", [[{"amount": "x"}], [{"amount": "NaN"}], {"amount": 1}, "none"])
 def test_credits_that_cannot_be_read_are_refused(tmp_path, credits):
     rows = lines(GOOGLE, GOOGLE | {"credits": credits if isinstance(credits, list) else json.dumps(credits)})

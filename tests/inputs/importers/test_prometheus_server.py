@@ -324,7 +324,7 @@ def test_with_a_region_the_pools_are_written(address, mini):
     target = Target(region="us-east-1", period=PERIOD, labels=NAMES.labels, accelerators={"NVIDIA H100 80GB HBM3": "nvidia-h100-sxm"},
                     purchase_options={"*": "reserved_1y"}, use_cases=dict.fromkeys(("chat", "code", "docs", "idle"), "chat"))  # fmt: skip
     report = import_files("telemetry", [address], mini, target, replace=True)[0]
-    assert report["written"] == "demand_windows.parquet, pools.csv"
+    assert report["written"] == "demand_windows.parquet, pools.csv, latency_bounds.parquet"
     pools = pd.read_csv(mini / "pools.csv")
     mine = pools[pools["pool_id"] == "chat"]
     assert set(zip(mine["installed"], mine["utilization"], mine["power_w"], strict=True)) == {(2.0, 0.5, 600.0)}

@@ -51,7 +51,9 @@ def convert_gcp(text: pd.DataFrame) -> Converted:
         r"^(\d{4})(\d\d)$", r"\1-\2-01T00:00:00Z", regex=True
     )
     frame["BillingPeriodStart"] = month.mask(month == "", frame["ChargePeriodStart"])
-    frame["ChargeCategory"] = column(text, "cost_type").map(GCP_CATEGORY).fillna("Usage")
+    kind = column(text, "cost_type").str.strip().str.lower()
+    frame["ChargeCategory"] = kind.map(GCP_CATEGORY).fillna("Usage")
+    other = ~kind.isin([*GCP_CATEGORY, "regular", ""])
     bought = column(text, "sku.description", "sku_description").str.match("Commitment(?: v|:| -)")
     frame["ChargeCategory"] = frame["ChargeCategory"].mask(bought & (frame["ChargeCategory"] == "Usage"), "Purchase")
     _refuse_broken_credits(column(text, "credits"))
@@ -75,6 +77,13 @@ def convert_gcp(text: pd.DataFrame) -> Converted:
     notes = (
         [("credits were taken off the cost of their row", int((credit != "0").sum()))] if (credit != "0").any() else []
     )
+    if other.any():
+        notes.append(
+            (
+                f"cost_type {', '.join(sorted(kind[other].unique())[:5])} is not known: counted as usage",
+                int(other.sum()),
+            )
+        )
     if (gift != "0").any():
         given = frame[gift != "0"].assign(ChargeCategory="Credit", PricingCategory="", CommitmentDiscountStatus="")
         given = given.assign(BilledCost=gift[gift != "0"], EffectiveCost=gift[gift != "0"])

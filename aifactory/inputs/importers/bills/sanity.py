@@ -88,9 +88,11 @@ def odd_charges(bill: Bill, today: pd.Timestamp | None) -> Iterator[tuple[str, i
         if cut:
             yield f"{column} is written as a power of ten: a spreadsheet has cut its digits, export it as text", cut
     if "Tags" in table:
-        broken = _broken_tags(table["Tags"], bill.coded.get("Tags"))
+        broken, twice = _odd_tags(table["Tags"], bill.coded.get("Tags"))
         if broken:
             yield "tags are no JSON object: these charges count as untagged", broken
+        if twice:
+            yield "a tag is given twice with different values, maybe in another case: one of them counts", twice
     unknown = int((table["ProviderName"] == NOT_GIVEN).sum())
     if 0 < unknown < len(table):
         yield "charges of several providers, some without a name", unknown
@@ -100,11 +102,32 @@ def _months(times: pd.Series) -> np.ndarray:
     return times.dt.tz_localize(None).to_numpy("datetime64[us]").astype("datetime64[M]")
 
 
-def _broken_tags(texts: pd.Series, coded: Coded | None) -> int:
-    if coded is None:
-        return sum(not _is_object(text) for text in texts.dropna())
-    broken = np.array([not _is_object(text) for text in coded.known], dtype=bool)
-    return int(coded.counts()[broken].sum())
+def _odd_tags(texts: pd.Series, coded: Coded | None) -> tuple[int, int]:
+    """Rows whose tags are no JSON object, and rows in which they contradict themselves."""
+    read = [_pairs(text) for text in (texts.dropna() if coded is None else coded.known)]
+    rows = np.ones(len(read), dtype="int64") if coded is None else np.asarray(coded.counts())
+    broken = np.array([pairs is None for pairs in read], dtype=bool)
+    twice = np.array([_contradicts(pairs) for pairs in read], dtype=bool)
+    return int(rows[broken].sum()), int(rows[twice].sum())
+
+
+def _pairs(text: str) -> list[tuple[str, object]] | None:
+    """Keys and values of a JSON object as written, repeated keys too; None if it is none."""
+    try:
+        held = json.loads(text, object_pairs_hook=_Pairs)
+    except (ValueError, RecursionError):
+        return None
+    return held if isinstance(held, _Pairs) else None
+
+
+class _Pairs(list):
+    """Members of a JSON object."""
+
+
+def _contradicts(pairs: list[tuple[str, object]] | None) -> bool:
+    """Whether a key, whatever its case, has two values."""
+    values = [(key.strip().lower(), str(value)) for key, value in pairs or []]
+    return len(set(values)) > len({key for key, _ in values})
 
 
 def _repeated(bill: Bill, rows: np.ndarray) -> int:
@@ -126,10 +149,3 @@ def _repeated(bill: Bill, rows: np.ndarray) -> int:
             return 0
     same = as_decimals({name: bill.charges[name].iloc[rows] for name in bill.amounts})
     return int(pd.DataFrame(same).assign(kind=kind).duplicated().sum())
-
-
-def _is_object(text: str) -> bool:
-    try:
-        return isinstance(json.loads(text), dict)
-    except (ValueError, RecursionError):
-        return False

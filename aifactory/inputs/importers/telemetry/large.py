@@ -232,9 +232,7 @@ def _warnings(header: list[str], found: Survey, share: int, again: int) -> list[
     if found.over_cached:
         text = "more cached than input tokens: are cached ones counted apart? They are not used"
         warnings.append((text, found.over_cached))
-    unused = [name for name in header if name not in chosen.values()]
-    if unused:
-        warnings.append((f"columns not used: {', '.join(unused)}", 0))
+    warnings += rows.unused_columns([name for name in header if name not in chosen.values()])
     if "request_id" not in chosen:
         warnings.append(("no request ids: a row delivered twice would be counted twice", found.rows))
     elif share > 1 and not again:

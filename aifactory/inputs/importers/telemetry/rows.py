@@ -41,6 +41,9 @@ ALIKE = (
 #: Form of a time counted from 1970 -> its unit.
 _EPOCH = {r"\d{10}(\.\d+)?": "s", r"\d{13}": "ms", r"\d{16}": "us", r"\d{19}": "ns"}
 _UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
+_UNIT_WORDS = {"seconds": ("s", "sec", "secs", "second", "seconds"), "microseconds": ("us", "µs", "micros", "microseconds"),
+               "nanoseconds": ("ns", "nanos", "nanoseconds"), "minutes": ("min", "minutes")}  # fmt: skip
+_UNIT_END = re.compile(rf"[_ .(\[-]({'|'.join(word for words in _UNIT_WORDS.values() for word in words)})[)\]]?$")
 _OK = re.compile(r"(2\d\d|ok|success|succeeded|succeed|completed|stop|true)(\.0)?", re.IGNORECASE)
 _BAD = re.compile(r"([45]\d\d|error|failure|failed|fail|timeout|false)(\.0)?", re.IGNORECASE)
 _CANCELLED = re.compile(r"(499|cancelled|canceled|abort|aborted|pending)(\.0)?", re.IGNORECASE)
@@ -53,6 +56,25 @@ def find_columns(header: list[str], mapping: dict[str, str]) -> dict[str, str]:
     return {target: name for target, name in (found | mapping).items() if name}
 
 
+def unit_in(name: str) -> str:
+    """Unit of time other than milliseconds that the end of a name of a column says; empty if none.
+
+    >>> unit_in("ttft_s"), unit_in("latency (seconds)"), unit_in("e2e_us"), unit_in("ttft_ms"), unit_in("tokens_per_s")
+    ('seconds', 'seconds', 'microseconds', '', '')
+    """
+    found = None if "per_" in name.lower() else _UNIT_END.search(name.lower())  # a rate is no time
+    return next(unit for unit, words in _UNIT_WORDS.items() if found[1] in words) if found else ""
+
+
+def unused_columns(names: list[str]) -> list[tuple[str, int]]:
+    """Remarks on columns that are not read; latencies in another unit are named apart."""
+    other = [name for name in names if unit_in(name)]
+    found = [(f"columns not used: {', '.join(names)}", 0)] if names else []
+    if other:
+        found.append((f"times in other units than milliseconds are not read: {', '.join(other)}", 0))
+    return found
+
+
 def require_columns(path: Path, header: list[str], columns: dict[str, str], region: str) -> None:
     """Refuse a log that lacks a needed column, or names no region where none is given, or a mapped column."""
     for target in NEEDED:
@@ -61,6 +83,10 @@ def require_columns(path: Path, header: list[str], columns: dict[str, str], regi
             raise InputError.at(path.name, rule, row=1, column=NAMES[target][1])
     if "region" not in columns and not region:
         raise InputError.at(path.name, "no column names the region; say it with --region", row=1, column="region")
+    for target in (name for name in columns if name.endswith("_ms")):
+        if unit := unit_in(columns[target]):
+            rule = f"is in {unit} by its name, {target} is in milliseconds; convert it before the import"
+            raise InputError.at(path.name, rule, row=1, column=columns[target])
     absent = next((name for name in columns.values() if name not in header), "")
     if absent:
         raise InputError.at(
@@ -94,9 +120,7 @@ def read_rows(path: Path, text: pd.DataFrame, columns: dict[str, str], region: s
             path.name, "must be 0 or more", row=row + 2, column=columns[negative], value=str(rows[negative][row])
         )
     warnings = counted + [(f"{item.column}: {item.rule}", len(rows)) for item in typed.warnings]
-    unused = [name for name in text if name not in columns.values()]
-    if unused:
-        warnings.append((f"columns not used: {', '.join(unused)}", 0))
+    warnings += unused_columns([name for name in text if name not in columns.values()])
     return Telemetry(FORMAT, rows, len(rows), warnings=warnings)
 
 

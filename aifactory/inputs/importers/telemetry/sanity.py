@@ -13,6 +13,8 @@ LATENCIES = ("ttft_ms", "e2e_ms", "queue_ms")
 MIN_PLAUSIBLE_E2E_MS, MIN_PLAUSIBLE_TTFT_MS = 10, 2
 #: A model that takes longer for an output token was timed in microseconds.
 MAX_PLAUSIBLE_MS_PER_TOKEN = 2_000
+#: No model writes 10,000 tokens of one answer in a second.
+MIN_PLAUSIBLE_MS_PER_TOKEN = 0.1
 AFTER_IMPORT = "after the day of import"
 BEFORE_LOGS = "before the year 2000: no time of a request"
 GIVEN_TWICE = "the same request, given again with the same values"
@@ -108,7 +110,12 @@ def _odd_units(rows: pd.DataFrame) -> list[tuple[str, int]]:
     elif len(starts) and starts.median() < MIN_PLAUSIBLE_TTFT_MS:
         text = f"median time to first token of {starts.median():g} ms: seconds in a column of milliseconds?"
         found.append((text, len(starts)))
-    pace = (ends["e2e_ms"] / ends["output_tokens"].astype("float64")).median()
+    paces = ends["e2e_ms"] / ends["output_tokens"].astype("float64")
+    fast = int((paces < MIN_PLAUSIBLE_MS_PER_TOKEN).sum())
+    if fast and not found:
+        text = "answers of over 10,000 tokens a second: seconds among milliseconds, or answers out of a store? They count as they stand"
+        found.append((text, fast))
+    pace = paces.median()
     if pace > MAX_PLAUSIBLE_MS_PER_TOKEN:
         text = f"median of {pace:,.0f} ms for an output token: microseconds in a column of milliseconds?"
         found.append((text, len(ends)))
