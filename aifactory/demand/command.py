@@ -189,6 +189,7 @@ def reserve_file(path: Path, settings: ReserveSettings) -> dict[str, object]:
         "unserved_backtest": _number(found.unserved_backtest),
         "any_over_backtest": _number(found.any_over_backtest),
         "overloads_expected": _number(found.overloads_expected),
+        "target_supported": _number(found.target_supported),
         "risk_low": _number(found.risk_low),
         "risk_high": _number(found.risk_high),
         "hours_per_month_over": _number(found.hours_per_month_over),

@@ -121,8 +121,9 @@ def test_what_is_left_of_the_target_is_the_next_one():
     rising = np.concatenate([poisson(1000, 100), poisson(400, 130, seed=4)])
     assert plan_reserve(rising, 50, 0.05).budget < 1
     assert budget_left(0.02, 1, 0.02) == 1
-    assert budget_left(0.0, 100, 0.02) == 2.0  # never above twice the target
-    assert budget_left(0.2, 100, 0.02) == pytest.approx(1 / 3)
+    assert budget_left(0.01, 1, 0.02) == 1.5  # half a lead time's target is left over
+    assert budget_left(0.0, 100, 0.02) == 3.0  # never above three times the target
+    assert budget_left(0.2, 100, 0.02) == pytest.approx(1 / 5)
 
 
 def test_a_budget_counts_the_windows_of_plans_that_still_run():
@@ -143,6 +144,17 @@ def test_overloads_that_last_count_once():
     alone, together = (plan_reserve(values, 200, 0.05).overloads_expected for values in (calm, lasting))
     assert alone == pytest.approx(0.05 * 2000, rel=0.15)
     assert together == pytest.approx(alone / 10, rel=0.35)
+
+
+def test_a_record_too_short_for_its_target_names_the_one_it_can_show():
+    lasting = np.repeat(poisson(300), 10)  # overloads last ten windows: 1500 windows hold 1.5 of them at 1 %
+    short, long = plan_reserve(lasting, 100, 0.01), plan_reserve(poisson(4000), 100, 0.05)
+    assert short.overloads_expected < 3
+    assert short.target_supported == pytest.approx(0.01 * 3 / short.overloads_expected)
+    assert f"or any below {short.target_supported:.2%}" in short.notes[-1]
+    assert long.overloads_expected > 3
+    assert long.target_supported < 0.05
+    assert not any("cannot show" in note for note in long.notes)
 
 
 def test_minutes_ahead_follow_the_level_of_now():

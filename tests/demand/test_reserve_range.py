@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from aifactory.demand.reserve import plan_reserve
-from aifactory.demand.reserve_range import risk_range
+from aifactory.demand.reserve_range import risk_range, support_notes, supported_target
 
 
 def test_range_by_hand():
@@ -50,3 +50,11 @@ def test_lead_times_of_a_steady_process_fall_into_its_range():
         inside.append(((came >= found.risk_low) & (came <= found.risk_high)).mean())
     assert 0.75 <= np.mean(inside) <= 1.0
     assert found.risk_low <= 0.05 <= found.risk_high
+
+
+@pytest.mark.parametrize(("overloads", "least"), [(3.0, 0.05), (30.0, 0.005), (0.6, None), (0.0, None)])
+def test_the_least_target_that_a_record_can_show(overloads, least):
+    found = supported_target(0.05, overloads)
+    assert np.isnan(found) if least is None else found == pytest.approx(least)
+    assert bool(support_notes(0.05, overloads)) == (overloads < 3)
+    assert least is not None or "or any below 25%" in support_notes(0.05, overloads)[0]
