@@ -67,6 +67,8 @@ def read_deployments(path: Path, faults: dict[int, str] | None = None) -> pd.Dat
         d[name] = numbers(raw, name, path, faults)
     for name in ("isl", "osl"):
         refuse_rows(path, ~(d[name] > 0), "must be a positive number of tokens", name, raw[name], faults)
+    for name in ("silicon_ttft_ms", "silicon_tpot_ms"):
+        refuse_rows(path, d[name] <= 0, "must be a positive time", name, raw.get(name, d[name]), faults)
     for name in LAYOUT:
         d[name] = d[name].where(d[name] > 0)
     return _features(d.drop(index=d.index[list(faults or ())]))
@@ -127,8 +129,10 @@ def evaluate_deployments(
     return pd.DataFrame(lines), answers[chosen].drop(columns=["low80_ttft_ms", "high80_ttft_ms"])
 
 
-def predict_deployments(rows: pd.DataFrame, training: pd.DataFrame) -> pd.DataFrame:
-    """Predictions of `rows`, none of which may be in `training`."""
+def predict_deployments(
+    rows: pd.DataFrame, training: pd.DataFrame, sizes: dict[str, dict[str, float]] | None = None
+) -> pd.DataFrame:
+    """Predictions of `rows`, none of which may be in `training`; `sizes` of parts by target, else the shipped ones."""
     rows = _laid_out(with_recipes(rows, training))
     columns = {"config_id": rows["config_id"]}
     answer = pd.DataFrame(columns, index=rows.index)
@@ -137,7 +141,7 @@ def predict_deployments(rows: pd.DataFrame, training: pd.DataFrame) -> pd.DataFr
     kind = np.select([chips & models, models], ["row", "accelerator"], "model")
     able = np.isfinite(rows["prior_tpot"]) & np.isfinite(rows["prior_ttft"])
     for target in TARGETS:
-        model = GapModel(training, target)
+        model = GapModel(training, target, (sizes or {}).get(target))
         rows_able = rows[able]
         centre, half = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
         if len(model.gap):

@@ -94,7 +94,7 @@ def _measurements(
     result = evaluate(known, given) if len(known) else Fidelity({}, pd.DataFrame())
     chosen = result.predictions.get("given" if given is not None else leave_out, result.predictions.get("row"))
     blind = train(base[~base["id"].isin(rows["id"])] if given is not None else base).predict(rows.drop(known.index))
-    chosen = pd.concat([part for part in (chosen, blind) if part is not None and len(part)])
+    chosen = pd.concat([blind, *(part for part in (chosen,) if part is not None and len(part))])
     chosen = chosen.reindex(rows.index).assign(id=rows["id"])
     unsaid = chosen["tier"].isna()
     chosen.loc[unsaid, ["tier", "reason"]] = [REFUSED, "no earlier edition of this source to predict it from"]

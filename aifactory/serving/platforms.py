@@ -100,23 +100,34 @@ def resolve(names: Iterable[str], identifiers: Iterable[str], table: pd.DataFram
     """Accelerator_id of each row, "" where none is known.
 
     The identifier counts if the tables know it; else the name, its synonym, or the longest identifier
-    whose parts all occur in the name.
+    whose parts all occur in the name. Drivers name boards in words of their own: SXM4 and HBM3 are `sxm`, the
+    maker may be missing, and a name without form factor is that of the module.
 
-    >>> resolve(["nvidia-b300-sxm-288gb", "unheard-of-x1"], ["", ""])
-    ['nvidia-b300-sxm', '']
+    >>> resolve(["nvidia-b300-sxm-288gb", "NVIDIA H100 80GB HBM3", "MI300X", "NVIDIA H100 PCIe", "unheard-of-x1"], [""] * 5)
+    ['nvidia-b300-sxm', 'nvidia-h100-sxm', 'amd-mi300x', 'nvidia-h100-pcie', '']
     """
     table = load_platforms() if table is None else table
     parts = {name: frozenset(name.split("-")) for name in table.index}
+    makers = {name.split("-")[0] for name in table.index if "-" in name}
     found = []
     for name, identifier in zip(names, identifiers, strict=True):
         name, identifier = str(name).strip().lower(), str(identifier).strip().lower()
         candidates = [item for item in (identifier, name, SYNONYMS.get(name, "")) if item in table.index]
         if not candidates:
-            tokens = frozenset(name.split("-")) | frozenset(re.sub(r"(\d)gb\b", r"\1", name).split("-"))
-            near = [item for item, own in parts.items() if own <= tokens]
+            words = _words(name, makers)
+            near = [item for item, own in parts.items() if own <= words]
+            near = near or [item for item, own in parts.items() if own <= words | {"sxm"}]
             candidates = sorted(near, key=lambda item: (-len(parts[item]), item))
         found.append(candidates[0] if candidates else "")
     return found
+
+
+def _words(name: str, makers: set[str]) -> set[str]:
+    """Parts of a board's name in lower case, as identifiers spell them."""
+    words = set(re.split(r"[^a-z0-9.]+", name)) | set(re.split(r"[^a-z0-9.]+", re.sub(r"(\d)gb\b", r"\1", name)))
+    if any(re.fullmatch(r"sxm\d?|hbm3e?", word) for word in words):
+        words.add("sxm")
+    return words if words & makers else words | makers
 
 
 def precision_class(text: object) -> str:

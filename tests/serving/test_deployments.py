@@ -138,3 +138,11 @@ def test_odd_conditions_get_a_positive_finite_answer(tmp_path, row):
     numbers = answer[["predicted_ttft_ms", "predicted_tpot_ms", "low80_tpot_ms", "high80_tpot_ms"]].astype(float)
     assert np.isfinite(numbers).all()
     assert (numbers > 0).all()
+
+
+@pytest.mark.parametrize(("ttft", "tpot", "column"), [("-5", "3", "silicon_ttft_ms"), ("5", "0", "silicon_tpot_ms")])
+def test_a_time_that_is_not_positive_is_refused(tmp_path, ttft, tpot, column):
+    path = tmp_path / "b.csv"
+    path.write_text(HEAD + f"1,vllm,1,m-7b,h100_sxm,fp8,agg,1024,1024,4,8,{ttft},{tpot}\n")
+    with pytest.raises(InputError, match=f"row 2.*{column}.*positive time"):
+        run_fidelity(path)

@@ -188,3 +188,16 @@ def test_public_rounds_with_the_whole_accelerator_left_out(shared_dir):
     assert pd.concat(errors).median() < pd.concat(baseline).median()
     assert pd.concat(errors).median() < 0.25
     assert pd.concat(inside).mean() > 0.5
+
+
+def test_a_file_without_rows_and_one_accelerator_alone_claim_nothing(tmp_path):
+    training = tmp_path / "t.csv"
+    head = "id,accelerator,model,metric,value,scenario,source,task,accel_count,precision,params_b\n"
+    line = "{},nvidia-h100-sxm-80gb,{},tokens_per_s,{},offline,lab-v1,llm,8,fp8,70\n"
+    training.write_text(head + "".join(line.format(n, "llama2-70b", 20_000 + 100 * n) for n in range(20)))
+    asked = tmp_path / "a.csv"
+    asked.write_text(head)
+    assert len(run_fidelity(asked, training).predictions) == 0
+    asked.write_text(head + line.format("new", "new-90b", 16_000))
+    answer = run_fidelity(asked, training).predictions.iloc[0]
+    assert answer["low80"] < 0.95 * answer["predicted"] < 0.9 * answer["high80"], "one model tells no spread of models"

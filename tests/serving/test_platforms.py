@@ -59,3 +59,16 @@ def test_every_specification_used_is_positive_or_unknown():
         values = table[name].dropna()
         assert (values >= 0).all(), name
     assert table["achievable_share"].between(0.2, 1.0).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "identifier"),
+    [
+        ("NVIDIA A100-SXM4-80GB", "nvidia-a100-80-sxm"), ("NVIDIA A100 80GB PCIe", "nvidia-a100-80-pcie"),
+        ("NVIDIA H100 80GB HBM3", "nvidia-h100-sxm"), ("H100 NVL", "nvidia-h100-nvl"), ("B200", "nvidia-b200-sxm"),
+        ("AMD Instinct MI355X", "amd-mi355x"), ("TPU v5e", "google-tpu-v5e"), ("Tesla T4", "nvidia-t4"),
+        ("spinnaker-1", ""), ("NVIDIA Q900", ""), ("", ""),
+    ],
+)  # fmt: skip
+def test_boards_are_known_by_the_names_that_drivers_give_them(name, identifier):
+    assert resolve([name], [""]) == [identifier]

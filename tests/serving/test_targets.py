@@ -14,6 +14,7 @@ from aifactory.serving.targets import (
     PHYSICAL,
     ROUND_TARGETS,
     deployment_targets,
+    nested_deployment_targets,
     round_targets,
 )
 from tests.serving import test_deployments, test_ratio
@@ -63,3 +64,23 @@ def test_deployments_with_whole_systems_and_model_paths_left_out_as_measured(sha
         predicted = (model.gap - off)[model.membership.to_numpy()]
         error = pd.Series(np.abs(np.expm1(predicted - model.row_gap)))
         assert error.median() == pytest.approx(measured, abs=0.015)
+
+
+def test_nested_fits_never_see_what_is_left_out(tmp_path, monkeypatch):
+    seen = []
+
+    def fit(rows, target, start):
+        seen.append((frozenset(rows["chip"]), frozenset(rows["architecture"]), target))
+        return start
+
+    monkeypatch.setattr("aifactory.serving.targets.fit_parts", fit)
+    found = nested_deployment_targets(test_deployments.table(tmp_path / "d.csv"))
+    assert found["figure"].tolist() == [
+        f"{name}, unseen {what}, nested" for what in ("accelerator", "architecture") for name in ("tpot", "ttft")
+    ]
+    assert found["median_error"].between(0, 2).all()
+    assert found["coverage80"].between(0, 1).all()
+    chips, architectures = (frozenset().union(*(item[part] for item in seen)) for part in (0, 1))
+    by_chip, by_architecture = seen[: 2 * len(chips)], seen[2 * len(chips) :]
+    assert {chips - item[0] for item in by_chip} == {frozenset([chip]) for chip in chips}
+    assert {architectures - item[1] for item in by_architecture} == {frozenset([name]) for name in architectures}
