@@ -16,7 +16,7 @@ from aifactory.units import HOURS_PER_MONTH
 DAYS_PER_WEEK = 7
 SECONDS = 60
 #: Requests that the seconds looked at must hold on average, and roundings of times that are looked for, in seconds.
-MIN_PROBED, ROUNDED_S = 30, (60, 30, 15, 10, 5, 2)
+MIN_PROBED, ROUNDED_S = 30, (60, 30, 20, 15, 12, 10, 6, 5, 4, 3, 2)
 
 
 def week_shape(hourly: pd.Series, *, daily: bool, weekly: bool) -> np.ndarray:
