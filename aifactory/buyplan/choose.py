@@ -9,6 +9,7 @@ import pandas as pd
 
 from aifactory.buyplan.case import Case, case_terms, rebuilt
 from aifactory.buyplan.futures import GAP, TIME_LIMIT_S, nodes_signed, problem_of, problem_over
+from aifactory.buyplan.keep import approved_nodes, keep_approved, order_months
 from aifactory.buyplan.optimise.benders import REACHED, OptimalPlan, optimise
 from aifactory.buyplan.optimise.evaluate import evaluate_plan
 from aifactory.buyplan.optimise.extensive import largest_orders
@@ -39,6 +40,7 @@ class Chosen:
     decision : [T + 1, N] option that a slot signs in a month, else FLEXIBLE.
     reasons : why each order is there, see `reasons_of`.
     conflict : limits that contradict each other, the ways out and what the plan exceeds, in words; empty without.
+    kept : which orders of the plan approved before stand, in words; empty without one.
     """
 
     case: Case
@@ -47,6 +49,7 @@ class Chosen:
     decision: np.ndarray
     reasons: pd.DataFrame
     conflict: str = ""
+    kept: str = ""
 
     @property
     def bars_all(self) -> bool:
@@ -77,21 +80,29 @@ class Chosen:
         return found
 
 
-def choose_orders(case: Case, paths: Paths) -> Chosen | None:
+def choose_orders(case: Case, paths: Paths, approved: pd.DataFrame | None = None) -> Chosen | None:
     """Cheapest orders over all demand paths, mean and worst overruns weighed; None where nothing can be committed to.
 
     Orders are placed once a quarter, within the budgets, the power of the own sites and the share of a vendor; where
-    these contradict each other or the fleet that must be held they give way by the least. Where no hours can be rented the expected fleet with its reserve is held.
+    these contradict each other or the fleet that must be held they give way by the least. Where no hours can be rented the expected fleet with its reserve is held. Orders to
+    come of the plan approved before (`approved`, see `keep.earlier_steps`) stand where changing them saves next to nothing.
     """
     problem = problem_of(case, paths)
+    if approved is not None:
+        problem = replace(problem, order_months=order_months(approved, problem.month_names))
     if not problem.orders or not (problem.demand > 0).any():
         return None
     problem, conflict, overruns = relaxed(problem, largest_orders(problem))
     best = settled(problem, optimise(problem, gap=GAP, time_limit_s=TIME_LIMIT_S))
+    kept = ""
+    if approved is not None and len(approved):
+        nodes = approved_nodes(problem, case.streams.pools, approved)
+        found = keep_approved(problem, best, nodes, str(approved["plan_period"].iloc[0]))
+        best, kept = found.best, found.sentence()
     case = with_room(case, problem, best.nodes)
     return Chosen(
         case, problem, best, decisions_of(case, problem, best.nodes), reasons_of(case, problem, best.nodes),
-        _conflict_words(problem, conflict, overruns),
+        _conflict_words(problem, conflict, overruns), kept,
     )  # fmt: skip
 
 

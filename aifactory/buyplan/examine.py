@@ -8,6 +8,7 @@ import pandas as pd
 
 from aifactory.buyplan.choose import Chosen
 from aifactory.buyplan.excluded import Cells, value_excluded
+from aifactory.buyplan.keep import KEEP_SHARE
 from aifactory.buyplan.limit_values import limit_values
 from aifactory.buyplan.optimise.closed_form import has_closed_form
 from aifactory.buyplan.stress.frontier import risk_frontier
@@ -44,7 +45,7 @@ def examine_plan(basis: ExamineBasis) -> Examination | None:
     return Examination(
         frontier=risk_frontier(problem, nodes),
         limits=limit_values(basis.chosen),
-        stability=plan_stability(problem, nodes),
+        stability=plan_stability(problem, nodes, most=KEEP_SHARE),
         excluded=value_excluded(basis.chosen.case, basis.paths, problem, nodes, basis.cells),
         risk_weight=problem.risk_weight,
         tail=problem.tail,

@@ -23,6 +23,7 @@ from aifactory.buyplan.excluded import Cells
 from aifactory.buyplan.futures import PATHS, FuturesBasis, futures_basis, problem_of, stream_paths
 from aifactory.buyplan.governance import decision_sentence
 from aifactory.buyplan.hosted import Hosted, hosted_option
+from aifactory.buyplan.keep import earlier_steps
 from aifactory.buyplan.options_table import break_even_frame, options_frame
 from aifactory.buyplan.reasons import with_reasons
 from aifactory.buyplan.reserve_curve import over_average, size_stream_reserves, with_reserves
@@ -135,7 +136,7 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
     case = build_case(priced, streams, prices, owned=owned, porting=porting, book=ws.table("commitments"))
     workloads, regions = read_workloads(inventory.demand_basis, ws.plan, ws.period)
     paths = decision_paths(simulate_paths(workloads, regions, settings_of(ws.plan, ws.period, PATHS)))
-    chosen = choose_orders(case, paths)
+    chosen = choose_orders(case, paths, earlier_steps(ws.table("approved_bands"), ws.period))
     case, answer = solve_over_paths(case, chosen, paths)
     current = inventory.use_cases.set_index("use_case_id")["usd_per_unit"]
     api = api_frame(case, ws.table("api_prices"), ws.as_of)
@@ -164,7 +165,10 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
         accelerators=accelerators,
         wanted=stream_paths(case, paths),
     )
-    plan = replace(plan, warnings=[*plan.warnings, *uncounted], hosted=hosted.table if hosted else pd.DataFrame())
+    stands = [chosen.kept] if chosen and chosen.kept else []
+    plan = replace(
+        plan, warnings=[*plan.warnings, *uncounted, *stands], hosted=hosted.table if hosted else pd.DataFrame()
+    )
     history = history_basis(case, stress, ws.table("demand_windows"), ws.period)
     what_ifs = what_ifs_frame(case, ws.table("demand_what_ifs"), answer=answer, wanted=stream_paths(case, paths))
     plan = with_dates(with_reserves(plan, reserves), ws, inventory)

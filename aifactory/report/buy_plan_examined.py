@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from aifactory.buyplan.examine import Examination
+from aifactory.buyplan.keep import KEEP_SHARE
 from aifactory.inputs.workspace import Workspace
 from aifactory.report.blocks import Block, Col, Group, group, section, table
 from aifactory.report.text import is_missing, join_words, num, pct, plural, usd_compact
@@ -97,7 +98,8 @@ def _limits(ws: Workspace, found: Examination) -> Group:
     text += (
         f"One per cent more or less demand, or price of rented hours, moves {pct(most, 1)} of the fleet "
         f"({num(changes['moved_accelerators'].max(), 1)} accelerators in the mean of the months) and {usd_compact(changes['orders_change_usd'].abs().max())} of "
-        f"orders; keeping the orders as they are would then cost at most {pct(least, 2)} more."
+        f"orders; keeping the orders as they are would then cost at most {pct(least, 2)} more. A refresh keeps what costs at most {pct(KEEP_SHARE, 2)}: "
+        f"it would move {pct(changes['refresh_share'].max(), 1)}."
     )
     columns = {
         "limit": Col("Limit"),

@@ -19,7 +19,7 @@ def found():
                            "unit": ["USD", "months"], "binds": [True, True], "price_usd": [0.25, 2e5], "per": ["a dollar", "a month longer"]})  # fmt: skip
     stability = pd.DataFrame({"change": ["none", "demand +1 %"], "moved_accelerators": [0.0, 2.0], "moved_share": [0.0, 0.02],
                               "first_orders_moved": [0.0, 8.0], "orders_change_usd": [0.0, -3e4], "keep_usd": [0.0, 5e3],
-                              "keep_share": [0.0, 5e-4]})  # fmt: skip
+                              "keep_share": [0.0, 5e-4], "refresh_share": [0.0, 0.0]})  # fmt: skip
     cell = {
         "use_case_id": "chat",
         "chosen_id": "acc",

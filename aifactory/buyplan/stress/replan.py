@@ -59,21 +59,27 @@ class Replanner:
         self.separable = has_closed_form(problem) and not minimum
         self._recourse = recourse_of(problem)
 
-    def best(self, keep_before: int = 0, gap: float = GAP) -> Replanned:
-        """See `replan`."""
+    def best(self, keep_before: int = 0, gap: float = GAP, hold: np.ndarray | None = None) -> Replanned:
+        """See `replan`; `hold` [N] says which orders stay as they are, beside those before `keep_before`.
+
+        Holding needs platforms that can be planned one by one.
+        """
         if not self.problem.orders:
             usd = self._usd(self.start).objective_usd
             return Replanned(self.start, usd, usd)
-        return self._by_weights(keep_before, gap) if self.separable else self._decomposed(keep_before, gap)
+        early = np.array([month < keep_before for _, month in self.problem.orders], dtype=bool)
+        if self.separable:
+            return self._by_weights(early if hold is None else early | hold, gap)
+        return self._decomposed(keep_before, gap)
 
     def at_weights(self, weights: np.ndarray) -> tuple[np.ndarray, float]:
         """Best orders and their cost where the paths weigh [S]; for platforms that can be planned one by one."""
         if not self.problem.orders:
             usd = self._recourse.cost(self.problem.owned)[0] @ self.problem.discount[:-1]
             return self.start, float(weights @ usd)
-        return self._programme.solve(weights, 0)
+        return self._programme.solve(weights, np.zeros(len(self.problem.orders), dtype=bool))
 
-    def _by_weights(self, keep_before: int, gap: float) -> Replanned:
+    def _by_weights(self, held: np.ndarray, gap: float) -> Replanned:
         p, best, best_usd, bound = self.problem, self.start, np.inf, -np.inf
         weights, trial = np.zeros(p.paths), self.start
         for number in range(ROUNDS + 1):
@@ -84,7 +90,7 @@ class Replanner:
                 break
             mine = path_weights(p, cost)
             weights = (weights * number + mine) / (number + 1)
-            trial, below = self._programme.solve(weights, keep_before)
+            trial, below = self._programme.solve(weights, held)
             reference = cost.reference_usd
             bound = max(bound, below + float(reference.mean() - weights @ reference))
         return Replanned(best, best_usd, bound)
@@ -145,12 +151,11 @@ class _Programme:
         self.whole = np.append(np.ones(orders), np.zeros(len(at)))
         self.layer_columns = len(at)
 
-    def solve(self, weights: np.ndarray, keep_before: int) -> tuple[np.ndarray, float]:
-        """Best nodes for the weights [S], and their cost, which bounds every plan's that keeps the early orders."""
+    def solve(self, weights: np.ndarray, held: np.ndarray) -> tuple[np.ndarray, float]:
+        """Best nodes for the weights [S], and their cost, which bounds every plan's that keeps the held orders [N]."""
         p = self.problem
-        early = np.array([month < keep_before for _, month in p.orders], dtype=bool)
-        lower = np.append(np.where(early, self.start, 0.0), np.zeros(self.layer_columns))
-        upper = np.append(np.where(early, self.start, np.inf), np.ones(self.layer_columns))
+        lower = np.append(np.where(held, self.start, 0.0), np.zeros(self.layer_columns))
+        upper = np.append(np.where(held, self.start, np.inf), np.ones(self.layer_columns))
         costs = np.append(p.order_usd + weights @ p.order_swing, -(weights @ self.saved)) / 1e3
         # Without limits that tie platforms the rows are intervals of months: corners are whole, no branching is needed.
         facts = {"constraints": self.rows, "bounds": Bounds(lower, upper)}

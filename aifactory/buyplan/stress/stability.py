@@ -22,10 +22,11 @@ COLUMNS = [
     "orders_change_usd",
     "keep_usd",
     "keep_share",
+    "refresh_share",
 ]
 
 
-def plan_stability(problem: Problem, nodes: np.ndarray, small: float = SMALL) -> pd.DataFrame:
+def plan_stability(problem: Problem, nodes: np.ndarray, small: float = SMALL, most: float = 0.0) -> pd.DataFrame:
     """Plan anew after each small change of demand and hourly prices, and after none: what the search itself moves.
 
     Returns
@@ -33,7 +34,8 @@ def plan_stability(problem: Problem, nodes: np.ndarray, small: float = SMALL) ->
     change; moved_accelerators: mean over the months of the accelerators by which the fleets of all platforms differ, and
     as a share of the fleet of the plan; first_orders_moved: accelerators of the first month's orders that differ;
     orders_change_usd: change of what is ordered, present value; keep_usd, keep_share: what keeping the orders costs more
-    than the new ones, after the change.
+    than the new ones, after the change; refresh_share: share of the fleet that a refresh moves, which keeps the orders where
+    keeping them costs at most `most` of the cost more.
     """
     rows = [_row("none", problem, nodes)]
     for sign in (1.0, -1.0):
@@ -41,7 +43,8 @@ def plan_stability(problem: Problem, nodes: np.ndarray, small: float = SMALL) ->
         rows.append(_row(f"demand {shown}", replace(problem, demand=problem.demand * factor), nodes))
         prices = {name: getattr(problem, name) * factor for name in ("on_demand_usd", "spot_usd")}
         rows.append(_row(f"prices of rented hours {shown}", replace(problem, **prices), nodes))
-    return pd.DataFrame(rows, columns=COLUMNS)
+    found = pd.DataFrame(rows, columns=COLUMNS[:-1])
+    return found.assign(refresh_share=found["moved_share"].where(found["keep_share"] > most, 0.0))
 
 
 def _row(change: str, problem: Problem, nodes: np.ndarray) -> tuple:

@@ -1,0 +1,118 @@
+"""Orders of the plan approved before stand, unless changing them saves more than a stated share of the cost.
+
+The cost of a plan is flat around its best: a per cent more demand exchanges orders for others that cost as much. A plan
+that is made anew every month must not change for nothing what was approved and is being prepared. So the orders to come of
+the approved plan are held, all other orders chosen best around them, and the result is the plan where
+
+    cost with approved orders held <= (1 + KEEP_SHARE) x cost of the best orders.
+
+Where holding all of them costs more, those of the platforms that cost least to hold are kept, one platform after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from aifactory.buyplan.optimise.benders import OptimalPlan
+from aifactory.buyplan.optimise.evaluate import evaluate_plan
+from aifactory.buyplan.optimise.problem import Problem
+from aifactory.buyplan.stress.replan import Replanner
+from aifactory.buyplan.stress.world import world_of
+
+#: Share of the risk-weighted cost below which a change of approved orders is not worth making.
+KEEP_SHARE = 5e-4
+COMMITMENT = "commitment"
+#: Months between two months of orders, and gap of the search around held orders.
+QUARTER, CLOSE = 3, 1e-4
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The plan with approved orders held, how many accelerators of them stand and of how many, and what it costs more."""
+
+    best: OptimalPlan
+    accelerators: float
+    of: float
+    usd: float
+    period: str = ""
+
+    def sentence(self) -> str:
+        """What stands as approved; empty where nothing to come was approved."""
+        if self.of <= 0:
+            return ""
+        share = f"{100 * self.usd / self.best.cost.objective_usd:.2f} %" if self.best.cost.objective_usd else "0 %"
+        return (
+            f"{self.accelerators:,.0f} of {self.of:,.0f} accelerators that the plan approved for {self.period} orders later stand as "
+            f"approved: changing them would save {share} of the cost; only more than {100 * KEEP_SHARE:g} % is worth a change."
+        )
+
+
+def earlier_steps(steps: pd.DataFrame, period: str) -> pd.DataFrame:
+    """Orders to come of the last plan approved for a month before this one, rows of the `approved_bands` contract."""
+    mine = steps[(steps["plan_period"].astype(str) < period) & (steps["kind"] == COMMITMENT)]
+    return mine[mine["plan_period"] == mine["plan_period"].max()].reset_index(drop=True)
+
+
+def order_months(steps: pd.DataFrame, months: Sequence[str]) -> tuple[int, ...]:
+    """Months of orders, from 0: the first, and once a quarter as in the approved plan, else from the first on."""
+    axis = {month: at for at, month in enumerate(months)}
+    known = [axis[month] for month in steps["order_month"].astype(str) if month in axis] if len(steps) else []
+    first = min(known, default=0) % QUARTER
+    return tuple(sorted({0, *range(first, len(months), QUARTER)}))
+
+
+def approved_nodes(problem: Problem, pools: pd.DataFrame, steps: pd.DataFrame) -> np.ndarray:
+    """[N] whole nodes that approved steps order in the columns of a problem; steps that are past or offered no more are none."""
+    place = {(pool.region, pool.accelerator_id): at for at, pool in enumerate(pools.itertuples())}
+    axis = {month: at for at, month in enumerate(problem.month_names)}
+    column = {(option.name, option.platform, month): at for at, (option, month) in enumerate(problem.orders)}
+    nodes = np.zeros(len(problem.orders))
+    for step in steps.itertuples():
+        platform = place.get((step.region, step.accelerator_id), -1)
+        at = column.get((step.purchase_option, platform, axis.get(str(step.order_month), -1)))
+        if at is not None:
+            nodes[at] += np.floor(step.accelerators / problem.node_size[platform] + 1e-9)
+    return nodes
+
+
+def keep_approved(problem: Problem, best: OptimalPlan, approved: np.ndarray, period: str = "") -> Kept:
+    """The best plan that holds approved nodes [N] where that costs little; where platforms share work or limits tie them the best stands."""
+    size = np.array([problem.node_size[option.platform] for option, _ in problem.orders], dtype=float)
+    whole = float(size @ approved)
+    search = Replanner(world_of(problem), np.where(approved > 0, approved, best.nodes[: len(problem.orders)]), CLOSE)
+    if whole <= 0 or not search.separable or not _fits(problem, approved):
+        return Kept(best, float(size @ np.minimum(approved, best.nodes[: len(size)])), whole, 0.0, period)
+    platform = np.array([option.platform for option, _ in problem.orders])
+    most = (1 + KEEP_SHARE) * best.cost.objective_usd
+
+    def holding(platforms: Sequence[int]) -> tuple[float, np.ndarray]:
+        found = search.best(hold=(approved > 0) & np.isin(platform, platforms), gap=CLOSE)
+        return found.objective_usd, found.nodes
+
+    names = [int(p) for p in np.unique(platform[approved > 0])]
+    usd, nodes = holding(names)
+    if usd > most:
+        names = [p for _, p in sorted((holding([p])[0], p) for p in names)]
+        while names and usd > most:
+            names.pop()
+            usd, nodes = holding(names) if names else (best.cost.objective_usd, best.nodes)
+    stand = float(size @ np.minimum(approved, nodes))
+    if usd <= best.cost.objective_usd and not names:
+        return Kept(best, stand, whole, 0.0, period)
+    cost = evaluate_plan(problem, nodes)
+    kept = replace(best, nodes=nodes, cost=cost)
+    return Kept(kept, stand, whole, cost.objective_usd - best.cost.objective_usd, period)
+
+
+def _fits(problem: Problem, approved: np.ndarray) -> bool:
+    """Whether approved nodes alone are within the limits; rows that ask for a fleet can be met by other orders."""
+    rows, bounds, names = problem.limits()
+    if not len(names):
+        return True
+    plain = np.array([not name.startswith("reserve") for name in names])
+    over = rows @ approved > bounds + 1e-9 * np.maximum(np.abs(bounds), 1.0)
+    return problem.vendor_most >= 1 and not (over & plain).any()
