@@ -12,6 +12,7 @@ from aifactory.inputs.importers.bills import bill_report, read_bill
 from aifactory.inputs.importers.bills.litellm import tell_proxy_beside_invoice
 from aifactory.inputs.importers.delivery import refuse_twins, refuse_two_exports, tell_repeated_charges
 from aifactory.inputs.importers.jobs.read import is_job_trace, read_jobs
+from aifactory.inputs.importers.regions import settle_regions
 from aifactory.inputs.importers.store import add_aggregates, add_rows, held_rows, require_workspace
 from aifactory.inputs.importers.target import Target
 from aifactory.inputs.importers.telemetry import import_telemetry
@@ -21,9 +22,10 @@ from aifactory.inputs.importers.telemetry.prometheus import PoolNames, is_addres
 from aifactory.inputs.importers.traces import import_trace
 from aifactory.inputs.importers.unnamed import settle_names, unnamed_target
 from aifactory.inputs.importers.use_cases.command import Answers, import_use_cases, store_use_cases
+from aifactory.inputs.parts import PARTED
 from aifactory.inputs.plan import read_yaml
 
-MAPPED = ("columns", "use_cases", "labels", "pools", "accelerators", "purchase_options")
+MAPPED = ("columns", "use_cases", "regions", "labels", "pools", "accelerators", "purchase_options")
 #: Kinds whose files may lack names that a workspace needs.
 NAMED = ("telemetry", "jobs", "trace")
 #: What a report says of money whose source states none.
@@ -35,7 +37,7 @@ MOST_CSV_ROWS = 100_000
 def read_mapping(path: Path | None, kind: str = "") -> dict[str, object]:
     """Parts of a `Target` that a mapping file holds.
 
-    `columns` (ours: theirs), `use_cases` (theirs: ours); of Prometheus `labels` (workload, region, pool:
+    `columns` (ours: theirs), `use_cases` and `regions` (theirs: ours); of Prometheus `labels` (workload, region, pool:
     label that holds it), `pools` (label: pool), `accelerators` (model: accelerator of the catalogue),
     `purchase_options` (pool, or "*": option). The mapping of a spreadsheet of use cases is richer and is
     read with it.
@@ -75,6 +77,7 @@ def import_files(
         return [WITHOUT_MONEY | _large(places, into, target, replace=replace)]
     read = [KINDS[kind](place, target) for place in places]
     for report, tables in read if kind in NAMED else ():
+        settle_regions(report["source"], report, {name: rows for name, rows, _ in tables}, into, target.regions)
         settle_names(report["source"], report, [rows for _, rows, _ in tables], into)
     if kind == "billing" and len(read) > 1:
         bills = [(report, tables[0][1]) for report, tables in read]
@@ -89,6 +92,8 @@ def import_files(
     for report, tables in read if into is not None else ():
         if "view" in report:
             refuse_second_view(held_rows(into, "demand_windows"), tables[0][1], "demand_windows")
+    for report, tables in read if into is not None and kind in NAMED else ():
+        _tell_second_source(into, report, {name: rows for name, rows, _ in tables})
     for name in dict.fromkeys(name for _, tables in read for name, *_ in tables) if into is not None else ():
         _store(into, name, read, target, replace=replace)
     return [WITHOUT_MONEY | report for report, _ in read]
@@ -102,6 +107,19 @@ def _refuse_other_currency(into: Path, reports: list[dict[str, object]]) -> None
         if report["currency"] not in ("", ours):
             rule = f"the plan of {into.name} is in {ours}: convert its money first, at the rate your accounts use; currencies are never added"
             raise InputError.at(report["source"], rule, column="BillingCurrency", value=report["currency"])
+
+
+def _tell_second_source(into: Path, report: dict[str, object], tables: dict[str, pd.DataFrame]) -> None:
+    """Warn of use cases that the workspace counts in its other table of demand already."""
+    for mine, other in (("requests", "demand_windows"), ("demand_windows", "requests")):
+        if mine not in tables:
+            continue
+        names = set(held_rows(into, other)["use_case_id"])
+        again = tables[mine]["use_case_id"].isin(names)
+        if again.any():
+            shown = ", ".join(sorted(tables[mine].loc[again, "use_case_id"].unique())[:5])
+            text = f"counted in {other} too ({shown}): a report takes one source of a use case, keep one or name the others apart in the mapping"
+            report["warnings"] = [*report["warnings"], {"text": text, "rows": int(again.sum())}]
 
 
 #: Report of one source, and the tables it fills: name, rows, ending of the file.
@@ -166,7 +184,9 @@ def _large(sources: list[Path], into: Path | None, target: Target, *, replace: b
     )
     report = {"source": log.source} | large_report(log)
     aggregates = log.aggregates
-    settle_names(log.source, report, [aggregates.windows, aggregates.histograms, aggregates.tenants], into)
+    held = dict(zip(PARTED, (aggregates.windows, aggregates.histograms, aggregates.tenants), strict=True))
+    settle_regions(log.source, report, held, into, target.regions)
+    settle_names(log.source, report, list(held.values()), into)
     if into is not None:
         report["written"] = add_aggregates(into, log.aggregates, replace=replace)
     return report

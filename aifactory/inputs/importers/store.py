@@ -40,6 +40,8 @@ def add_rows(workspace: Path, name: str, rows: pd.DataFrame, *, replace: bool = 
     if again.any() and not replace:
         first = ", ".join(_delivery(held[again], name).iloc[0])
         rule = f"already holds {int(again.sum()):,} rows of this delivery ({first}); --replace puts the new ones in their place"
+        if name == "requests":
+            rule += "; where two instruments saw the same calls, one of them is enough"
         raise InputError.at(held_file.name, rule)
     kept = held[~again] if len(held) else held
     both = pd.concat([kept, rows], ignore_index=True) if len(kept) else rows

@@ -23,6 +23,7 @@ class Target:
     period: str = ""
     labels: dict[str, str] = field(default_factory=dict)
     pools: dict[str, str] = field(default_factory=dict)
+    regions: dict[str, str] = field(default_factory=dict)
     accelerators: dict[str, str] = field(default_factory=dict)
     purchase_options: dict[str, str] = field(default_factory=dict)
     engine: str = ""  # where a request log lies, as Ibis names it
