@@ -159,7 +159,8 @@ def hosted_path(case: Case, api: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Hosted price of a unit by month and stream, and what moving to a successor costs, [T + 1, K].
 
     From the month in which a model is retired its successor's price holds, and each use case pays
-    its migration once; NaN and 0 where there is no hosted price.
+    its migration once; NaN and 0 where there is no hosted price. Units that grow in size hold more tokens and cost as
+    much more; what is sold by the image, page or second of media does not.
     """
     plan, table = case.plan, case.streams.table
     months = pd.PeriodIndex(case.streams.months, freq="M")
@@ -178,7 +179,13 @@ def hosted_path(case: Case, api: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
             successor=plan.value("api_successor_price_ratio"),
             migrate_usd=moving if first else 0.0,
         )
-    return price, once
+    return price * hosted_size(case), once
+
+
+def hosted_size(case: Case) -> np.ndarray:
+    """[T + 1, K] what a unit costs at a hosted model by its size, over today: its growth where tokens are paid."""
+    by_unit = case.streams.table["service_unit"].isin(list(MEDIA_PRICES)).to_numpy()
+    return np.where(by_unit, 1.0, case.streams.size)
 
 
 def _hosted_row(

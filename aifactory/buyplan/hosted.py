@@ -107,12 +107,15 @@ def hosted_option(case: Case, chosen: Chosen | None, wanted: np.ndarray, api: pd
 
 
 def hosted_usd_per_hour(case: Case, problem: Problem, wanted: np.ndarray, price: np.ndarray) -> np.ndarray:
-    """[S, T, K] USD of an occupied accelerator-hour at hosted prices [T, K] per unit; infinite where there is none."""
+    """[S, T, K] USD of an occupied accelerator-hour at hosted prices [T, K] of each month's units; infinite where there is none.
+
+    Of units that have grown in size an accelerator-hour yields fewer.
+    """
     table = case.streams.table
     yields = (table["units_per_s_per_accelerator"] * SECONDS_PER_HOUR / table["load_factor"]).to_numpy(dtype=float)
     occupied = problem.demand @ (problem.block_hours / np.sum(problem.block_hours))
     whole = np.divide(wanted, occupied, out=np.ones_like(occupied), where=occupied > 0)
-    return np.where(np.isfinite(price), np.nan_to_num(price) * yields * whole, np.inf)
+    return np.where(np.isfinite(price), np.nan_to_num(price) * yields / case.streams.size[1:] * whole, np.inf)
 
 
 def _sent(problem: Problem, nodes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -9,6 +9,7 @@ from bp_company import make_plan, make_prices
 from test_futures import paths_of
 
 from aifactory.buyplan.choose import choose_orders
+from aifactory.buyplan.compare import hosted_path
 from aifactory.buyplan.futures import problem_of, stream_paths
 from aifactory.buyplan.hosted import hosted_option, hosted_usd_per_hour
 from aifactory.buyplan.optimise.extensive import solve_extensive
@@ -43,6 +44,26 @@ def test_the_price_of_an_hour_is_that_of_the_units_it_yields(tiny):
     # a month of it costs what its units cost
     bill = (hourly[:, :, 0] * (problem.demand[:, :, 0] @ problem.block_hours))[0, 0]
     assert bill == pytest.approx(3.0 * 730 * 3600 * 0.001)
+
+
+def test_growing_units_cost_the_same_in_the_optimiser_and_in_the_comparison(tiny):
+    """Units that double in size hold twice the tokens: twice the price, half as many in an hour, the same bill in both."""
+    case = tiny(chat=3.0, train=0.0, inputs={"shapes": {}})
+    grown = replace(case, streams=replace(case.streams, size=np.linspace(1.0, 2.0, 13)[:, None] * np.ones((1, 2))))
+    price, _ = hosted_path(grown, api(0.001))
+    assert price[:, 0] == pytest.approx(0.001 * np.linspace(1.0, 2.0, 13))
+    paths = paths_of(grown, 2)
+    problem, wanted = problem_of(grown, paths), stream_paths(grown, paths)
+    hourly = hosted_usd_per_hour(grown, problem, wanted, price[1:])
+    bill = (hourly[:, :, 0] * (problem.demand[:, :, 0] @ problem.block_hours))[0]
+    assert bill == pytest.approx(grown.streams.units[1, 1:, 0] * price[1:, 0], rel=1e-6)
+
+
+def test_media_are_paid_by_the_unit_whatever_its_size(tiny):
+    case = tiny(chat=3.0, train=0.0)
+    table = case.streams.table.assign(service_unit="image")
+    grown = replace(case, streams=replace(case.streams, table=table, size=np.full((13, 2), 3.0)))
+    assert hosted_path(grown, api(0.001))[0][:, 0] == pytest.approx(0.001)
 
 
 @pytest.mark.parametrize("usd", [2e-4, 6e-4, 9e-4])
