@@ -23,6 +23,8 @@ SMOOTHING = (0.03, 0.08, 0.15, 0.25, 0.4, 0.6, 0.85)
 SEASONS_OF_INDEX, SEASONS_OF_LEVEL = 10, 7
 #: A zero is an outage only where fewer than this share of the values are zero.
 RARE_ZEROS = 0.1
+#: Zeros that last for more steps than these, and than a season, are no outage.
+LONGEST_OUTAGE = 3
 
 #: Exponential smoothing by blocks: level of step k = weights[k] @ block + carry[k] * level before it.
 BLOCK = 64
@@ -198,7 +200,8 @@ def member_names(season: int) -> tuple[str, ...]:
 def without_outages(history: np.ndarray, season: int) -> np.ndarray:
     """Rare zeros replaced by the value a season before or after, else by interpolation.
 
-    Zeros stay where they are usual (a tenth of the values or more) or the median is below ten.
+    Zeros stay where they are usual (a tenth of the values or more) or the median is below ten, and where they last
+    for more than a season and more than three steps: an end or a pause is no outage.
 
     >>> without_outages(np.array([50.0, 60, 51, 61, 52, 0, 53, 63, 54, 64, 55]), 2).tolist()[4:7]
     [52.0, 61.0, 53.0]
@@ -206,10 +209,14 @@ def without_outages(history: np.ndarray, season: int) -> np.ndarray:
     zero = history == 0
     if not zero.any() or zero.mean() >= RARE_ZEROS or np.median(history) < 10:
         return history
-    filled, known = history.copy(), np.flatnonzero(~zero)
+    edges = np.flatnonzero(np.diff(zero.astype("int8"), prepend=0, append=0))
+    for begin, end in edges.reshape(-1, 2):
+        if end - begin > max(season, LONGEST_OUTAGE):
+            zero[begin:end] = False
+    filled, known = history.copy(), np.flatnonzero(history != 0)
     for place in np.flatnonzero(zero):
         near = [place + shift * season for shift in (-1, 1, -2, 2)]
-        near = [other for other in near if 0 <= other < len(history) and not zero[other]]
+        near = [other for other in near if 0 <= other < len(history) and history[other] != 0]
         filled[place] = history[near[0]] if near else np.interp(place, known, history[known])
     return filled
 

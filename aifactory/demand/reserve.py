@@ -375,12 +375,14 @@ def exceeded_by(top: np.ndarray, weights: np.ndarray, target: float) -> float:
     order = np.argsort(-flat, kind="stable")
     if not flat[order[0]] > 0:
         return 0.0
-    high, grown = np.maximum(flat[order], 1e-12), np.cumsum(weight[order])
+    high, grown = flat[order], np.cumsum(weight[order])
     place = int(np.searchsorted(grown, target * (1 - 1e-9)))
     if place == 0:
         return float(high[0] * (grown[0] / target) ** _tail_index(high, grown))
     place = min(place, len(high) - 1)
     share = (target - grown[place - 1]) / (grown[place] - grown[place - 1])
+    if not high[place] > 0:
+        return float(high[place - 1] * (1 - share))
     return float(np.exp(np.interp(share, [0.0, 1.0], np.log(high[place - 1 : place + 1]))))
 
 
@@ -406,11 +408,9 @@ def unserved_by(top: np.ndarray, weights: np.ndarray, target: float) -> float:
 def _tail_index(high: np.ndarray, grown: np.ndarray) -> float:
     """Hill estimate over the highest tenth, at most one half (finite variance)."""
     count = int(np.searchsorted(grown, TAIL_SHARE))
-    return (
-        float(np.clip(np.log(high[:count] / high[count]).mean(), 0.0, MOST_TAIL_INDEX))
-        if 2 < count < len(high)
-        else 0.0
-    )
+    if not 2 < count < len(high) or not high[count] > 0:
+        return 0.0
+    return float(np.clip(np.log(high[:count] / high[count]).mean(), 0.0, MOST_TAIL_INDEX))
 
 
 def _curve(record: _Record) -> pd.DataFrame:

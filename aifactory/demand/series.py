@@ -15,6 +15,10 @@
 | a workbook (.xlsx) | its one sheet with columns ds and y is read |
 | rare zeros in a busy series | kept and scored; members that smooth see the season before instead |
 | a level that halves or doubles and stays | kept; members follow within a season; a warning names the row |
+| zeros for two seasons or more before a busy series starts | left out in whole seasons, with a warning |
+| zeros for more than a season within a busy series | kept: an end or a pause, no outage |
+| a value above 100 times the 95th percentile | kept, with a warning: check its unit |
+| a row without a name in `unique_id` | refused |
 | a constant series | forecast as it is; errors are scaled by its value |
 | fewer than two seasons | no season is used |
 """
@@ -50,6 +54,10 @@ WORKBOOK = b"PK\x03\x04"
 LARGEST = 1e100
 SHIFT_FACTOR, SHIFT_BLOCKS = 2.0, 2
 SHOWN_ROWS = 5
+#: Seasons of zeros before the start that are left out, and the share of zeros after it up to which it is busy.
+SEASONS_BEFORE, BUSY_ZEROS = 2, 0.1
+#: A value so many times the 95th percentile of those above zero is named.
+FAR_VALUE, FAR_QUANTILE = 100.0, 0.95
 MISSING = ("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "null", "None")
 
 
@@ -113,6 +121,10 @@ def series_rows(path: Path, *, daily: bool) -> tuple[pd.DataFrame, tuple[str, ..
         )
     if text.empty:
         raise InputError.at(path.name, "holds no rows")
+    if "unique_id" in text:
+        names = text["unique_id"].astype("str").str.strip()
+        nameless = text["unique_id"].isna() | names.isin(MISSING)
+        refuse(path.name, "unique_id", names, nameless, "is empty where other rows name a series; name every row")
     stamps, told = parse_stamps(path.name, text["ds"], daily=daily)
     rows = pd.DataFrame(
         {
@@ -129,6 +141,12 @@ def is_workbook(path: Path) -> bool:
     """Whether a file is a workbook (.xlsx), by its first bytes."""
     with path.open("rb") as stream:
         return stream.read(4) == WORKBOOK
+
+
+def is_utf16(path: Path) -> bool:
+    """Whether a file is marked as UTF-16 text, as spreadsheet programs save it."""
+    with path.open("rb") as stream:
+        return stream.read(2) in (b"\xff\xfe", b"\xfe\xff")
 
 
 def _cells(path: Path) -> pd.DataFrame:
@@ -220,8 +238,21 @@ def on_grid(file: str, name: str, part: pd.DataFrame, step: pd.Timedelta, season
     rows = grid["row"].fillna(0).astype("int64").to_numpy()
     warnings += _gap_warnings(grid.index, rows)
     values = fill_missing(grid["y"].to_numpy(), season)
-    warnings += [*_value_warnings(values, rows, season), *_shift_warnings(values, grid.index, rows, season)]
-    return Series(name, grid.index, values, observed, rows, tuple(warnings))
+    start = _start(values, season)
+    if start:
+        warnings.append(f"zeros before the start, rows {rows[0]} to {rows[:start].max()}: left out")
+    stamps, values, observed, rows = grid.index[start:], values[start:], observed[start:], rows[start:]
+    warnings += [*_value_warnings(values, rows, season), *_shift_warnings(values, stamps, rows, season)]
+    return Series(name, stamps, values, observed, rows, tuple(warnings))
+
+
+def _start(values: np.ndarray, season: int) -> int:
+    """Whole seasons of zeros before a series that is busy from then on; 0 for fewer than two, or two values."""
+    used = np.flatnonzero(values)
+    first = int(used[0]) // season * season if len(used) else 0
+    rest = values[first:]
+    short = first < max(SEASONS_BEFORE * season, 2) or len(rest) < max(SEASONS_BEFORE * season, 4)
+    return 0 if short or (rest == 0).mean() >= BUSY_ZEROS else first
 
 
 def fill_missing(values: np.ndarray, season: int) -> np.ndarray:
@@ -258,6 +289,12 @@ def _value_warnings(values: np.ndarray, rows: np.ndarray, season: int) -> list[s
         )
     elif (zero := values == 0).any() and zero.mean() < 0.1 and np.median(values) >= 10:
         found.append(f"zeros in a busy series at {named_rows(rows[zero])}: taken as outages")
+    above = values[values > 0]
+    far = values > FAR_VALUE * np.quantile(above, FAR_QUANTILE) if len(above) else np.zeros(len(values), dtype=bool)
+    if far.any():
+        found.append(
+            f"up to {values.max():.4g} at {named_rows(rows[far])}, above {FAR_VALUE:.0f} times the 95th percentile: kept; check its unit"
+        )
     if season > 1 and len(values) < 2 * season:
         found.append(f"rows {rows[0]} to {rows[-1]} hold less than two seasons of {season} steps: no season is used")
     if (values < 0).any():

@@ -15,6 +15,8 @@ SINCE_1970 = {r"\d{10}(?:\.\d+)?": "s", r"\d{13}": "ms", r"\d{16}": "us", r"\d{1
 UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 #: Days of a spreadsheet, counted from the day before 1900 (with its leap year that never was): 1954 to 2091.
 SERIAL, DAY_ZERO, SERIALS = r"\d{5}(?:\.\d+)?", pd.Timestamp("1899-12-30"), (20_000, 70_000)
+#: Dates with the name of their month or with two digits of a year, which are never read, only answered.
+SPELT = ("%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%d-%b-%Y", "%d.%m.%y", "%G-W%V-%u")
 _PARTS = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4})(?:[ T,]+(\d{1,2}:\d{2}(?::\d{2})?))?")
 
 
@@ -84,6 +86,9 @@ def _counted(words: pd.Series) -> tuple[pd.Series, str] | None:
 def _meant(word: str) -> str:
     """What to write instead of a date in another order, '' where it is none."""
     found = _PARTS.fullmatch(word)
+    spelt = [pd.to_datetime(word, format=form, errors="coerce") for form in SPELT] if not found else []
+    if any(pd.notna(date) for date in spelt):
+        return f"; write {min(date for date in spelt if pd.notna(date)):%Y-%m-%d}"
     if not found:
         return "; export numbers of a spreadsheet as dates" if word.replace(".", "", 1).isdigit() else ""
     first, mark, second, year, clock = found.groups()

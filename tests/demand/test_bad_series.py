@@ -62,6 +62,8 @@ ANSWERED = {
     ),
     "outages": (lambda: frame(changed([30, 31, 200], 0)), "zeros in a busy series at rows 32, 33, 202"),
     "collapse": (lambda: frame(changed(slice(300, None), 15) + np.arange(COUNT) % 3), "the level moves"),
+    "late start": (lambda: frame(changed(slice(None, 90), 0)), "zeros before the start, rows 2 to 73: left out"),
+    "far value": (lambda: frame(changed([300], 1e9)), "up to 1e+09 at row 302, above 100 times"),
     "constant": (lambda: frame(np.full(COUNT, 7.0)), f"every value is 7 (rows 2 to {COUNT + 1})"),
     "all zero": (lambda: frame(np.zeros(COUNT)), f"every value is 0 (rows 2 to {COUNT + 1})"),
 }  # fmt: skip
@@ -73,6 +75,9 @@ REFUSED = {
     "between stamps": (lambda: frame(times=stamps().mask(stamps().index == 7, "2026-03-20T07:20:00")), ["row 9", "aggregate"]),
     "mostly missing": (lambda: frame().iloc[[*range(30), COUNT - 1]], ["are missing"]),
     "mixed offsets": (lambda: frame(times=stamps().mask(stamps().index == 3, "2026-03-20T03:00:00+02:00")), ["row 5", "offset"]),
+    "no name": (lambda: frame().assign(unique_id=["chat"] * 9 + [""] * (COUNT - 9)), ["row 11", "column 'unique_id'"]),
+    "month by name": (lambda: frame(times=stamps().mask(stamps().index == 7, "20 Mar 2026")), ["row 9", "write 2026-03-20"]),
+    "two digits of a year": (lambda: frame(times=stamps().mask(stamps().index == 7, "20.03.26")), ["row 9", "write 2026-03-20"]),
     "no rows": (lambda: frame().iloc[:0], ["no rows"]),
 }  # fmt: skip
 
@@ -180,3 +185,34 @@ def test_an_empty_cell_of_a_workbook_is_named_by_its_row(tmp_path):
     held.to_excel(tmp_path / "load.xlsx", index=False)
     (found,) = read_series(tmp_path / "load.xlsx", "h")
     assert any("no value in row 5" in text for text in found.warnings)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_text_of_two_bytes_says_what_its_csv_says(tmp_path, command):
+    found = []
+    for name in ("utf-8", "utf-16"):
+        (tmp_path / name).mkdir()
+        path = tmp_path / name / "load.csv"
+        path.write_text(frame().to_csv(index=False), encoding=name)
+        done = CliRunner().invoke(app, [command, str(path), *COMMANDS[command]])
+        assert done.exit_code == 0, done.output
+        found.append(json.loads(done.stdout))
+    assert found[0] == found[1]
+
+
+def test_a_service_that_starts_late_is_scored_from_its_start(tmp_path):
+    early = changed(slice(None, 24 * 8), 0)
+    scores = []
+    for values in (early, early[24 * 8 :]):
+        path = tmp_path / f"{len(values)}.csv"
+        frame().iloc[COUNT - len(values) :].assign(y=values).to_csv(path, index=False)
+        (series,) = read_series(path, "h")
+        scores.append(series.values)
+    np.testing.assert_array_equal(*scores)
+
+
+def test_nights_of_zeros_are_no_late_start(tmp_path):
+    hour = np.arange(COUNT) % 24
+    path = tmp_path / "shop.csv"
+    frame(np.where(hour < 8, 0.0, load())).to_csv(path, index=False)
+    assert len(read_series(path, "h")[0].values) == COUNT

@@ -59,6 +59,14 @@ def test_zeros_are_outages_only_where_they_are_rare():
     assert m.without_outages(sparse, 4) is sparse
 
 
+def test_zeros_longer_than_a_season_are_a_pause():
+    held = np.full(600, 100.0)
+    held[200:224], held[300:325] = 0, 0
+    filled = m.without_outages(held, 24)
+    assert (filled[200:224] == 100).all()  # a season: an outage
+    assert (filled[300:325] == 0).all()
+
+
 @FEW
 @given(HISTORIES, st.sampled_from([1, 2, 7, 24]), st.integers(1, 30))
 def test_every_answer_is_finite_not_negative_and_bounded(history, season, horizon):

@@ -430,6 +430,17 @@ def test_zeros_need_no_capacity():
     assert plan_reserve(np.zeros(200), 20, 0.05).capacity == 0.0
 
 
+def test_work_in_few_windows_needs_nothing_where_the_target_allows_all_of_them():
+    values = np.zeros(400)
+    values[::40] = 50.0  # a fortieth of the windows
+    assert plan_reserve(values, 40, 0.1).capacity == 0.0
+    assert plan_reserve(values, 40, 0.005).capacity > 0
+
+
+def test_between_work_and_none_the_capacity_lies_on_a_line():
+    assert exceeded_by(np.array([[8.0, 0.0, 0.0, 0.0]]), np.array([0.25]), 0.3) == pytest.approx(8 * 0.8)
+
+
 def test_of_a_long_history_the_last_windows_count():
     values = np.concatenate([np.full(3_000, 900.0), poisson(50_000)])
     found = plan_reserve(values, 30, 0.05)
