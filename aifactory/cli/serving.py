@@ -160,8 +160,8 @@ def probe(
     repeats: Annotated[int, typer.Option(min=3, help="Samples of each point.")] = 15,
     all_reduce: Annotated[int, typer.Option(min=0, help="Sum over so many accelerators too; 0: not.")] = 0,
     largest_tokens: Annotated[
-        int, typer.Option(min=64, help="Tokens of the largest kernel. Default: 8192, 256 on a processor.")
-    ] = 0,
+        int | None, typer.Option(min=64, help="Tokens of the largest kernel. Default: 8192, 256 on a processor.")
+    ] = None,
 ) -> None:
     """Measure the accelerator at hand: kernels, and steps of a transformer with random weights. Needs the extra [bench]."""
     import pandas as pd

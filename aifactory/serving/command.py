@@ -60,6 +60,7 @@ def simulate_trace(asked: SimulateRequest) -> tuple[dict[str, object], FleetSize
         raise InputError.at("simulate", "needs limits: give --slo too", column="--curve", value=asked.curve)
     model = find_row("models", "model", asked.model, "--model")
     chip = find_row("accelerators", "accelerator_id", asked.platform, "--platform")
+    _check_split(model, asked.tensor_parallel)
     requests, remarks = read_noted_stream(asked.trace)
     steps = read_steps(asked.steps) if asked.steps else None
     said = estimate_step_time(
@@ -86,6 +87,14 @@ def simulate_trace(asked: SimulateRequest) -> tuple[dict[str, object], FleetSize
         curve = capacity_curve(requests, fleet, slos, counts)
         found["requests_per_s_within_slo"] = dict(zip(map(str, curve.replicas), curve.requests_per_s, strict=True))
     return found, size
+
+
+def _check_split(model: pd.Series, accelerators: int) -> None:
+    """Refuse to split attention over a number of accelerators that its heads cannot be dealt out to."""
+    heads = model["attention_heads"]
+    if accelerators > 1 and pd.notna(heads) and int(heads) % accelerators:
+        rule = f"must divide the {int(heads)} attention heads of {model['model']}"
+        raise InputError.at("simulate", rule, column="--tensor-parallel", value=accelerators)
 
 
 def _counts(listed: str) -> tuple[int, ...]:

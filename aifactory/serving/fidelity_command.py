@@ -54,6 +54,8 @@ def run_fidelity(
     """
     if leave_out not in LEAVE_OUT:
         raise InputError.at("--leave-out", "not a split", value=leave_out, choices=LEAVE_OUT)
+    if out is not None and not Path(out).absolute().parent.is_dir():
+        raise InputError.at("--out", "is in a folder that does not exist", value=str(out))
     if is_deployment_file(measurements):
         if training is not None and not is_deployment_file(training):
             raise InputError.at(training, "holds no deployments (isl, osl, system), as the measurements do")

@@ -148,6 +148,8 @@ def test_wrong_rows_are_named(tmp_path, rows, text):
         ({"timeout_s": -1.0}, "timeout_s"),
         ({"timeout_s": math.nan}, "timeout_s"),
         ({"retries": 21}, "retries"),
+        ({"tensor_parallel": 3}, "tensor-parallel.*3.*divide the 32 attention heads"),
+        ({"tensor_parallel": 1000}, "divide the 32 attention heads"),
     ],
 )
 def test_what_cannot_be_is_said(trace, options, text):

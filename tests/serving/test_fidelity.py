@@ -201,3 +201,8 @@ def test_a_file_without_rows_and_one_accelerator_alone_claim_nothing(tmp_path):
     asked.write_text(head + line.format("new", "new-90b", 16_000))
     answer = run_fidelity(asked, training).predictions.iloc[0]
     assert answer["low80"] < 0.95 * answer["predicted"] < 0.9 * answer["high80"], "one model tells no spread of models"
+
+
+def test_a_folder_that_is_not_there_is_said_before_anything_is_predicted(tmp_path):
+    with pytest.raises(InputError, match="--out.*folder that does not exist"):
+        run_fidelity(tmp_path / "never-read.csv", out=tmp_path / "nowhere" / "o.csv")

@@ -73,11 +73,13 @@ def run_probe(asked: Probe, out: Path, say: Say = lambda _text: None) -> pd.Data
     Raises
     ------
     InputError
-        Unknown model or precision, a model larger than the memory, or a file with other columns.
+        Unknown model or precision, a model larger than the memory, a file with other columns or in no folder.
     """
     sizes, device = architecture(asked.model), torch.device(asked.device)
     if asked.precision not in {"fp32", "fp16", "bf16"}:
         raise InputError.at("precision", "not measured", value=asked.precision, choices=("fp32", "fp16", "bf16"))
+    if not out.absolute().parent.is_dir():
+        raise InputError.at("--out", "is in a folder that does not exist", value=str(out))
     conditions, done = _conditions(device, asked), _measured(out)
     watch, end = Stopwatch(device, asked.repeats), time.monotonic() + asked.budget_s
     precisions = [asked.precision] + (["fp8"] if _has_fp8(device) else [])

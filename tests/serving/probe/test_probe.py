@@ -193,3 +193,13 @@ def test_the_command_measures_the_device_at_hand(tmp_path):
     assert done.exit_code == 0, done.output
     assert f"measurements: {out}" in done.output.replace("\n", "")
     assert pd.read_csv(out)["accelerator_id"].eq("my-processor").all()
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [("--model gpt-9 --out {}/p.csv", "no sizes are known"), ("--out {}/nowhere/p.csv", "folder that does not exist")],
+)
+def test_the_command_runs_without_sizes_of_kernels_and_says_what_cannot_be(tmp_path, options, text):
+    done = CliRunner().invoke(app, ["bench", "probe", "--accelerator", "a", *options.format(tmp_path).split()])
+    assert isinstance(done.exception, InputError)
+    assert text in str(done.exception)
