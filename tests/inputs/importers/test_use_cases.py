@@ -465,6 +465,7 @@ def test_a_bad_inventory_reads_as_text_goes_out_as_text_and_comes_back(shared_di
         ("Requests per month (millions)", "stated_units_per_month", 1e6),
         ("Monthly calls (k)", "stated_units_per_month", 1e3),
         ("TTFT target (s)", "slo_p95_ttft_ms", 1000),
+        ("p95 e2e ms", "slo_p95_e2e_ms", 1),
     ],
 )
 def test_thousands_periods_and_units_of_a_header_count(header, field, factor):

@@ -35,7 +35,7 @@ SCALES = (
     (re.compile(r"\bm(?=\$|usd)|\b(mn|mm|mio)\b|million|\(m\)"), 1e6),
     (re.compile(r"\b(bn|mrd)\b|billion"), 1e9),
 )
-LATENCIES = {"latency", "ttft", "tpot"}
+LATENCIES = {"latency", "ttft", "tpot", "e2e"}
 TARGETS = {"target", "slo", "sla", "max", "maximum", "limit", "required", "requirement", "objective", "p95"}
 #: Words that make a latency something else than a 95th percentile to be kept.
 NO_TARGETS = {"p50", "p90", "p99", "median", "average", "avg", "mean", "actual", "current", "measured", "observed"}
