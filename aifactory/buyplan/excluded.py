@@ -188,7 +188,8 @@ def _streams_on(
 ) -> Streams:
     """Some streams on one platform, a guest with the capacity that it has there."""
     every = [*rows, *([guest[0]] if guest else [])]
-    table = streams.table.iloc[every].reset_index(drop=True)
+    streams = streams.take(every)
+    table = streams.table
     if guest:
         last, cell = len(table) - 1, guest[1]
         table.loc[last, MEASURED] = [getattr(cell, name) for name in MEASURED]
@@ -198,7 +199,4 @@ def _streams_on(
         table["load_factor"] = load_factor(table["failure_rate"].mask(hours, 0.0), measured)
     table = table.assign(accelerator_id=accelerator, pool=0)
     pools = table[["region", "accelerator_id"]].drop_duplicates().join(about, on="accelerator_id")
-    return replace(
-        streams, table=table, pools=pools, units=streams.units[:, :, every], reserve=streams.reserve[:, every],
-        rule=streams.rule[:, every], shape=streams.shape[every], size=streams.size[:, every], chance=streams.chance[:, every], band=streams.band[:, :, every],
-    )  # fmt: skip
+    return replace(streams, table=table, pools=pools)

@@ -128,7 +128,7 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
     streams = restream(ws.plan)
     if streams.table.empty:
         return with_dates(nothing_to_plan(ws.plan, streams, ws.period), ws, inventory)
-    market = market_of(ws, inventory, baseline_accelerators(ws, benchmark.capacity))
+    market = market_of(ws, inventory, baseline_accelerators(ws, benchmark.capacity), benchmark.capacity)
     restream, prices = in_nodes_as_sold(market, streams, restream, prices)
     streams = restream(ws.plan)
     owned = owned_accelerators(inventory.pools, ws.plan, streams)

@@ -60,6 +60,20 @@ class Placed:
         housed, own = self.on_site / whole, self.bought / whole
         return {"energy": housed, "space": housed, "support": own}
 
+    def there_alone(self, spread: np.ndarray) -> Placed:
+        """Shares [P, pools] of what stands, and nothing of what is owed for it in any case.
+
+        >>> row = np.array([[8.0]])
+        >>> placed = Placed(row, row, row * 0, row, row, row, row[0], row, row, row, {})
+        >>> alone = placed.there_alone(np.array([[0.75, 0.25]]))
+        >>> alone.bought.tolist(), alone.rent_usd.tolist(), alone.beyond_usd.tolist()
+        ([[6.0, 2.0]], [[0.0, 0.0]], [0.0, 0.0])
+        """
+        standing = {name: getattr(self, name) @ spread for name in ("accelerators", "bought", "leased")}
+        nothing = np.zeros_like(standing["accelerators"])
+        money = ("rent_usd", "prepaid_usd", "upfront_usd", "capex_usd", "starting_usd", "resale_usd")
+        return Placed(**standing, **dict.fromkeys(money, nothing), beyond_usd=nothing[0], spent_usd={})
+
     @property
     def paid_usd(self) -> np.ndarray:
         """Rent and prepayments by month in which they are paid, [T + 1]."""

@@ -6,7 +6,7 @@ after it. Scenarios are in the order of `aifactory.units.SCENARIOS`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -64,6 +64,15 @@ class Streams:
     def sized(self, units: np.ndarray) -> np.ndarray:
         """Average accelerators at work for the units of each month, [..., T + 1, K]: units grow in size."""
         return self.accelerators(units * self.size)
+
+    def take(self, rows: Sequence[int]) -> Streams:
+        """Some streams in the order of `rows`; the pools stay all."""
+        rows = list(rows)
+        return replace(
+            self, table=self.table.iloc[rows].reset_index(drop=True), units=self.units[:, :, rows],
+            reserve=self.reserve[:, rows], rule=self.rule[:, rows], shape=self.shape[rows], size=self.size[:, rows],
+            chance=self.chance[:, rows], band=self.band[:, :, rows],
+        )  # fmt: skip
 
     def of_today(self) -> Streams:
         """The same streams with units that stay as large as today, in fleets as large as today's."""

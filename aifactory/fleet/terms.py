@@ -80,8 +80,13 @@ class Terms:
         return residual_value(self.resale_base_usd, self.decline_per_year, months_in_use)
 
 
-def read_offers(table: pd.DataFrame, pools: pd.DataFrame, plan: Plan) -> Offers:
-    """Arrange the price table by pool and option; one with a column `pool` speaks of each pool apart, else of its place."""
+def read_offers(
+    table: pd.DataFrame, pools: pd.DataFrame, plan: Plan, longest_lead_weeks: float | None = None
+) -> Offers:
+    """Arrange the price table by pool and option; one with a column `pool` speaks of each pool apart, else of its place.
+
+    Hardware without a stated lead time takes `longest_lead_weeks`, by default the longest of the table.
+    """
     places = pools[["accelerator_id", "region"]].assign(pool=np.arange(len(pools)))
     of_pools = table if "pool" in table else table.merge(places, on=["accelerator_id", "region"])
     wanted = [(pool, option) for option in (*FLEXIBLE_OPTIONS, *COMMITTED_OPTIONS) for pool in range(len(pools))]
@@ -101,7 +106,9 @@ def read_offers(table: pd.DataFrame, pools: pd.DataFrame, plan: Plan) -> Offers:
         price=bought,
         upfront=np.nan_to_num(upfront[rented:]),
         term=np.nan_to_num(term[rented:]),
-        lead_weeks=_lead_weeks(lead[rented:], table),
+        lead_weeks=_lead_weeks(
+            lead[rented:], longest_lead(table) if longest_lead_weeks is None else longest_lead_weeks
+        ),
         minimum=np.nan_to_num(minimum[rented:], nan=1.0),
         power_w=pools["tdp_w"].fillna(0.0).to_numpy(dtype=float),
         usd_per_kwh=pools["region"].map(tariffs).to_numpy(dtype=float),
@@ -115,10 +122,14 @@ def _break_even(committed: np.ndarray, on_demand: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(committed), share, 1.0)
 
 
-def _lead_weeks(stated: np.ndarray, table: pd.DataFrame) -> np.ndarray:
-    """Rented capacity without a stated lead time is there at once; hardware takes the longest of the price table."""
+def longest_lead(table: pd.DataFrame) -> float:
+    """Longest stated lead time of hardware in a price table, weeks; 0 where none is stated."""
     hardware = table.loc[table["purchase_option"].isin(OWN_SITE_OPTIONS), "lead_time_weeks"].astype("float64").dropna()
-    longest = hardware.max() if len(hardware) else 0.0
+    return float(hardware.max()) if len(hardware) else 0.0
+
+
+def _lead_weeks(stated: np.ndarray, longest: float) -> np.ndarray:
+    """Rented capacity without a stated lead time is there at once; hardware takes the longest."""
     return np.where(np.isnan(stated), np.where(OWN_SITE, longest, 0.0)[:, None], stated)
 
 

@@ -40,15 +40,15 @@ class Explorer:
         ranked = rank_at(ground, weights or None, slo_factor, used)
         return group(
             section(
-                "What if weights, limits or utilisation were different?", self._answer(name, ranked, slo_factor, used)
+                "What if weights, limits or utilisation were different?", self._answer(ground, ranked, slo_factor, used)
             ),
             self._figure(name, ranked),
             self._table(ranked),
         )
 
-    def _answer(self, name: str, ranked: pd.DataFrame, slo_factor: float, used: float) -> str:
+    def _answer(self, ground: Ground, ranked: pd.DataFrame, slo_factor: float, used: float) -> str:
         best = ranked.iloc[0]
-        text = f"{name}, latency limits times {num(slo_factor, 2)}, {pct(used, 0)} of capacity filled: {best['accelerator_id']} leads with {num(best['value'], 2)}"
+        text = f"{ground.use_case_id}, {_limits_text(ground, slo_factor)}, {pct(used, 0)} of capacity filled: {best['accelerator_id']} leads with {num(best['value'], 2)}"
         if len(ranked) > 1:
             second = ranked.iloc[1]
             text += f", {second['accelerator_id']} follows with {num(second['value'], 2)}"
@@ -78,6 +78,15 @@ class Explorer:
             columns=columns,
             max_rows=15,
         )
+
+
+def _limits_text(ground: Ground, slo_factor: float) -> str:
+    """What the factor on the latency limits does: nothing where there are none, or where no latency was measured."""
+    if not ground.limits:
+        return "without latency limits"
+    if not ground.knows_latency:
+        return "latency limits as stated, since no latency under load was measured that would say what others allow"
+    return f"latency limits times {num(slo_factor, 2)}"
 
 
 def explore_ranking(ws: Workspace, inventory: Inventory, benchmark: Benchmark, short: Shortlist) -> None:

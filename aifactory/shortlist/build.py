@@ -38,7 +38,7 @@ class Shortlist:
 
 def build_shortlist(ws: Workspace, inventory: Inventory, benchmark: Benchmark) -> Shortlist:
     """Exclude, price, score and decide every workload x platform cell, test the ranking, and choose per use case."""
-    market = market_of(ws, inventory, money.baseline_accelerators(ws, benchmark.capacity))
+    market = market_of(ws, inventory, money.baseline_accelerators(ws, benchmark.capacity), benchmark.capacity)
     penalties = money.horizon_costs(market, benchmark.capacity)
     exclusions = find_exclusions(ws, benchmark.capacity, penalties)
     scored = matrix.score_matrix(ws, inventory, benchmark, penalties)

@@ -7,7 +7,8 @@ delivered, for its whole term, else rented by the hour (spot where the work may 
 the fleet is none. What differs from the plan is what a platform cannot know alone: nodes shared with other use cases, and
 the spread of demand over many paths.
 
-Owned accelerators count as paid for where they are today's platform of the use case. Hours in which ordered hardware
+What is owned, ordered or committed before (`aifactory.fleet.placed`) stands to the use cases whose platform of today it is
+until its term ends: what is owed for it is owed in any case, so it costs its power, space and support alone. Hours in which ordered hardware
 has not come and nothing can be rented are missed at the plan's price of missed work.
 """
 
@@ -27,7 +28,8 @@ from aifactory.fleet.compute import Compute, price_orders
 from aifactory.fleet.missed import LEAST_HOURS, lost_value_usd
 from aifactory.fleet.node_sizes import MOST_NODES, cheapest_sizes, most_at_once, with_sizes
 from aifactory.fleet.nodes import TOLERANCE, Load, Slots, build_load, build_slots
-from aifactory.fleet.orders import FLEXIBLE, OWNED, Orders, cheapest_decisions, follow
+from aifactory.fleet.orders import FLEXIBLE, OWNED, Orders, cheapest_decisions, committed_first, follow
+from aifactory.fleet.placed import PLACE, Placed, placed_before
 from aifactory.fleet.streams import (
     ABOUT_POOLS,
     EXPECTED,
@@ -36,7 +38,7 @@ from aifactory.fleet.streams import (
     owned_accelerators,
     period_shapes,
 )
-from aifactory.fleet.terms import Offers, Terms, build_terms, read_offers
+from aifactory.fleet.terms import Offers, Terms, build_terms, longest_lead, read_offers
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
 from aifactory.shortlist.exclusions import KEYS
@@ -56,13 +58,27 @@ class Market:
     prices: pd.DataFrame  # `node_offers`
     today: pd.Series  # accelerator of today by use case
     shapes: Mapping[tuple[str, str], np.ndarray]  # hourly load of the period by use case and region
+    shares: Mapping[tuple[str, str], float]  # of what stands on today's platform, by use case and region
 
 
-def market_of(ws: Workspace, inventory: Inventory, today: pd.Series) -> Market:
+def market_of(ws: Workspace, inventory: Inventory, today: pd.Series, capacity: pd.DataFrame) -> Market:
     """The offers of a workspace as the buy plan reads them."""
     offers = add_server(ws.table("prices"), ws.table("accelerators"), ws.table("operating_costs"))
     shapes = period_shapes(ws.table("demand_windows"), inventory.demand_profile, ws.period)
-    return Market(ws, inventory, node_offers(offers, ws.plan, ws.as_of), today, shapes)
+    shares = standing_shares(inventory.demand_profile, today, capacity)
+    return Market(ws, inventory, node_offers(offers, ws.plan, ws.as_of), today, shapes, shares)
+
+
+def standing_shares(profile: pd.DataFrame, today: pd.Series, capacity: pd.DataFrame) -> dict[tuple[str, str], float]:
+    """Share of each use case and region in the work of the period that its platform of today does there."""
+    rate = capacity.set_index(KEYS)["units_per_s_per_accelerator"].astype(float)
+    at = profile["use_case_id"].map(today)
+    work = (
+        profile["units_month"]
+        / rate.where(rate > 0).reindex(pd.MultiIndex.from_arrays([profile["use_case_id"], at])).to_numpy()
+    )
+    share = work / work.groupby([profile["region"], at]).transform("sum")
+    return dict(zip(zip(profile["use_case_id"], profile["region"], strict=True), share.fillna(0.0), strict=True))
 
 
 def price_cells(market: Market, cells: pd.DataFrame) -> pd.DataFrame:
@@ -112,16 +128,20 @@ def price_pools(market: Market, streams: Streams, prices: pd.DataFrame) -> Price
     """Cheapest way to pay at a price list for every node of every pool of streams in the expected scenario."""
     plan, pools = market.ws.plan, len(streams.pools)
     streams = _in_bundles(streams)
-    owned_nodes = _owned_nodes(market, streams)
-    slots = build_slots(streams, owned_nodes)
+    placed = _standing(market, streams)
+    sizes = streams.pools["accelerators_per_node"].to_numpy()
+    nodes = np.floor(placed.accelerators / sizes + TOLERANCE).astype(int)
+    slots = build_slots(streams, nodes.max(axis=0, initial=0))
     load = build_load(streams, slots, streams.units[EXPECTED])
-    offers = _admissible(read_offers(prices, streams.pools, plan), streams)
-    owned = slots.number < owned_nodes[slots.pool]
+    offers = _admissible(read_offers(prices, streams.pools, plan, longest_lead(market.prices)), streams)
+    owned = slots.number < nodes[:, slots.pool]
     held = slots.total((load.held & ~owned) * slots.size, pools).max(axis=0, initial=0.0)
     terms = build_terms(offers, slots, plan, held)
     rate = monthly_rate(plan.value("wacc"))
     orders = follow(cheapest_decisions(load, terms, rate), terms, owned)
-    compute = price_orders(orders, load, slots, terms, pools)
+    if (owned[1:] & ~owned[:-1]).any():
+        load = committed_first(load, orders.state, slots)
+    compute = price_orders(orders, load, slots, terms, pools, placed)
     factors = discount_factors(len(load.use), rate)
     missed = factors @ _missed_usd(market, streams, offers, load, slots, terms, compute)
     served = np.isfinite(offers.on_demand) | (slots.total(terms.available.any(axis=0).astype(float), pools) > 0)
@@ -160,19 +180,22 @@ def _by_pool(streams: Streams, values: np.ndarray) -> np.ndarray:
     return np.bincount(streams.pool, values, len(streams.pools))
 
 
-def _owned_nodes(market: Market, streams: Streams) -> np.ndarray:
-    """[P] whole nodes owned today: those of today's platform, among its use cases by load."""
-    table = streams.table
+def _standing(market: Market, streams: Streams) -> Placed:
+    """What is owned or committed before by month and pool, free of what is owed for it in any case.
+
+    It stands to the use cases whose platform of today it is, in shares of their work in the region.
+    """
+    table, places = streams.table, streams.pools[PLACE].drop_duplicates().reset_index(drop=True)
     owned = owned_accelerators(market.inventory.pools, market.ws.plan, streams)
-    if not owned:
-        return np.zeros(len(streams.pools), dtype=int)
+    book = market.ws.table("commitments")
+    placed = placed_before(book, owned, places, streams.months, market.ws.plan)
+    at = pd.MultiIndex.from_frame(places).get_indexer(pd.MultiIndex.from_frame(table[PLACE]))
     mine = (table["accelerator_id"] == table["use_case_id"].map(market.today)).to_numpy()
-    have = pd.Series(owned, dtype=float).reindex(pd.MultiIndex.from_frame(table[["region", "accelerator_id"]]))
-    load = np.where(mine, streams.accelerators(streams.units[EXPECTED, 0]), 0.0)
-    whole = pd.Series(load).groupby([table["region"], table["accelerator_id"]]).transform("sum").to_numpy()
-    share = np.divide(load, whole, out=np.zeros(len(load)), where=whole > 0)
-    accelerators = _by_pool(streams, have.fillna(0.0).to_numpy() * share)
-    return np.floor(accelerators / streams.pools["accelerators_per_node"].to_numpy() + TOLERANCE).astype(int)
+    who = zip(table["use_case_id"], table["region"], strict=True)
+    share = np.where(mine, [market.shares.get(place, 0.0) for place in who], 0.0)
+    spread = np.zeros((len(places), len(streams.pools)))
+    np.add.at(spread, (at, streams.pool), share)
+    return placed.there_alone(spread)
 
 
 def _admissible(offers: Offers, streams: Streams) -> Offers:

@@ -19,7 +19,7 @@ import pandas as pd
 from aifactory.fleet.streams import Streams
 from aifactory.shortlist.exclusions import KEYS
 from aifactory.shortlist.outcome import contenders
-from aifactory.shortlist.plan_terms import Market, price_pools, streams_alone
+from aifactory.shortlist.plan_terms import Market, bought_nodes, price_pools, streams_alone
 
 #: Rounds through all use cases; a move must save this share of what the use case costs alone.
 ROUNDS, LEAST_SAVING = 4, 0.01
@@ -86,11 +86,8 @@ class _Beside:
         key = tuple(sorted(rows))
         if key and key not in self._known:
             s, at = self.streams, list(key)
-            table = s.table.iloc[at].reset_index(drop=True).assign(pool=0)
-            part = replace(
-                s, table=table, pools=s.pools.iloc[at[:1]].reset_index(drop=True), units=s.units[:, :, at], reserve=s.reserve[:, at],
-                rule=s.rule[:, at], shape=s.shape[at], size=s.size[:, at], chance=s.chance[:, at], band=s.band[:, :, at],
-            )  # fmt: skip
-            usd = float(price_pools(self.market, part).usd[0])
+            part = s.take(at)
+            part = replace(part, table=part.table.assign(pool=0), pools=s.pools.iloc[at[:1]].reset_index(drop=True))
+            usd = float(price_pools(self.market, *bought_nodes(self.market, part)).usd[0])
             self._known[key] = usd if np.isfinite(usd) else np.inf
         return self._known.get(key, 0.0)

@@ -1,18 +1,20 @@
 """The ranking of one use case at other weights, service limits and utilisation, fast enough to drag a slider.
 
-Everything that does not move is worked out once (`prepare`); `rank_at` then needs a few arrays.
+Everything that does not move is worked out once (`prepare`); `rank_at` then needs a few arrays, and prices the whole nodes
+of platforms whose load per accelerator moved, in the sizes that the shortlist buys.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from aifactory.benchmark import Benchmark
 from aifactory.errors import InputError
+from aifactory.fleet.streams import Streams
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
 from aifactory.serving.capacity import capacity_at_slo
@@ -21,7 +23,10 @@ from aifactory.shortlist.build import Shortlist
 from aifactory.shortlist.exclusions import KEYS
 from aifactory.shortlist.matrix import nodes_needed
 from aifactory.shortlist.money import baseline_accelerators
+from aifactory.shortlist.plan_terms import Market, bought_nodes, market_of, price_pools, streams_alone
 
+#: A slider that stands where it stood.
+STILL = 1e-6
 LIMITS = {"p95_ttft_ms": "slo_p95_ttft_ms", "p95_tpot_ms": "slo_p95_tpot_ms", "p95_e2e_ms": "slo_p95_e2e_ms"}
 
 
@@ -31,6 +36,30 @@ class Curve:
 
     load: np.ndarray
     latency: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """What the platforms of one use case are bought with, in the nodes that are cheapest at the plan's settings."""
+
+    market: Market
+    streams: Streams
+    prices: pd.DataFrame
+    cell: np.ndarray  # [K] place of each stream's platform in the ground
+
+    def compute_usd(self, stretch: np.ndarray) -> np.ndarray:
+        """Price over the horizon [platforms] of `stretch` times the accelerators, whole nodes; NaN without demand.
+
+        What chance adds to the fleet stays the share that it is at the plan's settings.
+        """
+        finite = np.where(np.isfinite(stretch), stretch, 1.0)
+        table, rate = self.streams.table, "units_per_s_per_accelerator"
+        streams = replace(self.streams, table=table.assign(**{rate: table[rate] / finite[self.cell]}))
+        usd = price_pools(self.market, streams, self.prices).usd
+        found = np.full(len(stretch), np.nan)
+        for at in np.unique(self.cell):
+            found[at] = usd[self.cell == at].sum()
+        return np.where(np.isfinite(stretch), found, np.inf)
 
 
 @dataclass(frozen=True)
@@ -47,6 +76,30 @@ class Ground:
     limits: dict[str, float]
     weights: dict[str, float]
     utilization: float
+    bought: Nodes
+
+    @property
+    def knows_latency(self) -> bool:
+        """Whether any run under the limits of the use case was measured: else other limits move nothing."""
+        return any(self.timed(row) for row in range(len(self.curves)))
+
+    def timed(self, row: int) -> bool:
+        """Whether a platform was measured with a latency that is limited."""
+        curve, tier = self.curves[row], self.cells["tier"].iloc[row]
+        return (
+            curve is not None
+            and tier == "measured"
+            and any(np.isfinite(curve.latency[name]).any() for name in self.limits)
+        )
+
+    def price(self, stretch: np.ndarray) -> np.ndarray:
+        """Compute of each platform at `stretch` times the accelerators; that of the shortlist where it is 1."""
+        moved = np.abs(stretch - 1.0) > STILL
+        if not moved.any():
+            return self.compute_usd
+        usd = self.bought.compute_usd(np.where(moved, stretch, 1.0))
+        usd = np.where(np.isnan(usd), self.compute_usd * stretch, usd)
+        return np.where(moved, usd, self.compute_usd)
 
 
 def prepare(ws: Workspace, inventory: Inventory, benchmark: Benchmark, short: Shortlist) -> dict[str, Ground]:
@@ -58,7 +111,8 @@ def prepare(ws: Workspace, inventory: Inventory, benchmark: Benchmark, short: Sh
     usable = cells[np.array(inside, dtype=bool) & cells["total_usd"].notna().to_numpy()]
     curves = dict(list(benchmark.curves.groupby(KEYS)))
     today, cases = baseline_accelerators(ws, cells), ws.table("use_cases").set_index("use_case_id")
-    grounds = {}
+    grounds, market = {}, market_of(ws, inventory, today, benchmark.capacity)
+    streams, prices = bought_nodes(market, streams_alone(market, usable))
     for name, group in usable.groupby("use_case_id", sort=True):
         case, chips = cases.loc[name], group["accelerator_id"].tolist()
         training = case["service_unit"] == "accelerator_hour"
@@ -70,8 +124,23 @@ def prepare(ws: Workspace, inventory: Inventory, benchmark: Benchmark, short: Sh
             curves=tuple(_curve(curves.get((name, chip)), row) for chip, row in zip(chips, group.itertuples(index=False), strict=True)),
             limits={column: float(case[limit]) for column, limit in LIMITS.items() if np.isfinite(case[limit])},
             weights=dict(ws.plan.matrix_weights), utilization=float(planned),
+            bought=_nodes(market, streams, prices, str(name), chips),
         )  # fmt: skip
     return grounds
+
+
+def _nodes(market: Market, streams: Streams, prices: pd.DataFrame, name: str, chips: list[str]) -> Nodes:
+    """The nodes of one use case; every stream has a pool of its own."""
+    rows = np.flatnonzero(streams.table["use_case_id"] == name)
+    mine = streams.take(rows)
+    mine = replace(
+        mine, table=mine.table.assign(pool=np.arange(len(rows))), pools=streams.pools.iloc[rows].reset_index(drop=True)
+    )
+    theirs = prices[prices["pool"].isin(rows)]
+    theirs = theirs.assign(pool=np.searchsorted(rows, theirs["pool"]))
+    return Nodes(
+        market, mine, theirs, np.array([chips.index(chip) for chip in mine.table["accelerator_id"]], dtype=int)
+    )
 
 
 def _curve(points: pd.DataFrame | None, cell: tuple) -> Curve | None:
@@ -96,7 +165,7 @@ def rank_at(
     limits are multiplied by `slo_factor`: capacity of measured platforms is read off their curves
     again, estimated ones move by the mean ratio of the measured. `utilization` is the share of
     capacity that the peak may fill (serving) or that work may be planned to fill (training); without
-    it that of the plan. Weights are scaled to a sum of 1. At the defaults score and price are those
+    it that of the plan. Price steps in whole nodes. Weights are scaled to a sum of 1. At the defaults score and price are those
     of the shortlist.
 
     Returns
@@ -112,7 +181,7 @@ def rank_at(
         raise InputError.at("utilization", "must be above 0 and at most 1", value=used)
     ratio = _capacity_ratio(ground, slo_factor)
     stretch = np.divide(ground.utilization / used, ratio, out=np.full(len(ratio), np.inf), where=ratio > 0)
-    total = ground.compute_usd * stretch + ground.other_usd
+    total = ground.price(stretch) + ground.other_usd
     cells = ground.cells
     values = {name: cells[name].fillna(0.0).to_numpy(dtype=float) for name in scales.MATRIX_CRITERIA}
     today = total[ground.today] if ground.today is not None else np.nan
@@ -151,9 +220,9 @@ def _capacity_ratio(ground: Ground, slo_factor: float) -> np.ndarray:
     if slo_factor == 1 or not ground.limits:
         return np.ones(len(ground.cells))
     wider = {column: limit * slo_factor for column, limit in ground.limits.items()}
-    found, tiers = np.full(len(ground.cells), np.nan), ground.cells["tier"].tolist()
+    found = np.full(len(ground.cells), np.nan)
     for row, curve in enumerate(ground.curves):
-        if curve is not None and tiers[row] == "measured":
+        if ground.timed(row):
             before, after = (
                 capacity_at_slo(curve.load, curve.latency, limits).units_per_s for limits in (ground.limits, wider)
             )

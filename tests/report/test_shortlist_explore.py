@@ -1,5 +1,7 @@
 """The interactive layer of the shortlist: the default stands without it, and each control changes the ranking."""
 
+from dataclasses import replace
+
 import pytest
 
 from aifactory.benchmark import build_benchmark
@@ -24,10 +26,23 @@ def test_the_default_names_the_leader_the_settings_and_the_cost(stages):
     explorer = Explorer(*stages)
     answer = texts(explorer.show())
     assert explorer.first in answer
-    assert "latency limits times 1.00" in answer
+    limited = bool(explorer.grounds[explorer.first].limits)
+    assert ("latency limits times 1.00" if limited else "without latency limits") in answer
+    assert "latency limits times 1.00" in texts(explorer.show("chat"))
     assert "JupyterLab" in answer
     dearest = stages[3].choice.sort_values("total_usd", ascending=False)["use_case_id"].iloc[0]
     assert explorer.first == dearest
+
+
+def test_limits_are_named_only_where_they_move_something(stages):
+    explorer = Explorer(*stages)
+    ground = explorer.grounds["chat"]
+    blind = replace(ground, curves=(None,) * len(ground.curves))
+    explorer.grounds = {"chat": blind, "free": replace(ground, limits={})}
+    assert "latency limits as stated, since no latency under load was measured" in texts(
+        explorer.show("chat", slo_factor=0.25)
+    )
+    assert "without latency limits" in texts(explorer.show("free", slo_factor=0.25))
 
 
 def test_weights_limits_and_utilisation_change_what_is_shown(stages):

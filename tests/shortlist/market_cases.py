@@ -54,7 +54,8 @@ SHAPES = {("chat", "us"): BY_HOUR, ("images", "us"): np.ones(len(BY_HOUR))}
 def market(ws, demand, *offers, today=H100):
     prices = node_offers(pd.concat(offers, ignore_index=True), ws.plan, ws.as_of)
     today = pd.Series({"chat": today, "models": today, "images": today})
-    return Market(ws, demand, prices, today, SHAPES)
+    shares = {("chat", "us"): 1.0, ("images", "us"): 1.0}
+    return Market(ws, demand, prices, today, SHAPES, shares)
 
 
 def cells(*rows):

@@ -35,7 +35,7 @@ def cell(use_case="chat", accelerator=H100, **changes):
 def scored(ws, road, found=None):
     """The matrix of a changed workspace on the road's inventory."""
     benchmark = road.benchmark if found is None else found
-    market = market_of(ws, road.inventory, baseline_accelerators(ws, benchmark.capacity))
+    market = market_of(ws, road.inventory, baseline_accelerators(ws, benchmark.capacity), benchmark.capacity)
     return matrix.score_matrix(ws, road.inventory, benchmark, horizon_costs(market, benchmark.capacity))
 
 

@@ -118,6 +118,35 @@ def test_owned_accelerators_of_todays_platform_cost_their_running_alone(mini_ws)
     assert elsewhere["terms"] == "on demand 100%"
 
 
+def committed(ws, option, accelerators, start, end=None, **fields):
+    row = {"order_id": option, "region": "us", "accelerator_id": H100, "purchase_option": option, "accelerators": accelerators,
+           "order_month": "2026-01", "start_month": start, "end_month": end, "usd_per_accelerator_hour": 9.0, "source": "contract",
+           "as_of": pd.Timestamp("2026-09-01"), **fields}  # fmt: skip
+    table = ws.table("commitments")
+    return pd.DataFrame([row]).reindex(columns=table.columns).astype(table.dtypes)
+
+
+def test_a_running_term_is_paid_in_any_case_and_costs_nothing_until_it_ends(changed, mini_ws):
+    """Sixteen reserved to the end of the sixth month: then two nodes are rented. Its rent of USD 9 is owed anyway."""
+    ws = changed(commitments=committed(mini_ws, "reserved_1y", 16, "2026-05", "2027-05"))
+    row = priced(ws, offer(ws))
+    assert row["compute_usd"] == pytest.approx(NODE_MONTH * 2.0 * (1 + BY_DAY) * factors(ws, 7))
+    assert row["terms"] == "on demand 78%, owned or committed before 22%"
+    assert priced(ws, offer(ws), today=A100)["compute_usd"] == pytest.approx(
+        NODE_MONTH * 2.0 * (1 + BY_DAY) * factors(ws)
+    )
+
+
+def test_an_order_under_way_works_from_its_delivery_at_the_cost_of_running_it(changed, mini_ws):
+    book = committed(mini_ws, "purchase", 8, "2027-02", usd_per_accelerator_hour=np.nan, upfront_usd=240_000.0)
+    ws = changed(commitments=book)
+    power = ws.table("accelerators").set_index("accelerator_id").loc[H100, "tdp_w"] / 1000
+    running = power * (ws.plan.value("pue") * 730 * 0.1 + ws.plan.value("colocation_usd_per_kw_month"))
+    early = NODE_MONTH * 2.0 * (1 + BY_DAY) * factors(ws, 1, 3)
+    late = (NODE_MONTH * 2.0 * BY_DAY + 8 * running) * factors(ws, 4)
+    assert priced(ws, offer(ws))["compute_usd"] == pytest.approx(early + late)
+
+
 def test_old_prices_are_named(mini_ws):
     old = offer(mini_ws, as_of=pd.Timestamp("2024-01-01"))
     row = priced(mini_ws, old)
@@ -209,7 +238,7 @@ def test_an_offer_more_and_capacity_more_never_cost_more(mini_ws, price, committ
 def test_a_cell_costs_what_the_plan_pays_for_it_alone(road):
     """The plan's own case of one use case on one platform, demand as expected, is the oracle."""
     ws, cases = road.ws, [("chat", H100), ("chat", A100), ("models", A100), ("images", H100)]
-    mine = market_of(ws, road.inventory, baseline_accelerators(ws, road.benchmark.capacity))
+    mine = market_of(ws, road.inventory, baseline_accelerators(ws, road.benchmark.capacity), road.benchmark.capacity)
     found = price_cells(mine, road.benchmark.capacity).set_index(["use_case_id", "accelerator_id"])["compute_usd"]
     prices = price_table(add_server(ws.table("prices"), ws.table("accelerators"), ws.table("operating_costs")), ws.plan, ws.as_of)  # fmt: skip
     for use_case, chip in cases:

@@ -1,10 +1,15 @@
 """The ranking at other settings: the defaults are the shortlist's, and each control moves it the right way."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from aifactory.errors import InputError
+from aifactory.fleet.node_sizes import with_sizes
+from aifactory.shortlist.money import baseline_accelerators
+from aifactory.shortlist.plan_terms import bought_nodes, market_of, price_pools, streams_alone
 from aifactory.shortlist.scales import MATRIX_CRITERIA
 from aifactory.shortlist.what_if import prepare, rank_at
 
@@ -34,6 +39,11 @@ def test_the_defaults_are_the_shortlist(grounds, sample_short):
         assert table["value"].is_monotonic_decreasing
 
 
+def test_nodes_priced_anew_at_the_defaults_cost_what_the_shortlist_says(grounds):
+    for ground in grounds.values():
+        np.testing.assert_allclose(ground.bought.compute_usd(np.ones(len(ground.cells))), ground.compute_usd, rtol=1e-9)
+
+
 def test_the_parts_add_up_at_any_setting(grounds):
     for ground in grounds.values():
         table = rank_at(ground, dict.fromkeys(MATRIX_CRITERIA, 3.0), 0.7, 0.5)
@@ -58,14 +68,47 @@ def test_capacity_that_tight_limits_leave_nothing_of_costs_without_end(grounds):
     assert table["value"].notna().all()
 
 
-def test_half_the_utilisation_doubles_compute(grounds, sample_short):
+def test_half_the_utilisation_pays_the_whole_nodes_of_half_the_capacity(grounds, sample_short):
+    """Chance adds nothing to training, so the cells priced anew at half the capacity are the oracle."""
+    ws, capacity = sample_short.ws, sample_short.benchmark.capacity
     costs = sample_short.shortlist.penalties.set_index(KEYS)
-    for name in ("support-chat", "fraud-model"):
-        ground = grounds[name]
-        table = indexed(ground, utilization=ground.utilization / 2)
-        for chip, row in table.iterrows():
-            cost = costs.loc[(name, chip)]
-            assert row["total_usd"] == pytest.approx(cost["total_usd"] + cost["compute_usd"])
+    market = market_of(ws, sample_short.inventory, baseline_accelerators(ws, capacity), capacity)
+    halved = capacity[capacity["use_case_id"] == "fraud-model"].eval(
+        "units_per_s_per_accelerator = units_per_s_per_accelerator / 2"
+    )
+    sizes, prices = bought_nodes(market, streams_alone(market, capacity[capacity["use_case_id"] == "fraud-model"]))
+    twice = with_sizes(streams_alone(market, halved), sizes.pools["accelerators_per_node"])
+    usd = dict(zip(twice.table["accelerator_id"], price_pools(market, twice, prices).usd, strict=True))
+    table = indexed(grounds["fraud-model"], utilization=grounds["fraud-model"].utilization / 2)
+    for chip, row in table.iterrows():
+        cost = costs.loc[("fraud-model", chip)]
+        assert row["total_usd"] - cost["total_usd"] == pytest.approx(usd[chip] - cost["compute_usd"], abs=0.01)
+
+
+def test_a_little_work_stays_in_its_node(grounds, sample_short):
+    """A fifth of an accelerator becomes less than half of one: no node more, so no dollar more."""
+    ground = grounds["faq-bot"]
+    table = indexed(ground, utilization=ground.utilization * 0.95)
+    costs = sample_short.shortlist.penalties.set_index(KEYS)["total_usd"].loc["faq-bot"]
+    still = [chip for chip in table.index if "h100" in chip]
+    np.testing.assert_allclose(table.loc[still, "total_usd"], costs.loc[still], rtol=0.05)
+
+
+def test_price_never_falls_as_less_is_filled(grounds):
+    ground = grounds["support-chat"]
+    steps = [indexed(ground, utilization=ground.utilization * share)["total_usd"] for share in (1.0, 0.999, 0.8, 0.5)]
+    for more, less in zip(steps, steps[1:], strict=False):
+        assert (less.loc[more.index] >= more * (1 - 1e-9)).all()
+
+
+def test_limits_move_nothing_where_no_latency_was_measured(grounds):
+    """A curve without any latency says nothing of other limits: capacity stays."""
+    ground = grounds["support-chat"]
+    assert ground.knows_latency
+    blind = [item and replace(item, latency=dict.fromkeys(item.latency, item.load * np.nan)) for item in ground.curves]
+    blind = replace(ground, curves=tuple(blind))
+    assert not blind.knows_latency
+    assert (rank_at(blind, slo_factor=0.25)["capacity_ratio"] == 1).all()
 
 
 def test_all_weight_on_cost_ranks_by_money(grounds):
