@@ -162,8 +162,7 @@ def case_terms(case: Case) -> Terms:
 def solve(case: Case, load: Load, units: np.ndarray, decision: np.ndarray, terms: Terms) -> Solution:
     """Follow decisions through one demand path and price them."""
     orders = follow(decision, terms, case.owned)
-    if (case.owned[1:] & ~case.owned[:-1]).any():
-        load = committed_first(load, orders.state, case.slots)
+    load = committed_first(load, orders.state, case.slots, terms)
     compute = price_orders(orders, load, case.slots, terms, case.pools, case.placed)
     return Solution(load, terms, orders, build_ledger(compute, case.streams, units, case.plan, case.porting_usd.sum()))
 

@@ -124,16 +124,25 @@ def next_owned(owned: np.ndarray) -> np.ndarray:
     return np.minimum.accumulate(month[::-1], axis=0)[::-1]
 
 
-def committed_first(load: Load, state: np.ndarray, slots: Slots) -> Load:
-    """The load with the busiest hours of each pool on the slots that are committed, month by month.
+def committed_first(load: Load, state: np.ndarray, slots: Slots, terms: Terms) -> Load:
+    """The load with the hours that would cost most to rent on the slots that are committed, month by month.
 
-    Hours go to what is paid for in any case before any is rented. Needed where a slot with many hours waits for a
-    delivery while another is committed; elsewhere the first slots are the committed ones already.
+    Hours go to what is paid for in any case before any is rented: where the first slot waits for a delivery, or its
+    term has ended while another is committed, the two exchange their hours. `state` [T + 1, N] as of `follow`.
     """
-    order = np.argsort(2 * slots.pool + (state == FLEXIBLE), axis=1, kind="stable")
+    rented = np.nan_to_num(flexible_usd(load, terms))
+    first = np.searchsorted(slots.pool, slots.pool)
+    dearest = np.argsort(-rented, axis=1, kind="stable")
+    dearest = np.take_along_axis(dearest, np.argsort(slots.pool[dearest], axis=1, kind="stable"), axis=1)
+    pools = int(slots.pool.max(initial=-1)) + 1
+    committed = slots.total((state != FLEXIBLE).astype(float), pools)[:, slots.pool]
+    taken = np.zeros(state.shape, dtype=bool)
+    np.put_along_axis(taken, dearest, np.arange(len(first)) - first < committed, axis=1)
+    source = np.argsort(2 * slots.pool + ~taken, axis=1, kind="stable")
+    target = np.argsort(2 * slots.pool + (state == FLEXIBLE), axis=1, kind="stable")
     moved = {name: np.zeros_like(getattr(load, name)) for name in ("use", "held", "interruptible")}
     for name, values in moved.items():
-        np.put_along_axis(values, order, getattr(load, name), axis=1)
+        np.put_along_axis(values, target, np.take_along_axis(getattr(load, name), source, axis=1), axis=1)
     return replace(load, **moved)
 
 

@@ -1,18 +1,23 @@
 """Orders: the cheapest way to pay for every node, against hand calculation and brute force."""
 
 import itertools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from bp_company import make_plan, make_prices
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from aifactory.buyplan.case import case_terms, solve_case, solve_expected
 from aifactory.finance.options import COMMITTED_OPTIONS
 from aifactory.fleet.compute import price_orders
+from aifactory.fleet.nodes import Load, Slots
 from aifactory.fleet.orders import (
     FLEXIBLE,
     OWNED,
     cheapest_decisions,
+    committed_first,
     flexible_usd,
     follow,
     rule_decisions,
@@ -197,3 +202,58 @@ def test_demand_without_capacity_is_unserved_and_earns_nothing(tiny):
     assert solution.ledger.compute.served[:, 0].tolist() == [1.0] + [0.0] * 5 + [1.0] * 7
     assert (solution.ledger.value_usd[:6, 0] == 0).all()
     assert (solution.ledger.value_usd[6:, 0] > 0).all()
+
+
+def two_slots(use, interruptible=(False, False), spot=1.0):
+    """Two slots of one pool over two months, the first rented, the second committed; terms of a node of one accelerator."""
+    months = np.ones((2, 1))
+    load = Load(months * use, months * use > 0, np.tile(interruptible, (2, 1)), months, np.ones((2, 1, 1)))
+    slots = Slots(np.array([0, 0]), np.array([0, 1]), np.array([1, 1]))
+    money = SimpleNamespace(flexible_usd_per_month=np.full(2, 3.0), spot_usd_per_month=np.full(2, spot))
+    return load, np.tile([FLEXIBLE, BUY], (2, 1)), slots, money
+
+
+def test_hours_go_to_what_is_committed_before_any_is_rented():
+    load, state, slots, money = two_slots([1.0, 0.25])
+    moved = committed_first(load, state, slots, money)
+    assert moved.use.tolist() == [[0.25, 1.0]] * 2  # rented: 0.25 x USD 3 in place of USD 3
+    assert flexible_usd(moved, money)[:, 0].tolist() == [0.75] * 2
+
+
+def test_work_on_spot_stays_there_where_moving_it_would_rent_dearer_hours():
+    load, state, slots, money = two_slots([1.0, 0.5], (True, False))  # on spot USD 1, its rival would rent for USD 1.50
+    assert committed_first(load, state, slots, money).use.tolist() == [[1.0, 0.5]] * 2
+    load, state, slots, money = two_slots([1.0, 0.25], (True, False))  # USD 1 against USD 0.75: worth the exchange
+    moved = committed_first(load, state, slots, money)
+    assert (moved.use.tolist(), moved.interruptible.tolist()) == ([[0.25, 1.0]] * 2, [[False, True]] * 2)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_no_exchange_of_hours_within_a_pool_would_be_cheaper(seed):
+    rng = np.random.default_rng(seed)
+    slots = Slots(np.array([0, 0, 0, 2, 2]), np.array([0, 1, 2, 0, 1]), np.ones(5, dtype=int))
+    load = Load(
+        rng.random((3, 5)), rng.random((3, 5)) < 0.5, rng.random((3, 5)) < 0.5, np.ones((3, 3)), np.ones((3, 3, 1))
+    )
+    money = SimpleNamespace(flexible_usd_per_month=np.full(5, 3.0), spot_usd_per_month=np.full(5, 1.0))
+    state = np.where(rng.random((3, 5)) < 0.5, FLEXIBLE, BUY)
+    moved = committed_first(load, state, slots, money)
+    usd, before = flexible_usd(moved, money), flexible_usd(load, money)
+    for month in range(3):
+        for pool in (0, 2):
+            mine, free = slots.pool == pool, state[month] == FLEXIBLE
+            cheapest = np.sort(before[month, mine])[: (mine & free).sum()]
+            assert usd[month, mine & free].sum() == pytest.approx(cheapest.sum())
+            assert sorted(moved.use[month, mine]) == sorted(load.use[month, mine])
+
+
+def test_a_node_bought_while_a_term_runs_takes_its_hours_when_the_term_ends(tiny):
+    case = tiny(plan=make_plan(24), prices=make_prices(HARDWARE))
+    decision = np.full(case.owned.shape, FLEXIBLE)
+    decision[1, 0], decision[12, 1], decision[12, 2] = ONE_YEAR, BUY, BUY
+    compute = solve_expected(case, decision).ledger.compute
+    late = compute.lines["On demand"][
+        13:, 0
+    ]  # uses 1, 1, .5, .5: two bought nodes take the whole ones, the halves are rented
+    assert late.tolist() == pytest.approx([11_680.0] * 12)
