@@ -91,7 +91,7 @@ def keep_approved(problem: Problem, best: OptimalPlan, approved: np.ndarray, per
 
     def holding(platforms: Sequence[int]) -> tuple[float, np.ndarray]:
         found = search.best(hold=(approved > 0) & np.isin(platform, platforms), gap=CLOSE)
-        return found.objective_usd, found.nodes
+        return (found.objective_usd if _within(problem, found.nodes) else np.inf), found.nodes
 
     names = [int(p) for p in np.unique(platform[approved > 0])]
     usd, nodes = holding(names)
@@ -106,6 +106,12 @@ def keep_approved(problem: Problem, best: OptimalPlan, approved: np.ndarray, per
     cost = evaluate_plan(problem, nodes)
     kept = replace(best, nodes=nodes, cost=cost)
     return Kept(kept, stand, whole, cost.objective_usd - best.cost.objective_usd, period)
+
+
+def _within(problem: Problem, nodes: np.ndarray) -> bool:
+    """Whether nodes keep all limits."""
+    rows, bounds, _ = problem.limits()
+    return bool((rows @ nodes <= bounds + 1e-6 * np.maximum(np.abs(bounds), 1.0)).all())
 
 
 def _fits(problem: Problem, approved: np.ndarray) -> bool:

@@ -17,7 +17,9 @@ from aifactory.buyplan.keep import (
     keep_approved,
     order_months,
 )
+from aifactory.buyplan.optimise.benders import optimise
 from aifactory.buyplan.optimise.evaluate import evaluate_plan
+from aifactory.buyplan.optimise.problem import Option, Problem
 
 MONTHS = ("2026-10", "2026-11", "2026-12", "2027-01", "2027-02", "2027-03", "2027-04")
 
@@ -113,3 +115,23 @@ def test_what_is_kept_is_priced_by_the_evaluator_and_its_gap_is_said(growing):
 def test_without_steps_nothing_is_said(growing):
     chosen = choose_orders(growing, paths_of(growing, 3), pd.DataFrame(columns=["plan_period", "order_month"]))
     assert chosen.kept == ""
+
+
+def test_orders_that_leave_no_plan_within_the_limits_give_way():
+    """Two approved nodes of one platform fit the capital, but not beside the two of the other that must stand ready."""
+    demand = np.full((2, 12, 2, 1), 0.5)
+    demand[:, :, 0] = np.array([1.0, 2.0])[:, None, None]
+    case = Problem(
+        demand=demand, deferrable=np.zeros(2, dtype=bool), api_usd=np.full((12, 2), np.inf), miss_usd=np.full(2, 100.0),
+        wacc=0.0, block_hours=np.array([700.0]), rate=np.eye(2), node_size=np.ones(2, dtype=int), kw=np.zeros(2),
+        options=tuple(Option("purchase", p, 12, upfront_usd=100.0, capital=True) for p in (0, 1)), order_months=(0, 3),
+        on_demand_usd=np.column_stack([np.full(12, 0.01), np.full(12, np.inf)]), spot_usd=np.full((12, 2), np.inf),
+        on_demand_most=np.array([np.inf, 0.0]), owned=np.zeros((12, 2)), spot_share=np.ones(2),
+        capital_usd=np.array([300.0]), floor=np.column_stack([np.zeros(12), np.full(12, 2.0)]),
+    )  # fmt: skip
+    best = optimise(case, gap=1e-6)
+    approved = np.array([2.0 * (option.platform == 0 and month == 3) for option, month in case.orders])
+    found = keep_approved(case, best, approved, "2026-08")
+    assert found.best is best and found.usd == 0.0 and found.of == 2.0
+    one = keep_approved(case, best, approved / 2, "2026-08")  # one of them fits beside, and costs more than it is worth
+    assert one.best.cost.objective_usd <= (1 + KEEP_SHARE) * best.cost.objective_usd

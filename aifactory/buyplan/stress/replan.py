@@ -62,7 +62,7 @@ class Replanner:
     def best(self, keep_before: int = 0, gap: float = GAP, hold: np.ndarray | None = None) -> Replanned:
         """See `replan`; `hold` [N] says which orders stay as they are, beside those before `keep_before`.
 
-        Holding needs platforms that can be planned one by one.
+        Holding needs platforms that can be planned one by one; the cost is infinite where no plan within the limits holds them.
         """
         if not self.problem.orders:
             usd = self._usd(self.start).objective_usd
@@ -91,6 +91,8 @@ class Replanner:
             mine = path_weights(p, cost)
             weights = (weights * number + mine) / (number + 1)
             trial, below = self._programme.solve(weights, held)
+            if np.isinf(below):
+                return Replanned(self.start, np.inf, np.inf)
             reference = cost.reference_usd
             bound = max(bound, below + float(reference.mean() - weights @ reference))
         return Replanned(best, best_usd, bound)
@@ -152,7 +154,7 @@ class _Programme:
         self.layer_columns = len(at)
 
     def solve(self, weights: np.ndarray, held: np.ndarray) -> tuple[np.ndarray, float]:
-        """Best nodes for the weights [S], and their cost, which bounds every plan's that keeps the held orders [N]."""
+        """Best nodes for the weights [S], and their cost, which bounds every plan's that keeps the held orders [N]; infinite without one."""
         p = self.problem
         lower = np.append(np.where(held, self.start, 0.0), np.zeros(self.layer_columns))
         upper = np.append(np.where(held, self.start, np.inf), np.ones(self.layer_columns))
@@ -161,6 +163,8 @@ class _Programme:
         facts = {"constraints": self.rows, "bounds": Bounds(lower, upper)}
         found = milp(costs, **facts, options={"presolve": False})
         nodes, usd = found.x, found.fun
+        if nodes is None:  # no plan within the limits holds these orders
+            return self.start, np.inf
         if np.abs(nodes[: len(p.orders)] - np.round(nodes[: len(p.orders)])).max() > WHOLE:
             nodes, usd = self._whole(costs, found, lower, upper)
         return np.round(nodes[: len(p.orders)]), usd * 1e3 + float(weights @ self.base)
