@@ -83,5 +83,5 @@ def nearest(value: object, choices: Iterable[str]) -> str:
         close = [name for name in names if text in name.casefold()][:MOST_NAMED]
     if close:
         return f" Did you mean {' or '.join(map(repr, close))}?"
-    shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
+    shown = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
     return f" Allowed: {shown}."

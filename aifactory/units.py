@@ -49,12 +49,37 @@ def monthly_rate(annual_rate: float) -> float:
 
 
 def percent(share: float) -> str:
-    """Share as percent in a sentence: one decimal below 10 %; what is short of all never reads as all.
+    """Share as percent in a sentence: one decimal below 10 %; short of all never reads as all, nor little as nothing.
 
-    >>> percent(0.125), percent(0.0456), percent(0.996), percent(0.99996), percent(1.0), percent(0.0)
-    ('12 %', '4.6 %', '99.6 %', 'over 99.9 %', '100 %', '0 %')
+    >>> percent(0.125), percent(0.0456), percent(0.996), percent(0.99996), percent(1.0), percent(0.0), percent(0.0004)
+    ('12 %', '4.6 %', '99.6 %', 'over 99.9 %', '100 %', '0 %', 'under 0.1 %')
     """
     if 0.9995 <= share < 1:
         return "over 99.9 %"
+    if 0 < share < 0.0005:
+        return "under 0.1 %"
     fine = 0 < share < 0.0995 or 0.995 <= share < 1
     return f"{100 * share:.{int(fine)}f} %"
+
+
+def signed_percent(share: float) -> str:
+    """A change in whole per cent with its sign; none where it rounds to nothing.
+
+    >>> signed_percent(0.021), signed_percent(-0.15), signed_percent(-0.004)
+    ('+2 %', '−15 %', '0 %')
+    """
+    whole = round(100 * share)
+    return f"{whole:+d} %".replace("-", "\N{MINUS SIGN}") if whole else "0 %"
+
+
+def three_digits(value: float) -> str:
+    """A quantity in a sentence to three significant digits, never in powers of ten.
+
+    >>> three_digits(6_687_835_797), three_digits(13_912.4), three_digits(0.83421), three_digits(5.8), three_digits(744.0)
+    ('6.69 billion', '13,900', '0.834', '5.8', '744')
+    """
+    rounded = float(f"{value:.3g}")
+    for size, word in ((GIGA, "billion"), (MEGA, "million")):
+        if abs(rounded) >= size:
+            return f"{rounded / size:,.3g} {word}" if abs(rounded) < 1000 * size else f"{rounded / size:,.0f} {word}"
+    return f"{rounded:,.0f}" if abs(rounded) >= 100 else f"{rounded:.10f}".rstrip("0").rstrip(".")

@@ -92,7 +92,7 @@ def measured_capacities(runs: pd.DataFrame) -> pd.DataFrame:
                 "failure_rate": group["failure_rate"].mean(),
                 "output_tokens_per_unit": (group["output_tokens_mean"] * group["requests_per_unit"]).mean(),
                 "as_of": group["as_of"].max(),
-                "evidence": f"{len(group)} run(s) on own prompts, {group['source'].iloc[0]}"
+                "evidence": f"{len(group)} run{'s' if len(group) > 1 else ''} on own prompts, {group['source'].iloc[0]}"
                 + (TAKEN_OFF if flattered else ""),
             }
         )

@@ -14,7 +14,7 @@ from aifactory.serving.measurements import NUMBERS, OWN_RUNS, TEXTS, Facts, read
 from aifactory.serving.platforms import platforms_with
 from aifactory.serving.tiers import REFUSED
 from aifactory.serving.transfer import QUESTION, TASKS, TRAINING_TASK, common_names, shared_precision, transfer
-from aifactory.units import SECONDS_PER_HOUR
+from aifactory.units import SECONDS_PER_HOUR, signed_percent
 
 TRAINING_UNIT, HOUR = "accelerator_hour", 1 / SECONDS_PER_HOUR
 RATES = ("tokens_per_s", "samples_per_s")
@@ -214,7 +214,7 @@ def _answers(
             continue
         per_unit = _per_unit(metrics[row.case], tokens, row.case)
         basis = f"own runs on {names[row.case]} and public measurements" if row.case in names else "public measurements"
-        evidence = f"{row.tier} from {basis}; {row.evidence}; 80 % interval -{1 - row.low / row.value:.0%} to +{row.high / row.value - 1:.0%}"
+        evidence = f"{row.tier} from {basis}; {row.evidence}; 80 % interval {signed_percent(row.low / row.value - 1)} to {signed_percent(row.high / row.value - 1)}"
         values = (row.value / per_unit, row.low / per_unit, row.high / per_unit)
         found[row.case, row.accelerator_id] = Estimate(*values, row.tier, evidence)
     return found

@@ -10,14 +10,14 @@ import pandas as pd
 from aifactory.benchmark.chance import LIMIT, NOTHING
 from aifactory.buyplan.case import Answer, Case
 from aifactory.buyplan.governance import money, month_name
-from aifactory.buyplan.placed_notes import placed_sentences
+from aifactory.buyplan.placed_notes import placed_sentences, served_elsewhere
 from aifactory.finance.options import OPTION_NAMES
 from aifactory.finance.prices import OWN_SITE_OPTIONS
 from aifactory.fleet.orders import FLEXIBLE, OWNED
 from aifactory.fleet.streams import not_sized_sentences
 from aifactory.fleet.terms import OWN_SITE
 from aifactory.inventory.findings import COVERED
-from aifactory.units import HOURS_PER_MONTH, KILO
+from aifactory.units import HOURS_PER_MONTH, KILO, percent
 
 #: What the extra for requests that come by chance rests on -> what a reader must know.
 CHANCE_DOUBTS = {
@@ -49,7 +49,7 @@ def warnings_list(
         *_evidence_warnings(case, accelerators),
         *_budget_warnings(case, answer),
         *_power_warnings(case, answer),
-        *_capacity_warnings(bands, pools),
+        *_capacity_warnings(bands, pools, case),
         *placed_sentences(case, installed),
         *_order_warnings(orders, case.prices),
         *_price_warnings(case, bands, options),
@@ -67,7 +67,7 @@ def _demand_warnings(case: Case, answer: Answer) -> list[str]:
         found.append(f"No value is counted for {names}: value per unit or attribution is missing.")
     for row in table[table["observed_share"] < COVERED].itertuples():
         found.append(
-            f"Telemetry of {row.use_case_id} in {row.region} covers {row.observed_share:.1%} of the month; "
+            f"Telemetry of {row.use_case_id} in {row.region} covers {percent(row.observed_share)} of the month; "
             "the plan takes the level of those hours for all of it."
         )
     for row in table.itertuples():
@@ -103,7 +103,7 @@ def _late_sentences(case: Case, answer: Answer) -> list[str]:
         if (later > 0).any():
             share = later.sum() / asked[first:, pool].sum()
             found.append(
-                f"In {(later > 0).sum()} months {share:.2%} of the work on {where} is missed in the busiest hours: its reserve "
+                f"In {(later > 0).sum()} months {percent(share)} of the work on {where} is missed in the busiest hours: its reserve "
                 "allows that risk and no hours can be rented there."
             )
     return found
@@ -123,7 +123,7 @@ def example_sentences(case: Case, answer: Answer, least_share: float = 0.0) -> l
     usd = sum(item.usd_per_month for item in examples)
     return [
         f"Hidden cost centres of USD {usd:,.0f} a month are examples of the template, not the organisation's "
-        f"({_listed(item.name for item in examples)}): {share:.0%} of the total cost (USD {theirs:,.0f}) and of what lowers the NPV "
+        f"({_listed(item.name for item in examples)}): {percent(share)} of the total cost (USD {theirs:,.0f}) and of what lowers the NPV "
         "is theirs. Replace or delete them in plan.yaml."
     ]
 
@@ -183,7 +183,7 @@ def _offer(keys: tuple[str, str]) -> str:
     return f"The {OPTION_NAMES[keys[1]].lower()} price of {keys[0]}"
 
 
-def _capacity_warnings(bands: pd.DataFrame, pools: pd.DataFrame) -> list[str]:
+def _capacity_warnings(bands: pd.DataFrame, pools: pd.DataFrame, case: Case) -> list[str]:
     """Rented reserve is no promise; what is installed today does not vanish by itself."""
     rented = bands[(bands["band"] == "surge") & (bands["purchase_option"] == "on_demand")]
     found = []
@@ -193,8 +193,12 @@ def _capacity_warnings(bands: pd.DataFrame, pools: pd.DataFrame) -> list[str]:
             "on-demand capacity is not guaranteed, so ask for an agreement on supply."
         )
     for row in pools[(pools["installed"] > 0) & (pools["needed_max"] == 0)].itertuples():
+        others = served_elsewhere(case, row.region, row.accelerator_id)
         found.append(
-            f"{row.installed:,.0f} {row.accelerator_id} installed in {row.region} would no longer be used: "
+            f"{row.installed:,.0f} {row.accelerator_id} installed in {row.region} serve nothing that the plan covers, but "
+            f"may serve {_listed(others)}, which it does not: keep them until those are measured."
+            if others
+            else f"{row.installed:,.0f} {row.accelerator_id} installed in {row.region} would no longer be used: "
             "reassign, sell or return them."
         )
     return found

@@ -75,7 +75,7 @@ class Chosen:
         if self.best.stopped != REACHED:
             found.append(
                 f"The search for the best orders ended early ({self.best.stopped}): they are proven to cost at most "
-                f"{self.best.gap:.1%} more than the best, not to be the best."
+                f"{percent(self.best.gap)} more than the best, not to be the best."
             )
         return found
 

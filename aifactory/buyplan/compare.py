@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from aifactory.buyplan.attribution import attribute_hours, pool_share
-from aifactory.buyplan.case import PEAK_RULE_RESERVE, Answer, Case, peak_levels
+from aifactory.buyplan.case import PEAK_RULE_RESERVE, Answer, Case, Solution, peak_levels, rebuilt, solve_expected
 from aifactory.finance.cashflow import annualised, irr_all, npv, payback
 from aifactory.finance.options import COMMITTED_OPTIONS
 from aifactory.finance.roi import with_hosted_end
@@ -25,14 +25,17 @@ ON_DEMAND = "All on demand"
 HOSTED = "Hosted API"
 API_SUFFIX = "-instruct"
 MEDIA_PRICES = {"image": "usd_per_image", "audio_minute": "usd_per_audio_minute"}
+#: Plans the case that is left when streams [K] have moved to hosted models.
+Resolve = Callable[[Case, np.ndarray], Solution]
 
 
-def comparisons_frame(case: Case, answer: Answer, api: pd.DataFrame) -> pd.DataFrame:
+def comparisons_frame(case: Case, answer: Answer, api: pd.DataFrame, resolve: Resolve | None = None) -> pd.DataFrame:
     """Cost of the accelerators under each policy over the horizon, cheapest present value first.
 
     All rules serve the whole expected demand: what their commitments do not cover is rented on
     demand. Orders made for many paths may cost a little more on this one than orders made for it. `dearer_share` is the present value over ours, less one. `plan_irr_annual` and
-    `plan_payback_month` judge our outlay by what it saves against the rule, before tax.
+    `plan_payback_month` judge our outlay by what it saves against the rule, before tax. `resolve` plans a case without
+    the streams [K] that moved to hosted models; by default with the orders that are cheapest for it alone.
     """
     ours = answer.expected.ledger.compute
     rate = monthly_rate(case.plan.value("wacc"))
@@ -42,10 +45,14 @@ def comparisons_frame(case: Case, answer: Answer, api: pd.DataFrame) -> pd.DataF
         if hold.any() and not offered[COMMITTED_OPTIONS.index(option)]:
             continue  # nobody offers this way to pay
         rows.append(_row(name, price_rule(case, answer, hold, option), ours, rate, note))
-    frame = pd.DataFrame([*rows, *_hosted_rows(case, answer, api, rate)])
+    frame = pd.DataFrame([*rows, *_hosted_rows(case, answer, api, rate, resolve or _alone)])
     base = frame.loc[0, "present_value_usd"]
     frame["dearer_share"] = frame["present_value_usd"] / base - 1.0 if base > 0 else np.nan
     return frame
+
+
+def _alone(case: Case, _moved: np.ndarray) -> Solution:
+    return solve_expected(case)
 
 
 def _rules(case: Case) -> list[tuple[str, np.ndarray, str, str]]:
@@ -56,15 +63,15 @@ def _rules(case: Case) -> list[tuple[str, np.ndarray, str, str]]:
     with_reserve = _hold(case, (average * (1.0 + streams.rule)) @ membership, sizes)
     peak = _hold(case, peak_levels(streams) * (1.0 + PEAK_RULE_RESERVE), sizes)
     nothing = np.zeros_like(with_reserve)
-    ratios = sorted({f"{ratio:.0%}" for ratio in case.plan.reserve.values()}, key=lambda text: float(text[:-1]))
+    ratios = sorted({percent(ratio) for ratio in case.plan.reserve.values()}, key=lambda text: float(text[:-2]))
     share, spill = " / ".join(ratios), "peaks above it on demand"
     return [
         (ON_DEMAND, nothing, "reserved_1y", "pays used hours only; spot not used"),
         (f"Average + {share} reserved for 1 year", with_reserve, "reserved_1y", spill),
         (f"Average + {share} reserved for 3 years", with_reserve, "reserved_3y", spill),
         (f"Average + {share} bought", with_reserve, "purchase", spill),
-        (f"Peak + {PEAK_RULE_RESERVE:.0%} reserved for 3 years", peak, "reserved_3y", "nothing left to rent"),
-        (f"Peak + {PEAK_RULE_RESERVE:.0%} bought", peak, "purchase", "nothing left to rent"),
+        (f"Peak + {percent(PEAK_RULE_RESERVE)} reserved for 3 years", peak, "reserved_3y", "nothing left to rent"),
+        (f"Peak + {percent(PEAK_RULE_RESERVE)} bought", peak, "purchase", "nothing left to rent"),
     ]
 
 
@@ -111,29 +118,37 @@ def _row(policy: str, compute: Compute, ours: Compute, rate: float, note: str) -
     }
 
 
-def _hosted_rows(case: Case, answer: Answer, api: pd.DataFrame, rate: float) -> list[dict]:
-    """Use cases with a hosted price move to it: all of them, or those where its present value is lower."""
+def _hosted_rows(case: Case, answer: Answer, api: pd.DataFrame, rate: float, resolve: Resolve) -> list[dict]:
+    """Use cases with a hosted price move to it: all of them, or those whose share of the plan costs more.
+
+    What stays is planned anew without them: a node that it fills in part is paid in full.
+    """
     expected, table = answer.expected, case.streams.table
     price = table["use_case_id"].map(api.set_index("use_case_id")["api_usd_per_unit"]).to_numpy(dtype=float)
     shares = attribute_hours(case, expected, case.streams.units[EXPECTED])
-    own = expected.ledger.compute.cost_usd[:, case.streams.pool] * pool_share(shares.paid, case)
     path, moving = hosted_path(case, api)
     bill = expected.ledger.units_served * path + moving
-    worth = (
-        own_present_value(case, expected.ledger.compute, pool_share(shares.paid, case), rate),
-        _by_column(bill, rate),
-    )
-    by_use_case = pd.DataFrame({"own": worth[0], "bill": worth[1]}).groupby(table["use_case_id"])
+    own = own_present_value(case, expected.ledger.compute, pool_share(shares.paid, case), rate)
+    paid = _by_column(bill, rate)
+    by_use_case = pd.DataFrame({"own": own, "bill": paid}).groupby(table["use_case_id"])
     sums = by_use_case[["own", "bill"]].transform("sum")
     choices = {
         f"{HOSTED} where priced": np.isfinite(price),
         f"{HOSTED} where cheaper": (sums["bill"] < sums["own"]).to_numpy() & np.isfinite(price),
     }
-    return [
-        _hosted_row(policy, table, moved, (own, bill), worth, shares.paid)
-        for policy, moved in choices.items()
-        if moved.any()
-    ]
+    ours, rows = expected.ledger.compute.present_value(rate), {}
+    for moved in choices.values():
+        if moved.any() and moved.tobytes() not in rows:
+            rest = resolve(without(case, moved), moved).ledger.compute
+            rows[moved.tobytes()] = _hosted_row(table, moved, rest, (bill, paid), (ours, rate))
+    return [{"policy": policy, **rows[moved.tobytes()]} for policy, moved in choices.items() if moved.any()]
+
+
+def without(case: Case, moved: np.ndarray) -> Case:
+    """The case without the demand of some streams, [K]: what the others need alone."""
+    streams = case.streams
+    kept = {name: np.where(moved, 0.0, getattr(streams, name)) for name in ("units", "band")}
+    return rebuilt(case, case.plan, replace(streams, **kept))
 
 
 def _by_column(amounts: np.ndarray, rate: float) -> np.ndarray:
@@ -189,25 +204,24 @@ def hosted_size(case: Case) -> np.ndarray:
 
 
 def _hosted_row(
-    policy: str,
     table: pd.DataFrame,
     moved: np.ndarray,
-    monthly: tuple[np.ndarray, np.ndarray],
-    worth: tuple[np.ndarray, np.ndarray],
-    hours: np.ndarray,
+    rest: Compute,
+    hosted: tuple[np.ndarray, np.ndarray],
+    ours: tuple[float, float],
 ) -> dict:
-    """One policy; `monthly` [T + 1, K] and `worth` [K] (present value) are each own cost and hosted bill."""
-    (own, bill), (kept, paid) = monthly, worth
-    names = ", ".join(sorted(set(table.loc[moved, "use_case_id"])))
+    """One policy: `hosted` is the bill [T + 1, K] and its present value [K], `ours` that of the plan and the monthly rate."""
+    (bill, paid), (plan_usd, rate) = hosted, ours
+    names, kept = ", ".join(sorted(set(table.loc[moved, "use_case_id"]))), rest.present_value(rate)
+    beside = f" beside USD {kept:,.0f} of accelerators for the others" if kept > 0 else ""
     return {
-        "policy": policy,
-        "present_value_usd": float(paid[moved].sum() + kept[~moved].sum()),
-        "usd_horizon": float(bill[:, moved].sum() + own[:, ~moved].sum()),
-        "accelerator_hours_paid": float(hours[:, ~moved].sum()),
+        "present_value_usd": float(paid[moved].sum() + kept),
+        "usd_horizon": float(bill[:, moved].sum() + rest.cost_usd.sum()),
+        "accelerator_hours_paid": float(rest.paid_hours.sum()),
         "served_share": 1.0,
         "plan_irr_annual": np.nan,
         "plan_payback_month": np.nan,
-        "note": f"hosted: {names} for a present value of USD {paid[moved].sum():,.0f} instead of USD {kept[moved].sum():,.0f}; the rest as planned",
+        "note": f"hosted: {names} for a present value of USD {paid[moved].sum():,.0f}{beside}, instead of USD {plan_usd:,.0f} for all",
     }
 
 

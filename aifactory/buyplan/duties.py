@@ -14,11 +14,13 @@ import pandas as pd
 
 from aifactory.buyplan.governance import is_firm
 from aifactory.finance.options import OPTION_NAMES
+from aifactory.fleet.placed import BOUGHT
 from aifactory.inputs.plan import Plan
 from aifactory.units import MONTHS_PER_YEAR
 
 COLUMNS = ["date", "event", "owner_role", "rule", "kind", "event_id"]
-DUTY, ORDER, SUPPORT, DECISION, REVIEW = "duty", "order", "end of life", "decision due", "decision review"
+DUTY, ORDER, SUPPORT, TERM = "duty", "order", "end of life", "end of term"
+DECISION, REVIEW = "decision due", "decision review"
 ENDS = {"end_of_sale": "Sale ends", "end_of_support": "Support ends", "end_of_line": "Product line ends"}
 LOGGED = ["date", "subject", "text", "owner_role", "status", "due", "review_date"]
 ORDER_PLACE = ["region", "accelerator_id", "band", "purchase_option", "renewal"]
@@ -32,6 +34,7 @@ def governance_frame(
     lifecycle: pd.DataFrame | None = None,
     decisions: pd.DataFrame | None = None,
     in_use: Sequence[str] = (),
+    commitments: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Every date of the plan from the reporting month to the horizon, by date.
 
@@ -40,6 +43,7 @@ def governance_frame(
     orders : orders of the plan; empty without one.
     lifecycle : rows of the `lifecycle` contract; those of `in_use` and of ordered accelerators are dated.
     decisions : rows of the `decisions` contract; open ones are due, those with a review date come back.
+    commitments : rows of the `commitments` contract; the last day of each that ends is dated.
     """
     owner = plan.assumptions["planning_utilization"].owner_role
     rows = [*_duties(plan, period), *_orders(orders, owner)]
@@ -48,6 +52,8 @@ def governance_frame(
         rows += _ends(lifecycle[lifecycle["accelerator_id"].isin(held)], owner, period, plan.horizon_months)
     if decisions is not None:
         rows += _decisions(decisions)
+    if commitments is not None:
+        rows += _terms(commitments, owner, period, plan.horizon_months)
     frame = pd.DataFrame(rows, columns=COLUMNS)
     frame["date"] = pd.to_datetime(frame["date"]).astype("datetime64[us]")
     return frame.sort_values(["date", "event", "event_id"], ignore_index=True)
@@ -117,6 +123,20 @@ def _ends(lifecycle: pd.DataFrame, owner: str, period: str, horizon_months: int)
         for row in lifecycle.itertuples(index=False)
         if now <= end_date(row.date) <= last.end_time
     ]  # fmt: skip
+
+
+def _terms(commitments: pd.DataFrame, owner: str, period: str, horizon_months: int) -> list[tuple]:
+    """Last days of the commitments that end from the month on, within the horizon."""
+    now, rows = pd.Period(period, "M"), []
+    for row in commitments[commitments["end_month"].notna()].itertuples(index=False):
+        last = pd.Period(row.end_month, "M") - 1
+        if not now <= last <= now + horizon_months:
+            continue
+        ends = "In use until" if row.purchase_option == BOUGHT else "Term ends"
+        what = f"{ends}: {row.accelerators} {row.accelerator_id}, {OPTION_NAMES[row.purchase_option].lower()}, {row.region}"
+        rule = f"order {row.order_id}: replace or give up what the plan still needs in time ({row.source})"
+        rows.append((_last_day(last), what, owner, rule, TERM, f"term|{row.order_id}"))
+    return rows
 
 
 def _decisions(decisions: pd.DataFrame) -> list[tuple]:

@@ -56,22 +56,23 @@ def decision_sentence(
     orders: pd.DataFrame,
     roi: pd.DataFrame,
     plan: Plan,
-    comparisons: pd.DataFrame | None = None,
+    first: str = "",
     held: float = 0.0,
     *,
     barred: bool = False,
 ) -> str:
     """Return the decision asked for: amount, what, until when, and what it brings.
 
-    Where the hosted models of `comparisons` (policy, dearer_share, note) cost `HOSTED_FIRST_SHARE` less than the plan,
-    their test comes first: an amount to sign must not lead a reader past them. `held`: accelerators that are owned or
+    `first` comes before it (the test of hosted models that cost far less: an amount to sign must not lead a reader past
+    them). `held`: accelerators that are owned or
     committed already; `barred`: a limit of the plan allows no order.
     """
-    sentence, first = _own_decision(orders, roi, plan, held, barred=barred), _hosted_first(comparisons)
+    sentence = _own_decision(orders, roi, plan, held, barred=barred)
     return f"{first} If they fail it: {sentence[0].lower()}{sentence[1:]}" if first else sentence
 
 
-def _hosted_first(comparisons: pd.DataFrame | None) -> str:
+def hosted_first(comparisons: pd.DataFrame | None) -> str:
+    """The test of hosted models, where the comparison of whole use cases (policy, dearer_share, note) saves much."""
     if comparisons is None or comparisons.empty:
         return ""
     rows = comparisons[comparisons["policy"] == HOSTED_WHERE_CHEAPER]

@@ -20,7 +20,7 @@ import pandas as pd
 from aifactory.buyplan.case import Case
 from aifactory.buyplan.choose import LAST_GAP, Chosen
 from aifactory.buyplan.compare import hosted_path
-from aifactory.buyplan.governance import money
+from aifactory.buyplan.governance import HOSTED_FIRST_SHARE, money
 from aifactory.buyplan.optimise.closed_form import ClosedFormRecourse, has_closed_form
 from aifactory.buyplan.optimise.problem import Problem
 from aifactory.buyplan.optimise.reference import instead_usd
@@ -56,20 +56,42 @@ class Hosted:
         """Share of the risk-weighted cost that hosted models would save."""
         return 1.0 - self.hosted_usd / self.plan_usd if self.plan_usd > 0 else 0.0
 
+    def first_sentence(self) -> str:
+        """The test that comes before any signature, where hosted models would save `HOSTED_FIRST_SHARE` of the cost; else empty."""
+        used = self._used()
+        if used.empty or self.saving_share < HOSTED_FIRST_SHARE:
+            return ""
+        return (
+            f"Test hosted models on own prompts before signing: with {self._parts(used)} there, the accelerators would cost "
+            f"{percent(self.saving_share)} less, {money(self.plan_usd - self.hosted_usd)} of {money(self.plan_usd)} at present value "
+            f"({self._source(used)})."
+        )
+
+    def _used(self) -> pd.DataFrame:
+        return self.table[self.table["hosted_share"] >= LEAST_SHARE]
+
+    @staticmethod
+    def _parts(used: pd.DataFrame) -> str:
+        return ", ".join(f"{percent(row.hosted_share)} of {row.use_case_id}" for row in used.itertuples())
+
+    @staticmethod
+    def _source(used: pd.DataFrame) -> str:
+        who, day = ", ".join(dict.fromkeys(used["provider"])), pd.to_datetime(used["as_of"]).min()
+        return f"prices of {who}, {day:%Y-%m-%d}"
+
     def sentence(self) -> str:
         """What the optimiser would do with them."""
         if self.table.empty:
             return ""
-        used = self.table[self.table["hosted_share"] >= LEAST_SHARE]
+        used = self._used()
         if used.empty or self.saving_share <= 0:
             names = ", ".join(self.table["use_case_id"])
             return f"Hosted models are priced for {names}; the optimiser would send nothing there."
-        parts = ", ".join(f"{percent(row.hosted_share)} of {row.use_case_id}" for row in used.itertuples())
-        change = f"order {money(abs(self.orders_usd))} {'less' if self.orders_usd >= 0 else 'more'}"
-        who, day = ", ".join(dict.fromkeys(used["provider"])), pd.to_datetime(used["as_of"]).min()
+        change = f"order {money(abs(self.orders_usd))} {'less' if self.orders_usd >= 0 else 'more'} (present value)"
+        change = change if abs(self.orders_usd) >= 1.0 else "leave the orders as they are"
         return (
-            f"With hosted models allowed the optimiser would send {parts} there, {change} and cut the risk-weighted cost by "
-            f"{percent(self.saving_share)}, {money(self.plan_usd - self.hosted_usd)} of {money(self.plan_usd)} (prices of {who}, {day:%Y-%m-%d}). "
+            f"With hosted models allowed the optimiser would send {self._parts(used)} there, {change} and cut the risk-weighted cost "
+            f"by {percent(self.saving_share)}, {money(self.plan_usd - self.hosted_usd)} of {money(self.plan_usd)} ({self._source(used)}). "
             "Hosted models were not benchmarked on our prompts, so the plan does not rely on them: decide on a test."
         )
 

@@ -79,6 +79,25 @@ def _late(book: pd.DataFrame, installed: pd.DataFrame, today: str) -> list[str]:
     ]
 
 
+def _way_out(others: list[str]) -> str:
+    return (
+        f"They may serve {', '.join(others)}, which it does not cover." if others else "Reassign, sell or return them."
+    )
+
+
+def served_elsewhere(case: Case, region: str, accelerator_id: str) -> list[str]:
+    """Use cases that the plan leaves out and that may run on an accelerator in a region today.
+
+    Those whose `baseline_accelerators` of plan.yaml name it, and those for which it names none.
+    """
+    today, found = case.plan.baseline_accelerators, set()
+    for row in case.streams.not_sized.itertuples(index=False):
+        here = not row.region or region in row.region.split(";")
+        if here and row.units_month > 0 and today.get(row.use_case_id, accelerator_id) == accelerator_id:
+            found.add(row.use_case_id)
+    return sorted(found)
+
+
 def _unused(case: Case, book: pd.DataFrame) -> list[str]:
     """Orders that serve no workload of the plan, with what is still owed for them."""
     pools = book[PLACE].drop_duplicates().sort_values(PLACE)
@@ -90,6 +109,6 @@ def _unused(case: Case, book: pd.DataFrame) -> list[str]:
     return [
         f"{count[pool.region, pool.accelerator_id]:,.0f} {pool.accelerator_id} in {pool.region} are committed, and no "
         f"workload of the plan uses them: {f'{money(usd)} that is' if usd > 0 else 'what is'} still owed for them is in no "
-        "cost of the plan. Reassign, sell or return them."
+        f"cost of the plan. {_way_out(served_elsewhere(case, pool.region, pool.accelerator_id))}"
         for pool, usd in zip(pools.itertuples(), owed, strict=True)
     ]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from aifactory.buyplan.attribution import unit_cost_frame, unit_summary_frame
@@ -14,14 +15,14 @@ from aifactory.buyplan.bands import bands_frame, fleet_frame, orders_frame
 from aifactory.buyplan.booking import leases_frame, tax_regimes_frame
 from aifactory.buyplan.case import Answer, Case, build_case, justified, solve_expected
 from aifactory.buyplan.caveats import example_sentences, surplus_sentences, warnings_list
-from aifactory.buyplan.choose import Chosen, choose_orders
-from aifactory.buyplan.compare import HOSTED, api_frame, comparisons_frame, worse_policies
+from aifactory.buyplan.choose import Chosen, choose_orders, quick_orders
+from aifactory.buyplan.compare import HOSTED, Resolve, api_frame, comparisons_frame, worse_policies
 from aifactory.buyplan.dimensions import cost_by_frame
 from aifactory.buyplan.duties import governance_frame
 from aifactory.buyplan.examine import ExamineBasis
 from aifactory.buyplan.excluded import Cells
 from aifactory.buyplan.futures import PATHS, FuturesBasis, futures_basis, problem_of, stream_paths
-from aifactory.buyplan.governance import decision_sentence
+from aifactory.buyplan.governance import decision_sentence, hosted_first
 from aifactory.buyplan.hosted import Hosted, hosted_option
 from aifactory.buyplan.keep import earlier_steps
 from aifactory.buyplan.options_table import break_even_frame, options_frame
@@ -70,8 +71,6 @@ if TYPE_CHECKING:
     from aifactory.inventory import Inventory
     from aifactory.shortlist import Shortlist
 
-#: A hosted model that costs so much less than the plan is the first thing to know before signing.
-MUCH_CHEAPER = -0.2
 #: Share of the total cost from which cost centres that are the template's examples are the very first.
 MUCH_EXAMPLE = 0.1
 
@@ -153,6 +152,7 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
         installed=inventory.pools,
         chosen=chosen,
         hosted=hosted,
+        resolve=_resolve(stream_paths(case, paths)) if chosen else None,
     )
     problem = chosen.problem if chosen else problem_of(case, paths)
     alone = solve_expected(case) if chosen else None
@@ -188,6 +188,7 @@ def with_dates(plan: BuyPlan, ws: Workspace, inventory: Inventory) -> BuyPlan:
         lifecycle=ws.table("lifecycle"),
         decisions=ws.table("decisions"),
         in_use=list(inventory.pools["accelerator_id"]),
+        commitments=ws.table("commitments"),
     )
     return replace(plan, governance=dates)
 
@@ -212,20 +213,37 @@ def nothing_to_plan(plan: Plan, streams: Streams, period: str) -> BuyPlan:
     )
 
 
+def _resolve(wanted: np.ndarray) -> Resolve:
+    """Plan what is left without some streams over the same paths [S, T, K] as the plan itself."""
+    return lambda rest, moved: solve_expected(*quick_orders(rest, np.where(moved, 0.0, wanted)))
+
+
 def _in_order(
     first: Sequence[str], warnings: Sequence[str], comparisons: pd.DataFrame, hosted: Hosted | None
 ) -> list[str]:
-    """What to know before signing, the weightiest first: `first`, hosting that costs far less, then the rest.
+    """What to know before signing: `first`, then `warnings`, then what other policies and hosted models would cost.
 
-    Of hosted models the optimiser speaks where it was asked, else the comparison of whole use cases.
+    Hosting that costs far less stands in the decision itself. Of hosted models the optimiser speaks where it was asked,
+    else the comparison of whole use cases.
     """
     moved = comparisons["policy"].str.startswith(HOSTED)
-    if hosted is None or not hosted.sentence():
-        much = worse_policies(comparisons[moved & (comparisons["dearer_share"] < MUCH_CHEAPER)])
-        return list(dict.fromkeys([*first, *much, *warnings, *worse_policies(comparisons)]))
-    much = [hosted.sentence()] if hosted.saving_share > -MUCH_CHEAPER else []
-    rest = [*worse_policies(comparisons[~moved]), hosted.sentence()]
-    return list(dict.fromkeys([*first, *much, *warnings, *rest]))
+    said = hosted.sentence() if hosted else ""
+    others = [*worse_policies(comparisons[~moved]), said] if said else worse_policies(comparisons)
+    return list(dict.fromkeys([*first, *warnings, *others]))
+
+
+def _decision(
+    case: Case,
+    orders: pd.DataFrame,
+    roi: pd.DataFrame,
+    hosted: Hosted | None,
+    comparisons: pd.DataFrame,
+    chosen: Chosen | None,
+) -> str:
+    asked = hosted is not None and not hosted.table.empty
+    first = hosted.first_sentence() if asked else hosted_first(comparisons)
+    barred = chosen is not None and chosen.bars_all
+    return decision_sentence(orders, roi, case.plan, first, case.placed.accelerators.sum(axis=1).max(), barred=barred)
 
 
 def report(
@@ -240,6 +258,7 @@ def report(
     installed: pd.DataFrame,
     chosen: Chosen | None = None,
     hosted: Hosted | None = None,
+    resolve: Resolve | None = None,
 ) -> BuyPlan:
     """Arrange a solved case in the tables of the result; checks that their totals agree."""
     options = options_frame(case.prices, case.streams.pools, accelerators, case.plan)
@@ -248,7 +267,7 @@ def report(
     costs, cash_flow, roi = costs_frame(case, answer), cash_flow_frame(case, answer), roi_frame(case, answer)
     check_statements(cash_flow, costs)
     unit_cost = unit_cost_frame(case, answer.today)
-    comparisons = comparisons_frame(case, answer, api)
+    comparisons = comparisons_frame(case, answer, api, resolve)
     pools = pools_frame(case, answer, installed)
     known = {"orders": orders, "bands": bands, "options": options, "accelerators": accelerators}
     fleet = fleet_frame(case, answer)
@@ -277,14 +296,7 @@ def report(
         approved_plan=approved_plan_frame(case, answer, period),
         not_sized=case.streams.not_sized,
         warnings=_in_order(first, warnings, comparisons, hosted),
-        decision=decision_sentence(
-            orders,
-            roi,
-            case.plan,
-            comparisons,
-            case.placed.accelerators.sum(axis=1).max(),
-            barred=chosen is not None and chosen.bars_all,
-        ),
+        decision=_decision(case, orders, roi, hosted, comparisons, chosen),
         tax_regimes=tax_regimes_frame(case, answer),
         leases=leases_frame(case, answer, justified(answer.expected)),
         returns=returns_basis(case, answer, api),

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from aifactory.buyplan.attribution import OWN_SITE_LINES
-from aifactory.buyplan.case import Answer, Case, justified
-from aifactory.buyplan.compare import OURS, hosted_path, price_rule
+from aifactory.buyplan.case import Answer, Case, justified, solve_expected
+from aifactory.buyplan.compare import OURS, hosted_path, price_rule, without
 from aifactory.buyplan.ledger import PORTING, Ledger, build_ledger, fiscal_position, price_index
 from aifactory.finance.draws import Factor, Factors
 from aifactory.finance.information import value_of_signal
@@ -35,6 +35,7 @@ from aifactory.finance.tax import year_starts
 from aifactory.finance.tco import hidden_lines, serves
 from aifactory.fleet.compute import BEYOND, Compute
 from aifactory.fleet.nodes import pool_curves
+from aifactory.fleet.orders import FLEXIBLE
 from aifactory.fleet.streams import EXPECTED, Streams
 from aifactory.inputs.plan import Plan
 from aifactory.units import GIGA, HOURS_PER_MONTH
@@ -77,14 +78,13 @@ def returns_basis(case: Case, answer: Answer, api: pd.DataFrame) -> ReturnsBasis
     """Build the return model of a solved case; None where no use case states a value."""
     if np.isnan(answer.expected.ledger.value_usd).all() or not case.pools:
         return None
-    priced = _options(case, answer)
-    model = _model(case, priced)
-    model = _with_hosted(model, case, api)
+    priced = _options(case, answer, api)
+    model = _model(case, priced, api)
     factors, sources = _factors(case)
     return ReturnsBasis(model, factors, sources, case.plan.seed)
 
 
-def _options(case: Case, answer: Answer) -> dict[str, tuple[Compute, Ledger]]:
+def _options(case: Case, answer: Answer, api: pd.DataFrame) -> dict[str, tuple[Compute, Ledger]]:
     """Ledger of every option: the nodes that are busy enough on one term, peaks by the hour."""
     expected = answer.expected
     found = {OURS: (expected.ledger.compute, expected.ledger)}
@@ -101,7 +101,18 @@ def _options(case: Case, answer: Answer) -> dict[str, tuple[Compute, Ledger]]:
         compute = price_rule(case, answer, np.zeros_like(base), "reserved_1y", all_spot=True)
         streams = interrupted(case.streams, spot, case.plan)
         found[ALL_SPOT] = (compute, build_ledger(compute, streams, streams.units[EXPECTED], case.plan, porting))
+    if (moved := np.isfinite(hosted_path(case, api)[0][0])).any():
+        found[HOSTED] = _others_on_demand(case, moved)
     return found
+
+
+def _others_on_demand(case: Case, moved: np.ndarray) -> tuple[Compute, Ledger]:
+    """Ledger of the streams that stay when `moved` [K] are hosted: whole nodes, all by the hour."""
+    rest = without(case, moved)
+    nothing = np.zeros(rest.owned.shape, dtype=bool)
+    solution = solve_expected(rest, np.full(nothing.shape, FLEXIBLE))
+    compute = price_rule(rest, Answer(solution, (solution,) * 3, nothing[0]), nothing, "reserved_1y")
+    return compute, build_ledger(compute, rest.streams, rest.streams.units[EXPECTED], case.plan, case.porting_usd.sum())
 
 
 def _on_spot(case: Case) -> np.ndarray:
@@ -117,7 +128,7 @@ def interrupted(streams: Streams, spot: np.ndarray, plan: Plan) -> Streams:
     return replace(streams, table=streams.table.assign(success_share=streams.table["success_share"] * (1 - lost * hit)))
 
 
-def _model(case: Case, priced: dict[str, tuple[Compute, Ledger]]) -> RoiModel:
+def _model(case: Case, priced: dict[str, tuple[Compute, Ledger]], api: pd.DataFrame) -> RoiModel:
     """Arrange the options as arrays; cash and value of the base case are those of the ledgers."""
     streams, plan, table = case.streams, case.plan, case.streams.table
     months, active = len(streams.months), np.arange(len(streams.months)) > 0
@@ -137,6 +148,11 @@ def _model(case: Case, priced: dict[str, tuple[Compute, Ledger]]) -> RoiModel:
     storage = plan.value("storage_gb_per_accelerator") * plan.value("storage_usd_per_gb_month")
     share = plan.value("orchestration_share") + plan.value("safety_check_share")
     one_off = np.array([ledger.lines[PORTING] for ledger in ledgers])
+    hosted = np.full((len(computes), len(table), months), np.nan)
+    if HOSTED in priced:
+        price, moving = (part.T for part in hosted_path(case, api))
+        hosted[-1] = price / np.maximum(streams.size.T, 1e-12)
+        one_off[-1] += moving.sum(axis=0)
     model = RoiModel(
         use_cases=tuple(table["use_case_id"] + "/" + table["region"]),
         options=tuple(priced),
@@ -149,7 +165,7 @@ def _model(case: Case, priced: dict[str, tuple[Compute, Ledger]]) -> RoiModel:
         block_share=np.full(BLOCKS, 1.0 / BLOCKS),
         capacity=capacity,
         flexible_usd_per_hour=np.array([_flexible(case, compute) for compute in computes]),
-        hosted_usd=np.full((len(computes), len(table), months), np.nan),
+        hosted_usd=hosted,
         committed_usd=np.zeros_like(base),
         running_usd=own,
         base_usd=base,
@@ -200,47 +216,35 @@ def _blocks(case: Case) -> np.ndarray:
 
 
 def _as_booked(model: RoiModel, ledgers: list[Ledger]) -> RoiModel:
-    """Set committed cash and lost value so that month by month the base case is the ledger."""
+    """Set committed cash and lost value so that month by month the base case is the ledger.
+
+    What hosted models serve is in no ledger: its value is lost as little as on demand.
+    """
     worth = (model.units * model.value_usd).sum(axis=0)
     booked = np.array([np.nansum(ledger.value_usd, axis=1) for ledger in ledgers])
     lost = np.where(worth > 0, 1.0 - booked / np.where(worth > 0, worth, 1.0), 0.0)
-    opex = _base_opex(model)
+    if HOSTED in model.options:
+        lost[-1] = lost[model.options.index(ON_DEMAND)]
+    once = np.array([ledger.lines[PORTING] for ledger in ledgers])
+    opex = _base_opex(replace(model, once_usd=once))
     committed = np.array([ledger.opex_usd for ledger in ledgers]) - opex
     return replace(model, committed_usd=committed, lost_value_share=lost)
 
 
 def _base_opex(model: RoiModel) -> np.ndarray:
-    """Operating cost of the base case without committed cash, [O, T + 1]."""
-    need = np.zeros(model.capacity.shape[1:])
-    np.add.at(need, model.pool, model.units * model.hours_per_unit[:, None] / HOURS_PER_MONTH)
-    over = np.maximum(need[None, :, :, None] * model.block_level[:, None] - model.capacity[..., None], 0.0)
+    """Operating cost of the base case without committed cash and hosted bills, [O, T + 1]."""
+    own = ~np.isfinite(model.hosted_usd).all(axis=2)
+    need = np.zeros(model.capacity.shape)
+    work = own[..., None] * model.units * model.hours_per_unit[:, None] / HOURS_PER_MONTH
+    np.add.at(need, (slice(None), model.pool), work)
+    over = np.maximum(need[..., None] * model.block_level[:, None] - model.capacity[..., None], 0.0)
     hours = over @ model.block_share * HOURS_PER_MONTH
     rented = np.einsum("opt,op->ot", hours, model.flexible_usd_per_hour)
     paid = (hours + model.capacity * HOURS_PER_MONTH).sum(axis=1)
     view = model.base_usd + rented
     others = model.share_of_compute * view + model.around_usd_per_hour * paid + model.fixed_usd
-    others = others + (model.variable_usd * model.units).sum(axis=0) + model.once_usd
+    others = others + own @ (model.variable_usd * model.units) + model.once_usd
     return model.running_usd + rented + others + model.contingency_share * (view + others)
-
-
-def _with_hosted(model: RoiModel, case: Case, api: pd.DataFrame) -> RoiModel:
-    """Add the option that moves priced use cases to hosted models and rents the rest on demand."""
-    price, moving = (part.T for part in hosted_path(case, api))
-    if not np.isfinite(price).any() or ON_DEMAND not in model.options:
-        return model
-    like = model.options.index(ON_DEMAND)
-    hosted = price / np.maximum(case.streams.size.T, 1e-12)
-    stacked = {
-        name: np.concatenate([held := getattr(model, name), held[[like]]])
-        for name in (
-            "capacity", "flexible_usd_per_hour", "running_usd", "base_usd", "capex_usd", "depreciation_usd",
-            "residual_usd", "once_usd", "lost_value_share",
-        )
-    }  # fmt: skip
-    stacked["once_usd"][-1] += moving.sum(axis=0)
-    committed = np.concatenate([model.committed_usd, np.zeros((1, model.units.shape[1]))])
-    served = np.concatenate([model.hosted_usd, hosted[None]])
-    return replace(model, options=(*model.options, HOSTED), hosted_usd=served, committed_usd=committed, **stacked)
 
 
 def _factors(case: Case) -> tuple[Factors, dict[str, str]]:

@@ -17,6 +17,7 @@ import pandas as pd
 from aifactory.fleet.streams import EXPECTED, Streams, busiest, launch_months
 from aifactory.inputs.plan import Plan
 from aifactory.serving.staffing import safe_accelerators
+from aifactory.units import signed_percent
 
 FIRST = 1
 KEYS = ["use_case_id", "region", "accelerator_id"]
@@ -93,10 +94,10 @@ def _reserve(stream: tuple, ratio: float, launch: bool, by_risk: bool) -> str:
     if stream.movable:
         return "planned utilization binds: jobs wait less"
     if launch:
-        return f"launch binds: {ratio:+.0%} on the busiest window"
+        return f"launch binds: {signed_percent(ratio)} on the busiest window"
     if not by_risk:
-        return f"fixed ratio of the plan binds: {ratio:+.0%} on the busiest window"
-    return f"{'bursts bind' if ratio >= 0 else 'target risk binds'}: {ratio:+.0%} on the busiest window"
+        return f"fixed ratio of the plan binds: {signed_percent(ratio)} on the busiest window"
+    return f"{'bursts bind' if ratio >= 0 else 'target risk binds'}: {signed_percent(ratio)} on the busiest window"
 
 
 def _spare(pools: int, *, movable: bool) -> str:

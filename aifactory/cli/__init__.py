@@ -22,6 +22,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 for part in (road, prices, demand, plans, serving):
     app.add_typer(part.app)
@@ -37,3 +38,7 @@ def main() -> None:
     except AIFactoryError as error:
         errors.print(f"Error: {escape(str(error))}", soft_wrap=True)
         sys.exit(EXIT_FAILED)
+    except OSError as error:  # a file or folder that cannot be read or written
+        where = f"{error.filename}: " if error.filename else ""
+        errors.print(f"Error: {escape(f'{where}{error.strerror or error}')}", soft_wrap=True)
+        sys.exit(EXIT_BAD_INPUT)

@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from aifactory.cli.base import console, errors
+from aifactory.units import percent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,7 +54,7 @@ def print_import(report: dict[str, object]) -> None:
             f"  by {name.replace('_', ' ')}: {escape(shown)}{' ...' if len(split) > 5 else ''}", soft_wrap=True
         )
     if report.get("coverage"):
-        known = ", ".join(f"{name.replace('_', ' ')} {share:.0%}" for name, share in report["coverage"].items())
+        known = ", ".join(f"{name.replace('_', ' ')} {percent(share)}" for name, share in report["coverage"].items())
         console.print(f"  known: {known}", soft_wrap=True)
     for line in report_lines(report):
         console.print(escape(line), soft_wrap=True)
@@ -69,7 +70,9 @@ def print_outcome(outcome: RoadOutcome) -> None:
     """Print what became of each stage, and where the reports are."""
     warned = outcome.workspace.checks.query("status == 'warned'")
     if len(warned):
-        console.print(f"{len(warned)} warning(s) in the inputs; `aifactory check` lists them.")
+        console.print(
+            f"{len(warned)} warning{'s' if len(warned) > 1 else ''} in the inputs; `aifactory check` lists them."
+        )
     for item in outcome.stages:
         took = f" in {item.duration_s:.0f} s" if item.duration_s else ""
         console.print(f"{item.stage.title}: {item.state}{took}  {escape(str(item.folder))}", soft_wrap=True)

@@ -22,6 +22,18 @@ Period = Annotated[
 ]
 
 
+def _say_sample(workspace: str, *, written: bool = False) -> None:
+    """Where no workspace is named or found, say that the sample company stands in; what writes into it must name it."""
+    from aifactory.errors import InputError
+    from aifactory.inputs.workspace import find_workspace, is_sample
+
+    if workspace or not is_sample(find_workspace()):
+        return
+    if written:
+        raise InputError("no plan.yaml here or in a folder above: name the workspace with --workspace")
+    console.print("No plan.yaml here or in a folder above: the sample company stands in.")
+
+
 @app.command()
 def new(folder: Annotated[Path, typer.Argument(help="Folder to create; must not exist or be empty.")]) -> None:
     """Create a workspace: empty tables, a commented plan.yaml and the notebooks."""
@@ -38,6 +50,7 @@ def check(folder: Annotated[str, typer.Argument(help="Workspace folder.")] = "")
     """Validate a workspace and print what was found, table by table."""
     from aifactory.inputs.check import check_workspace
 
+    _say_sample(folder)
     report = check_workspace(folder)
     console.print(table(report.summary.drop(columns="table")), soft_wrap=True)
     if report.absent:
@@ -48,7 +61,11 @@ def check(folder: Annotated[str, typer.Argument(help="Workspace folder.")] = "")
         console.print(f"WARNING {escape(message)}", soft_wrap=True)
     if report.failures:
         raise typer.Exit(EXIT_BAD_INPUT)
-    console.print("All checks passed." if not report.warnings else f"Passed with {len(report.warnings)} warning(s).")
+    console.print(
+        "All checks passed."
+        if not report.warnings
+        else f"Passed with {len(report.warnings)} warning{'s' if len(report.warnings) > 1 else ''}."
+    )
 
 
 @app.command("import")
@@ -152,6 +169,7 @@ def run(
 
     settings = parse_settings(setting or [])
     names = [stage.name for stage in select_stages(stages or [])]
+    _say_sample(workspace)
     months = [check_period(period, today())]
     if back:
         loaded = load_workspace(workspace, months[0], settings)
@@ -199,6 +217,7 @@ def approve(
     """Freeze the buy plan of a period: the monthly refresh compares against it."""
     import aifactory as af
 
+    _say_sample(workspace, written=True)
     loaded = af.load_workspace(workspace, period)
     inventory, benchmark = af.build_inventory(loaded), af.build_benchmark(loaded)
     plan = af.build_buy_plan(loaded, inventory, benchmark, af.build_shortlist(loaded, inventory, benchmark))

@@ -296,7 +296,7 @@ def reserve_lines(found: dict[str, object]) -> list[str]:
     for ratio in ARTICLE:
         item = found[f"article_{ratio:.0%}".rstrip("%")]
         lines.append(
-            f"A fixed {ratio:.0%} over the same basis: {_percent(item['exceedance_backtest'], 2)} of the windows over, "
+            f"A fixed {_percent(ratio)} over the same basis: {_percent(item['exceedance_backtest'], 2)} of the windows over, "
             f"{_shown(item['hours_per_month_over'], 1)} hours a month, utilization {_percent(item['utilization'])}."
         )
     if "capacity_with_failure" in found:
@@ -323,4 +323,4 @@ def _range_line(found: dict[str, object]) -> str:
 
 def _percent(value: float | None, digits: int = 0) -> str:
     """A share in percent, never minus zero."""
-    return "unknown" if value is None else f"{round(value, digits + 2) + 0.0:.{digits}%}"
+    return "unknown" if value is None else f"{100 * round(value, digits + 2) + 0.0:.{digits}f} %"

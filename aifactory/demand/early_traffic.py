@@ -26,6 +26,7 @@ import pandas as pd
 from aifactory.demand.series import span
 from aifactory.demand.windows import read_demand
 from aifactory.errors import InputError
+from aifactory.units import percent
 
 #: Reach of the 80 % range below and above, in errors of the logarithm: medians of three language services.
 LOW, HIGH = 1.0, 3.1
@@ -147,8 +148,8 @@ def early_file(
 def early_lines(found: dict[str, object]) -> list[str]:
     """The result as text."""
     return [
-        f"{found['verdict'][0].upper()}{found['verdict'][1:]}: the first {found['share']:.0%} of the users point to {found['mean']:,} {found['unit']}, "
-        f"80 % range {found['low']:,} to {found['high']:,}; projected {found['projected']:,} ({found['ratio']:.0%}).",
+        f"{found['verdict'][0].upper()}{found['verdict'][1:]}: the first {percent(found['share'])} of the users point to {found['mean']:,} {found['unit']}, "
+        f"80 % range {found['low']:,} to {found['high']:,}; projected {found['projected']:,} ({percent(found['ratio'])}).",
         f"Its 99th percentile lies between {found['peak_low']:,} (users act alone) and {found['peak_high']:,} (together).",
         *(f"  WARNING {text}" for text in found["warnings"]),
     ]

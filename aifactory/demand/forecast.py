@@ -21,7 +21,7 @@ from aifactory.demand.scenario_inputs import (
 from aifactory.demand.scenarios import Paths, Workload, simulate_paths
 from aifactory.demand.what_ifs import multipliers
 from aifactory.inputs.plan import Plan
-from aifactory.units import HOURS_PER_MONTH, SCENARIOS
+from aifactory.units import HOURS_PER_MONTH, SCENARIOS, percent
 
 __all__ = ["DemandScenarios", "damped_factors", "forecast_demand", "scenario_growth", "simulate_demand"]
 KEYS = ["use_case_id", "workload_class", "region", "service_unit"]
@@ -176,16 +176,14 @@ def _growth_source(
         0.0 if np.isnan(row["growth_per_month"]) else float(row["growth_per_month"]), plan, scenario
     )
     if chosen.monthly_growth is not None:
-        return f"{growth:+.1%} a month, set in plan.yaml"
+        return f"{100 * growth:+.1f} % a month, set in plan.yaml"
     if plan.scenario("expected").monthly_growth is not None:
-        return f"{growth:+.1%} a month: that set in plan.yaml for the expected scenario, adjusted"
+        return f"{100 * growth:+.1f} % a month: that set in plan.yaml for the expected scenario, adjusted"
     if np.isnan(row["growth_per_month"]):
         return f"level kept: {row['growth_months']} months are too few for a trend"
     kept = kept_share(row["growth_log_sd"], plan.value("unknown_growth_sd"))
-    short = f" ({kept:.0%} of it kept: short)" if kept < SHORT_TREND else ""
-    return (
-        f"{growth:+.1%} a month at the start: trend of {row['growth_months']} months{short}, adjusted for the scenario"
-    )
+    short = f" ({percent(kept)} of it kept: short)" if kept < SHORT_TREND else ""
+    return f"{100 * growth:+.1f} % a month at the start: trend of {row['growth_months']} months{short}, adjusted for the scenario"
 
 
 def _groups(

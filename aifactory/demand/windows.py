@@ -12,6 +12,7 @@ from aifactory.demand.series import MONTH, is_utf16, is_workbook, on_grid, serie
 from aifactory.errors import InputError
 from aifactory.inputs.importers.traces import detect_trace
 from aifactory.inputs.importers.traces.common import Found
+from aifactory.units import percent
 
 MEASURES = ("requests", "tokens")
 MOST_WINDOWS = 2_000_000
@@ -146,7 +147,9 @@ def _of_series(path: Path, window: pd.Timedelta, workload: str) -> Demand:
         part = part[part["name"] == workload]
     stamps = pd.Series(part["ds"].sort_values().unique())
     if len(stamps) < 2:
-        raise InputError.at(path.name, f"holds {len(stamps)} stamp(s); a step cannot be seen")
+        raise InputError.at(
+            path.name, f"holds {len(stamps)} stamp{'s' if len(stamps) > 1 else ''}; a step cannot be seen"
+        )
     own = _own_step(path, stamps)
     if (stamps.iloc[-1] - stamps.iloc[0]) / own > MOST_WINDOWS:
         raise InputError.at(path.name, f"spans more than {MOST_WINDOWS:,} steps of {span(own)}")
@@ -168,7 +171,7 @@ def _own_step(path: Path, stamps: pd.Series) -> pd.Timedelta:
     if steps.between(pd.Timedelta(days=28), pd.Timedelta(days=31)).mean() > 0.5 and steps.min() < steps.max():
         return MONTH
     if (steps == own).mean() < LEAST_REGULAR:
-        rule = f"stamps follow no step (the commonest, {span(own)}, is {(steps == own).mean():.0%} of them): count them in even windows first"
+        rule = f"stamps follow no step (the commonest, {span(own)}, is {percent((steps == own).mean())} of them): count them in even windows first"
         raise InputError.at(path.name, rule, column="ds")
     return own
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from aifactory.finance.options import OPTION_NAMES
 from aifactory.finance.prices import price_table
 from aifactory.inputs.plan import Plan
 
@@ -38,7 +39,8 @@ class PriceAge:
         if not self.count:
             return "No price is used."
         span = self.first if self.first == self.last else f"{self.first} to {self.last}"
-        text = f"{what} are of {span}; the oldest, {self.oldest}, is {self.oldest_days:,} days old"
+        aged = f"; the oldest, {self.oldest}, is {self.oldest_days:,} days old" if self.oldest_days else ""
+        text = f"{what} are of {span}{aged}"
         faults = [
             f"{count} of {self.count} {'is' if count == 1 else 'are'} {words}"
             for count, words in (
@@ -63,7 +65,7 @@ def price_age(rows: pd.DataFrame, freshness_days: dict[str, int]) -> PriceAge:
         count=len(rows),
         first=f"{rows['as_of'].min():%Y-%m-%d}",
         last=f"{rows['as_of'].max():%Y-%m-%d}",
-        oldest=f"{oldest['accelerator_id']} {oldest['purchase_option'].replace('_', ' ')}",
+        oldest=f"{oldest['accelerator_id']} ({OPTION_NAMES.get(oldest['purchase_option'], 'hosted').lower()})",
         oldest_days=int(oldest["age_days"]),
         stale=int((rows["age_days"] > limit).sum()),
         unverified=int((rows["confidence"] != "measured").sum()),
@@ -71,8 +73,10 @@ def price_age(rows: pd.DataFrame, freshness_days: dict[str, int]) -> PriceAge:
 
 
 def price_age_of(prices: pd.DataFrame, plan: Plan, as_of: dt.date | str) -> PriceAge:
-    """Age of the prices that hold for the candidates and regions of a plan."""
-    return price_age(price_table(prices, plan, as_of), plan.price_freshness_days)
+    """Age of the prices that hold for the candidates of a plan; of the regions of an offer the one with the oldest counts."""
+    rows = price_table(prices, plan, as_of).sort_values("age_days", ascending=False, kind="stable")
+    rows = rows.drop_duplicates(["accelerator_id", "purchase_option"]).sort_index()
+    return price_age(rows, plan.price_freshness_days)
 
 
 def api_price_age(api_prices: pd.DataFrame, freshness_days: dict[str, int], as_of: dt.date | str) -> PriceAge:

@@ -17,7 +17,7 @@ from aifactory.demand.reserve_money import failure_factor
 from aifactory.finance.unit_cost import load_factor
 from aifactory.inputs.plan import Plan
 from aifactory.serving.staffing import chance_factor
-from aifactory.units import HOURS_PER_MONTH, SCENARIOS, SECONDS_PER_HOUR
+from aifactory.units import HOURS_PER_MONTH, SCENARIOS, SECONDS_PER_HOUR, three_digits
 
 KEY = ["use_case_id", "region"]
 ABOUT_POOLS = ["accelerators_per_node", "largest_slice", "tdp_w", "platform_class", "vendor"]
@@ -190,7 +190,7 @@ def not_sized_sentences(not_sized: pd.DataFrame) -> list[str]:
         unit = str(row.service_unit).replace("_", " ")
         when = f" by {row.month_most}" if row.month_most else ""
         much = (
-            f"; up to {row.units_most:,.0f} {unit}s a month are expected{when} and not covered"
+            f"; up to {three_digits(row.units_most)} {unit}s a month are expected{when} and not covered"
             if row.units_most > 0
             else ""
         )

@@ -12,7 +12,15 @@ from aifactory.inputs.checks import check_tables
 from aifactory.inputs.contracts import contract_names, load_contract
 from aifactory.inputs.plan import load_plan
 from aifactory.inputs.tables import raise_problems, read_table
-from aifactory.inputs.workspace import CANDIDATES, REQUIRED, TELEMETRY, find_workspace, load_workspace, table_file
+from aifactory.inputs.workspace import (
+    CANDIDATES,
+    REQUIRED,
+    TELEMETRY,
+    data_dir,
+    find_workspace,
+    load_workspace,
+    table_file,
+)
 
 
 @dataclass(frozen=True)
@@ -52,7 +60,8 @@ def check_workspace(path: str | Path = "") -> CheckReport:
     summary = pd.DataFrame([{"table": name, **row} for name, row in rows.items()])
     counts = ["passed", "warned", "failed"]
     shown = (summary["file"] != "") | (summary[counts].sum(axis="columns") > 0)
-    summary["file"] = summary["file"].where(summary["file"] != "", summary["table"] + " (catalogue)")
+    for at, name in summary.loc[shown & (summary["file"] == ""), "table"].items():
+        summary.loc[at, ["file", "rows"]] = _of_catalogue(name)
     absent = summary.loc[~shown, "table"].tolist()
     return CheckReport(summary.loc[shown, ["table", "file", "rows", "period", *counts]], absent, failures, warnings)
 
@@ -76,6 +85,12 @@ def _check_table(folder: Path, name: str, catalogue: bool) -> tuple[dict[str, ob
     if name in REQUIRED and read.frame.empty and not catalogue:
         return row | {"failed": 1}, f"{path.name}: has no rows yet"
     return row, ""
+
+
+def _of_catalogue(name: str) -> tuple[str, int]:
+    """What stands in for a table that is not given, and its rows."""
+    path = table_file(data_dir() / "catalogue", name)
+    return f"{name} (catalogue)", len(read_table(path, load_contract(name)).frame) if path else 0
 
 
 def _span(frame: pd.DataFrame) -> str:

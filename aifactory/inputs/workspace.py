@@ -147,6 +147,11 @@ def find_workspace(path: str | Path = "") -> Path:
     return next((f for f in (here, *here.parents) if (f / "plan.yaml").is_file()), data_dir() / "sample")
 
 
+def is_sample(folder: Path) -> bool:
+    """Whether a folder is the bundled company, which stands in where no workspace is found."""
+    return folder.resolve() == (data_dir() / "sample").resolve()
+
+
 def table_file(folder: Path, table: str) -> Path | None:
     """File of a table in a folder, or its folder of parts; two of them for one table are refused."""
     found = [folder / f"{table}{suffix}" for suffix in SUFFIXES if (folder / f"{table}{suffix}").is_file()]

@@ -211,7 +211,7 @@ def untested_seasons(profile: pd.DataFrame, monthly: pd.DataFrame, period: str) 
     months = monthly.loc[(monthly["month"] <= period) & (monthly["units"] > 0), "month"].nunique()
     found = []
     if months < YEARS_FOR_A_YEAR * 12:
-        text = f"A yearly season cannot be tested: {months} month(s) of history; {YEARS_FOR_A_YEAR * 12} are needed to tell it from chance."
+        text = f"A yearly season cannot be tested: {months} month{'s' if months > 1 else ''} of history; {YEARS_FOR_A_YEAR * 12} are needed to tell it from chance."
         found.append(text)
     for name, season in (("daily", "autocorrelation_24h"), ("weekly", "weekly_chance")):
         blind = profile[profile[season].isna() & (profile["units_month"] > 0)]

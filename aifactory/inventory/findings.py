@@ -9,6 +9,7 @@ import pandas as pd
 
 from aifactory.inputs.money import exact_total
 from aifactory.inputs.workspace import Workspace
+from aifactory.units import percent
 
 #: What an empty table leaves unanswered.
 UNANSWERED = {
@@ -74,7 +75,7 @@ def gaps(
     found = []
     lines = reconciliation.set_index("line")["effective_cost"] if len(reconciliation) else pd.Series(dtype="object")
     if lines.get("unattributed usage"):
-        share = f"{lines['unattributed usage'] / lines['bill']:.1%}" if lines["bill"] else "Part"
+        share = percent(lines["unattributed usage"] / lines["bill"]) if lines["bill"] else "Part"
         found.append(Finding("tagging", f"{share} of the bill has no team.", float(lines["unattributed usage"])))
     for row in pools[pools["label_suspect"]].itertuples(index=False) if len(pools) else ():
         found.append(Finding("label", f"Pool {row.pool_id}: {row.label_note}; its label is in doubt."))
@@ -97,6 +98,6 @@ def gaps(
     for row in profile.itertuples(index=False) if len(profile) else ():
         if row.observed_share < COVERED:
             place = f"{row.use_case_id} in {row.region}"
-            text = f"Telemetry of {place} covers {row.observed_hours:,.0f} hours, {row.observed_share:.1%} of the month; their level stands for all of it."
+            text = f"Telemetry of {place} covers {row.observed_hours:,.0f} hours, {percent(row.observed_share)} of the month; their level stands for all of it."
             found.append(Finding("coverage", text))
     return found

@@ -187,12 +187,12 @@ def table_units(ws: Workspace, plan: BuyPlan) -> Block:
         "service_unit": Col("Unit"),
         "units_month": Col("Units a month", "sig3"),
         "usd_month": Col("USD a month", "usd0"),
-        "average_usd_per_unit": Col("Average, USD", "sig3"),
-        "marginal_usd_per_unit": Col("One more, USD", "sig3"),
-        "headline_usd_per_unit": Col("List over peak, USD", "sig3"),
-        "current_usd_per_unit": Col("Bill today, USD", "sig3"),
-        "api_usd_per_unit": Col("Hosted, USD", "sig3"),
-        "value_usd_per_unit": Col("Value, USD", "sig3"),
+        "average_usd_per_unit": Col("Average", "sig3"),
+        "marginal_usd_per_unit": Col("One more", "sig3"),
+        "headline_usd_per_unit": Col("List over peak", "sig3"),
+        "current_usd_per_unit": Col("Bill today", "sig3"),
+        "api_usd_per_unit": Col("Hosted", "sig3"),
+        "value_usd_per_unit": Col("Value", "sig3"),
         "gco2e_per_unit": Col("gCO2e", "sig3"),
     }
     note = (
@@ -200,7 +200,9 @@ def table_units(ws: Workspace, plan: BuyPlan) -> Block:
         "The bill today lacks the hidden cost centres; the average holds all. One more unit runs on rented hours. "
         "Carbon: rated power of all hours paid for at the mean intensity of the region, without making the hardware."
     )
-    return table(frame, caption="Cost of a service unit", source=PLAN, as_of=ws.as_of, columns=columns, note=note)
+    return table(
+        frame, caption="Cost of a service unit, USD a unit", source=PLAN, as_of=ws.as_of, columns=columns, note=note
+    )
 
 
 @of_a_plan()

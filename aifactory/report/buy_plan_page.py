@@ -101,7 +101,7 @@ QUESTION = "How much do we buy, when, on which terms, and does it pay?"
 
 def buy_plan_head(ws: Workspace, plan: BuyPlan, returns: Returns | None, found: Examination | None = None) -> Group:
     """First screen: the decision asked for, how often it loses money, and what `found` says another platform saves."""
-    doubts = [rival_sentence(returns)] if returns else []
+    doubts = [rival_sentence(returns, hosted=False)] if returns else []
     doubts += [given_up_sentence(found, by_scenario(plan).loc["expected", "tco_usd"])] if found else []
     checked = (ws.checks["status"] == "warned").any()
     prices = used_prices(plan, ws.plan.price_freshness_days)

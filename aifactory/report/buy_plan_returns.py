@@ -8,7 +8,7 @@ import pandas as pd
 
 from aifactory.buyplan import BuyPlan
 from aifactory.buyplan.caveats import OFFER
-from aifactory.buyplan.returns import Returns, quick_returns
+from aifactory.buyplan.returns import HOSTED, Returns, quick_returns
 from aifactory.finance.price_age import PriceAge, price_age
 from aifactory.inputs.workspace import Workspace
 from aifactory.report import charts
@@ -62,9 +62,10 @@ def returns_section(
     )
 
 
-def rival_sentence(returns: Returns) -> str:
-    """Which other way to pay earns more on average over the draws, if one does."""
+def rival_sentence(returns: Returns, *, hosted: bool = True) -> str:
+    """Which other way to pay earns more on average over the draws, if one does; without `hosted` among accelerators."""
     mine, others = returns.options.iloc[0], returns.options.iloc[1:]
+    others = others if hosted else others[others["option"] != HOSTED]
     if others.empty:
         return ""
     rival = others.loc[others["npv_mean_usd"].idxmax()]

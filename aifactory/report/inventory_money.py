@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import numpy as np
 
+from aifactory.finance.options import OPTION_NAMES
 from aifactory.inputs.billing import NO_ACCELERATOR, UNATTRIBUTED
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
@@ -99,6 +100,8 @@ def table_spend(ws: Workspace, inv: Inventory) -> Group | Block:
         share=lambda f: [float(cost / total) if total else np.nan for cost in f["effective_cost"]],
         dimension=lambda f: f["dimension"].str.replace("_", " "),
     )
+    terms = frame["value"].map(OPTION_NAMES).fillna(frame["value"].str.replace("_", " "))
+    frame["value"] = frame["value"].where(frame["dimension"] != "purchase option", terms)
     columns = {
         "dimension": Col("By"),
         "value": Col("Value"),
@@ -135,6 +138,7 @@ def table_pools(ws: Workspace, inv: Inventory) -> Block:
         "priced_by": Col("Priced by"),
         "label_note": Col("Label in doubt"),
     }
-    frame = inv.pools.sort_values("idle_usd", ascending=False, na_position="last")
-    return table(frame, caption="Accelerator pools in the month", source=POOLS, as_of=ws.as_of, columns=columns, max_rows=15,
+    frame = inv.pools.sort_values(["region", "idle_usd"], ascending=[True, False], na_position="last")
+    frame = frame.assign(purchase_option=frame["purchase_option"].map(OPTION_NAMES).fillna(frame["purchase_option"]))
+    return table(frame, caption="Accelerator pools in the month", source=POOLS, as_of=ws.as_of, columns=columns, max_rows=15, groups=["region"],
                  note="Idle money is the idle share of what was paid: the pool's own charges with its unused commitment, else its hours at the accelerator's effective rate in the bill.")  # fmt: skip

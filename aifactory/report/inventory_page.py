@@ -151,7 +151,7 @@ def finding(inv: Inventory) -> str:
     total = bill_total(inv)
     if total is None:
         return f"{plural(live, 'use case')} had demand in {month_name(inv.period)}; without a bill nothing can be said of cost."
-    text = f"{plural(live, 'use case')} cost {usd_compact(total)} in {month_name(inv.period)}."
+    text = f"{plural(live, 'use case')} had demand in {month_name(inv.period)}, and the bill is {usd_compact(total)}."
     idle = float(inv.pools["idle_usd"].sum())
     if len(inv.pools):
         worth = f", worth {usd_compact(idle)}{_unpriced(inv)}" if idle > 0 else ""

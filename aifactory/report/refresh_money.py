@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from aifactory.finance.options import OPTION_NAMES
 from aifactory.inputs.workspace import Workspace
 from aifactory.report import charts
 from aifactory.report.blocks import (
@@ -105,7 +106,7 @@ def price_section(ws: Workspace, review: Review) -> Group:
     return group(
         section("Are the prices still true?", answer),
         table(
-            rows,
+            rows.assign(purchase_option=rows["purchase_option"].map(OPTION_NAMES).fillna(rows["purchase_option"])),
             caption="Prices in use, oldest first",
             source="prices table",
             as_of=as_of_range(rows["as_of"]),
@@ -119,10 +120,11 @@ def roi_section(ws: Workspace, review: Review) -> Group:
     """Value and bill to date."""
     question = "Has it paid so far?"
     rows = review.roi_to_date
-    if rows.empty or rows["value_usd"].isna().all() or rows["bill_usd"].isna().all():
+    if rows.empty or not (rows["value_usd"].notna() & rows["bill_usd"].notna()).any():
         return group(section(question, "Return to date could not be computed: value per unit or the bill is missing."))
-    since = month_name(rows["month"].iloc[0])
-    answer = f"Since {since} delivered units were worth {usd_compact(rows['value_usd'].sum())} against bills of {usd_compact(rows['bill_usd'].sum())}: {usd_compact(rows['cumulative_net_usd'].iloc[-1])} net, before labour and other costs outside the bill."
+    both = rows[rows["value_usd"].notna() & rows["bill_usd"].notna()]
+    since = month_name(both["month"].iloc[0])
+    answer = f"Since {since} delivered units were worth {usd_compact(both['value_usd'].sum())} against bills of {usd_compact(both['bill_usd'].sum())}: {usd_compact(rows['cumulative_net_usd'].iloc[-1])} net, before labour and other costs outside the bill."
     chart = charts.lines_with_band(
         rows,
         x="month",

@@ -30,7 +30,7 @@ from aifactory.report.refresh_money import (
     unit_cost_section,
 )
 from aifactory.report.refresh_triggers import trigger_section
-from aifactory.report.text import apart, join_words, num, pct, plural, usd, usd_compact
+from aifactory.report.text import apart_in_unit, in_unit, join_words, num, pct, plural, usd, usd_compact
 from aifactory.review import Review
 from aifactory.review.variance import CAUSES, OTHER
 
@@ -107,11 +107,12 @@ def kpi_section(ws: Workspace, review: Review) -> Group:
     rows = review.kpis.assign(shown=review.kpis["kpi"])
     columns = {
         "shown": Col("Figure"),
-        "actual": Col("Actual", "sig3"),
-        "plan": Col("Plan", "sig3"),
-        "last_month": Col("Last month", "sig3"),
-        "unit": Col("Unit"),
+        "actual": Col("Actual", "figure"),
+        "plan": Col("Plan", "figure"),
+        "last_month": Col("Last month", "figure"),
     }
+    for name in ("actual", "plan", "last_month"):
+        rows[name] = [in_unit(value, unit) for value, unit in zip(rows[name], rows["unit"], strict=True)]
     answer = f"Compared with {review.basis}."
     parts: list[Block] = [
         section("Where do we stand?", answer),
@@ -214,11 +215,10 @@ def guardrail_section(ws: Workspace, review: Review) -> Group:
         "subject": Col("Subject"),
         "value": Col("Value", "figure"),
         "limit": Col("Limit", "figure"),
-        "unit": Col("Unit"),
         "state": Col("State"),
         "owner_role": Col("Owner"),
     }
-    shown = [apart(value, limit) for value, limit in zip(rows["value"], rows["limit"], strict=True)]
+    shown = [apart_in_unit(row.value, row.limit, row.unit) for row in rows.itertuples()]
     rows = rows.assign(value=[pair[0] for pair in shown], limit=[pair[1] for pair in shown])
     frame = rows.assign(rank=rows["state"].map(order)).sort_values(["rank", "guardrail", "subject"])
     return group(

@@ -9,7 +9,7 @@ from aifactory.inputs.workspace import Workspace
 from aifactory.report import charts
 from aifactory.report.blocks import Block, Col, Figure, Group, Kpi, figure, group, head, section, table
 from aifactory.report.inventory_page import input_warnings, price_warnings, status_of
-from aifactory.report.text import as_of_range, join_words, num, pct, plural, readable, usd_compact
+from aifactory.report.text import as_of_range, is_missing, join_words, num, pct, plural, readable, usd_compact
 from aifactory.shortlist import Shortlist
 from aifactory.shortlist.scales import MATRIX_CRITERIA, SCORECARD_CRITERIA
 from aifactory.units import PLATFORM_CLASSES
@@ -107,8 +107,7 @@ def choice_section(ws: Workspace, short: Shortlist) -> Group:
         "verdict": Col("Verdict"),
         "total": Col("Score", "num2"),
         "total_usd": Col(f"Present value of {ws.plan.horizon_months} months, USD", "usd_compact"),
-        "terms": Col("Bought by"),
-        "terms_as_of": Col("Oldest price", "date"),
+        "bought": Col("Bought by; oldest price"),
         "runner_up": Col("Runner-up"),
         "margin_usd": Col("Dearer by, USD", "usd_compact"),
         "usd_per_score_point": Col("USD per 0.01 of score", "usd_compact"),
@@ -116,6 +115,10 @@ def choice_section(ws: Workspace, short: Shortlist) -> Group:
     }
     terms = short.penalties[["use_case_id", "accelerator_id", "terms", "terms_as_of"]]
     picks = picks.merge(terms, on=["use_case_id", "accelerator_id"], how="left")
+    picks["bought"] = [
+        "; ".join([terms, *([] if is_missing(day) else [f"{day:%Y-%m-%d}"])]) if isinstance(terms, str) else ""
+        for terms, day in zip(picks["terms"], picks["terms_as_of"], strict=True)
+    ]
     note = "The score holds what has no price; cost holds the rest: whole nodes for the hours of the expected demand, each on its cheapest terms among the plan's offers, missed targets, delay, porting and rework. Bought by: share of the paid hours of the use case alone. USD per 0.01 of score: what a point must be worth at least for a dearer platform to win."
     return group(
         section("Which platform for which use case?", answer),
@@ -261,29 +264,36 @@ def penalties_section(ws: Workspace, short: Shortlist) -> Group:
     columns = {
         "use_case_id": Col("Use case"),
         "accelerator_id": Col("Platform"),
-        "compute_usd": Col("Compute, USD", "usd0"),
-        "sla_miss_usd": Col("Missed targets, USD", "usd0"),
-        "launch_delay_usd": Col("Launch delay, USD", "usd0"),
-        "porting_usd": Col("Porting, USD", "usd0"),
-        "rework_usd": Col("Rework, USD", "usd0"),
-        "total_usd": Col("Total, USD", "usd0"),
-        "total_low_usd": Col("Low", "usd_compact"),
-        "total_high_usd": Col("High", "usd_compact"),
-        "usd_per_1k_units": Col("USD per 1,000 units", "usd_compact"),
+        "compute_usd": Col("Compute", "usd0"),
+        "sla_miss_usd": Col("Missed targets", "usd0"),
+        "launch_delay_usd": Col("Launch delay", "usd0"),
+        "porting_usd": Col("Porting", "usd0"),
+        "rework_usd": Col("Rework", "usd0"),
+        "total_usd": Col("Total", "usd0"),
+        "total_low_usd": Col("Low", "usd0"),
+        "total_high_usd": Col("High", "usd0"),
+        "usd_per_1k_units": Col("Per 1,000 units", "usd_compact"),
         "terms": Col("Bought by"),
-        "terms_source": Col("Price of most hours"),
-        "terms_as_of": Col("Oldest price", "date"),
-        "terms_stale": Col("Stale", "bool"),
+        "priced": Col("Price of most hours; oldest price"),
     }
     frame = table_frame.replace(np.inf, np.nan).sort_values(["use_case_id", "total_usd"])
+    frame["priced"] = [
+        "; ".join([str(source), f"{date:%Y-%m-%d}{', stale' if stale else ''}"])
+        if isinstance(source, str) and source
+        else ""
+        for source, date, stale in zip(
+            frame["terms_source"], pd.to_datetime(frame["terms_as_of"]), frame["terms_stale"], strict=True
+        )
+    ]
     return group(
         section("Does cheap hardware stay cheap?", answer),
         table(
             frame,
-            caption=f"Present value of cost and penalties over {ws.plan.horizon_months} months, expected scenario",
+            caption=f"Present value of cost and penalties over {ws.plan.horizon_months} months, expected scenario, USD",
             source=SOURCE,
             as_of=ws.as_of,
             columns=columns,
+            groups=["use_case_id"],
             max_rows=40,
             note="Compute: every node on its cheapest terms, one use case alone; units at their present value. Rework: each change of prompts, context or retrieval costs a share of the porting effort again. Low and high are the ends of the capacity interval.",
         ),

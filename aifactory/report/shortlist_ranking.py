@@ -8,7 +8,7 @@ import pandas as pd
 from aifactory.inputs.workspace import Workspace
 from aifactory.report import charts
 from aifactory.report.blocks import Col, Group, figure, group, section, table
-from aifactory.report.text import as_of_range, join_words, num, pct, plural, readable, usd_compact
+from aifactory.report.text import as_of_range, is_missing, join_words, num, pct, plural, readable, usd_compact
 from aifactory.serving.transfer import UNSEEN_EVIDENCE
 from aifactory.shortlist import Shortlist
 from aifactory.shortlist.knowledge import worthwhile
@@ -29,6 +29,18 @@ def robustness_section(ws: Workspace, short: Shortlist) -> Group:
             for row in short.robustness.verdicts.itertuples(index=False)
         ],
     )
+    verdicts["first"] = [
+        "" if is_missing(row.acceptability) else f"{pct(row.acceptability, 0)} ({pct(row.confidence, 0)})"
+        for row in verdicts.itertuples(index=False)
+    ]
+    verdicts["near"] = [
+        f"{row.rival} ({pct(row.weight_moved, 1)})" if isinstance(row.rival, str) and row.rival else ""
+        for row in verdicts.itertuples(index=False)
+    ]
+    verdicts["decides"] = [
+        f"{row.deciding_measurement} ({pct(row.gain, 0)})" if not is_missing(row.gain) else row.deciding_measurement
+        for row in verdicts.itertuples(index=False)
+    ]
     verdicts["places"] = _places(short, verdicts)
     parts = [section("Does the ranking hold?", _robust_answer(ws, verdicts))]
     if len(short.robustness.ranks):
@@ -37,16 +49,13 @@ def robustness_section(ws: Workspace, short: Shortlist) -> Group:
         "use_case_id": Col("Use case"),
         "leader": Col("Leader"),
         "verdict": Col("Verdict"),
-        "acceptability": Col("First in", "pct0"),
-        "confidence": Col("Confidence", "pct0"),
+        "first": Col("First in (confidence)"),
         "places": Col("Its rank over the intervals"),
         "stated": Col("At the stated weights"),
-        "rival": Col("Its nearest rival"),
-        "weight_moved": Col("Weight to move", "pct1"),
+        "near": Col("Nearest rival (weight to move)"),
         "flip": Col("One weight that flips it"),
         "rumour": Col("Best that may not be chosen (first in)"),
-        "deciding_measurement": Col("Measurement that would decide most"),
-        "gain": Col("Right more often by", "pct0"),
+        "decides": Col("Measurement that would decide most (right more often by)"),
         "checks": Col("TOPSIS / PROMETHEE"),
     }
     note = (
@@ -175,7 +184,12 @@ def pilots_section(ws: Workspace, short: Shortlist) -> Group:
         decides=[str(chip) in str(verdicts.get(case, "")) for case, chip in zip(short.pilots["use_case_id"], short.pilots["accelerator_id"], strict=True)]
     ).sort_values(["decides", "total"], ascending=[False, False], na_position="last")  # fmt: skip
     answer = (
-        f"{plural(len(pilots), 'cell')} are worth a pilot; start with the {int(pilots['decides'].sum())} whose measurement would decide a use case."
+        f"{plural(len(pilots), 'cell')} {'is' if len(pilots) == 1 else 'are'} worth a pilot; "
+        + (
+            f"start with the {int(pilots['decides'].sum())} whose measurement would decide a use case."
+            if pilots["decides"].any()
+            else "no single measurement would decide a use case."
+        )
         if len(pilots)
         else "No cell is worth a pilot."
     )

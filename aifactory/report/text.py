@@ -24,6 +24,7 @@ _CAPITALS = {
     "npv",
     "pue",
     "roi",
+    "sla",
     "slo",
     "tco",
     "tpot",
@@ -103,6 +104,33 @@ def apart(value: object, limit: object) -> tuple[str, str]:
     return num(rounded[0], decimals), num(rounded[1], decimals)
 
 
+def in_unit(value: object, unit: str) -> str | None:
+    """A figure with its unit, for a column of several units; nothing where it is missing.
+
+    >>> in_unit(8047.3, "USD"), in_unit(0.364, "fraction"), in_unit(2662.0, "h"), in_unit(3, "days"), in_unit(None, "h")
+    ('USD 8,047', '36.4 %', '2,662 h', '3 days', None)
+    """
+    if is_missing(value):
+        return None
+    if unit in ("USD", "fraction"):
+        return usd(value) if unit == "USD" else pct(value, 1)
+    return f"{num(value, 0) if abs(float(value)) >= 100 else num(value)} {unit}"  # type: ignore[arg-type]
+
+
+def apart_in_unit(value: object, limit: object, unit: str) -> tuple[str, str]:
+    """A value and its limit with their unit, told apart as by `apart`.
+
+    >>> apart_in_unit(0.0502, 0.05, "fraction"), apart_in_unit(8047.3, 1.5e6, "USD")
+    (('5.02 %', '5.00 %'), ('USD 8,047', 'USD 1,500,000'))
+    """
+    if unit == "USD" and usd(value) != usd(limit):
+        return usd(value), usd(limit)
+    scale, sign = (100.0, "%") if unit == "fraction" else (1.0, unit)
+    known = [None if is_missing(number) else float(number) * scale for number in (value, limit)]  # type: ignore[arg-type]
+    first, second = apart(*known)
+    return f"{first} {sign}", f"{second} {sign}"
+
+
 def usd(value: object, decimals: int | None = None) -> str:
     """Money in full; without `decimals` none from USD 100, two from USD 1, else three digits.
 
@@ -136,13 +164,15 @@ def usd_compact(value: object) -> str:
 def pct(value: object, decimals: int | None = None) -> str:
     """Share as percent; one decimal below 10 % and just short of 100 %, none else, unless given.
 
-    >>> pct(0.123), pct(0.0456), pct(-0.5), pct(0), pct(1.5, 1), pct(0.996), pct(1)
-    ('12 %', '4.6 %', '−50 %', '0 %', '150.0 %', '99.6 %', '100 %')
+    >>> pct(0.123), pct(0.0456), pct(-0.5), pct(0), pct(1.5, 1), pct(0.996), pct(1), pct(0.0004)
+    ('12 %', '4.6 %', '−50 %', '0 %', '150.0 %', '99.6 %', '100 %', 'under 0.1 %')
     """
     if is_missing(value):
         return NOT_KNOWN
     number = float(value) * 100  # type: ignore[arg-type]
     if decimals is None:
+        if 0 < number < 0.05:
+            return "under 0.1 %"
         decimals = int(0 < abs(number) < 9.95 or 99.5 <= abs(number) < 99.95)
     return num(number, decimals) + " %"
 

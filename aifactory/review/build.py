@@ -205,6 +205,7 @@ def _dates(ws: Workspace, inventory: Inventory, buy_plan: BuyPlan | None) -> pd.
         lifecycle=ws.table("lifecycle"),
         decisions=ws.table("decisions"),
         in_use=list(inventory.pools["accelerator_id"]),
+        commitments=ws.table("commitments"),
     )
     year = pd.Timestamp(ws.as_of) + pd.DateOffset(years=1)
     return dates[(dates["date"] > pd.Timestamp(ws.as_of)) & (dates["date"] <= year)].reset_index(drop=True)
@@ -261,14 +262,14 @@ def _kpis(
             "USD",
         ),
         (
-            "cost of billed accelerator-hours",
+            "cost of accelerator-hours billed to use cases",
             now["cost"].sum(min_count=1),
             in_bill["compute_usd"].sum(min_count=1),
             before["cost"].sum(min_count=1),
             "USD",
         ),
         (
-            "billed accelerator-hours",
+            "accelerator-hours billed to use cases",
             now["hours"].sum(),
             in_bill["accelerator_hours"].sum(min_count=1),
             before["hours"].sum(),

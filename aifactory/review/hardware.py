@@ -22,7 +22,7 @@ from aifactory.finance.prices import price_table
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
 from aifactory.review.guardrails import TREND_MONTHS, monthly_utilization
-from aifactory.units import MONTHS_PER_YEAR
+from aifactory.units import MONTHS_PER_YEAR, percent
 
 KEEP, WATCH, RETIRE = "keep", "watch", "retire"
 OWNER = "head of platform"
@@ -122,12 +122,12 @@ def _verdict(row: tuple, ws: Workspace) -> tuple[str, str]:
         f"its used hour costs USD {row.usd_per_used_hour:.2f}, rented on demand USD {row.rented_usd_per_used_hour:.2f}"
     )
     if long_below and dear:
-        return RETIRE, f"below {floor:.0%} in all of {row.months_measured} months, and {cost}"
+        return RETIRE, f"below {percent(floor)} in all of {row.months_measured} months, and {cost}"
     found = []
     if row.utilization_mean < floor:
-        found.append(f"below {floor:.0%} in {row.months_below} of {row.months_measured} months")
+        found.append(f"below {percent(floor)} in {row.months_below} of {row.months_measured} months")
     elif row.slope_per_month < 0 and row.utilization_mean + row.slope_per_month * TREND_MONTHS < floor:
-        found.append(f"falls below {floor:.0%} within {TREND_MONTHS} months by its trend")
+        found.append(f"falls below {percent(floor)} within {TREND_MONTHS} months by its trend")
     if dear:
         found.append(cost)
     if row.support_ends and pd.Timestamp(row.support_ends) <= as_of + pd.DateOffset(months=MONTHS_PER_YEAR):

@@ -20,7 +20,7 @@ from aifactory.serving.event_simulator import simulate_fleet
 from aifactory.serving.fleet import Fleet, RequestStream
 from aifactory.serving.fleet_run import FleetRun
 from aifactory.serving.step_time import StepTime
-from aifactory.units import MS_PER_S
+from aifactory.units import MS_PER_S, percent
 
 METRICS = ("ttft_ms", "tpot_ms", "e2e_ms")
 MOST = 4096
@@ -250,5 +250,5 @@ def failure_reserve(replicas: int, accelerators: int) -> tuple[int, str]:
         spare += 1
     return spare, (
         f"{_many(spare, 'spare replica')}: failure binds, with {mtbf:,.0f} h between failures of a replica and {REPAIR_HOURS:g} h "
-        f"to repair (assumed), {_many(replicas)} {'is' if replicas == 1 else 'are'} up {UP_SHARE:.1%} of the time or more"
+        f"to repair (assumed), {_many(replicas)} {'is' if replicas == 1 else 'are'} up {percent(UP_SHARE)} of the time or more"
     )

@@ -139,7 +139,8 @@ class Predictor:
         out.loc[place, "low"], out.loc[place, "high"] = found.loc[hit, "speed"] - half, found.loc[hit, "speed"] + half
         out.loc[place, "tier"] = MEASURED
         out.loc[place, "reason"] = [
-            f"median of {count} measured row(s) under these conditions" for count in found.loc[hit, "rows"]
+            f"median of {count} measured row{'s' if count > 1 else ''} under these conditions"
+            for count in found.loc[hit, "rows"]
         ]
 
 

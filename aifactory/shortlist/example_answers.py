@@ -11,6 +11,7 @@ from aifactory.shortlist.knowledge import cost_draws
 from aifactory.shortlist.migration import GENERAL_CLASSES
 from aifactory.shortlist.money import needed_capacity
 from aifactory.shortlist.outcome import GENERAL
+from aifactory.units import percent, three_digits
 
 #: Share of draws from which an alternative is worth a benchmark: one chance in ten.
 WORTH_A_LOOK = 0.1
@@ -82,7 +83,7 @@ def _decides(row: dict[str, object]) -> str:
     if not np.isfinite(row["needed_units_per_s"]):
         return "no capacity would be enough, so no benchmark can decide"
     worth = row["benchmark_net_usd"]
-    text = f"a benchmark of {row['alternative']} decides: cheaper from {row['needed_units_per_s']:.3g} units/s per accelerator on"
+    text = f"a benchmark of {row['alternative']} decides: cheaper from {three_digits(row['needed_units_per_s'])} units/s per accelerator on"
     if not np.isfinite(worth):
         return text
     return (
@@ -102,7 +103,7 @@ def _copilot(name: str, row: dict[str, object], short: Shortlist, changed: Short
     burden = parts["porting_usd"] + parts["launch_delay_usd"] + parts["rework_usd"]
     chance = row["cheaper_probability"]
     text = (f"{row['alternative']} would cost {_range(row)}, USD {burden:,.0f} of it porting, delay and rework; it is cheaper than "
-            f"the GPUs (USD {row['total_usd']:,.0f}) in {chance:.0%} of draws; {_decides(row)}")  # fmt: skip
+            f"the GPUs (USD {row['total_usd']:,.0f}) in {percent(chance)} of draws; {_decides(row)}")  # fmt: skip
     if chance > 0.5:
         return (
             False,
@@ -118,8 +119,8 @@ def _support(name: str, row: dict[str, object], short: Shortlist, changed: Short
         return False, f"open: {UNKNOWN}"
     restless = facts(name, changed)
     chance, often = row["cheaper_probability"], restless.get("cheaper_probability", np.nan)
-    text = (f"{row['alternative']} would cost {_range(row)} and is cheaper than {row['platform']} (USD {row['total_usd']:,.0f}) in {chance:.0%} "
-            f"of draws with stable prompts, in {often:.0%} where they change every month")  # fmt: skip
+    text = (f"{row['alternative']} would cost {_range(row)} and is cheaper than {row['platform']} (USD {row['total_usd']:,.0f}) in {percent(chance)} "
+            f"of draws with stable prompts, in {percent(often)} where they change every month")  # fmt: skip
     if np.isfinite(row.get("payback_months", np.inf)):
         text += (f"; in the middle it pays back its porting in {row['payback_months']:.1f} months, from {row['break_even_units_per_month']:,.0f} "
                  f"units a month on, and bears {row['bearable_changes_per_year']:.0f} changes a year")  # fmt: skip
@@ -141,7 +142,7 @@ def _edge(name: str, row: dict[str, object], short: Shortlist, changed: Shortlis
     text += f"; {row['platform']} stands on the site and is bought for it"
     if "alternative" in row:
         text += (f"; {row['alternative']} would cost {_range(row)} against USD {row['total_usd']:,.0f}, cheaper in "
-                 f"{row['cheaper_probability']:.0%} of draws; {_decides(row)}")  # fmt: skip
+                 f"{percent(row['cheaper_probability'])} of draws; {_decides(row)}")  # fmt: skip
     return bool(power), text
 
 

@@ -12,6 +12,7 @@ from aifactory.inputs.workspace import Workspace
 from aifactory.serving.kv_cache import MEMORY_SHARE, memory_need
 from aifactory.serving.step_time_specs import BYTES
 from aifactory.shortlist.engine_latency import lengths
+from aifactory.units import percent
 
 KEYS = ["use_case_id", "accelerator_id"]
 NOT_FOR_SALE = {"internal", "announced", "discontinued"}
@@ -166,7 +167,7 @@ def _by_memory(
     usable = MEMORY_SHARE * chip["memory_gb"] * count
     return "memory", (
         f"{need} ({precision}) need {need.total_gb:,.3g} GB; {count} x {chip['memory_gb']:,.4g} GB have {usable:,.4g} GB "
-        f"to use ({MEMORY_SHARE:.0%})"
+        f"to use ({percent(MEMORY_SHARE)})"
     )
 
 

@@ -13,6 +13,7 @@ from aifactory.shortlist.exclusions import KEYS
 from aifactory.shortlist.migration import GENERAL_CLASSES
 from aifactory.shortlist.money import needed_capacity
 from aifactory.shortlist.robustness import Robustness
+from aifactory.units import percent, three_digits
 
 GENERAL, SPECIALISED, INNOVATION = "general GPU layer", "specialised layer", "innovation track"
 CHOICE_COLUMNS = ["use_case_id", "accelerator_id", "platform_class", "tier", "tier_label", "total", "total_usd", "runner_up",
@@ -207,7 +208,7 @@ def drop_hopeless(
             "cannot pay: porting, delay and rework alone cost more than the chosen platform"
         )
     for row in both[beyond].itertuples(index=False):
-        text = f"cannot pay: USD {row.total_low_usd:,.0f} even at the high end of its capacity, {row.high:.3g} units/s"
+        text = f"cannot pay: USD {row.total_low_usd:,.0f} even at the high end of its capacity, {three_digits(row.high)} units/s"
         why[row.use_case_id, row.accelerator_id] = text
     reasons = [why.get(pair) for pair in zip(cells["use_case_id"], cells["accelerator_id"], strict=True)]
     where = np.array([reason is not None for reason in reasons], dtype=bool)
@@ -223,10 +224,10 @@ def _exit(row: tuple, mark: float) -> str:
     if np.isnan(row.expected_units_per_s):
         return f"by {row.decide_by:%Y-%m-%d}: a small model runs, its capacity and power are measured; else stop"
     parts = [
-        f"at least {row.needed_units_per_s:.3g} units/s per accelerator within limits on own prompts (expected {row.expected_units_per_s:.3g})"
+        f"at least {three_digits(row.needed_units_per_s)} units/s per accelerator within limits on own prompts (expected {three_digits(row.expected_units_per_s)})"
     ]
     if np.isfinite(row.max_failure_rate):
-        parts.append(f"failures at most {row.max_failure_rate:.1%}")
+        parts.append(f"failures at most {percent(row.max_failure_rate)}")
     parts.append(f"porting at most {row.max_person_months:g} person-months")
     parts.append(f"score at least {mark:.2f}")
     return f"by {row.decide_by:%Y-%m-%d}: {', '.join(parts)}; else stop"

@@ -42,7 +42,7 @@ from aifactory.fleet.terms import Offers, Terms, build_terms, longest_lead, read
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
 from aifactory.shortlist.exclusions import KEYS
-from aifactory.units import HOURS_PER_MONTH, monthly_rate
+from aifactory.units import HOURS_PER_MONTH, monthly_rate, percent
 
 TERM_COLUMNS = ["terms", "committed_share", "terms_source", "terms_as_of", "terms_stale", "no_offer_in"]
 BOUGHT_COLUMNS = [*KEYS, "compute_usd", "missed_usd", *TERM_COLUMNS]
@@ -279,7 +279,7 @@ def _terms_of(rows: pd.DataFrame) -> tuple[str, float, str, pd.Timestamp, bool]:
     share = (
         rows.groupby("purchase_option")["hours"].sum().sort_values(ascending=False, kind="stable") / rows["hours"].sum()
     )
-    words = ", ".join(f"{OPTION_NAMES[name].lower()} {part:.0%}" for name, part in share.items() if part >= 0.005)
+    words = ", ".join(f"{OPTION_NAMES[name].lower()} {percent(part)}" for name, part in share.items() if part >= 0.005)
     priced = rows.dropna(subset=["as_of"])
     committed = float(1.0 - share.reindex(list(FLEXIBLE_OPTIONS)).fillna(0.0).sum())
     if priced.empty:

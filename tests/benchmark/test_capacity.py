@@ -102,7 +102,7 @@ def test_repeats_are_averaged_with_their_interval(measure, runs):
     again = mine.assign(benchmark_id="again", p95_ttft_ms=[200.0, 400.0, 2800.0])  # 5 a second
     row = capacity.measured_capacities(measure(pd.concat([mine, again]))).iloc[0]
     assert row[["units_per_s_per_accelerator", "low", "high"]].tolist() == [5.5, 5.0, 6.0]
-    assert row["evidence"].startswith("2 run(s) on own prompts")
+    assert row["evidence"].startswith("2 runs on own prompts")
 
 
 def test_one_run_has_the_public_noise_as_interval(measure):

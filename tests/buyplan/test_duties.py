@@ -69,6 +69,17 @@ def test_an_order_is_due_so_many_weeks_before_its_use_but_in_its_month(weeks, du
     assert str(order["date"].date()) == due
 
 
+def test_the_end_of_what_is_committed_is_dated():
+    """A term whose first month without it is February 2027 runs out on 31 January."""
+    book = pd.DataFrame({"order_id": ["a", "b", "c", "d"], "region": "eu", "accelerator_id": "acc", "accelerators": 8,
+                         "purchase_option": ["reserved_1y", "purchase", "purchase", "lease"], "source": "contract",
+                         "end_month": ["2027-02", "2028-07", None, "2026-01"]})  # fmt: skip
+    ends = calendar(commitments=book).query("kind == 'end of term'")
+    assert [str(day.date()) for day in ends["date"]] == ["2027-01-31", "2028-06-30"]
+    assert ends["event"].tolist() == ["Term ends: 8 acc, reserved, 1 year, eu", "In use until: 8 acc, purchase, eu"]
+    assert ends["event_id"].tolist() == ["term|a", "term|b"]
+
+
 def test_orders_of_one_place_are_told_apart_by_their_number():
     table = calendar(pd.DataFrame([ORDER, {**ORDER, "start_month": "2027-08"}, {**ORDER, "renewal": True}]))
     assert table["event_id"].is_unique

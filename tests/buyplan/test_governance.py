@@ -12,7 +12,14 @@ from aifactory.buyplan.bands import bands_frame, orders_frame
 from aifactory.buyplan.case import solve_case
 from aifactory.buyplan.caveats import EXAMPLE_SOURCE, example_sentences, fiscal_year, surplus_sentences, warnings_list
 from aifactory.buyplan.duties import governance_frame
-from aifactory.buyplan.governance import decision_sentence, money, month_name, released_on_triggers, signed_now
+from aifactory.buyplan.governance import (
+    decision_sentence,
+    hosted_first,
+    money,
+    month_name,
+    released_on_triggers,
+    signed_now,
+)
 from aifactory.buyplan.options_table import options_frame
 from aifactory.buyplan.plan import pools_frame
 from aifactory.buyplan.statements import roi_frame
@@ -120,7 +127,7 @@ def test_cost_centres_of_the_template_are_named_until_they_are_replaced(tiny):
     lines = answer.expected.ledger.lines
     theirs = sum(lines[item["name"]].sum() for item in written)
     share = theirs / sum(amount.sum() for amount in lines.values())
-    assert f"{share:.0%} of the total cost (USD {theirs:,.0f})" in sentence
+    assert f"{percent(share)} of the total cost (USD {theirs:,.0f})" in sentence
     assert example_sentences(case, answer, share + 1e-6) == []
     own = [{**item, "source": "controller"} for item in written]
     assert "examples of the template" not in warned(tiny(plan=make_plan(hidden_costs=own)))
@@ -229,7 +236,7 @@ def test_hosted_models_that_cost_much_less_are_tested_before_anything_is_signed(
             "note": ["", "hosted: chat for USD 5 instead of USD 100; the rest as planned"],
         }
     )
-    sentence = decision_sentence(orders, roi_frame(case, answer), case.plan, comparisons)
+    sentence = decision_sentence(orders, roi_frame(case, answer), case.plan, hosted_first(comparisons))
     assert ("If they fail it: approve USD 140,160" in sentence) is first
     assert sentence.startswith("Test hosted models" if first else "Approve USD 140,160")
     if first:

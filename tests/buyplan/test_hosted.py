@@ -11,6 +11,7 @@ from test_futures import paths_of
 from aifactory.buyplan.choose import choose_orders
 from aifactory.buyplan.compare import hosted_path
 from aifactory.buyplan.futures import problem_of, stream_paths
+from aifactory.buyplan.governance import money
 from aifactory.buyplan.hosted import hosted_option, hosted_usd_per_hour
 from aifactory.buyplan.optimise.extensive import solve_extensive
 from aifactory.buyplan.plan import _in_order
@@ -108,11 +109,19 @@ def test_no_price_no_option(tiny):
 
 
 def test_what_the_optimiser_says_stands_for_the_comparison(tiny):
-    """Far cheaper hosting comes first, other hosting last; whole use cases speak only where it was not asked."""
+    """Far cheaper hosting stands in the decision, its words last; whole use cases speak only where it was not asked."""
     found = asked(tiny(train=0.0), 1e-9)[1]
     rows = pd.DataFrame({"policy": ["This plan", "Hosted API where cheaper"], "dearer_share": [0.0, -0.5],
                          "served_share": 1.0, "note": "n"})  # fmt: skip
-    assert _in_order(["a"], ["b"], rows, found) == ["a", found.sentence(), "b"]
+    assert _in_order(["a"], ["b"], rows, found) == ["a", "b", found.sentence()]
+    assert found.first_sentence().startswith(
+        "Test hosted models on own prompts before signing: with 100 % of chat there"
+    )
+    assert (
+        f"{money(found.plan_usd)} of {money(found.plan_usd)} at present value (prices of host, 2026-10-01)"
+        in found.first_sentence()
+    )
     little = replace(found, hosted_usd=found.plan_usd * 0.95)
     assert _in_order(["a"], ["b"], rows, little) == ["a", "b", little.sentence()]
+    assert little.first_sentence() == ""
     assert _in_order([], [], rows, None)[0].startswith("Hosted API where cheaper would cost 50 % less")

@@ -5,11 +5,12 @@ import pandas as pd
 import pytest
 from bp_company import make_plan, make_prices
 
-from aifactory.buyplan.case import solve_case
-from aifactory.buyplan.compare import hosted_path
+from aifactory.buyplan.case import solve_case, solve_expected
+from aifactory.buyplan.compare import hosted_path, without
 from aifactory.buyplan.ledger import net_present_value
 from aifactory.buyplan.returns import ALL_SPOT, HOSTED, ON_DEMAND, OURS, draw_returns, quick_returns, returns_basis
 from aifactory.finance.roi import base_case, evaluate
+from aifactory.fleet.orders import FLEXIBLE
 
 VALUES = {"wacc": 0.1, "tax_rate": 0.25, "contingency_share": 0.05}
 BOUGHT = {
@@ -49,6 +50,15 @@ def test_hosted_use_cases_take_no_accelerators(basis):
     base = base_case(model).npv_usd[:, 0]
     assert dear[hosted] < base[hosted]
     assert dear[rented] == base[rented]
+    # free hosting costs what the training costs alone, in whole nodes by the hour
+    case, answer, _ = basis
+    still = returns_basis(case, answer, API.assign(api_usd_per_unit=[0.0, np.nan])).model
+    rest = without(case, np.array(case.streams.table["use_case_id"] == "chat"))
+    alone = solve_expected(rest, np.full(rest.owned.shape, FLEXIBLE)).ledger
+    chat = (still.units * still.variable_usd)[case.streams.table["use_case_id"] == "chat"].sum()
+    assert base_case(still).cost_usd[hosted, 0] == pytest.approx(
+        sum(line.sum() for line in alone.lines.values()) + chat * 1.05, rel=1e-9
+    )
     # twice the rented price leaves hosted units alone, but not the training that stays on demand
     doubled = evaluate(model, np.array([[2.0]]), ["flexible_price"]).npv_usd[:, 0]
     assert base[hosted] - doubled[hosted] < base[rented] - doubled[rented]

@@ -50,7 +50,7 @@ def test_three_sizes_by_hand():
     assert chat["understated_share"] == pytest.approx(np.sqrt(12) / 12)
     assert "first token" in chat["steady_because"]
     assert "48 requests" in chat["slo_because"]
-    assert "+40%" in chat["reserve_because"]
+    assert "+40 %" in chat["reserve_because"]
     assert table.loc["train", ["steady", "slo"]].to_list() == [4, 4]
 
 

@@ -79,5 +79,5 @@ def test_the_command(tmp_path):
     assert (found["verdict"], found["mean"], found["low"]) == (BELOW, 100.0, pytest.approx(90.48, abs=0.01))
     assert found["warnings"] == []
     text = CliRunner().invoke(app, line).output
-    assert "Below the projection: the first 10% of the users point to 100.0 y per 1 h" in " ".join(text.split())
+    assert "Below the projection: the first 10 % of the users point to 100.0 y per 1 h" in " ".join(text.split())
     assert "--as-equals" in text

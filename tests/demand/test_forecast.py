@@ -140,7 +140,7 @@ def test_measured_growth_is_damped_month_by_month(mini_ws, profile):
     level = 153 * 730
     for name in ("conservative", "expected", "aggressive"):
         assert chat(table, name)["units"].iloc[:2].tolist() == pytest.approx([level * 1.1, level * 1.1 * (1 + 0.1 * 0.94)])  # fmt: skip
-    assert chat(table)["growth_source"].iloc[0].startswith("+10.0% a month at the start: trend of 12 months")
+    assert chat(table)["growth_source"].iloc[0].startswith("+10.0 % a month at the start: trend of 12 months")
 
 
 def test_a_launch_multiplies_its_month_and_no_other(mini_ws, profile):
@@ -361,7 +361,7 @@ def test_stated_p10_and_p90_are_the_doubt_of_a_stated_growth_but_drift_remains(m
 def test_a_short_trend_says_how_much_of_it_is_kept(inventory, mini_ws):
     """Three quarters of the prior's variance left: a quarter of the trend is kept; half a prior's: three quarters."""
     prior = mini_ws.plan.value("unknown_growth_sd")
-    for share, word in ((0.75, "trend of 4 months (25% of it kept: short)"), (0.25, "trend of 4 months, adjusted")):
+    for share, word in ((0.75, "trend of 4 months (25 % of it kept: short)"), (0.25, "trend of 4 months, adjusted")):
         profile = inventory.demand_profile.assign(
             growth_per_month=0.02, growth_months=4, growth_log_sd=prior * np.sqrt(share)
         )

@@ -285,7 +285,7 @@ def test_the_command_plans_for_unserved_demand(tmp_path):
         CliRunner().invoke(app, ["reserve", str(path), "--lead-time", "1d", "--json"]).stdout
     )["capacity"]  # fmt: skip
     text = CliRunner().invoke(app, ["reserve", str(path), "--lead-time", "1d", "--target-unserved", "0.01"]).stdout
-    assert "1.00% of the demand not served" in text
+    assert "1.00 % of the demand not served" in text
 
 
 def warned(tmp_path, stamps, values, **settings):

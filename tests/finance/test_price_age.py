@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from aifactory.finance.price_age import api_price_age, price_age
+from aifactory.finance.price_age import api_price_age, price_age, price_age_of
+from aifactory.finance.prices import price_table
 
 ROWS = pd.DataFrame(
     {
@@ -17,7 +18,7 @@ ROWS = pd.DataFrame(
 
 def test_what_is_old_and_what_is_claimed():
     age = price_age(ROWS, {"on_demand": 90, "spot": 30, "reserved_1y": 400})
-    assert (age.stale, age.unverified, age.oldest_days, age.oldest) == (1, 1, 364, "b reserved 1y")
+    assert (age.stale, age.unverified, age.oldest_days, age.oldest) == (1, 1, 364, "b (reserved, 1 year)")
     assert not age.sound
     assert "2025-11-01 to 2026-10-01" in age.sentence
     assert "1 of 3 is past its freshness limit, 1 of 3 is not verified" in age.sentence
@@ -46,8 +47,17 @@ def test_hosted_prices_age_against_their_own_limit():
         }
     )
     age = api_price_age(rows, {"api": 60}, "2026-04-10")
-    assert (age.count, age.oldest, age.oldest_days, age.stale, age.unverified) == (2, "x api", 90, 1, 2)
+    assert (age.count, age.oldest, age.oldest_days, age.stale, age.unverified) == (2, "x (hosted)", 90, 1, 2)
     assert age.sentence_of("Hosted prices").startswith(
-        "Hosted prices are of 2026-01-10 to 2026-04-01; the oldest, x api,"
+        "Hosted prices are of 2026-01-10 to 2026-04-01; the oldest, x (hosted),"
     )
     assert api_price_age(rows.iloc[2:], {}, "2026-04-10").count == 0
+    later = api_price_age(rows, {"api": 60}, "2026-01-09")  # prices noted after the month have no age in it
+    assert later.sentence == "Prices are of 2026-01-10 to 2026-04-01; 2 of 2 are not verified."
+
+
+def test_an_offer_that_holds_in_several_regions_counts_once(sample_ws):
+    table = price_table(sample_ws.table("prices"), sample_ws.plan, sample_ws.as_of)
+    age = price_age_of(sample_ws.table("prices"), sample_ws.plan, sample_ws.as_of)
+    assert age.count == len(table.drop_duplicates(["accelerator_id", "purchase_option"])) < len(table)
+    assert age.oldest_days == table["age_days"].max()

@@ -244,7 +244,7 @@ def test_measured_growth_of_the_sample_has_the_sign_it_was_made_with(sample_ws):
 def test_a_year_needs_three_years(profile, mini_ws, windows):
     monthly = demand.demand_by_month(mini_ws, windows)
     texts = demand.untested_seasons(profile.reset_index(), monthly, "2026-10")
-    assert texts[0] == "A yearly season cannot be tested: 2 month(s) of history; 36 are needed to tell it from chance."
+    assert texts[0] == "A yearly season cannot be tested: 2 months of history; 36 are needed to tell it from chance."
     # images run at one level: no variation, so neither season can be seen
     assert any("daily season cannot be tested for images in eu" in text for text in texts)
     long = pd.DataFrame({"month": pd.period_range("2023-11", "2026-10", freq="M").astype("str"), "units": 1.0})

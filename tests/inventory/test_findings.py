@@ -38,7 +38,7 @@ NO_POOLS = pd.DataFrame({"pool_id": [], "idle_usd": [], "accelerator_hours": [],
 
 def test_spend_without_a_team_is_named_with_its_share(inventory):
     gap = next(item for item in inventory.gaps if item.kind == "tagging")
-    assert gap == Finding("tagging", "0.2% of the bill has no team.", 99.99)
+    assert gap == Finding("tagging", "0.2 % of the bill has no team.", 99.99)
 
 
 def test_a_bill_that_credits_cancel_has_no_share():
@@ -81,7 +81,7 @@ def test_an_outage_and_a_month_seen_in_part_are_gaps():
     found = findings.gaps(pd.DataFrame(), NO_POOLS, pd.DataFrame(), profile)
     assert [item.kind for item in found] == ["outage", "coverage"]
     assert found[0].text == "a in us was down for 6 hours."
-    assert "c in us covers 372 hours, 50.0% of the month" in found[1].text
+    assert "c in us covers 372 hours, 50 % of the month" in found[1].text
 
 
 def test_nothing_known_has_no_gaps():

@@ -191,7 +191,7 @@ def test_partial_telemetry_is_named(real, table):
     profile = table("inventory", "demand_profile").set_index("use_case_id")
     assert profile.loc["support-bot", "observed_share"] == pytest.approx(1 / 744)
     page = (real.out / PERIOD / "buy_plan" / "buy_plan.html").read_text()
-    assert f"Telemetry of support-bot in {REGION} covers 0.1% of the month" in page
+    assert f"Telemetry of support-bot in {REGION} covers 0.1 % of the month" in page
 
 
 def test_demand_that_cannot_be_sized_is_listed_not_dropped(table):

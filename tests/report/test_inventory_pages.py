@@ -114,7 +114,7 @@ def test_staying_local_has_a_price_where_the_bill_names_accelerators(sample):
 def test_seasons_are_said_to_be_tested_and_what_could_not_be(sample):
     text = page.demand_section(sample[1]).text
     assert "tested against chance" in text
-    assert "A yearly season cannot be tested: 13 month(s) of history" in text
+    assert "A yearly season cannot be tested: 13 months of history" in text
 
 
 def test_owners_with_long_lists_are_cut_and_counted():

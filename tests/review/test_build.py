@@ -89,11 +89,13 @@ def test_the_tiny_company_is_watched_for_one_idle_pool(road):
 def test_kpis_are_those_of_bill_demand_and_pools(road):
     kpis = road.review.kpis.set_index("kpi")
     assert kpis.at["bill", "actual"] == pytest.approx(44_900.850001)
-    assert kpis.at["billed accelerator-hours", "actual"] == 744 * 8 + 600 * 8
-    assert kpis.at["cost of billed accelerator-hours", "actual"] == pytest.approx(744 * 40 + 0.1 + 12_000.000001)
+    assert kpis.at["accelerator-hours billed to use cases", "actual"] == 744 * 8 + 600 * 8
+    assert kpis.at["cost of accelerator-hours billed to use cases", "actual"] == pytest.approx(
+        744 * 40 + 0.1 + 12_000.000001
+    )
     assert kpis.at["value of delivered units", "actual"] == pytest.approx(1138.32 + 4092 + 1200)
     assert kpis.at["mean utilization of pools", "actual"] == pytest.approx((0.5 + 0.25) / 2)
-    assert kpis.at["billed accelerator-hours", "last_month"] == 720 * 8 + 600 * 8
+    assert kpis.at["accelerator-hours billed to use cases", "last_month"] == 720 * 8 + 600 * 8
 
 
 def test_unit_cost_is_attributed_cost_over_units(road):

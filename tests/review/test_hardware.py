@@ -60,12 +60,12 @@ def test_the_cost_of_a_used_hour_against_renting_it(judged):
 @pytest.mark.parametrize(
     ("history", "utilization", "paid", "verdict", "words"),
     [
-        ([0.2] * 6, 0.2, 6000.0, "retire", "below 30% in all of 6 months, and its used hour costs USD 30.00"),
-        ([0.2] * 6, 0.2, 3000.0, "watch", "below 30% in 6 of 6 months"),  # idle but cheap
-        ([0.2] * 5, 0.2, 6000.0, "watch", "below 30% in 5 of 5 months"),  # two quarters are not over
+        ([0.2] * 6, 0.2, 6000.0, "retire", "below 30 % in all of 6 months, and its used hour costs USD 30.00"),
+        ([0.2] * 6, 0.2, 3000.0, "watch", "below 30 % in 6 of 6 months"),  # idle but cheap
+        ([0.2] * 5, 0.2, 6000.0, "watch", "below 30 % in 5 of 5 months"),  # two quarters are not over
         ([0.2] * 5 + [0.3], 0.3, 4000.0, "keep", ""),  # back at the floor; a used hour costs 13.33, rented 16.67
         ([0.4] * 6, 0.4, 20000.0, "watch", "its used hour costs USD 50.00, rented on demand USD 12.50"),
-        ([0.6, 0.55, 0.5, 0.45, 0.4, 0.35], 0.35, 1000.0, "watch", "falls below 30% within 6 months"),
+        ([0.6, 0.55, 0.5, 0.45, 0.4, 0.35], 0.35, 1000.0, "watch", "falls below 30 % within 6 months"),
         ([0.5] * 6, 0.5, 1000.0, "keep", ""),
     ],
 )

@@ -1,9 +1,13 @@
 """Exit codes and messages of the command line."""
 
+import inspect
 import subprocess
 import sys
+from typing import get_type_hints
 
 import pytest
+
+from aifactory.cli import app
 
 
 def aifactory(*arguments, cwd=None):
@@ -46,6 +50,8 @@ def test_check_of_a_good_workspace(mini):
         (["run", "--set", "wac=1"], "Did you mean 'wacc'"),
         (["run", "--period", "2026-1"], "YYYY-MM"),
         (["check", "does-not-exist"], "does-not-exist"),
+        (["approve"], "--workspace"),
+        (["generate", "--requests", "10", "--out", "no-folder/x.parquet"], "no-folder"),
     ],
 )
 def test_bad_input_exits_2_with_one_readable_message(arguments, words, tmp_path):
@@ -54,6 +60,31 @@ def test_bad_input_exits_2_with_one_readable_message(arguments, words, tmp_path)
     assert words in done.stderr
     assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_help_answers_to_its_short_name():
+    assert "--share" in aifactory("early", "-h").stdout
+
+
+def callbacks(part):
+    yield from (command.callback for command in part.registered_commands)
+    for inner in part.registered_groups:
+        yield from callbacks(inner.typer_instance)
+
+
+@pytest.mark.parametrize("command", list(callbacks(app)), ids=lambda command: command.__name__)
+def test_every_option_may_be_left_at_its_default(command):
+    hints = get_type_hints(command, include_extras=True)
+    for name, parameter in inspect.signature(command).parameters.items():
+        least = [
+            item.min for item in getattr(hints[name], "__metadata__", ()) if getattr(item, "min", None) is not None
+        ]
+        assert not least or parameter.default in (None, inspect.Parameter.empty) or parameter.default >= least[0], name
+
+
+def test_a_folder_without_a_workspace_is_checked_as_the_sample_and_said_so(tmp_path):
+    done = aifactory("check", cwd=tmp_path)
+    assert "the sample company stands in" in done.stdout
 
 
 def test_import_stays_light():

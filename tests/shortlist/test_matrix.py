@@ -225,7 +225,7 @@ def test_the_reason_names_the_figures(changed):
     found = find_exclusions(changed(accelerators=chips), cell())
     assert found["reason"].iloc[0] == (
         "weights of 16.1 GB, 0.54 GB of KV cache for 4,096 tokens and 0.23 GB of activations (bf16) need 16.8 GB; "
-        "1 x 10 GB have 9 GB to use (90%)"
+        "1 x 10 GB have 9 GB to use (90 %)"
     )
 
 

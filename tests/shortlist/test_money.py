@@ -32,7 +32,7 @@ def test_compute_is_what_the_plan_would_pay(mini_ws):
     alone = price_cells(market(mini_ws, inventory(per_hour=PER_HOUR), *offers), cells({})).iloc[0]
     row = one(mini_ws)
     assert row["compute_usd"] == alone["compute_usd"] > 0
-    assert row["terms"] == alone["terms"] == "on demand 100%"
+    assert row["terms"] == alone["terms"] == "on demand 100 %"
 
 
 def test_the_unit_cost_is_the_level_price_of_a_thousand(mini_ws):

@@ -40,7 +40,7 @@ def priced(ws, *offers, demand=None, cell=None, today=H100):
 def test_on_demand_pays_whole_nodes_in_the_hours_in_which_they_work(mini_ws):
     row = priced(mini_ws, offer(mini_ws))
     assert row["compute_usd"] == pytest.approx(NODE_MONTH * 2.0 * (1 + BY_DAY) * factors(mini_ws))
-    assert (row["terms"], row["committed_share"], row["missed_usd"]) == ("on demand 100%", 0.0, 0.0)
+    assert (row["terms"], row["committed_share"], row["missed_usd"]) == ("on demand 100 %", 0.0, 0.0)
     assert (row["terms_source"], row["terms_as_of"], row["terms_stale"]) == ("AWS, test", pd.Timestamp("2026-10-01"), False)  # fmt: skip
 
 
@@ -48,7 +48,7 @@ def test_the_base_is_committed_and_the_rest_rented(mini_ws):
     year = offer(mini_ws, purchase_option="reserved_1y", term_months=12, usd_per_accelerator_hour=1.0)
     row = priced(mini_ws, offer(mini_ws), year)
     assert row["compute_usd"] == pytest.approx(NODE_MONTH * (1.0 + 2.0 * BY_DAY) * factors(mini_ws))
-    assert row["terms"] == "reserved, 1 year 71%, on demand 29%"
+    assert row["terms"] == "reserved, 1 year 71 %, on demand 29 %"
     assert row["committed_share"] == pytest.approx(1 / (1 + BY_DAY))
     dear = offer(mini_ws, purchase_option="reserved_1y", term_months=12, usd_per_accelerator_hour=2.1)
     assert priced(mini_ws, offer(mini_ws), dear)["committed_share"] == 0.0
@@ -72,7 +72,7 @@ def test_hardware_is_rented_until_it_comes_and_sold_at_the_end(mini_ws):
     owned += running * factors(mini_ws, 7) - 3_000 * kept * last
     early = NODE_MONTH * 2.0 * (1 + BY_DAY) * factors(mini_ws, 1, 6)
     assert row["compute_usd"] == pytest.approx(early + 2 * 8 * owned)
-    assert row["terms"].startswith("purchase 88%")
+    assert row["terms"].startswith("purchase 88 %")
 
 
 def test_what_cannot_be_rented_is_missed_until_hardware_comes(changed, mini_ws):
@@ -113,9 +113,9 @@ def test_owned_accelerators_of_todays_platform_cost_their_running_alone(mini_ws)
     power = mini_ws.table("accelerators").set_index("accelerator_id").loc[H100, "tdp_w"] / 1000
     running = power * (mini_ws.plan.value("pue") * 730 * 0.1 + mini_ws.plan.value("colocation_usd_per_kw_month"))
     assert row["compute_usd"] == pytest.approx(16 * running * factors(mini_ws))
-    assert row["terms"] == f"{OPTION_NAMES['owned'].lower()} 100%"
+    assert row["terms"] == f"{OPTION_NAMES['owned'].lower()} 100 %"
     elsewhere = priced(mini_ws, offer(mini_ws), demand=inventory(pools=pools), today=A100)
-    assert elsewhere["terms"] == "on demand 100%"
+    assert elsewhere["terms"] == "on demand 100 %"
 
 
 def committed(ws, option, accelerators, start, end=None, **fields):

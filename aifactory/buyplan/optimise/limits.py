@@ -20,6 +20,7 @@ from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 from aifactory.buyplan.optimise.extensive import order_rows
 from aifactory.buyplan.optimise.problem import Problem
 from aifactory.errors import InputError
+from aifactory.units import percent
 
 TOLERANCE = 1e-7
 UNITS = {"capital": "USD", "budget": "USD", "power": "kW", "reserve": "accelerators", "share": "accelerator-months"}
@@ -84,7 +85,7 @@ def overrun_words(overruns: tuple[Overrun, ...]) -> str:
 def _group_words(name: str, members: list[Overrun]) -> str:
     worst = max(members, key=lambda member: member.by)
     if _kind(name) == "share":
-        return f"{name} by {worst.by:.1%} of what is held ({worst.most:.1%} allowed)"
+        return f"{name} by {percent(worst.by)} of what is held ({percent(worst.most)} allowed)"
     amount = f"{worst.by:,.6g} {UNITS[_kind(name)]} ({worst.most:,.6g} allowed)"
     if len(members) == 1:
         return f"{worst.name} by {amount}"

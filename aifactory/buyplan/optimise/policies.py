@@ -14,6 +14,7 @@ from aifactory.buyplan.optimise.evaluate import Evaluator, evaluate_plan, recour
 from aifactory.buyplan.optimise.foresight import known_path_usd
 from aifactory.buyplan.optimise.problem import Problem
 from aifactory.buyplan.optimise.reference import reference_usd
+from aifactory.units import percent
 
 RESERVES = (0.0, 0.2, 0.4)
 FORESIGHT, OURS = "perfect foresight", "plan over all paths"
@@ -51,7 +52,7 @@ def policy_plans(problem: Problem) -> dict[str, np.ndarray]:
     plans = {"all on demand": np.zeros(len(problem.orders))}
     plans["peak of the 95 % path"] = _commit(problem, platform, peak)
     for reserve in RESERVES:
-        name = f"average + {reserve:.0%}".replace("%", " %") if reserve else "average"
+        name = f"average + {percent(reserve)}" if reserve else "average"
         plans[name] = _commit(problem, platform, average * (1 + reserve))
     plans["newsvendor"] = _commit(problem, platform, _newsvendor(problem, platform, rate))
     ports = np.zeros(len(problem.ports))

@@ -21,6 +21,7 @@ from aifactory.buyplan.stress.fleet import Fleet
 from aifactory.buyplan.stress.replan import Replanner, copies
 from aifactory.buyplan.stress.stresses import stressed
 from aifactory.buyplan.stress.world import World, carry, objective, outcome, world_of
+from aifactory.units import percent
 
 #: Months in which nodes may be handed back, months of notice, and groups of like paths that decide together.
 REVIEWS, NOTICE, GROUPS = (6, 12, 18, 24, 30), 3, 5
@@ -59,7 +60,7 @@ def value_flexibility(basis: StressBasis) -> Flexibility | None:
         _row("Exit clause (nodes handed back)", f"every half year with {NOTICE} months' notice; bought kit at its resale value", plain.world, base, base - handed_back(fleet)),
         _row("Swap right (between regions)", "committed nodes work where their accelerator is needed that month", plain.world, base, base - swapped(fleet, basis.pools["accelerator_id"])),
         _row("Shorter term (at the long price)", "every longer contract also for a year, orders made anew", plain.world, best, shorter_terms(basis, anew.nodes)),
-        _row("Spare capacity (chargeback)", f"other teams take {TAKEN_UP:.0%} of idle hours at cost (assumption)".replace("%", " %"), plain.world, base, base - TAKEN_UP * spare_usd(fleet)),
+        _row("Spare capacity (chargeback)", f"other teams take {percent(TAKEN_UP)} of idle hours at cost (assumption)", plain.world, base, base - TAKEN_UP * spare_usd(fleet)),
     ]  # fmt: skip
     table = pd.DataFrame(rows).sort_values("worth_usd", ascending=False, kind="stable", ignore_index=True)
     return Flexibility(table.assign(share=table["worth_usd"] / objective(plain.world, base)))

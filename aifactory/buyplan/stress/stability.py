@@ -11,6 +11,7 @@ from aifactory.buyplan.optimise.evaluate import evaluate_plan
 from aifactory.buyplan.optimise.problem import Problem
 from aifactory.buyplan.stress.replan import replan
 from aifactory.buyplan.stress.world import world_of
+from aifactory.units import signed_percent
 
 #: Sizes of the changes; gap to which each problem is planned anew.
 SMALL, GAP = 0.01, 1e-4
@@ -39,7 +40,7 @@ def plan_stability(problem: Problem, nodes: np.ndarray, small: float = SMALL, mo
     """
     rows = [_row("none", problem, nodes)]
     for sign in (1.0, -1.0):
-        factor, shown = 1.0 + sign * small, f"{sign * small:+.0%}".replace("%", " %")
+        factor, shown = 1.0 + sign * small, signed_percent(sign * small)
         rows.append(_row(f"demand {shown}", replace(problem, demand=problem.demand * factor), nodes))
         prices = {name: getattr(problem, name) * factor for name in ("on_demand_usd", "spot_usd")}
         rows.append(_row(f"prices of rented hours {shown}", replace(problem, **prices), nodes))

@@ -173,7 +173,7 @@ def test_the_share_of_a_vendor_gives_way():
     plain = one([BUY], vendor=("a",), floor=np.full((4, 1), 2.0), vendor_most=0.6)
     eased, conflict, over = relaxed(plain, largest_orders(plain))
     assert eased.vendor_most == 1.0 and "share of a" in conflict.names
-    assert overrun_words(over) == "share of a by 40.0% of what is held (60.0% allowed)"
+    assert overrun_words(over) == "share of a by 40 % of what is held (60 % allowed)"
 
 
 def test_a_conflict_that_no_single_limit_resolves_says_so():

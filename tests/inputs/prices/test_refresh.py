@@ -226,7 +226,7 @@ def test_what_changed_is_shown_and_nothing_held_is_overwritten(workspace, put):
     assert done.gone["sku"].tolist() == ["gpu-l40s-a_1gpu"]
     text = "\n".join(refresh_lines(done))
     assert "QUARANTINED: nvidia-h100-sxm" in text
-    assert "-8%" in text
+    assert "−8 %" in text
     (accepted,) = refresh(workspace, put("nebius/vms.csv", changed), as_of="2026-11-25", accept=True)
     assert accepted.states == {"held": 2, "quarantined": 1}
     assert len(held(workspace)) == len(after) + 1

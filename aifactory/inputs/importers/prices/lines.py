@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aifactory.inputs.importers.prices.refresh import Refreshed
+from aifactory.units import signed_percent
 
 MOST = 20  # changes shown one by one
 
@@ -20,7 +21,7 @@ def refresh_lines(report: Refreshed) -> list[str]:
     for name in ("quarantined", "moved", "new"):
         rows = report.changes[report.changes["state"] == name] if len(report.changes) else report.changes
         for row in rows.head(MOST).itertuples():
-            was = f" (was {row.before:.4f}, {row.change:+.0%})" if row.before == row.before else ""
+            was = f" (was {row.before:.4f}, {signed_percent(row.change)})" if row.before == row.before else ""
             place = f"{row.accelerator_id} {row.provider} {row.sku} {row.region} {row.purchase_option}"
             lines.append(f"  {name.upper() if name == 'quarantined' else name}: {place} at {row.price:.4f}{was}")
         if len(rows) > MOST:

@@ -21,7 +21,7 @@ from aifactory.inputs.importers.prices.formats import needs_date
 from aifactory.inputs.importers.prices.offers import COLUMNS, Found, Source
 from aifactory.inputs.plan import read_yaml
 from aifactory.inputs.spreadsheet import read_spreadsheet
-from aifactory.units import HOURS_PER_MONTH
+from aifactory.units import HOURS_PER_MONTH, percent
 
 PARTS = ("columns", "values", "constants", "price_per")
 FIELDS = (
@@ -164,7 +164,7 @@ def _offer(row: _Row, price_per: str) -> dict[str, object]:
     hours = {"month": HOURS_PER_MONTH, "term": HOURS_PER_MONTH * term}.get(price_per.split("_")[-1], 1.0)
     raise_by, buy_out = row.share("escalator_per_year", least=-1.0), row.number("buy_out_usd")
     mean = sum((1.0 + raise_by) ** (month // 12) for month in range(term)) / term if term else 1.0
-    notes = [row.cells.get("note", ""), f"escalator {raise_by:.1%} a year averaged over the term" if raise_by else "",
+    notes = [row.cells.get("note", ""), f"escalator {percent(raise_by)} a year averaged over the term" if raise_by else "",
              f"buy-out USD {buy_out:,.0f} at the end, not in the price" if buy_out > 0 else ""]  # fmt: skip
     stated = row.day("as_of")
     return dict.fromkeys(COLUMNS) | {

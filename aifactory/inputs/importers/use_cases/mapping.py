@@ -15,6 +15,7 @@ from aifactory.inputs.importers.use_cases.quantities import months, number, quan
 from aifactory.inputs.importers.use_cases.words import header_score, known_value, vocabulary
 from aifactory.inputs.plan import read_yaml
 from aifactory.inputs.spreadsheet import Sheet
+from aifactory.units import percent
 
 #: Guesses at or above are used without being asked for, those above ASKED are suggested.
 USED, ASKED = 0.7, 0.45
@@ -164,9 +165,9 @@ def mapping_text(sheet: Sheet, mapping: Mapping) -> str:
         theirs = mapping.columns.get(item.name)
         if theirs is not None:
             guess = best.get((item.name, theirs), Guess(item.name, theirs, 1.0))
-            known = "" if guess.known == 1.0 else f"; its values are known in {guess.known:.0%} of these"
+            known = "" if guess.known == 1.0 else f"; its values are known in {percent(guess.known)} of these"
             lines.append(
-                f"  {item.name}: {_quoted(theirs)}  # {guess.confidence:.0%} sure; {_shown(frame[theirs])}{known}"
+                f"  {item.name}: {_quoted(theirs)}  # {percent(guess.confidence)} sure; {_shown(frame[theirs])}{known}"
             )
             continue
         for guess in [guess for guess in mapping.guesses if guess.ours == item.name][:EXAMPLES]:
