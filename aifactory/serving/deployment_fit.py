@@ -6,6 +6,10 @@
 Closed forms: `refit.robust_error` with a level per engine release and way of serving, so that constants explain
 models, precisions, systems and loads, not the tuning of one release. Parts: clipped absolute log error, mean and
 median, with whole systems, architectures and model paths left out in turn, over a sample of cells.
+
+How far fitting helps its own figures (2026-11-26): with parts as shipped, whole systems left out are missed by 13.7 %
+(time per output token) and 34.9 % (first token); with parts fitted from equal sizes without the system, on 600 cells, by
+14.7 % and 39.4 %, and 79 and 76 % of the rows lie inside the 80 % interval.
 """
 
 from __future__ import annotations
