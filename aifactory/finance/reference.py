@@ -62,7 +62,7 @@ def check(csv_path: str | Path) -> pd.DataFrame:
     inputs that do not fit it, an expected value or tolerance that cannot be read: the row is not ok
     and says so. A file without the required columns raises `InputError`.
     """
-    return pd.DataFrame([_run(row) for row in _rows(Path(csv_path))], columns=COLUMNS)
+    return pd.DataFrame([_run(row) for row in _rows(Path(csv_path))], columns=COLUMNS).astype({"ok": bool})
 
 
 def _rows(path: Path) -> Iterator[Mapping[str, str]]:
@@ -70,11 +70,17 @@ def _rows(path: Path) -> Iterator[Mapping[str, str]]:
         raise InputError.at(path, "there is no such file")
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, restkey="beyond")
-            missing = [name for name in REQUIRED if name not in (reader.fieldnames or [])]
+            header = file.readline()
+            separator = max(",;\t", key=header.count)
+            names = [name.strip().lower() for name in next(csv.reader([header], delimiter=separator), [])]
+            missing = [name for name in REQUIRED if name not in names]
             if missing:
                 raise InputError.at(path, f"the columns {', '.join(missing)} are missing")
-            yield from reader
+            if twice := [name for name in (*REQUIRED, "tolerance") if names.count(name) > 1]:
+                raise InputError.at(path, f"the column {twice[0]} stands twice")
+            for row in csv.DictReader(file, names, restkey="beyond", delimiter=separator):
+                if any("".join(value or "").strip() for value in row.values()):  # cells beyond the header are a list
+                    yield row
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError.at(path, f"this is not a CSV file in UTF-8: {error}") from None
 

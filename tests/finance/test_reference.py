@@ -139,3 +139,45 @@ def test_other_files_are_refused(tmp_path):
     (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00case")
     with pytest.raises(InputError, match="UTF-8"):
         check(tmp_path / "binary.csv")
+
+
+CASE = ["C1", "npv_t0", '{"rate": 0.1, "cash_flows": [-100, 110]}', "0", "1e-9"]
+
+
+def written(path, header, rows, separator=",", end="\n", encoding="utf-8"):
+    def quote(cell):
+        return '"' + cell.replace('"', '""') + '"'
+
+    lines = [separator.join(header), *(separator.join(map(quote, row)) for row in rows)]
+    path.write_bytes((end.join(lines) + end).encode(encoding))
+    return path
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"separator": ";"},
+        {"separator": "\t"},
+        {"end": "\r\n"},
+        {"encoding": "utf-8-sig"},
+        {"end": "\n\n"},
+        {"end": "\n  \n"},
+    ],
+    ids=["semicolons", "tabs", "crlf", "bom", "blank lines", "lines of blanks"],
+)
+def test_other_forms_of_the_file_read_alike(tmp_path, form):
+    header = HEADER.strip().split(",")
+    found = check(written(tmp_path / "cases.csv", header, [CASE], **form))
+    assert found[["case_id", "ok"]].to_numpy().tolist() == [["C1", True]]
+    mixed = check(
+        written(tmp_path / "mixed.csv", [f" {name.upper()} " for name in header[::-1]], [CASE[::-1], [""] * 5], **form)
+    )
+    assert mixed["ok"].tolist() == [True]
+
+
+def test_a_header_alone_has_no_cases_and_a_column_stands_once(tmp_path):
+    none = check(written(tmp_path / "none.csv", HEADER.strip().split(","), []))
+    assert none.empty
+    assert none["ok"].dtype == bool
+    with pytest.raises(InputError, match="column expected stands twice"):
+        check(written(tmp_path / "twice.csv", ["case_id", "function", "inputs", "expected", "expected"], [CASE]))
