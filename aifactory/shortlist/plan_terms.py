@@ -139,8 +139,7 @@ def price_pools(market: Market, streams: Streams, prices: pd.DataFrame) -> Price
     terms = build_terms(offers, slots, plan, held)
     rate = monthly_rate(plan.value("wacc"))
     orders = follow(cheapest_decisions(load, terms, rate), terms, owned)
-    if (owned[1:] & ~owned[:-1]).any():
-        load = committed_first(load, orders.state, slots, terms)
+    load = committed_first(load, orders.state, slots, terms)
     compute = price_orders(orders, load, slots, terms, pools, placed)
     factors = discount_factors(len(load.use), rate)
     missed = factors @ _missed_usd(market, streams, offers, load, slots, terms, compute)

@@ -131,7 +131,7 @@ def test_a_running_term_is_paid_in_any_case_and_costs_nothing_until_it_ends(chan
     ws = changed(commitments=committed(mini_ws, "reserved_1y", 16, "2026-05", "2027-05"))
     row = priced(ws, offer(ws))
     assert row["compute_usd"] == pytest.approx(NODE_MONTH * 2.0 * (1 + BY_DAY) * factors(ws, 7))
-    assert row["terms"] == "on demand 78%, owned or committed before 22%"
+    assert row["terms"] == "on demand 78 %, owned or committed before 22 %"
     assert priced(ws, offer(ws), today=A100)["compute_usd"] == pytest.approx(
         NODE_MONTH * 2.0 * (1 + BY_DAY) * factors(ws)
     )
