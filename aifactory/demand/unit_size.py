@@ -7,8 +7,8 @@ own telemetry (`demand.profile.monthly_trend` with the prior of sizes); the grow
 
     c = (1 + g_requests) (1 + sum_i a_i g_i) - 1,   a_i the share of token kind i in today's work,
 
-and its doubt, cautiously as if all factors moved together, s = s_requests + sum_i a_i s_i. Prior and drift are plan
-assumptions (`unknown_size_growth_sd`, `size_drift_sd`) with their sources.
+and its doubt s = (s_requests^2 + (sum_i a_i s_i)^2)^(1/2), as if lengths moved together and the number of requests
+apart. Prior and drift are plan assumptions (`unknown_size_growth_sd`, `size_drift_sd`) with their sources.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def unit_creep(rows: pd.DataFrame, output_weight: float, prior_sd: float) -> Cre
         return None
     share = work / work.sum()
     more = np.prod(1 + growth[~of_tokens])
-    return Creep(float(more * (1 + share @ growth) - 1), float(doubt[~of_tokens].sum() + share @ doubt))
+    return Creep(float(more * (1 + share @ growth) - 1), float(np.hypot(doubt[~of_tokens].sum(), share @ doubt)))
 
 
 def widened(log_sd: float, plan: Plan) -> float:

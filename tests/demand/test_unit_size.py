@@ -23,7 +23,7 @@ def test_by_hand():
     # work 1,000 + 4 x 250 = 2,000: shares one half; requests per session grow by 2 %
     found = unit_creep(rows(input_tokens=(1000.0, 0.03, 0.01), output_tokens=(250.0, 0.01, 0.02), requests_per_unit=(8.0, 0.02, 0.005)), 4.0, PRIOR)  # fmt: skip
     assert found.growth == pytest.approx(1.02 * (1 + 0.5 * 0.03 + 0.5 * 0.01) - 1)
-    assert found.log_sd == pytest.approx(0.005 + 0.5 * 0.01 + 0.5 * 0.02)
+    assert found.log_sd == pytest.approx(np.sqrt(0.005**2 + (0.5 * 0.01 + 0.5 * 0.02) ** 2))
 
 
 def test_too_few_months_are_no_growth_with_the_doubt_of_the_prior():
