@@ -87,7 +87,7 @@ def order_rows(problem: Problem) -> tuple[sparse.csr_matrix, np.ndarray, np.ndar
 
 def largest_orders(problem: Problem) -> np.ndarray:
     """[N] nodes beyond which an order has no use: the platform alone would serve the largest demand of any path, or its floor."""
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):
         each = np.where(problem.rate > 0, problem.demand.max(axis=(0, 1, 3))[:, None] / problem.rate, 0.0)
     floor = np.max(problem.floor, axis=0) if np.size(problem.floor) else 0.0
     most = np.ceil(np.maximum(each.sum(axis=0), floor) / problem.node_size) + 1
