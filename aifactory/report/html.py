@@ -36,6 +36,8 @@ WIDGET_LINE = "Interactive control: open the notebook to change it."
 IN_MARKUP = str.maketrans("<>&", ",.:")
 _HEADING = re.compile(r"\A#{1,2} +(.+?)\s*(?:\n|\Z)")
 _DOWNLOAD = re.compile(rf'href="{re.escape(CSV_ADDRESS)}([^"]*)"')
+#: Where this package or a library lies on the machine that ran the notebook, in front of the file that a warning names.
+_MACHINE = re.compile(r"(?:[A-Za-z]:)?[/\\]\S*[/\\](?=(?:aifactory|site-packages)[/\\])")
 #: End tags that HTML lets a table leave out: some 20 kB of a report.
 _OPTIONAL_END = re.compile(r"</t[dhr]>")
 _COLOUR_CODES = re.compile(r"\x1b\[[0-9;]*m")
@@ -153,7 +155,7 @@ def _add_code_cell(page: _Page, cell: Any) -> None:
         page.add(f'<div class="code"><pre><code>{escape(cell.source)}</code></pre></div>')
     for output in cell.outputs:
         if output.output_type == "stream":
-            page.add(_plain(output.text))
+            page.add(_plain(_MACHINE.sub("", output.text)))
         elif output.output_type == "error":
             page.add(_plain("\n".join(output.traceback)))
         else:

@@ -183,6 +183,19 @@ def test_errors_and_streams_are_shown_without_colour_codes():
     assert "<pre>E: &lt;v&gt;</pre>" in page
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("/home/me/venv/lib/site-packages/numpy/a.py:9: RuntimeWarning: <x>", "site-packages/numpy/a.py:9: RuntimeWarning: &lt;x&gt;"),
+        ("C:\\work\\aifactory\\run\\b.py:1: UserWarning", "aifactory\\run\\b.py:1: UserWarning"),
+        ("a/b is not c", "a/b is not c"),
+    ],
+)  # fmt: skip
+def test_warnings_do_not_name_the_folders_of_a_machine(text, shown):
+    page = page_of(new_code_cell("x", outputs=[new_output("stream", name="stderr", text=text)]))
+    assert f"<pre>{shown}</pre>" in page
+
+
 def test_images_have_words():
     page = page_of(output_cell({"image/png": "iVBORw0KGgo=\n", "text/plain": "A <photo>"}))
     assert '<img class="shot" alt="A &lt;photo&gt;" src="data:image/png;base64,iVBORw0KGgo=">' in page

@@ -9,6 +9,7 @@ import pytest
 from aifactory.serving.transfer import UNSEEN_CLASS
 from aifactory.shortlist.example_answers import answer
 from aifactory.shortlist.examples import COLUMNS, EXAMPLES, run_examples, work_examples
+from aifactory.units import percent
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,7 @@ def test_the_alternatives_carry_an_interval_a_chance_and_a_deciding_capacity(wor
     assert support["alternative_tier"] in {UNSEEN_CLASS, "anchored", "step model"}
     assert support["alternative_low_usd"] < support["alternative_usd"] < support["alternative_high_usd"]
     assert 0 <= support["cheaper_probability"] <= 1
-    assert f"{support['cheaper_probability']:.0%} of draws" in support["explanation"]
+    assert f"{percent(support['cheaper_probability'])} of draws" in support["explanation"]
     assert "a benchmark of" in support["explanation"]
 
 
