@@ -222,7 +222,8 @@ def test_a_stated_restriction_holds_for_what_it_names(changed, mini_ws):
 def test_the_reason_names_the_figures(changed):
     chips = changed().table("accelerators").copy()
     chips.loc[chips["accelerator_id"] == H100, ["memory_gb", "accelerators_per_node"]] = [10.0, 1]
-    found = find_exclusions(changed(accelerators=chips), cell())
+    alone = changed().table("prices").assign(accelerators_per_node=pd.NA)  # nobody sells it by more than one
+    found = find_exclusions(changed(accelerators=chips, prices=alone), cell())
     assert found["reason"].iloc[0] == (
         "weights of 16.1 GB, 0.54 GB of KV cache for 4,096 tokens and 0.23 GB of activations (bf16) need 16.8 GB; "
         "1 x 10 GB have 9 GB to use (90 %)"
