@@ -86,6 +86,20 @@ def hosted_first(comparisons: pd.DataFrame | None) -> str:
     )
 
 
+def covered_sentence(planned: pd.DataFrame, not_sized: pd.DataFrame) -> str:
+    """Say how many use cases the plan covers whole, where it leaves some or their regions out.
+
+    >>> left = pd.DataFrame({"use_case_id": ["voice", "voice"]})
+    >>> covered_sentence(pd.DataFrame({"use_case_id": ["chat", "chat", "search"]}), left)
+    ' It covers 2 of 3 use cases whole; the caveats name what is left out.'
+    """
+    left, sized = set(not_sized["use_case_id"]), set(planned["use_case_id"])
+    if not left:
+        return ""
+    whole, of = len(sized - left), len(sized | left)
+    return f" It covers {whole} of {of} use cases whole; the caveats name what is left out."
+
+
 def _own_decision(orders: pd.DataFrame, roi: pd.DataFrame, plan: Plan, held: float, *, barred: bool) -> str:
     expected = roi[roi["scenario"] == "expected"].iloc[0]
     outlook = f"The plan costs {money(expected['tco_usd'])} over {plan.horizon_months} months"

@@ -22,7 +22,7 @@ from aifactory.buyplan.duties import governance_frame
 from aifactory.buyplan.examine import ExamineBasis
 from aifactory.buyplan.excluded import Cells
 from aifactory.buyplan.futures import PATHS, FuturesBasis, futures_basis, problem_of, stream_paths
-from aifactory.buyplan.governance import decision_sentence, hosted_first
+from aifactory.buyplan.governance import covered_sentence, decision_sentence, hosted_first
 from aifactory.buyplan.hosted import Hosted, hosted_option
 from aifactory.buyplan.keep import earlier_steps
 from aifactory.buyplan.options_table import break_even_frame, options_frame
@@ -243,7 +243,9 @@ def _decision(
     asked = hosted is not None and not hosted.table.empty
     first = hosted.first_sentence() if asked else hosted_first(comparisons)
     barred = chosen is not None and chosen.bars_all
-    return decision_sentence(orders, roi, case.plan, first, case.placed.accelerators.sum(axis=1).max(), barred=barred)
+    held = case.placed.accelerators.sum(axis=1).max()
+    asked = decision_sentence(orders, roi, case.plan, first, held, barred=barred)
+    return asked + covered_sentence(case.streams.table, case.streams.not_sized)
 
 
 def report(
