@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 #: A text of more letters than this that is part of names points to those names, a few of them.
 MIN_PART, MOST_NAMED = 2, 4
+#: No space left, quota used up, file larger than allowed.
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def is_full_disk(error: OSError) -> bool:
+    """Whether nothing could be written for want of room.
+
+    >>> is_full_disk(OSError(errno.ENOSPC, "No space left on device")), is_full_disk(FileNotFoundError())
+    (True, False)
+    """
+    return error.errno in FULL_DISK
 
 
 class AIFactoryError(Exception):

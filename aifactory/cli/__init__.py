@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from aifactory.cli import demand, plans, prices, road, serving
 from aifactory.cli.base import EXIT_BAD_INPUT, EXIT_FAILED, errors
-from aifactory.errors import AIFactoryError, InputError
+from aifactory.errors import AIFactoryError, InputError, is_full_disk
 
 __all__ = ["app", "main"]
 
@@ -40,5 +40,6 @@ def main() -> None:
         sys.exit(EXIT_FAILED)
     except OSError as error:  # a file or folder that cannot be read or written
         where = f"{error.filename}: " if error.filename else ""
+        where += "no room on the disk: " if is_full_disk(error) else ""
         errors.print(f"Error: {escape(f'{where}{error.strerror or error}')}", soft_wrap=True)
         sys.exit(EXIT_BAD_INPUT)

@@ -216,9 +216,10 @@ def approve(
 ) -> None:
     """Freeze the buy plan of a period: the monthly refresh compares against it."""
     import aifactory as af
+    from aifactory.run.parameters import check_period
 
     _say_sample(workspace, written=True)
-    loaded = af.load_workspace(workspace, period)
+    loaded = af.load_workspace(workspace, check_period(period, today()))
     inventory, benchmark = af.build_inventory(loaded), af.build_benchmark(loaded)
     plan = af.build_buy_plan(loaded, inventory, benchmark, af.build_shortlist(loaded, inventory, benchmark))
     path = af.approve_plan(plan, loaded.path, force=force)

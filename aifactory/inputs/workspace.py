@@ -293,6 +293,9 @@ def _store(cache: Path, tables: dict[str, pd.DataFrame], sources: pd.DataFrame, 
     try:
         cache.parent.mkdir(exist_ok=True)
         building = Path(tempfile.mkdtemp(dir=cache.parent, prefix=".building-"))
+    except OSError:
+        return False
+    try:
         for name, frame in tables.items():
             frame.to_parquet(building / f"{name}.parquet")
         findings_frame(notes).to_parquet(building / "notes.parquet")
@@ -303,6 +306,7 @@ def _store(cache: Path, tables: dict[str, pd.DataFrame], sources: pd.DataFrame, 
             building.rename(cache)
         _forget_old(cache)
     except OSError:
+        shutil.rmtree(building, ignore_errors=True)
         return False
     return True
 

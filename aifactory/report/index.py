@@ -9,6 +9,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from aifactory.inputs.hold import put_bytes
 from aifactory.report.html import Part, asset, page_template
 from aifactory.report.markup import render
 from aifactory.report.tables import tone
@@ -57,27 +58,36 @@ def write_index(out: str | Path) -> Path:
         "parts": [Part("loose", items=[Markup(render("index", periods))])],  # noqa: S704 - escaped by the macro
     }
     path = out / INDEX
-    path.write_text(page_template().render(facts), encoding="utf-8")
+    put_bytes(path, page_template().render(facts).encode())
     return path
 
 
 def _entries(folder: Path, out: Path) -> list[Entry]:
     manifests = {
-        path.parent.name: path for path in folder.glob(f"*/{MANIFEST}") if not path.parent.name.startswith(".")
+        path.parent.name: names
+        for path in folder.glob(f"*/{MANIFEST}")
+        if not path.parent.name.startswith(".") and (names := _names(path))
     }
     order = [*(stage for stage in _ROAD if stage in manifests), *sorted(set(manifests) - set(_ROAD))]
-    return [_entry(manifests[stage], stage, out) for stage in order]
+    return [_entry(folder / stage, manifests[stage], stage, out) for stage in order]
 
 
-def _entry(manifest: Path, stage: str, out: Path) -> Entry:
-    names = [resource["path"] for resource in json.loads(manifest.read_text(encoding="utf-8"))["resources"]]
+def _names(manifest: Path) -> list[str]:
+    """Files of a report; none where its manifest is damaged, so that the report is not whole."""
+    try:
+        return [str(resource["path"]) for resource in json.loads(manifest.read_text(encoding="utf-8"))["resources"]]
+    except (OSError, ValueError, LookupError, TypeError):
+        return []
+
+
+def _entry(folder: Path, names: list[str], stage: str, out: Path) -> Entry:
     links = [
-        {"href": (manifest.parent / name).relative_to(out).as_posix(), "label": label}
+        {"href": (folder / name).relative_to(out).as_posix(), "label": label}
         for suffix, label in _LINKED.items()
         for name in names
         if name.endswith(suffix) and "/" not in name
     ]
-    page = manifest.parent / f"{stage}.html"
+    page = folder / f"{stage}.html"
     meta = _Meta.of(page) if page.is_file() else {}
     return Entry(stage, meta.get("description", ""), meta.get("aifactory-status", ""), links)
 

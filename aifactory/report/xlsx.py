@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,8 @@ def write_workbook(
     live_npv : adds a sheet with a live NPV.
     """
     names = sheet_names([*tables, *(["Live NPV"] if live_npv else [])])
-    with xlsxwriter.Workbook(str(path), _OPTIONS) as book:
+    held = BytesIO()
+    with xlsxwriter.Workbook(held, _OPTIONS) as book:
         book.set_properties({"title": dict(readme).get("Title", ""), "created": dt.datetime.fromisoformat(created)})
         style = _styles(book)
         _write_readme(book, readme, {names[name]: table for name, table in tables.items()}, style)
@@ -74,6 +76,7 @@ def write_workbook(
             _write_table(book, names[name], table, style)
         if live_npv:
             _write_npv(book, names["Live NPV"], names[live_npv.table], live_npv, tables[live_npv.table][0], style)
+    path.write_bytes(held.getvalue())
 
 
 def sheet_names(names: Sequence[str]) -> dict[str, str]:

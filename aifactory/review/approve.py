@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +14,7 @@ import pandas as pd
 from aifactory.buyplan.releases import firm_orders_book, release_steps
 from aifactory.errors import InputError
 from aifactory.inputs.contracts import load_contract
+from aifactory.inputs.hold import writing
 from aifactory.inputs.tables import read_table
 from aifactory.inputs.workspace import table_file
 
@@ -30,7 +33,11 @@ def approve_plan(buy_plan: BuyPlan, workspace_path: Path | str, *, force: bool =
     the next month starts from it and recommends the difference. A plan approved for another period is replaced only with `force`; every approved plan is also
     kept under `approved_plans/<period>.csv`, one that it replaces under `<period>.1.csv` and so on. Written aside and renamed, so never half.
     """
-    folder = Path(workspace_path)
+    with writing(Path(workspace_path)):
+        return _approve(buy_plan, Path(workspace_path), force=force)
+
+
+def _approve(buy_plan: BuyPlan, folder: Path, *, force: bool) -> Path:
     table = buy_plan.approved_plan[load_contract("approved_plan").columns]
     if table.empty:
         raise InputError.at("approve", "the plan is empty; nothing can be approved")
@@ -45,12 +52,12 @@ def approve_plan(buy_plan: BuyPlan, workspace_path: Path | str, *, force: bool =
     old, ordered = table_file(folder, "approved_bands"), table_file(folder, "commitments")
     firm = firm_orders_book(buy_plan.orders, period, pd.Period(period, "M").end_time.date().isoformat())
     book = _book(ordered, firm, period)
-    _write((folder / STEPS,), steps)  # first, so that a plan never stands without the steps of its own
-    if len(book) or ordered:
-        _write((folder / BOOK,), book)
     history = folder / HISTORY / f"{period}.csv"
-    _keep(history, table)
-    _write((history, target), table)
+    tables = {folder / STEPS: steps}  # first, so that a plan never stands without the steps of its own
+    if len(book) or ordered:
+        tables[folder / BOOK] = book
+    with _written(tables | {history: table, target: table}):
+        _keep(history, table)
     for path, own in ((held, target), (old, folder / STEPS), (ordered, folder / BOOK)):
         if path and path != own:
             path.unlink()  # the same table in another format
@@ -78,12 +85,19 @@ def _text(table: pd.DataFrame) -> str:
     return table.round(DIGITS).to_csv(index=False, lineterminator="\n")
 
 
-def _write(paths: tuple[Path, ...], table: pd.DataFrame) -> None:
-    text = _text(table)
-    for path in paths:
-        aside = path.with_suffix(".tmp")
-        aside.write_text(text, encoding="utf-8")
-        os.replace(aside, path)  # noqa: PTH105 - the atomic one
+@contextmanager
+def _written(tables: dict[Path, pd.DataFrame]) -> Iterator[None]:
+    """Write all tables aside, and rename them only then: a full disk changes none of them."""
+    aside = {path: path.with_suffix(".tmp") for path in tables}
+    try:
+        for path, table in tables.items():
+            aside[path].write_text(_text(table), encoding="utf-8")
+        yield
+        for path, written in aside.items():
+            os.replace(written, path)  # noqa: PTH105 - the atomic one
+    finally:
+        for written in aside.values():
+            written.unlink(missing_ok=True)
 
 
 def _period_of(path: Path) -> str:

@@ -115,13 +115,11 @@ def _resource(folder: Path, path: Path) -> dict[str, Any]:
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
-    """Manifest of a complete report, or None where there is none."""
-    path = folder / MANIFEST
-    if not path.is_file():
-        return None
+    """Manifest of a complete report, or None where there is none or it is damaged."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError:
+        held = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        return held if held["aifactory"]["fingerprint"] and held["resources"] else None
+    except (OSError, ValueError, LookupError, TypeError):
         return None
 
 

@@ -5,29 +5,33 @@ Layout below the output folder::
     <period>/<stage>/           a complete report; its manifest.json was written last
     <period>/.staging/<stage>/  being built
     <period>/.old/<stage>/      the report it replaces, for the moment of the swap
+    earlier/<period>-<stage>-<fingerprint>/   a report that one of other inputs has replaced
+    runs.jsonl                  who ran when: one line per stage and run, only ever added to
     failed/<time>-<period>-<stage>/   notebook and traceback of a failed run
 """
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
-from aifactory.errors import InputError, StageError
+from aifactory.errors import InputError
+from aifactory.inputs.hold import hold
+from aifactory.run.manifest import read_manifest
+
+RUNS, EARLIER = "runs.jsonl", "earlier"
 
 
 def lock_output(out: Path, wait_s: float = 0) -> FileLock:
     """Acquire the output folder, or fail after `wait_s` seconds while another run holds it."""
     try:
         out.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(out / ".lock")
-        lock.acquire(timeout=wait_s)
-    except Timeout:
-        msg = f"another run is writing to {out}; wait until it has ended"
-        raise StageError(msg) from None
+        lock = hold(out / ".lock", f"run that writes to {out}", wait_s)
     except OSError as error:
         raise InputError.at("--out", f"cannot be written: {error.strerror}", value=str(out)) from None
     return lock
@@ -37,7 +41,9 @@ def recover(period_folder: Path) -> None:
     """Finish or undo what a killed run left: restore swapped-out reports, drop half-built ones."""
     for old in sorted((period_folder / ".old").glob("*")):
         final = period_folder / old.name
-        if not final.exists():
+        if final.exists():
+            _keep_earlier(old, final)
+        else:
             old.rename(final)
     for leftover in (".old", ".staging"):
         shutil.rmtree(period_folder / leftover, ignore_errors=True)
@@ -60,8 +66,26 @@ def publish(period_folder: Path, stage: str) -> Path:
         final.rename(old)
     staging.rename(final)
     _sync(period_folder)
-    shutil.rmtree(old, ignore_errors=True)
+    _keep_earlier(old, final)
     return final
+
+
+def _keep_earlier(old: Path, final: Path) -> None:
+    """Set aside a whole report that another took the place of; one of the same inputs is dropped."""
+    before, now = (read_manifest(folder) for folder in (old, final))
+    if before and before["aifactory"]["fingerprint"] != (now or before)["aifactory"]["fingerprint"]:
+        mark = before["aifactory"]["fingerprint"][:12]
+        kept = final.parent.parent / EARLIER / f"{final.parent.name}-{final.name}-{mark}"
+        kept.parent.mkdir(exist_ok=True)
+        if not kept.exists():
+            old.rename(kept)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def log_run(out: Path, lines: Iterable[dict[str, object]]) -> None:
+    """Add lines to the list of runs; what it holds is never changed."""
+    with (out / RUNS).open("a", encoding="utf-8") as stream:
+        stream.write("".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines))
 
 
 def keep_failure(out: Path, period_folder: Path, stage: str, traceback: str, moment: str) -> Path:

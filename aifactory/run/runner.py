@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import re
@@ -15,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from aifactory.errors import StageError
+from aifactory.errors import StageError, is_full_disk
 from aifactory.inputs.resources import data_dir, notebooks_dir
 from aifactory.inputs.workspace import Workspace, load_workspace
 from aifactory.run import publish
@@ -27,9 +26,6 @@ Progress = Callable[[str, int, int], None]
 RESULTS = "results.json"
 
 
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-
 @dataclass(frozen=True)
 class StageOutcome:
     """What became of one stage: `done`, `up to date` or `failed`."""
@@ -39,6 +35,7 @@ class StageOutcome:
     folder: Path
     message: str = ""
     duration_s: float = 0.0
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True)
@@ -100,14 +97,30 @@ def run_road(
     lock = publish.lock_output(out, wait_s)
     try:
         period_folder.mkdir(exist_ok=True)
-        publish.recover(period_folder)
+        for folder in out.glob("[0-9][0-9][0-9][0-9]-[0-9][0-9]"):
+            publish.recover(folder)
         job = _Job(loaded, settings or {}, out, period_folder, force, progress)
         with ThreadPoolExecutor(max_workers=workers or os.cpu_count() or 1) as pool:
             outcomes = list(pool.map(job.run, chosen))
         publish.recover(period_folder)
+        _log(out, outcomes, loaded.period, settings or {})
         return RoadOutcome(loaded.period, out, _write_index(out), outcomes, loaded)
     finally:
         lock.release()
+
+
+def _log(out: Path, outcomes: list[StageOutcome], period: str, settings: dict[str, float | int]) -> None:
+    """Note the run in `runs.jsonl`; a full disk is said by the stages that failed on it."""
+    moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    try:
+        publish.log_run(out, (
+            {"ended_utc": moment, "period": period, "stage": item.stage.name, "state": item.state, "settings": settings,
+             "fingerprint": item.fingerprint, "folder": item.folder.relative_to(out).as_posix(), "message": item.message}
+            for item in outcomes
+        ))  # fmt: skip
+    except OSError as error:
+        if not is_full_disk(error):
+            raise
 
 
 @dataclass(frozen=True)
@@ -125,15 +138,16 @@ class _Job:
         final = self.period_folder / stage.name
         run = describe_run(self.workspace, stage, notebook, self.settings)
         if not self.force and is_up_to_date(final, run["fingerprint"]):
-            return StageOutcome(stage, "up to date", final)
+            return StageOutcome(stage, "up to date", final, fingerprint=run["fingerprint"])
         started = time.monotonic()
         folder = publish.stage_folder(self.period_folder, stage.name)
         try:
             self._build(stage, notebook, folder, run, started)
             publish.publish(self.period_folder, stage.name)
         except Exception as error:  # noqa: BLE001 - any failure must leave the last good report in place
-            return StageOutcome(stage, "failed", self._keep(stage), _first_line(error), time.monotonic() - started)
-        return StageOutcome(stage, "done", final, duration_s=time.monotonic() - started)
+            kept, took = self._keep(stage), time.monotonic() - started
+            return StageOutcome(stage, "failed", kept, _first_line(error), took, run["fingerprint"])
+        return StageOutcome(stage, "done", final, duration_s=time.monotonic() - started, fingerprint=run["fingerprint"])
 
     def _keep(self, stage: Stage) -> Path:
         """Keep what was built with its traceback; on a full disk only the folder's name is left to tell."""
@@ -183,7 +197,7 @@ def _plain(text: str) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    if isinstance(error, OSError) and error.errno in FULL:
+    if isinstance(error, OSError) and is_full_disk(error):
         return f"no room to write the report ({error.strerror}): free some space on the disk of --out and run again"
     lines = [line for line in _plain(str(error)).splitlines() if line.strip(" -")]
     return (lines[-1] if lines else type(error).__name__)[:300]

@@ -77,9 +77,14 @@ def test_an_empty_plan_cannot_be_approved(mini, october_plan):
     assert not (mini / "approved_plan.csv").exists()
 
 
+def files(workspace):
+    """Bytes of every table, the order book and the steps among them."""
+    return {path: path.read_bytes() for path in workspace.rglob("*") if path.is_file() and ".cache" not in path.parts}
+
+
 @pytest.mark.parametrize("step", ["write", "rename"])
 def test_a_failed_write_leaves_the_old_plan(mini, september_plan, october_plan, monkeypatch, step):
-    old = approve_plan(september_plan, mini).read_bytes()
+    old, before = approve_plan(september_plan, mini).read_bytes(), files(mini)
 
     def full(*_args, **_kwargs):
         raise OSError(28, "No space left on device")
@@ -89,6 +94,7 @@ def test_a_failed_write_leaves_the_old_plan(mini, september_plan, october_plan, 
         with pytest.raises(OSError, match="No space left"):
             approve_plan(october_plan, mini, force=True)
     assert (mini / "approved_plan.csv").read_bytes() == old
+    assert files(mini) == before
     assert load_workspace(mini).table("approved_plan")["plan_period"].unique().tolist() == ["2026-09"]
 
 

@@ -3,11 +3,15 @@
 import inspect
 import subprocess
 import sys
+from datetime import UTC, datetime
 from typing import get_type_hints
 
 import pytest
+from typer.testing import CliRunner
 
 from aifactory.cli import app
+from aifactory.cli.base import today
+from aifactory.errors import InputError
 
 
 def aifactory(*arguments, cwd=None):
@@ -94,3 +98,16 @@ def test_import_stays_light():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("moment", ["abc", "9" * 20, "-" + "9" * 20, "1.5", "\u00b2"])
+def test_a_clock_that_cannot_be_is_refused(moment, mini, monkeypatch):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", moment)
+    with pytest.raises(InputError, match=r"SOURCE_DATE_EPOCH: value .*whole seconds since 1970"):
+        today()
+
+
+def test_a_plan_is_approved_for_the_previous_month_by_that_word(mini, monkeypatch):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", str(int(datetime(2026, 9, 30, 23, 59, tzinfo=UTC).timestamp())))
+    refused = CliRunner().invoke(app, ["approve", "--workspace", str(mini), "--period", "previous"])
+    assert "value '2026-08'" in str(refused.exception)

@@ -1,12 +1,16 @@
 """A report is whole or absent: swap, recovery after a kill, lock, failures kept aside."""
 
+import json
+import os
 import subprocess
 import sys
 
 import pytest
 
 from aifactory.errors import InputError, StageError
+from aifactory.report.index import write_index
 from aifactory.run import publish
+from aifactory.run.manifest import is_up_to_date
 
 
 def build(period_folder, text):
@@ -64,10 +68,57 @@ def test_a_run_killed_after_the_swap_keeps_the_new_report(period_folder):
 
 def test_only_one_run_writes_to_a_folder(tmp_path):
     first = publish.lock_output(tmp_path / "out")
-    with pytest.raises(StageError, match="another run"):
+    with pytest.raises(StageError, match=rf"another run that writes to .* \(process {os.getpid()}, for \d+ s\)"):
         publish.lock_output(tmp_path / "out")
     first.release()
     publish.lock_output(tmp_path / "out").release()
+
+
+@pytest.mark.parametrize("left", ["", "4711\n", "no number", "\x00\x00"])
+def test_the_lock_of_a_dead_process_is_taken_over_whatever_it_holds(tmp_path, left):
+    (tmp_path / ".lock").write_text(left)
+    (tmp_path / ".lock.owner").write_text(left)
+    publish.lock_output(tmp_path).release()
+    assert (tmp_path / ".lock.owner").read_text() == f"{os.getpid()}\n"
+
+
+def whole(folder, text, fingerprint):
+    """A report with its manifest."""
+    folder.mkdir(parents=True)
+    (folder / "inventory.html").write_text(text)
+    manifest = {"resources": [{"path": "inventory.html"}], "aifactory": {"fingerprint": fingerprint}}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def test_a_report_of_other_inputs_is_kept_beside_the_one_that_replaces_it(period_folder):
+    for number, (text, fingerprint) in enumerate([("first", "a" * 64), ("again", "a" * 64), ("late data", "b" * 64)]):
+        whole(period_folder / ".staging" / "inventory", text, fingerprint)
+        publish.publish(period_folder, "inventory")
+        kept = [path.name for path in (period_folder.parent / "earlier").glob("*")]
+        assert kept == (["2026-10-inventory-" + "a" * 12] if number == 2 else [])
+    assert read(period_folder) == "late data"
+    assert (period_folder.parent / "earlier" / kept[0] / "inventory.html").read_text() == "again"
+
+
+def test_a_run_killed_after_the_swap_keeps_the_earlier_report_too(period_folder):
+    whole(period_folder / "inventory", "new", "b" * 64)
+    whole(period_folder / ".old" / "inventory", "old", "a" * 64)
+    publish.recover(period_folder)
+    assert read(period_folder) == "new"
+    kept = period_folder.parent / "earlier" / ("2026-10-inventory-" + "a" * 12)
+    assert (kept / "inventory.html").read_text() == "old"
+    assert not (period_folder / ".old").exists()
+
+
+@pytest.mark.parametrize("damage", [b"", b'{"resources": [', b"\xff\xfe", b"[]", b"null", b'{"resources": []}'])
+def test_a_report_whose_manifest_is_damaged_is_never_listed(period_folder, damage):
+    whole(period_folder / "inventory", "good", "a" * 64)
+    whole(period_folder / "shortlist", "half", "a" * 64)
+    (period_folder / "shortlist" / "manifest.json").write_bytes(damage)
+    page = write_index(period_folder.parent).read_text()
+    assert "2026-10/inventory/inventory.html" in page and "2026-10/shortlist" not in page
+    assert not is_up_to_date(period_folder / "shortlist", "a" * 64)
+    assert [path.name for path in period_folder.parent.glob("*tmp")] == []
 
 
 HOLD = """

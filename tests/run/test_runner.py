@@ -80,6 +80,10 @@ def test_a_run_publishes_skips_and_survives_failure(run, notebooks, tmp_path):
     assert "RuntimeError: boom" in (kept / "traceback.txt").read_text()
     assert (kept / "inventory.ipynb").is_file()
     assert (folder / "inventory.html").read_bytes() == html
+    lines = [json.loads(line) for line in (tmp_path / "reports" / "runs.jsonl").read_text().splitlines()]
+    assert [line["state"] for line in lines] == ["done", "up to date", "done", "failed"]
+    assert len({line["fingerprint"] for line in lines[:3]}) == 1
+    assert "boom" in lines[3]["message"] and lines[3]["folder"].startswith("failed/")
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -154,6 +155,15 @@ def is_parquet(path: Path) -> bool:
         return stream.read(4) == b"PAR1"
 
 
+def _without_login(text: str) -> str:
+    """A text without the logins and queries of addresses in it.
+
+    >>> _without_login("to postgres://me:pa@ss@host:5432/db?token=x failed")
+    'to postgres://...@host:5432/db?... failed'
+    """
+    return re.sub(r"(://[^\s?]*)\?\S+", r"\1?...", re.sub(r"://\S*@", "://...@", text))
+
+
 @contextmanager
 def open_engine(url: str, table: str) -> Iterator[Source]:
     """A table of an engine: `url` as Ibis takes it, such as `duckdb://file`, `pyspark://` or `bigquery://project`.
@@ -171,8 +181,9 @@ def open_engine(url: str, table: str) -> Iterator[Source]:
         backend = ibis.connect(url)
         found: ir.Table = backend.table(table)
     except Exception as error:  # each engine has errors of its own
-        lines = str(error).splitlines() or [type(error).__name__]
-        raise InputError.at("--engine", f"table {table!r} cannot be reached: {lines[0][:160]}", value=url) from None
+        shown, lines = _without_login(url), str(error).splitlines() or [type(error).__name__]
+        said = _without_login(lines[0].replace(url, shown))[:160]
+        raise InputError.at("--engine", f"table {table!r} cannot be reached: {said}", value=shown) from None
     try:
         yield Source(table, backend, found, (found,))
     finally:

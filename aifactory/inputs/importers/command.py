@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import pandas as pd
 
 from aifactory.errors import InputError
+from aifactory.inputs.hold import writing
 from aifactory.inputs.importers.bills import bill_report, read_bill
 from aifactory.inputs.importers.bills.litellm import tell_proxy_beside_invoice
 from aifactory.inputs.importers.delivery import refuse_twins, refuse_two_exports, tell_repeated_charges
@@ -71,7 +73,15 @@ def import_files(
     if target.zone not in ("", "UTC") and kind != "jobs":
         rule = f"is of jobs; times of {kind} that name no zone are read as UTC: write their offset, such as +01:00"
         raise InputError.at("--zone", rule, value=target.zone)
-    places = [_place(source) for source in sources]
+    if into is not None:
+        require_workspace(into)
+    with writing(into) if into is not None else nullcontext():
+        return _import(kind, [_place(source) for source in sources], into, target, replace=replace)
+
+
+def _import(
+    kind: str, places: list[Path | str], into: Path | None, target: Target, *, replace: bool
+) -> list[dict[str, object]]:
     refuse_twins(places)
     if kind == "telemetry" and (target.engine or is_large(places)):
         return [WITHOUT_MONEY | _large(places, into, target, replace=replace)]

@@ -10,6 +10,7 @@ import pandas as pd
 from aifactory.errors import InputError
 from aifactory.inputs.aggregate.tables import Aggregates
 from aifactory.inputs.contracts import load_contract
+from aifactory.inputs.hold import aside
 from aifactory.inputs.months import month_of
 from aifactory.inputs.parts import PARTED, add_parts, part_tables
 from aifactory.inputs.problems import raise_problems
@@ -111,11 +112,9 @@ def _delivery(rows: pd.DataFrame, name: str) -> pd.Series:
 
 def _swap(workspace: Path, held: Path | None, name: str, rows: pd.DataFrame, suffix: str) -> Path:
     """Write aside, then rename over the old file."""
-    aside = workspace / ".importing"
-    aside.mkdir(exist_ok=True)
-    written = write_table(rows, name, aside, suffix=suffix)
-    target = written.replace(workspace / written.name)
-    aside.rmdir()
+    with aside(workspace) as building:
+        written = write_table(rows, name, building, suffix=suffix)
+        target = written.replace(workspace / written.name)
     if held and held != target:
         held.unlink()
     return target

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,6 +14,7 @@ import pandas as pd
 
 from aifactory.errors import InputError
 from aifactory.inputs.contracts import load_contract
+from aifactory.inputs.hold import writing
 from aifactory.inputs.importers.prices.formats import MAX_BYTES, read_prices
 from aifactory.inputs.importers.prices.guards import compare, gone, guard
 from aifactory.inputs.importers.prices.names import Names
@@ -72,20 +73,27 @@ def refresh_prices(workspace: Path, sources: Sequence[str], settings: Settings) 
         raise InputError("name at least one file or address with --from")
     date = _date(settings)
     mapping = read_mapping(settings.mapping) if settings.mapping else None
-    done = []
-    for place in sources:
-        name = _shown(place)
-        source = Source(name, _names(workspace), date, settings.provider)
-        try:
-            with _file(place) as path:
-                found = read_quote(path, source, mapping) if mapping else read_prices(path, source)
-            done.append(_take(workspace, found, source, settings))
-        except InputError as error:
-            done.append(Refreshed(name, error=str(error)))
-        except (AttributeError, LookupError, TypeError, ValueError, ArithmeticError) as error:
-            rule = f"does not hold what its format holds in one place ({type(error).__name__}: {str(error)[:80]})"
-            done.append(Refreshed(name, error=str(InputError.at(name, rule))))
-    return done
+    with writing(workspace) if settings.write else nullcontext():
+        return [
+            _refresh(
+                workspace, place, Source(_shown(place), _names(workspace), date, settings.provider), mapping, settings
+            )
+            for place in sources
+        ]
+
+
+def _refresh(
+    workspace: Path, place: str, source: Source, mapping: dict[str, object] | None, settings: Settings
+) -> Refreshed:
+    try:
+        with _file(place) as path:
+            found = read_quote(path, source, mapping) if mapping else read_prices(path, source)
+        return _take(workspace, found, source, settings)
+    except InputError as error:
+        return Refreshed(source.name, error=str(error))
+    except (AttributeError, LookupError, TypeError, ValueError, ArithmeticError) as error:
+        rule = f"does not hold what its format holds in one place ({type(error).__name__}: {str(error)[:80]})"
+        return Refreshed(source.name, error=str(InputError.at(source.name, rule)))
 
 
 def _take(workspace: Path, found: Found, source: Source, settings: Settings) -> Refreshed:
@@ -188,6 +196,7 @@ def _file(place: str) -> Iterator[Path]:
     if not place.lower().startswith(("http://", "https://")):
         yield Path(place)
         return
+    from http.client import HTTPException, InvalidURL
     from urllib.error import URLError
     from urllib.request import urlopen
 
@@ -199,6 +208,8 @@ def _file(place: str) -> Iterator[Path]:
             with urlopen(place, timeout=SECONDS) as answer, path.open("wb") as out:  # noqa: S310 - http and https only
                 held = answer.read(MAX_BYTES + 1)
                 out.write(held)
-        except (URLError, OSError, ValueError) as error:
+        except InvalidURL:  # its own text repeats the query, which may hold a key
+            raise InputError.at(_shown(place), "holds a blank or another sign that no address may hold") from None
+        except (URLError, HTTPException, OSError, ValueError) as error:
             raise InputError.at(_shown(place), f"cannot be fetched: {str(error)[:150]}") from None
         yield path

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from aifactory.errors import InputError
+from aifactory.inputs.hold import put_bytes
 from aifactory.inputs.importers.target import Target
 from aifactory.inputs.importers.use_cases.answers import Answers, add_answers, answers_report, is_fill_in, read_answers
 from aifactory.inputs.importers.use_cases.mapping import mapping_text, read_mapping_file, suggest
@@ -39,7 +40,7 @@ def suggest_mapping(kind: str, sources: Sequence[Path | str], out: Path) -> Path
         raise InputError.at("--suggest-mapping", "the file exists; a mapping is never overwritten", value=str(out))
     sheets = [(sheet, suggest(sheet)) for sheet in read_spreadsheet(Path(sources[0]))]
     sheet, mapping = max(sheets, key=lambda pair: len(pair[1].columns))
-    out.write_text(mapping_text(sheet, mapping), encoding="utf-8")
+    put_bytes(out, mapping_text(sheet, mapping).encode())
     return out
 
 

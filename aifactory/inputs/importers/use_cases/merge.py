@@ -12,6 +12,7 @@ import pandas as pd
 from aifactory.errors import InputError
 from aifactory.inputs.contracts import load_contract
 from aifactory.inputs.guard import unguarded
+from aifactory.inputs.hold import aside
 from aifactory.inputs.importers.use_cases.quantities import same_value
 from aifactory.inputs.importers.use_cases.report import complete
 from aifactory.inputs.plan import load_plan
@@ -200,19 +201,18 @@ def _unknown_regions(text: str, regions: set[str]) -> str:
 
 def _swap(workspace: Path, tables: dict[str, pd.DataFrame]) -> list[str]:
     """Write both aside, then rename them over the old files; a table without rows keeps its header."""
-    aside = Path(tempfile.mkdtemp(dir=workspace, prefix=".importing-"))
     written = []
-    for name, rows in tables.items():
-        path = table_file(workspace, name)
-        if rows.empty and path is None:
-            continue
-        known = load_contract(name).columns
-        order = [*[column for column in known if column in rows], *[column for column in rows if column not in known]]
-        text = rows[order].replace("", None) if len(rows) else pd.DataFrame(columns=known)
-        written.append((path, write_table(text, name, aside)))
-    for old, new in written:
-        new.replace(workspace / new.name)
-        if old and old.name != new.name:
-            old.unlink()
-    aside.rmdir()
+    with aside(workspace) as building:
+        for name, rows in tables.items():
+            path = table_file(workspace, name)
+            if rows.empty and path is None:
+                continue
+            known = load_contract(name).columns
+            order = [*[column for column in known if column in rows], *[name for name in rows if name not in known]]
+            text = rows[order].replace("", None) if len(rows) else pd.DataFrame(columns=known)
+            written.append((path, write_table(text, name, building)))
+        for old, new in written:
+            new.replace(workspace / new.name)
+            if old and old.name != new.name:
+                old.unlink()
     return [new.name for _, new in written]

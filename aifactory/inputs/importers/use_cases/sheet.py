@@ -6,6 +6,7 @@ nothing can become a formula. A hidden sheet keeps what was sent, so that only w
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from xlsxwriter.utility import xl_col_to_name
 
 from aifactory.errors import InputError
 from aifactory.inputs.contracts import Field, load_contract
+from aifactory.inputs.hold import put_bytes
 from aifactory.inputs.importers.use_cases.merge import held_rows
 from aifactory.inputs.importers.use_cases.report import NEEDED, OWNER
 from aifactory.inputs.importers.use_cases.words import plain
@@ -28,7 +30,7 @@ LOCKED = ("use_case_id", "source", "as_of")
 MAX_CELL = 32_767
 MAX_LIST = 255  # characters of a list inside a cell rule
 WIDTHS = {"use_case_id": 28, "name": 44, "source": 34}
-_OPTIONS = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
+_OPTIONS = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
 _HELP = (
     ("What this is", "Each row is one AI use case that you answer for. Planning needs the coloured cells."),
     ("Orange", "Without it the use case is in no plan: class, unit, pattern, criticality, stage, owner."),
@@ -76,13 +78,15 @@ def write_sheet(
         rows, missing = rows[missing.any(axis="columns")], missing[missing.any(axis="columns")]
     if rows.empty:
         raise InputError.at("sheet", "no use case to ask for; import some first with `aifactory import use-cases`")
-    with xlsxwriter.Workbook(str(out), _OPTIONS) as book:
+    held = BytesIO()
+    with xlsxwriter.Workbook(held, _OPTIONS) as book:
         book.set_properties({"title": "Use cases to fill in", "created": today.to_pydatetime().replace(tzinfo=None)})
         _write_help(book)
         _write_rows(book, rows, _lists(folder))
         base = book.add_worksheet(BASE)
         _write_cells(base, rows, {})
         base.very_hidden()
+    put_bytes(out, held.getvalue())
     return {"rows": len(rows), "gaps": int(missing.sum().sum())}
 
 
