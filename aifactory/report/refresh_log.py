@@ -149,7 +149,7 @@ def decisions_section(ws: Workspace, review: Review) -> Group:
     due = review.decisions_due
     late = int(due["overdue"].sum()) if len(due) else 0
     answer = f"{plural(len(due), 'decision')} are open, {late} overdue." if len(due) else "No decision is open."
-    answer += _to_do(review)
+    answer += to_do(review)
     moved = review.figures_changed
     if len(moved):
         counts = moved["what"].value_counts()
@@ -191,7 +191,7 @@ def decisions_section(ws: Workspace, review: Review) -> Group:
     )  # fmt: skip
 
 
-def _to_do(review: Review) -> str:
+def to_do(review: Review) -> str:
     """What a plan made today would do with the orders of the approved plan, in a sentence with money."""
     rows = review.recommendation
     if rows.empty:

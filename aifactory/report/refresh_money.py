@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
 from aifactory.finance.options import OPTION_NAMES
 from aifactory.inputs.workspace import Workspace
@@ -21,6 +22,7 @@ from aifactory.report.text import as_of_range, month_name, num, pct, plural, usd
 from aifactory.review import Review
 
 BILL, DEMAND = "billing table", "demand_windows and jobs tables"
+NAMED = 3
 
 
 def unit_cost_section(ws: Workspace, review: Review) -> Group:
@@ -91,7 +93,9 @@ def price_section(ws: Workspace, review: Review) -> Group:
     if len(moved):
         both = moved[moved["before"].notna() & moved["now"].notna()]
         down, up = int((both["change"] < 0).sum()), int((both["change"] > 0).sum())
-        answer += f" Since last month {down} fell, {up} rose and {len(moved) - len(both)} are new or gone."
+        answer += (
+            f" Since last month {down} fell, {up} rose and {len(moved) - len(both)} are new or gone{_furthest(both)}."
+        )
     columns = {
         "accelerator_id": Col("Accelerator"),
         "purchase_option": Col("Terms"),
@@ -114,6 +118,13 @@ def price_section(ws: Workspace, review: Review) -> Group:
             max_rows=15,
         ),
     )
+
+
+def _furthest(moved: pd.DataFrame) -> str:
+    """The prices that moved most, in words."""
+    far = moved[moved["change"] != 0].sort_values("change", key=abs, ascending=False, kind="stable").head(NAMED)
+    named = [f"{row.subject.replace('_', ' ')} by {pct(row.change, 1)}" for row in far.itertuples()]
+    return f"; furthest {'; '.join(named)}" if named else ""
 
 
 def roi_section(ws: Workspace, review: Review) -> Group:
@@ -145,7 +156,7 @@ def roi_section(ws: Workspace, review: Review) -> Group:
         }
     answer += _payback(review)
     return group(section(question, answer), *_payback_table(ws, review), figure(chart, title=f"{usd_compact(rows['cumulative_net_usd'].iloc[-1])} net since {since}", description="Line of value less bill, cumulated by month.",
-                 caption="Value per unit times attribution times delivered units, less the effective bill.", source=f"{BILL}; {DEMAND}; use_cases table", as_of=ws.as_of),
+                 caption=f"Value per unit times attribution times delivered units, less the effective bill{', of the use cases that the plan holds' if 'planned_cost_usd' in rows else ''}.", source=f"{BILL}; {DEMAND}; use_cases table", as_of=ws.as_of),
                  table(rows, caption="Value and bill by month", source=f"{BILL}; {DEMAND}; use_cases table", as_of=ws.as_of, columns=columns))  # fmt: skip
 
 
@@ -170,8 +181,8 @@ def _payback_table(ws: Workspace, review: Review) -> list[Block]:
         "unit": Col("Unit"),
     }
     note = (
-        "To come: planned value times its ratio so far, planned cash and as much more of the cost as so far; what no bill "
-        "shows counts as planned, outlays planned and not made are still to come. Before tax; the buy plan's is after it."
+        "Cost without what is paid once (outlays) and its wear. To come: planned value and cost times their ratios so far; what "
+        "no bill shows, own sites too, counts as planned, outlays planned and not made are still to come. Before tax; the buy plan's is after it."
     )
     return [table(review.payback, caption="Return to date and updated payback", source=f"{BILL}; {DEMAND}; approved_plan and use_cases tables", as_of=ws.as_of, columns=columns, note=note)]  # fmt: skip
 

@@ -21,7 +21,7 @@ from aifactory.report.blocks import (
     table,
 )
 from aifactory.report.inventory_page import input_warnings, price_warnings, status_of
-from aifactory.report.refresh_log import accuracy_section, decisions_section, drift_section, hardware_section
+from aifactory.report.refresh_log import accuracy_section, decisions_section, drift_section, hardware_section, to_do
 from aifactory.report.refresh_money import (
     chargeback_section,
     price_section,
@@ -86,7 +86,8 @@ def finding(review: Review) -> str:
         moved = review.variance["difference_usd"].sum()
         causes = review.variance[ALL_CAUSES].sum().sort_values(key=abs, ascending=False)
         text += f" The bill moved by {usd_compact(moved)} against last month, most of it by {WORDS.get(causes.index[0], causes.index[0])}."
-    return text
+    released = review.band_triggers[review.band_triggers["state"] == "fired"] if len(review.band_triggers) else ()
+    return text + (to_do(review) if len(released) else "")
 
 
 def _kpis(review: Review) -> list[Kpi]:
@@ -168,7 +169,7 @@ def variance_section(ws: Workspace, review: Review) -> Group:
     columns = {"use_case_id": Col("Use case"), "base_usd": Col("Last month, USD", "usd0"), "actual_usd": Col("This month, USD", "usd0"), "difference_usd": Col("Difference", "usd0"),
                **{cause: Col(cause[:1].upper() + cause[1:], "usd0") for cause in ALL_CAUSES}}  # fmt: skip
     against_last = table(_with_total(rows), caption="Cost variance against last month, by cause", source=f"{BILL}; {DEMAND}", as_of=ws.as_of, columns=columns,
-                         note="Efficiency is work per unit, utilisation paid hours per work, mix other accelerators at last month's prices, other what no use case explains (unused commitment, charges without a use case, storage, tax, credits).")  # fmt: skip
+                         note="Efficiency is work per unit, utilisation paid hours per work, mix other accelerators at last month's prices, price other prices or terms (more by the hour, less reserved) of the same ones, other what no use case explains (unused commitment, charges without a use case, storage, tax, credits).")  # fmt: skip
     return group(section(question, answer), against_last, *_against_plan(ws, review, columns))
 
 

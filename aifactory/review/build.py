@@ -39,6 +39,8 @@ from aifactory.review.variance import OTHER, cause_ranges, explain_bill, split_v
 if TYPE_CHECKING:
     from aifactory.buyplan import BuyPlan
 
+#: Shown where the month has value that the plan does not hold.
+OF_PLAN = "of it use cases of the plan"
 ON_PLAN, WATCH, ACT = "on plan", "watch", "act"
 
 
@@ -248,7 +250,12 @@ def _kpis(
     planned = plan_month(approved, ws.period)
     in_bill = planned[planned.index.isin(now.index[now["hours"].notna()])]  # edge devices are in no bill
     spend = _bills(inventory)
-    value = realised_value(ws, inventory).groupby("month")["value_usd"].sum(min_count=1)
+    worth = realised_value(ws, inventory)
+    value = worth.groupby("month")["value_usd"].sum(min_count=1)
+    of_plan = worth[worth["use_case_id"].isin(planned.index)].groupby("month")["value_usd"].sum(min_count=1)
+    counted = worth[(worth["month"] == ws.period) & (worth["value_usd"] > 0)]
+    whole = counted["use_case_id"].isin(planned.index).all()
+    planned_value = planned["value_usd"].sum(min_count=1)
     busy = mean_utilization(ws.table("pools"))
     latest = accuracy[accuracy["month"] == ws.period]
     last = previous_month(ws.period)
@@ -257,10 +264,11 @@ def _kpis(
         (
             "value of delivered units",
             value.get(ws.period, np.nan),
-            planned["value_usd"].sum(min_count=1),
+            planned_value if whole else np.nan,
             value.get(last, np.nan),
             "USD",
         ),
+        (OF_PLAN, of_plan.get(ws.period, np.nan), planned_value, of_plan.get(last, np.nan), "USD"),
         (
             "cost of accelerator-hours billed to use cases",
             now["cost"].sum(min_count=1),
@@ -285,7 +293,8 @@ def _kpis(
             "fraction",
         ),
     ]
-    return pd.DataFrame(rows, columns=["kpi", "actual", "plan", "last_month", "unit"])
+    shown = [row for row in rows if row[0] != OF_PLAN or not (whole or planned.empty)]
+    return pd.DataFrame(shown, columns=["kpi", "actual", "plan", "last_month", "unit"])
 
 
 def _changes(ws: Workspace, inventory: Inventory, last: str) -> pd.DataFrame:

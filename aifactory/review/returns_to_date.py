@@ -5,25 +5,45 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from aifactory.buyplan.releases import PLACE
 from aifactory.finance.cashflow import payback
+from aifactory.fleet.placed import BOUGHT, OWN_SITE
+from aifactory.inputs.billing import UNATTRIBUTED, accelerator_charges
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
+from aifactory.inventory.spend import USAGE
 from aifactory.review.monthly import realised_value
 
+#: Charges of a bill under a commitment, used or not.
+COMMITTED = ("committed", "committed_unused")
 PAYBACK_COLUMNS = ["figure", "plan", "as_it_stands", "unit"]
 
 
 def roi_to_date(ws: Workspace, inventory: Inventory, approved: pd.DataFrame) -> pd.DataFrame:
-    """Value and bill per month since the plan began, actual beside plan, cumulated."""
-    value = realised_value(ws, inventory).groupby("month")["value_usd"].sum(min_count=1)
+    """Value and bill per month since the plan began, actual beside plan, cumulated.
+
+    With a plan both are those of its use cases: without the value of others and the charges that name them.
+    `off_bill_usd` is the planned running cost of accelerators that stand on an own site and on no bill, and
+    `spread_usd` the part of the bill that spreads prepayments of the order book over their terms.
+    """
+    value = realised_value(ws, inventory)
     cost = inventory.spend_monthly.groupby("month")["effective_cost_usd"].sum()
+    if len(approved):
+        value = value[value["use_case_id"].isin(approved["use_case_id"])]
+        others = charges_of_others(ws.table("billing"), approved["use_case_id"])
+        cost = cost - others.reindex(cost.index, fill_value=0.0)
+    value = value.groupby("month")["value_usd"].sum(min_count=1)
     table = pd.DataFrame({"value_usd": value, "bill_usd": cost})
     if len(approved):
         planned = approved.groupby("month")[["cost_usd", "value_usd"]].sum(min_count=1)
         table = table.join(
             planned.rename(columns={"cost_usd": "planned_cost_usd", "value_usd": "planned_value_usd"}), how="inner"
         )
-    table = table[table.index <= ws.period].reset_index()
+    table = table[table.index <= ws.period].rename_axis("month")
+    bill, book = ws.table("billing"), ws.table("commitments")
+    table["off_bill_usd"] = off_bill(approved, bill, book).reindex(table.index, fill_value=0.0)
+    table["spread_usd"] = spread_on_bill(bill, book, table.index)
+    table = table.reset_index()
     net = (table["value_usd"] - table["bill_usd"]).cumsum()
     return table.assign(cumulative_net_usd=net)
 
@@ -31,10 +51,12 @@ def roi_to_date(ws: Workspace, inventory: Inventory, approved: pd.DataFrame) -> 
 def update_payback(approved: pd.DataFrame, to_date: pd.DataFrame, orders: pd.DataFrame, period: str) -> pd.DataFrame:
     """Payback and result over the horizon, as approved and as it stands, columns `PAYBACK_COLUMNS`.
 
-    What no bill shows (staff, integration, contingency: planned cost less planned compute) counts as planned; outlays
-    to date are those of the order book. Months to come have the planned value times the ratio of actual to planned so
-    far, the planned cash and as much more of the cost as so far; outlays that were planned to date and not made are
-    still to come. Payback is in cash before tax, undiscounted, interpolated and counted from approval.
+    What no bill shows (staff, integration, contingency: planned cost less planned compute; energy, space and support of
+    own accelerators) counts as planned; outlays to date are those of the order book, and what a bill spreads of them is
+    not counted again. Months to come have the planned value times the ratio of actual to planned so far, the planned
+    outlays and the planned running cost (all that is not paid once and not spread) times the ratio of it so far;
+    outlays that were planned to date and not made are still to come. Payback is in cash before tax, undiscounted,
+    interpolated and counted from approval.
 
     Parameters
     ----------
@@ -47,25 +69,26 @@ def update_payback(approved: pd.DataFrame, to_date: pd.DataFrame, orders: pd.Dat
         return pd.DataFrame(columns=PAYBACK_COLUMNS)
     plan = (
         _with_cash(approved)
-        .groupby("month")[["value_usd", "cost_usd", "compute_usd", "cash_usd", "outlay_usd"]]
+        .groupby("month")[["value_usd", "cost_usd", "compute_usd", "running_usd", "cash_usd", "outlay_usd"]]
         .sum(min_count=1)
     )
     done = to_date[seen].set_index("month")
     inside, later = plan.loc[done.index], plan.index > period
     paid = outlays(orders, done.index)
     other = inside["cost_usd"] - inside["compute_usd"]
-    cost = done["bill_usd"] + other
-    ratios = done["value_usd"].sum() / inside["value_usd"].sum(), cost.sum() / inside["cost_usd"].sum()
+    cost = done["bill_usd"] + other + done.get("off_bill_usd", 0.0)
+    running, ran = plan["running_usd"], cost - done.get("spread_usd", 0.0)
+    ratios = done["value_usd"].sum() / inside["value_usd"].sum(), ran.sum() / running[done.index].sum()
     planned = plan["value_usd"] - plan["cash_usd"]
-    to_come = plan["value_usd"] * ratios[0] - plan["cash_usd"] - plan["cost_usd"] * (ratios[1] - 1.0)
+    to_come = plan["value_usd"] * ratios[0] - plan["outlay_usd"] - running * ratios[1]
     stands = to_come.where(later)
-    stands.loc[done.index] = done["value_usd"] - cost - paid
+    stands.loc[done.index] = done["value_usd"] - ran - paid
     stands = stands.fillna(planned)  # a month without a bill stands as planned
     if later.any():
         stands[stands.index[later][0]] -= inside["outlay_usd"].sum() - paid.sum()
     rows = [
         ("value to date", inside["value_usd"].sum(), done["value_usd"].sum(), "USD"),
-        ("cost to date, all lines", inside["cost_usd"].sum(), cost.sum(), "USD"),
+        ("cost to date, all lines", inside["running_usd"].sum(), ran.sum(), "USD"),
         ("outlays to date", inside["outlay_usd"].sum(), paid.sum(), "USD"),
         ("net cash to date", planned[done.index].sum(), stands[done.index].sum(), "USD"),
         ("net cash over the horizon, before tax", planned.sum(), stands.sum(), "USD"),
@@ -81,11 +104,49 @@ def outlays(orders: pd.DataFrame, months: pd.Index) -> pd.Series:
     return once.groupby(month)["upfront_usd"].sum().reindex(months, fill_value=0.0)
 
 
+def charges_of_others(bill: pd.DataFrame, planned: pd.Series) -> pd.Series:
+    """Effective cost by month of usage that names a use case which the plan does not hold, USD."""
+    named = bill["cost_line"].isin(USAGE) & (bill["use_case"] != UNATTRIBUTED) & ~bill["use_case"].isin(planned)
+    return bill[named].groupby("invoice_month")["EffectiveCost"].sum().astype("float64")
+
+
+def off_bill(approved: pd.DataFrame, bill: pd.DataFrame, book: pd.DataFrame) -> pd.Series:
+    """Planned running cost by month of bought and leased accelerators in service of which the month's bill has no hours."""
+    if "outlay_usd" not in approved:
+        return pd.Series(dtype="float64")
+    rows = approved.assign(usd=approved["compute_cash_usd"] - approved["outlay_usd"])
+    mine = rows.merge(book[book["purchase_option"].isin(OWN_SITE)][[*PLACE, "start_month", "end_month"]], on=PLACE)
+    mine = mine[
+        (mine["start_month"] <= mine["month"]) & (mine["end_month"].isna() | (mine["month"] < mine["end_month"]))
+    ]
+    mine = mine.drop_duplicates(["month", "use_case_id", *PLACE])
+    billed = pd.MultiIndex.from_frame(bill.loc[accelerator_charges(bill), ["month", "accelerator_id"]])
+    mine = mine[~pd.MultiIndex.from_frame(mine[["month", "accelerator_id"]]).isin(billed)]
+    return mine.groupby("month")["usd"].sum()
+
+
+def spread_on_bill(bill: pd.DataFrame, book: pd.DataFrame, months: pd.Index) -> np.ndarray:
+    """Prepayments over the months of their terms, as far as the bill charges that accelerator under a commitment, USD by month."""
+    terms = book[book["upfront_usd"].gt(0) & (book["purchase_option"] != BOUGHT) & book["end_month"].notna()]
+    held = bill[bill["purchase_option"].isin(COMMITTED)]
+    charged = held.groupby(["accelerator_id", "invoice_month"])["EffectiveCost"].sum().astype("float64")
+    total = np.zeros(len(months))
+    for accelerator, rows in terms.groupby("accelerator_id"):
+        spread = np.zeros(len(months))
+        for row in rows.itertuples(index=False):
+            count = (pd.Period(row.end_month, "M") - pd.Period(row.start_month, "M")).n
+            spread += ((months >= row.start_month) & (months < row.end_month)) * row.upfront_usd / count
+        keys = pd.MultiIndex.from_product([[accelerator], months])
+        total += np.minimum(spread, charged.reindex(keys, fill_value=0.0).clip(lower=0.0).to_numpy())
+    return total
+
+
 def _with_cash(approved: pd.DataFrame) -> pd.DataFrame:
     """The plan with its cash of all lines; NaN in a plan that was approved without it."""
     if "outlay_usd" not in approved:
-        return approved.assign(cash_usd=np.nan, outlay_usd=np.nan)
-    return approved.assign(cash_usd=approved["cost_usd"] - approved["compute_usd"] + approved["compute_cash_usd"])
+        return approved.assign(running_usd=approved["cost_usd"], cash_usd=np.nan, outlay_usd=np.nan)
+    cash = approved["cost_usd"] - approved["compute_usd"] + approved["compute_cash_usd"]
+    return approved.assign(running_usd=cash - approved["outlay_usd"], cash_usd=cash)
 
 
 def _payback(net: pd.Series) -> float:

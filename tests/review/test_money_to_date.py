@@ -7,9 +7,18 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from aifactory.inputs.billing import UNATTRIBUTED
+from aifactory.review.build import OF_PLAN, _kpis
 from aifactory.review.changes import figures_changed
 from aifactory.review.forecast_score import REPEAT, score
-from aifactory.review.returns_to_date import update_payback
+from aifactory.review.monthly import calendar_plan, month_factors, realised_value
+from aifactory.review.returns_to_date import (
+    charges_of_others,
+    off_bill,
+    roi_to_date,
+    spread_on_bill,
+    update_payback,
+)
 from aifactory.review.unit_cost import unit_cost_bands
 
 MONTHS = [str(month) for month in pd.period_range("2026-01", periods=10, freq="M")]
@@ -219,3 +228,83 @@ def test_use_cases_that_the_plan_does_not_hold_are_named(approved):
     assert "the actual figures count them" in named[0]
     before = [text for text in approved.review.not_computed if text.startswith("plan of ")]
     assert not any("chat" in text.split(":")[0] for text in before)
+
+
+BILL = ["month", "invoice_month", "accelerator_id", "accelerator_hours", "purchase_option", "EffectiveCost"]
+BOOK = ["region", "accelerator_id", "purchase_option", "start_month", "end_month", "upfront_usd"]
+
+
+def test_what_is_bought_and_its_wear_move_nothing_on_plan():
+    """400 are paid at once and worn by 100 a month; rent of 30 is on the bill, energy of 20 on none."""
+    approved = pd.DataFrame(
+        {"month": MONTHS[:4], "value_usd": 200.0, "cost_usd": 157.0, "compute_usd": 150.0,
+         "compute_cash_usd": [450.0, 50.0, 50.0, 50.0], "outlay_usd": [400.0, 0.0, 0.0, 0.0], "plan_period": "2025-12"}
+    )  # fmt: skip
+    seen = to_date([200.0, 200.0], [30.0, 30.0]).assign(off_bill_usd=20.0, spread_usd=0.0)
+    table = update_payback(approved, seen, book(("purchase", MONTHS[0], MONTHS[0], 400.0)), MONTHS[1])
+    assert table["as_it_stands"].tolist() == pytest.approx(table["plan"].tolist())
+    # value less cost less outlays is the net: 400 - 2 x (30 + 20 + 7) - 400
+    assert table["plan"].tolist()[:4] == pytest.approx([400.0, 114.0, 400.0, -114.0])
+    dearer = update_payback(approved, seen.assign(bill_usd=87.0), book(("purchase", MONTHS[0], MONTHS[0], 400.0)), MONTHS[1])  # fmt: skip
+    assert dearer["as_it_stands"].tolist()[4] == pytest.approx(2 * (200 - 114) - 400 + 2 * (200 - 57 * 2))
+
+
+def test_a_prepayment_that_the_bill_spreads_counts_once():
+    """120 paid at once for a year, on the bill with 10 a month."""
+    approved = plan([100.0] * 3, [10.0] * 3, [10.0] * 3).assign(
+        compute_cash_usd=[120.0, 0.0, 0.0], outlay_usd=[120.0, 0.0, 0.0]
+    )
+    terms = book(("reserved_1y", MONTHS[0], MONTHS[0], 120.0))
+    seen = to_date([100.0], [10.0]).assign(off_bill_usd=0.0, spread_usd=10.0)
+    table = update_payback(approved.assign(cost_usd=15.0), seen, terms, MONTHS[0]).set_index("figure")
+    assert table.loc["net cash to date"].tolist()[:2] == pytest.approx([100 - 5 - 120, 100 - 5 - 120])
+    assert table.loc["net cash over the horizon, before tax"].tolist()[:2] == pytest.approx([165.0, 165.0])
+
+
+def test_own_accelerators_run_off_the_bill_until_it_has_hours_of_them():
+    rows = [("chat", "x", "own", 9.0, 4.0), ("edit", "x", "own", 5.0, 0.0), ("chat", "x", "rented", 7.0, 0.0)]
+    names = ["use_case_id", "region", "accelerator_id", "compute_cash_usd", "outlay_usd"]
+    approved = pd.concat([pd.DataFrame(rows, columns=names).assign(month=month) for month in MONTHS[:4]])
+    orders = pd.DataFrame(
+        [("x", "own", "purchase", MONTHS[0], MONTHS[3], 1.0), ("x", "own", "lease", MONTHS[0], None, np.nan),
+         ("y", "own", "purchase", MONTHS[0], None, 1.0), ("x", "rented", "reserved_1y", MONTHS[0], None, 1.0)], columns=BOOK,
+    )  # fmt: skip
+    bill = pd.DataFrame([(MONTHS[1], MONTHS[1], "own", 3.0, "on_demand", 6.0)], columns=BILL)
+    assert off_bill(approved, bill, orders).to_dict() == {MONTHS[0]: 10.0, MONTHS[2]: 10.0, MONTHS[3]: 10.0}
+    assert off_bill(approved, bill, orders[:1]).to_dict() == {MONTHS[0]: 10.0, MONTHS[2]: 10.0}
+    assert off_bill(approved.drop(columns="outlay_usd"), bill, orders).empty
+
+
+def test_a_bill_spreads_no_more_than_it_charges_for_that_accelerator():
+    orders = pd.DataFrame(
+        [("x", "h100", "reserved_1y", MONTHS[1], "2027-02", 1200.0), ("x", "a100", "reserved_1y", MONTHS[0], "2027-01", 600.0),
+         ("x", "h100", "purchase", MONTHS[0], "2030-01", 9000.0)], columns=BOOK,
+    )  # fmt: skip
+    bill = pd.DataFrame(
+        [(MONTHS[0], MONTHS[0], "h100", 9.0, "committed", 80.0), (MONTHS[1], MONTHS[1], "h100", 9.0, "committed", 70.0),
+         (MONTHS[1], MONTHS[1], "h100", 0.0, "committed_unused", 50.0), (MONTHS[2], MONTHS[2], "h100", 9.0, "committed", 60.0),
+         (MONTHS[2], MONTHS[2], "a100", 9.0, "on_demand", 60.0)], columns=BILL,
+    )  # fmt: skip
+    assert spread_on_bill(bill, orders, pd.Index(MONTHS[:3])).tolist() == pytest.approx([0.0, 100.0, 60.0])
+
+
+def test_a_plan_of_some_use_cases_is_compared_with_value_and_bill_of_those(road, approved):
+    held = calendar_plan(approved.ws.table("approved_plan").query("use_case_id == 'chat'"))
+    row = roi_to_date(road.ws, road.inventory, held).iloc[0]
+    worth = realised_value(road.ws, road.inventory).set_index(["month", "use_case_id"])["value_usd"]
+    assert row["value_usd"] == pytest.approx(worth["2026-10", "chat"]) and len(worth["2026-10"]) == 3
+    assert row["bill_usd"] == pytest.approx(44_900.850001 - 12_000.000001)  # models are charged by name
+    facts = [month_factors(road.ws, road.inventory, month)[0] for month in ("2026-10", "2026-09")]
+    kpis = _kpis(road.ws, road.inventory, held, *facts, road.review.forecast_accuracy).set_index("kpi")
+    assert np.isnan(kpis.at["value of delivered units", "plan"])
+    assert kpis.at[OF_PLAN, "actual"] == pytest.approx(worth["2026-10", "chat"])
+    assert kpis.at[OF_PLAN, "plan"] == pytest.approx(held.query("month == '2026-10'")["value_usd"].sum())
+    assert OF_PLAN not in road.review.kpis["kpi"].tolist()
+
+
+def test_charges_without_a_use_case_stay_in_the_bill_of_a_plan():
+    bill = pd.DataFrame(
+        [("attributed usage", "chat", 5.0), ("attributed usage", "other", 3.0), ("unattributed usage", "other", 1.0),
+         ("attributed usage", UNATTRIBUTED, 9.0), ("tax", "other", 7.0)], columns=["cost_line", "use_case", "EffectiveCost"],
+    ).assign(invoice_month="2026-01")  # fmt: skip
+    assert charges_of_others(bill, pd.Series(["chat"])).to_dict() == {"2026-01": 4.0}
