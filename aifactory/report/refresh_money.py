@@ -135,7 +135,7 @@ def roi_section(ws: Workspace, review: Review) -> Group:
         return group(section(question, "Return to date could not be computed: value per unit or the bill is missing."))
     both = rows[rows["value_usd"].notna() & rows["bill_usd"].notna()]
     since = month_name(both["month"].iloc[0])
-    answer = f"Since {since} delivered units were worth {usd_compact(both['value_usd'].sum())} against bills of {usd_compact(both['bill_usd'].sum())}: {usd_compact(rows['cumulative_net_usd'].iloc[-1])} net, before labour and other costs outside the bill."
+    answer = f"Since {since} delivered units{' of the use cases in the plan' if 'planned_cost_usd' in rows else ''} were worth {usd_compact(both['value_usd'].sum())} against bills of {usd_compact(both['bill_usd'].sum())}: {usd_compact(rows['cumulative_net_usd'].iloc[-1])} net, before labour and other costs outside the bill."
     chart = charts.lines_with_band(
         rows,
         x="month",
