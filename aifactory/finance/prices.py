@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from aifactory.errors import InputError
+from aifactory.inputs.horizon import OFFER
 from aifactory.inputs.plan import Plan
 
 KEYS = ["accelerator_id", "region", "purchase_option"]
@@ -45,9 +46,8 @@ def month_end(period: str) -> dt.date:
 
 def latest_offers(prices: pd.DataFrame) -> pd.DataFrame:
     """Keep the newest row of each offer: the price list is append-only by `as_of`."""
-    offer = ["provider", "sku", "accelerator_id", "region", "purchase_option", "term_months", "upfront_fraction"]
     newest_first = prices.sort_values(["as_of", "price_id"], ascending=[False, True], kind="stable")
-    return newest_first.drop_duplicates(offer).sort_index()
+    return newest_first.drop_duplicates(OFFER).sort_index()
 
 
 def price_table(prices: pd.DataFrame, plan: Plan, as_of: dt.date | str) -> pd.DataFrame:

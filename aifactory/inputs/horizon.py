@@ -27,12 +27,15 @@ DATED = {
 }
 BILL = ("ChargePeriodStart", "BillingPeriodStart")
 PLANS = ("approved_plan", "approved_bands")
+#: What makes two rows of the append-only price list prices of one offer.
+OFFER = ["provider", "sku", "accelerator_id", "region", "purchase_option", "term_months", "upfront_fraction"]
 
 
 def seen_until(tables: Mapping[str, pd.DataFrame], period: str) -> dict[str, pd.DataFrame]:
     """Tables without the rows that are dated after the month; undated rows stay.
 
     A plan that was approved for a later month does not exist yet; nor do the orders that the month's own plan places.
+    A price noted later is left out where the list has an earlier one of the same offer; alone it stands in.
     """
     after = (pd.Period(period, "M") + 1).start_time
     seen = dict(tables)
@@ -42,6 +45,9 @@ def seen_until(tables: Mapping[str, pd.DataFrame], period: str) -> dict[str, pd.
     seen["billing"] = _before(bill, pd.concat([_is_later(bill[c], period, after) for c in BILL], axis=1).all(axis=1))
     for name in PLANS:
         seen[name] = _before(seen[name], (seen[name]["plan_period"] > period).astype(bool))
+    prices = seen["prices"]
+    first = prices.groupby(OFFER, dropna=False)["as_of"].transform("min")
+    seen["prices"] = _before(prices, (prices["as_of"] >= after) & (first < after))
     seen["commitments"] = _before(seen["commitments"], _is_unseen(seen["commitments"], period))
     return seen
 

@@ -88,3 +88,14 @@ def test_late_data_change_their_month_and_those_after_it_only(mini):
     with (mini / "pools.csv").open("a") as file:
         file.write(row.replace("2026-10-31", "2026-09-30"))
     assert hashes(mini, "2026-09") != before["2026-09"]
+
+
+def test_a_price_noted_later_waits_where_an_earlier_one_of_its_offer_is_known(mini_ws):
+    rows = [("a", "x", 3.43, "2026-07-20"), ("b", "x", 2.50, "2026-10-12"), ("c", "x", 2.40, "2026-09-30"), ("d", "y", 9.0, "2026-11-01")]  # fmt: skip
+    prices = pd.DataFrame(rows, columns=["price_id", "sku", "usd_per_accelerator_hour", "as_of"]).assign(
+        provider="AWS", accelerator_id="a100", region="us-east-1", purchase_option="on_demand", term_months=0.0,
+        upfront_fraction=float("nan"), as_of=lambda table: pd.to_datetime(table["as_of"]),
+    )  # fmt: skip
+    tables = {**mini_ws.tables, "prices": prices}
+    assert seen_until(tables, "2026-09")["prices"]["price_id"].tolist() == ["a", "c", "d"]  # y has no other price
+    assert seen_until(tables, "2026-10")["prices"]["price_id"].tolist() == ["a", "b", "c", "d"]
