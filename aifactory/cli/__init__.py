@@ -38,6 +38,11 @@ def main() -> None:
     except AIFactoryError as error:
         errors.print(f"Error: {escape(str(error))}", soft_wrap=True)
         sys.exit(EXIT_FAILED)
+    except UnicodeEncodeError as error:  # a name, where the system is told to speak ASCII
+        name = error.object.encode("utf-8", "surrogateescape").decode("utf-8", "replace")[-200:]
+        rule = f"cannot be written in the encoding of this system ({sys.getfilesystemencoding()}): set PYTHONUTF8=1"
+        errors.print(f"Error: {escape(ascii(name))}: {rule}", soft_wrap=True)
+        sys.exit(EXIT_BAD_INPUT)
     except OSError as error:  # a file or folder that cannot be read or written
         where = f"{error.filename}: " if error.filename else ""
         where += "no room on the disk: " if is_full_disk(error) else ""

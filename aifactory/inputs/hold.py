@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -32,10 +32,8 @@ def hold(lock: Path, what: str, wait_s: float = 0) -> FileLock:
     except Timeout:
         msg = f"another {what} is at work{_owner(owner)}; wait until it has ended, or end that process"
         raise StageError(msg) from None
-    try:
+    with suppress(OSError):  # it only helps a message
         owner.write_text(f"{os.getpid()}\n", encoding="ascii")
-    except OSError:  # it only helps a message
-        owner.unlink(missing_ok=True)
     return held
 
 

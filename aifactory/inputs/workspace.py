@@ -305,7 +305,7 @@ def _store(cache: Path, tables: dict[str, pd.DataFrame], sources: pd.DataFrame, 
         else:
             building.rename(cache)
         _forget_old(cache)
-    except OSError:
+    except (OSError, UnicodeEncodeError):  # full, or a folder that the system's encoding cannot name
         shutil.rmtree(building, ignore_errors=True)
         return False
     return True

@@ -44,7 +44,9 @@ def check_period(period: str, today: date | None = None) -> str:
     if period == PREVIOUS and today is not None:
         return (today.replace(day=1) - timedelta(days=1)).strftime("%Y-%m")
     if period and not _PERIOD.fullmatch(period):
-        raise InputError.at("--period", "must have the form YYYY-MM, for example 2026-10", value=period[:40])
+        raise InputError.at(
+            "--period", "must have the form YYYY-MM, for example 2026-10, or be the word previous", value=period[:40]
+        )
     return period
 
 

@@ -33,7 +33,7 @@ def lock_output(out: Path, wait_s: float = 0) -> FileLock:
         out.mkdir(parents=True, exist_ok=True)
         lock = hold(out / ".lock", f"run that writes to {out}", wait_s)
     except OSError as error:
-        raise InputError.at("--out", f"cannot be written: {error.strerror}", value=str(out)) from None
+        raise InputError.at("--out", f"cannot be written: {error.strerror}", value=str(error.filename or out)) from None
     return lock
 
 

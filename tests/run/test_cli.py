@@ -1,6 +1,7 @@
 """Exit codes and messages of the command line."""
 
 import inspect
+import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -9,6 +10,7 @@ from typing import get_type_hints
 import pytest
 from typer.testing import CliRunner
 
+from aifactory import cli
 from aifactory.cli import app
 from aifactory.cli.base import today
 from aifactory.errors import InputError
@@ -111,3 +113,21 @@ def test_a_plan_is_approved_for_the_previous_month_by_that_word(mini, monkeypatc
     monkeypatch.setenv("SOURCE_DATE_EPOCH", str(int(datetime(2026, 9, 30, 23, 59, tzinfo=UTC).timestamp())))
     refused = CliRunner().invoke(app, ["approve", "--workspace", str(mini), "--period", "previous"])
     assert "value '2026-08'" in str(refused.exception)
+
+
+def test_a_folder_that_an_ascii_system_cannot_name(mini, monkeypatch, capsys):
+    folder = mini.rename(mini.with_name("B\u00fcro"))
+    shutil.rmtree(folder / ".cache")
+    for name, value in {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}.items():
+        monkeypatch.setenv(name, value)
+    checked = aifactory("check", folder)
+    assert checked.returncode == 0 and "Traceback" not in checked.stderr
+
+    def refuse(**_):
+        "B\udcc3\udcbcro".encode()
+
+    monkeypatch.setattr(cli, "app", refuse)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    assert r"B\xfcro': cannot be written in the encoding" in capsys.readouterr().err

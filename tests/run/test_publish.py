@@ -153,3 +153,17 @@ def test_a_failure_is_kept_with_its_traceback(tmp_path, period_folder):
     assert (kept / "traceback.txt").read_text() == "Traceback: boom"
     assert (kept / "inventory.html").read_text() == "half"
     assert not (period_folder / "inventory").exists()
+
+
+@pytest.mark.parametrize("kind", ["folder", "dangling link"])
+def test_a_lock_that_is_no_file_is_named(tmp_path, kind):
+    lock = tmp_path / ".lock"
+    lock.mkdir() if kind == "folder" else lock.symlink_to(tmp_path / "none" / "there")
+    with pytest.raises(InputError, match=r"\.lock': cannot be written"):
+        publish.lock_output(tmp_path)
+    lock.rmdir() if kind == "folder" else lock.unlink()
+    (tmp_path / ".lock.owner").mkdir()  # nobody can say who holds it; it is held all the same
+    held = publish.lock_output(tmp_path)
+    with pytest.raises(StageError, match="is at work; wait"):
+        publish.lock_output(tmp_path)
+    held.release()

@@ -117,3 +117,16 @@ def test_bad_input_is_refused_before_a_kernel_starts(run, options, words, monkey
     with pytest.raises(InputError, match=words):
         run(**options)
     assert not (tmp_path / "reports").exists()
+
+
+def test_a_run_of_another_month_restores_what_a_killed_one_had_swapped_out(run, monkeypatch, tmp_path):
+    old = tmp_path / "reports" / "2026-09" / ".old" / "inventory"
+    old.mkdir(parents=True)
+    (old / "inventory.html").write_text("good")
+    (old.parent.parent / ".staging" / "shortlist").mkdir(parents=True)
+    monkeypatch.setattr(
+        runner._Job, "run", lambda job, stage: runner.StageOutcome(stage, "up to date", job.period_folder / stage.name)
+    )
+    assert run().period == "2026-10"
+    assert (tmp_path / "reports" / "2026-09" / "inventory" / "inventory.html").read_text() == "good"
+    assert [path.name for path in (tmp_path / "reports" / "2026-09").iterdir()] == ["inventory"]
