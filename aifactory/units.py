@@ -42,8 +42,8 @@ def monthly_rate(annual_rate: float) -> float:
     >>> round(monthly_rate(0.12), 6)
     0.009489
     """
-    if annual_rate <= -1:
-        msg = f"annual rate must be above -100 %, got {annual_rate}"
+    if not -1 < annual_rate < float("inf"):
+        msg = f"annual rate must be above -100 % and finite, got {annual_rate}"
         raise ValueError(msg)
     return (1 + annual_rate) ** (1 / MONTHS_PER_YEAR) - 1
 

@@ -90,7 +90,7 @@ def cost_by_stream(case: Case, solution: Solution, shares: Shares) -> dict[str, 
     ledger, pool = solution.ledger, case.streams.pool
     share = pool_share(shares.paid, case)
     lines = {name: amount[:, pool] * share for name, amount in ledger.compute.lines.items()}
-    compute = sum(lines.values())
+    compute = np.maximum(sum(lines.values()), 0.0)
     tokens = ledger.units_served * case.streams.table["output_tokens_per_unit"].to_numpy()
     per_unit = {
         item.name: ledger.units_served * serves(item, case.streams.table["use_case_id"])

@@ -18,7 +18,7 @@ from aifactory.fleet.compute import DEPRECIATION, Compute, price_orders
 from aifactory.fleet.nodes import node_counts
 from aifactory.fleet.orders import Orders, follow, rule_decisions
 from aifactory.fleet.streams import EXPECTED
-from aifactory.units import monthly_rate, percent
+from aifactory.units import MONTHS_PER_YEAR, monthly_rate, percent
 
 OURS = "This plan"
 ON_DEMAND = "All on demand"
@@ -105,7 +105,7 @@ def rule_orders(case: Case, answer: Answer, hold: np.ndarray, option: str) -> Or
 
 def _row(policy: str, compute: Compute, ours: Compute, rate: float, note: str) -> dict:
     used, saved = compute.paid_hours.sum(), compute.cash_usd - ours.cash_usd
-    found, month = irr_all(saved), payback(saved) if saved.any() else None
+    found, month = irr_all(saved, MONTHS_PER_YEAR), payback(saved) if saved.any() else None
     return {
         "policy": policy,
         "present_value_usd": compute.present_value(rate),

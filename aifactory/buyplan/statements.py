@@ -12,7 +12,7 @@ from aifactory.finance.cashflow import annualised, discounted_payback, irr_all, 
 from aifactory.finance.tco import CONTINGENCY, OVERHEADS
 from aifactory.fleet.compute import BEYOND, require_equal
 from aifactory.fleet.streams import EXPECTED
-from aifactory.units import HOURS_PER_MONTH, SCENARIOS, monthly_rate
+from aifactory.units import HOURS_PER_MONTH, MONTHS_PER_YEAR, SCENARIOS, monthly_rate
 
 
 def line_group(line: str, case: Case) -> str:
@@ -129,12 +129,12 @@ def _return(case: Case, solution: Solution, units: np.ndarray) -> dict:
 
 
 def _rates(net: np.ndarray, rate: float) -> dict:
-    found = irr_all(net)
+    found = irr_all(net, MONTHS_PER_YEAR)
     month, discounted = payback(net), discounted_payback(net, rate)
     return {
         "irr_annual": annualised(found.rate) if found.status == "unique" else np.nan,
         "irr_status": found.status,
-        "irr_roots": "; ".join(f"{annualised(root):.4g}" for root in found.rates),
+        "irr_roots": "; ".join(f"{annualised(root):.4g}" for root in found.quotable),
         "mirr_annual": annualised(mirr(net, rate, rate)),
         "payback_month": np.nan if month is None else month,
         "discounted_payback_month": np.nan if discounted is None else discounted,

@@ -15,6 +15,8 @@ from typing import Literal
 import numpy as np
 from scipy.optimize import brentq
 
+from aifactory.finance.cashflow import check_rate
+
 When = Literal["end", "begin", 0, 1]
 
 
@@ -26,10 +28,8 @@ def _begin(when: When) -> float:
 
 
 def _check(rate: float, nper: float = 1.0) -> None:
-    if not rate > -1:
-        msg = f"rate must be above -100 %, got {rate}"
-        raise ValueError(msg)
-    if not nper > 0:
+    check_rate(rate)
+    if not 0 < nper < np.inf:
         msg = f"the number of periods must be positive, got {nper}"
         raise ValueError(msg)
 

@@ -62,13 +62,15 @@ def levelised_unit_cost(costs: ArrayLike, units: ArrayLike, rate: float) -> floa
 
 
 def break_even_units(fixed: ArrayLike, price: ArrayLike, variable: ArrayLike) -> np.ndarray:
-    """Units at which revenue covers fixed and variable cost: fixed / (price - variable); NaN if never.
+    """Units at which revenue covers fixed and variable cost: fixed / (price - variable), at least 0; NaN if never.
 
     >>> float(break_even_units(1000.0, 0.5, 0.1))
     2500.0
     """
     margin = np.asarray(price, dtype=float) - np.asarray(variable, dtype=float)
-    return np.where(margin > 0, np.asarray(fixed, dtype=float) / np.where(margin > 0, margin, 1.0), np.nan)
+    return np.where(
+        margin > 0, np.maximum(np.asarray(fixed, dtype=float), 0.0) / np.where(margin > 0, margin, 1.0), np.nan
+    )
 
 
 def profitability_index(values: ArrayLike, rate: float) -> float:

@@ -17,8 +17,12 @@ from scipy.optimize import brentq
 
 from aifactory.units import MONTHS_PER_YEAR
 
-Status = Literal["unique", "multiple", "none"]
+Status = Literal["unique", "multiple", "none", "total loss", "borrowing"]
 REAL_ROOT_TOLERANCE = 1e-6
+#: Flows this small beside all others are rounding: a root that hangs on them is none.
+NOISE = 1e-12
+#: Rates below this a year are no return that anybody could quote: within the year all but a hundredth is gone.
+TOTAL_LOSS = -0.99
 
 
 @dataclass(frozen=True)
@@ -26,16 +30,31 @@ class InternalRates:
     """All internal rates of return per period, ascending, and whether one may be quoted."""
 
     rates: tuple[float, ...]
+    periods_per_year: int = 1
+    receives_first: bool = False  # money comes in before it goes out, so a rate is a cost and not a return
+
+    @property
+    def quotable(self) -> tuple[float, ...]:
+        """The rates above a total loss."""
+        lowest = (1.0 + TOTAL_LOSS) ** (1.0 / self.periods_per_year) - 1.0
+        return tuple(rate for rate in self.rates if rate >= lowest)
 
     @property
     def status(self) -> Status:
-        """`unique` only if there is exactly one."""
-        return {0: "none", 1: "unique"}.get(len(self.rates), "multiple")
+        """`unique` only if exactly one rate may be quoted.
+
+        `total loss`: all rates lie below -99 % a year. `borrowing`: there is one, but money comes in
+        first, so it is what that money costs and a high one is bad.
+        """
+        found = len(self.quotable)
+        if not found:
+            return "total loss" if self.rates else "none"
+        return "multiple" if found > 1 else "borrowing" if self.receives_first else "unique"
 
     @property
     def rate(self) -> float:
-        """The rate if it is unique, else NaN: several rates are never reduced to one in silence."""
-        return self.rates[0] if len(self.rates) == 1 else float("nan")
+        """The rate if only one may be quoted, of a return or of borrowing, else NaN: several are never reduced to one."""
+        return self.quotable[0] if len(self.quotable) == 1 else float("nan")
 
     def near(self, guess: float) -> float:
         """Return the rate nearest to a guess the analyst states; NaN if there is none.
@@ -59,15 +78,20 @@ def finite_flows(values: ArrayLike) -> np.ndarray:
     return flows
 
 
+def check_rate(rate: float) -> None:
+    """Refuse rates of -100 % and below, and those that are no number."""
+    if not -1 < rate < np.inf:
+        msg = f"rate must be above -100 % and finite, got {rate}"
+        raise ValueError(msg)
+
+
 def discount_factors(periods: int, rate: float) -> np.ndarray:
     """Factors (1 + rate)^-t for t = 0 .. periods - 1.
 
     >>> discount_factors(3, 0.25).round(2).tolist()
     [1.0, 0.8, 0.64]
     """
-    if not rate > -1:
-        msg = f"rate must be above -100 %, got {rate}"
-        raise ValueError(msg)
+    check_rate(rate)
     return (1.0 + rate) ** -np.arange(periods, dtype=float)
 
 
@@ -79,7 +103,7 @@ def npv(values: ArrayLike, rate: float) -> np.ndarray | float:
     >>> round(float(npv([-1000, 500, 400, 300, 100], 0.1)), 2)
     78.82
     """
-    flows = np.asarray(values, dtype=float)
+    flows = np.atleast_1d(np.asarray(values, dtype=float))
     return flows @ discount_factors(flows.shape[-1], rate)
 
 
@@ -89,30 +113,47 @@ def annualised(rate: float, periods_per_year: int = MONTHS_PER_YEAR) -> float:
     >>> round(annualised(0.01), 6)
     0.126825
     """
-    return (1.0 + rate) ** periods_per_year - 1.0
+    if rate < -1:
+        msg = f"rate must be -100 % or more, got {rate}"
+        raise ValueError(msg)
+    with np.errstate(over="ignore"):
+        return float(np.float64(1.0 + rate) ** periods_per_year - 1.0)
 
 
-def irr_all(values: ArrayLike) -> InternalRates:
+def irr_all(values: ArrayLike, periods_per_year: int = 1) -> InternalRates:
     """Every rate above -100 % at which the net present value is zero.
 
     The flows are the coefficients of a polynomial in x = 1 / (1 + rate); its positive real roots
     are the answer. Flows without a change of sign have none; with one change there is exactly one
-    (Descartes), which is bracketed.
+    (Descartes), which is bracketed. Flows below 1e-12 of all flows together count as nothing.
+    `periods_per_year` (12 for months) says which rates are a total loss.
 
     >>> irr_all([-100, 230, -132]).status, [round(r, 6) for r in irr_all([-100, 230, -132]).rates]
     ('multiple', [0.1, 0.2])
     """
-    flows = finite_flows(values)
+    flows = without_noise(finite_flows(values))
     used = np.flatnonzero(flows)
     changes = int((np.diff(np.sign(flows[used])) != 0).sum())
     if changes == 0:
-        return InternalRates(())
+        return InternalRates((), periods_per_year)
     flows = flows[used[0] : used[-1] + 1]
+    first = bool(flows[0] > 0)
     if changes == 1:
-        return InternalRates((only_rate(flows, np.arange(flows.size, dtype=float)),))
+        return InternalRates((only_rate(flows, np.arange(flows.size, dtype=float)),), periods_per_year, first)
     roots = np.roots(flows[::-1])
     real = roots.real[(np.abs(roots.imag) <= REAL_ROOT_TOLERANCE * np.abs(roots)) & (roots.real > 0)]
-    return InternalRates(tuple(_distinct(np.sort(1.0 / _polish(flows, real) - 1.0))))
+    return InternalRates(tuple(_distinct(np.sort(1.0 / _polish(flows, real) - 1.0))), periods_per_year, first)
+
+
+def without_noise(flows: np.ndarray) -> np.ndarray:
+    """Flows scaled to a largest of 1, with those that rounding left set to zero.
+
+    >>> without_noise(np.array([-200.0, 100.0, 1e-12])).tolist()
+    [-1.0, 0.5, 0.0]
+    """
+    largest = np.abs(flows).max(initial=0.0)
+    scaled = flows / largest if largest > 0 else flows
+    return np.where(np.abs(scaled) < NOISE * np.abs(scaled).sum(), 0.0, scaled)
 
 
 def only_rate(flows: np.ndarray, times: np.ndarray) -> float:
@@ -152,7 +193,7 @@ def _distinct(rates: np.ndarray) -> list[float]:
 def mirr(values: ArrayLike, finance_rate: float, reinvest_rate: float) -> float:
     """Return the modified internal rate: outflows discounted at one rate, inflows compounded at another.
 
-    (FV of inflows / -PV of outflows)^(1 / n) - 1 with n periods; NaN without both signs.
+    (FV of inflows / -PV of outflows)^(1 / n) - 1 with n periods, FV = PV (1 + reinvest)^n; NaN without both signs.
 
     >>> round(mirr([-120000, 39000, 30000, 21000, 37000, 46000], 0.1, 0.12), 6)
     0.126094
@@ -160,10 +201,10 @@ def mirr(values: ArrayLike, finance_rate: float, reinvest_rate: float) -> float:
     flows = finite_flows(values)
     periods = flows.size - 1
     paid = -npv(np.minimum(flows, 0.0), finance_rate)
-    received = npv(np.maximum(flows, 0.0), reinvest_rate) * (1.0 + reinvest_rate) ** periods
+    received = npv(np.maximum(flows, 0.0), reinvest_rate)
     if paid <= 0 or received <= 0:
         return float("nan")
-    return float((received / paid) ** (1.0 / periods) - 1.0)
+    return float((received / paid) ** (1.0 / periods) * (1.0 + reinvest_rate) - 1.0)
 
 
 def payback(values: ArrayLike) -> float | None:
@@ -211,6 +252,7 @@ def annuity_payment(
     1037.03
     """
     value, rest, count = (np.asarray(item, dtype=float) for item in (present_value, final_value, periods))
+    check_rate(rate)
     if np.any(count <= 0):
         msg = f"periods must be positive, got {periods}"
         raise ValueError(msg)

@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import brentq, minimize_scalar
 
-from aifactory.finance.cashflow import InternalRates, finite_flows, only_rate
+from aifactory.finance.cashflow import InternalRates, check_rate, finite_flows, only_rate, without_noise
 
 DAYS_PER_YEAR = 365.0
 LOWEST, HIGHEST = np.log(1e-6), np.log(1e9)  # of 1 + rate
 GRID = 4_001
+#: The days that spreadsheets know; a number such as 20260101 is no day.
+FIRST_DAY, LAST_DAY = np.datetime64("1900-01-01"), np.datetime64("9999-12-31")
 TOUCH = 1e-12  # a minimum this near to zero, relative to the flows, is a double root
 
 
@@ -25,6 +27,10 @@ def years_from_first(dates: Sequence[object]) -> np.ndarray:
     days = np.array([np.datetime64(str(date), "D") for date in dates])
     if np.isnat(days).any():
         msg = "every flow needs a date"
+        raise ValueError(msg)
+    strange = np.flatnonzero((days < FIRST_DAY) | (days > LAST_DAY))
+    if strange.size:
+        msg = f"dates must be YYYY-MM-DD from {FIRST_DAY} to {LAST_DAY}, got {dates[strange[0]]!r}"
         raise ValueError(msg)
     return (days - days[0]).astype(float) / DAYS_PER_YEAR
 
@@ -47,9 +53,7 @@ def xnpv(rate: float, values: ArrayLike, dates: Sequence[object]) -> float:
     >>> round(xnpv(0.1, [-100, 110], ["2026-01-01", "2027-01-01"]), 9)
     0.0
     """
-    if not rate > -1:
-        msg = f"rate must be above -100 %, got {rate}"
-        raise ValueError(msg)
+    check_rate(rate)
     flows, years = _read(values, dates)
     return float((flows * (1.0 + rate) ** -years).sum())
 
@@ -65,16 +69,18 @@ def xirr(values: ArrayLike, dates: Sequence[object]) -> InternalRates:
     """
     flows, years = _read(values, dates)
     times, place = np.unique(years, return_inverse=True)
-    flows = np.bincount(place, flows, minlength=times.size)  # by day
+    flows = without_noise(np.bincount(place, flows, minlength=times.size))  # by day
     used = np.flatnonzero(flows)
     changes = int((np.diff(np.sign(flows[used])) != 0).sum())
     if changes == 0:
         return InternalRates(())
+    first = bool(flows[used[0]] > 0)
     if changes == 1:
         rate = only_rate(flows[used], times[used])
-        return InternalRates((round(rate, 12),) if np.isfinite(rate) else ())
+        return InternalRates((round(rate, 12),) if np.isfinite(rate) else (), receives_first=first)
     flows, years = flows[used], times[used] - times[used[0]]
-    return InternalRates(tuple(round(float(np.expm1(root)), 12) for root in _log_roots(flows, years)))
+    rates = tuple(round(float(np.expm1(root)), 12) for root in _log_roots(flows, years))
+    return InternalRates(rates, receives_first=first)
 
 
 def _log_roots(flows: np.ndarray, years: np.ndarray) -> list[float]:

@@ -17,6 +17,9 @@ def residual_value(price: ArrayLike, decline_per_year: float, months: ArrayLike)
     if not 0 <= decline_per_year <= 1:
         msg = f"decline must be between 0 and 1 a year, got {decline_per_year}"
         raise ValueError(msg)
+    if np.any(np.asarray(months, dtype=float) < 0):
+        msg = "a resale value needs months of use, 0 or more"
+        raise ValueError(msg)
     return np.asarray(price, dtype=float) * (1.0 - decline_per_year) ** (
         np.asarray(months, dtype=float) / MONTHS_PER_YEAR
     )

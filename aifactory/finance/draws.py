@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -37,6 +37,9 @@ class Factor:
 
     def __post_init__(self) -> None:
         """Refuse quantiles out of order, or not positive where a logarithm is taken."""
+        if self.shape not in get_args(Shape):
+            msg = f"{self.name}: shape must be one of {', '.join(get_args(Shape))}, got {self.shape!r}"
+            raise ValueError(msg)
         numbers = (self.low, self.middle, self.high)
         least = 0.0 if self.shape in ("log", "event", "count") else -np.inf
         if not all(np.isfinite(numbers)) or not self.low <= self.middle <= self.high or self.low < least:
@@ -86,6 +89,9 @@ class Factors:
         for (left, right), value in self.correlations.items():
             if left not in names or right not in names or left == right or not -1 <= value <= 1:
                 msg = f"correlation of {left!r} and {right!r} must join two factors and be in [-1, 1], got {value}"
+                raise ValueError(msg)
+            if self.correlations.get((right, left), value) != value:
+                msg = f"the correlation of {left!r} and {right!r} is given twice, with different values"
                 raise ValueError(msg)
             i, j = names.index(left), names.index(right)
             matrix[i, j] = matrix[j, i] = value

@@ -93,8 +93,8 @@ def value_of_signal(benefit: ArrayLike, signal: ArrayLike, *, degree: int = 3) -
     """
     values, seen = np.atleast_2d(np.asarray(benefit, dtype=float)), np.asarray(signal, dtype=float)
     seen = seen[:, None] if seen.ndim == 1 else seen
-    if values.shape[1] != len(seen) or not np.isfinite(values).all():
-        msg = f"as many signals as draws are needed, got {len(seen)} and {values.shape[1]}"
+    if values.shape[1] != len(seen) or not (np.isfinite(values).all() and np.isfinite(seen).all()):
+        msg = f"as many signals as draws are needed, all finite, got {len(seen)} and {values.shape[1]}"
         raise ValueError(msg)
     best = values.mean(axis=1).max()
     perfect = float(values.max(axis=0).mean() - best)

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from aifactory.finance.cashflow import npv
+from aifactory.finance.cashflow import finite_flows, npv
 
 
 def lease_liability(payments: ArrayLike, rate: float, when: Literal["end", "begin"] = "end") -> float:
@@ -24,7 +24,7 @@ def lease_liability(payments: ArrayLike, rate: float, when: Literal["end", "begi
     if when not in ("end", "begin"):
         msg = f"when must be 'end' or 'begin', got {when!r}"
         raise ValueError(msg)
-    flows = np.asarray(payments, dtype=float)
+    flows = finite_flows(payments)
     if flows.size == 0:
         return 0.0
     return float(npv(flows, rate)) / (1.0 if when == "begin" else 1.0 + rate)

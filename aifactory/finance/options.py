@@ -73,6 +73,9 @@ def rented_usd_per_hour(
     2.0
     """
     price, upfront = np.asarray(price, dtype=float), np.asarray(upfront_fraction, dtype=float)
+    if np.any((upfront < 0) | (upfront > 1)) or np.any(price < 0):
+        msg = "prices must not be negative, upfront fractions must be from 0 to 1"
+        raise ValueError(msg)
     term = np.maximum(np.asarray(term_months, dtype=float), 1.0)
     return price * (1.0 - upfront) + annuity_payment(price * upfront * term, monthly_rate(wacc), term)
 
@@ -92,12 +95,15 @@ def spot_usd_per_hour(price: ArrayLike, interruption_share: float) -> np.ndarray
 def break_even_utilization(committed_usd_per_hour: ArrayLike, on_demand_usd_per_hour: ArrayLike) -> np.ndarray:
     """Share of hours above which paying for every hour beats paying for used hours.
 
-    Above 1 the commitment never pays. NaN without an on-demand price.
+    Above 1 the commitment never pays. NaN without an on-demand price above 0.
 
     >>> float(break_even_utilization(2.0, 5.0))
     0.4
     """
-    return np.asarray(committed_usd_per_hour, dtype=float) / np.asarray(on_demand_usd_per_hour, dtype=float)
+    committed, listed = np.broadcast_arrays(
+        np.asarray(committed_usd_per_hour, dtype=float), np.asarray(on_demand_usd_per_hour, dtype=float)
+    )
+    return np.divide(committed, listed, out=np.full(committed.shape, np.nan), where=listed > 0)[()]
 
 
 def effective_prices(table: pd.DataFrame, accelerators: pd.DataFrame, plan: Plan) -> pd.DataFrame:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from aifactory.finance.cashflow import annualised
+import numpy as np
+
+from aifactory.finance.cashflow import annualised, check_rate
 
 
 def _periods(npery: float) -> int:
-    if int(npery) < 1:
+    if not 1 <= npery < np.inf:
         msg = f"compounding periods a year must be at least 1, got {npery}"
         raise ValueError(msg)
     return int(npery)
@@ -19,9 +21,7 @@ def effect(nominal: float, npery: float) -> float:
     0.0535427
     """
     periods = _periods(npery)
-    if nominal / periods <= -1:
-        msg = f"rate per period must be above -100 %, got {nominal / periods}"
-        raise ValueError(msg)
+    check_rate(nominal / periods)
     return annualised(nominal / periods, periods)
 
 
@@ -32,7 +32,7 @@ def nominal(effective: float, npery: float) -> float:
     0.05250032
     """
     periods = _periods(npery)
-    _above(effective)
+    check_rate(effective)
     return periods * ((1.0 + effective) ** (1.0 / periods) - 1.0)
 
 
@@ -42,8 +42,8 @@ def real_rate(nominal_rate: float, inflation: float) -> float:
     >>> round(real_rate(0.10, 0.03), 6)
     0.067961
     """
-    _above(nominal_rate)
-    _above(inflation)
+    check_rate(nominal_rate)
+    check_rate(inflation)
     return (1.0 + nominal_rate) / (1.0 + inflation) - 1.0
 
 
@@ -53,8 +53,8 @@ def nominal_rate(real: float, inflation: float) -> float:
     >>> round(nominal_rate(real_rate(0.10, 0.03), 0.03), 12)
     0.1
     """
-    _above(real)
-    _above(inflation)
+    check_rate(real)
+    check_rate(inflation)
     return (1.0 + real) * (1.0 + inflation) - 1.0
 
 
@@ -65,16 +65,12 @@ def wacc(equity: float, debt: float, equity_rate: float, debt_rate: float, tax: 
     0.096
     """
     whole = equity + debt
-    if equity < 0 or debt < 0 or whole <= 0:
-        msg = f"equity and debt must not be negative and not both zero, got {equity} and {debt}"
+    if not (equity >= 0 and debt >= 0 and 0 < whole < np.inf):
+        msg = f"equity and debt must be finite, not negative and not both zero, got {equity} and {debt}"
         raise ValueError(msg)
     if not 0 <= tax <= 1:
         msg = f"tax must be between 0 and 1, got {tax}"
         raise ValueError(msg)
+    check_rate(equity_rate)
+    check_rate(debt_rate)
     return equity / whole * equity_rate + debt / whole * debt_rate * (1.0 - tax)
-
-
-def _above(rate: float) -> None:
-    if not rate > -1:
-        msg = f"rate must be above -100 %, got {rate}"
-        raise ValueError(msg)

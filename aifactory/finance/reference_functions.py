@@ -20,9 +20,12 @@ ISHIGAMI_SAMPLES, G_SAMPLES = 2**17, 2**15
 
 def _quoted(found: cashflow.InternalRates, guess: float | None) -> float | list[float] | None:
     """Return the only rate; with several, the one next to a stated guess, else all: none is picked in silence."""
-    if found.status == "multiple" and guess is None:
-        return list(found.rates)
-    return None if found.status == "none" else found.rates[0] if guess is None else found.near(guess)
+    if found.status == "none":
+        return None
+    if guess is not None:
+        return found.near(guess)
+    rates = [found.rate] if len(found.quotable) == 1 else list(found.rates)
+    return rates[0] if len(rates) == 1 else rates
 
 
 def _flows(values: Numbers) -> np.ndarray:

@@ -10,11 +10,13 @@ from typing import Literal
 
 import numpy as np
 
+from aifactory.finance.cashflow import check_rate
+
 Convention = Literal["half-year", "mid-quarter", "mid-month"]
 
 
 def _check(cost: float, salvage: float, life: float) -> None:
-    if cost < 0 or salvage < 0:
+    if not (cost >= 0 and salvage >= 0):
         msg = f"cost and salvage must not be negative, got {cost} and {salvage}"
         raise ValueError(msg)
     if not life > 0:
@@ -178,11 +180,9 @@ def tax_shield_pv(rate: float, tax: float, cost: float, schedule: list[float]) -
     >>> round(tax_shield_pv(0.1, 0.35, 1000, macrs_pct(5)), 6)
     270.641146
     """
-    if not rate > -1:
-        msg = f"rate must be above -100 %, got {rate}"
-        raise ValueError(msg)
+    check_rate(rate)
     shares = np.asarray(schedule, dtype=float)
-    if np.any(shares < 0) or shares.sum() > 100.0 + 0.05:
+    if np.any(~(shares >= 0)) or shares.sum() > 100.0 + 0.05:
         msg = f"the schedule must hold shares of cost in percent, 100 at most in all, got {shares.sum():.2f}"
         raise ValueError(msg)
     return float(tax * cost * (shares / 100.0 * (1.0 + rate) ** -np.arange(1.0, shares.size + 1)).sum())

@@ -96,6 +96,9 @@ def write_offs(placed: ArrayLike, resale: ArrayLike, regime: Regime, first_posit
         msg = f"tax depreciation must be one of {', '.join(REGIMES)}, got {regime!r}"
         raise ValueError(msg)
     outlay, sold = finite_flows(placed), finite_flows(resale)
+    if outlay.size != sold.size:
+        msg = f"as many resale values as outlays are needed, got {sold.size} and {outlay.size}"
+        raise ValueError(msg)
     found, last = np.zeros(outlay.size), outlay.size - 1
     late = mid_quarter_years(outlay, first_position)
     for month in np.flatnonzero(outlay):

@@ -30,12 +30,17 @@ def load_factor(failure_rate: ArrayLike, measured_failure_rate: ArrayLike = 0.0)
 def allocate(total: ArrayLike, weights: ArrayLike) -> np.ndarray:
     """Split totals over the last axis of the weights; the parts add up to the totals.
 
-    Where all weights are zero the total is split evenly, so that no money is lost.
+    Where all weights are zero the total is split evenly, so that no money is lost. Weights that are
+    negative or no number are refused: they would hand one part more than the whole, or hide it.
 
     >>> allocate(90.0, [1, 2, 0]).tolist()
     [30.0, 60.0, 0.0]
     """
     weight = np.asarray(weights, dtype=float)
+    least = -1e-9 * np.abs(weight).sum()  # rounding
+    if weight.shape[-1:] == (0,) or not (np.isfinite(weight) & (weight >= least)).all():
+        msg = "a total needs at least one weight, and weights must be finite and not negative"
+        raise ValueError(msg)
     whole = weight.sum(axis=-1, keepdims=True)
     share = np.where(whole > 0, weight / np.where(whole > 0, whole, 1.0), 1.0 / weight.shape[-1])
     return np.asarray(total, dtype=float)[..., None] * share
@@ -74,6 +79,9 @@ def api_usd_per_unit(
     """
     cached_price = input_usd_per_mtok if np.isnan(cached_input_usd_per_mtok) else cached_input_usd_per_mtok
     cached = np.asarray(cached_input_tokens, dtype=float)
+    if np.any(cached > np.asarray(input_tokens, dtype=float) * (1 + 1e-9)) or np.any(cached < 0):
+        msg = "cached prompt tokens must be from 0 to the prompt tokens that they are part of"
+        raise ValueError(msg)
     fresh = np.asarray(input_tokens, dtype=float) - cached
     paid = fresh * input_usd_per_mtok + cached * cached_price + np.asarray(output_tokens, float) * output_usd_per_mtok
     return paid / MEGA

@@ -9,6 +9,7 @@ from aifactory.buyplan.approvals import approvals_frame
 from aifactory.buyplan.attribution import DRIVERS
 from aifactory.buyplan.booking import BASE_LEASED, OURS
 from aifactory.buyplan.ledger import PORTING
+from aifactory.finance.cashflow import TOTAL_LOSS
 from aifactory.finance.tax import REGIMES
 from aifactory.finance.tco import CONTINGENCY, OVERHEADS
 from aifactory.inputs.workspace import Workspace
@@ -24,8 +25,8 @@ def by_scenario(plan: BuyPlan) -> pd.DataFrame:
     return plan.roi.set_index("scenario")
 
 
-#: Below this an internal rate says no more than that nearly all is lost.
-LOWEST_RATE = -0.9
+#: Above this an internal rate says no more than that next to nothing is laid out.
+HIGHEST_RATE = 100.0
 
 
 def months_of(value: float) -> str:
@@ -59,8 +60,12 @@ def _pays_back(month: float) -> str:
 
 
 def _rate(base: pd.Series) -> str:
-    if base["irr_status"] == "unique" and base["irr_annual"] < LOWEST_RATE:
-        return f"an internal rate below {pct(LOWEST_RATE)} a year"
+    if base["irr_status"] == "total loss":
+        return f"no internal rate, as what is paid is all but lost (below {pct(TOTAL_LOSS)} a year)"
+    if base["irr_status"] == "borrowing":
+        return "no internal rate of return, as money comes in before it goes out"
+    if base["irr_status"] == "unique" and base["irr_annual"] > HIGHEST_RATE:
+        return f"an internal rate above {pct(HIGHEST_RATE)} a year"
     if base["irr_status"] == "unique":
         return f"an internal rate of {pct(base['irr_annual'])} a year"
     if base["irr_status"] == "none":

@@ -10,6 +10,7 @@ from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
 from aifactory.shortlist.exclusions import KEYS
 from aifactory.shortlist.money import level_factors
+from aifactory.units import monthly_rate
 
 GENERAL_CLASSES = ("gpu", "cpu")
 COLUMNS = ["use_case_id", "from_accelerator_id", "accelerator_id", "tier", "units_per_month", "one_off_usd",
@@ -28,8 +29,8 @@ def payback_months(one_off_usd: ArrayLike, saving_usd_per_month: ArrayLike, year
     """
     cost, saving = np.broadcast_arrays(np.asarray(one_off_usd, float), np.asarray(saving_usd_per_month, float))
     ratio = np.divide(cost, saving, out=np.full(cost.shape, np.inf), where=saving > 0)
-    rate = (1 + yearly_rate) ** (1 / 12) - 1
-    if rate > 0:
+    rate = monthly_rate(yearly_rate)
+    if rate:
         left = 1 - ratio * rate
         ratio = np.where(left > 0, -np.log(np.where(left > 0, left, 1.0)) / np.log1p(rate), np.inf)
     known = ~(np.isnan(cost) | np.isnan(saving))
@@ -46,6 +47,9 @@ def break_even_units(
     >>> break_even_units(3600.0, 100.0, 0.02, 36).tolist()
     10000.0
     """
+    if not months > 0:
+        msg = f"months must be above 0, got {months}"
+        raise ValueError(msg)
     fixed = np.asarray(one_off_usd, float) / months + np.asarray(rework_usd_per_month, float)
     saving = np.asarray(saving_usd_per_unit, float)
     units = np.divide(

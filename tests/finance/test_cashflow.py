@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aifactory.finance.cashflow import (
+    TOTAL_LOSS,
     annualised,
     annuity_payment,
     discount_factors,
@@ -86,10 +87,67 @@ def test_a_rate_is_quoted_only_when_unique():
 def test_one_outlay_then_income_agrees_with_pyxirr(incomes, outlay):
     flows = [-outlay, *incomes]
     found = irr_all(flows)
-    assert found.status == "unique"
-    assert found.rate == pytest.approx(pyxirr.irr(flows), rel=1e-6, abs=1e-7)
-    scale = float(np.abs(np.array(flows) * discount_factors(len(flows), found.rate)).sum())
-    assert npv(flows, found.rate) == pytest.approx(0.0, abs=1e-8 * scale)
+    (rate,) = found.rates
+    assert found.status == ("unique" if rate >= TOTAL_LOSS else "total loss")
+    assert rate == pytest.approx(pyxirr.irr(flows), rel=1e-6, abs=1e-7)
+    scale = float(np.abs(np.array(flows) * discount_factors(len(flows), rate)).sum())
+    assert npv(flows, rate) == pytest.approx(0.0, abs=1e-8 * scale)
+
+
+@pytest.mark.parametrize(
+    ("flows", "status", "quoted"),
+    [
+        ([-1000.0] * 35 + [2000.0], "total loss", np.nan),  # 36,000 less 1,000 paid, 2,000 come back: -99 % a year
+        ([-100.0, -5.0, 1.0], "total loss", np.nan),
+        ([-100.0, 60.0], "total loss", np.nan),  # 0.6^12 - 1 = -99.8 % a year
+        ([-100.0, 70.0], "unique", -0.30),  # 0.7^12 - 1 = -98.6 % a year
+        ([-100.0, 110.0], "unique", 0.10),
+        ([100.0, -110.0], "borrowing", 0.10),
+        ([1.0] + [-100.0] * 3, "borrowing", None),  # a huge rate, and money is lost
+        ([-100.0, 115.0, -1.0], "unique", None),  # the other root, -99.1 % a month, is nothing to quote
+        ([-1.0, -2.0], "none", np.nan),
+    ],
+)
+def test_rates_of_a_total_loss_and_of_borrowing_are_no_return(flows, status, quoted):
+    found = irr_all(flows, 12)
+    assert found.status == status
+    if quoted is not None:
+        assert found.rate == pytest.approx(quoted, nan_ok=True)
+    assert all(npv(flows, rate) == pytest.approx(0.0, abs=1e-6 * 1e6) for rate in found.rates)
+
+
+@pytest.mark.parametrize("noise", [1e-12, -1e-12])
+@pytest.mark.parametrize("place", [0, 3])
+def test_rounding_adds_no_rate(noise, place):
+    flows = np.insert([-100.0, 0.0, 121.0], place, noise)
+    assert irr_all(flows).status == "unique"
+    assert irr_all(flows).rate == pytest.approx(0.10)
+
+
+def test_the_size_of_the_flows_does_not_matter():
+    for size in (1e-300, 1.0, 1e300):
+        np.testing.assert_allclose(irr_all(np.array([-100.0, 230.0, -132.0]) * size).rates, [0.1, 0.2])
+
+
+@pytest.mark.parametrize("rate", [-1.0, -1.5, np.nan, np.inf])
+def test_rates_that_are_none_are_refused_everywhere(rate):
+    calls = [
+        lambda: npv([1.0, 2.0], rate),
+        lambda: mirr([-1.0, 2.0], rate, 0.1),
+        lambda: mirr([-1.0, 2.0], 0.1, rate),
+        lambda: annuity_payment(1.0, rate, 3),
+        lambda: monthly_rate(rate),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match="above -100 %"):
+            call()
+
+
+def test_extreme_rates_end_in_numbers():
+    assert annualised(1e300) == np.inf
+    with pytest.raises(ValueError, match="-100 % or more"):
+        annualised(-1.5)
+    assert mirr([-1.0] + [1.0] * 400, 0.1, 1e5) == pytest.approx(1e5 ** (399 / 400), rel=1e-4)
 
 
 def test_long_monthly_flows():

@@ -121,3 +121,92 @@ def test_one_broken_source_stops_no_other_and_held_rows_stay(tmp_path):
     refresh_prices(tmp_path / "ws", [str(good)], settings)
     assert (tmp_path / "ws" / "prices.csv").read_bytes() == before
     assert first.added > 0 or first.error
+
+
+def lease(price, per="accelerator_hour", count=8, **constants):
+    """A one-row lease offer and its mapping."""
+    mapping = {"columns": {"accelerator": "Device", "price": "Price"}, "price_per": per}
+    stated = {"provider": "Acme", "purchase_option": "lease", "term_months": 36, "currency": "USD", "count": count,
+              "as_of": "2026-11-01"}  # fmt: skip
+    return f'Device,Price\nnvidia-h100-sxm,"{price}"\n', mapping | {"constants": stated | constants}
+
+
+@pytest.fixture(scope="module")
+def believed(tmp_path_factory):
+    """The state or the error of a quote in a workspace without any lease."""
+    folder = tmp_path_factory.mktemp("quotes")
+    new_workspace(folder / "ws")
+
+    def state(text, mapping):
+        (folder / "q.csv").write_text(text, encoding="utf-8")
+        (folder / "m.yaml").write_text(yaml.safe_dump(mapping), encoding="utf-8")
+        settings = Settings(pd.Timestamp("2026-11-26", tz="UTC"), mapping=folder / "m.yaml", write=False)
+        (done,) = refresh_prices(folder / "ws", [str(folder / "q.csv")], settings)
+        return done.error or ", ".join(done.states)
+
+    return state
+
+
+@pytest.mark.parametrize(
+    ("offer", "state"),
+    [
+        (lease("2.50"), "new"),
+        (lease("20.00", "node_hour"), "new"),
+        (lease("14,600", "node_month"), "new"),
+        (lease("20.00"), "quarantined"),  # price of the node
+        (lease("2.50", "node_hour"), "quarantined"),  # price of the accelerator
+        (lease("1825"), "quarantined"),  # price of a month
+        (lease("0.0007"), "quarantined"),  # price of a second
+        (lease("20.00", "node_hour", count=100_000), "quarantined"),
+        (lease("2.50", currency="US$"), "new"),
+    ],
+)
+def test_the_first_lease_of_an_accelerator_is_measured_by_its_hours(believed, offer, state):
+    assert believed(*offer) == state
+
+
+@pytest.mark.parametrize(
+    ("offer", "words"),
+    [
+        (lease(""), "price.*must be stated"),
+        (lease("=2+1"), "decimal point"),
+        (lease("2.5", currency="$"), "must be USD"),
+        (lease("2.5", confidence="sure"), "is no level of confidence.*measured"),
+        (lease("2.5", as_of="2026-11-01 or so"), "YYYY-MM-DD"),
+        (lease("2.5", purchase_option="reserved_1y"), "does not go with reserved_1y: 12 months"),
+        (lease("2.5", purchase_option="on_demand"), "does not go with on_demand: no months"),
+    ],
+)
+def test_a_quote_that_contradicts_itself_is_refused(believed, offer, words):
+    assert pd.Series([believed(*offer)]).str.contains(words).all(), believed(*offer)
+
+
+def test_what_a_mapping_means_must_be_pairs(believed):
+    text, mapping = lease("2.5")
+    with pytest.raises(InputError, match=r"values\.accelerator"):
+        believed(text, mapping | {"values": {"accelerator": ["H100"]}})
+
+
+def test_two_list_prices_in_one_region_are_not_averaged(tmp_path, names):
+    path = tmp_path / "vms.csv"
+    path.write_text(SKYPILOT + SKYPILOT.splitlines()[2].replace("23.60", "29.00") + "\n", encoding="utf-8")
+    found = read_prices(path, Source("vms.csv", names, DAY, "Nebius"))
+    assert {offer["accelerator_id"] for offer in found.offers} == {"nvidia-l40s"}
+    assert found.left_out["two prices of the same offer in this file"] == 1
+
+
+def test_prices_not_in_force_on_the_day_are_left_out(tmp_path, names):
+    path = tmp_path / "azure.json"
+    later, ended = {"effectiveStartDate": "2027-06-01T00:00:00Z"}, {"effectiveEndDate": "2025-06-01T00:00:00Z"}
+    path.write_text(json.dumps({"Items": [AZURE_ITEM, AZURE_ITEM | later, AZURE_ITEM | ended]}), encoding="utf-8")
+    found = read_prices(path, Source("azure.json", names, DAY))
+    assert (len(found.offers), found.left_out["prices not in force on the day of the list"]) == (1, 2)
+
+
+@pytest.mark.parametrize("price", [-1e-6, "=1+1", "free"])
+def test_a_hosted_model_with_a_price_that_is_none_is_left_out_whole(tmp_path, names, price):
+    path = tmp_path / "models.json"
+    path.write_text(json.dumps({"m": LITELLM["gpt-4o"] | {"input_cost_per_token": price}}), encoding="utf-8")
+    found = read_prices(path, Source("models.json", names, DAY))
+    assert found.hosted == []
+    assert found.left_out == {"price that is no number, or negative": 1}

@@ -21,6 +21,7 @@ from aifactory.units import HOURS_PER_MONTH, MEGA
 MAX_BYTES = 500_000_000
 MOST_HOSTED_USD = 10_000  # a million tokens, an image or a minute; the dearest listed is a hundredth of it
 LATEST_STAMP = 2**32
+NO_NUMBER = "price that is no number, or negative"
 SKYPILOT = ("InstanceType", "AcceleratorName", "AcceleratorCount", "Price", "SpotPrice", "Region")
 GPUHUNT = ("instance_name", "location", "price", "gpu_count", "gpu_name", "gpu_memory", "spot")
 PROVIDERS = {
@@ -83,8 +84,13 @@ def skypilot(path: Path, source: Source) -> Found:
     rows = text[text["AcceleratorName"].str.strip() != ""]
     found.left_out["instances without accelerators"] += len(text) - len(rows)
     rows = rows.assign(price=rows["Price"].map(number), spot=rows["SpotPrice"].map(number))
+    rows = rows.assign(unread=rows["Price"].str.strip() != "")
     keys = ["InstanceType", "AcceleratorName", "AcceleratorCount", "Region"]
     for (sku, device, count, region), group in rows.groupby(keys, sort=False):
+        found.left_out[NO_NUMBER] += int((group["unread"] & group["price"].isna()).sum())
+        if group["price"].max() > group["price"].min():  # spot differs by zone, a list price does not
+            found.left_out["two prices of the same offer in this file"] += 1
+            continue
         prices = {ON_DEMAND: group["price"].median(), SPOT: group["spot"].median()}
         memory = _gpu_memory(group.iloc[0].get("GpuInfo", ""))
         sku = str(sku) if sku else str(device)
@@ -198,6 +204,10 @@ def _azure_refusal(item: dict, name: str, sku: str, kind: str, term: int, source
         return "instances that the catalogue does not know as accelerators"
     if "windows" in name.lower() or "low priority" in name.lower() or kind not in ("Consumption", "Reservation"):
         return "Windows, low priority and dev/test prices"
+    start, end = (str(item.get(name) or "")[:10] for name in ("effectiveStartDate", "effectiveEndDate"))
+    day = f"{needs_date(source):%Y-%m-%d}"
+    if start > day or (end and end < day):
+        return "prices not in force on the day of the list"
     if kind == "Reservation" and not term:
         return f"term {item.get('reservationTerm')!r} is not 1 or 3 years"
     hourly = str(item.get("unitOfMeasure", "")).strip().lower() in ("1 hour", "1/hour")
@@ -245,6 +255,10 @@ def litellm(held: dict, source: Source) -> Found:
         if name == "sample_spec" or not isinstance(item, dict):
             continue
         prices = {ours: number(item.get(theirs, "")) * factor for ours, (theirs, factor) in HOSTED.items()}
+        stated = [ours for ours, (theirs, _) in HOSTED.items() if item.get(theirs) not in (None, "")]
+        if any(not prices[ours] >= 0 for ours in stated):
+            found.left_out[NO_NUMBER] += 1
+            continue
         if any(usd > MOST_HOSTED_USD for usd in prices.values()):
             found.left_out[f"price above USD {MOST_HOSTED_USD:,} a million tokens: in another unit"] += 1
             continue

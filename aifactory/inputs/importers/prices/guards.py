@@ -62,8 +62,7 @@ def compare(offers: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:
 
     Adds `before`, `before_as_of`, `change` (relative) and `state`: `new`; `same` (to the cent's
     thousandth); `moved` by more than 5 %; `changed` by less; `quarantined`: more than doubled or less
-    than half, or a new offer above three times the dearest or below a third of the cheapest known price of
-    its accelerator and option; `held` if this very row is there already; `older` than what is held;
+    than half, or a new offer far from what its accelerator and option are known to cost (`_band`); `held` if this very row is there already; `older` than what is held;
     `conflict`: another price of the same day.
     """
     past = _known(held)
@@ -77,12 +76,11 @@ def compare(offers: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:
     same_day = past.drop_duplicates([*KEY, "as_of"], keep="last").set_index([*KEY, "as_of"])["price"]
     dated_keys = pd.MultiIndex.from_frame(_keyed(offers)[[*KEY, "as_of"]])
     today = same_day.reindex(dated_keys).to_numpy(dtype=float)
-    known = past.groupby(["accelerator_id", "purchase_option"])["price"].agg(["min", "max"])
-    band = known.reindex(pd.MultiIndex.from_frame(offers[["accelerator_id", "purchase_option"]])).to_numpy(dtype=float)
+    band = _band(offers, past)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = price / before
         far = (ratio > QUARANTINE) | (ratio < 1 / QUARANTINE)
-        strange = (price > band[:, 1] * OUT_OF_BAND) | (price < band[:, 0] / OUT_OF_BAND)
+        strange = (price > band[:, 1]) | (price < band[:, 0])
         strange &= np.isnan(before)
         state = np.select(
             [
@@ -98,6 +96,26 @@ def compare(offers: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:
             "same",
         )
     return offers.assign(price=price, before=before, before_as_of=dated, change=ratio - 1, state=state)
+
+
+def _band(offers: pd.DataFrame, past: pd.DataFrame) -> np.ndarray:
+    """Lowest and highest price that a new offer is believed at, [n, 2]; NaN where nothing is known.
+
+    A third of the cheapest and three times the dearest known price of its accelerator and option. An
+    option that nobody offered so far is measured by the hours of all options but spot; with a term it is
+    not believed above the dearest of them, as nobody commits to pay more than by the hour.
+    """
+    each = ["accelerator_id", "purchase_option"]
+    own = past.groupby(each)["price"].agg(["min", "max"])
+    own = own.reindex(pd.MultiIndex.from_frame(offers[each])).to_numpy(dtype=float)
+    hours = past[~past["purchase_option"].isin(["purchase", "spot"])]
+    other = hours.groupby("accelerator_id")["price"].agg(["min", "max"])
+    other = other.reindex(offers["accelerator_id"]).to_numpy(dtype=float)
+    hourly = (offers["purchase_option"] != "purchase").to_numpy()
+    known = ~np.isnan(own[:, 0])
+    committed = ~known & (offers["term_months"].astype(float) > 0).to_numpy()
+    band = np.where((known | ~hourly)[:, None], own, other)
+    return band * np.column_stack([np.full(len(band), 1 / OUT_OF_BAND), np.where(committed, 1.0, OUT_OF_BAND)])
 
 
 def gone(offers: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:

@@ -29,6 +29,10 @@ FIELDS = (
     "escalator_per_year", "buy_out_usd", "minimum_accelerators", "accelerators_per_node",
     "lead_time_weeks", "currency", "as_of", "note", "confidence",
 )  # fmt: skip
+DOLLARS = ("USD", "US$")  # a bare $ may be another country's
+CONFIDENCES = ("measured", "claimed", "assumed")
+#: Options whose name says how long they run, in months; 0 is not at all.
+TERMS = {"reserved_1y": 12, "reserved_3y": 36, "on_demand": 0, "spot": 0}
 OPTIONS = ("purchase", "lease", "reserved_1y", "reserved_3y", "capacity_block", "on_demand", "spot")
 #: No contract runs longer, no price list is older.
 MOST_MONTHS, FIRST_YEAR = 240, 2000
@@ -58,6 +62,10 @@ def read_mapping(path: Path) -> dict:
         for name in named:
             if name not in FIELDS:
                 raise InputError.at(path.name, "is no field of a price.", value=name, choices=FIELDS)
+            if part == "values" and not isinstance(named[name], dict):
+                raise InputError.at(
+                    path.name, "must hold what the quote says and what it means", column=f"values.{name}"
+                )
     if held.get("price_per") not in PRICE_PER:
         raise InputError.at(
             path.name, "must be stated.", column="price_per", value=held.get("price_per"), choices=PRICE_PER
@@ -135,13 +143,17 @@ class _Row:
         if not text:
             return None
         found = pd.to_datetime(text[:10], format="%Y-%m-%d", errors="coerce")
-        if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([ T].*)?", text) or found is pd.NaT or found.year < FIRST_YEAR:
+        if (
+            not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9:.,]+ ?(Z|UTC|[+-][0-9:]+)?)?", text)
+            or found is pd.NaT
+            or found.year < FIRST_YEAR
+        ):
             raise self.refuse(name, "must be a date, YYYY-MM-DD")
         return found
 
 
 def _offer(row: _Row, price_per: str) -> dict[str, object]:
-    if (currency := row.cells.get("currency", "")) != "USD":
+    if (currency := row.cells.get("currency", "")).upper() not in DOLLARS:
         raise row.refuse(
             "currency",
             "must be USD; convert the quote and state the rate in its note" if currency else "must be stated",
@@ -158,6 +170,10 @@ def _offer(row: _Row, price_per: str) -> dict[str, object]:
         raise row.refuse("purchase_option", f"does not go with a price per {price_per}")
     if option not in ("purchase", "on_demand", "spot") and not term > 0:
         raise row.refuse("term_months", "a commitment needs its term")
+    if term != TERMS.get(option, term):
+        raise row.refuse("term_months", f"does not go with {option}: {TERMS[option] or 'no'} months")
+    if not row.cells.get("price"):
+        raise row.refuse("price", "must be stated")
     price = row.number("price") / (each if price_per.startswith("node") else 1.0)
     if not price > 0:
         raise row.refuse("price", "must be above 0")
@@ -166,7 +182,9 @@ def _offer(row: _Row, price_per: str) -> dict[str, object]:
     mean = sum((1.0 + raise_by) ** (month // 12) for month in range(term)) / term if term else 1.0
     notes = [row.cells.get("note", ""), f"escalator {percent(raise_by)} a year averaged over the term" if raise_by else "",
              f"buy-out USD {buy_out:,.0f} at the end, not in the price" if buy_out > 0 else ""]  # fmt: skip
-    stated = row.day("as_of")
+    stated, confidence = row.day("as_of"), row.cells.get("confidence") or "claimed"
+    if confidence not in CONFIDENCES:
+        raise row.refuse("confidence", "is no level of confidence.", CONFIDENCES)
     return dict.fromkeys(COLUMNS) | {
         "provider": row.cells.get("provider") or row.source.provider or _missing(row, "provider"),
         "sku": row.cells.get("sku") or row.cells.get("accelerator"),
@@ -185,7 +203,7 @@ def _offer(row: _Row, price_per: str) -> dict[str, object]:
         "note": "; ".join(filter(None, notes)),
         "source": row.source.name,
         "as_of": needs_date(row.source, stated),
-        "confidence": row.cells.get("confidence") or "claimed",
+        "confidence": confidence,
     }
 
 
