@@ -58,6 +58,11 @@ class Assumption(_Strict):
             raise ValueError(msg)
         return self
 
+    @property
+    def most(self) -> float:
+        """The highest value that is reckoned with."""
+        return self.value if self.high is None else self.high
+
 
 def _bounds(unit: str) -> tuple[float, float]:
     """What a number in that unit can be: a percentage typed as a fraction is refused."""
@@ -203,6 +208,8 @@ REQUIRED_ASSUMPTIONS: dict[str, str] = {
 }
 
 
+#: Ways to pay that a price can be fresh or stale for.
+PRICED = ("on_demand", "spot", "reserved_1y", "reserved_3y", "lease", "purchase", "capacity_block", "api")
 #: Assumptions that something is divided by.
 DIVISORS = ("planning_utilization", "accelerators_per_operator")
 
@@ -293,6 +300,13 @@ class Plan(_Strict):
         if absent:
             msg = f"reserve lacks a ratio for: {', '.join(absent)}"
             raise ValueError(msg)
+        if self.assumptions["spot_interruption_share"].most >= 1:
+            msg = "assumption 'spot_interruption_share' must stay below 1: nothing would be left of an hour"
+            raise ValueError(msg)
+        for name in self.price_freshness_days:
+            if name not in PRICED:
+                msg = f"price_freshness_days: {name!r} is no way to pay.{nearest(name, PRICED)}"
+                raise ValueError(msg)
         for label, weights in (("matrix_weights", self.matrix_weights), ("scorecard_weights", self.scorecard_weights)):
             if not math.isclose(sum(weights.values()), 1.0, abs_tol=1e-9):
                 msg = f"{label} must add up to 1, got {sum(weights.values()):.6g}"

@@ -9,7 +9,7 @@ from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
 from aifactory.report import charts
 from aifactory.report.blocks import Block, Col, Group, figure, group, missing, section, table
-from aifactory.report.text import num, pct, readable, usd_compact
+from aifactory.report.text import num, pct, plural, readable, usd_compact
 from aifactory.report.widgets import explore
 from aifactory.shortlist import Shortlist
 from aifactory.shortlist.scales import MATRIX_CRITERIA
@@ -38,21 +38,24 @@ class Explorer:
         ground = self.grounds[name]
         used = utilization or ground.utilization
         ranked = rank_at(ground, weights or None, slo_factor, used)
-        return group(
-            section(
-                "What if weights, limits or utilisation were different?", self._answer(ground, ranked, slo_factor, used)
-            ),
-            self._figure(name, ranked),
-            self._table(ranked),
-        )
+        answer = self._answer(ground, ranked, slo_factor, used)
+        said = section("What if weights, limits or utilisation were different?", answer)
+        able = ranked.dropna(subset=["value"])
+        return group(said, *([self._figure(name, able)] if len(able) else []), self._table(ranked))
 
     def _answer(self, ground: Ground, ranked: pd.DataFrame, slo_factor: float, used: float) -> str:
-        best = ranked.iloc[0]
-        text = f"{ground.use_case_id}, {_limits_text(ground, slo_factor)}, {pct(used, 0)} of capacity filled: {best['accelerator_id']} leads with {num(best['value'], 2)}"
-        if len(ranked) > 1:
-            second = ranked.iloc[1]
+        text = f"{ground.use_case_id}, {_limits_text(ground, slo_factor)}, {pct(used, 0)} of capacity filled: "
+        able, controls = ranked.dropna(subset=["value"]), "In JupyterLab the controls below change all of it."
+        if able.empty:
+            return f"{text}no platform meets these limits at any load. {controls}"
+        best = able.iloc[0]
+        text += f"{best['accelerator_id']} leads with {num(best['value'], 2)}"
+        if len(able) > 1:
+            second = able.iloc[1]
             text += f", {second['accelerator_id']} follows with {num(second['value'], 2)}"
-        return f"{text}; it costs {usd_compact(best['total_usd'])} over {self.horizon} months. In JupyterLab the controls below change all of it."
+        out = len(ranked) - len(able)
+        beside = f"; {plural(out, 'platform')} cannot meet the limits at any load" if out else ""
+        return f"{text}; it costs {usd_compact(best['total_usd'])} over {self.horizon} months{beside}. {controls}"
 
     def _figure(self, name: str, ranked: pd.DataFrame) -> object:
         long = ranked.melt("accelerator_id", [f"part_{item}" for item in MATRIX_CRITERIA], "criterion", "part")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from aifactory.errors import InputError
 from aifactory.inputs.workspace import Workspace
 from aifactory.shortlist import scales
 from aifactory.shortlist.exclusions import KEYS
@@ -27,6 +28,10 @@ def score_vendors(ws: Workspace, cells: pd.DataFrame, penalties: pd.DataFrame) -
     `total_unpriced`, the second
     with weight, score, contribution = weight x score, rationale, source and as_of.
     """
+    for name in ws.plan.scorecard_weights:
+        if name not in scales.SCORECARD_CRITERIA:
+            rule, known = "no such criterion", scales.SCORECARD_CRITERIA
+            raise InputError.at("plan.yaml", rule, column="scorecard_weights", value=name, choices=known)
     computed = {
         "performance_per_dollar": _per_dollar(ws, cells, penalties),
         "performance_per_watt": _per_watt(ws, cells),

@@ -166,7 +166,7 @@ def rank_at(
     again, estimated ones move by the mean ratio of the measured. `utilization` is the share of
     capacity that the peak may fill (serving) or that work may be planned to fill (training); without
     it that of the plan. Price steps in whole nodes. Weights are scaled to a sum of 1. At the defaults score and price are those
-    of the shortlist.
+    of the shortlist. Platforms that cannot meet the limits at any load come last, without a value.
 
     Returns
     -------
@@ -198,8 +198,10 @@ def rank_at(
         else np.zeros(len(cells))
     )
     parts = {f"part_{name}": share[name] * values[name] for name in scales.MATRIX_CRITERIA}
+    meets = np.isfinite(stretch)
+    parts = {name: np.where(meets, part, np.nan) for name, part in parts.items()}
     table = cells[["accelerator_id", "tier", "decision"]].assign(
-        value=sum(parts.values()), score=score, total_usd=total, capacity_ratio=ratio, **parts
+        value=sum(parts.values()), score=np.where(meets, score, np.nan), total_usd=total, capacity_ratio=ratio, **parts
     )
     return table.sort_values(["value", "accelerator_id"], ascending=[False, True], ignore_index=True)
 

@@ -86,6 +86,8 @@ def test_the_sample_plan_loads(sample_dir):
         ),
         ("unit: fraction/year", "unit: percent", "assumption 'wacc' must be in 'fraction/year', got 'percent'"),
         ("  tax_rate:", "  taxrate:", "assumptions missing: tax_rate"),
+        ("{on_demand: 150, spot", "{ondemand: 150, spot", "'ondemand' is no way to pay. Did you mean 'on_demand'?"),
+        ("low: 0.03, high: 0.2,", "low: 0.03, high: 1.0,", "'spot_interruption_share' must stay below 1"),
         ("as_of: 2026-09-30", "as_of: someday", "assumptions.wacc.as_of: value 'someday'"),
         ("owner_role: chief financial officer, source", "source", "assumptions.wacc.owner_role: Field required"),
         (

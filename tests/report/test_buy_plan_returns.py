@@ -5,11 +5,14 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+import pyxirr
 from bp_company import make_plan, make_prices
 
 import aifactory as af
 from aifactory.buyplan.case import solve_case
 from aifactory.buyplan.returns import draw_returns, returns_basis
+from aifactory.buyplan.statements import _rates
+from aifactory.report import buy_plan_money as money_page
 from aifactory.report import buy_plan_page as first_screen
 from aifactory.report import buy_plan_returns as page
 from aifactory.report.text import pct
@@ -113,3 +116,23 @@ def test_a_way_to_pay_that_earns_more_on_average_is_named_with_its_worst_tenth()
     )
     assert page.rival_sentence(SimpleNamespace(options=options.assign(npv_mean_usd=[13e6, 12.5e6, 9e6]))) == ""
     assert page.rival_sentence(SimpleNamespace(options=options.head(1))) == ""
+
+
+@pytest.mark.parametrize(
+    ("flows", "words"),
+    [
+        ([-1000.0] * 35 + [2000.0], "no internal rate, as what is paid is all but lost (below −99 % a year)"),
+        ([50.0, *[-100.0] * 12], "no internal rate of return, as money comes in before it goes out"),
+        ([-1.0, 100.0], "an internal rate above 10,000 % a year"),
+        ([-1200.0, *[120.0] * 12], "an internal rate of 41 % a year"),
+        ([-100.0, *[10.0] * 35, -5.0], "an internal rate of"),
+        ([-1.0, -2.0], "no internal rate, as the costs are never recovered"),
+    ],
+)
+def test_the_page_quotes_only_a_rate_of_return(flows, words):
+    rates = _rates(np.array(flows), 0.008)
+    assert money_page._rate(pd.Series({"npv_usd": sum(flows)} | rates)).startswith(words)
+    quoted = words.startswith("an internal rate")
+    assert np.isnan(rates["irr_annual"]) != quoted
+    if quoted and "of 41" in words:  # pyxirr as the other witness
+        assert rates["irr_annual"] == pytest.approx((1 + pyxirr.irr(flows)) ** 12 - 1)

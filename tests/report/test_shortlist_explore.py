@@ -34,6 +34,14 @@ def test_the_default_names_the_leader_the_settings_and_the_cost(stages):
     assert explorer.first == dearest
 
 
+def test_limits_that_no_platform_meets_are_said_and_nobody_leads(stages):
+    explorer = Explorer(*stages)
+    answer = texts(explorer.show("chat", slo_factor=1e-6))
+    assert "no platform meets these limits at any load" in answer
+    assert "leads" not in answer
+    assert "not known" not in answer.split("JupyterLab")[0]
+
+
 def test_limits_are_named_only_where_they_move_something(stages):
     explorer = Explorer(*stages)
     ground = explorer.grounds["chat"]

@@ -1,9 +1,12 @@
 """Vendor scorecard: contributions add up, every entry has a source."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from aifactory.errors import InputError
 from aifactory.shortlist import scales, scorecard
 
 H100, A100, TPU = "nvidia-h100-sxm", "nvidia-a100-80-sxm", "google-tpu-v6e"
@@ -88,3 +91,10 @@ def test_computed_entries_carry_source_and_date(road):
     computed = road.shortlist.scorecard_long.query("criterion in @scorecard.COMPUTED")
     assert (computed["source"] == "benchmark stage").all()
     assert (computed["as_of"] == pd.Timestamp("2026-10-31")).all()
+
+
+def test_a_weight_of_no_criterion_is_refused_and_not_lost(road):
+    weights = {name.replace("lock_in", "lockin"): value for name, value in road.ws.plan.scorecard_weights.items()}
+    plan = road.ws.plan.model_copy(update={"scorecard_weights": weights})
+    with pytest.raises(InputError, match="lockin.*Did you mean 'lock_in'"):
+        scorecard.score_vendors(replace(road.ws, plan=plan), road.shortlist.matrix, road.shortlist.penalties)

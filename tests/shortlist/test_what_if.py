@@ -47,6 +47,9 @@ def test_nodes_priced_anew_at_the_defaults_cost_what_the_shortlist_says(grounds)
 def test_the_parts_add_up_at_any_setting(grounds):
     for ground in grounds.values():
         table = rank_at(ground, dict.fromkeys(MATRIX_CRITERIA, 3.0), 0.7, 0.5)
+        meets = table["capacity_ratio"] > 0
+        assert (table["value"].notna() == meets).all()
+        table = table[meets]
         np.testing.assert_allclose(table.filter(like="part_").sum(axis=1), table["value"])
         assert table["value"].between(0, 1).all()
 
@@ -60,12 +63,14 @@ def test_tighter_limits_never_raise_capacity_and_looser_never_lower_it(grounds):
         assert (loose["total_usd"] <= same["total_usd"].reindex(loose.index) + 1e-6).all()
 
 
-def test_capacity_that_tight_limits_leave_nothing_of_costs_without_end(grounds):
+def test_platforms_that_tight_limits_leave_nothing_of_have_no_rank(grounds):
     table = indexed(grounds["support-chat"], slo_factor=0.01)
     measured = table[table["tier"] == "measured"]
     assert (measured["capacity_ratio"] == 0).all()
     assert np.isinf(measured["total_usd"]).all()
-    assert table["value"].notna().all()
+    able = table["capacity_ratio"] > 0
+    assert (table["value"].notna() == able).all()
+    assert able.is_monotonic_decreasing  # those that cannot meet them come last
 
 
 def test_half_the_utilisation_pays_the_whole_nodes_of_half_the_capacity(grounds, sample_short):
