@@ -108,6 +108,14 @@ def test_what_is_no_price_of_an_hour_is_left_out(usd):
     assert sum(why.values()) == 1
 
 
+@pytest.mark.parametrize("place", ["provider", "sku", "region"])
+@pytest.mark.parametrize("text", ["=1+1", "@SUM(A1)", "+cmd", "'=x"])
+def test_a_name_that_would_be_a_formula_is_left_out(place, text):
+    kept, why = guard(offers({"usd_per_accelerator_hour": 2.0, place: text}, {"usd_per_accelerator_hour": 2.0}))
+    assert len(kept) == 1
+    assert why == {"name that a spreadsheet program would take for a formula": 1}
+
+
 def test_one_broken_source_stops_no_other_and_held_rows_stay(tmp_path):
     new_workspace(tmp_path / "ws")
     good, bad = tmp_path / "lambdalabs.csv", tmp_path / "instances.json"

@@ -7,6 +7,7 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 
+from aifactory.inputs.guard import STARTS
 from aifactory.inputs.importers.prices.offers import KEY
 
 #: Shares of on-demand that tools put where they know no spot price (floor of SkyPilot, default of AWS lists).
@@ -29,7 +30,11 @@ def guard(offers: pd.DataFrame) -> tuple[pd.DataFrame, Counter[str]]:
     with np.errstate(invalid="ignore"):
         share = price.to_numpy() / np.where(reference > 0, reference, np.nan)
     spot, reserved = offers["purchase_option"] == "spot", offers["purchase_option"].str.startswith("reserved")
+    named = offers[["provider", "sku", "region"]].astype("str")
     rules = {
+        "name that a spreadsheet program would take for a formula": named.apply(lambda c: c.str.match(STARTS)).any(
+            axis=1
+        ),
         "price is 0, negative or missing": ~(price > 0) | ~np.isfinite(price),
         f"price above USD {MOST_USD_HOUR:,} an accelerator-hour: in another unit": offers["usd_per_accelerator_hour"]
         > MOST_USD_HOUR,

@@ -180,7 +180,7 @@ def _offer(row: _Row, price_per: str) -> dict[str, object]:
     hours = {"month": HOURS_PER_MONTH, "term": HOURS_PER_MONTH * term}.get(price_per.split("_")[-1], 1.0)
     raise_by, buy_out = row.share("escalator_per_year", least=-1.0), row.number("buy_out_usd")
     mean = sum((1.0 + raise_by) ** (month // 12) for month in range(term)) / term if term else 1.0
-    notes = [row.cells.get("note", ""), f"escalator {percent(raise_by)} a year averaged over the term" if raise_by else "",
+    notes = [row.cells.get("note", "").lstrip("'=+-@\t\r\n "), f"escalator {percent(raise_by)} a year averaged over the term" if raise_by else "",
              f"buy-out USD {buy_out:,.0f} at the end, not in the price" if buy_out > 0 else ""]  # fmt: skip
     stated, confidence = row.day("as_of"), row.cells.get("confidence") or "claimed"
     if confidence not in CONFIDENCES:
