@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 a stage failed, 2 bad input.
 from __future__ import annotations
 
 import sys
+from io import TextIOWrapper
 
 import typer
 from rich.markup import escape
@@ -29,7 +30,10 @@ for part in (road, prices, demand, plans, serving):
 
 
 def main() -> None:
-    """Entry point: readable errors instead of tracebacks."""
+    """Entry point: readable errors instead of tracebacks; signs that the console cannot show are written as codes."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app(standalone_mode=True)
     except InputError as error:
@@ -40,7 +44,7 @@ def main() -> None:
         sys.exit(EXIT_FAILED)
     except UnicodeEncodeError as error:  # a name, where the system is told to speak ASCII
         name = error.object.encode("utf-8", "surrogateescape").decode("utf-8", "replace")[-200:]
-        rule = f"cannot be written in the encoding of this system ({sys.getfilesystemencoding()}): set PYTHONUTF8=1"
+        rule = f"cannot be written in the encoding of this system ({error.encoding}): set PYTHONUTF8=1"
         errors.print(f"Error: {escape(ascii(name))}: {rule}", soft_wrap=True)
         sys.exit(EXIT_BAD_INPUT)
     except OSError as error:  # a file or folder that cannot be read or written

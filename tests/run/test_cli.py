@@ -1,6 +1,7 @@
 """Exit codes and messages of the command line."""
 
 import inspect
+import os
 import shutil
 import subprocess
 import sys
@@ -131,3 +132,15 @@ def test_a_folder_that_an_ascii_system_cannot_name(mini, monkeypatch, capsys):
         cli.main()
     assert ended.value.code == 2
     assert r"B\xfcro': cannot be written in the encoding" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("encoding", "shown"), [("ascii", r"B\xfcro\u2013"), ("latin-1", r"Büro\u2013"), ("utf-8", "Büro–")]
+)
+def test_a_console_of_any_encoding_shows_every_name(tmp_path, encoding, shown):
+    done = subprocess.run(
+        [sys.executable, "-m", "aifactory.cli", "new", "Büro–"], cwd=tmp_path, capture_output=True, check=False,
+        env=os.environ | {"PYTHONIOENCODING": encoding},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert f"Workspace created in {shown}\n".encode(encoding) in done.stdout
