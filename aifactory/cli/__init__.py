@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 a stage failed, 2 bad input.
 
 from __future__ import annotations
 
+import os
 import sys
 from io import TextIOWrapper
 
@@ -31,6 +32,7 @@ for part in (road, prices, demand, plans, serving):
 
 def main() -> None:
     """Entry point: readable errors instead of tracebacks; signs that the console cannot show are written as codes."""
+    os.environ["TZ"] = "UTC"  # drawings place their ticks by the zone of the machine
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
