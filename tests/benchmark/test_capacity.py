@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from aifactory.benchmark import capacity
 from aifactory.serving.capacity import RUN_TO_RUN_P90
+from aifactory.units import percent
 
 H100, A100, H200, TPU = "nvidia-h100-sxm", "nvidia-a100-80-sxm", "nvidia-h200-sxm", "google-tpu-v6e"
 
@@ -158,7 +159,7 @@ def test_an_estimate_names_tier_basis_and_interval(mini_ws, mini_benchmark):
     assert row["tier"] == "anchored"
     assert "from own runs on" in row["evidence"] and H100 in row["evidence"]
     low = 1 - row["low"] / row["units_per_s_per_accelerator"]
-    assert f"80 % interval -{low:.0%} to +" in row["evidence"]
+    assert f"80 % interval \N{MINUS SIGN}{percent(low)} to +" in row["evidence"]
 
 
 def test_training_is_counted_in_hours_of_the_reference(mini_benchmark, chips):

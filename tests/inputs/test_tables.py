@@ -131,13 +131,16 @@ def test_a_required_value_that_is_missing_is_named(tmp_path):
     assert [p.text("f") for p in table.problems] == ["f, row 3, column 'id': a value is required"]
 
 
+def test_semicolons_part_cells_too(tmp_path):
+    assert read(tmp_path, "id;whole\na;1\n").frame.equals(read(tmp_path, "id,whole\na,1\n").frame)
+
+
 @pytest.mark.parametrize(
     ("raw", "words"),
     [
         (b"", "the file is empty"),
         (b" \n\n", "the file is empty"),
         (b"\xef\xbb\xbf", "the file is empty"),
-        (b"id;whole\na;1\n", "separated by ';'"),
         (b"id,whole,id\na,1,b\n", "row 1, column 'id': the column is given twice"),
         (b"id,\na,1\n", "row 1: a column has no name"),
         (b"id,who\na,1\n", "column 'who': unknown column. Did you mean 'whole'?"),

@@ -188,7 +188,6 @@ def test_an_unknown_header_names_the_known_formats(tmp_path):
 
 
 BAD = {
-    "05": "columns are separated by ';'",
     "07": "column 'BilledCost': the column is given twice",
     "11": "the file is empty",
     "33": r"row 3, column 'BillingCurrency': several currencies \(EUR, USD\)",
@@ -196,6 +195,7 @@ BAD = {
     "43": "actual and amortised exports are never added",
 }
 GOOD = {
+    "05": {"billed": "1234.56"},
     "17": {"billed": "0.075"},
     "23": {"billed": "20.00"},
     "25": {"billed": "10.00"},

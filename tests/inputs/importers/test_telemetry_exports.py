@@ -291,10 +291,8 @@ def test_days_after_the_import_are_left_out(tmp_path):
     assert report["rows_left_out"]["after the day of import"] == 1
     assert windows["window_start_utc"].max() == pd.Timestamp("2026-10-06", tz="UTC")
     late = Target(region="us", today=pd.Timestamp("2026-09-30", tz="UTC"))
-    found, [(_, windows, _)] = import_telemetry(
-        write(tmp_path, otlp(metric(DURATION, [point(0, 7200, [1, 1], [1.0])]))), late
-    )
-    assert len(windows) == 0
+    found, tables = import_telemetry(write(tmp_path, otlp(metric(DURATION, [point(0, 7200, [1, 1], [1.0])]))), late)
+    assert tables == []
     assert "windows after the day of import, left out" in texts(found)
 
 
@@ -428,7 +426,8 @@ def test_cumulative_metrics_across_a_restart(tmp_path):
             metric(TOKENS, [point(7500, 10800, [2], [], 7.0, **{"gen_ai.token.type": "output"})]),
         )
     )
-    report, [(_, windows, _)] = import_telemetry(write(tmp_path, text), TARGET)
+    report, [(_, windows, _), (bounds, _, _)] = import_telemetry(write(tmp_path, text), TARGET)
+    assert bounds == "latency_bounds"
     bot = report["workloads"]["bot"]
     assert (bot["requests"], bot["errors"], bot["input_tokens"], bot["output_tokens"]) == (14, 2, 100, 7)
     assert windows["requests"].tolist() == [5, 7, 2]  # the failed ones came evenly over their two hours
@@ -438,7 +437,7 @@ def test_cumulative_metrics_across_a_restart(tmp_path):
 
 def test_delta_metrics_add_up(tmp_path):
     text = otlp(metric(DURATION, [point(0, 3600, [3, 1], [1.0]), point(3600, 7200, [5, 5], [1.0])], temporality=1))
-    _, [(_, windows, _)] = import_telemetry(write(tmp_path, text), TARGET)
+    _, [(_, windows, _), _] = import_telemetry(write(tmp_path, text), TARGET)
     assert windows["requests"].tolist() == [4, 10]
 
 
