@@ -29,6 +29,7 @@ from aifactory.demand.scenarios import Paths
 from aifactory.finance.cashflow import discount_factors
 from aifactory.finance.unit_cost import load_factor
 from aifactory.fleet.node_sizes import with_sizes
+from aifactory.fleet.nodes import TooManyNodesError
 from aifactory.fleet.streams import ABOUT_POOLS, Streams
 from aifactory.fleet.terms import BOUGHT
 
@@ -48,7 +49,7 @@ COLUMNS = [
 MEASURED = ["units_per_s_per_accelerator", "low", "high", "tier"]
 #: Rules of what cannot run at all: nothing is forgone.
 CANNOT = ("memory",)
-NOT_CHOSEN, NO_OFFER = "not chosen", "no offer in its regions"
+NOT_CHOSEN, CANNOT_PLAN = "not chosen", "no offer in its regions, or too many nodes to plan"
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def value_excluded(case: Case, paths: Paths, problem: Problem, nodes: np.ndarray
     -------
     use_case_id, chosen_id, accelerator_id; why: rule of the exclusion, or why the shortlist did not choose the cell; tier of its
     capacity; now_usd, moved_usd: cost of the platforms concerned, present value; once_usd: porting, rework and delay beyond
-    those of the chosen platform; saving_usd: now - moved - once, not a number where the cell has no offer in a region.
+    those of the chosen platform; saving_usd: now - moved - once, not a number where the cell cannot be planned.
     """
     values = _Values(case, _grouped(paths, problem, nodes), cells)
     table, known = case.streams.table, cells.capacity[cells.capacity["units_per_s_per_accelerator"] > 0]
@@ -99,7 +100,7 @@ def value_excluded(case: Case, paths: Paths, problem: Problem, nodes: np.ndarray
             once.get((cell.use_case_id, home), 0.0)
         )
         left_out = cells.reasons.get((cell.use_case_id, cell.accelerator_id), NOT_CHOSEN)
-        rule = rule or (left_out if np.isfinite(moved) else NO_OFFER)
+        rule = rule or (left_out if np.isfinite(moved) else CANNOT_PLAN)
         rows.append(
             (cell.use_case_id, home, cell.accelerator_id, rule, cell.tier, now, moved, more, now - moved - more)
         )
@@ -160,7 +161,10 @@ class _Values:
         return with_sizes(streams, [self.sizes.get(place, streams.pools["accelerators_per_node"].iloc[0])])
 
     def _cost(self, streams: Streams) -> float:
-        case = with_streams(self.case, self.case.plan, streams)
+        try:
+            case = with_streams(self.case, self.case.plan, streams)
+        except TooManyNodesError:
+            return np.inf
         problem = problem_over(case, stream_paths(case, self.paths))
         if not problem.orders and not (problem.on_demand_most > 0).all():
             return np.inf

@@ -19,6 +19,10 @@ TOLERANCE = 1e-9
 MAX_NODES = 20_000
 
 
+class TooManyNodesError(InputError):
+    """A pool needs more nodes than a plan can hold."""
+
+
 @dataclass(frozen=True)
 class Slots:
     """One entry per node that any plan may hold, all pools on one axis of length N."""
@@ -109,7 +113,7 @@ def build_slots(streams: Streams, floor: np.ndarray) -> Slots:
                 f"{place['accelerator_id']} in {place['region']}: the forecast asks for {counts[-1]:,} nodes of {size}; "
                 f"more than {MAX_NODES:,} cannot be planned. Check growth, launches and capacity of its use cases."
             )
-            raise InputError(msg)
+            raise TooManyNodesError(msg)
     pool = np.repeat(np.arange(len(sizes)), counts)
     number = np.concatenate([np.arange(count) for count in counts]) if counts else np.zeros(0, dtype=int)
     return Slots(pool.astype(int), number.astype(int), sizes[pool] if len(sizes) else np.zeros(0, dtype=int))

@@ -8,7 +8,7 @@ from test_futures import paths_of
 
 from aifactory.buyplan.case import with_streams
 from aifactory.buyplan.choose import choose_orders
-from aifactory.buyplan.excluded import NO_OFFER, Cells, value_excluded
+from aifactory.buyplan.excluded import CANNOT_PLAN, Cells, value_excluded
 from aifactory.buyplan.limit_values import limit_values
 from aifactory.buyplan.stress.frontier import risk_frontier
 from aifactory.buyplan.stress.stability import plan_stability
@@ -22,11 +22,11 @@ PRICES = make_prices(
 )
 
 
-def cells(rule=None, once=0.0):
-    """Accelerator `half` does the same work for half the price; moving there may cost something once."""
+def cells(rule=None, once=0.0, speed=1.0):
+    """Accelerator `half` does the same work (or `speed` of it) for half the price; moving there may cost something once."""
     keys = {"use_case_id": ["chat", "chat", "train"], "accelerator_id": ["half", "nowhere", "acc"]}
     rates = {
-        "units_per_s_per_accelerator": [1.0, 1.0, 1 / 3600],
+        "units_per_s_per_accelerator": [speed, 1.0, 1 / 3600],
         "low": 0.9,
         "high": 1.1,
         "tier": "measured",
@@ -59,8 +59,16 @@ def test_the_value_of_a_platform_left_out_is_the_cost_it_saves(planned):
     assert 0 < row["saving_usd"] < row["now_usd"] / 2 and alone > 0
     dearer = value_excluded(*ask, cells(once=1000.0)).set_index("accelerator_id").loc["half"]
     assert dearer["saving_usd"] == pytest.approx(row["saving_usd"] - 1000.0)
-    assert found.loc["nowhere", "why"] == NO_OFFER and np.isnan(found.loc["nowhere", "saving_usd"])
+    assert found.loc["nowhere", "why"] == CANNOT_PLAN and np.isnan(found.loc["nowhere", "saving_usd"])
     assert "acc" not in found.index  # the chosen platform is not left out
+
+
+def test_a_platform_that_would_need_too_many_nodes_is_named_and_not_valued(planned):
+    """The chat on a platform a million times slower: over 20,000 nodes of four."""
+    chosen, paths = planned
+    found = value_excluded(chosen.case, paths, chosen.problem, chosen.best.nodes, cells(speed=1e-6))
+    row = found.set_index("accelerator_id").loc["half"]
+    assert row["why"] == CANNOT_PLAN and np.isnan(row["saving_usd"])
 
 
 def test_rules_are_named_and_what_cannot_run_is_not_valued(planned):
