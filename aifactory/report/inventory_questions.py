@@ -90,7 +90,7 @@ def _signed(share: float) -> str:
     >>> _signed(0.012), _signed(-0.2), _signed(0.0001)
     ('+1.2 %', '−20 %', '0.0 %')
     """
-    text = pct(share, int(abs(share) < 0.0995))
+    text = pct(share, int(0 < abs(share) < 0.0995))
     return "+" + text if share > 0 and text.strip("0. %") else text
 
 

@@ -1,6 +1,7 @@
 """Figures, dates and names as text."""
 
 import math
+import re
 from decimal import Decimal
 
 import numpy as np
@@ -67,7 +68,7 @@ def test_compact_money_can_be_read_back_within_half_a_percent(value):
 @given(st.floats(min_value=-1e9, max_value=1e9))
 def test_numbers_carry_no_ascii_minus_and_no_exponent(value):
     for formatter in (text.num, text.sig3, text.pct, text.usd):
-        assert not set("-e") & set(formatter(value).removeprefix("USD"))
+        assert not re.search(r"-|\d[eE]", formatter(value))
 
 
 @pytest.mark.parametrize(
