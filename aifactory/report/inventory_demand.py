@@ -164,7 +164,11 @@ def table_seasons(ws: Workspace, inv: Inventory) -> Block:
 def chart_demand_months(ws: Workspace, inv: Inventory) -> Figure | Block:
     """Demand of each class by month, relative to its first full month."""
     monthly = inv.demand_monthly[inv.demand_monthly["month"] <= ws.period]
-    monthly = monthly[monthly["month"] >= monthly["use_case_id"].map(_first_full_month(inv.windows))]
+    begins = _first_full_month(inv.windows)
+    monthly = monthly[monthly["use_case_id"].isin(begins.index)]  # work that waits has no window yet
+    if monthly.empty:
+        return missing("Demand by month", "no demand up to this month")
+    monthly = monthly[monthly["month"] >= monthly["use_case_id"].map(begins)]
     sums = monthly.groupby(["use_case_id", "workload_class", "month"])["units"].sum().reset_index()
     first = sums.groupby("use_case_id")["units"].transform(
         lambda units: units[units > 0].iloc[0] if (units > 0).any() else np.nan
