@@ -233,8 +233,8 @@ def _longer_than(path: Path, most: int) -> bool:
     return grown > most
 
 
-def check_beginning(path: Path) -> None:
-    """Refuse what is no CSV by its first bytes and its header, for engines that read the rest themselves."""
+def check_beginning(path: Path) -> str:
+    """Refuse what is no CSV by its first bytes and its header, for engines that read the rest; returns what separates cells."""
     with path.open("rb") as stream:
         zipped = stream.read(2) == b"\x1f\x8b"
     try:
@@ -247,7 +247,10 @@ def check_beginning(path: Path) -> None:
         raise InputError.at(
             path.name, "holds a NUL byte: the file is damaged or not text", row=_row(raw, raw.index(b"\0"))
         )
-    _check_header(path.name, next(csv.reader(io.StringIO(raw.decode("utf-8", "replace"), newline=""))))
+    text = raw.decode("utf-8", "replace")
+    separator = header_separator(text)
+    _check_header(path.name, next(csv.reader(io.StringIO(text, newline=""), delimiter=separator)))
+    return separator
 
 
 def _check_kind(file: str, raw: bytes) -> None:

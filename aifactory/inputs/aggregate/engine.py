@@ -27,7 +27,7 @@ MEMORY_LIMIT = "1GB"
 ARRAY_BITS = 20
 #: Files are read together until they hold this many bytes.
 PART_BYTES = 100_000_000
-CSV_OPTIONS = {"all_varchar": True, "header": True, "delim": ",", "quote": '"', "strict_mode": True, "null_padding": False}  # fmt: skip
+CSV_OPTIONS = {"all_varchar": True, "header": True, "quote": '"', "strict_mode": True, "null_padding": False}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -93,9 +93,10 @@ def duckdb_session(memory_limit: str = MEMORY_LIMIT, threads: int = 0) -> Iterat
 def open_files(backend: BaseBackend, paths: list[Path]) -> Source:
     """CSV and Parquet files as one source; all of one kind, with the same columns."""
     files = tuple(paths)
-    for path in files:
-        if not is_parquet(path):
-            check_beginning(path)
+    separators = {path: check_beginning(path) for path in files if not is_parquet(path)}
+    other = next((path for path, separator in separators.items() if separator != separators.get(files[0])), None)
+    if other and files[0] in separators:
+        raise InputError.at(other.name, f"has other separators than {files[0].name}; import them apart", row=1)
     first = _read(backend, files[:1]).schema()
     for path in files[1:]:
         if set(_read(backend, (path,)).columns) != set(first.names):
@@ -132,7 +133,7 @@ def _read(backend: BaseBackend, files: tuple[Path, ...]) -> ir.Table:
     try:
         if kinds == {True}:
             return _with_known_types(backend.read_parquet(names, union_by_name=True))
-        return backend.read_csv(names, **CSV_OPTIONS)
+        return backend.read_csv(names, delim=check_beginning(files[0]), **CSV_OPTIONS)
     except duckdb.Error as error:
         raise InputError.at(files[0].name, f"cannot be read: {str(error).splitlines()[0][:160]}") from None
 

@@ -309,3 +309,28 @@ def test_a_part_that_is_no_part_is_refused(empty, tmp_path):
     write(empty / "demand_windows", "x", "notes.txt")
     with pytest.raises(InputError, match=r"demand_windows/notes.txt: is no part of this table"):
         load_workspace(empty)
+
+
+@pytest.mark.parametrize("sign", [";", "\t", "|"])
+def test_large_files_may_separate_cells_by_other_signs(tmp_path, sign):
+    folder = tmp_path / "other"
+    folder.mkdir()
+    for n in range(3):
+        log().iloc[n::3].to_csv(folder / f"part-{n}.csv", index=False, sep=sign)
+    told = imported([split(log(), tmp_path / "commas", suffix=".csv")])
+    assert imported([folder]) == told
+
+
+def test_large_files_with_decimal_commas_name_the_cell(tmp_path):
+    folder = tmp_path / "german"
+    folder.mkdir()
+    log(rows=20).assign(e2e_ms=1234.5).to_csv(folder / "log.csv", index=False, sep=";", decimal=",")
+    with pytest.raises(InputError, match="log.csv, row 2, column 'ttft_ms'.*,.*decimal point"):
+        imported([folder])
+
+
+def test_large_files_of_different_separators_are_imported_apart(tmp_path):
+    folder = split(log(), tmp_path / "mixed", suffix=".csv")
+    log().to_csv(folder / "part-1.csv", index=False, sep=";")
+    with pytest.raises(InputError, match="part-1.csv.*other separators than part-0.csv"):
+        imported([folder])
