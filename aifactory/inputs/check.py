@@ -14,6 +14,8 @@ from aifactory.inputs.plan import load_plan
 from aifactory.inputs.tables import raise_problems, read_table
 from aifactory.inputs.workspace import (
     CANDIDATES,
+    CHAIN,
+    NO_DEMAND,
     REQUIRED,
     TELEMETRY,
     data_dir,
@@ -43,8 +45,8 @@ def check_workspace(path: str | Path = "") -> CheckReport:
     rows = {name: rows[name] for name in contract_names()}
     failures += _plan_problem(folder)
     catalogue = rows[CANDIDATES]["rows"] > 0
-    if not catalogue and not any(table_file(folder, name) for name in TELEMETRY):
-        failures.append(f"no demand found: one of {', '.join(TELEMETRY)} is needed (.csv or .parquet)")
+    if not catalogue and not any(table_file(folder, name) for name in (*TELEMETRY, CHAIN)):
+        failures.append(NO_DEMAND)
     findings = pd.DataFrame(columns=["table", "status", "message"])
     if not failures:
         loaded_tables, plan = _load(folder, failures)

@@ -26,7 +26,8 @@ FILL_IN = (
 _README = """This folder is an aifactory workspace.
 
 1. plan.yaml: what you assume and decide. Every number has an owner, a source and a date.
-2. use_cases.csv and one of demand_windows.csv, requests.csv, jobs.csv are needed; the rest adds answers.
+2. use_cases.csv and one of demand_windows.csv, requests.csv, jobs.csv are needed, or demand_chain.csv where all
+   starts later; the rest adds answers.
 3. Prices, accelerators, models or judgements of your own go into a table of that name; your rows
    win over the bundled catalogue.
 

@@ -44,6 +44,9 @@ TELEMETRY = ("demand_windows", "requests", "jobs")
 REQUIRED = ("use_cases",)
 #: Use cases with gaps: a workspace of them alone is a catalogue without demand, and can be reported.
 CANDIDATES = "use_case_candidates"
+#: Demand that is stated, not measured: a workspace of it alone plans what is launched later.
+CHAIN = "demand_chain"
+NO_DEMAND = f"no demand found: one of {', '.join(TELEMETRY)} is needed (.csv or .parquet), or {CHAIN} for use cases that start later"
 SOURCE_COLUMNS = ["table", "file", "origin", "rows", "first", "last", "oldest_as_of", "newest_as_of", "sha256"]
 CACHE_DIR = ".cache"
 CACHES_KEPT = 3
@@ -187,11 +190,8 @@ def _load_tables(folder: Path) -> tuple[dict[str, pd.DataFrame], pd.DataFrame, l
     for name in REQUIRED:
         if name not in present:
             raise InputError.at(f"{name}.csv", f"not found in {folder.name}; this table is needed")
-    if not present & {*TELEMETRY, CANDIDATES}:
-        raise InputError.at(
-            folder.name,
-            f"no demand found: one of {', '.join(TELEMETRY)} is needed (.csv or .parquet); what starts later (demand_chain) is added to a month of measured demand",
-        )
+    if not present & {*TELEMETRY, CHAIN, CANDIDATES}:
+        raise InputError.at(folder.name, NO_DEMAND)
     hashes = {path: _sha256(path) for _, _, path in files}
     cache = folder / CACHE_DIR / _fingerprint(files, hashes)
     if not (cache / "sources.parquet").is_file():
@@ -218,8 +218,8 @@ def _read_tables(
     if tables[CANDIDATES].empty:
         if tables["use_cases"].empty:
             raise InputError.at("use_cases", "has no rows yet; every other table refers to it")
-        if not any(len(tables[name]) for name in TELEMETRY):
-            raise InputError.at(", ".join(TELEMETRY), "no table of demand has rows; at least one must")
+        if not any(len(tables[name]) for name in (*TELEMETRY, CHAIN)):
+            raise InputError.at(", ".join((*TELEMETRY, CHAIN)), "no table of demand has rows; at least one must")
     if len(tables["requests"]):
         tables |= _with_request_rows(tables)
     tables["billing"] = derive_billing(tables["billing"], tables["account_map"], tables["accelerator_aliases"])
@@ -344,8 +344,8 @@ def _months(tables: Mapping[str, pd.DataFrame]) -> list[str]:
         ("billing", "BillingPeriodStart"),
     ):
         months |= set(tables[table][column].dropna().dt.strftime("%Y-%m").unique())
-    if not months:  # a catalogue without demand speaks of the month it was true in
-        months = set(tables[CANDIDATES]["as_of"].dropna().dt.strftime("%Y-%m").unique())
+    for table in (CANDIDATES, CHAIN):  # what was never measured speaks of the month it was true in
+        months = months or set(tables[table]["as_of"].dropna().dt.strftime("%Y-%m").unique())
     return sorted(months)
 
 

@@ -190,6 +190,29 @@ def test_a_workspace_that_cannot_be_used_says_why(mini, edit, words):
         load_workspace(mini)
 
 
+def test_demand_that_is_only_stated_is_enough(mini):
+    """Nothing is measured, four factors say what is launched: the month is the newest in which they were true."""
+    for path in mini.iterdir():
+        if path.name.split(".")[0] not in {"plan", "use_cases", "prices", "accelerators"} and path.is_file():
+            path.unlink()
+    name = use_case_names(mini)[0]
+    row = f"{name},,{{}},{{}},,,owner,stated,{{}}"
+    lines = ["use_case_id,region,factor,value,low,high,owner_role,source,as_of",
+             row.format("seats", 100, "2026-09-30"), row.format("units_per_seat_month", 3, "2026-11-15"),
+             row.format("active_share", 0.5, "2026-09-30"), row.format("active_share_day_90", 0.6, "2026-09-30")]  # fmt: skip
+    (mini / "demand_chain.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    ws = load_workspace(mini)
+    assert ws.period == "2026-11" and ws.periods == ["2026-09", "2026-11"]
+    assert not check_workspace(mini).failures
+    (mini / "demand_chain.csv").write_text(lines[0] + "\n", encoding="utf-8")
+    with pytest.raises(InputError, match="no table of demand has rows"):
+        load_workspace(mini)
+
+
+def use_case_names(folder):
+    return [line.split(",")[0] for line in (folder / "use_cases.csv").read_text(encoding="utf-8").splitlines()[1:]]
+
+
 def test_a_folder_that_is_not_there_is_named(tmp_path):
     with pytest.raises(InputError, match="no such folder"):
         find_workspace(tmp_path / "gone")
