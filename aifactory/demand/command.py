@@ -22,7 +22,6 @@ SECONDS = {"s": 1, "min": 60, "m": 60, "h": 3600, "d": 86400, "w": 604800, "mo":
 DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,6})?) ?(s|min|mo|m|h|d|w)", re.IGNORECASE)
 GOAL_WORDS = {"windows": "windows over capacity", "unserved": "demand not served"}
 GOAL_NOUNS = {"windows": "windows over", "unserved": "demand not served"}
-FEW_OVERLOADS = 5
 INDEX = "index.csv"
 INDEX_COLUMNS = ("step", "min_train", "max_train")
 
@@ -186,6 +185,9 @@ def reserve_file(path: Path, settings: ReserveSettings) -> dict[str, object]:
         "reserve": _number(found.reserve),
         "capacity": _number(found.capacity),
         "exceedance_backtest": _number(found.exceedance_backtest),
+        "exceedance_low": _number(found.exceedance_low),
+        "exceedance_high": _number(found.exceedance_high),
+        "independent_windows": _number(found.independent_windows),
         "unserved_backtest": _number(found.unserved_backtest),
         "any_over_backtest": _number(found.any_over_backtest),
         "overloads_expected": _number(found.overloads_expected),
@@ -287,9 +289,10 @@ def reserve_lines(found: dict[str, object]) -> list[str]:
     lines = [
         f"Capacity {found['capacity']:,} {found['unit']}: {_percent(found['reserve'])} over the {found['basis']} ({found['basis_value']:,}).",
         f"Target: {_percent(found['target'], 2)} of the {GOAL_WORDS[found['goal']]} within a lead time of {found['lead_time']}. "
-        f"Such plans in the past ({found['origins']} origins, each from its own past only): {_percent(found['exceedance_backtest'], 2)} of the windows over, "
+        f"Such plans in the past ({found['origins']} origins, each from its own past only): {_percent(found['exceedance_backtest'], 2)} of the windows over "
+        f"({_percent(found['exceedance_low'], 2)} to {_percent(found['exceedance_high'], 2)} in the long run, 80 % range: overloads come in "
+        f"clusters, so these windows say as much as {found['independent_windows']:,.0f} independent ones), "
         f"{_percent(found['unserved_backtest'], 2)} of the demand not served, {_percent(found['any_over_backtest'])} of the lead times with any window over, "
-        f"(at the target about {_shown(found['overloads_expected'], 1)} separate overloads; fewer than {FEW_OVERLOADS} say little), "
         f"{_shown(found['hours_per_month_over'], 1)} hours a month, utilization {_percent(found['utilization'])}.",
         _range_line(found),
     ]

@@ -20,12 +20,13 @@ The record is made by planning anew from every origin of the later half, each fr
 time later. Memory, blocks and budget were set by leaving out one trace after the other.
 
 How near the target such a record can come: peaks come in clusters (a busy day), and a later half holds few of
-them. On 59 public series of an hour to six years a record for 5 % comes within a factor of two in 98, 90, 68 and
-53 % of the series where the lead time is 1/40, 1/20, 1/10 and 1/5 of the history, one for 1 % in 53, 44, 32 and 29 %;
-on 108 records of public traces in windows of 10 minutes or an hour with lead times of one, 7 or 28 days (four or more
-in the history) in 87 % (5 %) and 70 % (1 %), and in 91 and 85 % of those that could hold three separate overloads.
-For comparison: the quantile of every other lead time of the later half itself, known only afterwards, meets the
-target in the lead times between within a factor of two in 73, 39, 36 and 22 % (5 %) and 36, 25, 10 and 12 % (1 %).
+them (`aifactory.demand.reserve_range` says how few). On 59 public series of an hour to six years a record for 5 % comes
+within a factor of two in 98, 90, 68 and 53 % of the series where the lead time is 1/40, 1/20, 1/10 and 1/5 of the
+history, one for 1 % in 53, 44, 32 and 29 %; on 108 records of public traces in windows of 10 minutes or an hour with
+lead times of one, 7 or 28 days (four or more in the history) in 87 % (5 %) and 70 % (1 %), and in 95 and 94 % of those
+that could hold three independent overloads. For comparison: the quantile of every other lead time of the later half
+itself, known only afterwards, meets the target in the lead times between within a factor of two in 73, 39, 36 and 22 %
+(5 %) and 36, 25, 10 and 12 % (1 %).
 So state a target below 5 % only with months of history, and read `risk_low` and `risk_high`, the range of the
 risk in the next lead time (`aifactory.demand.reserve_range`).
 """
@@ -38,7 +39,15 @@ import numpy as np
 import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
 
-from aifactory.demand.reserve_range import MOST_TARGET, risk_range, support_notes, supported_target
+from aifactory.demand.reserve_quantile import exceeded_by, unserved_by
+from aifactory.demand.reserve_range import (
+    MOST_TARGET,
+    exceedance_range,
+    independent_windows,
+    risk_range,
+    support_notes,
+    supported_target,
+)
 from aifactory.errors import InputError
 from aifactory.units import HOURS_PER_MONTH
 
@@ -57,7 +66,6 @@ SHIFT_FACTOR, SHIFT_BEFORE, SHIFT_LEADS = 2.0, 3, 2
 BUDGET_LEADS, BUDGET_LIMITS = 1.0, (1 / 5, 3.0)
 #: Places within the lead time to which a growing series is moved.
 AHEAD = (1 / 6, 1 / 2, 5 / 6)
-TAIL_SHARE, MOST_TAIL_INDEX = 0.1, 0.5
 MIN_WINDOWS = 24
 #: A lead time longer than a quarter of the history is tested over that quarter; beyond twice the history it is refused.
 MOST_STRETCH = 8.0
@@ -76,10 +84,11 @@ class Reserve:
     The basis is the 95th percentile of the last `basis_windows` windows. `first_window` is the first that
     counts (later than 0 after a lasting move of the level), `growth` the growth over the lead time, and
     `budget` what is left of the target, as a factor. `any_over_backtest` is the share of the record's lead
-    times with any window over capacity, `overloads_expected` how many separate overloads the record would
-    hold at the target: with fewer than five, its exceedance says little, and `target_supported` is the least target
-    at which it would hold three (NaN where none below a quarter does). Between `risk_low` and `risk_high`
-    lie 80 % of the lead times to come, in the unit of the target. `curve` holds a row per fixed reserve over the basis,
+    times with any window over capacity. As overloads come in clusters, the record's windows say as much as
+    `independent_windows`, and its risk in the long run lies between `exceedance_low` and `exceedance_high` (80 %).
+    `overloads_expected` is how many independent ones would be over at the target, `target_supported` the least target
+    at which three would (NaN where none below a quarter). Between `risk_low` and `risk_high` lie 80 % of the lead times
+    to come, in the unit of the target. `curve` holds a row per fixed reserve over the basis,
     and a last one for this plan, made anew at every origin: reserve, exceedance, unserved share,
     utilization, hours per month over capacity.
     """
@@ -91,6 +100,9 @@ class Reserve:
     target: float
     goal: str
     exceedance_backtest: float
+    exceedance_low: float
+    exceedance_high: float
+    independent_windows: float
     unserved_backtest: float
     any_over_backtest: float
     overloads_expected: float
@@ -152,9 +164,11 @@ def _reserve(record: _Record, plan: _Plan, capacity: float, budget: float) -> Re
     first = plan.first_window(values)
     over = record.came > record.capacities[:, None] * (1 + 1e-9)
     span = len(values) - int(record.origins[0])
-    overloads = plan.target * span * (_runs(over) / int(over.sum()) if over.any() else 1.0)
+    independent = independent_windows(record.shares_over(over), lead)
+    separate = plan.target * span * (_runs(over) / int(over.sum()) if over.any() else 1.0)
     met = float(own["exceedance" if plan.goal == "windows" else "unserved_share"])
-    low, high = risk_range(plan.target, met, overloads, span / lead)
+    long_run = exceedance_range(float(own["exceedance"]), independent)
+    low, high = risk_range(plan.target, met, separate, span / lead)
     return Reserve(
         basis_value=basis_value,
         basis_windows=lead,
@@ -163,10 +177,13 @@ def _reserve(record: _Record, plan: _Plan, capacity: float, budget: float) -> Re
         target=plan.target,
         goal=plan.goal,
         exceedance_backtest=float(own["exceedance"]),
+        exceedance_low=long_run[0],
+        exceedance_high=long_run[1],
+        independent_windows=independent,
         unserved_backtest=float(own["unserved_share"]),
         any_over_backtest=float(over.any(axis=1).mean()),
-        overloads_expected=overloads,
-        target_supported=supported_target(plan.target, overloads),
+        overloads_expected=plan.target * independent,
+        target_supported=supported_target(plan.target, plan.target * independent),
         risk_low=low,
         risk_high=high,
         utilization=float(own["utilization"]),
@@ -175,7 +192,7 @@ def _reserve(record: _Record, plan: _Plan, capacity: float, budget: float) -> Re
         first_window=first,
         growth=float(np.expm1(plan.growth(values[first:]) * plan.lead)),
         budget=budget,
-        notes=(*_notes(record, plan, basis_value), *support_notes(plan.target, overloads)),
+        notes=(*_notes(record, plan, basis_value), *support_notes(plan.target, plan.target * independent)),
         curve=curve,
     )
 
@@ -190,6 +207,12 @@ def _notes(record: _Record, plan: _Plan, basis_value: float) -> list[str]:
         )
     if np.ptp(record.values) == 0:
         notes.append(f"every window holds {record.values[0]:g}: a reserve cannot be seen in such a history")
+    busy = float((record.values > 0).mean())
+    if 0 < busy <= plan.target and plan.goal == "windows":
+        notes.append(
+            f"only {busy:.2%} of the windows hold any demand, {plan.target:.2%} may be over: no capacity would do; "
+            "bound the demand not served instead (--target-unserved), or count in longer windows"
+        )
     if basis_value <= 0:
         notes.append("the basis is zero: a reserve over it says nothing, use the capacity")
     return notes
@@ -335,6 +358,20 @@ class _Record:
         leads = float(seen.sum()) * self.step / self.plan.lead**2
         return budget_left(float(missed / counted), leads, self.plan.target)
 
+    def shares_over(self, over: np.ndarray) -> np.ndarray:
+        """Share of the plans over capacity in each window since the first; without any, windows above the target's
+        quantile. Over is (origins, lead).
+        """
+        first = int(self.origins[0])
+        later = self.values[first:]
+        if not over.any():
+            return (later >= np.quantile(later, 1 - self.plan.target)).astype(float)
+        hit, plans = np.zeros(len(later)), np.zeros(len(later))
+        for origin, row in zip(self.origins - first, over, strict=True):
+            hit[origin : origin + self.plan.lead] += row
+            plans[origin : origin + self.plan.lead] += 1
+        return hit / np.maximum(plans, 1)
+
     def basis_at(self, origin: int) -> float:
         """What the reserve is stated over: p95 of the last lead time."""
         return float(np.quantile(self.values[max(0, origin - self.plan.lead) : origin], 0.95))
@@ -358,59 +395,6 @@ def budget_left(missed: float, leads: float, target: float) -> float:
     (1.0, 2.0, 0.2)
     """
     return float(np.clip(1 + leads / BUDGET_LEADS * (1 - missed / target), *BUDGET_LIMITS))
-
-
-def exceeded_by(top: np.ndarray, weights: np.ndarray, target: float) -> float:
-    """Value that a share `target` of the windows exceeds.
-
-    Parameters
-    ----------
-    top : (origins, kept), the highest windows after each origin, in any order.
-    weights : (origins,), weight of one window; over all windows, kept or not, they add up to one.
-
-    >>> exceeded_by(np.array([[4.0, 3.0, 2.0, 1.0]]), np.array([0.25]), 0.25)
-    4.0
-    """
-    flat, weight = top.ravel(), np.repeat(weights, top.shape[1])
-    order = np.argsort(-flat, kind="stable")
-    if not flat[order[0]] > 0:
-        return 0.0
-    high, grown = flat[order], np.cumsum(weight[order])
-    place = int(np.searchsorted(grown, target * (1 - 1e-9)))
-    if place == 0:
-        return float(high[0] * (grown[0] / target) ** _tail_index(high, grown))
-    place = min(place, len(high) - 1)
-    share = (target - grown[place - 1]) / (grown[place] - grown[place - 1])
-    if not high[place] > 0:
-        return float(high[place - 1] * (1 - share))
-    return float(np.exp(np.interp(share, [0.0, 1.0], np.log(high[place - 1 : place + 1]))))
-
-
-def unserved_by(top: np.ndarray, weights: np.ndarray, target: float) -> float:
-    """Capacity c that leaves a share `target` of the demand unserved: sum w (v - c)+ = target sum w v.
-
-    Between two windows the left side falls in a straight line, so the answer is exact; it is never above
-    the highest window. Parameters as of `exceeded_by`, all windows kept.
-
-    >>> unserved_by(np.array([[4.0, 3.0, 2.0, 1.0]]), np.array([0.25]), 0.1)
-    3.0
-    """
-    flat, weight = top.ravel(), np.repeat(weights, top.shape[1])
-    order = np.argsort(-flat, kind="stable")
-    high, grown, demand = flat[order], np.cumsum(weight[order]), np.cumsum((weight * flat)[order])
-    if demand[-1] <= 0:
-        return 0.0
-    above = demand - grown * high  # unserved at a capacity of each window
-    place = int(np.searchsorted(above, target * demand[-1], side="right")) - 1
-    return float((demand[place] - target * demand[-1]) / grown[place])
-
-
-def _tail_index(high: np.ndarray, grown: np.ndarray) -> float:
-    """Hill estimate over the highest tenth, at most one half (finite variance)."""
-    count = int(np.searchsorted(grown, TAIL_SHARE))
-    if not 2 < count < len(high) or not high[count] > 0:
-        return 0.0
-    return float(np.clip(np.log(high[:count] / high[count]).mean(), 0.0, MOST_TAIL_INDEX))
 
 
 def _curve(record: _Record) -> pd.DataFrame:

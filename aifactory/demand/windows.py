@@ -71,7 +71,7 @@ def read_demand(path: Path, window: pd.Timedelta, measure: str = "requests", wor
         return _of_windows(path, found, window, measure, workload, fits.name, notes)
     weight = np.ones(len(second))
     if measure == "tokens":
-        weight = sum(_tokens(path, found, name) for name in ("input_tokens", "output_tokens"))
+        weight = _tokens(path, found.rows)
     values = _counted(path, second, weight, window)
     return Demand(values[:-1], window, measure, fits.name, tuple(notes))
 
@@ -82,10 +82,13 @@ def _seconds(found: Found) -> np.ndarray:
     return (since / pd.Timedelta(seconds=1) if found.dated else since).to_numpy(dtype=float, na_value=np.nan)
 
 
-def _tokens(path: Path, found: Found, name: str) -> np.ndarray:
-    if name not in found.rows:
-        raise InputError.at(path.name, "the trace has no tokens; count requests", column=name)
-    return found.rows[name].fillna(0).to_numpy(dtype=float)
+def _tokens(path: Path, rows: pd.DataFrame) -> np.ndarray:
+    """Tokens of each row, none where they are unknown; a trace without any known of a request is refused."""
+    tokens = rows.reindex(columns=["input_tokens", "output_tokens"]).astype("float64")
+    asked = rows["requests"] > 0 if "requests" in rows else np.ones(len(rows), dtype=bool)
+    if not tokens[asked].notna().any(axis=None):
+        raise InputError.at(path.name, "the trace has no tokens; count requests", column="input_tokens")
+    return tokens.fillna(0).sum(axis=1).to_numpy()
 
 
 def _counted(path: Path, second: np.ndarray, weight: np.ndarray, window: pd.Timedelta) -> np.ndarray:
@@ -127,11 +130,9 @@ def _of_windows(
         notes = [*notes, f"{', '.join(names)} are added up; --workload plans one of them"]
     own = pd.Timedelta(minutes=float(rows["window_minutes"].iloc[0]))
     ratio = _whole_ratio(path, own, window)
-    weight = (
-        rows["requests"] if measure == "requests" else rows["input_tokens"].fillna(0) + rows["output_tokens"].fillna(0)
-    )
+    weight = rows["requests"].to_numpy(dtype=float) if measure == "requests" else _tokens(path, rows)
     second = _seconds(Found(rows.reset_index(drop=True), len(rows)))
-    values = _counted(path, second, weight.to_numpy(dtype=float), own)
+    values = _counted(path, second, weight, own)
     return Demand(_added(values, ratio), window, measure, source, tuple(notes))
 
 

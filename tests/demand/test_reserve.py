@@ -11,8 +11,9 @@ from typer.testing import CliRunner
 
 from aifactory.cli import app
 from aifactory.demand.command import ReserveSettings, reserve_file
-from aifactory.demand.reserve import _Plan, _Record, budget_left, exceeded_by, plan_reserve, unserved_by
+from aifactory.demand.reserve import _Plan, _Record, budget_left, plan_reserve
 from aifactory.demand.reserve_money import failure_factor, price_curve
+from aifactory.demand.reserve_quantile import exceeded_by, unserved_by
 from aifactory.errors import InputError
 
 KEYS = {
@@ -141,9 +142,13 @@ def test_a_budget_counts_the_windows_of_plans_that_still_run():
 def test_overloads_that_last_count_once():
     calm = poisson(4000)
     lasting = np.repeat(poisson(400), 10)
-    alone, together = (plan_reserve(values, 200, 0.05).overloads_expected for values in (calm, lasting))
-    assert alone == pytest.approx(0.05 * 2000, rel=0.15)
-    assert together == pytest.approx(alone / 10, rel=0.35)
+    alone, together = (plan_reserve(values, 50, 0.05) for values in (calm, lasting))
+    assert alone.overloads_expected == pytest.approx(0.05 * 2000, rel=0.25)
+    assert together.overloads_expected == pytest.approx(alone.overloads_expected / 10, rel=0.35)
+    for found in (alone, together):
+        assert found.overloads_expected == pytest.approx(0.05 * found.independent_windows)
+        assert found.exceedance_low < found.exceedance_backtest < found.exceedance_high
+    assert together.exceedance_high > alone.exceedance_high
 
 
 def test_a_record_too_short_for_its_target_names_the_one_it_can_show():
@@ -155,6 +160,27 @@ def test_a_record_too_short_for_its_target_names_the_one_it_can_show():
     assert long.overloads_expected > 3
     assert long.target_supported < 0.05
     assert not any("cannot show" in note for note in long.notes)
+
+
+def test_a_record_without_overload_still_has_a_range():
+    found = plan_reserve(np.tile([8.0, 10.0, 9.0, 10.0], 100), 40, 0.01)
+    assert found.exceedance_backtest == found.exceedance_low == 0
+    # 200 windows that repeat themselves in every lead time weigh in full: 1 - 0.1^(1 / 200)
+    assert found.independent_windows == 200
+    assert found.exceedance_high == pytest.approx(1 - 0.1 ** (1 / 200))
+
+
+def test_windows_that_are_mostly_empty_need_no_capacity_and_say_so():
+    values = np.zeros(3000)
+    values[::150] = 5.0  # two thirds of a percent
+    found = plan_reserve(values, 300, 0.05)
+    assert found.capacity == 0
+    assert any("only 0.67% of the windows hold any demand, 5.00% may be over: no capacity would do" in note for note in found.notes)  # fmt: skip
+    told = plan_reserve(values, 300, 0.001).notes
+    assert not any("hold any demand" in note for note in told)
+    bounded = plan_reserve(values, 300, 0.05, goal="unserved")
+    assert bounded.capacity == pytest.approx(5.0, rel=0.15)
+    assert not any("hold any demand" in note for note in bounded.notes)
 
 
 def test_minutes_ahead_follow_the_level_of_now():
@@ -446,3 +472,19 @@ def test_of_a_long_history_the_last_windows_count():
     found = plan_reserve(values, 30, 0.05)
     assert found.capacity == plan_reserve(values[3_000:], 30, 0.05).capacity
     assert found.notes == ("only the last 50,000 windows count, 3,000 before them do not",)
+
+
+def test_a_trace_without_tokens_is_not_one_of_no_tokens(tmp_path):
+    path = tmp_path / "azure.csv"
+    count = 400
+    stamps = pd.date_range("2026-01-01", periods=count, freq="10s").strftime("%Y-%m-%d %H:%M:%S.0000000")
+    trace = pd.DataFrame({"TIMESTAMP": stamps, "ContextTokens": "100", "GeneratedTokens": "20"})
+    trace.to_csv(path, index=False)
+    settings = ReserveSettings("1min", "5min", 0.05, "tokens")
+    assert reserve_file(path, settings)["basis_value"] == 6 * 120
+
+
+def test_client_rates_without_lengths_have_no_tokens(shared_dir):
+    path = shared_dir / "data" / "traces" / "servegen_language_client_rates_day00_09.parquet"
+    with pytest.raises(InputError, match="no tokens; count requests"):
+        reserve_file(path, ReserveSettings("1h", "1d", 0.05, "tokens"))

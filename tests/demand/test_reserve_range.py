@@ -7,7 +7,13 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from aifactory.demand.reserve import plan_reserve
-from aifactory.demand.reserve_range import risk_range, support_notes, supported_target
+from aifactory.demand.reserve_range import (
+    exceedance_range,
+    independent_windows,
+    risk_range,
+    support_notes,
+    supported_target,
+)
 
 
 def test_range_by_hand():
@@ -58,3 +64,39 @@ def test_the_least_target_that_a_record_can_show(overloads, least):
     assert np.isnan(found) if least is None else found == pytest.approx(least)
     assert bool(support_notes(0.05, overloads)) == (overloads < 3)
     assert least is not None or "or any below 25%" in support_notes(0.05, overloads)[0]
+
+
+# the long run
+
+
+def test_independent_windows_by_hand():
+    # shares of 1/4 and 3/4: variance 1/8, of their mean 1/16; 1/4 / (1/16) = 4, times (t(7) / t(1))^2
+    over = np.array([0, 0, 0, 1, 1, 1, 1, 0.0])
+    known = (stats.t.ppf(0.9, 7) / stats.t.ppf(0.9, 1)) ** 2
+    assert independent_windows(over, 4) == pytest.approx(max(1.0, 4 * known))
+    assert independent_windows(np.zeros(8), 4) == 8.0
+    assert independent_windows(np.repeat([0.0, 1.0], 8), 4) >= 1.0
+
+
+@pytest.mark.parametrize("length", [1, 5, 20])
+def test_clusters_weigh_as_one_window(length):
+    random = np.random.default_rng(3)
+    found = [independent_windows(np.repeat(random.random(6000 // length) < 0.05, length).astype(float), 100) for _ in range(40)]  # fmt: skip
+    assert np.median(found) == pytest.approx(6000 / length, rel=0.2)
+
+
+def test_range_is_that_of_clopper_and_pearson():
+    for seen, count in ((0, 40), (3, 40), (40, 40)):
+        exact = stats.binomtest(seen, count).proportion_ci(0.8, "exact")
+        assert exceedance_range(seen / count, float(count)) == pytest.approx((exact.low, exact.high))
+
+
+@pytest.mark.parametrize("length", [1, 10])
+def test_the_range_holds_the_risk_in_four_of_five_records(length):
+    random = np.random.default_rng(4)
+    inside = []
+    for _ in range(300):
+        over = np.repeat(random.random(2000 // length) < 0.05, length).astype(float)
+        low, high = exceedance_range(over.mean(), independent_windows(over, 100))
+        inside.append(low <= 0.05 <= high)
+    assert 0.75 <= np.mean(inside) <= 0.95
