@@ -8,10 +8,12 @@ from __future__ import annotations
 import os
 import sys
 from io import TextIOWrapper
+from typing import Annotated
 
 import typer
 from rich.markup import escape
 
+from aifactory import __version__
 from aifactory.cli import demand, plans, prices, road, serving
 from aifactory.cli.base import EXIT_BAD_INPUT, EXIT_FAILED, errors
 from aifactory.errors import AIFactoryError, InputError, is_full_disk
@@ -28,6 +30,21 @@ app = typer.Typer(
 )
 for part in (road, prices, demand, plans, serving):
     app.add_typer(part.app)
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"aifactory {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_say_version)
+    ] = False,
+) -> None:
+    """Hold the options of `aifactory` itself."""
 
 
 def main() -> None:

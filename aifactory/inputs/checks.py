@@ -88,15 +88,18 @@ def foreign_keys(tables: Tables, _plan: Plan) -> Iterator[Finding]:
                 row = int(frame.index[values == value][0]) + 2
                 rule = f"is not in table {key.table}.{nearest(value, sorted(known))}"
                 if key.table == "use_cases" and value in set(tables["use_case_candidates"]["use_case_id"]):
-                    rule = f"is a candidate that lacks {_lacking(tables, value)}; `aifactory sheet` asks its owner"
+                    rule = _why_candidate(tables, value)
                 yield Finding(name, "foreign_keys", status, rule, row, key.column, str(value))
 
 
-def _lacking(tables: Tables, use_case: str) -> str:
-    """Needed columns that a candidate does not fill."""
+def _why_candidate(tables: Tables, use_case: str) -> str:
+    """Needed columns that a candidate does not fill; one that fills all waits to be imported again."""
     candidates = tables["use_case_candidates"]
     row = candidates[candidates["use_case_id"] == use_case].iloc[0]
-    return ", ".join(i.name for i in load_contract("use_cases").fields if i.required and row.isna()[i.name])
+    lacks = [item.name for item in load_contract("use_cases").fields if item.required and row.isna()[item.name]]
+    if lacks:
+        return f"is a candidate that lacks {', '.join(lacks)}; `aifactory sheet` asks its owner"
+    return "is a candidate that lacks nothing: describe its regions in plan.yaml, then import its row again"
 
 
 def candidates_have_gaps(tables: Tables, _plan: Plan) -> Iterator[Finding]:

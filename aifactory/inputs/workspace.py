@@ -231,9 +231,12 @@ def _note(table: str, item: Problem) -> Finding:
 
 
 def _merge(contract: Contract, own: pd.DataFrame, shipped: pd.DataFrame) -> pd.DataFrame:
-    """Own rows first; shipped rows whose primary key they repeat are dropped."""
+    """Own rows first; shipped rows whose primary key they repeat are dropped, of hosted prices those of later dates too."""
     if shipped.empty:
         return own
+    if contract.name == "api_prices" and len(own):
+        since = shipped["api_model"].map(own.groupby("api_model")["as_of"].min())
+        shipped = shipped[~(shipped["as_of"] >= since)]
     key = list(contract.primary_key)
     both = pd.concat([own, shipped], ignore_index=True)
     return both.drop_duplicates(key, ignore_index=True) if key else both

@@ -99,3 +99,39 @@ def test_a_price_noted_later_waits_where_an_earlier_one_of_its_offer_is_known(mi
     tables = {**mini_ws.tables, "prices": prices}
     assert seen_until(tables, "2026-09")["prices"]["price_id"].tolist() == ["a", "c", "d"]  # y has no other price
     assert seen_until(tables, "2026-10")["prices"]["price_id"].tolist() == ["a", "b", "c", "d"]
+
+
+def test_hosted_prices_are_the_newest_known_by_the_end_of_the_month(mini_ws):
+    """Unlike hardware, which is always for sale, a hosted model of next month has no price in this one."""
+    rows = [("old", "2026-06-30", 3.0), ("old", "2026-10-14", 2.0), ("old", "2026-11-24", 1.0), ("new", "2026-11-24", 9.0)]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["api_model", "as_of", "input_usd_per_mtok"])
+    tables = {**mini_ws.tables, "api_prices": table.assign(as_of=pd.to_datetime(table["as_of"]))}
+    known = {month: seen_until(tables, month)["api_prices"] for month in ("2026-05", "2026-09", "2026-10", "2026-11")}
+    assert {month: frame["input_usd_per_mtok"].tolist() for month, frame in known.items()} == {
+        "2026-05": [], "2026-09": [3.0], "2026-10": [2.0], "2026-11": [1.0, 9.0],
+    }  # fmt: skip
+
+
+def test_the_catalogue_holds_hosted_prices_for_the_months_of_the_sample(mini):
+    for month in ("2026-09", "2026-10"):
+        table = load_workspace(mini, month).table("api_prices")
+        assert len(table) > 50
+        assert table["api_model"].is_unique
+        assert table["as_of"].max() <= pd.Timestamp(f"{month}-01") + pd.offsets.MonthEnd()
+
+
+def test_own_hosted_prices_replace_the_bundled_ones_from_their_date_on(mini):
+    columns = ",".join(load_contract("api_prices").columns)
+    row = {"api_model": "gpt-4o", "provider": "openai", "input_usd_per_mtok": "2", "output_usd_per_mtok": "8"}
+    row |= {"source": "contract", "as_of": "2026-10-01", "confidence": "measured"}
+    cells = ",".join(row.get(name, "") for name in load_contract("api_prices").columns)
+    (mini / "api_prices.csv").write_text(
+        f"{columns}\n{cells}\n{cells.replace('2026-10-01', '2026-10-20').replace(',8,', ',7,')}\n"
+    )
+
+    def held(month):
+        table = load_workspace(mini, month).table("api_prices").set_index("api_model")
+        return float(table.loc["gpt-4o", "output_usd_per_mtok"])
+
+    assert held("2026-10") == 7.0  # not the bundled price of 14 October, nor the own one before it
+    assert held("2026-09") == 10.0

@@ -11,7 +11,7 @@ from typing import get_type_hints
 import pytest
 from typer.testing import CliRunner
 
-from aifactory import cli
+from aifactory import __version__, cli
 from aifactory.cli import app
 from aifactory.cli.base import today
 from aifactory.errors import InputError
@@ -71,6 +71,11 @@ def test_bad_input_exits_2_with_one_readable_message(arguments, words, tmp_path)
 
 def test_help_answers_to_its_short_name():
     assert "--share" in aifactory("early", "-h").stdout
+
+
+def test_the_version_is_the_one_of_the_package():
+    done = aifactory("--version")
+    assert (done.returncode, done.stdout) == (0, f"aifactory {__version__}\n")
 
 
 def callbacks(part):

@@ -379,6 +379,16 @@ def test_demand_of_a_candidate_names_what_it_lacks(mini, tmp_path):
         load_workspace(mini)
 
 
+def test_demand_of_a_complete_candidate_says_how_it_becomes_a_use_case(mini):
+    cases = pd.read_csv(mini / "use_cases.csv", dtype="str")
+    cases[cases["use_case_id"] != "chat"].to_csv(mini / "use_cases.csv", index=False)
+    cases[cases["use_case_id"] == "chat"].to_csv(mini / "use_case_candidates.csv", index=False)
+    with pytest.raises(
+        InputError, match=r"lacks nothing: describe its regions in plan.yaml, then import its row again"
+    ):
+        load_workspace(mini)
+
+
 def test_one_use_case_in_both_tables_is_refused(empty, tmp_path):
     imported(write(tmp_path, COMPLETE), empty)
     (empty / "use_case_candidates.csv").write_text("use_case_id,source,as_of\nextra,x,2026-10-31\n")

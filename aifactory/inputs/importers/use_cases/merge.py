@@ -167,7 +167,10 @@ def store_rows(workspace: Path, merge: Merge, held: pd.DataFrame) -> dict[str, o
     strange = allowed.map(lambda text: _unknown_regions(text, regions))
     ready = (complete(typed.frame).to_numpy() & (strange == "").to_numpy()) | before
     remarks = [
-        {"text": f"{name} stays a candidate: plan.yaml does not describe its region {strange[name]}", "rows": 1}
+        {
+            "text": f"{name} stays a candidate: plan.yaml does not describe its region {strange[name]}; describe it, then import the row again",
+            "rows": 1,
+        }
         for name in rows.index[(strange != "") & ~before][:MAX_REMARKS]
     ]
     files = _swap(workspace, {"use_cases": rows[ready], "use_case_candidates": rows[~ready]})
