@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
 import pandas as pd
 
 from aifactory.benchmark import estimates
 from aifactory.benchmark.chance import in_progress_at
 from aifactory.benchmark.replica import STATED, TESTED
+from aifactory.benchmark.telemetry import TELEMETRY, shown_capacities, with_telemetry
 from aifactory.benchmark.validity import OVERSTATED, flattered_by_fixed_concurrency
 from aifactory.finance.options import effective_prices
 from aifactory.finance.prices import OWN_SITE_OPTIONS, add_server, price_table
@@ -101,8 +105,23 @@ def measured_capacities(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def estimate_missing(ws: Workspace, measured: pd.DataFrame, *, unseen_classes: bool = False) -> pd.DataFrame:
-    """Estimates for every candidate and use case without a measurement."""
-    return estimates.estimate_missing(ws, measured, output_tokens_per_unit(ws), unseen_classes=unseen_classes)
+    """What production and predictions say of every candidate and use case without a measurement.
+
+    Where production speaks for a use case without any run, it sets the level of the other accelerators too: one level
+    for a comparison, else the accelerator of today would be compared with figures that it refutes.
+    """
+    shown, tokens = shown_capacities(ws), output_tokens_per_unit(ws)
+    predict = partial(estimates.estimate_missing, measured=measured, tokens_per_unit=tokens, shown=shown, unseen_classes=unseen_classes)  # fmt: skip
+    table = with_telemetry(predict(ws), shown)
+    speaks = set(table.loc[table["tier"] == TELEMETRY, "use_case_id"]) if len(table) else set()
+    refuted = frozenset(speaks - set(measured["use_case_id"]))
+    if not refuted:
+        return table
+    cases = ws.table("use_cases")
+    few = replace(ws, tables={**ws.tables, "use_cases": cases[cases["use_case_id"].isin(refuted)]})
+    again = with_telemetry(predict(few, refuted=refuted), shown)
+    parts = [table[~table["use_case_id"].isin(refuted)], again]
+    return pd.concat([part for part in parts if len(part)], ignore_index=True)
 
 
 def output_tokens_per_unit(ws: Workspace) -> pd.Series:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -39,14 +39,18 @@ def no_estimate(reason: str) -> Estimate:
 
 
 def estimate_missing(
-    ws: Workspace, measured: pd.DataFrame, tokens_per_unit: pd.Series, *, unseen_classes: bool = False
-) -> pd.DataFrame:
+    ws: Workspace, measured: pd.DataFrame, tokens_per_unit: pd.Series, *, shown: pd.DataFrame | None = None,
+    refuted: frozenset[str] = frozenset(), unseen_classes: bool = False,
+) -> pd.DataFrame:  # fmt: skip
     """Estimates for every candidate and use case without a measurement.
 
     Parameters
     ----------
     measured : capacities read off own runs (`measured_capacities`).
     tokens_per_unit : output tokens per service unit, by use case.
+    shown : what production shows (`telemetry.shown_capacities`); the level of use cases without a run or a public
+        measurement, whose estimates are as uncertain as it is, the two deviations being independent.
+    refuted : use cases without a run that take that level too, since production refutes public measurements.
     unseen_classes : give figures for classes of accelerator that nobody measured for such work.
     """
     chips = ws.table("accelerators").set_index("accelerator_id", drop=False)
@@ -54,11 +58,15 @@ def estimate_missing(
     facts = Facts(platforms_with(ws.table("accelerators")), ws.table("models").set_index("model"))
     published = published_rows(ws, facts)
     found: dict[tuple[str, str], Estimate] = {}
-    own, asked = [], []
+    own, asked, lifted = [], [], set()
     for case in ws.table("use_cases").itertuples(index=False):
         missing = [name for name in ws.plan.candidates if (case.use_case_id, name) not in done]
         anchors = _anchors(ws, case, measured)
         task, why = _task(ws, case, anchors, published, tokens_per_unit)
+        if (why or case.use_case_id in refuted) and (seen := _anchors_shown(ws, case, shown)) is not None:
+            anchors = seen
+            lifted.add(case.use_case_id)
+            task, why = _task(ws, case, anchors, published, tokens_per_unit)
         for name in missing:
             known = _known(ws, case, chips.loc[name], why)
             if known is not None:
@@ -68,7 +76,8 @@ def estimate_missing(
                 for _, row in anchors.iterrows()] if ask else []  # fmt: skip
         used = list(anchors["precision"])
         asked += [_question(ws, case, chips.loc[name], task, facts, used, np.nan, tokens_per_unit) for name in ask]
-    found |= _answers(published, own, asked, facts, tokens_per_unit, unseen_classes)
+    said = _answers(published, own, asked, facts, tokens_per_unit, unseen_classes, lifted)
+    found |= said if shown is None else said | _widened(said, shown, lifted)
     rows = [
         {"use_case_id": case, "accelerator_id": name, "units_per_s_per_accelerator": item.units_per_s, "low": item.low,
          "high": item.high, "tier": item.tier, "evidence": item.evidence}
@@ -119,6 +128,42 @@ def _anchors(ws: Workspace, case: tuple, measured: pd.DataFrame) -> pd.DataFrame
     if own.empty:
         return pd.DataFrame({"value": [], "precision": []})
     return pd.DataFrame({"value": own["units_per_s_per_accelerator"], "precision": own["precision"]})
+
+
+def _anchors_shown(ws: Workspace, case: tuple, shown: pd.DataFrame | None) -> pd.DataFrame | None:
+    """What production shows of a use case, by accelerator; None where it shows nothing."""
+    own = None if shown is None else shown[shown["use_case_id"] == case.use_case_id].set_index("accelerator_id")
+    if own is None or own.empty:
+        return None
+    models = ws.table("models").set_index("model")["default_precision"]
+    precision = models.get(case.model) if isinstance(case.model, str) else None
+    return pd.DataFrame(
+        {
+            "value": own["units_per_s_per_accelerator"],
+            "precision": precision if isinstance(precision, str) and precision else "bf16",
+        }
+    )
+
+
+def _widened(
+    said: dict[tuple[str, str], Estimate], shown: pd.DataFrame, lifted: set[str]
+) -> dict[tuple[str, str], Estimate]:
+    """Estimates whose level is that of production, with its interval added: log deviations of the ends in squares."""
+    level = shown.drop_duplicates("use_case_id").set_index("use_case_id")
+    wider = {}
+    for (case, name), item in said.items():
+        if case not in lifted or item.tier == NONE:
+            continue
+        own = level.loc[case]
+        middle = own["units_per_s_per_accelerator"]
+        below, above = (
+            float(np.hypot(np.log(item.units_per_s / end), np.log(middle / edge)))
+            for end, edge in ((item.low, own["low"]), (item.high, own["high"]))
+        )
+        evidence = f"{item.evidence}; with that of production {signed_percent(np.exp(-below) - 1)} to {signed_percent(np.exp(above) - 1)}"
+        low, high = item.units_per_s * np.exp(-below), item.units_per_s * np.exp(above)
+        wider[case, name] = replace(item, low=low, high=high, evidence=evidence)
+    return wider
 
 
 def _task(
@@ -200,8 +245,9 @@ def mean_lengths(ws: Workspace, case: str) -> dict[str, float]:
 
 
 def _answers(
-    published: pd.DataFrame, own: list[dict], asked: list[dict], facts: Facts, tokens: pd.Series, unseen: bool
-) -> dict[tuple[str, str], Estimate]:
+    published: pd.DataFrame, own: list[dict], asked: list[dict], facts: Facts, tokens: pd.Series, unseen: bool,
+    lifted: set[str],
+) -> dict[tuple[str, str], Estimate]:  # fmt: skip
     if not asked:
         return {}
     runs, questions = pd.DataFrame(own, columns=list(QUESTION)), pd.DataFrame(asked, columns=list(QUESTION))
@@ -213,7 +259,12 @@ def _answers(
             found[row.case, row.accelerator_id] = no_estimate(row.evidence.removesuffix(": benchmark first"))
             continue
         per_unit = _per_unit(metrics[row.case], tokens, row.case)
-        basis = f"own runs on {names[row.case]} and public measurements" if row.case in names else "public measurements"
+        own_level = "telemetry" if row.case in lifted else "runs"
+        basis = (
+            f"own {own_level} on {names[row.case]} and public measurements"
+            if row.case in names
+            else "public measurements"
+        )
         evidence = f"{row.tier} from {basis}; {row.evidence}; 80 % interval {signed_percent(row.low / row.value - 1)} to {signed_percent(row.high / row.value - 1)}"
         values = (row.value / per_unit, row.low / per_unit, row.high / per_unit)
         found[row.case, row.accelerator_id] = Estimate(*values, row.tier, evidence)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from aifactory.benchmark.telemetry import OWN_EVIDENCE, TELEMETRY
 from aifactory.inputs.workspace import Workspace
 from aifactory.report import charts
 from aifactory.report.blocks import Block, Col, Figure, Group, Kpi, figure, group, head, section, table
@@ -53,7 +54,10 @@ def finding(short: Shortlist) -> str:
     unclear = int((picks["verdict"] == "no clear winner").sum())
     if unclear:
         text += f" For {unclear if len(picks) > 1 else 'it'}{' of them' * (len(picks) > 1)} no winner is clear: the cheapest one stands in."
-    provisional = int((picks["tier"] != "measured").sum())
+    shown = int((picks["tier"] == TELEMETRY).sum())
+    if shown:
+        text += f" {plural(shown, 'choice')} {'rests' if shown == 1 else 'rest'} on what production shows: a wide interval until a run narrows it."
+    provisional = int((~picks["tier"].isin(OWN_EVIDENCE)).sum())
     return text + (
         f" {plural(provisional, 'choice')} {'is' if provisional == 1 else 'are'} provisional, since nothing was measured on own prompts."
         if provisional

@@ -31,6 +31,7 @@ FIXED_COLOURS = {
     "aggressive": ORANGE,
     "measured": BLUE,
     "anchored": SKY,
+    "own telemetry": GREEN,
     "step model": ORANGE,
     "choose": GREEN,
     "pilot": SKY,

@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pandas as pd
 
+from aifactory.benchmark.telemetry import OWN_EVIDENCE
 from aifactory.inputs.plan import Restriction
 from aifactory.inputs.workspace import Workspace
 from aifactory.serving.kv_cache import MEMORY_SHARE, memory_need
@@ -150,7 +151,7 @@ def _by_memory(
     cell: tuple, chip: pd.Series, case: pd.Series, models: pd.DataFrame, contexts: pd.Series, sold: float
 ) -> tuple[str, str] | None:
     """Weights, KV cache of one mean request and activations must fit a node, or the larger server or slice that is sold; what ran fits."""
-    if case["model"] not in models.index or cell.tier == "measured":
+    if case["model"] not in models.index or cell.tier in OWN_EVIDENCE:
         return None
     model, count = models.loc[case["model"]], int(chip["accelerators_per_node"])
     slice_of = chip.get("largest_slice")

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.benchmark import Benchmark
+from aifactory.benchmark.telemetry import OWN_EVIDENCE, TELEMETRY, latencies_shown
 from aifactory.errors import InputError
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
@@ -119,8 +120,8 @@ def latency_shares(
 ) -> pd.DataFrame:
     """Worst p95 over its limit at half of capacity: ratio, and at the low and high ends of capacity.
 
-    Read off the measured curve where there is one, else estimated by the serving engine, else
-    unknown; 0 where the use case has no latency limit. At the low end of capacity the same work is a
+    Read off the measured curve where there is one; that of production, at its load, where production
+    gives the capacity; else estimated by the serving engine, else unknown; 0 where the use case has no latency limit. At the low end of capacity the same work is a
     higher share of it, so the p95 is read where that share of the curve lies. `tier` says which.
     """
     names = {"p95_ttft_ms": "slo_p95_ttft_ms", "p95_tpot_ms": "slo_p95_tpot_ms", "p95_e2e_ms": "slo_p95_e2e_ms"}
@@ -129,6 +130,7 @@ def latency_shares(
     ends = np.column_stack([capacity.to_numpy(dtype=float) for capacity in capacities])
     found = pd.DataFrame(np.nan, index=cells.index, columns=["ratio", "at_low", "at_high"]).assign(tier="unknown")
     seen: dict[tuple[str, str], np.ndarray] = {}
+    shown = latencies_shown(ws) if (cells["tier"] == TELEMETRY).any() else pd.DataFrame()
     for row, cell in enumerate(cells.itertuples(index=False)):
         slo, key = limits[cell.use_case_id], (cell.use_case_id, cell.accelerator_id)
         if np.isnan(list(slo.values())).all():
@@ -147,6 +149,9 @@ def latency_shares(
             )
             seen[key] = at[:, 0]
             found.iloc[row] = [*np.nanmax(at, axis=0), "measured"]
+        elif cell.tier == TELEMETRY and cell.use_case_id in shown.index:
+            seen[key] = shown.loc[cell.use_case_id].to_numpy()
+            found.iloc[row] = [*[np.nanmax(seen[key])] * len(capacities), TELEMETRY]
     estimated = estimate_latencies(ws, cells, seen)
     found.loc[estimated.index, ["ratio", "at_low", "at_high", "tier"]] = estimated[
         ["ratio", "high", "low", "tier"]
@@ -174,10 +179,11 @@ def _decision(ws: Workspace, cell: tuple, excluded: str | None, prior: str) -> t
         if cell.platform_class == "neuromorphic" and prior == "pilot":
             return "pilot", "strategic pilot only: nothing comparable is known, power is the promise to test"
         return "not comparable", cell.evidence
-    if cell.total >= ws.plan.choose_at and cell.tier == "measured":
-        return "choose", f"scores {cell.total:.2f} on measurements (mark {ws.plan.choose_at:.2f})"
+    if cell.total >= ws.plan.choose_at and cell.tier in OWN_EVIDENCE:
+        basis = "measurements" if cell.tier == "measured" else "what production shows"
+        return "choose", f"scores {cell.total:.2f} on {basis} (mark {ws.plan.choose_at:.2f})"
     if cell.total >= ws.plan.pilot_at:
-        lacking = "below the mark to choose" if cell.tier == "measured" else "not measured on own prompts"
+        lacking = "below the mark to choose" if cell.tier in OWN_EVIDENCE else "not measured on own prompts"
         return "pilot", f"scores {cell.total:.2f}, {lacking}"
     return "reject", f"scores {cell.total:.2f}, below the mark of {ws.plan.pilot_at:.2f} for a pilot"
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from aifactory.benchmark.telemetry import OWN_EVIDENCE
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
 from aifactory.shortlist.exclusions import KEYS
@@ -63,7 +64,7 @@ def plan_migrations(
 ) -> pd.DataFrame:
     """One row per use case and specialised platform: what the move from the best general platform pays.
 
-    The best general platform is the measured one with the lowest price over the horizon, else the
+    The best general platform is the measured one (or the one that production shows) with the lowest price over the horizon, else the
     cheapest estimated one. Money per month is the level payment of the same present value. The move's one-off
     cost is porting and delay; rework stays in the monthly saving. Verdict, volume and changes are those at
     which the move pays within the horizon with interest; so is the payback at the low end of capacity. bearable_changes_per_year is how
@@ -78,7 +79,7 @@ def plan_migrations(
     rows = []
     for name, group in table.groupby("use_case_id", sort=True):
         general = group[group["platform_class"].isin(GENERAL_CLASSES)]
-        measured = general[general["tier"] == "measured"]
+        measured = general[general["tier"].isin(OWN_EVIDENCE)]
         pool = measured if len(measured) else general
         others = group[~group["platform_class"].isin(GENERAL_CLASSES)]
         if len(pool) and len(others):

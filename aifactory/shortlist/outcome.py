@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from aifactory.benchmark.telemetry import OWN_EVIDENCE
 from aifactory.inputs.workspace import Workspace
 from aifactory.serving.capacity import overlap
 from aifactory.shortlist.exclusions import KEYS
@@ -63,7 +64,7 @@ def contenders(cells: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     general = inside[inside["platform_class"].isin([*GENERAL_CLASSES, "edge"])]
     groups = (
         (feasible[feasible["decision"] == "choose"], "cheapest over the horizon among the platforms to choose"),
-        (inside[inside["tier"] == "measured"], "best measured; scores below the mark to choose"),
+        (inside[inside["tier"].isin(OWN_EVIDENCE)], "best measured or in production; scores below the mark to choose"),
         (general, "provisional: nothing was measured on own prompts, so start on the general layer and benchmark"),
         (inside, "provisional: nothing was measured on own prompts, benchmark first"),
     )
@@ -103,7 +104,7 @@ def reasons_not_chosen(cells: pd.DataFrame, choice: pd.DataFrame) -> dict[tuple[
     settled = set(choice.loc[choice["verdict"] == "clear winner", "use_case_id"])
     found = {}
     for cell in cells.itertuples(index=False):
-        if cell.tier != "measured":
+        if cell.tier not in OWN_EVIDENCE:
             why = NOT_MEASURED
         elif cell.decision != "choose":
             why = LOW_SCORE
@@ -134,7 +135,7 @@ def layer(platform_class: str, tier: str) -> str:
     """Layer of the two-tier architecture that a platform belongs to, by class and evidence."""
     if platform_class in GENERAL_CLASSES:
         return GENERAL
-    return SPECIALISED if tier == "measured" else INNOVATION
+    return SPECIALISED if tier in OWN_EVIDENCE else INNOVATION
 
 
 def architecture(choice: pd.DataFrame, pilots: pd.DataFrame) -> pd.DataFrame:

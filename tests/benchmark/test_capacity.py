@@ -216,7 +216,8 @@ def test_without_output_tokens_public_token_rates_cannot_be_converted(with_table
 
 def test_a_model_that_nobody_measured_is_to_be_benchmarked(with_tables, runs, mini_ws):
     cases = mini_ws.table("use_cases").assign(model="nobody-knows")
-    ws = with_tables(benchmarks=runs.iloc[:0], use_cases=cases)
+    pools = mini_ws.table("pools").iloc[:0]
+    ws = with_tables(benchmarks=runs.iloc[:0], use_cases=cases, pools=pools)
     table = capacity.estimate_missing(ws, pd.DataFrame(columns=["use_case_id", "accelerator_id"]))
     chat = table[table["use_case_id"] == "chat"]
     assert (chat["tier"] == "none").all()

@@ -1,5 +1,6 @@
 """Exclusions, scores and decisions, cell by cell."""
 
+import dataclasses
 import math
 from types import SimpleNamespace
 
@@ -441,3 +442,22 @@ def test_adding_a_candidate_never_changes_the_other_cells(road, changed):
     before = road.shortlist.matrix.set_index(KEYS)["total"]
     assert len(again) == len(before) + 3
     pd.testing.assert_series_equal(again.reindex(before.index), before)
+
+
+def test_what_runs_in_production_may_be_chosen_without_a_run(mini_ws):
+    empty = mini_ws.table("benchmarks").iloc[:0]
+    cases = mini_ws.table("use_cases").assign(model="nobody-knows")
+    ws = dataclasses.replace(mini_ws, tables={**mini_ws.tables, "benchmarks": empty, "use_cases": cases})
+    bounds = pd.DataFrame({
+        "window_start_utc": pd.to_datetime(["2026-10-01"], utc=True), "use_case_id": "chat", "region": "us",
+        "metric": "ttft_ms", "lower_ms": [100.0], "upper_ms": [800.0], "count": [100],
+    })  # fmt: skip
+    ws = dataclasses.replace(ws, tables={**ws.tables, "latency_bounds": bounds})
+    benchmark = build_benchmark(ws)
+    shares = matrix.latency_shares(ws, benchmark, benchmark.capacity, [benchmark.capacity["low"]] * 3)
+    row = benchmark.capacity.assign(**shares[["ratio"]], latency_tier=shares["tier"]).set_index(KEYS).loc["chat", H100]
+    assert (row["tier"], row["latency_tier"], row["ratio"]) == ("own telemetry", "own telemetry", 0.8)
+    cell = row.to_dict() | {"use_case_id": "chat", "accelerator_id": H100, "total": 0.9}
+    table = matrix.decide(ws, pd.DataFrame([cell]), pd.DataFrame(columns=[*KEYS, "reason"]))
+    assert table["decision"].tolist() == ["choose"]
+    assert table["reason"].iloc[0].startswith("scores 0.90 on what production shows")

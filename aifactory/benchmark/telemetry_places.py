@@ -1,0 +1,149 @@
+"""Which accelerators a use case works on today, how much of them is its own, and how busy they are.
+
+A place is a pool that the bill names (ResourceId), else all other pools of an accelerator in a region. The share of a use case in
+a place is its share in the accelerator-hours that the bill attributes there; a place that the bill attributes to nobody belongs to the only
+use case that can be on it, by `baseline_accelerators` of the plan and the accelerators of the jobs. What is doubtful is left out:
+pools whose label is in doubt, places with more than a tenth of their hours attributed to nobody, and use cases that
+work on several accelerators of a region.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from aifactory.inputs.billing import NO_ACCELERATOR, UNATTRIBUTED
+from aifactory.inputs.workspace import Workspace
+from aifactory.inventory.service import pool_summary
+from aifactory.inventory.spend import USAGE
+from aifactory.units import MINUTES_PER_HOUR, SECONDS_PER_HOUR
+
+#: Share of the hours of a place that must be attributed, and of the work in a region that must be on one accelerator.
+ATTRIBUTED, ON_ONE = 0.9, 0.95
+#: Share of a window that the telemetry of a pool must cover.
+COVERED = 0.9
+TRAINING_UNIT = "accelerator_hour"
+BY_BILL, BY_PLAN = "by the hours of the bill", "the only use case on this accelerator there"
+PLACE = ["place", "accelerator_id", "region"]
+DAYS = ["use_case_id", "accelerator_id", "region", "window", "rate", "use", "held", "pool", "linked_by"]
+
+
+def days_served(ws: Workspace) -> pd.DataFrame:
+    """Windows (hours where both tables have them, else days) of each use case on its accelerator in a region: `DAYS`.
+
+    rate : units per second and accelerator; use : share of time in use; held : accelerators, the use case's share; pool : all of
+    the pools that it works on.
+    """
+    pools, demand = _sure_pools(ws), ws.month("demand_windows")
+    if pools.empty or demand.empty:
+        return pd.DataFrame(columns=DAYS)
+    step = "h" if max(pools["window_minutes"].max(), demand["window_minutes"].max()) <= MINUTES_PER_HOUR else "D"
+    held = _held(pools, step)
+    links = _on_one(links_of(ws, pools, demand), held)
+    if links.empty:
+        return pd.DataFrame(columns=DAYS)
+    own = links.merge(held, on=PLACE)
+    own = own.assign(pool=own["held"], held=own["held"] * own["share"], busy=own["busy"] * own["share"])
+    keys = ["use_case_id", "accelerator_id", "region", "window"]
+    whole = own.groupby(keys, as_index=False).agg(held=("held", "sum"), pool=("pool", "sum"), busy=("busy", "sum"), linked_by=("linked_by", "first"), places=("place", "nunique"))  # fmt: skip
+    whole = whole[whole["places"] == whole.groupby(keys[:3])["places"].transform("max")]
+    units = demand.assign(window=demand["window_start_utc"].dt.floor(step))
+    units = units.groupby(["use_case_id", "region", "window"], as_index=False)["service_units"].sum()
+    found = whole.merge(units, on=["use_case_id", "region", "window"])
+    found = found[(found["held"] > 0) & (found["service_units"] > 0)]
+    seconds = SECONDS_PER_HOUR * (1 if step == "h" else 24)
+    return found.assign(rate=found["service_units"] / (found["held"] * seconds), use=found["busy"] / found["held"])[
+        DAYS
+    ]
+
+
+def held_hours(ws: Workspace, days: pd.DataFrame) -> pd.DataFrame:
+    """Units per second and accelerator of the pools by hour of the demand (its own windows where they are longer), in windows of `days`."""
+    demand = ws.month("demand_windows")
+    step = "h" if demand["window_minutes"].max() <= MINUTES_PER_HOUR else "D"
+    units = demand.assign(hour=demand["window_start_utc"].dt.floor(step), day=demand["window_start_utc"].dt.floor("D"))
+    units = units.groupby(["use_case_id", "region", "day", "hour"], as_index=False)["service_units"].sum()
+    mean = days.assign(day=days["window"].dt.floor("D"))
+    mean = mean.groupby(["use_case_id", "accelerator_id", "region", "day"], as_index=False)["pool"].mean()
+    found = mean.merge(units, on=["use_case_id", "region", "day"])
+    seconds = SECONDS_PER_HOUR * (1 if step == "h" else 24)
+    return found.assign(rate=found["service_units"] / (found["pool"] * seconds))
+
+
+def _sure_pools(ws: Workspace) -> pd.DataFrame:
+    """Windows of the pools of the month whose label is not in doubt, with the place that each stands for."""
+    pools = ws.month("pools")
+    if pools.empty:
+        return pools.assign(place=pd.Series(dtype="str"))
+    summary = pool_summary(ws, pd.Series(dtype=float), _usage(ws))
+    doubted = set(summary.loc[summary["label_suspect"], "pool_id"])
+    pools = pools[~pools["pool_id"].isin(doubted) & (pools["window_minutes"] <= 24 * MINUTES_PER_HOUR)]
+    named = pools["pool_id"].isin(set(_usage(ws)["ResourceId"].dropna()))
+    return pools.assign(place=pools["pool_id"].where(named, pools["accelerator_id"] + " in " + pools["region"]))
+
+
+def _usage(ws: Workspace) -> pd.DataFrame:
+    bill = ws.table("billing")
+    return bill[(bill["month"] == ws.period) & (bill["accelerator_hours"] > 0)] if len(bill) else bill
+
+
+def _held(pools: pd.DataFrame, step: str) -> pd.DataFrame:
+    """Accelerators held and busy by place and window; windows that the telemetry covers in full."""
+    length = MINUTES_PER_HOUR * (1 if step == "h" else 24)
+    parts = pools.assign(
+        window=pools["window_start_utc"].dt.floor(step),
+        held=pools["installed"] * pools["window_minutes"] / length,
+        busy=pools["installed"] * pools["utilization"] * pools["window_minutes"] / length,
+        covered=pools["window_minutes"] / length,
+    )
+    each = parts.groupby([*PLACE, "pool_id", "window"], as_index=False)[["held", "busy", "covered"]].sum()
+    each = each[each["covered"] >= COVERED]
+    each[["held", "busy"]] = each[["held", "busy"]].div(each["covered"], axis=0)
+    found = each.groupby([*PLACE, "window"], as_index=False).agg(held=("held", "sum"), busy=("busy", "sum"), pools=("pool_id", "nunique"))  # fmt: skip
+    return found[found["pools"] == found.groupby(PLACE)["pools"].transform("max")]
+
+
+def links_of(ws: Workspace, pools: pd.DataFrame, demand: pd.DataFrame) -> pd.DataFrame:
+    """Serving use cases by place with their share in it: use_case_id, `PLACE`, share, linked_by."""
+    cases = ws.table("use_cases")
+    serving = set(cases.loc[cases["service_unit"] != TRAINING_UNIT, "use_case_id"])
+    places = pools[PLACE].drop_duplicates()
+    bill = _usage(ws)
+    hours = pd.DataFrame(columns=["place", "use_case", "accelerator_hours"])
+    if len(bill):
+        used = bill[bill["cost_line"].isin(USAGE) & (bill["accelerator_id"] != NO_ACCELERATOR)]
+        place = used["ResourceId"].where(used["ResourceId"].isin(places["place"]), used["accelerator_id"] + " in " + used["RegionId"])  # fmt: skip
+        hours = used.assign(place=place).groupby(["place", "use_case"], as_index=False)["accelerator_hours"].sum()
+    rows = []
+    for spot in places.itertuples(index=False):
+        here = hours[hours["place"] == spot.place].set_index("use_case")["accelerator_hours"].astype(float)
+        named = here.drop(UNATTRIBUTED, errors="ignore")
+        if named.sum() > 0:
+            if named.sum() >= ATTRIBUTED * here.sum():
+                rows += [
+                    (name, *spot, part, BY_BILL) for name, part in (named / named.sum()).items() if name in serving
+                ]
+            continue
+        able = _able(ws, spot.accelerator_id, spot.region, demand)
+        rows += [(able.pop(), *spot, 1.0, BY_PLAN)] if len(able) == 1 and able <= serving else []
+    return pd.DataFrame(rows, columns=["use_case_id", *PLACE, "share", "linked_by"])
+
+
+def _able(ws: Workspace, accelerator: str, region: str, demand: pd.DataFrame) -> set[str]:
+    """Use cases that may be on an accelerator in a region."""
+    today, jobs = ws.plan.baseline_accelerators, ws.month("jobs")
+    asked = set(demand.loc[(demand["region"] == region) & (demand["service_units"] > 0), "use_case_id"])
+    trained = jobs[(jobs["region"] == region) & (jobs["accelerator_id"] == accelerator)]["use_case_id"]
+    return {name for name in asked if today.get(name, accelerator) == accelerator} | set(trained)
+
+
+def _on_one(links: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:
+    """Links to the accelerator that does nearly all the work of a use case in a region."""
+    if links.empty:
+        return links
+    work = links.merge(held.groupby(PLACE, as_index=False)["busy"].sum(), on=PLACE)
+    work = work.assign(busy=work["busy"] * work["share"])
+    most = work.groupby(["use_case_id", "region", "accelerator_id"], as_index=False)["busy"].sum()
+    total = most.groupby(["use_case_id", "region"])["busy"].transform("sum")
+    most = most[most["busy"] >= ON_ONE * total.where(total > 0, np.inf)]
+    return links.merge(most[["use_case_id", "region", "accelerator_id"]])
