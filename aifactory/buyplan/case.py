@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from aifactory.buyplan.ledger import Ledger, build_ledger
+from aifactory.buyplan.ledger import PORTING, UNUSED, Ledger, build_ledger
 from aifactory.fleet.compute import price_orders
 from aifactory.fleet.nodes import TOLERANCE, Load, Slots, build_load, build_slots, node_counts
 from aifactory.fleet.orders import FLEXIBLE, Orders, cheapest_decisions, committed_first, follow, with_firm_orders
-from aifactory.fleet.placed import Placed, placed_before
+from aifactory.fleet.placed import Placed, placed_before, unused_usd
 from aifactory.fleet.streams import EXPECTED, Streams
 from aifactory.fleet.terms import Offers, Terms, build_terms, read_offers
 from aifactory.inputs.contracts import load_contract
@@ -45,6 +45,7 @@ class Case:
     owned: np.ndarray  # [T + 1, N] slots that are there from orders placed before the plan
     placed: Placed  # those orders by month and pool, and what is still owed for them
     book: pd.DataFrame  # rows of the `commitments` contract behind them
+    unused_usd: np.ndarray  # [T + 1] still owed for orders where no workload of the plan runs
     prices: pd.DataFrame
     owned_accelerators: dict[tuple[str, str], float]
     porting: dict[str, float]  # one-off cost per use case, USD
@@ -64,6 +65,13 @@ class Case:
         whole = work.groupby(table["use_case_id"].to_numpy()).transform("sum")
         cost = table["use_case_id"].map(self.porting).fillna(0.0)
         return (cost * (work / whole.where(whole > 0)).fillna(0.0)).to_numpy(dtype=float)
+
+    @property
+    def apart(self) -> dict[str, np.ndarray]:
+        """Lines of the ledger that no order changes, USD [T + 1]: porting at approval, commitments that nothing uses."""
+        once = np.zeros(len(self.streams.months))
+        once[0] = self.porting_usd.sum()
+        return {PORTING: once} | ({UNUSED: self.unused_usd} if self.unused_usd.any() else {})
 
     @property
     def today_units(self) -> np.ndarray:
@@ -126,6 +134,7 @@ def build_case(
         owned=slots.number < nodes[:, slots.pool],
         placed=placed,
         book=book,
+        unused_usd=unused_usd(book, streams.pools, streams.months, plan)[1].sum(axis=1),
         prices=prices,
         owned_accelerators=owned,
         porting=porting,
@@ -164,7 +173,7 @@ def solve(case: Case, load: Load, units: np.ndarray, decision: np.ndarray, terms
     orders = follow(decision, terms, case.owned)
     load = committed_first(load, orders.state, case.slots, terms)
     compute = price_orders(orders, load, case.slots, terms, case.pools, case.placed)
-    return Solution(load, terms, orders, build_ledger(compute, case.streams, units, case.plan, case.porting_usd.sum()))
+    return Solution(load, terms, orders, build_ledger(compute, case.streams, units, case.plan, case.apart))
 
 
 def solve_expected(case: Case, decision: np.ndarray | None = None) -> Solution:
@@ -199,7 +208,11 @@ def solve_case(case: Case) -> Answer:
 
 
 def solve_today(case: Case) -> Solution:
-    """Today's demand held flat, with the orders that are cheapest for it: exact, since it is known."""
+    """Today's demand held flat, with the orders that are cheapest for it: exact, since it is known.
+
+    Commitments that nothing uses are left out: what a unit costs is what its use case causes.
+    """
+    case = replace(case, unused_usd=np.zeros_like(case.unused_usd))
     terms = case_terms(case)
     decision = cheapest_decisions(case.today, terms, monthly_rate(case.plan.value("wacc")))
     return solve(case, case.today, case.today_units, decision, terms)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,6 +16,7 @@ from aifactory.inputs.plan import Plan
 from aifactory.units import HOURS_PER_MONTH, MONTHS_PER_YEAR, monthly_rate
 
 PORTING = "Porting"
+UNUSED = "Committed before the plan: not used"
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,13 @@ class Ledger:
         return earned - self.capex_usd - self.opex_usd - self.tax_usd + self.residual_usd
 
 
-def build_ledger(compute: Compute, streams: Streams, units: np.ndarray, plan: Plan, porting_usd: float) -> Ledger:
+def build_ledger(
+    compute: Compute, streams: Streams, units: np.ndarray, plan: Plan, apart: Mapping[str, np.ndarray]
+) -> Ledger:
     """Add the other cost centres, value and tax to the accelerators of one scenario.
+
+    `apart` holds lines that depend on neither orders nor demand, USD by month [T + 1], in cost and cash alike: porting,
+    and what is owed for commitments that no workload uses.
 
     Operators' pay and cost centres rise with `cost_inflation`. Tax is the rate on value less operating
     cost less what the plan's `tax_depreciation` lets write off, by fiscal year, losses carried forward.
@@ -54,8 +61,7 @@ def build_ledger(compute: Compute, streams: Streams, units: np.ndarray, plan: Pl
     centres = hidden_lines(operating, plan, served, list(streams.table["use_case_id"]), dearer)
     others[PEOPLE] = others[PEOPLE] * dearer
     hidden = {name: amount * active for name, amount in centres.items()}
-    porting = {PORTING: np.where(active, 0.0, porting_usd)}
-    around = with_contingency({**_by_month(compute.lines), **others, **hidden, **porting}, plan)
+    around = with_contingency({**_by_month(compute.lines), **others, **hidden, **apart}, plan)
     outside = np.sum([amount for name, amount in around.items() if name not in compute.lines], axis=0)
     opex = compute.rent_usd + outside
     about = streams.table

@@ -6,7 +6,7 @@ import pandas as pd
 
 from aifactory.buyplan.case import Case
 from aifactory.buyplan.governance import money
-from aifactory.fleet.placed import BOUGHT, PLACE, placed_before
+from aifactory.fleet.placed import BOUGHT, PLACE, unused_usd
 
 RENTED = ("lease", "reserved_1y", "reserved_3y", "capacity_block")
 NAMED = 4
@@ -100,15 +100,19 @@ def served_elsewhere(case: Case, region: str, accelerator_id: str) -> list[str]:
 
 def _unused(case: Case, book: pd.DataFrame) -> list[str]:
     """Orders that serve no workload of the plan, with what is still owed for them."""
-    pools = book[PLACE].drop_duplicates().sort_values(PLACE)
     count = book.groupby(PLACE)["accelerators"].sum()
-    placed = placed_before(book, {}, pools, case.streams.months, case.plan)
-    owed = (placed.capex_usd + placed.rent_usd - placed.prepaid_usd + placed.upfront_usd).sum(
-        axis=0
-    ) + placed.beyond_usd
+    places, owed = unused_usd(book, case.streams.pools, case.streams.months, case.plan)
+    priceless = book[book["purchase_option"].isin(RENTED) & book["usd_per_accelerator_hour"].isna()]
+    unknown = set(priceless[PLACE].itertuples(index=False, name=None))
     return [
         f"{count[pool.region, pool.accelerator_id]:,.0f} {pool.accelerator_id} in {pool.region} are committed, and no "
-        f"workload of the plan uses them: {f'{money(usd)} that is' if usd > 0 else 'what is'} still owed for them is in no "
-        f"cost of the plan. {_way_out(served_elsewhere(case, pool.region, pool.accelerator_id))}"
-        for pool, usd in zip(pools.itertuples(), owed, strict=True)
+        f"workload of the plan uses them: {_owed(usd, known=tuple(pool)[1:] not in unknown)}. "
+        f"{_way_out(served_elsewhere(case, pool.region, pool.accelerator_id))}"
+        for pool, usd in zip(places.itertuples(), owed.sum(axis=0), strict=True)
     ]
+
+
+def _owed(usd: float, *, known: bool) -> str:
+    if not known:
+        return "their rent is not stated, so what is still owed for them is in no cost of the plan"
+    return f"{money(usd)} that is still owed for them is in its cost" if usd > 0 else "nothing more is owed for them"

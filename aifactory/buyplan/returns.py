@@ -95,12 +95,12 @@ def _options(case: Case, answer: Answer, api: pd.DataFrame) -> dict[str, tuple[C
             rules[f"Base: {OPTION_NAMES[name].lower()}"] = (name, base)
     for label, (option, hold) in rules.items():
         compute = price_rule(case, answer, hold, option)
-        porting = case.porting_usd.sum()
-        found[label] = (compute, build_ledger(compute, case.streams, case.streams.units[EXPECTED], case.plan, porting))
+        units = case.streams.units[EXPECTED]
+        found[label] = (compute, build_ledger(compute, case.streams, units, case.plan, case.apart))
     if (spot := _on_spot(case)).any():
         compute = price_rule(case, answer, np.zeros_like(base), "reserved_1y", all_spot=True)
         streams = interrupted(case.streams, spot, case.plan)
-        found[ALL_SPOT] = (compute, build_ledger(compute, streams, streams.units[EXPECTED], case.plan, porting))
+        found[ALL_SPOT] = (compute, build_ledger(compute, streams, streams.units[EXPECTED], case.plan, case.apart))
     if (moved := np.isfinite(hosted_path(case, api)[0][0])).any():
         found[HOSTED] = _others_on_demand(case, moved)
     return found
@@ -112,7 +112,7 @@ def _others_on_demand(case: Case, moved: np.ndarray) -> tuple[Compute, Ledger]:
     nothing = np.zeros(rest.owned.shape, dtype=bool)
     solution = solve_expected(rest, np.full(nothing.shape, FLEXIBLE))
     compute = price_rule(rest, Answer(solution, (solution,) * 3, nothing[0]), nothing, "reserved_1y")
-    return compute, build_ledger(compute, rest.streams, rest.streams.units[EXPECTED], case.plan, case.porting_usd.sum())
+    return compute, build_ledger(compute, rest.streams, rest.streams.units[EXPECTED], case.plan, case.apart)
 
 
 def _on_spot(case: Case) -> np.ndarray:

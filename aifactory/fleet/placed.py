@@ -135,6 +135,23 @@ def placed_before(
     )  # fmt: skip
 
 
+def unused_usd(
+    book: pd.DataFrame, pools: pd.DataFrame, months: tuple[str, ...], plan: Plan
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """What is still owed for orders where no workload of the plan runs: (region and accelerator of each place, USD [T + 1, places]).
+
+    By the month in which it is paid; what falls beyond the horizon stands in the last month. No resale is counted on:
+    what becomes of it is not decided.
+    """
+    mine = book[PLACE].apply(tuple, axis=1).isin(set(pools[PLACE].itertuples(index=False, name=None))).astype(bool)
+    rest = book[~mine]
+    places = rest[PLACE].drop_duplicates().sort_values(PLACE, ignore_index=True)
+    placed = placed_before(rest, {}, places, months, plan)
+    usd = placed.capex_usd + placed.rent_usd - placed.prepaid_usd + placed.upfront_usd
+    usd[-1] += placed.beyond_usd
+    return places, usd
+
+
 def _index(month: str, months: tuple[str, ...]) -> int:
     return (pd.Period(month, "M") - pd.Period(months[0], "M")).n
 

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from test_futures import paths_of
 
 from aifactory.buyplan.bands import bands_frame, fleet_frame, orders_frame
-from aifactory.buyplan.case import rebuilt, solve_case, solve_expected
+from aifactory.buyplan.case import rebuilt, solve_case, solve_expected, solve_today
 from aifactory.buyplan.choose import choose_orders
+from aifactory.buyplan.ledger import UNUSED
 from aifactory.buyplan.placed_notes import placed_sentences
 from aifactory.buyplan.releases import firm_orders_book
 from aifactory.buyplan.scenario_orders import solve_over_paths
@@ -70,10 +71,37 @@ def test_what_serves_no_workload_is_named_with_what_is_owed(tiny):
     installed = pd.DataFrame({name: [] for name in ("region", "accelerator_id", "purchase_option", "installed")})
     said = placed_sentences(with_book(tiny(), *elsewhere), installed)
     assert (
-        f"4 edge in eu are committed, and no workload of the plan uses them: USD {2 * 4 * RENT:,.0f} that is"
-        in said[-2]
+        f"4 edge in eu are committed, and no workload of the plan uses them: USD {2 * 4 * RENT:,.0f} that is still owed "
+        "for them is in its cost." in said[-2]
     )
-    assert said[-1].startswith("2 edge in us") and "what is still owed" in said[-1]
+    assert said[-1].startswith("2 edge in us") and "nothing more is owed" in said[-1]
+    priceless = with_book(tiny(), order(4, -8, 3, usd=np.nan, place=("eu", "edge")))
+    assert "their rent is not stated" in placed_sentences(priceless, installed)[-1]
+
+
+def test_what_nothing_uses_is_paid_in_every_plan_and_changes_none(tiny):
+    """Four until month 3 (two months of rent), eight from month 10 to 16 with a prepayment, a purchase paid in month 2."""
+    plain = tiny()
+    case = with_book(
+        plain,
+        order(4, -8, 3, place=("eu", "edge")),
+        order(8, 10, 16, once=600.0, place=("eu", "edge")),
+        order(1, 6, option="purchase", ordered=2, once=5_000.0, place=("us", "edge")),
+    )
+    before, after = solve_expected(plain), solve_expected(case)
+    due = np.zeros(13)
+    due[1:3] = 4 * RENT
+    due[10:13] = 8 * RENT
+    due[10] += 600.0
+    due[12] += 3 * 8 * RENT  # months 13 to 15 lie beyond the horizon of 12
+    due[2] += 5_000.0
+    assert after.ledger.lines[UNUSED] == pytest.approx(due)
+    share = 1.0 + case.plan.value("contingency_share")
+    assert after.ledger.opex_usd - before.ledger.opex_usd == pytest.approx(due * share)
+    assert (after.orders.state == before.orders.state).all()
+    assert after.ledger.compute.cash_usd == pytest.approx(before.ledger.compute.cash_usd)
+    assert UNUSED not in before.ledger.lines and UNUSED not in solve_today(case).ledger.lines
+    assert UNUSED not in solve_expected(with_book(plain, order(8, -8, 5))).ledger.lines  # in use, so in the compute
 
 
 def test_what_is_ordered_and_not_delivered_starts_in_its_month(tiny):
