@@ -20,7 +20,7 @@ from aifactory.units import MONTHS_PER_YEAR
 
 COLUMNS = ["date", "event", "owner_role", "rule", "kind", "event_id"]
 DUTY, ORDER, SUPPORT, TERM = "duty", "order", "end of life", "end of term"
-DECISION, REVIEW = "decision due", "decision review"
+DECISION, REVIEW, PORT = "decision due", "decision review", "porting"
 ENDS = {"end_of_sale": "Sale ends", "end_of_support": "Support ends", "end_of_line": "Product line ends"}
 LOGGED = ["date", "subject", "text", "owner_role", "status", "due", "review_date"]
 ORDER_PLACE = ["region", "accelerator_id", "band", "purchase_option", "renewal"]
@@ -35,6 +35,7 @@ def governance_frame(
     decisions: pd.DataFrame | None = None,
     in_use: Sequence[str] = (),
     commitments: pd.DataFrame | None = None,
+    ports: Sequence[tuple] = (),
 ) -> pd.DataFrame:
     """Every date of the plan from the reporting month to the horizon, by date.
 
@@ -44,9 +45,10 @@ def governance_frame(
     lifecycle : rows of the `lifecycle` contract; those of `in_use` and of ordered accelerators are dated.
     decisions : rows of the `decisions` contract; open ones are due, those with a review date come back.
     commitments : rows of the `commitments` contract; the last day of each that ends is dated.
+    ports : rows of the calendar for what is ported.
     """
     owner = plan.assumptions["planning_utilization"].owner_role
-    rows = [*_duties(plan, period), *_orders(orders, owner)]
+    rows = [*_duties(plan, period), *_orders(orders, owner), *ports]
     if lifecycle is not None:
         held = {*in_use, *(orders["accelerator_id"] if len(orders) else ())}
         rows += _ends(lifecycle[lifecycle["accelerator_id"].isin(held)], owner, period, plan.horizon_months)

@@ -81,13 +81,12 @@ def value_excluded(case: Case, paths: Paths, problem: Problem, nodes: np.ndarray
     capacity; now_usd, moved_usd: cost of the platforms concerned, present value; once_usd: porting, rework and delay beyond
     those of the chosen platform; saving_usd: now - moved - once, not a number where the cell cannot be planned.
     """
-    values = _Values(case, _grouped(paths, problem, nodes), cells)
+    values = Values(case, grouped(paths, problem, nodes), cells)
     table, known = case.streams.table, cells.capacity[cells.capacity["units_per_s_per_accelerator"] > 0]
     why = cells.exclusions.drop_duplicates(["use_case_id", "accelerator_id"]).set_index(
         ["use_case_id", "accelerator_id"]
     )["rule"]
-    paid = cells.penalties.set_index(["use_case_id", "accelerator_id"])
-    once = (paid["total_usd"] - paid["compute_usd"]).groupby(level=[0, 1]).first()
+    once = once_usd(cells.penalties)
     chosen = table.drop_duplicates("use_case_id").set_index("use_case_id")["accelerator_id"]
     rows = []
     for cell in known.itertuples():
@@ -110,7 +109,13 @@ def value_excluded(case: Case, paths: Paths, problem: Problem, nodes: np.ndarray
     return found.sort_values(keys, ascending=[False, True, True], ignore_index=True)
 
 
-def _grouped(paths: Paths, problem: Problem, nodes: np.ndarray) -> tuple[Paths, np.ndarray]:
+def once_usd(penalties: pd.DataFrame) -> pd.Series:
+    """What a use case costs on a platform beside compute, by use case and accelerator: porting, rework, delay, missed targets."""
+    paid = penalties.set_index(["use_case_id", "accelerator_id"])
+    return (paid["total_usd"] - paid["compute_usd"]).groupby(level=[0, 1]).first()
+
+
+def grouped(paths: Paths, problem: Problem, nodes: np.ndarray) -> tuple[Paths, np.ndarray]:
     """Means of like paths and their weights in the objective of the plan."""
     cost = evaluate_plan(problem, nodes)
     weights = path_weights(problem, cost)
@@ -123,7 +128,7 @@ def _grouped(paths: Paths, problem: Problem, nodes: np.ndarray) -> tuple[Paths, 
     return Paths(paths.workloads, paths.regions, *(np.array(mean) for mean in means)), total
 
 
-class _Values:
+class Values:
     """V of platforms and streams; each is computed once."""
 
     def __init__(self, case: Case, grouped: tuple[Paths, np.ndarray], cells: Cells) -> None:

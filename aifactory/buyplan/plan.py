@@ -26,6 +26,7 @@ from aifactory.buyplan.governance import covered_sentence, decision_sentence, ho
 from aifactory.buyplan.hosted import Hosted, hosted_option
 from aifactory.buyplan.keep import earlier_steps
 from aifactory.buyplan.options_table import break_even_frame, options_frame
+from aifactory.buyplan.ports import Ports, decide_ports
 from aifactory.buyplan.reasons import with_reasons
 from aifactory.buyplan.reserve_curve import over_average, size_stream_reserves, with_reserves
 from aifactory.buyplan.returns import ReturnsBasis, returns_basis
@@ -47,7 +48,7 @@ from aifactory.buyplan.what_ifs import what_ifs_frame
 from aifactory.demand.decision_paths import decision_paths
 from aifactory.demand.forecast import simulate_demand
 from aifactory.demand.scenario_inputs import read_workloads, settings_of
-from aifactory.demand.scenarios import simulate_paths
+from aifactory.demand.scenarios import Paths, simulate_paths
 from aifactory.finance.prices import KEYS, add_server, price_table
 from aifactory.fleet.node_sizes import with_sizes
 from aifactory.fleet.placed import PLACE
@@ -109,6 +110,7 @@ class BuyPlan:
     sizes: pd.DataFrame = field(default_factory=pd.DataFrame)  # steady, SLO-safe and reserve of each stream, what binds
     hosted: pd.DataFrame = field(default_factory=pd.DataFrame)  # what the optimiser would send to hosted models
     what_ifs: pd.DataFrame = field(default_factory=pd.DataFrame)  # each named scenario against the expected one
+    ports: pd.DataFrame = field(default_factory=pd.DataFrame)  # what is ported to its platform, and what is not
     futures: FuturesBasis | None = None  # what `compare_futures` prices on many paths
     stress: StressBasis | None = None  # what `run_stresses` puts to the test
     history: HistoryBasis | None = None  # what `backtest_history` plans on and pays for
@@ -116,25 +118,50 @@ class BuyPlan:
     returns: ReturnsBasis | None = None  # what `draw_returns` evaluates; None where no value is stated
 
 
-def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, shortlist: Shortlist) -> BuyPlan:
-    """Build the buy plan of a workspace from the results of the stages before it."""
-    accelerators = ws.table("accelerators")
-    offers = add_server(ws.table("prices"), accelerators, ws.table("operating_costs"))
+@dataclass(frozen=True)
+class Prepared:
+    """The case of one choice of platforms, before anything is ordered."""
+
+    case: Case | None  # None where no demand can be sized
+    streams: Streams
+    restream: Callable[[Plan], Streams]
+    reserves: pd.DataFrame
+    uncounted: list[str]  # what is in no cost, in words
+
+
+def prepare_case(ws: Workspace, inventory: Inventory, benchmark: Benchmark, shortlist: Shortlist) -> Prepared:
+    """Streams, prices and orders placed before, for the platforms that the shortlist chose."""
+    offers = add_server(ws.table("prices"), ws.table("accelerators"), ws.table("operating_costs"))
     prices = price_table(offers, ws.plan, ws.as_of)
     reserves = size_stream_reserves(ws, inventory, shortlist.choice, prices)
     restream = stream_builder(ws, inventory, benchmark, shortlist, over_average(reserves))
     priced, uncounted = with_waiting(ws.plan, ws.month("latency_histograms"), ws.month("demand_windows"))
     streams = restream(ws.plan)
     if streams.table.empty:
-        return with_dates(nothing_to_plan(ws.plan, streams, ws.period), ws, inventory)
+        return Prepared(None, streams, restream, reserves, uncounted)
     market = market_of(ws, inventory, baseline_accelerators(ws, benchmark.capacity), benchmark.capacity)
     restream, prices = in_nodes_as_sold(market, streams, restream, prices)
     streams = restream(ws.plan)
     owned = owned_accelerators(inventory.pools, ws.plan, streams)
     porting = porting_costs(shortlist.penalties, shortlist.choice)
     case = build_case(priced, streams, prices, owned=owned, porting=porting, book=ws.table("commitments"))
+    return Prepared(case, streams, restream, reserves, uncounted)
+
+
+def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, shortlist: Shortlist) -> BuyPlan:
+    """Build the buy plan of a workspace from the results of the stages before it."""
+    made = prepare_case(ws, inventory, benchmark, shortlist)
+    if made.case is None:
+        return with_dates(nothing_to_plan(ws.plan, made.streams, ws.period), ws, inventory)
+    accelerators = ws.table("accelerators")
     workloads, regions = read_workloads(inventory.demand_basis, ws.plan, ws.period)
     paths = decision_paths(simulate_paths(workloads, regions, settings_of(ws.plan, ws.period, PATHS)))
+    reasons = reasons_not_chosen(shortlist.matrix, shortlist.choice)
+    cells = Cells(benchmark.capacity, shortlist.exclusions, shortlist.penalties, accelerators, reasons)
+
+    made, ports = _with_ports(ws, inventory, benchmark, shortlist, (made, cells, paths))
+    cells = replace(cells, reasons=cells.reasons | ports.reasons())
+    case, restream, reserves = made.case, made.restream, made.reserves
     chosen = choose_orders(case, paths, earlier_steps(ws.table("approved_bands"), ws.period))
     case, answer = solve_over_paths(case, chosen, paths)
     current = inventory.use_cases.set_index("use_case_id")["usd_per_unit"]
@@ -165,22 +192,44 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
         accelerators=accelerators,
         wanted=stream_paths(case, paths),
     )
-    stands = [chosen.kept] if chosen and chosen.kept else []
-    plan = replace(
-        plan, warnings=[*plan.warnings, *uncounted, *stands], hosted=hosted.table if hosted else pd.DataFrame()
-    )
+    classes = accelerators.drop_duplicates("accelerator_id").set_index("accelerator_id")["platform_class"]
+    notes = [*made.uncounted, *([chosen.kept] if chosen and chosen.kept else [])]
+    notes = [*ports.sentences(ws.plan, classes, ws.period), *plan.warnings, *notes]
+    plan = replace(plan, warnings=notes, ports=ports.table, hosted=hosted.table if hosted else pd.DataFrame())
     history = history_basis(case, stress, ws.table("demand_windows"), ws.period)
     what_ifs = what_ifs_frame(case, ws.table("demand_what_ifs"), answer=answer, wanted=stream_paths(case, paths))
-    plan = with_dates(with_reserves(plan, reserves), ws, inventory)
-    plan = replace(plan, sizes=sizes_frame(streams, ws.plan, set(over_average(reserves))))
-    reasons = reasons_not_chosen(shortlist.matrix, shortlist.choice)
-    cells = Cells(benchmark.capacity, shortlist.exclusions, shortlist.penalties, accelerators, reasons)
+    owners = case.streams.table.drop_duplicates("use_case_id").set_index("use_case_id")["owner_role"]
+    dates = ports.dates(ws.plan, classes, ws.period, owners)
+    plan = with_dates(with_reserves(plan, reserves), ws, inventory, dates)
+    plan = replace(plan, sizes=sizes_frame(made.streams, ws.plan, set(over_average(reserves))))
     examined = ExamineBasis(chosen, paths, cells) if chosen else None
     return replace(plan, futures=futures, stress=stress, history=history, what_ifs=what_ifs, examined=examined)
 
 
-def with_dates(plan: BuyPlan, ws: Workspace, inventory: Inventory) -> BuyPlan:
-    """The plan with every date of its governance: ends of life and logged decisions beside duties and orders."""
+def _with_ports(
+    ws: Workspace,
+    inventory: Inventory,
+    benchmark: Benchmark,
+    shortlist: Shortlist,
+    first: tuple[Prepared, Cells, Paths],
+) -> tuple[Prepared, Ports]:
+    """The case once it is decided what is ported."""
+    made, cells, paths = first
+
+    def again(choice: pd.DataFrame) -> Case:
+        nonlocal made
+        made = prepare_case(ws, inventory, benchmark, replace(shortlist, choice=choice))
+        return made.case
+
+    today = baseline_accelerators(ws, benchmark.capacity)
+    ports = decide_ports(
+        made.case, again, choice=shortlist.choice, matrix=shortlist.matrix, today=today, cells=cells, paths=paths
+    )
+    return made, ports
+
+
+def with_dates(plan: BuyPlan, ws: Workspace, inventory: Inventory, ports: Sequence[tuple] = ()) -> BuyPlan:
+    """The plan with every date of its governance: ends of life, ports and logged decisions beside duties and orders."""
     dates = governance_frame(
         ws.plan,
         ws.period,
@@ -189,6 +238,7 @@ def with_dates(plan: BuyPlan, ws: Workspace, inventory: Inventory) -> BuyPlan:
         decisions=ws.table("decisions"),
         in_use=list(inventory.pools["accelerator_id"]),
         commitments=ws.table("commitments"),
+        ports=ports,
     )
     return replace(plan, governance=dates)
 

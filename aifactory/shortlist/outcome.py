@@ -23,6 +23,8 @@ PILOT_COLUMNS = [*KEYS, "platform_class", "total", "tier", "reason", "needed_uni
                  "max_failure_rate", "max_person_months", "decide_by", "exit_criterion"]  # fmt: skip
 #: Why a cell was not chosen.
 NOT_MEASURED, LOW_SCORE = "not measured on own prompts", "measured, scores too low"
+#: Start of the reason for a platform that leads by score though another costs less.
+SCORED_ABOVE = "clear winner over weights and intervals"
 NO_WINNER, DEARER = "another leads over weights and intervals", "dearer in the expected scenario"
 #: Months a pilot may run beyond the delay that its porting causes.
 PILOT_MONTHS = 3
@@ -81,7 +83,7 @@ def _choice_of(
     cheapest = ranked["accelerator_id"].iloc[0]
     wins = (ranked["accelerator_id"] == winner).to_numpy()
     if wins[1:].any():
-        reason = f"clear winner over weights and intervals, though {cheapest} is cheaper"
+        reason = f"{SCORED_ABOVE}, though {cheapest} is cheaper"
     elif beside and not wins.any():
         wins = (ranked["accelerator_id"] == beside[0]).to_numpy()
         reason = f"saves USD {beside[1]:,.0f} by sharing nodes with other use cases, though {cheapest} is cheaper alone"

@@ -1,0 +1,190 @@
+"""Whether a use case is ported at all: the shortlist's platform against one that needs no port, in the plan itself.
+
+Who charges what. The shortlist prices every cell alone, porting, delay and rework included, and chooses by that price or by
+score. The plan knows more: streams share nodes, demand has many paths, orders have budgets. Here each use case whose chosen
+platform needs porting is planned once more on a platform without, with the measure of `excluded`,
+
+    saving of staying = V(chosen, with u) + V(other, without u) - V(chosen, without u) - V(other, with u) + once(chosen) - once(other),
+
+where once is what the shortlist charges beside compute: porting, delay, rework, missed targets. A use case stays where that
+is above `LEAST_SHARE` of the cost of the platforms concerned; one after the other, the largest saving first. The ledger then
+charges the porting of those that are ported once, at approval, and no other part of `once`, which is no payment.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from aifactory.buyplan.case import Case
+from aifactory.buyplan.duties import PORT
+from aifactory.buyplan.excluded import Cells, Values, grouped, once_usd
+from aifactory.buyplan.futures import problem_of
+from aifactory.buyplan.governance import money
+from aifactory.buyplan.optimise.extensive import largest_orders
+from aifactory.buyplan.optimise.limits import relaxed
+from aifactory.buyplan.stress.replan import replan
+from aifactory.buyplan.stress.world import world_of
+from aifactory.demand.scenarios import Paths
+from aifactory.inputs.plan import Plan
+from aifactory.shortlist.exclusions import KEYS
+from aifactory.shortlist.outcome import SCORED_ABOVE, contenders
+
+#: Saving, as a share of the cost of the platforms concerned, from which a use case is not ported: less is chance.
+LEAST_SHARE = 0.005
+COLUMNS = ["use_case_id", "chosen_id", "other_id", "ported", "by_score", "porting_usd", "saving_usd", "at_stake_usd"]
+NOT_WORTH = "porting does not pay in the plan"
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Which use cases are ported.
+
+    Attributes
+    ----------
+    choice : choice of the shortlist, with the other platform where a use case is not ported.
+    table : one row per use case whose chosen platform needs porting: `chosen_id`, `other_id` (the best platform without
+        porting, empty where there is none), whether it is `ported`, its one-off cost, what not porting saves
+        (`saving_usd`, below 0 where it costs more), the cost that it is a share of, and whether the shortlist chose it `by_score`
+        though another cost less: that stands.
+    """
+
+    choice: pd.DataFrame
+    table: pd.DataFrame
+
+    def reasons(self) -> dict[tuple[str, str], str]:
+        """Why the plan does not use the platform that the shortlist chose, by use case and accelerator."""
+        stays = self.table[~self.table["ported"].astype(bool)]
+        return {(row.use_case_id, row.chosen_id): NOT_WORTH for row in stays.itertuples()}
+
+    def sentences(self, plan: Plan, classes: pd.Series, period: str) -> list[str]:
+        """What is ported, what that costs and when it is done, and what is not. `classes`: platform class by accelerator."""
+        return [_ported(row, plan, classes, period) if row.ported else _stays(row) for row in self.table.itertuples()]
+
+    def dates(self, plan: Plan, classes: pd.Series, period: str, owners: pd.Series) -> list[tuple]:
+        """Rows of the calendar, one for every port; `owners`: role by use case."""
+        return [
+            (
+                ready_month(plan, classes, row.chosen_id, period).end_time.normalize(),
+                f"Port {row.use_case_id} to {row.chosen_id}: {money(row.porting_usd)} of work",
+                owners.get(row.use_case_id, ""),
+                "begun on approval of the plan; what is ordered for it counts on this date",
+                PORT,
+                f"port|{row.use_case_id}|{row.chosen_id}",
+            )
+            for row in self.table[self.table["ported"].astype(bool)].itertuples()
+        ]
+
+
+def decide_ports(
+    case: Case,
+    rebuild: Callable[[pd.DataFrame], Case],
+    *,
+    choice: pd.DataFrame,
+    matrix: pd.DataFrame,
+    today: pd.Series,
+    cells: Cells,
+    paths: Paths,
+) -> Ports:
+    """Decide port by port; nothing is planned where no chosen platform needs porting.
+
+    Parameters
+    ----------
+    case, rebuild : the case of `choice`, and what makes one of any other choice.
+    matrix : cells of the shortlist with decision, score and evidence.
+    today : accelerator that each use case runs on now; one without exclusion and of known capacity may always stay.
+    """
+    porting = cells.penalties.set_index(KEYS)["porting_usd"].fillna(0.0).groupby(level=[0, 1]).first()
+    asked = {
+        row.use_case_id: row.accelerator_id
+        for row in choice.itertuples()
+        if porting.get((row.use_case_id, row.accelerator_id), 0.0) > 0
+        and row.use_case_id in set(case.streams.table["use_case_id"])
+    }
+    scored = set(choice.loc[choice["reason"].str.startswith(SCORED_ABOVE), "use_case_id"])
+    others = {name: _others(name, matrix, cells, today, porting) for name in asked if name not in scored}
+    rows: dict[str, dict] = {}
+    while open_ports := [name for name in asked if name not in rows or rows[name]["ported"]]:
+        values = _values(case, paths, cells) if any(others.get(name) for name in open_ports) else None
+        for name in open_ports:
+            facts = {"use_case_id": name, "chosen_id": asked[name], "ported": True, "by_score": name in scored}
+            usd = {"porting_usd": float(porting[name, asked[name]])}
+            rows[name] = facts | usd | _other(name, asked[name], others.get(name, []), values, cells)
+        pays = [row for row in rows.values() if row["ported"] and row["saving_usd"] > LEAST_SHARE * row["at_stake_usd"]]
+        if not pays:
+            break
+        best = max(pays, key=lambda row: row["saving_usd"])
+        best["ported"] = False
+        mine = choice["use_case_id"] == best["use_case_id"]
+        choice = choice.assign(accelerator_id=choice["accelerator_id"].mask(mine, best["other_id"]))
+        case = rebuild(choice)
+    return Ports(choice, pd.DataFrame(list(rows.values()), columns=COLUMNS).astype({"ported": bool, "by_score": bool}))
+
+
+def ready_month(plan: Plan, classes: pd.Series, accelerator_id: str, period: str) -> pd.Period:
+    """Last month of the work, begun at the end of the period: the delay of the platform's class, at least a month."""
+    delay = float(plan.launch_delay_months.get(str(classes.get(accelerator_id, "")), 0.0))
+    return pd.Period(period, "M") + max(math.ceil(delay), 1)
+
+
+def _others(name: str, matrix: pd.DataFrame, cells: Cells, today: pd.Series, porting: pd.Series) -> list[str]:
+    """Platforms without porting that the shortlist would choose from, and today's."""
+    joined = matrix.merge(cells.penalties[[*KEYS, "total_usd"]], on=KEYS, how="left")
+    mine = joined[joined["use_case_id"] == name]
+    able = cells.capacity[(cells.capacity["use_case_id"] == name) & (cells.capacity["units_per_s_per_accelerator"] > 0)]
+    barred = set(cells.exclusions.loc[cells.exclusions["use_case_id"] == name, "accelerator_id"])
+    named = [*contenders(mine)[0]["accelerator_id"], *([today[name]] if name in today else [])]
+    known = set(able["accelerator_id"]) - barred
+    return [at for at in dict.fromkeys(named) if at in known and porting.get((name, at), np.nan) == 0.0]
+
+
+def _values(case: Case, paths: Paths, cells: Cells) -> Values:
+    """Values of platforms at the weights of a quick plan of the case."""
+    problem = problem_of(case, paths)
+    nodes = np.zeros(len(problem.orders))
+    if len(nodes):
+        problem = relaxed(problem, largest_orders(problem))[0]
+        nodes = replan(world_of(problem), nodes).nodes
+    return Values(case, grouped(paths, problem, nodes), cells)
+
+
+def _other(name: str, chosen: str, others: list[str], values: Values | None, cells: Cells) -> dict:
+    """The best of the other platforms, what staying on it saves, and the cost of the platforms concerned."""
+    once, found = once_usd(cells.penalties), []
+    known = cells.capacity[cells.capacity["use_case_id"] == name].set_index("accelerator_id", drop=False)
+    for other in others if values else []:
+        now, moved = values.of_move(next(known.loc[[other]].itertuples(index=False)))
+        if np.isfinite(now) and np.isfinite(moved):
+            more = float(once.get((name, other), 0.0)) - float(once.get((name, chosen), 0.0))
+            found.append((now - moved - more, other, now))
+    saving, other, now = max(found, default=(np.nan, "", np.nan))
+    return {"other_id": other, "saving_usd": saving, "at_stake_usd": now}
+
+
+def _ported(row: tuple, plan: Plan, classes: pd.Series, period: str) -> str:
+    ready = ready_month(plan, classes, row.chosen_id, period)
+    return (
+        f"{row.use_case_id} is ported to {row.chosen_id} for {money(row.porting_usd)}, paid at approval: {_because(row)}. The work "
+        f"ends in {ready}; until then it runs where it does now, which this plan counts at the price of {row.chosen_id}."
+    )
+
+
+def _because(row: tuple) -> str:
+    if row.by_score:
+        return "it leads by score, though another platform costs less"
+    if not row.other_id:
+        return "no platform that needs no porting is left to choose from"
+    if row.saving_usd > 0:
+        return f"staying on {row.other_id} would save only {money(row.saving_usd)} at present value"
+    return f"staying on {row.other_id} would cost {money(-row.saving_usd)} more at present value"
+
+
+def _stays(row: tuple) -> str:
+    return (
+        f"{row.use_case_id} is not ported to {row.chosen_id}, which the shortlist chose for it alone: on {row.other_id} the plan "
+        f"costs {money(row.saving_usd)} less at present value, porting of {money(row.porting_usd)} and what goes with it included."
+    )

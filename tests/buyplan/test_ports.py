@@ -1,0 +1,119 @@
+"""Ports: decided in the plan, paid once, and said."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from bp_company import PERIOD, make_inputs, make_plan, make_prices
+from test_futures import paths_of
+
+from aifactory.buyplan.case import solve_expected
+from aifactory.buyplan.duties import PORT, governance_frame
+from aifactory.buyplan.excluded import Cells
+from aifactory.buyplan.ledger import PORTING
+from aifactory.buyplan.ports import NOT_WORTH, decide_ports
+from aifactory.shortlist.outcome import SCORED_ABOVE
+
+PLAN = make_plan(candidates=["acc", "half"], launch_delay_months={"tpu": 2.5, "gpu": 0.0})
+#: Hours only: `acc` at USD 4.00, `half` at USD 2.00.
+PRICES = make_prices({"accelerator_id": "half", "purchase_option": "on_demand", "usd_per_accelerator_hour": 2.0},
+                     drop=["reserved_1y"])  # fmt: skip
+#: Both on acc: 16 by day, 8 by night at USD 4; apart: training 4 at USD 4, chat 12 and 4 at USD 2. Twelve months, no interest.
+TOGETHER, APART = 12 * 730 * 12 * 4.0, 12 * 730 * (4 * 4.0 + 8 * 2.0)
+CLASSES = pd.Series({"acc": "gpu", "half": "tpu"})
+
+
+def facts(porting, reason="cheapest", decision="choose", excluded=False):
+    """Chat may run on `half`, which needs porting, or on `acc`, where it runs today."""
+    keys = {"use_case_id": ["chat", "chat", "train"], "accelerator_id": ["acc", "half", "acc"]}
+    capacity = pd.DataFrame({**keys, "units_per_s_per_accelerator": [1.0, 1.0, 1 / 3600], "low": [0.9, 0.9, 1 / 3600],
+                             "high": [1.1, 1.1, 1 / 3600], "tier": "measured", "failure_rate": 0.0})  # fmt: skip
+    once = np.array([0.0, porting, 0.0])
+    penalties = pd.DataFrame({**keys, "compute_usd": 5.0, "porting_usd": once, "total_usd": 5.0 + once})
+    about = pd.DataFrame({"accelerator_id": ["acc", "half"], "accelerators_per_node": 4, "tdp_w": 1e3,
+                          "platform_class": ["gpu", "tpu"], "vendor": "v", "verified_sources": 2})  # fmt: skip
+    barred = pd.DataFrame({"use_case_id": ["chat"], "accelerator_id": ["acc"], "rule": ["export"], "reason": ["x"]})
+    matrix = pd.DataFrame({**keys, "units_per_s_per_accelerator": 1.0, "decision": [decision, "choose", "choose"], "total": 0.5,
+                           "reason": "", "platform_class": ["gpu", "tpu", "gpu"], "tier": "measured"})  # fmt: skip
+    choice = pd.DataFrame({"use_case_id": ["chat", "train"], "accelerator_id": ["half", "acc"], "reason": reason})
+    return Cells(capacity, barred if excluded else barred.iloc[:0], penalties, about), matrix, choice
+
+
+@pytest.fixture
+def decided(tiny):
+    def decide(porting, **changes):
+        cells, matrix, choice = facts(porting, **changes)
+
+        def build(which):
+            chosen = {"choice": which, "capacity": cells.capacity, "accelerators": cells.accelerators}
+            due = porting * float((which["accelerator_id"] == "half").any())
+            return tiny(plan=PLAN, prices=PRICES, inputs=chosen, porting={"chat": due})
+
+        case, today = build(choice), pd.Series({"chat": "acc", "train": "acc"})
+        paths = paths_of(case, 4, 0.0)
+        return decide_ports(case, build, choice=choice, matrix=matrix, today=today, cells=cells, paths=paths), build
+
+    return decide
+
+
+def test_the_figures_are_those_of_the_tables(tiny):
+    """The hand-made demand is what the bounds above are computed from."""
+    inputs = make_inputs(PLAN)
+    assert inputs["demand_profile"]["units_per_hour_avg"].tolist() == [8 * 3600, 4] and TOGETHER - APART == 140_160
+
+
+@pytest.mark.parametrize(
+    ("porting", "ported"), [(100_000.0, True), (141_000.0, True), (142_500.0, False), (2e5, False)]
+)
+def test_a_use_case_is_ported_where_the_port_saves_more_than_it_costs(decided, porting, ported):
+    """The port saves 140,160; staying must save more than half a per cent of 280,320, so that chance moves nobody."""
+    ports, build = decided(porting)
+    row = ports.table.iloc[0]
+    assert (row["use_case_id"], row["chosen_id"], row["other_id"]) == ("chat", "half", "acc")
+    assert row["saving_usd"] == pytest.approx(porting - (TOGETHER - APART)) and row["at_stake_usd"] == pytest.approx(
+        APART
+    )
+    assert row["ported"] == ported
+    ledger = solve_expected(build(ports.choice)).ledger
+    assert ledger.lines[PORTING].tolist() == [porting * ported] + [0.0] * 12
+    assert sum(line.sum() for line in ledger.lines.values()) == pytest.approx(APART + porting if ported else TOGETHER)
+    assert ports.reasons() == ({} if ported else {("chat", "half"): NOT_WORTH})
+
+
+def test_what_is_ported_and_what_not_is_said_with_its_date(decided):
+    ported, stays = decided(1e5)[0], decided(2e5)[0]
+    said = ported.sentences(PLAN, CLASSES, PERIOD)[0]
+    assert "chat is ported to half for USD 100,000, paid at approval: staying on acc would cost USD 40,160 more" in said
+    assert "The work ends in 2027-01" in said  # three whole months for two and a half
+    dates = governance_frame(
+        PLAN, PERIOD, pd.DataFrame(), ports=ported.dates(PLAN, CLASSES, PERIOD, pd.Series({"chat": "owner"}))
+    )
+    row = dates[dates["kind"] == PORT].iloc[0]
+    assert (
+        row["date"] == pd.Timestamp("2027-01-31")
+        and row["owner_role"] == "owner"
+        and "Port chat to half" in row["event"]
+    )
+    assert "not ported to half" in stays.sentences(PLAN, CLASSES, PERIOD)[0]
+    assert "USD 59,840 less" in stays.sentences(PLAN, CLASSES, PERIOD)[0]
+    assert stays.dates(PLAN, CLASSES, PERIOD, pd.Series({"chat": "owner"})) == []
+
+
+def test_what_leads_by_score_or_has_no_other_platform_is_ported(decided):
+    """A choice by score is not money's to change; an excluded platform is no way out, one that is not chosen but runs today is."""
+    score = decided(2e5, reason=f"{SCORED_ABOVE}, though acc is cheaper")[0]
+    assert score.table["ported"].all() and "leads by score" in score.sentences(PLAN, CLASSES, PERIOD)[0]
+    barred = decided(2e5, excluded=True)[0]
+    assert (
+        barred.table["ported"].all()
+        and "no platform that needs no porting" in barred.sentences(PLAN, CLASSES, PERIOD)[0]
+    )
+    assert not decided(2e5, decision="pilot")[0].table["ported"].any()
+
+
+def test_without_a_port_nothing_is_planned(decided):
+    ports, _ = decided(0.0)
+    assert (
+        ports.table.empty
+        and ports.sentences(PLAN, CLASSES, PERIOD) == []
+        and ports.choice["accelerator_id"].tolist() == ["half", "acc"]
+    )
