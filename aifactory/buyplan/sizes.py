@@ -92,7 +92,7 @@ def _slo(stream: tuple, in_progress: float, spread: bool) -> str:
 
 def _reserve(stream: tuple, ratio: float, launch: bool, by_risk: bool) -> str:
     if stream.movable:
-        return "planned utilization binds: jobs wait less"
+        return "planned utilisation binds: jobs wait less"
     if launch:
         return f"launch binds: {signed_percent(ratio)} on the busiest window"
     if not by_risk:

@@ -293,14 +293,14 @@ def reserve_lines(found: dict[str, object]) -> list[str]:
         f"({_percent(found['exceedance_low'], 2)} to {_percent(found['exceedance_high'], 2)} in the long run, 80 % range: overloads come in "
         f"clusters, so these windows say as much as {found['independent_windows']:,.0f} independent ones), "
         f"{_percent(found['unserved_backtest'], 2)} of the demand not served, {_percent(found['any_over_backtest'])} of the lead times with any window over, "
-        f"{_shown(found['hours_per_month_over'], 1)} hours a month, utilization {_percent(found['utilization'])}.",
+        f"{_shown(found['hours_per_month_over'], 1)} hours a month, utilisation {_percent(found['utilization'])}.",
         _range_line(found),
     ]
     for ratio in ARTICLE:
         item = found[f"article_{ratio:.0%}".rstrip("%")]
         lines.append(
             f"A fixed {_percent(ratio)} over the same basis: {_percent(item['exceedance_backtest'], 2)} of the windows over, "
-            f"{_shown(item['hours_per_month_over'], 1)} hours a month, utilization {_percent(item['utilization'])}."
+            f"{_shown(item['hours_per_month_over'], 1)} hours a month, utilisation {_percent(item['utilization'])}."
         )
     if "capacity_with_failure" in found:
         lines.append(f"With one pool down: {found['capacity_with_failure']:,} ({found['failure_factor']:g} times).")
@@ -308,7 +308,7 @@ def reserve_lines(found: dict[str, object]) -> list[str]:
         item = found["autoscaled"]
         lines.append(
             f"With {item['lag']} to start what is ordered: {item['running_now']:,} running now, exceeded in "
-            f"{_percent(item['exceedance_backtest'], 2)} of the windows, utilization {_percent(item['utilization'])}."
+            f"{_percent(item['exceedance_backtest'], 2)} of the windows, utilisation {_percent(item['utilization'])}."
         )
     return [*lines, *(f"  WARNING {text}" for text in found["warnings"])]
 

@@ -65,7 +65,13 @@ def late_usage(bill: pd.DataFrame) -> list[Finding]:
     if late.empty:
         return []
     amount = float(exact_total(late["EffectiveCost"]))
-    return [Finding("invoice", f"{len(late)} charge(s) of the invoice are usage of another month.", amount)]
+    return [
+        Finding(
+            "invoice",
+            f"{len(late)} {'charge' if len(late) == 1 else 'charges'} of the invoice {'is' if len(late) == 1 else 'are'} usage of another month.",
+            amount,
+        )
+    ]
 
 
 def gaps(

@@ -234,6 +234,7 @@ def checks_table(ws: Workspace) -> Block:
         as_of=ws.as_of,
         columns=columns,
         note=f"Passed: {passed} of {len(ws.checks)}.",
+        empty=f"Checks of the inputs that need attention: none. Passed: {passed} of {len(ws.checks)}.",
     )
 
 

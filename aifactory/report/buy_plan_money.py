@@ -358,7 +358,7 @@ def governance(ws: Workspace, plan: BuyPlan) -> Group:
     columns = {"date": Col("Date", "date"), "event": Col("What"), "owner_role": Col("Who"), "rule": Col("Rule")}
     answer = (
         f"{plural(len(year), 'date')} in the first year, {len(dates)} over the horizon. Hardware below "
-        f"{pct(ws.plan.deprecate_below_utilization)} utilization is a candidate to give up."
+        f"{pct(ws.plan.deprecate_below_utilization)} utilisation is a candidate to give up."
     )
     note = "The calendar file beside this report holds all dates."
     facts = {"source": "plan.yaml", "as_of": ws.as_of}

@@ -199,7 +199,7 @@ def capacity_section(ws: Workspace, plan: BuyPlan) -> Block:
         f"nodes. Reserves are sized by risk from each stream's own hours and hold {pct(abs(held_for))} "
         f"{'more' if held_for >= 0 else 'less'} than the highest measured window of {month_name(ws.period)}{rule}"
         f"{'' if held_for >= 0 else ': the hours above it are within the stated risk'}. {_chance_sentence(plan)}Training waits instead and is planned at "
-        f"{pct(ws.plan.value('planning_utilization'))} utilization.",
+        f"{pct(ws.plan.value('planning_utilization'))} utilisation.",
     )
 
 
@@ -387,7 +387,7 @@ def financing_section(plan: BuyPlan) -> Block:
         question,
         f"The cheapest commitment pays above {pays} of the hours{where}. "
         f"Prices are kept at today's level; on-demand prices could fall by {falls} before "
-        "these commitments cost more at the planned utilization.",
+        "these commitments cost more at the planned utilisation.",
     )
 
 
@@ -412,7 +412,7 @@ def table_options(ws: Workspace, plan: BuyPlan) -> Block:
         "exact_region": Col("Of the region", "bool"),
     }
     used = pct(ws.plan.value("planning_utilization"))
-    note = f"A used hour: committed hours divided by {used} utilization. Resale and cost of capital are in a purchase."
+    note = f"A used hour: committed hours divided by {used} utilisation. Resale and cost of capital are in a purchase."
     facts = {"caption": "Ways to pay for the accelerators of the plan", "source": "prices table", "as_of": ws.as_of}
     return table(frame, **facts, columns=columns, max_rows=12, note=note, groups=["accelerator_id", "region"])
 

@@ -49,11 +49,11 @@ def returns_section(
         else f"no wait pays: {first['knowledge'].lower()} is worth {usd_compact(first['worth_usd'])} and costs "
         f"{usd_compact(first['wait_usd'])}"
     )
-    top = join_words([f"{row.group} has a part in {pct(min(row.total, 1.0))}" for row in drivers.head(2).itertuples()])
+    top = join_words([f"{pct(min(row.total, 1.0))} to {row.group}" for row in drivers.head(2).itertuples()])
     text = (
         f"This plan loses money in {pct(mine['loss_probability'], 1)} of {returns.draws:,} draws; its NPV is "
         f"{usd_compact(mine['npv_p10_usd'])} to {usd_compact(mine['npv_p90_usd'])} (P10 to P90) and is the highest of "
-        f"all ways to pay in {pct(mine['best_probability'])}. {rival_sentence(returns)} Of its variance {top}. "
+        f"all ways to pay in {pct(mine['best_probability'])}. {rival_sentence(returns)} Its variance is due {top} (parts overlap). "
         f"On these options {advice}. {platform}"
     ).strip()
     text = " ".join(text.split())
@@ -79,6 +79,11 @@ def rival_sentence(returns: Returns, *, hosted: bool = True) -> str:
     )
 
 
+def _driver(factor: str) -> str:
+    """A driver in words: of demand the use case and region as they are written."""
+    return f"demand of {factor.removeprefix('level:')}" if factor.startswith("level:") else readable(factor)
+
+
 def _frozen_table(ws: Workspace, returns: Returns) -> Block:
     """What moves the NPV once the orders are signed: no order is chosen anew, unlike in the tornado below."""
     columns = {
@@ -90,7 +95,7 @@ def _frozen_table(ws: Workspace, returns: Returns) -> Block:
         "switching_value": Col("NPV is zero at", "num2"),
     }
     frame = returns.frozen[returns.frozen["swing_usd"] > 0].head(FROZEN_ROWS)
-    frame = frame.assign(factor=frame["factor"].str.removeprefix("level:").map(readable))
+    frame = frame.assign(factor=frame["factor"].map(_driver))
     note = "Multiples of the expected value, one at a time; orders are not chosen anew, so this is the exposure after signing."
     caption = "What moves the NPV after signing"
     return table(frame, caption=caption, source=DRAWN, as_of=ws.as_of, columns=columns, note=note)

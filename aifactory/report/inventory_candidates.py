@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from aifactory.inputs.workspace import CANDIDATES, Workspace
 from aifactory.inventory import Inventory
 from aifactory.report.blocks import Block, Col, section, table
@@ -9,6 +11,15 @@ from aifactory.report.text import num, plural, readable
 
 SOURCE = "use_case_candidates table"
 TOP = 20
+
+
+def _asked(owners: pd.DataFrame) -> str:
+    """Owners to ask; of teams that name none the team."""
+    nobody = int((owners["owner_role"] == "(unknown)").sum())
+    named = len(owners) - nobody
+    parts = [plural(named, "owner")] if named else []
+    parts += [f"{plural(nobody, 'team')} that {'names' if nobody == 1 else 'name'} no owner"] if nobody else []
+    return " and ".join(parts)
 
 
 def candidates_parts(ws: Workspace, inv: Inventory) -> list[Block]:
@@ -22,7 +33,7 @@ def candidates_parts(ws: Workspace, inv: Inventory) -> list[Block]:
     worst = gaps.sort_values(["known", "field"]).iloc[0]
     answer = (
         f"{plural(count, 'use case')} are known but in no plan: {worst['field'].lower()} is known for {num(worst['known'], 0)} of them. "
-        f"{plural(len(owners), 'owner')} must supply volume, latency target or cost; nothing was guessed."
+        f"{_asked(owners)} must supply volume, latency target or cost; nothing was guessed."
     )
     columns = {
         "field": Col("Field"),

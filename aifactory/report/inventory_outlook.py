@@ -35,7 +35,7 @@ def outlook(ws: Workspace, inv: Inventory, scores: ForecastScores) -> Group:
     )
     answer += _creep(inv)
     if found.uncounted:
-        answer += f" Without a known cost, {join_words(found.uncounted)} do not move the total."
+        answer += f" Without a known cost, {join_words(found.uncounted)} {'does' if len(found.uncounted) == 1 else 'do'} not move the total."
     idea = inv.use_cases[~inv.use_cases["use_case_id"].isin(set(inv.forecast["use_case_id"]))]
     if len(idea):
         answer += (

@@ -28,7 +28,7 @@ from aifactory.report.inventory_money import (
 )
 from aifactory.report.inventory_outlook import adoption_section, outlook
 from aifactory.report.inventory_questions import data_received, table_catalogue, three_questions
-from aifactory.report.inventory_service import service_section
+from aifactory.report.inventory_service import service_section, unmeasured_targets
 from aifactory.report.inventory_waste import overlap_section, waste_section
 from aifactory.report.text import join_words, month_name, num, pct, plural, usd_compact
 
@@ -190,7 +190,8 @@ def _kpis(ws: Workspace, inv: Inventory) -> list[Kpi]:
             Kpi(
                 "Latency targets met",
                 pct(good, 0),
-                f"{len(levels)} targets by use case and region",
+                f"{plural(len(levels), 'target')} by use case and region"
+                + (f", {untold} not measured" if (untold := unmeasured_targets(ws, inv)) else ""),
                 status="good" if good == 1 else "watch",
             )
         )

@@ -9,12 +9,25 @@ import pandas as pd
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
 from aifactory.inventory.latency import QUANTILES, over_limit
+from aifactory.inventory.service import SLO_OF_METRIC
 from aifactory.report import charts
 from aifactory.report.blocks import Block, Col, Group, figure, group, missing, section, table
 from aifactory.report.inventory_demand import DEMAND
 from aifactory.report.text import interval, num, plural
 
 LATENCY = "latency_histograms and latency_bounds tables"
+
+
+def unmeasured_targets(ws: Workspace, inv: Inventory) -> int:
+    """How many latency targets of use cases with demand nothing measured, each use case and metric once."""
+    running = ws.table("use_cases")[lambda f: f["use_case_id"].isin(inv.demand_profile["use_case_id"])]
+    known = inv.service_levels[inv.service_levels["slo"].notna()]
+    measured = set(zip(known["use_case_id"], known["metric"], strict=True))
+    return sum(
+        (case, metric) not in measured
+        for metric, column in SLO_OF_METRIC.items()
+        for case in running.loc[running[column].notna(), "use_case_id"]
+    )
 
 
 def service_section(ws: Workspace, inv: Inventory) -> Group:
@@ -27,11 +40,14 @@ def service_section(ws: Workspace, inv: Inventory) -> Group:
     if levels.empty:
         answer = "Latency against its targets could not be computed: no latency data or no targets."
         return group(section(question, answer), failures_table(ws, inv))
+    untold = unmeasured_targets(ws, inv)
     met = levels["meets_slo"].eq(other=True).fillna(value=False)
     bad, unknown = levels[~met & levels["meets_slo"].notna()], int(levels["meets_slo"].isna().sum())
     answer = f"{int(met.sum())} of {len(levels)} targets are met."
     if unknown:
         answer += f" Of {unknown} the buckets of the server do not tell: the limit lies inside the one that holds p95."
+    if untold:
+        answer += f" {untold} more that owners state {'was' if untold == 1 else 'were'} not measured."
     if len(bad):
         first = bad.loc[bad["over"].idxmax()]
         least = "" if first["p95_low"] == first["p95_high"] else "at least "

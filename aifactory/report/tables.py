@@ -62,12 +62,13 @@ def table(
     note: str = "",
     groups: Sequence[str] = (),
     turned: bool = False,
+    empty: str = "",
 ) -> Block:
     """Table of the named columns in their order; the first that is no group names the row.
 
     `groups` are columns that stand once above the rows that share them instead of in every row; the CSV and the
     plain text keep them. `turned` sets the columns below each other: for few rows of many figures. A row named "total" is set off. Above `max_rows` the rest is left to the CSV, and the note
-    says so.
+    says so. Without rows a sentence stands in its place: `empty`, else that there is none of the caption.
     """
     for name in columns:
         if name not in frame.columns:
@@ -88,7 +89,8 @@ def table(
     facts = {
         "caption": caption,
         "heads": heads,
-        "rows": _broken(lines, heads),
+        "rows": _broken(lines, heads) if rows else [],
+        "empty": empty or f"{caption}: none.",
         "note": note,
         "source": source,
         "as_of": date_name(as_of) if as_of else "",

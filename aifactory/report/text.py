@@ -258,14 +258,19 @@ def join_words(words: Iterable[object], last: str = "and") -> str:
     return f"{', '.join(items[:-1])} {last} {items[-1]}"
 
 
+#: Words of fields that pages spell the British way, like the rest of their text.
+_SPELLED = {"utilization": "utilisation"}
+
+
 def readable(name: str) -> str:
     """Name of a column or key in words, acronyms in capitals.
 
-    >>> readable("usd_per_1k_units"), readable("tax_rate"), readable("p95_ttft_ms")
-    ('USD per 1k units', 'Tax rate', 'p95 TTFT ms')
+    >>> readable("usd_per_1k_units"), readable("planning_utilization"), readable("p95_ttft_ms")
+    ('USD per 1k units', 'Planning utilisation', 'p95 TTFT ms')
     """
     parts = [word for word in name.split("_") if word]
     words = [_AS_WRITTEN.get(word, word.upper() if word in _CAPITALS else word) for word in parts]
+    words = [_SPELLED.get(word, word) for word in words]
     if parts and parts[0] not in _AS_WRITTEN and parts[0] not in _CAPITALS:
         words[0] = words[0][0].upper() + words[0][1:]
     return " ".join(words)

@@ -283,7 +283,7 @@ def _kpis(
             before["hours"].sum(),
             "h",
         ),
-        ("mean utilization of pools", busy.get(ws.period, np.nan), np.nan, busy.get(last, np.nan), "fraction"),
+        ("mean utilisation of pools", busy.get(ws.period, np.nan), np.nan, busy.get(last, np.nan), "fraction"),
         ("median forecast error", latest["error_share"].abs().median(), np.nan, np.nan, "fraction"),
         (
             "use cases inside their band",

@@ -139,7 +139,7 @@ def check_triggers(ws: Workspace) -> pd.DataFrame:
         wait = months_to_trigger(float(values[-1]), slope, limit)
         state = "fired" if values[-1] >= limit else "approaching" if wait <= APPROACHING_MONTHS else "quiet"
         rows.append(
-            (pool, accelerator, region, "mean utilization of the month", float(values[-1]), limit, slope, wait, state)
+            (pool, accelerator, region, "mean utilisation of the month", float(values[-1]), limit, slope, wait, state)
         )
     return pd.DataFrame(rows, columns=TRIGGER_COLUMNS).sort_values("months_to_trigger", ignore_index=True)
 

@@ -96,7 +96,7 @@ def test_usage_of_another_month_is_named_with_its_amount(mini):
     new = "2026-10-01T00:00:00Z,2026-09-30T00:00:00Z,2026-10-01T00:00:00Z,AWS,acc-3"
     inventory = build_inventory(replaced(mini, "billing", (old, new)))
     late = [item for item in inventory.gaps if item.kind == "invoice"]
-    assert late == [Finding("invoice", "1 charge(s) of the invoice are usage of another month.", 99.99)]
+    assert late == [Finding("invoice", "1 charge of the invoice is usage of another month.", 99.99)]
     bill = inventory.spend_reconciliation.set_index("line").loc["bill", "effective_cost"]
     assert bill == Decimal("44900.850001")  # it stays part of the bill
 

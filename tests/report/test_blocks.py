@@ -161,9 +161,15 @@ def test_a_csv_above_the_limit_has_no_link():
     assert "<a " not in blocks.table(frame, columns={"a": Col("A")}, **texts("t")).html
 
 
-def test_an_empty_table_says_so():
-    block = blocks.table(pd.DataFrame({"a": []}), columns={"a": Col("A")}, **texts("t"))
-    assert "No rows." in cells(block)
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_sentence_with_its_source_stands_in_for_an_empty_table(turned):
+    frame, columns = pd.DataFrame({"a": []}), {"a": Col("A")}
+    block = blocks.table(frame, columns=columns, turned=turned, **texts("Leases"))
+    assert "<table" not in block.html
+    assert "Leases: none. " in block.html
+    assert f"Source: {texts('t')['source'].rstrip('.')}" in block.html
+    told = blocks.table(frame, columns=columns, turned=turned, empty="No lease was signed.", **texts("Leases"))
+    assert "No lease was signed. " in told.html
 
 
 def test_mistakes_of_a_page_are_named():
@@ -232,7 +238,7 @@ def test_workspace_blocks_show_what_the_workspace_holds(mini_ws):
     checks = blocks.checks_table(mini_ws)
     passed = (mini_ws.checks["status"] == "passed").sum()
     assert f"Passed: {passed} of {len(mini_ws.checks)}." in checks.html
-    assert "No rows." in cells(blocks.change_log(mini_ws))
+    assert "Decisions and changes: none." in blocks.change_log(mini_ws).html
 
 
 def test_assumptions_are_ranked_by_their_effect(mini_ws):

@@ -8,7 +8,9 @@ import pytest
 from aifactory.inputs.workspace import load_workspace
 from aifactory.inventory import build_inventory
 from aifactory.report import inventory_page as page
+from aifactory.report.inventory_candidates import _asked
 from aifactory.report.inventory_questions import NAMED, _first_names, _signed
+from aifactory.report.inventory_service import unmeasured_targets
 
 SECTIONS = ("three_questions", "table_catalogue", "data_received", "table_profile", "table_seasons", "drift_section", "local_section",
             "waste_section", "overlap_section", "table_pools", "service_section", "tail_section", "tenant_section",
@@ -177,3 +179,24 @@ def test_a_busiest_hour_is_no_finding_where_nothing_repeats(tiny):
     profile = inventory.demand_profile.assign(daily_season=False, weekly_season=False)
     still = page.chart_demand_heatmap(ws, dataclasses.replace(inventory, demand_profile=profile)).text
     assert still == title.replace("Load peaks on", "No hour or weekday is proven to repeat; load was highest on")
+
+
+def test_targets_that_nothing_measured_are_counted(sample):
+    ws, inv = sample
+    cases = ws.table("use_cases")
+    stated = cases[cases["use_case_id"].isin(inv.demand_profile["use_case_id"])]
+    stated = int(stated[["slo_p95_ttft_ms", "slo_p95_tpot_ms", "slo_p95_e2e_ms"]].notna().sum().sum())
+    none = dataclasses.replace(inv, service_levels=inv.service_levels.iloc[:0])
+    known = inv.service_levels.dropna(subset=["slo"])[["use_case_id", "metric"]].drop_duplicates()
+    assert unmeasured_targets(ws, none) == stated > 0
+    assert unmeasured_targets(ws, inv) == stated - len(known)
+    first, rest = known.iloc[0], stated - len(known) + 1
+    lost = inv.service_levels[inv.service_levels[["use_case_id", "metric"]].ne(first).any(axis=1)]
+    words = f"{rest} more that owners state {'was' if rest == 1 else 'were'} not measured."
+    assert words in page.service_section(ws, dataclasses.replace(inv, service_levels=lost)).text
+
+
+def test_teams_without_an_owner_are_no_owners():
+    owners = pd.DataFrame({"owner_role": ["head of data", "(unknown)", "(unknown)"]})
+    assert _asked(owners) == "1 owner and 2 teams that name no owner"
+    assert _asked(owners.iloc[1:2]) == "1 team that names no owner"

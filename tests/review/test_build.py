@@ -94,7 +94,7 @@ def test_kpis_are_those_of_bill_demand_and_pools(road):
         744 * 40 + 0.1 + 12_000.000001
     )
     assert kpis.at["value of delivered units", "actual"] == pytest.approx(1138.32 + 4092 + 1200)
-    assert kpis.at["mean utilization of pools", "actual"] == pytest.approx((0.5 + 0.25) / 2)
+    assert kpis.at["mean utilisation of pools", "actual"] == pytest.approx((0.5 + 0.25) / 2)
     assert kpis.at["accelerator-hours billed to use cases", "last_month"] == 720 * 8 + 600 * 8
 
 
@@ -227,7 +227,7 @@ def test_missing_tables_leave_gaps_not_errors(mini, absent):
         assert review.variance.empty
     if "pools" in absent:
         assert review.triggers.empty
-        assert np.isnan(review.kpis.set_index("kpi").at["mean utilization of pools", "actual"])
+        assert np.isnan(review.kpis.set_index("kpi").at["mean utilisation of pools", "actual"])
 
 
 def test_the_first_month_has_nothing_to_compare_with(mini_ws):

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.inputs.importers.bills.common import GOOGLE_TIME, Converted, column, entries, key_values, pick
+from aifactory.inputs.importers.bills.gcp_commitments import FEE, spread_fees
 
 GCP_COLUMNS = {
     "ChargePeriodStart": ("usage_start_time",),
@@ -54,7 +55,7 @@ def convert_gcp(text: pd.DataFrame) -> Converted:
     kind = column(text, "cost_type").str.strip().str.lower()
     frame["ChargeCategory"] = kind.map(GCP_CATEGORY).fillna("Usage")
     other = ~kind.isin([*GCP_CATEGORY, "regular", ""])
-    bought = column(text, "sku.description", "sku_description").str.match("Commitment(?: v|:| -)")
+    bought = column(text, "sku.description", "sku_description").str.match(FEE)
     frame["ChargeCategory"] = frame["ChargeCategory"].mask(bought & (frame["ChargeCategory"] == "Usage"), "Purchase")
     _refuse_broken_credits(column(text, "credits"))
     credit, gift = (column(text, "credits").map(partial(_credit_sum, gifts=gifts)) for gifts in (False, True))
@@ -74,6 +75,7 @@ def convert_gcp(text: pd.DataFrame) -> Converted:
     frame["BilledCost"] = [net(cost, less) for cost, less in zip(gross, credit, strict=True)]
     frame["EffectiveCost"] = frame["BilledCost"]
     frame["Tags"] = _labels(column(text, "project.labels", "project_labels"), column(text, "labels"))
+    frame, fee_notes = spread_fees(frame, text)
     notes = (
         [("credits were taken off the cost of their row", int((credit != "0").sum()))] if (credit != "0").any() else []
     )
@@ -85,11 +87,14 @@ def convert_gcp(text: pd.DataFrame) -> Converted:
             )
         )
     if (gift != "0").any():
-        given = frame[gift != "0"].assign(ChargeCategory="Credit", PricingCategory="", CommitmentDiscountStatus="")
+        given = frame.iloc[: len(text)][(gift != "0").to_numpy()].assign(
+            ChargeCategory="Credit", PricingCategory="", CommitmentDiscountStatus=""
+        )
         given = given.assign(BilledCost=gift[gift != "0"], EffectiveCost=gift[gift != "0"])
         given = given.assign(**{name: "" for name in ("ListCost", "ConsumedQuantity") if name in frame})
         frame = pd.concat([frame, given], ignore_index=True)
         notes.append(("promotional credits, shown as their own charges", len(given)))
+    notes += fee_notes
     return Converted(frame, found.source_of | {"BilledCost": "cost", "EffectiveCost": "cost"}, notes)
 
 
