@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -89,17 +90,18 @@ def keep_approved(problem: Problem, best: OptimalPlan, approved: np.ndarray, per
     platform = np.array([option.platform for option, _ in problem.orders])
     most = (1 + KEEP_SHARE) * best.cost.objective_usd
 
-    def holding(platforms: Sequence[int]) -> tuple[float, np.ndarray]:
+    @cache
+    def holding(*platforms: int) -> tuple[float, np.ndarray]:
         found = search.best(hold=(approved > 0) & np.isin(platform, platforms), gap=CLOSE)
         return (found.objective_usd if _within(problem, found.nodes) else np.inf), found.nodes
 
     names = [int(p) for p in np.unique(platform[approved > 0])]
-    usd, nodes = holding(names)
+    usd, nodes = holding(*names)
     if usd > most:
-        names = [p for _, p in sorted((holding([p])[0], p) for p in names)]
+        names = [p for _, p in sorted((holding(p)[0], p) for p in names)]
         while names and usd > most:
             names.pop()
-            usd, nodes = holding(names) if names else (best.cost.objective_usd, best.nodes)
+            usd, nodes = holding(*names) if names else (best.cost.objective_usd, best.nodes)
     stand = float(size @ np.minimum(approved, nodes))
     if usd <= best.cost.objective_usd and not names:
         return Kept(best, stand, whole, 0.0, period)

@@ -19,7 +19,7 @@ from itertools import count
 
 import numpy as np
 from scipy import sparse
-from scipy.optimize import Bounds, LinearConstraint, OptimizeResult, milp
+from scipy.optimize import Bounds, LinearConstraint, OptimizeResult, linprog, milp
 
 from aifactory.buyplan.optimise.benders import optimise
 from aifactory.buyplan.optimise.closed_form import ClosedFormRecourse, has_closed_form
@@ -152,6 +152,10 @@ class _Programme:
         self.rows = LinearConstraint(rows.tocsr(), -np.inf, np.append(np.zeros(lifts.shape[0]), bounds))
         self.whole = np.append(np.ones(orders), np.zeros(len(at)))
         self.layer_columns = len(at)
+        # Row of each layer's month, and how many nodes of its platform come before it.
+        self.lifts, self.row = lifts.shape[0], at
+        before = [sum(other == platform for other, _ in self.layers[:n]) for n, (platform, _) in enumerate(self.layers)]
+        self.number = np.repeat(before, [len(busy) for _, busy in used_in]).astype(int)
 
     def solve(self, weights: np.ndarray, held: np.ndarray) -> tuple[np.ndarray, float]:
         """Best nodes for the weights [S], and their cost, which bounds every plan's that keeps the held orders [N]; infinite without one."""
@@ -177,15 +181,63 @@ class _Programme:
         low, high = lower.copy(), upper.copy()
         low[orders] = np.maximum(np.floor(found.x[orders] + WHOLE), lower[orders])
         high[orders] = np.minimum(np.ceil(found.x[orders] - WHOLE), upper[orders])
-        facts = {"constraints": self.rows, "integrality": self.whole}
-        facts["options"] = {"mip_rel_gap": self.mip_gap, "node_limit": MIP_NODES}
-        near = milp(costs, bounds=Bounds(low, high), **facts)
+        near = self._branch(costs, *self._in_service(low, high))
         if near.x is not None and near.fun - found.fun <= self.mip_gap * abs(found.fun):
             return near.x, found.fun
-        best = milp(costs, bounds=Bounds(lower, upper), **facts)
-        if best.x is None:  # the plan that the search started from stands
+        if near.x is not None:
+            lower, upper = self._worth_trying(costs, lower, upper, near.fun)
+        best = self._branch(costs, lower, upper)
+        plans = [plan for plan in (best, near) if plan.x is not None]
+        if not plans:  # the plan that the search started from stands
             return self.start, found.fun
-        return best.x, best.fun if best.mip_dual_bound is None else best.mip_dual_bound
+        bound = best.fun if best.mip_dual_bound is None else best.mip_dual_bound
+        cheapest = min(plans, key=lambda plan: plan.fun)
+        return cheapest.x, found.fun if best.x is None else min(bound, cheapest.fun)
+
+    def _branch(self, costs: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> OptimizeResult:
+        """Branch and bound between bounds of the columns, to the gap that is asked."""
+        limits = {"mip_rel_gap": self.mip_gap, "node_limit": MIP_NODES}
+        facts = {"constraints": self.rows, "integrality": self.whole, "options": limits}
+        return milp(costs, bounds=Bounds(lower, upper), **facts)
+
+    def _in_service(self, lower: np.ndarray, upper: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Bounds in which nodes are used that are there under any orders, and none that are there under no orders."""
+        count = len(self.problem.orders)
+        lifts = -self.rows.A[: self.lifts, :count]
+        least, most = np.floor(lifts @ lower[:count] + WHOLE), np.ceil(lifts @ upper[:count] - WHOLE)
+        low, high = lower.copy(), upper.copy()
+        low[count:] = np.maximum(low[count:], self.number < least[self.row])
+        high[count:] = np.minimum(high[count:], self.number < most[self.row])
+        return low, high
+
+    def _worth_trying(
+        self, costs: np.ndarray, lower: np.ndarray, upper: np.ndarray, usd: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Bounds within which every plan of whole nodes is that costs less than `usd`.
+
+        A column away from its bound by one costs at least its reduced cost more than the programme (Dantzig, Fulkerson and
+        Johnson 1954). Nodes in use are whole where orders are, and the next one is used after those before it: it costs
+        what all of them cost, and giving one up what all after it save.
+        """
+        facts = {"A_ub": self.rows.A, "b_ub": self.rows.ub, "bounds": np.column_stack([lower, upper])}
+        found = linprog(costs, **facts, method="highs-ds", options={"presolve": False})
+        more, less, count = found.lower.marginals, -found.upper.marginals, len(self.problem.orders)
+        more[count:], less[count:] = self._so_far(more[count:], 1), self._so_far(less[count:], -1)
+        room = max(usd - found.fun, 0.0) + WHOLE
+        most, down = _steps(room, more), _steps(room, less)
+        least = np.subtract(upper, down, out=lower.copy(), where=np.isfinite(upper) & np.isfinite(down))
+        return self._in_service(np.maximum(lower, least), np.minimum(upper, lower + most))
+
+    def _so_far(self, usd: np.ndarray, way: int) -> np.ndarray:
+        """Sums over the nodes of a platform in a month up to each layer, from the first on or (-1) from the last back."""
+        table = np.zeros((self.lifts, self.number.max(initial=0) + 1))
+        table[self.row, self.number] = usd
+        return table[:, ::way].cumsum(axis=1)[:, ::way][self.row, self.number]
+
+
+def _steps(room_usd: float, price_usd: np.ndarray) -> np.ndarray:
+    """Whole steps at a price each that there is room for; infinite where they cost nothing."""
+    return np.floor(np.divide(room_usd, price_usd, out=np.full_like(price_usd, np.inf), where=price_usd > 0) + WHOLE)
 
 
 def savings(problem: World, platform: int, least_nodes: int = 0) -> Iterator[np.ndarray]:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.optimize import Bounds, milp
 from stress_cases import small_basis
 
 from aifactory.buyplan.optimise.evaluate import evaluate_plan
@@ -52,6 +53,29 @@ def test_limits_hold(basis):
     assert (rows @ found.nodes <= bounds + 1e-9).all()
     oracle = solve_extensive(world, gap=1e-6)
     assert found.objective_usd == pytest.approx(oracle.objective_usd, rel=3e-3)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3, 4])
+@pytest.mark.parametrize("site_kw", [1.7, 3.3])
+def test_bounds_around_the_programme_lose_no_plan(seed, site_kw):
+    basis = small_basis(seed=seed, months=8)
+    world = world_of(basis.problem, site_kw=np.full(8, site_kw))
+    start, count = np.zeros(len(world.orders)), len(world.orders)
+    programme = Replanner(world, start, mip_gap=1e-8)._programme
+    weights = np.random.default_rng(seed).dirichlet(np.full(world.paths, 0.5))
+    nodes, bound = programme.solve(weights, np.zeros(count, dtype=bool))
+    costs = np.append(world.order_usd + weights @ world.order_swing, -(weights @ programme.saved))
+    most = Bounds(0.0, np.append(np.full(count, np.inf), np.ones(programme.layer_columns)))
+    oracle = milp(
+        costs, constraints=programme.rows, bounds=most, integrality=programme.whole, options={"mip_rel_gap": 1e-9}
+    )
+    best = oracle.fun + weights @ programme.base
+    held = Bounds(
+        np.append(nodes, np.zeros(programme.layer_columns)), np.append(nodes, np.ones(programme.layer_columns))
+    )
+    mine = milp(costs, constraints=programme.rows, bounds=held).fun + weights @ programme.base
+    assert mine == pytest.approx(best, rel=1e-7)
+    assert bound <= best * (1 + 1e-9)
 
 
 def test_where_platforms_share_work_the_decomposition_plans(basis):
