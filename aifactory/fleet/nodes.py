@@ -98,14 +98,11 @@ def pool_curves(streams: Streams, accelerators: np.ndarray, reserve: np.ndarray,
 def build_slots(streams: Streams, floor: np.ndarray) -> Slots:
     """As many slots per pool as the highest level or peak of any scenario, or `floor` nodes if more."""
     sizes = streams.pools["accelerators_per_node"].to_numpy(dtype=int)
+    reserve, paths = np.maximum(streams.reserve, 0.0), _different(streams.units)
+    needed = [streams.sized(units) * streams.chance for units in paths]
     counts = []
     for pool, size in enumerate(sizes):
-        levels = [
-            pool_curves(streams, streams.sized(units) * streams.chance, np.maximum(streams.reserve, 0.0), pool)[1].max(
-                initial=0.0
-            )
-            for units in streams.units
-        ]
+        levels = [pool_curves(streams, work, reserve, pool)[1].max(initial=0.0) for work in needed]
         counts.append(max(int(node_counts(np.array(levels), size).max(initial=0)), int(floor[pool])))
         if counts[-1] > MAX_NODES:
             place = streams.pools.iloc[pool]
@@ -117,6 +114,11 @@ def build_slots(streams: Streams, floor: np.ndarray) -> Slots:
     pool = np.repeat(np.arange(len(sizes)), counts)
     number = np.concatenate([np.arange(count) for count in counts]) if counts else np.zeros(0, dtype=int)
     return Slots(pool.astype(int), number.astype(int), sizes[pool] if len(sizes) else np.zeros(0, dtype=int))
+
+
+def _different(units: np.ndarray) -> list[np.ndarray]:
+    """Demand paths [.., T + 1, K] without those that repeat an earlier one."""
+    return [path for at, path in enumerate(units) if not any((path == other).all() for other in units[:at])]
 
 
 def build_load(streams: Streams, slots: Slots, units: np.ndarray) -> Load:

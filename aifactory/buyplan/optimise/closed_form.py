@@ -99,6 +99,10 @@ class ClosedFormRecourse:
         step = following - here
         return (here + np.clip(nodes - whole, 0.0, 1.0) * step).sum(axis=2), step / p.node_size
 
+    def of_platforms(self, capacity: np.ndarray) -> np.ndarray:
+        """Cost of each platform [S, T, P] at a capacity [T, P] of whole nodes."""
+        return self._usd(*self._own, capacity)
+
     def unserved_hours(self, capacity: np.ndarray) -> np.ndarray:
         """[S, T, W] accelerator-hours a month of each workload that the fleet does not serve, by its greedy choice.
 

@@ -248,10 +248,10 @@ def savings(problem: World, platform: int, least_nodes: int = 0) -> Iterator[np.
     least, size = problem.order_usd[mine].min(), float(problem.node_size[platform])
     works = np.asarray(problem.working)[:, platform]
     heaviest = (1 - problem.risk_weight) + problem.risk_weight / (1 - problem.tail)
-    recourse = ClosedFormRecourse(copies(problem, platform, BATCH))
+    recourse = ClosedFormRecourse(copies(problem, platform, BATCH + 1))
     for first in count(0, BATCH):
-        capacity = problem.owned[:, [platform]] + size * np.arange(first, first + BATCH)
-        saved = -recourse.cost(capacity)[1] * size * works[:, None]
+        capacity = problem.owned[:, [platform]] + size * np.arange(first, first + BATCH + 1)
+        saved = -np.diff(recourse.of_platforms(capacity), axis=2) / size * size * works[:, None]
         worth = heaviest * (saved.mean(axis=0).T @ problem.discount[:-1])
         for nodes in range(BATCH):
             if first + nodes >= least_nodes and (worth[nodes] <= least or worth[nodes] <= 0):
