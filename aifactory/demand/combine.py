@@ -17,7 +17,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from aifactory.demand.conformal import MIN_ERRORS, conformal_bands
+from aifactory.demand.conformal import MIN_ERRORS, conformal_bands, naive_spread
 from aifactory.demand.members import member_forecasts, member_names, seasonal_naive
 from aifactory.errors import InputError
 
@@ -198,7 +198,9 @@ def _bands(
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     if np.isfinite(inner.actual).sum() >= MIN_ERRORS:
         mean = float(np.abs(history).mean())
-        return conformal_bands(point, earlier, inner.actual, np.array(levels), mean, inner.apart), ()
+        now, *then = naive_spread(history, season, len(point), inner.origins)
+        naive = now, np.array(then)
+        return conformal_bands(point, earlier, inner.actual, np.array(levels), mean, inner.apart, naive), ()
     spread = float(np.diff(history).std())
     deviation = spread * np.sqrt(1 + np.arange(len(point)) / season)
     bands = point + np.outer([NormalDist().inv_cdf(level) for level in levels], deviation)

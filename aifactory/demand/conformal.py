@@ -1,9 +1,17 @@
-"""Bands about a forecast from its own earlier errors: each level follows how often it was missed before."""
+"""Bands about a forecast from its own earlier errors: each level follows how often it was missed before.
+
+On 231 hourly, daily, weekly and monthly series (single clients, clusters, applications, pages, cloud metrics; the
+constants chosen on half of them) the scaled pinball loss is 19 % below that of seasonal naive (15 % without the
+draw), and more than 5 % above it on 4 % of them (18 % without). On the 100 with ten origins or more the 80 % band
+covers 72 to 88 % on 77 % of the series and the 95 % quantile is exceeded in 2 to 9 % on 78 % (76 % of the half chosen
+on, 79 % of the other); on the others, where one day or week that runs above its band decides, 57 % lie in that range.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 
@@ -29,6 +37,11 @@ MIN_OLDER = 3
 LOCAL_SHARE = 0.2
 LEAST_SCALE = 0.02
 MIN_ERRORS = 4
+#: Weight of seasonal naive's own band without any record, the horizons of record that prove the band of the errors, by
+#: how much that one must have lost more than naive's to weigh as little, and the horizons needed to say so.
+NAIVE_WEIGHT, FULL_RECORD, WORSE, LEAST_RECORD = 0.75, 14.0, 0.15, 3.0
+#: Deviation of seasonal naive grows with the seasons ahead to this power: between a level (0) and a random walk (1/2).
+NAIVE_GROWTH = 0.25
 #: Reaches of the errors as they are and relative to the level: (levels, horizon) each, signed.
 Reach = tuple[np.ndarray, np.ndarray]
 
@@ -61,20 +74,18 @@ def conformal_bands(
     levels: np.ndarray,
     mean_level: float,
     apart: float = 1.0,
+    naive: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> np.ndarray:
     """Quantiles of each step ahead from the errors of earlier forecasts, shape (levels, horizon).
 
     Errors are pooled over origins in three buckets of the horizon, recent origins and near steps first, once as they
     are and once relative to the level forecast; the band lies between the two, nearer to the one that would have
     lost less (`tracked`). It is widened by `WIDENING` and by a factor of its own level, which follows the misses of
-    the bands that the same rule would have given at the earlier origins, each from the errors before it only: the
-    lower and the upper end move apart from each other. Without at least four errors, the band is that of a random
-    walk.
+    the bands that the same rule would have given at the earlier origins, each from the errors before it only.
 
-    On 98 hourly, daily, weekly and monthly series with ten origins or more (single clients, clusters, applications,
-    pages, cloud metrics; the constants chosen on half of them) the 80 % band covers 72 to 88 % on 83 % of the series
-    and the 95 % quantile is exceeded in 2 to 9 % on 80 % of them (76 % of the half chosen on, 85 % of the other).
-    On 123 series with 1 to 9 origins, where one day or week that runs above its band decides, 54 % lie in that range.
+    A short record says little, and some series fool every record. So the band is drawn towards the normal band that
+    seasonal naive has from its errors inside the history, |own|^(1 - w) x |naive|^w, with a weight w of `naive_weight`
+    that falls with the length of the record and rises where its bands lost more than naive's.
 
     Parameters
     ----------
@@ -83,6 +94,7 @@ def conformal_bands(
     levels : probabilities in rising order.
     mean_level : mean of the absolute history, for the least scale.
     apart : horizons from one origin to the next.
+    naive : deviation of seasonal naive now, (horizon,), and at the earlier origins, (origins, horizon).
 
     References
     ----------
@@ -108,9 +120,45 @@ def conformal_bands(
     ]
     record = [(reach(place, scale[place]), error[place]) for place in replayed]
     widening = WIDENING * (1 + SHORT_WIDENING / (2 + len(counts) * apart))
-    factor, share = tracked(record, levels, widening, apart, 1e-9 * mean_level)
-    offset = side * between(*reach(-1, error_scale(point, mean_level)), share) * factor[:, None]
-    return point + _outward(offset, levels)
+    factor, share, lost = tracked(record, levels, widening, apart, 1e-9 * mean_level)
+    size = between(*reach(-1, error_scale(point, mean_level)), share) * factor[:, None]
+    if naive is not None:
+        span = len(counts) * apart, apart * float(known[replayed].mean(axis=1).sum())
+        normal = np.abs([NormalDist().inv_cdf(level) for level in levels])[:, None]
+        naive_lost = sum(_lost(normal * naive[1][place], error[place], levels) for place in replayed)
+        size = between(normal * naive[0], size, naive_weight(*span, lost, naive_lost))
+    return point + _outward(side * size, levels)
+
+
+def naive_weight(horizons: float, replayed: float, lost: float, naive_lost: float) -> float:
+    """Weight of seasonal naive's band: NAIVE_WEIGHT x max(1 - horizons / FULL_RECORD, (lost / naive_lost - 1) / WORSE).
+
+    Parameters
+    ----------
+    horizons : horizons that the record of errors spans.
+    replayed : those whose bands could be replayed; fewer than `LEAST_RECORD` say nothing about losses.
+    lost, naive_lost : pinball loss of the replayed bands, and of naive's over the same steps.
+
+    >>> naive_weight(7.0, 0.0, 0.0, 0.0), naive_weight(14.0, 10.0, 2.0, 3.0), naive_weight(14.0, 10.0, 4.0, 3.0)
+    (0.375, 0.0, 0.75)
+    """
+    short = 1 - horizons / FULL_RECORD
+    worse = (lost / naive_lost - 1) / WORSE if replayed >= LEAST_RECORD and naive_lost > 0 else 0.0
+    return NAIVE_WEIGHT * float(np.clip(max(short, worse), 0.0, 1.0))
+
+
+def naive_spread(history: np.ndarray, season: int, horizon: int, origins: np.ndarray) -> np.ndarray:
+    """Deviation of seasonal naive at the end of the history and at each origin, shape (1 + origins, horizon).
+
+    Root mean square of the changes over a season up to there, growing with the seasons ahead.
+
+    >>> naive_spread(np.array([1.0, 2.0, 4.0, 4.0]), 1, 1, np.array([3])).round(3).tolist()
+    [[1.291], [1.581]]
+    """
+    squares = np.cumsum(np.square(history[season:] - history[:-season]))
+    seen = np.concatenate([[len(history)], origins]) - season
+    deviation = np.sqrt(squares[seen - 1] / seen)
+    return deviation[:, None] * (np.arange(horizon) // season + 1.0) ** NAIVE_GROWTH
 
 
 @dataclass(frozen=True)
@@ -156,8 +204,8 @@ def tracked(
     widening: float = WIDENING,
     apart: float = 1.0,
     slack: float = 0.0,
-) -> tuple[np.ndarray, float]:
-    """Factor on the reach of each level, shape (levels,), and share of the plain one, after a record of bands.
+) -> tuple[np.ndarray, float, float]:
+    """Factor on the reach of each level (levels,), share of the plain one, and pinball loss, after a record of bands.
 
     From the oldest origin to the newest, the band that stood there is held against what came:
 
@@ -172,25 +220,34 @@ def tracked(
     record : oldest first: the two reaches that stood (levels, horizon), and the errors that came, NaN where unseen.
 
     >>> still = ((np.array([[-1.0] * 4, [0.0] * 4, [1.0] * 4]),) * 2, np.zeros(4))
-    >>> factor, share = tracked([still], np.array([0.1, 0.5, 0.9]), widening=1.0)
+    >>> factor, share, _ = tracked([still], np.array([0.1, 0.5, 0.9]), widening=1.0)
     >>> factor.round(3).tolist(), share  # exp(0.25 / 0.1 x (0 - 0.08))
     ([0.819, 1.0, 0.819], 0.5)
     """
     side = np.sign(levels - 0.5)[:, None]
     risk = np.where(levels < 0.5, levels, 1 - levels)
     gain = np.where(side[:, 0] == 0, 0.0, TRACKING_GAIN / risk)
-    logs, losses, limits, spanned = np.zeros(len(levels)), np.zeros(2), np.log(TRACKING_LIMITS), 0.0
+    logs, losses, limits, spanned, lost = np.zeros(len(levels)), np.zeros(2), np.log(TRACKING_LIMITS), 0.0, 0.0
     for reaches, errors in record:
         seen = np.isfinite(errors)
         beyond, horizons = side * errors[seen], apart * seen.mean()
         factor = (widening * np.exp(logs))[:, None]
         sizes = np.array([np.abs(reach[:, seen]) for reach in reaches])
-        missed = (beyond > factor * between(*sizes, _share(losses, spanned)) + slack).mean(axis=1)
-        over = beyond - factor * sizes
-        losses += np.where(side == 0, 0.0, np.maximum((1 - risk[:, None]) * over, -risk[:, None] * over)).sum((1, 2))
+        stood = factor * between(*sizes, _share(losses, spanned))
+        missed = (beyond > stood + slack).mean(axis=1)
+        losses += [_lost(factor * size, errors[seen], levels) for size in sizes]
+        lost += _lost(stood, errors[seen], levels)
         moved = (1 - FORGOTTEN * horizons) * logs + gain * horizons * (missed - AIM * risk)
         logs, spanned = np.clip(moved, *limits), spanned + horizons
-    return widening * np.exp(logs), _share(losses, spanned)
+    return widening * np.exp(logs), _share(losses, spanned), lost
+
+
+def _lost(size: np.ndarray, errors: np.ndarray, levels: np.ndarray) -> float:
+    """Pinball loss of bands of such reaches (levels, steps) for errors (steps,), the median and unseen steps left out."""
+    side = np.sign(levels - 0.5)[:, None]
+    risk = np.where(levels < 0.5, levels, 1 - levels)[:, None]
+    over = side * errors - size
+    return float(np.nansum(np.where(side == 0, 0.0, np.maximum((1 - risk) * over, -risk * over))))
 
 
 def _share(losses: np.ndarray, horizons: float) -> float:

@@ -50,6 +50,7 @@ def test_the_targets_hold_on_the_real_series(scored, shared_dir):
     assert np.mean([item["pinball_scaled"] for item in held]) <= 0.36
     for item in [*held, scored["openrouter_weekly"]]:
         assert item["mase"] <= 1.05 * item["seasonal_naive"]["mase"]
+        assert item["pinball_scaled"] <= 1.05 * item["seasonal_naive"]["pinball_scaled"]
     for item in held:
         if item["origins"] >= 10:
             assert 0.72 <= item["coverage80"] <= 0.88

@@ -4,15 +4,19 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from aifactory.demand.conformal import (
     FORGOTTEN,
+    NAIVE_GROWTH,
     ORIGIN_DECAY,
     TRACKING_LIMITS,
     UNPROVEN,
     WIDENING,
     conformal_bands,
     error_scale,
+    naive_spread,
+    naive_weight,
     tracked,
     weighted_quantiles,
 )
@@ -86,20 +90,20 @@ def standing(reach: float, steps: int, shift: float = 0.0) -> tuple[tuple[np.nda
 
 
 def test_each_level_follows_its_own_misses():
-    factor, share = tracked([standing(1.0, 4, shift=5.0)], LEVELS, widening=1.0)
+    factor, share, _ = tracked([standing(1.0, 4, shift=5.0)], LEVELS, widening=1.0)
     # beyond every upper level: exp(0.25 / 0.1 x (1 - 0.08)) and more are beyond the limit; the lower one was missed nowhere
     low = np.exp(0.25 / 0.1 * (0 - 0.8 * 0.1))
     np.testing.assert_allclose(factor, [low, 1.0, TRACKING_LIMITS[1], TRACKING_LIMITS[1]])
     assert share == 0.5
-    below, _ = tracked([standing(1.0, 4, shift=-5.0)], LEVELS, widening=1.0)
+    below, *_ = tracked([standing(1.0, 4, shift=-5.0)], LEVELS, widening=1.0)
     np.testing.assert_allclose(below, [TRACKING_LIMITS[1], 1.0, low, low])
 
 
 def test_a_part_of_a_horizon_moves_a_level_by_its_part():
     (bands, _), errors = standing(1.0, 4)
     errors[2:] = np.nan
-    half, _ = tracked([((bands, bands), errors)], LEVELS, widening=1.0)
-    apart, _ = tracked([standing(1.0, 4)], LEVELS, widening=1.0, apart=0.5)
+    half, *_ = tracked([((bands, bands), errors)], LEVELS, widening=1.0)
+    apart, *_ = tracked([standing(1.0, 4)], LEVELS, widening=1.0, apart=0.5)
     assert half[2] == pytest.approx(np.exp(-0.25 * 0.5 * 0.8))
     np.testing.assert_allclose(apart, half)
 
@@ -107,7 +111,7 @@ def test_a_part_of_a_horizon_moves_a_level_by_its_part():
 def test_what_was_missed_is_forgotten_slowly():
     hit, quiet = standing(1.0, 20), standing(1.0, 20)
     hit[1][:4] = 9.0  # a fifth of the steps: 0.25 / 0.1 x (0.2 - 0.08) = 0.3
-    factor, _ = tracked([hit, quiet], LEVELS, widening=1.0)
+    factor, *_ = tracked([hit, quiet], LEVELS, widening=1.0)
     assert np.log(factor[2]) == pytest.approx(0.3 * (1 - FORGOTTEN) - 0.2)
 
 
@@ -154,7 +158,7 @@ def test_bands_are_those_of_a_plain_loop(seed, horizon, origins):
         for place in range(origins - 4, -1, -1)
         if (origins - place - 1) * horizon >= 4
     ]
-    factor, share = tracked(record, level, 1.2 * (1 + 0.5 / (2 + origins)), 1.0, 1e-7)
+    factor, share, _ = tracked(record, level, 1.2 * (1 + 0.5 / (2 + origins)), 1.0, 1e-7)
     plain, relative = reach(point, 0)
     expected = point + factor[0] * plain[0] ** share * relative[0] ** (1 - share)
     np.testing.assert_allclose(conformal_bands(point, earlier, actual, level, 100.0)[0], expected)
@@ -188,3 +192,50 @@ def test_misses_come_evenly_where_the_level_wanders():
         followed.append(over[:, 0].mean())
         fixed.append(over[:, 1].mean())
     assert np.std(followed) < np.std(fixed)
+
+
+# the band of seasonal naive
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 5), st.integers(1, 12))
+def test_the_spread_of_seasonal_naive_is_that_of_a_plain_loop(seed, season, horizon):
+    history = np.random.default_rng(seed).gamma(2, 50, 40)
+    origins = np.array([39, 25, 2 * season + 1])
+    found = naive_spread(history, season, horizon, origins)
+    for row, end in zip(found, [40, *origins], strict=True):
+        changes = [history[step] - history[step - season] for step in range(season, end)]
+        deviation = np.sqrt(np.mean(np.square(changes)))
+        np.testing.assert_allclose(row, [deviation * (1 + ahead // season) ** NAIVE_GROWTH for ahead in range(horizon)])
+
+
+def test_a_short_record_is_drawn_to_the_band_of_naive_and_a_full_one_is_not():
+    random = np.random.default_rng(6)
+    for origins, weight in ((7, 0.375), (14, 0.0), (28, 0.0)):
+        assert naive_weight(float(origins), 0.0, 0.0, 0.0) == weight
+        point, earlier = np.full(6, 90.0), np.full((origins, 6), 90.0)
+        actual = 90 + random.normal(0, 5, (origins, 6))
+        wide = np.full(6, 1e4), np.full((origins, 6), 1e4)  # naive that loses more in every record
+        alone, drawn = (conformal_bands(point, earlier, actual, LEVELS, 90.0, 1.0, naive) for naive in (None, wide))
+        normal = stats.norm.ppf(0.95) * 1e4
+        expected = (alone[3] - 90) ** (1 - weight) * normal**weight
+        assert drawn[3, 0] - 90 == pytest.approx(expected[0])
+
+
+def test_bands_that_lose_more_than_those_of_naive_are_drawn_to_them():
+    """One old origin far off keeps the bands of the errors wide; naive of the deviation that came since loses less."""
+    random = np.random.default_rng(9)
+    point, earlier = np.full(6, 900.0), np.full((14, 6), 900.0)
+    actual = earlier + random.normal(0, 5, (14, 6))
+    actual[11:] += 400.0
+
+    def bands(deviation):
+        return conformal_bands(
+            point, earlier, actual, LEVELS, 900.0, 1.0, (np.full(6, deviation), np.full((14, 6), deviation))
+        )
+
+    alone = conformal_bands(point, earlier, actual, LEVELS, 900.0)
+    np.testing.assert_allclose(bands(1e5), alone)  # loses more
+    fitting = bands(5.0)
+    np.testing.assert_allclose(fitting[3] - 900, (alone[3] - 900) ** 0.25 * (stats.norm.ppf(0.95) * 5.0) ** 0.75)
+    assert naive_weight(14.0, 2.9, 9.0, 1.0) == 0.0  # two replayed horizons say nothing
