@@ -9,6 +9,8 @@ ALL := .venv/.all
 report: $(READY)  ## five reports on the sample company
 	$(BIN)/aifactory run --workspace data/sample --out reports
 
+# Two processes at once: more threads than processors would wait for each other.
+test: export OMP_NUM_THREADS := 1
 test: $(ALL)  ## lint, unit, notebook and browser tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
