@@ -13,7 +13,7 @@ from aifactory.buyplan.keep import approved_nodes, keep_approved, order_months
 from aifactory.buyplan.optimise.benders import REACHED, OptimalPlan, optimise
 from aifactory.buyplan.optimise.evaluate import evaluate_plan
 from aifactory.buyplan.optimise.extensive import largest_orders
-from aifactory.buyplan.optimise.limits import Conflict, Overrun, overrun_words, relaxed
+from aifactory.buyplan.optimise.limits import Conflict, Overrun, lead_conflicts, overrun_words, relaxed
 from aifactory.buyplan.optimise.problem import Problem
 from aifactory.buyplan.reasons import reasons_of
 from aifactory.buyplan.stress.replan import GAP as QUICK_GAP
@@ -56,6 +56,12 @@ class Chosen:
         """Whether the share of a vendor allows no order: so few vendors cannot each keep so small a share."""
         vendors = len(set(self.problem.vendor))
         return vendors * self.problem.vendor_most < 1 - TOLERANCE and not self.best.nodes.any() and vendors > 0
+
+    @property
+    def late(self) -> list[str]:
+        """What cannot be there in time, with both ways out and what each costs."""
+        found = [self.problem.in_words(conflict.sentence()) for conflict in lead_conflicts(self.problem)]
+        return [f"{sentence[0].upper()}{sentence[1:]}." for sentence in found]
 
     @property
     def limits(self) -> list[str]:

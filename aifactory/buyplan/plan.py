@@ -22,9 +22,11 @@ from aifactory.buyplan.duties import governance_frame
 from aifactory.buyplan.examine import ExamineBasis
 from aifactory.buyplan.excluded import Cells
 from aifactory.buyplan.futures import PATHS, FuturesBasis, futures_basis, problem_of, stream_paths
+from aifactory.buyplan.gangs import gang_sentences
 from aifactory.buyplan.governance import covered_sentence, decision_sentence, hosted_first
 from aifactory.buyplan.hosted import Hosted, hosted_option
 from aifactory.buyplan.keep import earlier_steps
+from aifactory.buyplan.no_platform import no_platform_sentences
 from aifactory.buyplan.options_table import break_even_frame, options_frame
 from aifactory.buyplan.ports import Ports, decide_ports
 from aifactory.buyplan.reasons import with_reasons
@@ -53,6 +55,7 @@ from aifactory.finance.prices import KEYS, add_server, price_table
 from aifactory.fleet.node_sizes import with_sizes
 from aifactory.fleet.placed import PLACE
 from aifactory.fleet.streams import (
+    NO_PLATFORM,
     Streams,
     build_streams,
     need_frame,
@@ -151,22 +154,22 @@ def prepare_case(ws: Workspace, inventory: Inventory, benchmark: Benchmark, shor
 def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, shortlist: Shortlist) -> BuyPlan:
     """Build the buy plan of a workspace from the results of the stages before it."""
     made = prepare_case(ws, inventory, benchmark, shortlist)
+    unplaced = _unplaced(ws.plan, made.streams, benchmark, shortlist)
     if made.case is None:
-        return with_dates(nothing_to_plan(ws.plan, made.streams, ws.period), ws, inventory)
+        nothing = nothing_to_plan(ws.plan, made.streams, ws.period)
+        return with_dates(replace(nothing, warnings=[*unplaced, *nothing.warnings]), ws, inventory)
     accelerators = ws.table("accelerators")
     workloads, regions = read_workloads(inventory.demand_basis, ws.plan, ws.period)
     paths = decision_paths(simulate_paths(workloads, regions, settings_of(ws.plan, ws.period, PATHS)))
-    reasons = reasons_not_chosen(shortlist.matrix, shortlist.choice)
-    cells = Cells(benchmark.capacity, shortlist.exclusions, shortlist.penalties, accelerators, reasons)
-
+    cells = _cells(accelerators, benchmark, shortlist)
     made, ports = _with_ports(ws, inventory, benchmark, shortlist, (made, cells, paths))
     cells = replace(cells, reasons=cells.reasons | ports.reasons())
-    case, restream, reserves = made.case, made.restream, made.reserves
+    case, reserves = made.case, made.reserves
     chosen = choose_orders(case, paths, earlier_steps(ws.table("approved_bands"), ws.period))
     case, answer = solve_over_paths(case, chosen, paths)
     current = inventory.use_cases.set_index("use_case_id")["usd_per_unit"]
     api = api_frame(case, ws.table("api_prices"), ws.as_of)
-    tornado = tornado_frame(case, answer, restream)
+    tornado = tornado_frame(case, answer, made.restream)
     hosted = hosted_option(case, chosen, stream_paths(case, paths), api)
     plan = report(
         case,
@@ -193,8 +196,8 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
         wanted=stream_paths(case, paths),
     )
     classes = accelerators.drop_duplicates("accelerator_id").set_index("accelerator_id")["platform_class"]
-    notes = [*made.uncounted, *([chosen.kept] if chosen and chosen.kept else [])]
-    notes = [*ports.sentences(ws.plan, classes, ws.period), *plan.warnings, *notes]
+    notes = [*ports.sentences(ws.plan, classes, ws.period), *unplaced, *plan.warnings]
+    notes += _last_notes(ws, made, case, answer, chosen)
     plan = replace(plan, warnings=notes, ports=ports.table, hosted=hosted.table if hosted else pd.DataFrame())
     history = history_basis(case, stress, ws.table("demand_windows"), ws.period)
     what_ifs = what_ifs_frame(case, ws.table("demand_what_ifs"), answer=answer, wanted=stream_paths(case, paths))
@@ -204,6 +207,23 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
     plan = replace(plan, sizes=sizes_frame(made.streams, ws.plan, set(over_average(reserves))))
     examined = ExamineBasis(chosen, paths, cells) if chosen else None
     return replace(plan, futures=futures, stress=stress, history=history, what_ifs=what_ifs, examined=examined)
+
+
+def _last_notes(ws: Workspace, made: Prepared, case: Case, answer: Answer, chosen: Chosen | None) -> list[str]:
+    """What comes late, what jobs need at once, what is in no cost, and which approved orders stand."""
+    wide = gang_sentences(case, answer.expected, ws.month("jobs"))
+    late, kept = (chosen.late, [chosen.kept] if chosen.kept else []) if chosen else ([], [])
+    return [*late, *wide, *made.uncounted, *kept]
+
+
+def _cells(accelerators: pd.DataFrame, benchmark: Benchmark, shortlist: Shortlist) -> Cells:
+    reasons = reasons_not_chosen(shortlist.matrix, shortlist.choice)
+    return Cells(benchmark.capacity, shortlist.exclusions, shortlist.penalties, accelerators, reasons)
+
+
+def _unplaced(plan: Plan, streams: Streams, benchmark: Benchmark, shortlist: Shortlist) -> list[str]:
+    left = streams.not_sized.loc[streams.not_sized["reason"] == NO_PLATFORM, "use_case_id"]
+    return no_platform_sentences(left, shortlist.exclusions, benchmark.capacity, plan.candidates)
 
 
 def _with_ports(

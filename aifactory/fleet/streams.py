@@ -30,6 +30,7 @@ CAPACITY_COLUMNS = [
 CHANCE_COLUMNS = ["in_progress_per_accelerator", "spread_constant", "binding_slo", "chance_basis"]
 EXPECTED = SCENARIOS.index("expected")
 NOT_SIZED = [*KEY, "service_unit", "units_month", "units_most", "month_most", "reason"]
+NO_PLATFORM = "no accelerator chosen in the shortlist"
 STATED_ONLY = "nothing was measured and no demand chain is given, its owner states a volume"
 
 
@@ -162,7 +163,7 @@ def _wanted(forecast, demand_profile, use_cases, choice, capacity) -> pd.DataFra
     chosen = rows["accelerator_id"].notna() & (rows["accelerator_id"] != "")
     known = rows["units_per_s_per_accelerator"] > 0
     reason = np.where(known, "", "capacity of the chosen accelerator unknown: benchmark first")
-    return rows.assign(reason=np.where(chosen, reason, "no accelerator chosen in the shortlist"))
+    return rows.assign(reason=np.where(chosen, reason, NO_PLATFORM))
 
 
 def _not_sized(rows: pd.DataFrame, forecast: pd.DataFrame, use_cases: pd.DataFrame) -> pd.DataFrame:

@@ -23,7 +23,9 @@ from aifactory.errors import InputError
 from aifactory.units import percent
 
 TOLERANCE = 1e-7
-UNITS = {"capital": "USD", "budget": "USD", "power": "kW", "reserve": "accelerators", "share": "accelerator-months"}
+UNITS = {"capital": "USD", "budget": "USD", "power": "kW", "reserve": "accelerators", "share": "accelerator-months",
+         "lead": "months"}  # fmt: skip
+VERBS = {"reserve": "lower", "lead": "shorten"}
 #: The limit that never gives way by itself; weight of what orders cost beside the excess; effort of the elastic programme.
 FIRST, BESIDE = "reserve", 1e-6
 EFFORT = {"mip_rel_gap": 1e-4, "node_limit": 2000}
@@ -48,7 +50,7 @@ class Conflict:
     def sentence(self) -> str:
         """The conflict and its ways out in words, the cheapest first."""
         ways = [
-            f"{'lower' if _kind(name) == FIRST else 'raise'} {name} by {by:,.6g} {UNITS[_kind(name)]}{self._cost(name)}"
+            f"{VERBS.get(_kind(name), 'raise')} {name} by {by:,.6g} {UNITS[_kind(name)]}{self._cost(name)}"
             for name, by in sorted(self.relief.items(), key=lambda item: self.usd.get(item[0], np.inf))
         ]
         out = ", or ".join(ways) or "no single one of them, given way to, is enough"
@@ -115,6 +117,50 @@ def find_conflict(problem: Problem, largest: np.ndarray) -> Conflict | None:
             relief[names[row]] = by
             usd[names[row]] = _way_usd(problem, row, by, largest)
     return Conflict(tuple(names[row] for row in kept), relief, usd)
+
+
+def lead_conflicts(problem: Problem) -> tuple[Conflict, ...]:
+    """Fleets that must stand ready before any order can serve, one conflict for each platform, with both ways out and their price.
+
+    A lead time shorter by the months up to the first that an order reaches costs the nodes that are missing until then, at
+    the cheapest term; a fleet lowered to what is there costs the demand that is missed, mean of the paths. Present values.
+    No row of the limits: no order changes it, and a plan is owed all the same.
+    """
+    if not np.size(problem.floor):
+        return ()
+    found, missing = [], np.maximum(problem.floor - problem.owned, 0.0)
+    reached = problem.serves.any(axis=2)
+    for platform in np.flatnonzero(reached.any(axis=0)):
+        first = int(reached[:, platform].argmax())
+        months = np.flatnonzero(missing[:first, platform] > TOLERANCE)
+        if not len(months):
+            continue
+        lead, reserve = f"lead time of platform {platform}", f"reserve of platform {platform} in month {months[0]}"
+        relief = {lead: float(first - months[0]), reserve: float(missing[months, platform].max())}
+        usd = {lead: _held_usd(problem, platform, months, missing), reserve: _missed_usd(problem, platform, months)}
+        found.append(Conflict((lead, reserve), relief, usd))
+    return tuple(found)
+
+
+def _held_usd(problem: Problem, platform: int, months: np.ndarray, missing: np.ndarray) -> float:
+    """Present value of holding the missing accelerators, whole nodes, at the cheapest term per month of service."""
+    rate, served = np.inf, problem.serves[:, platform]
+    for column in np.flatnonzero(served.any(axis=0)):
+        rate = min(rate, problem.order_usd[column] / float(served[:, column] @ problem.discount[:-1]))
+    size = problem.node_size[platform]
+    whole = np.ceil(missing[months, platform] / size - TOLERANCE) * size
+    return float(max(rate, 0.0) * whole @ problem.discount[months])
+
+
+def _missed_usd(problem: Problem, platform: int, months: np.ndarray) -> float:
+    """Present value of the demand of a platform that finds no capacity in some months, mean of the paths."""
+    mine = np.flatnonzero(problem.rate[:, platform] > 0)
+    load = problem.demand[:, months][:, :, mine] / problem.rate[mine, platform][:, None]
+    short = (
+        np.maximum(load.sum(axis=2) - np.asarray(problem.owned)[months, platform][:, None], 0.0) @ problem.block_hours
+    )
+    penalty = float((problem.rate[mine, platform] * problem.miss_usd[mine]).max())
+    return float(short.mean(axis=0) @ problem.discount[months]) * penalty
 
 
 def relaxed(problem: Problem, largest: np.ndarray) -> tuple[Problem, Conflict | None, tuple[Overrun, ...]]:

@@ -9,7 +9,7 @@ from planning_problems import problem
 from aifactory.buyplan.optimise.benders import optimise
 from aifactory.buyplan.optimise.extensive import largest_orders, solve_extensive
 from aifactory.buyplan.optimise.foresight import known_path_usd
-from aifactory.buyplan.optimise.limits import Conflict, find_conflict, overrun_words, relaxed
+from aifactory.buyplan.optimise.limits import Conflict, find_conflict, lead_conflicts, overrun_words, relaxed
 from aifactory.buyplan.optimise.problem import Option, Problem
 from aifactory.errors import InputError
 
@@ -181,3 +181,34 @@ def test_a_conflict_that_no_single_limit_resolves_says_so():
     assert conflict.sentence() == (
         "no plan keeps capital of year 1 and power of eu together: no single one of them, given way to, is enough"
     )
+
+
+def test_a_fleet_that_cannot_be_there_in_time_has_two_ways_out():
+    """Three must stand ready from month 0, an order serves from month 2: two months of three at 400 (800 serve for two), or
+    two accelerators of demand missed for 2 x 100 hours at 10 units of a dollar."""
+    late = replace(BUY, lead_months=2)
+    case = one(
+        [late], floor=np.full((4, 1), 3.0), platform_names=("acc in eu",), month_names=("Nov", "Dec", "Jan", "Feb")
+    )
+    found = lead_conflicts(case)[0]
+    lead, reserve = found.names
+    assert found.relief == {lead: 2.0, reserve: 3.0}
+    assert found.usd == {lead: pytest.approx(2400.0), reserve: pytest.approx(4000.0)}
+    assert case.in_words(found.sentence()) == (
+        "no plan keeps lead time of acc in eu and reserve of acc in eu in Nov together: shorten lead time of acc in eu by 2 months "
+        "(orders of USD 2,400), or lower reserve of acc in eu in Nov by 3 accelerators (missed demand and orders of USD 4,000)"
+    )
+    assert optimise(case, gap=1e-9).nodes.tolist() == [3.0]  # a plan is owed all the same
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"floor": np.array([[0.0], [0.0], [3.0], [3.0]])},
+        {"floor": np.full((4, 1), 3.0), "owned": np.full((4, 1), 3.0)},
+    ],
+)
+def test_what_is_there_in_time_is_no_conflict(changes):
+    assert lead_conflicts(one([replace(BUY, lead_months=2)], **changes)) == ()
+    assert lead_conflicts(one([BUY], floor=np.full((4, 1), 3.0))) == ()
