@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from aifactory.demand.lengths import length_correlation
-from aifactory.demand.profile import hours_of_month, monthly_trend, profile_series, running_accelerators
+from aifactory.demand.level_step import trend_about_a_step
+from aifactory.demand.profile import hours_of_month, profile_series, running_accelerators
 from aifactory.demand.shapes import minute_dispersion, second_dispersion
 from aifactory.inputs.aggregate.cube import probed_second
 from aifactory.inputs.workspace import Workspace
@@ -22,7 +23,7 @@ MIN_DAYS = 7
 EMPTY_PROFILE = {
     **dict.fromkeys([*PAIR, "workload_class", "service_unit"], "str"),
     **dict.fromkeys(["units_month", "units_per_hour_avg", "units_per_hour_peak", "peak_to_average", "failure_rate",
-                     "growth_per_month", "growth_log_sd", "month_scatter", "observed_hours", "observed_share", "autocorrelation_24h",
+                     "growth_per_month", "growth_log_sd", "growth_step", "month_scatter", "observed_hours", "observed_share", "autocorrelation_24h",
                      "weekly_chance", "dispersion_second", "dispersion_minute", "dispersion_hour", "requests_per_s_peak", "length_correlation"], "float64"),
     **dict.fromkeys(["peak_window_minutes", "window_minutes", "outage_hours", "growth_months"], "int64"),
     **dict.fromkeys(["daily_season", "weekly_season"], "bool"),
@@ -114,7 +115,7 @@ def profile_demand(ws: Workspace, windows: pd.DataFrame, monthly: pd.DataFrame) 
         if use_case in training:  # a job table is a log: hours without a job are idle, not unobserved
             series, last = series.reindex(hours, fill_value=0.0), max(last, hours[-1] + pd.Timedelta(hours=1))
         found = profile_series(series, minutes, may_idle=use_case in training)
-        trend = monthly_trend(_daily_levels(monthly, use_case, region, ws.period, first, last), prior)
+        trend = trend_about_a_step(_daily_levels(monthly, use_case, region, ws.period, first, last), prior)
         rows.append(
             {
                 "use_case_id": use_case,
@@ -127,6 +128,7 @@ def profile_demand(ws: Workspace, windows: pd.DataFrame, monthly: pd.DataFrame) 
                 "growth_per_month": trend.growth,
                 "growth_months": trend.months,
                 "growth_log_sd": trend.log_sd,
+                "growth_step": trend.step,
                 "month_scatter": trend.scatter,
             }
         )
