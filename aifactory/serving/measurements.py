@@ -38,6 +38,8 @@ LOWER_IS_BETTER = frozenset(
     }
 )  # fmt: skip
 PER_SYSTEM = frozenset({"tokens_per_s", "samples_per_s", "prompt_tokens_per_s", "sequences_per_s"})
+#: Metrics of training that compute explains: 6 x parameters x tokens, whatever the model (`law`).
+COMPUTE_RATES = ("tokens_per_s", "tflops_per_s_per_chip")
 #: Source of own runs: sized like reviewed rounds, at the best layout inside their limits.
 OWN_RUNS = "own runs"
 LANGUAGE_TASKS = frozenset({"llm", "llm-reasoning", "llm-code", "vlm"})
@@ -151,7 +153,9 @@ def with_features(
     d = _hardware(d, facts.platforms)
     size = np.where(d["metric"].str.startswith("tflops"), 1.0, np.maximum(d["active_b"], 1e-3))
     d["prior"] = np.log(d["peak"] * np.where(d["precision"] == "fp4", 0.7, 1.0) / size)
-    d["batch"], d["layout_tp"] = d["concurrency"].fillna(1.0), d["tp"].fillna(1.0)
+    shared = (d["regime"] == "other") & ~d["round"] & (d["metric"] == "samples_per_s")
+    d["batch"] = d["concurrency"].fillna(1.0) / np.where(shared, d["accelerators"], 1.0)
+    d["layout_tp"] = d["tp"].fillna(1.0)
     llm = d["regime"].isin(["llm_rounds", "llm_tables"]) & (d["metric"] != "prompt_tokens_per_s") & d["peak"].notna()
     llm &= d["bandwidth"].notna()
     if llm.any():
@@ -202,13 +206,15 @@ def _conditions(d: pd.DataFrame, workloads: pd.DataFrame | None, models: pd.Data
     d["params_b"] = d["params_b"].fillna(stated).fillna(0.1)
     d["active_b"] = np.minimum(d["active_params_b"].fillna(stated_active).fillna(d["params_b"]), d["params_b"])
     d["kv_gb_16bit"] = known.where(known > 0, kv_gb_per_token(d["params_b"], d["active_b"]))
-    tables = [part for part in (workloads, known_workloads()) if part is not None]
     for name, default in (("input_tokens", 512.0), ("output_tokens", 256.0)):
-        for part in tables:
-            d[name] = d[name].fillna(d["model"].map(part[name]).astype(float))
-        d[name] = d[name].fillna(default).clip(lower=1.0)
+        if workloads is not None:
+            d[name] = d[name].fillna(d["model"].map(workloads[name]).astype(float))
+        in_rounds = d["model"].map(known_workloads()[name]).astype(float).where(d["round"])
+        d[name] = d[name].fillna(in_rounds).fillna(default).clip(lower=1.0)
     d["beams"] = np.where(answers, d["model"].map(known_workloads()["beams"]).astype(float).fillna(1.0), 1.0)
     d["tokens_each"] = np.where(answers, d["output_tokens"] * d["beams"], 1.0)
+    rate = (d["kind"] == "training") & d["metric"].isin(COMPUTE_RATES)
+    d["law"] = d["model"].mask(rate, "6ND")
     d["concurrency"] = d["batch_or_concurrency"]
     d["layers_chained"] = d["family"].str.contains("llamacpp")
     neuron = d["family"].str.contains("neuron")

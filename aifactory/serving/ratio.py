@@ -60,7 +60,7 @@ PARTS = {
     "level": Part(),
     "context": Part(("context",)),
     "class": Part(("accelerator_class",)),
-    "model_context": Part(("model", "context")),
+    "model_context": Part(("law", "context")),
     "architecture": Part(("architecture", "metric")),
     "chip": Part(("chip",)),
     "chip_model": Part(("chip", "architecture")),
@@ -107,7 +107,8 @@ def features_of(d: pd.DataFrame) -> pd.DataFrame:
     labels = {name for part in PARTS.values() for name in part.same} - {"architecture"}
     for name in sorted(labels):
         x[name] = d[name].to_numpy()
-    x["architecture"] = d["catalogue_model"].where(d["catalogue_model"] != "", d["model"])
+    named = d["catalogue_model"].where(d["catalogue_model"] != "", d["model"])
+    x["architecture"] = named.where(d["law"] == d["model"], d["law"])
     return x
 
 

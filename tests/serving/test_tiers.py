@@ -7,7 +7,7 @@ import pytest
 from aifactory.serving.bundled import bundled_predictor, bundled_rows
 from aifactory.serving.intervals import ENOUGH
 from aifactory.serving.measurements import read_measurements, with_features
-from aifactory.serving.tiers import STRAYS, calibration_scores, family_scores, scenario_scores, train
+from aifactory.serving.tiers import STRAYS, calibration_scores, family_scores, look_up, scenario_scores, train
 
 HEAD = "id,source,date,accelerator,accelerator_class,accel_count,task,model,params_b,precision,scenario,metric,value\n"
 CHIPS = ("nvidia-h100-sxm-80gb", "nvidia-b200-sxm-180gb")
@@ -91,3 +91,63 @@ def test_images_read_by_a_model_are_work_of_their_own(tmp_path):
     assert seen["context"].str.endswith("|vlm").all()
     assert not set(seen["context"]) & set(rows.loc[rows["task"] != "vlm", "context"])
     assert seen["regime"].str.startswith("llm").all(), "and still priced in tokens by the step model"
+
+
+def editions(path, *lines):
+    """Rows of one accelerator and model: id, edition, date, submitter, value."""
+    head = "id,source,date,submitter,accelerator,accelerator_class,accel_count,task,model,params_b,precision,scenario,metric,value\n"
+    same = "nvidia-h100-sxm-80gb,gpu,8,llm,llama2-70b,70,fp8,offline,tokens_per_s"
+    path.write_text(
+        head
+        + "".join(f"{name},mlperf-inference-{of},{day},{by},{same},{value}\n" for name, of, day, by, value in lines)
+    )
+    return with_features(read_measurements(path))
+
+
+@pytest.mark.parametrize(
+    ("edition", "date", "expected", "count"),
+    [
+        ("v6.0", "2026-03-26", 22000.0, 3),  # a newer one: the fastest of the last
+        ("v5.1", "2025-09-09", 21000.0, 3),  # its own: the median
+        ("v4.0", "2024-03-09", 15500.0, 2),  # an older one: the median of the first
+    ],
+)
+def test_an_edition_that_was_not_measured_is_answered_by_the_next_in_date(tmp_path, edition, date, expected, count):
+    known = editions(
+        tmp_path / "known.csv",
+        ("a", "v4.1", "2024-08-28", "X", 15000), ("b", "v4.1", "2024-08-28", "Y", 16000),
+        ("c", "v5.1", "2025-09-09", "X", 20000), ("d", "v5.1", "2025-09-09", "Y", 21000),
+        ("e", "v5.1", "2025-09-09", "Z", 22000),
+    )  # fmt: skip
+    asked = editions(tmp_path / "asked.csv", ("new", edition, date, "W", 1))
+    found = look_up(asked, known, exclude_self=True).iloc[0]
+    assert found["rows"] == count
+    # values of a system of eight, speeds per accelerator
+    assert 8 * np.exp(found["speed"]) == pytest.approx(expected, rel=1e-3)
+
+
+def test_prompts_of_a_reviewed_round_are_not_those_of_other_tables_of_the_same_model(tmp_path):
+    head = "id,source,accelerator,accelerator_class,accel_count,task,model,params_b,scenario,metric,value\n"
+    row = "nvidia-h100-sxm-80gb,gpu,8,llm,llama3.1-405b,405,concurrency,tokens_per_s,900"
+    path = tmp_path / "rows.csv"
+    path.write_text(f"{head}round,mlperf-inference-v6.0,{row}\nchat,some-leaderboard,{row}\n")
+    lengths = with_features(read_measurements(path)).set_index("id")["input_tokens"]
+    assert lengths.to_dict() == {"round": 9400.0, "chat": 512.0}
+
+
+def test_training_follows_six_flops_a_parameter_and_token_whatever_the_model():
+    rows = bundled_rows()
+    tpu = rows[(rows["family"] == "google-tpu-recipes") & (rows["metric"] == "tokens_per_s")]
+    assert set(tpu["law"]) == {"6ND"}
+    share = 6e-3 * np.exp(tpu["speed"]) * tpu["active_b"] / tpu["peak"]
+    assert 0.4 < share.median() < 0.6, "share of the dense peak that 6ND says was reached"
+    held = tpu["model"] == "mixtral-8x22b-pretrain"
+    answer = train(rows[rows["model"] != "mixtral-8x22b-pretrain"]).predict(tpu[held])
+    assert len(answer)
+    assert (answer["predicted"] / tpu.loc[held, "value"]).between(0.7, 1.4).all()
+
+
+def test_a_batch_split_over_accelerators_counts_by_accelerator():
+    rows = bundled_rows()
+    images = rows[(rows["task"] == "text-to-image") & (rows["family"] == "ml-energy-leaderboard")]
+    assert images["batch"].tolist() == pytest.approx((images["concurrency"] / images["accelerators"]).tolist())
