@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Iterable
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 
 #: A text of more letters than this that is part of names points to those names, a few of them.
 MIN_PART, MOST_NAMED = 2, 4
+#: Likeness to a part of names (`nvidia-h1000` to `nvidia-h100`) from which it counts, if the whole names are less like.
+LIKE_A_PART = 0.85
 #: No space left, quota used up, file larger than allowed.
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -83,6 +86,8 @@ def nearest(value: object, choices: Iterable[str]) -> str:
     " Did you mean 'nvidia-h100-sxm'?"
     >>> nearest("h200", ["nvidia-h100-sxm", "nvidia-h200-sxm", "nvidia-h200-nvl"])
     " Did you mean 'nvidia-h200-sxm' or 'nvidia-h200-nvl'?"
+    >>> nearest("nvidia-h1000", ["nvidia-a10", "nvidia-h100-sxm", "nvidia-h100-nvl"])
+    " Did you mean 'nvidia-h100-sxm' or 'nvidia-h100-nvl'?"
     >>> nearest("zzz", ["a", "b"])
     ' Allowed: a, b.'
     """
@@ -90,10 +95,39 @@ def nearest(value: object, choices: Iterable[str]) -> str:
     if not names:
         return ""
     text = str(value).casefold()
-    close = get_close_matches(str(value), names, n=1, cutoff=0.6)
+    folded = {name.casefold(): name for name in reversed(names)}
+    close = [folded[name] for name in get_close_matches(text, list(dict.fromkeys(map(str.casefold, names))), n=1)]
+    close = _like_a_part(text, names, close) or close
     if not close and len(text) > MIN_PART:
         close = [name for name in names if text in name.casefold()][:MOST_NAMED]
     if close:
         return f" Did you mean {' or '.join(map(repr, close))}?"
     shown = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
     return f" Allowed: {shown}."
+
+
+def _like_a_part(text: str, names: list[str], close: list[str]) -> list[str]:
+    """Names of which a run of words is more like `text` than the `close` name and `LIKE_A_PART`, the most alike."""
+    matcher = SequenceMatcher(b=text)
+
+    def likeness(part: str) -> float:
+        matcher.set_seq1(part)
+        return matcher.ratio() if matcher.quick_ratio() >= LIKE_A_PART else 0.0
+
+    best = {name: max(map(likeness, _runs(name.casefold())), default=0.0) for name in names}
+    top = max(best.values())
+    if top < LIKE_A_PART or any(likeness(name.casefold()) >= top for name in close):
+        return []
+    return [name for name in names if best[name] == top][:MOST_NAMED]
+
+
+def _runs(name: str) -> list[str]:
+    """Runs of two words and more of a name, short of all of them.
+
+    >>> _runs("nvidia-h100-sxm")
+    ['nvidia-h100', 'h100-sxm']
+    """
+    ends = [(found.start(), found.end()) for found in re.finditer(r"[^-\s/]+", name)]
+    count = len(ends)
+    pairs = [(i, j) for i in range(count) for j in range(i + 1, count) if j - i < count - 1]
+    return [name[ends[i][0] : ends[j][1]] for i, j in pairs]

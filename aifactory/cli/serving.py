@@ -117,7 +117,7 @@ def _shown(value: object) -> str:
     """A figure for the terminal: 4 digits, names before the parts of what has parts."""
     if isinstance(value, dict):
         parts = (f"{name.replace('_', ' ')} {_shown(part)}" for name, part in value.items() if part is not None)
-        return ", ".join(parts)
+        return ", ".join(parts) or "not known"
     if isinstance(value, list):
         return "; ".join(map(str, value)) or "none"
     return f"{value:,.4g}" if isinstance(value, float) else "not known" if value is None else str(value)

@@ -78,6 +78,8 @@ def simulate_trace(asked: SimulateRequest) -> tuple[dict[str, object], FleetSize
     run = simulate_fleet(requests, size.run.fleet if size else fleet)
     found = figures(run, time.perf_counter() - began)
     remarks += [f"{count:,} requests failed: {why}" for why, count in run.causes.items() if count]
+    if len(requests) and not run.answered.any():
+        remarks.append("no request was served, so no latency is known")
     del run
     ends = {
         name: _at_end(requests, fleet, law, slos) for name, law in zip(("low80", "high80"), said.ends(), strict=True)

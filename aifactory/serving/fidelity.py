@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from aifactory.serving.intervals import covered
+from aifactory.serving.intervals import ENOUGH, covered
 from aifactory.serving.measurements import LOWER_IS_BETTER, to_speed, to_value
 from aifactory.serving.physics import judge
 from aifactory.serving.platforms import load_platforms, native_precision
@@ -79,13 +79,20 @@ def _relation(rows: pd.DataFrame, training: pd.DataFrame) -> pd.Series:
 
 
 def _leave_row_out(rows: pd.DataFrame) -> pd.DataFrame:
-    """Each row from all others: the median of equal conditions, else the ratio without its own cell."""
+    """Each row from all others: the median of equal conditions, else the ratio without its own cell.
+
+    The rows that neither answers (no specification, or fewer cells than tell a level without the row's own) are
+    predicted one by one from tiers trained without them.
+    """
     predictor = train(rows)
     answer = predictor.predict(rows)
     found = look_up(rows, predictor.rows, exclude_self=True)
     hit = found["rows"] > 0
+    alone = ~hit
     for regime, model in predictor.models.items():
         cells = model.cells
+        if len(cells) < ENOUGH:
+            continue
         residual, deviation = model.leave_out(cells["cell"])
         cell = _cell_of(rows[rows["regime"] == regime], model)
         gap = (cells["gap"].to_numpy() - residual)[cell.to_numpy()]
@@ -98,8 +105,12 @@ def _leave_row_out(rows: pd.DataFrame) -> pd.DataFrame:
         half = deviation[cell.to_numpy()] * width
         spoken = ~hit[cell.index].to_numpy() & np.isfinite(part["prior"].to_numpy())
         _fill(answer, part[spoken], (part["prior"].to_numpy() + gap)[spoken], half[spoken], ANCHORED)
+        alone[part.index[spoken]] = False
     half = np.maximum(found["spread"], NOISE_FLOOR) * predictor.lookup_widths(rows["family"])
     _fill(answer, rows[hit], found.loc[hit, "speed"].to_numpy(), half[hit].to_numpy(), MEASURED)
+    for place in rows.index[alone]:
+        others = rows[(rows["regime"] == rows.loc[place, "regime"]) & (rows.index != place)]
+        answer.loc[[place]] = train(others).predict(rows.loc[[place]])
     return answer
 
 

@@ -30,6 +30,15 @@ NUMBERS = (
     "accel_count", "params_b", "active_params_b", "input_tokens", "output_tokens", "batch_or_concurrency", "tp", "value",
     "value_per_accel", "slo_ttft_ms", "slo_tpot_ms", "power_w",
 )  # fmt: skip
+#: Numbers that count or last: zero and less are slips.
+POSITIVE = (
+    "accel_count", "params_b", "active_params_b", "tp", "batch_or_concurrency", "input_tokens", "output_tokens",
+    "slo_ttft_ms", "slo_tpot_ms",
+)  # fmt: skip
+#: Texts that mean the same in capitals.
+LABELS = ("accelerator_class", "task", "scenario", "metric")
+#: No model has 10^14 parameters; first and last year of a date.
+PARAMS_B_MAX, YEARS = 1e5, (1990, 2099)
 #: Metrics of which less is better.
 LOWER_IS_BETTER = frozenset(
     {
@@ -103,9 +112,23 @@ def read_measurements(path: Path, *, with_values: bool = True, faults: dict[int,
     if with_values and "value" in raw:
         wrong = ~(table["value"] > 0) & (table["value"].notna() if faults is not None else True)
         refuse_rows(path, wrong, "must be positive", "value", raw["value"], faults)
-    for name in ("accel_count", "params_b", "active_params_b", "tp", "batch_or_concurrency", "output_tokens"):
-        table[name] = table[name].where(table[name] > 0)
+    for name in POSITIVE:
+        text = raw.get(name, table[name])
+        refuse_rows(path, table[name] <= 0, "must be positive, or empty where it is not known", name, text, faults)
+    huge = table["params_b"] > PARAMS_B_MAX
+    refuse_rows(path, huge, "is in 10^9 parameters", "params_b", raw.get("params_b", table["params_b"]), faults)
+    year = _years(table["date"])
+    undated = (table["date"] != "") & ~year.between(*YEARS)
+    rule = f"must hold a year from {YEARS[0]} to {YEARS[1]}, as in 2025-09-30"
+    refuse_rows(path, undated, rule, "date", table["date"], faults)
+    for name in LABELS:
+        table[name] = table[name].str.lower()
     return table
+
+
+def _years(dates: pd.Series) -> pd.Series:
+    """First run of four digits of each date; NaN without one."""
+    return dates.str.extract(r"(?<!\d)(\d{4})(?!\d)", expand=False).astype(float)
 
 
 @dataclass(frozen=True)
@@ -219,8 +242,8 @@ def _conditions(d: pd.DataFrame, workloads: pd.DataFrame | None, models: pd.Data
     d["layers_chained"] = d["family"].str.contains("llamacpp")
     neuron = d["family"].str.contains("neuron")
     d.loc[neuron | d["layers_chained"] | d["family"].str.startswith("ml-energy"), "tp"] = np.nan
-    month = pd.to_numeric(d["date"].str[5:7], errors="coerce").fillna(6.5)
-    year = pd.to_numeric(d["date"].str[:4], errors="coerce")
+    month = pd.to_numeric(d["date"].str.extract(r"^\d{4}-(\d{2})", expand=False), errors="coerce").fillna(6.5)
+    year = _years(d["date"])
     d["year"] = (year + (month - 0.5) / 12).fillna(EPOCH_YEAR + 0.5) - EPOCH_YEAR
     return d
 

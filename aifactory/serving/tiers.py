@@ -14,6 +14,7 @@ import pandas as pd
 
 from aifactory.serving.intervals import COVERAGE, ENOUGH, Scores, conformal_quantile
 from aifactory.serving.measurements import to_value
+from aifactory.serving.physics import upper_bound
 from aifactory.serving.ratio import RatioModel, block_out, fit_ratio, groups_of, prior_deviations
 
 MEASURED, ANCHORED, STEP_MODEL, REFUSED = "measured", "anchored", "step model", "benchmark first"
@@ -34,6 +35,8 @@ SCENARIO_CHIPS_MIN = 3
 SIZED_NEIGHBOURS = 3
 #: Kinds of which a source with `ENOUGH` scores of its own is calibrated by them.
 BY_FAMILY = ("other row", "known")
+#: Factor over the physical limit from which a row is a slip of units and not a datasheet that is a little off.
+IMPOSSIBLE = 2.0
 #: Factor by which a size trend may miss the known models of a kind, median over models left out, and still speak.
 STRAY_MAX = 5.0
 
@@ -154,8 +157,11 @@ EVIDENCE = {
 
 
 def train(rows: pd.DataFrame) -> Predictor:
-    """Fit every regime that has rows; `rows` carries features and `speed` (see `with_features`)."""
-    usable = rows[np.isfinite(rows["speed"])]
+    """Fit every regime that has rows; `rows` carries features and `speed` (see `with_features`).
+
+    Rows at more than `IMPOSSIBLE` times what peak and bandwidth allow teach nothing.
+    """
+    usable = rows[np.isfinite(rows["speed"]) & ~(rows["speed"] > upper_bound(rows) + np.log(IMPOSSIBLE))]
     models = {}
     for regime, part in usable[np.isfinite(usable["prior"])].groupby("regime"):
         models[regime] = fit_ratio(part, prior_deviations()[regime])

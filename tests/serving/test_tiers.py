@@ -4,10 +4,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from aifactory.errors import InputError
 from aifactory.serving.bundled import bundled_predictor, bundled_rows
+from aifactory.serving.fidelity import CROSS_VALIDATION
 from aifactory.serving.intervals import ENOUGH
 from aifactory.serving.measurements import read_measurements, with_features
-from aifactory.serving.tiers import STRAYS, calibration_scores, family_scores, look_up, scenario_scores, train
+from aifactory.serving.tiers import (
+    MEASURED,
+    STEP_MODEL,
+    STRAYS,
+    calibration_scores,
+    family_scores,
+    look_up,
+    scenario_scores,
+    train,
+)
 
 HEAD = "id,source,date,accelerator,accelerator_class,accel_count,task,model,params_b,precision,scenario,metric,value\n"
 CHIPS = ("nvidia-h100-sxm-80gb", "nvidia-b200-sxm-180gb")
@@ -151,3 +162,63 @@ def test_a_batch_split_over_accelerators_counts_by_accelerator():
     rows = bundled_rows()
     images = rows[(rows["task"] == "text-to-image") & (rows["family"] == "ml-energy-leaderboard")]
     assert images["batch"].tolist() == pytest.approx((images["concurrency"] / images["accelerators"]).tolist())
+
+
+def test_a_row_that_stands_alone_is_never_predicted_from_itself(tmp_path):
+    lone = editions(tmp_path / "one.csv", ("a", "v5.1", "2025-09-09", "X", 20000))
+    said = CROSS_VALIDATION["row"](lone).iloc[0]
+    assert said["tier"] == STEP_MODEL
+    assert abs(said["predicted"] / 20000 - 1) > 0.01
+    unknown = lone.assign(chip="nobody-knows", known_chip=False, prior=np.nan)
+    assert np.isnan(CROSS_VALIDATION["row"](unknown)["predicted"].iloc[0])
+    rows = bundled_rows()
+    odd = rows[~np.isfinite(rows["prior"])]
+    answer = CROSS_VALIDATION["row"](rows).loc[odd.index]
+    others = look_up(odd, rows, exclude_self=True)
+    assert answer.loc[others["rows"] == 0, "tier"].ne(MEASURED).all()
+
+
+def test_a_slip_of_units_teaches_nothing(tmp_path):
+    speeds = [("a", "v5.1", "2025-09-09", "X", 20000), ("b", "v5.1", "2025-09-09", "Y", 21000)]
+    slip = ("c", "v5.1", "2025-09-09", "Y", 21e12)
+    asked = editions(tmp_path / "asked.csv", ("new", "v5.1", "2025-09-09", "W", 1))
+    sound, wrong = (
+        train(editions(tmp_path / f"{len(lines)}.csv", *lines)).predict(asked)["predicted"].iloc[0]
+        for lines in (speeds, [*speeds, slip])
+    )
+    assert wrong == pytest.approx(sound)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("accel_count", "0"), ("input_tokens", "-100"), ("slo_tpot_ms", "0"), ("params_b", "70000000000"),
+     ("date", "9999-99-99"), ("date", "soon")],
+)  # fmt: skip
+def test_numbers_that_cannot_be_are_refused_with_their_text(tmp_path, column, value):
+    path = tmp_path / "m.csv"
+    row = {
+        "id": "a",
+        "accelerator": "h100",
+        "model": "m",
+        "metric": "tokens_per_s",
+        "value": "5",
+        "scenario": "offline",
+    }
+    pd.DataFrame([row | {column: value}]).to_csv(path, index=False)
+    with pytest.raises(InputError, match=f"column '{column}': value '{value}'"):
+        read_measurements(path)
+    faults = {}
+    read_measurements(path, faults=faults)
+    assert list(faults) == [0]
+
+
+def test_capitals_and_the_order_of_a_date_do_not_matter(tmp_path):
+    path = tmp_path / "m.csv"
+    row = {"accelerator": "nvidia-h100-sxm", "model": "m", "params_b": "7", "value": "5", "task": "LLM"}
+    kinds = [("a", "Offline", "Tokens_per_s", "30/06/2025"), ("b", "offline", "tokens_per_s", "2025")]
+    pd.DataFrame([row | dict(zip(("id", "scenario", "metric", "date"), kind, strict=True)) for kind in kinds]).to_csv(
+        path, index=False
+    )
+    found = with_features(read_measurements(path))
+    assert found["context"].nunique() == 1
+    assert found["year"].nunique() == 1
