@@ -33,7 +33,7 @@ _HOMES = {
     "aifactory.serving.slo_sizing": ("size_fleet",),
     "aifactory.serving.step_time_estimate": ("estimate_step_time",),
     "aifactory.serving.jobs": ("simulate_jobs", "size_job_pool"),
-    "aifactory.report.results": ("record",),
+    "aifactory.report.results": ("recall", "record"),
     "aifactory.run.runner": ("run_road",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from aifactory.errors import StageError, is_full_disk
+from aifactory.errors import InputError, StageError, is_full_disk
 
 #: Lock of the writers of a workspace; beside it stands who holds it.
 WRITING = Path(".cache") / ".writing"
@@ -48,8 +48,14 @@ def _owner(path: Path) -> str:
 @contextmanager
 def writing(workspace: Path) -> Iterator[None]:
     """Hold a workspace from the reading of its tables to their writing: of two writers at once, one would lose rows."""
-    (workspace / WRITING.parent).mkdir(exist_ok=True)
-    held = hold(workspace / WRITING, f"command that writes to {workspace}")
+    try:
+        (workspace / WRITING.parent).mkdir(exist_ok=True)
+        held = hold(workspace / WRITING, f"command that writes to {workspace}")
+    except OSError as error:
+        why = "no room on the disk" if is_full_disk(error) else (error.strerror or str(error))
+        raise InputError.at(
+            "workspace", f"cannot be written ({why}); nothing was changed", value=str(workspace)
+        ) from None
     try:
         yield
     finally:

@@ -7,8 +7,9 @@ import numpy as np
 from aifactory.finance.options import OPTION_NAMES
 from aifactory.inputs.workspace import Workspace
 from aifactory.report.blocks import Block, Col, Group, group, section, table
-from aifactory.report.text import join_words, month_name, num, pct, plural, usd_compact
+from aifactory.report.text import join_words, month_name, num, pct, plural, usd, usd_compact
 from aifactory.review import Review
+from aifactory.review.monthly import previous_month
 from aifactory.review.recommendation import CANCEL, DEFER, FORWARD, HOLD, NEW
 
 BILL, DEMAND, POOLS = "billing table", "demand_windows and jobs tables", "pools table"
@@ -154,6 +155,7 @@ def decisions_section(ws: Workspace, review: Review) -> Group:
     if len(moved):
         counts = moved["what"].value_counts()
         answer += " " + join_words([f"{n} x {what}" for what, n in counts.items()]) + " changed."
+    answer += restated_sentence(review)
     columns = {
         "due": Col("Due", "date"),
         "subject": Col("Subject"),
@@ -186,9 +188,40 @@ def decisions_section(ws: Workspace, review: Review) -> Group:
         table(review.governance, caption="Dates of the next twelve months", source="plan.yaml; decisions and lifecycle tables; buy plan stage", as_of=ws.as_of, columns=dates, max_rows=ROWS,
               note="The calendar file beside this report holds all; imported again next month, it moves what moved."),
         table(review.changes, caption=f"Changes in {month_name(ws.period)}", source=f"decisions table; {DEMAND}", as_of=ws.as_of, columns=changed),
+        *_restated(ws, review),
         table(top, caption="Figures that changed, the largest of each kind", source=f"prices table; {DEMAND}; approved_plan table; buy plan stage", as_of=ws.as_of, columns=figures, max_rows=20,
               note="Offers by the date on which they were noted; the forecast made a month ago against the one made now; the plan made now against the approved one."),
     )  # fmt: skip
+
+
+def restated_sentence(review: Review) -> str:
+    """Which earlier months are not what their report told; nothing where that report is not known."""
+    rows = review.months_restated
+    last = month_name(previous_month(review.period))
+    if not review.compared_with_told:
+        return ""
+    if rows.empty:
+        return f" No bill or demand of an earlier month has changed since the first report of {last}."
+    bills = rows[rows["what"] == "bill"]
+    text = f" {join_words(month_name(month) for month in sorted(rows['month'].unique()))} {'has' if rows['month'].nunique() == 1 else 'have'} changed since the first report of {last}"
+    parts = [
+        f"the bill of {month_name(row.month)} by {usd(row.change, 2)}, from {usd(row.told, 2)} to {usd(row.now, 2)}"
+        for row in bills.itertuples()
+    ]
+    return f"{text}: {join_words(parts)}." if parts else f"{text}, in demand."
+
+
+def _restated(ws: Workspace, review: Review) -> list[Block]:
+    rows = review.months_restated
+    if rows.empty:
+        return []
+    columns = {
+        "month": Col("Month", "month"), "what": Col("What"), "subject": Col("Use case"), "told": Col("Told first", "num2"),
+        "now": Col("Now", "num2"), "change": Col("Change", "num2"), "unit": Col("Unit"),
+    }  # fmt: skip
+    caption = f"Earlier months that changed since the first report of {month_name(previous_month(ws.period))}"
+    source = "billing, demand_windows and jobs tables; that report"
+    return [table(rows, caption=caption, columns=columns, source=source, as_of=ws.as_of, max_rows=ROWS)]
 
 
 def to_do(review: Review) -> str:

@@ -30,8 +30,10 @@ from aifactory.report.refresh_money import (
     unit_cost_section,
 )
 from aifactory.report.refresh_triggers import trigger_section
+from aifactory.report.results import recall
 from aifactory.report.text import apart_in_unit, in_unit, join_words, num, pct, plural, usd, usd_compact
 from aifactory.review import Review
+from aifactory.review.monthly import previous_month
 from aifactory.review.variance import CAUSES, OTHER
 
 __all__ = [
@@ -43,6 +45,7 @@ __all__ = [
     "hardware_section",
     "headline",
     "kpi_section",
+    "last_told",
     "price_section",
     "refresh_head",
     "roi_section",
@@ -250,6 +253,11 @@ def headline(review: Review) -> dict[str, tuple[object, str]]:
     }
 
 
+def last_told(out_dir: str, ws: Workspace) -> pd.DataFrame:
+    """Figures that the first refresh of the month before told, where it was published beside this one."""
+    return recall(out_dir, "refresh", previous_month(ws.period), "figures_held")
+
+
 def tables(review: Review) -> dict[str, pd.DataFrame]:
     """Tables to publish with the page."""
     names = (
@@ -275,6 +283,8 @@ def tables(review: Review) -> dict[str, pd.DataFrame]:
         "paths",
         "changes",
         "figures_changed",
+        "figures_held",
+        "months_restated",
         "decisions_due",
         "recommendation",
         "governance",

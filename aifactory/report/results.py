@@ -18,6 +18,8 @@ from aifactory.report.sources import TABLE_SOURCES
 
 RESULTS = "results.json"
 TABLES = "tables"
+#: Where a road keeps the list of its runs and the reports that others replaced, beside the folders of the months.
+RUNS, EARLIER = "runs.jsonl", "earlier"
 _NAME = re.compile(r"^[a-z][a-z0-9_]{0,59}$")
 
 
@@ -54,6 +56,30 @@ def record(
         content["sources"] = {name: sources[name] for name in sorted(tables) if name in sources}
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
     (folder / RESULTS).write_text(text + "\n", encoding="utf-8")
+
+
+def recall(out_dir: str | Path, stage: str, period: str, name: str) -> pd.DataFrame:
+    """Table of the first report of a stage and month that was published where this one will be.
+
+    Later reports of that month may know more; the first is what its readers were told. Runs with changed settings do
+    not count. Empty where `out_dir` is, or where there is no such report or table.
+    """
+    empty = pd.DataFrame()
+    root = next((folder for folder in Path(out_dir).resolve().parents if (folder / RUNS).is_file()), None)
+    if not str(out_dir) or root is None:
+        return empty
+    for line in (root / RUNS).read_text(encoding="utf-8").splitlines():
+        run = json.loads(line)
+        if (run["stage"], run["period"], run["state"], run["settings"]) != (stage, period, "done", {}):
+            continue
+        kept = root / EARLIER / f"{period}-{stage}-{run['fingerprint'][:12]}"
+        for folder in (kept, root / period / stage):
+            file, manifest = folder / TABLES / f"{name}.csv", folder / "manifest.json"
+            if not (file.is_file() and manifest.is_file()):
+                continue
+            if json.loads(manifest.read_text(encoding="utf-8"))["aifactory"]["fingerprint"] == run["fingerprint"]:
+                return pd.read_csv(file)
+    return empty
 
 
 def safe_frame(frame: pd.DataFrame) -> pd.DataFrame:

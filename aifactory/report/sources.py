@@ -65,6 +65,8 @@ TABLE_SOURCES: dict[str, dict[str, str]] = {
         **dict.fromkeys(("paths", "scenarios"), "demand simulation; approved_plan table"),
         **dict.fromkeys(("changes", "decisions_due"), "decisions table; reports of the month before"),
         "figures_changed": "reports of this month and of the month before",
+        "figures_held": "billing, demand_windows, jobs and prices tables",
+        "months_restated": "billing, demand_windows and jobs tables; first report of the month before",
         "governance": "plan.yaml; lifecycle and decisions tables",
     },
 }

@@ -22,6 +22,8 @@ TONES = {
 LINE_CHARACTERS, GAP_CHARACTERS, BROKEN_CHARACTERS = 156, 2, 14
 #: Texts up to one of these lengths (names, dates) stay on one line, the longest that fits the page.
 UNBROKEN_CHARACTERS = (24, 20, 16, 12)
+#: Longer words (names of files and repositories) may break anywhere.
+LONGEST_WORD = 30
 _TOTALS = {"total", "all", "sum"}
 
 
@@ -142,7 +144,7 @@ def _broken(rows: list[dict[str, Any]], heads: list[Col]) -> list[dict[str, Any]
     limit = next((limit for limit in UNBROKEN_CHARACTERS if width(limit) <= LINE_CHARACTERS), 8)
     for cell in (cell for row in rows for cell in row["cells"]):
         if not cell["css"] and len(cell["text"]) > limit:
-            cell["css"] = "t"
+            cell["css"] = "t u" if max(map(len, cell["text"].split())) > LONGEST_WORD else "t"
     return rows
 
 

@@ -21,6 +21,7 @@ from aifactory.review.changes import figures_changed
 from aifactory.review.chargeback import charge_teams
 from aifactory.review.forecast_score import earlier_forecast, forecast_accuracy, score_forecasts
 from aifactory.review.hardware import judge_hardware, judge_platforms
+from aifactory.review.memory import HELD_COLUMNS, figures_held, months_restated, told_prices
 from aifactory.review.monthly import (
     calendar_plan,
     mean_utilization,
@@ -74,6 +75,9 @@ class Review:
     paths: pd.DataFrame
     changes: pd.DataFrame
     figures_changed: pd.DataFrame
+    figures_held: pd.DataFrame
+    months_restated: pd.DataFrame
+    compared_with_told: bool  # whether the report of the month before is known
     governance: pd.DataFrame
     decisions_due: pd.DataFrame
     recommendation: pd.DataFrame
@@ -82,11 +86,17 @@ class Review:
     partial: list[str]  # demand that was not measured for all of the month
 
 
-def build_review(ws: Workspace, inventory: Inventory, buy_plan: BuyPlan | None = None) -> Review:
+def build_review(
+    ws: Workspace, inventory: Inventory, buy_plan: BuyPlan | None = None, told: pd.DataFrame | None = None
+) -> Review:
     """Compare the month with plan and last month; say what changed, what to watch, what to decide.
 
     Without an approved plan the forecast made from the data up to last month stands in for it.
+    `told` are the figures that the first refresh of the month before published (`memory.figures_held`): without them
+    nobody can say what changed in the months before.
     """
+    told = pd.DataFrame(columns=HELD_COLUMNS) if told is None or told.empty else told
+    figures = figures_held(ws, inventory)
     last = previous_month(ws.period)
     now, now_hours = month_factors(ws, inventory, ws.period)
     before, before_hours = month_factors(ws, inventory, last)
@@ -135,7 +145,10 @@ def build_review(ws: Workspace, inventory: Inventory, buy_plan: BuyPlan | None =
         payback=update_payback(approved, to_date, ws.table("commitments"), ws.period),
         paths=follow_paths(approved, inventory.demand_monthly, ws.period),
         changes=_changes(ws, inventory, last),
-        figures_changed=figures_changed(ws, inventory, earlier, approved, buy_plan),
+        figures_changed=figures_changed(ws, inventory, earlier, approved, buy_plan, told_prices(told)),
+        figures_held=figures,
+        months_restated=months_restated(figures, told),
+        compared_with_told=len(told) > 0,
         governance=_dates(ws, inventory, buy_plan),
         decisions_due=_decisions_due(ws),
         recommendation=_recommendation(ws, approved, steps, buy_plan),

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from aifactory.finance.prices import KEYS, price_table
 from aifactory.inputs.horizon import DATED
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
+from aifactory.review.memory import known_prices
 from aifactory.review.monthly import previous_month
 from aifactory.units import HOURS_PER_DAY, HOURS_PER_MONTH, MONTHS_PER_YEAR
 
@@ -23,15 +23,26 @@ LEAST_SHARE = 0.005  # a smaller move of a forecast is noise of its paths
 
 
 def figures_changed(
-    ws: Workspace, inventory: Inventory, earlier: pd.DataFrame, approved: pd.DataFrame, buy_plan: BuyPlan | None
+    ws: Workspace,
+    inventory: Inventory,
+    earlier: pd.DataFrame,
+    approved: pd.DataFrame,
+    buy_plan: BuyPlan | None,
+    told: dict[tuple[str, str], float] | None = None,
 ) -> pd.DataFrame:
     """Every figure that moved, the largest share first within its kind; columns `COLUMNS`.
 
     Inputs are rows of the month against those of the month before; prices the cheapest offers known at the end of
-    either month; the forecast is the median made with last month's data against the one made now, over the same
+    either month, or those that the report of the month before told (`told`): a price that was overwritten since leaves
+    no trace in the list; the forecast is the median made with last month's data against the one made now, over the same
     months; the recommendation is the plan made now against the approved one.
     """
-    rows = [*_inputs(ws), *_prices(ws), *_forecast(ws, inventory, earlier), *_recommendation(ws, approved, buy_plan)]
+    rows = [
+        *_inputs(ws),
+        *_prices(ws, told or known_prices(ws, previous_month(ws.period))),
+        *_forecast(ws, inventory, earlier),
+        *_recommendation(ws, approved, buy_plan),
+    ]
     table = pd.DataFrame(rows, columns=COLUMNS)
     table["change"] = table["now"] / table["before"].where(table["before"] != 0) - 1
     moved = table[table["before"].fillna(0.0) != table["now"].fillna(0.0)]
@@ -52,22 +63,12 @@ def _inputs(ws: Workspace) -> list[tuple]:
     return rows
 
 
-def _prices(ws: Workspace) -> list[tuple]:
-    last = previous_month(ws.period)
-    tables = []
-    for month in (last, ws.period):
-        day = pd.Period(month, "M").end_time.date()
-        known = ws.table("prices")[ws.table("prices")["as_of"] <= pd.Timestamp(day)]
-        table = price_table(known, ws.plan, day) if len(known) else pd.DataFrame(columns=[*KEYS, "usd_per_accelerator_hour", "usd_per_accelerator"])  # fmt: skip
-        tables.append(table.set_index(KEYS)[["usd_per_accelerator_hour", "usd_per_accelerator"]])
-    both = tables[0].merge(tables[1], left_index=True, right_index=True, how="outer", suffixes=("_before", "_now"))
-    rows = []
-    for (accelerator, region, option), row in both.iterrows():
-        for name, unit in (("usd_per_accelerator_hour", "USD/h"), ("usd_per_accelerator", "USD")):
-            before, now = float(row[f"{name}_before"]), float(row[f"{name}_now"])
-            if np.isfinite(before) or np.isfinite(now):
-                rows.append((PRICE, f"{accelerator}, {region}, {option}", before, now, np.nan, unit, last))
-    return rows
+def _prices(ws: Workspace, before: dict[tuple[str, str], float]) -> list[tuple]:
+    now, last = known_prices(ws, ws.period), previous_month(ws.period)
+    return [
+        (PRICE, subject, before.get((subject, unit), np.nan), now.get((subject, unit), np.nan), np.nan, unit, last)
+        for subject, unit in sorted({**before, **now})
+    ]
 
 
 def _forecast(ws: Workspace, inventory: Inventory, earlier: pd.DataFrame) -> list[tuple]:

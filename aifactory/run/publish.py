@@ -22,9 +22,8 @@ from filelock import FileLock
 
 from aifactory.errors import InputError
 from aifactory.inputs.hold import hold
+from aifactory.report.results import EARLIER, RUNS
 from aifactory.run.manifest import read_manifest
-
-RUNS, EARLIER = "runs.jsonl", "earlier"
 
 
 def lock_output(out: Path, wait_s: float = 0) -> FileLock:

@@ -124,3 +124,17 @@ def test_the_login_of_an_engine_is_in_no_message(url):
         pass
     assert "sk-secret" not in str(refused.value)
     assert url.split("://")[0] in str(refused.value)
+
+
+def test_a_workspace_that_may_only_be_read_says_so(mini, august, monkeypatch):
+    before, mkdir = months(mini), Path.mkdir
+
+    def refused(self, *arguments, **more):
+        if self == mini / WRITING.parent:
+            raise OSError(errno.EROFS, "Read-only file system", str(self))
+        return mkdir(self, *arguments, **more)
+
+    monkeypatch.setattr(Path, "mkdir", refused)
+    with pytest.raises(InputError, match=r"cannot be written \(Read-only file system\); nothing was changed"):
+        import_bill(august, mini)
+    assert months(mini) == before

@@ -1,5 +1,8 @@
 """A new workspace is made from the contracts and passes the reader as it is."""
 
+import errno
+import os
+
 import pytest
 
 from aifactory.errors import InputError
@@ -67,3 +70,20 @@ def test_the_shipped_template_is_the_header_of_the_contract(name, tmp_path):
 def test_a_new_workspace_cannot_be_run_and_says_so(fresh):
     with pytest.raises(InputError):
         load_workspace(fresh)
+
+
+@pytest.mark.parametrize("place", ["a/b/firm", "empty"])
+@pytest.mark.parametrize(
+    ("code", "words"), [(errno.ENOSPC, "no room on the disk"), (errno.EACCES, "Permission denied")]
+)
+def test_a_start_that_fails_leaves_nothing_behind(tmp_path, monkeypatch, place, code, words):
+    (tmp_path / "empty").mkdir()
+    before = sorted(tmp_path.rglob("*"))
+
+    def full(*_arguments, **_more):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("aifactory.inputs.new.shutil.copytree", full)  # when tables and plan lie there already
+    with pytest.raises(InputError, match=rf"cannot be written \({words}\); nothing was left behind"):
+        new_workspace(tmp_path / place)
+    assert sorted(tmp_path.rglob("*")) == before

@@ -156,6 +156,17 @@ def test_csv_downloads_are_safe_in_a_spreadsheet_and_keep_twelve_digits():
     assert csv[1:] == ["'=1+1,-1.12345678901", "'+1,", "'-1,3", "'@SUM(1),4", "'\tx,5", "plain,6"]
 
 
+def test_wide_tables_are_set_closer_and_long_names_may_break():
+    def html(columns, word):
+        frame = pd.DataFrame({f"c{place}": [f"a sentence that is long {word}"] for place in range(columns)})
+        return blocks.table(frame, columns={name: Col(name) for name in frame}, **texts("t")).html
+
+    assert '<table class="dense">' in html(10, "x")
+    assert "dense" not in html(9, "x")
+    assert 'class="t u"' in html(2, "repository/of-somebody@0123456789:file.yml")
+    assert 'class="t u"' not in html(2, "short")
+
+
 def test_a_csv_above_the_limit_has_no_link():
     frame = pd.DataFrame({"a": ["x" * 60] * 2_000})
     assert "<a " not in blocks.table(frame, columns={"a": Col("A")}, **texts("t")).html
