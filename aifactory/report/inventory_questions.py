@@ -202,9 +202,11 @@ def _plain(field: str) -> str:
     """Field in words.
 
     >>> _plain("slo_max_failure_rate"), _plain("value_usd_per_unit"), _plain("volume")
-    ('limit of failures', 'value per unit', 'volume')
+    ('limit of failures', 'value per unit', 'measured volume')
     """
     known = {
+        "volume": "measured volume",
+        "cost": "cost in a bill",
         "slo_max_failure_rate": "limit of failures",
         "value_usd_per_unit": "value per unit",
         "attribution_share": "attribution share",

@@ -31,7 +31,7 @@ from aifactory.report.refresh_money import (
 )
 from aifactory.report.refresh_triggers import trigger_section
 from aifactory.report.results import recall
-from aifactory.report.text import apart_in_unit, in_unit, join_words, num, pct, plural, usd, usd_compact
+from aifactory.report.text import apart_in_unit, in_unit, join_words, num, pct, plural, readable, usd, usd_compact
 from aifactory.review import Review
 from aifactory.review.monthly import previous_month
 from aifactory.review.variance import CAUSES, OTHER
@@ -57,7 +57,7 @@ __all__ = [
 ]
 
 ALL_CAUSES = [*CAUSES, OTHER]
-WORDS = {OTHER: "charges that no use case explains"}
+WORDS = {OTHER: "charges that no use case explains", "utilization": "utilisation"}
 BILL, DEMAND, POOLS = "billing table", "demand_windows and jobs tables", "pools table"
 
 
@@ -136,7 +136,12 @@ def kpi_section(ws: Workspace, review: Review) -> Group:
 def chart_variance(ws: Workspace, review: Review) -> Figure:
     """Bridge from last month's bill to this month's."""
     sums = review.variance[["base_usd", *ALL_CAUSES, "actual_usd"]].sum()
-    frame = pd.DataFrame({"step": ["last month", *ALL_CAUSES, "this month"], "amount_usd": sums.to_numpy()})
+    frame = pd.DataFrame(
+        {
+            "step": ["last month", *(readable(cause).lower() for cause in ALL_CAUSES), "this month"],
+            "amount_usd": sums.to_numpy(),
+        }
+    )
     causes = sums[ALL_CAUSES]
     largest = causes.abs().idxmax()
     return figure(
@@ -147,7 +152,7 @@ def chart_variance(ws: Workspace, review: Review) -> Figure:
             totals=["last month", "this month"],
             titles={"amount_usd": "Bill, USD"},
         ),
-        title=f"{largest[:1].upper() + largest[1:]} moved the bill by {usd_compact(causes[largest])}",
+        title=f"{readable(largest)} moved the bill by {usd_compact(causes[largest])}",
         description="Bridge from last month to this month: "
         + join_words(f"{row.step} {usd_compact(row.amount_usd)}" for row in frame.itertuples()),
         caption="Five causes of the use cases with accelerator-hours, and all other charges; they add up to the difference of the two bills exactly.",
@@ -170,7 +175,7 @@ def variance_section(ws: Workspace, review: Review) -> Group:
     big = rows.loc[rows["difference_usd"].abs().idxmax()]
     answer = f"The bill moved by {usd(total, 0)}; {big['use_case_id']} alone by {usd(big['difference_usd'], 0)}. More volume at steadier pools shows as volume up and utilisation down. {_ranges(review)}"
     columns = {"use_case_id": Col("Use case"), "base_usd": Col("Last month, USD", "usd0"), "actual_usd": Col("This month, USD", "usd0"), "difference_usd": Col("Difference", "usd0"),
-               **{cause: Col(cause[:1].upper() + cause[1:], "usd0") for cause in ALL_CAUSES}}  # fmt: skip
+               **{cause: Col(readable(cause), "usd0") for cause in ALL_CAUSES}}  # fmt: skip
     against_last = table(_with_total(rows), caption="Cost variance against last month, by cause", source=f"{BILL}; {DEMAND}", as_of=ws.as_of, columns=columns,
                          note="Efficiency is work per unit, utilisation paid hours per work, mix other accelerators at last month's prices, price other prices or terms (more by the hour, less reserved) of the same ones, other what no use case explains (unused commitment, charges without a use case, storage, tax, credits).")  # fmt: skip
     return group(section(question, answer), against_last, *_against_plan(ws, review, columns))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ from aifactory.review.changes import figures_changed
 from aifactory.review.chargeback import charge_teams
 from aifactory.review.forecast_score import earlier_forecast, forecast_accuracy, score_forecasts
 from aifactory.review.hardware import judge_hardware, judge_platforms
-from aifactory.review.memory import HELD_COLUMNS, figures_held, months_restated, told_prices
+from aifactory.review.memory import figures_held, months_restated, told_prices
 from aifactory.review.monthly import (
     calendar_plan,
     mean_utilization,
@@ -91,12 +91,9 @@ def build_review(
 ) -> Review:
     """Compare the month with plan and last month; say what changed, what to watch, what to decide.
 
-    Without an approved plan the forecast made from the data up to last month stands in for it.
-    `told` are the figures that the first refresh of the month before published (`memory.figures_held`): without them
-    nobody can say what changed in the months before.
+    Without an approved plan the forecast made from the data up to last month stands in for it. `told`: what the first
+    refresh of the month before published (`memory.figures_held`); without it nobody can say which months changed.
     """
-    told = pd.DataFrame(columns=HELD_COLUMNS) if told is None or told.empty else told
-    figures = figures_held(ws, inventory)
     last = previous_month(ws.period)
     now, now_hours = month_factors(ws, inventory, ws.period)
     before, before_hours = month_factors(ws, inventory, last)
@@ -104,8 +101,7 @@ def build_review(
     bill = _bills(inventory)
     held = ws.table("approved_plan")
     approved = calendar_plan(held)
-    log = ws.table("decisions")
-    steps = band_triggers(held, ws.table("approved_bands"), inventory.demand_monthly, ws.period, log)
+    steps = band_triggers(held, ws.table("approved_bands"), inventory.demand_monthly, ws.period, ws.table("decisions"))
     planned, planned_hours = plan_factors(approved, ws.period)
     against_plan = split_variance(planned, now.assign(work=now["units"]), planned_hours, now_hours)
     unit_cost = unit_cost_by_month(ws, inventory)
@@ -137,8 +133,6 @@ def build_review(
         forecast_scores=score_forecasts(ws, inventory, earlier, approved),
         hardware=hardware,
         platforms=judge_platforms(ws, hardware),
-        drift=inventory.drift,
-        token_growth=inventory.token_growth,
         chargeback=charge_teams(charges[charges["invoice_month"] == ws.period]),
         price_watch=guardrails.watch_prices(ws),
         roi_to_date=to_date,
@@ -146,16 +140,31 @@ def build_review(
         paths=follow_paths(approved, inventory.demand_monthly, ws.period),
         changes=_changes(ws, inventory, last),
         figures_changed=figures_changed(ws, inventory, earlier, approved, buy_plan, told_prices(told)),
-        figures_held=figures,
-        months_restated=months_restated(figures, told),
-        compared_with_told=len(told) > 0,
-        governance=_dates(ws, inventory, buy_plan),
-        decisions_due=_decisions_due(ws),
+        **_memory(ws, inventory, told),
+        **_beside(ws, inventory, buy_plan),
         recommendation=_recommendation(ws, approved, steps, buy_plan),
-        scenarios=pd.DataFrame() if buy_plan is None else buy_plan.roi,
         not_computed=_not_computed(ws, approved, variance, now, steps),
-        partial=partial_months(inventory.demand_profile, ws.period),
     )
+
+
+def _beside(ws: Workspace, inventory: Inventory, buy_plan: BuyPlan | None) -> dict[str, Any]:
+    """What the refresh takes over from the inventory and the plan, and the dates to come."""
+    return {
+        "drift": inventory.drift,
+        "token_growth": inventory.token_growth,
+        "governance": _dates(ws, inventory, buy_plan),
+        "decisions_due": _decisions_due(ws),
+        "scenarios": pd.DataFrame() if buy_plan is None else buy_plan.roi,
+        "partial": partial_months(inventory.demand_profile, ws.period),
+    }
+
+
+def _memory(ws: Workspace, inventory: Inventory, told: pd.DataFrame | None) -> dict[str, Any]:
+    """Figures kept for the next refresh, and those that have changed since they were told."""
+    figures = figures_held(ws, inventory)
+    known = told is not None and len(told) > 0
+    restated = months_restated(figures, told if known else figures.iloc[:0])
+    return {"figures_held": figures, "months_restated": restated, "compared_with_told": known}
 
 
 def partial_months(profile: pd.DataFrame, period: str) -> list[str]:

@@ -54,8 +54,10 @@ def known_prices(ws: Workspace, month: str) -> dict[tuple[str, str], float]:
     }
 
 
-def told_prices(told: pd.DataFrame) -> dict[tuple[str, str], float]:
+def told_prices(told: pd.DataFrame | None) -> dict[tuple[str, str], float]:
     """Prices as the report of the month before told them; empty where it is not there."""
+    if told is None or told.empty:
+        return {}
     rows = told[told["what"] == PRICE]
     return {(row.subject, row.unit): float(row.value) for row in rows.itertuples()}
 

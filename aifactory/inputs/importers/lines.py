@@ -55,7 +55,7 @@ def _recoded(report: dict[str, object]) -> Iterator[str]:
         ours = f"{item['ours']}{' (nearest)' if item['certainty'] == 'near' else ''}" if item["ours"] else "unknown"
         yield f"RECODED {item['field']}: {item['theirs']!r} -> {ours} ({item['rows']:,} rows)"
     if len(recoded) > MAX_RECODED:
-        yield f"  and {len(recoded) - MAX_RECODED:,} other recodings; --json lists all"
+        yield f"  and {len(recoded) - MAX_RECODED:,} more; --json lists all"
 
 
 def _asked(report: dict[str, object]) -> Iterator[str]:
@@ -63,9 +63,9 @@ def _asked(report: dict[str, object]) -> Iterator[str]:
     for item in asked[:MAX_ASKED]:
         missing = ", ".join(f"{name} for {count:,}" for name, count in item["missing"].items())
         owner = " / ".join(item[name] for name in ("business_unit", "team", "owner_role"))
-        yield f"ASK {owner}: {missing} of {item['use_cases']:,} use cases"
+        yield f"ASK {owner}: {missing} of {item['use_cases']:,} use case{'' if item['use_cases'] == 1 else 's'}"
     if len(asked) > MAX_ASKED:
-        yield f"  and {len(asked) - MAX_ASKED:,} other owners; --json lists all"
+        yield f"  and {len(asked) - MAX_ASKED:,} more; --json lists all"
 
 
 def _changed(report: dict[str, object]) -> Iterator[str]:
@@ -73,7 +73,7 @@ def _changed(report: dict[str, object]) -> Iterator[str]:
     for item in into["changes"][:MAX_CHANGES]:
         yield f"CHANGED {item['use_case_id']} {item['field']}: {item['old'] or '(empty)'} -> {item['new']}"
     if len(into["changes"]) > MAX_CHANGES:
-        yield f"  and {len(into['changes']) - MAX_CHANGES:,} other changes; --json lists all"
+        yield f"  and {len(into['changes']) - MAX_CHANGES:,} more; --json lists all"
     for name in into["completed"][:MAX_CHANGES]:
         yield f"COMPLETE {name}: now a use case"
     if "added" in into:
