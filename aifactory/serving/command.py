@@ -23,6 +23,8 @@ from aifactory.serving.capacity_curve import capacity_curve
 from aifactory.serving.event_simulator import simulate_fleet
 from aifactory.serving.fleet import Fleet, Pool, Prefixes, RequestStream
 from aifactory.serving.fleet_run import FleetRun
+from aifactory.serving.measurements import numbers, refuse_rows
+from aifactory.serving.measurements import read_table as read_csv
 from aifactory.serving.slo_sizing import FleetSize, Slo, parse_slos, size_fleet
 from aifactory.serving.step_time import StepTime
 from aifactory.serving.step_time_estimate import estimate_step_time
@@ -128,13 +130,15 @@ def mean_context(requests: RequestStream) -> float:
 
 def read_steps(path: Path) -> pd.DataFrame:
     """Measured steps of a probe: CSV with the columns of `own_steps`."""
-    table = pd.read_csv(path) if path.is_file() else None
-    if table is None:
-        raise InputError.at(path.name, "no such file", value=str(path))
     needed = ("model", "precision", "accelerators", "batch", "context_tokens", "chunk_tokens", "median_ms", "as_of")
-    for name in needed:
-        if name not in table:
-            raise InputError.at(path.name, "column is missing", column=name, choices=table.columns)
+    raw = read_csv(path, needed)
+    table = raw.copy()
+    for name in needed[2:-1]:
+        table[name] = numbers(raw, name, path)
+        wrong = ~(table[name] > 0) if name == "median_ms" else table[name] < 0
+        refuse_rows(
+            path, wrong, "must be positive" if name == "median_ms" else "must not be negative", name, raw[name], None
+        )
     return table
 
 

@@ -15,6 +15,9 @@ import numpy as np
 from aifactory.errors import InputError
 from aifactory.serving.slo_sizing import fewest
 
+#: Longest run and largest job: 20 years and ten million accelerators; more is a slip of units.
+LONGEST_S, MOST_ACCELERATORS = 20 * 366 * 86_400.0, 10_000_000
+
 
 @dataclass(frozen=True)
 class JobStream:
@@ -32,7 +35,9 @@ class JobStream:
         for name, bad, rule in (
             ("submit_s", ~np.isfinite(self.submit_s), "must be a number"),
             ("run_s", ~(np.isfinite(self.run_s) & (self.run_s >= 0)), "must be 0 or more"),
+            ("run_s", self.run_s > LONGEST_S, "must be seconds, 20 years at most"),
             ("accelerators", self.accelerators < 1, "must be 1 or more"),
+            ("accelerators", self.accelerators > MOST_ACCELERATORS, "is more than any site has (10 million)"),
         ):
             if bad.any():
                 row = int(np.argmax(bad))

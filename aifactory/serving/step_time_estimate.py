@@ -94,7 +94,9 @@ def estimate_step_time(
         reached, half, tier = PRIOR, STEP_MODEL_ALONE, DATASHEET
         reason = f"nothing comparable was measured on {accelerator['platform_class']}: benchmark first"
     law = step_time_from_specs(model, accelerator, efficiency=reached, **options)
-    own = own_steps(steps, str(model["model"]), precision, law.accelerators)
+    own = own_steps(steps, str(model["model"]), precision, law.accelerators, str(accelerator["accelerator_id"]))
+    if steps is not None and own.empty:
+        reason += f"; no measured step is of {law.accelerators} x {accelerator['accelerator_id']} and this model at {precision}"
     if len(own):
         law, half = fit_to_steps(law, own, tier=MEASURED_STEPS)
         tier, reason = MEASURED_STEPS, f"{len(own)} measured steps of this model, as of {own['as_of'].max()}"
@@ -104,14 +106,21 @@ def estimate_step_time(
     return StepTimeEstimate(law, float(np.exp(-half)), float(np.exp(half)), tier, reason)
 
 
-def own_steps(steps: pd.DataFrame | None, model: str, precision: str, accelerators: int) -> pd.DataFrame:
-    """Measured steps of a model at a precision; the fastest mode counts where several were run."""
+def own_steps(
+    steps: pd.DataFrame | None, model: str, precision: str, accelerators: int, accelerator_id: str = ""
+) -> pd.DataFrame:
+    """Measured steps of a model at a precision; the fastest mode counts where several were run.
+
+    Where the steps name their accelerator, only those of `accelerator_id` count.
+    """
     if steps is None:
         return pd.DataFrame()
     same = steps["model"].isin([model, *model.split(" / ")]) & (steps["accelerators"].fillna(1) == accelerators)
     same &= steps["precision"].replace("fp16", "bf16") == precision.replace("fp16", "bf16")
     if "kind" in steps:
         same &= steps["kind"] == "step"
+    if "accelerator_id" in steps and accelerator_id:
+        same &= steps["accelerator_id"] == accelerator_id
     sizes = ["batch", "context_tokens", "chunk_tokens"]
     rows = steps[same].fillna(dict.fromkeys(sizes, 0))
     return rows.sort_values("median_ms", kind="stable").drop_duplicates(sizes).sort_values(sizes, ignore_index=True)

@@ -243,7 +243,18 @@ def test_measured_steps_are_read_and_speak(trace, tmp_path):
     assert "9 measured steps" in found["reason"]
 
 
-@pytest.mark.parametrize(("text", "said"), [(None, "no such file"), ("model,precision\nx,bf16\n", "column is missing")])
+STEP_HEAD = "model,precision,accelerators,batch,context_tokens,chunk_tokens,median_ms,as_of\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "no such file"), ("model,precision\nx,bf16\n", "column is missing"), ("\n", "cannot be read as CSV"),
+        (f"{STEP_HEAD}{MODEL},bf16,1,8,500,0,fast,2026-11-26\n", "row 2, column 'median_ms': value 'fast'"),
+        (f"{STEP_HEAD}{MODEL},bf16,1,8,500,0,-9,2026-11-26\n", "value '-9': must be positive"),
+        (f"{STEP_HEAD}{MODEL},bf16,1,-8,500,0,9,2026-11-26\n", "value '-8': must not be negative"),
+    ],
+)  # fmt: skip
 def test_a_file_of_steps_that_cannot_be_used_is_said(trace, tmp_path, text, said):
     path = tmp_path / "steps.csv"
     if text:
@@ -283,3 +294,21 @@ def test_the_curve_says_what_fleets_of_other_sizes_serve_within_the_slo(trace):
 def test_curves_that_cannot_be_drawn_are_refused(trace, curve, slo, match):
     with pytest.raises(InputError, match=match):
         ask(trace, slo=slo, curve=curve)
+
+
+def test_a_trace_that_fits_nowhere_says_that_nothing_was_served(tmp_path):
+    path = write(tmp_path, "0,9000000,100\n1,8000000,50\n")
+    found, _ = ask(path)
+    assert (found["served"], found["failed"]) == (0, 2)
+    assert found["ttft_ms"] == dict.fromkeys(("p50", "p90", "p95", "p99"))
+    assert found["reason"].endswith("no request was served, so no latency is known")
+    shown = CliRunner().invoke(app, ["simulate", str(path), "--model", MODEL, "--platform", CHIP]).output
+    assert "ttft ms: not known" in shown
+
+
+def test_steps_of_another_accelerator_do_not_speak(trace, tmp_path):
+    path = tmp_path / "steps.csv"
+    path.write_text(f"accelerator_id,{STEP_HEAD}nvidia-t4,{MODEL},bf16,1,8,500,0,900,2026-11-26\n")
+    found, _ = ask(trace, precision="bf16", steps=path)
+    assert found["tier"] != "measured steps"
+    assert "no measured step is of 1 x" in found["reason"]
