@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from aifactory.errors import InputError, nearest, with_nearest
 from aifactory.inputs.resources import data_dir
+from aifactory.inputs.weights import check_weights
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 NonNegative = Annotated[float, Field(ge=0)]
@@ -401,9 +402,11 @@ def load_plan(path: Path, overrides: dict[str, object] | None = None) -> Plan:
     for name, value in (overrides or {}).items():
         _override(data, name, value, path.name)
     try:
-        return Plan.model_validate(data)
+        plan = Plan.model_validate(data)
     except ValidationError as error:
         raise InputError("\n".join(_explain(path.name, item) for item in error.errors())) from None
+    check_weights(plan.matrix_weights, plan.scorecard_weights, plan.weight_limits)
+    return plan
 
 
 def _override(data: dict, name: str, value: object, file: str) -> None:

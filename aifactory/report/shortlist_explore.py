@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from aifactory.benchmark import Benchmark
+from aifactory.inputs.weights import MATRIX_CRITERIA
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
 from aifactory.report import charts
@@ -12,7 +13,6 @@ from aifactory.report.blocks import Block, Col, Group, figure, group, missing, s
 from aifactory.report.text import num, pct, plural, readable, usd_compact
 from aifactory.report.widgets import explore
 from aifactory.shortlist import Shortlist
-from aifactory.shortlist.scales import MATRIX_CRITERIA
 from aifactory.shortlist.what_if import Ground, prepare, rank_at
 
 SOURCE = "shortlist stage: benchmarks, prices, judgements tables; plan.yaml"

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.benchmark import Benchmark
+from aifactory.inputs.weights import MATRIX_CRITERIA
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
 from aifactory.shortlist import matrix, migration, money, outcome, robustness, scales, scorecard
@@ -51,7 +52,7 @@ def build_shortlist(ws: Workspace, inventory: Inventory, benchmark: Benchmark) -
     pilots = outcome.plan_pilots(ws, cells, penalties, choice)
     cells, pilots = outcome.drop_hopeless(cells, penalties, choice, pilots)
     anchors = pd.DataFrame(
-        [(name, ws.plan.matrix_weights.get(name, np.nan), scales.ANCHOR_TEXT[name]) for name in scales.MATRIX_CRITERIA],
+        [(name, ws.plan.matrix_weights.get(name, np.nan), scales.ANCHOR_TEXT[name]) for name in MATRIX_CRITERIA],
         columns=["criterion", "weight", "anchors"],
     )
     return Shortlist(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from aifactory.inputs.weights import SCORECARD_CRITERIA
 from aifactory.inputs.workspace import Workspace
 from aifactory.shortlist import scales
 from aifactory.shortlist.matrix import JUDGED
@@ -11,7 +12,7 @@ from aifactory.shortlist.matrix import JUDGED
 #: Days after which the evidence of a judgement is old: platforms and their tools change within a year.
 EVIDENCE_DAYS = 365
 #: Criteria of the matrix and of the scorecard that people judge.
-CRITERIA = (*JUDGED, *(name for name in scales.SCORECARD_CRITERIA if not name.startswith("performance")))
+CRITERIA = (*JUDGED, *(name for name in SCORECARD_CRITERIA if not name.startswith("performance")))
 KEYS = ["platform", "workload_class", "criterion"]
 JUDGEMENT_COLUMNS = [*KEYS, "score", "low", "high", "owner_role", "as_of", "rationale", "source", "confidence", "lacks"]
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from aifactory.benchmark import Benchmark
 from aifactory.benchmark.telemetry import OWN_EVIDENCE, TELEMETRY, latencies_shown
-from aifactory.errors import InputError
+from aifactory.inputs.weights import MATRIX_CRITERIA, check_weights
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
 from aifactory.serving.sizing import accelerator_hours
@@ -29,7 +29,7 @@ def score_matrix(ws: Workspace, inventory: Inventory, benchmark: Benchmark, pena
     five. Columns `<criterion>_low` and `<criterion>_high` bound each score: capacity moves cost,
     throughput and latency; judgements move by their confidence; what nobody knows is 0 to 1.
     """
-    check_weights(ws.plan.matrix_weights)
+    check_weights(ws.plan.matrix_weights, ws.plan.scorecard_weights, ws.plan.weight_limits)
     cells = _judge(ws, benchmark.capacity.copy())
     costs = cells[KEYS].merge(penalties, on=KEYS, how="left")
     today = on_todays_platform(ws, costs, "total_usd")
@@ -52,24 +52,6 @@ def score_matrix(ws: Workspace, inventory: Inventory, benchmark: Benchmark, pena
     known = cells["units_per_s_per_accelerator"] > 0
     cells["total"] = scales.weighted_total(cells, scales.unpriced_weights(ws.plan.matrix_weights)).where(known)
     return cells
-
-
-def check_weights(weights: dict[str, float]) -> None:
-    """The weights must name the six criteria, each once, and leave some weight beside cost."""
-    for name in weights:
-        if name not in scales.MATRIX_CRITERIA:
-            raise InputError.at(
-                "plan.yaml", "no such criterion", column="matrix_weights", value=name, choices=scales.MATRIX_CRITERIA
-            )
-    missing = [name for name in scales.MATRIX_CRITERIA if name not in weights]
-    if missing:
-        raise InputError.at(
-            "plan.yaml", f"lacks a weight for {', '.join(missing)} (0 is allowed)", column="matrix_weights"
-        )
-    if not sum(value for name, value in weights.items() if name != scales.PRICED) > 0:
-        raise InputError.at(
-            "plan.yaml", "only cost has a weight: a score needs another criterion", column="matrix_weights"
-        )
 
 
 def _judge(ws: Workspace, cells: pd.DataFrame) -> pd.DataFrame:
@@ -191,7 +173,7 @@ def _decision(ws: Workspace, cell: tuple, excluded: str | None, prior: str) -> t
 def criteria_with_evidence(ws: Workspace, cells: pd.DataFrame) -> pd.DataFrame:
     """Every criterion of every cell: score, interval, tier, rationale, source and date of the evidence."""
     parts, judgements = [], scales.judgements_by_key(ws.table("judgements"))
-    for criterion in scales.MATRIX_CRITERIA:
+    for criterion in MATRIX_CRITERIA:
         part = cells[KEYS].assign(
             criterion=criterion, score=cells[criterion], low=cells[f"{criterion}_low"], high=cells[f"{criterion}_high"]
         )

@@ -14,14 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from aifactory.errors import InputError
+from aifactory.inputs.weights import MATRIX_CRITERIA
 from aifactory.inputs.workspace import Workspace
 from aifactory.shortlist.exclusions import KEYS
 from aifactory.shortlist.mcda import flips, outranking, ranking
 from aifactory.shortlist.mcda.knowing import gain_from_knowing
 from aifactory.shortlist.mcda.smaa import smaa
 from aifactory.shortlist.mcda.weight_space import WeightSpace
-from aifactory.shortlist.scales import MATRIX_CRITERIA
 
 CAPACITY_DRIVEN = ("cost", "throughput", "latency")
 #: A measurement that raises the chance to be right by less decides nothing.
@@ -47,11 +46,6 @@ class Robustness:
 
 def admissible_weights(weights: dict[str, float], limits: dict[str, tuple[float, float]]) -> WeightSpace:
     """Weights that keep the stated order of importance, equal weights in any order, within the plan's limits."""
-    unknown = [name for name in limits if name not in MATRIX_CRITERIA]
-    if unknown:
-        raise InputError.at(
-            "plan.yaml", "no such criterion", column="weight_limits", value=unknown[0], choices=MATRIX_CRITERIA
-        )
     levels = sorted({weights[name] for name in MATRIX_CRITERIA}, reverse=True)
     order = tuple(tuple(j for j, name in enumerate(MATRIX_CRITERIA) if weights[name] == level) for level in levels)
     low, high = ([limits.get(name, (0.0, 1.0))[end] for name in MATRIX_CRITERIA] for end in (0, 1))

@@ -11,11 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-MATRIX_CRITERIA = ("maturity", "cost", "throughput", "latency", "portability", "operational_risk")
-SCORECARD_CRITERIA = ("performance_per_dollar", "performance_per_watt", "software_compatibility",
-                      "orchestration_maturity", "observability", "supply", "lock_in")  # fmt: skip
-#: The criterion that holds all money; it never enters the score of a cell.
-PRICED = "cost"
+from aifactory.inputs.weights import PRICED
+
 #: How far a judgement may be off, by its confidence: half, and a fifth, of a step of the five-step scale.
 JUDGED_HALF_WIDTH = {"measured": 0.05, "claimed": 0.125, "assumed": 0.125}
 #: Steps of the judged criteria, written down before any result; scores between two steps lean to the nearer.

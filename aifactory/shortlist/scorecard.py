@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from aifactory.errors import InputError
+from aifactory.inputs.weights import SCORECARD_CRITERIA
 from aifactory.inputs.workspace import Workspace
 from aifactory.shortlist import scales
 from aifactory.shortlist.exclusions import KEYS
@@ -28,10 +28,6 @@ def score_vendors(ws: Workspace, cells: pd.DataFrame, penalties: pd.DataFrame) -
     `total_unpriced`, the second
     with weight, score, contribution = weight x score, rationale, source and as_of.
     """
-    for name in ws.plan.scorecard_weights:
-        if name not in scales.SCORECARD_CRITERIA:
-            rule, known = "no such criterion", scales.SCORECARD_CRITERIA
-            raise InputError.at("plan.yaml", rule, column="scorecard_weights", value=name, choices=known)
     computed = {
         "performance_per_dollar": _per_dollar(ws, cells, penalties),
         "performance_per_watt": _per_watt(ws, cells),
@@ -39,14 +35,14 @@ def score_vendors(ws: Workspace, cells: pd.DataFrame, penalties: pd.DataFrame) -
     classes = ws.table("accelerators").set_index("accelerator_id")["platform_class"]
     rows, judgements = [], scales.judgements_by_key(ws.table("judgements"))
     for name in ws.plan.candidates:
-        for criterion in scales.SCORECARD_CRITERIA:
+        for criterion in SCORECARD_CRITERIA:
             rows.append({"accelerator_id": name, "platform_class": classes[name], "criterion": criterion,
                          **_entry(ws, criterion, name, classes[name], computed, judgements)})  # fmt: skip
     long = pd.DataFrame(rows)
     long["weight"] = long["criterion"].map(ws.plan.scorecard_weights).fillna(0.0)
     long["contribution"] = long["weight"] * long["score"].fillna(0.0)
     wide = long.pivot(index=["accelerator_id", "platform_class"], columns="criterion", values="score")
-    wide = wide[list(scales.SCORECARD_CRITERIA)].assign(
+    wide = wide[list(SCORECARD_CRITERIA)].assign(
         total=long.groupby(["accelerator_id", "platform_class"])["contribution"].sum(),
         total_unpriced=_unpriced(long),
     )

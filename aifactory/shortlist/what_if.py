@@ -15,6 +15,7 @@ import pandas as pd
 from aifactory.benchmark import Benchmark
 from aifactory.errors import InputError
 from aifactory.fleet.streams import Streams
+from aifactory.inputs.weights import MATRIX_CRITERIA
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
 from aifactory.serving.capacity import capacity_at_slo
@@ -183,7 +184,7 @@ def rank_at(
     stretch = np.divide(ground.utilization / used, ratio, out=np.full(len(ratio), np.inf), where=ratio > 0)
     total = ground.price(stretch) + ground.other_usd
     cells = ground.cells
-    values = {name: cells[name].fillna(0.0).to_numpy(dtype=float) for name in scales.MATRIX_CRITERIA}
+    values = {name: cells[name].fillna(0.0).to_numpy(dtype=float) for name in MATRIX_CRITERIA}
     today = total[ground.today] if ground.today is not None else np.nan
     values["cost"] = (
         np.nan_to_num(scales.anchored(total / today, scales.COST_ANCHORS)) if np.isfinite(today) else values["cost"]
@@ -197,7 +198,7 @@ def rank_at(
         if rest > 0
         else np.zeros(len(cells))
     )
-    parts = {f"part_{name}": share[name] * values[name] for name in scales.MATRIX_CRITERIA}
+    parts = {f"part_{name}": share[name] * values[name] for name in MATRIX_CRITERIA}
     meets = np.isfinite(stretch)
     parts = {name: np.where(meets, part, np.nan) for name, part in parts.items()}
     table = cells[["accelerator_id", "tier", "decision"]].assign(
@@ -207,10 +208,10 @@ def rank_at(
 
 
 def _shares(weights: Mapping[str, float]) -> dict[str, float]:
-    unknown = [name for name in weights if name not in scales.MATRIX_CRITERIA]
+    unknown = [name for name in weights if name not in MATRIX_CRITERIA]
     if unknown:
-        raise InputError.at("weights", "no such criterion", value=unknown[0], choices=scales.MATRIX_CRITERIA)
-    values = {name: float(weights.get(name, 0.0)) for name in scales.MATRIX_CRITERIA}
+        raise InputError.at("weights", "no such criterion", value=unknown[0], choices=MATRIX_CRITERIA)
+    values = {name: float(weights.get(name, 0.0)) for name in MATRIX_CRITERIA}
     total = sum(values.values())
     if not all(np.isfinite(value) and value >= 0 for value in values.values()) or not total > 0:
         raise InputError.at("weights", "must be finite, not negative, and not all 0")

@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 
 from aifactory.benchmark import build_benchmark
+from aifactory.inputs.weights import MATRIX_CRITERIA
 from aifactory.inventory import build_inventory
 from aifactory.report import shortlist_explore, widgets
 from aifactory.report.shortlist_explore import Explorer
 from aifactory.shortlist import build_shortlist
-from aifactory.shortlist.scales import MATRIX_CRITERIA
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aifactory.inputs.weights import MATRIX_CRITERIA, SCORECARD_CRITERIA
 from aifactory.shortlist import scales
 
 ANCHORS = [
@@ -165,4 +166,4 @@ def test_without_a_judgement_there_is_none():
 
 
 def test_every_criterion_says_what_its_anchors_are():
-    assert set(scales.MATRIX_CRITERIA) | set(scales.SCORECARD_CRITERIA) == set(scales.ANCHOR_TEXT)
+    assert set(MATRIX_CRITERIA) | set(SCORECARD_CRITERIA) == set(scales.ANCHOR_TEXT)

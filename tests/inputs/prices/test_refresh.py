@@ -107,6 +107,36 @@ def test_gcosts_is_dated_by_itself_and_guarded(workspace, put):
     assert done.left_out["commitment not below on-demand"] == 1
 
 
+def test_old_quotes_are_added_with_a_warning_that_names_their_age(workspace, put):
+    (done,) = refresh(workspace, put("pricing.yml", GCOSTS), as_of="")
+    assert done.added == 5
+    assert set(done.stale["age_days"]) == {630}  # 6 March 2025 to 26 November 2026
+    assert set(zip(done.stale["purchase_option"], done.stale["limit_days"], strict=True)) <= {
+        ("on_demand", 150), ("spot", 45), ("reserved_1y", 150), ("reserved_3y", 150)
+    }  # fmt: skip
+    lines = refresh_lines(done)
+    assert any(f"STALE: {len(done.stale)} offers" in line for line in lines)
+    assert any("on_demand, 630 days old (of 2025-03-06; limit 150 days)" in line for line in lines)
+    assert {row["age_days"] for row in done.as_dict()["stale"]} == {"630"}
+
+
+def test_the_limit_is_the_plans_and_counts_from_the_day_after(workspace, put):
+    plan = workspace / "plan.yaml"
+    plan.write_text(plan.read_text().replace("{on_demand: 150, spot: 45", "{on_demand: 6, spot: 5"))
+    (done,) = refresh(workspace, put("catalogs/v8/nebius/vms.csv", SKYPILOT))  # of six days ago
+    assert done.stale["purchase_option"].tolist() == ["spot"]
+    plan.write_text("nonsense: [")
+    (again,) = refresh(workspace, put("catalogs/v8/nebius/vms.csv", SKYPILOT), as_of="2026-10-01")
+    assert again.stale.empty  # older than what is held: history
+
+
+def test_old_prices_of_hosted_models_are_named(workspace, put):
+    (done,) = refresh(workspace, put("model_prices.json", LITELLM), as_of="2026-01-05")
+    assert done.hosted_added == len(done.stale) > 0
+    assert (done.stale["purchase_option"] == "api").all()
+    assert set(done.stale["age_days"]) == {325}
+
+
 def test_azure(workspace, put):
     items = [
         AZURE_ITEM,

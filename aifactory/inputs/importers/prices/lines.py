@@ -9,7 +9,7 @@ MOST = 20  # changes shown one by one
 
 
 def refresh_lines(report: Refreshed) -> list[str]:
-    """What one source brought: counts, what is new, gone, moved, quarantined, and what was left out."""
+    """What one source brought: counts, what is new, gone, moved, quarantined, past its freshness limit, and left out."""
     if report.error:
         return []
     states = ", ".join(f"{count:,} {name}" for name, count in report.states.items())
@@ -29,5 +29,24 @@ def refresh_lines(report: Refreshed) -> list[str]:
     if len(report.gone):
         named = ", ".join(sorted(set(report.gone["accelerator_id"]))[:8])
         lines.append(f"  gone: {len(report.gone):,} offers are no longer listed ({named})")
+    lines += _stale_lines(report)
     lines += [f"  LEFT OUT {count:,}: {reason}" for reason, count in report.left_out.items()]
+    return lines
+
+
+def _stale_lines(report: Refreshed) -> list[str]:
+    """Prices past their freshness limit, one by one with their age."""
+    rows = report.stale
+    if rows.empty:
+        return []
+    lines = [f"  STALE: {len(rows):,} offers are past the freshness limit of plan.yaml; reports that use them say so"]
+    for row in rows.head(MOST).itertuples():
+        place = " ".join(
+            part for part in (row.accelerator_id, row.provider, row.sku, row.region, row.purchase_option) if part
+        )
+        lines.append(
+            f"  stale: {place}, {row.age_days:,.0f} days old (of {row.as_of:%Y-%m-%d}; limit {row.limit_days:.0f} days)"
+        )
+    if len(rows) > MOST:
+        lines.append(f"  stale: {len(rows) - MOST:,} more")
     return lines

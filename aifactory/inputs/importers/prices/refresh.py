@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -21,11 +21,14 @@ from aifactory.inputs.importers.prices.names import Names
 from aifactory.inputs.importers.prices.offers import Found, Source
 from aifactory.inputs.importers.prices.quotes import read_mapping, read_quote
 from aifactory.inputs.importers.store import append_rows, held_rows, require_workspace
+from aifactory.inputs.plan import load_plan
 from aifactory.inputs.resources import data_dir
 from aifactory.inputs.tables import read_table
 
 ADDED = ("new", "moved", "changed", "same", "older")
 SECONDS = 60.0
+OFFER = ["accelerator_id", "provider", "sku", "region", "purchase_option"]
+STALE = [*OFFER, "as_of", "age_days", "limit_days"]
 
 
 @dataclass(frozen=True)
@@ -53,12 +56,13 @@ class Refreshed:
     left_out: dict[str, int] = field(default_factory=dict)
     changes: pd.DataFrame = field(default_factory=pd.DataFrame)
     gone: pd.DataFrame = field(default_factory=pd.DataFrame)
+    stale: pd.DataFrame = field(default_factory=pd.DataFrame)  # `STALE`, the oldest first
     error: str = ""
 
     def as_dict(self) -> dict[str, object]:
         """Plain numbers and texts."""
         rows = lambda frame: frame.astype(object).where(frame.notna(), None).astype(str).to_dict("records")  # noqa: E731
-        parts = {"changes": rows(self.changes), "gone": rows(self.gone)}
+        parts = {"changes": rows(self.changes), "gone": rows(self.gone), "stale": rows(self.stale)}
         return {name: value for name, value in vars(self).items() if name not in parts} | parts
 
 
@@ -66,7 +70,8 @@ def refresh_prices(workspace: Path, sources: Sequence[str], settings: Settings) 
     """Read every source on its own: one that fails says why and does not stop the others.
 
     Prices are appended to the workspace's `prices` (and `api_prices`) tables by date; nothing held is
-    changed. What more than doubled or halved is quarantined: shown, and added only with `accept`.
+    changed. What more than doubled or halved is quarantined: shown, and added only with `accept`. What is past the
+    freshness limit of the plan is added, since it is a price of its day, and shown with its age.
     """
     require_workspace(workspace)
     if not sources:
@@ -102,14 +107,51 @@ def _take(workspace: Path, found: Found, source: Source, settings: Settings) -> 
     if not found.offers and not found.hosted:
         reasons = "; ".join(report.left_out) or "no rows"
         raise InputError.at(source.name, f"holds no price of an accelerator of the catalogue ({reasons})")
+    added: list[pd.DataFrame] = []
     if found.hosted:
-        report.hosted_added = _add_hosted(workspace, pd.DataFrame(found.hosted), settings)
+        hosted = _add_hosted(workspace, pd.DataFrame(found.hosted), settings)
+        report.hosted_added, added = len(hosted), [_as_offers(hosted)]
     if found.offers:
-        _add_offers(workspace, found.frame(), report, settings)
+        added.append(_add_offers(workspace, found.frame(), report, settings))
+    report.stale = stale_prices(pd.concat(added), _limits(workspace), settings.today)
     return report
 
 
-def _add_offers(workspace: Path, offers: pd.DataFrame, report: Refreshed, settings: Settings) -> None:
+def stale_prices(offers: pd.DataFrame, limits: Mapping[str, int], today: pd.Timestamp) -> pd.DataFrame:
+    """Offers of which the newest price is past the freshness limit of its way to pay, oldest first: `STALE`.
+
+    Parameters
+    ----------
+    offers : `OFFER` and as_of; several days of one offer are its history.
+    limits : days by way to pay; one without a limit is never stale.
+
+    >>> days = pd.to_datetime(["2026-01-01", "2026-06-01", "2026-05-01"])
+    >>> two = pd.DataFrame({name: ["a", "a", "b"] for name in OFFER}).assign(purchase_option="spot", as_of=days)
+    >>> stale_prices(two, {"spot": 30}, pd.Timestamp("2026-06-11", tz="UTC"))[["sku", "age_days", "limit_days"]].values.tolist()
+    [['b', 41, 30]]
+    """
+    newest = offers.sort_values("as_of", kind="stable").drop_duplicates(OFFER, keep="last")
+    age = (today.tz_localize(None) - pd.to_datetime(newest["as_of"])).dt.days
+    dated = newest.assign(age_days=age, limit_days=newest["purchase_option"].map(limits))
+    return dated.loc[age > dated["limit_days"].astype(float), STALE].reset_index(drop=True)
+
+
+def _limits(workspace: Path) -> dict[str, int]:
+    """Freshness limits of the workspace's plan, else those of the template."""
+    for path in (workspace / "plan.yaml", data_dir() / "templates" / "plan.yaml"):
+        with suppress(InputError):
+            return load_plan(path).price_freshness_days
+    return {}
+
+
+def _as_offers(hosted: pd.DataFrame) -> pd.DataFrame:
+    """Added prices of hosted models in the columns of offers."""
+    names = {"accelerator_id": hosted["api_model"], "sku": hosted["api_model"], "region": "", "purchase_option": "api"}
+    return hosted.assign(**names)[[*OFFER, "as_of"]]
+
+
+def _add_offers(workspace: Path, offers: pd.DataFrame, report: Refreshed, settings: Settings) -> pd.DataFrame:
+    """Append what holds; the rows that are not older than what is held already."""
     offers["as_of"] = pd.to_datetime(offers["as_of"]).astype("datetime64[us]")
     late = offers["as_of"] > settings.today.tz_localize(None)
     if late.any():
@@ -133,6 +175,7 @@ def _add_offers(workspace: Path, offers: pd.DataFrame, report: Refreshed, settin
     if len(rows) and settings.write:
         columns = load_contract("prices").columns
         append_rows(workspace, "prices", rows.assign(price_id=_ids(rows))[list(columns)])
+    return rows.loc[rows["state"] != "older", [*OFFER, "as_of"]]
 
 
 def _ids(rows: pd.DataFrame) -> pd.Series:
@@ -143,7 +186,8 @@ def _ids(rows: pd.DataFrame) -> pd.Series:
     return rows["accelerator_id"] + "--" + rows["purchase_option"] + "--" + short
 
 
-def _add_hosted(workspace: Path, rows: pd.DataFrame, settings: Settings) -> int:
+def _add_hosted(workspace: Path, rows: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+    """Append prices of hosted models that are not held; those rows."""
     held = held_rows(workspace, "api_prices")
     key = ["api_model", "provider", "as_of"]
     rows["as_of"] = pd.to_datetime(rows["as_of"]).astype("datetime64[us]")
@@ -154,7 +198,7 @@ def _add_hosted(workspace: Path, rows: pd.DataFrame, settings: Settings) -> int:
         append_rows(
             workspace, "api_prices", rows[[name for name in load_contract("api_prices").columns if name in rows]]
         )
-    return len(rows)
+    return rows
 
 
 def _held(workspace: Path, name: str) -> pd.DataFrame:
