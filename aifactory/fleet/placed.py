@@ -61,7 +61,7 @@ class Placed:
         return {"energy": housed, "space": housed, "support": own}
 
     def there_alone(self, spread: np.ndarray) -> Placed:
-        """Shares [P, pools] of what stands, and nothing of what is owed for it in any case.
+        """Shares [P, pools] or [T + 1, P, pools] of what stands, and nothing of what is owed for it in any case.
 
         >>> row = np.array([[8.0]])
         >>> placed = Placed(row, row, row * 0, row, row, row, row[0], row, row, row, {})
@@ -69,7 +69,10 @@ class Placed:
         >>> alone.bought.tolist(), alone.rent_usd.tolist(), alone.beyond_usd.tolist()
         ([[6.0, 2.0]], [[0.0, 0.0]], [0.0, 0.0])
         """
-        standing = {name: getattr(self, name) @ spread for name in ("accelerators", "bought", "leased")}
+        shares = np.broadcast_to(spread, (len(self.accelerators), *np.shape(spread)[-2:]))
+        standing = {
+            name: np.einsum("tp,tpn->tn", getattr(self, name), shares) for name in ("accelerators", "bought", "leased")
+        }
         nothing = np.zeros_like(standing["accelerators"])
         money = ("rent_usd", "prepaid_usd", "upfront_usd", "capex_usd", "starting_usd", "resale_usd")
         return Placed(**standing, **dict.fromkeys(money, nothing), beyond_usd=nothing[0], spent_usd={})

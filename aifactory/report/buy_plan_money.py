@@ -8,6 +8,7 @@ from aifactory.buyplan import BuyPlan
 from aifactory.buyplan.approvals import approvals_frame
 from aifactory.buyplan.attribution import DRIVERS
 from aifactory.buyplan.booking import BASE_LEASED, OURS
+from aifactory.buyplan.hosted import LEAST_SHARE
 from aifactory.buyplan.ledger import PORTING
 from aifactory.finance.cashflow import TOTAL_LOSS
 from aifactory.finance.tax import REGIMES
@@ -16,7 +17,7 @@ from aifactory.inputs.workspace import Workspace
 from aifactory.report.blocks import Block, Col, Group, bullets, group, section, table
 from aifactory.report.buy_plan_charts import PLAN, expected
 from aifactory.report.buy_plan_guard import of_a_plan
-from aifactory.report.text import is_missing, join_words, num, pct, plural, readable, span, usd_compact
+from aifactory.report.text import is_missing, join_words, num, pct, plural, readable, sig3, span, usd_compact
 from aifactory.units import KILO, SCENARIOS
 
 
@@ -176,8 +177,20 @@ def unit_section(plan: BuyPlan) -> Block:
         question,
         f"All cost centres included, a unit costs {span(num(rows['average_to_headline'].min(), 1), num(worst['average_to_headline'], 1))} "
         f"times list price over peak rate, most for {worst['use_case_id']}. "
-        f"Idle reserve is {pct(share)} of the cost of accelerators and is inside it, never added again.",
+        f"Idle reserve is {pct(share)} of the cost of accelerators and is inside it, never added again.{_losers(rows)}",
     )
+
+
+def _losers(rows: pd.DataFrame) -> str:
+    """Use cases whose unit is worth less than it costs."""
+    under = rows[rows["value_usd_per_unit"] < rows["average_usd_per_unit"]]
+    if under.empty:
+        return ""
+    pairs = [
+        f"{row.use_case_id} (USD {sig3(row.value_usd_per_unit)} against {sig3(row.average_usd_per_unit)})"
+        for row in under.itertuples()
+    ]
+    return f" A unit is worth less than it costs for {join_words(pairs)}."
 
 
 @of_a_plan()
@@ -315,6 +328,11 @@ def alternatives_section(plan: BuyPlan) -> Block:
         return section(question, f"Cheaper for the accelerators: {join_words(named)}; see the risks.")
     rules = others[others["policy"].str.startswith("Average")].sort_values("dearer_share")
     text = "No alternative is cheaper."
+    if "hosted_share" in plan.hosted and (plan.hosted["hosted_share"] >= LEAST_SHARE).any():
+        text = (
+            "No alternative that moves whole use cases is cheaper for the expected demand. Hosted models for a part of them would be "
+            "over many paths: see what must be known before signing."
+        )
     months = plan.comparisons.set_index("policy")["plan_payback_month"].get("All on demand", float("nan"))
     if not is_missing(months):
         text += f" Against renting everything on demand the outlay is back after {num(months, 1)} months."

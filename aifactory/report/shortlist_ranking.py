@@ -115,7 +115,7 @@ def migration_section(ws: Workspace, short: Shortlist) -> Group:
     """When a specialised platform pays back its porting."""
     moves = short.migrations.sort_values(["payback_months", "use_case_id"], kind="stable")
     paying = moves[moves["payback_months"] <= ws.plan.horizon_months]
-    answer = f"{len(paying)} of {plural(len(moves), 'move')} to a specialised platform would pay back porting and delay within {ws.plan.horizon_months} months at today's volume"
+    answer = f"{len(paying)} of {plural(len(moves), 'move')} to a specialised platform would pay back porting and delay within {ws.plan.horizon_months} months at the expected volume"
     sure = paying[paying["tier"] == "measured"]
     answer += f", {len(sure)} of them on measured capacity."
     if moves.empty:

@@ -48,7 +48,9 @@ def build_shortlist(ws: Workspace, inventory: Inventory, benchmark: Benchmark) -
     firm = robustness.rank_robustness(ws, cells, exclusions)
     choice = outcome.choose(cells, penalties, firm)
     beside = cheaper_beside(market, cells, penalties, choice)
-    choice = outcome.choose(cells, penalties, firm, beside) if beside else choice
+    if beside:
+        firm = robustness.unsettled(firm, beside)
+        choice = outcome.choose(cells, penalties, firm, beside)
     pilots = outcome.plan_pilots(ws, cells, penalties, choice)
     cells, pilots = outcome.drop_hopeless(cells, penalties, choice, pilots)
     anchors = pd.DataFrame(

@@ -15,6 +15,7 @@ from scipy.special import ndtri
 
 from aifactory.inputs.workspace import Workspace
 from aifactory.shortlist.exclusions import KEYS
+from aifactory.shortlist.matrix import node_sizes
 from aifactory.shortlist.money import moves_class
 
 DRAWS = 4_000
@@ -50,16 +51,16 @@ def worth_of_knowing(costs: ArrayLike) -> tuple[np.ndarray, float]:
 def benchmark_costs(ws: Workspace, cells: pd.DataFrame) -> pd.DataFrame:
     """What one benchmark of each cell costs: `KEYS`, `COST_PARTS` and `cost_usd`.
 
-    staff = person-months x pay; machine = hours of a whole node x accelerators in it x price of an hour;
+    staff = person-months x pay; machine = hours of a whole node x accelerators in it, as bought (`matrix.node_sizes`), x price of an hour;
     port = the stated share of the porting effort, where the use case runs on another class today. Runs
     stand beside production, so nothing waits for them.
     """
-    chips = ws.table("accelerators").set_index("accelerator_id")
     pay, found = ws.plan.value("engineer_usd_per_month"), cells[KEYS].copy()
     effort = cells["platform_class"].map(ws.plan.porting_person_months).fillna(0.0).astype(float)
     found["staff_usd"] = ws.plan.value("benchmark_person_months") * pay
-    node = cells["accelerator_id"].map(chips["accelerators_per_node"]).astype(float)
-    found["machine_usd"] = ws.plan.value("benchmark_node_hours") * node * cells["usd_per_accelerator_hour"]
+    found["machine_usd"] = (
+        ws.plan.value("benchmark_node_hours") * node_sizes(ws, cells) * cells["usd_per_accelerator_hour"]
+    )
     found["port_usd"] = ws.plan.value("benchmark_porting_share") * effort * pay * moves_class(ws, cells)
     return found.assign(cost_usd=found[COST_PARTS].sum(axis=1, skipna=False))
 

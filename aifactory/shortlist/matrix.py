@@ -30,7 +30,7 @@ def score_matrix(ws: Workspace, inventory: Inventory, benchmark: Benchmark, pena
     throughput and latency; judgements move by their confidence; what nobody knows is 0 to 1.
     """
     check_weights(ws.plan.matrix_weights, ws.plan.scorecard_weights, ws.plan.weight_limits)
-    cells = _judge(ws, benchmark.capacity.copy())
+    cells = _judge(ws, benchmark.capacity.merge(penalties[[*KEYS, "node_accelerators"]], on=KEYS, how="left"))
     costs = cells[KEYS].merge(penalties, on=KEYS, how="left")
     today = on_todays_platform(ws, costs, "total_usd")
     ends = zip(("", "_low", "_high"), ("total_usd", "total_high_usd", "total_low_usd"), strict=True)
@@ -77,7 +77,10 @@ def _throughput(ws: Workspace, inventory: Inventory, cells: pd.DataFrame) -> np.
 
 
 def nodes_at_peak(ws: Workspace, inventory: Inventory, cells: pd.DataFrame) -> np.ndarray:
-    """Whole nodes that the region with the highest peak needs, reserve included; NaN unknown."""
+    """Whole nodes that the region with the highest peak needs, reserve included; NaN unknown.
+
+    Nodes are of the size in which they are cheapest for the cell (`plan_terms.price_cells`), else of the catalogue's.
+    """
     need = nodes_needed(ws, inventory, cells)
     return np.where(np.isnan(need), np.nan, np.maximum(np.ceil(need), 1))
 
@@ -89,12 +92,20 @@ def nodes_needed(ws: Workspace, inventory: Inventory, cells: pd.DataFrame) -> np
         return np.full(len(cells), np.nan)
     peak = cells["use_case_id"].map(profile.groupby("use_case_id")["units_per_hour_peak"].max())
     reserve = cells["use_case_id"].map(cases["criticality"]).map(ws.plan.reserve)
-    size = cells["accelerator_id"].map(ws.table("accelerators").set_index("accelerator_id")["accelerators_per_node"])
+    size = node_sizes(ws, cells)
     rate = cells["units_per_s_per_accelerator"].where(cells["units_per_s_per_accelerator"] > 0)
     need = accelerator_hours(peak, rate.fillna(1.0)) * (1 + reserve)
     if "in_progress_per_accelerator" in cells:
         need = need * chance_factor(need, cells["in_progress_per_accelerator"], cells["spread_constant"])
     return (need / size).where(rate.notna() & peak.notna()).to_numpy(dtype=float)
+
+
+def node_sizes(ws: Workspace, cells: pd.DataFrame) -> pd.Series:
+    """Accelerators in a node of each cell: as bought, else as in the catalogue."""
+    held = ws.table("accelerators").set_index("accelerator_id")["accelerators_per_node"]
+    catalogue = cells["accelerator_id"].map(held).astype("float64")
+    bought = cells.get("node_accelerators", pd.Series(np.nan, index=cells.index))
+    return bought.astype("float64").fillna(catalogue)
 
 
 def latency_shares(

@@ -8,14 +8,15 @@ the fleet is none. What differs from the plan is what a platform cannot know alo
 the spread of demand over many paths.
 
 What is owned, ordered or committed before (`aifactory.fleet.placed`) stands to the use cases whose platform of today it is
-until its term ends: what is owed for it is owed in any case, so it costs its power, space and support alone. Hours in which ordered hardware
-has not come and nothing can be rented are missed at the plan's price of missed work.
+until its term ends: what is owed for it is owed in any case, so it costs its power, space and support alone. What these do not
+need in their busiest hours with reserve is spare room, which any other use case finds there at the same running cost; alone each
+finds all of it, beside the others (`sharing`) it is there once. Hours in which ordered hardware has not come and nothing can be rented are missed at the plan's price of missed work.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -35,6 +36,7 @@ from aifactory.fleet.streams import (
     EXPECTED,
     Streams,
     build_streams,
+    busiest,
     owned_accelerators,
     period_shapes,
 )
@@ -44,7 +46,15 @@ from aifactory.inventory import Inventory
 from aifactory.shortlist.exclusions import KEYS
 from aifactory.units import HOURS_PER_MONTH, monthly_rate, percent
 
-TERM_COLUMNS = ["terms", "committed_share", "terms_source", "terms_as_of", "terms_stale", "no_offer_in"]
+TERM_COLUMNS = [
+    "terms",
+    "committed_share",
+    "terms_source",
+    "terms_as_of",
+    "terms_stale",
+    "no_offer_in",
+    "node_accelerators",
+]
 BOUGHT_COLUMNS = [*KEYS, "compute_usd", "missed_usd", *TERM_COLUMNS]
 OPTIONS = ("owned", *COMMITTED_OPTIONS, *FLEXIBLE_OPTIONS)
 
@@ -59,6 +69,8 @@ class Market:
     today: pd.Series  # accelerator of today by use case
     shapes: Mapping[tuple[str, str], np.ndarray]  # hourly load of the period by use case and region
     shares: Mapping[tuple[str, str], float]  # of what stands on today's platform, by use case and region
+    #: [T + 1] accelerators that those whose platform of today it is need there, by region and accelerator
+    needs: Mapping[tuple[str, str], np.ndarray] = field(default_factory=dict)
 
 
 def market_of(ws: Workspace, inventory: Inventory, today: pd.Series, capacity: pd.DataFrame) -> Market:
@@ -66,7 +78,28 @@ def market_of(ws: Workspace, inventory: Inventory, today: pd.Series, capacity: p
     offers = add_server(ws.table("prices"), ws.table("accelerators"), ws.table("operating_costs"))
     shapes = period_shapes(ws.table("demand_windows"), inventory.demand_profile, ws.period)
     shares = standing_shares(inventory.demand_profile, today, capacity)
-    return Market(ws, inventory, node_offers(offers, ws.plan, ws.as_of), today, shapes, shares)
+    market = Market(ws, inventory, node_offers(offers, ws.plan, ws.as_of), today, shapes, shares)
+    return replace(market, needs=resident_needs(market, capacity))
+
+
+def resident_needs(market: Market, capacity: pd.DataFrame) -> dict[tuple[str, str], np.ndarray]:
+    """Accelerators [T + 1] that use cases need where they run today, busiest hours with reserve, each alone; by place.
+
+    Infinite where the capacity of one of them is not known: nothing is spare there.
+    """
+    at_home = capacity["accelerator_id"] == capacity["use_case_id"].map(market.today)
+    streams = streams_alone(market, capacity[at_home])
+    level = busiest(streams) * (1.0 + np.maximum(streams.reserve, 0.0)) * streams.chance
+    found: dict[tuple[str, str], np.ndarray] = {}
+    for column, row in enumerate(streams.table.itertuples(index=False)):
+        place = (row.region, row.accelerator_id)
+        found[place] = found.get(place, 0.0) + level[:, column]
+    known = set(zip(streams.table["use_case_id"], streams.table["region"], strict=True))
+    expected = market.inventory.forecast[["use_case_id", "region"]].drop_duplicates()
+    for name, region in expected.itertuples(index=False):
+        if (name, region) not in known and isinstance(market.today.get(name), str):
+            found[region, market.today[name]] = np.full(len(streams.units[EXPECTED]), np.inf)
+    return found
 
 
 def standing_shares(profile: pd.DataFrame, today: pd.Series, capacity: pd.DataFrame) -> dict[tuple[str, str], float]:
@@ -93,7 +126,8 @@ def price_cells(market: Market, cells: pd.DataFrame) -> pd.DataFrame:
     One row per cell with expected demand, `BOUGHT_COLUMNS`: compute_usd, at the plan's cost of capital, missed demand
     included; missed_usd, that part of it; terms, share of the paid hours by way to pay, most first; committed_share of
     the paid hours; source of the price that most hours are paid at, date of the oldest price used, and whether any is past
-    its freshness limit; no_offer_in, regions with demand and without an admissible offer, where compute_usd is not a number.
+    its freshness limit; no_offer_in, regions with demand and without an admissible offer, where compute_usd is not a number;
+    node_accelerators, in the nodes of the region with the highest demand: the size in which they are cheapest.
     """
     streams = streams_alone(market, cells)
     if streams.table.empty:
@@ -182,7 +216,8 @@ def _by_pool(streams: Streams, values: np.ndarray) -> np.ndarray:
 def _standing(market: Market, streams: Streams) -> Placed:
     """What is owned or committed before by month and pool, free of what is owed for it in any case.
 
-    It stands to the use cases whose platform of today it is, in shares of their work in the region.
+    It stands to the use cases whose platform of today it is, in shares of their work in the region; to others what
+    these leave, as far as they fill it.
     """
     table, places = streams.table, streams.pools[PLACE].drop_duplicates().reset_index(drop=True)
     owned = owned_accelerators(market.inventory.pools, market.ws.plan, streams)
@@ -194,7 +229,28 @@ def _standing(market: Market, streams: Streams) -> Placed:
     share = np.where(mine, [market.shares.get(place, 0.0) for place in who], 0.0)
     spread = np.zeros((len(places), len(streams.pools)))
     np.add.at(spread, (at, streams.pool), share)
-    return placed.there_alone(spread)
+    return placed.there_alone(np.minimum(spread + _spare(market, streams, placed, places, at, ~mine), 1.0))
+
+
+def _spare(
+    market: Market, streams: Streams, placed: Placed, places: pd.DataFrame, at: np.ndarray, guests: np.ndarray
+) -> np.ndarray:
+    """[T + 1, places, P] share of what stands that guests [K] find free there, at most the nodes that they fill.
+
+    at : [K] place of each stream.
+    """
+    who = np.zeros((len(places), len(streams.pools)))
+    who[at[guests], streams.pool[guests]] = 1.0
+    needs = [market.needs.get(place, 0.0) for place in places.itertuples(index=False, name=None)]
+    needs = np.array([np.broadcast_to(need, len(placed.accelerators)) for need in needs]).T
+    stands = placed.accelerators > 0
+    left = np.where(stands, np.maximum(1.0 - needs / np.where(stands, placed.accelerators, 1.0), 0.0), 0.0)
+    spare = left[:, :, None] * who
+    fill = np.array([_by_pool(streams, row) for row in busiest(streams) * streams.chance * guests])
+    size = streams.pools["accelerators_per_node"].to_numpy(dtype=float)
+    fill = np.ceil(fill / size - TOLERANCE) * size
+    room = np.einsum("tp,tpn->tn", placed.accelerators, spare)
+    return spare * np.minimum(fill / np.where(room > 0, room, 1.0), 1.0)[:, None, :]
 
 
 def _admissible(offers: Offers, streams: Streams) -> Offers:
@@ -258,10 +314,16 @@ def _by_cell(market: Market, streams: Streams, priced: Priced, prices: pd.DataFr
     limit = long["purchase_option"].map(market.ws.plan.price_freshness_days).astype("float64")
     long["terms_stale"] = long["age_days"] > limit
     rows = [(*key, *_terms_of(group)) for key, group in long.groupby(KEYS, sort=True)]
-    about = pd.DataFrame(rows, columns=[*KEYS, *TERM_COLUMNS[:-1]])
+    about = pd.DataFrame(rows, columns=[*KEYS, *TERM_COLUMNS[:-2]])
     lacking = places[np.isnan(priced.usd)].groupby(KEYS)["region"].agg(lambda regions: ", ".join(sorted(regions)))
     lacking = lacking.rename("no_offer_in").astype("str").reset_index()
+    nodes = places.assign(
+        node_accelerators=streams.pools["accelerators_per_node"].to_numpy(dtype=float)[streams.pool],
+        most=busiest(streams).max(axis=0),
+    )
+    nodes = nodes.sort_values("most", ascending=False, kind="stable").drop_duplicates(KEYS)
     total = total.merge(about, on=KEYS, how="left").merge(lacking, on=KEYS, how="left")
+    total = total.merge(nodes[[*KEYS, "node_accelerators"]], on=KEYS, how="left")
     return total.fillna({"no_offer_in": "", "terms": ""})[BOUGHT_COLUMNS]
 
 

@@ -9,7 +9,8 @@ challenger that would often be first is named beside it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -50,6 +51,13 @@ def admissible_weights(weights: dict[str, float], limits: dict[str, tuple[float,
     order = tuple(tuple(j for j, name in enumerate(MATRIX_CRITERIA) if weights[name] == level) for level in levels)
     low, high = ([limits.get(name, (0.0, 1.0))[end] for name in MATRIX_CRITERIA] for end in (0, 1))
     return WeightSpace(len(MATRIX_CRITERIA), order=order, low=low, high=high)
+
+
+def unsettled(found: Robustness, use_cases: Iterable[str]) -> Robustness:
+    """The same without a clear winner for some use cases: beside the others another platform serves them for less."""
+    verdicts = found.verdicts
+    moved = verdicts["use_case_id"].isin(list(use_cases)) & (verdicts["verdict"] == "clear winner")
+    return replace(found, verdicts=verdicts.assign(verdict=verdicts["verdict"].mask(moved, "no clear winner")))
 
 
 def rank_robustness(ws: Workspace, cells: pd.DataFrame, exclusions: pd.DataFrame, draws: int = DRAWS) -> Robustness:

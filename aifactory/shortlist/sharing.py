@@ -6,7 +6,8 @@ that a small use case may cost next to nothing beside a large one. Beside the ot
     sum over its regions of  C(those on the platform and it) - C(those on the platform)  + what is not compute
 
 with C of `plan_terms.price_pools`. From the platforms chosen alone one use case after the other moves to its cheapest
-cell beside the others, until none moves: each move makes the whole cheaper, so this ends. Clear winners stay.
+cell beside the others, until none moves: each move makes the whole cheaper, so this ends. Clear winners stay, but for
+those that count on spare room of standing kit: beside the others it is there once.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from aifactory.finance.options import OPTION_NAMES
 from aifactory.fleet.streams import Streams
 from aifactory.shortlist.exclusions import KEYS
 from aifactory.shortlist.outcome import contenders
@@ -34,7 +36,7 @@ def cheaper_beside(
     """
     joined = cells.merge(penalties[[*KEYS, "total_usd", "compute_usd"]], on=KEYS, how="left")
     home = choice.dropna(subset=["accelerator_id"]).set_index("use_case_id")["accelerator_id"].to_dict()
-    settled = set(choice.loc[choice["verdict"] == "clear winner", "use_case_id"])
+    settled = set(choice.loc[choice["verdict"] == "clear winner", "use_case_id"]) - _guests(market, choice, penalties)
     pools = {str(name): contenders(group)[0] for name, group in joined.groupby("use_case_id", sort=True)}
     free = [name for name, pool in pools.items() if name in home and name not in settled and len(pool) > 1]
     if not free:
@@ -59,6 +61,15 @@ def cheaper_beside(
     saved = {name: costs.of(name, alone[name], now) + once[name, alone[name]] - costs.of(name, now[name], now) - once[name, now[name]]
              for name in moved}  # fmt: skip
     return {name: (now[name], float(saved[name])) for name in moved if saved[name] > 0}
+
+
+def _guests(market: Market, choice: pd.DataFrame, penalties: pd.DataFrame) -> set[str]:
+    """Use cases chosen onto kit that stands to others."""
+    joined = choice.merge(penalties[[*KEYS, "terms"]], on=KEYS)
+    stands = joined["terms"].fillna("").str.contains(OPTION_NAMES["owned"].lower(), regex=False)
+    return set(
+        joined.loc[stands & (joined["accelerator_id"] != joined["use_case_id"].map(market.today)), "use_case_id"]
+    )
 
 
 class _Beside:

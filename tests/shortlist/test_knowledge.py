@@ -79,6 +79,8 @@ def test_a_benchmark_costs_staff_a_node_and_the_port(sample_ws):
     assert found["staff_usd"].tolist() == [8000.0, 8000.0]
     assert found["machine_usd"].tolist() == pytest.approx([24 * 4 * 2.7, 24 * 8 * 7.0])
     assert found["port_usd"].tolist() == [0.25 * 5 * 16000, 0.0]
+    bought = benchmark_costs(sample_ws, cells.assign(node_accelerators=[np.nan, 1.0]))
+    assert bought["machine_usd"].tolist() == pytest.approx([24 * 4 * 2.7, 24 * 1 * 7.0])
     assert found["cost_usd"].tolist() == pytest.approx(
         (found["staff_usd"] + found["machine_usd"] + found["port_usd"]).tolist()
     )

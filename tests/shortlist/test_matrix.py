@@ -331,6 +331,18 @@ def test_nodes_at_peak_are_counted_in_the_busiest_region_with_reserve(road):
     slow = cells.assign(units_per_s_per_accelerator=216 * 1.4 / 3600 / 17)
     again = matrix.nodes_at_peak(road.ws, road.inventory, slow.query("use_case_id == 'chat'"))
     assert again.tolist() == [5, 3, 3]  # 17 accelerators in nodes of 4, 8 and 8
+    bought = slow.assign(node_accelerators=slow["accelerator_id"].map({H100: 2.0})).query("use_case_id == 'chat'")
+    bought = bought.drop(columns="in_progress_per_accelerator")  # 17 without what chance adds
+    assert matrix.nodes_at_peak(road.ws, road.inventory, bought).tolist() == [5, 3, 9]  # those of the H100 in pairs
+
+
+def test_scores_count_nodes_in_the_size_that_is_bought(road):
+    table = road.shortlist.matrix.merge(road.shortlist.penalties[[*KEYS, "node_accelerators"]], on=KEYS)
+    assert (table["node_accelerators_x"] == table["node_accelerators_y"]).all()
+    nodes = matrix.nodes_at_peak(road.ws, road.inventory, road.shortlist.matrix)
+    known = road.shortlist.matrix["throughput"].notna() & road.shortlist.matrix["platform_class"].ne("edge")
+    scores = np.clip(1 - np.log2(nodes) / 6, 0, 1)
+    assert road.shortlist.matrix.loc[known, "throughput"].to_numpy() == pytest.approx(scores[known])
 
 
 def test_nodes_are_unknown_without_capacity_or_demand(road):

@@ -1,6 +1,7 @@
 """Cells bought as the plan would buy them: by hand, at the limits, against the plan's own case."""
 
 import dataclasses
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,7 @@ from aifactory.shortlist.plan_terms import (
     bought_nodes,
     market_of,
     price_cells,
+    resident_needs,
     streams_alone,
 )
 from aifactory.units import monthly_rate
@@ -115,7 +117,40 @@ def test_owned_accelerators_of_todays_platform_cost_their_running_alone(mini_ws)
     assert row["compute_usd"] == pytest.approx(16 * running * factors(mini_ws))
     assert row["terms"] == f"{OPTION_NAMES['owned'].lower()} 100 %"
     elsewhere = priced(mini_ws, offer(mini_ws), demand=inventory(pools=pools), today=A100)
-    assert elsewhere["terms"] == "on demand 100 %"
+    assert elsewhere["compute_usd"] == pytest.approx(row["compute_usd"])  # nobody else is there
+
+
+def beside_chat(ws, owned, images=4.0):
+    """Images on the H100 of which chat, there today, needs 16 with a reserve of 40 %; nodes of 8."""
+    first, second = inventory(pools=[("us", H100, "purchase", owned)]), inventory(use_case="images", per_hour=images)
+    for name in ("forecast", "demand_profile"):
+        setattr(first, name, pd.concat([getattr(first, name), getattr(second, name)], ignore_index=True))
+    mine = replace(market(ws, first, offer(ws)), today=pd.Series({"chat": H100, "images": A100}))
+    mine = replace(mine, needs=resident_needs(mine, cells({}, {"use_case_id": "images", "accelerator_id": A100})))
+    rows = price_cells(mine, cells({}, {"use_case_id": "images"})).set_index("use_case_id")
+    return mine, rows
+
+
+@pytest.mark.parametrize(("owned", "nodes"), [(16.0, 0), (28.0, 0), (31.0, 1), (40.0, 2)])
+def test_others_find_what_those_who_are_there_leave_in_whole_nodes(mini_ws, owned, nodes):
+    mine, rows = beside_chat(mini_ws, owned)
+    assert mine.needs["us", H100] == pytest.approx(np.full(37, 16 * 1.4))
+    running = mini_ws.table("accelerators").set_index("accelerator_id").loc[H100, "tdp_w"] / 1000
+    running *= mini_ws.plan.value("pue") * 730 * 0.1 + mini_ws.plan.value("colocation_usd_per_kw_month")
+    row = rows.loc["images"]  # half a node all day: rented by the hour, or on one that stands there
+    assert row["terms"].startswith(OPTION_NAMES["owned"].lower() if nodes else "on demand")
+    expected = 8 * running if nodes else NODE_MONTH * 2.0  # one node is filled, were there more
+    assert row["compute_usd"] == pytest.approx(expected * factors(mini_ws), rel=1e-6)
+    assert rows.at["chat", "compute_usd"] == pytest.approx(
+        price_cells(replace(mine, needs={}), cells({})).iloc[0]["compute_usd"]
+    )
+
+
+def test_where_the_need_of_those_who_are_there_is_unknown_nothing_is_spare(mini_ws):
+    mine, _ = beside_chat(mini_ws, 40.0)
+    unknown = replace(mine, needs=resident_needs(mine, cells({"units_per_s_per_accelerator": np.nan})))
+    assert np.isinf(unknown.needs["us", H100]).all()
+    assert price_cells(unknown, cells({"use_case_id": "images"})).iloc[0]["terms"].startswith("on demand")
 
 
 def committed(ws, option, accelerators, start, end=None, **fields):
@@ -132,7 +167,10 @@ def test_a_running_term_is_paid_in_any_case_and_costs_nothing_until_it_ends(chan
     row = priced(ws, offer(ws))
     assert row["compute_usd"] == pytest.approx(NODE_MONTH * 2.0 * (1 + BY_DAY) * factors(ws, 7))
     assert row["terms"] == "on demand 78 %, owned or committed before 22 %"
-    assert priced(ws, offer(ws), today=A100)["compute_usd"] == pytest.approx(
+    guest = market(ws, inventory(), offer(ws), today=A100)
+    assert price_cells(guest, cells({})).iloc[0]["compute_usd"] == pytest.approx(row["compute_usd"])
+    full = replace(guest, needs={("us", H100): np.full(37, 16.0)})  # those who are there leave nothing
+    assert price_cells(full, cells({})).iloc[0]["compute_usd"] == pytest.approx(
         NODE_MONTH * 2.0 * (1 + BY_DAY) * factors(ws)
     )
 
