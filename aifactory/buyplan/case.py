@@ -45,12 +45,12 @@ class Case:
     owned: np.ndarray  # [T + 1, N] slots that are there from orders placed before the plan
     placed: Placed  # those orders by month and pool, and what is still owed for them
     book: pd.DataFrame  # rows of the `commitments` contract behind them
-    unused_usd: np.ndarray  # [T + 1] still owed for orders where no workload of the plan runs
     prices: pd.DataFrame
     owned_accelerators: dict[tuple[str, str], float]
     porting: dict[str, float]  # one-off cost per use case, USD
     loads: tuple[Load, ...]  # by scenario
     today: Load  # the measured period, repeated every month
+    counts_unused: bool = True  # whether what is owed for orders where no workload of the plan runs is a cost
 
     @property
     def pools(self) -> int:
@@ -71,7 +71,10 @@ class Case:
         """Lines of the ledger that no order changes, USD [T + 1]: porting at approval, commitments that nothing uses."""
         once = np.zeros(len(self.streams.months))
         once[0] = self.porting_usd.sum()
-        return {PORTING: once} | ({UNUSED: self.unused_usd} if self.unused_usd.any() else {})
+        if not self.counts_unused:
+            return {PORTING: once}
+        owed = unused_usd(self.book, self.streams.pools, self.streams.months, self.plan)[1].sum(axis=1)
+        return {PORTING: once} | ({UNUSED: owed} if owed.any() else {})
 
     @property
     def today_units(self) -> np.ndarray:
@@ -134,7 +137,6 @@ def build_case(
         owned=slots.number < nodes[:, slots.pool],
         placed=placed,
         book=book,
-        unused_usd=unused_usd(book, streams.pools, streams.months, plan)[1].sum(axis=1),
         prices=prices,
         owned_accelerators=owned,
         porting=porting,
@@ -212,7 +214,7 @@ def solve_today(case: Case) -> Solution:
 
     Commitments that nothing uses are left out: what a unit costs is what its use case causes.
     """
-    case = replace(case, unused_usd=np.zeros_like(case.unused_usd))
+    case = replace(case, counts_unused=False)
     terms = case_terms(case)
     decision = cheapest_decisions(case.today, terms, monthly_rate(case.plan.value("wacc")))
     return solve(case, case.today, case.today_units, decision, terms)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -52,7 +53,7 @@ class Streams:
         np.ndarray
     )  # [T + 1, K] accelerators that keep the SLO though requests come by chance, over those of an even load
 
-    @property
+    @cached_property
     def pool(self) -> np.ndarray:
         """Pool of each stream, [K]."""
         return self.table["pool"].to_numpy()

@@ -89,11 +89,12 @@ def read_offers(
     """
     places = pools[["accelerator_id", "region"]].assign(pool=np.arange(len(pools)))
     of_pools = table if "pool" in table else table.merge(places, on=["accelerator_id", "region"])
-    wanted = [(pool, option) for option in (*FLEXIBLE_OPTIONS, *COMMITTED_OPTIONS) for pool in range(len(pools))]
-    keyed = of_pools.set_index(["pool", "purchase_option"])[OFFER_COLUMNS].astype("float64")
-    found = keyed.reindex(pd.MultiIndex.from_tuples(wanted, names=keyed.index.names))
-    options = len(FLEXIBLE_OPTIONS) + len(COMMITTED_OPTIONS)
-    blocks = found.to_numpy().T.reshape(len(OFFER_COLUMNS), options, len(pools))
+    options = (*FLEXIBLE_OPTIONS, *COMMITTED_OPTIONS)
+    option = pd.Index(options).get_indexer(of_pools["purchase_option"])
+    blocks = np.full((len(OFFER_COLUMNS), len(options), len(pools)), np.nan)
+    known = option >= 0
+    values = of_pools[OFFER_COLUMNS].astype("float64").to_numpy()[known]
+    blocks[:, option[known], of_pools["pool"].to_numpy()[known]] = values.T
     hourly, price, upfront, term, lead, minimum = blocks
     rented = len(FLEXIBLE_OPTIONS)
     rent, bought = hourly[rented:].copy(), price[rented + BOUGHT]
