@@ -27,6 +27,9 @@ lead times of one, 7 or 28 days (four or more in the history) in 87 % (5 %) and 
 that could hold three independent overloads. For comparison: the quantile of every other lead time of the later half
 itself, known only afterwards, meets the target in the lead times between within a factor of two in 73, 39, 36 and 22 %
 (5 %) and 36, 25, 10 and 12 % (1 %).
+Read from whole trace files (image requests, agents, jobs of two clusters, clients of a cloud) in windows of a minute, ten
+and an hour, 71 % of 48 records meet 5 % so, and 58 % meet 1 %; in windows of a minute alone 8 and 7 of 12: launches and
+a fall of the level decide the others, and where fewer windows hold demand than may be over no capacity is needed.
 So state a target below 5 % only with months of history, and read `risk_low` and `risk_high`, the range of the
 risk in the next lead time (`aifactory.demand.reserve_range`).
 """

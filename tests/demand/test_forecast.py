@@ -358,6 +358,14 @@ def test_stated_p10_and_p90_are_the_doubt_of_a_stated_growth_but_drift_remains(m
     assert wide["units_p90"] > 1.3 * sharp["units_p90"]
 
 
+def test_a_step_set_apart_from_growth_is_told(inventory, mini_ws):
+    profile = inventory.demand_profile.assign(growth_per_month=0.002, growth_months=9, growth_log_sd=0.01)
+    for step, word in ((0.9, "trend of 9 months about a lasting step of the level (90 % likely)"), (0.0, "9 months, adjusted")):  # fmt: skip
+        basis = DemandBasis(profile.assign(growth_step=step), mini_ws.table("use_cases"))
+        frame = simulate_demand(basis, mini_ws.plan, "2026-10", 10).frame
+        assert word in frame["growth_source"].iloc[0]
+
+
 def test_a_short_trend_says_how_much_of_it_is_kept(inventory, mini_ws):
     """Three quarters of the prior's variance left: a quarter of the trend is kept; half a prior's: three quarters."""
     prior = mini_ws.plan.value("unknown_growth_sd")
