@@ -72,7 +72,7 @@ def capacity_shown(
         return np.nan, np.nan, np.nan
     full = held * float(x[top].sum() / u[top].sum())
     inside = -np.log1p(-busy) if busy < 1 else np.inf
-    gain = max(BATCH_GAIN * busy / inside, 1.0)
+    gain = max(float(BATCH_GAIN * busy / inside), 1.0)
     value = max(seen, full)
     return seen, value, max(value, full * gain)
 

@@ -136,13 +136,17 @@ def _use_cases(ws: Workspace, bill: pd.DataFrame, monthly: pd.DataFrame) -> pd.D
     table = ws.table("use_cases")
     here = monthly[monthly["month"] == ws.period].groupby("use_case_id")
     month = here[["units", "requests"]].sum(min_count=1).join(here["errors"].sum(skipna=False))
+    failed = (monthly["units"] * monthly["failed_work_share"]).where(monthly["units"] > 0, 0.0)
+    month["failed"] = failed[monthly["month"] == ws.period].groupby(monthly["use_case_id"]).sum(skipna=False)
     month = month.reindex(table["use_case_id"]).set_axis(table.index)
     cost = (
         table["use_case_id"].map(spend.use_case_cost(bill)) if len(bill) else pd.Series(float("nan"), index=table.index)
     )
+    failure_rate, trains = month["errors"] / month["requests"], table["service_unit"] == "accelerator_hour"
     return table.assign(
         units_month=month["units"],
-        failure_rate=month["errors"] / month["requests"],
+        failure_rate=failure_rate,
+        failed_work_share=failure_rate.mask(trains & (month["units"] > 0), month["failed"] / month["units"]),
         effective_cost_usd=cost.astype("float64"),
         usd_per_unit=(cost / month["units"]).astype("float64"),
     )

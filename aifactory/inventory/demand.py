@@ -7,7 +7,7 @@ import pandas as pd
 
 from aifactory.demand.lengths import length_correlation
 from aifactory.demand.level_step import trend_about_a_step
-from aifactory.demand.profile import hours_of_month, profile_series, running_accelerators
+from aifactory.demand.profile import hours_of_month, job_end, profile_series, running_accelerators
 from aifactory.demand.shapes import minute_dispersion, second_dispersion
 from aifactory.inputs.aggregate.cube import probed_second
 from aifactory.inputs.workspace import Workspace
@@ -79,10 +79,11 @@ def all_windows(ws: Workspace) -> pd.DataFrame:
 
 
 def demand_by_month(ws: Workspace, windows: pd.DataFrame) -> pd.DataFrame:
-    """Service units, requests and tokens per month, use case and region.
+    """Service units, requests and tokens per month, use case and region, and the share of the work that failed.
 
     Jobs count as requests in the month they were submitted; failed and cancelled ones as errors.
-    Where the outcome of a job is unknown, so is the number of errors.
+    Where the outcome of a job is unknown, so is the number of errors. The failed share weighs each job by its
+    accelerator-hours and each request as any other.
     """
     months = windows["window_start_utc"].dt.strftime("%Y-%m")
     sums = windows.groupby([months.rename("month"), *PAIR])[["service_units", *COUNTS]].sum(min_count=1).reset_index()
@@ -91,13 +92,20 @@ def demand_by_month(ws: Workspace, windows: pd.DataFrame) -> pd.DataFrame:
     if len(jobs):
         month = jobs["submitted_utc"].dt.strftime("%Y-%m").rename("month")
         ended_badly = jobs["status"].isin(["failed", "cancelled"]).astype("float64").mask(jobs["status"] == "unknown")
-        counted = jobs.assign(requests=1.0, errors=ended_badly).groupby([month, *PAIR])[["requests", "errors"]]
-        counted = counted.sum(skipna=False)
+        hours = ((job_end(jobs) - jobs["started_utc"]) / pd.Timedelta(hours=1) * jobs["accelerators"]).fillna(0.0)
+        counted = jobs.assign(requests=1.0, errors=ended_badly, job_hours=hours, failed_hours=hours * ended_badly)
+        counted = counted.groupby([month, *PAIR])[["requests", "errors", "job_hours", "failed_hours"]].sum(skipna=False)
         sums = sums.set_index(["month", *PAIR])
         sums = sums.combine_first(counted).reset_index()
+    sums["failed_work_share"] = sums["errors"] / sums["requests"]
+    if len(jobs):
+        by_hour = sums["failed_hours"] / sums["job_hours"].where(sums["job_hours"] > 0)
+        sums["failed_work_share"] = by_hour.where(sums["job_hours"] > 0, sums["failed_work_share"])
     known = ws.table("use_cases")[["use_case_id", "workload_class", "service_unit"]]
     table = sums.merge(known, on="use_case_id").sort_values(["month", *PAIR], ignore_index=True)
-    return table[["month", "use_case_id", "workload_class", "region", "service_unit", "units", *COUNTS]]
+    return table[
+        ["month", "use_case_id", "workload_class", "region", "service_unit", "units", *COUNTS, "failed_work_share"]
+    ]
 
 
 def profile_demand(ws: Workspace, windows: pd.DataFrame, monthly: pd.DataFrame) -> pd.DataFrame:

@@ -16,6 +16,9 @@ from aifactory.inputs.workspace import Workspace
 from aifactory.inventory.build import Inventory
 
 SEASON_DAYS, HORIZON_DAYS = 7, 28
+#: Beyond this share of days without work, the middle of a day is none, whatever four weeks hold together.
+MOST_IDLE = 0.5
+IDLE = "nothing ran on over half of its days: quantiles of single days say nothing of four weeks"
 GROUP = ["workload_class", "region", "service_unit"]
 SCORES = [*GROUP, "days", "mase", "naive_mase", "pinball", "naive_pinball", "coverage80", "exceed_q95", "origins", "method",
           "units_per_day_last", "units_per_day_next", "units_per_day_low", "units_per_day_high", "note"]  # fmt: skip
@@ -78,11 +81,13 @@ def _one(key: dict[str, str], part: pd.DataFrame) -> tuple[dict[str, object], pd
     row["units_per_day_last"] = float(filled[-HORIZON_DAYS:].mean())
     forecast = forecast_series(filled, SEASON_DAYS, HORIZON_DAYS)
     low, high = (forecast.quantiles[LEVELS.index(level)] for level in (0.1, 0.9))
-    row |= {
+    told = {
         "units_per_day_next": float(forecast.point.mean()),
         "units_per_day_low": float(low.mean()),
         "units_per_day_high": float(high.mean()),
     }
+    idle = np.mean(values[observed] == 0.0) > MOST_IDLE
+    row |= {"note": IDLE} if idle else told
     dates = pd.date_range(part["date"].iloc[-1] + pd.Timedelta(days=1), periods=HORIZON_DAYS, freq="D")
     coming = pd.DataFrame(
         {"date": dates, "units": forecast.point, "kind": "forecast", "low": low, "high": high}
@@ -90,7 +95,7 @@ def _one(key: dict[str, str], part: pd.DataFrame) -> tuple[dict[str, object], pd
     try:
         found = backtest_series(filled, observed, default_plan(len(filled), SEASON_DAYS, HORIZON_DAYS))
     except InputError as error:
-        return row | {"note": str(error)}, pd.concat([measured, coming])
+        return row | {"note": f"{IDLE}; {error}" if idle else str(error)}, pd.concat([measured, coming])
     own, naive = found.scores, found.naive
     row |= {"mase": own.mase, "pinball": own.pinball_scaled, "coverage80": own.coverage80, "exceed_q95": own.exceed_q95}
     row |= {

@@ -97,7 +97,7 @@ def _latency(ws: Workspace, inventory: Inventory) -> pd.DataFrame:
     ratio = over_limit(levels).groupby(levels["use_case_id"]).max().dropna()
     owners = ws.table("use_cases").set_index("use_case_id")["owner_role"]
     rows = [
-        ("p95 latency over SLO", name, value, 1.0, "ratio", state_of(value, 1.0), owners.get(name, ""))
+        ("p95 latency over SLO", name, value, 1.0, "times the limit", state_of(value, 1.0), owners.get(name, ""))
         for name, value in ratio.items()
     ]
     return pd.DataFrame(rows, columns=GUARDRAIL_COLUMNS)

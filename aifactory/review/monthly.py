@@ -85,13 +85,13 @@ def plan_factors(approved: pd.DataFrame, month: str) -> tuple[pd.DataFrame, pd.D
 def realised_value(ws: Workspace, inventory: Inventory) -> pd.DataFrame:
     """Value of the delivered units per month and use case, USD: units x success x value x attribution.
 
-    A value without an attribution is not claimed. Accelerator-hours count those of failed jobs too, so the share of jobs that succeeded applies;
-    other units are counted when delivered.
+    A value without an attribution is not claimed. Accelerator-hours count those of failed jobs too, so the share of hours of jobs that succeeded
+    applies; other units are counted when delivered.
     """
     cases = ws.table("use_cases").set_index("use_case_id")
     worth = cases["value_usd_per_unit"] * cases["attribution_share"]
     demand = inventory.demand_monthly
-    failed = (demand["errors"] / demand["requests"]).where(demand["service_unit"] == "accelerator_hour", 0.0)
+    failed = demand["failed_work_share"].where(demand["service_unit"] == "accelerator_hour", 0.0)
     units = (demand["units"] * (1.0 - failed.fillna(0.0))).groupby([demand["month"], demand["use_case_id"]]).sum()
     value = units * worth.reindex(units.index.get_level_values("use_case_id")).to_numpy()
     return value.rename("value_usd").reset_index()

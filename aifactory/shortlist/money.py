@@ -114,11 +114,12 @@ def needed_capacity(cells: pd.DataFrame, target_usd: ArrayLike) -> np.ndarray:
 
 
 def _capacity_at(rate: np.ndarray, usd: np.ndarray, goal: float) -> float:
-    """Capacity at a cost on a curve of falling cost, proportional beyond its ends."""
+    """Least capacity at a cost on a curve of falling cost, proportional beyond its ends."""
     if not usd[-1] <= goal <= usd[0]:
         end = 0 if goal > usd[0] else -1
         return float(rate[end] * usd[end] / goal)
-    return float(np.exp(np.interp(-np.log(goal), -np.log(usd), np.log(rate))))
+    falls = np.diff(usd, prepend=np.inf) < 0  # whole nodes: more capacity may cost the same
+    return float(np.exp(np.interp(-np.log(goal), -np.log(usd[falls]), np.log(rate[falls]))))
 
 
 def changes_in_horizon(ws: Workspace, use_cases: pd.Series) -> pd.Series:

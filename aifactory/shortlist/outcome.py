@@ -171,14 +171,14 @@ def plan_pilots(ws: Workspace, cells: pd.DataFrame, penalties: pd.DataFrame, cho
     """Cells worth a pilot, each with what must be seen, by when, to go on; otherwise the pilot ends.
 
     needed_units_per_s is the capacity at which the cell's price over the horizon equals that of the
-    chosen platform (`money.needed_capacity`); NaN where no capacity is enough, since porting, delay and
-    rework alone cost more.
+    chosen platform (`money.needed_capacity`), for a pilot of that platform itself its own price, whatever it saves
+    by sharing nodes; NaN where no capacity is enough, since porting, delay and rework alone cost more.
     """
     pilots = cells[cells["decision"] == "pilot"].merge(penalties, on=KEYS, how="left")
     if pilots.empty:
         return pd.DataFrame(columns=PILOT_COLUMNS)
     cases, chips = (ws.table(name).set_index(f"{name[:-1]}_id") for name in ("use_cases", "accelerators"))
-    target = pilots["use_case_id"].map(choice.set_index("use_case_id")["total_usd"])
+    target = _price_to_beat(pilots, choice)
     classes = pilots["accelerator_id"].map(chips["platform_class"])
     months = classes.map(ws.plan.launch_delay_months).fillna(0.0).astype(float) + PILOT_MONTHS
     pilots = pilots.assign(
@@ -192,6 +192,13 @@ def plan_pilots(ws: Workspace, cells: pd.DataFrame, penalties: pd.DataFrame, cho
     return pilots[PILOT_COLUMNS].reset_index(drop=True)
 
 
+def _price_to_beat(cells: pd.DataFrame, choice: pd.DataFrame) -> pd.Series:
+    """USD over the horizon of the chosen platform as it shares nodes; for that platform's own cell its price alone."""
+    chosen = choice.set_index("use_case_id")
+    itself = cells["accelerator_id"] == cells["use_case_id"].map(chosen["accelerator_id"])
+    return cells["use_case_id"].map(chosen["total_usd"]).mask(itself, cells["total_usd"])
+
+
 def drop_hopeless(
     cells: pd.DataFrame, penalties: pd.DataFrame, choice: pd.DataFrame, pilots: pd.DataFrame
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -200,8 +207,8 @@ def drop_hopeless(
     Platforms without any figures stay pilots.
     """
     both = pilots.merge(cells[[*KEYS, "high"]], on=KEYS, how="left")
-    both = both.merge(penalties[[*KEYS, "total_low_usd"]], on=KEYS, how="left")
-    target = both["use_case_id"].map(choice.set_index("use_case_id")["total_usd"])
+    both = both.merge(penalties[[*KEYS, "total_usd", "total_low_usd"]], on=KEYS, how="left")
+    target = _price_to_beat(both, choice)
     known = both["expected_units_per_s"].notna()
     never = known & both["needed_units_per_s"].isna()
     beyond = known & ~never & (both["total_low_usd"] > target)

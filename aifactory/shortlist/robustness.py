@@ -204,7 +204,7 @@ def _decider(gains: dict[int, float], group: pd.DataFrame, chips: list[str]) -> 
         return {"deciding_measurement": "", "gain": np.nan}
     best = max(gains, key=lambda name: (gains[name], -name))
     if gains[best] < LEAST_GAIN:
-        return {"deciding_measurement": "none: the weights decide, agree on them", "gain": gains[best]}
+        return {"deciding_measurement": "no measurement: the weights decide, so agree on them", "gain": gains[best]}
     i, j = divmod(best, len(MATRIX_CRITERIA))
     if j:
         text = f"{MATRIX_CRITERIA[j].replace('_', ' ')} of {chips[i]}: judge it on evidence"

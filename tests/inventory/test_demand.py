@@ -125,6 +125,22 @@ def test_jobs_are_requests_and_failed_ones_errors(monthly):
     assert models["retries"].isna().all()
 
 
+def test_failed_work_weighs_jobs_by_their_hours(mini):
+    # 8 accelerators: one hour that failed beside three hours of two jobs that did not, and one that never began
+    longer = JOB.replace("T03:00:00Z,{2}", "T04:00:00Z,{2}").format("job-2", "us", "completed")
+    waiting = JOB.replace("2026-10-10T02:00:00Z,2026-10-10T03:00:00Z", ",").format("job-4", "us", "cancelled")
+    ws = with_jobs(
+        mini, JOB.format("job-1", "us", "failed") + longer + JOB.format("job-3", "us", "completed") + waiting
+    )
+    table = demand.demand_by_month(ws, demand.all_windows(ws)).query("use_case_id == 'models'")
+    assert (table["errors"] / table["requests"]).tolist() == [0.5]
+    assert table["failed_work_share"].tolist() == [0.25]
+    cases = build_inventory(ws).use_cases.set_index("use_case_id")
+    assert cases.at["models", "failure_rate"] == 0.5
+    assert cases.at["models", "failed_work_share"] == pytest.approx(0.25)
+    assert cases.at["chat", "failed_work_share"] == cases.at["chat", "failure_rate"] == 2_108 / 115_940
+
+
 def test_an_unknown_outcome_makes_the_errors_unknown(mini):
     ws = with_jobs(mini, JOB.format("job-1", "us", "failed") + JOB.format("job-2", "us", "unknown"))
     table = demand.demand_by_month(ws, demand.all_windows(ws)).query("use_case_id == 'models'")

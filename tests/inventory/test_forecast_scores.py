@@ -72,3 +72,12 @@ def test_too_short_a_history_says_so(mini_ws, inventory):
     short = score_forecasts(mini_ws, replace(inventory, windows=few))
     assert short.scores["mase"].isna().all()
     assert (short.scores["note"] != "").all()
+
+
+def test_jobs_of_a_few_days_a_month_have_no_usual_day(found):
+    row = found.scores.set_index("service_unit").loc[
+        "accelerator_hour"
+    ]  # four jobs of 80 hours a month, three in its last four weeks
+    assert row["note"].startswith("nothing ran on over half of its days")
+    assert np.isnan(row[["units_per_day_next", "units_per_day_low", "units_per_day_high"]].to_numpy("float")).all()
+    assert row["units_per_day_last"] == pytest.approx(240 / 28)

@@ -152,7 +152,7 @@ def company(costs, unused, busy, failed, own):
             "priced_by": ["its own charges" if flag else "the rate of its accelerator" for flag in own],
         }
     )  # fmt: skip
-    cases = pd.DataFrame({"use_case_id": ["u0", "u1"], "failure_rate": failed, "owner_role": "owner"})
+    cases = pd.DataFrame({"use_case_id": ["u0", "u1"], "failed_work_share": failed, "owner_role": "owner"})
     return bill, pools, cases
 
 

@@ -18,6 +18,7 @@ from aifactory.shortlist.outcome import (
     architecture,
     drop_hopeless,
     layer,
+    plan_pilots,
 )
 from aifactory.shortlist.outcome import choose as choose_cells
 
@@ -175,6 +176,16 @@ def test_pilots_say_what_must_be_seen_by_when(road):
     assert (pilots["decide_by"] > pd.Timestamp(road.ws.as_of)).all()
 
 
+def test_a_pilot_of_the_chosen_platform_has_to_bear_its_own_price(road):
+    cell = road.shortlist.pilots[["use_case_id", "accelerator_id"]].head(1)
+    shared = cell.assign(total_usd=1.0)  # what it costs beside others on its nodes
+    pilots = plan_pilots(road.ws, road.shortlist.matrix.merge(cell), road.shortlist.penalties, shared)
+    assert (pilots["needed_units_per_s"] <= pilots["expected_units_per_s"] * (1 + 1e-12)).all()
+    cells, kept = drop_hopeless(road.shortlist.matrix.merge(cell), road.shortlist.penalties, shared, pilots)
+    assert len(kept) == 1
+    assert cells["decision"].tolist() == ["pilot"]
+
+
 def test_a_pilot_that_no_capacity_makes_pay_is_rejected(estimated):
     table = estimated.shortlist.matrix.set_index(["use_case_id", "accelerator_id"])
     row = table.loc[("chat", A100)]
@@ -187,8 +198,8 @@ def test_a_pilot_that_is_dearer_even_at_the_high_end_of_its_capacity_is_rejected
     pilots = road.shortlist.pilots.head(1).assign(needed_units_per_s=50.0, expected_units_per_s=4.0)
     keys = ["use_case_id", "accelerator_id"]
     cells = road.shortlist.matrix.merge(pilots[keys], on=keys).assign(high=6.0)
-    choice = pd.DataFrame({"use_case_id": pilots["use_case_id"], "total_usd": 900.0})
-    dear, fair = (pilots[keys].assign(total_low_usd=usd) for usd in (1000.0, 800.0))
+    choice = pd.DataFrame({"use_case_id": pilots["use_case_id"], "accelerator_id": "another", "total_usd": 900.0})
+    dear, fair = (pilots[keys].assign(total_usd=1500.0, total_low_usd=usd) for usd in (1000.0, 800.0))
     changed_cells, left = drop_hopeless(cells, dear, choice, pilots)
     assert left.empty
     assert changed_cells["reason"].tolist() == ["cannot pay: USD 1,000 even at the high end of its capacity, 6 units/s"]

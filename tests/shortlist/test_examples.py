@@ -48,7 +48,7 @@ def test_the_deciding_capacity_makes_both_cost_the_same(sample_ws, worked):
 
 def test_the_edge_device_is_sized_by_its_own_reviewed_run(sample_ws):
     """MLPerf v4.1: 0.93 samples/s offline for GPT-J on one AGX Orin in 8 bits; the example asks at 16 bits, so the run
-    speaks as one under other conditions, whose calibrated 80 % interval is a factor of 4.3 wide. Hours of a cloud are
+    speaks as one under other conditions, whose calibrated 80 % interval is a factor of 4.6 wide. Hours of a cloud are
     no price at a site."""
     cells = run_examples(sample_ws).matrix
     edge = cells[cells["use_case_id"] == "edge-site"].set_index("accelerator_id")
@@ -56,7 +56,7 @@ def test_the_edge_device_is_sized_by_its_own_reviewed_run(sample_ws):
     assert orin["low"] < 0.927649 < orin["high"]
     assert "this accelerator and model under other conditions" in orin["evidence"]
     assert orin["units_per_s_per_accelerator"] < 0.927649
-    assert orin["high"] / orin["low"] < 4.5
+    assert orin["high"] / orin["low"] < 4.7
     assert np.isnan(edge.at["google-tpu-v6e", "usd_per_accelerator_hour"])
 
 

@@ -137,6 +137,8 @@ def test_the_capacity_that_is_needed_lies_on_the_curve_through_the_interval():
     assert needed(55.0, low=np.nan, high=np.nan) == pytest.approx(2.0 * 90 / 45)
     flat = {"total_low_usd": 100.0, "total_high_usd": 100.0}
     assert needed(55.0, **flat) == pytest.approx(4.0 * 90 / 45)  # a whole node: nothing is gained inside the interval
+    assert needed(100.0, **flat) == needed(100.0, total_high_usd=100.0) == 1.0  # nor lost
+    assert needed(100.0, total_low_usd=100.0) == pytest.approx(2.0)
 
 
 @given(st.floats(15, 1000), st.floats(15, 1000))
