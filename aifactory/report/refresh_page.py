@@ -187,7 +187,7 @@ def _ranges(review: Review) -> str:
     if rows.empty or not np.isfinite(rows["mean_usd"]).all():
         return ""
     span = rows.assign(span=rows["highest_usd"] - rows["lowest_usd"]).sort_values("span").iloc[-1]
-    return f"Taken in another order the causes differ by at most {usd_compact(span['span'])} ({span['cause']}: {usd_compact(span['lowest_usd'])} to {usd_compact(span['highest_usd'])}); the total does not."
+    return f"Taken in another order the causes differ by at most {usd_compact(span['span'])} ({readable(span['cause']).lower()}: {usd_compact(span['lowest_usd'])} to {usd_compact(span['highest_usd'])}); the total does not."
 
 
 def _with_total(rows: pd.DataFrame) -> pd.DataFrame:
