@@ -10,7 +10,7 @@ import pytest
 import aifactory as af
 from aifactory.demand.generator import generate_sample
 from aifactory.inputs.contracts import contract_names, document, load_contract
-from aifactory.inputs.importers import read_cloud_prices, read_commitment_prices
+from aifactory.inputs.importers.facts import read_cloud_prices, read_commitment_prices
 from aifactory.inputs.new import template_csv
 from aifactory.inputs.plan import load_plan
 

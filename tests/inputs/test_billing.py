@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from aifactory.errors import InputError
 from aifactory.inputs.billing import derive_billing, match_accelerators, purchase_option
 from aifactory.inputs.contracts import load_contract
-from aifactory.inputs.importers import read_bill
+from aifactory.inputs.importers.bills import read_bill
 from aifactory.inputs.money import exact_total, sum_exact
 from aifactory.inputs.tables import read_source
 from aifactory.inputs.telemetry import conform

@@ -11,15 +11,13 @@ from hypothesis import strategies as st
 
 from aifactory.errors import InputError
 from aifactory.inputs.contracts import load_contract
-from aifactory.inputs.importers import (
+from aifactory.inputs.importers.bills import read_bill
+from aifactory.inputs.importers.facts import read_cloud_prices, read_commitment_prices, read_public_performance
+from aifactory.inputs.importers.traces import (
     read_agentic_coding,
     read_azure_llm,
-    read_bill,
-    read_cloud_prices,
-    read_commitment_prices,
     read_gentd26,
     read_philly,
-    read_public_performance,
     whole_weeks,
 )
 from aifactory.inputs.tables import bound_problems, read_table, read_text

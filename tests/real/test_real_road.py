@@ -222,7 +222,7 @@ def test_identities(table):
 
 def test_a_changed_column_of_a_trace_is_refused(shared_dir, tmp_path):
     from aifactory.errors import InputError
-    from aifactory.inputs.importers import read_azure_llm
+    from aifactory.inputs.importers.traces import read_azure_llm
 
     source = gzip.decompress((shared_dir / "data/traces" / TRACES["azure"]).read_bytes()).decode()
     path = tmp_path / "azure.csv"

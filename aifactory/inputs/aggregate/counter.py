@@ -91,15 +91,15 @@ class Counter:
             elif name == "request_id":
                 self._read_ids(column)
             known = self._is_known(name, column)
-            self.known[name] += int((known if kept is None else known & kept).sum())
+            if kept is not None:
+                known = kept if known is None else known & kept
+            self.known[name] += rows if known is None else int(known.sum())
         self.rows += rows
         if kept is not None:
             rows = int(kept.sum())
             self._integers[:, :rows] = self._integers[:, : len(kept)][:, kept]
             self._numbers[:, :rows] = self._numbers[:, : len(kept)][:, kept]
         if rows:
-            times = self._integers[kernel.TIME, :rows]
-            self.span_us = min(self.span_us[0], int(times.min())), max(self.span_us[1], int(times.max()))
             self._count(rows)
 
     def _count(self, rows: int) -> None:
@@ -144,11 +144,23 @@ class Counter:
         times[:] = column.cast(pa.timestamp("us", column.type.tz), safe=False).cast("int64").to_numpy()
         self.naive += len(column) if column.type.tz is None else 0
         low, high = self.between_us
-        if times.min() >= low and times.max() < high:
+        if self._spanned(times, low, high):
             return None
         late, early = times >= high, times < low
         self.late, self.early = self.late + int(late.sum()), self.early + int(early.sum())
-        return ~(late | early)
+        kept = ~(late | early)
+        self._spanned(times[kept], low, high)
+        return kept
+
+    def _spanned(self, times: np.ndarray, low: int, high: int) -> bool:
+        """Whether all times lie between low and high; the span then holds them."""
+        if len(times) == 0:
+            return True
+        first, last = int(times.min()), int(times.max())
+        within = first >= low and last < high
+        if within:
+            self.span_us = min(self.span_us[0], first), max(self.span_us[1], last)
+        return within
 
     def _read_words(self, name: str, column: pa.Array) -> None:
         coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
@@ -181,14 +193,13 @@ class Counter:
         if pa.types.is_floating(column.type):  # whole numbers beside unknown ones
             column = pc.if_else(pc.is_nan(column), None, column)
             need((pc.max(pc.abs(column)).as_py() or 0) < 2.0**53)
-        else:
-            need(pa.types.is_integer(column.type))
-        column = column.cast("int64")
+            column = column.cast("int64")
+        need(pa.types.is_integer(column.type))
         need(column.null_count == 0 or name == "cached_input_tokens")
         low, high = pc.min_max(column).as_py().values()
-        need((low or 0) >= 0)
+        need((low or 0) >= 0 and (high or 0) < 2**62)
         self.largest = max(self.largest, high or 0)
-        self._integers[_WHOLE[name], : len(column)] = _filled(column)
+        self._integers[_WHOLE[name], : len(column)] = _filled(column.cast("int64") if column.null_count else column)
 
     def _read_real(self, name: str, column: pa.Array) -> None:
         need(pa.types.is_floating(column.type) or pa.types.is_integer(column.type))
@@ -202,13 +213,13 @@ class Counter:
         need(text.null_count == 0)
         _, offsets, data = text.buffers()
         hashes = np.empty(len(text), "uint64")
-        begin = np.frombuffer(offsets, "int32")[text.offset :]
-        shortest = kernel.hash_texts(begin, np.frombuffer(data or b"\0", "uint8"), hashes)
+        begin = np.frombuffer(offsets, "int32")[text.offset : text.offset + len(text) + 1]
+        kept, shortest = kernel.hash_texts(begin, np.frombuffer(data or b"\0", "uint8"), self.share, hashes)
         need(shortest > max(map(len, MISSING)) or not pc.any(pc.is_in(text, value_set=pa.array(MISSING))).as_py())
-        self.ids.append(hashes[hashes % self.share == 0] if self.share > 1 else hashes)
+        self.ids.append(hashes[:kept].copy())
 
-    def _is_known(self, name: str, column: pa.Array) -> np.ndarray:
-        """Which cells hold something."""
+    def _is_known(self, name: str, column: pa.Array) -> np.ndarray | None:
+        """Which cells hold something; None for all."""
         rows = len(column)
         if name in _REAL:
             return ~np.isnan(self._numbers[_REAL[name], :rows])
@@ -218,7 +229,7 @@ class Counter:
             return self._integers[kernel.TENANT, :rows] > 0
         if name == "session_id":
             return pc.not_equal(column.cast("string"), "").fill_null(False).to_numpy(zero_copy_only=False)
-        return column.is_valid().to_numpy(zero_copy_only=False) if column.null_count else np.ones(rows, "bool")
+        return column.is_valid().to_numpy(zero_copy_only=False) if column.null_count else None
 
 
 def _is_text(kind: pa.DataType) -> bool:

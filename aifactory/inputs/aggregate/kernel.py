@@ -195,15 +195,23 @@ def count_values(values, start, stop, integers, first_column, lower, upper, inde
 
 
 @njit(**_HOW)
-def hash_texts(offsets, data, hashes):  # noqa: ANN001, ANN201
-    """Hash each text to 64 bits; returns the length of the shortest one.
+def add_pages(pages, targets, source, numbers):  # noqa: ANN001, ANN201
+    """Add each numbered page of a thread to its target."""
+    for i in range(len(numbers)):
+        for j in range(PAGE):
+            pages[targets[i], j] += source[numbers[i], j]
+
+
+@njit(**_HOW)
+def hash_texts(offsets, data, share, hashes):  # noqa: ANN001, ANN201
+    """Hash each text to 64 bits and keep the multiples of `share`; returns how many, and the shortest length.
 
     Parameters
     ----------
     offsets, data : texts as Arrow keeps them: bytes one after the other, and where each begins.
     """
-    shortest = len(data)
-    for i in range(len(hashes)):
+    shortest, kept = len(data), _U(0)
+    for i in range(len(offsets) - 1):
         at, stop = offsets[i], offsets[i + 1]
         shortest = min(shortest, stop - at)
         found = np.uint64(stop - at)
@@ -217,5 +225,8 @@ def hash_texts(offsets, data, hashes):  # noqa: ANN001, ANN201
         for j in range(at, stop):
             word = (word << np.uint64(8)) | np.uint64(data[j])
         found = _mixed(found ^ word)
-        hashes[i] = found ^ (found >> np.uint64(33))
-    return shortest
+        found ^= found >> np.uint64(33)
+        if found % share == 0:
+            hashes[kept] = found
+            kept += _U(1)
+    return kept, shortest

@@ -172,11 +172,11 @@ class _Part:
         self.lines = np.stack([self.workload[slots], days + self.counter.first_day])
 
     def pages(self, columns: slice) -> tuple[np.ndarray, np.ndarray]:
-        """Place (day, column, workload) and content of the pages in some columns."""
+        """Place (day, column, workload) and number of the pages in some columns; no place occurs twice."""
         index = self.counter.index[1 : self.lines.shape[1] + 1, columns]
         line, column = np.nonzero(index)
         workload, day = self.lines[:, line]
-        return np.stack([day, column, workload]), self.counter.pages[index[line, column]]
+        return np.stack([day, column, workload]), index[line, column]
 
     def tenants(self) -> pd.DataFrame:
         """Workload, day, name and sums of each tenant; no name stands for requests that name none."""
@@ -194,22 +194,26 @@ def _in_order(numbers: np.ndarray) -> np.ndarray:
     return places[np.argsort(numbers[numbers > 0])]
 
 
-def _merged(parts: list[_Part], columns: slice) -> tuple[np.ndarray, np.ndarray]:
-    """Pages of all threads in the order of day, column and workload, those of the same place added."""
+def _merged(parts: list[_Part], columns: slice, blocks: int) -> tuple[np.ndarray, np.ndarray]:
+    """Pages of all threads in the order of day, group of `blocks` columns, workload and block; same places added."""
     held = [part.pages(columns) for part in parts]
-    places = np.concatenate([places for places, _ in held], axis=1)
-    order = np.lexsort(places[::-1])
-    places = places[:, order]
-    differs = np.ones(places.shape[1], "bool")
+    day, column, workload = np.concatenate([places for places, _ in held], axis=1)
+    order = np.lexsort([column % blocks, workload, column // blocks, day])
+    places = np.stack([day, column // blocks, workload, column % blocks])[:, order]
+    differs = np.ones(len(order), "bool")
     differs[1:] = (np.diff(places) != 0).any(axis=0)
-    first = np.flatnonzero(differs)
-    pages = np.concatenate([pages for _, pages in held])[order]
-    return places[:, first], pages if len(first) == len(pages) else np.add.reduceat(pages, first)
+    target = np.empty(len(order), "int64")
+    target[order] = np.cumsum(differs) - 1
+    pages = np.zeros((int(differs.sum()), kernel.PAGE), "int64")
+    ends = np.cumsum([len(numbers) for _, numbers in held])
+    for part, (_, numbers), at in zip(parts, held, np.split(target, ends[:-1]), strict=True):
+        kernel.add_pages(pages, at, part.counter.pages, numbers)
+    return places[:, differs], pages
 
 
 def _cube(parts: list[_Part]) -> pd.DataFrame:
     """The minute cube in the order of minute and workload."""
-    (days, columns, workloads), pages = _merged(parts, slice(0, kernel.MINUTE_PAGES))
+    (days, columns, workloads, _), pages = _merged(parts, slice(0, kernel.MINUTE_PAGES), 1)
     cells = pages.reshape(-1, kernel.MINUTES, len(kernel.CELL))
     page, minute = np.nonzero(cells[:, :, 0])
     minutes = days[page] * 1440 + columns[page] * kernel.MINUTES + minute
@@ -225,11 +229,11 @@ def _cube(parts: list[_Part]) -> pd.DataFrame:
 
 def _buckets(parts: list[_Part]) -> dict[str, np.ndarray]:
     """Counts by day, metric, workload and bucket, in this order."""
-    (days, columns, workloads), pages = _merged(parts, slice(kernel.MINUTE_PAGES, kernel.COLUMNS))
-    metrics, blocks = columns // kernel.BUCKET_PAGES, columns % kernel.BUCKET_PAGES
-    order = np.lexsort([blocks, workloads, metrics, days])
-    page, place = np.nonzero(pages[order])
-    counts, page = pages[order[page], place], order[page]
+    (days, metrics, workloads, blocks), pages = _merged(
+        parts, slice(kernel.MINUTE_PAGES, kernel.COLUMNS), kernel.BUCKET_PAGES
+    )
+    page, place = np.nonzero(pages)
+    counts = pages[page, place]
     place += blocks[page] * kernel.PAGE
     buckets = np.where(place == 0, BUCKET_OF_ZERO, place + LOWEST_BUCKET - 1)
     return {"day": days[page], "metric": metrics[page], "workload": workloads[page], "bucket": buckets, "count": counts}

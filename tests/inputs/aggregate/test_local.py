@@ -242,9 +242,13 @@ def test_ids_of_any_length_have_hashes_of_their_own():
     texts = pa.array(["", "a", "b", "12345678", "123456789", "12345678\0", "abcdefgh12345678", "abcdefgh12345679"] * 2)
     _, offsets, data = texts.buffers()
     hashes = np.empty(len(texts), "uint64")
-    assert kernel.hash_texts(np.frombuffer(offsets, "int32"), np.frombuffer(data, "uint8"), hashes) == 0
+    texts_read = np.frombuffer(offsets, "int32"), np.frombuffer(data, "uint8")
+    assert kernel.hash_texts(*texts_read, np.uint64(1), hashes) == (16, 0)
     assert len(set(hashes[:8])) == 8
     assert (hashes[:8] == hashes[8:]).all()
+    thirds = np.empty(len(texts), "uint64")
+    kept, _ = kernel.hash_texts(*texts_read, np.uint64(3), thirds)
+    assert thirds[:kept].tolist() == hashes[hashes % 3 == 0].tolist()
 
 
 def test_what_needs_too_much_room_is_left_to_the_portable_path(tmp_path, monkeypatch):

@@ -7,8 +7,7 @@ import pandas as pd
 import pytest
 
 from aifactory.errors import InputError
-from aifactory.inputs.importers import bill_report, read_bill
-from aifactory.inputs.importers.bills import detect
+from aifactory.inputs.importers.bills import bill_report, detect, read_bill
 from aifactory.inputs.importers.bills.aws import aws_name
 from aifactory.inputs.importers.bills.azure import azure_name
 

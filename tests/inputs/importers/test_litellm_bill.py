@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from aifactory.errors import InputError
-from aifactory.inputs.importers import bill_report, read_bill
+from aifactory.inputs.importers.bills import bill_report, read_bill
 from aifactory.inputs.importers.command import Target, import_files
 from aifactory.inputs.workspace import load_workspace
 
