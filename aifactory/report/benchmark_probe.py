@@ -10,7 +10,7 @@ from aifactory.inputs.resources import data_dir
 from aifactory.inputs.workspace import Workspace
 from aifactory.report.blocks import Col, Group, group, section, table
 from aifactory.report.text import num, pct
-from aifactory.serving.probe.compare import compare, error_summary
+from aifactory.serving.probe.compare import compare, error_summary, repeat_spread
 
 SOURCE = (
     "`aifactory bench probe`: transformers with random weights, no engine around them; forecast made before the run"
@@ -32,7 +32,8 @@ def probe_section(workspace: Workspace) -> Group:
     }  # fmt: skip
     shown = table(
         found, caption="Forecast and measurement of kernels and steps", source=SOURCE, as_of=found["as_of"].max(), columns=columns,
-        note="Error = forecast / measured - 1; below 0 the forecast was too fast. Steps: fastest mode, without scheduling and sampling.",
+        note="Error = forecast / measured - 1; below 0 the forecast was too fast. Steps: fastest mode, without scheduling and sampling."
+        + repeat_note(workspace.table("step_measurements")),
         max_rows=40,
     )  # fmt: skip
     return group(section(question, probe_answer(found)), shown)
@@ -58,6 +59,25 @@ def probe_answer(found: pd.DataFrame) -> str:
         for method, rows in steps.groupby("method", sort=False)
     ]
     return f"Errors of forecasts made before the run, mean over parts: {'; '.join(said)}."
+
+
+def repeat_note(measured: pd.DataFrame) -> str:
+    """How well steps and kernels repeated on another machine of the same kind, as a sentence; empty if none was."""
+    said = []
+    for chip, again in repeats().groupby("accelerator_id", sort=True):
+        spread = repeat_spread(measured[measured["accelerator_id"] == chip], again)
+        is_step = spread["part"].str.endswith(" step")
+        for what, rows in (("steps", spread[is_step]), ("kernels", spread[~is_step])):
+            if len(rows):
+                size = pct(_mean(rows, "p90_abs_change"), 1)
+                said.append(f"{num(rows['rows'].sum(), 0)} {what} of {chip} within {size} (p90)")
+    return f" Measured again on another machine: {', '.join(said)}; no forecast is surer than that." if said else ""
+
+
+@cache
+def repeats() -> pd.DataFrame:
+    """The same points on a second machine of the same kind; treat as read-only."""
+    return pd.read_csv(data_dir() / "prediction" / "probe_repeat.csv")
 
 
 @cache

@@ -70,6 +70,31 @@ def error_summary(compared: pd.DataFrame) -> pd.DataFrame:
     ).reset_index()
 
 
+def repeat_spread(measured: pd.DataFrame, again: pd.DataFrame) -> pd.DataFrame:
+    """How well a probe repeats on another machine of the same kind: no forecast can be surer than that.
+
+    `again` has measurement_id (conditions have the same id on every machine), median_ms, as_of. Returns part, rows,
+    median_change (signed), median_abs_change, p90_abs_change and as_of of the later run.
+
+    >>> first = pd.DataFrame({"measurement_id": ["a"], "kind": ["step"], "precision": ["bf16"], "batch": [8],
+    ...                       "chunk_tokens": [0], "median_ms": [10.0]})
+    >>> again = pd.DataFrame({"measurement_id": ["a"], "median_ms": [10.2], "as_of": ["2026-11-26"]})
+    >>> repeat_spread(first, again)[["part", "rows", "median_change"]].round(3).values.tolist()
+    [['decode step', 1, 0.02]]
+    """
+    told = again[["measurement_id", "median_ms", "as_of"]].rename(columns={"median_ms": "again_ms", "as_of": "again"})
+    both = measured.merge(told, on="measurement_id", validate="one_to_one")
+    change = both["again_ms"] / both["median_ms"] - 1
+    groups = both.assign(part=part_of(both), change=change, size=change.abs()).groupby("part", sort=True)
+    return groups.agg(
+        rows=("change", "size"),
+        median_change=("change", "median"),
+        median_abs_change=("size", "median"),
+        p90_abs_change=("size", lambda sizes: sizes.quantile(0.9)),
+        as_of=("again", "max"),
+    ).reset_index()
+
+
 def part_of(rows: pd.DataFrame) -> np.ndarray:
     """Part of the work of each row: decode, prompt or mixed step, else its kind and precision."""
     step, batch, chunk = rows["kind"] == "step", rows["batch"] > 0, rows["chunk_tokens"] > 0

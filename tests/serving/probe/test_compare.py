@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from aifactory.errors import InputError
 from aifactory.inputs.resources import data_dir
-from aifactory.serving.probe.compare import compare, error_summary, forecast, kernel_s
+from aifactory.serving.probe.compare import compare, error_summary, forecast, kernel_s, repeat_spread
 from aifactory.serving.probe.fit import Efficiency, efficiency_of, fit_efficiency, law_of, step_errors
 from aifactory.serving.probe.points import Point, architecture, step_points
 from aifactory.serving.step_time_estimate import estimate_step_time
@@ -138,3 +138,32 @@ def test_errors_are_summed_up_by_part(measured):
     found = error_summary(compare(one, told[told["accelerator_id"] == H200]).assign(method="datasheet"))
     assert {"decode step", "prompt step", "mixed step", "matrix product, fp8"} <= set(found["part"])
     assert (found["median_abs_error"] <= found["p90_abs_error"]).all()
+
+
+def test_a_probe_repeats_on_another_machine_far_better_than_it_is_forecast(measured):
+    again = pd.read_csv(data_dir() / "prediction" / "probe_repeat.csv")
+    spread = repeat_spread(measured, again).set_index("part")
+    steps = spread[spread.index.str.endswith(" step")]
+    assert steps["rows"].sum() > 80
+    assert (steps["p90_abs_change"] < 0.03).all()
+    told = pd.read_csv(data_dir() / "prediction" / "probe_forecast.csv").query("method == 'datasheet'")
+    one = measured[(measured["accelerator_id"] == H100) & (measured["mode"] != "fused")]
+    forecast_errors = error_summary(compare(one, told[told["accelerator_id"] == H100]).assign(method="datasheet"))
+    both = (
+        forecast_errors.set_index("part")["median_abs_error"].to_frame().join(spread["median_abs_change"], how="inner")
+    )
+    assert len(both) == len(forecast_errors)
+    assert (both["median_abs_change"] < both["median_abs_error"]).all()
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.0, 3.0])
+def test_a_machine_that_is_slower_throughout_is_told_as_such(measured, factor):
+    again = measured[["measurement_id", "as_of"]].assign(median_ms=measured["median_ms"] * factor)
+    spread = repeat_spread(measured, again)
+    assert spread["rows"].sum() == len(measured)
+    assert np.allclose(spread["median_change"], factor - 1)
+    assert np.allclose(spread["p90_abs_change"], abs(factor - 1))
+
+
+def test_points_that_were_not_repeated_say_nothing(measured):
+    assert repeat_spread(measured, measured[:0]).empty
