@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -9,9 +11,11 @@ from aifactory.demand.concentration import tail_share
 from aifactory.demand.profile import job_end
 from aifactory.inputs.billing import NO_ACCELERATOR
 from aifactory.inputs.checks import POWER_TOLERANCE
+from aifactory.inputs.plan import Region
 from aifactory.inputs.telemetry import bucket_value, histogram_quantile
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory.latency import KEYS, QUANTILES, interval_levels, within
+from aifactory.inventory.spend import place_rates
 from aifactory.units import KILO
 
 SLO_OF_METRIC = {"ttft_ms": "slo_p95_ttft_ms", "tpot_ms": "slo_p95_tpot_ms", "e2e_ms": "slo_p95_e2e_ms"}
@@ -23,9 +27,15 @@ ENDS = [f"{name}_{end}" for name in QUANTILES for end in ("low", "high")]
 POOL_LINES = ("attributed usage", "unattributed usage", "idle commitment")
 #: What gives a pool its cost.
 OWN_CHARGES, BY_RATE, NOT_IN_BILL = "its own charges", "the rate of its accelerator", "nothing: not in the bill"
+BY_REGION, BY_TERMS = (
+    "the rate of its accelerator in its region",
+    "the rate of its accelerator in its region and on its terms",
+)
 #: Share of the hours of bought hardware that a bill must hold to price them.
 HELD_SHARE = 0.9
 POOL_KEYS = ["pool_id", "region", "accelerator_id", "purchase_option"]
+#: Terms of pools whose hours a bill calls committed.
+COMMITTED_TERMS = ("reserved_1y", "reserved_3y", "capacity_block")
 
 
 def service_levels(ws: Workspace, profile: pd.DataFrame) -> pd.DataFrame:
@@ -138,7 +148,8 @@ def pool_summary(ws: Workspace, rate: pd.Series, bill: pd.DataFrame | None = Non
 
     A pool that the bill names (ResourceId) has the cost of its own charges, unused commitment
     included, and idle money is its idle share of them; another pool has the effective rate of its
-    accelerator in the bill. Bought hardware is priced so only where the bill holds its hours beside those of
+    accelerator in the bill: in its region and on its terms (committed or not) where the bill holds the hours of such pools there,
+    else in its region, else of all. Bought hardware is priced so only where the bill holds its hours beside those of
     rented pools; a bill of rented hours alone says nothing of what it cost. The label of the pool is taken as it stands, and marked suspect where its
     power does not fit or the bill charges another accelerator.
 
@@ -170,11 +181,11 @@ def pool_summary(ws: Workspace, rate: pd.Series, bill: pd.DataFrame | None = Non
             "idle_accelerator_hours": groups["hours"].sum() - groups["busy"].sum(),
         }
     ).reset_index()
-    table = _priced(table, rate, bill).assign(billed_as=_billed_as(table["pool_id"], bill))
+    table = _priced(table, rate, bill, ws.plan.regions).assign(billed_as=_billed_as(table["pool_id"], bill))
     return _with_label_check(table, ws.table("accelerators").set_index("accelerator_id")["tdp_w"])[columns]
 
 
-def _priced(table: pd.DataFrame, rate: pd.Series, bill: pd.DataFrame | None) -> pd.DataFrame:
+def _priced(table: pd.DataFrame, rate: pd.Series, bill: pd.DataFrame | None, regions: Sequence[Region]) -> pd.DataFrame:
     charges = pd.DataFrame(columns=["ResourceId", "cost_line", "EffectiveCost"]) if bill is None else bill
     mine = charges[charges["ResourceId"].isin(table["pool_id"]) & charges["cost_line"].isin(POOL_LINES)]
     usd = mine["EffectiveCost"].astype("float64").clip(lower=0)
@@ -182,15 +193,36 @@ def _priced(table: pd.DataFrame, rate: pd.Series, bill: pd.DataFrame | None) -> 
     own = own.reindex(table["pool_id"]).set_axis(table.index)
     unused = own[True] if True in own else pd.Series(0.0, index=table.index)
     known = own.sum(axis=1, min_count=1)
-    by_rate = table["accelerator_hours"] * table["accelerator_id"].map(rate)
+    usd_per_hour, basis = _rates(table, known.isna(), rate, bill, regions)
+    by_rate = table["accelerator_hours"] * usd_per_hour
     elsewhere = known.isna() & _not_in_bill(table[known.isna()], bill).reindex(table.index, fill_value=False)
     paid = known.fillna(by_rate).mask(elsewhere)
     return table.assign(
         paid_usd=paid,
         unused_usd=unused.fillna(0.0),
         idle_usd=paid * (1 - table["utilization_mean"]),
-        priced_by=np.where(known.notna(), OWN_CHARGES, np.where(elsewhere, NOT_IN_BILL, BY_RATE)),
+        priced_by=np.where(known.notna(), OWN_CHARGES, np.where(elsewhere, NOT_IN_BILL, basis)),
     )
+
+
+def _rates(
+    pools: pd.DataFrame, by_rate: pd.Series, rate: pd.Series, bill: pd.DataFrame | None, regions: Sequence[Region]
+) -> tuple[pd.Series, pd.Series]:
+    """USD per accelerator-hour of each pool and its basis: the closest group of charges that holds the hours of its pools."""
+    found, basis = pools["accelerator_id"].map(rate), pd.Series(BY_RATE, index=pools.index)
+    if bill is None:
+        return found, basis
+    charges = place_rates(bill[~bill["ResourceId"].isin(pools["pool_id"])], regions)
+    pools = pools.assign(committed=pools["purchase_option"].isin(COMMITTED_TERMS))
+    bought = pools["purchase_option"].eq("purchase")
+    for name, keys, mine in ((BY_REGION, POOL_KEYS[2:0:-1], by_rate), (BY_TERMS, [*POOL_KEYS[2:0:-1], "committed"], by_rate & ~bought)):  # fmt: skip
+        held = charges.groupby(keys)[["accelerator_hours", "usd"]].sum()
+        asked = pools[mine].groupby(keys)["accelerator_hours"].sum()
+        enough = held[held["accelerator_hours"] >= HELD_SHARE * asked.reindex(held.index)]
+        each = (enough["usd"] / enough["accelerator_hours"]).rename("each")
+        own = pools[keys].join(each, on=keys)["each"].where(mine)
+        found, basis = own.fillna(found), basis.mask(own.notna(), name)
+    return found, basis
 
 
 def _not_in_bill(pools: pd.DataFrame, bill: pd.DataFrame | None) -> pd.Series:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from decimal import Decimal
 
 import pandas as pd
@@ -9,6 +11,7 @@ import pandas as pd
 from aifactory.errors import IdentityError
 from aifactory.inputs.billing import NO_ACCELERATOR, UNATTRIBUTED, accelerator_charges
 from aifactory.inputs.money import ZERO, exact_total, sum_exact
+from aifactory.inputs.plan import Region
 
 DIMENSIONS = {
     "team": "team",
@@ -122,3 +125,26 @@ def _must_equal(what: str, parts: Decimal, total: Decimal) -> None:
     if parts != total:
         msg = f"{what} adds up to {parts}, the bill to {total}"
         raise IdentityError(msg)
+
+
+def place_rates(billing: pd.DataFrame, regions: Sequence[Region]) -> pd.DataFrame:
+    """Accelerator-hours and their effective cost by accelerator, region of the plan and whether a commitment covers them.
+
+    A charge stands in the region of the plan that it names, or that its provider's region belongs to; in "" where that
+    is none or several.
+
+    Returns
+    -------
+    Columns accelerator_id, region, committed, accelerator_hours (h), usd.
+    """
+    usage = billing[(billing["accelerator_id"] != NO_ACCELERATOR) & accelerator_charges(billing)]
+    held = Counter(theirs for item in regions for theirs in set(item.provider_regions.values()))
+    ours = {theirs: item.region for item in regions for theirs in item.provider_regions.values() if held[theirs] == 1}
+    ours |= {item.region: item.region for item in regions}
+    placed = usage.assign(
+        region=usage["RegionId"].astype("str").map(ours).fillna(""),
+        committed=usage["purchase_option"] == "committed",
+        usd=usage["EffectiveCost"].astype("float64"),
+    )
+    keys = ["accelerator_id", "region", "committed"]
+    return placed.groupby(keys, as_index=False)[["accelerator_hours", "usd"]].sum()

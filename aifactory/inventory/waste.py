@@ -23,7 +23,7 @@ from aifactory.errors import IdentityError
 from aifactory.inputs.billing import DISCOUNT, UNATTRIBUTED
 from aifactory.inputs.money import exact_total
 from aifactory.inputs.workspace import Workspace
-from aifactory.inventory.service import BY_RATE, OWN_CHARGES
+from aifactory.inventory.service import NOT_IN_BILL, OWN_CHARGES
 from aifactory.inventory.spend import USAGE
 
 IDLE, OVERSIZED, UNUSED, FAILED = (
@@ -126,8 +126,8 @@ def _net_idle(pools: pd.DataFrame, costs: pd.DataFrame, usage: pd.DataFrame) -> 
     billed = costs[costs["pool"] == NO_POOL].groupby("accelerator_id")["usd"].sum()
     for accelerator in pools.loc[~own, "accelerator_id"].unique():
         mine = ~own & (pools["accelerator_id"] == accelerator).to_numpy()
-        hours = pools.loc[mine, "accelerator_hours"].sum()
-        share = pools.loc[mine, "idle_accelerator_hours"].sum() / hours if hours else 0.0
+        paid = pools.loc[mine, "paid_usd"].sum()
+        share = pools.loc[mine, "idle_usd"].sum() / paid if paid else 0.0
         limit = float(billed.get(accelerator, 0.0)) * share
         if net[mine].sum() > limit:
             net[mine] *= limit / net[mine].sum()
@@ -172,7 +172,7 @@ def _unused(pools: pd.DataFrame, usage: pd.DataFrame) -> list[dict[str, object]]
 def _failed(pools: pd.DataFrame, costs: pd.DataFrame, cases: pd.DataFrame) -> list[dict[str, object]]:
     """Failed share times the busy part of what each use case cost; a failed request counts as any other."""
     busy_of = pools.set_index("pool_id")["utilization_mean"].to_dict()
-    loose = pools[pools["priced_by"] == BY_RATE]
+    loose = pools[~pools["priced_by"].isin((OWN_CHARGES, NOT_IN_BILL))]
     hours = loose.groupby("accelerator_id")[["accelerator_hours", "idle_accelerator_hours"]].sum()
     mean = (1 - hours["idle_accelerator_hours"] / hours["accelerator_hours"]).to_dict()
     busy = [

@@ -1,6 +1,7 @@
 """Latency against SLO, token tails, pools and jobs of the month."""
 
 import dataclasses
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -226,6 +227,42 @@ def test_rented_hours_leave_nothing_for_bought_hardware_of_the_same_kind(mini_ws
     table = service.pool_summary(ws, rate, bill).set_index("pool_id")
     assert table.loc["own", "priced_by"] == service.NOT_IN_BILL and np.isnan(table.loc["own", "idle_usd"])
     assert table.loc["chat-pool", "paid_usd"] == pytest.approx(29760.10)
+
+
+@pytest.mark.parametrize(
+    ("eu_rate", "eu_held", "paid", "basis"),
+    [(20.0, 1.0, [8 * 744 * 5.0, 8 * 744 * 20.0], [service.BY_TERMS] * 2),
+     (20.0, 0.5, [8 * 744 * 5.0, 8 * 744 * 10.0], [service.BY_TERMS, service.BY_RATE])],
+)  # fmt: skip
+def test_a_pool_has_the_rate_of_its_region_where_the_bill_holds_its_hours(mini_ws, eu_rate, eu_held, paid, basis):
+    # 5,952 hours at USD 5 in us; in eu as many at USD 20, or half of them, whose pool then has the mean of all: USD 10
+    month, bill = mini_ws.month("pools"), mini_ws.table("billing").query("month == '2026-10'")
+    here = month[month["pool_id"] == "chat-pool"]
+    h100 = bill[bill["accelerator_id"] == "nvidia-h100-sxm"].iloc[:1]
+    lines = [
+        h100.assign(RegionId=place, accelerator_hours=hours, EffectiveCost=Decimal(str(hours * usd)))
+        for place, hours, usd in (("us-east-1", 5952.0, 5.0), ("eu", 5952.0 * eu_held, eu_rate))
+    ]
+    both = pd.concat([here.assign(pool_id="a"), here.assign(pool_id="b", region="eu")])
+    charges = pd.concat(lines, ignore_index=True)
+    rate = spend.accelerator_rate(charges)
+    table = service.pool_summary(with_tables(mini_ws, pools=both), rate, charges).set_index("pool_id")
+    assert table["paid_usd"].tolist() == pytest.approx(paid)
+    assert table["priced_by"].tolist() == basis
+
+
+def test_rented_and_committed_pools_of_a_region_have_their_own_rates(mini_ws):
+    month, bill = mini_ws.month("pools"), mini_ws.table("billing").query("month == '2026-10'")
+    here = month[month["pool_id"] == "chat-pool"]
+    h100 = bill[bill["accelerator_id"] == "nvidia-h100-sxm"].iloc[:1].assign(RegionId="us")
+    charges = pd.concat(
+        [h100.assign(purchase_option=option, accelerator_hours=5952.0, EffectiveCost=Decimal(str(5952 * usd)))
+         for option, usd in (("on_demand", 9), ("committed", 4))], ignore_index=True)  # fmt: skip
+    both = pd.concat([here.assign(pool_id="a"), here.assign(pool_id="b", purchase_option="reserved_1y")])
+    rate = spend.accelerator_rate(charges)
+    table = service.pool_summary(with_tables(mini_ws, pools=both), rate, charges).set_index("pool_id")
+    assert table["paid_usd"].tolist() == pytest.approx([5952 * 9, 5952 * 4])
+    assert table["paid_usd"].sum() == pytest.approx(float(charges["EffectiveCost"].sum()))
 
 
 def test_a_pool_that_the_bill_charges_as_another_accelerator_is_suspect(mini_ws, rate):
