@@ -46,6 +46,7 @@ def build_benchmark(ws: Workspace, *, unseen_classes: bool = False) -> Benchmark
     Classes of accelerator that nobody measured for such work have no capacity, unless `unseen_classes`
     asks for the wide interval that the other classes allow.
     """
+    ws = ws.without_ended()
     runs, cases = ws.table("benchmarks"), ws.table("use_cases")
     if cases.empty:
         msg = (

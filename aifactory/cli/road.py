@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -40,9 +41,10 @@ def new(folder: Annotated[Path, typer.Argument(help="Folder to create; must not 
     from aifactory.inputs.new import new_workspace
 
     new_workspace(folder)
-    console.print(f"Workspace created in {escape(str(folder))}")
+    console.print(f"Workspace created in {escape(str(folder))}", soft_wrap=True)
     console.print("Fill the tables and plan.yaml, then run:")
-    console.print(f"  aifactory check {escape(str(folder))}\n  aifactory run --workspace {escape(str(folder))}")
+    typed = escape(shlex.quote(str(folder)))
+    console.print(f"  aifactory check {typed}\n  aifactory run --workspace {typed}", soft_wrap=True)
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -218,7 +219,13 @@ def allowed_regions_known(tables: Tables, plan: Plan) -> Iterator[Finding]:
     for row, text in tables["use_cases"]["allowed_regions"].dropna().items():
         for value in (part.strip() for part in text.split(";")):
             if value not in known:
-                rule = f"is not described in plan.yaml.{nearest(value, sorted(known))}"
+                parts = {part.strip() for part in re.split(r"[|,/]", value)}
+                several = len(parts) > 1 and parts <= known
+                rule = (
+                    f"separate regions by ';': {'; '.join(sorted(parts))}"
+                    if several
+                    else f"is not described in plan.yaml.{nearest(value, sorted(known))}"
+                )
                 yield Finding(
                     "use_cases", "allowed_regions_known", "failed", rule, int(row) + 2, "allowed_regions", value
                 )

@@ -8,7 +8,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -104,6 +104,22 @@ class Workspace:
     def periods(self) -> list[str]:
         """Months with demand, jobs or charges, in order."""
         return _months(self.tables)
+
+    @property
+    def ended(self) -> frozenset[str]:
+        """Use cases whose month of retirement has come, and that nothing is asked of in the reporting month."""
+        cases = self.table("use_cases")
+        due = set(cases.loc[(cases["retire_month"] <= self.period).fillna(value=False), "use_case_id"])
+        asked = {name for table in ("demand_windows", "jobs") for name in self.month(table)["use_case_id"].unique()}
+        return frozenset(due - asked)
+
+    def without_ended(self) -> Workspace:
+        """The same without the use cases that have ended: what is still to be measured, chosen and planned."""
+        if not (ended := self.ended):
+            return self
+        own = {name: self.tables[name] for name in ("use_cases", "benchmarks", "demand_chain")}
+        kept = {name: rows[~rows["use_case_id"].isin(ended)].reset_index(drop=True) for name, rows in own.items()}
+        return replace(self, tables={**self.tables, **kept})
 
     @property
     def as_of(self) -> str:

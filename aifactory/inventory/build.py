@@ -87,6 +87,7 @@ def build_inventory(ws: Workspace) -> Inventory:
     pools = service.pool_summary(ws, rate, used)
     levels = service.service_levels(ws, profile)
     cases = _use_cases(ws, used, monthly)
+    going = cases[~cases["use_case_id"].isin(ws.ended)]
     hours, hourly = float(len(hours_of_month(ws.period))), hourly_demand(windows, ws)
     growth = token_growth(ws, windows)
     basis = demand_basis(ws, windows, monthly, profile, cases, growth)
@@ -94,8 +95,8 @@ def build_inventory(ws: Workspace) -> Inventory:
     return Inventory(
         period=ws.period,
         use_cases=cases,
-        coverage=coverage(cases),
-        owners_to_ask=owners_to_ask(cases),
+        coverage=coverage(going),
+        owners_to_ask=owners_to_ask(going),
         candidate_gaps=candidate_gaps(ws),
         candidate_owners=candidate_owners(ws),
         three_questions=three_questions(ws, hourly, monthly, cases, profile, levels),

@@ -38,9 +38,10 @@ def drift(ws: Workspace, monthly: pd.DataFrame) -> pd.DataFrame:
     """Population stability of lengths and mix, per use case and over all, against earlier months.
 
     Lengths come from the log histograms in tenths of the base month, shares from counts of requests; see
-    `demand.stability` for index, chance and verdict. Use cases without tokens or tenants have no such row.
+    `demand.stability` for index, chance and verdict. Use cases without tokens or tenants have no such row; the mix is
+    that of use cases which go on: one that ended as its owner said moves nothing that is still to be measured.
     """
-    serving = ws.table("use_cases").query("service_unit != 'accelerator_hour'")["use_case_id"]
+    serving = ws.without_ended().table("use_cases").query("service_unit != 'accelerator_hour'")["use_case_id"]
     counts = monthly[monthly["use_case_id"].isin(serving) & (monthly["requests"] > 0)]
     counts = counts.merge(ws.table("use_cases")[["use_case_id", "model"]], on="use_case_id")
     rows = [

@@ -23,8 +23,7 @@ def filled_fields(cases: pd.DataFrame) -> pd.DataFrame:
     """Whether each use case has each needed field; one column per field.
 
     Volume and cost count as filled where they were measured (`units_month`, `effective_cost_usd`).
-    Training needs no model, latency target or failure limit, and what is not live (an idea, a
-    retired use case) needs no cost.
+    Training needs no model, latency target or failure limit, and an idea, which is not live, needs no cost.
     """
     training = cases["service_unit"] == "accelerator_hour"
     not_live = cases["stage"].eq("idea")

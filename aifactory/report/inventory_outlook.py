@@ -36,7 +36,10 @@ def outlook(ws: Workspace, inv: Inventory, scores: ForecastScores) -> Group:
     answer += _creep(inv)
     if found.uncounted:
         answer += f" Without a known cost, {join_words(found.uncounted)} {'does' if len(found.uncounted) == 1 else 'do'} not move the total."
-    idea = inv.use_cases[~inv.use_cases["use_case_id"].isin(set(inv.forecast["use_case_id"]))]
+    ended = inv.use_cases["use_case_id"].isin(ws.ended)
+    if ended.any():
+        answer += f" {join_words(inv.use_cases.loc[ended, 'name'])} ended as planned and {'asks' if ended.sum() == 1 else 'ask'} for nothing."
+    idea = inv.use_cases[~inv.use_cases["use_case_id"].isin(set(inv.forecast["use_case_id"])) & ~ended]
     if len(idea):
         answer += (
             f" Not forecast, because nothing was measured and no demand chain is given: {join_words(idea['name'])}."

@@ -11,6 +11,8 @@ from aifactory.report.inventory_money import BILL, POOLS
 from aifactory.report.text import join_words, num, pct, plural, usd_compact
 
 TOP, DRAWN, SHOWN = 3, 7, 10
+#: Pools without a price that a sentence names.
+NAMED_POOLS = 4
 
 
 def waste_section(ws: Workspace, inv: Inventory) -> Group:
@@ -41,7 +43,10 @@ def _unpriced(inv: Inventory) -> str:
     if left.empty:
         return ""
     hours = num(left["idle_accelerator_hours"].sum(), 0)
-    return f" Not in it are {hours} idle accelerator-hours of {join_words(left['pool_id'])}, which the bill does not price."
+    largest = list(left.sort_values("idle_accelerator_hours", ascending=False, kind="stable")["pool_id"])
+    more = len(largest) - NAMED_POOLS
+    named = largest if more <= 1 else [*largest[:NAMED_POOLS], f"{more} more (table Accelerator pools)"]
+    return f" Not in it are {hours} idle accelerator-hours of {join_words(named)}, which the bill does not price."
 
 
 def _chart(ws: Workspace, inv: Inventory) -> Block:

@@ -250,12 +250,14 @@ def table_scorecard(ws: Workspace, short: Shortlist) -> Group:
 
 def penalties_section(ws: Workspace, short: Shortlist) -> Group:
     """Does cheap hardware stay cheap."""
-    table_frame = short.penalties.copy()
+    keys = ["use_case_id", "accelerator_id"]
+    out = pd.MultiIndex.from_frame(short.penalties[keys]).isin(pd.MultiIndex.from_frame(short.exclusions[keys]))
+    table_frame = short.penalties[~out].reset_index(drop=True)
     table_frame["penalties_usd"] = table_frame["total_usd"] - table_frame["compute_usd"]
     changed = [
         name
-        for name, rows in table_frame.groupby("use_case_id")
-        if not rows["cheapest_before_penalties"].equals(rows["cheapest_after_penalties"])
+        for name, rows in table_frame.dropna(subset="total_usd").groupby("use_case_id")
+        if rows["compute_usd"].idxmin() != rows["total_usd"].idxmin()
     ]
     dearest = table_frame.sort_values("penalties_usd", ascending=False).iloc[0] if len(table_frame) else None
     answer = (
@@ -299,7 +301,7 @@ def penalties_section(ws: Workspace, short: Shortlist) -> Group:
             columns=columns,
             groups=["use_case_id"],
             max_rows=40,
-            note="Compute: every node on its cheapest terms, one use case alone; units at their present value. Rework: each change of prompts, context or retrieval costs a share of the porting effort again. Low and high are the ends of the capacity interval.",
+            note="Platforms that no rule excludes. Compute: every node on its cheapest terms, one use case alone; units at their present value. Rework: each change of prompts, context or retrieval costs a share of the porting effort again. Low and high are the ends of the capacity interval.",
         ),
     )
 

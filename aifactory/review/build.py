@@ -333,7 +333,16 @@ def _changes(ws: Workspace, inventory: Inventory, last: str) -> pd.DataFrame:
         rows += [
             (ws.period, "seen in the data", name, "has demand for the first time", "") for name in sorted(now - before)
         ]
-        rows += [(ws.period, "seen in the data", name, "has no demand any more", "") for name in sorted(before - now)]
+        rows += [
+            (
+                ws.period,
+                "seen in the data",
+                name,
+                "has ended as planned" if name in ws.ended else "has no demand any more",
+                "",
+            )
+            for name in sorted(before - now)
+        ]
     return pd.DataFrame(rows, columns=["date", "kind", "subject", "text", "owner_role"])
 
 

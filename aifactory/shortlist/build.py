@@ -39,6 +39,7 @@ class Shortlist:
 
 def build_shortlist(ws: Workspace, inventory: Inventory, benchmark: Benchmark) -> Shortlist:
     """Exclude, price, score and decide every workload x platform cell, test the ranking, and choose per use case."""
+    ws = ws.without_ended()
     market = market_of(ws, inventory, money.baseline_accelerators(ws, benchmark.capacity), benchmark.capacity)
     penalties = money.horizon_costs(market, benchmark.capacity)
     exclusions = find_exclusions(ws, benchmark.capacity, penalties)

@@ -123,7 +123,17 @@ def _by_region(
     if allowed & places[accelerator] or not allowed <= {r.region for r in ws.plan.regions}:
         return None
     here, there = (", ".join(sorted(names)) for names in (allowed, places[accelerator]))
-    return "region", f"bound to {here}; no offer on record there, only in {there}: ask for one"
+    return "region", f"bound to {here}; no offer on record there, only in {there}: {_to_ask(ws, accelerator, allowed)}"
+
+
+def _to_ask(ws: Workspace, accelerator: str, allowed: set[str]) -> str:
+    """What to ask for where an accelerator has no offer: a renewal where a term still runs."""
+    book = ws.table("commitments")
+    mine = book[book["accelerator_id"].eq(accelerator) & book["region"].isin(allowed) & (book["end_month"] > ws.period)]
+    if mine.empty:
+        return "ask for one"
+    count, end = mine["accelerators"].sum(), mine["end_month"].max()
+    return f"{count:,.0f} are committed there until {end}; add the price of a renewal to prices"
 
 
 def _by_restriction(

@@ -123,6 +123,11 @@ BROKEN = {
         swap("use_cases.csv", "production,eu,", "production,eu; uss,"),
         "use_cases, row 3, column 'allowed_regions': value 'uss': is not described in plan.yaml. Did you mean 'us'?",
     ),
+    "regions of a residency rule with the wrong separator": (
+        "allowed_regions_known",
+        swap("use_cases.csv", "production,eu,", "production,us|eu,"),
+        "use_cases, row 3, column 'allowed_regions': value 'us|eu': separate regions by ';': eu; us",
+    ),
     "training that counts requests": (
         "unit_fits_class",
         swap("use_cases.csv", "accelerator_hour", "request"),

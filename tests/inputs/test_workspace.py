@@ -1,5 +1,6 @@
 """A workspace: found, loaded, cached, checked; its reporting month."""
 
+import dataclasses
 import hashlib
 from decimal import Decimal
 
@@ -307,3 +308,31 @@ def test_a_damaged_cache_is_built_again(mini):
 def test_the_report_collects_a_table_given_twice(mini):
     (mini / "jobs.csv.gz").write_bytes(b"")
     assert "two files for table 'jobs'" in "\n".join(check_workspace(mini).failures)
+
+
+def ending(ws, month, *, asked=False):
+    """The mini company whose images end in a month; nothing is asked of them in October unless told."""
+    cases, windows = ws.table("use_cases"), ws.table("demand_windows")
+    october = windows["window_start_utc"] >= pd.Timestamp("2026-10-01", tz="UTC")
+    left = windows if asked else windows[~(october & (windows["use_case_id"] == "images"))]
+    ends = cases["retire_month"].astype("str").mask(cases["use_case_id"] == "images", month)
+    tables = {"use_cases": cases.assign(retire_month=ends), "demand_windows": left}
+    return dataclasses.replace(ws, tables={**ws.tables, **tables})
+
+
+@pytest.mark.parametrize(
+    ("month", "asked", "ended"),
+    [
+        ("2026-10", False, {"images"}),
+        ("2026-09", False, {"images"}),
+        ("2026-11", False, set()),
+        ("2026-10", True, set()),
+    ],
+)
+def test_a_use_case_has_ended_from_its_month_of_retirement_on_unless_it_is_still_asked(mini_ws, month, asked, ended):
+    ws = ending(mini_ws, month, asked=asked)
+    assert ws.ended == ended
+    left = ws.without_ended()
+    assert set(left.table("use_cases")["use_case_id"]) == {"chat", "images", "models"} - ended
+    assert ("images" in set(left.table("benchmarks")["use_case_id"])) == (not ended)
+    assert (left is ws) == (not ended)

@@ -1,5 +1,7 @@
 """Whose figures are missing, by field and by role."""
 
+import dataclasses
+
 import pandas as pd
 import pytest
 
@@ -67,3 +69,19 @@ def test_roles_and_fields_count_the_same_gaps(inventory, sample_ws):
         gaps = (fields["total"] - fields["filled"]).loc[lambda counts: counts > 0]
         pd.testing.assert_series_equal(by_role.sort_index(), gaps.sort_index(), check_names=False)
         assert set(by_role.index) <= set(NEEDED)
+
+
+def test_an_owner_is_not_asked_for_what_has_ended(mini_ws):
+    cases, windows = mini_ws.table("use_cases"), mini_ws.table("demand_windows")
+    ends = cases["retire_month"].astype("str").mask(cases["use_case_id"] == "images", "2026-10")
+    october = windows["window_start_utc"] >= pd.Timestamp("2026-10-01", tz="UTC")
+    left = windows[~(october & (windows["use_case_id"] == "images"))]
+    ws = dataclasses.replace(
+        mini_ws, tables={**mini_ws.tables, "use_cases": cases.assign(retire_month=ends), "demand_windows": left}
+    )
+    found = build_inventory(ws)
+    assert found.coverage["total"].unique().tolist() == [2]
+    assert "head of brand" not in set(found.owners_to_ask["owner_role"])
+    assert "images" in set(found.use_cases["use_case_id"])  # the catalogue still holds it
+    mixes = found.drift[found.drift["what"].isin(["mix of use cases", "mix of models"])]
+    assert mixes.empty  # of one use case that goes on there is no mix

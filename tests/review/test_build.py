@@ -200,6 +200,16 @@ def test_changes_are_those_of_the_month_and_of_the_data(changed, road):
     }
 
 
+def test_what_ends_as_planned_is_said_so(changed, road):
+    demand = road.inventory.demand_monthly
+    gone = (demand["month"] == "2026-10") & (demand["use_case_id"] == "images")
+    ws = changed(use_cases=changed().table("use_cases").assign(retire_month="2026-10"))
+    windows = ws.table("demand_windows")
+    ws = dataclasses.replace(ws, tables={**ws.tables, "demand_windows": windows[windows["use_case_id"] != "images"]})
+    changes = build_review(ws, dataclasses.replace(road.inventory, demand_monthly=demand[~gone])).changes
+    assert changes.set_index("subject").loc["images", "text"] == "has ended as planned"
+
+
 def test_scenarios_carry_the_return_of_the_plan(approved, road):
     assert approved.review.scenarios["scenario"].tolist() == ["conservative", "expected", "aggressive"]
     assert "npv_usd" in approved.review.scenarios

@@ -149,3 +149,11 @@ def test_a_console_of_any_encoding_shows_every_name(tmp_path, encoding, shown):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert f"Workspace created in {shown}\n".encode(encoding) in done.stdout
+
+
+def test_the_next_commands_can_be_typed_as_they_are_printed(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "aifactory.cli", "new", "my company"], cwd=tmp_path, capture_output=True, check=False,
+        text=True,
+    )  # fmt: skip
+    assert "  aifactory check 'my company'\n  aifactory run --workspace 'my company'\n" in done.stdout

@@ -175,6 +175,12 @@ def test_an_owned_or_rented_platform_must_be_had_where_the_use_case_may_run(chan
         cases = mini_ws.table("use_cases").assign(allowed_regions=allowed)
         found = find_exclusions(changed(use_cases=cases, prices=prices), cell(accelerator=TPU))
         assert found["rule"].tolist() == expected, allowed
+    term = mini_ws.table("commitments").reindex([0]).assign(
+        accelerator_id=TPU, region=here[1], purchase_option="reserved_1y", accelerators=16, end_month="2027-03"
+    )  # fmt: skip
+    cases = mini_ws.table("use_cases").assign(allowed_regions=here[1])
+    reason = find_exclusions(changed(use_cases=cases, prices=prices, commitments=term), cell(accelerator=TPU))["reason"]
+    assert reason[0].endswith("16 are committed there until 2027-03; add the price of a renewal to prices")
 
 
 def test_support_must_outlast_the_horizon(rule, mini_ws):
