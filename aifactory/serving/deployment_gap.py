@@ -73,7 +73,8 @@ def deviations(target: str) -> dict[str, float]:
     return dict(zip(table["part"], table["deviation"].astype(float), strict=True))
 
 
-def _setup(rows: pd.DataFrame) -> np.ndarray:
+def setup_of(rows: pd.DataFrame) -> np.ndarray:
+    """Name of the setup of each row, shape (rows,)."""
     return rows[list(SETUP)].astype(str).agg("|".join, axis=1).to_numpy() if len(rows) else np.empty(0, dtype=object)
 
 
@@ -115,7 +116,7 @@ class GapModel:
         self.variance = FLOOR_VARIANCE + self.sizes["noise"] ** 2
         count = usable.groupby(number).size().to_numpy()
         self.noise = FLOOR_VARIANCE + self.sizes["noise"] ** 2 / np.minimum(count, COUNT_MAX)
-        codes, self.setups = pd.factorize(_setup(self.cells))
+        codes, self.setups = pd.factorize(setup_of(self.cells))
         self.setup = codes
         prior = covariance(self.cells, self.cells, self.parts, PARTS)
         self.inverse, self.noise, self.odd = robust_inverse(
@@ -126,7 +127,7 @@ class GapModel:
         """Gap and its standard deviation (uncalibrated) for rows with features."""
         cross, own = covariance(rows, self.cells, self.parts, PARTS), own_variance(rows, self.parts, PARTS)
         if len(self.odd):
-            setup = pd.Index(self.setups).get_indexer(_setup(rows))
+            setup = pd.Index(self.setups).get_indexer(setup_of(rows))
             odd = np.where(setup >= 0, self.odd[setup], 0.0)
             cross += odd[:, None] * (setup[:, None] == self.setup[None, :])
             own += odd

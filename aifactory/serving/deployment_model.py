@@ -2,12 +2,14 @@
 
 A worker holds n = min(N / workers, sequences that its memory left for KV cache holds). One decode step:
 
-    t = weights touched / (g B) + n context kv / (s B) + n work / C + n (in / out) work / C_prompt
+    t = weights touched / (g B) + n context kv / (s B) + n work / C + q g^c (work + attention) / C_prompt
         + 2 layers (start + moved) + layers t_layer + n t_sequence + 1 ms
 
 over g accelerators, s of which hold different KV (grouped heads split no further than their number, a latent
-cache not at all; attention ranks hold different sequences). Links across nodes are slower. Prompts share the
-step of an aggregated engine only. Weights touched by n sequences of a mixture: 1 - (1 - share)^n.
+cache not at all; attention ranks hold different sequences). q = n in / out tokens of prompts share the step of an
+aggregated engine only: each finished answer lets a prompt in. They are split less well than steps are (g^c), and
+what is moved between accelerators holds them too. Links across nodes are slower. An engine that does both spends more
+on each sequence than one that only decodes. Weights touched by n sequences of a mixture: 1 - (1 - share)^n.
 
 First token: the prompt's own time p, plus
 - the burst at the start of a closed loop, a share of n p, and M/D/1 waiting p u / (2 (1 - u)) at the share u of
@@ -29,7 +31,7 @@ from aifactory.serving.deployment_layout import AGGREGATED
 
 DENSE_SHARE = 0.95
 MEMORY_SHARE, WEIGHT_SLACK, KV_NARROW_HELD = 0.9, 1.05, 0.75
-LINK_SHARE, SLOW_LINK_GB_PER_S, SLOW_START = 0.7, 200.0, 2.5
+SLOW_LINK_GB_PER_S, SLOW_START = 200.0, 2.5
 BUSY_MAX, SOFTNESS = 0.95, 0.25
 
 
@@ -68,15 +70,18 @@ def _step_s(v: dict[str, np.ndarray], held: np.ndarray, c: dict[str, float]) -> 
     narrow = np.where(v["weight_bytes"] < 2, c["kv_narrow"], 1.0)
     kv = held * (v["isl"] + v["osl"] / 2) * v["kv_gb"] * narrow / v["kv_shards"]
     memory = (v["params_b"] * v["weight_bytes"] * touched / gpus + kv) / (v["bandwidth"] * c["bandwidth"])
-    work = 2e-3 * v["active_b"] * np.where(mixture, c["moe_compute"], 1.0) / gpus / v["peak"]
+    wide = np.where(mixture, c["moe_compute"], 1.0)
+    work = 2e-3 * v["active_b"] * wide / gpus / v["peak"]
+    prompts = np.where(v["together"], held * v["isl"] / v["osl"], 0.0)
+    scores = c["attention"] * 2e-12 * v["isl"] * layers * v["width"] / gpus / v["peak"]
+    mixed = prompts * gpus ** c["prompt_split"] * (work + scores) / c["prefill"]
     far = gpus > v["node"]
-    link = np.where(far, np.minimum(v["link"], c["far_link"]), v["link"])
+    link = c["link"] * np.where(far, np.minimum(v["link"], c["far_link"]), v["link"])
     start = np.where(far, c["far_us"], c["allreduce_us"]) * np.where(v["link"] > SLOW_LINK_GB_PER_S, 1.0, SLOW_START)
-    moved = held * v["width"] * 2e-9 / (LINK_SHARE * link) / v["ranks"]
+    moved = (held + prompts) * v["width"] * 2e-9 / link / v["ranks"]
     links = np.where(gpus > 1, 2 * layers * (1e-6 * start + 2 * moved), 0.0)
-    mixed = np.where(v["together"], c["mixed"] * held * v["isl"] / v["osl"] * work / c["prefill"], 0.0)
     each_layer = 1e-6 * layers * c["layer_us"] * np.where(mixture, c["moe_layer"], 1.0)
-    each_sequence = 1e-6 * held / v["ranks"] * c["sequence_us"]
+    each_sequence = 1e-6 * held / v["ranks"] * np.where(v["together"], c["sequence_us"], c["sequence_apart_us"])
     return memory + held * work / c["compute"] + links + mixed + each_layer + each_sequence + 1e-3 * c["step_ms"]
 
 

@@ -13,8 +13,9 @@ H200 = {
     "concurrency": 16.0, "isl": 1024.0, "osl": 1024.0, "sparse": "dense", "split": "aggregated",
 }  # fmt: skip
 BARE = {
-    "bandwidth": 1.0, "compute": 1.0, "prefill": 1.0, "layer_us": 0.0, "sequence_us": 0.0, "allreduce_us": 0.0, "far_us": 0.0,
-    "far_link": 50.0, "kv_narrow": 1.0, "moe_compute": 1.0, "moe_layer": 1.0, "step_ms": 0.0, "mixed": 0.0,
+    "bandwidth": 1.0, "compute": 1.0, "prefill": np.inf, "prompt_split": 0.0, "attention": 1.0, "layer_us": 0.0,
+    "sequence_us": 0.0, "sequence_apart_us": 0.0, "allreduce_us": 0.0, "link": 1.0, "far_us": 0.0, "far_link": 50.0,
+    "kv_narrow": 1.0, "moe_compute": 1.0, "moe_layer": 1.0, "step_ms": 0.0,
     "expert_spread": 1.0, "ttft_dense": 1.0, "ttft_mixture": 1.0, "ttft_far": 1.0, "ttft_layer_us": 0.0, "ttft_burst": 0.0,
     "ttft_steady": 0.0, "ttft_full": 0.0, "ttft_behind": 0.0, "ttft_transfer_ms": 0.0, "ttft_steps": 0.0, "ttft_ms": 0.0,
     "ttft_client_us": 0.0,
@@ -40,6 +41,31 @@ def test_a_mixture_of_experts_reads_only_what_its_tokens_touch():
     assert one == pytest.approx(1e3 * (70 * 0.1 / 4800 + 2e-3 * 7 / 1500))
     many, _ = closed_form(BARE, gpus=1.0, active_b=7.0, sparse="mixture", concurrency=500.0, kv_gb=1e-12)
     assert many == pytest.approx(1e3 * (70 / 4800 + 500 * 2e-3 * 7 / 1500), rel=1e-3)
+
+
+def test_prompts_let_in_by_finished_answers_share_the_step_of_an_aggregated_engine_only():
+    """16 answers of 1,024 tokens let one prompt in every 64 steps: 16 tokens of prompts a step."""
+    alone = {"gpus": 1.0, "kv_shards": 1.0}
+    free, mixed = closed_form(BARE, **alone)[0], closed_form(BARE | {"prefill": 0.5}, **alone)[0]
+    each = (2e-3 * 70 + 2e-12 * 1024 * 80 * 8192) / 1500
+    assert mixed - free == pytest.approx(1e3 * 16 * each / 0.5)
+    apart = alone | {"split": "disaggregated"}
+    assert closed_form(BARE | {"prefill": 0.5}, **apart)[0] == pytest.approx(closed_form(BARE, **apart)[0])
+
+
+def test_prompts_and_answers_are_moved_between_accelerators_and_split_less_well():
+    links = closed_form(BARE)[0] - closed_form(BARE | {"link": np.inf})[0]
+    assert links == pytest.approx(1e3 * 2 * 80 * 2 * (16 + 16) * 8192 * 2e-9 / 450)
+    whole, lost = (closed_form(BARE | {"prefill": 1.0, "prompt_split": loss})[0] for loss in (0.0, 0.5))
+    each = (2e-3 * 70 + 2e-12 * 1024 * 80 * 8192) / 4 / 1500
+    assert lost - whole == pytest.approx(1e3 * 16 * each * (4**0.5 - 1))
+
+
+@pytest.mark.parametrize("split", ["aggregated", "disaggregated"])
+def test_the_host_s_time_for_a_sequence_is_that_of_the_way_of_serving(split):
+    name = {"aggregated": "sequence_us", "disaggregated": "sequence_apart_us"}[split]
+    slower = closed_form(BARE | {name: 50.0}, split=split, ranks=2.0)[0] - closed_form(BARE, split=split, ranks=2.0)[0]
+    assert slower == pytest.approx(8 * 0.05)
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ def test_published_rounds_are_inside_their_targets_as_measured(split, scenario, 
 
 
 @pytest.mark.real
-@pytest.mark.parametrize(("target", "by_system", "by_path"), [("tpot", 0.137, 0.124), ("ttft", 0.349, 0.257)])
+@pytest.mark.parametrize(("target", "by_system", "by_path"), [("tpot", 0.125, 0.112), ("ttft", 0.347, 0.255)])
 def test_deployments_with_whole_systems_and_model_paths_left_out_as_measured(shared_dir, target, by_system, by_path):
     rows = read_deployments(shared_dir / "data/measured/silicon_ttft_tpot.csv.gz")
     model = GapModel(rows, target)
@@ -63,7 +63,7 @@ def test_deployments_with_whole_systems_and_model_paths_left_out_as_measured(sha
         off = model.left_out(model.cells[column])[0]
         predicted = (model.gap - off)[model.membership.to_numpy()]
         error = pd.Series(np.abs(np.expm1(predicted - model.row_gap)))
-        assert error.median() == pytest.approx(measured, abs=0.015)
+        assert error.median() == pytest.approx(measured, abs=0.01)
 
 
 def test_nested_fits_never_see_what_is_left_out(tmp_path, monkeypatch):
