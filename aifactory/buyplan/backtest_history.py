@@ -104,7 +104,7 @@ def standing(table: pd.DataFrame) -> tuple[str, float]:
 
 def _load(case: Case, pool: int, by_pair: dict[tuple[str, str], pd.DataFrame], end: pd.Timestamp) -> np.ndarray | None:
     """(hours,) accelerators that a pool keeps ready for its load; None where its streams were not measured hour by hour."""
-    rows = case.streams.table[case.streams.pool == pool]
+    rows = case.streams.table[(case.streams.pool == pool) & case.streams.main]
     series = []
     for stream in rows[~rows["movable"]].itertuples():
         seen = by_pair.get((stream.use_case_id, stream.region))

@@ -79,8 +79,7 @@ class Case:
     @property
     def today_units(self) -> np.ndarray:
         """Units of the period in every month, [T + 1, K]."""
-        units = self.streams.units[EXPECTED]
-        return np.broadcast_to(units[:1], units.shape)
+        return self.streams.today_units
 
 
 @dataclass(frozen=True)
@@ -141,9 +140,7 @@ def build_case(
         owned_accelerators=owned,
         porting=porting,
         loads=tuple(build_load(streams, slots, units) for units in streams.units),
-        today=build_load(
-            streams.of_today(), slots, np.broadcast_to(streams.units[EXPECTED, :1], streams.units[EXPECTED].shape)
-        ),
+        today=build_load(streams.of_today(), slots, streams.today_units),
     )
 
 

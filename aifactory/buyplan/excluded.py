@@ -27,10 +27,9 @@ from aifactory.buyplan.stress.replan import Replanner
 from aifactory.buyplan.stress.world import world_of
 from aifactory.demand.scenarios import Paths
 from aifactory.finance.cashflow import discount_factors
-from aifactory.finance.unit_cost import load_factor
 from aifactory.fleet.node_sizes import with_sizes
 from aifactory.fleet.nodes import TooManyNodesError
-from aifactory.fleet.streams import ABOUT_POOLS, Streams
+from aifactory.fleet.streams import ABOUT_POOLS, Streams, work_per_unit
 from aifactory.fleet.terms import BOUGHT
 
 #: Groups of like paths.
@@ -87,7 +86,7 @@ def value_excluded(case: Case, paths: Paths, problem: Problem, nodes: np.ndarray
         ["use_case_id", "accelerator_id"]
     )["rule"]
     once = once_usd(cells.penalties)
-    chosen = table.drop_duplicates("use_case_id").set_index("use_case_id")["accelerator_id"]
+    chosen = table[case.streams.main].drop_duplicates("use_case_id").set_index("use_case_id")["accelerator_id"]
     rows = []
     for cell in known.itertuples():
         home = chosen.get(cell.use_case_id)
@@ -143,11 +142,19 @@ class Values:
         now = moved = 0.0
         for at in np.flatnonzero(table["use_case_id"] == cell.use_case_id):
             region, home = table["region"].iloc[at], table["accelerator_id"].iloc[at]
+            if home == cell.accelerator_id:
+                continue
             here = set(np.flatnonzero((table["region"] == region) & (table["accelerator_id"] == home)))
             there = set(np.flatnonzero((table["region"] == region) & (table["accelerator_id"] == cell.accelerator_id)))
             now += self._value(home, here) + self._value(cell.accelerator_id, there)
             moved += self._value(home, here - {at}) + self._value(cell.accelerator_id, there, (int(at), cell))
         return now, moved
+
+    def of_place(self, streams: Streams, place: tuple[str, str]) -> float:
+        """V of the platform of a region and accelerator with those of some streams that run there; 0 without any."""
+        here = (streams.table["region"] == place[0]) & (streams.table["accelerator_id"] == place[1])
+        rows = tuple(np.flatnonzero(here))
+        return self._cost(self._sized(_streams_on(streams, place[1], self.about, rows, None))) if rows else 0.0
 
     def _value(self, accelerator: str, rows: Iterable[int], guest: tuple[int, object] | None = None) -> float:
         rows = tuple(sorted(int(row) for row in rows))
@@ -203,9 +210,7 @@ def _streams_on(
         last, cell = len(table) - 1, guest[1]
         table.loc[last, MEASURED] = [getattr(cell, name) for name in MEASURED]
         table.loc[last, "measured_failure_rate"] = cell.failure_rate
-        hours = table["service_unit"] == "accelerator_hour"
-        measured = table["measured_failure_rate"].mask(hours, 0.0).fillna(0.0)
-        table["load_factor"] = load_factor(table["failure_rate"].mask(hours, 0.0), measured)
+        table["load_factor"] = work_per_unit(table)
     table = table.assign(accelerator_id=accelerator, pool=0)
     pools = table[["region", "accelerator_id"]].drop_duplicates().join(about, on="accelerator_id")
     return replace(streams, table=table, pools=pools)

@@ -248,7 +248,7 @@ def stream_paths(case: Case, paths: Paths) -> np.ndarray:
     table = case.streams.table
     at = [paths.workloads.index(name) for name in table["use_case_id"]]
     place = [paths.regions.index(name) for name in table["region"]]
-    return case.streams.accelerators(np.moveaxis(paths.work[:, at, place], 1, 2))
+    return case.streams.accelerators(np.moveaxis(paths.work[:, at, place], 1, 2) * case.streams.share[1:])
 
 
 def block_demand(case: Case, wanted: np.ndarray) -> np.ndarray:
@@ -260,7 +260,7 @@ def block_demand(case: Case, wanted: np.ndarray) -> np.ndarray:
     load.
     """
     streams = case.streams
-    today = streams.accelerators(streams.units[EXPECTED, 0])
+    today = streams.accelerators(streams.table["units_month"].to_numpy(dtype=float))
     peak = streams.table["peak_factor"].to_numpy()[:, None]
     edges = np.cumsum((0.0, *BLOCK_SHARES))
     found = np.zeros((*wanted.shape, len(BLOCK_SHARES)))

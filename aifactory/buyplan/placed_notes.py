@@ -7,6 +7,7 @@ import pandas as pd
 from aifactory.buyplan.case import Case
 from aifactory.buyplan.governance import money
 from aifactory.fleet.placed import BOUGHT, PLACE, unused_usd
+from aifactory.fleet.streams import HOSTED_ONLY
 
 RENTED = ("lease", "reserved_1y", "reserved_3y", "capacity_block")
 NAMED = 4
@@ -88,12 +89,17 @@ def _way_out(others: list[str]) -> str:
 def served_elsewhere(case: Case, region: str, accelerator_id: str) -> list[str]:
     """Use cases that the plan leaves out and that may run on an accelerator in a region today.
 
-    Those whose `baseline_accelerators` of plan.yaml name it, and those for which it names none.
+    Those whose `baseline_accelerators` of plan.yaml name it, and those for which it names none; not those of hosted models.
     """
     today, found = case.plan.baseline_accelerators, set()
     for row in case.streams.not_sized.itertuples(index=False):
         here = not row.region or region in row.region.split(";")
-        if here and row.units_month > 0 and today.get(row.use_case_id, accelerator_id) == accelerator_id:
+        if (
+            here
+            and row.units_month > 0
+            and row.reason != HOSTED_ONLY
+            and today.get(row.use_case_id, accelerator_id) == accelerator_id
+        ):
             found.add(row.use_case_id)
     return sorted(found)
 

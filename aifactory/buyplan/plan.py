@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from aifactory.buyplan.attribution import unit_cost_frame, unit_summary_frame
 from aifactory.buyplan.backtest_history import HistoryBasis, history_basis
 from aifactory.buyplan.bands import bands_frame, fleet_frame, orders_frame
 from aifactory.buyplan.booking import leases_frame, tax_regimes_frame
-from aifactory.buyplan.case import Answer, Case, build_case, justified, solve_expected
+from aifactory.buyplan.case import Answer, Case, justified, solve_expected
 from aifactory.buyplan.caveats import example_sentences, surplus_sentences, warnings_list
 from aifactory.buyplan.choose import Chosen, choose_orders, quick_orders
 from aifactory.buyplan.compare import HOSTED, Resolve, api_frame, comparisons_frame, worse_policies
@@ -28,9 +28,11 @@ from aifactory.buyplan.hosted import Hosted, hosted_option
 from aifactory.buyplan.keep import earlier_steps
 from aifactory.buyplan.no_platform import no_platform_sentences
 from aifactory.buyplan.options_table import break_even_frame, options_frame
+from aifactory.buyplan.paid_kit import Move, decide_moves
 from aifactory.buyplan.ports import Ports, decide_ports
+from aifactory.buyplan.prepare import Prepared, prepare_case
 from aifactory.buyplan.reasons import with_reasons
-from aifactory.buyplan.reserve_curve import over_average, size_stream_reserves, with_reserves
+from aifactory.buyplan.reserve_curve import over_average, with_reserves
 from aifactory.buyplan.returns import ReturnsBasis, returns_basis
 from aifactory.buyplan.scenario_orders import solve_over_paths
 from aifactory.buyplan.sizes import sizes_frame
@@ -45,29 +47,20 @@ from aifactory.buyplan.statements import (
 )
 from aifactory.buyplan.stress.basis import StressBasis, stress_basis
 from aifactory.buyplan.tornado import tornado_frame
-from aifactory.buyplan.waiting import with_waiting
 from aifactory.buyplan.what_ifs import what_ifs_frame
 from aifactory.demand.decision_paths import decision_paths
-from aifactory.demand.forecast import simulate_demand
 from aifactory.demand.scenario_inputs import read_workloads, settings_of
 from aifactory.demand.scenarios import Paths, simulate_paths
-from aifactory.finance.prices import KEYS, add_server, price_table
-from aifactory.fleet.node_sizes import with_sizes
-from aifactory.fleet.placed import PLACE
 from aifactory.fleet.streams import (
     NO_PLATFORM,
     Streams,
-    build_streams,
     need_frame,
     not_sized_sentences,
-    owned_accelerators,
-    period_shapes,
 )
 from aifactory.inputs.contracts import load_contract
 from aifactory.inputs.plan import Plan
 from aifactory.shortlist.money import baseline_accelerators
 from aifactory.shortlist.outcome import reasons_not_chosen
-from aifactory.shortlist.plan_terms import Market, bought_nodes, market_of
 
 if TYPE_CHECKING:
     from aifactory.benchmark import Benchmark
@@ -121,36 +114,6 @@ class BuyPlan:
     returns: ReturnsBasis | None = None  # what `draw_returns` evaluates; None where no value is stated
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """The case of one choice of platforms, before anything is ordered."""
-
-    case: Case | None  # None where no demand can be sized
-    streams: Streams
-    restream: Callable[[Plan], Streams]
-    reserves: pd.DataFrame
-    uncounted: list[str]  # what is in no cost, in words
-
-
-def prepare_case(ws: Workspace, inventory: Inventory, benchmark: Benchmark, shortlist: Shortlist) -> Prepared:
-    """Streams, prices and orders placed before, for the platforms that the shortlist chose."""
-    offers = add_server(ws.table("prices"), ws.table("accelerators"), ws.table("operating_costs"))
-    prices = price_table(offers, ws.plan, ws.as_of)
-    reserves = size_stream_reserves(ws, inventory, shortlist.choice, prices)
-    restream = stream_builder(ws, inventory, benchmark, shortlist, over_average(reserves))
-    priced, uncounted = with_waiting(ws.plan, ws.month("latency_histograms"), ws.month("demand_windows"))
-    streams = restream(ws.plan)
-    if streams.table.empty:
-        return Prepared(None, streams, restream, reserves, uncounted)
-    market = market_of(ws, inventory, baseline_accelerators(ws, benchmark.capacity), benchmark.capacity)
-    restream, prices = in_nodes_as_sold(market, streams, restream, prices)
-    streams = restream(ws.plan)
-    owned = owned_accelerators(inventory.pools, ws.plan, streams)
-    porting = porting_costs(shortlist.penalties, shortlist.choice)
-    case = build_case(priced, streams, prices, owned=owned, porting=porting, book=ws.table("commitments"))
-    return Prepared(case, streams, restream, reserves, uncounted)
-
-
 def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, shortlist: Shortlist) -> BuyPlan:
     """Build the buy plan of a workspace from the results of the stages before it."""
     made = prepare_case(ws, inventory, benchmark, shortlist)
@@ -162,7 +125,7 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
     workloads, regions = read_workloads(inventory.demand_basis, ws.plan, ws.period)
     paths = decision_paths(simulate_paths(workloads, regions, settings_of(ws.plan, ws.period, PATHS)))
     cells = _cells(accelerators, benchmark, shortlist)
-    made, ports = _with_ports(ws, inventory, benchmark, shortlist, (made, cells, paths))
+    made, ports, moves = _on_platforms(ws, inventory, benchmark, shortlist, (made, cells, paths))
     cells = replace(cells, reasons=cells.reasons | ports.reasons())
     case, reserves = made.case, made.reserves
     chosen = choose_orders(case, paths, earlier_steps(ws.table("approved_bands"), ws.period))
@@ -196,7 +159,8 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
         wanted=stream_paths(case, paths),
     )
     classes = accelerators.drop_duplicates("accelerator_id").set_index("accelerator_id")["platform_class"]
-    notes = [*ports.sentences(ws.plan, classes, ws.period), *unplaced, *plan.warnings]
+    notes = [move.sentence(case.streams.months) for move in moves]
+    notes += [*ports.sentences(ws.plan, classes, ws.period), *unplaced, *plan.warnings]
     notes += _last_notes(ws, made, case, answer, chosen)
     plan = replace(plan, warnings=notes, ports=ports.table, hosted=hosted.table if hosted else pd.DataFrame())
     history = history_basis(case, stress, ws.table("demand_windows"), ws.period)
@@ -226,26 +190,34 @@ def _unplaced(plan: Plan, streams: Streams, benchmark: Benchmark, shortlist: Sho
     return no_platform_sentences(left, shortlist.exclusions, benchmark.capacity, plan.candidates)
 
 
-def _with_ports(
+def _on_platforms(
     ws: Workspace,
     inventory: Inventory,
     benchmark: Benchmark,
     shortlist: Shortlist,
     first: tuple[Prepared, Cells, Paths],
-) -> tuple[Prepared, Ports]:
-    """The case once it is decided what is ported."""
+) -> tuple[Prepared, Ports, list[Move]]:
+    """The case once it is decided what is ported, and what runs on capacity that is paid for."""
     made, cells, paths = first
+    chosen = shortlist
 
     def again(choice: pd.DataFrame) -> Case:
+        nonlocal made, chosen
+        chosen = replace(shortlist, choice=choice)
+        made = prepare_case(ws, inventory, benchmark, chosen)
+        return made.case
+
+    def moved(moves: Sequence[Move]) -> Case:
         nonlocal made
-        made = prepare_case(ws, inventory, benchmark, replace(shortlist, choice=choice))
+        made = prepare_case(ws, inventory, benchmark, chosen, moves)
         return made.case
 
     today = baseline_accelerators(ws, benchmark.capacity)
     ports = decide_ports(
         made.case, again, choice=shortlist.choice, matrix=shortlist.matrix, today=today, cells=cells, paths=paths
     )
-    return made, ports
+    moves = decide_moves(made.case, moved, cells=cells, paths=paths, period=ws.period)
+    return made, ports, moves
 
 
 def with_dates(plan: BuyPlan, ws: Workspace, inventory: Inventory, ports: Sequence[tuple] = ()) -> BuyPlan:
@@ -373,63 +345,6 @@ def report(
         leases=leases_frame(case, answer, justified(answer.expected)),
         returns=returns_basis(case, answer, api),
     )
-
-
-def stream_builder(
-    ws: Workspace,
-    inventory: Inventory,
-    benchmark: Benchmark,
-    shortlist: Shortlist,
-    capacity_over_average: Mapping[tuple[str, str], float] | None = None,
-) -> Callable[[Plan], Streams]:
-    """Return the function that makes the streams of any plan from the results of the stages before."""
-    profile, use_cases, monthly = inventory.demand_profile, ws.table("use_cases"), inventory.demand_monthly
-    fixed = {
-        "demand_profile": profile,
-        "tokens": monthly[monthly["month"] == ws.period],
-        "use_cases": use_cases,
-        "accelerators": ws.table("accelerators"),
-        "choice": shortlist.choice,
-        "capacity": benchmark.capacity,
-        "shapes": period_shapes(ws.table("demand_windows"), profile, ws.period),
-        "capacity_over_average": capacity_over_average,
-    }
-
-    # of the assumptions that are varied, growth_damping alone moves demand
-    forecasts = {ws.plan.assumptions["growth_damping"]: inventory.forecast}
-
-    def build(plan: Plan) -> Streams:
-        damping = plan.assumptions["growth_damping"]
-        if damping not in forecasts:
-            forecasts[damping] = simulate_demand(inventory.demand_basis, plan, ws.period).frame
-        return build_streams(plan, ws.period, forecast=forecasts[damping], **fixed)
-
-    return build
-
-
-def in_nodes_as_sold(
-    market: Market, streams: Streams, restream: Callable[[Plan], Streams], prices: pd.DataFrame
-) -> tuple[Callable[[Plan], Streams], pd.DataFrame]:
-    """`restream` with the instances or servers that serve every pool at least cost, and `prices` with their offers.
-
-    Accelerators and regions that serve nothing keep their prices and the node of the catalogue.
-    """
-    sized, sold = bought_nodes(market, streams)
-    sizes = sized.pools.set_index(PLACE)["accelerators_per_node"]
-
-    def build(plan: Plan) -> Streams:
-        found = restream(plan)
-        return with_sizes(found, sizes.loc[pd.MultiIndex.from_frame(found.pools[PLACE])].to_numpy())
-
-    served = pd.MultiIndex.from_frame(prices[PLACE]).isin(sizes.index)
-    both = pd.concat([prices[~served], sold.reindex(columns=prices.columns)], ignore_index=True)
-    return build, both.sort_values(KEYS, kind="stable", ignore_index=True)
-
-
-def porting_costs(penalties: pd.DataFrame, choice: pd.DataFrame) -> dict[str, float]:
-    """Cost of moving each use case to its chosen accelerator, USD."""
-    chosen = choice[["use_case_id", "accelerator_id"]].merge(penalties, on=["use_case_id", "accelerator_id"])
-    return chosen.set_index("use_case_id")["porting_usd"].fillna(0.0).to_dict()
 
 
 def pools_frame(case: Case, answer: Answer, installed: pd.DataFrame) -> pd.DataFrame:

@@ -109,7 +109,7 @@ def decide_ports(
     others = {name: _others(name, matrix, cells, today, porting) for name in asked if name not in scored}
     rows: dict[str, dict] = {}
     while open_ports := [name for name in asked if name not in rows or rows[name]["ported"]]:
-        values = _values(case, paths, cells) if any(others.get(name) for name in open_ports) else None
+        values = quick_values(case, paths, cells) if any(others.get(name) for name in open_ports) else None
         for name in open_ports:
             facts = {"use_case_id": name, "chosen_id": asked[name], "ported": True, "by_score": name in scored}
             usd = {"porting_usd": float(porting[name, asked[name]])}
@@ -142,7 +142,7 @@ def _others(name: str, matrix: pd.DataFrame, cells: Cells, today: pd.Series, por
     return [at for at in dict.fromkeys(named) if at in known and porting.get((name, at), np.nan) == 0.0]
 
 
-def _values(case: Case, paths: Paths, cells: Cells) -> Values:
+def quick_values(case: Case, paths: Paths, cells: Cells) -> Values:
     """Values of platforms at the weights of a quick plan of the case."""
     problem = problem_of(case, paths)
     nodes = np.zeros(len(problem.orders))

@@ -255,7 +255,7 @@ def _factors(case: Case) -> tuple[Factors, dict[str, str]]:
     low, high = (streams.band[index][1:].sum(axis=0) for index in (0, 1))
     names = list(table["use_case_id"] + "/" + table["region"])
     for index, name in enumerate(names):
-        if units[index] > 0:
+        if units[index] > 0 and name not in names[:index]:
             ends = np.clip([low[index] / units[index], high[index] / units[index]], 1e-3, 1e3)
             factor = Factor(f"level:{name}", min(ends[0], 1.0), 1.0, max(ends[1], 1.0), "demand")
             found.append((factor, "P10 and P90 of the demand simulation"))

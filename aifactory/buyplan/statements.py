@@ -142,7 +142,10 @@ def _rates(net: np.ndarray, rate: float) -> dict:
 
 
 def approved_plan_frame(case: Case, answer: Answer, period: str) -> pd.DataFrame:
-    """Monthly figures per use case and region in the columns of the approved_plan contract."""
+    """Monthly figures per use case and region in the columns of the approved_plan contract.
+
+    What runs on two accelerators in a month stands under the one that works more.
+    """
     streams, solution = case.streams, answer.expected
     shares = attribute_hours(case, solution, streams.units[EXPECTED])
     lines = cost_by_stream(case, solution, shares)
@@ -176,7 +179,15 @@ def approved_plan_frame(case: Case, answer: Answer, period: str) -> pd.DataFrame
     frame = frame.assign(**{name: values[1:].ravel() for name, values in columns.items()})
     require_equal("approved plan and cash", frame["compute_cash_usd"].sum(), frame["compute_usd"].sum())
     require_equal("approved plan and cost lines", frame["cost_usd"].sum(), sum(solution.ledger.lines.values()).sum())
-    return frame
+    return frame if case.streams.main.all() else _one_accelerator(frame, list(columns))
+
+
+def _one_accelerator(frame: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    """One row per month, use case and region: sums, under the accelerator that works most of the hours."""
+    keys, about = ["month", "use_case_id", "region"], ["plan_period", "accelerator_id"]
+    busiest = frame.sort_values("accelerator_hours", ascending=False, kind="stable").groupby(keys)[about].first()
+    sums = frame.groupby(keys, sort=False)[columns].sum(min_count=1)
+    return sums.join(busiest).reset_index()[list(frame.columns)]
 
 
 def check_statements(cash_flow: pd.DataFrame, costs: pd.DataFrame) -> None:

@@ -32,6 +32,7 @@ CHANCE_COLUMNS = ["in_progress_per_accelerator", "spread_constant", "binding_slo
 EXPECTED = SCENARIOS.index("expected")
 NOT_SIZED = [*KEY, "service_unit", "units_month", "units_most", "month_most", "reason"]
 NO_PLATFORM = "no accelerator chosen in the shortlist"
+HOSTED_ONLY = "its model is hosted only: no accelerator runs it"
 STATED_ONLY = "nothing was measured and no demand chain is given, its owner states a volume"
 
 
@@ -52,6 +53,9 @@ class Streams:
     chance: (
         np.ndarray
     )  # [T + 1, K] accelerators that keep the SLO though requests come by chance, over those of an even load
+    share: (
+        np.ndarray
+    )  # [T + 1, K] part of a use case in a region that runs on this accelerator; it is in units and band
 
     @cached_property
     def pool(self) -> np.ndarray:
@@ -67,13 +71,25 @@ class Streams:
         """Average accelerators at work for the units of each month, [..., T + 1, K]: units grow in size."""
         return self.accelerators(units * self.size)
 
+    @property
+    def today_units(self) -> np.ndarray:
+        """Units of the period in every month, [T + 1, K], where they are served in that month."""
+        mean = self.share[1:].mean(axis=0)
+        return self.table["units_month"].to_numpy() / np.where(mean > 0, mean, 1.0) * self.share
+
+    @property
+    def main(self) -> np.ndarray:
+        """[K] rows that serve most of their use case in their region: all where none is served on two accelerators."""
+        most = pd.Series(self.share.sum(axis=0)).groupby([self.table[name].to_numpy() for name in KEY])
+        return most.rank(method="first", ascending=False).to_numpy() == 1
+
     def take(self, rows: Sequence[int]) -> Streams:
         """Some streams in the order of `rows`; the pools stay all."""
         rows = list(rows)
         return replace(
             self, table=self.table.iloc[rows].reset_index(drop=True), units=self.units[:, :, rows],
             reserve=self.reserve[:, rows], rule=self.rule[:, rows], shape=self.shape[rows], size=self.size[:, rows],
-            chance=self.chance[:, rows], band=self.band[:, :, rows],
+            chance=self.chance[:, rows], band=self.band[:, :, rows], share=self.share[:, rows],
         )  # fmt: skip
 
     def of_today(self) -> Streams:
@@ -132,9 +148,10 @@ def build_streams(
         _by_month(table, forecast, months, name, table["units_month"])[EXPECTED] for name in ("units_p10", "units_p90")
     ]
     streams = Streams(
-        table, pools, months, units, reserve, rule, shape, not_sized, size, np.array(band), np.ones_like(size)
-    )
-    streams = replace(streams, chance=_chance(streams))
+        table, pools, months, units, reserve, rule, shape, not_sized, size, np.array(band), np.ones_like(size),
+        np.ones_like(size),
+    )  # fmt: skip
+    streams = replace(streams, chance=chance_of(streams))
     return replace(streams, reserve=reserve + (failure_factors(table, plan) - 1.0) * (1.0 + reserve))
 
 
@@ -201,15 +218,19 @@ def not_sized_sentences(not_sized: pd.DataFrame) -> list[str]:
     return found
 
 
+def work_per_unit(table: pd.DataFrame) -> np.ndarray:
+    """Work at the measured capacity over that of a unit delivered: what fails is work too, but is in hours of jobs already."""
+    hours = table["service_unit"] == "accelerator_hour"
+    measured = table["measured_failure_rate"].astype(float).mask(hours, 0.0).fillna(0.0)
+    return load_factor(table["failure_rate"].mask(hours, 0.0), measured)
+
+
 def _with_work(table: pd.DataFrame, tokens: pd.DataFrame) -> pd.DataFrame:
     """Add what decides how work is placed: can it wait, be interrupted, how much of it fails."""
     batch = table["request_pattern"] == "batch"
     movable = table["workload_class"].isin(TRAINING_CLASSES) | (batch & table[LATENCY_LIMITS].isna().all(axis=1))
-    # accelerator-hours of jobs count failed jobs too; other units are delivered ones
     hours = table["service_unit"] == "accelerator_hour"
-    factor = load_factor(
-        table["failure_rate"].mask(hours, 0.0), table["measured_failure_rate"].mask(hours, 0.0).fillna(0.0)
-    )
+    factor = work_per_unit(table)
     success = (1.0 - table["failure_rate"]).where(hours, 1.0)
     counted = ["input_tokens", "cached_input_tokens", "output_tokens"]
     joined = table.merge(tokens[[*KEY, *counted]], on=KEY, how="left")
@@ -332,7 +353,7 @@ def busiest(streams: Streams) -> np.ndarray:
     return streams.sized(streams.units[EXPECTED]) * reach
 
 
-def _chance(streams: Streams) -> np.ndarray:
+def chance_of(streams: Streams) -> np.ndarray:
     """Factor of square-root staffing at the planned fleet: the busiest window of the expected scenario with its reserve.
 
     The plan stays linear in demand: the factor is that of the planned fleet, in all hours and scenarios. A path of twice

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from market_cases import A100, H100, TWO_BY_DAY, cells, inventory, market, offer
 
 from aifactory.buyplan.case import build_case, solve_expected
-from aifactory.buyplan.plan import in_nodes_as_sold, stream_builder
+from aifactory.buyplan.prepare import in_nodes_as_sold, stream_builder
 from aifactory.finance.options import OPTION_NAMES
 from aifactory.finance.prices import add_server, price_table
 from aifactory.fleet.streams import owned_accelerators

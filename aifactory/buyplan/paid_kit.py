@@ -1,0 +1,215 @@
+"""Capacity that is paid for in any case before more is rented: use cases that run there until it ends, then on the platform chosen.
+
+The shortlist chooses one platform for a use case, for good. What is owned, or committed until the end of its term, costs no
+more than its running there, on whatever platform it stands. So each use case whose platform is another one, and that can run on
+idle capacity of its region (its rate there is known, no rule but one of buying bars it), is offered it month by month:
+
+    share(t) = min(1, accelerators paid for and idle in t / accelerators that it needs there in t, chance and reserve included),
+
+0 until it is ported where that takes work. It is taken where
+
+    V(chosen, all) + V(there, without) - V(chosen, 1 - share) - V(there, with share) - porting > `LEAST_SHARE` of the first two,
+
+with V of `excluded`: best orders, recourse and the running of what stands; the largest saving first, until none is left. What is
+owed for the capacity is no part of V: it is owed either way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from aifactory.buyplan.case import Case
+from aifactory.buyplan.excluded import Cells, Values
+from aifactory.buyplan.governance import money
+from aifactory.buyplan.ports import LEAST_SHARE, quick_values, ready_month
+from aifactory.demand.scenarios import Paths
+from aifactory.fleet.guests import Guest, guest_of, with_guests
+from aifactory.fleet.nodes import TOLERANCE
+from aifactory.fleet.placed import PLACE, placed_before
+from aifactory.fleet.streams import EXPECTED, KEY, Streams, busiest
+from aifactory.shortlist.exclusions import KEYS
+from aifactory.units import percent
+
+#: Rules against buying or renting more of a platform: what stands there serves all the same.
+OF_BUYING = ("availability", "region", "price")
+
+
+@dataclass(frozen=True)
+class Move:
+    """Use cases of a platform and region on capacity that is paid for: the guests, the platform chosen for them, what is saved.
+
+    `porting_usd` by use case is paid once and counted in `saving_usd`, which is at present value.
+    """
+
+    guests: tuple[Guest, ...]
+    home_id: str
+    porting_usd: Mapping[str, float]
+    saving_usd: float = 0.0
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Region and accelerator of the capacity."""
+        return self.guests[0].region, self.guests[0].accelerator_id
+
+    def sentence(self, months: Sequence[str]) -> str:
+        """Who runs where and until when, and what that saves."""
+        share = np.array([guest.share for guest in self.guests])
+        served = np.flatnonzero(share[:, 1:].any(axis=0)) + 1
+        busy = share[:, served][share[:, served] > 0]
+        low, high = percent(float(busy.min())), percent(float(busy.max()))
+        part = "" if busy.min() >= 1 else f" by {high if low == high else f'{low} to {high}'}"
+        when = f"from {months[served[0]]} on"
+        if served[-1] < len(months) - 1:
+            when = f"from {months[served[0]]} to {months[served[-1]]}, then on {self.home_id}"
+        rest = f", the rest on {self.home_id}" if part else ""
+        names, usd = ", ".join(guest.use_case_id for guest in self.guests), sum(self.porting_usd.values())
+        port = f", porting of {money(usd)} counted" if usd > 0 else ""
+        return (
+            f"{names} in {self.place[0]} run{'s' * (len(self.guests) == 1)}{part} on {self.place[1]} {when}{rest}: that capacity is owned "
+            f"or committed and would stand idle. It saves {money(self.saving_usd)} at present value{port}."
+        )
+
+
+def decide_moves(
+    case: Case,
+    rebuild: Callable[[Sequence[Move]], Case],
+    *,
+    cells: Cells,
+    paths: Paths,
+    period: str,
+) -> list[Move]:
+    """Use cases that run on capacity paid for; nothing is planned where none stands idle.
+
+    Parameters
+    ----------
+    case, rebuild : the case without moves, and what makes one with some.
+    """
+    base, moves = case.streams, []
+    while True:
+        offers = _offers(case, base, moves, cells, period)
+        if not offers:
+            return moves
+        values = quick_values(case, paths, cells)
+        priced = [_priced(offer, case, base, moves, values, cells) for offer in bundles(offers)]
+        pays = [move for move, stake in priced if move.saving_usd > LEAST_SHARE * stake]
+        if not pays:
+            return moves
+        moves.append(max(pays, key=lambda move: move.saving_usd))
+        case = rebuild(moves)
+
+
+def idle_accelerators(case: Case, nodes: Mapping[str, float]) -> dict[tuple[str, str], np.ndarray]:
+    """Accelerators of whole nodes that are there from orders placed before and that no work needs, [T + 1] by region and accelerator.
+
+    `nodes`: accelerators of a node where no pool of the plan says so. Capacity that runs what the plan leaves out is not idle.
+    """
+    places = list(dict.fromkeys([*case.book[PLACE].itertuples(index=False, name=None), *case.owned_accelerators]))
+    frame = pd.DataFrame(places, columns=PLACE)
+    there = placed_before(case.book, case.owned_accelerators, frame, case.streams.months, case.plan).accelerators
+    pools = list(case.streams.pools[PLACE].itertuples(index=False, name=None))
+    left_out = _left_out(case)
+    found = {}
+    for at, place in enumerate(places):
+        pool = pools.index(place) if place in pools else None
+        size = float(
+            nodes.get(place[1], 1.0) if pool is None else case.streams.pools["accelerators_per_node"].iloc[pool]
+        )
+        needed = 0.0 if pool is None else case.loads[EXPECTED].level[:, pool]
+        idle = np.maximum(np.floor(np.floor(there[:, at] / size + TOLERANCE) - needed / size + TOLERANCE), 0.0) * size
+        if idle[1:].any() and place not in left_out:
+            found[place] = idle
+    return found
+
+
+def _left_out(case: Case) -> set[tuple[str, str]]:
+    """Places where demand that the plan does not cover runs today, as `baseline_accelerators` of plan.yaml says."""
+    today, rows = case.plan.baseline_accelerators, case.streams.not_sized
+    busy = rows[(rows["units_month"] > 0) & rows["use_case_id"].isin(list(today))]
+    return {
+        (region, today[row.use_case_id])
+        for row in busy.itertuples(index=False)
+        for region in (row.region.split(";") if row.region else [r.region for r in case.plan.regions])
+    }
+
+
+def _offers(case: Case, base: Streams, moves: Sequence[Move], cells: Cells, period: str) -> list[Move]:
+    """Every use case of the plan on idle capacity of its region that it can run on; shares may exceed 1: room over need."""
+    about = cells.accelerators.drop_duplicates("accelerator_id").set_index("accelerator_id")
+    idle = idle_accelerators(case, about["accelerators_per_node"].fillna(1.0))
+    if not idle:
+        return []
+    barred = cells.exclusions[~cells.exclusions["rule"].isin(OF_BUYING)]
+    barred = set(barred[KEYS].itertuples(index=False, name=None))
+    able = cells.capacity[cells.capacity["units_per_s_per_accelerator"] > 0]
+    once = cells.penalties.set_index(KEYS)["porting_usd"].groupby(level=[0, 1]).first()
+    guests = [guest for move in moves for guest in move.guests]
+    paid = {(guest.use_case_id, guest.accelerator_id) for guest in guests}
+    moved = {(guest.use_case_id, guest.region) for guest in guests}
+    found = []
+    for stream in base.table.itertuples():
+        for cell in able[able["use_case_id"] == stream.use_case_id].to_dict("records"):
+            key, place = (stream.use_case_id, cell["accelerator_id"]), (stream.region, cell["accelerator_id"])
+            known = np.isfinite(once.get(key, np.nan)) and key not in barred
+            if place not in idle or place[1] == stream.accelerator_id or not known or key[:1] + place[:1] in moved:
+                continue
+            porting = 0.0 if key in paid else float(once[key])
+            first = 1
+            if porting > 0:
+                ready = ready_month(case.plan, about["platform_class"], place[1], period)
+                first = (ready - pd.Period(period, "M")).n + 1
+            share = _room(base, pd.Series(cell), stream.region, idle[place], first, case, cells)
+            if share[1:].any():
+                guest = guest_of(pd.Series(cell), stream.region, share)
+                found.append(Move((guest,), stream.accelerator_id, {stream.use_case_id: porting}))
+    return found
+
+
+def bundles(offers: Sequence[Move]) -> list[Move]:
+    """Each use case alone, and all of a platform that can go to the same place: a node is saved only when it is empty.
+
+    Shares are room over need; together, room over the sum of needs, at most 1.
+    """
+    groups: dict[tuple, list[Move]] = {}
+    for offer in offers:
+        groups.setdefault((offer.home_id, *offer.place), []).append(offer)
+    return [_together(some) for some in [*([offer] for offer in offers), *(g for g in groups.values() if len(g) > 1)]]
+
+
+def _together(offers: Sequence[Move]) -> Move:
+    room = np.array([offer.guests[0].share for offer in offers])
+    need = np.divide(1.0, room, out=np.zeros_like(room), where=room > 0).sum(axis=0)
+    share = np.where(room > 0, 1.0 / np.maximum(need, 1.0), 0.0)
+    share[:, 0] = share[:, 1]
+    guests = tuple(replace(offer.guests[0], share=part) for offer, part in zip(offers, share, strict=True))
+    porting = {name: usd for offer in offers for name, usd in offer.porting_usd.items()}
+    return Move(guests, offers[0].home_id, porting)
+
+
+def _room(
+    base: Streams, cell: pd.Series, region: str, idle: np.ndarray, first: int, case: Case, cells: Cells
+) -> np.ndarray:
+    """[T + 1] idle accelerators over those that all of a stream needs with its reserve; 0 before month `first`."""
+    whole = guest_of(cell, region, np.ones(len(base.months)))
+    there = with_guests(base, [whole], cells.accelerators, case.plan)
+    keys = list(there.table[[*KEY, "accelerator_id"]].itertuples(index=False, name=None))
+    at = keys.index((whole.use_case_id, region, whole.accelerator_id))
+    need = (busiest(there) * (1.0 + np.maximum(there.reserve, 0.0)) * there.chance)[:, at]
+    room = np.divide(idle, need, out=np.zeros_like(need), where=need > 0)
+    room[:first] = 0.0
+    return room
+
+
+def _priced(
+    offer: Move, case: Case, base: Streams, moves: Sequence[Move], values: Values, cells: Cells
+) -> tuple[Move, float]:
+    """A move with what it saves, and the cost of both platforms without it."""
+    guests = [guest for move in [*moves, offer] for guest in move.guests]
+    moved = with_guests(base, guests, cells.accelerators, case.plan)
+    places = [(offer.place[0], offer.home_id), offer.place]
+    now = sum(values.of_place(case.streams, place) for place in places)
+    saved = now - sum(values.of_place(moved, place) for place in places) - sum(offer.porting_usd.values())
+    return replace(offer, saving_usd=saved if np.isfinite(saved) else -np.inf), now

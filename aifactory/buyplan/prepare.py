@@ -1,0 +1,145 @@
+"""The case of a plan from the results of the stages before: streams, prices, orders placed before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from aifactory.buyplan.case import Case, build_case
+from aifactory.buyplan.compare import model_key
+from aifactory.buyplan.paid_kit import Move
+from aifactory.buyplan.reserve_curve import over_average, size_stream_reserves
+from aifactory.buyplan.waiting import with_waiting
+from aifactory.demand.forecast import simulate_demand
+from aifactory.finance.prices import KEYS, add_server, price_table
+from aifactory.fleet.guests import Guest, with_guests
+from aifactory.fleet.node_sizes import with_sizes
+from aifactory.fleet.placed import PLACE
+from aifactory.fleet.streams import (
+    HOSTED_ONLY,
+    NO_PLATFORM,
+    Streams,
+    build_streams,
+    owned_accelerators,
+    period_shapes,
+)
+from aifactory.inputs.plan import Plan
+from aifactory.shortlist.money import baseline_accelerators
+from aifactory.shortlist.plan_terms import Market, bought_nodes, market_of
+
+if TYPE_CHECKING:
+    from aifactory.benchmark import Benchmark
+    from aifactory.inputs.workspace import Workspace
+    from aifactory.inventory import Inventory
+    from aifactory.shortlist import Shortlist
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The case of one choice of platforms, before anything is ordered."""
+
+    case: Case | None  # None where no demand can be sized
+    streams: Streams
+    restream: Callable[[Plan], Streams]
+    reserves: pd.DataFrame
+    uncounted: list[str]  # what is in no cost, in words
+
+
+def prepare_case(
+    ws: Workspace, inventory: Inventory, benchmark: Benchmark, shortlist: Shortlist, moves: Sequence[Move] = ()
+) -> Prepared:
+    """Streams, prices and orders placed before, for the platforms that the shortlist chose and capacity paid for elsewhere."""
+    offers = add_server(ws.table("prices"), ws.table("accelerators"), ws.table("operating_costs"))
+    prices = price_table(offers, ws.plan, ws.as_of)
+    reserves = size_stream_reserves(ws, inventory, shortlist.choice, prices)
+    guests = [guest for move in moves for guest in move.guests]
+    restream = stream_builder(ws, inventory, benchmark, shortlist, over_average(reserves), guests)
+    priced, uncounted = with_waiting(ws.plan, ws.month("latency_histograms"), ws.month("demand_windows"))
+    streams = restream(ws.plan)
+    if streams.table.empty:
+        return Prepared(None, streams, restream, reserves, uncounted)
+    market = market_of(ws, inventory, baseline_accelerators(ws, benchmark.capacity), benchmark.capacity)
+    restream, prices = in_nodes_as_sold(market, streams, restream, prices)
+    streams = restream(ws.plan)
+    owned = owned_accelerators(inventory.pools, ws.plan, streams)
+    porting = porting_costs(shortlist.penalties, shortlist.choice)
+    for move in moves:
+        for name, usd in move.porting_usd.items():
+            porting[name] = porting.get(name, 0.0) + usd
+    case = build_case(priced, streams, prices, owned=owned, porting=porting, book=ws.table("commitments"))
+    return Prepared(case, streams, restream, reserves, uncounted)
+
+
+def stream_builder(
+    ws: Workspace,
+    inventory: Inventory,
+    benchmark: Benchmark,
+    shortlist: Shortlist,
+    capacity_over_average: Mapping[tuple[str, str], float] | None = None,
+    guests: Sequence[Guest] = (),
+) -> Callable[[Plan], Streams]:
+    """Return the function that makes the streams of any plan from the results of the stages before."""
+    profile, use_cases, monthly = inventory.demand_profile, ws.table("use_cases"), inventory.demand_monthly
+    fixed = {
+        "demand_profile": profile,
+        "tokens": monthly[monthly["month"] == ws.period],
+        "use_cases": use_cases,
+        "accelerators": ws.table("accelerators"),
+        "choice": shortlist.choice,
+        "capacity": benchmark.capacity,
+        "shapes": period_shapes(ws.table("demand_windows"), profile, ws.period),
+        "capacity_over_average": capacity_over_average,
+    }
+
+    # of the assumptions that are varied, growth_damping alone moves demand
+    forecasts = {ws.plan.assumptions["growth_damping"]: inventory.forecast}
+
+    def build(plan: Plan) -> Streams:
+        damping = plan.assumptions["growth_damping"]
+        if damping not in forecasts:
+            forecasts[damping] = simulate_demand(inventory.demand_basis, plan, ws.period).frame
+        found = build_streams(plan, ws.period, forecast=forecasts[damping], **fixed)
+        found = with_hosted(found, use_cases, ws.table("models")["model"], ws.table("api_prices")["api_model"])
+        return with_guests(found, guests, fixed["accelerators"], plan)
+
+    return build
+
+
+def in_nodes_as_sold(
+    market: Market, streams: Streams, restream: Callable[[Plan], Streams], prices: pd.DataFrame
+) -> tuple[Callable[[Plan], Streams], pd.DataFrame]:
+    """`restream` with the instances or servers that serve every pool at least cost, and `prices` with their offers.
+
+    Accelerators and regions that serve nothing keep their prices and the node of the catalogue.
+    """
+    sized, sold = bought_nodes(market, streams)
+    sizes = sized.pools.set_index(PLACE)["accelerators_per_node"]
+
+    def build(plan: Plan) -> Streams:
+        found = restream(plan)
+        return with_sizes(found, sizes.loc[pd.MultiIndex.from_frame(found.pools[PLACE])].to_numpy())
+
+    served = pd.MultiIndex.from_frame(prices[PLACE]).isin(sizes.index)
+    both = pd.concat([prices[~served], sold.reindex(columns=prices.columns)], ignore_index=True)
+    return build, both.sort_values(KEYS, kind="stable", ignore_index=True)
+
+
+def with_hosted(streams: Streams, use_cases: pd.DataFrame, models: pd.Series, api_models: pd.Series) -> Streams:
+    """The streams, where demand without a platform is told apart: models that are sold hosted and whose weights nobody can load.
+
+    `models` are those of known weights, `api_models` those with a hosted price; names count as `model_key` spells them.
+    """
+    named = use_cases.set_index("use_case_id")["model"].dropna().map(model_key)
+    closed = named[named.isin(set(map(model_key, api_models)) - set(map(model_key, models)))].index
+    left = streams.not_sized
+    mine = left["use_case_id"].isin(closed) & (left["reason"] == NO_PLATFORM)
+    return replace(streams, not_sized=left.assign(reason=left["reason"].mask(mine, HOSTED_ONLY)))
+
+
+def porting_costs(penalties: pd.DataFrame, choice: pd.DataFrame) -> dict[str, float]:
+    """Cost of moving each use case to its chosen accelerator, USD."""
+    chosen = choice[["use_case_id", "accelerator_id"]].merge(penalties, on=["use_case_id", "accelerator_id"])
+    return chosen.set_index("use_case_id")["porting_usd"].fillna(0.0).to_dict()

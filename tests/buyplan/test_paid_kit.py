@@ -1,0 +1,164 @@
+"""Capacity that is paid for serves before more is rented, and the chosen platform follows when it ends."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from bp_company import PERIOD, make_case, make_inputs, make_plan, make_prices
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_futures import paths_of
+from test_placed import book_of, month, order
+
+from aifactory.buyplan.case import rebuilt, solve_case, solve_expected
+from aifactory.buyplan.excluded import Cells
+from aifactory.buyplan.ledger import UNUSED
+from aifactory.buyplan.paid_kit import decide_moves, idle_accelerators
+from aifactory.buyplan.placed_notes import served_elsewhere
+from aifactory.buyplan.prepare import HOSTED_ONLY, with_hosted
+from aifactory.buyplan.statements import approved_plan_frame
+from aifactory.fleet.compute import PLACED
+from aifactory.fleet.guests import guest_of, with_guests
+from aifactory.fleet.streams import EXPECTED
+
+PLAN = make_plan(candidates=["acc", "old"], launch_delay_months={"gpu": 2.0})
+#: Hours only, all at USD 4.
+PRICES = make_prices({"accelerator_id": "old", "purchase_option": "on_demand", "usd_per_accelerator_hour": 4.0},
+                     drop=["reserved_1y"])  # fmt: skip
+ABOUT = pd.DataFrame({"accelerator_id": ["acc", "old"], "accelerators_per_node": 4, "tdp_w": 1e3, "platform_class": "gpu",
+                      "vendor": "v", "verified_sources": 2})  # fmt: skip
+#: Twenty-four of `old`, which does half the work of `acc`, reserved at USD 2 until month 5 begins: chat's peak of 12 needs them all.
+TERM = order(24, -8, 5, place=("eu", "old"))
+RENT = 24 * 2.0 * 730
+
+
+def facts(rate=0.5, porting=0.0, excluded=False):
+    keys = {"use_case_id": ["chat", "chat", "train"], "accelerator_id": ["acc", "old", "acc"]}
+    each = np.array([1.0, rate, 1 / 3600])
+    capacity = pd.DataFrame({**keys, "units_per_s_per_accelerator": each, "low": 0.9 * each, "high": 1.1 * each, "tier": "measured",
+                             "failure_rate": 0.0})  # fmt: skip
+    once = np.array([0.0, porting, 0.0])
+    penalties = pd.DataFrame({**keys, "compute_usd": 5.0, "porting_usd": once, "total_usd": 5.0 + once})
+    rules = pd.DataFrame({"use_case_id": ["chat"], "accelerator_id": ["old"], "rule": ["SLO"], "reason": ["x"]})
+    return Cells(capacity, rules if excluded else rules.iloc[:0], penalties, ABOUT)
+
+
+@pytest.fixture
+def decided(tiny):
+    def decide(*rows, **changes):
+        cells = facts(**changes)
+        inputs = {"capacity": cells.capacity, "accelerators": ABOUT}
+        plan = PLAN.model_copy(update={"reserve": dict.fromkeys(PLAN.reserve, 0.0)})
+        case = tiny(plan=plan, prices=PRICES, inputs=inputs)
+        case = rebuilt(replace(case, book=book_of(*rows)), plan, case.streams)
+
+        def build(moves):
+            guests = [guest for move in moves for guest in move.guests]
+            due = {name: usd for move in moves for name, usd in move.porting_usd.items()}
+            streams = with_guests(case.streams, guests, ABOUT, plan)
+            return rebuilt(replace(case, porting=due), plan, streams)
+
+        moves = decide_moves(case, build, cells=cells, paths=paths_of(case, 4, 0.0), period=PERIOD)
+        return case, build(moves), moves
+
+    return decide
+
+
+def spent(case):
+    return sum(line.sum() for line in solve_expected(case).ledger.lines.values())
+
+
+def test_what_is_committed_serves_until_its_term_ends(decided):
+    """Four months on `old` (24 of it hold chat's peak of 12 accelerators at half the rate), then hours of `acc` at USD 4.
+
+    Apart, acc works 16 by day and 8 by night, 12 on average; without chat the four of training: eight less, at USD 4.
+    """
+    case, moved, moves = decided(TERM)
+    assert [(m.guests[0].use_case_id, m.home_id, m.place) for m in moves] == [("chat", "acc", ("eu", "old"))]
+    assert moves[0].guests[0].share.tolist() == [1.0] * 5 + [0.0] * 8
+    assert moves[0].saving_usd == pytest.approx(4 * 730 * 8 * 4.0)
+    assert spent(case) == pytest.approx(12 * 730 * 12 * 4.0 + 4 * RENT)
+    assert spent(case) - spent(moved) == pytest.approx(moves[0].saving_usd)
+    lines = solve_expected(moved).ledger.lines
+    assert UNUSED in solve_expected(case).ledger.lines and UNUSED not in lines
+    assert lines[PLACED].tolist() == [0.0] + [RENT] * 4 + [0.0] * 8
+    assert lines["On demand"].tolist() == pytest.approx([0.0] + [4 * 730 * 4.0] * 4 + [12 * 730 * 4.0] * 8)
+    said = moves[0].sentence(moved.streams.months)
+    assert said.startswith(f"chat in eu runs on old from {month(1)} to {month(4)}, then on acc") and "93,440" in said
+
+
+def test_it_serves_what_it_holds_and_the_rest_stays(decided):
+    """Twelve hold half of chat, 6 of `acc` by day and 2 by night: what stays takes 10 and 6, so 12 and 8 in whole nodes, not 16 and 8."""
+    case, moved, moves = decided(order(12, -8, 5, place=("eu", "old")))
+    assert moves[0].guests[0].share[1:5] == pytest.approx(0.5)
+    assert spent(case) - spent(moved) == pytest.approx(4 * 730 * 4.0 * (12 - 10))
+    assert "by 50 %" in moves[0].sentence(moved.streams.months) and "the rest on acc" in moves[0].sentence(
+        moved.streams.months
+    )
+
+
+def test_work_to_move_must_pay_and_be_done_first(decided):
+    """Two months of work leave two of the term: eight accelerators less for 1,460 hours are USD 46,720."""
+    _, moved, moves = decided(TERM, porting=40_000.0)
+    assert moves[0].guests[0].share.tolist() == [0.0] * 3 + [1.0] * 2 + [0.0] * 8
+    assert moves[0].saving_usd == pytest.approx(2 * 730 * 8 * 4.0 - 40_000)
+    assert solve_expected(moved).ledger.lines["Porting"].sum() == pytest.approx(40_000)
+    assert decided(TERM, porting=47_000.0)[2] == []
+
+
+@pytest.mark.parametrize("changes", [{"excluded": True}, {"rate": np.nan}])
+def test_what_cannot_run_there_or_is_not_known_stays(decided, changes):
+    assert decided(TERM, **changes)[2] == []
+
+
+def test_nothing_moves_without_idle_nodes(decided):
+    assert decided()[2] == [] and decided(order(3, -8, 5, place=("eu", "old")))[2] == []
+    assert decided(order(24, -8, 5, place=("us", "old")))[2] == []  # another region
+    case = decided()[0]
+    assert idle_accelerators(case, {"old": 4.0}) == {}
+    busy = case.streams.not_sized.reindex([0]).assign(use_case_id="sums", region="eu", units_month=1.0, reason="x")
+    plan = case.plan.model_copy(update={"baseline_accelerators": {"sums": "old"}})
+    held = replace(case, book=book_of(TERM), plan=plan, streams=replace(case.streams, not_sized=busy))
+    assert idle_accelerators(held, {"old": 4.0}) == {}  # what the plan leaves out runs there
+
+
+def test_tables_hold_each_use_case_once(decided):
+    _, moved, _ = decided(order(12, -8, 5, place=("eu", "old")))
+    frame = approved_plan_frame(moved, solve_case(moved), PERIOD)
+    assert not frame.duplicated(["month", "use_case_id", "region"]).any() and len(frame) == 24
+    chat = frame[frame["use_case_id"] == "chat"]
+    assert chat["units"].to_numpy() == pytest.approx(8 * 3600 * 730)
+    assert chat["accelerator_id"].tolist() == ["old"] * 4 + ["acc"] * 8
+    assert moved.streams.today_units.sum(axis=1) == pytest.approx((8 * 3600 + 4) * 730)
+    assert moved.streams.table["units_month"].sum() == pytest.approx((8 * 3600 + 4) * 730)
+
+
+@given(share=st.lists(st.floats(0.0, 1.0), min_size=13, max_size=13), rate=st.floats(0.1, 10.0))
+@settings(max_examples=10, deadline=None)
+def test_shares_divide_all_units_and_no_work_is_lost(share, rate):
+    case = make_case(plan=PLAN, prices=PRICES, inputs={"accelerators": ABOUT}, growth={"aggressive": 0.02})
+    guest = guest_of(facts(rate=rate).capacity.iloc[1], "eu", np.array(share))
+    there = with_guests(case.streams, [guest], ABOUT, PLAN)
+    assert there.units.sum(axis=2)[:, 1:] == pytest.approx(case.streams.units.sum(axis=2)[:, 1:])
+    mine = (there.table["use_case_id"] == "chat").to_numpy()
+    work = there.sized(there.units[EXPECTED])[1:, mine].sum(axis=1)
+    parts = np.array(share[1:])
+    assert work == pytest.approx(8 * (1 - parts + parts / rate))
+    assert there.main.sum() == 2
+
+
+def test_a_hosted_model_is_not_what_an_idle_accelerator_may_serve(tiny):
+    """`edge` runs at a model that is sold hosted only; of a model of known weights idle accelerators may serve it."""
+    inputs = make_inputs(PLAN)
+    inputs["choice"] = inputs["choice"].iloc[:1]
+    case = tiny(plan=PLAN, inputs=inputs)
+    assert served_elsewhere(case, "eu", "edge") == ["train"]
+    cases = pd.DataFrame({"use_case_id": ["train"], "model": ["vendor/closed-1"]})
+    hosted = with_hosted(case.streams, cases, pd.Series(["open-8b"]), pd.Series(["vendor/closed-1", "vendor/open-8b"]))
+    assert hosted.not_sized["reason"].tolist() == [HOSTED_ONLY]
+    assert served_elsewhere(replace(case, streams=hosted), "eu", "edge") == []
+    known = with_hosted(
+        case.streams, cases.assign(model="open-8b"), pd.Series(["open-8b"]), pd.Series(["vendor/open-8b"])
+    )
+    assert served_elsewhere(replace(case, streams=known), "eu", "edge") == ["train"]
