@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pandas as pd
@@ -9,6 +10,7 @@ import pandas as pd
 from aifactory.errors import InputError
 from aifactory.inputs.aggregate.tables import KEYS, add_histograms
 from aifactory.inputs.contracts import load_contract
+from aifactory.inputs.hold import Exchange, exchange
 from aifactory.inputs.tenants import add_tenant_usage
 
 WINDOWS, HISTOGRAMS, TENANTS = "demand_windows", "latency_histograms", "tenant_usage"
@@ -47,11 +49,13 @@ def read_parts(folder: Path) -> pd.DataFrame:
     return _ADDED[folder.name](table) if whole and folder.name in _ADDED else table
 
 
-def add_parts(workspace: Path, windows: pd.DataFrame, *by_day: pd.DataFrame, replace: bool = False) -> str:
+def add_parts(
+    workspace: Path, windows: pd.DataFrame, *by_day: pd.DataFrame, replace: bool = False, change: Exchange | None = None
+) -> str:
     """Add days to the parts of a workspace; what other days hold is neither read nor written.
 
-    A day of a use case and region is one delivery: its windows and the rest of it are put there together,
-    each file aside first, the windows last. What an interrupted import left is overwritten by the next one.
+    A day of a use case and region is one delivery: all of its files take their places together, those of all days
+    too, and with the other files of an exchange where one is given.
 
     Parameters
     ----------
@@ -71,14 +75,15 @@ def add_parts(workspace: Path, windows: pd.DataFrame, *by_day: pd.DataFrame, rep
             first = ", ".join(held.loc[again, KEYS].iloc[0])
             rule = f"already holds {int(again.sum()):,} rows of this delivery ({first}); --replace puts the new ones in their place"
             raise InputError.at(f"{WINDOWS}/{day}{SUFFIX}", rule)
-    for day, held in plan.items():
-        mine = windows[days == day]
-        for name, rows in zip((HISTOGRAMS, TENANTS), by_day, strict=False):
-            before = _held(workspace, name, day)
-            counts = rows.loc[rows["day"] == day, load_contract(name).columns]
-            if len(before) or len(counts):
-                _put(workspace, name, day, _joined(before[~_same(before, mine)], counts))
-        _put(workspace, WINDOWS, day, _joined(held[~_same(held, mine)], mine))
+    with nullcontext(change) if change else exchange(workspace) as among:
+        for day, held in plan.items():
+            mine = windows[days == day]
+            for name, rows in zip((HISTOGRAMS, TENANTS), by_day, strict=False):
+                before = _held(workspace, name, day)
+                counts = rows.loc[rows["day"] == day, load_contract(name).columns]
+                if len(before) or len(counts):
+                    _put(among, name, day, _joined(before[~_same(before, mine)], counts))
+            _put(among, WINDOWS, day, _joined(held[~_same(held, mine)], mine))
     return f"{WINDOWS}/"
 
 
@@ -94,9 +99,10 @@ def part_tables(workspace: Path) -> None:
             raise_problems(path.name, read.problems)
             table = read.frame
             span = table["window_start_utc"].dt.strftime("%Y-%m-%d") if name == WINDOWS else table["month"]
-            for part, rows in table.groupby(span):
-                _put(workspace, name, str(part), rows.reset_index(drop=True))
-            path.unlink()
+            with exchange(workspace) as among:
+                for part, rows in table.groupby(span):
+                    _put(among, name, str(part), rows.reset_index(drop=True))
+                among.drop(path)
 
 
 def _held(workspace: Path, name: str, part: str) -> pd.DataFrame:
@@ -113,10 +119,8 @@ def _joined(held: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([held, new], ignore_index=True) if len(held) else new.reset_index(drop=True)
 
 
-def _put(workspace: Path, name: str, part: str, rows: pd.DataFrame) -> None:
-    """Write aside, then rename over the old part."""
-    folder = workspace / name
-    folder.mkdir(exist_ok=True)
-    aside = folder / f".{part}.tmp"
-    rows.to_parquet(aside, compression="zstd", index=False)
-    aside.replace(folder / f"{part}{SUFFIX}")
+def _put(among: Exchange, name: str, part: str, rows: pd.DataFrame) -> None:
+    """Write aside, to take the place of the old part."""
+    written = among.building / f"{name}-{part}{SUFFIX}"
+    rows.to_parquet(written, compression="zstd", index=False)
+    among.place(written, among.folder / name / f"{part}{SUFFIX}")

@@ -6,18 +6,21 @@ import hashlib
 import os
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
-from aifactory.errors import InputError, nearest
+from aifactory.errors import InputError, StageError, nearest
 from aifactory.inputs import aggregate
 from aifactory.inputs.billing import derive_billing
 from aifactory.inputs.checks import Finding, check_tables, findings_frame
 from aifactory.inputs.contracts import CONTRACTS_DIR, Contract, contract_names, load_contract
+from aifactory.inputs.hold import settle
 from aifactory.inputs.horizon import seen_until
 from aifactory.inputs.parts import PARTED, part_files
 from aifactory.inputs.plan import Plan, load_plan
@@ -50,6 +53,10 @@ NO_DEMAND = f"no demand found: one of {', '.join(TELEMETRY)} is needed (.csv or 
 SOURCE_COLUMNS = ["table", "file", "origin", "rows", "first", "last", "oldest_as_of", "newest_as_of", "sha256"]
 CACHE_DIR = ".cache"
 CACHES_KEPT = 3
+#: How often files that change while they are read are read again.
+READ_TRIES = 5
+#: Tables, where each comes from, and what its reading found.
+Loaded = tuple[dict[str, pd.DataFrame], pd.DataFrame, list[Finding]]
 _MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])", re.ASCII)
 _TIME_COLUMN = {
     "demand_windows": "window_start_utc",
@@ -200,7 +207,36 @@ def workspace_files(folder: Path) -> list[tuple[str, str, Path]]:
     return [(name, origin, path) for name, origin, path in [*shipped, *own] if path]
 
 
-def _load_tables(folder: Path) -> tuple[dict[str, pd.DataFrame], pd.DataFrame, list[Finding]]:
+def _load_tables(folder: Path) -> Loaded:
+    """Tables of one moment: where files change while they are read, they are read again."""
+    for _ in range(READ_TRIES):
+        settle(folder)
+        seen = _state(folder)
+        try:
+            loaded = _loaded(folder, seen)
+        except (InputError, OSError, ValueError):
+            if _state(folder) == seen:
+                raise
+            continue
+        if _state(folder) == seen:
+            return loaded
+    msg = f"the files of {folder} changed each of {READ_TRIES} times that they were read; wait until nobody writes to them"
+    raise StageError(msg)
+
+
+def _state(folder: Path) -> dict[Path, tuple[int, int, int]]:
+    """What tells whether a file of the workspace is another one than before."""
+    parts = [path for name in PARTED if (folder / name).is_dir() for path in (folder / name).iterdir()]
+    found = {}
+    for path in [*folder.iterdir(), *parts]:
+        with suppress(FileNotFoundError):  # gone since it was listed
+            held = path.stat()
+            if stat.S_ISREG(held.st_mode):
+                found[path] = (held.st_ino, held.st_size, held.st_mtime_ns)
+    return found
+
+
+def _loaded(folder: Path, seen: dict[Path, tuple[int, int, int]]) -> Loaded:
     files = workspace_files(folder)
     present = {name for name, _, _ in files}
     for name in REQUIRED:
@@ -212,7 +248,7 @@ def _load_tables(folder: Path) -> tuple[dict[str, pd.DataFrame], pd.DataFrame, l
     cache = folder / CACHE_DIR / _fingerprint(files, hashes)
     if not (cache / "sources.parquet").is_file():
         built = _read_tables(files, hashes)
-        if not _store(cache, *built):
+        if _state(folder) != seen or not _store(cache, *built):
             return built
     try:
         return _restore(cache)

@@ -1,6 +1,7 @@
 """Writers of a workspace in bad company: another one at work, one that was killed, a full disk."""
 
 import errno
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,9 +10,9 @@ import pandas as pd
 import pytest
 
 from aifactory.errors import InputError, StageError
-from aifactory.inputs import write
+from aifactory.inputs import hold, workspace, write
 from aifactory.inputs.aggregate.engine import open_engine
-from aifactory.inputs.hold import ASIDE, WRITING, put_bytes, writing
+from aifactory.inputs.hold import ASIDE, CHANGING, WRITING, exchange, put_bytes, settle, writing
 from aifactory.inputs.importers import store
 from aifactory.inputs.importers.command import Target, import_files
 from aifactory.inputs.importers.prices.refresh import Settings, refresh_prices
@@ -138,3 +139,91 @@ def test_a_workspace_that_may_only_be_read_says_so(mini, august, monkeypatch):
     with pytest.raises(InputError, match=r"cannot be written \(Read-only file system\); nothing was changed"):
         import_bill(august, mini)
     assert months(mini) == before
+
+
+STOPS = """
+import os, sys
+from pathlib import Path
+from aifactory.inputs import hold
+folder, steps = Path(sys.argv[1]), int(sys.argv[2])
+replace, unlink = Path.replace, Path.unlink
+def counted(step):
+    def move(self, *arguments, **more):
+        global steps
+        steps -= 1
+        if steps < 0:
+            os._exit(9)
+        return step(self, *arguments, **more)
+    return move
+Path.replace, Path.unlink = counted(replace), counted(unlink)
+with hold.writing(folder), hold.exchange(folder) as change:
+    for name in ("pools.csv", "decisions.csv"):
+        (change.building / name).write_text("new")
+        change.place(change.building / name, folder / name)
+    change.drop(folder / "old.csv")
+"""
+
+
+@pytest.mark.parametrize("steps", range(7))
+def test_of_an_exchange_that_is_killed_a_reader_sees_nothing_or_all(tmp_path, steps):
+    for name in ("pools.csv", "decisions.csv", "old.csv"):
+        (tmp_path / name).write_text("old")
+    done = subprocess.run([sys.executable, "-c", STOPS, str(tmp_path), str(steps)], check=False)
+    settle(tmp_path)
+    held = {path.name: path.read_text() for path in tmp_path.glob("*.csv")}
+    whole = {"pools.csv": "new", "decisions.csv": "new"}
+    assert held in (whole, {"pools.csv": "old", "decisions.csv": "old", "old.csv": "old"})
+    assert done.returncode in (0, 9) and (done.returncode or held == whole)
+    assert not (tmp_path / CHANGING).exists()
+
+
+def test_a_reader_waits_for_an_exchange_and_does_not_take_it_over(tmp_path, monkeypatch):
+    (tmp_path / CHANGING.parent).mkdir()
+    with writing(tmp_path):
+        put_bytes(tmp_path / CHANGING, b'{"moves": {}, "drops": ["old.csv"]}')
+        (tmp_path / "old.csv").touch()
+        monkeypatch.setattr(hold, "WAIT_S", 0.1)
+        with pytest.raises(StageError, match="are being exchanged"):
+            settle(tmp_path)
+        assert (tmp_path / "old.csv").exists()
+    settle(tmp_path)
+    assert not (tmp_path / "old.csv").exists()
+
+
+def test_an_exchange_leads_nowhere_else(tmp_path):
+    (tmp_path / "inside" / CHANGING.parent).mkdir(parents=True)
+    (tmp_path / "mine.csv").touch()
+    (tmp_path / "inside" / CHANGING).write_text('{"moves": {}, "drops": ["../mine.csv"]}')
+    with pytest.raises(InputError, match="leads out of the workspace"):
+        settle(tmp_path / "inside")
+    assert (tmp_path / "mine.csv").exists()
+
+
+def test_files_that_change_while_they_are_read_are_read_again(mini, august, monkeypatch):
+    read, calls = workspace.read_table, []
+    shutil.rmtree(mini / WRITING.parent, ignore_errors=True)
+
+    def slow(path, *arguments):
+        calls.append(path.name)
+        if path.name == "billing.csv" and calls.count("billing.csv") == 1:
+            import_bill(august, mini)  # another process, after the hashes and before the reading
+        return read(path, *arguments)
+
+    monkeypatch.setattr(workspace, "read_table", slow)
+    found = load_workspace(mini)
+    assert calls.count("billing.csv") == 2 and len(found.table("billing")) == 24
+    assert len(load_workspace(mini).table("billing")) == 24  # and no cache of the first reading
+
+
+def test_a_refused_table_of_a_delivery_leaves_the_others_as_they_were(mini):
+    before, held = files(mini), store.held_rows(mini, "billing")
+    new = held.assign(BillingPeriodStart=held["BillingPeriodStart"] - pd.Timedelta(days=900))
+
+    def store_both():
+        with exchange(mini) as change:
+            store.add_rows(mini, "billing", new, change=change)
+            store.add_rows(mini, "billing", held, change=change)
+
+    with pytest.raises(InputError, match="already holds"):
+        store_both()
+    assert files(mini) == before and not (mini / ASIDE).exists()

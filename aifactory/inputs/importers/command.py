@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from aifactory.errors import InputError
-from aifactory.inputs.hold import writing
+from aifactory.inputs.hold import exchange, writing
 from aifactory.inputs.importers.bills import bill_report, read_bill
 from aifactory.inputs.importers.bills.litellm import tell_proxy_beside_invoice
 from aifactory.inputs.importers.delivery import refuse_twins, refuse_two_exports, tell_repeated_charges
@@ -104,8 +104,8 @@ def _import(
             refuse_second_view(held_rows(into, "demand_windows"), tables[0][1], "demand_windows")
     for report, tables in read if into is not None and kind in NAMED else ():
         _tell_second_source(into, report, {name: rows for name, rows, _ in tables})
-    for name in dict.fromkeys(name for _, tables in read for name, *_ in tables) if into is not None else ():
-        _store(into, name, read, target, replace=replace)
+    if into is not None:
+        _store(into, read, target, replace=replace)
     return [WITHOUT_MONEY | report for report, _ in read]
 
 
@@ -136,18 +136,23 @@ def _tell_second_source(into: Path, report: dict[str, object], tables: dict[str,
 Read = tuple[dict[str, object], list[tuple[str, pd.DataFrame | Answers, str]]]
 
 
-def _store(into: Path, table: str, read: list[Read], target: Target, *, replace: bool) -> None:
-    """Store all that was read for one table at once, and note it in the reports."""
-    parts = [(report, rows, suffix) for report, tables in read for name, rows, suffix in tables if name == table]
-    if table == "use_case_candidates":
-        for report, rows, _ in parts:
-            report["into"] = store_use_cases(into, rows, report, target, replace=replace)
+def _store(into: Path, read: list[Read], target: Target, *, replace: bool) -> None:
+    """Store all that was read, all tables at once, and note it in the reports."""
+    by_table: dict[str, list[tuple[dict[str, object], pd.DataFrame | Answers, str]]] = {}
+    for report, tables in read:
+        for name, rows, suffix in tables:
+            by_table.setdefault(name, []).append((report, rows, suffix))
+    for report, rows, _ in by_table.pop("use_case_candidates", []):
+        report["into"] = store_use_cases(into, rows, report, target, replace=replace)
+    if not by_table:
         return
-    rows = pd.concat([rows for _, rows, _ in parts], ignore_index=True) if len(parts) > 1 else parts[0][1]
-    suffix = next((suffix for *_, suffix in parts if suffix != ".csv"), ".csv")
-    written = add_rows(into, table, rows, replace=replace, suffix=suffix).name
-    for report, *_ in parts:
-        report["written"] = ", ".join([*filter(None, [report.get("written", "")]), written])
+    with exchange(into) as change:
+        for table, parts in by_table.items():
+            rows = pd.concat([rows for _, rows, _ in parts], ignore_index=True) if len(parts) > 1 else parts[0][1]
+            suffix = next((suffix for *_, suffix in parts if suffix != ".csv"), ".csv")
+            written = add_rows(into, table, rows, replace=replace, suffix=suffix, change=change).name
+            for report, *_ in parts:
+                report["written"] = ", ".join([*filter(None, [report.get("written", "")]), written])
 
 
 def _place(source: Path | str) -> Path | str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +11,7 @@ import pandas as pd
 from aifactory.errors import InputError
 from aifactory.inputs.aggregate.tables import Aggregates
 from aifactory.inputs.contracts import load_contract
-from aifactory.inputs.hold import aside
+from aifactory.inputs.hold import Exchange, exchange
 from aifactory.inputs.months import month_of
 from aifactory.inputs.parts import PARTED, add_parts, part_tables
 from aifactory.inputs.problems import raise_problems
@@ -23,8 +24,11 @@ DELIVERY = {"billing": ["ProviderName", "BillingAccountId", "invoice_month"], "r
             "jobs": ["use_case_id", "day"], "pools": ["pool_id", "day"], "latency_bounds": ["use_case_id", "region", "day"]}  # fmt: skip
 
 
-def add_rows(workspace: Path, name: str, rows: pd.DataFrame, *, replace: bool = False, suffix: str = ".csv") -> Path:
-    """Append rows to a table of a workspace.
+def add_rows(
+    workspace: Path, name: str, rows: pd.DataFrame, *, replace: bool = False, suffix: str = ".csv",
+    change: Exchange | None = None,
+) -> Path:  # fmt: skip
+    """Append rows to a table of a workspace, at once or with the other files of an exchange.
 
     Raises
     ------
@@ -34,7 +38,7 @@ def add_rows(workspace: Path, name: str, rows: pd.DataFrame, *, replace: bool = 
     """
     require_workspace(workspace)
     if name in PARTED and (workspace / name).is_dir():
-        return workspace / add_parts(workspace, rows, replace=replace)
+        return workspace / add_parts(workspace, rows, replace=replace, change=change)
     held_file = table_file(workspace, name)
     held = _held(held_file, name)
     again = _delivery(held, name).isin(_delivery(rows, name).unique()) if len(held) else pd.Series(dtype=bool)
@@ -46,7 +50,7 @@ def add_rows(workspace: Path, name: str, rows: pd.DataFrame, *, replace: bool = 
         raise InputError.at(held_file.name, rule)
     kept = held[~again] if len(held) else held
     both = pd.concat([kept, rows], ignore_index=True) if len(kept) else rows
-    return _swap(workspace, held_file, name, both, suffix)
+    return _swap(workspace, held_file, name, both, suffix, change)
 
 
 def append_rows(workspace: Path, name: str, rows: pd.DataFrame) -> Path:
@@ -110,11 +114,13 @@ def _delivery(rows: pd.DataFrame, name: str) -> pd.Series:
     return pd.Series(list(zip(*texts, strict=True)), index=rows.index, dtype="object")
 
 
-def _swap(workspace: Path, held: Path | None, name: str, rows: pd.DataFrame, suffix: str) -> Path:
-    """Write aside, then rename over the old file."""
-    with aside(workspace) as building:
-        written = write_table(rows, name, building, suffix=suffix)
-        target = written.replace(workspace / written.name)
-    if held and held != target:
-        held.unlink()
+def _swap(
+    workspace: Path, held: Path | None, name: str, rows: pd.DataFrame, suffix: str, change: Exchange | None = None
+) -> Path:
+    """Write aside, to take the place of the old file."""
+    with nullcontext(change) if change else exchange(workspace) as among:
+        written = write_table(rows, name, among.building, suffix=suffix)
+        target = among.place(written, workspace / written.name)
+        if held and held != target:
+            among.drop(held)
     return target

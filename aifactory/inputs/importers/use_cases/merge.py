@@ -12,7 +12,7 @@ import pandas as pd
 from aifactory.errors import InputError
 from aifactory.inputs.contracts import load_contract
 from aifactory.inputs.guard import unguarded
-from aifactory.inputs.hold import aside
+from aifactory.inputs.hold import exchange
 from aifactory.inputs.importers.use_cases.quantities import same_value
 from aifactory.inputs.importers.use_cases.report import complete
 from aifactory.inputs.plan import load_plan
@@ -203,9 +203,9 @@ def _unknown_regions(text: str, regions: set[str]) -> str:
 
 
 def _swap(workspace: Path, tables: dict[str, pd.DataFrame]) -> list[str]:
-    """Write both aside, then rename them over the old files; a table without rows keeps its header."""
+    """Write both aside, to take the places of the old files together; a table without rows keeps its header."""
     written = []
-    with aside(workspace) as building:
+    with exchange(workspace) as change:
         for name, rows in tables.items():
             path = table_file(workspace, name)
             if rows.empty and path is None:
@@ -213,9 +213,8 @@ def _swap(workspace: Path, tables: dict[str, pd.DataFrame]) -> list[str]:
             known = load_contract(name).columns
             order = [*[column for column in known if column in rows], *[name for name in rows if name not in known]]
             text = rows[order].replace("", None) if len(rows) else pd.DataFrame(columns=known)
-            written.append((path, write_table(text, name, building)))
-        for old, new in written:
-            new.replace(workspace / new.name)
-            if old and old.name != new.name:
-                old.unlink()
-    return [new.name for _, new in written]
+            new = write_table(text, name, change.building)
+            written.append(change.place(new, workspace / new.name).name)
+            if path and path.name != new.name:
+                change.drop(path)
+    return written
