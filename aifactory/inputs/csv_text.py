@@ -200,7 +200,11 @@ def _from_utf16(file: str, raw: bytes) -> tuple[bytes, list[tuple[str, int]]]:
 def _checked(file: str, raw: bytes) -> bytes:
     _check_kind(file, raw)
     if b"\0" in raw:
-        raise InputError.at(file, "holds a NUL byte: the file is damaged or not text", row=_row(raw, raw.index(b"\0")))
+        wide = raw[1:200:2].count(b"\0") > 90 or raw[:200:2].count(b"\0") > 90
+        rule = "; it looks like UTF-16 without its mark: save it as 'CSV UTF-8'" if wide else ""
+        raise InputError.at(
+            file, f"holds a NUL byte: the file is damaged or not text{rule}", row=_row(raw, raw.index(b"\0"))
+        )
     if raw.count(b'"') % 2:
         rule = "a quote is opened and never closed; cells would run into each other"
         raise InputError.at(file, rule, row=_row(raw, raw.rindex(b'"')))

@@ -9,9 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from aifactory.inputs.aggregate import kernel
-from aifactory.inputs.aggregate.buckets import LARGEST_VALUE
 from aifactory.inputs.aggregate.cube import HISTOGRAMMED, UNIT_PARTS
-from aifactory.inputs.aggregate.survey import MISSING, Reading
+from aifactory.inputs.aggregate.survey import MISSING, MOST, Reading
 from aifactory.inputs.aggregate.tables import KEYS
 
 BATCH_ROWS = 65_536
@@ -197,7 +196,7 @@ class Counter:
         need(pa.types.is_integer(column.type))
         need(column.null_count == 0 or name == "cached_input_tokens")
         low, high = pc.min_max(column).as_py().values()
-        need((low or 0) >= 0 and (high or 0) < 2**62)
+        need((low or 0) >= 0 and (high or 0) <= MOST[name])
         self.largest = max(self.largest, high or 0)
         self._integers[_WHOLE[name], : len(column)] = _filled(column.cast("int64") if column.null_count else column)
 
@@ -205,7 +204,7 @@ class Counter:
         need(pa.types.is_floating(column.type) or pa.types.is_integer(column.type))
         held = self._numbers[_REAL[name], : len(column)]
         held[:] = column.to_numpy(zero_copy_only=False)
-        most = 2.0**53 / UNIT_PARTS if name == "service_units" else LARGEST_VALUE
+        most = 2.0**53 / UNIT_PARTS if name == "service_units" else MOST[name]
         need(not np.fmin.reduce(held) < 0 and not np.fmax.reduce(held) > most)
 
     def _read_ids(self, column: pa.Array) -> None:

@@ -25,7 +25,13 @@ KINDS = {
     "output_tokens": "integer",
     **dict.fromkeys(("service_units", "ttft_ms", "e2e_ms", "queue_ms"), "number"),
 }
+TOKENS = ("input_tokens", "output_tokens")
 MISSING = ("", "NULL", "null", "NaN", "nan")
+#: No request has more tokens, or milliseconds (a month); what does is damaged or in another unit.
+MOST = {
+    **dict.fromkeys(("input_tokens", "cached_input_tokens", "output_tokens"), 1e9),
+    **dict.fromkeys(("ttft_ms", "e2e_ms", "queue_ms"), 31 * 86_400_000.0),
+}
 MAX_WORKLOADS = 10_000
 _STAMP = r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?"
 _ZONED, _NAIVE = _STAMP + r"(Z|[+-]\d\d:?\d\d)$", _STAMP + "$"
@@ -155,11 +161,13 @@ def survey(source: Source, reading: Reading, between_us: tuple[int, int], status
     """
     raw = source.whole
     _refuse_types(source, raw, reading)
-    found = fetched(raw.agg(**_measures(raw, reading, between_us))).iloc[0]
+    statuses = _statuses(source, raw, reading, status_of)
+    failed = [word for word, status in statuses.items() if status != "ok"]
+    found = fetched(raw.agg(**_measures(raw, reading, between_us, failed))).iloc[0]
     if not found["rows"]:
         raise InputError.at(source.name, "holds a header and no requests", row=2)
-    _refuse_cells(source, reading, found)
-    reading = replace(reading, statuses=_statuses(source, raw, reading, status_of))
+    _refuse_cells(source, reading, found, failed)
+    reading = replace(reading, statuses={word: status for word, status in statuses.items() if word != status})
     odd = {
         name: int(found[name]) if pd.notna(found.get(name)) else 0
         for name in ("late", "early", "contradicting", "over_cached", "naive")
@@ -187,7 +195,15 @@ def survey(source: Source, reading: Reading, between_us: tuple[int, int], status
     return Survey(reading, int(found["rows"]), known, workloads, span_us=span, **odd)
 
 
-def _measures(raw: ir.Table, reading: Reading, between_us: tuple[int, int]) -> dict[str, ir.Value]:
+def _absent(raw: ir.Table, reading: Reading, name: str, failed: list[str]) -> ir.BooleanColumn:
+    """Cells that must hold a value and hold none; what a failed request has read and written may be unknown."""
+    empty = ~reading.given(raw, name)
+    if name not in TOKENS or not failed:
+        return empty
+    return empty & ~reading.typed(raw, "status").fill_null("").isin(failed)
+
+
+def _measures(raw: ir.Table, reading: Reading, between_us: tuple[int, int], failed: list[str]) -> dict[str, ir.Value]:
     typed = {name: reading.typed(raw, name) for name in reading.columns}
     when = instant(typed["timestamp_utc"])
     low, high = between_us
@@ -197,8 +213,8 @@ def _measures(raw: ir.Table, reading: Reading, between_us: tuple[int, int]) -> d
     for name, column in typed.items():
         held[f"known_{name}"] = column.count(where=kept)
         held[f"bad_{name}"] = (reading.given(raw, name) & column.isnull()).sum()  # noqa: PD003
-        if name in ("timestamp_utc", *KEYS, "request_id", "input_tokens", "output_tokens"):
-            held[f"none_{name}"] = (~reading.given(raw, name)).sum()
+        if name in ("timestamp_utc", *KEYS, "request_id", *TOKENS):
+            held[f"none_{name}"] = _absent(raw, reading, name, failed).sum()
         if KINDS.get(name) in ("integer", "number"):
             held |= {f"low_{name}": column.min(), f"high_{name}": column.max()}
     if {"ttft_ms", "e2e_ms"} <= set(typed):
@@ -225,7 +241,7 @@ def _refuse_types(source: Source, raw: ir.Table, reading: Reading) -> None:
             raise InputError.at(source.name, f"must be stored as {kind}", column=theirs, value=str(dtype))
 
 
-def _refuse_cells(source: Source, reading: Reading, found: pd.Series) -> None:
+def _refuse_cells(source: Source, reading: Reading, found: pd.Series, failed: list[str]) -> None:
     for name, theirs in reading.columns.items():
         kind = KINDS.get(name, "string")
         if found[f"bad_{name}"]:
@@ -235,14 +251,15 @@ def _refuse_cells(source: Source, reading: Reading, found: pd.Series) -> None:
             )
             _refuse(source, theirs, rule, int(found[f"bad_{name}"]), bad)
         if found.get(f"none_{name}", 0):
-            bad = lambda raw, name=name: ~reading.given(raw, name)  # noqa: E731
+            bad = lambda raw, name=name: _absent(raw, reading, name, failed)  # noqa: E731
             _refuse(source, theirs, "a value is required", int(found[f"none_{name}"]), bad)
         low, high = (found.get(f"{edge}_{name}") for edge in ("low", "high"))
         if pd.notna(low) and low < 0:
             _refuse(source, theirs, "must be 0 or more", 0, lambda raw, name=name: reading.typed(raw, name) < 0)
-        if pd.notna(high) and high > LARGEST_VALUE:
-            bad = lambda raw, name=name: reading.typed(raw, name) > exact(LARGEST_VALUE)  # noqa: E731
-            _refuse(source, theirs, "must be a finite number", 0, bad)
+        most = MOST.get(name, LARGEST_VALUE)
+        if pd.notna(high) and high > most:
+            bad = lambda raw, name=name, most=most: reading.typed(raw, name) > exact(most)  # noqa: E731
+            _refuse(source, theirs, f"must be a finite number of at most {most:,.15g}", 0, bad)
     if 0 < found.get("naive", 0) < found["rows"]:
         theirs = reading.columns["timestamp_utc"]
         rule = "has no zone while other rows have one; write all of them in UTC with Z"
@@ -250,6 +267,7 @@ def _refuse_cells(source: Source, reading: Reading, found: pd.Series) -> None:
 
 
 def _statuses(source: Source, raw: ir.Table, reading: Reading, status_of: object) -> dict[str, str]:
+    """What each word for an outcome means."""
     if "status" not in reading.columns:
         return {}
     theirs = reading.columns["status"]
@@ -260,7 +278,7 @@ def _statuses(source: Source, raw: ir.Table, reading: Reading, status_of: object
         if status is None:
             rule = "is no status that is known: HTTP codes, ok, success, error, failure, cancelled"
             _refuse(source, theirs, rule, 0, lambda raw, word=word: reading.typed(raw, "status") == word)
-    return {word: status for word, status in known.items() if word != status}
+    return known
 
 
 def _refuse(source: Source, column: str, rule: str, rows: int, bad: object) -> None:

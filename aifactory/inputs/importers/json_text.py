@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from aifactory.errors import InputError
 
@@ -16,7 +17,7 @@ MAX_BYTES = 4_000_000_000
 
 
 def json_lines(path: Path) -> Iterator[tuple[int, dict]]:
-    """Objects of a JSON-lines file, packed or not, with the number of their line."""
+    """Objects of a JSON-lines file, packed or not, with the number of their line; one object over several lines is one."""
     with path.open("rb") as begin:
         packed = begin.read(2) == b"\x1f\x8b"
     read = 0
@@ -26,10 +27,20 @@ def json_lines(path: Path) -> Iterator[tuple[int, dict]]:
                 read += len(line)
                 if read > MAX_BYTES or len(line) == MAX_LINE_BYTES:
                     raise InputError.at(path.name, "is larger than a trace may be", row=number)
-                if line.strip():
+                if number == 1 and line.strip()[:1] == b"{" and line.strip()[-1:] != b"}":
+                    yield 1, _whole_object(path.name, line, stream)
+                elif line.strip():
                     yield number, parse_object(path.name, number, line)
     except (OSError, EOFError, zlib.error) as error:
         raise InputError.at(path.name, f"cannot be read: {error}") from None
+
+
+def _whole_object(file: str, begun: bytes, stream: IO[bytes]) -> dict:
+    """An object written over several lines, as programs print it for people."""
+    rest = stream.read(MAX_LINE_BYTES)
+    if len(rest) == MAX_LINE_BYTES:
+        raise InputError.at(file, f"is one object of more than {MAX_LINE_BYTES:,} bytes; write one object a line")
+    return parse_object(file, 1, begun + rest)
 
 
 @contextmanager

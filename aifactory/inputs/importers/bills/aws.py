@@ -76,6 +76,12 @@ def convert_aws(text: pd.DataFrame) -> Converted:
     amortised = kind.isin([*AWS_PURCHASES, "SavingsPlanNegation"]) & ~plain_fee
     effective = frame["BilledCost"].mask(amortised, "0")
     for line, name in AWS_COVERED.items():
+        if name not in text and (kind == line).any():
+            row = int((kind == line).to_numpy().argmax()) + 2
+            raise ValueError(
+                f"row {row}: a line of type {line} needs column {source.get(name, name)!r}, its cost, which the report lacks; "
+                "add it to the export"
+            )
         effective = effective.mask(kind == line, column(text, name))
     spot = column(text, "line_item_usage_type").str.contains("SpotUsage")
     covered = kind.isin(list(AWS_COVERED))

@@ -40,6 +40,7 @@ AZURE_COST = ("costinbillingcurrency", "pretaxcost", "cost")
 #: What usage costs at list price: stated, else price times quantity. Source: Microsoft, Cost Management,
 #: "Understand usage details fields".
 AZURE_LIST, AZURE_LIST_PRICE, AZURE_QUANTITY = "paygcostinbillingcurrency", "paygprice", ("quantity", "usagequantity")
+AZURE_BLOCK = r"\s*(?:[2-9]|1\d|1,\d)"
 AZURE_RATE = "exchangeratepricingtobilling"
 AZURE_NUMBERS = (*AZURE_COST, *AZURE_QUANTITY, AZURE_LIST, AZURE_LIST_PRICE, AZURE_RATE)
 AZURE_CATEGORY = {
@@ -63,12 +64,12 @@ _GERMAN_NUMBER = r"-?(?:\d{1,3}(?:\.\d{3})+|\d+),\d+"
 
 
 def azure_name(name: str) -> str:
-    """English name without case; of a translated header the name in brackets.
+    """English name without case; of a translated header the name in brackets, round or square.
 
-    >>> azure_name("Ressourcengruppe (ResourceGroup)"), azure_name("PreTaxCost")
-    ('resourcegroup', 'pretaxcost')
+    >>> azure_name("Ressourcengruppe (ResourceGroup)"), azure_name("Datum [Date]"), azure_name("PreTaxCost")
+    ('resourcegroup', 'date', 'pretaxcost')
     """
-    inside = re.search(r"\(([A-Za-z]+)\)\s*$", name)
+    inside = re.search(r"[(\[]\s*([A-Za-z]+)\s*[)\]]\s*$", name)
     return (inside.group(1) if inside else name).strip().lower()
 
 
@@ -115,17 +116,21 @@ def convert_azure(text: pd.DataFrame) -> Converted:
                 int((reserved & (kind != "Purchase")).sum()),
             )
         )
-    frame["ChargePeriodStart"], dates = plain_dates(frame["ChargePeriodStart"])
+    days = next((name for name in AZURE_COLUMNS["ChargePeriodStart"] if name in text), "date")
+    written = frame["ChargePeriodStart"]
+    frame["ChargePeriodStart"], dates = plain_dates(frame["ChargePeriodStart"], source.get(days, days))
     notes += dates
     frame["ChargePeriodEnd"] = frame["ChargePeriodStart"]
     if "BillingPeriodStart" not in frame:
         frame["BillingPeriodStart"] = frame["ChargePeriodStart"]
     else:
-        frame["BillingPeriodStart"], _ = plain_dates(frame["BillingPeriodStart"])
+        period = found.source_of["BillingPeriodStart"]
+        frame["BillingPeriodStart"], _ = plain_dates(frame["BillingPeriodStart"], source.get(period, period), written)
     if "Tags" in frame:  # older exports leave the braces of the object away
         frame["Tags"] = frame["Tags"].mask(frame["Tags"].str.startswith('"'), "{" + frame["Tags"] + "}")
     frame["SkuPriceDetails"] = instance_details(column(text, "additionalinfo"))
     names = {target: source.get(name, name) for target, name in found.source_of.items()}
+    names = dict.fromkeys(("BillingPeriodStart", "ChargePeriodEnd"), names["ChargePeriodStart"]) | names
     billed_from = source.get(next((name for name in AZURE_COST if name in text), "cost"), "Cost")
     variant = "amortised" if used.any() else "actual" if bought.any() else ""
     return Converted(frame, names | {"BilledCost": billed_from, "EffectiveCost": billed_from}, notes, variant)
@@ -146,11 +151,15 @@ def _list_cost(text: pd.DataFrame, cost: pd.Series) -> tuple[pd.Series, list[tup
     usage = column(text, "chargetype").isin(["Usage", ""])
     # a price of 0 of what costs something is a price that is not told (marketplace, reservations)
     told = usage & (price != "") & (quantity != "") & ((amounts(price) != 0) | (amounts(cost) == 0))
+    blocks = told & column(text, "unitofmeasure").str.match(AZURE_BLOCK)  # of one hour, or of a hundred?
+    told &= ~blocks
     converted = products(price, quantity, rate.mask(same, "1"))
     stated = column(text, AZURE_LIST).where(usage, "")
     found = stated.mask((stated == "") & told, converted)
     unknown = int((told & ~same & (found == "")).sum())
     notes = [("list price in another currency and no exchange rate: list cost unknown", unknown)] if unknown else []
+    block = int((blocks & (stated == "")).sum())
+    notes += [("list price of a block of units (such as 100 Hours): list cost unknown", block)] if block else []
     worked = int((told & (stated == "") & (found != "")).sum())
     return found, [*notes, *([("list cost is PayGPrice times quantity", worked)] if worked else [])]
 

@@ -155,13 +155,49 @@ def as_object(text: str) -> dict:
     return held if isinstance(held, dict) else {}
 
 
-def plain_dates(texts: pd.Series) -> tuple[pd.Series, list[tuple[str, int]]]:
-    """MM/DD/YYYY, the form of these exports, and YYYY-MM-DD as the start of a day in UTC."""
-    american = texts.str.fullmatch(US_DATE.pattern)
+def plain_dates(
+    texts: pd.Series, name: str, beside: pd.Series | None = None
+) -> tuple[pd.Series, list[tuple[str, int]]]:
+    """MM/DD/YYYY, the form of these exports, and YYYY-MM-DD as the start of a day in UTC.
+
+    Spreadsheet programs of many countries save DD/MM/YYYY: the dates of a column with a first number beyond 12 are
+    such. Where no number is beyond 12, the months must be one, as of a bill, for MM/DD/YYYY to be sure.
+
+    Parameters
+    ----------
+    texts, name : dates of a column, and what the file calls it.
+    beside : dates of another column, written the same way.
+
+    Raises
+    ------
+    ValueError
+        If the dates can be read both ways, or some only one way and some only the other.
+    """
+    slashed = texts.str.fullmatch(US_DATE.pattern)
     day = texts.str.fullmatch(r"\d{4}-\d\d-\d\d")
-    plain = texts.mask(american, texts.str.replace(US_DATE, r"\3-\1-\2", regex=True))
-    plain = plain.mask(american | day, plain + "T00:00:00Z")
-    return plain, [("dates were read as MM/DD/YYYY", int(american.sum()))] if american.any() else []
+    order, notes = ("", []) if not slashed.any() else _order_of_dates(texts[slashed], name, beside)
+    swapped = r"\3-\2-\1" if order == "DD/MM/YYYY" else r"\3-\1-\2"
+    plain = texts.mask(slashed, texts.str.replace(US_DATE, swapped, regex=True))
+    return plain.mask(slashed | day, plain + "T00:00:00Z"), notes
+
+
+def _order_of_dates(texts: pd.Series, name: str, beside: pd.Series | None) -> tuple[str, list[tuple[str, int]]]:
+    """How dates with slashes are written, and a remark that says so."""
+    read, texts = (
+        len(texts),
+        texts if beside is None else pd.concat([texts, beside[beside.str.fullmatch(US_DATE.pattern)]]),
+    )
+    first, second, year = (texts.str.extract(US_DATE)[part].astype("int64") for part in range(3))
+    late = {"DD/MM/YYYY": first > 12, "MM/DD/YYYY": second > 12}
+    shown = [order for order, flags in late.items() if flags.any()]
+    months = len((year * 100 + first).unique())
+    if len(shown) > 1 or (not shown and months > 1):
+        flags = late[shown[1]] if shown else first != first.iloc[0]
+        row, value = int(texts.index[flags][0]) + 2, texts[flags].iloc[0]
+        rule = "is written another way than the dates above it" if shown else "may be MM/DD/YYYY or DD/MM/YYYY"
+        raise ValueError(f"row {row}, column {name!r}: value {value!r}: {rule}; write all of them as YYYY-MM-DD")
+    order = shown[0] if shown else "MM/DD/YYYY"
+    return order, [(f"dates were read as {order}", read)]
 
 
 def entries(text: str) -> list[dict]:

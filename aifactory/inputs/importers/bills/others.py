@@ -50,7 +50,7 @@ def convert_opencost(text: pd.DataFrame) -> Converted:
     """
     columns = {"BilledCost": ("TotalCost",), "EffectiveCost": ("TotalCost",), "SubAccountId": ("Namespace",)}
     frame = pick(text, columns).text
-    start, end = (_opencost_time(column(text, name)) for name in ("Date", "End"))
+    start, end = (_opencost_time(column(text, name), name) for name in ("Date", "End"))
     labels = {name.removeprefix("Label_").lower(): text[name] for name in text if name.startswith("Label_")}
     hours, idle = column(text, "GPUHours"), (text["Namespace"] == IDLE).to_numpy()
     frame = frame.assign(
@@ -72,6 +72,6 @@ def convert_opencost(text: pd.DataFrame) -> Converted:
     return Converted(frame, names, notes)
 
 
-def _opencost_time(texts: pd.Series) -> pd.Series:
-    day, _ = plain_dates(texts.str.replace(r"^(\d{4}-\d\d-\d\d)$", r"\1", regex=True))
+def _opencost_time(texts: pd.Series, name: str) -> pd.Series:
+    day, _ = plain_dates(texts, name)
     return day.str.replace(r"^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?: \+0000 UTC| UTC)?$", r"\1T\2Z", regex=True)

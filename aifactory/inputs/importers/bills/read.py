@@ -157,9 +157,8 @@ def _typed(path: Path, converted: Converted, name: str) -> Bill:
     contract, text, source_of = load_contract("billing"), converted.text, converted.source_of
     kept = [name for name in text if name in contract.columns or name.startswith("x_")]
     typed = type_table(path, text[kept], contract, amounts_as_text=True)
-    raise_problems(
-        path.name, [replace(item, column=source_of.get(item.column, item.column)) for item in typed.problems]
-    )
+    named = [replace(item, column=source_of.get(item.column, item.column)) for item in typed.problems]
+    raise_problems(path.name, list(dict.fromkeys(named)))  # one column may fill several of ours
     unknown = [name for name in text if name not in kept]
     warnings = [(f"{item.column}: {item.rule}", len(text)) for item in typed.warnings]
     if unknown:

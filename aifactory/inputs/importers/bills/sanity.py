@@ -28,6 +28,8 @@ LONGEST_WORD = 20
 #: A long number that a spreadsheet has written as a power of ten has lost its digits.
 CUT_NUMBER = r"\d(?:\.\d+)?[eE]\+\d+"
 LONGEST_CUT = 24
+#: Before this nobody was billed for computers by the hour.
+FIRST_BILL = pd.Timestamp("2006-01-01", tz="UTC")
 
 
 def refuse_wrong_charges(file: str, bill: Bill) -> None:
@@ -78,6 +80,15 @@ def odd_charges(bill: Bill, today: pd.Timestamp | None) -> Iterator[tuple[str, i
     invoiced = [str(month) for month in np.unique(months)]
     if len(invoiced) > 1:
         yield f"{len(invoiced)} invoice months in one file: {', '.join(invoiced)}", len(table)
+    old = int((table["ChargePeriodStart"] < FIRST_BILL).sum())
+    if old:
+        yield f"charges before {FIRST_BILL.year}, when nobody sold such: is the date damaged?", old
+    for column in ("BilledCost", "EffectiveCost"):
+        if bill.amounts[column].total() < 0:
+            yield (
+                f"the sum of {column} is below zero: more was given back than charged, or a sign is turned",
+                len(table),
+            )
     if today is not None and (future := int((table["BillingPeriodStart"] > today).sum())):
         yield "invoice of a month after the day of import", future
     again = _repeated(bill, np.flatnonzero(table["ChargeCategory"] == "Usage"))

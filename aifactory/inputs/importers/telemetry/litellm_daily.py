@@ -51,6 +51,7 @@ CONTRACT = source_contract(
 )  # fmt: skip
 TAG = "use_case:"
 DAY_MINUTES = 1440
+GIVEN_TWICE = "the same row, given again with the same values"
 NOBODY = "(none)"
 SAME_CALLS = "User, Team, Tag, Organization, EndUser and Agent tables count the same calls: import one of them"
 
@@ -81,7 +82,9 @@ def read_daily(path: Path, text: pd.DataFrame, notes: list[tuple[str, int]], tar
         raise InputError.at(path.name, "the table names no region; say it with --region")
     typed = type_table(path, text, CONTRACT)
     raise_problems(path.name, typed.problems)
-    rows, left_out = _model_calls(typed.frame)
+    again = _again(path, text)
+    rows, left_out = _model_calls(typed.frame[~again])
+    left_out |= {GIVEN_TWICE: int(again.sum())} if again.any() else {}
     warnings = list(notes)
     if target.today is not None:
         late = rows["date"].dt.tz_localize("UTC") > target.today
@@ -106,6 +109,25 @@ def read_daily(path: Path, text: pd.DataFrame, notes: list[tuple[str, int]], tar
     warnings += _remarks(rows, view)
     windows = _windows(rows.assign(use_case_id=names), target.region)
     return Daily(view, windows, _report(path, view, rows, windows, len(text), left_out, warnings))
+
+
+def _again(path: Path, text: pd.DataFrame) -> pd.Series:
+    """Rows given before: the table holds one row of an `id`, so one that comes twice is the same; no other is refused.
+
+    Raises
+    ------
+    InputError
+        If two rows of one `id` differ.
+    """
+    cells = text.fillna("")
+    again = cells.duplicated()
+    if "id" in cells:
+        other = cells["id"].ne("") & cells.duplicated("id") & ~again
+        if other.any():
+            row = int(other.to_numpy().argmax())
+            rule = "is the id of an earlier row with other values: are these two exports? Import the newer one"
+            raise InputError.at(path.name, rule, row=row + 2, column="id", value=cells["id"].iloc[row])
+    return again
 
 
 def _view(path: Path, text: pd.DataFrame) -> str:

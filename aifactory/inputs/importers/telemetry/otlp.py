@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from aifactory.errors import InputError
+from aifactory.inputs.aggregate.survey import MOST
 from aifactory.inputs.importers.json_text import json_lines, told_in_words
 from aifactory.inputs.importers.telemetry.common import Telemetry
 
@@ -29,16 +30,18 @@ WANTED = {name for names in ATTRIBUTES.values() for name in names} | {*GENAI_MAR
 ERROR_CODES = (2, "2", "STATUS_CODE_ERROR")
 #: Later than the last time in nanoseconds that fits 64 bits, or more tokens than any call has.
 LARGEST = 2**63
+INSIDE = "calls inside a call, which tells of the same tokens"
 TWICE = "spans that were exported twice"
 
 
 def read_otlp(path: Path, region: str) -> Telemetry:
     """GenAI client spans as request rows; service.name is the use case, the resource's team the tenant.
 
+    A call inside a call that tells its tokens is the same call, told by the client below a framework or gateway.
     Spans of OpenInference (Phoenix, Arize) count where their kind is LLM. Spans around calls (agents,
     tools, chains) and of other kinds are left out and counted, and so is a span that comes twice.
     """
-    rows, others, twice, seen = [], 0, 0, set()
+    rows, others, twice, seen, parents = [], 0, 0, set(), []
     read = 0
     for line, resource, span in _spans(path):
         read += 1
@@ -52,6 +55,7 @@ def read_otlp(path: Path, region: str) -> Telemetry:
             else:
                 seen.add(identity)
                 rows.append(_row(path, line, resource, span, held, region))
+                parents.append((identity, (identity[0], str(span.get("parentSpanId") or ""))))
     if not rows:
         raise InputError.at(
             path.name, f"holds no GenAI span (looked for {', '.join(GENAI_MARKS[:3])}) among {others} spans"
@@ -59,8 +63,19 @@ def read_otlp(path: Path, region: str) -> Telemetry:
     frame = pd.DataFrame(rows)
     frame["timestamp_utc"] = pd.to_datetime(frame["start_ns"], unit="ns", utc=True).dt.as_unit("us")
     frame = frame.astype(dict.fromkeys(("input_tokens", "output_tokens", "cached_input_tokens"), "Int64"))
-    left_out = ({"spans that are no GenAI call": others} if others else {}) | ({TWICE: twice} if twice else {})
-    return Telemetry(FORMAT, frame.drop(columns="start_ns"), read, left_out)
+    inside = _inside(frame, parents)
+    counts = {"spans that are no GenAI call": others, TWICE: twice, INSIDE: int(inside.sum())}
+    frame = frame[~inside].reset_index(drop=True)
+    unknown = int(frame[["input_tokens", "output_tokens"]].isna().any(axis=1).sum())
+    warnings = [("calls without a count of tokens: counted, their tokens are unknown", unknown)] if unknown else []
+    left_out = {reason: count for reason, count in counts.items() if count}
+    return Telemetry(FORMAT, frame.drop(columns="start_ns"), read, left_out, warnings)
+
+
+def _inside(frame: pd.DataFrame, parents: list[tuple[tuple[str, str], tuple[str, str]]]) -> pd.Series:
+    """Calls inside a call that tells its tokens: a framework and the client below it tell of the same call."""
+    told = {mine for (mine, _), known in zip(parents, frame["input_tokens"].notna(), strict=True) if known and mine[1]}
+    return pd.Series([above in told for _, above in parents], index=frame.index, dtype="bool")
 
 
 def _is_call(held: dict[str, object]) -> bool:
@@ -74,7 +89,7 @@ def _row(path: Path, line: int, resource: dict, span: dict, held: dict, region: 
     found = {name: next((held[key] for key in keys if key in held), None) for name, keys in ATTRIBUTES.items()}
     start, end = int(span["startTimeUnixNano"]), int(span["endTimeUnixNano"])
     tokens = {
-        name: None if found[name] is None else int(found[name])
+        name: None if found[name] is None else _whole(found[name])
         for name in ("input_tokens", "output_tokens", "cached_input_tokens")
     }
     ttft = None if found["ttft_s"] is None else float(found["ttft_s"]) * 1000
@@ -85,6 +100,10 @@ def _row(path: Path, line: int, resource: dict, span: dict, held: dict, region: 
         raise InputError.at(
             path.name, "a span ends before it starts, or counts below zero", row=line, value=span.get("spanId")
         )
+    for name, value in {**tokens, "ttft_ms": ttft, "e2e_ms": (end - start) / 1e6}.items():
+        if value is not None and value > MOST[name]:
+            rule = f"{name} of a span is more than {MOST[name]:,.0f}, which no request has"
+            raise InputError.at(path.name, rule, row=line, value=value)
     failed = (span.get("status") or {}).get("code") in ERROR_CODES or "error.type" in held
     return {
         "request_id": str(span.get("spanId", "")),
@@ -98,6 +117,14 @@ def _row(path: Path, line: int, resource: dict, span: dict, held: dict, region: 
         "ttft_ms": ttft,
         "e2e_ms": (end - start) / 1e6,
     }
+
+
+def _whole(value: object) -> int:
+    """A count; text of digits too, as some exporters write it."""
+    number = float(value) if isinstance(value, float) else int(value)  # type: ignore[call-overload]
+    if number != int(number):
+        raise ValueError(f"{value!r} is no whole number of tokens")
+    return int(number)
 
 
 def _spans(path: Path) -> Iterator[tuple[int, dict, dict]]:

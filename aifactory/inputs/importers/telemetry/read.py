@@ -134,13 +134,25 @@ def _objects(path: Path, begin: bytes, region: str, columns: dict[str, str]) -> 
         return _calls(path, _cells([held for _, held in json_lines(path)]), region, columns)
     if b'"status"' in begin:
         read_answer(path)  # tells what the server said, or that there is no series
-        raise InputError.at(path.name, "is one answer of Prometheus; import the folder with its index.json")
+        raise InputError.at(path.name, "is one answer of Prometheus; import the folder that holds it and the others")
     if b'"data"' in begin:
         held = read_json(path)
-        return _observations(path, held.get("data") if isinstance(held, dict) else None, region, columns)
+        found = _observations(path, held.get("data") if isinstance(held, dict) else None, region, columns)
+        found.warnings += _pages(held)
+        return found
     raise InputError.at(
         path.name, 'is JSON, but not OTLP spans (no "resourceSpans" in its beginning) nor a log of calls'
     )
+
+
+def _pages(held: object) -> list[tuple[str, int]]:
+    """A remark where an answer of an API is one page of several."""
+    meta = held.get("meta") if isinstance(held, dict) else None
+    pages = meta.get("totalPages", 1) if isinstance(meta, dict) else 1
+    if not isinstance(pages, int) or pages <= 1:
+        return []
+    rows = meta.get("totalItems")
+    return [(f"is page {meta.get('page', '?')} of {pages}: import all of them", rows if isinstance(rows, int) else 0)]
 
 
 def _observations(path: Path, held: object, region: str, columns: dict[str, str]) -> Telemetry:

@@ -31,10 +31,12 @@ NAMES = {
     "is_retry": ("is_retry", "retry"),
     "service_units": ("service_units",),
 }
+TOKENS = ("input_tokens", "output_tokens")
 NEEDED = ("timestamp_utc", "use_case_id", "input_tokens", "output_tokens")
 TYPES = {"timestamp_utc": "datetime", "input_tokens": "integer", "output_tokens": "integer", "cached_input_tokens": "integer",
          "ttft_ms": "number", "e2e_ms": "number", "queue_ms": "number", "is_retry": "boolean", "service_units": "number"}  # fmt: skip
 FORMAT = "request rows"
+NO_TOKENS = "failed requests without a count of tokens: counted, their tokens are unknown"
 ALIKE = (
     "equal to an earlier request in every column, and no identifiers: counted; is a part of the log in the file twice?"
 )
@@ -98,7 +100,7 @@ def read_rows(path: Path, text: pd.DataFrame, columns: dict[str, str], region: s
     """Type the known columns strictly; every problem names the column of the file."""
     require_columns(path, list(text.columns), columns, region)
     source = {columns[target]: TYPES.get(target, "string") for target in columns}
-    needed = {columns[target]: source[columns[target]] for target in NEEDED}
+    needed = {columns[target]: source[columns[target]] for target in NEEDED if target not in TOKENS}
     contract = source_contract("requests", needed, {name: kind for name, kind in source.items() if name not in needed})
     if "status" in columns:  # codes may be stored as numbers
         text = text.assign(**{columns["status"]: text[columns["status"]].map(str, na_action="ignore").astype("str")})
@@ -113,7 +115,8 @@ def read_rows(path: Path, text: pd.DataFrame, columns: dict[str, str], region: s
         again = int(rows.duplicated().sum())
         counted += [(ALIKE, again)] if again else []
         rows["request_id"] = [f"{path.name}-{number}" for number in range(2, len(rows) + 2)]
-    negative = next((name for name in ("input_tokens", "output_tokens") if (rows[name] < 0).any()), "")
+    counted += _unknown_tokens(path, rows, columns)
+    negative = next((name for name in TOKENS if (rows[name] < 0).any()), "")
     if negative:
         row = int((rows[negative] < 0).idxmax())
         raise InputError.at(
@@ -122,6 +125,18 @@ def read_rows(path: Path, text: pd.DataFrame, columns: dict[str, str], region: s
     warnings = counted + [(f"{item.column}: {item.rule}", len(rows)) for item in typed.warnings]
     warnings += unused_columns([name for name in text if name not in columns.values()])
     return Telemetry(FORMAT, rows, len(rows), warnings=warnings)
+
+
+def _unknown_tokens(path: Path, rows: pd.DataFrame, columns: dict[str, str]) -> list[tuple[str, int]]:
+    """Refuse a served request without its tokens; those of failed ones may be unknown, and are counted."""
+    for name in TOKENS:
+        absent = rows[name].isna() & (rows["status"] == "ok")
+        if absent.any():
+            raise InputError.at(
+                path.name, "a value is required", row=int(absent.to_numpy().argmax()) + 2, column=columns[name]
+            )
+    unknown = int(rows[[*TOKENS]].isna().any(axis=1).sum())
+    return [(NO_TOKENS, unknown)] if unknown else []
 
 
 def _from_1970(text: pd.DataFrame, column: str) -> tuple[pd.DataFrame, list[tuple[str, int]]]:

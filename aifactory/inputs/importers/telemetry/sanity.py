@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pandas as pd
 
 from aifactory.errors import InputError
+from aifactory.inputs.aggregate.survey import MOST
 
 LATENCIES = ("ttft_ms", "e2e_ms", "queue_ms")
 #: End-to-end times below this median, and first tokens below that one, are seconds more often than milliseconds.
@@ -17,6 +18,7 @@ MAX_PLAUSIBLE_MS_PER_TOKEN = 2_000
 MIN_PLAUSIBLE_MS_PER_TOKEN = 0.1
 AFTER_IMPORT = "after the day of import"
 BEFORE_LOGS = "before the year 2000: no time of a request"
+CUT_NUMBER = r"\d(?:\.\d+)?[eE]\+?\d+"
 GIVEN_TWICE = "the same request, given again with the same values"
 FIRST_YEAR = pd.Timestamp("2000-01-01", tz="UTC")
 
@@ -38,9 +40,13 @@ def sift(file: str, rows: pd.DataFrame, today: pd.Timestamp) -> Parts:
     if rows.empty:
         raise InputError.at(file, "holds a header and no requests", row=2)
     _refuse_negative(file, rows)
+    _refuse_huge(file, rows)
     unusable = _unusable(rows, today)
     left_out = {reason: int(bad.sum()) for reason, bad in unusable.items() if bad.any()}
     rows = rows[~pd.concat(unusable, axis=1).any(axis=1)]
+    if rows.empty:
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in left_out.items())
+        raise InputError.at(file, f"holds no request that can be counted: {reasons}")
     remarks = [(text, count) for look in _LOOKS for text, count in look(rows)]
     return _taken_back(_named_apart(rows)), left_out, remarks
 
@@ -53,12 +59,27 @@ def _refuse_negative(file: str, rows: pd.DataFrame) -> None:
             raise InputError.at(file, "must be 0 or more", row=row + 2, column=column, value=float(rows[column][row]))
 
 
+def _refuse_huge(file: str, rows: pd.DataFrame) -> None:
+    """Refuse what no request has: a damaged cell, or another unit, would stand for the whole month."""
+    for column, most in MOST.items():
+        huge = (rows[column] > most).fillna(value=False) if column in rows else pd.Series(dtype="bool")
+        if huge.any():
+            row = int(huge.idxmax())
+            rule = f"is more than {most:,.0f}, which no request has: is the cell damaged, or in another unit?"
+            raise InputError.at(file, rule, row=row + 2, column=column, value=f"{rows[column][row]:.15g}")
+
+
 def _unusable(rows: pd.DataFrame, today: pd.Timestamp) -> dict[str, pd.Series]:
     time = rows["timestamp_utc"]
     late, early = time >= today + pd.Timedelta(days=1), time < FIRST_YEAR
-    repeated = rows.duplicated("request_id")
+    repeated = rows.duplicated("request_id") & ~_cut(rows)
     repeated &= rows.duplicated() if repeated.any() else False
     return {AFTER_IMPORT: late, BEFORE_LOGS: early, GIVEN_TWICE: repeated & ~late & ~early}
+
+
+def _cut(rows: pd.DataFrame) -> pd.Series:
+    """Identifiers that a spreadsheet has written as a power of ten: different ones have become the same."""
+    return rows["request_id"].astype("str").str.fullmatch(CUT_NUMBER).fillna(value=False)
 
 
 def _named_apart(rows: pd.DataFrame) -> pd.DataFrame:
@@ -88,7 +109,10 @@ def _taken_back(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _odd_identifiers(rows: pd.DataFrame) -> list[tuple[str, int]]:
-    again = int(rows.duplicated("request_id").sum())
+    cut, again = _cut(rows), int(rows.duplicated("request_id").sum())
+    if cut.any():
+        text = "identifiers written as a power of ten, their digits cut by a spreadsheet: repeats cannot be told, all count"
+        return [(text, int(cut.sum()))]
     return [("an identifier of an earlier, different request: counted as a request of its own", again)] if again else []
 
 

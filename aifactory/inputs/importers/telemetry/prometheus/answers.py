@@ -80,12 +80,20 @@ def parse_answer(where: str, held: object) -> list[Series]:
     return series
 
 
+def said_with(held: object) -> list[str]:
+    """What a server warns of beside the series: that some are missing (Thanos, Mimir), that a limit was met."""
+    told = held.get("warnings") if isinstance(held, dict) else None
+    return [str(text)[:300] for text in told] if isinstance(told, list) else []
+
+
 def _series(where: str, number: int, item: object) -> Series:
     labels = item.get("metric") if isinstance(item, dict) else None
     if not isinstance(labels, dict):
         raise InputError.at(where, "holds a series without labels", row=number)
     labels = {str(key): str(value) for key, value in labels.items()}
     name = series_name(labels)
+    if "histograms" in item or "histogram" in item:
+        raise InputError.at(where, f"series {name} is a native histogram, which is not read", row=number)
     points = item.get("values", [item.get("value")])
     if not isinstance(points, list) or not all(isinstance(point, list) and len(point) == 2 for point in points):
         raise InputError.at(where, f"series {name} must hold pairs of time and value", row=number)

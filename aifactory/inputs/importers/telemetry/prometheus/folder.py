@@ -11,7 +11,7 @@ import pandas as pd
 
 from aifactory.errors import InputError
 from aifactory.inputs.importers.telemetry.prometheus.aliases import known_metric, metric_table
-from aifactory.inputs.importers.telemetry.prometheus.answers import Series, read_answer, read_json
+from aifactory.inputs.importers.telemetry.prometheus.answers import Series, parse_answer, read_json, said_with
 from aifactory.inputs.importers.telemetry.prometheus.assemble import (
     ABORTED,
     COUNTED,
@@ -26,6 +26,9 @@ from aifactory.inputs.importers.telemetry.prometheus.live import Samples, join_s
 
 FORMAT = "Prometheus answers"
 INDEX = "index.json"
+ANSWERS = (".json", ".json.gz")
+#: Query of an answer that no index tells: the name that its series carry.
+BY_NAME = ""
 HOUR_MINUTES = 60
 #: Raw counters and extrapolated increases of the same windows may differ by this share of the former.
 MAX_APART = 0.02
@@ -57,12 +60,14 @@ class _Answers:
     factors: dict[str, float] = field(default_factory=dict)
     regions: dict[str, str] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
+    said: list[str] = field(default_factory=list)  # what the server warned of
     unused: list[str] = field(default_factory=list)
 
 
 def read_folder(folder: Path, named: dict[str, str]) -> tuple[Month, Samples]:
     """The period that the answers of a folder tell; `index.json` names file and query of each.
 
+    Without an index each file is an answer whose series carry the name of a metric, as raw counters and gauges do.
     Raw counters and gauges go the way of a live server. Increases by window are extrapolated by the
     server; they count only what raw counters do not tell.
     """
@@ -71,10 +76,9 @@ def read_folder(folder: Path, named: dict[str, str]) -> tuple[Month, Samples]:
     for item in index:
         _sort(answers, folder, item, named)
     if not answers.counted and not answers.raw:
-        raise InputError.at(
-            folder.name,
-            "holds no query_range answer of a raw counter or of increase() over its own step for a known metric",
-        )
+        why = "".join(f"\n{text}" for text in answers.refused.values())
+        rule = "holds no query_range answer of a raw counter or of increase() over its own step for a known metric"
+        raise InputError.at(folder.name, rule + why)
     counted = pd.concat(answers.counted, ignore_index=True) if answers.counted else pd.DataFrame()
     minutes = int(counted["seconds"].min()) // 60 if len(counted) else HOUR_MINUTES
     samples = _samples(answers.raw, counted, minutes)
@@ -90,7 +94,8 @@ def read_folder(folder: Path, named: dict[str, str]) -> tuple[Month, Samples]:
             month.add_bounds(workload, one.region, canonical, one.starts, bounds, one.increase)
     month.totals, month.rows_read = answers.whole, len(index)
     month.left_out = {"answers without series": len(answers.refused)} if answers.refused else {}
-    month.warnings += [(text, 1) for text in answers.refused.values()]
+    month.warnings += [(text, 1) for text in (*answers.refused.values(), *answers.said)]
+    month.warnings += _not_listed(folder, index)
     if answers.unused:
         shown = ", ".join(answers.unused[:6]) + (", ..." if len(answers.unused) > 6 else "")
         text = f"answers that are not used (quantiles, ratios, rates, metrics without a place): {shown}"
@@ -100,17 +105,37 @@ def read_folder(folder: Path, named: dict[str, str]) -> tuple[Month, Samples]:
 
 
 def _index(folder: Path) -> list[dict]:
-    index = read_json(folder / INDEX) if (folder / INDEX).is_file() else None
+    if not (folder / INDEX).is_file():
+        found = sorted(path for path in folder.iterdir() if path.name.endswith(ANSWERS))
+        if not found:
+            raise InputError.at(folder.name, f"holds no answers of Prometheus ({', '.join(ANSWERS)}) and no {INDEX}")
+        return [{"file": path.name, "query": BY_NAME} for path in found]
+    index = read_json(folder / INDEX)
     good = isinstance(index, list) and all(isinstance(item, dict) and {"file", "query"} <= set(item) for item in index)
     if not good:
         raise InputError.at(f"{folder.name}/{INDEX}", "must list the answers with file and query")
     return index
 
 
+def _not_listed(folder: Path, index: list[dict]) -> list[tuple[str, int]]:
+    """A remark on answers that the index does not name, and so nobody has read."""
+    listed = {Path(str(item["file"])).name for item in index} | {INDEX}
+    other = sorted(
+        path.name for path in folder.iterdir() if path.name.endswith(ANSWERS) and path.name not in listed
+        and not path.name.startswith("truth")
+    )  # fmt: skip
+    return [(f"files that {INDEX} does not name, not read: {', '.join(other[:6])}", len(other))] if other else []
+
+
 def _sort(answers: _Answers, folder: Path, item: dict, named: dict[str, str]) -> None:
     path, query = folder / Path(str(item["file"])).name, str(item["query"])
     try:
-        series = read_answer(path)
+        held = read_json(path)
+        series = parse_answer(path.name, held)
+        answers.said += [f"{path.name}: the server warned: {text}" for text in said_with(held)]
+        if query == BY_NAME:
+            _sort_by_name(answers, path.name, series, named)
+            return
     except InputError as error:
         answers.refused[path.name] = str(error)
         return
@@ -131,6 +156,21 @@ def _sort(answers: _Answers, folder: Path, item: dict, named: dict[str, str]) ->
             answers.unused.append(path.name)
     else:
         answers.unused.append(path.name)
+
+
+def _sort_by_name(answers: _Answers, file: str, series: list[Series], named: dict[str, str]) -> None:
+    """Series that say themselves which metric they are, each a raw counter or gauge."""
+    names = sorted({one.labels.get("__name__", "") for one in series})
+    if not names[0]:
+        rule = f"its series name no metric, as of a query with rate() or sum(): list file and query in {INDEX}"
+        raise InputError.at(file, rule)
+    for one in series:
+        if region := region_of(one.labels, named):
+            answers.regions[workload_of(one.labels, named)] = region
+        if known := known_metric(one.labels["__name__"]):
+            answers.raw.setdefault(known, []).append(one)
+    unknown = [name for name in names if not known_metric(name)]
+    answers.unused += [f"{file} ({name})" for name in unknown]
 
 
 def _add_increase(

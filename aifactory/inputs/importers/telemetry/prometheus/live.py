@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -64,6 +65,7 @@ def fetch_period(server: Server, start: pd.Timestamp, end: pd.Timestamp) -> Samp
         found.warnings.append(("the login travels unencrypted: the address is http, not https", 0))
     for metric, name in chosen.items():
         _fetch(server, found, metric, name)
+    found.warnings += [(f"the server warned: {text}", count) for text, count in Counter(server.said).items()]
     leave_out_replicas(found)
     return found
 

@@ -58,7 +58,7 @@ def read_month(
     folder: Path, region: str = "", use_cases: dict[str, str] | None = None, names: PoolNames | None = None,
     today: pd.Timestamp | None = None,
 ) -> Read:  # fmt: skip
-    """A folder of answers of `query` and `query_range` with their `index.json`."""
+    """A folder of answers of `query` and `query_range` with their `index.json`, or of raw counters without it."""
     names = names or PoolNames(region=region)
     month, samples = read_folder(folder, names.labels)
     leave_out_future(month, today)
@@ -71,7 +71,8 @@ def _finished(
     add_pools(month, samples, names)
     windows = demand_table(where, month, names.region, use_cases)
     if not len(windows) and not month.devices:
-        raise InputError.at(where, "has no count of requests or tokens and no utilisation in the period")
+        why = "".join(f"\n{text}" for text, _ in month.warnings)
+        raise InputError.at(where, "has no count of requests and no utilisation in the period" + why)
     latency = latency_table(month, names.region, use_cases)
     kept = month.rows_read - sum(month.left_out.values())
     return Read(windows, month.pools, latency, month_report(month, kind, kept))

@@ -13,7 +13,13 @@ from urllib.parse import urlencode, urlsplit
 from urllib.request import HTTPRedirectHandler, OpenerDirector, ProxyHandler, Request, build_opener
 
 from aifactory.errors import InputError
-from aifactory.inputs.importers.telemetry.prometheus.answers import MAX_BYTES, Series, parse_answer, parse_json
+from aifactory.inputs.importers.telemetry.prometheus.answers import (
+    MAX_BYTES,
+    Series,
+    parse_answer,
+    parse_json,
+    said_with,
+)
 
 TIMEOUT_S = 60.0
 TOKEN, USER, PASSWORD = "AIFACTORY_PROMETHEUS_TOKEN", "AIFACTORY_PROMETHEUS_USER", "AIFACTORY_PROMETHEUS_PASSWORD"  # noqa: S105
@@ -33,11 +39,12 @@ class _NoRedirects(HTTPRedirectHandler):
 
 @dataclass(frozen=True)
 class Server:
-    """A Prometheus server, or what speaks its API, at `url`."""
+    """A Prometheus server, or what speaks its API, at `url`; `said` are the warnings of its answers."""
 
     url: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     timeout_s: float = TIMEOUT_S
+    said: list[str] = field(default_factory=list, repr=False)
 
     @property
     def host(self) -> str:
@@ -73,6 +80,7 @@ class Server:
 
     def _series(self, held: object) -> list[Series]:
         data = held.get("data") if isinstance(held, dict) else None
+        self.said.extend(said_with(held))
         empty = isinstance(data, dict) and data.get("result") == []
         return [] if empty else parse_answer(self.host, held)
 
