@@ -39,6 +39,8 @@ __all__ = [
     "table",
 ]
 VEGA_LITE = "application/vnd.vegalite.v5+json"
+#: Role of the lines below a chart in a notebook; an exported page has them in its figure.
+BELOW_CHART = "below chart"
 _MARKS = {"good": "on target", "watch": "watch", "bad": "act"}
 STATUSES = ("final", "draft", "failed checks")
 
@@ -75,6 +77,17 @@ class Figure:
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
         return {VEGA_LITE: self.spec, "text/plain": self.text}
+
+    def _ipython_display_(self) -> None:
+        """Chart, then its caption, source and date: a notebook draws the chart alone."""
+        from IPython.display import display
+
+        from aifactory.report.spec import figure_texts
+
+        display(self._repr_mimebundle_(), raw=True)
+        texts = figure_texts(self.spec)
+        said = f"{texts['caption']} Source: {texts['source']}, as of {texts['as_of']}."
+        display(Block(render("below_chart", texts), said, {"role": BELOW_CHART}))
 
 
 def head(

@@ -20,11 +20,10 @@ from urllib.parse import unquote
 
 from markupsafe import Markup, escape
 
-from aifactory.report.blocks import VEGA_LITE
+from aifactory.report.blocks import BELOW_CHART, VEGA_LITE
 from aifactory.report.markup import CSV_ADDRESS, TEMPLATES, block_style, download, render, slug
 from aifactory.report.quick import quick_imports
-from aifactory.report.spec import chart_csv, draw_svg, page_spec, refuse_remote
-from aifactory.report.text import plural
+from aifactory.report.spec import chart_csv, draw_svg, figure_texts, page_spec, refuse_remote
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -167,6 +166,8 @@ def _add_data(page: _Page, data: dict[str, Any], facts: dict[str, Any] | None) -
         page.charts.append(_checked(data[VEGA_LITE]))
         page.add(_figure(data, page.charts[-1], len(page.charts)))
     elif facts is not None and "text/html" in data:
+        if facts.get("role") == BELOW_CHART:  # the figure of the page has its own caption
+            return
         if facts.get("role") == "head":
             page.open("head")
             page.head = facts
@@ -185,12 +186,9 @@ def _add_data(page: _Page, data: dict[str, Any], facts: dict[str, Any] | None) -
 
 def _figure(data: dict[str, Any], drawn: dict[str, Any], number: int) -> str:
     spec = data[VEGA_LITE]
-    texts = {"title": "Chart", "description": "Chart", "caption": "", "source": "this notebook", "as_of": ""}
-    texts |= spec.get("usermeta", {}).get("aifactory", {})
-    not_drawn = texts.get("not_drawn", 0)
+    texts = figure_texts(spec)
     facts = {
         **texts,
-        "note": f"{plural(not_drawn, 'row')} without a value not drawn." if not_drawn else "",
         "svg": Markup(data.get(SVG) or draw_svg(drawn, f"f{number}")),  # noqa: S704 - vl-convert escapes
         "chart": number - 1,
         "download": download(texts["title"], chart_csv(spec)),

@@ -9,6 +9,7 @@ from typing import Any
 from aifactory.errors import AIFactoryError
 from aifactory.report import theme
 from aifactory.report.markup import csv_text
+from aifactory.report.text import plural
 
 #: Start of the names of columns that a chart builder adds; tooltips and downloads leave them out.
 HELPER = "drawn_"
@@ -41,6 +42,14 @@ def house_spec(chart: Any, texts: dict[str, str]) -> dict[str, Any]:
     not_drawn = spec.get("usermeta", {}).get("not_drawn", 0)
     spec["usermeta"] = {"aifactory": {**texts, "not_drawn": not_drawn, "columns": _columns(spec)}}
     return spec
+
+
+def figure_texts(spec: dict[str, Any]) -> dict[str, Any]:
+    """Texts around a chart: title, description, caption, source, as_of, and a note on rows that are not drawn."""
+    texts = {"title": "Chart", "description": "Chart", "caption": "", "source": "this notebook", "as_of": ""}
+    texts |= spec.get("usermeta", {}).get("aifactory", {})
+    not_drawn = texts.get("not_drawn", 0)
+    return {**texts, "note": f"{plural(not_drawn, 'row')} without a value not drawn." if not_drawn else ""}
 
 
 def refuse_remote(spec: object) -> None:

@@ -265,3 +265,21 @@ def test_drawings_share_no_ids():
         set(re.findall(r"url\(#([^)]+)\)", drawing)) <= found
         for drawing, found in zip((first, second), ids, strict=True)
     )
+
+
+def test_lines_below_a_chart_in_a_notebook_do_not_stand_twice_in_the_page(monkeypatch):
+    shown = []
+
+    def keep(what, *, raw=False):
+        data, metadata = (what, {}) if raw else what._repr_mimebundle_()
+        shown.append(new_output("display_data", data=data, metadata=metadata))
+
+    monkeypatch.setattr("IPython.display.display", keep)
+    figure = demo_figures()["heatmap"]
+    figure._ipython_display_()
+    assert len(shown) == 2
+    texts = figure.spec["usermeta"]["aifactory"]
+    assert texts["source"] in shown[1]["data"]["text/html"]
+    both, alone = (page_of(new_code_cell("x", outputs=outputs)) for outputs in (shown, shown[:1]))
+    assert both == alone
+    assert texts["source"] in alone
