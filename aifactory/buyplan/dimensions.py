@@ -1,4 +1,4 @@
-"""The cost of a month by workload, team, region and platform, with its carbon beside it."""
+"""The cost of a month by workload, business unit, region and platform, with its carbon beside it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ from aifactory.buyplan.case import Case, Solution
 from aifactory.fleet.compute import require_equal
 from aifactory.units import KILO
 
-DIMENSIONS = {"use_case_id": "Workload", "business_unit": "Team", "region": "Region", "accelerator_id": "Platform"}
+DIMENSIONS = {
+    "use_case_id": "Workload",
+    "business_unit": "Business unit",
+    "region": "Region",
+    "accelerator_id": "Platform",
+}
 
 
 def carbon_kg(case: Case, shares: Shares) -> np.ndarray:

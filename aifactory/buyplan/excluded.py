@@ -47,7 +47,7 @@ COLUMNS = [
 ]
 MEASURED = ["units_per_s_per_accelerator", "low", "high", "tier"]
 #: Rules of what cannot run at all: nothing is forgone.
-CANNOT = ("memory",)
+CANNOT = ("memory", "edge device", "edge power", "edge site")
 NOT_CHOSEN, CANNOT_PLAN = "not chosen", "no offer in its regions, or too many nodes to plan"
 
 

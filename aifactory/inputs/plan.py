@@ -398,6 +398,9 @@ def load_plan(path: Path, overrides: dict[str, object] | None = None) -> Plan:
     `overrides` replaces top-level fields or the `value` of an assumption, by name; the range of
     an overridden assumption is widened where the new value lies outside.
     """
+    if not isinstance(overrides or {}, dict):
+        rule = "must be values by name; papermill takes them by -y 'overrides: {wacc: 0.12}', `aifactory run` by --set wacc=0.12"
+        raise InputError.at("overrides", rule, value=str(overrides))
     data = with_defaults(read_yaml(path))
     for name, value in (overrides or {}).items():
         _override(data, name, value, path.name)

@@ -29,6 +29,8 @@ from aifactory.inputs.tables import SUFFIXES, Problem, raise_problems, read_tabl
 from aifactory.inputs.telemetry import aggregate_requests, with_sessions_counted
 from aifactory.inputs.tenants import aggregate_tenants
 
+#: Months in a row that a use case must have been asked in before a month without demand is remarked on.
+SILENT_AFTER = 3
 #: Tables that ship with the product; rows of the workspace win over theirs.
 CATALOGUE = (
     "accelerator_aliases",
@@ -117,8 +119,28 @@ class Workspace:
         """Use cases whose month of retirement has come, and that nothing is asked of in the reporting month."""
         cases = self.table("use_cases")
         due = set(cases.loc[(cases["retire_month"] <= self.period).fillna(value=False), "use_case_id"])
-        asked = {name for table in ("demand_windows", "jobs") for name in self.month(table)["use_case_id"].unique()}
-        return frozenset(due - asked)
+        return frozenset(due - self.asked_in(self.period))
+
+    @property
+    def silent(self) -> list[str]:
+        """Use cases asked in each of the `SILENT_AFTER` months before that hold any demand, not in this one, and not ended."""
+        before = [self.asked_in(str(pd.Period(self.period, "M") - back)) for back in range(1, SILENT_AFTER + 1)]
+        held = [names for names in before if names]
+        always = frozenset.intersection(*held) if held else frozenset()
+        known = set(self.table("use_cases")["use_case_id"])
+        return sorted(always & known - self.asked_in(self.period) - self.ended)
+
+    def asked_in(self, month: str) -> frozenset[str]:
+        """Use cases with windows of demand in a month, or jobs submitted or running in it."""
+        start = pd.Timestamp(f"{month}-01", tz="UTC")
+        end = start + pd.offsets.MonthBegin()
+        windows, jobs = self.table("demand_windows"), self.table("jobs")
+        served = windows.loc[windows["window_start_utc"].ge(start) & windows["window_start_utc"].lt(end), "use_case_id"]
+        left = jobs["ended_utc"].where(
+            jobs["ended_utc"].notna(), jobs["started_utc"].where(jobs["status"] != "running", end)
+        )
+        ran = jobs["submitted_utc"].lt(end) & (jobs["submitted_utc"].ge(start) | left.gt(start))
+        return frozenset(served) | frozenset(jobs.loc[ran, "use_case_id"])
 
     def without_ended(self) -> Workspace:
         """The same without the use cases that have ended: what is still to be measured, chosen and planned."""

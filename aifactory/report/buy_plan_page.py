@@ -45,6 +45,7 @@ from aifactory.report.buy_plan_money import (
     unit_section,
 )
 from aifactory.report.buy_plan_returns import rival_sentence, used_prices
+from aifactory.report.inventory_page import silence_warnings, status_of
 from aifactory.report.text import (
     count,
     date_name,
@@ -103,7 +104,6 @@ def buy_plan_head(ws: Workspace, plan: BuyPlan, returns: Returns | None, found: 
     """First screen: the decision asked for, how often it loses money, and what `found` says another platform saves."""
     doubts = [rival_sentence(returns, hosted=False)] if returns else []
     doubts += [given_up_sentence(found, by_scenario(plan).loc["expected", "tco_usd"])] if found else []
-    checked = (ws.checks["status"] == "warned").any()
     prices = used_prices(plan, ws.plan.price_freshness_days)
     rest = len(plan.warnings) - HEAD_WARNINGS
     more = [f"{plural(rest, 'more caveat')} under risks."] if rest > 0 else []
@@ -112,12 +112,13 @@ def buy_plan_head(ws: Workspace, plan: BuyPlan, returns: Returns | None, found: 
         question=QUESTION,
         period=ws.period,
         as_of=ws.as_of,
-        status="draft" if checked or plan.not_sized["units_month"].gt(0).any() else "final",
+        status="draft" if status_of(ws) == "draft" or plan.not_sized["units_month"].gt(0).any() else "final",
         finding=plan.decision,
         kpis=_kpis(ws, plan, returns) if len(plan.need) else [],
         chart=chart_capacity(ws, plan) if len(plan.need) else None,
         deciders=_deciders(ws),
         warnings=[
+            *silence_warnings(ws),
             *filter(None, doubts),
             *([prices.sentence] if prices.count else []),
             *plan.warnings[:HEAD_WARNINGS],

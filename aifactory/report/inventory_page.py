@@ -8,6 +8,7 @@ import pandas as pd
 from aifactory.finance.price_age import api_price_age, price_age_of
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
+from aifactory.inventory.spend import use_case_cost
 from aifactory.report.blocks import Group, Kpi, bullets, group, head, section
 from aifactory.report.inventory_demand import (
     chart_demand_heatmap,
@@ -43,6 +44,7 @@ __all__ = [
     "drift_section",
     "headline",
     "input_warnings",
+    "silence_warnings",
     "inventory_head",
     "local_section",
     "outlook",
@@ -100,16 +102,25 @@ def busy_share(inv: Inventory) -> float:
 
 def status_of(ws: Workspace) -> str:
     """`final`, or `draft` while inputs carry warnings."""
-    return "draft" if (ws.checks["status"] == "warned").any() else "final"
+    return "draft" if (ws.checks["status"] == "warned").any() or ws.silent else "final"
 
 
 def input_warnings(ws: Workspace) -> list[str]:
-    """One line on the warnings of the checks, for the head of a page; the checks below spell them out."""
+    """For the head of a page: use cases that fell silent, and one line on the checks, which the table below spells out."""
     tables = ws.checks.loc[ws.checks["status"] == "warned", "table"]
-    if tables.empty:
-        return []
+    said = f"{plural(len(tables), 'warning')} on the inputs ({join_words(sorted(set(tables)))}): see the checks below."
+    return [*silence_warnings(ws), *([said] if len(tables) else [])]
+
+
+def silence_warnings(ws: Workspace) -> list[str]:
+    """A month without demand after months with some is more often a delivery that is missing than the end of the work."""
+    bill = ws.table("billing")
+    cost = use_case_cost(bill[bill["month"] == ws.period]) if len(bill) else {}
     return [
-        f"{plural(len(tables), 'warning')} on the inputs ({join_words(sorted(set(tables)))}): see the checks below."
+        f"{name} was asked in the months before and has no demand in {month_name(ws.period)}"
+        + (f", though the bill charges {usd_compact(cost[name])} to it" if cost.get(name, 0) > 0 else "")
+        + ": nothing is planned for it. Import what is missing, or state its retire_month in use_cases."
+        for name in ws.silent
     ]
 
 
@@ -183,7 +194,8 @@ def _kpis(ws: Workspace, inv: Inventory) -> list[Kpi]:
                 f"{num(inv.pools['installed'].sum(), 0)} installed",
             )
         )
-    levels = inv.service_levels[inv.service_levels["meets_slo"].notna()]
+    limited = inv.service_levels[inv.service_levels["slo"].notna()]
+    levels = limited[limited["meets_slo"].notna()]
     if len(levels):
         good = float(levels["meets_slo"].astype(float).mean())
         kpis.append(
@@ -191,6 +203,7 @@ def _kpis(ws: Workspace, inv: Inventory) -> list[Kpi]:
                 "Latency targets met",
                 pct(good, 0),
                 f"{plural(len(levels), 'target')} by use case and region"
+                + (f", {doubt} inside a bucket" if (doubt := int(limited["meets_slo"].isna().sum())) else "")
                 + (f", {untold} not measured" if (untold := unmeasured_targets(ws, inv)) else ""),
                 status="good" if good == 1 else "watch",
             )

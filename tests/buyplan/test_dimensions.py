@@ -25,7 +25,7 @@ def test_every_dimension_adds_up_to_the_whole(tiny):
     assert set(sums.index) == set(DIMENSIONS.values())
     np.testing.assert_allclose(sums, whole)
     np.testing.assert_allclose(frame.groupby("dimension")["share"].sum(), 1.0)
-    assert set(frame.loc[frame["dimension"] == "Team", "name"]) == {"Sales", "Research"}
+    assert set(frame.loc[frame["dimension"] == "Business unit", "name"]) == {"Sales", "Research"}
 
 
 def test_carbon_by_hand(tiny):

@@ -75,7 +75,8 @@ def test_rules_are_named_and_what_cannot_run_is_not_valued(planned):
     chosen, paths = planned
     ask = (chosen.case, paths, chosen.problem, chosen.best.nodes)
     assert value_excluded(*ask, cells("export")).set_index("accelerator_id").loc["half", "why"] == "export"
-    assert "half" not in set(value_excluded(*ask, cells("memory"))["accelerator_id"])
+    for rule in ("memory", "edge device"):
+        assert "half" not in set(value_excluded(*ask, cells(rule))["accelerator_id"])
 
 
 def test_kit_that_stands_idle_costs_its_power_once_it_works(tiny):

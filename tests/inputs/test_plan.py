@@ -142,6 +142,13 @@ def test_an_override_replaces_a_value_and_keeps_its_range():
     assert (entry.low, entry.value, entry.high) == (0.08, 0.09, 0.13)
 
 
+def test_overrides_that_are_no_names_with_values_say_how_to_write_them():
+    with pytest.raises(
+        InputError, match=r"overrides: value 'wacc=0.12': must be values by name; papermill takes them by -y"
+    ):
+        load_plan(data_dir() / "sample" / "plan.yaml", "wacc=0.12")
+
+
 def test_an_override_outside_the_range_widens_it():
     assert load_plan(TEMPLATE, {"wacc": 0.2}).assumptions["wacc"].high == 0.2
     assert load_plan(TEMPLATE, {"wacc": 0.01}).assumptions["wacc"].low == 0.01

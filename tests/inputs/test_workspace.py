@@ -336,3 +336,28 @@ def test_a_use_case_has_ended_from_its_month_of_retirement_on_unless_it_is_still
     assert set(left.table("use_cases")["use_case_id"]) == {"chat", "images", "models"} - ended
     assert ("images" in set(left.table("benchmarks")["use_case_id"])) == (not ended)
     assert (left is ws) == (not ended)
+
+
+@pytest.mark.parametrize(
+    ("retires", "silent"), [(None, ["images"]), ("2026-10", []), ("2026-12", ["images"])]
+)  # fmt: skip
+def test_a_use_case_without_its_usual_demand_is_silent_unless_it_ended(mini_ws, retires, silent):
+    ws = ending(mini_ws, retires) if retires else ending(mini_ws, "2027-12")
+    assert ws.silent == silent
+    assert mini_ws.silent == []
+    assert ws.asked_in("2026-09") == {"chat", "images", "models"} and ws.asked_in("2027-01") == set()
+
+
+def test_a_job_of_an_earlier_month_that_still_runs_is_demand(mini_ws):
+    jobs = mini_ws.table("jobs").iloc[:1].assign(
+        submitted_utc=pd.Timestamp("2026-08-30", tz="UTC"), started_utc=pd.Timestamp("2026-08-31", tz="UTC")
+    )  # fmt: skip
+    for ended, status, held in (
+        ("2026-10-02", "completed", True),
+        ("2026-09-30", "completed", False),
+        (None, "running", True),
+    ):
+        end = pd.Timestamp(ended, tz="UTC") if ended else pd.NaT
+        rows = jobs.assign(ended_utc=pd.Series([end], index=jobs.index, dtype=jobs["ended_utc"].dtype), status=status)
+        ws = dataclasses.replace(mini_ws, tables={**mini_ws.tables, "jobs": rows})
+        assert ("models" in ws.asked_in("2026-10")) is held

@@ -200,3 +200,16 @@ def test_teams_without_an_owner_are_no_owners():
     owners = pd.DataFrame({"owner_role": ["head of data", "(unknown)", "(unknown)"]})
     assert _asked(owners) == "1 owner and 2 teams that name no owner"
     assert _asked(owners.iloc[1:2]) == "1 team that names no owner"
+
+
+def test_a_use_case_that_fell_silent_stands_on_the_first_screen(mini_ws):
+    windows = mini_ws.table("demand_windows")
+    october = windows["window_start_utc"] >= pd.Timestamp("2026-10-01", tz="UTC")
+    left = windows[~(october & (windows["use_case_id"] == "chat"))]
+    ws = dataclasses.replace(mini_ws, tables={**mini_ws.tables, "demand_windows": left})
+    (said,) = page.silence_warnings(ws)
+    assert said == (
+        "chat was asked in the months before and has no demand in October 2026, though the bill charges USD 29.8 k to it: "
+        "nothing is planned for it. Import what is missing, or state its retire_month in use_cases."
+    )
+    assert page.status_of(ws) == "draft" and page.silence_warnings(mini_ws) == []

@@ -184,7 +184,7 @@ def _localised(raw: RawJobs, name: str, texts: pd.Series, zone: str) -> pd.Serie
     except (KeyError, ValueError, OSError):
         raise InputError.at("mapping", "is no time zone such as Europe/Berlin", column="zone", value=zone) from None
     twice = times.notna() & local.isna()
-    rule = f"the clock of {zone} shows this hour twice or never; export the jobs in UTC"
+    rule = f"the clock of {zone} shows this hour twice or never; export the jobs in UTC{' (TZ=UTC sacct ...)' if raw.system == 'slurm' else ''}"
     raise_problems(raw.file, [Problem(int(row), name, texts[row], rule) for row in texts.index[twice]])
     return local.dt.tz_convert("UTC").dt.as_unit("us")
 
