@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 KILO = 10**3
 MEGA = 10**6
 GIGA = 10**9
@@ -83,3 +85,18 @@ def three_digits(value: float) -> str:
         if abs(rounded) >= size:
             return f"{rounded / size:,.3g} {word}" if abs(rounded) < 1000 * size else f"{rounded / size:,.0f} {word}"
     return f"{rounded:,.0f}" if abs(rounded) >= 100 else f"{rounded:.10f}".rstrip("0").rstrip(".")
+
+
+#: Units a second below which a rate is told by the hour.
+SLOW_PER_S = 0.1
+
+
+def pace(units_per_s: float, unit: str = "unit", beside: float = math.inf) -> str:
+    """A rate in words: units a second, or an hour where of it or of the rate `beside` it fewer than one comes in ten seconds.
+
+    >>> pace(4.2), pace(0.000777, "accelerator_hour"), pace(0.0004113, "session")
+    ('4.2 units/s', '2.8 accelerator-hours an hour', '1.48 sessions an hour')
+    """
+    if not 0 < min(units_per_s, beside) < SLOW_PER_S:
+        return f"{three_digits(units_per_s)} units/s"
+    return f"{three_digits(units_per_s * SECONDS_PER_HOUR)} {unit.replace('_', '-')}s an hour"

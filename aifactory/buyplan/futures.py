@@ -25,7 +25,7 @@ from aifactory.buyplan.price_paths import draw_prices
 from aifactory.demand.scenarios import Paths
 from aifactory.finance.options import COMMITTED_OPTIONS
 from aifactory.finance.prices import OWN_SITE_OPTIONS
-from aifactory.fleet.nodes import TOLERANCE, Load
+from aifactory.fleet.nodes import TOLERANCE, Load, waits
 from aifactory.fleet.orders import FLEXIBLE
 from aifactory.fleet.streams import EXPECTED
 from aifactory.fleet.terms import BOUGHT
@@ -256,8 +256,8 @@ def block_demand(case: Case, wanted: np.ndarray) -> np.ndarray:
 
     Averages are those of even loads; what chance adds (`streams.chance`) is occupied too. Blocks are the highest hours
     of the pool's joint load downwards: streams of a pool share its nodes hour by hour, pools share nothing within an
-    hour. Nodes are whole in every hour, as they are rented and as the ledger counts them; each stream has its part by
-    load.
+    hour. Nodes are whole in every hour, as they are rented and as the ledger counts them, but where all work of a pool
+    can wait; each stream has its part by load.
     """
     streams = case.streams
     today = streams.accelerators(streams.table["units_month"].to_numpy(dtype=float))
@@ -270,7 +270,9 @@ def block_demand(case: Case, wanted: np.ndarray) -> np.ndarray:
         order = np.argsort(-(today[mine] @ shape), kind="stable")
         shape = shape[:, order]
         staffed = wanted[:, :, mine] * streams.chance[1:, mine]
-        occupied = np.ceil(staffed @ (shape * peak[mine]) / size - TOLERANCE) * size
+        occupied = staffed @ (shape * peak[mine])
+        if not waits(streams, pool):
+            occupied = np.ceil(occupied / size - TOLERANCE) * size
         hours = np.round(edges * len(order)).astype(int)
         for block, (first, last) in enumerate(zip(hours[:-1], hours[1:], strict=True)):
             inside = slice(first, max(last, first + 1))

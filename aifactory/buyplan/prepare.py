@@ -27,8 +27,8 @@ from aifactory.fleet.streams import (
     period_shapes,
 )
 from aifactory.inputs.plan import Plan
-from aifactory.shortlist.money import baseline_accelerators
 from aifactory.shortlist.plan_terms import Market, bought_nodes, market_of
+from aifactory.shortlist.today import baseline_accelerators
 
 if TYPE_CHECKING:
     from aifactory.benchmark import Benchmark

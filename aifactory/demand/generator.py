@@ -28,6 +28,8 @@ SUFFIXES = {
 ASSUMED_ACCOUNT_TEAMS = (("100000000016", "risk", "finance"), ("edge-eu", "logistics", "operations"))
 #: Instances of quotes that are larger than the node of the catalogue.
 NODES_QUOTED = {"g6.12xlarge": 4, "g6e.12xlarge": 4}
+#: Day of each edition of the quotes, and what ends their ids.
+QUOTED = (("2026-10-15", ""), ("2026-07-15", "-2026-07"))
 REGIONAL_QUOTES = (
     # provider, sku, accelerator, provider region, USD per hour on demand
     ("AWS", "p5.48xlarge", "nvidia-h100-sxm", "eu-west-1", 7.60),
@@ -154,7 +156,7 @@ def use_cases() -> pd.DataFrame:
 
 
 def quotes() -> pd.DataFrame:
-    """Table `prices`: invented offers that the sample company holds, next to the real catalogue."""
+    """Table `prices`: invented offers that the sample company holds, renewed each quarter, next to the real catalogue."""
     regional = [
         (provider, sku, chip, "on_demand", 0, hourly, None, 0, region)
         for provider, sku, chip, region, hourly in REGIONAL_QUOTES
@@ -162,7 +164,7 @@ def quotes() -> pd.DataFrame:
     offers = [*((*quote, "*") for quote in QUOTES), *regional]
     rows = [
         {
-            "price_id": f"quote-{number:02d}",
+            "price_id": f"quote-{number:02d}{mark}",
             "provider": provider,
             "sku": sku,
             "accelerator_id": accelerator,
@@ -176,9 +178,10 @@ def quotes() -> pd.DataFrame:
             "lead_time_weeks": weeks,
             "note": "invented offer of the sample company, not a market price",
             "source": "offer file of the invented company",
-            "as_of": "2026-10-15",
+            "as_of": day,
             "confidence": "assumed",
         }
+        for day, mark in QUOTED
         for number, (provider, sku, accelerator, option, months, hourly, each, weeks, region) in enumerate(offers, 1)
     ]
     return conform(pd.DataFrame(rows), "prices")

@@ -23,11 +23,12 @@ class PriceAge:
     oldest_days: int
     stale: int  # past the freshness limit of their option
     unverified: int  # claimed or assumed, not measured
+    later: int = 0  # noted after the day, for want of an earlier one
 
     @property
     def sound(self) -> bool:
-        """Whether all prices are fresh and measured."""
-        return self.stale == 0 and self.unverified == 0
+        """Whether all prices are fresh, measured and known on the day."""
+        return self.stale == 0 and self.unverified == 0 and self.later == 0
 
     @property
     def sentence(self) -> str:
@@ -46,14 +47,15 @@ class PriceAge:
             for count, words in (
                 (self.stale, "past their freshness limit" if self.stale > 1 else "past its freshness limit"),
                 (self.unverified, "not verified"),
+                (self.later, "noted after the month, for want of an earlier one"),
             )
             if count
         ]
         return f"{text}; {', '.join(faults)}." if faults else f"{text}; all are fresh and measured."
 
 
-def price_age(rows: pd.DataFrame, freshness_days: dict[str, int]) -> PriceAge:
-    """Age of the rows of a price table: `accelerator_id, purchase_option, as_of, age_days, confidence`.
+def price_age(rows: pd.DataFrame, freshness_days: dict[str, int], as_of: dt.date | str) -> PriceAge:
+    """Age on a day of the rows of a price table: `accelerator_id, purchase_option, as_of, age_days, confidence`.
 
     An option without a limit is never stale. Equal ages: the first in the order of the rows.
     """
@@ -69,6 +71,7 @@ def price_age(rows: pd.DataFrame, freshness_days: dict[str, int]) -> PriceAge:
         oldest_days=int(oldest["age_days"]),
         stale=int((rows["age_days"] > limit).sum()),
         unverified=int((rows["confidence"] != "measured").sum()),
+        later=int((rows["as_of"] > pd.Timestamp(as_of)).sum()),
     )
 
 
@@ -76,7 +79,7 @@ def price_age_of(prices: pd.DataFrame, plan: Plan, as_of: dt.date | str) -> Pric
     """Age of the prices that hold for the candidates of a plan; of the regions of an offer the one with the oldest counts."""
     rows = price_table(prices, plan, as_of).sort_values("age_days", ascending=False, kind="stable")
     rows = rows.drop_duplicates(["accelerator_id", "purchase_option"]).sort_index()
-    return price_age(rows, plan.price_freshness_days)
+    return price_age(rows, plan.price_freshness_days, as_of)
 
 
 def api_price_age(api_prices: pd.DataFrame, freshness_days: dict[str, int], as_of: dt.date | str) -> PriceAge:
@@ -85,4 +88,4 @@ def api_price_age(api_prices: pd.DataFrame, freshness_days: dict[str, int], as_o
     rows = rows.reset_index(drop=True).assign(accelerator_id=lambda held: held["api_model"], purchase_option="api")
     dates = pd.to_datetime(rows["as_of"])
     age = (pd.Timestamp(as_of) - dates).dt.days.clip(lower=0)
-    return price_age(rows.assign(as_of=dates, age_days=age), freshness_days)
+    return price_age(rows.assign(as_of=dates, age_days=age), freshness_days, as_of)

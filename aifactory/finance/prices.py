@@ -56,7 +56,8 @@ def price_table(prices: pd.DataFrame, plan: Plan, as_of: dt.date | str) -> pd.Da
     Rented offers come from the providers that `plan.regions` names. An offer holds in a region if
     its provider region is the one named there for that provider, or `*`. Where no offer holds, the
     cheapest one of the same providers elsewhere stands in, with `exact_region` False. Hardware to
-    own or lease may come from anybody. Combinations without any offer have no row.
+    own or lease may come from anybody. Combinations without any offer have no row. Prices noted after
+    `as_of` hold only where a combination has no earlier one: what a month was told stays true for it.
 
     Parameters
     ----------
@@ -93,8 +94,15 @@ def _held(prices: pd.DataFrame, plan: Plan, as_of: dt.date | str) -> pd.DataFram
         exact = (theirs["region"] == "*") | (theirs["region"] == theirs["provider"].map(region.provider_regions))
         rows.append(theirs.assign(exact_region=exact.astype(bool), region=region.region))
     table = pd.concat(rows, ignore_index=True)
+    table = _known_by(table, pd.Timestamp(as_of))
     table["age_days"] = (pd.Timestamp(as_of) - table["as_of"]).dt.days.clip(lower=0)
     return table
+
+
+def _known_by(table: pd.DataFrame, day: pd.Timestamp) -> pd.DataFrame:
+    """Prices noted by a day; those noted later only for combinations that have none by then."""
+    early = table["as_of"] <= day
+    return table[early | ~early.groupby([table[key] for key in KEYS]).transform("any")].reset_index(drop=True)
 
 
 def add_server(prices: pd.DataFrame, accelerators: pd.DataFrame, operating_costs: pd.DataFrame) -> pd.DataFrame:

@@ -3,6 +3,8 @@
 A pool is one accelerator in one region; its streams share the nodes hour by hour (coincident
 load), so the pool needs less than the sum of its streams' peaks. Node n (counted from 1) works
 in the hours in which the load exceeds n - 1 nodes: the load-duration curve in steps of a node.
+Work that waits fills the nodes it is given: in a pool of such work alone the last node works for
+what is left over, not in every hour.
 """
 
 from __future__ import annotations
@@ -83,6 +85,22 @@ def used_share(load: np.ndarray, size: int, nodes: int) -> np.ndarray:
     return (at_least / needed.shape[-1]).reshape(*needed.shape[:-1], nodes)
 
 
+def packed_share(load: np.ndarray, size: int, nodes: int) -> np.ndarray:
+    """Share of hours in which each of `nodes` nodes works if the work of a load [..., H] is done node after node, [..., nodes].
+
+    >>> packed_share(np.array([10.0, 10.0]), 8, 3).tolist()
+    [1.0, 0.25, 0.0]
+    """
+    whole = np.asarray(load).mean(axis=-1, keepdims=True) / size
+    return np.clip(whole - np.arange(nodes), 0.0, 1.0)
+
+
+def waits(streams: Streams, pool: int) -> bool:
+    """Whether all work of a pool, in any month and scenario, can wait."""
+    idle = streams.units.max(axis=(0, 1), initial=0.0) <= 0
+    return bool((streams.table["movable"].to_numpy(dtype=bool) | idle)[streams.pool == pool].all())
+
+
 def pool_curves(streams: Streams, accelerators: np.ndarray, reserve: np.ndarray, pool: int) -> tuple:
     """Hourly load of one pool and the level to be held: ([T + 1, H], [T + 1]) in accelerators.
 
@@ -134,7 +152,8 @@ def build_load(streams: Streams, slots: Slots, units: np.ndarray) -> Load:
     for pool, size in enumerate(streams.pools["accelerators_per_node"].to_numpy(dtype=int)):
         at = slots.pool == pool
         load, levels[:, pool] = pool_curves(streams, accelerators * streams.chance, streams.reserve, pool)
-        use[:, at] = used_share(load, size, int(at.sum()))
+        share = packed_share if waits(streams, pool) else used_share
+        use[:, at] = share(load, size, int(at.sum()))
         held[:, at] = slots.number[at] < node_counts(levels[:, pool], size)[:, None]
         mine = streams.pool == pool
         always = (accelerators[:, mine & batch] @ streams.shape[mine & batch]).min(axis=1, initial=np.inf)

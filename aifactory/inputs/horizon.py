@@ -35,8 +35,8 @@ def seen_until(tables: Mapping[str, pd.DataFrame], period: str) -> dict[str, pd.
     """Tables without the rows that are dated after the month; undated rows stay.
 
     A plan that was approved for a later month does not exist yet; nor do the orders that the month's own plan places.
-    A price noted later is left out where the list has an earlier one of the same offer; alone it stands in. Of hosted
-    models, which come and go, the newest price noted by the end of the month holds, and none noted later.
+    A price noted later is left out where the list has an earlier one of the same offer; alone it stands in, as far as no
+    other offer of the accelerator is known (`aifactory.finance.prices.price_table`), and the page says so. Of hosted which come and go, the newest price noted by the end of the month holds, and none noted later.
     """
     after = (pd.Period(period, "M") + 1).start_time
     seen = dict(tables)

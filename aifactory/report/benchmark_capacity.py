@@ -20,6 +20,7 @@ from aifactory.report.blocks import (
     table,
 )
 from aifactory.report.text import as_of_range, join_words, num, plural, sig3, usd
+from aifactory.units import SECONDS_PER_HOUR, SLOW_PER_S
 
 RUNS = "benchmarks table"
 #: Latency that limits a service, in order of preference for the chart.
@@ -146,7 +147,7 @@ def table_capacity(ws: Workspace, bench: Benchmark) -> Block:
         "use_case_id": Col("Use case"),
         "service_unit": Col("Unit"),
         "accelerator_id": Col("Accelerator"),
-        "units_per_s_per_accelerator": Col("Units / s", "sig3"),
+        "units_per_s_per_accelerator": Col("Rate", "sig3"),
         "low": Col("Low", "sig3"),
         "high": Col("High", "sig3"),
         "tier": Col("Known by"),
@@ -156,9 +157,18 @@ def table_capacity(ws: Workspace, bench: Benchmark) -> Block:
         "price_as_of": Col("Price of", "date"),
         "usd_per_1k_units": Col("USD / 1,000 units", "sig3"),
     }
-    own = measured(bench)
+    own = _told_by_the_hour(measured(bench))
     return table(own, caption="Measured capacity at SLO per accelerator, and its cost", source=f"{RUNS}; prices table", as_of=as_of_range(own["as_of"]), columns=columns, max_rows=60, groups=["use_case_id", "service_unit"],
                  note="Price is the mean over the regions that serve the use case, on demand where offered, else the all-in cost of the cheapest other terms.")  # fmt: skip
+
+
+def _told_by_the_hour(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rates of use cases that take seconds or more for a unit (training, long sessions) by the hour; the unit says which."""
+    rates = ["units_per_s_per_accelerator", "low", "high"]
+    slow = rows.groupby("use_case_id")["units_per_s_per_accelerator"].transform("max") < SLOW_PER_S
+    factor = np.where(slow, SECONDS_PER_HOUR, 1.0)
+    unit = rows["service_unit"] + np.where(slow, "s an hour", "s a second")
+    return rows.assign(service_unit=unit, **{name: rows[name] * factor for name in rates})
 
 
 def cost_section(ws: Workspace, bench: Benchmark) -> Group:

@@ -104,7 +104,7 @@ def buy_plan_head(ws: Workspace, plan: BuyPlan, returns: Returns | None, found: 
     """First screen: the decision asked for, how often it loses money, and what `found` says another platform saves."""
     doubts = [rival_sentence(returns, hosted=False)] if returns else []
     doubts += [given_up_sentence(found, by_scenario(plan).loc["expected", "tco_usd"])] if found else []
-    prices = used_prices(plan, ws.plan.price_freshness_days)
+    prices = used_prices(plan, ws.plan.price_freshness_days, ws.as_of)
     rest = len(plan.warnings) - HEAD_WARNINGS
     more = [f"{plural(rest, 'more caveat')} under risks."] if rest > 0 else []
     return head(

@@ -22,12 +22,12 @@ FROZEN_ROWS = 6
 NOT_DRAWN = "Not computed: no use case in the plan states a value per unit and its attribution."
 
 
-def used_prices(plan: BuyPlan, freshness_days: dict[str, int]) -> PriceAge:
+def used_prices(plan: BuyPlan, freshness_days: dict[str, int], as_of: str) -> PriceAge:
     """Age of the prices that the bands of the plan are paid at."""
     if plan.bands.empty or plan.options.empty:
-        return price_age(pd.DataFrame(), freshness_days)
+        return price_age(pd.DataFrame(), freshness_days, as_of)
     used = plan.bands[OFFER].merge(plan.options, on=OFFER, how="inner").drop_duplicates(OFFER, ignore_index=True)
-    return price_age(used, freshness_days)
+    return price_age(used, freshness_days, as_of)
 
 
 def returns_section(

@@ -13,6 +13,7 @@ from aifactory.report.blocks import Block, Col, Figure, Group, Kpi, figure, grou
 from aifactory.report.inventory_page import input_warnings, price_warnings, status_of
 from aifactory.report.text import as_of_range, is_missing, join_words, num, pct, plural, readable, usd_compact
 from aifactory.shortlist import Shortlist
+from aifactory.shortlist.today import BY_BILL, BY_JOBS, BY_ONLY, BY_REFERENCE, BY_TEAM, STATED
 from aifactory.units import PLATFORM_CLASSES
 
 SOURCE = "shortlist stage: benchmarks, prices, judgements and decision_table tables"
@@ -53,7 +54,7 @@ def finding(short: Shortlist) -> str:
     text = f"{plural(len(picks), 'use case')} {'lands' if len(picks) == 1 else 'land'} on {plural(len(counts), 'platform')}: {join_words(f'{name} for {n}' for name, n in counts.items())}."
     unclear = int((picks["verdict"] == "no clear winner").sum())
     if unclear:
-        text += f" For {unclear if len(picks) > 1 else 'it'}{' of them' * (len(picks) > 1)} no winner is clear: the cheapest one stands in."
+        text += f" For {unclear if len(picks) > 1 else 'it'}{' of them' * (len(picks) > 1)} no winner is clear: cost decides."
     shown = int((picks["tier"] == TELEMETRY).sum())
     if shown:
         text += f" {plural(shown, 'choice')} {'rests' if shown == 1 else 'rest'} on what production shows: a wide interval until a run narrows it."
@@ -101,7 +102,7 @@ def choice_section(ws: Workspace, short: Shortlist) -> Group:
     unclear = picks[picks["verdict"] == "no clear winner"]
     answer = f"{len(picks) - len(open_cases)} of {plural(len(picks), 'use case')} have a platform."
     if len(unclear):
-        answer += f" No clear winner: {join_words(unclear['use_case_id'])}; the cheapest over the horizon stands in."
+        answer += f" No clear winner: {join_words(unclear['use_case_id'])}; cost decides."
     if len(open_cases):
         answer += f" Without a platform: {join_words(open_cases['use_case_id'])}."
     columns = {
@@ -166,7 +167,45 @@ def matrix_section(ws: Workspace, short: Shortlist) -> Group:
         f"{measured} of {len(cells)} cells rest on runs with own prompts; {blank} cannot be scored. "
         f"The weakest criterion over all cells is {readable(lowest).lower()} ({num(weak[lowest], 2)} on average)."
     )
-    return group(section("How does each platform score for each workload?", answer))
+    doubted = today_doubted(short)
+    return group(
+        section("How does each platform score for each workload?", f"{answer} {today_sentence(short)}"),
+        *([table_today(ws, doubted)] if len(doubted) else []),
+    )
+
+
+def today_doubted(short: Shortlist) -> pd.DataFrame:
+    """Use cases whose platform of today the plan does not state, or states otherwise than what is seen."""
+    rows = short.today
+    other = (rows["seen"] != "") & (rows["seen"] != rows["accelerator_id"])
+    return rows[(rows["basis"] != STATED) | other]
+
+
+def today_sentence(short: Shortlist) -> str:
+    """Where today's platforms, which cost and porting are measured against, come from."""
+    counts = short.today["basis"].value_counts()
+    words = {STATED: "stated in plan.yaml", BY_JOBS: "read from the jobs", BY_BILL: "read from the bill",
+             BY_TEAM: "guessed from the bill of the team", BY_ONLY: "guessed from the only accelerator of the bill",
+             BY_REFERENCE: "unknown or no candidate, so the reference accelerator stands in"}  # fmt: skip
+    return f"Today's platform: {join_words(f'{counts[basis]} {text}' for basis, text in words.items() if basis in counts)}."
+
+
+def table_today(ws: Workspace, rows: pd.DataFrame) -> Block:
+    """What a use case is taken to run on, and what jobs or bill show."""
+    columns = {
+        "use_case_id": Col("Use case"),
+        "accelerator_id": Col("Taken as today's platform"),
+        "basis": Col("Because"),
+        "confidence": Col("Confidence"),
+        "seen": Col("Seen most"),
+        "seen_share": Col("Share of its hours", "pct0"),
+        "seen_basis": Col("Seen in"),
+    }
+    return table(
+        rows, caption="Today's platform where plan.yaml is silent or other hours are seen", source="plan.yaml; jobs and billing tables",
+        as_of=ws.as_of, columns=columns, max_rows=12,
+        note="Cost is scored, and porting charged, against it. State it under baseline_accelerators in plan.yaml to settle it.",
+    )  # fmt: skip
 
 
 def table_matrix(ws: Workspace, short: Shortlist) -> Block:
@@ -392,7 +431,7 @@ def headline(short: Shortlist) -> dict[str, tuple[object, str]]:
 def tables(short: Shortlist, judged: pd.DataFrame | None = None) -> dict[str, pd.DataFrame]:
     """Tables to publish with the page; `judged` are the judged values with what they lack."""
     names = ("matrix", "criteria", "scorecard", "scorecard_long", "penalties", "exclusions", "choice", "pilots", "anchors",
-             "migrations", "architecture", "knowledge")  # fmt: skip
+             "migrations", "architecture", "knowledge", "today")  # fmt: skip
     firm = {"ranks": short.robustness.ranks, "verdicts": short.robustness.verdicts,
             "acceptability": short.robustness.acceptability, "central_weights": short.robustness.central_weights}  # fmt: skip
     rest = {} if judged is None else {"judged_values": judged}

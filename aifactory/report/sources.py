@@ -29,6 +29,7 @@ TABLE_SOURCES: dict[str, dict[str, str]] = {
         **dict.fromkeys(("penalties", "migrations", "architecture", "pilots"), f"{_JUDGED}; demand simulation"),
         **dict.fromkeys(("scorecard", "scorecard_long"), "judgements, prices and accelerators tables; plan.yaml"),
         "anchors": "plan.yaml and anchors of the package",
+        "today": "plan.yaml; jobs and billing tables",
         "exclusions": "accelerators, models and lifecycle tables; plan.yaml",
         "judged_values": "judgements table",
     },

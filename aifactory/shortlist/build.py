@@ -16,6 +16,7 @@ from aifactory.shortlist.exclusions import find_exclusions
 from aifactory.shortlist.knowledge import benchmark_costs, platform_knowledge
 from aifactory.shortlist.plan_terms import market_of
 from aifactory.shortlist.sharing import cheaper_beside
+from aifactory.shortlist.today import baseline_accelerators, todays_platforms
 
 
 @dataclass(frozen=True)
@@ -34,13 +35,14 @@ class Shortlist:
     robustness: robustness.Robustness
     migrations: pd.DataFrame
     architecture: pd.DataFrame
+    today: pd.DataFrame  # what each use case runs on, see `todays_platforms`
     knowledge: pd.DataFrame  # worth of a benchmark over the choice of platform less its cost, USD over the horizon
 
 
 def build_shortlist(ws: Workspace, inventory: Inventory, benchmark: Benchmark) -> Shortlist:
     """Exclude, price, score and decide every workload x platform cell, test the ranking, and choose per use case."""
     ws = ws.without_ended()
-    market = market_of(ws, inventory, money.baseline_accelerators(ws, benchmark.capacity), benchmark.capacity)
+    market = market_of(ws, inventory, baseline_accelerators(ws, benchmark.capacity), benchmark.capacity)
     penalties = money.horizon_costs(market, benchmark.capacity)
     exclusions = find_exclusions(ws, benchmark.capacity, penalties)
     scored = matrix.score_matrix(ws, inventory, benchmark, penalties)
@@ -63,5 +65,6 @@ def build_shortlist(ws: Workspace, inventory: Inventory, benchmark: Benchmark) -
         penalties=penalties, exclusions=exclusions, choice=choice, pilots=pilots, anchors=anchors, robustness=firm,
         migrations=migration.plan_migrations(ws, inventory, cells, penalties, exclusions),
         architecture=outcome.architecture(choice, pilots),
+        today=todays_platforms(ws, sorted(benchmark.capacity["use_case_id"].unique())),
         knowledge=platform_knowledge(penalties, exclusions, benchmark_costs(ws, cells)),
     )  # fmt: skip

@@ -11,7 +11,7 @@ from aifactory.shortlist.knowledge import cost_draws
 from aifactory.shortlist.migration import GENERAL_CLASSES
 from aifactory.shortlist.money import needed_capacity
 from aifactory.shortlist.outcome import GENERAL
-from aifactory.units import percent, three_digits
+from aifactory.units import pace, percent
 
 #: Share of draws from which an alternative is worth a benchmark: one chance in ten.
 WORTH_A_LOOK = 0.1
@@ -83,7 +83,7 @@ def _decides(row: dict[str, object]) -> str:
     if not np.isfinite(row["needed_units_per_s"]):
         return "no capacity would be enough, so no benchmark can decide"
     worth = row["benchmark_net_usd"]
-    text = f"a benchmark of {row['alternative']} decides: cheaper from {three_digits(row['needed_units_per_s'])} units/s per accelerator on"
+    text = f"a benchmark of {row['alternative']} decides: cheaper from {pace(row['needed_units_per_s'])} per accelerator on"
     if not np.isfinite(worth):
         return text
     return (

@@ -13,6 +13,7 @@ from aifactory.fleet.streams import KEY as DEMAND_KEY
 from aifactory.inputs.workspace import Workspace
 from aifactory.shortlist.exclusions import KEYS
 from aifactory.shortlist.plan_terms import TERM_COLUMNS, Market, cell_usd, price_cells
+from aifactory.shortlist.today import baseline_accelerators
 from aifactory.units import KILO, MONTHS_PER_YEAR
 
 PARTS = ["compute_usd", "sla_miss_usd", "launch_delay_usd", "porting_usd", "rework_usd"]
@@ -132,14 +133,6 @@ def changes_in_horizon(ws: Workspace, use_cases: pd.Series) -> pd.Series:
 
 def _by_class(table: pd.DataFrame, per_class: dict[str, float]) -> pd.Series:
     return table["platform_class"].map(per_class).fillna(0.0).astype("float64")
-
-
-def baseline_accelerators(ws: Workspace, cells: pd.DataFrame) -> pd.Series:
-    """Today's platform of each use case: stated in the plan, else the reference accelerator."""
-    stated = pd.Series(ws.plan.baseline_accelerators, dtype="str")
-    return pd.Series(
-        {name: stated.get(name, ws.plan.reference_accelerator) for name in cells["use_case_id"].unique()}, dtype="str"
-    )
 
 
 def on_todays_platform(ws: Workspace, cells: pd.DataFrame, column: str) -> np.ndarray:

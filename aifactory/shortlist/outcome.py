@@ -14,7 +14,7 @@ from aifactory.shortlist.exclusions import KEYS
 from aifactory.shortlist.migration import GENERAL_CLASSES
 from aifactory.shortlist.money import needed_capacity
 from aifactory.shortlist.robustness import Robustness
-from aifactory.units import percent, three_digits
+from aifactory.units import pace, percent
 
 GENERAL, SPECIALISED, INNOVATION = "general GPU layer", "specialised layer", "innovation track"
 CHOICE_COLUMNS = ["use_case_id", "accelerator_id", "platform_class", "tier", "tier_label", "total", "total_usd", "runner_up",
@@ -206,7 +206,7 @@ def drop_hopeless(
 
     Platforms without any figures stay pilots.
     """
-    both = pilots.merge(cells[[*KEYS, "high"]], on=KEYS, how="left")
+    both = pilots.merge(cells[[*KEYS, "high", "service_unit"]], on=KEYS, how="left")
     both = both.merge(penalties[[*KEYS, "total_usd", "total_low_usd"]], on=KEYS, how="left")
     target = _price_to_beat(both, choice)
     known = both["expected_units_per_s"].notna()
@@ -218,7 +218,7 @@ def drop_hopeless(
             "cannot pay: porting, delay and rework alone cost more than the chosen platform"
         )
     for row in both[beyond].itertuples(index=False):
-        text = f"cannot pay: USD {row.total_low_usd:,.0f} even at the high end of its capacity, {three_digits(row.high)} units/s"
+        text = f"cannot pay: USD {row.total_low_usd:,.0f} even at the high end of its capacity, {pace(row.high, row.service_unit)}"
         why[row.use_case_id, row.accelerator_id] = text
     reasons = [why.get(pair) for pair in zip(cells["use_case_id"], cells["accelerator_id"], strict=True)]
     where = np.array([reason is not None for reason in reasons], dtype=bool)
@@ -233,9 +233,9 @@ def drop_hopeless(
 def _exit(row: tuple, mark: float) -> str:
     if np.isnan(row.expected_units_per_s):
         return f"by {row.decide_by:%Y-%m-%d}: a small model runs, its capacity and power are measured; else stop"
-    parts = [
-        f"at least {three_digits(row.needed_units_per_s)} units/s per accelerator within limits on own prompts (expected {three_digits(row.expected_units_per_s)})"
-    ]
+    needed, expected = row.needed_units_per_s, row.expected_units_per_s
+    least, likely = pace(needed, row.service_unit, expected), pace(expected, row.service_unit, needed)
+    parts = [f"at least {least} per accelerator within limits on own prompts (expected {likely})"]
     if np.isfinite(row.max_failure_rate):
         parts.append(f"failures at most {percent(row.max_failure_rate)}")
     parts.append(f"porting at most {row.max_person_months:g} person-months")

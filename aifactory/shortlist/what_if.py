@@ -23,8 +23,8 @@ from aifactory.shortlist import scales
 from aifactory.shortlist.build import Shortlist
 from aifactory.shortlist.exclusions import KEYS
 from aifactory.shortlist.matrix import nodes_needed
-from aifactory.shortlist.money import baseline_accelerators
 from aifactory.shortlist.plan_terms import Market, bought_nodes, market_of, price_pools, streams_alone
+from aifactory.shortlist.today import baseline_accelerators
 
 #: A slider that stands where it stood.
 STILL = 1e-6

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aifactory.fleet.nodes import build_load, node_counts, used_share
+from aifactory.fleet.nodes import build_load, node_counts, packed_share, used_share
 from aifactory.fleet.streams import EXPECTED
 
 LOADS = st.lists(st.floats(0, 200), min_size=1, max_size=48)
@@ -39,6 +39,29 @@ def test_the_node_hours_cover_the_load_and_no_node_works_more_than_the_one_below
     share = used_share(values, size, 250)
     assert (np.diff(share) <= 0).all()
     assert share.sum() * size * len(load) >= values.sum() - 1e-6
+
+
+def test_work_that_waits_is_done_node_after_node_by_hand():
+    # 9 accelerators on average on nodes of 4: two in every hour, the third in a quarter of them
+    assert packed_share(np.array([3.0, 15.0]), 4, 4).tolist() == [1.0, 1.0, 0.25, 0.0]
+
+
+@given(LOADS, st.integers(1, 16))
+def test_node_hours_of_work_that_waits_are_the_work(load, size):
+    values = np.array(load)
+    share = packed_share(values, size, 250)
+    assert share.sum() * size == pytest.approx(values.mean())
+    assert (np.diff(share) <= 0).all()
+    assert share.sum() <= used_share(values, size, 250).sum() + 1e-9
+
+
+def test_a_pool_of_training_alone_rents_its_nodes_for_the_hours_of_the_work(tiny):
+    """One accelerator on average of a node of four: a quarter of the hours, but the whole node must stand where held."""
+    load = tiny(chat=0.0, train=1.0).loads[EXPECTED]
+    assert load.use[1].tolist() == [0.25]
+    assert load.held[1].tolist() == [True]
+    both = tiny(chat=1.0, train=1.0).loads[EXPECTED]
+    assert both.use[1, 0] == 1.0  # chat is there in every hour, and so is the node
 
 
 def test_pool_is_sized_at_the_coincident_peak(tiny):

@@ -174,6 +174,18 @@ def test_no_price_is_free_or_negative():
     assert prices[["usd_per_accelerator_hour", "usd_per_accelerator"]].notna().any(axis=1).all()
 
 
+def test_a_collected_price_is_as_old_as_its_source_says():
+    """The newest year or month that the source names dates the price, not the day it was collected."""
+    prices = pd.read_csv(CATALOGUE / "prices.csv", dtype=str)
+    collected = prices[prices["source"].str.startswith("accelerator price list")]
+    named = collected["source"].str.findall(r"\b(20\d\d(?:-\d\d)?)\b").map(lambda days: max(days, default=""))
+    told = collected.assign(named=named)[named != ""]
+    assert len(told) > 10
+    assert [row.price_id for row in told.itertuples() if row.as_of[: len(row.named)] > row.named] == []
+    ends = collected["note"].str.extract(r"midpoint of (\d+) to (\d+);").dropna()
+    assert (ends[0] != ends[1]).all()
+
+
 @pytest.mark.real
 def test_rented_prices_are_those_of_the_source(shared_dir):
     """Each bundled hourly price is a row of the price lists, at the same date."""

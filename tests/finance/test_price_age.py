@@ -17,7 +17,7 @@ ROWS = pd.DataFrame(
 
 
 def test_what_is_old_and_what_is_claimed():
-    age = price_age(ROWS, {"on_demand": 90, "spot": 30, "reserved_1y": 400})
+    age = price_age(ROWS, {"on_demand": 90, "spot": 30, "reserved_1y": 400}, "2026-10-31")
     assert (age.stale, age.unverified, age.oldest_days, age.oldest) == (1, 1, 364, "b (reserved, 1 year)")
     assert not age.sound
     assert "2025-11-01 to 2026-10-01" in age.sentence
@@ -25,14 +25,20 @@ def test_what_is_old_and_what_is_claimed():
 
 
 def test_fresh_and_measured():
-    age = price_age(ROWS.head(1), {"on_demand": 90})
+    age = price_age(ROWS.head(1), {"on_demand": 90}, "2026-10-31")
     assert age.sound
     assert age.sentence.endswith("all are fresh and measured.")
 
 
+def test_a_price_noted_after_the_day_is_said():
+    age = price_age(ROWS, {}, "2026-09-30")  # that of a is of October
+    assert (age.later, age.sound) == (1, False)
+    assert age.sentence.endswith("1 of 3 is noted after the month, for want of an earlier one.")
+
+
 def test_no_price_and_no_limit():
-    assert price_age(ROWS.head(0), {}).sentence == "No price is used."
-    assert price_age(ROWS, {}).stale == 0
+    assert price_age(ROWS.head(0), {}, "2026-10-31").sentence == "No price is used."
+    assert price_age(ROWS, {}, "2026-10-31").stale == 0
 
 
 def test_hosted_prices_age_against_their_own_limit():
@@ -53,7 +59,10 @@ def test_hosted_prices_age_against_their_own_limit():
     )
     assert api_price_age(rows.iloc[2:], {}, "2026-04-10").count == 0
     later = api_price_age(rows, {"api": 60}, "2026-01-09")  # prices noted after the month have no age in it
-    assert later.sentence == "Prices are of 2026-01-10 to 2026-04-01; 2 of 2 are not verified."
+    assert later.sentence == (
+        "Prices are of 2026-01-10 to 2026-04-01; 2 of 2 are not verified, "
+        "2 of 2 are noted after the month, for want of an earlier one."
+    )
 
 
 def test_an_offer_that_holds_in_several_regions_counts_once(sample_ws):

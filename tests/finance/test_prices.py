@@ -5,6 +5,8 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from aifactory.errors import InputError
 from aifactory.finance.prices import PRICE_COLUMNS, add_server, cheapest_price, month_end, price_table
@@ -100,6 +102,31 @@ def test_exact_region_wins_over_a_cheaper_one_elsewhere(price_rows):
 
 def test_price_noted_after_the_report_date_has_age_zero(table):
     assert one(table, "b", "eu", "spot")["age_days"] == 0
+
+
+def test_a_price_noted_later_waits_where_the_combination_has_an_earlier_one(price_rows):
+    """The new offer of November is cheaper, but October was told 5; nobody quoted spot before."""
+    later = {"as_of": "2026-11-03", "provider": "other"}
+    rows = [row("a", "eu-1", "on_demand", 5.0), row("a", "europe", "on_demand", 1.0, **later), row("a", "europe", "spot", 2.0, **later)]  # fmt: skip
+    prices = price_rows(rows)
+    october = price_table(prices, PLAN, AS_OF)
+    assert one(october, "a", "eu", "on_demand")["usd_per_accelerator_hour"] == 5.0
+    assert one(october, "a", "eu", "spot")["usd_per_accelerator_hour"] == 2.0
+    assert one(price_table(prices, PLAN, "2026-11-30"), "a", "eu", "on_demand")["usd_per_accelerator_hour"] == 1.0
+
+
+@given(st.lists(st.sampled_from(["2026-08-01", "2026-10-31", "2026-11-01", "2027-01-01"]), min_size=1, max_size=6))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=20)
+def test_what_a_month_was_told_does_not_change_when_later_prices_come(price_rows, dates):
+    """Rows noted after the day leave the table as it was, unless it had no price."""
+    rows = [row("a", "eu-1", "on_demand", 9.0 - n, as_of=day, sku=str(n)) for n, day in enumerate(dates)]
+    prices = price_rows(rows)
+    known = prices[prices["as_of"] <= pd.Timestamp(AS_OF)]
+    found = price_table(prices, PLAN, AS_OF)
+    if len(known):
+        pd.testing.assert_frame_equal(found, price_table(known, PLAN, AS_OF))
+    else:
+        assert found["usd_per_accelerator_hour"].tolist() == [10.0 - len(dates)] * 2  # it stands in in the other region
 
 
 def test_unknown_providers_and_other_accelerators_are_left_out(table):

@@ -72,9 +72,9 @@ def test_age_of_the_prices_that_are_used():
     offer = {"accelerator_id": "a", "region": "eu", "purchase_option": "spot"}
     options = pd.DataFrame([offer | {"as_of": pd.Timestamp("2026-01-01"), "age_days": 300, "confidence": "claimed"}])
     plan = SimpleNamespace(bands=pd.DataFrame([offer, offer]), options=options)
-    age = page.used_prices(plan, {"spot": 30})
+    age = page.used_prices(plan, {"spot": 30}, "2026-10-31")
     assert (age.count, age.stale, age.unverified) == (1, 1, 1)
-    assert page.used_prices(SimpleNamespace(bands=pd.DataFrame(), options=options), {}).count == 0
+    assert page.used_prices(SimpleNamespace(bands=pd.DataFrame(), options=options), {}, "2026-10-31").count == 0
 
 
 def test_the_worth_of_a_benchmark_over_the_choice_of_platform_is_said_once():

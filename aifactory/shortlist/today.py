@@ -1,0 +1,104 @@
+"""What each use case runs on today: as the plan states it, else as jobs and the bill show it."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from aifactory.benchmark.capacity import EDGE_CLASS
+from aifactory.inputs.billing import NO_ACCELERATOR, UNATTRIBUTED
+from aifactory.inputs.workspace import Workspace
+from aifactory.inventory.spend import USAGE
+
+STATED, BY_JOBS, BY_BILL, BY_TEAM, BY_ONLY, BY_REFERENCE = (
+    "stated", "jobs of the month", "bill, own hours", "bill, untagged hours of its team",
+    "bill, its only accelerator", "nothing known",
+)  # fmt: skip
+CONFIDENCE = {STATED: "stated", BY_JOBS: "measured", BY_BILL: "measured", BY_TEAM: "assumed", BY_ONLY: "assumed", BY_REFERENCE: "assumed"}  # fmt: skip
+#: Share of the hours from which one accelerator alone is what a use case runs on.
+ON_ONE = 0.95
+COLUMNS = ["use_case_id", "accelerator_id", "basis", "confidence", "seen", "seen_share", "seen_basis", "source"]
+
+
+def todays_platforms(ws: Workspace, names: list[str]) -> pd.DataFrame:
+    """Today's platform of each use case, `COLUMNS`.
+
+    accelerator_id is what the plan states, else what is seen where that is a candidate, else the plan's reference
+    accelerator, with which money is compared then. seen is the accelerator with most hours: of its jobs, else of the
+    usage that the bill tags with it, else of its team's usage without a use case, else the only one in the bill;
+    seen_share its share of those hours. What is seen on several accelerators is `mixed` in confidence.
+    """
+    seen = _seen(ws, names)
+    rows = []
+    for name in names:
+        found, share, basis = seen.get(name, ("", float("nan"), ""))
+        stated = ws.plan.baseline_accelerators.get(name)
+        used = stated or (found if found in ws.plan.candidates else ws.plan.reference_accelerator)
+        why = STATED if stated else basis if used == found else BY_REFERENCE
+        mixed = why in (BY_JOBS, BY_BILL) and share < ON_ONE
+        source = "plan.yaml" if why in (STATED, BY_REFERENCE) else "jobs" if why == BY_JOBS else "billing"
+        rows.append((name, used, why, "mixed" if mixed else CONFIDENCE[why], found, share, basis, source))
+    texts = [name for name in COLUMNS if name != "seen_share"]
+    return pd.DataFrame(rows, columns=COLUMNS).astype({"seen_share": float} | dict.fromkeys(texts, "str"))
+
+
+def baseline_accelerators(ws: Workspace, cells: pd.DataFrame) -> pd.Series:
+    """Today's platform of the use cases of some cells, by use case (`todays_platforms`)."""
+    names = cells["use_case_id"].unique().tolist()
+    stated = ws.plan.baseline_accelerators
+    if all(name in stated for name in names):
+        return pd.Series({name: stated[name] for name in names}, dtype="str")
+    return todays_platforms(ws, names).set_index("use_case_id")["accelerator_id"]
+
+
+def _seen(ws: Workspace, names: list[str]) -> dict[str, tuple[str, float, str]]:
+    """Accelerator with most hours, its share of them and where they are seen, by use case."""
+    found = {name: (*best, BY_JOBS) for name, best in _most(_job_hours(ws), "use_case_id").items()}
+    bill = _usage(ws)
+    if bill.empty:
+        return found
+    tagged = bill[bill["use_case"] != UNATTRIBUTED]
+    own, team = (
+        _most(tagged, "use_case"),
+        _most(bill[(bill["use_case"] == UNATTRIBUTED) & (bill["team"] != UNATTRIBUTED)], "team"),
+    )
+    cases = ws.table("use_cases").set_index("use_case_id")
+    teams, classes = cases["team"].to_dict(), cases["workload_class"].to_dict()
+    only = bill["accelerator_id"].unique()
+    for name in names:
+        if name in found:
+            continue
+        if name in own:
+            found[name] = (*own[name], BY_BILL)
+        elif classes[name] == EDGE_CLASS:
+            continue  # devices of a site are in no bill of its team
+        elif teams[name] in team:
+            found[name] = (*team[teams[name]], BY_TEAM)
+        elif len(only) == 1:
+            found[name] = (str(only[0]), 1.0, BY_ONLY)
+    return found
+
+
+def _job_hours(ws: Workspace) -> pd.DataFrame:
+    jobs = ws.month("jobs")
+    if jobs.empty:
+        return pd.DataFrame(columns=["use_case_id", "accelerator_id", "accelerator_hours"])
+    hours = (jobs["ended_utc"] - jobs["started_utc"]) / pd.Timedelta(hours=1) * jobs["accelerators"]
+    return jobs.assign(accelerator_hours=hours.fillna(0.0).astype(float))
+
+
+def _usage(ws: Workspace) -> pd.DataFrame:
+    bill = ws.table("billing")
+    if bill.empty:
+        return bill
+    named = bill["cost_line"].isin(USAGE) & (bill["accelerator_id"] != NO_ACCELERATOR)
+    return bill[(bill["month"] == ws.period) & named & (bill["accelerator_hours"] > 0)]
+
+
+def _most(rows: pd.DataFrame, key: str) -> dict[str, tuple[str, float]]:
+    """Accelerator with most hours and its share of the hours, by `key`; of equals the first by name."""
+    rows = rows[rows["accelerator_id"].notna()]
+    hours = rows.groupby([key, "accelerator_id"])["accelerator_hours"].sum().astype(float).reset_index()
+    hours = hours[hours["accelerator_hours"] > 0]
+    share = hours["accelerator_hours"] / hours.groupby(key)["accelerator_hours"].transform("sum")
+    best = hours.assign(share=share).sort_values("share", ascending=False, kind="stable").drop_duplicates(key)
+    return {row[0]: (row[1], row[2]) for row in best[[key, "accelerator_id", "share"]].itertuples(index=False)}

@@ -1,0 +1,99 @@
+"""Today's platform: stated, seen in jobs, in the bill of the use case or of its team, or not known."""
+
+import pandas as pd
+import pytest
+
+from aifactory.inputs.billing import UNATTRIBUTED
+from aifactory.shortlist.today import (
+    BY_BILL,
+    BY_JOBS,
+    BY_ONLY,
+    BY_REFERENCE,
+    BY_TEAM,
+    STATED,
+    baseline_accelerators,
+    todays_platforms,
+)
+
+H100, A100, L4 = "nvidia-h100-sxm", "nvidia-a100-80-sxm", "nvidia-l4"
+NAMES = ["chat", "images", "models"]
+
+
+@pytest.fixture
+def billed(changed, mini_ws):
+    """The tiny company with a bill of some rows: (use case, team, accelerator, hours)."""
+
+    def build(*rows, plan=None, jobs=None):
+        bill = mini_ws.table("billing").iloc[[0] * len(rows)].reset_index(drop=True)
+        columns = ["use_case", "team", "accelerator_id", "accelerator_hours"]
+        bill[columns] = pd.DataFrame(rows, columns=columns)
+        bill = bill.assign(month=mini_ws.period, cost_line="attributed usage")
+        jobs = mini_ws.table("jobs").iloc[:0] if jobs is None else jobs
+        return changed(billing=bill, jobs=jobs, plan={"baseline_accelerators": plan or {}})
+
+    return build
+
+
+def told(ws):
+    return todays_platforms(ws, NAMES).set_index("use_case_id")
+
+
+def test_the_bill_of_a_use_case_tells_its_platform(billed):
+    """300 of 400 hours on the H100: the most, but mixed; all of 100 on the A100: measured."""
+    team = "t"
+    ws = billed(("chat", team, H100, 300.0), ("chat", team, A100, 100.0), ("images", team, A100, 100.0))
+    table = told(ws)
+    assert table.loc["chat", ["accelerator_id", "basis", "confidence"]].tolist() == [H100, BY_BILL, "mixed"]
+    assert table.at["chat", "seen_share"] == pytest.approx(0.75)
+    assert table.loc["images", ["accelerator_id", "basis", "confidence"]].tolist() == [A100, BY_BILL, "measured"]
+    assert table.at["models", "basis"] == BY_REFERENCE
+
+
+def test_what_the_plan_states_wins_and_what_is_seen_is_told(billed):
+    table = told(billed(("chat", "t", H100, 300.0), plan={"chat": A100}))
+    assert table.loc["chat", ["accelerator_id", "basis", "seen", "seen_share"]].tolist() == [A100, STATED, H100, 1.0]
+
+
+def test_the_untagged_hours_of_a_team_are_a_guess(billed, mini_ws):
+    team = mini_ws.table("use_cases").set_index("use_case_id").at["chat", "team"]
+    ws = billed((UNATTRIBUTED, team, H100, 10.0), ("images", team, A100, 99.0), (UNATTRIBUTED, UNATTRIBUTED, L4, 900.0))
+    assert told(ws).loc["chat", ["accelerator_id", "basis", "confidence"]].tolist() == [H100, BY_TEAM, "assumed"]
+
+
+def test_the_only_accelerator_of_a_bill_without_tags_is_everybodys(billed):
+    ws = billed((UNATTRIBUTED, UNATTRIBUTED, H100, 10.0))
+    assert set(told(ws)["basis"]) == {BY_ONLY}
+    assert set(told(ws)["accelerator_id"]) == {H100}
+
+
+def test_jobs_come_before_the_bill(billed, mini_ws):
+    start = pd.Timestamp(f"{mini_ws.period}-03", tz="UTC")
+    row = {"job_id": "j", "use_case_id": "models", "region": "us", "accelerator_id": H100, "accelerators": 8,
+           "submitted_utc": start, "started_utc": start, "ended_utc": start + pd.Timedelta(hours=5), "status": "completed"}  # fmt: skip
+    jobs = pd.DataFrame([row]).reindex(columns=mini_ws.table("jobs").columns)
+    table = told(billed(("models", "t", A100, 10.0), jobs=jobs))
+    assert table.loc["models", ["accelerator_id", "basis", "confidence"]].tolist() == [H100, BY_JOBS, "measured"]
+
+
+def test_what_is_no_candidate_is_named_and_the_reference_stands_in(billed):
+    """Money is compared with a platform that is priced; the table says what was seen."""
+    ws = billed(("chat", "t", "nvidia-t4", 10.0))
+    row = told(ws).loc["chat"]
+    assert (row["accelerator_id"], row["basis"], row["seen"]) == (
+        ws.plan.reference_accelerator,
+        BY_REFERENCE,
+        "nvidia-t4",
+    )
+
+
+def test_without_a_bill_the_reference_stands_in(billed):
+    ws = billed()
+    assert set(told(ws)["basis"]) == {BY_REFERENCE}
+    cells = pd.DataFrame({"use_case_id": NAMES})
+    assert set(baseline_accelerators(ws, cells)) == {ws.plan.reference_accelerator}
+
+
+def test_a_bill_of_another_month_says_nothing(billed, changed):
+    ws = billed(("chat", "t", H100, 300.0))
+    past = changed(billing=ws.table("billing").assign(month="2020-01"), plan={"baseline_accelerators": {}})
+    assert told(past).at["chat", "basis"] != BY_BILL
