@@ -33,18 +33,9 @@ from aifactory.inputs.tenants import aggregate_tenants
 SILENT_AFTER = 3
 #: Tables that ship with the product; rows of the workspace win over theirs.
 CATALOGUE = (
-    "accelerator_aliases",
-    "accelerators",
-    "api_prices",
-    "decision_table",
-    "judgements",
-    "lifecycle",
-    "models",
-    "operating_costs",
-    "prices",
-    "public_measurements",
-    "step_measurements",
-)
+    "accelerator_aliases", "accelerators", "api_prices", "decision_table", "judgements",
+    "lifecycle", "models", "operating_costs", "prices", "public_measurements", "step_measurements",
+)  # fmt: skip
 TELEMETRY = ("demand_windows", "requests", "jobs")
 REQUIRED = ("use_cases",)
 #: Use cases with gaps: a workspace of them alone is a catalogue without demand, and can be reported.
