@@ -107,10 +107,9 @@ def explore_ranking(ws: Workspace, inventory: Inventory, benchmark: Benchmark, s
             step=0.01,
             description=label,
             continuous_update=False,
-            style={"description_width": "10em"},
         )
 
-    controls = {"use_case": Dropdown(options=list(explorer.grounds), value=explorer.first or None, description="Use case", style={"description_width": "10em"}),
+    controls = {"use_case": Dropdown(options=list(explorer.grounds), value=explorer.first or None, description="Use case"),
                 "slo_factor": slider("Latency limits, times", 1.0, 0.25, 4.0), "utilization": slider("Capacity filled", round(start, 4), 0.1, 1.0),
                 **{name: slider(f"Weight of {readable(name).lower()}", ws.plan.matrix_weights[name], 0.0, 1.0) for name in MATRIX_CRITERIA}}  # fmt: skip
     explore(explorer.show, **controls)

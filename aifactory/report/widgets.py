@@ -8,6 +8,10 @@ from typing import Any
 
 from aifactory.errors import AIFactoryError
 from aifactory.report.blocks import missing
+from aifactory.report.text import readable
+
+#: Room for the whole label of a control: JupyterLab cuts it after some 90 pixels.
+LABEL_WIDTH, CONTROL_WIDTH = "14em", "34em"
 
 
 def explore(function: Callable[..., Any], **controls: Any) -> None:
@@ -36,6 +40,7 @@ def explore(function: Callable[..., Any], **controls: Any) -> None:
 
     display(result())
     for control in shown.values():
+        control.style.description_width, control.layout.width = LABEL_WIDTH, CONTROL_WIDTH
         control.observe(show, "value")
     display(VBox([*shown.values(), out]))
 
@@ -48,4 +53,4 @@ def _control(function: Callable[..., Any], name: str, given: Any) -> Any:
         return given
     low, high, step = given
     start = min(max(signature(function).parameters[name].default, low), high)
-    return FloatSlider(start, min=low, max=high, step=step, description=name, continuous_update=False)
+    return FloatSlider(start, min=low, max=high, step=step, description=readable(name), continuous_update=False)

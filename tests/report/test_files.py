@@ -274,10 +274,10 @@ def test_index_is_the_same_bytes(tmp_path, demo):
 def test_explore_shows_the_default_outside_the_widget(monkeypatch):
     shown = []
     monkeypatch.setattr("IPython.display.display", shown.append)
-    widgets.explore(lambda rate=0.1: f"NPV at {rate}", rate=(0.0, 0.2, 0.05))
+    widgets.explore(lambda wacc=0.1: f"NPV at {wacc}", wacc=(0.0, 0.2, 0.05))
     assert shown[0] == "NPV at 0.1"
     slider = next(child for child in shown[1].children if hasattr(child, "max"))
-    assert (slider.min, slider.max, slider.step) == (0.0, 0.2, 0.05)
+    assert (slider.min, slider.max, slider.step, slider.description) == (0.0, 0.2, 0.05, "WACC")
 
 
 def test_settings_without_a_result_are_said_in_a_line(monkeypatch):
