@@ -68,8 +68,17 @@ def stage(table: ir.Table, name: str = "coded") -> ir.Table:
     backend = table._find_backend(use_default=False)
     if backend.name != "duckdb":
         return table
-    backend.raw_sql(f"CREATE OR REPLACE TEMP TABLE {name} AS {backend.compile(table)}")
+    query = backend.compile(table)
+    backend.raw_sql(f"DROP TABLE IF EXISTS temp.main.{name}")  # before, not while, the next one is made
+    backend.raw_sql(f"CREATE TEMP TABLE {name} AS {query}")
     return backend.table(name, database="temp.main")
+
+
+def release(staged: ir.Table) -> None:
+    """Give back the memory of an intermediate result that `stage` keeps."""
+    backend = staged._find_backend(use_default=False)
+    if backend.name == "duckdb":
+        backend.raw_sql(f"DROP TABLE IF EXISTS temp.main.{staged.get_name()}")
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from aifactory.inputs.aggregate.cube import (
     minute_cube,
     tenant_sums,
 )
+from aifactory.inputs.aggregate.engine import release
 from aifactory.inputs.contracts import load_contract
 
 if TYPE_CHECKING:
@@ -82,12 +83,21 @@ def aggregate(
                 tenants.append(fetched(tenant_sums(codes)))
             for number, metric in enumerate(HISTOGRAMMED):
                 if f"b_{metric}" in codes.columns:
-                    counts.append(fetched(bucket_counts(codes, metric)).assign(metric=number))
+                    counts.append(_narrow(fetched(bucket_counts(codes, metric)), number))
+    release(codes)
+    windows = _windows(cubes, numbered)
+    cubes.clear()  # what is to come needs the room
     return Aggregates(
-        _windows(cubes, numbered),
+        windows,
         _histograms(counts, numbered),
         tenants_table(pd.concat(tenants or [_NO_TENANTS], ignore_index=True), numbered),
     )
+
+
+def _narrow(counts: pd.DataFrame, metric: int) -> dict[str, np.ndarray]:
+    """Counts by day, metric, workload and bucket as plain columns, no wider than they must be."""
+    keys = {name: counts[name].to_numpy("int32") for name in ("day", "workload", "bucket")}
+    return {**keys, "metric": np.full(len(counts), metric, "int8"), "count": counts["count"].to_numpy("int64")}
 
 
 def fetched(table: ir.Table) -> pd.DataFrame:
@@ -137,16 +147,21 @@ def tenants_table(sums: pd.DataFrame, numbered: pd.DataFrame) -> pd.DataFrame:
     return conform(table, "tenant_usage").assign(day=day)
 
 
-def _histograms(counts: list[pd.DataFrame], numbered: pd.DataFrame) -> pd.DataFrame:
-    if not sum(len(part) for part in counts):
+def _histograms(counts: list[dict[str, np.ndarray]], numbered: pd.DataFrame) -> pd.DataFrame:
+    """Counts of all parts added; `counts` is emptied on the way, as millions of rows stand in it."""
+    if not sum(len(part["count"]) for part in counts):
         return histograms_table({"count": np.empty(0)}, numbered)
-    columns = {name: np.concatenate([part[name].to_numpy("int64") for part in counts]) for name in (*_COUNTED, "count")}
-    columns["bucket"] = np.where(columns["bucket"] < LOWEST_BUCKET, BUCKET_OF_ZERO, columns["bucket"])
+    columns = {name: np.concatenate([part.pop(name) for part in counts]) for name in (*_COUNTED, "count")}
+    columns["bucket"][columns["bucket"] < LOWEST_BUCKET] = BUCKET_OF_ZERO
     order = np.lexsort([columns[name] for name in reversed(_COUNTED)])
-    columns = {name: values[order] for name, values in columns.items()}
-    first = np.concatenate([[True], np.any([np.diff(columns[name]) != 0 for name in _COUNTED], axis=0)])
-    total = np.add.reduceat(columns["count"], np.flatnonzero(first))
-    return histograms_table({name: values[first] for name, values in columns.items()} | {"count": total}, numbered)
+    first = np.zeros(len(order), "bool")
+    first[0] = True
+    for name in _COUNTED:
+        columns[name] = columns[name][order]
+        first[1:] |= columns[name][1:] != columns[name][:-1]
+    total = np.add.reduceat(columns.pop("count")[order], np.flatnonzero(first))
+    del order
+    return histograms_table({name: columns.pop(name)[first] for name in _COUNTED} | {"count": total}, numbered)
 
 
 def histograms_table(columns: dict[str, np.ndarray], numbered: pd.DataFrame) -> pd.DataFrame:
