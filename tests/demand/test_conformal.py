@@ -8,8 +8,12 @@ from scipy import stats
 
 from aifactory.demand.conformal import (
     FORGOTTEN,
+    LEAST_SHARE,
+    NAIVE_FOLLOWS,
     NAIVE_GROWTH,
+    NAIVE_WEIGHT,
     ORIGIN_DECAY,
+    TRACKING_GAIN,
     TRACKING_LIMITS,
     UNPROVEN,
     WIDENING,
@@ -83,43 +87,43 @@ def test_errors_that_grow_widen_the_bands():
     assert width[0] > width[1]
 
 
-def standing(reach: float, steps: int, shift: float = 0.0) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
-    """A band of the same reach at every level, and errors that all lie at `shift`."""
+def standing(reach: float, steps: int, shift: float = 0.0) -> tuple[tuple[np.ndarray, np.ndarray], None, np.ndarray]:
+    """A band of the same reach at every level, without one of naive, and errors that all lie at `shift`."""
     band = np.sign(LEVELS - 0.5)[:, None] * np.full((4, steps), reach)
-    return (band, band), np.full(steps, shift)
+    return (band, band), None, np.full(steps, shift)
 
 
 def test_each_level_follows_its_own_misses():
-    factor, share, _ = tracked([standing(1.0, 4, shift=5.0)], LEVELS, widening=1.0)
-    # beyond every upper level: exp(0.25 / 0.1 x (1 - 0.08)) and more are beyond the limit; the lower one was missed nowhere
-    low = np.exp(0.25 / 0.1 * (0 - 0.8 * 0.1))
-    np.testing.assert_allclose(factor, [low, 1.0, TRACKING_LIMITS[1], TRACKING_LIMITS[1]])
-    assert share == 0.5
-    below, *_ = tracked([standing(1.0, 4, shift=-5.0)], LEVELS, widening=1.0)
+    found = tracked([standing(1.0, 4, shift=5.0)], LEVELS, widening=1.0)
+    # beyond every upper level: exp(0.35 / 0.1 x (1 - 0.08)) and more are beyond the limit; the lower one was missed nowhere
+    low = np.exp(TRACKING_GAIN / 0.1 * (0 - 0.8 * 0.1))
+    np.testing.assert_allclose(found.factor, [low, 1.0, TRACKING_LIMITS[1], TRACKING_LIMITS[1]])
+    assert found.share == 0.5
+    below = tracked([standing(1.0, 4, shift=-5.0)], LEVELS, widening=1.0).factor
     np.testing.assert_allclose(below, [TRACKING_LIMITS[1], 1.0, low, low])
 
 
 def test_a_part_of_a_horizon_moves_a_level_by_its_part():
-    (bands, _), errors = standing(1.0, 4)
+    bands, _, errors = standing(1.0, 4)
     errors[2:] = np.nan
-    half, *_ = tracked([((bands, bands), errors)], LEVELS, widening=1.0)
-    apart, *_ = tracked([standing(1.0, 4)], LEVELS, widening=1.0, apart=0.5)
-    assert half[2] == pytest.approx(np.exp(-0.25 * 0.5 * 0.8))
+    half = tracked([(bands, None, errors)], LEVELS, widening=1.0).factor
+    apart = tracked([standing(1.0, 4)], LEVELS, widening=1.0, apart=0.5).factor
+    assert half[2] == pytest.approx(np.exp(-TRACKING_GAIN * 0.5 * 0.8))
     np.testing.assert_allclose(apart, half)
 
 
 def test_what_was_missed_is_forgotten_slowly():
     hit, quiet = standing(1.0, 20), standing(1.0, 20)
-    hit[1][:4] = 9.0  # a fifth of the steps: 0.25 / 0.1 x (0.2 - 0.08) = 0.3
-    factor, *_ = tracked([hit, quiet], LEVELS, widening=1.0)
-    assert np.log(factor[2]) == pytest.approx(0.3 * (1 - FORGOTTEN) - 0.2)
+    hit[2][:4] = 9.0  # a fifth of the steps: 0.35 / 0.1 x (0.2 - 0.08) = 0.42
+    factor = tracked([hit, quiet], LEVELS, widening=1.0).factor
+    assert np.log(factor[2]) == pytest.approx(0.42 * (1 - FORGOTTEN) - 0.28)
 
 
 def test_the_band_lies_nearer_the_reach_that_lost_less():
     near, far, errors = standing(1.0, 4)[0][0], standing(8.0, 4)[0][0], np.full(4, 0.9)
-    shares = [tracked([((near, far), errors)] * count, LEVELS)[1] for count in (1, 4, 40)]
+    shares = [tracked([((near, far), None, errors)] * count, LEVELS).share for count in (1, 4, 40)]
     assert 0.5 < shares[0] < shares[1] < shares[2] < 1.0
-    assert tracked([((far, near), errors)] * 4, LEVELS)[1] == pytest.approx(1 - shares[1])
+    assert tracked([((far, near), None, errors)] * 4, LEVELS).share == pytest.approx(1 - shares[1])
     # losses 1 : r of one origin, drawn to one half as 1 horizon to 1 + UNPROVEN
     losses = [sum(risk * abs(WIDENING * reach - side * 0.9) for risk, side in ((0.1, -1), (0.1, 1), (0.05, 1))) for reach in (1.0, 8.0)]  # fmt: skip
     proven = losses[1] ** 2 / (losses[0] ** 2 + losses[1] ** 2)
@@ -154,13 +158,14 @@ def test_bands_are_those_of_a_plain_loop(seed, horizon, origins):
         return tuple(found)
 
     record = [
-        (reach(earlier[place], place + 1), actual[place] - earlier[place])
+        (reach(earlier[place], place + 1), None, actual[place] - earlier[place])
         for place in range(origins - 4, -1, -1)
         if (origins - place - 1) * horizon >= 4
     ]
-    factor, share, _ = tracked(record, level, 1.2 * (1 + 0.5 / (2 + origins)), 1.0, 1e-7)
+    found = tracked(record, level, 1.2 * (1 + 0.5 / (2 + origins)), 1.0, 1e-7)
     plain, relative = reach(point, 0)
-    expected = point + factor[0] * plain[0] ** share * relative[0] ** (1 - share)
+    widened = 1.2 * (1 + 0.5 / (2 + origins)) * found.factor[0]
+    expected = point + widened * plain[0] ** found.share * relative[0] ** (1 - found.share)
     np.testing.assert_allclose(conformal_bands(point, earlier, actual, level, 100.0)[0], expected)
 
 
@@ -168,7 +173,9 @@ def test_upper_level_keeps_its_risk_where_errors_share_their_level():
     rng, above = np.random.default_rng(8), []
     for _ in range(300):
         errors = 3 * rng.normal(0, 1, (15, 1)) + rng.normal(0, 1, (15, 12))
-        bands = conformal_bands(np.full(12, 90.0), np.full((14, 12), 90.0), 90 + errors[1:], LEVELS, 90.0)
+        flat, deviation = np.full((14, 12), 90.0), np.sqrt(2 * (9 + 1))  # of the changes from one day to the next
+        naive = np.full(12, deviation), np.full((14, 12), deviation)
+        bands = conformal_bands(flat[0], flat, 90 + errors[1:], LEVELS, 90.0, 1.0, naive)
         above.append(np.mean(90 + errors[0] > bands[3]))
     assert 0.02 <= np.mean(above) <= 0.08  # normal errors lie below the middle: the widening is for heavier ones
 
@@ -209,33 +216,71 @@ def test_the_spread_of_seasonal_naive_is_that_of_a_plain_loop(seed, season, hori
         np.testing.assert_allclose(row, [deviation * (1 + ahead // season) ** NAIVE_GROWTH for ahead in range(horizon)])
 
 
-def test_a_short_record_is_drawn_to_the_band_of_naive_and_a_full_one_is_not():
+def test_a_short_record_is_drawn_to_the_band_of_naive_and_a_full_one_hardly():
+    """Without a record to replay no level is corrected: |own|^(1 - w) x |naive|^w."""
     random = np.random.default_rng(6)
-    for origins, weight in ((7, 0.375), (14, 0.0), (28, 0.0)):
-        assert naive_weight(float(origins), 0.0, 0.0, 0.0) == weight
-        point, earlier = np.full(6, 90.0), np.full((origins, 6), 90.0)
-        actual = 90 + random.normal(0, 5, (origins, 6))
-        wide = np.full(6, 1e4), np.full((origins, 6), 1e4)  # naive that loses more in every record
-        alone, drawn = (conformal_bands(point, earlier, actual, LEVELS, 90.0, 1.0, naive) for naive in (None, wide))
-        normal = stats.norm.ppf(0.95) * 1e4
-        expected = (alone[3] - 90) ** (1 - weight) * normal**weight
-        assert drawn[3, 0] - 90 == pytest.approx(expected[0])
+    for horizons, share in ((4.0, 0.75), (8.0, 0.5), (16.0, LEAST_SHARE), (28.0, LEAST_SHARE)):
+        weight = NAIVE_WEIGHT * share
+        assert naive_weight(horizons, 0.0, 0.0, 0.0) == weight
+        point, earlier = np.full(6, 90.0), np.full((3, 6), 90.0)
+        actual = 90 + random.normal(0, 5, (3, 6))
+        naive = np.full(6, 40.0), np.full((3, 6), 40.0)
+        alone, drawn = (
+            conformal_bands(point, earlier, actual, LEVELS, 90.0, horizons / 3, given) for given in (None, naive)
+        )
+        normal = stats.norm.ppf(0.95) * 40.0
+        assert drawn[3, 0] - 90 == pytest.approx((alone[3, 0] - 90) ** (1 - weight) * normal**weight)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10_000), st.integers(4, 14))
+def test_the_drawn_band_is_what_follows_its_misses(seed, origins):
+    """A plain loop over one level: the band with naive's part in it is held against what came, not that of the errors."""
+    random = np.random.default_rng(seed)
+    level, own, naive = np.array([0.9]), random.gamma(2, 5, origins), random.gamma(2, 5, origins)
+    errors = random.normal(0, 8, (origins, 5))
+    flat = [(np.full((1, 5), size),) * 2 for size in own]
+    record = [(flat[place], np.full((1, 5), naive[place]), errors[place]) for place in range(origins)]
+    log = lost = naive_lost = 0.0
+
+    def loss(size, came):
+        return sum(0.9 * (error - size) if error > size else 0.1 * (size - error) for error in came)
+
+    for place in range(origins):
+        factor, weight = np.exp(log), naive_weight(origins, place, lost, naive_lost)
+        band = (naive[place] * factor**NAIVE_FOLLOWS) ** weight * (1.2 * factor * own[place]) ** (1 - weight)
+        lost += loss(1.2 * factor * own[place], errors[place])
+        naive_lost += loss(naive[place], errors[place])
+        log = (1 - FORGOTTEN) * log + TRACKING_GAIN / 0.1 * ((errors[place] > band).mean() - 0.8 * 0.1)
+        log = float(np.clip(log, *np.log(TRACKING_LIMITS)))
+    found = tracked(record, level, 1.2, horizons=origins)
+    assert found.factor[0] == pytest.approx(np.exp(log))
+    assert found.weight == pytest.approx(naive_weight(origins, origins, lost, naive_lost))
+    size = found.size(flat[0], np.full((1, 5), 7.0))
+    expected = (7.0 * np.exp(log) ** NAIVE_FOLLOWS) ** found.weight * found.own(flat[0]) ** (1 - found.weight)
+    np.testing.assert_allclose(size, expected)
 
 
 def test_bands_that_lose_more_than_those_of_naive_are_drawn_to_them():
-    """One old origin far off keeps the bands of the errors wide; naive of the deviation that came since loses less."""
-    random = np.random.default_rng(9)
-    point, earlier = np.full(6, 900.0), np.full((14, 6), 900.0)
-    actual = earlier + random.normal(0, 5, (14, 6))
-    actual[11:] += 400.0
+    """Reaches that are far too wide for what came; naive of the deviation that came loses less."""
+    errors = np.random.default_rng(9).normal(0, 5, (14, 6))
+    side = np.sign(LEVELS - 0.5)[:, None]
+    wide = (side * np.full((4, 6), 400.0),) * 2
+    normal = np.abs(stats.norm.ppf(LEVELS))[:, None] * np.ones(6)
+    weights = [tracked([(wide, peer * normal, row) for row in errors], LEVELS).weight for peer in (5.0, 1e5)]
+    assert weights == [NAIVE_WEIGHT, NAIVE_WEIGHT * LEAST_SHARE]
+    assert naive_weight(16.0, 2.9, 9.0, 1.0) == NAIVE_WEIGHT * LEAST_SHARE  # two replayed horizons say nothing
 
-    def bands(deviation):
-        return conformal_bands(
-            point, earlier, actual, LEVELS, 900.0, 1.0, (np.full(6, deviation), np.full((14, 6), deviation))
-        )
 
-    alone = conformal_bands(point, earlier, actual, LEVELS, 900.0)
-    np.testing.assert_allclose(bands(1e5), alone)  # loses more
-    fitting = bands(5.0)
-    np.testing.assert_allclose(fitting[3] - 900, (alone[3] - 900) ** 0.25 * (stats.norm.ppf(0.95) * 5.0) ** 0.75)
-    assert naive_weight(14.0, 2.9, 9.0, 1.0) == 0.0  # two replayed horizons say nothing
+def test_bands_drawn_to_a_wrong_naive_still_cover_what_they_say():
+    """Naive's deviation is four times too small or too wide: what is held against the record is the drawn band."""
+    rng = np.random.default_rng(12)
+    for wrong in (2.5, 40.0):
+        inside = []
+        for _ in range(120):
+            errors = rng.normal(0, 10, (15, 12))
+            naive = np.full(12, wrong), np.full((14, 12), wrong)
+            flat = np.full((14, 12), 90.0)
+            bands = conformal_bands(flat[0], flat, 90 + errors[1:], LEVELS, 90.0, 0.5, naive)
+            inside.append(np.mean((90 + errors[0] >= bands[0]) & (90 + errors[0] <= bands[2])))
+        assert 0.76 <= np.mean(inside) <= 0.9
