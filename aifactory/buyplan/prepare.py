@@ -27,6 +27,7 @@ from aifactory.fleet.streams import (
     period_shapes,
 )
 from aifactory.inputs.plan import Plan
+from aifactory.shortlist.apart import apart_sentences
 from aifactory.shortlist.plan_terms import Market, bought_nodes, market_of
 from aifactory.shortlist.today import baseline_accelerators
 
@@ -45,7 +46,7 @@ class Prepared:
     streams: Streams
     restream: Callable[[Plan], Streams]
     reserves: pd.DataFrame
-    uncounted: list[str]  # what is in no cost, in words
+    uncounted: list[str]  # what is in no cost, and what one size of node for each pool costs, in words
 
 
 def prepare_case(
@@ -62,6 +63,7 @@ def prepare_case(
     if streams.table.empty:
         return Prepared(None, streams, restream, reserves, uncounted)
     market = market_of(ws, inventory, baseline_accelerators(ws, benchmark.capacity), benchmark.capacity)
+    uncounted = [*uncounted, *apart_sentences(market, streams)]
     restream, prices = in_nodes_as_sold(market, streams, restream, prices)
     streams = restream(ws.plan)
     owned = owned_accelerators(inventory.pools, ws.plan, streams)

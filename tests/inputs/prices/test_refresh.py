@@ -116,6 +116,7 @@ def test_old_quotes_are_added_with_a_warning_that_names_their_age(workspace, put
     }  # fmt: skip
     lines = refresh_lines(done)
     assert any(f"STALE: {len(done.stale)} offers" in line for line in lines)
+    assert any("reports of 2025-03 and later; earlier months take them only where" in line for line in lines)
     assert any("on_demand, 630 days old (of 2025-03-06; limit 150 days)" in line for line in lines)
     assert {row["age_days"] for row in done.as_dict()["stale"]} == {"630"}
 

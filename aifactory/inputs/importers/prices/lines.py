@@ -16,6 +16,11 @@ def refresh_lines(report: Refreshed) -> list[str]:
     lines = [
         f"{report.source}: {report.format}, {report.rows:,} rows; {report.added:,} prices added ({states or 'none'})"
     ]
+    if report.counts_from:
+        lines.append(
+            f"  the newest count in reports of {report.counts_from} and later; earlier months take them only where they "
+            "know no older price of the accelerator on these terms"
+        )
     if report.hosted_added:
         lines.append(f"  {report.hosted_added:,} prices of hosted models added")
     for name in ("quarantined", "moved", "new"):

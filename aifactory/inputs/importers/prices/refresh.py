@@ -52,6 +52,7 @@ class Refreshed:
     rows: int = 0
     added: int = 0
     hosted_added: int = 0
+    counts_from: str = ""  # month of the newest price added
     states: dict[str, int] = field(default_factory=dict)
     left_out: dict[str, int] = field(default_factory=dict)
     changes: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -172,6 +173,7 @@ def _add_offers(workspace: Path, offers: pd.DataFrame, report: Refreshed, settin
     report.changes = seen.loc[seen["state"].isin(["new", "moved", "quarantined"]), shown].reset_index(drop=True)
     report.gone = gone(kept, held)[[*shown[:5], "price", "as_of"]].reset_index(drop=True)
     report.added = len(rows)
+    report.counts_from = f"{rows['as_of'].max():%Y-%m}" if len(rows) else ""
     if len(rows) and settings.write:
         columns = load_contract("prices").columns
         append_rows(workspace, "prices", rows.assign(price_id=_ids(rows))[list(columns)])
