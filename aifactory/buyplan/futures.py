@@ -159,7 +159,7 @@ def problem_over(case: Case, wanted: np.ndarray, load: Load | None = None) -> Pr
         on_demand_most=np.where(np.isfinite(offers.on_demand), np.inf, 0.0),
         spot_share=np.full(pools, 1.0 - plan.value("spot_interruption_share")),
         kw=offers.power_w / KILO * plan.value("pue"),
-        order_months=tuple(range(0, months, QUARTERS)),
+        order_months=tuple(sorted({*range(0, months, QUARTERS), *launch_order_months(case, options)})),
         floor=_floor(case, load or case.loads[EXPECTED]),
         wacc=plan.value("wacc"),
         stranded=1.0,
@@ -167,6 +167,19 @@ def problem_over(case: Case, wanted: np.ndarray, load: Load | None = None) -> Pr
         month_names=tuple(streams.months[1:]),
     )
     return replace(problem, **_capital(case), **_power(case, problem), **_payments(case, problem), **_vendors(case))
+
+
+def launch_order_months(case: Case, options: tuple[Option, ...]) -> set[int]:
+    """Months, from 0, in which orders serve from the launch of a use case on: a quarter's order would be early or late.
+
+    A launch is the first month of the expected demand of a stream that has none before.
+    """
+    units, found = case.streams.units[EXPECTED], set()
+    for stream in np.flatnonzero((units[0] <= 0) & (units > 0).any(axis=0)):
+        first = int((units[:, stream] > 0).argmax()) - 1
+        leads = {option.lead_months for option in options if option.platform == case.streams.pool[stream]}
+        found |= {first - lead for lead in leads if first >= lead}
+    return found
 
 
 def _working(demand: np.ndarray, wanted: np.ndarray) -> np.ndarray:

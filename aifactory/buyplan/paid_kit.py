@@ -62,10 +62,12 @@ class Move:
         busy = share[:, served][share[:, served] > 0]
         low, high = percent(float(busy.min())), percent(float(busy.max()))
         part = "" if busy.min() >= 1 else f" by {high if low == high else f'{low} to {high}'}"
-        when = f"from {months[served[0]]} on"
-        if served[-1] < len(months) - 1:
-            when = f"from {months[served[0]]} to {months[served[-1]]}, then on {self.home_id}"
-        rest = f", the rest on {self.home_id}" if part else ""
+        first, last = months[served[0]], months[served[-1]]
+        ends, when = served[-1] < len(months) - 1, f"from {first} on"
+        if ends:
+            when = f"in {first}" if first == last else f"from {first} to {last}"
+        after = [*(["the rest"] if part else []), *(["all of it later"] if ends else [])]
+        rest = f", {' and '.join(after)} on {self.home_id}" if after else ""
         names, usd = ", ".join(guest.use_case_id for guest in self.guests), sum(self.porting_usd.values())
         port = f", porting of {money(usd)} counted" if usd > 0 else ""
         return (

@@ -111,7 +111,7 @@ def build_review(
     accuracy = forecast_accuracy(ws, inventory, approved, earlier)
     to_date = roi_to_date(ws, inventory, approved)
     hardware = judge_hardware(ws, inventory)
-    status, reason = judge(rails, triggers, steps)
+    status, reason = without_plan(*judge(rails, triggers, steps)) if approved.empty else judge(rails, triggers, steps)
     charges = ws.table("billing")
     return Review(
         period=ws.period,
@@ -197,6 +197,17 @@ def judge(rails: pd.DataFrame, triggers: pd.DataFrame, steps: pd.DataFrame | Non
         parts += [f"{_count(near, 'trigger')} within {guardrails.APPROACHING_MONTHS:.0f} months"]
         return WATCH, ", ".join([*parts, f"{_count(len(soft), 'guardrail')} near or below the mark"])
     return ON_PLAN, "every guardrail holds and no trigger is near"
+
+
+def without_plan(status: str, reason: str) -> tuple[str, str]:
+    """The same where no plan is approved: nothing can be on plan.
+
+    >>> without_plan("on plan", "every guardrail holds and no trigger is near")
+    ('watch', 'no plan is approved yet (`aifactory approve` stores one); every guardrail holds and no trigger is near')
+    """
+    return (
+        WATCH if status == ON_PLAN else status
+    ), f"no plan is approved yet (`aifactory approve` stores one); {reason}"
 
 
 def _released(steps: pd.DataFrame) -> str:

@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
-from bp_company import make_plan, make_prices
+from bp_company import PERIOD, make_inputs, make_plan, make_prices
 from test_futures import paths_of
 
 from aifactory.buyplan.choose import LAST_GAP, choose_orders, settled
@@ -51,3 +52,21 @@ def test_platforms_that_share_work_keep_their_plan(tiny):
     tied = replace(problem, options=tuple(replace(option, minimum_nodes=2) for option in problem.options))
     rough = optimise(tied, gap=0.01)
     assert settled(tied, rough) is rough and np.isin(rough.nodes, [0, 2, 3, 4]).all()
+
+
+def test_an_order_for_a_launch_is_neither_a_quarter_early_nor_late(tiny):
+    """Chat starts in month 3 of 14: a year at USD 2 from then on is all it needs; a quarter's order costs two months of rent more, or one by the hour."""
+    plan = make_plan(months=14)
+    inputs = make_inputs(plan)
+    early = inputs["forecast"]["month"] < str(pd.Period(PERIOD, "M") + 3)
+    for name in ("units", "units_per_hour_avg", "units_p10", "units_p90"):
+        inputs["forecast"][name] = inputs["forecast"][name].mask(
+            early | (inputs["forecast"]["use_case_id"] == "train"), 0.0
+        )
+    profile = inputs["demand_profile"]
+    inputs["demand_profile"] = profile.assign(units_month=0.0, units_per_hour_avg=0.0)
+    case = tiny(plan=plan, inputs=inputs)
+    chosen = choose_orders(case, paths_of(case, 4, 0.0))
+    assert 2 in chosen.problem.order_months and 0 in chosen.problem.order_months
+    ordered = np.array([month for _, month in chosen.problem.orders])
+    assert chosen.best.nodes.sum() >= 1 and (ordered[chosen.best.nodes > 0] == 2).all()

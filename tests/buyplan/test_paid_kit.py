@@ -85,7 +85,10 @@ def test_what_is_committed_serves_until_its_term_ends(decided):
     assert lines[PLACED].tolist() == [0.0] + [RENT] * 4 + [0.0] * 8
     assert lines["On demand"].tolist() == pytest.approx([0.0] + [4 * 730 * 4.0] * 4 + [12 * 730 * 4.0] * 8)
     said = moves[0].sentence(moved.streams.months)
-    assert said.startswith(f"chat in eu runs on old from {month(1)} to {month(4)}, then on acc") and "93,440" in said
+    assert (
+        said.startswith(f"chat in eu runs on old from {month(1)} to {month(4)}, all of it later on acc:")
+        and "93,440" in said
+    )
 
 
 def test_it_serves_what_it_holds_and_the_rest_stays(decided):
@@ -93,9 +96,9 @@ def test_it_serves_what_it_holds_and_the_rest_stays(decided):
     case, moved, moves = decided(order(12, -8, 5, place=("eu", "old")))
     assert moves[0].guests[0].share[1:5] == pytest.approx(0.5)
     assert spent(case) - spent(moved) == pytest.approx(4 * 730 * 4.0 * (12 - 10))
-    assert "by 50 %" in moves[0].sentence(moved.streams.months) and "the rest on acc" in moves[0].sentence(
-        moved.streams.months
-    )
+    assert "by 50 %" in moves[0].sentence(moved.streams.months) and "the rest and all of it later on acc" in moves[
+        0
+    ].sentence(moved.streams.months)
 
 
 def test_work_to_move_must_pay_and_be_done_first(decided):

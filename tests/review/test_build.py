@@ -9,7 +9,7 @@ import pytest
 from aifactory.inputs.workspace import load_workspace
 from aifactory.inventory import build_inventory
 from aifactory.review import build_review
-from aifactory.review.build import forecast_accuracy, judge, partial_months
+from aifactory.review.build import forecast_accuracy, judge, partial_months, without_plan
 from aifactory.review.monthly import mean_utilization
 from aifactory.review.variance import CAUSES, OTHER
 
@@ -40,6 +40,12 @@ FLOOR = "utilisation floor"
 )
 def test_the_status_follows_the_worst_finding(rails_, triggers_, expected):
     assert judge(rails_, triggers_)[0] == expected
+
+
+def test_nothing_is_on_plan_without_an_approved_plan():
+    assert without_plan(*judge(rails("ok"), triggers("quiet")))[0] == "watch"
+    status, reason = without_plan(*judge(rails("breach"), triggers("quiet")))
+    assert status == "act" and reason.startswith("no plan is approved yet") and "guardrail broken" in reason
 
 
 def test_the_reason_counts_in_words():
@@ -79,7 +85,8 @@ def test_mean_utilization_weighs_installed_accelerators_and_time():
 
 def test_the_tiny_company_is_watched_for_one_idle_pool(road):
     assert road.review.status == "watch"
-    assert road.review.reason == "0 triggers within 3 months, 1 guardrail near or below the mark"
+    assert road.review.reason.startswith("no plan is approved yet")
+    assert road.review.reason.endswith("; 0 triggers within 3 months, 1 guardrail near or below the mark")
     assert road.review.basis.startswith("no approved plan")
     assert road.review.not_computed == [
         "comparison with an approved plan: none is stored; `aifactory approve` stores one"
