@@ -181,7 +181,12 @@ class Values:
         if not problem.orders and not (problem.on_demand_most > 0).all():
             return np.inf
         problem = replace(
-            problem, capital_usd=np.zeros(0), order_budget_usd=np.zeros(0), power_kw=np.zeros(0), vendor_most=1.0
+            problem,
+            capital_usd=np.zeros(0),
+            order_budget_usd=np.zeros(0),
+            power_kw=np.zeros(0),
+            space_nodes=np.zeros((0, 1)),
+            vendor_most=1.0,
         )
         return Replanner(world_of(problem), np.zeros(len(problem.orders))).at_weights(self.weights)[1] + _standing_usd(
             case

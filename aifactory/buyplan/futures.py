@@ -166,7 +166,14 @@ def problem_over(case: Case, wanted: np.ndarray, load: Load | None = None) -> Pr
         platform_names=tuple(f"{pool.accelerator_id} in {pool.region}" for pool in streams.pools.itertuples()),
         month_names=tuple(streams.months[1:]),
     )
-    return replace(problem, **_capital(case), **_power(case, problem), **_payments(case, problem), **_vendors(case))
+    return replace(
+        problem,
+        **_capital(case),
+        **_power(case, problem),
+        **_space(case, problem),
+        **_payments(case, problem),
+        **_vendors(case),
+    )
 
 
 def launch_order_months(case: Case, options: tuple[Option, ...]) -> set[int]:
@@ -215,8 +222,8 @@ def _power(case: Case, problem: Problem) -> dict[str, object]:
 
     A site whose owned kit draws more than its limit can add nothing.
     """
+    site = _site(case)
     names = [region.region for region in case.plan.regions]
-    site = np.array([names.index(region) for region in case.streams.pools["region"]])
     most = np.array([np.inf if r.power_limit_kw is None else r.power_limit_kw for r in case.plan.regions])
     at = site[:, None] == np.arange(len(names))
     housed = np.isin(np.arange(problem.platforms), [option.platform for option in problem.options if option.on_site])
@@ -228,6 +235,23 @@ def _power(case: Case, problem: Problem) -> dict[str, object]:
     named = tuple(region.name for region in case.plan.regions)
     rented = (problem.kw * problem.owned) @ at - here  # what stands elsewhere draws nothing here
     return {"power_kw": most + rented, "site": site, "site_names": named}
+
+
+def _site(case: Case) -> np.ndarray:
+    """[P] number of the region of each pool in the plan."""
+    names = [region.region for region in case.plan.regions]
+    return np.array([names.index(region) for region in case.streams.pools["region"]], dtype=int)
+
+
+def _space(case: Case, problem: Problem) -> dict[str, object]:
+    """Servers that the own sites have room for beside what stands there, by month and region; none where no region states it."""
+    most = np.array([np.inf if r.space_limit_servers is None else r.space_limit_servers for r in case.plan.regions])
+    if np.isinf(most).all():
+        return {}
+    site = _site(case)
+    stand = np.ceil(case.placed.on_site[1:] / problem.node_size - TOLERANCE) @ (site[:, None] == np.arange(len(most)))
+    named = tuple(region.name for region in case.plan.regions)
+    return {"space_nodes": np.maximum(most - stand, 0.0), "site": site, "site_names": named}
 
 
 def _payments(case: Case, problem: Problem) -> dict[str, np.ndarray]:

@@ -14,6 +14,7 @@ from aifactory.buyplan.optimise.problem import Problem
 from aifactory.buyplan.stress.replan import Replanner
 from aifactory.buyplan.stress.world import world_of
 from aifactory.finance.prices import OWN_SITE_OPTIONS
+from aifactory.fleet.nodes import TOLERANCE
 
 COLUMNS = ["limit", "used", "most", "unit", "binds", "price_usd", "per"]
 LEAST_USD = 0.5
@@ -33,6 +34,7 @@ def limit_values(chosen: Chosen) -> pd.DataFrame:
     rows = [
         *_capital(chosen),
         *_power(chosen),
+        *_space(chosen),
         *_payments(chosen),
         *_vendors(chosen),
         *_reserve(chosen),
@@ -91,6 +93,22 @@ def _power(chosen: Chosen) -> list[tuple]:
         found.append(
             _row(f"Power of own hardware, {region.name}", drawn, region.power_limit_kw, "kW", mean, "a kW-month")
         )
+    return found
+
+
+def _space(chosen: Chosen) -> list[tuple]:
+    problem, case = chosen.problem, chosen.case
+    new = np.array([option.on_site for option, _ in problem.orders]) * chosen.best.nodes[: len(problem.orders)]
+    stand = np.ceil(case.placed.on_site[1:] / problem.node_size - TOLERANCE) + problem.serves @ new / problem.node_size
+    found = []
+    for region in case.plan.regions:
+        here = (case.streams.pools["region"] == region.region).to_numpy()
+        if region.space_limit_servers is None or not here.any():
+            continue
+        mean = sum(_priced(chosen, f"space of {region.name} in").values()) / problem.months
+        held = stand[:, here].sum(axis=1).max()
+        name = f"Space of own hardware, {region.name}"
+        found.append(_row(name, held, region.space_limit_servers, "servers", mean, "a server-month"))
     return found
 
 

@@ -81,6 +81,7 @@ class Region(_Strict):
     usd_per_kwh: Positive
     gco2_per_kwh: NonNegative
     power_limit_kw: Positive | None = None
+    space_limit_servers: NonNegative | None = None
     source: str
     as_of: dt.date
 

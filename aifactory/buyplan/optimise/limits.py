@@ -23,7 +23,7 @@ from aifactory.errors import InputError
 from aifactory.units import percent
 
 TOLERANCE = 1e-7
-UNITS = {"capital": "USD", "budget": "USD", "power": "kW", "reserve": "accelerators", "share": "accelerator-months",
+UNITS = {"capital": "USD", "budget": "USD", "power": "kW", "space": "servers", "reserve": "accelerators", "share": "accelerator-months",
          "lead": "months"}  # fmt: skip
 VERBS = {"reserve": "lower", "lead": "shorten"}
 #: The limit that never gives way by itself; weight of what orders cost beside the excess; effort of the elastic programme.
@@ -274,13 +274,14 @@ def _raised(
             before = np.asarray(getattr(problem, field_name), dtype=float)
             changes[field_name] = before + over[mine[kind]]
             found += [Overrun(name, by, most) for name, by, most in zip(_of(names, mine[kind]), over[mine[kind]], before, strict=True) if by > 0]  # fmt: skip
-    if over[mine["power"]].any():
-        power = np.asarray(problem.power_kw, dtype=float).copy()
-        bounded = np.isfinite(power)
-        before = power[bounded]
-        power[bounded] += over[mine["power"]]
-        changes["power_kw"] = power
-        found += [Overrun(name, by, most) for name, by, most in zip(_of(names, mine["power"]), over[mine["power"]], before, strict=True) if by > 0]  # fmt: skip
+    for kind, field_name in (("power", "power_kw"), ("space", "space_nodes")):
+        if over[mine[kind]].any():
+            limit = np.asarray(getattr(problem, field_name), dtype=float).copy()
+            bounded = np.isfinite(limit)
+            before = limit[bounded]
+            limit[bounded] += over[mine[kind]]
+            changes[field_name] = limit
+            found += [Overrun(name, by, most) for name, by, most in zip(_of(names, mine[kind]), over[mine[kind]], before, strict=True) if by > 0]  # fmt: skip
     if over[mine["share"]].any():
         held = problem.capacity(nodes).sum(axis=0)
         shares = {

@@ -12,8 +12,9 @@ from functools import cached_property
 
 import numpy as np
 
+from aifactory.buyplan.optimise.limit_rows import limit_rows
 from aifactory.errors import InputError
-from aifactory.units import MONTHS_PER_YEAR, monthly_rate
+from aifactory.units import monthly_rate
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,7 @@ class Problem:
     capital_usd : [years] budget of capital per year; empty: no limit.
     year_of : [T] year of each month; empty: years of 12 months from the start.
     power_kw : [T] or [T, sites] kW for nodes that are owned or held on site; empty: no limit, infinite: none there.
+    space_nodes : [T, sites] nodes that a site has room for beyond those that are there; empty: no limit, infinite: none there.
     site, site_names : [P] site of each platform; empty: one site.
     platform_names, month_names, year_names : what messages call them; empty: by their numbers.
     order_ratio : [S, T, P] price of `listed` options ordered in a month, over today's, by path; empty: prices stand.
@@ -128,6 +130,7 @@ class Problem:
     capital_usd: np.ndarray = field(default_factory=lambda: np.zeros(0))
     year_of: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=int))
     power_kw: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    space_nodes: np.ndarray = field(default_factory=lambda: np.zeros((0, 1)))
     site: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=int))
     site_names: tuple[str, ...] = ()
     platform_names: tuple[str, ...] = ()
@@ -201,8 +204,8 @@ class Problem:
             )
 
     def _check_power(self) -> None:
-        for month, site in np.argwhere(self._owned_kw() > self._power()) if len(self.power_kw) else ():
-            draw, most = self._owned_kw()[month, site], self._power()[month, site]
+        for month, site in np.argwhere(self.owned_kw() > self.power_by_site()) if len(self.power_kw) else ():
+            draw, most = self.owned_kw()[month, site], self.power_by_site()[month, site]
             rule = f"owned accelerators draw {draw:g} kW in month {month}: no plan keeps this limit; raise it or retire {draw - most:g} kW"
             raise InputError.at("problem", self.in_words(rule), column="power_kw", value=most)
 
@@ -298,18 +301,20 @@ class Problem:
         listed = np.array([option.listed for option, _ in self.orders], dtype=bool)
         return np.where(listed, np.asarray(self.order_ratio)[:, month, platform], 1.0)
 
-    def _sites(self) -> np.ndarray:
+    def sites(self) -> np.ndarray:
         """[P, sites] 1 where a platform stands."""
         site = np.asarray(self.site, dtype=int) if len(self.site) else np.zeros(self.platforms, dtype=int)
-        return (site[:, None] == np.arange(self._power().shape[1])).astype(float)
+        count = max(self.power_by_site().shape[1], np.shape(self.space_nodes)[1])
+        return (site[:, None] == np.arange(count)).astype(float)
 
-    def _power(self) -> np.ndarray:
+    def power_by_site(self) -> np.ndarray:
+        """[T, sites] `power_kw`, one site where it has one dimension."""
         power = np.asarray(self.power_kw, dtype=float)
         return power[:, None] if power.ndim == 1 else power
 
-    def _owned_kw(self) -> np.ndarray:
+    def owned_kw(self) -> np.ndarray:
         """[T, sites] kW that owned accelerators draw."""
-        return np.asarray(self.owned) * self.kw @ self._sites()
+        return np.asarray(self.owned) * self.kw @ self.sites()
 
     @cached_property
     def plan_usd(self) -> np.ndarray:
@@ -347,52 +352,24 @@ class Problem:
         left = np.maximum(bounds - rows @ nodes, 0.0)
         of = {kind: np.array([name.startswith(kind) for name in names], dtype=bool) for kind in ("capital", "budget")}
         owned = self.owned + self.serves @ nodes
-        power = self._power().copy()
+        power = self.power_by_site().copy()
         if len(self.power_kw):
             mine = [name.startswith("power") for name in names]
-            drawn = (np.asarray(owned) * self.kw) @ self._sites()
+            drawn = (np.asarray(owned) * self.kw) @ self.sites()
             power[np.isfinite(power)] = drawn[np.isfinite(power)] + left[mine]
+        space = np.array(self.space_nodes, dtype=float)
+        space[np.isfinite(space)] = left[[name.startswith("space") for name in names]]
         return {
             "owned": owned,
+            "space_nodes": space,
             "capital_usd": left[of["capital"]],
             "order_budget_usd": left[of["budget"]],
             "power_kw": power.reshape(np.shape(self.power_kw)),
         }
 
     def limits(self) -> tuple[np.ndarray, np.ndarray, list[str]]:
-        """Rows of `matrix @ nodes <= bound` and their names: capital by year; power, payments and floor by month; share by vendor."""
-        rows, bounds, names = [], [], []
-        years = self.year_of if len(self.year_of) else np.arange(self.months) // MONTHS_PER_YEAR
-        for year, budget in enumerate(self.capital_usd):
-            spent = [
-                option.upfront_usd * self.node_size[option.platform] if option.capital and years[month] == year else 0.0
-                for option, month in self.orders
-            ]
-            rows.append(spent)
-            bounds.append(budget)
-            names.append(f"capital of year {year + 1}")
-        on_site = np.array([option.on_site for option, _ in self.orders], dtype=float)
-        for month, site in np.argwhere(np.isfinite(self._power())) if len(self.power_kw) else ():
-            rows.append((self.kw * self._sites()[:, site]) @ self.serves[month] * on_site)
-            bounds.append(float(self._power()[month, site] - self._owned_kw()[month, site]))
-            names.append(f"power{f' of {self.site_names[site]}' if self.site_names else ''} in month {month}")
-        for month, most in enumerate(self.order_budget_usd):
-            rows.append(self.paid_usd(month))
-            bounds.append(float(most))
-            names.append(f"budget of month {month}")
-        for month, platform in np.argwhere(self.floor > self.owned) if np.size(self.floor) else ():
-            if self.serves[month, platform].any():
-                rows.append(-self.serves[month, platform])
-                bounds.append(float(self.owned[month, platform] - self.floor[month, platform]))
-                names.append(f"reserve of platform {platform} in month {month}")
-        if self.vendor_most < 1:
-            held, mine = self.serves.sum(axis=0), self.owned.sum(axis=0)
-            for vendor in dict.fromkeys(self.vendor):
-                weight = np.array([float(of == vendor) for of in self.vendor]) - self.vendor_most
-                rows.append(weight @ held)
-                bounds.append(float(-weight @ mine))
-                names.append(f"share of {vendor}")
-        return np.array(rows).reshape(len(rows), len(self.orders)), np.array(bounds), names
+        """Rows of `matrix @ nodes <= bound` and their names: capital by year; power, space, payments and floor by month; share by vendor."""
+        return limit_rows(self)
 
     def in_words(self, sentence: str) -> str:
         """A sentence about limits with platforms, months and years by their names, where they have any."""

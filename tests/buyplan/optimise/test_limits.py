@@ -68,6 +68,40 @@ def test_each_of_a_conflict_is_needed():
     assert find_conflict(raised, largest_orders(raised)) is None
 
 
+def test_a_site_has_room_for_so_many_servers():
+    """One server of two saves 2 x (1,600 - 800) on 20 units; room in month 0 is worth that, and a rented one takes none."""
+    twos = {"node_size": np.array([2]), "level": 40.0}
+    found = optimise(one([BUY], space_nodes=np.array([[1.0], [9.0], [9.0], [9.0]]), **twos), gap=1e-9)
+    assert found.nodes.tolist() == [1.0] and found.limit_usd == {"space in month 0": pytest.approx(1600.0)}
+    rented = replace(BUY, on_site=False)
+    assert optimise(one([rented], space_nodes=np.zeros((4, 1)), **twos), gap=1e-9).nodes.tolist() == [2.0]
+    free = one([BUY], space_nodes=np.full((4, 1), np.inf), **twos)
+    assert free.limits()[2] == [] and optimise(free, gap=1e-9).nodes.tolist() == [2.0]
+
+
+def test_space_and_what_must_stand_contradict_each_other_in_words():
+    """Three must stand where there is room for two servers of one: a server more, or one of the fleet less."""
+    room, stand = np.array([[2.0], [9.0], [9.0], [9.0]]), np.full((4, 1), 3.0)
+    case = one([BUY], space_nodes=room, site_names=("Europe",), floor=stand)
+    said = find_conflict(case, largest_orders(case)).sentence()
+    assert "raise space of Europe in month 0 by 1 servers (orders of USD 2,400)" in said
+    eased, _, over = relaxed(case, largest_orders(case))
+    assert eased.space_nodes.tolist() == [[3.0], [9.0], [9.0], [9.0]]
+    assert overrun_words(over) == "space of Europe in month 0 by 1 servers (2 allowed)"
+    left = replace(case, floor=np.zeros((0, 0)), **replace(case, floor=np.zeros((0, 0))).placed(np.array([1.0])))
+    assert left.space_nodes.tolist() == [[1.0], [8.0], [8.0], [8.0]] and left.owned.tolist() == [[1.0]] * 4
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_less_room_never_costs_less(seed):
+    case = problem(2, 6, 2, 2, seed=seed)
+    usd = [
+        optimise(replace(case, space_nodes=np.full((6, 1), room)), gap=1e-4).cost.objective_usd
+        for room in (0.0, 1.0, np.inf)
+    ]
+    assert usd[0] >= usd[1] * (1 - 2e-4) and usd[1] >= usd[2] * (1 - 2e-4)
+
+
 def test_one_vendor_has_its_share_at_most():
     case = problem(4, 6, 3, 3, seed=2, vendor=("a", "b", "b"))
     free, held = optimise(case, gap=1e-4), optimise(replace(case, vendor_most=0.6), gap=1e-4)
