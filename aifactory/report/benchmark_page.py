@@ -77,10 +77,13 @@ def finding(bench: Benchmark) -> str:
     runs, own = bench.validity, measured(bench)
     if own.empty:
         return "Nothing was measured on own prompts; every capacity below is an estimate. Benchmark first."
-    bad = int((runs["verdict"] == "INVALID").sum())
+    bad, good = (int((runs["verdict"] == verdict).sum()) for verdict in ("INVALID", "VALID"))
     cheap = cheapest(own)
     named = cheap["accelerator_id"].value_counts()
-    text = f"{plural(len(runs) - bad, 'run')} of {len(runs)} can be trusted, on {plural(own['accelerator_id'].nunique(), 'accelerator')}."
+    doubted = len(runs) - bad - good
+    text = f"{plural(len(runs) - bad, 'run')} of {len(runs)} {'counts' if len(runs) - bad == 1 else 'count'}"
+    text += f", {doubted} of them with a rule not kept (unverified)" if doubted else ""
+    text += f", on {plural(own['accelerator_id'].nunique(), 'accelerator')}."
     return (
         text
         + f" {named.index[0]} is cheapest at the SLO for {named.iloc[0]} of {plural(len(cheap), 'use case')} that were measured."
@@ -133,7 +136,9 @@ def validity_section(ws: Workspace, bench: Benchmark) -> Group:
         )
     bad = runs[runs["verdict"] != "VALID"]
     answer = f"{len(runs) - len(bad)} of {plural(len(runs), 'run')} pass every rule." + (
-        f" {plural(len(bad), 'run')} do not, and invalid ones count nowhere." if len(bad) else ""
+        f" {plural(len(bad), 'run')} {'does' if len(bad) == 1 else 'do'} not: unverified ones count and say so, invalid ones count nowhere."
+        if len(bad)
+        else ""
     )
     columns = {
         "benchmark_id": Col("Run"),
@@ -265,6 +270,8 @@ def gaps_section(ws: Workspace, bench: Benchmark) -> Group:
     gaps = bench.not_measured
     none = gaps[gaps["tier"] == "none"]
     estimated = bench.capacity[~bench.capacity["tier"].isin(["measured", "none"])]
+    edge = (estimated["platform_class"] == "edge") & (estimated["workload_class"] != "edge_on_device")
+    estimated = estimated[~edge]  # a device at the edge does not serve central work, however cheap
     best = measured(bench).groupby("use_case_id")["usd_per_1k_units"].min()
     cheaper = estimated[estimated["usd_per_1k_units"] < estimated["use_case_id"].map(best)].sort_values(
         "usd_per_1k_units"

@@ -117,14 +117,14 @@ def table_profile(ws: Workspace, inv: Inventory) -> Block:
         "units_per_hour_peak": Col("Peak per hour", "sig3"),
         "peak_window_minutes": Col("Peak window, min", "int"),
         "peak_to_average": Col("Peak / average", "num2"),
-        "requests_per_s_peak": Col("Requests/s, busiest window", "sig3"),
-        "window_minutes": Col("That window, min", "int"),
+        "requests_per_s_peak": Col("Busiest requests/s", "sig3"),
+        "window_minutes": Col("Over, min", "int"),
         "dispersion_second": Col("Bursts, second", "sig3"),
         "dispersion_minute": Col("Bursts, minute", "sig3"),
         "dispersion_hour": Col("Bursts, hour", "sig3"),
-        "length_correlation": Col("Prompt and answer length", "num2"),
+        "length_correlation": Col("Lengths", "num2"),
         "growth_per_month": Col("Growth a month", "pct1"),
-        "growth_months": Col("Months of trend", "int"),
+        "growth_months": Col("Over, months", "int"),
         "observed_share": Col("Observed", "pct0"),
     }
     for name in ("dispersion_second", "dispersion_minute", "length_correlation"):
@@ -134,9 +134,9 @@ def table_profile(ws: Workspace, inv: Inventory) -> Block:
     if "dispersion_second" in columns:
         note += " Of seconds, within their minutes."
     if "length_correlation" in columns:
-        note += " Prompt and answer length: correlation of their logarithms."
+        note += " Lengths: correlation of the logarithms of prompt and answer."
     return table(inv.demand_profile.reindex(columns=[*columns]), caption="Demand in service units by use case and region",
-                 source=DEMAND, as_of=ws.as_of, columns=columns, max_rows=16, note=note)  # fmt: skip
+                 source=DEMAND, as_of=ws.as_of, columns=columns, groups=["use_case_id"], max_rows=16, note=note)  # fmt: skip
 
 
 def table_seasons(ws: Workspace, inv: Inventory) -> Block:

@@ -160,11 +160,17 @@ def matrix_section(ws: Workspace, short: Shortlist) -> Group:
     """What the matrix says."""
     cells = short.matrix
     blank = int(cells["total"].isna().sum())
-    measured = int((cells["tier"] == "measured").sum())
+    pairs = set(ws.table("benchmarks")[["use_case_id", "accelerator_id"]].itertuples(index=False, name=None))
+    known = cells[cells["tier"] == "measured"]
+    own = sum(pair in pairs for pair in known[["use_case_id", "accelerator_id"]].itertuples(index=False, name=None))
+    hours = len(known) - own
+    told = f"{own} of {len(cells)} cells rest on runs with own prompts" + (
+        f", {hours} on jobs counted in hours of their own accelerator" if hours else ""
+    )
     weak = {name: cells[name].mean() for name in MATRIX_CRITERIA}
     lowest = min(weak, key=lambda name: weak[name])
     answer = (
-        f"{measured} of {len(cells)} cells rest on runs with own prompts; {blank} cannot be scored. "
+        f"{told}; {blank} cannot be scored. "
         f"The weakest criterion over all cells is {readable(lowest).lower()} ({num(weak[lowest], 2)} on average)."
     )
     doubted = today_doubted(short)

@@ -45,6 +45,8 @@ def add_rows(
     if again.any() and not replace:
         first = ", ".join(_delivery(held[again], name).iloc[0])
         rule = f"already holds {int(again.sum()):,} rows of this delivery ({first}); --replace puts the new ones in their place"
+        if name == "billing":
+            rule += "; actual and amortised export of a month are one delivery: keep the amortised one, whose use of commitments has its cost"
         if name == "requests":
             rule += "; where two instruments saw the same calls, one of them is enough"
         raise InputError.at(held_file.name, rule)

@@ -11,6 +11,7 @@ from aifactory.cli import app
 from aifactory.cli.printing import print_import
 from aifactory.errors import InputError
 from aifactory.inputs.importers.command import Target, import_files
+from aifactory.inputs.importers.store import add_rows, held_rows
 from aifactory.inputs.workspace import load_workspace
 
 HEAD = "BilledCost,EffectiveCost,BillingCurrency,ChargeCategory,ChargePeriodStart,ChargePeriodEnd,BillingPeriodStart,ProviderName,BillingAccountId,x_cost_center\n"
@@ -160,3 +161,11 @@ def test_the_command_prints_a_report_or_json(tmp_path):
 def test_an_unknown_kind_names_the_nearest(tmp_path):
     with pytest.raises(InputError, match="Did you mean 'billing'"):
         imported(tmp_path / "x", None, "biling")
+
+
+def test_a_second_export_of_a_bill_says_which_of_both_to_keep(mini):
+    bill = held_rows(mini, "billing")
+    with pytest.raises(
+        InputError, match="actual and amortised export of a month are one delivery: keep the amortised one"
+    ):
+        add_rows(mini, "billing", bill.iloc[:1])
