@@ -22,7 +22,7 @@ def three_questions(
     Doing: units of the month, per hour on average and in the highest hour, all regions together.
     Cost: attributed effective USD and USD per unit, and their change against the month
     before, the cost per day.
-    Failing: criticality, failed share, targets missed of those measured, hours down, and the value of an
+    Failing: criticality, failed share, targets missed of those measured, those untold because their limit lies inside a bucket, hours down, and the value of an
     hour's work, value_usd_per_unit x attribution_share x units per hour, average and highest hour. The
     value is NaN where the owner has not said what a unit is worth; `ask` then names the owner's role and what is missing.
     The total adds money only, over the use cases that know theirs; units of different kinds do not add.
@@ -34,7 +34,7 @@ def three_questions(
     table = table.set_index("use_case_id")
     table = table.join(_hours(hourly, profile)).join(_before(ws, monthly, table))
     table = table.join(_targets(levels)).join(profile.groupby("use_case_id")["outage_hours"].sum())
-    counts = {"targets": 0, "targets_missed": 0, "outage_hours": 0}
+    counts = {"targets": 0, "targets_missed": 0, "targets_untold": 0, "outage_hours": 0}
     table = table.fillna(counts).astype(dict.fromkeys(counts, "int64"))
     known = live.set_index("use_case_id")[list(VALUE_FIELDS)]
     worth = known["value_usd_per_unit"] * known["attribution_share"]
@@ -92,6 +92,7 @@ def _targets(levels: pd.DataFrame) -> pd.DataFrame:
         {
             "targets": measured.groupby("use_case_id").size(),
             "targets_missed": missed.groupby(measured["use_case_id"]).sum(),
+            "targets_untold": levels[levels["slo"].notna() & levels["meets_slo"].isna()].groupby("use_case_id").size(),
         }
     )
 
@@ -101,7 +102,7 @@ def _total(table: pd.DataFrame) -> pd.DataFrame:
     before = table["usd"] / (1 + table["usd_change"])
     both = before.notna()
     change = table.loc[both, "usd"].sum() / before[both].sum() - 1 if before[both].sum() > 0 else np.nan
-    counted = {name: int(table[name].sum()) for name in ("targets", "targets_missed", "outage_hours")}
+    counted = {name: int(table[name].sum()) for name in ("targets", "targets_missed", "targets_untold", "outage_hours")}
     unknown = int((table["ask"] != "").sum())
     ask = f"{unknown} not known" if unknown else ""
     return pd.DataFrame([{"use_case_id": TOTAL, "name": TOTAL, "usd_change": change, **sums, **counted, "ask": ask}])

@@ -115,7 +115,7 @@ def table_profile(ws: Workspace, inv: Inventory) -> Block:
         "service_unit": Col("Unit"),
         "units_per_hour_avg": Col("Average per hour", "sig3"),
         "units_per_hour_peak": Col("Peak per hour", "sig3"),
-        "peak_window_minutes": Col("Peak window, min", "int"),
+        "peak_window_minutes": Col("Of, min", "int"),
         "peak_to_average": Col("Peak / average", "num2"),
         "requests_per_s_peak": Col("Busiest requests/s", "sig3"),
         "window_minutes": Col("Over, min", "int"),
@@ -130,12 +130,14 @@ def table_profile(ws: Workspace, inv: Inventory) -> Block:
     for name in ("dispersion_second", "dispersion_minute", "length_correlation"):
         if inv.demand_profile[name].isna().all():
             del columns[name]
-    note = "The peak window is the smallest with ten units on average. Bursts are the variance of requests over their mean, of minutes within their hours and of the hours of the month: 1 if every request came alone. Training counts hours of the reference accelerator. Growth is what the doubt of a short history leaves of the slope."
+    note = "A peak is of the smallest window (of, min) with ten units on average. Bursts are the variance of requests over their mean, of minutes within their hours and of the hours of the month: 1 if every request came alone. Training counts hours of the reference accelerator. Growth is what the doubt of a short history leaves of the slope."
     if "dispersion_second" in columns:
         note += " Of seconds, within their minutes."
     if "length_correlation" in columns:
         note += " Lengths: correlation of the logarithms of prompt and answer."
-    return table(inv.demand_profile.reindex(columns=[*columns]), caption="Demand in service units by use case and region",
+    frame = inv.demand_profile.reindex(columns=[*columns])
+    frame["service_unit"] = frame["service_unit"].astype("str").str.replace("_", " ")
+    return table(frame, caption="Demand in service units by use case and region",
                  source=DEMAND, as_of=ws.as_of, columns=columns, groups=["use_case_id"], max_rows=16, note=note)  # fmt: skip
 
 

@@ -72,7 +72,8 @@ def _cost(row: Any) -> str:
 
 
 def _failing(row: Any) -> str:
-    missed = f"{row.targets_missed} of {row.targets} targets missed" if row.targets else "no target measured"
+    untold = "no target told: the limit lies inside a bucket" if row.targets_untold else "no target measured"
+    missed = f"{row.targets_missed} of {row.targets} targets missed" if row.targets else untold
     if row.use_case_id == TOTAL:
         parts = [missed]
     else:

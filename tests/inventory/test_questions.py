@@ -79,3 +79,13 @@ def test_targets_missed_are_counted_of_those_measured(mini_ws):
 def test_without_demand_nothing_is_asked(mini_ws):
     ws = dataclasses.replace(mini_ws, period="2026-01")
     assert build_inventory(ws).three_questions.empty
+
+
+def test_a_target_inside_a_bucket_is_told_apart_from_one_that_nobody_measured(mini_ws):
+    bounds = pd.DataFrame(
+        [{"window_start_utc": pd.Timestamp("2026-10-05", tz="UTC"), "use_case_id": "chat", "region": "us",
+          "metric": "ttft_ms", "lower_ms": 500.0, "upper_ms": 2000.0, "count": 10}]
+    )  # fmt: skip
+    ws = dataclasses.replace(mini_ws, tables={**mini_ws.tables, "latency_bounds": bounds})
+    table = build_inventory(ws).three_questions.set_index("use_case_id")
+    assert table.loc["chat", ["targets", "targets_missed", "targets_untold"]].tolist() == [0, 0, 1]
