@@ -7,8 +7,8 @@ Closed forms: least squares with a level per setup (release with its flags on on
 explain models, layouts and loads, not the tuning of one release. Parts: clipped absolute log error, mean and
 median, with whole systems, architectures and model paths left out in turn, over a sample of cells.
 
-How far fitting helps its own figures (2026-11-26), time per output token with whole systems left out: 12.5 %, with
-constants fitted without the system 13.5 %. Before prompts were moved between accelerators and engines that do both
+How far fitting helps its own figures (2026-11-26), time per output token with whole systems left out: 12.4 %; with
+constants fitted without the system, parts as they were before, 13.5 % where 12.5 % were reached. Before prompts were moved between accelerators and engines that do both
 given their host's time for each sequence: 13.7 %, with parts fitted from equal sizes without the system, on 600
 cells, 14.7 %; time to first token 34.9 and 39.4 %.
 """

@@ -59,7 +59,9 @@ CELL = (
     "chip", "model_path", "version", "precision", "split", "concurrency", "isl", "osl", "gpus", "prefill_gpus", "workers",
     "prefill_workers", "year", "campaign", "ranks", "layout",
 )  # fmt: skip
-FLOOR_VARIANCE, COUNT_MAX, SHARE_OF_ODD, SETUP_TOLERATED = 0.001, 3, 0.5, 0.15
+FLOOR_VARIANCE, COUNT_MAX, SHARE_OF_ODD, SETUP_TOLERATED = 0.001, 3, 1.0, 0.15
+#: Share of the cells above which a group moves the doubts about the others.
+MOVING = 0.05
 #: What is held back where each way of serving has a width of its own, told by systems of `ENOUGH` rows, two at least: they
 #: differ in what tables do not state (workers, speculation). Most architectures were served one way only.
 BY_SPLIT = ("row", "accelerator")
@@ -115,12 +117,12 @@ class GapModel:
         self.parts = {name: self.sizes[name] for name in PARTS}
         self.variance = FLOOR_VARIANCE + self.sizes["noise"] ** 2
         count = usable.groupby(number).size().to_numpy()
-        self.noise = FLOOR_VARIANCE + self.sizes["noise"] ** 2 / np.minimum(count, COUNT_MAX)
+        self.base = FLOOR_VARIANCE + self.sizes["noise"] ** 2 / np.minimum(count, COUNT_MAX)
         codes, self.setups = pd.factorize(setup_of(self.cells))
         self.setup = codes
-        prior = covariance(self.cells, self.cells, self.parts, PARTS)
+        self.prior, self.rounds, self._left_out = covariance(self.cells, self.cells, self.parts, PARTS), rounds, {}
         self.inverse, self.noise, self.odd = robust_inverse(
-            prior, self.gap - self.mean, self.noise, groups_of(pd.Series(codes)), self.sizes["tolerated"], rounds
+            self.prior, self.gap - self.mean, self.base, groups_of(pd.Series(codes)), self.sizes["tolerated"], rounds
         )
 
     def predict(self, rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
@@ -138,16 +140,44 @@ class GapModel:
     def left_out(self, labels: pd.Series) -> tuple[np.ndarray, np.ndarray]:
         """Residuals and standard deviations of the cells with each label left out whole.
 
-        That a row or a setup is odd is not known before it was measured: its deviation does not hold it.
+        Groups of more than `MOVING` of the cells are left out of the doubts and of the mean too, as if never measured;
+        smaller ones hardly move them and are taken out in closed form. That a row or a setup is odd is not known
+        before it was measured: its deviation does not hold it.
         """
-        residual, deviation, unknown = np.empty(len(self.gap)), np.empty(len(self.gap)), np.zeros(len(self.gap))
+        codes = pd.factorize(labels)[0]
+        key = codes.tobytes()
+        if key not in self._left_out:
+            residual, variance = np.empty(len(self.gap)), np.empty(len(self.gap))
+            for group in groups_of(pd.Series(codes)):
+                apart = MOVING * len(self.gap) < len(group) < len(self.gap)
+                residual[group], variance[group] = self._apart(group) if apart else self._taken_out(group)
+            self._left_out[key] = residual, np.sqrt(np.maximum(variance, self.variance))
+        return self._left_out[key]
+
+    def _taken_out(self, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        residual, deviation = block_out(self.inverse, self.gap - self.mean, group)
         size = np.bincount(self.setup, minlength=len(self.odd))
-        for group in groups_of(labels):
-            residual[group], deviation[group] = block_out(self.inverse, self.gap - self.mean, group)
-            inside = np.bincount(self.setup[group], minlength=len(size)) == size
-            unknown[group] = np.where(inside, self.odd, 0.0)[self.setup[group]]
-        variance = deviation**2 - self.noise - unknown + self.variance
-        return residual, np.sqrt(np.maximum(variance, self.variance))
+        inside = np.bincount(self.setup[group], minlength=len(size)) == size
+        unknown = np.where(inside, self.odd, 0.0)[self.setup[group]]
+        return residual, deviation**2 - self.noise[group] - unknown + self.variance
+
+    def _apart(self, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Residuals and variances of cells predicted from a model of the others."""
+        rest = np.setdiff1d(np.arange(len(self.gap)), group)
+        mean = float(np.median(self.gap[rest]))
+        setups, kept = pd.factorize(self.setup[rest])
+        inverse, _, odd = robust_inverse(
+            self.prior[np.ix_(rest, rest)], self.gap[rest] - mean, self.base[rest], groups_of(pd.Series(setups)),
+            self.sizes["tolerated"], self.rounds,
+        )  # fmt: skip
+        known = np.zeros(self.setup.max() + 1)
+        known[kept] = odd
+        shared = self.setup[group][:, None] == self.setup[rest][None, :]
+        cross = self.prior[np.ix_(group, rest)] + known[self.setup[group]][:, None] * shared
+        weight = cross @ inverse
+        own = self.prior[group, group] + known[self.setup[group]]
+        residual = self.gap[group] - mean - weight @ (self.gap[rest] - mean)
+        return residual, own - (weight * cross).sum(axis=1) + self.variance
 
     def row_scores(self, residual: np.ndarray, deviation: np.ndarray) -> np.ndarray:
         """|measured less predicted| / deviation of every row, from the residuals of its cell."""
