@@ -124,7 +124,7 @@ def _usable(history: np.ndarray, season: int) -> tuple[np.ndarray, int, tuple[st
     if not np.isfinite(history).all():
         raise InputError("a forecast needs a history without missing or infinite values")
     if season > 1 and len(history) < 2 * season:
-        return history, 1, (f"{len(history)} values hold fewer than two seasons of {season}: no season is used",)
+        return history, 1, (f"fewer than two seasons of {season} steps in the past: no season is used",)
     return history, season, ()
 
 

@@ -19,6 +19,7 @@ from aifactory.demand.windows import read_demand
 from aifactory.errors import InputError
 
 SECONDS = {"s": 1, "min": 60, "m": 60, "h": 3600, "d": 86400, "w": 604800, "mo": MONTH.total_seconds()}
+MOST_SECONDS = 100 * 366 * 86400
 DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,6})?) ?(s|min|mo|m|h|d|w)", re.IGNORECASE)
 GOAL_WORDS = {"windows": "windows over capacity", "unserved": "demand not served"}
 GOAL_NOUNS = {"windows": "windows over", "unserved": "demand not served"}
@@ -122,9 +123,9 @@ def _shown(value: float | None, digits: int = 3, factor: float = 1.0) -> str:
 
 
 def _require_positive(settings: Settings) -> None:
-    for name in ("horizon", "season", "step", "min_train"):
+    for name in ("horizon", "season", "step", "min_train", "max_train"):
         value = getattr(settings, name)
-        if value is not None and value < 1:
+        if value is not None and value < 1 and (name, value) != ("max_train", 0):  # 0 is the whole past
             raise InputError.at(f"--{name.replace('_', '-')}", "must be at least 1", value=value)
 
 
@@ -278,10 +279,12 @@ def duration(option: str, text: str) -> pd.Timedelta:
     Timedelta('0 days 01:30:00')
     """
     match = DURATION.fullmatch(text.strip())
-    found = pd.Timedelta(seconds=float(match[1]) * SECONDS[match[2].lower()]) if match else pd.Timedelta(0)
-    if found <= pd.Timedelta(0):
+    seconds = float(match[1]) * SECONDS[match[2].lower()] if match else 0.0
+    if seconds > MOST_SECONDS:
+        raise InputError.at(option, "is longer than a hundred years", value=text)
+    if not seconds > 0:
         raise InputError.at(option, "must be a duration such as 30s, 10min, 1h, 28d, 4w or 1mo (a month)", value=text)
-    return found
+    return pd.Timedelta(seconds=seconds)
 
 
 def reserve_lines(found: dict[str, object]) -> list[str]:

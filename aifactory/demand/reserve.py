@@ -346,7 +346,7 @@ class _Record:
     def _settle(self, came: np.ndarray, capacity: float) -> None:
         over = np.maximum(came - capacity, 0.0)
         if self.plan.goal == "windows":
-            over, came = over > 1e-9 * max(capacity, 1.0), np.ones(len(came))
+            over, came = over > 1e-9 * capacity, np.ones(len(came))
         self.missed.append(np.cumsum(over))
         self.counted.append(np.cumsum(came))
 
@@ -413,7 +413,7 @@ def _risk(came: np.ndarray, capacity: np.ndarray | float) -> tuple[float, float,
     capacity = np.asarray(capacity, dtype=float)[..., None]
     over = np.maximum(came - capacity, 0.0)
     # a capacity that holds its own windows exactly is not over for rounding
-    exceeded = float((over > 1e-9 * np.maximum(capacity, 1.0)).mean())
+    exceeded = float((over > 1e-9 * capacity).mean())
     served, total = float((came - over).sum()), float(came.sum())
     held = float(capacity.sum()) * came.shape[-1]
     return exceeded, float(over.sum()) / total if total else 0.0, served / held if held else np.nan

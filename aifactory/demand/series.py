@@ -19,6 +19,7 @@
 | zeros for more than a season within a busy series | kept: an end or a pause, no outage |
 | a value above 100 times the 95th percentile | kept, with a warning: check its unit |
 | a row without a name in `unique_id` | refused |
+| blanks around a name in `unique_id` | left out |
 | a constant series | forecast as it is; errors are scaled by its value |
 | fewer than two seasons | no season is used |
 """
@@ -128,7 +129,7 @@ def series_rows(path: Path, *, daily: bool) -> tuple[pd.DataFrame, tuple[str, ..
     stamps, told = parse_stamps(path.name, text["ds"], daily=daily)
     rows = pd.DataFrame(
         {
-            "name": text["unique_id"].astype("str") if "unique_id" in text else path.name.split(".")[0],
+            "name": text["unique_id"].astype("str").str.strip() if "unique_id" in text else path.name.split(".")[0],
             "ds": stamps,
             "y": _parse_values(path.name, text["y"]),
             "row": text.index.to_numpy(),
@@ -141,6 +142,14 @@ def is_workbook(path: Path) -> bool:
     """Whether a file is a workbook (.xlsx), by its first bytes."""
     with path.open("rb") as stream:
         return stream.read(4) == WORKBOOK
+
+
+def is_separated_series(path: Path) -> bool:
+    """Whether the header of a text names ds and y between semicolons, tabs or bars."""
+    with path.open("rb") as stream:
+        head = stream.readline(10_000).decode("utf-8-sig", errors="replace")
+    names = [[name.strip(' "\r\n') for name in head.split(mark)] for mark in (";", "\t", "|")]
+    return any({"ds", "y"} <= set(row) for row in names)
 
 
 def is_utf16(path: Path) -> bool:

@@ -10,6 +10,8 @@ import pandas as pd
 from aifactory.errors import InputError
 
 OFFSET = r"(?:Z|[+-]\d{2}:?\d{2})$"
+#: How warehouses write the zone of their exports.
+NAMED_UTC = r"(?<=\d) ?UTC$"
 #: Form of a time counted from 1970, which its digits tell from 2001 to 2286 -> its unit.
 SINCE_1970 = {r"\d{10}(?:\.\d+)?": "s", r"\d{13}": "ms", r"\d{16}": "us", r"\d{19}": "ns"}
 UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
@@ -37,7 +39,7 @@ def parse_stamps(file: str, texts: pd.Series, *, daily: bool = False) -> tuple[p
     """
     if pd.api.types.is_datetime64_any_dtype(texts):
         return _typed(texts, daily=daily).dt.as_unit("us"), ""
-    words = texts.astype("str").str.strip()
+    words = texts.astype("str").str.strip().str.replace(NAMED_UTC, "Z", regex=True)
     counted = _counted(words)
     if counted is not None:
         return counted

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from aifactory.demand.series import MONTH, is_utf16, is_workbook, on_grid, series_rows, span
+from aifactory.demand.series import MONTH, is_separated_series, is_utf16, is_workbook, on_grid, series_rows, span
 from aifactory.errors import InputError
 from aifactory.inputs.importers.traces import detect_trace
 from aifactory.inputs.importers.traces.common import Found
@@ -56,7 +56,7 @@ def read_demand(path: Path, window: pd.Timedelta, measure: str = "requests", wor
         raise InputError.at("--window", "must be longer than nothing", value=str(window))
     if measure not in MEASURES:
         raise InputError.at("--measure", "cannot be counted.", value=measure, choices=MEASURES)
-    if path.is_file() and (is_workbook(path) or is_utf16(path)):
+    if path.is_file() and (is_workbook(path) or is_utf16(path) or is_separated_series(path)):
         return _of_series(path, window, workload)
     fits = detect_trace(path)
     if fits.name.startswith("series"):

@@ -216,3 +216,57 @@ def test_nights_of_zeros_are_no_late_start(tmp_path):
     path = tmp_path / "shop.csv"
     frame(np.where(hour < 8, 0.0, load())).to_csv(path, index=False)
     assert len(read_series(path, "h")[0].values) == COUNT
+
+
+def test_a_series_between_semicolons_is_one_for_both_commands(tmp_path):
+    texts = frame(changed(slice(40, 42), 200.5))
+    found = {}
+    for name, mark, decimal in (("semicolons", ";", ","), ("tabs", "\t", ".")):
+        texts.to_csv(tmp_path / f"{name}.csv", index=False, sep=mark, decimal=decimal)
+        for command, options in COMMANDS.items():
+            answer = CliRunner().invoke(app, [command, str(tmp_path / f"{name}.csv"), *options])
+            assert answer.exit_code == 0, answer.output
+            found[name, command] = answer.stdout.replace(name, "")
+    assert found["semicolons", "reserve"] == found["tabs", "reserve"]
+    assert found["semicolons", "backtest"] == found["tabs", "backtest"]
+
+
+def test_blanks_around_a_name_make_no_second_series(tmp_path):
+    rows = frame().assign(unique_id=[" team a", "team a "] * (COUNT // 2))
+    rows.to_csv(tmp_path / "blanks.csv", index=False)
+    (series,) = read_series(tmp_path / "blanks.csv", "h")
+    assert series.name == "team a"
+    assert len(series.values) == COUNT
+
+
+def test_the_zone_that_warehouses_write_is_read(tmp_path):
+    rows = {mark: frame(times=stamps().str.replace("T", " ") + mark) for mark in (" UTC", "UTC", "Z")}
+    found = []
+    for mark, table in rows.items():
+        table.to_csv(tmp_path / "zone.csv", index=False)
+        (series,) = read_series(tmp_path / "zone.csv", "h")
+        found.append(series.stamps)
+        assert not series.warnings, mark
+    assert found[0].equals(found[1]) and found[1].equals(found[2])
+
+
+@pytest.mark.parametrize(
+    ("command", "options", "told"),
+    [
+        ("reserve", ["--window", "1h", "--lead-time", "999999999d", "--target", "0.05"], "longer than a hundred years"),
+        ("backtest", ["--freq", "h", "--horizon", "24", "--max-train", "-5"], "must be at least 1"),
+    ],
+)
+def test_lengths_that_cannot_be_are_refused(tmp_path, command, options, told):
+    frame().to_csv(tmp_path / "load.csv", index=False)
+    answer = CliRunner().invoke(app, [command, str(tmp_path / "load.csv"), *options])
+    assert isinstance(answer.exception, InputError)
+    assert told in str(answer.exception)
+
+
+def test_a_season_beyond_the_series_is_told_once(tmp_path):
+    frame().to_csv(tmp_path / "load.csv", index=False)
+    options = ["--freq", "h", "--horizon", "24", "--season", "9999", "--json"]
+    answer = CliRunner().invoke(app, ["backtest", str(tmp_path / "load.csv"), *options])
+    told = json.loads(answer.stdout)["load"]["warnings"]
+    assert [text for text in told if "in the past" in text] == [told[-1]]

@@ -222,6 +222,14 @@ def test_a_plan_for_unserved_demand_leaves_that_share():
         plan_reserve(values, 200, 0.02, goal="demand")
 
 
+def test_tiny_units_are_planned_like_others():
+    """Overloads count relative to the capacity, not in the unit: what is counted in billions is no rounding."""
+    values = np.random.default_rng(3).gamma(2, 50, 600)
+    whole, tiny = plan_reserve(values, 48, 0.05), plan_reserve(values * 1e-12, 48, 0.05)
+    assert tiny.capacity == pytest.approx(whole.capacity * 1e-12)
+    assert tiny.exceedance_backtest == whole.exceedance_backtest > 0
+
+
 def test_scale_does_not_matter():
     values = poisson(800)
     once, scaled = plan_reserve(values, 80, 0.05), plan_reserve(values * 1e6, 80, 0.05)
