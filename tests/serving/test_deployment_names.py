@@ -43,3 +43,20 @@ def test_a_latent_cache_is_one_head_and_releases_share_an_architecture():
 
 def test_a_name_without_size_has_none():
     assert np.isnan(model_shapes(pd.Series(["some/unsized-model"])).iloc[0]["params_b"])
+
+
+@pytest.mark.parametrize(
+    ("path", "by_hand", "kv_heads"),
+    [
+        ("meta-llama/Llama-2-7b-chat-hf", 2 * 32 * 128 * 32 * 2, 32), ("meta-llama/Llama-2-13b-hf", 2 * 40 * 128 * 40 * 2, 40),
+        ("meta-llama/Llama-2-70b-hf", 2 * 8 * 128 * 80 * 2, 8), ("EleutherAI/gpt-j-6b", 2 * 16 * 256 * 28 * 2, 16),
+        ("tiiuae/falcon-7b-instruct", 2 * 1 * 64 * 32 * 2, 1), ("tiiuae/falcon-40b", 2 * 8 * 64 * 60 * 2, 8),
+        ("Qwen/Qwen1.5-72B-Chat", 2 * 64 * 128 * 80 * 2, 64), ("mosaicml/mpt-30b", 2 * 64 * 112 * 48 * 2, 64),
+        ("facebook/opt-30b", 2 * 56 * 128 * 48 * 2, 56), ("codellama/CodeLlama-34b-Instruct-hf", 2 * 8 * 128 * 48 * 2, 8),
+    ],
+)  # fmt: skip
+def test_older_models_keep_keys_and_values_of_every_head(path, by_hand, kv_heads):
+    """Two numbers a head, its width, layers, two bytes: six times the guess for grouped heads in a 7B model."""
+    row = model_shapes(pd.Series([path])).iloc[0]
+    assert row["kv_gb"] * 1e9 == pytest.approx(by_hand)
+    assert row["kv_heads"] == kv_heads
