@@ -175,7 +175,7 @@ def one_currency(tables: Tables, plan: Plan) -> Iterator[Finding]:
     """Money of several currencies is never added."""
     frame = tables["billing"]
     bad = frame["BillingCurrency"] != plan.currency
-    rule = f"the plan is in {plan.currency}; convert the bill first, currencies are never added"
+    rule = f"the plan is in {plan.currency}; state the rate of its month under exchange_rates of plan.yaml, currencies are never added"
     yield from _rows(frame, bad, "billing", "one_currency", "failed", "BillingCurrency", rule)
 
 

@@ -17,6 +17,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from aifactory.errors import InputError, nearest, with_nearest
+from aifactory.inputs.exchange_rates import ExchangeRate, PlanCurrency
 from aifactory.inputs.resources import data_dir
 from aifactory.inputs.weights import check_weights
 
@@ -220,7 +221,8 @@ class Plan(_Strict):
     """The whole of `plan.yaml`."""
 
     organisation: str
-    currency: Literal["USD"] = "USD"
+    currency: PlanCurrency = "USD"
+    exchange_rates: list[ExchangeRate] = Field(default_factory=list)
     fiscal_year_start_month: Annotated[int, Field(ge=1, le=12)] = 1
     horizon_months: Annotated[int, Field(ge=12, le=60)] = 36
     reference_accelerator: Identifier

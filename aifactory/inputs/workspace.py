@@ -20,6 +20,7 @@ from aifactory.inputs import aggregate
 from aifactory.inputs.billing import derive_billing
 from aifactory.inputs.checks import Finding, check_tables, findings_frame
 from aifactory.inputs.contracts import CONTRACTS_DIR, Contract, contract_names, load_contract
+from aifactory.inputs.converted import in_dollars
 from aifactory.inputs.hold import settle
 from aifactory.inputs.horizon import seen_until
 from aifactory.inputs.parts import PARTED, part_files
@@ -165,7 +166,8 @@ def load_workspace(path: str | Path = "", period: str = "", overrides: dict[str,
     folder = find_workspace(path)
     plan = load_plan(folder / "plan.yaml", overrides)
     tables, sources, notes = _load_tables(folder)
-    findings = notes + check_tables(tables, plan)
+    tables["billing"], converted = in_dollars(tables["billing"], plan.exchange_rates)
+    findings = notes + converted + check_tables(tables, plan)
     failures = [item.message for item in findings if item.status == "failed"]
     if failures:
         raise InputError("\n".join(failures[:10]))

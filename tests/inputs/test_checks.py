@@ -111,7 +111,7 @@ BROKEN = {
     "a charge in another currency": (
         "one_currency",
         swap("billing.csv", ",USD,", ",EUR,"),
-        "billing, row 2, column 'BillingCurrency': value 'EUR': the plan is in USD; convert the bill first",
+        "billing, row 2, column 'BillingCurrency': value 'EUR': the plan is in USD; state the rate of its month",
     ),
     "a region that the plan does not describe": (
         "regions_described",

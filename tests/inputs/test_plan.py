@@ -58,7 +58,7 @@ def test_the_sample_plan_loads(sample_dir):
         ),
         ("horizon_months: 36", "horizon_months: 61", "horizon_months: value '61': Input should be less than or equal"),
         ("horizon_months: 36", "horizon_months: many", "horizon_months: value 'many'"),
-        ("currency: USD", "currency: EUR", "currency: value 'EUR': Input should be 'USD'"),
+        ("currency: USD", "currency: EUR", "currency: value 'EUR': plans are in USD; write amounts in USD"),
         ("fiscal_year_start_month: 1", "fiscal_year_start_month: 13", "fiscal_year_start_month: value '13'"),
         ("organisation: Your organisation\n", "", "organisation: Field required"),
         ("reference_accelerator: nvidia", "reference_accelerator: NVIDIA", "value 'NVIDIA-a100-80-sxm'"),

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from aifactory.errors import InputError
+from aifactory.inputs.exchange_rates import OURS, rate_of
 from aifactory.inputs.hold import exchange, writing
 from aifactory.inputs.importers.bills import bill_report, read_bill
 from aifactory.inputs.importers.bills.litellm import tell_proxy_beside_invoice
@@ -24,8 +25,9 @@ from aifactory.inputs.importers.telemetry.prometheus import PoolNames, is_addres
 from aifactory.inputs.importers.traces import import_trace
 from aifactory.inputs.importers.unnamed import settle_names, unnamed_target
 from aifactory.inputs.importers.use_cases.command import Answers, import_use_cases, store_use_cases
+from aifactory.inputs.months import month_of
 from aifactory.inputs.parts import PARTED
-from aifactory.inputs.plan import read_yaml
+from aifactory.inputs.plan import load_plan, read_yaml
 
 MAPPED = ("columns", "use_cases", "regions", "labels", "pools", "accelerators", "purchase_options")
 #: Kinds whose files may lack names that a workspace needs.
@@ -95,7 +97,7 @@ def _import(
         tell_repeated_charges(bills)
     if kind == "billing":
         if into is not None:
-            _refuse_other_currency(into, [report for report, _ in read])
+            _refuse_other_currency(into, [(report, tables[0][1]) for report, tables in read])
         held = held_rows(into, "billing") if into is not None else pd.DataFrame()
         tell_proxy_beside_invoice([(report, tables[0][1]) for report, tables in read], held)
     refuse_views([report for report, _ in read])
@@ -109,14 +111,23 @@ def _import(
     return [WITHOUT_MONEY | report for report, _ in read]
 
 
-def _refuse_other_currency(into: Path, reports: list[dict[str, object]]) -> None:
-    """A bill that no report of the workspace could show is not stored there."""
+def _refuse_other_currency(into: Path, bills: list[tuple[dict[str, object], pd.DataFrame]]) -> None:
+    """A bill that no report of the workspace could show is not stored there; of another one the rates are told."""
     require_workspace(into)
-    ours = read_yaml(into / "plan.yaml").get("currency", "USD")
-    for report in reports:
-        if report["currency"] not in ("", ours):
-            rule = f"the plan of {into.name} is in {ours}: convert its money first, at the rate your accounts use; currencies are never added"
-            raise InputError.at(report["source"], rule, column="BillingCurrency", value=report["currency"])
+    for report, charges in bills:
+        currency = report["currency"]
+        if currency in ("", OURS):
+            continue
+        rates = load_plan(into / "plan.yaml").exchange_rates
+        months = sorted(set(month_of(charges["BillingPeriodStart"])))
+        used = {month: rate_of(rates, currency, month) for month in months}
+        absent = next((month for month, rate in used.items() if rate is None), "")
+        if absent:
+            rule = f"the plan of {into.name} is in {OURS} and states no rate for {absent}: add it to exchange_rates of plan.yaml (currency, from_month, usd, source, as_of), as your accounts use it; currencies are never added"
+            raise InputError.at(report["source"], rule, column="BillingCurrency", value=currency)
+        told = "; ".join(f"{month} at {rate.usd} ({rate.source}, {rate.as_of})" for month, rate in used.items())
+        text = f"stored in {currency}; reports show {OURS} by the rates of plan.yaml: {told}"
+        report["warnings"] = [*report["warnings"], {"text": text, "rows": len(charges)}]
 
 
 def _tell_second_source(into: Path, report: dict[str, object], tables: dict[str, pd.DataFrame]) -> None:
