@@ -199,7 +199,7 @@ def _capacity_warnings(bands: pd.DataFrame, pools: pd.DataFrame, case: Case) -> 
             f"may serve {_listed(others)}, which it does not: keep them until those are measured."
             if others
             else f"{row.installed:,.0f} {row.accelerator_id} installed in {row.region} would no longer be used: "
-            "reassign, sell or return them."
+            "reassign, sell or return what is held, switch off what is rented by the hour."
         )
     return found
 
