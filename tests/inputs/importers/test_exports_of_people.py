@@ -234,3 +234,10 @@ def test_what_a_server_warns_of_and_what_no_index_names_is_said(tmp_path):
     told = said(import_files("telemetry", [folder], None, TARGET)[0])
     assert "requests.json: the server warned: store x is away" in told
     assert "files that index.json does not name, not read: other.json" in told
+
+
+@pytest.mark.parametrize("cell", ["1e99", "9" * 18])
+def test_a_figure_that_no_use_case_has_is_left_unknown_and_named(tmp_path, cell):
+    path = write(tmp_path, f"Use case,Cost per month (USD)\nChat,{cell}\nBot,900\n")
+    report = import_files("use-cases", [path], None, TARGET)[0]
+    assert {"text": "stated_usd_per_month: values that match nothing are left unknown", "rows": 1} in report["warnings"]

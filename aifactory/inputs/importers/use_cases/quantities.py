@@ -11,6 +11,8 @@ import pandas as pd
 from aifactory.inputs.contracts import load_contract
 from aifactory.inputs.importers.use_cases.words import header_words, plain, spaced
 
+#: No use case costs more, is asked more often or may take longer, whatever the unit.
+LARGEST = 1e15
 DAYS_PER_YEAR, MONTHS_PER_YEAR, DAYS_PER_WEEK = 365.0, 12.0, 7.0
 #: Word of a header -> months in that period.
 PER_MONTH = {
@@ -107,7 +109,7 @@ def _latency(words: set[str]) -> Quantity:
 
 
 def number(text: str, *, decimal_comma: bool) -> float | None:
-    """A finite number; None where it cannot be read in one way only.
+    """A number below `LARGEST`; None where it cannot be read in one way only.
 
     Parameters
     ----------
@@ -121,7 +123,7 @@ def number(text: str, *, decimal_comma: bool) -> float | None:
         return None
     if _GROUPED.fullmatch(text):
         text = text.replace(",", "")
-    return float(text) if _PLAIN_NUMBER.fullmatch(text) and abs(float(text)) < float("inf") else None
+    return float(text) if _PLAIN_NUMBER.fullmatch(text) and abs(float(text)) < LARGEST else None
 
 
 def months(texts: pd.Series) -> pd.Series:
