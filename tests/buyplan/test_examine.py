@@ -1,12 +1,15 @@
 """Questions to the plan: what was left out, limits and their worth, steadiness, risk against cost."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from bp_company import make_plan, make_prices
 from test_futures import paths_of
+from test_placed import book_of, order
 
-from aifactory.buyplan.case import with_streams
+from aifactory.buyplan.case import rebuilt, with_streams
 from aifactory.buyplan.choose import choose_orders
 from aifactory.buyplan.excluded import CANNOT_PLAN, Cells, value_excluded
 from aifactory.buyplan.limit_values import limit_values
@@ -141,3 +144,17 @@ def test_a_budget_that_binds_has_its_price(tiny):
     assert first["used"] == pytest.approx(node) and first["binds"] and first["price_usd"] > 0
     assert rows.loc["Lead time of hardware", "price_usd"] > 0
     assert "Share of one vendor (NVIDIA) in what is held" not in rows.index
+
+
+def test_room_for_servers_binds_and_has_its_price(tiny):
+    """A site with room for two servers, one of them leased before the plan: one more can be bought, and a second would save money."""
+    hardware = {"purchase_option": "purchase", "usd_per_accelerator": 20_000.0, "region": "*", "provider": "vendor",
+                "lead_time_weeks": 4.0}  # fmt: skip
+    plan = make_plan(36)
+    roomy = plan.model_copy(update={"regions": [plan.regions[0].model_copy(update={"space_limit_servers": 2.0})]})
+    case = tiny(plan=roomy, prices=make_prices(hardware, drop=["reserved_1y"]))
+    case = rebuilt(replace(case, book=book_of(order(4, -8, option="lease", usd=1.0))), roomy, case.streams)
+    chosen = choose_orders(case, paths_of(case, 5, 0.0))
+    row = limit_values(chosen).set_index("limit").loc["Space of own hardware, Europe"]
+    assert (row["used"], row["most"], row["unit"]) == (2.0, 2.0, "servers") and row["binds"] and row["price_usd"] > 0
+    assert chosen.best.nodes.sum() == 1.0 and chosen.conflict == ""
