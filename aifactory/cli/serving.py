@@ -157,7 +157,7 @@ def probe(
     ] = "",
     precision: Annotated[str, typer.Option(help="bf16, fp16 or fp32. Default: bf16 on a GPU, else fp32.")] = "",
     budget_s: Annotated[float, typer.Option(min=1, help="Seconds to measure for; what is left is named.")] = 300.0,
-    repeats: Annotated[int, typer.Option(min=3, help="Samples of each point.")] = 15,
+    repeats: Annotated[int, typer.Option(min=3, max=1000, help="Samples of each point.")] = 15,
     all_reduce: Annotated[int, typer.Option(min=0, help="Sum over so many accelerators too; 0: not.")] = 0,
     largest_tokens: Annotated[
         int | None, typer.Option(min=64, help="Tokens of the largest kernel. Default: 8192, 256 on a processor.")

@@ -73,11 +73,14 @@ def run_probe(asked: Probe, out: Path, say: Say = lambda _text: None) -> pd.Data
     Raises
     ------
     InputError
-        Unknown model or precision, a model larger than the memory, a file with other columns or in no folder.
+        Unknown model or precision, no name of the device, a model larger than the memory, a file that is no table, has
+        other columns or is in no folder.
     """
     sizes, device = architecture(asked.model), torch.device(asked.device)
     if asked.precision not in {"fp32", "fp16", "bf16"}:
         raise InputError.at("precision", "not measured", value=asked.precision, choices=("fp32", "fp16", "bf16"))
+    if not asked.accelerator_id.strip():
+        raise InputError.at("--accelerator", "must name the device")
     if not out.absolute().parent.is_dir():
         raise InputError.at("--out", "is in a folder that does not exist", value=str(out))
     conditions, done = _conditions(device, asked), _measured(out)
@@ -260,19 +263,27 @@ def _key(point: Point, conditions: dict[str, object]) -> tuple[str, ...]:
 
 
 def _measured(out: Path) -> set[tuple[str, ...]]:
-    if not out.exists():
+    if _is_fresh(out):
         return set()
-    table = pd.read_csv(out, dtype=str, keep_default_na=False)
+    try:
+        table = pd.read_csv(out, dtype=str, keep_default_na=False)
+    except (UnicodeDecodeError, pd.errors.ParserError) as error:
+        raise InputError.at(out, "is no table; name another file") from error
     if tuple(table.columns) != COLUMNS:
         raise InputError.at(out, "is no probe of this version: its columns differ; name another file")
     return set(table[list(KEY)].itertuples(index=False, name=None))
+
+
+def _is_fresh(out: Path) -> bool:
+    """Whether nothing was written yet: a run that was ended at once leaves an empty file."""
+    return not out.exists() or (out.is_file() and out.stat().st_size == 0)
 
 
 class _appender:  # noqa: N801
     """Append rows to a CSV file, each on disk before the next is measured."""
 
     def __init__(self, out: Path) -> None:
-        self.fresh = not out.exists()
+        self.fresh = _is_fresh(out)
         self.file = out.open("a", newline="", encoding="utf-8")
 
     def __enter__(self) -> Callable[[dict[str, object]], None]:

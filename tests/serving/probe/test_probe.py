@@ -178,6 +178,23 @@ def test_a_model_larger_than_the_memory_is_refused(tmp_path, monkeypatch):
         run_probe(asked, tmp_path / "probe.csv")
 
 
+def test_a_file_that_is_no_table_and_a_device_without_name_are_refused(tmp_path):
+    other = tmp_path / "picture.csv"
+    other.write_bytes(b"\x00\xff\xfe")
+    with pytest.raises(InputError, match="is no table"):
+        run_probe(quick(), other)
+    assert other.read_bytes() == b"\x00\xff\xfe"
+    with pytest.raises(InputError, match="must name the device"):
+        run_probe(Probe(**{**quick().__dict__, "accelerator_id": " "}), tmp_path / "probe.csv")
+
+
+def test_an_empty_file_of_a_run_ended_at_once_is_begun_again(tmp_path):
+    out = tmp_path / "probe.csv"
+    out.touch()
+    run_probe(quick(budget_s=0.0), out)
+    assert out.read_text().splitlines()[0].split(",") == list(COLUMNS)
+
+
 def test_another_file_is_not_overwritten(tmp_path):
     other = tmp_path / "prices.csv"
     other.write_text("a,b\n1,2\n")
