@@ -4,12 +4,17 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from aifactory.inputs.resources import data_dir
 from aifactory.inputs.workspace import Workspace, load_workspace
 
 REPO = Path(__file__).resolve().parents[1]
 SHARED = REPO.parent / "shared"
+
+#: How long an example takes depends on what else the machine does: never a reason to fail.
+settings.register_profile("aifactory", deadline=None)
+settings.load_profile("aifactory")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -22,7 +22,8 @@ class Problem:
 
     def text(self, file: str) -> str:
         """The problem in words."""
-        place = [file] + ([f"row {self.row}"] if self.row is not None else []) + ([f"column {self.column!r}"])
+        row = [f"row {self.row}"] if self.row is not None else []
+        place = [file, *row, *([f"column {self.column!r}"] if self.column else [])]
         shown = f" value {self.value[:80]!r}:" if self.value else ""
         return f"{', '.join(place)}:{shown} {with_nearest(self.rule, self.value, self.choices)}"
 

@@ -120,7 +120,7 @@ def test_the_precision_with_the_highest_capacity_is_kept(measure, runs):
 
 
 @given(st.floats(1.0, 3000.0), st.floats(0.0, 1.0))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_capacity_never_exceeds_the_best_point_and_never_grows_with_a_tighter_limit(mini_ws, limit, share):
     cases = mini_ws.table("use_cases")
     mine = mini_ws.table("benchmarks").query("use_case_id == 'chat'")
@@ -292,7 +292,7 @@ def test_a_capacity_of_zero_has_no_cost_per_unit(mini_ws):
 
 
 @given(st.floats(1e-4, 1e4), st.floats(1.1, 100))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_cost_per_unit_falls_as_capacity_rises(mini_ws, mini_benchmark, rate, factor):
     cells = pd.DataFrame(
         {"use_case_id": "chat", "accelerator_id": [H100, H100], "units_per_s_per_accelerator": [rate, rate * factor],

@@ -110,7 +110,7 @@ def test_units_and_owners(tiny):
     assert chat.loc["Evaluation labour", "driver"] == "releases"
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.floats(0.1, 30.0), st.floats(0.0, 20.0), st.floats(-0.05, 0.1))
 def test_cost_by_stream_keeps_every_month_of_every_line(chat, train, growth):
     case = make_case(

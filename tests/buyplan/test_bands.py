@@ -95,7 +95,7 @@ def test_purchase_order_leads_its_use_and_never_predates_the_report(tiny):
     assert (orders["order_month"] > PERIOD).all()
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.floats(-0.1, 0.12), st.floats(0.0, 30.0), st.floats(0.0, 30.0))
 def test_bands_add_up_in_every_scenario(growth, chat, train):
     case = make_case(

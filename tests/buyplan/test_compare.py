@@ -73,7 +73,7 @@ def test_all_policies_serve_the_same_demand(tiny):
     assert (table["served_share"] == 1.0).all()
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     st.floats(-0.08, 0.12),
     st.floats(0.0, 0.25),

@@ -16,7 +16,7 @@ BOUGHT = {"purchase_option": "purchase", "region": "*", "provider": "vendor", "u
 LEASED = {"purchase_option": "lease", "region": "*", "provider": "lessor", "usd_per_accelerator_hour": 1.8, "term_months": 24}  # fmt: skip
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(
     orchestration=SHARES, contingency=SHARES, inflation=SHARES, tax=SHARES, growth=st.floats(-0.05, 0.08),
     price=st.floats(5_000, 60_000), regime=st.sampled_from(["straight_line", "macrs_5", "bonus_100"]),

@@ -93,7 +93,7 @@ def test_without_any_value_there_is_no_return(tiny):
     assert np.isnan(net_present_value(solve_expected(case).ledger, case.plan))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     st.floats(0.0, 0.3),
     st.floats(0.0, 1.0),
@@ -115,7 +115,7 @@ def test_cost_and_cash_agree_for_any_terms(wacc, upfront, growth, months, reserv
         assert spent == pytest.approx(sum(line.sum() for line in ledger.lines.values()), rel=1e-9)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.floats(0.5, 6.0), st.floats(0.0, 3.0), st.sampled_from(["on_demand", "reserved_1y", "purchase"]))
 def test_a_higher_price_never_lowers_the_cost(price, more, option):
     from bp_company import make_case

@@ -228,7 +228,7 @@ def test_work_on_spot_stays_there_where_moving_it_would_rent_dearer_hours():
     assert (moved.use.tolist(), moved.interruptible.tolist()) == ([[0.25, 1.0]] * 2, [[False, True]] * 2)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1))
 def test_no_exchange_of_hours_within_a_pool_would_be_cheaper(seed):
     rng = np.random.default_rng(seed)

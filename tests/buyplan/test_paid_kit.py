@@ -138,7 +138,7 @@ def test_tables_hold_each_use_case_once(decided):
 
 
 @given(share=st.lists(st.floats(0.0, 1.0), min_size=13, max_size=13), rate=st.floats(0.1, 10.0))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_shares_divide_all_units_and_no_work_is_lost(share, rate):
     case = make_case(plan=PLAN, prices=PRICES, inputs={"accelerators": ABOUT}, growth={"aggressive": 0.02})
     guest = guest_of(facts(rate=rate).capacity.iloc[1], "eu", np.array(share))

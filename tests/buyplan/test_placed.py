@@ -233,7 +233,7 @@ STARTS = st.tuples(
 )
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.lists(STARTS, max_size=4))
 def test_any_order_book_keeps_the_identities(rows):
     """Cost and cash agree (checked inside), bands add up, what is there is the sum of the book, no slot signs what overlaps."""
@@ -256,7 +256,7 @@ BOOKS = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(BOOKS)
 def test_month_after_month_each_dollar_is_paid_once_and_each_accelerator_counted_once(rows):
     """What is owed falls from one period to the next by what the month between pays; capacity only moves up in time."""

@@ -80,7 +80,7 @@ def test_factors_reach_the_streams_that_rows_name():
     assert (factors["boom"][0] == 1.0).all()
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.floats(1.05, 4.0), st.integers(1, 12))
 def test_more_demand_never_costs_less(multiplier, month):
     case = bp_company.make_case()

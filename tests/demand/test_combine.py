@@ -14,7 +14,7 @@ def seasonal(count=120, season=24, seed=0):
     return 100 * (1 + 0.5 * np.sin(2 * np.pi * time / season)) * np.random.default_rng(seed).lognormal(0, 0.05, count)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.floats(0, 1e8), min_size=4, max_size=90), st.sampled_from([1, 7, 24]), st.integers(1, 28))
 def test_never_negative_never_nan_always_ordered(history, season, horizon):
     found = forecast_series(np.array(history), season, horizon)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from aifactory.demand.concentration import herfindahl, tail_share, top_share
 
-FEW = settings(max_examples=60, deadline=None)
+FEW = settings(max_examples=60)
 amounts = st.lists(st.floats(0.001, 1e9), min_size=1, max_size=50)
 
 

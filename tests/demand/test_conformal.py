@@ -60,7 +60,7 @@ def test_bands_cover_what_they_say_on_known_noise():
     assert 0.02 <= np.mean(above) <= 0.05
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(0, 10_000), st.integers(1, 30), st.integers(1, 14))
 def test_bands_are_ordered_and_hold_the_forecast(seed, horizon, origins):
     rng = np.random.default_rng(seed)
@@ -130,7 +130,7 @@ def test_the_band_lies_nearer_the_reach_that_lost_less():
     assert shares[0] == pytest.approx(0.5 + (proven - 0.5) / (1 + UNPROVEN))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10_000), st.integers(1, 6), st.integers(1, 14))
 def test_bands_are_those_of_a_plain_loop(seed, horizon, origins):
     rng = np.random.default_rng(seed)
@@ -204,7 +204,7 @@ def test_misses_come_evenly_where_the_level_wanders():
 # the band of seasonal naive
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10_000), st.integers(1, 5), st.integers(1, 12))
 def test_the_spread_of_seasonal_naive_is_that_of_a_plain_loop(seed, season, horizon):
     history = np.random.default_rng(seed).gamma(2, 50, 40)
@@ -232,7 +232,7 @@ def test_a_short_record_is_drawn_to_the_band_of_naive_and_a_full_one_hardly():
         assert drawn[3, 0] - 90 == pytest.approx((alone[3, 0] - 90) ** (1 - weight) * normal**weight)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 10_000), st.integers(4, 14))
 def test_the_drawn_band_is_what_follows_its_misses(seed, origins):
     """A plain loop over one level: the band with naive's part in it is held against what came, not that of the errors."""

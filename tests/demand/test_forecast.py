@@ -15,7 +15,7 @@ from aifactory.inputs.plan import Launch, Scenario
 from aifactory.inventory import build_inventory
 from aifactory.units import HOURS_PER_MONTH
 
-FEW = settings(max_examples=50, deadline=None)
+FEW = settings(max_examples=50)
 SURE = {"demand_noise_sd": 0.0, "growth_drift_sd": 0.0, "growth_damping": 0.94, "launch_slip_months": 0.0}
 
 

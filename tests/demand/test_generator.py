@@ -15,7 +15,7 @@ from aifactory.demand import generator_telemetry as telemetry
 from aifactory.demand.generator_company import AS_OF, DRIFT, OUTAGE, POOLS, TENANTS, USE_CASES, peak_units_per_s
 from aifactory.inputs.telemetry import histogram_quantile
 
-FEW = settings(max_examples=40, deadline=None)
+FEW = settings(max_examples=40)
 SEED = generator.DEFAULT_SEED
 
 

@@ -66,7 +66,7 @@ def test_histograms_of_days_add_up():
     assert length_correlation(days) == pytest.approx(length_correlation(histograms(prompts, answers)), abs=1e-12)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.floats(-1, 1), st.integers(0, 5))
 def test_pairing_keeps_every_length_and_gives_the_correlation(correlation, seed):
     draw = np.random.default_rng(seed)

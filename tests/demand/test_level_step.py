@@ -42,7 +42,7 @@ def test_one_lasting_step_is_not_extrapolated(months, factor):
         assert abs(monthly_trend(levels).growth) > 3 * abs(trend_about_a_step(levels).growth)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(4, 36), st.floats(-0.2, 0.3))
 def test_steady_growth_is_that_of_the_line(months, growth):
     levels = 100 * (1 + growth) ** np.arange(months)
@@ -67,7 +67,7 @@ def test_noise_seldom_looks_like_a_step_and_steps_are_found():
     assert np.mean(stepped) >= 0.9
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.floats(1, 1e6), min_size=0, max_size=15), st.floats(0.01, 1e4))
 def test_the_result_is_finite_between_the_models_and_free_of_the_unit(levels, scale):
     levels = np.array(levels)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from aifactory.demand import members as m
 
-FEW = settings(max_examples=60, deadline=None)
+FEW = settings(max_examples=60)
 HISTORIES = st.lists(st.floats(0, 1e9), min_size=4, max_size=120)
 
 

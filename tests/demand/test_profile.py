@@ -26,7 +26,7 @@ from aifactory.demand.profile import (
     running_accelerators,
 )
 
-FEW = settings(max_examples=50, deadline=None)
+FEW = settings(max_examples=50)
 FOUR_WEEKS = 4 * HOURS_PER_WEEK
 
 

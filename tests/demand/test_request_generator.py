@@ -51,7 +51,7 @@ def test_the_columns_are_those_of_the_contract(company):
     assert (company["cached_input_tokens"] <= company["input_tokens"]).all()
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.integers(1, 3000), st.integers(1, 3), st.integers(0, 10**6), st.sampled_from(["", *CLASSES]))
 def test_any_number_of_requests_comes_out_in_order(requests, days, seed, only):
     rows = list(draw_hours(plan_requests(requests, days, seed, only)))
@@ -151,7 +151,7 @@ def test_exponential_gaps_follow_the_minutes_of_the_rate():
     assert stats.chisquare(np.bincount(client, minlength=50)).pvalue > 0.001
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(1, 5000), st.floats(0.8, 3.0), st.integers(2, 500), st.integers(0, 99))
 def test_submissions_add_up(count, tail, most, seed):
     sizes = request_draw._bursts(np.random.default_rng(seed), count, tail, most)

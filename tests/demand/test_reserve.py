@@ -26,7 +26,7 @@ def poisson(count=3000, mean=60, seed=1):
     return np.random.default_rng(seed).poisson(mean, count).astype(float)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.floats(0.1, 1e6), min_size=20, max_size=80, unique=True), st.integers(1, 9))
 def test_the_pooled_quantile_is_exceeded_by_the_target(values, over):
     top = np.sort(np.array(values))[::-1][None]
@@ -195,7 +195,7 @@ def test_minutes_ahead_follow_the_level_of_now():
 # the other target: demand that is not served
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.floats(0.1, 1e6), min_size=2, max_size=60), st.floats(0.001, 0.24))
 def test_the_unserved_share_is_the_target(values, target):
     values = np.array(values)

@@ -27,7 +27,7 @@ def test_nothing_planned_has_no_range_and_no_share_is_above_one():
     assert risk_range(0.2, 0.9, 0.1, 1.0)[1] == 1.0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.floats(0.001, 0.2), st.floats(0, 4), st.floats(0.1, 50), st.floats(1, 60),
 )  # fmt: skip
@@ -38,7 +38,7 @@ def test_range_is_that_of_a_negative_binomial(target, ratio, overloads, leads):
     assert risk_range(target, ratio * target, overloads, leads) == pytest.approx(np.minimum(expected, 1.0))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.floats(0, 0.05), st.floats(0, 0.05), st.floats(0.5, 10), st.floats(1, 20))
 def test_a_worse_record_never_lowers_the_range(one, other, overloads, leads):
     better, worse = sorted((one, other))

@@ -24,7 +24,7 @@ from aifactory.demand.scenarios import (
 )
 from aifactory.errors import InputError
 
-FEW = settings(max_examples=25, deadline=None)
+FEW = settings(max_examples=25)
 ONE = Spread(1.0, 1.0, 1.0)
 CALM = Settings(months=12, paths=3, damping=ONE)
 

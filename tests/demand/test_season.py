@@ -12,7 +12,7 @@ from scipy import stats
 from aifactory.demand.profile import autocorrelation
 from aifactory.demand.season import MAX_CHANCE, day_means, season_test
 
-FEW = settings(max_examples=40, deadline=None)
+FEW = settings(max_examples=40)
 
 
 def persistent(seed, phi, length=744):

@@ -16,7 +16,7 @@ from aifactory.demand.stability import (
 )
 from aifactory.inputs.telemetry import log_bucket
 
-FEW = settings(max_examples=60, deadline=None)
+FEW = settings(max_examples=60)
 counts = st.lists(st.integers(0, 10_000), min_size=2, max_size=12)
 
 

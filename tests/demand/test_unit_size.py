@@ -36,7 +36,7 @@ def test_without_tokens_nothing_is_said():
     assert unit_creep(rows(input_tokens=(0.0, np.nan, np.nan)), 4.0, PRIOR) is None
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.floats(-0.2, 0.3), min_size=2, max_size=2), st.floats(1, 1e5), st.floats(1, 1e4), st.floats(0.5, 20))
 def test_growth_lies_between_that_of_its_parts_and_no_unit_of_tokens_matters(growth, first, second, weight):
     parts = {INPUT: (first, growth[0], 0.01), OUTPUT: (second, growth[1], 0.01)}

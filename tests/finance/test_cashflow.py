@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import pyxirr
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from aifactory.finance.cashflow import (
@@ -82,7 +82,6 @@ def test_a_rate_is_quoted_only_when_unique():
     assert irr_all([-100, 110]).rate == pytest.approx(0.10)
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(0.01, 3.0), min_size=1, max_size=36), st.floats(0.5, 500))
 def test_one_outlay_then_income_agrees_with_pyxirr(incomes, outlay):
     flows = [-outlay, *incomes]

@@ -15,7 +15,7 @@ START = dt.date(2026, 1, 1)
 YEARS = ["2025-01-01", "2026-01-01", "2027-01-01", "2028-01-01"]  # 365 days each
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(1, 4_000), st.floats(1, 500)), min_size=1, max_size=30), st.floats(-0.5, 1.0))
 def test_agrees_with_pyxirr(later, rate):
     dates = [START, *(START + dt.timedelta(days=days) for days, _ in later)]

@@ -46,7 +46,7 @@ def test_risk_with_chances_and_of_draws():
 CROPS = {"yields": [2.5, 3, 20], "plant": [150, 230, 260], "sell": [170, 150, 36], "buy": [238, 210]}
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.floats(0, 0.5), st.floats(200, 900))
 def test_knowing_more_never_costs_more(spread, acres):
     values = stochastic_values(farmer(acres, need=[200, 240], quota=6000, over_quota_price=10, spread=spread, **CROPS))

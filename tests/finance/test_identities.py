@@ -12,7 +12,7 @@ LATER = st.lists(st.floats(0, 1e6), min_size=1, max_size=36).filter(lambda flows
 RATES = st.lists(st.floats(-0.5, 2.0), min_size=2, max_size=6, unique=True).map(sorted)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @example(outlay=201.0, later=[2.0], rates=[0.0, 1.0])  # -99.005 % a year
 @given(outlay=st.floats(1, 1e6), later=LATER, rates=RATES)
 def test_present_value_of_an_outlay_and_returns_falls_with_the_rate_and_is_zero_at_its_only_rate(outlay, later, rates):
@@ -26,7 +26,7 @@ def test_present_value_of_an_outlay_and_returns_falls_with_the_rate_and_is_zero_
     assert abs(npv(flows, rate)) <= 1e-6 * size
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(flows=st.lists(st.integers(-1_000, 1_000), min_size=1, max_size=30), rate=st.sampled_from([0.0, 0.01, 0.5]))
 def test_payback_is_the_period_from_which_the_sum_stays_at_or_above_zero(flows, rate):
     worth = np.array(flows) * (1.0 + rate) ** -np.arange(len(flows), dtype=float)
@@ -45,7 +45,7 @@ def test_payback_is_the_period_from_which_the_sum_stays_at_or_above_zero(flows, 
         assert found == pytest.approx(stays[0] - 1 - before / worth[stays[0]])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(total=st.floats(0, 1e9), weights=st.lists(st.floats(0, 1e6), min_size=1, max_size=20))
 def test_what_is_split_adds_up_to_what_was_paid(total, weights):
     assert allocate(total, weights).sum() == pytest.approx(total, rel=1e-9, abs=1e-9)

@@ -116,7 +116,7 @@ def test_a_price_noted_later_waits_where_the_combination_has_an_earlier_one(pric
 
 
 @given(st.lists(st.sampled_from(["2026-08-01", "2026-10-31", "2026-11-01", "2027-01-01"]), min_size=1, max_size=6))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=20)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
 def test_what_a_month_was_told_does_not_change_when_later_prices_come(price_rows, dates):
     """Rows noted after the day leave the table as it was, unless it had no price."""
     rows = [row("a", "eu-1", "on_demand", 9.0 - n, as_of=day, sku=str(n)) for n, day in enumerate(dates)]

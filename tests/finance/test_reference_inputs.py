@@ -91,7 +91,7 @@ PARTS = st.sampled_from(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(name=NAMES, inputs=st.dictionaries(PARTS, ANYTHING, max_size=6), expected=ANYTHING)
 @pytest.mark.filterwarnings("ignore")
 def test_no_case_crashes_the_file(tmp_path, name, inputs, expected):
@@ -105,7 +105,7 @@ MONEY = st.floats(-1e6, 1e6).map(lambda x: round(x, 2))
 RATE = st.floats(-0.5, 0.5).map(lambda x: round(x, 4))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(rate=RATE, nper=st.integers(1, 60), pv=MONEY, fv=MONEY, begin=st.booleans())
 def test_annuities_agree_with_pyxirr(rate, nper, pv, fv, begin):
     when = "begin" if begin else "end"
@@ -118,7 +118,7 @@ def test_annuities_agree_with_pyxirr(rate, nper, pv, fv, begin):
     assert parts[0] == pytest.approx(pyxirr.ipmt(rate, 1, nper, pv, fv, pmt_at_beginning=begin), abs=scale)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(flows=st.lists(MONEY, min_size=2, max_size=24), rate=RATE, reinvest=RATE)
 def test_flows_agree_with_pyxirr(flows, rate, reinvest):
     scale = 1e-9 * (1.0 + np.abs(flows).sum()) * max(1.0, (1.0 + rate) ** -len(flows))
@@ -132,7 +132,7 @@ def test_flows_agree_with_pyxirr(flows, rate, reinvest):
         assert FUNCTIONS["mirr"](flows, rate, reinvest) == pytest.approx(theirs, rel=1e-6, abs=1e-9)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(cost=st.floats(1, 1e6), share=st.floats(0, 1), life=st.integers(1, 20))
 def test_depreciation_never_exceeds_what_can_be_lost(cost, share, life):
     salvage = cost * share

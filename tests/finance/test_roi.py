@@ -110,7 +110,7 @@ def test_idle_hours_are_inside_committed_money():
     assert MODEL.idle_hours[MODEL.options.index("on demand")].sum() == pytest.approx(0, abs=1e-6)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.sampled_from(["level", "value", "capacity", "flexible_price", "running", "overhead"]), st.floats(1.01, 2.0))
 def test_directions(name, times):
     base, moved = base_case(MODEL), evaluate(MODEL, np.array([[times]]), [name])
@@ -127,7 +127,7 @@ def test_a_delay_as_long_as_the_horizon_leaves_no_value():
     np.testing.assert_allclose(late.npv_usd, none.npv_usd, rtol=1e-12)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.floats(1, 1e4), st.lists(st.floats(0.5, 300), min_size=1, max_size=36))
 def test_rates_agree_with_pyxirr(outlay, incomes):
     flows = np.array([-outlay, *incomes])

@@ -51,7 +51,7 @@ def plain_return(profit, rate, share, position):
 FLOWS = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=40)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(profit=FLOWS, rate=st.floats(0, 0.6), share=st.floats(0, 1), position=st.integers(0, 11))
 def test_the_sum_is_that_of_the_yearly_returns(profit, rate, share, position):
     due = tax_due(profit, rate, share, year_starts(len(profit), position))
@@ -129,7 +129,7 @@ def test_the_gain_over_book_value_is_taxed_when_sold():
 AMOUNTS = st.lists(st.floats(0, 1e6), min_size=2, max_size=61)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(placed=AMOUNTS, share=st.floats(0, 1.5), regime=st.sampled_from(sorted(REGIMES)), position=st.integers(0, 11))
 def test_every_regime_writes_off_outlay_less_resale(placed, share, regime, position):
     outlay = np.array(placed)
@@ -137,7 +137,7 @@ def test_every_regime_writes_off_outlay_less_resale(placed, share, regime, posit
     assert found.sum() == pytest.approx((outlay * (1 - share)).sum(), rel=1e-9, abs=1e-6)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(share=st.floats(0, 0.9), months=st.integers(13, 61), position=st.integers(0, 11))
 def test_the_faster_write_off_is_never_behind(share, months, position):
     placed, sold = np.zeros(months), np.zeros(months)

@@ -21,7 +21,7 @@ def texts_of(cells):
 
 
 @pytest.mark.parametrize("cells", [PLAIN, PLAIN | WIDE, PLAIN | WIDE | ODD])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_sums_have_the_digits_of_decimals(cells, data):
     rows = data.draw(st.lists(st.tuples(st.none() | cells, st.integers(0, 3)), max_size=12))

@@ -157,7 +157,7 @@ ROWS = st.fixed_dictionaries(
 
 
 @given(st.lists(ROWS, min_size=1, max_size=8))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_every_split_adds_up_to_the_bill_to_the_last_digit(rows):
     table = derived(*rows, mapped=accounts(a1=("media", "marketing")))
     for column in ("BilledCost", "EffectiveCost"):
@@ -191,7 +191,7 @@ def test_groups_are_sorted_by_amount_and_rows_without_group_are_kept():
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), AMOUNTS), min_size=1, max_size=20))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_group_sums_are_those_of_whole_micros(pairs):
     frame = pd.DataFrame(pairs, columns=["team", "cost"])
     micros = frame.assign(cost=[int(amount * 10**6) for amount in frame["cost"]]).groupby("team")["cost"].sum()

@@ -34,7 +34,7 @@ CELLS = {
     "option": ["spot", "on_demand", "spott", ""],
     "name": ["abc", "Abc", ""],
 }
-FEW = settings(max_examples=15, deadline=None)
+FEW = settings(max_examples=15)
 ROWS = st.lists(st.tuples(*(st.sampled_from(cells) for cells in CELLS.values())), min_size=1, max_size=8)
 
 

@@ -63,7 +63,7 @@ def test_large_and_odd_columns_are_left_alone():
     assert (problems, notes) == ([], [])
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.lists(st.decimals(-(10**6), 10**6, places=2), min_size=1, max_size=20), st.booleans())
 def test_amounts_of_two_decimals_come_back_whatever_the_thousands(amounts, grouped):
     written = [f"{amount:{',' if grouped else ''}.2f}".translate(str.maketrans(",.", ".,")) for amount in amounts]

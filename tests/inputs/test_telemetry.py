@@ -185,7 +185,7 @@ ROW = st.fixed_dictionaries(
 
 
 @given(st.lists(ROW, min_size=2, max_size=30), st.data())
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_two_halves_add_up_to_the_whole(rows, data):
     cut = data.draw(st.integers(1, len(rows) - 1))
     whole, first, second = (aggregate_requests(requests(*part)) for part in (rows, rows[:cut], rows[cut:]))
@@ -196,7 +196,7 @@ def test_two_halves_add_up_to_the_whole(rows, data):
 
 
 @given(st.lists(ROW, min_size=1, max_size=30))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_no_request_is_lost_or_counted_twice(rows):
     windows, histograms = aggregate_requests(requests(*rows))
     good = sum(row["status"] == "ok" for row in rows)

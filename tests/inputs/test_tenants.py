@@ -32,7 +32,7 @@ def requests(rows):
     return conform(frame, "requests")
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(ROW, min_size=2, max_size=30), st.data())
 def test_every_request_of_a_tenant_is_counted_once_and_halves_add_up(rows, data):
     cut = data.draw(st.integers(1, len(rows) - 1))

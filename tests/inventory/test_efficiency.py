@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from aifactory.inventory import build_inventory
 from aifactory.inventory.efficiency import prefix_reuse, retry_amplification, saved_share
 
-FEW = settings(max_examples=60, deadline=None)
+FEW = settings(max_examples=60)
 PRICES = pd.DataFrame(
     {
         "input_usd_per_mtok": [1.0, 2.0, 4.0, 1.0, None],

@@ -83,7 +83,7 @@ def test_nothing_counted_has_no_quantile():
     assert np.isnan(quantile_interval(none, none, none, 0.5)).all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.tuples(st.floats(0.001, 9000), st.booleans()), min_size=1, max_size=60),
     st.sampled_from([0.5, 0.95, 0.99]),

@@ -20,7 +20,7 @@ from aifactory.inventory.residency import (
     price_local,
 )
 
-FEW = settings(max_examples=40, deadline=None)
+FEW = settings(max_examples=40)
 HOURS = 10.0
 NO_RULES = pd.DataFrame({"use_case_id": ["chat"], "allowed_regions": [None]})
 
@@ -199,7 +199,7 @@ def exact(loads, regions):
     return linprog(cost, A_ub=hold, b_ub=np.zeros(len(hold)), A_eq=serve, b_eq=need, method="highs").fun
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 10_000), st.integers(1, 4))
 def test_the_least_capacity_agrees_with_every_hour_served(seed, count):
     random = np.random.default_rng(seed)

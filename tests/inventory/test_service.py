@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from aifactory.inputs.telemetry import log_bucket
 from aifactory.inventory import demand, service, spend
 
-FEW = settings(max_examples=40, deadline=None)
+FEW = settings(max_examples=40)
 EMPTY = pd.DataFrame()
 
 

@@ -12,7 +12,7 @@ from aifactory.inputs.money import exact_total
 from aifactory.inputs.workspace import load_workspace
 from aifactory.inventory import spend
 
-FEW = settings(max_examples=40, deadline=None)
+FEW = settings(max_examples=40)
 CATEGORIES = ["team", "business_unit", "account", "ProviderName", "accelerator_id", "purchase_option", "use_case"]
 OCTOBER = Decimal("44900.850001")
 

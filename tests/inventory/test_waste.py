@@ -14,7 +14,7 @@ from aifactory.inputs.workspace import load_workspace
 from aifactory.inventory import build_inventory, waste
 from aifactory.inventory.waste import FAILED, IDLE, OVERSIZED, UNUSED, by_cause, find_waste
 
-FEW = settings(max_examples=80, deadline=None)
+FEW = settings(max_examples=80)
 
 
 @pytest.fixture(scope="module")

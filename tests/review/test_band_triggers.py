@@ -131,7 +131,7 @@ def test_a_step_stays_fired_until_something_is_decided(date, subject, kind, stat
 
 
 @given(st.lists(st.floats(0.1, 9.0), min_size=3, max_size=6), st.floats(0.5, 9.0))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_step_that_fired_stays_fired_since_the_same_month(loads, threshold):
     demand = measured(*loads)
     months = [month for month in demand["month"] if month > "2026-07"]

@@ -76,7 +76,7 @@ def test_free_usage_does_not_stop_the_review(rows):
 
 @given(st.lists(st.tuples(st.sampled_from("abcde"), AMOUNT), min_size=1, max_size=12),
        st.lists(st.decimals(min_value="-999999", max_value="999999", places=9), max_size=5))  # fmt: skip
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_charges_add_up_to_the_bill_to_the_last_digit(usage, rest):
     rows = [(team, USAGE, cost) for team, cost in usage] + [(NOBODY, TAX, cost) for cost in rest]
     table = charge_teams(bill(*rows))
@@ -88,7 +88,7 @@ def test_charges_add_up_to_the_bill_to_the_last_digit(usage, rest):
 
 
 @given(st.lists(AMOUNT, min_size=2, max_size=6), AMOUNT)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_shares_of_the_rest_are_proportional_within_the_rounding(amounts, rest):
     table = charge_teams(bill(*((f"team-{n}", USAGE, cost) for n, cost in enumerate(amounts)), (NOBODY, TAX, rest)))
     exact = [float(rest) * float(direct) / float(sum(amounts)) for direct in table["direct_cost"]]

@@ -99,7 +99,7 @@ def test_months_to_trigger_follow_a_straight_line(value, slope, expected):
 
 
 @given(st.floats(0, 0.69), st.floats(0.001, 1.0))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_line_reaches_the_limit_after_those_months(value, slope):
     assert value + slope * guardrails.months_to_trigger(value, slope, 0.7) == pytest.approx(0.7, abs=1e-6)
 

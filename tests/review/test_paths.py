@@ -103,13 +103,13 @@ def test_without_scenarios_or_spread_nothing_is_said():
 
 
 @given(st.floats(0.1, 0.9))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_the_exponent_of_the_spread_is_found(h):
     assert growth_exponent(0.03 * np.arange(1, 37) ** h) == pytest.approx(h, abs=1e-9)
 
 
 @given(st.lists(st.floats(0.5, 2.0), min_size=1, max_size=6), st.floats(0.1, 0.9))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_probabilities_are_probabilities_and_more_demand_never_lowers_the_aggressive_path(factors, h):
     table = follow(*factors, h=h)
     assert table["updated_probability"].between(0, 1).all()

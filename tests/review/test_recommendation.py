@@ -120,7 +120,7 @@ MONTHS = st.sampled_from(["2026-11", "2027-02", "2027-05", "2027-08"])
 LISTS = st.lists(st.tuples(MONTHS, st.integers(1, 9), st.floats(1.0, 1e6)), max_size=5)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(LISTS, LISTS)
 def test_every_accelerator_and_dollar_of_both_plans_is_named_once(approved, today):
     table = recommend(orders(*approved), NO_STATES, orders(*today), PERIOD)

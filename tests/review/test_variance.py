@@ -80,7 +80,7 @@ def sides(draw):
 
 
 @given(sides(), sides())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_causes_add_up_to_the_difference(before, after):
     base, base_hours = side(**before)
     now, now_hours = side(**after)
@@ -91,7 +91,7 @@ def test_causes_add_up_to_the_difference(before, after):
 
 
 @given(sides(), sides())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_causes_agree_with_the_closed_form(before, after):
     base, base_hours = side(**before)
     now, now_hours = side(**after)
@@ -126,7 +126,7 @@ def test_only_use_cases_of_both_sides_are_split():
 
 
 @given(st.lists(st.tuples(sides(), sides()), min_size=1, max_size=4), st.floats(0, 1e6), st.floats(0, 1e6))
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_the_whole_bill_adds_up_to_the_last_bit(pairs, rest0, rest1):
     before, after = [side(**one) for one, _ in pairs], [side(**two) for _, two in pairs]
     names = [f"case-{number}" for number in range(len(pairs))]

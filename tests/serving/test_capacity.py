@@ -98,19 +98,19 @@ def test_a_saturated_engine_that_only_gets_slower_reaches_its_limit():
 
 
 @given(curves(), POSITIVE)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_capacity_never_exceeds_the_highest_measured_point(curve, limit):
     assert 0.0 <= at(limit, *curve).units_per_s <= curve[0].max()
 
 
 @given(curves(), st.floats(1.0, 1e5), st.floats(0.0, 1.0))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_capacity_never_grows_when_a_limit_shrinks(curve, limit, share):
     assert at(limit * share, *curve).units_per_s <= at(limit, *curve).units_per_s * (1 + 1e-12)
 
 
 @given(curves(), st.floats(1.0, 1e5), st.floats(1.0, 1e5))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_second_limit_never_raises_the_capacity(curve, limit, other):
     load, values = curve
     both = capacity_at_slo(load, {"a": values, "b": values[::-1]}, {"a": limit, "b": other})
@@ -121,7 +121,7 @@ def test_a_second_limit_never_raises_the_capacity(curve, limit, other):
     st.lists(st.tuples(st.floats(0.5, 10), st.floats(5.0, 500)), min_size=2, max_size=7),
     st.floats(0.01, 0.99),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_rising_curves_agree_with_numpy_interp(steps, share):
     load, latency = np.cumsum(np.array(steps), axis=0).T
     limit = latency[0] + share * (latency[-1] - latency[0])
@@ -129,7 +129,7 @@ def test_rising_curves_agree_with_numpy_interp(steps, share):
 
 
 @given(curves(), st.floats(1.0, 1e5))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_no_point_inside_the_capacity_misses_the_limit(curve, limit):
     load, values = curve
     inside = values[load < at(limit, load, values).units_per_s * (1 - 1e-9)]
@@ -154,7 +154,7 @@ def test_the_interval_of_zero_is_zero():
 
 
 @given(st.lists(st.floats(50.0, 100.0), min_size=1, max_size=6))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_interval_holds_the_mean_and_is_symmetric(values):
     low, mean, high = interval(np.array(values))
     assert 0 < low < mean < high

@@ -145,7 +145,7 @@ def run_with(requests, replicas, law=LAW, routing="least_outstanding"):
     return simulate_fleet(requests, Fleet(Pool(law, replicas), routing=routing))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10_000), st.integers(1, 4))
 def test_more_replicas_are_not_worse_in_aggregate(seed, replicas):
     requests = random_stream(seed)
@@ -154,7 +154,7 @@ def test_more_replicas_are_not_worse_in_aggregate(seed, replicas):
     assert (more.ttft_s <= 0.5).mean() >= (few.ttft_s <= 0.5).mean() - 0.02
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10_000), st.integers(1, 2000))
 def test_longer_prompts_are_never_faster(seed, extra):
     requests = random_stream(seed)
@@ -167,7 +167,7 @@ def test_longer_prompts_are_never_faster(seed, extra):
     assert run_with(with_more, 1).ttft_s[0] >= run_with(alone, 1).ttft_s[0]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10_000), st.sampled_from([0.25, 0.5, 2.0, 8.0]))
 def test_time_has_no_unit(seed, factor):
     requests = random_stream(seed)

@@ -120,7 +120,7 @@ def test_leaps_equal_single_steps(name):
     np.testing.assert_allclose(leaps.e2e_s, steps.e2e_s, rtol=1e-9)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 10_000), rate=st.floats(2, 300), capacity=st.integers(1200, 6000), chunk=st.sampled_from([16, 100, 512]),
     batch=st.integers(1, 20), replicas=st.integers(1, 3), limit=st.sampled_from([None, 0, 2]), retries=st.integers(0, 3),

@@ -93,7 +93,7 @@ def test_the_plain_engine_agrees(name):
     assert run.reused_tokens.tolist() == steps.reused_tokens.tolist()
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     seed=st.integers(0, 10_000), rate=st.floats(2, 300), capacity=st.integers(800, 6000), chunk=st.sampled_from([16, 100, 512]),
     batch=st.integers(1, 20), replicas=st.integers(1, 3), talks=st.integers(1, 12), priorities=st.integers(1, 3),

@@ -31,7 +31,7 @@ def test_a_wide_job_holds_up_the_queue_unless_others_fit_before_it():
     assert simulate_jobs(jobs, 8, backfill=True).tolist() == [0, 10, 2, 20]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 1000), st.integers(16, 64), st.booleans())
 def test_jobs_start_after_submission_and_never_overfill(seed, accelerators, backfill):
     jobs = stream(seed, 80)

@@ -50,7 +50,7 @@ def test_one_byte_per_value_halves_it():
 layouts = st.builds(KvLayout, st.integers(1, 8192), st.integers(0, 100), st.integers(0, 100), st.integers(1, 4096))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(layouts, st.lists(st.integers(1, 100_000), min_size=1, max_size=20))
 def test_the_mean_context_never_understates_a_pool(layout, contexts):
     kept = layout.bytes_of(contexts).sum()
@@ -59,7 +59,7 @@ def test_the_mean_context_never_understates_a_pool(layout, contexts):
     assert np.all(layout.bytes_of(contexts) <= layout.bytes_per_token() * np.array(contexts) * (1 + 1e-12))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(layouts, st.integers(1, 10_000), st.integers(1, 10_000))
 def test_more_context_never_keeps_less_and_grows_ever_slower(layout, first, more):
     one, both = layout.bytes_of([first, first + more])

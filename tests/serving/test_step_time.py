@@ -47,7 +47,7 @@ def test_a_mixture_reads_active_weights_first_and_all_at_last():
     assert law.linear_s(10_000) == pytest.approx(1.0)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(1, 4000), st.integers(1, 4000), st.floats(0, 1), st.floats(1, 20), st.integers(1, 256))
 def test_more_tokens_never_take_less(few, more, share, knee, tile):
     law = replace(LAW, s_experts=3e-3, expert_share=share, knee=knee, tile_tokens=tile)

@@ -99,7 +99,7 @@ def test_a_model_that_does_not_fit_is_refused():
         estimate("Llama-3.1-405B", "nvidia-l4")
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.floats(0.4, 2.5), st.floats(0.4, 2.5), st.integers(0, 99))
 def test_a_fit_finds_the_law_that_made_the_steps(compute, memory, seed):
     true = StepTime(compute * 1e-4, memory * 8e-3, memory * 5e-8, 1e-10, 1e-3, 400_000, s_per_sequence=2e-5)

@@ -52,7 +52,7 @@ def ask(published, own, asked):
     return transfer(published, *frames, bundled_facts()).set_index("accelerator_id")
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(st.floats(1e-3, 1e3))
 def test_the_unit_of_own_runs_does_not_matter(published, unit):
     base = ask(published, [question(H100, 900.0), question(A100, 400.0)], [question(H200)])

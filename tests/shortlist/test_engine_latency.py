@@ -22,7 +22,7 @@ def cells(*chips, use_case="chat"):
 
 
 @given(st.floats(0.01, 5), st.floats(50, 2000), st.floats(2, 500))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_loaded_step_solves_its_own_equation(rate, prompt, output):
     time = loaded_step_s(LAW, rate, prompt, output)
     if np.isfinite(time):

@@ -33,7 +33,7 @@ def test_two_platforms_by_hand():
 COSTS = st.lists(st.lists(st.floats(0, 1e6), min_size=4, max_size=4), min_size=2, max_size=5)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(costs=COSTS)
 def test_one_is_never_worth_more_than_all_and_all_is_perfect_information(costs):
     alone, everything = worth_of_knowing(costs)

@@ -87,7 +87,7 @@ def test_one_over_zero_is_refused():
 
 
 @given(TABLE, SHARE, SIGNS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_topsis_agrees_with_a_plain_loop(table, share, signs):
     scaled = np.array([[x / np.sqrt((column**2).sum()) for x in column] for column in table.T]).T * share
     best = [max(c) if s > 0 else min(c) for c, s in zip(scaled.T, signs, strict=True)]
@@ -98,7 +98,7 @@ def test_topsis_agrees_with_a_plain_loop(table, share, signs):
 
 
 @given(TABLE, SHARE, SIGNS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_spotis_is_one_minus_the_additive_value_on_the_same_bounds(table, share, signs):
     share = share / share.sum()
     bounds = [(0.0, 120.0)] * 3
@@ -109,7 +109,7 @@ def test_spotis_is_one_minus_the_additive_value_on_the_same_bounds(table, share,
 
 
 @given(TABLE, SHARE, SIGNS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_dominated_alternative_is_never_ahead(table, share, signs):
     worse = outranking.dominance(table, signs)
     for score in (ranking.topsis(table, share, signs), ranking.moora(table, share, signs),
@@ -150,7 +150,7 @@ def test_thresholds_that_make_no_sense_are_refused(shape, more):
 
 
 @given(TABLE, SHARE, SIGNS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_promethee_agrees_with_a_plain_loop_and_its_flows_cancel(table, share, signs):
     n = len(table)
     index = [[sum(w for w, s, a, b in zip(share, signs, table[i], table[j], strict=True) if s * (a - b) > 0) / share.sum()
@@ -180,7 +180,7 @@ def test_a_copy_of_a_rival_reverses_shares_but_not_anchored_values():
 
 
 @given(TABLE, arrays(float, (2, 3), elements=st.floats(-50, 200)), SHARE)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_anchored_values_never_reverse(table, added, share):
     share = share / share.sum()
 
@@ -219,7 +219,7 @@ def test_pairwise_judgements_must_be_reciprocal():
 
 
 @given(SHARE)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_consistent_judgements_return_their_weights(share):
     found = weights.ahp(share[:, None] / share)
     np.testing.assert_allclose(found.weights, share / share.sum(), atol=1e-9)
@@ -228,7 +228,7 @@ def test_consistent_judgements_return_their_weights(share):
 
 
 @given(TABLE, SIGNS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_weights_from_data_are_shares(table, signs):
     for found in (weights.entropy(table), weights.critic(table, signs), weights.merec(table, signs)):
         assert found.sum() == pytest.approx(1)

@@ -141,7 +141,7 @@ def test_an_interval_of_no_width_changes_nothing():
 
 
 @given(VALUES, st.integers(0, 99))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_acceptability_agrees_with_a_loop_over_draws(values, seed):
     draws = WeightSpace(3).draw(200, seed=seed)
     expected = np.zeros((4, 4))
@@ -200,7 +200,7 @@ def test_bounds_can_forbid_the_flip():
 
 
 @given(VALUES, arrays(float, 3, elements=st.floats(0.05, 1)))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_the_flip_agrees_with_moving_weight_greedily(values, start):
     start = start / start.sum()
     winner = int(np.argmax(values @ start))
@@ -232,7 +232,7 @@ def test_the_flip_is_the_optimum_that_a_general_solver_finds():
 
 
 @given(VALUES, arrays(float, 3, elements=st.floats(0.05, 1)))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_at_a_switching_weight_the_two_are_level(values, start):
     start = start / start.sum()
     winner = int(np.argmax(values @ start))

@@ -22,7 +22,7 @@ def months_by_hand(cost, saving, yearly):
 
 
 @given(st.floats(0, 1e6), st.floats(1, 1e5), st.floats(0, 0.3))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_payback_lies_in_the_month_that_a_plain_sum_finds(cost, saving, yearly):
     found = float(payback_months(cost, saving, yearly))
     first, last = months_by_hand(cost, saving, yearly)
@@ -42,7 +42,7 @@ def test_limits_of_payback():
 
 
 @given(st.floats(0, 1e6), st.floats(0, 1e4), st.floats(1e-6, 10), st.floats(1, 60))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_at_the_break_even_volume_the_move_costs_nothing(cost, rework, saving, months):
     units = float(break_even_units(cost, rework, saving, months))
     assert units * saving * months == pytest.approx(cost + rework * months)

@@ -234,7 +234,7 @@ def test_servers_and_instances_share_a_pool_where_one_divides_the_other(mini_ws)
     assert prices["purchase_option"].tolist() == ["on_demand"]  # eight is no multiple of three
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.floats(0.01, 30.0), st.sampled_from([1, 2, 4]), st.floats(0.5, 4.0))
 def test_another_size_on_sale_never_costs_more(mini_ws, work, node, usd):
     demand, small = (
@@ -260,7 +260,7 @@ def test_no_demand_and_no_capacity_have_no_row(mini_ws):
 
 
 @given(st.floats(0.2, 4.0), st.floats(0.1, 3.0), st.floats(0.5, 60.0))
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_an_offer_more_and_capacity_more_never_cost_more(mini_ws, price, committed, load):
     demand = inventory(per_hour=load)
     hour = offer(mini_ws, usd_per_accelerator_hour=price)

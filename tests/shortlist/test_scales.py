@@ -40,7 +40,7 @@ def test_unknown_values_stay_unknown_and_nothing_stays_nothing():
 
 
 @given(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=20), st.sampled_from(ANCHORS))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_scales_agree_with_numpy_interp(values, anchors):
     (low, at_low), (high, at_high) = sorted(zip(anchors, (0.0, 1.0), strict=True))
     np.testing.assert_allclose(
@@ -64,7 +64,7 @@ def test_a_weight_without_a_score_is_refused():
 
 
 @given(st.lists(st.tuples(SCORE, SCORE, SCORE), min_size=1, max_size=8), st.tuples(SCORE, SCORE, SCORE))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_total_agrees_with_a_matrix_product(rows, weights):
     table = pd.DataFrame(rows, columns=list("abc"))
     total = scales.weighted_total(table, dict(zip("abc", weights, strict=True)))
@@ -72,7 +72,7 @@ def test_the_total_agrees_with_a_matrix_product(rows, weights):
 
 
 @given(st.lists(st.tuples(SCORE, SCORE, SCORE), min_size=2, max_size=6), st.tuples(SCORE, SCORE, SCORE))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_adding_a_platform_never_changes_the_others(rows, newcomer):
     weights = {"a": 0.5, "b": 0.3, "c": 0.2}
     before = scales.weighted_total(pd.DataFrame(rows, columns=list("abc")), weights)

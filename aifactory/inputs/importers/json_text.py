@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import json
 import zlib
@@ -25,6 +26,7 @@ def json_lines(path: Path) -> Iterator[tuple[int, dict]]:
         with gzip.open(path) if packed else path.open("rb") as stream:
             for number, line in enumerate(iter(lambda: stream.readline(MAX_LINE_BYTES), b""), 1):
                 read += len(line)
+                line = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line  # noqa: PLW2901
                 if read > MAX_BYTES or len(line) == MAX_LINE_BYTES:
                     raise InputError.at(path.name, "is larger than a trace may be", row=number)
                 if number == 1 and line.strip()[:1] == b"{" and line.strip()[-1:] != b"}":

@@ -96,7 +96,7 @@ def test_slopes_are_a_lower_bound_of_every_other_plan():
         assert weights @ other.recourse_usd >= slopes.tail_usd + slopes.tail @ (y - x) - 1e-3
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.floats(0, 1e6), min_size=1, max_size=30), st.floats(0.0, 0.95))
 def test_tail_weights_are_those_of_the_worst_paths(costs, tail):
     costs = np.array(costs)
@@ -259,7 +259,7 @@ def test_limits_that_owned_kit_breaks_are_named():
         problem(2, 4, 2, 2, capital_usd=np.array([-1.0]))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10**6))
 def test_the_closed_form_is_the_programme(seed):
     rng = np.random.default_rng(seed)
@@ -278,7 +278,7 @@ def test_the_closed_form_is_the_programme(seed):
     assert 8.0 * worth.sum(axis=2) == pytest.approx(following, rel=1e-6, abs=1e-3)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 10**6))
 def test_the_closed_form_holds_for_work_of_many_prices(seed):
     """Hosted models, prices by path, work that runs on spot but may not wait, and work whose loss costs more."""

@@ -136,7 +136,7 @@ _CELLS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=6, deadline=None, phases=[Phase.generate])
+@settings(max_examples=6, phases=[Phase.generate])
 @given(rows=st.lists(_CELLS, min_size=1, max_size=40))
 def test_any_rows_count_the_same_on_both_paths(tmp_path_factory, rows):
     frame = pd.DataFrame(rows)

@@ -226,7 +226,7 @@ NO_VALUES = load_contract("use_cases").missing_values
 
 
 @given(st.lists(FILLED.filter(lambda filled: filled["name"] not in NO_VALUES), min_size=8, max_size=8))
-@settings(max_examples=2, deadline=None)
+@settings(max_examples=2)
 def test_out_and_back_loses_nothing(tmp_path_factory, rows):
     folder = tmp_path_factory.mktemp("round")
     workspace = new_workspace(folder / "ws")

@@ -90,7 +90,7 @@ def test_promotions_beside_fees_stay_their_own_charges(tmp_path):
     assert by(found, "purchase_option") == {"committed": 25, "committed_unused": 25, "credit": -5}
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     hours=st.lists(st.decimals("0.1", "900", places=1), min_size=1, max_size=5),
     fees=st.lists(st.tuples(st.decimals("0.01", "9999", places=2), st.decimals("1", "3000", places=0)), min_size=1, max_size=3),

@@ -143,7 +143,7 @@ def test_trailing_bars_and_several_kinds_of_devices(tmp_path):
     [
         ("|AllocTRES|ReqTRES", "|Alloc|Req", "row 1, column 'AllocTRES': lacks a field; export --format=JobID,State"),
         ("|Submit|", "|Submitted|", "row 1, column 'Submit': lacks a field"),
-        ('train "v2"', "a|b", "row 2, column '': has 12 fields, the header has 11"),
+        ('train "v2"', "a|b", "row 2: has 12 fields, the header has 11"),
         ("gres/gpu:h100", "gres/gpu:zz9", "value 'zz9': no accelerator of the catalogue (1 rows)"),
         ("2026-10-05T08:00:00|2026-10-05T09", "05/10/2026|2026-10-05T09", "row 2, column 'submitted': value '05/10/2026': must be a time"),
         ("2026-10-05T08:00:00|2026-10-05T09", "2026-13-05T08:00:00|2026-10-05T09", "is not a date of the calendar"),

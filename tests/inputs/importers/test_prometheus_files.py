@@ -60,7 +60,7 @@ def test_a_reset_counts_from_zero():
     assert counter_increase(np.array([7.0])).tolist() == []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.integers(0, 1000), min_size=1, max_size=50), st.integers(0, 49))
 def test_increases_add_up_whatever_resets(steps, reset_at):
     """A counter that restarts right after a sample loses nothing."""
@@ -75,7 +75,7 @@ def test_increases_add_up_whatever_resets(steps, reset_at):
     assert found == sum(steps) - hidden
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.floats(0.001, 100), min_size=1, max_size=200), st.sampled_from([0.5, 0.9, 0.95, 0.99]))
 def test_the_interval_holds_the_quantile(values, q):
     bounds = np.array([0.01, 0.1, 0.5, 1.0, 5.0, 10.0, 50.0, np.inf])
@@ -166,7 +166,7 @@ def test_a_first_value_counts_if_it_can_be_new():
     assert minutes(one([900, 905, 910], start=T0 + 60), 3, born=True).increase.tolist() == [900, 5, 5]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.lists(st.integers(0, 500), min_size=3, max_size=60), st.data())
 def test_windows_of_any_length_add_up_to_the_counter(steps, data):
     values = np.cumsum([0, *steps]).astype(float)
@@ -179,7 +179,7 @@ def test_windows_of_any_length_add_up_to_the_counter(steps, data):
     assert whole_counts(counted.increase).sum() == values[-1]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.floats(0.001, 100), min_size=1, max_size=200), st.integers(0, 199), st.sampled_from([0.5, 0.95, 0.99])
 )

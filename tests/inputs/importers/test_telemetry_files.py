@@ -47,7 +47,7 @@ def test_rows_by_hand(tmp_path):
     assert found["period"] == ["2026-10-05", "2026-10-05"]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.integers(1, 10_000), min_size=1, max_size=60))
 def test_quantiles_are_values_of_the_rows(tmp_path_factory, values):
     folder = tmp_path_factory.mktemp("log")

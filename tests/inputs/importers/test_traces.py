@@ -88,7 +88,7 @@ def test_mooncake_by_hand(tmp_path):
     assert (replay["session_id"] == "").all()
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.lists(st.lists(st.integers(0, 8), max_size=6), max_size=20))
 def test_reuse_against_a_slow_reading(blocks):
     expected = []
@@ -174,7 +174,7 @@ def test_models_become_use_cases_by_the_mapping(tmp_path):
     assert rows["requests"].sum() == 966
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.dictionaries(st.integers(0, 10_000), st.integers(1, 100), min_size=1, max_size=30))
 def test_the_mean_of_a_distribution(weights):
     total = sum(weights.values())
@@ -509,3 +509,32 @@ def test_line_ends_of_any_system_are_read(tmp_path, ends):
 def test_a_number_beyond_any_time_is_refused_with_its_place(tmp_path, value):
     with pytest.raises(InputError, match="row 2, column 'deletion_time'"):
         import_trace(write(tmp_path, PODS + f"p,1000,1,2,1000,,BE,Succeeded,0,{value},0\n"), TARGET)
+
+
+AZURE = "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46.1,10,3\n2023-11-16 18:15:47.2,20,4\n"
+KIMI = '{"timestamp": 0, "input_length": 600, "output_length": 5, "hash_ids": [1]}\n'
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+def test_a_trace_is_read_whatever_separates_its_cells(tmp_path, separator):
+    (tmp_path / "t.csv").write_text(AZURE.replace(",", separator))
+    found = detect_trace(tmp_path / "t.csv").read(tmp_path / "t.csv")
+    assert found.rows["input_tokens"].tolist() == [10, 20]
+
+
+@pytest.mark.parametrize("text", [AZURE, KIMI])
+def test_a_byte_order_mark_changes_nothing(tmp_path, text):
+    for name, content in (("plain", text), ("marked", "\ufeff" + text)):
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    plain, marked = (detect_trace(path).read(path) for path in (tmp_path / "plain", tmp_path / "marked"))
+    assert plain.rows.astype("str").equals(marked.rows.astype("str"))
+
+
+@pytest.mark.parametrize(("text", "rows"), [(AZURE, 2), (KIMI + KIMI.replace("600", "700"), 2)])
+def test_rows_given_twice_count_and_are_said(tmp_path, text, rows):
+    (tmp_path / "once").write_text(text)
+    (tmp_path / "twice").write_text(text + "".join(line for line in text.splitlines(True) if "TIMESTAMP" not in line))
+    once, twice = (detect_trace(path).read(path) for path in (tmp_path / "once", tmp_path / "twice"))
+    assert (len(once.rows), len(twice.rows)) == (rows, 2 * rows)
+    assert not any("equal an earlier row" in said for said, _ in once.warnings)
+    assert [count for said, count in twice.warnings if "equal an earlier row" in said] == [rows]

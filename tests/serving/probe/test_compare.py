@@ -61,7 +61,7 @@ def test_the_error_is_forecast_over_measurement():
         compare(found, pd.concat([told, told]))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.floats(0.1, 0.99), min_size=4, max_size=4), st.floats(1.0, 9.0), st.floats(1.0, 99.0))
 def test_an_efficiency_survives_the_law_it_makes(shares, knee, layer_us):
     chip = pd.Series({"peak_bf16_dense_tflops": 989.0, "memory_bw_gb_per_s": 3350.0})

@@ -62,7 +62,14 @@ def typed_rows(path: Path, contract: Contract) -> tuple[pd.DataFrame, list[tuple
     if not len(text):
         raise InputError.at(path.name, "holds a header and no rows")
     raise_problems(path.name, typed.problems)
+    notes = notes + repeated_rows(int(text.duplicated().sum()))
     return typed.frame, notes + [(f"{item.column}: {item.rule}", len(text)) for item in typed.warnings]
+
+
+def repeated_rows(count: int) -> list[tuple[str, int]]:
+    """Warning on rows that another one equals in every cell: a trace numbers no requests, so nothing can be left out."""
+    text = "equal an earlier row in every cell; they count too: is the file put together of two that overlap?"
+    return [(text, count)] if count else []
 
 
 def whole_weeks(first: pd.Timestamp, not_before: pd.Timestamp) -> pd.Timedelta:

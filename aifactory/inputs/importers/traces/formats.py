@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import io
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from aifactory.errors import InputError
 from aifactory.inputs.contracts import Contract
-from aifactory.inputs.csv_text import OTHER_KINDS
+from aifactory.inputs.csv_text import OTHER_KINDS, header_separator
 from aifactory.inputs.importers.json_text import parse_object
 from aifactory.inputs.importers.traces import archives, jobs, requests, windows
 from aifactory.inputs.importers.traces.common import Found
@@ -119,6 +120,7 @@ def sniff(path: Path) -> tuple[str, list[str]]:
         begin = _unpacked(path)
     if begin[257:262] == b"ustar":
         return "members", archives.names(path)
+    begin = begin.removeprefix(codecs.BOM_UTF8)
     if begin.lstrip().startswith(b"{"):
         return "keys", list(parse_object(path.name, 1, begin.splitlines()[0] if b"\n" in begin else begin))
     kind = next((name for mark, name in OTHER_KINDS if begin.startswith(mark)), "")
@@ -127,8 +129,8 @@ def sniff(path: Path) -> tuple[str, list[str]]:
         raise InputError.at(
             path.name, f"{held}; a trace is CSV, Parquet, JSON with one object a line, or a tar archive"
         )
-    text = begin.decode("utf-8-sig", errors="replace")
-    return "columns", next(csv.reader(io.StringIO(text, newline="")), [])
+    text = begin.decode("utf-8", errors="replace")
+    return "columns", next(csv.reader(io.StringIO(text, newline=""), delimiter=header_separator(text)), [])
 
 
 def _parquet_names(path: Path) -> list[str]:
