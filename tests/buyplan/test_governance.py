@@ -145,8 +145,8 @@ def test_commitments_far_beyond_the_expected_need_are_named_at_their_highest():
         columns=["scenario", "month", "region", "accelerator_id", "accelerators", "committed"],
     )
     assert surplus_sentences(fleet) == [
-        "32 acc are committed in eu in February 2027, where the expected demand needs 8: the others serve paths of more "
-        "demand and are paid in any case."
+        "32 acc are committed in eu in February 2027, where the expected demand needs 8: the others wait for more demand "
+        "than expected, if any comes, and are paid in any case."
     ]
     assert surplus_sentences(fleet.head(1)) == []
 

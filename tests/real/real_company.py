@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from aifactory.inputs import importers
+from aifactory.inputs.importers.bills import read_bill
+from aifactory.inputs.importers.facts import read_cloud_prices, read_commitment_prices, read_public_performance
+from aifactory.inputs.importers.traces import (
+    read_agentic_coding,
+    read_azure_llm,
+    read_gentd26,
+    read_philly,
+    whole_weeks,
+)
 from aifactory.inputs.resources import data_dir
 from aifactory.inputs.write import write_table
 
@@ -39,19 +47,19 @@ def write_real(shared: Path, folder: Path) -> Path:
     (folder / "plan.yaml").write_text(_plan(), encoding="utf-8")
     write_table(_requests(shared), "requests", folder, suffix=".parquet")
     write_table(_jobs(shared), "jobs", folder, suffix=".parquet")
-    bill = importers.read_bill(shared / "data/billing/focus_1_2_synthetic_ai.csv.gz").table
+    bill = read_bill(shared / "data/billing/focus_1_2_synthetic_ai.csv.gz").table
     write_table(bill, "billing", folder)
     facts = shared / "data"
     known = set(pd.read_csv(data_dir() / "catalogue" / "accelerators.csv")["accelerator_id"])
     prices = pd.concat(
         [
-            importers.read_cloud_prices(facts / "catalogue/cloud_prices.csv.gz", known),
-            importers.read_commitment_prices(facts / "catalogue/commitment_prices.csv", known),
+            read_cloud_prices(facts / "catalogue/cloud_prices.csv.gz", known),
+            read_commitment_prices(facts / "catalogue/commitment_prices.csv", known),
         ]
     )
     write_table(prices, "prices", folder)
     write_table(
-        importers.read_public_performance(facts / "measured/public_performance.csv", known),
+        read_public_performance(facts / "measured/public_performance.csv", known),
         "public_measurements",
         folder,
     )
@@ -59,7 +67,7 @@ def write_real(shared: Path, folder: Path) -> Path:
 
 
 def _shift(first: str, not_before: str) -> pd.Timedelta:
-    return importers.whole_weeks(pd.Timestamp(first, tz="UTC"), pd.Timestamp(not_before, tz="UTC"))
+    return whole_weeks(pd.Timestamp(first, tz="UTC"), pd.Timestamp(not_before, tz="UTC"))
 
 
 def _requests(shared: Path) -> pd.DataFrame:
@@ -67,11 +75,9 @@ def _requests(shared: Path) -> pd.DataFrame:
     start, end = (pd.Timestamp(day, tz="UTC") for day in ("2026-10-01", "2026-10-25"))
     return pd.concat(
         [
-            importers.read_azure_llm(
-                traces / TRACES["azure"], "support-bot", REGION, _shift("2023-11-16", "2026-10-12")
-            ),
-            importers.read_agentic_coding(traces / TRACES["agentic"], "code-assist", REGION, start, end),
-            importers.read_gentd26(traces / TRACES["images"], "images", REGION, _shift("2024-11-15", "2026-10-05")),
+            read_azure_llm(traces / TRACES["azure"], "support-bot", REGION, _shift("2023-11-16", "2026-10-12")),
+            read_agentic_coding(traces / TRACES["agentic"], "code-assist", REGION, start, end),
+            read_gentd26(traces / TRACES["images"], "images", REGION, _shift("2024-11-15", "2026-10-05")),
         ],
         ignore_index=True,
     )
@@ -79,7 +85,7 @@ def _requests(shared: Path) -> pd.DataFrame:
 
 def _jobs(shared: Path) -> pd.DataFrame:
     path = shared / "data" / "traces" / TRACES["jobs"]
-    return importers.read_philly(path, "training", REGION, JOBS_ACCELERATOR, _shift("2017-09-04", "2026-08-17"))
+    return read_philly(path, "training", REGION, JOBS_ACCELERATOR, _shift("2017-09-04", "2026-08-17"))
 
 
 def _plan() -> str:
