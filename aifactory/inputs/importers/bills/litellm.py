@@ -104,20 +104,27 @@ def tell_proxy_beside_invoice(bills: Sequence[tuple[dict[str, object], pd.DataFr
     held : charges that the workspace holds already.
     """
     parts = [charges for _, charges in bills] + ([held] if len(held) else [])
-    proxy, invoices = (set().union(*(_sold(part, ours=ours) for part in parts)) for ours in (True, False))
+    proxy, invoices = (set().union(*(set(_sold(part, ours=ours)) for part in parts)) for ours in (True, False))
     both = proxy & invoices
+    if not both:
+        return
     for report, charges in bills:
-        again = pd.Series(_keys(charges), index=charges.index).isin(both)
+        again = pd.MultiIndex.from_frame(_keys(charges)).isin(both)
         if again.any():
-            sellers = ", ".join(sorted({seller for seller, _ in both & set(_keys(charges[again]))}))
+            sellers = ", ".join(sorted(set(charges.loc[again, "ProviderName"].astype("str"))))
             text = f"spend of the {PROXY} stands beside an invoice of the same provider and month ({sellers}): what the invoice holds of it counts twice; keep one of them"
             report["warnings"] = [*report["warnings"], {"text": text, "rows": int(again.sum())}]
 
 
-def _keys(charges: pd.DataFrame) -> list[tuple[str, str]]:
-    return list(zip(charges["ProviderName"].astype("str"), month_of(charges["BillingPeriodStart"]), strict=True))
+def _keys(charges: pd.DataFrame) -> pd.DataFrame:
+    """Provider and month of each charge."""
+    return pd.DataFrame(
+        {"seller": charges["ProviderName"].astype("str"), "month": month_of(charges["BillingPeriodStart"])}
+    )
 
 
-def _sold(charges: pd.DataFrame, *, ours: bool) -> set[tuple[str, str]]:
+def _sold(charges: pd.DataFrame, *, ours: bool) -> list[tuple[str, str]]:
+    """Providers and months of charges of the proxy (`ours`) or of invoices."""
     account = charges["BillingAccountId"] if "BillingAccountId" in charges else pd.Series("", index=charges.index)
-    return set(_keys(charges[account.fillna("").eq(PROXY) == ours]))
+    once = charges[account.fillna("").eq(PROXY) == ours].drop_duplicates(["ProviderName", "BillingPeriodStart"])
+    return list(_keys(once).itertuples(index=False, name=None))
