@@ -12,8 +12,10 @@ from aifactory.inputs.workspace import Workspace, load_workspace
 REPO = Path(__file__).resolve().parents[1]
 SHARED = REPO.parent / "shared"
 
-#: How long an example takes depends on what else the machine does: never a reason to fail.
-settings.register_profile("aifactory", deadline=None)
+#: The same examples on every machine, and no limit of time: what passed once passes again.
+#: `pytest --hypothesis-profile explore` draws new ones.
+settings.register_profile("aifactory", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None, max_examples=300)
 settings.load_profile("aifactory")
 
 
