@@ -38,7 +38,10 @@ MONTHS_BEFORE, LEAST_CHANCE = 2, 0.6
 
 
 def trend_about_a_step(
-    units_per_day: np.ndarray, prior_sd: float = PRIOR_GROWTH, prior_scatter: float = PRIOR_SCATTER
+    units_per_day: np.ndarray,
+    prior_sd: float = PRIOR_GROWTH,
+    prior_scatter: float = PRIOR_SCATTER,
+    centre: np.ndarray | None = None,
 ) -> Trend:
     """Growth a month as of `monthly_trend`, without what a lasting step of the level explains better.
 
@@ -51,11 +54,12 @@ def trend_about_a_step(
     True
     """
     units = np.asarray(units_per_day, dtype=float)
-    straight = monthly_trend(units, prior_sd, prior_scatter)
-    time = np.flatnonzero(units > 0)
-    if np.isnan(straight.growth) or len(time) <= MONTHS_BEFORE + 1:
+    straight = monthly_trend(units, prior_sd, prior_scatter, centre)
+    known = np.flatnonzero(units > 0)
+    if np.isnan(straight.growth) or len(known) <= MONTHS_BEFORE + 1:
         return straight
-    logs, expected = np.log(units[time]), SCATTER_MONTHS * prior_scatter**2
+    time = known if centre is None else np.asarray(centre, dtype=float)[known]
+    logs, expected = np.log(units[known]), SCATTER_MONTHS * prior_scatter**2
     fits = [_stepped(logs, time, first) for first in range(MONTHS_BEFORE, len(time))]
     squares, slope, spread = min(fits, key=lambda fit: fit[0])
     plain = float(np.polyfit(time, logs, 1, full=True)[1].sum())

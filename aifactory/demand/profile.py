@@ -196,7 +196,10 @@ class Trend:
 
 
 def monthly_trend(
-    units_per_day: np.ndarray, prior_sd: float = PRIOR_GROWTH, prior_scatter: float = PRIOR_SCATTER
+    units_per_day: np.ndarray,
+    prior_sd: float = PRIOR_GROWTH,
+    prior_scatter: float = PRIOR_SCATTER,
+    centre: np.ndarray | None = None,
 ) -> Trend:
     """Growth per month from daily levels of months, shrunk by its own doubt, with that doubt.
 
@@ -210,16 +213,22 @@ def monthly_trend(
     months and zeros before the launch are left out; with fewer than `MIN_GROWTH_MONTHS` months growth and its deviation
     are NaN. Reference: normal prior with normal data, as in any text on Bayesian regression.
 
+    Parameters
+    ----------
+    units_per_day : (n,), of consecutive months.
+    centre : (n,), middle of what was observed of each month, in months; 0, 1, 2, ... without.
+
     >>> young, old = (monthly_trend(100 * 1.1 ** np.arange(months)) for months in (4, 13))
     >>> round(young.growth, 3), round(old.growth, 3), round(young.log_sd, 3), round(old.log_sd, 4)
     (0.022, 0.096, 0.026, 0.0056)
     """
     units = np.asarray(units_per_day, dtype=float)
-    time = np.flatnonzero(units > 0)
-    count = len(time)
+    known = np.flatnonzero(units > 0)
+    count = len(known)
     if count < MIN_GROWTH_MONTHS:
         return Trend(np.nan, count, np.nan, np.nan)
-    logs = np.log(units[time])
+    logs = np.log(units[known])
+    time = known if centre is None else np.asarray(centre, dtype=float)[known]
     slope, level = np.polyfit(time, logs, 1)
     rest = logs - slope * time - level
     squares = float(rest @ rest)

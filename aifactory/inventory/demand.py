@@ -9,6 +9,7 @@ from aifactory.demand.lengths import length_correlation
 from aifactory.demand.level_step import trend_about_a_step
 from aifactory.demand.profile import hours_of_month, job_end, profile_series, running_accelerators
 from aifactory.demand.shapes import minute_dispersion, second_dispersion
+from aifactory.demand.weekday_mix import average_days, weekday_factors
 from aifactory.inputs.aggregate.cube import probed_second
 from aifactory.inputs.workspace import Workspace
 from aifactory.units import SECONDS_PER_HOUR
@@ -19,6 +20,8 @@ PAIR = ["use_case_id", "region"]
 YEARS_FOR_A_YEAR = 3
 #: A month with fewer observed days says nothing about a trend.
 MIN_DAYS = 7
+DAY_MINUTES, DAYS_PER_MONTH = 1440, 365.25 / 12
+EPOCH, NO_DAYS = pd.Timestamp("1970-01-01", tz="UTC"), pd.Series(dtype="float64")
 #: Columns of a profile without demand that later stages read.
 EMPTY_PROFILE = {
     **dict.fromkeys([*PAIR, "workload_class", "service_unit"], "str"),
@@ -115,7 +118,7 @@ def profile_demand(ws: Workspace, windows: pd.DataFrame, monthly: pd.DataFrame) 
     spans = windows.assign(end=ends).groupby(PAIR).agg(first=("window_start_utc", "min"), last=("end", "max"))
     hours, prior = hours_of_month(ws.period), ws.plan.value("unknown_growth_sd")
     training = set(ws.table("use_cases").query("service_unit == 'accelerator_hour'")["use_case_id"])
-    rows = []
+    rows, by_day = [], _units_by_day(windows, ws.period)
     for (use_case, region), group in month.groupby(PAIR):
         minutes = int(group["window_minutes"].iloc[0])
         series = group.set_index("window_start_utc")["service_units"].resample(f"{minutes}min").sum()
@@ -123,7 +126,10 @@ def profile_demand(ws: Workspace, windows: pd.DataFrame, monthly: pd.DataFrame) 
         if use_case in training:  # a job table is a log: hours without a job are idle, not unobserved
             series, last = series.reindex(hours, fill_value=0.0), max(last, hours[-1] + pd.Timedelta(hours=1))
         found = profile_series(series, minutes, may_idle=use_case in training)
-        trend = trend_about_a_step(_daily_levels(monthly, use_case, region, ws.period, first, last), prior)
+        days = by_day.get((use_case, region), NO_DAYS)
+        factors = weekday_factors(days.to_numpy(), days.index[0].day_of_week if len(days) else 0)
+        levels, centre = _daily_levels(monthly, use_case, region, ws.period, first, last, factors)
+        trend = trend_about_a_step(levels, prior, centre=centre)
         rows.append(
             {
                 "use_case_id": use_case,
@@ -189,16 +195,38 @@ def class_peaks(ws: Workspace, windows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _daily_levels(
-    monthly: pd.DataFrame, use_case: str, region: str, period: str, first: pd.Timestamp, last: pd.Timestamp
-) -> np.ndarray:
-    """Units per observed day of each month up to the period; NaN where less than a week was observed."""
+    monthly: pd.DataFrame, use_case: str, region: str, period: str, first: pd.Timestamp, last: pd.Timestamp, factors: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """Units per average day of the week of each month up to the period, and the middle of what was observed of it, in months.
+
+    NaN where less than a week was observed. `factors` are those of `demand.weekday_mix.weekday_factors`.
+    """
     mine = monthly[(monthly["use_case_id"] == use_case) & (monthly["region"] == region) & (monthly["month"] <= period)]
     months = pd.period_range(mine["month"].min(), period, freq="M")
-    start = np.maximum(months.start_time.tz_localize("UTC"), first)
-    end = np.minimum((months + 1).start_time.tz_localize("UTC"), last)
-    days = ((end - start) / pd.Timedelta(days=1)).to_numpy()
+    start = _days(np.maximum(months.start_time.tz_localize("UTC"), first))
+    end = _days(np.minimum((months + 1).start_time.tz_localize("UTC"), last))
+    known = end - start >= MIN_DAYS
+    days = np.where(known, average_days(start, end, factors), 1.0)
     units = mine.set_index("month")["units"].reindex(months.astype(str), fill_value=0.0).to_numpy()
-    return np.where(days >= MIN_DAYS, units / np.where(days > 0, days, 1.0), np.nan)
+    return np.where(known, units / days, np.nan), (start + end) / 2 / DAYS_PER_MONTH
+
+
+def _days(moments: pd.DatetimeIndex) -> np.ndarray:
+    """Days since 1970-01-01."""
+    return ((moments - EPOCH) / pd.Timedelta(days=1)).to_numpy(dtype=float)
+
+
+def _units_by_day(windows: pd.DataFrame, period: str) -> dict[tuple[str, str], pd.Series]:
+    """Units of each whole day of each use case and region up to the period; none where windows are longer than a day."""
+    end = pd.Timestamp(f"{period}-01", tz="UTC") + pd.DateOffset(months=1)
+    past = windows[(windows["window_start_utc"] < end) & (windows["window_minutes"] <= DAY_MINUTES)]
+    day = past["window_start_utc"].dt.floor("D")
+    sums = past.groupby([*PAIR, day])["service_units"].sum()
+    found = {}
+    for pair, mine in sums.groupby(level=PAIR):
+        series = mine.droplevel(PAIR).asfreq("D", fill_value=0.0)
+        found[pair] = series.iloc[1:-1]  # the first and the last may be seen in part
+    return found
 
 
 def _with_shares(profile: pd.DataFrame, month: pd.DataFrame) -> pd.DataFrame:

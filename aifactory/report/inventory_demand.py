@@ -130,7 +130,7 @@ def table_profile(ws: Workspace, inv: Inventory) -> Block:
     for name in ("dispersion_second", "dispersion_minute", "length_correlation"):
         if inv.demand_profile[name].isna().all():
             del columns[name]
-    note = "A peak is of the smallest window (of, min) with ten units on average. Bursts are the variance of requests over their mean, of minutes within their hours and of the hours of the month: 1 if every request came alone. Training counts hours of the reference accelerator. Growth is what the doubt of a short history leaves of the slope."
+    note = "A peak is of the smallest window (of, min) with ten units on average. Bursts are the variance of requests over their mean, of minutes within their hours and of the hours of the month: 1 if every request came alone. Training counts hours of the reference accelerator. Growth is what the doubt of a short history leaves of the slope, between months made alike in their days of the week."
     if "dispersion_second" in columns:
         note += " Of seconds, within their minutes."
     if "length_correlation" in columns:

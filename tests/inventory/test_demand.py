@@ -237,6 +237,31 @@ def test_steady_demand_counted_by_the_day_does_not_grow(mini_ws):
     assert growth_of(steady(mini_ws, 1440)) == (pytest.approx(0.0, abs=1e-9), 10)
 
 
+@pytest.mark.parametrize("first", ["2026-01-01", "2026-05-22", "2026-05-16"])
+def test_weekends_of_a_part_of_a_month_are_no_trend(mini_ws, first):
+    # an eighth at weekends, from any day on; mean units per day would grow by 1.0 % a month from May 22 on
+    ws = steady(mini_ws, 60)
+    windows = ws.table("demand_windows")
+    windows = windows[windows["window_start_utc"] >= pd.Timestamp(first, tz="UTC")]
+    load = np.where(windows["window_start_utc"].dt.day_of_week < 5, 8.0, 1.0)
+    growth = growth_of(with_table(ws, "demand_windows", windows.assign(service_units=load)))[0]
+    assert growth == pytest.approx(0.0, abs=1e-9)
+
+
+def test_growth_from_days_that_grow_is_that_of_the_days(mini_ws):
+    # five months and ten days of 5 % a month, weekends at a third: what the prior leaves of the true slope
+    ws = steady(mini_ws, 1440)
+    windows = ws.table("demand_windows")
+    windows = windows[windows["window_start_utc"] >= pd.Timestamp("2026-05-22", tz="UTC")]
+    rest = np.where(windows["window_start_utc"].dt.day_of_week < 5, 1.0, 1 / 3)
+    units = 1e4 * rest * 1.05 ** (np.arange(len(windows)) / (365.25 / 12))
+    growth, months = growth_of(with_table(ws, "demand_windows", windows.assign(service_units=units)))
+    centre = np.array([5.0, 25.0, 55.5, 86.5, 117.0, 147.5]) / (365.25 / 12)  # May 22-31, June ... October
+    doubt = 4 * 0.15**2 / (6 - 2 + 4) / np.square(centre - centre.mean()).sum()
+    kept = 0.03**2 / (0.03**2 + doubt)
+    assert (growth, months) == (pytest.approx(np.expm1(np.log(1.05) * kept), abs=1e-4), 6)
+
+
 def test_a_month_with_less_than_a_week_is_no_month_of_a_trend(sample_ws):
     windows = demand.all_windows(sample_ws).query("use_case_id == 'faq-bot'")
     ws = with_table(sample_ws, "jobs", sample_ws.table("jobs").iloc[:0])
