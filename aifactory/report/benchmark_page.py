@@ -122,7 +122,7 @@ def _kpis(bench: Benchmark) -> list[Kpi]:
         )
     ages = bench.capacity["price_as_of"].dropna()
     if len(ages):
-        kpis.append(Kpi("Oldest price used", as_of_range([ages.min()]), f"newest {as_of_range([ages.max()])}"))
+        kpis.append(Kpi("Oldest price in a cost", as_of_range([ages.min()]), f"newest {as_of_range([ages.max()])}"))
     return kpis
 
 

@@ -188,7 +188,7 @@ def provenance(ws: Workspace) -> Block:
     }
     caption = f"Files behind the report of {month_name(ws.period)}"
     facts = {"source": "workspace and catalogue", "as_of": ws.as_of, "max_rows": 60}
-    note = price_age_of(ws.table("prices"), ws.plan, ws.as_of).sentence
+    note = price_age_of(ws.table("prices"), ws.plan, ws.as_of).sentence_of("Prices of the candidates")
     return table(frame, caption=caption, columns=columns, note=note, **facts)
 
 

@@ -127,7 +127,7 @@ def silence_warnings(ws: Workspace) -> list[str]:
 def price_warnings(ws: Workspace) -> list[str]:
     """Age of the prices of the plan's candidates for the head of a page that stands on them; empty without prices."""
     age = price_age_of(ws.table("prices"), ws.plan, ws.as_of)
-    return [age.sentence] if age.count else []
+    return [age.sentence_of("Prices of the candidates")] if age.count else []
 
 
 def hosted_price_warnings(ws: Workspace) -> list[str]:
