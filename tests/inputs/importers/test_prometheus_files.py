@@ -430,6 +430,33 @@ def test_the_windows_reach_the_workspace(hour, mini):
     assert load_workspace(mini).table("demand_windows")["requests"].sum() == 42
 
 
+def test_two_months_that_share_their_midnight_follow_each_other(mini, tmp_path):
+    """Range queries include both ends: the sample of the next midnight closes a day and begins no window."""
+    (mini / "demand_windows.csv").unlink()
+    (mini / "pools.csv").unlink(missing_ok=True)
+    labels = {"model_name": "m", "region": "eu", "pod": "a"}
+    device = {"UUID": "GPU-1", "modelName": "NVIDIA L4", "pool": "p", "region": "eu"}
+    target = Target(today=TODAY, use_cases={"m": "chat"}, purchase_options={"p": "on_demand"})
+    for day in (2, 3):
+        start = int(pd.Timestamp(f"2026-11-{day:02d}", tz="UTC").timestamp())
+        steps = [start + 3600 * hour for hour in range(25)]
+        served = (labels, [[at, str(24 * 7 * (day - 2) + 7 * hour)] for hour, at in enumerate(steps)])
+        used = (device, [[at, str(10 * day)] for at in steps])
+        (tmp_path / str(day)).mkdir()
+        folder = folder_of(
+            tmp_path / str(day),
+            ok=("vllm:request_success_total", 3600, answer(served)),
+            used=("DCGM_FI_DEV_GPU_UTIL", 3600, answer(used)),
+        )
+        report = import_files("telemetry", [folder], mini, target)[0]
+        assert not any("without a sample" in item["text"] for item in report["warnings"])
+    workspace = load_workspace(mini, "2026-11")
+    assert workspace.table("demand_windows")["requests"].tolist() == [7] * 48
+    pools = workspace.table("pools")
+    assert len(pools) == 48 and pools["window_start_utc"].is_unique
+    assert pools["utilization"].to_numpy() == pytest.approx([0.2] * 24 + [0.3] * 24)
+
+
 def test_buckets_reach_the_workspace_by_day_with_bounds_in_milliseconds(mini, tmp_path):
     """Two days of vLLM: 10 requests each, 8 within 0.1 s and 2 above; the second day 4 and 6."""
     start = int(pd.Timestamp("2026-11-02", tz="UTC").timestamp())

@@ -15,6 +15,7 @@ from aifactory.inputs.importers.telemetry.prometheus.answers import Series, pars
 from aifactory.inputs.importers.telemetry.prometheus.assemble import (
     ABORTED,
     COUNTED,
+    DAY_S,
     Key,
     Month,
     assemble,
@@ -228,7 +229,10 @@ def _window_rows(series: Series, canonical: str, seconds: int, named: dict[str, 
 
 
 def _samples(raw: dict[str, list[Series]], counted: pd.DataFrame, minutes: int) -> Samples:
-    """Raw answers as the samples of a period of whole windows."""
+    """Raw answers as the samples of a period of whole windows.
+
+    A range query of a month ends with the sample of the next midnight: it closes the last window and opens none.
+    """
     table, seconds = metric_table(), minutes * 60
     counters = [metric for metric in raw if table["kind"][metric] != "gauge"]
     told = counters or ([] if len(counted) else list(raw))  # means of gauges begin half a step before the period
@@ -237,7 +241,9 @@ def _samples(raw: dict[str, list[Series]], counted: pd.DataFrame, minutes: int) 
     if len(counted):
         stamps = counted["window_start_utc"].astype("int64") // 10**6
         edges += [float(stamps.min()), float(stamps.max()) + seconds - 1]
-    start, end = np.floor(min(edges) / seconds) * seconds, np.ceil((max(edges) + 1) / seconds) * seconds
+    start, last = np.floor(min(edges) / seconds) * seconds, max(edges)
+    closed = last % DAY_S == 0 and last > start
+    end = last if closed else np.ceil((last + 1) / seconds) * seconds
     found = Samples(start, end)
     for metric, series in raw.items():
         apart = [np.diff(one.times) for one in series if len(one.times) > 1]
