@@ -476,6 +476,12 @@ def test_a_bad_inventory_reads_as_text_goes_out_as_text_and_comes_back(shared_di
         ("Monthly calls (k)", "stated_units_per_month", 1e3),
         ("TTFT target (s)", "slo_p95_ttft_ms", 1000),
         ("p95 e2e ms", "slo_p95_e2e_ms", 1),
+        ("Value per unit (USD)", "value_usd_per_unit", 1),
+        ("Saving per 1 request, k$", "value_usd_per_unit", 1000),
+        ("Attribution (%)", "attribution_share", 0.01),
+        ("Attribution share", "attribution_share", 1),
+        ("Max. failure rate (%)", "slo_max_failure_rate", 0.01),
+        ("Acceptable error share", "slo_max_failure_rate", 1),
     ],
 )
 def test_thousands_periods_and_units_of_a_header_count(header, field, factor):
@@ -491,10 +497,30 @@ def test_thousands_periods_and_units_of_a_header_count(header, field, factor):
         ("Annual budget (USD)", "is a budget, not a cost"),
         ("Token volume per month", "counts tokens, not service units"),
         ("Peak requests per day", "is a peak, not a sum"),
+        ("Value per call (EUR)", "is not in USD; currencies are never converted without a rate"),
+        ("Value per unit", "names no currency"),
+        ("Value in USD per unit and year", "is a value per period, not per service unit"),
+        ("Attribution", "names no unit (%, share)"),
+        ("Max. failure rate", "names no unit (%, share)"),
     ],
 )
 def test_what_only_looks_like_a_needed_quantity_is_not_used(header, why):
     assert quantity_of(header).why_not == why
+
+
+def test_percent_becomes_a_share_unless_the_cells_are_shares_already(tmp_path):
+    found = read(tmp_path, "Name,Team,Attribution (%)\nA,x,50\nB,x,0.5\n").frame
+    assert found["attribution_share"].tolist() == ["0.5", "0.005"]
+    doubtful = read(tmp_path, "Name,Team,Attribution (%)\nA,x,0.5\nB,x,0.4\n")
+    assert "attribution_share" not in doubtful.frame
+    assert any("percent or shares?" in text for text in doubtful.assumed)
+
+
+def test_rows_of_totals_are_no_use_cases(tmp_path):
+    found = read(tmp_path, "ID,Name,Team\n1,Total care bot,x\n2,B,x\nTotal: 2 use cases,,\n,,\nSum,,7\n")
+    assert found.frame["name"].tolist() == ["Total care bot", "B"]
+    assert found.left_out["rows of totals"] == 2
+    assert found.rows_read == len(found.frame) + sum(found.left_out.values())
 
 
 #: Headers of public registers and companies, by their own documentation: ours -> theirs.

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from glob import glob
 from pathlib import Path
 
 import pandas as pd
@@ -71,8 +72,8 @@ def log_files(sources: list[Path | str]) -> list[Path]:
     for path in sources:
         if path.is_dir():
             found += sorted(item for item in path.rglob("*") if item.is_file() and item.name.endswith(_LOGS))
-        elif "*" in path.name:
-            found += sorted(item for item in path.parent.glob(path.name) if item.is_file())
+        elif "*" in str(path):
+            found += sorted(Path(item) for item in glob(str(path), recursive=True) if Path(item).is_file())
         else:
             found.append(path)
     return found
@@ -82,7 +83,7 @@ def is_large(sources: list[Path | str]) -> bool:
     """Whether these are request logs too long to be kept as rows: a folder, a pattern, or many rows together."""
     if not all(isinstance(path, Path) for path in sources):
         return False
-    if any("*" in path.name or (path.is_dir() and _holds_logs(path)) for path in sources):
+    if any("*" in str(path) or (path.is_dir() and _holds_logs(path)) for path in sources):
         return True
     if not all(path.is_file() for path in sources):
         return False
@@ -157,7 +158,9 @@ def _files(sources: list[Path], engine: str) -> list[Path]:
     files = log_files(sources)
     missing = next((path for path in files if not path.is_file()), None)
     if missing or not files:
-        raise InputError.at(str((missing or sources[0]).name), "no such file, or a folder without CSV or Parquet files")
+        absent = missing or sources[0]
+        rule = "no such file, or a folder without CSV or Parquet files"
+        raise InputError.at(absent.name, rule, value=str(absent))
     return files
 
 

@@ -11,7 +11,7 @@ import yaml
 from aifactory.errors import InputError
 from aifactory.inputs.contracts import load_contract
 from aifactory.inputs.importers.use_cases.organisation import guess_units
-from aifactory.inputs.importers.use_cases.quantities import months, number, quantity_of
+from aifactory.inputs.importers.use_cases.quantities import PER_CENT, months, number, quantity_of
 from aifactory.inputs.importers.use_cases.words import header_score, known_value, vocabulary
 from aifactory.inputs.plan import read_yaml
 from aifactory.inputs.spreadsheet import Sheet
@@ -104,10 +104,10 @@ def _guesses(frame: pd.DataFrame) -> list[Guess]:
                 guesses.append(_checked(Guess(item.name, header, score), known))
         counted = quantity_of(header)
         if counted and header not in contract.columns:
-            numeric = (
-                known.map(lambda text: number(text, decimal_comma=False) is not None).mean() if len(known) else 0.0
-            )
-            why = counted.why_not or ("" if numeric >= 0.5 else "holds few numbers")
+            numbers = known.map(lambda text: number(text, decimal_comma=False)).dropna().astype("float64")
+            why = counted.why_not or ("" if len(numbers) and len(numbers) >= 0.5 * len(known) else "holds few numbers")
+            if not why and counted.factor == PER_CENT and numbers.max() <= 1:
+                why = "names percent and holds nothing above 1: percent or shares?"
             guesses.append(Guess(counted.field, header, 0.85 if not why else 0.5, counted.factor, why))
     return guesses
 

@@ -41,7 +41,12 @@ LATENCIES = {"latency", "ttft", "tpot", "e2e"}
 TARGETS = {"target", "slo", "sla", "max", "maximum", "limit", "required", "requirement", "objective", "p95"}
 #: Words that make a latency something else than a 95th percentile to be kept.
 NO_TARGETS = {"p50", "p90", "p99", "median", "average", "avg", "mean", "actual", "current", "measured", "observed"}
+VALUES = {"value", "benefit", "revenue", "saving"}
+FAILURES = {"failure", "error", "failed"}
+SHARES = {"share", "fraction", "ratio"}
+PERCENT = re.compile(r"%|\b(percent|percentage|pct)\b")
 MILLISECONDS = {"ms": 1.0, "msec": 1.0, "millisecond": 1.0, "s": 1_000.0, "sec": 1_000.0, "second": 1_000.0}
+PER_CENT = 0.01
 MONTH_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 #: Day numbers of spreadsheets: 1 January 1985 to 31 December 2069.
 FIRST_DAY_NUMBER, LAST_DAY_NUMBER = 31_048, 62_093
@@ -66,6 +71,8 @@ def quantity_of(header: str) -> Quantity | None:
 
     >>> quantity_of("Requests per day").factor, quantity_of("Latency target (s)")
     (30.416666666666668, Quantity(field='slo_p95_e2e_ms', factor=1000.0, why_not=''))
+    >>> quantity_of("Attribution (%)").factor, quantity_of("Value per request in EUR").why_not
+    (0.01, 'is not in USD; currencies are never converted without a rate')
     >>> quantity_of("Annual cost").why_not
     'names no currency'
     """
@@ -75,6 +82,12 @@ def quantity_of(header: str) -> Quantity | None:
     period = next((PER_MONTH[word] for word in PER_MONTH if word in words), None)
     if words & COSTS and not words & {"center", "centre", "code", "owner", "saving", "savings", "estimated saving"}:
         return Quantity("stated_usd_per_month", scale * (period or 1.0), _why_no_cost(text, period))
+    if words & VALUES and "per" in words and words & VOLUMES:
+        return Quantity("value_usd_per_unit", scale, _why_no_value(text, period))
+    if "attribution" in words:
+        return _share("attribution_share", text, words)
+    if words & FAILURES and words & (TARGETS | {"acceptable", "allowed", "highest"}):
+        return _share("slo_max_failure_rate", text, words)
     if words & LATENCIES or {"response", "time"} <= words or {"time", "first", "token"} <= words:
         return _latency(words)
     if words & VOLUMES and (period is not None or "volume" in words):
@@ -97,6 +110,20 @@ def _why_no_cost(text: str, period: float | None) -> str:
     if not DOLLARS.search(text):
         return "names no currency"
     return "" if period else "names no period (per month, per year)"
+
+
+def _why_no_value(text: str, period: float | None) -> str:
+    if OTHER_MONEY.search(text):
+        return "is not in USD; currencies are never converted without a rate"
+    if not DOLLARS.search(text):
+        return "names no currency"
+    return "is a value per period, not per service unit" if period else ""
+
+
+def _share(field: str, text: str, words: set[str]) -> Quantity:
+    if PERCENT.search(text):
+        return Quantity(field, PER_CENT)
+    return Quantity(field, 1.0, "" if words & SHARES else "names no unit (%, share)")
 
 
 def _latency(words: set[str]) -> Quantity:

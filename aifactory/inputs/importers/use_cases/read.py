@@ -22,6 +22,7 @@ HASH_LENGTH = 6
 MAX_NAMED = 20
 #: Longer than this, a value is a text and is counted instead of shown.
 MAX_SHOWN = 120
+_TOTAL = re.compile(r"(?:grand |sub-?)?(?:total|sum)s?\b", re.IGNORECASE)
 _UNITS = ("business_unit", "team", "owner_role")
 _MISSING = frozenset(
     plain(text) for text in (*load_contract("use_case_candidates").missing_values, "-", "tbd", "unknown")
@@ -66,6 +67,7 @@ def read_use_cases(path: Path, today: pd.Timestamp, mapping: Mapping | None = No
         path.name, f"use cases, {'XLSX' if sheet.name else 'CSV'}", pd.DataFrame(), chosen, len(sheet.frame) + sum(sheet.left_out.values()),
         dict(sheet.left_out), [*sheet.notes, *others],
     )  # fmt: skip
+    _leave_out_totals(sheet, chosen, result)
     if mapping is None:
         result.assumed = _assumed(chosen)
     result.frame = _Reader(sheet, chosen, result, today).frame()
@@ -94,6 +96,17 @@ def _choose(sheets: list[Sheet], mapping: Mapping | None) -> tuple[Sheet, Mappin
             sheet.place, "the mapping names a column that is not there.", value=absent, choices=list(sheet.frame)
         )
     return sheet, mapping
+
+
+def _leave_out_totals(sheet: Sheet, mapping: Mapping, result: UseCases) -> None:
+    """Drop rows below or between use cases that hold sums: no name, and their first filled cell says total."""
+    first = sheet.frame.apply(lambda row: next((cell.strip() for cell in row if cell.strip()), ""), axis="columns")
+    name = mapping.columns.get("name")
+    unnamed = sheet.frame[name].str.strip() == "" if name else pd.Series(data=True, index=sheet.frame.index)
+    total = first.str.match(_TOTAL) & (unnamed | (sheet.frame.map(str.strip) != "").sum(axis="columns").eq(1))
+    if total.any():
+        result.left_out["rows of totals"] = int(total.sum())
+        sheet.frame = sheet.frame[~total]
 
 
 def _assumed(mapping: Mapping) -> list[str]:
