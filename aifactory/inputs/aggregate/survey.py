@@ -161,7 +161,7 @@ def survey(source: Source, reading: Reading, between_us: tuple[int, int], status
     """
     raw = source.whole
     _refuse_types(source, raw, reading)
-    statuses = _statuses(source, raw, reading, status_of)
+    statuses = known_statuses(source, raw, reading, status_of)
     failed = [word for word, status in statuses.items() if status != "ok"]
     found = fetched(raw.agg(**_measures(raw, reading, between_us, failed))).iloc[0]
     if not found["rows"]:
@@ -266,7 +266,7 @@ def _refuse_cells(source: Source, reading: Reading, found: pd.Series, failed: li
         _refuse(source, theirs, rule, int(found["naive"]), lambda raw: raw[theirs].re_search(_NAIVE))
 
 
-def _statuses(source: Source, raw: ir.Table, reading: Reading, status_of: object) -> dict[str, str]:
+def known_statuses(source: Source, raw: ir.Table, reading: Reading, status_of: object) -> dict[str, str]:
     """What each word for an outcome means."""
     if "status" not in reading.columns:
         return {}

@@ -28,6 +28,8 @@ from aifactory.inputs.importers.use_cases.command import Answers, import_use_cas
 from aifactory.inputs.months import month_of
 from aifactory.inputs.parts import PARTED
 from aifactory.inputs.plan import load_plan, read_yaml
+from aifactory.inputs.tables import read_text
+from aifactory.inputs.workspace import table_file
 
 MAPPED = ("columns", "use_cases", "regions", "labels", "pools", "accelerators", "purchase_options")
 #: Kinds whose files may lack names that a workspace needs.
@@ -206,6 +208,7 @@ def _large(sources: list[Path], into: Path | None, target: Target, *, replace: b
         region=unnamed_target(target, "telemetry").region,
         use_cases=target.use_cases,
         columns=target.columns,
+        sessions=_counted_by_session(into),
         engine=target.engine,
     )
     report = {"source": log.source} | large_report(log)
@@ -216,6 +219,15 @@ def _large(sources: list[Path], into: Path | None, target: Target, *, replace: b
     if into is not None:
         report["written"] = add_aggregates(into, log.aggregates, replace=replace)
     return report
+
+
+def _counted_by_session(into: Path | None) -> list[str]:
+    """Use cases of the workspace whose service unit is the session."""
+    path = None if into is None else table_file(into, "use_cases")
+    if path is None:
+        return []
+    cases, _ = read_text(path)
+    return [] if "service_unit" not in cases else cases.loc[cases["service_unit"] == "session", "use_case_id"].tolist()
 
 
 def _trace(path: Path, target: Target) -> Read:

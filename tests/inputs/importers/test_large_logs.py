@@ -14,7 +14,7 @@ from aifactory.errors import InputError
 from aifactory.inputs.check import check_workspace
 from aifactory.inputs.importers.command import Target, import_files
 from aifactory.inputs.importers.telemetry import large
-from aifactory.inputs.telemetry import aggregate_requests, conform
+from aifactory.inputs.telemetry import aggregate_requests, conform, with_sessions_counted
 from aifactory.inputs.tenants import aggregate_tenants
 from aifactory.inputs.workspace import load_workspace
 
@@ -150,6 +150,30 @@ def test_months_are_added_and_earlier_days_stay_untouched(empty, tmp_path):
     pd.testing.assert_frame_equal(mine, histograms.sort_values(key, ignore_index=True))
     assert loaded.sources.set_index("table").loc["demand_windows", "rows"] == len(windows)
     assert "demand_windows" in set(check_workspace(empty).summary["file"])
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv"])
+def test_sessions_are_counted_as_they_are_from_rows(empty, tmp_path, suffix):
+    """Of a use case that counts sessions the first successful request is the unit, whichever road the log takes."""
+    path = empty / "use_cases.csv"
+    path.write_text(path.read_text().replace("Llama-3.1-8B,request", "Llama-3.1-8B,session"))
+    cases = pd.DataFrame({"use_case_id": ["chat", "images"], "service_unit": ["session", "image"]})
+    frame = log(days=2, rows=2_000)
+    numbers = np.random.default_rng(3).integers(0, 300, len(frame))
+    frame["session_id"] = [None if number > 280 else f"s{number}" for number in numbers]
+    words = {"200": "ok", "503": "error", "499": "cancelled"}
+    rows = with_sessions_counted(frame.assign(status=frame["status"].map(words), service_units=np.nan), cases)
+    units = rows["service_units"].fillna(1.0).where(rows["status"] == "ok", 0.0)
+    due = units.groupby([rows["timestamp_utc"].dt.floor("min"), rows["use_case_id"], rows["region"]]).sum()
+    source = split(frame, tmp_path / "log", suffix=suffix)
+    report = imported([source], empty, engine="" if suffix == ".parquet" else "duckdb")
+    stored = load_workspace(empty, "2026-10")
+    found = stored.table("demand_windows").set_index(["window_start_utc", "use_case_id", "region"])["service_units"]
+    assert found.sort_index().tolist() == due.tolist()
+    tenants = stored.table("tenant_usage").groupby("use_case_id")["service_units"].sum()
+    named = rows["tenant"].notna()
+    assert tenants["chat"] == units[named & (rows["use_case_id"] == "chat")].sum()
+    assert any("chat counts sessions" in item["text"] for item in report["warnings"])
 
 
 def test_a_day_is_not_counted_twice(empty, tmp_path):

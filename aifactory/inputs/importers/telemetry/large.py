@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from glob import glob
 from pathlib import Path
 
 import pandas as pd
@@ -23,7 +22,15 @@ from aifactory.inputs.aggregate.engine import (
     open_files,
     stage,
 )
-from aifactory.inputs.aggregate.survey import Reading, Survey, once_each, repeated_ids, survey
+from aifactory.inputs.aggregate.sessions import session_counts, with_sessions
+from aifactory.inputs.aggregate.survey import (
+    Reading,
+    Survey,
+    known_statuses,
+    once_each,
+    repeated_ids,
+    survey,
+)
 from aifactory.inputs.aggregate.tables import KEYS, Aggregates, aggregate, fetched, kept_apart
 from aifactory.inputs.contracts import load_contract
 from aifactory.inputs.importers.telemetry import litellm, rows
@@ -73,7 +80,8 @@ def log_files(sources: list[Path | str]) -> list[Path]:
         if path.is_dir():
             found += sorted(item for item in path.rglob("*") if item.is_file() and item.name.endswith(_LOGS))
         elif "*" in str(path):
-            found += sorted(Path(item) for item in glob(str(path), recursive=True) if Path(item).is_file())
+            root = Path(path.anchor)
+            found += sorted(item for item in root.glob(str(path.relative_to(root))) if item.is_file())
         else:
             found.append(path)
     return found
@@ -118,7 +126,8 @@ def _is_proxy_log(path: Path) -> bool:
 
 def read_large(
     sources: list[Path], today: pd.Timestamp, *, region: str = "", use_cases: Mapping[str, str] | None = None,
-    columns: Mapping[str, str] | None = None, engine: str = "", memory_limit: str = "", threads: int = 0,
+    columns: Mapping[str, str] | None = None, sessions: Collection[str] = (), engine: str = "", memory_limit: str = "",
+    threads: int = 0,
 ) -> LargeLog:  # fmt: skip
     """Check and aggregate request logs of any size.
 
@@ -127,6 +136,7 @@ def read_large(
     sources : files, folders or patterns; with `engine` the name of one table.
     today : day of import; rows after it are left out and counted.
     region, use_cases, columns : as for `read_telemetry`.
+    sessions : use cases whose service unit is the session.
     engine : where the table lies, as Ibis names it; empty for files read by DuckDB in this process.
     memory_limit, threads : DuckDB's own, such as `2GB`; by default 1 GB and every core.
     """
@@ -144,7 +154,25 @@ def read_large(
         with _opened(sources, files, engine, memory_limit, threads) as source:
             log = _count_in_engine(source, reading(source.name, list(source.whole.columns)), times)
     log.warnings.extend(_odd_units(log))
+    if sessions and "session_id" in log.survey.reading.columns:
+        with _opened(sources, files, engine, memory_limit, threads) as source:
+            log = _sessions_counted(log, source, sessions)
     return log
+
+
+def _sessions_counted(log: LargeLog, source: Source, use_cases: Collection[str]) -> LargeLog:
+    """The log with a unit for each session of these use cases; a session that began before the log counts in it again."""
+    reading = log.survey.reading
+    known = known_statuses(source, source.whole, reading, rows.status_of)
+    reading = replace(reading, statuses={word: status for word, status in known.items() if word != status})
+    if log.repeated:
+        source = once_each(source, reading)
+    counts = session_counts(reading.rows(source.whole), use_cases)
+    for name, held in counts.groupby("use_case_id"):
+        begun, served = int(held["begun"].sum()), int(held["served"].sum())
+        text = f"{name} counts sessions: {begun:,} of them from {served:,} successful requests; one that another delivery holds a part of counts in both"
+        log.warnings.append((text, served))
+    return replace(log, aggregates=with_sessions(log.aggregates, counts))
 
 
 def _files(sources: list[Path], engine: str) -> list[Path]:
