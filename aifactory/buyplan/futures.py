@@ -166,14 +166,8 @@ def problem_over(case: Case, wanted: np.ndarray, load: Load | None = None) -> Pr
         platform_names=tuple(f"{pool.accelerator_id} in {pool.region}" for pool in streams.pools.itertuples()),
         month_names=tuple(streams.months[1:]),
     )
-    return replace(
-        problem,
-        **_capital(case),
-        **_power(case, problem),
-        **_space(case, problem),
-        **_payments(case, problem),
-        **_vendors(case),
-    )
+    sites = _power(case, problem) | _space(case, problem)  # both name the sites, in the same way
+    return replace(problem, **_capital(case), **sites, **_payments(case, problem), **_vendors(case))
 
 
 def launch_order_months(case: Case, options: tuple[Option, ...]) -> set[int]:

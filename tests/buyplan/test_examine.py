@@ -158,3 +158,22 @@ def test_room_for_servers_binds_and_has_its_price(tiny):
     row = limit_values(chosen).set_index("limit").loc["Space of own hardware, Europe"]
     assert (row["used"], row["most"], row["unit"]) == (2.0, 2.0, "servers") and row["binds"] and row["price_usd"] > 0
     assert chosen.best.nodes.sum() == 1.0 and chosen.conflict == ""
+
+
+def test_a_site_may_limit_power_and_room_at_once(tiny):
+    """Room for five servers and power for one and a half: the power holds the purchases, and both limits are told."""
+    hardware = {"purchase_option": "purchase", "usd_per_accelerator": 20_000.0, "region": "*", "provider": "vendor",
+                "lead_time_weeks": 4.0}  # fmt: skip
+    plan, prices = make_plan(36), make_prices(hardware, drop=["reserved_1y"])
+    free = tiny(plan=plan, prices=prices)
+    free = choose_orders(free, paths_of(free, 5, 0.0))
+    node_kw = float((free.problem.kw * free.problem.node_size).max())
+    limits = {"power_limit_kw": 1.5 * node_kw, "space_limit_servers": 5.0}
+    both = plan.model_copy(update={"regions": [plan.regions[0].model_copy(update=limits)]})
+    chosen = tiny(plan=both, prices=prices)
+    chosen = choose_orders(chosen, paths_of(chosen, 5, 0.0))
+    rows = limit_values(chosen).set_index("limit")
+    power, room = rows.loc["Power of own hardware, Europe"], rows.loc["Space of own hardware, Europe"]
+    assert free.best.nodes.sum() > 1.0 == chosen.best.nodes.sum()
+    assert power["used"] == pytest.approx(node_kw) and power["used"] <= power["most"] == pytest.approx(1.5 * node_kw)
+    assert (room["used"], room["most"]) == (1.0, 5.0)
