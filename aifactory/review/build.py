@@ -187,15 +187,17 @@ def judge(rails: pd.DataFrame, triggers: pd.DataFrame, steps: pd.DataFrame | Non
     released, coming = int((states == "fired").sum()), int((states == "approaching").sum())
     fired, near = (int((triggers["state"] == state).sum()) for state in ("fired", "approaching"))
     if fired or released or len(hard):
-        parts = [f"{_released(steps)} of the approved plan released by demand, no decision yet"] if released else []
+        parts = [f"{_released(steps)} wait{'s' * (released == 1)} for a decision"] if released else []
         parts += [_count(fired, "capacity trigger") + " fired"] if fired else []
         parts += [_count(len(hard), "guardrail") + " broken"] if len(hard) else []
-        return ACT, _and(parts) + (f", and {_count(idle, 'pool')} below the utilisation floor" if idle else "")
+        parts += [_count(idle, "pool") + " below the utilisation floor"] if idle else []
+        return ACT, "; ".join(parts)
     soft = rails[rails["state"] != guardrails.OK]
     if near or coming or len(soft):
         parts = [f"{_count(coming, 'step')} of the approved plan near"] if coming else []
-        parts += [f"{_count(near, 'trigger')} within {guardrails.APPROACHING_MONTHS:.0f} months"]
-        return WATCH, ", ".join([*parts, f"{_count(len(soft), 'guardrail')} near or below the mark"])
+        parts += [f"{_count(near, 'trigger')} within {guardrails.APPROACHING_MONTHS:.0f} months"] if near else []
+        parts += [f"{_count(len(soft), 'guardrail')} near or below the mark"] if len(soft) else []
+        return WATCH, ", ".join(parts)
     return ON_PLAN, "every guardrail holds and no trigger is near"
 
 
@@ -216,7 +218,8 @@ def _released(steps: pd.DataFrame) -> str:
     orders = fired[fired["kind"] == COMMITMENT]
     parts = [f"{_count(len(orders), 'order')} of {money(orders['commitment_usd'].sum())}"] if len(orders) else []
     more = len(fired) - len(orders)
-    return _and([*parts, *([_count(more, "step") + " of capacity"] if more else [])])
+    parts += [_count(more, "step") + " of capacity"] if more else []
+    return " and ".join(parts) + " of the approved plan, released by demand,"
 
 
 def _bills(inventory: Inventory) -> pd.Series:
@@ -255,10 +258,6 @@ def _recommendation(
     steps = ws.table("approved_bands")
     mine = steps[steps["plan_period"] == approved["plan_period"].iloc[0]]
     return recommend(mine, states, buy_plan.orders, ws.period, ws.table("commitments"))
-
-
-def _and(parts: list[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def _count(number: int, noun: str) -> str:

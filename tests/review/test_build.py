@@ -49,7 +49,7 @@ def test_nothing_is_on_plan_without_an_approved_plan():
 
 
 def test_the_reason_counts_in_words():
-    assert judge(rails("breach", "breach"), triggers("fired"))[1] == "1 capacity trigger fired and 2 guardrails broken"
+    assert judge(rails("breach", "breach"), triggers("fired"))[1] == "1 capacity trigger fired; 2 guardrails broken"
     assert judge(rails("watch"), triggers("approaching", "approaching"))[1].startswith(
         "2 triggers within 3 months, 1 g"
     )
@@ -65,11 +65,13 @@ def test_the_reason_puts_orders_with_their_money_first():
     )
     floors = pd.concat([rails("breach"), rails("breach", "breach", name=FLOOR)])
     assert judge(floors, triggers(), steps)[1] == (
-        "2 orders of USD 1.2 million and 1 step of capacity of the approved plan released by demand, no decision yet and "
-        "1 guardrail broken, and 2 pools below the utilisation floor"
+        "2 orders of USD 1.2 million and 1 step of capacity of the approved plan, released by demand, wait for a decision; "
+        "1 guardrail broken; 2 pools below the utilisation floor"
     )
     hours = steps[steps["kind"] == "capacity"]
-    assert judge(rails(), triggers(), hours)[1].startswith("1 step of capacity of the approved plan released")
+    assert judge(rails(), triggers(), hours)[1].startswith(
+        "1 step of capacity of the approved plan, released by demand, waits"
+    )
 
 
 def test_mean_utilization_weighs_installed_accelerators_and_time():
@@ -86,7 +88,7 @@ def test_mean_utilization_weighs_installed_accelerators_and_time():
 def test_the_tiny_company_is_watched_for_one_idle_pool(road):
     assert road.review.status == "watch"
     assert road.review.reason.startswith("no plan is approved yet")
-    assert road.review.reason.endswith("; 0 triggers within 3 months, 1 guardrail near or below the mark")
+    assert road.review.reason.endswith("; 1 guardrail near or below the mark")
     assert road.review.basis.startswith("no approved plan")
     assert road.review.not_computed == [
         "comparison with an approved plan: none is stored; `aifactory approve` stores one"
