@@ -33,6 +33,8 @@ PLATFORM_CLASSES = {
     "edge": "Edge device",
     "cpu": "CPU",
 }
+#: Work that stands where it arises, on own sites.
+EDGE_CLASS = "edge_on_device"
 CRITICALITIES = ("experimental", "internal", "customer_facing", "critical")
 SCENARIOS = ("conservative", "expected", "aggressive")
 BANDS = ("baseline", "growth", "surge")

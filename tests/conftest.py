@@ -1,5 +1,6 @@
 """Fixtures for every room: the sample company, the shared real data, a tiny workspace."""
 
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -186,3 +187,15 @@ def mini(_mini_master, tmp_path) -> Path:
 @pytest.fixture(scope="session")
 def mini_ws(_mini_master) -> Workspace:
     return load_workspace(_mini_master)
+
+
+@pytest.fixture(scope="session")
+def changed(mini_ws):
+    """The tiny workspace with fields of the plan or whole tables replaced."""
+
+    def change(plan=None, **tables):
+        return dataclasses.replace(
+            mini_ws, plan=mini_ws.plan.model_copy(update=plan or {}), tables={**mini_ws.tables, **tables}
+        )
+
+    return change

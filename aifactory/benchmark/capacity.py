@@ -18,14 +18,13 @@ from aifactory.finance.prices import OWN_SITE_OPTIONS, add_server, price_table
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory.chains import stated_lengths
 from aifactory.serving.capacity import LATENCY_COLUMNS, capacity_at_slo, interval
-from aifactory.units import MEGA, SECONDS_PER_HOUR
+from aifactory.units import EDGE_CLASS, MEGA, SECONDS_PER_HOUR
 
 #: Purchase options tried in turn for the price of an hour: flexible first, then what there is.
 HOURLY_OPTIONS = ("on_demand", "reserved_1y", "lease", "purchase")
 #: Middle of what a flattered test promises too much, and what its evidence says.
 FLATTERED = float(np.sqrt(OVERSTATED[0] * OVERSTATED[1]))
 TAKEN_OFF = f"; at fixed concurrency, divided by {FLATTERED:.2f} ({OVERSTATED[0]} to {OVERSTATED[1]}): test at a rate"
-EDGE_CLASS = "edge_on_device"
 EDGE_OPTIONS = tuple(option for option in HOURLY_OPTIONS if option in OWN_SITE_OPTIONS)
 
 

@@ -2,7 +2,8 @@
 
 A place is a pool that the bill names (ResourceId), else all other pools of an accelerator in a region. The share of a use case in
 a place is its share in the accelerator-hours that the bill attributes there; a place that the bill attributes to nobody belongs to the only
-use case that can be on it, by `baseline_accelerators` of the plan and the accelerators of the jobs. What is doubtful is left out:
+use case that can be on it, by `baseline_accelerators` of the plan and the accelerators of the jobs; hours that the bill names elsewhere do
+not say that it is not here too, since own hardware is in no bill. What is doubtful is left out:
 pools whose label is in doubt, places with more than a tenth of their hours attributed to nobody, and use cases that
 work on several accelerators of a region.
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -50,6 +51,7 @@ class Case:
     porting: dict[str, float]  # one-off cost per use case, USD
     loads: tuple[Load, ...]  # by scenario
     today: Load  # the measured period, repeated every month
+    runs_on: Mapping[str, str]  # accelerator of today by use case, where it is known
     counts_unused: bool = True  # whether what is owed for orders where no workload of the plan runs is a cost
 
     @property
@@ -115,12 +117,13 @@ def build_case(
     porting: dict[str, float],
     room: np.ndarray | int = 0,
     book: pd.DataFrame | None = None,
+    runs_on: Mapping[str, str] | None = None,
 ) -> Case:
     """Cut demand into slots and read the offers.
 
     `owned` counts accelerators by region and accelerator, `porting` is the one-off cost of moving
     a use case to its chosen accelerator, `room` the nodes of each pool that some plan holds at once, `book` the orders
-    placed before (rows of the `commitments` contract).
+    placed before (rows of the `commitments` contract), `runs_on` what use cases run on today (`aifactory.inventory.today.known_platforms`).
     """
     sizes = streams.pools["accelerators_per_node"].to_numpy(dtype=float)
     book = load_contract("commitments").empty() if book is None else book
@@ -141,6 +144,7 @@ def build_case(
         porting=porting,
         loads=tuple(build_load(streams, slots, units) for units in streams.units),
         today=build_load(streams.of_today(), slots, streams.today_units),
+        runs_on=runs_on or {},
     )
 
 
@@ -245,5 +249,12 @@ def with_streams(case: Case, plan: Plan, streams: Streams) -> Case:
 def rebuilt(case: Case, plan: Plan, streams: Streams, room: np.ndarray | int = 0) -> Case:
     """The case of a plan and streams with the offers, orders placed and porting of another."""
     return build_case(
-        plan, streams, case.prices, owned=case.owned_accelerators, porting=case.porting, room=room, book=case.book
+        plan,
+        streams,
+        case.prices,
+        owned=case.owned_accelerators,
+        porting=case.porting,
+        room=room,
+        book=case.book,
+        runs_on=case.runs_on,
     )

@@ -128,8 +128,8 @@ def idle_accelerators(case: Case, nodes: Mapping[str, float]) -> dict[tuple[str,
 
 
 def _left_out(case: Case) -> set[tuple[str, str]]:
-    """Places where demand that the plan does not cover runs today, as `baseline_accelerators` of plan.yaml says."""
-    today, rows = case.plan.baseline_accelerators, case.streams.not_sized
+    """Places where demand that the plan does not cover runs today, as far as that is known."""
+    today, rows = case.runs_on, case.streams.not_sized
     busy = rows[(rows["units_month"] > 0) & rows["use_case_id"].isin(list(today))]
     return {
         (region, today[row.use_case_id])

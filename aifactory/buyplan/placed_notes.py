@@ -89,9 +89,9 @@ def _way_out(others: list[str]) -> str:
 def served_elsewhere(case: Case, region: str, accelerator_id: str) -> list[str]:
     """Use cases that the plan leaves out and that may run on an accelerator in a region today.
 
-    Those whose `baseline_accelerators` of plan.yaml name it, and those for which it names none; not those of hosted models.
+    Those that are known to, and those of which nothing is known; not those of hosted models.
     """
-    today, found = case.plan.baseline_accelerators, set()
+    today, found = case.runs_on, set()
     for row in case.streams.not_sized.itertuples(index=False):
         here = not row.region or region in row.region.split(";")
         if (

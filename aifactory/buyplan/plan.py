@@ -59,8 +59,8 @@ from aifactory.fleet.streams import (
 )
 from aifactory.inputs.contracts import load_contract
 from aifactory.inputs.plan import Plan
+from aifactory.inventory.today import baseline_accelerators
 from aifactory.shortlist.outcome import reasons_not_chosen
-from aifactory.shortlist.today import baseline_accelerators
 
 if TYPE_CHECKING:
     from aifactory.benchmark import Benchmark

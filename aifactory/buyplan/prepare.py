@@ -27,9 +27,9 @@ from aifactory.fleet.streams import (
     period_shapes,
 )
 from aifactory.inputs.plan import Plan
+from aifactory.inventory.today import baseline_accelerators, known_platforms
 from aifactory.shortlist.apart import apart_sentences
 from aifactory.shortlist.plan_terms import Market, bought_nodes, market_of
-from aifactory.shortlist.today import baseline_accelerators
 
 if TYPE_CHECKING:
     from aifactory.benchmark import Benchmark
@@ -71,7 +71,9 @@ def prepare_case(
     for move in moves:
         for name, usd in move.porting_usd.items():
             porting[name] = porting.get(name, 0.0) + usd
-    case = build_case(priced, streams, prices, owned=owned, porting=porting, book=ws.table("commitments"))
+    case = build_case(
+        priced, streams, prices, owned=owned, porting=porting, book=ws.table("commitments"), runs_on=known_platforms(ws)
+    )
     return Prepared(case, streams, restream, reserves, uncounted)
 
 

@@ -8,12 +8,12 @@ import pandas as pd
 from aifactory.benchmark.telemetry import OWN_EVIDENCE, TELEMETRY
 from aifactory.inputs.weights import MATRIX_CRITERIA, SCORECARD_CRITERIA
 from aifactory.inputs.workspace import Workspace
+from aifactory.inventory.today import BY_BILL, BY_JOBS, BY_ONLY, BY_REFERENCE, BY_TEAM, STATED
 from aifactory.report import charts
 from aifactory.report.blocks import Block, Col, Figure, Group, Kpi, figure, group, head, section, table
 from aifactory.report.inventory_page import input_warnings, price_warnings, status_of
 from aifactory.report.text import as_of_range, is_missing, join_words, num, pct, plural, readable, usd_compact
 from aifactory.shortlist import Shortlist
-from aifactory.shortlist.today import BY_BILL, BY_JOBS, BY_ONLY, BY_REFERENCE, BY_TEAM, STATED
 from aifactory.units import PLATFORM_CLASSES
 
 SOURCE = "shortlist stage: benchmarks, prices, judgements and decision_table tables"

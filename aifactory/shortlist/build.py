@@ -11,12 +11,12 @@ from aifactory.benchmark import Benchmark
 from aifactory.inputs.weights import MATRIX_CRITERIA
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
+from aifactory.inventory.today import baseline_accelerators, todays_platforms
 from aifactory.shortlist import matrix, migration, money, outcome, robustness, scales, scorecard
 from aifactory.shortlist.exclusions import find_exclusions
 from aifactory.shortlist.knowledge import benchmark_costs, platform_knowledge
 from aifactory.shortlist.plan_terms import market_of
 from aifactory.shortlist.sharing import cheaper_beside
-from aifactory.shortlist.today import baseline_accelerators, todays_platforms
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from numpy.typing import ArrayLike
 
 from aifactory.fleet.streams import KEY as DEMAND_KEY
 from aifactory.inputs.workspace import Workspace
+from aifactory.inventory.today import baseline_accelerators
 from aifactory.shortlist.exclusions import KEYS
 from aifactory.shortlist.plan_terms import TERM_COLUMNS, Market, cell_usd, price_cells
-from aifactory.shortlist.today import baseline_accelerators
 from aifactory.units import KILO, MONTHS_PER_YEAR
 
 PARTS = ["compute_usd", "sla_miss_usd", "launch_delay_usd", "porting_usd", "rework_usd"]

@@ -21,7 +21,6 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
-from aifactory.benchmark.capacity import EDGE_CLASS
 from aifactory.finance.cashflow import discount_factors
 from aifactory.finance.options import COMMITTED_OPTIONS, FLEXIBLE_OPTIONS, OPTION_NAMES
 from aifactory.finance.prices import OWN_SITE_OPTIONS, add_server, node_offers
@@ -44,7 +43,7 @@ from aifactory.fleet.terms import Offers, Terms, build_terms, longest_lead, read
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
 from aifactory.shortlist.exclusions import KEYS
-from aifactory.units import HOURS_PER_MONTH, monthly_rate, percent
+from aifactory.units import EDGE_CLASS, HOURS_PER_MONTH, monthly_rate, percent
 
 TERM_COLUMNS = [
     "terms",

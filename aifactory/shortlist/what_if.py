@@ -18,13 +18,13 @@ from aifactory.fleet.streams import Streams
 from aifactory.inputs.weights import MATRIX_CRITERIA
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
+from aifactory.inventory.today import baseline_accelerators
 from aifactory.serving.capacity import capacity_at_slo
 from aifactory.shortlist import scales
 from aifactory.shortlist.build import Shortlist
 from aifactory.shortlist.exclusions import KEYS
 from aifactory.shortlist.matrix import nodes_needed
 from aifactory.shortlist.plan_terms import Market, bought_nodes, market_of, price_pools, streams_alone
-from aifactory.shortlist.today import baseline_accelerators
 
 #: A slider that stands where it stood.
 STILL = 1e-6

@@ -121,8 +121,7 @@ def test_nothing_moves_without_idle_nodes(decided):
     case = decided()[0]
     assert idle_accelerators(case, {"old": 4.0}) == {}
     busy = case.streams.not_sized.reindex([0]).assign(use_case_id="sums", region="eu", units_month=1.0, reason="x")
-    plan = case.plan.model_copy(update={"baseline_accelerators": {"sums": "old"}})
-    held = replace(case, book=book_of(TERM), plan=plan, streams=replace(case.streams, not_sized=busy))
+    held = replace(case, book=book_of(TERM), runs_on={"sums": "old"}, streams=replace(case.streams, not_sized=busy))
     assert idle_accelerators(held, {"old": 4.0}) == {}  # what the plan leaves out runs there
 
 

@@ -31,18 +31,6 @@ def estimated(mini_ws):
 
 
 @pytest.fixture(scope="session")
-def changed(mini_ws):
-    """The tiny workspace with fields of the plan or whole tables replaced."""
-
-    def change(plan=None, **tables):
-        return dataclasses.replace(
-            mini_ws, plan=mini_ws.plan.model_copy(update=plan or {}), tables={**mini_ws.tables, **tables}
-        )
-
-    return change
-
-
-@pytest.fixture(scope="session")
 def sample_short(sample_ws):
     """Shortlist of the sample company, with what its migrations are compared with."""
     inventory, benchmark = build_inventory(sample_ws), build_benchmark(sample_ws)

@@ -11,11 +11,11 @@ import pytest
 from aifactory.benchmark import build_benchmark
 from aifactory.inputs.plan import Restriction
 from aifactory.inputs.weights import MATRIX_CRITERIA
+from aifactory.inventory.today import baseline_accelerators
 from aifactory.shortlist import matrix, scales
 from aifactory.shortlist.exclusions import find_exclusions, support_ends
 from aifactory.shortlist.money import horizon_costs
 from aifactory.shortlist.plan_terms import market_of
-from aifactory.shortlist.today import baseline_accelerators
 
 H100, A100, TPU = "nvidia-h100-sxm", "nvidia-a100-80-sxm", "google-tpu-v6e"
 KEYS = matrix.KEYS

@@ -15,6 +15,7 @@ from aifactory.buyplan.prepare import in_nodes_as_sold, stream_builder
 from aifactory.finance.options import OPTION_NAMES
 from aifactory.finance.prices import add_server, price_table
 from aifactory.fleet.streams import owned_accelerators
+from aifactory.inventory.today import baseline_accelerators
 from aifactory.shortlist.plan_terms import (
     BOUGHT_COLUMNS,
     MOST_NODES,
@@ -24,7 +25,6 @@ from aifactory.shortlist.plan_terms import (
     resident_needs,
     streams_alone,
 )
-from aifactory.shortlist.today import baseline_accelerators
 from aifactory.units import monthly_rate
 
 NODE_MONTH = 8 * 730

@@ -9,8 +9,8 @@ import pytest
 from aifactory.errors import InputError
 from aifactory.fleet.node_sizes import with_sizes
 from aifactory.inputs.weights import MATRIX_CRITERIA
+from aifactory.inventory.today import baseline_accelerators
 from aifactory.shortlist.plan_terms import bought_nodes, market_of, price_pools, streams_alone
-from aifactory.shortlist.today import baseline_accelerators
 from aifactory.shortlist.what_if import prepare, rank_at
 
 KEYS = ["use_case_id", "accelerator_id"]

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from aifactory.inputs.billing import UNATTRIBUTED
-from aifactory.shortlist.today import (
+from aifactory.inventory.today import (
     BY_BILL,
     BY_JOBS,
     BY_ONLY,
@@ -12,6 +12,7 @@ from aifactory.shortlist.today import (
     BY_TEAM,
     STATED,
     baseline_accelerators,
+    known_platforms,
     todays_platforms,
 )
 
@@ -97,3 +98,15 @@ def test_a_bill_of_another_month_says_nothing(billed, changed):
     ws = billed(("chat", "t", H100, 300.0))
     past = changed(billing=ws.table("billing").assign(month="2020-01"), plan={"baseline_accelerators": {}})
     assert told(past).at["chat", "basis"] != BY_BILL
+
+
+def test_known_is_what_is_stated_or_seen_nearly_alone_in_own_hours(billed):
+    """96 of 100 hours are on one; 300 of 400 are mixed; untagged hours of a team are a guess; what is stated wins."""
+    rows = [("images", "t", A100, 96.0), ("images", "t", H100, 4.0)]
+    mixed = [("chat", "t", H100, 300.0), ("chat", "t", A100, 100.0)]
+    assert known_platforms(billed(*rows, *mixed)) == {"images": A100}
+    assert known_platforms(billed(*rows, plan={"images": L4})) == {"images": L4}
+    assert known_platforms(billed((UNATTRIBUTED, "cx", H100, 10.0))) == {}
+    assert known_platforms(billed()) == {}
+    other = billed(("chat", "t", "nvidia-t4", 10.0))  # no candidate: known all the same
+    assert known_platforms(other) == {"chat": "nvidia-t4"}

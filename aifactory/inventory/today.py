@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
-from aifactory.benchmark.capacity import EDGE_CLASS
 from aifactory.inputs.billing import NO_ACCELERATOR, UNATTRIBUTED
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory.spend import USAGE
+from aifactory.units import EDGE_CLASS
 
 STATED, BY_JOBS, BY_BILL, BY_TEAM, BY_ONLY, BY_REFERENCE = (
     "stated", "jobs of the month", "bill, own hours", "bill, untagged hours of its team",
@@ -48,6 +48,17 @@ def baseline_accelerators(ws: Workspace, cells: pd.DataFrame) -> pd.Series:
     if all(name in stated for name in names):
         return pd.Series({name: stated[name] for name in names}, dtype="str")
     return todays_platforms(ws, names).set_index("use_case_id")["accelerator_id"]
+
+
+def known_platforms(ws: Workspace) -> dict[str, str]:
+    """Today's platform of the use cases for which it is known: as the plan states it, else the one of nearly all hours of its own in jobs or bill.
+
+    What is guessed from a team's hours, or seen on several accelerators, is not known.
+    """
+    table = todays_platforms(ws, ws.table("use_cases")["use_case_id"].tolist())
+    sure = table["seen_basis"].isin((BY_JOBS, BY_BILL)) & (table["seen_share"] >= ON_ONE)
+    found = table["accelerator_id"].where(table["basis"] == STATED, table["seen"].where(sure))
+    return found.set_axis(table["use_case_id"]).dropna().to_dict()
 
 
 def _seen(ws: Workspace, names: list[str]) -> dict[str, tuple[str, float, str]]:
