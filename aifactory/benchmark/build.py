@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 
 from aifactory.benchmark import capacity
+from aifactory.benchmark.agreement import at_production, compare_with_production, mark_contradicted
 from aifactory.benchmark.chance import CHANCE_COLUMNS, with_chance
 from aifactory.benchmark.replica import with_replicas
+from aifactory.benchmark.telemetry import shown_capacities
 from aifactory.benchmark.validity import INVALID, judge_runs
 from aifactory.errors import StageError
 from aifactory.inputs.workspace import Workspace
@@ -38,6 +40,7 @@ class Benchmark:
     prompt_mix: pd.DataFrame
     operation: pd.DataFrame
     not_measured: pd.DataFrame
+    agreement: pd.DataFrame  # runs against production, see `compare_with_production`
 
 
 def build_benchmark(ws: Workspace, *, unseen_classes: bool = False) -> Benchmark:
@@ -57,10 +60,11 @@ def build_benchmark(ws: Workspace, *, unseen_classes: bool = False) -> Benchmark
     bad = set(validity.loc[validity["verdict"] == INVALID, "benchmark_id"])
     valid = runs[~runs["benchmark_id"].isin(bad) & runs["accelerator_id"].isin(ws.plan.candidates)]
     per_run = capacity.run_capacities(valid, cases)
-    measured = capacity.measured_capacities(per_run)
-    both = pd.concat(
-        [measured, capacity.estimate_missing(ws, measured, unseen_classes=unseen_classes)], ignore_index=True
-    )
+    measured, shown, mix = capacity.measured_capacities(per_run), shown_capacities(ws), _prompt_mix(ws, valid)
+    agreement = compare_with_production(ws, valid, measured, shown, mix)
+    measured = at_production(measured, agreement)
+    missing = capacity.estimate_missing(ws, measured, shown, unseen_classes=unseen_classes)
+    both = pd.concat([measured, missing], ignore_index=True)
     prices = capacity.hourly_prices(ws)
     both = with_replicas(ws, with_chance(ws, both))
     table = capacity.with_money(ws, both.reindex(columns=[*both.columns, *(c for c in EXTRA if c not in both)]), prices)
@@ -70,14 +74,15 @@ def build_benchmark(ws: Workspace, *, unseen_classes: bool = False) -> Benchmark
     )
     table = table.reindex(columns=CAPACITY_COLUMNS).sort_values(["use_case_id", "accelerator_id"], ignore_index=True)
     return Benchmark(
-        validity=validity,
+        validity=mark_contradicted(validity, agreement),
         curves=_curves(valid, table, cases),
         capacity=table,
         prices=prices,
         first_tenth=_first_tenth(valid, table),
-        prompt_mix=_prompt_mix(ws, valid),
+        prompt_mix=mix,
         operation=_operation(valid),
         not_measured=_not_measured(table),
+        agreement=agreement,
     )
 
 
@@ -166,6 +171,7 @@ def _operation(valid: pd.DataFrame) -> pd.DataFrame:
 
 def _not_measured(table: pd.DataFrame) -> pd.DataFrame:
     """Pairs without a measurement on own prompts, and what the answer rests on instead."""
-    return table.loc[table["tier"] != "measured", ["use_case_id", "accelerator_id", "tier", "evidence"]].reset_index(
-        drop=True
-    )
+    return table.loc[
+        (table["tier"] != "measured") & table["binding_slo"].isna(),
+        ["use_case_id", "accelerator_id", "tier", "evidence"],
+    ].reset_index(drop=True)

@@ -11,7 +11,7 @@ import pandas as pd
 from aifactory.benchmark import estimates
 from aifactory.benchmark.chance import in_progress_at
 from aifactory.benchmark.replica import STATED, TESTED
-from aifactory.benchmark.telemetry import TELEMETRY, shown_capacities, with_telemetry
+from aifactory.benchmark.telemetry import TELEMETRY, with_telemetry
 from aifactory.benchmark.validity import OVERSTATED, flattered_by_fixed_concurrency
 from aifactory.finance.options import effective_prices
 from aifactory.finance.prices import OWN_SITE_OPTIONS, add_server, price_table
@@ -103,13 +103,15 @@ def measured_capacities(runs: pd.DataFrame) -> pd.DataFrame:
     return table.drop_duplicates(["use_case_id", "accelerator_id"]).reset_index(drop=True)
 
 
-def estimate_missing(ws: Workspace, measured: pd.DataFrame, *, unseen_classes: bool = False) -> pd.DataFrame:
-    """What production and predictions say of every candidate and use case without a measurement.
+def estimate_missing(
+    ws: Workspace, measured: pd.DataFrame, shown: pd.DataFrame, *, unseen_classes: bool = False
+) -> pd.DataFrame:
+    """What production (`shown`, of `telemetry.shown_capacities`) and predictions say of every candidate and use case without a measurement.
 
     Where production speaks for a use case without any run, it sets the level of the other accelerators too: one level
     for a comparison, else the accelerator of today would be compared with figures that it refutes.
     """
-    shown, tokens = shown_capacities(ws), output_tokens_per_unit(ws)
+    tokens = output_tokens_per_unit(ws)
     predict = partial(estimates.estimate_missing, measured=measured, tokens_per_unit=tokens, shown=shown, unseen_classes=unseen_classes)  # fmt: skip
     table = with_telemetry(predict(ws), shown)
     speaks = set(table.loc[table["tier"] == TELEMETRY, "use_case_id"]) if len(table) else set()

@@ -42,9 +42,9 @@ def with_replicas(ws: Workspace, capacity: pd.DataFrame) -> pd.DataFrame:
 
 
 def _of_cell(cell: tuple, fits: float, node: float) -> float:
-    if cell.tier != "measured":
-        return fits
     stated, tested = float(getattr(cell, STATED, np.nan)), float(getattr(cell, TESTED, np.nan))
+    if cell.tier != "measured" and not tested > 0:
+        return fits
     return stated if stated > 0 else float(np.fmin(tested, np.fmax(node, fits)))
 
 

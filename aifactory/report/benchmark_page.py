@@ -6,6 +6,7 @@ import pandas as pd
 
 from aifactory.benchmark import Benchmark
 from aifactory.inputs.workspace import Workspace
+from aifactory.report.benchmark_agreement import agreement_blocks, contradicted
 from aifactory.report.benchmark_capacity import (
     RUNS,
     capacity_section,
@@ -31,7 +32,7 @@ from aifactory.report.blocks import (
     table,
 )
 from aifactory.report.inventory_page import input_warnings, price_warnings, status_of
-from aifactory.report.text import as_of_range, month_name, num, pct, plural, sig3
+from aifactory.report.text import as_of_range, join_words, month_name, num, pct, plural, sig3
 
 __all__ = [
     "benchmark_head",
@@ -78,12 +79,13 @@ def finding(bench: Benchmark) -> str:
     if own.empty:
         return "Nothing was measured on own prompts; every capacity below is an estimate. Benchmark first."
     bad, good = (int((runs["verdict"] == verdict).sum()) for verdict in ("INVALID", "VALID"))
-    cheap = cheapest(own)
+    refuted, cheap = contradicted(bench), cheapest(own)
     named = cheap["accelerator_id"].value_counts()
     doubted = len(runs) - bad - good
     text = f"{plural(len(runs) - bad, 'run')} of {len(runs)} {'counts' if len(runs) - bad == 1 else 'count'}"
     text += f", {doubted} of them with a rule not kept (unverified)" if doubted else ""
     text += f", on {plural(own['accelerator_id'].nunique(), 'accelerator')}."
+    text += f" Production contradicts the runs of {join_words(refuted[:3])}." if refuted else ""
     return (
         text
         + f" {named.index[0]} is cheapest at the SLO for {named.iloc[0]} of {plural(len(cheap), 'use case')} that were measured."
@@ -162,6 +164,7 @@ def validity_section(ws: Workspace, bench: Benchmark) -> Group:
             columns=columns,
             max_rows=12,
         ),
+        *agreement_blocks(ws, bench),
     )
 
 
@@ -316,5 +319,15 @@ def headline(bench: Benchmark) -> dict[str, tuple[object, str]]:
 
 def tables(bench: Benchmark) -> dict[str, pd.DataFrame]:
     """Tables to publish with the page."""
-    names = ("validity", "curves", "capacity", "prices", "first_tenth", "prompt_mix", "operation", "not_measured")
+    names = (
+        "validity",
+        "curves",
+        "capacity",
+        "prices",
+        "first_tenth",
+        "prompt_mix",
+        "operation",
+        "not_measured",
+        "agreement",
+    )
     return {name: getattr(bench, name) for name in names}

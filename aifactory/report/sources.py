@@ -17,6 +17,7 @@ TABLE_SOURCES: dict[str, dict[str, str]] = {
     "benchmark": {
         **dict.fromkeys(("validity", "curves", "operation"), _RUNS),
         **dict.fromkeys(("capacity", "not_measured"), _MEASURED),
+        "agreement": "benchmarks, pools, billing, demand_windows, latency_histograms and latency_bounds tables",
         "prices": "prices table",
         "first_tenth": "benchmarks and demand_windows tables",
         "prompt_mix": "benchmarks and latency_histograms tables",

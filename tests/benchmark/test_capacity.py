@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aifactory.benchmark import capacity
+from aifactory.benchmark.telemetry import shown_capacities
 from aifactory.serving.capacity import RUN_TO_RUN_P90
 from aifactory.units import percent
 
@@ -142,6 +143,10 @@ def test_every_pair_without_a_run_gets_an_estimate_or_a_reason(mini_ws, mini_ben
     assert table["evidence"].notna().all()
 
 
+def missing(ws, own):
+    return capacity.estimate_missing(ws, own, shown_capacities(ws))
+
+
 def test_a_class_that_nobody_reviewed_for_the_work_is_to_be_benchmarked(mini_benchmark):
     row = mini_benchmark.capacity.set_index(["use_case_id", "accelerator_id"]).loc["chat", TPU]
     assert row["tier"] == "none"
@@ -152,7 +157,7 @@ def test_a_class_that_nobody_reviewed_for_the_work_is_to_be_benchmarked(mini_ben
 def test_an_estimate_names_tier_basis_and_interval(mini_ws, mini_benchmark):
     ws = dataclasses.replace(mini_ws, plan=mini_ws.plan.model_copy(update={"candidates": [H100, A100, H200]}))
     own = mini_benchmark.capacity[mini_benchmark.capacity["tier"] == "measured"]
-    table = capacity.estimate_missing(ws, own).set_index(["use_case_id", "accelerator_id"])
+    table = missing(ws, own).set_index(["use_case_id", "accelerator_id"])
     row = table.loc["chat", H200]
     # half again the bandwidth of the H100 at the same peak, on which 6 requests a second were measured
     assert 4 < row["low"] < 6 < row["units_per_s_per_accelerator"] < row["high"] < 14
@@ -176,7 +181,7 @@ def test_training_is_counted_in_hours_of_the_reference(mini_benchmark, chips):
 def test_without_own_runs_public_measurements_of_the_model_speak(with_tables, runs, mini_ws):
     ws = with_tables(benchmarks=runs.iloc[:0])
     nothing = pd.DataFrame(columns=["use_case_id", "accelerator_id"])
-    table = capacity.estimate_missing(ws, nothing).query("use_case_id == 'chat'").set_index("accelerator_id")
+    table = missing(ws, nothing).query("use_case_id == 'chat'").set_index("accelerator_id")
     tokens = capacity.output_tokens_per_unit(ws)["chat"]
     for name in (H100, A100):
         row = table.loc[name]
@@ -196,7 +201,7 @@ def test_rows_that_the_workspace_adds_count(with_tables, runs, mini_ws):
     )  # fmt: skip
     nothing = pd.DataFrame(columns=["use_case_id", "accelerator_id"])
     before, after = (
-        capacity.estimate_missing(with_tables(benchmarks=runs.iloc[:0], public_measurements=table), nothing)
+        missing(with_tables(benchmarks=runs.iloc[:0], public_measurements=table), nothing)
         .query("use_case_id == 'chat'").set_index("accelerator_id").at[H100, "units_per_s_per_accelerator"]
         for table in (rows, pd.concat([rows, added], ignore_index=True))
     )  # fmt: skip
@@ -205,7 +210,7 @@ def test_rows_that_the_workspace_adds_count(with_tables, runs, mini_ws):
 
 def test_without_output_tokens_public_token_rates_cannot_be_converted(with_tables, runs, mini_ws):
     silent = mini_ws.table("demand_windows").iloc[:0]
-    table = capacity.estimate_missing(
+    table = missing(
         with_tables(benchmarks=runs.iloc[:0], demand_windows=silent),
         pd.DataFrame(columns=["use_case_id", "accelerator_id"]),
     )
@@ -218,7 +223,7 @@ def test_a_model_that_nobody_measured_is_to_be_benchmarked(with_tables, runs, mi
     cases = mini_ws.table("use_cases").assign(model="nobody-knows")
     pools = mini_ws.table("pools").iloc[:0]
     ws = with_tables(benchmarks=runs.iloc[:0], use_cases=cases, pools=pools)
-    table = capacity.estimate_missing(ws, pd.DataFrame(columns=["use_case_id", "accelerator_id"]))
+    table = missing(ws, pd.DataFrame(columns=["use_case_id", "accelerator_id"]))
     chat = table[table["use_case_id"] == "chat"]
     assert (chat["tier"] == "none").all()
     assert chat["units_per_s_per_accelerator"].isna().all()
@@ -227,7 +232,7 @@ def test_a_model_that_nobody_measured_is_to_be_benchmarked(with_tables, runs, mi
 
 def test_neuromorphic_hardware_is_never_estimated(mini_ws, mini_benchmark):
     ws = dataclasses.replace(mini_ws, plan=mini_ws.plan.model_copy(update={"candidates": ["brainchip-akd1000"]}))
-    table = capacity.estimate_missing(ws, mini_benchmark.capacity.iloc[:0])
+    table = missing(ws, mini_benchmark.capacity.iloc[:0])
     assert (table["tier"] == "none").all()
     assert len(table) == 3
 
