@@ -40,15 +40,24 @@ def comparisons_frame(case: Case, answer: Answer, api: pd.DataFrame, resolve: Re
     ours = answer.expected.ledger.compute
     rate = monthly_rate(case.plan.value("wacc"))
     rows = [_row(OURS, ours, ours, rate, "orders chosen over many demand paths, here on the expected one")]
-    offered = answer.expected.terms.available.any(axis=1)
     for name, hold, option, note in _rules(case):
-        if hold.any() and not offered[COMMITTED_OPTIONS.index(option)]:
-            continue  # nobody offers this way to pay
+        offered, lacking = _offers_of(case, answer, hold, option)
+        if hold.any() and not offered:
+            continue  # nobody offers this way to pay where it would be held: it would be other terms under its name
+        note += f"; not offered for {', '.join(lacking)}, held there on other terms" if lacking else ""
         rows.append(_row(name, price_rule(case, answer, hold, option), ours, rate, note))
     frame = pd.DataFrame([*rows, *_hosted_rows(case, answer, api, rate, resolve or _alone)])
     base = frame.loc[0, "present_value_usd"]
     frame["dearer_share"] = frame["present_value_usd"] / base - 1.0 if base > 0 else np.nan
     return frame
+
+
+def _offers_of(case: Case, answer: Answer, hold: np.ndarray, option: str) -> tuple[bool, list[str]]:
+    """Whether a way to pay is offered for any node that a rule holds, and the accelerators with nodes for which it is not."""
+    held = hold.any(axis=0)
+    there = answer.expected.terms.available[COMMITTED_OPTIONS.index(option)]
+    names = case.streams.pools["accelerator_id"].to_numpy()[case.slots.pool]
+    return bool((held & there).any()), sorted(set(names[held & ~there]))
 
 
 def _alone(case: Case, _moved: np.ndarray) -> Solution:

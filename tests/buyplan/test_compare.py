@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from bp_company import make_case, make_plan, make_prices
+from bp_company import make_case, make_inputs, make_plan, make_prices
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -66,6 +66,28 @@ def test_rules_of_thumb_buy_where_hardware_is_sold(tiny):
     table = compared(tiny(prices=make_prices(HARDWARE, drop=["on_demand", "reserved_1y"])))
     assert set(table.index) >= {"Average + 20 % / 40 % / 50 % bought", "Peak + 40 % bought"}
     assert not [name for name in table.index if "reserved" in name]
+
+
+def test_terms_that_are_offered_in_part_are_named_and_never_told_twice():
+    """Chat on one platform, training on another: three years are offered for one of them, or for neither."""
+    inputs = make_inputs(make_plan())
+    choice, capacity = inputs["choice"].copy(), inputs["capacity"].copy()
+    choice.loc[1, "accelerator_id"] = capacity.loc[1, "accelerator_id"] = "edge"
+    three = {"purchase_option": "reserved_3y", "usd_per_accelerator_hour": 1.0, "term_months": 36}
+    both = pd.concat([make_prices(three), make_prices().assign(accelerator_id="edge")], ignore_index=True)
+    parts = {"inputs": {"choice": choice, "capacity": capacity}}
+    table = compared(make_case(prices=both, **parts))
+    for name in ("Average + 20 % / 40 % / 50 % reserved for 3 years", "Peak + 40 % reserved for 3 years"):
+        assert table.loc[name, "note"].endswith("; not offered for edge, held there on other terms")
+    one = table.loc["Average + 20 % / 40 % / 50 % reserved for 1 year"]
+    assert "not offered" not in one["note"]
+    assert one["usd_horizon"] != table.loc["Average + 20 % / 40 % / 50 % reserved for 3 years", "usd_horizon"]
+    # offered for a platform that nothing runs on: the rows would be those of one year under another name
+    idle = pd.concat(
+        [make_prices(), make_prices(three, drop=["on_demand", "reserved_1y"]).assign(accelerator_id="edge")]
+    )
+    table = compared(make_case(prices=idle))
+    assert not [name for name in table.index if "3 years" in name]
 
 
 def test_all_policies_serve_the_same_demand(tiny):
