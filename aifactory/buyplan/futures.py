@@ -27,6 +27,7 @@ from aifactory.finance.options import COMMITTED_OPTIONS
 from aifactory.finance.prices import OWN_SITE_OPTIONS
 from aifactory.fleet.nodes import TOLERANCE, Load, waits
 from aifactory.fleet.orders import FLEXIBLE
+from aifactory.fleet.sites import in_sites
 from aifactory.fleet.streams import EXPECTED
 from aifactory.fleet.terms import BOUGHT
 from aifactory.units import HOURS_PER_MONTH, KILO
@@ -300,10 +301,13 @@ def block_demand(case: Case, wanted: np.ndarray) -> np.ndarray:
         shape = streams.shape[mine]
         order = np.argsort(-(today[mine] @ shape), kind="stable")
         shape = shape[:, order]
-        staffed = wanted[:, :, mine] * streams.chance[1:, mine]
-        occupied = staffed @ (shape * peak[mine])
+        staffed, sites = wanted[:, :, mine] * streams.chance[1:, mine], streams.table["sites"].to_numpy()[mine]
+        shared, reach = sites <= 1, shape * peak[mine]
+        occupied = staffed[:, :, shared] @ reach[shared]
         if not waits(streams, pool):
             occupied = np.ceil(occupied / size - TOLERANCE) * size
+        for at in np.flatnonzero(~shared):  # whole nodes at each site, shared with nobody
+            occupied = occupied + in_sites(staffed[:, :, at, None] * reach[at], sites[at], size)
         hours = np.round(edges * len(order)).astype(int)
         for block, (first, last) in enumerate(zip(hours[:-1], hours[1:], strict=True)):
             inside = slice(first, max(last, first + 1))

@@ -30,7 +30,7 @@ from aifactory.demand.scenarios import Paths
 from aifactory.fleet.guests import Guest, guest_of, with_guests
 from aifactory.fleet.nodes import TOLERANCE
 from aifactory.fleet.placed import PLACE, placed_before
-from aifactory.fleet.streams import EXPECTED, KEY, Streams, busiest
+from aifactory.fleet.streams import EXPECTED, KEY, Streams, needed
 from aifactory.shortlist.exclusions import KEYS
 from aifactory.units import percent
 
@@ -199,7 +199,7 @@ def _room(
     there = with_guests(base, [whole], cells.accelerators, case.plan)
     keys = list(there.table[[*KEY, "accelerator_id"]].itertuples(index=False, name=None))
     at = keys.index((whole.use_case_id, region, whole.accelerator_id))
-    need = (busiest(there) * (1.0 + np.maximum(there.reserve, 0.0)) * there.chance)[:, at]
+    need = needed(there)[:, at]
     room = np.divide(idle, need, out=np.zeros_like(need), where=need > 0)
     room[:first] = 0.0
     return room

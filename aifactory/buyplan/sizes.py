@@ -14,7 +14,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from aifactory.fleet.streams import EXPECTED, Streams, busiest, launch_months
+from aifactory.fleet.sites import held_in_sites
+from aifactory.fleet.streams import EXPECTED, Streams, busiest, launch_months, site_terms
 from aifactory.inputs.plan import Plan
 from aifactory.serving.staffing import safe_accelerators
 from aifactory.units import signed_percent
@@ -46,7 +47,8 @@ def sizes_frame(streams: Streams, plan: Plan, by_risk: set[tuple[str, str]]) -> 
     def safe(load: np.ndarray) -> np.ndarray:
         return np.where(spread, safe_accelerators(load, np.where(spread, held, 1.0), np.where(spread, k, 0.0)), load)
 
-    slo, total = safe(even), even * (1.0 + streams.reserve[FIRST]) * streams.chance[FIRST]
+    slo = safe(even)
+    total = held_in_sites(even * (1.0 + streams.reserve[FIRST]) * streams.chance[FIRST], *site_terms(streams))
     low, high = (
         (table["units_per_s_per_accelerator"] / table[end]).fillna(1.0).to_numpy(float) for end in ("high", "low")
     )
@@ -69,6 +71,7 @@ def sizes_frame(streams: Streams, plan: Plan, by_risk: set[tuple[str, str]]) -> 
     frame["reserve_because"] = [
         _reserve(stream, ratio, launch, (stream.use_case_id, stream.region) in by_risk)
         + _spare(plan.failure_domains.get(stream.criticality, 0), movable=stream.movable)
+        + (f", whole nodes at each of {stream.sites} sites" if stream.sites > 1 else "")
         for stream, ratio, launch in zip(table.itertuples(), streams.reserve[FIRST], launched, strict=True)
     ]
     frame = frame[frame["average"] > 0].sort_values("total", ascending=False, kind="stable")

@@ -16,11 +16,11 @@ import numpy as np
 import pandas as pd
 
 from aifactory.finance.prices import cheapest_offers
-from aifactory.fleet.streams import Streams, busiest
+from aifactory.fleet.sites import TOLERANCE
+from aifactory.fleet.streams import Streams, needed
 
 #: Nodes of a pool beyond which smaller ones are not tried: half of one in so many is the most that they save.
 MOST_NODES = 400
-TOLERANCE = 1e-9
 
 
 def replica_sizes(streams: Streams) -> np.ndarray:
@@ -65,8 +65,7 @@ def prices_at(held: pd.DataFrame, sizes: np.ndarray) -> pd.DataFrame:
 
 def most_at_once(streams: Streams) -> np.ndarray:
     """[P] accelerators that the streams of a pool need in their busiest months with reserve, each stream alone."""
-    level = (busiest(streams) * (1.0 + np.maximum(streams.reserve, 0.0)) * streams.chance).max(axis=0, initial=0.0)
-    return np.bincount(streams.pool, level, len(streams.pools))
+    return np.bincount(streams.pool, needed(streams).max(axis=0, initial=0.0), len(streams.pools))
 
 
 def with_sizes(streams: Streams, sizes: np.ndarray) -> Streams:

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from aifactory.errors import InputError
-from aifactory.fleet.streams import Streams
+from aifactory.fleet.sites import TOLERANCE, held_in_sites, in_sites
+from aifactory.fleet.streams import Streams, site_terms
 
-TOLERANCE = 1e-9
 #: Nodes of one pool: beyond any order that was ever placed by one organisation in one region.
 MAX_NODES = 20_000
 
@@ -104,13 +104,21 @@ def waits(streams: Streams, pool: int) -> bool:
 def pool_curves(streams: Streams, accelerators: np.ndarray, reserve: np.ndarray, pool: int) -> tuple:
     """Hourly load of one pool and the level to be held: ([T + 1, H], [T + 1]) in accelerators.
 
-    Accelerators are those of an even load times `streams.chance`. The level is the coincident maximum of each stream's load with its own reserve.
+    Accelerators are those of an even load times `streams.chance`. The level is the coincident maximum of each stream's load with its
+    own reserve. Work whose sites stand alone occupies whole nodes at each of them (`aifactory.fleet.sites`) and shares them with nobody.
     """
-    mine = streams.pool == pool
-    shape = streams.shape[mine] * streams.table["peak_factor"].to_numpy()[mine, None]
-    load = accelerators[:, mine] @ shape
-    level = (accelerators[:, mine] * (1.0 + reserve[:, mine]) @ shape).max(axis=1, initial=0.0)
-    return load, level
+    mine = np.flatnonzero(streams.pool == pool)
+    reach = streams.table["peak_factor"].to_numpy()[:, None]
+    sites, size, spare = site_terms(streams)
+    shared, alone = mine[sites[mine] <= 1], mine[sites[mine] > 1]
+    shape = streams.shape[shared] * reach[shared]
+    load = accelerators[:, shared] @ shape
+    held = accelerators[:, shared] * (1.0 + reserve[:, shared]) @ shape
+    for at in alone:
+        own = accelerators[:, at, None] * (streams.shape[at] * reach[at])
+        load = load + in_sites(own, sites[at], size[at])
+        held = held + held_in_sites(own * (1.0 + reserve[:, at, None]), sites[at], size[at], spare[at])
+    return load, held.max(axis=1, initial=0.0)
 
 
 def build_slots(streams: Streams, floor: np.ndarray) -> Slots:

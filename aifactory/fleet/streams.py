@@ -16,7 +16,9 @@ import pandas as pd
 from aifactory.demand.profile import hourly_shape
 from aifactory.demand.reserve_money import failure_factor
 from aifactory.finance.unit_cost import load_factor
+from aifactory.fleet.sites import held_in_sites
 from aifactory.inputs.plan import Plan
+from aifactory.inputs.sites import sites_in
 from aifactory.serving.staffing import chance_factor
 from aifactory.units import HOURS_PER_MONTH, SCENARIOS, SECONDS_PER_HOUR, three_digits
 
@@ -140,6 +142,7 @@ def build_streams(
     table["pool"] = places.get_indexer(pd.MultiIndex.from_frame(table[["region", "accelerator_id"]]))
     shape = _shapes(table, shapes)
     table["peak_factor"] = _peak_factor(table, forecast, shape)
+    table["site_spare"] = np.where(table["sites"] > 1, failure_factors(table, plan), 1.0)
     rule = _rule(table, plan, months)
     reserve = _reserve(table, rule, shape, capacity_over_average or {}, launch_months(table, plan, months))
     units = _by_month(table, forecast, months, "units", table["units_month"])
@@ -170,7 +173,8 @@ def _wanted(forecast, demand_profile, use_cases, choice, capacity) -> pd.DataFra
     keys = pd.concat([forecast[KEY], demand_profile[KEY]]).drop_duplicates()
     about = ["use_case_id", "workload_class", "service_unit", "criticality", "request_pattern", "allowed_regions"]
     about += ["business_unit", "owner_role", "model", "value_usd_per_unit", "attribution_share", *LATENCY_LIMITS]
-    rows = keys.merge(use_cases[about], on="use_case_id", how="inner")
+    rows = keys.merge(use_cases.reindex(columns=[*about, "sites"]), on="use_case_id", how="inner")
+    rows["sites"] = [sites_in(text, region) for text, region in zip(rows["sites"], rows["region"], strict=True)]
     measured = ["units_month", "units_per_hour_avg", "failure_rate"]
     rows = rows.merge(demand_profile[[*KEY, *measured, "observed_share"]], on=KEY, how="left")
     rows = rows.fillna(dict.fromkeys(measured, 0.0))
@@ -363,7 +367,23 @@ def chance_of(streams: Streams) -> np.ndarray:
     table = streams.table
     held = table["in_progress_per_accelerator"].astype(float).mask(table["movable"]).to_numpy()
     k = table["spread_constant"].astype(float).to_numpy()
-    return chance_factor(busiest(streams) * (1.0 + streams.reserve), held, np.where(np.isfinite(k), k, 0.0))
+    fleet = busiest(streams) * (1.0 + streams.reserve) / table["sites"].to_numpy()  # sites stand alone
+    return chance_factor(fleet, held, np.where(np.isfinite(k), k, 0.0))
+
+
+def needed(streams: Streams) -> np.ndarray:
+    """Accelerators that each stream alone needs in the busiest window of each month with reserve and chance, [T + 1, K].
+
+    Expected scenario; whole nodes at each site of work whose sites stand alone.
+    """
+    level = busiest(streams) * (1.0 + np.maximum(streams.reserve, 0.0)) * streams.chance
+    return held_in_sites(level, *site_terms(streams))
+
+
+def site_terms(streams: Streams) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sites, accelerators of a node and share for failures of each stream, [K] each: what `held_in_sites` asks for."""
+    size = streams.pools["accelerators_per_node"].fillna(1).to_numpy(dtype=float)[streams.pool]
+    return streams.table["sites"].to_numpy(), size, streams.table["site_spare"].to_numpy(dtype=float)
 
 
 def need_frame(streams: Streams) -> pd.DataFrame:
@@ -385,7 +405,6 @@ def need_frame(streams: Streams) -> pd.DataFrame:
     frame["reserve_ratio"] = reserve.ravel()
     frame["reserve_rule"] = rule.ravel()
     frame["chance_factor"] = np.broadcast_to(streams.chance[1:], average.shape).ravel()
-    frame["accelerators_with_reserve"] = (
-        frame["accelerators_peak"] * (1.0 + frame["reserve_ratio"]) * frame["chance_factor"]
-    )
+    level = peak * (1.0 + reserve) * np.broadcast_to(streams.chance[1:], average.shape)
+    frame["accelerators_with_reserve"] = held_in_sites(level, *site_terms(streams)).ravel()
     return frame.drop(columns="stream")

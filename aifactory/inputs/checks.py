@@ -12,7 +12,7 @@ from aifactory.errors import nearest
 from aifactory.inputs.commitment_checks import book_faults
 from aifactory.inputs.contracts import contract_names, load_contract
 from aifactory.inputs.decision_checks import log_faults, log_gaps
-from aifactory.inputs.demand_checks import chain_faults, what_if_faults
+from aifactory.inputs.demand_checks import chain_faults, site_faults, what_if_faults
 from aifactory.inputs.months import month_of
 from aifactory.inputs.plan import Plan
 
@@ -231,6 +231,13 @@ def allowed_regions_known(tables: Tables, plan: Plan) -> Iterator[Finding]:
                 )
 
 
+def sites_known(tables: Tables, plan: Plan) -> Iterator[Finding]:
+    """Sites that stand alone are stated for regions of plan.yaml, and for each where there are several."""
+    regions = sorted(region.region for region in plan.regions)
+    for row, column, value, rule in site_faults(tables["use_cases"], tables["demand_windows"], regions):
+        yield Finding("use_cases", "sites_known", "failed", rule, row, column, value)
+
+
 def plan_names_known(tables: Tables, plan: Plan) -> Iterator[Finding]:
     """Use cases and accelerators that plan.yaml names stand in their tables."""
     cases = set(tables["use_cases"]["use_case_id"])
@@ -412,6 +419,7 @@ CHECKS: dict[str, tuple[str, Callable[[Tables, Plan], Iterator[Finding]]]] = {
     "plan_names_known": ("use_cases", plan_names_known),
     "latency_in_ms": ("requests", latency_in_ms),
     "allowed_regions_known": ("use_cases", allowed_regions_known),
+    "sites_known": ("use_cases", sites_known),
     "residency_kept": ("demand_windows", residency_kept),
     "units_are_counted": ("demand_windows", units_are_counted),
     "unit_fits_class": ("use_cases", unit_fits_class),

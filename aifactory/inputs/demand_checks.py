@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from aifactory.errors import with_nearest
+from aifactory.inputs.sites import at_least_one, sites_by_region
 
 #: (row of the file, column, value, rule)
 Fault = tuple[int | None, str, str, str]
@@ -56,3 +57,36 @@ def _each(frame: pd.DataFrame, bad: pd.Series, column: str, rule: str, choices: 
     for row in frame.index[bad.to_numpy(dtype=bool)][:5]:
         value = str(frame.loc[row, column])
         yield int(row) + 2, column, value, with_nearest(rule, value, choices)
+
+
+def site_faults(use_cases: pd.DataFrame, demand: pd.DataFrame, regions: Sequence[str]) -> Iterator[Fault]:
+    """Faults of column `sites` of table `use_cases`, with row, column, value and rule.
+
+    Regions are those of plan.yaml; one number says nothing of several regions with demand.
+    """
+    asked = demand.groupby("use_case_id")["region"].agg(lambda names: sorted(set(names)))
+    for row, case in use_cases[use_cases["sites"].notna()].iterrows():
+        served = asked.get(case["use_case_id"], [])
+        try:
+            found = sites_by_region(case["sites"])
+        except ValueError:
+            found = 0
+        if not at_least_one(found):
+            yield (
+                int(row) + 2,
+                "sites",
+                case["sites"],
+                "must be a number of 1 or more, or region=number separated by ';' (eu-west=30; us-east=10)",
+            )
+            continue
+        if isinstance(found, int) and found > 1 and len(served) > 1:
+            each = "; ".join(f"{region}=..." for region in served)
+            yield (
+                int(row) + 2,
+                "sites",
+                case["sites"],
+                f"is served in several regions: say how many stand in each, as {each}",
+            )
+        for region in found if isinstance(found, dict) else ():
+            if region not in regions:
+                yield int(row) + 2, "sites", region, with_nearest("is not described in plan.yaml", region, regions)

@@ -7,6 +7,7 @@ import pandas as pd
 
 from aifactory.benchmark import Benchmark
 from aifactory.benchmark.telemetry import OWN_EVIDENCE, TELEMETRY, latencies_shown
+from aifactory.inputs.sites import sites_in
 from aifactory.inputs.weights import MATRIX_CRITERIA, check_weights
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
@@ -81,8 +82,16 @@ def nodes_at_peak(ws: Workspace, inventory: Inventory, cells: pd.DataFrame) -> n
 
     Nodes are of the size in which they are cheapest for the cell (`plan_terms.price_cells`), else of the catalogue's.
     """
-    need = nodes_needed(ws, inventory, cells)
-    return np.where(np.isnan(need), np.nan, np.maximum(np.ceil(need), 1))
+    need, sites = nodes_needed(ws, inventory, cells), _sites_at_peak(ws, inventory, cells)
+    return np.where(np.isnan(need), np.nan, np.maximum(np.ceil(need / sites), 1) * sites)
+
+
+def _sites_at_peak(ws: Workspace, inventory: Inventory, cells: pd.DataFrame) -> np.ndarray:
+    """Sites that stand alone in the region with the highest peak of each use case, 1 where it has none."""
+    profile = inventory.demand_profile.sort_values("units_per_hour_peak", ascending=False, kind="stable")
+    region = profile.drop_duplicates("use_case_id").set_index("use_case_id")["region"]
+    stated = ws.table("use_cases").set_index("use_case_id")["sites"]
+    return np.array([sites_in(stated.get(name), region.get(name, "")) for name in cells["use_case_id"]], dtype=float)
 
 
 def nodes_needed(ws: Workspace, inventory: Inventory, cells: pd.DataFrame) -> np.ndarray:

@@ -36,6 +36,7 @@ from aifactory.fleet.streams import (
     Streams,
     build_streams,
     busiest,
+    needed,
     owned_accelerators,
     period_shapes,
 )
@@ -88,7 +89,7 @@ def resident_needs(market: Market, capacity: pd.DataFrame) -> dict[tuple[str, st
     """
     at_home = capacity["accelerator_id"] == capacity["use_case_id"].map(market.today)
     streams = streams_alone(market, capacity[at_home])
-    level = busiest(streams) * (1.0 + np.maximum(streams.reserve, 0.0)) * streams.chance
+    level = needed(streams)
     found: dict[tuple[str, str], np.ndarray] = {}
     for column, row in enumerate(streams.table.itertuples(index=False)):
         place = (row.region, row.accelerator_id)
@@ -204,6 +205,7 @@ def _in_bundles(streams: Streams) -> Streams:
     """Several nodes as one where a pool would have too many."""
     size = streams.pools["accelerators_per_node"].fillna(1).to_numpy(dtype=float)
     together = np.ceil(most_at_once(streams) / size / MOST_NODES - TOLERANCE)
+    together[streams.pool[(streams.table["sites"] > 1).to_numpy()]] = 1.0  # whole nodes at each site
     return with_sizes(streams, size * np.maximum(together, 1.0))
 
 

@@ -430,6 +430,33 @@ def test_a_name_in_the_plan_that_no_table_knows_is_refused(mini, old, new, words
         load_workspace(mini)
 
 
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("forty", "must be a number of 1 or more, or region=number"),
+        ("0", "must be a number of 1 or more"),
+        ("eu=3; us", "region=number"),
+        ("eu=0", "1 or more"),
+        ("40", "is served in several regions: say how many stand in each, as eu=...; us=..."),
+        ("eu=30; uss=10", "Did you mean 'us'?"),
+    ],
+)
+def test_sites_say_how_many_stand_in_which_region(mini, text, rule):
+    path = mini / "use_cases.csv"
+    cases = pd.read_csv(path, dtype=str)
+    cases.assign(sites=[text, None, None]).to_csv(path, index=False)
+    with pytest.raises(InputError) as caught:
+        load_workspace(mini)
+    assert "use_cases, row 2, column 'sites'" in str(caught.value) and rule in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["1", "eu=30; us=10", "eu=30"])
+def test_sites_that_fit_are_kept_as_they_are(mini, text):
+    path = mini / "use_cases.csv"
+    pd.read_csv(path, dtype=str).assign(sites=[text, "12", None]).to_csv(path, index=False)
+    assert load_workspace(mini).table("use_cases")["sites"].fillna("").tolist() == [text, "12", ""]
+
+
 def test_a_region_is_described_once(mini):
     swap("plan.yaml", "  - {region: eu,", "  - {region: us, name: Twice, provider_regions: {AWS: us-west-2}, "
          "usd_per_kwh: 0.2, gco2_per_kwh: 1, source: test, as_of: 2026-10-01}\n  - {region: eu,")(mini)  # fmt: skip
