@@ -12,6 +12,7 @@ from scipy.optimize import linprog
 from aifactory.demand.profile import by_hour
 from aifactory.inputs.billing import accelerator_charges
 from aifactory.inputs.plan import Plan
+from aifactory.inputs.sites import sites_in
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory.spend import USAGE
 
@@ -113,18 +114,27 @@ def latency_reach(plan: Plan, use_cases: pd.DataFrame, regions: Iterable[str]) -
     """Regions that may serve each use case and region of origin within its latency limits.
 
     The round trip may take `detour_share_of_slo` of the tightest limit (first token, whole answer); work without
-    a limit bears any way, and a pair of regions whose round trip is not stated is too far for work with one.
+    a limit bears any way, and a pair of regions whose round trip is not stated is too far for work with one. Work whose
+    sites stand alone (column `sites`) is served by no other region.
 
     Returns
     -------
-    Mapping from (use case, region) to regions, its own among them; empty where the plan states no latency at all.
+    Mapping from (use case, region) to regions, its own among them; only of work that stands alone where the plan states no latency at all.
     """
+    places = sorted(set(regions))
+    stated = use_cases.set_index("use_case_id").reindex(columns=["sites"])["sites"].dropna()
+    alone = {
+        (str(name), place): frozenset({place})
+        for name, text in stated.items()
+        for place in places
+        if sites_in(text, place) > 1
+    }
     if not plan.region_latency:
-        return {}
+        return alone
     known = {frozenset(item.between): item.round_trip_ms for item in plan.region_latency}
-    share, places = plan.value("detour_share_of_slo"), sorted(set(regions))
+    share = plan.value("detour_share_of_slo")
     tightest = use_cases.set_index("use_case_id").reindex(columns=LIMITS).min(axis=1)
-    return {
+    near = {
         (str(use_case), origin): frozenset(
             place
             for place in places
@@ -133,6 +143,7 @@ def latency_reach(plan: Plan, use_cases: pd.DataFrame, regions: Iterable[str]) -
         for use_case, limit in tightest.items()
         for origin in places
     }
+    return near | alone
 
 
 def pooled_fleet(

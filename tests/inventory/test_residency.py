@@ -266,6 +266,20 @@ def test_without_stated_latency_all_are_in_reach_and_an_unstated_pair_is_too_far
     assert reach["models", "ap"] == {"us", "eu", "ap"}  # no limit: bears any way
 
 
+def test_sites_that_stand_alone_are_served_by_no_other_region(mini_ws):
+    """Chat of opposite hours in two regions: shared it needs 8, each region its own 8 where sites stand alone."""
+    hourly, paid = opposite(mini_ws)
+    cases = mini_ws.table("use_cases").assign(sites=["us=3; eu=2", None, "1"])
+    alone = latency_reach(mini_ws.plan, cases, ["us", "eu"])
+    assert alone == {("chat", "us"): {"us"}, ("chat", "eu"): {"eu"}}
+    table = pooled_fleet(hourly, cases, paid, HOURS, alone).iloc[0]
+    assert table["accelerators_by_latency"] == pytest.approx(table["accelerators_dedicated"])
+    with_ways = latency_reach(near(mini_ws.plan, 1.0), cases, ["us", "eu"])
+    assert with_ways["chat", "us"] == {"us"} and with_ways["images", "us"] == {"us", "eu"}
+    part = cases.assign(sites=["us=3", None, None])
+    assert latency_reach(mini_ws.plan, part, ["us", "eu"]) == {("chat", "us"): {"us"}}
+
+
 def test_latency_of_an_unknown_region_is_refused(mini_ws):
     with pytest.raises(ValueError, match="'mars' is no region of this plan"):
         near(mini_ws.plan, 1.0, ("us", "mars"))
