@@ -25,6 +25,8 @@ TOLERANCE = 1e-9
 BATCH, MOST = 128, 3000
 #: Known bases from which the others are reached by steps; right-hand sides that walk between two look-ups, and bases kept of them.
 SEEDS, WALKED, KEPT = 64, 1024, 128
+#: Right-hand sides that are tried for each that may be solved.
+TRIED = 4
 #: Masks of a basis: basic columns, columns at their upper bound, basic rows.
 Basis = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -55,8 +57,8 @@ class VertexPool:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Optimal values [R] and duals [R, rows] of right-hand sides [R, rows], in an order that changes them little.
 
-        `solve` gives an optimal basis of one right-hand side; it is asked where no known basis fits. After about
-        `solves` of them the rest get the largest known lower bound instead, with its dual.
+        `solve` gives an optimal basis of one right-hand side; it is asked where no known basis fits. With `solves` about so
+        many at most are solved, and all others get the largest known lower bound, with its dual.
         """
         self.calls += 1
         if len(self.vertices) > MOST:
@@ -64,6 +66,8 @@ class VertexPool:
         count, tried, known = len(sides), 0, 0
         extended = np.column_stack([sides, np.ones(count)])
         best, group = np.full(count, -np.inf), np.full(count, -1)
+        if solves is not None:
+            return self._bounds(extended, best, group, solve, solves)
         duals, left = np.zeros(sides.shape), np.arange(count)
         while len(left):
             better, before = self._improve(extended[left], best[left], known)
@@ -72,47 +76,71 @@ class VertexPool:
             done = self._fit(sides, left, group, fresh, tried, duals)
             tried, known = len(self.vertices), len(self._groups)
             left = left[~done[left]]
-            if solves is not None and tried and solves <= 0:
-                for at in left:
-                    duals[at] = self.vertices[self._groups[group[at]][0]].dual[:-1]
-                break
-            if solves is None and len(left) and len(self.vertices) >= SEEDS:
-                now, left = self._walk(sides, left, group, best, duals)
+            if len(left) and len(self.vertices) >= SEEDS:
+                # Where many are left some walk first: of what they find the rest start nearer.
+                many = len(left) > 2 * WALKED
+                some = _evenly(len(left), WALKED) if many else np.ones(len(left), dtype=bool)
+                now, found = self._walk(sides, left[some], group, best, duals)
+                for end in found[:: max(len(found) // KEPT, 1)] if many else ():
+                    self._add(*end).used = self.calls
             else:
-                batch = BATCH if solves is None else max(min(BATCH, solves), 1)
-                some = np.arange(len(left)) % max(len(left) // batch, 1) == 0
-                now, left = left[some], left[~some]
+                some = _evenly(len(left), BATCH)
+                now = left[some]
+            left = left[~some]
             for at in now:
                 vertex = self._add(*solve(sides[at]))
                 vertex.used = self.calls
                 best[at], duals[at] = vertex.dual @ extended[at], vertex.dual[:-1]
-            solves = None if solves is None else solves - len(now)
         return best, duals
 
-    def _walk(
-        self, sides: np.ndarray, left: np.ndarray, group: np.ndarray, best: np.ndarray, duals: np.ndarray
+    def _bounds(
+        self,
+        extended: np.ndarray,
+        best: np.ndarray,
+        group: np.ndarray,
+        solve: Callable[[np.ndarray], Basis],
+        solves: int,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Walk from the best known bases to the optimal ones: (right-hand sides where it failed, those not tried yet).
+        """Largest lower bounds of right-hand sides [R, rows + 1], once about `solves` of those that no known basis fits are solved.
 
-        Where many are left some walk first: of what they find the rest start nearer.
+        They are looked for among some of all, others in each call: whether a basis fits matters for the choice alone.
         """
-        many = len(left) > 2 * WALKED
-        now = np.arange(len(left)) % (len(left) // WALKED if many else 1) == 0
-        some = left[now][np.argsort(group[left[now]], kind="stable")]
-        failed, found = [], []
-        for rows in np.split(some, np.flatnonzero(np.diff(group[some])) + 1):
-            vertex = self.vertices[self._groups[group[rows[0]]][-1]]
+        sides, known = extended[:, :-1], len(self._groups)
+        group, best = self._improve(extended, best, 0)
+        some = np.flatnonzero(_evenly(len(sides), TRIED * solves, self.calls))
+        if known:
+            some = some[~self._fit(sides, some, group, np.ones(len(some), dtype=bool), 0, np.zeros(sides.shape))[some]]
+        some = some[_evenly(len(some), solves)]
+        if len(self.vertices) >= SEEDS:
+            some, found = self._walk(sides, some, group, best.copy(), np.zeros(sides.shape))
+            for end in found:
+                self._add(*end).used = self.calls
+        for at in some:
+            self._add(*solve(sides[at])).used = self.calls
+        better, values = self._improve(extended, best, known)
+        group, best = np.where(better >= 0, better, group), np.where(better >= 0, values, best)
+        for of in np.unique(group):
+            self.vertices[self._groups[of][0]].used = self.calls
+        return best, np.array([self.vertices[of[0]].dual[:-1] for of in self._groups])[group]
+
+    def _walk(
+        self, sides: np.ndarray, rows: np.ndarray, group: np.ndarray, best: np.ndarray, duals: np.ndarray
+    ) -> tuple[np.ndarray, list[Basis]]:
+        """Walk from the best known bases of some right-hand sides to the optimal ones: (those where it failed, bases found)."""
+        columns, failed, found = len(self.costs), [], []
+        rows = rows[np.argsort(group[rows], kind="stable")]
+        for mine in np.split(rows, np.flatnonzero(np.diff(group[rows])) + 1):
+            if not len(mine):
+                continue
+            vertex = self.vertices[self._groups[group[mine[0]]][-1]]
             values, own, steps, ends = walk(
-                *self._columns, self.costs, self.upper, self.sign, *self._tableau(vertex), sides[rows]
+                *self._columns, self.costs, self.upper, self.sign, *self._tableau(vertex), sides[mine]
             )
             solved = steps >= 0
-            best[rows[solved]], duals[rows[solved]] = values[solved], own[solved]
-            failed.append(rows[~solved])
-            found.extend(ends[solved])
-        for end in found[:: max(len(found) // KEPT, 1)] if many else ():
-            columns = len(self.costs)
-            self._add(end[:columns] == IN, end[:columns] == HIGH, end[columns:] == IN).used = self.calls
-        return np.concatenate(failed), left[~now]
+            best[mine[solved]], duals[mine[solved]] = values[solved], own[solved]
+            failed.append(mine[~solved])
+            found.extend((end[:columns] == IN, end[:columns] == HIGH, end[columns:] == IN) for end in ends[solved])
+        return np.concatenate(failed) if failed else rows, found
 
     def _tableau(self, vertex: Vertex) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Inverse of the whole basis with its slacks, its variables, and where each variable stands."""
@@ -207,3 +235,8 @@ class VertexPool:
         inside = ((x >= -slack) & (x <= self.upper[vertex.basic] + slack)).all(axis=1)
         reached = x @ self.matrix[:, vertex.basic].T + top
         return inside & ((reached - sides) * self.sign >= -slack * 10).all(axis=1)
+
+
+def _evenly(count: int, some: int, first: int = 0) -> np.ndarray:
+    """Mask [count] of about `some` of them, evenly from `first` on and around; all where they are fewer."""
+    return (np.arange(count) + first) % max(count // max(some, 1), 1) == 0

@@ -81,6 +81,25 @@ def test_values_and_duals_are_those_of_the_solver(case, monkeypatch):
     assert (other >= line - 1e-6 * np.abs(usd).max()).all()
 
 
+@pytest.mark.parametrize("seeds", [1, 10**9])
+@pytest.mark.parametrize("case", list(cases()))
+def test_bounds_rise_with_every_call_and_never_pass_the_cost(case, seeds, monkeypatch):
+    """Eight programmes a call: what is known so far bounds all sides from below, with duals that hold at any capacity."""
+    monkeypatch.setattr(vertices, "SEEDS", seeds)
+    rng = np.random.default_rng(9)
+    load = case.demand.mean(axis=(0, 3)).sum(axis=1) / 1500
+    here, there = (rng.uniform(0, 0.7, (case.months, case.platforms)) * load[:, None] for _ in range(2))
+    exact, elsewhere = (Recourse(case).cost(capacity)[0] for capacity in (here, there))
+    recourse, before, scale = Recourse(case), np.full(exact.shape, -np.inf), np.abs(exact).max()
+    for _ in range(6):
+        usd, worth = recourse.cost(here, solves=8)
+        assert (usd <= exact + 1e-9 * scale).all() and (usd >= before - 1e-9 * scale).all()
+        line = usd + np.einsum("stp,tp->st", worth[:, :, : case.platforms], there - here)
+        assert (elsewhere >= line - 1e-6 * scale).all()
+        before = usd
+    assert before.sum() >= 0.98 * exact.sum()
+
+
 def test_without_steps_the_solver_does_it_all(monkeypatch):
     case = problem(10, 6, 4, 3)
     plan = np.ones(len(case.orders))
