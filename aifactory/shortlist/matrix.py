@@ -82,7 +82,10 @@ def nodes_at_peak(ws: Workspace, inventory: Inventory, cells: pd.DataFrame) -> n
 
     Nodes are of the size in which they are cheapest for the cell (`plan_terms.price_cells`), else of the catalogue's.
     """
-    need, sites = nodes_needed(ws, inventory, cells), _sites_at_peak(ws, inventory, cells)
+    need = nodes_needed(ws, inventory, cells)
+    if np.isnan(need).all():
+        return need
+    sites = _sites_at_peak(ws, inventory, cells)
     return np.where(np.isnan(need), np.nan, np.maximum(np.ceil(need / sites), 1) * sites)
 
 
