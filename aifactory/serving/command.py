@@ -12,14 +12,12 @@ import numpy as np
 import pandas as pd
 
 from aifactory.errors import InputError
-from aifactory.inputs.contracts import load_contract
 from aifactory.inputs.importers.source import source_contract
 from aifactory.inputs.importers.traces.formats import sniff
 from aifactory.inputs.importers.traces.read import read_request_trace
-from aifactory.inputs.problems import raise_problems
-from aifactory.inputs.resources import data_dir
-from aifactory.inputs.tables import read_source, read_table
+from aifactory.inputs.tables import read_source
 from aifactory.serving.capacity_curve import capacity_curve
+from aifactory.serving.catalogue_rows import find_model, find_row, usd_per_accelerator_hour
 from aifactory.serving.event_simulator import simulate_fleet
 from aifactory.serving.fleet import Fleet, Pool, Prefixes, RequestStream
 from aifactory.serving.fleet_run import FleetRun
@@ -60,7 +58,7 @@ def simulate_trace(asked: SimulateRequest) -> tuple[dict[str, object], FleetSize
     slos, counts = parse_slos(asked.slo) if asked.slo else (), _counts(asked.curve)
     if counts and not slos:
         raise InputError.at("simulate", "needs limits: give --slo too", column="--curve", value=asked.curve)
-    model = find_row("models", "model", asked.model, "--model")
+    model = find_model(asked.model, "--model")
     chip = find_row("accelerators", "accelerator_id", asked.platform, "--platform")
     _check_split(model, asked.tensor_parallel)
     requests, remarks = read_noted_stream(asked.trace)
@@ -243,29 +241,3 @@ def _plain_stream(path: Path, names: list[str]) -> RequestStream:
             extra[field] = rows[name].fillna(0).to_numpy(dtype=float)
     stream = RequestStream(**columns, **extra, source=path.name)
     return replace(stream, arrival_s=stream.arrival_s - stream.arrival_s[0])
-
-
-def catalogue_table(name: str) -> pd.DataFrame:
-    """A table of the bundled catalogue."""
-    path = data_dir() / "catalogue" / f"{name}.csv"
-    read = read_table(path, load_contract(name))
-    raise_problems(path.name, read.problems)
-    return read.frame
-
-
-def find_row(table: str, key: str, wanted: str, option: str) -> pd.Series:
-    """Row of a catalogue table by name, in lower or upper case; one of several names joined by ` / ` will do."""
-    rows = catalogue_table(table)
-    names = rows[key].astype(str)
-    called = wanted.strip().casefold()
-    for number, name in enumerate(names):
-        if called in (name.casefold(), *(part.casefold() for part in name.split(" / "))):
-            return rows.iloc[number]
-    raise InputError.at(option, f"is not in the catalogue of {table}.", value=wanted, choices=names)
-
-
-def usd_per_accelerator_hour(accelerator_id: str) -> float:
-    """Median on-demand price in the catalogue; NaN where there is none."""
-    prices = catalogue_table("prices")
-    rows = prices[(prices["accelerator_id"] == accelerator_id) & (prices["purchase_option"] == "on_demand")]
-    return float(rows["usd_per_accelerator_hour"].astype(float).median())

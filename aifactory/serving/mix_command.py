@@ -9,7 +9,8 @@ import numpy as np
 
 from aifactory.errors import InputError
 from aifactory.serving.capacity_curve import cheapest_fleets
-from aifactory.serving.command import find_row, mean_context, read_noted_stream, usd_per_accelerator_hour
+from aifactory.serving.catalogue_rows import find_model, find_row, usd_per_accelerator_hour
+from aifactory.serving.command import mean_context, read_noted_stream
 from aifactory.serving.fleet import Pool, RequestStream
 from aifactory.serving.slo_sizing import Slo, check_floors, parse_slos
 from aifactory.serving.step_time_estimate import estimate_step_time
@@ -24,8 +25,10 @@ def cheapest(trace: Path, model: str, platforms: Sequence[str], slo: str, shown:
     Platforms without a price in the catalogue stand at the end.
     """
     slos = parse_slos(slo)
-    row = find_row("models", "model", model, "--model")
+    row = find_model(model, "--model")
     requests, remarks = read_noted_stream(trace)
+    if isinstance(row.get("provenance"), str):
+        remarks.append(row["provenance"])
     pools, tiers, refused = {}, {}, {}
     for name in dict.fromkeys(platforms):
         chip = find_row("accelerators", "accelerator_id", name, "--platforms")

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from aifactory.serving.arrivals import stream_from_profile
+from aifactory.serving.catalogue_rows import find_model, find_row
 from aifactory.serving.closed_forms import fluid_capacity
-from aifactory.serving.command import find_row
 from aifactory.serving.event_simulator import simulate_fleet
 from aifactory.serving.fleet import Fleet, Pool, RequestStream
 from aifactory.serving.staffing import EQUAL_WORK, even_accelerators, safe_accelerators
@@ -127,7 +127,7 @@ def all_curves() -> dict[str, list[Curve]]:
     found: dict[str, list[Curve]] = {name: [] for name in (*LATENCIES, EQUAL_WORK)}
     for model, platform in PAIRS:
         rows = (
-            find_row("models", "model", model, "model"),
+            find_model(model, "model"),
             find_row("accelerators", "accelerator_id", platform, "platform"),
         )
         for lengths in LENGTHS:

@@ -102,6 +102,8 @@ def estimate_step_time(
         tier, reason = MEASURED_STEPS, f"{len(own)} measured steps of this model, as of {own['as_of'].max()}"
     if not (model.get("layers", np.nan) > 0 and model.get("hidden_size", np.nan) > 0):
         reason += "; layers and width guessed from the size"
+    if isinstance(model.get("provenance"), str):
+        reason += f"; {model['provenance']}"
     law = replace(law, tier=tier)
     return StepTimeEstimate(law, float(np.exp(-half)), float(np.exp(half)), tier, reason)
 

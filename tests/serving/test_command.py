@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 from aifactory.cli import app
 from aifactory.errors import InputError
 from aifactory.serving.capacity_curve import CapacityCurve
-from aifactory.serving.command import SimulateRequest, find_row, read_stream, simulate_trace
+from aifactory.serving.catalogue_rows import find_row
+from aifactory.serving.command import SimulateRequest, read_stream, simulate_trace
 
 KEYS = [
     "requests",

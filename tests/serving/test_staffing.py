@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aifactory.serving import staffing_fit as fitted
-from aifactory.serving.command import find_row
+from aifactory.serving.catalogue_rows import find_row
 from aifactory.serving.staffing import (
     chance_factor,
     even_accelerators,
