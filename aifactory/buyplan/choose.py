@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from aifactory.buyplan.case import Case, case_terms, rebuilt
-from aifactory.buyplan.futures import GAP, TIME_LIMIT_S, launch_order_months, nodes_signed, problem_of, problem_over
-from aifactory.buyplan.keep import approved_nodes, keep_approved, order_months
+from aifactory.buyplan.futures import GAP, TIME_LIMIT_S, nodes_signed, problem_of, problem_over
+from aifactory.buyplan.keep import approved_nodes, going_on, keep_approved
 from aifactory.buyplan.optimise.benders import REACHED, OptimalPlan, optimise
 from aifactory.buyplan.optimise.evaluate import evaluate_plan
 from aifactory.buyplan.optimise.extensive import largest_orders
@@ -89,14 +89,13 @@ class Chosen:
 def choose_orders(case: Case, paths: Paths, approved: pd.DataFrame | None = None) -> Chosen | None:
     """Cheapest orders over all demand paths, mean and worst overruns weighed; None where nothing can be committed to.
 
-    Orders are placed once a quarter and where they serve from a launch on, within the budgets, the power of the own sites and the share of a vendor; where
-    these contradict each other or the fleet that must be held they give way by the least. Where no hours can be rented the expected fleet with its reserve is held. Orders to
+    Orders are placed once a quarter and where they serve from a launch or the end of a running commitment on, within the
+    budgets, the power of the own sites and the share of a vendor; where these contradict each other or the fleet that must be held they give way by the least. Where no hours can be rented the expected fleet with its reserve is held. Orders to
     come of the plan approved before (`approved`, see `keep.earlier_steps`) stand where changing them saves next to nothing.
     """
     problem = problem_of(case, paths)
     if approved is not None:
-        months = {*order_months(approved, problem.month_names), *launch_order_months(case, problem.options)}
-        problem = replace(problem, order_months=tuple(sorted(months)))
+        problem = going_on(problem, case.streams.pools, approved)
     if not problem.orders or not (problem.demand > 0).any():
         return None
     problem, conflict, overruns = relaxed(problem, largest_orders(problem))

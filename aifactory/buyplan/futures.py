@@ -21,6 +21,7 @@ from aifactory.buyplan.optimise.benders import OptimalPlan
 from aifactory.buyplan.optimise.evaluate import evaluate_plan
 from aifactory.buyplan.optimise.policies import OURS, compare_policies
 from aifactory.buyplan.optimise.problem import Option, Problem
+from aifactory.buyplan.order_months import with_dates
 from aifactory.buyplan.price_paths import draw_prices
 from aifactory.demand.scenarios import Paths
 from aifactory.finance.options import COMMITTED_OPTIONS
@@ -141,7 +142,7 @@ def problem_over(case: Case, wanted: np.ndarray, load: Load | None = None) -> Pr
     months, pools = len(streams.months) - 1, case.pools
     own_pool = streams.pool[:, None] == np.arange(pools)
     spot = np.minimum(offers.spot, offers.on_demand)
-    options = tuple(_options(case))
+    options = with_dates(case, _options(case))
     owned = case.slots.total(case.owned[1:] * case.slots.size.astype(float), pools)
     demand = block_demand(case, wanted)
     problem = Problem(
@@ -160,7 +161,7 @@ def problem_over(case: Case, wanted: np.ndarray, load: Load | None = None) -> Pr
         on_demand_most=np.where(np.isfinite(offers.on_demand), np.inf, 0.0),
         spot_share=np.full(pools, 1.0 - plan.value("spot_interruption_share")),
         kw=offers.power_w / KILO * plan.value("pue"),
-        order_months=tuple(sorted({*range(0, months, QUARTERS), *launch_order_months(case, options)})),
+        order_months=tuple(range(0, months, QUARTERS)),
         floor=_floor(case, load or case.loads[EXPECTED]),
         wacc=plan.value("wacc"),
         stranded=1.0,
@@ -169,19 +170,6 @@ def problem_over(case: Case, wanted: np.ndarray, load: Load | None = None) -> Pr
     )
     sites = _power(case, problem) | _space(case, problem)  # both name the sites, in the same way
     return replace(problem, **_capital(case), **sites, **_payments(case, problem), **_vendors(case))
-
-
-def launch_order_months(case: Case, options: tuple[Option, ...]) -> set[int]:
-    """Months, from 0, in which orders serve from the launch of a use case on: a quarter's order would be early or late.
-
-    A launch is the first month of the expected demand of a stream that has none before.
-    """
-    units, found = case.streams.units[EXPECTED], set()
-    for stream in np.flatnonzero((units[0] <= 0) & (units > 0).any(axis=0)):
-        first = int((units[:, stream] > 0).argmax()) - 1
-        leads = {option.lead_months for option in options if option.platform == case.streams.pool[stream]}
-        found |= {first - lead for lead in leads if first >= lead}
-    return found
 
 
 def _working(demand: np.ndarray, wanted: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ Where holding all of them costs more, those of the platforms that cost least to 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -58,25 +58,47 @@ def earlier_steps(steps: pd.DataFrame, period: str) -> pd.DataFrame:
     return mine[mine["plan_period"] == mine["plan_period"].max()].reset_index(drop=True)
 
 
-def order_months(steps: pd.DataFrame, months: Sequence[str]) -> tuple[int, ...]:
-    """Months of orders, from 0: the first, and once a quarter as in the approved plan, else from the first on."""
-    axis = {month: at for at, month in enumerate(months)}
-    known = [axis[month] for month in steps["order_month"].astype(str) if month in axis] if len(steps) else []
-    first = min(known, default=0) % QUARTER
-    return tuple(sorted({0, *range(first, len(months), QUARTER)}))
+def going_on(problem: Problem, pools: pd.DataFrame, steps: pd.DataFrame) -> Problem:
+    """The problem whose quarters are those of the approved plan, and in which each approved order may be placed in its month."""
+    known: dict[tuple[str, int], set[int]] = {}
+    for _, option, platform, month in _placed(problem, pools, steps):
+        known.setdefault((option, platform), set()).add(month)
+    options, months = [], []
+    for option in problem.options:
+        mine = known.get((option.name, option.platform), set())
+        months += sorted(mine - set(option.dated))
+        options.append(replace(option, dated=tuple(sorted({*option.dated, *mine}))))
+    return replace(problem, options=tuple(options), order_months=quarters(months, problem.months))
+
+
+def quarters(known: Sequence[int], months: int) -> tuple[int, ...]:
+    """Months of orders, from 0: the first, and once a quarter where most of the known ones are, else from the first on.
+
+    >>> quarters([2, 5, 8, 4], 9), quarters([], 7)
+    ((0, 2, 5, 8), (0, 3, 6))
+    """
+    counts = np.bincount(np.asarray(known, dtype=int) % QUARTER, minlength=QUARTER)
+    return tuple(sorted({0, *range(int(counts.argmax()), months, QUARTER)}))
+
+
+def _placed(problem: Problem, pools: pd.DataFrame, steps: pd.DataFrame) -> Iterator[tuple[float, str, int, int]]:
+    """Accelerators, option, platform and month of each approved step that is not past and whose platform is in the plan."""
+    place = {(pool.region, pool.accelerator_id): at for at, pool in enumerate(pools.itertuples())}
+    axis = {month: at for at, month in enumerate(problem.month_names)}
+    for step in steps.itertuples():
+        platform, month = place.get((step.region, step.accelerator_id)), axis.get(str(step.order_month))
+        if platform is not None and month is not None:
+            yield float(step.accelerators), str(step.purchase_option), platform, month
 
 
 def approved_nodes(problem: Problem, pools: pd.DataFrame, steps: pd.DataFrame) -> np.ndarray:
     """[N] whole nodes that approved steps order in the columns of a problem; steps that are past or offered no more are none."""
-    place = {(pool.region, pool.accelerator_id): at for at, pool in enumerate(pools.itertuples())}
-    axis = {month: at for at, month in enumerate(problem.month_names)}
     column = {(option.name, option.platform, month): at for at, (option, month) in enumerate(problem.orders)}
     nodes = np.zeros(len(problem.orders))
-    for step in steps.itertuples():
-        platform = place.get((step.region, step.accelerator_id), -1)
-        at = column.get((step.purchase_option, platform, axis.get(str(step.order_month), -1)))
+    for accelerators, option, platform, month in _placed(problem, pools, steps):
+        at = column.get((option, platform, month))
         if at is not None:
-            nodes[at] += np.floor(step.accelerators / problem.node_size[platform] + 1e-9)
+            nodes[at] += np.floor(accelerators / problem.node_size[platform] + 1e-9)
     return nodes
 
 

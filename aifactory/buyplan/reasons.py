@@ -21,6 +21,7 @@ import pandas as pd
 from aifactory.buyplan.case import Case
 from aifactory.buyplan.optimise.evaluate import evaluate_plan, path_weights, recourse_of
 from aifactory.buyplan.optimise.problem import Problem
+from aifactory.buyplan.order_months import due_dates
 from aifactory.finance.options import OPTION_NAMES
 from aifactory.units import percent
 
@@ -96,7 +97,7 @@ def reasons_of(case: Case, problem: Problem, nodes: np.ndarray) -> pd.DataFrame:
     paths_share: share of the paths on which the last node saves more than it costs; reason: kind in a few words; binds:
     the row that binds, in words; binds_share: share of the paths on which it binds; serves: use cases whose work the last
     node takes, with their shares; saved_usd_per_hour: what an hour of it costs otherwise; price_fall_kept: by which share
-    such hours may get cheaper before the node no longer pays; wait_usd: what the same order costs more a quarter later;
+    such hours may get cheaper before the node no longer pays; wait_usd: what it costs more the next time it may be placed;
     timing, limit: what sets its date, and what keeps a cheaper order away; why: all of it in a sentence.
     """
     count = len(problem.orders)
@@ -128,6 +129,8 @@ def _row(case: Case, last: LastNodes, column: int) -> tuple:
     binds, share, serves, hourly = _held(case, last, column, stands) if held else _capacity(case, last, column)
     kept = 1.0 - cost / weighted if weighted > cost and not held else np.nan
     wait, timing = _timing(last, column)
+    due = due_dates(case).get((month + option.lead_months, option.platform))
+    timing = _joined(timing, f"there when {due}" if due else "")
     limit = _limit(last, column)
     if least:
         timing = _joined(timing, f"{option.minimum_nodes * problem.node_size[option.platform]:g} is the smallest order")
@@ -189,7 +192,7 @@ def _served(case: Case, last: LastNodes, platform: int, month: int, above: float
 
 
 def _timing(last: LastNodes, column: int) -> tuple[float, str]:
-    """What a quarter later costs, and whether the lead time keeps the order from serving earlier."""
+    """What the next chance to order costs more, and whether the lead time keeps the order from serving earlier."""
     problem, (option, month) = last.problem, last.problem.orders[column]
     same = [at for at, (other, when) in enumerate(problem.orders) if other == option and when > month]
     wait = last.net_usd(column, column) - last.net_usd(same[0], column) if same else np.nan

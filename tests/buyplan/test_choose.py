@@ -67,6 +67,6 @@ def test_an_order_for_a_launch_is_neither_a_quarter_early_nor_late(tiny):
     inputs["demand_profile"] = profile.assign(units_month=0.0, units_per_hour_avg=0.0)
     case = tiny(plan=plan, inputs=inputs)
     chosen = choose_orders(case, paths_of(case, 4, 0.0))
-    assert 2 in chosen.problem.order_months and 0 in chosen.problem.order_months
+    assert [option.dated for option in chosen.problem.options] == [(2,)] and 0 in chosen.problem.order_months
     ordered = np.array([month for _, month in chosen.problem.orders])
     assert chosen.best.nodes.sum() >= 1 and (ordered[chosen.best.nodes > 0] == 2).all()

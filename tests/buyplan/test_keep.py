@@ -15,13 +15,11 @@ from aifactory.buyplan.keep import (
     approved_nodes,
     earlier_steps,
     keep_approved,
-    order_months,
+    quarters,
 )
 from aifactory.buyplan.optimise.benders import optimise
 from aifactory.buyplan.optimise.evaluate import evaluate_plan
 from aifactory.buyplan.optimise.problem import Option, Problem
-
-MONTHS = ("2026-10", "2026-11", "2026-12", "2027-01", "2027-02", "2027-03", "2027-04")
 
 
 @pytest.fixture
@@ -52,9 +50,10 @@ def test_steps_are_those_of_the_last_plan_before_the_month():
 
 
 def test_the_quarters_of_the_approved_plan_go_on():
-    assert order_months(pd.DataFrame({"order_month": ["2026-12", "2027-03"]}), MONTHS) == (0, 2, 5)
-    assert order_months(pd.DataFrame({"order_month": []}), MONTHS) == (0, 3, 6)
-    assert order_months(pd.DataFrame({"order_month": ["2026-07"]}), MONTHS) == (0, 3, 6)  # all of them are past
+    assert quarters([2, 5], 7) == (0, 2, 5)
+    assert quarters([2, 4, 5], 7) == (0, 2, 5)  # one order off the quarters moves none of them
+    assert quarters([2, 4], 7) == (0, 1, 4)  # as many of each: the earlier start
+    assert quarters([], 7) == (0, 3, 6)
 
 
 def test_steps_find_their_columns_by_hand(growing):

@@ -32,6 +32,7 @@ class Option:
         and again of that after another; owned kit is sold at the horizon. 0: nothing is owned.
     capital : counts against the budget of capital.
     first_order, last_order : months (from 0) in which it may be ordered.
+    dated : months beside `Problem.order_months` in which it may be ordered, so that it serves from a known date on.
     minimum_nodes : least nodes of an order, if anything is ordered.
     on_site : draws on the power of its platform's site.
     listed : its price follows `Problem.order_ratio`.
@@ -48,6 +49,7 @@ class Option:
     capital: bool = False
     first_order: int = 0
     last_order: int = 10**6
+    dated: tuple[int, ...] = ()
     minimum_nodes: int = 0
     on_site: bool = True
     listed: bool = False
@@ -91,7 +93,7 @@ class Problem:
     api_usd : [T, W] or [S, T, W] USD per unit at a hosted model; infinite: not allowed.
     miss_usd : [W] USD per unit that is not served.
     ports : what must be ported first; cells in no port are open.
-    order_months : months in which orders may be placed.
+    order_months : months in which any order may be placed.
     capital_usd : [years] budget of capital per year; empty: no limit.
     year_of : [T] year of each month; empty: years of 12 months from the start.
     power_kw : [T] or [T, sites] kW for nodes that are owned or held on site; empty: no limit, infinite: none there.
@@ -252,7 +254,7 @@ class Problem:
         return tuple(
             (option, month)
             for option in self.options
-            for month in self.order_months
+            for month in sorted({*self.order_months, *option.dated})
             if option.first_order <= month <= option.last_order and month + option.lead_months < self.months
         )
 

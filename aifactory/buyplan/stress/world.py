@@ -93,6 +93,9 @@ def after(world: World, nodes: np.ndarray, month: int) -> World:
         world,
         **world.placed(placed),
         order_months=tuple(at for at in world.order_months if at >= month),
+        options=tuple(
+            replace(option, dated=tuple(at for at in option.dated if at >= month)) for option in world.options
+        ),
         sunk_usd=world.sunk_usd + float(world.order_usd @ placed),
         reference_usd=reference_usd(world),
         site_kw=np.maximum((bounds - rows @ placed)[-site:], 0.0) if site else world.site_kw,

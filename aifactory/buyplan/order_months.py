@@ -1,0 +1,60 @@
+"""Months in which orders are considered besides the quarters: those whose deliveries meet a date that is known today.
+
+An order of a quarter is there up to two months early or late. Where a use case starts, or what stands today ends, that
+is paid for nothing or rented by the hour, so the month of order is the date less the lead time of each way to pay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from aifactory.buyplan.case import Case
+from aifactory.buyplan.optimise.problem import Option
+from aifactory.fleet.streams import EXPECTED, KEY
+
+#: A month of the plan, from 0, and a pool that needs accelerators from then on.
+Due = tuple[int, int]
+
+
+def with_dates(case: Case, options: Sequence[Option]) -> tuple[Option, ...]:
+    """The options, each with the months, from 0, in which an order serves from a date of its pool on."""
+    due = due_dates(case)
+    return tuple(
+        replace(option, dated=tuple(sorted(
+            month - option.lead_months for month, pool in due if pool == option.platform and month >= option.lead_months
+        )))
+        for option in options
+    )  # fmt: skip
+
+
+def due_dates(case: Case) -> dict[Due, str]:
+    """What happens on each date of a pool, in words: launches, and ends of running commitments."""
+    return launches(case) | ends(case)
+
+
+def launches(case: Case) -> dict[Due, str]:
+    """First month of the expected demand of each stream that has none before."""
+    units, found = case.streams.units[EXPECTED], {}
+    for stream in np.flatnonzero((units[0] <= 0) & (units > 0).any(axis=0)):
+        month = int((units[:, stream] > 0).argmax()) - 1
+        found[month, int(case.streams.pool[stream])] = f"{case.streams.table['use_case_id'].iloc[stream]} starts"
+    return found
+
+
+def ends(case: Case) -> dict[Due, str]:
+    """First month without what a running commitment gave: for its own pool and those where its guests are at home.
+
+    Work that runs there for as long as it is paid for (`paid_kit`) goes back to the accelerator that was chosen for it.
+    """
+    have, table, pools = case.placed.accelerators, case.streams.table, case.streams.pools
+    work, found = table[KEY].apply(tuple, axis=1).to_numpy(), {}
+    for month, pool in np.argwhere(np.diff(have, axis=0) < 0):
+        gone = have[month, pool] - have[month + 1, pool]
+        words = f"{gone:,.0f} {pools['accelerator_id'].iloc[pool]} end"
+        elsewhere = np.isin(work, work[case.streams.pool == pool])
+        found |= dict.fromkeys(((int(month), int(other)) for other in case.streams.pool[elsewhere]), words)
+        found[int(month), int(pool)] = words
+    return found
