@@ -59,6 +59,10 @@ class Case:
         """Number of pools."""
         return len(self.streams.pools)
 
+    def of_scenario(self, index: int) -> Case:
+        """The same case with units as large as in one scenario; its loads have them already."""
+        return replace(self, streams=self.streams.of_scenario(index))
+
     @property
     def porting_usd(self) -> np.ndarray:
         """One-off cost per stream, [K]: that of its use case, divided by accelerators at work."""
@@ -142,7 +146,7 @@ def build_case(
         prices=prices,
         owned_accelerators=owned,
         porting=porting,
-        loads=tuple(build_load(streams, slots, units) for units in streams.units),
+        loads=tuple(build_load(streams.of_scenario(index), slots, units) for index, units in enumerate(streams.units)),
         today=build_load(streams.of_today(), slots, streams.today_units),
         runs_on=runs_on or {},
     )

@@ -49,7 +49,7 @@ def solve_over_paths(case: Case, chosen: Chosen | None, paths: Paths) -> tuple[C
             if index == EXPECTED:
                 solutions.append(expected)
                 continue
-            moved = wanted * demand_ratio(case, case.streams.units[index])
+            moved = wanted * demand_ratio(case, index)
             grown, orders = quick_orders(case, moved, load=load, firm=firm, gap=GAP)
             if grown is not case:
                 break
@@ -59,10 +59,11 @@ def solve_over_paths(case: Case, chosen: Chosen | None, paths: Paths) -> tuple[C
         case, decision = grown, decisions_of(grown, chosen.problem, chosen.best.nodes)
 
 
-def demand_ratio(case: Case, units: np.ndarray) -> np.ndarray:
-    """[T, K] accelerators of a demand path over those of the expected scenario; 1 where that asks for none."""
+def demand_ratio(case: Case, index: int) -> np.ndarray:
+    """[T, K] accelerators of a scenario over those of the expected one; 1 where that asks for none."""
     base = case.streams.sized(case.streams.units[EXPECTED])[1:]
-    return np.divide(case.streams.sized(units)[1:], base, out=np.ones_like(base), where=base > 0)
+    asked = case.streams.of_scenario(index).sized(case.streams.units[index])[1:]
+    return np.divide(asked, base, out=np.ones_like(base), where=base > 0)
 
 
 def firm_orders(baseline: np.ndarray, orders: Orders, lead: np.ndarray | None = None) -> np.ndarray:

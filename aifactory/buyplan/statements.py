@@ -49,7 +49,7 @@ def use_frame(case: Case, answer: Answer) -> pd.DataFrame:
     """What the paid accelerator-hours did, by scenario and month: useful, failed, idle, in hours and money."""
     frames = []
     for index, (scenario, solution) in enumerate(zip(SCENARIOS, answer.scenarios, strict=True)):
-        shares = attribute_hours(case, solution, case.streams.units[index])
+        shares = attribute_hours(case.of_scenario(index), solution, case.streams.units[index])
         hours = pd.DataFrame({name: getattr(shares, name)[1:].sum(axis=1) for name in ("useful", "failed", "idle")})
         cost = solution.ledger.compute.cost_usd.sum(axis=1)[1:]
         paid = hours.sum(axis=1)
@@ -87,7 +87,7 @@ def roi_frame(case: Case, answer: Answer) -> pd.DataFrame:
     ROI ratio = (value - cost) / cost, undiscounted, before tax. Payback in months from approval.
     """
     rows = [
-        {"scenario": scenario} | _return(case, solution, case.streams.units[index])
+        {"scenario": scenario} | _return(case.of_scenario(index), solution, case.streams.units[index])
         for index, (scenario, solution) in enumerate(zip(SCENARIOS, answer.scenarios, strict=True))
     ]
     return pd.DataFrame(rows)

@@ -110,7 +110,8 @@ def switching_value(low: float, high: float, npv_low: float, npv_high: float) ->
 
 def _demand_row(case: Case, answer: Answer) -> dict:
     """NPV of the other two scenarios, placed by their accelerator-hours relative to expected."""
-    hours = [case.streams.sized(units)[1:].sum() for units in case.streams.units]
+    streams = case.streams
+    hours = [streams.of_scenario(index).sized(units)[1:].sum() for index, units in enumerate(streams.units)]
     relative = [value / hours[EXPECTED] if hours[EXPECTED] > 0 else 1.0 for value in hours]
     by_name = dict(zip(SCENARIOS, answer.scenarios, strict=True))
     ends = [net_present_value(by_name[name].ledger, case.plan) for name in ("conservative", "aggressive")]

@@ -59,7 +59,9 @@ def _solved(case: Case, factor: np.ndarray, paths: np.ndarray, firm: np.ndarray)
     """The expected demand times a factor [T + 1, K] with its orders, and the case that has room for them."""
     units = case.streams.units.copy()
     units[NAMED] = units[EXPECTED] * factor
-    other = rebuilt(case, case.plan, replace(case.streams, units=units), room_of(case))
+    size = case.streams.scenario_size.copy()
+    size[NAMED] = size[EXPECTED]
+    other = rebuilt(case, case.plan, replace(case.streams, units=units, scenario_size=size), room_of(case))
     standing = on_slots(firm, case.slots, other.slots)
     other, decision = quick_orders(other, paths * factor[1:], load=other.loads[NAMED], firm=standing, gap=GAP)
     return other, solve(other, other.loads[NAMED], units[NAMED], decision, case_terms(other))

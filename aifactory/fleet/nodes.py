@@ -9,6 +9,7 @@ what is left over, not in every hour.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -124,8 +125,9 @@ def pool_curves(streams: Streams, accelerators: np.ndarray, reserve: np.ndarray,
 def build_slots(streams: Streams, floor: np.ndarray) -> Slots:
     """As many slots per pool as the highest level or peak of any scenario, or `floor` nodes if more."""
     sizes = streams.pools["accelerators_per_node"].to_numpy(dtype=int)
-    reserve, paths = np.maximum(streams.reserve, 0.0), _different(streams.units)
-    needed = [streams.sized(units) * streams.chance for units in paths]
+    reserve = np.maximum(streams.reserve, 0.0)
+    sized = [streams.of_scenario(index).sized(units) for index, units in enumerate(streams.units)]
+    needed = [work * streams.chance for work in _different(sized)]
     counts = []
     for pool, size in enumerate(sizes):
         levels = [pool_curves(streams, work, reserve, pool)[1].max(initial=0.0) for work in needed]
@@ -142,9 +144,9 @@ def build_slots(streams: Streams, floor: np.ndarray) -> Slots:
     return Slots(pool.astype(int), number.astype(int), sizes[pool] if len(sizes) else np.zeros(0, dtype=int))
 
 
-def _different(units: np.ndarray) -> list[np.ndarray]:
-    """Demand paths [.., T + 1, K] without those that repeat an earlier one."""
-    return [path for at, path in enumerate(units) if not any((path == other).all() for other in units[:at])]
+def _different(paths: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Demand paths [T + 1, K] without those that repeat an earlier one."""
+    return [path for at, path in enumerate(paths) if not any((path == other).all() for other in paths[:at])]
 
 
 def build_load(streams: Streams, slots: Slots, units: np.ndarray) -> Load:

@@ -50,7 +50,8 @@ class Streams:
     rule: np.ndarray  # [T + 1, K] the same by the plan's fixed ratios (the article's 20 % and 40 %)
     shape: np.ndarray  # [K, H] hourly load relative to its mean
     not_sized: pd.DataFrame  # demand without capacity, see `_not_sized`
-    size: np.ndarray  # [T + 1, K] work of a unit relative to today, expected scenario
+    size: np.ndarray  # [T + 1, K] work of a unit relative to today, expected scenario (see `of_scenario`)
+    scenario_size: np.ndarray  # [S, T + 1, K] the same in every scenario
     band: np.ndarray  # [2, T + 1, K] P10 and P90 of the units of each stream alone: not to be added
     chance: (
         np.ndarray
@@ -91,8 +92,12 @@ class Streams:
         return replace(
             self, table=self.table.iloc[rows].reset_index(drop=True), units=self.units[:, :, rows],
             reserve=self.reserve[:, rows], rule=self.rule[:, rows], shape=self.shape[rows], size=self.size[:, rows],
-            chance=self.chance[:, rows], band=self.band[:, :, rows], share=self.share[:, rows],
+            scenario_size=self.scenario_size[:, :, rows], chance=self.chance[:, rows], band=self.band[:, :, rows], share=self.share[:, rows],
         )  # fmt: skip
+
+    def of_scenario(self, index: int) -> Streams:
+        """The same streams with units as large as in one scenario: what `sized` then counts is its work."""
+        return replace(self, size=self.scenario_size[index])
 
     def of_today(self) -> Streams:
         """The same streams with units that stay as large as today, in fleets as large as today's."""
@@ -146,13 +151,13 @@ def build_streams(
     rule = _rule(table, plan, months)
     reserve = _reserve(table, rule, shape, capacity_over_average or {}, launch_months(table, plan, months))
     units = _by_month(table, forecast, months, "units", table["units_month"])
-    size = _by_month(table, forecast, months, "size", 1.0)[EXPECTED]
+    size = _by_month(table, forecast, months, "size", 1.0)
     band = [
         _by_month(table, forecast, months, name, table["units_month"])[EXPECTED] for name in ("units_p10", "units_p90")
     ]
     streams = Streams(
-        table, pools, months, units, reserve, rule, shape, not_sized, size, np.array(band), np.ones_like(size),
-        np.ones_like(size),
+        table, pools, months, units, reserve, rule, shape, not_sized, size[EXPECTED], size, np.array(band),
+        np.ones_like(size[EXPECTED]), np.ones_like(size[EXPECTED]),
     )  # fmt: skip
     streams = replace(streams, chance=chance_of(streams))
     return replace(streams, reserve=reserve + (failure_factors(table, plan) - 1.0) * (1.0 + reserve))
@@ -389,7 +394,7 @@ def site_terms(streams: Streams) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def need_frame(streams: Streams) -> pd.DataFrame:
     """Accelerators each stream needs in each scenario and month, whole-pool effects left out."""
     units = streams.units[:, 1:, :]
-    average = streams.accelerators(units * streams.size[1:])
+    average = streams.accelerators(units * streams.scenario_size[:, 1:])
     peak = average * (streams.shape.max(axis=1, initial=1.0) * streams.table["peak_factor"].to_numpy())
     reserve, rule = (np.broadcast_to(ratio[1:], average.shape) for ratio in (streams.reserve, streams.rule))
     index = pd.MultiIndex.from_product(

@@ -198,7 +198,8 @@ def streams_alone(market: Market, cells: pd.DataFrame) -> Streams:
     about = ws.table("accelerators").set_index("accelerator_id").reindex(columns=ABOUT_POOLS)
     pools = table[["region", "accelerator_id"]].join(about, on="accelerator_id").reset_index(drop=True)
     expected = np.repeat(streams.units[[EXPECTED]], len(streams.units), axis=0)
-    return replace(streams, table=table, pools=pools, units=expected)
+    size = np.repeat(streams.scenario_size[[EXPECTED]], len(streams.units), axis=0)
+    return replace(streams, table=table, pools=pools, units=expected, scenario_size=size)
 
 
 def _in_bundles(streams: Streams) -> Streams:

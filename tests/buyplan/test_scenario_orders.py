@@ -30,13 +30,13 @@ def solved(case, count=8, spread=0.3):
 def test_paths_move_with_the_scenario(tiny):
     """Chat grows by 2 % a month as expected and by 15 % if demand is aggressive; training stands still."""
     case = tiny(growth=GROWTH)
-    ratio = demand_ratio(case, case.streams.units[2])
+    ratio = demand_ratio(case, 2)
     chat, train = (case.streams.table["use_case_id"].tolist().index(name) for name in ("chat", "train"))
     assert ratio[:, chat] == pytest.approx((1.15 / 1.02) ** np.arange(1, 13))
     assert ratio[:, train] == pytest.approx(1.0)
-    assert (demand_ratio(case, case.streams.units[1]) == 1.0).all()
+    assert (demand_ratio(case, 1) == 1.0).all()
     still = replace(case, streams=replace(case.streams, units=np.zeros_like(case.streams.units)))
-    assert (demand_ratio(still, case.streams.units[2]) == 1.0).all()
+    assert (demand_ratio(still, 2) == 1.0).all()
 
 
 def test_firm_orders_are_placed_in_every_scenario(tiny):
