@@ -53,6 +53,8 @@ MOST_MISSING = 0.5
 WORKBOOK = b"PK\x03\x04"
 #: Beyond it, squares overflow.
 LARGEST = 1e100
+#: Below it squares of errors are lost to rounding, and bands with them.
+SMALLEST = 1e-100
 SHIFT_FACTOR, SHIFT_BLOCKS = 2.0, 2
 SHOWN_ROWS = 5
 #: Seasons of zeros before the start that are left out, and the share of zeros after it up to which it is busy.
@@ -181,6 +183,8 @@ def _parse_values(file: str, texts: pd.Series) -> pd.Series:
         ~empty & ~(values.abs() <= LARGEST),
         f"must be a number with a decimal point and no other marks, of at most {LARGEST:g}",
     )
+    too_small = (values != 0) & (values.abs() < SMALLEST)
+    refuse(file, "y", words, too_small, f"must be 0 or at least {SMALLEST:g}: count in a smaller unit")
     return values
 
 

@@ -79,6 +79,7 @@ REFUSED = {
     "month by name": (lambda: frame(times=stamps().mask(stamps().index == 7, "20 Mar 2026")), ["row 9", "write 2026-03-20"]),
     "two digits of a year": (lambda: frame(times=stamps().mask(stamps().index == 7, "20.03.26")), ["row 9", "write 2026-03-20"]),
     "no rows": (lambda: frame().iloc[:0], ["no rows"]),
+    "lost to rounding": (lambda: frame(changed([0], 0) * 1e-130), ["row 3", "column 'y'", "smaller unit"]),
 }  # fmt: skip
 
 
@@ -110,6 +111,13 @@ def test_what_has_no_meaning_is_refused_with_its_place(tmp_path, command, name):
     done = call(tmp_path, command, rows())
     assert isinstance(done.exception, InputError)
     assert all(text in str(done.exception) for text in told), done.exception
+
+
+def test_bands_do_not_depend_on_the_unit_down_to_the_smallest_number(tmp_path):
+    found = [json.loads(call(tmp_path, "backtest", frame(load() * scale)).stdout) for scale in (1.0, 1e-95)]
+    keys = ("mase", "pinball_scaled", "coverage80", "exceed_q95")
+    plain, small = ([part.get("load", part)[key] for key in keys] for part in found)
+    assert small == pytest.approx(plain, abs=0.02)  # counts on the edge of a band fall to either side
 
 
 @pytest.mark.parametrize("command", COMMANDS)
