@@ -22,6 +22,9 @@ MIN_GROWTH_MONTHS = 4
 #: two pages of Wikipedia): forecast 3 to 36 months ahead from 4, 6, 12 and 24 months, every half of the series gives
 #: the least pinball loss within 2 % of that of the other half's choice. With a prior of 0.10, four months of trend were
 #: kept to two thirds: the loss was 26 % higher, and growth seen over four months said next to nothing of the year after.
+#: A true growth of 5 % a month is so told as 1.1, 1.9, 2.7, 4.3 and 4.7 % after 4, 5, 6, 9 and 12 months. On 60 other
+#: series (weeks of airline routes, shops, pages, rides) even that is more than they bear out: a level that is kept misses
+#: that of 3 and 6 months later by 2 to 18 % less from 5, 9 and 12 months of history.
 PRIOR_GROWTH, PRIOR_SCATTER, SCATTER_MONTHS = 0.03, 0.15, 4
 #: A trend of which the prior leaves less than this share is called short.
 SHORT_TREND = 0.5

@@ -30,6 +30,9 @@ itself, known only afterwards, meets the target in the lead times between within
 Read from whole trace files (image requests, agents, jobs of two clusters, clients of a cloud) in windows of a minute, ten
 and an hour, 71 % of 48 records meet 5 % so, and 58 % meet 1 %; in windows of a minute alone 8 and 7 of 12: launches and
 a fall of the level decide the others, and where fewer windows hold demand than may be over no capacity is needed.
+On 126 records of single clients, models, clusters and image requests (lead times of 1 and 7 days, four or more in the
+history), counted anew without a choice made on them, 79 % meet 5 % and 54 % meet 1 %; half or three times the memory, half
+the budget's span, wider and narrower limits of it and a heavier tail move neither by more than 4 points.
 So state a target below 5 % only with months of history, and read `risk_low` and `risk_high`, the range of the
 risk in the next lead time (`aifactory.demand.reserve_range`).
 """
