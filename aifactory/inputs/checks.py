@@ -15,6 +15,7 @@ from aifactory.inputs.decision_checks import log_faults, log_gaps
 from aifactory.inputs.demand_checks import chain_faults, site_faults, what_if_faults
 from aifactory.inputs.months import month_of
 from aifactory.inputs.plan import Plan
+from aifactory.inputs.price_checks import doubted_prices
 
 Tables = Mapping[str, pd.DataFrame]
 #: A label is suspect where the pool draws more than this share of its accelerators' design power.
@@ -403,6 +404,13 @@ def order_book(tables: Tables, _plan: Plan) -> Iterator[Finding]:
         yield Finding("commitments", "order_book", "failed", rule, row, column, value)
 
 
+def prices_like_others(tables: Tables, _plan: Plan) -> Iterator[Finding]:
+    """Own prices and rents of contracts lie near the other offers of their accelerator."""
+    for name in ("prices", "commitments"):
+        for row, column, value, rule in doubted_prices(tables[name], tables["accelerators"]):
+            yield Finding(name, "prices_like_others", "warned", rule, row, column, value)
+
+
 CHECKS: dict[str, tuple[str, Callable[[Tables, Plan], Iterator[Finding]]]] = {
     "foreign_keys": ("use_cases", foreign_keys),
     "candidates_have_gaps": ("use_case_candidates", candidates_have_gaps),
@@ -427,6 +435,7 @@ CHECKS: dict[str, tuple[str, Callable[[Tables, Plan], Iterator[Finding]]]] = {
     "price_matches_option": ("prices", price_matches_option),
     "term_matches_option": ("prices", term_matches_option),
     "one_price_an_offer": ("prices", one_price_an_offer),
+    "prices_like_others": ("prices", prices_like_others),
     "candidates_known": ("accelerators", candidates_known),
     "pool_power_plausible": ("pools", pool_power_plausible),
     "demand_chain": ("demand_chain", check_chain),

@@ -300,6 +300,24 @@ SUSPECT = {
         add("prices.csv", PRICE_HEAD + PRICE.format("p1", "on_demand", 2) + PRICE.format("p2", "spot", 2.01)),
         "prices, row 3, column 'usd_per_accelerator_hour': value '2.01': spot price above on-demand",
     ),
+    "the price of a node in place of that of an accelerator": (
+        "prices_like_others",
+        add("prices.csv", PRICE_HEAD + "p1,X,s,nvidia-h100-sxm,*,on_demand,0,55.04,test,2026-10-01,measured\n"),
+        "is it the price of a node of 8? An accelerator of it costs 6.88",
+    ),
+    "a price in another unit": (
+        "prices_like_others",
+        add("prices.csv", PRICE_HEAD + PRICE.format("p1", "on_demand", 0.008)),
+        "prices, row 2, column 'usd_per_accelerator_hour': value '0.008': 90 other offers of nvidia-l4 cost 0.1417 to 1.669",
+    ),
+    "the rent of a node in the contract of its accelerators": (
+        "prices_like_others",
+        add(
+            "commitments.csv",
+            BOOK_HEAD + "o1,,eu,nvidia-h100-sxm,lease,8,2026-09,2026-10,2027-10,36.4,,test,2026-10-31\n",
+        ),
+        "commitments, row 2, column 'usd_per_accelerator_hour': value '36.4'",
+    ),
     "a use case with a gap": (
         "candidates_have_gaps",
         add("use_case_candidates.csv", "use_case_id,name,team,source,as_of\nnew,New,cx,test,2026-10-31\n"),

@@ -1,0 +1,52 @@
+"""Prices of an organisation's own against the other offers of the same accelerator: a wrong unit shows there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from aifactory.inputs.resources import data_dir
+
+#: Beyond this many times the dearest other offer, or below the cheapest divided by it, a price is doubted.
+FAR = 2.0
+RENT, OUTLAY = "usd_per_accelerator_hour", "usd_per_accelerator"
+#: (row of the file, column, value, rule)
+Doubt = tuple[int, str, str, str]
+
+
+def doubted_prices(rows: pd.DataFrame, accelerators: pd.DataFrame) -> Iterator[Doubt]:
+    """Own prices far from every bundled offer of the accelerator.
+
+    Parameters
+    ----------
+    rows : own rows of `prices` or `commitments`, with the row numbers of their file as index.
+    accelerators : `accelerator_id` and `accelerators_per_node`.
+
+    Yields
+    ------
+    Rents (spot prices aside) beyond `FAR` times the range of all rents, purchases above `FAR` times the dearest: used
+    kit may be cheap. Where the price divided by the accelerators of a node lies in the range, the rule says so.
+    """
+    known = pd.read_csv(data_dir() / "catalogue" / "prices.csv", usecols=["price_id", "accelerator_id", RENT, OUTLAY])
+    if "price_id" in rows:
+        rows = rows[~rows["price_id"].isin(known["price_id"])]
+    nodes = accelerators.set_index("accelerator_id")["accelerators_per_node"]
+    rows = rows[rows["purchase_option"] != "spot"]
+    for column, unit in ((RENT, "USD an accelerator-hour"), (OUTLAY, "USD an accelerator")):
+        if column not in rows:
+            continue
+        bands = known.groupby("accelerator_id")[column].agg(["min", "max", "count"])
+        priced = rows[(rows[column] > 0) & rows["accelerator_id"].isin(bands.index[bands["count"] > 0])]
+        for row, value, chip in zip(priced.index, priced[column], priced["accelerator_id"], strict=True):
+            low, high, offers = bands.loc[chip]
+            if (low / FAR <= value or column == OUTLAY) and value <= high * FAR:
+                continue
+            node = int(nodes.get(chip, 1))
+            whole = node > 1 and low / FAR <= value / node <= high * FAR
+            asked = (
+                f"; is it the price of a node of {node}? An accelerator of it costs {value / node:.4g}" if whole else ""
+            )
+            span = f"{low:.4g}" if low == high else f"{low:.4g} to {high:.4g}"
+            rule = f"{int(offers)} other offers of {chip} cost {span} {unit}{asked}"
+            yield int(row) + 2, column, f"{value:g}", rule
