@@ -16,7 +16,7 @@ from aifactory.inputs.importers.bills.litellm import tell_proxy_beside_invoice
 from aifactory.inputs.importers.delivery import refuse_twins, refuse_two_exports, tell_repeated_charges
 from aifactory.inputs.importers.jobs.read import is_job_trace, read_jobs
 from aifactory.inputs.importers.regions import settle_regions
-from aifactory.inputs.importers.store import add_aggregates, add_rows, held_rows, require_workspace
+from aifactory.inputs.importers.store import add_aggregates, add_rows, held_rows, held_use_cases, require_workspace
 from aifactory.inputs.importers.target import Target
 from aifactory.inputs.importers.telemetry import import_telemetry
 from aifactory.inputs.importers.telemetry.large import is_large, large_report, read_large
@@ -106,8 +106,8 @@ def _import(
     for report, tables in read if into is not None else ():
         if "view" in report:
             refuse_second_view(held_rows(into, "demand_windows"), tables[0][1], "demand_windows")
-    for report, tables in read if into is not None and kind in NAMED else ():
-        _tell_second_source(into, report, {name: rows for name, rows, _ in tables})
+    if into is not None and kind in NAMED:
+        _tell_second_source(into, [(report, {name: rows for name, rows, _ in tables}) for report, tables in read])
     if into is not None:
         _store(into, read, target, replace=replace)
     return [WITHOUT_MONEY | report for report, _ in read]
@@ -132,17 +132,18 @@ def _refuse_other_currency(into: Path, bills: list[tuple[dict[str, object], pd.D
         report["warnings"] = [*report["warnings"], {"text": text, "rows": len(charges)}]
 
 
-def _tell_second_source(into: Path, report: dict[str, object], tables: dict[str, pd.DataFrame]) -> None:
+def _tell_second_source(into: Path, read: list[tuple[dict[str, object], dict[str, pd.DataFrame]]]) -> None:
     """Warn of use cases that the workspace counts in its other table of demand already."""
     for mine, other in (("requests", "demand_windows"), ("demand_windows", "requests")):
-        if mine not in tables:
+        if not any(mine in tables for _, tables in read):
             continue
-        names = set(held_rows(into, other)["use_case_id"])
-        again = tables[mine]["use_case_id"].isin(names)
-        if again.any():
-            shown = ", ".join(sorted(tables[mine].loc[again, "use_case_id"].unique())[:5])
-            text = f"counted in {other} too ({shown}): a report takes one source of a use case, keep one or name the others apart in the mapping"
-            report["warnings"] = [*report["warnings"], {"text": text, "rows": int(again.sum())}]
+        names = held_use_cases(into, other)
+        for report, tables in read:
+            again = tables[mine]["use_case_id"].isin(names) if mine in tables else pd.Series(dtype="bool")
+            if again.any():
+                shown = ", ".join(sorted(tables[mine].loc[again, "use_case_id"].unique())[:5])
+                text = f"counted in {other} too ({shown}): a report takes one source of a use case, keep one or name the others apart in the mapping"
+                report["warnings"] = [*report["warnings"], {"text": text, "rows": int(again.sum())}]
 
 
 #: Report of one source, and the tables it fills: name, rows, ending of the file.

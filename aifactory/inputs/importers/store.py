@@ -13,7 +13,7 @@ from aifactory.inputs.aggregate.tables import Aggregates
 from aifactory.inputs.contracts import load_contract
 from aifactory.inputs.hold import Exchange, exchange
 from aifactory.inputs.months import month_of
-from aifactory.inputs.parts import PARTED, add_parts, part_tables
+from aifactory.inputs.parts import PARTED, add_parts, part_files, part_tables
 from aifactory.inputs.problems import raise_problems
 from aifactory.inputs.tables import read_table, read_text
 from aifactory.inputs.workspace import table_file
@@ -73,6 +73,20 @@ def deliveries(rows: pd.DataFrame, name: str) -> list[tuple[str, ...]]:
 def held_rows(workspace: Path, name: str) -> pd.DataFrame:
     """Rows that a table of a workspace holds; none without a file."""
     return _held(table_file(workspace, name), name)
+
+
+def held_use_cases(workspace: Path, name: str) -> set[str]:
+    """Use cases of a table of a workspace; of Parquet only their column is read."""
+    path = table_file(workspace, name)
+    if path is None:
+        return set()
+    if path.is_dir() or path.name.endswith(".parquet"):
+        from pyarrow import parquet
+
+        files = part_files(path) if path.is_dir() else [path]
+        columns = (parquet.read_table(file, columns=["use_case_id"])["use_case_id"] for file in files)
+        return {use_case for column in columns for use_case in column.unique().to_pylist()}
+    return set(held_rows(workspace, name)["use_case_id"])
 
 
 def add_aggregates(workspace: Path, found: Aggregates, *, replace: bool = False) -> str:
