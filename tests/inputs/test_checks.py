@@ -242,6 +242,15 @@ BROKEN = {
         ),
         "commitments, column 'region': value 'mars': is not described in plan.yaml.",
     ),
+    "sites that are none": (
+        "sites_known",
+        lambda folder: (
+            pd.read_csv(folder / "use_cases.csv", dtype=str)
+            .assign(sites=["0", None, None])
+            .to_csv(folder / "use_cases.csv", index=False)
+        ),
+        "use_cases, row 2, column 'sites': value '0'",
+    ),
     "an entry that is logged twice": (
         "decision_log",
         add("decisions.csv", LOG_HEAD + 2 * "2026-10-05,change,bill,Corrected.,head,,done,,\n"),
