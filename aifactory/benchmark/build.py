@@ -10,9 +10,10 @@ import pandas as pd
 from aifactory.benchmark import capacity
 from aifactory.benchmark.agreement import at_production, compare_with_production, mark_contradicted
 from aifactory.benchmark.chance import CHANCE_COLUMNS, with_chance
+from aifactory.benchmark.point_faults import STANDS_IN
 from aifactory.benchmark.replica import with_replicas
 from aifactory.benchmark.telemetry import shown_capacities
-from aifactory.benchmark.validity import INVALID, judge_runs
+from aifactory.benchmark.validity import judge
 from aifactory.errors import StageError
 from aifactory.inputs.workspace import Workspace
 
@@ -56,9 +57,8 @@ def build_benchmark(ws: Workspace, *, unseen_classes: bool = False) -> Benchmark
             "no use case is complete, so nothing can be measured or sized; the inventory says whose figures are missing"
         )
         raise StageError(msg)
-    validity = judge_runs(runs, cases, ws.table("accelerators"))
-    bad = set(validity.loc[validity["verdict"] == INVALID, "benchmark_id"])
-    valid = runs[~runs["benchmark_id"].isin(bad) & runs["accelerator_id"].isin(ws.plan.candidates)]
+    judged = judge(runs, cases, ws.table("accelerators"))
+    valid = judged.counted[judged.counted["accelerator_id"].isin(ws.plan.candidates)]
     per_run = capacity.run_capacities(valid, cases)
     measured, shown, mix = capacity.measured_capacities(per_run), shown_capacities(ws), _prompt_mix(ws, valid)
     agreement = compare_with_production(ws, valid, measured, shown, mix)
@@ -74,7 +74,7 @@ def build_benchmark(ws: Workspace, *, unseen_classes: bool = False) -> Benchmark
     )
     table = table.reindex(columns=CAPACITY_COLUMNS).sort_values(["use_case_id", "accelerator_id"], ignore_index=True)
     return Benchmark(
-        validity=mark_contradicted(validity, agreement),
+        validity=mark_contradicted(judged.runs, agreement),
         curves=_curves(valid, table, cases),
         capacity=table,
         prices=prices,
@@ -107,6 +107,7 @@ def _curves(valid: pd.DataFrame, table: pd.DataFrame, cases: pd.DataFrame) -> pd
         "repeat",
         "as_of",
         "source",
+        STANDS_IN,
     ]
     latency = [column for column in valid.columns if column.endswith(("ttft_ms", "tpot_ms", "e2e_ms"))]
     return (

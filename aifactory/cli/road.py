@@ -72,27 +72,42 @@ def check(folder: Annotated[str, typer.Argument(help="Workspace folder.")] = "")
 
 @app.command("import")
 def import_files(
-    kind: Annotated[str, typer.Argument(help="What the files hold: billing, telemetry, use-cases, jobs or trace.")],
+    kind: Annotated[
+        str, typer.Argument(help="What the files hold: billing, telemetry, use-cases, jobs, trace or benchmark.")
+    ],
     sources: Annotated[
         list[str],
         typer.Argument(
-            help="Files, known by their content; telemetry: also http://host:9090 of Prometheus. Request logs of over a million rows, and folders or patterns of them, are aggregated by day."
+            help="Files, known by their content; telemetry: also http://host:9090 of Prometheus. Request logs of over a million rows, and folders or patterns of them, are aggregated by day; benchmark: also folders and patterns."
         ),
     ],
     into: Annotated[Path | None, typer.Option(help="Workspace to write to. Without it, only the report.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Replace a delivery that was imported before.")] = False,
     mapping: Annotated[
-        Path | None, typer.Option(help="YAML: columns (ours: theirs), use_cases (theirs: ours), labels, pools ...")
+        Path | None,
+        typer.Option(
+            help="YAML: columns (ours: theirs), use_cases (theirs: ours), labels, pools ...; of a benchmark facts and files."
+        ),
     ] = None,
     suggest: Annotated[
-        Path | None, typer.Option("--suggest-mapping", help="Write the mapping of a spreadsheet of use cases here.")
+        Path | None,
+        typer.Option(
+            "--suggest-mapping", help="Write the mapping of a spreadsheet of use cases, or of result files, here."
+        ),
+    ] = None,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="What a benchmark's file does not say: accelerators=8, precision=fp8, engine=vllm; repeatable.",
+        ),
     ] = None,
     period: Annotated[str, typer.Option(help="Period of a server: 2026-10, or 2026-10-01..2026-10-15.")] = "",
-    use_case: Annotated[str, typer.Option(help="Use case of a trace.")] = "",
+    use_case: Annotated[str, typer.Option(help="Use case of a trace or benchmark.")] = "",
     region: Annotated[str, typer.Option(help="Region, where the file names none.")] = "",
     first_day: Annotated[str, typer.Option(help="Move a trace by whole weeks to begin on or after this day.")] = "",
-    accelerator: Annotated[str, typer.Option(help="Accelerator of jobs that name none.")] = "",
+    accelerator: Annotated[str, typer.Option(help="Accelerator of jobs that name none, or of a benchmark.")] = "",
     zone: Annotated[str, typer.Option(help="Zone of times of jobs without one, as Europe/Berlin. Default: UTC.")] = "",
     engine: Annotated[
         str,
@@ -101,16 +116,16 @@ def import_files(
         ),
     ] = "",
 ) -> None:
-    """Read bills, telemetry, use cases, jobs or traces as they are, report what was read, and add it to a workspace."""
+    """Read bills, telemetry, use cases, jobs, traces or results of load tools as they are, report what was read, and add it to a workspace."""
     import json
 
     import pandas as pd
 
-    from aifactory.inputs.importers.command import Target, import_files, read_mapping
+    from aifactory.benchmark.imported import add_verdicts
+    from aifactory.inputs.importers.benchmarks.facts import said_facts
+    from aifactory.inputs.importers.command import Target, import_files, read_mapping, suggest_mapping
 
     if suggest:
-        from aifactory.inputs.importers.use_cases.command import suggest_mapping
-
         console.print(f"Mapping to confirm: {escape(str(suggest_mapping(kind, sources, suggest)))}", soft_wrap=True)
         return
     today = pd.Timestamp.now(tz="UTC").normalize()
@@ -123,9 +138,12 @@ def import_files(
         period=period,
         engine=engine,
         zone=zone,
+        facts=said_facts(setting or []),
         **read_mapping(mapping, kind),
     )
     reports = import_files(kind, sources, into, target, replace=replace)
+    if kind == "benchmark":
+        add_verdicts(reports, into)
     if as_json:
         typer.echo(json.dumps(reports[0] if len(reports) == 1 else reports, indent=1, ensure_ascii=False))
         return

@@ -11,6 +11,7 @@ import pandas as pd
 from aifactory.errors import InputError
 from aifactory.inputs.exchange_rates import OURS, rate_of
 from aifactory.inputs.hold import exchange, writing
+from aifactory.inputs.importers.benchmarks.command import import_benchmarks, suggest_facts
 from aifactory.inputs.importers.bills import bill_report, read_bill
 from aifactory.inputs.importers.bills.litellm import tell_proxy_beside_invoice
 from aifactory.inputs.importers.delivery import refuse_twins, refuse_two_exports, tell_repeated_charges
@@ -24,7 +25,7 @@ from aifactory.inputs.importers.telemetry.litellm_daily import refuse_second_vie
 from aifactory.inputs.importers.telemetry.prometheus import PoolNames, is_address, read_month, read_server
 from aifactory.inputs.importers.traces import import_trace
 from aifactory.inputs.importers.unnamed import settle_names, unnamed_target
-from aifactory.inputs.importers.use_cases.command import Answers, import_use_cases, store_use_cases
+from aifactory.inputs.importers.use_cases.command import Answers, import_use_cases, store_use_cases, suggest_columns
 from aifactory.inputs.months import month_of
 from aifactory.inputs.parts import PARTED
 from aifactory.inputs.plan import load_plan, read_yaml
@@ -34,6 +35,9 @@ from aifactory.inputs.workspace import table_file
 MAPPED = ("columns", "use_cases", "regions", "labels", "pools", "accelerators", "purchase_options")
 #: Kinds whose files may lack names that a workspace needs.
 NAMED = ("telemetry", "jobs", "trace")
+#: Kinds whose mapping is of another form.
+BENCHMARK = "benchmark"
+OWN_MAPPING = ("use-cases", BENCHMARK)
 #: What a report says of money whose source states none.
 WITHOUT_MONEY: dict[str, object] = {"currency": None, "by": {}}
 #: A bill of more rows is stored as Parquet: no person opens it, and text takes ten times as long.
@@ -45,10 +49,10 @@ def read_mapping(path: Path | None, kind: str = "") -> dict[str, object]:
 
     `columns` (ours: theirs), `use_cases` and `regions` (theirs: ours); of Prometheus `labels` (workload, region, pool:
     label that holds it), `pools` (label: pool), `accelerators` (model: accelerator of the catalogue),
-    `purchase_options` (pool, or "*": option). The mapping of a spreadsheet of use cases is richer and is
-    read with it.
+    `purchase_options` (pool, or "*": option). The mappings of a spreadsheet of use cases and of result files are
+    richer and are read with them.
     """
-    if kind == "use-cases":
+    if kind in OWN_MAPPING:
         return {"mapping": path}
     held = read_yaml(path) if path else {}
     unknown = next((name for name in held if name not in MAPPED), "")
@@ -58,6 +62,16 @@ def read_mapping(path: Path | None, kind: str = "") -> dict[str, object]:
         if not isinstance(part, dict) or not all(isinstance(item, str) for pair in part.items() for item in pair):
             raise InputError.at(path.name, "must hold names and names", column=name)
     return held
+
+
+def suggest_mapping(kind: str, sources: Sequence[Path | str], out: Path) -> Path:
+    """Write a mapping to be confirmed and passed with --mapping: of a spreadsheet of use cases, or of result files."""
+    if kind not in OWN_MAPPING:
+        rule = "takes one spreadsheet of use cases, or result files of benchmarks"
+        raise InputError.at("--suggest-mapping", rule, value=kind)
+    if out.exists():
+        raise InputError.at("--suggest-mapping", "the file exists; a mapping is never overwritten", value=str(out))
+    return suggest_facts(sources, out) if kind == BENCHMARK else suggest_columns(sources, out)
 
 
 def import_files(
@@ -72,8 +86,10 @@ def import_files(
     -------
     One report per source, with `source` and, if written, `written`.
     """
-    if kind not in KINDS:
-        raise InputError.at("KIND", "cannot be imported.", value=kind, choices=KINDS)
+    if kind not in (*KINDS, BENCHMARK):
+        raise InputError.at("KIND", "cannot be imported.", value=kind, choices=(*KINDS, BENCHMARK))
+    if target.facts and kind != BENCHMARK:
+        raise InputError.at("--set", f"is of benchmarks; {kind} takes no facts", value=next(iter(target.facts)))
     if target.zone not in ("", "UTC") and kind != "jobs":
         rule = f"is of jobs; times of {kind} that name no zone are read as UTC: write their offset, such as +01:00"
         raise InputError.at("--zone", rule, value=target.zone)
@@ -86,6 +102,8 @@ def import_files(
 def _import(
     kind: str, places: list[Path | str], into: Path | None, target: Target, *, replace: bool
 ) -> list[dict[str, object]]:
+    if kind == BENCHMARK:
+        return [WITHOUT_MONEY | report for report in import_benchmarks(_paths(places), into, target, replace=replace)]
     refuse_twins(places)
     if kind == "telemetry" and (target.engine or is_large(places)):
         return [WITHOUT_MONEY | _large(places, into, target, replace=replace)]
@@ -167,6 +185,13 @@ def _store(into: Path, read: list[Read], target: Target, *, replace: bool) -> No
             written = add_rows(into, table, rows, replace=replace, suffix=suffix, change=change).name
             for report, *_ in parts:
                 report["written"] = ", ".join([*filter(None, [report.get("written", "")]), written])
+
+
+def _paths(places: list[Path | str]) -> list[Path]:
+    address = next((place for place in places if isinstance(place, str)), "")
+    if address:
+        raise InputError.at("SOURCES", "must be files; a benchmark is no server", value=address)
+    return [place for place in places if isinstance(place, Path)]
 
 
 def _place(source: Path | str) -> Path | str:

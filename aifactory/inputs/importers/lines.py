@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 MAX_RECODED, MAX_ASKED, MAX_CHANGES = 25, 10, 50
+#: Figures from here on are shown as whole numbers.
+FROM_WHOLE = 1000
 
 
 def report_lines(report: dict[str, object]) -> list[str]:
-    """Latencies, pools, assumptions, recodings, owners to ask and changes of a report, as far as it has them."""
+    """Load points, latencies, pools, assumptions, recodings, owners to ask and changes of a report, as far as it has them."""
     return [
+        *_load_points(report),
         *_latencies(report),
         *_pools(report),
         *_assumed(report),
@@ -17,6 +20,35 @@ def report_lines(report: dict[str, object]) -> list[str]:
         *_asked(report),
         *_changed(report),
     ]
+
+
+def _load_points(report: dict[str, object]) -> Iterator[str]:
+    """Load points of a benchmark: load, throughput, latencies, verdict; then verdicts of the runs they are part of."""
+    yield from (f"  {text}" for text in report.get("read", ()))
+    for row in report.get("rows", ()):
+        parts = [
+            f"{row[name]:g} {text}"
+            for name, text in (("concurrency", "in progress"), ("offered_requests_per_s", "requests/s offered"))
+            if row.get(name) is not None
+        ]
+        parts.append(f"{_rounded(row['units_per_s'])} units/s")
+        parts += [_spread(name, row) for name in ("ttft", "tpot", "e2e") if f"p50_{name}_ms" in row]
+        told = [row.get("verdict", ""), row.get("reasons", "")]
+        yield f"  {row.get('benchmark_id', 'point')} {row.get('point', '')}: {', '.join(parts)}".replace(" :", ":")
+        if any(told):
+            yield f"    {': '.join(filter(None, told))}"
+    for run in report.get("runs", ()):
+        yield f"RUN {run['benchmark_id']}: {run['verdict']}{': ' + run['reasons'] if run['reasons'] else ''}"
+
+
+def _spread(name: str, row: dict[str, object]) -> str:
+    known = {quantile: row.get(f"{quantile}_{name}_ms") for quantile in ("p50", "p95", "p99")}
+    shown = ", ".join(f"{quantile} {_rounded(value)}" for quantile, value in known.items() if value is not None)
+    return f"{name.upper()} {shown} ms"
+
+
+def _rounded(value: float) -> str:
+    return f"{value:,.0f}" if value >= FROM_WHOLE else f"{value:.4g}"
 
 
 def _latencies(report: dict[str, object]) -> Iterator[str]:

@@ -21,7 +21,7 @@ from aifactory.inputs.write import write_table
 
 #: What one delivery is: rows that agree in these are the same delivery, imported again.
 DELIVERY = {"billing": ["ProviderName", "BillingAccountId", "invoice_month"], "requests": ["use_case_id", "day"], "demand_windows": ["use_case_id", "region", "day"],
-            "jobs": ["use_case_id", "day"], "pools": ["pool_id", "day"], "latency_bounds": ["use_case_id", "region", "day"]}  # fmt: skip
+            "benchmarks": ["file_sha256"], "jobs": ["use_case_id", "day"], "pools": ["pool_id", "day"], "latency_bounds": ["use_case_id", "region", "day"]}  # fmt: skip
 
 
 def add_rows(
@@ -118,6 +118,7 @@ def _delivery(rows: pd.DataFrame, name: str) -> pd.Series:
         "billing": "BillingPeriodStart",
         "requests": "timestamp_utc",
         "demand_windows": "window_start_utc",
+        "benchmarks": "as_of",
         "jobs": "submitted_utc",
         "pools": "window_start_utc",
         "latency_bounds": "window_start_utc",

@@ -19,7 +19,7 @@ class Target:
     today: pd.Timestamp | None = None
     columns: dict[str, str] = field(default_factory=dict)
     use_cases: dict[str, str] = field(default_factory=dict)
-    mapping: Path | None = None  # mapping of a spreadsheet of use cases
+    mapping: Path | None = None  # mapping of a spreadsheet of use cases, or of result files
     period: str = ""
     labels: dict[str, str] = field(default_factory=dict)
     pools: dict[str, str] = field(default_factory=dict)
@@ -28,3 +28,4 @@ class Target:
     purchase_options: dict[str, str] = field(default_factory=dict)
     engine: str = ""  # where a request log lies, as Ibis names it
     zone: str = ""  # time zone of times that name none; UTC by default
+    facts: dict[str, str] = field(default_factory=dict)  # of a benchmark, by name

@@ -18,8 +18,7 @@ from aifactory.cli import app
 from aifactory.errors import InputError, StageError
 from aifactory.inputs.check import check_workspace
 from aifactory.inputs.contracts import load_contract
-from aifactory.inputs.importers.command import Target, import_files
-from aifactory.inputs.importers.use_cases.command import suggest_mapping
+from aifactory.inputs.importers.command import Target, import_files, suggest_mapping
 from aifactory.inputs.importers.use_cases.mapping import mapping_text, read_mapping_file, suggest
 from aifactory.inputs.importers.use_cases.merge import held_rows
 from aifactory.inputs.importers.use_cases.quantities import months, number, quantity_of

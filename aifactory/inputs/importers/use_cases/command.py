@@ -32,12 +32,10 @@ def import_use_cases(
     return {"source": path.name} | use_case_report(found), [("use_case_candidates", found.frame, ".csv")]
 
 
-def suggest_mapping(kind: str, sources: Sequence[Path | str], out: Path) -> Path:
+def suggest_columns(sources: Sequence[Path | str], out: Path) -> Path:
     """Write the suggested mapping of a spreadsheet of use cases, to be confirmed and passed with --mapping."""
-    if kind != "use-cases" or len(sources) != 1:
-        raise InputError.at("--suggest-mapping", "takes one spreadsheet of use cases", value=kind)
-    if out.exists():
-        raise InputError.at("--suggest-mapping", "the file exists; a mapping is never overwritten", value=str(out))
+    if len(sources) != 1:
+        raise InputError.at("--suggest-mapping", "takes one spreadsheet of use cases", value=len(sources))
     sheets = [(sheet, suggest(sheet)) for sheet in read_spreadsheet(Path(sources[0]))]
     sheet, mapping = max(sheets, key=lambda pair: len(pair[1].columns))
     put_bytes(out, mapping_text(sheet, mapping).encode())
