@@ -240,7 +240,7 @@ def test_mlperf_v61_tells_the_window_of_its_rate_and_takes_the_whole_run(point):
     ("content", "match"),
     [
         (made.vllm(duration="20"), r"column 'duration': value '20': must be a number"),
-        (made.vllm(duration=True), r"column 'duration': value 'True': must be a number"),
+        (made.vllm(duration=True), r"column 'duration': value 'bool': must be a number"),
         (made.vllm(median_ttft_ms=-1.0), r"column 'median_ttft_ms': value '-1.0': must be a number from 0 to 1e\+15"),
         (made.vllm(median_ttft_ms=math.nan), r"column 'median_ttft_ms': value 'nan': .*this was not measured"),
         (made.vllm(median_ttft_ms=math.inf), r"column 'median_ttft_ms': value 'inf'"),

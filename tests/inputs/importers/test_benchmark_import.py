@@ -260,6 +260,19 @@ def test_a_damaged_file_in_a_folder_stops_the_import_and_nothing_is_written(mini
     assert (mini / "benchmarks.csv").read_bytes() == before
 
 
+def test_text_of_a_file_never_becomes_a_formula(mini, tmp_path):
+    report = made.guidellm() | {"metadata": {"guidellm_version": "=HYPERLINK(1)"}}
+    theirs = made.write(tmp_path, "v.json", point_at(2, engine="@SUM(1)", engine_version="-2+3"))
+    import_files("benchmark", [theirs], mini, target())
+    import_files("benchmark", [made.write(tmp_path, "g.json", report)], mini, target(engine="vllm"))
+    rows = rows_of(mini)
+    assert sorted(rows["engine"]) == ["SUM(1)", "vllm"]
+    text = (mini / "benchmarks.csv").read_text(encoding="utf-8")
+    assert not [
+        cell for line in text.splitlines()[1:] for cell in line.split(",") if cell.startswith(("=", "@", "+", "-"))
+    ]
+
+
 def test_verdicts_are_told_with_and_without_a_workspace(mini, tmp_path):
     files = [made.write(tmp_path, "good.json", point_at(4)), made.write(tmp_path, "cut.json", point_at(8, total_output_tokens=0, output_throughput=0.0))]  # fmt: skip
     alone = import_files("benchmark", files, None, target())

@@ -27,6 +27,8 @@ MS_OF = {
 #: Texts that mean load without a rate: the next request goes out as soon as one may.
 NO_RATE = ("inf", "infinity")
 MOST_LETTERS = 80
+#: Beginnings that a spreadsheet program takes for a formula, and space.
+FORMULA = "=+-@' "
 #: No figure of a test is larger: beyond lies a damaged cell or another unit.
 LARGEST = 1e15
 
@@ -195,11 +197,16 @@ def stamp(file: str, key: str, text: str, form: str = "ISO8601") -> pd.Timestamp
 
 
 def clean(value: object) -> str:
-    """A value as one short printable line."""
+    r"""A value as one short printable line that no spreadsheet program takes for a formula.
+
+    >>> clean("=1+1\\n"), clean(None)
+    ('1+1', '')
+    """
     if value is None or isinstance(value, (dict, list)):
         return ""
-    return "".join(letter if letter.isprintable() else " " for letter in str(value)).strip()[:MOST_LETTERS]
+    line = "".join(letter if letter.isprintable() else " " for letter in str(value))
+    return line.lstrip(FORMULA).rstrip()[:MOST_LETTERS]
 
 
 def _shown(value: object) -> str:
-    return clean(value) or type(value).__name__
+    return str(value)[:MOST_LETTERS] if isinstance(value, str) else type(value).__name__

@@ -46,7 +46,7 @@ def find_files(places: Sequence[Path]) -> tuple[list[Path], set[Path]]:
     InputError
         If a place does not exist or holds no file.
     """
-    files: list[Path] = []
+    files: dict[Path, None] = {}
     named = set()
     for place in places:
         if place.is_dir():
@@ -60,10 +60,10 @@ def find_files(places: Sequence[Path]) -> tuple[list[Path], set[Path]]:
             raise InputError.at(place.name, "no such file", value=str(place))
         if not found:
             raise InputError.at(place.name, "holds no file", value=str(place))
-        files += [path for path in found if path not in files]
+        files |= dict.fromkeys(found)
     if len(files) > MOST_FILES:
         raise InputError.at(places[0].name, f"holds {len(files):,} files; at most {MOST_FILES:,} are read at once")
-    return files, named
+    return list(files), named
 
 
 def read_result(path: Path) -> ResultFile:
