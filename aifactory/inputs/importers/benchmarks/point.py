@@ -199,7 +199,7 @@ def stamp(file: str, key: str, text: str, form: str = "ISO8601") -> pd.Timestamp
 def clean(value: object) -> str:
     r"""A value as one short printable line that no spreadsheet program takes for a formula.
 
-    >>> clean("=1+1\\n"), clean(None)
+    >>> clean("=1+1\n"), clean(None)
     ('1+1', '')
     """
     if value is None or isinstance(value, (dict, list)):
