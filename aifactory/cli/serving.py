@@ -12,7 +12,7 @@ from aifactory.cli.base import console
 from aifactory.cli.printing import print_found, table
 
 app = typer.Typer()
-bench = typer.Typer(help="Measurements of the accelerator at hand.", no_args_is_help=True)
+bench = typer.Typer(help="Measurements of the accelerator at hand, and packs for a bake-off.", no_args_is_help=True)
 app.add_typer(bench, name="bench")
 
 
@@ -187,3 +187,21 @@ def probe(
     )
     rows = run_probe(asked, out, lambda line: console.print(escape(line), soft_wrap=True))
     console.print(f"{len(rows):,} measurements: {escape(str(out))}", soft_wrap=True)
+
+
+@bench.command()
+def pack(
+    sources: Annotated[list[str], typer.Argument(help="Traces of requests, one a class: name=file, or a file.")],
+    out: Annotated[Path, typer.Option(help="Folder to write; must not exist.")],
+    requests: Annotated[int, typer.Option(help="Most requests of a class.")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Chooses the window of a longer trace.")] = 1,
+    workspace: Annotated[
+        Path | None, typer.Option("--workspace", "-w", help="Its use cases of the same names give the limits.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the manifest.")] = False,
+) -> None:
+    """Write a prompt mix as traces that AIPerf and GuideLLM replay: lengths and times, no text."""
+    from aifactory.serving.bench_pack import named_traces, pack_lines, write_pack
+
+    manifest = write_pack(named_traces(sources), out, requests=requests, seed=seed, workspace=workspace)
+    print_found(manifest, as_json, pack_lines)
