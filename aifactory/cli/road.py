@@ -21,6 +21,31 @@ Workspace = Annotated[
 Period = Annotated[
     str, typer.Option(help="Month to report, YYYY-MM, or previous. Default: the latest month with data.")
 ]
+MappingFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="YAML: columns (ours: theirs), use_cases (theirs: ours), labels, pools ...; of a benchmark facts and files."
+    ),
+]
+SuggestedFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--suggest-mapping", help="Write the mapping of a spreadsheet of use cases, or of result files, here."
+    ),
+]
+SaidFacts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="What a benchmark's file does not say: accelerators=8, precision=fp8, engine=vllm; repeatable.",
+    ),
+]
+LogEngine = Annotated[
+    str,
+    typer.Option(
+        help="Where a request log lies, as Ibis names it (pyspark://, duckdb://file, bigquery://...); name its table as the source. `duckdb` aggregates files whatever their size."
+    ),
+]
 
 
 def _say_sample(workspace: str, *, written: bool = False) -> None:
@@ -84,37 +109,16 @@ def import_files(
     into: Annotated[Path | None, typer.Option(help="Workspace to write to. Without it, only the report.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Replace a delivery that was imported before.")] = False,
-    mapping: Annotated[
-        Path | None,
-        typer.Option(
-            help="YAML: columns (ours: theirs), use_cases (theirs: ours), labels, pools ...; of a benchmark facts and files."
-        ),
-    ] = None,
-    suggest: Annotated[
-        Path | None,
-        typer.Option(
-            "--suggest-mapping", help="Write the mapping of a spreadsheet of use cases, or of result files, here."
-        ),
-    ] = None,
-    setting: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            help="What a benchmark's file does not say: accelerators=8, precision=fp8, engine=vllm; repeatable.",
-        ),
-    ] = None,
+    mapping: MappingFile = None,
+    suggest: SuggestedFile = None,
+    setting: SaidFacts = None,
     period: Annotated[str, typer.Option(help="Period of a server: 2026-10, or 2026-10-01..2026-10-15.")] = "",
     use_case: Annotated[str, typer.Option(help="Use case of a trace or benchmark.")] = "",
     region: Annotated[str, typer.Option(help="Region, where the file names none.")] = "",
     first_day: Annotated[str, typer.Option(help="Move a trace by whole weeks to begin on or after this day.")] = "",
     accelerator: Annotated[str, typer.Option(help="Accelerator of jobs that name none, or of a benchmark.")] = "",
     zone: Annotated[str, typer.Option(help="Zone of times of jobs without one, as Europe/Berlin. Default: UTC.")] = "",
-    engine: Annotated[
-        str,
-        typer.Option(
-            help="Where a request log lies, as Ibis names it (pyspark://, duckdb://file, bigquery://...); name its table as the source. `duckdb` aggregates files whatever their size."
-        ),
-    ] = "",
+    engine: LogEngine = "",
 ) -> None:
     """Read bills, telemetry, use cases, jobs, traces or results of load tools as they are, report what was read, and add it to a workspace."""
     import json
