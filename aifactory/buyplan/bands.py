@@ -17,6 +17,10 @@ PLACE = ["region", "accelerator_id"]
 ORDER_KEYS = ["order_index", "start_index", "pool", "band", "purchase_option", "term_months", "renewal"]
 
 
+#: More than this share of something is most of it.
+HALF = 0.5
+
+
 def fleet_frame(case: Case, answer: Answer) -> pd.DataFrame:
     """Accelerators to hold by scenario, month and pool, in whole nodes, split into the three bands.
 
@@ -66,7 +70,7 @@ def option_of_slots(case: Case, solution: Solution) -> np.ndarray:
     option, _ = solution.orders.first_signed()
     spot = solution.terms.spot_usd_per_month < solution.terms.flexible_usd_per_month
     held = solution.load.held
-    by_spot = (held & solution.load.interruptible & spot).sum(axis=0) * 2 > held.sum(axis=0)
+    by_spot = (held & spot & (solution.load.interruptible > HALF)).sum(axis=0) > HALF * held.sum(axis=0)
     rented = np.where(by_spot, "spot", "on_demand")
     named = np.where(option == FLEXIBLE, rented, np.array(COMMITTED_OPTIONS)[np.maximum(option, 0)])
     return np.where(case.owned[1:].any(axis=0) & (option == FLEXIBLE), "owned", named)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from aifactory.buyplan.ledger import PORTING, UNUSED, Ledger, build_ledger
 from aifactory.fleet.compute import price_orders
-from aifactory.fleet.nodes import TOLERANCE, Load, Slots, build_load, build_slots, node_counts, pool_curves
+from aifactory.fleet.nodes import TOLERANCE, Load, Slots, build_load, build_slots, node_counts, pool_level
 from aifactory.fleet.orders import FLEXIBLE, Orders, cheapest_decisions, committed_first, follow, with_firm_orders
 from aifactory.fleet.placed import Placed, placed_before, unused_usd
 from aifactory.fleet.streams import EXPECTED, Streams
@@ -156,7 +156,7 @@ def peak_levels(streams: Streams) -> np.ndarray:
     """Coincident peak of the expected scenario without reserve, accelerators [T + 1, P]."""
     average = streams.sized(streams.units[EXPECTED])
     bare = np.zeros_like(average)
-    levels = [pool_curves(streams, average, bare, pool)[1] for pool in range(len(streams.pools))]
+    levels = [pool_level(streams, average, bare, pool) for pool in range(len(streams.pools))]
     return np.array(levels).reshape(len(levels), len(average)).T
 
 

@@ -98,7 +98,7 @@ def price_rule(case: Case, answer: Answer, hold: np.ndarray, option: str, *, all
     rentable = np.isfinite(expected.terms.flexible_usd_per_month)
     load = expected.load
     if not hold[:, rentable].any():  # all by the hour: spot is another product
-        load = replace(load, interruptible=np.full_like(load.interruptible, all_spot))
+        load = replace(load, interruptible=np.full_like(load.interruptible, float(all_spot)))
     return price_orders(
         rule_orders(case, answer, hold, option), load, case.slots, expected.terms, case.pools, case.placed
     )

@@ -26,7 +26,7 @@ from aifactory.buyplan.price_paths import draw_prices
 from aifactory.demand.scenarios import Paths
 from aifactory.finance.options import COMMITTED_OPTIONS
 from aifactory.finance.prices import OWN_SITE_OPTIONS
-from aifactory.fleet.nodes import TOLERANCE, Load, waits
+from aifactory.fleet.nodes import TOLERANCE, Load, can_wait
 from aifactory.fleet.orders import FLEXIBLE
 from aifactory.fleet.sites import in_sites
 from aifactory.fleet.streams import EXPECTED
@@ -276,33 +276,36 @@ def block_demand(case: Case, wanted: np.ndarray) -> np.ndarray:
 
     Averages are those of even loads; what chance adds (`streams.chance`) is occupied too. Blocks are the highest hours
     of the pool's joint load downwards: streams of a pool share its nodes hour by hour, pools share nothing within an
-    hour. Nodes are whole in every hour, as they are rented and as the ledger counts them, but where all work of a pool
-    can wait; each stream has its part by load.
+    hour. Nodes are whole in every hour for work that cannot wait, as they are rented and as the ledger counts them
+    (`filled_share`), and each stream has its part of them by load. Work that can wait has what does not fit on these.
     """
     streams = case.streams
     today = streams.accelerators(streams.table["units_month"].to_numpy(dtype=float))
-    peak = streams.table["peak_factor"].to_numpy()[:, None]
+    reach = streams.shape * streams.table["peak_factor"].to_numpy()[:, None]
+    waits, sites = can_wait(streams), streams.table["sites"].to_numpy()
     edges = np.cumsum((0.0, *BLOCK_SHARES))
+    staffed = wanted * streams.chance[1:]
     found = np.zeros((*wanted.shape, len(BLOCK_SHARES)))
     for pool, size in enumerate(streams.pools["accelerators_per_node"].to_numpy(dtype=float)):
-        mine = np.flatnonzero(streams.pool == pool)
-        shape = streams.shape[mine]
-        order = np.argsort(-(today[mine] @ shape), kind="stable")
-        shape = shape[:, order]
-        staffed, sites = wanted[:, :, mine] * streams.chance[1:, mine], streams.table["sites"].to_numpy()[mine]
-        shared, reach = sites <= 1, shape * peak[mine]
-        occupied = staffed[:, :, shared] @ reach[shared]
-        if not waits(streams, pool):
-            occupied = np.ceil(occupied / size - TOLERANCE) * size
-        for at in np.flatnonzero(~shared):  # whole nodes at each site, shared with nobody
-            occupied = occupied + in_sites(staffed[:, :, at, None] * reach[at], sites[at], size)
+        here = streams.pool == pool
+        live, patient = np.flatnonzero(here & ~waits), np.flatnonzero(here & waits)
+        order = np.argsort(-(today[live] @ streams.shape[live]), kind="stable")
+        shared = live[sites[live] <= 1]
+        load = staffed[:, :, shared] @ reach[shared][:, order]
+        occupied = np.ceil(load / size - TOLERANCE) * size
+        idle = (occupied - load).mean(axis=2)
+        for at in live[sites[live] > 1]:  # whole nodes at each site, shared with nobody
+            occupied = occupied + in_sites(staffed[:, :, at, None] * reach[at][order], sites[at], size)
         hours = np.round(edges * len(order)).astype(int)
         for block, (first, last) in enumerate(zip(hours[:-1], hours[1:], strict=True)):
             inside = slice(first, max(last, first + 1))
-            at_work = staffed * shape[:, inside].mean(axis=1)
+            at_work = staffed[:, :, live] * streams.shape[live][:, order][:, inside].mean(axis=1)
             total = at_work.sum(axis=2)
             ratio = occupied[:, :, inside].mean(axis=2) / np.where(total > 0, total, 1.0)
-            found[:, :, mine, block] = at_work * ratio[:, :, None]
+            found[:, :, live, block] = at_work * ratio[:, :, None]
+        work = staffed[:, :, patient].sum(axis=2)
+        beyond = np.maximum(work - idle, 0.0) / np.where(work > 0, work, 1.0)
+        found[:, :, patient] = (staffed[:, :, patient] * beyond[:, :, None])[..., None]
     return found
 
 

@@ -34,7 +34,7 @@ from aifactory.finance.roi_model import RoiModel
 from aifactory.finance.tax import year_starts
 from aifactory.finance.tco import hidden_lines, serves
 from aifactory.fleet.compute import BEYOND, Compute
-from aifactory.fleet.nodes import pool_curves
+from aifactory.fleet.nodes import hourly_load
 from aifactory.fleet.orders import FLEXIBLE
 from aifactory.fleet.streams import EXPECTED, Streams
 from aifactory.inputs.plan import Plan
@@ -208,7 +208,7 @@ def _blocks(case: Case) -> np.ndarray:
     staffed = (streams.sized(streams.units[EXPECTED]) * streams.chance).mean(axis=0, keepdims=True)
     levels = np.ones((case.pools, BLOCKS))
     for pool in range(case.pools):
-        load = np.sort(pool_curves(streams, staffed, np.zeros_like(sized), pool)[0][0])
+        load = np.sort(hourly_load(streams, staffed, streams.pool == pool)[0])
         average = sized[0, streams.pool == pool].sum()
         if average > 0:
             levels[pool] = [part.mean() / average for part in np.array_split(load, BLOCKS)]

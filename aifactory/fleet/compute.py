@@ -14,7 +14,7 @@ from aifactory.errors import IdentityError
 from aifactory.finance.cashflow import npv
 from aifactory.finance.options import COMMITTED_OPTIONS, OPTION_NAMES
 from aifactory.fleet.nodes import Load, Slots
-from aifactory.fleet.orders import FLEXIBLE, OWNED, Orders
+from aifactory.fleet.orders import FLEXIBLE, OWNED, Orders, rented_usd
 from aifactory.fleet.placed import Placed
 from aifactory.fleet.terms import BOUGHT, Terms
 from aifactory.units import HOURS_PER_MONTH
@@ -70,12 +70,12 @@ def price_orders(
     option = np.where((state != FLEXIBLE) & (state != OWNED), state, BOUGHT)
     columns = np.arange(state.shape[1])
     per_slot = {name: getattr(terms, f"{name}_usd_month")[option, columns] for name in ("rent", *ON_SITE)}
-    rate = np.where(load.interruptible, terms.spot_usd_per_month, terms.flexible_usd_per_month)
-    flexible = (state == FLEXIBLE) & (load.use > 0) & np.isfinite(rate) & (np.arange(months)[:, None] > 0)
-    rented = np.where(flexible, load.use * np.where(np.isfinite(rate), rate, 0.0), 0.0)
-    spot = load.interruptible & (terms.spot_usd_per_month < terms.flexible_usd_per_month)
+    rates = rented_usd(load, terms)
+    offered = np.isfinite(rates).all(axis=0)
+    flexible = (state == FLEXIBLE) & (load.use > 0) & offered & (np.arange(months)[:, None] > 0)
+    on_demand, spot = np.where(flexible, load.use * np.where(offered, rates, 0.0), 0.0)
     running = (state != FLEXIBLE) & (np.arange(months)[:, None] > 0)
-    lines = {"on_demand": np.where(spot, 0.0, rented), "spot": np.where(spot, rented, 0.0)}
+    lines = {"on_demand": on_demand, "spot": spot}
     for code, name in enumerate(COMMITTED_OPTIONS):
         if code != BOUGHT:
             lines[name] = np.where(state == code, per_slot["rent"], 0.0)
@@ -96,7 +96,7 @@ def price_orders(
     lines[DEPRECIATION] = wear
     for name, share in on_site.items():
         lines[f"Own site: {name}"] = np.where(running, per_slot[name] * share, 0.0)
-    lines[BEYOND] = np.zeros_like(rented)
+    lines[BEYOND] = np.zeros_like(spot)
     lines[BEYOND][-1] = beyond
     paid = np.where(running, 1.0, np.where(flexible, load.use, 0.0)) * slots.size * HOURS_PER_MONTH
     slot_usd = sum(lines.values())

@@ -3,8 +3,8 @@
 A pool is one accelerator in one region; its streams share the nodes hour by hour (coincident
 load), so the pool needs less than the sum of its streams' peaks. Node n (counted from 1) works
 in the hours in which the load exceeds n - 1 nodes: the load-duration curve in steps of a node.
-Work that waits fills the nodes it is given: in a pool of such work alone the last node works for
-what is left over, not in every hour.
+Work that waits fills what the other work leaves of the nodes that are held, and is done node after
+node beyond: in a pool of such work alone the last node works for what is left over, not in every hour.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from aifactory.fleet.streams import Streams, site_terms
 
 #: Nodes of one pool: beyond any order that was ever placed by one organisation in one region.
 MAX_NODES = 20_000
+#: Digits of a share of hours that are no rounding noise.
+ROUNDED = 12
 
 
 class TooManyNodesError(InputError):
@@ -57,7 +59,7 @@ class Load:
 
     use: np.ndarray  # [T + 1, N] share of hours in which the slot works
     held: np.ndarray  # [T + 1, N] slot is part of the fleet that covers peak and reserve
-    interruptible: np.ndarray  # [T + 1, N] slot is kept busy by work that may be interrupted
+    interruptible: np.ndarray  # [T + 1, N] share of these hours that may be interrupted
     average: np.ndarray  # [T + 1, P] average accelerators at work
     level: np.ndarray  # [T + 1, P] accelerators to hold: coincident peak with reserve, before whole nodes
 
@@ -86,40 +88,62 @@ def used_share(load: np.ndarray, size: int, nodes: int) -> np.ndarray:
     return (at_least / needed.shape[-1]).reshape(*needed.shape[:-1], nodes)
 
 
-def packed_share(load: np.ndarray, size: int, nodes: int) -> np.ndarray:
-    """Share of hours in which each of `nodes` nodes works if the work of a load [..., H] is done node after node, [..., nodes].
+def filled_share(live: np.ndarray, movable: np.ndarray, size: int, nodes: int) -> np.ndarray:
+    """Share of hours in which each of `nodes` nodes works, where work that can wait fills what live work leaves of them.
 
-    >>> packed_share(np.array([10.0, 10.0]), 8, 3).tolist()
-    [1.0, 0.25, 0.0]
+    Live work [..., H] needs n_h whole nodes in hour h. With C nodes held, live work rents those above C; the work that can
+    wait, `movable` accelerators on average [...], takes what is idle on both and rents the rest, node after node. With w the
+    mean of all work in nodes the rent is, in nodes on average,
+
+        U(C) = mean_h max(n_h - C, 0) + max(w - mean_h max(n_h, C), 0) = max(mean_h max(n_h, C), w) - C,
+
+    and node C works for U(C) - U(C + 1): never more than if the work could not wait. `nodes` must hold all of it.
+
+    >>> filled_share(np.array([12.0, 4.0]), np.array(4.0), 4, 4).tolist(), used_share(np.array([16.0, 8.0]), 4, 4).tolist()
+    ([1.0, 1.0, 1.0, 0.0], [1.0, 1.0, 0.5, 0.5])
     """
-    whole = np.asarray(load).mean(axis=-1, keepdims=True) / size
-    return np.clip(whole - np.arange(nodes), 0.0, 1.0)
+    share = used_share(live, size, nodes)
+    above = np.concatenate([share[..., ::-1].cumsum(axis=-1)[..., ::-1], np.zeros_like(share[..., :1])], axis=-1)
+    whole = (np.asarray(live).mean(axis=-1) + movable) / size
+    held = np.arange(nodes + 1.0)
+    rented = np.maximum(held + above, whole[..., None]) - held
+    return np.round(rented[..., :-1] - rented[..., 1:], ROUNDED)
 
 
-def waits(streams: Streams, pool: int) -> bool:
-    """Whether all work of a pool, in any month and scenario, can wait."""
-    idle = streams.units.max(axis=(0, 1), initial=0.0) <= 0
-    return bool((streams.table["movable"].to_numpy(dtype=bool) | idle)[streams.pool == pool].all())
+def can_wait(streams: Streams) -> np.ndarray:
+    """Streams whose work fills the nodes that other work of the pool leaves idle, [K]: not where each site stands alone."""
+    return streams.table["movable"].to_numpy(dtype=bool) & (streams.table["sites"].to_numpy() <= 1)
 
 
-def pool_curves(streams: Streams, accelerators: np.ndarray, reserve: np.ndarray, pool: int) -> tuple:
-    """Hourly load of one pool and the level to be held: ([T + 1, H], [T + 1]) in accelerators.
+def hourly_load(streams: Streams, accelerators: np.ndarray, which: np.ndarray) -> np.ndarray:
+    """Accelerators that some streams [K] occupy together in each hour, [T + 1, H].
 
-    Accelerators are those of an even load times `streams.chance`. The level is the coincident maximum of each stream's load with its
-    own reserve. Work whose sites stand alone occupies whole nodes at each of them (`aifactory.fleet.sites`) and shares them with nobody.
+    Accelerators [T + 1, K] are those of an even load times `streams.chance`. Work whose sites stand alone occupies whole nodes at
+    each of them (`aifactory.fleet.sites`) and shares them with nobody.
+    """
+    mine = np.flatnonzero(which)
+    sites, size, _ = site_terms(streams)
+    shape = streams.shape * streams.table["peak_factor"].to_numpy()[:, None]
+    shared = mine[sites[mine] <= 1]
+    load = accelerators[:, shared] @ shape[shared]
+    for at in mine[sites[mine] > 1]:
+        load = load + in_sites(accelerators[:, at, None] * shape[at], sites[at], size[at])
+    return load
+
+
+def pool_level(streams: Streams, accelerators: np.ndarray, reserve: np.ndarray, pool: int) -> np.ndarray:
+    """Accelerators to hold in a pool, [T + 1]: the coincident maximum of each stream's hours with its own reserve [T + 1, K].
+
+    Accelerators as in `hourly_load`.
     """
     mine = np.flatnonzero(streams.pool == pool)
-    reach = streams.table["peak_factor"].to_numpy()[:, None]
     sites, size, spare = site_terms(streams)
-    shared, alone = mine[sites[mine] <= 1], mine[sites[mine] > 1]
-    shape = streams.shape[shared] * reach[shared]
-    load = accelerators[:, shared] @ shape
-    held = accelerators[:, shared] * (1.0 + reserve[:, shared]) @ shape
-    for at in alone:
-        own = accelerators[:, at, None] * (streams.shape[at] * reach[at])
-        load = load + in_sites(own, sites[at], size[at])
-        held = held + held_in_sites(own * (1.0 + reserve[:, at, None]), sites[at], size[at], spare[at])
-    return load, held.max(axis=1, initial=0.0)
+    shape = streams.shape * streams.table["peak_factor"].to_numpy()[:, None]
+    wanted, shared = accelerators * (1.0 + reserve), mine[sites[mine] <= 1]
+    held = wanted[:, shared] @ shape[shared]
+    for at in mine[sites[mine] > 1]:
+        held = held + held_in_sites(wanted[:, at, None] * shape[at], sites[at], size[at], spare[at])
+    return held.max(axis=1, initial=0.0)
 
 
 def build_slots(streams: Streams, floor: np.ndarray) -> Slots:
@@ -130,7 +154,7 @@ def build_slots(streams: Streams, floor: np.ndarray) -> Slots:
     needed = [work * streams.chance for work in _different(sized)]
     counts = []
     for pool, size in enumerate(sizes):
-        levels = [pool_curves(streams, work, reserve, pool)[1].max(initial=0.0) for work in needed]
+        levels = [pool_level(streams, work, reserve, pool).max(initial=0.0) for work in needed]
         counts.append(max(int(node_counts(np.array(levels), size).max(initial=0)), int(floor[pool])))
         if counts[-1] > MAX_NODES:
             place = streams.pools.iloc[pool]
@@ -152,22 +176,23 @@ def _different(paths: Sequence[np.ndarray]) -> list[np.ndarray]:
 def build_load(streams: Streams, slots: Slots, units: np.ndarray) -> Load:
     """Use of every slot under one demand path, units [T + 1, K].
 
-    Slots may be interrupted if all work of the pool may be, or up to the load of such work in its
-    quietest hour.
+    Work that can wait fills what the rest leaves of the nodes (`filled_share`). Of the hours of a slot those may be
+    interrupted that work which bears no interruption does not need: it is on the nodes that are held before all other.
     """
     accelerators = streams.sized(units)
-    batch = streams.table["interruptible"].to_numpy()
+    table, staffed = streams.table, accelerators * streams.chance
+    waits, batch = can_wait(streams), table["interruptible"].to_numpy(dtype=bool)
     use, held, interruptible = (np.zeros((len(units), len(slots.pool))) for _ in range(3))
     average, levels = (np.zeros((len(units), len(streams.pools))) for _ in range(2))
     for pool, size in enumerate(streams.pools["accelerators_per_node"].to_numpy(dtype=int)):
-        at = slots.pool == pool
-        load, levels[:, pool] = pool_curves(streams, accelerators * streams.chance, streams.reserve, pool)
-        share = packed_share if waits(streams, pool) else used_share
-        use[:, at] = share(load, size, int(at.sum()))
+        at, mine = slots.pool == pool, streams.pool == pool
+        count = int(at.sum())
+        levels[:, pool] = pool_level(streams, staffed, streams.reserve, pool)
+        live, firm = (hourly_load(streams, staffed, mine & kind) for kind in (~waits, ~batch))
+        use[:, at] = filled_share(live, staffed[:, mine & waits].sum(axis=1), size, count)
         held[:, at] = slots.number[at] < node_counts(levels[:, pool], size)[:, None]
-        mine = streams.pool == pool
-        always = (accelerators[:, mine & batch] @ streams.shape[mine & batch]).min(axis=1, initial=np.inf)
-        bottom = slots.number[at] < np.floor(always / size + TOLERANCE)[:, None]
-        interruptible[:, at] = bottom | bool(batch[mine].all())
+        fixed = np.minimum(used_share(firm, size, count), use[:, at])
+        whole = np.where(use[:, at] > 0, use[:, at], 1.0)
+        interruptible[:, at] = np.where(use[:, at] > 0, 1.0 - fixed / whole, bool(batch[mine].all()))
         average[:, pool] = accelerators[:, mine].sum(axis=1)
-    return Load(use, held.astype(bool), interruptible.astype(bool), average, levels)
+    return Load(use, held.astype(bool), interruptible, average, levels)

@@ -41,13 +41,23 @@ class Orders:
         return self.signed[month, np.arange(self.signed.shape[1])], month
 
 
+def rented_usd(load: Load, terms: Terms) -> np.ndarray:
+    """Price of a full month of a slot's hours, [2, T + 1, N]: of those on demand, and of those on spot where that is cheaper.
+
+    Infinite where its hours are not offered.
+    """
+    spot = np.where(terms.spot_usd_per_month < terms.flexible_usd_per_month, load.interruptible, 0.0)
+    shares, prices = (1.0 - spot, spot), (terms.flexible_usd_per_month, terms.spot_usd_per_month)
+    return np.stack([share * np.where(share > 0, usd, 0.0) for share, usd in zip(shares, prices, strict=True)])
+
+
 def flexible_usd(load: Load, terms: Terms) -> np.ndarray:
     """Cost of a month without commitment, [T + 1, N]: used hours at on-demand or spot price.
 
     Where nothing can be rented by the hour the cost is infinite for every slot of the fleet, since
     its reserve too must stand ready.
     """
-    rate = np.where(load.interruptible, terms.spot_usd_per_month, terms.flexible_usd_per_month)
+    rate = rented_usd(load, terms).sum(axis=0)
     use = np.where(np.isfinite(rate), load.use, load.held)
     return np.where(use > 0, np.where(use > 0, use, 1.0) * rate, 0.0)
 

@@ -28,7 +28,7 @@ from aifactory.fleet.compute import Compute, price_orders
 from aifactory.fleet.missed import LEAST_HOURS, lost_value_usd
 from aifactory.fleet.node_sizes import MOST_NODES, cheapest_sizes, most_at_once, with_sizes
 from aifactory.fleet.nodes import TOLERANCE, Load, Slots, build_load, build_slots
-from aifactory.fleet.orders import FLEXIBLE, OWNED, Orders, cheapest_decisions, committed_first, follow
+from aifactory.fleet.orders import FLEXIBLE, OWNED, Orders, cheapest_decisions, committed_first, follow, rented_usd
 from aifactory.fleet.placed import PLACE, Placed, placed_before
 from aifactory.fleet.streams import (
     ABOUT_POOLS,
@@ -289,15 +289,14 @@ def _missed_usd(
 def _hours_by_option(orders: Orders, load: Load, slots: Slots, terms: Terms, pools: int) -> np.ndarray:
     """[options, P] accelerator-hours paid over the horizon by way to pay, in the order of `OPTIONS`."""
     state = orders.state[1:]
-    rented = (state == FLEXIBLE) & np.isfinite(
-        np.where(load.interruptible, terms.spot_usd_per_month, terms.flexible_usd_per_month)
-    )[1:]
-    spot = rented & (load.interruptible & (terms.spot_usd_per_month < terms.flexible_usd_per_month))[1:]
+    rented = (state == FLEXIBLE) & np.isfinite(rented_usd(load, terms)).all(axis=0)[1:]
+    spot = np.where(terms.spot_usd_per_month < terms.flexible_usd_per_month, load.interruptible, 0.0)[1:]
+    use = np.where(rented, load.use[1:], 0.0)
     found = [
         np.where(state == OWNED, 1.0, 0.0),
         *(np.where(state == code, 1.0, 0.0) for code in range(len(COMMITTED_OPTIONS))),
     ]
-    found += [np.where(rented & ~spot, load.use[1:], 0.0), np.where(spot, load.use[1:], 0.0)]
+    found += [use * (1.0 - spot), use * spot]
     return np.array([slots.total(part.sum(axis=0) * slots.size, pools) for part in found]) * HOURS_PER_MONTH
 
 

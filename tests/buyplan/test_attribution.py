@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from bp_company import make_case, make_inputs, make_plan, make_prices
+from bp_company import WAITS, make_case, make_inputs, make_plan, make_prices
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -66,7 +66,7 @@ def test_failed_work_is_its_own_line(tiny):
 def test_idle_reserve_goes_to_who_asks_for_it(tiny):
     # nothing can be rented: six nodes of four are bought for 12 accelerators of work
     hardware = {"purchase_option": "purchase", "usd_per_accelerator": 10_000.0, "region": "*", "provider": "vendor"}
-    case = tiny(prices=make_prices(hardware, drop=["on_demand", "reserved_1y"]))
+    case = tiny(prices=make_prices(hardware, drop=["on_demand", "reserved_1y"]), **WAITS)
     shares = attribute_hours(case, solve_case(case).today, case.today_units)
     assert shares.useful[1].tolist() == pytest.approx([8 * 730, 4 * 730])
     assert shares.idle[1].tolist() == pytest.approx([12 * 730, 0.0])  # training holds no reserve

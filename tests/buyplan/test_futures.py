@@ -149,7 +149,9 @@ def test_a_budget_of_capital_is_kept(tiny):
 
 def test_quick_orders_follow_the_rule_of_the_plan(tiny):
     """For one scenario and for many paths they cost what the proven plan does; firm orders stand and are counted."""
-    case = tiny()
+    from bp_company import WAITS
+
+    case = tiny(**WAITS)
     paths = paths_of(case, 20, 0.4)
     chosen = choose_orders(case, paths)
     roomy, decision = quick_orders(case, stream_paths(case, paths))
@@ -169,7 +171,9 @@ def test_quick_orders_follow_the_rule_of_the_plan(tiny):
 
 def test_work_with_a_latency_limit_runs_on_spot_but_does_not_wait(tiny):
     """Batch requests with a limit on their end: rented on spot in the hour in which they come, as the ledger has them."""
-    case = tiny(request_pattern=["batch", "batch"])
+    from bp_company import WAITS
+
+    case = tiny(request_pattern=["batch", "batch"], **WAITS)
     problem = problem_of(case, paths_of(case, 2))
     assert case.streams.table["movable"].tolist() == problem.deferrable.tolist() == [False, True]
     assert problem.may_be_interrupted.tolist() == [True, True]

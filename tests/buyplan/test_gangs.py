@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from bp_company import make_prices
+from bp_company import WAITS, make_prices
 
 from aifactory.buyplan.case import solve_expected
 from aifactory.buyplan.gangs import gang_sentences
@@ -16,7 +16,7 @@ def jobs(*sizes, name="train"):
 
 def test_a_job_of_sixteen_that_is_four_on_average_is_named(tiny):
     """The plan reserves what works half the time or more: four nodes of four, or none of them."""
-    case = tiny()
+    case = tiny(**WAITS)
     held = solve_expected(case)
     committed = int(((held.orders.state[1:] != FLEXIBLE) * case.slots.size).sum(axis=1).min())
     assert gang_sentences(case, held, jobs(1.0, float(committed))) == []
@@ -30,7 +30,7 @@ def test_a_job_of_sixteen_that_is_four_on_average_is_named(tiny):
 
 
 def test_where_no_hours_are_rented_it_cannot_start(tiny):
-    case = tiny(prices=make_prices(drop=["on_demand"]))
+    case = tiny(prices=make_prices(drop=["on_demand"]), **WAITS)
     said = gang_sentences(case, solve_expected(case), jobs(1000.0))
     assert "such a job cannot start" in said[0]
 

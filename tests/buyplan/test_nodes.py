@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from bp_company import WAITS
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aifactory.fleet.nodes import build_load, node_counts, packed_share, used_share
+from aifactory.fleet.nodes import build_load, filled_share, node_counts, used_share
 from aifactory.fleet.streams import EXPECTED
 
 LOADS = st.lists(st.floats(0, 200), min_size=1, max_size=48)
@@ -41,55 +42,107 @@ def test_the_node_hours_cover_the_load_and_no_node_works_more_than_the_one_below
     assert share.sum() * size * len(load) >= values.sum() - 1e-6
 
 
+NO_LIVE = np.zeros(2)
+
+
 def test_work_that_waits_is_done_node_after_node_by_hand():
     # 9 accelerators on average on nodes of 4: two in every hour, the third in a quarter of them
-    assert packed_share(np.array([3.0, 15.0]), 4, 4).tolist() == [1.0, 1.0, 0.25, 0.0]
+    assert filled_share(NO_LIVE, np.array(9.0), 4, 4).tolist() == [1.0, 1.0, 0.25, 0.0]
 
 
 @given(LOADS, st.integers(1, 16))
 def test_node_hours_of_work_that_waits_are_the_work(load, size):
-    values = np.array(load)
-    share = packed_share(values, size, 250)
-    assert share.sum() * size == pytest.approx(values.mean())
+    work = np.mean(load)
+    share = filled_share(NO_LIVE, work, size, 250)
+    assert share.sum() * size == pytest.approx(work, abs=1e-9)
     assert (np.diff(share) <= 0).all()
-    assert share.sum() <= used_share(values, size, 250).sum() + 1e-9
+
+
+def test_work_that_waits_fills_what_live_work_leaves_by_hand():
+    """Live 12 by day and 4 by night on nodes of 4, and 5 on average that wait: with three nodes held, 4 of the 5 run at night.
+
+    Rent with C nodes held, in nodes: C=0: live 2 and 5/4 that find no idle hour; C=1: 1 + 5/4; C=2: 0.5 by day, and the
+    half of the second node that is idle takes 2 of the 5; C=3: nothing but the one of the 5 that is left over.
+    """
+    share = filled_share(np.array([12.0, 4.0]), np.array(5.0), 4, 5)
+    rent = share[::-1].cumsum()[::-1]
+    assert rent.tolist() == [3.25, 2.25, 1.25, 0.25, 0.0]
+
+
+def test_work_that_waits_takes_the_rest_of_a_node_that_live_work_began():
+    """Live 6 and 2 need two nodes and one, 12 accelerator-hours of which 8 work: two that wait cost nothing, four cost what is beyond."""
+    live = np.array([6.0, 2.0])
+    assert filled_share(live, np.array(2.0), 4, 3).tolist() == used_share(live, 4, 3).tolist() == [1.0, 0.5, 0.0]
+    assert filled_share(live, np.array(4.0), 4, 3).tolist() == [1.0, 1.0, 0.0]
+    assert used_share(live + 4.0, 4, 3).tolist() == [1.0, 1.0, 0.5]
+
+
+@given(LOADS, st.floats(0, 100), st.integers(1, 16))
+def test_work_that_waits_is_never_dearer_than_if_it_could_not(live, work, size):
+    """For every number of nodes held; and no less is rented than all work less what is held, nor than live work alone rents."""
+    live = np.array(live)
+    rent = np.append(filled_share(live, np.array(work), size, 320)[::-1].cumsum()[::-1], 0.0)
+    stuck = np.append(used_share(live + work, size, 320)[::-1].cumsum()[::-1], 0.0)
+    alone = np.append(used_share(live, size, 320)[::-1].cumsum()[::-1], 0.0)
+    held = np.arange(321)
+    assert (rent <= stuck + 1e-9).all()
+    assert (rent >= np.maximum(alone, (live.mean() + work) / size - held) - 1e-9).all()
+
+
+@given(st.lists(st.integers(0, 20), min_size=1, max_size=24), st.integers(0, 9), st.integers(1, 16))
+def test_without_idle_room_it_costs_what_live_work_does(hours, work, size):
+    """Whole nodes in every hour, level at night and day: there is no room, so that waiting saves nothing."""
+    level = np.full(len(hours), float(size * max(hours)))
+    found = filled_share(level, np.array(float(size * work)), size, 40)
+    assert found.tolist() == used_share(level + size * work, size, 40).tolist()
+
+
+@given(LOADS, st.floats(0, 100), st.integers(1, 16), st.integers(0, 60))
+def test_rent_is_that_of_the_closed_form_of_the_optimiser(live, work, size, held):
+    """sum h max(A - C, 0) + max(D - sum h max(C - A, 0), 0), with A the whole nodes of live work and D the work beyond their idle rest."""
+    live = np.array(live)
+    nodes = node_counts(live, size)
+    beyond = max(work / size - (nodes - live / size).mean(), 0.0)
+    closed = np.maximum(nodes - held, 0).mean() + max(beyond - np.maximum(held - nodes, 0).mean(), 0.0)
+    assert filled_share(live, np.array(work), size, 320)[held:].sum() == pytest.approx(closed, abs=1e-7)
 
 
 def test_a_pool_of_training_alone_rents_its_nodes_for_the_hours_of_the_work(tiny):
     """One accelerator on average of a node of four: a quarter of the hours, but the whole node must stand where held."""
-    load = tiny(chat=0.0, train=1.0).loads[EXPECTED]
+    load = tiny(chat=0.0, train=1.0, **WAITS).loads[EXPECTED]
     assert load.use[1].tolist() == [0.25]
     assert load.held[1].tolist() == [True]
-    both = tiny(chat=1.0, train=1.0).loads[EXPECTED]
+    both = tiny(chat=1.0, train=1.0, **WAITS).loads[EXPECTED]
     assert both.use[1, 0] == 1.0  # chat is there in every hour, and so is the node
 
 
 def test_pool_is_sized_at_the_coincident_peak(tiny):
-    case = tiny()
-    # day: chat 12 + train 4 = 16 -> 4 nodes; night: 4 + 4 = 8 -> 2 nodes; held: 12 x 1.4 + 4 = 20.8 -> 6 nodes
+    case = tiny(**WAITS)
+    # chat 12 by day and 4 by night: 3 nodes and 1, in whose idle nights all of train fits; held: 12 x 1.4 + 4 = 20.8 -> 6 nodes
     load = case.loads[EXPECTED]
-    assert load.use[1].tolist() == [1.0, 1.0, 0.5, 0.5, 0.0, 0.0]
+    assert load.use[1].tolist() == [1.0, 1.0, 1.0, 0.0, 0.0, 0.0]
     assert load.held[1].tolist() == [True] * 6
     assert load.average[1].tolist() == pytest.approx([12.0])
     assert load.level[1].tolist() == pytest.approx([20.8])
 
 
 def test_only_work_that_waits_may_be_interrupted(tiny):
-    # train keeps one node of four busy in every hour
-    assert tiny().loads[EXPECTED].interruptible[1].tolist() == [True, False, False, False, False, False]
-    assert tiny(train=3.0).loads[EXPECTED].interruptible[1].sum() == 0
+    """Chat needs the first node in every hour, the second and third by day: train, a node on average, has half of each."""
+    assert tiny(**WAITS).loads[EXPECTED].interruptible[1].tolist() == [0.0, 0.5, 0.5, 0.0, 0.0, 0.0]
+    assert tiny(train=2.0, **WAITS).loads[EXPECTED].interruptible[1, :3].tolist() == [0.0, 0.5, 0.0]
+    assert tiny(train=2.0).loads[EXPECTED].interruptible[1, :4].tolist() == [0.0, 0.5, 0.0, 1.0]  # within the day
     batch = tiny(request_pattern=["batch", "batch"])
-    assert batch.loads[EXPECTED].interruptible[1].all()
+    assert (batch.loads[EXPECTED].interruptible[1] == 1).all()
 
 
 def test_two_streams_with_opposite_days_share_nodes(tiny):
     case = tiny()
     day = np.tile(np.repeat([2.0, 0.0], 12), 30)
     inputs = {"shapes": {("chat", "eu"): day}}
-    whole = tiny(inputs=inputs)
+    whole = tiny(inputs=inputs, **WAITS)
     units = whole.streams.units[EXPECTED]
     load = build_load(whole.streams, whole.slots, units)
-    assert load.use[1, :5].tolist() == [1.0, 0.5, 0.5, 0.5, 0.5]  # 16 + 4 by day, 4 by night
+    assert load.use[1, :5].tolist() == [1.0, 1.0, 0.5, 0.5, 0.0]  # 16 by day alone; two held by night do train's 4
     assert len(case.slots.pool) < len(whole.slots.pool)
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from bp_company import PERIOD, make_inputs, make_plan
+from bp_company import PERIOD, WAITS, make_inputs, make_plan
 
 from aifactory.benchmark import build_benchmark
 from aifactory.buyplan import build_buy_plan
@@ -119,7 +119,7 @@ def test_price_is_on_demand_else_the_least():
 
 def test_reserve_of_streams_by_hand():
     plan = make_plan(launches=[{"use_case_id": "chat", "month": "2027-01", "demand_multiplier": 2.0, "milestone": "x"}])
-    inputs = make_inputs(plan)
+    inputs = make_inputs(plan, **WAITS)
     # capacity 1.8 x the average over a peak of 1.5: 20 %; the launch month keeps the highest ratio, 50 %
     streams = build_streams(plan, PERIOD, **inputs, capacity_over_average={("chat", "eu"): 1.8, ("train", "eu"): 9.0})
     assert streams.reserve[:, 0].tolist() == pytest.approx([0.2, 0.2, 0.2, 0.5, *[0.2] * 9])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from aifactory.buyplan.case import peak_levels, solve_expected
 from aifactory.buyplan.futures import block_demand, problem_over
 from aifactory.buyplan.sizes import sizes_frame
-from aifactory.fleet.nodes import pool_curves
+from aifactory.fleet.nodes import hourly_load, pool_level
 from aifactory.fleet.sites import held_in_sites, in_sites
 from aifactory.fleet.streams import EXPECTED, chance_of, need_frame, needed
 
@@ -25,7 +25,8 @@ def company(sites, train=0.0, **changes):
 
 def level_of(case):
     streams = case.streams
-    load, level = pool_curves(streams, streams.sized(streams.units[EXPECTED]), streams.reserve, 0)
+    work = streams.sized(streams.units[EXPECTED])
+    load, level = hourly_load(streams, work, streams.pool == 0), pool_level(streams, work, streams.reserve, 0)
     return load[1], level[1]
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from bp_company import PERIOD, make_inputs, make_plan
+from bp_company import PERIOD, WAITS, make_inputs, make_plan
 
 from aifactory.fleet.streams import EXPECTED, build_streams, month_labels, need_frame, not_sized_sentences
 from aifactory.units import HOURS_PER_MONTH
@@ -11,7 +11,7 @@ from aifactory.units import HOURS_PER_MONTH
 
 def build(plan=None, **changes):
     plan = plan or make_plan()
-    inputs = make_inputs(plan, **{k: v for k, v in changes.items() if k not in ("replace",)})
+    inputs = make_inputs(plan, **WAITS | {k: v for k, v in changes.items() if k not in ("replace",)})
     return build_streams(plan, PERIOD, **(inputs | changes.get("replace", {})))
 
 
@@ -60,7 +60,7 @@ def test_the_highest_reserve_is_held_in_a_launch_month():
 def test_short_peaks_raise_the_peak_but_not_the_shape():
     # the forecast says peak 1.5 x average, the hourly shape reaches 1.5: factor 1
     assert build().table["peak_factor"].tolist() == [1.0, 1.0]
-    inputs = make_inputs(make_plan())
+    inputs = make_inputs(make_plan(), **WAITS)
     inputs["forecast"]["units_per_hour_peak"] *= 2  # five-minute peaks at 3 x average
     streams = build_streams(make_plan(), PERIOD, **inputs)
     assert streams.table["peak_factor"].tolist() == [2.0, 1.0]

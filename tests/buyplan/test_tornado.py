@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from bp_company import PERIOD, make_inputs, make_plan, make_prices
+from bp_company import PERIOD, WAITS, make_inputs, make_plan, make_prices
 
 from aifactory.buyplan.case import solve_case, with_assumption
 from aifactory.buyplan.ledger import net_present_value
@@ -13,10 +13,10 @@ VALUES = {"wacc": 0.1, "tax_rate": 0.25, "contingency_share": 0.05, "spot_interr
 GROWTH = {"conservative": -0.02, "expected": 0.02, "aggressive": 0.06}
 
 
-def tornado(tiny, **changes):
+def tornado(tiny, fields=None, **changes):
     plan = make_plan(18, VALUES | changes.pop("values", {}))
-    case = tiny(plan=plan, growth=GROWTH, **changes)
-    tables = make_inputs(plan, growth=GROWTH)
+    tables = make_inputs(plan, growth=GROWTH, **fields or {})
+    case = tiny(plan=plan, growth=GROWTH, **changes, **fields or {})
     return case, tornado_frame(case, solve_case(case), lambda other: build_streams(other, PERIOD, **tables))
 
 
@@ -50,7 +50,7 @@ def test_headroom_of_training_changes_the_fleet_that_must_be_held(tiny):
     # hardware only: twice the headroom for training means more nodes to buy
     hardware = {"purchase_option": "purchase", "usd_per_accelerator": 20_000.0, "region": "*", "provider": "vendor"}
     prices = make_prices(hardware, drop=["on_demand", "reserved_1y"])
-    _, frame = tornado(tiny, prices=prices, values={"planning_utilization": 0.8})
+    _, frame = tornado(tiny, prices=prices, values={"planning_utilization": 0.8}, fields=WAITS)
     row = frame.set_index("assumption").loc["planning_utilization"]
     assert row["npv_low_usd"] < row["npv_high_usd"]
 

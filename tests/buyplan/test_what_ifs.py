@@ -66,7 +66,7 @@ def test_without_named_scenarios_the_table_is_empty():
 
 
 def test_factors_reach_the_streams_that_rows_name():
-    case = bp_company.make_case()
+    case = bp_company.make_case(**bp_company.WAITS)
     table = named(
         {"workload_class": "batch_training", "multiplier": 3.0},
         {"use_case_id": "chat", "region": "us", "multiplier": 9.0},
