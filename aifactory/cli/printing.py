@@ -81,6 +81,18 @@ def print_outcome(outcome: RoadOutcome) -> None:
     console.print(f"Reports of {outcome.period}: {escape(str(outcome.index))}", soft_wrap=True)
 
 
+def print_orders(orders: pd.DataFrame) -> None:
+    """Say what an approved plan signs at once and what it leaves to triggers."""
+    from aifactory.buyplan.governance import is_firm, money
+
+    if orders.empty:
+        console.print("It orders nothing.")
+        return
+    firm = is_firm(orders)
+    for rows, words in ((orders[firm], "firm, now in the order book"), (orders[~firm], "on triggers")):
+        console.print(f"Orders {words}: {len(rows)}, {money(rows['commitment_usd'].sum())}.")
+
+
 def progress_bars(names: list[str]) -> AbstractContextManager[Progress]:
     """Progress bars, one a stage, where somebody watches; silence in scheduled runs."""
     if not console.is_terminal:

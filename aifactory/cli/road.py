@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from aifactory.cli.base import EXIT_BAD_INPUT, EXIT_FAILED, console, errors, today
-from aifactory.cli.printing import print_import, print_outcome, progress_bars, table
+from aifactory.cli.printing import print_import, print_orders, print_outcome, progress_bars, table
 
 app = typer.Typer()
 
@@ -21,6 +21,7 @@ Workspace = Annotated[
 Period = Annotated[
     str, typer.Option(help="Month to report, YYYY-MM, or previous. Default: the latest month with data.")
 ]
+Settings = Annotated[list[str] | None, typer.Option("--set", help="What-if value, name=value; repeatable.")]
 MappingFile = Annotated[
     Path | None,
     typer.Option(
@@ -177,7 +178,7 @@ def run(
     stages: Annotated[list[str] | None, typer.Argument(help="Stages; none means all five.")] = None,
     workspace: Workspace = "",
     period: Period = "",
-    setting: Annotated[list[str] | None, typer.Option("--set", help="What-if value, name=value; repeatable.")] = None,
+    setting: Settings = None,
     out: Annotated[Path | None, typer.Option(help="Output folder. Default: reports in the workspace.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, max=64, help="Notebooks side by side. Default: cores.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Run even where inputs are unchanged.")] = False,
@@ -236,15 +237,36 @@ def schedule(
 def approve(
     workspace: Workspace = "",
     period: Period = "",
+    setting: Settings = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the reports. Default: reports in the workspace.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a plan approved for another period.")] = False,
+    unsigned: Annotated[
+        bool, typer.Option("--unsigned", help="Approve today's plan even if the published report shows another one.")
+    ] = False,
 ) -> None:
-    """Freeze the buy plan of a period: the monthly refresh compares against it."""
+    """Freeze the buy plan of a period: the monthly refresh compares against it.
+
+    Where a report of the month is published, the plan must be the one that it shows.
+    """
     import aifactory as af
-    from aifactory.run.parameters import check_period
+    from aifactory.run.parameters import check_period, parse_settings
+    from aifactory.run.runner import reports_folder
+    from aifactory.run.signed import check_plan_signed, check_settings_signed
 
     _say_sample(workspace, written=True)
-    loaded = af.load_workspace(workspace, check_period(period, today()))
+    settings = parse_settings(setting or [])
+    loaded = af.load_workspace(workspace, check_period(period, today()), settings)
+    reports = reports_folder(loaded.path, out) / loaded.period
+    published = not unsigned and check_settings_signed(reports, settings)
     inventory, benchmark = af.build_inventory(loaded), af.build_benchmark(loaded)
     plan = af.build_buy_plan(loaded, inventory, benchmark, af.build_shortlist(loaded, inventory, benchmark))
+    if published:
+        check_plan_signed(reports, plan.approved_plan)
     path = af.approve_plan(plan, loaded.path, force=force)
-    console.print(f"Plan of {loaded.period} approved: {escape(str(path))}")
+    console.print(f"Plan of {loaded.period} approved: {escape(str(path))}", soft_wrap=True)
+    console.print(
+        f"It is the plan of the report in {escape(str(reports))}."
+        if published
+        else "It was compared with no published report."
+    )
+    print_orders(plan.orders)

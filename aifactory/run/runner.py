@@ -54,9 +54,11 @@ class RoadOutcome:
         return [outcome for outcome in self.stages if outcome.state == "failed"]
 
 
-def _home_of(workspace: Path) -> Path:
-    """Folder whose `reports` is the default: the workspace, but never the sample inside the package."""
-    return Path.cwd() if workspace == data_dir() / "sample" else workspace
+def reports_folder(workspace: Path, out: Path | str | None = None) -> Path:
+    """Folder of the reports: `out`, else `reports` in the workspace, but never in the sample inside the package."""
+    if out:
+        return Path(out).resolve()
+    return (Path.cwd() if workspace == data_dir() / "sample" else workspace) / "reports"
 
 
 def run_road(
@@ -92,7 +94,7 @@ def run_road(
     chosen = select_stages(list(stages))
     loaded = load_workspace(workspace, check_period(period), settings)
     check_settings(loaded, settings or {})
-    out = Path(out).resolve() if out else _home_of(loaded.path) / "reports"
+    out = reports_folder(loaded.path, out)
     period_folder = out / loaded.period
     lock = publish.lock_output(out, wait_s)
     try:
