@@ -42,16 +42,6 @@ def test_a_fee_that_is_used_up_is_shared_by_covered_hours(tmp_path):
     assert by(found, "accelerator") == {"nvidia-h100-sxm": Decimal("200.01")}
 
 
-def test_the_list_cost_is_that_of_usage_without_the_fees(tmp_path):
-    """Usage at a list price of 100 and 300; the fee of 200.01 that pays for it has a list cost of its own."""
-    rows = (usage("cx", 8, 80, -80, cost_at_list=100), usage("ops", 24, 240, -240, cost_at_list=300))
-    found = report(tmp_path, *rows, fee(200.01, 32, cost_at_list=260))
-    assert Decimal(found["totals"]["list"]) == 400
-    assert found["coverage"]["list_cost"] == 1.0
-    half = report(tmp_path, usage("cx", 8, 80, -80, cost_at_list=100), fee(200, 32, cost_at_list=260))
-    assert Decimal(half["totals"]["list"]) == 100
-
-
 def test_what_was_committed_and_not_used_is_idle(tmp_path):
     found = report(tmp_path, usage("cx", 8, 80, -80), fee(200, 32))
     assert by(found, "team") == {"cx": 50, "(untagged)": 150}

@@ -24,8 +24,6 @@ DIMENSIONS = {
     "charge_category": "ChargeCategory",
     "use_case": "use_case",
 }
-#: Lines whose list cost pays for usage that has its own: counted beside it, a commitment would be in twice (FOCUS, note on ListCost).
-FEES = ("commitment purchase", "idle commitment")
 NEEDED = ("team", "business_unit", "use_case", "accelerator", "account", "list_cost")
 
 
@@ -37,7 +35,6 @@ def bill_report(bill: Bill, account_map: pd.DataFrame | None = None) -> dict[str
 
     Returns
     -------
-    `totals` has the list cost of usage alone, without the fees of commitments.
     Keys format, rows_read, rows_kept, rows_left_out, warnings, period, currency, totals, usage_in_period,
     by (dimension -> value -> effective cost), accelerator_hours, coverage (field -> share of rows).
     """
@@ -58,7 +55,7 @@ def bill_report(bill: Bill, account_map: pd.DataFrame | None = None) -> dict[str
         "period": period,
         "currency": bill.charges["BillingCurrency"].iloc[0] if len(derived) else "",
         "totals": {"billed": _total(derived, "BilledCost"), "effective": _total(derived, "EffectiveCost"),
-                   "list": _total(derived[~derived["cost_line"].isin(FEES)], "ListCost") if listed and listed.known else None},
+                   "list": f"{listed.total():f}" if listed and listed.known else None},
         "usage_in_period": {"effective": _total(usage, "EffectiveCost"), "billed": _total(usage, "BilledCost")},
         "by": {name: _split(derived, column) for name, column in DIMENSIONS.items()},
         "accelerator_hours": {str(name): round(float(value), 6) for name, value in hours.items() if value > 0},
@@ -82,8 +79,7 @@ def _kinds(bill: Bill) -> pd.DataFrame:
     }
     sums = {
         name: pd.Series(bill.amounts[name].sums(kind, len(first)), dtype="object")
-        for name in ("EffectiveCost", "BilledCost", "ListCost")
-        if name in bill.amounts
+        for name in ("EffectiveCost", "BilledCost")
     }
     return kinds.assign(**absent | sums, rows=np.bincount(kind, minlength=len(first)))
 
