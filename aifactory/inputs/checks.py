@@ -16,6 +16,7 @@ from aifactory.inputs.demand_checks import chain_faults, site_faults, what_if_fa
 from aifactory.inputs.months import month_of
 from aifactory.inputs.plan import Plan
 from aifactory.inputs.price_checks import doubted_prices
+from aifactory.inputs.region_checks import undescribed_regions, unserved_prices
 
 Tables = Mapping[str, pd.DataFrame]
 #: A label is suspect where the pool draws more than this share of its accelerators' design power.
@@ -198,20 +199,14 @@ def bill_in_its_month(tables: Tables, _plan: Plan) -> Iterator[Finding]:
 
 def regions_described(tables: Tables, plan: Plan) -> Iterator[Finding]:
     """Every region of the data is described in plan.yaml."""
-    known = {region.region for region in plan.regions}
-    for table in (
-        "demand_windows",
-        "latency_histograms",
-        "latency_bounds",
-        "tenant_usage",
-        "jobs",
-        "pools",
-        "commitments",
-    ):
-        for value in sorted(set(tables[table]["region"]) - known):
-            hint = nearest(value, sorted(known))
-            rule = f"is not described in plan.yaml.{hint}"
-            yield Finding(table, "regions_described", "failed", rule, None, "region", value)
+    for table, (row, column, value, rule) in undescribed_regions(tables, sorted(item.region for item in plan.regions)):
+        yield Finding(table, "regions_described", "failed", rule, row, column, value)
+
+
+def prices_serve_a_region(tables: Tables, plan: Plan) -> Iterator[Finding]:
+    """Own prices hold in a region of the plan, see `region_checks.unserved_prices`."""
+    for row, column, value, rule in unserved_prices(tables["prices"], plan.regions):
+        yield Finding("prices", "prices_serve_a_region", "warned", rule, row, column, value)
 
 
 def allowed_regions_known(tables: Tables, plan: Plan) -> Iterator[Finding]:
@@ -436,6 +431,7 @@ CHECKS: dict[str, tuple[str, Callable[[Tables, Plan], Iterator[Finding]]]] = {
     "term_matches_option": ("prices", term_matches_option),
     "one_price_an_offer": ("prices", one_price_an_offer),
     "prices_like_others": ("prices", prices_like_others),
+    "prices_serve_a_region": ("prices", prices_serve_a_region),
     "candidates_known": ("accelerators", candidates_known),
     "pool_power_plausible": ("pools", pool_power_plausible),
     "demand_chain": ("demand_chain", check_chain),

@@ -20,6 +20,7 @@ from aifactory.inventory.overlap import find_overlaps
 from aifactory.inventory.owners import coverage, owners_to_ask
 from aifactory.inventory.questions import three_questions
 from aifactory.inventory.residency import fleet_of, hourly_demand, local_of
+from aifactory.inventory.retiring import retiring_findings, retiring_models
 from aifactory.inventory.tenants import tenant_concentration
 from aifactory.inventory.waste import find_waste
 
@@ -67,6 +68,7 @@ class Inventory:
     pooled_fleet: pd.DataFrame
     waste: pd.DataFrame
     overlaps: pd.DataFrame
+    retiring_models: pd.DataFrame
     gaps: list[findings.Finding]
     not_computed: list[str]
 
@@ -92,6 +94,7 @@ def build_inventory(ws: Workspace) -> Inventory:
     growth = token_growth(ws, windows)
     basis = demand_basis(ws, windows, monthly, profile, cases, growth)
     scenarios = simulate_demand(basis, ws.plan, ws.period)
+    retiring = retiring_models(ws, used)
     return Inventory(
         period=ws.period,
         use_cases=cases,
@@ -127,7 +130,12 @@ def build_inventory(ws: Workspace) -> Inventory:
         pooled_fleet=fleet_of(ws, hourly, used, hours),
         waste=find_waste(ws, used, pools, cases, profile),
         overlaps=find_overlaps(ws.table("use_cases"), used),
-        gaps=[*findings.gaps(reconciliation, pools, levels, profile), *findings.late_usage(month)],
+        retiring_models=retiring,
+        gaps=[
+            *findings.gaps(reconciliation, pools, levels, profile),
+            *findings.late_usage(month),
+            *retiring_findings(retiring, ws.as_of),
+        ],
         not_computed=findings.not_computed(ws),
     )
 

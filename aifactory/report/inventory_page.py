@@ -91,6 +91,7 @@ SOURCES = {
     "jobs": "jobs table",
     **dict.fromkeys(("local_vs_pooled", "pooled_fleet"), "demand_windows, jobs, billing and use_cases tables"),
     "waste": "pools, billing and demand_windows tables",
+    "retiring_models": "billing, use_cases, models and api_prices tables",
 }
 
 
@@ -254,7 +255,7 @@ def tables(inv: Inventory) -> dict[str, pd.DataFrame]:
     names = ("use_cases", "coverage", "owners_to_ask", "candidate_gaps", "candidate_owners", "three_questions", "spend", "spend_reconciliation", "spend_monthly",
              "demand_monthly", "demand_profile", "class_peaks", "drift", "token_growth", "forecast", "service_levels", "failures_and_queues",
              "size_tail", "tenants", "retries", "prefix_reuse", "pools", "jobs", "local_vs_pooled", "pooled_fleet", "waste",
-             "overlaps", "chains")  # fmt: skip
+             "overlaps", "chains", "retiring_models")  # fmt: skip
     more = {"demand_bands": inv.scenarios.groups, "named_scenarios": inv.scenarios.what_ifs}
     return {name: getattr(inv, name) for name in names} | {name: frame for name, frame in more.items() if len(frame)}
 

@@ -183,7 +183,7 @@ def decisions_section(ws: Workspace, review: Review) -> Group:
     top = moved.groupby("what", sort=False).head(5)
     return group(
         section("What is due, and what changed since last month?", answer),
-        table(due, caption="Decisions due", source="decisions table", as_of=ws.as_of, columns=columns),
+        table(due, caption="Decisions due", source="decisions and api_prices tables", as_of=ws.as_of, columns=columns),
         *_recommendation(ws, review),
         table(review.governance, caption="Dates of the next twelve months", source="plan.yaml; decisions and lifecycle tables; buy plan stage", as_of=ws.as_of, columns=dates, max_rows=ROWS,
               note="The calendar file beside this report holds all; imported again next month, it moves what moved."),

@@ -15,6 +15,7 @@ from aifactory.demand.profile import hours_of_month
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
 from aifactory.inventory.findings import COVERED
+from aifactory.inventory.retiring import retiring_sentence
 from aifactory.review import guardrails
 from aifactory.review.band_triggers import band_triggers
 from aifactory.review.changes import figures_changed
@@ -153,7 +154,7 @@ def _beside(ws: Workspace, inventory: Inventory, buy_plan: BuyPlan | None) -> di
         "drift": inventory.drift,
         "token_growth": inventory.token_growth,
         "governance": _dates(ws, inventory, buy_plan),
-        "decisions_due": _decisions_due(ws),
+        "decisions_due": _decisions_due(ws, inventory.retiring_models),
         "scenarios": pd.DataFrame() if buy_plan is None else buy_plan.roi,
         "partial": partial_months(inventory.demand_profile, ws.period),
     }
@@ -356,12 +357,18 @@ def _changes(ws: Workspace, inventory: Inventory, last: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["date", "kind", "subject", "text", "owner_role"])
 
 
-def _decisions_due(ws: Workspace) -> pd.DataFrame:
+def _decisions_due(ws: Workspace, retiring: pd.DataFrame) -> pd.DataFrame:
+    """Open decisions of the log, and hosted models in use whose end is announced, by the day they are due."""
     log = ws.table("decisions")
-    due = log[(log["status"] == "open")].sort_values("due", na_position="last")
-    return due.assign(overdue=due["due"] < pd.Timestamp(ws.as_of))[
-        ["due", "subject", "text", "owner_role", "overdue"]
-    ].reset_index(drop=True)
+    ends = [
+        (row.retires, f"hosted model {row.model}", f"{retiring_sentence(row, ws.as_of)} {row.action}.", row.owner_role)
+        for row in retiring.itertuples()
+    ]
+    columns = ["due", "subject", "text", "owner_role"]
+    models = pd.DataFrame(ends, columns=columns).astype({"due": log["due"].dtype})
+    due = pd.concat([log.loc[log["status"] == "open", columns], models], ignore_index=True)
+    due = due.sort_values("due", na_position="last", kind="stable", ignore_index=True)
+    return due.assign(overdue=due["due"] < pd.Timestamp(ws.as_of))
 
 
 def _basis(approved: pd.DataFrame) -> str:

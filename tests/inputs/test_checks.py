@@ -7,6 +7,7 @@ import pytest
 
 from aifactory.errors import InputError
 from aifactory.inputs.checks import CHECK_COLUMNS, CHECKS, Finding, check_tables, findings_frame
+from aifactory.inputs.region_checks import unserved_prices
 from aifactory.inputs.workspace import load_workspace
 
 REQUESTS = (
@@ -116,7 +117,12 @@ BROKEN = {
     "a region that the plan does not describe": (
         "regions_described",
         swap("pools.csv", "chat-pool,us,", "chat-pool,usa,"),
-        "pools, column 'region': value 'usa': is not described in plan.yaml. Did you mean 'us'?",
+        "pools, row 2, column 'region': value 'usa': is not described in plan.yaml. Did you mean 'us'?",
+    ),
+    "a request in a region that the plan does not describe": (
+        "regions_described",
+        add("requests.csv", REQUESTS.format("50,900").replace(",us,", ",uss,")),
+        "requests, row 2, column 'region': value 'uss': is not described in plan.yaml. Did you mean 'us'?",
     ),
     "a residency rule for an unknown region": (
         "allowed_regions_known",
@@ -240,7 +246,7 @@ BROKEN = {
         add(
             "commitments.csv", BOOK_HEAD + "o1,,mars,nvidia-h100-sxm,purchase,8,2026-09,2026-10,,,1e5,test,2026-10-31\n"
         ),
-        "commitments, column 'region': value 'mars': is not described in plan.yaml.",
+        "commitments, row 2, column 'region': value 'mars': is not described in plan.yaml.",
     ),
     "sites that are none": (
         "sites_known",
@@ -308,6 +314,17 @@ SUSPECT = {
         "spot_below_on_demand",
         add("prices.csv", PRICE_HEAD + PRICE.format("p1", "on_demand", 2) + PRICE.format("p2", "spot", 2.01)),
         "prices, row 3, column 'usd_per_accelerator_hour': value '2.01': spot price above on-demand",
+    ),
+    "a price of a misspelt provider region": (
+        "prices_serve_a_region",
+        add("prices.csv", PRICE_HEAD + "p1,AWS,s,nvidia-l4,eu-wset-1,on_demand,0,1,test,2026-10-01,measured\n"),
+        "prices, row 2, column 'region': value 'eu-wset-1': is a region of AWS that plan.yaml names nowhere under "
+        "provider_regions: the price holds in no region and only stands in where none does. Did you mean 'eu-west-1'?",
+    ),
+    "prices of a provider that no region names": (
+        "prices_serve_a_region",
+        add("prices.csv", PRICE_HEAD + PRICE.format("p1", "on_demand", 1).replace(",X,", ",aws ltd,")),
+        "prices, row 2, column 'provider': value 'aws ltd': no region of plan.yaml names this provider",
     ),
     "the price of a node in place of that of an accelerator": (
         "prices_like_others",
@@ -489,3 +506,14 @@ def test_a_region_is_described_once(mini):
          "usd_per_kwh: 0.2, gco2_per_kwh: 1, source: test, as_of: 2026-10-01}\n  - {region: eu,")(mini)  # fmt: skip
     with pytest.raises(InputError, match="us"):
         load_workspace(mini)
+
+
+def test_prices_that_are_meant_for_elsewhere_are_not_doubted(mini_ws):
+    offer = {"provider": "AWS", "region": "us-east-1", "purchase_option": "on_demand"}
+    rows = [offer, offer | {"region": "us-east-2"}, offer | {"region": "us-west-1"}, offer | {"region": "*"},
+            offer | {"provider": "Dell", "region": "*", "purchase_option": "purchase"},
+            offer | {"provider": "Lambda", "region": "*"}]  # fmt: skip
+    prices = pd.DataFrame(rows).assign(price_id=[f"own-{n}" for n in range(len(rows))])
+    assert list(unserved_prices(prices, mini_ws.plan.regions)) == []
+    alone = list(unserved_prices(prices.iloc[[2]], mini_ws.plan.regions))
+    assert [fault[:3] for fault in alone] == [(4, "region", "us-west-1")]

@@ -88,3 +88,10 @@ def test_spend_by_team_is_the_truth(shared_dir):
     assert set(teams) == {name.replace("(none)", "(untagged)") for name in truth}
     for name, exact in truth.items():
         assert float(teams[name.replace("(none)", "(untagged)")]) == pytest.approx(exact["spend_usd"], rel=1e-9)
+
+
+def test_the_model_behind_a_name_of_the_proxy_is_kept(tmp_path):
+    head = CALLS.replace("model_group", "model,model_group")
+    bill = read_bill(file(tmp_path, head + CALL.format("a", "0.5", "openai").replace("gpt-4o", "gpt-5,default-chat")))
+    charge = bill.table.iloc[0]
+    assert (charge["SkuMeter"], json.loads(charge["Tags"])["model"]) == ("default-chat", "gpt-5")

@@ -61,11 +61,9 @@ def convert_litellm_daily(text: pd.DataFrame) -> Converted:
 
 
 def _charges(text: pd.DataFrame, start: pd.Series, end: pd.Series, tags: dict[str, pd.Series]) -> Converted:
-    """Charges of one day or call; the model is the meter, the key the account."""
-    model, spend = (
-        column(text, "model_group").mask(lambda name: name == "", column(text, "model")),
-        column(text, "spend"),
-    )
+    """Charges of one day or call; the name asked for is the meter, the model that answered a tag, the key the account."""
+    spend, called, group = (column(text, name) for name in ("spend", "model", "model_group"))
+    meter, model = group.mask(group == "", called), called.mask(called == "", group)
     seller = column(text, "custom_llm_provider").replace(SELLERS)
     tokens = column(text, "total_tokens")
     frame = pd.DataFrame(
@@ -74,8 +72,8 @@ def _charges(text: pd.DataFrame, start: pd.Series, end: pd.Series, tags: dict[st
             "BillingCurrency": "USD", "ChargeCategory": "Usage", "PricingCategory": "Standard",
             "ChargePeriodStart": start, "ChargePeriodEnd": end, "BillingPeriodStart": start.str[:7] + "-01T00:00:00Z",
             "ProviderName": seller.mask(seller == "", "(not given)"), "BillingAccountId": PROXY,
-            "SubAccountId": column(text, "api_key"), "ServiceName": "Hosted models", "SkuMeter": model,
-            "ChargeDescription": model, "ConsumedQuantity": tokens, "ConsumedUnit": np.where(tokens != "", "Tokens", ""),
+            "SubAccountId": column(text, "api_key"), "ServiceName": "Hosted models", "SkuMeter": meter,
+            "ChargeDescription": meter, "ConsumedQuantity": tokens, "ConsumedUnit": np.where(tokens != "", "Tokens", ""),
             "Tags": as_tags(tags | {"model": model}),
         },
         index=text.index,
