@@ -79,6 +79,19 @@ def with_nearest(rule: str, value: object, choices: Iterable[str]) -> str:
     return f"{rule.rstrip('.')}.{hint}" if hint else rule
 
 
+def share_hint(value: object) -> str:
+    """Question behind a rule of at most 1, where the number looks like percent; else nothing.
+
+    >>> share_hint(5), share_hint("62.5"), share_hint(250), share_hint("x")
+    ('; is it percent? 5 % is 0.05', '; is it percent? 62.5 % is 0.625', '', '')
+    """
+    try:
+        number = float(str(value))
+    except ValueError:
+        return ""
+    return f"; is it percent? {number:g} % is {number / 100:g}" if 1 < number <= 100 else ""
+
+
 def nearest(value: object, choices: Iterable[str]) -> str:
     """Return ` Did you mean 'x'?`, or the allowed values, or nothing without choices.
 

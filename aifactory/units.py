@@ -9,7 +9,6 @@ MEGA = 10**6
 GIGA = 10**9
 TERA = 10**12
 
-SECONDS_PER_MINUTE = 60
 SECONDS_PER_HOUR = 3_600
 MINUTES_PER_HOUR, HOURS_PER_DAY = 60, 24
 HOURS_PER_MONTH = 730  # 8,760 h / 12, the convention of cloud price lists
@@ -35,7 +34,6 @@ PLATFORM_CLASSES = {
 }
 #: Work that stands where it arises, on own sites.
 EDGE_CLASS = "edge_on_device"
-CRITICALITIES = ("experimental", "internal", "customer_facing", "critical")
 SCENARIOS = ("conservative", "expected", "aggressive")
 BANDS = ("baseline", "growth", "surge")
 

@@ -53,16 +53,11 @@ Reach = tuple[np.ndarray, np.ndarray]
 
 
 def weighted_quantiles(values: np.ndarray, weights: np.ndarray, levels: np.ndarray) -> np.ndarray:
-    """Quantiles of weighted values, linear between the midpoints of their weights.
+    """Quantiles of weighted values in rising order, linear between the midpoints of their weights.
 
-    >>> weighted_quantiles(np.array([3.0, 1.0, 2.0]), np.ones(3), np.array([0.5])).tolist()
+    >>> weighted_quantiles(np.array([1.0, 2.0, 3.0]), np.ones(3), np.array([0.5])).tolist()
     [2.0]
     """
-    order = np.argsort(values, kind="stable")
-    return _sorted_quantiles(values[order], weights[order], levels)
-
-
-def _sorted_quantiles(values: np.ndarray, weights: np.ndarray, levels: np.ndarray) -> np.ndarray:
     grown = np.cumsum(weights)
     return np.interp(levels, (grown - weights / 2) / grown[-1], values)
 
@@ -179,7 +174,7 @@ class _Pool:
     def older(self, newest: int, levels: np.ndarray) -> np.ndarray:
         """Quantiles of the errors of origins older than `newest` (-1: of all), (levels, horizon)."""
         kept = self.origin > newest
-        found = [_sorted_quantiles(self.errors[kept], weights[kept], levels) for weights in self.weights]
+        found = [weighted_quantiles(self.errors[kept], weights[kept], levels) for weights in self.weights]
         return np.array(found).T[:, self.bucket]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
 
 import pandas as pd
 
@@ -33,15 +32,6 @@ PRICE_COLUMNS = [
     "exact_region",
     "age_days",
 ]
-
-
-def month_end(period: str) -> dt.date:
-    """Last day of a month.
-
-    >>> month_end("2028-02")
-    datetime.date(2028, 2, 29)
-    """
-    return pd.Period(period, "M").end_time.date()
 
 
 def latest_offers(prices: pd.DataFrame) -> pd.DataFrame:
@@ -124,20 +114,6 @@ def add_server(prices: pd.DataFrame, accelerators: pd.DataFrame, operating_costs
     note = prices["note"].where(~bare, prices["note"] + f"; raised to a server share at {share:.2f} of its price")
     price = prices["usd_per_accelerator"].where(~bare, prices["usd_per_accelerator"] / share)
     return prices.assign(usd_per_accelerator=price, note=note)
-
-
-def cheapest_price(
-    table: pd.DataFrame, purchase_option: str = "on_demand", regions: Iterable[str] | None = None
-) -> pd.DataFrame:
-    """Cheapest row of a price table per accelerator over the regions (all, if not given).
-
-    An offer of the region itself wins over a stand-in from elsewhere. Returns the columns of
-    `price_table`, indexed by `accelerator_id`; accelerators without such an offer are absent.
-    """
-    rows = table[table["purchase_option"] == purchase_option]
-    if regions is not None:
-        rows = rows[rows["region"].isin(list(regions))]
-    return cheapest_offers(rows, ["accelerator_id"]).set_index("accelerator_id")
 
 
 def cheapest_offers(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:

@@ -31,17 +31,3 @@ def var_cvar(losses: ArrayLike, alpha: float, probs: ArrayLike | None = None) ->
     level = float(values[order][reached[0]])
     beyond = float((chance * np.maximum(values - level, 0.0)).sum())
     return level, level + beyond / (1.0 - alpha)
-
-
-def probability_of_loss(npvs: ArrayLike) -> tuple[float, float]:
-    """Share of draws below zero and its standard error sqrt(p (1 - p) / n).
-
-    >>> probability_of_loss([-1.0, 2.0, 3.0, -4.0])
-    (0.5, 0.25)
-    """
-    values = finite_flows(npvs)
-    if values.size == 0:
-        msg = "at least one draw is needed"
-        raise ValueError(msg)
-    share = float((values < 0).mean())
-    return share, float(np.sqrt(share * (1.0 - share) / values.size))

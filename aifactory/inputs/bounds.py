@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from aifactory.errors import share_hint
 from aifactory.inputs.columns import Coded
 from aifactory.inputs.contracts import Contract, Field, pandera_schema
 from aifactory.inputs.problems import Problem
@@ -69,5 +70,6 @@ def _named(frame: pd.DataFrame, contract: Contract) -> list[Problem]:
             item = contract.field(str(case.column))
             rule = "a value is required" if "not_nullable" in str(case.check) else f"must be {item.rule}"
             value = "" if pd.isna(case.failure_case) else str(case.failure_case)
+            rule += share_hint(value) if item.unit == "fraction" and item.maximum == 1 else ""
             problems.append(Problem(int(case.index) + 2, item.name, value, rule, item.enum))
     return problems

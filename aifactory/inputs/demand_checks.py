@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from aifactory.errors import with_nearest
+from aifactory.errors import share_hint, with_nearest
 from aifactory.inputs.sites import at_least_one, sites_by_region
 
 #: (row of the file, column, value, rule)
@@ -29,7 +29,9 @@ def chain_faults(chain: pd.DataFrame, regions: Sequence[str]) -> Iterator[Fault]
     yield from _each(chain, twice, "factor", "is given twice for the use case")
     low, high = chain["low"].fillna(chain["value"]), chain["high"].fillna(chain["value"])
     yield from _each(chain, (low > chain["value"]) | (chain["value"] > high), "value", "low <= value <= high must hold")
-    yield from _each(chain, chain["factor"].isin(SHARES) & (high > 1), "value", "a share is at most 1")
+    over = chain["factor"].isin(SHARES) & (high > 1)
+    for row, column, value, rule in _each(chain, over, "value", "a share is at most 1"):
+        yield row, column, value, rule + share_hint(value)
     by_region = chain["factor"] == "region_share"
     yield from _each(chain, by_region != (places != ""), "region", "stands with region_share, and there only")
     unknown = by_region & (places != "") & ~places.isin(regions)

@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from aifactory.errors import InputError, nearest, with_nearest
+from aifactory.errors import InputError, nearest, share_hint, with_nearest
 from aifactory.inputs.exchange_rates import ExchangeRate, PlanCurrency
 from aifactory.inputs.resources import data_dir
 from aifactory.inputs.weights import check_weights
@@ -440,4 +440,5 @@ def _explain(file: str, item: dict) -> str:
     )
     unknown = item["type"] == "extra_forbidden" and len(item["loc"]) == 1
     rule = item["msg"].removeprefix("Value error, ")
+    rule += share_hint(item.get("input")) if item.get("ctx", {}).get("le") == 1 else ""
     return f"{place}:{shown} {with_nearest(rule, item['loc'][0], Plan.model_fields) if unknown else rule}"

@@ -30,7 +30,6 @@ import pandas as pd
 
 CAUSES = ("volume", "efficiency", "utilization", "mix", "price")
 OTHER = "other"
-FACTOR_COLUMNS = ["units", "work", "hours", "cost"]
 REST = "rest of the bill"
 EXACT_BITS = 50
 

@@ -21,7 +21,6 @@ from aifactory.inputs.resources import data_dir
 from aifactory.serving.fidelity import evaluate
 from aifactory.serving.measurements import bundled_facts, read_measurements, with_features
 from aifactory.serving.platforms import NUMBERS
-from aifactory.serving.tiers import Predictor, train
 
 CONSTANTS = ("step_model", "ratio_parts", "workloads")
 MODEL_NUMBERS = ("params_total_b", "params_active_b", "kv_bytes_per_token_bf16")
@@ -37,12 +36,6 @@ def measurements_path() -> Path:
 def bundled_rows() -> pd.DataFrame:
     """Published measurements with features, ready to train on; treat as read-only."""
     return with_features(read_measurements(measurements_path()))
-
-
-@cache
-def bundled_predictor() -> Predictor:
-    """Tiers trained on all published measurements."""
-    return train(bundled_rows())
 
 
 @dataclass(frozen=True)

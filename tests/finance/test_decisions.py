@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aifactory.finance.information import perfect_information, sample_information
-from aifactory.finance.risk import probability_of_loss, var_cvar
+from aifactory.finance.risk import var_cvar
 from aifactory.finance.two_stage import farmer, stochastic_values
 
 PAYOFF = [[200_000, -180_000], [100_000, -20_000], [0, 0]]
@@ -35,12 +35,9 @@ def test_tail_mean_is_the_minimum_of_rockafellar_and_uryasev(losses, alpha):
     assert level <= beyond + 1e-6 * (1 + abs(level))
 
 
-def test_risk_with_chances_and_of_draws():
+def test_risk_with_chances():
     assert var_cvar([0, 100], 0.95, [0.9, 0.1]) == (100.0, 100.0)
     assert var_cvar([0, 100], 0.5, [0.9, 0.1]) == (0.0, pytest.approx(20.0))
-    assert probability_of_loss([1, 2, 3]) == (0.0, 0.0)
-    with pytest.raises(ValueError, match="at least one"):
-        probability_of_loss([])
 
 
 CROPS = {"yields": [2.5, 3, 20], "plant": [150, 230, 260], "sell": [170, 150, 36], "buy": [238, 210]}

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aifactory.errors import InputError
-from aifactory.finance.prices import PRICE_COLUMNS, add_server, cheapest_price, month_end, price_table
+from aifactory.finance.prices import PRICE_COLUMNS, add_server, price_table
 
 PLAN = SimpleNamespace(
     candidates=["a", "b", "c"],
@@ -143,15 +143,6 @@ def test_empty_price_list_gives_empty_table(price_rows):
     assert price_table(empty, PLAN, AS_OF).empty
 
 
-def test_cheapest_price_over_regions(table):
-    cheapest = cheapest_price(table)
-    assert cheapest["usd_per_accelerator_hour"].to_dict() == {"a": 2.5, "b": 9.0}
-    assert cheapest.loc["b", "region"] == "us"  # the same price, but it holds there
-    assert cheapest_price(table, regions=["eu"])["usd_per_accelerator_hour"].to_dict() == {"a": 4.0, "b": 9.0}
-    assert cheapest_price(table, "purchase").loc["a", "usd_per_accelerator"] == 30_000.0
-    assert cheapest_price(table, "lease").empty
-
-
 def test_row_order_of_the_input_does_not_matter(price_rows):
     rows = [row("a", "eu-1", "on_demand", 5.0), row("a", "europe", "on_demand", 5.0, provider="other")]
     frame = price_rows(rows)
@@ -187,7 +178,3 @@ def test_bare_cards_cannot_be_priced_without_the_share(hardware):
 def test_nothing_is_raised_without_bare_cards(hardware):
     rest = hardware.loc[["c"]]
     pd.testing.assert_frame_equal(add_server(rest, CATALOGUE, SHARES.iloc[:0]), rest)
-
-
-def test_month_end():
-    assert month_end("2026-10") == AS_OF

@@ -50,7 +50,10 @@ REFUSED = {
     "17_azure_german_headers.csv": (BILL, "required column is missing; found: Abonnement-GUID"),
     "19_nan_inf_prices.csv": (PRICES, "row 3, column 'price_per_accelerator_hour': value 'inf'"),
     "21_negative_price.csv": (PRICES, "row 2, column 'price_per_accelerator_hour': value '-2.0': must be above 0"),
-    "31_percent_and_fraction.csv": (SHARE, "row 3, column 'utilization': value '85.0': must be 0 or more; at most 1"),
+    "31_percent_and_fraction.csv": (
+        SHARE,
+        "row 3, column 'utilization': value '85.0': must be 0 or more; at most 1; is it percent? 85 % is 0.85",
+    ),
     "41_ambiguous_dates.csv": (SHORT_BILL, "row 2, column 'ChargePeriodStart': value '03/04/2026'"),
     "43_actual_plus_amortized.csv": (BILL, "required column is missing; found: Date, ChargeType"),
     "63_zip_slip.zip": (BILL, "holds a ZIP archive or spreadsheet"),

@@ -168,7 +168,7 @@ BROKEN = {
     "a share in percent": (
         "demand_chain",
         add("demand_chain.csv", CHAIN_HEAD + "chat,,active_share,40,,,head,test,2026-10-31\n"),
-        "demand_chain, row 2, column 'value': value '40.0': a share is at most 1",
+        "demand_chain, row 2, column 'value': value '40.0': a share is at most 1; is it percent? 40 % is 0.4",
     ),
     "a factor given twice": (
         "demand_chain",

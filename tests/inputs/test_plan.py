@@ -69,7 +69,11 @@ def test_the_sample_plan_loads(sample_dir):
             "regions.0.usd_per_kwh: value 'nan': Input should be a finite number",
         ),
         ("gco2_per_kwh: 323.05", "gco2_per_kwh: -1", "regions.0.gco2_per_kwh: value '-1'"),
-        ("choose_at: 0.5 ", "choose_at: 65 ", "choose_at: value '65': Input should be less than or equal to 1"),
+        (
+            "choose_at: 0.5 ",
+            "choose_at: 65 ",
+            "choose_at: value '65': Input should be less than or equal to 1; is it percent? 65 % is 0.65",
+        ),
         ("experimental: 0.2, ", "", "reserve lacks a ratio for: experimental"),
         ("experimental: 0.2", "experimental: -0.2", "reserve.experimental: value '-0.2'"),
         ("maturity: 0.15", "maturity: 0.25", "matrix_weights must add up to 1, got 1.1"),

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from aifactory.errors import InputError
-from aifactory.serving.bundled import bundled_predictor, bundled_rows
+from aifactory.serving.bundled import bundled_rows
 from aifactory.serving.fidelity import CROSS_VALIDATION
 from aifactory.serving.intervals import ENOUGH
 from aifactory.serving.measurements import read_measurements, with_features
@@ -63,8 +63,13 @@ def test_a_metric_or_a_task_that_nobody_measured_gets_no_number(tmp_path):
         assert "in this metric" in answer["reason"]
 
 
-def test_intervals_of_a_scenario_come_from_its_own_scores_where_enough_accelerators_ran_it():
-    predictor = bundled_predictor()
+@pytest.fixture(scope="module")
+def on_all_rows():
+    return train(bundled_rows())
+
+
+def test_intervals_of_a_scenario_come_from_its_own_scores_where_enough_accelerators_ran_it(on_all_rows):
+    predictor = on_all_rows
     model = predictor.models["llm_rounds"]
     widths = {name: predictor.width("llm_rounds", "new accelerator", name) for name in ("offline", "interactive")}
     for name, width in widths.items():
@@ -76,8 +81,8 @@ def test_intervals_of_a_scenario_come_from_its_own_scores_where_enough_accelerat
     assert pooled == predictor.width("llm_rounds", "new accelerator")
 
 
-def test_other_conditions_and_looked_up_rows_are_calibrated_by_their_own_source():
-    predictor = bundled_predictor()
+def test_other_conditions_and_looked_up_rows_are_calibrated_by_their_own_source(on_all_rows):
+    predictor = on_all_rows
     found = family_scores(predictor.models["llm_tables"], "other row")
     assert (
         np.concatenate(list(found.values())).size

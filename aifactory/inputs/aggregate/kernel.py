@@ -24,7 +24,7 @@ TIME, USE_CASE, REGION, STATUS, TENANT, RETRY, INPUT, CACHED, OUTPUT, LINE = ran
 #: Rows of the array of numbers; NaN is unknown.
 NUMBERS = ("ttft_ms", "e2e_ms", "queue_ms", "service_units", "tpot_ms", "pair_tokens")
 TTFT, E2E, QUEUE, UNITS, TPOT, PAIR = range(len(NUMBERS))
-OK, ERROR, CANCELLED = range(3)
+OK = 0
 #: Sums of a minute; `known` counts the rows whose cached tokens and, from bit 32 on, whose retries are known;
 #: `requests` counts those of the probed second too, from bit 32 on.
 CELL = ("requests", "served", "input_tokens", "output_tokens", "cached_input_tokens", "retry", "parts", "known")
@@ -136,7 +136,7 @@ def count_rows(integers, numbers, start, stop, first_day, slots, slot_sums, line
         used[5] += keys[tenant] == 0
         keys[tenant] = key
         status = integers[STATUS, i]
-        served, failed = status == OK, status == ERROR
+        served, failed = status == OK, status != OK
         tokens_in, tokens_out, cached = integers[INPUT, i], integers[OUTPUT, i], integers[CACHED, i]
         first, last = numbers[TTFT, i], numbers[E2E, i]
         if first > last:

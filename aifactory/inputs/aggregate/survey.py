@@ -181,7 +181,7 @@ def survey(source: Source, reading: Reading, between_us: tuple[int, int], status
     rows = reading.rows(raw)
     pairs = (
         rows.group_by(KEYS)
-        .agg(rows=rows.count(), errors=(rows["status"] == "error").cast("int64").sum())
+        .agg(rows=rows.count(), errors=(rows["status"] != "ok").cast("int64").sum())
         .order_by(KEYS)
         .limit(MAX_WORKLOADS + 1)
     )

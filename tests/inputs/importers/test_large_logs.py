@@ -78,6 +78,7 @@ def test_the_report_is_that_of_the_rows_themselves(tmp_path, suffix):
     small = imported([whole], engine="")
     found = imported([split(frame, tmp_path / "parts", suffix=suffix)])
     assert set(found) == set(small)
+    assert found["totals"]["errors"] == (frame["status"] != "200").sum()  # 503, and 499 as in the demand windows
     for name in ("rows_read", "rows_kept", "rows_left_out", "period", "totals", "teams"):
         assert found[name] == small[name]
     assert found["coverage"] == small["coverage"]

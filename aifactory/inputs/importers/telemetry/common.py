@@ -79,7 +79,7 @@ def telemetry_report(found: Telemetry) -> dict[str, object]:
 
 def _counts(rows: pd.DataFrame) -> dict[str, object]:
     tokens = {name: int(rows[column].sum()) if rows[column].notna().any() else None for name, column in COUNTS.items()}
-    return {"requests": len(rows), "errors": int((rows["status"] == "error").sum()), **tokens}
+    return {"requests": len(rows), "errors": int((rows["status"] != "ok").sum()), **tokens}
 
 
 def _latencies(rows: pd.DataFrame) -> dict[str, dict[str, float]]:

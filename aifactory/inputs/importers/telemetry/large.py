@@ -288,7 +288,7 @@ def _teams(source: Source, reading: Reading) -> pd.DataFrame:
         return pd.DataFrame()
     table = reading.rows(source.whole)
     tokens = {name: table[column].sum().cast("int64") for name, column in COUNTS.items() if column in table.columns}
-    failed = (table["status"] == "error").cast("int64").sum()
+    failed = (table["status"] != "ok").cast("int64").sum()
     with kept_apart():
         found = fetched(table.group_by("tenant").agg(requests=table.count(), errors=failed, **tokens))
     return _largest(found.assign(tenant=found["tenant"].fillna("(none)")))
