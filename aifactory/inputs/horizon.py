@@ -36,7 +36,9 @@ def seen_until(tables: Mapping[str, pd.DataFrame], period: str) -> dict[str, pd.
 
     A plan that was approved for a later month does not exist yet; nor do the orders that the month's own plan places.
     A price noted later is left out where the list has an earlier one of the same offer; alone it stands in, as far as no
-    other offer of the accelerator is known (`aifactory.finance.prices.price_table`), and the page says so. Of hosted which come and go, the newest price noted by the end of the month holds, and none noted later.
+    other offer of the accelerator is known (`aifactory.finance.prices.price_table`), and the page says so. The same
+    holds for benchmarks of one use case and accelerator. Of hosted prices, which come and go, the newest noted by the end of
+    the month holds, and none noted later.
     """
     after = (pd.Period(period, "M") + 1).start_time
     seen = dict(tables)
@@ -49,6 +51,9 @@ def seen_until(tables: Mapping[str, pd.DataFrame], period: str) -> dict[str, pd.
     prices = seen["prices"]
     first = prices.groupby(OFFER, dropna=False)["as_of"].transform("min")
     seen["prices"] = _before(prices, (prices["as_of"] >= after) & (first < after))
+    runs = seen["benchmarks"]
+    first = runs.groupby(["use_case_id", "accelerator_id"])["as_of"].transform("min")
+    seen["benchmarks"] = _before(runs, (runs["as_of"] >= after) & (first < after))
     hosted = _before(seen["api_prices"], seen["api_prices"]["as_of"] >= after)
     seen["api_prices"] = _before(hosted, hosted["as_of"] < hosted.groupby("api_model")["as_of"].transform("max"))
     seen["commitments"] = _before(seen["commitments"], _is_unseen(seen["commitments"], period))

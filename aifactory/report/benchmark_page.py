@@ -31,7 +31,7 @@ from aifactory.report.blocks import (
     section,
     table,
 )
-from aifactory.report.inventory_page import input_warnings, price_warnings, status_of
+from aifactory.report.inventory_page import input_warnings, later_run_warnings, price_warnings, status_of
 from aifactory.report.text import as_of_range, join_words, month_name, num, pct, plural, sig3
 
 __all__ = [
@@ -69,7 +69,7 @@ def benchmark_head(ws: Workspace, bench: Benchmark) -> Group:
             ("Head of engineering", "which runs to repeat, which to add"),
             ("Vendors", "the same pack of prompts, on the target stack, with a change log"),
         ],
-        warnings=[*input_warnings(ws), *price_warnings(ws)],
+        warnings=[*input_warnings(ws), *price_warnings(ws), *later_run_warnings(ws)],
     )
 
 

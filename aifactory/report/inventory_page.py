@@ -131,6 +131,20 @@ def price_warnings(ws: Workspace) -> list[str]:
     return [age.sentence_of("Prices of the candidates")] if age.count else []
 
 
+def later_run_warnings(ws: Workspace) -> list[str]:
+    """Benchmarks dated after the month, which stand in where there is no earlier one; for the head of a page that uses them."""
+    runs = ws.table("benchmarks")
+    later = runs[runs["as_of"] > pd.Timestamp(ws.as_of)].drop_duplicates("benchmark_id")
+    if later.empty:
+        return []
+    count, shown = plural(len(later), "benchmark"), join_words(later["benchmark_id"].head(3))
+    more = f" and {len(later) - 3} more" if len(later) > 3 else ""
+    return [
+        f"{count} {'is' if len(later) == 1 else 'are'} later than this report ({shown}{more}, up to {later['as_of'].max():%Y-%m-%d}) "
+        f"and {'stands' if len(later) == 1 else 'stand'} in for want of an earlier one of the same use case and accelerator."
+    ]
+
+
 def hosted_price_warnings(ws: Workspace) -> list[str]:
     """Age of the hosted models' prices, the only list prices that the inventory takes money from."""
     age = api_price_age(ws.table("api_prices"), ws.plan.price_freshness_days, ws.as_of)

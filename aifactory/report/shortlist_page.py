@@ -11,7 +11,7 @@ from aifactory.inputs.workspace import Workspace
 from aifactory.inventory.today import BY_BILL, BY_JOBS, BY_ONLY, BY_REFERENCE, BY_TEAM, STATED
 from aifactory.report import charts
 from aifactory.report.blocks import Block, Col, Figure, Group, Kpi, figure, group, head, section, table
-from aifactory.report.inventory_page import input_warnings, price_warnings, status_of
+from aifactory.report.inventory_page import input_warnings, later_run_warnings, price_warnings, status_of
 from aifactory.report.text import as_of_range, is_missing, join_words, num, pct, plural, readable, usd_compact
 from aifactory.shortlist import Shortlist
 from aifactory.units import PLATFORM_CLASSES
@@ -41,7 +41,7 @@ def shortlist_head(ws: Workspace, short: Shortlist) -> Group:
             ("Head of engineering", "staff for the pilots"),
             ("Purchasing", "which vendors to invite"),
         ],
-        warnings=[*input_warnings(ws), *price_warnings(ws)],
+        warnings=[*input_warnings(ws), *price_warnings(ws), *later_run_warnings(ws)],
     )
 
 

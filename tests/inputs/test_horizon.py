@@ -1,11 +1,14 @@
 """A month reported again sees what it saw: later rows are not there, and its hash stays."""
 
+import dataclasses
+
 import pandas as pd
 import pytest
 
 from aifactory.inputs.contracts import contract_names, load_contract
 from aifactory.inputs.horizon import DATED, seen_hash, seen_until
 from aifactory.inputs.workspace import load_workspace
+from aifactory.report.inventory_page import later_run_warnings
 
 
 def hashes(folder, period):
@@ -48,6 +51,27 @@ def test_a_charge_counts_from_the_earlier_of_its_two_months(mini_ws, used, bille
         }
     )
     assert len(seen_until({**mini_ws.tables, "billing": bill}, "2026-09")["billing"]) == kept
+
+
+def test_a_benchmark_of_later_counts_only_where_there_is_no_earlier_one(mini_ws):
+    runs = pd.DataFrame(
+        {
+            "benchmark_id": ["old", "new", "alone"],
+            "use_case_id": "chat",
+            "accelerator_id": ["a", "a", "b"],
+            "as_of": pd.to_datetime(["2026-09-30", "2026-10-01", "2026-10-20"]),
+        }
+    )
+    tables = {**mini_ws.tables, "benchmarks": runs}
+    seen = dataclasses.replace(mini_ws, period="2026-09", tables=seen_until(tables, "2026-09"))
+    assert seen.table("benchmarks")["benchmark_id"].tolist() == ["old", "alone"]
+    assert later_run_warnings(seen) == [
+        "1 benchmark is later than this report (alone, up to 2026-10-20) and stands in for want of an earlier one of the "
+        "same use case and accelerator."
+    ]
+    later = dataclasses.replace(mini_ws, tables=seen_until(tables, "2026-10"))
+    assert len(later.table("benchmarks")) == 3
+    assert later_run_warnings(later) == []
 
 
 def test_a_plan_approved_later_does_not_exist_yet(mini_ws):
