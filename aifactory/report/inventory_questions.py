@@ -13,7 +13,7 @@ from aifactory.report.blocks import Block, Col, Group, bullets, group, section, 
 from aifactory.report.inventory_candidates import candidates_parts
 from aifactory.report.inventory_demand import DEMAND
 from aifactory.report.inventory_money import BILL
-from aifactory.report.text import is_missing, pct, plural, usd, usd_compact
+from aifactory.report.text import compact, is_missing, pct, plural, usd, usd_compact
 from aifactory.units import WORKLOAD_CLASSES
 
 CATALOGUE = "use_cases table"
@@ -56,7 +56,7 @@ def three_questions(ws: Workspace, inv: Inventory) -> Group:
 def _doing(row: Any) -> str:
     if row.use_case_id == TOTAL:
         return ""
-    units, highest = (_bare(usd_compact(value)) for value in (row.units_month, row.units_per_peak_hour))
+    units, highest = (compact(value) for value in (row.units_month, row.units_per_peak_hour))
     down = f"; down {plural(row.outage_hours, 'hour')}" if row.outage_hours else ""
     return f"{units} {row.service_unit.replace('_', ' ')}s, {highest} in the highest hour{down}"
 
@@ -93,10 +93,6 @@ def _signed(share: float) -> str:
     """
     text = pct(share, int(0 < abs(share) < 0.0995))
     return "+" + text if share > 0 and text.strip("0. %") else text
-
-
-def _bare(money: str) -> str:
-    return money.removeprefix("USD ")
 
 
 def _answer(cases: pd.DataFrame, total: pd.Series) -> str:

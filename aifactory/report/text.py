@@ -154,11 +154,23 @@ def usd_compact(value: object) -> str:
     if is_missing(value):
         return NOT_KNOWN
     number = float(f"{float(value):.3g}")  # type: ignore[arg-type]
+    return usd(value) if abs(number) < min(size for size, _ in _MAGNITUDES) else f"USD {compact(value)}"
+
+
+def compact(value: object) -> str:
+    """A number rounded to about three digits with k, M or B; whole numbers below a thousand as they are.
+
+    >>> compact(1_234_567), compact(45_600), compact(51), compact(12.54), compact(0)
+    ('1.23 M', '45.6 k', '51', '12.5', '0')
+    """
+    if is_missing(value):
+        return NOT_KNOWN
+    number = float(f"{float(value):.3g}")  # type: ignore[arg-type]
     for size, letter in _MAGNITUDES:
         if abs(number) >= size:
             scaled = number / size
-            return f"USD {num(scaled, max(2 - math.floor(math.log10(abs(scaled))), 0))} {letter}"
-    return usd(value)
+            return f"{num(scaled, max(2 - math.floor(math.log10(abs(scaled))), 0))} {letter}"
+    return num(number)
 
 
 def pct(value: object, decimals: int | None = None) -> str:

@@ -17,7 +17,16 @@ MISSING = [None, float("nan"), float("inf"), -math.inf, pd.NA, pd.NaT, "", np.na
 
 @pytest.mark.parametrize("value", MISSING, ids=repr)
 def test_missing_values_are_words_in_sentences_and_a_dash_in_tables(value):
-    for formatter in (text.usd, text.usd_compact, text.pct, text.num, text.sig3, text.month_name, text.date_name):
+    for formatter in (
+        text.usd,
+        text.usd_compact,
+        text.compact,
+        text.pct,
+        text.num,
+        text.sig3,
+        text.month_name,
+        text.date_name,
+    ):
         assert formatter(value) == "not known"
     for fmt in text.FORMATS:
         assert text.format_value(value, fmt) == "\N{EN DASH}"
