@@ -13,7 +13,7 @@ from aifactory.inventory.service import SLO_OF_METRIC
 from aifactory.report import charts
 from aifactory.report.blocks import Block, Col, Group, figure, group, missing, section, table
 from aifactory.report.inventory_demand import DEMAND
-from aifactory.report.text import interval, num, plural
+from aifactory.report.text import interval, join_words, num, plural
 
 LATENCY = "latency_histograms and latency_bounds tables"
 
@@ -79,9 +79,18 @@ def service_section(ws: Workspace, inv: Inventory) -> Group:
         section(question, answer),
         *charted,
         table(levels.sort_values("over", ascending=False, kind="stable"), caption="Latency against its limits", source=LATENCY, as_of=ws.as_of, columns=columns, max_rows=20,
-              note="Furthest over the limit first. Quantiles of requests are within 0.5 % of the true value; where a server counted them in buckets of its own, they lie somewhere in the interval."),
+              note="Furthest over the limit first. Quantiles of requests are within 0.5 % of the true value; where a server counted them in buckets of its own, they lie somewhere in the interval." + _by_request(ws, levels)),
         failures_table(ws, inv),
     )  # fmt: skip
+
+
+def _by_request(ws: Workspace, levels: pd.DataFrame) -> str:
+    """What an end-to-end limit of a use case that counts sessions is compared with."""
+    sessions = ws.table("use_cases").query("service_unit == 'session'")["use_case_id"]
+    shown = sorted(set(levels.loc[levels["metric"] == "e2e_ms", "use_case_id"]) & set(sessions))
+    if not shown:
+        return ""
+    return f" E2E limits of {join_words(shown)} are compared with single requests; a limit that was meant for a whole session is not comparable."
 
 
 def failures_table(ws: Workspace, inv: Inventory) -> Block:

@@ -213,3 +213,9 @@ def test_a_use_case_that_fell_silent_stands_on_the_first_screen(mini_ws):
         "nothing is planned for it. Import what is missing, or state its retire_month in use_cases."
     )
     assert page.status_of(ws) == "draft" and page.silence_warnings(mini_ws) == []
+
+
+def test_limits_of_sessions_say_what_they_are_compared_with(sample, tiny):
+    words = "E2E limits of dev-copilot and procurement-agent are compared with single requests"
+    assert words in page.service_section(*sample).html
+    assert "single requests" not in page.service_section(*tiny).html
