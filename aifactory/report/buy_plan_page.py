@@ -7,7 +7,7 @@ import pandas as pd
 
 from aifactory.buyplan import BuyPlan
 from aifactory.buyplan.examine import Examination
-from aifactory.buyplan.governance import is_firm, released_on_triggers, signed_now
+from aifactory.buyplan.governance import released_on_triggers, signed_now
 from aifactory.buyplan.returns import Returns
 from aifactory.finance.options import OPTION_NAMES
 from aifactory.inputs.workspace import Workspace
@@ -44,11 +44,11 @@ from aifactory.report.buy_plan_money import (
     tco_section,
     unit_section,
 )
+from aifactory.report.buy_plan_orders import table_orders
 from aifactory.report.buy_plan_returns import rival_sentence, used_prices
-from aifactory.report.inventory_page import silence_warnings, status_of
+from aifactory.report.inventory_page import later_run_warnings, silence_warnings, status_of
 from aifactory.report.text import (
     count,
-    date_name,
     is_missing,
     join_words,
     month_name,
@@ -119,6 +119,7 @@ def buy_plan_head(ws: Workspace, plan: BuyPlan, returns: Returns | None, found: 
         deciders=_deciders(ws),
         warnings=[
             *silence_warnings(ws),
+            *later_run_warnings(ws),
             *filter(None, doubts),
             *([prices.sentence] if prices.count else []),
             *plan.warnings[:HEAD_WARNINGS],
@@ -322,52 +323,6 @@ def _trigger_words(bands: pd.DataFrame) -> str:
         f"Triggers: {words}. A baseline above its threshold orders the next band, any other band above its threshold "
         f"is worth a term. They are watched by: {join_words(sorted(bands['owner_role'].dropna().unique()))}."
     )
-
-
-@of_a_plan()
-def table_orders(ws: Workspace, plan: BuyPlan) -> Block:
-    """Orders and renewals of the expected scenario."""
-    orders = plan.orders.assign(
-        kind=np.where(is_firm(plan.orders), "firm", np.where(plan.orders["renewal"], "renewal", "on trigger")),
-    )
-    alike = ["order_month", "start_month", "region", "accelerator_id", "purchase_option", "expires", "kind"]
-    summed = dict.fromkeys(("accelerators", "commitment_usd"), "sum")
-    first = dict.fromkeys(("why", "paths_share", "price_fall_kept", "provider", "as_of", "confidence"), "first")
-    frame = orders.groupby(alike, sort=False, as_index=False).agg(summed | first)
-    frame = frame.assign(
-        what=[f"{row.accelerators:,} {row.accelerator_id}, {row.region}" for row in frame.itertuples()],
-        terms=[_terms(row) for row in frame.itertuples()],
-        order_by=[f"Order by {month_name(str(month)[:7])}" for month in frame["order_month"]],
-    )
-    columns = {
-        "order_by": Col("Order by"),
-        "start_month": Col("In use from", "month"),
-        "what": Col("What", "prose"),
-        "terms": Col("Way to pay; price by", "prose"),
-        "commitment_usd": Col("USD committed", "usd0"),
-        "kind": Col("Kind"),
-        "why": Col("Why: whose work, what binds, what it costs otherwise", "prose"),
-        "paths_share": Col("Pays on", "pct0"),
-        "price_fall_kept": Col("Holds until hours fall by", "pct0"),
-    }
-    note = (
-        "Orders are chosen over many demand paths. Pays on: share of the paths on which the last node of the order saves more "
-        "than it costs; capacity above n: the hours in which the node beyond n works, in the month in which it is worth most. "
-        "Firm orders are paid in every scenario; the others follow the demand of their scenario."
-    )
-    facts = {
-        "caption": "Orders and renewals",
-        "source": f"prices table; {PLAN}",
-        "as_of": ws.as_of,
-        "groups": ["order_by"],
-    }
-    return table(frame, **facts, columns=columns, max_rows=18, note=note)
-
-
-def _terms(row: object) -> str:
-    """Way to pay, its end, and whose price of which day it is."""
-    until = f" to {month_name(row.expires)}" if row.expires else ""
-    return f"{OPTION_NAMES[row.purchase_option]}{until}; {row.provider}, {date_name(row.as_of)}, {row.confidence}"
 
 
 # ------------------------------------------------------------------ financing

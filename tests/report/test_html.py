@@ -16,6 +16,7 @@ from report_demo import demo_figures, outputs_of
 
 from aifactory.errors import AIFactoryError
 from aifactory.report import blocks, html, spec
+from aifactory.report.markup import TEMPLATES
 
 MAX_BYTES = 700_000
 CHARTS = 8
@@ -283,3 +284,8 @@ def test_lines_below_a_chart_in_a_notebook_do_not_stand_twice_in_the_page(monkey
     both, alone = (page_of(new_code_cell("x", outputs=outputs)) for outputs in (shown, shown[:1]))
     assert both == alone
     assert texts["source"] in alone
+
+
+def test_a_browser_in_the_dark_leaves_the_page_as_it_is():
+    """Forced dark mode turns the text of charts into the colour of their ground; `only` opts out of it."""
+    assert ":root{color-scheme:only light}" in (TEMPLATES / "page.css").read_text()

@@ -1,0 +1,85 @@
+"""Orders and renewals in the buy plan page, each with the price that it rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from aifactory.buyplan import BuyPlan
+from aifactory.buyplan.governance import is_firm
+from aifactory.finance.options import OPTION_NAMES
+from aifactory.inputs.workspace import Workspace
+from aifactory.report.blocks import Block, Col, table
+from aifactory.report.buy_plan_charts import PLAN
+from aifactory.report.buy_plan_guard import of_a_plan
+from aifactory.report.text import date_name, month_name
+
+OFFER = ["accelerator_id", "region", "purchase_option"]
+#: Marks behind a price, and what they mean.
+OLD, ELSEWHERE = "past its limit", "not of the region"
+LEGEND = "A price past its freshness limit or not of the region (of another one of the provider) needs a new quote before signing."
+
+
+def price_doubts(options: pd.DataFrame, freshness_days: Mapping[str, int]) -> dict[tuple[str, ...], str]:
+    """Marks of the offers whose price is too old or of another region, by accelerator, region and way to pay."""
+    rows = options.groupby(OFFER).agg(age=("age_days", "max"), exact=("exact_region", "all"))
+    limit = rows.index.get_level_values("purchase_option").map(freshness_days).astype("float64")
+    old = rows["age"].to_numpy() > limit.to_numpy()
+    marks = [
+        ", ".join([OLD] * bool(aged) + [ELSEWHERE] * (not exact))
+        for aged, exact in zip(old, rows["exact"], strict=True)
+    ]
+    return {key: f", {mark}" for key, mark in zip(rows.index, marks, strict=True) if mark}
+
+
+@of_a_plan()
+def table_orders(ws: Workspace, plan: BuyPlan) -> Block:
+    """Orders and renewals of the expected scenario."""
+    orders = plan.orders.assign(
+        kind=np.where(is_firm(plan.orders), "firm", np.where(plan.orders["renewal"], "renewal", "on trigger")),
+    )
+    alike = ["order_month", "start_month", "region", "accelerator_id", "purchase_option", "expires", "kind"]
+    summed = dict.fromkeys(("accelerators", "commitment_usd"), "sum")
+    first = dict.fromkeys(("why", "paths_share", "price_fall_kept", "provider", "as_of", "confidence"), "first")
+    frame = orders.groupby(alike, sort=False, as_index=False).agg(summed | first)
+    doubts = price_doubts(plan.options, ws.plan.price_freshness_days)
+    frame = frame.assign(
+        what=[f"{row.accelerators:,} {row.accelerator_id}, {row.region}" for row in frame.itertuples()],
+        terms=[_terms(row, doubts.get(tuple(getattr(row, key) for key in OFFER), "")) for row in frame.itertuples()],
+        order_by=[f"Order by {month_name(str(month)[:7])}" for month in frame["order_month"]],
+    )
+    columns = {
+        "order_by": Col("Order by"),
+        "start_month": Col("In use from", "month"),
+        "what": Col("What", "prose"),
+        "terms": Col("Way to pay; price by", "prose"),
+        "commitment_usd": Col("USD committed", "usd0"),
+        "kind": Col("Kind"),
+        "why": Col("Why: whose work, what binds, what it costs otherwise", "prose"),
+        "paths_share": Col("Pays on", "pct0"),
+        "price_fall_kept": Col("Holds until hours fall by", "pct0"),
+    }
+    note = (
+        "Orders are chosen over many demand paths. Pays on: share of the paths on which the last node of the order saves more "
+        "than it costs; capacity above n: the hours in which the node beyond n works, in the month in which it is worth most. "
+        "Firm orders are paid in every scenario; the others follow the demand of their scenario."
+    )
+    marked = frame["terms"].str.contains(f"{OLD}|{ELSEWHERE}", regex=True).any()
+    note += f" {LEGEND}" if marked else ""
+    facts = {
+        "caption": "Orders and renewals",
+        "source": f"prices table; {PLAN}",
+        "as_of": ws.as_of,
+        "groups": ["order_by"],
+    }
+    return table(frame, **facts, columns=columns, max_rows=18, note=note)
+
+
+def _terms(row: object, doubts: str) -> str:
+    """Way to pay, its end, and whose price of which day it is, with what is doubtful of the price."""
+    until = f" to {month_name(row.expires)}" if row.expires else ""
+    return (
+        f"{OPTION_NAMES[row.purchase_option]}{until}; {row.provider}, {date_name(row.as_of)}, {row.confidence}{doubts}"
+    )
