@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from aifactory.run.runner import Progress, RoadOutcome
 
 
+#: What the list cost of a bill counts: as much as the columns of the bill add up to.
+LIST_COUNTS = "list (all lines that state it; usage under commitments and their fees both count)"
+
+
 def print_found(found: dict[str, object], as_json: bool, lines: Callable[[dict[str, object]], list[str]]) -> None:
     """Print a result as JSON, or as the lines that `lines` makes of it."""
     import json
@@ -42,7 +46,8 @@ def print_import(report: dict[str, object]) -> None:
     for name, value in report["totals"].items():
         unit = report["currency"] if name in ("billed", "effective", "list") else ""
         amount = "not given" if value is None else f"{value} {unit}"
-        console.print(f"  {name.replace('_', ' ')}: {amount}".rstrip())
+        shown = LIST_COUNTS if name == "list" and value is not None else name.replace("_", " ")
+        console.print(f"  {shown}: {amount}".rstrip())
     for name, counts in report.get("workloads", {}).items():
         numbers = ", ".join(
             f"{key.replace('_', ' ')} {value:,}" for key, value in counts.items() if isinstance(value, int)
