@@ -176,7 +176,8 @@ def _nearest(price: pd.Series, prices: pd.DataFrame) -> list[str]:
     """Two models of the same provider and kind without an announced end whose output tokens cost most nearly the same."""
     kind = lambda name: set(KINDS.findall(name.lower()))  # noqa: E731
     same = (prices["provider"] == price["provider"]) & prices["deprecation_date"].isna() & (prices["output_usd_per_mtok"] > 0)  # fmt: skip
-    others = prices[same & [kind(name) == kind(price["api_model"]) for name in prices["api_model"]]]
+    alike = prices["api_model"].map(lambda name: kind(name) == kind(price["api_model"])).astype(bool)
+    others = prices[same & alike]
     if not price["output_usd_per_mtok"] > 0:
         return []
     apart = np.abs(np.log(others["output_usd_per_mtok"] / price["output_usd_per_mtok"]))

@@ -24,7 +24,7 @@ PRICE_HEAD = (
     "price_id,provider,sku,accelerator_id,region,purchase_option,term_months,"
     "usd_per_accelerator_hour,source,as_of,confidence\n"
 )
-PRICE = "{0},X,s,nvidia-l4,*,{1},0,{2},test,2026-10-01,measured\n"
+PRICE = "{0},AWS,s,nvidia-l4,*,{1},0,{2},test,2026-10-01,measured\n"
 JOB = "j9,models,us,nvidia-a100-80-sxm,8,2026-10-20T05:00:00Z,{0},{1},completed\n"
 
 
@@ -323,12 +323,12 @@ SUSPECT = {
     ),
     "prices of a provider that no region names": (
         "prices_serve_a_region",
-        add("prices.csv", PRICE_HEAD + PRICE.format("p1", "on_demand", 1).replace(",X,", ",aws ltd,")),
+        add("prices.csv", PRICE_HEAD + PRICE.format("p1", "on_demand", 1).replace(",AWS,", ",aws ltd,")),
         "prices, row 2, column 'provider': value 'aws ltd': no region of plan.yaml names this provider",
     ),
     "the price of a node in place of that of an accelerator": (
         "prices_like_others",
-        add("prices.csv", PRICE_HEAD + "p1,X,s,nvidia-h100-sxm,*,on_demand,0,55.04,test,2026-10-01,measured\n"),
+        add("prices.csv", PRICE_HEAD + "p1,AWS,s,nvidia-h100-sxm,*,on_demand,0,55.04,test,2026-10-01,measured\n"),
         "is it the price of a node of 8? An accelerator of it costs 6.88",
     ),
     "a price in another unit": (
