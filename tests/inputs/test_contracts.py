@@ -71,7 +71,8 @@ def test_a_limit_holds_at_its_edge_and_not_beyond(table, field):
         assert rules_broken(table, field, field.exclusive_minimum) == [f"must be {field.rule}"]
     if field.maximum is not None:
         assert not rules_broken(table, field, field.maximum)
-        assert rules_broken(table, field, field.maximum + 1) == [f"must be {field.rule}"]
+        percent = "; is it percent? 2 % is 0.02" if field.unit == "fraction" else ""
+        assert rules_broken(table, field, field.maximum + 1) == [f"must be {field.rule}{percent}"]
 
 
 def test_every_money_column_of_the_bill_is_exact():
