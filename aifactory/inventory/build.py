@@ -94,7 +94,7 @@ def build_inventory(ws: Workspace) -> Inventory:
     growth = token_growth(ws, windows)
     basis = demand_basis(ws, windows, monthly, profile, cases, growth)
     scenarios = simulate_demand(basis, ws.plan, ws.period)
-    retiring = retiring_models(ws, used)
+    retiring, late = retiring_models(ws, used), findings.late_usage(month)
     return Inventory(
         period=ws.period,
         use_cases=cases,
@@ -131,11 +131,7 @@ def build_inventory(ws: Workspace) -> Inventory:
         waste=find_waste(ws, used, pools, cases, profile),
         overlaps=find_overlaps(ws.table("use_cases"), used),
         retiring_models=retiring,
-        gaps=[
-            *findings.gaps(reconciliation, pools, levels, profile),
-            *findings.late_usage(month),
-            *retiring_findings(retiring, ws.as_of),
-        ],
+        gaps=findings.gaps(reconciliation, pools, levels, profile) + late + retiring_findings(retiring, ws.as_of),
         not_computed=findings.not_computed(ws),
     )
 
