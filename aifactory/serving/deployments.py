@@ -177,11 +177,23 @@ def _cross_validated(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
             centre[place] = rows[f"prior_{target}"].to_numpy()[place] + (model.gap - residual)[cell]
             half[place] = (deviation * width)[cell]
             _write(answers[name], target, centre, half)
+    for name, column in labels.items():
+        _predict_unmeasured(answers[name], rows, column)
     tiers = {"unseen model": "step model", "unseen architecture": "step model"}
     return {
         name: _finish(answer, rows, np.full(len(rows), tiers.get(name, "anchored"), dtype=object))
         for name, answer in answers.items()
     }
+
+
+def _predict_unmeasured(answer: pd.DataFrame, rows: pd.DataFrame, column: str | None) -> None:
+    """Fill the target that a row has no measured time of: from all rows, or from those of other labels in `column`."""
+    for target in TARGETS:
+        unmeasured = rows[rows[f"silicon_{target}_ms"].isna()]
+        for _, asked in unmeasured.groupby(unmeasured[column] if column else lambda _: 0):
+            others = rows[rows[column] != asked[column].iloc[0]] if column else rows
+            columns = [f"{part}_{target}_ms" for part in ("predicted", "low80", "high80")]
+            answer.loc[asked.index, columns] = predict_deployments(asked, others)[columns]
 
 
 def _write(answer: pd.DataFrame, target: str, centre: np.ndarray, half: np.ndarray) -> None:

@@ -124,6 +124,20 @@ def test_empty_tables_and_training_rows_without_measurement_say_nothing(tmp_path
         assert set(answer["tier"]) == {"step model"}
 
 
+def test_a_time_that_was_not_measured_is_predicted_from_the_rows_that_have_it(tmp_path):
+    full, thin = table(tmp_path / "f.csv"), tmp_path / "t.csv"
+    lines = full.read_text().splitlines()
+    lines[2] = lines[2].rsplit(",", 1)[0] + ","  # row 2: no time per output token
+    lines[3] = lines[3].rsplit(",", 2)[0] + ",,"  # row 3: none of the two
+    thin.write_text("\n".join(lines) + "\n")
+    rows = read_deployments(thin)
+    alone = {split: run_fidelity(thin, leave_out=split).predictions for split in ("row", "accelerator", "model")}
+    assert all((answer[["predicted_ttft_ms", "predicted_tpot_ms"]] > 0).all(axis=None) for answer in alone.values())
+    others = predict_deployments(rows.iloc[[1]], rows[rows["chip"] != rows["chip"].iloc[1]])
+    for name in ("predicted_tpot_ms", "low80_tpot_ms", "high80_tpot_ms"):
+        assert alone["accelerator"][name].iloc[1] == pytest.approx(others[name].iloc[0])
+
+
 @pytest.mark.parametrize(
     "row",
     [
