@@ -3,7 +3,7 @@
 Cross-validation over all of them takes most of a minute, so its figures are kept beside them, with a
 fingerprint of what they were worked out from:
 
-    python -m aifactory.serving.bundled 2026-11-26 > data/prediction/fidelity.csv
+    python -m aifactory.serving.bundled 2026-11-27 > data/prediction/fidelity.csv
 """
 
 from __future__ import annotations

@@ -4,9 +4,10 @@ The gap g = speed - prior of every row is a Gaussian process whose covariance is
 parts (same model and context, same vendor and date, near in bandwidth-peak-memory, ...), each with a standard
 deviation in log units: hierarchical shrinkage in one linear solve. Rows under equal conditions form one
 cell (median), weighted by their count; cells far off under leave-one-accelerator-out get more noise, so that one odd
-submission does not move its neighbours. Where no other accelerator was measured under the same conditions a cell can
-hardly be contradicted: outside language models, whose step model compares all of them, it must be off by more than
-twice its predicted deviation.
+submission does not move its neighbours. Tables of one team sweep batches or lengths of one setup: what such a series
+(`SERIES`) is off by as a whole is doubted for other accelerators and kept for its own rows. Where no other
+accelerator was measured under the same conditions a cell can hardly be contradicted: outside language models, whose
+step model compares all of them, it must be off by more than twice its predicted deviation.
 
 Leave-group-out residuals come in closed form from one inverse: r_B = (K^-1)_BB^-1 (K^-1 g)_B, variances
 the diagonal of (K^-1)_BB^-1 (Rasmussen and Williams 2006, section 5.4.2, for blocks).
@@ -27,7 +28,7 @@ from aifactory.inputs.resources import data_dir
 SCALES = {
     "bandwidth": (8.0, 0.6), "peak": (7.0, 0.7), "peak_bf16": (6.5, 0.7), "memory_left": (4.0, 0.7), "link": (5.0, 1.0),
     "accelerators": (2.0, 1.0), "batch": (4.0, 1.0), "input_tokens": (6.5, 1.0), "output_tokens": (6.5, 1.0),
-    "layout_tp": (0.0, 1.0), "params_b": (3.0, 1.0), "active_b": (3.0, 1.0), "tdp_w": (6.0, 0.6),
+    "concurrency": (4.0, 1.0), "layout_tp": (0.0, 1.0), "params_b": (3.0, 1.0), "active_b": (3.0, 1.0), "tdp_w": (6.0, 0.6),
 }  # fmt: skip
 CELL = (
     "chip",
@@ -41,6 +42,8 @@ CELL = (
     "concurrency",
     "length_class",
 )
+#: Rows of tables that are off together: one accelerator, model and task.
+SERIES = ("chip", "model", "context", "task")
 ROW_VARIANCE, FLOOR_VARIANCE, TOLERATED_GAP, TOLERATED_ALONE = 0.003, 3e-4, 0.25, 2.0
 
 
@@ -55,6 +58,7 @@ class Part:
 
 _CHIP_NEAR = (("bandwidth", 0.4), ("peak", 0.4), ("memory_left", 0.6))
 _CHIP_FAR = (("bandwidth", 1.0), ("peak", 1.0), ("memory_left", 1.2))
+_SWEEP = (("input_tokens", 2.5), ("output_tokens", 1.9), ("concurrency", 0.9), ("accelerators", 2.5))
 _SHAPE = (("input_tokens", 0.8), ("output_tokens", 0.8), ("batch", 1.2), ("layout_tp", 1.0), ("accelerators", 2.0))
 PARTS = {
     "level": Part(),
@@ -88,6 +92,9 @@ PARTS = {
     "shape_context": Part(("context",), near=_SHAPE),
     "shape_model": Part(("model", "context"), near=_SHAPE),
     "shape_chip_model": Part(("chip", "model", "context", "precision"), near=_SHAPE),
+    "sweep": Part(("chip", "model", "task", "source", "precision"), near=_SWEEP),
+    "sweep_chip": Part(("chip", "task", "source", "metric"), near=_SWEEP),
+    "sweep_source": Part(("source", "task", "metric"), near=_SWEEP),
 }
 
 
@@ -189,33 +196,43 @@ def groups_of(labels: pd.Series) -> list[np.ndarray]:
 
 @dataclass(frozen=True)
 class RatioModel:
-    """Trained gaps of one regime: cells, their inverse covariance and the mean gap."""
+    """Trained gaps of one regime: cells, their inverse covariance and the mean gap.
+
+    `odd` is the variance by which the series of each cell (`SERIES`) is off as a whole: known to its own rows.
+    """
 
     cells: pd.DataFrame
     membership: pd.Series
     features: pd.DataFrame
     inverse: np.ndarray
     noise: np.ndarray
+    odd: np.ndarray
     mean: float
     deviations: dict[str, float]
 
     def predict(self, rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
         """Gap and its prior standard deviation (uncalibrated) for rows with features."""
         x = features_of(rows)
-        cross = covariance(x, self.features, self.deviations)
+        own, cells = _codes(rows, self.cells, SERIES, {})
+        odd = (own[:, None] == cells[None, :]) * self.odd[None, :]
+        cross = covariance(x, self.features, self.deviations) + odd
         weight = cross @ self.inverse
-        variance = own_variance(x, self.deviations) - (weight * cross).sum(axis=1) + ROW_VARIANCE
+        known = own_variance(x, self.deviations) + odd.max(axis=1, initial=0.0)
+        variance = known - (weight * cross).sum(axis=1) + ROW_VARIANCE
         gap = self.mean + weight @ (self.cells["gap"].to_numpy() - self.mean)
         return gap, np.sqrt(np.maximum(variance, FLOOR_VARIANCE))
 
     def leave_out(self, labels: pd.Series) -> tuple[np.ndarray, np.ndarray]:
         """Residuals (measured less predicted) and standard deviations with each label left out whole."""
         residual, deviation = leave_out(self.inverse, self.cells["gap"].to_numpy() - self.mean, groups_of(labels))
-        return residual, self.forecast_deviation(deviation, np.arange(len(residual)))
+        series = self.cells.groupby(list(SERIES), sort=False).ngroup().to_numpy()
+        size = pd.Series(series).groupby(series).transform("size")
+        whole = (size == pd.Series(series).groupby([series, labels.to_numpy()]).transform("size")).to_numpy()
+        return residual, self.forecast_deviation(deviation, np.arange(len(residual)), whole)
 
-    def forecast_deviation(self, deviation: np.ndarray, cells: np.ndarray) -> np.ndarray:
-        """Deviation of a forecast of one row: the noise given to odd cells is not known beforehand."""
-        variance = deviation**2 - self.noise[cells] + ROW_VARIANCE
+    def forecast_deviation(self, deviation: np.ndarray, cells: np.ndarray, whole: np.ndarray | bool) -> np.ndarray:
+        """Deviation of a forecast of one row: that a cell, or a series left out `whole`, is odd is not known beforehand."""
+        variance = deviation**2 - self.noise[cells] - np.where(whole, self.odd[cells], 0.0) + ROW_VARIANCE
         return np.sqrt(np.maximum(variance, FLOOR_VARIANCE))
 
 
@@ -249,16 +266,22 @@ def fit_ratio(rows: pd.DataFrame, deviations: dict[str, float], rounds: int = 2)
     cells, membership = to_cells(rows.assign(gap=rows["speed"] - rows["prior"]))
     x = features_of(cells)
     prior = covariance(x, x, deviations)
-    noise = FLOOR_VARIANCE + ROW_VARIANCE / cells["count"].to_numpy()
     mean = float(np.median(cells["gap"]))
     gap = cells["gap"].to_numpy() - mean
-    base = noise.copy()
+    series = cells.groupby(list(SERIES), sort=False).ngroup()
+    together = series.to_numpy()[:, None] == series.to_numpy()[None, :]
+    base = FLOOR_VARIANCE + ROW_VARIANCE / cells["count"].to_numpy()
+    noise, odd, swept = base, np.zeros(len(cells)), (cells["regime"] == "llm_tables").to_numpy()
     neighbours = cells.groupby(["model", "context"])["chip"].transform("nunique").to_numpy() - 1
     alone = (neighbours == 0) & (cells["regime"] == "other").to_numpy()
     for number in range(rounds + 1):
-        inverse = inverse_of(prior + np.diag(noise))
+        inverse = inverse_of(prior + np.diag(noise) + together * odd[None, :])
         if number < rounds:
             off, deviation = leave_out(inverse, gap, groups_of(cells["chip"]))
             tolerated = np.maximum(TOLERATED_GAP, np.where(alone, TOLERATED_ALONE * deviation, 0.0))
-            noise = base + 0.5 * np.maximum(np.abs(off) - tolerated, 0.0) ** 2
-    return RatioModel(cells, membership, x, inverse, noise, mean, deviations)
+            level = pd.Series(off).groupby(series.to_numpy()).transform("median").to_numpy()
+            shared = np.where(swept, level, 0.0)
+            allowed = pd.Series(tolerated).groupby(series.to_numpy()).transform("max").to_numpy()
+            odd = 0.5 * np.maximum(np.abs(shared) - allowed, 0.0) ** 2
+            noise = base + 0.5 * np.maximum(np.abs(off - shared) - tolerated, 0.0) ** 2
+    return RatioModel(cells, membership, x, inverse, noise, odd, mean, deviations)

@@ -9,14 +9,16 @@ the datasheet ratio's error on the same rows (`fidelity.datasheet_ratio`).
 Protocols. Published throughput: reviewed rounds of models that two or more other accelerators ran, with each
 whole accelerator, model or row left out and every tier trained again on the rest. As shipped, the constants
 of the step model and the sizes of the parts come from all rows; nested, the constants of language models are
-fitted again from `PHYSICAL` without the accelerator (sizes of parts as shipped). Deployments: whole systems,
-model paths and architectures left out; nested, the sizes of the parts are fitted again without the system or the
-architecture (about 5 minutes of CPU each; model paths share architectures and are not nested).
+fitted again from `PHYSICAL` without the accelerator (sizes of parts as shipped); a third line takes `PHYSICAL` itself,
+fitted to nothing: six accelerators run interactively, and what fits the others can be worse for the one left out.
+Deployments: whole systems, model paths and architectures left out; nested, the sizes of the parts are fitted again
+without the system or the architecture (about 5 minutes of CPU each; model paths share architectures and are not nested).
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +69,20 @@ def round_targets(path: Path) -> pd.DataFrame:
 
 def nested_round_targets(path: Path) -> pd.DataFrame:
     """Language models of the rounds with the accelerator left out of the constants' fit too."""
+    return _without_accelerator(
+        path, "nested", lambda llm, chip: fit_step_constants(llm[llm["chip"] != chip], PHYSICAL)
+    )
+
+
+def unfitted_round_targets(path: Path) -> pd.DataFrame:
+    """Language models of the rounds with the accelerator left out and constants that were fitted to nothing."""
+    return _without_accelerator(path, "constants not fitted", lambda _, __: PHYSICAL)
+
+
+def _without_accelerator(
+    path: Path, label: str, constants_for: Callable[[pd.DataFrame, str], dict[str, float]]
+) -> pd.DataFrame:
+    """Rounds with each accelerator left out, and the constants that `constants_for(language rows, accelerator)` gives."""
     table = read_measurements(path)
     base = with_features(table)
     llm = base[base["regime"].str.startswith("llm")]
@@ -74,18 +90,20 @@ def nested_round_targets(path: Path) -> pd.DataFrame:
     tuned = several & (llm["regime"] == "llm_rounds") & llm["scenario"].isin(ROUND_SCENARIOS)
     parts = []
     for chip in sorted(llm.loc[tuned, "chip"].unique()):
-        constants = StepConstants(**fit_step_constants(llm[llm["chip"] != chip], PHYSICAL))
+        constants = StepConstants(**constants_for(llm, chip))
         rows = with_features(table[table["id"].isin(llm.loc[llm["regime"] == "llm_rounds", "id"])], constants=constants)
         asked = rows[(rows["chip"] == chip) & rows.index.isin(tuned.index[tuned])]
         answer = train(rows[rows["chip"] != chip]).predict(asked).drop(columns="id")
         parts.append(asked[["scenario", "value"]].join(answer))
+    if not parts:
+        return pd.DataFrame(columns=list(COLUMNS))
     scored = pd.concat(parts)
     lines = []
     for name, part in scored.groupby("scenario"):
         said = part[part["predicted"].notna()]
         error = (said["predicted"].astype(float) / said["value"] - 1).abs()
         inside = covered(said["value"].to_numpy(), said["low80"].to_numpy(), said["high80"].to_numpy())
-        figure = f"{name}, language models, unseen accelerator, nested"
+        figure = f"{name}, language models, unseen accelerator, {label}"
         lines.append((figure, len(said), float(error.median()), ROUND_TARGETS["accelerator", name], inside, np.nan))
     return pd.DataFrame(lines, columns=list(COLUMNS))
 
@@ -124,7 +142,7 @@ def nested_deployment_targets(path: Path) -> pd.DataFrame:
 def main(arguments: list[str]) -> None:
     """Print the table."""
     performance, deployments = (Path(name) for name in arguments[:2])
-    parts = [round_targets(performance), deployment_targets(deployments)]
+    parts = [round_targets(performance), unfitted_round_targets(performance), deployment_targets(deployments)]
     if "--nested" in arguments:
         parts += [nested_round_targets(performance), nested_deployment_targets(deployments)]
     table = pd.concat(parts, ignore_index=True)

@@ -224,7 +224,7 @@ def _both_new(model: RatioModel, count: np.ndarray) -> np.ndarray:
         if len(out) == len(cells):
             continue
         residual, deviation = block_out(model.inverse, gap, out)
-        deviation = model.forecast_deviation(deviation, out)
+        deviation = model.forecast_deviation(deviation, out, True)  # pairs hold whole series
         inside = np.isin(out, pair)
         scores[pair] = np.abs(residual[inside]) / deviation[inside]
     kept = np.isfinite(scores)

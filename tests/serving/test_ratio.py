@@ -110,3 +110,49 @@ def test_inverse_of_symmetric_matrices_and_of_none():
     odd = np.array([[0.0, 1.0], [1.0, 0.0]])  # not positive definite: the general inverse speaks
     assert inverse_of(odd) == pytest.approx(odd)
     assert inverse_of(np.zeros((0, 0))).shape == (0, 0)
+
+
+def sweeps(path, slow="nvidia-h200-sxm-141gb", factor=1 / 3):
+    """Batches of one model on four accelerators, all at the same share of the bandwidth but one."""
+    bandwidth = {
+        "nvidia-h100-sxm-80gb": 3.35,
+        "nvidia-h200-sxm-141gb": 4.8,
+        "amd-mi300x-192gb": 5.3,
+        "nvidia-b200-sxm-180gb": 8,
+    }
+    lines = [HEAD.strip() + ",batch_or_concurrency"]
+    for chip, speed in bandwidth.items():
+        for batch in (8, 16, 32, 64, 128):
+            value = 100 * speed * batch**0.7 * (factor if chip == slow else 1)
+            lines.append(
+                f"{chip}{batch},sweep,2026-01-01,{chip},gpu,1,llm,some-8b,8,8,bf16,concurrency,tokens_per_s,{value},,{batch}"
+            )
+    path.write_text("\n".join(lines) + "\n")
+    return with_features(read_measurements(path))
+
+
+def test_a_series_off_as_a_whole_is_kept_for_its_own_rows_and_doubted_for_others(tmp_path):
+    rows, sizes = sweeps(tmp_path / "s.csv"), prior_deviations()["llm_tables"]
+    slow = rows["chip"] == "nvidia-h200-sxm"
+    held = rows[slow].iloc[[2]]
+    model = fit_ratio(rows.drop(held.index), sizes)
+    gap, _ = model.predict(held)
+    assert np.abs(held["speed"] - held["prior"] - gap).max() < 0.05
+    asked, honest = rows[rows["chip"] == "amd-mi300x"], sweeps(tmp_path / "h.csv", factor=1.0)
+    far = rows["chip"] == "amd-mi300x"
+    doubted, believed = (
+        np.subtract(*(fit_ratio(part[~far], sizes, rounds).predict(asked)[0] for part in (honest, rows)))
+        for rounds in (2, 0)
+    )
+    assert (doubted > 0).all()
+    assert (doubted < 0.7 * believed).all()
+    assert model.odd[(model.cells["chip"] == "nvidia-h200-sxm").to_numpy()].min() > 0.1
+    assert model.odd[(model.cells["chip"] != "nvidia-h200-sxm").to_numpy()].max() < 0.05
+
+
+def test_deviation_of_a_series_left_out_whole_does_not_know_that_it_is_odd(tmp_path):
+    sizes = prior_deviations()["llm_tables"]
+    odd, plain = (fit_ratio(sweeps(tmp_path / "s.csv", factor=factor), sizes) for factor in (1 / 3, 1.0))
+    slow = (odd.cells["chip"] == "nvidia-h200-sxm").to_numpy()
+    found, known = (model.leave_out(model.cells["chip"])[1][slow] for model in (odd, plain))
+    assert found == pytest.approx(known, rel=0.1)

@@ -16,6 +16,7 @@ from aifactory.serving.targets import (
     deployment_targets,
     nested_deployment_targets,
     round_targets,
+    unfitted_round_targets,
 )
 from tests.serving import test_deployments, test_ratio
 
@@ -27,6 +28,10 @@ def test_the_table_holds_every_figure_beside_its_target_and_the_ratio(tmp_path):
     assert found["target"].tolist()[:2] == [0.08, 0.11]
     assert found["median_error"].dropna().between(0, 1).all()
     assert found["baseline_median_error"].notna().all()
+    unfitted = unfitted_round_targets(tmp_path / "m.csv")
+    assert unfitted["figure"].str.endswith("unseen accelerator, constants not fitted").all()
+    assert unfitted["target"].tolist() == [0.08, 0.11]
+    assert unfitted["median_error"].between(0, 1).all()
     deployed = deployment_targets(test_deployments.table(tmp_path / "d.csv"))
     assert len(deployed) == 6
     assert set(deployed["target"]) == set(DEPLOYMENT_TARGETS.values())
