@@ -49,9 +49,12 @@ EPOCH, SLOWEST_LINK_GB_PER_S = pd.Timestamp("2026-01-01"), 32.0
 
 
 def is_deployment_file(path: Path) -> bool:
-    """Whether the columns are those of a deployment table rather than of published throughput."""
+    """Whether the columns are those of a deployment table rather than of published throughput.
+
+    Two that only deployments have are enough, so that a missing one is named as such by `read_deployments`.
+    """
     names = set(read_table(path, ()).columns)
-    return {"isl", "osl", "system"} <= names and "accelerator" not in names
+    return len({"config_id", "model_path", "isl", "osl"} & names) > 1 and not {"accelerator", "metric"} & names
 
 
 def read_deployments(path: Path, faults: dict[int, str] | None = None) -> pd.DataFrame:

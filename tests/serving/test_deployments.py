@@ -86,6 +86,14 @@ def test_a_table_of_the_other_kind_or_a_bad_cell_is_refused(tmp_path):
         run_fidelity(bad)
 
 
+@pytest.mark.parametrize("column", ["isl", "osl", "system", "model_path"])
+def test_a_missing_column_of_deployments_is_named(tmp_path, column):
+    path = table(tmp_path / "d.csv")
+    pd.read_csv(path, dtype=str).drop(columns=column).to_csv(path, index=False)
+    with pytest.raises(InputError, match=f"'{column}': column is missing"):
+        run_fidelity(path)
+
+
 @pytest.mark.real
 def test_every_real_deployment_is_answered_and_rows_seen_before_are_close(shared_dir):
     rows = read_deployments(shared_dir / "data/measured/silicon_ttft_tpot.csv.gz")
