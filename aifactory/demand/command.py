@@ -14,6 +14,7 @@ from aifactory.demand.combine import Forecaster
 from aifactory.demand.library_models import library_forecasters
 from aifactory.demand.reserve import ARTICLE, Reserve, plan_reserve
 from aifactory.demand.reserve_money import failure_factor, month_windows, price_curve
+from aifactory.demand.reserve_range import MOST_BY_CHANCE
 from aifactory.demand.series import MONTH, Series, read_series, season_of, span
 from aifactory.demand.windows import read_demand
 from aifactory.errors import InputError
@@ -193,6 +194,9 @@ def reserve_file(path: Path, settings: ReserveSettings) -> dict[str, object]:
         "any_over_backtest": _number(found.any_over_backtest),
         "overloads_expected": _number(found.overloads_expected),
         "target_supported": _number(found.target_supported),
+        "missed_by_chance": _number(found.missed_by_chance),
+        "judged": bool(found.missed_by_chance <= MOST_BY_CHANCE) if found.goal == "windows" else None,
+        "windows_judged": found.windows_judged,
         "risk_low": _number(found.risk_low),
         "risk_high": _number(found.risk_high),
         "hours_per_month_over": _number(found.hours_per_month_over),
@@ -297,6 +301,7 @@ def reserve_lines(found: dict[str, object]) -> list[str]:
         f"clusters, so these windows say as much as {found['independent_windows']:,.0f} independent ones), "
         f"{_percent(found['unserved_backtest'], 2)} of the demand not served, {_percent(found['any_over_backtest'])} of the lead times with any window over, "
         f"{_shown(found['hours_per_month_over'], 1)} hours a month, utilisation {_percent(found['utilization'])}.",
+        *_judged_line(found),
         _range_line(found),
     ]
     for ratio in ARTICLE:
@@ -314,6 +319,18 @@ def reserve_lines(found: dict[str, object]) -> list[str]:
             f"{_percent(item['exceedance_backtest'], 2)} of the windows, utilisation {_percent(item['utilization'])}."
         )
     return [*lines, *(f"  WARNING {text}" for text in found["warnings"])]
+
+
+def _judged_line(found: dict[str, object]) -> list[str]:
+    """Whether the record is long enough to show that its target is met; nothing where it bounds demand."""
+    if found["judged"] is None:
+        return []
+    windows = f"{found['windows_judged']:,} windows"
+    verdict = "the target can be judged on them" if found["judged"] else f"the target cannot be judged on {windows}"
+    return [
+        f"Were the risk exactly the target, {_percent(found['missed_by_chance'])} of the records of {windows} with such clusters would "
+        f"still miss it by more than a factor of two: {verdict}."
+    ]
 
 
 def _range_line(found: dict[str, object]) -> str:

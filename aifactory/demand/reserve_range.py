@@ -47,6 +47,10 @@ RANGE = (0.1, 0.9)
 MOST_TARGET = 0.25
 #: Independent overloads that a record must hold at a target to show whether it is met.
 LEAST_OVERLOADS = 3.0
+#: A record shows its target if by chance alone no more than this share of its like would miss it by a factor of two.
+MOST_BY_CHANCE = 0.2
+#: Resampled records, their seed, and most blocks in each.
+RECORDS, RECORD_SEED, MOST_BLOCKS = 1000, 0, 2000
 _COUNTS = np.arange(5000.0)
 
 
@@ -70,6 +74,45 @@ def independent_windows(over: np.ndarray, lead: int) -> float:
         return float(len(over))
     known = (stdtrit(len(over) - 1, RANGE[1]) / stdtrit(len(parts) - 1, RANGE[1])) ** 2
     return float(np.clip(share * (1 - share) / variance * known, 1.0, len(over)))
+
+
+def missed_by_chance(later: np.ndarray, target: float, lead: int) -> float:
+    """Share of records of this length that would miss a target by more than a factor of two though they plan right.
+
+    A capacity that the later windows exceed in just the target share is held against records drawn from them in blocks of
+    a lead time (circular block bootstrap, seeded), so that windows over capacity stay as close together as they are:
+    no rule can be expected to miss less often.
+
+    Parameters
+    ----------
+    later : (n,), windows that the record is judged on, oldest first.
+    target : share of windows over capacity, above 0.
+    lead : windows of a lead time.
+
+    >>> calm = np.random.default_rng(1).permutation(400.0 + np.arange(400))  # 20 overloads, each alone
+    >>> missed_by_chance(calm, 0.05, 1) < 0.05 < missed_by_chance(np.sort(calm), 0.05, 40)  # all in one stretch
+    True
+
+    References
+    ----------
+    Politis and Romano 1992, A circular block-resampling procedure for stationary data.
+    """
+    count = len(later)
+    block = min(max(lead, count // MOST_BLOCKS, 1), count)
+    draws = np.random.default_rng(RECORD_SEED).integers(0, count, (RECORDS, max(round(count / block), 1)))
+    ranked, fewer = np.argsort(-later, kind="stable"), int(target * count + 1e-9)
+
+    def missed(highest: int) -> float:
+        """The same of a capacity that so many of the windows exceed."""
+        over = np.zeros(count + block)
+        over[ranked[:highest]] = 1.0
+        over[count:] = over[:block]
+        grown = np.concatenate([[0.0], np.cumsum(over)])
+        met = (grown[block:] - grown[:-block])[:count][draws].mean(axis=1) / block
+        return float(((met < target / 2 * (1 - 1e-9)) | (met > target * 2 * (1 + 1e-9))).mean())
+
+    more = target * count - fewer  # windows over come in whole numbers: so many records hold one more than others
+    return missed(fewer) * (1 - more) + missed(fewer + 1) * more if more > 1e-9 else missed(fewer)
 
 
 def exceedance_range(exceedance: float, independent: float) -> tuple[float, float]:

@@ -10,6 +10,7 @@ from aifactory.demand.reserve import plan_reserve
 from aifactory.demand.reserve_range import (
     exceedance_range,
     independent_windows,
+    missed_by_chance,
     risk_range,
     support_notes,
     supported_target,
@@ -100,3 +101,20 @@ def test_the_range_holds_the_risk_in_four_of_five_records(length):
         low, high = exceedance_range(over.mean(), independent_windows(over, 100))
         inside.append(low <= 0.05 <= high)
     assert 0.75 <= np.mean(inside) <= 0.95
+
+
+@pytest.mark.parametrize(("count", "target"), [(400, 0.01), (1000, 0.05), (3000, 0.02)])
+def test_chance_of_lone_overloads_is_that_of_a_binomial_count(count, target):
+    windows = np.random.default_rng(count).permutation(float(count) + np.arange(count))
+    overloads = stats.binom(count, target)
+    inside = overloads.cdf(2 * target * count) - overloads.cdf(np.ceil(target * count / 2) - 1)
+    assert missed_by_chance(windows, target, 1) == pytest.approx(1 - inside, abs=0.04)
+
+
+def test_overloads_in_one_stretch_can_rarely_be_judged():
+    """Blocks of a lead time hold all of a stretch, or none; windows drawn one by one hold their share of it."""
+    windows = np.arange(800.0)
+    assert missed_by_chance(windows, 0.05, 40) > 0.4 > missed_by_chance(windows, 0.05, 1)
+    alone = plan_reserve(windows[:80], 10, 0.01)  # 0.4 windows over: none or one, never within a factor of two
+    assert alone.windows_judged == 40
+    assert alone.missed_by_chance == 1.0
