@@ -32,7 +32,7 @@ from aifactory.buyplan.paid_kit import Move, decide_moves
 from aifactory.buyplan.ports import Ports, decide_ports
 from aifactory.buyplan.prepare import Prepared, prepare_case
 from aifactory.buyplan.reasons import with_reasons
-from aifactory.buyplan.reserve_curve import over_average, with_reserves
+from aifactory.buyplan.reserve_curve import known_from, with_reserves
 from aifactory.buyplan.returns import ReturnsBasis, returns_basis
 from aifactory.buyplan.scenario_orders import solve_over_paths
 from aifactory.buyplan.sizes import sizes_frame
@@ -168,7 +168,7 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
     owners = case.streams.table.drop_duplicates("use_case_id").set_index("use_case_id")["owner_role"]
     dates = ports.dates(ws.plan, classes, ws.period, owners)
     plan = with_dates(with_reserves(plan, reserves), ws, inventory, dates)
-    plan = replace(plan, sizes=sizes_frame(made.streams, ws.plan, set(over_average(reserves))))
+    plan = replace(plan, sizes=sizes_frame(made.streams, ws.plan, known_from(reserves)))
     examined = ExamineBasis(chosen, paths, cells) if chosen else None
     return replace(plan, futures=futures, stress=stress, history=history, what_ifs=what_ifs, examined=examined)
 

@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from aifactory.buyplan.case import Case, build_case
+from aifactory.buyplan.chain_streams import size_chain_streams
 from aifactory.buyplan.compare import model_key
 from aifactory.buyplan.paid_kit import Move
 from aifactory.buyplan.reserve_curve import over_average, size_stream_reserves
@@ -56,6 +58,8 @@ def prepare_case(
     offers = add_server(ws.table("prices"), ws.table("accelerators"), ws.table("operating_costs"))
     prices = price_table(offers, ws.plan, ws.as_of)
     reserves = size_stream_reserves(ws, inventory, shortlist.choice, prices)
+    by_hours = over_average(reserves)
+    reserves |= size_chain_streams(ws, inventory, shortlist.choice, prices, by_hours)
     guests = [guest for move in moves for guest in move.guests]
     restream = stream_builder(ws, inventory, benchmark, shortlist, over_average(reserves), guests)
     priced, uncounted = with_waiting(ws.plan, ws.month("latency_histograms"), ws.month("demand_windows"))
@@ -82,7 +86,7 @@ def stream_builder(
     inventory: Inventory,
     benchmark: Benchmark,
     shortlist: Shortlist,
-    capacity_over_average: Mapping[tuple[str, str], float] | None = None,
+    capacity_over_average: Mapping[tuple[str, str], float | np.ndarray] | None = None,
     guests: Sequence[Guest] = (),
 ) -> Callable[[Plan], Streams]:
     """Return the function that makes the streams of any plan from the results of the stages before."""

@@ -4,7 +4,8 @@ Capacity of a stream must last from one look at the plan to the next and then un
 review period plus the quickest way to add accelerators of its pool. The hours of the past are taken at the
 level of today (the measured trend out), since growth is in the demand of each month already; what is left are
 bursts, seasons and deviations of the level from its trend. The capacity that hours of such a span exceed in
-the target share, over the peak hour of the period, is the reserve of every month.
+the target share, over the peak hour of the period, is the reserve of every month. Streams without hours of their own
+are sized from their demand chain (`aifactory.buyplan.chain_streams`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from aifactory.demand.chain_reserve import ChainReserve
 from aifactory.demand.profile import hourly_series
 from aifactory.demand.reserve import Reserve, plan_reserve
 from aifactory.demand.reserve_money import failure_factor, price_curve
@@ -34,11 +36,13 @@ MOST_LEADS, LEAST_HOURS = 8, 2190
 #: Weeks from order to use where no offer says so: an assumption.
 DEFAULT_LEAD_WEEKS = 4.0
 STREAM = ["use_case_id", "region", "accelerator_id"]
-SUMMARY = [*STREAM, "criticality", "target", "lead_weeks", "basis_per_hour", "capacity_per_hour", "reserve", "accelerators",
-           "exceedance_backtest", "risk_low", "risk_high", "hours_per_month_over", "utilization", "origins", "plan_reserve_over_peak",
+SUMMARY = [*STREAM, "month", "known_from", "criticality", "target", "lead_weeks", "basis_per_hour", "capacity_per_hour", "reserve", "accelerators",
+           "exceedance_backtest", "exceedance_simulated", "risk_low", "risk_high", "hours_per_month_over", "utilization", "origins", "plan_reserve_over_peak",
            "article_over_peak", "article_per_hour", "article_accelerators", "note"]  # fmt: skip
 CURVE = [*STREAM, "plan", "reserve", "exceedance", "hours_per_month_over", "utilization", "unserved_share", "accelerators",
          "usd_per_month", "usd_per_hour_avoided"]  # fmt: skip
+#: What a reserve is known from.
+OWN_HOURS, DEMAND_CHAIN = "own hours", "demand chain"
 Place = tuple[str, str]
 
 
@@ -50,9 +54,15 @@ class SizedReserve:
     target: float
     lead_weeks: float
     average_per_hour: float  # in the period: what the capacity is relative to
-    found: Reserve | None  # None where the hours do not suffice; `note` says why
+    found: Reserve | ChainReserve | None  # None where the hours do not suffice; `note` says why
     note: str
     pools: int = 0  # failure domains of which one may be down; 0 where none are stated
+    capacity_by_month: np.ndarray | None = None  # [T + 1] over the expected average, of a demand chain; NaN none
+
+    @property
+    def known_from(self) -> str:
+        """Hours of its own or the paths of its demand chain."""
+        return OWN_HOURS if self.capacity_by_month is None else DEMAND_CHAIN
 
     @property
     def spares(self) -> float:
@@ -60,8 +70,10 @@ class SizedReserve:
         return failure_factor(self.pools) if self.pools else 1.0
 
     @property
-    def over_average(self) -> float:
-        """Capacity over the average of the period; NaN unknown."""
+    def over_average(self) -> float | np.ndarray:
+        """Capacity over the average of the period, or over that expected in each month; NaN unknown."""
+        if self.capacity_by_month is not None:
+            return self.capacity_by_month
         if self.found is None or self.average_per_hour <= 0:
             return np.nan
         return self.found.capacity / self.average_per_hour
@@ -135,9 +147,14 @@ def quickest_weeks(prices: pd.DataFrame, accelerator_id: str, region: str) -> fl
     return float(weeks.min())
 
 
-def over_average(sized: Mapping[Place, SizedReserve]) -> dict[Place, float]:
-    """Capacity of each stream over its average, of those that could be sized."""
-    return {place: item.over_average for place, item in sized.items() if np.isfinite(item.over_average)}
+def over_average(sized: Mapping[Place, SizedReserve]) -> dict[Place, float | np.ndarray]:
+    """Capacity of each stream over its average, in all months or by month, of those that could be sized."""
+    return {place: item.over_average for place, item in sized.items() if np.isfinite(item.over_average).any()}
+
+
+def known_from(sized: Mapping[Place, SizedReserve]) -> dict[Place, str]:
+    """What the reserve of each stream is known from, of those that could be sized."""
+    return {place: sized[place].known_from for place in over_average(sized)}
 
 
 def with_reserves(plan: BuyPlan, sized: Mapping[Place, SizedReserve]) -> BuyPlan:
@@ -146,9 +163,9 @@ def with_reserves(plan: BuyPlan, sized: Mapping[Place, SizedReserve]) -> BuyPlan
     Capacity becomes accelerators at the plan's rate per accelerator-hour, and USD at its price on demand,
     else at the cheapest one.
     """
-    need = plan.need[(plan.need["scenario"] == "expected") & (plan.need["month"] == plan.need["month"].min())]
-    served = need[[place in sized for place in zip(need["use_case_id"], need["region"], strict=True)]]
-    served = served[served["accelerator_hours"] > 0]
+    need = plan.need[(plan.need["scenario"] == "expected") & (plan.need["accelerator_hours"] > 0)]
+    served = need[[_shown(row, sized, plan.need["month"].min()) for row in need.itertuples(index=False)]]
+    served = served.sort_values("month", kind="stable").drop_duplicates(STREAM)
     prices = [
         hourly_price(plan.options, *place) for place in zip(served["accelerator_id"], served["region"], strict=True)
     ]
@@ -161,7 +178,7 @@ def with_reserves(plan: BuyPlan, sized: Mapping[Place, SizedReserve]) -> BuyPlan
         summary.append(keys | _summary(stream, item))
         if item.found is not None:
             price = hourly_price(plan.options, stream.accelerator_id, stream.region)
-            curves.append(_curve(item, keys, stream.units / stream.accelerator_hours, price))
+            curves.append(_curve(item, keys, _per_accelerator(stream, item), price))
     return replace(
         plan,
         reserves=pd.DataFrame(summary).reindex(columns=SUMMARY),
@@ -169,34 +186,48 @@ def with_reserves(plan: BuyPlan, sized: Mapping[Place, SizedReserve]) -> BuyPlan
     )
 
 
+def _shown(row: tuple, sized: Mapping[Place, SizedReserve], first: str) -> bool:
+    """Streams with hours stand with the first month of the plan, those of a demand chain with the first of their own."""
+    item = sized.get((row.use_case_id, row.region))
+    return item is not None and (item.known_from == DEMAND_CHAIN or row.month == first)
+
+
+def _per_accelerator(stream: tuple, item: SizedReserve) -> float:
+    """What an accelerator serves in an hour: units, or times the expected average of the month of a demand chain."""
+    units = stream.units / stream.accelerator_hours
+    return units if item.known_from == OWN_HOURS else units / (stream.units / HOURS_PER_MONTH)
+
+
 def _summary(stream: tuple, item: SizedReserve) -> dict[str, object]:
-    per_accelerator = stream.units / stream.accelerator_hours
     article = stream.accelerators_peak * (1 + stream.reserve_rule)
     row: dict[str, object] = {
+        "month": stream.month,
+        "known_from": item.known_from,
         "criticality": item.criticality,
         "target": item.target,
         "lead_weeks": item.lead_weeks,
         "plan_reserve_over_peak": stream.reserve_ratio,
         "article_over_peak": stream.reserve_rule,
-        "article_per_hour": article * per_accelerator,
+        "article_per_hour": article * stream.units / stream.accelerator_hours,
         "article_accelerators": article,
         "note": "; ".join(text for text in (item.note, _spared(item)) if text),
     }
     found = item.found
     if found is None:
         return row
-    return row | {
-        "basis_per_hour": found.basis_value,
-        "capacity_per_hour": found.capacity,
+    simulated = isinstance(found, ChainReserve)
+    scale = stream.units / HOURS_PER_MONTH if simulated else 1.0
+    risk = {"exceedance_simulated": found.exceedance} if simulated else {"exceedance_backtest": found.exceedance_backtest, "origins": found.origins}  # fmt: skip
+    return row | risk | {
+        "basis_per_hour": found.basis_value * scale,
+        "capacity_per_hour": found.capacity * scale,
         "reserve": found.reserve,
-        "accelerators": item.spares * found.capacity / per_accelerator,
-        "exceedance_backtest": found.exceedance_backtest,
+        "accelerators": item.spares * found.capacity / _per_accelerator(stream, item),
         "risk_low": found.risk_low,
         "risk_high": found.risk_high,
         "hours_per_month_over": found.hours_per_month_over,
         "utilization": found.utilization / item.spares,
-        "origins": found.origins,
-    }
+    }  # fmt: skip
 
 
 def _spared(item: SizedReserve) -> str:

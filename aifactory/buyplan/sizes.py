@@ -11,9 +11,12 @@ so the fleet is smaller than the sum.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
+from aifactory.buyplan.reserve_curve import DEMAND_CHAIN
 from aifactory.fleet.sites import held_in_sites
 from aifactory.fleet.streams import EXPECTED, Streams, busiest, launch_months, site_terms
 from aifactory.inputs.plan import Plan
@@ -36,8 +39,8 @@ def whole(accelerators: np.ndarray) -> np.ndarray:
     return np.ceil(np.asarray(accelerators) - 1e-9).astype(int)
 
 
-def sizes_frame(streams: Streams, plan: Plan, by_risk: set[tuple[str, str]]) -> pd.DataFrame:
-    """One row per stream; `by_risk` names the streams whose reserve is sized from their own hours."""
+def sizes_frame(streams: Streams, plan: Plan, by_risk: Mapping[tuple[str, str], str]) -> pd.DataFrame:
+    """One row per stream; `by_risk` says what the reserve of a stream is known from (`reserve_curve`), where it is."""
     table = streams.table
     even = busiest(streams)[FIRST]
     held = table["in_progress_per_accelerator"].astype(float).to_numpy()
@@ -69,7 +72,7 @@ def sizes_frame(streams: Streams, plan: Plan, by_risk: set[tuple[str, str]]) -> 
     ]
     launched = launch_months(table, plan, streams.months)[FIRST]
     frame["reserve_because"] = [
-        _reserve(stream, ratio, launch, (stream.use_case_id, stream.region) in by_risk)
+        _reserve(stream, ratio, launch, by_risk.get((stream.use_case_id, stream.region)))
         + _spare(plan.failure_domains.get(stream.criticality, 0), movable=stream.movable)
         + (f", whole nodes at each of {stream.sites} sites" if stream.sites > 1 else "")
         for stream, ratio, launch in zip(table.itertuples(), streams.reserve[FIRST], launched, strict=True)
@@ -93,12 +96,14 @@ def _slo(stream: tuple, in_progress: float, spread: bool) -> str:
     return f"chance binds: {in_progress:,.0f} requests in progress, at times more"
 
 
-def _reserve(stream: tuple, ratio: float, launch: bool, by_risk: bool) -> str:
+def _reserve(stream: tuple, ratio: float, launch: bool, known_from: str | None) -> str:
     if stream.movable:
         return "planned utilisation binds: jobs wait less"
     if launch:
         return f"launch binds: {signed_percent(ratio)} on the busiest window"
-    if not by_risk:
+    if known_from == DEMAND_CHAIN:
+        return f"doubt of the demand chain binds: {signed_percent(ratio)} on the busiest window"
+    if known_from is None:
         return f"fixed ratio of the plan binds: {signed_percent(ratio)} on the busiest window"
     return f"{'bursts bind' if ratio >= 0 else 'target risk binds'}: {signed_percent(ratio)} on the busiest window"
 

@@ -38,9 +38,10 @@ class Launch:
     seats: float
     saturation: float
     share_day_90: float
-    #: Prior deviations of the logarithms of the final number of seats and of the rate.
+    #: Prior deviations of the logarithms of the final share, of the rate and of the number of seats.
     saturation_sd: float = SATURATION_SD
     rate_sd: float = RATE_SD
+    seats_sd: float = 0.0
 
     def check(self) -> None:
         """Raise InputError where a figure is out of its bounds."""
@@ -50,7 +51,7 @@ class Launch:
             value = getattr(self, name)
             if not 0 < value <= (1 if name == "saturation" else 0.99):
                 raise InputError.at("launch", "must be a share above 0 and below 1", column=name, value=value)
-        for name in ("saturation_sd", "rate_sd"):
+        for name in ("saturation_sd", "rate_sd", "seats_sd"):
             if not 0 <= getattr(self, name) < np.inf:
                 raise InputError.at("launch", "must be 0 or more", column=name, value=getattr(self, name))
 
@@ -110,7 +111,7 @@ def forecast_adoption(
 
     Returns
     -------
-    Adoption: quantiles over the weighted curves, at most `seats`, rising in the level.
+    Adoption: quantiles over the weighted curves, rising in the level; at most `seats` where these are certain.
 
     Raises
     ------
@@ -158,7 +159,7 @@ def adoption_curves(
 def _curves(launch: Launch, weeks: int, seed: int) -> np.ndarray:
     """Active seats of every draw, shape (draws, weeks): Bass in even rows, logistic in odd ones."""
     rng = np.random.default_rng(seed)
-    normal = rng.standard_normal((3, DRAWS, 1))
+    normal = rng.standard_normal((4, DRAWS, 1))
     time = np.arange(1, weeks + 1)
     top = np.minimum(launch.saturation * np.exp(launch.saturation_sd * normal[0]), 1.0)
     rate = prior_rate(launch.share_day_90) * np.exp(launch.rate_sd * normal[1])
@@ -166,7 +167,7 @@ def _curves(launch: Launch, weeks: int, seed: int) -> np.ndarray:
     share = bass_share(time, rate, ratio)
     # the logistic curve with the same half-way time: it starts at 1 / (1 + r) and grows as fast at the end
     share[1::2] = logistic_share(time, rate[1::2], 1 / (1 + ratio[1::2]))
-    return launch.seats * top * share
+    return launch.seats * np.exp(launch.seats_sd * normal[3]) * top * share
 
 
 def _weights(curves: np.ndarray, seen: np.ndarray, seats: float) -> np.ndarray:

@@ -7,17 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from aifactory.demand.chain_factors import adoption_basis, factors
 from aifactory.demand.growth import damped_factors, planned_growth, scenario_growth
 from aifactory.demand.profile import SHORT_TREND, kept_share
 from aifactory.demand.scenario_cuts import LEVELS, Cuts, cut_paths, groups_of_paths
-from aifactory.demand.scenario_inputs import (
-    PATHS,
-    DemandBasis,
-    adoption_basis,
-    factors,
-    read_workloads,
-    settings_of,
-)
+from aifactory.demand.scenario_inputs import PATHS, DemandBasis, read_workloads, settings_of
 from aifactory.demand.scenarios import Paths, Workload, simulate_paths
 from aifactory.demand.what_ifs import multipliers
 from aifactory.inputs.plan import Plan

@@ -5,15 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from aifactory.demand.chain_reserve import ChainReserve
 from aifactory.demand.reserve import Reserve
 from aifactory.errors import InputError
 from aifactory.units import HOURS_PER_MONTH
 
 
 def price_curve(
-    reserve: Reserve, usd_per_unit_month: float, windows_per_month: float, overflow_usd_per_unit: float = np.nan
+    reserve: Reserve | ChainReserve,
+    usd_per_unit_month: float,
+    windows_per_month: float,
+    overflow_usd_per_unit: float = np.nan,
 ) -> pd.DataFrame:
-    """The reserve's curve with money, cheapest safety first.
+    """The curve of a reserve with money, cheapest safety first.
 
     Parameters
     ----------

@@ -8,18 +8,16 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
-from aifactory.demand.adoption import RATE_SD, SATURATION_SD, adoption_curves, basis_of, prior_rate
-from aifactory.demand.adoption import Launch as Adoption
+from aifactory.demand.chain_factors import adopting, factors, region_share, work_doubt
 from aifactory.demand.growth import growth_is_stated, planned_growth
-from aifactory.demand.scenarios import WEEKS_PER_MONTH, Adopting, Launch, Settings, Spread, Workload
-from aifactory.demand.unit_size import Creep, log_sd, stated_doubt, widened
+from aifactory.demand.scenarios import WEEKS_PER_MONTH, Launch, Settings, Spread, Workload
+from aifactory.demand.unit_size import Creep, widened
 from aifactory.inputs.plan import Plan
 from aifactory.units import HOURS_PER_MONTH, SCENARIOS
 
 #: Months of data that the prior scatter of a month counts as.
 NOISE_MONTHS = 12
 PATHS = 1000
-CURVE_SEED = 1
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,10 @@ def read_workloads(basis: DemandBasis, plan: Plan, period: str) -> tuple[list[Wo
         if name in chains and name in basis.weekly_units:
             share = item.level / item.level.sum()
             item = replace(
-                item, adopting=adopting(chains[name], basis.weekly_units[name], share, 1 - _age(basis, name), plan)
+                item,
+                adopting=adopting(
+                    chains[name], basis.weekly_units[name], share, 1 - _age(basis, name), plan.horizon_months
+                ),
             )
         found.append(_with_events(item, cases.loc[name], plan, period))
     for name, chain in sorted(chains.items()):
@@ -79,7 +80,9 @@ def read_workloads(basis: DemandBasis, plan: Plan, period: str) -> tuple[list[Wo
             first = max(_months_after(period, start), 1) if isinstance(start, str) else 1
             share = region_share(chain, cases.loc[name, "allowed_regions"], regions)
             empty = Workload(name, np.zeros(len(regions)), Spread(0.0, 0.0, 0.0), np.zeros(len(regions)), _noise(np.full(len(regions), np.nan), 0, plan))  # fmt: skip
-            item = replace(empty, adopting=adopting(chain, None, share, first, plan), **_stated_size(chain, plan))
+            item = replace(
+                empty, adopting=adopting(chain, None, share, first, plan.horizon_months), **_stated_size(chain, plan)
+            )
             found.append(_with_events(item, cases.loc[name], plan, period))
     return sorted(found, key=lambda item: item.name), regions
 
@@ -154,73 +157,9 @@ def _age(basis: DemandBasis, name: str) -> int:
     return int(np.ceil(len(basis.weekly_units[name]) / WEEKS_PER_MONTH))
 
 
-# ------------------------------------------------------------------ demand chains
-
-
-def factors(chain: pd.DataFrame | None) -> dict[str, pd.DataFrame]:
-    """Factors by use case, of those from which a launch can be forecast; indexed by factor."""
-    if chain is None or chain.empty:
-        return {}
-    parts = {str(name): rows.set_index("factor") for name, rows in chain.groupby("use_case_id")}
-    return {name: rows for name, rows in parts.items() if "units_per_seat_month" in rows.index}
-
-
-def factor_spread(chain: pd.DataFrame, factor: str) -> Spread:
-    """A factor with its P10 and P90; without them it is certain."""
-    row = chain.loc[factor]
-    low, high = (row["value"] if np.isnan(row[edge]) else row[edge] for edge in ("low", "high"))
-    return Spread(float(low), float(row["value"]), float(high))
-
-
-def launch_of(chain: pd.DataFrame) -> Adoption:
-    """Priors of an adoption curve: seats, final share, share by day 90, with the doubt of each."""
-    seats, share, early = (factor_spread(chain, name) for name in ("seats", "active_share", "active_share_day_90"))
-    doubts = [log_sd(seats.low, seats.high), log_sd(share.low, share.high)]
-    known = any(doubt > 0 for doubt in doubts)
-    rates = [prior_rate(min(max(value, 1e-3), 0.99)) for value in (early.low, early.high)]
-    return Adoption(
-        seats.middle,
-        share.middle,
-        min(early.middle, 0.99),
-        float(np.hypot(*doubts)) if known else SATURATION_SD,
-        log_sd(*rates) if early.high > early.low else RATE_SD,
-    )
-
-
 def _stated_size(chain: pd.DataFrame, plan: Plan) -> dict[str, float]:
     """Doubt of the work of a unit that only its chain describes, and of its growth; none without tokens."""
-    found = stated_doubt({name: factor_spread(chain, name) for name in chain.index if name != "region_share"})
+    found = work_doubt(chain)
     if found is None:
         return {}
     return {"size_sd": found, "size_growth_sd": widened(plan.value("unknown_size_growth_sd"), plan)}
-
-
-def adopting(
-    chain: pd.DataFrame, weekly_units: np.ndarray | None, share: np.ndarray, first_month: int, plan: Plan
-) -> Adopting:
-    """Adoption of a use case, updated by its weeks of demand where there are some."""
-    per_seat = factor_spread(chain, "units_per_seat_month")
-    seen = None if weekly_units is None else np.asarray(weekly_units, dtype=float) * WEEKS_PER_MONTH / per_seat.middle
-    weeks = int(np.ceil((plan.horizon_months + max(1 - first_month, 0) + 2) * WEEKS_PER_MONTH))
-    curves, weight, _ = adoption_curves(launch_of(chain), weeks, seen, CURVE_SEED)
-    order = np.argsort(curves[:, -1], kind="stable")
-    return Adopting(curves[order], weight[order], first_month, per_seat, share)
-
-
-def adoption_basis(chain: pd.DataFrame, weekly_units: np.ndarray | None) -> str:
-    """What the adoption of a use case rests on, in words."""
-    weeks = 0 if weekly_units is None else int(np.isfinite(weekly_units).sum())
-    return f"adoption of {chain.loc['seats', 'value']:,.0f} seats; {basis_of(weeks)}"
-
-
-def region_share(chain: pd.DataFrame, allowed: object, regions: tuple[str, ...]) -> np.ndarray:
-    """Share of each region: that of the chain, else equal parts over the allowed regions."""
-    rows = chain[chain.index == "region_share"]
-    if len(rows):
-        stated = rows.set_index("region")["value"].reindex(regions).fillna(0.0).to_numpy(dtype=float)
-        return stated / stated.sum()
-    names = (
-        {part.strip() for part in str(allowed).split(";")} if isinstance(allowed, str) and allowed.strip() else set()
-    )
-    inside = np.array([not names or region in names for region in regions], dtype=float)
-    return inside / max(inside.sum(), 1.0)

@@ -57,6 +57,19 @@ class Spread:
         return self.middle + side * normal / Z90
 
 
+class LogSpread(Spread):
+    """A number above 0 by its 10 %, 50 % and 90 % quantiles: a log-normal on either side of the middle."""
+
+    def at(self, normal: np.ndarray) -> np.ndarray:
+        """Value at standard normal draws; broadcasts.
+
+        >>> LogSpread(1.0, 2.0, 8.0).at(np.array([-Z90, 0.0, Z90, 2 * Z90])).round(9).tolist()
+        [1.0, 2.0, 8.0, 32.0]
+        """
+        side = np.where(normal < 0, np.log(self.middle / self.low), np.log(self.high / self.middle))
+        return self.middle * np.exp(side * normal / Z90)
+
+
 @dataclass(frozen=True)
 class Adopting:
     """A workload to come or just launched: curves of active seats, and what a seat asks for."""
@@ -64,7 +77,7 @@ class Adopting:
     curves: np.ndarray  # [draws, weeks] active seats in the weeks after launch, lowest end first
     weight: np.ndarray  # [draws] adds up to 1
     first_month: int  # month of the planned launch, 1 the first of the horizon; 0 or less: launched already
-    units_per_seat: Spread  # service units a month of an active seat
+    units_per_seat: LogSpread  # service units a month of an active seat
     region_share: np.ndarray  # [R] adds up to 1
 
 
@@ -279,5 +292,5 @@ def _adopted(new: Adopting, settings: Settings, persistent: np.ndarray) -> np.nd
     before = np.clip(np.floor(weeks).astype(int), 0, curve.shape[1] - 2)
     left, right = (np.take_along_axis(curve, before + step, axis=1) for step in (0, 1))
     seats = left + (right - left) * np.clip(weeks - before, 0.0, 1.0)
-    per_seat = new.units_per_seat.at(persistent[:, GROWTH]).clip(min=0.0)
+    per_seat = new.units_per_seat.at(persistent[:, GROWTH])
     return np.where(since >= 0, seats * per_seat[:, None], 0.0)

@@ -17,6 +17,7 @@ from aifactory.demand.profile import hourly_shape
 from aifactory.demand.reserve_money import failure_factor
 from aifactory.finance.unit_cost import load_factor
 from aifactory.fleet.sites import held_in_sites
+from aifactory.fleet.stand_in import ANY_CLASS, stand_in_shapes
 from aifactory.inputs.plan import Plan
 from aifactory.inputs.sites import sites_in
 from aifactory.serving.staffing import chance_factor
@@ -125,14 +126,15 @@ def build_streams(
     choice: pd.DataFrame,
     capacity: pd.DataFrame,
     shapes: Mapping[tuple[str, str], np.ndarray],
-    capacity_over_average: Mapping[tuple[str, str], float] | None = None,
+    capacity_over_average: Mapping[tuple[str, str], float | np.ndarray] | None = None,
 ) -> Streams:
     """Join demand, choice and measured capacity; say which demand cannot be sized, and why.
 
     `tokens` holds input, cached and output tokens of the period by use case and region, `shapes`
-    the hourly load of the period; streams without one are taken as flat. `capacity_over_average` is the
-    hourly capacity of each stream over its average that its reserve asks for; streams without one take the
-    plan's fixed ratio over their peak.
+    the hourly load of the period; streams to come take that of a measured stream of their class (`fleet.stand_in`), others
+    without one are taken as flat. `capacity_over_average` is the hourly capacity of each stream over its average that
+    its reserve asks for, the same in all months or one for each, [T + 1]; streams and months without one take the plan's
+    fixed ratio over their peak.
     """
     months = month_labels(period, plan.horizon_months)
     wanted = _wanted(forecast, demand_profile, use_cases, choice, capacity)
@@ -145,7 +147,8 @@ def build_streams(
     pools = pools.join(about, on="accelerator_id")
     places = pd.MultiIndex.from_frame(pools[["region", "accelerator_id"]])
     table["pool"] = places.get_indexer(pd.MultiIndex.from_frame(table[["region", "accelerator_id"]]))
-    shape = _shapes(table, shapes)
+    kinds = use_cases.set_index("use_case_id")["workload_class"].to_dict()
+    shape = _shapes(table, shapes, stand_in_shapes(shapes, kinds, TRAINING_CLASSES))
     table["peak_factor"] = _peak_factor(table, forecast, shape)
     table["site_spare"] = np.where(table["sites"] > 1, failure_factors(table, plan), 1.0)
     rule = _rule(table, plan, months)
@@ -256,13 +259,16 @@ def _with_work(table: pd.DataFrame, tokens: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _shapes(table: pd.DataFrame, shapes: Mapping[tuple[str, str], np.ndarray]) -> np.ndarray:
+def _shapes(
+    table: pd.DataFrame, shapes: Mapping[tuple[str, str], np.ndarray], stand_in: Mapping[str, np.ndarray]
+) -> np.ndarray:
     hours = max((len(shape) for shape in shapes.values()), default=HOURS_PER_MONTH)
     flat = np.ones(hours)
     rows = []
-    for use_case, region, movable in zip(table["use_case_id"], table["region"], table["movable"], strict=True):
-        shape = shapes.get((use_case, region), flat)
-        usable = len(shape) == hours and np.isfinite(shape).all() and not movable
+    for row in table.itertuples():
+        like = flat if row.units_month > 0 else stand_in.get(row.workload_class, stand_in.get(ANY_CLASS, flat))
+        shape = shapes.get((row.use_case_id, row.region), like)
+        usable = len(shape) == hours and np.isfinite(shape).all() and not row.movable
         rows.append(shape if usable else flat)
     return np.array(rows).reshape(len(rows), hours)
 
@@ -311,7 +317,7 @@ def _reserve(
     table: pd.DataFrame,
     rule: np.ndarray,
     shape: np.ndarray,
-    capacity_over_average: Mapping[tuple[str, str], float],
+    capacity_over_average: Mapping[tuple[str, str], float | np.ndarray],
     launches: np.ndarray,
 ) -> np.ndarray:
     """Reserve over the peak hour that holds the capacity asked for; the rule where none is known.
@@ -319,8 +325,9 @@ def _reserve(
     It may be negative, where a target allows the highest hours to exceed capacity, but leaves the average
     covered. In launch months it is at least the plan's highest ratio.
     """
-    places = zip(table["use_case_id"], table["region"], strict=True)
-    wanted = np.array([capacity_over_average.get(place, np.nan) for place in places], dtype=float)
+    wanted = np.full(rule.shape, np.nan)
+    for at, place in enumerate(zip(table["use_case_id"], table["region"], strict=True)):
+        wanted[:, at] = capacity_over_average.get(place, np.nan)
     peak = shape.max(axis=1, initial=1.0)
     ratio = np.maximum(wanted, 1.0) / peak - 1.0
     known = np.isfinite(ratio) & ~table["movable"].to_numpy()

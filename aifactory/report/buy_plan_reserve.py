@@ -5,17 +5,18 @@ from __future__ import annotations
 import pandas as pd
 
 from aifactory.buyplan import BuyPlan
-from aifactory.buyplan.reserve_curve import HOURS_PER_WEEK, STREAM
+from aifactory.buyplan.reserve_curve import DEMAND_CHAIN, HOURS_PER_WEEK, STREAM
 from aifactory.inputs.workspace import Workspace
 from aifactory.report import charts
 from aifactory.report.blocks import Block, Col, Figure, Group, bullets, figure, group, section, table
-from aifactory.report.text import count, num, pct, plural, usd_compact
+from aifactory.report.text import count, month_name, num, pct, plural, usd_compact
 from aifactory.units import HOURS_PER_MONTH
 
 MOST_SHOWN = 1.0
 #: Streams in the table, and notes below it.
 STREAMS_SHOWN, MOST_NOTES = 6, 5
 SOURCE = "demand_windows table, prices and orders of this plan"
+CHAIN_SOURCE = "demand_chain and demand_windows tables, plan.yaml and prices of this plan"
 
 
 def reserve_section(ws: Workspace, plan: BuyPlan) -> Group:
@@ -26,7 +27,9 @@ def reserve_section(ws: Workspace, plan: BuyPlan) -> Group:
     if known.empty:
         why = "; ".join(dict.fromkeys(text for text in notes if text))
         why = why or "no served stream of the plan has hours to learn from"
-        return group(section(question, f"The reserve could not be tested against the past: {why}."))
+        return group(
+            section(question, f"The reserve could not be tested against the past: {why}."), *chain_blocks(ws, plan)
+        )
     first = known.iloc[0]
     fixed = _steps(plan, first)
     past = [pct(_at(fixed, ratio)["exceedance"], 1) for ratio in (0.2, 0.4)]
@@ -37,7 +40,7 @@ def reserve_section(ws: Workspace, plan: BuyPlan) -> Group:
         f"({num(first['hours_per_month_over'], 1)} hours a month); a fixed 20 % over the same basis in {past[0]}, 40 % in {past[1]}. "
         + _against_article(plan.reserves)
     )
-    noted = plan.reserves[plan.reserves["note"] != ""]
+    noted = plan.reserves[(plan.reserves["note"] != "") & (plan.reserves["known_from"] != DEMAND_CHAIN)]
     said = [f"{row.use_case_id}, {row.region}: {row.note}." for row in noted.head(MOST_NOTES).itertuples(index=False)]
     return group(
         section(question, answer),
@@ -45,6 +48,49 @@ def reserve_section(ws: Workspace, plan: BuyPlan) -> Group:
         table_reserves(ws, plan),
         bullets(said, "Every history holds four lead times or more."),
         table_steps(ws, plan, first),
+        *chain_blocks(ws, plan),
+    )
+
+
+def chain_blocks(ws: Workspace, plan: BuyPlan) -> list[Block]:
+    """Reserves simulated from demand chains with their steps of safety; nothing where every stream has hours."""
+    if plan.reserves.empty or not (plan.reserves["known_from"] == DEMAND_CHAIN).any():
+        return []
+    mine = plan.reserves[plan.reserves["known_from"] == DEMAND_CHAIN]
+    columns = {
+        "use_case_id": Col("Use case"),
+        "region": Col("Region"),
+        "month": Col("Launch", "month"),
+        "target": Col("Target", "pct1"),
+        "exceedance_simulated": Col("Exceeded", "pct1"),
+        "risk_high": Col("Nine of ten paths, up to", "pct1"),
+        "hours_per_month_over": Col("Hours a month", "num1"),
+        "utilization": Col("Utilisation", "pct0"),
+        "accelerators": Col("Accelerators", "num2"),
+        "plan_reserve_over_peak": Col("Over peak hour", "pct0"),
+        "article_over_peak": Col("Article, over peak", "pct0"),
+        "article_accelerators": Col("Article, accelerators", "num2"),
+    }
+    note = (
+        "The launch month, when nothing was seen yet: every factor of the chain (seats, share, adoption, units per seat, work of a unit) is drawn with its stated P10 and P90, else a prior; the "
+        "inventory lists them. Exceeded is the share of all hours of all paths, simulated and not a record. Later months count only what moves within a lead time once the launch was seen."
+    )
+    said = [f"{_later(plan, row)} {row.note}." for row in mine.head(MOST_NOTES).itertuples(index=False)]
+    return [
+        table(mine.head(STREAMS_SHOWN)[[*columns]], caption="Reserve of streams known only from their demand chain", source=CHAIN_SOURCE, as_of=ws.as_of,
+              columns=columns, note=note),
+        bullets(said, ""),
+        table_steps(ws, plan, mine.iloc[0]),
+    ]  # fmt: skip
+
+
+def _later(plan: BuyPlan, row: tuple) -> str:
+    """The reserve over the peak hour at the launch and at the end of the plan."""
+    need = plan.need[(plan.need["scenario"] == "expected") & (plan.need["use_case_id"] == row.use_case_id)]
+    last = need[(need["region"] == row.region) & (need["accelerator_hours"] > 0)].sort_values("month").iloc[-1]
+    return (
+        f"{row.use_case_id}, {row.region}: {pct(row.plan_reserve_over_peak, 0)} over the peak hour in {month_name(row.month)}, "
+        f"{pct(last['reserve_ratio'], 0)} in {month_name(last['month'])};"
     )
 
 
@@ -109,7 +155,7 @@ def table_reserves(ws: Workspace, plan: BuyPlan) -> Block:
         "Hours are taken at today's level, growth is in the demand of each month. The past record is out of sample but for the trend; nine of ten lead times to come stay below the column beside it (seven of ten from a history of fewer than ten lead times). Orders follow the column over the peak hour, launch months the article's ratio if that is higher."
     )
     return table(
-        plan.reserves.head(STREAMS_SHOWN)[[*columns]],
+        plan.reserves[plan.reserves["known_from"] != DEMAND_CHAIN].head(STREAMS_SHOWN)[[*columns]],
         caption="Reserve as a result, dearest streams",
         source=SOURCE,
         as_of=ws.as_of,

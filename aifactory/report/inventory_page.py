@@ -27,7 +27,7 @@ from aifactory.report.inventory_money import (
     table_pools,
     table_spend,
 )
-from aifactory.report.inventory_outlook import adoption_section, outlook
+from aifactory.report.inventory_outlook import adoption_section, chain_doubts, outlook
 from aifactory.report.inventory_questions import data_received, table_catalogue, three_questions
 from aifactory.report.inventory_service import service_section, unmeasured_targets
 from aifactory.report.inventory_waste import overlap_section, waste_section
@@ -81,6 +81,7 @@ SOURCES = {
         ("forecast", "demand_bands", "named_scenarios"), "demand_windows, jobs and billing tables; plan.yaml"
     ),
     "chains": "demand_windows, jobs and demand_chain tables",
+    "chain_doubts": "demand_chain table; priors of the package",
     "service_levels": "latency_histograms and latency_bounds tables",
     "failures_and_queues": "demand_windows, latency_histograms and latency_bounds tables",
     "size_tail": "latency_histograms and jobs tables",
@@ -270,7 +271,11 @@ def tables(inv: Inventory) -> dict[str, pd.DataFrame]:
              "demand_monthly", "demand_profile", "class_peaks", "drift", "token_growth", "forecast", "service_levels", "failures_and_queues",
              "size_tail", "tenants", "retries", "prefix_reuse", "pools", "jobs", "local_vs_pooled", "pooled_fleet", "waste",
              "overlaps", "chains", "retiring_models")  # fmt: skip
-    more = {"demand_bands": inv.scenarios.groups, "named_scenarios": inv.scenarios.what_ifs}
+    more = {
+        "demand_bands": inv.scenarios.groups,
+        "named_scenarios": inv.scenarios.what_ifs,
+        "chain_doubts": chain_doubts(inv),
+    }
     return {name: getattr(inv, name) for name in names} | {name: frame for name, frame in more.items() if len(frame)}
 
 

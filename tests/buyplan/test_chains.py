@@ -9,8 +9,11 @@ import pytest
 from aifactory.benchmark import build_benchmark
 from aifactory.benchmark.capacity import output_tokens_per_unit
 from aifactory.buyplan import build_buy_plan
+from aifactory.buyplan.chain_streams import size_chain_streams
+from aifactory.buyplan.reserve_curve import DEMAND_CHAIN, hourly_price
 from aifactory.inventory import build_inventory
 from aifactory.inventory.chains import stated_lengths
+from aifactory.report.buy_plan_reserve import chain_blocks
 from aifactory.shortlist import build_shortlist
 
 FACTORS = {"seats": 4_000, "active_share": 0.5, "active_share_day_90": 0.4, "units_per_seat_month": 60, "requests_per_unit": 3,
@@ -66,6 +69,48 @@ def test_a_chain_with_a_known_model_is_sized_by_the_tiers(mini_ws):
     )  # seats x active share x units, adopted in part
     assert need["accelerators_with_reserve"].iloc[-1] > 0
     assert any("assistant" in text and "not measured: benchmark first" in text for text in plan.warnings)
+    _reserve_of_the_chain(plan, need)
+    page = "\n".join(part.text for part in chain_blocks(mini_ws, plan))
+    assert "1,000 paths of its demand chain" in page
+
+
+def _reserve_of_the_chain(plan, need):
+    """Reserve from the paths: whole doubt at the launch, the rest of it later; table, curve, orders and page agree."""
+    row = plan.reserves.set_index("use_case_id").loc["assistant"]
+    launch = need.loc["2027-01"]
+    assert (row["month"], row["known_from"]) == ("2027-01", DEMAND_CHAIN)
+    assert 0.009 < row["exceedance_simulated"] <= row["target"] == 0.01
+    assert np.isnan(row["exceedance_backtest"])
+    assert row["accelerators"] == pytest.approx(launch["accelerators_peak"] * (1 + launch["reserve_ratio"]))
+    assert row["capacity_per_hour"] == pytest.approx(row["basis_per_hour"] * (1 + row["reserve"]))
+    assert launch["reserve_ratio"] > 3 > need["reserve_ratio"].iloc[-1] > 0.1
+    assert launch["accelerators_peak"] / launch["accelerators_average"] == pytest.approx(
+        1.41, abs=0.01
+    )  # as that of chat
+    curve = plan.reserve_curve[plan.reserve_curve["use_case_id"] == "assistant"]
+    price = hourly_price(plan.options, row["accelerator_id"], "eu")
+    assert curve["usd_per_month"].iloc[-1] == pytest.approx(row["accelerators"] * price * 730)
+    assert (curve["exceedance"].iloc[:-1].diff().dropna() < 0).all()
+    assert "seats" not in row["note"], "seats are certain"
+    assert "(prior) makes 33 % of their doubt" in row["note"]
+
+
+def test_the_reserve_of_a_chain_by_its_factors(mini_ws):
+    """Certain factors leave the hours alone; hours of its own take precedence."""
+    ws = with_launch(mini_ws, "Llama-3.1-8B")
+    chain = ws.table("demand_chain")
+    certain = {name: {"low": 0.0, "high": 0.0, "value": 0.0} for name in ("demand_noise_sd", "launch_slip_months", "size_drift_sd", "unknown_size_growth_sd")}  # fmt: skip
+    items = {name: ws.plan.assumptions[name].model_copy(update=ends) for name, ends in certain.items()}
+    calm = ws.plan.model_copy(update={"assumptions": ws.plan.assumptions | items})
+    sure = replace(ws, plan=calm, tables=ws.tables | {"demand_chain": chain.assign(low=chain["value"], high=chain["value"])})  # fmt: skip
+    choice = pd.DataFrame({"use_case_id": ["assistant"], "accelerator_id": ["nvidia-h100-sxm"]})
+    prices = pd.DataFrame(columns=["accelerator_id", "region", "purchase_option", "lead_time_weeks"])
+    inventory = build_inventory(sure)
+    found = size_chain_streams(sure, inventory, choice, prices, ())["assistant", "eu"]
+    # the ratio of the two curves of adoption is left, and fades; by day and night chat is 1.41 and 0.71 times its mean
+    assert found.over_average[-1] == pytest.approx(1.41, abs=0.02)
+    assert np.isnan(found.over_average[:3]).all()  # the period and two months before the launch
+    assert size_chain_streams(sure, inventory, choice, prices, {("assistant", "eu")}) == {}
 
 
 def test_a_chain_that_nothing_can_size_is_named_with_its_demand(mini_ws):

@@ -48,7 +48,7 @@ def test_forty_plants_hold_forty_devices_not_one():
     assert (held[0] == 4).all() and (held[1] == 160).all()
     need = need_frame(plants.streams)
     assert (need[need["use_case_id"] == "chat"]["accelerators_with_reserve"] == 160).all()
-    sizes = sizes_frame(plants.streams, plants.plan, set()).set_index("use_case_id").loc["chat"]
+    sizes = sizes_frame(plants.streams, plants.plan, {}).set_index("use_case_id").loc["chat"]
     assert sizes["total"] == 160 and sizes["reserve_because"].endswith("whole nodes at each of 40 sites")
     assert needed(plants.streams)[1].max() == 160
     assert peak_levels(plants.streams)[1].tolist() == [160.0]

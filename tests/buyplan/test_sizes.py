@@ -9,6 +9,7 @@ from bp_company import PERIOD, WAITS, make_case, make_inputs, make_plan
 from aifactory.benchmark.chance import LIMIT, MEASURED, NOTHING
 from aifactory.buyplan.caveats import _evidence_warnings
 from aifactory.buyplan.futures import block_demand
+from aifactory.buyplan.reserve_curve import OWN_HOURS
 from aifactory.buyplan.sizes import sizes_frame
 from aifactory.fleet.streams import build_streams, busiest, need_frame
 from aifactory.serving.staffing import chance_factor
@@ -41,7 +42,7 @@ def test_the_factor_is_that_of_the_planned_fleet_and_none_for_jobs():
 
 
 def test_three_sizes_by_hand():
-    table = sizes_frame(streams(), make_plan(), set()).set_index("use_case_id")
+    table = sizes_frame(streams(), make_plan(), {}).set_index("use_case_id")
     chat = table.loc["chat"]
     # 12 even; 12 + 2 sqrt(12 / 4) = 15.46; 16.8 + 2 sqrt(16.8 / 4) = 20.9
     assert chat[["steady", "slo", "reserve", "total"]].to_list() == [12, 16, 5, 21]
@@ -56,7 +57,7 @@ def test_three_sizes_by_hand():
 
 def test_small_fleets_are_understated_most():
     small, large = (
-        sizes_frame(streams(chat=average), make_plan(), set()).set_index("use_case_id").loc["chat"]
+        sizes_frame(streams(chat=average), make_plan(), {}).set_index("use_case_id").loc["chat"]
         for average in (0.5, 50.0)
     )
     assert small["understated_share"] == pytest.approx(10 * large["understated_share"])
@@ -98,7 +99,7 @@ def test_the_linear_plan_is_off_by_little_where_a_path_differs():
 def test_unknown_requests_in_progress_are_named():
     found = streams()
     bare = replace(found, table=found.table.assign(in_progress_per_accelerator=np.nan))
-    chat = sizes_frame(bare, make_plan(), {("chat", "eu")}).set_index("use_case_id").loc["chat"]
+    chat = sizes_frame(bare, make_plan(), {("chat", "eu"): OWN_HOURS}).set_index("use_case_id").loc["chat"]
     assert chat["steady"] == chat["slo"]
     assert "unknown" in chat["slo_because"]
 
@@ -121,7 +122,7 @@ def test_one_of_three_pools_may_be_down():
     assert (found.reserve[:, train] == before.reserve[:, train]).all(), "work that may wait needs none"
     np.testing.assert_array_equal(found.chance, before.chance)
     np.testing.assert_array_equal(found.rule, before.rule)
-    table = sizes_frame(found, plan, set()).set_index("use_case_id")
+    table = sizes_frame(found, plan, {}).set_index("use_case_id")
     # 1.5 x (16.8 + 2 sqrt(16.8 / 4)) = 31.3
     assert table.loc["chat", "total"] == 32
     assert table.loc["chat", "reserve_because"].endswith("on the busiest window, one of 3 pools down")

@@ -1,0 +1,37 @@
+"""Hours of streams that were never measured: those of a measured stream of the same class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+#: Key of the shape that stands in where no stream of a class was measured.
+ANY_CLASS = ""
+
+
+def stand_in_shapes(
+    shapes: Mapping[tuple[str, str], np.ndarray], classes: Mapping[str, str], left_out: tuple[str, ...] = ()
+) -> dict[str, np.ndarray]:
+    """Hourly shape by workload class, and under `ANY_CLASS`: of the measured streams that with the middle peak.
+
+    A real stream stands in rather than a mean of several, whose peaks would even out. Shapes without any variation
+    say that nothing was measured and are left out; empty where all are so.
+
+    Parameters
+    ----------
+    shapes : hourly load of the period over its mean, by use case and region.
+    classes : workload class of each use case; those in `left_out` (training) have no hours of their own.
+
+    >>> shapes = {("a", "eu"): np.array([0.8, 1.2]), ("b", "eu"): np.array([0.2, 1.8]), ("c", "eu"): np.array([0.5, 1.5])}
+    >>> found = stand_in_shapes(shapes, {"a": "chat", "b": "chat", "c": "media"})
+    >>> found["chat"].tolist(), found[ANY_CLASS].tolist()
+    ([0.8, 1.2], [0.5, 1.5])
+    """
+    known: dict[str, list[np.ndarray]] = {}
+    for (use_case, _), shape in sorted(shapes.items(), key=lambda item: item[0]):
+        kind = classes.get(use_case, ANY_CLASS)
+        if kind not in left_out and np.isfinite(shape).all() and np.ptp(shape) > 0:
+            for name in {kind, ANY_CLASS}:
+                known.setdefault(name, []).append(shape)
+    return {name: sorted(found, key=np.max)[(len(found) - 1) // 2] for name, found in known.items()}
