@@ -7,6 +7,9 @@ any further forecaster handed in. The constants are few and global. They were co
 hourly, daily and weekly series (single clients, clusters, other spans and steps of public traces;
 synthetic walks, shifts and sparse counts) together with the nine public series that are reported, so the
 scores on those nine are not wholly out of sample; those on the sample company are.
+Two weeks of hours have a member that repeats the week, though the season is a day: on 55 hourly series of single clients,
+clusters and image groups, a day and three days ahead, MASE over that of seasonal naive went from 0.851 to 0.847 and
+pinball from 0.875 to 0.873; on generated hours of offices, with gaps, growth or moving levels, MASE by 16 to 54 %.
 """
 
 from __future__ import annotations
@@ -107,7 +110,7 @@ def forecast_series(
         quantiles=np.maximum(bands, floor),
         levels=levels,
         method=method,
-        weights=dict(zip(member_names(season), weights.round(6).tolist(), strict=True))
+        weights=dict(zip(member_names(season, len(history)), weights.round(6).tolist(), strict=True))
         if method == COMBINATION
         else {},
         inner_error=errors[method],
@@ -161,8 +164,8 @@ def _inner(history: np.ndarray, season: int, horizon: int) -> _Inner:
     for row, origin in enumerate(origins):
         seen = history[origin : origin + horizon]
         actual[row, : len(seen)] = seen
-    answers = [member_forecasts(history[:origin], season, horizon) for origin in origins]
-    members = np.array(answers).reshape(len(origins), len(member_names(season)), horizon)
+    answers = [member_forecasts(history[:origin], season, horizon, count) for origin in origins]
+    members = np.array(answers).reshape(len(origins), len(member_names(season, count)), horizon)
     return _Inner(origins, members, actual, apart / horizon)
 
 

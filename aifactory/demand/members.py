@@ -21,6 +21,8 @@ LOG_OFFSET = 0.02
 CEILING = 4.0
 SMOOTHING = (0.03, 0.08, 0.15, 0.25, 0.4, 0.6, 0.85)
 SEASONS_OF_INDEX, SEASONS_OF_LEVEL = 10, 7
+#: A season of hours of a day lies within a week; weeks whose median is repeated, and fewest that show a week.
+HOURS_PER_DAY, DAYS_PER_WEEK, WEEKS_OF_PROFILE, LEAST_WEEKS = 24, 7, 4, 2
 #: A zero is an outage only where fewer than this share of the values are zero.
 RARE_ZEROS = 0.1
 #: Zeros that last for more steps than these, and than a season, are no outage.
@@ -168,6 +170,20 @@ def shrunk_drift(history: np.ndarray, _season: int, horizon: int, damping: float
     return history[-1] + change * np.cumsum(damping ** np.arange(1, horizon + 1))
 
 
+def week_profile(history: np.ndarray, season: int, horizon: int) -> np.ndarray:
+    """Median of the last four weeks, hour by hour, plus half of what the last day lies above it.
+
+    Half, since a day that differs may be an event or a new level. A history of less than eight days has no week to
+    repeat: the last day then.
+    """
+    week = DAYS_PER_WEEK * season
+    if len(history) < week + season:
+        return seasonal_naive(history, season, horizon)
+    profile = np.median(_seasons(history, week, WEEKS_OF_PROFILE), axis=0)
+    moved = float(np.median(history[-season:] - profile[-season:]))
+    return repeated(profile, horizon) + moved / 2
+
+
 #: Two members that share their level.
 SMOOTHED = "smoothing (log), theta (log)"
 SEASONAL: dict[str, Member] = {
@@ -181,6 +197,8 @@ SEASONAL_LOG: dict[str, Member] = {
     SMOOTHED: smoothing_and_theta,
     "last season level (log)": last_season_level,
 }
+#: Beside these for hours, whose days of the week differ.
+HOURLY_LOG: dict[str, Member] = {"week profile (log)": week_profile}
 PLAIN: dict[str, Member] = {"naive": naive, "smoothing": smoothing, "damped trend": damped_trend}
 PLAIN_LOG: dict[str, Member] = {
     SMOOTHED: smoothing_and_theta,
@@ -191,10 +209,18 @@ PLAIN_LOG: dict[str, Member] = {
 AS_MEASURED = ("seasonal naive", "naive")
 
 
-def member_names(season: int) -> tuple[str, ...]:
-    """Members in the order of `member_forecasts`; a season of 1 has its own."""
-    named = (*SEASONAL, *SEASONAL_LOG) if season > 1 else (*PLAIN, *PLAIN_LOG)
-    return tuple(name for names in named for name in names.split(", "))
+def member_names(season: int, length: int) -> tuple[str, ...]:
+    """Members in the order of `member_forecasts` for a history of a length: a season of 1 has its own, weeks of hours one more."""
+    named, logs = _members(season, length)
+    return tuple(name for names in (*named, *logs) for name in names.split(", "))
+
+
+def _members(season: int, length: int) -> tuple[dict[str, Member], dict[str, Member]]:
+    """Members on values and on their logarithms."""
+    if season == 1:
+        return PLAIN, PLAIN_LOG
+    weeks = season == HOURS_PER_DAY and length >= (LEAST_WEEKS * DAYS_PER_WEEK + 1) * season
+    return SEASONAL, SEASONAL_LOG | HOURLY_LOG if weeks else SEASONAL_LOG
 
 
 def without_outages(history: np.ndarray, season: int) -> np.ndarray:
@@ -221,14 +247,16 @@ def without_outages(history: np.ndarray, season: int) -> np.ndarray:
     return filled
 
 
-def member_forecasts(history: np.ndarray, season: int, horizon: int) -> np.ndarray:
+def member_forecasts(history: np.ndarray, season: int, horizon: int, length: int = 0) -> np.ndarray:
     """Every member's answer, shape (members, horizon), finite; not negative where the history is not.
+
+    `length` is that of the whole history where this is the beginning of one: its members answer.
 
     >>> member_forecasts(np.array([4.0, 8.0] * 6), 2, 2).round(6).tolist()[0]
     [4.0, 8.0]
     """
     season = season if len(history) >= season else 1
-    named, logs = (SEASONAL, SEASONAL_LOG) if season > 1 else (PLAIN, PLAIN_LOG)
+    named, logs = _members(season, max(length, len(history)))
     filled = without_outages(history, season)
     signed = bool((history < 0).any())
     offset = LOG_OFFSET * float(np.abs(filled).mean())

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aifactory.demand import members as m
+from aifactory.demand.combine import forecast_series
 
 FEW = settings(max_examples=60)
 HISTORIES = st.lists(st.floats(0, 1e9), min_size=4, max_size=120)
@@ -106,3 +107,22 @@ def test_theta_adds_half_the_trend():
     level, theta = m.smoothing_and_theta(line, 1, 4)
     np.testing.assert_allclose(theta - level, 1.5 * np.arange(1, 5))
     assert level.tolist() == m.smoothing(line, 1, 4).tolist()
+
+
+def test_a_week_of_hours_is_repeated_and_half_of_the_last_day_above_it():
+    week = np.repeat([3.0, 3.0, 3.0, 3.0, 3.0, 1.0, 1.0], 24)
+    history = np.tile(week, 3)
+    np.testing.assert_array_equal(m.week_profile(history, 24, 48), week[:48])
+    history[-24:] += 4.0  # the median of the weeks stays at 1, the last day lies 4 above it
+    np.testing.assert_array_equal(m.week_profile(history, 24, 48), week[:48] + 2.0)
+    np.testing.assert_array_equal(m.week_profile(history[:180], 24, 24), history[156:180])  # no week to repeat yet
+
+
+def test_the_week_counts_for_hours_of_two_weeks_and_a_day():
+    assert m.member_names(24, 359) == m.member_names(7, 1000)
+    assert m.member_names(24, 360) == (*m.member_names(24, 359), "week profile (log)")
+    office = np.tile(np.repeat([9.0, 9.0, 9.0, 9.0, 9.0, 2.0, 2.0], 24), 6)
+    friday = office[: 4 * 168 + 5 * 24]
+    found = forecast_series(friday, 24, 24)  # Saturday: seasonal naive says 9
+    assert found.weights["week profile (log)"] > 0.9
+    assert found.point.max() < 4.0
