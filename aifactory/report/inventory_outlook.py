@@ -216,11 +216,11 @@ def table_doubts(ws: Workspace, doubts: pd.DataFrame) -> Block:
         "p90": Col("P90", "sig3"),
         "known_from": Col("Ends"),
         "variance_share": Col("Share of the doubt", "pct0"),
-        "as_of": Col("As of"),
+        "as_of": Col("As of", "date"),
     }
     note = (
         "Factors are log-normal and multiply; the last share is that of the variance of the logarithm of the final work a month. The share by day 90 moves when, not how much; of prompts and "
-        "answers the wider one counts. A prior stands where no P10 and P90 are stated: new products of a company miss by half a year after launch (Kahn 2002), a third of that variance each."
+        "answers the wider one counts. A prior stands where no P10 and P90 are stated: a year after launch, forecasts of products new to their company miss by half (Kahn 2002), and each unbounded factor has a third of that variance."
     )
     return table(doubts[[*columns]], caption="How sure each factor is", source="demand_chain table; priors of the package", as_of=ws.as_of,
                  columns=columns, max_rows=20, note=note)  # fmt: skip
