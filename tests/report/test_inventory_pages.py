@@ -132,7 +132,7 @@ def test_every_table_of_the_inventory_is_published(sample):
         for field in dataclasses.fields(sample[1])
         if isinstance(getattr(sample[1], field.name), pd.DataFrame)
     }
-    inside = {"demand_bands", "named_scenarios"}  # tables of the scenarios
+    inside = {"demand_bands", "named_scenarios", "chain_doubts"}  # tables of the scenarios
     assert set(tables) == (frames - {"windows"}) | inside
     assert set(page.SOURCES) == set(tables)
     headline = page.headline(sample[1])
