@@ -1,8 +1,10 @@
 """Steps of the approved plan that the measured demand releases.
 
 The load of a pool is the average of accelerators that its use cases keep at work, at the capacity and choice
-of platform that were approved: measured units times planned accelerators per unit. A step fires in the first
-month in which the load reaches what the plan expected at its order.
+of platform that were approved: measured units times planned accelerators per unit. Its use cases are those that the
+plan has there in the month of the order, wherever they work today: a step for work that moves when a term ends is
+released by the growth of that work. A step fires in the first month in which the load reaches what the plan expected
+at its order.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ COLUMNS = [*PLACE, "band", "kind", "purchase_option", "accelerators", "order_mon
            "milestone", "owner_role"]  # fmt: skip
 
 
-def pool_loads(approved: pd.DataFrame, monthly: pd.DataFrame, period: str) -> pd.DataFrame:
+def pool_loads(approved: pd.DataFrame, monthly: pd.DataFrame, period: str, at: str | None = None) -> pd.DataFrame:
     """Average accelerators at work by month (rows) and approved pool (region, accelerator_id).
 
     Parameters
@@ -29,16 +31,22 @@ def pool_loads(approved: pd.DataFrame, monthly: pd.DataFrame, period: str) -> pd
     approved : rows of the `approved_plan` contract, in standard months of 730 h.
     monthly : measured units by month, use_case_id and region, in calendar months.
     period : last month to look at.
+    at : month of the plan whose pools count, `period` if not given: a use case that the plan moves to another
+        accelerator counts for the pool in which it is then, in all months, so that a series has one meaning.
 
-    A month before the plan takes the accelerators per unit of the plan's first month. Use cases and regions
-    that the plan does not know have no pool in it.
+    A month in which a use case is not in its pool yet takes the accelerators per unit of its first month there. Use
+    cases and regions that the plan does not know have no pool in it.
     """
     planned = approved[approved["units"] > 0].assign(ratio=lambda rows: rows["load_accelerators"] / rows["units"])
     keys = ["use_case_id", "region"]
-    first = planned.sort_values("month").drop_duplicates(keys)
+    # the plan's own month, or the nearest one it has
+    month = max(planned.loc[planned["month"] <= (at or period), "month"], default=planned["month"].min())
+    members = planned[planned["month"] == month][[*keys, "accelerator_id"]]
+    here = planned.merge(members, on=[*keys, "accelerator_id"])
+    first = here.sort_values("month").drop_duplicates(keys)
     seen = monthly[monthly["month"] <= period].groupby(["month", *keys], as_index=False)["units"].sum()
     seen = seen.merge(first[[*keys, "accelerator_id", "ratio"]], on=keys)
-    own = planned.set_index(["month", *keys])["ratio"].reindex(pd.MultiIndex.from_frame(seen[["month", *keys]]))
+    own = here.set_index(["month", *keys])["ratio"].reindex(pd.MultiIndex.from_frame(seen[["month", *keys]]))
     ratio = np.where(own.notna(), own, seen["ratio"])
     hours = pd.PeriodIndex(seen["month"], freq="M").days_in_month.to_numpy() * HOURS_PER_DAY
     load = seen["units"].to_numpy(dtype=float) * HOURS_PER_MONTH / hours * ratio
@@ -64,10 +72,10 @@ def band_triggers(
         return pd.DataFrame(columns=COLUMNS)
     plan_period = str(approved["plan_period"].iloc[0])
     mine = steps[steps["plan_period"] == plan_period]
-    loads = pool_loads(approved, monthly, period)
     mine = mine[mine["order_month"] <= str(pd.Period(period, "M") + MONTHS_PER_YEAR)]
+    loads = {month: pool_loads(approved, monthly, period, month) for month in mine["order_month"].unique()}
     decided = _decided(decisions)
-    rows = [_row(step, loads, plan_period, period, decided) for step in mine.itertuples(index=False)]
+    rows = [_row(step, loads[step.order_month], plan_period, period, decided) for step in mine.itertuples(index=False)]
     table = pd.DataFrame([row for row in rows if row], columns=COLUMNS)
     rank = table["state"].map({FIRED: 0, APPROACHING: 1, HELD: 2, QUIET: 3, RELEASED: 4})
     order = ["rank", "hours", "months_to_trigger", "order_month", *PLACE, "kind", "band"]

@@ -77,6 +77,17 @@ def test_the_state_follows_the_load(loads, order, expected, fired_in):
     assert (row["state"], row["fired_in"]) == (expected, fired_in)
 
 
+def test_work_that_moves_when_a_term_ends_releases_the_step_of_its_new_pool():
+    """From December on the plan has the work on half as many accelerators of another kind."""
+    moved = pd.concat([plan(), plan(("2026-12",), (1.0,), accelerator_id="a100").assign(units=2 * PER_MONTH)])
+    demand = measured(2.0, 3.0, 4.0)
+    row = band_triggers(moved, step(1.5, accelerator_id="a100"), demand, PERIOD).iloc[0]
+    assert (row["value"], row["state"], row["fired_in"]) == (pytest.approx(2.0), "fired", "2026-09")
+    assert band_triggers(moved, step(1.5), demand, PERIOD).empty  # its old pool has no work by then
+    before = band_triggers(moved, step(3.0, order_month="2026-11"), demand, PERIOD).iloc[0]
+    assert (before["value"], before["fired_in"]) == (pytest.approx(4.0), "2026-09")
+
+
 def test_months_to_the_trigger_follow_the_line_of_the_loads():
     row = state(3.0, 2.0, 2.1, 2.2, 2.3)
     assert row["slope_per_month"] == pytest.approx(0.1)
