@@ -19,6 +19,8 @@ ORDER_KEYS = ["order_index", "start_index", "pool", "band", "purchase_option", "
 
 #: More than this share of something is most of it.
 HALF = 0.5
+#: A smaller share of hours is shown as none.
+NO_HOURS = 0.005
 
 
 def fleet_frame(case: Case, answer: Answer) -> pd.DataFrame:
@@ -134,12 +136,15 @@ def bands_frame(case: Case, answer: Answer, options: pd.DataFrame, period: str) 
         }
     )
     frame = frame[expected.load.held.any(axis=0) | (expected.ledger.compute.slot_usd != 0).any(axis=0)]
-    rows = [
-        _band_row(case, answer, int(pool), int(band), option, group["slot"].to_numpy())
+    groups = [
+        (int(pool), int(band), option, group["slot"].to_numpy())
         for (pool, band, option), group in frame.groupby(["pool", "band", "purchase_option"])
     ]
-    bands = pd.DataFrame(rows, columns=BAND_COLUMNS)
-    bands["milestone"] = [_milestone(case, row, period) for row in bands.itertuples()]
+    bands = pd.DataFrame([_band_row(case, answer, *group) for group in groups], columns=BAND_COLUMNS)
+    since = [int(expected.load.held[:, slots].any(axis=1).argmax()) for *_, slots in groups]
+    bands["milestone"] = [
+        _milestone(case, row, period, month) for row, month in zip(bands.itertuples(), since, strict=True)
+    ]
     hourly = options.set_index(["accelerator_id", "region", "purchase_option"])["usd_per_accelerator_hour_effective"]
     keys = pd.MultiIndex.from_frame(bands[["accelerator_id", "region", "purchase_option"]])
     hours = slots.total(case.owned * slots.size, case.pools)[1:].sum(axis=0) * HOURS_PER_MONTH
@@ -235,15 +240,21 @@ def _load_trigger(answer: Answer, pool: int, slots: np.ndarray) -> dict:
     }
 
 
-def _milestone(case: Case, row: object, period: str) -> str:
-    """Business milestone: today's demand, the launches of the pool, or growth to the horizon."""
+def _milestone(case: Case, row: object, period: str, since: int) -> str:
+    """Business milestone: today's demand, the launches of the pool, or growth to the horizon.
+
+    A baseline that is not there yet serves today's demand from its first month on (`since`), when a running term ends
+    or an order arrives; one that the expected demand leaves idle is kept for more demand than that, or by its term.
+    """
     table = case.streams.table
     here = (table["region"] == row.region) & (table["accelerator_id"] == row.accelerator_id)
     mine = set(table.loc[here, "use_case_id"])
     launches = [item for item in case.plan.launches if item.use_case_id in mine and item.month > period]
     named = "; ".join(f"{item.milestone} ({item.month})" for item in launches)
+    if row.band == BANDS[BASELINE] and row.hours_used_share < NO_HOURS:
+        return "runs by its term" if row.purchase_option == "owned" else "more demand than expected"
     if row.band == BANDS[BASELINE]:
-        return f"demand of {period}, already served"
+        return f"demand of {period}, {f'from {case.streams.months[since]} on' if since else 'already served'}"
     if row.band == BANDS[GROWTH]:
         return named or f"expected growth to {case.streams.months[-1]}"
     return named or "peaks, seasons and experiments"

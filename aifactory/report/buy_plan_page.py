@@ -304,7 +304,7 @@ def table_bands(ws: Workspace, plan: BuyPlan) -> Block:
         "now": Col("Trigger, now of threshold"),
     }
     note = (
-        "Baseline: nodes that today's demand keeps busy for at least the break-even share of hours. Growth: nodes that "
+        "Baseline: nodes that today's demand keeps busy for at least the break-even share of hours, or that stand by a term. Growth: nodes that "
         "reach it later. Surge: peaks and reserve above. " + _trigger_words(plan.bands) + " Expected scenario."
     )
     facts = {"caption": "Procurement bands", "source": PLAN, "as_of": ws.as_of, "groups": ["accelerator_id", "region"]}

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from aifactory.buyplan.releases import COMMITMENT
 from aifactory.finance.options import OPTION_NAMES
 from aifactory.inputs.workspace import Workspace
 from aifactory.report.blocks import Block, Col, Group, group, section, table
 from aifactory.report.text import join_words, month_name, num, pct, plural, usd, usd_compact
 from aifactory.review import Review
+from aifactory.review.band_triggers import FIRED
 from aifactory.review.monthly import previous_month
-from aifactory.review.recommendation import CANCEL, DEFER, FORWARD, HOLD, NEW
+from aifactory.review.recommendation import CANCEL, DEFER, FORWARD, HOLD, KEYS, NEW
 
 BILL, DEMAND, POOLS = "billing table", "demand_windows and jobs tables", "pools table"
 ROWS = 12
@@ -232,9 +234,23 @@ def to_do(review: Review) -> str:
     usd = rows[["approved_usd", "today_usd"]].max(axis=1).groupby(rows["action"]).sum()
     known = [f"{action} {usd_compact(usd[action])}" for action in (HOLD, FORWARD, DEFER, CANCEL) if action in usd.index]
     text = f" Of the orders approved and not placed, a plan made today would {join_words(known)}." if known else ""
+    undone = _released_and_cancelled(review)
+    if undone > 0:
+        text += f" {usd_compact(undone)} of what it would cancel is released by demand: it finds a cheaper way, so compare before signing."
     if NEW in usd.index:
         text += f" It adds {usd_compact(usd[NEW])} within a year that was neither approved nor placed."
     return text
+
+
+def _released_and_cancelled(review: Review) -> float:
+    """Money of orders that demand released and that a plan made today does without, USD."""
+    fired = review.band_triggers[
+        (review.band_triggers["state"] == FIRED) & (review.band_triggers["kind"] == COMMITMENT)
+    ]
+    open_ = set(fired[[*KEYS, "order_month"]].itertuples(index=False, name=None))
+    rows = review.recommendation[review.recommendation["action"] == CANCEL]
+    mine = [row in open_ for row in rows[[*KEYS, "approved_month"]].itertuples(index=False, name=None)]
+    return float(rows.loc[mine, "approved_usd"].sum())
 
 
 def _recommendation(ws: Workspace, review: Review) -> list[Block]:

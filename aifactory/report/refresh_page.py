@@ -29,7 +29,7 @@ from aifactory.report.refresh_money import (
     scenario_section,
     unit_cost_section,
 )
-from aifactory.report.refresh_triggers import trigger_section
+from aifactory.report.refresh_triggers import contradictions, trigger_section
 from aifactory.report.results import recall
 from aifactory.report.text import apart_in_unit, in_unit, join_words, num, pct, plural, readable, usd, usd_compact
 from aifactory.review import Review
@@ -77,7 +77,7 @@ def refresh_head(ws: Workspace, review: Review) -> Group:
             ("Chief financial officer", "release of the next band"),
             ("Cloud cost owner", "stale prices, untagged spend"),
         ],
-        warnings=[*review.partial, *input_warnings(ws), *price_warnings(ws)],
+        warnings=[*review.partial, *contradictions(review), *input_warnings(ws), *price_warnings(ws)],
     )
 
 
@@ -86,11 +86,34 @@ def finding(review: Review) -> str:
     status = {"on plan": "On plan", "watch": "Watch", "act": "Act"}[review.status]
     text = f"{status}: {review.reason}."
     if len(review.variance):
-        moved = review.variance["difference_usd"].sum()
-        causes = review.variance[ALL_CAUSES].sum().sort_values(key=abs, ascending=False)
-        text += f" The bill moved by {usd_compact(moved)} against last month, most of it by {WORDS.get(causes.index[0], causes.index[0])}."
+        text += f" {_bill_moved(review)}"
+    text += _off_plan(review)
     released = review.band_triggers[review.band_triggers["state"] == "fired"] if len(review.band_triggers) else ()
     return text + (to_do(review) if len(released) else "")
+
+
+def _bill_moved(review: Review) -> str:
+    """The difference of the two bills with what made it; causes that cancel each other are both named."""
+    moved = review.variance["difference_usd"].sum()
+    causes = review.variance[ALL_CAUSES].sum().sort_values(key=abs, ascending=False)
+    words = [WORDS.get(name, name) for name in causes.index[:2]]
+    if abs(causes.iloc[0]) <= abs(moved) or causes.iloc[1] == 0:
+        return f"The bill moved by {usd_compact(moved)} against last month, most of it by {words[0]}."
+    return f"The bill moved by {usd_compact(moved)} against last month: {usd_compact(causes.iloc[0])} by {words[0]} and {usd_compact(causes.iloc[1])} by {words[1]}."
+
+
+def _off_plan(review: Review) -> str:
+    """Cost of accelerator-hours against the plan, and the use cases whose demand left the plan's band, furthest first."""
+    if review.plan_variance.empty:
+        return ""
+    kpi = review.kpis.set_index("kpi").loc["cost of accelerator-hours billed to use cases"]
+    text = f" Accelerator-hours cost {usd_compact(kpi['actual'])}, planned were {usd_compact(kpi['plan'])}." if np.isfinite(kpi["plan"]) else ""  # fmt: skip
+    rows = review.forecast_accuracy
+    rows = rows[(rows["month"] == review.period) & ~rows["inside_band"].astype(bool) & (rows["forecast"] > 0)]
+    over = (rows["actual"] / rows["forecast"] - 1).set_axis(rows["use_case_id"]).sort_values(key=abs, ascending=False)
+    named = [f"{name} {pct(abs(share), 0)} {'above' if share > 0 else 'below'}" for name, share in over.head(3).items()]
+    rest = [plural(len(over) - 3, "more use case")] if len(over) > 3 else []
+    return f"{text} Demand outside the band of the plan: {join_words([*named, *rest])}." if named else text
 
 
 def _kpis(review: Review) -> list[Kpi]:
@@ -142,8 +165,6 @@ def chart_variance(ws: Workspace, review: Review) -> Figure:
             "amount_usd": sums.to_numpy(),
         }
     )
-    causes = sums[ALL_CAUSES]
-    largest = causes.abs().idxmax()
     return figure(
         charts.waterfall(
             frame,
@@ -152,7 +173,7 @@ def chart_variance(ws: Workspace, review: Review) -> Figure:
             totals=["last month", "this month"],
             titles={"amount_usd": "Bill, USD"},
         ),
-        title=f"{readable(largest)} moved the bill by {usd_compact(causes[largest])}",
+        title=_bill_moved(review).rstrip("."),
         description="Bridge from last month to this month: "
         + join_words(f"{row.step} {usd_compact(row.amount_usd)}" for row in frame.itertuples()),
         caption="Five causes of the use cases with accelerator-hours, and all other charges; they add up to the difference of the two bills exactly.",
@@ -277,6 +298,7 @@ def tables(review: Review) -> dict[str, pd.DataFrame]:
         "forecast_scores",
         "unit_cost",
         "unit_cost_bands",
+        "plan_use",
         "hardware",
         "platforms",
         "drift",

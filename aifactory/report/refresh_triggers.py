@@ -10,6 +10,7 @@ from aifactory.report import charts
 from aifactory.report.blocks import Block, Col, Group, figure, group, section, table
 from aifactory.report.text import join_words, month_name, num, pct, plural
 from aifactory.review import Review
+from aifactory.review.plan_use import CONTRADICTS, NOT_PLANNED
 
 POOLS, STEPS = "pools table", "approved_plan and approved_bands tables; demand_windows and jobs tables"
 SHOWN = 12
@@ -21,11 +22,15 @@ FAR_MONTHS = 36
 def trigger_section(ws: Workspace, review: Review) -> Group:
     """Steps that demand released, and pools against the trigger of utilisation."""
     question = "Do we pull a trigger?"
-    parts: list[Block | Group] = [section(question, " ".join([_steps_answer(ws, review), _pools_answer(review)]))]
+    parts: list[Block | Group] = [
+        section(question, " ".join([_steps_answer(ws, review), _pools_answer(review), *_plan_use_answer(review)]))
+    ]
     if len(review.band_triggers):
         parts.append(_steps_table(ws, review))
     if len(review.triggers):
         parts.append(_pools(ws, review))
+    if len(review.plan_use):
+        parts.append(_plan_use(ws, review))
     return group(*parts)
 
 
@@ -136,3 +141,48 @@ def _pools(ws: Workspace, review: Review) -> Group:
         table(frame, caption="Capacity triggers of the pools", source=POOLS, as_of=ws.as_of, columns=columns, max_rows=SHOWN,
               note="Straight line through the last six monthly means; a dash means that the trend does not reach the trigger within three years."),
     )  # fmt: skip
+
+
+def contradictions(review: Review) -> list[str]:
+    """Platforms whose telemetry contradicts the plan, with both figures and dates."""
+    rows = review.plan_use[review.plan_use["state"] == CONTRADICTS] if len(review.plan_use) else ()
+    found = [
+        f"{row.accelerator_id} in {row.region} ({pct(row.measured_utilization, 0)} in use, {pct(row.expected_utilization, 0)} expected)"
+        for row in (rows.itertuples() if len(rows) else ())
+    ]
+    if not found:
+        return []
+    months = f"readings of {month_name(review.period)} against the capacity of the plan approved for {month_name(rows['plan_period'].iloc[0])}"
+    return [f"Telemetry contradicts the plan's utilisation of {join_words(found)}: {months}."]
+
+
+def _plan_use_answer(review: Review) -> list[str]:
+    """Contradictions, and how many platforms are in use on which the plan has no work."""
+    idle = int((review.plan_use["state"] == NOT_PLANNED).sum()) if len(review.plan_use) else 0
+    text = f"{plural(idle, 'place')} with readings {'has' if idle == 1 else 'have'} no work in the plan of this month."
+    return [*contradictions(review), *([text] if idle else [])]
+
+
+def _plan_use(ws: Workspace, review: Review) -> Block:
+    columns = {
+        "state": Col("Finding"),
+        "region": Col("Region"),
+        "accelerator_id": Col("Accelerator"),
+        "planned_accelerators": Col("Planned", "num1"),
+        "planned_utilization": Col("Use planned", "pct0"),
+        "installed": Col("Installed", "num1"),
+        "at_work": Col("At work by the plan's capacity", "num2"),
+        "expected_utilization": Col("Use expected", "pct0"),
+        "measured_utilization": Col("Use measured", "pct0"),
+        "ratio": Col("Measured over expected", "num2"),
+        "plan_period": Col("Plan of", "month"),
+        "month": Col("Readings of", "month"),
+    }
+    note = (
+        "Expected: this month's units at the capacity that was approved, over the accelerators installed. It contradicts where the readings "
+        "are less than half or more than twice of it. Readings count the time in which a device works, not how full it is: far above, "
+        "other work runs there or an accelerator serves less than planned; far below, it serves more."
+    )
+    facts = {"caption": "Use of the pools against the approved plan", "as_of": ws.as_of, "max_rows": SHOWN}
+    source = f"{POOLS}; approved_plan table; demand_windows and jobs tables"
+    return table(review.plan_use, **facts, columns=columns, note=note, source=source)

@@ -63,6 +63,7 @@ TABLE_SOURCES: dict[str, dict[str, str]] = {
         **dict.fromkeys(("triggers", "band_triggers", "recommendation"), f"{_ACTUAL}; pools and approved_bands tables"),
         **dict.fromkeys(("forecast_accuracy", "forecast_scores", "token_growth"), "demand_windows and jobs tables"),
         "drift": "latency_histograms, demand_windows and tenant_usage tables",
+        "plan_use": "pools, demand_windows, jobs and approved_plan tables",
         **dict.fromkeys(("hardware", "platforms"), "pools, billing, lifecycle and accelerators tables; plan.yaml"),
         "price_watch": "prices table",
         **dict.fromkeys(("paths", "scenarios"), "demand simulation; approved_plan table"),

@@ -83,6 +83,21 @@ def band_triggers(
     return table.sort_values(order, ignore_index=True)[COLUMNS]
 
 
+def not_followed(steps: pd.DataFrame, approved: pd.DataFrame, states: pd.DataFrame, period: str) -> list[str]:
+    """Orders of the approved plan due within a year that no measured load can release: the plan has no work there by then."""
+    if approved.empty or approved["load_accelerators"].isna().all():
+        return []
+    last, plan_period = str(pd.Period(period, "M") + MONTHS_PER_YEAR), str(approved["plan_period"].iloc[0])
+    due = (steps["plan_period"] == plan_period) & (steps["order_month"] <= last) & (steps["kind"] == COMMITMENT)
+    seen = set(zip(states["region"], states["accelerator_id"], states["order_month"], strict=True))
+    return [
+        f"the trigger of {row.accelerators} {row.accelerator_id} in {row.region}, to be ordered in {row.order_month}: no "
+        "work that was measured is there in that month by the plan, so that its date decides"
+        for row in steps[due].itertuples(index=False)
+        if (row.region, row.accelerator_id, row.order_month) not in seen
+    ]
+
+
 def _decided(decisions: pd.DataFrame | None) -> dict[str, str]:
     """Month of the last decision about each pool."""
     if decisions is None or decisions.empty:

@@ -17,7 +17,7 @@ from aifactory.inventory import Inventory
 from aifactory.inventory.findings import COVERED
 from aifactory.inventory.retiring import retiring_sentence
 from aifactory.review import guardrails
-from aifactory.review.band_triggers import band_triggers
+from aifactory.review.band_triggers import band_triggers, not_followed
 from aifactory.review.changes import figures_changed
 from aifactory.review.chargeback import charge_teams
 from aifactory.review.forecast_score import earlier_forecast, forecast_accuracy, score_forecasts
@@ -33,6 +33,7 @@ from aifactory.review.monthly import (
     realised_value,
 )
 from aifactory.review.paths import follow_paths
+from aifactory.review.plan_use import use_against_plan
 from aifactory.review.recommendation import not_booked, recommend
 from aifactory.review.returns_to_date import roi_to_date, update_payback
 from aifactory.review.unit_cost import unit_cost_bands, unit_cost_by_month
@@ -65,6 +66,7 @@ class Review:
     unit_cost: pd.DataFrame
     unit_cost_bands: pd.DataFrame
     forecast_scores: pd.DataFrame
+    plan_use: pd.DataFrame
     hardware: pd.DataFrame
     platforms: pd.DataFrame
     drift: pd.DataFrame
@@ -132,6 +134,7 @@ def build_review(
         unit_cost=unit_cost,
         unit_cost_bands=unit_cost_bands(unit_cost, ws.period),
         forecast_scores=score_forecasts(ws, inventory, earlier, approved),
+        plan_use=use_against_plan(held, inventory.pools, inventory.demand_monthly, ws.period),
         hardware=hardware,
         platforms=judge_platforms(ws, hardware),
         chargeback=charge_teams(charges[charges["invoice_month"] == ws.period]),
@@ -156,7 +159,10 @@ def _beside(ws: Workspace, inventory: Inventory, buy_plan: BuyPlan | None) -> di
         "governance": _dates(ws, inventory, buy_plan),
         "decisions_due": _decisions_due(ws, inventory.retiring_models),
         "scenarios": pd.DataFrame() if buy_plan is None else buy_plan.roi,
-        "partial": partial_months(inventory.demand_profile, ws.period),
+        "partial": [
+            *partial_months(inventory.demand_profile, ws.period),
+            *months_unread(inventory.demand_monthly, ws.period, set(ws.ended)),
+        ],
     }
 
 
@@ -176,6 +182,25 @@ def partial_months(profile: pd.DataFrame, period: str) -> list[str]:
         f"Telemetry of {row.use_case_id} in {row.region} covers {row.observed_hours:,.0f} of {hours} hours of the month: "
         "what is compared with plan and last month is too low by the rest."
         for row in rows.itertuples(index=False)
+    ]
+
+
+def months_unread(monthly: pd.DataFrame, period: str, ended: set[str]) -> list[str]:
+    """Say which use cases had demand in the month before and none in this one: they ended, or their telemetry is late.
+
+    >>> rows = [("2026-09", "chat", "us"), ("2026-09", "chat", "eu"), ("2026-10", "chat", "us")]
+    >>> months_unread(pd.DataFrame(rows, columns=["month", "use_case_id", "region"]), "2026-10", set())[0][:32]
+    'No demand was read of chat in eu'
+    """
+    keys = ["use_case_id", "region"]
+    now, before = (set(monthly.loc[monthly["month"] == m, keys].itertuples(index=False, name=None)) for m in (period, previous_month(period)))  # fmt: skip
+    gone = sorted(place for place in before - now if place[0] not in ended)
+    if not gone or not now:
+        return []
+    named = ", ".join(f"{name} in {region}" for name, region in gone)
+    return [
+        f"No demand was read of {named}, while the month before had some: if telemetry is late, value, volume and "
+        "triggers are too low by it."
     ]
 
 
@@ -217,10 +242,17 @@ def _released(steps: pd.DataFrame) -> str:
     """Orders with their money, and steps of capacity, that fired."""
     fired = steps[steps["state"] == "fired"]
     orders = fired[fired["kind"] == COMMITMENT]
-    parts = [f"{_count(len(orders), 'order')} of {money(orders['commitment_usd'].sum())}"] if len(orders) else []
+    parts = [f"{_count(len(orders), 'order')} of {money(orders['commitment_usd'].sum())} ({_largest(orders)})"] if len(orders) else []  # fmt: skip
     more = len(fired) - len(orders)
     parts += [_count(more, "step") + " of capacity"] if more else []
     return " and ".join(parts) + " of the approved plan, released by demand,"
+
+
+def _largest(orders: pd.DataFrame) -> str:
+    """The order of most money, by number, accelerator and region."""
+    row = orders.loc[orders["commitment_usd"].idxmax()]
+    first = "" if len(orders) == 1 else "first "
+    return f"{first}{row['accelerators']} {row['accelerator_id']} in {row['region']}"
 
 
 def _bills(inventory: Inventory) -> pd.Series:
@@ -349,7 +381,7 @@ def _changes(ws: Workspace, inventory: Inventory, last: str) -> pd.DataFrame:
                 ws.period,
                 "seen in the data",
                 name,
-                "has ended as planned" if name in ws.ended else "has no demand any more",
+                "has ended as planned" if name in ws.ended else "has no demand in the data of the month",
                 "",
             )
             for name in sorted(before - now)
@@ -392,6 +424,8 @@ def _not_computed(
         names = ", ".join(sorted(outside))
         found.append(f"plan of {names}: the approved plan does not hold them, while the actual figures count them")
     found += [] if len(now) else [f"units, forecast score and steps of the plan: no demand was measured in {ws.period}"]
+    if len(now):
+        found += not_followed(ws.table("approved_bands"), approved, steps, ws.period)
     found += not_booked(ws.table("approved_bands"), steps, ws.table("commitments"))
     found += [] if ws.has("pools") else ["capacity triggers and the utilisation floor: no pool readings"]
     if not ws.has("billing"):

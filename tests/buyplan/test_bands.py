@@ -1,5 +1,7 @@
 """Bands and orders: they add up, and say when to order what."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +9,7 @@ from bp_company import PERIOD, make_case, make_inputs, make_plan, make_prices
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aifactory.buyplan.bands import bands_frame, fleet_frame, orders_frame
+from aifactory.buyplan.bands import _milestone, bands_frame, fleet_frame, orders_frame
 from aifactory.buyplan.case import solve_case
 from aifactory.buyplan.options_table import break_even_frame, options_frame
 
@@ -152,3 +154,20 @@ def test_where_no_hours_are_rented_a_band_waits_for_the_load_of_its_order(tiny):
     assert step > 1 and growth["trigger_threshold"] == 1.0
     assert growth["current_value"] == pytest.approx(12 / (8 * 1.1**step + 4))
     assert "load over that at which its first node is due" in growth["trigger_indicator"]
+
+
+@pytest.mark.parametrize(
+    ("option", "used", "since", "words"),
+    [
+        ("purchase", 0.9, 0, "demand of 2026-10, already served"),
+        ("purchase", 0.9, 2, "demand of 2026-10, from 2026-12 on"),  # bought when a running term ends
+        ("owned", 0.001, 0, "runs by its term"),
+        ("purchase", 0.001, 2, "more demand than expected"),
+    ],
+)
+def test_a_baseline_says_whom_it_serves_and_since_when(option, used, since, words):
+    table = pd.DataFrame(columns=["use_case_id", "region", "accelerator_id"])
+    months = ["2026-10", "2026-11", "2026-12"]
+    case = SimpleNamespace(streams=SimpleNamespace(table=table, months=months), plan=SimpleNamespace(launches=[]))
+    row = SimpleNamespace(region="us", accelerator_id="h100", band="baseline", purchase_option=option, hours_used_share=used)  # fmt: skip
+    assert _milestone(case, row, "2026-10", since) == words

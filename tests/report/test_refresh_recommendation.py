@@ -17,7 +17,26 @@ WS = SimpleNamespace(as_of="2026-10-31")
 def review(*rows):
     names = ["action", "accelerators", "approved_month", "today_month", "approved_usd", "today_usd"]
     frame = pd.DataFrame([dict(zip(names, row, strict=True)) for row in rows], columns=names)
-    return SimpleNamespace(recommendation=frame.assign(region="eu", accelerator_id="h100", purchase_option="lease"))
+    frame = frame.assign(region="eu", accelerator_id="h100", purchase_option="lease")
+    return SimpleNamespace(recommendation=frame, band_triggers=step("quiet"))
+
+
+def step(state, order_month="2027-07"):
+    row = {"state": state, "kind": "commitment", "region": "eu", "accelerator_id": "h100", "purchase_option": "lease"}
+    return pd.DataFrame([row | {"order_month": order_month}])
+
+
+def against(**more):
+    """A review without a plan, a bill or orders."""
+    none = pd.DataFrame()
+    facts = {
+        "variance": none,
+        "plan_variance": none,
+        "recommendation": none,
+        "band_triggers": none,
+        "period": "2026-10",
+    }
+    return SimpleNamespace(**{"status": "act", "reason": "1 order released"} | facts | more)
 
 
 def test_the_sentence_adds_up_money_by_action():
@@ -50,15 +69,38 @@ def test_a_trend_of_six_months_reaches_three_years_at_most():
 
 
 def test_the_finding_says_what_a_plan_of_today_does_with_orders_that_fired():
-    facts = {"status": "act", "reason": "1 order released", "variance": pd.DataFrame()}
     rows = review(("hold", 8, "2027-01", "2027-01", 500_000.0, 500_000.0)).recommendation
-    steps = pd.DataFrame({"state": ["fired"]})
-    text = finding(SimpleNamespace(**facts, recommendation=rows, band_triggers=steps))
+    text = finding(against(recommendation=rows, band_triggers=step("fired")))
     assert (
         text == "Act: 1 order released. Of the orders approved and not placed, a plan made today would hold USD 500 k."
     )
-    for quiet in (steps.assign(state="quiet"), pd.DataFrame()):
-        assert finding(SimpleNamespace(**facts, recommendation=rows, band_triggers=quiet)) == "Act: 1 order released."
+    for quiet in (step("quiet"), pd.DataFrame()):
+        assert finding(against(recommendation=rows, band_triggers=quiet)) == "Act: 1 order released."
+
+
+def test_an_order_that_demand_released_and_todays_plan_cancels_is_said_to_be_both():
+    rows = review(("cancel", 8, "2027-07", "", 300_000.0, 0.0), ("cancel", 8, "2027-10", "", 1.0, 0.0)).recommendation
+    text = to_do(against(recommendation=rows, band_triggers=step("fired")))
+    assert "cancel USD 300 k. USD 300 k of what it would cancel is released by demand" in text
+    assert "released by demand" not in to_do(against(recommendation=rows, band_triggers=step("fired", "2027-08")))
+
+
+def test_the_finding_names_causes_that_cancel_and_demand_outside_the_plan():
+    causes = {"volume": 24_000.0, "efficiency": 0.0, "utilization": -24_500.0, "mix": 0.0, "price": 0.0, "other": 0.0}
+    kpis = pd.DataFrame(
+        {"kpi": ["cost of accelerator-hours billed to use cases"], "actual": [167_000.0], "plan": [55_200.0]}
+    )
+    score = pd.DataFrame(
+        {"month": "2026-10", "use_case_id": ["chat", "agent", "search"], "forecast": [100.0, 100.0, 100.0],
+         "actual": [80.0, 140.0, 101.0], "inside_band": [False, False, True]}
+    )  # fmt: skip
+    facts = {"plan_variance": pd.DataFrame({"x": [1]}), "kpis": kpis, "forecast_accuracy": score}
+    text = finding(against(variance=pd.DataFrame([{"difference_usd": -500.0, **causes}]), **facts))
+    assert "moved by USD −500 against last month: USD −24.5 k by utilisation and USD 24.0 k by volume." in text
+    assert "Accelerator-hours cost USD 167 k, planned were USD 55.2 k." in text
+    assert text.endswith("Demand outside the band of the plan: agent 40 % above and chat 20 % below.")
+    alone = pd.DataFrame([{"difference_usd": -24_500.0, **causes, "volume": 0.0}])
+    assert "against last month, most of it by utilisation." in finding(against(variance=alone))
 
 
 def test_the_prices_that_moved_most_are_named():

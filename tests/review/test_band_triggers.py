@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aifactory.review.band_triggers import band_triggers, pool_loads
+from aifactory.review.band_triggers import band_triggers, not_followed, pool_loads
 
 PERIOD = "2026-10"
 #: 10 units an hour need one accelerator.
@@ -86,6 +86,15 @@ def test_work_that_moves_when_a_term_ends_releases_the_step_of_its_new_pool():
     assert band_triggers(moved, step(1.5), demand, PERIOD).empty  # its old pool has no work by then
     before = band_triggers(moved, step(3.0, order_month="2026-11"), demand, PERIOD).iloc[0]
     assert (before["value"], before["fired_in"]) == (pytest.approx(4.0), "2026-09")
+
+
+def test_an_order_for_a_pool_without_work_by_then_is_said_not_hidden():
+    steps = pd.concat([step(3.0, kind="commitment"), step(0.0, kind="commitment", accelerator_id="tpu")])
+    states = band_triggers(plan(), steps, measured(2.0, 2.1, 2.2), PERIOD)
+    assert states["accelerator_id"].tolist() == ["h100"]
+    (said,) = not_followed(steps, plan(), states, PERIOD)
+    assert said.startswith("the trigger of 8 tpu in us, to be ordered in 2026-12: no work")
+    assert not_followed(steps.assign(order_month="2027-11"), plan(), states, PERIOD) == []  # more than a year ahead
 
 
 def test_months_to_the_trigger_follow_the_line_of_the_loads():

@@ -9,7 +9,7 @@ import pytest
 from aifactory.inputs.workspace import load_workspace
 from aifactory.inventory import build_inventory
 from aifactory.review import build_review
-from aifactory.review.build import forecast_accuracy, judge, partial_months, without_plan
+from aifactory.review.build import forecast_accuracy, judge, months_unread, partial_months, without_plan
 from aifactory.review.monthly import mean_utilization
 from aifactory.review.variance import CAUSES, OTHER
 
@@ -61,11 +61,14 @@ def test_the_reason_puts_orders_with_their_money_first():
             "state": ["fired", "fired", "fired", "quiet"],
             "kind": ["commitment", "capacity", "commitment", "commitment"],
             "commitment_usd": [1_000_000.0, 0.0, 250_000.0, 9e9],
+            "accelerators": [16, 8, 4, 99],
+            "accelerator_id": "h100",
+            "region": "us",
         }
     )
     floors = pd.concat([rails("breach"), rails("breach", "breach", name=FLOOR)])
     assert judge(floors, triggers(), steps)[1] == (
-        "2 orders of USD 1.2 million and 1 step of capacity of the approved plan, released by demand, wait for a decision; "
+        "2 orders of USD 1.2 million (first 16 h100 in us) and 1 step of capacity of the approved plan, released by demand, wait for a decision; "
         "1 guardrail broken; 2 pools below the utilisation floor"
     )
     hours = steps[steps["kind"] == "capacity"]
@@ -205,7 +208,7 @@ def test_changes_are_those_of_the_month_and_of_the_data(changed, road):
     assert changes.to_dict() == {
         "engine": "t",
         "models": "has demand for the first time",
-        "images": "has no demand any more",
+        "images": "has no demand in the data of the month",
     }
 
 
@@ -281,3 +284,12 @@ def test_a_month_that_was_not_measured_whole_is_said():
     (said,) = partial_months(profile, "2026-11")  # thirty days
     assert said.startswith("Telemetry of chat in eu covers 576 of 720 hours of the month")
     assert partial_months(pd.DataFrame(), "2026-11") == []
+
+
+def test_use_cases_whose_telemetry_of_the_month_is_not_there_are_named():
+    rows = [("2026-09", "chat", "us"), ("2026-09", "chat", "eu"), ("2026-09", "old", "eu"), ("2026-10", "chat", "us")]
+    monthly = pd.DataFrame(rows, columns=["month", "use_case_id", "region"])
+    (said,) = months_unread(monthly, "2026-10", {"old"})  # what ended as planned is not late
+    assert said.startswith("No demand was read of chat in eu, while")
+    assert months_unread(monthly, "2026-09", set()) == []
+    assert months_unread(monthly[monthly["month"] < "2026-10"], "2026-10", set()) == []  # said as a whole elsewhere

@@ -1,0 +1,77 @@
+"""Do the pools work as hard as the approved plan assumes? Telemetry against the plan, platform by platform.
+
+The plan assumes how many units an accelerator serves. Measured units at that capacity keep so many accelerators at
+work (`band_triggers.pool_loads`); over those that stand there, this is the utilisation that readings should show:
+
+    expected utilisation = accelerators at work at the approved capacity / accelerators with readings
+
+    contradicts          the readings are less than half or more than twice of it, and five points of utilisation away
+    no work planned      readings of a platform on which the plan of the month has no work there
+    no readings          work planned on a platform whose pools gave no readings there
+    agrees               everything else
+
+A factor of two is what is known of capacities that nobody measured. Below half, the plan takes accelerators for
+fuller than they can be. Above twice, it takes them for faster than they showed, unless other work runs there; readings
+of time in use count kernels, not how full a device is, so this side is a question to ask before it is an answer.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from aifactory.buyplan.releases import PLACE
+from aifactory.review.band_triggers import pool_loads
+from aifactory.units import HOURS_PER_MONTH
+
+AGREES, CONTRADICTS, NOT_PLANNED, NO_READINGS = "agrees", "contradicts", "no work planned", "no readings"
+FACTOR, LEAST_POINTS = 2.0, 0.05
+COLUMNS = ["state", *PLACE, "planned_accelerators", "planned_utilization", "at_work", "installed", "expected_utilization",
+           "measured_utilization", "ratio", "plan_period", "month"]  # fmt: skip
+
+
+def use_against_plan(approved: pd.DataFrame, pools: pd.DataFrame, monthly: pd.DataFrame, period: str) -> pd.DataFrame:
+    """One row per region and accelerator with readings or planned work in the month, contradictions first.
+
+    Parameters
+    ----------
+    approved : rows of the `approved_plan` contract, in standard months of 730 h.
+    pools : `Inventory.pools` of the month; utilisation is weighed by accelerator-hours.
+    monthly : measured units by month, use_case_id and region.
+
+    Returns
+    -------
+    Columns `COLUMNS`: accelerators that the plan pays for in the month and the share of them at work by its own
+    units; accelerators at work by measured units; installed; both utilisations as fractions; ratio is measured over
+    expected. Empty without readings or a plan of the month.
+    """
+    rows = approved[approved["month"] == period] if len(approved) else approved
+    if rows.empty or pools.empty or rows["load_accelerators"].isna().all():
+        return pd.DataFrame(columns=COLUMNS)
+    planned = rows.groupby(PLACE)[["accelerator_hours", "load_accelerators"]].sum()
+    planned = planned[planned["load_accelerators"] > 0]
+    held = planned["accelerator_hours"] / HOURS_PER_MONTH
+    read = pools.assign(busy=pools["accelerator_hours"] * pools["utilization_mean"]).groupby(PLACE)
+    read = read[["accelerator_hours", "busy", "installed"]].sum()
+    loads = pool_loads(approved, monthly, period)
+    at_work = loads.loc[period] if period in loads.index else pd.Series(dtype="float64")
+    table = pd.DataFrame(index=planned.index.union(read.index).set_names(PLACE))
+    table["planned_accelerators"] = held
+    table["planned_utilization"] = planned["load_accelerators"] / held.where(held > 0)
+    table["at_work"] = at_work.reindex(table.index)
+    table["installed"] = read["installed"]
+    table["expected_utilization"] = table["at_work"] / table["installed"]
+    table["measured_utilization"] = read["busy"] / read["accelerator_hours"]
+    table["ratio"] = table["measured_utilization"] / table["expected_utilization"]
+    table["state"] = _states(table)
+    table = table.reset_index().assign(plan_period=str(rows["plan_period"].iloc[0]), month=period)
+    order = table["state"].map({CONTRADICTS: 0, NOT_PLANNED: 1, NO_READINGS: 2, AGREES: 3})
+    return table.assign(order=order).sort_values(["order", *PLACE], ignore_index=True)[COLUMNS]
+
+
+def _states(table: pd.DataFrame) -> np.ndarray:
+    expected, measured = table["expected_utilization"], table["measured_utilization"]
+    apart = (measured - expected).abs() >= LEAST_POINTS
+    far = (measured > FACTOR * expected) | (measured * FACTOR < expected)
+    unread, unplanned = table["installed"].isna(), table["planned_accelerators"].isna()
+    return np.select([unplanned, unread, apart & far], [NOT_PLANNED, NO_READINGS, CONTRADICTS], AGREES)
