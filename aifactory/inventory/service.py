@@ -33,6 +33,9 @@ BY_REGION, BY_TERMS = (
 )
 #: Share of the hours of bought hardware that a bill must hold to price them.
 HELD_SHARE = 0.9
+#: Share of the hours of rented pools that charges on their own terms must hold to price them: most of them. A commitment
+#: that an outage left unused charges those hours apart, without naming the accelerator; its rate is that of the others.
+TERM_SHARE = 0.5
 POOL_KEYS = ["pool_id", "region", "accelerator_id", "purchase_option"]
 #: Terms of pools whose hours a bill calls committed.
 COMMITTED_TERMS = ("reserved_1y", "reserved_3y", "capacity_block")
@@ -218,7 +221,8 @@ def _rates(
     for name, keys, mine in ((BY_REGION, POOL_KEYS[2:0:-1], by_rate), (BY_TERMS, [*POOL_KEYS[2:0:-1], "committed"], by_rate & ~bought)):  # fmt: skip
         held = charges.groupby(keys)[["accelerator_hours", "usd"]].sum()
         asked = pools[mine].groupby(keys)["accelerator_hours"].sum()
-        enough = held[held["accelerator_hours"] >= HELD_SHARE * asked.reindex(held.index)]
+        share = HELD_SHARE if name == BY_REGION else TERM_SHARE
+        enough = held[held["accelerator_hours"] >= share * asked.reindex(held.index)]
         each = (enough["usd"] / enough["accelerator_hours"]).rename("each")
         own = pools[keys].join(each, on=keys)["each"].where(mine)
         found, basis = own.fillna(found), basis.mask(own.notna(), name)

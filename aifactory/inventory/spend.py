@@ -127,6 +127,14 @@ def _must_equal(what: str, parts: Decimal, total: Decimal) -> None:
         raise IdentityError(msg)
 
 
+def plan_regions(billing: pd.DataFrame, regions: Sequence[Region]) -> pd.Series:
+    """Region of the plan of each charge: the one it names, or that its provider's region belongs to; "" if none or several."""
+    held = Counter(theirs for item in regions for theirs in set(item.provider_regions.values()))
+    ours = {theirs: item.region for item in regions for theirs in item.provider_regions.values() if held[theirs] == 1}
+    ours |= {item.region: item.region for item in regions}
+    return billing["RegionId"].astype("str").map(ours).fillna("")
+
+
 def place_rates(billing: pd.DataFrame, regions: Sequence[Region]) -> pd.DataFrame:
     """Accelerator-hours and their effective cost by accelerator, region of the plan and whether a commitment covers them.
 
@@ -138,11 +146,8 @@ def place_rates(billing: pd.DataFrame, regions: Sequence[Region]) -> pd.DataFram
     Columns accelerator_id, region, committed, accelerator_hours (h), usd.
     """
     usage = billing[(billing["accelerator_id"] != NO_ACCELERATOR) & accelerator_charges(billing)]
-    held = Counter(theirs for item in regions for theirs in set(item.provider_regions.values()))
-    ours = {theirs: item.region for item in regions for theirs in item.provider_regions.values() if held[theirs] == 1}
-    ours |= {item.region: item.region for item in regions}
     placed = usage.assign(
-        region=usage["RegionId"].astype("str").map(ours).fillna(""),
+        region=plan_regions(usage, regions),
         committed=usage["purchase_option"] == "committed",
         usd=usage["EffectiveCost"].astype("float64"),
     )

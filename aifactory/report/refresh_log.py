@@ -189,7 +189,7 @@ def decisions_section(ws: Workspace, review: Review) -> Group:
         *_recommendation(ws, review),
         table(review.governance, caption="Dates of the next twelve months", source="plan.yaml; decisions and lifecycle tables; buy plan stage", as_of=ws.as_of, columns=dates, max_rows=ROWS,
               note="The calendar file beside this report holds all; imported again next month, it moves what moved."),
-        table(review.changes, caption=f"Changes in {month_name(ws.period)}", source=f"decisions table; {DEMAND}", as_of=ws.as_of, columns=changed),
+        table(review.changes, caption=f"Changes in {month_name(ws.period)}", source=f"decisions and commitments tables; {BILL}; {DEMAND}", as_of=ws.as_of, columns=changed),
         *_restated(ws, review),
         table(top, caption="Figures that changed, the largest of each kind", source=f"prices table; {DEMAND}; approved_plan table; buy plan stage", as_of=ws.as_of, columns=figures, max_rows=20,
               note="Offers by the date on which they were noted; the forecast made a month ago against the one made now; the plan made now against the approved one."),
@@ -236,7 +236,7 @@ def to_do(review: Review) -> str:
     text = f" Of the orders approved and not placed, a plan made today would {join_words(known)}." if known else ""
     undone = _released_and_cancelled(review)
     if undone > 0:
-        text += f" {usd_compact(undone)} of what it would cancel is released by demand: it finds a cheaper way, so compare before signing."
+        text += f" {usd_compact(undone)} of what it would cancel is released by demand: it serves that work without them, so compare before signing."
     if NEW in usd.index:
         text += f" It adds {usd_compact(usd[NEW])} within a year that was neither approved nor placed."
     return text

@@ -96,10 +96,21 @@ def _bill_moved(review: Review) -> str:
     """The difference of the two bills with what made it; causes that cancel each other are both named."""
     moved = review.variance["difference_usd"].sum()
     causes = review.variance[ALL_CAUSES].sum().sort_values(key=abs, ascending=False)
-    words = [WORDS.get(name, name) for name in causes.index[:2]]
+    words = [_by_whom(review.variance, name) for name in causes.index[:2]]
     if abs(causes.iloc[0]) <= abs(moved) or causes.iloc[1] == 0:
         return f"The bill moved by {usd_compact(moved)} against last month, most of it by {words[0]}."
     return f"The bill moved by {usd_compact(moved)} against last month: {usd_compact(causes.iloc[0])} by {words[0]} and {usd_compact(causes.iloc[1])} by {words[1]}."
+
+
+def _by_whom(rows: pd.DataFrame, cause: str) -> str:
+    """A cause, and the use case of most of it.
+
+    >>> _by_whom(pd.DataFrame({"use_case_id": ["chat", "faq"], "price": [900.0, 100.0]}), "price")
+    'price (chat)'
+    """
+    word, parts = WORDS.get(cause, cause), rows.set_index("use_case_id")[cause]
+    most = parts.abs().idxmax()
+    return f"{word} ({most})" if cause != OTHER and abs(parts[most]) > abs(parts.sum()) / 2 else word
 
 
 def _off_plan(review: Review) -> str:

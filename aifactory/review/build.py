@@ -32,6 +32,7 @@ from aifactory.review.monthly import (
     previous_month,
     realised_value,
 )
+from aifactory.review.order_log import order_changes
 from aifactory.review.paths import follow_paths
 from aifactory.review.plan_use import use_against_plan
 from aifactory.review.recommendation import not_booked, recommend
@@ -142,7 +143,7 @@ def build_review(
         roi_to_date=to_date,
         payback=update_payback(approved, to_date, ws.table("commitments"), ws.period),
         paths=follow_paths(approved, inventory.demand_monthly, ws.period),
-        changes=_changes(ws, inventory, last),
+        changes=_changes(ws, inventory, last, told),
         figures_changed=figures_changed(ws, inventory, earlier, approved, buy_plan, told_prices(told)),
         **_memory(ws, inventory, told),
         **_beside(ws, inventory, buy_plan),
@@ -362,14 +363,15 @@ def _kpis(
     return pd.DataFrame(shown, columns=["kpi", "actual", "plan", "last_month", "unit"])
 
 
-def _changes(ws: Workspace, inventory: Inventory, last: str) -> pd.DataFrame:
-    """Logged decisions and changes of the month, and what the data show as new or gone."""
+def _changes(ws: Workspace, inventory: Inventory, last: str, told: pd.DataFrame | None) -> pd.DataFrame:
+    """Logged decisions and changes of the month, what the order book says of it, and what the data show as new or gone."""
     log = ws.table("decisions")
     month = log[log["date"].dt.strftime("%Y-%m") == ws.period]
     rows = [
         (row.date.date().isoformat(), row.kind, row.subject, row.text, row.owner_role)
         for row in month.itertuples(index=False)
     ]
+    rows += order_changes(ws.table("commitments"), ws.table("billing"), ws.plan.regions, ws.period, told)
     demand = inventory.demand_monthly
     now, before = (set(demand.loc[demand["month"] == m, "use_case_id"]) for m in (ws.period, last))
     if before:

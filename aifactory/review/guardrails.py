@@ -8,7 +8,7 @@ import pandas as pd
 from aifactory.finance.prices import price_table
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
-from aifactory.inventory.latency import over_limit
+from aifactory.inventory.latency import over_limit, within
 from aifactory.units import MONTHS_PER_YEAR
 
 OK, WATCH, BREACH = "ok", "watch", "breach"
@@ -92,14 +92,23 @@ def _unit_cost_rows(ws: Workspace, unit_cost_change: pd.Series) -> list[tuple]:
 
 
 def _latency(ws: Workspace, inventory: Inventory) -> pd.DataFrame:
-    """Worst p95 over its SLO per use case; 1 is the limit."""
+    """Worst p95 over its SLO per use case; 1 is the limit.
+
+    Where a server counts in buckets, p95 over the limit is "at least" the bucket's lower end: a bucket that begins at
+    the limit is a breach, though its ratio is 1.
+    """
     levels = inventory.service_levels[inventory.service_levels["slo"].notna()]
-    ratio = over_limit(levels).groupby(levels["use_case_id"]).max().dropna()
+    levels = levels.assign(ratio=over_limit(levels), missed=within(levels).eq(False).fillna(value=False).astype(bool))
+    levels = levels.dropna(subset=["ratio"]).sort_values(["missed", "ratio"], kind="stable")
     owners = ws.table("use_cases").set_index("use_case_id")["owner_role"]
-    rows = [
-        ("p95 latency over SLO", name, value, 1.0, "times the limit", state_of(value, 1.0), owners.get(name, ""))
-        for name, value in ratio.items()
-    ]
+    rows = []
+    for name, row in levels.groupby("use_case_id").last().iterrows():
+        least = row["missed"] and row["p95_low"] < row["p95_high"]
+        state = BREACH if row["missed"] else state_of(row["ratio"], 1.0)
+        subject = f"{name} (at least)" if least else name
+        rows.append(
+            ("p95 latency over SLO", subject, row["ratio"], 1.0, "times the limit", state, owners.get(name, ""))
+        )
     return pd.DataFrame(rows, columns=GUARDRAIL_COLUMNS)
 
 

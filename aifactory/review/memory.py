@@ -12,6 +12,7 @@ import pandas as pd
 from aifactory.finance.prices import KEYS, price_table
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
+from aifactory.review.order_log import orders_held
 
 HELD_COLUMNS = ["what", "month", "subject", "value", "unit"]
 RESTATED_COLUMNS = ["month", "what", "subject", "told", "now", "change", "unit"]
@@ -36,7 +37,8 @@ def figures_held(ws: Workspace, inventory: Inventory) -> pd.DataFrame:
     rows += [(DEMAND, month, case, float(value), unit) for (month, case, unit), value in units.items()]
     rows += [(PRICE, ws.period, subject, value, unit) for (subject, unit), value in known_prices(ws, ws.period).items()]
     table = pd.DataFrame(rows, columns=HELD_COLUMNS)
-    return table[table["month"] <= ws.period].reset_index(drop=True)
+    orders = pd.DataFrame(orders_held(ws.table("commitments")), columns=HELD_COLUMNS)
+    return pd.concat([table[table["month"] <= ws.period], orders], ignore_index=True)
 
 
 def known_prices(ws: Workspace, month: str) -> dict[tuple[str, str], float]:
@@ -79,7 +81,7 @@ def months_restated(held: pd.DataFrame, told: pd.DataFrame) -> pd.DataFrame:
     [['2026-09', 100.0, 112.5, 12.5]]
     """
     keys = ["month", "what", "subject", "unit"]
-    sides = [side[side["what"] != PRICE].fillna({"subject": ""}) for side in (told, held)]
+    sides = [side[side["what"].isin([BILL, DEMAND])].fillna({"subject": ""}) for side in (told, held)]
     if sides[0].empty:
         return pd.DataFrame(columns=RESTATED_COLUMNS)
     sides[1] = sides[1][sides[1]["month"] <= sides[0]["month"].max()]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -9,9 +11,10 @@ from aifactory.buyplan.releases import PLACE
 from aifactory.finance.cashflow import payback
 from aifactory.fleet.placed import BOUGHT, OWN_SITE
 from aifactory.inputs.billing import UNATTRIBUTED, accelerator_charges
+from aifactory.inputs.plan import Region
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
-from aifactory.inventory.spend import USAGE
+from aifactory.inventory.spend import USAGE, plan_regions
 from aifactory.review.monthly import realised_value
 
 #: Charges of a bill under a commitment, used or not.
@@ -41,7 +44,7 @@ def roi_to_date(ws: Workspace, inventory: Inventory, approved: pd.DataFrame) -> 
         )
     table = table[table.index <= ws.period].rename_axis("month")
     bill, book = ws.table("billing"), ws.table("commitments")
-    table["off_bill_usd"] = off_bill(approved, bill, book).reindex(table.index, fill_value=0.0)
+    table["off_bill_usd"] = off_bill(approved, bill, book, ws.plan.regions).reindex(table.index, fill_value=0.0)
     table["spread_usd"] = spread_on_bill(bill, book, table.index)
     table = table.reset_index()
     net = (table["value_usd"] - table["bill_usd"]).cumsum()
@@ -110,8 +113,14 @@ def charges_of_others(bill: pd.DataFrame, planned: pd.Series) -> pd.Series:
     return bill[named].groupby("invoice_month")["EffectiveCost"].sum().astype("float64")
 
 
-def off_bill(approved: pd.DataFrame, bill: pd.DataFrame, book: pd.DataFrame) -> pd.Series:
-    """Planned running cost by month of bought and leased accelerators in service of which the month's bill has no hours."""
+def off_bill(
+    approved: pd.DataFrame, bill: pd.DataFrame, book: pd.DataFrame, regions: Sequence[Region] = ()
+) -> pd.Series:
+    """Planned running cost by month of bought and leased accelerators in service of which the month's bill has no hours.
+
+    Hours count in the region of `regions` that the bill names, those of no known region in all: accelerators rented
+    in one region do not hide those that stand in another.
+    """
     if "outlay_usd" not in approved:
         return pd.Series(dtype="float64")
     rows = approved.assign(usd=approved["compute_cash_usd"] - approved["outlay_usd"])
@@ -120,8 +129,11 @@ def off_bill(approved: pd.DataFrame, bill: pd.DataFrame, book: pd.DataFrame) -> 
         (mine["start_month"] <= mine["month"]) & (mine["end_month"].isna() | (mine["month"] < mine["end_month"]))
     ]
     mine = mine.drop_duplicates(["month", "use_case_id", *PLACE])
-    billed = pd.MultiIndex.from_frame(bill.loc[accelerator_charges(bill), ["month", "accelerator_id"]])
-    mine = mine[~pd.MultiIndex.from_frame(mine[["month", "accelerator_id"]]).isin(billed)]
+    charged = bill[accelerator_charges(bill)]
+    where = plan_regions(charged, regions) if len(regions) else ""
+    billed = pd.MultiIndex.from_frame(charged.assign(region=where)[["month", "accelerator_id", "region"]])
+    keys = [mine.assign(region=region)[billed.names] for region in (mine["region"], "")]
+    mine = mine[~np.any([pd.MultiIndex.from_frame(key).isin(billed) for key in keys], axis=0)]
     return mine.groupby("month")["usd"].sum()
 
 

@@ -1,6 +1,7 @@
 """Unit cost against its trend, forecast scores, payback as it stands, chargeback rates, changed figures."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -273,6 +274,10 @@ def test_own_accelerators_run_off_the_bill_until_it_has_hours_of_them():
     assert off_bill(approved, bill, orders).to_dict() == {MONTHS[0]: 10.0, MONTHS[2]: 10.0, MONTHS[3]: 10.0}
     assert off_bill(approved, bill, orders[:1]).to_dict() == {MONTHS[0]: 10.0, MONTHS[2]: 10.0}
     assert off_bill(approved.drop(columns="outlay_usd"), bill, orders).empty
+    places = [SimpleNamespace(region="x", provider_regions={}), SimpleNamespace(region="y", provider_regions={})]
+    for region, hidden in (("x", True), ("y", False), ("unknown", True)):  # rented elsewhere, it still stands here
+        found = off_bill(approved, bill.assign(RegionId=region), orders, places)
+        assert (MONTHS[1] not in found) == hidden
 
 
 def test_a_bill_spreads_no_more_than_it_charges_for_that_accelerator():

@@ -1,0 +1,88 @@
+"""What the order book says of a month: terms that began or ended, orders that moved, and those that no bill shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from aifactory.finance.options import OPTION_NAMES
+from aifactory.fleet.placed import OWN_SITE
+from aifactory.inputs.billing import accelerator_charges
+from aifactory.inputs.plan import Region
+from aifactory.inventory.spend import plan_regions
+
+KIND = "order book"
+#: In the figures that a refresh keeps: accelerators of an order, under the month of its start or of its end.
+START, END = "order start", "order end"
+
+
+def orders_held(book: pd.DataFrame) -> list[tuple]:
+    """Rows of `memory.figures_held`: accelerators of each order under the months in which it starts and ends."""
+    dated = [(what, book[column], book["order_id"], book["accelerators"]) for what, column in ((START, "start_month"), (END, "end_month"))]  # fmt: skip
+    return [
+        (what, month, order, float(count), "accelerators")
+        for what, months, orders, counts in dated
+        for month, order, count in zip(months, orders, counts, strict=True)
+        if isinstance(month, str)
+    ]
+
+
+def order_changes(
+    book: pd.DataFrame, bill: pd.DataFrame, regions: Sequence[Region], period: str, told: pd.DataFrame | None = None
+) -> list[tuple]:
+    """Rows of the change log: month, kind, accelerators, what happened, owner (none).
+
+    Parameters
+    ----------
+    book : the `commitments` table as the month knows it. bill : the `billing` table.
+    told : `memory.figures_held` of the first refresh of the month before; what it does not hold is not compared.
+    """
+    names = {row.order_id: f"{row.accelerators} {row.accelerator_id} in {row.region}" for row in book.itertuples()}
+    rows = [(order, text) for order, text in _in_the_month(book, period)]
+    rows += [(row.order_id, f"run since {row.start_month} by the order book, and the bill of the month has no hours of them: late, or charged elsewhere")
+             for row in _not_billed(book, bill, regions, period).itertuples()]  # fmt: skip
+    rows += _moved(orders_held(book), told)
+    return [(period, KIND, names.get(order, order), f"{text} (order {order})", "") for order, text in rows]
+
+
+def _in_the_month(book: pd.DataFrame, period: str) -> list[tuple[str, str]]:
+    """Orders that begin with the month, and terms that ended before it."""
+    begun, ended = book[book["start_month"] == period], book[book["end_month"] == period]
+    found = [
+        (row.order_id, f"begin, {OPTION_NAMES.get(row.purchase_option, row.purchase_option).lower()}")
+        for row in begun.itertuples()
+    ]
+    before = str(pd.Period(period, "M") - 1)
+    return found + [(row.order_id, f"ended with {before}; work that stays there is paid by the hour") for row in ended.itertuples()]  # fmt: skip
+
+
+def _not_billed(book: pd.DataFrame, bill: pd.DataFrame, regions: Sequence[Region], period: str) -> pd.DataFrame:
+    """Rented terms in service in the month of whose accelerators the bill has no hours in their region."""
+    charged = bill[(bill["month"] == period) & accelerator_charges(bill)]
+    if charged.empty:
+        return book.iloc[:0]
+    billed = set(zip(charged["accelerator_id"], plan_regions(charged, regions), strict=True))
+    runs = (book["start_month"] <= period) & (book["end_month"].isna() | (period < book["end_month"]))
+    terms = book[runs & ~book["purchase_option"].isin(OWN_SITE)]
+    seen = [bool({(row.accelerator_id, row.region), (row.accelerator_id, "")} & billed) for row in terms.itertuples()]
+    return terms[[not one for one in seen]]
+
+
+def _moved(held: list[tuple], told: pd.DataFrame | None) -> list[tuple[str, str]]:
+    """Orders whose start, end or size is not what the report of the month before told; new ones and those gone."""
+    known = pd.DataFrame() if told is None or told.empty else told[told["what"].isin([START, END])]
+    if known.empty:
+        return []
+    before = {(row.what, row.subject): (row.month, row.value) for row in known.itertuples()}
+    now = {(what, order): (month, count) for what, month, order, count, _ in held}
+    rows = [(order, "are new in the order book") for what, order in now if what == START and (what, order) not in before]  # fmt: skip
+    rows += [(order, "left the order book") for what, order in before if what == START and (what, order) not in now]
+    for (what, order), (month, count) in now.items():
+        old_month, old_count = before.get((what, order), (month, count))
+        verb = "begin" if what == START else "end"
+        if month != old_month:
+            rows.append((order, f"{verb} in {month}, told was {old_month}"))
+        if what == START and count != old_count:
+            rows.append((order, f"are {count:,.0f}, told were {old_count:,.0f}"))
+    return rows
