@@ -33,8 +33,8 @@ BY_REGION, BY_TERMS = (
 )
 #: Share of the hours of bought hardware that a bill must hold to price them.
 HELD_SHARE = 0.9
-#: Share of the hours of rented pools that charges on their own terms must hold to price them: most of them. A commitment
-#: that an outage left unused charges those hours apart, without naming the accelerator; its rate is that of the others.
+#: Share of the hours of committed pools that used commitments must hold to price them: most of them. What an outage left
+#: unused is charged apart and names no accelerator; its rate is that of the hours that were used.
 TERM_SHARE = 0.5
 POOL_KEYS = ["pool_id", "region", "accelerator_id", "purchase_option"]
 #: Terms of pools whose hours a bill calls committed.
@@ -221,7 +221,8 @@ def _rates(
     for name, keys, mine in ((BY_REGION, POOL_KEYS[2:0:-1], by_rate), (BY_TERMS, [*POOL_KEYS[2:0:-1], "committed"], by_rate & ~bought)):  # fmt: skip
         held = charges.groupby(keys)[["accelerator_hours", "usd"]].sum()
         asked = pools[mine].groupby(keys)["accelerator_hours"].sum()
-        share = HELD_SHARE if name == BY_REGION else TERM_SHARE
+        committed = name == BY_TERMS and held.index.get_level_values("committed")
+        share = np.where(committed, TERM_SHARE, HELD_SHARE)
         enough = held[held["accelerator_hours"] >= share * asked.reindex(held.index)]
         each = (enough["usd"] / enough["accelerator_hours"]).rename("each")
         own = pools[keys].join(each, on=keys)["each"].where(mine)

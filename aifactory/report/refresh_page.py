@@ -33,6 +33,7 @@ from aifactory.report.refresh_triggers import contradictions, trigger_section
 from aifactory.report.results import recall
 from aifactory.report.text import apart_in_unit, in_unit, join_words, num, pct, plural, readable, usd, usd_compact
 from aifactory.review import Review
+from aifactory.review.guardrails import BREACH, FLOOR
 from aifactory.review.monthly import previous_month
 from aifactory.review.variance import CAUSES, OTHER
 
@@ -84,12 +85,22 @@ def refresh_head(ws: Workspace, review: Review) -> Group:
 def finding(review: Review) -> str:
     """The month in a sentence or two."""
     status = {"on plan": "On plan", "watch": "Watch", "act": "Act"}[review.status]
-    text = f"{status}: {review.reason}."
+    text = f"{status}: {review.reason}.{_broken(review)}"
     if len(review.variance):
         text += f" {_bill_moved(review)}"
     text += _off_plan(review)
     released = review.band_triggers[review.band_triggers["state"] == "fired"] if len(review.band_triggers) else ()
     return text + (to_do(review) if len(released) else "")
+
+
+def _broken(review: Review) -> str:
+    """Guardrails that are broken, with whom they concern; pools below the utilisation floor are counted already."""
+    rows = review.guardrails
+    rows = rows[(rows["state"] == BREACH) & (rows["guardrail"] != FLOOR)] if len(rows) else rows
+    if rows.empty:
+        return ""
+    subjects = rows.groupby("guardrail", sort=False)["subject"].agg(lambda names: " and ".join(list(names)[:2]) + (" and more" if len(names) > 2 else ""))  # fmt: skip
+    return f" Broken: {'; '.join(f'{name} of {whom}' for name, whom in subjects.items())}."
 
 
 def _bill_moved(review: Review) -> str:

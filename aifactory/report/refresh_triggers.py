@@ -107,9 +107,22 @@ def _pools_answer(review: Review) -> str:
     fired, near = (int((rows["state"] == state).sum()) for state in ("fired", "approaching"))
     first = rows.iloc[0]
     text = f"Of the pools {fired} are past the trigger of {pct(first['threshold'], 0)} and {near} come within three months; nearest is {first['pool_id']} at {pct(first['value'], 0)}"
-    return text + (
-        f", {num(first['months_to_trigger'], 0)} months away." if 0 < first["months_to_trigger"] <= FAR_MONTHS else "."
-    )
+    wait = f", {num(first['months_to_trigger'], 0)} months away" if 0 < first["months_to_trigger"] <= FAR_MONTHS else ""
+    return " ".join([f"{text}{wait}.", *_next_steps(review)])
+
+
+def _next_steps(review: Review) -> list[str]:
+    """What the approved plan holds for each pool past the trigger."""
+    fired, steps = review.triggers[review.triggers["state"] == "fired"], review.band_triggers
+    found = []
+    for row in fired.head(NAMED).itertuples():
+        mine = steps[(steps["region"] == row.region) & (steps["accelerator_id"] == row.accelerator_id)] if len(steps) else steps  # fmt: skip
+        if mine.empty:
+            found.append(f"{row.pool_id}: no step of the approved plan adds {row.accelerator_id} in {row.region}, so its work is to be planned anew.")  # fmt: skip
+        else:
+            step = mine.sort_values("order_month").iloc[0]
+            found.append(f"{row.pool_id}: the next step adds {step['accelerators']}, planned for {month_name(step['order_month'])} ({step['state']}).")  # fmt: skip
+    return found
 
 
 def _pools(ws: Workspace, review: Review) -> Group:

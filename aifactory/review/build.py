@@ -208,7 +208,7 @@ def months_unread(monthly: pd.DataFrame, period: str, ended: set[str]) -> list[s
 def judge(rails: pd.DataFrame, triggers: pd.DataFrame, steps: pd.DataFrame | None = None) -> tuple[str, str]:
     """`act` if a trigger or a step of the plan fired or a hard limit broke, `watch` if one is near, else `on plan`."""
     broken = rails["state"] == guardrails.BREACH
-    floor = rails["guardrail"] == "utilisation floor"
+    floor = rails["guardrail"] == guardrails.FLOOR
     hard, idle = rails[broken & ~floor], int((broken & floor).sum())
     states = pd.Series(dtype="str") if steps is None else steps["state"]
     released, coming = int((states == "fired").sum()), int((states == "approaching").sum())

@@ -12,6 +12,7 @@ from aifactory.inventory.latency import over_limit, within
 from aifactory.units import MONTHS_PER_YEAR
 
 OK, WATCH, BREACH = "ok", "watch", "breach"
+FLOOR = "utilisation floor"
 WATCH_SHARE = 0.9
 MAX_UNATTRIBUTED = 0.05
 MAX_UNIT_COST_RISE = 0.10
@@ -117,7 +118,7 @@ def _floor(ws: Workspace, inventory: Inventory) -> pd.DataFrame:
     floor = ws.plan.deprecate_below_utilization
     rows = [
         (
-            "utilisation floor",
+            FLOOR,
             pool.pool_id,
             pool.utilization_mean,
             floor,

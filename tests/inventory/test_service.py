@@ -265,6 +265,21 @@ def test_rented_and_committed_pools_of_a_region_have_their_own_rates(mini_ws):
     assert table["paid_usd"].sum() == pytest.approx(float(charges["EffectiveCost"].sum()))
 
 
+def test_a_commitment_that_an_outage_left_unused_keeps_its_own_rate(mini_ws):
+    """Seven tenths of the hours were used, at USD 4; the mean of all H100 of the bill would be USD 10.8."""
+    month, bill = mini_ws.month("pools"), mini_ws.table("billing").query("month == '2026-10'")
+    here = month[month["pool_id"] == "chat-pool"].assign(purchase_option="reserved_1y")
+    h100 = bill[bill["accelerator_id"] == "nvidia-h100-sxm"].iloc[:1]
+    lines = [
+        h100.assign(RegionId=place, purchase_option=option, accelerator_hours=hours, EffectiveCost=Decimal(str(hours * usd)))
+        for place, option, hours, usd in (("us", "committed", 0.7 * 5952, 4), ("eu", "on_demand", 2976.0, 20))
+    ]  # fmt: skip
+    charges = pd.concat(lines, ignore_index=True)
+    row = service.pool_summary(with_tables(mini_ws, pools=here), spend.accelerator_rate(charges), charges).iloc[0]
+    assert row["priced_by"] == service.BY_TERMS
+    assert row["paid_usd"] == pytest.approx(5952 * 4)
+
+
 def test_a_pool_that_the_bill_charges_as_another_accelerator_is_suspect(mini_ws, rate):
     bill = charges(mini_ws)
     table = service.pool_summary(mini_ws, rate, bill).set_index("pool_id")

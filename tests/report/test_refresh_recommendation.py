@@ -9,7 +9,7 @@ import pytest
 from aifactory.report.refresh_log import _beaten, _recommendation, to_do
 from aifactory.report.refresh_money import _furthest
 from aifactory.report.refresh_page import finding
-from aifactory.report.refresh_triggers import _within_reach
+from aifactory.report.refresh_triggers import _next_steps, _within_reach
 
 WS = SimpleNamespace(as_of="2026-10-31")
 
@@ -28,15 +28,9 @@ def step(state, order_month="2027-07"):
 
 def against(**more):
     """A review without a plan, a bill or orders."""
-    none = pd.DataFrame()
-    facts = {
-        "variance": none,
-        "plan_variance": none,
-        "recommendation": none,
-        "band_triggers": none,
-        "period": "2026-10",
-    }
-    return SimpleNamespace(**{"status": "act", "reason": "1 order released"} | facts | more)
+    names = ("variance", "plan_variance", "recommendation", "band_triggers", "guardrails")
+    facts = dict.fromkeys(names, pd.DataFrame()) | {"status": "act", "reason": "1 order released", "period": "2026-10"}
+    return SimpleNamespace(**facts | more)
 
 
 def test_the_sentence_adds_up_money_by_action():
@@ -95,12 +89,34 @@ def test_the_finding_names_causes_that_cancel_and_demand_outside_the_plan():
          "actual": [80.0, 140.0, 101.0], "inside_band": [False, False, True]}
     )  # fmt: skip
     facts = {"plan_variance": pd.DataFrame({"x": [1]}), "kpis": kpis, "forecast_accuracy": score}
-    text = finding(against(variance=pd.DataFrame([{"difference_usd": -500.0, **causes}]), **facts))
-    assert "moved by USD −500 against last month: USD −24.5 k by utilisation and USD 24.0 k by volume." in text
+    text = finding(
+        against(variance=pd.DataFrame([{"use_case_id": "chat", "difference_usd": -500.0, **causes}]), **facts)
+    )
+    assert (
+        "moved by USD −500 against last month: USD −24.5 k by utilisation (chat) and USD 24.0 k by volume (chat)."
+        in text
+    )
     assert "Accelerator-hours cost USD 167 k, planned were USD 55.2 k." in text
     assert text.endswith("Demand outside the band of the plan: agent 40 % above and chat 20 % below.")
-    alone = pd.DataFrame([{"difference_usd": -24_500.0, **causes, "volume": 0.0}])
-    assert "against last month, most of it by utilisation." in finding(against(variance=alone))
+    alone = pd.DataFrame([{"use_case_id": "chat", "difference_usd": -24_500.0, **causes, "volume": 0.0}])
+    assert "against last month, most of it by utilisation (chat)." in finding(against(variance=alone))
+
+
+def test_broken_guardrails_are_named_with_whom_they_concern():
+    rows = [("failure rate", "chat, us", "breach"), ("failure rate", "faq, de", "breach"), ("failure rate", "x", "ok"),
+            ("utilisation floor", "pool", "breach"), ("rise of unit cost in a month", "chat", "breach")]  # fmt: skip
+    rails = pd.DataFrame(rows, columns=["guardrail", "subject", "state"])
+    assert finding(against(guardrails=rails)).endswith(
+        "Broken: failure rate of chat, us and faq, de; rise of unit cost in a month of chat."
+    )
+
+
+def test_a_pool_past_its_trigger_says_what_the_plan_holds_for_it():
+    pools = pd.DataFrame({"pool_id": ["a", "b"], "region": "eu", "accelerator_id": ["h100", "l40s"], "state": "fired"})
+    steps = step("approaching").assign(accelerators=8)
+    first, second = _next_steps(against(triggers=pools, band_triggers=steps))
+    assert first == "a: the next step adds 8, planned for July 2027 (approaching)."
+    assert second == "b: no step of the approved plan adds l40s in eu, so its work is to be planned anew."
 
 
 def test_the_prices_that_moved_most_are_named():

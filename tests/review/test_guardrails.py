@@ -83,6 +83,17 @@ def test_the_worst_latency_of_a_use_case_counts(road, mini_ws):
     assert table.loc["chat", "state"] == WATCH
 
 
+def test_a_bucket_that_begins_at_the_limit_is_a_breach(road, mini_ws):
+    """p95 in (1500, 2500] misses 1500 though "at least" its lower end over the limit is 1; in (0, 1500] it is met."""
+    levels = pd.DataFrame(
+        {"use_case_id": ["chat", "chat", "images"], "p95": np.nan, "slo": [1500.0, 900.0, 1500.0],
+         "p95_low": [1500.0, 0.0, 0.0], "p95_high": [2500.0, 810.0, 1500.0]}
+    )  # fmt: skip
+    table = rails(mini_ws, dataclasses.replace(road.inventory, service_levels=levels)).loc["p95 latency over SLO"]
+    assert table["state"].to_dict() == {"chat (at least)": BREACH, "images": WATCH}
+    assert table.loc["chat (at least)", "value"] == 1.0
+
+
 @pytest.mark.parametrize(
     ("value", "slope", "expected"),
     [
