@@ -34,7 +34,8 @@ def add_rows(
     ------
     InputError
         If the folder is no workspace, or if the table already holds rows of the same delivery (a bill
-        of one provider, account and month; one use case and day) and `replace` is not set.
+        of one provider, account and month; one use case and day) and `replace` is not set; or if a bill of several
+        months has less than half the rows of one that is held: late lines would take the place of the whole month.
     """
     require_workspace(workspace)
     if name in PARTED and (workspace / name).is_dir():
@@ -42,6 +43,8 @@ def add_rows(
     held_file = table_file(workspace, name)
     held = _held(held_file, name)
     again = _delivery(held, name).isin(_delivery(rows, name).unique()) if len(held) else pd.Series(dtype=bool)
+    if again.any() and name == "billing":
+        _refuse_remnants(held_file.name, _delivery(held[again], name), _delivery(rows, name))
     if again.any() and not replace:
         first = ", ".join(_delivery(held[again], name).iloc[0])
         rule = f"already holds {int(again.sum()):,} rows of this delivery ({first}); --replace puts the new ones in their place"
@@ -53,6 +56,19 @@ def add_rows(
     kept = held[~again] if len(held) else held
     both = pd.concat([kept, rows], ignore_index=True) if len(kept) else rows
     return _swap(workspace, held_file, name, both, suffix, change)
+
+
+def _refuse_remnants(file: str, held: pd.Series, new: pd.Series) -> None:
+    """Refuse a file of several bills that would replace one of them by a few late lines of it."""
+    counts = new.value_counts()
+    for delivery, number in held.value_counts().items():
+        if len(counts) > 1 and counts[delivery] * 2 < number:
+            rule = (
+                f"holds {number:,} rows of {', '.join(delivery)}, the new file of several months only {counts[delivery]:,} of them: "
+                f"late lines would take the place of the whole month; import the complete export of {delivery[-1]} by itself "
+                "with --replace, and the other months without these lines"
+            )
+            raise InputError.at(file, rule)
 
 
 def append_rows(workspace: Path, name: str, rows: pd.DataFrame) -> Path:

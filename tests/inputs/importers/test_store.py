@@ -54,6 +54,19 @@ def test_the_same_bill_is_refused_twice_and_replaced_on_demand(mini, tmp_path):
     assert total(mini) == once + 2
 
 
+@pytest.mark.parametrize("replace", [True, False])
+def test_late_lines_beside_the_next_month_never_replace_a_whole_month(mini, tmp_path, replace):
+    september = [(str(cents), "2026-09", "GCP") for cents in range(1, 6)]
+    imported(bill(tmp_path, *september), mini)
+    once = total(mini)
+    late = bill(tmp_path, ("0.5", "2026-09", "GCP"), ("0.25", "2026-09", "GCP"), ("2", "2026-10", "GCP"))
+    with pytest.raises(InputError, match=r"holds 5 rows of GCP, 42, 2026-09, the new file of several months only 2 of"):
+        imported(late, mini, replace=replace)
+    assert total(mini) == once
+    imported(bill(tmp_path, ("0.5", "2026-09", "GCP")), mini, replace=True)  # a month by itself is its own export
+    assert total(mini) == once - sum(range(1, 6)) + Decimal("0.5")
+
+
 def test_another_month_of_the_same_account_is_another_delivery(mini, tmp_path):
     imported(bill(tmp_path, ("1", "2026-09", "GCP")), mini)
     imported(bill(tmp_path, ("2", "2026-10", "GCP")), mini)
