@@ -35,6 +35,7 @@ from aifactory.report.text import apart_in_unit, in_unit, join_words, num, pct, 
 from aifactory.review import Review
 from aifactory.review.guardrails import BREACH, FLOOR
 from aifactory.review.monthly import previous_month
+from aifactory.review.order_log import KIND
 from aifactory.review.variance import CAUSES, OTHER
 
 __all__ = [
@@ -88,7 +89,7 @@ def finding(review: Review) -> str:
     text = f"{status}: {review.reason}.{_broken(review)}"
     if len(review.variance):
         text += f" {_bill_moved(review)}"
-    text += _off_plan(review)
+    text += _off_plan(review) + _order_book(review)
     released = review.band_triggers[review.band_triggers["state"] == "fired"] if len(review.band_triggers) else ()
     return text + (to_do(review) if len(released) else "")
 
@@ -136,6 +137,14 @@ def _off_plan(review: Review) -> str:
     named = [f"{name} {pct(abs(share), 0)} {'above' if share > 0 else 'below'}" for name, share in over.head(3).items()]
     rest = [plural(len(over) - 3, "more use case")] if len(over) > 3 else []
     return f"{text} Demand outside the band of the plan: {join_words([*named, *rest])}." if named else text
+
+
+def _order_book(review: Review) -> str:
+    """What the order book says of the month, the first two entries."""
+    rows = review.changes[review.changes["kind"] == KIND] if len(review.changes) else review.changes
+    named = [f"{row.subject} {row.text}" for row in rows.head(2).itertuples()]
+    rest = [f"{len(rows) - 2} more in the change log"] if len(rows) > 2 else []
+    return f" Order book: {'; '.join([*named, *rest])}." if named else ""
 
 
 def _kpis(review: Review) -> list[Kpi]:

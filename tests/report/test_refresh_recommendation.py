@@ -28,7 +28,7 @@ def step(state, order_month="2027-07"):
 
 def against(**more):
     """A review without a plan, a bill or orders."""
-    names = ("variance", "plan_variance", "recommendation", "band_triggers", "guardrails")
+    names = ("variance", "plan_variance", "recommendation", "band_triggers", "guardrails", "changes")
     facts = dict.fromkeys(names, pd.DataFrame()) | {"status": "act", "reason": "1 order released", "period": "2026-10"}
     return SimpleNamespace(**facts | more)
 
@@ -109,6 +109,13 @@ def test_broken_guardrails_are_named_with_whom_they_concern():
     assert finding(against(guardrails=rails)).endswith(
         "Broken: failure rate of chat, us and faq, de; rise of unit cost in a month of chat."
     )
+
+
+def test_the_order_book_of_the_month_is_on_the_first_screen():
+    rows = [("order book", "8 h100 in eu", "ended with 2026-09"), ("decision", "x", "y"), ("order book", "b", "c"), ("order book", "d", "e")]  # fmt: skip
+    changes = pd.DataFrame(rows, columns=["kind", "subject", "text"])
+    text = finding(against(changes=changes))
+    assert text.endswith("Order book: 8 h100 in eu ended with 2026-09; b c; 1 more in the change log.")
 
 
 def test_a_pool_past_its_trigger_says_what_the_plan_holds_for_it():
