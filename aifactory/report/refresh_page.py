@@ -101,7 +101,7 @@ def _broken(review: Review) -> str:
     if rows.empty:
         return ""
     subjects = rows.groupby("guardrail", sort=False)["subject"].agg(lambda names: " and ".join(list(names)[:2]) + (" and more" if len(names) > 2 else ""))  # fmt: skip
-    return f" Broken: {'; '.join(f'{name} of {whom}' for name, whom in subjects.items())}."
+    return f" Broken: {'; '.join(name if whom == 'bill' else f'{name} of {whom}' for name, whom in subjects.items())}."
 
 
 def _bill_moved(review: Review) -> str:

@@ -194,7 +194,7 @@ def _plan_use(ws: Workspace, review: Review) -> Block:
     note = (
         "Expected: this month's units at the capacity that was approved, over the accelerators installed. It contradicts where the readings "
         "are less than half or more than twice of it. Readings count the time in which a device works, not how full it is: far above, "
-        "other work runs there or an accelerator serves less than planned; far below, it serves more."
+        "other work runs there or an accelerator serves less than planned; far below, it serves more, or planned work runs elsewhere."
     )
     facts = {"caption": "Use of the pools against the approved plan", "as_of": ws.as_of, "max_rows": SHOWN}
     source = f"{POOLS}; approved_plan table; demand_windows and jobs tables"

@@ -11,7 +11,7 @@ work (`band_triggers.pool_loads`); over those that stand there, this is the util
     agrees               everything else
 
 A factor of two is what is known of capacities that nobody measured. Below half, the plan takes accelerators for
-fuller than they can be. Above twice, it takes them for faster than they showed, unless other work runs there; readings
+fuller than they can be, or work that it has there runs elsewhere. Above twice, it takes them for faster than they showed, unless other work runs there; readings
 of time in use count kernels, not how full a device is, so this side is a question to ask before it is an answer.
 """
 
