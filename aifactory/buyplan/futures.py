@@ -165,6 +165,7 @@ def problem_over(case: Case, wanted: np.ndarray, load: Load | None = None) -> Pr
         floor=_floor(case, load or case.loads[EXPECTED]),
         wacc=plan.value("wacc"),
         stranded=1.0,
+        widths=streams.widths,
         platform_names=tuple(f"{pool.accelerator_id} in {pool.region}" for pool in streams.pools.itertuples()),
         month_names=tuple(streams.months[1:]),
     )
@@ -195,9 +196,9 @@ def _capital(case: Case) -> dict[str, np.ndarray]:
 
 
 def _useful(problem: Problem) -> np.ndarray:
-    """[P] accelerators beyond which a platform has no use on any path: its largest demand or floor and one node."""
+    """[P] accelerators beyond which a platform has no use on any path: its largest demand, widest job or floor and one node."""
     work = (problem.demand.max(axis=(0, 1, 3))[:, None] * (problem.rate > 0)).sum(axis=0)
-    return np.maximum(work, problem.floor.max(axis=0)) + problem.node_size
+    return np.maximum(work + problem.widest, problem.floor.max(axis=0)) + problem.node_size
 
 
 def _power(case: Case, problem: Problem) -> dict[str, object]:

@@ -1,48 +1,61 @@
-"""Jobs that need many accelerators at once: what the plan's hours do not say.
+"""Jobs that need many accelerators at once: what their width adds to the plan, in words.
 
-Training is planned by its accelerator-hours of a month: a job of 16 accelerators that runs an eighth of the month is 2 on
-average. Its hours cost the same whenever they run, but it starts only when its whole size is free (gang). What the pool has
-committed, or may rent for the run, decides whether it can. There is no target for its wait but `planning_utilization`;
-`aifactory.size_job_pool` sizes a pool for a wait, job by job.
+The plan holds, where no hours can be rented, and rents elsewhere at least the width of the jobs that run (`aifactory.fleet.widths`):
+optimiser and ledger price both. What is rented for the width alone is the difference to the same orders with jobs of any width.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
-import pandas as pd
 
 from aifactory.buyplan.case import Case, Solution
-from aifactory.fleet.orders import FLEXIBLE
+from aifactory.buyplan.governance import money
+from aifactory.fleet.compute import price_orders
+from aifactory.fleet.nodes import Load, build_load, can_wait
+from aifactory.fleet.orders import FLEXIBLE, committed_first
 from aifactory.fleet.streams import EXPECTED
+from aifactory.fleet.widths import no_widths
 
 
-def gang_sentences(case: Case, solution: Solution, jobs: pd.DataFrame) -> list[str]:
-    """One sentence per stream whose widest job of the period is wider than what its pool has committed in some month.
+def gang_sentences(case: Case, solution: Solution) -> list[str]:
+    """One sentence per pool where some job is wider than what is committed in a month of its work: what the rest costs.
 
-    Parameters
-    ----------
-    jobs : use_case_id, region, accelerators: the jobs of the period.
+    `solution` is of the expected scenario.
     """
-    table, found = case.streams.table, []
-    widest = jobs.groupby(["use_case_id", "region"])["accelerators"].max()
-    held = case.slots.total((solution.orders.state != FLEXIBLE) * case.slots.size, case.pools)[1:]
-    work = case.streams.sized(case.streams.units[EXPECTED])[1:]
-    for at in np.flatnonzero(table["movable"].to_numpy(dtype=bool)):
-        row, pool = table.iloc[at], int(case.streams.pool[at])
-        wide, asked = float(widest.get((row["use_case_id"], row["region"]), 0.0)), work[:, at] > 0
-        few = asked & (held[:, pool] < wide)
-        if not few.any():
-            continue
+    streams, orders = case.streams, solution.orders
+    wide = streams.widths.widest * can_wait(streams)
+    if not wide.any():
+        return []
+    held = case.slots.total((orders.state != FLEXIBLE) * case.slots.size, case.pools)[1:]
+    few = (streams.sized(streams.units[EXPECTED])[1:] > 0) & (held[:, streams.pool] < wide)
+    load = committed_first(load_of_any_width(case), orders.state, case.slots, solution.terms)
+    narrow = price_orders(orders, load, case.slots, solution.terms, case.pools, case.placed)
+    ours = solution.ledger.compute
+    hours = (ours.rented_hours - narrow.rented_hours).sum(axis=0)
+    usd = (ours.cost_usd - narrow.cost_usd).sum(axis=0)
+    found = []
+    for pool in np.unique(streams.pool[few.any(axis=0)]):
+        mine = np.flatnonzero((streams.pool == pool) & few.any(axis=0))
+        months, place = few[:, mine].any(axis=1), streams.pools.iloc[pool]
+        names = ", ".join(sorted(set(streams.table["use_case_id"].iloc[mine])))
         rented = np.isfinite(case.offers.on_demand[pool]) or np.isfinite(case.offers.spot[pool])
-        least = held[few, pool].min()
+        if rented and hours[pool] < 1:  # what is rented for their work holds their width
+            continue
         way = (
-            "the rest must be rented while such a job runs, or it waits for room"
+            f"the rest is rented while they run ({hours[pool]:,.0f} accelerator-hours for their width alone, {money(usd[pool])})"
             if rented
-            else "such a job cannot start, since no hours are rented there: hold as many, or run smaller jobs"
+            else "no hours are rented there, so that such a job cannot start then"
         )
         found.append(
-            f"{row['use_case_id']} in {row['region']} runs jobs of up to {wide:,.3g} accelerators at once and "
-            f"{work[asked, at].mean():,.2g} on average. The plan counts its hours, not its width: in "
-            f"{few.sum()} of {asked.sum()} months fewer are committed there ({least:,.0f} at the least), so that {way}."
+            f"{names} on {place['accelerator_id']} in {place['region']}: up to {wide[mine].max():,.3g} accelerators at once for a job. "
+            f"In {months.sum()} months fewer are committed ({held[months, pool].min():,.0f} at the least); {way}."
         )
     return found
+
+
+def load_of_any_width(case: Case) -> Load:
+    """The expected load if jobs had any width."""
+    streams = replace(case.streams, widths=no_widths(len(case.streams.table)))
+    return build_load(streams, case.slots, streams.units[EXPECTED])

@@ -161,7 +161,7 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
     classes = accelerators.drop_duplicates("accelerator_id").set_index("accelerator_id")["platform_class"]
     notes = [move.sentence(case.streams.months) for move in moves]
     notes += [*ports.sentences(ws.plan, classes, ws.period), *unplaced, *plan.warnings]
-    notes += _last_notes(ws, made, case, answer, chosen)
+    notes += _last_notes(made, case, answer, chosen)
     plan = replace(plan, warnings=notes, ports=ports.table, hosted=hosted.table if hosted else pd.DataFrame())
     history = history_basis(case, stress, ws.table("demand_windows"), ws.period)
     what_ifs = what_ifs_frame(case, ws.table("demand_what_ifs"), answer=answer, wanted=stream_paths(case, paths))
@@ -173,9 +173,9 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
     return replace(plan, futures=futures, stress=stress, history=history, what_ifs=what_ifs, examined=examined)
 
 
-def _last_notes(ws: Workspace, made: Prepared, case: Case, answer: Answer, chosen: Chosen | None) -> list[str]:
+def _last_notes(made: Prepared, case: Case, answer: Answer, chosen: Chosen | None) -> list[str]:
     """What comes late, what jobs need at once, what is in no cost, and which approved orders stand."""
-    wide = gang_sentences(case, answer.expected, ws.month("jobs"))
+    wide = gang_sentences(case, answer.expected)
     late, kept = (chosen.late, [chosen.kept] if chosen.kept else []) if chosen else ([], [])
     return [*late, *wide, *made.uncounted, *kept]
 

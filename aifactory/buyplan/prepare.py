@@ -100,6 +100,7 @@ def stream_builder(
         "capacity": benchmark.capacity,
         "shapes": period_shapes(ws.table("demand_windows"), profile, ws.period),
         "capacity_over_average": capacity_over_average,
+        "jobs": ws.month("jobs"),
     }
 
     # of the assumptions that are varied, growth_damping alone moves demand

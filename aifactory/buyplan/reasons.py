@@ -12,17 +12,19 @@ smallest order, or a limit that keeps a cheaper order away.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
 from aifactory.buyplan.case import Case
+from aifactory.buyplan.gangs import load_of_any_width
 from aifactory.buyplan.optimise.evaluate import evaluate_plan, path_weights, recourse_of
 from aifactory.buyplan.optimise.problem import Problem
 from aifactory.buyplan.order_months import due_dates
 from aifactory.finance.options import OPTION_NAMES
+from aifactory.fleet.widths import no_widths
 from aifactory.units import percent
 
 KEYS = ["pool", "purchase_option", "start_index"]
@@ -41,6 +43,7 @@ class LastNodes:
 
     problem: Problem
     nodes: np.ndarray  # [N]
+    stands: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))  # [T, P] held if jobs had any width
 
     @cached_property
     def capacity(self) -> np.ndarray:
@@ -60,16 +63,21 @@ class LastNodes:
     @cached_property
     def last(self) -> np.ndarray:
         """[S, T, P] discounted USD that an accelerator of the last node saves."""
-        return self._saved(self.less)
+        return self._saved(self.problem, self.less)
+
+    @cached_property
+    def last_narrow(self) -> np.ndarray:
+        """[S, T, P] the same if jobs had any width."""
+        return self._saved(replace(self.problem, widths=no_widths(0)), self.less)
 
     @cached_property
     def following(self) -> np.ndarray:
         """[S, T, P] discounted USD that an accelerator of one more node would save."""
-        return self._saved(self.capacity)
+        return self._saved(self.problem, self.capacity)
 
-    def _saved(self, capacity: np.ndarray) -> np.ndarray:
-        worth = recourse_of(self.problem).cost(capacity)[1][:, :, : self.problem.platforms]
-        return -worth * self.problem.discount[:-1, None]
+    def _saved(self, problem: Problem, capacity: np.ndarray) -> np.ndarray:
+        worth = recourse_of(problem).cost(capacity)[1][:, :, : problem.platforms]
+        return -worth * problem.discount[:-1, None]
 
     def by_path(self, column: int) -> np.ndarray:
         """[S] USD that the last node of an order saves on each path."""
@@ -101,7 +109,10 @@ def reasons_of(case: Case, problem: Problem, nodes: np.ndarray) -> pd.DataFrame:
     timing, limit: what sets its date, and what keeps a cheaper order away; why: all of it in a sentence.
     """
     count = len(problem.orders)
-    last = LastNodes(problem, np.asarray(nodes, dtype=float)[:count])
+    stands = np.zeros((0, 0))
+    if problem.widths.known.any():
+        stands = case.slots.total(load_of_any_width(case).held[1:] * case.slots.size, case.pools)
+    last = LastNodes(problem, np.asarray(nodes, dtype=float)[:count], stands)
     rows = [_row(case, last, int(column)) for column in np.flatnonzero(last.nodes)]
     return pd.DataFrame(rows, columns=[*KEYS, *REASON_COLUMNS])
 
@@ -128,6 +139,8 @@ def _row(case: Case, last: LastNodes, column: int) -> tuple:
     held = len(stands) > 0 and weighted < cost
     binds, share, serves, hourly = _held(case, last, column, stands) if held else _capacity(case, last, column)
     kept = 1.0 - cost / weighted if weighted > cost and not held else np.nan
+    if wide := _for_width(case, last, column, stands if held else None):
+        binds, serves = wide, ""
     wait, timing = _timing(last, column)
     due = due_dates(case).get((month + option.lead_months, option.platform))
     timing = _joined(timing, f"there when {due}" if due else "")
@@ -153,6 +166,27 @@ def _standing(last: LastNodes, column: int) -> np.ndarray:
         return np.zeros(0, dtype=int)
     short = problem.floor[:, platform] > last.less[:, platform] + TOLERANCE
     return np.flatnonzero(short & (problem.serves[:, platform, column] > 0))
+
+
+def _for_width(case: Case, last: LastNodes, column: int, stands: np.ndarray | None) -> str:
+    """Whose jobs are so wide that the last node of an order is there for them alone; empty where it is not.
+
+    `stands`: months in which it must stand ready, None where it is there for what it saves.
+    """
+    problem, platform = last.problem, last.problem.orders[column][0].platform
+    serves = problem.serves[:, platform, column]
+    least = last.less[serves > 0, platform].min(initial=np.inf)
+    if not problem.widest[platform] > least:
+        return ""
+    if stands is None:
+        cost, weights = problem.order_usd[column], last.weights
+        narrow, ours = (float(weights @ (saved[:, :, platform] @ serves)) for saved in (last.last_narrow, last.last))
+        alone = narrow < cost <= ours
+    else:
+        alone = bool((last.stands[stands, platform] <= last.less[stands, platform] + TOLERANCE).all())
+    wide = np.where(problem.rate[:, platform] > 0, problem.widths.widest, 0.0)
+    names = ", ".join(sorted(set(case.streams.table["use_case_id"][wide > least])))
+    return f"{wide.max():,.3g} at once for jobs of {names}" if alone else ""
 
 
 def _held(case: Case, last: LastNodes, column: int, stands: np.ndarray) -> tuple[str, float, str, float]:

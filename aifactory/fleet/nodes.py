@@ -88,7 +88,9 @@ def used_share(load: np.ndarray, size: int, nodes: int) -> np.ndarray:
     return (at_least / needed.shape[-1]).reshape(*needed.shape[:-1], nodes)
 
 
-def filled_share(live: np.ndarray, movable: np.ndarray, size: int, nodes: int) -> np.ndarray:
+def filled_share(
+    live: np.ndarray, movable: np.ndarray, size: int, nodes: int, beyond: np.ndarray | float = 0.0
+) -> np.ndarray:
     """Share of hours in which each of `nodes` nodes works, where work that can wait fills what live work leaves of them.
 
     Live work [..., H] needs n_h whole nodes in hour h. With C nodes held, live work rents those above C; the work that can
@@ -97,16 +99,22 @@ def filled_share(live: np.ndarray, movable: np.ndarray, size: int, nodes: int) -
 
         U(C) = mean_h max(n_h - C, 0) + max(w - mean_h max(n_h, C), 0) = max(mean_h max(n_h, C), w) - C,
 
-    and node C works for U(C) - U(C + 1): never more than if the work could not wait. `nodes` must hold all of it.
+    and node C works for U(C) - U(C + 1): never more than if the work could not wait. `nodes` must hold all of it. Jobs wider
+    than what is held rent the rest while they run, so that no less is rented than
+
+        mean_h max(n_h - C, 0) + max(w - mean_h n_h, 0) beyond(C),
+
+    with `beyond` [..., nodes + 1] the part of that work beyond 0, 1, ... nodes (`aifactory.fleet.widths`).
 
     >>> filled_share(np.array([12.0, 4.0]), np.array(4.0), 4, 4).tolist(), used_share(np.array([16.0, 8.0]), 4, 4).tolist()
     ([1.0, 1.0, 1.0, 0.0], [1.0, 1.0, 0.5, 0.5])
     """
     share = used_share(live, size, nodes)
-    above = np.concatenate([share[..., ::-1].cumsum(axis=-1)[..., ::-1], np.zeros_like(share[..., :1])], axis=-1)
+    above = np.concatenate([share[..., ::-1].cumsum(axis=-1)[..., ::-1], np.zeros((*share.shape[:-1], 1))], axis=-1)
     whole = (np.asarray(live).mean(axis=-1) + movable) / size
     held = np.arange(nodes + 1.0)
-    rented = np.maximum(held + above, whole[..., None]) - held
+    left = np.maximum(whole - above[..., 0], 0.0)[..., None]
+    rented = np.maximum(np.maximum(held + above, whole[..., None]) - held, above + left * beyond)
     return np.round(rented[..., :-1] - rented[..., 1:], ROUNDED)
 
 
@@ -134,7 +142,7 @@ def hourly_load(streams: Streams, accelerators: np.ndarray, which: np.ndarray) -
 def pool_level(streams: Streams, accelerators: np.ndarray, reserve: np.ndarray, pool: int) -> np.ndarray:
     """Accelerators to hold in a pool, [T + 1]: the coincident maximum of each stream's hours with its own reserve [T + 1, K].
 
-    Accelerators as in `hourly_load`.
+    At least its widest job, in the months in which the stream has work. Accelerators as in `hourly_load`.
     """
     mine = np.flatnonzero(streams.pool == pool)
     sites, size, spare = site_terms(streams)
@@ -143,7 +151,8 @@ def pool_level(streams: Streams, accelerators: np.ndarray, reserve: np.ndarray, 
     held = wanted[:, shared] @ shape[shared]
     for at in mine[sites[mine] > 1]:
         held = held + held_in_sites(wanted[:, at, None] * shape[at], sites[at], size[at], spare[at])
-    return held.max(axis=1, initial=0.0)
+    wide = np.where(can_wait(streams), streams.widths.widest, 0.0)[mine] * (accelerators[:, mine] > 0)
+    return np.maximum(held.max(axis=1, initial=0.0), wide.max(axis=1, initial=0.0))
 
 
 def build_slots(streams: Streams, floor: np.ndarray) -> Slots:
@@ -189,7 +198,11 @@ def build_load(streams: Streams, slots: Slots, units: np.ndarray) -> Load:
         count = int(at.sum())
         levels[:, pool] = pool_level(streams, staffed, streams.reserve, pool)
         live, firm = (hourly_load(streams, staffed, mine & kind) for kind in (~waits, ~batch))
-        use[:, at] = filled_share(live, staffed[:, mine & waits].sum(axis=1), size, count)
+        patient = staffed[:, mine & waits]
+        part = streams.widths.beyond(size * np.arange(count + 1.0))[:, mine & waits]
+        work = patient.sum(axis=1)
+        beyond = patient @ part.T / np.where(work > 0, work, 1.0)[:, None]
+        use[:, at] = filled_share(live, work, size, count, beyond)
         held[:, at] = slots.number[at] < node_counts(levels[:, pool], size)[:, None]
         fixed = np.minimum(used_share(firm, size, count), use[:, at])
         whole = np.where(use[:, at] > 0, use[:, at], 1.0)

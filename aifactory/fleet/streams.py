@@ -18,6 +18,7 @@ from aifactory.demand.reserve_money import failure_factor
 from aifactory.finance.unit_cost import load_factor
 from aifactory.fleet.sites import held_in_sites
 from aifactory.fleet.stand_in import ANY_CLASS, stand_in_shapes
+from aifactory.fleet.widths import Widths, no_widths, widths_of
 from aifactory.inputs.plan import Plan
 from aifactory.inputs.sites import sites_in
 from aifactory.serving.staffing import chance_factor
@@ -60,6 +61,7 @@ class Streams:
     share: (
         np.ndarray
     )  # [T + 1, K] part of a use case in a region that runs on this accelerator; it is in units and band
+    widths: Widths  # of the jobs of work that can wait
 
     @cached_property
     def pool(self) -> np.ndarray:
@@ -94,6 +96,7 @@ class Streams:
             self, table=self.table.iloc[rows].reset_index(drop=True), units=self.units[:, :, rows],
             reserve=self.reserve[:, rows], rule=self.rule[:, rows], shape=self.shape[rows], size=self.size[:, rows],
             scenario_size=self.scenario_size[:, :, rows], chance=self.chance[:, rows], band=self.band[:, :, rows], share=self.share[:, rows],
+            widths=self.widths.take(rows),
         )  # fmt: skip
 
     def of_scenario(self, index: int) -> Streams:
@@ -127,6 +130,7 @@ def build_streams(
     capacity: pd.DataFrame,
     shapes: Mapping[tuple[str, str], np.ndarray],
     capacity_over_average: Mapping[tuple[str, str], float | np.ndarray] | None = None,
+    jobs: pd.DataFrame | None = None,
 ) -> Streams:
     """Join demand, choice and measured capacity; say which demand cannot be sized, and why.
 
@@ -134,7 +138,7 @@ def build_streams(
     the hourly load of the period; streams to come take that of a measured stream of their class (`fleet.stand_in`), others
     without one are taken as flat. `capacity_over_average` is the hourly capacity of each stream over its average that
     its reserve asks for, the same in all months or one for each, [T + 1]; streams and months without one take the plan's
-    fixed ratio over their peak.
+    fixed ratio over their peak. `jobs` are those of the period: how wide they are.
     """
     months = month_labels(period, plan.horizon_months)
     wanted = _wanted(forecast, demand_profile, use_cases, choice, capacity)
@@ -160,10 +164,18 @@ def build_streams(
     ]
     streams = Streams(
         table, pools, months, units, reserve, rule, shape, not_sized, size[EXPECTED], size, np.array(band),
-        np.ones_like(size[EXPECTED]), np.ones_like(size[EXPECTED]),
+        np.ones_like(size[EXPECTED]), np.ones_like(size[EXPECTED]), _widths(table, jobs),
     )  # fmt: skip
     streams = replace(streams, chance=chance_of(streams))
     return replace(streams, reserve=reserve + (failure_factors(table, plan) - 1.0) * (1.0 + reserve))
+
+
+def _widths(table: pd.DataFrame, jobs: pd.DataFrame | None) -> Widths:
+    """Widths of jobs of work that can wait; what cannot is held by its peak hour."""
+    if jobs is None or jobs.empty:
+        return no_widths(len(table))
+    found = widths_of(jobs, table)
+    return replace(found, share=found.share * table["movable"].to_numpy(dtype=float)[:, None])
 
 
 def failure_factors(table: pd.DataFrame, plan: Plan) -> np.ndarray:

@@ -192,7 +192,7 @@ def streams_alone(market: Market, cells: pd.DataFrame) -> Streams:
     streams = build_streams(
         ws.plan, ws.period, forecast=inventory.forecast, demand_profile=profile, tokens=tokens, use_cases=use_cases,
         accelerators=ws.table("accelerators"), choice=known[KEYS], capacity=known,
-        shapes=market.shapes,
+        shapes=market.shapes, jobs=ws.month("jobs"),
     )  # fmt: skip
     table = streams.table.assign(pool=np.arange(len(streams.table)))
     about = ws.table("accelerators").set_index("accelerator_id").reindex(columns=ABOUT_POOLS)

@@ -10,7 +10,10 @@ block k of h_k hours, D_i their deferrable accelerator-hours of the month and C 
     sum_i (c_i - c_{i+1}) U_i,    U_i = sum_k h_k max(A_ik - C, 0) + max(D_i - sum_k h_k max(C - A_ik, 0), 0)
 
 since what is left unserved of the i dearest is U_i whatever else there is (serving is a transversal matroid, for which
-the greedy choice is best). Deferrable work takes the hours that live work leaves free.
+the greedy choice is best). Deferrable work takes the hours that live work leaves free. Of jobs wider than C it does so in part
+only (`aifactory.fleet.widths`): with G_i the accelerator-hours of the i dearest that are done beyond C,
+
+    U_i = sum_k h_k max(A_ik - C, 0) + max(D_i - sum_k h_k max(C - A_ik, 0), G_i)
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from aifactory.buyplan.optimise.problem import Problem
 from aifactory.buyplan.optimise.reference import instead_usd, reference_usd
 
 TOLERANCE = 1e-9
+Loads = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def has_closed_form(problem: Problem) -> bool:
@@ -38,6 +42,7 @@ class ClosedFormRecourse:
         self.problem = problem
         rate = np.asarray(problem.rate, dtype=float)
         self._per_unit = np.where(rate > 0, 1.0 / np.where(rate > 0, rate, 1.0), 0.0)
+        self._wide = np.flatnonzero(problem.widths.known & np.asarray(problem.deferrable, bool))
         self._classes()
 
     def _classes(self) -> None:
@@ -58,8 +63,8 @@ class ClosedFormRecourse:
         still = (order == np.arange(width)).all()
         self._member, self._order = member, None if still else order if order.ndim == 4 else order[None]
 
-    def _loads(self, demand: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Live load [S, T, P, M, K] and deferrable hours [S, T, P, M] of the dearest classes, one after the other."""
+    def _loads(self, demand: np.ndarray) -> Loads:
+        """Live load [S, T, P, M, K] and deferrable hours [S, T, P, M] of the dearest classes, one after the other; hours of wide work [S, T, V]."""
         patient = np.asarray(self.problem.deferrable, bool)
         live = np.einsum("stwk,wpm->stpmk", demand[:, :, ~patient], self._member[~patient], optimize=True)
         hours = demand[:, :, patient] @ self.problem.block_hours
@@ -68,7 +73,7 @@ class ClosedFormRecourse:
             order = np.broadcast_to(self._order, wait.shape)
             live = np.take_along_axis(live, order[..., None], axis=3)
             wait = np.take_along_axis(wait, order, axis=3)
-        return live.cumsum(axis=3), wait.cumsum(axis=3)
+        return live.cumsum(axis=3), wait.cumsum(axis=3), demand[:, :, self._wide] @ self.problem.block_hours
 
     @cached_property
     def reference_usd(self) -> np.ndarray:
@@ -76,7 +81,7 @@ class ClosedFormRecourse:
         return reference_usd(self.problem)
 
     @cached_property
-    def _own(self) -> tuple[np.ndarray, np.ndarray]:
+    def _own(self) -> Loads:
         return self._loads(self.problem.demand)
 
     def cost(
@@ -108,22 +113,31 @@ class ClosedFormRecourse:
 
         Workloads of a platform at one price share what their class lacks by their work.
         """
-        p, (live, wait) = self.problem, self._own
-        over = live - capacity[None, :, :, None, None]
-        short, idle = np.maximum(over, 0.0) @ p.block_hours, np.maximum(-over, 0.0) @ p.block_hours
-        lacks = np.diff(short + np.maximum(wait - idle, 0.0), axis=3, prepend=0.0)
+        p = self.problem
+        lacks = np.diff(self._unserved(*self._own, capacity), axis=3, prepend=0.0)
         if self._order is not None:
             lacks = np.take_along_axis(lacks, np.argsort(np.broadcast_to(self._order, lacks.shape), axis=3), axis=3)
         work = np.einsum("stw,wpm->stwpm", p.demand @ p.block_hours, self._member, optimize=True)
         total = work.sum(axis=2, keepdims=True)
         return (work / np.where(total > 0, total, 1.0) * lacks[:, :, None]).sum(axis=(3, 4))
 
-    def _usd(self, live: np.ndarray, wait: np.ndarray, capacity: np.ndarray) -> np.ndarray:
-        """Cost [S, T, P] of cumulated live load [S, T, P, M, K] and deferrable hours [S, T, P, M]."""
+    def _usd(self, live: np.ndarray, wait: np.ndarray, wide: np.ndarray, capacity: np.ndarray) -> np.ndarray:
+        """Cost [S, T, P] of loads as of `_loads`."""
+        return np.sum(self._fall * self._unserved(live, wait, wide, capacity), axis=-1)
+
+    def _unserved(self, live: np.ndarray, wait: np.ndarray, wide: np.ndarray, capacity: np.ndarray) -> np.ndarray:
+        """Accelerator-hours U_i [S, T, P, M] that a capacity [T, P] leaves of loads as of `_loads`."""
         over = live - capacity[None, :, :, None, None]
         short = np.maximum(over, 0.0) @ self.problem.block_hours
         idle = np.maximum(-over, 0.0) @ self.problem.block_hours
-        return np.sum(self._fall * (short + np.maximum(wait - idle, 0.0)), axis=-1)
+        left = np.maximum(wait - idle, 0.0)
+        if len(self._wide):
+            beyond = self.problem.widths.beyond(capacity)[..., self._wide]
+            alone = np.einsum("stv,tpv,vpm->stpm", wide, beyond, self._member[self._wide], optimize=True)
+            if self._order is not None:
+                alone = np.take_along_axis(alone, np.broadcast_to(self._order, alone.shape), axis=3)
+            left = np.maximum(left, alone.cumsum(axis=3))
+        return short + left
 
 
 def _alike(usd: np.ndarray, workloads: np.ndarray) -> list[np.ndarray]:

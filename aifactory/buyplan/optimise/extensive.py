@@ -86,11 +86,11 @@ def order_rows(problem: Problem) -> tuple[sparse.csr_matrix, np.ndarray, np.ndar
 
 
 def largest_orders(problem: Problem) -> np.ndarray:
-    """[N] nodes beyond which an order has no use: the platform alone would serve the largest demand of any path, or its floor."""
+    """[N] nodes beyond which an order has no use: the platform alone would serve the largest demand of any path, its floor or its widest job."""
     with np.errstate(divide="ignore", invalid="ignore"):
         each = np.where(problem.rate > 0, problem.demand.max(axis=(0, 1, 3))[:, None] / problem.rate, 0.0)
     floor = np.max(problem.floor, axis=0) if np.size(problem.floor) else 0.0
-    most = np.ceil(np.maximum(each.sum(axis=0), floor) / problem.node_size) + 1
+    most = np.ceil(np.maximum(each.sum(axis=0) + problem.widest, floor) / problem.node_size) + 1
     least = np.array([option.minimum_nodes for option, _ in problem.orders], dtype=float)
     return np.maximum([most[option.platform] for option, _ in problem.orders], least)
 

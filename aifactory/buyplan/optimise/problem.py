@@ -14,6 +14,7 @@ import numpy as np
 
 from aifactory.buyplan.optimise.limit_rows import limit_rows
 from aifactory.errors import InputError
+from aifactory.fleet.widths import Widths, no_widths
 from aifactory.units import monthly_rate
 
 
@@ -93,6 +94,7 @@ class Problem:
     api_usd : [T, W] or [S, T, W] USD per unit at a hosted model; infinite: not allowed.
     miss_usd : [W] USD per unit that is not served.
     ports : what must be ported first; cells in no port are open.
+    widths : of the jobs of workloads [W] that may wait, where each has one platform; empty: work of any width.
     order_months : months in which any order may be placed.
     capital_usd : [years] budget of capital per year; empty: no limit.
     year_of : [T] year of each month; empty: years of 12 months from the start.
@@ -149,10 +151,17 @@ class Problem:
     reference_usd: np.ndarray = field(default_factory=lambda: np.zeros(0))
     ports: tuple[Port, ...] = ()
     interruptible: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=bool))
+    widths: Widths = field(default_factory=lambda: no_widths(0))
 
     def __post_init__(self) -> None:
         s, t, w, k = _shape(self.demand, "demand", 4)
         p = len(self.node_size)
+        if not self.widths.known.any():
+            object.__setattr__(self, "widths", no_widths(w))
+        if len(self.widths.share) != w:
+            raise InputError.at(
+                "problem", f"needs a row for each of {w} workloads", column="widths", value=len(self.widths.share)
+            )
         wanted = {
             "block_hours": (k,), "rate": (w, p), "deferrable": (w,), "node_size": (p,), "miss_usd": (w,),
             "owned": (t, p), "on_demand_most": (p,), "spot_share": (p,), "kw": (p,),
@@ -242,6 +251,11 @@ class Problem:
     def may_be_interrupted(self) -> np.ndarray:
         """[W] work that may run on spot."""
         return np.asarray(self.interruptible if np.size(self.interruptible) else self.deferrable, dtype=bool)
+
+    @cached_property
+    def widest(self) -> np.ndarray:
+        """[P] accelerators of the widest job that runs on a platform, 0 where none is known."""
+        return np.where(np.asarray(self.rate) > 0, self.widths.widest[:, None], 0.0).max(axis=0)
 
     @cached_property
     def discount(self) -> np.ndarray:

@@ -202,6 +202,8 @@ def quiet_solver() -> highspy.Highs:
 
 def month_layout(problem: Problem) -> Layout:
     """Matrix of the programme of one month; the same in every month and path."""
+    if problem.widths.known.any():
+        raise AIFactoryError("widths of jobs are planned where each workload has one platform only")
     hours, rate = np.asarray(problem.block_hours, float), np.asarray(problem.rate, float)
     (w_count, p_count), k_count = rate.shape, len(hours)
     cells = np.argwhere(rate > 0)
