@@ -29,7 +29,7 @@ from aifactory.report.refresh_money import (
     scenario_section,
     unit_cost_section,
 )
-from aifactory.report.refresh_triggers import contradictions, trigger_section
+from aifactory.report.refresh_triggers import contradictions, moves_outstanding, trigger_section
 from aifactory.report.results import recall
 from aifactory.report.text import apart_in_unit, in_unit, join_words, num, pct, plural, readable, usd, usd_compact
 from aifactory.review import Review
@@ -79,7 +79,13 @@ def refresh_head(ws: Workspace, review: Review) -> Group:
             ("Chief financial officer", "release of the next band"),
             ("Cloud cost owner", "stale prices, untagged spend"),
         ],
-        warnings=[*review.partial, *contradictions(review), *input_warnings(ws), *price_warnings(ws)],
+        warnings=[
+            *review.partial,
+            *contradictions(review),
+            *moves_outstanding(review),
+            *input_warnings(ws),
+            *price_warnings(ws),
+        ],
     )
 
 

@@ -169,11 +169,24 @@ def contradictions(review: Review) -> list[str]:
     return [f"Telemetry contradicts the plan's utilisation of {join_words(found)}: {months}."]
 
 
+def moves_outstanding(review: Review) -> list[str]:
+    """Use cases that still run elsewhere than the approved plan has them by now."""
+    rows = review.plan_use[review.plan_use["not_moved"].notna()] if len(review.plan_use) else review.plan_use
+    if rows.empty:
+        return []
+    found = [f"{row.not_moved} to {row.accelerator_id} in {row.region}" for row in rows.itertuples()]
+    rest = [plural(len(found) - NAMED, "more move")] if len(found) > NAMED else []
+    return [
+        f"Work that the plan has moved by {month_name(review.period)} still runs elsewhere: {'; '.join([*found[:NAMED], *rest])} "
+        "(platforms of today as plan.yaml states them, else as jobs and bill show them)."
+    ]
+
+
 def _plan_use_answer(review: Review) -> list[str]:
-    """Contradictions, and how many platforms are in use on which the plan has no work."""
+    """Contradictions, outstanding moves, and how many platforms are in use on which the plan has no work."""
     idle = int((review.plan_use["state"] == NOT_PLANNED).sum()) if len(review.plan_use) else 0
     text = f"{plural(idle, 'place')} with readings {'has' if idle == 1 else 'have'} no work in the plan of this month."
-    return [*contradictions(review), *([text] if idle else [])]
+    return [*contradictions(review), *moves_outstanding(review), *([text] if idle else [])]
 
 
 def _plan_use(ws: Workspace, review: Review) -> Block:
@@ -187,14 +200,14 @@ def _plan_use(ws: Workspace, review: Review) -> Block:
         "at_work": Col("At work by the plan's capacity", "num2"),
         "expected_utilization": Col("Use expected", "pct0"),
         "measured_utilization": Col("Use measured", "pct0"),
-        "ratio": Col("Measured over expected", "num2"),
+        "not_moved": Col("Still elsewhere"),
         "plan_period": Col("Plan of", "month"),
         "month": Col("Readings of", "month"),
     }
     note = (
-        "Expected: this month's units at the capacity that was approved, over the accelerators installed. It contradicts where the readings "
-        "are less than half or more than twice of it. Readings count the time in which a device works, not how full it is: far above, "
-        "other work runs there or an accelerator serves less than planned; far below, it serves more, or planned work runs elsewhere."
+        "Expected: this month's units at the capacity that was approved, over the accelerators installed, without work that still runs "
+        "elsewhere. It contradicts where the readings are less than half or more than twice of it. Readings count the time in which a "
+        "device works, not how full it is: far above, other work runs there or an accelerator serves less than planned; far below, it serves more."
     )
     facts = {"caption": "Use of the pools against the approved plan", "as_of": ws.as_of, "max_rows": SHOWN}
     source = f"{POOLS}; approved_plan table; demand_windows and jobs tables"
