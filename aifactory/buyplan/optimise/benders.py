@@ -20,6 +20,7 @@ import numpy as np
 from aifactory.buyplan.optimise.branch import PortSearch
 from aifactory.buyplan.optimise.evaluate import Evaluator, PlanCost, evaluate_with_slopes, recourse_of
 from aifactory.buyplan.optimise.extensive import gap_of, largest_orders
+from aifactory.buyplan.optimise.held_ports import HeldPorts
 from aifactory.buyplan.optimise.limits import refuse_conflicts
 from aifactory.buyplan.optimise.master import Master
 from aifactory.buyplan.optimise.problem import Problem
@@ -34,6 +35,8 @@ QUICK, PORT_SOLVES = 128, 48
 #: Searches for ports, each after the nodes of the best choice were made whole; the shares of the gap that are asked of
 #: the first search and of whole nodes.
 PORT_CYCLES, PORT_SHARE, WHOLE_SHARE = 6, 0.85, 0.3
+#: Share of the time limit that is kept for making nodes whole.
+KEPT_TIME = 0.2
 REACHED = "gap reached"
 
 
@@ -100,21 +103,21 @@ def _with_ports(
 ) -> OptimalPlan:
     """Choose ports by branch and bound, make nodes whole for the best choice, and search on where the gap is too wide."""
     search, best, found_for = PortSearch(problem, master, center, recourse, PORT_SOLVES), None, None
-    ask = PORT_SHARE * gap
+    ask, search_end = PORT_SHARE * gap, end - KEPT_TIME * time_limit_s
     for _ in range(PORT_CYCLES):
-        search.run(ask, np.inf if best is None else best.cost.objective_usd, end)
+        search.run(ask, np.inf if best is None else best.cost.objective_usd, search_end)
         ports = np.round(search.best[len(problem.orders) :])
         if found_for is None or (ports != found_for).any():
             found_for = ports
-            found = _for_ports(problem, master.copy(), search.best, search.bound_usd, gap, time_limit_s, end, recourse)
+            found = _for_ports(problem, master.copy(), search.best, search.bound_usd, gap, time_limit_s, end)
             if best is None or found.cost.objective_usd < best.cost.objective_usd:
                 best = found
         if gap_of(best.cost.objective_usd, search.bound_usd) <= gap:
             return replace(best, bound_usd=search.bound_usd, stopped=REACHED)
-        if time.monotonic() > end:
+        if time.monotonic() > search_end:
             break
         ask = gap
-    stopped = f"time limit of {time_limit_s:g} s" if time.monotonic() > end else "rounds"
+    stopped = f"time limit of {time_limit_s:g} s" if time.monotonic() > search_end else "rounds"
     return replace(best, bound_usd=search.bound_usd, stopped=stopped)
 
 
@@ -126,10 +129,11 @@ def _for_ports(
     gap: float,
     time_limit_s: float,
     end: float,
-    recourse: Evaluator,
 ) -> OptimalPlan:
     """Nodes made whole for the ports of a plan, until they are near enough to the bound of all choices."""
-    master.hold_ports(np.round(plan[len(problem.orders) :]))
+    ports = np.round(plan[len(problem.orders) :])
+    plan, recourse = np.append(plan[: len(problem.orders)], ports), HeldPorts(problem, ports)
+    master.hold_ports(ports)
     master.purge()
     _approach(problem, master, plan, WHOLE_SHARE * gap, end, recourse, QUICK)
     prices = master.limit_prices()

@@ -2,8 +2,10 @@
 
 A node of the search holds some ports made or left and lets the others lie between. Its bound is the master's continuous
 programme, which takes hundredths of a second; cuts are made at its points and hold everywhere, so that the search
-and the cuts tighten each other. The port to branch on is the one whose two sides raise the bound most (strong branching,
-product rule). Choices of ports are rounded from the points and priced with nodes that need not be whole.
+and the cuts tighten each other. The port to branch on is the one whose two sides raise the bound most (product rule):
+both sides are solved for a port that was not tried often enough, and for the others the mean rise of the trials is
+taken (reliability branching; Achterberg, Koch and Martin 2005). Choices of ports are rounded from the points and priced
+with nodes that need not be whole.
 """
 
 from __future__ import annotations
@@ -21,12 +23,15 @@ from aifactory.buyplan.optimise.problem import Problem
 
 #: Cuts at a node while each raises its bound by this share; the weight of the node's point in the first of them.
 CUTS, RISE, STEP = 2, 3e-4, 0.7
-#: Ports that are tried at a node, and how far from whole a port must be to be one of them.
-TRIED, BETWEEN = 8, 0.02
+#: Ports that are tried at a node, trials after which a port's mean rise is trusted, and how far from whole a port must be to be one of them.
+TRIED, TRUSTED, BETWEEN = 8, 3, 0.02
 WHOLE = 1e-6
 #: Visits of a node whose ports are whole.
 VISITS = 6
-ROUNDED = (0.5, 0.3)
+#: Exact prices of a choice that may be the cheapest, at most, and the share of its cost that is near enough.
+EXACT, NEAR = 3, 2e-3
+#: Ports above these shares are made in the choices that a point is rounded to, one after the other.
+ROUNDED = (0.12, 0.3, 0.5)
 
 
 @dataclass(order=True)
@@ -52,6 +57,8 @@ class PortSearch:
         self.first, ports = len(problem.orders), len(problem.ports)
         self.center, self.best, self.best_usd = center, center, np.inf
         self._number, self._priced, self._left_usd = count(), set(), np.inf
+        self._visits = 0
+        self._rise, self._trials = np.zeros((2, ports)), np.zeros(ports)
         self._open = [_Node(-np.inf, next(self._number), np.zeros(ports), np.ones(ports))]
 
     @property
@@ -69,20 +76,21 @@ class PortSearch:
         self.master.free_ports()
 
     def _visit(self, node: _Node, end: float) -> None:
+        self.master.forget()
         plan, bound = self._solve(node, end)
         for at in range(CUTS):
             if bound >= self.best_usd:
                 return
             held = np.clip(self.center[self.first :], node.lower, node.upper)
             inside = np.concatenate([self.center[: self.first], held])
-            self._cut(plan if at else STEP * plan + (1 - STEP) * inside)
+            self._cut(plan if at else STEP * plan + (1 - STEP) * inside, self.solves)
             plan, better = self._solve(node, end)
             rise, bound = better - bound, max(better, bound)
             if rise < RISE * abs(bound):
                 break
         ports = plan[self.first :]
-        for share in ROUNDED:
-            self._price(np.where(ports > share, 1.0, 0.0), end)
+        self._price(np.where(ports > ROUNDED[self._visits % len(ROUNDED)], 1.0, 0.0), end)
+        self._visits += 1
         if np.minimum(ports, 1 - ports).max() < WHOLE:
             self._again(node, bound)
         else:
@@ -97,17 +105,28 @@ class PortSearch:
             self._left_usd = min(self._left_usd, bound)
 
     def _branch(self, node: _Node, bound: float, ports: np.ndarray, end: float) -> None:
-        away = np.minimum(ports, 1 - ports)
-        tried = [int(port) for port in np.argsort(-away, kind="stable")[:TRIED] if away[port] > BETWEEN] or [
-            int(away.argmax())
-        ]
-        sides = [
-            [max(self._solve(_fixed(node, port, value), end)[1], bound) for value in (0.0, 1.0)] for port in tried
-        ]  # fmt: skip
+        away, steps = np.minimum(ports, 1 - ports), np.stack([ports, 1 - ports])
+        between = np.flatnonzero(away > min(BETWEEN, away.max() / 2))
         least = WHOLE * abs(bound)
-        worth = [max(low - bound, least) * max(high - bound, least) for low, high in sides]
-        at = int(np.argmax(worth))
-        self._split(node, tried[at], (sides[at][0], sides[at][1]))
+        known = self._trials[between] > 0
+        usual = self._rise[:, between][:, known].mean(axis=1, keepdims=True) if known.any() else np.ones((2, 1))
+        rise = np.where(known, self._rise[:, between], usual) * steps[:, between]
+        worth = np.maximum(rise, least).prod(axis=0)
+        sides: dict[int, tuple[float, float]] = {}
+        for at in np.argsort(-worth, kind="stable")[:TRIED]:
+            port = int(between[at])
+            if self._trials[port] < TRUSTED:
+                low, high = (max(self._solve(_fixed(node, port, value), end)[1], bound) for value in (0.0, 1.0))
+                sides[port] = low, high
+                self._learn(port, np.array([low - bound, high - bound]) / steps[:, port])
+                worth[at] = max(low - bound, least) * max(high - bound, least)
+        port = int(between[worth.argmax()])
+        self._split(node, port, sides.get(port, (bound, bound)))
+
+    def _learn(self, port: int, rise: np.ndarray) -> None:
+        """Mean rise of the bound per unit by which a port is moved down and up."""
+        self._trials[port] += 1
+        self._rise[:, port] += (rise - self._rise[:, port]) / self._trials[port]
 
     def _split(self, node: _Node, port: int, bounds: tuple[float, float]) -> None:
         for value, bound in zip((0.0, 1.0), bounds, strict=True):
@@ -117,7 +136,10 @@ class PortSearch:
                 heapq.heappush(self._open, side)
 
     def _price(self, ports: np.ndarray, end: float) -> None:
-        """Cost of a choice with nodes that need not be whole: a few cuts at it, each of which helps the bound too."""
+        """Cost of a choice with nodes that need not be whole: a few cuts at it, each of which helps the bound too.
+
+        Few programmes tell whether it may be the cheapest; then it is priced exactly.
+        """
         key = ports.tobytes()
         if key in self._priced:
             return
@@ -126,21 +148,28 @@ class PortSearch:
         plan, bound = self.master.solve(end)
         if bound >= self.best_usd:
             return
-        usd = self._cut(plan)
+        usd = self._cut(plan, self.solves)
         trial = (plan + self.master.solve(end)[0]) / 2
-        trial_usd = self._cut(trial)
+        trial_usd = self._cut(trial, self.solves)
         if trial_usd < usd:
             plan, usd = trial, trial_usd
-        if usd < self.best_usd:
-            self.best, self.best_usd = plan, usd
+        for _ in range(EXACT if usd < self.best_usd else 0):
+            usd = self._cut(plan, None)
+            if usd < self.best_usd:
+                self.best, self.best_usd = plan, usd
+            after, bound = self.master.solve(end)
+            if usd - bound < NEAR * usd or bound >= self.best_usd or time.monotonic() > end:
+                break
+            plan = (plan + after) / 2
 
     def _solve(self, node: _Node, end: float) -> tuple[np.ndarray, float]:
         self.master.bound_ports(node.lower, node.upper)
         plan, bound = self.master.solve(end)
+        self.master.count_use()
         return plan, max(bound, node.bound_usd)
 
-    def _cut(self, plan: np.ndarray) -> float:
-        cost, slopes = evaluate_with_slopes(self.problem, plan, recourse=self.recourse, solves=self.solves)
+    def _cut(self, plan: np.ndarray, solves: int | None) -> float:
+        cost, slopes = evaluate_with_slopes(self.problem, plan, recourse=self.recourse, solves=solves)
         self.master.add(plan, slopes)
         return cost.objective_usd
 

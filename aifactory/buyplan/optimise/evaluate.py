@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from aifactory.buyplan.optimise.closed_form import ClosedFormRecourse, has_closed_form
+from aifactory.buyplan.optimise.held_ports import HeldPorts
 from aifactory.buyplan.optimise.problem import Problem
 from aifactory.buyplan.optimise.recourse import Recourse
 from aifactory.buyplan.optimise.reference import reference_usd
 
-Evaluator = Recourse | ClosedFormRecourse
+Evaluator = Recourse | ClosedFormRecourse | HeldPorts
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,9 @@ def evaluate_plan(
     problem: Problem, nodes: np.ndarray, demand: np.ndarray | None = None, recourse: Evaluator | None = None
 ) -> PlanCost:
     """Price a plan of nodes and ports [N + G], also a hand-edited one, on the problem's paths or on fresh ones [S', T, W, K]."""
+    ports = problem.split(nodes)[1]
+    if recourse is None and len(ports) and np.isin(ports, (0.0, 1.0)).all():
+        recourse = HeldPorts(problem, ports)
     return evaluate_with_slopes(problem, nodes, demand, recourse)[0]
 
 

@@ -17,6 +17,10 @@ SCALE = 1e-3
 PRICE_TOLERANCE = 1e-6
 #: Slack, as a share, of cuts that are dropped.
 SLACK = 0.05
+#: Rows of cuts from which on a search drops those that none of its last nodes needed, and how many nodes these are.
+MANY_CUTS, UNUSED_NODES = 2500, 25
+#: Slack, as a share, of a cut that binds.
+BINDS = 1e-9
 #: Seconds that a solve gets in any case, so that there is a plan at all.
 LEAST_S = 20.0
 
@@ -42,6 +46,7 @@ class Master:
         model.a_matrix_.start_, model.a_matrix_.index_, model.a_matrix_.value_ = (
             matrix.indptr, matrix.indices, matrix.data,
         )  # fmt: skip
+        self._unused = np.zeros(0, dtype=int)
         self.solver, self.is_whole = quiet_solver(), False
         self.solver.passModel(model)
 
@@ -88,6 +93,22 @@ class Master:
         rows = np.flatnonzero(slack).astype(np.int32)
         if len(rows):
             self.solver.deleteRows(len(rows), rows)
+
+    def forget(self) -> None:
+        """Before each node of a search: drop cuts that no recent node needed, where there are many, since it solves thousands of times."""
+        self._unused += 1
+        rows = np.flatnonzero(self._unused > UNUSED_NODES)
+        if len(self._unused) > MANY_CUTS and len(rows):
+            self._unused = np.delete(self._unused, rows)
+            self.solver.deleteRows(len(rows), (rows + self.fixed_rows).astype(np.int32))
+
+    def count_use(self) -> None:
+        """Note which cuts the last continuous solve needed."""
+        values = np.array(self.solver.getSolution().row_value)[self.fixed_rows :]
+        lower = np.array(self.solver.getLp().row_lower_)[self.fixed_rows :]
+        fresh = np.zeros(len(values) - len(self._unused), dtype=int)
+        self._unused = np.append(self._unused, fresh)
+        self._unused[values - lower <= BINDS * np.maximum(np.abs(lower), 1.0)] = 0
 
     def bound_ports(self, lower: np.ndarray, upper: np.ndarray) -> None:
         """Ports lie between these."""

@@ -14,6 +14,7 @@ close to the next optimum.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -53,11 +54,14 @@ class Layout:
 
 
 class Recourse:
-    """Prices any fleet on any paths: the one evaluator of plans, policies and hand-edited tables."""
+    """Prices any fleet on any paths: the one evaluator of plans, policies and hand-edited tables.
 
-    def __init__(self, problem: Problem) -> None:
+    `opened` [W, P] names the cells that are open whatever ports there are; by default ports open theirs.
+    """
+
+    def __init__(self, problem: Problem, opened: np.ndarray | None = None) -> None:
         self.problem = problem
-        self.layout = month_layout(problem)
+        self.layout = month_layout(problem, opened)
         prices = (problem.on_demand_usd, problem.spot_usd, problem.api_usd)
         self._prices_differ = any(np.ndim(of) == 3 for of in prices)
         self._pools: dict[bytes, VertexPool] = {}
@@ -68,6 +72,7 @@ class Recourse:
         demand: np.ndarray | None = None,
         ported: np.ndarray | None = None,
         solves: int | None = None,
+        months: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Undiscounted cost of each path and month, and what one more accelerator or port would change.
 
@@ -77,6 +82,7 @@ class Recourse:
         demand : [S, T, W, K]; the problem's paths by default. Prices by path need the problem's own paths.
         ported : [G] 1 where a port of the problem is made, 0 (the default) where not, or between.
         solves : at most about so many programmes are solved; other months may then have a lower bound of their cost.
+        months : the months that are priced; others stay 0. All by default.
 
         Returns
         -------
@@ -84,10 +90,10 @@ class Recourse:
         """
         demand = self.problem.demand if demand is None else demand
         ported = np.zeros(len(self.problem.ports)) if ported is None else ported
-        paths, months = demand.shape[:2]
-        usd = np.zeros((paths, months))
-        worth = np.zeros((paths, months, self.problem.platforms + len(self.problem.ports)))
-        for members, path in self._same_prices(paths, months):
+        paths, count = demand.shape[:2]
+        usd = np.zeros((paths, count))
+        worth = np.zeros((paths, count, self.problem.platforms + len(self.problem.ports)))
+        for members, path in self._same_prices(paths, range(count) if months is None else months.tolist()):
             some = slice(None) if path is None else slice(path, path + 1)
             sides = np.concatenate([self._sides(m, capacity, demand[some], ported) for m in members])
             costs = month_costs(self.problem, self.layout, path or 0, members[0])
@@ -104,11 +110,11 @@ class Recourse:
         """[S] what the problem's own paths cost about, were they known."""
         return reference_usd(self.problem)
 
-    def _same_prices(self, paths: int, months: int) -> list[tuple[list[int], int | None]]:
+    def _same_prices(self, paths: int, months: Iterable[int]) -> list[tuple[list[int], int | None]]:
         """Months with the same costs, for all paths at once, or by path where prices differ by path."""
         found: dict[bytes, tuple[list[int], int | None]] = {}
         for path in range(paths) if self._prices_differ else [None]:
-            for month in range(months):
+            for month in months:
                 key = month_costs(self.problem, self.layout, path or 0, month).tobytes()
                 found.setdefault(key + str(path).encode(), ([], path))[0].append(month)
         return list(found.values())
@@ -200,13 +206,13 @@ def quiet_solver() -> highspy.Highs:
     return solver
 
 
-def month_layout(problem: Problem) -> Layout:
-    """Matrix of the programme of one month; the same in every month and path."""
+def month_layout(problem: Problem, opened: np.ndarray | None = None) -> Layout:
+    """Matrix of the programme of one month, the same in every month and path; of the cells `opened` [W, P] alone where these are given."""
     if problem.widths.known.any():
         raise AIFactoryError("widths of jobs are planned where each workload has one platform only")
     hours, rate = np.asarray(problem.block_hours, float), np.asarray(problem.rate, float)
     (w_count, p_count), k_count = rate.shape, len(hours)
-    cells = np.argwhere(rate > 0)
+    cells = np.argwhere((rate > 0) if opened is None else (rate > 0) & opened)
     patient = cells[problem.may_be_interrupted[cells[:, 0]]]
     widths = [len(cells), p_count, len(patient), w_count, w_count]
     starts = np.cumsum([0, *widths]) * k_count
@@ -233,7 +239,7 @@ def month_layout(problem: Problem) -> Layout:
             entries += [(row, c * k_count + k, 1.0) for c, (_, cp) in enumerate(cells) if cp == p]
             entries.append((row, on_demand.start + p * k_count + k, -1.0))
             row += 1
-    ports = _port_rows(problem, cells, patient, held.start, spot.start, k_count)
+    ports = [] if opened is not None else _port_rows(problem, cells, patient, held.start, spot.start, k_count)
     for line, (_, _, terms) in enumerate(ports):
         entries += [(row + line, column, value) for column, value in terms]
     upper = np.full(int(starts[-1]), INFINITE)

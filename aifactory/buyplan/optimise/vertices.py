@@ -25,6 +25,8 @@ TOLERANCE = 1e-9
 BATCH, MOST = 128, 3000
 #: Known bases from which the others are reached by steps; right-hand sides that walk between two look-ups, and bases kept of them.
 SEEDS, WALKED, KEPT = 64, 1024, 128
+#: Newest bases of a dual that are tried where all sides must be solved: where none of them fits, a walk of few steps costs less than trying all.
+RECENT = 8
 #: Right-hand sides that are tried for each that may be solved.
 TRIED = 4
 #: Masks of a basis: basic columns, columns at their upper bound, basic rows.
@@ -73,7 +75,7 @@ class VertexPool:
             better, before = self._improve(extended[left], best[left], known)
             fresh = better >= 0
             best[left[fresh]], group[left[fresh]] = before[fresh], better[fresh]
-            done = self._fit(sides, left, group, fresh, tried, duals)
+            done = self._fit(sides, left, group, fresh, tried, duals, RECENT)
             tried, known = len(self.vertices), len(self._groups)
             left = left[~done[left]]
             if len(left) and len(self.vertices) >= SEEDS:
@@ -175,9 +177,13 @@ class VertexPool:
         return np.where(values > best, at + known, -1), values
 
     def _fit(
-        self, sides: np.ndarray, left: np.ndarray, group: np.ndarray, fresh: np.ndarray, tried: int, duals: np.ndarray
-    ) -> np.ndarray:
-        """Mask [R] of sides that a basis of their best dual solves; sides with an old dual try new bases alone."""
+        self, sides: np.ndarray, left: np.ndarray, group: np.ndarray, fresh: np.ndarray, tried: int, duals: np.ndarray,
+        newest: int = 0,
+    ) -> np.ndarray:  # fmt: skip
+        """Mask [R] of sides that a basis of their best dual solves; sides with an old dual try new bases alone.
+
+        Of each dual so many `newest` bases are tried, all with 0.
+        """
         done = np.zeros(len(sides), dtype=bool)
         for again in (False, True):
             some = left[fresh != again]
@@ -185,7 +191,7 @@ class VertexPool:
             for rows in np.split(some, np.flatnonzero(np.diff(group[some])) + 1):
                 if not len(rows) or group[rows[0]] < 0:
                     continue
-                for at in self._groups[group[rows[0]]]:
+                for at in self._groups[group[rows[0]]][-newest:]:
                     if again and at < tried:
                         continue
                     vertex = self.vertices[at]
