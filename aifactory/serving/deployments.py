@@ -18,7 +18,7 @@ from aifactory.serving.deployment_model import DENSE_SHARE, deployment_constants
 from aifactory.serving.deployment_names import model_shapes, system_identifiers
 from aifactory.serving.deployment_recipes import with_recipes
 from aifactory.serving.intervals import covered
-from aifactory.serving.measurements import numbers, read_table, refuse_rows
+from aifactory.serving.measurements import numbers, read_table, refuse_beyond, refuse_rows
 from aifactory.serving.platforms import WEIGHT_BYTES, load_platforms, peak_tflops, precision_class
 
 TARGETS = ("ttft", "tpot")
@@ -40,6 +40,14 @@ TEXTS = (
     "measured_on",
     "config_id",
 )
+#: Largest published figures.
+PUBLISHED_MOST = {
+    "isl": 15_000,
+    "osl": 8_192,
+    "silicon_concurrency": 16_130,
+    "batch_size": 8_192,
+    "decode_batch_size": 8_192,
+} | {name: 72 for name in LAYOUT if name.endswith(("_size", "_workers")) and "batch" not in name}
 #: What is held back to calibrate the intervals of each split.
 CALIBRATED_BY = {
     "known accelerator and model": "row", "unseen accelerator": "accelerator", "unseen model": "path",
@@ -72,7 +80,11 @@ def read_deployments(path: Path, faults: dict[int, str] | None = None) -> pd.Dat
         refuse_rows(path, ~(d[name] > 0), "must be a positive number of tokens", name, raw[name], faults)
     for name in ("silicon_ttft_ms", "silicon_tpot_ms"):
         refuse_rows(path, d[name] <= 0, "must be a positive time", name, raw.get(name, d[name]), faults)
+    refuse_beyond(path, d, raw, PUBLISHED_MOST, faults)
     for name in LAYOUT:
+        refuse_rows(
+            path, d[name] < 0, "must be at least 0, which means not stated", name, raw.get(name, d[name]), faults
+        )
         d[name] = d[name].where(d[name] > 0)
     return _features(d.drop(index=d.index[list(faults or ())]))
 

@@ -149,7 +149,7 @@ def test_a_time_that_was_not_measured_is_predicted_from_the_rows_that_have_it(tm
 @pytest.mark.parametrize(
     "row",
     [
-        "1,vllm,,m-7b,h100_sxm,??,weird,1,1,0,0,,\n", "1,,,m-7b,gb300,,,10000000,1,1000000,1000000000,,\n",
+        "1,vllm,,m-7b,h100_sxm,??,weird,1,1,0,0,,\n", "1,,,m-7b,gb300,,,3840000,1,4,4000000,,\n",
         "1,vllm,1,acme/x-80b-a3b,mi355x,int4,disagg,128,4096,3.5,0.001,,\n",
     ],
 )  # fmt: skip
@@ -168,3 +168,15 @@ def test_a_time_that_is_not_positive_is_refused(tmp_path, ttft, tpot, column):
     path.write_text(HEAD + f"1,vllm,1,m-7b,h100_sxm,fp8,agg,1024,1024,4,8,{ttft},{tpot}\n")
     with pytest.raises(InputError, match=f"row 2.*{column}.*positive time"):
         run_fidelity(path)
+
+
+@pytest.mark.parametrize(
+    ("isl", "tp", "says"),
+    [("3840001", "4", "row 2.*isl.*at most 3,840,000"), ("1024", "18433", "row 2.*tp_size.*at most 18,432"),
+     ("1024", "-1", "row 2.*tp_size.*at least 0")],
+)  # fmt: skip
+def test_figures_far_beyond_what_was_measured_are_refused(tmp_path, isl, tp, says):
+    path = tmp_path / "b.csv"
+    path.write_text(HEAD + f"1,vllm,1,m-7b,h100_sxm,fp8,agg,{isl},1024,{tp},8,5,3\n")
+    with pytest.raises(InputError, match=says):
+        read_deployments(path)

@@ -10,9 +10,11 @@ from typer.testing import CliRunner
 
 from aifactory.cli import app
 from aifactory.errors import InputError
+from aifactory.serving.deployments import PUBLISHED_MOST as DEPLOYED_MOST
+from aifactory.serving.deployments import read_deployments
 from aifactory.serving.fidelity import datasheet_ratio
 from aifactory.serving.fidelity_command import run_fidelity
-from aifactory.serving.measurements import layout_inputs, read_measurements, to_value, with_features
+from aifactory.serving.measurements import PUBLISHED_MOST, layout_inputs, read_measurements, to_value, with_features
 from aifactory.serving.tiers import train
 from tests.serving.test_ratio import HEAD, table
 
@@ -79,6 +81,10 @@ def test_a_measured_row_speaks_first_and_other_chips_anchor(tmp_path):
         (HEAD + "a,s,2025,c,gpu,1,llm,m,1,1,fp8,offline,tokens_per_s,fast,1\n", "row 2.*'value'.*'fast'"),
         (HEAD + "a,s,2025,c,gpu,1,llm,m,1,1,fp8,offline,tokens_per_s,-3,1\n", "row 2.*positive"),
         (HEAD + "a,s,2025,c,gpu,inf,llm,m,1,1,fp8,offline,tokens_per_s,3,1\n", "row 2.*'accel_count'"),
+        (
+            HEAD + "a,s,2025,c,gpu,655361,llm,m,1,1,fp8,offline,tokens_per_s,3,1\n",
+            "row 2.*'accel_count'.*at most 655,360",
+        ),
     ],
 )
 def test_bad_files_are_refused_with_place(tmp_path, text, says):
@@ -175,6 +181,18 @@ def test_command_prints_json(tmp_path):
 
 
 @pytest.mark.real
+def test_no_published_row_lies_beyond_the_figures_that_answers_are_bounded_by(shared_dir):
+    rows = read_measurements(shared_dir / "data/measured/public_performance.csv")
+    assert {name: rows[name].max() for name in PUBLISHED_MOST} == PUBLISHED_MOST
+    rows = read_deployments(shared_dir / "data/measured/silicon_ttft_tpot.csv.gz")
+    assert all(rows[name].max() <= most for name, most in DEPLOYED_MOST.items())
+    assert {name: rows[name].max() for name in ("isl", "osl", "tp_size")} == {
+        "isl": 15_000,
+        "osl": 8_192,
+        "tp_size": 72,
+    }
+
+
 def test_public_rounds_with_the_whole_accelerator_left_out(shared_dir):
     rows = with_features(read_measurements(shared_dir / "data/measured/public_performance.csv"))
     rows = rows[(rows["regime"] == "llm_rounds") & (rows["source"] == "mlperf-inference-v5.1")]
