@@ -18,13 +18,14 @@ from aifactory.demand.reserve_range import MOST_BY_CHANCE
 from aifactory.demand.series import MONTH, Series, read_series, season_of, span
 from aifactory.demand.windows import read_demand
 from aifactory.errors import InputError
+from aifactory.inputs.csv_text import read_csv_text
 
 SECONDS = {"s": 1, "min": 60, "m": 60, "h": 3600, "d": 86400, "w": 604800, "mo": MONTH.total_seconds()}
 MOST_SECONDS = 100 * 366 * 86400
 DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,6})?) ?(s|min|mo|m|h|d|w)", re.IGNORECASE)
 GOAL_WORDS = {"windows": "windows over capacity", "unserved": "demand not served"}
 GOAL_NOUNS = {"windows": "windows over", "unserved": "demand not served"}
-INDEX = "index.csv"
+INDEX, MOST_STEPS = "index.csv", 10_000_000
 INDEX_COLUMNS = ("step", "min_train", "max_train")
 
 
@@ -135,14 +136,28 @@ def _index_of(path: Path) -> dict[str, dict[str, int]]:
     index = path.parent / INDEX
     if not index.is_file() or index == path:
         return {}
-    table = pd.read_csv(index)
+    table, _ = read_csv_text(index)
     if not {"series", "step", "min_train"} <= set(table.columns):
         return {}
-    numbers = table.reindex(columns=list(INDEX_COLUMNS)).apply(pd.to_numeric, errors="coerce")
-    return {
-        str(name): {column: int(value) for column, value in row.items() if value >= 1}
-        for name, row in zip(table["series"], numbers.to_dict("records"), strict=True)
-    }
+    found: dict[str, dict[str, int]] = {}
+    for row, line in enumerate(table.to_dict("records"), start=2):
+        stated = {name: line.get(name, "").strip() for name in INDEX_COLUMNS}
+        found[line["series"]] = {
+            name: _steps(row, name, text) for name, text in stated.items() if text not in ("", "0", "0.0")
+        }
+    return found
+
+
+def _steps(row: int, column: str, text: str) -> int:
+    """A number of steps of the index; InputError where it is none."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = np.nan
+    if not 1 <= value <= MOST_STEPS or value != int(value):
+        rule = f"must be a whole number of steps, 1 to {MOST_STEPS:,}, or empty"
+        raise InputError.at(INDEX, rule, row=row, column=column, value=text)
+    return int(value)
 
 
 @dataclass(frozen=True)
@@ -167,6 +182,7 @@ def reserve_file(path: Path, settings: ReserveSettings) -> dict[str, object]:
     `capacity` is in units of demand per window; `reserve` is its share over the basis.
     """
     window, lead_time = duration("--window", settings.window), duration("--lead-time", settings.lead_time)
+    _check_prices(settings)
     lead = round(lead_time / window)
     if lead < 1:
         raise InputError.at("--lead-time", f"is shorter than a window of {span(window)}", value=settings.lead_time)
@@ -215,6 +231,17 @@ def reserve_file(path: Path, settings: ReserveSettings) -> dict[str, object]:
         factor = failure_factor(settings.pools)
         result |= {"failure_factor": _number(factor), "capacity_with_failure": _number(found.capacity * factor)}
     return result
+
+
+def _check_prices(settings: ReserveSettings) -> None:
+    """Refuse prices that are none, and one of overflow that nothing is weighed against."""
+    for name in ("usd_per_unit_hour", "overflow_usd_per_unit"):
+        value = getattr(settings, name)
+        if value is not None and not 0 <= value < np.inf:
+            raise InputError.at(f"--{name.replace('_', '-')}", "must be a price in USD, 0 or more", value=value)
+    if settings.overflow_usd_per_unit is not None and settings.usd_per_unit_hour is None:
+        rule = "is weighed against the price of capacity: give --usd-per-unit-hour too"
+        raise InputError.at("--overflow-usd-per-unit", rule, value=settings.overflow_usd_per_unit)
 
 
 def _planned(values: np.ndarray, lead: int, window: pd.Timedelta, settings: ReserveSettings) -> Reserve:

@@ -62,6 +62,7 @@ def simulate_trace(asked: SimulateRequest) -> tuple[dict[str, object], FleetSize
     chip = find_row("accelerators", "accelerator_id", asked.platform, "--platform")
     _check_split(model, asked.tensor_parallel)
     requests, remarks = read_noted_stream(asked.trace)
+    remarks += _beyond_context(requests, model)
     steps = read_steps(asked.steps) if asked.steps else None
     said = estimate_step_time(
         model, chip, tensor_parallel=asked.tensor_parallel, precision=asked.precision,
@@ -99,10 +100,20 @@ def _check_split(model: pd.Series, accelerators: int) -> None:
         raise InputError.at("simulate", rule, column="--tensor-parallel", value=accelerators)
 
 
+def _beyond_context(requests: RequestStream, model: pd.Series) -> list[str]:
+    """Remark on requests that are longer than the model takes; nothing where its context is not known."""
+    most = model["context_tokens"]
+    if pd.isna(most):
+        return []
+    longer = int((requests.input_tokens.astype(np.int64) + requests.output_tokens > int(most)).sum())
+    rule = f"requests are longer than the {int(most):,} tokens of {model['model']}: it would refuse or cut them"
+    return [f"{longer:,} {rule}"] if longer else []
+
+
 def _counts(listed: str) -> tuple[int, ...]:
     """Numbers of replicas in rising order from a list such as 1,2,4."""
     parts = [part.strip() for part in listed.split(",") if part.strip()]
-    if not all(part.isdigit() and 0 < int(part) <= MOST_REPLICAS for part in parts):
+    if not all(part.isdecimal() and 0 < int(part) <= MOST_REPLICAS for part in parts):
         rule = f"must be numbers of replicas from 1 to {MOST_REPLICAS:,}, joined by commas"
         raise InputError.at("simulate", rule, column="--curve", value=listed)
     return tuple(sorted({int(part) for part in parts}))

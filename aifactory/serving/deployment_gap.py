@@ -149,7 +149,7 @@ class GapModel:
         if key not in self._left_out:
             residual, variance = np.empty(len(self.gap)), np.empty(len(self.gap))
             for group in groups_of(pd.Series(codes)):
-                apart = MOVING * len(self.gap) < len(group) < len(self.gap)
+                apart = MOVING * len(self.gap) < len(group)
                 residual[group], variance[group] = self._apart(group) if apart else self._taken_out(group)
             self._left_out[key] = residual, np.sqrt(np.maximum(variance, self.variance))
         return self._left_out[key]
@@ -162,8 +162,10 @@ class GapModel:
         return residual, deviation**2 - self.noise[group] - unknown + self.variance
 
     def _apart(self, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Residuals and variances of cells predicted from a model of the others."""
+        """Residuals and variances of cells predicted from a model of the others; from the closed form without any."""
         rest = np.setdiff1d(np.arange(len(self.gap)), group)
+        if not len(rest):
+            return self.gap[group], own_variance(self.cells, self.parts, PARTS)[group] + self.variance
         mean = float(np.median(self.gap[rest]))
         setups, kept = pd.factorize(self.setup[rest])
         inverse, _, odd = robust_inverse(

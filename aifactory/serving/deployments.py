@@ -18,18 +18,26 @@ from aifactory.serving.deployment_model import DENSE_SHARE, deployment_constants
 from aifactory.serving.deployment_names import model_shapes, system_identifiers
 from aifactory.serving.deployment_recipes import with_recipes
 from aifactory.serving.intervals import covered
-from aifactory.serving.measurements import numbers, read_table, refuse_beyond, refuse_rows
+from aifactory.serving.measurements import note, numbers, read_table, refuse_beyond, refuse_rows, spelt, with_assumed
 from aifactory.serving.platforms import WEIGHT_BYTES, load_platforms, peak_tflops, precision_class
+from aifactory.serving.tiers import REFUSED, STEP_MODEL
 
 TARGETS = ("ttft", "tpot")
 ANCHORED_BY = "evidence: this model on other systems or under other loads"
 LEVEL_BY = "evidence: closed form, level of other models on near systems"
+ALONE_BY = "closed form alone: no measurement to calibrate it by"
 LAYOUT = (
     "tp_size", "attention_dp_size", "moe_tp_size", "moe_ep_size", "prefill_num_workers", "prefill_tp_size",
     "prefill_attention_dp_size", "prefill_moe_tp_size", "prefill_moe_ep_size", "decode_batch_size", "decode_num_workers",
     "decode_tp_size", "decode_attention_dp_size", "decode_moe_tp_size", "decode_moe_ep_size", "batch_size",
     "silicon_concurrency",
 )  # fmt: skip
+#: Stages of a pipeline, which no published deployment had more than one of: said and not counted.
+STAGES = ("pp_size", "prefill_pp_size", "decode_pp_size")
+#: How many requests there are at a time; fewer than one are served as one.
+LOADS = ("silicon_concurrency", "batch_size", "decode_batch_size")
+#: A microsecond to 11 days.
+TIMES_MS = (1e-3, 1e9)
 TEXTS = (
     "backend",
     "backend_version",
@@ -61,7 +69,7 @@ def is_deployment_file(path: Path) -> bool:
 
     Two that only deployments have are enough, so that a missing one is named as such by `read_deployments`.
     """
-    names = set(read_table(path, ()).columns)
+    names = set(read_table(path, ()).columns.str.casefold())
     return len({"config_id", "model_path", "isl", "osl"} & names) > 1 and not {"accelerator", "metric"} & names
 
 
@@ -74,17 +82,19 @@ def read_deployments(path: Path, faults: dict[int, str] | None = None) -> pd.Dat
     d = pd.DataFrame(index=raw.index)
     for name in ("system", "model_path", *TEXTS):
         d[name] = raw[name].fillna("").str.strip() if name in raw else ""
-    for name in ("isl", "osl", *LAYOUT, "silicon_ttft_ms", "silicon_tpot_ms"):
+    for name in ("isl", "osl", *LAYOUT, *STAGES, "silicon_ttft_ms", "silicon_tpot_ms"):
         d[name] = numbers(raw, name, path, faults)
     for name in ("isl", "osl"):
-        refuse_rows(path, ~(d[name] > 0), "must be a positive number of tokens", name, raw[name], faults)
+        refuse_rows(path, ~(d[name] >= 1), "must be a positive number of tokens, 1 or more", name, raw[name], faults)
     for name in ("silicon_ttft_ms", "silicon_tpot_ms"):
-        refuse_rows(path, d[name] <= 0, "must be a positive time", name, raw.get(name, d[name]), faults)
+        wrong = d[name].notna() & ~d[name].between(*TIMES_MS)
+        rule = f"must be a positive time in ms, {TIMES_MS[0]:g} to {TIMES_MS[1]:,.0f}"
+        refuse_rows(path, wrong, rule, name, raw.get(name, d[name]), faults)
     refuse_beyond(path, d, raw, PUBLISHED_MOST, faults)
-    for name in LAYOUT:
-        refuse_rows(
-            path, d[name] < 0, "must be at least 0, which means not stated", name, raw.get(name, d[name]), faults
-        )
+    for name in (*LAYOUT, *STAGES):
+        wrong = (d[name] < (0 if name in LOADS else 1)) & (d[name] != 0)
+        rule = "must be at least 0, which means not stated, else 1 or more"
+        refuse_rows(path, wrong, rule, name, raw.get(name, d[name]), faults)
         d[name] = d[name].where(d[name] > 0)
     return _features(d.drop(index=d.index[list(faults or ())]))
 
@@ -96,17 +106,33 @@ def _features(d: pd.DataFrame) -> pd.DataFrame:
     s = load_platforms().reindex(d["chip"]).set_axis(d.index)
     d = pd.concat([d, model_shapes(d["model_path"])], axis=1)
     given = d["precision"].where(d["precision"] != "", d["gemm_quant_mode"])
-    d["precision"] = given.map(precision_class).replace("", "bf16")
+    d["precision"], d["assumed"] = given.map(precision_class).replace("", "bf16"), ""
+    note(d, given.map(precision_class) == "", "precision bf16" + (" for " + spelt(given)).where(given != "", ""))
     expert = d["moe_quant_mode"].map(precision_class)
+    note(d, (expert == "") & (d["moe_quant_mode"] != ""), d["precision"] + " experts for " + spelt(d["moe_quant_mode"]))
     d["weight_bytes"] = expert.where(expert != "", d["precision"]).map(WEIGHT_BYTES).astype(float)
     d["peak"] = peak_tflops(s, d["precision"].to_numpy())
     d["bandwidth"], d["memory"] = s["memory_bw_gb_per_s"], s["memory_gb"]
     d["link"] = s["interconnect_gb_per_s"].fillna(SLOWEST_LINK_GB_PER_S)
     d["node"] = s["scale_up_accelerators"].astype(float).fillna(NODE).clip(lower=NODE)
     d["sparse"] = np.where(d["active_b"] < DENSE_SHARE * d["params_b"], "mixture", "dense")
-    d["concurrency"] = concurrency_of(d)
+    stated = concurrency_of(d)
+    d["concurrency"] = stated.clip(lower=1.0)
+    note(d, d[list(LOADS)].isna().all(axis=1) | (stated < 1), "1 request at a time")
     d["version"] = d["backend"] + d["backend_version"].str[:5]
     d = with_layout(d)
+    unread = ~d["mode"].str.lower().str.match(r"$|agg|dis")
+    note(d, unread, d["split"] + " serving for " + spelt(d["mode"]))
+    staged = d[list(STAGES)].max(axis=1)
+    note(d, staged > 1, "1 pipeline stage for " + spelt(staged))
+    undated = pd.to_datetime(d["measured_on"], errors="coerce", format="ISO8601").isna()
+    note(
+        d,
+        undated,
+        f"measured on {EPOCH:%Y-%m-%d}" + (" for " + spelt(d["measured_on"])).where(d["measured_on"] != "", ""),
+    )
+    degrees = [name for name in LAYOUT if name.endswith("_size") and "batch" not in name]
+    note(d, d[degrees].isna().all(axis=1), spelt(d["gpus"]) + " accelerators a worker")
     return _laid_out(with_recipes(d.assign(read=d["layout"])))
 
 
@@ -169,7 +195,7 @@ def predict_deployments(
             half[able] = 1.0
         centre[able] = rows_able[f"prior_{target}"].to_numpy() + gap
         _write(answer, target, centre, half)
-    return _finish(answer, rows, np.where(models, "anchored", "step model"))
+    return _finish(answer, rows, np.where(models, "anchored", "step model" if len(training) else ""))
 
 
 def _cross_validated(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -194,11 +220,14 @@ def _cross_validated(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
             _write(answers[name], target, centre, half)
     for name, column in labels.items():
         _predict_unmeasured(answers[name], rows, column)
-    tiers = {"unseen model": "step model", "unseen architecture": "step model"}
-    return {
-        name: _finish(answer, rows, np.full(len(rows), tiers.get(name, "anchored"), dtype=object))
-        for name, answer in answers.items()
-    }
+    return {name: _finish(answers[name], rows, _tier_apart(rows, column)) for name, column in labels.items()}
+
+
+def _tier_apart(rows: pd.DataFrame, column: str | None) -> np.ndarray:
+    """Tier of each row with its label in `column`, or the row itself, left out: "" where nothing else is left."""
+    label = rows[column] if column else pd.Series(rows.index, index=rows.index)
+    others = label.groupby(rows["architecture"]).transform("nunique") > 1
+    return np.select([label.nunique() < 2, others], ["", "anchored"], "step model")
 
 
 def _predict_unmeasured(answer: pd.DataFrame, rows: pd.DataFrame, column: str | None) -> None:
@@ -217,17 +246,19 @@ def _write(answer: pd.DataFrame, target: str, centre: np.ndarray, half: np.ndarr
 
 
 def _finish(answer: pd.DataFrame, rows: pd.DataFrame, tier: np.ndarray) -> pd.DataFrame:
+    """Columns of the answer with tier and reason; `tier` "" is a step model that no measurement calibrates."""
     refused = answer["predicted_tpot_ms"].isna()
     reason = np.select(
         [~refused, ~rows["known_chip"], rows["params_b"].isna()],
         [
-            np.where(tier == "anchored", ANCHORED_BY, LEVEL_BY),
+            np.select([tier == "anchored", tier == ""], [ANCHORED_BY, ALONE_BY], LEVEL_BY),
             "system unknown to the catalogue: give its specifications or benchmark first",
             "size of the model is not known",
         ],
         "peak or bandwidth of the system is not known: benchmark first",
     )
-    answer["tier"], answer["reason"] = np.where(refused, "benchmark first", tier), reason
+    answer["tier"], answer["reason"] = np.select([refused, tier == ""], [REFUSED, STEP_MODEL], tier), reason
+    answer["reason"] = answer["reason"].mask(~refused, with_assumed(answer["reason"], rows["assumed"]))
     order = [
         "config_id",
         "predicted_ttft_ms",

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from aifactory.serving.intervals import ENOUGH, covered
-from aifactory.serving.measurements import LOWER_IS_BETTER, to_speed, to_value
+from aifactory.serving.measurements import LOWER_IS_BETTER, to_speed, to_value, with_assumed
 from aifactory.serving.physics import judge
 from aifactory.serving.platforms import load_platforms, native_precision
-from aifactory.serving.tiers import ANCHORED, MEASURED, NOISE_FLOOR, look_up, novelty, train
+from aifactory.serving.tiers import ANCHORED, EVIDENCE, MEASURED, NOISE_FLOOR, look_up, measured_reason, novelty, train
 
 SPLITS = {
     "row": "known accelerator and model",
@@ -105,9 +105,12 @@ def _leave_row_out(rows: pd.DataFrame) -> pd.DataFrame:
         half = deviation[cell.to_numpy()] * width
         spoken = ~hit[cell.index].to_numpy() & np.isfinite(part["prior"].to_numpy())
         _fill(answer, part[spoken], (part["prior"].to_numpy() + gap)[spoken], half[spoken], ANCHORED)
+        evidence = "evidence: " + pd.Series(kind, index=part.index).map(EVIDENCE)
+        answer.loc[part.index[spoken], "reason"] = with_assumed(evidence, part["assumed"])[spoken]
         alone[part.index[spoken]] = False
     half = np.maximum(found["spread"], NOISE_FLOOR) * predictor.lookup_widths(rows["family"])
     _fill(answer, rows[hit], found.loc[hit, "speed"].to_numpy(), half[hit].to_numpy(), MEASURED)
+    answer.loc[hit, "reason"] = with_assumed(measured_reason(found.loc[hit, "rows"]), rows.loc[hit, "assumed"])
     for place in rows.index[alone]:
         others = rows[(rows["regime"] == rows.loc[place, "regime"]) & (rows.index != place)]
         answer.loc[[place]] = train(others).predict(rows.loc[[place]])

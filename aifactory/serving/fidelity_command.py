@@ -56,7 +56,9 @@ def run_fidelity(
         raise InputError.at("--leave-out", "not a split", value=leave_out, choices=LEAVE_OUT)
     if out is not None and not Path(out).absolute().parent.is_dir():
         raise InputError.at("--out", "is in a folder that does not exist", value=str(out))
-    if is_deployment_file(measurements):
+    deployments = is_deployment_file(measurements)
+    _need_content(measurements)
+    if deployments:
         if training is not None and not is_deployment_file(training):
             raise InputError.at(training, "holds no deployments (isl, osl, system), as the measurements do")
         report = _deployments(measurements, training, leave_out)
@@ -95,8 +97,11 @@ def _measurements(
         raise InputError.at(Path(measurements).name, "no row has a value to learn from", column="value")
     result = evaluate(known, given) if len(known) else Fidelity({}, pd.DataFrame())
     chosen = result.predictions.get("given" if given is not None else leave_out, result.predictions.get("row"))
-    blind = train(base[~base["id"].isin(rows["id"])] if given is not None else base).predict(rows.drop(known.index))
-    chosen = pd.concat([blind, *(part for part in (chosen,) if part is not None and len(part))])
+    parts = [part for part in (chosen,) if part is not None and len(part)]
+    if len(known) < len(rows) or not parts:
+        blind = train(base[~base["id"].isin(rows["id"])] if given is not None else base).predict(rows.drop(known.index))
+        parts.insert(0, blind)
+    chosen = pd.concat(parts)
     chosen = chosen.reindex(rows.index).assign(id=rows["id"])
     unsaid = chosen["tier"].isna()
     chosen.loc[unsaid, ["tier", "reason"]] = [REFUSED, "no earlier edition of this source to predict it from"]
@@ -113,6 +118,12 @@ def _need_rows(rows: pd.DataFrame, faults: dict[int, str]) -> None:
     """Refuse a file of faulty rows alone, in the words of its first fault."""
     if rows.empty and faults:
         raise InputError(next(iter(faults.values())))
+
+
+def _need_content(path: Path) -> None:
+    """Refuse a file to predict that holds a header alone."""
+    if read_table(path, ()).empty:
+        raise InputError.at(Path(path).name, "holds a header and no row to predict", row=2)
 
 
 def _with_refused(answers: pd.DataFrame, faults: dict[int, str], name: str, ids: pd.Series | None) -> pd.DataFrame:

@@ -236,17 +236,18 @@ class Fleet:
     def __post_init__(self) -> None:
         if self.routing not in ROUTINGS:
             raise InputError(f"routing {self.routing!r} is not known.{nearest(self.routing, ROUTINGS)}")
-        rules = (
-            ("watermark", self.watermark, 0 <= self.watermark < 1),
-            ("retries", self.retries, 0 <= self.retries <= 20),
-            ("backoff_s", self.backoff_s, self.backoff_s > 0),
-            ("queue_limit", self.queue_limit, self.queue_limit is None or self.queue_limit >= 0),
-        )
         outside = self.main.law.s_per_request
         late = self.timeout_s is None or outside < self.timeout_s < np.inf
-        for name, value, good in (*rules, ("timeout_s", self.timeout_s, late)):
+        rules = (
+            ("watermark", "must be 0 or more and below 1", 0 <= self.watermark < 1),
+            ("retries", "must be 0 to 20", 0 <= self.retries <= 20),
+            ("backoff_s", "must be more than 0", self.backoff_s > 0),
+            ("queue_limit", "must be 0 or more", self.queue_limit is None or self.queue_limit >= 0),
+            ("timeout_s", f"must be more than the {outside:g} s that every request takes beside its steps", late),
+        )
+        for name, rule, good in rules:
             if not good:
-                raise InputError.at("fleet", "is out of bounds", column=name, value=value)
+                raise InputError.at("fleet", rule, column=name, value=getattr(self, name))
         for part in (self.autoscale, self.failures, self.api):
             for name, value in vars(part).items() if part else ():
                 if value < 0 or (not name.startswith("usd") and not np.isfinite(value)):

@@ -9,6 +9,9 @@ import numpy as np
 COVERAGE = 0.8
 #: Rows needed before a kind speaks for itself; below, the pooled quantile of its regime counts.
 ENOUGH = 15
+#: Half width of a normal law, in deviations, that holds 80 %: what counts without scores, and at least below `FEW`, of
+#: which no rank reaches 80 %.
+NORMAL, FEW = 1.2816, 4
 
 
 @dataclass(frozen=True)
@@ -31,20 +34,20 @@ class Scores:
 
 
 def conformal_quantile(scores: np.ndarray, coverage: float) -> float:
-    """The ceil((n + 1) coverage)-th smallest score, the largest where n is too small; 1.2816 without any.
+    """The ceil((n + 1) coverage)-th smallest score; of fewer than `FEW` the largest, `NORMAL` at least.
 
     >>> conformal_quantile(np.arange(1.0, 10.0), 0.8)
     8.0
     """
     ordered = np.sort(np.asarray(scores, dtype=float))
-    if not len(ordered):
-        return 1.2816
+    if len(ordered) < FEW:
+        return float(np.max(ordered, initial=NORMAL))
     rank = int(np.ceil((len(ordered) + 1) * coverage))
     return float(ordered[min(rank, len(ordered)) - 1])
 
 
 def balanced_quantile(scores: np.ndarray, groups: np.ndarray, coverage: float = COVERAGE) -> float:
-    """Smallest score below which `coverage` of the weight lies, every group weighing the same; 1.2816 without any.
+    """Smallest score below which `coverage` of the weight lies, every group weighing the same; `NORMAL` at least below `FEW`.
 
     Whole groups are what is exchangeable when a whole group is left out; rows of one large group are not evidence
     for another. Shapes: `scores` and `groups` (n,).
@@ -53,8 +56,8 @@ def balanced_quantile(scores: np.ndarray, groups: np.ndarray, coverage: float = 
     5.0
     """
     scores = np.asarray(scores, dtype=float)
-    if not len(scores):
-        return 1.2816
+    if len(scores) < FEW:
+        return float(np.max(scores, initial=NORMAL))
     _, place, size = np.unique(groups, return_inverse=True, return_counts=True)
     order = np.argsort(scores, kind="stable")
     share = np.cumsum((1.0 / size[place])[order]) / len(size)

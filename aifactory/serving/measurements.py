@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.errors import InputError
+from aifactory.inputs.csv_text import read_csv_text
 from aifactory.inputs.resources import data_dir
 from aifactory.serving.platforms import (
     WEIGHT_BYTES,
@@ -43,8 +44,13 @@ PUBLISHED_MOST = {
 BEYOND = 256
 #: Texts that mean the same in capitals.
 LABELS = ("accelerator_class", "task", "scenario", "metric")
-#: No model has 10^14 parameters; first and last year of a date.
-PARAMS_B_MAX, YEARS = 1e5, (1990, 2099)
+#: Counts, which begin at 1; smallest published limits, of which 1 / `BEYOND` is still answered.
+COUNTS = ("accel_count", "tp", "batch_or_concurrency", "input_tokens", "output_tokens")
+PUBLISHED_LEAST = {"slo_ttft_ms": 450, "slo_tpot_ms": 15}
+#: No model has 10^14 parameters or fewer than 1,000 (in 10^9); first and last year of a date.
+PARAMS_B, YEARS = (1e-6, 1e5), (1990, 2099)
+#: No figure in any unit is beyond these: published ones reach from 3e-4 to 4e6.
+VALUES = (1e-12, 1e15)
 #: Metrics of which less is better.
 LOWER_IS_BETTER = frozenset(
     {
@@ -59,20 +65,23 @@ COMPUTE_RATES = ("tokens_per_s", "tflops_per_s_per_chip")
 OWN_RUNS = "own runs"
 LANGUAGE_TASKS = frozenset({"llm", "llm-reasoning", "llm-code", "vlm"})
 EPOCH_YEAR = 2025.0
+#: Memory of an accelerator whose specification does not say.
+MEMORY_GB = 64.0
 
 
 def read_table(path: Path, required: tuple[str, ...]) -> pd.DataFrame:
-    """Read a CSV file, plain or gzipped, as text; the columns named must be there."""
+    """Read a CSV file, plain or gzipped, as text, NaN where empty, as strictly as every input (`read_csv_text`).
+
+    Raises InputError for a file that is no such table or lacks one of the columns named.
+    """
     path = Path(path)
     if not path.is_file():
-        raise InputError.at(path, "no such file")
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""], compression="infer")
-    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise InputError.at(path, f"cannot be read as CSV: {error}") from error
+        raise InputError.at(path.name, "no such file", value=str(path))
+    text, _ = read_csv_text(path)
+    table = text.mask(text == "")
     for name in required:
         if name not in table.columns:
-            raise InputError.at(path, "column is missing", column=name, choices=table.columns)
+            raise InputError.at(path.name, "column is missing", column=name, choices=table.columns)
     return table
 
 
@@ -81,7 +90,8 @@ def refuse_rows(
 ) -> None:
     """Raise for the first bad row; where `faults` is given, note the fault of each bad row in it instead."""
     for row in np.flatnonzero(bad):
-        error = InputError.at(Path(path).name, rule, row=int(row) + 2, column=column, value=texts.iloc[row])
+        value = "" if pd.isna(texts.iloc[row]) else texts.iloc[row]
+        error = InputError.at(Path(path).name, rule, row=int(row) + 2, column=column, value=value)
         if faults is None:
             raise error
         faults.setdefault(int(row), str(error))
@@ -104,7 +114,7 @@ def numbers(table: pd.DataFrame, name: str, path: Path, faults: dict[int, str] |
     text = text.mask(text.str.lower().isin(["nan", "na", "n/a", "none", "null", "-"]))
     values = pd.to_numeric(text, errors="coerce")
     bad = text.notna() & ~np.isfinite(values)
-    refuse_rows(path, bad, "must be a finite number", name, text, faults)
+    refuse_rows(path, bad, "must be a finite number, as 1234.5", name, text, faults)
     return values.astype(float).mask(bad)
 
 
@@ -131,8 +141,7 @@ def read_measurements(path: Path, *, with_values: bool = True, faults: dict[int,
         text = raw.get(name, table[name])
         refuse_rows(path, table[name] <= 0, "must be positive, or empty where it is not known", name, text, faults)
     refuse_beyond(path, table, raw, PUBLISHED_MOST, faults)
-    huge = table["params_b"] > PARAMS_B_MAX
-    refuse_rows(path, huge, "is in 10^9 parameters", "params_b", raw.get("params_b", table["params_b"]), faults)
+    _refuse_odd(path, table, raw, faults)
     year = _years(table["date"])
     undated = (table["date"] != "") & ~year.between(*YEARS)
     rule = f"must hold a year from {YEARS[0]} to {YEARS[1]}, as in 2025-09-30"
@@ -140,6 +149,18 @@ def read_measurements(path: Path, *, with_values: bool = True, faults: dict[int,
     for name in LABELS:
         table[name] = table[name].str.lower()
     return table
+
+
+def _refuse_odd(path: Path, table: pd.DataFrame, raw: pd.DataFrame, faults: dict[int, str] | None) -> None:
+    """Refuse figures in a wrong unit: parts of what is counted, sizes, limits and values that nothing has."""
+    rules = [(name, (1.0, np.inf), "must be at least 1, or empty where it is not known") for name in COUNTS]
+    for name, least in PUBLISHED_LEAST.items():
+        rule = f"must be at least {least / BEYOND:g}, one part in {BEYOND} of what was ever asked for: is it in ms?"
+        rules.append((name, (least / BEYOND, np.inf), rule))
+    rules += [(name, PARAMS_B, "is in 10^9 parameters") for name in ("params_b", "active_params_b")]
+    for name, (least, most), rule in [*rules, ("value", VALUES, "is beyond every figure of every metric")]:
+        wrong = table[name].notna() & ~table[name].between(least, most)
+        refuse_rows(path, wrong, rule, name, raw.get(name, table[name]), faults)
 
 
 def _years(dates: pd.Series) -> pd.Series:
@@ -185,7 +206,8 @@ def with_features(
 
     Adds `speed` (log of the metric per accelerator, more is better) where `value` is given and
     `prior` (log of what the step model says, or of compute per parameter for other work), so that
-    `speed - prior` is what remains to be learnt. The step model takes `constants`, else the shipped ones.
+    `speed - prior` is what remains to be learnt, and `assumed` (what was taken for granted as the row does not say, or
+    says too much, where it moves the answer). The step model takes `constants`, else the shipped ones.
     """
     facts = facts or bundled_facts()
     d = _conditions(table.copy(), workloads, facts.models)
@@ -225,7 +247,7 @@ def layout_inputs(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _conditions(d: pd.DataFrame, workloads: pd.DataFrame | None, models: pd.DataFrame) -> pd.DataFrame:
-    d["accelerators"] = d["accel_count"].fillna(1.0)
+    d["accelerators"], d["assumed"] = d["accel_count"].fillna(1.0), ""
     d["family"] = d["source"].str.replace(r"-v[\d.]+$", "", regex=True)
     d["round"] = d["family"].str.startswith("mlperf") | d["family"].str.startswith(OWN_RUNS)
     d["kind"] = d["task"].where(~d["task"].isin(LANGUAGE_TASKS), "llm").replace({"fine-tuning": "training"})
@@ -243,13 +265,17 @@ def _conditions(d: pd.DataFrame, workloads: pd.DataFrame | None, models: pd.Data
     known = known.fillna(d["model"].map(known_workloads()["kv_bytes_per_token_bf16"]).astype(float)) / 1e9
     d["sized"] = d["params_b"].notna() | stated.notna()
     d["params_b"] = d["params_b"].fillna(stated).fillna(0.1)
-    d["active_b"] = np.minimum(d["active_params_b"].fillna(stated_active).fillna(d["params_b"]), d["params_b"])
+    active = d["active_params_b"].fillna(stated_active).fillna(d["params_b"])
+    d["active_b"] = np.minimum(active, d["params_b"])
     d["kv_gb_16bit"] = known.where(known > 0, kv_gb_per_token(d["params_b"], d["active_b"]))
     for name, default in (("input_tokens", 512.0), ("output_tokens", 256.0)):
         if workloads is not None:
             d[name] = d[name].fillna(d["model"].map(workloads[name]).astype(float))
         in_rounds = d["model"].map(known_workloads()[name]).astype(float).where(d["round"])
-        d[name] = d[name].fillna(in_rounds).fillna(default).clip(lower=1.0)
+        d[name] = d[name].fillna(in_rounds)
+        read = d["regime"].str.startswith("llm") & ((unit == "tokens_per_s") | (name == "input_tokens"))
+        note(d, read & d[name].isna(), f"{default:.0f} {name.replace('_', ' ')}")
+        d[name] = d[name].fillna(default).clip(lower=1.0)
     d["beams"] = np.where(answers, d["model"].map(known_workloads()["beams"]).astype(float).fillna(1.0), 1.0)
     d["tokens_each"] = np.where(answers, d["output_tokens"] * d["beams"], 1.0)
     rate = (d["kind"] == "training") & d["metric"].isin(COMPUTE_RATES)
@@ -261,7 +287,24 @@ def _conditions(d: pd.DataFrame, workloads: pd.DataFrame | None, models: pd.Data
     month = pd.to_numeric(d["date"].str.extract(r"^\d{4}-(\d{2})", expand=False), errors="coerce").fillna(6.5)
     year = _years(d["date"])
     d["year"] = (year + (month - 0.5) / 12).fillna(EPOCH_YEAR + 0.5) - EPOCH_YEAR
+    _note_conditions(d, active)
     return d
+
+
+def _note_conditions(d: pd.DataFrame, active: pd.Series) -> None:
+    """Note what was taken for granted where it moves the answer; `active` in 10^9 parameters, before it is cut."""
+    llm, table = d["regime"].str.startswith("llm"), ~d["round"] & ~d["layers_chained"]
+    whole = d["metric"].isin([*PER_SYSTEM, "time_to_train_min"])
+    sized = ~d["metric"].str.startswith("tflops")
+    note(d, whole & d["accel_count"].isna(), "1 accelerator")
+    note(d, sized & ~d["sized"], "0.1 x 10^9 parameters")
+    cut = spelt(active) + " of " + spelt(d["params_b"])
+    note(d, sized & d["sized"] & (active > d["params_b"]), "all parameters active (" + cut + " x 10^9 given)")
+    batched = table & d["concurrency"].isna()
+    note(d, batched & (d["regime"] == "llm_tables") & (d["metric"] == "tokens_per_s"), "the batch that yields most")
+    note(d, batched & (d["regime"] == "other") & (d["metric"] == "samples_per_s"), "batch 1")
+    note(d, table & llm & d["tp"].isna() & (d["accelerators"] > 1), "one copy over all accelerators")
+    note(d, llm & (d["date"] == ""), f"the middle of {EPOCH_YEAR:.0f}")
 
 
 def _hardware(d: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
@@ -272,12 +315,17 @@ def _hardware(d: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     lowest = native_precision(s)
     given = d["precision"].map(precision_class)
     tuned = d["round"] & (d["kind"] != "training")
+    said = d["precision"]
     d["precision"] = given.where(given != "", np.where(tuned, lowest, "bf16"))
     d["peak"] = peak_tflops(s, d["precision"].to_numpy())
     d["peak_bf16"] = s["peak_bf16_dense_tflops"] * s["achievable_share"]
     d["achievable_share"] = s["achievable_share"].fillna(1.0)
+    unread = "precision " + d["precision"] + (" for " + spelt(said)).where(said != "", "")
+    note(d, (given == "") & d["peak"].notna(), unread)
+    llm = d["regime"].str.startswith("llm")
+    note(d, llm & d["known_chip"] & s["memory_gb"].isna(), f"{MEMORY_GB:.0f} GB of memory")
     d["bandwidth"], d["tdp_w"] = s["memory_bw_gb_per_s"], s["tdp_w"].fillna(500.0)
-    d["memory"] = s["memory_gb"].fillna(64.0)
+    d["memory"] = s["memory_gb"].fillna(MEMORY_GB)
     d["link"] = s["interconnect_gb_per_s"].fillna(16.0).clip(lower=8.0)
     d["vendor"] = s["vendor"].fillna("unknown")
     d["generation"], d["memory_type"] = s["generation"].fillna(d["chip"]), s["memory_type"].fillna("other")
@@ -286,6 +334,22 @@ def _hardware(d: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     narrow = d["precision"].isin(["fp4", "fp8", "int8"])
     d["kv_gb"] = d["kv_gb_16bit"] * np.where(narrow, 0.5, 1.0)
     return d
+
+
+def note(d: pd.DataFrame, where: pd.Series, text: str | pd.Series) -> None:
+    """Add `text` to what is assumed of the rows `where` (column `assumed`, parts joined by commas)."""
+    before = d["assumed"]
+    d["assumed"] = before.mask(where, before + np.where(before == "", "", ", ") + text)
+
+
+def spelt(values: pd.Series) -> pd.Series:
+    """Numbers in up to 6 digits, texts in quotes."""
+    return values.map(lambda value: f"{value:g}" if isinstance(value, float) else repr(value)).astype("str")
+
+
+def with_assumed(reason: pd.Series | str, assumed: pd.Series) -> pd.Series:
+    """Reasons with what was assumed behind them."""
+    return reason + ("; assumed: " + assumed).where(assumed != "", "")
 
 
 def per_accelerator(d: pd.DataFrame) -> np.ndarray:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.serving.intervals import COVERAGE, ENOUGH, Scores, conformal_quantile
-from aifactory.serving.measurements import to_value
+from aifactory.serving.measurements import to_value, with_assumed
 from aifactory.serving.physics import upper_bound
 from aifactory.serving.ratio import RatioModel, block_out, fit_ratio, groups_of, prior_deviations
 
@@ -96,6 +96,7 @@ class Predictor:
             else:
                 self._by_step_model_alone(out, rows)
         self._by_lookup(out, asked)
+        out["reason"] = out["reason"].mask(out["tier"] != REFUSED, with_assumed(out["reason"], asked["assumed"]))
         return _in_units(asked, out)
 
     def _by_ratio(self, out: pd.DataFrame, rows: pd.DataFrame, regime: str) -> None:
@@ -141,10 +142,7 @@ class Predictor:
         out.loc[place, "speed"] = found.loc[hit, "speed"]
         out.loc[place, "low"], out.loc[place, "high"] = found.loc[hit, "speed"] - half, found.loc[hit, "speed"] + half
         out.loc[place, "tier"] = MEASURED
-        out.loc[place, "reason"] = [
-            f"median of {count} measured row{'s' if count > 1 else ''} under these conditions"
-            for count in found.loc[hit, "rows"]
-        ]
+        out.loc[place, "reason"] = measured_reason(found.loc[hit, "rows"])
 
 
 EVIDENCE = {
@@ -154,6 +152,16 @@ EVIDENCE = {
     "new model": "step model, level of this accelerator with other models",
     "both new": "step model, level of other accelerators and models",
 }
+
+
+def measured_reason(rows: pd.Series) -> pd.Series:
+    """What is said of an answer that so many measured rows gave."""
+    return (
+        "median of "
+        + rows.astype("str")
+        + np.where(rows > 1, " measured rows", " measured row")
+        + " under these conditions"
+    )
 
 
 def train(rows: pd.DataFrame) -> Predictor:

@@ -154,6 +154,20 @@ def test_settings_come_from_the_line_then_the_index_then_the_rule(tmp_path):
     assert backtest_file(tmp_path / "load.csv", Settings("D", 7))["load"]["settings"]["step"] == 7
 
 
+@pytest.mark.parametrize(
+    ("index", "says"),
+    [("", "index.csv: the file is empty"), ("series,step,min_train\nload,abc,5\n", "index.csv, row 2, column 'step': value 'abc'"),
+     ("series,step,min_train\nload,7,-1\n", "row 2, column 'min_train': value '-1'.*1 to"),
+     ("series,step,min_train\nload,1e300,5\n", "row 2, column 'step'")],
+)  # fmt: skip
+def test_an_index_that_cannot_be_used_is_refused(tmp_path, index, says):
+    days = pd.date_range("2026-01-01", periods=90, freq="D").strftime("%Y-%m-%d")
+    pd.DataFrame({"ds": days, "y": np.arange(90) % 7 + 5}).to_csv(tmp_path / "load.csv", index=False)
+    (tmp_path / "index.csv").write_text(index)
+    with pytest.raises(InputError, match=says):
+        backtest_file(tmp_path / "load.csv", Settings("D", 7))
+
+
 @pytest.mark.parametrize("option", ["horizon", "season", "step", "min_train"])
 def test_settings_below_one_are_refused(tmp_path, option):
     values = {"horizon": 7} | {option: 0}

@@ -496,3 +496,15 @@ def test_client_rates_without_lengths_have_no_tokens(shared_dir):
     path = shared_dir / "data" / "traces" / "servegen_language_client_rates_day00_09.parquet"
     with pytest.raises(InputError, match="no tokens; count requests"):
         reserve_file(path, ReserveSettings("1h", "1d", 0.05, "tokens"))
+
+
+@pytest.mark.parametrize(
+    ("prices", "says"),
+    [((-1.0, None), "--usd-per-unit-hour: value -1.0"), ((np.nan, None), "--usd-per-unit-hour"), ((2.0, np.inf), "--overflow"),
+     ((None, 3.0), "--overflow-usd-per-unit.*give --usd-per-unit-hour too")],
+)  # fmt: skip
+def test_prices_that_are_none_are_refused_before_the_file_is_read(tmp_path, prices, says):
+    capacity, overflow = prices
+    settings = ReserveSettings("1h", "10h", 0.05, usd_per_unit_hour=capacity, overflow_usd_per_unit=overflow)
+    with pytest.raises(InputError, match=says):
+        reserve_file(tmp_path / "never-read.csv", settings)

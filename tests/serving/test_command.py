@@ -146,9 +146,9 @@ def test_wrong_rows_are_named(tmp_path, rows, text):
         ({"slo": "p95_ttft_ms=500", "replicas": 2}, "not both"),
         ({"routing": "random"}, "routing"),
         ({"precision": "bf61"}, "Did you mean 'bf16'"),
-        ({"timeout_s": -1.0}, "timeout_s"),
+        ({"timeout_s": -1.0}, "timeout_s.*must be more than the"),
         ({"timeout_s": math.nan}, "timeout_s"),
-        ({"retries": 21}, "retries"),
+        ({"retries": 21}, "retries.*must be 0 to 20"),
         ({"tensor_parallel": 3}, "tensor-parallel.*3.*divide the 32 attention heads"),
         ({"tensor_parallel": 1000}, "divide the 32 attention heads"),
     ],
@@ -194,6 +194,11 @@ def test_a_request_that_never_fits_fails_and_is_said(tmp_path):
     assert found["ttft_ms"] == {"p50": None, "p90": None, "p95": None, "p99": None}
     assert "1 requests failed: too large" in found["reason"]
     json.dumps(found, allow_nan=False)
+
+
+def test_requests_beyond_the_context_of_the_model_are_said(tmp_path):
+    found, _ = ask(write(tmp_path, "0,131000,72\n1,131000,73\n2,10,10\n"))
+    assert "1 requests are longer than the 131,072 tokens of Llama-3.1-8B" in found["reason"]
 
 
 def test_what_is_left_out_of_a_trace_is_said(tmp_path):
@@ -250,7 +255,7 @@ STEP_HEAD = "model,precision,accelerators,batch,context_tokens,chunk_tokens,medi
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (None, "no such file"), ("model,precision\nx,bf16\n", "column is missing"), ("\n", "cannot be read as CSV"),
+        (None, "no such file"), ("model,precision\nx,bf16\n", "column is missing"), ("\n", "the file is empty"),
         (f"{STEP_HEAD}{MODEL},bf16,1,8,500,0,fast,2026-11-26\n", "row 2, column 'median_ms': value 'fast'"),
         (f"{STEP_HEAD}{MODEL},bf16,1,8,500,0,-9,2026-11-26\n", "value '-9': must be positive"),
         (f"{STEP_HEAD}{MODEL},bf16,1,-8,500,0,9,2026-11-26\n", "value '-8': must not be negative"),
@@ -289,6 +294,7 @@ def test_the_curve_says_what_fleets_of_other_sizes_serve_within_the_slo(trace):
         ("1,2", "", "give --slo too"),
         ("0,2", "p95_ttft_ms=900", "from 1 to"),
         ("two", "p95_ttft_ms=900", "from 1 to"),
+        ("1,²", "p95_ttft_ms=900", "from 1 to"),
         ("20000", "p95_ttft_ms=900", "from 1 to"),
     ],
 )

@@ -125,7 +125,8 @@ def test_empty_tables_and_training_rows_without_measurement_say_nothing(tmp_path
     silent = tmp_path / "s.csv"
     lines = asked.read_text().splitlines()
     silent.write_text("\n".join([lines[0], *(line.rsplit(",", 2)[0] + ",," for line in lines[1:])]) + "\n")
-    assert len(run_fidelity(empty, asked).predictions) == 0
+    with pytest.raises(InputError, match="e.csv, row 2: holds a header and no row to predict"):
+        run_fidelity(empty, asked)
     for training in (empty, silent):
         answer = run_fidelity(asked, training).predictions
         assert answer["predicted_tpot_ms"].gt(0).all()
@@ -173,10 +174,37 @@ def test_a_time_that_is_not_positive_is_refused(tmp_path, ttft, tpot, column):
 @pytest.mark.parametrize(
     ("isl", "tp", "says"),
     [("3840001", "4", "row 2.*isl.*at most 3,840,000"), ("1024", "18433", "row 2.*tp_size.*at most 18,432"),
-     ("1024", "-1", "row 2.*tp_size.*at least 0")],
+     ("1024", "-1", "row 2.*tp_size.*at least 0"), ("1024", "0.5", "row 2.*tp_size.*else 1 or more"),
+     ("0.5", "4", "row 2.*isl.*1 or more")],
 )  # fmt: skip
 def test_figures_far_beyond_what_was_measured_are_refused(tmp_path, isl, tp, says):
     path = tmp_path / "b.csv"
     path.write_text(HEAD + f"1,vllm,1,m-7b,h100_sxm,fp8,agg,{isl},1024,{tp},8,5,3\n")
     with pytest.raises(InputError, match=says):
         read_deployments(path)
+
+
+def test_one_system_or_one_row_alone_is_never_predicted_from_itself(tmp_path):
+    rows = read_deployments(table(tmp_path / "d.csv", systems=("h100_sxm",), models=("Qwen/Qwen3-32B",)))
+    slower = rows.assign(silicon_tpot_ms=3 * rows["silicon_tpot_ms"], silicon_ttft_ms=3 * rows["silicon_ttft_ms"])
+    for part, split in ((slice(None), "accelerator"), (slice(None), "model"), (slice(1), "row")):
+        said, again = (evaluate_deployments(d.iloc[part], None, split)[1] for d in (rows, slower))
+        pd.testing.assert_frame_equal(said, again)
+        assert set(said["tier"] + ": " + said["reason"]) == {
+            "step model: closed form alone: no measurement to calibrate it by; assumed: measured on 2026-01-01"
+        }
+        assert (said["high80_tpot_ms"] / said["low80_tpot_ms"] > 5).all()
+
+
+def test_what_a_deployment_leaves_open_is_said(tmp_path):
+    path = tmp_path / "d.csv"
+    path.write_text(
+        HEAD.replace("\n", ",pp_size,measured_on\n")
+        + "1,vllm,1,m-7b,h100_sxm,fp8,agg,1024,1024,4,8,,,1,2026-01-31\n"
+        + "2,vllm,1,m-7b,h100_sxm,,served,1024,1024,,,,,2,\n"
+    )
+    assert read_deployments(path)["assumed"].tolist() == [
+        "",
+        "precision bf16, 1 request at a time, aggregated serving for 'served', 1 pipeline stage for 2, measured on 2026-01-01, "
+        "1 accelerators a worker",
+    ]

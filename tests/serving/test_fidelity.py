@@ -1,5 +1,6 @@
 """`aifactory fidelity`: own results never used, hostile files, tiers, the real figures."""
 
+import gzip
 import json
 import re
 
@@ -215,7 +216,8 @@ def test_a_file_without_rows_and_one_accelerator_alone_claim_nothing(tmp_path):
     training.write_text(head + "".join(line.format(n, "llama2-70b", 20_000 + 100 * n) for n in range(20)))
     asked = tmp_path / "a.csv"
     asked.write_text(head)
-    assert len(run_fidelity(asked, training).predictions) == 0
+    with pytest.raises(InputError, match="a.csv, row 2: holds a header and no row to predict"):
+        run_fidelity(asked, training)
     asked.write_text(head + line.format("new", "new-90b", 16_000))
     answer = run_fidelity(asked, training).predictions.iloc[0]
     assert answer["low80"] < 0.95 * answer["predicted"] < 0.9 * answer["high80"], "one model tells no spread of models"
@@ -224,3 +226,27 @@ def test_a_file_without_rows_and_one_accelerator_alone_claim_nothing(tmp_path):
 def test_a_folder_that_is_not_there_is_said_before_anything_is_predicted(tmp_path):
     with pytest.raises(InputError, match="--out.*folder that does not exist"):
         run_fidelity(tmp_path / "never-read.csv", out=tmp_path / "nowhere" / "o.csv")
+
+
+def test_a_table_reads_the_same_however_spreadsheets_write_it(tmp_path):
+    plain = table(tmp_path / "m.csv")
+    text, expected = plain.read_text(), read_measurements(plain)
+    comma = text.replace(",", ";").replace(".", ",").replace("v5,1", "v5.1")
+    for written in (comma.encode(), text.replace(",", "\t").encode(), text.replace("\n", "\r\n").encode(), text.encode("utf-16"),
+                    b"\xef\xbb\xbf" + text.encode(), (text + "\n\n").encode(), gzip.compress(text.encode())):  # fmt: skip
+        path = tmp_path / "w.csv"
+        path.write_bytes(written)
+        pd.testing.assert_frame_equal(read_measurements(path), expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("", "the file is empty"), ("id,id\n1,2\n", "row 1, column 'id'.*given twice"), ("id,model\n1\n", "row 2: has 1 cells"),
+     ("id,model\n1,a\0b\n", "NUL byte"), ("ID,accelerator\n1,h100\n", "'id': column is missing. Did you mean 'ID'"),
+     ("MODEL_PATH,ISL,OSL\nm,1,2\n", "'system': column is missing")],
+)  # fmt: skip
+def test_a_file_that_is_no_such_table_is_refused_as_such(tmp_path, text, says):
+    path = tmp_path / "m.csv"
+    path.write_text(text)
+    with pytest.raises(InputError, match=f"m.csv.*{says}"):
+        run_fidelity(path)

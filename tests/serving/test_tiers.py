@@ -10,6 +10,7 @@ from aifactory.serving.fidelity import CROSS_VALIDATION
 from aifactory.serving.intervals import ENOUGH
 from aifactory.serving.measurements import read_measurements, with_features
 from aifactory.serving.tiers import (
+    ANCHORED,
     MEASURED,
     STEP_MODEL,
     STRAYS,
@@ -181,6 +182,10 @@ def test_a_row_that_stands_alone_is_never_predicted_from_itself(tmp_path):
     answer = CROSS_VALIDATION["row"](rows).loc[odd.index]
     others = look_up(odd, rows, exclude_self=True)
     assert answer.loc[others["rows"] == 0, "tier"].ne(MEASURED).all()
+    evidence = answer.loc[answer["tier"] == ANCHORED, "reason"]
+    assert evidence.str.startswith("evidence: ").all(), "not that of the row itself"
+    counts = answer.loc[answer["tier"] == MEASURED, "reason"].str.extract(r"median of (\d+) measured")[0].astype(int)
+    assert counts.tolist() == look_up(rows, rows, exclude_self=True).loc[counts.index, "rows"].tolist()
 
 
 def test_a_slip_of_units_teaches_nothing(tmp_path):
@@ -197,7 +202,8 @@ def test_a_slip_of_units_teaches_nothing(tmp_path):
 @pytest.mark.parametrize(
     ("column", "value"),
     [("accel_count", "0"), ("input_tokens", "-100"), ("slo_tpot_ms", "0"), ("params_b", "70000000000"),
-     ("date", "9999-99-99"), ("date", "soon")],
+     ("date", "9999-99-99"), ("date", "soon"), ("accel_count", "0.5"), ("tp", "1e-320"), ("output_tokens", "0.2"),
+     ("active_params_b", "1e-9"), ("slo_ttft_ms", "0.45"), ("value", "1e300")],
 )  # fmt: skip
 def test_numbers_that_cannot_be_are_refused_with_their_text(tmp_path, column, value):
     path = tmp_path / "m.csv"
@@ -227,3 +233,27 @@ def test_capitals_and_the_order_of_a_date_do_not_matter(tmp_path):
     found = with_features(read_measurements(path))
     assert found["context"].nunique() == 1
     assert found["year"].nunique() == 1
+
+
+def test_what_a_row_leaves_open_is_said_where_it_moves_the_answer(tmp_path):
+    path = tmp_path / "m.csv"
+    head = "id,source,date,accelerator,accel_count,task,model,params_b,active_params_b,precision,scenario,input_tokens,output_tokens,batch_or_concurrency,tp,metric,value\n"
+    given = "lab,2025-06-30,nvidia-h100-sxm,8,llm,m,70,70,fp8,concurrency,1024,128,64,8,tokens_per_s,900"
+    path.write_text(
+        f"{head}all,{given}\n"
+        "open,lab,2025-06-30,nvidia-h100-sxm,,llm,m,70,90,fp7,concurrency,,,,,tokens_per_s,900\n"
+        "round,mlperf-inference-v6.0,2025-06-30,nvidia-b200-sxm,8,llm,llama2-70b,70,70,,offline,,,,,tokens_per_s,900\n"
+        "image,lab,2025-06-30,nvidia-h100-sxm,1,text-to-image,sdxl,3,3,bf16,offline,,,,,ms_per_request_p90,900\n"
+    )
+    rows = with_features(read_measurements(path)).set_index("id")
+    assert rows["assumed"].to_dict() == {
+        "all": "",
+        "open": "512 input tokens, 256 output tokens, 1 accelerator, all parameters active (90 of 70 x 10^9 given), "
+        "the batch that yields most, precision bf16 for 'fp7'",
+        "round": "precision fp4",  # its lengths are those of the benchmark
+        "image": "",  # no tokens, one request at a time
+    }
+    said = train(rows.iloc[:0].reset_index()).predict(rows.reset_index())["reason"]
+    assert said.iloc[0] == "step model alone: no measurement to calibrate it by"
+    assert said.iloc[1].startswith("step model alone: no measurement to calibrate it by; assumed: 512 input tokens, ")
+    assert said.iloc[3] == "nothing of this kind was measured: run the benchmark pack", "a refusal assumes nothing"
