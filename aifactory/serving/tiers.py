@@ -35,6 +35,10 @@ SCENARIO_CHIPS_MIN = 3
 SIZED_NEIGHBOURS = 3
 #: Kinds of which a source with `ENOUGH` scores of its own is calibrated by them.
 BY_FAMILY = ("other row", "known")
+#: Kinds of novelty of a model that was never measured.
+NEW_MODELS = ("new model", "both new")
+#: Name of the scores of all work together.
+ALL_WORK = ("", "")
 #: Factor over the physical limit from which a row is a slip of units and not a datasheet that is a little off.
 IMPOSSIBLE = 2.0
 #: Factor by which a size trend may miss the known models of a kind, median over models left out, and still speak.
@@ -48,21 +52,30 @@ class Predictor:
     rows: pd.DataFrame
     models: dict[str, RatioModel]
     _scores: dict[tuple[str, str], dict[str, np.ndarray]] = field(default_factory=dict, repr=False)
+    _works: dict[str, dict[tuple[str, str], np.ndarray]] = field(default_factory=dict, repr=False)
 
-    def width(self, regime: str, kind: str, scenario: str = "", family: str = "") -> float:
+    def width(
+        self, regime: str, kind: str, scenario: str = "", family: str = "", work: tuple[str, str] = ("", "")
+    ) -> float:
         """Calibrated half width in deviations; kinds with few scores borrow those of new accelerators.
 
         Whole accelerators are exchangeable, not their rows: with G of them the share that must be inside
         is (G + 1) / G of the nominal one. A scenario that enough accelerators ran is calibrated by its own
         scores of new accelerators: what binds a speed under a limit on latency is less known than what binds
         the free one. Other conditions of an accelerator and model are calibrated by their own source: sweeps over
-        batches scatter in another way than reviewed rounds.
+        batches scatter in another way than reviewed rounds. New models of other work than language are calibrated by
+        those of their own `work` (task and metric) where enough are known, else by all work that is answered: sizes
+        tell little of some kinds of work and much of others.
         """
         model = self.models[regime]
         if kind in BY_FAMILY and (own := self._family_scores(regime, kind, family)) is not None:
             return conformal_quantile(own, COVERAGE)
         if kind == "new accelerator" and (own := scenario_scores(model, scenario)) is not None:
             return conformal_quantile(own, COVERAGE)
+        if kind == "new model" and not _is_language(regime):
+            own = self._work_scores(regime)
+            if (spoken := own.get(work, own.get(ALL_WORK))) is not None:
+                return conformal_quantile(spoken, COVERAGE)
         scores = {kind: calibration_scores(model, kind)}
         if len(scores[kind]) < ENOUGH:
             scores["new accelerator"] = calibration_scores(model, "new accelerator")
@@ -75,6 +88,11 @@ class Predictor:
             self._scores[regime, kind] = family_scores(self.models[regime], kind)
         own = self._scores[regime, kind].get(family, np.array([]))
         return own if len(own) >= ENOUGH else None
+
+    def _work_scores(self, regime: str) -> dict[tuple[str, str], np.ndarray]:
+        if regime not in self._works:
+            self._works[regime] = work_scores(self.models[regime])
+        return self._works[regime]
 
     @cached_property
     def lookup_scores(self) -> Scores:
@@ -112,7 +130,8 @@ class Predictor:
         gap, deviation = model.predict(rows)
         speed = rows["prior"].to_numpy() + gap
         known = rows["accelerator_class"].isin(model.cells["accelerator_class"])
-        pairs = list(zip(kind, rows["scenario"].where(known, ""), rows["family"], strict=True))
+        work = zip(rows["task"], rows["metric"], strict=True)
+        pairs = list(zip(kind, rows["scenario"].where(known, ""), rows["family"], work, strict=True))
         widths = {pair: self.width(regime, *pair) for pair in set(pairs)}
         half = deviation * np.array([widths[pair] for pair in pairs])
         anchored = kind.isin(["known", "other row", "new accelerator"])
@@ -219,6 +238,30 @@ def family_scores(model: RatioModel, kind: str) -> dict[str, np.ndarray]:
     return {name: own.to_numpy() for name, own in scores.groupby(families)}
 
 
+def work_scores(model: RatioModel) -> dict[tuple[str, str], np.ndarray]:
+    """Scores of new models by task and metric, and of all of them (`ALL_WORK`), where enough of models and scores are known.
+
+    Work that is refused because its models stray counts nowhere. Cells count as often as in `family_scores`.
+    """
+    cells = model.cells
+    if cells["model"].nunique() < 2:  # left out whole, nothing stays to be missed by
+        return {}
+    residual, deviation = model.leave_out(cells["model"])
+    scores = np.abs(residual) / deviation
+    works = pd.MultiIndex.from_frame(cells[["task", "metric"]])
+    counted = works.map(_missed(model)).to_numpy(dtype=float) <= np.log(STRAY_MAX)
+    codes, known = pd.factorize(works)
+    places = {work: np.flatnonzero(counted & (codes == number)) for number, work in enumerate(known)}
+    places[ALL_WORK] = np.flatnonzero(counted)
+    count, names = cells["count"].clip(upper=5).to_numpy(dtype=int), cells["model"]
+    found = {work: np.repeat(scores[place], count[place]) for work, place in places.items()}
+    return {
+        work: own
+        for work, own in found.items()
+        if len(own) >= ENOUGH and names.iloc[places[work]].nunique() >= SIZED_NEIGHBOURS
+    }
+
+
 def _both_new(model: RatioModel, count: np.ndarray) -> np.ndarray:
     """Scores with accelerator and model of each pair left out together."""
     cells, gap = model.cells, model.cells["gap"].to_numpy() - model.mean
@@ -287,14 +330,22 @@ STRAYS = (
 
 def strays(rows: pd.DataFrame, model: RatioModel, kind: pd.Series) -> pd.Series:
     """New models of tasks, language models apart, whose known models the size trend misses by more than `STRAY_MAX`."""
-    asked = kind.isin(["new model", "both new"]) & ~rows["regime"].isin(["llm_rounds", "llm_tables"])
+    asked = kind.isin(NEW_MODELS) & ~rows["regime"].map(_is_language)
     if not asked.any():
         return asked
+    found = pd.MultiIndex.from_frame(rows[["task", "metric"]]).map(_missed(model)).to_numpy(dtype=float, na_value=0.0)
+    return asked & (found > np.log(STRAY_MAX))
+
+
+def _is_language(regime: str) -> bool:
+    return regime.startswith("llm")
+
+
+def _missed(model: RatioModel) -> pd.Series:
+    """Factor (log) by which known models are missed when left out: median over the models of a task and metric."""
     off = np.abs(model.leave_out(model.cells["model"])[0])
     each = pd.Series(off, index=model.cells.index).groupby([model.cells[name] for name in ("task", "metric", "model")])
-    missed = each.median().groupby(["task", "metric"]).median()
-    found = pd.MultiIndex.from_frame(rows[["task", "metric"]]).map(missed).to_numpy(dtype=float, na_value=0.0)
-    return asked & (found > np.log(STRAY_MAX))
+    return each.median().groupby(["task", "metric"]).median()
 
 
 def look_up(asked: pd.DataFrame, rows: pd.DataFrame, *, exclude_self: bool) -> pd.DataFrame:

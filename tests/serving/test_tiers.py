@@ -50,6 +50,34 @@ def test_a_new_model_is_refused_where_known_ones_do_not_follow_their_size(tmp_pa
     assert (answer["reason"] == STRAYS) != speaks
 
 
+def test_new_models_are_calibrated_by_their_own_work_and_never_by_work_that_is_refused(tmp_path):
+    sizes = dict(zip("abcdefgh", np.geomspace(1, 20, 8), strict=True))
+    spread = {"text-to-video": 1.1, "text-to-image": 1.8, "asr": 40.0}  # factor off, up and down in turn
+    paths = []
+    for task, factor in spread.items():
+        speeds = {
+            f"{name}-{task}": (size, factor ** (-1) ** place / size) for place, (name, size) in enumerate(sizes.items())
+        }
+        videos(tmp_path / f"{task}.csv", speeds)
+        paths.append((tmp_path / f"{task}.csv").read_text().replace("text-to-video,", f"{task},").split("\n", 1)[1])
+    (tmp_path / "all.csv").write_text(HEAD + "".join(paths))
+    predictor = train(with_features(read_measurements(tmp_path / "all.csv")))
+    cells = predictor.models["other"].cells
+    residual, deviation = predictor.models["other"].leave_out(cells["model"])
+    scores = pd.Series(
+        np.sort(np.abs(residual) / deviation), index=cells["task"].to_numpy()[np.argsort(np.abs(residual) / deviation)]
+    )
+    steady, loose, other = (
+        predictor.width("other", "new model", work=(task, "samples_per_s"))
+        for task in ("text-to-video", "text-to-image", "asr")
+    )
+    assert steady == scores["text-to-video"].iloc[13]  # ceil(17 x 0.8) = 14th of 16
+    assert loose == scores["text-to-image"].iloc[13]
+    assert steady < 0.7 * loose
+    assert other == scores[["text-to-video", "text-to-image"]].sort_values().iloc[26]  # ceil(33 x 0.8) = 27th of 32
+    assert other < scores["asr"].iloc[0]
+
+
 def test_other_conditions_of_known_models_are_still_answered(tmp_path):
     rows = videos(tmp_path / "v.csv", {"a": (2, 0.005), "b": (5, 2.0), "c": (10, 0.001), "d": (20, 5.0)})
     asked = rows.iloc[:1].assign(accelerators=8.0, id="other")
