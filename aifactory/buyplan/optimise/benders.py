@@ -30,8 +30,8 @@ from aifactory.buyplan.optimise.reference import reference_usd
 STEP, CONTINUOUS_ROUNDS, WHOLE_ROUNDS, MASTER_SHARE = 0.5, 30, 12, 0.25
 #: Paths in a group whose mean stands for them at first.
 GROUP = 5
-#: Programmes solved in an evaluation at first, and in the search for ports: known bases bound the rest from below.
-QUICK, PORT_SOLVES = 128, 48
+#: Months of paths that are solved in an evaluation at first, and in the search for ports: known bases bound the rest from below.
+QUICK, PORT_SOLVES = 256, 192
 #: Searches for ports, each after the nodes of the best choice were made whole; the shares of the gap that are asked of
 #: the first search and of whole nodes.
 PORT_CYCLES, PORT_SHARE, WHOLE_SHARE = 6, 0.85, 0.3

@@ -44,6 +44,7 @@ class Layout:
     port_rows: np.ndarray  # [rows of ports]
     port_of: np.ndarray  # [rows of ports] port that the row waits for
     port_demand: np.ndarray  # [rows of ports] row of demand whose whole need may pass
+    bounded: np.ndarray  # [last rows of ports] column of rows that hold one column each, and so are its upper bound
     sign: np.ndarray  # [rows] 1: at least its right-hand side, -1: at most
     upper: np.ndarray  # [columns] upper bounds
     on_demand: slice
@@ -81,7 +82,7 @@ class Recourse:
         capacity : [T, P] accelerators in service.
         demand : [S, T, W, K]; the problem's paths by default. Prices by path need the problem's own paths.
         ported : [G] 1 where a port of the problem is made, 0 (the default) where not, or between.
-        solves : at most about so many programmes are solved; other months may then have a lower bound of their cost.
+        solves : about so many months of paths are solved; the others may then have a lower bound of their cost.
         months : the months that are priced; others stay 0. All by default.
 
         Returns
@@ -141,7 +142,7 @@ class Recourse:
         self._solver.changeColsCost(len(costs), self._columns, costs)
         pool = self._pools.get(costs.tobytes())
         if pool is None:
-            pool = VertexPool(self._dense, lay.sign, costs, lay.upper)
+            pool = VertexPool(self._dense, lay.sign[: self._kept], costs, lay.upper, lay.bounded, self._per_side)
             if not self._prices_differ:
                 self._pools[costs.tobytes()] = pool
         order = np.argsort(sides[:, lay.demand_rows].sum(axis=1), kind="stable")
@@ -150,10 +151,12 @@ class Recourse:
         return values, duals
 
     def _solve(self, side: np.ndarray) -> Basis:
-        solver, above = self._solver, self.layout.sign > 0
-        solver.changeRowsBounds(
-            len(side), self._rows, np.where(above, side, -INFINITE), np.where(above, INFINITE, side)
-        )
+        solver, lay, kept = self._solver, self.layout, self._kept
+        above, of, bounds = lay.sign[:kept] > 0, side[:kept], len(lay.bounded)
+        solver.changeRowsBounds(kept, self._rows[:kept], np.where(above, of, -INFINITE), np.where(above, INFINITE, of))
+        if bounds:
+            most = side[kept:] * self._per_side
+            solver.changeColsBounds(bounds, lay.bounded.astype(np.int32), np.zeros(bounds), most)
         solver.run()
         if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
             raise AIFactoryError(f"recourse of a month: {solver.modelStatusToString(solver.getModelStatus())}")
@@ -162,8 +165,18 @@ class Recourse:
         return columns == BASIC, columns == AT_UPPER, np.array(basis.row_status) == BASIC
 
     @cached_property
+    def _kept(self) -> int:
+        """Rows of the programme that is solved: the last ones of the layout are bounds of columns in it."""
+        return self.layout.matrix.shape[0] - len(self.layout.bounded)
+
+    @cached_property
+    def _per_side(self) -> np.ndarray:
+        """[bounded] upper bound of a column per unit of its row's right-hand side."""
+        return 1.0 / self.layout.matrix[self._kept :].data
+
+    @cached_property
     def _dense(self) -> np.ndarray:
-        return self.layout.matrix.toarray()
+        return self.layout.matrix[: self._kept].toarray()
 
     @cached_property
     def _rows(self) -> np.ndarray:
@@ -175,15 +188,15 @@ class Recourse:
 
     @cached_property
     def _solver(self) -> highspy.Highs:
-        lay = self.layout
-        rows, columns = lay.matrix.shape
+        lay, kept = self.layout, self.layout.matrix[: self._kept]
+        rows, columns = kept.shape
         model = highspy.HighsLp()
         model.num_col_, model.num_row_ = columns, rows
         model.col_cost_, model.col_lower_, model.col_upper_ = np.zeros(columns), np.zeros(columns), lay.upper
         model.row_lower_, model.row_upper_ = np.full(rows, -INFINITE), np.full(rows, INFINITE)
         model.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
         model.a_matrix_.start_, model.a_matrix_.index_, model.a_matrix_.value_ = (
-            lay.matrix.indptr, lay.matrix.indices, lay.matrix.data,
+            kept.indptr, kept.indices, kept.data,
         )  # fmt: skip
         solver = quiet_solver()
         solver.setOptionValue("presolve", "off")
@@ -240,6 +253,7 @@ def month_layout(problem: Problem, opened: np.ndarray | None = None) -> Layout:
             entries.append((row, on_demand.start + p * k_count + k, -1.0))
             row += 1
     ports = [] if opened is not None else _port_rows(problem, cells, patient, held.start, spot.start, k_count)
+    ports.sort(key=lambda line: len(line[2]) == 1)
     for line, (_, _, terms) in enumerate(ports):
         entries += [(row + line, column, value) for column, value in terms]
     upper = np.full(int(starts[-1]), INFINITE)
@@ -250,7 +264,9 @@ def month_layout(problem: Problem, opened: np.ndarray | None = None) -> Layout:
     return Layout(
         matrix, demand_rows, np.array(demand_of), np.arange(len(demand_rows), row),
         np.repeat(np.arange(p_count), k_count), np.arange(row, rows), np.array([of for of, _, _ in ports], dtype=int),
-        np.array([of for _, of, _ in ports], dtype=int), np.where(np.arange(rows) < len(demand_rows), 1.0, -1.0),
+        np.array([of for _, of, _ in ports], dtype=int),
+        np.array([terms[0][0] for _, _, terms in ports if len(terms) == 1], dtype=int),
+        np.where(np.arange(rows) < len(demand_rows), 1.0, -1.0),
         upper, on_demand, spot, patient[:, 1], api, miss,
     )  # fmt: skip
 

@@ -1,11 +1,11 @@
-"""Optimal bases of a linear programme, kept: right-hand sides that an old basis solves need no new solve.
+"""Optimal bases of a linear programme, kept: most right-hand sides are a few steps from one of them.
 
     min c x   s.t.  sign_i (A x)_i >= sign_i b_i,  0 <= x <= u
 
-Only b differs between months and paths. A basis that was optimal once stays dual feasible, so its value is a lower
-bound for every b, and the optimum wherever its solution is feasible. Values of all known bases are one product of
-matrices; the largest is tried first. Where no known basis fits, a few dual simplex steps lead from the best one to
-the optimum (`walk`), and only what these leave goes to the solver: on the benchmark 130 solves price 36,000 months.
+Only b differs between months and paths, and upper bounds of some columns, which are counted as right-hand sides. A
+basis that was optimal once stays dual feasible, so its value is a lower bound for every b. Values of all known bases
+are one product of matrices; from the largest a few dual simplex steps lead to the optimum (`walk`), none where the
+basis fits already. Only what these leave goes to the solver.
 """
 
 from __future__ import annotations
@@ -19,146 +19,177 @@ from scipy import sparse
 
 from aifactory.buyplan.optimise.walk import HIGH, IN, LOW, walk
 
-#: Feasibility tolerance relative to the largest right-hand side.
-TOLERANCE = 1e-9
-#: Programmes solved between two look-ups of the bases they gave; bases that are kept.
-BATCH, MOST = 128, 3000
-#: Known bases from which the others are reached by steps; right-hand sides that walk between two look-ups, and bases kept of them.
-SEEDS, WALKED, KEPT = 64, 1024, 128
-#: Newest bases of a dual that are tried where all sides must be solved: where none of them fits, a walk of few steps costs less than trying all.
-RECENT = 8
-#: Right-hand sides that are tried for each that may be solved.
-TRIED = 4
+#: Programmes solved between two look-ups of the bases they gave; bases that are kept, one for each dual.
+BATCH, MOST = 128, 1500
+#: Known bases from which the others are reached by steps; right-hand sides that walk between two look-ups, and duals kept of them.
+SEEDS, WALKED, KEPT = 8, 1024, 128
+#: Digits to which duals are the same; reduced costs below this share of the largest cost are 0.
+DIGITS, TOLERANCE = 7, 1e-9
+_NONE = np.zeros(0, dtype=int)
 #: Masks of a basis: basic columns, columns at their upper bound, basic rows.
 Basis = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 @dataclass
 class Vertex:
-    """One basis: rows that bind, columns that are basic, columns at their upper bound."""
+    """A basis from which walks start, and when it was last the best known one of a right-hand side."""
 
-    key: bytes
-    binding: np.ndarray
-    basic: np.ndarray
-    at_upper: np.ndarray
-    inverse: np.ndarray  # of matrix[binding, basic]
-    dual: np.ndarray  # [rows + 1]: value = dual @ (b, 1)
-    used: int = 0  # last call in which it solved something
+    inverse: np.ndarray  # [rows, rows] of the whole basis with its slacks
+    head: np.ndarray  # [rows] its variables, slacks counted from the number of columns on
+    status: np.ndarray  # [columns + rows] where each variable stands
+    used: int
 
 
 class VertexPool:
-    """Known bases of one cost vector; `matrix` dense [rows, columns], `sign` +1 for >= and -1 for <= rows."""
+    """Known bases of one cost vector; `matrix` dense [rows, columns], `sign` +1 for >= and -1 for <= rows.
 
-    def __init__(self, matrix: np.ndarray, sign: np.ndarray, costs: np.ndarray, upper: np.ndarray) -> None:
+    Right-hand sides [rows + bounds] are those of the rows, then one for each of `bounded`: columns whose upper bound is
+    that side times the entry of `per_side`; the bounds of all others are `upper`.
+    """
+
+    def __init__(
+        self,
+        matrix: np.ndarray,
+        sign: np.ndarray,
+        costs: np.ndarray,
+        upper: np.ndarray,
+        bounded: np.ndarray = _NONE,
+        per_side: np.ndarray = _NONE,
+    ) -> None:
         self.matrix, self.sign, self.costs, self.upper = matrix, sign, costs, upper
-        self.calls = 0
-        self._fill([])
+        self.bound_of, self.per_side = np.full(len(costs), -1), np.zeros(len(costs))
+        self.bound_of[bounded], self.per_side[bounded] = len(sign) + np.arange(len(bounded)), per_side
+        self.calls, self.vertices = 0, []
+        self.duals = np.zeros((0, len(sign) + len(bounded) + 1))
+        self._known: set[bytes] = set()
 
     def price(
         self, sides: np.ndarray, solve: Callable[[np.ndarray], Basis], solves: int | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Optimal values [R] and duals [R, rows] of right-hand sides [R, rows], in an order that changes them little.
+        """Optimal values [R] and duals of right-hand sides, both [R, rows + bounds].
 
-        `solve` gives an optimal basis of one right-hand side; it is asked where no known basis fits. With `solves` about so
-        many at most are solved, and all others get the largest known lower bound, with its dual.
+        `solve` gives an optimal basis of one right-hand side; it is asked where no steps lead to one. With `solves` only
+        about so many are solved, others in each call, and the rest get the largest known lower bound, with its dual.
         """
         self.calls += 1
-        if len(self.vertices) > MOST:
-            self._fill(sorted(self.vertices, key=lambda vertex: -vertex.used)[: MOST // 2])
-        count, tried, known = len(sides), 0, 0
-        extended = np.column_stack([sides, np.ones(count)])
-        best, group = np.full(count, -np.inf), np.full(count, -1)
-        if solves is not None:
-            return self._bounds(extended, best, group, solve, solves)
-        duals, left = np.zeros(sides.shape), np.arange(count)
+        self._forget()
+        count = len(sides)
+        extended, left = np.column_stack([sides, np.ones(count)]), np.arange(count)
+        values, duals, group = np.full(count, -np.inf), np.zeros(sides.shape), np.full(count, -1)
+        known = self._improve(extended, left, values, group, 0)
         while len(left):
-            better, before = self._improve(extended[left], best[left], known)
-            fresh = better >= 0
-            best[left[fresh]], group[left[fresh]] = before[fresh], better[fresh]
-            done = self._fit(sides, left, group, fresh, tried, duals, RECENT)
-            tried, known = len(self.vertices), len(self._groups)
-            left = left[~done[left]]
-            if len(left) and len(self.vertices) >= SEEDS:
-                # Where many are left some walk first: of what they find the rest start nearer.
-                many = len(left) > 2 * WALKED
-                some = _evenly(len(left), WALKED) if many else np.ones(len(left), dtype=bool)
-                now, found = self._walk(sides, left[some], group, best, duals)
-                for end in found[:: max(len(found) // KEPT, 1)] if many else ():
-                    self._add(*end).used = self.calls
-            else:
-                some = _evenly(len(left), BATCH)
-                now = left[some]
+            some = self._next(len(left), solves)
+            self._solve(sides, left[some], group, solve, values, duals)
             left = left[~some]
-            for at in now:
-                vertex = self._add(*solve(sides[at]))
-                vertex.used = self.calls
-                best[at], duals[at] = vertex.dual @ extended[at], vertex.dual[:-1]
-        return best, duals
+            known = self._improve(extended, left, values, group, known)
+            if solves is not None:
+                break
+        duals[left] = self.duals[group[left], :-1]
+        for of in np.unique(group[group >= 0]):
+            self.vertices[of].used = self.calls
+        return values, duals
 
-    def _bounds(
+    def _next(self, count: int, solves: int | None) -> np.ndarray:
+        """Mask of those that are solved before the known bases are looked up again: of what they find the rest start nearer."""
+        if solves is not None:
+            return _evenly(count, solves, self.calls)
+        if len(self.vertices) < SEEDS:
+            return _evenly(count, BATCH)
+        return _evenly(count, WALKED if count > 2 * WALKED else count)
+
+    def _improve(
+        self, extended: np.ndarray, rows: np.ndarray, values: np.ndarray, group: np.ndarray, known: int
+    ) -> int:
+        """Raise the bounds and their bases of some right-hand sides by the duals since `known`; how many there are now."""
+        if known < len(self.duals) and len(rows):
+            worth = extended[rows] @ self.duals[known:].T
+            at = worth.argmax(axis=1)
+            found = worth[np.arange(len(rows)), at]
+            better = found > values[rows]
+            values[rows[better]], group[rows[better]] = found[better], known + at[better]
+        return len(self.duals)
+
+    def _solve(
         self,
-        extended: np.ndarray,
-        best: np.ndarray,
+        sides: np.ndarray,
+        rows: np.ndarray,
         group: np.ndarray,
         solve: Callable[[np.ndarray], Basis],
-        solves: int,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Largest lower bounds of right-hand sides [R, rows + 1], once about `solves` of those that no known basis fits are solved.
-
-        They are looked for among some of all, others in each call: whether a basis fits matters for the choice alone.
-        """
-        sides, known = extended[:, :-1], len(self._groups)
-        group, best = self._improve(extended, best, 0)
-        some = np.flatnonzero(_evenly(len(sides), TRIED * solves, self.calls))
-        if known:
-            some = some[~self._fit(sides, some, group, np.ones(len(some), dtype=bool), 0, np.zeros(sides.shape))[some]]
-        some = some[_evenly(len(some), solves)]
+        values: np.ndarray,
+        duals: np.ndarray,
+    ) -> None:
+        """Optimal values and duals of some right-hand sides, by steps or by the solver; what they find is kept."""
         if len(self.vertices) >= SEEDS:
-            some, found = self._walk(sides, some, group, best.copy(), np.zeros(sides.shape))
-            for end in found:
-                self._add(*end).used = self.calls
-        for at in some:
-            self._add(*solve(sides[at])).used = self.calls
-        better, values = self._improve(extended, best, known)
-        group, best = np.where(better >= 0, better, group), np.where(better >= 0, values, best)
-        for of in np.unique(group):
-            self.vertices[self._groups[of][0]].used = self.calls
-        return best, np.array([self.vertices[of[0]].dual[:-1] for of in self._groups])[group]
+            rows = self._walk(sides, rows, group, values, duals)
+        if len(rows):
+            ends = np.array([_stands(*solve(sides[at])) for at in rows])
+            found = self._keep(ends)
+            duals[rows], values[rows] = found[:, :-1], (found[:, :-1] * sides[rows]).sum(axis=1) + found[:, -1]
 
     def _walk(
-        self, sides: np.ndarray, rows: np.ndarray, group: np.ndarray, best: np.ndarray, duals: np.ndarray
-    ) -> tuple[np.ndarray, list[Basis]]:
-        """Walk from the best known bases of some right-hand sides to the optimal ones: (those where it failed, bases found)."""
-        columns, failed, found = len(self.costs), [], []
+        self, sides: np.ndarray, rows: np.ndarray, group: np.ndarray, values: np.ndarray, duals: np.ndarray
+    ) -> np.ndarray:
+        """Walk from the best known bases to the optimal ones; those where it failed."""
+        failed, found = [np.zeros(0, dtype=int)], {}
         rows = rows[np.argsort(group[rows], kind="stable")]
         for mine in np.split(rows, np.flatnonzero(np.diff(group[rows])) + 1):
             if not len(mine):
                 continue
-            vertex = self.vertices[self._groups[group[mine[0]]][-1]]
-            values, own, steps, ends = walk(
-                *self._columns, self.costs, self.upper, self.sign, *self._tableau(vertex), sides[mine]
-            )
+            start = self.vertices[group[mine[0]]]
+            usd, own, steps, ends = walk(
+                *self._columns, self.costs, self.upper, self.bound_of, self.per_side, self.sign,
+                start.inverse, start.head, start.status, sides[mine],
+            )  # fmt: skip
             solved = steps >= 0
-            best[mine[solved]], duals[mine[solved]] = values[solved], own[solved]
+            values[mine[solved]], duals[mine[solved]] = usd[solved], own[solved]
             failed.append(mine[~solved])
-            found.extend((end[:columns] == IN, end[:columns] == HIGH, end[columns:] == IN) for end in ends[solved])
-        return np.concatenate(failed) if failed else rows, found
+            for at in np.flatnonzero(steps > 0):
+                found.setdefault(_key(own[at]), ends[at])
+        fresh = [end for key, end in found.items() if key not in self._known]
+        if fresh:
+            self._keep(np.array(fresh[:: max(len(fresh) // KEPT, 1)]))
+        return np.concatenate(failed)
 
-    def _tableau(self, vertex: Vertex) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Inverse of the whole basis with its slacks, its variables, and where each variable stands."""
+    def _keep(self, ends: np.ndarray) -> np.ndarray:
+        """Keep bases [F, columns + rows], where each variable stands, unless one of their dual is known.
+
+        Their duals [F, rows + bounds + 1]: value = dual @ (b, 1).
+        """
         columns, rows = len(self.costs), len(self.sign)
-        loose = np.setdiff1d(np.arange(rows), vertex.binding)
-        inverse = np.zeros((rows, rows))
-        size = len(vertex.basic)
-        inverse[:size, vertex.binding] = vertex.inverse
-        inverse[size:, vertex.binding] = self.sign[loose, None] * (
-            self.matrix[np.ix_(loose, vertex.basic)] @ vertex.inverse
-        )
-        inverse[np.arange(size, rows), loose] = -self.sign[loose]
-        head = np.concatenate([vertex.basic, columns + loose])
-        status = np.full(columns + rows, LOW, dtype=np.int8)
-        status[head], status[vertex.at_upper] = IN, HIGH
-        return inverse, head, status
+        heads = np.nonzero(ends == IN)[1].reshape(len(ends), rows)
+        inverses = np.linalg.inv(self._whole.T[heads].transpose(0, 2, 1))
+        prices = np.einsum("fi,fik->fk", np.append(self.costs, np.zeros(rows))[heads], inverses)
+        prices = self.sign * np.maximum(self.sign * prices, 0.0)  # against the sign of its row: rounding
+        reduced = self.costs - prices @ self.matrix
+        ends = self._at_bounds(ends, reduced)
+        high, moves = ends[:, :columns] == HIGH, self.bound_of >= 0
+        duals = np.zeros((len(ends), self.duals.shape[1]))
+        duals[:, :rows] = prices
+        duals[:, self.bound_of[moves]] = np.where(high, np.minimum(reduced, 0.0) * self.per_side, 0.0)[:, moves]
+        fixed = np.isfinite(self.upper)
+        duals[:, -1] = np.where(high, reduced, 0.0)[:, fixed] @ self.upper[fixed]
+        fresh = []
+        for at, dual in enumerate(duals):
+            if _key(dual[:-1]) not in self._known:
+                self._known.add(_key(dual[:-1]))
+                self.vertices.append(Vertex(inverses[at], heads[at], ends[at], self.calls))
+                fresh.append(at)
+        self.duals = np.concatenate([self.duals, duals[fresh]])
+        return duals
+
+    def _at_bounds(self, ends: np.ndarray, reduced: np.ndarray) -> np.ndarray:
+        """A column whose bounds meet may be told to be at either, but for other sides it matters."""
+        ends, columns = ends.copy(), len(self.costs)
+        own, most = ends[:, :columns], np.abs(self.costs).max() * TOLERANCE
+        loose = (self.bound_of >= 0) & (own != IN)
+        own[loose & (reduced < -most)] = HIGH
+        own[loose & (reduced > most)] = LOW
+        return ends
+
+    @cached_property
+    def _whole(self) -> np.ndarray:
+        """The matrix with its slacks, [rows, columns + rows]."""
+        return np.hstack([self.matrix, -np.diag(self.sign)])
 
     @cached_property
     def _columns(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -166,81 +197,22 @@ class VertexPool:
         by = sparse.csc_matrix(self.matrix)
         return by.indptr.astype(np.int64), by.indices.astype(np.int64), by.data
 
-    def _improve(self, extended: np.ndarray, best: np.ndarray, known: int) -> tuple[np.ndarray, np.ndarray]:
-        """Group of the largest dual since `known`, -1 where none beats `best`, and its value."""
-        if known == len(self._groups):
-            return np.full(len(extended), -1), best
-        table = np.array([self.vertices[group[0]].dual for group in self._groups[known:]])
-        worth = extended @ table.T
-        at = worth.argmax(axis=1)
-        values = worth[np.arange(len(at)), at]
-        return np.where(values > best, at + known, -1), values
+    def _forget(self) -> None:
+        """Keep the bases that were needed last, where there are many."""
+        if len(self.vertices) > MOST:
+            kept = sorted(range(len(self.vertices)), key=lambda at: -self.vertices[at].used)[: MOST // 2]
+            self.vertices, self.duals = [self.vertices[at] for at in kept], self.duals[kept]
+            self._known = {_key(dual[:-1]) for dual in self.duals}
 
-    def _fit(
-        self, sides: np.ndarray, left: np.ndarray, group: np.ndarray, fresh: np.ndarray, tried: int, duals: np.ndarray,
-        newest: int = 0,
-    ) -> np.ndarray:  # fmt: skip
-        """Mask [R] of sides that a basis of their best dual solves; sides with an old dual try new bases alone.
 
-        Of each dual so many `newest` bases are tried, all with 0.
-        """
-        done = np.zeros(len(sides), dtype=bool)
-        for again in (False, True):
-            some = left[fresh != again]
-            some = some[np.argsort(group[some], kind="stable")]
-            for rows in np.split(some, np.flatnonzero(np.diff(group[some])) + 1):
-                if not len(rows) or group[rows[0]] < 0:
-                    continue
-                for at in self._groups[group[rows[0]]][-newest:]:
-                    if again and at < tried:
-                        continue
-                    vertex = self.vertices[at]
-                    fits = self._feasible(vertex, sides[rows])
-                    done[rows[fits]], duals[rows[fits]] = True, vertex.dual[:-1]
-                    vertex.used = self.calls if fits.any() else vertex.used
-                    rows = rows[~fits]  # noqa: PLW2901
-                    if not len(rows):
-                        break
-        return done
+def _key(dual: np.ndarray) -> bytes:
+    return (dual.round(DIGITS) + 0.0).tobytes()
 
-    def _add(self, basic_columns: np.ndarray, at_upper: np.ndarray, basic_rows: np.ndarray) -> Vertex:
-        key = np.packbits(np.concatenate([basic_columns, at_upper, basic_rows])).tobytes()
-        if key in self._of_key:
-            return self._of_key[key]
-        binding, basic, top = np.flatnonzero(~basic_rows), np.flatnonzero(basic_columns), np.flatnonzero(at_upper)
-        inverse = np.linalg.inv(self.matrix[np.ix_(binding, basic)])
-        dual = np.zeros(len(self.sign) + 1)
-        dual[binding] = self.costs[basic] @ inverse
-        dual[:-1] = self.sign * np.maximum(self.sign * dual[:-1], 0.0)  # against the sign of its row: rounding
-        dual[-1] = (self.costs[top] - dual[:-1] @ self.matrix[:, top]) @ self.upper[top]
-        vertex = Vertex(key, binding, basic, top, inverse, dual)
-        self._keep(vertex)
-        return vertex
 
-    def _keep(self, vertex: Vertex) -> None:
-        self._of_key[vertex.key] = vertex
-        group = self._of_dual.setdefault(vertex.dual.round(7).tobytes(), len(self._groups))
-        if group == len(self._groups):
-            self._groups.append([])
-        self._groups[group].append(len(self.vertices))
-        self.vertices.append(vertex)
-
-    def _fill(self, vertices: list[Vertex]) -> None:
-        self.vertices: list[Vertex] = []
-        self._of_key: dict[bytes, Vertex] = {}
-        self._of_dual: dict[bytes, int] = {}
-        self._groups: list[list[int]] = []  # vertices with the same dual
-        for vertex in vertices:
-            self._keep(vertex)
-
-    def _feasible(self, vertex: Vertex, sides: np.ndarray) -> np.ndarray:
-        """Whether the solution of the basis keeps all rows and bounds, [R]."""
-        slack = TOLERANCE * (1.0 + np.abs(sides).max(axis=1))[:, None]
-        top = self.matrix[:, vertex.at_upper] @ self.upper[vertex.at_upper]
-        x = (sides[:, vertex.binding] - top[vertex.binding]) @ vertex.inverse.T
-        inside = ((x >= -slack) & (x <= self.upper[vertex.basic] + slack)).all(axis=1)
-        reached = x @ self.matrix[:, vertex.basic].T + top
-        return inside & ((reached - sides) * self.sign >= -slack * 10).all(axis=1)
+def _stands(basic_columns: np.ndarray, at_upper: np.ndarray, basic_rows: np.ndarray) -> np.ndarray:
+    """Where each variable stands [columns + rows] in a basis of the solver."""
+    own = np.where(basic_columns, IN, np.where(at_upper, HIGH, LOW))
+    return np.concatenate([own, np.where(basic_rows, IN, LOW)]).astype(np.int8)
 
 
 def _evenly(count: int, some: int, first: int = 0) -> np.ndarray:

@@ -2,6 +2,8 @@
 
     min c x   s.t.  sign_i (A x)_i - s_i = sign_i b_i,  0 <= x <= u,  s >= 0
 
+Bounds u are fixed or a right-hand side of their own, which follow those of the rows.
+
 A basis that is optimal for one b is dual feasible for all. Each step drops the variable that is furthest outside its
 bounds for the variable that keeps the duals feasible (bounded dual simplex). The last basis is accepted where
 its point keeps all bounds and costs what its duals bound from below; all else is left to the solver.
@@ -21,31 +23,35 @@ IN, LOW, HIGH = 0, 1, 2
 
 
 @numba.njit(cache=True)
-def walk(start, column, value, costs, upper, sign, inverse, head, status, sides):  # noqa: ANN001, ANN201
-    """Values [R], duals [R, m], steps [R] (-1: not solved) and statuses [R, n + m] of right-hand sides [R, m].
+def walk(start, column, value, costs, upper, bound_of, per_side, sign, inverse, head, status, sides):  # noqa: ANN001, ANN201
+    """Values [R], duals [R, m + q], steps [R] (-1: not solved) and statuses [R, n + m] of right-hand sides [R, m + q].
 
     Parameters
     ----------
     start, column, value : the matrix by columns: entries of column j are `start[j]` to `start[j + 1]`; `column` are rows.
+    upper, bound_of, per_side : [n] upper bounds; where `bound_of` is 0 or more it is that right-hand side times `per_side`.
     inverse : [m, m] of the basis to start from; head : [m] its variables, slacks counted from n on.
     status : [n + m] where each variable stands in it.
     """
     rows, columns, count = len(sign), len(costs), len(sides)
-    values, duals = np.zeros(count), np.zeros((count, rows))
+    values, duals = np.zeros(count), np.zeros(sides.shape)
     steps, ends = np.full(count, -1), np.zeros((count, columns + rows), dtype=np.int8)
     reduced0 = _reduced(start, column, value, costs, sign, inverse, head, status)
-    alpha, image = np.zeros(columns + rows), np.zeros(rows)
+    alpha, image, top = np.zeros(columns + rows), np.zeros(rows), upper.copy()
     for at in range(count):
         binv, basis, stands, reduced = inverse.copy(), head.copy(), status.copy(), reduced0.copy()
-        x = _point(start, column, value, upper, binv, stands, sides[at], columns)
+        for j in range(columns):
+            if bound_of[j] >= 0:
+                top[j] = sides[at, bound_of[j]] * per_side[j]
+        x = _point(start, column, value, top, binv, stands, sides[at], columns)
         scale = 0.0
-        for i in range(rows):
+        for i in range(sides.shape[1]):
             scale = max(scale, abs(sides[at, i]))
         scale = ZERO * (1.0 + scale)
         for step in range(MOST_STEPS):
             leaves, worst, below = -1, scale, True
             for i in range(rows):
-                most = upper[basis[i]] if basis[i] < columns else np.inf
+                most = top[basis[i]] if basis[i] < columns else np.inf
                 if -x[i] > worst:
                     leaves, worst, below = i, -x[i], True
                 elif x[i] - most > worst:
@@ -60,9 +66,9 @@ def walk(start, column, value, costs, upper, sign, inverse, head, status, sides)
             if abs(image[leaves]) < PIVOT:
                 break
             gone = basis[leaves]
-            bound = 0.0 if below else upper[gone]
+            bound = 0.0 if below else top[gone]
             change = (x[leaves] - bound) / image[leaves]
-            entered = change + (upper[enters] if stands[enters] == HIGH else 0.0)
+            entered = change + (top[enters] if stands[enters] == HIGH else 0.0)
             for i in range(rows):
                 x[i] -= change * image[i]
             x[leaves] = entered
@@ -75,7 +81,21 @@ def walk(start, column, value, costs, upper, sign, inverse, head, status, sides)
             _pivot(binv, leaves, image)
         if steps[at] >= 0:
             steps[at] = _settle(
-                costs, upper, sign, binv, basis, stands, reduced, x, sides[at], values, duals, at, steps[at]
+                costs,
+                top,
+                bound_of,
+                per_side,
+                sign,
+                binv,
+                basis,
+                stands,
+                reduced,
+                x,
+                sides[at],
+                values,
+                duals,
+                at,
+                steps[at],
             )
             for j in range(columns + rows):
                 ends[at, j] = stands[j]
@@ -83,7 +103,7 @@ def walk(start, column, value, costs, upper, sign, inverse, head, status, sides)
 
 
 @numba.njit(cache=True)
-def _settle(costs, upper, sign, binv, basis, stands, reduced, x, side, values, duals, at, steps):  # noqa: ANN001, ANN202
+def _settle(costs, top, bound_of, per_side, sign, binv, basis, stands, reduced, x, side, values, duals, at, steps):  # noqa: ANN001, ANN202
     """Write value and duals; -1 where primal and dual value differ or a reduced cost has the wrong sign."""
     columns, rows = len(costs), len(sign)
     primal, dual, largest = 0.0, 0.0, 1.0
@@ -99,8 +119,10 @@ def _settle(costs, upper, sign, binv, basis, stands, reduced, x, side, values, d
         if (reduced[j] if stands[j] == LOW else -reduced[j] if stands[j] == HIGH else 0.0) < -AGREE * largest:
             return -1
         if stands[j] == HIGH:
-            primal += costs[j] * upper[j]
-            dual += min(reduced[j], 0.0) * upper[j]
+            primal += costs[j] * top[j]
+            dual += min(reduced[j], 0.0) * top[j]
+            if bound_of[j] >= 0:
+                duals[at, bound_of[j]] += min(reduced[j], 0.0) * per_side[j]
     for k in range(rows):
         # against the sign of its row: rounding
         duals[at, k] = sign[k] * max(sign[k] * duals[at, k], 0.0)
@@ -131,15 +153,15 @@ def _reduced(start, column, value, costs, sign, inverse, head, status):  # noqa:
 
 
 @numba.njit(cache=True)
-def _point(start, column, value, upper, binv, stands, side, columns):  # noqa: ANN001, ANN202
+def _point(start, column, value, top, binv, stands, side, columns):  # noqa: ANN001, ANN202
     left = side.copy()
     for j in range(columns):
         if stands[j] == HIGH:
             for e in range(start[j], start[j + 1]):
-                left[column[e]] -= value[e] * upper[j]
-    found = np.zeros(len(side))
-    for i in range(len(side)):
-        for k in range(len(side)):
+                left[column[e]] -= value[e] * top[j]
+    found = np.zeros(len(binv))
+    for i in range(len(binv)):
+        for k in range(len(binv)):
             found[i] += binv[i, k] * left[k]
     return found
 
