@@ -12,7 +12,17 @@ from aifactory.serving.intervals import ENOUGH, covered
 from aifactory.serving.measurements import LOWER_IS_BETTER, to_speed, to_value, with_assumed
 from aifactory.serving.physics import judge
 from aifactory.serving.platforms import load_platforms, native_precision
-from aifactory.serving.tiers import ANCHORED, EVIDENCE, MEASURED, NOISE_FLOOR, look_up, measured_reason, novelty, train
+from aifactory.serving.tiers import (
+    ANCHORED,
+    EVIDENCE,
+    MEASURED,
+    NOISE_FLOOR,
+    look_up,
+    measured_reason,
+    novelty,
+    train,
+    without_wide,
+)
 
 SPLITS = {
     "row": "known accelerator and model",
@@ -114,7 +124,7 @@ def _leave_row_out(rows: pd.DataFrame) -> pd.DataFrame:
     for place in rows.index[alone]:
         others = rows[(rows["regime"] == rows.loc[place, "regime"]) & (rows.index != place)]
         answer.loc[[place]] = train(others).predict(rows.loc[[place]])
-    return answer
+    return without_wide(answer)
 
 
 def _cell_of(part: pd.DataFrame, model: object) -> pd.Series:

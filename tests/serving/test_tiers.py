@@ -12,6 +12,7 @@ from aifactory.serving.measurements import read_measurements, with_features
 from aifactory.serving.tiers import (
     ANCHORED,
     MEASURED,
+    REFUSED,
     STEP_MODEL,
     STRAYS,
     calibration_scores,
@@ -19,6 +20,7 @@ from aifactory.serving.tiers import (
     look_up,
     scenario_scores,
     train,
+    without_wide,
 )
 
 HEAD = "id,source,date,accelerator,accelerator_class,accel_count,task,model,params_b,precision,scenario,metric,value\n"
@@ -285,3 +287,19 @@ def test_what_a_row_leaves_open_is_said_where_it_moves_the_answer(tmp_path):
     assert said.iloc[0] == "step model alone: no measurement to calibrate it by"
     assert said.iloc[1].startswith("step model alone: no measurement to calibrate it by; assumed: 512 input tokens, ")
     assert said.iloc[3] == "nothing of this kind was measured: run the benchmark pack", "a refusal assumes nothing"
+
+
+def test_an_interval_that_says_nothing_is_a_refusal():
+    ends = {"predicted": [10.0, 10.0, np.nan], "low80": [0.1001, 0.0999, np.nan], "high80": [1000.0, 1000.0, np.nan]}
+    answer = pd.DataFrame(ends | {"tier": [ANCHORED, ANCHORED, REFUSED], "reason": ["evidence: a", "evidence: b", "c"]})
+    kept, wide, refused = without_wide(answer).itertuples(index=False)
+    assert kept == tuple(answer.iloc[0])
+    assert np.isnan([wide.predicted, wide.low80, wide.high80]).all()
+    assert (wide.tier, refused.reason) == (REFUSED, "c")
+    assert "wider than 100 times either way: benchmark first" in wide.reason
+    rows = bundled_rows()
+    few = rows[rows["regime"] == "other"].sample(45, random_state=1)
+    for said in (CROSS_VALIDATION["row"](few), train(few).predict(rows)):
+        assert said["reason"].eq(wide.reason).any()
+        width = said["high80"].astype(float) / said["low80"].astype(float)
+        assert (width.isna() | (width <= 1e4)).all()
