@@ -80,25 +80,8 @@ def walk(start, column, value, costs, upper, bound_of, per_side, sign, inverse, 
             stands[gone], stands[enters], basis[leaves] = LOW if below else HIGH, IN, enters
             _pivot(binv, leaves, image)
         if steps[at] >= 0:
-            steps[at] = _settle(
-                costs,
-                top,
-                bound_of,
-                per_side,
-                sign,
-                binv,
-                basis,
-                stands,
-                reduced,
-                x,
-                sides[at],
-                values,
-                duals,
-                at,
-                steps[at],
-            )
-            for j in range(columns + rows):
-                ends[at, j] = stands[j]
+            found = _settle(costs, top, bound_of, per_side, sign, binv, basis, stands, reduced, x, sides[at], values, duals, at, steps[at])  # fmt: skip
+            steps[at], ends[at] = found, stands
     return values, duals, steps, ends
 
 
