@@ -56,7 +56,7 @@ def estimate_missing(
     chips = ws.table("accelerators").set_index("accelerator_id", drop=False)
     done = set(zip(measured["use_case_id"], measured["accelerator_id"], strict=True))
     facts = Facts(platforms_with(ws.table("accelerators")), ws.table("models").set_index("model"))
-    published = published_rows(ws, facts)
+    published, lengths = published_rows(ws, facts), mean_lengths(ws)
     found: dict[tuple[str, str], Estimate] = {}
     own, asked, lifted = [], [], set()
     for case in ws.table("use_cases").itertuples(index=False):
@@ -72,10 +72,11 @@ def estimate_missing(
             if known is not None:
                 found[case.use_case_id, name] = known
         ask = [name for name in missing if (case.use_case_id, name) not in found]
-        own += [_question(ws, case, chips.loc[row.name], task, facts, [row["precision"]], row["value"], tokens_per_unit)
+        work = tokens_per_unit, lengths.get(case.use_case_id, {})
+        own += [_question(ws, case, chips.loc[row.name], task, facts, [row["precision"]], row["value"], *work)
                 for _, row in anchors.iterrows()] if ask else []  # fmt: skip
         used = list(anchors["precision"])
-        asked += [_question(ws, case, chips.loc[name], task, facts, used, np.nan, tokens_per_unit) for name in ask]
+        asked += [_question(ws, case, chips.loc[name], task, facts, used, np.nan, *work) for name in ask]
     said = _answers(published, own, asked, facts, tokens_per_unit, unseen_classes, lifted)
     found |= said if shown is None else said | _widened(said, shown, lifted)
     rows = [
@@ -210,7 +211,7 @@ def _known(ws: Workspace, case: tuple, chip: pd.Series, why: str) -> Estimate | 
 
 def _question(
     ws: Workspace, case: tuple, chip: pd.Series, task: tuple[str, str], facts: Facts, precisions: list[str],
-    value: float, tokens: pd.Series,
+    value: float, tokens: pd.Series, lengths: dict[str, float],
 ) -> dict[str, object]:  # fmt: skip
     """A pair as a question, or with a value as an own run; language models count in output tokens."""
     per_unit = _per_unit(task[1], tokens, case.use_case_id)
@@ -220,7 +221,7 @@ def _question(
         case.model if isinstance(case.model, str) else case.use_case_id, shared_precision(precisions, specification),
         np.nan, np.nan, case.slo_p95_tpot_ms, ws.period[:4], value * per_unit,
     )  # fmt: skip
-    return dict(zip(QUESTION, values, strict=True)) | mean_lengths(ws, case.use_case_id)
+    return dict(zip(QUESTION, values, strict=True)) | lengths
 
 
 def _per_unit(metric: str, tokens: pd.Series, case: str) -> float:
@@ -228,20 +229,19 @@ def _per_unit(metric: str, tokens: pd.Series, case: str) -> float:
     return value if metric == "tokens_per_s" and value > 0 else 1.0
 
 
-def mean_lengths(ws: Workspace, case: str) -> dict[str, float]:
-    """Mean prompt and answer of production in the month, else those of the demand chain."""
-    month = ws.month("demand_windows")
-    sums = (
-        month.loc[month["use_case_id"] == case, ["requests", "input_tokens", "output_tokens"]].astype("float64").sum()
-    )
-    stated = stated_lengths(ws.table("demand_chain"))
-    if sums["requests"] > 0:
-        means = {name: sums[name] / sums["requests"] for name in ("input_tokens", "output_tokens")}
-    elif case in stated.index:
-        means = stated.loc[case, ["input_tokens", "output_tokens"]].to_dict()
-    else:
-        return {}
-    return {name: value if value > 0 else np.nan for name, value in means.items()}
+def mean_lengths(ws: Workspace) -> dict[str, dict[str, float]]:
+    """Mean prompt and answer (`input_tokens`, `output_tokens`) by use case, NaN unknown; only those known of have an entry.
+
+    Of production in the month, else of the demand chain.
+    """
+    names = ["input_tokens", "output_tokens"]
+    month, stated = ws.month("demand_windows"), stated_lengths(ws.table("demand_chain"))[names]
+    found = {str(case): row.to_dict() for case, row in stated.iterrows()}
+    for case, rows in month.groupby("use_case_id"):
+        sums = rows[["requests", *names]].astype("float64").sum()
+        if sums["requests"] > 0:
+            found[str(case)] = {name: sums[name] / sums["requests"] for name in names}
+    return {case: {name: mean if mean > 0 else np.nan for name, mean in means.items()} for case, means in found.items()}
 
 
 def _answers(

@@ -30,12 +30,12 @@ def with_replicas(ws: Workspace, capacity: pd.DataFrame) -> pd.DataFrame:
     """
     chips, cases = (ws.table(name).set_index(name[:-1] + "_id") for name in ("accelerators", "use_cases"))
     models = ws.table("models").set_index("model")
-    found = []
+    lengths, found = mean_lengths(ws), []
     for cell in capacity.itertuples(index=False):
         chip, model = chips.loc[cell.accelerator_id], cases.loc[cell.use_case_id, "model"]
         fits = np.nan
         if isinstance(model, str) and model in models.index:
-            context = sum(mean_lengths(ws, cell.use_case_id).values())
+            context = sum(lengths.get(cell.use_case_id, {}).values())
             fits = smallest_replica(models.loc[model], getattr(cell, "precision", None), chip, context)
         found.append(_of_cell(cell, fits, float(chip["accelerators_per_node"])))
     return capacity.assign(replica_accelerators=np.array(found, dtype=float))

@@ -26,7 +26,7 @@ from aifactory.buyplan.price_paths import draw_prices
 from aifactory.demand.scenarios import Paths
 from aifactory.finance.options import COMMITTED_OPTIONS
 from aifactory.finance.prices import OWN_SITE_OPTIONS
-from aifactory.fleet.nodes import TOLERANCE, Load, can_wait
+from aifactory.fleet.nodes import TOLERANCE, Load
 from aifactory.fleet.orders import FLEXIBLE
 from aifactory.fleet.sites import in_sites
 from aifactory.fleet.streams import EXPECTED
@@ -282,8 +282,8 @@ def block_demand(case: Case, wanted: np.ndarray) -> np.ndarray:
     """
     streams = case.streams
     today = streams.accelerators(streams.table["units_month"].to_numpy(dtype=float))
-    reach = streams.shape * streams.table["peak_factor"].to_numpy()[:, None]
-    waits, sites = can_wait(streams), streams.table["sites"].to_numpy()
+    reach = streams.reach
+    waits, sites = streams.waits, streams.table["sites"].to_numpy()
     edges = np.cumsum((0.0, *BLOCK_SHARES))
     staffed = wanted * streams.chance[1:]
     found = np.zeros((*wanted.shape, len(BLOCK_SHARES)))
@@ -297,10 +297,10 @@ def block_demand(case: Case, wanted: np.ndarray) -> np.ndarray:
         idle = (occupied - load).mean(axis=2)
         for at in live[sites[live] > 1]:  # whole nodes at each site, shared with nobody
             occupied = occupied + in_sites(staffed[:, :, at, None] * reach[at][order], sites[at], size)
-        hours = np.round(edges * len(order)).astype(int)
+        hours, shape = np.round(edges * len(order)).astype(int), streams.shape[live][:, order]
         for block, (first, last) in enumerate(zip(hours[:-1], hours[1:], strict=True)):
             inside = slice(first, max(last, first + 1))
-            at_work = staffed[:, :, live] * streams.shape[live][:, order][:, inside].mean(axis=1)
+            at_work = staffed[:, :, live] * shape[:, inside].mean(axis=1)
             total = at_work.sum(axis=2)
             ratio = occupied[:, :, inside].mean(axis=2) / np.where(total > 0, total, 1.0)
             found[:, :, live, block] = at_work * ratio[:, :, None]

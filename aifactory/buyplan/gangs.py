@@ -13,7 +13,7 @@ import numpy as np
 from aifactory.buyplan.case import Case, Solution
 from aifactory.buyplan.governance import money
 from aifactory.fleet.compute import price_orders
-from aifactory.fleet.nodes import Load, build_load, can_wait
+from aifactory.fleet.nodes import Load, build_load
 from aifactory.fleet.orders import FLEXIBLE, committed_first
 from aifactory.fleet.streams import EXPECTED
 from aifactory.fleet.widths import no_widths
@@ -25,7 +25,7 @@ def gang_sentences(case: Case, solution: Solution) -> list[str]:
     `solution` is of the expected scenario.
     """
     streams, orders = case.streams, solution.orders
-    wide = streams.widths.widest * can_wait(streams)
+    wide = streams.widths.widest * streams.waits
     if not wide.any():
         return []
     held = case.slots.total((orders.state != FLEXIBLE) * case.slots.size, case.pools)[1:]

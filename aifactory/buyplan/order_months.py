@@ -50,11 +50,12 @@ def ends(case: Case) -> dict[Due, str]:
     Work that runs there for as long as it is paid for (`paid_kit`) goes back to the accelerator that was chosen for it.
     """
     have, table, pools = case.placed.accelerators, case.streams.table, case.streams.pools
-    work, found = table[KEY].apply(tuple, axis=1).to_numpy(), {}
+    work, found = list(table[KEY].itertuples(index=False, name=None)), {}
     for month, pool in np.argwhere(np.diff(have, axis=0) < 0):
         gone = have[month, pool] - have[month + 1, pool]
         words = f"{gone:,.0f} {pools['accelerator_id'].iloc[pool]} end"
-        elsewhere = np.isin(work, work[case.streams.pool == pool])
-        found |= dict.fromkeys(((int(month), int(other)) for other in case.streams.pool[elsewhere]), words)
+        mine = {work[stream] for stream in np.flatnonzero(case.streams.pool == pool)}
+        others = [int(other) for other, name in zip(case.streams.pool, work, strict=True) if name in mine]
+        found |= dict.fromkeys(((int(month), other) for other in others), words)
         found[int(month), int(pool)] = words
     return found

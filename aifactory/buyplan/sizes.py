@@ -18,7 +18,7 @@ import pandas as pd
 
 from aifactory.buyplan.reserve_curve import DEMAND_CHAIN
 from aifactory.fleet.sites import held_in_sites
-from aifactory.fleet.streams import EXPECTED, Streams, busiest, launch_months, site_terms
+from aifactory.fleet.streams import EXPECTED, Streams, busiest, launch_months
 from aifactory.inputs.plan import Plan
 from aifactory.serving.staffing import safe_accelerators
 from aifactory.units import signed_percent
@@ -51,7 +51,7 @@ def sizes_frame(streams: Streams, plan: Plan, by_risk: Mapping[tuple[str, str], 
         return np.where(spread, safe_accelerators(load, np.where(spread, held, 1.0), np.where(spread, k, 0.0)), load)
 
     slo = safe(even)
-    total = held_in_sites(even * (1.0 + streams.reserve[FIRST]) * streams.chance[FIRST], *site_terms(streams))
+    total = held_in_sites(even * (1.0 + streams.reserve[FIRST]) * streams.chance[FIRST], *streams.site_terms)
     low, high = (
         (table["units_per_s_per_accelerator"] / table[end]).fillna(1.0).to_numpy(float) for end in ("high", "low")
     )

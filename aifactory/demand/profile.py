@@ -276,7 +276,8 @@ def hourly_series(windows: pd.DataFrame, column: str = "service_units") -> pd.Se
     """Sum of a column per hour, UTC, without gaps; missing hours are zero."""
     if windows.empty:
         return pd.Series(dtype="float64")
-    return by_hour(windows, column).set_index("hour")[column].resample("h").sum()
+    counted = windows[["window_start_utc", "window_minutes", column]]
+    return by_hour(counted, column).set_index("hour")[column].resample("h").sum()
 
 
 def hours_of_month(period: str) -> pd.DatetimeIndex:

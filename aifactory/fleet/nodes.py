@@ -16,7 +16,7 @@ import numpy as np
 
 from aifactory.errors import InputError
 from aifactory.fleet.sites import TOLERANCE, held_in_sites, in_sites
-from aifactory.fleet.streams import Streams, site_terms
+from aifactory.fleet.streams import Streams
 
 #: Nodes of one pool: beyond any order that was ever placed by one organisation in one region.
 MAX_NODES = 20_000
@@ -118,11 +118,6 @@ def filled_share(
     return np.round(rented[..., :-1] - rented[..., 1:], ROUNDED)
 
 
-def can_wait(streams: Streams) -> np.ndarray:
-    """Streams whose work fills the nodes that other work of the pool leaves idle, [K]: not where each site stands alone."""
-    return streams.table["movable"].to_numpy(dtype=bool) & (streams.table["sites"].to_numpy() <= 1)
-
-
 def hourly_load(streams: Streams, accelerators: np.ndarray, which: np.ndarray) -> np.ndarray:
     """Accelerators that some streams [K] occupy together in each hour, [T + 1, H].
 
@@ -130,9 +125,8 @@ def hourly_load(streams: Streams, accelerators: np.ndarray, which: np.ndarray) -
     each of them (`aifactory.fleet.sites`) and shares them with nobody.
     """
     mine = np.flatnonzero(which)
-    sites, size, _ = site_terms(streams)
-    shape = streams.shape * streams.table["peak_factor"].to_numpy()[:, None]
-    shared = mine[sites[mine] <= 1]
+    sites, size, _ = streams.site_terms
+    shape, shared = streams.reach, mine[sites[mine] <= 1]
     load = accelerators[:, shared] @ shape[shared]
     for at in mine[sites[mine] > 1]:
         load = load + in_sites(accelerators[:, at, None] * shape[at], sites[at], size[at])
@@ -145,13 +139,13 @@ def pool_level(streams: Streams, accelerators: np.ndarray, reserve: np.ndarray, 
     At least its widest job, in the months in which the stream has work. Accelerators as in `hourly_load`.
     """
     mine = np.flatnonzero(streams.pool == pool)
-    sites, size, spare = site_terms(streams)
-    shape = streams.shape * streams.table["peak_factor"].to_numpy()[:, None]
-    wanted, shared = accelerators * (1.0 + reserve), mine[sites[mine] <= 1]
+    sites, size, spare = streams.site_terms
+    shape, shared = streams.reach, mine[sites[mine] <= 1]
+    wanted = accelerators * (1.0 + reserve)
     held = wanted[:, shared] @ shape[shared]
     for at in mine[sites[mine] > 1]:
         held = held + held_in_sites(wanted[:, at, None] * shape[at], sites[at], size[at], spare[at])
-    wide = np.where(can_wait(streams), streams.widths.widest, 0.0)[mine] * (accelerators[:, mine] > 0)
+    wide = np.where(streams.waits, streams.widths.widest, 0.0)[mine] * (accelerators[:, mine] > 0)
     return np.maximum(held.max(axis=1, initial=0.0), wide.max(axis=1, initial=0.0))
 
 
@@ -190,7 +184,7 @@ def build_load(streams: Streams, slots: Slots, units: np.ndarray) -> Load:
     """
     accelerators = streams.sized(units)
     table, staffed = streams.table, accelerators * streams.chance
-    waits, batch = can_wait(streams), table["interruptible"].to_numpy(dtype=bool)
+    waits, batch = streams.waits, table["interruptible"].to_numpy(dtype=bool)
     use, held, interruptible = (np.zeros((len(units), len(slots.pool))) for _ in range(3))
     average, levels = (np.zeros((len(units), len(streams.pools))) for _ in range(2))
     for pool, size in enumerate(streams.pools["accelerators_per_node"].to_numpy(dtype=int)):

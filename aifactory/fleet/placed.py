@@ -7,6 +7,7 @@ no cost of it; what is still owed is in the cost of every policy alike, so it ch
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ import pandas as pd
 
 from aifactory.finance.depreciation import residual_value
 from aifactory.inputs.plan import Plan
-from aifactory.units import HOURS_PER_MONTH
+from aifactory.units import HOURS_PER_MONTH, MONTHS_PER_YEAR
 
 BOUGHT = "purchase"
 OWN_SITE = ("purchase", "lease")
@@ -146,8 +147,8 @@ def unused_usd(
     By the month in which it is paid; what falls beyond the horizon stands in the last month. No resale is counted on:
     what becomes of it is not decided.
     """
-    mine = book[PLACE].apply(tuple, axis=1).isin(set(pools[PLACE].itertuples(index=False, name=None))).astype(bool)
-    rest = book[~mine]
+    mine = set(pools[PLACE].itertuples(index=False, name=None))
+    rest = book[np.array([place not in mine for place in book[PLACE].itertuples(index=False, name=None)], dtype=bool)]
     places = rest[PLACE].drop_duplicates().sort_values(PLACE, ignore_index=True)
     placed = placed_before(rest, {}, places, months, plan)
     usd = placed.capex_usd + placed.rent_usd - placed.prepaid_usd + placed.upfront_usd
@@ -156,7 +157,8 @@ def unused_usd(
 
 
 def _index(month: str, months: tuple[str, ...]) -> int:
-    return (pd.Period(month, "M") - pd.Period(months[0], "M")).n
+    (year, number), (first_year, first) = (map(int, text.split("-")) for text in (month, months[0]))
+    return (year - first_year) * MONTHS_PER_YEAR + number - first
 
 
 def _pay_purchase(sums: dict[str, np.ndarray], pool: int, usd: float, when: tuple[int, int], plan: Plan) -> None:
@@ -187,5 +189,8 @@ def _pay_term(sums: dict[str, np.ndarray], pool: int, usd: tuple[float, float], 
 
 
 def _spent(book: pd.DataFrame) -> dict[str, float]:
-    bought = book[(book["purchase_option"] == BOUGHT) & book["upfront_usd"].notna()]
-    return bought.groupby("order_month")["upfront_usd"].sum().to_dict()
+    paid: dict[str, list[float]] = {}
+    for month, option, usd in zip(book["order_month"], book["purchase_option"], book["upfront_usd"], strict=True):
+        if option == BOUGHT and not pd.isna(usd):
+            paid.setdefault(month, []).append(usd)
+    return {month: math.fsum(paid[month]) for month in sorted(paid)}

@@ -33,6 +33,8 @@ CAPACITY_COLUMNS = [
 ]  # fmt: skip
 #: What chance rests on; a table of capacities without them holds for even loads only.
 CHANCE_COLUMNS = ["in_progress_per_accelerator", "spread_constant", "binding_slo", "chance_basis"]
+#: Columns of the forecast that streams read month by month.
+FORECAST = ["units", "size", "units_p10", "units_p90"]
 EXPECTED = SCENARIOS.index("expected")
 NOT_SIZED = [*KEY, "service_unit", "units_month", "units_most", "month_most", "reason"]
 NO_PLATFORM = "no accelerator chosen in the shortlist"
@@ -67,6 +69,22 @@ class Streams:
     def pool(self) -> np.ndarray:
         """Pool of each stream, [K]."""
         return self.table["pool"].to_numpy()
+
+    @cached_property
+    def reach(self) -> np.ndarray:
+        """[K, H] load of each hour in its busiest window over that of the mean hour."""
+        return self.shape * self.table["peak_factor"].to_numpy()[:, None]
+
+    @cached_property
+    def waits(self) -> np.ndarray:
+        """[K] work that fills the nodes which other work of the pool leaves idle: not where each site stands alone."""
+        return self.table["movable"].to_numpy(dtype=bool) & (self.table["sites"].to_numpy() <= 1)
+
+    @cached_property
+    def site_terms(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Sites, accelerators of a node and share for failures of each stream, [K] each: what `held_in_sites` asks for."""
+        size = self.pools["accelerators_per_node"].fillna(1).to_numpy(dtype=float)[self.pool]
+        return self.table["sites"].to_numpy(), size, self.table["site_spare"].to_numpy(dtype=float)
 
     def accelerators(self, units: np.ndarray) -> np.ndarray:
         """Average accelerators at work, failed work included, for units [..., K] of today's size."""
@@ -157,11 +175,9 @@ def build_streams(
     table["site_spare"] = np.where(table["sites"] > 1, failure_factors(table, plan), 1.0)
     rule = _rule(table, plan, months)
     reserve = _reserve(table, rule, shape, capacity_over_average or {}, launch_months(table, plan, months))
-    units = _by_month(table, forecast, months, "units", table["units_month"])
-    size = _by_month(table, forecast, months, "size", 1.0)
-    band = [
-        _by_month(table, forecast, months, name, table["units_month"])[EXPECTED] for name in ("units_p10", "units_p90")
-    ]
+    monthly = _by_month(table, forecast, months)
+    units, size = monthly["units"], monthly["size"]
+    band = [monthly[name][EXPECTED] for name in ("units_p10", "units_p90")]
     streams = Streams(
         table, pools, months, units, reserve, rule, shape, not_sized, size[EXPECTED], size, np.array(band),
         np.ones_like(size[EXPECTED]), np.ones_like(size[EXPECTED]), _widths(table, jobs),
@@ -294,18 +310,23 @@ def _peak_factor(table: pd.DataFrame, forecast: pd.DataFrame, shape: np.ndarray)
     return np.where(table["movable"], 1.0, factor)
 
 
-def _by_month(
-    table: pd.DataFrame, forecast: pd.DataFrame, months: tuple[str, ...], column: str, today: pd.Series | float
-) -> np.ndarray:
-    """A column of the forecast by scenario, month and stream, [S, T + 1, K]; 0 where nothing is forecast."""
-    keys = pd.MultiIndex.from_frame(table[KEY])
-    values = np.zeros((len(SCENARIOS), len(months), len(table)))
-    values[:, 0, :] = today
-    for index, scenario in enumerate(SCENARIOS):
-        rows = forecast[forecast["scenario"] == scenario]
-        wide = rows.pivot_table(index="month", columns=KEY, values=column, aggfunc="sum")
-        values[index, 1:, :] = wide.reindex(index=list(months[1:]), columns=keys).fillna(0.0).to_numpy()
-    return values
+def _by_month(table: pd.DataFrame, forecast: pd.DataFrame, months: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """`FORECAST` columns by scenario, month and stream, [S, T + 1, K]; 0 where nothing is forecast, and today's in the first."""
+    streams = pd.MultiIndex.from_frame(table[KEY])
+    places = streams.unique()
+    at = (
+        pd.Index(SCENARIOS).get_indexer(forecast["scenario"]),
+        pd.Index(months).get_indexer(forecast["month"]),
+        places.get_indexer(pd.MultiIndex.from_frame(forecast[KEY])),
+    )
+    known, found = (at[0] >= 0) & (at[1] > 0) & (at[2] >= 0), {}
+    for column in FORECAST:
+        sums = np.zeros((len(SCENARIOS), len(months), len(places)))
+        rows = forecast[column].astype("float64").fillna(0.0).to_numpy()[known]
+        np.add.at(sums, tuple(index[known] for index in at), rows)
+        found[column] = np.ascontiguousarray(sums[:, :, places.get_indexer(streams)])
+        found[column][:, 0, :] = 1.0 if column == "size" else table["units_month"]
+    return found
 
 
 def launch_months(table: pd.DataFrame, plan: Plan, months: tuple[str, ...]) -> np.ndarray:
@@ -401,13 +422,7 @@ def needed(streams: Streams) -> np.ndarray:
     Expected scenario; whole nodes at each site of work whose sites stand alone.
     """
     level = busiest(streams) * (1.0 + np.maximum(streams.reserve, 0.0)) * streams.chance
-    return held_in_sites(level, *site_terms(streams))
-
-
-def site_terms(streams: Streams) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Sites, accelerators of a node and share for failures of each stream, [K] each: what `held_in_sites` asks for."""
-    size = streams.pools["accelerators_per_node"].fillna(1).to_numpy(dtype=float)[streams.pool]
-    return streams.table["sites"].to_numpy(), size, streams.table["site_spare"].to_numpy(dtype=float)
+    return held_in_sites(level, *streams.site_terms)
 
 
 def need_frame(streams: Streams) -> pd.DataFrame:
@@ -430,5 +445,5 @@ def need_frame(streams: Streams) -> pd.DataFrame:
     frame["reserve_rule"] = rule.ravel()
     frame["chance_factor"] = np.broadcast_to(streams.chance[1:], average.shape).ravel()
     level = peak * (1.0 + reserve) * np.broadcast_to(streams.chance[1:], average.shape)
-    frame["accelerators_with_reserve"] = held_in_sites(level, *site_terms(streams)).ravel()
+    frame["accelerators_with_reserve"] = held_in_sites(level, *streams.site_terms).ravel()
     return frame.drop(columns="stream")

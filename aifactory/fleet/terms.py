@@ -87,14 +87,13 @@ def read_offers(
 
     Hardware without a stated lead time takes `longest_lead_weeks`, by default the longest of the table.
     """
-    places = pools[["accelerator_id", "region"]].assign(pool=np.arange(len(pools)))
-    of_pools = table if "pool" in table else table.merge(places, on=["accelerator_id", "region"])
     options = (*FLEXIBLE_OPTIONS, *COMMITTED_OPTIONS)
-    option = pd.Index(options).get_indexer(of_pools["purchase_option"])
+    option = pd.Index(options).get_indexer(table["purchase_option"])
+    pool = table["pool"].to_numpy() if "pool" in table else _pools_of(table, pools)
     blocks = np.full((len(OFFER_COLUMNS), len(options), len(pools)), np.nan)
-    known = option >= 0
-    values = of_pools[OFFER_COLUMNS].astype("float64").to_numpy()[known]
-    blocks[:, option[known], of_pools["pool"].to_numpy()[known]] = values.T
+    known = np.flatnonzero((option >= 0) & (pool >= 0))
+    values = table[OFFER_COLUMNS].take(known).astype("float64").to_numpy()
+    blocks[:, option[known], pool[known]] = values.T
     hourly, price, upfront, term, lead, minimum = blocks
     rented = len(FLEXIBLE_OPTIONS)
     rent, bought = hourly[rented:].copy(), price[rented + BOUGHT]
@@ -113,6 +112,14 @@ def read_offers(
         minimum=np.nan_to_num(minimum[rented:], nan=1.0),
         power_w=pools["tdp_w"].fillna(0.0).to_numpy(dtype=float),
         usd_per_kwh=pools["region"].map(tariffs).to_numpy(dtype=float),
+    )
+
+
+def _pools_of(table: pd.DataFrame, pools: pd.DataFrame) -> np.ndarray:
+    """Pool of the place of each offer; -1 where the plan has none."""
+    number = {place: pool for pool, place in enumerate(zip(pools["accelerator_id"], pools["region"], strict=True))}
+    return np.array(
+        [number.get(place, -1) for place in zip(table["accelerator_id"], table["region"], strict=True)], int
     )
 
 

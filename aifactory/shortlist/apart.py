@@ -14,7 +14,7 @@ import pandas as pd
 
 from aifactory.fleet.node_sizes import replica_sizes
 from aifactory.fleet.streams import EXPECTED, Streams
-from aifactory.shortlist.plan_terms import Market, bought_nodes, price_pools
+from aifactory.shortlist.plan_terms import Market, priced_nodes
 from aifactory.units import percent
 
 COLUMNS = ["region", "accelerator_id", "use_cases", "together_usd", "saved_usd"]
@@ -26,7 +26,7 @@ def cheaper_apart(market: Market, streams: Streams) -> pd.DataFrame:
     """Pools whose smaller replicas would be cheaper in nodes of their own, `COLUMNS`; most first.
 
     saved_usd = C(all of the pool) - C(those that need its largest replica) - C(the others), present value over the
-    horizon in the expected scenario, each in the nodes in which it is cheapest (`plan_terms.price_pools`).
+    horizon in the expected scenario, each in the nodes in which it is cheapest (`plan_terms.priced_nodes`).
 
     Parameters
     ----------
@@ -68,5 +68,5 @@ def _usd(market: Market, streams: Streams, rows: np.ndarray) -> float:
     expected = np.repeat(part.units[[EXPECTED]], len(part.units), axis=0)
     pools = streams.pools.iloc[[streams.pool[at[0]]]].reset_index(drop=True)
     part = replace(part, table=part.table.assign(pool=0), pools=pools, units=expected)
-    usd = float(price_pools(market, *bought_nodes(market, part)).usd[0])
+    usd = float(priced_nodes(market, part)[2].usd[0])
     return usd if np.isfinite(usd) else np.inf

@@ -15,7 +15,7 @@ from aifactory.inventory.today import baseline_accelerators, todays_platforms
 from aifactory.shortlist import matrix, migration, money, outcome, robustness, scales, scorecard
 from aifactory.shortlist.exclusions import find_exclusions
 from aifactory.shortlist.knowledge import benchmark_costs, platform_knowledge
-from aifactory.shortlist.plan_terms import market_of
+from aifactory.shortlist.plan_terms import Market, market_of
 from aifactory.shortlist.sharing import cheaper_beside
 
 
@@ -41,9 +41,20 @@ class Shortlist:
 
 def build_shortlist(ws: Workspace, inventory: Inventory, benchmark: Benchmark) -> Shortlist:
     """Exclude, price, score and decide every workload x platform cell, test the ranking, and choose per use case."""
+    market = open_market(ws, inventory, benchmark)
+    return decide_shortlist(market, benchmark, money.buy_cells(market, benchmark.capacity))
+
+
+def open_market(ws: Workspace, inventory: Inventory, benchmark: Benchmark) -> Market:
+    """The offers for the use cases that have not ended."""
     ws = ws.without_ended()
-    market = market_of(ws, inventory, baseline_accelerators(ws, benchmark.capacity), benchmark.capacity)
-    penalties = money.horizon_costs(market, benchmark.capacity)
+    return market_of(ws, inventory, baseline_accelerators(ws, benchmark.capacity), benchmark.capacity)
+
+
+def decide_shortlist(market: Market, benchmark: Benchmark, bought: pd.DataFrame) -> Shortlist:
+    """The shortlist once the accelerators of every cell are priced: `bought` as of `money.buy_cells`."""
+    ws, inventory = market.ws, market.inventory
+    penalties = money.horizon_costs(ws, inventory.forecast, bought)
     exclusions = find_exclusions(ws, benchmark.capacity, penalties)
     scored = matrix.score_matrix(ws, inventory, benchmark, penalties)
     cells = matrix.decide(ws, scored, exclusions)

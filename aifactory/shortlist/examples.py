@@ -21,10 +21,13 @@ from scipy.optimize import brentq
 from aifactory.benchmark import build_benchmark
 from aifactory.fleet.streams import month_labels
 from aifactory.inputs.workspace import Workspace
-from aifactory.shortlist.build import Shortlist, build_shortlist
+from aifactory.shortlist.build import Shortlist, decide_shortlist, open_market
 from aifactory.shortlist.example_answers import answer
+from aifactory.shortlist.money import buy_cells
 from aifactory.units import HOURS_PER_MONTH
 
+#: Stability of demand whose prompts change every month.
+RESTLESS = "volatile"
 SOURCE = "planning article, section 9; volumes invented for the example"
 COLUMNS = ["example", "argument", "platform", "layer", "total_usd", "alternative", "alternative_usd", "alternative_low_usd",
            "alternative_high_usd", "alternative_tier", "cheaper_probability", "payback_months", "break_even_units_per_month",
@@ -67,7 +70,7 @@ def work_examples(ws: Workspace) -> pd.DataFrame:
     is gone, needed_units_per_s the capacity of an accelerator from which the alternative is cheaper,
     benchmark_net_usd what finding that out is worth at most, less its cost.
     """
-    short, changed = (run_examples(ws, stability) for stability in (None, "volatile"))
+    short, changed = run_examples(ws)
     rows = [
         {"example": example.use_case_id, "argument": example.argument, **answer(example.use_case_id, short, changed)}
         for example in EXAMPLES
@@ -75,30 +78,38 @@ def work_examples(ws: Workspace) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def run_examples(ws: Workspace, stability: str | None = None) -> Shortlist:
-    """The shortlist of the three examples; `stability` replaces that of each."""
+def run_examples(ws: Workspace) -> tuple[Shortlist, Shortlist]:
+    """The shortlist of the three examples as they are, and with prompts that change every month.
+
+    Both rest on the same capacities and prices of accelerators: no stability of demand changes them.
+    """
     region = ws.plan.regions[0].region
     plan = ws.plan.model_copy(
         update={"baseline_accelerators": {item.use_case_id: item.today for item in EXAMPLES}, "launches": []}
     )
     tables = {
         **ws.tables,
-        "use_cases": _use_cases(ws, stability),
+        "use_cases": _use_cases(ws),
         "demand_windows": _windows(ws, region),
         "benchmarks": ws.table("benchmarks").iloc[:0],
         "jobs": ws.table("jobs").iloc[:0],
     }
     mine = dataclasses.replace(ws, plan=plan, tables=tables)
     benchmark = build_benchmark(mine, unseen_classes=True)
-    return build_shortlist(mine, _demand(mine, region), benchmark)
+    market = open_market(mine, _demand(mine, region), benchmark)
+    bought = buy_cells(market, benchmark.capacity)
+    restless = tables["use_cases"].assign(demand_stability=RESTLESS)
+    changed = dataclasses.replace(mine, tables={**tables, "use_cases": restless})
+    other = dataclasses.replace(market, ws=changed)
+    return decide_shortlist(market, benchmark, bought), decide_shortlist(other, benchmark, bought)
 
 
-def _use_cases(ws: Workspace, stability: str | None) -> pd.DataFrame:
+def _use_cases(ws: Workspace) -> pd.DataFrame:
     rows = [
         {"use_case_id": item.use_case_id, "name": item.use_case_id, "workload_class": item.workload_class, "model": item.model,
          "service_unit": item.service_unit, "criticality": item.criticality, "request_pattern": "interactive", "stage": "idea",
          "business_unit": "example", "team": "example", "owner_role": "example", "source": SOURCE, "as_of": pd.Timestamp(ws.as_of),
-         "demand_stability": stability or item.stability}
+         "demand_stability": item.stability}
         for item in EXAMPLES
     ]  # fmt: skip
     table = ws.table("use_cases")

@@ -21,25 +21,36 @@ PENALTY_COLUMNS = [*KEYS, *PARTS, "total_usd", "total_low_usd", "total_high_usd"
                    *TERM_COLUMNS, "cheapest_before_penalties", "cheapest_after_penalties"]  # fmt: skip
 
 
-def horizon_costs(market: Market, cells: pd.DataFrame) -> pd.DataFrame:
+#: Price of the accelerators at the ends of capacity, as `buy_cells` adds it.
+LOW, HIGH = "compute_low_usd", "compute_high_usd"
+
+
+def buy_cells(market: Market, cells: pd.DataFrame) -> pd.DataFrame:
+    """Cells of known capacity with the price of their accelerators over the horizon (`plan_terms.price_cells`).
+
+    `LOW` and `HIGH` are that price at the high and the low end of capacity; without a low end the high is infinite.
+    """
+    table = cells[cells["units_per_s_per_accelerator"] > 0].copy()
+    if table.empty:
+        return table
+    table = table.merge(price_cells(market, table), on=KEYS, how="left")
+    return table.assign(**{name: _compute_at(market, table, end) for name, end in ((LOW, "high"), (HIGH, "low"))})
+
+
+def horizon_costs(ws: Workspace, forecast: pd.DataFrame, bought: pd.DataFrame) -> pd.DataFrame:
     """Present value of what each cell costs over the plan's horizon in the expected scenario.
 
-    compute = the accelerators, bought on the terms that the plan would buy them on (`plan_terms.price_cells`);
+    compute = the accelerators, bought on the terms that the plan would buy them on (`buy_cells`);
     SLA misses = failed units x value x share lost; delay and porting apply once where the class of
     platform changes; rework = porting effort x share that comes again x changes of prompts, context or
     retrieval in the horizon, spread evenly. Running money is discounted month by month at the plan's WACC.
     total_low and total_high are the total with the accelerators priced at the high and the low end of
-    capacity; without a low end the high is infinite. usd_per_1k_units = compute over the present value of
-    the units, the level price of a thousand.
+    capacity. usd_per_1k_units = compute over the present value of the units, the level price of a thousand.
     """
-    ws, forecast = market.ws, market.inventory.forecast
-    expected = forecast[forecast["scenario"] == "expected"]
-    cases = ws.table("use_cases").set_index("use_case_id")
-    table = cells[cells["units_per_s_per_accelerator"] > 0].copy()
-    if table.empty:
+    if bought.empty:
         return pd.DataFrame(columns=PENALTY_COLUMNS).astype(dict.fromkeys([*KEYS, "no_offer_in"], "str"))
-    table = table.merge(price_cells(market, table), on=KEYS, how="left")
-    units = _present_units(expected, ws.plan.value("wacc"))
+    table, cases = bought.copy(), ws.table("use_cases").set_index("use_case_id")
+    units = _present_units(forecast[forecast["scenario"] == "expected"], ws.plan.value("wacc"))
     by_case = table["use_case_id"]
     moved = moves_class(ws, table)
     value = by_case.map(cases["value_usd_per_unit"]) * by_case.map(cases["attribution_share"])
@@ -54,8 +65,7 @@ def horizon_costs(market: Market, cells: pd.DataFrame) -> pd.DataFrame:
     table["rework_usd"] = effort * ws.plan.rework_share * changes * level_factors(ws).mean()
     table["total_usd"] = table[PARTS].sum(axis=1, skipna=False)
     rest = table["total_usd"] - table["compute_usd"]
-    for name, end in (("total_low_usd", "high"), ("total_high_usd", "low")):
-        table[name] = rest + _compute_at(market, table, end)
+    table["total_low_usd"], table["total_high_usd"] = rest + table[LOW], rest + table[HIGH]
     table["usd_per_1k_units"] = table["compute_usd"] / by_case.map(units).where(lambda found: found > 0) * KILO
     for name, column in (("cheapest_before_penalties", "compute_usd"), ("cheapest_after_penalties", "total_usd")):
         table[name] = table[column] == table.groupby("use_case_id")[column].transform("min")

@@ -132,8 +132,7 @@ def price_cells(market: Market, cells: pd.DataFrame) -> pd.DataFrame:
     streams = streams_alone(market, cells)
     if streams.table.empty:
         return pd.DataFrame(columns=BOUGHT_COLUMNS).astype(dict.fromkeys(KEYS, "str"))
-    streams, prices = bought_nodes(market, streams)
-    return _by_cell(market, streams, price_pools(market, streams, prices), prices)
+    return _by_cell(market, *priced_nodes(market, streams))
 
 
 def cell_usd(market: Market, cells: pd.DataFrame) -> pd.DataFrame:
@@ -141,12 +140,29 @@ def cell_usd(market: Market, cells: pd.DataFrame) -> pd.DataFrame:
     streams = streams_alone(market, cells)
     if streams.table.empty:
         return pd.DataFrame(columns=BOUGHT_COLUMNS[:4]).astype(dict.fromkeys(KEYS, "str"))
-    return _sums(streams, price_pools(market, *bought_nodes(market, streams)))
+    sized, _, priced = priced_nodes(market, streams)
+    return _sums(sized, priced)
 
 
 def bought_nodes(market: Market, streams: Streams) -> tuple[Streams, pd.DataFrame]:
     """Streams with the instances or servers that serve each pool at least cost, and their price list."""
     return cheapest_sizes(streams, market.prices, lambda sized, prices: price_pools(market, sized, prices).usd)
+
+
+def priced_nodes(market: Market, streams: Streams) -> tuple[Streams, pd.DataFrame, Priced]:
+    """`bought_nodes`, and what the pools then cost: priced again only where no size tried was that of all pools."""
+    tried: dict[tuple[int, ...], Priced] = {}
+
+    def usd_of(sized: Streams, prices: pd.DataFrame) -> np.ndarray:
+        return tried.setdefault(_sizes(sized), price_pools(market, sized, prices)).usd
+
+    sized, prices = cheapest_sizes(streams, market.prices, usd_of)
+    known = tried.get(_sizes(sized))
+    return sized, prices, price_pools(market, sized, prices) if known is None else known
+
+
+def _sizes(streams: Streams) -> tuple[int, ...]:
+    return tuple(streams.pools["accelerators_per_node"])
 
 
 @dataclass(frozen=True)
@@ -300,7 +316,7 @@ def _hours_by_option(orders: Orders, load: Load, slots: Slots, terms: Terms, poo
     return np.array([slots.total(part.sum(axis=0) * slots.size, pools) for part in found]) * HOURS_PER_MONTH
 
 
-def _by_cell(market: Market, streams: Streams, priced: Priced, prices: pd.DataFrame) -> pd.DataFrame:
+def _by_cell(market: Market, streams: Streams, prices: pd.DataFrame, priced: Priced) -> pd.DataFrame:
     """Sums over the regions of a cell, and the offers behind them."""
     places = streams.table[[*KEYS, "region", "pool"]]
     total = _sums(streams, priced)

@@ -5,7 +5,7 @@ that a small use case may cost next to nothing beside a large one. Beside the ot
 
     sum over its regions of  C(those on the platform and it) - C(those on the platform)  + what is not compute
 
-with C of `plan_terms.price_pools`. From the platforms chosen alone one use case after the other moves to its cheapest
+with C of `plan_terms.priced_nodes`. From the platforms chosen alone one use case after the other moves to its cheapest
 cell beside the others, until none moves: each move makes the whole cheaper, so this ends. Clear winners stay, but for
 those that count on spare room of standing kit: beside the others it is there once.
 """
@@ -21,7 +21,7 @@ from aifactory.finance.options import OPTION_NAMES
 from aifactory.fleet.streams import Streams
 from aifactory.shortlist.exclusions import KEYS
 from aifactory.shortlist.outcome import contenders
-from aifactory.shortlist.plan_terms import Market, bought_nodes, price_pools, streams_alone
+from aifactory.shortlist.plan_terms import Market, priced_nodes, streams_alone
 
 #: Rounds through all use cases; a move must save this share of what the use case costs alone.
 ROUNDS, LEAST_SAVING = 4, 0.01
@@ -99,6 +99,6 @@ class _Beside:
             s, at = self.streams, list(key)
             part = s.take(at)
             part = replace(part, table=part.table.assign(pool=0), pools=s.pools.iloc[at[:1]].reset_index(drop=True))
-            usd = float(price_pools(self.market, *bought_nodes(self.market, part)).usd[0])
+            usd = float(priced_nodes(self.market, part)[2].usd[0])
             self._known[key] = usd if np.isfinite(usd) else np.inf
         return self._known.get(key, 0.0)

@@ -13,6 +13,12 @@ from aifactory.units import percent
 
 
 @pytest.fixture(scope="module")
+def shortlists(sample_ws):
+    """As they are, and with prompts that change every month."""
+    return run_examples(sample_ws)
+
+
+@pytest.fixture(scope="module")
 def worked(sample_ws):
     return work_examples(sample_ws).set_index("example")
 
@@ -36,8 +42,8 @@ def test_the_alternatives_carry_an_interval_a_chance_and_a_deciding_capacity(wor
     assert "a benchmark of" in support["explanation"]
 
 
-def test_the_deciding_capacity_makes_both_cost_the_same(sample_ws, worked):
-    short = run_examples(sample_ws)
+def test_the_deciding_capacity_makes_both_cost_the_same(shortlists, worked):
+    short = shortlists[0]
     row = worked.loc["support-at-scale"]
     cell = short.penalties.set_index(["use_case_id", "accelerator_id"]).loc["support-at-scale", row["alternative"]]
     rate = short.matrix.set_index(["use_case_id", "accelerator_id"])["units_per_s_per_accelerator"]
@@ -46,11 +52,11 @@ def test_the_deciding_capacity_makes_both_cost_the_same(sample_ws, worked):
     assert cell["total_low_usd"] < row["total_usd"] < cell["total_high_usd"]
 
 
-def test_the_edge_device_is_sized_by_its_own_reviewed_run(sample_ws):
+def test_the_edge_device_is_sized_by_its_own_reviewed_run(shortlists):
     """MLPerf v4.1: 0.93 samples/s offline for GPT-J on one AGX Orin in 8 bits; the example asks at 16 bits, so the run
     speaks as one under other conditions, whose calibrated 80 % interval is a factor of 4.6 wide. Hours of a cloud are
     no price at a site."""
-    cells = run_examples(sample_ws).matrix
+    cells = shortlists[0].matrix
     edge = cells[cells["use_case_id"] == "edge-site"].set_index("accelerator_id")
     orin = edge.loc["nvidia-jetson-agx-orin"]
     assert orin["low"] < 0.927649 < orin["high"]
@@ -58,6 +64,17 @@ def test_the_edge_device_is_sized_by_its_own_reviewed_run(sample_ws):
     assert orin["units_per_s_per_accelerator"] < 0.927649
     assert orin["high"] / orin["low"] < 4.7
     assert np.isnan(edge.at["google-tpu-v6e", "usd_per_accelerator_hour"])
+
+
+def test_prompts_that_change_every_month_raise_the_rework_alone(sample_ws, shortlists):
+    """Stable prompts change once a year, volatile ones twelve times; what the accelerators cost hangs on neither."""
+    short, changed = (found.penalties.set_index(["use_case_id", "accelerator_id"]) for found in shortlists)
+    assert changed["compute_usd"].equals(short["compute_usd"])
+    yearly = sample_ws.plan.model_changes_per_year
+    for example in EXAMPLES:
+        before, after = (table.loc[example.use_case_id, "rework_usd"] for table in (short, changed))
+        assert (before > 0).any()
+        assert after.to_numpy() == pytest.approx(before.to_numpy() * yearly["volatile"] / yearly[example.stability])
 
 
 def frame(**columns):

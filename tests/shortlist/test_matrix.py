@@ -13,9 +13,9 @@ from aifactory.inputs.plan import Restriction
 from aifactory.inputs.weights import MATRIX_CRITERIA
 from aifactory.inventory.today import baseline_accelerators
 from aifactory.shortlist import matrix, scales
+from aifactory.shortlist.build import open_market
 from aifactory.shortlist.exclusions import find_exclusions, support_ends
-from aifactory.shortlist.money import horizon_costs
-from aifactory.shortlist.plan_terms import market_of
+from aifactory.shortlist.money import buy_cells, horizon_costs
 
 H100, A100, TPU = "nvidia-h100-sxm", "nvidia-a100-80-sxm", "google-tpu-v6e"
 KEYS = matrix.KEYS
@@ -37,8 +37,8 @@ def cell(use_case="chat", accelerator=H100, **changes):
 def scored(ws, road, found=None):
     """The matrix of a changed workspace on the road's inventory."""
     benchmark = road.benchmark if found is None else found
-    market = market_of(ws, road.inventory, baseline_accelerators(ws, benchmark.capacity), benchmark.capacity)
-    return matrix.score_matrix(ws, road.inventory, benchmark, horizon_costs(market, benchmark.capacity))
+    bought = buy_cells(open_market(ws, road.inventory, benchmark), benchmark.capacity)
+    return matrix.score_matrix(ws, road.inventory, benchmark, horizon_costs(ws, road.inventory.forecast, bought))
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from market_cases import A100, H100, TPU, cells, inventory, market, offer
 
-from aifactory.shortlist.money import PARTS, PENALTY_COLUMNS, horizon_costs, level_factors, needed_capacity
+from aifactory.shortlist.money import PARTS, PENALTY_COLUMNS, buy_cells, horizon_costs, level_factors, needed_capacity
 from aifactory.shortlist.plan_terms import price_cells
 
 PER_HOUR = 100.0
@@ -20,7 +20,11 @@ def costs(ws, *rows, demand=None, today=H100, prices=()):
         offer(ws, accelerator_id=chip, usd_per_accelerator_hour=dict(prices).get(chip, 2.0))
         for chip in (H100, A100, TPU)
     ]
-    return horizon_costs(market(ws, demand or inventory(per_hour=PER_HOUR), *offers, today=today), cells(*rows or [{}]))
+    return of_market(market(ws, demand or inventory(per_hour=PER_HOUR), *offers, today=today), cells(*rows or [{}]))
+
+
+def of_market(mine, rows):
+    return horizon_costs(mine.ws, mine.inventory.forecast, buy_cells(mine, rows))
 
 
 def one(ws, demand=None, **changes):
@@ -75,7 +79,7 @@ def test_penalties_can_change_which_platform_is_cheapest(mini_ws):
 
 
 def test_parts_add_up_and_unknown_prices_stay_unknown(mini_ws):
-    found = horizon_costs(market(mini_ws, inventory(), offer(mini_ws)), cells({}, {"accelerator_id": A100}))
+    found = of_market(market(mini_ws, inventory(), offer(mini_ws)), cells({}, {"accelerator_id": A100}))
     table = found.set_index("accelerator_id")
     assert table.at[H100, "total_usd"] == pytest.approx(table.loc[H100, PARTS].sum())
     assert np.isnan(table.at[A100, "total_usd"])

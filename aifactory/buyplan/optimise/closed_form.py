@@ -128,8 +128,11 @@ class ClosedFormRecourse:
     def _unserved(self, live: np.ndarray, wait: np.ndarray, wide: np.ndarray, capacity: np.ndarray) -> np.ndarray:
         """Accelerator-hours U_i [S, T, P, M] that a capacity [T, P] leaves of loads as of `_loads`."""
         over = live - capacity[None, :, :, None, None]
-        short = np.maximum(over, 0.0) @ self.problem.block_hours
-        idle = np.maximum(-over, 0.0) @ self.problem.block_hours
+        above = np.maximum(over, 0.0)
+        short = above @ self.problem.block_hours
+        if not wait.any():  # all work is live: nothing is left for idle hours
+            return short
+        idle = np.subtract(above, over, out=over) @ self.problem.block_hours
         left = np.maximum(wait - idle, 0.0)
         if len(self._wide):
             beyond = self.problem.widths.beyond(capacity)[..., self._wide]

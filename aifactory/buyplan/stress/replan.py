@@ -12,6 +12,7 @@ from below, and each plan found is priced by the evaluator. Weights move towards
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -154,7 +155,11 @@ class _Programme:
         self.layer_columns = len(at)
         # Row of each layer's month, and how many nodes of its platform come before it.
         self.lifts, self.row = lifts.shape[0], at
-        before = [sum(other == platform for other, _ in self.layers[:n]) for n, (platform, _) in enumerate(self.layers)]
+        counted: Counter[int] = Counter()
+        before = []
+        for platform, _ in self.layers:
+            before.append(counted[platform])
+            counted[platform] += 1
         self.number = np.repeat(before, [len(busy) for _, busy in used_in]).astype(int)
 
     def solve(self, weights: np.ndarray, held: np.ndarray) -> tuple[np.ndarray, float]:
