@@ -126,18 +126,25 @@ GAPS = {
 }
 
 
-@pytest.mark.parametrize("without", [("pools.*", "benchmarks.*"), ("jobs.*", "billing.*", "approved_plan.*")])
-def test_partial_data_runs_and_says_what_is_missing(sample_dir, road, tmp_path, without):
+@pytest.mark.parametrize(
+    ("without", "stages"),
+    [
+        (("pools.*", "benchmarks.*"), ()),
+        # all five pages without these tables: `test_the_smallest_companies_get_five_reports`
+        (("jobs.*", "billing.*", "approved_plan.*"), ("inventory", "benchmark", "refresh")),
+    ],
+)
+def test_partial_data_runs_and_says_what_is_missing(sample_dir, road, tmp_path, without, stages):
     workspace = few_use_cases(sample_dir, tmp_path / "company", *without)
-    partial = Road(run_road(workspace=workspace, out=tmp_path / "reports"))
+    partial = Road(run_road(stages, workspace=workspace, out=tmp_path / "reports"))
     assert [(item.stage.name, item.message) for item in partial.outcome.failed] == []
     for name, (stage, sentence) in GAPS.items():
         assert sentence not in road.html(stage).read_text()
         assert (sentence in partial.html(stage).read_text()) == (name in without), name
 
 
-def test_plain_papermill_runs_a_notebook(sample_dir, tmp_path):
-    workspace = few_use_cases(sample_dir, tmp_path / "company")
+def test_plain_papermill_runs_a_notebook(tmp_path):
+    workspace = new_company(tmp_path, *FIRST_COMPANY)
     target = tmp_path / "out.ipynb"
     source = REPO / "notebooks" / "04_buy_plan.ipynb"
     command = [Path(sys.executable).parent / "papermill", source, target, "-p", "workspace", workspace]
@@ -193,7 +200,7 @@ ONE_CASE = (
 )
 
 
-def new_company(folder, case, **tables):
+def new_company(folder, case, tables):
     """A workspace as `aifactory new` makes it, with one use case and some rows."""
     workspace = new_workspace(folder / "company")
     (workspace / "use_cases.csv").write_text(case)
@@ -208,6 +215,13 @@ def first_requests(count=300):
     return "\n".join(["request_id,timestamp_utc,use_case_id,region,status,input_tokens,output_tokens", *rows]) + "\n"
 
 
+#: Use cases and tables of a company that has noted its requests and nothing else.
+FIRST_COMPANY = (
+    ONE_CASE.format("chat", "real_time_inference", "Llama-3.1-8B", "request"),
+    {"requests": first_requests()},
+)
+
+
 def waiting_jobs():
     head = "job_id,use_case_id,region,accelerator_id,accelerators,submitted_utc,started_utc,ended_utc,status\n"
     return head + "j1,train,us-east,nvidia-h100-sxm,8,2026-10-03T00:00:00Z,,,running\n"
@@ -216,11 +230,7 @@ def waiting_jobs():
 @pytest.mark.parametrize(
     ("case", "tables", "sized"),
     [
-        (
-            ONE_CASE.format("chat", "real_time_inference", "Llama-3.1-8B", "request"),
-            {"requests": first_requests()},
-            True,
-        ),
+        (*FIRST_COMPANY, True),
         (
             ONE_CASE.format("chat", "real_time_inference", "Model-of-ours-7B", "request"),
             {"requests": first_requests()},
@@ -231,7 +241,7 @@ def waiting_jobs():
     ids=["known model", "unknown model", "jobs that wait"],
 )
 def test_the_smallest_companies_get_five_reports(tmp_path, case, tables, sized):
-    workspace = new_company(tmp_path, case, **tables)
+    workspace = new_company(tmp_path, case, tables)
     road = Road(run_road(workspace=workspace, out=tmp_path / "reports"))
     assert [(item.stage.name, item.message) for item in road.outcome.failed] == []
     decision = road.results("buy_plan")["headline"]["decision"]["value"]
