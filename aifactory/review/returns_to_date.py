@@ -45,7 +45,7 @@ def roi_to_date(ws: Workspace, inventory: Inventory, approved: pd.DataFrame) -> 
     table = table[table.index <= ws.period].rename_axis("month")
     bill, book = ws.table("billing"), ws.table("commitments")
     table["off_bill_usd"] = off_bill(approved, bill, book, ws.plan.regions).reindex(table.index, fill_value=0.0)
-    table["spread_usd"] = spread_on_bill(bill, book, table.index)
+    table["spread_usd"] = spread_on_bill(bill, book, table.index, ws.plan.regions)
     table = table.reset_index()
     net = (table["value_usd"] - table["bill_usd"]).cumsum()
     return table.assign(cumulative_net_usd=net)
@@ -137,20 +137,36 @@ def off_bill(
     return mine.groupby("month")["usd"].sum()
 
 
-def spread_on_bill(bill: pd.DataFrame, book: pd.DataFrame, months: pd.Index) -> np.ndarray:
-    """Prepayments over the months of their terms, as far as the bill charges that accelerator under a commitment, USD by month."""
+def spread_on_bill(
+    bill: pd.DataFrame, book: pd.DataFrame, months: pd.Index, regions: Sequence[Region] = ()
+) -> np.ndarray:
+    """Prepayments over the months of their terms, as far as the bill charges that accelerator there under a commitment, USD by month.
+
+    Charges that name no region of the plan (`plan_regions`) cover what those of the regions leave, in any of them.
+    """
     terms = book[book["upfront_usd"].gt(0) & (book["purchase_option"] != BOUGHT) & book["end_month"].notna()]
     held = bill[bill["purchase_option"].isin(COMMITTED)]
-    charged = held.groupby(["accelerator_id", "invoice_month"])["EffectiveCost"].sum().astype("float64")
+    held = held.assign(region=plan_regions(held, regions) if len(regions) else "")
+    charged = held.groupby(["accelerator_id", "region", "invoice_month"])["EffectiveCost"].sum().astype("float64")
+    charged = charged.clip(lower=0.0).unstack("invoice_month", fill_value=0.0).reindex(columns=months, fill_value=0.0)
     total = np.zeros(len(months))
-    for accelerator, rows in terms.groupby("accelerator_id"):
-        spread = np.zeros(len(months))
-        for row in rows.itertuples(index=False):
-            count = (pd.Period(row.end_month, "M") - pd.Period(row.start_month, "M")).n
-            spread += ((months >= row.start_month) & (months < row.end_month)) * row.upfront_usd / count
-        keys = pd.MultiIndex.from_product([[accelerator], months])
-        total += np.minimum(spread, charged.reindex(keys, fill_value=0.0).clip(lower=0.0).to_numpy())
+    for accelerator, orders in terms.groupby("accelerator_id"):
+        left = np.zeros(len(months))
+        for region, rows in orders.groupby("region"):
+            spread = np.zeros(len(months))
+            for row in rows.itertuples(index=False):
+                count = (pd.Period(row.end_month, "M") - pd.Period(row.start_month, "M")).n
+                spread += ((months >= row.start_month) & (months < row.end_month)) * row.upfront_usd / count
+            found = np.minimum(spread, _charges(charged, accelerator, region, months))
+            total, left = total + found, left + spread - found
+        total += np.minimum(left, _charges(charged, accelerator, "", months))
     return total
+
+
+def _charges(charged: pd.DataFrame, accelerator: str, region: str, months: pd.Index) -> np.ndarray:
+    """Row of an accelerator and region, USD by month; zeros without one."""
+    key = (accelerator, region)
+    return charged.loc[key].to_numpy(dtype=float) if key in charged.index else np.zeros(len(months))
 
 
 def _with_cash(approved: pd.DataFrame) -> pd.DataFrame:

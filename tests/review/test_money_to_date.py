@@ -293,6 +293,21 @@ def test_a_bill_spreads_no_more_than_it_charges_for_that_accelerator():
     assert spread_on_bill(bill, orders, pd.Index(MONTHS[:3])).tolist() == pytest.approx([0.0, 100.0, 60.0])
 
 
+def test_a_charge_of_one_region_spreads_no_prepayment_of_another():
+    """H100 prepaid in x for USD 100 a month. 70 charged in y spread none of it, in x all 70; without a known region all 70."""
+    orders = pd.DataFrame([("x", "h100", "reserved_1y", MONTHS[0], "2027-01", 600.0)], columns=BOOK)
+    orders["end_month"] = str(pd.Period(MONTHS[0], "M") + 6)
+    bill = pd.DataFrame([(MONTHS[0], MONTHS[0], "h100", 9.0, "committed", 70.0)], columns=BILL)
+    places = [SimpleNamespace(region=name, provider_regions={}) for name in ("x", "y")]
+    found = {name: spread_on_bill(bill.assign(RegionId=name), orders, pd.Index(MONTHS[:2]), places).tolist()
+             for name in ("x", "y", "elsewhere")}  # fmt: skip
+    assert found == {"x": [70.0, 0.0], "y": [0.0, 0.0], "elsewhere": [70.0, 0.0]}
+    two = pd.concat([orders, orders.assign(region="y")], ignore_index=True)
+    both = pd.concat([bill.assign(RegionId="y"), bill.assign(RegionId="elsewhere")], ignore_index=True)
+    # 70 of the 100 in y, and of the 30 left there and the 100 in x 70 more
+    assert spread_on_bill(both, two, pd.Index(MONTHS[:1]), places).tolist() == pytest.approx([140.0])
+
+
 def test_a_plan_of_some_use_cases_is_compared_with_value_and_bill_of_those(road, approved):
     held = calendar_plan(approved.ws.table("approved_plan").query("use_case_id == 'chat'"))
     row = roi_to_date(road.ws, road.inventory, held).iloc[0]
