@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
@@ -86,9 +86,13 @@ def print_outcome(outcome: RoadOutcome) -> None:
     console.print(f"Reports of {outcome.period}: {escape(str(outcome.index))}", soft_wrap=True)
 
 
-def print_orders(orders: pd.DataFrame) -> None:
-    """Say what an approved plan signs at once and what it leaves to triggers."""
+def print_orders(orders: pd.DataFrame, doubts: Mapping[tuple[str, ...], str]) -> None:
+    """Say what an approved plan signs at once and what it leaves to triggers.
+
+    `doubts` as of `aifactory.report.buy_plan_orders.price_doubts`: firm orders at such prices are named.
+    """
     from aifactory.buyplan.governance import is_firm, money
+    from aifactory.finance.options import OPTION_NAMES
 
     if orders.empty:
         console.print("It orders nothing.")
@@ -96,6 +100,12 @@ def print_orders(orders: pd.DataFrame) -> None:
     firm = is_firm(orders)
     for rows, words in ((orders[firm], "firm, now in the order book"), (orders[~firm], "on triggers")):
         console.print(f"Orders {words}: {len(rows)}, {money(rows['commitment_usd'].sum())}.")
+    known = (
+        (row, doubts.get((row.accelerator_id, row.region, row.purchase_option))) for row in orders[firm].itertuples()
+    )
+    named = [f"{row.accelerators:,} {row.accelerator_id}, {row.region}, {OPTION_NAMES[row.purchase_option].lower()}{doubt}" for row, doubt in known if doubt]  # fmt: skip
+    if named:
+        console.print(f"Firm orders whose price needs a new quote before signing: {'; '.join(named)}.", soft_wrap=True)
 
 
 def progress_bars(names: list[str]) -> AbstractContextManager[Progress]:

@@ -249,6 +249,7 @@ def approve(
     Where a report of the month is published, the plan must be the one that it shows.
     """
     import aifactory as af
+    from aifactory.report.buy_plan_orders import price_doubts
     from aifactory.run.parameters import check_period, parse_settings
     from aifactory.run.runner import reports_folder
     from aifactory.run.signed import check_plan_signed, check_settings_signed
@@ -269,4 +270,4 @@ def approve(
         if published
         else "It was compared with no published report."
     )
-    print_orders(plan.orders)
+    print_orders(plan.orders, price_doubts(plan.options, loaded.plan.price_freshness_days))
