@@ -10,6 +10,8 @@ whose optimum is whole where no limit binds (each order serves consecutive month
 
 from __future__ import annotations
 
+from itertools import count
+
 import numpy as np
 from scipy import sparse
 from scipy.optimize import linprog
@@ -26,11 +28,11 @@ LEAST_USD = 1e-6
 def known_path_usd(problem: Problem) -> float:
     """Bound on the cost of the one path of a problem in closed form, were it known, present value in USD."""
     steps, rest = _steps(problem)
-    count, (_, months, platforms) = len(problem.orders), steps.shape
+    orders, (_, months, platforms) = len(problem.orders), steps.shape
     useful = np.flatnonzero(steps.ravel() > LEAST_USD)
     cell = useful % (months * platforms)
     wanted = np.bincount(cell, minlength=months * platforms).astype(float)
-    in_service = (problem.serves / problem.node_size[:, None]).reshape(months * platforms, count)
+    in_service = (problem.serves / problem.node_size[:, None]).reshape(months * platforms, orders)
     rows = np.flatnonzero(wanted > 0)
     rented = sparse.csr_matrix(
         (np.ones(len(useful)), (cell, np.arange(len(useful)))), (months * platforms, len(useful))
@@ -41,7 +43,7 @@ def known_path_usd(problem: Problem) -> float:
     found = linprog(
         np.r_[problem.order_usd, steps.ravel()[useful]],
         sparse.vstack([-cover, limits]).tocsr(), np.r_[-wanted[rows], bound],
-        bounds=np.column_stack([np.zeros(count + len(useful)), np.r_[largest_orders(problem), np.ones(len(useful))]]),
+        bounds=np.column_stack([np.zeros(orders + len(useful)), np.r_[largest_orders(problem), np.ones(len(useful))]]),
         method="highs",
     )  # fmt: skip
     if found.status != 0:
@@ -52,11 +54,12 @@ def known_path_usd(problem: Problem) -> float:
 def _steps(problem: Problem) -> tuple[np.ndarray, float]:
     """Discounted saving of each further node, [nodes, T, P], and what is left when no node saves any more."""
     recourse, discount = ClosedFormRecourse(problem), problem.discount[:-1]
-    found, capacity = [], problem.owned.astype(float)
-    while True:
-        usd, worth = recourse.cost(capacity)
-        step = -worth[0] * problem.node_size * discount[:, None]
+    found, here = [], recourse.of_platforms(problem.owned.astype(float))[0]
+    for nodes in count(1):
+        following = recourse.of_platforms(problem.owned + problem.node_size * nodes)[0]
+        step = (here - following) * discount[:, None]
         if not (step > LEAST_USD).any():
-            return np.array(found).reshape(-1, *step.shape), float(usd[0] @ discount)
+            break
         found.append(step)
-        capacity = capacity + problem.node_size
+        here = following
+    return np.array(found).reshape(-1, *step.shape), float(here.sum(axis=1) @ discount)
