@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,6 +93,10 @@ class Contract:
 
     def empty(self) -> pd.DataFrame:
         """A frame without rows, with every column in its dtype."""
+        return self._without_rows.copy(deep=False)
+
+    @cached_property
+    def _without_rows(self) -> pd.DataFrame:
         import pandas as pd
 
         return pd.DataFrame({field.name: pd.Series(dtype=field.dtype) for field in self.fields})

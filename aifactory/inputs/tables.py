@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +11,7 @@ import pandas as pd
 from aifactory.errors import InputError
 from aifactory.inputs.bounds import bound_problems
 from aifactory.inputs.columns import Coded, as_decimals, each, read_column
-from aifactory.inputs.contracts import Contract
+from aifactory.inputs.contracts import Contract, load_contract
 from aifactory.inputs.csv_text import read_csv_text
 from aifactory.inputs.guard import unguarded
 from aifactory.inputs.parts import read_parts
@@ -51,6 +52,12 @@ def read_table(path: Path, contract: Contract, *, amounts_as_text: bool = False)
         table.warnings.append(Problem(1, name, "", "extra column, not used"))
     table.warnings += [Problem(None, "", "", f"{rule} ({rows} rows)") for rule, rows in notes]
     return table
+
+
+@cache
+def read_shipped(path: Path, name: str, sha256: str) -> ReadTable:  # noqa: ARG001 - another file, another table
+    """A table of the catalogue, read once per process: it is the same for every workspace. Take copies of its frame."""
+    return read_table(path, load_contract(name))
 
 
 def read_source(path: Path, contract: Contract) -> pd.DataFrame:

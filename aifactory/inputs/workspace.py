@@ -26,7 +26,7 @@ from aifactory.inputs.horizon import seen_until
 from aifactory.inputs.parts import PARTED, part_files
 from aifactory.inputs.plan import Plan, load_plan
 from aifactory.inputs.resources import data_dir
-from aifactory.inputs.tables import SUFFIXES, Problem, raise_problems, read_table
+from aifactory.inputs.tables import SUFFIXES, Problem, raise_problems, read_shipped, read_table
 from aifactory.inputs.telemetry import aggregate_requests, with_sessions_counted
 from aifactory.inputs.tenants import aggregate_tenants
 
@@ -277,11 +277,13 @@ def _read_tables(
     tables = {name: load_contract(name).empty() for name in contract_names()}
     sources, notes = [], []
     for name, origin, path in files:
-        read = read_table(path, load_contract(name))
+        read = (
+            read_shipped(path, name, hashes[path]) if origin == "catalogue" else read_table(path, load_contract(name))
+        )
         raise_problems(path.name, read.problems)
         notes += [_note(name, item) for item in read.warnings]
         sources.append(_source(name, origin, path, read.frame, hashes[path]))
-        tables[name] = _merge(load_contract(name), read.frame, tables[name])
+        tables[name] = _merge(load_contract(name), read.frame.copy(deep=False), tables[name])
     if tables[CANDIDATES].empty:
         if tables["use_cases"].empty:
             raise InputError.at("use_cases", "has no rows yet; every other table refers to it")
