@@ -32,6 +32,8 @@ VISITS = 6
 EXACT, NEAR = 3, 2e-3
 #: Ports above these shares are made in the choices that a point is rounded to, one after the other.
 ROUNDED = (0.12, 0.3, 0.5)
+#: Neighbours of the cheapest choice that are priced at a node.
+NEIGHBOURS = 3
 
 
 @dataclass(order=True)
@@ -91,6 +93,7 @@ class PortSearch:
         ports = plan[self.first :]
         self._price(np.where(ports > ROUNDED[self._visits % len(ROUNDED)], 1.0, 0.0), end)
         self._visits += 1
+        self._price_neighbours(ports, end)
         if np.minimum(ports, 1 - ports).max() < WHOLE:
             self._again(node, bound)
         else:
@@ -161,6 +164,14 @@ class PortSearch:
             if usd - bound < NEAR * usd or bound >= self.best_usd or time.monotonic() > end:
                 break
             plan = (plan + after) / 2
+
+    def _price_neighbours(self, ports: np.ndarray, end: float) -> None:
+        """Choices that differ from the cheapest in one port: first where it differs most from a node's point."""
+        best = np.round(self.best[self.first :])
+        for port in np.argsort(-np.abs(ports - best), kind="stable")[: NEIGHBOURS if np.isfinite(self.best_usd) else 0]:
+            near = np.round(self.best[self.first :])
+            near[port] = 1 - near[port]
+            self._price(near, end)
 
     def _solve(self, node: _Node, end: float) -> tuple[np.ndarray, float]:
         self.master.bound_ports(node.lower, node.upper)
