@@ -32,6 +32,8 @@ STEP, CONTINUOUS_ROUNDS, WHOLE_ROUNDS, MASTER_SHARE = 0.5, 30, 12, 0.25
 GROUP = 5
 #: Months of paths that are solved in an evaluation at first, and in the search for ports: known bases bound the rest from below.
 QUICK, PORT_SOLVES = 256, 192
+#: Months that share a cut where ports are searched for: the master is solved hundreds of times then.
+PORT_MONTHS = 6
 #: Searches for ports, each after the nodes of the best choice were made whole; the shares of the gap that are asked of
 #: the first search and of whole nodes.
 PORT_CYCLES, PORT_SHARE, WHOLE_SHARE = 6, 0.85, 0.3
@@ -80,7 +82,7 @@ def optimise(problem: Problem, *, gap: float = 0.005, time_limit_s: float = 60.0
     """
     end = time.monotonic() + time_limit_s
     refuse_conflicts(problem, largest_orders(problem))
-    master, recourse = Master(problem), recourse_of(problem)
+    master, recourse = Master(problem, PORT_MONTHS if problem.ports else 1), recourse_of(problem)
     center, few = np.zeros(len(problem.plan_usd)), _mean_problem(problem)
     if few is not None:
         center = _approach(few, master, center, gap, end, recourse_of(few), QUICK)[0]

@@ -20,7 +20,7 @@ from scipy import sparse
 from aifactory.buyplan.optimise.walk import HIGH, IN, LOW, walk
 
 #: Programmes solved between two look-ups of the bases they gave; bases that are kept, one for each dual.
-BATCH, MOST = 128, 1500
+BATCH, MOST = 128, 800
 #: Known bases from which the others are reached by steps; right-hand sides that walk between two look-ups, and duals kept of them.
 SEEDS, WALKED, KEPT = 8, 1024, 128
 #: Digits to which duals are the same; reduced costs below this share of the largest cost are 0.
