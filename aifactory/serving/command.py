@@ -223,6 +223,11 @@ def read_noted_stream(path: Path) -> tuple[RequestStream, list[str]]:
     if not len(rows):
         raise InputError.at(path.name, "there are no requests of known length with an answer")
     inputs = rows["input_tokens"].to_numpy()
+    if "file_row" in rows and (inputs < 1).any():
+        at = int(rows["file_row"][inputs < 1].min())
+        raise InputError.at(
+            path.name, "a request needs a prompt of 1 token or more", row=at, column="input_tokens", value=0
+        )
     prefixes = _prefixes(rows)
     cached = np.minimum(rows["cached_input_tokens"].to_numpy(), np.maximum(inputs - 1, 0))
     if prefixes and (inputs > 0).all():

@@ -214,6 +214,15 @@ def test_what_is_left_out_of_a_trace_is_said(tmp_path):
     assert found["reason"].endswith("left out of the trace: 1 requests without an answer")
 
 
+def test_an_empty_prompt_is_named_by_its_row_of_the_file_in_any_order(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text(
+        "timestamp,input_tokens,output_tokens\n2026-10-01T00:00:10Z,100,10\n2026-10-01T00:00:05Z,50,10\n2026-10-01T00:00:01Z,0,10\n"
+    )
+    with pytest.raises(InputError, match=r"log.csv, row 4, column 'input_tokens': value 0: .* 1 token or more"):
+        ask(path)
+
+
 def test_centuries_are_refused(tmp_path):
     with pytest.raises(InputError, match="20 years at most"):
         ask(write(tmp_path, "0,10,10\n1e12,10,10\n"))

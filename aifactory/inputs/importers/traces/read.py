@@ -39,8 +39,8 @@ def read_request_trace(path: Path | str) -> pd.DataFrame:
     -------
     One row per request in order of arrival: `arrival_s` (seconds from the first one), `input_tokens`,
     `output_tokens`, `cached_input_tokens` (0 where the trace tells of no reuse; at most the input),
-    `session_id` ("" where there is none) and, of traces that name the blocks of their prompts, `prefix_blocks`
-    (hashes; tokens of a block in `attrs["prefix_block_tokens"]`). Requests of unknown length are left out; `attrs` holds
+    `session_id` ("" where there is none), `file_row` (of a CSV) and, of traces that name the blocks of their prompts,
+    `prefix_blocks` (hashes; tokens of a block in `attrs["prefix_block_tokens"]`). Requests of unknown length are left out; `attrs` holds
     `format`, `rows_read` and `left_out` (reason -> rows).
 
     Raises
@@ -69,6 +69,8 @@ def read_request_trace(path: Path | str) -> pd.DataFrame:
     if "prefix_blocks" in rows:
         replay["prefix_blocks"] = rows["prefix_blocks"]
         replay.attrs["prefix_block_tokens"] = MOONCAKE_BLOCK
+    if path.is_file() and sniff(path)[0] == "columns":
+        replay["file_row"] = replay.index + 2
     replay = replay.reset_index(drop=True)
     replay.attrs |= {"format": name, "rows_read": found.rows_read, "left_out": left_out}
     return replay
