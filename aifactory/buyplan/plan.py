@@ -30,7 +30,7 @@ from aifactory.buyplan.no_platform import no_platform_sentences
 from aifactory.buyplan.options_table import break_even_frame, options_frame
 from aifactory.buyplan.paid_kit import Move, decide_moves
 from aifactory.buyplan.ports import Ports, decide_ports
-from aifactory.buyplan.prepare import Prepared, prepare_case
+from aifactory.buyplan.prepare import Prepared, Setting, setting_of
 from aifactory.buyplan.reasons import with_reasons
 from aifactory.buyplan.reserve_curve import known_from, with_reserves
 from aifactory.buyplan.returns import ReturnsBasis, returns_basis
@@ -116,7 +116,8 @@ class BuyPlan:
 
 def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, shortlist: Shortlist) -> BuyPlan:
     """Build the buy plan of a workspace from the results of the stages before it."""
-    made = prepare_case(ws, inventory, benchmark, shortlist)
+    setting = setting_of(ws, inventory, benchmark, shortlist)
+    made = setting.prepared()
     unplaced = _unplaced(ws.plan, made.streams, benchmark, shortlist)
     if made.case is None:
         nothing = nothing_to_plan(ws.plan, made.streams, ws.period)
@@ -125,9 +126,9 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
     workloads, regions = read_workloads(inventory.demand_basis, ws.plan, ws.period)
     paths = decision_paths(simulate_paths(workloads, regions, settings_of(ws.plan, ws.period, PATHS)))
     cells = _cells(accelerators, benchmark, shortlist)
-    made, ports, moves = _on_platforms(ws, inventory, benchmark, shortlist, (made, cells, paths))
+    setting, made, ports, moves = _on_platforms(inventory, benchmark, shortlist, setting, (made, cells, paths))
     cells = replace(cells, reasons=cells.reasons | ports.reasons())
-    case, reserves = made.case, made.reserves
+    case, reserves = made.case, setting.reserves
     chosen = choose_orders(case, paths, earlier_steps(ws.table("approved_bands"), ws.period))
     case, answer = solve_over_paths(case, chosen, paths)
     current = inventory.use_cases.set_index("use_case_id")["usd_per_unit"]
@@ -161,7 +162,7 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
     classes = accelerators.drop_duplicates("accelerator_id").set_index("accelerator_id")["platform_class"]
     notes = [move.sentence(case.streams.months) for move in moves]
     notes += [*ports.sentences(ws.plan, classes, ws.period), *unplaced, *plan.warnings]
-    notes += _last_notes(made, case, answer, chosen)
+    notes += _last_notes(setting.caveats(moves), case, answer, chosen)
     plan = replace(plan, warnings=notes, ports=ports.table, hosted=hosted.table if hosted else pd.DataFrame())
     history = history_basis(case, stress, ws.table("demand_windows"), ws.period)
     what_ifs = what_ifs_frame(case, ws.table("demand_what_ifs"), answer=answer, wanted=stream_paths(case, paths))
@@ -173,11 +174,11 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
     return replace(plan, futures=futures, stress=stress, history=history, what_ifs=what_ifs, examined=examined)
 
 
-def _last_notes(made: Prepared, case: Case, answer: Answer, chosen: Chosen | None) -> list[str]:
+def _last_notes(caveats: list[str], case: Case, answer: Answer, chosen: Chosen | None) -> list[str]:
     """What comes late, what jobs need at once, what is in no cost, and which approved orders stand."""
     wide = gang_sentences(case, answer.expected)
     late, kept = (chosen.late, [chosen.kept] if chosen.kept else []) if chosen else ([], [])
-    return [*late, *wide, *made.uncounted, *kept]
+    return [*late, *wide, *caveats, *kept]
 
 
 def _cells(accelerators: pd.DataFrame, benchmark: Benchmark, shortlist: Shortlist) -> Cells:
@@ -191,25 +192,25 @@ def _unplaced(plan: Plan, streams: Streams, benchmark: Benchmark, shortlist: Sho
 
 
 def _on_platforms(
-    ws: Workspace,
     inventory: Inventory,
     benchmark: Benchmark,
     shortlist: Shortlist,
+    setting: Setting,
     first: tuple[Prepared, Cells, Paths],
-) -> tuple[Prepared, Ports, list[Move]]:
+) -> tuple[Setting, Prepared, Ports, list[Move]]:
     """The case once it is decided what is ported, and what runs on capacity that is paid for."""
     made, cells, paths = first
-    chosen = shortlist
+    ws = setting.ws
 
     def again(choice: pd.DataFrame) -> Case:
-        nonlocal made, chosen
-        chosen = replace(shortlist, choice=choice)
-        made = prepare_case(ws, inventory, benchmark, chosen)
+        nonlocal setting, made
+        setting = setting_of(ws, inventory, benchmark, replace(shortlist, choice=choice))
+        made = setting.prepared()
         return made.case
 
     def moved(moves: Sequence[Move]) -> Case:
         nonlocal made
-        made = prepare_case(ws, inventory, benchmark, chosen, moves)
+        made = setting.prepared(moves)
         return made.case
 
     today = baseline_accelerators(ws, benchmark.capacity)
@@ -217,7 +218,7 @@ def _on_platforms(
         made.case, again, choice=shortlist.choice, matrix=shortlist.matrix, today=today, cells=cells, paths=paths
     )
     moves = decide_moves(made.case, moved, cells=cells, paths=paths, period=ws.period)
-    return made, ports, moves
+    return setting, made, ports, moves
 
 
 def with_dates(plan: BuyPlan, ws: Workspace, inventory: Inventory, ports: Sequence[tuple] = ()) -> BuyPlan:

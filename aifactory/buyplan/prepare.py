@@ -13,11 +13,11 @@ from aifactory.buyplan.case import Case, build_case
 from aifactory.buyplan.chain_streams import size_chain_streams
 from aifactory.buyplan.compare import model_key
 from aifactory.buyplan.paid_kit import Move
-from aifactory.buyplan.reserve_curve import over_average, size_stream_reserves
+from aifactory.buyplan.reserve_curve import Place, SizedReserve, over_average, size_stream_reserves
 from aifactory.buyplan.waiting import with_waiting
 from aifactory.demand.forecast import simulate_demand
 from aifactory.finance.prices import KEYS, add_server, price_table
-from aifactory.fleet.guests import Guest, with_guests
+from aifactory.fleet.guests import with_guests
 from aifactory.fleet.node_sizes import with_sizes
 from aifactory.fleet.placed import PLACE
 from aifactory.fleet.streams import (
@@ -47,38 +47,69 @@ class Prepared:
     case: Case | None  # None where no demand can be sized
     streams: Streams
     restream: Callable[[Plan], Streams]
-    reserves: pd.DataFrame
-    uncounted: list[str]  # what is in no cost, and what one size of node for each pool costs, in words
 
 
-def prepare_case(
-    ws: Workspace, inventory: Inventory, benchmark: Benchmark, shortlist: Shortlist, moves: Sequence[Move] = ()
-) -> Prepared:
-    """Streams, prices and orders placed before, for the platforms that the shortlist chose and capacity paid for elsewhere."""
+@dataclass(frozen=True)
+class Setting:
+    """What one choice of platforms fixes, whatever of the work runs on capacity that is paid for elsewhere."""
+
+    ws: Workspace
+    inventory: Inventory
+    plan: Plan  # with what waiting costs
+    prices: pd.DataFrame
+    market: Market
+    reserves: dict[Place, SizedReserve]
+    porting: dict[str, float]  # USD by use case
+    restream: Callable[[Plan], Streams]  # without moves
+    unpriced: list[str]  # what is in no cost, in words
+
+    def prepared(self, moves: Sequence[Move] = ()) -> Prepared:
+        """The case with some moves to capacity that is paid for."""
+        plain = self._restream(moves)
+        streams = plain(self.ws.plan)
+        if streams.table.empty:
+            return Prepared(None, streams, plain)
+        restream, prices = in_nodes_as_sold(self.market, streams, plain, self.prices)
+        streams = restream(self.ws.plan)
+        case = build_case(
+            self.plan,
+            streams,
+            prices,
+            owned=owned_accelerators(self.inventory.pools, self.ws.plan, streams),
+            porting=_with_ports(self.porting, moves),
+            book=self.ws.table("commitments"),
+            runs_on=known_platforms(self.ws),
+        )
+        return Prepared(case, streams, restream)
+
+    def caveats(self, moves: Sequence[Move]) -> list[str]:
+        """What is in no cost, and what one size of node for each pool costs."""
+        return [*self.unpriced, *apart_sentences(self.market, self._restream(moves)(self.ws.plan))]
+
+    def _restream(self, moves: Sequence[Move]) -> Callable[[Plan], Streams]:
+        guests, accelerators = [guest for move in moves for guest in move.guests], self.ws.table("accelerators")
+        return lambda plan: with_guests(self.restream(plan), guests, accelerators, plan)
+
+
+def setting_of(ws: Workspace, inventory: Inventory, benchmark: Benchmark, shortlist: Shortlist) -> Setting:
+    """Prices, reserves and streams of the platforms that the shortlist chose."""
     offers = add_server(ws.table("prices"), ws.table("accelerators"), ws.table("operating_costs"))
     prices = price_table(offers, ws.plan, ws.as_of)
     reserves = size_stream_reserves(ws, inventory, shortlist.choice, prices)
     by_hours = over_average(reserves)
     reserves |= size_chain_streams(ws, inventory, shortlist.choice, prices, by_hours)
-    guests = [guest for move in moves for guest in move.guests]
-    restream = stream_builder(ws, inventory, benchmark, shortlist, over_average(reserves), guests)
-    priced, uncounted = with_waiting(ws.plan, ws.month("latency_histograms"), ws.month("demand_windows"))
-    streams = restream(ws.plan)
-    if streams.table.empty:
-        return Prepared(None, streams, restream, reserves, uncounted)
-    market = market_of(ws, inventory, baseline_accelerators(ws, benchmark.capacity), benchmark.capacity)
-    uncounted = [*uncounted, *apart_sentences(market, streams)]
-    restream, prices = in_nodes_as_sold(market, streams, restream, prices)
-    streams = restream(ws.plan)
-    owned = owned_accelerators(inventory.pools, ws.plan, streams)
-    porting = porting_costs(shortlist.penalties, shortlist.choice)
-    for move in moves:
-        for name, usd in move.porting_usd.items():
-            porting[name] = porting.get(name, 0.0) + usd
-    case = build_case(
-        priced, streams, prices, owned=owned, porting=porting, book=ws.table("commitments"), runs_on=known_platforms(ws)
+    plan, unpriced = with_waiting(ws.plan, ws.month("latency_histograms"), ws.month("demand_windows"))
+    return Setting(
+        ws=ws,
+        inventory=inventory,
+        plan=plan,
+        prices=prices,
+        market=market_of(ws, inventory, baseline_accelerators(ws, benchmark.capacity), benchmark.capacity),
+        reserves=reserves,
+        porting=porting_costs(shortlist.penalties, shortlist.choice),
+        restream=stream_builder(ws, inventory, benchmark, shortlist, over_average(reserves)),
+        unpriced=unpriced,
     )
-    return Prepared(case, streams, restream, reserves, uncounted)
 
 
 def stream_builder(
@@ -87,7 +118,6 @@ def stream_builder(
     benchmark: Benchmark,
     shortlist: Shortlist,
     capacity_over_average: Mapping[tuple[str, str], float | np.ndarray] | None = None,
-    guests: Sequence[Guest] = (),
 ) -> Callable[[Plan], Streams]:
     """Return the function that makes the streams of any plan from the results of the stages before."""
     profile, use_cases, monthly = inventory.demand_profile, ws.table("use_cases"), inventory.demand_monthly
@@ -111,8 +141,7 @@ def stream_builder(
         if damping not in forecasts:
             forecasts[damping] = simulate_demand(inventory.demand_basis, plan, ws.period).frame
         found = build_streams(plan, ws.period, forecast=forecasts[damping], **fixed)
-        found = with_hosted(found, use_cases, ws.table("models")["model"], ws.table("api_prices")["api_model"])
-        return with_guests(found, guests, fixed["accelerators"], plan)
+        return with_hosted(found, use_cases, ws.table("models")["model"], ws.table("api_prices")["api_model"])
 
     return build
 
@@ -152,3 +181,11 @@ def porting_costs(penalties: pd.DataFrame, choice: pd.DataFrame) -> dict[str, fl
     """Cost of moving each use case to its chosen accelerator, USD."""
     chosen = choice[["use_case_id", "accelerator_id"]].merge(penalties, on=["use_case_id", "accelerator_id"])
     return chosen.set_index("use_case_id")["porting_usd"].fillna(0.0).to_dict()
+
+
+def _with_ports(porting: Mapping[str, float], moves: Sequence[Move]) -> dict[str, float]:
+    total = dict(porting)
+    for move in moves:
+        for name, usd in move.porting_usd.items():
+            total[name] = total.get(name, 0.0) + usd
+    return total
