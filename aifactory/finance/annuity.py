@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from scipy.optimize import brentq
 
-from aifactory.finance.cashflow import check_rate
+from aifactory.finance.cashflow import MOST_PERIODS, check_rate
 
 When = Literal["end", "begin", 0, 1]
 
@@ -93,10 +93,11 @@ def nper(rate: float, pmt: float, pv: float, fv: float = 0.0, when: When = "end"
     return float(np.log1p(change) / np.log1p(rate))
 
 
-def rate(nper: float, pmt: float, pv: float, fv: float = 0.0, when: When = "end") -> float:
+def rate(nper: float, pmt: float, pv: float, fv: float = 0.0, when: When = "end", guess: float | None = None) -> float:
     """Rate per period at which the payments are worth `pv`: the rate inside a lease quote.
 
-    Searched between -99.99 % and 1,000,000 %; raises where there is none or more than one.
+    Searched between -99.99 % and 1,000,000 %; raises where there is none, or more than one and no `guess`
+    whose nearest is meant.
 
     >>> round(12 * rate(48, -200, 8000), 4)
     0.0924
@@ -117,6 +118,8 @@ def rate(nper: float, pmt: float, pv: float, fv: float = 0.0, when: When = "end"
     values = np.asarray(balance(grid))
     crossings = np.flatnonzero(np.sign(values[:-1]) * np.sign(values[1:]) <= 0)
     found = sorted({round(float(np.expm1(brentq(balance, grid[i], grid[i + 1], xtol=1e-15))), 13) for i in crossings})
+    if found and guess is not None:
+        return min(found, key=lambda each: abs(each - guess))
     if len(found) != 1:
         msg = "no rate makes these payments worth that value" if not found else f"several rates do: {found}"
         raise ValueError(msg)
@@ -180,6 +183,9 @@ def cumprinc(rate: float, nper: float, pv: float, start: int, end: int, when: Wh
 def _check_span(start: int, end: int, nper: float) -> None:
     _check_period(start, nper)
     _check_period(end, nper)
+    if end - start > MOST_PERIODS:
+        msg = f"more than {MOST_PERIODS:,} periods: is the term in another unit?"
+        raise ValueError(msg)
     if start > end:
         msg = f"first period {start} is after the last one, {end}"
         raise ValueError(msg)

@@ -23,6 +23,8 @@ REAL_ROOT_TOLERANCE = 1e-6
 NOISE = 1e-12
 #: Rates below this a year are no return that anybody could quote: within the year all but a hundredth is gone.
 TOTAL_LOSS = -0.99
+#: A schedule with more rows than this is a term in another unit.
+MOST_PERIODS = 100_000
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ none", `error` for "must be refused"; the tolerance is absolute. How inputs may 
 
 from __future__ import annotations
 
-import csv
 import inspect
 import json
 import math
@@ -16,11 +15,12 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from aifactory.errors import InputError, nearest
+from aifactory.errors import nearest
 from aifactory.finance.reference_functions import AMBIGUOUS, FUNCTIONS, OTHER_FUNCTION_NAMES
-from aifactory.finance.reference_inputs import TEXTS, arguments, read_value, unread
+from aifactory.finance.reference_inputs import TEXTS, arguments, is_whole, read_cases, read_value, unread
 
 REQUIRED = ("case_id", "function", "inputs", "expected")
 COLUMNS = [
@@ -62,34 +62,16 @@ def check(csv_path: str | Path) -> pd.DataFrame:
     inputs that do not fit it, an expected value or tolerance that cannot be read: the row is not ok
     and says so. A file without the required columns raises `InputError`.
     """
-    return pd.DataFrame([_run(row) for row in _rows(Path(csv_path))], columns=COLUMNS).astype({"ok": bool})
-
-
-def _rows(path: Path) -> Iterator[Mapping[str, str]]:
-    if not path.is_file():
-        raise InputError.at(path, "there is no such file")
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            header = file.readline()
-            separator = max(",;\t", key=header.count)
-            names = [name.strip().lower() for name in next(csv.reader([header], delimiter=separator), [])]
-            missing = [name for name in REQUIRED if name not in names]
-            if missing:
-                raise InputError.at(path, f"the columns {', '.join(missing)} are missing")
-            if twice := [name for name in (*REQUIRED, "tolerance") if names.count(name) > 1]:
-                raise InputError.at(path, f"the column {twice[0]} stands twice")
-            for row in csv.DictReader(file, names, restkey="beyond", delimiter=separator):
-                if any("".join(value or "").strip() for value in row.values()):  # cells beyond the header are a list
-                    yield row
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError.at(path, f"this is not a CSV file in UTF-8: {error}") from None
+    return pd.DataFrame([_run(row) for row in read_cases(Path(csv_path), REQUIRED)], columns=COLUMNS).astype(
+        {"ok": bool}
+    )
 
 
 def _run(row: Mapping[str, str]) -> dict[str, object]:
     about = {name: (row[name] or "").strip() for name in REQUIRED}
     result = {"case_id": about["case_id"], "function": about["function"], "expected": about["expected"]}
     try:
-        if row.get("beyond") or None in row.values():
+        if not is_whole(row):
             raise CaseError("the row has not as many cells as the header")
         expected, tolerance = _expected(about["expected"]), _tolerance(row.get("tolerance"), about["expected"])
         got = _call(about["function"], about["inputs"])
@@ -180,6 +162,8 @@ def _plain(value: object) -> object:
     """Turn a result into what JSON holds; NaN is "there is none"."""
     if isinstance(value, dict):
         return {name: _plain(part) for name, part in value.items()}
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
     if isinstance(value, (list, tuple)):
         return [_plain(part) for part in value]
     if value is None:

@@ -118,15 +118,19 @@ def lease_liability(
     if (payments is None) == (payment is None or nper is None):
         msg = "give payments, or payment and nper"
         raise ValueError(msg)
-    return leases.lease_liability([payment] * int(nper) if payments is None else _flows(payments), rate, when)
+    return leases.lease_liability(_level(payment, nper) if payments is None else _flows(payments), rate, when)
 
 
 def lease_liability_after_first_payment(rate: float, payment: float, remaining: int) -> float:
     """Present value of the payments after one made in advance."""
-    if remaining != int(remaining) or remaining < 0:
-        msg = f"remaining payments must be a whole number, got {remaining}"
+    return leases.lease_liability(_level(payment, remaining), rate)
+
+
+def _level(payment: float, count: float) -> list[float]:
+    if count != int(count) or not 0 <= count <= cashflow.MOST_PERIODS:
+        msg = f"the number of payments must be a whole number up to {cashflow.MOST_PERIODS:,}, got {count}"
         raise ValueError(msg)
-    return leases.lease_liability([payment] * int(remaining), rate)
+    return [payment] * int(count)
 
 
 def db(cost: float, salvage: float, life: int, month: int = 12, per: int | None = None) -> float | list[float]:
@@ -144,7 +148,7 @@ def ddb(cost: float, salvage: float, life: float, per: float | None = None, fact
     """Declining balance: a period, or the whole schedule."""
     if per is not None:
         return schedules.ddb(cost, salvage, life, per, factor)
-    return [schedules.ddb(cost, salvage, life, year, factor) for year in range(1, int(life) + 1)]
+    return schedules.ddb_schedule(cost, salvage, life, factor)
 
 
 def rri(nper: float, pv: float, fv: float) -> float:

@@ -6,11 +6,15 @@ What can be read in two ways is not guessed: `1,5` and `03/04/2026` stay text an
 
 from __future__ import annotations
 
+import csv
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
+
+from aifactory.errors import InputError
 
 #: Argument of a function, and what else files call it; a name that the function itself has wins.
 OTHER_NAMES = {
@@ -59,6 +63,39 @@ TEXTS = ("when", "convention", "quarter", "dates", "desc")
 NUMBER = re.compile(r"[+-]?(\d+(,\d{3})+|\d+)?(?<=\d)(\.\d*)?([eE][+-]?\d+)?|[+-]?\.\d+([eE][+-]?\d+)?")
 WORDS = {"true": True, "false": False, "none": None, "null": None, "": None}
 SPREADSHEET_DAY = np.datetime64("1899-12-30", "D")
+
+
+def read_cases(path: Path, required: Sequence[str]) -> Iterator[Mapping[str, str]]:
+    """Rows of a file of cases, by the names of its header in small letters; blank rows are passed over.
+
+    Cells are separated by commas, semicolons or tabs. A `function` may be called `method` and the other way round. A
+    row with more or fewer cells than the header is not `is_whole`.
+    """
+    if not path.is_file():
+        raise InputError.at(path.name, "there is no such file")
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            header = file.readline()
+            separator = max(",;\t", key=header.count)
+            names = [name.strip().lower() for name in next(csv.reader([header], delimiter=separator), [])]
+            for name, other in (("function", "method"), ("method", "function")):
+                if name in required and name not in names:
+                    names = [name if each == other else each for each in names]
+            missing = [name for name in required if name not in names]
+            if missing:
+                raise InputError.at(path.name, f"the columns {', '.join(missing)} are missing")
+            if twice := [name for name in (*required, "tolerance") if names.count(name) > 1]:
+                raise InputError.at(path.name, f"the column {twice[0]} stands twice")
+            for row in csv.DictReader(file, names, restkey="beyond", delimiter=separator):
+                if any("".join(value or "").strip() for value in row.values()):  # cells beyond the header are a list
+                    yield row
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError.at(path.name, f"this is not a CSV file in UTF-8: {error}") from None
+
+
+def is_whole(row: Mapping[str, str]) -> bool:
+    """Whether a row has as many cells as the header."""
+    return not row.get("beyond") and None not in row.values()
 
 
 def read_value(value: object) -> object:

@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from aifactory.finance.cashflow import check_rate
+from aifactory.finance.cashflow import MOST_PERIODS, check_rate
 
 Convention = Literal["half-year", "mid-quarter", "mid-month"]
 
@@ -27,6 +27,12 @@ def _check(cost: float, salvage: float, life: float) -> None:
 def _check_period(per: float, last: float) -> None:
     if not 0 < per <= last:
         msg = f"period must be above 0 and at most {last}, got {per}"
+        raise ValueError(msg)
+
+
+def _check_length(periods: float) -> None:
+    if periods > MOST_PERIODS:
+        msg = f"more than {MOST_PERIODS:,} periods: is the life in another unit?"
         raise ValueError(msg)
 
 
@@ -63,6 +69,7 @@ def db(cost: float, salvage: float, life: int, month: int = 12) -> list[float]:
     if int(life) != life or int(month) != month or not 1 <= month <= 12:
         msg = f"life must be whole and month from 1 to 12, got {life} and {month}"
         raise ValueError(msg)
+    _check_length(life)
     if cost == 0:
         return [0.0] * (int(life) + (month < 12))
     rate = round(1.0 - (salvage / cost) ** (1.0 / life), 3)
@@ -72,6 +79,17 @@ def db(cost: float, salvage: float, life: int, month: int = 12) -> list[float]:
         schedule.append(left * rate * share)
         left -= schedule[-1]
     return schedule
+
+
+def ddb_schedule(cost: float, salvage: float, life: float, factor: float = 2.0) -> list[float]:
+    """Declining balance of every whole period of the life.
+
+    >>> [round(value) for value in ddb_schedule(2_400, 300, 4)]
+    [1200, 600, 300, 0]
+    """
+    _check(cost, salvage, life)
+    _check_length(life)
+    return [ddb(cost, salvage, life, period, factor) for period in range(1, int(life) + 1)]
 
 
 def ddb(cost: float, salvage: float, life: float, per: float, factor: float = 2.0) -> float:
@@ -116,6 +134,7 @@ def vdb(
     if not 0 <= start <= end <= life:
         msg = f"start and end must satisfy 0 <= start <= end <= life, got {start}, {end} and {life}"
         raise ValueError(msg)
+    _check_length(end)
     left, straight, total = cost - salvage, 0.0, 0.0
     for index in range(math.ceil(end)):
         if not straight:

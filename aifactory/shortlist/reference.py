@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.errors import AIFactoryError, InputError, nearest
-from aifactory.finance.reference_inputs import read_value
+from aifactory.finance.reference_inputs import is_whole, read_cases, read_value
 from aifactory.shortlist.mcda import flips, normalise, outranking, ranking, values, weights
 from aifactory.shortlist.mcda.matrix import as_matrix, as_types, as_weights, rank
 from aifactory.shortlist.mcda.smaa import Smaa, smaa
@@ -39,18 +39,8 @@ def check(csv_path: str | Path) -> pd.DataFrame:
     refused). A case that cannot be computed is a row that is not ok and says why; only a file
     without the required columns raises `InputError`.
     """
-    path = Path(csv_path)
-    if not path.is_file():
-        raise InputError.at(path.name, "there is no such file")
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (ValueError, UnicodeDecodeError) as error:
-        raise InputError.at(path.name, f"this is not a CSV file in UTF-8: {error}") from None
-    table = table.rename(columns={"function": "method"} if "method" not in table else {})
-    missing = sorted({"case_id", "method", "inputs", "expected"} - set(table.columns))
-    if missing:
-        raise InputError.at(path.name, "a file of cases needs this column", column=missing[0])
-    return pd.DataFrame([_run(case) for case in table.to_dict("records")], columns=COLUMNS)
+    cases = read_cases(Path(csv_path), ("case_id", "method", "inputs", "expected"))
+    return pd.DataFrame([_run(case) for case in cases], columns=COLUMNS).astype({"ok": bool})
 
 
 def compute(method: str, inputs: Inputs) -> dict[str, Any]:
@@ -97,7 +87,10 @@ def _inputs(given: Inputs) -> Inputs:
     return found
 
 
-def _run(case: dict[str, str]) -> dict[str, object]:
+def _run(case: Mapping[str, str]) -> dict[str, object]:
+    if not is_whole(case):
+        about = {"case_id": case["case_id"], "function": case["method"], "ok": False}
+        return about | {"reason": "the row has not as many cells as the header"}
     row = {"case_id": case["case_id"], "function": case["method"], "expected": case["expected"], "ok": False}
     refusal = case["expected"].strip("\"' ").lower() in {"", "null", "none", "error", "refused", "raises", "invalid"}
     try:
@@ -304,8 +297,8 @@ def _rank_weights(how: Callable[[np.ndarray, int], np.ndarray]) -> Callable[[Inp
 
     def run(given: Inputs) -> dict[str, Any]:
         count = given["n"] if "n" in given else np.shape(given["matrix"])[1]
-        if count != int(count) or count < 1:
-            raise InputError.at("n", "must be a whole number of at least 1", value=count)
+        if not 1 <= count <= weights.MOST_CRITERIA or count != int(count):
+            raise InputError.at("n", f"must be a whole number from 1 to {weights.MOST_CRITERIA:,}", value=count)
         return {"weights": weights.swing(how(np.arange(1.0, count + 1), int(count)))}
 
     return run

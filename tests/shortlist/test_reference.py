@@ -68,7 +68,7 @@ def test_nothing_expected_is_an_unknown(cases):
 @pytest.mark.parametrize("text", ["case_id,inputs,expected\n", "a\n1\n"])
 def test_a_file_without_the_columns_is_refused(tmp_path, text):
     (tmp_path / "x.csv").write_text(text)
-    with pytest.raises(InputError, match=r"x\.csv, column"):
+    with pytest.raises(InputError, match=r"x\.csv: the columns .* missing"):
         check(tmp_path / "x.csv")
     with pytest.raises(InputError, match="no such file"):
         check(tmp_path / "absent.csv")
@@ -170,3 +170,17 @@ def test_names_that_mean_two_things_and_missing_entries_are_no_refusal(cases):
         strict=True,
     ):
         assert part in reason
+
+
+def test_a_short_row_is_a_case_that_cannot_be_run(tmp_path):
+    path = tmp_path / "cases.csv"
+    text = 'Case_ID;Method;Inputs;Expected;Tolerance\na;swing\nb;swing;"{""points"":[60,40]}";[0.6,0.4];1e-9\n'
+    path.write_text(text, encoding="utf-8")
+    found = check(path)
+    assert found["ok"].tolist() == [False, True]
+    assert "not as many cells" in found["reason"][0]
+
+
+@pytest.mark.parametrize("name", ["rank_order_centroid", "rank_sum"])
+def test_a_count_beyond_any_ranking_is_refused(cases, name):
+    assert "1,000" in cases({"method": name, "inputs": {"n": 1e9}, "expected": "error"})["reason"][0]

@@ -18,6 +18,8 @@ from aifactory.shortlist.mcda.normalise import by_sum, minmax
 #: Random consistency index by number of criteria (Saaty 1980).
 RANDOM_INDEX = {1: 0.0, 2: 0.0, 3: 0.58, 4: 0.90, 5: 1.12, 6: 1.24, 7: 1.32, 8: 1.41, 9: 1.45, 10: 1.49}
 MAX_CONSISTENCY_RATIO = 0.10
+#: Nobody ranks more; a larger number is something else.
+MOST_CRITERIA = 1_000
 
 
 def swing(points: ArrayLike) -> np.ndarray:
@@ -38,8 +40,8 @@ def rank_order_centroid(n: int) -> np.ndarray:
     >>> rank_order_centroid(2).tolist()
     [0.75, 0.25]
     """
-    if n < 1 or n != int(n):
-        raise InputError.at("n", "must be a whole number of at least 1", value=n)
+    if not 1 <= n <= MOST_CRITERIA or n != int(n):
+        raise InputError.at("n", f"must be a whole number from 1 to {MOST_CRITERIA:,}", value=n)
     return np.cumsum(1 / np.arange(int(n), 0, -1))[::-1] / n
 
 
