@@ -337,10 +337,11 @@ class Plan(_Strict):
         return next(s for s in self.scenarios if s.scenario == name)
 
 
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """Safe loader that refuses a key given twice (plain YAML keeps the last without a word)."""
+class UniqueKeys:
+    """Part of a YAML loader: refuses a key given twice (plain YAML keeps the last without a word)."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        """The mapping of a node, its keys seen once."""
         seen: set[object] = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
@@ -349,6 +350,10 @@ class _UniqueKeyLoader(yaml.SafeLoader):
                 raise yaml.YAMLError(msg)
             seen.add(key)
         return super().construct_mapping(node, deep)
+
+
+class _UniqueKeyLoader(UniqueKeys, yaml.SafeLoader):
+    """Safe loader with keys that stand once."""
 
 
 MAX_YAML_BYTES = 1_000_000

@@ -177,6 +177,9 @@ def test_the_first_lease_of_an_accelerator_is_measured_by_its_hours(believed, of
     ("offer", "words"),
     [
         (lease(""), "price.*must be stated"),
+        (lease("0,295"), "decimal point"),
+        (lease("12,34"), "decimal point"),
+        (lease("2.5", "accelerator_term", purchase_option="on_demand", term_months=0), "needs its term"),
         (lease("=2+1"), "decimal point"),
         (lease("2.5", currency="$"), "must be USD"),
         (lease("2.5", confidence="sure"), "is no level of confidence.*measured"),
@@ -218,3 +221,82 @@ def test_a_hosted_model_with_a_price_that_is_none_is_left_out_whole(tmp_path, na
     found = read_prices(path, Source("models.json", names, DAY))
     assert found.hosted == []
     assert found.left_out == {"price that is no number, or negative": 1}
+
+
+def twice(tmp_path, name, text):
+    """Refresh a new workspace twice with one list; both reports and what the workspace then holds."""
+    new_workspace(tmp_path / "ws")
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    settings = Settings(pd.Timestamp("2026-11-26", tz="UTC"), as_of="2026-11-20", provider="Nebius")
+    first, again = (refresh_prices(tmp_path / "ws", [str(tmp_path / name)], settings)[0] for _ in range(2))
+    return first, again, pd.read_csv(tmp_path / "ws" / "prices.csv", keep_default_na=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "added", "reason"),
+    [
+        ("vms.csv", SKYPILOT.replace("gpu-h100-sxm_8gpu", "null"), 3, ""),  # an instance without a name
+        ("lambdalabs.csv", GPUHUNT.replace("8x_h100,us-east-1", "8x_h100,null"), 1, "region a value is required"),
+        ("lambdalabs.csv", GPUHUNT.replace("True,512,lambdalabs", "True,512,NaN"), 2, "provider a value is required"),
+        ("lambdalabs.csv", GPUHUNT.replace("1800,8,H100", "1800,2.95,H100"), 1, "no whole number of them"),
+        ("lambdalabs.csv", GPUHUNT.replace("80,True", "80,yes"), 2, "spot 'yes' is neither true nor false"),
+        ("lambdalabs.csv", GPUHUNT.replace("A100,40,", "A100,40960,"), 2, "device 'A100' is not in the catalogue"),
+        ("lambdalabs.csv", GPUHUNT.replace("23.92", "2_392"), 2, "no price"),
+    ],
+)  # fmt: skip
+def test_what_is_stored_can_be_read_again_and_is_added_once(tmp_path, name, text, added, reason):
+    first, again, rows = twice(tmp_path, name, text)
+    assert (first.added, again.added, again.error, len(rows)) == (added, 0, "", added)
+    assert not reason or any(reason in why for why in first.left_out), first.left_out
+
+
+def test_a_negative_spot_price_of_a_zone_does_not_move_the_median(tmp_path, names):
+    path, row = tmp_path / "vms.csv", SKYPILOT.splitlines()[2]
+    path.write_text(
+        SKYPILOT + row.replace("10.00", "12.00") + "\n" + row.replace("10.00", "-10.00") + "\n", encoding="utf-8"
+    )
+    found = read_prices(path, Source("vms.csv", names, DAY, "Nebius"))
+    assert [offer["usd_per_accelerator_hour"] for offer in found.offers if offer["purchase_option"] == "spot"][
+        0
+    ] == 11 / 8
+    assert found.left_out["price that is no number, or negative"] == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("x.yml", 'about: {}\ncompute: {"instance": &a {"x": {}}, "again": *a}\n', "aliases"),
+        ("x.yml", "about: {}\ncompute:\n  instance:\n    a2-highgpu-1g: {}\n    a2-highgpu-1g: {}\n", "given twice"),
+        ("x.json", '{"Items": [{"retailPrice": 98, "retailPrice": 9.8}]}', "retailPrice.*twice, with two values"),
+    ],
+)
+def test_one_name_with_two_values_is_refused(tmp_path, names, name, text, words):
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=words):
+        read_prices(tmp_path / name, Source(name, names, DAY))
+
+
+def test_the_row_of_a_quote_is_that_of_the_file(believed):
+    _, mapping = lease("2.5")
+    told = believed("Offer of October\n\nDevice,Price\nnvidia-h100-sxm,2.50\n\nnvidia-h100-sxm,free\n", mapping)
+    assert "row 6" in told
+
+
+def test_prices_of_hosted_models_are_compared_as_those_of_accelerators(tmp_path):
+    new_workspace(tmp_path / "ws")
+
+    def refreshed(day, cost, **settings):
+        model = {"litellm_provider": "acme", "input_cost_per_token": 1e-6, "output_cost_per_token": cost}
+        (tmp_path / "models.json").write_text(json.dumps({"acme/m": model}), encoding="utf-8")
+        given = Settings(pd.Timestamp("2026-11-26", tz="UTC"), as_of=day, **settings)
+        (done,) = refresh_prices(tmp_path / "ws", [str(tmp_path / "models.json")], given)
+        return done
+
+    assert refreshed("2026-11-01", 2e-6).states == {"new": 1}
+    assert (again := refreshed("2026-11-01", 2e-6)).states == {"held": 1}
+    assert again.hosted_added == 0
+    assert "another price of acme/m" in refreshed("2026-11-01", 2.1e-6).error
+    assert refreshed("2026-11-10", 2.2e-6).changes["change"].tolist() == [pytest.approx(0.1)]
+    waits = refreshed("2026-11-20", 2.2e-3)  # a price of a thousand tokens
+    assert (waits.states, waits.hosted_added) == ({"quarantined": 1}, 0)
+    assert refreshed("2026-11-20", 2.2e-3, accept=True).hosted_added == 1

@@ -16,11 +16,13 @@ import yaml
 from aifactory.errors import InputError
 from aifactory.inputs.csv_text import read_csv_text
 from aifactory.inputs.importers.prices.offers import RESERVED, Found, Source
+from aifactory.inputs.plan import UniqueKeys
 from aifactory.units import HOURS_PER_MONTH, MEGA
 
 MAX_BYTES = 500_000_000
 MOST_HOSTED_USD = 10_000  # a million tokens, an image or a minute; the dearest listed is a hundredth of it
-LATEST_STAMP = 2**32
+EARLIEST_STAMP, LATEST_STAMP = 946_684_800, 2**32  # 1 January 2000; four bytes
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 NO_NUMBER = "price that is no number, or negative"
 SKYPILOT = ("InstanceType", "AcceleratorName", "AcceleratorCount", "Price", "SpotPrice", "Region")
 GPUHUNT = ("instance_name", "location", "price", "gpu_count", "gpu_name", "gpu_memory", "spot")
@@ -33,15 +35,13 @@ ON_DEMAND, SPOT = ("on_demand", 0, 0.0), ("spot", 0, 0.0)
 
 
 def number(text: Any) -> float:
-    """Read a number of a price list; NaN for an empty cell, a word or more than any number.
+    """Read a number of a price list; NaN for an empty cell, a word, other digits or more than any number.
 
-    >>> number(" 3.5 "), number(""), number("N/A"), number("1e999")
-    (3.5, nan, nan, nan)
+    >>> number(" 3.5 "), number(""), number("N/A"), number("1_000"), number("1e999")
+    (3.5, nan, nan, nan, nan)
     """
-    try:
-        value = float(str(text).strip()) if str(text).strip() else math.nan
-    except ValueError:
-        return math.nan
+    plain = str(text).strip()
+    value = float(plain) if NUMBER.fullmatch(plain) else math.nan
     return value if math.isfinite(value) else math.nan
 
 
@@ -83,11 +83,13 @@ def skypilot(path: Path, source: Source) -> Found:
     found, as_of, provider = Found("SkyPilot catalogue", rows=len(text)), needs_date(source), _provider(source, path)
     rows = text[text["AcceleratorName"].str.strip() != ""]
     found.left_out["instances without accelerators"] += len(text) - len(rows)
+    stated = (rows["Price"].str.strip() != "").astype(int) + (rows["SpotPrice"].str.strip() != "")
     rows = rows.assign(price=rows["Price"].map(number), spot=rows["SpotPrice"].map(number))
-    rows = rows.assign(unread=rows["Price"].str.strip() != "")
+    rows["spot"] = rows["spot"].where(rows["spot"] > 0)  # of a zone: a negative one must not move the median
+    rows = rows.assign(unread=stated - rows["price"].notna() - rows["spot"].notna())
     keys = ["InstanceType", "AcceleratorName", "AcceleratorCount", "Region"]
     for (sku, device, count, region), group in rows.groupby(keys, sort=False):
-        found.left_out[NO_NUMBER] += int((group["unread"] & group["price"].isna()).sum())
+        found.left_out[NO_NUMBER] += int(group["unread"].sum())
         if group["price"].max() > group["price"].min():  # spot differs by zone, a list price does not
             found.left_out["two prices of the same offer in this file"] += 1
             continue
@@ -113,6 +115,9 @@ def _stated(found: Found, prices: dict) -> dict:
     return held
 
 
+SPOT_WORDS = {"true": True, "1": True, "false": False, "0": False, "": False}
+
+
 def gpuhunt(path: Path, source: Source) -> Found:
     """Catalogue of gpuhunt: hourly price of an instance, one row on demand and one for spot."""
     text, _ = read_csv_text(path)
@@ -121,7 +126,10 @@ def gpuhunt(path: Path, source: Source) -> Found:
         if not number(row["gpu_count"]) > 0:
             found.left_out["instances without accelerators"] += 1
             continue
-        spot = row["spot"].strip().lower() in ("true", "1")
+        spot = SPOT_WORDS.get(row["spot"].strip().lower())
+        if spot is None:
+            found.left_out[f"spot {row['spot'][:20]!r} is neither true nor false"] += 1
+            continue
         provider = row.get("provider", "").strip()
         provider = PROVIDERS.get(provider.lower(), provider) or _provider(source, path)
         found.add(source, provider=provider, sku=row["instance_name"], region=row["location"], device=row["gpu_name"],
@@ -218,7 +226,7 @@ def gcosts(held: dict, source: Source) -> Found:
     """Price table pricing.yml of gcosts: hour, hour_spot, and month_1y, month_3y of committed use, per instance and region."""
     instances = held["compute"]["instance"]
     stamp = table(held.get("about")).get("timestamp")
-    sensible = isinstance(stamp, int) and 0 < stamp < LATEST_STAMP
+    sensible = isinstance(stamp, int) and EARLIEST_STAMP < stamp < LATEST_STAMP
     dated = pd.Timestamp(int(stamp), unit="s").normalize() if sensible else None
     found, as_of = Found("gcosts", rows=len(instances)), needs_date(source, dated)
     for sku, item in instances.items():
@@ -316,25 +324,37 @@ def _json(path: Path, source: Source) -> Any:
     def refuse(word: str) -> None:
         raise InputError.at(source.name, f"holds {word}, which is no price")
 
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        held = dict(pairs)
+        if len(held) < len(pairs):
+            twice = next((name for name, value in pairs if held[name] != value), None)
+            if twice is not None:
+                raise InputError.at(source.name, "holds a name twice, with two values", column=twice)
+        return held
+
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"), parse_constant=refuse)
+        return json.loads(path.read_text(encoding="utf-8-sig"), parse_constant=refuse, object_pairs_hook=once)
     except RecursionError:
         raise InputError.at(source.name, "is nested too deeply") from None
     except ValueError as error:
         raise InputError.at(source.name, f"is not JSON in UTF-8: {str(error)[:100]}") from None
 
 
+class _PriceLoader(UniqueKeys, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+    """Safe loader, compiled where there is one, with keys that stand once."""
+
+
 def _yaml(path: Path, source: Source) -> dict:
-    """Read YAML of an instance table: safe tags only, no aliases."""
+    """Read YAML of an instance table: safe tags only, no aliases, no double keys."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise InputError.at(source.name, "is not text in UTF-8") from None
-    if re.search(r"^\s*(- )?[^#'\"]*[:-] [&*]\w", text, re.MULTILINE):
-        raise InputError.at(source.name, "YAML aliases are not accepted")
     try:
-        held = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - a safe loader
-    except (yaml.YAMLError, RecursionError) as error:
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=_PriceLoader)):
+            raise InputError.at(source.name, "YAML aliases are not accepted")
+        held = yaml.load(text, Loader=_PriceLoader)  # noqa: S506 - a safe loader
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise InputError.at(source.name, f"not valid YAML: {str(error)[:150]}") from None
     compute = held.get("compute") if isinstance(held, dict) else None
     if not isinstance(compute, dict) or not isinstance(compute.get("instance"), dict):

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
 
+from aifactory.inputs.contracts import load_contract
 from aifactory.inputs.guard import STARTS
 from aifactory.inputs.importers.prices.offers import KEY
+from aifactory.inputs.tables import read_table
+from aifactory.inputs.write import write_table
 
 #: Shares of on-demand that tools put where they know no spot price (floor of SkyPilot, default of AWS lists).
 PLACEHOLDERS = (0.10, 0.30)
@@ -53,6 +58,19 @@ def guard(offers: pd.DataFrame) -> tuple[pd.DataFrame, Counter[str]]:
         found[rule] += int(fresh.sum())
         bad |= fresh
     return offers[~bad].reset_index(drop=True), +found
+
+
+def as_held(rows: pd.DataFrame, table: str) -> tuple[pd.DataFrame, Counter[str]]:
+    """Rows as the table of a workspace gives them back, and why the others could not be read again, counted.
+
+    A cell that reads as no value (`null`), a bound of the contract: what is stored must never stop the next reading.
+    """
+    contract = load_contract(table)
+    with TemporaryDirectory() as folder:
+        read = read_table(write_table(rows.reindex(columns=list(contract.columns)), table, Path(folder)), contract)
+    bad = {item.row: f"breaks a rule of the table {table}: {item.column} {item.rule}" for item in read.problems}
+    kept = [position for position in range(len(rows)) if position + 2 not in bad]
+    return read.frame.iloc[kept].reset_index(drop=True), Counter(bad.values())
 
 
 def _contradicted(offers: pd.DataFrame, price: pd.Series) -> np.ndarray:

@@ -50,6 +50,8 @@ DEVICES: dict[str, str] = {
 }
 #: Sold as one device, counted as two by some lists: a count of 2 n is n of ours.
 HALVES = {"MI250", "MI250X", "GB200SUPERCHIP", "K80"}
+#: More than any device holds: in another unit, and no sign of a variant.
+MOST_MEMORY_GB = 1_000.0
 TPU = re.compile(r"(?:TPU)?-?V(\d)(LITEPOD|E|P)?-(\d+)", re.IGNORECASE)
 #: Generations whose slices are named by cores, two to a chip.
 BY_CORES = {"4", "5P"}
@@ -95,7 +97,7 @@ class Names:
             count, name = count / 2, name.removesuffix("SUPERCHIP")
         accelerator = self.devices.get(name, "")
         for least, choice in MEMORY_CHOICES.get(name, ()):
-            if memory_gb >= least:
+            if least <= memory_gb <= MOST_MEMORY_GB:
                 accelerator = choice
                 break
         if not accelerator:

@@ -69,6 +69,8 @@ class Found:
     ) -> None:
         """Add the prices of one instance, USD per hour of the whole of it, by option, term and upfront share."""
         accelerator, number, why_not = source.names.find(sku, device, count, memory_gb)
+        if not why_not and number != int(number):
+            why_not = "a share of an accelerator, or no whole number of them"
         if why_not:
             self.left_out[why_not] += 1
             return

@@ -82,14 +82,14 @@ def read_quote(path: Path, source: Source, mapping: dict) -> Found:
         if theirs not in sheet:
             raise InputError.at(source.name, f"has no column for {ours!r}.", column=theirs, choices=list(sheet))
     found = Found("quote by mapping", rows=len(sheet))
-    for position, row in enumerate(sheet.to_dict("records")):
+    for number, row in zip(sheet.index, sheet.to_dict("records"), strict=True):
         cells = {ours: str(row[theirs]).strip() for ours, theirs in mapping["columns"].items()}
         cells |= {name: str(value) for name, value in mapping["constants"].items() if not cells.get(name)}
         for name, known in mapping["values"].items():
             cells[name] = str(known.get(cells.get(name, ""), cells.get(name, "")))
         if not any(cells.get(name) for name in mapping["columns"]):
             continue
-        found.offers.append(_offer(_Row(source, position + 2, cells), mapping["price_per"]))
+        found.offers.append(_offer(_Row(source, int(number), cells), mapping["price_per"]))
     return found
 
 
@@ -107,11 +107,10 @@ class _Row:
         text = self.cells.get(name, "")
         if not text:
             return default
-        if not re.fullmatch(
-            r"[+-]?[0-9]+(\.[0-9]+)?", plain := re.sub(r"(?<=\d),(?=\d{3}\b)", "", text.removeprefix("$").strip())
-        ):
+        plain = text.removeprefix("$").strip()
+        if not re.fullmatch(r"[+-]?([0-9]+|[1-9][0-9]{0,2}(,[0-9]{3})+)(\.[0-9]+)?", plain):
             raise self.refuse(name, "must be a number with a decimal point, without unit")
-        value = float(plain)
+        value = float(plain.replace(",", ""))
         if value < least:
             raise self.refuse(name, f"must be {least:g} or more")
         return value
@@ -170,6 +169,8 @@ def _offer(row: _Row, price_per: str) -> dict[str, object]:
         raise row.refuse("purchase_option", f"does not go with a price per {price_per}")
     if option not in ("purchase", "on_demand", "spot") and not term > 0:
         raise row.refuse("term_months", "a commitment needs its term")
+    if price_per.endswith("_term") and not term > 0:
+        raise row.refuse("term_months", f"a price per {price_per} needs its term")
     if term != TERMS.get(option, term):
         raise row.refuse("term_months", f"does not go with {option}: {TERMS[option] or 'no'} months")
     if not row.cells.get("price"):

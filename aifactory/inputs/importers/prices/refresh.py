@@ -16,10 +16,11 @@ from aifactory.errors import InputError
 from aifactory.inputs.contracts import load_contract
 from aifactory.inputs.hold import writing
 from aifactory.inputs.importers.prices.formats import MAX_BYTES, read_prices
-from aifactory.inputs.importers.prices.guards import compare, gone, guard
+from aifactory.inputs.importers.prices.guards import as_held, compare, gone, guard
+from aifactory.inputs.importers.prices.hosted import compare_hosted
 from aifactory.inputs.importers.prices.names import Names
 from aifactory.inputs.importers.prices.offers import Found, Source
-from aifactory.inputs.importers.prices.quotes import read_mapping, read_quote
+from aifactory.inputs.importers.prices.quotes import FIRST_YEAR, read_mapping, read_quote
 from aifactory.inputs.importers.store import append_rows, held_rows, require_workspace
 from aifactory.inputs.plan import load_plan
 from aifactory.inputs.resources import data_dir
@@ -110,8 +111,7 @@ def _take(workspace: Path, found: Found, source: Source, settings: Settings) -> 
         raise InputError.at(source.name, f"holds no price of an accelerator of the catalogue ({reasons})")
     added: list[pd.DataFrame] = []
     if found.hosted:
-        hosted = _add_hosted(workspace, pd.DataFrame(found.hosted), settings)
-        report.hosted_added, added = len(hosted), [_as_offers(hosted)]
+        added.append(_as_offers(_add_hosted(workspace, pd.DataFrame(found.hosted), report, settings)))
     if found.offers:
         added.append(_add_offers(workspace, found.frame(), report, settings))
     report.stale = stale_prices(pd.concat(added), _limits(workspace), settings.today)
@@ -158,8 +158,9 @@ def _add_offers(workspace: Path, offers: pd.DataFrame, report: Refreshed, settin
     if late.any():
         raise InputError.at(report.source, f"prices of {offers.loc[late, 'as_of'].max():%Y-%m-%d} lie in the future")
     kept, broken = guard(offers)
-    report.left_out |= dict(broken)
     kept = kept.drop_duplicates()
+    kept, unfit = as_held(kept.assign(price_id=_ids(kept)), "prices")
+    report.left_out |= dict(broken) | dict(unfit)
     held = _held(workspace, "prices")
     seen = compare(kept, held)
     report.states = {str(name): int(count) for name, count in seen["state"].value_counts().items()}
@@ -175,27 +176,32 @@ def _add_offers(workspace: Path, offers: pd.DataFrame, report: Refreshed, settin
     report.added = len(rows)
     report.counts_from = f"{rows['as_of'].max():%Y-%m}" if len(rows) else ""
     if len(rows) and settings.write:
-        columns = load_contract("prices").columns
-        append_rows(workspace, "prices", rows.assign(price_id=_ids(rows))[list(columns)])
+        append_rows(workspace, "prices", rows[list(load_contract("prices").columns)])
     return rows.loc[rows["state"] != "older", [*OFFER, "as_of"]]
 
 
 def _ids(rows: pd.DataFrame) -> pd.Series:
     """Identifiers that say what a price is of, the same for the same offer and day."""
+    price = rows["usd_per_accelerator_hour"].astype(float).fillna(rows["usd_per_accelerator"].astype(float))
     marks = ["provider", "sku", "region", "term_months", "upfront_fraction", "as_of", "price"]
-    text = rows[marks].astype(str).agg("|".join, axis=1)
+    text = rows.assign(price=price)[marks].astype(str).agg("|".join, axis=1)
     short = text.map(lambda mark: hashlib.sha256(mark.encode()).hexdigest()[:10])
     return rows["accelerator_id"] + "--" + rows["purchase_option"] + "--" + short
 
 
-def _add_hosted(workspace: Path, rows: pd.DataFrame, settings: Settings) -> pd.DataFrame:
-    """Append prices of hosted models that are not held; those rows."""
-    held = held_rows(workspace, "api_prices")
-    key = ["api_model", "provider", "as_of"]
+def _add_hosted(workspace: Path, rows: pd.DataFrame, report: Refreshed, settings: Settings) -> pd.DataFrame:
+    """Append prices of hosted models as `_add_offers` does for accelerators; the rows added."""
     rows["as_of"] = pd.to_datetime(rows["as_of"]).astype("datetime64[us]")
-    if len(held):
-        again = pd.MultiIndex.from_frame(rows[key]).isin(pd.MultiIndex.from_frame(held[key]))
-        rows = rows[~again]
+    rows, unfit = as_held(rows, "api_prices")
+    report.left_out |= dict(unfit)
+    state, report.changes, report.gone = compare_hosted(rows, _held(workspace, "api_prices"))
+    if (state == "conflict").any():
+        first = rows[state == "conflict"].iloc[0]
+        rule = f"another price of {first['api_model']} ({first['provider']}) is held for {first['as_of']:%Y-%m-%d}"
+        raise InputError.at(report.source, rule)
+    report.states = {str(name): int(count) for name, count in state.value_counts().items()}
+    rows = rows[state.isin([*ADDED, "quarantined"] if settings.accept else list(ADDED))]
+    report.hosted_added = len(rows)
     if len(rows) and settings.write:
         append_rows(
             workspace, "api_prices", rows[[name for name in load_contract("api_prices").columns if name in rows]]
@@ -225,6 +231,8 @@ def _date(settings: Settings) -> pd.Timestamp | None:
         raise InputError.at("--as-of", "must be a date, YYYY-MM-DD", value=settings.as_of)
     if date > settings.today.tz_localize(None):
         raise InputError.at("--as-of", "lies in the future", value=settings.as_of)
+    if date.year < FIRST_YEAR:
+        raise InputError.at("--as-of", f"lies before {FIRST_YEAR}", value=settings.as_of)
     return date
 
 
