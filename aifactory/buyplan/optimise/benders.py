@@ -119,8 +119,28 @@ def _with_ports(
         if time.monotonic() > search_end:
             break
         ask = gap
-    stopped = f"time limit of {time_limit_s:g} s" if time.monotonic() > search_end else "rounds"
-    return replace(best, bound_usd=search.bound_usd, stopped=stopped)
+    if time.monotonic() > search_end:
+        return replace(best, bound_usd=search.bound_usd, stopped=f"time limit of {time_limit_s:g} s")
+    return _all_whole(problem, master, best, search.bound_usd, gap, time_limit_s, end, recourse)
+
+
+def _all_whole(
+    problem: Problem,
+    master: Master,
+    best: OptimalPlan,
+    bound_usd: float,
+    gap: float,
+    time_limit_s: float,
+    end: float,
+    recourse: Evaluator,
+) -> OptimalPlan:
+    """Ports and nodes in whole numbers at once, where the bound of nodes that need not be whole stays too low: few, large nodes."""
+    cost, slopes = evaluate_with_slopes(problem, best.nodes, recourse=recourse)
+    master.add(best.nodes, slopes)
+    found = _in_whole_nodes(problem, master, gap, time_limit_s, end, recourse, best=best.nodes, cost=cost)
+    bound = max(bound_usd, found.bound_usd)
+    reached = gap_of(found.cost.objective_usd, bound) <= gap
+    return replace(found, bound_usd=bound, stopped=REACHED if reached else found.stopped, limit_usd=best.limit_usd)
 
 
 def _for_ports(
@@ -153,10 +173,12 @@ def _in_whole_nodes(
     end: float,
     recourse: Evaluator,
     enough_usd: float = -np.inf,
+    best: np.ndarray | None = None,
+    cost: PlanCost | None = None,
 ) -> OptimalPlan:
-    """Solve the master in whole nodes and evaluate on all paths, until bound and best plan meet or the plan costs little enough."""
+    """Solve the master in whole nodes and evaluate on all paths, until bound and best plan (one may be known) meet or the plan costs little enough."""
     master.whole(gap * MASTER_SHARE)
-    best, cost, bound, stopped, rounds = None, None, -np.inf, "rounds", 0
+    bound, stopped, rounds = -np.inf, "rounds", 0
     for _ in range(WHOLE_ROUNDS):
         nodes, at_least = master.solve(end)
         bound = max(bound, at_least)

@@ -123,7 +123,9 @@ class Master:
 
     def _integers(self, whole: bool, gap: float = 0.0) -> None:
         kind = highspy.HighsVarType.kInteger if whole else highspy.HighsVarType.kContinuous
-        self.is_whole = whole
+        self.is_whole = (
+            whole and self.lead > 0
+        )  # without a column of whole numbers the solver proves no bound of its own
         self.solver.changeColsIntegrality(self.lead, np.arange(self.lead, dtype=np.int32), np.full(self.lead, kind))
         self.solver.setOptionValue("mip_rel_gap", gap)
 

@@ -340,6 +340,23 @@ def test_ports_are_chosen_as_the_monolith_does(seed):
     assert evaluate_plan(case, np.round(whole.nodes)).objective_usd == pytest.approx(whole.objective_usd, rel=1e-7)
 
 
+@pytest.mark.parametrize("seed", [5, 21, 40])
+def test_few_large_nodes_beside_ports_reach_the_gap_too(seed):
+    """Nodes that need not be whole leave a bound of 0.1 to 1 % below the best plan here: the rest needs whole numbers."""
+    power = {"power_kw": np.full(3, 40.0), "capital_usd": np.array([0.0])}
+    case = with_ports(problem(3, 3, 2, 2, seed=seed, on_demand_most=np.zeros(2), **power), seed=seed, months=1)
+    whole, found = solve_extensive(case, gap=1e-7), optimise(case, gap=1e-6)
+    assert found.cost.objective_usd == pytest.approx(whole.objective_usd, rel=2e-6)
+    assert found.gap <= 1e-6
+    assert found.bound_usd <= whole.objective_usd * (1 + 1e-6)
+
+
+def test_without_any_order_the_plan_is_its_bound():
+    found = optimise(one_platform([20.0]), gap=1e-6)
+    assert found.cost.objective_usd == pytest.approx(4 * 100 * 2 * 4.0)
+    assert found.gap == pytest.approx(0.0)
+
+
 def two_platforms(usd, months=0, *, workloads=1):
     """Platform 1 costs 1 USD an hour instead of 4, once it is ported to: saves 2 x 100 h x 3 USD x 4 months."""
     level = np.full((1, 4, workloads, 1), 20.0)
