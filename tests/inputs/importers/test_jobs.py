@@ -326,3 +326,22 @@ def test_a_count_alone_is_no_accelerator(tmp_path):
     text += "a,models,us,4,2026-10-01T00:00:00Z,2026-10-01T00:00:00Z,2026-10-01T02:00:00Z,COMPLETED\n"
     _, jobs = read(tmp_path, text, "plain.csv", accelerator="nvidia-l4")
     assert jobs["accelerators"].tolist() == [4]
+
+
+PLAIN = "id,gpus,submit_time,start_time,duration_s,state,gpu,team\n"
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ("", "holds a header and no jobs"),
+        ("a,1,yesterday,2026-10-01T00:00:00Z,60,completed,h100,x\n", "row 2, column 'submit_time': value 'yesterday'"),
+        ("a,one,2026-10-01T00:00:00Z,2026-10-01T00:00:00Z,60,completed,h100,x\n", "row 2, column 'gpus': value 'one'"),
+        ("a,1,2026-10-01T00:00:00Z,2026-10-01T00:00:00Z,an hour,completed,h100,x\n", "row 2, column 'duration_s': value 'an hour'"),
+        ("a,1,2026-10-01T00:00:00Z,2026-10-01T00:00:00Z,-60,completed,h100,x\n", "row 2, column 'duration_s': value '-60'"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_read_is_named_as_the_file_names_it(tmp_path, row, words):
+    with pytest.raises(InputError) as caught:
+        read(tmp_path, PLAIN + row, "jobs.csv", use_case="u", region="eu")
+    assert words in str(caught.value)

@@ -61,6 +61,11 @@ class RawJobs:
     left_out: dict[str, int] = field(default_factory=dict)
     warnings: list[tuple[str, int]] = field(default_factory=list)
     recoded: list[dict[str, object]] = field(default_factory=list)
+    headers: dict[str, str] = field(default_factory=dict)  # what the file calls a field, where it has another name
+
+    def called(self, name: str) -> str:
+        """A field as the file calls it, for messages."""
+        return self.headers.get(name, name)
 
     def leave_out(self, bad: pd.Series, reason: str) -> None:
         """Drop rows and count them under a reason."""
@@ -138,7 +143,7 @@ def _counts(raw: RawJobs) -> pd.Series:
     raise_problems(
         raw.file,
         [
-            Problem(int(row), "accelerators", texts[row], "must be a number of accelerators, 0 or more")
+            Problem(int(row), raw.called("accelerators"), texts[row], "must be a number of accelerators, 0 or more")
             for row in texts.index[bad]
         ],
     )
@@ -156,7 +161,7 @@ def _times(raw: RawJobs, name: str, zone: str) -> pd.Series:
     zoned = texts.map(lambda t: bool((found := _STAMP.fullmatch(t)) and found[1]))
     bad = known & ~seconds & ~millis & ~stamps
     rule = "must be a time such as 2026-10-01T00:00:00 or seconds since 1970"
-    raise_problems(raw.file, [Problem(int(row), name, texts[row], rule) for row in texts.index[bad]])
+    raise_problems(raw.file, [Problem(int(row), raw.called(name), texts[row], rule) for row in texts.index[bad]])
     none = pd.Series(pd.NaT, index=texts.index, dtype="datetime64[us, UTC]")
     times = none.where(~(stamps & zoned), _parsed(texts.where(stamps & zoned), utc=True))
     naive = stamps & ~zoned
@@ -167,7 +172,8 @@ def _times(raw: RawJobs, name: str, zone: str) -> pd.Series:
     times = times.where(~(seconds | millis), pd.to_datetime(epochs, unit="s", utc=True).dt.as_unit("us"))
     lost = known & times.isna()
     raise_problems(
-        raw.file, [Problem(int(row), name, texts[row], "is not a date of the calendar") for row in texts.index[lost]]
+        raw.file,
+        [Problem(int(row), raw.called(name), texts[row], "is not a date of the calendar") for row in texts.index[lost]],
     )
     return times
 
@@ -185,7 +191,7 @@ def _localised(raw: RawJobs, name: str, texts: pd.Series, zone: str) -> pd.Serie
         raise InputError.at("mapping", "is no time zone such as Europe/Berlin", column="zone", value=zone) from None
     twice = times.notna() & local.isna()
     rule = f"the clock of {zone} shows this hour twice or never; export the jobs in UTC{' (TZ=UTC sacct ...)' if raw.system == 'slurm' else ''}"
-    raise_problems(raw.file, [Problem(int(row), name, texts[row], rule) for row in texts.index[twice]])
+    raise_problems(raw.file, [Problem(int(row), raw.called(name), texts[row], rule) for row in texts.index[twice]])
     return local.dt.tz_convert("UTC").dt.as_unit("us")
 
 
@@ -227,7 +233,7 @@ def _filled(raw: RawJobs, name: str, given: str, rule: str) -> pd.Series:
     if given:
         return pd.Series(given, index=raw.rows.index, dtype="str")
     if len(values) and (values == "").any():
-        raise InputError.at(raw.file, rule, row=int(values.index[values == ""][0]), column=name)
+        raise InputError.at(raw.file, rule, row=int(values.index[values == ""][0]), column=raw.called(name))
     return values
 
 
@@ -235,7 +241,9 @@ def _unique_ids(raw: RawJobs) -> pd.Series:
     """Job ids; runs of a requeued job are numbered and named."""
     ids = raw.rows["job_id"].str.strip()
     if (ids == "").any():
-        raise InputError.at(raw.file, "a job has no identifier", row=int(ids.index[ids == ""][0]), column="job_id")
+        raise InputError.at(
+            raw.file, "a job has no identifier", row=int(ids.index[ids == ""][0]), column=raw.called("job_id")
+        )
     order = raw.rows.sort_values(["submitted", "started"], kind="stable").index
     run = ids.loc[order].groupby(ids.loc[order]).cumcount().reindex(ids.index)
     if (run > 0).any():
@@ -256,7 +264,7 @@ def _devices(raw: RawJobs, target: Target) -> pd.Series:
         if not ours:
             row = int(texts.index[texts == text][0])
             rule = f"no accelerator of the catalogue ({int((texts == text).sum()):,} rows); say it with --accelerator or `accelerators` of a mapping."
-            problems.append(Problem(row, "device", text or "(none)", rule + nearest(text, choices)))
+            problems.append(Problem(row, raw.called("device"), text or "(none)", rule + nearest(text, choices)))
         found[text], certainty[text] = ours, sure
     raise_problems(raw.file, problems)
     chips = texts.map(found)

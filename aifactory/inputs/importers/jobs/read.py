@@ -15,8 +15,10 @@ from aifactory.inputs.importers.jobs.slurm import is_slurm, read_slurm
 from aifactory.inputs.importers.target import Target
 from aifactory.inputs.importers.traces.formats import detect_trace
 from aifactory.inputs.importers.use_cases.words import header_words
+from aifactory.inputs.problems import Problem, raise_problems
 from aifactory.inputs.spreadsheet import read_spreadsheet
 
+LONGEST_S = 946_080_000
 NEEDED = ("job_id", "accelerators", "submitted", "state")
 
 
@@ -75,6 +77,8 @@ def read_job_table(path: Path, columns: dict[str, str]) -> RawJobs:
     if missing:
         rule = f"no column for it; name one in `columns` of a mapping; found: {', '.join(list(sheet.frame)[:12])}"
         raise InputError.at(sheet.place, rule, row=1, column=missing)
+    if sheet.frame.empty:
+        raise InputError.at(sheet.place, "holds a header and no jobs", row=2)
     rows = pd.DataFrame(
         {name: sheet.frame[found[name]] if name in found else "" for name in FIELDS}, index=sheet.frame.index
     ).astype("str")
@@ -86,6 +90,7 @@ def read_job_table(path: Path, columns: dict[str, str]) -> RawJobs:
         len(rows) + sum(sheet.left_out.values()),
         dict(sheet.left_out),
         list(sheet.notes),
+        headers=found,
     )
     if "duration_s" in found and "ended" not in found:
         raw.rows = raw.rows.assign(ended=_ends(raw, sheet.frame[found["duration_s"]]))
@@ -118,7 +123,14 @@ def _ends(raw: RawJobs, seconds: pd.Series) -> pd.Series:
     start = pd.to_datetime(
         raw.rows["started"].where(raw.rows["started"] != "", None), format="ISO8601", errors="coerce", utc=False
     )
-    length = pd.to_timedelta(pd.to_numeric(seconds.where(seconds.str.strip() != "", None), errors="coerce"), unit="s")
+    stated = seconds.str.strip() != ""
+    numbers = pd.to_numeric(seconds.where(stated, None), errors="coerce")
+    wrong = stated & ~((numbers >= 0) & (numbers <= LONGEST_S))
+    rule = f"must be seconds, 0 to {LONGEST_S:,} (30 years)"
+    raise_problems(
+        raw.file, [Problem(int(row), raw.called("duration_s"), seconds[row], rule) for row in seconds.index[wrong]]
+    )
+    length = pd.to_timedelta(numbers, unit="s")
     if start.dtype == "object":
         raise InputError.at(raw.file, "starts have several zones; give the end of each job instead of its duration")
     ends = start + length
