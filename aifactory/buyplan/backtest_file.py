@@ -131,6 +131,8 @@ def _require(settings: Settings) -> None:
     for option, value in positive.items():
         if not value > 0:
             raise InputError.at(option, "must be above 0", value=value)
+    if not settings.units_per_accelerator_hour < np.inf:
+        raise InputError.at("--capacity", "must be finite", value=settings.units_per_accelerator_hour)
     if not 0 < settings.train_share < 1:
         raise InputError.at("--train-share", "must be between 0 and 1", value=settings.train_share)
     if not settings.terms:

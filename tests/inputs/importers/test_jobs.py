@@ -331,6 +331,11 @@ def test_a_count_alone_is_no_accelerator(tmp_path):
 PLAIN = "id,gpus,submit_time,start_time,duration_s,state,gpu,team\n"
 
 
+def test_a_slurm_file_without_jobs_is_refused(tmp_path):
+    with pytest.raises(InputError, match="holds a header and no jobs"):
+        read(tmp_path, "JobID|User|Account|State|Submit|Start|End|AllocTRES|NNodes\n", region="eu")
+
+
 @pytest.mark.parametrize(
     ("row", "words"),
     [

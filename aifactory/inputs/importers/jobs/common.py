@@ -95,6 +95,8 @@ def to_jobs(raw: RawJobs, target: Target) -> pd.DataFrame:
     InputError
         If region, use case or accelerator of a job is not known, or a time or number cannot be read.
     """
+    if raw.rows.empty:
+        raise InputError.at(raw.file, "holds a header and no jobs", row=2)
     raw.rows = raw.rows.assign(accelerators=_counts(raw))
     raw.leave_out(~(raw.rows["accelerators"] > 0), NOT_GPU)
     slices = pd.to_numeric(raw.rows["device"].str.lower().str.extract(_SLICE, expand=False))

@@ -77,8 +77,6 @@ def read_job_table(path: Path, columns: dict[str, str]) -> RawJobs:
     if missing:
         rule = f"no column for it; name one in `columns` of a mapping; found: {', '.join(list(sheet.frame)[:12])}"
         raise InputError.at(sheet.place, rule, row=1, column=missing)
-    if sheet.frame.empty:
-        raise InputError.at(sheet.place, "holds a header and no jobs", row=2)
     rows = pd.DataFrame(
         {name: sheet.frame[found[name]] if name in found else "" for name in FIELDS}, index=sheet.frame.index
     ).astype("str")

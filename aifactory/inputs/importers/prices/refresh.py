@@ -241,7 +241,7 @@ def _shown(place: str) -> str:
     if place.lower().startswith(("http://", "https://")):
         parts = urlsplit(place)
         return f"{parts.hostname}{parts.path}"
-    return "/".join(Path(place).parts[-2:])
+    return "/".join(part.strip("/") for part in Path(place).parts[-2:]).lstrip("/")
 
 
 @contextmanager
