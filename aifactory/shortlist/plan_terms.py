@@ -185,15 +185,16 @@ def price_pools(market: Market, streams: Streams, prices: pd.DataFrame) -> Price
     load = build_load(streams, slots, streams.units[EXPECTED])
     offers = _admissible(read_offers(prices, streams.pools, plan, longest_lead(market.prices)), streams)
     owned = slots.number < nodes[:, slots.pool]
-    held = slots.total((load.held & ~owned) * slots.size, pools).max(axis=0, initial=0.0)
-    terms = build_terms(offers, slots, plan, held)
+    lacking = slots.total((load.held & ~owned) * slots.size, pools).max(axis=0, initial=0.0)
+    terms = build_terms(offers, slots, plan, lacking)
     rate = monthly_rate(plan.value("wacc"))
     orders = follow(cheapest_decisions(load, terms, rate), terms, owned)
     load = committed_first(load, orders.state, slots, terms)
     compute = price_orders(orders, load, slots, terms, pools, placed)
     factors = discount_factors(len(load.use), rate)
     missed = factors @ _missed_usd(market, streams, offers, load, slots, terms, compute)
-    served = np.isfinite(offers.on_demand) | (slots.total(terms.available.any(axis=0).astype(float), pools) > 0)
+    offered = np.isfinite(offers.on_demand) | (slots.total(terms.available.any(axis=0).astype(float), pools) > 0)
+    served = offered | (lacking <= 0)  # what stands in any case needs no offer
     idle = slots.total(load.use[1:].sum(axis=0), pools) <= 0
     usd = slots.total(factors @ compute.slot_cash_usd, pools) + missed
     return Priced(np.where(served | idle, usd, np.nan), missed, _hours_by_option(orders, load, slots, terms, pools))

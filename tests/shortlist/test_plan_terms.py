@@ -120,6 +120,23 @@ def test_owned_accelerators_of_todays_platform_cost_their_running_alone(mini_ws)
     assert elsewhere["compute_usd"] == pytest.approx(row["compute_usd"])  # nobody else is there
 
 
+@pytest.mark.parametrize(("owned", "lacking"), [(24.0, ""), (16.0, "us")])
+def test_what_owned_accelerators_hold_whole_needs_no_offer(mini_ws, owned, lacking):
+    """Sixteen with a reserve of 40 % are three nodes: all owned, nothing has to be bought; with two of them, one does."""
+    pools = [("us", H100, "purchase", owned)]
+    elsewhere = offer(mini_ws, accelerator_id=A100)
+    assert priced(mini_ws, elsewhere, demand=inventory(pools=pools))["no_offer_in"] == lacking
+    least = offer(
+        mini_ws, purchase_option="lease", term_months=36, usd_per_accelerator_hour=1.0, minimum_accelerators=8
+    )
+    row = priced(mini_ws, least, demand=inventory(pools=pools))
+    power = mini_ws.table("accelerators").set_index("accelerator_id").loc[H100, "tdp_w"] / 1000
+    running = power * (mini_ws.plan.value("pue") * 730 * 0.1 + mini_ws.plan.value("colocation_usd_per_kw_month"))
+    if owned == 24:
+        assert row["compute_usd"] == pytest.approx(24 * running * factors(mini_ws))
+    assert row["no_offer_in"] == ""
+
+
 def beside_chat(ws, owned, images=4.0):
     """Images on the H100 of which chat, there today, needs 16 with a reserve of 40 %; nodes of 8."""
     first, second = inventory(pools=[("us", H100, "purchase", owned)]), inventory(use_case="images", per_hour=images)
