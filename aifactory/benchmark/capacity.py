@@ -14,7 +14,7 @@ from aifactory.benchmark.replica import STATED, TESTED
 from aifactory.benchmark.telemetry import TELEMETRY, with_telemetry
 from aifactory.benchmark.validity import OVERSTATED, flattered_by_fixed_concurrency
 from aifactory.finance.options import effective_prices
-from aifactory.finance.prices import OWN_SITE_OPTIONS, add_server, price_table
+from aifactory.finance.prices import OWN_SITE_OPTIONS, offers_of, price_table
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory.chains import stated_lengths
 from aifactory.serving.capacity import LATENCY_COLUMNS, capacity_at_slo, interval
@@ -135,9 +135,7 @@ def output_tokens_per_unit(ws: Workspace) -> pd.Series:
 
 def hourly_prices(ws: Workspace) -> pd.DataFrame:
     """All-in price of an hour of every candidate, region and option."""
-    chips = ws.table("accelerators")
-    priced = add_server(ws.table("prices"), chips, ws.table("operating_costs"))
-    return effective_prices(price_table(priced, ws.plan, ws.as_of), chips, ws.plan)
+    return effective_prices(price_table(offers_of(ws), ws.plan, ws.as_of), ws.table("accelerators"), ws.plan)
 
 
 def price_of_use(prices: pd.DataFrame, regions: list[str], options: tuple[str, ...] = HOURLY_OPTIONS) -> pd.DataFrame:

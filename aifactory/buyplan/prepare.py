@@ -16,7 +16,7 @@ from aifactory.buyplan.paid_kit import Move
 from aifactory.buyplan.reserve_curve import Place, SizedReserve, over_average, size_stream_reserves
 from aifactory.buyplan.waiting import with_waiting
 from aifactory.demand.forecast import simulate_demand
-from aifactory.finance.prices import KEYS, add_server, price_table
+from aifactory.finance.prices import KEYS, offers_of, price_table
 from aifactory.fleet.guests import with_guests
 from aifactory.fleet.node_sizes import with_sizes
 from aifactory.fleet.placed import PLACE
@@ -93,7 +93,7 @@ class Setting:
 
 def setting_of(ws: Workspace, inventory: Inventory, benchmark: Benchmark, shortlist: Shortlist) -> Setting:
     """Prices, reserves and streams of the platforms that the shortlist chose."""
-    offers = add_server(ws.table("prices"), ws.table("accelerators"), ws.table("operating_costs"))
+    offers = offers_of(ws)
     prices = price_table(offers, ws.plan, ws.as_of)
     reserves = size_stream_reserves(ws, inventory, shortlist.choice, prices)
     by_hours = over_average(reserves)

@@ -9,6 +9,7 @@ import pandas as pd
 from aifactory.errors import InputError
 from aifactory.inputs.horizon import OFFER
 from aifactory.inputs.plan import Plan
+from aifactory.inputs.workspace import Workspace
 
 KEYS = ["accelerator_id", "region", "purchase_option"]
 OWN_SITE_OPTIONS = ("purchase", "lease")  # hardware in our own or colocated space
@@ -93,6 +94,11 @@ def _known_by(table: pd.DataFrame, day: pd.Timestamp) -> pd.DataFrame:
     """Prices noted by a day; those noted later only for combinations that have none by then."""
     early = table["as_of"] <= day
     return table[early | ~early.groupby([table[key] for key in KEYS]).transform("any")].reset_index(drop=True)
+
+
+def offers_of(ws: Workspace) -> pd.DataFrame:
+    """The prices of a workspace as they are paid: cards that are sold bare at their share of a server (`add_server`)."""
+    return add_server(ws.table("prices"), ws.table("accelerators"), ws.table("operating_costs"))
 
 
 def add_server(prices: pd.DataFrame, accelerators: pd.DataFrame, operating_costs: pd.DataFrame) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from aifactory.inputs.kinds import row_kinds
 from aifactory.inputs.months import month_of
 
 UNATTRIBUTED = "(unattributed)"
+OTHER_PURCHASE = "other_purchase"
 NO_ACCELERATOR = "(none)"
 #: Spellings of the keys that planning needs, without case, blanks and punctuation; the first that is there counts.
 _TAG_KEYS = {
@@ -40,9 +41,19 @@ def derive_billing(billing: pd.DataFrame, account_map: pd.DataFrame, aliases: pd
     kind, first = row_kinds(told)
     labels = _from_labels(told.iloc[first], account_map, aliases).take(kind).set_axis(billing.index)
     labels["accelerator_hours"] *= billing["ConsumedQuantity"]
+    labels = _with_other_purchases(labels, billing)
     return billing.assign(
         **labels, month=month_of(billing["ChargePeriodStart"]), invoice_month=month_of(billing["BillingPeriodStart"])
     )
+
+
+def _with_other_purchases(labels: pd.DataFrame, billing: pd.DataFrame) -> pd.DataFrame:
+    """Purchases that no usage row carries on (leases, subscriptions): a commitment has no effective cost of its own."""
+    other = (labels["purchase_option"] == "commitment_purchase").to_numpy(copy=True)
+    other[other] = billing.loc[other, "EffectiveCost"].astype("float64") != 0
+    option = labels["purchase_option"].mask(other, OTHER_PURCHASE)
+    lines = _cost_line(billing[other], option[other], labels.loc[other, "team"] != UNATTRIBUTED)
+    return labels.assign(purchase_option=option, cost_line=lines.reindex(labels.index).fillna(labels["cost_line"]))
 
 
 def _from_labels(billing: pd.DataFrame, account_map: pd.DataFrame, aliases: pd.DataFrame) -> pd.DataFrame:

@@ -200,6 +200,7 @@ def _priced(table: pd.DataFrame, rate: pd.Series, bill: pd.DataFrame | None, reg
     by_rate = table["accelerator_hours"] * usd_per_hour
     elsewhere = known.isna() & _not_in_bill(table[known.isna()], bill).reindex(table.index, fill_value=False)
     paid = known.fillna(by_rate).mask(elsewhere)
+    elsewhere |= paid.isna()
     return table.assign(
         paid_usd=paid,
         unused_usd=unused.fillna(0.0),

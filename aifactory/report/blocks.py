@@ -13,6 +13,7 @@ import pandas as pd
 
 from aifactory.errors import AIFactoryError
 from aifactory.finance.price_age import price_age_of
+from aifactory.finance.prices import offers_of
 from aifactory.report.markup import Block, Group, block_style, render, slug
 from aifactory.report.tables import Col, table, tone
 from aifactory.report.text import as_of_range, date_name, month_name, readable
@@ -188,7 +189,7 @@ def provenance(ws: Workspace) -> Block:
     }
     caption = f"Files behind the report of {month_name(ws.period)}"
     facts = {"source": "workspace and catalogue", "as_of": ws.as_of, "max_rows": 60}
-    note = price_age_of(ws.table("prices"), ws.plan, ws.as_of).sentence_of("Prices of the candidates")
+    note = price_age_of(offers_of(ws), ws.plan, ws.as_of).sentence_of("Prices of the candidates")
     return table(frame, caption=caption, columns=columns, note=note, **facts)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.finance.price_age import api_price_age, price_age_of
+from aifactory.finance.prices import offers_of
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
 from aifactory.inventory.spend import use_case_cost
@@ -128,7 +129,7 @@ def silence_warnings(ws: Workspace) -> list[str]:
 
 def price_warnings(ws: Workspace) -> list[str]:
     """Age of the prices of the plan's candidates for the head of a page that stands on them; empty without prices."""
-    age = price_age_of(ws.table("prices"), ws.plan, ws.as_of)
+    age = price_age_of(offers_of(ws), ws.plan, ws.as_of)
     return [age.sentence_of("Prices of the candidates")] if age.count else []
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from aifactory.finance.prices import price_table
+from aifactory.finance.prices import offers_of, price_table
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
 from aifactory.inventory.latency import over_limit, within
@@ -176,7 +176,7 @@ def months_to_trigger(value: float, slope: float, limit: float) -> float:
 
 def watch_prices(ws: Workspace) -> pd.DataFrame:
     """Age of the price that would be used, per accelerator and option, against its freshness limit."""
-    table = price_table(ws.table("prices"), ws.plan, ws.as_of)
+    table = price_table(offers_of(ws), ws.plan, ws.as_of)
     limits = ws.plan.price_freshness_days
     oldest = table.sort_values("age_days", ascending=False, kind="stable").drop_duplicates(
         ["accelerator_id", "purchase_option"]

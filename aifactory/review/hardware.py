@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.buyplan.duties import end_date
-from aifactory.finance.prices import price_table
+from aifactory.finance.prices import offers_of, price_table
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
 from aifactory.review.guardrails import TREND_MONTHS, monthly_utilization
@@ -87,7 +87,7 @@ def judge_platforms(ws: Workspace, hardware: pd.DataFrame) -> pd.DataFrame:
 
 def _rent(ws: Workspace, pools: pd.DataFrame) -> np.ndarray:
     """Cheapest hour on demand of the same accelerator in the region; unknown where nobody offers one."""
-    prices = price_table(ws.table("prices"), ws.plan, ws.as_of)
+    prices = price_table(offers_of(ws), ws.plan, ws.as_of)
     rent = prices[prices["purchase_option"] == "on_demand"]
     cheapest = rent.groupby(["accelerator_id", "region"])["usd_per_accelerator_hour"].min()
     return cheapest.reindex(pd.MultiIndex.from_frame(pools[["accelerator_id", "region"]])).to_numpy(dtype=float)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from aifactory.finance.prices import KEYS, price_table
+from aifactory.finance.prices import KEYS, offers_of, price_table
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
 from aifactory.review.order_log import orders_held
@@ -44,7 +44,8 @@ def figures_held(ws: Workspace, inventory: Inventory) -> pd.DataFrame:
 def known_prices(ws: Workspace, month: str) -> dict[tuple[str, str], float]:
     """Cheapest offers noted by the end of a month, by subject ("accelerator, region, way to pay") and unit."""
     day = pd.Period(month, "M").end_time.date()
-    known = ws.table("prices")[ws.table("prices")["as_of"] <= pd.Timestamp(day)]
+    offers = offers_of(ws)
+    known = offers[offers["as_of"] <= pd.Timestamp(day)]
     if known.empty:
         return {}
     table = price_table(known, ws.plan, day)

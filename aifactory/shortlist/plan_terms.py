@@ -23,7 +23,7 @@ import pandas as pd
 
 from aifactory.finance.cashflow import discount_factors
 from aifactory.finance.options import COMMITTED_OPTIONS, FLEXIBLE_OPTIONS, OPTION_NAMES
-from aifactory.finance.prices import OWN_SITE_OPTIONS, add_server, node_offers
+from aifactory.finance.prices import OWN_SITE_OPTIONS, node_offers, offers_of
 from aifactory.fleet.compute import Compute, price_orders
 from aifactory.fleet.missed import LEAST_HOURS, lost_value_usd
 from aifactory.fleet.node_sizes import MOST_NODES, cheapest_sizes, most_at_once, with_sizes
@@ -75,7 +75,7 @@ class Market:
 
 def market_of(ws: Workspace, inventory: Inventory, today: pd.Series, capacity: pd.DataFrame) -> Market:
     """The offers of a workspace as the buy plan reads them."""
-    offers = add_server(ws.table("prices"), ws.table("accelerators"), ws.table("operating_costs"))
+    offers = offers_of(ws)
     shapes = period_shapes(ws.table("demand_windows"), inventory.demand_profile, ws.period)
     shares = standing_shares(inventory.demand_profile, today, capacity)
     market = Market(ws, inventory, node_offers(offers, ws.plan, ws.as_of), today, shapes, shares)

@@ -1,9 +1,11 @@
 """Age of prices: words and counts."""
 
 import pandas as pd
+import pytest
 
 from aifactory.finance.price_age import api_price_age, price_age, price_age_of
-from aifactory.finance.prices import price_table
+from aifactory.finance.prices import offers_of, price_table
+from aifactory.review.guardrails import watch_prices
 
 ROWS = pd.DataFrame(
     {
@@ -66,7 +68,22 @@ def test_hosted_prices_age_against_their_own_limit():
 
 
 def test_an_offer_that_holds_in_several_regions_counts_once(sample_ws):
-    table = price_table(sample_ws.table("prices"), sample_ws.plan, sample_ws.as_of)
-    age = price_age_of(sample_ws.table("prices"), sample_ws.plan, sample_ws.as_of)
+    table = price_table(offers_of(sample_ws), sample_ws.plan, sample_ws.as_of)
+    age = price_age_of(offers_of(sample_ws), sample_ws.plan, sample_ws.as_of)
     assert age.count == len(table.drop_duplicates(["accelerator_id", "purchase_option"])) < len(table)
     assert age.oldest_days == table["age_days"].max()
+
+
+def test_a_bare_card_ages_at_its_share_of_a_server(mini_ws, changed):
+    """An old card at 11,000 bare costs 16,923 in a server (share 0.65): the new server at 13,500 is what is paid."""
+    row = {"provider": "maker", "sku": "a", "accelerator_id": "nvidia-a100-80-sxm", "region": "*", "purchase_option": "purchase",
+           "term_months": 0, "source": "test", "confidence": "claimed", "usd_per_accelerator": 11_000.0,
+           "note": "accelerator only, server not included", "price_id": "bare", "as_of": pd.Timestamp("2026-01-01")}  # fmt: skip
+    whole = row | {"sku": "b", "usd_per_accelerator": 13_500.0, "note": None, "price_id": "whole", "as_of": pd.Timestamp("2026-10-01")}  # fmt: skip
+    known = mini_ws.table("prices")
+    ws = changed(prices=pd.DataFrame([row, whole]).reindex(columns=known.columns).astype(known.dtypes))
+    held = offers_of(ws).set_index("price_id")["usd_per_accelerator"]
+    assert held.to_dict() == pytest.approx({"bare": 11_000 / 0.65, "whole": 13_500.0})
+    assert price_age_of(offers_of(ws), ws.plan, ws.as_of).first == "2026-10-01"
+    kept = watch_prices(ws)
+    assert kept["usd_per_accelerator"].tolist() == [13_500.0] and not kept["stale"].any()
