@@ -23,8 +23,8 @@ def three_questions(
     Cost: attributed effective USD and USD per unit, and their change against the month
     before, the cost per day.
     Failing: criticality, failed share, targets missed of those measured, those untold because their limit lies inside a bucket, hours down, and the value of an
-    hour's work, value_usd_per_unit x attribution_share x units per hour, average and highest hour. The
-    value is NaN where the owner has not said what a unit is worth; `ask` then names the owner's role and what is missing.
+    hour's work, value_usd_per_unit x attribution_share x units per hour, average and highest hour; accelerator-hours
+    count those of failed jobs too, so the share of them that succeeds applies. The value is NaN where the owner has not said what a unit is worth; `ask` then names the owner's role and what is missing.
     The total adds money only, over the use cases that know theirs; units of different kinds do not add.
     """
     live = cases[cases["units_month"] > 0]
@@ -37,7 +37,7 @@ def three_questions(
     counts = {"targets": 0, "targets_missed": 0, "targets_untold": 0, "outage_hours": 0}
     table = table.fillna(counts).astype(dict.fromkeys(counts, "int64"))
     known = live.set_index("use_case_id")[list(VALUE_FIELDS)]
-    worth = known["value_usd_per_unit"] * known["attribution_share"]
+    worth = known["value_usd_per_unit"] * known["attribution_share"] * _succeeding(live)
     table["value_per_hour_usd"] = worth * table["units_per_hour"]
     table["value_per_peak_hour_usd"] = worth * table["units_per_peak_hour"]
     table["ask"] = [
@@ -48,6 +48,12 @@ def three_questions(
     ]
     table = table.sort_values("usd", ascending=False, na_position="last", kind="stable").reset_index()
     return pd.concat([table, _total(table)], ignore_index=True) if len(table) else table
+
+
+def _succeeding(live: pd.DataFrame) -> np.ndarray:
+    """Share of the units counted that succeed: of accelerator-hours those of jobs that did, other units are delivered."""
+    trains = live["service_unit"] == "accelerator_hour"
+    return 1.0 - live["failed_work_share"].fillna(0.0).where(trains, 0.0).to_numpy()
 
 
 def _ask(role: str, missing: list[str], measured: bool) -> str:

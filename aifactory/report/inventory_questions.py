@@ -42,7 +42,7 @@ def three_questions(ws: Workspace, inv: Inventory) -> Group:
     }
     note = (
         "Cost is attributed usage; changes are against the month before, cost per day. Failed counts failed and cancelled jobs for training. "
-        "The value of an hour is value per unit x attribution x units per hour, on average and in the highest hour."
+        "The value of an hour is value per unit x attribution x units per hour that succeed, on average and in the highest hour."
     )
     if len(cases) > TOP:
         note += f" The {TOP} dearest of {plural(len(cases), 'use case')}; the total is of all."

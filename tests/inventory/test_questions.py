@@ -44,9 +44,9 @@ def test_what_does_it_cost_a_day(table):
 
 
 def test_what_happens_if_it_fails(table):
-    # value x attribution x units an hour: 0.01 x 0.5 x 306 and 432; 5 x 1 x 320 h / 744
+    # value x attribution x units an hour: 0.01 x 0.5 x 306 and 432; 5 x 1 x the 240 h of 320 that succeeded / 744
     assert table.loc["chat", ["value_per_hour_usd", "value_per_peak_hour_usd"]].tolist() == pytest.approx([1.53, 2.16])
-    assert table.loc["models", "value_per_hour_usd"] == pytest.approx(5 * 320 / 744)
+    assert table.loc["models", "value_per_hour_usd"] == pytest.approx(5 * 240 / 744)
     assert table.loc["images", "value_per_hour_usd"] == pytest.approx(0.05 * 110)
     known = table.drop(index="total")
     assert table.loc["total", "value_per_hour_usd"] == pytest.approx(known["value_per_hour_usd"].sum())
@@ -62,7 +62,7 @@ def test_an_owner_who_has_not_said_the_value_is_asked(mini):
     assert np.isnan(table.loc["chat", "value_per_hour_usd"])
     assert table.loc["chat", "ask"] == "ask head of service for the value of a unit"
     assert table.loc["total", "ask"] == "1 not known"
-    assert table.loc["total", "value_per_hour_usd"] == pytest.approx(5 * 320 / 744 + 5.5)
+    assert table.loc["total", "value_per_hour_usd"] == pytest.approx(5 * 240 / 744 + 5.5)
 
 
 def test_targets_missed_are_counted_of_those_measured(mini_ws):

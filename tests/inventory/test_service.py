@@ -219,6 +219,23 @@ def test_bought_hardware_has_a_price_only_where_the_bill_holds_its_hours(mini_ws
     assert table.loc["chat-pool", "idle_accelerator_hours"] == pytest.approx(installed * 744 / 2)
 
 
+@pytest.mark.parametrize("charged", [False, True])
+def test_a_leased_pool_is_priced_by_the_purchase_that_names_it_alone(mini_ws, rate, charged):
+    """No charge holds hours of its accelerator: without a charge of its own nothing prices it, with one that does."""
+    month = mini_ws.month("pools")
+    leased = month[month["pool_id"] == "chat-pool"].assign(
+        pool_id="leased", purchase_option="lease", accelerator_id="nvidia-l4"
+    )
+    bill = mini_ws.table("billing").query("month == '2026-10'")
+    charge = bill.iloc[[0]].assign(ResourceId="leased", cost_line="attributed usage", accelerator_hours=np.nan,
+                                   accelerator_id="(none)", purchase_option="other_purchase", EffectiveCost=Decimal(500))  # fmt: skip
+    ws = with_tables(mini_ws, pools=pd.concat([month, leased]))
+    held = pd.concat([bill, charge]) if charged else bill
+    row = service.pool_summary(ws, rate, held).set_index("pool_id").loc["leased"]
+    assert row["priced_by"] == (service.OWN_CHARGES if charged else service.NOT_IN_BILL)
+    assert row["idle_usd"] == pytest.approx(250.0) if charged else np.isnan(row["idle_usd"])
+
+
 def test_rented_hours_leave_nothing_for_bought_hardware_of_the_same_kind(mini_ws, rate):
     month = mini_ws.month("pools")
     own = month[month["pool_id"] == "chat-pool"].assign(pool_id="own", purchase_option="purchase")
