@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from aifactory.inputs.hosted import HOSTED_ONLY, hosted_only
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory.chains import stated_lengths
 from aifactory.serving.bundled import measurements_path
@@ -182,6 +183,8 @@ def _task(
         kind = task[0]
     if len(anchors):
         return task, ""
+    if case.use_case_id in hosted_only(ws):
+        return task, HOSTED_ONLY
     if not named:
         return task, "no run on own prompts, no model named that public measurements could be looked up for"
     language = task[1] == "tokens_per_s"
@@ -206,6 +209,8 @@ def _known(ws: Workspace, case: tuple, chip: pd.Series, why: str) -> Estimate | 
         return no_estimate(NO_CLASS[chip["platform_class"]])
     if case.service_unit == TRAINING_UNIT and chip["accelerator_id"] == ws.plan.reference_accelerator:
         return Estimate(HOUR, HOUR, HOUR, "measured", DEFINITION)
+    if why == HOSTED_ONLY:
+        return Estimate(np.nan, np.nan, np.nan, NONE, why)
     return no_estimate(why) if why else None
 
 

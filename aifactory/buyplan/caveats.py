@@ -262,7 +262,7 @@ def _power_warnings(case: Case, answer: Answer) -> list[str]:
         drawn, limit = float(power[:, here].sum(axis=1).max(initial=0.0)), region.power_limit_kw
         if limit is not None and drawn > limit:
             found.append(
-                f"Own hardware in {region.name} would draw {drawn:,.0f} kW, above the limit of {limit:,.0f} kW."
+                f"Own hardware in {region.name} would draw {drawn:,.3g} kW, above the limit of {limit:,.6g} kW."
             )
     return found
 

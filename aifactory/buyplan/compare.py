@@ -18,12 +18,12 @@ from aifactory.fleet.compute import DEPRECIATION, Compute, price_orders
 from aifactory.fleet.nodes import node_counts
 from aifactory.fleet.orders import Orders, follow, rule_decisions
 from aifactory.fleet.streams import EXPECTED
+from aifactory.inputs.hosted import model_key
 from aifactory.units import MONTHS_PER_YEAR, monthly_rate, percent
 
 OURS = "This plan"
 ON_DEMAND = "All on demand"
 HOSTED = "Hosted API"
-API_SUFFIX = "-instruct"
 MEDIA_PRICES = {"image": "usd_per_image", "audio_minute": "usd_per_audio_minute"}
 #: Plans the case that is left when streams [K] have moved to hosted models.
 Resolve = Callable[[Case, np.ndarray], Solution]
@@ -284,19 +284,6 @@ def usd_per_unit(stream: Mapping, offer: Mapping) -> float:
         cached_input_usd_per_mtok=offer["cached_input_usd_per_mtok"] if not kind else float("nan"),
     )
     return float(price)
-
-
-def model_key(name: str) -> str:
-    """Reduce the name of a model to what hosted offers and the model table have in common.
-
-    >>> model_key("together_ai/meta-llama/Meta-Llama-3.1-8B-Instruct-Turbo")
-    'llama318b'
-    >>> model_key("meta.llama3-1-8b-instruct-v1:0"), model_key("Llama-3.1-70B / 3.3-70B")
-    ('llama318b', 'llama3170b')
-    """
-    last = name.split(" / ")[0].split("/")[-1].lower().removeprefix("openai.")
-    bare = last.split(API_SUFFIX)[0].removeprefix("meta-").removeprefix("meta.")
-    return "".join(letter for letter in bare if letter.isalnum())
 
 
 def worse_policies(comparisons: pd.DataFrame) -> list[str]:

@@ -28,6 +28,7 @@ from aifactory.buyplan.governance import money
 from aifactory.buyplan.ports import LEAST_SHARE, quick_values, ready_month
 from aifactory.demand.scenarios import Paths
 from aifactory.fleet.guests import Guest, guest_of, with_guests
+from aifactory.fleet.node_sizes import node_for
 from aifactory.fleet.nodes import TOLERANCE
 from aifactory.fleet.placed import PLACE, placed_before
 from aifactory.fleet.streams import EXPECTED, KEY, Streams, needed
@@ -158,6 +159,8 @@ def _offers(case: Case, base: Streams, moves: Sequence[Move], cells: Cells, peri
             known = np.isfinite(once.get(key, np.nan)) and key not in barred
             if place not in idle or place[1] == stream.accelerator_id or not known or key[:1] + place[:1] in moved:
                 continue
+            if not _fits(case, cell, place[0], about.loc[place[1]]):
+                continue
             porting = 0.0 if key in paid else float(once[key])
             first = 1
             if porting > 0:
@@ -168,6 +171,18 @@ def _offers(case: Case, base: Streams, moves: Sequence[Move], cells: Cells, peri
                 guest = guest_of(pd.Series(cell), stream.region, share)
                 found.append(Move((guest,), stream.accelerator_id, {stream.use_case_id: porting}))
     return found
+
+
+def _fits(case: Case, cell: dict, region: str, chip: pd.Series) -> bool:
+    """Whether the nodes that stand in a region hold a replica of a use case: those of the plan's pool, else the catalogue's."""
+    pools, (catalogue, joined) = (
+        case.streams.pools,
+        chip.reindex(["accelerators_per_node", "largest_slice"]).fillna(0.0),
+    )
+    here = pools[(pools["region"] == region) & (pools["accelerator_id"] == cell["accelerator_id"])]
+    node = here["accelerators_per_node"].iloc[0] if len(here) else max(catalogue, 1.0)
+    need = cell.get("replica_accelerators", np.nan)
+    return bool(pd.isna(need) or node_for(need, node, catalogue, joined) > 0)
 
 
 def bundles(offers: Sequence[Move]) -> list[Move]:

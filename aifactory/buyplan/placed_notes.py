@@ -7,7 +7,7 @@ import pandas as pd
 from aifactory.buyplan.case import Case
 from aifactory.buyplan.governance import money
 from aifactory.fleet.placed import BOUGHT, PLACE, unused_usd
-from aifactory.fleet.streams import HOSTED_ONLY
+from aifactory.inputs.hosted import HOSTED_ONLY
 
 RENTED = ("lease", "reserved_1y", "reserved_3y", "capacity_block")
 NAMED = 4

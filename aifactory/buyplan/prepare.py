@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,6 @@ import pandas as pd
 
 from aifactory.buyplan.case import Case, build_case
 from aifactory.buyplan.chain_streams import size_chain_streams
-from aifactory.buyplan.compare import model_key
 from aifactory.buyplan.paid_kit import Move
 from aifactory.buyplan.reserve_curve import Place, SizedReserve, over_average, size_stream_reserves
 from aifactory.buyplan.waiting import with_waiting
@@ -21,13 +20,13 @@ from aifactory.fleet.guests import with_guests
 from aifactory.fleet.node_sizes import with_sizes
 from aifactory.fleet.placed import PLACE
 from aifactory.fleet.streams import (
-    HOSTED_ONLY,
     NO_PLATFORM,
     Streams,
     build_streams,
     owned_accelerators,
     period_shapes,
 )
+from aifactory.inputs.hosted import HOSTED_ONLY, hosted_only
 from aifactory.inputs.plan import Plan
 from aifactory.inventory.today import baseline_accelerators, known_platforms
 from aifactory.shortlist.apart import apart_sentences
@@ -133,6 +132,7 @@ def stream_builder(
         "jobs": ws.month("jobs"),
     }
 
+    closed = hosted_only(ws)
     # of the assumptions that are varied, growth_damping alone moves demand
     forecasts = {ws.plan.assumptions["growth_damping"]: inventory.forecast}
 
@@ -141,7 +141,7 @@ def stream_builder(
         if damping not in forecasts:
             forecasts[damping] = simulate_demand(inventory.demand_basis, plan, ws.period).frame
         found = build_streams(plan, ws.period, forecast=forecasts[damping], **fixed)
-        return with_hosted(found, use_cases, ws.table("models")["model"], ws.table("api_prices")["api_model"])
+        return with_hosted(found, closed)
 
     return build
 
@@ -165,15 +165,10 @@ def in_nodes_as_sold(
     return build, both.sort_values(KEYS, kind="stable", ignore_index=True)
 
 
-def with_hosted(streams: Streams, use_cases: pd.DataFrame, models: pd.Series, api_models: pd.Series) -> Streams:
-    """The streams, where demand without a platform is told apart: models that are sold hosted and whose weights nobody can load.
-
-    `models` are those of known weights, `api_models` those with a hosted price; names count as `model_key` spells them.
-    """
-    named = use_cases.set_index("use_case_id")["model"].dropna().map(model_key)
-    closed = named[named.isin(set(map(model_key, api_models)) - set(map(model_key, models)))].index
+def with_hosted(streams: Streams, closed: Collection[str]) -> Streams:
+    """The streams, where demand without a platform is told apart: use cases `closed` whose model is sold hosted only."""
     left = streams.not_sized
-    mine = left["use_case_id"].isin(closed) & (left["reason"] == NO_PLATFORM)
+    mine = left["use_case_id"].isin(list(closed)) & (left["reason"] == NO_PLATFORM)
     return replace(streams, not_sized=left.assign(reason=left["reason"].mask(mine, HOSTED_ONLY)))
 
 

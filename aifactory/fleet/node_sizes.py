@@ -14,6 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from aifactory.finance.prices import cheapest_offers
 from aifactory.fleet.sites import TOLERANCE
@@ -50,11 +51,22 @@ def offers_of_pools(offers: pd.DataFrame, streams: Streams) -> pd.DataFrame:
     )
     held = offers.merge(about, on=["accelerator_id", "region"])
     node = held["accelerators_per_node"].astype(float).fillna(held["catalogue"])
-    linked = (held["catalogue"] > 1) & (node >= held["catalogue"])
-    joined = np.ceil(held["need"] / node - TOLERANCE) * node
-    joins = linked | (joined <= held["slice"])
-    held["node"] = np.where(node >= held["need"], node, np.where(joins, joined, 0.0)).astype(int)
+    held["node"] = node_for(held["need"], node, held["catalogue"], held["slice"]).astype(int)
     return held[held["node"] > 0]
+
+
+def node_for(need: ArrayLike, node: ArrayLike, catalogue: ArrayLike, largest_slice: ArrayLike) -> np.ndarray:
+    """Accelerators of the nodes, joined where their links allow, that hold a replica of `need`; 0 where none can.
+
+    Full servers of the catalogue's size join by their network, others up to `largest_slice` of their own interconnect.
+
+    >>> node_for([4, 16, 16], [2, 8, 4], [1, 8, 1], [0, 0, 64]).tolist()
+    [0.0, 16.0, 16.0]
+    """
+    need, node, catalogue, most = (np.asarray(value, dtype=float) for value in (need, node, catalogue, largest_slice))
+    joined = np.ceil(need / node - TOLERANCE) * node
+    joins = ((catalogue > 1) & (node >= catalogue)) | (joined <= most)
+    return np.where(node >= need, node, np.where(joins, joined, 0.0))
 
 
 def prices_at(held: pd.DataFrame, sizes: np.ndarray) -> pd.DataFrame:

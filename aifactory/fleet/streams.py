@@ -38,7 +38,6 @@ FORECAST = ["units", "size", "units_p10", "units_p90"]
 EXPECTED = SCENARIOS.index("expected")
 NOT_SIZED = [*KEY, "service_unit", "units_month", "units_most", "month_most", "reason"]
 NO_PLATFORM = "no accelerator chosen in the shortlist"
-HOSTED_ONLY = "its model is hosted only: no accelerator runs it"
 STATED_ONLY = "nothing was measured and no demand chain is given, its owner states a volume"
 
 

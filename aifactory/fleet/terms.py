@@ -142,14 +142,19 @@ def _lead_weeks(stated: np.ndarray, longest: float) -> np.ndarray:
 
 
 def build_terms(offers: Offers, slots: Slots, plan: Plan, largest: np.ndarray) -> Terms:
-    """Money per slot under a plan; `largest` is the fleet per pool that a minimum order must fit."""
+    """Money per slot under a plan; `largest` is the fleet per pool that a minimum order must fit.
+
+    One node can be ordered always: where what stands serves what is expected, more demand than that may still come.
+    """
     at, size = slots.pool, slots.size.astype(float)
     months = size * HOURS_PER_MONTH
     price = np.nan_to_num(offers.price)
     energy, space, support = running_usd_per_month(price, offers.power_w, offers.usd_per_kwh, plan)
     bought = np.arange(len(COMMITTED_OPTIONS))[:, None] == BOUGHT
     own = OWN_SITE[:, None]
-    available = np.isfinite(offers.rent) & (offers.minimum <= largest)
+    node = np.zeros(len(offers.price))
+    node[at] = size
+    available = np.isfinite(offers.rent) & (offers.minimum <= np.maximum(largest, node))
     horizon = plan.horizon_months
     lead = np.ceil(offers.lead_weeks / WEEKS_PER_MONTH).astype(int)
     term = np.where(bought, horizon + 1, np.maximum(offers.term, 1)).astype(int)

@@ -13,6 +13,7 @@ from aifactory.inputs.commitment_checks import book_faults
 from aifactory.inputs.contracts import contract_names, load_contract
 from aifactory.inputs.decision_checks import log_faults, log_gaps
 from aifactory.inputs.demand_checks import chain_faults, site_faults, what_if_faults
+from aifactory.inputs.hosted import closed_models
 from aifactory.inputs.months import month_of
 from aifactory.inputs.plan import Plan
 from aifactory.inputs.price_checks import doubted_prices
@@ -87,7 +88,10 @@ def foreign_keys(tables: Tables, _plan: Plan) -> Iterator[Finding]:
             frame, known = tables[name], set(tables[key.table][key.reference].dropna())
             values = frame[key.column]
             status = "warned" if key.table == "models" else "failed"
-            for value in values[values.notna() & ~values.isin(known)].unique()[:5]:
+            wrong = values.notna() & ~values.isin(known)
+            if key.table == "models":
+                wrong &= ~closed_models(values, known, tables["api_prices"]["api_model"])
+            for value in values[wrong].unique()[:5]:
                 row = int(frame.index[values == value][0]) + 2
                 rule = f"is not in table {key.table}.{nearest(value, sorted(known))}"
                 if key.table == "use_cases" and value in set(tables["use_case_candidates"]["use_case_id"]):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from aifactory.inputs.billing import NO_ACCELERATOR, UNATTRIBUTED
+from aifactory.inputs.hosted import hosted_only
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory.spend import USAGE
 from aifactory.units import EDGE_CLASS
@@ -75,9 +76,12 @@ def _seen(ws: Workspace, names: list[str]) -> dict[str, tuple[str, float, str]]:
     cases = ws.table("use_cases").set_index("use_case_id")
     teams, classes = cases["team"].to_dict(), cases["workload_class"].to_dict()
     only = bill["accelerator_id"].unique()
+    closed = hosted_only(ws)
     for name in names:
         if name in found:
             continue
+        if name in closed:
+            continue  # its team's hours are those of others
         if name in own:
             found[name] = (*own[name], BY_BILL)
         elif classes[name] == EDGE_CLASS:

@@ -29,8 +29,8 @@ def futures_section(ws: Workspace, plan: BuyPlan, futures: Futures | None) -> Gr
     text = (
         f"Orders are chosen over {futures.paths} paths of demand and prices at once: they cost {usd_compact(own['objective_usd'])}, proven to be "
         f"within {pct(futures.gap, 2)} of the best orders there are. Orders made for the expected scenario alone cost "
-        f"{pct(rows.loc[ONE_PATH, 'regret'], 2)} more on the same paths, the cheapest rule of thumb ({rules.idxmin()}) {pct(rules.min(), 0)} "
-        f"more. Planning for the mean path would lose {_money(rows.loc[MEAN], own, 'objective_usd')}: the "
+        f"{_more(rows.loc[ONE_PATH, 'regret'], 2)} on the same paths, the cheapest rule of thumb ({rules.idxmin()}) {_more(rules.min(), 0)}. "
+        f"{'They need not keep the limits of the plan. ' if min(rows.loc[ONE_PATH, 'regret'], rules.min()) < 0 else ''}Planning for the mean path would lose {_money(rows.loc[MEAN], own, 'objective_usd')}: the "
         "value of planning for many paths (value of the stochastic solution)."
     )
     if FORESIGHT in rows.index:
@@ -63,6 +63,10 @@ def _table(ws: Workspace, futures: Futures) -> Block:
     )
     caption = "Policies on the same paths of demand and prices"
     return table(futures.table, caption=caption, source=SOURCE, as_of=ws.as_of, columns=columns, note=note)
+
+
+def _more(share: float, digits: int) -> str:
+    return f"{pct(abs(share), digits)} {'less' if share < 0 else 'more'}"
 
 
 def tables(futures: Futures | None) -> dict[str, pd.DataFrame]:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.benchmark.telemetry import OWN_EVIDENCE
+from aifactory.inputs.hosted import HOSTED_ONLY
 from aifactory.inputs.workspace import Workspace
 from aifactory.serving.capacity import overlap
 from aifactory.shortlist.exclusions import KEYS
@@ -78,7 +79,9 @@ def _choice_of(
 ) -> dict[str, object]:
     pool, reason = contenders(cells)
     if pool.empty:
-        return {"use_case_id": use_case, "reason": "no platform has a known capacity and price: benchmark first"}
+        closed = cells["reason"].eq(HOSTED_ONLY).any()
+        reason = HOSTED_ONLY if closed else "no platform has a known capacity and price: benchmark first"
+        return {"use_case_id": use_case, "reason": reason}
     ranked = pool.sort_values(["total_usd", "total"], ascending=[True, False], kind="stable")
     cheapest = ranked["accelerator_id"].iloc[0]
     wins = (ranked["accelerator_id"] == winner).to_numpy()

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from aifactory.inputs.hosted import hosted_only
 from aifactory.inputs.weights import MATRIX_CRITERIA
 from aifactory.inputs.workspace import Workspace
 from aifactory.shortlist.exclusions import KEYS
@@ -53,6 +54,10 @@ def admissible_weights(weights: dict[str, float], limits: dict[str, tuple[float,
     return WeightSpace(len(MATRIX_CRITERIA), order=order, low=low, high=high)
 
 
+#: Verdict of a use case whose model is sold hosted only.
+HOSTED_VERDICT = "hosted model: no platform to choose"
+
+
 def unsettled(found: Robustness, use_cases: Iterable[str]) -> Robustness:
     """The same without a clear winner for some use cases: beside the others another platform serves them for less."""
     verdicts = found.verdicts
@@ -67,10 +72,13 @@ def rank_robustness(ws: Workspace, cells: pd.DataFrame, exclusions: pd.DataFrame
     out = set(zip(exclusions["use_case_id"], exclusions["accelerator_id"], strict=True))
     inside = [pair not in out for pair in zip(cells["use_case_id"], cells["accelerator_id"], strict=True)]
     usable = cells[np.array(inside, dtype=bool) & (cells["units_per_s_per_accelerator"] > 0).to_numpy()]
+    closed = hosted_only(ws)
     parts: dict[str, list] = {"ranks": [], "verdicts": [], "acceptability": [], "central_weights": []}
     for name in sorted(cells["use_case_id"].unique()):
         group = usable[usable["use_case_id"] == name]
         found = _one(ws, str(name), group, space, weights, draws)
+        if name in closed and group.empty:
+            found["verdicts"][0]["verdict"] = HOSTED_VERDICT
         for key, rows in found.items():
             parts[key] += rows
     return Robustness(

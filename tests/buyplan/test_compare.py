@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aifactory.buyplan.case import solve_case
-from aifactory.buyplan.compare import api_frame, comparisons_frame, model_key, usd_per_unit, worse_policies
+from aifactory.buyplan.compare import api_frame, comparisons_frame, usd_per_unit, worse_policies
 
 HARDWARE = {
     "purchase_option": "purchase",
@@ -204,18 +204,3 @@ def test_batch_price_for_work_that_waits_and_image_price_for_images():
     assert usd_per_unit(stream | {"service_unit": "image"}, offer) == 0.03
     nothing = dict.fromkeys(tokens, 0.0)
     assert np.isnan(usd_per_unit(stream | nothing, offer))
-
-
-@pytest.mark.parametrize(
-    ("left", "right", "same"),
-    [
-        ("deepinfra/meta-llama/Meta-Llama-3.1-8B-Instruct-Turbo", "Llama-3.1-8B", True),
-        ("groq/whisper-large-v3", "Whisper-large-v3", True),
-        ("groq/whisper-large-v3-turbo", "Whisper-large-v3", False),
-        ("bedrock/us-gov-west-1/openai.gpt-oss-120b-1:0", "gpt-oss-20b", False),
-        ("gpt-4o-mini", "gpt-4o", False),
-        ("stability/sd3.5-large", "SD3.5-Large", True),
-    ],
-)
-def test_model_names(left, right, same):
-    assert (model_key(left) == model_key(right)) is same

@@ -1,6 +1,7 @@
 """Capacity that is paid for serves before more is rented, and the chosen platform follows when it ends."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -11,16 +12,18 @@ from hypothesis import strategies as st
 from test_futures import paths_of
 from test_placed import book_of, month, order
 
-from aifactory.buyplan.case import rebuilt, solve_case, solve_expected
+from aifactory.buyplan import paid_kit
+from aifactory.buyplan.case import case_terms, rebuilt, solve_case, solve_expected
 from aifactory.buyplan.excluded import Cells
 from aifactory.buyplan.ledger import UNUSED
 from aifactory.buyplan.paid_kit import decide_moves, idle_accelerators
 from aifactory.buyplan.placed_notes import served_elsewhere
-from aifactory.buyplan.prepare import HOSTED_ONLY, with_hosted
+from aifactory.buyplan.prepare import with_hosted
 from aifactory.buyplan.statements import approved_plan_frame
 from aifactory.fleet.compute import PLACED
 from aifactory.fleet.guests import guest_of, with_guests
 from aifactory.fleet.streams import EXPECTED
+from aifactory.inputs.hosted import HOSTED_ONLY
 
 PLAN = make_plan(candidates=["acc", "old"], launch_delay_months={"gpu": 2.0})
 #: Hours only, all at USD 4.
@@ -156,11 +159,26 @@ def test_a_hosted_model_is_not_what_an_idle_accelerator_may_serve(tiny):
     inputs["choice"] = inputs["choice"].iloc[:1]
     case = tiny(plan=PLAN, inputs=inputs)
     assert served_elsewhere(case, "eu", "edge") == ["train"]
-    cases = pd.DataFrame({"use_case_id": ["train"], "model": ["vendor/closed-1"]})
-    hosted = with_hosted(case.streams, cases, pd.Series(["open-8b"]), pd.Series(["vendor/closed-1", "vendor/open-8b"]))
+    hosted = with_hosted(case.streams, ["train"])
     assert hosted.not_sized["reason"].tolist() == [HOSTED_ONLY]
     assert served_elsewhere(replace(case, streams=hosted), "eu", "edge") == []
-    known = with_hosted(
-        case.streams, cases.assign(model="open-8b"), pd.Series(["open-8b"]), pd.Series(["vendor/open-8b"])
-    )
+    known = with_hosted(case.streams, [])
     assert served_elsewhere(replace(case, streams=known), "eu", "edge") == ["train"]
+
+
+def test_kit_that_serves_what_is_expected_can_still_be_added_to(tiny):
+    """Own kit holds all of the expected demand: a node more may still be ordered, for paths that ask for more."""
+    case = tiny(plan=PLAN)
+    full = rebuilt(replace(case, book=book_of(order(200, -8, 60, place=("eu", "acc")))), PLAN, case.streams)
+    assert not (full.loads[EXPECTED].held & ~full.owned).any()
+    assert (case_terms(full).available.any(axis=1) == case_terms(case).available.any(axis=1)).all()
+    assert case_terms(full).available.any()
+
+
+@pytest.mark.parametrize(("replica", "node", "fits"), [(4.0, 2, False), (2.0, 2, True), (np.nan, 2, True), (4.0, None, False), (1.0, None, True)])  # fmt: skip
+def test_nodes_that_stand_must_hold_a_replica(replica, node, fits):
+    """Cards of the catalogue stand alone; the pool of the plan, where there is one, has nodes of two."""
+    pools = pd.DataFrame({"region": ["eu"], "accelerator_id": ["old" if node else "acc"], "accelerators_per_node": [node or 8]})  # fmt: skip
+    case = SimpleNamespace(streams=SimpleNamespace(pools=pools))
+    chip = pd.Series({"accelerators_per_node": 1.0, "largest_slice": np.nan})
+    assert paid_kit._fits(case, {"accelerator_id": "old", "replica_accelerators": replica}, "eu", chip) is fits
