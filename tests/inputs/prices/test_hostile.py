@@ -276,6 +276,16 @@ def test_one_name_with_two_values_is_refused(tmp_path, names, name, text, words)
         read_prices(tmp_path / name, Source(name, names, DAY))
 
 
+def test_a_list_of_which_nothing_holds_says_why(tmp_path):
+    path = tmp_path / "instances.json"
+    path.write_text(json.dumps(with_one(EC2, (0, "pricing", "us-east-1"), {})), encoding="utf-8")
+    new_workspace(tmp_path / "ws")
+    settings = Settings(pd.Timestamp("2026-11-26", tz="UTC"), as_of="2026-11-20", write=False)
+    (done,) = refresh_prices(tmp_path / "ws", [str(path)], settings)
+    assert (done.error, done.added) == ("", 0)
+    assert done.left_out == {"instances without accelerators": 1, "government or China region, priced apart": 1}
+
+
 def test_the_row_of_a_quote_is_that_of_the_file(believed):
     _, mapping = lease("2.5")
     told = believed("Offer of October\n\nDevice,Price\nnvidia-h100-sxm,2.50\n\nnvidia-h100-sxm,free\n", mapping)

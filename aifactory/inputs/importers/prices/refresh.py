@@ -184,9 +184,11 @@ def _ids(rows: pd.DataFrame) -> pd.Series:
     """Identifiers that say what a price is of, the same for the same offer and day."""
     price = rows["usd_per_accelerator_hour"].astype(float).fillna(rows["usd_per_accelerator"].astype(float))
     marks = ["provider", "sku", "region", "term_months", "upfront_fraction", "as_of", "price"]
-    text = rows.assign(price=price)[marks].astype(str).agg("|".join, axis=1)
-    short = text.map(lambda mark: hashlib.sha256(mark.encode()).hexdigest()[:10])
-    return rows["accelerator_id"] + "--" + rows["purchase_option"] + "--" + short
+    texts = rows.assign(price=price)[marks].astype(str).itertuples(index=False)
+    short = [hashlib.sha256("|".join(mark).encode()).hexdigest()[:10] for mark in texts]
+    return (
+        rows["accelerator_id"] + "--" + rows["purchase_option"] + "--" + pd.Series(short, index=rows.index, dtype="str")
+    )
 
 
 def _add_hosted(workspace: Path, rows: pd.DataFrame, report: Refreshed, settings: Settings) -> pd.DataFrame:
