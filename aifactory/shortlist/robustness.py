@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from aifactory.inputs.hosted import hosted_only
+from aifactory.inputs.hosted import HOSTED_ONLY
 from aifactory.inputs.weights import MATRIX_CRITERIA
 from aifactory.inputs.workspace import Workspace
 from aifactory.shortlist.exclusions import KEYS
@@ -72,7 +72,8 @@ def rank_robustness(ws: Workspace, cells: pd.DataFrame, exclusions: pd.DataFrame
     out = set(zip(exclusions["use_case_id"], exclusions["accelerator_id"], strict=True))
     inside = [pair not in out for pair in zip(cells["use_case_id"], cells["accelerator_id"], strict=True)]
     usable = cells[np.array(inside, dtype=bool) & (cells["units_per_s_per_accelerator"] > 0).to_numpy()]
-    closed = hosted_only(ws)
+    evidence = cells["evidence"] if "evidence" in cells else pd.Series("", index=cells.index)
+    closed = set(cells.loc[evidence == HOSTED_ONLY, "use_case_id"])
     parts: dict[str, list] = {"ranks": [], "verdicts": [], "acceptability": [], "central_weights": []}
     for name in sorted(cells["use_case_id"].unique()):
         group = usable[usable["use_case_id"] == name]
