@@ -16,7 +16,7 @@ from aifactory.finance.price_age import price_age_of
 from aifactory.finance.prices import offers_of
 from aifactory.report.markup import Block, Group, block_style, render, slug
 from aifactory.report.tables import Col, table, tone
-from aifactory.report.text import as_of_range, date_name, month_name, readable
+from aifactory.report.text import as_of_range, date_name, month_name, parted, readable
 
 if TYPE_CHECKING:
     from aifactory.inputs.workspace import Workspace
@@ -44,6 +44,8 @@ VEGA_LITE = "application/vnd.vegalite.v5+json"
 BELOW_CHART = "below chart"
 _MARKS = {"good": "on target", "watch": "watch", "bad": "act"}
 STATUSES = ("final", "draft", "failed checks")
+#: Sentences of the finding that are set large.
+LEAD_SENTENCES = 2
 
 
 @dataclass(frozen=True)
@@ -106,10 +108,12 @@ def head(
 ) -> Group:
     """First screen: question, finding, key figures, one chart, who decides what.
 
-    `status` is final, draft or failed checks; `warnings` are printed below the finding.
+    `status` is final, draft or failed checks; `warnings` are printed below the finding, whose first sentences are
+    set large.
     """
     if status not in STATUSES:
         raise AIFactoryError(f"head: status {status!r} is none of {', '.join(STATUSES)}")
+    lead, more = parted(finding, LEAD_SENTENCES)
     facts = {
         "stage": readable(stage),
         "question": question,
@@ -118,6 +122,8 @@ def head(
         "status": status,
         "tone": tone(status),
         "finding": finding,
+        "lead": lead,
+        "more": more,
         "warnings": list(warnings),
         "kpis": list(kpis),
     }

@@ -21,6 +21,8 @@ from aifactory.report.text import is_missing
 TEMPLATES = Path(__file__).parent / "template"
 CSV_ADDRESS = "data:text/csv;charset=utf-8,"
 MAX_DOWNLOAD_BYTES = 100_000
+#: The space before a percent sign or magnitude, and the one between the currency and its amount.
+_UNIT = re.compile(r"(?<=\d) (?=(?:%|[kMB]\b))|(?<=\bUSD) (?=[\d\N{MINUS SIGN}])")
 _FORMULA_START = ("=", "+", "-", "@", "\t", "\n")
 
 
@@ -66,8 +68,21 @@ class Group:
 def _macros() -> Any:
     from jinja2 import Environment, FileSystemLoader
 
-    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True)
+    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, finalize=_glued)
     return environment.get_template("blocks.html.j2").module
+
+
+def _glued(value: object) -> object:
+    return together(value) if type(value) is str else value
+
+
+def together(text: str) -> str:
+    r"""Text in which no line breaks between a figure and its unit.
+
+    >>> together("USD 1.1 M, 12 % of it, 3 nodes") == "USD\xa01.1\xa0M, 12\xa0% of it, 3 nodes"
+    True
+    """
+    return _UNIT.sub("\N{NO-BREAK SPACE}", text)
 
 
 def render(macro: str, *args: object) -> str:

@@ -349,3 +349,13 @@ def as_of_range(values: Iterable[object]) -> str:
     if not days:
         return NOT_KNOWN
     return days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
+
+
+def parted(text: str, count: int) -> tuple[str, str]:
+    """The first sentences of a text, and the rest.
+
+    >>> parted("Buy 4. It costs USD 1.5 M. It pays back.", 2)
+    ('Buy 4. It costs USD 1.5 M.', 'It pays back.')
+    """
+    sentences = re.split(r"(?<=[.!?]) (?=[A-Z0-9])", text)
+    return " ".join(sentences[:count]), " ".join(sentences[count:])

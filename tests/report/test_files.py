@@ -249,7 +249,7 @@ def test_index_lists_complete_reports_latest_first(tmp_path, demo):
     page = path.read_text()
     places = [page.index(words) for words in ("October 2026", ">Inventory</a>", ">Buy plan</a>", "September 2026")]
     assert places == sorted(places)
-    assert page.count("Approve USD 4.2 M by 1 December 2026.") == 3
+    assert page.count("Approve USD\xa04.2\xa0M by 1 December 2026.") == 3
     assert page.count('<span class="aif-chip watch">draft</span>') == 3
     assert 'href="2026-10/buy_plan/buy_plan.ics"' in page
     assert 'href="2026-09/inventory/inventory.xlsx"' in page
