@@ -34,6 +34,7 @@ _HOMES = {
     "aifactory.serving.step_time_estimate": ("estimate_step_time",),
     "aifactory.serving.jobs": ("simulate_jobs", "size_job_pool"),
     "aifactory.report.results": ("recall", "record"),
+    "aifactory.run.road": ("Road",),
     "aifactory.run.runner": ("run_road",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

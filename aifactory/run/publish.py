@@ -25,6 +25,9 @@ from aifactory.inputs.hold import hold
 from aifactory.report.results import EARLIER, RUNS
 from aifactory.run.manifest import read_manifest
 
+#: Folder of a month in which its reports are built; it is there only while a run is.
+STAGING = ".staging"
+
 
 def lock_output(out: Path, wait_s: float = 0) -> FileLock:
     """Acquire the output folder, or fail after `wait_s` seconds while another run holds it."""
@@ -44,20 +47,20 @@ def recover(period_folder: Path) -> None:
             _keep_earlier(old, final)
         else:
             old.rename(final)
-    for leftover in (".old", ".staging"):
+    for leftover in (".old", STAGING):
         shutil.rmtree(period_folder / leftover, ignore_errors=True)
 
 
 def stage_folder(period_folder: Path, stage: str) -> Path:
     """Empty folder in which a stage is built."""
-    folder = period_folder / ".staging" / stage
+    folder = period_folder / STAGING / stage
     folder.mkdir(parents=True)
     return folder
 
 
 def publish(period_folder: Path, stage: str) -> Path:
     """Swap the built report in; at each moment either the old or the new one can be restored."""
-    staging, final, old = (period_folder / part / stage for part in (".staging", "", ".old"))
+    staging, final, old = (period_folder / part / stage for part in (STAGING, "", ".old"))
     for path in sorted(staging.rglob("*")):
         _sync(path)
     if final.exists():
@@ -91,7 +94,7 @@ def keep_failure(out: Path, period_folder: Path, stage: str, traceback: str, mom
     """Move a half-built stage to `failed/`, next to its traceback."""
     target = out / "failed" / f"{moment}-{period_folder.name}-{stage}"
     target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.move(period_folder / ".staging" / stage, target)
+    shutil.move(period_folder / STAGING / stage, target)
     (target / "traceback.txt").write_text(traceback, encoding="utf-8")
     return target
 
