@@ -1,4 +1,4 @@
-"""Questions to the plan: risk against cost, limits, steadiness, and what the shortlist left out."""
+"""Questions to the plan: risk against cost, limits, steadiness, what the shortlist left out, and second platforms for peaks."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from aifactory.buyplan.excluded import Cells, value_excluded
 from aifactory.buyplan.keep import KEEP_SHARE
 from aifactory.buyplan.limit_values import limit_values
 from aifactory.buyplan.optimise.closed_form import has_closed_form
+from aifactory.buyplan.peaks import value_peaks
 from aifactory.buyplan.stress.frontier import risk_frontier
 from aifactory.buyplan.stress.stability import plan_stability
 from aifactory.demand.scenarios import Paths
@@ -18,11 +19,12 @@ from aifactory.demand.scenarios import Paths
 
 @dataclass(frozen=True)
 class ExamineBasis:
-    """The chosen orders, the demand they were chosen for, and what is known of other platforms."""
+    """The chosen orders, the demand they were chosen for, what is known of other platforms, and what is sold."""
 
     chosen: Chosen
     paths: Paths
     cells: Cells
+    offers: pd.DataFrame  # `aifactory.finance.prices.node_offers`
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Examination:
     limits: pd.DataFrame  # `limit_values`
     stability: pd.DataFrame  # `plan_stability`
     excluded: pd.DataFrame  # `value_excluded`
+    peaks: pd.DataFrame  # `value_peaks`
     risk_weight: float
     tail: float
 
@@ -42,11 +45,13 @@ def examine_plan(basis: ExamineBasis) -> Examination | None:
     problem, nodes = basis.chosen.problem, basis.chosen.best.nodes
     if not has_closed_form(problem) or any(option.minimum_nodes > 1 for option in problem.options):
         return None
+    asked = (basis.chosen.case, basis.paths, problem, nodes, basis.cells)
     return Examination(
         frontier=risk_frontier(problem, nodes),
         limits=limit_values(basis.chosen),
         stability=plan_stability(problem, nodes, most=KEEP_SHARE),
-        excluded=value_excluded(basis.chosen.case, basis.paths, problem, nodes, basis.cells),
+        excluded=value_excluded(*asked),
+        peaks=value_peaks(*asked, basis.offers),
         risk_weight=problem.risk_weight,
         tail=problem.tail,
     )

@@ -170,7 +170,7 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
     dates = ports.dates(ws.plan, classes, ws.period, owners)
     plan = with_dates(with_reserves(plan, reserves), ws, inventory, dates)
     plan = replace(plan, sizes=sizes_frame(made.streams, ws.plan, known_from(reserves)))
-    examined = ExamineBasis(chosen, paths, cells) if chosen else None
+    examined = ExamineBasis(chosen, paths, cells, setting.market.prices) if chosen else None
     return replace(plan, futures=futures, stress=stress, history=history, what_ifs=what_ifs, examined=examined)
 
 

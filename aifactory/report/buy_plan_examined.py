@@ -1,4 +1,4 @@
-"""Page of stage 4: what the shortlist gave up, which limits bind, how steady the plan is, and what less risk costs."""
+"""Page of stage 4: what the shortlist gave up, what second platforms save, which limits bind, how steady the plan is, and what less risk costs."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from aifactory.report.blocks import Block, Col, Group, group, section, table
 from aifactory.report.text import is_missing, join_words, num, pct, plural, usd_compact
 from aifactory.shortlist.outcome import NOT_MEASURED
 
-EXCLUDED, LIMITS, RISK = (
+EXCLUDED, PEAKS, LIMITS, RISK = (
     "What did the shortlist give up?",
+    "Would a second platform for peak hours pay?",
     "Which limits bind, and is the plan steady?",
     "What does less risk cost?",
 )
 SOURCE = "computed: the plan's orders on its paths of demand and prices"
 NOT_ASKED = "Not computed: nothing can be committed to, or offers have least orders."
-ROWS, MOST_CELLS = 12, 6
+ROWS, MOST_CELLS, MOST_PEAKS = 12, 5, 4
 #: Saving from which another platform is named on the first screen, as a share of the total cost.
 MATERIAL_SHARE = 0.01
 
@@ -27,7 +28,7 @@ def examined_section(ws: Workspace, found: Examination | None) -> Group | Block:
     """The questions to the plan, one after the other."""
     if found is None:
         return section(EXCLUDED, NOT_ASKED)
-    return group(_excluded(ws, found.excluded), _limits(ws, found), _frontier(ws, found))
+    return group(_excluded(ws, found.excluded), _peaks(ws, found.peaks), _limits(ws, found), _frontier(ws, found))
 
 
 def _excluded(ws: Workspace, cells: pd.DataFrame) -> Group | Block:
@@ -63,6 +64,37 @@ def _excluded(ws: Workspace, cells: pd.DataFrame) -> Group | Block:
         section(EXCLUDED, text),
         table(best.head(MOST_CELLS), caption=caption, source=SOURCE, as_of=ws.as_of, columns=columns, note=note),
     )
+
+
+def _peaks(ws: Workspace, cells: pd.DataFrame) -> Group | Block:
+    """Use cases whose peak hours would be rented elsewhere, the best second platform of each."""
+    saves = cells[cells["saving_usd"] > 0]
+    if saves.empty:
+        return section(PEAKS, "No: for no use case would it save more than porting to a second platform costs.")
+    first, tier = saves.iloc[0], "" if saves["tier"].iloc[0] == "measured" else f" (capacity {saves['tier'].iloc[0]})"
+    text = (
+        f"{first['use_case_id']} would save most: peak hours rented on {first['peak_id']}{tier}, the rest on {first['chosen_id']}, cost "
+        f"{usd_compact(first['saving_usd'])} less than all on {first['chosen_id']}, work of {usd_compact(first['once_usd'])} for the second platform paid. "
+        "This plan rents peak hours where the use case runs."
+    )
+    columns = {
+        "use_case_id": Col("Use case"),
+        "chosen_id": Col("Base on"),
+        "peak_id": Col("Peaks on"),
+        "tier": Col("Capacity is"),
+        "hours_month": Col("Rented there, accelerator-h/month", "int"),
+        "once_usd": Col("Work once, USD", "usd0"),
+        "held_usd": Col("Saved with these orders, USD", "usd0"),
+        "saving_usd": Col("With orders that follow, USD", "usd0"),
+    }
+    note = (
+        "Present value at today's prices, weighed as above; whole nodes, hour by hour; one use case at a time: figures do not add up, "
+        "and hosted models compete for the same hours. Budgets and power of orders are left out."
+    )
+    shown = table(
+        saves.head(MOST_PEAKS), caption="Peak hours on a second platform", source=SOURCE, as_of=ws.as_of, columns=columns, note=note
+    )  # fmt: skip
+    return group(section(PEAKS, text), shown)
 
 
 def given_up_sentence(found: Examination | None, tco_usd: float) -> str:
@@ -153,6 +185,6 @@ def tables(found: Examination | None) -> dict[str, pd.DataFrame]:
     if found is None:
         return {}
     return {
-        "excluded_platforms": found.excluded, "limit_values": found.limits, "plan_stability": found.stability,
+        "excluded_platforms": found.excluded, "peak_platforms": found.peaks, "limit_values": found.limits, "plan_stability": found.stability,
         "risk_frontier": found.frontier,
     }  # fmt: skip

@@ -42,7 +42,7 @@ TABLE_SOURCES: dict[str, dict[str, str]] = {
         **dict.fromkeys(
             ("policies_on_paths", "stress_tests", "flexibility", "excluded_platforms", "limit_values"), _PATHS
         ),
-        **dict.fromkeys(("plan_stability", "risk_frontier", "order_reasons"), _PATHS),
+        **dict.fromkeys(("plan_stability", "risk_frontier", "order_reasons", "peak_platforms"), _PATHS),
         **dict.fromkeys(
             ("costs", "tco", "cash_flow", "roi", "unit_cost", "unit_summary", "cost_by", "comparisons"), _MONEY
         ),

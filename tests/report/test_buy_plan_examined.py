@@ -33,7 +33,9 @@ def found():
         {**cell, "accelerator_id": "other", "moved_usd": 4e6, "saving_usd": 1e6},
         {**cell, "accelerator_id": "nowhere", "moved_usd": np.inf, "saving_usd": np.nan},
     ])  # fmt: skip
-    return Examination(frontier, limits, stability, excluded, 0.3, 0.9)
+    peaks = pd.DataFrame([{"use_case_id": "chat", "chosen_id": "acc", "peak_id": "half", "tier": "anchored", "hours_month": 900.0, "now_usd": 5e6,
+                           "then_usd": 4.7e6, "once_usd": 5e4, "held_usd": 2e5, "saving_usd": 2.5e5}])  # fmt: skip
+    return Examination(frontier, limits, stability, excluded, peaks, 0.3, 0.9)
 
 
 def text_of(group):
@@ -45,6 +47,7 @@ def test_findings_are_said_with_their_money(sample_ws, found):
     assert "chat on half instead of acc would cut the risk-weighted cost" in text and "on other instead" not in text
     assert "capital of fiscal year 2027" in text and "lead time of hardware (USD 200 k for a month longer)" in text
     assert "moves 2.0 % of the fleet" in text
+    assert "peak hours rented on half (capacity anchored), the rest on acc, cost USD 250 k less than all on acc" in text
     assert "overruns by USD 2.00 M and cost USD 1.00 M more" in text and "with 30 %" in text
 
 
@@ -53,8 +56,14 @@ def test_nothing_given_up_is_said(sample_ws, found):
     assert "Nothing: none of 3" in text_of(page.examined_section(sample_ws, none))
     unknown = replace(found, excluded=found.excluded.assign(saving_usd=np.nan))
     assert "no other platform of known capacity" in text_of(page.examined_section(sample_ws, unknown))
+    dear = replace(found, peaks=found.peaks.assign(saving_usd=-1.0))
+    assert "No: for no use case would it save more" in text_of(page.examined_section(sample_ws, dear))
     assert page.examined_section(sample_ws, None).text.endswith(page.NOT_ASKED)
-    assert page.tables(None) == {} and set(page.tables(found)) >= {"excluded_platforms", "risk_frontier"}
+    assert page.tables(None) == {} and set(page.tables(found)) >= {
+        "excluded_platforms",
+        "peak_platforms",
+        "risk_frontier",
+    }
 
 
 def test_the_first_screen_names_a_platform_that_would_save_a_material_amount(found):
