@@ -47,6 +47,8 @@ COLUMNS = [
     "chosen_id",
     "peak_id",
     "tier",
+    "usd_per_accelerator_hour",
+    "price_as_of",
     "hours_month",
     "now_usd",
     "then_usd",
@@ -70,6 +72,7 @@ class Rental:
     ratio : accelerators there that do the work of one here, even loads.
     in_progress, spread : requests per accelerator and constant of `chance_factor` there; not numbers where unknown.
     first : months (from 0) before which nothing is ported.
+    as_of : day of the price, ISO.
     """
 
     accelerator_id: str
@@ -80,6 +83,7 @@ class Rental:
     in_progress: float = np.nan
     spread: float = np.nan
     first: int = 0
+    as_of: str = ""
 
 
 class PeakPool:
@@ -199,6 +203,7 @@ def value_peaks(
     Returns
     -------
     use_case_id, chosen_id, and peak_id: the platform that saves most with the orders of the plan; tier of the capacity there;
+    usd_per_accelerator_hour, price_as_of: of the region where most is saved;
     hours_month: accelerator-hours rented there a month; now_usd, then_usd: orders and rent of its pools, best orders without
     and with the second platform, present value; once_usd: porting and rework there; held_usd: what is saved with the orders of
     the plan; saving_usd: now - then - once. Use cases of which nothing is rented, or for which held_usd is far below 0, have no row.
@@ -221,7 +226,9 @@ def value_peaks(
         once = known[key[0], key[2]]
         if held[key] >= (WORTH_TRYING - 1.0) * once and key[0] not in {row[0] for row in rows}:
             now, then, hours = np.sum([asked.anew(at, rental) for at, rental, _ in found[key]], axis=0)
-            rows.append((*key, found[key][0][1].tier, hours, now, then, once, held[key], now - then - once))
+            rental = max(found[key], key=lambda place: place[2])[1]
+            told = (rental.tier, rental.usd_hour, rental.as_of)
+            rows.append((*key, *told, hours, now, then, once, held[key], now - then - once))
     keys = ["saving_usd", "use_case_id"]
     return pd.DataFrame(rows, columns=COLUMNS).sort_values(keys, ascending=[False, True], ignore_index=True)
 
@@ -384,13 +391,13 @@ def _rentals(
     first = _first_months(case, there.table, cells)
     for place, row in enumerate(there.table.itertuples(index=False)):
         mine = held[(held["pool"] == place) & (row.interruptible | (held["purchase_option"] != "spot"))]
-        usd = mine.groupby("node")["usd"].min()
-        for node, price in usd[usd < usd.shift(fill_value=np.inf).cummin()].items():
+        cheapest = mine.sort_values(["node", "usd"], kind="stable").drop_duplicates("node")
+        for sold in cheapest[cheapest["usd"] < cheapest["usd"].shift(fill_value=np.inf).cummin()].itertuples():
             yield (
                 rows[place],
                 Rental(
-                    row.accelerator_id, str(row.tier), float(node), float(price), float(per_unit[0][place] / per_unit[1][place]),
-                    float(row.in_progress_per_accelerator), float(row.spread_constant), int(first[place]),
+                    row.accelerator_id, str(row.tier), float(sold.node), float(sold.usd), float(per_unit[0][place] / per_unit[1][place]),
+                    float(row.in_progress_per_accelerator), float(row.spread_constant), int(first[place]), f"{sold.as_of:%Y-%m-%d}",
                 ),
             )  # fmt: skip
 

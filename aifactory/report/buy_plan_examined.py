@@ -82,17 +82,18 @@ def _peaks(ws: Workspace, cells: pd.DataFrame) -> Group | Block:
         "chosen_id": Col("Base on"),
         "peak_id": Col("Peaks on"),
         "tier": Col("Capacity is"),
+        "price": Col("USD an hour there, of"),
         "hours_month": Col("Rented there, accelerator-h/month", "int"),
         "once_usd": Col("Work once, USD", "usd0"),
-        "held_usd": Col("Saved with these orders, USD", "usd0"),
-        "saving_usd": Col("With orders that follow, USD", "usd0"),
+        "saving_usd": Col("Saved, USD", "usd0"),
     }
     note = (
         "Present value at today's prices, weighed as above; whole nodes, hour by hour; one use case at a time: figures do not add up, "
         "and hosted models compete for the same hours. Budgets and power of orders are left out."
     )
+    price = saves["usd_per_accelerator_hour"].map(lambda usd: num(usd, 2)) + " (" + saves["price_as_of"] + ")"
     shown = table(
-        saves.head(MOST_PEAKS), caption="Peak hours on a second platform", source=SOURCE, as_of=ws.as_of, columns=columns, note=note
+        saves.assign(price=price).head(MOST_PEAKS), caption="Peak hours on a second platform", source=SOURCE, as_of=ws.as_of, columns=columns, note=note
     )  # fmt: skip
     return group(section(PEAKS, text), shown)
 

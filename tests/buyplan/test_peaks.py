@@ -58,6 +58,7 @@ def test_the_peak_of_the_day_moves_to_the_cheaper_hours(tiny):
     assert row["then_usd"] == pytest.approx(12 * month - 11 * 2_920)  # nothing is ported in the first month
     assert (row["once_usd"], row["hours_month"]) == (15_000.0, pytest.approx(8 * MONTH / 2 * 11 / 12))
     assert row["saving_usd"] == pytest.approx(11 * 2_920 - 15_000)
+    assert (row["usd_per_accelerator_hour"], row["price_as_of"]) == (3.0, f"{prices()['as_of'].iloc[0]:%Y-%m-%d}")
     free = peaks(tiny).iloc[0]
     assert free["saving_usd"] == pytest.approx(12 * 2_920) and free["hours_month"] == pytest.approx(8 * MONTH / 2)
 

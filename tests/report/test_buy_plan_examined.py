@@ -33,7 +33,7 @@ def found():
         {**cell, "accelerator_id": "other", "moved_usd": 4e6, "saving_usd": 1e6},
         {**cell, "accelerator_id": "nowhere", "moved_usd": np.inf, "saving_usd": np.nan},
     ])  # fmt: skip
-    peaks = pd.DataFrame([{"use_case_id": "chat", "chosen_id": "acc", "peak_id": "half", "tier": "anchored", "hours_month": 900.0, "now_usd": 5e6,
+    peaks = pd.DataFrame([{"use_case_id": "chat", "chosen_id": "acc", "peak_id": "half", "tier": "anchored", "usd_per_accelerator_hour": 2.7, "price_as_of": "2024-12-23", "hours_month": 900.0, "now_usd": 5e6,
                            "then_usd": 4.7e6, "once_usd": 5e4, "held_usd": 2e5, "saving_usd": 2.5e5}])  # fmt: skip
     return Examination(frontier, limits, stability, excluded, peaks, 0.3, 0.9)
 
