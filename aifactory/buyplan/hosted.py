@@ -63,7 +63,7 @@ class Hosted:
             return ""
         return (
             f"Test hosted models on own prompts before signing: with {self._parts(used)} there, the accelerators would cost "
-            f"{percent(self.saving_share)} less, {money(self.plan_usd - self.hosted_usd)} of {money(self.plan_usd)} at present value "
+            f"{percent(self.saving_share)} less, {money(self.plan_usd - self.hosted_usd)} of {money(self.plan_usd)} of present value, weighed for risk "
             f"({self._source(used)})."
         )
 

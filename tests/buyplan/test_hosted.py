@@ -118,7 +118,7 @@ def test_what_the_optimiser_says_stands_for_the_comparison(tiny):
         "Test hosted models on own prompts before signing: with 100 % of chat there"
     )
     assert (
-        f"{money(found.plan_usd)} of {money(found.plan_usd)} at present value (prices of host, 2026-10-01)"
+        f"{money(found.plan_usd)} of {money(found.plan_usd)} of present value, weighed for risk (prices of host, 2026-10-01)"
         in found.first_sentence()
     )
     little = replace(found, hosted_usd=found.plan_usd * 0.95)

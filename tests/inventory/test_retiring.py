@@ -122,7 +122,7 @@ def test_a_retiring_model_stands_in_the_inventory_and_among_the_decisions_due(mi
     ws = load_workspace(mini, "2026-10")
     inventory = build_inventory(ws)
     said = "Hosted model gpt-5 of chat ends 2026-12-11 at openai (price list, 2026-10-01, USD 40 in the month)."
-    assert said in attention(inventory).html
+    assert said in attention(inventory).text
     due = build_review(ws, inventory).decisions_due
     assert due[["subject", "owner_role", "overdue"]].values.tolist() == [
         ["hosted model gpt-5", "head of service", False]

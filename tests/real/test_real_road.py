@@ -190,7 +190,7 @@ def test_unknown_outcomes_are_not_called_successes(table):
 def test_partial_telemetry_is_named(real, table):
     profile = table("inventory", "demand_profile").set_index("use_case_id")
     assert profile.loc["support-bot", "observed_share"] == pytest.approx(1 / 744)
-    page = (real.out / PERIOD / "buy_plan" / "buy_plan.html").read_text()
+    page = (real.out / PERIOD / "buy_plan" / "buy_plan.html").read_text(encoding="utf-8").replace("\xa0", " ")
     assert f"Telemetry of support-bot in {REGION} covers 0.1 % of the month" in page
 
 
