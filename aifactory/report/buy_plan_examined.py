@@ -75,7 +75,7 @@ def _peaks(ws: Workspace, cells: pd.DataFrame) -> Group | Block:
     text = (
         f"{first['use_case_id']} would save most: peak hours rented on {first['peak_id']}{tier}, the rest on {first['chosen_id']}, cost "
         f"{usd_compact(first['saving_usd'])} less than all on {first['chosen_id']}, work of {usd_compact(first['once_usd'])} for the second platform paid. "
-        "This plan rents peak hours where the use case runs."
+        f"The price of {first['peak_id']} is of {first['price_as_of']}. This plan rents peak hours where the use case runs."
     )
     columns = {
         "use_case_id": Col("Use case"),

@@ -48,6 +48,7 @@ def test_findings_are_said_with_their_money(sample_ws, found):
     assert "capital of fiscal year 2027" in text and "lead time of hardware (USD 200 k for a month longer)" in text
     assert "moves 2.0 % of the fleet" in text
     assert "peak hours rented on half (capacity anchored), the rest on acc, cost USD 250 k less than all on acc" in text
+    assert "The price of half is of 2024-12-23." in text
     assert "overruns by USD 2.00 M and cost USD 1.00 M more" in text and "with 30 %" in text
 
 
