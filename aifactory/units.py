@@ -50,6 +50,15 @@ def monthly_rate(annual_rate: float) -> float:
     return (1 + annual_rate) ** (1 / MONTHS_PER_YEAR) - 1
 
 
+def counted(count: int, noun: str) -> str:
+    """A number of things in a sentence, with the plural in -s.
+
+    >>> counted(1, "origin"), counted(2160, "window")
+    ('1 origin', '2,160 windows')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def percent(share: float) -> str:
     """Share as percent in a sentence: one decimal below 10 %; short of all never reads as all, nor little as nothing.
 

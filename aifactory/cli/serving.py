@@ -85,7 +85,9 @@ def cheapest_fleet(
 
 
 def _offer_lines(found: dict[str, object]) -> list[str]:
-    lines = [f"{found['requests']:,} requests; fleets that keep the SLO, cheapest first:"]
+    from aifactory.units import counted
+
+    lines = [f"{counted(found['requests'], 'request')}; fleets that keep the SLO, cheapest first:"]
     for offer in found["offers"]:
         price = offer["usd_per_hour"]
         tiers = ", ".join(f"{name}: {tier}" for name, tier in offer["tiers"].items())

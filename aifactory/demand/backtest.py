@@ -12,6 +12,7 @@ import numpy as np
 from aifactory.demand.combine import LEVELS, MIN_HISTORY, Forecaster, forecast_series
 from aifactory.demand.members import seasonal_naive
 from aifactory.errors import InputError
+from aifactory.units import counted
 
 #: Only so many origins, the last ones, are scored.
 MOST_ORIGINS = 16
@@ -116,7 +117,7 @@ def backtest_series(
         rows.append(_score(actual, forecast.point[seen], forecast.quantiles[:, seen], unit))
         point, bands = seasonal_naive_bands(past, plan.season, plan.horizon)
         peers.append(_score(actual, point[seen], bands[:, seen], unit))
-    told = tuple(f"{text} ({count} of {len(origins)} origins)" for text, count in notes.items())
+    told = tuple(f"{text} ({count} of {counted(len(origins), 'origin')})" for text, count in notes.items())
     return Backtest(_mean_scores(rows, _method_text(methods)), _mean_scores(peers, "seasonal naive"), told)
 
 
@@ -176,7 +177,7 @@ def _mean_scores(rows: list[tuple[float, ...]], method: str) -> Scores:
 def _method_text(methods: Counter[str]) -> str:
     if len(methods) == 1:
         return next(iter(methods))
-    return ", ".join(f"{name} ({count} origins)" for name, count in methods.most_common())
+    return ", ".join(f"{name} ({counted(count, 'origin')})" for name, count in methods.most_common())
 
 
 def _plain(value: object) -> object:

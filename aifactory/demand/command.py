@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,12 @@ from aifactory.demand.combine import Forecaster
 from aifactory.demand.library_models import library_forecasters
 from aifactory.demand.reserve import ARTICLE, Reserve, plan_reserve
 from aifactory.demand.reserve_money import failure_factor, month_windows, price_curve
-from aifactory.demand.reserve_range import MOST_BY_CHANCE
-from aifactory.demand.series import MONTH, Series, read_series, season_of, span
-from aifactory.demand.windows import read_demand
+from aifactory.demand.reserve_range import MOST_BY_CHANCE, MOST_TARGET
+from aifactory.demand.series import LEFT_OUT, MONTH, Series, each_series, season_of, span
+from aifactory.demand.windows import Demand, read_demand
 from aifactory.errors import InputError
 from aifactory.inputs.csv_text import read_csv_text
+from aifactory.units import counted
 
 SECONDS = {"s": 1, "min": 60, "m": 60, "h": 3600, "d": 86400, "w": 604800, "mo": MONTH.total_seconds()}
 MOST_SECONDS = 100 * 366 * 86400
@@ -61,22 +63,24 @@ def backtest_file(path: Path, settings: Settings) -> dict[str, dict[str, object]
     extra = library_forecasters() if settings.library else {}
     found: dict[str, dict[str, object]] = {}
     refusals: list[InputError] = []
-    for series in read_series(path, settings.freq, season):
+    for name, series in each_series(path, settings.freq, season):
         try:
-            found[series.name] = _backtest(path, series, settings, season, known, extra)
+            if isinstance(series, InputError):
+                raise series
+            found[name] = _backtest(path, series, settings, season, known, extra)
         except InputError as error:
             refusals.append(error)
-            found[series.name] = _refused(series, str(error))
+            found[name] = _refused(() if series is error else series.warnings, str(error))
     if len(refusals) == len(found):
         raise refusals[0]
     return found
 
 
-def _refused(series: Series, rule: str) -> dict[str, object]:
+def _refused(warnings: tuple[str, ...], rule: str) -> dict[str, object]:
     """Unknown scores of a series that cannot be backtested."""
     unknown = dict.fromkeys(("mase", "pinball_scaled", "coverage80", "exceed_q95"))
     scores: dict[str, object] = unknown | {"origins": 0, "method": "none"}
-    return scores | {"seasonal_naive": dict(unknown), "refused": rule, "warnings": [*series.warnings, rule]}
+    return scores | {"seasonal_naive": dict(unknown), "refused": rule, "warnings": [*warnings, rule]}
 
 
 def _backtest(
@@ -114,7 +118,7 @@ def backtest_lines(found: dict[str, dict[str, object]]) -> list[str]:
             f"{name}: MASE {_shown(item['mase'])} (seasonal naive {_shown(peer['mase'])}), "
             f"scaled pinball {_shown(item['pinball_scaled'])} ({_shown(peer['pinball_scaled'])}), "
             f"80 % band covers {_shown(item['coverage80'], 0, 100)} %, q95 exceeded in {_shown(item['exceed_q95'], 1, 100)} %, "
-            f"{item['origins']} origins, {item['method']}"
+            f"{counted(item['origins'], 'origin')}, {item['method']}"
         )
         lines += [f"  WARNING {text}" for text in item["warnings"]]
     return lines
@@ -185,13 +189,17 @@ def reserve_file(path: Path, settings: ReserveSettings) -> dict[str, object]:
     _check_prices(settings)
     lead = round(lead_time / window)
     if lead < 1:
-        raise InputError.at("--lead-time", f"is shorter than a window of {span(window)}", value=settings.lead_time)
+        rule = f"is shorter than a window of {span(window)}: give {settings.window} at least"
+        raise InputError.at("--lead-time", rule, value=settings.lead_time)
     demand = read_demand(path, window, settings.measure, settings.workload)
-    try:
-        found = _planned(demand.values, lead, window, settings)
-    except InputError as error:
-        spans = f"{len(demand.values):,} windows of {settings.window} ({span(len(demand.values) * window)})"
-        raise InputError(f"{Path(path).name}: {error} (the file holds {spans})") from None
+    goal = "windows" if settings.target_unserved is None else "unserved"
+    target = settings.target if settings.target_unserved is None else settings.target_unserved
+    if not 0 < target < MOST_TARGET:
+        hint = f"; {target:g} % is {target / 100:g}" if 1 <= target < 100 * MOST_TARGET else ""
+        rule = f"is a share and must lie between 0 and {MOST_TARGET:g}{hint}"
+        raise InputError.at("--target" if goal == "windows" else "--target-unserved", rule, value=target)
+    plan = partial(_planned, path, demand, window, target, goal)
+    found = plan(lead, "--lead-time")
     over = f"95th percentile of {demand.unit} per {settings.window} in the last {span(found.basis_windows * window)}"
     result: dict[str, object] = {
         "basis": over,
@@ -226,7 +234,8 @@ def reserve_file(path: Path, settings: ReserveSettings) -> dict[str, object]:
         "warnings": [*demand.warnings, *_moved(found, demand.rows), *found.notes],
     }
     if settings.autoscaler_lag:
-        result["autoscaled"] = _autoscaled(demand.values, settings, window, found)
+        lag = max(1, int(np.ceil(duration("--autoscaler-lag", settings.autoscaler_lag) / window)))
+        result["autoscaled"] = _autoscaled(settings.autoscaler_lag, plan(lag, "--autoscaler-lag"), found)
     if settings.pools:
         factor = failure_factor(settings.pools)
         result |= {"failure_factor": _number(factor), "capacity_with_failure": _number(found.capacity * factor)}
@@ -244,22 +253,29 @@ def _check_prices(settings: ReserveSettings) -> None:
         raise InputError.at("--overflow-usd-per-unit", rule, value=settings.overflow_usd_per_unit)
 
 
-def _planned(values: np.ndarray, lead: int, window: pd.Timedelta, settings: ReserveSettings) -> Reserve:
+def _planned(
+    path: Path, demand: Demand, window: pd.Timedelta, target: float, goal: str, lead: int, option: str
+) -> Reserve:
+    """Reserve over a lead time in windows; a history that is too short for it is told with the option and the file."""
     day = pd.Timedelta(days=1) / window
     season = int(day) if day == int(day) and day > 1 else 0
-    if settings.target_unserved is None:
-        return plan_reserve(values, lead, settings.target, season)
-    return plan_reserve(values, lead, settings.target_unserved, season, "unserved")
+    try:
+        return plan_reserve(demand.values, lead, target, season, goal)
+    except InputError as error:
+        spans = f"{counted(len(demand.values), 'window')} of {span(window)} ({span(len(demand.values) * window)})"
+        raise InputError(f"{Path(path).name}, {option}: {error} (read: {spans}{_left_out(demand)})") from None
 
 
-def _autoscaled(
-    values: np.ndarray, settings: ReserveSettings, window: pd.Timedelta, whole: Reserve
-) -> dict[str, object]:
+def _left_out(demand: Demand) -> str:
+    """What the file holds but does not count, in the words of its warnings."""
+    told = [text for text in demand.warnings if text.endswith(LEFT_OUT)]
+    return f"; {'; '.join(told)}" if told else ""
+
+
+def _autoscaled(lag: str, running: Reserve, whole: Reserve) -> dict[str, object]:
     """Capacity to keep running where more of the ordered capacity starts after a lag: the target over the lag only."""
-    lag = max(1, int(np.ceil(duration("--autoscaler-lag", settings.autoscaler_lag) / window)))
-    running = _planned(values, lag, window, settings)
     return {
-        "lag": settings.autoscaler_lag,
+        "lag": lag,
         "running_now": _number(min(running.capacity, whole.capacity)),
         "exceedance_backtest": _number(running.exceedance_backtest),
         "utilization": _number(running.utilization),
@@ -314,7 +330,8 @@ def duration(option: str, text: str) -> pd.Timedelta:
     if seconds > MOST_SECONDS:
         raise InputError.at(option, "is longer than a hundred years", value=text)
     if not seconds > 0:
-        raise InputError.at(option, "must be a duration such as 30s, 10min, 1h, 28d, 4w or 1mo (a month)", value=text)
+        rule = "must be a duration above zero such as 30s, 10min, 1h, 28d, 4w or 1mo (a month)"
+        raise InputError.at(option, rule, value=text)
     return pd.Timedelta(seconds=seconds)
 
 
@@ -325,7 +342,7 @@ def reserve_lines(found: dict[str, object]) -> list[str]:
         f"Target: {_percent(found['target'], 2)} of the {GOAL_WORDS[found['goal']]} within a lead time of {found['lead_time']}. "
         f"Such plans in the past ({found['origins']} origins, each from its own past only): {_percent(found['exceedance_backtest'], 2)} of the windows over "
         f"({_percent(found['exceedance_low'], 2)} to {_percent(found['exceedance_high'], 2)} in the long run, 80 % range: overloads come in "
-        f"clusters, so these windows say as much as {found['independent_windows']:,.0f} independent ones), "
+        f"clusters, so these windows say as much as {counted(round(found['independent_windows']), 'independent one')}), "
         f"{_percent(found['unserved_backtest'], 2)} of the demand not served, {_percent(found['any_over_backtest'])} of the lead times with any window over, "
         f"{_shown(found['hours_per_month_over'], 1)} hours a month, utilisation {_percent(found['utilization'])}.",
         *_judged_line(found),

@@ -223,6 +223,19 @@ def _members(season: int, length: int) -> tuple[dict[str, Member], dict[str, Mem
     return SEASONAL, SEASONAL_LOG | HOURLY_LOG if weeks else SEASONAL_LOG
 
 
+def long_pauses(zero: np.ndarray, season: int) -> np.ndarray:
+    """Which zeros stand in a stretch too long for an outage: longer than a season and `LONGEST_OUTAGE`. Both (n,).
+
+    >>> long_pauses(np.array([True, False, True, True, True, True]), 1).tolist()
+    [False, False, True, True, True, True]
+    """
+    kept = np.zeros(len(zero), dtype=bool)
+    edges = np.flatnonzero(np.diff(zero.astype("int8"), prepend=0, append=0))
+    for begin, end in edges.reshape(-1, 2):
+        kept[begin:end] = end - begin > max(season, LONGEST_OUTAGE)
+    return kept
+
+
 def without_outages(history: np.ndarray, season: int) -> np.ndarray:
     """Rare zeros replaced by the value a season before or after, else by interpolation.
 
@@ -235,10 +248,7 @@ def without_outages(history: np.ndarray, season: int) -> np.ndarray:
     zero = history == 0
     if not zero.any() or zero.mean() >= RARE_ZEROS or np.median(history) < 10:
         return history
-    edges = np.flatnonzero(np.diff(zero.astype("int8"), prepend=0, append=0))
-    for begin, end in edges.reshape(-1, 2):
-        if end - begin > max(season, LONGEST_OUTAGE):
-            zero[begin:end] = False
+    zero &= ~long_pauses(zero, season)
     filled, known = history.copy(), np.flatnonzero(history != 0)
     for place in np.flatnonzero(zero):
         near = [place + shift * season for shift in (-1, 1, -2, 2)]

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from aifactory.demand.request_draw import Rows, draw_hours, joined
 from aifactory.demand.request_plan import RequestPlan, plan_requests
 from aifactory.errors import InputError
+from aifactory.units import counted
 
 FIRST_DAY, DEFAULT_DAYS = "2026-10-05", 28
 ROW_GROUP = 1 << 20
@@ -87,7 +88,9 @@ def _add(sums: dict[str, dict[str, int]], table: pa.Table) -> None:
 
 def generated_lines(found: dict[str, object]) -> list[str]:
     """What was written, as text."""
-    lines = [f"{found['rows']:,} requests over {found['days']} days in {found['file']}, seed {found['seed']}."]
+    lines = [
+        f"{counted(found['rows'], 'request')} over {counted(found['days'], 'day')} in {found['file']}, seed {found['seed']}."
+    ]
     for name in SUMMED:
         counts = ", ".join(f"{word} {count:,}" for word, count in found[f"by_{name}"].items())
         lines.append(f"By {name.replace('_', ' ')}: {counts}.")

@@ -30,16 +30,15 @@ itself, known only afterwards, meets the target in the lead times between within
 Read from whole trace files (image requests, agents, jobs of two clusters, clients of a cloud) in windows of a minute, ten
 and an hour, 71 % of 48 records meet 5 % so, and 58 % meet 1 %; in windows of a minute alone 8 and 7 of 12: launches and
 a fall of the level decide the others, and where fewer windows hold demand than may be over no capacity is needed.
-On 126 records of single clients, models, clusters and image requests (lead times of 1 and 7 days, four or more in the
-history), counted anew without a choice made on them, 79 % meet 5 % and 54 % meet 1 %; half or three times the memory, half
-the budget's span, wider and narrower limits of it and a heavier tail move neither by more than 4 points.
+On 82 records counted anew without a choice made on them (other clients, clusters, starts, windows of a second to three
+hours) 45, 57, 70, 87 and 99 % meet 0.5, 1, 2, 5 and 10 %; a capacity right for just these windows 48, 68, 76, 89 and 93 %.
+Other memories and limits of the budget and a generalised Pareto tail help on one set of records and harm on another.
 What chance leaves: on 93 further records of the same traces (other clients, clusters, starts, lead times, windows of two
 seconds to a day) plans for 0.5, 1, 2, 5 and 10 % miss them by more than a factor of two in 70, 58, 42, 23 and 10 %: above
-(too much overload) in 34, 32, 23, 12 and 4 %, below (idle capacity) in 35, 26, 19, 11 and 5 %. A capacity that is right for
-just these windows would in 58, 43, 33, 20 and 12 % (`reserve_range.missed_by_chance`). Where that chance is below 20 %, 20 to
+(too much overload) in 34, 32, 23, 12 and 4 %, below (idle capacity) in 35, 26, 19, 11 and 5 %. A capacity right for just
+these windows would in 58, 43, 33, 20 and 12 % (`reserve_range.missed_by_chance`). Where that chance is below 20 %, 20 to
 40, 40 to 70 and above, 13, 34, 64 and 87 % miss: what is out of reach of the plans is mostly out of reach of any.
-So state a target below 5 % only with months of history, and read `risk_low` and `risk_high`, the range of the
-risk in the next lead time (`aifactory.demand.reserve_range`).
+So state a target below 5 % only with months of history, and read `risk_low` and `risk_high` (`demand.reserve_range`).
 """
 
 from __future__ import annotations
@@ -61,7 +60,7 @@ from aifactory.demand.reserve_range import (
     supported_target,
 )
 from aifactory.errors import InputError
-from aifactory.units import HOURS_PER_MONTH
+from aifactory.units import HOURS_PER_MONTH, counted
 
 ORIGINS_PER_LEAD, MOST_ORIGINS, WINDOWS_READ = 6, (60, 240), 400_000
 #: Only so many windows, the last ones, count, or so many lead times where these are long.
@@ -221,7 +220,7 @@ def _notes(record: _Record, plan: _Plan, basis_value: float) -> list[str]:
     if planned < plan.lead:
         notes.append(
             f"the history holds {count / plan.lead:.1f} lead times, four are needed: the target is lowered "
-            f"and so the capacity widened, but the backtest is over {planned} windows only"
+            f"and so the capacity widened, but the backtest is over {counted(planned, 'window')} only"
         )
     if np.ptp(record.values) == 0:
         notes.append(f"every window holds {record.values[0]:g}: a reserve cannot be seen in such a history")
@@ -249,10 +248,17 @@ def _usable(values: np.ndarray, lead: int, target: float, goal: str) -> np.ndarr
     least = max(MIN_WINDOWS, int(np.ceil(4 * lead / MOST_STRETCH)))
     if len(values) < least:
         raise InputError(
-            f"a lead time of {lead} windows needs at least {least} windows of history; there are {len(values)}: "
-            "plan over a shorter lead time or measure for longer"
+            f"a lead time of {counted(lead, 'window')} needs at least {counted(least, 'window')} of history; "
+            f"there are {len(values):,}: {_nearest_lead(len(values))}"
         )
     return values
+
+
+def _nearest_lead(count: int) -> str:
+    """What a history of so many windows can be used for."""
+    if count < MIN_WINDOWS:
+        return "measure for longer or count in shorter windows"
+    return f"plan over {counted(int(count * MOST_STRETCH / 4), 'window')} at most, or measure for longer"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@
 | local hours without an offset | the hour that the clock skips is a gap, the one it repeats a double stamp |
 | months | those of the calendar; a stamp may stand anywhere in its month |
 | numbers as stamps | times since 1970 or days of a spreadsheet where all are, with a warning |
-| stamps between those of the frequency | refused: aggregate first |
+| days and weeks that end or begin an hour off the others | set to the hour of the others, with a warning: local midnights in UTC |
+| stamps between those of the frequency, or of another one | refused with the step that they have |
 | text, infinite values or beyond 1e100, no column ds or y | refused |
 | a workbook (.xlsx) | its one sheet with columns ds and y is read |
 | rare zeros in a busy series | kept and scored; members that smooth see the season before instead |
@@ -21,18 +22,19 @@
 | a row without a name in `unique_id` | refused |
 | blanks around a name in `unique_id` | left out |
 | a constant series | forecast as it is; errors are scaled by its value |
-| fewer than two seasons | no season is used |
+| fewer than two seasons | the forecast lies halfway between that without a season and the only one |
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from aifactory.demand.members import long_pauses
 from aifactory.demand.stamps import parse_stamps, refuse
 from aifactory.errors import InputError
 from aifactory.inputs.spreadsheet import read_spreadsheet
@@ -57,10 +59,14 @@ LARGEST = 1e100
 SMALLEST = 1e-100
 SHIFT_FACTOR, SHIFT_BLOCKS = 2.0, 2
 SHOWN_ROWS = 5
+#: What daylight saving moves a stamp by, the least step that it is repaired for, and the share of a common step.
+CLOCK_CHANGE, MOVED_FROM, LEAST_COMMON = pd.Timedelta(hours=1), pd.Timedelta(days=1), 0.8
 #: Seasons of zeros before the start that are left out, and the share of zeros after it up to which it is busy.
 SEASONS_BEFORE, BUSY_ZEROS = 2, 0.1
 #: A value so many times the 95th percentile of those above zero is named.
 FAR_VALUE, FAR_QUANTILE = 100.0, 0.95
+#: End of a warning about rows that do not count.
+LEFT_OUT = "left out"
 MISSING = ("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "null", "None")
 
 
@@ -98,11 +104,31 @@ def read_series(path: Path, freq: str, season: int | None = None) -> list[Series
     InputError
         If the file, a stamp or a value cannot be used; with row and column.
     """
+    found = []
+    for _, series in each_series(path, freq, season):
+        if isinstance(series, InputError):
+            raise series
+        found.append(series)
+    return found
+
+
+def each_series(path: Path, freq: str, season: int | None = None) -> Iterator[tuple[str, Series | InputError]]:
+    """Name of every series of a file with the series, or with the reason why it fits no grid of that frequency.
+
+    Raises
+    ------
+    InputError
+        If the file, a stamp or a value cannot be used; with row and column.
+    """
     season = season or season_of(freq)
     frame, told = series_rows(path, daily=freq != "h")
-    parts = frame.groupby("name", sort=False)
-    found = [on_grid(Path(path).name, str(name), part, FREQUENCIES[freq][0], season) for name, part in parts]
-    return [replace(series, warnings=(*told, *series.warnings)) for series in found]
+    for name, part in frame.groupby("name", sort=False):
+        try:
+            series = on_grid(Path(path).name, str(name), part, FREQUENCIES[freq][0], season)
+        except InputError as error:
+            yield str(name), error
+        else:
+            yield str(name), replace(series, warnings=(*told, *series.warnings))
 
 
 def series_rows(path: Path, *, daily: bool) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -227,13 +253,9 @@ def on_grid(file: str, name: str, part: pd.DataFrame, step: pd.Timedelta, season
     empty = part[part["y"].isna()]
     if len(empty):
         warnings.append(f"no value in {named_rows(empty['row'])}: treated as missing")
-    off = (part["ds"] - part["ds"].iloc[0]) % step != pd.Timedelta(0)
-    if step != MONTH and off.any():
-        row = part[off].iloc[0]
-        rule = (
-            f"lies between the stamps, which count from the first in steps of {span(step)}; aggregate the series first"
-        )
-        raise InputError.at(file, rule, row=int(row["row"]), column="ds", value=str(row["ds"]))
+    if step != MONTH:
+        part, told = _on_steps(file, part, step)
+        warnings += told
     double = part[part["ds"].duplicated(keep="first")]
     if len(double):
         warnings.append(f"stamps given before in {named_rows(double['row'])}: the mean of each stamp counts")
@@ -243,9 +265,8 @@ def on_grid(file: str, name: str, part: pd.DataFrame, step: pd.Timedelta, season
     length = (months if step == MONTH else int((last - first) / step)) + 1
     missing = length - int(merged["y"].notna().sum())
     if missing > MOST_MISSING * length:
-        raise InputError.at(
-            file, f"series {name!r}: {missing:,} of {length:,} stamps between {first} and {last} are missing"
-        )  # fmt: skip
+        rule = f"series {name!r}: {missing:,} of the {length:,} stamps between {first} and {last} are missing, at most half may be"
+        raise InputError.at(file, f"{rule}{_other_step(merged.index.to_series(), merged['row'], step)}", column="ds")
     grid = merged.reindex(pd.date_range(first, periods=length, freq="MS" if step == MONTH else step))
     observed = grid["y"].notna().to_numpy()
     rows = grid["row"].fillna(0).astype("int64").to_numpy()
@@ -253,10 +274,51 @@ def on_grid(file: str, name: str, part: pd.DataFrame, step: pd.Timedelta, season
     values = fill_missing(grid["y"].to_numpy(), season)
     start = _start(values, season)
     if start:
-        warnings.append(f"zeros before the start, rows {rows[0]} to {rows[:start].max()}: left out")
+        warnings.append(f"zeros before the start, rows {rows[0]} to {rows[:start].max()}: {LEFT_OUT}")
     stamps, values, observed, rows = grid.index[start:], values[start:], observed[start:], rows[start:]
     warnings += [*_value_warnings(values, rows, season), *_shift_warnings(values, stamps, rows, season)]
     return Series(name, stamps, values, observed, rows, tuple(warnings))
+
+
+def _on_steps(file: str, part: pd.DataFrame, step: pd.Timedelta) -> tuple[pd.DataFrame, list[str]]:
+    """Rows in order of time whose stamps lie a whole number of steps after the first; what was moved for that.
+
+    Days and weeks that all lie within the hour that daylight saving moves them by are set to the nearest step.
+    """
+    away = (part["ds"] - part["ds"].iloc[0]) % step
+    off = away != pd.Timedelta(0)
+    if not off.any():
+        return part, []
+    saved = (away <= CLOCK_CHANGE) | (away >= step - CLOCK_CHANGE)
+    if step < MOVED_FROM or not saved.all():
+        row = part[off].iloc[0]
+        rule = f"lies between the stamps, which count from the first in steps of {span(step)}"
+        other = _other_step(part["ds"], part["row"], step)
+        raise InputError.at(file, rule + other, row=int(row["row"]), column="ds", value=str(row["ds"]))
+    near = part["ds"] - away.where(away <= CLOCK_CHANGE, away - step)
+    told = f"stamps up to an hour off those before in {named_rows(part['row'][off])}: read as local days, set to {part['ds'].iloc[0]:%H:%M}"
+    return part.assign(ds=near), [told]
+
+
+def _other_step(stamps: pd.Series, rows: pd.Series, step: pd.Timedelta) -> str:
+    """What steps the stamps, in order of time, have in place of the one asked for, and what to do about it."""
+    steps = stamps.drop_duplicates().diff().dropna()
+    monthly = steps.between(pd.Timedelta(days=28), pd.Timedelta(days=31)).mean() >= LEAST_COMMON
+    own = MONTH if monthly else steps.mode().iloc[0] if len(steps) else step
+    added = f"add the series up in steps of {span(step)}" if own < step else ""
+    if own != step and (monthly or (steps == own).mean() >= LEAST_COMMON):
+        known = [f"give --freq {name}" for name, (length, _) in FREQUENCIES.items() if length == own]
+        way = (
+            " or ".join(filter(None, [*known, added])) or f"no frequency fits: count in one of {', '.join(FREQUENCIES)}"
+        )
+        return f": most stamps are {span(own)} apart; {way}"
+    others = steps[steps != own]
+    if others.empty:
+        return ""
+    way = " or ".join(filter(None, ["correct that stamp, split the file there", added]))
+    return (
+        f": the step is {span(own)} mostly, but {span(others.iloc[0])} before row {int(rows[others.index[0]])}; {way}"
+    )
 
 
 def _start(values: np.ndarray, season: int) -> int:
@@ -301,7 +363,11 @@ def _value_warnings(values: np.ndarray, rows: np.ndarray, season: int) -> list[s
             f"every value is {values[0]:g} (rows {rows[0]} to {rows[-1]}): errors are scaled by it, not by changes"
         )
     elif (zero := values == 0).any() and zero.mean() < 0.1 and np.median(values) >= 10:
-        found.append(f"zeros in a busy series at {named_rows(rows[zero])}: taken as outages")
+        kept = long_pauses(zero, season)
+        if (zero & ~kept).any():
+            found.append(f"zeros in a busy series at {named_rows(rows[zero & ~kept])}: taken as outages")
+        if kept.any():
+            found.append(f"zeros for longer than a season at {named_rows(rows[kept])}: kept, an end or a pause")
     above = values[values > 0]
     far = values > FAR_VALUE * np.quantile(above, FAR_QUANTILE) if len(above) else np.zeros(len(values), dtype=bool)
     if far.any():
@@ -309,7 +375,7 @@ def _value_warnings(values: np.ndarray, rows: np.ndarray, season: int) -> list[s
             f"up to {values.max():.4g} at {named_rows(rows[far])}, above {FAR_VALUE:.0f} times the 95th percentile: kept; check its unit"
         )
     if season > 1 and len(values) < 2 * season:
-        found.append(f"rows {rows[0]} to {rows[-1]} hold less than two seasons of {season} steps: no season is used")
+        found.append(f"rows {rows[0]} to {rows[-1]} hold less than two seasons of {season} steps: none can be measured")
     if (values < 0).any():
         found.append(f"negative values at {named_rows(rows[values < 0])}: forecasts may be negative too")
     return found

@@ -18,6 +18,7 @@ MEASURES = ("requests", "tokens")
 MOST_WINDOWS = 2_000_000
 #: Least share of the steps that the commonest has, so that it is one.
 LEAST_REGULAR = 0.2
+NO_TOKENS = "--measure tokens does not apply: {}"
 
 
 @dataclass(frozen=True)
@@ -57,15 +58,16 @@ def read_demand(path: Path, window: pd.Timedelta, measure: str = "requests", wor
     if measure not in MEASURES:
         raise InputError.at("--measure", "cannot be counted.", value=measure, choices=MEASURES)
     if path.is_file() and (is_workbook(path) or is_utf16(path) or is_separated_series(path)):
-        return _of_series(path, window, workload)
+        return _of_series(path, window, measure, workload)
     fits = detect_trace(path)
     if fits.name.startswith("series"):
-        return _of_series(path, window, workload)
+        return _of_series(path, window, measure, workload)
     found = fits.read(path)
     notes = [f"{text} ({rows:,} rows)" for text, rows in found.warnings]
     notes += [f"left out: {reason} ({rows:,} rows)" for reason, rows in found.left_out.items()]
     second = _seconds(found)
     if fits.table == "jobs":
+        notes += [NO_TOKENS.format("jobs count accelerators in use")] if measure == "tokens" else []
         return Demand(_in_use(found, second, window), window, "accelerators in use", fits.name, tuple(notes))
     if fits.table == "demand_windows":
         return _of_windows(path, found, window, measure, workload, fits.name, notes)
@@ -73,6 +75,11 @@ def read_demand(path: Path, window: pd.Timedelta, measure: str = "requests", wor
     if measure == "tokens":
         weight = _tokens(path, found.rows)
     values = _counted(path, second, weight, window)
+    if len(values) == 1:
+        spans = span(pd.Timedelta(seconds=round(float(np.nanmax(second)), 3)))
+        raise InputError.at(
+            path.name, f"spans {spans}, not one whole window: give a shorter --window", value=span(window)
+        )
     return Demand(values[:-1], window, measure, fits.name, tuple(notes))
 
 
@@ -136,9 +143,10 @@ def _of_windows(
     return Demand(_added(values, ratio), window, measure, source, tuple(notes))
 
 
-def _of_series(path: Path, window: pd.Timedelta, workload: str) -> Demand:
+def _of_series(path: Path, window: pd.Timedelta, measure: str, workload: str) -> Demand:
     """A series on the grid of its commonest step; repairs and refusals are those of `aifactory.demand.series`."""
     part, told = series_rows(path, daily=False)
+    told += (NO_TOKENS.format("a series counts what y is"),) if measure == "tokens" else ()
     names = list(part["name"].unique())
     if workload or len(names) > 1:
         if workload not in names:

@@ -28,7 +28,7 @@ from aifactory.inventory.chains import stated_lengths
 from aifactory.serving.arrivals import stream_from_profile
 from aifactory.serving.fleet import RequestStream
 from aifactory.serving.staffing_fit import DISPERSION
-from aifactory.units import SCENARIOS, SECONDS_PER_HOUR
+from aifactory.units import SCENARIOS, SECONDS_PER_HOUR, counted
 
 #: Lengths drawn from each histogram, at even ranks.
 LENGTHS = 2000
@@ -195,7 +195,7 @@ def write_coming(path: Path, found: ComingRequests) -> dict[str, object]:
 def coming_lines(found: dict[str, object]) -> list[str]:
     """The result as text."""
     return [
-        f"{found['requests']:,} requests of {found['hours']} hours from {found['first_hour_utc']} in {found['file']}; expected {found['expected_requests']:,.0f}, "
+        f"{counted(found['requests'], 'request')} of {counted(found['hours'], 'hour')} from {found['first_hour_utc']} in {found['file']}; expected {found['expected_requests']:,.0f}, "
         f"{found['busiest_hour']:,.0f} in the busiest hour; counts per minute vary {found['minute_dispersion']:g} times their mean; "
         f"{found['mean_input_tokens']:,.0f} prompt and {found['mean_output_tokens']:,.0f} answer tokens on average.",
         *(f"  WARNING {text}" for text in found["warnings"]),

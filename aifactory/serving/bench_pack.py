@@ -20,7 +20,7 @@ from aifactory.inputs.hold import aside
 from aifactory.inputs.importers.store import held_rows
 from aifactory.serving.arrivals import RequestStream
 from aifactory.serving.command import read_stream
-from aifactory.units import MS_PER_S
+from aifactory.units import MS_PER_S, counted
 
 LIMITS = ("slo_p95_ttft_ms", "slo_p95_tpot_ms", "slo_p95_e2e_ms", "slo_max_failure_rate")
 FORM = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -162,7 +162,7 @@ def pack_lines(manifest: dict[str, object]) -> list[str]:
     for item in manifest["classes"]:
         limits = ", ".join(f"{name.removeprefix('slo_')} {value:g}" for name, value in item["limits"].items())
         lines.append(
-            f"{item['class']}: {item['requests']:,} requests in {item['duration_s']:,.0f} s, weight {item['weight']:.3f}, mean "
+            f"{item['class']}: {counted(item['requests'], 'request')} in {item['duration_s']:,.0f} s, weight {item['weight']:.3f}, mean "
             f"{item['input_tokens_mean']:,.0f} + {item['output_tokens_mean']:,.0f} tokens, limits {limits or 'not named'}"
         )
     return [

@@ -26,6 +26,7 @@ from aifactory.serving.measurements import read_table as read_csv
 from aifactory.serving.slo_sizing import FleetSize, Slo, parse_slos, size_fleet
 from aifactory.serving.step_time import StepTime
 from aifactory.serving.step_time_estimate import estimate_step_time
+from aifactory.units import counted
 
 MOST_REPLICAS = 10_000
 PLAIN = {"arrival_s": "number", "input_tokens": "integer", "output_tokens": "integer"}
@@ -78,7 +79,7 @@ def simulate_trace(asked: SimulateRequest) -> tuple[dict[str, object], FleetSize
     began = time.perf_counter()
     run = simulate_fleet(requests, size.run.fleet if size else fleet)
     found = figures(run, time.perf_counter() - began)
-    remarks += [f"{count:,} requests failed: {why}" for why, count in run.causes.items() if count]
+    remarks += [f"{counted(count, 'request')} failed: {why}" for why, count in run.causes.items() if count]
     if len(requests) and not run.answered.any():
         remarks.append("no request was served, so no latency is known")
     del run

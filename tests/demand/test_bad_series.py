@@ -72,7 +72,7 @@ REFUSED = {
     "text": (lambda: frame().astype({"y": "str"}).replace({"y": {str(load()[5]): "many"}}), ["column 'y'", "many"]),
     "no date": (lambda: frame(times=stamps().mask(stamps().index == 7, "soon")), ["row 9", "column 'ds'", "soon"]),
     "infinite": (lambda: frame(changed([5], np.inf)), ["row 7", "column 'y'"]),
-    "between stamps": (lambda: frame(times=stamps().mask(stamps().index == 7, "2026-03-20T07:20:00")), ["row 9", "aggregate"]),
+    "between stamps": (lambda: frame(times=stamps().mask(stamps().index == 7, "2026-03-20T07:20:00")), ["row 9", "1.33333 h before row 9; correct that stamp"]),
     "mostly missing": (lambda: frame().iloc[[*range(30), COUNT - 1]], ["are missing"]),
     "mixed offsets": (lambda: frame(times=stamps().mask(stamps().index == 3, "2026-03-20T03:00:00+02:00")), ["row 5", "offset"]),
     "no name": (lambda: frame().assign(unique_id=["chat"] * 9 + [""] * (COUNT - 9)), ["row 11", "column 'unique_id'"]),
@@ -278,3 +278,48 @@ def test_a_season_beyond_the_series_is_told_once(tmp_path):
     answer = CliRunner().invoke(app, ["backtest", str(tmp_path / "load.csv"), *options])
     told = json.loads(answer.stdout)["load"]["warnings"]
     assert [text for text in told if "in the past" in text] == [told[-1]]
+
+
+def test_a_series_of_another_step_leaves_the_others_their_scores(tmp_path):
+    days = pd.DataFrame({"unique_id": "daily", "ds": pd.date_range("2026-01-01", periods=90).astype("str"), "y": 5.0})
+    pd.concat([frame().assign(unique_id="hourly"), days]).to_csv(tmp_path / "both.csv", index=False)
+    found = json.loads(CliRunner().invoke(app, ["backtest", str(tmp_path / "both.csv"), *COMMANDS["backtest"]]).stdout)
+    assert found["hourly"]["mase"] > 0 and found["daily"]["mase"] is None
+    assert found["daily"]["refused"].endswith("most stamps are 1 d apart; give --freq D")
+
+
+@pytest.mark.parametrize(
+    ("values", "options", "told"),
+    [
+        (load(), ["--lead-time", "90d"], "load.csv, --lead-time: a lead time of 2,160 windows needs at least 1,080 windows"),
+        (load(), ["--lead-time", "90d"], f"plan over {2 * COUNT:,} windows at most"),
+        (load(), ["--lead-time", "2d", "--autoscaler-lag", "90d"], "load.csv, --autoscaler-lag: a lead time of 2,160 windows"),
+        (changed(slice(None, 390), 0), ["--lead-time", "30d"], "(read: 120 windows of 1 h (5 d); zeros before the start, rows 2 to 385: left out)"),
+        (load(), ["--lead-time", "2d", "--target", "1"], "--target: value 1.0: is a share and must lie between 0 and 0.25; 1 % is 0.01"),
+        (load(), ["--lead-time", "0"], "must be a duration above zero"),
+        (load(), ["--lead-time", "20min"], "is shorter than a window of 1 h: give 1h at least"),
+    ],
+)  # fmt: skip
+def test_what_a_reserve_cannot_be_of_is_told_with_option_and_length(tmp_path, values, options, told):
+    frame(values).to_csv(tmp_path / "load.csv", index=False)
+    answer = CliRunner().invoke(app, ["reserve", str(tmp_path / "load.csv"), "--window", "1h", *options])
+    assert isinstance(answer.exception, InputError)
+    assert told in str(answer.exception)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_trace_shorter_than_a_window_says_its_length(tmp_path, count):
+    times = [f"2026-03-20 10:0{minute}:00" for minute in range(count)]
+    rows = pd.DataFrame({"TIMESTAMP": times, "ContextTokens": 10, "GeneratedTokens": 5})
+    rows.to_csv(tmp_path / "azure.csv", index=False)
+    answer = CliRunner().invoke(app, ["reserve", str(tmp_path / "azure.csv"), "--window", "1h", "--lead-time", "7d"])
+    spans = "0 s" if count == 1 else "2 min"
+    assert f"azure.csv: value '1 h': spans {spans}, not one whole window" in str(answer.exception)
+
+
+def test_tokens_of_a_series_are_said_not_to_apply(tmp_path):
+    frame().to_csv(tmp_path / "load.csv", index=False)
+    answer = CliRunner().invoke(
+        app, ["reserve", str(tmp_path / "load.csv"), *COMMANDS["reserve"], "--measure", "tokens"]
+    )
+    assert "--measure tokens does not apply: a series counts what y is" in json.loads(answer.stdout)["warnings"]

@@ -185,7 +185,7 @@ def test_the_command_writes_the_file_and_says_what_is_in_it(tmp_path):
     for name in ("workload_class", "region", "team"):
         assert sum(found[f"by_{name}"].values()) == 5000
     text = CliRunner().invoke(app, ["generate", "--requests", "50", "--out", str(path), "--days", "1"]).stdout
-    assert "50 requests over 1 days in requests.parquet, seed 0." in text
+    assert "50 requests over 1 day in requests.parquet, seed 0." in text
 
 
 @pytest.mark.parametrize(

@@ -241,7 +241,7 @@ def test_scale_does_not_matter():
     ("values", "lead", "target", "told"),
     [
         (np.ones(10), 5, 0.01, "at least 24 windows"),
-        (np.ones(300), 4032, 0.01, "at least 2016 windows of history; there are 300"),
+        (np.ones(300), 4032, 0.01, "at least 2,016 windows of history; there are 300"),
         (np.ones(100), 10, 0.0, "target"),
         (np.ones(100), 10, 0.3, "target"),
         (np.ones(100), 0, 0.1, "lead time"),
@@ -387,7 +387,7 @@ def test_several_series_are_never_mixed(tmp_path):
 def test_stamps_between_the_steps_are_refused_by_row(tmp_path):
     stamps = hours(240)
     stamps[7] = "2026-03-20T07:20:00"
-    with pytest.raises(InputError, match="row 9.*aggregate"):
+    with pytest.raises(InputError, match="row 9.*correct that stamp"):
         warned(tmp_path, stamps, poisson(240))
 
 

@@ -112,7 +112,11 @@ def test_several_series_keep_their_order(tmp_path):
     ("stamps", "values", "told"),
     [
         (["2026-01-01", "soon"], [1, 2], "row 3, column 'ds': value 'soon'"),
-        (["2026-01-01T00:00:00", "2026-01-01T01:30:00"], [1, 2], "row 3, column 'ds'.*aggregate"),
+        (
+            ["2026-01-01T00:00:00", "2026-01-01T01:30:00"],
+            [1, 2],
+            "row 3, column 'ds'.*most stamps are 1.5 h apart; no frequency fits: count in one of h, D",
+        ),
         (["2026-01-01", "2026-01-02"], ["1", "many"], "row 3, column 'y': value 'many'"),
         (["2026-01-01", "2026-01-02"], ["1", "1e300"], "row 3, column 'y': value '1e300'"),
         (["2026-01-01", "2026-01-02"], ["inf", "2"], "row 2, column 'y': value 'inf'"),
@@ -122,6 +126,56 @@ def test_several_series_keep_their_order(tmp_path):
 def test_what_cannot_be_read_names_its_cell(tmp_path, stamps, values, told):
     with pytest.raises(InputError, match=told):
         read_series(written(tmp_path, stamps, values), "h")
+
+
+@pytest.mark.parametrize(
+    ("every", "freq", "told"),
+    [
+        ("7D", "D", "most stamps are 7 d apart; give --freq W$"),
+        ("7D", "h", "most stamps are 7 d apart; give --freq W$"),
+        ("ME", "D", "most stamps are 1 month apart; give --freq M$"),
+        ("h", "W", "row 3.*most stamps are 1 h apart; give --freq h or add the series up in steps of 7 d$"),
+        ("min", "h", "row 3.*most stamps are 1 min apart; add the series up in steps of 1 h$"),
+    ],
+)
+def test_another_step_than_the_one_asked_for_is_named(tmp_path, every, freq, told):
+    stamps = pd.date_range("2023-01-31", periods=30, freq=every).astype("str")
+    with pytest.raises(InputError, match=told):
+        read_series(written(tmp_path, stamps, range(30)), freq)
+
+
+def test_the_row_where_the_step_changes_is_named(tmp_path):
+    mixed = [*pd.date_range("2026-01-01", periods=48, freq="h"), *pd.date_range("2026-01-03", periods=60, freq="D")]
+    with pytest.raises(InputError, match="the step is 1 d mostly, but 1 h before row 3; correct"):
+        read_series(written(tmp_path, [str(stamp) for stamp in mixed], range(108)), "h")
+
+
+@pytest.mark.parametrize(("every", "freq"), [("D", "D"), ("7D", "W")])
+def test_local_midnights_in_utc_are_days_through_a_clock_change(tmp_path, every, freq):
+    local = pd.date_range("2026-09-30", periods=60, freq=every, tz="Europe/Berlin")
+    path = written(tmp_path, local.tz_convert("UTC").tz_localize(None).astype("str"), range(60))
+    (series,) = read_series(path, freq)
+    assert series.values.tolist() == list(range(60)) and series.observed.all()
+    assert series.stamps.hour.unique().tolist() == [22]
+    first = int(np.flatnonzero(local.tz_convert("UTC").hour == 23)[0]) + 2
+    (told,) = [text for text in series.warnings if "local days" in text]
+    assert f"in rows {first}, {first + 1}" in told
+
+
+def test_two_hours_off_are_no_clock_change(tmp_path):
+    stamps = pd.Series(pd.date_range("2026-09-30", periods=20, freq="D")).mask(
+        lambda days: days.index == 9, pd.Timestamp("2026-10-09T02:00")
+    )
+    with pytest.raises(InputError, match="row 11.*lies between the stamps"):
+        read_series(written(tmp_path, stamps.astype("str"), range(20)), "D")
+
+
+def test_zeros_that_last_to_the_end_are_no_outage(tmp_path):
+    values = np.r_[np.full(600, 50.0), np.zeros(30)]
+    values[100] = 0
+    told = only(written(tmp_path, hours(630), values)).warnings
+    assert any("row 102: taken as outages" in text for text in told)
+    assert any("for longer than a season at rows 602, 603" in text for text in told)
 
 
 def test_other_columns_and_frequencies_are_refused(tmp_path):

@@ -192,7 +192,7 @@ def test_a_request_that_never_fits_fails_and_is_said(tmp_path):
     found, _ = ask(write(tmp_path, "0,999999999,10\n"))
     assert (found["failed"], found["served"], found["utilization"]) == (1, 0, 0.0)
     assert found["ttft_ms"] == {"p50": None, "p90": None, "p95": None, "p99": None}
-    assert "1 requests failed: too large" in found["reason"]
+    assert "1 request failed: too large" in found["reason"]
     json.dumps(found, allow_nan=False)
 
 
