@@ -10,6 +10,10 @@ scores on those nine are not wholly out of sample; those on the sample company a
 Two weeks of hours have a member that repeats the week, though the season is a day: on 55 hourly series of single clients,
 clusters and image groups, a day and three days ahead, MASE over that of seasonal naive went from 0.851 to 0.847 and
 pinball from 0.875 to 0.873; on generated hours of offices, with gaps, growth or moving levels, MASE by 16 to 54 %.
+Between one season and two, nothing shows that it comes again, yet mostly it does: the forecast without a season and
+seasonal naive count alike there (`halfway`). A season ahead on parts of 80 public series, error over that of seasonal
+naive: days 1.03 and 0.97 (1.1 and 1.5 seasons known) without it, 0.87 and 0.86 with it; hours 1.08, 0.95 and 1.00 (1.1,
+1.5 and 1.9) without, 0.98, 0.87 and 0.93 with it; pinball alike. Random walks and noise lose: 0.65 to 0.85, then 0.77 to 0.85.
 """
 
 from __future__ import annotations
@@ -72,7 +76,8 @@ def forecast_series(
     Parameters
     ----------
     history : (n,), finite, at least four values; the last `MOST_HISTORY` count.
-    season : steps of a season; ignored, with a note, where the history holds fewer than two of them.
+    season : steps of a season; where the history holds fewer than two of them, with a note, the forecast without a
+        season lies `halfway` to the only one, and as it is without any.
     extra : further forecasters, used only where they win the inner backtest by more than 5 %.
 
     Returns
@@ -90,7 +95,7 @@ def forecast_series(
     >>> flat.point.round(9).tolist(), flat.quantiles.round(9).tolist()[-1]
     ([7.0, 7.0], [7.0, 7.0])
     """
-    history, season, notes = _usable(history, season)
+    asked, (history, season, notes) = season, _usable(history, season)
     history = history[-max(MOST_HISTORY, MOST_SEASONS * max(season, horizon)) :]
     inner = _inner(history, season, horizon)
     weights = _weights(inner)
@@ -103,21 +108,32 @@ def forecast_series(
         errors[name] = inner.error(tried)
         if errors[name] < (1 - MUST_WIN) * errors[COMBINATION] and errors[name] <= min(errors.values()):
             method, point, earlier = name, np.asarray(forecaster(history, season, horizon), dtype=float), tried
+    if season < asked <= len(history):
+        point = halfway(point, seasonal_naive(history, asked, horizon))
     bands, told = _bands(history, season, point, earlier, inner, levels)
     floor = -np.inf if (history < 0).any() else 0.0
+    shares = dict(zip(member_names(season, len(history)), weights.round(6).tolist(), strict=True))
     return SeriesForecast(
         point=np.maximum(point, floor),
         quantiles=np.maximum(bands, floor),
         levels=levels,
         method=method,
-        weights=dict(zip(member_names(season, len(history)), weights.round(6).tolist(), strict=True))
-        if method == COMBINATION
-        else {},
+        weights=shares if method == COMBINATION else {},
         inner_error=errors[method],
         inner_naive_error=errors.get("seasonal naive", np.nan),
         inner_origins=inner.count,
         notes=(*notes, *told),
     )
+
+
+def halfway(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Between two forecasts: their geometric mean where both are above zero, else their mean. Same shapes.
+
+    >>> halfway(np.array([1.0, 0.0]), np.array([4.0, 4.0])).tolist()
+    [2.0, 2.0]
+    """
+    above = (one > 0) & (other > 0)
+    return np.where(above, np.sqrt(np.where(above, one, 1.0)) * np.sqrt(np.where(above, other, 1.0)), (one + other) / 2)
 
 
 def _usable(history: np.ndarray, season: int) -> tuple[np.ndarray, int, tuple[str, ...]]:
@@ -127,7 +143,8 @@ def _usable(history: np.ndarray, season: int) -> tuple[np.ndarray, int, tuple[st
     if not np.isfinite(history).all():
         raise InputError("a forecast needs a history without missing or infinite values")
     if season > 1 and len(history) < 2 * season:
-        return history, 1, (f"fewer than two seasons of {season} steps in the past: no season is used",)
+        used = "halfway to the only one" if len(history) >= season else "no season is used"
+        return history, 1, (f"fewer than two seasons of {season} steps in the past: {used}",)
     return history, season, ()
 
 

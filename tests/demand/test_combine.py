@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aifactory.demand.combine import COMBINATION, forecast_series
+from aifactory.demand.combine import COMBINATION, forecast_series, halfway
+from aifactory.demand.members import seasonal_naive
 from aifactory.errors import InputError
 
 
@@ -63,9 +64,27 @@ def test_what_cannot_be_supported_is_refused(history, what):
         forecast_series(np.array(history), 7, 7)
 
 
-def test_less_than_two_seasons_says_so():
-    found = forecast_series(seasonal(40), 24, 24)
-    assert any("fewer than two seasons" in note for note in found.notes)
+def test_a_single_season_counts_half_and_is_told():
+    history = seasonal(40)
+    found, without = forecast_series(history, 24, 24), forecast_series(history, 1, 24)
+    assert found.point == pytest.approx(np.sqrt(without.point * seasonal_naive(history, 24, 24)))
+    assert any(
+        "fewer than two seasons of 24 steps in the past: halfway to the only one" in note for note in found.notes
+    )
+
+
+def test_less_than_a_season_leaves_the_forecast_and_says_so():
+    history = seasonal(23)
+    found = forecast_series(history, 24, 24)
+    assert found.point.tolist() == forecast_series(history, 1, 24).point.tolist()
+    assert any("no season is used" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "between"), [(1e-200, 1e200, 1.0), (0.0, 6.0, 3.0), (-2.0, 6.0, 2.0), (9.0, 4.0, 6.0)]
+)
+def test_halfway_is_a_ratio_above_zero_and_a_mean_elsewhere(one, other, between):
+    assert halfway(np.array([one]), np.array([other])) == pytest.approx([between])
 
 
 def test_a_level_that_collapses_is_followed():
