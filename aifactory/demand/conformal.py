@@ -7,7 +7,12 @@ and the 95 % quantile is exceeded in 2 to 9 % on 87 % (86 and 87 %). From origin
 was chosen on, the figures are 8, 86 and 85 %; constants chosen on one half alone reach 82 and 80 % on the other. Bands
 with exactly the right law would not reach all: with errors as akin as those of these series, 92 to 95 % and 84 to 90 %,
 or 88 to 93 and 79 to 86 % if they knew nothing of the last error. On the series with fewer origins, where one day or week
-that runs above its band decides, 58 % lie in 2 to 9 %.
+that runs above its band decides, 58 % lie in 2 to 9 %. These were counted before hours had a member that repeats the week.
+With it, on 110 records of hours (clients, clusters, groups; a day and three days ahead): loss 13 % below, more than 5 %
+above on 16 %; of the 44 with ten origins 70 % in 72 to 88 % and 95 % in 2 to 9 %. On 70 generated series of eleven families
+with ten origins, drawn anew: 81 and 83 %, and MASE more than 5 % above seasonal naive on one. A series that fades to zero
+is covered in 87 to 95 %: its older errors are larger, and neither a sharper choice between the two ways to pool them nor
+less widening brings it below 87 % without losing coverage elsewhere.
 """
 
 from __future__ import annotations
