@@ -101,9 +101,10 @@ def backtest_series(
     """
     origins = plan.origins(len(values))
     if not origins:
-        need = plan.min_train + plan.horizon
+        need, longest = plan.min_train + plan.horizon, len(values) - plan.min_train
+        way = f": score {counted(longest, 'step')} at most" if longest > 0 else ""
         raise InputError(
-            f"a backtest needs {need} values ({plan.min_train} to learn from, {plan.horizon} to score); the series holds {len(values)}"
+            f"a backtest needs {need} values ({plan.min_train} to learn from, {plan.horizon} to score); the series holds {len(values)}{way}"
         )
     rows, peers, methods, notes = [], [], Counter(), Counter()
     for origin in origins:

@@ -151,7 +151,7 @@ def _of_series(path: Path, window: pd.Timedelta, measure: str, workload: str) ->
     if workload or len(names) > 1:
         if workload not in names:
             raise InputError.at(
-                path.name, f"holds {len(names)} series: plan one with --workload", column="unique_id", value=workload, choices=names
+                path.name, f"holds {len(names)} series: plan one with --workload", column="unique_id", value=workload or None, choices=names
             )  # fmt: skip
         part = part[part["name"] == workload]
     stamps = pd.Series(part["ds"].sort_values().unique())

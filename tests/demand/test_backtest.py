@@ -118,7 +118,7 @@ def test_at_most_sixteen_origins_count():
 
 
 def test_a_short_series_says_what_it_needs():
-    with pytest.raises(InputError, match="needs 42 values .*holds 40"):
+    with pytest.raises(InputError, match="needs 42 values .*holds 40: score 12 steps at most"):
         backtest_series(np.ones(40), np.ones(40, dtype=bool), Plan(7, 14, 7, 28))
 
 
