@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,7 +70,7 @@ def offers_of(settings: Settings) -> Offers:
     for text in settings.terms:
         name, _, rest = text.partition(":")
         periods, _, usd = rest.partition(":")
-        if not (name and periods.isdecimal() and int(periods) > 0 and _is_price(usd)):
+        if not (re.fullmatch(r"\w[\w .-]*", name) and periods.isdecimal() and int(periods) > 0 and _is_price(usd)):
             raise InputError.at(
                 "--term", "must be name:periods:USD per accelerator-hour, such as reserved_1y:12:7.67", value=text
             )

@@ -6,6 +6,7 @@ import codecs
 import csv
 import gzip
 import io
+import json
 import re
 import zlib
 from pathlib import Path
@@ -181,7 +182,8 @@ def holds_json(path: Path) -> bool:
         zipped = stream.read(2) == b"\x1f\x8b"
     try:
         with gzip.open(path) if zipped else path.open("rb") as stream:
-            return stream.read(64).lstrip().startswith((b"{", b"["))
+            begin = stream.read(64)
+            return begin.decode(json.detect_encoding(begin), "replace").lstrip().startswith(("{", "["))
     except (OSError, EOFError, zlib.error):
         return False
 

@@ -17,7 +17,7 @@ from aifactory.inventory.chains import chain_table
 from aifactory.inventory.drift import drift, token_growth
 from aifactory.inventory.efficiency import prefix_reuse, retry_amplification
 from aifactory.inventory.overlap import find_overlaps
-from aifactory.inventory.owners import coverage, owners_to_ask
+from aifactory.inventory.owners import coverage, filled_fields, no_owner_knows, owners_to_ask
 from aifactory.inventory.questions import three_questions
 from aifactory.inventory.residency import fleet_of, hourly_demand, local_of
 from aifactory.inventory.retiring import retiring_findings, retiring_models
@@ -90,6 +90,7 @@ def build_inventory(ws: Workspace) -> Inventory:
     levels = service.service_levels(ws, profile)
     cases = _use_cases(ws, used, monthly)
     going = cases[~cases["use_case_id"].isin(ws.ended)]
+    filled = filled_fields(going, *no_owner_knows(ws, going))
     hours, hourly = float(len(hours_of_month(ws.period))), hourly_demand(windows, ws)
     growth = token_growth(ws, windows)
     basis = demand_basis(ws, windows, monthly, profile, cases, growth)
@@ -98,8 +99,8 @@ def build_inventory(ws: Workspace) -> Inventory:
     return Inventory(
         period=ws.period,
         use_cases=cases,
-        coverage=coverage(going),
-        owners_to_ask=owners_to_ask(going),
+        coverage=coverage(going, filled),
+        owners_to_ask=owners_to_ask(going, filled),
         candidate_gaps=candidate_gaps(ws),
         candidate_owners=candidate_owners(ws),
         three_questions=three_questions(ws, hourly, monthly, cases, profile, levels),
@@ -131,7 +132,10 @@ def build_inventory(ws: Workspace) -> Inventory:
         waste=find_waste(ws, used, pools, cases, profile),
         overlaps=find_overlaps(ws.table("use_cases"), used),
         retiring_models=retiring,
-        gaps=findings.gaps(reconciliation, pools, levels, profile) + late + retiring_findings(retiring, ws.as_of),
+        gaps=findings.gaps(reconciliation, pools, levels, profile)
+        + late
+        + retiring_findings(retiring, ws.as_of)
+        + findings.open_entries(ws.table("decisions"), ws.as_of),
         not_computed=findings.not_computed(ws),
     )
 

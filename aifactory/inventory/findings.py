@@ -74,6 +74,26 @@ def late_usage(bill: pd.DataFrame) -> list[Finding]:
     ]
 
 
+def open_entries(log: pd.DataFrame, as_of: str) -> list[Finding]:
+    """What the decision log holds open, by the day it is due (`decisions` contract); the past is overdue."""
+    waiting = log[log["status"] == "open"].sort_values("due", na_position="last", kind="stable")
+    return [
+        Finding("decision", f"{row.text.rstrip('.?')}: open {row.kind} on {row.subject}, {row.owner_role}{_due(row.due, as_of)}.")
+        for row in waiting.itertuples(index=False)
+    ]  # fmt: skip
+
+
+def _due(day: pd.Timestamp, as_of: str) -> str:
+    """When an entry is due.
+
+    >>> _due(pd.Timestamp("2026-11-05"), "2026-10-31"), _due(pd.Timestamp("2026-10-05"), "2026-10-31"), _due(pd.NaT, "2026-10-31")
+    (', due 5 November 2026', ', overdue since 5 October 2026', '')
+    """
+    if pd.isna(day):
+        return ""
+    return f", {'overdue since' if day < pd.Timestamp(as_of) else 'due'} {day.day} {day:%B %Y}"
+
+
 def gaps(
     reconciliation: pd.DataFrame, pools: pd.DataFrame, levels: pd.DataFrame, profile: pd.DataFrame
 ) -> list[Finding]:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import pandas as pd
+
+from aifactory.inputs.workspace import Workspace
+from aifactory.inventory.today import known_platforms
 
 #: Needed fields and what they are needed for; the order is that of the report.
 NEEDED = {
@@ -19,18 +24,32 @@ TARGETS = ["slo_p95_ttft_ms", "slo_p95_tpot_ms", "slo_p95_e2e_ms"]
 ASK_COLUMNS = ["owner_role", "field", "needed_for", "missing", "of", "use_cases"]
 
 
-def filled_fields(cases: pd.DataFrame) -> pd.DataFrame:
+def no_owner_knows(ws: Workspace, cases: pd.DataFrame) -> tuple[list[str], list[str]]:
+    """Use cases whose volume cannot be measured yet but is stated, and those of which no bill can tell the cost.
+
+    Before its launch a use case has no measured volume, only a stated one or a demand chain, and no cost. What runs on
+    accelerators that are owned and that nobody bills has its cost in the books, not in a bill.
+    """
+    coming = cases["stage"].eq("idea") | (cases["launch_month"].astype("str").where(cases["launch_month"].notna(), "") > ws.period)  # fmt: skip
+    told = cases["stated_units_per_month"].notna() | cases["use_case_id"].isin(ws.table("demand_chain")["use_case_id"])
+    held = [table.loc[table["purchase_option"] == "purchase", "accelerator_id"] for table in (ws.table("pools"), ws.table("commitments"))]  # fmt: skip
+    bill = ws.table("billing")
+    billed = bill.loc[bill["accelerator_hours"] > 0, "accelerator_id"] if len(bill) else []
+    own = cases["use_case_id"].map(known_platforms(ws)).isin(set(pd.concat(held)) - set(billed))
+    return cases.loc[coming & told, "use_case_id"].tolist(), cases.loc[coming | own, "use_case_id"].tolist()
+
+
+def filled_fields(cases: pd.DataFrame, stated: Collection[str] = (), unbilled: Collection[str] = ()) -> pd.DataFrame:
     """Whether each use case has each needed field; one column per field.
 
-    Volume and cost count as filled where they were measured (`units_month`, `effective_cost_usd`).
-    Training needs no model, latency target or failure limit, and an idea, which is not live, needs no cost.
+    Volume and cost count as filled where they were measured (`units_month`, `effective_cost_usd`) or where nobody
+    could supply more (`no_owner_knows`). Training needs no model, latency target or failure limit.
     """
     training = cases["service_unit"] == "accelerator_hour"
-    not_live = cases["stage"].eq("idea")
     return pd.DataFrame(
         {
-            "volume": cases["units_month"].gt(0),
-            "cost": cases["effective_cost_usd"].notna() | not_live,
+            "volume": cases["units_month"].gt(0) | cases["use_case_id"].isin(stated),
+            "cost": cases["effective_cost_usd"].notna() | cases["use_case_id"].isin(unbilled),
             "model": cases["model"].notna() | training,
             "latency target": cases[TARGETS].notna().any(axis=1) | training,
             "slo_max_failure_rate": cases["slo_max_failure_rate"].notna() | training,
@@ -39,9 +58,8 @@ def filled_fields(cases: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def coverage(cases: pd.DataFrame) -> pd.DataFrame:
-    """How far each needed field is filled, and which owner roles to ask."""
-    filled = filled_fields(cases)
+def coverage(cases: pd.DataFrame, filled: pd.DataFrame) -> pd.DataFrame:
+    """How far each needed field is filled (`filled_fields`), and which owner roles to ask."""
     rows = [
         {
             "field": name,
@@ -57,13 +75,12 @@ def coverage(cases: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def owners_to_ask(cases: pd.DataFrame) -> pd.DataFrame:
+def owners_to_ask(cases: pd.DataFrame, filled: pd.DataFrame) -> pd.DataFrame:
     """What each owner role must supply: one row per role and missing field, roles with most gaps first.
 
     Columns owner_role, field, needed_for, missing (use cases without it), of (use cases of the role) and
     use_cases, their identifiers.
     """
-    filled = filled_fields(cases)
     places = {name: place for place, name in enumerate(NEEDED)}
     gaps = (~filled.astype("bool")).assign(owner_role=cases["owner_role"], use_case_id=cases["use_case_id"])
     long = gaps.melt(["owner_role", "use_case_id"], var_name="field", value_name="missing")

@@ -199,10 +199,10 @@ def _plain(field: str) -> str:
     """Field in words.
 
     >>> _plain("slo_max_failure_rate"), _plain("value_usd_per_unit"), _plain("volume")
-    ('limit of failures', 'value per unit', 'measured volume')
+    ('limit of failures', 'value per unit', 'measured volume, or stated before the launch')
     """
     known = {
-        "volume": "measured volume",
+        "volume": "measured volume, or stated before the launch",
         "cost": "cost in a bill",
         "slo_max_failure_rate": "limit of failures",
         "value_usd_per_unit": "value per unit",

@@ -25,6 +25,7 @@ from aifactory.review.forecast_score import earlier_forecast, forecast_accuracy,
 from aifactory.review.hardware import judge_hardware, judge_platforms
 from aifactory.review.memory import figures_held, months_restated, told_prices
 from aifactory.review.monthly import (
+    accelerator_cost,
     calendar_plan,
     mean_utilization,
     month_factors,
@@ -103,6 +104,7 @@ def build_review(
     now, now_hours = month_factors(ws, inventory, ws.period)
     before, before_hours = month_factors(ws, inventory, last)
     variance = split_variance(before, now, before_hours, now_hours)
+    paid = accelerator_cost(ws, before, last), accelerator_cost(ws, now, ws.period)
     bill = _bills(inventory)
     held = ws.table("approved_plan")
     approved = calendar_plan(held)
@@ -124,9 +126,9 @@ def build_review(
         reason=reason,
         basis=_basis(approved),
         kpis=_kpis(ws, inventory, approved, now, before, accuracy),
-        variance=_whole(variance, before["cost"], now["cost"], bill.get(last), bill.get(ws.period), planned=False),
+        variance=_whole(variance, *paid, bill.get(last), bill.get(ws.period), planned=False),
         plan_variance=_whole(
-            against_plan, planned["cost"], now["cost"], planned["cost"].sum(), bill.get(ws.period), planned=True
+            against_plan, planned["cost"], paid[1], planned["cost"].sum(), bill.get(ws.period), planned=True
         ),
         cause_ranges=cause_ranges(before, now, before_hours, now_hours),
         guardrails=rails,

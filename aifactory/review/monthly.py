@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
-from aifactory.inputs.billing import accelerator_charges
+from aifactory.inputs.billing import OTHER_PURCHASE, accelerator_charges
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
-from aifactory.inventory.spend import USAGE
+from aifactory.inventory.spend import USAGE, use_case_cost
 from aifactory.units import HOURS_PER_DAY, HOURS_PER_MONTH
 
 PLANNED = ["units", "units_p10", "units_p90", "accelerator_hours", "compute_usd", "cost_usd", "value_usd"]
@@ -48,6 +48,16 @@ def month_factors(ws: Workspace, inventory: Inventory, month: str) -> tuple[pd.D
     per_case = hours.groupby(level=0).sum()
     factors = pd.DataFrame({"units": sums["units"], "work": tokens.where(tokens > 0, sums["units"])}).join(per_case)
     return factors.dropna(subset=["units"]), hours
+
+
+def accelerator_cost(ws: Workspace, factors: pd.DataFrame, month: str) -> pd.Series:
+    """USD that each use case paid for accelerators in a month: its hours of `month_factors`, else what was bought for it.
+
+    A lease instalment is a purchase that names no hours: it is the cost of a use case of which no hours are billed.
+    """
+    bill = ws.table("billing")
+    bought = bill[(bill["month"] == month) & (bill["purchase_option"] == OTHER_PURCHASE)]
+    return factors["cost"].dropna().combine_first(use_case_cost(bought))
 
 
 def mean_utilization(pools: pd.DataFrame) -> pd.Series:

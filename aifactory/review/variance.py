@@ -69,8 +69,9 @@ def explain_bill(
     Parameters
     ----------
     split : from `split_variance`.
-    base, actual : cost of accelerator-hours per use case, USD; those of one side only come as a row of their own:
-        volume between two months (a use case began or ended), `other` against a plan (charged on one side only).
+    base, actual : cost of accelerators per use case, USD; those that the split lacks come as a row of their own:
+        volume between two months where one has none (a use case began or ended), else `other` (charged on one side
+        of a plan only, or without hours).
     base_total, actual_total : the two bills; what no use case explains is the row `REST`, cause `other`.
     planned : whether the base is a plan.
     """
@@ -91,7 +92,7 @@ def explain_bill(
     # the finer grid of a single row may not fit the sum of all: the last cause takes the rest of its own rounding
     causes[kept, -1] += difference[kept] - causes[kept].sum(axis=1)
     table["difference_usd"] = difference
-    began = ~kept & (table.index != REST) & (not planned)
+    began = ~kept & (table.index != REST) & (not planned) & (whole[:, :2] == 0).any(axis=1)
     causes[began, 0] = difference[began]
     table[list(CAUSES)] = causes
     table[OTHER] = np.where(kept | began, 0.0, difference)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.benchmark import Benchmark
+from aifactory.inputs.hosted import hosted_only
 from aifactory.inputs.weights import MATRIX_CRITERIA
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
@@ -76,6 +77,6 @@ def decide_shortlist(market: Market, benchmark: Benchmark, bought: pd.DataFrame)
         penalties=penalties, exclusions=exclusions, choice=choice, pilots=pilots, anchors=anchors, robustness=firm,
         migrations=migration.plan_migrations(ws, inventory, cells, penalties, exclusions),
         architecture=outcome.architecture(choice, pilots),
-        today=todays_platforms(ws, sorted(benchmark.capacity["use_case_id"].unique())),
+        today=todays_platforms(ws, sorted(set(benchmark.capacity["use_case_id"]) - hosted_only(ws))),
         knowledge=platform_knowledge(penalties, exclusions, benchmark_costs(ws, cells)),
     )  # fmt: skip

@@ -154,7 +154,7 @@ def test_the_command_prints_tables_and_json(tmp_path):
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"terms": ("reserved",)}, {"terms": ("a:0:1",)}, {"terms": ("a:1:nan",)}, {"terms": ()}, {"on_demand_usd": 0.0},
+        {"terms": ("reserved",)}, {"terms": ("=cmd:1:1",)}, {"terms": ("a:0:1",)}, {"terms": ("a:1:nan",)}, {"terms": ()}, {"on_demand_usd": 0.0},
         {"units_per_accelerator_hour": -1.0}, {"units_per_accelerator_hour": np.inf}, {"train_share": 1.0}, {"freq": "Q"}, {"period": "year"}, {"miss_usd": -1.0},
         {"freq": "W", "period": "day"}, {"node_size": 0},
     ],

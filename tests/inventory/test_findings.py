@@ -36,6 +36,24 @@ NO_POOLS = pd.DataFrame({"pool_id": [], "idle_usd": [], "accelerator_hours": [],
 # gaps
 
 
+def test_what_the_decision_log_holds_open_is_to_be_settled():
+    log = pd.DataFrame(
+        {
+            "kind": ["decision", "assumption", "decision"],
+            "subject": ["lease", "growth", "pool"],
+            "text": ["Renew or return?", "Seats double.", "Named."],
+            "owner_role": ["head of platform", "head of sales", "head of platform"],
+            "due": pd.to_datetime(["2026-11-20", "2026-10-05", None]),
+            "status": ["open", "open", "done"],
+        }
+    )
+    assert [item.text for item in findings.open_entries(log, "2026-10-31")] == [
+        "Seats double: open assumption on growth, head of sales, overdue since 5 October 2026.",
+        "Renew or return: open decision on lease, head of platform, due 20 November 2026.",
+    ]
+    assert findings.open_entries(log.iloc[2:], "2026-10-31") == []
+
+
 def test_spend_without_a_team_is_named_with_its_share(inventory):
     gap = next(item for item in inventory.gaps if item.kind == "tagging")
     assert gap == Finding("tagging", "0.2 % of the bill has no team.", 99.99)

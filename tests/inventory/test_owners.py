@@ -7,7 +7,7 @@ import pytest
 
 from aifactory.inputs.workspace import load_workspace
 from aifactory.inventory import build_inventory
-from aifactory.inventory.owners import NEEDED, coverage, filled_fields, owners_to_ask
+from aifactory.inventory.owners import NEEDED, coverage, filled_fields, no_owner_knows, owners_to_ask
 
 
 @pytest.fixture(scope="module")
@@ -40,18 +40,37 @@ def test_one_of_three_latency_targets_is_enough(mini):
 
 
 def test_without_use_cases_nothing_is_filled(inventory):
-    assert (coverage(inventory.use_cases.iloc[:0])["filled_share"] == 0).all()
-    assert owners_to_ask(inventory.use_cases.iloc[:0]).empty
+    none = inventory.use_cases.iloc[:0]
+    assert (coverage(none, filled_fields(none))["filled_share"] == 0).all()
+    assert owners_to_ask(none, filled_fields(none)).empty
 
 
 def test_a_use_case_without_demand_has_no_volume(inventory):
-    table = coverage(inventory.use_cases.assign(units_month=float("nan"))).set_index("field")
+    cases = inventory.use_cases.assign(units_month=float("nan"))
+    table = coverage(cases, filled_fields(cases)).set_index("field")
     assert table.loc["volume", "missing_use_cases"] == "chat, images, models"
 
 
-def test_an_idea_needs_no_cost(inventory):
-    cases = inventory.use_cases.assign(stage="idea")
-    assert filled_fields(cases)["cost"].all()
+def test_an_idea_and_a_launch_to_come_need_no_cost_and_their_stated_volume_is_all_there_is(mini_ws, inventory):
+    cases = inventory.use_cases.assign(
+        units_month=float("nan"), effective_cost_usd=float("nan"), stage=["idea", "production", "production"],
+        launch_month=[pd.NA, "2026-11", "2026-10"], stated_units_per_month=[5.0, 7.0, 9.0],
+    )  # fmt: skip
+    stated, unbilled = no_owner_knows(mini_ws, cases)
+    assert stated == unbilled == cases["use_case_id"].tolist()[:2]
+    filled = filled_fields(cases, stated, unbilled)
+    assert filled["volume"].tolist() == filled["cost"].tolist() == [True, True, False]
+    assert no_owner_knows(mini_ws, cases.assign(stated_units_per_month=float("nan")))[0] == []
+
+
+def test_no_bill_is_asked_of_what_runs_on_own_accelerators(mini_ws, inventory):
+    pools, cases = mini_ws.table("pools"), inventory.use_cases
+    own = pools.assign(accelerator_id="own-chip", purchase_option="purchase").iloc[:1]
+    plan = mini_ws.plan.model_copy(update={"baseline_accelerators": {"images": "own-chip"}})
+    ws = dataclasses.replace(mini_ws, plan=plan, tables={**mini_ws.tables, "pools": own})
+    assert no_owner_knows(ws, cases)[1] == ["images"]
+    rented = dataclasses.replace(ws, tables={**ws.tables, "pools": own.assign(purchase_option="on_demand")})
+    assert no_owner_knows(rented, cases)[1] == []
 
 
 def test_each_role_gets_its_list_the_longest_first(inventory):
@@ -64,8 +83,8 @@ def test_each_role_gets_its_list_the_longest_first(inventory):
 
 def test_roles_and_fields_count_the_same_gaps(inventory, sample_ws):
     for cases in (inventory.use_cases, build_inventory(sample_ws).use_cases):
-        by_role = owners_to_ask(cases).groupby("field")["missing"].sum()
-        fields = coverage(cases).set_index("field")
+        by_role = owners_to_ask(cases, filled_fields(cases)).groupby("field")["missing"].sum()
+        fields = coverage(cases, filled_fields(cases)).set_index("field")
         gaps = (fields["total"] - fields["filled"]).loc[lambda counts: counts > 0]
         pd.testing.assert_series_equal(by_role.sort_index(), gaps.sort_index(), check_names=False)
         assert set(by_role.index) <= set(NEEDED)

@@ -1,6 +1,7 @@
 """Actuals of a month, and the plan in the hours of a calendar month."""
 
 import dataclasses
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,7 @@ import pytest
 
 from aifactory.review.monthly import (
     PLANNED,
+    accelerator_cost,
     calendar_plan,
     month_factors,
     plan_factors,
@@ -37,6 +39,20 @@ def test_work_is_units_where_no_tokens_are_counted(road):
     factors, _ = month_factors(road.ws, road.inventory, "2026-10")
     assert factors.at["images", "work"] == factors.at["images", "units"] == 110 * 24 * 31
     assert np.isnan(factors.at["images", "cost"])
+
+
+def test_a_lease_instalment_is_the_cost_of_a_use_case_without_hours(road):
+    bill = road.ws.table("billing")
+    lease = bill[bill["month"] == "2026-10"].iloc[:1].assign(
+        use_case="images", purchase_option="other_purchase", cost_line="attributed usage", EffectiveCost=Decimal(500)
+    )  # fmt: skip
+    more = pd.concat([bill, lease, lease.assign(use_case="chat")], ignore_index=True)
+    ws = dataclasses.replace(road.ws, tables={**road.ws.tables, "billing": more})
+    factors, _ = month_factors(road.ws, road.inventory, "2026-10")
+    paid = accelerator_cost(ws, factors, "2026-10")
+    assert paid["images"] == 500.0
+    assert paid["chat"] == factors.at["chat", "cost"]
+    assert accelerator_cost(road.ws, factors, "2026-10").equals(factors["cost"].dropna())
 
 
 def test_unused_commitment_is_no_usage(road):

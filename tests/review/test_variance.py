@@ -171,6 +171,14 @@ def test_what_stands_in_plan_or_bill_only_is_other():
     assert table.loc["edge", ["volume", OTHER]].tolist() == [0.0, -9.0]
 
 
+def test_what_is_paid_without_hours_in_both_months_is_no_volume():
+    base, hours = side(**BASE)
+    split = split_variance(base, base, hours, hours)
+    before, now = (pd.concat([base["cost"], pd.Series({"leased": usd})]) for usd in (9.0, 11.0))
+    table = explain_bill(split, before, now, float(before.sum()), float(now.sum()), planned=False)
+    assert table.loc["leased", ["base_usd", "actual_usd", "volume", OTHER]].tolist() == [9.0, 11.0, 0.0, 2.0]
+
+
 def test_every_order_of_the_causes_gives_the_same_total():
     base, base_hours = side(**BASE)
     now, now_hours = side(units=200.0, work=3000.0, hours={"a": 15.0, "b": 40.0}, price={"a": 3.0, "b": 5.0})

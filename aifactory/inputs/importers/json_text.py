@@ -26,6 +26,10 @@ def json_lines(path: Path) -> Iterator[tuple[int, dict]]:
         with gzip.open(path) if packed else path.open("rb") as stream:
             for number, line in enumerate(iter(lambda: stream.readline(MAX_LINE_BYTES), b""), 1):
                 read += len(line)
+                if number == 1 and line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+                    raise InputError.at(
+                        path.name, "is in UTF-16, in which lines of JSON are not read; save it as UTF-8", row=1
+                    )
                 line = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line  # noqa: PLW2901
                 if read > MAX_BYTES or len(line) == MAX_LINE_BYTES:
                     raise InputError.at(path.name, "is larger than a trace may be", row=number)

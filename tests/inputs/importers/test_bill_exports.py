@@ -209,6 +209,22 @@ def test_tags_of_a_focus_bill_may_be_a_list_or_stand_in_a_namespace(tmp_path):
     assert ("tags are no JSON object: these charges count as untagged", 1) in bill.warnings
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_bill_in_json_may_be_marked_as_unicode(tmp_path, encoding):
+    path = tmp_path / "bill.json"
+    path.write_bytes(lines(GOOGLE, GOOGLE | {"cost": 0.75, "credits": []}).encode(encoding))
+    plain = tmp_path / "plain.json"
+    plain.write_text(lines(GOOGLE, GOOGLE | {"cost": 0.75, "credits": []}))
+    assert bill_report(read_bill(path)) == bill_report(read_bill(plain))
+
+
+def test_a_credit_without_an_amount_is_refused(tmp_path):
+    path = tmp_path / "bill.json"
+    path.write_text(lines(GOOGLE | {"credits": [{"name": "CUD"}]}))
+    with pytest.raises(InputError, match="row 2, column 'credits'.*each with a finite amount"):
+        read_bill(path)
+
+
 def test_a_focus_bill_of_bigquery_in_json(tmp_path):
     """Times in words, tags as an object, which JSON spreads over names with dots."""
     row = dict(zip(FOCUS_HEAD.split(","), FOCUS_ROW.split(","), strict=True)) | {

@@ -240,3 +240,13 @@ def test_files_of_another_kind_are_named(tmp_path, raw):
     (tmp_path / "bill.csv").write_bytes(raw)
     with pytest.raises(InputError, match="not a table of cells|fits no known bill"):
         read_bill(tmp_path / "bill.csv")
+
+
+def test_what_a_charge_cannot_be_is_said_of_the_files_own_column(tmp_path):
+    azure = "CostInBillingCurrency,Date,BillingCurrencyCode,MeterCategory,ChargeType\n"
+    rows = "1.5,2026-10-01,USD,Virtual Machines,Usage\n2.5,2026-10-02,EUR,Virtual Machines,Usage\n"
+    with pytest.raises(InputError, match=r"row 3, column 'BillingCurrencyCode': several currencies"):
+        read_bill(write(tmp_path, azure + rows))
+    large = "1.5e30,2026-10-01,USD,Virtual Machines,Usage\n"
+    with pytest.raises(InputError, match=r"row 2, column 'CostInBillingCurrency': value"):
+        read_bill(write(tmp_path, azure + large))

@@ -94,9 +94,20 @@ def test_an_odd_charge_is_kept_and_named_with_its_rows(tmp_path, fault):
 
 
 def test_a_good_bill_has_no_remarks(tmp_path):
-    report = bill_report(read_bill(write(tmp_path, {}, {"BilledCost": "-4.00", "EffectiveCost": "1e1"}), TODAY))
+    hours = {"ConsumedQuantity": "1", "ConsumedUnit": "Hours"}
+    charges = hours, hours | {"BilledCost": "-4.00", "EffectiveCost": "1e1"}
+    report = bill_report(read_bill(write(tmp_path, *charges, head=[*CHARGE, *hours]), TODAY))
     assert report["warnings"] == []
     assert report["totals"] == {"billed": "6.00", "effective": "20.00", "list": "24.00"}
+    assert report["accelerator_hours"] == {"nvidia-h100-sxm": 16.0}
+
+
+def test_usage_of_an_accelerator_that_counts_no_hours_is_said(tmp_path):
+    hours = [{"ConsumedQuantity": "1", "ConsumedUnit": unit} for unit in ("Hours", "Pieces")]
+    report = bill_report(read_bill(write(tmp_path, *hours, head=[*CHARGE, *hours[0]]), TODAY))
+    assert report["accelerator_hours"] == {"nvidia-h100-sxm": 8.0}
+    words = "usage of an accelerator without a quantity in hours counts no accelerator-hours (unit: Pieces)"
+    assert report["warnings"] == [{"text": words, "rows": 1}]
 
 
 @pytest.mark.parametrize(("amount", "billed"), [("0,25", "10.25"), ("1.234,56", "1244.56"), ("0.25", "10.25")])

@@ -285,6 +285,14 @@ def test_odd_daily_rows_are_named(tmp_path):
         assert words in texts(report)
 
 
+def test_metrics_may_be_marked_as_unicode_but_lines_are_not_read_in_utf_16(tmp_path):
+    text = otlp(metric(DURATION, [point(0, 3600, [1, 1], [1.0])]))
+    marked, _ = import_telemetry(write(tmp_path, text.encode("utf-8-sig")), TARGET)
+    assert marked["totals"]["requests"] == 2
+    with pytest.raises(InputError, match="row 1: is in UTF-16.*save it as UTF-8"):
+        import_telemetry(write(tmp_path, text.encode("utf-16")), TARGET)
+
+
 def test_days_after_the_import_are_left_out(tmp_path):
     text = TEAM + "9,cx,2026-11-25,k1,gpt,g,openai,,1,1,0,0,0.01,1,1,0\n"
     report, [(_, windows, _)] = import_telemetry(write(tmp_path, text), TARGET)

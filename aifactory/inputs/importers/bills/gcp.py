@@ -113,7 +113,7 @@ def _has_amounts(text: str) -> bool:
         return True
     try:
         held = entries(text)
-        return bool(held) and all(Decimal(str(item.get("amount", "0"))).is_finite() for item in held)
+        return bool(held) and all(Decimal(str(item.get("amount"))).is_finite() for item in held)
     except InvalidOperation:
         return False
 
@@ -121,7 +121,7 @@ def _has_amounts(text: str) -> bool:
 def _credit_sum(text: str, *, gifts: bool) -> str:
     """Sum of the credits of a row that are gifts, or of those that are not."""
     mine = (item for item in entries(text) if (str(item.get("type", "")).upper() in GCP_GIFTS) == gifts)
-    return str(sum((Decimal(str(item.get("amount", "0"))) for item in mine), Decimal(0)))
+    return str(sum((Decimal(str(item["amount"])) for item in mine), Decimal(0)))
 
 
 def _labels(project: pd.Series, own: pd.Series) -> pd.Series:

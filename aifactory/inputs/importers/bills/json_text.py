@@ -21,7 +21,7 @@ def json_rows(file: str, raw: bytes) -> pd.DataFrame:
         If the text is damaged, gives a key twice, or holds no rows.
     """
     try:
-        text = raw.decode("utf-8")
+        text = raw.decode(json.detect_encoding(raw))  # UTF-8, with a byte order mark or not, or UTF-16
         held = [_parse(text)] if not _is_lines(text) else [_parse(line) for line in text.splitlines() if line.strip()]
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)[:120]

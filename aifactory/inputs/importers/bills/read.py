@@ -63,7 +63,7 @@ class Bill:
     """A bill in the columns of the `billing` table, and how it was read.
 
     `charges` holds money as text, digit by digit, `amounts` the same ready to be added, `coded` the columns
-    of few different values.
+    of few different values, `column_of` the file's own column by ours where it has another name.
     """
 
     format: str
@@ -72,6 +72,7 @@ class Bill:
     warnings: list[tuple[str, int]]
     amounts: dict[str, Amounts]
     coded: dict[str, Coded]
+    column_of: dict[str, str]
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -115,7 +116,7 @@ def read_bill(path: Path | str, today: pd.Timestamp | None = None) -> Bill:
     with ThreadPoolExecutor(1) as pool:
         odd = pool.submit(lambda: list(odd_charges(bill, today)))
         refuse_wrong_charges(path.name, bill)
-        _one_currency(path, bill.charges)
+        _one_currency(path, bill)
     said = [*notes, *converted.warnings, *bill.warnings, *odd.result()]
     return replace(bill, rows_read=len(text), warnings=said)
 
@@ -175,12 +176,14 @@ def _typed(path: Path, converted: Converted, name: str) -> Bill:
         warnings,
         amounts,
         {name: held for name, held in (typed.coded | counted).items() if held is not None},
+        source_of,
     )
 
 
-def _one_currency(path: Path, table: pd.DataFrame) -> None:
+def _one_currency(path: Path, bill: Bill) -> None:
+    table = bill.charges
     currencies = sorted(table["BillingCurrency"].unique())
     if len(currencies) > 1:
         row = int((table["BillingCurrency"] != table["BillingCurrency"].iloc[0]).idxmax()) + 2
         rule = f"several currencies ({', '.join(currencies)}) in one bill are never added; import them one by one"
-        raise InputError.at(path.name, rule, row=row, column="BillingCurrency")
+        raise InputError.at(path.name, rule, row=row, column=bill.column_of.get("BillingCurrency", "BillingCurrency"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from aifactory.inputs.billing import LABELS, UNATTRIBUTED, derive_billing
+from aifactory.inputs.billing import DISCOUNT, LABELS, NO_ACCELERATOR, UNATTRIBUTED, derive_billing
 from aifactory.inputs.contracts import load_contract
 from aifactory.inputs.importers.bills.read import Bill
 from aifactory.inputs.kinds import combined_kinds
@@ -85,10 +85,16 @@ def _kinds(bill: Bill) -> pd.DataFrame:
 
 
 def _unsure(derived: pd.DataFrame) -> list[tuple[str, int]]:
-    """Charges whose accelerator is told by the name of a device and not by an instance type."""
-    rows = int(derived.loc[derived["accelerator_confidence"] == "assumed", "rows"].sum())
-    text = "accelerator assumed from the name of a device; as many as the details say, else one, are counted an hour"
-    return [(text, rows)] if rows else []
+    """Charges whose accelerator is told by the name of a device and not by an instance type, and those without hours."""
+    assumed = derived["accelerator_confidence"] == "assumed"
+    timeless = (derived["accelerator_id"] != NO_ACCELERATOR) & derived["accelerator_hours"].isna()
+    timeless &= derived["purchase_option"] != DISCOUNT
+    units = sorted(set(derived.loc[timeless, "ConsumedUnit"].fillna("none").astype("str")))
+    said = {
+        "accelerator assumed from the name of a device; as many as the details say, else one, are counted an hour": assumed,
+        f"usage of an accelerator without a quantity in hours counts no accelerator-hours (unit: {', '.join(units)[:60]})": timeless,
+    }
+    return [(text, int(derived.loc[rows, "rows"].sum())) for text, rows in said.items() if rows.any()]
 
 
 def _total(table: pd.DataFrame, column: str) -> str | None:

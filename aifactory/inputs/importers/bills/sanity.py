@@ -41,14 +41,13 @@ def refuse_wrong_charges(file: str, bill: Bill) -> None:
         row = amounts.first_beyond(LARGEST)
         if row is not None:
             rule, value = f"is {LARGEST:.0E} or more, which no charge is", f"{Decimal(table[column].iloc[row]):.6E}"
-            raise InputError.at(file, rule, row=row + 2, column=column, value=value)
+            raise InputError.at(file, rule, row=row + 2, column=_theirs(bill, column), value=value)
     early = table["ChargePeriodEnd"] < table["ChargePeriodStart"]
     if early.any():
         row = early.idxmax()
         value = table.loc[row, "ChargePeriodEnd"].isoformat()
-        raise InputError.at(
-            file, "is before ChargePeriodStart", row=int(row) + 2, column="ChargePeriodEnd", value=value
-        )
+        rule = f"is before {_theirs(bill, 'ChargePeriodStart')}"
+        raise InputError.at(file, rule, row=int(row) + 2, column=_theirs(bill, "ChargePeriodEnd"), value=value)
     _refuse_totals(file, bill)
 
 
@@ -59,7 +58,13 @@ def _refuse_totals(file: str, bill: Bill) -> None:
             own = Decimal(table["BilledCost"].iloc[row])
             if len(table) > 1 and billed.total() - own == own:
                 rule = "is a line of totals; it would count every charge twice, remove it"
-                raise InputError.at(file, rule, row=int(row) + 2, column=column, value=table[column].iloc[row])
+                value = table[column].iloc[row]
+                raise InputError.at(file, rule, row=int(row) + 2, column=_theirs(bill, column), value=value)
+
+
+def _theirs(bill: Bill, column: str) -> str:
+    """The file's own name of one of our columns."""
+    return bill.column_of.get(column, column)
 
 
 def _cells(texts: pd.Series, coded: Coded | None, pattern: str, longest: int) -> np.ndarray:

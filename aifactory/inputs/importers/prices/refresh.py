@@ -156,7 +156,12 @@ def _add_offers(workspace: Path, offers: pd.DataFrame, report: Refreshed, settin
     offers["as_of"] = pd.to_datetime(offers["as_of"]).astype("datetime64[us]")
     late = offers["as_of"] > settings.today.tz_localize(None)
     if late.any():
-        raise InputError.at(report.source, f"prices of {offers.loc[late, 'as_of'].max():%Y-%m-%d} lie in the future")
+        first = offers[late].iloc[0]
+        raise InputError.at(
+            report.source,
+            f"the price of {first['sku']} ({first['provider']}, {first['purchase_option']}) lies in the future",
+            value=f"{first['as_of']:%Y-%m-%d}",
+        )
     kept, broken = guard(offers)
     kept = kept.drop_duplicates()
     kept, unfit = as_held(kept.assign(price_id=_ids(kept)), "prices")

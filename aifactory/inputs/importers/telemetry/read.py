@@ -203,9 +203,7 @@ def _first_object(path: Path) -> dict | None:
 def _names(path: Path, begin: bytes) -> list[str]:
     """Columns of a file by its beginning: the schema of Parquet, or the first line; what cannot be read has none."""
     if not begin.startswith(b"PAR1"):
-        text = begin.decode(
-            "utf-16" if begin.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig", errors="replace"
-        )
+        text = begin.decode("utf-8", errors="replace")
         return next(csv.reader(text.splitlines()[:1], delimiter=header_separator(text)), [])
     import pyarrow as pa
     from pyarrow import parquet
@@ -217,6 +215,13 @@ def _names(path: Path, begin: bytes) -> list[str]:
 
 
 def _beginning(path: Path) -> bytes:
+    """First bytes of a file, unpacked; of one that is marked as Unicode, as UTF-8 without its mark."""
+    raw = _first_bytes(path)
+    marked = raw.startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return raw.decode(json.detect_encoding(raw), "replace").encode("utf-8", "replace") if marked else raw
+
+
+def _first_bytes(path: Path) -> bytes:
     with path.open("rb") as stream:
         raw = stream.read(SNIFFED_BYTES)
     if not raw.startswith(b"\x1f\x8b"):
