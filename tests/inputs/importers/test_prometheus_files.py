@@ -549,6 +549,21 @@ def test_a_folder_without_an_index_or_counters_is_refused(tmp_path):
         read_month(folder)
 
 
+def test_a_bound_that_is_no_number_is_left_out_and_a_name_no_file_can_have_is_said(tmp_path):
+    at, served = 1_790_812_800, "sum(increase(vllm:request_success_total[1h]))"
+    buckets = [({"namespace": "a", "le": le}, [[at, "4"]]) for le in ("0.1", "1,5", "+Inf")]
+    folder = folder_of(
+        tmp_path,
+        ok=(served, 3600, answer(({"namespace": "a", "region": "eu"}, [[at, "4"]]))),
+        ttft=("sum by (le) (increase(vllm:time_to_first_token_seconds_bucket[1h]))", 3600, answer(*buckets)),
+    )
+    index = json.loads((folder / "index.json").read_text())
+    (folder / "index.json").write_text(json.dumps([*index, {"file": "x" * 5000, "query": served, "step_s": 3600}]))
+    said = [item["text"] for item in read_month(folder).report["warnings"]]
+    assert "ttft_ms: bounds of 1 series (le) are no numbers; left out" in said
+    assert any("cannot be read: [Errno 36] File name too long" in text for text in said)
+
+
 def test_an_index_does_not_lead_out_of_its_folder(tmp_path):
     folder = folder_of(tmp_path, a=("sum(increase(vllm:prompt_tokens_total[1h]))", 3600, "{}"))
     (folder / "index.json").write_text(

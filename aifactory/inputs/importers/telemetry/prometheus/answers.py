@@ -155,15 +155,15 @@ def _refuse_double(where: str, series: list[Series]) -> None:
 
 def read_json(path: Path) -> object:
     """JSON of a file, packed or not; damaged, deep and oversized files are refused."""
-    if not path.is_file():
-        raise InputError.at(path.name, "no such file")
-    with path.open("rb") as stream:
-        packed = stream.read(2) == b"\x1f\x8b"
     try:
+        if not path.is_file():
+            raise InputError.at(path.name, "no such file")
+        with path.open("rb") as stream:
+            packed = stream.read(2) == b"\x1f\x8b"
         with gzip.open(path) if packed else path.open("rb") as stream:
             raw = stream.read(MAX_BYTES + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise InputError.at(path.name, f"cannot be read: {str(error)[:100]}") from None
+        raise InputError.at(path.name[:80], f"cannot be read: {str(error)[:100]}") from None
     return parse_json(path.name, raw)
 
 

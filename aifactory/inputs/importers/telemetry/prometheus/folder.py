@@ -184,11 +184,12 @@ def _add_increase(
         answers.factors[canonical] = float(alias["factor"])
         if endpoint == "query" or step == seconds:  # others overlap or leave gaps
             _add_buckets(answers, series, canonical, seconds, named)
-        for one in series:
-            if "le" in one.labels:
-                held = answers.buckets.setdefault((workload_of(one.labels, named), canonical), {})
-                bound = float(one.labels["le"])
-                held[bound] = held.get(bound, 0.0) + float(np.nansum(one.values))
+        bounded = [pair for target in by_target(series)[0].values() for pair in target.items()]
+        if broken := sum("le" in one.labels for one in series) - len(bounded):
+            answers.said.append(f"{canonical}: bounds of {broken} series (le) are no numbers; left out")
+        for bound, one in bounded:
+            held = answers.buckets.setdefault((workload_of(one.labels, named), canonical), {})
+            held[bound] = held.get(bound, 0.0) + float(np.nansum(one.values))
     elif canonical in COUNTED and endpoint == "query":
         for one in series:
             key = (workload_of(one.labels, named), canonical)
