@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import gzip
 import json
+import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,15 @@ from typing import IO
 
 from aifactory.errors import InputError
 
+#: What stands in a file, by the name of its type.
+KINDS = {
+    "str": "a text",
+    "int": "a number",
+    "float": "a number",
+    "bool": "a truth value",
+    "list": "a list",
+    "NoneType": "nothing",
+}
 MAX_LINE_BYTES = 50_000_000
 MAX_BYTES = 4_000_000_000
 
@@ -55,7 +65,29 @@ def told_in_words(file: str, line: int | None, what: str) -> Iterator[None]:
     try:
         yield
     except (AttributeError, KeyError, IndexError, TypeError, ValueError, OverflowError) as error:
-        raise InputError.at(file, f"{what}: {type(error).__name__}: {str(error)[:100]}", row=line) from None
+        raise InputError.at(file, f"{what}: {in_words(error)}", row=line) from None
+
+
+def in_words(error: Exception) -> str:
+    """What an object of another shape lacks or holds, without the words of the language that read it.
+
+    >>> in_words(KeyError("timeUnixNano"))
+    "'timeUnixNano' is missing"
+    >>> in_words(ValueError("invalid literal for int() with base 10: '=cmd'"))
+    "'=cmd' is not a whole number"
+    >>> in_words(AttributeError("'str' object has no attribute 'get'"))
+    'a text stands where an object should'
+    """
+    said = str(error)[:100]
+    if isinstance(error, KeyError):
+        return f"{said} is missing"
+    if found := re.fullmatch(r"invalid literal for int\(\) with base 10: (.*)", said):
+        return f"{found[1]} is not a whole number"
+    if found := re.fullmatch(r"could not convert string to float: (.*)", said):
+        return f"{found[1]} is not a number"
+    if found := re.match(r"'(\w+)' object|string indices|list indices", said):
+        return f"{KINDS.get(found[1], 'a text or list')} stands where an object should"
+    return f"a value has another form ({said})"
 
 
 def parse_object(file: str, number: int | None, raw: bytes) -> dict:

@@ -15,6 +15,7 @@ import pandas as pd
 from aifactory.errors import InputError
 from aifactory.inputs.contracts import load_contract
 from aifactory.inputs.hold import writing
+from aifactory.inputs.importers.json_text import in_words
 from aifactory.inputs.importers.prices.formats import MAX_BYTES, read_prices
 from aifactory.inputs.importers.prices.guards import as_held, compare, gone, guard
 from aifactory.inputs.importers.prices.hosted import compare_hosted
@@ -99,7 +100,7 @@ def _refresh(
     except InputError as error:
         return Refreshed(source.name, error=str(error))
     except (AttributeError, LookupError, TypeError, ValueError, ArithmeticError) as error:
-        rule = f"does not hold what its format holds in one place ({type(error).__name__}: {str(error)[:80]})"
+        rule = f"does not hold what its format holds in one place: {in_words(error)}"
         return Refreshed(source.name, error=str(InputError.at(source.name, rule)))
 
 
