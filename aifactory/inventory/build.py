@@ -89,8 +89,6 @@ def build_inventory(ws: Workspace) -> Inventory:
     pools = service.pool_summary(ws, rate, used)
     levels = service.service_levels(ws, profile)
     cases = _use_cases(ws, used, monthly)
-    going = cases[~cases["use_case_id"].isin(ws.ended)]
-    filled = filled_fields(going, *no_owner_knows(ws, going))
     hours, hourly = float(len(hours_of_month(ws.period))), hourly_demand(windows, ws)
     growth = token_growth(ws, windows)
     basis = demand_basis(ws, windows, monthly, profile, cases, growth)
@@ -99,10 +97,7 @@ def build_inventory(ws: Workspace) -> Inventory:
     return Inventory(
         period=ws.period,
         use_cases=cases,
-        coverage=coverage(going, filled),
-        owners_to_ask=owners_to_ask(going, filled),
-        candidate_gaps=candidate_gaps(ws),
-        candidate_owners=candidate_owners(ws),
+        **_asked(ws, cases),
         three_questions=three_questions(ws, hourly, monthly, cases, profile, levels),
         spend=spend.spend_by_dimension(month) if len(month) else pd.DataFrame(columns=SPEND_COLUMNS),
         spend_reconciliation=reconciliation,
@@ -138,6 +133,18 @@ def build_inventory(ws: Workspace) -> Inventory:
         + findings.open_entries(ws.table("decisions"), ws.as_of),
         not_computed=findings.not_computed(ws),
     )
+
+
+def _asked(ws: Workspace, cases: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """What is missing from whom, for use cases that go on and for candidates."""
+    going = cases[~cases["use_case_id"].isin(ws.ended)]
+    filled = filled_fields(going, *no_owner_knows(ws, going))
+    return {
+        "coverage": coverage(going, filled),
+        "owners_to_ask": owners_to_ask(going, filled),
+        "candidate_gaps": candidate_gaps(ws),
+        "candidate_owners": candidate_owners(ws),
+    }
 
 
 def _use_cases(ws: Workspace, bill: pd.DataFrame, monthly: pd.DataFrame) -> pd.DataFrame:
