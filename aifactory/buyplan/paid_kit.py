@@ -6,12 +6,15 @@ idle capacity of its region (its rate there is known, no rule but one of buying 
 
     share(t) = min(1, accelerators paid for and idle in t / accelerators that it needs there in t, chance and reserve included),
 
-0 until it is ported where that takes work. It is taken where
+0 until it is ported where that takes work, and for the months of a pilot where own measurements do not show its rate there.
+Idle are parts of a node too. It is taken where
 
-    V(chosen, all) + V(there, without) - V(chosen, 1 - share) - V(there, with share) - porting > `LEAST_SHARE` of the first two,
+    V(chosen, all) + V(there, without) - V(chosen, 1 - share) - V(there, with share) - porting - rework > `LEAST_SHARE` of the first two,
 
-with V of `excluded`: best orders, recourse and the running of what stands; the largest saving first, until none is left. What is
-owed for the capacity is no part of V: it is owed either way.
+with V of `excluded`: best orders, recourse and the running of what stands; the largest saving first, until none is left. Rework
+tests a use case anew whenever it changes platform, and keeps it in step on two in the months in which both serve it. A rate that
+own measurements do not show must pay at the low end of its interval too. What is owed for the capacity is no part of V: it is
+owed either way.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from aifactory.benchmark.telemetry import OWN_EVIDENCE
 from aifactory.buyplan.case import Case
 from aifactory.buyplan.excluded import Cells, Values
 from aifactory.buyplan.governance import money
@@ -32,7 +36,9 @@ from aifactory.fleet.node_sizes import node_for
 from aifactory.fleet.nodes import TOLERANCE
 from aifactory.fleet.placed import PLACE, placed_before
 from aifactory.fleet.streams import EXPECTED, KEY, Streams, needed
+from aifactory.inputs.plan import Plan
 from aifactory.shortlist.exclusions import KEYS
+from aifactory.shortlist.outcome import PILOT_MONTHS
 from aifactory.units import percent
 
 #: Rules against buying or renting more of a platform: what stands there serves all the same.
@@ -43,12 +49,14 @@ OF_BUYING = ("availability", "region", "price")
 class Move:
     """Use cases of a platform and region on capacity that is paid for: the guests, the platform chosen for them, what is saved.
 
-    `porting_usd` by use case is paid once and counted in `saving_usd`, which is at present value.
+    `porting_usd` by use case is paid once; it and `rework_usd`, changes that are made a second time, are counted in `saving_usd`,
+    which is at present value.
     """
 
     guests: tuple[Guest, ...]
     home_id: str
     porting_usd: Mapping[str, float]
+    rework_usd: float = 0.0
     saving_usd: float = 0.0
 
     @property
@@ -69,11 +77,14 @@ class Move:
             when = f"in {first}" if first == last else f"from {first} to {last}"
         after = [*(["the rest"] if part else []), *(["all of it later"] if ends else [])]
         rest = f", {' and '.join(after)} on {self.home_id}" if after else ""
-        names, usd = ", ".join(guest.use_case_id for guest in self.guests), sum(self.porting_usd.values())
-        port = f", porting of {money(usd)} counted" if usd > 0 else ""
+        names = ", ".join(guest.use_case_id for guest in self.guests)
+        usd = sum(self.porting_usd.values()) + self.rework_usd
+        work = f", {money(usd)} of work for it counted" if usd > 0 else ""
+        shown = all(guest.facts.get("tier") in OWN_EVIDENCE for guest in self.guests)
+        test = "" if shown else "; what it does there is predicted, so test it on own prompts before"
         return (
             f"{names} in {self.place[0]} run{'s' * (len(self.guests) == 1)}{part} on {self.place[1]} {when}{rest}: that capacity is owned "
-            f"or committed and would stand idle. It saves {money(self.saving_usd)} at present value{port}."
+            f"or committed and would stand idle. It saves {money(self.saving_usd)} at present value{work}{test}."
         )
 
 
@@ -91,23 +102,24 @@ def decide_moves(
     ----------
     case, rebuild : the case without moves, and what makes one with some.
     """
-    base, moves = case.streams, []
-    while True:
-        offers = _offers(case, base, moves, cells, period)
-        if not offers:
-            return moves
-        values = quick_values(case, paths, cells)
-        priced = [_priced(offer, case, base, moves, values, cells) for offer in bundles(offers)]
-        pays = [move for move, stake in priced if move.saving_usd > LEAST_SHARE * stake]
-        if not pays:
-            return moves
-        moves.append(max(pays, key=lambda move: move.saving_usd))
+    base, moves, prices = case.streams, [], None
+    rework = _rework(base, cells, case.plan)
+    while offers := _offers(case, base, moves, cells, period):
+        prices = prices or _Prices(quick_values(case, paths, cells), base, cells, case.plan)
+        found = [prices.paying(offer, moves) for offer in bundles(offers, rework)]
+        found = sorted((move for move in found if move), key=lambda move: -move.saving_usd)
+        best = next((move for move in found if (low := at_low_end(move)) and prices.paying(low, moves)), None)
+        if best is None:
+            break
+        moves.append(best)
         case = rebuild(moves)
+    return moves
 
 
 def idle_accelerators(case: Case, nodes: Mapping[str, float]) -> dict[tuple[str, str], np.ndarray]:
-    """Accelerators of whole nodes that are there from orders placed before and that no work needs, [T + 1] by region and accelerator.
+    """Accelerators that are there from orders placed before and that no work needs, [T + 1] by region and accelerator.
 
+    Parts of a node count: its other parts may work. Work needs what it holds with its reserve in the expected scenario.
     `nodes`: accelerators of a node where no pool of the plan says so. Capacity that runs what the plan leaves out is not idle.
     """
     places = list(dict.fromkeys([*case.book[PLACE].itertuples(index=False, name=None), *case.owned_accelerators]))
@@ -122,7 +134,8 @@ def idle_accelerators(case: Case, nodes: Mapping[str, float]) -> dict[tuple[str,
             nodes.get(place[1], 1.0) if pool is None else case.streams.pools["accelerators_per_node"].iloc[pool]
         )
         needed = 0.0 if pool is None else case.loads[EXPECTED].level[:, pool]
-        idle = np.maximum(np.floor(np.floor(there[:, at] / size + TOLERANCE) - needed / size + TOLERANCE), 0.0) * size
+        idle = np.floor(there[:, at] / size + TOLERANCE) * size - needed
+        idle = np.where(idle > TOLERANCE, idle, 0.0)
         if idle[1:].any() and place not in left_out:
             found[place] = idle
     return found
@@ -162,10 +175,10 @@ def _offers(case: Case, base: Streams, moves: Sequence[Move], cells: Cells, peri
             if not _fits(case, cell, place[0], about.loc[place[1]]):
                 continue
             porting = 0.0 if key in paid else float(once[key])
-            first = 1
+            first = 1 if cell["tier"] in OWN_EVIDENCE else 1 + PILOT_MONTHS
             if porting > 0:
                 ready = ready_month(case.plan, about["platform_class"], place[1], period)
-                first = (ready - pd.Period(period, "M")).n + 1
+                first += (ready - pd.Period(period, "M")).n
             share = _room(base, pd.Series(cell), stream.region, idle[place], first, case, cells)
             if share[1:].any():
                 guest = guest_of(pd.Series(cell), stream.region, share)
@@ -185,15 +198,50 @@ def _fits(case: Case, cell: dict, region: str, chip: pd.Series) -> bool:
     return bool(pd.isna(need) or node_for(need, node, catalogue, joined) > 0)
 
 
-def bundles(offers: Sequence[Move]) -> list[Move]:
+def bundles(offers: Sequence[Move], rework_usd: Callable[[Guest], float]) -> list[Move]:
     """Each use case alone, and all of a platform that can go to the same place: a node is saved only when it is empty.
 
-    Shares are room over need; together, room over the sum of needs, at most 1.
+    Shares are room over need; together, room over the sum of needs, at most 1. `rework_usd`: of a guest with its share.
     """
     groups: dict[tuple, list[Move]] = {}
     for offer in offers:
         groups.setdefault((offer.home_id, *offer.place), []).append(offer)
-    return [_together(some) for some in [*([offer] for offer in offers), *(g for g in groups.values() if len(g) > 1)]]
+    some = [*([offer] for offer in offers), *(group for group in groups.values() if len(group) > 1)]
+    found = [_together(group) for group in some]
+    return [replace(move, rework_usd=sum(rework_usd(guest) for guest in move.guests)) for move in found]
+
+
+def _rework(base: Streams, cells: Cells, plan: Plan) -> Callable[[Guest], float]:
+    """USD of making changes a second time for a guest: each time that it changes platform, and all those of the months that both serve.
+
+    A change costs `rework_share` of the effort of porting, of which `rework_usd` of the shortlist counts those of the whole horizon.
+    """
+    whole = cells.penalties.set_index(KEYS)["rework_usd"].groupby(level=[0, 1]).first()
+    classes = cells.accelerators.drop_duplicates("accelerator_id").set_index("accelerator_id")["platform_class"]
+    change = plan.rework_share * plan.value("engineer_usd_per_month")
+    keys = list(base.table[KEY].itertuples(index=False, name=None))
+
+    def usd(guest: Guest) -> float:
+        works = base.units[EXPECTED, :, keys.index((guest.use_case_id, guest.region))] > 0
+        there = np.concatenate([[False], guest.share[1:] > 0])
+        moves = (there[1:] != there[:-1]) & works[1:] & works[:-1]
+        both = works[1:] & there[1:] & (guest.share[1:] < 1)
+        each = change * plan.porting_person_months.get(str(classes.get(guest.accelerator_id)), 0.0)
+        return float(each * moves.sum() + whole.get((guest.use_case_id, guest.accelerator_id), 0.0) * both.mean())
+
+    return usd
+
+
+def at_low_end(move: Move) -> Move | None:
+    """The move with the low end of capacity where own measurements do not show it; None where that end is not known."""
+    guests = []
+    for guest in move.guests:
+        shown = guest.facts.get("tier") in OWN_EVIDENCE
+        rate = guest.facts["units_per_s_per_accelerator"] if shown else guest.facts.get("low", np.nan)
+        if not rate > 0:
+            return None
+        guests.append(replace(guest, facts={**guest.facts, "units_per_s_per_accelerator": rate}))
+    return replace(move, guests=tuple(guests))
 
 
 def _together(offers: Sequence[Move]) -> Move:
@@ -209,7 +257,12 @@ def _together(offers: Sequence[Move]) -> Move:
 def _room(
     base: Streams, cell: pd.Series, region: str, idle: np.ndarray, first: int, case: Case, cells: Cells
 ) -> np.ndarray:
-    """[T + 1] idle accelerators over those that all of a stream needs with its reserve; 0 before month `first`."""
+    """[T + 1] idle accelerators over those that all of a stream needs with its reserve; 0 before month `first`.
+
+    What is too little for a replica is none.
+    """
+    least = cell.get("replica_accelerators", np.nan)
+    idle = np.where(idle >= (0.0 if pd.isna(least) else least) - TOLERANCE, idle, 0.0)
     whole = guest_of(cell, region, np.ones(len(base.months)))
     there = with_guests(base, [whole], cells.accelerators, case.plan)
     keys = list(there.table[[*KEY, "accelerator_id"]].itertuples(index=False, name=None))
@@ -220,13 +273,32 @@ def _room(
     return room
 
 
-def _priced(
-    offer: Move, case: Case, base: Streams, moves: Sequence[Move], values: Values, cells: Cells
-) -> tuple[Move, float]:
-    """A move with what it saves, and the cost of both platforms without it."""
-    guests = [guest for move in [*moves, offer] for guest in move.guests]
-    moved = with_guests(base, guests, cells.accelerators, case.plan)
-    places = [(offer.place[0], offer.home_id), offer.place]
-    now = sum(values.of_place(case.streams, place) for place in places)
-    saved = now - sum(values.of_place(moved, place) for place in places) - sum(offer.porting_usd.values())
-    return replace(offer, saving_usd=saved if np.isfinite(saved) else -np.inf), now
+class _Prices:
+    """What moves save; the weights of the paths are those of the plan without any, and V of the same work is computed once."""
+
+    def __init__(self, values: Values, base: Streams, cells: Cells, plan: Plan) -> None:
+        self.values, self.base, self.accelerators, self.plan = values, base, cells.accelerators, plan
+        self._known: dict[tuple, float] = {}
+
+    def paying(self, offer: Move, moves: Sequence[Move]) -> Move | None:
+        """A move beside others with what it saves; None where that is not above `LEAST_SHARE` of the cost of both platforms."""
+        places = [(offer.place[0], offer.home_id), offer.place]
+        now = sum(self._usd(moves, place) for place in places)
+        moved = sum(self._usd([*moves, offer], place) for place in places)
+        saved = now - moved - sum(offer.porting_usd.values()) - offer.rework_usd
+        return replace(offer, saving_usd=saved) if np.isfinite(saved) and saved > LEAST_SHARE * now else None
+
+    def _usd(self, moves: Sequence[Move], place: tuple[str, str]) -> float:
+        """V of a place with some moves: they count by who leaves and who comes."""
+        here = [move for move in moves if move.place[0] == place[0] and place[1] in (move.home_id, move.place[1])]
+        key = (place, *(_trace(guest) for move in here for guest in move.guests))
+        if key not in self._known:
+            guests = [guest for move in moves for guest in move.guests]
+            streams = with_guests(self.base, guests, self.accelerators, self.plan)
+            self._known[key] = self.values.of_place(streams, place)
+        return self._known[key]
+
+
+def _trace(guest: Guest) -> tuple:
+    """What tells guests apart."""
+    return guest.use_case_id, guest.accelerator_id, guest.share.tobytes(), guest.facts["units_per_s_per_accelerator"]

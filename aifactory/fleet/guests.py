@@ -65,6 +65,8 @@ def with_guests(streams: Streams, guests: Sequence[Guest], accelerators: pd.Data
         share[:, count + index] = guest.share
         share[:, at[index]] -= guest.share
     share = share.clip(0.0, 1.0)
+    comes = np.arange(count + len(guests)) >= count
+    changed = comes | (share < 1).any(axis=0)
     table = pd.concat([wide.table.iloc[:count], _rows(wide.table.iloc[count:], guests)], ignore_index=True)
     table["load_factor"] = work_per_unit(table)
     table = table.assign(
@@ -72,9 +74,11 @@ def with_guests(streams: Streams, guests: Sequence[Guest], accelerators: pd.Data
     )
     wide = replace(
         wide, table=table, units=wide.units * share, band=wide.band * share, share=wide.share * share,
-        chance=np.where((share < 1).any(axis=0), _chance(replace(wide, table=table, units=wide.units * share), plan), wide.chance),
+        chance=np.where(changed, _chance(replace(wide, table=table, units=wide.units * share), plan), wide.chance),
     )  # fmt: skip
-    kept = table[ORDER][share[1:].any(axis=0)].sort_values(ORDER, kind="stable").index
+    works = (wide.units[:, 1:] > 0).any(axis=(0, 1))
+    kept = share[1:].any(axis=0) & (works | comes | ~changed)
+    kept = table[ORDER][kept].sort_values(ORDER, kind="stable").index
     return _pooled(wide.take(kept), accelerators)
 
 

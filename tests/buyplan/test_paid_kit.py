@@ -36,24 +36,27 @@ TERM = order(24, -8, 5, place=("eu", "old"))
 RENT = 24 * 2.0 * 730
 
 
-def facts(rate=0.5, porting=0.0, excluded=False):
+def facts(rate=0.5, porting=0.0, excluded=False, tier="measured", low=0.9, rework=0.0):
     keys = {"use_case_id": ["chat", "chat", "train"], "accelerator_id": ["acc", "old", "acc"]}
     each = np.array([1.0, rate, 1 / 3600])
-    capacity = pd.DataFrame({**keys, "units_per_s_per_accelerator": each, "low": 0.9 * each, "high": 1.1 * each, "tier": "measured",
+    capacity = pd.DataFrame({**keys, "units_per_s_per_accelerator": each, "low": low * each, "high": 1.1 * each, "tier": tier,
                              "failure_rate": 0.0})  # fmt: skip
     once = np.array([0.0, porting, 0.0])
-    penalties = pd.DataFrame({**keys, "compute_usd": 5.0, "porting_usd": once, "total_usd": 5.0 + once})
+    penalties = pd.DataFrame(
+        {**keys, "compute_usd": 5.0, "porting_usd": once, "rework_usd": rework, "total_usd": 5.0 + once + rework}
+    )
     rules = pd.DataFrame({"use_case_id": ["chat"], "accelerator_id": ["old"], "rule": ["SLO"], "reason": ["x"]})
     return Cells(capacity, rules if excluded else rules.iloc[:0], penalties, ABOUT)
 
 
 @pytest.fixture
 def decided(tiny):
-    def decide(*rows, **changes):
+    def decide(*rows, home="acc", demand=None, plan=PLAN, **changes):
         cells = facts(**changes)
-        inputs = {"capacity": cells.capacity, "accelerators": ABOUT}
-        plan = PLAN.model_copy(update={"reserve": dict.fromkeys(PLAN.reserve, 0.0)})
-        case = tiny(plan=plan, prices=PRICES, inputs=inputs)
+        choice = pd.DataFrame({"use_case_id": ["chat", "train"], "accelerator_id": [home, "acc"]})
+        inputs = {"capacity": cells.capacity, "accelerators": ABOUT, "choice": choice}
+        plan = plan.model_copy(update={"reserve": dict.fromkeys(plan.reserve, 0.0)})
+        case = tiny(plan=plan, prices=PRICES, inputs=inputs, **(demand or {}))
         case = rebuilt(replace(case, book=book_of(*rows)), plan, case.streams)
 
         def build(moves):
@@ -111,6 +114,68 @@ def test_work_to_move_must_pay_and_be_done_first(decided):
     assert moves[0].saving_usd == pytest.approx(2 * 730 * 8 * 4.0 - 40_000)
     assert solve_expected(moved).ledger.lines["Porting"].sum() == pytest.approx(40_000)
     assert decided(TERM, porting=47_000.0)[2] == []
+
+
+SMALL = {"chat": 0.5, "train": 3.0}
+
+
+def test_the_idle_part_of_a_node_serves_at_what_it_costs_to_run(decided):
+    """Training keeps three of a node of four busy; chat peaks at 0.75 there, on `old` it rents a node of four in all hours."""
+    case, moved, moves = decided(order(4, -8, 60), home="old", demand=SMALL)
+    assert idle_accelerators(case, {"old": 4.0}) == {("eu", "acc"): pytest.approx(np.ones(13))}
+    assert [(m.guests[0].use_case_id, m.home_id, m.place) for m in moves] == [("chat", "old", ("eu", "acc"))]
+    assert (moves[0].guests[0].share == 1.0).all() and moved.streams.pools["accelerator_id"].tolist() == ["acc"]
+    assert moves[0].saving_usd == pytest.approx(12 * 730 * 4 * 4.0)
+    assert spent(case) - spent(moved) == pytest.approx(moves[0].saving_usd)
+    assert decided(order(4, -8, 60), home="old", demand=SMALL | {"train": 4.0})[2] == []
+
+
+@pytest.mark.parametrize(("replica", "share"), [(1.0, 1.0), (2.0, 0.0)])
+def test_a_part_that_holds_no_replica_serves_nothing(decided, replica, share):
+    case = decided(order(4, -8, 60), home="old", demand=SMALL)[0]
+    cell = facts().capacity.iloc[0].copy()
+    cell["replica_accelerators"] = replica
+    room = paid_kit._room(case.streams, cell, "eu", np.ones(13), 1, case, facts())
+    assert room[1:].clip(max=1.0) == pytest.approx(share)
+
+
+def test_a_predicted_rate_waits_for_a_pilot_and_must_pay_at_its_low_end(decided):
+    """Months 1 to 3 are the pilot's; month 4 saves eight accelerators. At 0.9 of the rate a node more of `old` is rented by day, USD
+    5,840; at 0.25 chat peaks at 48 there, and 24 more by day cost USD 35,040."""
+    moves = decided(TERM, tier="anchored")[2]
+    assert moves[0].guests[0].share.tolist() == [0.0] * 4 + [1.0] + [0.0] * 8
+    assert moves[0].saving_usd == pytest.approx(730 * 8 * 4.0)
+    assert "test it on own prompts before" in moves[0].sentence([month(step) for step in range(13)])
+    assert decided(TERM, tier="anchored", low=0.25)[2] == decided(TERM, tier="anchored", low=np.nan)[2] == []
+    assert len(decided(TERM, low=0.25)[2]) == 1  # measured
+
+
+def test_changes_that_are_made_twice_are_counted(decided):
+    """Both serve for 4 of 12 months; there and back each cost a tenth of half a month's work at USD 20,000."""
+    half, plan = order(12, -8, 5, place=("eu", "old")), make_plan(
+        values={"engineer_usd_per_month": 20_000.0}, candidates=["acc", "old"], porting_person_months={"gpu": 0.5},
+        launch_delay_months={"gpu": 2.0},
+    )  # fmt: skip
+    moves = decided(half, rework=30_000.0, plan=plan)[2]
+    assert moves[0].rework_usd == pytest.approx(30_000 * 4 / 12 + 2 * 0.1 * 0.5 * 20_000)
+    assert moves[0].saving_usd == pytest.approx(4 * 730 * 4.0 * (12 - 10) - moves[0].rework_usd)
+    assert "USD 12,000 of work for it counted" in moves[0].sentence([month(step) for step in range(13)])
+    assert decided(half, rework=70_000.0)[2] == []
+    assert decided(TERM, rework=900_000.0)[2][0].rework_usd == 0.0  # all of it moves, and porting costs nothing
+
+
+def test_what_starts_later_leaves_nothing_behind_and_has_its_own_chance():
+    """Chat starts in month 4 and runs on `old` from then on: there is no row of `acc`, and its fleet is the one of `old`."""
+    case = make_case(plan=PLAN, prices=PRICES, inputs={"accelerators": ABOUT})
+    chat = (case.streams.table["use_case_id"] == "chat").to_numpy()
+    units = np.where(chat & (np.arange(13) < 4)[:, None], 0.0, case.streams.units)
+    cell = facts().capacity.iloc[1]
+    cell = pd.concat([cell, pd.Series({"in_progress_per_accelerator": 4.0, "spread_constant": 1.0})])
+    guest = guest_of(cell, "eu", (np.arange(13) >= 4).astype(float))
+    later = with_guests(replace(case.streams, units=units), [guest], ABOUT, PLAN)
+    assert later.table[["use_case_id", "accelerator_id"]].to_numpy().tolist() == [["train", "acc"], ["chat", "old"]]
+    always = with_guests(case.streams, [guest_of(cell, "eu", np.ones(13))], ABOUT, PLAN)
+    assert always.chance[:, 1] == pytest.approx(1 + 1 / np.sqrt(24 * 1.4 * 4))
 
 
 @pytest.mark.parametrize("changes", [{"excluded": True}, {"rate": np.nan}])
