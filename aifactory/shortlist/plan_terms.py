@@ -9,8 +9,8 @@ the spread of demand over many paths.
 
 What is owned, ordered or committed before (`aifactory.fleet.placed`) stands to the use cases whose platform of today it is
 until its term ends: what is owed for it is owed in any case, so it costs its power, space and support alone. What these do not
-need in their busiest hours with reserve is spare room, which any other use case finds there at the same running cost; alone each
-finds all of it, beside the others (`sharing`) it is there once. Hours in which ordered hardware has not come and nothing can be rented are missed at the plan's price of missed work.
+need in their busiest hours with reserve is spare room, which any other use case finds there at the same running cost, parts of a
+node too where all that it needs fits in; alone each finds all of it, beside the others (`sharing`) it is there once. Hours in which ordered hardware has not come and nothing can be rented are missed at the plan's price of missed work.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from aifactory.finance.prices import OWN_SITE_OPTIONS, node_offers, offers_of
 from aifactory.fleet.compute import Compute, price_orders
 from aifactory.fleet.missed import LEAST_HOURS, lost_value_usd
 from aifactory.fleet.node_sizes import MOST_NODES, cheapest_sizes, most_at_once, with_sizes
-from aifactory.fleet.nodes import TOLERANCE, Load, Slots, build_load, build_slots
+from aifactory.fleet.nodes import TOLERANCE, Load, Slots, build_load, build_slots, node_counts
 from aifactory.fleet.orders import FLEXIBLE, OWNED, Orders, cheapest_decisions, committed_first, follow, rented_usd
 from aifactory.fleet.placed import PLACE, Placed, placed_before
 from aifactory.fleet.streams import (
@@ -43,6 +43,7 @@ from aifactory.fleet.streams import (
 from aifactory.fleet.terms import Offers, Terms, build_terms, longest_lead, read_offers
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
+from aifactory.inventory.today import known_platforms
 from aifactory.shortlist.exclusions import KEYS
 from aifactory.units import EDGE_CLASS, HOURS_PER_MONTH, monthly_rate, percent
 
@@ -85,20 +86,23 @@ def market_of(ws: Workspace, inventory: Inventory, today: pd.Series, capacity: p
 def resident_needs(market: Market, capacity: pd.DataFrame) -> dict[tuple[str, str], np.ndarray]:
     """Accelerators [T + 1] that use cases need where they run today, busiest hours with reserve, each alone; by place.
 
-    Infinite where the capacity of one of them is not known: nothing is spare there.
+    Infinite where the capacity of one that is known to run there is not known: nothing is spare there. What only starts later
+    is there no more than anywhere.
     """
     at_home = capacity["accelerator_id"] == capacity["use_case_id"].map(market.today)
     streams = streams_alone(market, capacity[at_home])
     level = needed(streams)
     found: dict[tuple[str, str], np.ndarray] = {}
     for column, row in enumerate(streams.table.itertuples(index=False)):
-        place = (row.region, row.accelerator_id)
-        found[place] = found.get(place, 0.0) + level[:, column]
+        if market.shares.get((row.use_case_id, row.region), 0.0) > 0:
+            place = (row.region, row.accelerator_id)
+            found[place] = found.get(place, 0.0) + level[:, column]
+    runs_on = known_platforms(market.ws)
     known = set(zip(streams.table["use_case_id"], streams.table["region"], strict=True))
     expected = market.inventory.forecast[["use_case_id", "region"]].drop_duplicates()
     for name, region in expected.itertuples(index=False):
-        if (name, region) not in known and isinstance(market.today.get(name), str):
-            found[region, market.today[name]] = np.full(len(streams.units[EXPECTED]), np.inf)
+        if (name, region) not in known and name in runs_on:
+            found[region, runs_on[name]] = np.full(streams.units.shape[1], np.inf)
     return found
 
 
@@ -180,9 +184,13 @@ def price_pools(market: Market, streams: Streams, prices: pd.DataFrame) -> Price
     streams = _in_bundles(streams)
     placed = _standing(market, streams)
     sizes = streams.pools["accelerators_per_node"].to_numpy()
-    nodes = np.floor(placed.accelerators / sizes + TOLERANCE).astype(int)
-    slots = build_slots(streams, nodes.max(axis=0, initial=0))
+    whole = np.floor(placed.accelerators / sizes + TOLERANCE).astype(int)
+    slots = build_slots(streams, whole.max(axis=0, initial=0))
     load = build_load(streams, slots, streams.units[EXPECTED])
+    nodes = np.maximum(
+        whole, np.where(load.level <= placed.accelerators + TOLERANCE, node_counts(load.level, sizes), 0)
+    )
+    placed = replace(placed, accelerators=np.maximum(placed.accelerators, nodes * sizes))
     offers = _admissible(read_offers(prices, streams.pools, plan, longest_lead(market.prices)), streams)
     owned = slots.number < nodes[:, slots.pool]
     lacking = slots.total((load.held & ~owned) * slots.size, pools).max(axis=0, initial=0.0)
@@ -243,18 +251,20 @@ def _standing(market: Market, streams: Streams) -> Placed:
     book = market.ws.table("commitments")
     placed = placed_before(book, owned, places, streams.months, market.ws.plan)
     at = pd.MultiIndex.from_frame(places).get_indexer(pd.MultiIndex.from_frame(table[PLACE]))
-    mine = (table["accelerator_id"] == table["use_case_id"].map(market.today)).to_numpy()
+    at_home = (table["accelerator_id"] == table["use_case_id"].map(market.today)).to_numpy()
     who = zip(table["use_case_id"], table["region"], strict=True)
-    share = np.where(mine, [market.shares.get(place, 0.0) for place in who], 0.0)
+    share = np.where(at_home, [market.shares.get(place, 0.0) for place in who], 0.0)
     spread = np.zeros((len(places), len(streams.pools)))
     np.add.at(spread, (at, streams.pool), share)
-    return placed.there_alone(np.minimum(spread + _spare(market, streams, placed, places, at, ~mine), 1.0))
+    return placed.there_alone(np.minimum(spread + _spare(market, streams, placed, places, at, share <= 0), 1.0))
 
 
 def _spare(
     market: Market, streams: Streams, placed: Placed, places: pd.DataFrame, at: np.ndarray, guests: np.ndarray
 ) -> np.ndarray:
     """[T + 1, places, P] share of what stands that guests [K] find free there, at most the nodes that they fill.
+
+    Where less than a node is free, its other accelerators work: guests fill no more of it than they need with their reserve.
 
     at : [K] place of each stream.
     """
@@ -267,8 +277,9 @@ def _spare(
     spare = left[:, :, None] * who
     fill = np.array([_by_pool(streams, row) for row in busiest(streams) * streams.chance * guests])
     size = streams.pools["accelerators_per_node"].to_numpy(dtype=float)
-    fill = np.ceil(fill / size - TOLERANCE) * size
     room = np.einsum("tp,tpn->tn", placed.accelerators, spare)
+    part = np.array([_by_pool(streams, row) for row in needed(streams) * guests])
+    fill = np.where(room < size - TOLERANCE, part, np.ceil(fill / size - TOLERANCE) * size)
     return spare * np.minimum(fill / np.where(room > 0, room, 1.0), 1.0)[:, None, :]
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from market_cases import A100, H100, TWO_BY_DAY, cells, inventory, market, offer
+from market_cases import A100, H100, HIGH, TWO_BY_DAY, cells, inventory, market, offer
 
 from aifactory.buyplan.case import build_case, solve_expected
 from aifactory.buyplan.prepare import in_nodes_as_sold, stream_builder
@@ -16,6 +16,7 @@ from aifactory.finance.options import OPTION_NAMES
 from aifactory.finance.prices import add_server, price_table
 from aifactory.fleet.streams import owned_accelerators
 from aifactory.inventory.today import baseline_accelerators
+from aifactory.shortlist import plan_terms
 from aifactory.shortlist.plan_terms import (
     BOUGHT_COLUMNS,
     MOST_NODES,
@@ -148,26 +149,57 @@ def beside_chat(ws, owned, images=4.0):
     return mine, rows
 
 
-@pytest.mark.parametrize(("owned", "nodes"), [(16.0, 0), (28.0, 0), (31.0, 1), (40.0, 2)])
-def test_others_find_what_those_who_are_there_leave_in_whole_nodes(mini_ws, owned, nodes):
+def running_usd(ws):
+    """Power and space of an H100 for a month."""
+    power = ws.table("accelerators").set_index("accelerator_id").loc[H100, "tdp_w"] / 1000
+    return power * (ws.plan.value("pue") * 730 * 0.1 + ws.plan.value("colocation_usd_per_kw_month"))
+
+
+#: Images at their peak with a reserve of 20 %: what they fill of a node of which less is free.
+PART = 4 * HIGH * 1.2
+
+
+@pytest.mark.parametrize(("owned", "filled"), [(16.0, 0), (28.0, 0), (30.0, PART), (31.0, 8), (40.0, 8)])
+def test_others_find_what_those_who_are_there_leave(mini_ws, owned, filled):
+    """Of 28 chat leaves 5.6, too little for 6.8; of 30 it leaves 7.6, of which these are filled; of 31 a node, which is run whole."""
     mine, rows = beside_chat(mini_ws, owned)
     assert mine.needs["us", H100] == pytest.approx(np.full(37, 16 * 1.4))
-    running = mini_ws.table("accelerators").set_index("accelerator_id").loc[H100, "tdp_w"] / 1000
-    running *= mini_ws.plan.value("pue") * 730 * 0.1 + mini_ws.plan.value("colocation_usd_per_kw_month")
     row = rows.loc["images"]  # half a node all day: rented by the hour, or on one that stands there
-    assert row["terms"].startswith(OPTION_NAMES["owned"].lower() if nodes else "on demand")
-    expected = 8 * running if nodes else NODE_MONTH * 2.0  # one node is filled, were there more
+    assert row["terms"].startswith(OPTION_NAMES["owned"].lower() if filled else "on demand")
+    expected = filled * running_usd(mini_ws) if filled else NODE_MONTH * 2.0  # one node is filled, were there more
     assert row["compute_usd"] == pytest.approx(expected * factors(mini_ws), rel=1e-6)
     assert rows.at["chat", "compute_usd"] == pytest.approx(
         price_cells(replace(mine, needs={}), cells({})).iloc[0]["compute_usd"]
     )
 
 
-def test_where_the_need_of_those_who_are_there_is_unknown_nothing_is_spare(mini_ws):
+def test_a_part_of_a_node_that_holds_all_costs_that_part(mini_ws):
+    """Chat, which does 70 % of the work on 32, has 22.4 of them: what it needs; with 65 % it lacks a node."""
+    owned = market(mini_ws, inventory(pools=[("us", H100, "purchase", 32.0)]), offer(mini_ws))
+    row = price_cells(replace(owned, shares={("chat", "us"): 0.7}), cells({})).iloc[0]
+    assert row["terms"] == "owned or committed before 100 %"
+    assert row["compute_usd"] == pytest.approx(22.4 * running_usd(mini_ws) * factors(mini_ws))
+    less = price_cells(replace(owned, shares={("chat", "us"): 0.65}), cells({})).iloc[0]
+    assert "on demand" in less["terms"]
+
+
+def test_what_only_starts_later_takes_no_room_and_finds_it_like_others(mini_ws):
+    """Images are compared with the H100, but did no work there: chat alone is in the way, and they fill a node of what it leaves."""
+    mine, rows = beside_chat(mini_ws, 40.0)
+    later = replace(mine, today=mine.today.replace(A100, H100), shares={("chat", "us"): 1.0})
+    later = replace(later, needs=resident_needs(later, cells({}, {"use_case_id": "images"})))
+    assert later.needs["us", H100] == pytest.approx(np.full(37, 16 * 1.4))
+    found = price_cells(later, cells({}, {"use_case_id": "images"})).set_index("use_case_id")
+    assert found.at["images", "compute_usd"] == pytest.approx(rows.at["images", "compute_usd"])
+
+
+def test_where_the_need_of_those_who_are_there_is_unknown_nothing_is_spare(mini_ws, monkeypatch):
     mine, _ = beside_chat(mini_ws, 40.0)
     unknown = replace(mine, needs=resident_needs(mine, cells({"units_per_s_per_accelerator": np.nan})))
     assert np.isinf(unknown.needs["us", H100]).all()
     assert price_cells(unknown, cells({"use_case_id": "images"})).iloc[0]["terms"].startswith("on demand")
+    monkeypatch.setattr(plan_terms, "known_platforms", lambda ws: {})  # it may as well run elsewhere
+    assert resident_needs(mine, cells({"units_per_s_per_accelerator": np.nan})) == {}
 
 
 def committed(ws, option, accelerators, start, end=None, **fields):
