@@ -10,14 +10,13 @@ import pandas as pd
 from aifactory.benchmark.chance import LIMIT, NOTHING
 from aifactory.buyplan.case import Answer, Case
 from aifactory.buyplan.governance import money, month_name
+from aifactory.buyplan.own_sites import site_sentences
 from aifactory.buyplan.placed_notes import placed_sentences, served_elsewhere
 from aifactory.finance.options import OPTION_NAMES
 from aifactory.finance.prices import OWN_SITE_OPTIONS
-from aifactory.fleet.orders import FLEXIBLE, OWNED
 from aifactory.fleet.streams import not_sized_sentences
-from aifactory.fleet.terms import OWN_SITE
 from aifactory.inventory.findings import COVERED
-from aifactory.units import HOURS_PER_MONTH, KILO, percent
+from aifactory.units import HOURS_PER_MONTH, percent
 
 #: What the extra for requests that come by chance rests on -> what a reader must know.
 CHANCE_DOUBTS = {
@@ -48,7 +47,7 @@ def warnings_list(
         *example_sentences(case, answer),
         *_evidence_warnings(case, accelerators),
         *_budget_warnings(case, answer),
-        *_power_warnings(case, answer),
+        *site_sentences(case, answer),
         *_capacity_warnings(bands, pools, case),
         *placed_sentences(case, installed),
         *_order_warnings(orders, case.prices),
@@ -249,22 +248,6 @@ def fiscal_year(month: str, start_month: int) -> int:
     """
     year, number = int(month[:4]), int(month[5:7])
     return year if start_month == 1 or number < start_month else year + 1
-
-
-def _power_warnings(case: Case, answer: Answer) -> list[str]:
-    state = answer.expected.orders.state
-    new = np.isin(state, np.flatnonzero(OWN_SITE)) & (state != FLEXIBLE) & (state != OWNED)
-    housed = case.placed.on_site + case.slots.total(new * case.slots.size, case.pools)
-    power = housed * case.offers.power_w * case.plan.value("pue") / KILO
-    found = []
-    for region in case.plan.regions:
-        here = (case.streams.pools["region"] == region.region).to_numpy()
-        drawn, limit = float(power[:, here].sum(axis=1).max(initial=0.0)), region.power_limit_kw
-        if limit is not None and drawn > limit:
-            found.append(
-                f"Own hardware in {region.name} would draw {drawn:,.3g} kW, above the limit of {limit:,.6g} kW."
-            )
-    return found
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -15,6 +15,7 @@ from aifactory.buyplan.optimise.evaluate import evaluate_plan
 from aifactory.buyplan.optimise.extensive import largest_orders
 from aifactory.buyplan.optimise.limits import Conflict, Overrun, lead_conflicts, overrun_words, relaxed
 from aifactory.buyplan.optimise.problem import Problem
+from aifactory.buyplan.own_sites import as_stated
 from aifactory.buyplan.reasons import reasons_of
 from aifactory.buyplan.stress.replan import GAP as QUICK_GAP
 from aifactory.buyplan.stress.replan import Replanner, replan
@@ -108,7 +109,7 @@ def choose_orders(case: Case, paths: Paths, approved: pd.DataFrame | None = None
     case = with_room(case, problem, best.nodes)
     return Chosen(
         case, problem, best, decisions_of(case, problem, best.nodes), reasons_of(case, problem, best.nodes),
-        _conflict_words(problem, conflict, overruns), kept,
+        _conflict_words(problem, *as_stated(case, conflict, overruns)), kept,
     )  # fmt: skip
 
 

@@ -22,6 +22,7 @@ from aifactory.buyplan.optimise.evaluate import evaluate_plan
 from aifactory.buyplan.optimise.policies import OURS, compare_policies
 from aifactory.buyplan.optimise.problem import Option, Problem
 from aifactory.buyplan.order_months import with_dates
+from aifactory.buyplan.own_sites import POWER, SPACE, site_of, taken
 from aifactory.buyplan.price_paths import draw_prices
 from aifactory.demand.scenarios import Paths
 from aifactory.finance.options import COMMITTED_OPTIONS
@@ -169,7 +170,7 @@ def problem_over(case: Case, wanted: np.ndarray, load: Load | None = None) -> Pr
         platform_names=tuple(f"{pool.accelerator_id} in {pool.region}" for pool in streams.pools.itertuples()),
         month_names=tuple(streams.months[1:]),
     )
-    sites = _power(case, problem) | _space(case, problem)  # both name the sites, in the same way
+    sites = _power(case, problem) | _space(case)  # both name the sites, in the same way
     return replace(problem, **_capital(case), **sites, **_payments(case, problem), **_vendors(case))
 
 
@@ -206,12 +207,11 @@ def _power(case: Case, problem: Problem) -> dict[str, object]:
 
     A site whose owned kit draws more than its limit can add nothing.
     """
-    site = _site(case)
-    names = [region.region for region in case.plan.regions]
+    site = site_of(case)
     most = np.array([np.inf if r.power_limit_kw is None else r.power_limit_kw for r in case.plan.regions])
-    at = site[:, None] == np.arange(len(names))
+    at = site[:, None] == np.arange(len(most))
     housed = np.isin(np.arange(problem.platforms), [option.platform for option in problem.options if option.on_site])
-    here = (problem.kw * case.placed.on_site[1:]) @ at
+    here = taken(case, case.placed.on_site[1:])[POWER]
     reach = here.max(axis=0) + (problem.kw * _useful(problem) * housed) @ at
     most = np.where(reach <= most, np.inf, np.maximum(most, here))
     if np.isinf(most).all():
@@ -221,21 +221,14 @@ def _power(case: Case, problem: Problem) -> dict[str, object]:
     return {"power_kw": most + rented, "site": site, "site_names": named}
 
 
-def _site(case: Case) -> np.ndarray:
-    """[P] number of the region of each pool in the plan."""
-    names = [region.region for region in case.plan.regions]
-    return np.array([names.index(region) for region in case.streams.pools["region"]], dtype=int)
-
-
-def _space(case: Case, problem: Problem) -> dict[str, object]:
+def _space(case: Case) -> dict[str, object]:
     """Servers that the own sites have room for beside what stands there, by month and region; none where no region states it."""
     most = np.array([np.inf if r.space_limit_servers is None else r.space_limit_servers for r in case.plan.regions])
     if np.isinf(most).all():
         return {}
-    site = _site(case)
-    stand = np.ceil(case.placed.on_site[1:] / problem.node_size - TOLERANCE) @ (site[:, None] == np.arange(len(most)))
+    stand = taken(case, case.placed.on_site[1:])[SPACE]
     named = tuple(region.name for region in case.plan.regions)
-    return {"space_nodes": np.maximum(most - stand, 0.0), "site": site, "site_names": named}
+    return {"space_nodes": np.maximum(most - stand, 0.0), "site": site_of(case), "site_names": named}
 
 
 def _payments(case: Case, problem: Problem) -> dict[str, np.ndarray]:

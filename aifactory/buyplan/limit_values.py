@@ -11,10 +11,9 @@ from aifactory.buyplan.caveats import fiscal_year
 from aifactory.buyplan.choose import Chosen
 from aifactory.buyplan.optimise.evaluate import evaluate_plan, path_weights
 from aifactory.buyplan.optimise.problem import Problem
+from aifactory.buyplan.own_sites import UNITS, site_of, stated_limits, taken
 from aifactory.buyplan.stress.replan import Replanner
 from aifactory.buyplan.stress.world import world_of
-from aifactory.finance.prices import OWN_SITE_OPTIONS
-from aifactory.fleet.nodes import TOLERANCE
 
 COLUMNS = ["limit", "used", "most", "unit", "binds", "price_usd", "per"]
 LEAST_USD = 0.5
@@ -33,8 +32,7 @@ def limit_values(chosen: Chosen) -> pd.DataFrame:
     """
     rows = [
         *_capital(chosen),
-        *_power(chosen),
-        *_space(chosen),
+        *_sites(chosen),
         *_payments(chosen),
         *_vendors(chosen),
         *_reserve(chosen),
@@ -78,37 +76,21 @@ def _capital(chosen: Chosen) -> list[tuple]:
     ]  # fmt: skip
 
 
-def _power(chosen: Chosen) -> list[tuple]:
-    problem, case = chosen.problem, chosen.case
-    on_site = np.array([option.name in OWN_SITE_OPTIONS for option, _ in problem.orders], dtype=float)
-    held = problem.owned + problem.serves @ (chosen.best.nodes[: len(problem.orders)] * on_site)
-    found = []
-    for region in case.plan.regions:
-        here = (case.streams.pools["region"] == region.region).to_numpy()
-        if region.power_limit_kw is None or not here.any():
-            continue
-        prices = _priced(chosen, f"power of {region.name} in")
-        drawn = (held[:, here] @ problem.kw[here]).max()
-        mean = sum(prices.values()) / problem.months
-        found.append(
-            _row(f"Power of own hardware, {region.name}", drawn, region.power_limit_kw, "kW", mean, "a kW-month")
-        )
-    return found
-
-
-def _space(chosen: Chosen) -> list[tuple]:
+def _sites(chosen: Chosen) -> list[tuple]:
+    """Power and space of own hardware where a region states a limit and something of the plan is counted there."""
     problem, case = chosen.problem, chosen.case
     new = np.array([option.on_site for option, _ in problem.orders]) * chosen.best.nodes[: len(problem.orders)]
-    stand = np.ceil(case.placed.on_site[1:] / problem.node_size - TOLERANCE) + problem.serves @ new / problem.node_size
+    held, site, limits = taken(case, case.placed.on_site[1:] + problem.serves @ new), site_of(case), stated_limits(case)
     found = []
-    for region in case.plan.regions:
-        here = (case.streams.pools["region"] == region.region).to_numpy()
-        if region.space_limit_servers is None or not here.any():
-            continue
-        mean = sum(_priced(chosen, f"space of {region.name} in").values()) / problem.months
-        held = stand[:, here].sum(axis=1).max()
-        name = f"Space of own hardware, {region.name}"
-        found.append(_row(name, held, region.space_limit_servers, "servers", mean, "a server-month"))
+    for kind in UNITS:
+        for at, region in enumerate(case.plan.regions):
+            limit = limits.get((kind, region.region))
+            if limit is not None and (site == at).any():
+                mean = sum(_priced(chosen, f"{kind} of {region.name} in").values()) / problem.months
+                unit, name = UNITS[kind], f"{kind.capitalize()} of own hardware, {region.name}"
+                found.append(
+                    _row(name, held[kind][:, at].max(), limit.most, unit, mean, f"a {unit.removesuffix('s')}-month")
+                )
     return found
 
 

@@ -74,7 +74,7 @@ def _bounds(unit: str) -> tuple[float, float]:
 
 
 class Region(_Strict):
-    """A place that serves demand, with the provider regions whose prices hold there."""
+    """A place that serves demand, and provider regions whose prices hold there; its limits are its data centre's: no edge devices."""
 
     region: Identifier
     name: str

@@ -64,11 +64,12 @@ class Conflict:
 
 @dataclass(frozen=True)
 class Overrun:
-    """By how much a limit is exceeded, in the unit of the limit; a share of a vendor as a share."""
+    """By how much a limit is exceeded, in the unit of the limit, and what of it is taken already; a share of a vendor as a share."""
 
     name: str
     by: float
     most: float
+    stands: float = 0.0
 
 
 def overrun_words(overruns: tuple[Overrun, ...]) -> str:
@@ -88,11 +89,20 @@ def _group_words(name: str, members: list[Overrun]) -> str:
     worst = max(members, key=lambda member: member.by)
     if _kind(name) == "share":
         return f"{name} by {percent(worst.by)} of what is held ({percent(worst.most)} allowed)"
-    amount = f"{worst.by:,.6g} {UNITS[_kind(name)]} ({worst.most:,.6g} allowed)"
+    amount = f"{worst.by:,.6g} {UNITS[_kind(name)]} ({worst.most:,.6g} allowed{_taken(worst)})"
     if len(members) == 1:
         return f"{worst.name} by {amount}"
     first, last = (member.name.split("month ")[1] for member in (members[0], members[-1]))
     return f"{name} from month {first} to month {last} by at most {amount}"
+
+
+def _taken(overrun: Overrun) -> str:
+    """What stands there already, where something does."""
+    if overrun.stands <= 0:
+        return ""
+    if overrun.stands > overrun.most:
+        return f"; what stands there alone takes {overrun.stands:,.6g}, so that nothing may be added"
+    return f", of which what stands there takes {overrun.stands:,.6g}"
 
 
 def find_conflict(problem: Problem, largest: np.ndarray) -> Conflict | None:
