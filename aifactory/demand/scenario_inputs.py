@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.demand.chain_factors import adopting, factors, region_share, work_doubt
+from aifactory.demand.events import launch_factor
 from aifactory.demand.growth import growth_is_stated, planned_growth
 from aifactory.demand.scenarios import WEEKS_PER_MONTH, Launch, Settings, Spread, Workload
 from aifactory.demand.unit_size import Creep, widened
@@ -96,9 +97,10 @@ def _measured(name: str, rows: pd.DataFrame, basis: DemandBasis, plan: Plan, per
     months = rows["growth_months"].fillna(0).to_numpy(dtype=float)
     adoption = [plan.scenario(which).adoption for which in SCENARIOS]
     season = basis.seasons.get(name)
+    today = float(launch_factor(plan, name, pd.period_range(period, periods=1, freq="M"))[0])
     return Workload(
         name=name,
-        level=rows["units_per_hour_avg"].fillna(0.0).to_numpy(dtype=float) * HOURS_PER_MONTH,
+        level=rows["units_per_hour_avg"].fillna(0.0).to_numpy(dtype=float) * HOURS_PER_MONTH / today,
         growth=Spread(*spread),
         growth_sd=doubt,
         noise_sd=_noise(scatter, months, plan),

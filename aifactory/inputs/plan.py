@@ -175,7 +175,10 @@ class Restriction(_Strict):
 
 
 class Launch(_Strict):
-    """A launch window: demand of one use case is multiplied and more reserve is held."""
+    """A launch window: demand of one use case is multiplied and more reserve is held.
+
+    One that has passed is taken out of what was measured, before a trend or a level is read from it.
+    """
 
     use_case_id: Identifier
     month: Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from aifactory.demand.events import unstated_peaks
 from aifactory.demand.forecast import DemandScenarios, simulate_demand
 from aifactory.demand.profile import hours_of_month
 from aifactory.demand.scenario_inputs import DemandBasis
@@ -107,7 +108,10 @@ def build_inventory(ws: Workspace) -> Inventory:
         demand_monthly=monthly,
         demand_profile=profile,
         class_peaks=demand.class_peaks(ws, windows),
-        untested_seasons=demand.untested_seasons(profile, monthly, ws.period),
+        untested_seasons=[
+            *demand.untested_seasons(profile, monthly, ws.period),
+            *unstated_peaks(ws.plan, monthly, ws.period),
+        ],
         drift=drift(ws, monthly),
         token_growth=growth,
         demand_basis=basis,

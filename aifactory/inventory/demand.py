@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from aifactory.demand.events import launch_factor
 from aifactory.demand.lengths import length_correlation
 from aifactory.demand.level_step import trend_about_a_step
 from aifactory.demand.profile import hours_of_month, job_end, profile_series, running_accelerators
@@ -128,8 +129,8 @@ def profile_demand(ws: Workspace, windows: pd.DataFrame, monthly: pd.DataFrame) 
         found = profile_series(series, minutes, may_idle=use_case in training)
         days = by_day.get((use_case, region), NO_DAYS)
         factors = weekday_factors(days.to_numpy(), days.index[0].day_of_week if len(days) else 0)
-        levels, centre = _daily_levels(monthly, use_case, region, ws.period, first, last, factors)
-        trend = trend_about_a_step(levels, prior, centre=centre)
+        months, levels, centre = _daily_levels(monthly, use_case, region, ws.period, first, last, factors)
+        trend = trend_about_a_step(levels / launch_factor(ws.plan, str(use_case), months), prior, centre=centre)
         rows.append(
             {
                 "use_case_id": use_case,
@@ -196,8 +197,8 @@ def class_peaks(ws: Workspace, windows: pd.DataFrame) -> pd.DataFrame:
 
 def _daily_levels(
     monthly: pd.DataFrame, use_case: str, region: str, period: str, first: pd.Timestamp, last: pd.Timestamp, factors: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """Units per average day of the week of each month up to the period, and the middle of what was observed of it, in months.
+) -> tuple[pd.PeriodIndex, np.ndarray, np.ndarray]:  # fmt: skip
+    """The months up to the period, units per average day of the week of each, and the middle of what was observed of it, in months.
 
     NaN where less than a week was observed. `factors` are those of `demand.weekday_mix.weekday_factors`.
     """
@@ -208,7 +209,7 @@ def _daily_levels(
     known = end - start >= MIN_DAYS
     days = np.where(known, average_days(start, end, factors), 1.0)
     units = mine.set_index("month")["units"].reindex(months.astype(str), fill_value=0.0).to_numpy()
-    return np.where(known, units / days, np.nan), (start + end) / 2 / DAYS_PER_MONTH
+    return months, np.where(known, units / days, np.nan), (start + end) / 2 / DAYS_PER_MONTH
 
 
 def _days(moments: pd.DatetimeIndex) -> np.ndarray:

@@ -158,8 +158,21 @@ def test_two_launches_in_a_month_multiply(mini_ws, profile):
 
 
 def test_a_launch_outside_the_horizon_changes_nothing(mini_ws, profile):
-    launch = Launch(use_case_id="chat", month="2026-10", demand_multiplier=9, milestone="past")
-    pd.testing.assert_frame_equal(calm(mini_ws, profile, launches=[launch]), calm(mini_ws, profile))
+    launches = [
+        Launch(use_case_id="chat", month=month, demand_multiplier=9, milestone="x") for month in ("2026-09", "2031-01")
+    ]
+    pd.testing.assert_frame_equal(calm(mini_ws, profile, launches=launches), calm(mini_ws, profile))
+
+
+def test_the_launch_of_the_month_just_measured_does_not_go_on(mini_ws, profile):
+    peak = [
+        Launch(use_case_id="chat", month=month, demand_multiplier=factor, milestone="peak")
+        for month, factor in (("2026-10", 2.0), ("2026-11", 3.0))
+    ]
+    units = chat(calm(mini_ws, profile, launches=peak))["units"] / (153 * 730)
+    # measured at twice its level: three halves of it in November, half of it afterwards
+    assert units["2026-11"] == pytest.approx(1.5)
+    assert units.drop("2026-11").tolist() == pytest.approx([0.5] * 35)
 
 
 def test_a_retired_use_case_needs_nothing_from_its_month_on(mini_ws, profile):

@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from aifactory.demand.events import unstated_peaks
+from aifactory.inputs.plan import Launch
 from aifactory.inputs.workspace import load_workspace
 from aifactory.inventory import build_inventory, demand
 
@@ -246,6 +248,31 @@ def test_weekends_of_a_part_of_a_month_are_no_trend(mini_ws, first):
     load = np.where(windows["window_start_utc"].dt.day_of_week < 5, 8.0, 1.0)
     growth = growth_of(with_table(ws, "demand_windows", windows.assign(service_units=load)))[0]
     assert growth == pytest.approx(0.0, abs=1e-9)
+
+
+def yearly_peak(ws, multiple, stated):
+    """Steady demand of two years but for a November of so many times as much, with the launches that the plan states."""
+    ws = steady(ws, 1440)
+    times = pd.date_range("2024-11-01", "2026-11-01", freq="D", tz="UTC", inclusive="left")
+    rows = ws.table("demand_windows").iloc[[0] * len(times)].assign(window_start_utc=times)
+    units = np.where(times.strftime("%Y-%m") == "2025-11", 24.0 * multiple, 24.0)
+    launches = [
+        Launch(use_case_id="images", month=month, demand_multiplier=multiple, milestone="peak") for month in stated
+    ]
+    ws = dataclasses.replace(ws, plan=ws.plan.model_copy(update={"launches": launches}))
+    return with_table(ws, "demand_windows", rows.assign(service_units=units))
+
+
+def test_a_stated_peak_of_the_past_is_no_growth(mini_ws):
+    assert growth_of(yearly_peak(mini_ws, 2.0, ["2025-11"]))[0] == pytest.approx(0.0, abs=1e-9)
+
+
+def test_a_peak_that_comes_again_and_was_not_stated_for_its_past_month_is_named(mini_ws):
+    for stated, named in ((["2026-11"], True), (["2026-11", "2025-11"], False), (["2027-03"], False)):
+        ws = yearly_peak(mini_ws, 2.0, stated)
+        found = unstated_peaks(ws.plan, demand.demand_by_month(ws, demand.all_windows(ws)), ws.period)
+        assert len(found) == named
+        assert not named or found[0].startswith("images: 2025-11 looks like a peak")
 
 
 def test_growth_from_days_that_grow_is_that_of_the_days(mini_ws):
