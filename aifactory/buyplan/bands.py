@@ -28,7 +28,8 @@ def fleet_frame(case: Case, answer: Answer) -> pd.DataFrame:
 
     Baseline: nodes that today's demand keeps busy for at least the break-even share of hours, or
     that are owned. Growth: further nodes that are as busy, or committed, in that month. Surge: the
-    rest, up to peak and reserve. The bands add up to the fleet.
+    rest, up to peak and reserve. The bands add up to the fleet. `standing`: nodes there from orders before the
+    plan, whether held or idle.
     """
     frames = []
     for scenario, solution in zip(SCENARIOS, answer.scenarios, strict=True):
@@ -40,6 +41,7 @@ def fleet_frame(case: Case, answer: Answer) -> pd.DataFrame:
             "growth": growing,
             "surge": held & ~answer.baseline & ~growing,
             "committed": committed,
+            "standing": case.owned,
         }
         frame = _by_pool_and_month(case)
         for name, part in parts.items():
@@ -50,7 +52,7 @@ def fleet_frame(case: Case, answer: Answer) -> pd.DataFrame:
         frames.append(frame.assign(scenario=scenario))
     fleet = pd.concat(frames, ignore_index=True)
     require_equal("bands and fleet", fleet[list(BANDS)].to_numpy().sum(), fleet["accelerators"].sum())
-    columns = ["accelerators", *BANDS, "committed", "average", "peak_with_reserve"]
+    columns = ["accelerators", *BANDS, "committed", "standing", "average", "peak_with_reserve"]
     return fleet[["scenario", "month", *PLACE, *columns]]
 
 

@@ -1,7 +1,7 @@
 """Steps of the plan that wait for demand: what is added after the first month, and the load that releases it.
 
-A step is either more capacity (the pool's fleet rises above what it held in any month before) or a
-commitment (an order that is not signed at approval). The leading indicator is the average of accelerators at
+A step is either more capacity (the pool's fleet rises above what it held, or had standing from orders before the plan, in
+any month before) or a commitment (an order that is not signed at approval). The leading indicator is the average of accelerators at
 work in the pool; the threshold is the load that the plan expected in the month of the order. So a step is due
 when demand is where the plan assumed it to be, whether that is earlier or later than planned.
 """
@@ -18,6 +18,7 @@ from aifactory.units import BANDS, HOURS_PER_MONTH
 PLACE = ["region", "accelerator_id"]
 CAPACITY, COMMITMENT = "capacity", "commitment"
 EXPECTED = "expected"
+RENTED = ("on_demand", "spot")
 DIGITS = 6
 
 
@@ -26,7 +27,8 @@ def release_steps(fleet: pd.DataFrame, bands: pd.DataFrame, orders: pd.DataFrame
 
     Parameters
     ----------
-    fleet, bands, orders : tables of the buy plan. What is held in the first month or signed on approval is no step.
+    fleet, bands, orders : tables of the buy plan. What is held in the first month or signed on approval is no step;
+        `standing` of the fleet is what stands from orders before the plan, used or not.
     period : month of the plan.
     """
     columns = load_contract("approved_bands").columns
@@ -35,7 +37,7 @@ def release_steps(fleet: pd.DataFrame, bands: pd.DataFrame, orders: pd.DataFrame
     expected = fleet[fleet["scenario"] == EXPECTED].sort_values([*PLACE, "month"], ignore_index=True)
     first = expected["month"].min()
     load = expected.set_index([*PLACE, "month"])["average"]
-    steps = pd.concat([_capacity(expected), _commitments(orders)], ignore_index=True)
+    steps = pd.concat([_capacity(expected, orders), _commitments(orders)], ignore_index=True)
     steps = steps[steps["order_month"] > first]
     keys = pd.MultiIndex.from_frame(steps[[*PLACE, "order_month"]])
     steps = steps.assign(plan_period=period, threshold_accelerators=load.reindex(keys).to_numpy())
@@ -63,18 +65,27 @@ def firm_orders_book(orders: pd.DataFrame, period: str, as_of: str) -> pd.DataFr
     )[columns]
 
 
-def _capacity(fleet: pd.DataFrame) -> pd.DataFrame:
-    """Months in which a pool holds more than ever before; the band is the one that grew most."""
-    held = fleet["accelerators"].groupby([fleet[name] for name in PLACE])
-    before = held.cummax().groupby([fleet[name] for name in PLACE]).shift()
-    more = (fleet["accelerators"] - before).fillna(0)
-    grown = fleet[list(BANDS)].groupby([fleet[name] for name in PLACE]).diff().fillna(0)
+def _capacity(fleet: pd.DataFrame, orders: pd.DataFrame) -> pd.DataFrame:
+    """Months in which a pool holds more than ever before; the band is the one that grew most.
+
+    It is paid as the orders that begin in that month where they hold all of it, else by the hour (filled in later).
+    """
+    places = [fleet[name] for name in PLACE]
+    stands = fleet[["accelerators", "standing"]].max(axis="columns")
+    before = stands.groupby(places).cummax().groupby(places).shift()
+    more = (stands - before).fillna(0)
+    grown = fleet[list(BANDS)].groupby(places).diff().fillna(0)
     rows = fleet[more > 0]
     band = np.array(BANDS)[grown.loc[rows.index].to_numpy().argmax(axis=1)] if len(rows) else []
-    return rows[PLACE].assign(
-        kind=CAPACITY, band=band, purchase_option="", accelerators=more[rows.index].astype("int64"),
-        order_month=rows["month"], start_month=rows["month"], lead_time_weeks=0.0, commitment_usd=0.0,
+    steps = rows[PLACE].assign(
+        kind=CAPACITY, band=band, accelerators=more[rows.index].astype("int64"), order_month=rows["month"],
+        start_month=rows["month"], lead_time_weeks=0.0, commitment_usd=0.0,
     )  # fmt: skip
+    begins = [*PLACE, "start_month"]
+    signed = orders.groupby(begins).agg(signed=("accelerators", "sum"), option=("purchase_option", "first"))
+    signed = signed.reindex(pd.MultiIndex.from_frame(steps[begins]))
+    covered = signed["signed"].to_numpy() >= steps["accelerators"].to_numpy()
+    return steps.assign(purchase_option=np.where(covered, signed["option"].fillna("").to_numpy(), ""))
 
 
 def _commitments(orders: pd.DataFrame) -> pd.DataFrame:
@@ -87,15 +98,15 @@ def _commitments(orders: pd.DataFrame) -> pd.DataFrame:
 
 
 def _named(steps: pd.DataFrame, bands: pd.DataFrame) -> pd.DataFrame:
-    """Owner, milestone and way to pay of the band of each step."""
-    about = bands.drop_duplicates([*PLACE, "band"]).set_index([*PLACE, "band"])
-    about = about[["purchase_option", "milestone", "owner_role"]]
+    """Owner and milestone of the band of each step; capacity that no order pays is rented as the pool is rented."""
+    about = bands.drop_duplicates([*PLACE, "band"]).set_index([*PLACE, "band"])[["milestone", "owner_role"]]
     about = about.reindex(pd.MultiIndex.from_frame(steps[[*PLACE, "band"]]))
+    hours = bands[bands["purchase_option"].isin(RENTED)].drop_duplicates(PLACE).set_index(PLACE)["purchase_option"]
+    hours = hours.reindex(pd.MultiIndex.from_frame(steps[PLACE])).fillna("on_demand").to_numpy()
     paid = steps["purchase_option"].to_numpy()
-    usual = about["purchase_option"].fillna("on_demand").replace("owned", "purchase").to_numpy()
     owner = bands["owner_role"].iloc[0] if len(bands) else ""
     return steps.assign(
-        purchase_option=np.where(paid == "", usual, paid),
+        purchase_option=np.where(paid == "", hours, paid),
         milestone=about["milestone"].fillna("").to_numpy(),
         owner_role=about["owner_role"].fillna(owner).to_numpy(),
     )

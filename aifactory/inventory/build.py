@@ -108,10 +108,8 @@ def build_inventory(ws: Workspace) -> Inventory:
         demand_monthly=monthly,
         demand_profile=profile,
         class_peaks=demand.class_peaks(ws, windows),
-        untested_seasons=[
-            *demand.untested_seasons(profile, monthly, ws.period),
-            *unstated_peaks(ws.plan, monthly, ws.period),
-        ],
+        untested_seasons=demand.untested_seasons(profile, monthly, ws.period)
+        + unstated_peaks(ws.plan, monthly, ws.period),
         drift=drift(ws, monthly),
         token_growth=growth,
         demand_basis=basis,

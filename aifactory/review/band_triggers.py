@@ -2,9 +2,10 @@
 
 The load of a pool is the average of accelerators that its use cases keep at work, at the capacity and choice
 of platform that were approved: measured units times planned accelerators per unit. Its use cases are those that the
-plan has there in the month of the order, wherever they work today: a step for work that moves when a term ends is
-released by the growth of that work. A step fires in the first month in which the load reaches what the plan expected
-at its order.
+plan has there in the month of the order, wherever they work today: an order for work that moves when a term ends is
+released by the growth of that work. Capacity counts the work that the plan has there by now: it is needed from the day
+on which the work moves, however much has grown before. A step fires in the first month in which the load reaches what
+the plan expected at its order.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ COLUMNS = [*PLACE, "band", "kind", "purchase_option", "accelerators", "order_mon
            "milestone", "owner_role"]  # fmt: skip
 
 
-def pool_loads(approved: pd.DataFrame, monthly: pd.DataFrame, period: str, at: str | None = None) -> pd.DataFrame:
+def pool_loads(
+    approved: pd.DataFrame, monthly: pd.DataFrame, period: str, at: str | None = None, *, moved_in: bool = False
+) -> pd.DataFrame:
     """Average accelerators at work by month (rows) and approved pool (region, accelerator_id).
 
     Parameters
@@ -33,15 +36,14 @@ def pool_loads(approved: pd.DataFrame, monthly: pd.DataFrame, period: str, at: s
     period : last month to look at.
     at : month of the plan whose pools count, `period` if not given: a use case that the plan moves to another
         accelerator counts for the pool in which it is then, in all months, so that a series has one meaning.
+    moved_in : count the work from the month on in which the plan has it in that pool, 0 before.
 
     A month in which a use case is not in its pool yet takes the accelerators per unit of its first month there. Use
     cases and regions that the plan does not know have no pool in it.
     """
     planned = approved[approved["units"] > 0].assign(ratio=lambda rows: rows["load_accelerators"] / rows["units"])
     keys = ["use_case_id", "region"]
-    # the plan's own month, or the nearest one it has
-    month = max(planned.loc[planned["month"] <= (at or period), "month"], default=planned["month"].min())
-    members = planned[planned["month"] == month][[*keys, "accelerator_id"]]
+    members = _members(planned, at or period)
     here = planned.merge(members, on=[*keys, "accelerator_id"])
     first = here.sort_values("month").drop_duplicates(keys)
     seen = monthly[monthly["month"] <= period].groupby(["month", *keys], as_index=False)["units"].sum()
@@ -50,7 +52,18 @@ def pool_loads(approved: pd.DataFrame, monthly: pd.DataFrame, period: str, at: s
     ratio = np.where(own.notna(), own, seen["ratio"])
     hours = pd.PeriodIndex(seen["month"], freq="M").days_in_month.to_numpy() * HOURS_PER_DAY
     load = seen["units"].to_numpy(dtype=float) * HOURS_PER_MONTH / hours * ratio
+    if moved_in:
+        begun = seen["month"].clip(lower=planned["month"].min(), upper=at or period)
+        there = pd.MultiIndex.from_frame(planned[["month", *keys, "accelerator_id"]])
+        asked = pd.MultiIndex.from_frame(seen.assign(month=begun)[["month", *keys, "accelerator_id"]])
+        load = np.where(asked.isin(there), load, 0.0)
     return seen.assign(load=load).groupby(["month", *PLACE])["load"].sum().unstack([1, 2])
+
+
+def _members(planned: pd.DataFrame, month: str) -> pd.DataFrame:
+    """Pool of each use case and region in a month of the plan, or in the nearest one that it has."""
+    held = max(planned.loc[planned["month"] <= month, "month"], default=planned["month"].min())
+    return planned.loc[planned["month"] == held, ["use_case_id", "region", "accelerator_id"]]
 
 
 def band_triggers(
@@ -73,9 +86,16 @@ def band_triggers(
     plan_period = str(approved["plan_period"].iloc[0])
     mine = steps[steps["plan_period"] == plan_period]
     mine = mine[mine["order_month"] <= str(pd.Period(period, "M") + MONTHS_PER_YEAR)]
-    loads = {month: pool_loads(approved, monthly, period, month) for month in mine["order_month"].unique()}
+    kinds = {(step.order_month, step.kind) for step in mine.itertuples(index=False)}
+    loads = {
+        (month, kind): pool_loads(approved, monthly, period, month, moved_in=kind != COMMITMENT)
+        for month, kind in sorted(kinds)
+    }
     decided = _decided(decisions)
-    rows = [_row(step, loads[step.order_month], plan_period, period, decided) for step in mine.itertuples(index=False)]
+    rows = [
+        _row(step, loads[step.order_month, step.kind], plan_period, period, decided)
+        for step in mine.itertuples(index=False)
+    ]
     table = pd.DataFrame([row for row in rows if row], columns=COLUMNS)
     rank = table["state"].map({FIRED: 0, APPROACHING: 1, HELD: 2, QUIET: 3, RELEASED: 4})
     order = ["rank", "hours", "months_to_trigger", "order_month", *PLACE, "kind", "band"]

@@ -11,10 +11,8 @@ import pandas as pd
 from aifactory.buyplan.duties import governance_frame
 from aifactory.buyplan.governance import money
 from aifactory.buyplan.releases import COMMITMENT
-from aifactory.demand.profile import hours_of_month
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
-from aifactory.inventory.findings import COVERED
 from aifactory.inventory.retiring import retiring_sentence
 from aifactory.inventory.today import known_platforms
 from aifactory.review import guardrails
@@ -40,7 +38,8 @@ from aifactory.review.plan_use import use_against_plan
 from aifactory.review.recommendation import not_booked, recommend
 from aifactory.review.returns_to_date import roi_to_date, update_payback
 from aifactory.review.unit_cost import unit_cost_bands, unit_cost_by_month
-from aifactory.review.variance import OTHER, cause_ranges, explain_bill, split_variance
+from aifactory.review.unread import charges_unread, months_unread, partial_months
+from aifactory.review.variance import OTHER, cause_ranges, explain_bill, served_in_both, split_variance
 
 if TYPE_CHECKING:
     from aifactory.buyplan import BuyPlan
@@ -126,7 +125,7 @@ def build_review(
         reason=reason,
         basis=_basis(approved),
         kpis=_kpis(ws, inventory, approved, now, before, accuracy),
-        variance=_whole(variance, *paid, bill.get(last), bill.get(ws.period), planned=False),
+        variance=_whole(variance, *paid, bill.get(last), bill.get(ws.period), planned=False, served=served_in_both(before, now)),  # fmt: skip
         plan_variance=_whole(
             against_plan, planned["cost"], paid[1], planned["cost"].sum(), bill.get(ws.period), planned=True
         ),
@@ -157,6 +156,7 @@ def build_review(
 
 def _beside(ws: Workspace, inventory: Inventory, buy_plan: BuyPlan | None) -> dict[str, Any]:
     """What the refresh takes over from the inventory and the plan, and the dates to come."""
+    last = previous_month(ws.period)
     return {
         "drift": inventory.drift,
         "token_growth": inventory.token_growth,
@@ -166,6 +166,7 @@ def _beside(ws: Workspace, inventory: Inventory, buy_plan: BuyPlan | None) -> di
         "partial": [
             *partial_months(inventory.demand_profile, ws.period),
             *months_unread(inventory.demand_monthly, ws.period, set(ws.ended)),
+            *charges_unread(*(month_factors(ws, inventory, month)[0] for month in (last, ws.period))),
         ],
     }
 
@@ -176,36 +177,6 @@ def _memory(ws: Workspace, inventory: Inventory, told: pd.DataFrame | None) -> d
     known = told is not None and len(told) > 0
     restated = months_restated(figures, told if known else figures.iloc[:0])
     return {"figures_held": figures, "months_restated": restated, "compared_with_told": known}
-
-
-def partial_months(profile: pd.DataFrame, period: str) -> list[str]:
-    """Say whose month was not measured whole: its counts are compared as they are, with plan and last month."""
-    hours = len(hours_of_month(period))
-    rows = profile[profile["observed_share"] < COVERED] if len(profile) else profile
-    return [
-        f"Telemetry of {row.use_case_id} in {row.region} covers {row.observed_hours:,.0f} of {hours} hours of the month: "
-        "what is compared with plan and last month is too low by the rest."
-        for row in rows.itertuples(index=False)
-    ]
-
-
-def months_unread(monthly: pd.DataFrame, period: str, ended: set[str]) -> list[str]:
-    """Say which use cases had demand in the month before and none in this one: they ended, or their telemetry is late.
-
-    >>> rows = [("2026-09", "chat", "us"), ("2026-09", "chat", "eu"), ("2026-10", "chat", "us")]
-    >>> months_unread(pd.DataFrame(rows, columns=["month", "use_case_id", "region"]), "2026-10", set())[0][:32]
-    'No demand was read of chat in eu'
-    """
-    keys = ["use_case_id", "region"]
-    now, before = (set(monthly.loc[monthly["month"] == m, keys].itertuples(index=False, name=None)) for m in (period, previous_month(period)))  # fmt: skip
-    gone = sorted(place for place in before - now if place[0] not in ended)
-    if not gone or not now:
-        return []
-    named = ", ".join(f"{name} in {region}" for name, region in gone)
-    return [
-        f"No demand was read of {named}, while the month before had some: if telemetry is late, value, volume and "
-        "triggers are too low by it."
-    ]
 
 
 def judge(rails: pd.DataFrame, triggers: pd.DataFrame, steps: pd.DataFrame | None = None) -> tuple[str, str]:
@@ -263,12 +234,13 @@ def _bills(inventory: Inventory) -> pd.Series:
     return inventory.spend_monthly.groupby("month")["effective_cost_usd"].sum()
 
 
-def _whole(split: pd.DataFrame, base: pd.Series, actual: pd.Series, base_total: float | None, total: float | None, *, planned: bool) -> pd.DataFrame:  # fmt: skip
+def _whole(split: pd.DataFrame, base: pd.Series, actual: pd.Series, base_total: float | None, total: float | None, *, planned: bool, served: pd.Index | None = None) -> pd.DataFrame:  # fmt: skip
     """The variance over the whole bill; without both totals there is nothing to explain."""
     if base_total is None or total is None or (planned and base.empty):
         return split.iloc[:0].assign(**{OTHER: 0.0}).reset_index(names="use_case_id")
     known = base.dropna(), actual.dropna()
-    return explain_bill(split, *known, base_total, total, planned=planned).reset_index(names="use_case_id")
+    table = explain_bill(split, *known, base_total, total, planned=planned, served=served)
+    return table.reset_index(names="use_case_id")
 
 
 def _dates(ws: Workspace, inventory: Inventory, buy_plan: BuyPlan | None) -> pd.DataFrame:

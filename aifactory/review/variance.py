@@ -62,7 +62,14 @@ def split_variance(
 
 
 def explain_bill(
-    split: pd.DataFrame, base: pd.Series, actual: pd.Series, base_total: float, actual_total: float, *, planned: bool
+    split: pd.DataFrame,
+    base: pd.Series,
+    actual: pd.Series,
+    base_total: float,
+    actual_total: float,
+    *,
+    planned: bool,
+    served: pd.Index | None = None,
 ) -> pd.DataFrame:
     """The split with everything else on the two bills, so that its rows add up to the whole difference.
 
@@ -72,6 +79,8 @@ def explain_bill(
     base, actual : cost of accelerators per use case, USD; those that the split lacks come as a row of their own:
         volume between two months where one has none (a use case began or ended), else `other` (charged on one side
         of a plan only, or without hours).
+    served : use cases that delivered units on both sides: where only one side charges them, charges are missing or came
+        under another tag, which is `other` and no volume.
     base_total, actual_total : the two bills; what no use case explains is the row `REST`, cause `other`.
     planned : whether the base is a plan.
     """
@@ -92,11 +101,19 @@ def explain_bill(
     # the finer grid of a single row may not fit the sum of all: the last cause takes the rest of its own rounding
     causes[kept, -1] += difference[kept] - causes[kept].sum(axis=1)
     table["difference_usd"] = difference
-    began = ~kept & (table.index != REST) & (not planned) & (whole[:, :2] == 0).any(axis=1)
+    known = np.isin(table.index, [] if served is None else served)
+    one_side = (whole[:, :2] == 0).any(axis=1)
+    began = ~kept & (table.index != REST) & ~known & (not planned) & one_side
     causes[began, 0] = difference[began]
     table[list(CAUSES)] = causes
     table[OTHER] = np.where(kept | began, 0.0, difference)
     return table
+
+
+def served_in_both(base: pd.DataFrame, actual: pd.DataFrame) -> pd.Index:
+    """Use cases with units on both sides."""
+    both = base.index.intersection(actual.index)
+    return both[((base.loc[both, "units"] > 0) & (actual.loc[both, "units"] > 0)).to_numpy()]
 
 
 def cause_ranges(

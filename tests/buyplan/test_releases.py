@@ -9,8 +9,17 @@ from aifactory.inputs.contracts import load_contract
 MONTHS = ["2026-08", "2026-09", "2026-10", "2026-11"]
 
 
-def fleet(baseline, growth, surge, average, scenario="expected", accelerator="h100"):
-    rows = pd.DataFrame({"month": MONTHS, "baseline": baseline, "growth": growth, "surge": surge, "average": average})
+def fleet(baseline, growth, surge, average, scenario="expected", accelerator="h100", standing=0):
+    rows = pd.DataFrame(
+        {
+            "month": MONTHS,
+            "baseline": baseline,
+            "growth": growth,
+            "surge": surge,
+            "average": average,
+            "standing": standing,
+        }
+    )
     return rows.assign(scenario=scenario, region="us", accelerator_id=accelerator,
                        accelerators=rows["baseline"] + rows["growth"] + rows["surge"])  # fmt: skip
 
@@ -36,9 +45,19 @@ def test_capacity_steps_rise_above_everything_held_before():
         ["2026-09", 8, "growth", 6.0],
         ["2026-10", 4, "surge", 7.0],
     ]  # November falls back, August is firm
-    assert steps["purchase_option"].tolist() == ["purchase", "spot"]
+    assert steps["purchase_option"].tolist() == ["spot", "spot"]  # no order begins then, so hours are rented
     assert steps["owner_role"].tolist() == ["head", "head of peaks"]
     assert (steps["commitment_usd"] == 0).all()
+
+
+def test_what_stands_from_orders_before_the_plan_is_no_step_when_work_comes_to_it():
+    # 4, 8, 16 and 12 accelerators at work beside 8 that stand until September: 8 more in October
+    plan = fleet([4, 8, 8, 8], [0, 0, 8, 4], [0] * 4, [1.0, 2.0, 3.0, 2.0], standing=[8, 8, 0, 0])
+    steps = release_steps(plan, BANDS, ORDERS.iloc[:0], "2026-07")
+    assert steps[["order_month", "accelerators"]].to_numpy().tolist() == [["2026-10", 8]]
+    begun = ORDERS.iloc[1:2].assign(start_month="2026-10", order_month="2026-08", order_index=1)
+    paid = release_steps(plan, BANDS, begun, "2026-07")
+    assert paid[["kind", "purchase_option"]].to_numpy().tolist() == [["capacity", "reserved_1y"]]
 
 
 def test_orders_after_the_first_month_wait_and_renewals_do_not():

@@ -81,11 +81,26 @@ def test_work_that_moves_when_a_term_ends_releases_the_step_of_its_new_pool():
     """From December on the plan has the work on half as many accelerators of another kind."""
     moved = pd.concat([plan(), plan(("2026-12",), (1.0,), accelerator_id="a100").assign(units=2 * PER_MONTH)])
     demand = measured(2.0, 3.0, 4.0)
-    row = band_triggers(moved, step(1.5, accelerator_id="a100"), demand, PERIOD).iloc[0]
+    order = step(1.5, accelerator_id="a100", kind="commitment")
+    row = band_triggers(moved, order, demand, PERIOD).iloc[0]
     assert (row["value"], row["state"], row["fired_in"]) == (pytest.approx(2.0), "fired", "2026-09")
     assert band_triggers(moved, step(1.5), demand, PERIOD).empty  # its old pool has no work by then
     before = band_triggers(moved, step(3.0, order_month="2026-11"), demand, PERIOD).iloc[0]
     assert (before["value"], before["fired_in"]) == (pytest.approx(4.0), "2026-09")
+
+
+def test_capacity_for_work_that_is_still_elsewhere_waits_for_the_move():
+    """As above: hours on the new kind are needed from December on, when the plan has the work there, and not before."""
+    moved = pd.concat([plan(), plan(("2026-12",), (1.0,), accelerator_id="a100").assign(units=2 * PER_MONTH)])
+    row = band_triggers(moved, step(1.5, accelerator_id="a100"), measured(2.0, 3.0, 4.0), PERIOD).iloc[0]
+    assert (row["value"], row["fired_in"]) == (0.0, "")
+    later = measured(2.0, 3.0, 4.0, last="2026-12")
+    row = band_triggers(moved, step(1.5, accelerator_id="a100"), later, "2026-12").iloc[0]
+    assert (row["value"], row["fired_in"]) == (pytest.approx(2.0), "2026-12")
+    faq = plan(("2026-10", "2026-12"), (1.0, 1.0), accelerator_id="a100", use_case_id="faq")
+    demand = pd.concat([measured(2.0, 3.0, 4.0), measured(1.0, 1.0, 1.6, use_case="faq")])
+    row = band_triggers(pd.concat([moved, faq]), step(1.5, accelerator_id="a100"), demand, PERIOD).iloc[0]
+    assert (row["value"], row["fired_in"]) == (pytest.approx(1.6), "2026-10")  # what is there grows and counts alone
 
 
 def test_an_order_for_a_pool_without_work_by_then_is_said_not_hidden():

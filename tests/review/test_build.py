@@ -9,8 +9,9 @@ import pytest
 from aifactory.inputs.workspace import load_workspace
 from aifactory.inventory import build_inventory
 from aifactory.review import build_review
-from aifactory.review.build import forecast_accuracy, judge, months_unread, partial_months, without_plan
+from aifactory.review.build import forecast_accuracy, judge, without_plan
 from aifactory.review.monthly import mean_utilization
+from aifactory.review.unread import charges_unread, months_unread, partial_months
 from aifactory.review.variance import CAUSES, OTHER
 
 
@@ -270,6 +271,17 @@ def test_the_sample_holds_its_identities(sample_ws):
         sum(review.chargeback["charge"]) == inventory.spend_reconciliation.set_index("line")["effective_cost"]["bill"]
     )
     assert review.status in {"on plan", "watch", "act"}
+
+
+def test_charges_that_did_not_come_for_what_was_used_are_said():
+    before = pd.DataFrame(
+        {"units": [9.0, 9.0, 9.0], "hours": [5.0, 5.0, np.nan], "cost": [50.0, 7.0, np.nan]},
+        index=["chat", "search", "api"],
+    )
+    now = before.assign(hours=[np.nan, 5.0, np.nan], cost=[np.nan, 7.0, np.nan])
+    (said,) = charges_unread(before, now)
+    assert said.startswith("No accelerator-hours were charged to chat (USD 50 in the month before), though it was used")
+    assert charges_unread(before, before) == charges_unread(before, now.iloc[1:]) == []
 
 
 def test_a_month_that_was_not_measured_whole_is_said():

@@ -179,6 +179,20 @@ def test_what_is_paid_without_hours_in_both_months_is_no_volume():
     assert table.loc["leased", ["base_usd", "actual_usd", "volume", OTHER]].tolist() == [9.0, 11.0, 0.0, 2.0]
 
 
+def test_charges_that_are_missing_are_no_volume_of_what_was_served():
+    # chat is billed on both sides; search served both months and is billed in the first alone; new began
+    base, hours = side(**BASE)
+    split = split_variance(base, base, hours, hours)
+    before, now = (
+        pd.concat([base["cost"], pd.Series({"search": 9.0})]),
+        pd.concat([base["cost"], pd.Series({"new": 4.0})]),
+    )
+    table = explain_bill(split, before, now, 80.0, 75.0, planned=False, served=pd.Index(["chat", "search"]))
+    assert table.loc["search", ["volume", OTHER]].tolist() == [0.0, -9.0]
+    assert table.loc["new", ["volume", OTHER]].tolist() == [4.0, 0.0]
+    assert table["difference_usd"].sum() == -5.0
+
+
 def test_every_order_of_the_causes_gives_the_same_total():
     base, base_hours = side(**BASE)
     now, now_hours = side(units=200.0, work=3000.0, hours={"a": 15.0, "b": 40.0}, price={"a": 3.0, "b": 5.0})

@@ -1,0 +1,60 @@
+"""What of a month was not measured or not charged, in words: figures beside it are too low by the rest."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from aifactory.buyplan.governance import money
+from aifactory.demand.profile import hours_of_month
+from aifactory.inventory.findings import COVERED
+from aifactory.review.monthly import previous_month
+from aifactory.review.variance import served_in_both
+
+
+def partial_months(profile: pd.DataFrame, period: str) -> list[str]:
+    """Say whose month was not measured whole: its counts are compared as they are, with plan and last month."""
+    hours = len(hours_of_month(period))
+    rows = profile[profile["observed_share"] < COVERED] if len(profile) else profile
+    return [
+        f"Telemetry of {row.use_case_id} in {row.region} covers {row.observed_hours:,.0f} of {hours} hours of the month: "
+        "what is compared with plan and last month is too low by the rest."
+        for row in rows.itertuples(index=False)
+    ]
+
+
+def months_unread(monthly: pd.DataFrame, period: str, ended: set[str]) -> list[str]:
+    """Say which use cases had demand in the month before and none in this one: they ended, or their telemetry is late.
+
+    >>> rows = [("2026-09", "chat", "us"), ("2026-09", "chat", "eu"), ("2026-10", "chat", "us")]
+    >>> months_unread(pd.DataFrame(rows, columns=["month", "use_case_id", "region"]), "2026-10", set())[0][:32]
+    'No demand was read of chat in eu'
+    """
+    keys = ["use_case_id", "region"]
+    now, before = (set(monthly.loc[monthly["month"] == m, keys].itertuples(index=False, name=None)) for m in (period, previous_month(period)))  # fmt: skip
+    gone = sorted(place for place in before - now if place[0] not in ended)
+    if not gone or not now:
+        return []
+    named = ", ".join(f"{name} in {region}" for name, region in gone)
+    return [
+        f"No demand was read of {named}, while the month before had some: if telemetry is late, value, volume and "
+        "triggers are too low by it."
+    ]
+
+
+def charges_unread(before: pd.DataFrame, now: pd.DataFrame) -> list[str]:
+    """Say which use cases served units in both months and were charged accelerator-hours in the month before alone.
+
+    before, now : factors of a month, see `monthly.month_factors`.
+    """
+    both = served_in_both(before, now)
+    gone = [name for name in both if before.loc[name, "hours"] > 0 and not now.loc[name, "hours"] > 0]
+    if not gone:
+        return []
+    named = ", ".join(f"{name} ({money(before.loc[name, 'cost'])} in the month before)" for name in gone)
+    return [
+        f"No accelerator-hours were charged to {named}, though it was used: if the bill is late or the tag changed, cost, "
+        "unit cost and return to date are off by it, and it stands under other causes."
+        if len(gone) == 1
+        else f"No accelerator-hours were charged to {named}, though they were used: if the bill is late or tags changed, "
+        "cost, unit cost and return to date are off by them, and they stand under other causes."
+    ]
