@@ -69,15 +69,32 @@ def band_of_slots(answer: Answer) -> np.ndarray:
     return np.where(answer.baseline, BASELINE, np.where(ever, GROWTH, SURGE))
 
 
-def option_of_slots(case: Case, solution: Solution) -> np.ndarray:
-    """Way to pay for every slot: its first order, else that of an order placed before, else on demand or spot, whichever holds in more months."""
+def option_of_slots(solution: Solution) -> np.ndarray:
+    """Way to pay for every slot but where it stands from orders before the plan, [N].
+
+    Its first order, else on demand or spot, whichever holds in more months.
+    """
     option, _ = solution.orders.first_signed()
     spot = solution.terms.spot_usd_per_month < solution.terms.flexible_usd_per_month
     held = solution.load.held
     by_spot = (held & spot & (solution.load.interruptible > HALF)).sum(axis=0) > HALF * held.sum(axis=0)
     rented = np.where(by_spot, "spot", "on_demand")
-    named = np.where(option == FLEXIBLE, rented, np.array(COMMITTED_OPTIONS)[np.maximum(option, 0)])
-    return np.where(case.owned[1:].any(axis=0) & (option == FLEXIBLE), "owned", named)
+    return np.where(option == FLEXIBLE, rented, np.array(COMMITTED_OPTIONS)[np.maximum(option, 0)])
+
+
+def _slots_by_option(case: Case, answer: Answer) -> pd.DataFrame:
+    """Slots that are held or cost something, by pool, band and way to pay: columns pool, band, purchase_option, slot.
+
+    A slot that stands from orders before the plan for a part of the time is there twice: as owned, and as what it is
+    in the other months.
+    """
+    slots, load, cost = case.slots, answer.expected.load, answer.expected.ledger.compute.slot_usd
+    parts = []
+    for option, months in (("owned", case.owned), (option_of_slots(answer.expected), ~case.owned)):
+        frame = pd.DataFrame({"pool": slots.pool, "band": band_of_slots(answer), "purchase_option": option})
+        there = (load.held & months).any(axis=0) | ((cost != 0) & months).any(axis=0)
+        parts.append(frame.assign(slot=np.arange(len(slots.pool)))[there])
+    return pd.concat(parts, ignore_index=True)
 
 
 def orders_frame(case: Case, answer: Answer, prices: pd.DataFrame) -> pd.DataFrame:
@@ -129,21 +146,12 @@ def _with_dates(orders: pd.DataFrame, case: Case, prices: pd.DataFrame) -> pd.Da
 def bands_frame(case: Case, answer: Answer, options: pd.DataFrame, period: str) -> pd.DataFrame:
     """Return one row per pool, band and way to pay: size, cost, trigger, last date to order."""
     slots, expected = case.slots, answer.expected
-    frame = pd.DataFrame(
-        {
-            "pool": slots.pool,
-            "band": band_of_slots(answer),
-            "purchase_option": option_of_slots(case, expected),
-            "slot": np.arange(len(slots.pool)),
-        }
-    )
-    frame = frame[expected.load.held.any(axis=0) | (expected.ledger.compute.slot_usd != 0).any(axis=0)]
     groups = [
         (int(pool), int(band), option, group["slot"].to_numpy())
-        for (pool, band, option), group in frame.groupby(["pool", "band", "purchase_option"])
+        for (pool, band, option), group in _slots_by_option(case, answer).groupby(["pool", "band", "purchase_option"])
     ]
     bands = pd.DataFrame([_band_row(case, answer, *group) for group in groups], columns=BAND_COLUMNS)
-    since = [int(expected.load.held[:, slots].any(axis=1).argmax()) for *_, slots in groups]
+    since = [int(_held(case, expected, option, mine).any(axis=1).argmax()) for *_, option, mine in groups]
     bands["milestone"] = [
         _milestone(case, row, period, month) for row, month in zip(bands.itertuples(), since, strict=True)
     ]
@@ -179,9 +187,20 @@ BAND_COLUMNS = [
 ]
 
 
+def _months(case: Case, option: str, slots: np.ndarray) -> np.ndarray:
+    """Months in which the slots stand from orders before the plan, or all others, [T + 1, n]."""
+    owned = np.broadcast_to(case.owned, (len(case.streams.months), len(case.slots.pool)))[:, slots]
+    return owned if option == "owned" else ~owned
+
+
+def _held(case: Case, solution: Solution, option: str, slots: np.ndarray) -> np.ndarray:
+    return solution.load.held[:, slots] & _months(case, option, slots)
+
+
 def _band_row(case: Case, answer: Answer, pool: int, band: int, option: str, slots: np.ndarray) -> dict:
     solution, size = answer.expected, case.streams.pools["accelerators_per_node"].iloc[pool]
-    held, use = solution.load.held[:, slots], solution.load.use[:, slots]
+    held, months = _held(case, solution, option, slots), _months(case, option, slots)
+    use = solution.load.use[:, slots] * months
     chosen, month = (values[slots] for values in solution.orders.first_signed())
     signs = chosen != FLEXIBLE
     row = {"pool": pool, **case.streams.pools[PLACE].iloc[pool].to_dict()} | {
@@ -191,13 +210,13 @@ def _band_row(case: Case, answer: Answer, pool: int, band: int, option: str, slo
         "accelerators_end": int(held[-1].sum() * size),
         "accelerators_max": int(held[1:].sum(axis=1).max() * size),
         "hours_used_share": float(use[1:].sum() / max(held[1:].sum(), 1)),
-        "usd_month": float(solution.ledger.compute.slot_usd[:, slots].sum() / case.plan.horizon_months),
+        "usd_month": float((solution.ledger.compute.slot_usd[:, slots] * months).sum() / case.plan.horizon_months),
         "order_by_month": "",
         "lead_time_weeks": 0.0,
         "expires": "",
         "owner_role": case.plan.assumptions["planning_utilization"].owner_role,
     }
-    if signs.any():
+    if option != "owned" and signs.any():
         first = int(month[signs].min())
         code = int(chosen[signs][0])
         lead = int(solution.terms.lead[code, slots[0]])
@@ -251,8 +270,11 @@ def _milestone(case: Case, row: object, period: str, since: int) -> str:
     table = case.streams.table
     here = (table["region"] == row.region) & (table["accelerator_id"] == row.accelerator_id)
     mine = set(table.loc[here, "use_case_id"])
-    launches = [item for item in case.plan.launches if item.use_case_id in mine and item.month > period]
-    named = "; ".join(f"{item.milestone} ({item.month})" for item in launches)
+    coming: dict[str, list[str]] = {}
+    for item in case.plan.launches:
+        if item.use_case_id in mine and item.month > period and item.month not in coming.get(item.milestone, []):
+            coming.setdefault(item.milestone, []).append(item.month)
+    named = "; ".join(f"{milestone} ({', '.join(sorted(months))})" for milestone, months in coming.items())
     if row.band == BANDS[BASELINE] and row.hours_used_share < NO_HOURS:
         return "runs by its term" if row.purchase_option == "owned" else "more demand than expected"
     if row.band == BANDS[BASELINE]:

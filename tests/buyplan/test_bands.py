@@ -57,6 +57,21 @@ def test_order_dates_terms_and_triggers(tiny):
     assert surge["order_by_month"] == ""
 
 
+def test_a_milestone_of_several_months_and_use_cases_is_named_once(tiny):
+    launches = [
+        {"use_case_id": "chat", "month": month, "demand_multiplier": 2.0, "milestone": name}
+        for month, name in (
+            ("2027-12", "Christmas"),
+            ("2027-11", "Christmas"),
+            ("2027-11", "Christmas"),
+            ("2027-05", "Fair"),
+        )
+    ]
+    row = SimpleNamespace(region="eu", accelerator_id="acc", band="growth", purchase_option="purchase", hours_used_share=1.0)  # fmt: skip
+    said = _milestone(tiny(plan=make_plan(launches=launches)), row, PERIOD, 0)
+    assert said == "Christmas (2027-11, 2027-12); Fair (2027-05)"
+
+
 def test_growth_is_ordered_when_the_node_is_busy_enough(tiny):
     # 11.25 + 4 accelerators by day fill four nodes; the fifth is needed from the second month on
     case = tiny(plan=make_plan(24), growth={"expected": 0.06}, chat=7.5)

@@ -24,6 +24,7 @@ from aifactory.inputs.contracts import load_contract
 from aifactory.units import BANDS, HOURS_PER_MONTH
 
 COLUMNS = load_contract("commitments").columns
+NO_OPTIONS = pd.DataFrame(columns=["accelerator_id", "region", "purchase_option", "usd_per_accelerator_hour_effective"])
 RENT = 2.0 * HOURS_PER_MONTH  # USD of an accelerator-month on a year's term
 HARDWARE = {"purchase_option": "purchase", "usd_per_accelerator": 20_000.0, "region": "*", "provider": "vendor",
             "lead_time_weeks": 13.0}  # fmt: skip
@@ -213,15 +214,26 @@ def test_after_approval_an_unchanged_world_orders_nothing_new(hardware):
     assert np.abs(after.problem.capacity(after.best.nodes) - fleet).sum() <= 0.05 * fleet.sum()
 
 
+def test_what_stands_until_its_term_ends_is_rented_afterwards(tiny):
+    """8 accelerators until month 8 of 36, needed throughout: 8 months at the contract's rate, the others by the hour."""
+    case = with_book(tiny(prices=make_prices(drop=["reserved_1y"])), order(8, -4, 9, usd=1.5))
+    answer = solve_case(case)
+    bands = bands_frame(case, answer, NO_OPTIONS, PERIOD)
+    months, base = case.plan.horizon_months, bands[bands["band"] == "baseline"].set_index("purchase_option")
+    assert base.loc["owned", ["accelerators_now", "accelerators_end"]].tolist() == [8, 0]
+    assert base.loc["owned", "usd_month"] == pytest.approx(8 * 1.5 * 730 * 8 / months)
+    after = answer.expected.ledger.compute.slot_usd[:, case.owned.any(axis=0)][9:].sum()
+    assert after > 0
+    assert base.loc["on_demand", "accelerators_max"] >= 8
+    assert bands["usd_month"].sum() * months == pytest.approx(answer.expected.ledger.compute.slot_usd.sum())
+
+
 def test_bands_of_orders_placed_add_up_and_have_their_price(tiny):
     case = with_book(tiny(), order(8, -2, 9, usd=1.5), order(4, 5, option="purchase", once=1e5))
     answer = solve_case(case)
     fleet = fleet_frame(case, answer)
     assert (fleet[list(BANDS)].sum(axis=1) == fleet["accelerators"]).all()
-    options = pd.DataFrame(
-        columns=["accelerator_id", "region", "purchase_option", "usd_per_accelerator_hour_effective"]
-    )
-    bands = bands_frame(case, answer, options, PERIOD)
+    bands = bands_frame(case, answer, NO_OPTIONS, PERIOD)
     held = bands[bands["purchase_option"] == "owned"]
     hours = (8 * 8 + 4 * 8) * HOURS_PER_MONTH  # months 1 to 8, months 5 to 12
     energy = 4 * 8 * HOURS_PER_MONTH * 0.10
