@@ -68,7 +68,8 @@ def firm_orders_book(orders: pd.DataFrame, period: str, as_of: str) -> pd.DataFr
 def _capacity(fleet: pd.DataFrame, orders: pd.DataFrame) -> pd.DataFrame:
     """Months in which a pool holds more than ever before; the band is the one that grew most.
 
-    It is paid as the orders that begin in that month where they hold all of it, else by the hour (filled in later).
+    It is paid as the orders that begin in that month where they hold half of it or more, else by the hour (filled in
+    later).
     """
     places = [fleet[name] for name in PLACE]
     stands = fleet[["accelerators", "standing"]].max(axis="columns")
@@ -84,7 +85,7 @@ def _capacity(fleet: pd.DataFrame, orders: pd.DataFrame) -> pd.DataFrame:
     begins = [*PLACE, "start_month"]
     signed = orders.groupby(begins).agg(signed=("accelerators", "sum"), option=("purchase_option", "first"))
     signed = signed.reindex(pd.MultiIndex.from_frame(steps[begins]))
-    covered = signed["signed"].to_numpy() >= steps["accelerators"].to_numpy()
+    covered = 2 * signed["signed"].to_numpy() >= steps["accelerators"].to_numpy()
     return steps.assign(purchase_option=np.where(covered, signed["option"].fillna("").to_numpy(), ""))
 
 
@@ -98,11 +99,17 @@ def _commitments(orders: pd.DataFrame) -> pd.DataFrame:
 
 
 def _named(steps: pd.DataFrame, bands: pd.DataFrame) -> pd.DataFrame:
-    """Owner and milestone of the band of each step; capacity that no order pays is rented as the pool is rented."""
-    about = bands.drop_duplicates([*PLACE, "band"]).set_index([*PLACE, "band"])[["milestone", "owner_role"]]
-    about = about.reindex(pd.MultiIndex.from_frame(steps[[*PLACE, "band"]]))
-    hours = bands[bands["purchase_option"].isin(RENTED)].drop_duplicates(PLACE).set_index(PLACE)["purchase_option"]
-    hours = hours.reindex(pd.MultiIndex.from_frame(steps[PLACE])).fillna("on_demand").to_numpy()
+    """Owner and milestone of the band of each step, and how capacity that no order pays is paid.
+
+    By the hour, as the band rents, else as its pool does; where no hours are rented, as the band is ordered.
+    """
+    band = pd.MultiIndex.from_frame(steps[[*PLACE, "band"]])
+    about = _first_of(bands, "band").reindex(band)
+    rented = bands[bands["purchase_option"].isin(RENTED)]
+    hours = _first_of(rented, "band")["purchase_option"].reindex(band).to_numpy()
+    pool = _first_of(rented)["purchase_option"].reindex(pd.MultiIndex.from_frame(steps[PLACE])).to_numpy()
+    usual = about["purchase_option"].replace("owned", "purchase").fillna("on_demand").to_numpy()
+    hours = np.where(pd.notna(hours), hours, np.where(pd.notna(pool), pool, usual))
     paid = steps["purchase_option"].to_numpy()
     owner = bands["owner_role"].iloc[0] if len(bands) else ""
     return steps.assign(
@@ -110,3 +117,8 @@ def _named(steps: pd.DataFrame, bands: pd.DataFrame) -> pd.DataFrame:
         milestone=about["milestone"].fillna("").to_numpy(),
         owner_role=about["owner_role"].fillna(owner).to_numpy(),
     )
+
+
+def _first_of(bands: pd.DataFrame, *more: str) -> pd.DataFrame:
+    keys = [*PLACE, *more]
+    return bands.drop_duplicates(keys).set_index(keys)

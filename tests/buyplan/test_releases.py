@@ -50,6 +50,11 @@ def test_capacity_steps_rise_above_everything_held_before():
     assert (steps["commitment_usd"] == 0).all()
 
 
+def test_where_no_hours_are_rented_capacity_is_paid_as_its_band_is_ordered():
+    steps = release_steps(PLAIN, BANDS[BANDS["purchase_option"] != "spot"], ORDERS.iloc[:0], "2026-07")
+    assert steps["purchase_option"].tolist() == ["purchase", "on_demand"]
+
+
 def test_what_stands_from_orders_before_the_plan_is_no_step_when_work_comes_to_it():
     # 4, 8, 16 and 12 accelerators at work beside 8 that stand until September: 8 more in October
     plan = fleet([4, 8, 8, 8], [0, 0, 8, 4], [0] * 4, [1.0, 2.0, 3.0, 2.0], standing=[8, 8, 0, 0])
