@@ -13,6 +13,7 @@ import pandas as pd
 
 from aifactory.buyplan.case import Case, Solution
 from aifactory.buyplan.ledger import PORTING
+from aifactory.finance.options import spot_usd_per_hour
 from aifactory.finance.tco import CONTINGENCY, OVERHEADS, serves
 from aifactory.finance.unit_cost import allocate, split_compute
 from aifactory.fleet.compute import BEYOND, require_equal
@@ -167,16 +168,17 @@ def unit_summary_frame(
 ) -> pd.DataFrame:
     """Average, marginal, headline and hosted cost of a unit, one row per use case.
 
-    Marginal: one more unit on the cheapest suitable capacity rented by the hour, with egress and the shares
-    that follow compute. Headline: on-demand list price over measured peak rate, what is usually
+    Marginal: one more unit on the cheapest suitable capacity rented by the hour (on spot with the work that is lost
+    to interruptions), with egress and the shares that follow compute. Headline: on-demand list price over measured peak rate, what is usually
     quoted. `current` is today's cost per unit from the bill, `api` the price at a hosted model.
     """
     table = case.streams.table
     hourly = case.offers.on_demand[case.streams.pool]
     hourly = np.where(np.isfinite(hourly), hourly, np.nan)
     seconds = 1.0 / (table["units_per_s_per_accelerator"] * SECONDS_PER_HOUR)
-    flexible = np.where(table["interruptible"], np.minimum(hourly, case.offers.spot[case.streams.pool]), hourly)
     plan = case.plan
+    spot = spot_usd_per_hour(case.offers.spot[case.streams.pool], plan.value("spot_interruption_share"))
+    flexible = np.where(table["interruptible"], np.minimum(hourly, spot), hourly)
     follow = 1.0 + plan.value("orchestration_share") + plan.value("safety_check_share")
     follow += sum(item.share_of_compute for item in plan.hidden_costs)
     egress = table["output_tokens_per_unit"] * plan.value("egress_bytes_per_output_token") / 1e9

@@ -44,7 +44,8 @@ def comparisons_frame(case: Case, answer: Answer, api: pd.DataFrame, resolve: Re
         offered, lacking = _offers_of(case, answer, hold, option)
         if hold.any() and not offered:
             continue  # nobody offers this way to pay where it would be held: it would be other terms under its name
-        note += f"; not offered for {', '.join(lacking)}, held there on other terms" if lacking else ""
+        if lacking:
+            note += f"; not offered in every region and node size for {', '.join(lacking)}, held there on other terms"
         rows.append(_row(name, price_rule(case, answer, hold, option), ours, rate, note))
     frame = pd.DataFrame([*rows, *_hosted_rows(case, answer, api, rate, resolve or _alone)])
     base = frame.loc[0, "present_value_usd"]

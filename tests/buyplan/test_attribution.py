@@ -1,6 +1,7 @@
 """Unit cost from first principles: hand-worked, and nothing lost."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from bp_company import WAITS, make_case, make_inputs, make_plan, make_prices
 from hypothesis import given, settings
@@ -128,8 +129,6 @@ def test_summary_by_hand(tiny):
     today = solve_case(case).today
     costs = unit_cost_frame(case, today)
     api = api_frame(case, _no_api(), "2026-10-31")
-    import pandas as pd
-
     summary = unit_summary_frame(case, costs, today, pd.Series({"chat": 0.002}), api).set_index("use_case_id")
     chat = summary.loc["chat"]
     assert chat["headline_usd_per_unit"] == pytest.approx(4 / 3600)
@@ -138,6 +137,19 @@ def test_summary_by_hand(tiny):
     assert chat["value_usd_per_unit"] == pytest.approx(0.005)
     assert chat["current_usd_per_unit"] == 0.002
     assert np.isnan(summary.loc["train", "value_usd_per_unit"])
+
+
+def test_one_more_hour_of_training_on_spot_pays_for_the_work_that_is_lost(tiny):
+    """Spot at USD 1 an hour of which a fifth is lost: USD 1.25 an hour that counts, against 4 on demand."""
+    spot = {"purchase_option": "spot", "usd_per_accelerator_hour": 1.0}
+    case = tiny(plan=make_plan(values={"spot_interruption_share": 0.2}), prices=make_prices(spot))
+    today = solve_case(case).today
+    summary = unit_summary_frame(
+        case, unit_cost_frame(case, today), today, pd.Series(dtype=float), api_frame(case, _no_api(), "2026-10-31")
+    )
+    train = summary.set_index("use_case_id").loc["train"]
+    hours = 1 / (case.streams.table.set_index("use_case_id").loc["train", "units_per_s_per_accelerator"] * 3600)
+    assert train["marginal_usd_per_unit"] == pytest.approx(1.25 * hours)
 
 
 def _no_api():

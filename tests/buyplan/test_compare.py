@@ -78,7 +78,9 @@ def test_terms_that_are_offered_in_part_are_named_and_never_told_twice():
     parts = {"inputs": {"choice": choice, "capacity": capacity}}
     table = compared(make_case(prices=both, **parts))
     for name in ("Average + 20 % / 40 % / 50 % reserved for 3 years", "Peak + 40 % reserved for 3 years"):
-        assert table.loc[name, "note"].endswith("; not offered for edge, held there on other terms")
+        assert table.loc[name, "note"].endswith(
+            "; not offered in every region and node size for edge, held there on other terms"
+        )
     one = table.loc["Average + 20 % / 40 % / 50 % reserved for 1 year"]
     assert "not offered" not in one["note"]
     assert one["usd_horizon"] != table.loc["Average + 20 % / 40 % / 50 % reserved for 3 years", "usd_horizon"]
