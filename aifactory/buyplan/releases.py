@@ -68,8 +68,8 @@ def firm_orders_book(orders: pd.DataFrame, period: str, as_of: str) -> pd.DataFr
 def _capacity(fleet: pd.DataFrame, orders: pd.DataFrame) -> pd.DataFrame:
     """Months in which a pool holds more than ever before; the band is the one that grew most.
 
-    It is paid as the orders that begin in that month where they hold half of it or more, else by the hour (filled in
-    later).
+    It is paid as the orders of that band that begin in that month where they hold half of it or more, else by the hour
+    (filled in later).
     """
     places = [fleet[name] for name in PLACE]
     stands = fleet[["accelerators", "standing"]].max(axis="columns")
@@ -82,7 +82,7 @@ def _capacity(fleet: pd.DataFrame, orders: pd.DataFrame) -> pd.DataFrame:
         kind=CAPACITY, band=band, accelerators=more[rows.index].astype("int64"), order_month=rows["month"],
         start_month=rows["month"], lead_time_weeks=0.0, commitment_usd=0.0,
     )  # fmt: skip
-    begins = [*PLACE, "start_month"]
+    begins = [*PLACE, "band", "start_month"]
     signed = orders.groupby(begins).agg(signed=("accelerators", "sum"), option=("purchase_option", "first"))
     signed = signed.reindex(pd.MultiIndex.from_frame(steps[begins]))
     covered = 2 * signed["signed"].to_numpy() >= steps["accelerators"].to_numpy()
