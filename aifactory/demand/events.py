@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from aifactory.inputs.plan import Plan
+from aifactory.inputs.plan import Launch, Plan
 
 
 def launch_factor(plan: Plan, use_case: str, months: pd.PeriodIndex) -> np.ndarray:
@@ -19,6 +19,16 @@ def launch_factor(plan: Plan, use_case: str, months: pd.PeriodIndex) -> np.ndarr
         if event.use_case_id == use_case:
             factor[months == pd.Period(event.month, "M")] *= event.demand_multiplier
     return factor
+
+
+def comes_every_year(plan: Plan, event: Launch) -> bool:
+    """Whether a launch is stated for the same calendar month of two years or more: a yearly peak, which is on its date."""
+    same = {
+        other.month
+        for other in plan.launches
+        if other.use_case_id == event.use_case_id and other.month[5:] == event.month[5:]
+    }
+    return len(same) > 1
 
 
 def unstated_peaks(plan: Plan, monthly: pd.DataFrame, period: str) -> list[str]:

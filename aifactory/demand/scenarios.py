@@ -83,10 +83,11 @@ class Adopting:
 
 @dataclass(frozen=True)
 class Launch:
-    """A planned event: demand of a workload times `multiplier` in one month, which may slip."""
+    """A planned event: demand of a workload times `multiplier` in one month."""
 
     month: int  # 1 the first of the horizon
     multiplier: float
+    slips: bool = True  # comes late on some paths; a yearly peak does not
 
 
 @dataclass(frozen=True)
@@ -244,7 +245,8 @@ def _units(item: Workload, settings: Settings, persistent: np.ndarray, noise: np
     slip = np.rint(np.maximum(settings.delay.at(persistent[:, DELAY]), 0.0)).astype(int)
     factor = item.start.at(persistent[:, START]).clip(min=0.0)[:, None] * np.ones(settings.months)
     for launch in item.launches:
-        factor *= np.where(months == (launch.month + slip)[:, None], launch.multiplier, 1.0)
+        late = slip if launch.slips else np.zeros_like(slip)
+        factor *= np.where(months == (launch.month + late)[:, None], launch.multiplier, 1.0)
     if item.season is not None:
         factor *= item.season[(settings.first_calendar_month - 2 + months) % 12]
     if item.retires is not None:

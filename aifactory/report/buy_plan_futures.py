@@ -59,7 +59,7 @@ def _table(ws: Workspace, futures: Futures) -> Block:
     note = (
         f"Doubt of demand grows for {DOUBT_MONTHS} months and then stays: later orders are decided with what is known by then. Present value of accelerators alone over the horizon, orders each quarter: the mean, and "
         f"{pct(futures.risk_weight)} of what the worst {pct(1 - futures.tail)} of the overruns are above the mean one. The overrun of a path is "
-        "what it costs beyond the cheapest mix of terms and hours for its own demand, were that known. Hours beyond the commitments are rented."
+        "what it costs beyond the cheapest mix of terms and hours for its own demand, were that known. Hours beyond the commitments are rented. Foresight stands against the expected cost, all others against the weighed one."
     )
     caption = "Policies on the same paths of demand and prices"
     return table(futures.table, caption=caption, source=SOURCE, as_of=ws.as_of, columns=columns, note=note)

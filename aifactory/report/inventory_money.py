@@ -46,7 +46,7 @@ def chart_spend_by_team(ws: Workspace, inv: Inventory) -> Figure:
         title=f"Team {top['value']} carries {pct(share, 0)} of the bill",
         description="Bars of effective cost per team: "
         + join_words(f"{r.value} {usd_compact(r.cost_usd)}" for r in teams.itertuples()),
-        caption="Effective cost; idle commitment, tax, credits and corrections have no consumer and stand with the unattributed.",
+        caption="Effective cost; idle commitment, tax and credits have no consumer and stand with the unattributed.",
         source=BILL,
         as_of=ws.as_of,
     )

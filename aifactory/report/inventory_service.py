@@ -13,7 +13,7 @@ from aifactory.inventory.service import SLO_OF_METRIC
 from aifactory.report import charts
 from aifactory.report.blocks import Block, Col, Group, figure, group, missing, section, table
 from aifactory.report.inventory_demand import DEMAND
-from aifactory.report.text import interval, join_words, num, plural
+from aifactory.report.text import interval, join_words, num, pct, plural
 
 LATENCY = "latency_histograms and latency_bounds tables"
 
@@ -38,12 +38,14 @@ def service_section(ws: Workspace, inv: Inventory) -> Group:
         p99_over=lambda f: f["p99"] / f["slo"], metric_name=lambda f: f["metric"].str.removesuffix("_ms").str.upper(),
         **{f"{name}_text": partial(_spans, name=name) for name in QUANTILES})  # fmt: skip
     if levels.empty:
-        answer = "Latency against its targets could not be computed: no latency data or no targets."
+        answer = "Latency against its targets could not be computed: no latency data or no targets." + _failures_answer(
+            inv
+        )
         return group(section(question, answer), failures_table(ws, inv))
     untold = unmeasured_targets(ws, inv)
     met = levels["meets_slo"].eq(other=True).fillna(value=False)
     bad, unknown = levels[~met & levels["meets_slo"].notna()], int(levels["meets_slo"].isna().sum())
-    answer = f"{int(met.sum())} of {len(levels)} targets are met."
+    answer = f"{int(met.sum())} of {len(levels)} targets of latency are met."
     if unknown:
         answer += f" Of {unknown} the buckets of the server do not tell: the limit lies inside the one that holds p95."
     if untold:
@@ -52,6 +54,7 @@ def service_section(ws: Workspace, inv: Inventory) -> Group:
         first = bad.loc[bad["over"].idxmax()]
         least = "" if first["p95_low"] == first["p95_high"] else "at least "
         answer += f" Furthest off is {first['series']}: {least}{num(first['over'], 2)} times its {first['metric_name']} limit."
+    answer += _failures_answer(inv)
     worst = levels[levels["p95"].notna()].sort_values("over", ascending=False).drop_duplicates("series")
     services = levels["series"].nunique()
     title = f"{plural(bad['series'].nunique(), 'service')} out of {services} miss a latency target"
@@ -82,6 +85,23 @@ def service_section(ws: Workspace, inv: Inventory) -> Group:
               note="Furthest over the limit first. Quantiles of requests are within 0.5 % of the true value; where a server counted them in buckets of its own, they lie somewhere in the interval." + _by_request(ws, levels)),
         failures_table(ws, inv),
     )  # fmt: skip
+
+
+def _failures_answer(inv: Inventory) -> str:
+    """Services that fail more often than their owner allows."""
+    known = inv.failures_and_queues[inv.failures_and_queues["within_limit"].notna()]
+    over = known[~known["within_limit"].astype(bool)]
+    if known.empty:
+        return ""
+    if over.empty:
+        return (
+            f" All {len(known)} limits of failures are kept." if len(known) > 1 else " The limit of failures is kept."
+        )
+    worst = over.loc[(over["failure_rate"] / over["slo_max_failure_rate"]).idxmax()]
+    return (
+        f" {len(over)} of {len(known)} limits of failures {'is' if len(over) == 1 else 'are'} exceeded: {worst['use_case_id']} in {worst['region']} "
+        f"fails in {pct(worst['failure_rate'], 2)} of its requests, {pct(worst['slo_max_failure_rate'], 2)} are allowed."
+    )
 
 
 def _by_request(ws: Workspace, levels: pd.DataFrame) -> str:

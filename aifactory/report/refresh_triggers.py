@@ -47,7 +47,8 @@ def _steps_answer(ws: Workspace, review: Review) -> str:
         rest = [plural(len(fired) - NAMED, "more step")] if len(fired) > NAMED else []
         new = int((fired["fired_in"] == ws.period).sum())
         text = f"Demand has released {plural(len(fired), 'step')} of the approved plan, {new} of them this month: {join_words([*named, *rest])}"
-    return f"{text}; {near} come near{f', {held} wait for demand that is behind plan' if held else ''}."
+    behind = f", {held} wait{'s' * (held == 1)} for demand that is behind plan" if held else ""
+    return f"{text}; {near or 'none'} come{'s' * (near == 1)} near{behind}."
 
 
 def _named(row: tuple) -> str:
@@ -106,7 +107,7 @@ def _pools_answer(review: Review) -> str:
         return "Capacity triggers of the pools could not be computed: no pool readings."
     fired, near = (int((rows["state"] == state).sum()) for state in ("fired", "approaching"))
     first = rows.iloc[0]
-    text = f"Of the pools {fired} are past the trigger of {pct(first['threshold'], 0)} and {near} come within three months; nearest is {first['pool_id']} at {pct(first['value'], 0)}"
+    text = f"Of the pools {fired or 'none'} {'is' if fired == 1 else 'are'} past the trigger of {pct(first['threshold'], 0)} and {near or 'none'} come{'s' * (near == 1)} within three months; nearest is {first['pool_id']} at {pct(first['value'], 0)}"
     wait = f", {num(first['months_to_trigger'], 0)} months away" if 0 < first["months_to_trigger"] <= FAR_MONTHS else ""
     return " ".join([f"{text}{wait}.", *_next_steps(review)])
 

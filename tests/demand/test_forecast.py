@@ -175,6 +175,18 @@ def test_the_launch_of_the_month_just_measured_does_not_go_on(mini_ws, profile):
     assert units.drop("2026-11").tolist() == pytest.approx([0.5] * 35)
 
 
+def test_a_yearly_peak_comes_on_its_date_on_every_path(mini_ws, profile):
+    """Launches that are two months late on every path: the month that is stated for two years is not, the other is."""
+    launches = [
+        Launch(use_case_id="chat", month=month, demand_multiplier=2.0, milestone="x")
+        for month in ("2025-12", "2026-12", "2027-05")
+    ]
+    same = [scenario(name=name) for name in ("conservative", "expected", "aggressive")]
+    plan = sure(mini_ws.plan, SURE | {"launch_slip_months": 2.0}, launches=launches, scenarios=same)
+    units = chat(forecast_demand(profile, mini_ws.table("use_cases"), plan, "2026-10"))["units"] / (153 * 730)
+    assert units[["2026-12", "2027-02", "2027-05", "2027-07"]].tolist() == pytest.approx([2.0, 1.0, 1.0, 2.0])
+
+
 def test_a_retired_use_case_needs_nothing_from_its_month_on(mini_ws, profile):
     cases = mini_ws.table("use_cases")
     retiring = cases.assign(retire_month=cases["retire_month"].mask(cases["use_case_id"] == "chat", "2027-04"))

@@ -181,6 +181,25 @@ def test_a_busiest_hour_is_no_finding_where_nothing_repeats(tiny):
     assert still == title.replace("Load peaks on", "No hour or weekday is proven to repeat; load was highest on")
 
 
+def test_failures_beyond_their_limit_are_said_beside_the_latency(tiny):
+    ws, inv = tiny
+    rows = inv.failures_and_queues
+    kept = rows.assign(failure_rate=0.001, slo_max_failure_rate=0.005, within_limit=True)
+    assert (
+        "limits of failures are kept"
+        in page.service_section(ws, dataclasses.replace(inv, failures_and_queues=kept)).text
+    )
+    over = kept.assign(
+        failure_rate=[0.006] + [0.001] * (len(kept) - 1), within_limit=[False] + [True] * (len(kept) - 1)
+    )
+    said = page.service_section(ws, dataclasses.replace(inv, failures_and_queues=over)).text
+    first = over.iloc[0]
+    assert (
+        f"1 of {len(over)} limits of failures is exceeded: {first['use_case_id']} in {first['region']} fails in 0.60"
+        in said.replace("\N{NO-BREAK SPACE}", " ")
+    )
+
+
 def test_targets_that_nothing_measured_are_counted(sample):
     ws, inv = sample
     cases = ws.table("use_cases")
