@@ -175,10 +175,7 @@ class Restriction(_Strict):
 
 
 class Launch(_Strict):
-    """A launch window: demand of one use case is multiplied and more reserve is held.
-
-    One that has passed is taken out of what was measured, before a trend or a level is read from it.
-    """
+    """A launch window: demand of one use case is multiplied, also in what was measured, and more reserve is held."""
 
     use_case_id: Identifier
     month: Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]

@@ -108,8 +108,7 @@ def build_inventory(ws: Workspace) -> Inventory:
         demand_monthly=monthly,
         demand_profile=profile,
         class_peaks=demand.class_peaks(ws, windows),
-        untested_seasons=demand.untested_seasons(profile, monthly, ws.period)
-        + unstated_peaks(ws.plan, monthly, ws.period),
+        untested_seasons=_not_told_of_seasons(ws, profile, monthly),
         drift=drift(ws, monthly),
         token_growth=growth,
         demand_basis=basis,
@@ -147,6 +146,10 @@ def _asked(ws: Workspace, cases: pd.DataFrame) -> dict[str, pd.DataFrame]:
         "candidate_gaps": candidate_gaps(ws),
         "candidate_owners": candidate_owners(ws),
     }
+
+
+def _not_told_of_seasons(ws: Workspace, profile: pd.DataFrame, monthly: pd.DataFrame) -> list[str]:
+    return demand.untested_seasons(profile, monthly, ws.period) + unstated_peaks(ws.plan, monthly, ws.period)
 
 
 def _use_cases(ws: Workspace, bill: pd.DataFrame, monthly: pd.DataFrame) -> pd.DataFrame:

@@ -125,7 +125,9 @@ def build_review(
         reason=reason,
         basis=_basis(approved),
         kpis=_kpis(ws, inventory, approved, now, before, accuracy),
-        variance=_whole(variance, *paid, bill.get(last), bill.get(ws.period), planned=False, served=served_in_both(before, now)),  # fmt: skip
+        variance=_whole(
+            variance, *paid, bill.get(last), bill.get(ws.period), planned=False, served=served_in_both(before, now)
+        ),
         plan_variance=_whole(
             against_plan, planned["cost"], paid[1], planned["cost"].sum(), bill.get(ws.period), planned=True
         ),
