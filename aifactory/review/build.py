@@ -104,11 +104,13 @@ def build_review(
     before, before_hours = month_factors(ws, inventory, last)
     variance = split_variance(before, now, before_hours, now_hours)
     paid = accelerator_cost(ws, before, last), accelerator_cost(ws, now, ws.period)
+    both = served_in_both(before, now)
     bill = _bills(inventory)
     held = ws.table("approved_plan")
     approved = calendar_plan(held)
     steps = band_triggers(held, ws.table("approved_bands"), inventory.demand_monthly, ws.period, ws.table("decisions"))
     planned, planned_hours = plan_factors(approved, ws.period)
+    plan_cost = planned["cost"]
     against_plan = split_variance(planned, now.assign(work=now["units"]), planned_hours, now_hours)
     unit_cost = unit_cost_by_month(ws, inventory)
     rails = guardrails.check_guardrails(ws, inventory, _unit_cost_change(unit_cost, ws.period, last))
@@ -125,12 +127,8 @@ def build_review(
         reason=reason,
         basis=_basis(approved),
         kpis=_kpis(ws, inventory, approved, now, before, accuracy),
-        variance=_whole(
-            variance, *paid, bill.get(last), bill.get(ws.period), planned=False, served=served_in_both(before, now)
-        ),
-        plan_variance=_whole(
-            against_plan, planned["cost"], paid[1], planned["cost"].sum(), bill.get(ws.period), planned=True
-        ),
+        variance=_whole(variance, *paid, bill.get(last), bill.get(ws.period), planned=False, served=both),
+        plan_variance=_whole(against_plan, plan_cost, paid[1], plan_cost.sum(), bill.get(ws.period), planned=True),
         cause_ranges=cause_ranges(before, now, before_hours, now_hours),
         guardrails=rails,
         triggers=triggers,
