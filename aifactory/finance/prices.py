@@ -47,12 +47,13 @@ def price_table(prices: pd.DataFrame, plan: Plan, as_of: dt.date | str) -> pd.Da
     Rented offers come from the providers that `plan.regions` names. An offer holds in a region if
     its provider region is the one named there for that provider, or `*`. Where no offer holds, the
     cheapest one of the same providers elsewhere stands in, with `exact_region` False. Hardware to
-    own or lease may come from anybody. Combinations without any offer have no row. Prices noted after
+    own or lease may come from anybody; where the workspace holds a quote for it, bundled list prices,
+    which nobody has offered, do not count. Combinations without any offer have no row. Prices noted after
     `as_of` hold only where a combination has no earlier one: what a month was told stays true for it.
 
     Parameters
     ----------
-    prices : the prices table of the workspace.
+    prices : the prices table of the workspace, with `quoted` (`aifactory.inputs.workspace`).
     as_of : the date against which `age_days` is counted; a price noted later has age 0.
 
     Returns
@@ -85,7 +86,7 @@ def _held(prices: pd.DataFrame, plan: Plan, as_of: dt.date | str) -> pd.DataFram
         exact = (theirs["region"] == "*") | (theirs["region"] == theirs["provider"].map(region.provider_regions))
         rows.append(theirs.assign(exact_region=exact.astype(bool), region=region.region))
     table = pd.concat(rows, ignore_index=True)
-    table = _known_by(table, pd.Timestamp(as_of))
+    table = _quotes_first(_known_by(table, pd.Timestamp(as_of)))
     table["age_days"] = (pd.Timestamp(as_of) - table["as_of"]).dt.days.clip(lower=0)
     return table
 
@@ -94,6 +95,14 @@ def _known_by(table: pd.DataFrame, day: pd.Timestamp) -> pd.DataFrame:
     """Prices noted by a day; those noted later only for combinations that have none by then."""
     early = table["as_of"] <= day
     return table[early | ~early.groupby([table[key] for key in KEYS]).transform("any")].reset_index(drop=True)
+
+
+def _quotes_first(table: pd.DataFrame) -> pd.DataFrame:
+    """Without the bundled list prices of hardware to own or lease that the workspace holds a quote for."""
+    hardware = table["purchase_option"].isin(OWN_SITE_OPTIONS)
+    quote = table["quoted"] & table["exact_region"] & hardware
+    told = quote.groupby([table[key] for key in KEYS]).transform("any")
+    return table[table["quoted"] | ~(hardware & told)].reset_index(drop=True)
 
 
 def offers_of(ws: Workspace) -> pd.DataFrame:

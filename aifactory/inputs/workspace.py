@@ -69,7 +69,7 @@ class Workspace:
     """Validated inputs of one organisation for one reporting month.
 
     `tables` holds every contract's table, empty where there is no file; catalogue tables are
-    merged with the workspace's own rows; `billing` carries the derived columns of
+    merged with the workspace's own rows, those of `prices` marked as `quoted`; `billing` carries the derived columns of
     `aifactory.inputs.billing`; request rows are aggregated into `demand_windows`,
     `latency_histograms` and `tenant_usage`. Rows of months after the reporting month are not there, so that a
     month reported again says the same (`aifactory.inputs.horizon`).
@@ -283,7 +283,9 @@ def _read_tables(
         raise_problems(path.name, read.problems)
         notes += [_note(name, item) for item in read.warnings]
         sources.append(_source(name, origin, path, read.frame, hashes[path]))
-        tables[name] = _merge(load_contract(name), read.frame.copy(deep=False), tables[name])
+        own = origin == "workspace"
+        frame = read.frame.assign(quoted=own) if name == "prices" else read.frame.copy(deep=False)
+        tables[name] = _merge(load_contract(name), frame, tables[name])
     if tables[CANDIDATES].empty:
         if tables["use_cases"].empty:
             raise InputError.at("use_cases", "has no rows yet; every other table refers to it")

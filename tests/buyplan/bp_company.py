@@ -101,6 +101,7 @@ def make_prices(*extra, drop=()):
         "source": "hand-made",
         "confidence": "assumed",
         "as_of": "2026-10-01",
+        "quoted": False,
     }
     for name, value in defaults.items():
         frame[name] = frame[name].fillna(value) if name in frame else value

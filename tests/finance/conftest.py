@@ -20,6 +20,7 @@ def price_rows():
             "source": "hand-made",
             "confidence": "assumed",
             "as_of": "2026-10-01",
+            "quoted": False,
         }
         for name, value in defaults.items():
             frame[name] = frame[name].fillna(value) if name in frame else value

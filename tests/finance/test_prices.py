@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aifactory.errors import InputError
-from aifactory.finance.prices import PRICE_COLUMNS, add_server, price_table
+from aifactory.finance.prices import PRICE_COLUMNS, add_server, node_offers, price_table
 
 PLAN = SimpleNamespace(
     candidates=["a", "b", "c"],
@@ -70,6 +70,46 @@ def test_newest_row_of_an_offer_wins_over_a_dearer_older_one(table):
 def test_newest_row_wins_also_when_it_is_dearer(price_rows):
     rows = [row("a", "eu-1", "on_demand", 3.0, as_of="2026-09-01"), row("a", "eu-1", "on_demand", 7.0)]
     assert one(price_table(price_rows(rows), PLAN, AS_OF), "a", "eu", "on_demand")["usd_per_accelerator_hour"] == 7.0
+
+
+def test_a_quote_for_hardware_counts_before_bundled_list_prices_also_when_it_is_dearer(price_rows):
+    rows = [
+        row("a", "*", "purchase", 1799.0, provider="list"),
+        row("a", "*", "purchase", 2150.0, provider="dealer", quoted=True, accelerators_per_node=8.0),
+        row("a", "*", "purchase", 2300.0, provider="dealer two", quoted=True, accelerators_per_node=8.0),
+        row("b", "*", "purchase", 900.0, provider="list"),
+        row("a", "eu-1", "on_demand", 3.0, provider="cloud"),
+        row("a", "eu-1", "on_demand", 4.0, provider="cloud", sku="contract", quoted=True),
+    ]
+    found = price_table(price_rows(rows), PLAN, AS_OF)
+    assert one(found, "a", "eu", "purchase")["usd_per_accelerator"] == 2150.0
+    assert one(found, "a", "us", "purchase")["usd_per_accelerator"] == 2150.0
+    assert one(found, "b", "eu", "purchase")["usd_per_accelerator"] == 900.0
+    assert one(found, "a", "eu", "on_demand")["usd_per_accelerator_hour"] == 3.0  # anybody can rent at list price
+    sizes = node_offers(price_rows(rows).assign(accelerators_per_node=[4.0, 8.0, 8.0, 1.0, 8.0, 8.0]), PLAN, AS_OF)
+    held = sizes[(sizes["accelerator_id"] == "a") & (sizes["purchase_option"] == "purchase")]
+    assert held["accelerators_per_node"].tolist() == [8.0, 8.0]  # one size in two regions, none of the list's
+
+
+@pytest.mark.parametrize(("day", "price"), [("2026-09-30", 1799.0), ("2026-10-31", 2150.0), ("2028-01-31", 2150.0)])
+def test_a_quote_counts_from_its_date_on(price_rows, day, price):
+    rows = [
+        row("a", "*", "purchase", 1799.0, provider="list", as_of="2026-05-01"),
+        row("a", "*", "purchase", 1700.0, provider="other list", as_of="2027-05-01"),
+        row("a", "*", "purchase", 2150.0, provider="dealer", quoted=True, as_of="2026-10-20"),
+    ]
+    found = price_table(price_rows(rows), PLAN, dt.date.fromisoformat(day))
+    assert one(found, "a", "eu", "purchase")["usd_per_accelerator"] == price
+
+
+def test_a_quote_for_elsewhere_leaves_the_list_price_of_the_region(price_rows):
+    rows = [
+        row("a", "*", "purchase", 1799.0, provider="list"),
+        row("a", "us-1", "purchase", 2150.0, provider="cloud", quoted=True),
+    ]
+    found = price_table(price_rows(rows), PLAN, AS_OF)
+    assert one(found, "a", "eu", "purchase")["usd_per_accelerator"] == 1799.0
+    assert one(found, "a", "us", "purchase")["usd_per_accelerator"] == 2150.0
 
 
 def test_an_offer_for_everywhere_holds_in_every_region(table):

@@ -40,7 +40,7 @@ def offer(ws, **fields):
     """One row of the prices table: an hour on demand of the H100 at USD 2 unless said otherwise."""
     base = {"price_id": "p", "provider": "AWS", "sku": "s", "accelerator_id": H100, "region": "*", "purchase_option": "on_demand",
             "term_months": 0, "upfront_fraction": 0.0, "usd_per_accelerator_hour": 2.0, "source": "test", "as_of": pd.Timestamp("2026-10-01"),
-            "confidence": "measured"}  # fmt: skip
+            "confidence": "measured", "quoted": False}  # fmt: skip
     row = pd.DataFrame([base | fields | {"price_id": str(sorted(fields.items()))}])
     table = ws.table("prices")
     return row.reindex(columns=table.columns).astype(table.dtypes)
