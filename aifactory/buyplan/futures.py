@@ -265,18 +265,20 @@ def stream_paths(case: Case, paths: Paths) -> np.ndarray:
     return case.streams.accelerators(np.moveaxis(paths.work[:, at, place], 1, 2) * case.streams.share[1:])
 
 
-def block_demand(case: Case, wanted: np.ndarray) -> np.ndarray:
+def block_demand(case: Case, wanted: np.ndarray, may_leave: np.ndarray | None = None) -> np.ndarray:
     """Accelerators that each stream occupies in the blocks of its pool, [S, T, K, B], for averages [S, T, K].
 
     Averages are those of even loads; what chance adds (`streams.chance`) is occupied too. Blocks are the highest hours
     of the pool's joint load downwards: streams of a pool share its nodes hour by hour, pools share nothing within an
     hour. Nodes are whole in every hour for work that cannot wait, as they are rented and as the ledger counts them
     (`filled_share`), and each stream has its part of them by load. Work that can wait has what does not fit on these.
+    Streams that `may_leave` [K] the pool, to a hosted model, have only the nodes that the others do not need alone: a node
+    that these fill in part is theirs in full. The sum over a pool is the same.
     """
     streams = case.streams
     today = streams.accelerators(streams.table["units_month"].to_numpy(dtype=float))
-    reach = streams.reach
-    waits, sites = streams.waits, streams.table["sites"].to_numpy()
+    waits = streams.waits
+    leaves = np.zeros(len(waits), dtype=bool) if may_leave is None else np.asarray(may_leave, dtype=bool)
     edges = np.cumsum((0.0, *BLOCK_SHARES))
     staffed = wanted * streams.chance[1:]
     found = np.zeros((*wanted.shape, len(BLOCK_SHARES)))
@@ -284,23 +286,35 @@ def block_demand(case: Case, wanted: np.ndarray) -> np.ndarray:
         here = streams.pool == pool
         live, patient = np.flatnonzero(here & ~waits), np.flatnonzero(here & waits)
         order = np.argsort(-(today[live] @ streams.shape[live]), kind="stable")
-        shared = live[sites[live] <= 1]
-        load = staffed[:, :, shared] @ reach[shared][:, order]
-        occupied = np.ceil(load / size - TOLERANCE) * size
-        idle = (occupied - load).mean(axis=2)
-        for at in live[sites[live] > 1]:  # whole nodes at each site, shared with nobody
-            occupied = occupied + in_sites(staffed[:, :, at, None] * reach[at][order], sites[at], size)
-        hours, shape = np.round(edges * len(order)).astype(int), streams.shape[live][:, order]
-        for block, (first, last) in enumerate(zip(hours[:-1], hours[1:], strict=True)):
-            inside = slice(first, max(last, first + 1))
-            at_work = staffed[:, :, live] * shape[:, inside].mean(axis=1)
-            total = at_work.sum(axis=2)
-            ratio = occupied[:, :, inside].mean(axis=2) / np.where(total > 0, total, 1.0)
-            found[:, :, live, block] = at_work * ratio[:, :, None]
+        occupied, idle = _occupied(case, staffed, live, order, size)
+        stay = live[~leaves[live]]
+        alone = _occupied(case, staffed, stay, order, size)[0] if len(stay) < len(live) else occupied
+        hours = np.round(edges * len(order)).astype(int)
+        for members, nodes in ((stay, alone), (live[leaves[live]], occupied - alone)):
+            for block, (first, last) in enumerate(zip(hours[:-1], hours[1:], strict=True)):
+                inside = slice(first, max(last, first + 1))
+                at_work = staffed[:, :, members] * streams.shape[members][:, order][:, inside].mean(axis=1)
+                total = at_work.sum(axis=2)
+                ratio = nodes[:, :, inside].mean(axis=2) / np.where(total > 0, total, 1.0)
+                found[:, :, members, block] = at_work * ratio[:, :, None]
         work = staffed[:, :, patient].sum(axis=2)
         beyond = np.maximum(work - idle, 0.0) / np.where(work > 0, work, 1.0)
         found[:, :, patient] = (staffed[:, :, patient] * beyond[:, :, None])[..., None]
     return found
+
+
+def _occupied(
+    case: Case, staffed: np.ndarray, members: np.ndarray, order: np.ndarray, size: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Accelerators of the whole nodes that streams of a pool occupy hour by hour [S, T, H], and what of them is idle on average [S, T]."""
+    reach, sites = case.streams.reach, case.streams.table["sites"].to_numpy()
+    shared = members[sites[members] <= 1]
+    load = staffed[:, :, shared] @ reach[shared][:, order]
+    occupied = np.ceil(load / size - TOLERANCE) * size
+    idle = (occupied - load).mean(axis=2)
+    for at in members[sites[members] > 1]:  # whole nodes at each site, shared with nobody
+        occupied = occupied + in_sites(staffed[:, :, at, None] * reach[at][order], sites[at], size)
+    return occupied, idle
 
 
 def nodes_of(case: Case, solution: Solution, problem: Problem) -> np.ndarray:

@@ -5,7 +5,8 @@ allows it. The price of an accelerator-hour of a stream in a month is
 
     USD per unit x units an accelerator-hour yields x average accelerators at work / accelerators it occupies,
 
-the last factor because a hosted model is paid by the unit while a fleet holds whole nodes. Hosted models were not
+the last factor because a hosted model is paid by the unit while a fleet holds whole nodes. A node that work without a
+hosted price fills in part is paid in full whatever goes elsewhere (`futures.block_demand`). Hosted models were not
 benchmarked on the organisation's prompts, so the plan itself does not use them; the same search with them allowed says
 what that caution costs.
 """
@@ -20,6 +21,7 @@ import pandas as pd
 from aifactory.buyplan.case import Case
 from aifactory.buyplan.choose import LAST_GAP, Chosen
 from aifactory.buyplan.compare import hosted_path
+from aifactory.buyplan.futures import block_demand
 from aifactory.buyplan.governance import HOSTED_FIRST_SHARE, money
 from aifactory.buyplan.optimise.closed_form import ClosedFormRecourse, has_closed_form
 from aifactory.buyplan.optimise.problem import Problem
@@ -106,8 +108,10 @@ def hosted_option(case: Case, chosen: Chosen | None, wanted: np.ndarray, api: pd
     """
     if chosen is None or not has_closed_form(chosen.problem):
         return None
-    problem, nodes = chosen.problem, chosen.best.nodes
+    nodes = chosen.best.nodes
     price, moving = (part[1:] for part in hosted_path(case, api))
+    apart = block_demand(case, wanted, may_leave=np.isfinite(price).any(axis=0))
+    problem = replace(chosen.problem, demand=apart)
     offered = replace(problem, api_usd=hosted_usd_per_hour(case, problem, wanted, price))
     search = Replanner(world_of(offered), nodes, LAST_GAP)
     if not search.separable:

@@ -9,8 +9,8 @@ from bp_company import make_plan, make_prices
 from test_futures import paths_of
 
 from aifactory.buyplan.choose import choose_orders
-from aifactory.buyplan.compare import hosted_path
-from aifactory.buyplan.futures import problem_of, stream_paths
+from aifactory.buyplan.compare import hosted_path, without
+from aifactory.buyplan.futures import BLOCK_SHARES, block_demand, problem_of, stream_paths
 from aifactory.buyplan.governance import money
 from aifactory.buyplan.hosted import hosted_option, hosted_usd_per_hour
 from aifactory.buyplan.optimise.extensive import solve_extensive
@@ -75,7 +75,8 @@ def test_no_plan_with_hosted_models_is_cheaper(tiny, usd):
     chosen, wanted = choose_orders(case, paths), stream_paths(case, paths)
     found = hosted_option(case, chosen, wanted, api(usd))
     price = np.column_stack([np.full(12, usd), np.full(12, np.nan)])
-    whole = replace(chosen.problem, api_usd=hosted_usd_per_hour(case, chosen.problem, wanted, price))
+    apart = replace(chosen.problem, demand=block_demand(case, wanted, may_leave=np.array([True, False])))
+    whole = replace(apart, api_usd=hosted_usd_per_hour(case, apart, wanted, price))
     best = solve_extensive(whole, gap=1e-6, time_limit_s=120)
     assert found.hosted_usd == pytest.approx(best.objective_usd, rel=2e-4)
     assert found.hosted_usd <= found.plan_usd * (1 + 1e-9)
@@ -91,6 +92,28 @@ def test_free_hosting_takes_all_and_dear_hosting_nothing(tiny):
     _, dear = asked(tiny(train=0.0), 1.0)
     assert dear.saving_share == pytest.approx(0.0, abs=1e-9)
     assert dear.sentence() == "Hosted models are priced for chat; the optimiser would send nothing there."
+
+
+def test_what_stays_pays_the_node_that_it_shared(tiny):
+    """Hosting that costs next to nothing leaves exactly what the other use case costs alone: no part of a node leaves with the work."""
+    case = tiny(chat=3.0, train=0.5)
+    found = asked(case, 1e-9, spread=0.0)[1]
+    alone = without(case, np.array([True, False]))
+    assert found.table["hosted_share"].item() == pytest.approx(1.0)
+    best = choose_orders(alone, paths_of(alone, 6, 0.0)).best
+    assert found.hosted_usd == pytest.approx(best.cost.objective_usd, rel=1e-3)
+    assert found.hosted_usd > 0.4 * found.plan_usd
+
+
+def test_nodes_apart_add_up_to_those_together(tiny):
+    case = tiny(chat=3.0, train=2.5)
+    wanted = stream_paths(case, paths_of(case, 3, 0.4))
+    together = block_demand(case, wanted)
+    apart = block_demand(case, wanted, may_leave=np.array([True, False]))
+    assert apart.sum(axis=2) == pytest.approx(together.sum(axis=2))
+    rest = without(case, np.array([True, False]))
+    alone = block_demand(rest, stream_paths(rest, paths_of(rest, 3, 0.4)))
+    assert (apart @ BLOCK_SHARES)[:, :, 1] == pytest.approx((alone @ BLOCK_SHARES)[:, :, 1])
 
 
 def test_a_model_that_retires_costs_its_move(tiny):
