@@ -11,6 +11,7 @@ from aifactory.buyplan.backtest import FEWEST_PERIODS, FORESIGHT, OURS, Offers, 
 from aifactory.buyplan.case import Case
 from aifactory.buyplan.stress.basis import StressBasis
 from aifactory.demand.profile import hourly_series
+from aifactory.fleet.nodes import node_counts
 from aifactory.units import HOURS_PER_MONTH, SECONDS_PER_HOUR
 
 #: Most hours of a pool's past without a measurement; futures of a plan; months between plans.
@@ -23,7 +24,8 @@ class HistoryBasis:
 
     Attributes
     ----------
-    loads : (hours,) accelerators at work by pool, oldest first; whole months of 730 hours up to the period's end.
+    loads : (hours,) accelerators of the whole nodes at work by pool, as the plan rents and commits them, oldest first; whole
+        months of 730 hours up to the period's end.
     offers, node_size : by pool.
     left_out : pools without measured hours, hours to rent or terms.
     """
@@ -67,7 +69,8 @@ def history_basis(case: Case, stress: StressBasis | None, windows: pd.DataFrame,
         if load is None or offers is None or len(load) < 2 * FEWEST_PERIODS * HOURS_PER_MONTH:
             left_out += 1
             continue
-        found.append((load, offers, int(stress.problem.node_size[pool])))
+        size = int(stress.problem.node_size[pool])
+        found.append((node_counts(load, size) * float(size), offers, size))
     if not found:
         return None
     loads, offers, sizes = zip(*found, strict=True)

@@ -136,7 +136,7 @@ def history_section(ws: Workspace, past: HistoryBacktest | None) -> Group | Bloc
     }
     note = (
         f"{plural(past.pools, 'pool')} with hourly demand, hours on demand and terms ({past.left_out} left out) at today's capacity and prices; "
-        "every way plans anew each month; terms count for the months tested; bought kit and jobs are left out."
+        "every way plans anew each month; hours in whole nodes; terms count for the months tested; bought kit and jobs are left out."
     )
     shown = table(
         past.table, caption="Ways to plan on our own past", source=PAST, as_of=ws.as_of, columns=columns, note=note

@@ -55,6 +55,15 @@ def test_the_past_in_accelerators_at_todays_capacity(tiny):
     assert found.offers[0].stranded == 0.0
 
 
+def test_hours_are_rented_in_whole_nodes_as_in_the_plan(tiny):
+    """2.2 accelerators by night and 6.6 by day keep one and two nodes of four at work."""
+    found = basis_of(tiny(), windows(level=4.4))
+    assert set(np.unique(found.loads[0])) == {4.0, 8.0}
+    paid = backtest_history(found)
+    cost = paid.table.set_index("policy")["cost_usd"]
+    assert cost["all on demand"] == pytest.approx(paid.paid_for * HOURS_PER_MONTH * 6 * 4, rel=0.01)
+
+
 def test_totals_over_pools_add_up(tiny):
     one = basis_of(tiny(), windows())
     two = replace(one, loads=one.loads * 2, offers=one.offers * 2, node_size=one.node_size * 2)
