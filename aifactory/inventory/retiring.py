@@ -98,8 +98,8 @@ def _offered(row: int, api_model: str) -> Offered:
     last = re.sub(r"-v\d+:\d+$|:\d+$", "", last)
     base = SNAPSHOT.sub("", last)
     words = [re.escape(word) for word in re.findall(r"[a-z]+|\d+", base)]
-    # no letter, digit or part of a version before or behind; a number of tokens ("1K tokens") may follow
-    behind = rf"(?![a-z0-9])(?![\W_]{{1,2}}(?:{OTHER_MODEL})(?![a-z]))(?![-._ ]v?\d{{1,2}}(?![\dkm]| [km]))"
+    # no letter, digit or part of a version before or behind; a number of tokens ("1K tokens") or the release of Bedrock ("-v1:0") may follow
+    behind = rf"(?![a-z0-9])(?![\W_]{{1,2}}(?:{OTHER_MODEL})(?![a-z]))(?!(?!-v\d+:\d)[-._ ]v?\d{{1,2}}(?![\dkm]| [km]))"
     pattern = re.compile(rf"(?<![a-z0-9]){'[^a-z0-9]{0,2}'.join(words)}{behind}")
     return Offered(row, base, last if last != base else "", pattern)
 

@@ -59,6 +59,8 @@ def ws(changed):
         ("Claude Sonnet 4.5 (Amazon Bedrock Edition)", "AWS", "claude-sonnet-4-5", "2026-09-30"),
         ("gemini-2.0-flash", "Google Cloud", "gemini-2.0-flash", "2027-02-05"),
         ("USE1-claude-3-haiku output", "AWS", "claude-3-haiku", "2027-03-01"),
+        ("Tokens, meta.llama3-1-8b-instruct-v1:0", "AWS", "llama3-1-8b-instruct", "2027-03-30"),
+        ("llama3-1-8b-instruct-v1:0-input-tokens", "AWS", "llama3-1-8b-instruct", "2027-03-30"),
     ],
 )
 def test_a_charge_names_the_model_as_people_write_it(ws, text, seller, model, day):
