@@ -103,8 +103,13 @@ def table_roi(ws: Workspace, plan: BuyPlan) -> Block:
         f"losses carried forward offset up to {pct(ws.plan.value('loss_offset_share'))} of a later profit. Pay and cost "
         f"centres rise by {pct(ws.plan.value('cost_inflation'), 1)} a year, so the NPV is in money of the day."
     )
+    roi = plan.roi
+    beyond = (roi["irr_annual"] > HIGHEST_RATE) & (roi["irr_status"] == "unique")
     return table(
-        plan.roi,
+        roi.assign(
+            irr_annual=roi["irr_annual"].mask(beyond),
+            irr_status=roi["irr_status"].mask(beyond, f"above {pct(HIGHEST_RATE)}"),
+        ),
         caption="Return in three scenarios",
         source=PLAN,
         as_of=ws.as_of,
@@ -177,7 +182,7 @@ def unit_section(plan: BuyPlan) -> Block:
         question,
         f"All cost centres included, a unit costs {span(num(rows['average_to_headline'].min(), 1), num(worst['average_to_headline'], 1))} "
         f"times list price over peak rate, most for {worst['use_case_id']}. "
-        f"Idle reserve is {pct(share)} of the cost of accelerators and is inside it, never added again.{_losers(rows)}",
+        f"Idle reserve is {pct(share)} of the cost of accelerators and is inside it, never added again.{_losers(plan.unit_summary)}",
     )
 
 
@@ -358,7 +363,9 @@ def table_policies(ws: Workspace, plan: BuyPlan) -> Block:
     }
     caption = "Policies for the same expected demand"
     note = "Payback and return judge the outlay of this plan by what it saves against the policy, before tax."
-    return table(plan.comparisons, caption=caption, source=PLAN, as_of=ws.as_of, columns=columns, note=note)
+    rate = plan.comparisons["plan_irr_annual"]
+    shown = plan.comparisons.assign(plan_irr_annual=rate.mask(rate > HIGHEST_RATE))
+    return table(shown, caption=caption, source=PLAN, as_of=ws.as_of, columns=columns, note=note)
 
 
 def risks(plan: BuyPlan) -> Group:
