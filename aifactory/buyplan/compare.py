@@ -18,7 +18,7 @@ from aifactory.fleet.compute import DEPRECIATION, Compute, price_orders
 from aifactory.fleet.nodes import node_counts
 from aifactory.fleet.orders import Orders, follow, rule_decisions
 from aifactory.fleet.streams import EXPECTED
-from aifactory.inputs.hosted import model_key
+from aifactory.inputs.hosted import model_key, model_keys
 from aifactory.units import MONTHS_PER_YEAR, monthly_rate, percent
 
 OURS = "This plan"
@@ -258,7 +258,7 @@ def _cheapest_api(stream: pd.Series, offers: pd.DataFrame) -> dict:
         return {"reason": "residency rule: may not leave its regions", "api_usd_per_unit": np.nan}
     if not isinstance(stream["model"], str) or not stream["model"]:
         return {"reason": "no model named", "api_usd_per_unit": np.nan}
-    same = offers[offers["key"] == model_key(stream["model"])]
+    same = offers[offers["key"].isin(model_keys(stream["model"]))]
     priced = [(usd_per_unit(stream, row._asdict()), row) for row in same.itertuples()]
     priced = [(usd, row) for usd, row in priced if np.isfinite(usd)]
     if not priced:

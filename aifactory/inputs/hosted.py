@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -27,9 +28,20 @@ def model_key(name: str) -> str:
     return "".join(letter for letter in bare if letter.isalnum())
 
 
+def model_keys(name: str) -> frozenset[str]:
+    """Keys of all the models that a row names, divided by " / "; one that begins with its version is of the family before.
+
+    >>> sorted(model_keys("Llama-3.1-70B / 3.3-70B"))
+    ['llama3170b', 'llama3370b']
+    """
+    first, *others = name.split(" / ")
+    family = re.match(r"\D*", first).group()
+    return frozenset(model_key(part if not part[:1].isdigit() else family + part) for part in (first, *others))
+
+
 def closed_models(named: pd.Series, models: Iterable[str], api_models: Iterable[str]) -> pd.Series:
     """Which names are of models with a hosted price whose weights no model table describes; names count as `model_key` spells them."""
-    closed = set(map(model_key, api_models)) - set(map(model_key, models))
+    closed = set(map(model_key, api_models)) - {key for name in models for key in model_keys(name)}
     return named.map(lambda name: isinstance(name, str) and model_key(name) in closed).astype(bool)
 
 

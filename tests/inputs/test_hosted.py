@@ -7,7 +7,7 @@ import pytest
 
 from aifactory.benchmark.estimates import estimate_missing
 from aifactory.inputs.checks import foreign_keys
-from aifactory.inputs.hosted import HOSTED_ONLY, closed_models, hosted_only, model_key
+from aifactory.inputs.hosted import HOSTED_ONLY, closed_models, hosted_only, model_key, model_keys
 from aifactory.inventory.today import todays_platforms
 from aifactory.shortlist.outcome import choose
 from aifactory.shortlist.robustness import HOSTED_VERDICT, rank_robustness
@@ -26,6 +26,13 @@ from aifactory.shortlist.robustness import HOSTED_VERDICT, rank_robustness
 )
 def test_model_names(left, right, same):
     assert (model_key(left) == model_key(right)) is same
+
+
+def test_a_row_of_two_models_is_sold_under_either_name():
+    row = "Llama-3.1-70B / 3.3-70B"
+    sold = ["together_ai/meta-llama/Llama-3.3-70B-Instruct-Turbo", "meta.llama3-1-70b-instruct-v1:0", "x/Llama-3.3-8B"]
+    assert [model_key(name) in model_keys(row) for name in sold] == [True, True, False]
+    assert closed_models(pd.Series(["Llama-3.3-70B"]), [row], sold).tolist() == [False]
 
 
 def test_only_what_is_sold_hosted_and_has_no_known_weights_is_closed():
