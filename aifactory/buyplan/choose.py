@@ -118,7 +118,8 @@ def _conflict_words(problem: Problem, conflict: Conflict | None, overruns: tuple
     if conflict is None:
         return ""
     done = f" This plan exceeds {overrun_words(overruns)}: the least that any plan must." if overruns else ""
-    return problem.in_words(f"Limits contradict each other: {conflict.sentence()}.{done}")
+    head = "Limits contradict each other" if len(conflict.names) > 1 else "A limit cannot be kept"
+    return problem.in_words(f"{head}: {conflict.sentence()}.{done}")
 
 
 def settled(problem: Problem, best: OptimalPlan) -> OptimalPlan:

@@ -28,6 +28,8 @@ UNITS = {"capital": "USD", "budget": "USD", "power": "kW", "space": "servers", "
 VERBS = {"reserve": "lower", "lead": "shorten"}
 #: The limit that never gives way by itself; weight of what orders cost beside the excess; effort of the elastic programme.
 FIRST, BESIDE = "reserve", 1e-6
+#: Rounds in which the least share of a vendor is found; three are enough in practice.
+SHARE_STEPS = 20
 EFFORT = {"mip_rel_gap": 1e-4, "node_limit": 2000}
 
 
@@ -38,7 +40,7 @@ class Conflict:
     Attributes
     ----------
     names : the limits, as `Problem.limits` names them.
-    relief : by name, by how much that limit alone must give way, in its unit.
+    relief : by name, by how much that limit alone must give way, in its unit; of a vendor's share as a share of what is held.
     usd : by name, what giving way costs, present value: the cheapest orders that keep all other limits, and the demand
         that is missed where the fleet that must stand ready is lowered.
     """
@@ -50,14 +52,18 @@ class Conflict:
     def sentence(self) -> str:
         """The conflict and its ways out in words, the cheapest first."""
         ways = [
-            f"{VERBS.get(_kind(name), 'raise')} {name} by {by:,.6g} {UNITS[_kind(name)]}{self._cost(name)}"
+            f"{VERBS.get(_kind(name), 'raise')} {name} by {self._amount(name, by)}{self._cost(name)}"
             for name, by in sorted(self.relief.items(), key=lambda item: self.usd.get(item[0], np.inf))
         ]
         out = ", or ".join(ways) or "no single one of them, given way to, is enough"
-        return f"no plan keeps {' and '.join(self.names)} together: {out}"
+        return f"no plan keeps {' and '.join(self.names)}{' together' if len(self.names) > 1 else ''}: {out}"
+
+    @staticmethod
+    def _amount(name: str, by: float) -> str:
+        return f"{percent(by)} of what is held" if _kind(name) == "share" else f"{by:,.6g} {UNITS[_kind(name)]}"
 
     def _cost(self, name: str) -> str:
-        if name not in self.usd:
+        if not self.usd.get(name, 0.0) >= 1.0:  # nothing to order, nothing missed
             return ""
         return f" ({'missed demand and orders' if _kind(name) == FIRST else 'orders'} of USD {self.usd[name]:,.0f})"
 
@@ -124,7 +130,7 @@ def find_conflict(problem: Problem, largest: np.ndarray) -> Conflict | None:
         others = [other for other in range(len(names)) if other != row]
         by = _least_of_row(matrix, bound, row, others, largest)
         if by is not None:
-            relief[names[row]] = by
+            relief[names[row]] = by if _kind(names[row]) != "share" else _share_beyond(problem, row, others, largest)
             usd[names[row]] = _way_usd(problem, row, by, largest)
     return Conflict(tuple(names[row] for row in kept), relief, usd)
 
@@ -235,6 +241,29 @@ def _least_of_row(
     else:
         found = linprog(matrix[row], bounds=limits, method="highs")
     return float(found.fun - bound[row]) if found.status == 0 else None
+
+
+def _share_beyond(problem: Problem, row: int, others: list[int], largest: np.ndarray) -> float:
+    """Least share of a vendor in what is held when all other limits hold, beyond the share allowed.
+
+    The least ratio of two linear forms (Dinkelbach, Management Science 13, 1967): with the excess e = held by the vendor - m x held by
+    all at its least, m rises by e over all that is held there, until no more than m is needed.
+    """
+    matrix, bound, _ = problem.limits()
+    all_held, all_owned = problem.serves.sum(axis=(0, 1)), float(problem.owned.sum())
+    most = problem.vendor_most
+    for _ in range(SHARE_STEPS):
+        given = most - problem.vendor_most
+        found = linprog(
+            matrix[row] - given * all_held, matrix[others] if others else None, bound[others] if others else None,
+            bounds=[(0, top) for top in largest], method="highs",
+        )  # fmt: skip
+        held = all_owned + float(all_held @ found.x)
+        step = (float(found.fun) - bound[row] - given * all_owned) / held
+        most += max(step, 0.0)
+        if step <= TOLERANCE:
+            break
+    return most - problem.vendor_most
 
 
 def _way_usd(problem: Problem, row: int, by: float, largest: np.ndarray) -> float:

@@ -208,6 +208,10 @@ def test_the_share_of_a_vendor_gives_way():
     eased, conflict, over = relaxed(plain, largest_orders(plain))
     assert eased.vendor_most == 1.0 and "share of a" in conflict.names
     assert overrun_words(over) == "share of a by 40 % of what is held (60 % allowed)"
+    assert conflict.relief["share of a"] == pytest.approx(0.4)
+    assert "raise share of a by 40 % of what is held" in conflict.sentence()
+    alone = Conflict(("share of a",), {"share of a": 0.4}, {"share of a": 0.0})
+    assert alone.sentence() == "no plan keeps share of a: raise share of a by 40 % of what is held"
 
 
 def test_a_conflict_that_no_single_limit_resolves_says_so():
