@@ -211,14 +211,15 @@ def solve_case(case: Case) -> Answer:
     return Answer(today, tuple(solutions), baseline)
 
 
-def solve_today(case: Case) -> Solution:
-    """Today's demand held flat, with the orders that are cheapest for it: exact, since it is known.
+def solve_today(case: Case, decision: np.ndarray | None = None) -> Solution:
+    """Today's demand held flat, with the decisions [T + 1, N] of a plan, by default those that are cheapest for it alone.
 
     Commitments that nothing uses are left out: what a unit costs is what its use case causes.
     """
     case = replace(case, counts_unused=False)
     terms = case_terms(case)
-    decision = cheapest_decisions(case.today, terms, monthly_rate(case.plan.value("wacc")))
+    if decision is None:
+        decision = cheapest_decisions(case.today, terms, monthly_rate(case.plan.value("wacc")))
     return solve(case, case.today, case.today_units, decision, terms)
 
 

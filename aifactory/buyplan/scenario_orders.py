@@ -34,7 +34,9 @@ GAP = 0.002
 def solve_over_paths(case: Case, chosen: Chosen | None, paths: Paths) -> tuple[Case, Answer]:
     """Solve a case with the chosen orders in the expected scenario and orders by the same rule in the others.
 
-    Returns the case with room for the orders of all scenarios. Where nothing can be committed to all is rented.
+    Today's demand is served on the plan's terms, the limits of the plan included: the nodes that it keeps busy as the plan orders
+    them, all else by the hour. Returns the case with room for the orders of all scenarios. Where nothing can be committed to all
+    is rented.
     """
     if chosen is None:
         return case, solve_case(case)
@@ -55,7 +57,8 @@ def solve_over_paths(case: Case, chosen: Chosen | None, paths: Paths) -> tuple[C
                 break
             solutions.append(solve(case, load, case.streams.units[index], orders, terms))
         else:
-            return case, Answer(today, tuple(solutions), baseline)
+            served = solve_today(case, np.where(baseline, decision, FLEXIBLE))
+            return case, Answer(served, tuple(solutions), baseline)
         case, decision = grown, decisions_of(grown, chosen.problem, chosen.best.nodes)
 
 

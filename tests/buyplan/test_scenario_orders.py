@@ -48,6 +48,21 @@ def test_firm_orders_are_placed_in_every_scenario(tiny):
         assert (solution.orders.signed[at] == firm[at]).all()
 
 
+def test_today_is_served_on_the_terms_of_the_plan(tiny):
+    """A plan that a limit keeps from committing rents all: two nodes of four at USD 4 an hour, though a year reserved costs half."""
+    case = tiny(chat=3.0, train=0.0, inputs={"shapes": {}})
+    paths = paths_of(case, 4, 0.0)
+    chosen = choose_orders(case, paths)
+    assert (chosen.decision != FLEXIBLE).any()
+    rented = replace(chosen, decision=np.full_like(chosen.decision, FLEXIBLE))
+    rented = replace(rented, best=replace(chosen.best, nodes=np.zeros_like(chosen.best.nodes)))
+    monthly = [
+        solve_over_paths(case, one, paths)[1].today.ledger.compute.cost_usd[1:].sum() / 12 for one in (rented, chosen)
+    ]
+    assert monthly[0] == pytest.approx(2 * 4 * 4 * 730)
+    assert monthly[1] == pytest.approx(2 * 4 * 2 * 730)
+
+
 def test_there_is_room_for_every_scenario_and_bands_add_up(tiny):
     chosen, case, answer = solved(tiny(growth=GROWTH))
     committed = [solution.orders.state != FLEXIBLE for solution in answer.scenarios]
