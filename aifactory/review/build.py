@@ -31,6 +31,7 @@ from aifactory.review.monthly import (
     plan_month,
     previous_month,
     realised_value,
+    with_hosted_models,
 )
 from aifactory.review.order_log import order_changes
 from aifactory.review.paths import follow_paths
@@ -102,7 +103,10 @@ def build_review(
     last = previous_month(ws.period)
     now, now_hours = month_factors(ws, inventory, ws.period)
     before, before_hours = month_factors(ws, inventory, last)
-    variance = split_variance(before, now, before_hours, now_hours)
+    (base, base_hours), (actual, actual_hours) = with_hosted_models(
+        ws, [(last, before, before_hours), (ws.period, now, now_hours)]
+    )
+    variance = split_variance(base, actual, base_hours, actual_hours)
     paid = accelerator_cost(ws, before, last), accelerator_cost(ws, now, ws.period)
     both = served_in_both(before, now)
     bill = _bills(inventory)
@@ -129,7 +133,7 @@ def build_review(
         kpis=_kpis(ws, inventory, approved, now, before, accuracy),
         variance=_whole(variance, *paid, bill.get(last), bill.get(ws.period), planned=False, served=both),
         plan_variance=_whole(against_plan, plan_cost, paid[1], plan_cost.sum(), bill.get(ws.period), planned=True),
-        cause_ranges=cause_ranges(before, now, before_hours, now_hours),
+        cause_ranges=cause_ranges(base, actual, base_hours, actual_hours),
         guardrails=rails,
         triggers=triggers,
         band_triggers=steps,

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 
-from aifactory.inputs.billing import OTHER_PURCHASE, accelerator_charges
+from aifactory.inputs.billing import NO_ACCELERATOR, OTHER_PURCHASE, accelerator_charges
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
 from aifactory.inventory.spend import USAGE, use_case_cost
 from aifactory.units import HOURS_PER_DAY, HOURS_PER_MONTH
 
 PLANNED = ["units", "units_p10", "units_p90", "accelerator_hours", "compute_usd", "cost_usd", "value_usd"]
+#: FOCUS category of charges for hosted models, and what stands for their accelerator.
+AI_SERVICES, HOSTED = "AI and Machine Learning", "(hosted)"
 SCENARIO_UNITS = ["units_conservative", "units_aggressive"]
 
 
@@ -48,6 +52,37 @@ def month_factors(ws: Workspace, inventory: Inventory, month: str) -> tuple[pd.D
     per_case = hours.groupby(level=0).sum()
     factors = pd.DataFrame({"units": sums["units"], "work": tokens.where(tokens > 0, sums["units"])}).join(per_case)
     return factors.dropna(subset=["units"]), hours
+
+
+def with_hosted_models(
+    ws: Workspace, sides: Sequence[tuple[str, pd.DataFrame, pd.DataFrame]]
+) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
+    """`month_factors` of two months with the use cases that hosted models serve in both and no accelerator in either.
+
+    A hosted model is paid by its work, which stands for its hours: no utilisation, and the price is USD per unit of work.
+
+    Parameters
+    ----------
+    sides : month, factors and hours of each month.
+    """
+    bill = ws.table("billing")
+    model = (bill["accelerator_id"] == NO_ACCELERATOR) & (bill["ServiceCategory"] == AI_SERVICES)
+    usage = bill[model & bill["cost_line"].isin(USAGE)]
+    cost = usage["EffectiveCost"].astype("float64").groupby([usage["use_case"], usage["month"]]).sum()
+    cost = cost.unstack("month").reindex(columns=[month for month, *_ in sides])
+    alone = cost.index[(cost > 0).all(axis=1)]
+    for _, factors, _ in sides:
+        unpaid = factors.index[factors["hours"].isna() & (factors["work"] > 0)]
+        alone = alone.intersection(unpaid)
+    found = []
+    for month, factors, hours in sides:
+        served = pd.DataFrame({"hours": factors["work"], "cost": cost[month]}).loc[alone].astype("float64")
+        whole = factors.assign(
+            hours=factors["hours"].fillna(served["hours"]), cost=factors["cost"].fillna(served["cost"])
+        )
+        by_model = served.set_index(pd.MultiIndex.from_product([alone, [HOSTED]], names=hours.index.names))
+        found.append((whole, pd.concat([hours, by_model])))
+    return found
 
 
 def accelerator_cost(ws: Workspace, factors: pd.DataFrame, month: str) -> pd.Series:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from decimal import Decimal
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,9 @@ from aifactory.review.monthly import (
     plan_month,
     previous_month,
     realised_value,
+    with_hosted_models,
 )
+from aifactory.review.variance import split_variance
 
 
 @pytest.mark.parametrize(("month", "before"), [("2026-10", "2026-09"), ("2026-01", "2025-12"), ("2024-03", "2024-02")])
@@ -123,3 +126,29 @@ def test_a_value_that_nobody_attributed_is_not_claimed(changed, road):
     cases = road.ws.table("use_cases").assign(attribution_share=np.nan)
     value = realised_value(changed(use_cases=cases), road.inventory)
     assert not value["value_usd"].gt(0).any()
+
+
+def hosted_side(units, tokens, hours=None, cost=None):
+    factors = pd.DataFrame(
+        {"units": [units], "work": [tokens], "hours": [hours], "cost": [cost]}, index=["claims"], dtype=float
+    )
+    none = pd.DataFrame(
+        {"hours": [], "cost": []}, index=pd.MultiIndex.from_arrays([[], []], names=["use_case_id", "accelerator_id"])
+    )
+    return factors, none
+
+
+def test_a_hosted_model_has_causes_and_no_utilisation():
+    """100 units of 10 tokens at USD 0.02 become 120 of 11 at 0.025: volume 4, efficiency 2.4, price 6.6."""
+    bill = pd.DataFrame({"month": ["2026-10", "2026-11", "2026-11"], "use_case": "claims", "accelerator_id": "(none)", "cost_line": "attributed usage",
+                         "ServiceCategory": ["AI and Machine Learning"] * 2 + ["Storage"], "EffectiveCost": [20.0, 33.0, 5.0]})  # fmt: skip
+    ws = SimpleNamespace(table=lambda name: bill)
+    sides = [("2026-10", *hosted_side(100, 1000)), ("2026-11", *hosted_side(120, 1320))]
+    (base, base_hours), (now, now_hours) = with_hosted_models(ws, sides)
+    row = split_variance(base, now, base_hours, now_hours).loc["claims"]
+    assert row[["volume", "efficiency", "utilization", "mix", "price"]].tolist() == pytest.approx(
+        [4.0, 2.4, 0.0, 0.0, 6.6]
+    )
+    moved = [sides[0], ("2026-11", *hosted_side(120, 1320, 50.0, 90.0))]
+    (base, base_hours), (now, now_hours) = with_hosted_models(ws, moved)
+    assert split_variance(base, now, base_hours, now_hours).empty  # hours of an accelerator are no tokens
