@@ -103,10 +103,8 @@ def build_review(
     last = previous_month(ws.period)
     now, now_hours = month_factors(ws, inventory, ws.period)
     before, before_hours = month_factors(ws, inventory, last)
-    (base, base_hours), (actual, actual_hours) = with_hosted_models(
-        ws, [(last, before, before_hours), (ws.period, now, now_hours)]
-    )
-    variance = split_variance(base, actual, base_hours, actual_hours)
+    months = with_hosted_models(ws, [(last, before, before_hours), (ws.period, now, now_hours)])
+    variance = split_variance(*months)
     paid = accelerator_cost(ws, before, last), accelerator_cost(ws, now, ws.period)
     both = served_in_both(before, now)
     bill = _bills(inventory)
@@ -124,7 +122,6 @@ def build_review(
     to_date = roi_to_date(ws, inventory, approved)
     hardware = judge_hardware(ws, inventory)
     status, reason = without_plan(*judge(rails, triggers, steps)) if approved.empty else judge(rails, triggers, steps)
-    charges = ws.table("billing")
     return Review(
         period=ws.period,
         status=status,
@@ -133,7 +130,7 @@ def build_review(
         kpis=_kpis(ws, inventory, approved, now, before, accuracy),
         variance=_whole(variance, *paid, bill.get(last), bill.get(ws.period), planned=False, served=both),
         plan_variance=_whole(against_plan, plan_cost, paid[1], plan_cost.sum(), bill.get(ws.period), planned=True),
-        cause_ranges=cause_ranges(base, actual, base_hours, actual_hours),
+        cause_ranges=cause_ranges(*months),
         guardrails=rails,
         triggers=triggers,
         band_triggers=steps,
@@ -144,7 +141,7 @@ def build_review(
         plan_use=use_against_plan(held, inventory.pools, inventory.demand_monthly, ws.period, known_platforms(ws)),
         hardware=hardware,
         platforms=judge_platforms(ws, hardware),
-        chargeback=charge_teams(charges[charges["invoice_month"] == ws.period]),
+        chargeback=charge_teams(ws.table("billing").query("invoice_month == @ws.period")),
         price_watch=guardrails.watch_prices(ws),
         roi_to_date=to_date,
         payback=update_payback(approved, to_date, ws.table("commitments"), ws.period),

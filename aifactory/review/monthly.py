@@ -56,14 +56,14 @@ def month_factors(ws: Workspace, inventory: Inventory, month: str) -> tuple[pd.D
 
 def with_hosted_models(
     ws: Workspace, sides: Sequence[tuple[str, pd.DataFrame, pd.DataFrame]]
-) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
-    """`month_factors` of two months with the use cases that hosted models serve in both and no accelerator in either.
+) -> tuple[pd.DataFrame, ...]:
+    """Factors of two months, then their hours, as `split_variance` takes them, with use cases that run on hosted models alone.
 
-    A hosted model is paid by its work, which stands for its hours: no utilisation, and the price is USD per unit of work.
+    To the sides of `month_factors` come those that are charged for hosted models in both months and for accelerators in none. A hosted model is paid by its work, which stands for its hours: no utilisation, and the price is USD per unit of work.
 
     Parameters
     ----------
-    sides : month, factors and hours of each month.
+    sides : month, factors and hours of the earlier and of the later month.
     """
     bill = ws.table("billing")
     model = (bill["accelerator_id"] == NO_ACCELERATOR) & (bill["ServiceCategory"] == AI_SERVICES)
@@ -82,7 +82,7 @@ def with_hosted_models(
         )
         by_model = served.set_index(pd.MultiIndex.from_product([alone, [HOSTED]], names=hours.index.names))
         found.append((whole, pd.concat([hours, by_model])))
-    return found
+    return tuple(part for parts in zip(*found, strict=True) for part in parts)
 
 
 def accelerator_cost(ws: Workspace, factors: pd.DataFrame, month: str) -> pd.Series:

@@ -144,11 +144,9 @@ def test_a_hosted_model_has_causes_and_no_utilisation():
                          "ServiceCategory": ["AI and Machine Learning"] * 2 + ["Storage"], "EffectiveCost": [20.0, 33.0, 5.0]})  # fmt: skip
     ws = SimpleNamespace(table=lambda name: bill)
     sides = [("2026-10", *hosted_side(100, 1000)), ("2026-11", *hosted_side(120, 1320))]
-    (base, base_hours), (now, now_hours) = with_hosted_models(ws, sides)
-    row = split_variance(base, now, base_hours, now_hours).loc["claims"]
+    row = split_variance(*with_hosted_models(ws, sides)).loc["claims"]
     assert row[["volume", "efficiency", "utilization", "mix", "price"]].tolist() == pytest.approx(
         [4.0, 2.4, 0.0, 0.0, 6.6]
     )
     moved = [sides[0], ("2026-11", *hosted_side(120, 1320, 50.0, 90.0))]
-    (base, base_hours), (now, now_hours) = with_hosted_models(ws, moved)
-    assert split_variance(base, now, base_hours, now_hours).empty  # hours of an accelerator are no tokens
+    assert split_variance(*with_hosted_models(ws, moved)).empty  # hours of an accelerator are no tokens
