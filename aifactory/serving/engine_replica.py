@@ -37,6 +37,7 @@ from aifactory.serving.engine_state import (
     NOBODY,
     OVERFLOWED,
     READY,
+    ROUND_ROBIN,
     SERVED,
     SPILL,
     TRY_SHIFT,
@@ -284,7 +285,7 @@ def advance(sim, r, until):
                 mixed_step(sim, r, rep, law, tokens, pairs, sequences, done)
                 continue
         leap(sim, r, rep, law, until, one)
-    sim.due_s[r] = next_change(sim, r, rep)
+    sim.due_s[r] = rep.clock if sim.options[0].policy == ROUND_ROBIN else next_change(sim, r, rep)
 
 
 @kernel

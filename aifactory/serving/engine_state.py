@@ -170,7 +170,7 @@ class Sim(NamedTuple):
     requests: np.ndarray  # (n,) REQUEST
     replicas: np.ndarray  # (R,) REPLICA
     load: np.ndarray  # (R,) i8, requests on the replica
-    due_s: np.ndarray  # (R,) f8, when the load of the replica can change next
+    due_s: np.ndarray  # (R,) f8, the load of the replica does not change before; round robin does not ask
     wheel: np.ndarray  # (R, WHEEL) i4, first request that finishes at a step
     residues: np.ndarray  # (R, block) i4, sequences by context modulo block
     heads: np.ndarray  # (R, P) i4
