@@ -141,9 +141,9 @@ def _end(text: str, offered: list[Offered], prices: pd.DataFrame, seller: str) -
     hits = [(match.group(), one) for one in offered if (match := one.pattern.search(text))]
     if not hits:
         return None
-    base = max((one.base for _, one in hits), key=len)
-    same = [one for _, one in hits if one.base == base]
-    same = [one for one in same if _sells(prices["provider"].iloc[one.row], seller)] or same
+    sold = [one for _, one in hits if _sells(prices["provider"].iloc[one.row], seller)] or [one for _, one in hits]
+    base = max((one.base for one in sold), key=len)
+    same = [one for one in sold if one.base == base]
     exact = [one for one in same if one.snapshot and one.snapshot in text]
     alias = [one for one in same if not one.snapshot]
     for group in (exact, alias):

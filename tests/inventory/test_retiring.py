@@ -24,6 +24,7 @@ PRICES = pd.DataFrame(
         ("gemini/gemini-2.0-flash-20250205", "gemini", 1.0, "2027-02-05"),
         ("anthropic.claude-3-haiku-20240307-v1:0", "bedrock", 1.25, "2027-03-01"),
         ("meta.llama3-1-8b-instruct-v1:0", "bedrock", 0.2, "2027-03-30"),
+        ("sambanova/Meta-Llama-3.1-8B-Instruct", "sambanova", 0.1, None),
     ],
     columns=["api_model", "provider", "output_usd_per_mtok", "deprecation_date"],
 ).assign(
