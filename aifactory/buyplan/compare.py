@@ -10,7 +10,7 @@ import pandas as pd
 
 from aifactory.buyplan.attribution import attribute_hours, pool_share
 from aifactory.buyplan.case import PEAK_RULE_RESERVE, Answer, Case, Solution, peak_levels, rebuilt, solve_expected
-from aifactory.finance.cashflow import annualised, irr_all, npv, payback
+from aifactory.finance.cashflow import annualised, irr_all, npv, payback_or_why
 from aifactory.finance.options import COMMITTED_OPTIONS
 from aifactory.finance.roi import with_hosted_end
 from aifactory.finance.unit_cost import api_usd_per_unit
@@ -34,7 +34,7 @@ def comparisons_frame(case: Case, answer: Answer, api: pd.DataFrame, resolve: Re
 
     All rules serve the whole expected demand: what their commitments do not cover is rented on
     demand. Orders made for many paths may cost a little more on this one than orders made for it. `dearer_share` is the present value over ours, less one. `plan_irr_annual` and
-    `plan_payback_month` judge our outlay by what it saves against the rule, before tax. `resolve` plans a case without
+    `plan_payback_month` judge our outlay by what it saves against the rule, before tax; both are empty where nothing more is laid out. `resolve` plans a case without
     the streams [K] that moved to hosted models; by default with the orders that are cheapest for it alone.
     """
     ours = answer.expected.ledger.compute
@@ -115,7 +115,7 @@ def rule_orders(case: Case, answer: Answer, hold: np.ndarray, option: str) -> Or
 
 def _row(policy: str, compute: Compute, ours: Compute, rate: float, note: str) -> dict:
     used, saved = compute.paid_hours.sum(), compute.cash_usd - ours.cash_usd
-    found, month = irr_all(saved, MONTHS_PER_YEAR), payback(saved) if saved.any() else None
+    found, (month, _) = irr_all(saved, MONTHS_PER_YEAR), payback_or_why(saved)
     return {
         "policy": policy,
         "present_value_usd": compute.present_value(rate),
@@ -123,7 +123,7 @@ def _row(policy: str, compute: Compute, ours: Compute, rate: float, note: str) -
         "accelerator_hours_paid": float(used),
         "served_share": float(compute.served[1:].mean()) if compute.served.size else 1.0,
         "plan_irr_annual": annualised(found.rate) if found.status == "unique" else np.nan,
-        "plan_payback_month": np.nan if month is None else month,
+        "plan_payback_month": month,
         "note": note,
     }
 

@@ -106,6 +106,7 @@ class BuyPlan:
     sizes: pd.DataFrame = field(default_factory=pd.DataFrame)  # steady, SLO-safe and reserve of each stream, what binds
     hosted: pd.DataFrame = field(default_factory=pd.DataFrame)  # what the optimiser would send to hosted models
     what_ifs: pd.DataFrame = field(default_factory=pd.DataFrame)  # each named scenario against the expected one
+    other_nodes: pd.DataFrame = field(default_factory=pd.DataFrame)  # offers in nodes that the pools cannot take
     ports: pd.DataFrame = field(default_factory=pd.DataFrame)  # what is ported to its platform, and what is not
     futures: FuturesBasis | None = None  # what `compare_futures` prices on many paths
     stress: StressBasis | None = None  # what `run_stresses` puts to the test
@@ -169,7 +170,8 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
     owners = case.streams.table.drop_duplicates("use_case_id").set_index("use_case_id")["owner_role"]
     dates = ports.dates(ws.plan, classes, ws.period, owners)
     plan = with_dates(with_reserves(plan, reserves), ws, inventory, dates)
-    plan = replace(plan, sizes=sizes_frame(made.streams, ws.plan, known_from(reserves)))
+    other = setting.other_nodes(moves, made.streams)
+    plan = replace(plan, sizes=sizes_frame(made.streams, ws.plan, known_from(reserves)), other_nodes=other)
     examined = ExamineBasis(chosen, paths, cells, setting.market.prices) if chosen else None
     return replace(plan, futures=futures, stress=stress, history=history, what_ifs=what_ifs, examined=examined)
 

@@ -17,7 +17,7 @@ from aifactory.buyplan.waiting import with_waiting
 from aifactory.demand.forecast import simulate_demand
 from aifactory.finance.prices import KEYS, offers_of, price_table
 from aifactory.fleet.guests import with_guests
-from aifactory.fleet.node_sizes import with_sizes
+from aifactory.fleet.node_sizes import in_other_nodes, with_sizes
 from aifactory.fleet.placed import PLACE
 from aifactory.fleet.streams import (
     NO_PLATFORM,
@@ -84,6 +84,11 @@ class Setting:
     def caveats(self, moves: Sequence[Move]) -> list[str]:
         """What is in no cost, and what one size of node for each pool costs."""
         return [*self.unpriced, *apart_sentences(self.market, self._restream(moves)(self.ws.plan))]
+
+    def other_nodes(self, moves: Sequence[Move], sized: Streams) -> pd.DataFrame:
+        """Offers that the pools of the plan, `sized`, cannot take, see `in_other_nodes`."""
+        sizes = sized.pools["accelerators_per_node"].to_numpy()
+        return in_other_nodes(self.market.prices, self._restream(moves)(self.ws.plan), sizes)
 
     def _restream(self, moves: Sequence[Move]) -> Callable[[Plan], Streams]:
         guests, accelerators = [guest for move in moves for guest in move.guests], self.ws.table("accelerators")

@@ -8,7 +8,7 @@ import pandas as pd
 from aifactory.buyplan.attribution import attribute_hours, cost_by_stream, pool_share
 from aifactory.buyplan.case import Answer, Case, Solution
 from aifactory.buyplan.ledger import PORTING, net_present_value
-from aifactory.finance.cashflow import annualised, discounted_payback, irr_all, mirr, npv, payback
+from aifactory.finance.cashflow import annualised, discount_factors, irr_all, mirr, npv, payback_or_why
 from aifactory.finance.tco import CONTINGENCY, OVERHEADS
 from aifactory.fleet.compute import BEYOND, require_equal
 from aifactory.fleet.streams import EXPECTED
@@ -84,7 +84,8 @@ def cash_flow_frame(case: Case, answer: Answer) -> pd.DataFrame:
 def roi_frame(case: Case, answer: Answer) -> pd.DataFrame:
     """Return by scenario. Without any value per unit the return is not computed, the cost is.
 
-    ROI ratio = (value - cost) / cost, undiscounted, before tax. Payback in months from approval.
+    ROI ratio = (value - cost) / cost, undiscounted, before tax. Payback in months from approval,
+    and what it is where there is none (`payback_or_why`).
     """
     rows = [
         {"scenario": scenario} | _return(case.of_scenario(index), solution, case.streams.units[index])
@@ -111,7 +112,9 @@ def _return(case: Case, solution: Solution, units: np.ndarray) -> dict:
         "irr_roots": "",
         "mirr_annual": np.nan,
         "payback_month": np.nan,
+        "payback_status": "not computed",
         "discounted_payback_month": np.nan,
+        "discounted_payback_status": "not computed",
         "tco_usd": float(cost),
         "pv_cost_usd": float(npv(spent, rate)),
         "capex_usd": float(ledger.capex_usd.sum()),
@@ -130,14 +133,16 @@ def _return(case: Case, solution: Solution, units: np.ndarray) -> dict:
 
 def _rates(net: np.ndarray, rate: float) -> dict:
     found = irr_all(net, MONTHS_PER_YEAR)
-    month, discounted = payback(net), discounted_payback(net, rate)
+    (month, status), (discounted, late) = payback_or_why(net), payback_or_why(net * discount_factors(net.size, rate))
     return {
         "irr_annual": annualised(found.rate) if found.status == "unique" else np.nan,
         "irr_status": found.status,
         "irr_roots": "; ".join(f"{annualised(root):.4g}" for root in found.quotable),
         "mirr_annual": annualised(mirr(net, rate, rate)),
-        "payback_month": np.nan if month is None else month,
-        "discounted_payback_month": np.nan if discounted is None else discounted,
+        "payback_month": month,
+        "payback_status": status,
+        "discounted_payback_month": discounted,
+        "discounted_payback_status": late,
     }
 
 

@@ -233,6 +233,22 @@ def payback(values: ArrayLike) -> float | None:
     return float(last - cumulative[last] / flows[last + 1])
 
 
+#: What a payback is: a period, or why there is none.
+BACK, NEVER, NOTHING = "within the horizon", "not within the horizon", "nothing to pay back"
+
+
+def payback_or_why(values: ArrayLike) -> tuple[float, str]:
+    """`payback` and what it is: no period (NaN) `NEVER`, and `NOTHING` where the cumulative flow is never below zero.
+
+    >>> payback_or_why([10, 20]), payback_or_why([-10, 20]), payback_or_why([-10, 5])
+    ((nan, 'nothing to pay back'), (0.5, 'within the horizon'), (nan, 'not within the horizon'))
+    """
+    month = payback(values)
+    if not month:
+        return float("nan"), NEVER if month is None else NOTHING
+    return month, BACK
+
+
 def discounted_payback(values: ArrayLike, rate: float) -> float | None:
     """Payback of the discounted flows.
 

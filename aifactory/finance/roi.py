@@ -85,7 +85,7 @@ def summary(result: RoiResult) -> pd.DataFrame:
 
     P10, P50 and P90 of NPV; `loss_probability` and its standard error; `best_probability`, how often
     the option has the highest NPV; chances of payback in 24 months and within the horizon, its median
-    (infinite counted last, NaN where not within the horizon); mean cost, P90 and CVaR90 of cost.
+    (infinite counted last, NaN where not within the horizon or where nothing is to be paid back); mean cost, P90 and CVaR90 of cost.
     """
     npv = result.npv_usd
     best = npv.argmax(axis=0)
@@ -106,7 +106,7 @@ def summary(result: RoiResult) -> pd.DataFrame:
                 "best_probability": float((best == index).mean()),
                 "payback_24_probability": float((months <= 24).mean()),
                 "payback_probability": float(np.isfinite(months).mean()),
-                "payback_p50_month": median if np.isfinite(median) else np.nan,
+                "payback_p50_month": median if np.isfinite(median) and median > 0 else np.nan,
                 "irr_p50": float(np.nanmedian(rate)) if np.isfinite(rate).any() else np.nan,
                 "irr_unique_share": float(np.isfinite(rate).mean()),
                 "cost_mean_usd": float(result.cost_usd[index].mean()),

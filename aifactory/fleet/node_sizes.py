@@ -42,6 +42,12 @@ def replica_sizes(streams: Streams) -> np.ndarray:
 
 def offers_of_pools(offers: pd.DataFrame, streams: Streams) -> pd.DataFrame:
     """Offers (`aifactory.finance.prices.node_offers`) whose nodes hold the replicas of a pool, with `pool` and `node`."""
+    held = _in_pools(offers, streams)
+    return held[held["node"] > 0]
+
+
+def _in_pools(offers: pd.DataFrame, streams: Streams) -> pd.DataFrame:
+    """Offers by `pool`, with `node_accelerators` as sold and `node` as used, 0 where it cannot hold the largest replica."""
     pools = streams.pools
     about = pools[["accelerator_id", "region"]].assign(
         pool=np.arange(len(pools)),
@@ -51,8 +57,10 @@ def offers_of_pools(offers: pd.DataFrame, streams: Streams) -> pd.DataFrame:
     )
     held = offers.merge(about, on=["accelerator_id", "region"])
     node = held["accelerators_per_node"].astype(float).fillna(held["catalogue"])
-    held["node"] = node_for(held["need"], node, held["catalogue"], held["slice"]).astype(int)
-    return held[held["node"] > 0]
+    return held.assign(
+        node_accelerators=node.astype(int),
+        node=node_for(held["need"], node, held["catalogue"], held["slice"]).astype(int),
+    )
 
 
 def node_for(need: ArrayLike, node: ArrayLike, catalogue: ArrayLike, largest_slice: ArrayLike) -> np.ndarray:
@@ -73,6 +81,51 @@ def prices_at(held: pd.DataFrame, sizes: np.ndarray) -> pd.DataFrame:
     """Price list by `pool` for nodes of `sizes` [P]: the cheapest offer of each option whose node divides the size."""
     fitting = held[np.asarray(sizes)[held["pool"]] % held["node"] == 0]
     return cheapest_offers(fitting, ["pool", "purchase_option"])
+
+
+OTHER_COLUMNS = [
+    "accelerator_id",
+    "region",
+    "purchase_option",
+    "provider",
+    "sku",
+    "node_accelerators",
+    "pool_node_accelerators",
+    "usd_per_accelerator_hour",
+    "usd_per_accelerator",
+    "usd_in_plan",
+    "reason",
+    "as_of",
+    "source",
+    "confidence",
+]
+
+
+def in_other_nodes(offers: pd.DataFrame, streams: Streams, sizes: np.ndarray) -> pd.DataFrame:
+    """Offers that pools with nodes of `sizes` [P] cannot take, `OTHER_COLUMNS`: of each way to pay the cheapest.
+
+    Listed where nothing else offers that way to pay there, or only at a higher price per accelerator-hour (purchase: per
+    accelerator), `usd_in_plan`. `reason`: the node is too small for the pool's largest replica, or its size does not divide
+    that of the pool, which was tried in it (`cheapest_sizes`).
+
+    Parameters
+    ----------
+    offers : `aifactory.finance.prices.node_offers`.
+    streams : with the nodes of the catalogue.
+    """
+    rows = _in_pools(offers, streams)
+    rows["usd"] = rows["usd_per_accelerator_hour"].fillna(rows["usd_per_accelerator"])
+    rows["pool_node_accelerators"] = np.asarray(sizes, dtype=int)[rows["pool"]]
+    fits = (rows["node"] > 0) & (rows["pool_node_accelerators"] % rows["node"].where(rows["node"] > 0, 1) == 0)
+    keys = ["pool", "purchase_option"]
+    taken = rows[fits].groupby(keys)["usd"].min().rename("usd_in_plan")
+    rows = rows[~fits].join(taken, on=keys)
+    rows["reason"] = np.where(
+        rows["node"] > 0, "the pool costs less in its own nodes", "too small for the largest replica of the pool"
+    )
+    rows = rows[(rows["usd"] < rows["usd_in_plan"]) | (rows["usd_in_plan"].isna() & rows["usd"].notna())]
+    rows = rows.sort_values([*keys, "usd", "provider", "sku"], kind="stable").drop_duplicates(keys)
+    return rows[OTHER_COLUMNS].reset_index(drop=True)
 
 
 def most_at_once(streams: Streams) -> np.ndarray:

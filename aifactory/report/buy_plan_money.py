@@ -10,7 +10,8 @@ from aifactory.buyplan.attribution import DRIVERS
 from aifactory.buyplan.booking import BASE_LEASED, OURS
 from aifactory.buyplan.hosted import LEAST_SHARE
 from aifactory.buyplan.ledger import PORTING
-from aifactory.finance.cashflow import TOTAL_LOSS
+from aifactory.finance.cashflow import NOTHING, TOTAL_LOSS
+from aifactory.finance.options import OPTION_NAMES
 from aifactory.finance.tax import REGIMES
 from aifactory.finance.tco import CONTINGENCY, OVERHEADS
 from aifactory.inputs.workspace import Workspace
@@ -26,13 +27,17 @@ def by_scenario(plan: BuyPlan) -> pd.DataFrame:
     return plan.roi.set_index("scenario")
 
 
+#: How the policies end that hold a fixed reserve on one term.
+RULES_OF_TERM = ("reserved for 1 year", "reserved for 3 years", "bought")
+#: Offers in other nodes that the page names; the table of the workbook holds them all.
+NAMED_OFFERS = 2
 #: Above this an internal rate says no more than that next to nothing is laid out.
 HIGHEST_RATE = 100.0
 
 
-def months_of(value: float) -> str:
-    """Months in words; NaN is beyond the horizon."""
-    return "not within the horizon" if is_missing(value) else f"{num(value, 1)} months"
+def months_of(value: float, status: str) -> str:
+    """Months of a payback in words, or why there are none (`cashflow.payback_or_why`)."""
+    return status if is_missing(value) else f"{num(value, 1)} months"
 
 
 # ------------------------------------------------------------------ return
@@ -52,12 +57,15 @@ def return_section(plan: BuyPlan) -> Block:
     return section(
         question,
         f"{losing}; the expected one returns {usd_compact(base['npv_usd'])} with {rate} and "
-        f"{_pays_back(base['payback_month'])}. Value counts served demand only; the scenarios carry no probability.",
+        f"{_pays_back(base)}. Value counts served demand only; the scenarios carry no probability.",
     )
 
 
-def _pays_back(month: float) -> str:
-    return "does not pay back within the horizon" if is_missing(month) else f"pays back after {months_of(month)}"
+def _pays_back(base: pd.Series) -> str:
+    if base["payback_status"] == NOTHING:
+        return "has nothing to pay back, as its cash is never below zero"
+    month = base["payback_month"]
+    return "does not pay back within the horizon" if is_missing(month) else f"pays back after {num(month, 1)} months"
 
 
 def _rate(base: pd.Series) -> str:
@@ -86,6 +94,7 @@ def table_roi(ws: Workspace, plan: BuyPlan) -> Block:
         "irr_status": Col("IRR is"),
         "mirr_annual": Col("MIRR a year", "pct0"),
         "payback_month": Col("Payback, months", "num1"),
+        "payback_status": Col("Payback is"),
         "discounted_payback_month": Col("Discounted payback", "num1"),
         "tco_usd": Col("Total cost, USD", "usd0"),
         "capex_usd": Col("Of it outlay", "usd0"),
@@ -362,10 +371,26 @@ def table_policies(ws: Workspace, plan: BuyPlan) -> Block:
         "note": Col("Remark"),
     }
     caption = "Policies for the same expected demand"
-    note = "Payback and return judge the outlay of this plan by what it saves against the policy, before tax."
+    note = "Payback and return judge the outlay of this plan by what it saves against the policy, before tax; neither where it lays out no more."
+    unsold = [words for words in RULES_OF_TERM if not plan.comparisons["policy"].str.endswith(words).any()]
+    if unsold:
+        note += f" No policy is {join_words(unsold, 'or')}: nobody offers that in nodes that its pools could take."
     rate = plan.comparisons["plan_irr_annual"]
     shown = plan.comparisons.assign(plan_irr_annual=rate.mask(rate > HIGHEST_RATE))
     return table(shown, caption=caption, source=PLAN, as_of=ws.as_of, columns=columns, note=note)
+
+
+def elsewhere_note(other: pd.DataFrame) -> str:
+    """Which offers are compared nowhere since their nodes do not fit the pools, in words; empty without one."""
+    if other.empty:
+        return ""
+    named = [
+        f"{OPTION_NAMES[row.purchase_option].lower()} of {row.accelerator_id} in {row.region}, sold in nodes of "
+        f"{row.node_accelerators} ({row.reason}: {row.pool_node_accelerators})"
+        for row in other.head(NAMED_OFFERS).itertuples()
+    ]
+    rest = f" and {plural(len(other) - NAMED_OFFERS, 'more offer')} (other_nodes)" if len(other) > NAMED_OFFERS else ""
+    return f" Not compared: {'; '.join(named)}{rest}."
 
 
 def risks(plan: BuyPlan) -> Group:

@@ -9,6 +9,7 @@ from aifactory.buyplan import BuyPlan
 from aifactory.buyplan.examine import Examination
 from aifactory.buyplan.governance import released_on_triggers, signed_now
 from aifactory.buyplan.returns import Returns
+from aifactory.finance.cashflow import NOTHING
 from aifactory.finance.options import OPTION_NAMES
 from aifactory.inputs.workspace import Workspace
 from aifactory.report.blocks import Block, Col, Group, Kpi, head, section, table
@@ -29,6 +30,7 @@ from aifactory.report.buy_plan_money import (
     alternatives_section,
     booking_section,
     by_scenario,
+    elsewhere_note,
     governance,
     months_of,
     return_section,
@@ -151,10 +153,10 @@ def _kpis(ws: Workspace, plan: BuyPlan, returns: Returns | None) -> list[Kpi]:
         rate = f"at {pct(ws.plan.value('wacc'), 1)} a year"
         if returns is not None:
             rate += f"; a loss in {pct(loss_probability(returns), 1)} of {returns.draws:,} draws"
-        discounted = f"discounted: {months_of(base['discounted_payback_month'])}"
-        paid = _month_range(roi["payback_month"])
+        discounted = f"discounted: {months_of(base['discounted_payback_month'], base['discounted_payback_status'])}"
+        paid = _month_range(roi)
         kpis.append(Kpi("NPV after tax", usd_compact(base["npv_usd"]), rate, _range(roi["npv_usd"]), good))
-        kpis.append(Kpi("Payback", months_of(base["payback_month"]), discounted, paid))
+        kpis.append(Kpi("Payback", months_of(base["payback_month"], base["payback_status"]), discounted, paid))
     policies = plan.comparisons.set_index("policy")
     if "All on demand" in policies.index and policies.loc["This plan", "present_value_usd"] > 0:
         share = 1 - 1 / (1 + policies.loc["All on demand", "dearer_share"])
@@ -171,7 +173,10 @@ def _range(values: pd.Series) -> str:
     return f"{span(usd_compact(values.min()), usd_compact(values.max()))} over the scenarios"
 
 
-def _month_range(values: pd.Series) -> str:
+def _month_range(roi: pd.DataFrame) -> str:
+    values, status = roi["payback_month"], roi["payback_status"]
+    if (status == NOTHING).any():
+        return "in all scenarios" if (status == NOTHING).all() else "nothing to pay back in some scenarios"
     if values.isna().any():
         return "not in every scenario"
     return f"{num(values.min(), 1)} to {num(values.max(), 1)} months over the scenarios"
@@ -369,6 +374,7 @@ def table_options(ws: Workspace, plan: BuyPlan) -> Block:
     }
     used = pct(ws.plan.value("planning_utilization"))
     note = f"A used hour: committed hours divided by {used} utilisation. Resale and cost of capital are in a purchase."
+    note += elsewhere_note(plan.other_nodes)
     facts = {"caption": "Ways to pay for the accelerators of the plan", "source": "prices table", "as_of": ws.as_of}
     return table(frame, **facts, columns=columns, max_rows=12, note=note, groups=["accelerator_id", "region"])
 

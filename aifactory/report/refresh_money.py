@@ -20,6 +20,7 @@ from aifactory.report.blocks import (
 )
 from aifactory.report.text import as_of_range, month_name, num, pct, plural, usd_compact
 from aifactory.review import Review
+from aifactory.review.returns_to_date import LOWEST
 
 BILL, DEMAND = "billing table", "demand_windows and jobs tables"
 NAMED = 3
@@ -154,21 +155,29 @@ def roi_section(ws: Workspace, review: Review) -> Group:
             "planned_value_usd": Col("Planned value, USD", "usd0"),
             "planned_cost_usd": Col("Planned cost, all lines, USD", "usd0"),
         }
-    answer += _payback(review)
+    answer += payback_sentence(review.payback)
     return group(section(question, answer), *_payback_table(ws, review), figure(chart, title=f"{usd_compact(rows['cumulative_net_usd'].iloc[-1])} net since {since}", description="Line of value less bill, cumulated by month.",
                  caption=f"Value per unit times attribution times delivered units, less the effective bill{', of the use cases that the plan holds' if 'planned_cost_usd' in rows else ''}.", source=f"{BILL}; {DEMAND}; use_cases table", as_of=ws.as_of),
                  table(rows, caption="Value and bill by month", source=f"{BILL}; {DEMAND}; use_cases table", as_of=ws.as_of, columns=columns))  # fmt: skip
 
 
-def _payback(review: Review) -> str:
-    rows = review.payback.set_index("figure") if len(review.payback) else review.payback
-    if rows.empty:
+def payback_sentence(payback: pd.DataFrame) -> str:
+    """When the approved plan was to pay back and when it is to as it stands; empty where neither could be computed."""
+    if payback.empty:
         return ""
-    plan, now = (
-        f"{num(value, 1)} months" if np.isfinite(value) else "no time within the horizon"
-        for value in rows.loc["payback", ["plan", "as_it_stands"]]
-    )
-    return f" In cash before tax, with all cost lines, the plan was to pay back after {plan}; as it stands it does after {now}."
+    rows = payback.set_index("figure")
+    plan, now = (_pays_back(rows[column]) for column in ("plan", "as_it_stands"))
+    return f" In cash before tax, with all cost lines, the plan was to {plan}; as it stands it is to {now}."
+
+
+def _pays_back(figures: pd.Series) -> str:
+    """Completes "it is to"."""
+    if np.isnan(figures[LOWEST]):
+        return "pay back at a time that is not known"
+    if figures[LOWEST] == 0:
+        return "lay out nothing that must be paid back"
+    month = figures["payback"]
+    return f"pay back after {num(month, 1)} months" if np.isfinite(month) else "pay back at no time within the horizon"
 
 
 def _payback_table(ws: Workspace, review: Review) -> list[Block]:
@@ -224,6 +233,7 @@ def scenario_section(ws: Workspace, review: Review) -> Group | Block:
         "tco_usd": Col("Cost over the horizon, USD", "usd_compact"),
         "value_usd": Col("Value, USD", "usd_compact"),
         "payback_month": Col("Payback, months", "num1"),
+        "payback_status": Col("Payback is"),
     }
     return group(
         section(question, answer),

@@ -38,7 +38,7 @@ TABLE_SOURCES: dict[str, dict[str, str]] = {
         **dict.fromkeys(("need", "sizes", "not_sized", "reserves", "pools"), _DEMAND),
         "reserve_curve": f"{_DEMAND}; prices table",
         **dict.fromkeys(("orders", "bands", "fleet", "capacity_use", "approved_plan", "tornado", "what_ifs"), _PLANNED),
-        **dict.fromkeys(("options", "break_even"), "prices and operating_costs tables; plan.yaml"),
+        **dict.fromkeys(("options", "other_nodes", "break_even"), "prices and operating_costs tables; plan.yaml"),
         **dict.fromkeys(
             ("policies_on_paths", "stress_tests", "flexibility", "excluded_platforms", "limit_values"), _PATHS
         ),

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.buyplan.releases import PLACE
-from aifactory.finance.cashflow import payback
+from aifactory.finance.cashflow import NOTHING, payback_or_why
 from aifactory.fleet.placed import BOUGHT, OWN_SITE
 from aifactory.inputs.billing import UNATTRIBUTED, accelerator_charges
 from aifactory.inputs.plan import Region
@@ -19,6 +19,7 @@ from aifactory.review.monthly import realised_value
 
 #: Charges of a bill under a commitment, used or not.
 COMMITTED = ("committed", "committed_unused")
+LOWEST = "lowest net cash, cumulated"
 PAYBACK_COLUMNS = ["figure", "plan", "as_it_stands", "unit"]
 
 
@@ -59,7 +60,7 @@ def update_payback(approved: pd.DataFrame, to_date: pd.DataFrame, orders: pd.Dat
     not counted again. Months to come have the planned value times the ratio of actual to planned so far, the planned
     outlays and the planned running cost (all that is not paid once and not spread) times the ratio of it so far;
     outlays that were planned to date and not made are still to come. Payback is in cash before tax, undiscounted,
-    interpolated and counted from approval.
+    interpolated and counted from approval; there is none where the cumulated cash is never below zero.
 
     Parameters
     ----------
@@ -95,6 +96,7 @@ def update_payback(approved: pd.DataFrame, to_date: pd.DataFrame, orders: pd.Dat
         ("outlays to date", inside["outlay_usd"].sum(), paid.sum(), "USD"),
         ("net cash to date", planned[done.index].sum(), stands[done.index].sum(), "USD"),
         ("net cash over the horizon, before tax", planned.sum(), stands.sum(), "USD"),
+        (LOWEST, _lowest(planned), _lowest(stands), "USD"),
         ("payback", _payback(planned), _payback(stands), "months from approval"),
     ]
     return pd.DataFrame(rows, columns=PAYBACK_COLUMNS)
@@ -178,6 +180,12 @@ def _with_cash(approved: pd.DataFrame) -> pd.DataFrame:
 
 
 def _payback(net: pd.Series) -> float:
-    """Months from approval until the cumulated cash stays at or above zero; NaN if never, or not known."""
-    found = payback([0.0, *net]) if net.notna().all() else None
-    return np.nan if found is None else found
+    """Months from approval until the cumulated cash stays at or above zero; NaN if never, not known, or never below it."""
+    return payback_or_why([0.0, *net])[0] if net.notna().all() else np.nan
+
+
+def _lowest(net: pd.Series) -> float:
+    """Lowest cumulated cash, 0 at approval: where it is 0 there is nothing to pay back; NaN where not known."""
+    if net.isna().any():
+        return np.nan
+    return 0.0 if payback_or_why([0.0, *net])[1] == NOTHING else float(net.cumsum().min())

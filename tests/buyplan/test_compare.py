@@ -177,6 +177,10 @@ def test_the_outlay_is_judged_by_what_it_saves(tiny):
     # month 1: -140,160 + 23,360; then + 23,360 a month: cumulative zero after month 6
     assert row["plan_payback_month"] == pytest.approx(6.0)
     assert row["plan_irr_annual"] > 1.0
+    # rent paid by the month lays out no more than renting by the hour: nothing is paid back
+    row = compared(tiny()).loc["All on demand"]
+    assert row["dearer_share"] > 0
+    assert row[["plan_payback_month", "plan_irr_annual"]].isna().all()
 
 
 @pytest.mark.parametrize(

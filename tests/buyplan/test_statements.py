@@ -56,7 +56,8 @@ def test_no_outlay_no_rate(tiny):
     roi = roi_frame(case, solve_case(case)).set_index("scenario").loc["expected"]
     assert roi["irr_status"] == "none"
     assert np.isnan(roi["irr_annual"])
-    assert roi["payback_month"] == 0.0
+    assert np.isnan(roi["payback_month"])
+    assert roi["payback_status"] == roi["discounted_payback_status"] == "nothing to pay back"
 
 
 def test_without_value_only_cost_is_reported(tiny):

@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from aifactory.inputs.billing import UNATTRIBUTED
+from aifactory.report.refresh_money import payback_sentence
 from aifactory.review.build import OF_PLAN, _kpis
 from aifactory.review.changes import figures_changed
 from aifactory.review.forecast_score import REPEAT, score
@@ -148,11 +149,21 @@ def test_outlays_planned_and_not_made_are_still_to_come():
     )  # the last month adds the sale
 
 
+def test_where_cash_is_never_below_zero_there_is_nothing_to_pay_back():
+    """100 of value against 50 of cost in every month, as planned and as it stands."""
+    table = update_payback(plan([100.0] * 3, [50.0] * 3, [40.0] * 3), to_date([100.0], [40.0]), book(), MONTHS[0])
+    figures = table.set_index("figure")
+    assert figures.loc["lowest net cash, cumulated", ["plan", "as_it_stands"]].tolist() == [0.0, 0.0]
+    assert figures.loc["payback", ["plan", "as_it_stands"]].isna().all()
+    assert payback_sentence(table).count("lay out nothing that must be paid back") == 2
+
+
 def test_a_plan_without_cash_has_no_payback():
     approved = plan([100.0] * 3, [50.0] * 3, [40.0] * 3).drop(columns=["compute_cash_usd", "outlay_usd"])
     table = update_payback(approved, to_date([100.0], [40.0]), book(), MONTHS[0]).set_index("figure")
     assert table.loc["cost to date, all lines"].tolist()[:2] == [50.0, 50.0]
     assert table.loc["payback", ["plan", "as_it_stands"]].isna().all()
+    assert payback_sentence(table.reset_index()).count("not known") == 2
 
 
 def test_on_plan_nothing_moves():

@@ -14,6 +14,7 @@ from aifactory.buyplan.case import build_case, solve_expected
 from aifactory.buyplan.prepare import in_nodes_as_sold, stream_builder
 from aifactory.finance.options import OPTION_NAMES
 from aifactory.finance.prices import add_server, price_table
+from aifactory.fleet.node_sizes import in_other_nodes
 from aifactory.fleet.streams import owned_accelerators
 from aifactory.inventory.today import baseline_accelerators
 from aifactory.shortlist import plan_terms
@@ -281,6 +282,28 @@ def test_servers_and_instances_share_a_pool_where_one_divides_the_other(mini_ws)
     sized, prices = bought_nodes(market(mini_ws, inventory(), year, three), streams)
     assert sized.pools["accelerators_per_node"].tolist() == [3]
     assert prices["purchase_option"].tolist() == ["on_demand"]  # eight is no multiple of three
+    mine = market(mini_ws, inventory(), year, three)
+    other = in_other_nodes(mine.prices, streams, sized.pools["accelerators_per_node"].to_numpy())
+    assert other[["purchase_option", "node_accelerators", "pool_node_accelerators"]].to_numpy().tolist() == [
+        ["reserved_1y", 8, 3]
+    ]
+    assert other["usd_in_plan"].isna().all()  # no other offer for a year
+    assert in_other_nodes(mine.prices, streams, np.array([8]))["sku"].tolist() == ["three"]  # nor fits the other way
+
+
+def test_offers_that_a_pool_cannot_take_are_told_where_they_would_be_cheaper(mini_ws):
+    """A replica of eight: instances of four at half the price cannot hold it, dearer ones need no word."""
+    hour = offer(mini_ws)
+    usd = float(hour["usd_per_accelerator_hour"].iloc[0])
+    half, dear = (
+        offer(mini_ws, sku="four", accelerators_per_node=4, usd_per_accelerator_hour=usd * factor)
+        for factor in (0.5, 2.0)
+    )
+    streams = streams_alone(market(mini_ws, inventory(), hour), cells({"replica_accelerators": 8.0}))
+    found = in_other_nodes(market(mini_ws, inventory(), hour, half).prices, streams, np.array([8])).iloc[0]
+    assert (found["node_accelerators"], found["usd_in_plan"]) == (4, usd)
+    assert found["reason"] == "too small for the largest replica of the pool"
+    assert in_other_nodes(market(mini_ws, inventory(), hour, dear).prices, streams, np.array([8])).empty
 
 
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])

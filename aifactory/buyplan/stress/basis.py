@@ -12,6 +12,7 @@ import pandas as pd
 from aifactory.buyplan.case import Case
 from aifactory.buyplan.futures import FuturesBasis, at_todays_prices, block_demand
 from aifactory.buyplan.optimise.problem import Problem
+from aifactory.buyplan.own_sites import counted
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,8 @@ class StressBasis:
     ----------
     problem : orders in every month, prices of today.
     nodes : [N] the report's orders.
-    pools : one row per platform of the problem: region, accelerator_id, vendor, and what replaces it:
+    pools : one row per platform of the problem: region, accelerator_id, vendor, in_data_centre (whether it takes of the power
+        of the own sites), and what replaces it:
         fallback_accelerator_id, fallback_usd_per_hour (infinite: nothing does), porting_usd.
     generates : [W] whether a stream generates tokens, bound by memory and its bandwidth rather than by compute.
     months : labels of the months of the problem.
@@ -68,6 +70,7 @@ def stress_basis(
     table, about = case.streams.table, accelerators.set_index("accelerator_id")
     pools = case.streams.pools[["region", "accelerator_id"]].reset_index(drop=True)
     pools["vendor"] = pools["accelerator_id"].map(about["vendor"]).fillna("")
+    pools["in_data_centre"] = counted(case.streams.pools)
     problem = at_todays_prices(futures.monthly)
     fallback = _fallbacks(case, problem, capacity, exclusions, about)
     return StressBasis(

@@ -193,13 +193,14 @@ def outage(basis: StressBasis, month: int = START, pool: int | None = None) -> S
 def power_cap(basis: StressBasis, share: float = 0.5, month: int = 0) -> Stressed:
     """The own sites give a share of the power that the plan's new bought and leased kit draws.
 
-    Orders beyond it are given up, latest first.
+    Orders beyond it are given up, latest first. Devices at the edge take nothing of it (`own_sites.counted`).
     """
     p = basis.problem
+    kw = np.where(basis.pools["in_data_centre"], p.kw, 0.0)
     own = np.array([option.capital for option, _ in p.orders], dtype=float)
-    draw = np.einsum("p,tpn,n->t", p.kw, p.serves, basis.nodes[: len(p.orders)] * own)
+    draw = np.einsum("p,tpn,n->t", kw, p.serves, basis.nodes[: len(p.orders)] * own)
     cap = np.where(np.arange(p.months) >= month, share * draw.max(initial=0.0), draw.max(initial=0.0))
-    world = world_of(p, site_kw=cap)
+    world = world_of(p, site_kw=cap, site_draw_kw=kw)
     return Stressed(world, within_site(world, carry(p, basis.nodes, world)), month)
 
 
@@ -210,7 +211,7 @@ def within_site(world: World, nodes: np.ndarray) -> np.ndarray:
         option, _ = world.orders[at]
         if not option.capital:
             continue
-        each = np.einsum("p,tp->t", world.kw, world.serves[:, :, at])
+        each = np.einsum("p,tp->t", world.site_draw_kw, world.serves[:, :, at])
         drawn = each > 0
         fits = np.floor((left[drawn] / each[drawn]).min(initial=nodes[at]) + 1e-9)
         nodes[at] = min(nodes[at], fits)

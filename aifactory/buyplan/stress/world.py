@@ -26,11 +26,13 @@ class World(Problem):
     working : [T, P] 1 where the fleet of a platform works, 0 where it stands still; it is paid for all the same.
     sunk_usd : present value of what every plan pays here: orders already placed, work forced by the event.
     site_kw : [T] kW that the own sites have for new owned and leased nodes; empty: no limit.
+    site_draw_kw : [P] kW that an accelerator of each platform takes of it; 0 where it stands outside the data centres.
     """
 
     working: np.ndarray = field(default_factory=lambda: np.ones((1, 1)))
     sunk_usd: float = 0.0
     site_kw: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    site_draw_kw: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
     @cached_property
     def serves(self) -> np.ndarray:
@@ -43,7 +45,10 @@ class World(Problem):
         if not len(self.site_kw):
             return rows, bounds, names
         own = np.array([option.capital for option, _ in self.orders], dtype=float)
-        site = np.array([self.kw @ served for served in Problem.serves.func(self)]).reshape(self.months, -1) * own
+        site = (
+            np.array([self.site_draw_kw @ served for served in Problem.serves.func(self)]).reshape(self.months, -1)
+            * own
+        )
         named = [f"power of own sites in month {month}" for month in range(self.months)]
         return np.vstack([rows, site]), np.append(bounds, self.site_kw), [*names, *named]
 

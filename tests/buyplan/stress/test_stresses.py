@@ -128,6 +128,18 @@ def test_power_gives_up_the_latest_own_kit(basis):
     assert none.nodes.sum() < part.nodes.sum() < full.nodes.sum()
 
 
+def test_devices_at_the_edge_take_nothing_of_a_cap(basis):
+    """Without power the leased devices of the second platform stay, and more of them may be ordered."""
+    edge = replace(basis, pools=basis.pools.assign(in_data_centre=[True, False]))
+    none = st.power_cap(edge, 0.0)
+    kept = {option.name for (option, _), count in zip(none.world.orders, none.nodes, strict=True) if count}
+    assert kept == {"reserved_1y", "lease"}
+    rows, bounds, _ = none.world.limits()
+    drawn = {option.platform for (option, _), column in zip(none.world.orders, rows[-12:].T, strict=True) if column.any()}  # fmt: skip
+    assert drawn == {0}
+    assert (bounds[-12:] == 0).all()
+
+
 def test_drawn_prices_are_seeded_and_never_dearer_by_list(basis):
     first, again, other = (st.drawn_prices(basis, seed).world for seed in (0, 0, 1))
     assert (first.on_demand_usd == again.on_demand_usd).all()
