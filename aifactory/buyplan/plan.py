@@ -26,6 +26,7 @@ from aifactory.buyplan.gangs import gang_sentences
 from aifactory.buyplan.governance import covered_sentence, decision_sentence, hosted_first
 from aifactory.buyplan.hosted import Hosted, hosted_option
 from aifactory.buyplan.keep import earlier_steps
+from aifactory.buyplan.moves_told import move_sentences, moves_frame
 from aifactory.buyplan.no_platform import no_platform_sentences
 from aifactory.buyplan.options_table import break_even_frame, options_frame
 from aifactory.buyplan.paid_kit import Move, decide_moves
@@ -107,6 +108,7 @@ class BuyPlan:
     hosted: pd.DataFrame = field(default_factory=pd.DataFrame)  # what the optimiser would send to hosted models
     what_ifs: pd.DataFrame = field(default_factory=pd.DataFrame)  # each named scenario against the expected one
     other_nodes: pd.DataFrame = field(default_factory=pd.DataFrame)  # offers in nodes that the pools cannot take
+    moves: pd.DataFrame = field(default_factory=pd.DataFrame)  # work on capacity that is paid for and would stand idle
     ports: pd.DataFrame = field(default_factory=pd.DataFrame)  # what is ported to its platform, and what is not
     futures: FuturesBasis | None = None  # what `compare_futures` prices on many paths
     stress: StressBasis | None = None  # what `run_stresses` puts to the test
@@ -161,17 +163,18 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
         wanted=stream_paths(case, paths),
     )
     classes = accelerators.drop_duplicates("accelerator_id").set_index("accelerator_id")["platform_class"]
-    notes = [move.sentence(case.streams.months) for move in moves]
-    notes += [*ports.sentences(ws.plan, classes, ws.period), *unplaced, *plan.warnings]
-    notes += _last_notes(setting.caveats(moves), case, answer, chosen)
+    spent = float(plan.roi.set_index("scenario").loc["expected", "pv_cost_usd"])
+    told, small = move_sentences(moves, case.streams.months, spent)
+    notes = [*told, *ports.sentences(ws.plan, classes, ws.period), *unplaced, *plan.warnings]
+    notes += [*small, *_last_notes(setting.caveats(moves), case, answer, chosen)]
     plan = replace(plan, warnings=notes, ports=ports.table, hosted=hosted.table if hosted else pd.DataFrame())
     history = history_basis(case, stress, ws.table("demand_windows"), ws.period)
     what_ifs = what_ifs_frame(case, ws.table("demand_what_ifs"), answer=answer, wanted=stream_paths(case, paths))
     owners = case.streams.table.drop_duplicates("use_case_id").set_index("use_case_id")["owner_role"]
     dates = ports.dates(ws.plan, classes, ws.period, owners)
     plan = with_dates(with_reserves(plan, reserves), ws, inventory, dates)
-    other = setting.other_nodes(moves, made.streams)
-    plan = replace(plan, sizes=sizes_frame(made.streams, ws.plan, known_from(reserves)), other_nodes=other)
+    sizes, other = sizes_frame(made.streams, ws.plan, known_from(reserves)), setting.other_nodes(moves, made.streams)
+    plan = replace(plan, sizes=sizes, other_nodes=other, moves=moves_frame(moves, case.streams.months))
     examined = ExamineBasis(chosen, paths, cells, setting.market.prices) if chosen else None
     return replace(plan, futures=futures, stress=stress, history=history, what_ifs=what_ifs, examined=examined)
 

@@ -16,6 +16,7 @@ from aifactory.buyplan import paid_kit
 from aifactory.buyplan.case import case_terms, rebuilt, solve_case, solve_expected
 from aifactory.buyplan.excluded import Cells
 from aifactory.buyplan.ledger import UNUSED
+from aifactory.buyplan.moves_told import move_sentences, moves_frame
 from aifactory.buyplan.paid_kit import decide_moves, idle_accelerators
 from aifactory.buyplan.placed_notes import served_elsewhere
 from aifactory.buyplan.prepare import with_hosted
@@ -128,6 +129,22 @@ def test_the_idle_part_of_a_node_serves_at_what_it_costs_to_run(decided):
     assert moves[0].saving_usd == pytest.approx(12 * 730 * 4 * 4.0)
     assert spent(case) - spent(moved) == pytest.approx(moves[0].saving_usd)
     assert decided(order(4, -8, 60), home="old", demand=SMALL | {"train": 4.0})[2] == []
+
+
+def test_only_moves_that_matter_are_told_in_words(decided):
+    """USD 93,440 and 786 saved: of a plan of a million the second is below a thousandth, of half a million it is not."""
+    large = decided(TERM)[2][0]
+    small = replace(large, guests=(replace(large.guests[0], use_case_id="train"),), saving_usd=786.0)
+    months = [month(step) for step in range(13)]
+    told, rest = move_sentences([small, large], months, 1e6)
+    assert told == [large.sentence(months)]
+    assert rest == ["1 move to idle capacity saves USD 786 at present value, below 0.1 % of the plan's cost: see table moves."]  # fmt: skip
+    assert move_sentences([small, large], months, 5e5) == ([large.sentence(months), small.sentence(months)], [])
+    table = moves_frame([small, large], months)
+    assert table["use_case_id"].tolist() == ["chat", "train"]
+    first = table.loc[0, ["from_id", "to_id", "first_month", "last_month", "share_low", "measured"]]
+    assert first.tolist() == ["acc", "old", month(1), month(4), 1.0, True]
+    assert table["move_saving_usd"].tolist() == [pytest.approx(93_440.0), 786.0]
 
 
 @pytest.mark.parametrize(("replica", "share"), [(1.0, 1.0), (2.0, 0.0)])

@@ -1,0 +1,64 @@
+"""What a reader is told of moves to idle capacity: those with most money at stake in words, all of them in a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from aifactory.benchmark.telemetry import OWN_EVIDENCE
+from aifactory.buyplan.governance import money
+from aifactory.buyplan.paid_kit import Move
+from aifactory.units import percent
+
+COLUMNS = [
+    "use_case_id",
+    "region",
+    "from_id",
+    "to_id",
+    "first_month",
+    "last_month",
+    "share_low",
+    "share_high",
+    "porting_usd",
+    "measured",
+    "move_saving_usd",
+]
+#: Share of the cost of the plan that a move must save to be told in words.
+NAMED_SHARE = 0.001
+
+
+def moves_frame(moves: Sequence[Move], months: Sequence[str]) -> pd.DataFrame:
+    """One row per use case that moves, `COLUMNS`, by what its move saves at present value, most first.
+
+    share_low, share_high: of its work there in the months in which it is there. measured: own measurements show its rate
+    there. move_saving_usd: of the whole move, that may take several use cases, with porting and rework taken off.
+    """
+    rows = []
+    for move in sorted(moves, key=lambda one: -one.saving_usd):
+        for guest in move.guests:
+            there = np.flatnonzero(np.asarray(guest.share)[1:] > 0) + 1
+            if not len(there):
+                continue
+            low, high = (float(of(np.asarray(guest.share)[there])) for of in (np.min, np.max))
+            about = (guest.use_case_id, guest.region, move.home_id, guest.accelerator_id)
+            about += (months[there[0]], months[there[-1]], low, high)
+            shown = guest.facts.get("tier") in OWN_EVIDENCE
+            rows.append((*about, move.porting_usd.get(guest.use_case_id, 0.0), shown, move.saving_usd))
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def move_sentences(moves: Sequence[Move], months: Sequence[str], plan_usd: float) -> tuple[list[str], list[str]]:
+    """Moves that save at least `NAMED_SHARE` of the plan's cost `plan_usd` (present value), most first, and the others as one."""
+    named = [move for move in moves if move.saving_usd >= NAMED_SHARE * plan_usd]
+    small = [move for move in moves if move.saving_usd < NAMED_SHARE * plan_usd]
+    told = [move.sentence(months) for move in sorted(named, key=lambda one: -one.saving_usd)]
+    if not small:
+        return told, []
+    count = f"{len(small)} move{'s' * (len(small) > 1)} to idle capacity save{'s' * (len(small) == 1)}"
+    usd = money(sum(move.saving_usd for move in small))
+    each = "" if len(small) == 1 else "each "
+    return told, [
+        f"{count} {usd} at present value, {each}below {percent(NAMED_SHARE)} of the plan's cost: see table moves."
+    ]
