@@ -39,7 +39,7 @@ from aifactory.review.plan_use import use_against_plan
 from aifactory.review.recommendation import not_booked, recommend
 from aifactory.review.returns_to_date import roi_to_date, update_payback
 from aifactory.review.unit_cost import unit_cost_bands, unit_cost_by_month
-from aifactory.review.unread import charges_unread, months_unread, partial_months
+from aifactory.review.unread import charges_unread, months_unread, partial_months, places_unread
 from aifactory.review.variance import OTHER, cause_ranges, explain_bill, served_in_both, split_variance
 
 if TYPE_CHECKING:
@@ -168,6 +168,9 @@ def _beside(ws: Workspace, inventory: Inventory, buy_plan: BuyPlan | None) -> di
             *partial_months(inventory.demand_profile, ws.period),
             *months_unread(inventory.demand_monthly, ws.period, set(ws.ended)),
             *charges_unread(*(month_factors(ws, inventory, month)[0] for month in (last, ws.period))),
+            *places_unread(
+                ws.table("billing"), ws.month("pools"), inventory.demand_monthly, ws.plan.regions, ws.period
+            ),
         ],
     }
 

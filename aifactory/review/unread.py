@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from aifactory.buyplan.governance import money
 from aifactory.demand.profile import hours_of_month
+from aifactory.inputs.billing import accelerator_charges
+from aifactory.inputs.plan import Region
 from aifactory.inventory.findings import COVERED
+from aifactory.inventory.spend import USAGE, plan_regions
 from aifactory.review.monthly import previous_month
 from aifactory.review.variance import served_in_both
+
+PROVIDED = ["ProviderName", "RegionId"]
 
 
 def partial_months(profile: pd.DataFrame, period: str) -> list[str]:
@@ -57,4 +64,48 @@ def charges_unread(before: pd.DataFrame, now: pd.DataFrame) -> list[str]:
         if len(gone) == 1
         else f"No accelerator-hours were charged to {named}, though they were used: if the bill is late or tags changed, "
         "cost, unit cost and return to date are off by them, and they stand under other causes."
+    ]
+
+
+def places_unread(
+    bill: pd.DataFrame, pools: pd.DataFrame, monthly: pd.DataFrame, regions: Sequence[Region], period: str
+) -> list[str]:
+    """Say whose charges for accelerators of one provider or region did not come while its load is still measured.
+
+    A provider's region counts that was charged in each earlier month of the bill from its first on. Load is there where the
+    pools of that plan region show any of the accelerators that were charged at work, or, where none of its pools were
+    read in the month, where demand of the region was. A month without any such charge is said elsewhere.
+
+    Parameters
+    ----------
+    bill : the derived `billing` table.
+    pools : readings of the month.
+    monthly : demand with month, use_case_id, region, units.
+    """
+    usage = bill[accelerator_charges(bill) & bill["cost_line"].isin(USAGE)]
+    usage = usage.assign(place=plan_regions(usage, regions), usd=usage["EffectiveCost"].astype("float64"))
+    months = sorted(set(usage.loc[usage["month"] < period, "month"]))
+    now = usage[usage["month"] == period]
+    if now.empty or not months:
+        return []
+    charged = set(now[PROVIDED].astype("str").itertuples(index=False, name=None))
+    busy = pools[(pools["utilization"] > 0) & (pools["installed"] > 0)]
+    asked = set(monthly.loc[(monthly["month"] == period) & (monthly["units"] > 0), "region"])
+    found = []
+    for (provider, region), rows in usage[usage["month"] < period].groupby(PROVIDED, observed=True):
+        first, place = rows["month"].min(), rows["place"].iloc[0]
+        always = set(rows["month"]) == {month for month in months if month >= first}
+        if (str(provider), str(region)) in charged or not always or not place:
+            continue
+        here = busy[busy["region"] == place]
+        loaded = here["accelerator_id"].isin(rows["accelerator_id"]).any()
+        if loaded or (not (pools["region"] == place).any() and place in asked):
+            usd = rows.loc[rows["month"] == months[-1], "usd"].sum()
+            where = region if region == place else f"{region} ({place})"
+            found.append(f"{provider} in {where} ({money(usd)} in {months[-1]})")
+    if not found:
+        return []
+    return [
+        f"No accelerator-hours were charged by {'; '.join(found)}, as they were in each month before, though load is still "
+        "measured there: if that bill is late, cost, unit cost and variance are too low by it, and it is no saving."
     ]

@@ -1,6 +1,7 @@
 """The monthly refresh in one call: status, figures, gaps."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from aifactory.inventory import build_inventory
 from aifactory.review import build_review
 from aifactory.review.build import forecast_accuracy, judge, without_plan
 from aifactory.review.monthly import mean_utilization
-from aifactory.review.unread import charges_unread, months_unread, partial_months
+from aifactory.review.unread import charges_unread, months_unread, partial_months, places_unread
 from aifactory.review.variance import CAUSES, OTHER
 
 
@@ -282,6 +283,31 @@ def test_charges_that_did_not_come_for_what_was_used_are_said():
     (said,) = charges_unread(before, now)
     assert said.startswith("No accelerator-hours were charged to chat (USD 50 in the month before), though it was used")
     assert charges_unread(before, before) == charges_unread(before, now.iloc[1:]) == []
+
+
+def test_a_bill_that_lacks_one_region_is_said_while_its_load_is_measured():
+    """Two regions of one provider and one of another, charged from August on; October lacks GCP in `eu`."""
+    places = [("AWS", "us-1", "h100"), ("AWS", "eu-1", "l4"), ("GCP", "europe-9", "l4")]
+    rows = [(*place, month, 100.0, 40.0) for month in ("2026-08", "2026-09", "2026-10") for place in places]
+    bill = pd.DataFrame(rows, columns=["ProviderName", "RegionId", "accelerator_id", "month", "accelerator_hours", "EffectiveCost"])  # fmt: skip
+    bill = bill.assign(purchase_option="on_demand", cost_line="attributed usage")
+    regions = [SimpleNamespace(region="us", provider_regions={"AWS": "us-1"}),
+               SimpleNamespace(region="eu", provider_regions={"AWS": "eu-1", "GCP": "europe-9"})]  # fmt: skip
+    pools = pd.DataFrame({"region": ["us", "eu"], "accelerator_id": ["h100", "l4"], "installed": 4.0, "utilization": 0.5})  # fmt: skip
+    demand = pd.DataFrame({"month": "2026-10", "use_case_id": "chat", "region": ["us", "eu"], "units": 9.0})
+
+    def said(bill, pools=pools, demand=demand):
+        return places_unread(bill, pools, demand, regions, "2026-10")
+
+    lacks = bill[~((bill["ProviderName"] == "GCP") & (bill["month"] == "2026-10"))]
+    assert said(bill) == said(bill[bill["month"] < "2026-10"]) == []  # whole, and missing as a whole
+    (words,) = said(lacks)
+    assert "by GCP in europe-9 (eu) (USD 40 in 2026-09), as they were" in words
+    assert said(lacks, pools.iloc[:1]) == [words]  # no pool read there, but demand
+    assert said(lacks, pools.iloc[:1], demand.iloc[:1]) == []
+    assert said(lacks, pools.assign(utilization=[0.5, 0.0])) == said(lacks, pools.assign(accelerator_id="h100")) == []
+    # charged in August alone: what ended in September is over, however much load other kit carries
+    assert said(lacks[~((lacks["ProviderName"] == "GCP") & (lacks["month"] == "2026-09"))]) == []
 
 
 def test_a_month_that_was_not_measured_whole_is_said():
