@@ -26,20 +26,21 @@ NO_HOURS = 0.005
 def fleet_frame(case: Case, answer: Answer) -> pd.DataFrame:
     """Accelerators to hold by scenario, month and pool, in whole nodes, split into the three bands.
 
-    Baseline: nodes that today's demand keeps busy for at least the break-even share of hours, or
-    that are owned. Growth: further nodes that are as busy, or committed, in that month. Surge: the
+    Baseline: nodes that today's demand keeps busy for at least the break-even share of hours or commits to, and those
+    that stand from orders before the plan, as long as they do. Growth: further nodes that are as busy, or committed, in that month. Surge: the
     rest, up to peak and reserve. The bands add up to the fleet. `standing`: nodes there from orders before the
     plan, whether held or idle.
     """
     frames = []
     for scenario, solution in zip(SCENARIOS, answer.scenarios, strict=True):
         held, committed = solution.load.held, solution.orders.state != FLEXIBLE
-        growing = held & ~answer.baseline & (committed | justified(solution))
+        base = answer.baseline | case.owned
+        growing = held & ~base & (committed | justified(solution))
         parts = {
             "accelerators": held,
-            "baseline": held & answer.baseline,
+            "baseline": held & base,
             "growth": growing,
-            "surge": held & ~answer.baseline & ~growing,
+            "surge": held & ~base & ~growing,
             "committed": committed,
             "standing": case.owned,
         }
@@ -62,10 +63,14 @@ def _by_pool_and_month(case: Case) -> pd.DataFrame:
     return months.merge(pools, how="cross")
 
 
-def band_of_slots(answer: Answer) -> np.ndarray:
-    """Band of every slot in the expected scenario, [N]."""
+def band_of_slots(case: Case, answer: Answer) -> np.ndarray:
+    """Band of every slot in the expected scenario in the months in which no order from before the plan holds it, [N].
+
+    What stands is baseline while it does; what is ordered in its place when its term ends is so only as far as today's demand
+    needs it.
+    """
     expected = answer.expected
-    ever = ((expected.orders.state != FLEXIBLE) | justified(expected))[1:].any(axis=0)
+    ever = (((expected.orders.state != FLEXIBLE) | justified(expected)) & ~case.owned)[1:].any(axis=0)
     return np.where(answer.baseline, BASELINE, np.where(ever, GROWTH, SURGE))
 
 
@@ -90,8 +95,10 @@ def _slots_by_option(case: Case, answer: Answer) -> pd.DataFrame:
     """
     slots, load, cost = case.slots, answer.expected.load, answer.expected.ledger.compute.slot_usd
     parts = []
-    for option, months in (("owned", case.owned), (option_of_slots(answer.expected), ~case.owned)):
-        frame = pd.DataFrame({"pool": slots.pool, "band": band_of_slots(answer), "purchase_option": option})
+    standing = ("owned", BASELINE, case.owned)
+    other = (option_of_slots(answer.expected), band_of_slots(case, answer), ~case.owned)
+    for option, band, months in (standing, other):
+        frame = pd.DataFrame({"pool": slots.pool, "band": band, "purchase_option": option})
         there = (load.held & months).any(axis=0) | ((cost != 0) & months).any(axis=0)
         parts.append(frame.assign(slot=np.arange(len(slots.pool)))[there])
     return pd.concat(parts, ignore_index=True)
@@ -113,7 +120,7 @@ def orders_frame(case: Case, answer: Answer, prices: pd.DataFrame) -> pd.DataFra
             "order_index": np.maximum(month - terms.lead[option, slot], 1),
             "start_index": month,
             "pool": case.slots.pool[slot],
-            "band": np.array(BANDS)[band_of_slots(answer)[slot]],
+            "band": np.array(BANDS)[band_of_slots(case, answer)[slot]],
             "purchase_option": np.array(COMMITTED_OPTIONS)[option],
             "term_months": np.where(option == BOUGHT, 0, terms.term[option, slot]),
             "renewal": month > first[slot],
@@ -231,7 +238,7 @@ def _trigger(case: Case, answer: Answer, pool: int, band: int, slots: np.ndarray
     """Indicator, threshold and current value: when the next band is due, or this one is worth a term."""
     load = answer.expected.load
     if band == BASELINE:
-        mine = (case.slots.pool == pool) & answer.baseline
+        mine = (case.slots.pool == pool) & (answer.baseline | case.owned.any(axis=0))
         return {
             "trigger_indicator": "average load over baseline accelerators",
             "trigger_threshold": case.plan.trigger_utilization,

@@ -104,7 +104,7 @@ class Answer:
 
     today: Solution
     scenarios: tuple[Solution, ...]
-    baseline: np.ndarray  # [N] slots that today's demand keeps busy beyond the break-even share, or that are there
+    baseline: np.ndarray  # [N] slots that today's demand keeps busy beyond the break-even share
 
     @property
     def expected(self) -> Solution:
@@ -192,15 +192,15 @@ def solve_expected(case: Case, decision: np.ndarray | None = None) -> Solution:
 def solve_case(case: Case) -> Answer:
     """Solve today and the scenarios, each with the orders that are cheapest for its own demand alone.
 
-    Baseline slots are owned ones and those that today's demand keeps busy for at least the
-    break-even share of hours, however they are then paid for. Their first orders in the expected
+    Baseline slots are those that today's demand keeps busy for at least the break-even share of
+    hours, however they are then paid for. Their first orders in the expected
     scenario are firm: they are paid in every scenario. All later orders follow the
     demand of their own scenario, as triggers would.
     """
     rate = monthly_rate(case.plan.value("wacc"))
     terms = case_terms(case)
     today, expected = solve_today(case), solve_expected(case)
-    baseline = baseline_slots(case, today)
+    baseline = baseline_slots(today)
     solutions = []
     for index, load in enumerate(case.loads):
         if index == EXPECTED:
@@ -223,9 +223,9 @@ def solve_today(case: Case, decision: np.ndarray | None = None) -> Solution:
     return solve(case, case.today, case.today_units, decision, terms)
 
 
-def baseline_slots(case: Case, today: Solution) -> np.ndarray:
-    """[N] slots that are there from orders placed before, or that today's demand keeps busy beyond the break-even share or commits to."""
-    return case.owned.any(axis=0) | justified(today)[0] | (today.orders.signed != FLEXIBLE).any(axis=0)
+def baseline_slots(today: Solution) -> np.ndarray:
+    """[N] slots that today's demand, held flat, keeps busy beyond the break-even share or commits to."""
+    return justified(today)[0] | (today.orders.signed != FLEXIBLE).any(axis=0)
 
 
 def justified(solution: Solution) -> np.ndarray:

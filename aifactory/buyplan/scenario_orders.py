@@ -45,7 +45,7 @@ def solve_over_paths(case: Case, chosen: Chosen | None, paths: Paths) -> tuple[C
     while True:
         terms = case_terms(case)
         today, expected = solve_today(case), solve_expected(case, decision)
-        baseline = baseline_slots(case, today)
+        baseline = baseline_slots(today)
         firm, solutions, grown = firm_orders(baseline, expected.orders, terms.lead), [], case
         for index, load in enumerate(case.loads):
             if index == EXPECTED:

@@ -10,6 +10,7 @@ import pandas as pd
 from aifactory.errors import InputError
 from aifactory.inputs.checks import check_tables
 from aifactory.inputs.contracts import contract_names, load_contract
+from aifactory.inputs.horizon import BILL, DATED
 from aifactory.inputs.plan import load_plan
 from aifactory.inputs.tables import raise_problems, read_table
 from aifactory.inputs.workspace import (
@@ -23,6 +24,9 @@ from aifactory.inputs.workspace import (
     load_workspace,
     table_file,
 )
+
+#: Column by table that tells which months its rows are of; dates to come (ends, retirements) are no coverage.
+DATES = DATED | {"billing": BILL[0], "benchmarks": "started_utc"}
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,7 @@ def _check_table(folder: Path, name: str, catalogue: bool) -> tuple[dict[str, ob
         return row | {"failed": int(missing)}, f"{name}.csv: not found; this table is needed" if missing else ""
     try:
         read = read_table(path, load_contract(name))
-        row["rows"], row["period"] = len(read.frame), _span(read.frame)
+        row["rows"], row["period"] = len(read.frame), _span(name, read.frame)
         raise_problems(path.name, read.problems)
     except InputError as error:
         return row | {"failed": 1}, str(error)
@@ -95,10 +99,13 @@ def _of_catalogue(name: str) -> tuple[str, int]:
     return f"{name} (catalogue)", len(read_table(path, load_contract(name)).frame) if path else 0
 
 
-def _span(frame: pd.DataFrame) -> str:
-    times = [column for column in frame if pd.api.types.is_datetime64_any_dtype(frame[column]) and column != "as_of"]
-    known = frame[times[0]].dropna() if times else pd.Series(dtype="datetime64[us]")
-    return f"{known.min():%Y-%m} to {known.max():%Y-%m}" if len(known) else ""
+def _span(name: str, frame: pd.DataFrame) -> str:
+    """First and last month that the rows of a table were measured, charged or decided in; lists without such a date have none."""
+    if name not in DATES:
+        return ""
+    known = frame[DATES[name]].dropna()
+    months = known if pd.api.types.is_string_dtype(known) else known.dt.strftime("%Y-%m")
+    return f"{months.min()} to {months.max()}" if len(months) else ""
 
 
 def _plan_problem(folder: Path) -> list[str]:

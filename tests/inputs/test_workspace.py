@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from aifactory.errors import InputError
-from aifactory.inputs.check import check_workspace
+from aifactory.inputs.check import _span, check_workspace
 from aifactory.inputs.contracts import contract_names, load_contract
 from aifactory.inputs.workspace import (
     CACHE_DIR,
@@ -252,6 +252,16 @@ def test_a_sound_workspace_has_a_clean_report(mini):
     jobs = report.summary.set_index("table").loc["jobs"]
     assert (jobs["file"], jobs["rows"], jobs["period"], jobs["failed"]) == ("jobs.csv", 8, "2026-09 to 2026-10", 0)
     assert "decisions" in report.absent
+
+
+def test_coverage_is_of_what_was_measured_and_not_of_dates_to_come(mini):
+    """A hosted model that retires in 2028 makes its price list no data up to 2028; counts by month are of their months."""
+    template = load_contract("api_prices").empty()
+    row = template.reindex([0]).assign(deprecation_date=pd.Timestamp("2028-03-31"), as_of=pd.Timestamp("2026-10-01"))
+    assert _span("api_prices", row) == ""
+    months = pd.DataFrame({"month": pd.Series(["2026-09", "2026-10"], dtype="str")})
+    assert _span("latency_histograms", months) == "2026-09 to 2026-10"
+    assert _span("latency_histograms", months.iloc[:0]) == ""
 
 
 def test_the_report_collects_faults_of_several_files(mini):
