@@ -290,3 +290,20 @@ def test_month_after_month_each_dollar_is_paid_once_and_each_accelerator_counted
         assert owed[0] - owed[1] == pytest.approx(paid, abs=1e-3)
         assert (now.accelerators[:-1] == before.accelerators[1:]).all()
         before = now
+
+
+def test_what_replaces_a_term_is_baseline_only_as_far_as_today_needs_it():
+    """Eight nodes stand until month 6; today keeps four busy (see `bp_company`), chat grows by 12 % a month."""
+    case = make_case(growth={"expected": 0.12}, plan=make_plan(24))
+    case = rebuilt(replace(case, book=book_of(order(32, -5, 7))), case.plan, case.streams)
+    answer = solve_case(case)
+    fleet = fleet_frame(case, answer).query("scenario == 'expected'").set_index("month")
+    assert fleet.loc[month(6), ["standing", "baseline"]].tolist() == [32, 32]
+    assert fleet.loc[month(7), ["standing", "baseline"]].tolist() == [0, 16]
+    assert fleet.loc[month(7), "growth"] == 16  # 4 + 8 x 1.12^7 on average, eight nodes of four busy half the hours
+    orders = orders_frame(case, answer, case.prices)
+    later = orders[orders["start_index"] >= 7].groupby("band")["accelerators"].sum()
+    assert later["baseline"] == 16 and later["growth"] > 16
+    bands = bands_frame(case, answer, NO_OPTIONS, PERIOD)
+    owned = bands[bands["purchase_option"] == "owned"]
+    assert owned["band"].tolist() == ["baseline"] and owned["accelerators_max"].tolist() == [32]
