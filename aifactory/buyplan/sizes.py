@@ -1,6 +1,6 @@
 """Three sizes of every served stream: what an even load needs, what keeps the SLO by chance, and the reserve.
 
-Whole accelerators in the first month of the expected scenario, each stream alone: streams of a pool share its nodes,
+Accelerators of whole replicas in the first month of the expected scenario, each stream alone: streams of a pool share its nodes,
 so the fleet is smaller than the sum.
 
 - steady: the busiest measured window if its requests came evenly;
@@ -30,13 +30,14 @@ SIZES = [*KEYS, "average", "steady", "slo", "slo_low", "slo_high", "reserve", "t
 BINDS = {"TTFT": "time to first token", "TPOT": "time per output token", "E2E": "time to the end"}
 
 
-def whole(accelerators: np.ndarray) -> np.ndarray:
-    """Whole accelerators; one at least where there is work.
+def whole(accelerators: np.ndarray, replica: np.ndarray | float = 1.0) -> np.ndarray:
+    """Accelerators of whole replicas of `replica` accelerators; one at least where there is work.
 
-    >>> whole(np.array([0.0, 0.2, 3.0, 3.1])).tolist()
-    [0, 1, 3, 4]
+    >>> whole(np.array([0.0, 0.2, 3.0, 3.1])).tolist(), whole(np.array([0.2, 2.0, 3.1]), 2.0).tolist()
+    ([0, 1, 3, 4], [2, 2, 4])
     """
-    return np.ceil(np.asarray(accelerators) - 1e-9).astype(int)
+    replica = np.asarray(replica)
+    return (np.ceil(np.asarray(accelerators) / replica - 1e-9) * replica).round().astype(int)
 
 
 def sizes_frame(streams: Streams, plan: Plan, by_risk: Mapping[tuple[str, str], str]) -> pd.DataFrame:
@@ -51,17 +52,18 @@ def sizes_frame(streams: Streams, plan: Plan, by_risk: Mapping[tuple[str, str], 
         return np.where(spread, safe_accelerators(load, np.where(spread, held, 1.0), np.where(spread, k, 0.0)), load)
 
     slo = safe(even)
+    replica = table["replica_accelerators"].astype(float).fillna(1.0).clip(lower=1.0).to_numpy()
     total = held_in_sites(even * (1.0 + streams.reserve[FIRST]) * streams.chance[FIRST], *streams.site_terms)
     low, high = (
         (table["units_per_s_per_accelerator"] / table[end]).fillna(1.0).to_numpy(float) for end in ("high", "low")
     )
     frame = table[[*KEYS, "tier"]].assign(
         average=streams.sized(streams.units[EXPECTED])[FIRST],
-        steady=whole(even),
-        slo=whole(slo),
-        slo_low=whole(safe(even * low)),
-        slo_high=whole(safe(even * high)),
-        total=np.maximum(whole(total), 0),
+        steady=whole(even, replica),
+        slo=whole(slo, replica),
+        slo_low=whole(safe(even * low), replica),
+        slo_high=whole(safe(even * high), replica),
+        total=np.maximum(whole(total, replica), 0),
         understated_share=np.divide(slo, even, out=np.ones_like(slo), where=even > 0) - 1.0,
     )
     frame["reserve"] = frame["total"] - frame["slo"]

@@ -247,7 +247,7 @@ def table_need(ws: Workspace, plan: BuyPlan) -> Block:
     note = (
         "Steady minimum: the busiest measured window if its requests came evenly. SLO-safe: the same window with requests "
         f"that come by chance, n = R + k sqrt(R / b) fitted to the event simulator ({within} counts within one replica). "
-        "Whole accelerators, each use case alone; those of one pool share nodes hour by hour, so the fleet is smaller than the sum."
+        "Accelerators of whole replicas, each use case alone; those of one pool share nodes hour by hour, so the fleet is smaller than the sum."
     )
     caption = "Accelerators needed per use case and region, first month, expected scenario"
     return table(frame, caption=caption, source=PLAN, as_of=ws.as_of, columns=columns, note=note, max_rows=16)

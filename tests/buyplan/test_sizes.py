@@ -55,6 +55,15 @@ def test_three_sizes_by_hand():
     assert table.loc["train", ["steady", "slo"]].to_list() == [4, 4]
 
 
+def test_a_part_of_a_replica_takes_the_accelerators_of_all_of_it():
+    """Replicas of five accelerators: 12, 15.46 and 20.9 are three, four and five of them; 4 of training are one."""
+    found = streams()
+    split = replace(found, table=found.table.assign(replica_accelerators=5.0))
+    table = sizes_frame(split, make_plan(), {}).set_index("use_case_id")
+    assert table.loc["chat", ["steady", "slo", "reserve", "total"]].to_list() == [15, 20, 5, 25]
+    assert table.loc["train", ["steady", "slo"]].to_list() == [5, 5]
+
+
 def test_small_fleets_are_understated_most():
     small, large = (
         sizes_frame(streams(chat=average), make_plan(), {}).set_index("use_case_id").loc["chat"]
