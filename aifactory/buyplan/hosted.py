@@ -93,7 +93,8 @@ class Hosted:
         change = change if abs(self.orders_usd) >= 1.0 else "leave the orders as they are"
         return (
             f"With hosted models allowed the optimiser would send {self._parts(used)} there, {change} and cut the risk-weighted cost "
-            f"by {percent(self.saving_share)}, {money(self.plan_usd - self.hosted_usd)} of {money(self.plan_usd)} ({self._source(used)}). "
+            f"by {percent(self.saving_share)}, {money(self.plan_usd - self.hosted_usd)} of {money(self.plan_usd)} "
+            f"({', '.join(dict.fromkeys(used['api_model'].str.split('/').str[-1]))}; {self._source(used)}). "
             "Hosted models were not benchmarked on our prompts, so the plan does not rely on them: decide on a test."
         )
 

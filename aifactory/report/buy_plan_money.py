@@ -381,13 +381,17 @@ def table_policies(ws: Workspace, plan: BuyPlan) -> Block:
 
 
 def elsewhere_note(other: pd.DataFrame) -> str:
-    """Which offers are compared nowhere since their nodes do not fit the pools, in words; empty without one."""
+    """Which offers are compared nowhere since their nodes do not fit the pools, those far below the plan's price first, in words."""
     if other.empty:
         return ""
+    other = other.assign(usd=other["usd_per_accelerator_hour"].fillna(other["usd_per_accelerator"]))
+    cheaper = (other["usd"] / other["usd_in_plan"]).sort_values(kind="stable")
     named = [
         f"{OPTION_NAMES[row.purchase_option].lower()} of {row.accelerator_id} in {row.region}, sold in nodes of "
-        f"{row.node_accelerators} ({row.reason}: {row.pool_node_accelerators})"
-        for row in other.head(NAMED_OFFERS).itertuples()
+        f"{row.node_accelerators} at USD {row.usd:,.2f} ({row.reason}: {row.pool_node_accelerators}"
+        + ("" if is_missing(row.usd_in_plan) else f", at USD {row.usd_in_plan:,.2f}")
+        + ")"
+        for row in other.loc[cheaper.index].head(NAMED_OFFERS).itertuples()
     ]
     rest = f" and {plural(len(other) - NAMED_OFFERS, 'more offer')} (other_nodes)" if len(other) > NAMED_OFFERS else ""
     return f" Not compared: {'; '.join(named)}{rest}."

@@ -88,7 +88,8 @@ def test_free_hosting_takes_all_and_dear_hosting_nothing(tiny):
     chosen, free = asked(tiny(train=0.0), 1e-9)
     assert free.table["hosted_share"].item() == pytest.approx(1.0) and free.hosted_usd < 0.01 * free.plan_usd
     assert free.orders_usd == pytest.approx(chosen.problem.order_usd @ chosen.best.nodes)
-    assert "100 % of chat there" in free.sentence() and "prices of host, 2026-10-01" in free.sentence()
+    model = free.table["api_model"].item().split("/")[-1]
+    assert "100 % of chat there" in free.sentence() and f"({model}; prices of host, 2026-10-01)" in free.sentence()
     _, dear = asked(tiny(train=0.0), 1.0)
     assert dear.saving_share == pytest.approx(0.0, abs=1e-9)
     assert dear.sentence() == "Hosted models are priced for chat; the optimiser would send nothing there."
