@@ -17,6 +17,7 @@ from aifactory.inputs.contracts import load_contract
 from aifactory.inputs.problems import raise_problems
 from aifactory.inputs.resources import data_dir
 from aifactory.inputs.tables import read_table
+from aifactory.units import counted
 
 #: Words that name a tuning of the same shapes.
 _TUNED = re.compile(r"-(instruct|chat|base|it|hf|thinking)(?=-|$)")
@@ -59,9 +60,24 @@ def find_model(wanted: str, option: str) -> pd.Series:
 
 def usd_per_accelerator_hour(accelerator_id: str) -> float:
     """Median on-demand price in the catalogue; NaN where there is none."""
+    return float(_on_demand(accelerator_id)["usd_per_accelerator_hour"].astype(float).median())
+
+
+def price_remark(accelerator_id: str) -> str:
+    """Where `usd_per_accelerator_hour` is from: of whom, how many prices, of which days."""
+    rows = _on_demand(accelerator_id)
+    if rows.empty:
+        return f"{accelerator_id}: no price on demand in the catalogue"
+    days, sellers = rows["as_of"].astype(str).str[:10], ", ".join(sorted(rows["provider"].unique()))
+    return (
+        f"{accelerator_id}: USD {usd_per_accelerator_hour(accelerator_id):,.2f} per accelerator-hour, the median of "
+        f"{counted(len(rows), 'price')} on demand of {sellers} in the catalogue, {days.min()} to {days.max()}"
+    )
+
+
+def _on_demand(accelerator_id: str) -> pd.DataFrame:
     prices = catalogue_table("prices")
-    rows = prices[(prices["accelerator_id"] == accelerator_id) & (prices["purchase_option"] == "on_demand")]
-    return float(rows["usd_per_accelerator_hour"].astype(float).median())
+    return prices[(prices["accelerator_id"] == accelerator_id) & (prices["purchase_option"] == "on_demand")]
 
 
 def _position(names: pd.Series, called: str, spelt: Callable[[str], str]) -> int | None:

@@ -17,7 +17,7 @@ from aifactory.inputs.importers.traces.formats import sniff
 from aifactory.inputs.importers.traces.read import read_request_trace
 from aifactory.inputs.tables import read_source
 from aifactory.serving.capacity_curve import capacity_curve
-from aifactory.serving.catalogue_rows import find_model, find_row, usd_per_accelerator_hour
+from aifactory.serving.catalogue_rows import find_model, find_row, price_remark, usd_per_accelerator_hour
 from aifactory.serving.event_simulator import simulate_fleet
 from aifactory.serving.fleet import Fleet, Pool, Prefixes, RequestStream
 from aifactory.serving.fleet_run import FleetRun
@@ -86,7 +86,8 @@ def simulate_trace(asked: SimulateRequest) -> tuple[dict[str, object], FleetSize
     ends = {
         name: _at_end(requests, fleet, law, slos) for name, law in zip(("low80", "high80"), said.ends(), strict=True)
     }
-    found |= {"tier": said.tier, "reason": "; ".join([said.reason, *remarks])} | ends | _three_sizes(size)
+    why = "; ".join([said.reason, price_remark(str(chip["accelerator_id"])), *remarks])
+    found |= {"tier": said.tier, "reason": why} | ends | _three_sizes(size)
     if counts:
         curve = capacity_curve(requests, fleet, slos, counts)
         found["requests_per_s_within_slo"] = dict(zip(map(str, curve.replicas), curve.requests_per_s, strict=True))

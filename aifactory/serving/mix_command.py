@@ -9,7 +9,7 @@ import numpy as np
 
 from aifactory.errors import InputError
 from aifactory.serving.capacity_curve import cheapest_fleets
-from aifactory.serving.catalogue_rows import find_model, find_row, usd_per_accelerator_hour
+from aifactory.serving.catalogue_rows import find_model, find_row, price_remark, usd_per_accelerator_hour
 from aifactory.serving.command import mean_context, read_noted_stream
 from aifactory.serving.fleet import Pool, RequestStream
 from aifactory.serving.slo_sizing import Slo, check_floors, parse_slos
@@ -39,6 +39,7 @@ def cheapest(trace: Path, model: str, platforms: Sequence[str], slo: str, shown:
             continue
         price = usd_per_accelerator_hour(str(chip["accelerator_id"])) * said.law.accelerators
         pools[str(chip["accelerator_id"])], tiers[str(chip["accelerator_id"])] = Pool(said.law, 1, price), said.tier
+        remarks.append(price_remark(str(chip["accelerator_id"])))
     if not pools:
         raise InputError("; ".join(refused.values()) or "--platforms names none")
     offers = cheapest_fleets(requests, pools, slos)

@@ -3,11 +3,14 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
 from aifactory.cli import app
 from aifactory.errors import InputError
+from aifactory.inputs.resources import data_dir
+from aifactory.serving.catalogue_rows import price_remark
 from aifactory.serving.mix_command import cheapest
 
 SLO = "p95_ttft_ms=1500,p95_tpot_ms=60"
@@ -31,6 +34,16 @@ def test_offers_come_cheapest_first_and_the_rest_is_named(trace):
     assert {"1 x nvidia-h100-sxm"} <= {offer["fleet"] for offer in found["offers"]}
     assert "memory_bw_gb_per_s" in found["refused"]["intel-loihi2"]
     assert all(offer["tiers"] for offer in found["offers"])
+
+
+def test_prices_name_their_sellers_and_days(trace):
+    remark = cheapest(trace, "Llama-3.1-8B", ["nvidia-h100-sxm"], SLO)["remarks"][-1]
+    rows = pd.read_csv(data_dir() / "catalogue" / "prices.csv")
+    rows = rows[(rows["accelerator_id"] == "nvidia-h100-sxm") & (rows["purchase_option"] == "on_demand")]
+    assert f"USD {rows['usd_per_accelerator_hour'].median():.2f} per accelerator-hour" in remark
+    assert f"{len(rows)} prices on demand of {', '.join(sorted(set(rows['provider'])))}" in remark
+    assert remark.endswith(f"{rows['as_of'].min()} to {rows['as_of'].max()}")
+    assert price_remark("intel-loihi2") == "intel-loihi2: no price on demand in the catalogue"
 
 
 def test_a_platform_is_not_taken_for_one_whose_name_begins_alike(trace):
