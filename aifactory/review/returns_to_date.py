@@ -45,7 +45,8 @@ def roi_to_date(ws: Workspace, inventory: Inventory, approved: pd.DataFrame) -> 
         )
     table = table[table.index <= ws.period].rename_axis("month")
     bill, book = ws.table("billing"), ws.table("commitments")
-    table["off_bill_usd"] = off_bill(approved, bill, book, ws.plan.regions).reindex(table.index, fill_value=0.0)
+    unbilled = off_bill(approved, bill, book, ws.plan.regions, ws.table("pools"))
+    table["off_bill_usd"] = unbilled.reindex(table.index, fill_value=0.0)
     table["spread_usd"] = spread_on_bill(bill, book, table.index, ws.plan.regions)
     table = table.reset_index()
     net = (table["value_usd"] - table["bill_usd"]).cumsum()
@@ -116,12 +117,17 @@ def charges_of_others(bill: pd.DataFrame, planned: pd.Series) -> pd.Series:
 
 
 def off_bill(
-    approved: pd.DataFrame, bill: pd.DataFrame, book: pd.DataFrame, regions: Sequence[Region] = ()
+    approved: pd.DataFrame,
+    bill: pd.DataFrame,
+    book: pd.DataFrame,
+    regions: Sequence[Region] = (),
+    pools: pd.DataFrame | None = None,
 ) -> pd.Series:
-    """Planned running cost by month of bought and leased accelerators in service of which the month's bill has no hours.
+    """Planned running cost by month of bought and leased accelerators in service that the month's bill does not charge.
 
-    Hours count in the region of `regions` that the bill names, those of no known region in all: accelerators rented
-    in one region do not hide those that stand in another.
+    It charges those it has hours of, in the region of `regions` that it names, in all where that is not known: accelerators
+    rented in one region do not hide those that stand in another. And those of a pool that a charge names (ResourceId), as the
+    invoice of a lessor does, which states no hours.
     """
     if "outlay_usd" not in approved:
         return pd.Series(dtype="float64")
@@ -133,10 +139,20 @@ def off_bill(
     mine = mine.drop_duplicates(["month", "use_case_id", *PLACE])
     charged = bill[accelerator_charges(bill)]
     where = plan_regions(charged, regions) if len(regions) else ""
-    billed = pd.MultiIndex.from_frame(charged.assign(region=where)[["month", "accelerator_id", "region"]])
+    billed = charged.assign(region=where)[["month", "accelerator_id", "region"]]
+    if pools is not None:
+        billed = pd.concat([billed, _charged_pools(bill, pools)[billed.columns]])
+    billed = pd.MultiIndex.from_frame(billed)
     keys = [mine.assign(region=region)[billed.names] for region in (mine["region"], "")]
     mine = mine[~np.any([pd.MultiIndex.from_frame(key).isin(billed) for key in keys], axis=0)]
     return mine.groupby("month")["usd"].sum()
+
+
+def _charged_pools(bill: pd.DataFrame, pools: pd.DataFrame) -> pd.DataFrame:
+    """Month, accelerator and region of the pools that charges of usage name."""
+    named = bill.loc[bill["cost_line"].isin(USAGE) & bill["EffectiveCost"].gt(0), ["month", "ResourceId"]]
+    places = pools[["pool_id", "accelerator_id", "region"]].drop_duplicates()
+    return named.drop_duplicates().merge(places, left_on="ResourceId", right_on="pool_id")
 
 
 def spread_on_bill(

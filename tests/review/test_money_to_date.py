@@ -291,6 +291,24 @@ def test_own_accelerators_run_off_the_bill_until_it_has_hours_of_them():
         assert (MONTHS[1] not in found) == hidden
 
 
+def test_a_lease_whose_invoice_names_its_pool_is_on_the_bill():
+    names = ["use_case_id", "region", "accelerator_id", "compute_cash_usd", "outlay_usd"]
+    rows = [("chat", "x", "a100", 9.0, 0.0), ("chat", "y", "a100", 4.0, 0.0)]
+    approved = pd.concat([pd.DataFrame(rows, columns=names).assign(month=month) for month in MONTHS[:2]])
+    orders = pd.DataFrame(
+        [("x", "a100", "lease", MONTHS[0], None, np.nan), ("y", "a100", "lease", MONTHS[0], None, np.nan)], columns=BOOK,
+    )  # fmt: skip
+    invoice = pd.DataFrame([(MONTHS[0], MONTHS[0], "none", 0.0, "committed", 9.5)], columns=BILL)
+    pools = pd.DataFrame({"pool_id": ["east", "west"], "accelerator_id": "a100", "region": ["x", "y"]})
+    for resource, line, first in (
+        ("east", "attributed usage", 4.0),
+        (None, "attributed usage", 13.0),
+        ("east", "tax", 13.0),
+    ):
+        bill = invoice.assign(ResourceId=resource, cost_line=line)
+        assert off_bill(approved, bill, orders, pools=pools).to_dict() == {MONTHS[0]: first, MONTHS[1]: 13.0}
+
+
 def test_a_bill_spreads_no_more_than_it_charges_for_that_accelerator():
     orders = pd.DataFrame(
         [("x", "h100", "reserved_1y", MONTHS[1], "2027-02", 1200.0), ("x", "a100", "reserved_1y", MONTHS[0], "2027-01", 600.0),
