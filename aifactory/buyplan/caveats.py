@@ -15,6 +15,7 @@ from aifactory.buyplan.placed_notes import placed_sentences, served_elsewhere
 from aifactory.finance.options import OPTION_NAMES
 from aifactory.finance.prices import OWN_SITE_OPTIONS
 from aifactory.fleet.streams import not_sized_sentences
+from aifactory.inputs.hosted import STAYS_HOSTED
 from aifactory.inventory.findings import COVERED
 from aifactory.units import HOURS_PER_MONTH, percent
 
@@ -58,7 +59,8 @@ def warnings_list(
 
 def _demand_warnings(case: Case, answer: Answer) -> list[str]:
     streams = case.streams
-    found = not_sized_sentences(streams.not_sized)
+    # of those that stay hosted their own sentence speaks
+    found = not_sized_sentences(streams.not_sized[streams.not_sized["reason"] != STAYS_HOSTED])
     table = streams.table
     unvalued = table[table["value_usd_per_unit"].isna() | table["attribution_share"].isna()]
     if len(unvalued):

@@ -36,6 +36,7 @@ def governance_frame(
     in_use: Sequence[str] = (),
     commitments: pd.DataFrame | None = None,
     ports: Sequence[tuple] = (),
+    retiring: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Every date of the plan from the reporting month to the horizon, by date.
 
@@ -46,6 +47,7 @@ def governance_frame(
     decisions : rows of the `decisions` contract; open ones are due, those with a review date come back.
     commitments : rows of the `commitments` contract; the last day of each that ends is dated.
     ports : rows of the calendar for what is ported.
+    retiring : `aifactory.inventory.retiring.retiring_models`; announced ends to come of hosted models in use are dated.
     """
     owner = plan.assumptions["planning_utilization"].owner_role
     rows = [*_duties(plan, period), *_orders(orders, owner), *ports]
@@ -56,6 +58,8 @@ def governance_frame(
         rows += _decisions(decisions)
     if commitments is not None:
         rows += _terms(commitments, owner, period, plan.horizon_months)
+    if retiring is not None:
+        rows += _retirements(retiring, owner, period, plan.horizon_months)
     frame = pd.DataFrame(rows, columns=COLUMNS)
     frame["date"] = pd.to_datetime(frame["date"]).astype("datetime64[us]")
     return frame.sort_values(["date", "event", "event_id"], ignore_index=True)
@@ -124,6 +128,17 @@ def _ends(lifecycle: pd.DataFrame, owner: str, period: str, horizon_months: int)
          SUPPORT, f"end|{row.accelerator_id}|{row.event}")
         for row in lifecycle.itertuples(index=False)
         if now <= end_date(row.date) <= last.end_time
+    ]  # fmt: skip
+
+
+def _retirements(retiring: pd.DataFrame, owner: str, period: str, horizon_months: int) -> list[tuple]:
+    """Announced ends of hosted models in use, from the month on and within the horizon."""
+    now, last = pd.Period(period, "M").start_time, (pd.Period(period, "M") + horizon_months).end_time
+    coming = retiring[(retiring["retires"] >= now) & (retiring["retires"] <= last)]
+    return [
+        (row.retires, f"Hosted model ends: {row.model}{f' of {row.use_case_id}' if row.use_case_id else ''}", row.owner_role or owner,
+         f"{row.action} ({row.source})", SUPPORT, f"end|{row.model}|{row.use_case_id}")
+        for row in coming.itertuples(index=False)
     ]  # fmt: skip
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 
 from aifactory.buyplan.compare import HOSTED
 from aifactory.finance.options import OPTION_NAMES
+from aifactory.inputs.hosted import STAYS_HOSTED
 from aifactory.inputs.plan import Plan
 from aifactory.units import MEGA, MONTHS_PER_YEAR, percent
 
@@ -93,6 +94,8 @@ def covered_sentence(planned: pd.DataFrame, not_sized: pd.DataFrame) -> str:
     >>> covered_sentence(pd.DataFrame({"use_case_id": ["chat", "chat", "search"]}), left)
     ' It covers 2 of 3 use cases whole; the caveats name what is left out.'
     """
+    if "reason" in not_sized:  # what stays on its hosted model is decided, not left out
+        not_sized = not_sized[not_sized["reason"] != STAYS_HOSTED]
     left, sized = set(not_sized["use_case_id"]), set(planned["use_case_id"])
     if not left:
         return ""

@@ -46,6 +46,7 @@ from aifactory.buyplan.statements import (
     tco_frame,
     use_frame,
 )
+from aifactory.buyplan.staying import Staying, decide_staying
 from aifactory.buyplan.stress.basis import StressBasis, stress_basis
 from aifactory.buyplan.tornado import tornado_frame
 from aifactory.buyplan.what_ifs import what_ifs_frame
@@ -68,6 +69,7 @@ if TYPE_CHECKING:
     from aifactory.inputs.workspace import Workspace
     from aifactory.inventory import Inventory
     from aifactory.shortlist import Shortlist
+    from aifactory.shortlist.plan_terms import Market
 
 #: Share of the total cost from which cost centres that are the template's examples are the very first.
 MUCH_EXAMPLE = 0.1
@@ -110,6 +112,7 @@ class BuyPlan:
     other_nodes: pd.DataFrame = field(default_factory=pd.DataFrame)  # offers in nodes that the pools cannot take
     moves: pd.DataFrame = field(default_factory=pd.DataFrame)  # work on capacity that is paid for and would stand idle
     ports: pd.DataFrame = field(default_factory=pd.DataFrame)  # what is ported to its platform, and what is not
+    hosted_today: pd.DataFrame = field(default_factory=pd.DataFrame)  # stay on the hosted model of today, or move?
     futures: FuturesBasis | None = None  # what `compare_futures` prices on many paths
     stress: StressBasis | None = None  # what `run_stresses` puts to the test
     history: HistoryBasis | None = None  # what `backtest_history` plans on and pays for
@@ -125,32 +128,60 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
     if made.case is None:
         nothing = nothing_to_plan(ws.plan, made.streams, ws.period)
         return with_dates(replace(nothing, warnings=[*unplaced, *nothing.warnings]), ws, inventory)
+    basis = read_workloads(inventory.demand_basis, ws.plan, ws.period)
+    paths = decision_paths(simulate_paths(*basis, settings_of(ws.plan, ws.period, PATHS)))
+    setting, made = _after_staying(setting, made, (inventory, benchmark, shortlist), paths)
+    if made.case is None:
+        return _all_stay(setting, made, inventory, unplaced)
     accelerators = ws.table("accelerators")
-    workloads, regions = read_workloads(inventory.demand_basis, ws.plan, ws.period)
-    paths = decision_paths(simulate_paths(workloads, regions, settings_of(ws.plan, ws.period, PATHS)))
     cells = _cells(accelerators, benchmark, shortlist)
     setting, made, ports, moves = _on_platforms(inventory, benchmark, shortlist, setting, (made, cells, paths))
     cells = replace(cells, reasons=cells.reasons | ports.reasons())
     case, reserves = made.case, setting.reserves
     chosen = choose_orders(case, paths, earlier_steps(ws.table("approved_bands"), ws.period))
     case, answer = solve_over_paths(case, chosen, paths)
-    current = inventory.use_cases.set_index("use_case_id")["usd_per_unit"]
     api = api_frame(case, ws.table("api_prices"), ws.as_of)
-    tornado = tornado_frame(case, answer, made.restream)
-    hosted = hosted_option(case, chosen, stream_paths(case, paths), api)
+    wanted = stream_paths(case, paths)
+    hosted = hosted_option(case, chosen, wanted, api)
     plan = report(
         case,
         answer,
         period=ws.period,
         accelerators=accelerators,
         api=api,
-        current=current,
-        tornado=tornado,
+        current=inventory.use_cases.set_index("use_case_id")["usd_per_unit"],
+        tornado=tornado_frame(case, answer, made.restream),
         installed=inventory.pools,
         chosen=chosen,
         hosted=hosted,
-        resolve=_resolve(stream_paths(case, paths)) if chosen else None,
+        resolve=_resolve(wanted) if chosen else None,
     )
+    classes = accelerators.drop_duplicates("accelerator_id").set_index("accelerator_id")["platform_class"]
+    spent = float(plan.roi.set_index("scenario").loc["expected", "pv_cost_usd"])
+    told, small = move_sentences(moves, case.streams.months, spent)
+    notes = [*setting.staying.sentences(), *told, *ports.sentences(ws.plan, classes, ws.period), *unplaced]
+    notes += [*plan.warnings, *small, *_last_notes(setting.caveats(moves), case, answer, chosen)]
+    shown = {"hosted": _shown(hosted), "hosted_today": _shown(setting.staying)}
+    plan = replace(plan, warnings=notes, ports=ports.table, **shown)
+    owners = case.streams.table.drop_duplicates("use_case_id").set_index("use_case_id")["owner_role"]
+    dates = ports.dates(ws.plan, classes, ws.period, owners)
+    plan = with_dates(with_reserves(plan, reserves), ws, inventory, dates)
+    sizes, other = sizes_frame(made.streams, ws.plan, known_from(reserves)), setting.other_nodes(moves, made.streams)
+    plan = replace(plan, sizes=sizes, other_nodes=other, moves=moves_frame(moves, case.streams.months))
+    return replace(plan, **_later(ws, case, answer, chosen, (benchmark, shortlist, setting.market), (paths, cells)))
+
+
+def _later(
+    ws: Workspace,
+    case: Case,
+    answer: Answer,
+    chosen: Chosen | None,
+    stages: tuple[Benchmark, Shortlist, Market],
+    known: tuple[Paths, Cells],
+) -> dict[str, object]:
+    """What is asked of the plan once it stands: futures, stress tests, its own past, named scenarios, what it left out."""
+    (benchmark, shortlist, market), (paths, cells) = stages, known
+    wanted = stream_paths(case, paths)
     problem = chosen.problem if chosen else problem_of(case, paths)
     alone = solve_expected(case) if chosen else None
     futures = futures_basis(case, answer.expected, problem, best=chosen and chosen.best, alone=alone)
@@ -159,24 +190,41 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
         futures,
         capacity=benchmark.capacity,
         exclusions=shortlist.exclusions,
-        accelerators=accelerators,
-        wanted=stream_paths(case, paths),
+        accelerators=ws.table("accelerators"),
+        wanted=wanted,
     )
-    classes = accelerators.drop_duplicates("accelerator_id").set_index("accelerator_id")["platform_class"]
-    spent = float(plan.roi.set_index("scenario").loc["expected", "pv_cost_usd"])
-    told, small = move_sentences(moves, case.streams.months, spent)
-    notes = [*told, *ports.sentences(ws.plan, classes, ws.period), *unplaced, *plan.warnings]
-    notes += [*small, *_last_notes(setting.caveats(moves), case, answer, chosen)]
-    plan = replace(plan, warnings=notes, ports=ports.table, hosted=hosted.table if hosted else pd.DataFrame())
     history = history_basis(case, stress, ws.table("demand_windows"), ws.period)
-    what_ifs = what_ifs_frame(case, ws.table("demand_what_ifs"), answer=answer, wanted=stream_paths(case, paths))
-    owners = case.streams.table.drop_duplicates("use_case_id").set_index("use_case_id")["owner_role"]
-    dates = ports.dates(ws.plan, classes, ws.period, owners)
-    plan = with_dates(with_reserves(plan, reserves), ws, inventory, dates)
-    sizes, other = sizes_frame(made.streams, ws.plan, known_from(reserves)), setting.other_nodes(moves, made.streams)
-    plan = replace(plan, sizes=sizes, other_nodes=other, moves=moves_frame(moves, case.streams.months))
-    examined = ExamineBasis(chosen, paths, cells, setting.market.prices) if chosen else None
-    return replace(plan, futures=futures, stress=stress, history=history, what_ifs=what_ifs, examined=examined)
+    what_ifs = what_ifs_frame(case, ws.table("demand_what_ifs"), answer=answer, wanted=wanted)
+    examined = ExamineBasis(chosen, paths, cells, market.prices) if chosen else None
+    return {"futures": futures, "stress": stress, "history": history, "what_ifs": what_ifs, "examined": examined}
+
+
+def _after_staying(
+    setting: Setting, made: Prepared, stages: tuple[Inventory, Benchmark, Shortlist], paths: Paths
+) -> tuple[Setting, Prepared]:
+    """The case once it is decided which use cases stay on the hosted model that they run on today."""
+    staying = decide_staying(made.case, stages[0].hosted_today, _resolve(stream_paths(made.case, paths)))
+    if staying.table.empty:
+        return setting, made
+    setting = setting_of(setting.ws, *stages, staying)
+    return setting, setting.prepared()
+
+
+def _all_stay(setting: Setting, made: Prepared, inventory: Inventory, unplaced: list[str]) -> BuyPlan:
+    """The plan where every use case stays on its hosted model: nothing to order, and why."""
+    plan = nothing_to_plan(setting.plan, made.streams, setting.ws.period)
+    decision = "Order nothing: every use case that could be sized stays on the hosted model that it runs on today."
+    plan = replace(
+        plan,
+        warnings=[*setting.staying.sentences(), *unplaced],
+        decision=decision,
+        hosted_today=_shown(setting.staying),
+    )
+    return with_dates(plan, setting.ws, inventory)
+
+
+def _shown(found: Staying | Hosted | None) -> pd.DataFrame:
+    return found.table if found and len(found.table) else pd.DataFrame()
 
 
 def _last_notes(caveats: list[str], case: Case, answer: Answer, chosen: Chosen | None) -> list[str]:
@@ -209,7 +257,7 @@ def _on_platforms(
 
     def again(choice: pd.DataFrame) -> Case:
         nonlocal setting, made
-        setting = setting_of(ws, inventory, benchmark, replace(shortlist, choice=choice))
+        setting = setting_of(ws, inventory, benchmark, replace(shortlist, choice=choice), setting.staying)
         made = setting.prepared()
         return made.case
 
@@ -237,6 +285,7 @@ def with_dates(plan: BuyPlan, ws: Workspace, inventory: Inventory, ports: Sequen
         in_use=list(inventory.pools["accelerator_id"]),
         commitments=ws.table("commitments"),
         ports=ports,
+        retiring=inventory.retiring_models,
     )
     return replace(plan, governance=dates)
 

@@ -13,6 +13,7 @@ from aifactory.buyplan.case import Case, build_case
 from aifactory.buyplan.chain_streams import size_chain_streams
 from aifactory.buyplan.paid_kit import Move
 from aifactory.buyplan.reserve_curve import Place, SizedReserve, over_average, size_stream_reserves
+from aifactory.buyplan.staying import Staying
 from aifactory.buyplan.waiting import with_waiting
 from aifactory.demand.forecast import simulate_demand
 from aifactory.finance.prices import KEYS, offers_of, price_table
@@ -26,7 +27,7 @@ from aifactory.fleet.streams import (
     owned_accelerators,
     period_shapes,
 )
-from aifactory.inputs.hosted import HOSTED_ONLY, hosted_only
+from aifactory.inputs.hosted import HOSTED_ONLY, STAYS_HOSTED, hosted_only
 from aifactory.inputs.plan import Plan
 from aifactory.inventory.today import baseline_accelerators, known_platforms
 from aifactory.shortlist.apart import apart_sentences
@@ -61,6 +62,7 @@ class Setting:
     porting: dict[str, float]  # USD by use case
     restream: Callable[[Plan], Streams]  # without moves
     unpriced: list[str]  # what is in no cost, in words
+    staying: Staying  # what is decided for use cases that run on hosted models today
 
     def prepared(self, moves: Sequence[Move] = ()) -> Prepared:
         """The case with some moves to capacity that is paid for."""
@@ -95,8 +97,13 @@ class Setting:
         return lambda plan: with_guests(self.restream(plan), guests, accelerators, plan)
 
 
-def setting_of(ws: Workspace, inventory: Inventory, benchmark: Benchmark, shortlist: Shortlist) -> Setting:
-    """Prices, reserves and streams of the platforms that the shortlist chose."""
+def setting_of(
+    ws: Workspace, inventory: Inventory, benchmark: Benchmark, shortlist: Shortlist, staying: Staying | None = None
+) -> Setting:
+    """Prices, reserves and streams of the platforms that the shortlist chose, for all use cases but those `staying` on hosted models."""
+    staying = staying or Staying()
+    chosen = shortlist.choice[~shortlist.choice["use_case_id"].isin(staying.names)]
+    shortlist = replace(shortlist, choice=chosen)
     offers = offers_of(ws)
     prices = price_table(offers, ws.plan, ws.as_of)
     reserves = size_stream_reserves(ws, inventory, shortlist.choice, prices)
@@ -110,9 +117,10 @@ def setting_of(ws: Workspace, inventory: Inventory, benchmark: Benchmark, shortl
         prices=prices,
         market=market_of(ws, inventory, baseline_accelerators(ws, benchmark.capacity), benchmark.capacity),
         reserves=reserves,
-        porting=porting_costs(shortlist.penalties, shortlist.choice),
-        restream=stream_builder(ws, inventory, benchmark, shortlist, over_average(reserves)),
+        porting=_added(porting_costs(shortlist.penalties, shortlist.choice), staying.migration_usd),
+        restream=stream_builder(ws, inventory, benchmark, shortlist, over_average(reserves), stays=staying.names),
         unpriced=unpriced,
+        staying=staying,
     )
 
 
@@ -122,6 +130,8 @@ def stream_builder(
     benchmark: Benchmark,
     shortlist: Shortlist,
     capacity_over_average: Mapping[tuple[str, str], float | np.ndarray] | None = None,
+    *,
+    stays: Collection[str] = (),
 ) -> Callable[[Plan], Streams]:
     """Return the function that makes the streams of any plan from the results of the stages before."""
     profile, use_cases, monthly = inventory.demand_profile, ws.table("use_cases"), inventory.demand_monthly
@@ -137,7 +147,7 @@ def stream_builder(
         "jobs": ws.month("jobs"),
     }
 
-    closed = hosted_only(ws)
+    away = dict.fromkeys(hosted_only(ws), HOSTED_ONLY) | dict.fromkeys(stays, STAYS_HOSTED)
     # of the assumptions that are varied, growth_damping alone moves demand
     forecasts = {ws.plan.assumptions["growth_damping"]: inventory.forecast}
 
@@ -146,7 +156,7 @@ def stream_builder(
         if damping not in forecasts:
             forecasts[damping] = simulate_demand(inventory.demand_basis, plan, ws.period).frame
         found = build_streams(plan, ws.period, forecast=forecasts[damping], **fixed)
-        return with_hosted(found, closed)
+        return with_hosted(found, away)
 
     return build
 
@@ -170,11 +180,12 @@ def in_nodes_as_sold(
     return build, both.sort_values(KEYS, kind="stable", ignore_index=True)
 
 
-def with_hosted(streams: Streams, closed: Collection[str]) -> Streams:
-    """The streams, where demand without a platform is told apart: use cases `closed` whose model is sold hosted only."""
+def with_hosted(streams: Streams, away: Mapping[str, str]) -> Streams:
+    """The streams, where demand without a platform is told apart: use cases that run on hosted models, `away`, by their reason."""
     left = streams.not_sized
-    mine = left["use_case_id"].isin(list(closed)) & (left["reason"] == NO_PLATFORM)
-    return replace(streams, not_sized=left.assign(reason=left["reason"].mask(mine, HOSTED_ONLY)))
+    pairs = zip(left["use_case_id"], left["reason"], strict=True)
+    told = [away.get(name, reason) if reason == NO_PLATFORM else reason for name, reason in pairs]
+    return replace(streams, not_sized=left.assign(reason=pd.Series(told, left.index, dtype=left["reason"].dtype)))
 
 
 def porting_costs(penalties: pd.DataFrame, choice: pd.DataFrame) -> dict[str, float]:
@@ -184,8 +195,13 @@ def porting_costs(penalties: pd.DataFrame, choice: pd.DataFrame) -> dict[str, fl
 
 
 def _with_ports(porting: Mapping[str, float], moves: Sequence[Move]) -> dict[str, float]:
-    total = dict(porting)
-    for move in moves:
-        for name, usd in move.porting_usd.items():
+    return _added(porting, *(move.porting_usd for move in moves))
+
+
+def _added(*costs: Mapping[str, float]) -> dict[str, float]:
+    """Sum of costs by use case, USD."""
+    total: dict[str, float] = {}
+    for cost in costs:
+        for name, usd in cost.items():
             total[name] = total.get(name, 0.0) + usd
     return total

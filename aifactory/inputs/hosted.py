@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
 API_SUFFIX = "-instruct"
 HOSTED_ONLY = "its model is hosted only: no accelerator runs it"
+#: Why a use case of an open model is not in a plan: staying where it is costs less.
+STAYS_HOSTED = "it stays on the hosted model that it runs on today"
+#: Reasons that leave nothing to benchmark: the work runs at a seller of models.
+RUN_BY_SELLERS = (HOSTED_ONLY, STAYS_HOSTED)
 
 
 def model_key(name: str) -> str:

@@ -10,6 +10,7 @@ from aifactory.demand.events import unstated_peaks
 from aifactory.demand.forecast import DemandScenarios, simulate_demand
 from aifactory.demand.profile import hours_of_month
 from aifactory.demand.scenario_inputs import DemandBasis
+from aifactory.inputs.hosted import hosted_only
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import demand, findings, service, spend
 from aifactory.inventory.basis import demand_basis
@@ -17,6 +18,7 @@ from aifactory.inventory.candidates import candidate_gaps, candidate_owners
 from aifactory.inventory.chains import chain_table
 from aifactory.inventory.drift import drift, token_growth
 from aifactory.inventory.efficiency import prefix_reuse, retry_amplification
+from aifactory.inventory.hosted_today import hosted_findings, hosted_today
 from aifactory.inventory.overlap import find_overlaps
 from aifactory.inventory.owners import coverage, filled_fields, no_owner_knows, owners_to_ask
 from aifactory.inventory.questions import three_questions
@@ -70,6 +72,7 @@ class Inventory:
     waste: pd.DataFrame
     overlaps: pd.DataFrame
     retiring_models: pd.DataFrame
+    hosted_today: pd.DataFrame
     gaps: list[findings.Finding]
     not_computed: list[str]
 
@@ -95,6 +98,7 @@ def build_inventory(ws: Workspace) -> Inventory:
     basis = demand_basis(ws, windows, monthly, profile, cases, growth)
     scenarios = simulate_demand(basis, ws.plan, ws.period)
     retiring, late = retiring_models(ws, used), findings.late_usage(month)
+    hosted = hosted_today(ws, cases.set_index("use_case_id")["units_month"], retiring)
     return Inventory(
         period=ws.period,
         use_cases=cases,
@@ -128,12 +132,16 @@ def build_inventory(ws: Workspace) -> Inventory:
         waste=find_waste(ws, used, pools, cases, profile),
         overlaps=find_overlaps(ws.table("use_cases"), used),
         retiring_models=retiring,
-        gaps=findings.gaps(reconciliation, pools, levels, profile)
-        + late
-        + retiring_findings(retiring, ws.as_of)
-        + findings.open_entries(ws.table("decisions"), ws.as_of),
+        hosted_today=hosted,
+        gaps=findings.gaps(reconciliation, pools, levels, profile) + late + _of_models_and_log(ws, hosted, retiring),
         not_computed=findings.not_computed(ws),
     )
+
+
+def _of_models_and_log(ws: Workspace, hosted: pd.DataFrame, retiring: pd.DataFrame) -> list[findings.Finding]:
+    """Hosted models in use, those that end, and open entries of the decision log."""
+    found = hosted_findings(hosted, hosted_only(ws)) + retiring_findings(retiring, ws.as_of)
+    return found + findings.open_entries(ws.table("decisions"), ws.as_of)
 
 
 def _asked(ws: Workspace, cases: pd.DataFrame) -> dict[str, pd.DataFrame]:

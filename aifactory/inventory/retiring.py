@@ -111,7 +111,7 @@ def _billed(bill: pd.DataFrame, offered: list[Offered], prices: pd.DataFrame) ->
         return
     kind, first = row_kinds(usage[["Tags", *CHARGE_TEXTS, "ProviderName"]])
     told = usage.iloc[first]
-    texts = [_tagged_model(row.Tags) or _joined(getattr(row, name) for name in CHARGE_TEXTS) for row in told.itertuples()]  # fmt: skip
+    texts = [tagged_model(row.Tags) or _joined(getattr(row, name) for name in CHARGE_TEXTS) for row in told.itertuples()]  # fmt: skip
     hits = [_end(text, offered, prices, str(seller)) for text, seller in zip(texts, told["ProviderName"], strict=True)]
     named = np.array([hit is not None for hit in hits])[kind]
     usage = usage.assign(row=[hits[k][0] if hits[k] else -1 for k in kind], model=[hits[k][1] if hits[k] else "" for k in kind])  # fmt: skip
@@ -184,7 +184,8 @@ def _nearest(price: pd.Series, prices: pd.DataFrame) -> list[str]:
     return list(others.loc[apart.sort_values(kind="stable").index[:2], "api_model"])
 
 
-def _tagged_model(tags: object) -> str:
+def tagged_model(tags: object) -> str:
+    """Model that the tags of a charge name; "" without one."""
     try:
         held = json.loads(tags) if isinstance(tags, str) else {}
     except (ValueError, RecursionError):

@@ -7,14 +7,15 @@ import pandas as pd
 from aifactory.inputs.billing import NO_ACCELERATOR, UNATTRIBUTED
 from aifactory.inputs.hosted import hosted_only
 from aifactory.inputs.workspace import Workspace
+from aifactory.inventory.hosted_today import hosted_alone
 from aifactory.inventory.spend import USAGE
 from aifactory.units import EDGE_CLASS
 
-STATED, BY_JOBS, BY_BILL, BY_TEAM, BY_ONLY, BY_REFERENCE = (
+STATED, BY_JOBS, BY_BILL, BY_TEAM, BY_ONLY, BY_HOSTED, BY_REFERENCE = (
     "stated", "jobs of the month", "bill, own hours", "bill, untagged hours of its team",
-    "bill, its only accelerator", "nothing known",
+    "bill, its only accelerator", "bill, a hosted model", "nothing known",
 )  # fmt: skip
-CONFIDENCE = {STATED: "stated", BY_JOBS: "measured", BY_BILL: "measured", BY_TEAM: "assumed", BY_ONLY: "assumed", BY_REFERENCE: "assumed"}  # fmt: skip
+CONFIDENCE = {STATED: "stated", BY_JOBS: "measured", BY_BILL: "measured", BY_TEAM: "assumed", BY_ONLY: "assumed", BY_HOSTED: "assumed", BY_REFERENCE: "assumed"}  # fmt: skip
 #: Share of the hours from which one accelerator alone is what a use case runs on.
 ON_ONE = 0.95
 COLUMNS = ["use_case_id", "accelerator_id", "basis", "confidence", "seen", "seen_share", "seen_basis", "source"]
@@ -26,15 +27,15 @@ def todays_platforms(ws: Workspace, names: list[str]) -> pd.DataFrame:
     accelerator_id is what the plan states, else what is seen where that is a candidate, else the plan's reference
     accelerator, with which money is compared then. seen is the accelerator with most hours: of its jobs, else of the
     usage that the bill tags with it, else of its team's usage without a use case, else the only one in the bill;
-    seen_share its share of those hours. What is seen on several accelerators is `mixed` in confidence.
+    seen_share its share of those hours; of what runs on a hosted model alone nothing is seen. What is seen on several accelerators is `mixed` in confidence.
     """
-    seen = _seen(ws, names)
+    seen, hosted = _seen(ws, names), hosted_alone(ws)
     rows = []
     for name in names:
         found, share, basis = seen.get(name, ("", float("nan"), ""))
         stated = ws.plan.baseline_accelerators.get(name)
         used = stated or (found if found in ws.plan.candidates else ws.plan.reference_accelerator)
-        why = STATED if stated else basis if used == found else BY_REFERENCE
+        why = STATED if stated else BY_HOSTED if name in hosted else basis if used == found else BY_REFERENCE
         mixed = why in (BY_JOBS, BY_BILL) and share < ON_ONE
         source = "plan.yaml" if why in (STATED, BY_REFERENCE) else "jobs" if why == BY_JOBS else "billing"
         rows.append((name, used, why, "mixed" if mixed else CONFIDENCE[why], found, share, basis, source))
@@ -76,11 +77,11 @@ def _seen(ws: Workspace, names: list[str]) -> dict[str, tuple[str, float, str]]:
     cases = ws.table("use_cases").set_index("use_case_id")
     teams, classes = cases["team"].to_dict(), cases["workload_class"].to_dict()
     only = bill["accelerator_id"].unique()
-    closed = hosted_only(ws)
+    hosted = hosted_only(ws) | hosted_alone(ws)
     for name in names:
         if name in found:
             continue
-        if name in closed:
+        if name in hosted:
             continue  # its team's hours are those of others
         if name in own:
             found[name] = (*own[name], BY_BILL)

@@ -8,6 +8,7 @@ from aifactory.buyplan import BuyPlan
 from aifactory.buyplan.approvals import approvals_frame
 from aifactory.buyplan.attribution import DRIVERS
 from aifactory.buyplan.booking import BASE_LEASED, OURS
+from aifactory.buyplan.compare import HOSTED
 from aifactory.buyplan.hosted import LEAST_SHARE
 from aifactory.buyplan.ledger import PORTING
 from aifactory.finance.cashflow import NOTHING, TOTAL_LOSS
@@ -332,6 +333,13 @@ def table_tornado(ws: Workspace, plan: BuyPlan) -> Block:
     return table(frame, caption=caption, source="assumptions of plan.yaml", as_of=ws.as_of, columns=columns, note=note)
 
 
+#: Why a page shows three figures for hosted models.
+HOSTED_THRICE = (
+    " Hosted models are asked three questions: here whole use cases move and demand is as expected; before signing, the hours for which "
+    "it is cheaper, over many paths and weighed for risk; in the return, whole use cases again, all other work rented by the hour."
+)
+
+
 @of_a_plan("Is there a simpler or cheaper way?")
 def alternatives_section(plan: BuyPlan) -> Block:
     """Other ways to cover the same demand."""
@@ -375,6 +383,8 @@ def table_policies(ws: Workspace, plan: BuyPlan) -> Block:
     unsold = [words for words in RULES_OF_TERM if not plan.comparisons["policy"].str.endswith(words).any()]
     if unsold:
         note += f" No policy is {join_words(unsold, 'or')}: nobody offers that in nodes that its pools could take."
+    if plan.comparisons["policy"].str.startswith(HOSTED).any():
+        note += HOSTED_THRICE
     rate = plan.comparisons["plan_irr_annual"]
     shown = plan.comparisons.assign(plan_irr_annual=rate.mask(rate > HIGHEST_RATE))
     return table(shown, caption=caption, source=PLAN, as_of=ws.as_of, columns=columns, note=note)

@@ -11,6 +11,7 @@ from aifactory.buyplan.governance import released_on_triggers, signed_now
 from aifactory.buyplan.returns import Returns
 from aifactory.finance.cashflow import NOTHING
 from aifactory.finance.options import OPTION_NAMES
+from aifactory.inputs.hosted import RUN_BY_SELLERS
 from aifactory.inputs.workspace import Workspace
 from aifactory.report.blocks import Block, Col, Group, Kpi, head, section, table
 from aifactory.report.buy_plan_charts import (
@@ -114,7 +115,7 @@ def buy_plan_head(ws: Workspace, plan: BuyPlan, returns: Returns | None, found: 
         question=QUESTION,
         period=ws.period,
         as_of=ws.as_of,
-        status="draft" if status_of(ws) == "draft" or plan.not_sized["units_month"].gt(0).any() else "final",
+        status="draft" if status_of(ws) == "draft" or _left_open(plan) else "final",
         finding=plan.decision,
         kpis=_kpis(ws, plan, returns) if len(plan.need) else [],
         chart=chart_capacity(ws, plan) if len(plan.need) else None,
@@ -128,6 +129,12 @@ def buy_plan_head(ws: Workspace, plan: BuyPlan, returns: Returns | None, found: 
             *more,
         ],
     )
+
+
+def _left_open(plan: BuyPlan) -> bool:
+    """Whether the plan leaves out measured demand that could be in it: what runs at a seller of models could not."""
+    left = plan.not_sized[plan.not_sized["units_month"] > 0]
+    return not left["reason"].isin(RUN_BY_SELLERS).all()
 
 
 def _deciders(ws: Workspace) -> list[tuple[str, str]]:

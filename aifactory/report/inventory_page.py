@@ -94,6 +94,7 @@ SOURCES = {
     **dict.fromkeys(("local_vs_pooled", "pooled_fleet"), "demand_windows, jobs, billing and use_cases tables"),
     "waste": "pools, billing and demand_windows tables",
     "retiring_models": "billing, use_cases, models and api_prices tables",
+    "hosted_today": "billing, use_cases, demand_windows and api_prices tables",
 }
 
 
@@ -271,7 +272,7 @@ def tables(inv: Inventory) -> dict[str, pd.DataFrame]:
     names = ("use_cases", "coverage", "owners_to_ask", "candidate_gaps", "candidate_owners", "three_questions", "spend", "spend_reconciliation", "spend_monthly",
              "demand_monthly", "demand_profile", "class_peaks", "drift", "token_growth", "forecast", "service_levels", "failures_and_queues",
              "size_tail", "tenants", "retries", "prefix_reuse", "pools", "jobs", "local_vs_pooled", "pooled_fleet", "waste",
-             "overlaps", "chains", "retiring_models")  # fmt: skip
+             "overlaps", "chains", "retiring_models", "hosted_today")  # fmt: skip
     more = {
         "demand_bands": inv.scenarios.groups,
         "named_scenarios": inv.scenarios.what_ifs,

@@ -6,15 +6,16 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from aifactory.inputs.billing import NO_ACCELERATOR, OTHER_PURCHASE, accelerator_charges
+from aifactory.inputs.billing import OTHER_PURCHASE, accelerator_charges
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
+from aifactory.inventory.hosted_today import hosted_usage
 from aifactory.inventory.spend import USAGE, use_case_cost
 from aifactory.units import HOURS_PER_DAY, HOURS_PER_MONTH
 
 PLANNED = ["units", "units_p10", "units_p90", "accelerator_hours", "compute_usd", "cost_usd", "value_usd"]
-#: FOCUS category of charges for hosted models, and what stands for their accelerator.
-AI_SERVICES, HOSTED = "AI and Machine Learning", "(hosted)"
+#: What stands for the accelerator of a hosted model.
+HOSTED = "(hosted)"
 SCENARIO_UNITS = ["units_conservative", "units_aggressive"]
 
 
@@ -65,10 +66,7 @@ def with_hosted_models(
     ----------
     sides : month, factors and hours of the earlier and of the later month.
     """
-    bill = ws.table("billing")
-    model = (bill["accelerator_id"] == NO_ACCELERATOR) & (bill["ServiceCategory"] == AI_SERVICES)
-    usage = bill[model & bill["cost_line"].isin(USAGE)]
-    cost = usage["EffectiveCost"].astype("float64").groupby([usage["use_case"], usage["month"]]).sum()
+    cost = hosted_usage(ws.table("billing")).groupby(["use_case", "month"])["usd"].sum()
     cost = cost.unstack("month").reindex(columns=[month for month, *_ in sides])
     alone = cost.index[(cost > 0).all(axis=1)]
     for _, factors, _ in sides:

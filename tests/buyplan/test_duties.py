@@ -121,3 +121,17 @@ def test_decisions_are_due_while_open_and_looked_at_again(status, due, review, k
     assert table.loc[table["kind"].str.startswith("decision"), "kind"].tolist() == kinds
     assert table["date"].is_monotonic_increasing
     assert table["event_id"].is_unique
+
+
+def test_announced_ends_of_hosted_models_to_come_are_dated():
+    """Past ends and those beyond the horizon are no date to come."""
+    rows = pd.DataFrame({
+        "model": ["gpt-5", "old", "late"], "provider": "openai", "use_case_id": ["chat", "chat", ""], "usd_month": 1.0, "named_in": "billing",
+        "retires": pd.to_datetime(["2027-03-01", "2026-09-30", "2031-01-01"]), "owner_role": "head of service", "action": "Test a successor",
+        "source": "price list", "as_of": pd.Timestamp("2026-10-01"),
+    })  # fmt: skip
+    ends = calendar(retiring=rows).query("kind == 'end of life'")
+    assert ends["event"].tolist() == ["Hosted model ends: gpt-5 of chat"] and ends["event_id"].tolist() == [
+        "end|gpt-5|chat"
+    ]
+    assert ends["rule"].item() == "Test a successor (price list)" and str(ends["date"].item())[:10] == "2027-03-01"

@@ -141,7 +141,7 @@ def hosted_side(units, tokens, hours=None, cost=None):
 def test_a_hosted_model_has_causes_and_no_utilisation():
     """100 units of 10 tokens at USD 0.02 become 120 of 11 at 0.025: volume 4, efficiency 2.4, price 6.6."""
     bill = pd.DataFrame({"month": ["2026-10", "2026-11", "2026-11"], "use_case": "claims", "accelerator_id": "(none)", "cost_line": "attributed usage",
-                         "ServiceCategory": ["AI and Machine Learning"] * 2 + ["Storage"], "EffectiveCost": [20.0, 33.0, 5.0]})  # fmt: skip
+                         "ServiceName": ["Amazon Bedrock"] * 2 + ["Amazon S3"], "ServiceCategory": ["AI and Machine Learning"] * 2 + ["Storage"], "EffectiveCost": [20.0, 33.0, 5.0]})  # fmt: skip
     ws = SimpleNamespace(table=lambda name: bill)
     sides = [("2026-10", *hosted_side(100, 1000)), ("2026-11", *hosted_side(120, 1320))]
     row = split_variance(*with_hosted_models(ws, sides)).loc["claims"]

@@ -1,0 +1,173 @@
+"""Build against API for use cases that run on a hosted model today: whether they stay there or move to own accelerators.
+
+They need no test: they serve production. Staying costs what the bill shows for a unit, times the units of the expected scenario and
+their growth in size; from the announced end of the model on a successor at `api_successor_price_ratio`, and its migration once.
+Moving costs what the plan costs with the use case, less what it costs without it, and the same migration at approval. Both
+sides bear the plan's shares of compute (orchestration, safety checks, cost centres) and its contingency; what a unit costs
+wherever it runs (egress, amounts per unit) is on neither. All is present value before tax at the WACC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from aifactory.benchmark.telemetry import OWN_EVIDENCE
+from aifactory.buyplan.case import Case, Solution
+from aifactory.buyplan.compare import Resolve, hosted_path, without
+from aifactory.buyplan.governance import money
+from aifactory.buyplan.ledger import price_index
+from aifactory.finance.cashflow import npv
+from aifactory.finance.tco import serves
+from aifactory.fleet.streams import EXPECTED
+from aifactory.inputs.plan import Plan
+from aifactory.inventory.hosted_today import hosted_sentence
+from aifactory.units import GIGA, monthly_rate
+
+COLUMNS = [
+    "use_case_id",
+    "model",
+    "provider",
+    "usd_month",
+    "usd_per_unit",
+    "hosted_usd",
+    "own_usd",
+    "own_high_usd",
+    "migration_usd",
+    "retires",
+    "stays",
+    "source",
+    "as_of",
+]
+
+
+@dataclass(frozen=True)
+class Staying:
+    """What is decided for each use case that runs on a hosted model today.
+
+    Attributes
+    ----------
+    table : one row per use case, `COLUMNS`: the bill of the month and of a unit; present value of staying (`hosted_usd`) and of own
+        accelerators (`own_usd`, the migration in it; `own_high_usd` at the low end of the rate where it was never measured);
+        the announced end of the model; whether it `stays`.
+    """
+
+    table: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=COLUMNS).astype({"stays": bool}))
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Use cases that stay on their hosted model."""
+        return frozenset(self.table.loc[self.table["stays"], "use_case_id"])
+
+    @property
+    def migration_usd(self) -> dict[str, float]:
+        """One-off cost by use case that moves to own accelerators, USD."""
+        moves = self.table[~self.table["stays"]]
+        return dict(zip(moves["use_case_id"], moves["migration_usd"].astype(float), strict=True))
+
+    def sentences(self) -> list[str]:
+        """One sentence each: what it runs on, what is decided, and both present values."""
+        return [f"{hosted_sentence(row)}; {_decided(row)}" for row in self.table.itertuples()]
+
+
+def decide_staying(case: Case, today: pd.DataFrame, resolve: Resolve) -> Staying:
+    """Decide use case by use case, most money first; what is decided before holds for the next.
+
+    Parameters
+    ----------
+    today : `hosted_today`; use cases without counted units, or that the plan cannot size, are not decided.
+    resolve : plans the case without some streams [K], by the rule of the plan.
+    """
+    known = today[today["use_case_id"].isin(case.streams.table["use_case_id"]) & (today["usd_per_unit"] > 0)]
+    gone = np.zeros(len(case.streams.table), dtype=bool)
+    plan_usd = _cost_usd(case, resolve(case, gone)) if len(known) else 0.0
+    rows = []
+    for row in known.itertuples(index=False):
+        mine = (case.streams.table["use_case_id"] == row.use_case_id).to_numpy()
+        rest_usd = _cost_usd(case, resolve(without(case, gone | mine), gone | mine))
+        compared = _compared(case, row, mine, plan_usd - rest_usd)
+        rows.append(row._asdict() | compared)
+        if compared["stays"]:
+            gone, plan_usd = gone | mine, rest_usd
+    return Staying(pd.DataFrame(rows, columns=COLUMNS).astype({"stays": bool}))
+
+
+def stay_usd(case: Case, row: Mapping) -> float:
+    """Present value of staying: bill of the expected units with the plan's shares and contingency, and the move to a successor.
+
+    Of a model whose announced end is past the bill shows what answers now.
+    """
+    plan, table = case.plan, case.streams.table
+    mine = (table["use_case_id"] == row["use_case_id"]).to_numpy()
+    priced = pd.DataFrame({"use_case_id": table["use_case_id"].unique()}).assign(
+        api_usd_per_unit=np.nan, retires=pd.NaT
+    )
+    at = priced["use_case_id"] == row["use_case_id"]
+    priced.loc[at, "api_usd_per_unit"] = row["usd_per_unit"]
+    to_come = pd.notna(row["retires"]) and pd.Period(row["retires"], "M") > pd.Period(case.streams.months[0], "M")
+    priced["retires"] = pd.to_datetime(priced["retires"].mask(at, row["retires"] if to_come else pd.NaT))
+    path, moving = hosted_path(case, priced)
+    bill = (case.streams.units[EXPECTED] * path)[1:, mine].sum(axis=1)
+    cost = bill * (1.0 + _share_of_compute(plan)) + moving[1:, mine].sum(axis=1)
+    return float(npv(np.append(0.0, cost), monthly_rate(plan.value("wacc")))) * (1.0 + plan.value("contingency_share"))
+
+
+def migration_usd(plan: Plan) -> float:
+    """Work to move one use case from a hosted model to own accelerators, as to a successor of it, USD."""
+    return plan.value("api_migration_person_months") * plan.value("engineer_usd_per_month")
+
+
+def _compared(case: Case, row: tuple, mine: np.ndarray, own: float) -> dict:
+    """Both present values and what follows from them; `own` USD is what own accelerators add to the plan."""
+    once = migration_usd(case.plan)
+    table = case.streams.table[mine]
+    rate, low = table["units_per_s_per_accelerator"], table["low"].fillna(0.0)
+    unsure = ~table["tier"].isin(OWN_EVIDENCE) & (low > 0)
+    high = own * float((rate / low.where(unsure, rate)).max())
+    moved = once * (1.0 + case.plan.value("contingency_share"))
+    hosted = stay_usd(case, row._asdict())
+    return {
+        "hosted_usd": hosted, "own_usd": own + moved, "own_high_usd": high + moved, "migration_usd": once,
+        "stays": hosted <= high + moved,
+    }  # fmt: skip
+
+
+def _share_of_compute(plan: Plan) -> float:
+    shares = plan.value("orchestration_share") + plan.value("safety_check_share")
+    return shares + sum(item.share_of_compute for item in plan.hidden_costs)
+
+
+def _cost_usd(case: Case, solution: Solution) -> float:
+    """Present value of what a plan costs before tax, without what a unit costs wherever it runs and the work of moves."""
+    ledger, plan = solution.ledger, case.plan
+    spent = ledger.capex_usd + ledger.opex_usd - ledger.residual_usd
+    served, table = ledger.units_served, case.streams.table
+    tokens = served @ table["output_tokens_per_unit"].to_numpy()
+    anywhere = tokens * plan.value("egress_bytes_per_output_token") / GIGA * plan.value("egress_usd_per_gb")
+    dearer = price_index(len(served), plan)
+    for item in plan.hidden_costs:
+        anywhere = anywhere + item.usd_per_unit * dearer * (served @ serves(item, table["use_case_id"]))
+    anywhere = anywhere * (1.0 + plan.value("contingency_share"))
+    return float(npv(spent - anywhere, monthly_rate(plan.value("wacc"))))
+
+
+def _decided(row: tuple) -> str:
+    """What follows for a use case, with the money that speaks for it."""
+    both = f"at present value {money(row.hosted_usd)} there against {money(row.own_usd)} on own accelerators"
+    end = f", its announced end on {row.retires:%Y-%m-%d} and what follows it counted" if pd.notna(row.retires) else ""
+    if not row.stays:
+        work = (
+            f", of which {money(row.migration_usd)} is the work to move, paid at approval"
+            if row.migration_usd > 0
+            else ""
+        )
+        return f"the plan moves it to own accelerators: {both}{work}{end}."
+    if row.hosted_usd <= row.own_usd:
+        return f"it stays there: {both}{end}. The plan holds neither its cost nor its value."
+    return (
+        f"it stays there until own accelerators are measured: {both} at the rate that is predicted, but {money(row.own_high_usd)} "
+        f"at the low end of it{end}. The plan holds neither its cost nor its value."
+    )

@@ -1,0 +1,191 @@
+"""Use cases that run on a hosted model today: both sides by hand, and what follows for the plan."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
+import pytest
+from bp_company import make_plan
+from test_futures import paths_of
+
+from aifactory.benchmark import build_benchmark
+from aifactory.buyplan import build_buy_plan
+from aifactory.buyplan.futures import stream_paths
+from aifactory.buyplan.plan import _resolve
+from aifactory.buyplan.prepare import with_hosted
+from aifactory.buyplan.staying import Staying, decide_staying
+from aifactory.fleet.streams import NO_PLATFORM
+from aifactory.inputs.hosted import HOSTED_ONLY, STAYS_HOSTED
+from aifactory.inventory import build_inventory
+from aifactory.shortlist import build_shortlist
+
+UNITS = 1.5 * 3600 * 730  # a month of one and a half busy accelerators, whose peak and reserve one node of four holds
+
+
+def today(usd, retires=None, name="chat"):
+    """`hosted_today` with a price per unit."""
+    return pd.DataFrame({
+        "use_case_id": [name], "model": ["Llama-3.1-8B"], "provider": ["AWS"], "usd_month": [usd * UNITS], "units_month": [UNITS],
+        "usd_per_unit": [usd], "retires": pd.to_datetime([retires]), "source": ["billing table"], "as_of": ["2026-10-31"],
+    })  # fmt: skip
+
+
+def decided(case, usd, retires=None, **facts):
+    resolve = _resolve(stream_paths(case, paths_of(case, 3, 0.0)))
+    return decide_staying(case, today(usd, retires, **facts), resolve)
+
+
+def known(case, tier="measured"):
+    """The case with rates that were measured, or not."""
+    return replace(case, streams=replace(case.streams, table=case.streams.table.assign(tier=tier)))
+
+
+def test_both_sides_by_hand(tiny):
+    """Hosted: units x price, twelve months. Own: the nodes that the plan holds without the other use case's."""
+    case = known(tiny(chat=1.5, train=0.0, inputs={"shapes": {}}))
+    row = decided(case, 1e-4).table.iloc[0]
+    assert row["hosted_usd"] == pytest.approx(12 * UNITS * 1e-4)
+    # a node of four a year reserved at USD 2 for an even load of one and a half, nothing beside it
+    assert row["own_usd"] == row["own_high_usd"] == pytest.approx(4 * 2.0 * 8760)
+    assert row["stays"]
+    break_even = 4 * 2.0 * 8760 / (12 * UNITS)
+    assert decided(case, break_even * 0.999).names == {"chat"} and decided(case, break_even * 1.001).names == set()
+
+
+def test_shares_and_contingency_are_on_both_sides_and_costs_of_a_unit_on_neither(tiny):
+    about = {"driver": "d", "owner_role": "Analyst", "source": "s", "as_of": "2026-10-01"}
+    hidden = [{"name": "Review", "usd_per_unit": 0.5, **about}, {"name": "Rules", "share_of_compute": 0.1, **about},
+              {"name": "Tools", "usd_per_month": 100.0, **about}]  # fmt: skip
+    values = {"orchestration_share": 0.05, "contingency_share": 0.2}
+    plain = known(tiny(chat=1.5, train=0.0, inputs={"shapes": {}}))
+    full = known(tiny(plan=make_plan(12, values, hidden_costs=hidden), chat=1.5, train=0.0, inputs={"shapes": {}}))
+    before, after = (decided(case, 2e-3).table.iloc[0] for case in (plain, full))
+    for side in ("hosted_usd", "own_usd"):
+        assert after[side] == pytest.approx(before[side] * 1.15 * 1.2)
+
+
+def test_the_end_of_the_model_and_the_work_to_move_are_counted(tiny):
+    """From month 6 on the successor costs half as much again, and moving to it 2 x 10,000, as moving away does at once."""
+    values = {"api_migration_person_months": 2.0, "engineer_usd_per_month": 10_000.0, "api_successor_price_ratio": 1.5}
+    case = known(tiny(plan=make_plan(12, values), chat=1.5, train=0.0, inputs={"shapes": {}}))
+    row = decided(case, 1e-3, "2027-04-30").table.iloc[0]
+    assert row["hosted_usd"] == pytest.approx(UNITS * 1e-3 * (5 + 7 * 1.5) + 20_000)
+    assert row["own_usd"] == pytest.approx(4 * 2.0 * 8760 + 20_000)
+    gone = decided(case, 1e-3, "2026-09-30").table.iloc[0]  # its end is past: what answers now is what the bill shows
+    assert gone["hosted_usd"] == pytest.approx(UNITS * 1e-3 * 12)
+
+
+def test_a_rate_that_was_never_measured_must_pay_at_its_low_end(tiny):
+    """Own accelerators for 70,080 where 80,000 would be paid hosted: half the rate would cost twice as much."""
+    case = tiny(chat=1.5, train=0.0, inputs={"shapes": {}})
+    table = case.streams.table
+    unsure = replace(
+        case,
+        streams=replace(
+            case.streams, table=table.assign(tier="predicted", low=table["units_per_s_per_accelerator"] / 2)
+        ),
+    )
+    usd = 80_000 / (12 * UNITS)
+    found = decided(unsure, usd)
+    row = found.table.iloc[0]
+    assert row["own_high_usd"] == pytest.approx(2 * 4 * 2.0 * 8760) and found.names == {"chat"}
+    assert "until own accelerators are measured" in found.sentences()[0]
+    assert decided(known(unsure), usd).names == set()
+
+
+def test_use_cases_that_share_nodes_are_decided_one_after_the_other(tiny):
+    """Once the dearer one stays, the other has its nodes for itself."""
+    case = known(tiny(chat=3.0, train=1.0, inputs={"shapes": {}}))
+    rows = pd.concat([today(1e-6), today(0.5, name="train")], ignore_index=True)
+    found = decide_staying(case, rows, _resolve(stream_paths(case, paths_of(case, 3, 0.0)))).table
+    assert found["stays"].tolist()[0]
+    alone = decided(known(tiny(chat=0.0, train=1.0, inputs={"shapes": {}})), 0.5, name="train").table
+    assert found["own_usd"].iloc[1] == pytest.approx(alone["own_usd"].iloc[0])
+
+
+def test_what_cannot_be_decided_is_not(tiny):
+    case = tiny(chat=1.5, train=0.0)
+    assert decided(case, np.nan).table.empty and decided(case, 1e-3, name="voice").table.empty
+    assert Staying().names == frozenset() and Staying().migration_usd == {} and Staying().sentences() == []
+
+
+def test_the_sentences_name_the_bill_and_both_sides(tiny):
+    case = known(
+        tiny(
+            plan=make_plan(12, {"api_migration_person_months": 1.0, "engineer_usd_per_month": 9_000.0}),
+            chat=1.5,
+            train=0.0,
+        )
+    )
+    stays, moves = decided(case, 1e-5), decided(case, 1e-1, "2027-04-30")
+    start = "chat runs on the hosted model Llama-3.1-8B of AWS today: USD 39 in the month, USD 0.00001 a unit (billing, 2026-10-31); it stays there"
+    assert stays.sentences()[0].startswith(start)
+    assert (
+        "moves it to own accelerators" in moves.sentences()[0]
+        and "USD 9,000 is the work to move" in moves.sentences()[0]
+    )
+    assert "announced end on 2027-04-30" in moves.sentences()[0]
+    assert moves.migration_usd == {"chat": 9_000.0} and stays.migration_usd == {}
+
+
+def test_demand_that_stays_hosted_is_told_apart(tiny):
+    streams = tiny().streams
+    left = pd.DataFrame(
+        {"use_case_id": ["a", "b", "c"], "region": "eu", "reason": [NO_PLATFORM, NO_PLATFORM, "benchmark first"]}
+    )
+    found = with_hosted(replace(streams, not_sized=left), {"a": STAYS_HOSTED, "c": HOSTED_ONLY}).not_sized
+    assert found["reason"].tolist() == [STAYS_HOSTED, NO_PLATFORM, "benchmark first"]
+
+
+def hosted_ws(ws, usd, only=False):
+    """The tiny workspace whose chat is charged for a hosted model in October, and for no accelerators; `only` it has demand."""
+    bill, tables = ws.table("billing"), {}
+    like = bill[bill["month"] == "2026-10"].iloc[:1]
+    row = like.assign(
+        ServiceName="Amazon Bedrock", use_case="chat", EffectiveCost=Decimal(usd), Tags=None, accelerator_id="(none)",
+        accelerator_hours=0.0, cost_line="attributed usage", ResourceId=None,
+    )  # fmt: skip
+    tables["billing"] = pd.concat([bill[bill["use_case"] != "chat"], row], ignore_index=True)
+    for name, table in ws.tables.items() if only else ():
+        tables.setdefault(name, table.query("use_case_id == 'chat'") if "use_case_id" in table else table)
+    return replace(ws, tables={**ws.tables, **tables})
+
+
+def plan_of(ws):
+    inventory, benchmark = build_inventory(ws), build_benchmark(ws)
+    return build_buy_plan(ws, inventory, benchmark, build_shortlist(ws, inventory, benchmark))
+
+
+def test_cheap_hosting_stays_out_of_the_plan(mini_ws):
+    plan = plan_of(hosted_ws(mini_ws, "1"))
+    row = plan.hosted_today.iloc[0]
+    assert row["use_case_id"] == "chat" and row["stays"] and row["hosted_usd"] < row["own_usd"]
+    assert "chat" not in set(plan.need["use_case_id"]) and "chat" not in set(plan.unit_cost["use_case_id"])
+    assert set(plan.not_sized.loc[plan.not_sized["use_case_id"] == "chat", "reason"]) == {STAYS_HOSTED}
+    told = [text for text in plan.warnings if text.startswith("chat")]
+    assert (
+        told[0].startswith("chat runs on the hosted model Llama-3.1-8B of")
+        and "it stays there" in told[0]
+        and len(told) == 1
+    )
+    assert "use cases whole" not in plan.decision
+
+
+def test_dear_hosting_moves_and_pays_for_the_move(mini_ws):
+    ws = hosted_ws(mini_ws, "900000")
+    plan, plain = plan_of(ws), plan_of(mini_ws)
+    row = plan.hosted_today.iloc[0]
+    assert not row["stays"] and "chat" in set(plan.need["use_case_id"])
+    once = ws.plan.value("api_migration_person_months") * ws.plan.value("engineer_usd_per_month")
+    assert row["migration_usd"] == once > 0
+    paid = [found.costs.query("line == 'Porting' and scenario == 'expected'")["usd"].sum() for found in (plan, plain)]
+    assert paid[0] - paid[1] == pytest.approx(once)
+    assert any("the plan moves it to own accelerators" in text for text in plan.warnings)
+
+
+def test_where_all_stay_there_is_nothing_to_order(mini_ws):
+    plan = plan_of(hosted_ws(mini_ws, "1", only=True))
+    assert plan.decision.startswith("Order nothing: every use case that could be sized stays on the hosted model")
+    assert plan.hosted_today["stays"].all() and any("it stays there" in text for text in plan.warnings)
+    assert len(plan.governance) and plan.need.empty
