@@ -10,6 +10,7 @@ import pandas as pd
 from aifactory.benchmark.telemetry import OWN_EVIDENCE
 from aifactory.buyplan.governance import money
 from aifactory.buyplan.paid_kit import Move
+from aifactory.buyplan.ports import NAMED_SHARE
 from aifactory.units import percent
 
 COLUMNS = [
@@ -25,8 +26,6 @@ COLUMNS = [
     "measured",
     "move_saving_usd",
 ]
-#: Share of the cost of the plan that a move must save to be told in words.
-NAMED_SHARE = 0.001
 
 
 def moves_frame(moves: Sequence[Move], months: Sequence[str]) -> pd.DataFrame:

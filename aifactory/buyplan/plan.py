@@ -159,8 +159,9 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
     classes = accelerators.drop_duplicates("accelerator_id").set_index("accelerator_id")["platform_class"]
     spent = float(plan.roi.set_index("scenario").loc["expected", "pv_cost_usd"])
     told, small = move_sentences(moves, case.streams.months, spent)
-    notes = [*setting.staying.sentences(), *told, *ports.sentences(ws.plan, classes, ws.period), *unplaced]
-    notes += [*plan.warnings, *small, *_last_notes(setting.caveats(moves), case, answer, chosen)]
+    ported, few = ports.sentences(ws.plan, classes, ws.period, spent)
+    notes = [*setting.staying.sentences(), *told, *ported, *unplaced, *plan.warnings]
+    notes += [*small, *few, *_last_notes(setting.caveats(moves), case, answer, chosen)]
     shown = {"hosted": _shown(hosted), "hosted_today": _shown(setting.staying)}
     plan = replace(plan, warnings=notes, ports=ports.table, **shown)
     owners = case.streams.table.drop_duplicates("use_case_id").set_index("use_case_id")["owner_role"]

@@ -33,9 +33,12 @@ from aifactory.demand.scenarios import Paths
 from aifactory.inputs.plan import Plan
 from aifactory.shortlist.exclusions import KEYS
 from aifactory.shortlist.outcome import SCORED_ABOVE, contenders
+from aifactory.units import percent
 
 #: Saving, as a share of the cost of the platforms concerned, from which a use case is not ported: less is chance.
 LEAST_SHARE = 0.005
+#: Share of the cost of the plan that must be at stake for a move or a port to be told in words.
+NAMED_SHARE = 0.001
 COLUMNS = ["use_case_id", "chosen_id", "other_id", "ported", "by_score", "porting_usd", "saving_usd", "at_stake_usd"]
 NOT_WORTH = "porting does not pay in the plan"
 
@@ -61,9 +64,18 @@ class Ports:
         stays = self.table[~self.table["ported"].astype(bool)]
         return {(row.use_case_id, row.chosen_id): NOT_WORTH for row in stays.itertuples()}
 
-    def sentences(self, plan: Plan, classes: pd.Series, period: str) -> list[str]:
-        """What is ported, what that costs and when it is done, and what is not. `classes`: platform class by accelerator."""
-        return [_ported(row, plan, classes, period) if row.ported else _stays(row) for row in self.table.itertuples()]
+    def sentences(self, plan: Plan, classes: pd.Series, period: str, plan_usd: float) -> tuple[list[str], list[str]]:
+        """What is ported, what that costs and when it is done, and what is not; and those of little money as one.
+
+        By the money at stake, most first: what the port costs, or what staying saves or costs more. Little is below
+        `NAMED_SHARE` of the plan's cost `plan_usd` (present value). `classes`: platform class by accelerator.
+        """
+        usd = self.table[["porting_usd", "saving_usd"]].astype(float).abs().max(axis=1)
+        most_first = usd.sort_values(ascending=False, kind="stable")
+        named = self.table.loc[most_first.index[most_first >= NAMED_SHARE * plan_usd]]
+        told = [_ported(row, plan, classes, period) if row.ported else _stays(row) for row in named.itertuples()]
+        small = self.table.drop(index=named.index)
+        return told, [_of_little_money(small)] if len(small) else []
 
     def dates(self, plan: Plan, classes: pd.Series, period: str, owners: pd.Series) -> list[tuple]:
         """Rows of the calendar, one for every port; `owners`: role by use case."""
@@ -171,6 +183,16 @@ def _ported(row: tuple, plan: Plan, classes: pd.Series, period: str) -> str:
         f"{row.use_case_id} is ported to {row.chosen_id} for {money(row.porting_usd)}, paid at approval: {_because(row)}. The work "
         f"ends in {ready}; until then it runs where it does now, which this plan counts at the price of {row.chosen_id}."
     )
+
+
+def _of_little_money(ports: pd.DataFrame) -> str:
+    done = ports["ported"].astype(bool)
+    said = [f"{name} to {chosen}" for name, chosen in zip(ports["use_case_id"], ports["chosen_id"], strict=True)]
+    made = [text for text, mine in zip(said, done, strict=True) if mine]
+    left = [text for text, mine in zip(said, done, strict=True) if not mine]
+    parts = [f"done for {money(ports.loc[done, 'porting_usd'].sum())}: {', '.join(made)}"] * bool(made)
+    parts += [f"not done: {', '.join(left)}"] * bool(left)
+    return f"Ports with less than {percent(NAMED_SHARE)} of the plan's cost at stake (see table ports), {'; '.join(parts)}."
 
 
 def _because(row: tuple) -> str:

@@ -20,6 +20,7 @@ import pandas as pd
 
 from aifactory.buyplan.case import Case
 from aifactory.buyplan.gangs import load_of_any_width
+from aifactory.buyplan.optimise.closed_form import ClosedFormRecourse
 from aifactory.buyplan.optimise.evaluate import evaluate_plan, path_weights, recourse_of
 from aifactory.buyplan.optimise.problem import Problem
 from aifactory.buyplan.order_months import due_dates
@@ -74,6 +75,17 @@ class LastNodes:
     def following(self) -> np.ndarray:
         """[S, T, P] discounted USD that an accelerator of one more node would save."""
         return self._saved(self.problem, self.capacity)
+
+    @cached_property
+    def hours(self) -> np.ndarray:
+        """[S, T, P] hours of a month in which the last node works: those that the fleet serves with it and not without.
+
+        Work that can wait takes the hours that other work leaves, so it is none of these where it fits there.
+        """
+        recourse = ClosedFormRecourse(self.problem)
+        gained = recourse.unserved_hours(self.less) - recourse.unserved_hours(self.capacity)
+        added = np.maximum(self.capacity - self.less, TOLERANCE)
+        return np.maximum(gained, 0.0) @ (np.asarray(self.problem.rate) > 0).astype(float) / added
 
     def _saved(self, problem: Problem, capacity: np.ndarray) -> np.ndarray:
         worth = recourse_of(problem).cost(capacity)[1][:, :, : problem.platforms]
@@ -194,7 +206,8 @@ def _held(case: Case, last: LastNodes, column: int, stands: np.ndarray) -> tuple
     first, most = last.problem.floor[stands[0], platform], last.problem.floor[stands, platform].max()
     words = f"no hours to rent, a fleet of {first:g} must stand ready from {case.streams.months[stands[0] + 1]}"
     words += f", of {most:g} later" if most > first else ""
-    return words, 1.0, _served(case, last, platform, int(stands[0]), 0.0), np.nan
+    work = last.load(platform, int(stands[0])) @ last.problem.block_hours
+    return words, 1.0, _served(case, last, work), np.nan
 
 
 def _capacity(case: Case, last: LastNodes, column: int) -> tuple[str, float, str, float]:
@@ -203,24 +216,41 @@ def _capacity(case: Case, last: LastNodes, column: int) -> tuple[str, float, str
     saved = last.last[:, :, platform] * (problem.serves[:, platform, column] > 0)
     month = int((last.weights @ saved).argmax())
     on = saved[:, month] > 0
-    above = last.less[month, platform]
-    over = last.load(platform, month).sum(axis=1) > above + TOLERANCE
-    hours = (over @ problem.block_hours) * on
+    above, hours = last.less[month, platform], last.hours[:, month, platform] * on
     worked = float(last.weights @ hours)
     if not on.any() or worked <= 0:
         return "no row: within the proven gap", 0.0, "", np.nan
     share = hours[on].mean() / problem.block_hours.sum()
     hourly = float(last.weights @ saved[:, month]) / problem.discount[month] / worked
     words = f"capacity above {above:g} in {case.streams.months[month + 1]}, in {percent(share)} of the hours on {percent(on.mean())} of the paths"
-    return words, float(on.mean()), _served(case, last, platform, month, above), hourly
+    return words, float(on.mean()), _served(case, last, _work_of_last(last, platform, month)), hourly
 
 
-def _served(case: Case, last: LastNodes, platform: int, month: int, above: float) -> str:
-    """Use cases by their share of the work in the hours above a level."""
-    load = last.load(platform, month)
-    over = load.sum(axis=1) > above + TOLERANCE
-    work = np.einsum("s,swk,sk,k->w", last.weights, load, over, last.problem.block_hours)
-    by = pd.Series(work).groupby(case.streams.table["use_case_id"].to_numpy()).sum().sort_values(ascending=False)
+def _work_of_last(last: LastNodes, platform: int, month: int) -> np.ndarray:
+    """[S, W] accelerator-hours of the last node in a month by workload, see `LastNodes.hours`.
+
+    Work that cannot wait takes the hours in which it needs more than the fleet without the node, work that can wait the rest.
+    """
+    load, hours = last.load(platform, month), last.problem.block_hours
+    least, node = last.less[month, platform], last.capacity[month, platform] - last.less[month, platform]
+    patient = np.asarray(last.problem.deferrable, dtype=bool)
+    live = np.where(patient[:, None], 0.0, load)
+    over = np.clip(live.sum(axis=1) - least, 0.0, node)
+    by_live = np.einsum("swk,sk,k->sw", live, over > TOLERANCE, hours)
+    left = np.maximum(last.hours[:, month, platform] * node - over @ hours, 0.0)
+    return _split(by_live, over @ hours) + _split(np.where(patient, load @ hours, 0.0), left)
+
+
+def _split(parts: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """Amounts [S] divided by parts [S, W]; nothing where there are none."""
+    total = parts.sum(axis=1)
+    return parts * (whole / np.where(total > 0, total, 1.0))[:, None]
+
+
+def _served(case: Case, last: LastNodes, work: np.ndarray) -> str:
+    """Use cases by their share of work [S, W]."""
+    by = pd.Series(last.weights @ work).groupby(case.streams.table["use_case_id"].to_numpy()).sum()
+    by = by.sort_values(ascending=False)
     shares = (by / by.sum() if by.sum() > 0 else by).head(NAMED)
     return ", ".join(f"{name} {percent(share)}" for name, share in shares.items() if share >= WORTH)
 

@@ -83,6 +83,9 @@ def prices_at(held: pd.DataFrame, sizes: np.ndarray) -> pd.DataFrame:
     return cheapest_offers(fitting, ["pool", "purchase_option"])
 
 
+#: Why a pool does not take an offer in other nodes.
+TOO_SMALL, COSTS_LESS = "too small for the largest replica of the pool", "the pool costs less in its own nodes"
+NOT_TRIED = f"not tried, as more than {MOST_NODES} of them would be needed; the pool has its own nodes"
 OTHER_COLUMNS = [
     "accelerator_id",
     "region",
@@ -105,8 +108,8 @@ def in_other_nodes(offers: pd.DataFrame, streams: Streams, sizes: np.ndarray) ->
     """Offers that pools with nodes of `sizes` [P] cannot take, `OTHER_COLUMNS`: of each way to pay the cheapest.
 
     Listed where nothing else offers that way to pay there, or only at a higher price per accelerator-hour (purchase: per
-    accelerator), `usd_in_plan`. `reason`: the node is too small for the pool's largest replica, or its size does not divide
-    that of the pool, which was tried in it (`cheapest_sizes`).
+    accelerator), `usd_in_plan`. `reason`: the node is too small for the pool's largest replica; or its size does not divide
+    that of the pool, which was tried in it (`cheapest_sizes`), or was not, since it would hold too many such nodes.
 
     Parameters
     ----------
@@ -114,15 +117,15 @@ def in_other_nodes(offers: pd.DataFrame, streams: Streams, sizes: np.ndarray) ->
     streams : with the nodes of the catalogue.
     """
     rows = _in_pools(offers, streams)
+    tried = _tried_sizes(streams, rows[rows["node"] > 0])
     rows["usd"] = rows["usd_per_accelerator_hour"].fillna(rows["usd_per_accelerator"])
     rows["pool_node_accelerators"] = np.asarray(sizes, dtype=int)[rows["pool"]]
     fits = (rows["node"] > 0) & (rows["pool_node_accelerators"] % rows["node"].where(rows["node"] > 0, 1) == 0)
     keys = ["pool", "purchase_option"]
     taken = rows[fits].groupby(keys)["usd"].min().rename("usd_in_plan")
     rows = rows[~fits].join(taken, on=keys)
-    rows["reason"] = np.where(
-        rows["node"] > 0, "the pool costs less in its own nodes", "too small for the largest replica of the pool"
-    )
+    asked = [node in tried[pool] for pool, node in zip(rows["pool"], rows["node"], strict=True)]
+    rows["reason"] = np.select([rows["node"] == 0, asked], [TOO_SMALL, COSTS_LESS], NOT_TRIED)
     rows = rows[(rows["usd"] < rows["usd_in_plan"]) | (rows["usd_in_plan"].isna() & rows["usd"].notna())]
     rows = rows.sort_values([*keys, "usd", "provider", "sku"], kind="stable").drop_duplicates(keys)
     return rows[OTHER_COLUMNS].reset_index(drop=True)
@@ -163,9 +166,15 @@ def cheapest_sizes(
 
 def _candidates(streams: Streams, held: pd.DataFrame) -> list[np.ndarray]:
     """Sizes [P] to try in turn, the largest of every pool first; pools with fewer sizes repeat their last."""
+    sizes = _tried_sizes(streams, held)
+    most = max(map(len, sizes), default=1)
+    return [np.array([each[min(at, len(each) - 1)] for each in sizes], dtype=int) for at in range(most)]
+
+
+def _tried_sizes(streams: Streams, held: pd.DataFrame) -> list[list[int]]:
+    """Sizes that each pool is tried in, largest first: those on offer, smaller ones only while `MOST_NODES` hold the pool."""
     level, sizes = most_at_once(streams), []
     for pool, node in enumerate(streams.pools["accelerators_per_node"].fillna(1).astype(int)):
         sold = sorted(set(held.loc[held["pool"] == pool, "node"]), reverse=True) or [node]
         sizes.append([size for size in sold if size == sold[0] or level[pool] / size <= MOST_NODES])
-    most = max(map(len, sizes), default=1)
-    return [np.array([each[min(at, len(each) - 1)] for each in sizes], dtype=int) for at in range(most)]
+    return sizes

@@ -10,7 +10,7 @@ from aifactory.buyplan.case import solve_expected
 from aifactory.buyplan.duties import PORT, governance_frame
 from aifactory.buyplan.excluded import Cells
 from aifactory.buyplan.ledger import PORTING
-from aifactory.buyplan.ports import NOT_WORTH, decide_ports
+from aifactory.buyplan.ports import NOT_WORTH, Ports, decide_ports
 from aifactory.shortlist.outcome import SCORED_ABOVE
 
 PLAN = make_plan(candidates=["acc", "half"], launch_delay_months={"tpu": 2.5, "gpu": 0.0})
@@ -81,7 +81,7 @@ def test_a_use_case_is_ported_where_the_port_saves_more_than_it_costs(decided, p
 
 def test_what_is_ported_and_what_not_is_said_with_its_date(decided):
     ported, stays = decided(1e5)[0], decided(2e5)[0]
-    said = ported.sentences(PLAN, CLASSES, PERIOD)[0]
+    said = ported.sentences(PLAN, CLASSES, PERIOD, 1.0)[0][0]
     assert "chat is ported to half for USD 100,000, paid at approval: staying on acc would cost USD 40,160 more" in said
     assert "The work ends in 2027-01" in said  # three whole months for two and a half
     dates = governance_frame(
@@ -93,19 +93,19 @@ def test_what_is_ported_and_what_not_is_said_with_its_date(decided):
         and row["owner_role"] == "owner"
         and "Port chat to half" in row["event"]
     )
-    assert "not ported to half" in stays.sentences(PLAN, CLASSES, PERIOD)[0]
-    assert "USD 59,840 less" in stays.sentences(PLAN, CLASSES, PERIOD)[0]
+    assert "not ported to half" in stays.sentences(PLAN, CLASSES, PERIOD, 1.0)[0][0]
+    assert "USD 59,840 less" in stays.sentences(PLAN, CLASSES, PERIOD, 1.0)[0][0]
     assert stays.dates(PLAN, CLASSES, PERIOD, pd.Series({"chat": "owner"})) == []
 
 
 def test_what_leads_by_score_or_has_no_other_platform_is_ported(decided):
     """A choice by score is not money's to change; an excluded platform is no way out, one that is not chosen but runs today is."""
     score = decided(2e5, reason=f"{SCORED_ABOVE}, though acc is cheaper")[0]
-    assert score.table["ported"].all() and "leads by score" in score.sentences(PLAN, CLASSES, PERIOD)[0]
+    assert score.table["ported"].all() and "leads by score" in score.sentences(PLAN, CLASSES, PERIOD, 1.0)[0][0]
     barred = decided(2e5, excluded=True)[0]
     assert (
         barred.table["ported"].all()
-        and "no platform that needs no porting" in barred.sentences(PLAN, CLASSES, PERIOD)[0]
+        and "no platform that needs no porting" in barred.sentences(PLAN, CLASSES, PERIOD, 1.0)[0][0]
     )
     assert not decided(2e5, decision="pilot")[0].table["ported"].any()
 
@@ -114,6 +114,24 @@ def test_without_a_port_nothing_is_planned(decided):
     ports, _ = decided(0.0)
     assert (
         ports.table.empty
-        and ports.sentences(PLAN, CLASSES, PERIOD) == []
+        and ports.sentences(PLAN, CLASSES, PERIOD, 1.0) == ([], [])
         and ports.choice["accelerator_id"].tolist() == ["half", "acc"]
     )
+
+
+def test_ports_are_told_by_money_and_those_of_little_in_one_sentence():
+    rows = [
+        ("a", True, 500.0, np.nan),
+        ("b", True, 2_000.0, 100.0),
+        ("c", False, 10.0, 9_000.0),
+        ("d", False, 10.0, 90.0),
+    ]
+    known = {"chosen_id": "half", "other_id": "acc", "by_score": False, "at_stake_usd": 1e5}
+    columns = ["use_case_id", "ported", "porting_usd", "saving_usd"]
+    ports = Ports(pd.DataFrame(), pd.DataFrame(rows, columns=columns).assign(**known))
+    told, small = ports.sentences(PLAN, CLASSES, PERIOD, 1e6)
+    assert [text[:5] for text in told] == ["c is ", "b is "]
+    assert small == [
+        "Ports with less than 0.1 % of the plan's cost at stake (see table ports), done for USD 500: a to half; not done: d to half."
+    ]
+    assert ports.sentences(PLAN, CLASSES, PERIOD, 1e4)[1] == []

@@ -38,6 +38,19 @@ def test_the_last_node_of_a_certain_demand(tiny):
     assert row["why"].startswith("chat 100 %: capacity above 0 in 2026-11") and "USD 3.60" in row["why"]
 
 
+def test_work_that_can_wait_counts_in_the_hours_that_it_fills(tiny):
+    """Chat needs 12 by day and 4 by night, training 4 at any time: the third node works by day for chat, by night for training.
+
+    Counted as load of every hour, training would leave that node half of the hours, each at twice the price.
+    """
+    same = np.full((12, 1), 3.6)
+    waits = np.array([False, True])
+    row = reasons(tiny(), deferrable=waits, on_demand_usd=same, spot_usd=same)[2].iloc[-1]
+    assert row["binds"] == "capacity above 8 in 2026-11, in 100 % of the hours on 100 % of the paths"
+    assert row["saved_usd_per_hour"] == pytest.approx(3.6)
+    assert row["serves"] == "chat 50 %, train 50 %"
+
+
 @pytest.mark.parametrize("prices", [make_prices(), make_prices(HARDWARE)])
 def test_what_the_last_node_saves_is_what_the_plan_without_it_costs_more(tiny, prices):
     case = tiny(plan=make_plan(24, {"wacc": 0.1}), prices=prices)

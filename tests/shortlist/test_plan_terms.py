@@ -14,7 +14,7 @@ from aifactory.buyplan.case import build_case, solve_expected
 from aifactory.buyplan.prepare import in_nodes_as_sold, stream_builder
 from aifactory.finance.options import OPTION_NAMES
 from aifactory.finance.prices import add_server, price_table
-from aifactory.fleet.node_sizes import in_other_nodes
+from aifactory.fleet.node_sizes import COSTS_LESS, NOT_TRIED, in_other_nodes, most_at_once
 from aifactory.fleet.streams import owned_accelerators
 from aifactory.inventory.today import baseline_accelerators
 from aifactory.shortlist import plan_terms
@@ -304,6 +304,19 @@ def test_offers_that_a_pool_cannot_take_are_told_where_they_would_be_cheaper(min
     assert (found["node_accelerators"], found["usd_in_plan"]) == (4, usd)
     assert found["reason"] == "too small for the largest replica of the pool"
     assert in_other_nodes(market(mini_ws, inventory(), hour, dear).prices, streams, np.array([8])).empty
+
+
+@pytest.mark.parametrize(("nodes", "reason"), [(MOST_NODES - 1, COSTS_LESS), (MOST_NODES + 1, NOT_TRIED)])
+def test_a_size_that_was_never_tried_is_told_apart(mini_ws, nodes, reason):
+    """Of a pool of many small nodes only the largest size is priced: nobody knows that the small one costs more."""
+    server, three = offer(mini_ws), offer(mini_ws, sku="three", accelerators_per_node=3, usd_per_accelerator_hour=1.0)
+    streams = streams_alone(market(mini_ws, inventory(), server, three), cells(ALONE))
+    streams = streams_alone(
+        market(mini_ws, inventory(per_hour=TWO_BY_DAY * 3 * nodes / most_at_once(streams)[0]), server), cells(ALONE)
+    )
+    assert most_at_once(streams) == pytest.approx(3 * nodes)
+    found = in_other_nodes(market(mini_ws, inventory(), server, three).prices, streams, np.array([8]))
+    assert found["reason"].tolist() == [reason]
 
 
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
