@@ -241,10 +241,10 @@ def test_a_hosted_model_is_not_what_an_idle_accelerator_may_serve(tiny):
     inputs["choice"] = inputs["choice"].iloc[:1]
     case = tiny(plan=PLAN, inputs=inputs)
     assert served_elsewhere(case, "eu", "edge") == ["train"]
-    hosted = with_hosted(case.streams, ["train"])
+    hosted = with_hosted(case.streams, {"train": HOSTED_ONLY})
     assert hosted.not_sized["reason"].tolist() == [HOSTED_ONLY]
     assert served_elsewhere(replace(case, streams=hosted), "eu", "edge") == []
-    known = with_hosted(case.streams, [])
+    known = with_hosted(case.streams, {})
     assert served_elsewhere(replace(case, streams=known), "eu", "edge") == ["train"]
 
 
