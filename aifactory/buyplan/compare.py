@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -258,15 +258,27 @@ def _cheapest_api(stream: pd.Series, offers: pd.DataFrame) -> dict:
         return {"reason": "residency rule: may not leave its regions", "api_usd_per_unit": np.nan}
     if not isinstance(stream["model"], str) or not stream["model"]:
         return {"reason": "no model named", "api_usd_per_unit": np.nan}
-    same = offers[offers["key"].isin(model_keys(stream["model"]))]
-    priced = [(usd_per_unit(stream, row._asdict()), row) for row in same.itertuples()]
-    priced = [(usd, row) for usd, row in priced if np.isfinite(usd)]
+    priced = _priced(stream, offers, model_keys(stream["model"]))
     if not priced:
         return {"reason": "no hosted price for this model and unit", "api_usd_per_unit": np.nan}
     usd, best = min(priced, key=lambda item: (item[0], item[1].api_model))
     about = {"api_model": best.api_model, "provider": best.provider, "source": best.source, "as_of": best.as_of}
     about["retires"] = best.deprecation_date
     return {"reason": "", "api_usd_per_unit": usd, **about}
+
+
+def _priced(stream: pd.Series, offers: pd.DataFrame, keys: Collection[str]) -> list[tuple]:
+    """Price of a unit and row of every offer of the models `keys` that has one."""
+    same = offers[offers["key"].isin(keys)]
+    priced = [(usd_per_unit(stream, row._asdict()), row) for row in same.itertuples()]
+    return [(usd, row) for usd, row in priced if np.isfinite(usd)]
+
+
+def least_listed(stream: pd.Series, models: Sequence[str], api_prices: pd.DataFrame) -> float:
+    """Cheapest listed price of a unit of a stream at any of some models, whoever sells it and wherever; NaN without one."""
+    keys = frozenset().union(*(model_keys(name) for name in models if name))
+    priced = _priced(stream, api_prices.assign(key=api_prices["api_model"].map(model_key)), keys)
+    return min((usd for usd, _ in priced), default=float("nan"))
 
 
 def usd_per_unit(stream: Mapping, offer: Mapping) -> float:

@@ -204,7 +204,8 @@ def _after_staying(
     setting: Setting, made: Prepared, stages: tuple[Inventory, Benchmark, Shortlist], paths: Paths
 ) -> tuple[Setting, Prepared]:
     """The case once it is decided which use cases stay on the hosted model that they run on today."""
-    staying = decide_staying(made.case, stages[0].hosted_today, _resolve(stream_paths(made.case, paths)))
+    wanted = stream_paths(made.case, paths)
+    staying = decide_staying(made.case, stages[0].hosted_today, _resolve(wanted), setting.ws.table("api_prices"))
     if staying.table.empty:
         return setting, made
     setting = setting_of(setting.ws, *stages, staying)

@@ -17,7 +17,7 @@ import pandas as pd
 
 from aifactory.benchmark.telemetry import OWN_EVIDENCE
 from aifactory.buyplan.case import Case, Solution
-from aifactory.buyplan.compare import Resolve, hosted_path, without
+from aifactory.buyplan.compare import Resolve, hosted_path, least_listed, without
 from aifactory.buyplan.governance import money
 from aifactory.buyplan.ledger import price_index
 from aifactory.finance.cashflow import npv
@@ -25,7 +25,7 @@ from aifactory.finance.tco import serves
 from aifactory.fleet.streams import EXPECTED
 from aifactory.inputs.plan import Plan
 from aifactory.inventory.hosted_today import hosted_sentence
-from aifactory.units import GIGA, monthly_rate
+from aifactory.units import GIGA, monthly_rate, three_digits
 
 COLUMNS = [
     "use_case_id",
@@ -33,6 +33,7 @@ COLUMNS = [
     "provider",
     "usd_month",
     "usd_per_unit",
+    "listed_usd_per_unit",
     "hosted_usd",
     "own_usd",
     "own_high_usd",
@@ -42,6 +43,10 @@ COLUMNS = [
     "source",
     "as_of",
 ]
+
+#: Least share of the cheapest list price that a bill for all calls can come to: batch prices and contracts halve it.
+LEAST_OF_LIST = 0.5
+UNDECIDED = {"hosted_usd": np.nan, "own_usd": np.nan, "own_high_usd": np.nan, "migration_usd": 0.0, "stays": False}
 
 
 @dataclass(frozen=True)
@@ -73,13 +78,15 @@ class Staying:
         return [f"{hosted_sentence(row)}; {_decided(row)}" for row in self.table.itertuples()]
 
 
-def decide_staying(case: Case, today: pd.DataFrame, resolve: Resolve) -> Staying:
+def decide_staying(case: Case, today: pd.DataFrame, resolve: Resolve, api_prices: pd.DataFrame) -> Staying:
     """Decide use case by use case, most money first; what is decided before holds for the next.
 
     Parameters
     ----------
     today : `hosted_today`; use cases without counted units, or that the plan cannot size, are not decided.
     resolve : plans the case without some streams [K], by the rule of the plan.
+    api_prices : listed prices of hosted models. A bill below `LEAST_OF_LIST` of the cheapest of its model (as charged, or as the use
+        case names it) cannot hold all calls: part of them must run elsewhere, and nothing is decided on it.
     """
     known = today[today["use_case_id"].isin(case.streams.table["use_case_id"]) & (today["usd_per_unit"] > 0)]
     gone = np.zeros(len(case.streams.table), dtype=bool)
@@ -87,9 +94,14 @@ def decide_staying(case: Case, today: pd.DataFrame, resolve: Resolve) -> Staying
     rows = []
     for row in known.itertuples(index=False):
         mine = (case.streams.table["use_case_id"] == row.use_case_id).to_numpy()
+        stream = case.streams.table[mine].iloc[0]
+        listed = least_listed(stream, [row.model, stream["model"]], api_prices)
+        rows.append(row._asdict() | UNDECIDED | {"listed_usd_per_unit": listed})
+        if row.usd_per_unit < LEAST_OF_LIST * listed:
+            continue
         rest_usd = _cost_usd(case, resolve(without(case, gone | mine), gone | mine))
         compared = _compared(case, row, mine, plan_usd - rest_usd)
-        rows.append(row._asdict() | compared)
+        rows[-1] |= compared
         if compared["stays"]:
             gone, plan_usd = gone | mine, rest_usd
     return Staying(pd.DataFrame(rows, columns=COLUMNS).astype({"stays": bool}))
@@ -156,6 +168,12 @@ def _cost_usd(case: Case, solution: Solution) -> float:
 
 def _decided(row: tuple) -> str:
     """What follows for a use case, with the money that speaks for it."""
+    if pd.isna(row.hosted_usd):
+        return (
+            f"that is far below the cheapest listed price of its model, USD {three_digits(row.listed_usd_per_unit)}, so part of its calls "
+            "must run elsewhere. The plan holds all of them on accelerators: state its platform under baseline_accelerators in "
+            "plan.yaml, or correct units or bill."
+        )
     both = f"at present value {money(row.hosted_usd)} there against {money(row.own_usd)} on own accelerators"
     end = f", its announced end on {row.retires:%Y-%m-%d} and what follows it counted" if pd.notna(row.retires) else ""
     if not row.stays:

@@ -30,12 +30,12 @@ def hosted_usage(bill: pd.DataFrame) -> pd.DataFrame:
 
 
 def hosted_alone(ws: Workspace) -> frozenset[str]:
-    """Use cases that the bill of the month charges for hosted models, and that neither bill nor jobs show on accelerators."""
+    """Use cases that the bill of the month charges for hosted models, and that neither bill, jobs nor plan.yaml show on accelerators."""
     bill = ws.table("billing")
     bill = bill[bill["month"] == ws.period]
     usd = hosted_usage(bill).groupby("use_case")["usd"].sum()
     own = set(bill.loc[accelerator_charges(bill), "use_case"]) | set(ws.month("jobs")["use_case_id"])
-    return frozenset(usd.index[usd > 0]) - own
+    return frozenset(usd.index[usd > 0]) - own - set(ws.plan.baseline_accelerators)
 
 
 def hosted_today(ws: Workspace, units: pd.Series, retiring: pd.DataFrame) -> pd.DataFrame:

@@ -20,6 +20,14 @@ from aifactory.inputs.hosted import HOSTED_ONLY, STAYS_HOSTED
 from aifactory.inventory import build_inventory
 from aifactory.shortlist import build_shortlist
 
+LISTED = [
+    "input_usd_per_mtok",
+    "cached_input_usd_per_mtok",
+    "output_usd_per_mtok",
+    "batch_input_usd_per_mtok",
+    "batch_output_usd_per_mtok",
+]
+NO_LIST = pd.DataFrame(columns=["api_model", *LISTED])
 UNITS = 1.5 * 3600 * 730  # a month of one and a half busy accelerators, whose peak and reserve one node of four holds
 
 
@@ -33,7 +41,7 @@ def today(usd, retires=None, name="chat"):
 
 def decided(case, usd, retires=None, **facts):
     resolve = _resolve(stream_paths(case, paths_of(case, 3, 0.0)))
-    return decide_staying(case, today(usd, retires, **facts), resolve)
+    return decide_staying(case, today(usd, retires, **facts), resolve, NO_LIST)
 
 
 def known(case, tier="measured"):
@@ -98,7 +106,7 @@ def test_use_cases_that_share_nodes_are_decided_one_after_the_other(tiny):
     """Once the dearer one stays, the other has its nodes for itself."""
     case = known(tiny(chat=3.0, train=1.0, inputs={"shapes": {}}))
     rows = pd.concat([today(1e-6), today(0.5, name="train")], ignore_index=True)
-    found = decide_staying(case, rows, _resolve(stream_paths(case, paths_of(case, 3, 0.0)))).table
+    found = decide_staying(case, rows, _resolve(stream_paths(case, paths_of(case, 3, 0.0))), NO_LIST).table
     assert found["stays"].tolist()[0]
     alone = decided(known(tiny(chat=0.0, train=1.0, inputs={"shapes": {}})), 0.5, name="train").table
     assert found["own_usd"].iloc[1] == pytest.approx(alone["own_usd"].iloc[0])
@@ -108,6 +116,26 @@ def test_what_cannot_be_decided_is_not(tiny):
     case = tiny(chat=1.5, train=0.0)
     assert decided(case, np.nan).table.empty and decided(case, 1e-3, name="voice").table.empty
     assert Staying().names == frozenset() and Staying().migration_usd == {} and Staying().sentences() == []
+
+
+def test_a_bill_that_cannot_hold_all_calls_decides_nothing(tiny):
+    """1,000 tokens in and 100 out at USD 1 and 5 a million are USD 0.0015 a unit: half of it may be a contract, less is a part."""
+    case = known(tiny(chat=1.5, train=0.0, inputs={"shapes": {}}))
+    table = case.streams.table.assign(
+        input_tokens_per_unit=1_000.0, cached_input_tokens_per_unit=0.0, output_tokens_per_unit=100.0
+    )
+    case = replace(case, streams=replace(case.streams, table=table))
+    prices = pd.DataFrame(
+        [["meta.llama3-1-8b-instruct-v1:0", 1.0, 1.0, 5.0, np.nan, np.nan]], columns=["api_model", *LISTED]
+    )
+    resolve = _resolve(stream_paths(case, paths_of(case, 3, 0.0)))
+    whole, part = (decide_staying(case, today(usd), resolve, prices) for usd in (0.00076, 0.00074))
+    assert whole.table["listed_usd_per_unit"].item() == pytest.approx(0.0015) and whole.names == {"chat"}
+    assert part.names == set() and part.migration_usd == {"chat": 0.0} and part.table["hosted_usd"].isna().all()
+    assert (
+        "far below the cheapest listed price of its model, USD 0.0015, so part of its calls must run elsewhere"
+        in part.sentences()[0]
+    )
 
 
 def test_the_sentences_name_the_bill_and_both_sides(tiny):
@@ -158,7 +186,7 @@ def plan_of(ws):
 
 
 def test_cheap_hosting_stays_out_of_the_plan(mini_ws):
-    plan = plan_of(hosted_ws(mini_ws, "1"))
+    plan = plan_of(hosted_ws(mini_ws, "5"))
     row = plan.hosted_today.iloc[0]
     assert row["use_case_id"] == "chat" and row["stays"] and row["hosted_usd"] < row["own_usd"]
     assert "chat" not in set(plan.need["use_case_id"]) and "chat" not in set(plan.unit_cost["use_case_id"])
@@ -185,7 +213,7 @@ def test_dear_hosting_moves_and_pays_for_the_move(mini_ws):
 
 
 def test_where_all_stay_there_is_nothing_to_order(mini_ws):
-    plan = plan_of(hosted_ws(mini_ws, "1", only=True))
+    plan = plan_of(hosted_ws(mini_ws, "5", only=True))
     assert plan.decision.startswith("Order nothing: every use case that could be sized stays on the hosted model")
     assert plan.hosted_today["stays"].all() and any("it stays there" in text for text in plan.warnings)
     assert len(plan.governance) and plan.need.empty

@@ -1,6 +1,7 @@
 """What runs on a hosted model alone: found in the bill, with its price of a unit."""
 
 import json
+from dataclasses import replace
 from decimal import Decimal
 
 import pandas as pd
@@ -96,3 +97,10 @@ def test_the_reference_accelerator_stands_in_for_a_hosted_model(billed, mini_ws)
     row = todays_platforms(ws, ["chat"]).iloc[0]
     assert (row["basis"], row["seen"], row["accelerator_id"]) == (BY_HOSTED, "", ws.plan.reference_accelerator)
     assert todays_platforms(billed(), ["chat"]).iloc[0]["basis"] != BY_HOSTED
+
+
+def test_what_the_plan_states_to_run_on_accelerators_does(billed):
+    """A few hosted calls beside own kit that is on no bill."""
+    ws = billed((*BEDROCK, "chat", "5", ""))
+    stated = replace(ws, plan=ws.plan.model_copy(update={"baseline_accelerators": {"chat": "nvidia-l4"}}))
+    assert hosted_alone(ws) == {"chat"} and hosted_alone(stated) == frozenset()
