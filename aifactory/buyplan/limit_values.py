@@ -58,19 +58,24 @@ def _row(limit: str, used: float, most: float, unit: str, price: float, per: str
 
 
 def _capital(chosen: Chosen) -> list[tuple]:
-    problem, plan, months = chosen.problem, chosen.case.plan, chosen.case.streams.months
+    """Outlay by fiscal year of the order, that of orders placed before the plan included."""
+    problem, plan, months = chosen.problem, chosen.case.plan, chosen.case.streams.months[1:]
     if plan.budget.capex_usd_per_year is None:
         return []
-    first, spent = fiscal_year(months[0], plan.fiscal_year_start_month), {}
+    years = [fiscal_year(month, plan.fiscal_year_start_month) for month in months]
+    spent = dict.fromkeys(years, 0.0)
+    for month, usd in chosen.case.placed.spent_usd.items():
+        year = fiscal_year(month, plan.fiscal_year_start_month)
+        if year in spent:
+            spent[year] += usd
     for (option, month), nodes in zip(problem.orders, chosen.best.nodes, strict=False):
-        year = fiscal_year(months[month], plan.fiscal_year_start_month)
         outlay = option.upfront_usd * problem.node_size[option.platform] * nodes * option.capital
-        spent[year] = spent.get(year, 0.0) + outlay
+        spent[years[month]] += outlay
     prices = _priced(chosen, "capital")
     return [
         _row(
             f"Capital of fiscal year {year}", usd, plan.budget.capex_usd_per_year, "USD",
-            prices.get(f"capital of year {year - first + 1}", 0.0), "a dollar",
+            prices.get(f"capital of year {year - years[0] + 1}", 0.0), "a dollar",
         )
         for year, usd in sorted(spent.items())
     ]  # fmt: skip
@@ -98,8 +103,8 @@ def _payments(chosen: Chosen) -> list[tuple]:
     problem, budget = chosen.problem, chosen.case.plan.budget.opex_usd_per_month
     if budget is None:
         return []
-    nodes = chosen.best.nodes[: len(problem.orders)]
-    paid = max(float(problem.paid_usd(month) @ nodes) for month in range(problem.months))
+    nodes, before = chosen.best.nodes[: len(problem.orders)], chosen.case.placed.paid_usd[1:]
+    paid = max(float(problem.paid_usd(month) @ nodes) + before[month] for month in range(problem.months))
     prices = _priced(chosen, "budget")
     return [
         _row(

@@ -146,6 +146,29 @@ def test_a_budget_that_binds_has_its_price(tiny):
     assert "Share of one vendor (NVIDIA) in what is held" not in rows.index
 
 
+def test_capital_and_payments_count_what_was_ordered_before_in_the_year_and_month_of_its_order(tiny):
+    """The fiscal year begins with the first month of the plan, which buys nodes; one server was ordered before, another is leased."""
+    hardware = {"purchase_option": "purchase", "usd_per_accelerator": 20_000.0, "region": "*", "provider": "vendor",
+                "lead_time_weeks": 12.0}  # fmt: skip
+    prices = make_prices(hardware, drop=["reserved_1y"])
+    budget = {"capex_usd_per_year": 1e6, "opex_usd_per_month": 1e5}
+    plan = make_plan(36, fiscal_year_start_month=11, budget=budget)
+    case = tiny(plan=plan, prices=prices)
+    book = book_of(order(4, 3, option="purchase", ordered=1, once=5_000.0), order(4, -8, option="lease", usd=2.0))
+    case = rebuilt(replace(case, book=book), plan, case.streams)
+    chosen = choose_orders(case, paths_of(case, 5, 0.2))
+    rows = limit_values(chosen).set_index("limit")
+    spent = {}
+    for (option, month), nodes in zip(chosen.problem.orders, chosen.best.nodes, strict=False):
+        spent[month // 12] = spent.get(month // 12, 0.0) + option.upfront_usd * 4 * nodes * option.capital
+    assert case.streams.months[1] == "2026-11" and spent[0] > 0
+    assert "Capital of fiscal year 2026" not in rows.index
+    assert rows.loc["Capital of fiscal year 2027", "used"] == pytest.approx(spent[0] + 5_000.0)
+    assert rows.loc["Capital of fiscal year 2028", "used"] == pytest.approx(spent[1])
+    new = max(chosen.problem.paid_usd(month) @ chosen.best.nodes for month in range(36))
+    assert rows.loc["Committed payments of a month", "used"] == pytest.approx(4 * 2.0 * 730 + new)
+
+
 def test_room_for_servers_binds_and_has_its_price(tiny):
     """A site with room for two servers, one of them leased before the plan: one more can be bought, and a second would save money."""
     hardware = {"purchase_option": "purchase", "usd_per_accelerator": 20_000.0, "region": "*", "provider": "vendor",
