@@ -31,6 +31,8 @@ FIRST, BESIDE = "reserve", 1e-6
 #: Rounds in which the least share of a vendor is found; three are enough in practice.
 SHARE_STEPS = 20
 EFFORT = {"mip_rel_gap": 1e-4, "node_limit": 2000}
+#: Share of an amount that is rounding noise of the solver.
+NOISE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Conflict:
     ----------
     names : the limits, as `Problem.limits` names them.
     relief : by name, by how much that limit alone must give way, in its unit; of a vendor's share as a share of what is held.
+        A limit of one month that is not enough alone stands here for all months (years) of that limit, see `in_all`.
     usd : by name, what giving way costs, present value: the cheapest orders that keep all other limits, and the demand
         that is missed where the fleet that must stand ready is lowered.
     """
@@ -60,12 +63,50 @@ class Conflict:
 
     @staticmethod
     def _amount(name: str, by: float) -> str:
-        return f"{percent(by)} of what is held" if _kind(name) == "share" else f"{by:,.6g} {UNITS[_kind(name)]}"
+        return f"{share_up(by)} of what is held" if _kind(name) == "share" else f"{amount_up(by)} {UNITS[_kind(name)]}"
 
     def _cost(self, name: str) -> str:
         if not self.usd.get(name, 0.0) >= 1.0:  # nothing to order, nothing missed
             return ""
         return f" ({'missed demand and orders' if _kind(name) == FIRST else 'orders'} of USD {self.usd[name]:,.0f})"
+
+
+def in_all(name: str) -> str:
+    """The limit of one month or year as one of all of them.
+
+    >>> in_all("space of eu in month 3"), in_all("budget of month 2"), in_all("capital of year 1"), in_all("share of a")
+    ('space of eu in all months', 'budget of all months', 'capital of all years', 'share of a')
+    """
+    return re.sub(r"\b(in|of) (month|year) \d+$", r"\1 all \2s", name)
+
+
+def amount_up(value: float) -> str:
+    """An amount of which no less is enough: six digits rounded up, money and other large amounts whole, never in powers of ten.
+
+    >>> amount_up(1600.0), amount_up(1234567.2), amount_up(40.32961), amount_up(0.5), amount_up(2.0000000001)
+    ('1,600', '1,234,568', '40.3297', '0.5', '2')
+    """
+    return _figures(value, up=True)
+
+
+def share_up(value: float) -> str:
+    """A share of which no less is enough: a tenth of a per cent, rounded up.
+
+    >>> share_up(0.4), share_up(0.0333), share_up(0.12341)
+    ('40 %', '3.4 %', '12.4 %')
+    """
+    return f"{_rounded_up(100.0 * value, 1):g} %"
+
+
+def _figures(value: float, *, up: bool = False) -> str:
+    """Six digits or all before the point, thousands apart, no trailing zeros."""
+    digits = max(5 - int(np.floor(np.log10(abs(value)))), 0) if value else 0
+    text = f"{_rounded_up(value, digits) if up else value:,.{digits}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _rounded_up(value: float, digits: int) -> float:
+    return float(np.ceil(value * (1.0 - NOISE) * 10**digits) / 10**digits)
 
 
 @dataclass(frozen=True)
@@ -95,7 +136,7 @@ def _group_words(name: str, members: list[Overrun]) -> str:
     worst = max(members, key=lambda member: member.by)
     if _kind(name) == "share":
         return f"{name} by {percent(worst.by)} of what is held ({percent(worst.most)} allowed)"
-    amount = f"{worst.by:,.6g} {UNITS[_kind(name)]} ({worst.most:,.6g} allowed{_taken(worst)})"
+    amount = f"{amount_up(worst.by)} {UNITS[_kind(name)]} ({_figures(worst.most)} allowed{_taken(worst)})"
     if len(members) == 1:
         return f"{worst.name} by {amount}"
     first, last = (member.name.split("month ")[1] for member in (members[0], members[-1]))
@@ -107,8 +148,8 @@ def _taken(overrun: Overrun) -> str:
     if overrun.stands <= 0:
         return ""
     if overrun.stands > overrun.most:
-        return f"; what stands there alone takes {overrun.stands:,.6g}, so that nothing may be added"
-    return f", of which what stands there takes {overrun.stands:,.6g}"
+        return f"; what stands there alone takes {_figures(overrun.stands)}, so that nothing may be added"
+    return f", of which what stands there takes {_figures(overrun.stands)}"
 
 
 def find_conflict(problem: Problem, largest: np.ndarray) -> Conflict | None:
@@ -127,11 +168,14 @@ def find_conflict(problem: Problem, largest: np.ndarray) -> Conflict | None:
             kept = others
     relief, usd = {}, {}
     for row in kept:
-        others = [other for other in range(len(names)) if other != row]
-        by = _least_of_row(matrix, bound, row, others, largest)
-        if by is not None:
-            relief[names[row]] = by if _kind(names[row]) != "share" else _share_beyond(problem, row, others, largest)
-            usd[names[row]] = _way_usd(problem, row, by, largest)
+        alone = [row], names[row]
+        months = [other for other, name in enumerate(names) if in_all(name) == in_all(names[row])], in_all(names[row])
+        for rows, name in (alone, months):
+            by = _least_of_rows(matrix, bound, rows, largest)
+            if by is not None:
+                relief[name] = by if _kind(name) != "share" else _share_beyond(problem, row, largest)
+                usd[name] = _way_usd(problem, rows, by, largest)
+                break
     return Conflict(tuple(names[row] for row in kept), relief, usd)
 
 
@@ -153,7 +197,10 @@ def lead_conflicts(problem: Problem) -> tuple[Conflict, ...]:
             continue
         lead, reserve = f"lead time of platform {platform}", f"reserve of platform {platform} in month {months[0]}"
         relief = {lead: float(first - months[0]), reserve: float(missing[months, platform].max())}
-        usd = {lead: _held_usd(problem, platform, months, missing), reserve: _missed_usd(problem, platform, months)}
+        usd = {
+            lead: _held_usd(problem, platform, months, missing),
+            reserve: _missed_usd(problem, platform, months, problem.owned[months, platform]),
+        }
         found.append(Conflict((lead, reserve), relief, usd))
     return tuple(found)
 
@@ -168,13 +215,11 @@ def _held_usd(problem: Problem, platform: int, months: np.ndarray, missing: np.n
     return float(max(rate, 0.0) * whole @ problem.discount[months])
 
 
-def _missed_usd(problem: Problem, platform: int, months: np.ndarray) -> float:
-    """Present value of the demand of a platform that finds no capacity in some months, mean of the paths."""
+def _missed_usd(problem: Problem, platform: int, months: np.ndarray, held: np.ndarray) -> float:
+    """Present value of the demand of a platform that finds no capacity in months with `held` accelerators, mean of the paths."""
     mine = np.flatnonzero(problem.rate[:, platform] > 0)
     load = problem.demand[:, months][:, :, mine] / problem.rate[mine, platform][:, None]
-    short = (
-        np.maximum(load.sum(axis=2) - np.asarray(problem.owned)[months, platform][:, None], 0.0) @ problem.block_hours
-    )
+    short = np.maximum(load.sum(axis=2) - held[:, None], 0.0) @ problem.block_hours
     penalty = float((problem.rate[mine, platform] * problem.miss_usd[mine]).max())
     return float(short.mean(axis=0) @ problem.discount[months]) * penalty
 
@@ -231,25 +276,25 @@ def _least_excess(
     return float(found.fun), np.asarray(found.ineqlin.marginals)
 
 
-def _least_of_row(
-    matrix: np.ndarray, bound: np.ndarray, row: int, others: list[int], largest: np.ndarray
-) -> float | None:
-    """How far a row must be exceeded when all others hold; None where that does not help."""
-    limits = [(0, top) for top in largest]
-    if others:
-        found = linprog(matrix[row], matrix[others], bound[others], bounds=limits, method="highs")
-    else:
-        found = linprog(matrix[row], bounds=limits, method="highs")
-    return float(found.fun - bound[row]) if found.status == 0 else None
+def _least_of_rows(matrix: np.ndarray, bound: np.ndarray, rows: list[int], largest: np.ndarray) -> float | None:
+    """Least amount by which these rows must be raised, all alike, when all others hold; None where that does not help."""
+    give = np.zeros((len(matrix), 1))
+    give[rows] = -1.0
+    found = linprog(
+        np.r_[np.zeros(matrix.shape[1]), 1.0], np.hstack([matrix, give]), bound,
+        bounds=[*((0, top) for top in largest), (0, None)], method="highs",
+    )  # fmt: skip
+    return float(found.fun) if found.status == 0 else None
 
 
-def _share_beyond(problem: Problem, row: int, others: list[int], largest: np.ndarray) -> float:
+def _share_beyond(problem: Problem, row: int, largest: np.ndarray) -> float:
     """Least share of a vendor in what is held when all other limits hold, beyond the share allowed.
 
     The least ratio of two linear forms (Dinkelbach, Management Science 13, 1967): with the excess e = held by the vendor - m x held by
     all at its least, m rises by e over all that is held there, until no more than m is needed.
     """
     matrix, bound, _ = problem.limits()
+    others = [other for other in range(len(bound)) if other != row]
     all_held, all_owned = problem.serves.sum(axis=(0, 1)), float(problem.owned.sum())
     most = problem.vendor_most
     for _ in range(SHARE_STEPS):
@@ -266,19 +311,18 @@ def _share_beyond(problem: Problem, row: int, others: list[int], largest: np.nda
     return most - problem.vendor_most
 
 
-def _way_usd(problem: Problem, row: int, by: float, largest: np.ndarray) -> float:
-    """Present value of the cheapest orders where one limit alone gives way, and of the demand missed by a lower fleet."""
+def _way_usd(problem: Problem, rows: list[int], by: float, largest: np.ndarray) -> float:
+    """Present value of the cheapest orders where some rows alone give way alike, and of the demand missed by a lower fleet."""
     matrix, bound, names = problem.limits()
     eased = bound.copy()
-    eased[row] += by + TOLERANCE * max(abs(bound[row]), 1.0)
+    eased[rows] += by + TOLERANCE * np.maximum(np.abs(bound[rows]), 1.0)
     found = linprog(problem.order_usd, matrix, eased, bounds=[(0, top) for top in largest], method="highs")
     usd = float(found.fun) if found.status == 0 else np.nan
-    if _kind(names[row]) == FIRST:
-        words = names[row].split()
-        month, platform = int(words[-1]), int(words[3])
-        penalty = (problem.rate[:, platform] * problem.miss_usd).max()
-        usd += by * penalty * float(np.sum(problem.block_hours)) * problem.discount[month]
-    return usd
+    if _kind(names[rows[0]]) != FIRST:
+        return usd
+    platform, months = int(names[rows[0]].split()[3]), np.array([int(names[row].split()[-1]) for row in rows])
+    held = problem.owned[months, platform] + np.maximum(-bound[rows] - by, 0.0)
+    return usd + _missed_usd(problem, platform, months, held)
 
 
 def _least_overrun(problem: Problem, largest: np.ndarray) -> np.ndarray:

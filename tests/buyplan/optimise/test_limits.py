@@ -172,14 +172,44 @@ def test_limits_beside_what_must_stand_give_way_by_the_least():
 
 
 def test_ways_out_have_their_price():
-    """Three of 800 USD instead of one; or two accelerators fewer in one month: 100 hours at 10 units of 1 USD each."""
+    """Three of 800 USD instead of one; or two accelerators fewer in one month, where demand fills two of the three: one is missed
+    for 100 hours at 10 units of 1 USD each."""
     case = one([BUY], months=1, capital_usd=np.array([800.0]), floor=np.full((1, 1), 3.0))
     found = find_conflict(case, largest_orders(case))
     assert found.usd["capital of year 1"] == pytest.approx(2400.0, rel=1e-4)
-    assert found.usd["reserve of platform 0 in month 0"] == pytest.approx(800.0 + 2 * 100 * 10.0, rel=1e-4)
-    assert "raise capital of year 1 by 1,600 USD (orders of USD 2,400), or lower reserve" in found.sentence()
+    assert found.usd["reserve of platform 0 in month 0"] == pytest.approx(800.0 + 100 * 10.0, rel=1e-4)
+    said = "by 2 accelerators (missed demand and orders of USD 1,800), or raise capital of year 1 by 1,600 USD (orders of USD 2,400)"
+    assert said in found.sentence()
     with pytest.raises(InputError, match="reserve of gpu in eu in May together"):
         optimise(replace(case, platform_names=("gpu in eu",), month_names=("May",)))
+
+
+def test_a_limit_stated_once_for_all_months_gives_way_in_all():
+    """Room for two servers in every month and three must stand: a server more in one month is not enough, in all it is; nor is the
+    fleet of one month lowered, that of all is: it leaves two for the demand of two."""
+    case = one([BUY], space_nodes=np.full((4, 1), 2.0), site_names=("Europe",), floor=np.full((4, 1), 3.0))
+    found = find_conflict(case, largest_orders(case))
+    room, fleet = "space of Europe in all months", "reserve of platform 0 in all months"
+    assert found.relief == {room: pytest.approx(1.0), fleet: pytest.approx(1.0)}
+    assert found.usd == {room: pytest.approx(2400.0, rel=1e-4), fleet: pytest.approx(1600.0, rel=1e-4)}
+    assert (
+        "lower reserve of platform 0 in all months by 1 accelerators (missed demand and orders of USD 1,600), or raise"
+        in found.sentence()
+    )
+    enough, little = (replace(case, space_nodes=np.full((4, 1), room)) for room in (3.0, 2.97))
+    assert find_conflict(enough, largest_orders(enough)) is None
+    assert find_conflict(little, largest_orders(little)) is not None
+
+
+def test_what_a_way_out_names_is_enough():
+    """A fleet of three at 411,522.40 USD each and 100 USD to spend: the amount named, added to the limit, leaves no conflict."""
+    case = one([replace(BUY, upfront_usd=411_522.4)], capital_usd=np.array([100.0]), floor=np.full((4, 1), 3.0))
+    said = find_conflict(case, largest_orders(case)).sentence()
+    assert "raise capital of year 1 by 1,234,468 USD" in said
+    eased = replace(case, capital_usd=np.array([100.0 + 1_234_468.0]))
+    assert find_conflict(eased, largest_orders(eased)) is None
+    shares = Conflict(("share of a",), {"share of a": 0.03331}, {})
+    assert "by 3.4 % of what is held" in shares.sentence()
 
 
 @pytest.mark.parametrize("seed", range(6))
