@@ -90,7 +90,7 @@ def coming(
     out: Annotated[Path, typer.Option(help="Trace to write, .csv or .parquet.")],
     scenario: Annotated[str, typer.Option(help="conservative, expected or aggressive.")] = "expected",
     hours: Annotated[int, typer.Option(help="Consecutive hours, the busiest of the month.")] = 24,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same requests.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same requests.")] = 0,
     workspace: Annotated[str, typer.Option("--workspace", "-w", help="Workspace folder.")] = "",
     period: Annotated[str, typer.Option(help="Month to forecast from, YYYY-MM. Default: the latest with data.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
@@ -98,8 +98,9 @@ def coming(
     """Requests of a month to come, by hour and minute, as a trace for `simulate` and `cheapest`."""
     from aifactory.inputs.workspace import load_workspace
     from aifactory.inventory.build import build_inventory
-    from aifactory.inventory.coming import coming_lines, coming_requests, write_coming
+    from aifactory.inventory.coming import check_trace_name, coming_lines, coming_requests, write_coming
 
+    check_trace_name(out)
     ws = load_workspace(workspace, period)
     found = coming_requests(ws, build_inventory(ws), use_case, region, month, scenario, hours, seed)
     print_found(write_coming(out, found), as_json, coming_lines)
@@ -109,7 +110,7 @@ def coming(
 def generate(
     requests: Annotated[int, typer.Option(help="Requests to write, exactly.")],
     out: Annotated[Path, typer.Option(help="Parquet file to write.")],
-    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 0,
     days: Annotated[int, typer.Option(help="Whole days over which they fall.")] = 28,
     first_day: Annotated[
         str, typer.Option(help="First day, YYYY-MM-DD; week shapes take it for a Monday.")

@@ -28,7 +28,7 @@ def backtest_plans(
     missed: Annotated[
         float | None, typer.Option(help="USD of a missed accelerator-hour. Default: 3 of the dearest hour.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same plans.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same plans.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, series name to policies.")] = False,
 ) -> None:
     """Plan on the first part of a history, pay for the rest: peak, average plus reserve, on demand, our plan, foresight."""

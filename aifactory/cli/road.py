@@ -250,6 +250,7 @@ def approve(
     """
     import aifactory as af
     from aifactory.report.buy_plan_orders import price_doubts
+    from aifactory.review.approve import check_may_approve
     from aifactory.run.parameters import check_period, parse_settings
     from aifactory.run.runner import reports_folder
     from aifactory.run.signed import check_plan_signed, check_settings_signed
@@ -257,6 +258,7 @@ def approve(
     _say_sample(workspace, written=True)
     settings = parse_settings(setting or [])
     loaded = af.load_workspace(workspace, check_period(period, today()), settings)
+    check_may_approve(loaded.path, loaded.period, force=force)
     reports = reports_folder(loaded.path, out) / loaded.period
     published = not unsigned and check_settings_signed(reports, settings)
     inventory, benchmark = af.build_inventory(loaded), af.build_benchmark(loaded)

@@ -21,14 +21,14 @@ def launch_factor(plan: Plan, use_case: str, months: pd.PeriodIndex) -> np.ndarr
     return factor
 
 
-def comes_every_year(plan: Plan, event: Launch) -> bool:
-    """Whether a launch is stated for the same calendar month of two years or more: a yearly peak, which is on its date."""
+def comes_on_its_date(plan: Plan, event: Launch) -> bool:
+    """Whether a launch cannot slip: it says so, or is stated for the same calendar month of two years or more, a yearly peak."""
     same = {
         other.month
         for other in plan.launches
         if other.use_case_id == event.use_case_id and other.month[5:] == event.month[5:]
     }
-    return len(same) > 1
+    return not event.may_slip or len(same) > 1
 
 
 def unstated_peaks(plan: Plan, monthly: pd.DataFrame, period: str) -> list[str]:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.demand.chain_factors import adopting, factors, region_share, work_doubt
-from aifactory.demand.events import comes_every_year, launch_factor
+from aifactory.demand.events import comes_on_its_date, launch_factor
 from aifactory.demand.growth import growth_is_stated, planned_growth
 from aifactory.demand.scenarios import WEEKS_PER_MONTH, Launch, Settings, Spread, Workload
 from aifactory.demand.unit_size import Creep, widened
@@ -141,7 +141,7 @@ def _noise(scatter: np.ndarray, months: np.ndarray | float, plan: Plan) -> np.nd
 def _with_events(item: Workload, case: pd.Series, plan: Plan, period: str) -> Workload:
     """Launches and the end of a use case, in months after the period."""
     launches = [
-        Launch(_months_after(period, event.month), event.demand_multiplier, slips=not comes_every_year(plan, event))
+        Launch(_months_after(period, event.month), event.demand_multiplier, slips=not comes_on_its_date(plan, event))
         for event in plan.launches
         if event.use_case_id == item.name
     ]

@@ -87,7 +87,7 @@ class Launch:
 
     month: int  # 1 the first of the horizon
     multiplier: float
-    slips: bool = True  # comes late on some paths; a yearly peak does not
+    slips: bool = True  # comes late on some paths; a season does not
 
 
 @dataclass(frozen=True)

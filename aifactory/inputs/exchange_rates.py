@@ -9,6 +9,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from aifactory.inputs.said import Said
+
 #: Prices of the catalogue, assumptions and reports are in this currency.
 OURS = "USD"
 
@@ -32,7 +34,7 @@ class ExchangeRate(BaseModel):
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
     from_month: Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
     usd: Annotated[Decimal, Field(gt=0, lt=1_000_000)]
-    source: Annotated[str, Field(min_length=1)]
+    source: Said
     as_of: date
 
 

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from aifactory.errors import InputError, nearest, share_hint, with_nearest
 from aifactory.inputs.exchange_rates import ExchangeRate, PlanCurrency
 from aifactory.inputs.resources import data_dir
+from aifactory.inputs.said import Said
 from aifactory.inputs.weights import check_weights
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -42,8 +43,8 @@ class Assumption(_Strict):
     low: float | None = None
     high: float | None = None
     unit: str
-    owner_role: str
-    source: str
+    owner_role: Said
+    source: Said
     as_of: dt.date
 
     @model_validator(mode="after")
@@ -77,13 +78,13 @@ class Region(_Strict):
     """A place that serves demand, and provider regions whose prices hold there; its limits are its data centre's: no edge devices."""
 
     region: Identifier
-    name: str
+    name: Said
     provider_regions: dict[str, str]
     usd_per_kwh: Positive
     gco2_per_kwh: NonNegative
     power_limit_kw: Positive | None = None
     space_limit_servers: NonNegative | None = None
-    source: str
+    source: Said
     as_of: dt.date
 
 
@@ -92,7 +93,7 @@ class RegionLatency(_Strict):
 
     between: tuple[Identifier, Identifier]
     round_trip_ms: NonNegative
-    source: str
+    source: Said
     as_of: dt.date
 
 
@@ -109,20 +110,19 @@ class Scenario(_Strict):
 class HiddenCost(_Strict):
     """A cost centre outside the bill: labour, compliance, tooling and so on.
 
-    Either an amount a month with a share of compute, or an amount per unit of the use cases named
-    (all, if none is): retrieval and rerank, editorial approval; or what an hour costs that somebody
-    waits in the queue, times the waiting time per unit that was measured.
+    Either an amount a month with a share of compute, or an amount per unit of the use cases named (all, if none is): retrieval
+    and rerank, editorial approval; or what an hour of waiting in the queue costs, times the wait per unit that was measured.
     """
 
-    name: str
+    name: Said
     usd_per_month: NonNegative = 0.0
     share_of_compute: NonNegative = 0.0
     usd_per_unit: NonNegative = 0.0
     usd_per_waiting_hour: NonNegative = 0.0
     use_cases: list[Identifier] = Field(default_factory=list)
-    driver: str
-    owner_role: str
-    source: str
+    driver: Said
+    owner_role: Said
+    source: Said
     as_of: dt.date
 
     @model_validator(mode="after")
@@ -150,10 +150,10 @@ class Budget(_Strict):
 class Event(_Strict):
     """A recurring duty of governance."""
 
-    name: str
+    name: Said
     every_months: Annotated[int, Field(ge=1, le=60)]
-    owner_role: str
-    rule: str
+    owner_role: Said
+    rule: Said
 
 
 class Restriction(_Strict):
@@ -169,8 +169,8 @@ class Restriction(_Strict):
     platform_classes: list[str] = Field(default_factory=list)
     use_cases: list[Identifier] = Field(default_factory=list)
     regions: list[Identifier] = Field(default_factory=list)
-    reason: str
-    source: str
+    reason: Said
+    source: Said
     as_of: dt.date
 
 
@@ -180,7 +180,8 @@ class Launch(_Strict):
     use_case_id: Identifier
     month: Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
     demand_multiplier: Positive
-    milestone: str
+    milestone: Said
+    may_slip: bool = True  # a season or a holiday does not
 
 
 #: Assumptions every plan must state, with the unit each is counted in.
@@ -220,7 +221,7 @@ DIVISORS = ("planning_utilization", "accelerators_per_operator")
 class Plan(_Strict):
     """The whole of `plan.yaml`."""
 
-    organisation: str
+    organisation: Said
     currency: PlanCurrency = "USD"
     exchange_rates: list[ExchangeRate] = Field(default_factory=list)
     fiscal_year_start_month: Annotated[int, Field(ge=1, le=12)] = 1

@@ -168,11 +168,18 @@ def _lengths(ws: Workspace, use_case: str) -> tuple[list[np.ndarray], list[str]]
     return found, notes
 
 
-def write_coming(path: Path, found: ComingRequests) -> dict[str, object]:
-    """Write the requests as a trace that `aifactory simulate` and `cheapest` read, and say what it holds."""
-    path = Path(path)
+def check_trace_name(path: Path) -> Path:
+    """The path of a trace to write: a CSV or Parquet file in a folder that is there; else InputError."""
     if path.suffix not in (".csv", ".parquet"):
         raise InputError.at("--out", "must end in .csv or .parquet", value=str(path))
+    if not path.parent.is_dir():
+        raise InputError.at("--out", "lies in a folder that does not exist", value=str(path))
+    return path
+
+
+def write_coming(path: Path, found: ComingRequests) -> dict[str, object]:
+    """Write the requests as a trace that `aifactory simulate` and `cheapest` read, and say what it holds."""
+    path = check_trace_name(Path(path))
     stream = found.stream
     frame = pd.DataFrame({"arrival_s": stream.arrival_s.round(6), "input_tokens": stream.input_tokens, "output_tokens": stream.output_tokens})  # fmt: skip
     frame.to_csv(path, index=False) if path.suffix == ".csv" else frame.to_parquet(path, index=False)

@@ -37,16 +37,22 @@ def approve_plan(buy_plan: BuyPlan, workspace_path: Path | str, *, force: bool =
         return _approve(buy_plan, Path(workspace_path), force=force)
 
 
-def _approve(buy_plan: BuyPlan, folder: Path, *, force: bool) -> Path:
-    table = buy_plan.approved_plan[load_contract("approved_plan").columns]
-    if table.empty:
-        raise InputError.at("approve", "the plan is empty; nothing can be approved")
-    period, target, held = str(table["plan_period"].iloc[0]), folder / FILE, table_file(folder, "approved_plan")
+def check_may_approve(folder: Path, period: str, *, force: bool = False) -> None:
+    """Refuse a period beside the one whose plan the workspace holds, unless `force`: InputError."""
+    held = table_file(folder, "approved_plan")
     plan_held = _period_of(held) if held else ""
     if plan_held not in ("", period) and not force:
         raise InputError.at(
             held.name, f"holds the plan approved for {plan_held}; use --force to replace it", value=period
         )
+
+
+def _approve(buy_plan: BuyPlan, folder: Path, *, force: bool) -> Path:
+    table = buy_plan.approved_plan[load_contract("approved_plan").columns]
+    if table.empty:
+        raise InputError.at("approve", "the plan is empty; nothing can be approved")
+    period, target, held = str(table["plan_period"].iloc[0]), folder / FILE, table_file(folder, "approved_plan")
+    check_may_approve(folder, period, force=force)
     steps = release_steps(buy_plan.fleet, buy_plan.bands, buy_plan.orders, period)
     (folder / HISTORY).mkdir(exist_ok=True)
     old, ordered = table_file(folder, "approved_bands"), table_file(folder, "commitments")

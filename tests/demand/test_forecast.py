@@ -187,6 +187,15 @@ def test_a_yearly_peak_comes_on_its_date_on_every_path(mini_ws, profile):
     assert units[["2026-12", "2027-02", "2027-05", "2027-07"]].tolist() == pytest.approx([2.0, 1.0, 1.0, 2.0])
 
 
+def test_a_season_that_is_stated_for_one_year_comes_on_its_date_where_it_says_so(mini_ws, profile):
+    peaks = {"use_case_id": "chat", "demand_multiplier": 2.0, "milestone": "x"}
+    launches = [Launch(month="2026-12", may_slip=False, **peaks), Launch(month="2027-05", **peaks)]
+    same = [scenario(name=name) for name in ("conservative", "expected", "aggressive")]
+    plan = sure(mini_ws.plan, SURE | {"launch_slip_months": 2.0}, launches=launches, scenarios=same)
+    units = chat(forecast_demand(profile, mini_ws.table("use_cases"), plan, "2026-10"))["units"] / (153 * 730)
+    assert units[["2026-12", "2027-02", "2027-05", "2027-07"]].tolist() == pytest.approx([2.0, 1.0, 1.0, 2.0])
+
+
 def test_a_retired_use_case_needs_nothing_from_its_month_on(mini_ws, profile):
     cases = mini_ws.table("use_cases")
     retiring = cases.assign(retire_month=cases["retire_month"].mask(cases["use_case_id"] == "chat", "2027-04"))

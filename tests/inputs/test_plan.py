@@ -99,6 +99,12 @@ def test_the_sample_plan_loads(sample_dir):
             "launches: [{use_case_id: chat, month: 2026-13, demand_multiplier: 2, milestone: m}]",
             "launches.0.month: value '2026-13'",
         ),
+        (
+            "owner_role: chief financial officer",
+            "owner_role: ' '",
+            "owner_role: must not be empty",
+        ),
+        ("owner_role: chief financial officer", 'owner_role: "cfo\\0"', "holds a sign that cannot be printed"),
     ],
 )
 def test_a_fault_names_the_place_the_value_and_the_rule(tmp_path, old, new, words):

@@ -6,11 +6,13 @@ import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import get_type_hints
 
 import pytest
 from typer.testing import CliRunner
 
+import aifactory as af
 from aifactory import __version__, cli
 from aifactory.cli import app
 from aifactory.cli.base import today
@@ -59,6 +61,9 @@ def test_check_of_a_good_workspace(mini):
         (["check", "does-not-exist"], "does-not-exist"),
         (["approve"], "--workspace"),
         (["generate", "--requests", "10", "--out", "no-folder/x.parquet"], "no-folder"),
+        (["coming", "chat", "us", "--month", "2026-11", "--out", "x.csv", "--seed", "-1"], "--seed"),
+        (["coming", "chat", "us", "--month", "2026-11", "--out", "x.txt"], "must end in .csv or .parquet"),
+        (["coming", "chat", "us", "--month", "2026-11", "--out", "no-folder/x.csv"], "folder that does not exist"),
     ],
 )
 def test_bad_input_exits_2_with_one_readable_message(arguments, words, tmp_path):
@@ -119,6 +124,19 @@ def test_a_plan_is_approved_for_the_previous_month_by_that_word(mini, monkeypatc
     monkeypatch.setenv("SOURCE_DATE_EPOCH", str(int(datetime(2026, 9, 30, 23, 59, tzinfo=UTC).timestamp())))
     refused = CliRunner().invoke(app, ["approve", "--workspace", str(mini), "--period", "previous"])
     assert "value '2026-08'" in str(refused.exception)
+
+
+def test_a_plan_of_another_period_is_refused_before_any_stage_is_built(mini, monkeypatch):
+    (mini / "approved_plan.csv").write_text("plan_period\n2026-08\n", encoding="utf-8")
+    loaded = SimpleNamespace(path=mini, period="2026-10")
+    monkeypatch.setattr(af, "load_workspace", lambda *_: loaded, raising=False)
+    monkeypatch.setattr(af, "build_inventory", lambda *_: pytest.fail("a stage was built"), raising=False)
+    refused = CliRunner().invoke(app, ["approve", "--workspace", str(mini), "--period", "2026-10"])
+    assert isinstance(refused.exception, InputError)
+    assert (
+        str(refused.exception)
+        == "approved_plan.csv: value '2026-10': holds the plan approved for 2026-08; use --force to replace it"
+    )
 
 
 def test_a_folder_that_an_ascii_system_cannot_name(mini, monkeypatch, capsys):
