@@ -277,14 +277,15 @@ def _least_excess(
 
 
 def _least_of_rows(matrix: np.ndarray, bound: np.ndarray, rows: list[int], largest: np.ndarray) -> float | None:
-    """Least amount by which these rows must be raised, all alike, when all others hold; None where that does not help."""
+    """Least amount by which these rows must be raised, all alike, for whole nodes that keep all others; None where that does not help."""
+    columns = matrix.shape[1]
     give = np.zeros((len(matrix), 1))
     give[rows] = -1.0
-    found = linprog(
-        np.r_[np.zeros(matrix.shape[1]), 1.0], np.hstack([matrix, give]), bound,
-        bounds=[*((0, top) for top in largest), (0, None)], method="highs",
+    found = milp(
+        np.r_[np.zeros(columns), 1.0], integrality=np.r_[np.ones(columns), 0.0], bounds=Bounds(0, np.r_[largest, np.inf]),
+        constraints=LinearConstraint(np.hstack([matrix, give]), -np.inf, bound), options=EFFORT | {"mip_rel_gap": 0.0},
     )  # fmt: skip
-    return float(found.fun) if found.status == 0 else None
+    return None if found.x is None else float(found.fun)
 
 
 def _share_beyond(problem: Problem, row: int, largest: np.ndarray) -> float:

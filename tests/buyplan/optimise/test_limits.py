@@ -201,6 +201,17 @@ def test_a_limit_stated_once_for_all_months_gives_way_in_all():
     assert find_conflict(little, largest_orders(little)) is not None
 
 
+def test_ways_out_are_enough_for_whole_nodes():
+    """Nodes of two accelerators draw 2 kW, four must stand and 3 kW are there: a node and a half is one, so that two of the four
+    must be given up and not one; or 1 kW more."""
+    case = one([BUY], node_size=np.array([2]), power_kw=np.full(4, 3.0), floor=np.full((4, 1), 4.0))
+    found = find_conflict(case, largest_orders(case))
+    assert found.relief == {
+        "power in all months": pytest.approx(1.0),
+        "reserve of platform 0 in all months": pytest.approx(2.0),
+    }
+
+
 def test_what_a_way_out_names_is_enough():
     """A fleet of three at 411,522.40 USD each and 100 USD to spend: the amount named, added to the limit, leaves no conflict."""
     case = one([replace(BUY, upfront_usd=411_522.4)], capital_usd=np.array([100.0]), floor=np.full((4, 1), 3.0))
