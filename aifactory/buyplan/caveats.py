@@ -134,9 +134,13 @@ def _evidence_warnings(case: Case, accelerators: pd.DataFrame) -> list[str]:
     sources = table["accelerator_id"].map(accelerators.set_index("accelerator_id")["verified_sources"])
     unverified = sorted(set(table.loc[sources == 0, "accelerator_id"]))
     found = [f"The specification of {name} rests on no verified source." for name in unverified]
-    for tier, group in table[table["tier"] != "measured"].groupby("tier"):
-        names = _listed(group["use_case_id"])
-        found.append(f"Capacity of {names} on the chosen accelerator is {tier}, not measured: benchmark first.")
+    several = table.groupby("use_case_id")["accelerator_id"].transform("nunique") > 1
+    where = (" on " + table["accelerator_id"]).where(several, "")
+    unmeasured = table.assign(
+        subject=table["use_case_id"] + where, place=np.where(several, "", " on the chosen accelerator")
+    )
+    for (tier, place), group in unmeasured[table["tier"] != "measured"].groupby(["tier", "place"]):
+        found.append(f"Capacity of {_listed(group['subject'])}{place} is {tier}, not measured: benchmark first.")
     for basis, group in table[~table["movable"]].groupby("chance_basis"):
         if basis in CHANCE_DOUBTS:
             found.append(

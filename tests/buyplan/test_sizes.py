@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from bp_company import PERIOD, WAITS, make_case, make_inputs, make_plan
 
@@ -120,6 +121,20 @@ def test_what_chance_rests_on_is_a_caveat():
         case = make_case(inputs=tables | {"capacity": capacity})
         found = [text for text in _evidence_warnings(case, tables["accelerators"]) if "by chance" in text]
         assert [said in text and "chat" in text and "train" not in text for text in found] == [True] * bool(said)
+
+
+def test_unmeasured_work_on_a_second_accelerator_is_named_with_it():
+    """Chat is measured where it was chosen for, not on the idle kit that takes a part of it."""
+    case = make_case()
+    table = case.streams.table
+    chat = table[table["use_case_id"] == "chat"]
+    second = pd.concat(
+        [table.assign(tier="measured"), chat.assign(accelerator_id="idle", tier="anchored")], ignore_index=True
+    )
+    case = replace(case, streams=replace(case.streams, table=second))
+    accelerators = pd.DataFrame({"accelerator_id": ["acc", "idle"], "verified_sources": [1, 1]})
+    found = [text for text in _evidence_warnings(case, accelerators) if text.startswith("Capacity")]
+    assert found == ["Capacity of chat on idle is anchored, not measured: benchmark first."]
 
 
 def test_one_of_three_pools_may_be_down():
