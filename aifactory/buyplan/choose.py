@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.buyplan.case import Case, case_terms, rebuilt
-from aifactory.buyplan.futures import GAP, TIME_LIMIT_S, nodes_signed, problem_of, problem_over
+from aifactory.buyplan.futures import GAP, TIME_LIMIT_S, nodes_signed, problem_of, problem_over, stated_money
 from aifactory.buyplan.keep import approved_nodes, going_on, keep_approved
 from aifactory.buyplan.optimise.benders import REACHED, OptimalPlan, optimise
 from aifactory.buyplan.optimise.evaluate import evaluate_plan
@@ -109,7 +109,7 @@ def choose_orders(case: Case, paths: Paths, approved: pd.DataFrame | None = None
     case = with_room(case, problem, best.nodes)
     return Chosen(
         case, problem, best, decisions_of(case, problem, best.nodes), reasons_of(case, problem, best.nodes),
-        _conflict_words(problem, *as_stated(case, conflict, overruns)), kept,
+        _conflict_words(problem, *as_stated(case, conflict, overruns, stated_money(case))), kept,
     )  # fmt: skip
 
 

@@ -22,7 +22,7 @@ from aifactory.buyplan.optimise.evaluate import evaluate_plan
 from aifactory.buyplan.optimise.policies import OURS, compare_policies
 from aifactory.buyplan.optimise.problem import Option, Problem
 from aifactory.buyplan.order_months import with_dates
-from aifactory.buyplan.own_sites import POWER, SPACE, site_of, taken
+from aifactory.buyplan.own_sites import POWER, SPACE, Stated, site_of, taken
 from aifactory.buyplan.price_paths import draw_prices
 from aifactory.demand.scenarios import Paths
 from aifactory.finance.options import COMMITTED_OPTIONS
@@ -185,15 +185,36 @@ def _capital(case: Case) -> dict[str, np.ndarray]:
     budget, months = case.plan.budget.capex_usd_per_year, case.streams.months
     if budget is None:
         return {}
-    first = case.plan.fiscal_year_start_month
-    years = np.array([fiscal_year(month, first) for month in months[1:]])
-    left = np.full(years[-1] - years[0] + 1, float(budget))
-    for month, usd in case.placed.spent_usd.items():
-        year = fiscal_year(month, first) - years[0]
-        if 0 <= year < len(left):
-            left[year] = max(left[year] - usd, 0.0)
+    years = np.array([fiscal_year(month, case.plan.fiscal_year_start_month) for month in months[1:]])
     named = tuple(f"fiscal year {year}" for year in range(years[0], years[-1] + 1))
+    left = np.maximum(float(budget) - _spent_before(case, years), 0.0)
     return {"capital_usd": left, "year_of": years - years[0], "year_names": named}
+
+
+def _spent_before(case: Case, years: np.ndarray) -> np.ndarray:
+    """Outlay of purchases ordered before the plan in each fiscal year from the first to the last of `years`."""
+    spent = np.zeros(years[-1] - years[0] + 1)
+    for month, usd in case.placed.spent_usd.items():
+        year = fiscal_year(month, case.plan.fiscal_year_start_month) - years[0]
+        if 0 <= year < len(spent):
+            spent[year] += usd
+    return spent
+
+
+def stated_money(case: Case) -> dict[str, tuple[Stated, int]]:
+    """Limits of capital by year and of payments by month, by their name in the problem, with what earlier orders take of them."""
+    budget, months = case.plan.budget, case.streams.months[1:]
+    years = np.array([fiscal_year(month, case.plan.fiscal_year_start_month) for month in months])
+    parts = (
+        ("capital of year", 1, budget.capex_usd_per_year, _spent_before(case, years)),
+        ("budget of month", 0, budget.opex_usd_per_month, case.placed.paid_usd[1:]),
+    )
+    return {
+        f"{name} {at + first}": (Stated(float(most), taken_before), at)
+        for name, first, most, taken_before in parts
+        if most is not None
+        for at in range(len(taken_before))
+    }
 
 
 def _useful(problem: Problem) -> np.ndarray:

@@ -7,13 +7,15 @@ Kit that is owned or leased stays though it takes more than is stated: then noth
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 
 from aifactory.buyplan.case import Answer, Case
-from aifactory.buyplan.optimise.limits import Conflict, Overrun
+from aifactory.buyplan.optimise.limits import Conflict, Overrun, in_all
 from aifactory.fleet.nodes import TOLERANCE
 from aifactory.fleet.orders import FLEXIBLE, OWNED
 from aifactory.fleet.terms import OWN_SITE
@@ -26,13 +28,13 @@ UNITS = {POWER: "kW", SPACE: "servers"}
 
 @dataclass(frozen=True)
 class Stated:
-    """A limit of a region as stated, and what stands there in each month of the plan, [T], in its unit."""
+    """A limit as stated, and what orders placed before take of it in each month (capital: year) of the plan, [T], in its unit."""
 
     most: float
     stands: np.ndarray
 
     def over(self, month: int) -> float:
-        """By how much what stands there alone exceeds it."""
+        """By how much earlier orders alone exceed it."""
         return max(float(self.stands[month]) - self.most, 0.0)
 
 
@@ -74,9 +76,15 @@ def stated_limits(case: Case) -> dict[tuple[str, str], Stated]:
 
 
 def as_stated(
-    case: Case, conflict: Conflict | None, overruns: tuple[Overrun, ...]
+    case: Case,
+    conflict: Conflict | None,
+    overruns: tuple[Overrun, ...],
+    money: Mapping[str, tuple[Stated, int]] = MappingProxyType({}),
 ) -> tuple[Conflict | None, tuple[Overrun, ...]]:
-    """Ways out and excess against the limits as stated: the optimiser's begin at what stands there, where that is more."""
+    """Ways out and excess against the limits as stated: the optimiser's are what earlier orders leave of them.
+
+    `money`: limits of money by their name in the problem, each with the month or year that it is of (`futures.stated_money`).
+    """
     if conflict is None:
         return conflict, overruns
     names = {region.region: region.name for region in case.plan.regions}
@@ -84,11 +92,12 @@ def as_stated(
         f"{kind} of {names[region]} in month {month}": (limit, month)
         for (kind, region), limit in stated_limits(case).items()
         for month in range(len(limit.stands))
-    }
-    relief = {
-        name: by + (known[name][0].over(known[name][1]) if name in known else 0.0)
-        for name, by in conflict.relief.items()
-    }
+    } | dict(money)
+    over: dict[str, float] = {}
+    for name, (limit, month) in known.items():
+        over[name] = limit.over(month)
+        over[in_all(name)] = max(over.get(in_all(name), 0.0), over[name])
+    relief = {name: by + over.get(name, 0.0) for name, by in conflict.relief.items()}
     return replace(conflict, relief=relief), tuple(
         _as_stated(item, *known[item.name]) if item.name in known else item for item in overruns
     )

@@ -13,7 +13,10 @@ from test_futures import paths_of
 from aifactory.buyplan.bands import bands_frame, fleet_frame, orders_frame
 from aifactory.buyplan.case import rebuilt, solve_case, solve_expected, solve_today
 from aifactory.buyplan.choose import choose_orders
+from aifactory.buyplan.futures import stated_money
 from aifactory.buyplan.ledger import UNUSED
+from aifactory.buyplan.optimise.limits import Conflict, Overrun, overrun_words
+from aifactory.buyplan.own_sites import as_stated
 from aifactory.buyplan.placed_notes import placed_sentences
 from aifactory.buyplan.releases import firm_orders_book
 from aifactory.buyplan.scenario_orders import solve_over_paths
@@ -176,6 +179,14 @@ def test_budgets_are_what_orders_placed_leave_of_them(tiny):
     problem = choose_orders(case, paths_of(case, 2)).problem
     assert problem.capital_usd[0] == pytest.approx(300_000.0)  # August and October are in the fiscal year 2026
     assert problem.order_budget_usd[[0, 4, 5]] == pytest.approx([30_000 - 8 * RENT, 30_000 - 8 * RENT, 30_000])
+    found = (Overrun("capital of year 1", 1_000.0, 300_000.0), Overrun("budget of month 0", 5.0, 30_000 - 8 * RENT))
+    conflict = Conflict(("budget of month 0",), {"budget of month 0": 5.0})
+    told, over = as_stated(case, conflict, found, stated_money(case))
+    assert told.relief == conflict.relief
+    assert overrun_words(over) == (
+        "capital of year 1 by 1,000 USD (500,000 allowed, of which orders placed before take 200,000); "
+        f"budget of month 0 by 5 USD (30,000 allowed, of which orders placed before take {8 * RENT:,.0f})"
+    )
 
 
 def month_later(case, book):

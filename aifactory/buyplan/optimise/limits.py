@@ -25,6 +25,7 @@ from aifactory.units import percent
 TOLERANCE = 1e-7
 UNITS = {"capital": "USD", "budget": "USD", "power": "kW", "space": "servers", "reserve": "accelerators", "share": "accelerator-months",
          "lead": "months"}  # fmt: skip
+MONEY = ("capital", "budget")
 VERBS = {"reserve": "lower", "lead": "shorten"}
 #: The limit that never gives way by itself; weight of what orders cost beside the excess; effort of the elastic programme.
 FIRST, BESIDE = "reserve", 1e-6
@@ -144,12 +145,13 @@ def _group_words(name: str, members: list[Overrun]) -> str:
 
 
 def _taken(overrun: Overrun) -> str:
-    """What stands there already, where something does."""
+    """What earlier orders take of it already, where they do."""
     if overrun.stands <= 0:
         return ""
+    who, verb = ("orders placed before", "take") if _kind(overrun.name) in MONEY else ("what stands there", "takes")
     if overrun.stands > overrun.most:
-        return f"; what stands there alone takes {_figures(overrun.stands)}, so that nothing may be added"
-    return f", of which what stands there takes {_figures(overrun.stands)}"
+        return f"; {who} alone {verb} {_figures(overrun.stands)}, so that nothing may be added"
+    return f", of which {who} {verb} {_figures(overrun.stands)}"
 
 
 def find_conflict(problem: Problem, largest: np.ndarray) -> Conflict | None:
