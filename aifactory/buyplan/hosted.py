@@ -24,6 +24,7 @@ from aifactory.buyplan.compare import hosted_path
 from aifactory.buyplan.futures import block_demand
 from aifactory.buyplan.governance import HOSTED_FIRST_SHARE, money
 from aifactory.buyplan.optimise.closed_form import ClosedFormRecourse, has_closed_form
+from aifactory.buyplan.optimise.evaluate import evaluate_plan
 from aifactory.buyplan.optimise.problem import Problem
 from aifactory.buyplan.optimise.reference import instead_usd
 from aifactory.buyplan.stress.replan import Replanner
@@ -102,6 +103,9 @@ class Hosted:
 def hosted_option(case: Case, chosen: Chosen | None, wanted: np.ndarray, api: pd.DataFrame) -> Hosted | None:
     """Plan with hosted models allowed, from where the plan is; None where platforms cannot be planned one by one.
 
+    What they save is counted on the demand that is cut for them (`block_demand` with streams that may leave), with and without
+    them: that cut alone moves the cost, since parts of a node on spot become hours of the work that stays.
+
     Parameters
     ----------
     wanted : [S, T, K] average accelerators at work, which the demand of the plan was rounded from.
@@ -130,7 +134,8 @@ def hosted_option(case: Case, chosen: Chosen | None, wanted: np.ndarray, api: pd
     )
     change = float(problem.order_usd @ (nodes[: len(problem.orders)] - found.nodes[: len(problem.orders)]))
     table = table.sort_values("hosted_usd", ascending=False, kind="stable")[COLUMNS].reset_index(drop=True)
-    return Hosted(table, chosen.best.cost.objective_usd, found.objective_usd + float(once.sum()), change)
+    plan_usd, apart_usd = chosen.best.cost.objective_usd, evaluate_plan(problem, nodes).objective_usd
+    return Hosted(table, plan_usd, plan_usd - (apart_usd - found.objective_usd - float(once.sum())), change)
 
 
 def hosted_usd_per_hour(case: Case, problem: Problem, wanted: np.ndarray, price: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from bp_company import make_plan, make_prices
+from bp_company import make_inputs, make_plan, make_prices
 from test_futures import paths_of
 
 from aifactory.buyplan.choose import choose_orders
@@ -13,6 +13,7 @@ from aifactory.buyplan.compare import hosted_path, without
 from aifactory.buyplan.futures import BLOCK_SHARES, block_demand, problem_of, stream_paths
 from aifactory.buyplan.governance import money
 from aifactory.buyplan.hosted import hosted_option, hosted_usd_per_hour
+from aifactory.buyplan.optimise.evaluate import evaluate_plan
 from aifactory.buyplan.optimise.extensive import solve_extensive
 from aifactory.buyplan.plan import _in_order
 
@@ -104,6 +105,22 @@ def test_what_stays_pays_the_node_that_it_shared(tiny):
     best = choose_orders(alone, paths_of(alone, 6, 0.0)).best
     assert found.hosted_usd == pytest.approx(best.cost.objective_usd, rel=1e-3)
     assert found.hosted_usd > 0.4 * found.plan_usd
+
+
+def test_the_saving_is_not_what_the_cut_of_the_demand_moves(tiny):
+    """Interruptible chat shares nodes with work that is not: dear hosting saves nothing though the cut gives chat fewer of them, on spot."""
+    use_cases = make_inputs(make_plan())["use_cases"]
+    batch = use_cases.assign(
+        request_pattern=["batch", "interactive"], workload_class="real_time_inference", slo_p95_e2e_ms=1e3
+    )
+    spot = {"purchase_option": "spot", "usd_per_accelerator_hour": 0.2}
+    case = tiny(chat=3.0, train=2.5, prices=make_prices(spot), inputs={"use_cases": batch})
+    chosen, dear = asked(case, 1.0)
+    wanted = stream_paths(case, paths_of(case, 6, 0.3))
+    apart = replace(chosen.problem, demand=block_demand(case, wanted, may_leave=np.array([True, False])))
+    assert abs(evaluate_plan(apart, chosen.best.nodes).objective_usd / chosen.best.cost.objective_usd - 1.0) > 0.01
+    assert dear.table["hosted_share"].item() == 0.0
+    assert dear.plan_usd == chosen.best.cost.objective_usd == pytest.approx(dear.hosted_usd, rel=1e-6)
 
 
 def test_nodes_apart_add_up_to_those_together(tiny):
