@@ -141,7 +141,7 @@ def _evidence_warnings(case: Case, accelerators: pd.DataFrame) -> list[str]:
     )
     for (tier, place), group in unmeasured[table["tier"] != "measured"].groupby(["tier", "place"]):
         found.append(f"Capacity of {_listed(group['subject'])}{place} is {tier}, not measured: benchmark first.")
-    for basis, group in table[~table["movable"]].groupby("chance_basis"):
+    for basis, group in table[~table["movable"] & (table["wait_hours"] <= 1)].groupby("chance_basis"):
         if basis in CHANCE_DOUBTS:
             found.append(
                 f"{CHANCE_DOUBTS[basis]} for {_listed(group['use_case_id'])}: run a test that states its concurrency."

@@ -15,8 +15,9 @@ from aifactory.demand.chain_factors import factor_doubts
 from aifactory.demand.chain_reserve import PUBLIC_HOURS, ChainReserve, levels_of, plan_chain
 from aifactory.demand.scenario_inputs import read_workloads, settings_of
 from aifactory.demand.scenarios import WEEKS_PER_MONTH, Paths, simulate_paths
-from aifactory.fleet.stand_in import ANY_CLASS, stand_in_shapes
-from aifactory.fleet.streams import TRAINING_CLASSES, period_shapes
+from aifactory.fleet.allowed_wait import allowed_wait, spread_round
+from aifactory.fleet.stand_in import ANY_CLASS, period_shapes, stand_in_shapes
+from aifactory.fleet.streams import TRAINING_CLASSES
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
 from aifactory.units import percent
@@ -53,9 +54,11 @@ def size_chain_streams(
         case = cases.loc[name]
         weeks = ws.plan.value("reserve_review_weeks") + quickest_weeks(prices, chosen[name], region)
         target, like = target_of(ws.plan, case["criticality"]), hours.get(case["workload_class"], hours.get(ANY_CLASS))
-        months = _by_month(_of_place(paths, place), expected, PUBLIC_HOURS if like is None else like, target, weeks)
+        measured, wait = like is not None, int(allowed_wait(cases.loc[[name]])[0])
+        like = spread_round(like if measured else PUBLIC_HOURS, wait)
+        months = _by_month(_of_place(paths, place), expected, like, target, weeks)
         first = next(item for item in months if item is not None)
-        note = _note(first, inventory, name, measured=like is not None)
+        note = _note(first, inventory, name, measured=measured)
         over = np.array([np.nan, *(np.nan if item is None else item.capacity for item in months)])
         pools = ws.plan.failure_domains.get(case["criticality"], 0)
         found[place] = SizedReserve(

@@ -20,12 +20,12 @@ from aifactory.finance.prices import KEYS, offers_of, price_table
 from aifactory.fleet.guests import with_guests
 from aifactory.fleet.node_sizes import in_other_nodes, with_sizes
 from aifactory.fleet.placed import PLACE
+from aifactory.fleet.stand_in import period_shapes
 from aifactory.fleet.streams import (
     NO_PLATFORM,
     Streams,
     build_streams,
     owned_accelerators,
-    period_shapes,
 )
 from aifactory.inputs.hosted import HOSTED_ONLY, STAYS_HOSTED, hosted_only
 from aifactory.inputs.plan import Plan

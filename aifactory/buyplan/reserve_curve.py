@@ -22,6 +22,7 @@ from aifactory.demand.profile import hourly_series
 from aifactory.demand.reserve import Reserve, plan_reserve
 from aifactory.demand.reserve_money import failure_factor, price_curve
 from aifactory.errors import InputError
+from aifactory.fleet.allowed_wait import allowed_wait, spread_over
 from aifactory.inputs.plan import Plan
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
@@ -104,7 +105,8 @@ def size_stream_reserves(
         mine = windows[(windows["use_case_id"] == row.use_case_id) & (windows["region"] == row.region)]
         weeks = ws.plan.value("reserve_review_weeks") + quickest_weeks(prices, accelerator, row.region)
         criticality = str(cases.loc[row.use_case_id, "criticality"])
-        hours = at_todays_level(hourly_series(mine).to_numpy(), row.growth_per_month)
+        hours = spread_over(hourly_series(mine).to_numpy(), int(allowed_wait(cases.loc[[row.use_case_id]])[0]))
+        hours = at_todays_level(hours, row.growth_per_month)
         sized = _sized(hours, criticality, target_of(ws.plan, criticality), weeks, row.units_per_hour_avg)
         found[row.use_case_id, row.region] = replace(sized, pools=ws.plan.failure_domains.get(criticality, 0))
     return found

@@ -94,6 +94,8 @@ def _slo(stream: tuple, in_progress: float, spread: bool) -> str:
     if stream.movable:
         return "nothing added: jobs have no latency limit"
     if not spread:
+        if stream.wait_hours > 1:
+            return f"nothing added: its limit leaves {stream.wait_hours} hours to wait"
         return "nothing added: requests in progress unknown or in no common queue"
     return f"chance binds: {in_progress:,.0f} requests in progress, at times more"
 

@@ -87,7 +87,9 @@ def _rows(table: pd.DataFrame, guests: Sequence[Guest]) -> pd.DataFrame:
     facts = pd.DataFrame([guest.facts for guest in guests], index=table.index)
     facts = facts.reindex(columns=[*CAPACITY_COLUMNS, *CHANCE_COLUMNS])
     there = table.assign(accelerator_id=[guest.accelerator_id for guest in guests])
-    return there.assign(**{name: facts[name].astype(table[name].dtype) for name in facts})
+    there = there.assign(**{name: facts[name].astype(table[name].dtype) for name in facts})
+    held = there["in_progress_per_accelerator"]
+    return there.assign(in_progress_per_accelerator=held.mask(there["wait_hours"] > 1))
 
 
 def _chance(streams: Streams, plan: Plan) -> np.ndarray:

@@ -1,10 +1,13 @@
-"""Hours of streams that were never measured: those of a measured stream of the same class."""
+"""Hours of streams: measured ones of the period, and those of a measured stream of the same class for what never was."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 import numpy as np
+import pandas as pd
+
+from aifactory.demand.profile import hourly_shape
 
 #: Key of the shape that stands in where no stream of a class was measured.
 ANY_CLASS = ""
@@ -35,3 +38,12 @@ def stand_in_shapes(
             for name in {kind, ANY_CLASS}:
                 known.setdefault(name, []).append(shape)
     return {name: sorted(found, key=np.max)[(len(found) - 1) // 2] for name, found in known.items()}
+
+
+def period_shapes(windows: pd.DataFrame, profile: pd.DataFrame, period: str) -> Mapping[tuple[str, str], np.ndarray]:
+    """Hourly load of the period, mean 1, per use case and region."""
+    start = pd.Timestamp(f"{period}-01", tz="UTC")
+    inside = (windows["window_start_utc"] >= start) & (windows["window_start_utc"] < start + pd.DateOffset(months=1))
+    recent = windows[inside]
+    pairs = profile[["use_case_id", "region"]].itertuples(index=False)
+    return {(use_case, region): hourly_shape(recent, use_case, region, period) for use_case, region in pairs}

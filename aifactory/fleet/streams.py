@@ -13,9 +13,9 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from aifactory.demand.profile import hourly_shape
 from aifactory.demand.reserve_money import failure_factor
 from aifactory.finance.unit_cost import load_factor
+from aifactory.fleet.allowed_wait import allowed_wait, spread_round
 from aifactory.fleet.sites import held_in_sites
 from aifactory.fleet.stand_in import ANY_CLASS, stand_in_shapes
 from aifactory.fleet.widths import Widths, no_widths, widths_of
@@ -163,6 +163,10 @@ def build_streams(
     not_sized = _not_sized(wanted[~sized], forecast, use_cases)
     table = wanted[sized].sort_values(["region", "accelerator_id", "use_case_id"]).reset_index(drop=True)
     table = _with_work(table, tokens)
+    held = table["in_progress_per_accelerator"].astype(float)
+    table["in_progress_per_accelerator"] = held.mask(
+        table["wait_hours"] > 1
+    )  # a queue of hours takes what chance brings
     pools = table[["region", "accelerator_id"]].drop_duplicates().reset_index(drop=True)
     about = accelerators.set_index("accelerator_id").reindex(columns=ABOUT_POOLS)
     pools = pools.join(about, on="accelerator_id")
@@ -280,6 +284,7 @@ def _with_work(table: pd.DataFrame, tokens: pd.DataFrame) -> pd.DataFrame:
         units_month=level,
         movable=movable,
         interruptible=movable | batch,
+        wait_hours=np.where(movable, 1, allowed_wait(table)),
         load_factor=factor,
         success_share=success,
         **per_unit,
@@ -296,17 +301,17 @@ def _shapes(
         like = flat if row.units_month > 0 else stand_in.get(row.workload_class, stand_in.get(ANY_CLASS, flat))
         shape = shapes.get((row.use_case_id, row.region), like)
         usable = len(shape) == hours and np.isfinite(shape).all() and not row.movable
-        rows.append(shape if usable else flat)
+        rows.append(spread_round(shape, row.wait_hours) if usable and row.wait_hours > 1 else shape if usable else flat)
     return np.array(rows).reshape(len(rows), hours)
 
 
 def _peak_factor(table: pd.DataFrame, forecast: pd.DataFrame, shape: np.ndarray) -> np.ndarray:
-    """Peak of the shortest windows over the peak of whole hours, at least 1; 1 for movable work."""
+    """Peak of the shortest windows over the peak of whole hours, at least 1; 1 for work that may wait hours."""
     expected = forecast[(forecast["scenario"] == "expected") & (forecast["units_per_hour_avg"] > 0)]
     ratio = (expected["units_per_hour_peak"] / expected["units_per_hour_avg"]).groupby([expected[k] for k in KEY])
     peak = ratio.first().reindex(pd.MultiIndex.from_frame(table[KEY])).to_numpy()
     factor = np.fmax(1.0, peak / shape.max(axis=1, initial=1.0))
-    return np.where(table["movable"], 1.0, factor)
+    return np.where(table["movable"] | (table["wait_hours"] > 1), 1.0, factor)
 
 
 def _by_month(table: pd.DataFrame, forecast: pd.DataFrame, months: tuple[str, ...]) -> dict[str, np.ndarray]:
@@ -365,15 +370,6 @@ def _reserve(
     known = np.isfinite(ratio) & ~table["movable"].to_numpy()
     reserve = np.where(known, ratio, rule)
     return np.where(launches & known, np.maximum(reserve, rule), reserve)
-
-
-def period_shapes(windows: pd.DataFrame, profile: pd.DataFrame, period: str) -> Mapping[tuple[str, str], np.ndarray]:
-    """Hourly load of the period, mean 1, per use case and region."""
-    start = pd.Timestamp(f"{period}-01", tz="UTC")
-    inside = (windows["window_start_utc"] >= start) & (windows["window_start_utc"] < start + pd.DateOffset(months=1))
-    recent = windows[inside]
-    pairs = profile[["use_case_id", "region"]].itertuples(index=False)
-    return {(use_case, region): hourly_shape(recent, use_case, region, period) for use_case, region in pairs}
 
 
 def owned_accelerators(pools: pd.DataFrame, plan: Plan, streams: Streams) -> dict[tuple[str, str], float]:

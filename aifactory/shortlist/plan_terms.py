@@ -30,6 +30,7 @@ from aifactory.fleet.node_sizes import MOST_NODES, cheapest_sizes, most_at_once,
 from aifactory.fleet.nodes import TOLERANCE, Load, Slots, build_load, build_slots, node_counts
 from aifactory.fleet.orders import FLEXIBLE, OWNED, Orders, cheapest_decisions, committed_first, follow, rented_usd
 from aifactory.fleet.placed import PLACE, Placed, placed_before
+from aifactory.fleet.stand_in import period_shapes
 from aifactory.fleet.streams import (
     ABOUT_POOLS,
     EXPECTED,
@@ -38,7 +39,6 @@ from aifactory.fleet.streams import (
     busiest,
     needed,
     owned_accelerators,
-    period_shapes,
 )
 from aifactory.fleet.terms import Offers, Terms, build_terms, longest_lead, read_offers
 from aifactory.inputs.workspace import Workspace
