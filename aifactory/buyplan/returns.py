@@ -34,7 +34,7 @@ from aifactory.finance.roi_model import RoiModel
 from aifactory.finance.tax import year_starts
 from aifactory.finance.tco import hidden_lines, serves
 from aifactory.fleet.compute import BEYOND, Compute
-from aifactory.fleet.nodes import hourly_load
+from aifactory.fleet.nodes import TOLERANCE, hourly_load
 from aifactory.fleet.orders import FLEXIBLE
 from aifactory.fleet.streams import EXPECTED, Streams
 from aifactory.inputs.plan import Plan
@@ -202,17 +202,28 @@ def _flexible(case: Case, compute: Compute) -> np.ndarray:
 
 
 def _blocks(case: Case) -> np.ndarray:
-    """Load-duration curve of each pool in blocks of equal hours, relative to average demand, [P, BLOCKS]."""
+    """Load-duration curve of each pool in blocks of equal hours, relative to average demand, [P, BLOCKS].
+
+    What is rented is whole nodes: those that the months of the horizon occupy together; for more or less demand in proportion.
+    """
     streams = case.streams
-    sized = streams.sized(streams.units[EXPECTED]).mean(axis=0, keepdims=True)
-    staffed = (streams.sized(streams.units[EXPECTED]) * streams.chance).mean(axis=0, keepdims=True)
+    work = streams.sized(streams.units[EXPECTED])[1:]
     levels = np.ones((case.pools, BLOCKS))
-    for pool in range(case.pools):
-        load = np.sort(hourly_load(streams, staffed, streams.pool == pool)[0])
-        average = sized[0, streams.pool == pool].sum()
+    for pool, size in enumerate(streams.pools["accelerators_per_node"].to_numpy(dtype=float)):
+        average = work[:, streams.pool == pool].sum()
         if average > 0:
+            load = np.sort(_occupied(case, work * streams.chance[1:], pool, size), axis=1).sum(axis=0)
             levels[pool] = [part.mean() / average for part in np.array_split(load, BLOCKS)]
     return levels
+
+
+def _occupied(case: Case, staffed: np.ndarray, pool: int, size: float) -> np.ndarray:
+    """Accelerators of the whole nodes that a pool occupies hour by hour, [T, H]; work that can wait fills what is idle on them."""
+    streams, mine = case.streams, case.streams.pool == pool
+    live = hourly_load(streams, staffed, mine & ~streams.waits)
+    nodes = np.ceil(live / size - TOLERANCE) * size
+    patient = staffed[:, mine & streams.waits].sum(axis=1)
+    return nodes + np.maximum(patient - (nodes - live).mean(axis=1), 0.0)[:, None]
 
 
 def _as_booked(model: RoiModel, ledgers: list[Ledger]) -> RoiModel:

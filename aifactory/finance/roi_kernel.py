@@ -177,9 +177,12 @@ def _serve(m, s, o, load):
     for p in range(load.shape[0]):
         price = m.flexible_usd_per_hour[o, p]
         if not m.holds[o, p]:
+            hours = 0.0
+            for block in range(m.block_share.size):
+                hours += HOURS * m.block_share[block] * m.block_level[p, block]
             for month in range(s.worth.size):
-                s.spill[month] += HOURS * load[p, month] * price
-                s.paid[month] += HOURS * load[p, month]
+                s.spill[month] += hours * load[p, month] * price
+                s.paid[month] += hours * load[p, month]
             continue
         for month in range(s.worth.size):
             s.over[month] = 0.0

@@ -44,7 +44,9 @@ class RoiModel:
     variable_usd: np.ndarray  # [K, T + 1] egress and the like per unit
     hours_per_unit: np.ndarray  # [K] accelerator-hours, failed work included
     pool: np.ndarray  # [K] pool of the use case
-    block_level: np.ndarray  # [P, B] load of each block relative to the mean
+    block_level: (
+        np.ndarray
+    )  # [P, B] accelerators occupied in each block over those at work on average; whole nodes take more
     block_share: np.ndarray  # [B] share of hours; adds up to 1
     capacity: np.ndarray  # [O, P, T + 1] accelerators held
     flexible_usd_per_hour: np.ndarray  # [O, P] price of an accelerator-hour beyond what is held

@@ -6,11 +6,12 @@ import pytest
 from bp_company import make_plan, make_prices
 
 from aifactory.buyplan.case import solve_case, solve_expected
-from aifactory.buyplan.compare import hosted_path, without
-from aifactory.buyplan.ledger import net_present_value
+from aifactory.buyplan.compare import hosted_path, price_rule, without
+from aifactory.buyplan.ledger import build_ledger, net_present_value
 from aifactory.buyplan.returns import ALL_SPOT, HOSTED, ON_DEMAND, OURS, draw_returns, quick_returns, returns_basis
-from aifactory.finance.roi import base_case, evaluate
+from aifactory.finance.roi import base_case, break_even_level, evaluate
 from aifactory.fleet.orders import FLEXIBLE
+from aifactory.fleet.streams import EXPECTED
 
 VALUES = {"wacc": 0.1, "tax_rate": 0.25, "contingency_share": 0.05}
 BOUGHT = {
@@ -62,6 +63,23 @@ def test_hosted_use_cases_take_no_accelerators(basis):
     # twice the rented price leaves hosted units alone, but not the training that stays on demand
     doubled = evaluate(model, np.array([[2.0]]), ["flexible_price"]).npv_usd[:, 0]
     assert base[hosted] - doubled[hosted] < base[rented] - doubled[rented]
+
+
+def test_hours_by_the_hour_are_whole_nodes_and_follow_demand(tiny):
+    """Five accelerators at work fill two nodes of four: what is rented is the ledger's, and without demand next to nothing is."""
+    case = tiny(plan=make_plan(18, VALUES), chat=5.0, train=0.5, prices=make_prices(BOUGHT))
+    answer = solve_case(case)
+    model = returns_basis(case, answer, API).model
+    ours, rented = model.options.index(OURS), model.options.index(ON_DEMAND)
+    compute = price_rule(case, answer, np.zeros(case.owned.shape, dtype=bool), "reserved_1y")
+    ledger = build_ledger(compute, case.streams, case.streams.units[EXPECTED], case.plan, case.apart)
+    base = base_case(model).cost_usd[rented, 0]
+    assert base == pytest.approx(sum(line.sum() for line in ledger.lines.values()), rel=1e-9)
+    little = evaluate(model, np.array([[1e-3]]), ["level"])
+    assert little.cost_usd[rented, 0] < 0.02 * base < little.cost_usd[ours, 0]
+    level = break_even_level(model, ours, rented)
+    same = evaluate(model, np.array([[level]]), ["level"]).pv_cost_usd
+    assert 0.01 < level < 1 and same[ours, 0] == pytest.approx(same[rented, 0], rel=1e-6)
 
 
 def test_distribution_drivers_and_knowledge(basis):
