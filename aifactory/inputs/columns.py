@@ -23,6 +23,8 @@ _WHOLE = r"[+-]?[0-9]{1,18}"
 _THOUSANDS = r"[+-]?[0-9]{1,3}(?:[.][0-9]{3})+"
 #: Without \s and \d, which pandas would hand to Python row by row.
 _DECIMAL = r"[ \t]*[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]{1,3})?[ \t]*"
+#: No quantity of any table is larger; a product of several still is a number.
+MOST, TOO_LARGE = 1e18, "must lie within 10^18 of 0"
 #: Columns of more rows are looked at side by side; texts and their patterns leave the other core free.
 LONG_ROWS, CORES = 100_000, 2
 SAMPLE = 2_000
@@ -168,9 +170,12 @@ def _number(item: Field, texts: pd.Series) -> _Read:
     rule = "must be a finite number with a decimal point"
     if item.exact:
         bad = texts.notna() & ~texts.str.fullmatch(_DECIMAL, na=False)
-        return _Read(texts.where(~bad, None) if bad.any() else texts, _faults((bad, rule)))
+        large = pd.to_numeric(texts.where(~bad), errors="coerce").astype("float64").abs() > MOST
+        kept = texts.where(~bad & ~large, None) if (bad | large).any() else texts
+        return _Read(kept, _faults((bad, rule), (large, TOO_LARGE)))
     numbers = pd.to_numeric(texts, errors="coerce").astype("float64")
-    return _Read(numbers, _faults((texts.notna() & ~np.isfinite(numbers), rule)))
+    finite = np.isfinite(numbers)
+    return _Read(numbers, _faults((texts.notna() & ~finite, rule), (finite & (numbers.abs() > MOST), TOO_LARGE)))
 
 
 def _integer(_item: Field, texts: pd.Series) -> _Read:
