@@ -18,7 +18,7 @@ from aifactory.inventory.candidates import candidate_gaps, candidate_owners
 from aifactory.inventory.chains import chain_table
 from aifactory.inventory.drift import drift, token_growth
 from aifactory.inventory.efficiency import prefix_reuse, retry_amplification
-from aifactory.inventory.hosted_today import hosted_findings, hosted_today
+from aifactory.inventory.hosted_today import hosted_findings, hosted_today, stated_findings
 from aifactory.inventory.overlap import find_overlaps
 from aifactory.inventory.owners import coverage, filled_fields, no_owner_knows, owners_to_ask
 from aifactory.inventory.questions import three_questions
@@ -140,7 +140,7 @@ def build_inventory(ws: Workspace) -> Inventory:
 
 def _of_models_and_log(ws: Workspace, hosted: pd.DataFrame, retiring: pd.DataFrame) -> list[findings.Finding]:
     """Hosted models in use, those that end, and open entries of the decision log."""
-    found = hosted_findings(hosted, hosted_only(ws)) + retiring_findings(retiring, ws.as_of)
+    found = hosted_findings(hosted, hosted_only(ws)) + stated_findings(ws) + retiring_findings(retiring, ws.as_of)
     return found + findings.open_entries(ws.table("decisions"), ws.as_of)
 
 

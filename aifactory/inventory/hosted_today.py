@@ -31,11 +31,16 @@ def hosted_usage(bill: pd.DataFrame) -> pd.DataFrame:
 
 def hosted_alone(ws: Workspace) -> frozenset[str]:
     """Use cases that the bill of the month charges for hosted models, and that neither bill, jobs nor plan.yaml show on accelerators."""
+    return frozenset(_charged_alone(ws).index) - set(ws.plan.baseline_accelerators)
+
+
+def _charged_alone(ws: Workspace) -> pd.Series:
+    """USD of the month for hosted models by use case, of those that neither bill nor jobs show on accelerators."""
     bill = ws.table("billing")
     bill = bill[bill["month"] == ws.period]
     usd = hosted_usage(bill).groupby("use_case")["usd"].sum()
     own = set(bill.loc[accelerator_charges(bill), "use_case"]) | set(ws.month("jobs")["use_case_id"])
-    return frozenset(usd.index[usd > 0]) - own - set(ws.plan.baseline_accelerators)
+    return usd[(usd > 0) & ~usd.index.isin(list(own))]
 
 
 def hosted_today(ws: Workspace, units: pd.Series, retiring: pd.DataFrame) -> pd.DataFrame:
@@ -76,6 +81,21 @@ def hosted_findings(today: pd.DataFrame, closed: frozenset[str]) -> list[Finding
     return [
         Finding("hosted", f"{hosted_sentence(row)}.{_choice(row.use_case_id in closed)}", row.usd_month)
         for row in today.itertuples()
+    ]
+
+
+def stated_findings(ws: Workspace) -> list[Finding]:
+    """Use cases of which plan.yaml states an accelerator while the bill knows hosted models alone: the plan believes the statement."""
+    usd, stated = _charged_alone(ws), ws.plan.baseline_accelerators
+    return [
+        Finding(
+            "hosted",
+            f"{name} is charged for hosted models alone, USD {amount:,.0f} in the month (billing, {ws.as_of}), while plan.yaml states that it "
+            f"runs on {stated[name]}: if it does not, remove it from baseline_accelerators, and the buy plan decides whether it stays hosted.",
+            amount,
+        )
+        for name, amount in usd.items()
+        if name in stated
     ]
 
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pandas as pd
 import pytest
 
-from aifactory.inventory.hosted_today import hosted_alone, hosted_findings, hosted_today, hosted_usage
+from aifactory.inventory.hosted_today import hosted_alone, hosted_findings, hosted_today, hosted_usage, stated_findings
 from aifactory.inventory.retiring import COLUMNS as RETIRING
 from aifactory.inventory.today import BY_HOSTED, todays_platforms
 
@@ -104,3 +104,7 @@ def test_what_the_plan_states_to_run_on_accelerators_does(billed):
     ws = billed((*BEDROCK, "chat", "5", ""))
     stated = replace(ws, plan=ws.plan.model_copy(update={"baseline_accelerators": {"chat": "nvidia-l4"}}))
     assert hosted_alone(ws) == {"chat"} and hosted_alone(stated) == frozenset()
+    assert stated_findings(ws) == []
+    assert stated_findings(stated)[0].text.startswith(
+        "chat is charged for hosted models alone, USD 5 in the month (billing, 2026-10-31), while"
+    )
