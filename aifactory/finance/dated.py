@@ -50,8 +50,8 @@ def _read(values: ArrayLike, dates: Sequence[object]) -> tuple[np.ndarray, np.nd
 def xnpv(rate: float, values: ArrayLike, dates: Sequence[object]) -> float:
     """Present value at the first date: sum of v (1 + rate)^(-days / 365).
 
-    >>> round(xnpv(0.1, [-100, 110], ["2026-01-01", "2027-01-01"]), 9)
-    0.0
+    >>> round(xnpv(0.1, [-100, 121], ["2026-01-01", "2027-01-01"]), 9)
+    10.0
     """
     check_rate(rate)
     flows, years = _read(values, dates)

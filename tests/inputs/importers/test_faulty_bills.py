@@ -53,7 +53,7 @@ REFUSED = {
     "other digits": ([{"BilledCost": "\u0661\u0662"}], "row 2, column 'BilledCost'"),
     "no number": ([{}, {"EffectiveCost": "-inf"}], "row 3, column 'EffectiveCost': value '-inf'"),
     "no cost": ([{"BilledCost": ""}], "row 2, column 'BilledCost': a value is required"),
-    "beyond any charge": ([{"BilledCost": "1e300"}], "row 2, column 'BilledCost': value '1.000000E+300': is 1E+15 or"),
+    "beyond any charge": ([{"BilledCost": "2e17"}], "row 2, column 'BilledCost': value '2.000000E+17': is 1E+15 or"),
     "serial date": ([{"ChargePeriodStart": "46300"}], "row 2, column 'ChargePeriodStart': value '46300'"),
     "month 13": ([{"ChargePeriodStart": "2026-13-05T00:00:00Z"}], "is not a date of the calendar"),
     "two forms of dates": ([{}, {"ChargePeriodStart": "10/05/2026"}], "row 3, column 'ChargePeriodStart'"),
