@@ -31,7 +31,7 @@ from aifactory.fleet.nodes import TOLERANCE, Load
 from aifactory.fleet.orders import FLEXIBLE
 from aifactory.fleet.sites import in_sites
 from aifactory.fleet.streams import EXPECTED
-from aifactory.fleet.terms import BOUGHT
+from aifactory.fleet.terms import BOUGHT, spot_is_cheaper
 from aifactory.units import HOURS_PER_MONTH, KILO
 
 #: Shares of a month's hours in the load blocks of each pool, from its highest hours down.
@@ -293,13 +293,17 @@ def block_demand(case: Case, wanted: np.ndarray, may_leave: np.ndarray | None = 
     of the pool's joint load downwards: streams of a pool share its nodes hour by hour, pools share nothing within an
     hour. Nodes are whole in every hour for work that cannot wait, as they are rented and as the ledger counts them
     (`filled_share`), and each stream has its part of them by load. Work that can wait has what does not fit on these.
-    Streams that `may_leave` [K] the pool, to a hosted model, have only the nodes that the others do not need alone: a node
-    that these fill in part is theirs in full. The sum over a pool is the same.
+    A node that work on demand fills in part is paid on demand in full: streams that may run on spot have only the nodes that
+    the others do not need alone, as in the ledger, and streams that `may_leave` [K] the pool, to a hosted model, only those
+    that neither of them needs. The sum over a pool is the same.
     """
     streams = case.streams
     today = streams.accelerators(streams.table["units_month"].to_numpy(dtype=float))
     waits = streams.waits
-    leaves = np.zeros(len(waits), dtype=bool) if may_leave is None else np.asarray(may_leave, dtype=bool)
+    rank = (
+        streams.table["interruptible"].to_numpy(dtype=bool) & spot_is_cheaper(case.offers, case.plan)[streams.pool]
+    ).astype(int)
+    rank = rank if may_leave is None else np.where(may_leave, 2, rank)
     edges = np.cumsum((0.0, *BLOCK_SHARES))
     staffed = wanted * streams.chance[1:]
     found = np.zeros((*wanted.shape, len(BLOCK_SHARES)))
@@ -308,10 +312,10 @@ def block_demand(case: Case, wanted: np.ndarray, may_leave: np.ndarray | None = 
         live, patient = np.flatnonzero(here & ~waits), np.flatnonzero(here & waits)
         order = np.argsort(-(today[live] @ streams.shape[live]), kind="stable")
         occupied, idle = _occupied(case, staffed, live, order, size)
-        stay = live[~leaves[live]]
-        alone = _occupied(case, staffed, stay, order, size)[0] if len(stay) < len(live) else occupied
-        hours = np.round(edges * len(order)).astype(int)
-        for members, nodes in ((stay, alone), (live[leaves[live]], occupied - alone)):
+        hours, before = np.round(edges * len(order)).astype(int), 0.0
+        for members, upto in _by_rank(live, rank):
+            whole = occupied if len(upto) == len(live) else _occupied(case, staffed, upto, order, size)[0]
+            nodes, before = whole - before, whole
             for block, (first, last) in enumerate(zip(hours[:-1], hours[1:], strict=True)):
                 inside = slice(first, max(last, first + 1))
                 at_work = staffed[:, :, members] * streams.shape[members][:, order][:, inside].mean(axis=1)
@@ -322,6 +326,11 @@ def block_demand(case: Case, wanted: np.ndarray, may_leave: np.ndarray | None = 
         beyond = np.maximum(work - idle, 0.0) / np.where(work > 0, work, 1.0)
         found[:, :, patient] = (staffed[:, :, patient] * beyond[:, :, None])[..., None]
     return found
+
+
+def _by_rank(live: np.ndarray, rank: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Streams of each rank, lowest first, and all up to it."""
+    return [(live[rank[live] == level], live[rank[live] <= level]) for level in np.unique(rank[live])]
 
 
 def _occupied(

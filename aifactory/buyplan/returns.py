@@ -18,7 +18,7 @@ from aifactory.buyplan.compare import OURS, hosted_path, price_rule, without
 from aifactory.buyplan.ledger import PORTING, Ledger, build_ledger, fiscal_position, price_index
 from aifactory.finance.draws import Factor, Factors
 from aifactory.finance.information import value_of_signal
-from aifactory.finance.options import COMMITTED_OPTIONS, OPTION_NAMES, spot_usd_per_hour
+from aifactory.finance.options import COMMITTED_OPTIONS, OPTION_NAMES
 from aifactory.finance.roi import (
     DRAWS,
     RoiResult,
@@ -37,6 +37,7 @@ from aifactory.fleet.compute import BEYOND, Compute
 from aifactory.fleet.nodes import TOLERANCE, hourly_load
 from aifactory.fleet.orders import FLEXIBLE
 from aifactory.fleet.streams import EXPECTED, Streams
+from aifactory.fleet.terms import spot_is_cheaper
 from aifactory.inputs.plan import Plan
 from aifactory.units import GIGA, HOURS_PER_MONTH
 
@@ -117,8 +118,7 @@ def _others_on_demand(case: Case, moved: np.ndarray) -> tuple[Compute, Ledger]:
 
 def _on_spot(case: Case) -> np.ndarray:
     """Streams whose pool is cheaper on spot, work lost to interruptions included, [K]."""
-    paid = spot_usd_per_hour(case.offers.spot, case.plan.value("spot_interruption_share"))
-    return (paid < case.offers.on_demand)[case.streams.pool]
+    return spot_is_cheaper(case.offers, case.plan)[case.streams.pool]
 
 
 def interrupted(streams: Streams, spot: np.ndarray, plan: Plan) -> Streams:

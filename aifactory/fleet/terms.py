@@ -141,6 +141,11 @@ def _lead_weeks(stated: np.ndarray, longest: float) -> np.ndarray:
     return np.where(np.isnan(stated), np.where(OWN_SITE, longest, 0.0)[:, None], stated)
 
 
+def spot_is_cheaper(offers: Offers, plan: Plan) -> np.ndarray:
+    """[P] pools whose hours cost less on spot, work lost to interruptions included."""
+    return spot_usd_per_hour(offers.spot, plan.value("spot_interruption_share")) < offers.on_demand
+
+
 def build_terms(offers: Offers, slots: Slots, plan: Plan, largest: np.ndarray) -> Terms:
     """Money per slot under a plan; `largest` is the fleet per pool that a minimum order must fit.
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from bp_company import make_prices
 
 from aifactory.buyplan.bands import orders_frame
 from aifactory.buyplan.case import solve_expected
@@ -64,6 +65,20 @@ def test_orders_cost_what_the_ledger_says(tiny):
     assert cost.objective_usd == pytest.approx(compute, rel=0.02)
 
 
+@pytest.mark.parametrize("chat", [1.0, 3.0, 5.5])
+def test_work_on_spot_pays_for_the_nodes_that_firm_work_leaves_to_it(tiny, chat):
+    """Without orders paths and ledger agree: a node shared with firm work is paid on demand, what is beyond it on spot."""
+    spot = {"purchase_option": "spot", "usd_per_accelerator_hour": 1.0}
+    case = tiny(chat=chat, train=3.0, prices=make_prices(spot, drop=["reserved_1y"]))
+    assert case.streams.table["interruptible"].tolist() == [False, True] and not case.streams.waits.any()
+    solution = solve_expected(case)
+    problem = problem_of(case, paths_of(case, 1))
+    still = replace(problem, spot_usd=np.ones_like(problem.spot_usd))  # paths move spot prices, the ledger does not
+    cost = evaluate_plan(still, np.zeros(len(problem.orders)))
+    rate = monthly_rate(case.plan.value("wacc"))
+    assert cost.objective_usd == pytest.approx(solution.ledger.compute.present_value(rate), rel=1e-9)
+
+
 def test_the_best_plan_over_all_paths_costs_no_more(tiny):
     case = tiny()
     found = compare_futures(
@@ -109,8 +124,6 @@ def test_certain_demand_gives_the_cheapest_orders_for_it(tiny):
 
 
 def test_a_fleet_is_held_where_no_hours_can_be_rented(tiny):
-    from bp_company import make_prices
-
     case = tiny(prices=make_prices(drop=["on_demand", "spot"]))
     chosen = choose_orders(case, paths_of(case, 5, 0.2))
     fleet = chosen.problem.capacity(chosen.best.nodes)
@@ -120,15 +133,13 @@ def test_a_fleet_is_held_where_no_hours_can_be_rented(tiny):
 
 
 def test_nothing_to_commit_to_chooses_nothing(tiny):
-    from bp_company import make_prices
-
     case = tiny(prices=make_prices(drop=["reserved_1y", "reserved_3y", "purchase", "lease"]))
     assert choose_orders(case, paths_of(case, 3)) is None
 
 
 def test_a_budget_of_capital_is_kept(tiny):
     """A budget of one and a half nodes a year: one node at most is bought in a year, fewer than without it."""
-    from bp_company import make_plan, make_prices
+    from bp_company import make_plan
 
     hardware = {
         "purchase_option": "purchase", "usd_per_accelerator": 20_000.0, "region": "*", "provider": "vendor",
@@ -193,7 +204,7 @@ def test_limits_are_spoken_of_by_name(tiny):
 
 def test_limits_that_contradict_each_other_give_way_by_the_least(tiny):
     """Nothing to rent, 4 nodes must stand ready, and capital for one: it gives way by three nodes, and all is named."""
-    from bp_company import make_plan, make_prices
+    from bp_company import make_plan
 
     hardware = {"purchase_option": "purchase", "usd_per_accelerator": 20_000.0, "region": "*", "provider": "vendor"}
     prices = make_prices(hardware, drop=["on_demand", "spot", "reserved_1y"])

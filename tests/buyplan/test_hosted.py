@@ -108,10 +108,10 @@ def test_what_stays_pays_the_node_that_it_shared(tiny):
 
 
 def test_the_saving_is_not_what_the_cut_of_the_demand_moves(tiny):
-    """Interruptible chat shares nodes with work that is not: dear hosting saves nothing though the cut gives chat fewer of them, on spot."""
+    """Chat shares nodes with work on spot: dear hosting saves nothing though the cut gives that work its nodes whole, on spot."""
     use_cases = make_inputs(make_plan())["use_cases"]
     batch = use_cases.assign(
-        request_pattern=["batch", "interactive"], workload_class="real_time_inference", slo_p95_e2e_ms=1e3
+        request_pattern=["interactive", "batch"], workload_class="real_time_inference", slo_p95_e2e_ms=1e3
     )
     spot = {"purchase_option": "spot", "usd_per_accelerator_hour": 0.2}
     case = tiny(chat=3.0, train=2.5, prices=make_prices(spot), inputs={"use_cases": batch})
