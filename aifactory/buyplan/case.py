@@ -12,7 +12,7 @@ from aifactory.buyplan.ledger import PORTING, UNUSED, Ledger, build_ledger
 from aifactory.fleet.compute import price_orders
 from aifactory.fleet.nodes import TOLERANCE, Load, Slots, build_load, build_slots, node_counts, pool_level
 from aifactory.fleet.orders import FLEXIBLE, Orders, cheapest_decisions, committed_first, follow, with_firm_orders
-from aifactory.fleet.placed import Placed, placed_before, unused_usd
+from aifactory.fleet.placed import Placed, placed_before, unused_placed, unused_usd
 from aifactory.fleet.streams import EXPECTED, Streams
 from aifactory.fleet.terms import Offers, Terms, build_terms, read_offers
 from aifactory.inputs.contracts import load_contract
@@ -81,6 +81,12 @@ class Case:
             return {PORTING: once}
         owed = unused_usd(self.book, self.streams.pools, self.streams.months, self.plan)[1].sum(axis=1)
         return {PORTING: once} | ({UNUSED: owed} if owed.any() else {})
+
+    @property
+    def paid_before_usd(self) -> np.ndarray:
+        """Payments of each month for orders placed before, those that no workload uses included, [T + 1]: a budget pays them first."""
+        unused = unused_placed(self.book, self.streams.pools, self.streams.months, self.plan)[1]
+        return self.placed.paid_usd + unused.paid_usd
 
     @property
     def today_units(self) -> np.ndarray:

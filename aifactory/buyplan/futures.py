@@ -207,7 +207,7 @@ def stated_money(case: Case) -> dict[str, tuple[Stated, int]]:
     years = np.array([fiscal_year(month, case.plan.fiscal_year_start_month) for month in months])
     parts = (
         ("capital of year", 1, budget.capex_usd_per_year, _spent_before(case, years)),
-        ("budget of month", 0, budget.opex_usd_per_month, case.placed.paid_usd[1:]),
+        ("budget of month", 0, budget.opex_usd_per_month, case.paid_before_usd[1:]),
     )
     return {
         f"{name} {at + first}": (Stated(float(most), taken_before), at)
@@ -261,7 +261,7 @@ def _payments(case: Case, problem: Problem) -> dict[str, np.ndarray]:
         dearest[option.platform] = max(dearest[option.platform], paid)
     if budget is None:
         return {}
-    left = np.maximum(budget - case.placed.paid_usd[1:], 0.0)
+    left = np.maximum(budget - case.paid_before_usd[1:], 0.0)
     return {} if float(dearest @ _useful(problem)) <= left.min() else {"order_budget_usd": left}
 
 

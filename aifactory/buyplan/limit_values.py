@@ -103,7 +103,7 @@ def _payments(chosen: Chosen) -> list[tuple]:
     problem, budget = chosen.problem, chosen.case.plan.budget.opex_usd_per_month
     if budget is None:
         return []
-    nodes, before = chosen.best.nodes[: len(problem.orders)], chosen.case.placed.paid_usd[1:]
+    nodes, before = chosen.best.nodes[: len(problem.orders)], chosen.case.paid_before_usd[1:]
     paid = max(float(problem.paid_usd(month) @ nodes) + before[month] for month in range(problem.months))
     prices = _priced(chosen, "budget")
     return [

@@ -139,6 +139,16 @@ def placed_before(
     )  # fmt: skip
 
 
+def unused_placed(
+    book: pd.DataFrame, pools: pd.DataFrame, months: tuple[str, ...], plan: Plan
+) -> tuple[pd.DataFrame, Placed]:
+    """Orders where no workload of the plan runs: (region and accelerator of each place, what was placed there)."""
+    mine = set(pools[PLACE].itertuples(index=False, name=None))
+    rest = book[np.array([place not in mine for place in book[PLACE].itertuples(index=False, name=None)], dtype=bool)]
+    places = rest[PLACE].drop_duplicates().sort_values(PLACE, ignore_index=True)
+    return places, placed_before(rest, {}, places, months, plan)
+
+
 def unused_usd(
     book: pd.DataFrame, pools: pd.DataFrame, months: tuple[str, ...], plan: Plan
 ) -> tuple[pd.DataFrame, np.ndarray]:
@@ -147,10 +157,7 @@ def unused_usd(
     By the month in which it is paid; what falls beyond the horizon stands in the last month. No resale is counted on:
     what becomes of it is not decided.
     """
-    mine = set(pools[PLACE].itertuples(index=False, name=None))
-    rest = book[np.array([place not in mine for place in book[PLACE].itertuples(index=False, name=None)], dtype=bool)]
-    places = rest[PLACE].drop_duplicates().sort_values(PLACE, ignore_index=True)
-    placed = placed_before(rest, {}, places, months, plan)
+    places, placed = unused_placed(book, pools, months, plan)
     usd = placed.capex_usd + placed.rent_usd - placed.prepaid_usd + placed.upfront_usd
     usd[-1] += placed.beyond_usd
     return places, usd

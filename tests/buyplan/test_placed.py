@@ -189,6 +189,21 @@ def test_budgets_are_what_orders_placed_leave_of_them(tiny):
     )
 
 
+def test_rent_of_what_nothing_uses_is_in_the_payments_of_its_month(tiny):
+    """Four elsewhere until month 3 leave two months less to commit; a purchase there is capital and no payment."""
+    plan = make_plan(12, budget={"opex_usd_per_month": 20_000.0})
+    rows = (
+        order(4, -8, 3, place=("eu", "edge")),
+        order(1, 6, option="purchase", ordered=2, once=5_000.0, place=("us", "edge")),
+    )
+    case = with_book(tiny(plan=plan), *rows)
+    assert case.paid_before_usd[[0, 1, 2, 3, 6]] == pytest.approx([0, 4 * RENT, 4 * RENT, 0, 0])
+    left = choose_orders(case, paths_of(case, 2)).problem.order_budget_usd
+    assert left[[0, 1, 2]] == pytest.approx([20_000 - 4 * RENT, 20_000 - 4 * RENT, 20_000])
+    stated, at = stated_money(case)["budget of month 1"]
+    assert stated.stands[at] == pytest.approx(4 * RENT) and stated.stands[at + 1] == 0.0
+
+
 def month_later(case, book):
     """The same company a month on: it holds the orders of the book, time has moved by nothing else."""
     return rebuilt(replace(case, book=book), case.plan, case.streams)
