@@ -276,7 +276,7 @@ def gaps_section(ws: Workspace, bench: Benchmark) -> Group:
     edge = (estimated["platform_class"] == "edge") & (estimated["workload_class"] != "edge_on_device")
     estimated = estimated[~edge]  # a device at the edge does not serve central work, however cheap
     best = measured(bench).groupby("use_case_id")["usd_per_1k_units"].min()
-    cheaper = estimated[estimated["usd_per_1k_units"] < estimated["use_case_id"].map(best)].sort_values(
+    cheaper = estimated[estimated["usd_per_1k_units"] < estimated["use_case_id"].map(best).astype(float)].sort_values(
         "usd_per_1k_units"
     )
     answer = f"{plural(len(gaps), 'pair')} of use case and platform rest on estimates; for {len(none)} nothing can be said at all."
