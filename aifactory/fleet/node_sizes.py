@@ -124,7 +124,7 @@ def in_other_nodes(offers: pd.DataFrame, streams: Streams, sizes: np.ndarray) ->
     keys = ["pool", "purchase_option"]
     taken = rows[fits].groupby(keys)["usd"].min().rename("usd_in_plan")
     rows = rows[~fits].join(taken, on=keys)
-    asked = [node in tried[pool] for pool, node in zip(rows["pool"], rows["node"], strict=True)]
+    asked = np.array([node in tried[pool] for pool, node in zip(rows["pool"], rows["node"], strict=True)], dtype=bool)
     rows["reason"] = np.select([rows["node"] == 0, asked], [TOO_SMALL, COSTS_LESS], NOT_TRIED)
     rows = rows[(rows["usd"] < rows["usd_in_plan"]) | (rows["usd_in_plan"].isna() & rows["usd"].notna())]
     rows = rows.sort_values([*keys, "usd", "provider", "sku"], kind="stable").drop_duplicates(keys)

@@ -164,7 +164,7 @@ def pooled_fleet(
     rows = []
     for accelerator, paid in accelerators_paid(bill, hours).groupby("accelerator_id"):
         held = paid.set_index("use_case_id")["accelerators"] / peaks
-        load = hourly.assign(accelerators=hourly["service_units"] * hourly["use_case_id"].map(held))
+        load = hourly.assign(accelerators=hourly["service_units"] * hourly["use_case_id"].map(held).astype(float))
         load = load.dropna(subset="accelerators")
         if load.empty:
             continue

@@ -70,7 +70,9 @@ def test_the_pooled_peak_is_never_above_the_sum_of_the_local_ones(mini_ws, rows)
 def test_without_demand_there_is_nothing_to_pool(mini_ws):
     windows = demand.all_windows(mini_ws).iloc[:0]
     assert local_and_pooled(hourly_demand(windows, mini_ws), NO_RULES).empty
-    assert pooled_fleet(hourly_demand(windows, mini_ws), mini_ws.table("use_cases"), bill(), HOURS).empty
+    nothing, cases = hourly_demand(windows, mini_ws), mini_ws.table("use_cases")
+    for paid in (bill(), bill(("chat", "a", 50.0, 500))):
+        assert pooled_fleet(nothing, cases, paid, HOURS).empty
 
 
 def test_daily_windows_have_a_peak_per_hour(mini_ws):

@@ -304,6 +304,7 @@ def test_offers_that_a_pool_cannot_take_are_told_where_they_would_be_cheaper(min
     assert (found["node_accelerators"], found["usd_in_plan"]) == (4, usd)
     assert found["reason"] == "too small for the largest replica of the pool"
     assert in_other_nodes(market(mini_ws, inventory(), hour, dear).prices, streams, np.array([8])).empty
+    assert in_other_nodes(market(mini_ws, inventory(), hour).prices, streams, np.array([8])).empty  # all fit
 
 
 @pytest.mark.parametrize(("nodes", "reason"), [(MOST_NODES - 1, COSTS_LESS), (MOST_NODES + 1, NOT_TRIED)])
