@@ -102,7 +102,8 @@ def value_excluded(case: Case, paths: Paths, problem: Problem, nodes: np.ndarray
         rows.append(
             (cell.use_case_id, home, cell.accelerator_id, rule, cell.tier, now, moved, more, now - moved - more)
         )
-    found = pd.DataFrame(rows, columns=COLUMNS)
+    usd = ["now_usd", "moved_usd", "once_usd", "saving_usd"]
+    found = pd.DataFrame(rows, columns=COLUMNS).astype(dict.fromkeys(usd, float))
     found["saving_usd"] = found["saving_usd"].where(np.isfinite(found["moved_usd"]))
     keys = ["saving_usd", "use_case_id", "accelerator_id"]
     return found.sort_values(keys, ascending=[False, True, True], ignore_index=True)

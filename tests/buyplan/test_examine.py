@@ -82,6 +82,14 @@ def test_rules_are_named_and_what_cannot_run_is_not_valued(planned):
         assert "half" not in set(value_excluded(*ask, cells(rule))["accelerator_id"])
 
 
+def test_where_nothing_else_can_run_it_nothing_is_given_up(planned):
+    """An edge device may be the only platform of known capacity."""
+    chosen, paths = planned
+    known = cells()
+    alone = replace(known, capacity=known.capacity[known.capacity["accelerator_id"] == "acc"])
+    assert value_excluded(chosen.case, paths, chosen.problem, chosen.best.nodes, alone).empty
+
+
 def test_kit_that_stands_idle_costs_its_power_once_it_works(tiny):
     """Eight accelerators of 1 kW stand on `half`: free of purchase, they cost energy and space in every month they are on."""
     ways = make_prices({"purchase_option": "on_demand", **HALF})
