@@ -66,7 +66,7 @@ def table_orders(ws: Workspace, plan: BuyPlan) -> Block:
         "than it costs; capacity above n: the hours in which the node beyond n works, in the month in which it is worth most. "
         "Firm orders are paid in every scenario; the others follow the demand of their scenario."
     )
-    marked = frame["terms"].str.contains(f"{OLD}|{ELSEWHERE}", regex=True).any()
+    marked = any(OLD in terms or ELSEWHERE in terms for terms in frame["terms"])
     note += f" {LEGEND}" if marked else ""
     facts = {
         "caption": "Orders and renewals",
