@@ -75,12 +75,23 @@ def _robust_answer(ws: Workspace, verdicts: pd.DataFrame) -> str:
         f"In {clear} of {len(rivals)} use cases with rivals one platform is a clear winner: first in at least {pct(ws.plan.winner_acceptability, 0)} "
         f"of all admissible weights and measured values, with {pct(ws.plan.winner_confidence, 0)} confidence. "
     )
+    text += _only_alone(ws, rivals)
     helped = verdicts[verdicts["gain"] > 0].sort_values("gain", ascending=False)
     if len(helped):
         best = helped.iloc[0]
         text += f"The measurement worth most: {best['deciding_measurement']} for {best['use_case_id']}. "
     turned, same = int(verdicts["reversals_topsis"].sum()), int(verdicts["reversals_here"].sum())
     return text + f"Leaving any one platform out turns {same} pairs here, {turned} under TOPSIS."
+
+
+def _only_alone(ws: Workspace, rivals: pd.DataFrame) -> str:
+    """Leaders by both marks whose lead rests on the money of a use case alone, in a sentence."""
+    over = rivals["acceptability"].ge(ws.plan.winner_acceptability) & rivals["confidence"].ge(ws.plan.winner_confidence)
+    found = rivals[over & rivals["verdict"].eq("no clear winner")]
+    if found.empty:
+        return ""
+    named = join_words(f"{row.leader} for {row.use_case_id}" for row in found.itertuples())
+    return f"With the money of each use case alone so would {named}; where nodes are shared with the others another costs less, so none counts as clear. "
 
 
 def _places(short: Shortlist, verdicts: pd.DataFrame) -> list[str]:
@@ -113,8 +124,8 @@ def _first_chart(ws: Workspace, short: Shortlist) -> object:
 
 def migration_section(ws: Workspace, short: Shortlist) -> Group:
     """When a specialised platform pays back its porting."""
-    moves = short.migrations.sort_values(["payback_months", "use_case_id"], kind="stable")
-    paying = moves[moves["payback_months"] <= ws.plan.horizon_months]
+    moves = short.migrations.sort_values(["payback_months_discounted", "use_case_id"], kind="stable")
+    paying = moves[moves["payback_months_discounted"] <= ws.plan.horizon_months]
     answer = f"{len(paying)} of {plural(len(moves), 'move')} to a specialised platform would pay back porting and delay within {ws.plan.horizon_months} months at the expected volume"
     sure = paying[paying["tier"] == "measured"]
     answer += f", {len(sure)} of them on measured capacity."
@@ -124,7 +135,7 @@ def migration_section(ws: Workspace, short: Shortlist) -> Group:
         )
     if len(sure):
         best = sure.iloc[0]
-        answer += f" First: {best['use_case_id']} on {best['accelerator_id']}, after {num(best['payback_months'], 1)} months of stable demand."
+        answer += f" First: {best['use_case_id']} on {best['accelerator_id']}, after {num(best['payback_months_discounted'], 1)} months of stable demand."
     shown = moves.replace(np.inf, np.nan)
     columns = {
         "use_case_id": Col("Use case"),
@@ -133,14 +144,14 @@ def migration_section(ws: Workspace, short: Shortlist) -> Group:
         "tier": Col("Known by"),
         "one_off_usd": Col("Porting and delay, USD", "usd_compact"),
         "saving_usd_per_month": Col("Saves a month, USD", "usd_compact"),
-        "payback_months": Col("Months to pay back", "num1"),
+        "payback_months_discounted": Col("Months to pay back", "num1"),
         "payback_months_low_capacity": Col("At the low end of capacity", "num1"),
         "units_per_month": Col("Units a month", "sig3"),
         "break_even_units_per_month": Col("Break-even units a month", "sig3"),
         "bearable_changes_per_year": Col("Changes a year it bears", "num1"),
         "verdict": Col("Verdict"),
     }
-    note = "A dash: never. Break-even units: stable volume from which the move pays within the horizon. Changes: how often prompts, context or retrieval may change before rework eats the saving."
+    note = "A dash: never. Months with interest at the cost of capital. Money and units a month: level ones of the same present value as those of the expected scenario, all regions together. Break-even units: stable volume from which the move pays within the horizon. Changes: how often prompts, context or retrieval may change before rework eats the saving."
     return group(
         section("When does a specialised platform pay back its porting?", answer),
         table(

@@ -57,8 +57,9 @@ def facts(name: str, short: Shortlist) -> dict[str, object]:
     move = short.migrations[
         (short.migrations["use_case_id"] == name) & (short.migrations["accelerator_id"] == best["accelerator_id"])
     ]
-    columns = ("payback_months", "break_even_units_per_month", "bearable_changes_per_year")
-    return row | ({key: move[key].iloc[0] for key in columns} if len(move) else {})
+    columns = {"payback_months": "payback_months_discounted"}
+    columns |= {key: key for key in ("break_even_units_per_month", "bearable_changes_per_year")}
+    return row | ({key: move[column].iloc[0] for key, column in columns.items()} if len(move) else {})
 
 
 def _rivals(name: str, short: Shortlist) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from aifactory.benchmark.telemetry import OWN_EVIDENCE
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
 from aifactory.shortlist.exclusions import KEYS
-from aifactory.shortlist.money import level_factors
+from aifactory.shortlist.money import level_factors, present_units
 from aifactory.units import monthly_rate
 
 GENERAL_CLASSES = ("gpu", "cpu")
@@ -65,7 +65,7 @@ def plan_migrations(
     """One row per use case and specialised platform: what the move from the best general platform pays.
 
     The best general platform is the measured one (or the one that production shows) with the lowest price over the horizon, else the
-    cheapest estimated one. Money per month is the level payment of the same present value. The move's one-off
+    cheapest estimated one. Money and units per month are level ones of the same present value, all regions together. The move's one-off
     cost is porting and delay; rework stays in the monthly saving. Verdict, volume and changes are those at
     which the move pays within the horizon with interest; so is the payback at the low end of capacity. bearable_changes_per_year is how
     often prompts, context or retrieval may change before rework eats the whole saving.
@@ -75,7 +75,7 @@ def plan_migrations(
     inside = [pair not in out for pair in zip(table["use_case_id"], table["accelerator_id"], strict=True)]
     table = table[np.array(inside, dtype=bool) & table["total_usd"].notna().to_numpy()]
     expected = inventory.forecast[inventory.forecast["scenario"] == "expected"]
-    volume = expected.groupby("use_case_id")["units"].mean()
+    volume = present_units(expected, ws.plan.value("wacc")) / level_factors(ws).sum()
     rows = []
     for name, group in table.groupby("use_case_id", sort=True):
         general = group[group["platform_class"].isin(GENERAL_CLASSES)]

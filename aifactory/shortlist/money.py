@@ -50,7 +50,7 @@ def horizon_costs(ws: Workspace, forecast: pd.DataFrame, bought: pd.DataFrame) -
     if bought.empty:
         return pd.DataFrame(columns=PENALTY_COLUMNS).astype(dict.fromkeys([*KEYS, "no_offer_in"], "str"))
     table, cases = bought.copy(), ws.table("use_cases").set_index("use_case_id")
-    units = _present_units(forecast[forecast["scenario"] == "expected"], ws.plan.value("wacc"))
+    units = present_units(forecast[forecast["scenario"] == "expected"], ws.plan.value("wacc"))
     by_case = table["use_case_id"]
     moved = moves_class(ws, table)
     value = by_case.map(cases["value_usd_per_unit"]) * by_case.map(cases["attribution_share"])
@@ -77,7 +77,7 @@ def level_factors(ws: Workspace) -> np.ndarray:
     return (1 + ws.plan.value("wacc")) ** (-np.arange(1, ws.plan.horizon_months + 1) / MONTHS_PER_YEAR)
 
 
-def _present_units(expected: pd.DataFrame, wacc: float) -> pd.Series:
+def present_units(expected: pd.DataFrame, wacc: float) -> pd.Series:
     """Units of each use case over the horizon, discounted month by month."""
     month = expected.groupby([*DEMAND_KEY]).cumcount() + 1
     return (expected["units"] * (1 + wacc) ** (-month / MONTHS_PER_YEAR)).groupby(expected["use_case_id"]).sum()

@@ -101,7 +101,7 @@ def stage(*, chosen_usd=100.0, special=(80.0, 60.0, 110.0)):
         choice=frame(use_case_id="support-at-scale", accelerator_id="gpu", tier_label="general GPU layer", total_usd=chosen_usd),
         matrix=cells, penalties=money, exclusions=pd.DataFrame(columns=["use_case_id", "accelerator_id", "rule"]),
         knowledge=frame(**one, net_usd=7.0),
-        migrations=frame(**one, payback_months=4.0, break_even_units_per_month=1e8, bearable_changes_per_year=20.0),
+        migrations=frame(**one, payback_months=3.0, payback_months_discounted=4.0, break_even_units_per_month=1e8, bearable_changes_per_year=20.0),
     )  # fmt: skip
 
 

@@ -79,3 +79,17 @@ def test_pays_means_the_same_in_months_volume_and_changes(sample_short):
     known = table["units_per_month"].notna()
     assert (pays == (table["units_per_month"] >= table["break_even_units_per_month"]))[known].all()
     assert (pays == (table["bearable_changes_per_year"] >= table["use_case_id"].map(yearly)))[known].all()
+
+
+def test_units_a_month_are_level_ones_of_all_regions(sample_short):
+    """The price of a thousand units times them is the level payment for compute; regions add up."""
+    table = sample_short.migrations
+    costs = sample_short.shortlist.penalties.set_index(["use_case_id", "accelerator_id"])
+    level = level_factors(sample_short.ws).sum()
+    forecast = sample_short.inventory.forecast.query("scenario == 'expected'")
+    monthly = forecast.groupby(["use_case_id", "month"])["units"].sum().groupby("use_case_id")
+    assert forecast.groupby("use_case_id")["region"].nunique().loc[table["use_case_id"]].max() > 1
+    for row in table.itertuples(index=False):
+        base = costs.loc[(row.use_case_id, row.from_accelerator_id)]
+        assert row.units_per_month * base["usd_per_1k_units"] / 1000 == pytest.approx(base["compute_usd"] / level)
+        assert monthly.min()[row.use_case_id] <= row.units_per_month <= monthly.max()[row.use_case_id]

@@ -1,0 +1,35 @@
+"""What the shortlist page says of robustness."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+
+from aifactory.report import shortlist_ranking as ranking
+from aifactory.shortlist.migration import COLUMNS
+
+
+def test_a_lead_that_rests_on_the_money_of_a_use_case_alone_is_named(mini_ws):
+    marks = mini_ws.plan.winner_acceptability, mini_ws.plan.winner_confidence
+    rows = [("chat", "b200", "no clear winner", *marks), ("images", "l4", "no clear winner", marks[0] - 0.01, 1.0),
+            ("search", "l4", "clear winner", 1.0, 1.0)]  # fmt: skip
+    verdicts = pd.DataFrame(rows, columns=["use_case_id", "leader", "verdict", "acceptability", "confidence"])
+    text = ranking._only_alone(mini_ws, verdicts)
+    assert "b200 for chat" in text and "another costs less" in text
+    assert "images" not in text and "search" not in text
+    assert ranking._only_alone(mini_ws, verdicts.iloc[1:]) == ""
+
+
+def test_months_to_pay_back_are_those_with_interest_like_the_verdict(mini_ws):
+    """Without interest the move pays within the horizon, with it never: the page must not count it."""
+    horizon = mini_ws.plan.horizon_months
+    row = dict.fromkeys(COLUMNS, 1.0) | {
+        "use_case_id": "chat", "from_accelerator_id": "a", "accelerator_id": "b", "tier": "measured",
+        "payback_months": horizon - 1.0, "payback_months_discounted": np.inf, "verdict": "does not pay",
+    }  # fmt: skip
+    short = SimpleNamespace(migrations=pd.DataFrame([row]))
+    text = ranking.migration_section(mini_ws, short).parts[0].text
+    assert "\n0 of 1 move " in text
+    short.migrations["payback_months_discounted"] = horizon - 0.5
+    text = ranking.migration_section(mini_ws, short).parts[0].text
+    assert "\n1 of 1 move " in text and f"after {horizon - 0.5:.1f} months" in text
