@@ -206,16 +206,17 @@ def with_features(
 
     Adds `speed` (log of the metric per accelerator, more is better) where `value` is given and
     `prior` (log of what the step model says, or of compute per parameter for other work), so that
-    `speed - prior` is what remains to be learnt, and `assumed` (what was taken for granted as the row does not say, or
-    says too much, where it moves the answer). The step model takes `constants`, else the shipped ones.
+    `speed - prior` is what remains to be learnt, `shared` (all accelerators work on one batch of samples) and `assumed`
+    (what was taken for granted as the row does not say, or says too much, where it moves the answer). The step model
+    takes `constants`, else the shipped ones.
     """
     facts = facts or bundled_facts()
     d = _conditions(table.copy(), workloads, facts.models)
     d = _hardware(d, facts.platforms)
     size = np.where(d["metric"].str.startswith("tflops"), 1.0, np.maximum(d["active_b"], 1e-3))
     d["prior"] = np.log(d["peak"] * np.where(d["precision"] == "fp4", 0.7, 1.0) / size)
-    shared = (d["regime"] == "other") & ~d["round"] & (d["metric"] == "samples_per_s")
-    d["batch"] = d["concurrency"].fillna(1.0) / np.where(shared, d["accelerators"], 1.0)
+    d["shared"] = (d["regime"] == "other") & ~d["round"] & (d["metric"] == "samples_per_s")
+    d["batch"] = d["concurrency"].fillna(1.0) / np.where(d["shared"], d["accelerators"], 1.0)
     d["layout_tp"] = d["tp"].fillna(1.0)
     llm = d["regime"].isin(["llm_rounds", "llm_tables"]) & (d["metric"] != "prompt_tokens_per_s") & d["peak"].notna()
     llm &= d["bandwidth"].notna()

@@ -3,11 +3,13 @@
 The gap g = speed - prior of every row is a Gaussian process whose covariance is a sum of hand-readable
 parts (same model and context, same vendor and date, near in bandwidth-peak-memory, ...), each with a standard
 deviation in log units: hierarchical shrinkage in one linear solve. Rows under equal conditions form one
-cell (median), weighted by their count; cells far off under leave-one-accelerator-out get more noise, so that one odd
-submission does not move its neighbours. Tables of one team sweep batches or lengths of one setup: what such a series
-(`SERIES`) is off by as a whole is doubted for other accelerators and kept for its own rows. Where no other
-accelerator was measured under the same conditions a cell can hardly be contradicted: outside language models, whose
-step model compares all of them, it must be off by more than twice its predicted deviation.
+cell (median), weighted by their count; where accelerators share one batch of images or videos their number is such a
+condition (four with two images between them yield less each than one with two of its own). Cells far off under
+leave-one-accelerator-out get more noise, so that one odd submission does not move its neighbours. Tables of one team
+sweep batches, lengths or accelerators of one setup: what such a series (`SERIES`) is off by as a whole is doubted for
+other accelerators and kept for its own rows. Where no other accelerator was measured under the same conditions a cell
+can hardly be contradicted: outside language models, whose step model compares all of them, it must be off by more than
+twice its predicted deviation.
 
 Leave-group-out residuals come in closed form from one inverse: r_B = (K^-1)_BB^-1 (K^-1 g)_B, variances
 the diagonal of (K^-1)_BB^-1 (Rasmussen and Williams 2006, section 5.4.2, for blocks).
@@ -174,7 +176,7 @@ def _squared(a: pd.Series, b: pd.Series, length: float) -> np.ndarray:
 
 def to_cells(d: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
     """One row per set of equal conditions (medians, `count` of measurements), and the cell of each id."""
-    size = np.round(np.log2(d["accelerators"])).clip(0, 6) // 3
+    size = np.where(d["shared"], d["accelerators"], np.round(np.log2(d["accelerators"])).clip(0, 6) // 3)
     lengths = np.where(d["round"], 0.0, d["output_tokens"])
     keyed = d.assign(size_class=size, length_class=lengths)
     number = keyed.groupby(list(CELL), dropna=False, sort=False).ngroup()
@@ -271,7 +273,8 @@ def fit_ratio(rows: pd.DataFrame, deviations: dict[str, float], rounds: int = 2)
     series = cells.groupby(list(SERIES), sort=False).ngroup()
     together = series.to_numpy()[:, None] == series.to_numpy()[None, :]
     base = FLOOR_VARIANCE + ROW_VARIANCE / cells["count"].to_numpy()
-    noise, odd, swept = base, np.zeros(len(cells)), (cells["regime"] == "llm_tables").to_numpy()
+    noise, odd = base, np.zeros(len(cells))
+    swept = ((cells["regime"] == "llm_tables") | cells["shared"]).to_numpy()
     neighbours = cells.groupby(["model", "context"])["chip"].transform("nunique").to_numpy() - 1
     alone = (neighbours == 0) & (cells["regime"] == "other").to_numpy()
     for number in range(rounds + 1):

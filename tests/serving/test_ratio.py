@@ -156,3 +156,38 @@ def test_deviation_of_a_series_left_out_whole_does_not_know_that_it_is_odd(tmp_p
     slow = (odd.cells["chip"] == "nvidia-h200-sxm").to_numpy()
     found, known = (model.leave_out(model.cells["chip"])[1][slow] for model in (odd, plain))
     assert found == pytest.approx(known, rel=0.1)
+
+
+def images(path, slow=1.0):
+    """Images per second of a model on 1 to 8 accelerators that share each batch, `slow` times as fast on one chip."""
+    lines = [HEAD.strip() + ",batch_or_concurrency"]
+    for chip, speed in (("nvidia-h100-sxm-80gb", 1.0), ("nvidia-b200-sxm-180gb", 1.8 * slow)):
+        for model, size in (("small", 2), ("large", 6)):
+            for count in (1, 2, 4, 8):
+                for batch in (1, 2, 4, 8, 16):
+                    value = 3 * speed / size / (0.2 / batch + 1 / count**0.6)
+                    lines.append(
+                        f"{chip}{model}{count}x{batch},sweep,2026-01-01,{chip},gpu,{count},text-to-image,{model},{size},"
+                        f"{size},bf16,concurrency,samples_per_s,{value},,{batch}"
+                    )
+    path.write_text("\n".join(lines) + "\n")
+    return with_features(read_measurements(path))
+
+
+def test_accelerators_that_share_a_batch_of_images_are_a_condition_of_their_own(tmp_path):
+    rows, sizes = images(tmp_path / "i.csv"), prior_deviations()["other"]
+    assert rows["shared"].all()
+    model = fit_ratio(rows, sizes)
+    assert len(model.cells) == len(rows)
+    residual, _ = model.leave_out(model.cells["cell"])
+    assert np.median(np.abs(residual)) < 0.05
+
+
+def test_a_sweep_of_images_off_as_a_whole_is_kept_for_its_own_rows(tmp_path):
+    rows = images(tmp_path / "i.csv", slow=0.25)
+    odd = rows["chip"] == "nvidia-b200-sxm"
+    held = rows[odd].iloc[[7]]
+    model = fit_ratio(rows.drop(held.index), prior_deviations()["other"])
+    gap, _ = model.predict(held)
+    assert np.abs(held["speed"] - held["prior"] - gap).max() < 0.05
+    assert model.odd[(model.cells["chip"] == "nvidia-b200-sxm").to_numpy()].min() > 0.01
