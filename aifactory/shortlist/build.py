@@ -17,7 +17,7 @@ from aifactory.shortlist import matrix, migration, money, outcome, robustness, s
 from aifactory.shortlist.exclusions import find_exclusions
 from aifactory.shortlist.knowledge import benchmark_costs, platform_knowledge
 from aifactory.shortlist.plan_terms import Market, market_of
-from aifactory.shortlist.sharing import cheaper_beside
+from aifactory.shortlist.sharing import cheaper_beside, leads_beside
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def decide_shortlist(market: Market, benchmark: Benchmark, bought: pd.DataFrame)
     card, long = scorecard.score_vendors(ws, cells, penalties)
     firm = robustness.rank_robustness(ws, cells, exclusions)
     choice = outcome.choose(cells, penalties, firm)
-    beside = cheaper_beside(market, cells, penalties, choice)
+    beside = cheaper_beside(market, cells, penalties, choice, leads_beside(ws, cells, penalties, exclusions))
     if beside:
         firm = robustness.unsettled(firm, beside)
         choice = outcome.choose(cells, penalties, firm, beside)

@@ -7,6 +7,8 @@ import pandas as pd
 
 from aifactory.benchmark import Benchmark
 from aifactory.benchmark.telemetry import OWN_EVIDENCE, TELEMETRY, latencies_shown
+from aifactory.fleet.allowed_wait import allowed_wait, spread_round
+from aifactory.fleet.stand_in import period_shapes
 from aifactory.inputs.sites import sites_in
 from aifactory.inputs.weights import MATRIX_CRITERIA, check_weights
 from aifactory.inputs.workspace import Workspace
@@ -91,25 +93,41 @@ def nodes_at_peak(ws: Workspace, inventory: Inventory, cells: pd.DataFrame) -> n
 
 def _sites_at_peak(ws: Workspace, inventory: Inventory, cells: pd.DataFrame) -> np.ndarray:
     """Sites that stand alone in the region with the highest peak of each use case, 1 where it has none."""
-    profile = inventory.demand_profile.sort_values("units_per_hour_peak", ascending=False, kind="stable")
-    region = profile.drop_duplicates("use_case_id").set_index("use_case_id")["region"]
+    region = _highest_peaks(ws, inventory)["region"]
     stated = ws.table("use_cases").set_index("use_case_id")["sites"]
     return np.array([sites_in(stated.get(name), region.get(name, "")) for name in cells["use_case_id"]], dtype=float)
 
 
 def nodes_needed(ws: Workspace, inventory: Inventory, cells: pd.DataFrame) -> np.ndarray:
     """The same before rounding up."""
-    profile, cases = inventory.demand_profile, ws.table("use_cases").set_index("use_case_id")
-    if profile.empty:
+    cases = ws.table("use_cases").set_index("use_case_id")
+    if inventory.demand_profile.empty:
         return np.full(len(cells), np.nan)
-    peak = cells["use_case_id"].map(profile.groupby("use_case_id")["units_per_hour_peak"].max())
+    peak = cells["use_case_id"].map(_highest_peaks(ws, inventory)["units_per_hour_peak"])
     reserve = cells["use_case_id"].map(cases["criticality"]).map(ws.plan.reserve)
     size = node_sizes(ws, cells)
     rate = cells["units_per_s_per_accelerator"].where(cells["units_per_s_per_accelerator"] > 0)
     need = accelerator_hours(peak, rate.fillna(1.0)) * (1 + reserve)
     if "in_progress_per_accelerator" in cells:
-        need = need * chance_factor(need, cells["in_progress_per_accelerator"], cells["spread_constant"])
+        hours = cells["use_case_id"].map(pd.Series(allowed_wait(cases), index=cases.index))
+        held = (
+            cells["in_progress_per_accelerator"].astype(float).mask(hours > 1)
+        )  # a queue of hours takes what chance brings
+        need = need * chance_factor(need, held, cells["spread_constant"])
     return (need / size).where(rate.notna() & peak.notna()).to_numpy(dtype=float)
+
+
+def _highest_peaks(ws: Workspace, inventory: Inventory) -> pd.DataFrame:
+    """By use case: `region` with the highest peak and its `units_per_hour_peak`; work with hours to wait is spread over these."""
+    profile, cases = inventory.demand_profile, ws.table("use_cases")
+    hours = dict(zip(cases["use_case_id"], allowed_wait(cases), strict=True))
+    late = profile[[hours.get(name, 1) > 1 for name in profile["use_case_id"]]]
+    shapes = period_shapes(ws.table("demand_windows"), late, ws.period)
+    spread = pd.Series({row.Index: row.units_per_hour_avg * spread_round(shapes[row.use_case_id, row.region], hours[row.use_case_id]).max()
+                        for row in late.itertuples()}, dtype=float)  # fmt: skip
+    peaks = profile.assign(units_per_hour_peak=spread.reindex(profile.index).fillna(profile["units_per_hour_peak"]))
+    peaks = peaks.sort_values("units_per_hour_peak", ascending=False, kind="stable")
+    return peaks.drop_duplicates("use_case_id").set_index("use_case_id")
 
 
 def node_sizes(ws: Workspace, cells: pd.DataFrame) -> pd.Series:

@@ -7,11 +7,13 @@ that a small use case may cost next to nothing beside a large one. Beside the ot
 
 with C of `plan_terms.priced_nodes`. From the platforms chosen alone one use case after the other moves to its cheapest
 cell beside the others, until none moves: each move makes the whole cheaper, so this ends. Clear winners stay, but for
-those that count on spare room of standing kit: beside the others it is there once.
+those that count on spare room of standing kit (beside the others it is there once), and those that no longer lead where
+the money among their criteria is that beside the others.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -19,48 +21,96 @@ import pandas as pd
 
 from aifactory.finance.options import OPTION_NAMES
 from aifactory.fleet.streams import Streams
+from aifactory.inputs.workspace import Workspace
+from aifactory.shortlist import scales
 from aifactory.shortlist.exclusions import KEYS
+from aifactory.shortlist.money import on_todays_platform
 from aifactory.shortlist.outcome import contenders
 from aifactory.shortlist.plan_terms import Market, priced_nodes, streams_alone
+from aifactory.shortlist.robustness import rank_robustness
 
 #: Rounds through all use cases; a move must save this share of what the use case costs alone.
 ROUNDS, LEAST_SAVING = 4, 0.01
 
 
+#: Whether a platform still leads a use case where its contenders cost so much over the horizon, USD by accelerator.
+Leads = Callable[[str, str, dict[str, float]], bool]
+
+
 def cheaper_beside(
-    market: Market, cells: pd.DataFrame, penalties: pd.DataFrame, choice: pd.DataFrame
+    market: Market, cells: pd.DataFrame, penalties: pd.DataFrame, choice: pd.DataFrame, leads: Leads | None = None
 ) -> dict[str, tuple[str, float]]:
     """Use cases without a clear winner that another contender serves for less, with that platform and the saving.
 
     The saving, USD of present value over the horizon, is that of the use case beside the final choice of all others.
+    `leads` (`leads_beside`) is asked of clear winners that another contender undercuts beside the others; without it they stay.
     """
     joined = cells.merge(penalties[[*KEYS, "total_usd", "compute_usd"]], on=KEYS, how="left")
     home = choice.dropna(subset=["accelerator_id"]).set_index("use_case_id")["accelerator_id"].to_dict()
     settled = set(choice.loc[choice["verdict"] == "clear winner", "use_case_id"]) - _guests(market, choice, penalties)
     pools = {str(name): contenders(group)[0] for name, group in joined.groupby("use_case_id", sort=True)}
-    free = [name for name, pool in pools.items() if name in home and name not in settled and len(pool) > 1]
-    if not free:
+    rivals = [name for name, pool in pools.items() if name in home and len(pool) > 1]
+    free = [name for name in rivals if name not in settled]
+    held = [name for name in rivals if name in settled and leads is not None]
+    if not free and not held:
         return {}
     mine = pd.MultiIndex.from_tuples(
-        [*home.items(), *((name, chip) for name in free for chip in pools[name]["accelerator_id"])]
+        [*home.items(), *((name, chip) for name in [*free, *held] for chip in pools[name]["accelerator_id"])]
     )
     wanted = cells[pd.MultiIndex.from_frame(cells[KEYS]).isin(mine)]
-    costs = _Beside(market, streams_alone(market, wanted))
-    once = (joined["total_usd"] - joined["compute_usd"]).set_axis(pd.MultiIndex.from_frame(joined[KEYS]))
-    alone, now = dict(home), dict(home)
+    costs = _Beside(market, streams_alone(market, wanted), joined)
+    now = _settle(costs, home, free, pools)
+    lost = [name for name in held if _undercut(usd := costs.all_of(name, pools[name], now), home[name]) and not leads(name, home[name], usd)]  # fmt: skip
+    if lost:
+        free = [name for name in rivals if name in {*free, *lost}]
+        now = _settle(costs, home, free, pools)
+    moved = [name for name in free if now[name] != home[name]]
+    saved = {name: costs.of(name, home[name], now) - costs.of(name, now[name], now) for name in moved}
+    return {name: (now[name], float(saved[name])) for name in moved if saved[name] > 0}
+
+
+def _settle(
+    costs: _Beside, home: dict[str, str], free: Iterable[str], pools: dict[str, pd.DataFrame]
+) -> dict[str, str]:
+    """Platform of each use case after those that are free have moved until none moves."""
+    now = dict(home)
     for _ in range(ROUNDS):
         before = dict(now)
         for name in free:
-            usd = {chip: costs.of(name, chip, now) + once[name, chip] for chip in pools[name]["accelerator_id"]}
-            best = min(usd, key=lambda chip: (usd[chip], chip))
-            if usd[best] < usd[now[name]] - LEAST_SAVING * abs(usd[now[name]]):
-                now[name] = best
+            usd = costs.all_of(name, pools[name], now)
+            if _undercut(usd, now[name]):
+                now[name] = min(usd, key=lambda chip: (usd[chip], chip))
         if now == before:
             break
-    moved = [name for name in free if now[name] != alone[name]]
-    saved = {name: costs.of(name, alone[name], now) + once[name, alone[name]] - costs.of(name, now[name], now) - once[name, now[name]]
-             for name in moved}  # fmt: skip
-    return {name: (now[name], float(saved[name])) for name in moved if saved[name] > 0}
+    return now
+
+
+def _undercut(usd: dict[str, float], chip: str) -> bool:
+    return min(usd.values()) < usd[chip] - LEAST_SAVING * abs(usd[chip])
+
+
+def leads_beside(ws: Workspace, cells: pd.DataFrame, penalties: pd.DataFrame, exclusions: pd.DataFrame) -> Leads:
+    """Ask whether a platform is a clear winner (`rank_robustness`) where its contenders cost what they do beside the others.
+
+    The criterion cost is then that price over today's platform alone, the scale that all cells have; the ends of its interval
+    keep their ratio to the price of the accelerators.
+    """
+    prices = cells[KEYS].merge(penalties, on=KEYS, how="left").set_axis(cells.index)
+    today = pd.Series(on_todays_platform(ws, prices, "total_usd"), index=cells.index)
+
+    def leads(use_case: str, chip: str, usd: dict[str, float]) -> bool:
+        group = cells[cells["use_case_id"] == use_case].copy()
+        beside = group["accelerator_id"].map(usd)
+        price = prices.loc[group.index]
+        part = (beside - (price["total_usd"] - price["compute_usd"])) / price["compute_usd"]
+        for column, end in (("cost", "total_usd"), ("cost_low", "total_high_usd"), ("cost_high", "total_low_usd")):
+            at_end = beside + part * (price[end] - price["total_usd"])
+            found = pd.Series(scales.anchored(at_end / today[group.index], scales.COST_ANCHORS), index=group.index)
+            group[column] = found.fillna(group[column])
+        verdict = rank_robustness(ws, group, exclusions).verdicts.iloc[0]
+        return verdict["verdict"] == "clear winner" and verdict["leader"] == chip
+
+    return leads
 
 
 def _guests(market: Market, choice: pd.DataFrame, penalties: pd.DataFrame) -> set[str]:
@@ -75,8 +125,9 @@ def _guests(market: Market, choice: pd.DataFrame, penalties: pd.DataFrame) -> se
 class _Beside:
     """Cost of sets of use cases that share the nodes of a platform in a region; each is computed once."""
 
-    def __init__(self, market: Market, streams: Streams) -> None:
+    def __init__(self, market: Market, streams: Streams, priced: pd.DataFrame) -> None:
         self.market, self.streams = market, streams
+        self.once = (priced["total_usd"] - priced["compute_usd"]).set_axis(pd.MultiIndex.from_frame(priced[KEYS]))
         table = streams.table
         self.rows = {
             key: at
@@ -84,14 +135,18 @@ class _Beside:
         }
         self._known: dict[tuple[int, ...], float] = {}
 
+    def all_of(self, use_case: str, pool: pd.DataFrame, home: dict[str, str]) -> dict[str, float]:
+        """`of` every platform of a pool of cells."""
+        return {chip: self.of(use_case, chip, home) for chip in pool["accelerator_id"]}
+
     def of(self, use_case: str, chip: str, home: dict[str, str]) -> float:
-        """Cost of a use case on a platform beside those whose home it is."""
+        """Cost of a use case on a platform beside those whose home it is, with what is not compute."""
         others = [name for name, at in home.items() if at == chip and name != use_case]
         total = 0.0
         for region in self.streams.table.loc[self.streams.table["use_case_id"] == use_case, "region"].unique():
             there = [self.rows[name, chip, region] for name in others if (name, chip, region) in self.rows]
             total += self._usd([*there, self.rows[use_case, chip, region]]) - self._usd(there)
-        return total
+        return total + float(self.once[use_case, chip])
 
     def _usd(self, rows: list[int]) -> float:
         key = tuple(sorted(rows))

@@ -14,9 +14,21 @@ from aifactory.review import approve_plan, build_review
 from aifactory.shortlist import build_shortlist
 
 
-def plan_of(ws):
+def stages_of(ws):
     inventory, benchmark = build_inventory(ws), build_benchmark(ws)
-    return build_buy_plan(ws, inventory, benchmark, build_shortlist(ws, inventory, benchmark))
+    return inventory, benchmark, build_shortlist(ws, inventory, benchmark)
+
+
+def plan_of(ws):
+    return build_buy_plan(ws, *stages_of(ws))
+
+
+def bought_plan(ws):
+    """The plan with chat on the platform that is cheapest alone, which it buys: nodes shared with images would be rented."""
+    inventory, benchmark, short = stages_of(ws)
+    chat = short.choice["use_case_id"] == "chat"
+    choice = short.choice.assign(accelerator_id=short.choice["accelerator_id"].mask(chat, "nvidia-a100-80-sxm"))
+    return build_buy_plan(ws, inventory, benchmark, dataclasses.replace(short, choice=choice))
 
 
 @pytest.fixture(scope="session")
@@ -29,12 +41,12 @@ def road(mini_ws):
 @pytest.fixture(scope="session")
 def september_plan(mini_ws):
     """The plan made from the data of the month before."""
-    return plan_of(load_workspace(mini_ws.path, period="2026-09"))
+    return bought_plan(load_workspace(mini_ws.path, period="2026-09"))
 
 
 @pytest.fixture(scope="session")
 def october_plan(mini_ws):
-    return plan_of(mini_ws)
+    return bought_plan(mini_ws)
 
 
 @pytest.fixture(scope="session")

@@ -8,14 +8,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from aifactory.benchmark import build_benchmark
-from aifactory.buyplan import build_buy_plan
 from aifactory.errors import InputError
 from aifactory.inputs.contracts import load_contract
 from aifactory.inputs.workspace import load_workspace
-from aifactory.inventory import build_inventory
 from aifactory.review import approve_plan
-from aifactory.shortlist import build_shortlist
+from tests.review.conftest import bought_plan
 
 KEYS = ["month", "use_case_id", "region", "accelerator_id"]
 
@@ -128,11 +125,6 @@ def test_a_plan_kept_in_another_format_is_not_doubled(mini, september_plan, octo
     assert load_workspace(mini).has("approved_plan")
 
 
-def plan_of(ws):
-    inventory, benchmark = build_inventory(ws), build_benchmark(ws)
-    return build_buy_plan(ws, inventory, benchmark, build_shortlist(ws, inventory, benchmark))
-
-
 CONTRACT = {
     "order_id": "PO-7", "region": "us", "accelerator_id": "nvidia-h100-sxm", "purchase_option": "lease",
     "accelerators": 8, "order_month": "2026-03", "start_month": "2026-05", "end_month": "2029-05",
@@ -171,7 +163,7 @@ def test_the_plan_of_the_next_month_orders_only_the_difference(approved, septemb
     again = approved.ws.table("commitments")
     assert again["accelerators"].sum() == september_plan.orders.query("order_index <= 1")["accelerators"].sum()
     assert october_plan.orders.query("order_index <= 1")["accelerators"].sum() > 0
-    plan = plan_of(approved.ws)
+    plan = bought_plan(approved.ws)
     assert plan.orders.empty and "no further commitment now" in plan.decision
     paid = again.loc[again["order_month"] <= "2026-10", "upfront_usd"].sum()
     assert any(f"USD {paid:,.0f} was paid for them before" in text for text in plan.warnings)

@@ -156,11 +156,18 @@ def test_layers_follow_class_and_evidence(platform, tier, expected):
 
 
 def test_the_tiny_workspace_chooses_the_cheapest_measured_platform(road):
+    """Chat alone is cheapest on the A100; on the nodes that images fills it costs less."""
     choice = road.shortlist.choice.set_index("use_case_id")
-    assert choice["accelerator_id"].to_dict() == {"chat": A100, "images": H100, "models": A100}
+    assert choice["accelerator_id"].to_dict() == {"chat": H100, "images": H100, "models": A100}
     assert list(road.shortlist.choice.columns) == CHOICE_COLUMNS
     totals = road.shortlist.penalties.set_index(["use_case_id", "accelerator_id"])["total_usd"]
-    assert choice.at["chat", "margin_usd"] == pytest.approx(totals["chat", H100] - totals["chat", A100])
+    assert choice.at["chat", "margin_usd"] == pytest.approx(totals["chat", A100] - totals["chat", H100])
+    assert f"by sharing nodes with other use cases, though {A100} is cheaper alone" in choice.at["chat", "reason"]
+    images = road.benchmark.capacity["use_case_id"] != "images"
+    alone = SimpleNamespace(**vars(road.benchmark) | {"capacity": road.benchmark.capacity[images]})
+    kept = build_shortlist(road.ws, road.inventory, alone).choice.set_index("use_case_id")
+    assert kept["accelerator_id"].to_dict() == {"chat": A100, "models": A100}
+    assert kept.at["chat", "margin_usd"] == pytest.approx(totals["chat", H100] - totals["chat", A100])
 
 
 def test_pilots_say_what_must_be_seen_by_when(road):

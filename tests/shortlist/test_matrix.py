@@ -344,6 +344,24 @@ def test_nodes_at_peak_are_counted_in_the_busiest_region_with_reserve(road):
     assert matrix.nodes_at_peak(road.ws, road.inventory, bought).tolist() == [5, 3, 9]  # those of the H100 in pairs
 
 
+def test_nodes_of_batch_work_hold_what_its_hours_to_wait_leave_of_the_peak(changed, road):
+    """Chat is twice as high by day: a day to wait leaves its mean, 216 x 34/48 an hour, and no chance of hours."""
+    cases = road.ws.table("use_cases")
+    chat = cases["use_case_id"] == "chat"
+    late = cases.assign(
+        request_pattern=cases["request_pattern"].mask(chat, "batch"),
+        slo_p95_ttft_ms=cases["slo_p95_ttft_ms"].mask(chat),
+        slo_p95_e2e_ms=cases["slo_p95_e2e_ms"].mask(chat, 25 * 3.6e6),
+    )
+    rate = 216 * 1.4 / 3600 / 23.9  # so many accelerators in the busiest hour with the reserve
+    cells = road.benchmark.capacity.query("use_case_id == 'chat'").assign(units_per_s_per_accelerator=rate)
+    at_once = matrix.nodes_at_peak(road.ws, road.inventory, cells.drop(columns="in_progress_per_accelerator"))
+    assert at_once.tolist() == [6, 3, 3]  # in nodes of 4, 8 and 8
+    assert matrix.nodes_at_peak(changed(use_cases=late), road.inventory, cells).tolist() == [5, 3, 3]
+    need = matrix.nodes_needed(changed(use_cases=late), road.inventory, cells)
+    assert need * [4, 8, 8] == pytest.approx(23.9 * 34 / 48, rel=1e-3)
+
+
 def test_scores_count_nodes_in_the_size_that_is_bought(road):
     table = road.shortlist.matrix.merge(road.shortlist.penalties[[*KEYS, "node_accelerators"]], on=KEYS)
     assert (table["node_accelerators_x"] == table["node_accelerators_y"]).all()

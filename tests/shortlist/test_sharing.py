@@ -6,9 +6,11 @@ import pandas as pd
 import pytest
 from market_cases import A100, H100, inventory, market, offer
 
+from aifactory.inputs.weights import MATRIX_CRITERIA
 from aifactory.shortlist.plan_terms import price_cells
-from aifactory.shortlist.robustness import Robustness, unsettled
-from aifactory.shortlist.sharing import cheaper_beside
+from aifactory.shortlist.robustness import Robustness, rank_robustness, unsettled
+from aifactory.shortlist.scales import COST_ANCHORS, anchored
+from aifactory.shortlist.sharing import cheaper_beside, leads_beside
 
 KEYS = ["use_case_id", "accelerator_id"]
 
@@ -21,7 +23,7 @@ def two_use_cases(load, small):
     return first
 
 
-def stage(ws, *, images_a100_usd, verdict="no clear winner", once=0.0):
+def stage(ws, *, images_a100_usd, verdict="no clear winner", once=0.0, scores=None):
     """Chat fills half a node of H100 at USD 2; images needs a tenth of one, on either platform."""
     offers = offer(ws), offer(ws, accelerator_id=A100, usd_per_accelerator_hour=images_a100_usd)
     mine = market(ws, two_use_cases(4.0, 0.8), *offers)
@@ -34,7 +36,23 @@ def stage(ws, *, images_a100_usd, verdict="no clear winner", once=0.0):
         (costs["use_case_id"] == "images") & (costs["accelerator_id"] == H100)
     )
     choice = pd.DataFrame({"use_case_id": ["chat", "images"], "accelerator_id": [H100, A100], "verdict": ["only one may be chosen", verdict]})  # fmt: skip
-    return cheaper_beside(mine, cells, costs, choice), costs.set_index(KEYS)["compute_usd"]
+    leads = None
+    if scores:
+        cells = scored(cells, costs, scores)
+        for end in ("low", "high"):
+            costs[f"total_{end}_usd"] = costs["total_usd"]
+        leads = leads_beside(ws, cells, costs, pd.DataFrame(columns=KEYS))
+    return cheaper_beside(mine, cells, costs, choice, leads), costs.set_index(KEYS)["compute_usd"]
+
+
+def scored(cells, costs, scores):
+    """The cells with every criterion but cost at the score of their platform; cost is that of the use case alone."""
+    named = cells["accelerator_id"].map(scores)
+    today = costs[costs["accelerator_id"] == H100].set_index("use_case_id")["total_usd"]
+    usd = costs.set_index(KEYS)["total_usd"].reindex(pd.MultiIndex.from_frame(cells[KEYS])).to_numpy()
+    cost = pd.Series(anchored(usd / cells["use_case_id"].map(today), COST_ANCHORS), index=cells.index)
+    values = {name: cost if name == "cost" else named for name in MATRIX_CRITERIA}
+    return cells.assign(**{f"{name}{end}": value for name, value in values.items() for end in ("", "_low", "_high")})
 
 
 def test_a_small_use_case_moves_to_the_nodes_that_are_there(mini_ws):
@@ -83,3 +101,39 @@ def test_spare_room_is_there_once(mini_ws):
 
 def test_a_clear_winner_stays(mini_ws):
     assert stage(mini_ws, images_a100_usd=1.0, verdict="clear winner")[0] == {}
+
+
+def test_a_clear_winner_stays_only_while_it_leads_with_the_money_of_shared_nodes(mini_ws):
+    """Alone the A100 costs a third of a node of H100; beside chat images finds room there and costs nothing."""
+    ws = replace(
+        mini_ws, plan=mini_ws.plan.model_copy(update={"baseline_accelerators": {"chat": H100, "images": H100}})
+    )
+    level = {H100: 0.8, A100: 0.8}
+    moves, alone = stage(ws, images_a100_usd=0.7, verdict="clear winner", scores=level)
+    assert alone["images", A100] < 0.5 * alone["images", H100]
+    chip, saved = moves["images"]
+    assert (chip, saved) == (H100, pytest.approx(alone["images", A100]))
+    better = {H100: 0.1, A100: 0.9}  # leads whatever it costs
+    assert stage(ws, images_a100_usd=0.7, verdict="clear winner", scores=better)[0] == {}
+
+
+def test_what_leads_beside_is_asked_with_the_money_of_shared_nodes(mini_ws):
+    ws = replace(mini_ws, plan=mini_ws.plan.model_copy(update={"baseline_accelerators": {"images": H100}}))
+    about = {
+        "use_case_id": "images",
+        "decision": "choose",
+        "tier": "measured",
+        "units_per_s_per_accelerator": 1.0,
+        "evidence": "",
+    }
+    cells = pd.DataFrame([{**about, "accelerator_id": H100}, {**about, "accelerator_id": A100}])
+    costs = cells[KEYS].assign(compute_usd=[80.0, 40.0], total_usd=[100.0, 60.0])
+    costs = costs.assign(total_low_usd=costs["total_usd"] - 8.0, total_high_usd=costs["total_usd"] + 8.0)
+    cells = scored(cells, costs, {H100: 0.8, A100: 0.8})
+    verdict = rank_robustness(ws, cells, pd.DataFrame(columns=KEYS)).verdicts.iloc[0]
+    assert (verdict["leader"], verdict["verdict"]) == (A100, "clear winner")
+    leads = leads_beside(ws, cells, costs, pd.DataFrame(columns=KEYS))
+    assert leads("images", A100, {H100: 100.0, A100: 60.0})
+    assert leads("images", A100, {H100: 90.0, A100: 60.0})
+    assert not leads("images", A100, {H100: 20.0, A100: 60.0})
+    assert leads("images", H100, {H100: 20.0, A100: 60.0})
