@@ -220,8 +220,11 @@ def drop_hopeless(
         why[row.use_case_id, row.accelerator_id] = (
             "cannot pay: porting, delay and rework alone cost more than the chosen platform"
         )
-    for row in both[beyond].itertuples(index=False):
-        text = f"cannot pay: USD {row.total_low_usd:,.0f} even at the high end of its capacity, {pace(row.high, row.service_unit)}"
+    for row in both.assign(target=target)[beyond].itertuples(index=False):
+        text = (
+            f"cannot pay: USD {row.total_low_usd:,.0f} even at the high end of its capacity, "
+            f"{pace(row.high, row.service_unit)}, against USD {row.target:,.0f} of the chosen platform"
+        )
         why[row.use_case_id, row.accelerator_id] = text
     reasons = [why.get(pair) for pair in zip(cells["use_case_id"], cells["accelerator_id"], strict=True)]
     where = np.array([reason is not None for reason in reasons], dtype=bool)

@@ -27,6 +27,7 @@ from aifactory.shortlist.mcda.weight_space import WeightSpace
 CAPACITY_DRIVEN = ("cost", "throughput", "latency")
 #: A measurement that raises the chance to be right by less decides nothing.
 LEAST_GAIN = 0.02
+_COST = MATRIX_CRITERIA.index("cost")
 DRAWS = 10_000
 RANK_COLUMNS = [*KEYS, "value", "value_low", "value_high", "rank", "best_rank", "worst_rank", "first", "first_any_weights",
                 "first_error", "expected_rank", "confidence", "dominated_by", "surely_dominated_by"]  # fmt: skip
@@ -151,8 +152,10 @@ def _one(
     if unproven:
         best = max(unproven, key=lambda i: over.first[i])
         row |= {"challenger": chips[best], "challenger_first": over.first[best]}
-    gains = gain_from_knowing(low, high, drivers, space, draws=draws, seed=seed)
-    row |= _flip(values[may], weights, [chips[i] for i in may]) | _decider(gains, group, chips)
+    opens = {int(drivers[i, _COST]): i for i in unproven if group["decision"].iloc[i] == "pilot"}
+    gains = gain_from_knowing(low, high, drivers, space, bets=may, opens=opens, draws=draws, seed=seed)
+    row |= _flip(values[may], weights, [chips[i] for i in may])
+    row |= _decider(gains, group, chips, float(over.first[may].max()))
     row |= _second_opinions(values, weights, chips)
     return {
         "ranks": ranks,
@@ -207,11 +210,13 @@ def _flip(values: np.ndarray, weights: np.ndarray, chips: list[str]) -> dict[str
     return row
 
 
-def _decider(gains: dict[int, float], group: pd.DataFrame, chips: list[str]) -> dict[str, object]:
-    """The measurement that raises the chance to be right the most."""
+def _decider(gains: dict[int, float], group: pd.DataFrame, chips: list[str], first: float) -> dict[str, object]:
+    """The measurement that raises the chance to be right the most, by letting a platform be chosen too; `first` that of today."""
     if not gains:
         return {"deciding_measurement": "", "gain": np.nan}
     best = max(gains, key=lambda name: (gains[name], -name))
+    if gains[best] < LEAST_GAIN and first > 1 - LEAST_GAIN:
+        return {"deciding_measurement": "none: it leads at nearly all weights and values", "gain": gains[best]}
     if gains[best] < LEAST_GAIN:
         return {"deciding_measurement": "no measurement: the weights decide, so agree on them", "gain": gains[best]}
     i, j = divmod(best, len(MATRIX_CRITERIA))

@@ -209,9 +209,11 @@ def test_a_pilot_that_is_dearer_even_at_the_high_end_of_its_capacity_is_rejected
     dear, fair = (pilots[keys].assign(total_usd=1500.0, total_low_usd=usd) for usd in (1000.0, 800.0))
     changed_cells, left = drop_hopeless(cells, dear, choice, pilots)
     assert left.empty
-    assert changed_cells["reason"].tolist() == ["cannot pay: USD 1,000 even at the high end of its capacity, 6 units/s"]
+    assert changed_cells["reason"].tolist() == [
+        "cannot pay: USD 1,000 even at the high end of its capacity, 6 units/s, against USD 900 of the chosen platform"
+    ]
     slow = drop_hopeless(cells.assign(high=0.0005, service_unit="session"), dear, choice, pilots)[0]
-    assert slow["reason"].iloc[0].endswith("of its capacity, 1.8 sessions an hour")
+    assert slow["reason"].iloc[0].endswith("1.8 sessions an hour, against USD 900 of the chosen platform")
     same, kept = drop_hopeless(cells, fair, choice, pilots)
     assert len(kept) == 1
     assert same["decision"].tolist() == ["pilot"]

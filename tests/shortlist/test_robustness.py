@@ -124,6 +124,23 @@ def test_the_deciding_measurement_is_the_one_that_is_uncertain():
     assert weights_only["deciding_measurement"] == ""
 
 
+def test_a_platform_that_waits_for_a_run_is_decided_by_that_run():
+    """The rumour would surely be first, yet may not be chosen: knowing more of it changes no rank, a run lets it be chosen."""
+    row = judge(("safe", "choose", 0.5, 0.0), ("rumour", "pilot", 0.8, 0.1)).verdicts.iloc[0]
+    assert (row["leader"], row["challenger"], row["challenger_first"]) == ("safe", "rumour", 1.0)
+    assert row["deciding_measurement"].endswith("on rumour")
+    assert row["gain"] == 1.0
+    rejected = judge(("safe", "choose", 0.5, 0.0), ("rumour", "reject", 0.8, 0.1)).verdicts.iloc[0]
+    assert not rejected["deciding_measurement"].endswith("on rumour")
+
+
+def test_where_the_leader_stands_nothing_is_left_to_decide():
+    row = judge(("safe", "choose", 0.8, 0.1), ("weak", "choose", 0.3, 0.1)).verdicts.iloc[0]
+    assert row["deciding_measurement"] == "none: it leads at nearly all weights and values"
+    split = judge(("a", "choose", [1, 0, 1, 0, 1, 0], 0.001), ("b", "choose", [0, 1, 0, 1, 0, 1], 0.0)).verdicts.iloc[0]
+    assert split["deciding_measurement"].startswith("no measurement: the weights decide")
+
+
 def test_admissible_weights_keep_the_order_and_the_limits():
     draws = admissible_weights(WEIGHTS, {"cost": (0.25, 0.35)}).draw(500, seed=1)
     cost, least = MATRIX_CRITERIA.index("cost"), MATRIX_CRITERIA.index("portability")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -14,7 +16,15 @@ SLICES = 4
 
 
 def gain_from_knowing(
-    low: ArrayLike, high: ArrayLike, drivers: ArrayLike, space: WeightSpace, *, draws: int = 10_000, seed: int = 0
+    low: ArrayLike,
+    high: ArrayLike,
+    drivers: ArrayLike,
+    space: WeightSpace,
+    *,
+    bets: ArrayLike | None = None,
+    opens: Mapping[int, int] | None = None,
+    draws: int = 10_000,
+    seed: int = 0,
 ) -> dict[int, float]:
     """By how much each driver, once known, would raise the share of draws in which the best bet is first.
 
@@ -24,10 +34,14 @@ def gain_from_knowing(
     value of (nearly) perfect information, in probability of being right.
 
     low, high, drivers : (n, m); the cells without width need no driver.
+    bets : numbers of the alternatives that one may bet on today, all without it.
+    opens : driver -> alternative that one may bet on as well once it is known.
 
     >>> gains = gain_from_knowing([[0.0], [0.5]], [[1.0], [0.5]], [[0], [1]], WeightSpace(1))
     >>> round(gains[0], 1)
     0.5
+    >>> gain_from_knowing([[0.0], [0.5]], [[0.0], [0.5]], [[0], [1]], WeightSpace(1), bets=[0], opens={1: 1})
+    {1: 1.0}
     """
     bottom, top = as_matrix(low, "low"), as_matrix(high, "high")
     names = np.asarray(drivers)
@@ -41,11 +55,14 @@ def gain_from_knowing(
     for name in np.unique(names[width > 0]):
         moved[int(name)] = rng.random(draws)
         score += (np.where(names == name, width, 0.0) @ weights.T) * moved[int(name)]
-    first = np.argmax(score, axis=0)
-    today = np.bincount(first).max() / draws
+    first, opens = np.argmax(score, axis=0), opens or {}
+    may = np.zeros(len(bottom), dtype=bool)
+    may[np.arange(len(bottom)) if bets is None else np.asarray(bets)] = True
+    today = np.bincount(first, minlength=len(may))[may].max() / draws
     gains = {}
-    for name, level in moved.items():
-        slices = np.minimum((level * SLICES).astype(int), SLICES - 1)
-        best = sum(int(np.bincount(first[slices == k], minlength=1).max(initial=0)) for k in range(SLICES))
+    for name in sorted({*moved, *opens}):
+        slices = np.minimum((moved.get(name, np.zeros(draws)) * SLICES).astype(int), SLICES - 1)
+        then = may | (np.arange(len(may)) == opens.get(name, -1))
+        best = sum(int(np.bincount(first[slices == k], minlength=len(may))[then].max()) for k in range(SLICES))
         gains[name] = float(max(best / draws - today, 0.0))
     return gains
