@@ -31,6 +31,7 @@ VERBS = {"reserve": "lower", "lead": "shorten"}
 FIRST, BESIDE = "reserve", 1e-6
 #: Rounds in which the least share of a vendor is found; three are enough in practice.
 SHARE_STEPS = 20
+OF_EVERY = "share of every vendor"
 EFFORT = {"mip_rel_gap": 1e-4, "node_limit": 2000}
 #: Share of an amount that is rounding noise of the solver.
 NOISE = 1e-9
@@ -169,15 +170,19 @@ def find_conflict(problem: Problem, largest: np.ndarray) -> Conflict | None:
         if others and _least_excess(matrix[others], bound[others], scale[others], largest)[0] > TOLERANCE:
             kept = others
     relief, usd = {}, {}
-    for row in kept:
+    for row in (row for row in kept if _kind(names[row]) != "share"):
         alone = [row], names[row]
         months = [other for other, name in enumerate(names) if in_all(name) == in_all(names[row])], in_all(names[row])
         for rows, name in (alone, months):
             by = _least_of_rows(matrix, bound, rows, largest)
             if by is not None:
-                relief[name] = by if _kind(name) != "share" else _share_beyond(problem, row, largest)
-                usd[name] = _way_usd(problem, rows, by, largest)
+                relief[name], usd[name] = by, _way_usd(problem, rows, by, largest)
                 break
+    shares = [names[row] for row in kept if _kind(names[row]) == "share"]
+    by = _share_beyond(problem, largest) if shares else None
+    if by is not None:  # one number is stated for all vendors
+        name = shares[0] if len(shares) == 1 else OF_EVERY
+        relief[name], usd[name] = by, _orders_usd(replace(problem, vendor_most=problem.vendor_most + by), largest)
     return Conflict(tuple(names[row] for row in kept), relief, usd)
 
 
@@ -290,28 +295,42 @@ def _least_of_rows(matrix: np.ndarray, bound: np.ndarray, rows: list[int], large
     return None if found.x is None else float(found.fun)
 
 
-def _share_beyond(problem: Problem, row: int, largest: np.ndarray) -> float:
-    """Least share of a vendor in what is held when all other limits hold, beyond the share allowed.
+def _share_beyond(problem: Problem, largest: np.ndarray) -> float | None:
+    """Least share that every vendor may have when all other limits hold, beyond the one allowed; None where none is enough.
 
-    The least ratio of two linear forms (Dinkelbach, Management Science 13, 1967): with the excess e = held by the vendor - m x held by
-    all at its least, m rises by e over all that is held there, until no more than m is needed.
+    The least largest ratio of linear forms (generalised Dinkelbach; Crouzeix, Ferland and Schaible, J. Optim. Theory Appl. 47,
+    1985): at a share m the excess max over vendors (held by it - m x held by all) is made least; m falls to the largest share of
+    that plan, until no plan is below it.
     """
-    matrix, bound, _ = problem.limits()
-    others = [other for other in range(len(bound)) if other != row]
-    all_held, all_owned = problem.serves.sum(axis=(0, 1)), float(problem.owned.sum())
-    most = problem.vendor_most
+    matrix, bound, names = problem.limits()
+    others = np.array([_kind(name) != "share" for name in names], dtype=bool)
+    mine = np.array([[of == vendor for of in problem.vendor] for vendor in dict.fromkeys(problem.vendor)], dtype=float)
+    held, owned = mine @ problem.serves.sum(axis=0), mine @ problem.owned.sum(axis=0)
+    most, excess = 1.0, -np.ones((len(mine), 1))
+    rest = np.hstack([matrix[others], np.zeros((int(others.sum()), 1))])
     for _ in range(SHARE_STEPS):
-        given = most - problem.vendor_most
+        rows = np.vstack([np.hstack([held - most * held.sum(axis=0), excess]), rest])
         found = linprog(
-            matrix[row] - given * all_held, matrix[others] if others else None, bound[others] if others else None,
-            bounds=[(0, top) for top in largest], method="highs",
+            np.r_[np.zeros(len(largest)), 1.0], rows, np.r_[most * owned.sum() - owned, bound[others]],
+            bounds=[*((0, top) for top in largest), (None, None)], method="highs",
         )  # fmt: skip
-        held = all_owned + float(all_held @ found.x)
-        step = (float(found.fun) - bound[row] - given * all_owned) / held
-        most += max(step, 0.0)
-        if step <= TOLERANCE:
+        if found.status != 0:
+            return None
+        by = owned + held @ found.x[:-1]
+        least = float(by.max() / by.sum()) if by.sum() > 0 else problem.vendor_most
+        if least >= most - TOLERANCE:
             break
-    return most - problem.vendor_most
+        most = least
+    return max(most - problem.vendor_most, 0.0)
+
+
+def _orders_usd(problem: Problem, largest: np.ndarray) -> float:
+    """Present value of the cheapest orders within the limits, nodes that need not be whole."""
+    matrix, bound, _ = problem.limits()
+    eased = bound + TOLERANCE * np.maximum(np.abs(bound), 1.0)
+    found = linprog(problem.order_usd, matrix if len(bound) else None, eased if len(bound) else None,
+                    bounds=[(0, top) for top in largest], method="highs")  # fmt: skip
+    return float(found.fun) if found.status == 0 else np.nan
 
 
 def _way_usd(problem: Problem, rows: list[int], by: float, largest: np.ndarray) -> float:
@@ -329,14 +348,20 @@ def _way_usd(problem: Problem, rows: list[int], by: float, largest: np.ndarray) 
 
 
 def _least_overrun(problem: Problem, largest: np.ndarray) -> np.ndarray:
-    """[N] whole nodes that exceed the limits by the least sum of shares, the fleet that must stand ready held."""
+    """[N] whole nodes that exceed the limits by the least sum of shares, the fleet that must stand ready held.
+
+    Shares of vendors give way alike: one number is stated for all.
+    """
     matrix, _, upper, switched = order_rows(problem)
     rows, bounds, names = problem.limits()
     soft = np.array([at for at, name in enumerate(names) if _kind(name) != FIRST], dtype=int)
     reach = np.abs(rows) @ largest
     scale = np.maximum(np.abs(bounds), np.maximum(1e-3 * reach, 1.0))[soft]
     count, width = len(soft), matrix.shape[1]
-    give = sparse.csr_matrix((-scale, (soft, np.arange(count))), (matrix.shape[0], count))
+    shares = np.array([_kind(names[at]) == "share" for at in soft], dtype=bool)
+    scale[shares] = scale[shares].max(initial=0.0)
+    column = np.where(shares, shares.argmax() if count else 0, np.arange(count))
+    give = sparse.csr_matrix((-scale, (soft, column)), (matrix.shape[0], count))
     most = np.concatenate([largest, np.ones(width - len(largest)), np.full(count, np.inf)])
     dear = max(float(problem.order_usd @ largest), 1.0)
     usd = np.concatenate([problem.order_usd * BESIDE / dear, np.zeros(width - len(largest)), np.ones(count)])

@@ -255,6 +255,32 @@ def test_the_share_of_a_vendor_gives_way():
     assert alone.sentence() == "no plan keeps share of a: raise share of a by 40 % of what is held"
 
 
+def test_the_way_out_of_a_vendors_share_is_the_one_number_that_is_stated():
+    """Two of `a` and three of `b` must stand where each may have 45 %: 60 % let them, or half where one more of `a` may be bought."""
+    two = {"demand": np.full((1, 4, 2, 1), 20.0), "rate": np.diag([10.0, 10.0]), "owned": np.zeros((4, 2))}
+    two |= {name: np.ones(2) for name in ("miss_usd", "spot_share", "kw")} | {"node_size": np.ones(2, dtype=int)}
+    two |= {
+        "deferrable": np.zeros(2, dtype=bool),
+        "on_demand_usd": np.full((4, 2), 4.0),
+        "on_demand_most": np.full(2, np.inf),
+    }
+    two |= {name: np.full((4, 2), np.inf) for name in ("spot_usd", "api_usd")} | {
+        "vendor": ("a", "b"),
+        "vendor_most": 0.45,
+    }
+    case = one([BUY, replace(BUY, platform=1)], floor=np.tile([2.0, 3.0], (4, 1)), **two)
+    for largest, share in (([2.0, 3.0], 0.6), ([3.0, 3.0], 0.5), ([9.0, 9.0], 0.5)):
+        found = find_conflict(case, np.array(largest))
+        name, by = next((name, by) for name, by in found.relief.items() if name.startswith("share"))
+        assert by == pytest.approx(share - 0.45)
+        assert find_conflict(replace(case, vendor_most=share + 1e-6), np.array(largest)) is None
+        assert find_conflict(replace(case, vendor_most=share - 0.01 * by), np.array(largest)) is not None
+    eased, _, over = relaxed(case, np.array([9.0, 9.0]))
+    assert eased.vendor_most == pytest.approx(0.5)
+    assert overrun_words(over).count("by 5.0 % of what is held (45 % allowed)") == 2
+    assert name == "share of every vendor" and "raise share of every vendor by 5 % of what is held" in found.sentence()
+
+
 def test_a_conflict_that_no_single_limit_resolves_says_so():
     conflict = Conflict(("capital of year 1", "power of eu"), {})
     assert conflict.sentence() == (
