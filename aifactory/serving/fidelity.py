@@ -109,9 +109,9 @@ def _leave_row_out(rows: pd.DataFrame) -> pd.DataFrame:
         part = rows.loc[cell.index]
         paired = (cells["chip"] + "|" + cells["model"]).map((cells["chip"] + "|" + cells["model"]).value_counts())
         kind = np.where(paired.to_numpy()[cell.to_numpy()] > 1, "other row", "known")
-        asked = list(zip(kind, part["family"], strict=True))
-        widths = {pair: predictor.width(regime, pair[0], family=pair[1]) for pair in set(asked)}
-        width = np.array([widths[pair] for pair in asked])
+        asked = list(zip(kind, part["family"], part["task"], strict=True))
+        widths = {one: predictor.width(regime, one[0], family=one[1], work=(one[2], "")) for one in set(asked)}
+        width = np.array([widths[one] for one in asked])
         half = deviation[cell.to_numpy()] * width
         spoken = ~hit[cell.index].to_numpy() & np.isfinite(part["prior"].to_numpy())
         _fill(answer, part[spoken], (part["prior"].to_numpy() + gap)[spoken], half[spoken], ANCHORED)

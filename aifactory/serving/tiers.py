@@ -54,7 +54,7 @@ class Predictor:
 
     rows: pd.DataFrame
     models: dict[str, RatioModel]
-    _scores: dict[tuple[str, str], dict[str, np.ndarray]] = field(default_factory=dict, repr=False)
+    _scores: dict[tuple[str, str], dict[tuple[str, str], np.ndarray]] = field(default_factory=dict, repr=False)
     _works: dict[str, dict[tuple[str, str], np.ndarray]] = field(default_factory=dict, repr=False)
 
     def width(
@@ -65,13 +65,13 @@ class Predictor:
         Whole accelerators are exchangeable, not their rows: with G of them the share that must be inside
         is (G + 1) / G of the nominal one. A scenario that enough accelerators ran is calibrated by its own
         scores of new accelerators: what binds a speed under a limit on latency is less known than what binds
-        the free one. Other conditions of an accelerator and model are calibrated by their own source: sweeps over
-        batches scatter in another way than reviewed rounds. New models of other work than language are calibrated by
+        the free one. Other conditions of an accelerator and model are calibrated by their own source and task: sweeps
+        over batches scatter in another way than reviewed rounds, and those of images read in another than text. New models of other work than language are calibrated by
         those of their own `work` (task and metric) where enough are known, else by all work that is answered: sizes
         tell little of some kinds of work and much of others.
         """
         model = self.models[regime]
-        if kind in BY_FAMILY and (own := self._family_scores(regime, kind, family)) is not None:
+        if kind in BY_FAMILY and (own := self._family_scores(regime, kind, family, work[0])) is not None:
             return conformal_quantile(own, COVERAGE)
         if kind == "new accelerator" and (own := scenario_scores(model, scenario)) is not None:
             return conformal_quantile(own, COVERAGE)
@@ -86,10 +86,14 @@ class Predictor:
         wider = 1 + 1 / accelerators if kind == "new accelerator" else 1.0
         return Scores(scores).width(kind, min(COVERAGE * wider, 0.95))
 
-    def _family_scores(self, regime: str, kind: str, family: str) -> np.ndarray | None:
+    def _family_scores(self, regime: str, kind: str, family: str, task: str) -> np.ndarray | None:
+        """Scores of a source for one task, else for all of its tasks; None where fewer than `ENOUGH`."""
         if (regime, kind) not in self._scores:
             self._scores[regime, kind] = family_scores(self.models[regime], kind)
-        own = self._scores[regime, kind].get(family, np.array([]))
+        known = self._scores[regime, kind]
+        own = known.get((family, task), np.array([]))
+        if len(own) < ENOUGH:
+            own = np.concatenate([own[:0], *(scores for (name, _), scores in known.items() if name == family)])
         return own if len(own) >= ENOUGH else None
 
     def _work_scores(self, regime: str) -> dict[tuple[str, str], np.ndarray]:
@@ -221,8 +225,8 @@ def calibration_scores(model: RatioModel, kind: str) -> np.ndarray:
     return np.concatenate([np.array([]), *family_scores(model, kind).values()])
 
 
-def family_scores(model: RatioModel, kind: str) -> dict[str, np.ndarray]:
-    """Scores of one kind of novelty by source, every cell as often as it was measured, at most five times."""
+def family_scores(model: RatioModel, kind: str) -> dict[tuple[str, str], np.ndarray]:
+    """Scores of one kind of novelty by source and task, every cell as often as it was measured, at most five times."""
     cells = model.cells
     pair = cells["chip"] + "|" + cells["model"]
     label = {"other row": cells["cell"], "known": pair, "new accelerator": cells["chip"], "new model": cells["model"]}
@@ -237,8 +241,8 @@ def family_scores(model: RatioModel, kind: str) -> dict[str, np.ndarray]:
     scores = pd.Series(np.abs(residual) / deviation)[kept].repeat(
         cells["count"].clip(upper=5).to_numpy(dtype=int)[kept]
     )
-    families = cells["family"].reset_index(drop=True).loc[scores.index]
-    return {name: own.to_numpy() for name, own in scores.groupby(families)}
+    labels = [cells[name].reset_index(drop=True).loc[scores.index] for name in ("family", "task")]
+    return {name: own.to_numpy() for name, own in scores.groupby(labels)}
 
 
 def work_scores(model: RatioModel) -> dict[tuple[str, str], np.ndarray]:

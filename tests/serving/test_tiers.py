@@ -112,7 +112,7 @@ def test_intervals_of_a_scenario_come_from_its_own_scores_where_enough_accelerat
     assert pooled == predictor.width("llm_rounds", "new accelerator")
 
 
-def test_other_conditions_and_looked_up_rows_are_calibrated_by_their_own_source(on_all_rows):
+def test_other_conditions_and_looked_up_rows_are_calibrated_by_their_own_source_and_task(on_all_rows):
     predictor = on_all_rows
     found = family_scores(predictor.models["llm_tables"], "other row")
     assert (
@@ -120,11 +120,15 @@ def test_other_conditions_and_looked_up_rows_are_calibrated_by_their_own_source(
         == calibration_scores(predictor.models["llm_tables"], "other row").size
     )
     widths = {}
-    for family, scores in found.items():
+    for (family, task), scores in found.items():
         if len(scores) >= ENOUGH:
-            widths[family] = predictor.width("llm_tables", "other row", family=family)
-            assert 0.8 <= np.mean(scores <= widths[family]) <= 0.8 + 6 / len(scores), "cells count up to five times"
-    assert widths["ml-energy-leaderboard"] != widths["trtllm-perf"]
+            width = widths[family, task] = predictor.width("llm_tables", "other row", family=family, work=(task, ""))
+            assert 0.8 <= np.mean(scores <= width) <= 0.8 + 6 / len(scores), "cells count up to five times"
+    assert widths["ml-energy-leaderboard", "llm"] != widths["trtllm-perf", "llm"]
+    assert widths["ml-energy-leaderboard", "vlm"] > 1.5 * widths["ml-energy-leaderboard", "llm"]
+    whole = [scores for (family, _), scores in found.items() if family == "ml-energy-leaderboard"]
+    other = predictor.width("llm_tables", "other row", family="ml-energy-leaderboard", work=("llm-never", ""))
+    assert 0.8 <= np.mean(np.concatenate(whole) <= other) <= 0.82, "a task without scores takes those of its source"
     pooled = predictor.width("llm_tables", "other row")
     assert predictor.width("llm_tables", "other row", family="never published") == pooled
     looked_up = predictor.lookup_widths(pd.Series(["nobody"]))
