@@ -27,6 +27,9 @@ NOT_MEASURED, LOW_SCORE = "not measured on own prompts", "measured, scores too l
 #: Start of the reason for a platform that leads by score though another costs less.
 SCORED_ABOVE = "clear winner over weights and intervals"
 NO_WINNER, DEARER = "another leads over weights and intervals", "dearer in the expected scenario"
+DEARER_BESIDE = "dearer where nodes are shared"
+#: Start of the reason for a platform that is dearer alone than another.
+SHARES = "saves USD"
 #: Months a pilot may run beyond the delay that its porting causes.
 PILOT_MONTHS = 3
 
@@ -89,7 +92,7 @@ def _choice_of(
         reason = f"{SCORED_ABOVE}, though {cheapest} is cheaper"
     elif beside and not wins.any():
         wins = (ranked["accelerator_id"] == beside[0]).to_numpy()
-        reason = f"saves USD {beside[1]:,.0f} by sharing nodes with other use cases, though {cheapest} is cheaper alone"
+        reason = f"{SHARES} {beside[1]:,.0f} by sharing nodes with other use cases, though {cheapest} is cheaper alone"
     ranked = pd.concat([ranked[wins], ranked[~wins]])
     best = ranked.iloc[0]
     names = ("use_case_id", "accelerator_id", "platform_class", "tier", "total", "total_usd")
@@ -107,6 +110,7 @@ def _choice_of(
 def reasons_not_chosen(cells: pd.DataFrame, choice: pd.DataFrame) -> dict[tuple[str, str], str]:
     """Why each cell that no rule excludes was not chosen, by use case and accelerator."""
     settled = set(choice.loc[choice["verdict"] == "clear winner", "use_case_id"])
+    sharing = set(choice.loc[choice["reason"].str.startswith(SHARES), "use_case_id"])
     found = {}
     for cell in cells.itertuples(index=False):
         if cell.tier not in OWN_EVIDENCE:
@@ -114,7 +118,8 @@ def reasons_not_chosen(cells: pd.DataFrame, choice: pd.DataFrame) -> dict[tuple[
         elif cell.decision != "choose":
             why = LOW_SCORE
         else:
-            why = NO_WINNER if cell.use_case_id in settled else DEARER
+            why = DEARER_BESIDE if cell.use_case_id in sharing else DEARER
+            why = NO_WINNER if cell.use_case_id in settled else why
         found[cell.use_case_id, cell.accelerator_id] = why
     return found
 

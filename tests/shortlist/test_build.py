@@ -19,6 +19,7 @@ from aifactory.shortlist.outcome import (
     drop_hopeless,
     layer,
     plan_pilots,
+    reasons_not_chosen,
 )
 from aifactory.shortlist.outcome import choose as choose_cells
 
@@ -61,6 +62,16 @@ def test_a_platform_that_shares_its_nodes_is_chosen_where_no_winner_is_clear():
     assert (row["accelerator_id"], row["runner_up"], row["margin_usd"]) == ("dear", "cheap", -100.0)
     assert row["reason"] == "saves USD 30 by sharing nodes with other use cases, though cheap is cheaper alone"
     assert choose(*rows, winner="cheap", beside={"chat": ("dear", 30.0)})["accelerator_id"] == "cheap"
+
+
+def test_what_is_cheaper_alone_is_not_called_dearer():
+    rows = ("dear", "choose", "measured", 200.0, {}), ("cheap", "choose", "measured", 100.0, {})
+    cells = pd.DataFrame(
+        {"use_case_id": "chat", "accelerator_id": ["dear", "cheap"], "tier": "measured", "decision": "choose"}
+    )
+    alone, sharing = (pd.DataFrame([choose(*rows, beside=beside)]) for beside in (None, {"chat": ("dear", 30.0)}))
+    assert reasons_not_chosen(cells, alone)["chat", "dear"] == "dearer in the expected scenario"
+    assert reasons_not_chosen(cells, sharing)["chat", "cheap"] == "dearer where nodes are shared"
 
 
 def test_a_clear_winner_is_chosen_though_another_is_cheaper():
