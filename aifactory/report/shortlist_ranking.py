@@ -181,7 +181,7 @@ def architecture_section(ws: Workspace, short: Shortlist) -> Group:
         "total_usd": Col(f"Present value of {ws.plan.horizon_months} months, USD", "usd_compact"),
         "share": Col("Share", "pct0"),
     }
-    note = "The innovation track holds pilots of specialised platforms; they cost nothing here until they are chosen."
+    note = "The innovation track holds pilots of specialised platforms; they cost nothing here until they are chosen. Money is that of each use case alone."
     return group(
         section("What architecture follows?", answer),
         table(layers, caption="Layers", source=SOURCE, as_of=ws.as_of, columns=columns, note=note),
@@ -215,7 +215,7 @@ def pilots_section(ws: Workspace, short: Shortlist) -> Group:
     return group(
         section("What should be piloted, and what ends a pilot?", answer),
         table(pilots, caption="Pilots", source=SOURCE, as_of=ws.as_of, columns=columns, max_rows=20,
-              note="The capacity asked for is the one at which the price over the horizon equals that of the chosen platform."),
+              note="The capacity asked for is the one at which the price over the horizon equals that of the chosen platform, beside the others where it shares nodes."),
     )  # fmt: skip
 
 

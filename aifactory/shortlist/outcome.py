@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ from aifactory.units import pace, percent
 
 GENERAL, SPECIALISED, INNOVATION = "general GPU layer", "specialised layer", "innovation track"
 CHOICE_COLUMNS = ["use_case_id", "accelerator_id", "platform_class", "tier", "tier_label", "total", "total_usd", "runner_up",
-                  "margin_usd", "proven", "reason", "usd_per_score_point", "verdict", "deciding_measurement"]  # fmt: skip
+                  "margin_usd", "beside_usd", "proven", "reason", "usd_per_score_point", "verdict", "deciding_measurement"]  # fmt: skip
 PILOT_COLUMNS = [*KEYS, "platform_class", "total", "tier", "reason", "needed_units_per_s", "expected_units_per_s",
                  "max_failure_rate", "max_person_months", "decide_by", "exit_criterion"]  # fmt: skip
 #: Why a cell was not chosen.
@@ -34,17 +35,25 @@ SHARES = "saves USD"
 PILOT_MONTHS = 3
 
 
+class Beside(NamedTuple):
+    """A platform that serves a use case for less beside the others: what that saves and what it costs there, USD over the horizon."""
+
+    accelerator_id: str
+    saved_usd: float
+    usd: float
+
+
 def choose(
     cells: pd.DataFrame,
     penalties: pd.DataFrame,
     robustness: Robustness,
-    beside: Mapping[str, tuple[str, float]] | None = None,
+    beside: Mapping[str, Beside] | None = None,
 ) -> pd.DataFrame:
     """One platform per use case: the clear winner among the best-evidenced cells, else the cheapest of them.
 
     A clear winner leads under the admissible weights and intervals, money counted once among the
     criteria. Where there is none, money decides and the verdict says so; `beside` names use cases that another
-    of the same cells serves for less, because it shares nodes there, and what that saves (`sharing`).
+    of the same cells serves for less, because it shares nodes there (`sharing`); `beside_usd` is its price so, all others are those of the use case alone.
     """
     joined = cells.merge(penalties[[*KEYS, "total_usd"]], on=KEYS, how="left")
     clear = robustness.verdicts[robustness.verdicts["verdict"] == "clear winner"].set_index("use_case_id")["leader"]
@@ -77,27 +86,27 @@ def contenders(cells: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     return next(((group, text) for group, text in groups if len(group)), (feasible.iloc[:0], ""))
 
 
-def _choice_of(
-    use_case: str, cells: pd.DataFrame, winner: str | None, beside: tuple[str, float] | None
-) -> dict[str, object]:
+def _choice_of(use_case: str, cells: pd.DataFrame, winner: str | None, beside: Beside | None) -> dict[str, object]:
     pool, reason = contenders(cells)
     if pool.empty:
         closed = cells["reason"].eq(HOSTED_ONLY).any()
         reason = HOSTED_ONLY if closed else "no platform has a known capacity and price: benchmark first"
         return {"use_case_id": use_case, "reason": reason}
     ranked = pool.sort_values(["total_usd", "total"], ascending=[True, False], kind="stable")
-    cheapest = ranked["accelerator_id"].iloc[0]
+    cheapest, shared_usd = ranked["accelerator_id"].iloc[0], np.nan
     wins = (ranked["accelerator_id"] == winner).to_numpy()
     if wins[1:].any():
         reason = f"{SCORED_ABOVE}, though {cheapest} is cheaper"
     elif beside and not wins.any():
-        wins = (ranked["accelerator_id"] == beside[0]).to_numpy()
-        reason = f"{SHARES} {beside[1]:,.0f} by sharing nodes with other use cases, though {cheapest} is cheaper alone"
+        wins = (ranked["accelerator_id"] == beside.accelerator_id).to_numpy()
+        shared_usd = beside.usd
+        reason = (f"{SHARES} {beside.saved_usd:,.0f} by sharing nodes with other use cases, beside which it costs USD {beside.usd:,.0f}, "
+                  f"though {cheapest} is cheaper alone")  # fmt: skip
     ranked = pd.concat([ranked[wins], ranked[~wins]])
     best = ranked.iloc[0]
     names = ("use_case_id", "accelerator_id", "platform_class", "tier", "total", "total_usd")
     row = {name: best[name] for name in names}
-    row |= {"tier_label": layer(best["platform_class"], best["tier"]), "reason": reason,
+    row |= {"beside_usd": shared_usd, "tier_label": layer(best["platform_class"], best["tier"]), "reason": reason,
             "usd_per_score_point": _implied_price(best, ranked)}  # fmt: skip
     if len(ranked) > 1:
         second = ranked.iloc[1]
@@ -203,6 +212,8 @@ def plan_pilots(ws: Workspace, cells: pd.DataFrame, penalties: pd.DataFrame, cho
 def _price_to_beat(cells: pd.DataFrame, choice: pd.DataFrame) -> pd.Series:
     """USD over the horizon of the chosen platform as it shares nodes; for that platform's own cell its price alone."""
     chosen = choice.set_index("use_case_id")
+    if "beside_usd" in chosen:
+        chosen = chosen.assign(total_usd=chosen["beside_usd"].fillna(chosen["total_usd"]))
     itself = cells["accelerator_id"] == cells["use_case_id"].map(chosen["accelerator_id"])
     return cells["use_case_id"].map(chosen["total_usd"]).mask(itself, cells["total_usd"])
 

@@ -25,7 +25,7 @@ from aifactory.inputs.workspace import Workspace
 from aifactory.shortlist import scales
 from aifactory.shortlist.exclusions import KEYS
 from aifactory.shortlist.money import on_todays_platform
-from aifactory.shortlist.outcome import contenders
+from aifactory.shortlist.outcome import Beside, contenders
 from aifactory.shortlist.plan_terms import Market, priced_nodes, streams_alone
 from aifactory.shortlist.robustness import rank_robustness
 
@@ -39,10 +39,10 @@ Leads = Callable[[str, str, dict[str, float]], bool]
 
 def cheaper_beside(
     market: Market, cells: pd.DataFrame, penalties: pd.DataFrame, choice: pd.DataFrame, leads: Leads | None = None
-) -> dict[str, tuple[str, float]]:
-    """Use cases without a clear winner that another contender serves for less, with that platform and the saving.
+) -> dict[str, Beside]:
+    """Use cases without a clear winner that another contender serves for less, with that platform, the saving and its price.
 
-    The saving, USD of present value over the horizon, is that of the use case beside the final choice of all others.
+    Saving and price, USD of present value over the horizon, are those of the use case beside the final choice of all others.
     `leads` (`leads_beside`) is asked of clear winners that another contender undercuts beside the others; without it they stay.
     """
     joined = cells.merge(penalties[[*KEYS, "total_usd", "compute_usd"]], on=KEYS, how="left")
@@ -65,8 +65,8 @@ def cheaper_beside(
         free = [name for name in rivals if name in {*free, *lost}]
         now = _settle(costs, home, free, pools)
     moved = [name for name in free if now[name] != home[name]]
-    saved = {name: costs.of(name, home[name], now) - costs.of(name, now[name], now) for name in moved}
-    return {name: (now[name], float(saved[name])) for name in moved if saved[name] > 0}
+    usd = {name: (costs.of(name, home[name], now), costs.of(name, now[name], now)) for name in moved}
+    return {name: Beside(now[name], old - new, new) for name, (old, new) in usd.items() if old > new}
 
 
 def _settle(

@@ -15,6 +15,7 @@ from aifactory.shortlist.outcome import (
     GENERAL,
     INNOVATION,
     SPECIALISED,
+    Beside,
     architecture,
     drop_hopeless,
     layer,
@@ -58,10 +59,13 @@ def test_the_cheapest_platform_to_choose_is_chosen():
 
 def test_a_platform_that_shares_its_nodes_is_chosen_where_no_winner_is_clear():
     rows = ("dear", "choose", "measured", 200.0, {}), ("cheap", "choose", "measured", 100.0, {})
-    row = choose(*rows, beside={"chat": ("dear", 30.0)})
+    row = choose(*rows, beside={"chat": Beside("dear", 30.0, 70.0)})
     assert (row["accelerator_id"], row["runner_up"], row["margin_usd"]) == ("dear", "cheap", -100.0)
-    assert row["reason"] == "saves USD 30 by sharing nodes with other use cases, though cheap is cheaper alone"
-    assert choose(*rows, winner="cheap", beside={"chat": ("dear", 30.0)})["accelerator_id"] == "cheap"
+    assert row["reason"] == (
+        "saves USD 30 by sharing nodes with other use cases, beside which it costs USD 70, though cheap is cheaper alone"
+    )
+    assert row["beside_usd"] == 70.0 and np.isnan(choose(*rows)["beside_usd"])
+    assert choose(*rows, winner="cheap", beside={"chat": Beside("dear", 30.0, 70.0)})["accelerator_id"] == "cheap"
 
 
 def test_what_is_cheaper_alone_is_not_called_dearer():
@@ -69,7 +73,9 @@ def test_what_is_cheaper_alone_is_not_called_dearer():
     cells = pd.DataFrame(
         {"use_case_id": "chat", "accelerator_id": ["dear", "cheap"], "tier": "measured", "decision": "choose"}
     )
-    alone, sharing = (pd.DataFrame([choose(*rows, beside=beside)]) for beside in (None, {"chat": ("dear", 30.0)}))
+    alone, sharing = (
+        pd.DataFrame([choose(*rows, beside=beside)]) for beside in (None, {"chat": Beside("dear", 30.0, 70.0)})
+    )
     assert reasons_not_chosen(cells, alone)["chat", "dear"] == "dearer in the expected scenario"
     assert reasons_not_chosen(cells, sharing)["chat", "cheap"] == "dearer where nodes are shared"
 
@@ -173,7 +179,7 @@ def test_the_tiny_workspace_chooses_the_cheapest_measured_platform(road):
     assert list(road.shortlist.choice.columns) == CHOICE_COLUMNS
     totals = road.shortlist.penalties.set_index(["use_case_id", "accelerator_id"])["total_usd"]
     assert choice.at["chat", "margin_usd"] == pytest.approx(totals["chat", A100] - totals["chat", H100])
-    assert f"by sharing nodes with other use cases, though {A100} is cheaper alone" in choice.at["chat", "reason"]
+    assert "by sharing nodes with other use cases, beside which it costs USD" in choice.at["chat", "reason"]
     images = road.benchmark.capacity["use_case_id"] != "images"
     alone = SimpleNamespace(**vars(road.benchmark) | {"capacity": road.benchmark.capacity[images]})
     kept = build_shortlist(road.ws, road.inventory, alone).choice.set_index("use_case_id")
@@ -202,6 +208,20 @@ def test_a_pilot_of_the_chosen_platform_has_to_bear_its_own_price(road):
     cells, kept = drop_hopeless(road.shortlist.matrix.merge(cell), road.shortlist.penalties, shared, pilots)
     assert len(kept) == 1
     assert cells["decision"].tolist() == ["pilot"]
+
+
+def test_a_pilot_has_to_beat_what_the_chosen_platform_costs_beside_the_others(road):
+    pilots = road.shortlist.pilots.head(1)
+    keys = ["use_case_id", "accelerator_id"]
+    cells = road.shortlist.matrix.merge(pilots[keys], on=keys)
+    choice = pd.DataFrame({"use_case_id": pilots["use_case_id"], "accelerator_id": "another", "total_usd": 9e9})
+    alone, beside = (
+        plan_pilots(road.ws, cells, road.shortlist.penalties, choice.assign(beside_usd=usd)) for usd in (np.nan, 3e5)
+    )
+    assert alone["needed_units_per_s"].iloc[0] < beside["needed_units_per_s"].iloc[0]
+    dear = pilots[keys].assign(total_usd=5e5, total_low_usd=4e5)
+    left = [drop_hopeless(cells, dear, choice.assign(beside_usd=usd), pilots)[1] for usd in (np.nan, 3e5)]
+    assert [len(table) for table in left] == [1, 0]
 
 
 def test_a_pilot_that_no_capacity_makes_pay_is_rejected(estimated):

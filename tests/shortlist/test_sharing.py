@@ -58,7 +58,7 @@ def scored(cells, costs, scores):
 def test_a_small_use_case_moves_to_the_nodes_that_are_there(mini_ws):
     moves, alone = stage(mini_ws, images_a100_usd=1.0)
     assert list(moves) == ["images"]
-    chip, saved = moves["images"]
+    chip, saved, usd = moves["images"]
     assert chip == H100
     # chat by day takes 5.6 of 8 accelerators: images finds room and costs nothing there
     assert saved == pytest.approx(alone["images", A100])
@@ -67,7 +67,7 @@ def test_a_small_use_case_moves_to_the_nodes_that_are_there(mini_ws):
 def test_what_a_move_costs_once_comes_off(mini_ws):
     free, alone = stage(mini_ws, images_a100_usd=1.0)
     moves, _ = stage(mini_ws, images_a100_usd=1.0, once=10_000.0)
-    assert moves["images"][1] == pytest.approx(free["images"][1] - 10_000.0)
+    assert moves["images"][1:] == pytest.approx((free["images"].saved_usd - 10_000.0, free["images"].usd + 10_000.0))
     assert stage(mini_ws, images_a100_usd=1.0, once=alone["images", A100])[0] == {}
 
 
@@ -90,7 +90,7 @@ def test_spare_room_is_there_once(mini_ws):
         {"use_case_id": ["chat", "images"], "accelerator_id": [H100, H100], "verdict": "clear winner"}
     )
     moves = cheaper_beside(mine, cells, costs, choice)
-    assert {name: chip for name, (chip, _) in moves.items()} == {"images": A100}
+    assert {name: chip for name, (chip, *_) in moves.items()} == {"images": A100}
     firm = Robustness(*[pd.DataFrame()] * 4)
     verdicts = pd.DataFrame(
         {"use_case_id": ["chat", "images", "other"], "verdict": ["clear winner", "clear winner", "benchmark first"]}
@@ -111,7 +111,7 @@ def test_a_clear_winner_stays_only_while_it_leads_with_the_money_of_shared_nodes
     level = {H100: 0.8, A100: 0.8}
     moves, alone = stage(ws, images_a100_usd=0.7, verdict="clear winner", scores=level)
     assert alone["images", A100] < 0.5 * alone["images", H100]
-    chip, saved = moves["images"]
+    chip, saved, usd = moves["images"]
     assert (chip, saved) == (H100, pytest.approx(alone["images", A100]))
     better = {H100: 0.1, A100: 0.9}  # leads whatever it costs
     assert stage(ws, images_a100_usd=0.7, verdict="clear winner", scores=better)[0] == {}
