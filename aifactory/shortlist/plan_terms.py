@@ -15,7 +15,7 @@ node too where all that it needs fits in; alone each finds all of it, beside the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -70,8 +70,22 @@ class Market:
     today: pd.Series  # accelerator of today by use case
     shapes: Mapping[tuple[str, str], np.ndarray]  # hourly load of the period by use case and region
     shares: Mapping[tuple[str, str], float]  # of what stands on today's platform, by use case and region
-    #: [T + 1] accelerators that those whose platform of today it is need there, by region and accelerator
-    needs: Mapping[tuple[str, str], np.ndarray] = field(default_factory=dict)
+    #: [T + 1] accelerators that each of those whose platform of today it is needs there, by region and accelerator
+    needs: Mapping[tuple[str, str], Mapping[str, np.ndarray]] = field(default_factory=dict)
+
+    def without(self, gone: Collection[str]) -> Market:
+        """The same after some use cases left their platform of today: what stood to them stands to those that stay, else to all."""
+        left = {name: share for name, share in self.shares.items() if name[0] in gone}
+        freed: dict[tuple[str, str], float] = {}
+        for (name, region), share in left.items():
+            freed[region, self.today[name]] = freed.get((region, self.today[name]), 0.0) + share
+        kept = {key: 1.0 - freed.get((key[1], self.today.get(key[0])), 0.0) for key in self.shares}
+        shares = {key: 0.0 if key in left else share / kept[key] if kept[key] > TOLERANCE else share
+                  for key, share in self.shares.items()}  # fmt: skip
+        needs = {
+            place: {name: need for name, need in by.items() if name not in gone} for place, by in self.needs.items()
+        }
+        return replace(self, shares=shares, needs=needs)
 
 
 def market_of(ws: Workspace, inventory: Inventory, today: pd.Series, capacity: pd.DataFrame) -> Market:
@@ -83,8 +97,8 @@ def market_of(ws: Workspace, inventory: Inventory, today: pd.Series, capacity: p
     return replace(market, needs=resident_needs(market, capacity))
 
 
-def resident_needs(market: Market, capacity: pd.DataFrame) -> dict[tuple[str, str], np.ndarray]:
-    """Accelerators [T + 1] that use cases need where they run today, busiest hours with reserve, each alone; by place.
+def resident_needs(market: Market, capacity: pd.DataFrame) -> dict[tuple[str, str], dict[str, np.ndarray]]:
+    """Accelerators [T + 1] that use cases need where they run today, busiest hours with reserve, each alone; by place and name.
 
     Infinite where the capacity of one that is known to run there is not known: nothing is spare there. What only starts later
     is there no more than anywhere.
@@ -92,17 +106,16 @@ def resident_needs(market: Market, capacity: pd.DataFrame) -> dict[tuple[str, st
     at_home = capacity["accelerator_id"] == capacity["use_case_id"].map(market.today)
     streams = streams_alone(market, capacity[at_home])
     level = needed(streams)
-    found: dict[tuple[str, str], np.ndarray] = {}
+    found: dict[tuple[str, str], dict[str, np.ndarray]] = {}
     for column, row in enumerate(streams.table.itertuples(index=False)):
         if market.shares.get((row.use_case_id, row.region), 0.0) > 0:
-            place = (row.region, row.accelerator_id)
-            found[place] = found.get(place, 0.0) + level[:, column]
+            found.setdefault((row.region, row.accelerator_id), {})[row.use_case_id] = level[:, column]
     runs_on = known_platforms(market.ws)
     known = set(zip(streams.table["use_case_id"], streams.table["region"], strict=True))
     expected = market.inventory.forecast[["use_case_id", "region"]].drop_duplicates()
     for name, region in expected.itertuples(index=False):
         if (name, region) not in known and name in runs_on:
-            found[region, runs_on[name]] = np.full(streams.units.shape[1], np.inf)
+            found.setdefault((region, runs_on[name]), {})[name] = np.full(streams.units.shape[1], np.inf)
     return found
 
 
@@ -270,7 +283,7 @@ def _spare(
     """
     who = np.zeros((len(places), len(streams.pools)))
     who[at[guests], streams.pool[guests]] = 1.0
-    needs = [market.needs.get(place, 0.0) for place in places.itertuples(index=False, name=None)]
+    needs = [sum(market.needs.get(place, {}).values()) for place in places.itertuples(index=False, name=None)]
     needs = np.array([np.broadcast_to(need, len(placed.accelerators)) for need in needs]).T
     stands = placed.accelerators > 0
     left = np.where(stands, np.maximum(1.0 - needs / np.where(stands, placed.accelerators, 1.0), 0.0), 0.0)

@@ -133,27 +133,32 @@ class _Beside:
             key: at
             for at, key in enumerate(zip(table["use_case_id"], table["accelerator_id"], table["region"], strict=True))
         }
-        self._known: dict[tuple[int, ...], float] = {}
+        self._known: dict[tuple[tuple[int, ...], frozenset[str]], float] = {}
 
     def all_of(self, use_case: str, pool: pd.DataFrame, home: dict[str, str]) -> dict[str, float]:
         """`of` every platform of a pool of cells."""
         return {chip: self.of(use_case, chip, home) for chip in pool["accelerator_id"]}
 
     def of(self, use_case: str, chip: str, home: dict[str, str]) -> float:
-        """Cost of a use case on a platform beside those whose home it is, with what is not compute."""
+        """Cost of a use case on a platform beside those whose home it is, with what is not compute.
+
+        What stands there is there for all of them, whoever has left it.
+        """
         others = [name for name, at in home.items() if at == chip and name != use_case]
+        gone = frozenset(name for name in home if self.market.today.get(name) == chip) - {*others}
         total = 0.0
         for region in self.streams.table.loc[self.streams.table["use_case_id"] == use_case, "region"].unique():
             there = [self.rows[name, chip, region] for name in others if (name, chip, region) in self.rows]
-            total += self._usd([*there, self.rows[use_case, chip, region]]) - self._usd(there)
+            with_it = self._usd([*there, self.rows[use_case, chip, region]], gone - {use_case})
+            total += with_it - self._usd(there, gone)
         return total + float(self.once[use_case, chip])
 
-    def _usd(self, rows: list[int]) -> float:
-        key = tuple(sorted(rows))
-        if key and key not in self._known:
-            s, at = self.streams, list(key)
+    def _usd(self, rows: list[int], gone: frozenset[str]) -> float:
+        key = tuple(sorted(rows)), gone
+        if rows and key not in self._known:
+            s, at = self.streams, list(key[0])
             part = s.take(at)
             part = replace(part, table=part.table.assign(pool=0), pools=s.pools.iloc[at[:1]].reset_index(drop=True))
-            usd = float(priced_nodes(self.market, part)[2].usd[0])
+            usd = float(priced_nodes(self.market.without(gone), part)[2].usd[0])
             self._known[key] = usd if np.isfinite(usd) else np.inf
         return self._known.get(key, 0.0)

@@ -164,7 +164,7 @@ PART = 4 * HIGH * 1.2
 def test_others_find_what_those_who_are_there_leave(mini_ws, owned, filled):
     """Of 28 chat leaves 5.6, too little for 6.8; of 30 it leaves 7.6, of which these are filled; of 31 a node, which is run whole."""
     mine, rows = beside_chat(mini_ws, owned)
-    assert mine.needs["us", H100] == pytest.approx(np.full(37, 16 * 1.4))
+    assert sum(mine.needs["us", H100].values()) == pytest.approx(np.full(37, 16 * 1.4))
     row = rows.loc["images"]  # half a node all day: rented by the hour, or on one that stands there
     assert row["terms"].startswith(OPTION_NAMES["owned"].lower() if filled else "on demand")
     expected = filled * running_usd(mini_ws) if filled else NODE_MONTH * 2.0  # one node is filled, were there more
@@ -189,7 +189,7 @@ def test_what_only_starts_later_takes_no_room_and_finds_it_like_others(mini_ws):
     mine, rows = beside_chat(mini_ws, 40.0)
     later = replace(mine, today=mine.today.replace(A100, H100), shares={("chat", "us"): 1.0})
     later = replace(later, needs=resident_needs(later, cells({}, {"use_case_id": "images"})))
-    assert later.needs["us", H100] == pytest.approx(np.full(37, 16 * 1.4))
+    assert sum(later.needs["us", H100].values()) == pytest.approx(np.full(37, 16 * 1.4))
     found = price_cells(later, cells({}, {"use_case_id": "images"})).set_index("use_case_id")
     assert found.at["images", "compute_usd"] == pytest.approx(rows.at["images", "compute_usd"])
 
@@ -197,7 +197,7 @@ def test_what_only_starts_later_takes_no_room_and_finds_it_like_others(mini_ws):
 def test_where_the_need_of_those_who_are_there_is_unknown_nothing_is_spare(mini_ws, monkeypatch):
     mine, _ = beside_chat(mini_ws, 40.0)
     unknown = replace(mine, needs=resident_needs(mine, cells({"units_per_s_per_accelerator": np.nan})))
-    assert np.isinf(unknown.needs["us", H100]).all()
+    assert np.isinf(sum(unknown.needs["us", H100].values())).all()
     assert price_cells(unknown, cells({"use_case_id": "images"})).iloc[0]["terms"].startswith("on demand")
     monkeypatch.setattr(plan_terms, "known_platforms", lambda ws: {})  # it may as well run elsewhere
     assert resident_needs(mine, cells({"units_per_s_per_accelerator": np.nan})) == {}
@@ -219,7 +219,7 @@ def test_a_running_term_is_paid_in_any_case_and_costs_nothing_until_it_ends(chan
     assert row["terms"] == "on demand 78 %, owned or committed before 22 %"
     guest = market(ws, inventory(), offer(ws), today=A100)
     assert price_cells(guest, cells({})).iloc[0]["compute_usd"] == pytest.approx(row["compute_usd"])
-    full = replace(guest, needs={("us", H100): np.full(37, 16.0)})  # those who are there leave nothing
+    full = replace(guest, needs={("us", H100): {"models": np.full(37, 16.0)}})  # those who are there leave nothing
     assert price_cells(full, cells({})).iloc[0]["compute_usd"] == pytest.approx(
         NODE_MONTH * 2.0 * (1 + BY_DAY) * factors(ws)
     )
@@ -374,3 +374,15 @@ def test_a_cell_costs_what_the_plan_pays_for_it_alone(road):
         case = build_case(ws.plan, restream(ws.plan), sold, owned=owned, porting={})
         usd = solve_expected(case).ledger.compute.present_value(monthly_rate(ws.plan.value("wacc")))
         assert found[use_case, chip] == pytest.approx(usd), (use_case, chip)
+
+
+def test_what_stood_to_those_that_left_stands_to_those_that_stay(mini_ws):
+    mine = market(mini_ws, inventory(), offer(mini_ws))
+    shares = {("chat", "us"): 0.5, ("images", "us"): 0.3, ("models", "us"): 0.2, ("images", "eu"): 1.0}
+    needs = {("us", H100): {"chat": np.ones(37), "images": np.full(37, np.inf)}}
+    left = replace(mine, shares=shares, needs=needs).without({"images"})
+    assert left.shares == pytest.approx(
+        {("chat", "us"): 5 / 7, ("images", "us"): 0.0, ("models", "us"): 2 / 7, ("images", "eu"): 0.0}
+    )
+    assert list(left.needs["us", H100]) == ["chat"]
+    assert replace(mine, shares=shares).without(()).shares == shares

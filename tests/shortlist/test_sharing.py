@@ -99,6 +99,25 @@ def test_spare_room_is_there_once(mini_ws):
     assert after.tolist() == ["clear winner", "no clear winner", "benchmark first"]
 
 
+def test_what_stands_stays_for_the_others_when_a_use_case_leaves(mini_ws):
+    """Eight H100 stand half to chat, half to images, and one node serves both: images adds nothing there, and saves no more than A100 cost."""
+    demand = two_use_cases(4.0, 0.8)
+    demand.pools = inventory(pools=[("us", H100, "purchase", 8.0)]).pools
+    mine = market(mini_ws, demand, offer(mini_ws), offer(mini_ws, accelerator_id=A100, usd_per_accelerator_hour=0.4))
+    mine = replace(mine, shares={("chat", "us"): 0.5, ("images", "us"): 0.5})
+    base = {"platform_class": "gpu", "tier": "measured", "units_per_s_per_accelerator": 1 / 3600, "low": 1 / 3600, "high": 1 / 3600,
+            "failure_rate": 0.0, "total": 0.7, "reason": "scores 0.70", "decision": "choose"}  # fmt: skip
+    cells = pd.DataFrame([{**base, "use_case_id": name, "accelerator_id": chip}
+                          for name, chip in (("chat", H100), ("images", H100), ("images", A100))])  # fmt: skip
+    costs = price_cells(mine, cells).assign(total_usd=lambda found: found["compute_usd"])
+    choice = pd.DataFrame(
+        {"use_case_id": ["chat", "images"], "accelerator_id": [H100, A100], "verdict": "no clear winner"}
+    )
+    chip, saved, usd = cheaper_beside(mine, cells, costs, choice)["images"]
+    assert (chip, usd) == (H100, pytest.approx(0.0, abs=1e-6))
+    assert saved == pytest.approx(costs.set_index(KEYS).at[("images", A100), "compute_usd"])
+
+
 def test_a_clear_winner_stays(mini_ws):
     assert stage(mini_ws, images_a100_usd=1.0, verdict="clear winner")[0] == {}
 
