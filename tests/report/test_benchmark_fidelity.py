@@ -30,6 +30,12 @@ def test_answer_names_error_ratio_and_coverage(known):
     said = fidelity_answer(known)
     for part in ("1.0 %", "2.0 %", "datasheet ratio: 30.0 %", "cover 77 %"):
         assert part in said.replace("%", " %").replace("  %", " %"), said
+    assert "same conditions" not in said
+    tiers = [line(SPLITS[0], "tier", name, error=error) for name, error in (("measured", 0.017), ("anchored", 0.058))]
+    apart = dataclasses.replace(known, summary=pd.concat([known.summary, pd.DataFrame(tiers)]))
+    said = fidelity_answer(apart).replace("\xa0", " ").replace("%", " %").replace("  %", " %")
+    assert "(1.7 % under the same conditions" in said
+    assert "5.8 % under other batches" in said
     stale = fidelity_answer(dataclasses.replace(known, current=False))
     assert "work them out again" in stale
 
