@@ -227,7 +227,7 @@ def benchmarks_section(ws: Workspace, short: Shortlist) -> Group:
     else:
         first = worth.iloc[0]
         answer = (
-            f"{plural(len(worth), 'use case')} have one, worth up to {usd_compact(worth['net_usd'].sum())} together after "
+            f"{plural(len(worth), 'use case')} {'has' if len(worth) == 1 else 'have'} one, worth up to {usd_compact(worth['net_usd'].sum())} together after "
             f"{usd_compact(worth['cost_usd'].sum())} of own cost. First: {first['accelerator_id']} for {first['use_case_id']}, "
             f"{usd_compact(first['net_usd'])} net."
         )
@@ -240,7 +240,7 @@ def benchmarks_section(ws: Workspace, short: Shortlist) -> Group:
         "net_usd": Col("Net, USD", "usd0"),
     }
     note = (
-        f"Worth: how much the expected cheapest cost over {ws.plan.horizon_months} months falls once this capacity is known; the best benchmark of each "
+        f"Worth: how much the expected cheapest cost over {ws.plan.horizon_months} months falls once this capacity is known, and the platform may be chosen; the best benchmark of each "
         "use case, since several of one do not add up. Own cost: staff, a whole node and, on another class, part of the porting (benchmark_ assumptions)."
     )
     return group(

@@ -14,7 +14,7 @@ from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
 from aifactory.inventory.today import baseline_accelerators, todays_platforms
 from aifactory.shortlist import matrix, migration, money, outcome, robustness, scales, scorecard
-from aifactory.shortlist.exclusions import find_exclusions
+from aifactory.shortlist.exclusions import KEYS, find_exclusions
 from aifactory.shortlist.knowledge import benchmark_costs, platform_knowledge
 from aifactory.shortlist.plan_terms import Market, market_of
 from aifactory.shortlist.sharing import cheaper_beside, leads_beside
@@ -66,6 +66,8 @@ def decide_shortlist(market: Market, benchmark: Benchmark, bought: pd.DataFrame)
     if beside:
         firm = robustness.unsettled(firm, beside)
         choice = outcome.choose(cells, penalties, firm, beside)
+    may = cells.loc[cells["decision"] == "choose", KEYS].itertuples(index=False, name=None)
+    held = choice.dropna(subset=["beside_usd"]).set_index("use_case_id")["beside_usd"].to_dict()
     pilots = outcome.plan_pilots(ws, cells, penalties, choice)
     cells, pilots = outcome.drop_hopeless(cells, penalties, choice, pilots)
     anchors = pd.DataFrame(
@@ -78,5 +80,5 @@ def decide_shortlist(market: Market, benchmark: Benchmark, bought: pd.DataFrame)
         migrations=migration.plan_migrations(ws, inventory, cells, penalties, exclusions),
         architecture=outcome.architecture(choice, pilots),
         today=todays_platforms(ws, sorted(set(benchmark.capacity["use_case_id"]) - hosted_only(ws))),
-        knowledge=platform_knowledge(penalties, exclusions, benchmark_costs(ws, cells)),
+        knowledge=platform_knowledge(penalties, exclusions, benchmark_costs(ws, cells), tuple(may), held),
     )  # fmt: skip

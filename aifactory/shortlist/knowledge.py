@@ -1,12 +1,16 @@
 """What a benchmark is worth in money over the choice of platform: the better choice that knowing a capacity allows.
 
 The choice is the cheapest platform over the horizon (everything with a price is in the money), so the
-worth of knowing is what the expected cheapest falls by; what the benchmark itself costs comes off. References:
+worth of knowing is what the expected cheapest falls by; what the benchmark itself costs comes off. Beside platforms that
+may be chosen, one without a run on own prompts may be so only once it is benchmarked. References:
 Raiffa and Schlaifer, Applied Statistical Decision Theory (value of perfect and partial perfect information;
 net gain of sampling).
 """
 
 from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -31,19 +35,24 @@ KNOWLEDGE_COLUMNS = [
 COST_PARTS = ["staff_usd", "machine_usd", "port_usd"]
 
 
-def worth_of_knowing(costs: ArrayLike) -> tuple[np.ndarray, float]:
+def worth_of_knowing(
+    costs: ArrayLike, may: ArrayLike | None = None, held_usd: float = np.inf
+) -> tuple[np.ndarray, float]:
     """Worth of knowing each alternative's cost alone, and all of them, from draws [n, draws] that are independent.
 
-    min E c - E min(c_j, min over the others of E c) for one; min E c - E min c for all.
+    min E c - E min(c_j, min over the others of E c) for one; min E c - E min c for all. Expected costs are those of the
+    alternatives that may be chosen without knowing more (`may` [n], all without it), and `held_usd` of what is to be had anyway.
 
     >>> alone, everything = worth_of_knowing([[1.0, 3.0], [2.0, 2.0]])
     >>> alone.tolist(), everything
     ([0.5, 0.0], 0.5)
+    >>> worth_of_knowing([[1.0, 1.0], [2.0, 2.0]], may=[False, True])[0].tolist()
+    [1.0, 0.0]
     """
-    draws = np.asarray(costs, dtype=float)
-    mean = draws.mean(axis=1)
+    draws = np.minimum(np.asarray(costs, dtype=float), held_usd)
+    mean = draws.mean(axis=1) if may is None else np.where(may, draws.mean(axis=1), held_usd)
     best = mean.min()
-    others = np.array([np.delete(mean, row).min(initial=np.inf) for row in range(len(mean))])
+    others = np.array([np.delete(mean, row).min(initial=held_usd) for row in range(len(mean))])
     alone = best - np.minimum(draws, others[:, None]).mean(axis=1)
     return np.maximum(alone, 0.0), float(max(best - draws.min(axis=0).mean(), 0.0))
 
@@ -66,7 +75,11 @@ def benchmark_costs(ws: Workspace, cells: pd.DataFrame) -> pd.DataFrame:
 
 
 def platform_knowledge(
-    penalties: pd.DataFrame, exclusions: pd.DataFrame, costs: pd.DataFrame | None = None
+    penalties: pd.DataFrame,
+    exclusions: pd.DataFrame,
+    costs: pd.DataFrame | None = None,
+    may: Collection[tuple[str, str]] = (),
+    held_usd: Mapping[str, float] = MappingProxyType({}),
 ) -> pd.DataFrame:
     """Worth of a benchmark of each platform for each use case less its cost, the most worth doing first.
 
@@ -76,11 +89,18 @@ def platform_knowledge(
     platform, `cheapest_probability` the share of draws in which none is cheaper, `worth_usd` an upper
     bound (a benchmark without error), `net_usd` what is left of it after `costs` (`benchmark_costs`; NaN
     without), `everything_usd` the worth of knowing all capacities of the use case.
+
+    may : cells that may be chosen without a benchmark; where a use case has none, all of its.
+    held_usd : by use case, what the platform chosen for it costs beside the others, where it shares their nodes.
     """
     out = pd.MultiIndex.from_frame(exclusions[KEYS])
     usable = penalties[~pd.MultiIndex.from_frame(penalties[KEYS]).isin(out)]
     usable = usable[np.isfinite(usable[["total_usd", "total_low_usd", "total_high_usd"]].astype(float)).all(axis=1)]
-    frames = [_one(rows) for _, rows in usable.groupby("use_case_id") if len(rows) > 1]
+    frames = [
+        _one(rows, set(may), held_usd.get(str(name), np.inf))
+        for name, rows in usable.groupby("use_case_id")
+        if len(rows) > 1
+    ]
     if not frames:
         return pd.DataFrame(columns=KNOWLEDGE_COLUMNS)
     frame = pd.concat(frames)
@@ -120,9 +140,10 @@ def cost_draws(rows: pd.DataFrame) -> np.ndarray:
     return costs
 
 
-def _one(rows: pd.DataFrame) -> pd.DataFrame:
+def _one(rows: pd.DataFrame, may: Collection[tuple[str, str]], held_usd: float) -> pd.DataFrame:
     costs = cost_draws(rows)
-    alone, everything = worth_of_knowing(costs)
+    allowed = np.array([pair in may for pair in rows[KEYS].itertuples(index=False, name=None)])
+    alone, everything = worth_of_knowing(costs, allowed if allowed.any() else None, held_usd)
     return rows[KEYS].assign(
         expected_usd=costs.mean(axis=1), worth_usd=alone, everything_usd=everything,
         cheapest_probability=(costs <= costs.min(axis=0)).mean(axis=1),

@@ -51,6 +51,21 @@ def test_overlapping_platforms_are_worth_a_benchmark_and_distant_ones_are_not():
     assert (near["worth_usd"] <= near["everything_usd"] + 1.0).all()
 
 
+def test_a_benchmark_is_worth_what_it_lets_be_chosen():
+    """B at 110 may be chosen; A at 80 or 160, and C at 90 surely, only once they are known: 15, and 20."""
+    costs = [[80.0, 160.0], [110.0, 110.0], [90.0, 90.0]]
+    alone, everything = worth_of_knowing(costs, may=[False, True, False])
+    assert alone.tolist() == [15.0, 0.0, 20.0] and everything == 25.0
+    alone, everything = worth_of_knowing(costs, may=[False, True, False], held_usd=95.0)  # B shares nodes
+    assert alone.tolist() == [7.5, 0.0, 5.0] and everything == 10.0
+    rows = pd.DataFrame([row("a", 100, 99, 101), row("b", 200, 199, 201)])
+    assert platform_knowledge(rows, NONE_OUT)["worth_usd"].max() < 1e-6
+    frame = platform_knowledge(rows, NONE_OUT, may=[("chat", "b")]).set_index("accelerator_id")
+    assert frame.at["a", "worth_usd"] == pytest.approx(100, abs=0.1)
+    held = platform_knowledge(rows, NONE_OUT, may=[("chat", "b")], held_usd={"chat": 130.0}).set_index("accelerator_id")
+    assert held.at["a", "worth_usd"] == pytest.approx(30, abs=0.1)
+
+
 def test_what_is_certain_is_worth_nothing():
     frame = platform_knowledge(pd.DataFrame([row("a", 100, 100, 100), row("b", 90, 90, 90)]), NONE_OUT)
     assert frame["worth_usd"].tolist() == [0.0, 0.0]
