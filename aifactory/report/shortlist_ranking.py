@@ -241,7 +241,8 @@ def benchmarks_section(ws: Workspace, short: Shortlist) -> Group:
     }
     note = (
         f"Worth: how much the expected cheapest cost over {ws.plan.horizon_months} months falls once this capacity is known, and the platform may be chosen; the best benchmark of each "
-        "use case, since several of one do not add up. Own cost: staff, a whole node and, on another class, part of the porting (benchmark_ assumptions)."
+        "use case, since several of one do not add up. Own cost: staff, a whole node and, on another class, part of the porting (benchmark_ assumptions). "
+        "The chosen platform costs what it adds to the others on its nodes, every other one what it costs alone: what it would share is left out; the buy plan counts it."
     )
     return group(
         section("Which benchmarks pay for themselves?", answer),

@@ -17,7 +17,7 @@ from aifactory.shortlist import matrix, migration, money, outcome, robustness, s
 from aifactory.shortlist.exclusions import KEYS, find_exclusions
 from aifactory.shortlist.knowledge import benchmark_costs, platform_knowledge
 from aifactory.shortlist.plan_terms import Market, market_of
-from aifactory.shortlist.sharing import cheaper_beside, leads_beside
+from aifactory.shortlist.sharing import cheaper_beside, chosen_beside, leads_beside
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def decide_shortlist(market: Market, benchmark: Benchmark, bought: pd.DataFrame)
         firm = robustness.unsettled(firm, beside)
         choice = outcome.choose(cells, penalties, firm, beside)
     may = cells.loc[cells["decision"] == "choose", KEYS].itertuples(index=False, name=None)
-    held = choice.dropna(subset=["beside_usd"]).set_index("use_case_id")["beside_usd"].to_dict()
+    held = chosen_beside(market, cells, penalties, choice)
     pilots = outcome.plan_pilots(ws, cells, penalties, choice)
     cells, pilots = outcome.drop_hopeless(cells, penalties, choice, pilots)
     anchors = pd.DataFrame(

@@ -87,11 +87,11 @@ def platform_knowledge(
     capacity interval as P10 and P90, at the same quantiles for all platforms; what is excluded, or has
     no price or no low end of capacity, is no alternative. `expected_usd` is the expected cost of the
     platform, `cheapest_probability` the share of draws in which none is cheaper, `worth_usd` an upper
-    bound (a benchmark without error), `net_usd` what is left of it after `costs` (`benchmark_costs`; NaN
+    bound (a benchmark without error; what a platform would share with others is left out), `net_usd` what is left of it after `costs` (`benchmark_costs`; NaN
     without), `everything_usd` the worth of knowing all capacities of the use case.
 
     may : cells that may be chosen without a benchmark; where a use case has none, all of its.
-    held_usd : by use case, what the platform chosen for it costs beside the others, where it shares their nodes.
+    held_usd : by use case, what the platform chosen for it costs beside the others on its nodes.
     """
     out = pd.MultiIndex.from_frame(exclusions[KEYS])
     usable = penalties[~pd.MultiIndex.from_frame(penalties[KEYS]).isin(out)]

@@ -69,6 +69,19 @@ def cheaper_beside(
     return {name: Beside(now[name], old - new, new) for name, (old, new) in usd.items() if old > new}
 
 
+def chosen_beside(
+    market: Market, cells: pd.DataFrame, penalties: pd.DataFrame, choice: pd.DataFrame
+) -> dict[str, float]:
+    """What the platform chosen for each use case costs beside the final choice of all others, USD over the horizon."""
+    home = choice.dropna(subset=["accelerator_id"]).set_index("use_case_id")["accelerator_id"].to_dict()
+    if not home:
+        return {}
+    wanted = cells[pd.MultiIndex.from_frame(cells[KEYS]).isin(pd.MultiIndex.from_tuples(list(home.items())))]
+    priced = wanted.merge(penalties[[*KEYS, "total_usd", "compute_usd"]], on=KEYS, how="left")
+    costs = _Beside(market, streams_alone(market, wanted), priced)
+    return {name: costs.of(name, chip, home) for name, chip in home.items()}
+
+
 def _settle(
     costs: _Beside, home: dict[str, str], free: Iterable[str], pools: dict[str, pd.DataFrame]
 ) -> dict[str, str]:

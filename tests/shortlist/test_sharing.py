@@ -10,7 +10,7 @@ from aifactory.inputs.weights import MATRIX_CRITERIA
 from aifactory.shortlist.plan_terms import price_cells
 from aifactory.shortlist.robustness import Robustness, rank_robustness, unsettled
 from aifactory.shortlist.scales import COST_ANCHORS, anchored
-from aifactory.shortlist.sharing import cheaper_beside, leads_beside
+from aifactory.shortlist.sharing import cheaper_beside, chosen_beside, leads_beside
 
 KEYS = ["use_case_id", "accelerator_id"]
 
@@ -116,6 +116,20 @@ def test_what_stands_stays_for_the_others_when_a_use_case_leaves(mini_ws):
     chip, saved, usd = cheaper_beside(mine, cells, costs, choice)["images"]
     assert (chip, usd) == (H100, pytest.approx(0.0, abs=1e-6))
     assert saved == pytest.approx(costs.set_index(KEYS).at[("images", A100), "compute_usd"])
+
+
+def test_what_is_chosen_costs_what_it_adds_to_the_others(mini_ws):
+    """Chat and images fit on one node of H100 together: images adds nothing, and chat the hours that images does not pay."""
+    mine = market(mini_ws, two_use_cases(4.0, 0.8), offer(mini_ws))
+    base = {"platform_class": "gpu", "tier": "measured", "units_per_s_per_accelerator": 1 / 3600, "low": 1 / 3600, "high": 1 / 3600,
+            "failure_rate": 0.0, "accelerator_id": H100}  # fmt: skip
+    cells = pd.DataFrame([{**base, "use_case_id": name} for name in ("chat", "images")])
+    costs = price_cells(mine, cells).assign(total_usd=lambda found: found["compute_usd"] + 5.0)
+    alone = costs.set_index("use_case_id")["compute_usd"]
+    choice = pd.DataFrame({"use_case_id": ["chat", "images", "other"], "accelerator_id": [H100, H100, None]})
+    found = chosen_beside(mine, cells, costs, choice)
+    assert found == {"chat": pytest.approx(alone["chat"] - alone["images"] + 5.0), "images": pytest.approx(5.0)}
+    assert chosen_beside(mine, cells, costs, choice.iloc[2:]) == {}
 
 
 def test_a_clear_winner_stays(mini_ws):
