@@ -130,14 +130,14 @@ def _load(case: Case, pool: int, by_pair: dict[tuple[str, str], pd.DataFrame], e
 
 
 def _offers(stress: StressBasis, pool: int) -> Offers | None:
-    """Hours on demand and rented terms of a pool, USD per hour; None where either is missing."""
+    """Hours on demand and rented terms of a pool with what goes with them, USD per hour; None where either is missing."""
     problem = stress.problem
-    on_demand = float(np.mean(problem.on_demand_usd[..., pool]))
+    on_demand = float(np.mean(problem.on_demand_usd[..., pool])) + problem.around_usd
     terms = tuple(
         (
             option.name,
             option.term_months,
-            (option.upfront_usd / option.term_months + option.monthly_usd) / HOURS_PER_MONTH,
+            (option.upfront_usd / option.term_months + option.monthly_usd) / HOURS_PER_MONTH + problem.around_usd,
         )
         for option in problem.options
         if option.platform == pool and not option.resale_per_year

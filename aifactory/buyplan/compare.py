@@ -13,12 +13,14 @@ from aifactory.buyplan.case import PEAK_RULE_RESERVE, Answer, Case, Solution, pe
 from aifactory.finance.cashflow import annualised, irr_all, npv, payback_or_why
 from aifactory.finance.options import COMMITTED_OPTIONS
 from aifactory.finance.roi import with_hosted_end
+from aifactory.finance.tco import around_usd_per_hour, price_index
 from aifactory.finance.unit_cost import api_usd_per_unit
 from aifactory.fleet.compute import DEPRECIATION, Compute, price_orders
 from aifactory.fleet.nodes import node_counts
 from aifactory.fleet.orders import Orders, follow, rule_decisions
 from aifactory.fleet.streams import EXPECTED
 from aifactory.inputs.hosted import model_key, model_keys
+from aifactory.inputs.plan import Plan
 from aifactory.units import MONTHS_PER_YEAR, monthly_rate, percent
 
 OURS = "This plan"
@@ -30,7 +32,7 @@ Resolve = Callable[[Case, np.ndarray], Solution]
 
 
 def comparisons_frame(case: Case, answer: Answer, api: pd.DataFrame, resolve: Resolve | None = None) -> pd.DataFrame:
-    """Cost of the accelerators under each policy over the horizon, cheapest present value first.
+    """Cost of the accelerators, with the people and storage around them, under each policy over the horizon, ours first.
 
     All rules serve the whole expected demand: what their commitments do not cover is rented on
     demand. Orders made for many paths may cost a little more on this one than orders made for it. `dearer_share` is the present value over ours, less one. `plan_irr_annual` and
@@ -39,14 +41,14 @@ def comparisons_frame(case: Case, answer: Answer, api: pd.DataFrame, resolve: Re
     """
     ours = answer.expected.ledger.compute
     rate = monthly_rate(case.plan.value("wacc"))
-    rows = [_row(OURS, ours, ours, rate, "orders chosen over many demand paths, here on the expected one")]
+    rows = [_row(OURS, ours, ours, case.plan, "orders chosen over many demand paths, here on the expected one")]
     for name, hold, option, note in _rules(case):
         offered, lacking = _offers_of(case, answer, hold, option)
         if hold.any() and not offered:
             continue  # nobody offers this way to pay where it would be held: it would be other terms under its name
         if lacking:
             note += f"; not offered in every region and node size for {', '.join(lacking)}, held there on other terms"
-        rows.append(_row(name, price_rule(case, answer, hold, option), ours, rate, note))
+        rows.append(_row(name, price_rule(case, answer, hold, option), ours, case.plan, note))
     frame = pd.DataFrame([*rows, *_hosted_rows(case, answer, api, rate, resolve or _alone)])
     base = frame.loc[0, "present_value_usd"]
     frame["dearer_share"] = frame["present_value_usd"] / base - 1.0 if base > 0 else np.nan
@@ -113,13 +115,24 @@ def rule_orders(case: Case, answer: Answer, hold: np.ndarray, option: str) -> Or
     return follow(rule_decisions(hold, option, expected.terms), expected.terms, case.owned)
 
 
-def _row(policy: str, compute: Compute, ours: Compute, rate: float, note: str) -> dict:
-    used, saved = compute.paid_hours.sum(), compute.cash_usd - ours.cash_usd
+def _around_usd(compute: Compute, plan: Plan) -> np.ndarray:
+    """People and storage around the hours paid for, by month and pool, [T + 1, P]."""
+    return compute.paid_hours * around_usd_per_hour(plan, price_index(len(compute.paid_hours), plan))[:, None]
+
+
+def _cash_usd(compute: Compute, plan: Plan) -> np.ndarray:
+    """Cash by month of the accelerators and of what goes with them, [T + 1]."""
+    return compute.cash_usd + _around_usd(compute, plan).sum(axis=1)
+
+
+def _row(policy: str, compute: Compute, ours: Compute, plan: Plan, note: str) -> dict:
+    cash = _cash_usd(compute, plan)
+    used, saved = compute.paid_hours.sum(), cash - _cash_usd(ours, plan)
     found, (month, _) = irr_all(saved, MONTHS_PER_YEAR), payback_or_why(saved)
     return {
         "policy": policy,
-        "present_value_usd": compute.present_value(rate),
-        "usd_horizon": float(compute.cost_usd.sum()),
+        "present_value_usd": float(npv(cash, monthly_rate(plan.value("wacc")))),
+        "usd_horizon": float(cash.sum()),
         "accelerator_hours_paid": float(used),
         "served_share": float(compute.served[1:].mean()) if compute.served.size else 1.0,
         "plan_irr_annual": annualised(found.rate) if found.status == "unique" else np.nan,
@@ -146,11 +159,11 @@ def _hosted_rows(case: Case, answer: Answer, api: pd.DataFrame, rate: float, res
         f"{HOSTED} where priced": np.isfinite(price),
         f"{HOSTED} where cheaper": (sums["bill"] < sums["own"]).to_numpy() & np.isfinite(price),
     }
-    ours, rows = expected.ledger.compute.present_value(rate), {}
+    ours, rows = float(npv(_cash_usd(expected.ledger.compute, case.plan), rate)), {}
     for moved in choices.values():
         if moved.any() and moved.tobytes() not in rows:
-            rest = resolve(without(case, moved), moved).ledger.compute
-            rows[moved.tobytes()] = _hosted_row(table, moved, rest, (bill, paid), (ours, rate))
+            rest = _cash_usd(left := resolve(without(case, moved), moved).ledger.compute, case.plan)
+            rows[moved.tobytes()] = _hosted_row(table, moved, (rest, left.paid_hours), (bill, paid), (ours, rate))
     return [{"policy": policy, **rows[moved.tobytes()]} for policy, moved in choices.items() if moved.any()]
 
 
@@ -167,16 +180,17 @@ def _by_column(amounts: np.ndarray, rate: float) -> np.ndarray:
 
 
 def own_present_value(case: Case, compute: Compute, share: np.ndarray, rate: float) -> np.ndarray:
-    """Present value of the cash that each stream causes, [K]; they add up to that of the plan.
+    """Present value of the cash that each stream causes, people and storage included, [K]; they add up to that of the plan.
 
     The cost view by month is discounted; purchases are paid before they wear, so what the cash is worth
     beyond that goes to the streams by their depreciation (by all their cost where nothing was bought).
     """
     pool = case.streams.pool
-    cost = _by_column(compute.cost_usd[:, pool] * share, rate)
+    around = _around_usd(compute, case.plan)
+    cost = _by_column((compute.cost_usd + around)[:, pool] * share, rate)
     wear = _by_column(compute.lines[DEPRECIATION][:, pool] * share, rate)
     weight = wear if wear.sum() > 0 else cost
-    gap = compute.present_value(rate) - cost.sum()
+    gap = float(npv(_cash_usd(compute, case.plan), rate)) - cost.sum()
     return cost + gap * weight / weight.sum() if weight.sum() > 0 else cost
 
 
@@ -216,18 +230,21 @@ def hosted_size(case: Case) -> np.ndarray:
 def _hosted_row(
     table: pd.DataFrame,
     moved: np.ndarray,
-    rest: Compute,
+    rest: tuple[np.ndarray, np.ndarray],
     hosted: tuple[np.ndarray, np.ndarray],
     ours: tuple[float, float],
 ) -> dict:
-    """One policy: `hosted` is the bill [T + 1, K] and its present value [K], `ours` that of the plan and the monthly rate."""
-    (bill, paid), (plan_usd, rate) = hosted, ours
-    names, kept = ", ".join(sorted(set(table.loc[moved, "use_case_id"]))), rest.present_value(rate)
+    """One policy: `hosted` is the bill [T + 1, K] and its present value [K], `ours` that of the plan and the monthly rate.
+
+    `rest` holds cash [T + 1] and hours paid of the accelerators that the others need.
+    """
+    (cash, hours), (bill, paid), (plan_usd, rate) = rest, hosted, ours
+    names, kept = ", ".join(sorted(set(table.loc[moved, "use_case_id"]))), float(npv(cash, rate))
     beside = f" beside USD {kept:,.0f} of accelerators for the others" if kept > 0 else ""
     return {
         "present_value_usd": float(paid[moved].sum() + kept),
-        "usd_horizon": float(bill[:, moved].sum() + rest.cost_usd.sum()),
-        "accelerator_hours_paid": float(rest.paid_hours.sum()),
+        "usd_horizon": float(bill[:, moved].sum() + cash.sum()),
+        "accelerator_hours_paid": float(hours.sum()),
         "served_share": 1.0,
         "plan_irr_annual": np.nan,
         "plan_payback_month": np.nan,

@@ -27,6 +27,7 @@ from aifactory.buyplan.price_paths import draw_prices
 from aifactory.demand.scenarios import Paths
 from aifactory.finance.options import COMMITTED_OPTIONS
 from aifactory.finance.prices import OWN_SITE_OPTIONS
+from aifactory.finance.tco import around_usd_per_hour
 from aifactory.fleet.nodes import TOLERANCE, Load
 from aifactory.fleet.orders import FLEXIBLE
 from aifactory.fleet.sites import in_sites
@@ -162,6 +163,7 @@ def problem_over(case: Case, wanted: np.ndarray, load: Load | None = None) -> Pr
         on_demand_most=np.where(np.isfinite(offers.on_demand), np.inf, 0.0),
         spot_share=np.full(pools, 1.0 - plan.value("spot_interruption_share")),
         kw=offers.power_w / KILO * plan.value("pue"),
+        around_usd=float(around_usd_per_hour(plan)),
         order_months=tuple(range(0, months, QUARTERS)),
         floor=_floor(case, load or case.loads[EXPECTED]),
         wacc=plan.value("wacc"),

@@ -9,7 +9,7 @@ import numpy as np
 
 from aifactory.finance.cashflow import npv
 from aifactory.finance.tax import Regime, tax_due, write_offs, year_starts
-from aifactory.finance.tco import PEOPLE, hidden_lines, overhead_lines, with_contingency
+from aifactory.finance.tco import PEOPLE, hidden_lines, overhead_lines, price_index, with_contingency
 from aifactory.fleet.compute import BEYOND, Compute, require_equal
 from aifactory.fleet.streams import Streams
 from aifactory.inputs.plan import Plan
@@ -105,11 +105,6 @@ def under_regime(ledger: Ledger, regime: Regime, first_month: str, plan: Plan) -
 def fiscal_position(month: str, plan: Plan) -> int:
     """Months from the start of the fiscal year to a month 'YYYY-MM'."""
     return (int(month[5:7]) - plan.fiscal_year_start_month) % MONTHS_PER_YEAR
-
-
-def price_index(months: int, plan: Plan) -> np.ndarray:
-    """Level of pay and cost centres by month, 1 at approval: (1 + cost_inflation)^(t / 12)."""
-    return (1.0 + plan.value("cost_inflation")) ** (np.arange(months) / MONTHS_PER_YEAR)
 
 
 def _by_month(lines: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -6,7 +6,8 @@
 The share lost is the plan's `sla_miss_usd_per_unit_share`. Demand is planned in hours of whole nodes that it occupies,
 which work for a part of the time: a missed hour loses the units of that part. The second term stands alone where no value is stated, and
 keeps hours rented wherever they can be: work that is worth less than its hours was taken into the plan by its owner, so
-dropping it is no way to save. The dearest hour of a pool is its list price on demand, else that of the dearest term.
+dropping it is no way to save. The dearest hour of a pool is its list price on demand, else that of the dearest term, with the
+people and storage that go with it.
 Streams of a pool share its nodes, so that all of them miss at the mean of their prices by expected load.
 """
 
@@ -18,6 +19,7 @@ import numpy as np
 
 from aifactory.buyplan.case import Case
 from aifactory.buyplan.optimise.problem import Option
+from aifactory.finance.tco import around_usd_per_hour
 from aifactory.fleet.missed import LEAST_HOURS, lost_value_usd
 from aifactory.fleet.streams import EXPECTED
 from aifactory.units import HOURS_PER_MONTH
@@ -35,7 +37,10 @@ def missed_usd(case: Case, options: Sequence[Option], working: np.ndarray) -> np
     working : [K] share of the occupied hours of each stream that work fills, 0-1.
     """
     load = case.streams.sized(case.streams.units[EXPECTED])[1:].mean(axis=0)
-    pool, least = case.streams.pool, LEAST_HOURS * dearest_hour_usd(case.offers.on_demand, options)
+    pool, least = (
+        case.streams.pool,
+        LEAST_HOURS * (dearest_hour_usd(case.offers.on_demand, options) + float(around_usd_per_hour(case.plan))),
+    )
     each = np.maximum(lost_value_usd(case.streams, case.plan) * working, least[pool])
     weight = np.where(np.bincount(pool, load, case.pools)[pool] > 0, load, 1.0)
     total = np.bincount(pool, weight * each, case.pools)[pool]

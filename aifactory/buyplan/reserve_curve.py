@@ -248,8 +248,8 @@ def _curve(item: SizedReserve, keys: dict[str, str], per_accelerator: float, usd
 
 
 def hourly_price(options: pd.DataFrame, accelerator_id: str, region: str) -> float:
-    """USD per accelerator-hour on demand, else the least effective price of any option; NaN unknown."""
+    """USD per accelerator-hour on demand, else the least effective price of any option, with what goes with it; NaN unknown."""
     mine = options[(options["accelerator_id"] == accelerator_id) & (options["region"] == region)]
     rented = mine[mine["purchase_option"] == "on_demand"]
     price = (rented if len(rented) else mine)["usd_per_accelerator_hour_effective"].min()
-    return float(price)
+    return float(price + options["around_usd_per_hour"].max())

@@ -15,7 +15,7 @@ import pandas as pd
 from aifactory.buyplan.attribution import OWN_SITE_LINES
 from aifactory.buyplan.case import Answer, Case, justified, solve_expected
 from aifactory.buyplan.compare import OURS, hosted_path, price_rule, without
-from aifactory.buyplan.ledger import PORTING, Ledger, build_ledger, fiscal_position, price_index
+from aifactory.buyplan.ledger import PORTING, Ledger, build_ledger, fiscal_position
 from aifactory.finance.draws import Factor, Factors
 from aifactory.finance.information import value_of_signal
 from aifactory.finance.options import COMMITTED_OPTIONS, OPTION_NAMES
@@ -32,7 +32,7 @@ from aifactory.finance.roi import (
 )
 from aifactory.finance.roi_model import RoiModel
 from aifactory.finance.tax import year_starts
-from aifactory.finance.tco import hidden_lines, serves
+from aifactory.finance.tco import around_usd_per_hour, hidden_lines, price_index, serves
 from aifactory.fleet.compute import BEYOND, Compute
 from aifactory.fleet.nodes import TOLERANCE, hourly_load
 from aifactory.fleet.orders import FLEXIBLE
@@ -144,8 +144,6 @@ def _model(case: Case, priced: dict[str, tuple[Compute, Ledger]], api: pd.DataFr
     per_unit = tokens * plan.value("egress_bytes_per_output_token") / GIGA * plan.value("egress_usd_per_gb")
     dearer = price_index(months, plan)
     centres = sum(item.usd_per_unit * serves(item, table["use_case_id"]) for item in plan.hidden_costs)
-    people = plan.value("operator_usd_per_month") / plan.value("accelerators_per_operator")
-    storage = plan.value("storage_gb_per_accelerator") * plan.value("storage_usd_per_gb_month")
     share = plan.value("orchestration_share") + plan.value("safety_check_share")
     one_off = np.array([ledger.lines[PORTING] for ledger in ledgers])
     hosted = np.full((len(computes), len(table), months), np.nan)
@@ -175,7 +173,7 @@ def _model(case: Case, priced: dict[str, tuple[Compute, Ledger]], api: pd.DataFr
         once_usd=one_off,
         lost_value_share=np.zeros_like(base),
         fixed_usd=sum(hidden.values(), np.zeros(months)) * active * dearer,
-        around_usd_per_hour=(people * dearer + storage) / HOURS_PER_MONTH,
+        around_usd_per_hour=around_usd_per_hour(plan, dearer),
         share_of_compute=share + sum(item.share_of_compute for item in plan.hidden_costs),
         contingency_share=plan.value("contingency_share"),
         tax_rate=plan.value("tax_rate"),

@@ -19,9 +19,8 @@ from aifactory.benchmark.telemetry import OWN_EVIDENCE
 from aifactory.buyplan.case import Case, Solution
 from aifactory.buyplan.compare import Resolve, hosted_path, least_listed, without
 from aifactory.buyplan.governance import money
-from aifactory.buyplan.ledger import price_index
 from aifactory.finance.cashflow import npv
-from aifactory.finance.tco import serves
+from aifactory.finance.tco import price_index, serves
 from aifactory.fleet.streams import EXPECTED
 from aifactory.inputs.plan import Plan
 from aifactory.inventory.hosted_today import hosted_sentence

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from aifactory.inputs.plan import HiddenCost, Plan
-from aifactory.units import GIGA
+from aifactory.units import GIGA, HOURS_PER_MONTH, MONTHS_PER_YEAR
 
 PEOPLE = "Human operations"
 OVERHEADS = (
@@ -50,6 +50,22 @@ def overhead_lines(
         compute * plan.value("safety_check_share"),
     )
     return dict(zip(OVERHEADS, lines, strict=True))
+
+
+def price_index(months: int, plan: Plan) -> np.ndarray:
+    """Level of pay and cost centres by month, 1 at approval: (1 + cost_inflation)^(t / 12)."""
+    return (1.0 + plan.value("cost_inflation")) ** (np.arange(months) / MONTHS_PER_YEAR)
+
+
+def around_usd_per_hour(plan: Plan, pay_level: ArrayLike = 1.0) -> np.ndarray:
+    """People and storage that go with each accelerator-hour paid for, rented or owned, USD.
+
+    (operator USD / accelerators per operator x pay level + GB x USD/GB) / 730, as in `overhead_lines`: a node that is held idle
+    costs as much as one that works, so every choice between holding and renting has to count it.
+    """
+    people = plan.value("operator_usd_per_month") / plan.value("accelerators_per_operator")
+    storage = plan.value("storage_gb_per_accelerator") * plan.value("storage_usd_per_gb_month")
+    return (people * np.asarray(pay_level, dtype=float) + storage) / HOURS_PER_MONTH
 
 
 def hidden_lines(

@@ -52,12 +52,12 @@ def rented_usd(load: Load, terms: Terms) -> np.ndarray:
 
 
 def flexible_usd(load: Load, terms: Terms) -> np.ndarray:
-    """Cost of a month without commitment, [T + 1, N]: used hours at on-demand or spot price.
+    """Cost of a month without commitment, [T + 1, N]: used hours at on-demand or spot price, with what goes with them.
 
     Where nothing can be rented by the hour the cost is infinite for every slot of the fleet, since
     its reserve too must stand ready.
     """
-    rate = rented_usd(load, terms).sum(axis=0)
+    rate = rented_usd(load, terms).sum(axis=0) + terms.around_usd_month
     use = np.where(np.isfinite(rate), load.use, load.held)
     return np.where(use > 0, np.where(use > 0, use, 1.0) * rate, 0.0)
 
@@ -72,7 +72,7 @@ def signature_usd(terms: Terms, month: int, factors: np.ndarray) -> np.ndarray:
     rent = terms.rent_usd_month
     upfront = rent * terms.upfront_share * terms.term
     monthly = rent * (1.0 - terms.upfront_share)
-    cost = upfront * factors[month] + (monthly + terms.running_usd_month()) * paid
+    cost = upfront * factors[month] + (monthly + terms.running_usd_month() + terms.around_usd_month) * paid
     cost += monthly * beyond * factors[-1] + terms.capex_usd * factors[np.maximum(month - terms.lead, 1)]
     cost -= terms.resale_usd(horizon - month + 1) * factors[-1]
     return np.where(terms.available & (month >= terms.first_month), cost, np.inf)

@@ -18,6 +18,7 @@ from aifactory.finance.options import (
     spot_usd_per_hour,
 )
 from aifactory.finance.prices import OWN_SITE_OPTIONS
+from aifactory.finance.tco import around_usd_per_hour
 from aifactory.fleet.nodes import Slots
 from aifactory.inputs.plan import Plan
 from aifactory.units import HOURS_PER_MONTH, MONTHS_PER_YEAR
@@ -62,6 +63,9 @@ class Terms:
     energy_usd_month: np.ndarray  # [O, N] own site only
     space_usd_month: np.ndarray  # [O, N]
     support_usd_month: np.ndarray  # [O, N]
+    around_usd_month: (
+        np.ndarray
+    )  # [N] people and storage of a month on any way to pay; decides, and is booked beside compute
     capex_usd: np.ndarray  # [O, N] paid at the order; 0 but for a purchase
     resale_base_usd: np.ndarray  # [O, N] price that resale declines from
     term: np.ndarray  # [O, N] months; a purchase lasts to the horizon
@@ -124,7 +128,7 @@ def _pools_of(table: pd.DataFrame, pools: pd.DataFrame) -> np.ndarray:
 
 
 def _break_even(committed: np.ndarray, on_demand: np.ndarray) -> np.ndarray:
-    """Share of hours; 0 where nothing is rented by the hour, 1 where no commitment is offered."""
+    """Share of hours, of prices with all that goes with an hour; 0 where none are rented, 1 where no commitment is offered."""
     rented = np.where(np.isfinite(on_demand), on_demand, 1.0)
     share = np.where(np.isfinite(on_demand), np.minimum(committed, on_demand) / rented, 0.0)
     return np.where(np.isfinite(committed), share, 1.0)
@@ -152,7 +156,7 @@ def build_terms(offers: Offers, slots: Slots, plan: Plan, largest: np.ndarray) -
     One node can be ordered always: where what stands serves what is expected, more demand than that may still come.
     """
     at, size = slots.pool, slots.size.astype(float)
-    months = size * HOURS_PER_MONTH
+    months, around = size * HOURS_PER_MONTH, float(around_usd_per_hour(plan))
     price = np.nan_to_num(offers.price)
     energy, space, support = running_usd_per_month(price, offers.power_w, offers.usd_per_kwh, plan)
     bought = np.arange(len(COMMITTED_OPTIONS))[:, None] == BOUGHT
@@ -171,7 +175,7 @@ def build_terms(offers: Offers, slots: Slots, plan: Plan, largest: np.ndarray) -
     all_in = np.where(bought, owned_usd_per_hour(price, running, plan), rented + running / HOURS_PER_MONTH)
     cheapest = np.where(available, all_in, np.inf).min(axis=0, initial=np.inf)
     return Terms(
-        break_even=_break_even(cheapest, offers.on_demand)[at],
+        break_even=_break_even(cheapest + around, offers.on_demand + around)[at],
         flexible_usd_per_month=offers.on_demand[at] * months,
         spot_usd_per_month=spot[at] * months,
         rent_usd_month=np.nan_to_num(offers.rent)[:, at] * months,
@@ -179,6 +183,7 @@ def build_terms(offers: Offers, slots: Slots, plan: Plan, largest: np.ndarray) -
         energy_usd_month=(own * energy)[:, at] * size,
         space_usd_month=(own * space)[:, at] * size,
         support_usd_month=(bought * support)[:, at] * size,
+        around_usd_month=around * months,
         capex_usd=(bought * capex_usd(price, plan))[:, at] * size,
         resale_base_usd=(bought * price)[:, at] * size,
         term=term[:, at],

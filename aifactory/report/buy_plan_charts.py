@@ -109,7 +109,7 @@ def chart_break_even(ws: Workspace, plan: BuyPlan) -> Figure | Block:
         ),
         title=title,
         description=f"Cost of a used accelerator-hour by share of hours used: commitments fall, others do not. {named}",
-        caption="All in: power, space, support, capital of owned hardware, work lost on spot. Shown: the dearest pool with a commitment on offer.",
+        caption="All in: power, space, support, capital of owned hardware, people and storage, work lost on spot. Shown: the dearest pool with a commitment on offer.",
         source="; ".join(sorted(set(offers["source"]))),
         as_of=ws.as_of,
     )
@@ -234,7 +234,7 @@ def chart_policies(ws: Workspace, plan: BuyPlan) -> Figure:
         else f"{nearest['policy']} is {pct(-nearest['dearer_share'])} cheaper",
         description="Bars of present value by policy: "
         + ", ".join(f"{row.policy} {usd_compact(row.present_value_usd)}" for row in frame.itertuples()),
-        caption="Same expected demand, same cost function; accelerators only, other cost centres are alike.",
+        caption="Same expected demand, same cost function; accelerators with the people and storage around them.",
         source=PLAN,
         as_of=ws.as_of,
     )  # fmt: skip

@@ -380,7 +380,8 @@ def table_options(ws: Workspace, plan: BuyPlan) -> Block:
         "exact_region": Col("Of the region", "bool"),
     }
     used = pct(ws.plan.value("planning_utilization"))
-    note = f"A used hour: committed hours divided by {used} utilisation. Resale and cost of capital are in a purchase."
+    around = num(plan.options["around_usd_per_hour"].max(), 2)
+    note = f"A used hour: with USD {around} for people and storage; committed hours divided by {used} utilisation. Resale and cost of capital are in a purchase."
     note += elsewhere_note(plan.other_nodes)
     facts = {"caption": "Ways to pay for the accelerators of the plan", "source": "prices table", "as_of": ws.as_of}
     return table(frame, **facts, columns=columns, max_rows=12, note=note, groups=["accelerator_id", "region"])

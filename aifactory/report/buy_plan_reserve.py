@@ -177,7 +177,7 @@ def table_steps(ws: Workspace, plan: BuyPlan, stream: pd.Series) -> Block:
         "usd_per_month": Col("USD a month", "usd0"),
         "usd_per_hour_avoided": Col("USD per hour avoided", "usd0"),
     }
-    note = f"Prices on demand, else the cheapest of the plan. A lead time of one week is {HOURS_PER_WEEK} hours. The last column is the money for each further hour a month within capacity, against the row above."
+    note = f"Prices on demand, else the cheapest of the plan, with people and storage. A lead time of one week is {HOURS_PER_WEEK} hours. The last column is the money for each further hour a month within capacity, against the row above."
     mine = (plan.reserve_curve[STREAM] == stream[STREAM]).all(axis=1)
     steps = plan.reserve_curve[mine & (plan.reserve_curve["reserve"] <= MOST_SHOWN)]
     return table(

@@ -77,7 +77,7 @@ def _table(ws: Workspace, test: StressTest) -> Block:
         "response": Col("Best response once it has happened"),
     }
     note = (
-        f"Present value of accelerators over the horizon; without stress {usd_compact(test.base.objective_usd)}, missed demand at the "
+        f"Present value of accelerators, people and storage included, over the horizon; without stress {usd_compact(test.base.objective_usd)}, missed demand at the "
         f"value that the plan takes as lost, at least {num(LEAST_HOURS)} of the dearest hours. Budget: the mean of the worst paths without stress, {usd_compact(test.base.tail_usd)}. "
         f"Survives: mean cost within it and at most {pct(MOST_MISSED, 0)} more of the demand missed. Regret: against the best orders had "
         "the stress been known. Other orders are named where they save more than 0.2 %."

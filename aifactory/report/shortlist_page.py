@@ -347,7 +347,7 @@ def penalties_section(ws: Workspace, short: Shortlist) -> Group:
             columns=columns,
             groups=["use_case_id"],
             max_rows=40,
-            note="Platforms that no rule excludes. Compute: every node on its cheapest terms, one use case alone; units at their present value. Rework: each change of prompts, context or retrieval costs a share of the porting effort again. Low and high are the ends of the capacity interval.",
+            note="Platforms that no rule excludes. Compute: every node on its cheapest terms with the people and storage around it, one use case alone; units at their present value. Rework: each change of prompts, context or retrieval costs a share of the porting effort again. Low and high are the ends of the capacity interval.",
         ),
     )
 

@@ -24,6 +24,7 @@ import pandas as pd
 from aifactory.finance.cashflow import discount_factors
 from aifactory.finance.options import COMMITTED_OPTIONS, FLEXIBLE_OPTIONS, OPTION_NAMES
 from aifactory.finance.prices import OWN_SITE_OPTIONS, node_offers, offers_of
+from aifactory.finance.tco import around_usd_per_hour, price_index
 from aifactory.fleet.compute import Compute, price_orders
 from aifactory.fleet.missed import LEAST_HOURS, lost_value_usd
 from aifactory.fleet.node_sizes import MOST_NODES, cheapest_sizes, most_at_once, with_sizes
@@ -140,8 +141,8 @@ def price_cells(market: Market, cells: pd.DataFrame) -> pd.DataFrame:
 
     Returns
     -------
-    One row per cell with expected demand, `BOUGHT_COLUMNS`: compute_usd, at the plan's cost of capital, missed demand
-    included; missed_usd, that part of it; terms, share of the paid hours by way to pay, most first; committed_share of
+    One row per cell with expected demand, `BOUGHT_COLUMNS`: compute_usd, at the plan's cost of capital, people and storage
+    around the accelerators and missed demand included; missed_usd, that part of it; terms, share of the paid hours by way to pay, most first; committed_share of
     the paid hours; source of the price that most hours are paid at, date of the oldest price used, and whether any is past
     its freshness limit; no_offer_in, regions with demand and without an admissible offer, where compute_usd is not a number;
     node_accelerators, in the nodes of the region with the highest demand: the size in which they are cheapest.
@@ -186,7 +187,7 @@ def _sizes(streams: Streams) -> tuple[int, ...]:
 class Priced:
     """What pools cost over the horizon."""
 
-    usd: np.ndarray  # [P] present value, missed demand included; NaN where there is work and no admissible offer
+    usd: np.ndarray  # [P] present value, people and storage around it and missed demand included; NaN where there is work and no admissible offer
     missed_usd: np.ndarray  # [P] the part that is demand without capacity
     hours: np.ndarray  # [len(OPTIONS), P] accelerator-hours paid by way to pay
 
@@ -217,7 +218,8 @@ def price_pools(market: Market, streams: Streams, prices: pd.DataFrame) -> Price
     offered = np.isfinite(offers.on_demand) | (slots.total(terms.available.any(axis=0).astype(float), pools) > 0)
     served = offered | (lacking <= 0)  # what stands in any case needs no offer
     idle = slots.total(load.use[1:].sum(axis=0), pools) <= 0
-    usd = slots.total(factors @ compute.slot_cash_usd, pools) + missed
+    around = (factors * around_usd_per_hour(plan, price_index(len(factors), plan))) @ compute.paid_hours
+    usd = slots.total(factors @ compute.slot_cash_usd, pools) + around + missed
     return Priced(np.where(served | idle, usd, np.nan), missed, _hours_by_option(orders, load, slots, terms, pools))
 
 
@@ -317,7 +319,9 @@ def _missed_usd(
     hourly = np.where(terms.available, monthly / (slots.size * HOURS_PER_MONTH), 0.0)
     dearest = np.zeros(pools)
     np.maximum.at(dearest, slots.pool, hourly.max(axis=0, initial=0.0))
-    dearest = np.where(np.isfinite(offers.on_demand), offers.on_demand, dearest)
+    dearest = np.where(np.isfinite(offers.on_demand), offers.on_demand, dearest) + float(
+        around_usd_per_hour(market.ws.plan)
+    )
     work = streams.accelerators(streams.units[EXPECTED]).mean(axis=0)
     work = np.where(_by_pool(streams, work)[streams.pool] > 0, work, 1.0)
     lost = _by_pool(streams, work * lost_value_usd(streams, market.ws.plan)) / np.maximum(

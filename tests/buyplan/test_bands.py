@@ -144,6 +144,20 @@ def test_options_side_by_side(tiny):
     assert np.isnan(rows.loc["on_demand", "price_fall_tolerated"])
 
 
+def test_people_and_storage_are_in_a_used_hour(tiny):
+    """USD 1 an hour for people: 3 held against 5 rented pays above 60 %, and list may fall to where (3 / 0.8 - 1) is its price."""
+    case = tiny(plan=make_plan(values={"planning_utilization": 0.8, "operator_usd_per_month": 73_000.0}))
+    options = options_frame(case.prices, case.streams.pools, make_inputs(case.plan)["accelerators"], case.plan)
+    rows = options.set_index("purchase_option")
+    assert rows["around_usd_per_hour"].tolist() == [1.0, 1.0]
+    assert rows.loc["reserved_1y", "break_even_utilization"] == pytest.approx(0.6)
+    assert rows.loc["reserved_1y", "usd_per_used_hour"] == pytest.approx(3 / 0.8)
+    assert rows.loc["reserved_1y", "price_fall_tolerated"] == pytest.approx(1 - (3 / 0.8 - 1) / 4)
+    lines = break_even_frame(options).set_index(["purchase_option", "utilization"])["usd_per_used_hour"]
+    assert lines["reserved_1y"].to_numpy()[4] == pytest.approx(6.0)  # half of the hours
+    assert (lines["on_demand"] == 5.0).all()
+
+
 def test_break_even_lines_cross_at_the_break_even(tiny):
     case = tiny()
     options = options_frame(case.prices, case.streams.pools, make_inputs(case.plan)["accelerators"], case.plan)

@@ -6,8 +6,9 @@ from bp_company import make_plan, make_prices
 
 from aifactory.buyplan.booking import BASE_LEASED, OURS, leases_frame, tax_regimes_frame
 from aifactory.buyplan.case import justified, solve_case
-from aifactory.buyplan.ledger import net_present_value, price_index, under_regime
+from aifactory.buyplan.ledger import net_present_value, under_regime
 from aifactory.finance.cashflow import npv
+from aifactory.finance.tco import price_index
 from aifactory.units import monthly_rate
 
 VALUES = {"wacc": 0.1, "tax_rate": 0.25, "residual_decline_per_year": 0.3}

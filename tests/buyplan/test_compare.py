@@ -55,6 +55,13 @@ def test_policies_by_hand(tiny):
     assert not [name for name in cost.index if "3 years" in name or "bought" in name]  # nobody offers them
 
 
+def test_people_and_storage_are_in_every_policy(tiny):
+    """USD 1 an accelerator-hour: reserved whole nodes bear it in all hours, rented ones while they work."""
+    cost = compared(tiny(plan=make_plan(values={"operator_usd_per_month": 73_000.0})))["usd_horizon"] / 12
+    assert cost["All on demand"] == pytest.approx(3 * (11_680 + 2_920))
+    assert cost["Average + 20 % / 40 % / 50 % reserved for 1 year"] == pytest.approx(4 * (5_840 + 2_920))
+
+
 def test_the_rule_of_the_peak_by_hand(tiny):
     """Peak 16 x 1.4 = 22.4 accelerators: six nodes, at 5,840 a month each for the whole term of 36 months, not 12."""
     three = {"purchase_option": "reserved_3y", "usd_per_accelerator_hour": 2.0, "term_months": 36}

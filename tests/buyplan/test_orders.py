@@ -210,7 +210,9 @@ def two_slots(use, interruptible=(False, False), spot=1.0):
     months = np.ones((2, 1))
     load = Load(months * use, months * use > 0, np.tile(interruptible, (2, 1)), months, np.ones((2, 1, 1)))
     slots = Slots(np.array([0, 0]), np.array([0, 1]), np.array([1, 1]))
-    money = SimpleNamespace(flexible_usd_per_month=np.full(2, 3.0), spot_usd_per_month=np.full(2, spot))
+    money = SimpleNamespace(
+        flexible_usd_per_month=np.full(2, 3.0), spot_usd_per_month=np.full(2, spot), around_usd_month=np.full(2, 0.5)
+    )
     return load, np.tile([FLEXIBLE, BUY], (2, 1)), slots, money
 
 
@@ -218,7 +220,7 @@ def test_hours_go_to_what_is_committed_before_any_is_rented():
     load, state, slots, money = two_slots([1.0, 0.25])
     moved = committed_first(load, state, slots, money)
     assert moved.use.tolist() == [[0.25, 1.0]] * 2  # rented: 0.25 x USD 3 in place of USD 3
-    assert flexible_usd(moved, money)[:, 0].tolist() == [0.75] * 2
+    assert flexible_usd(moved, money)[:, 0].tolist() == [0.25 * 3.5] * 2
 
 
 def test_work_on_spot_stays_there_where_moving_it_would_rent_dearer_hours():
@@ -237,7 +239,9 @@ def test_no_exchange_of_hours_within_a_pool_would_be_cheaper(seed):
     load = Load(
         rng.random((3, 5)), rng.random((3, 5)) < 0.5, rng.random((3, 5)) < 0.5, np.ones((3, 3)), np.ones((3, 3, 1))
     )
-    money = SimpleNamespace(flexible_usd_per_month=np.full(5, 3.0), spot_usd_per_month=np.full(5, 1.0))
+    money = SimpleNamespace(
+        flexible_usd_per_month=np.full(5, 3.0), spot_usd_per_month=np.full(5, 1.0), around_usd_month=np.full(5, 0.5)
+    )
     state = np.where(rng.random((3, 5)) < 0.5, FLEXIBLE, BUY)
     moved = committed_first(load, state, slots, money)
     usd, before = flexible_usd(moved, money), flexible_usd(load, money)

@@ -110,10 +110,10 @@ def test_the_quickest_dependable_offer_counts():
 def test_price_is_on_demand_else_the_least():
     options = pd.DataFrame(
         {"accelerator_id": ["a", "a", "b"], "region": ["r"] * 3, "purchase_option": ["on_demand", "reserved_1y", "reserved_3y"],
-         "usd_per_accelerator_hour_effective": [3.0, 2.0, 1.0]}
+         "usd_per_accelerator_hour_effective": [3.0, 2.0, 1.0], "around_usd_per_hour": 0.25}
     )  # fmt: skip
-    assert hourly_price(options, "a", "r") == 3.0
-    assert hourly_price(options, "b", "r") == 1.0
+    assert hourly_price(options, "a", "r") == 3.25
+    assert hourly_price(options, "b", "r") == 1.25
     assert np.isnan(hourly_price(options, "c", "r"))
 
 

@@ -5,7 +5,16 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from aifactory.finance.tco import CONTINGENCY, OVERHEADS, hidden_lines, overhead_lines, with_contingency
+from aifactory.finance.tco import (
+    CONTINGENCY,
+    OVERHEADS,
+    PEOPLE,
+    around_usd_per_hour,
+    hidden_lines,
+    overhead_lines,
+    with_contingency,
+)
+from aifactory.units import HOURS_PER_MONTH
 
 
 def test_overheads_by_hand(tiny_plan):
@@ -18,6 +27,16 @@ def test_overheads_by_hand(tiny_plan):
             "Human operations": 16 / 128 * 16_000,
             "Safety checks": 500.0,
         }
+    )
+
+
+def test_what_goes_with_an_hour_is_people_and_storage(tiny_plan):
+    """16,000 / 128 for people and 1,000 GB at 0.02 a month of 730 hours; pay at twice its level doubles the people alone."""
+    assert float(around_usd_per_hour(tiny_plan())) == pytest.approx((125.0 + 20.0) / 730)
+    assert around_usd_per_hour(tiny_plan(), np.array([1.0, 2.0])) * 730 == pytest.approx([145.0, 270.0])
+    lines = overhead_lines(0.0, 7.0, 0.0, tiny_plan())
+    assert float(lines["Storage"] + lines[PEOPLE]) == pytest.approx(
+        7 * HOURS_PER_MONTH * float(around_usd_per_hour(tiny_plan()))
     )
 
 

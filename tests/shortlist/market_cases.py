@@ -1,5 +1,6 @@
 """One use case on offers that can be priced by hand."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,6 +13,8 @@ from aifactory.shortlist.plan_terms import Market
 H100, A100, TPU = "nvidia-h100-sxm", "nvidia-a100-80-sxm", "google-tpu-v6e"
 #: Chat of the tiny workspace is twice as high for ten hours of the day: the high hours over the mean.
 HIGH = 2 / ((10 * 2 + 14) / 24)
+#: What the people and the storage around an accelerator cost.
+AROUND = ("operator_usd_per_month", "storage_usd_per_gb_month")
 #: Average accelerators that fill two nodes of eight by day and one by night.
 TWO_BY_DAY = 16 / HIGH
 
@@ -51,7 +54,14 @@ BY_HOUR = np.tile(np.where((np.arange(24) >= 8) & (np.arange(24) < 18), HIGH, HI
 SHAPES = {("chat", "us"): BY_HOUR, ("images", "us"): np.ones(len(BY_HOUR))}
 
 
-def market(ws, demand, *offers, today=H100):
+def bare(ws):
+    """The workspace whose accelerators take no people and no storage: their price is the whole price."""
+    none = {name: ws.plan.assumptions[name].model_copy(update={"value": 0.0}) for name in AROUND}
+    return replace(ws, plan=ws.plan.model_copy(update={"assumptions": ws.plan.assumptions | none}))
+
+
+def market(ws, demand, *offers, today=H100, around=False):
+    ws = ws if around else bare(ws)
     prices = node_offers(pd.concat(offers, ignore_index=True), ws.plan, ws.as_of)
     today = pd.Series({"chat": today, "models": today, "images": today})
     shares = {("chat", "us"): 1.0, ("images", "us"): 1.0}

@@ -12,8 +12,10 @@ from market_cases import A100, H100, HIGH, TWO_BY_DAY, cells, inventory, market,
 
 from aifactory.buyplan.case import build_case, solve_expected
 from aifactory.buyplan.prepare import in_nodes_as_sold, stream_builder
+from aifactory.finance.cashflow import npv
 from aifactory.finance.options import OPTION_NAMES
 from aifactory.finance.prices import add_server, price_table
+from aifactory.finance.tco import around_usd_per_hour, price_index
 from aifactory.fleet.node_sizes import COSTS_LESS, NOT_TRIED, in_other_nodes, most_at_once
 from aifactory.fleet.streams import owned_accelerators
 from aifactory.inventory.today import baseline_accelerators
@@ -46,6 +48,23 @@ def test_on_demand_pays_whole_nodes_in_the_hours_in_which_they_work(mini_ws):
     assert row["compute_usd"] == pytest.approx(NODE_MONTH * 2.0 * (1 + BY_DAY) * factors(mini_ws))
     assert (row["terms"], row["committed_share"], row["missed_usd"]) == ("on demand 100 %", 0.0, 0.0)
     assert (row["terms_source"], row["terms_as_of"], row["terms_stale"]) == ("AWS, test", pd.Timestamp("2026-10-01"), False)  # fmt: skip
+
+
+def test_people_and_storage_go_with_every_hour_paid_for(mini_ws):
+    """On demand both nodes are held 1 + 10/24 of the time; dear enough, they keep a commitment from idle hours."""
+    plan, hour = mini_ws.plan, offer(mini_ws)
+    people = plan.value("operator_usd_per_month") / plan.value("accelerators_per_operator")
+    storage = plan.value("storage_gb_per_accelerator") * plan.value("storage_usd_per_gb_month")
+    pay = [(1 + plan.value("cost_inflation")) ** (month / 12) for month in range(37)]
+    around = sum(8 * (people * pay[t] + storage) / (1 + monthly_rate(plan.value("wacc"))) ** t for t in range(1, 37))
+    row = price_cells(market(mini_ws, inventory(), hour, around=True), cells({})).iloc[0]
+    bare = NODE_MONTH * 2.0 * (1 + BY_DAY) * factors(mini_ws)
+    assert row["compute_usd"] == pytest.approx(bare + around * (1 + BY_DAY))
+    cheap = offer(mini_ws, purchase_option="reserved_1y", term_months=12, usd_per_accelerator_hour=0.8)
+    assert priced(mini_ws, hour, cheap)["committed_share"] == 1.0  # 0.8 is below 10 / 24 of 2
+    both = price_cells(market(mini_ws, inventory(), hour, cheap, around=True), cells({})).iloc[0]
+    assert (0.8 + (people + storage) / 730) / (2 + (people + storage) / 730) > BY_DAY
+    assert both["committed_share"] == pytest.approx(1 / (1 + BY_DAY))
 
 
 def test_the_base_is_committed_and_the_rest_rented(mini_ws):
@@ -372,7 +391,9 @@ def test_a_cell_costs_what_the_plan_pays_for_it_alone(road):
         owned = owned_accelerators(road.inventory.pools, ws.plan, streams)
         restream, sold = in_nodes_as_sold(mine, streams, lambda _, made=streams: made, prices)
         case = build_case(ws.plan, restream(ws.plan), sold, owned=owned, porting={})
-        usd = solve_expected(case).ledger.compute.present_value(monthly_rate(ws.plan.value("wacc")))
+        compute, rate = solve_expected(case).ledger.compute, monthly_rate(ws.plan.value("wacc"))
+        around = around_usd_per_hour(ws.plan, price_index(37, ws.plan)) * compute.paid_hours.sum(axis=1)
+        usd = compute.present_value(rate) + npv(around, rate)
         assert found[use_case, chip] == pytest.approx(usd), (use_case, chip)
 
 

@@ -136,7 +136,8 @@ def _foresight(problem: Problem, gap: float, time_limit_s: float) -> dict[str, f
 def _newsvendor(problem: Problem, platform: np.ndarray, rate: np.ndarray) -> np.ndarray:
     """Quantile of demand over paths and hours beyond which on-demand hours are cheaper than held ones, [T, W]."""
     level = np.zeros((problem.months, len(rate)))
-    on_demand = problem.on_demand_usd.mean(axis=0) if np.ndim(problem.on_demand_usd) == 3 else problem.on_demand_usd
+    on_demand = problem.on_demand_usd + problem.around_usd
+    on_demand = on_demand.mean(axis=0) if on_demand.ndim == 3 else on_demand
     weights = np.tile(problem.block_hours / problem.block_hours.sum() / problem.paths, problem.paths)
     offered = {option.platform for option, _ in problem.orders}
     for w, p in enumerate(platform):

@@ -89,6 +89,8 @@ class Problem:
     vendor : [P] vendor of the platform.
     owned : [T, P] accelerators that are there already.
     on_demand_usd, spot_usd : [T, P] or [S, T, P] USD per accelerator-hour; infinite: not offered.
+    around_usd : USD that goes with each accelerator-hour paid for, on any way to pay (people, storage); hours of what is owned
+        already bear it whatever is ordered, and are left out.
     on_demand_most : [P] accelerators that can be had at once.
     spot_share : [P] share of spot hours that is not lost to interruptions.
     api_usd : [T, W] or [S, T, W] USD per unit at a hosted model; infinite: not allowed.
@@ -129,6 +131,7 @@ class Problem:
     on_demand_most: np.ndarray
     spot_share: np.ndarray
     kw: np.ndarray
+    around_usd: float = 0.0
     vendor: tuple[str, ...] = ()
     order_months: tuple[int, ...] = tuple(range(0, 36, 3))
     capital_usd: np.ndarray = field(default_factory=lambda: np.zeros(0))
@@ -288,6 +291,13 @@ class Problem:
         Payments of service beyond the horizon count by the share `stranded`, at the horizon; without this a long
         commitment late in the horizon would look cheap.
         """
+        priced = self._priced_usd * self._ratios().mean(axis=0) if np.size(self.order_ratio) else self._priced_usd
+        service = np.einsum("tpn,t->n", self.serves, self.discount[:-1]) * np.sum(self.block_hours)
+        return priced + self.around_usd * service
+
+    @cached_property
+    def _priced_usd(self) -> np.ndarray:
+        """[N] of it what is paid for the node itself, at today's prices."""
         values = np.zeros(len(self.orders))
         for column, (option, month) in enumerate(self.orders):
             start = month + option.lead_months
@@ -301,7 +311,7 @@ class Problem:
                 paid -= option.resale_usd * option.resale_per_year**held_years * self.discount[-1]
             paid += self.stranded * option.monthly_usd * beyond * self.discount[-1]
             values[column] = paid * self.node_size[option.platform]
-        return values * self._ratios().mean(axis=0) if np.size(self.order_ratio) else values
+        return values
 
     @cached_property
     def order_swing(self) -> np.ndarray:
@@ -309,7 +319,7 @@ class Problem:
         if not np.size(self.order_ratio):
             return np.zeros((self.paths, len(self.orders)))
         ratio = self._ratios()
-        return (ratio / ratio.mean(axis=0) - 1.0) * self.order_usd
+        return (ratio - ratio.mean(axis=0)) * self._priced_usd
 
     def _ratios(self) -> np.ndarray:
         """[S, N] price of each order over today's on each path."""

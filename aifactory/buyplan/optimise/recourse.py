@@ -307,9 +307,9 @@ def month_costs(problem: Problem, layout: Layout, path: int, month: int) -> np.n
         at = prices[path, month] if np.ndim(prices) == 3 else prices[month]
         return np.outer(np.where(np.isfinite(at), at, _never(problem)), hours).ravel()
 
-    costs[layout.on_demand] = spread(problem.on_demand_usd)
+    costs[layout.on_demand] = spread(problem.on_demand_usd + problem.around_usd)
     with np.errstate(divide="ignore"):
-        costs[layout.spot] = spread((problem.spot_usd / problem.spot_share)[..., layout.spot_of])
+        costs[layout.spot] = spread(((problem.spot_usd + problem.around_usd) / problem.spot_share)[..., layout.spot_of])
     costs[layout.api] = spread(problem.api_usd)
     costs[layout.miss] = np.outer(problem.miss_usd, hours).ravel()
     return costs

@@ -23,9 +23,9 @@ def instead_usd(problem: Problem) -> np.ndarray:
     """[T, W, P] or [S, T, W, P] USD of an accelerator-hour of each workload that a platform does not serve; 0 elsewhere."""
     rate = np.asarray(problem.rate, dtype=float)
     offered = np.isfinite(problem.on_demand_usd) & (problem.on_demand_most > 0)
-    rented = np.where(offered, problem.on_demand_usd, np.inf)[..., None, :]
+    rented = np.where(offered, problem.on_demand_usd + problem.around_usd, np.inf)[..., None, :]
     with np.errstate(divide="ignore", invalid="ignore"):
-        spot = (problem.spot_usd / problem.spot_share)[..., None, :]
+        spot = ((problem.spot_usd + problem.around_usd) / problem.spot_share)[..., None, :]
         hosted = np.where(rate > 0, np.asarray(problem.api_usd, dtype=float)[..., :, None] * rate, np.inf)
     spot = np.where(problem.may_be_interrupted[:, None], spot, np.inf)
     missed = rate * problem.miss_usd[:, None]

@@ -134,7 +134,8 @@ def spare_usd(fleet: Fleet) -> np.ndarray:
     world, total = fleet.world, np.zeros(fleet.world.paths)
     for platform in range(world.platforms):
         alone = copies(world, platform, 1)
-        price = np.minimum(np.minimum(alone.spot_usd, alone.on_demand_usd)[..., 0], _usd_per_hour(fleet, platform))
+        rented = np.minimum(alone.spot_usd, alone.on_demand_usd)[..., 0] + alone.around_usd
+        price = np.minimum(rented, _usd_per_hour(fleet, platform))
         capacity = (world.owned + world.serves @ fleet.nodes)[:, [platform]]
         idle = capacity[:, 0] * world.block_hours.sum() - _used(alone, capacity)
         total += (idle * price) @ world.discount[:-1]
@@ -155,7 +156,7 @@ def _used(alone: Problem, capacity: np.ndarray) -> np.ndarray:
     even = np.ones_like(alone.on_demand_usd)
     priced = replace(
         alone, on_demand_usd=even, spot_usd=even * alone.spot_share, miss_usd=1.0 / alone.rate.max(axis=1),
-        on_demand_most=np.full(1, np.inf),
+        on_demand_most=np.full(1, np.inf), around_usd=0.0,
     )  # fmt: skip
     recourse = ClosedFormRecourse(priced)
     return recourse.cost(np.zeros_like(capacity))[0] - recourse.cost(capacity)[0]
@@ -207,7 +208,8 @@ def _freed_usd(world: World, column: int, end: int) -> float:
     option, month = world.orders[column]
     start = month + option.lead_months
     inside = np.arange(max(end, start), min(start + option.term_months, world.months))
-    freed = option.monthly_usd * world.discount[inside].sum()
+    month = option.monthly_usd + world.around_usd * world.block_hours.sum()
+    freed = month * world.discount[inside].sum()
     if option.resale_per_year > 0:
         now, then = (option.resale_usd * option.resale_per_year ** ((at - start) / 12) for at in (end, world.months))
         return float(world.node_size[option.platform] * (freed + now * world.discount[end] - then * world.discount[-1]))

@@ -174,5 +174,6 @@ def _free_of_rent(world: World) -> World:
         return np.where(np.isfinite(prices), 0.0, np.inf)
 
     return replace(
-        world, on_demand_usd=free(world.on_demand_usd), spot_usd=free(world.spot_usd), api_usd=free(world.api_usd)
-    )
+        world, on_demand_usd=free(world.on_demand_usd), spot_usd=free(world.spot_usd), api_usd=free(world.api_usd),
+        around_usd=0.0,
+    )  # fmt: skip

@@ -45,6 +45,52 @@ def test_a_plan_by_hand():
     assert found.cost.objective_usd == pytest.approx(1600.0) and found.gap <= 1e-9
 
 
+def test_what_goes_with_an_hour_is_paid_on_any_way_to_pay():
+    """Held 2 x 4 x (200 + 100 h x 1), rented 2 x 100 h x (4 + 1) x 4 months, owned hours as before at nothing."""
+    case = one_platform([20.0], options=[RENT], around_usd=1.0)
+    assert evaluate_plan(case, np.array([2.0])).objective_usd == pytest.approx(2400.0)
+    assert evaluate_plan(case, np.array([0.0])).objective_usd == pytest.approx(4000.0)
+    mine = one_platform([20.0], options=[RENT], around_usd=1.0, owned=np.full((4, 1), 2.0))
+    assert evaluate_plan(mine, np.array([0.0])).objective_usd == 0.0
+
+
+def test_idle_hours_bear_it_too_so_that_less_is_held():
+    """A node that works every other hour: held at half the price of its hours it costs the same; what goes with them decides."""
+    half = {"block_hours": np.array([50.0, 50.0]), "demand": np.tile([10.0, 0.0], (1, 4, 1, 1))}
+    even = one_platform([10.0], options=[Option("reserved", 0, 4, monthly_usd=199.0)], **half)
+    assert optimise(even, gap=1e-9).nodes.tolist() == [1.0]
+    found = optimise(replace(even, around_usd=0.5), gap=1e-9)
+    assert found.nodes.tolist() == [0.0]
+    assert found.cost.objective_usd == pytest.approx(4 * 50 * 4.5)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_it_counts_alike_in_every_solver(seed):
+    """Spot, hosted and missed work among the choices: decomposition and monolith agree, and it is never free."""
+    case = problem(3, 6, 3, 2, seed=seed, around_usd=0.7)
+    found, whole = optimise(case, gap=1e-6), solve_extensive(case, gap=1e-7)
+    assert found.cost.objective_usd == pytest.approx(whole.objective_usd, rel=2e-6)
+    assert found.cost.objective_usd > optimise(replace(case, around_usd=0.0), gap=1e-6).cost.objective_usd
+    single = problem(3, 6, 2, 1, seed=seed, around_usd=0.7, on_demand_most=np.full(1, np.inf))
+    capacity = np.full((6, 1), 16.0)
+    assert has_closed_form(single)
+    np.testing.assert_allclose(
+        ClosedFormRecourse(single).cost(capacity)[0], Recourse(single).cost(capacity)[0], rtol=1e-9
+    )
+
+
+def test_prices_that_move_move_prices_alone():
+    """Twice the price of an order on one of two paths: what goes with its hours is no price."""
+    case = one_platform(
+        [10.0, 10.0], options=[replace(RENT, listed=True)], around_usd=1.0, order_ratio=np.ones((2, 4, 1))
+    )
+    ratio = np.ones((2, 4, 1))
+    ratio[1] = 2.0
+    dear = replace(case, order_ratio=ratio)
+    assert dear.order_usd[0] == pytest.approx(4 * (200 * 1.5 + 100))
+    assert dear.order_swing[:, 0].tolist() == pytest.approx([-400.0, 400.0])
+
+
 def test_the_newsvendor_is_found():
     """Demand of 1 to 10 accelerators, held hours at half the on-demand price: the median is committed."""
     case = one_platform(10.0 * np.arange(1, 11), options=[RENT])
