@@ -78,13 +78,27 @@ def _rules(case: Case) -> list[tuple[str, np.ndarray, str, str]]:
     ratios = sorted({percent(ratio) for ratio in case.plan.reserve.values()}, key=lambda text: float(text[:-2]))
     share, spill = " / ".join(ratios), "peaks above it on demand"
     return [
-        (ON_DEMAND, nothing, "reserved_1y", "pays used hours only; spot not used"),
+        (ON_DEMAND, nothing, "reserved_1y", _by_the_hour(case)),
         (f"Average + {share} reserved for 1 year", with_reserve, "reserved_1y", spill),
         (f"Average + {share} reserved for 3 years", with_reserve, "reserved_3y", spill),
         (f"Average + {share} bought", with_reserve, "purchase", spill),
         (f"Peak + {percent(PEAK_RULE_RESERVE)} reserved for 3 years", peak, "reserved_3y", "nothing left to rent"),
         (f"Peak + {percent(PEAK_RULE_RESERVE)} bought", peak, "purchase", "nothing left to rent"),
     ]
+
+
+def _by_the_hour(case: Case) -> str:
+    """Remark of the rule that commits to nothing: what it pays, also where no hours are rented."""
+    needed = case.loads[EXPECTED].held.any(axis=0)
+    rentable = np.isfinite(case.offers.on_demand)[case.slots.pool][needed]
+    if rentable.all():
+        return "pays used hours only; spot not used"
+    held = "the fleet that the expected demand needs is held"
+    return (
+        f"pays used hours only; spot not used; where no hours are rented {held}"
+        if rentable.any()
+        else f"no hours are rented: {held}"
+    )
 
 
 def _hold(case: Case, level: np.ndarray, sizes: np.ndarray) -> np.ndarray:

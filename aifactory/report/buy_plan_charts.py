@@ -10,7 +10,7 @@ from aifactory.inputs.workspace import Workspace
 from aifactory.report import charts
 from aifactory.report.blocks import Block, Figure, Group, figure, group, missing
 from aifactory.report.buy_plan_guard import of_a_plan
-from aifactory.report.text import count, month_name, num, pct, readable, usd, usd_compact
+from aifactory.report.text import count, is_missing, month_name, num, pct, readable, usd, usd_compact
 from aifactory.units import BANDS
 
 PLAN = "computed from demand, measured capacity and prices"
@@ -154,18 +154,19 @@ def _waterfall(ws: Workspace, plan: BuyPlan, row: object) -> Figure:
     total = float(amounts.sum())
     steps = pd.DataFrame({"step": [*amounts.index, "Total"], "usd_per_1k_units": [*amounts, total]})
     useful = amounts["Useful work"] / total
+    worked = f"{pct(useful)} of it useful work" if useful > 0 else "its accelerators were paid before"
+    listed = f"a list price over the measured peak rate would say {usd(row.headline_usd_per_unit * 1_000)}."
+    if is_missing(row.headline_usd_per_unit):
+        listed = "no hours of its accelerators are rented, so there is no list price."
     return figure(
         charts.waterfall(
             steps, label="step", amount="usd_per_1k_units", totals=["Total"], fmt="sig3",
             titles={"usd_per_1k_units": f"USD per 1,000 units ({readable(row.service_unit).lower()})"},
         ),
-        title=f"{row.use_case_id}: {usd(total)} per 1,000 units, {pct(useful)} of it useful work",
+        title=f"{row.use_case_id}: {usd(total)} per 1,000 units, {worked}",
         description=f"Steps from useful work to the full cost of 1,000 units of {row.use_case_id}: "
         + ", ".join(f"{name} {usd(value)}" for name, value in amounts.items()),
-        caption=(
-            f"Demand of {month_name(ws.period)} served on this plan's terms; a list price over the measured peak rate "
-            f"would say {usd(row.headline_usd_per_unit * 1_000)}."
-        ),
+        caption=f"Demand of {month_name(ws.period)} served on this plan's terms; {listed}",
         source=PLAN,
         as_of=ws.as_of,
     )  # fmt: skip

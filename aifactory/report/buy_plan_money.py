@@ -183,8 +183,15 @@ def unit_section(plan: BuyPlan) -> Block:
     """What one unit costs, against the headline figure."""
     question = "What does one inference cost?"
     rows = plan.unit_summary.dropna(subset=["average_to_headline"])
+    if plan.unit_summary.empty:
+        return section(question, "Not computed: no use case is in the plan.")
     if rows.empty:
-        return section(question, "Not computed: no use case in the plan has demand and a price.")
+        most = plan.unit_summary.loc[plan.unit_summary["usd_month"].idxmax()]
+        return section(
+            question,
+            f"All cost centres included, a unit of {most['use_case_id']} costs USD {sig3(most['average_usd_per_unit'])}. No hours of the "
+            f"accelerators in the plan are rented, so there is no list price to compare it with.{_losers(plan.unit_summary)}",
+        )
     idle = expected(plan.capacity_use)
     share = idle["idle_usd"].sum() / max(idle[["useful_usd", "failed_usd", "idle_usd"]].to_numpy().sum(), 1e-9)
     worst = rows.loc[rows["average_to_headline"].idxmax()]

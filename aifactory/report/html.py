@@ -8,7 +8,6 @@ replaced by its plain text. The same notebook gives the same bytes.
 from __future__ import annotations
 
 import base64
-import gzip
 import json
 import re
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+import zopfli.gzip as zopfli
 from markupsafe import Markup, escape
 
 from aifactory.report.blocks import BELOW_CHART, VEGA_LITE
@@ -243,8 +243,11 @@ def _bundle() -> str:
 
 
 def _packed(page: _Page) -> dict[str, Any]:
-    """Chart library, specifications and CSV files: gzip as text of base 85, about 390 kB instead of a megabyte."""
+    """Chart library, specifications and CSV files: gzip as text of base 85, about 390 kB instead of a megabyte.
+
+    Zopfli writes gzip that is 4 % smaller than that of zlib.
+    """
     content = {"library": _bundle(), "charts": page.charts, "files": page.files}
     text = json.dumps(content, separators=(",", ":"), sort_keys=True, allow_nan=False)
-    packed = gzip.compress(text.encode(), 9, mtime=0)
+    packed = zopfli.compress(text.encode(), numiterations=1)
     return {"bytes": len(packed), "text": base64.b85encode(packed, pad=True).decode().translate(IN_MARKUP)}

@@ -62,6 +62,15 @@ def test_people_and_storage_are_in_every_policy(tiny):
     assert cost["Average + 20 % / 40 % / 50 % reserved for 1 year"] == pytest.approx(4 * (5_840 + 2_920))
 
 
+def test_the_remark_says_what_the_rule_pays_where_no_hours_are_rented(tiny):
+    rented = compared(tiny()).loc["All on demand", "note"]
+    assert rented == "pays used hours only; spot not used"
+    bought = compared(tiny(prices=make_prices(HARDWARE, drop=["on_demand", "reserved_1y"]))).loc[
+        "All on demand", "note"
+    ]
+    assert bought == "no hours are rented: the fleet that the expected demand needs is held"
+
+
 def test_the_rule_of_the_peak_by_hand(tiny):
     """Peak 16 x 1.4 = 22.4 accelerators: six nodes, at 5,840 a month each for the whole term of 36 months, not 12."""
     three = {"purchase_option": "reserved_3y", "usd_per_accelerator_hour": 2.0, "term_months": 36}

@@ -1,0 +1,66 @@
+"""Unit cost on the page where nothing can be rented, or was paid before: sentences that do not contradict the table."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+
+from aifactory.report import buy_plan_charts as drawings
+from aifactory.report import buy_plan_money as page
+from aifactory.report.spec import figure_texts
+
+WS = SimpleNamespace(as_of="2026-10-31", period="2026-10")
+LINES = ("Compute and memory: useful work", "Human operations")
+
+
+def plan(headline, useful=0.0, cases=1):
+    """One use case of USD 0.002 a unit, of which `useful` is work of its accelerators."""
+    summary = pd.DataFrame(
+        {
+            "use_case_id": "camera",
+            "service_unit": "inference",
+            "usd_month": 100.0,
+            "average_usd_per_unit": 0.002,
+            "headline_usd_per_unit": headline,
+            "average_to_headline": 0.002 / headline,
+            "value_usd_per_unit": 0.001,
+        },
+        index=range(cases),
+    )
+    lines = pd.DataFrame({"use_case_id": "camera", "line": LINES, "usd_per_unit": [useful, 0.002 - useful]})
+    use = pd.DataFrame({"scenario": ["expected"], "useful_usd": 50.0, "failed_usd": 0.0, "idle_usd": 50.0})
+    return SimpleNamespace(unit_summary=summary, unit_cost=lines, capacity_use=use, need=summary)
+
+
+def test_without_rented_hours_the_cost_is_told_and_no_list_price():
+    text = page.unit_section(plan(np.nan)).text
+    assert "a unit of camera costs USD 0.00200" in text
+    assert "No hours of the accelerators in the plan are rented" in text
+    assert "A unit is worth less than it costs for camera" in text
+    assert "Not computed" not in text
+
+
+def test_with_a_list_price_both_are_compared():
+    text = page.unit_section(plan(0.001)).text
+    assert "2.0 times list price over peak rate" in text
+
+
+def test_no_use_case_no_cost():
+    nothing = plan(0.001, cases=0)
+    nothing.need = pd.DataFrame({"use_case_id": ["sized"]})
+    assert "no use case is in the plan" in page.unit_section(nothing).text
+
+
+def texts(of):
+    """Title and caption of the one chart of a plan."""
+    (chart,) = drawings.charts_unit_cost(WS, of)
+    return figure_texts(chart.spec)
+
+
+def test_the_waterfall_names_useful_work_only_where_it_is_paid():
+    drawn = texts(plan(np.nan))
+    assert drawn["title"].endswith("its accelerators were paid before")
+    assert drawn["caption"].endswith("so there is no list price.")
+    drawn = texts(plan(0.001, useful=0.0005))
+    assert drawn["title"].replace("\xa0", " ").endswith("25 % of it useful work")
+    assert "would say" in drawn["caption"]
