@@ -219,7 +219,8 @@ def surplus_sentences(fleet: pd.DataFrame) -> list[str]:
     highest = rows.sort_values(["over", "month"], ascending=[False, True]).drop_duplicates(["accelerator_id", "region"])
     return [
         f"{row.committed:,.0f} {row.accelerator_id} are committed in {row.region} in {month_name(row.month)}, where the "
-        f"expected demand needs {row.accelerators:,.0f}: the others wait for more demand than expected, if any comes, and are paid in any case."
+        f"expected demand needs {row.accelerators or 'none':{',.0f' if row.accelerators else ''}}: {'the others' if row.accelerators else 'they'} "
+        "wait for more demand than expected, if any comes, and are paid in any case."
         for row in highest.itertuples()
     ]
 

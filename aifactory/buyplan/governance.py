@@ -15,6 +15,8 @@ KINDS_NAMED = 3
 HOSTED_WHERE_CHEAPER = f"{HOSTED} where cheaper"
 #: Saving from which hosted models come before any order: about the error of a predicted capacity.
 HOSTED_FIRST_SHARE = 0.10
+#: Least saving that comes before any order, of the present value of all that the plan costs.
+HOSTED_FIRST_OF_PLAN = 0.01
 DECISION_WINDOW_MONTHS = 3  # orders to sign within ninety days of the approval
 MONTH_NAMES = [
     "January",
@@ -72,8 +74,11 @@ def decision_sentence(
     return f"{first} If they fail it: {sentence[0].lower()}{sentence[1:]}" if first else sentence
 
 
-def hosted_first(comparisons: pd.DataFrame | None) -> str:
-    """The test of hosted models, where the comparison of whole use cases (policy, dearer_share, note) saves much."""
+def hosted_first(comparisons: pd.DataFrame | None, plan_usd: float = 0.0) -> str:
+    """The test of hosted models, where the comparison of whole use cases (policy, dearer_share, present_value_usd, note) saves much.
+
+    Much is both a large share of the accelerators and `HOSTED_FIRST_OF_PLAN` of the present value `plan_usd` of all costs.
+    """
     if comparisons is None or comparisons.empty:
         return ""
     rows = comparisons[comparisons["policy"] == HOSTED_WHERE_CHEAPER]
@@ -81,6 +86,8 @@ def hosted_first(comparisons: pd.DataFrame | None) -> str:
     if rows.empty:
         return ""
     row = rows.iloc[0]
+    if comparisons["present_value_usd"].iloc[0] - row["present_value_usd"] < HOSTED_FIRST_OF_PLAN * plan_usd:
+        return ""
     return (
         f"Test hosted models on own prompts before signing: they would cost {percent(-row['dearer_share'])} less for the "
         f"accelerators ({row['note']})."

@@ -22,7 +22,7 @@ from aifactory.buyplan.case import Case
 from aifactory.buyplan.choose import LAST_GAP, Chosen
 from aifactory.buyplan.compare import hosted_path
 from aifactory.buyplan.futures import block_demand
-from aifactory.buyplan.governance import HOSTED_FIRST_SHARE, money
+from aifactory.buyplan.governance import HOSTED_FIRST_OF_PLAN, HOSTED_FIRST_SHARE, money
 from aifactory.buyplan.optimise.closed_form import ClosedFormRecourse, has_closed_form
 from aifactory.buyplan.optimise.evaluate import evaluate_plan
 from aifactory.buyplan.optimise.problem import Problem
@@ -59,10 +59,13 @@ class Hosted:
         """Share of the risk-weighted cost that hosted models would save."""
         return 1.0 - self.hosted_usd / self.plan_usd if self.plan_usd > 0 else 0.0
 
-    def first_sentence(self) -> str:
-        """The test that comes before any signature, where hosted models would save `HOSTED_FIRST_SHARE` of the cost; else empty."""
-        used = self._used()
-        if used.empty or self.saving_share < HOSTED_FIRST_SHARE:
+    def first_sentence(self, plan_usd: float = 0.0) -> str:
+        """The test that comes before any signature, where hosted models would save `HOSTED_FIRST_SHARE` of the cost; else empty.
+
+        It is left out too where they save less than `HOSTED_FIRST_OF_PLAN` of `plan_usd`, the present value of all that the plan costs.
+        """
+        used, saved = self._used(), self.plan_usd - self.hosted_usd
+        if used.empty or self.saving_share < HOSTED_FIRST_SHARE or saved < HOSTED_FIRST_OF_PLAN * plan_usd:
             return ""
         return (
             f"Test hosted models on own prompts before signing: with {self._parts(used)} there, the accelerators would cost "

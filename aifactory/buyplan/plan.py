@@ -340,7 +340,8 @@ def _decision(
     chosen: Chosen | None,
 ) -> str:
     asked = hosted is not None and not hosted.table.empty
-    first = hosted.first_sentence() if asked else hosted_first(comparisons)
+    plan_usd = float(roi.loc[roi["scenario"] == "expected", "pv_cost_usd"].iloc[0])
+    first = hosted.first_sentence(plan_usd) if asked else hosted_first(comparisons, plan_usd)
     barred = chosen is not None and chosen.bars_all
     held = case.placed.accelerators.sum(axis=1).max()
     asked = decision_sentence(orders, roi, case.plan, first, held, barred=barred)

@@ -112,13 +112,18 @@ def capacity_section(ws: Workspace, bench: Benchmark) -> Group:
             section(question, "Capacity at the SLO could not be computed from measurements; see the estimates below.")
         )
     close = _not_proven(own)
-    answer = f"{plural(own['use_case_id'].nunique(), 'use case')} were measured." + (
+    cases = own["use_case_id"].nunique()
+    answer = f"{plural(cases, 'use case')} {'was' if cases == 1 else 'were'} measured."
+    alone = " None was measured on two accelerators, so none can be compared."
+    if wide.empty:
+        return group(section(question, answer + alone))
+    answer += (
         f" For {join_words(close)} the two fastest accelerators lie within each other's range: a difference is not proven."
         if close
         else " In each the fastest accelerator is proven: ranges do not overlap."
+        if own["use_case_id"].duplicated().any()
+        else alone
     )
-    if wide.empty:
-        return group(section(question, f"{answer} None was measured on two accelerators, so none can be compared."))
     best = wide.groupby("use_case_id")["units_per_s_per_accelerator"].transform("max")
     frame = wide.assign(pair=wide["use_case_id"] + ", " + wide["accelerator_id"], relative=wide["units_per_s_per_accelerator"] / best,
                         relative_low=wide["low"] / best, relative_high=wide["high"] / best).sort_values(["use_case_id", "relative"], ascending=[True, False])  # fmt: skip

@@ -88,7 +88,7 @@ def finding(bench: Benchmark) -> str:
     text += f" Production contradicts the runs of {join_words(refuted[:3])}." if refuted else ""
     return (
         text
-        + f" {named.index[0]} is cheapest at the SLO for {named.iloc[0]} of {plural(len(cheap), 'use case')} that were measured."
+        + f" {named.index[0]} is cheapest at the SLO for {named.iloc[0]} of {plural(len(cheap), 'use case')} that {'was' if len(cheap) == 1 else 'were'} measured."
     )
 
 

@@ -11,6 +11,7 @@ from aifactory.buyplan.governance import released_on_triggers, signed_now
 from aifactory.buyplan.returns import Returns
 from aifactory.finance.cashflow import NOTHING
 from aifactory.finance.options import OPTION_NAMES
+from aifactory.fleet.streams import TRAINING_CLASSES
 from aifactory.inputs.hosted import RUN_BY_SELLERS
 from aifactory.inputs.workspace import Workspace
 from aifactory.report.blocks import Block, Col, Group, Kpi, head, section, table
@@ -212,9 +213,16 @@ def capacity_section(ws: Workspace, plan: BuyPlan) -> Block:
         f"{average[:1].upper()}{average[1:]} accelerators work on average in {month}, {num(held, 0)} are held to cover peaks, reserve and whole "
         f"nodes. Reserves are sized by risk from each stream's own hours and hold {pct(abs(held_for))} "
         f"{'more' if held_for >= 0 else 'less'} than the highest measured window of {month_name(ws.period)}{rule}"
-        f"{'' if held_for >= 0 else ': the hours above it are within the stated risk'}. {_chance_sentence(plan)}Training waits instead and is planned at "
-        f"{pct(ws.plan.value('planning_utilization'))} utilisation.",
+        f"{'' if held_for >= 0 else ': the hours above it are within the stated risk'}. {_chance_sentence(plan)}{_waiting_sentence(ws, plan)}",
     )
+
+
+def _waiting_sentence(ws: Workspace, plan: BuyPlan) -> str:
+    """What holds for work that waits, where the plan has any."""
+    classes = ws.table("use_cases").set_index("use_case_id")["workload_class"]
+    if not plan.need["use_case_id"].map(classes).isin(TRAINING_CLASSES).any():
+        return ""
+    return f"Training waits instead and is planned at {pct(ws.plan.value('planning_utilization'))} utilisation."
 
 
 def _chance_sentence(plan: BuyPlan) -> str:

@@ -100,7 +100,7 @@ def choice_section(ws: Workspace, short: Shortlist) -> Group:
     picks = short.choice
     open_cases = picks[picks["accelerator_id"].isna()]
     unclear = picks[picks["verdict"] == "no clear winner"]
-    answer = f"{len(picks) - len(open_cases)} of {plural(len(picks), 'use case')} have a platform."
+    answer = f"{len(picks) - len(open_cases)} of {plural(len(picks), 'use case')} {'has' if len(picks) == 1 else 'have'} a platform."
     if len(unclear):
         answer += f" No clear winner: {join_words(unclear['use_case_id'])}; cost decides."
     if len(open_cases):
@@ -360,7 +360,9 @@ def prior_section(ws: Workspace, short: Shortlist) -> Group:
     answer = f"The data agree with the article's decision table in {pct(1 - len(apart) / max(len(cells), 1), 0)} of {len(cells)} cells."
     if len(counts):
         (prior, decision), number = counts.index[0], counts.iloc[0]
-        answer += f" The most frequent difference: it would {prior}, the data say {decision} ({number} cells)."
+        answer += (
+            f" The most frequent difference: it would {prior}, the data say {decision} ({plural(number, 'cell')})."
+        )
     columns = {
         "use_case_id": Col("Use case"),
         "accelerator_id": Col("Platform"),

@@ -72,7 +72,7 @@ def _robust_answer(ws: Workspace, verdicts: pd.DataFrame) -> str:
     rivals = verdicts[verdicts["contenders"] > 1]
     clear = int((rivals["verdict"] == "clear winner").sum())
     text = (
-        f"In {clear} of {len(rivals)} use cases with rivals one platform is a clear winner: first in at least {pct(ws.plan.winner_acceptability, 0)} "
+        f"In {clear} of {plural(len(rivals), 'use case')} with rivals one platform is a clear winner: first in at least {pct(ws.plan.winner_acceptability, 0)} "
         f"of all admissible weights and measured values, with {pct(ws.plan.winner_confidence, 0)} confidence. "
     )
     text += _only_alone(ws, rivals)

@@ -149,6 +149,10 @@ def test_commitments_far_beyond_the_expected_need_are_named_at_their_highest():
         "than expected, if any comes, and are paid in any case."
     ]
     assert surplus_sentences(fleet.head(1)) == []
+    idle = pd.DataFrame([("expected", "2027-02", "eu", "acc", 0, 8)], columns=fleet.columns)
+    assert surplus_sentences(idle)[0].startswith(
+        "8 acc are committed in eu in February 2027, where the expected demand needs none: they wait for more demand"
+    )
 
 
 def test_unverified_specification(tiny):
@@ -233,6 +237,7 @@ def test_hosted_models_that_cost_much_less_are_tested_before_anything_is_signed(
         {
             "policy": ["This plan", "Hosted API where cheaper"],
             "dearer_share": [0.0, share],
+            "present_value_usd": [1e6, 1e6 * (1 + share)],
             "note": ["", "hosted: chat for USD 5 instead of USD 100; the rest as planned"],
         }
     )
@@ -241,3 +246,7 @@ def test_hosted_models_that_cost_much_less_are_tested_before_anything_is_signed(
     assert sentence.startswith("Test hosted models" if first else "Approve USD 140,160")
     if first:
         assert f"{percent(-share)} less for the accelerators (hosted: chat for USD 5 instead of USD 100" in sentence
+        assert hosted_first(comparisons, plan_usd=-share * 1e8) == hosted_first(
+            comparisons
+        )  # one per cent of all costs
+        assert hosted_first(comparisons, plan_usd=-share * 1e8 * 1.001) == ""

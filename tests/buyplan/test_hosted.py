@@ -162,6 +162,8 @@ def test_what_the_optimiser_says_stands_for_the_comparison(tiny):
         f"{money(found.plan_usd)} of {money(found.plan_usd)} of present value, weighed for risk (prices of host, 2026-10-01)"
         in found.first_sentence()
     )
+    saved = found.plan_usd - found.hosted_usd
+    assert found.first_sentence(plan_usd=saved * 99) and found.first_sentence(plan_usd=saved * 101) == ""
     little = replace(found, hosted_usd=found.plan_usd * 0.95)
     assert _in_order(["a"], ["b"], rows, little) == ["a", "b", little.sentence()]
     assert little.first_sentence() == ""

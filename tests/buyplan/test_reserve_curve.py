@@ -135,6 +135,10 @@ def test_pages_state_risk_and_price(mini_ws, plan, stages):
     assert "a fixed 20 % over the same basis" in text
     assert "orders follow the former" in text
     assert "sized by risk" in capacity_section(mini_ws, plan).text
+    assert "Training waits instead" in capacity_section(mini_ws, plan).text
+    asked = mini_ws.table("use_cases").assign(workload_class="real_time_inference")
+    nothing_waits = replace(mini_ws, tables={**mini_ws.tables, "use_cases": asked})
+    assert "Training" not in capacity_section(nothing_waits, plan).text
     forecast = "\n".join(part.text for part in forecast_section(mini_ws, score_forecasts(mini_ws, stages[0])).parts)
     assert "repeating the last week" in forecast
 
