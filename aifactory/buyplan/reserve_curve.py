@@ -163,9 +163,11 @@ def with_reserves(plan: BuyPlan, sized: Mapping[Place, SizedReserve]) -> BuyPlan
     """The plan with its tables `reserves` and `reserve_curve`, dearest stream first.
 
     Capacity becomes accelerators at the plan's rate per accelerator-hour, and USD at its price on demand,
-    else at the cheapest one.
+    else at the cheapest one. Of a stream that two platforms serve, each holds the part of its work that it does.
     """
     need = plan.need[(plan.need["scenario"] == "expected") & (plan.need["accelerator_hours"] > 0)]
+    whole = need.groupby(["use_case_id", "region", "month"])["units"].transform("sum")
+    need = need.assign(part=need["units"] / whole)
     served = need[[_shown(row, sized, plan.need["month"].min()) for row in need.itertuples(index=False)]]
     served = served.sort_values("month", kind="stable").drop_duplicates(STREAM)
     prices = [
@@ -195,9 +197,12 @@ def _shown(row: tuple, sized: Mapping[Place, SizedReserve], first: str) -> bool:
 
 
 def _per_accelerator(stream: tuple, item: SizedReserve) -> float:
-    """What an accelerator serves in an hour: units, or times the expected average of the month of a demand chain."""
+    """What an accelerator serves in an hour: units, or times the expected average of the month of a demand chain.
+
+    Units are those of the whole stream, where another platform serves a part of it.
+    """
     units = stream.units / stream.accelerator_hours
-    return units if item.known_from == OWN_HOURS else units / (stream.units / HOURS_PER_MONTH)
+    return units / stream.part if item.known_from == OWN_HOURS else units / (stream.units / HOURS_PER_MONTH)
 
 
 def _summary(stream: tuple, item: SizedReserve) -> dict[str, object]:
@@ -218,7 +223,7 @@ def _summary(stream: tuple, item: SizedReserve) -> dict[str, object]:
     if found is None:
         return row
     simulated = isinstance(found, ChainReserve)
-    scale = stream.units / HOURS_PER_MONTH if simulated else 1.0
+    scale = stream.units / HOURS_PER_MONTH if simulated else stream.part
     risk = {"exceedance_simulated": found.exceedance} if simulated else {"exceedance_backtest": found.exceedance_backtest, "origins": found.origins}  # fmt: skip
     return row | risk | {
         "basis_per_hour": found.basis_value * scale,

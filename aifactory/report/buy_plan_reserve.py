@@ -99,7 +99,7 @@ def _against_article(reserves: pd.DataFrame) -> str:
     known = reserves[reserves["accelerators"].notna()]
     own, article = known["accelerators"].sum(), known["article_accelerators"].sum()
     return (
-        f"Over {plural(len(known), 'stream')} these reserves ask for {count(own)} accelerators, the article's ratios over the "
+        f"Over {plural(len(known[['use_case_id', 'region']].drop_duplicates()), 'stream')} these reserves ask for {count(own)} accelerators, the article's ratios over the "
         f"measured peak for {count(article)} ({pct(own / article - 1, 0)} by risk instead of by rule); orders follow the former."
     )
 

@@ -59,6 +59,27 @@ def test_capacity_money_and_accelerators_agree(plan):
     assert row["capacity_per_hour"] == pytest.approx(row["basis_per_hour"] * (1 + row["reserve"]))
 
 
+def test_a_stream_on_two_platforms_holds_its_reserve_once(mini_ws, plan, stages):
+    """Three quarters of the work stay, one moves to a twin of the accelerator: the parts add up to the stream alone."""
+    sized = size_stream_reserves(mini_ws, stages[0], stages[2].choice, plan.options)
+    chat = plan.need["use_case_id"] == "chat"
+    amounts = ["units", "accelerator_hours", "accelerators_average", "accelerators_peak", "accelerators_with_reserve"]
+    parts = [plan.need[chat].assign(**plan.need.loc[chat, amounts] * part) for part in (0.75, 0.25)]
+    twin = plan.options.assign(accelerator_id="twin")
+    split = replace(
+        plan,
+        need=pd.concat([plan.need[~chat], parts[0], parts[1].assign(accelerator_id="twin")], ignore_index=True),
+        options=pd.concat([plan.options, twin], ignore_index=True),
+    )
+    alone, both = (with_reserves(one, sized).reserves.query("use_case_id == 'chat'") for one in (plan, split))
+    assert len(both) == 2 * len(alone)
+    for column in ("accelerators", "capacity_per_hour", "basis_per_hour", "article_accelerators", "article_per_hour"):
+        assert both[column].sum() == pytest.approx(alone[column].sum()), column
+        assert both.loc[both["accelerator_id"] == "twin", column].sum() == pytest.approx(alone[column].sum() / 4)
+    curve = with_reserves(split, sized).reserve_curve.query("use_case_id == 'chat' and plan == 'this plan'")
+    assert curve["accelerators"].sum() == pytest.approx(alone["accelerators"].sum())
+
+
 def test_the_plan_holds_what_the_reserve_asks_for(mini_ws, plan, stages):
     """Peak x (1 + reserve) of today's demand is the capacity: 216 an hour at the peak of a steady series."""
     row = plan.reserves[plan.reserves["use_case_id"] == "chat"].iloc[0]
