@@ -279,7 +279,7 @@ def gaps_section(ws: Workspace, bench: Benchmark) -> Group:
     cheaper = estimated[estimated["usd_per_1k_units"] < estimated["use_case_id"].map(best).astype(float)].sort_values(
         "usd_per_1k_units"
     )
-    answer = f"{plural(len(gaps), 'pair')} of use case and platform rest on estimates; for {len(none)} nothing can be said at all."
+    answer = f"{plural(len(gaps), 'pair')} of use case and platform {'was' if len(gaps) == 1 else 'were'} not measured on own prompts; {len(gaps) - len(none)} can be estimated, of {len(none)} nothing can be said."
     items = [
         f"{row.use_case_id} on {row.accelerator_id}: estimated at {sig3(row.usd_per_1k_units)} USD per 1,000 units against {sig3(best[row.use_case_id])} measured; run the prompt pack on it."
         for row in cheaper.drop_duplicates("use_case_id").itertuples(index=False)

@@ -39,7 +39,7 @@ def demand_section(inv: Inventory) -> Group:
     down = profile[profile["outage_hours"] > 0]
     rest = "" if daily == weekly == len(profile) else "; the others are planned without a season"
     text = (
-        f"Of {len(profile)} series {daily} repeat with the hour of the day and {weekly} with the day of the week, tested against chance{rest}. "
+        f"Of {len(profile)} series {daily} {'repeats' if daily == 1 else 'repeat'} with the hour of the day and {weekly} with the day of the week, tested against chance{rest}. "
         f"The steepest peak is {num(steep['units_per_hour_peak'])} {steep['service_unit'].replace('_', ' ')}s an hour over {steep['peak_window_minutes']} minutes, {num(steep['peak_to_average'], 1)} times the average ({steep['use_case_id']}, {steep['region']})."
     )
     text += f" {plural(len(down), 'series', 'series')} had outages." if len(down) else ""

@@ -95,7 +95,9 @@ def overlap_section(ws: Workspace, inv: Inventory) -> Group:
         return group(
             section(
                 question,
-                "No model runs apart from itself in one region, and no kind of tool is bought from two sellers, as far as the bill names them.",
+                "No model runs apart from itself in one region, and no kind of tool is bought from two sellers, as far as the bill names them."
+                if len(inv.spend_reconciliation)
+                else "There is no bill of this month, so what is paid for twice could not be found.",
             )
         )
     first = frame.iloc[0]

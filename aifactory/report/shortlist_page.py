@@ -84,7 +84,7 @@ def _kpis(short: Shortlist) -> list[Kpi]:
             "Clear winners",
             f"{int(clear.sum())} of {int(rivals.sum())}",
             "use cases with rivals; over all admissible weights and measurement intervals",
-            status="watch" if (rivals & ~clear).any() else "good",
+            status=("watch" if (rivals & ~clear).any() else "good") if rivals.any() else "",
         ),
         Kpi(
             "Agrees with the article",
@@ -310,6 +310,8 @@ def penalties_section(ws: Workspace, short: Shortlist) -> Group:
         f"Penalties change the cheapest platform for {join_words(changed)}."
         if changed
         else "The cheapest platform stays the cheapest after penalties for every use case."
+        if table_frame["total_usd"].notna().any()
+        else "Not computed: no platform has a known capacity and price."
     )
     if dearest is not None and dearest["penalties_usd"] > 0:
         answer += f" They are largest for {dearest['use_case_id']} on {dearest['accelerator_id']}: {usd_compact(dearest['penalties_usd'])}."
@@ -357,7 +359,7 @@ def prior_section(ws: Workspace, short: Shortlist) -> Group:
     cells = short.matrix[short.matrix["decision"].isin(["choose", "pilot", "reject"]) & short.matrix["prior"].ne("")]
     apart = cells[~cells["agrees_with_prior"]]
     counts = apart.groupby(["prior", "decision"]).size().sort_values(ascending=False)
-    answer = f"The data agree with the article's decision table in {pct(1 - len(apart) / max(len(cells), 1), 0)} of {len(cells)} cells."
+    answer = f"The data agree with the article's decision table in {pct(1 - len(apart) / max(len(cells), 1), 0)} of {plural(len(cells), 'cell')}."
     if len(counts):
         (prior, decision), number = counts.index[0], counts.iloc[0]
         answer += (
@@ -388,7 +390,7 @@ def exclusions_section(ws: Workspace, short: Shortlist) -> Group:
     rows = short.exclusions
     counts = rows["rule"].value_counts()
     answer = (
-        f"{plural(len(rows), 'cell')} are out: {join_words(f'{n} by {rule}' for rule, n in counts.items())}."
+        f"{plural(len(rows), 'cell')} {'is' if len(rows) == 1 else 'are'} out: {join_words(f'{n} by {rule}' for rule, n in counts.items())}."
         if len(rows)
         else "No cell had to be excluded."
     )

@@ -71,6 +71,8 @@ def robustness_section(ws: Workspace, short: Shortlist) -> Group:
 def _robust_answer(ws: Workspace, verdicts: pd.DataFrame) -> str:
     rivals = verdicts[verdicts["contenders"] > 1]
     clear = int((rivals["verdict"] == "clear winner").sum())
+    if rivals.empty:
+        return "There is nothing to rank: no use case has two platforms to choose from."
     text = (
         f"In {clear} of {plural(len(rivals), 'use case')} with rivals one platform is a clear winner: first in at least {pct(ws.plan.winner_acceptability, 0)} "
         f"of all admissible weights and measured values, with {pct(ws.plan.winner_confidence, 0)} confidence. "

@@ -1,0 +1,58 @@
+"""Sentences that are true of a company with one use case, or with none that can be priced or ranked."""
+
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from aifactory.benchmark import build_benchmark
+from aifactory.inventory import build_inventory
+from aifactory.report import benchmark_page, inventory_waste, shortlist_page, shortlist_ranking
+from aifactory.shortlist import build_shortlist
+
+
+@pytest.fixture(scope="module")
+def stages(mini_ws):
+    inventory, benchmark = build_inventory(mini_ws), build_benchmark(mini_ws)
+    return inventory, benchmark, build_shortlist(mini_ws, inventory, benchmark)
+
+
+def test_pairs_not_measured_are_estimated_or_unknown_and_add_up(mini_ws, stages):
+    gaps = stages[1].not_measured
+    text = benchmark_page.gaps_section(mini_ws, stages[1]).text
+    unknown = int((gaps["tier"] == "none").sum())
+    assert f"{len(gaps)} pairs of use case and platform were not measured on own prompts" in text
+    assert f"{len(gaps) - unknown} can be estimated, of {unknown} nothing can be said" in text
+
+
+def test_without_a_bill_nothing_is_said_of_what_is_paid_twice(mini_ws, stages):
+    inventory = replace(stages[0], overlaps=stages[0].overlaps.iloc[:0])
+    assert "as far as the bill names them" in inventory_waste.overlap_section(mini_ws, inventory).text
+    no_bill = replace(inventory, spend_reconciliation=inventory.spend_reconciliation.iloc[:0])
+    assert "There is no bill of this month" in inventory_waste.overlap_section(mini_ws, no_bill).text
+
+
+def test_without_prices_no_platform_stays_the_cheapest(mini_ws, stages):
+    short = stages[2]
+    priced = shortlist_page.penalties_section(mini_ws, short).text
+    assert "cheapest" in priced.split("\n")[1]
+    money = [name for name in short.penalties if name.endswith("_usd")]
+    unknown = replace(short, penalties=short.penalties.assign(**dict.fromkeys(money, float("nan"))))
+    assert (
+        "Not computed: no platform has a known capacity and price."
+        in shortlist_page.penalties_section(mini_ws, unknown).text
+    )
+
+
+def test_one_platform_each_is_no_ranking(mini_ws, stages):
+    verdicts = stages[2].robustness.verdicts.assign(contenders=1)
+    assert shortlist_ranking._robust_answer(mini_ws, verdicts).startswith("There is nothing to rank")
+    one = verdicts.iloc[[0]].assign(contenders=2, verdict="clear winner")
+    assert shortlist_ranking._robust_answer(mini_ws, one).startswith("In 1 of 1 use case with rivals")
+
+
+def test_one_excluded_cell_is_one(mini_ws, stages):
+    rows = stages[2].exclusions
+    row = pd.DataFrame([dict.fromkeys(rows.columns, "x") | {"rule": "memory"}]) if rows.empty else rows.iloc[[0]]
+    text = shortlist_page.exclusions_section(mini_ws, replace(stages[2], exclusions=row)).text
+    assert "1 cell is out: 1 by" in text
