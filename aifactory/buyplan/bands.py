@@ -77,13 +77,14 @@ def band_of_slots(case: Case, answer: Answer) -> np.ndarray:
 def option_of_slots(solution: Solution) -> np.ndarray:
     """Way to pay for every slot but where it stands from orders before the plan, [N].
 
-    Its first order, else on demand or spot, whichever holds in more months.
+    Its first order, else on demand or spot, whichever holds in more months; missing where no hours are rented.
     """
     option, _ = solution.orders.first_signed()
     spot = solution.terms.spot_usd_per_month < solution.terms.flexible_usd_per_month
     held = solution.load.held
     by_spot = (held & spot & (solution.load.interruptible > HALF)).sum(axis=0) > HALF * held.sum(axis=0)
     rented = np.where(by_spot, "spot", "on_demand")
+    rented = np.where(np.isfinite(solution.terms.flexible_usd_per_month), rented, "missing")
     return np.where(option == FLEXIBLE, rented, np.array(COMMITTED_OPTIONS)[np.maximum(option, 0)])
 
 

@@ -108,7 +108,9 @@ def _named(steps: pd.DataFrame, bands: pd.DataFrame) -> pd.DataFrame:
     rented = bands[bands["purchase_option"].isin(RENTED)]
     hours = _first_of(rented, "band")["purchase_option"].reindex(band).to_numpy()
     pool = _first_of(rented)["purchase_option"].reindex(pd.MultiIndex.from_frame(steps[PLACE])).to_numpy()
-    usual = about["purchase_option"].replace("owned", "purchase").fillna("on_demand").to_numpy()
+    usual = (
+        about["purchase_option"].replace({"owned": "purchase", "missing": "purchase"}).fillna("on_demand").to_numpy()
+    )
     hours = np.where(pd.notna(hours), hours, np.where(pd.notna(pool), pool, usual))
     paid = steps["purchase_option"].to_numpy()
     owner = bands["owner_role"].iloc[0] if len(bands) else ""

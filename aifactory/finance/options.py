@@ -27,6 +27,7 @@ OPTION_NAMES = {
     "capacity_block": "Capacity block",
     "on_demand": "On demand",
     "spot": "Spot",
+    "missing": "Not to be had",
 }
 
 

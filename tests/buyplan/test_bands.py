@@ -185,6 +185,17 @@ def test_where_no_hours_are_rented_a_band_waits_for_the_load_of_its_order(tiny):
     assert "load over that at which its first node is due" in growth["trigger_indicator"]
 
 
+def test_nodes_that_nobody_rents_are_not_called_rented(tiny):
+    """Hardware comes after the horizon; for all of it the nodes are needed and not to be had."""
+    bought = {"purchase_option": "purchase", "usd_per_accelerator": 1_000.0, "region": "*", "provider": "vendor",
+              "lead_time_weeks": 60.0}  # fmt: skip
+    case = tiny(prices=make_prices(bought, drop=["on_demand", "reserved_1y"]))
+    options = options_frame(case.prices, case.streams.pools, make_inputs(case.plan)["accelerators"], case.plan)
+    bands = bands_frame(case, solve_case(case), options, PERIOD)
+    assert set(bands["purchase_option"]) == {"missing"}
+    assert (bands["usd_month"] == 0).all() and bands["accelerators_now"].sum() > 0
+
+
 @pytest.mark.parametrize(
     ("option", "used", "since", "words"),
     [
