@@ -225,7 +225,7 @@ def benchmarks_section(ws: Workspace, short: Shortlist) -> Group:
     """Which benchmarks are worth more than they cost, in the order to run them."""
     worth = worthwhile(short.knowledge)
     if worth.empty:
-        answer = "None: no interval of capacity is wide enough to change a choice by more than the benchmark costs."
+        answer = "No benchmark pays: no interval of capacity is wide enough to change a choice by more than its benchmark costs."
     else:
         first = worth.iloc[0]
         answer = (

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.report import shortlist_ranking as ranking
+from aifactory.shortlist.knowledge import KNOWLEDGE_COLUMNS
 from aifactory.shortlist.migration import COLUMNS
 
 
@@ -33,3 +34,9 @@ def test_months_to_pay_back_are_those_with_interest_like_the_verdict(mini_ws):
     short.migrations["payback_months_discounted"] = horizon - 0.5
     text = ranking.migration_section(mini_ws, short).parts[0].text
     assert "\n1 of 1 move " in text and f"after {horizon - 0.5:.1f} months" in text
+
+
+def test_no_benchmark_is_said_in_words_that_are_no_missing_value(mini_ws):
+    short = SimpleNamespace(knowledge=pd.DataFrame(columns=KNOWLEDGE_COLUMNS))
+    text = ranking.benchmarks_section(mini_ws, short).parts[0].text
+    assert "No benchmark pays" in text and "None" not in text
