@@ -100,8 +100,9 @@ def _choice_of(use_case: str, cells: pd.DataFrame, winner: str | None, beside: B
     elif beside and not wins.any():
         wins = (ranked["accelerator_id"] == beside.accelerator_id).to_numpy()
         shared_usd = beside.usd
-        reason = (f"{SHARES} {beside.saved_usd:,.0f} by sharing nodes with other use cases, beside which it costs USD {beside.usd:,.0f}, "
-                  f"though {cheapest} is cheaper alone")  # fmt: skip
+        if beside.accelerator_id != cheapest:
+            reason = (f"{SHARES} {beside.saved_usd:,.0f} by sharing nodes with other use cases, beside which it costs USD {beside.usd:,.0f}, "
+                      f"though {cheapest} is cheaper alone")  # fmt: skip
     ranked = pd.concat([ranked[wins], ranked[~wins]])
     best = ranked.iloc[0]
     names = ("use_case_id", "accelerator_id", "platform_class", "tier", "total", "total_usd")

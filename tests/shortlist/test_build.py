@@ -65,6 +65,10 @@ def test_a_platform_that_shares_its_nodes_is_chosen_where_no_winner_is_clear():
         "saves USD 30 by sharing nodes with other use cases, beside which it costs USD 70, though cheap is cheaper alone"
     )
     assert row["beside_usd"] == 70.0 and np.isnan(choose(*rows)["beside_usd"])
+    itself = choose(*rows, beside={"chat": Beside("cheap", 30.0, 70.0)})
+    assert (
+        itself["reason"] == "cheapest over the horizon among the platforms to choose" and itself["beside_usd"] == 70.0
+    )
     assert choose(*rows, winner="cheap", beside={"chat": Beside("dear", 30.0, 70.0)})["accelerator_id"] == "cheap"
 
 
