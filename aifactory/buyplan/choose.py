@@ -21,6 +21,7 @@ from aifactory.buyplan.stress.replan import GAP as QUICK_GAP
 from aifactory.buyplan.stress.replan import Replanner, replan
 from aifactory.buyplan.stress.world import world_of
 from aifactory.demand.scenarios import Paths
+from aifactory.errors import IdentityError
 from aifactory.finance.options import COMMITTED_OPTIONS
 from aifactory.fleet.nodes import TOLERANCE, Load
 from aifactory.fleet.orders import FLEXIBLE, next_owned
@@ -28,6 +29,8 @@ from aifactory.units import percent
 
 #: Gap of the last, closer search: orders that change by less than this of the cost would change by chance.
 LAST_GAP = 1e-4
+#: What rounding may lift a bound above the cost that it bounds, share of it: more is a contradiction.
+BOUND_ERROR = 1e-6
 
 
 @dataclass(frozen=True)
@@ -135,6 +138,9 @@ def settled(problem: Problem, best: OptimalPlan) -> OptimalPlan:
     found = search.best(gap=LAST_GAP)
     cost = evaluate_plan(problem, found.nodes)
     closer = replace(best, nodes=found.nodes, cost=cost, bound_usd=max(best.bound_usd, found.bound_usd))
+    if closer.gap < -BOUND_ERROR:
+        msg = f"the bound of the best orders, USD {closer.bound_usd:,.2f}, is above what orders cost, USD {cost.objective_usd:,.2f}"
+        raise IdentityError(msg)
     return replace(closer, stopped=REACHED) if closer.gap <= GAP else closer
 
 

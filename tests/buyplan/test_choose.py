@@ -13,6 +13,7 @@ from aifactory.buyplan.futures import problem_of
 from aifactory.buyplan.optimise.benders import optimise
 from aifactory.buyplan.optimise.extensive import solve_extensive
 from aifactory.buyplan.stress.stability import plan_stability
+from aifactory.errors import IdentityError
 
 
 def bought_and_reserved():
@@ -22,10 +23,11 @@ def bought_and_reserved():
     return make_prices(*rows)
 
 
-@pytest.mark.parametrize("capital", [None, 100_000.0])
-def test_the_closer_search_ends_at_the_best_plan(tiny, capital):
-    """The monolithic programme to a gap of nothing agrees, with a limit that ties orders and without."""
-    case = tiny(plan=make_plan(budget={"capex_usd_per_year": capital}), prices=bought_and_reserved())
+@pytest.mark.parametrize(("capital", "people"), [(None, 0.0), (100_000.0, 0.0), (None, 20_000.0)])
+def test_the_closer_search_ends_at_the_best_plan(tiny, capital, people):
+    """The monolithic programme to a gap of nothing agrees, with a limit that ties orders, with people and without."""
+    plan = make_plan(budget={"capex_usd_per_year": capital}, values={"operator_usd_per_month": people})
+    case = tiny(plan=plan, prices=bought_and_reserved())
     problem = problem_of(case, paths_of(case, 8, 0.4))
     rough = optimise(problem, gap=0.2)
     close = settled(problem, rough)
@@ -35,6 +37,14 @@ def test_the_closer_search_ends_at_the_best_plan(tiny, capital):
     assert close.bound_usd <= best * (1 + 1e-9)
     rows, bounds, _ = problem.limits()
     assert not len(rows) or (rows @ close.nodes <= bounds + 1e-6).all()
+
+
+def test_a_bound_above_the_plan_is_a_contradiction(tiny):
+    case = tiny(prices=bought_and_reserved())
+    problem = problem_of(case, paths_of(case, 8, 0.4))
+    rough = optimise(problem, gap=0.2)
+    with pytest.raises(IdentityError, match="is above what orders cost"):
+        settled(problem, replace(rough, bound_usd=rough.cost.objective_usd * 1.5))
 
 
 def test_the_search_alone_moves_nothing(tiny):

@@ -14,9 +14,9 @@ from aifactory.buyplan.stress.world import after, world_of
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-@pytest.mark.parametrize("risk_weight", [0.0, 0.3])
-def test_it_finds_what_the_whole_programme_finds(seed, risk_weight):
-    basis = small_basis(seed=seed, months=7, risk_weight=risk_weight)
+@pytest.mark.parametrize(("risk_weight", "around_usd"), [(0.0, 0.0), (0.3, 0.0), (0.3, 1.5)])
+def test_it_finds_what_the_whole_programme_finds(seed, risk_weight, around_usd):
+    basis = small_basis(seed=seed, months=7, risk_weight=risk_weight, around_usd=around_usd)
     world = world_of(basis.problem)
     oracle = solve_extensive(world, gap=1e-6, time_limit_s=60)
     found = replan(world, basis.nodes, gap=1e-5)
