@@ -337,10 +337,10 @@ def worse_policies(comparisons: pd.DataFrame) -> list[str]:
     again = hosted & cheaper.assign(hosted=hosted).duplicated(["hosted", "note", "dearer_share"])
     cheaper, hosted = cheaper[~again], hosted[~again]
     return [
-        f"{row.policy} would cost {percent(-row.dearer_share)} less for the accelerators ({row.note}). Hosted models were "
+        f"{row.policy} would cost {percent(-row.dearer_share)} less for accelerators, people and storage ({row.note}). Hosted models were "
         "not benchmarked on our prompts, so the plan does not rely on them: decide on a test."
         if is_hosted
-        else f"{row.policy} would cost {percent(-row.dearer_share)} less for the accelerators if demand were exactly as expected; "
+        else f"{row.policy} would cost {percent(-row.dearer_share)} less for accelerators, people and storage if demand were exactly as expected; "
         "the orders are chosen over many demand paths, where it costs more."
         for row, is_hosted in zip(cheaper.itertuples(), hosted, strict=True)
     ]

@@ -2,13 +2,13 @@
 
 For the weights of the paths in the plan the best orders of a platform are a small programme of their own, whose value is
 
-    V(platform, streams) = min over orders of orders + weighted mean of the recourse + power, space and support of what stands there,
+    V(platform, streams) = min over orders of orders + weighted mean of the recourse + running of what stands there,
 
 so that moving use case u from its platform a to b is worth
 
     sum over regions of V(a, with u) + V(b, without u) - V(a, without u) - V(b, with u), less what the move costs once.
 
-What stands on a platform without work is switched off, as in the plan. Paths are grouped; prices stand at today's. A use case moves as a whole: splitting it over both could save more.
+Running is power, space, support, people and storage. What stands on a platform without work is switched off, as in the plan. Paths are grouped; prices stand at today's. A use case moves as a whole: splitting it over both could save more.
 """
 
 from __future__ import annotations
@@ -195,12 +195,13 @@ class Values:
 
 
 def _standing_usd(case: Case) -> float:
-    """Present value of running what orders placed before provide: power, space and support, as the ledger has them."""
+    """Present value of running what orders placed before provide: power, space, support, people and storage, as the ledger has them."""
     terms, at = case_terms(case), case.slots.pool
     paid = sum(
         getattr(terms, f"{name}_usd_month")[BOUGHT] * share[:, at]
         for name, share in case.placed.on_site_shares().items()
     )
+    paid = paid + terms.around_usd_month
     factors = discount_factors(len(case.owned), case.plan.value("wacc"))
     return float(factors[1:] @ (case.owned * paid)[1:].sum(axis=1))
 

@@ -77,7 +77,7 @@ def decision_sentence(
 def hosted_first(comparisons: pd.DataFrame | None, plan_usd: float = 0.0) -> str:
     """The test of hosted models, where the comparison of whole use cases (policy, dearer_share, present_value_usd, note) saves much.
 
-    Much is both a large share of the accelerators and `HOSTED_FIRST_OF_PLAN` of the present value `plan_usd` of all costs.
+    Much is both a large share of accelerators, people and storage and `HOSTED_FIRST_OF_PLAN` of the present value `plan_usd` of all costs.
     """
     if comparisons is None or comparisons.empty:
         return ""
@@ -89,8 +89,8 @@ def hosted_first(comparisons: pd.DataFrame | None, plan_usd: float = 0.0) -> str
     if comparisons["present_value_usd"].iloc[0] - row["present_value_usd"] < HOSTED_FIRST_OF_PLAN * plan_usd:
         return ""
     return (
-        f"Test hosted models on own prompts before signing: they would cost {percent(-row['dearer_share'])} less for the "
-        f"accelerators ({row['note']})."
+        f"Test hosted models on own prompts before signing: they would cost {percent(-row['dearer_share'])} less for "
+        f"accelerators, people and storage ({row['note']})."
     )
 
 

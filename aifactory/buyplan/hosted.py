@@ -68,7 +68,7 @@ class Hosted:
         if used.empty or self.saving_share < HOSTED_FIRST_SHARE or saved < HOSTED_FIRST_OF_PLAN * plan_usd:
             return ""
         return (
-            f"Test hosted models on own prompts before signing: with {self._parts(used)} there, the accelerators would cost "
+            f"Test hosted models on own prompts before signing: with {self._parts(used)} there, accelerators, people and storage would cost "
             f"{percent(self.saving_share)} less, {money(self.plan_usd - self.hosted_usd)} of {money(self.plan_usd)} of present value, weighed for risk "
             f"({self._source(used)})."
         )

@@ -7,7 +7,8 @@ in whole nodes. With e_u of E being work of use case u, the same hour costs with
     min( R p,  max(ceil((sum L - e_u) / s) s - C, 0) p' + ceil(e_u r x / s2) s2 p2 ),
 
 p the price of the work that is rented here, r the accelerators there for one here (both inside the SLO), x at least 1 the further
-ones that chance asks of the part there, s2 and p2 the node and the price of an hour there. Work that can wait fills what is
+ones that chance asks of the part there, s2 and p2 the node and the price of an hour there, both prices with the people and storage
+that go with an hour. Work that can wait fills what is
 idle of the nodes that are there in that hour. For the weights of the paths in the plan, as in `excluded`,
 
     V = min over orders of orders + weighted mean of these hours,    saving = V without - V with - porting and rework there.
@@ -68,7 +69,7 @@ class Rental:
 
     Attributes
     ----------
-    node, usd_hour : accelerators of a node and price of an accelerator-hour, on spot with the hours lost to interruptions.
+    node, usd_hour : accelerators of a node and price of an accelerator-hour alone, on spot with the hours lost to interruptions.
     ratio : accelerators there that do the work of one here, even loads.
     in_progress, spread : requests per accelerator and constant of `chance_factor` there; not numbers where unknown.
     first : months (from 0) before which nothing is ported.
@@ -134,12 +135,17 @@ class PeakPool:
         guest = self._peak(capacity, stream, rental)
         there = self._there(guest, stream, rental)
         fewer, left = self._here(capacity, stream, guest)
-        better = fewer + there * rental.usd_hour < here
+        moved = fewer + there * self._whole_usd(rental)
+        better = moved < here
         there, guest = there * better, guest * better
-        live = np.where(better, fewer + there * rental.usd_hour, here)
+        live = np.where(better, moved, here)
         usd = self._month(live, np.where(better, left, nodes), capacity, self.total - guest)
         now = self.usd(capacity)
         return np.minimum(usd, now), there @ self.share * HOURS_PER_MONTH * (usd < now)
+
+    def _whole_usd(self, rental: Rental) -> float:
+        """Price of an accelerator-hour there with the people and storage that go with it."""
+        return rental.usd_hour + self.problem.around_usd
 
     def _alone(self, capacity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         key = capacity.tobytes()
@@ -150,7 +156,7 @@ class PeakPool:
     def _peak(self, capacity: np.ndarray, stream: int, rental: Rental) -> np.ndarray:
         """[S, T, H] work of a stream that the nodes do not serve, once its rent counts at the price of the second platform."""
         at = int(np.flatnonzero(self.live == stream)[0])
-        cheaper = np.flatnonzero(self.price < min(rental.usd_hour * rental.ratio, self.price[at]))
+        cheaper = np.flatnonzero(self.price < min(self._whole_usd(rental) * rental.ratio, self.price[at]))
         over = np.maximum(self.total - capacity[:, None], 0.0) - self.load[cheaper].sum(axis=0)
         peak = np.clip(over, 0.0, self.load[at])
         peak[:, : rental.first] = 0.0

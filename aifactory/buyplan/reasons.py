@@ -96,6 +96,13 @@ class LastNodes:
         platform = self.problem.orders[column][0].platform
         return self.last[:, :, platform] @ self.problem.serves[:, platform, column]
 
+    def rent_usd(self, column: int) -> float:
+        """USD that the last node of an order saves but for the people and storage that hours rented instead would bear."""
+        problem, platform = self.problem, self.problem.orders[column][0].platform
+        hours = (self.weights @ self.hours[:, :, platform]) * problem.discount[:-1]
+        around = problem.around_usd if problem.on_demand_most[platform] > 0 else 0.0
+        return float(self.weights @ self.by_path(column) - around * hours @ problem.serves[:, platform, column])
+
     def net_usd(self, column: int, instead_of: int) -> float:
         """What an order would save over its cost if it took the place of the last node of another of its platform."""
         platform = self.problem.orders[column][0].platform
@@ -116,8 +123,8 @@ def reasons_of(case: Case, problem: Problem, nodes: np.ndarray) -> pd.DataFrame:
     -------
     paths_share: share of the paths on which the last node saves more than it costs; reason: kind in a few words; binds:
     the row that binds, in words; binds_share: share of the paths on which it binds; serves: use cases whose work the last
-    node takes, with their shares; saved_usd_per_hour: what an hour of it costs otherwise; price_fall_kept: by which share
-    such hours may get cheaper before the node no longer pays; wait_usd: what it costs more the next time it may be placed;
+    node takes, with their shares; saved_usd_per_hour: what an hour of it costs otherwise, people and storage included; price_fall_kept:
+    by which share the price of such hours may fall before the node no longer pays; wait_usd: what it costs more the next time it may be placed;
     timing, limit: what sets its date, and what keeps a cheaper order away; why: all of it in a sentence.
     """
     count = len(problem.orders)
@@ -150,7 +157,7 @@ def _row(case: Case, last: LastNodes, column: int) -> tuple:
     stands = _standing(last, column)
     held = len(stands) > 0 and weighted < cost
     binds, share, serves, hourly = _held(case, last, column, stands) if held else _capacity(case, last, column)
-    kept = 1.0 - cost / weighted if weighted > cost and not held else np.nan
+    kept = (weighted - cost) / last.rent_usd(column) if weighted > cost and not held else np.nan
     if wide := _for_width(case, last, column, stands if held else None):
         binds, serves = wide, ""
     wait, timing = _timing(last, column)

@@ -56,7 +56,7 @@ def _excluded(ws: Workspace, cells: pd.DataFrame) -> Group | Block:
         "saving_usd": Col("Exclusion costs, USD", "usd0"),
     }
     note = (
-        f"Present value over the horizon at today's prices, mean and worst overruns weighed as in the plan; one use case moves at a time, in "
+        f"Present value over the horizon at today's prices, people and storage included, mean and worst overruns weighed as in the plan; one use case moves at a time, in "
         f"all its regions: figures do not add up. Below 0: the choice is right. All {len(cells)} cells are in the workbook."
     )
     caption = "What it costs to leave a platform out"
@@ -88,7 +88,7 @@ def _peaks(ws: Workspace, cells: pd.DataFrame) -> Group | Block:
         "saving_usd": Col("Saved, USD", "usd0"),
     }
     note = (
-        "Present value at today's prices, weighed as above; whole nodes, hour by hour; one use case at a time: figures do not add up, "
+        "Present value at today's prices, people and storage included, weighed as above; whole nodes, hour by hour; one use case at a time: figures do not add up, "
         "and hosted models compete for the same hours. Budgets and power of orders are left out."
     )
     price = saves["usd_per_accelerator_hour"].map(lambda usd: num(usd, 2)) + " (" + saves["price_as_of"] + ")"
@@ -171,7 +171,7 @@ def _frontier(ws: Workspace, found: Examination) -> Group:
         "is_plan": Col("This plan", "bool"),
     }
     caption = "Expected cost against the worst overruns (conditional value at risk)"
-    note = "Overrun: cost beyond the cheapest mix for the demand of the path, were it known. Each row is the best plan found for its weight."
+    note = "People and storage are included. Overrun: cost beyond the cheapest mix for the demand of the path, were it known. Each row is the best plan found for its weight."
     return group(
         section(RISK, text), table(rows, caption=caption, source=SOURCE, as_of=ws.as_of, columns=columns, note=note)
     )

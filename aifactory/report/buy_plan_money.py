@@ -237,7 +237,7 @@ def table_units(ws: Workspace, plan: BuyPlan) -> Block:
     }
     note = (
         "Units and money of a month at the demand of the period, on this plan's terms; demand grows, so the horizon costs more than so many such months. "
-        "The bill today lacks the hidden cost centres; the average holds all. One more unit runs on rented hours. "
+        "The bill today lacks the hidden cost centres; the average holds all. One more unit runs on rented hours, with their people and storage. "
         "Carbon: rated power of all hours paid for at the mean intensity of the region, without making the hardware."
     )
     return table(
@@ -354,7 +354,7 @@ def alternatives_section(plan: BuyPlan) -> Block:
     cheaper = others[others["dearer_share"] < 0]
     if len(cheaper):
         named = [f"{row.policy} by {pct(-row.dearer_share)}" for row in cheaper.itertuples()]
-        return section(question, f"Cheaper for the accelerators: {join_words(named)}; see the risks.")
+        return section(question, f"Cheaper for accelerators, people and storage: {join_words(named)}; see the risks.")
     rules = others[others["policy"].str.startswith("Average")].sort_values("dearer_share")
     text = "No alternative is cheaper."
     if "hosted_share" in plan.hosted and (plan.hosted["hosted_share"] >= LEAST_SHARE).any():

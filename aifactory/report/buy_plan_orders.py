@@ -64,7 +64,8 @@ def table_orders(ws: Workspace, plan: BuyPlan) -> Block:
     note = (
         "Orders are chosen over many demand paths. Pays on: share of the paths on which the last node of the order saves more "
         "than it costs; capacity above n: the hours in which the node beyond n works, in the month in which it is worth most. "
-        "Firm orders are paid in every scenario; the others follow the demand of their scenario."
+        "Firm orders are paid in every scenario; the others follow the demand of their scenario. Hours otherwise bear their people and "
+        "storage; the last column is about their price alone."
     )
     marked = any(OLD in terms or ELSEWHERE in terms for terms in frame["terms"])
     note += f" {LEGEND}" if marked else ""

@@ -168,7 +168,9 @@ def _kpis(ws: Workspace, plan: BuyPlan, returns: Returns | None) -> list[Kpi]:
     policies = plan.comparisons.set_index("policy")
     if "All on demand" in policies.index and policies.loc["This plan", "present_value_usd"] > 0:
         share = 1 - 1 / (1 + policies.loc["All on demand", "dearer_share"])
-        kpis.append(Kpi("Accelerators against all on demand", pct(-share, 0), "present value, same demand"))
+        kpis.append(
+            Kpi("Accelerators against all on demand", pct(-share, 0), "people and storage included, same demand")
+        )
     use = expected(plan.capacity_use)
     hours = use[["useful_hours", "failed_hours", "idle_hours"]].sum()
     if hours.sum() > 0:

@@ -92,7 +92,7 @@ def flexibility_section(ws: Workspace, worth: Flexibility | None) -> Group | Blo
         return section(WORTH, "Not computed: nothing in the plan can be committed to, or workloads share platforms.")
     first, rows = worth.table.iloc[0], worth.table
     nothing = rows.loc[rows["share"] < LEAST_SHARE, "right"].tolist()
-    text = f"Most is worth the {_lower(first['right'])}: up to {usd_compact(first['worth_usd'])}, {pct(first['share'], 0)} of the cost of the plan."
+    text = f"Most is worth the {_lower(first['right'])}: up to {usd_compact(first['worth_usd'])}, {pct(first['share'], 0)} of what accelerators, people and storage cost."
     if nothing:
         text += f" Pay nothing for: {join_words([_lower(name) for name in nothing])}."
     columns = {
@@ -104,7 +104,7 @@ def flexibility_section(ws: Workspace, worth: Flexibility | None) -> Group | Blo
         "share": Col("Share of cost", "pct1"),
     }
     note = (
-        "Present value over the horizon: cost of the plan without the right less with it, on the same paths; the most to pay weighs mean and "
+        "Present value over the horizon: cost of accelerators, people and storage without the right less with it, on the same paths; the most to pay weighs mean and "
         "worst overruns. Values do not add up."
     )
     caption = "Rights and what they are worth"

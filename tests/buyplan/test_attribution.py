@@ -152,6 +152,16 @@ def test_one_more_hour_of_training_on_spot_pays_for_the_work_that_is_lost(tiny):
     assert train["marginal_usd_per_unit"] == pytest.approx(1.25 * hours)
 
 
+def test_one_more_unit_pays_the_people_and_storage_of_its_hours(tiny):
+    """USD 1 an accelerator-hour beside the 4 of an hour on demand, of which shares of compute take a tenth."""
+    case = tiny(plan=make_plan(values={"operator_usd_per_month": 73_000.0, "orchestration_share": 0.1}))
+    today = solve_case(case).today
+    summary = unit_summary_frame(
+        case, unit_cost_frame(case, today), today, pd.Series(dtype=float), api_frame(case, _no_api(), "2026-10-31")
+    )
+    assert summary.set_index("use_case_id").loc["chat", "marginal_usd_per_unit"] == pytest.approx((4.4 + 1) / 3600)
+
+
 def _no_api():
     from test_compare import api_rows
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from bp_company import make_prices
+from bp_company import make_plan, make_prices
 
 from aifactory.buyplan.bands import orders_frame
 from aifactory.buyplan.case import solve_expected
@@ -16,6 +16,7 @@ from aifactory.buyplan.futures import (
     futures_basis,
     nodes_of,
     problem_of,
+    problem_over,
     stream_paths,
 )
 from aifactory.buyplan.optimise.evaluate import evaluate_plan
@@ -63,6 +64,18 @@ def test_orders_cost_what_the_ledger_says(tiny):
     cost = evaluate_plan(monthly, nodes)
     compute = solution.ledger.compute.present_value(monthly_rate(case.plan.value("wacc")))
     assert cost.objective_usd == pytest.approx(compute, rel=0.02)
+
+
+@pytest.mark.parametrize("chat", [1.0, 3.0, 5.5])
+def test_people_and_storage_are_those_of_the_ledger_on_spot_too(tiny, chat):
+    """A fifth of the hours on spot is lost: their price bears it, people and storage go with the hours that count."""
+    spot = {"purchase_option": "spot", "usd_per_accelerator_hour": 1.0}
+    plan = make_plan(values={"operator_usd_per_month": 73_000.0, "spot_interruption_share": 0.2})
+    case = tiny(chat=chat, train=3.0, prices=make_prices(spot, drop=["reserved_1y"]), plan=plan)
+    problem = problem_over(case, case.streams.sized(case.streams.units[1])[None, 1:])
+    compute = solve_expected(case).ledger.compute
+    usd = compute.cash_usd.sum() + compute.paid_hours.sum()
+    assert evaluate_plan(problem, np.zeros(len(problem.orders))).objective_usd == pytest.approx(usd, rel=1e-9)
 
 
 @pytest.mark.parametrize("chat", [1.0, 3.0, 5.5])

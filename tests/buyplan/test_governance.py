@@ -245,7 +245,10 @@ def test_hosted_models_that_cost_much_less_are_tested_before_anything_is_signed(
     assert ("If they fail it: approve USD 140,160" in sentence) is first
     assert sentence.startswith("Test hosted models" if first else "Approve USD 140,160")
     if first:
-        assert f"{percent(-share)} less for the accelerators (hosted: chat for USD 5 instead of USD 100" in sentence
+        assert (
+            f"{percent(-share)} less for accelerators, people and storage (hosted: chat for USD 5 instead of USD 100"
+            in sentence
+        )
         assert hosted_first(comparisons, plan_usd=-share * 1e8) == hosted_first(
             comparisons
         )  # one per cent of all costs

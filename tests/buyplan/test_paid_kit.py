@@ -72,6 +72,12 @@ def decided(tiny):
     return decide
 
 
+def with_people(plan):
+    """The plan with USD 1 for the people that go with an accelerator-hour."""
+    pay = plan.assumptions["operator_usd_per_month"].model_copy(update={"value": 73_000.0})
+    return plan.model_copy(update={"assumptions": plan.assumptions | {"operator_usd_per_month": pay}})
+
+
 def spent(case):
     return sum(line.sum() for line in solve_expected(case).ledger.lines.values())
 
@@ -96,6 +102,13 @@ def test_what_is_committed_serves_until_its_term_ends(decided):
         said.startswith(f"chat in eu runs on old from {month(1)} to {month(4)}, all of it later on acc:")
         and "93,440" in said
     )
+
+
+def test_people_and_storage_go_with_kit_that_stands_once_it_works(decided):
+    """USD 1 an accelerator-hour: eight hours of `acc` less at 4 + 1, and twenty-four of `old` that bear it, as in the ledger."""
+    case, moved, moves = decided(TERM, plan=with_people(PLAN))
+    assert moves[0].saving_usd == pytest.approx(4 * 730 * (8 * 5.0 - 24))
+    assert spent(case) - spent(moved) == pytest.approx(moves[0].saving_usd)
 
 
 def test_it_serves_what_it_holds_and_the_rest_stays(decided):

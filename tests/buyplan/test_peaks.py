@@ -63,6 +63,16 @@ def test_the_peak_of_the_day_moves_to_the_cheaper_hours(tiny):
     assert free["saving_usd"] == pytest.approx(12 * 2_920) and free["hours_month"] == pytest.approx(8 * MONTH / 2)
 
 
+def test_people_and_storage_go_with_the_hours_of_both_platforms(tiny):
+    """USD 1 an accelerator-hour: as many hours there save as before; twice as many at half the price cost it twice."""
+    plan = make_plan(values={"operator_usd_per_month": 73_000.0}, candidates=["acc", "half"])
+    row = peaks(tiny, plan=plan).iloc[0]
+    assert row["saving_usd"] == pytest.approx(12 * 2_920) and row["usd_per_accelerator_hour"] == 3.0
+    slow = peaks(tiny, prices(1.9), cells(speed=0.5), plan=plan)
+    assert slow.empty  # 8 x (4 + 1) here, 16 x (1.90 + 1) there
+    assert len(peaks(tiny, prices(1.9), cells(speed=0.5)))
+
+
 def test_nodes_there_are_whole_and_must_hold_the_speed(tiny):
     """At half the speed 16 accelerators there do the work of 8, in nodes of 5 twenty are paid: USD 1.50 each is 30 of 32."""
     row = peaks(tiny, prices(1.5, 5), cells(speed=0.5)).iloc[0]

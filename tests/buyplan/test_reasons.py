@@ -38,6 +38,13 @@ def test_the_last_node_of_a_certain_demand(tiny):
     assert row["why"].startswith("chat 100 %: capacity above 0 in 2026-11") and "USD 3.60" in row["why"]
 
 
+def test_what_may_fall_is_the_price_of_hours_alone(tiny):
+    """With USD 1 of people an hour: 4.60 saved and 3 paid, so that hours may fall by 1.60 of their 3.60."""
+    case = tiny(train=0.0, plan=make_plan(values={"operator_usd_per_month": 73_000.0}))
+    row = reasons(case, on_demand_usd=np.full((12, 1), 3.6))[2].iloc[0]
+    assert row["saved_usd_per_hour"] == pytest.approx(4.6) and row["price_fall_kept"] == pytest.approx(1.6 / 3.6)
+
+
 def test_work_that_can_wait_counts_in_the_hours_that_it_fills(tiny):
     """Chat needs 12 by day and 4 by night, training 4 at any time: the third node works by day for chat, by night for training.
 

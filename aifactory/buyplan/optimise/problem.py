@@ -89,8 +89,8 @@ class Problem:
     vendor : [P] vendor of the platform.
     owned : [T, P] accelerators that are there already.
     on_demand_usd, spot_usd : [T, P] or [S, T, P] USD per accelerator-hour; infinite: not offered.
-    around_usd : USD that goes with each accelerator-hour paid for, on any way to pay (people, storage); hours of what is owned
-        already bear it whatever is ordered, and are left out.
+    around_usd : USD that goes with each accelerator-hour held or rented, on any way to pay (people, storage); hours of what is owned
+        already bear it whatever is ordered, and are left out, and so are hours that spot loses, as in the ledger.
     on_demand_most : [P] accelerators that can be had at once.
     spot_share : [P] share of spot hours that is not lost to interruptions.
     api_usd : [T, W] or [S, T, W] USD per unit at a hosted model; infinite: not allowed.

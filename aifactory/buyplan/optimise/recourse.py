@@ -309,7 +309,7 @@ def month_costs(problem: Problem, layout: Layout, path: int, month: int) -> np.n
 
     costs[layout.on_demand] = spread(problem.on_demand_usd + problem.around_usd)
     with np.errstate(divide="ignore"):
-        costs[layout.spot] = spread(((problem.spot_usd + problem.around_usd) / problem.spot_share)[..., layout.spot_of])
+        costs[layout.spot] = spread((problem.spot_usd / problem.spot_share + problem.around_usd)[..., layout.spot_of])
     costs[layout.api] = spread(problem.api_usd)
     costs[layout.miss] = np.outer(problem.miss_usd, hours).ravel()
     return costs

@@ -25,7 +25,7 @@ def instead_usd(problem: Problem) -> np.ndarray:
     offered = np.isfinite(problem.on_demand_usd) & (problem.on_demand_most > 0)
     rented = np.where(offered, problem.on_demand_usd + problem.around_usd, np.inf)[..., None, :]
     with np.errstate(divide="ignore", invalid="ignore"):
-        spot = ((problem.spot_usd + problem.around_usd) / problem.spot_share)[..., None, :]
+        spot = (problem.spot_usd / problem.spot_share + problem.around_usd)[..., None, :]
         hosted = np.where(rate > 0, np.asarray(problem.api_usd, dtype=float)[..., :, None] * rate, np.inf)
     spot = np.where(problem.may_be_interrupted[:, None], spot, np.inf)
     missed = rate * problem.miss_usd[:, None]

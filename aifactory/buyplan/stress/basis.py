@@ -25,7 +25,7 @@ class StressBasis:
     nodes : [N] the report's orders.
     pools : one row per platform of the problem: region, accelerator_id, vendor, in_data_centre (whether it takes of the power
         of the own sites), and what replaces it:
-        fallback_accelerator_id, fallback_usd_per_hour (infinite: nothing does), porting_usd.
+        fallback_accelerator_id, fallback_usd_per_hour (infinite: nothing does; beside the people and storage of an hour here), porting_usd.
     generates : [W] whether a stream generates tokens, bound by memory and its bandwidth rather than by compute.
     months : labels of the months of the problem.
     wanted : [S, T, W] average accelerators at work, before whole nodes; None where demand has no nodes to round to.
@@ -87,7 +87,10 @@ def stress_basis(
 def _fallbacks(
     case: Case, problem: Problem, capacity: pd.DataFrame, exclusions: pd.DataFrame, about: pd.DataFrame
 ) -> pd.DataFrame:
-    """By pool: the accelerator that most of its work would rent instead, USD per hour it replaces, porting in USD."""
+    """By pool: the accelerator that most of its work would rent instead, USD per hour it replaces, porting in USD.
+
+    People and storage go with every hour rented there; those of one hour here, which the problem adds, are taken off.
+    """
     table, plan = case.streams.table, case.plan
     ruled_out = set(zip(exclusions["use_case_id"], exclusions["accelerator_id"], strict=True))
     cells = capacity[capacity["units_per_s_per_accelerator"] > 0]
@@ -99,7 +102,7 @@ def _fallbacks(
     rows = []
     for stream in table.itertuples():
         own = {
-            name: price.get((name, stream.region), np.nan)
+            name: (price.get((name, stream.region), np.nan) + problem.around_usd)
             * stream.units_per_s_per_accelerator
             / rate[stream.use_case_id, name]
             for case_id, name in rate.index
@@ -120,6 +123,6 @@ def _fallbacks(
         mine = np.flatnonzero(case.streams.pool == pool)
         weight = work[mine] if work[mine].sum() > 0 else np.ones(len(mine))
         named = found["name"].iloc[mine]
-        usd = np.average(hourly[mine], weights=weight) if (named != "").any() else np.inf
-        result.append((named.iloc[int(weight.argmax())], usd, first["porting_usd"].to_numpy()[mine].sum()))
+        usd = np.average(hourly[mine], weights=weight) - problem.around_usd if (named != "").any() else np.inf
+        result.append((named.iloc[int(weight.argmax())], max(usd, 0.0), first["porting_usd"].to_numpy()[mine].sum()))
     return pd.DataFrame(result, columns=["fallback_accelerator_id", "fallback_usd_per_hour", "porting_usd"])

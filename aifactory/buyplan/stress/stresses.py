@@ -287,10 +287,10 @@ def _needed(problem: Problem) -> np.ndarray:
 
 
 def _hour_usd(problem: Problem) -> np.ndarray:
-    """[P] what an hour of each platform costs to replace: on demand, else what is lost."""
+    """[P] what an hour of each platform costs to replace: on demand with what goes with it, else what is lost."""
     rented = problem.on_demand_usd[0] if problem.on_demand_usd.ndim == 2 else problem.on_demand_usd[0, 0]
     lost = np.where(problem.rate > 0, problem.miss_usd[:, None] * problem.rate, 0.0).max(axis=0)
-    return np.where(np.isfinite(rented), rented, lost)
+    return np.where(np.isfinite(rented), rented + problem.around_usd, lost)
 
 
 def _dearest(basis: StressBasis) -> str:

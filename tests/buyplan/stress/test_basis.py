@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
-from bp_company import make_prices
+from bp_company import make_plan, make_prices
 
 from aifactory.buyplan.case import solve_expected
 from aifactory.buyplan.futures import block_demand, futures_basis, problem_of, stream_paths
@@ -66,6 +66,17 @@ def test_work_falls_back_on_the_cheapest_other_platform(case):
     assert pools["fallback_accelerator_id"].tolist() == ["edge"]
     assert pools["fallback_usd_per_hour"].iloc[0] == pytest.approx(np.average(each, weights=weight))
     assert pools["vendor"].tolist() == ["Maker"]
+
+
+def test_people_and_storage_go_with_every_hour_that_replaces_one(tiny):
+    """USD 1 an accelerator-hour: each of the hours there bears it, and the one here, which the problem adds, is taken off."""
+    rented = {"purchase_option": "on_demand", "usd_per_accelerator_hour": 1.0, "accelerator_id": "edge"}
+    dear = tiny(prices=make_prices(rented), plan=make_plan(values={"operator_usd_per_month": 73_000.0}))
+    rate = dear.streams.table.set_index("use_case_id")["units_per_s_per_accelerator"]
+    basis = basis_of(dear, capacity())
+    each = np.minimum([2 * rate["chat"] / 0.5, 2 * rate["train"] / 0.25], basis.problem.miss_usd)
+    usd = np.average(each, weights=futures_of(dear).monthly.demand.mean(axis=(0, 1, 3))) - 1.0
+    assert basis.pools["fallback_usd_per_hour"].iloc[0] == pytest.approx(usd)
 
 
 def test_what_is_ruled_out_is_no_fallback(case):

@@ -95,6 +95,11 @@ def test_spare_hours_by_hand():
     """4 accelerators idle for 2 months, at the 1,000 a month that they cost."""
     assert spare_usd(fleet_of(idle_basis())) == pytest.approx([4 * 1000 * 2])
     assert spare_usd(fleet_of(hand_basis())) == pytest.approx([0.0])
+    idle = idle_basis()
+    dear = replace(idle, problem=replace(idle.problem, around_usd=0.5))
+    assert spare_usd(fleet_of(dear)) == pytest.approx([4 * (1000 + 730 * 0.5) * 2])  # people and storage are paid too
+    cheap = replace(dear, problem=replace(dear.problem, on_demand_usd=np.ones((3, 1)), spot_usd=np.ones((3, 1))))
+    assert spare_usd(fleet_of(cheap)) == pytest.approx([4 * 730 * (1 + 0.5) * 2])  # at most what rented hours cost
 
 
 def test_used_and_missed_hours_add_up(basis):

@@ -91,8 +91,9 @@ def test_where_platforms_share_work_the_decomposition_plans(basis):
     assert kept.objective_usd == pytest.approx(evaluate_plan(world, kept.nodes).objective_usd, rel=1e-9)
 
 
-def test_each_further_node_saves_less_and_the_sum_is_the_difference(basis):
-    world = world_of(basis.problem)
+@pytest.mark.parametrize("around_usd", [0.0, 1.5])
+def test_each_further_node_saves_less_and_the_sum_is_the_difference(basis, around_usd):
+    world = world_of(basis.problem, around_usd=around_usd)
     saved = list(savings(world, 1, least_nodes=3))
     assert all((after <= before + 1e-9).all() for before, after in zip(saved, saved[1:], strict=False))
     none, three = (
