@@ -96,8 +96,8 @@ def hardware_section(ws: Workspace, review: Review) -> Group:
         "decision": Col("Decision logged"),
     }
     note = (
-        f"Retire: below {pct(ws.plan.deprecate_below_utilization, 0)} in each of six months and dearer per used hour than renting on demand at the median "
-        f"utilisation, or out of support. Watch: one of these, or falling. {_support(review)}"
+        f"Retire: below {pct(ws.plan.deprecate_below_utilization, 0)} in each of six months and dearer per used hour, people and storage included, than renting on demand at the "
+        f"median utilisation, or out of support. Watch: one of these, or falling. {_support(review)}"
     )
     shown = rows[rows["verdict"] != "keep"]
     facts = {"source": f"{POOLS}; {BILL}; prices and lifecycle tables", "as_of": ws.as_of}

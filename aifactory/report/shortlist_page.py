@@ -124,7 +124,7 @@ def choice_section(ws: Workspace, short: Shortlist) -> Group:
         "; ".join([terms, *([] if is_missing(day) else [f"{day:%Y-%m-%d}"])]) if isinstance(terms, str) else ""
         for terms, day in zip(picks["terms"], picks["terms_as_of"], strict=True)
     ]
-    note = "The score holds what has no price; cost holds the rest: whole nodes for the hours of the expected demand, each on its cheapest terms among the plan's offers, missed targets, delay, porting and rework. Present value, and dearer by: of the use case alone, as is bought by, the share of its paid hours. USD per 0.01 of score: what a point must be worth at least for a dearer platform to win."
+    note = "The score holds what has no price; cost holds the rest: whole nodes for the hours of the expected demand, each on its cheapest terms among the plan's offers with the people and storage around it, missed targets, delay, porting and rework. Present value, and dearer by: of the use case alone, as is bought by, the share of its paid hours. USD per 0.01 of score: what a point must be worth at least for a dearer platform to win."
     return group(
         section("Which platform for which use case?", answer),
         table(picks, caption="Chosen platform per use case", source=SOURCE, as_of=ws.as_of, columns=columns, note=note),

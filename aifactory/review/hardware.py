@@ -5,8 +5,11 @@ the floor of `plan.yaml` and its used hour costs more than renting the same hour
 one of these holds, when the trend falls below the floor within six months, or when support ends within a year.
 Everything else is kept. The rule proposes; what is decided stands in the decision log.
 
-    cost of a used hour   = cost of the pool in the month / (accelerator-hours x utilisation)
-    rented used hour      = cheapest hour on demand of the same accelerator in the region / typical utilisation
+    cost of a used hour   = (cost of the pool in the month / accelerator-hours + a) / utilisation
+    rented used hour      = (cheapest hour on demand of the same accelerator in the region + a) / typical utilisation
+
+with a of people and storage of an accelerator-hour (`around_usd_per_hour`): idle hours bear them too, and they are
+in neither the charge of a pool nor the price of an hour.
 
 Retiring a pool means renting its used hours without a commitment. The typical utilisation is the median over all pools of the month, so a
 pool is compared with renting at the use that this organisation reaches, not at an ideal one.
@@ -19,6 +22,7 @@ import pandas as pd
 
 from aifactory.buyplan.duties import end_date
 from aifactory.finance.prices import offers_of, price_table
+from aifactory.finance.tco import around_usd_per_hour
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
 from aifactory.review.guardrails import TREND_MONTHS, monthly_utilization
@@ -27,7 +31,7 @@ from aifactory.units import MONTHS_PER_YEAR, percent
 KEEP, WATCH, RETIRE = "keep", "watch", "retire"
 OWNER = "head of platform"
 COLUMNS = ["pool_id", "region", "accelerator_id", "purchase_option", "installed", "utilization_mean", "months_below",
-           "months_measured", "slope_per_month", "usd_month", "usd_per_used_hour", "rented_usd_per_used_hour",
+           "months_measured", "slope_per_month", "usd_month", "used_hours", "usd_per_used_hour", "rented_usd_per_used_hour",
            "dearer_share", "idle_usd_month", "support_ends", "verdict", "reason", "decision", "owner_role"]  # fmt: skip
 PLATFORM_COLUMNS = ["accelerator_id", "pools", "installed", "utilization_mean", "usd_month", "usd_per_used_hour",
                     "to_retire", "to_watch", "support_ends", "support_source"]  # fmt: skip
@@ -39,11 +43,13 @@ def judge_hardware(ws: Workspace, inventory: Inventory) -> pd.DataFrame:
     if pools.empty:
         return pd.DataFrame(columns=COLUMNS)
     used = pools["accelerator_hours"] * pools["utilization_mean"]
+    around = float(around_usd_per_hour(ws.plan))
     typical = float(pools["utilization_mean"].median())
     table = pools[["pool_id", "region", "accelerator_id", "purchase_option", "installed", "utilization_mean"]].assign(
         usd_month=pools["paid_usd"],
-        usd_per_used_hour=pools["paid_usd"] / used.where(used > 0),
-        rented_usd_per_used_hour=_rent(ws, pools) / (typical if typical > 0 else np.nan),
+        used_hours=used,
+        usd_per_used_hour=(pools["paid_usd"] + around * pools["accelerator_hours"]) / used.where(used > 0),
+        rented_usd_per_used_hour=(_rent(ws, pools) + around) / (typical if typical > 0 else np.nan),
         idle_usd_month=pools["idle_usd"],
     )
     table["dearer_share"] = table["usd_per_used_hour"] / table["rented_usd_per_used_hour"] - 1
@@ -63,17 +69,20 @@ def judge_hardware(ws: Workspace, inventory: Inventory) -> pd.DataFrame:
 def judge_platforms(ws: Workspace, hardware: pd.DataFrame) -> pd.DataFrame:
     """The same by accelerator: mean utilisation over its pools, cost of a used hour, end of support and who says so."""
     weight = hardware["installed"] * hardware["utilization_mean"]
-    paid = hardware["usd_month"].where(hardware["usd_per_used_hour"].notna())
-    hours = paid / hardware["usd_per_used_hour"]
-    frame = hardware.assign(busy=weight, hours=hours, paid=paid, retire=hardware["verdict"] == RETIRE, watch=hardware["verdict"] == WATCH)  # fmt: skip
-    sums = frame.groupby("accelerator_id")[["installed", "busy", "hours", "paid", "retire", "watch"]].sum(min_count=1)
+    hours = hardware["used_hours"].where(hardware["usd_per_used_hour"].notna())
+    whole = hardware["usd_per_used_hour"] * hours
+    paid = hardware["usd_month"].where(hours.notna())
+    frame = hardware.assign(busy=weight, hours=hours, paid=paid, whole=whole, retire=hardware["verdict"] == RETIRE, watch=hardware["verdict"] == WATCH)  # fmt: skip
+    sums = frame.groupby("accelerator_id")[["installed", "busy", "hours", "paid", "whole", "retire", "watch"]].sum(
+        min_count=1
+    )
     table = pd.DataFrame(
         {
             "pools": frame.groupby("accelerator_id").size(),
             "installed": sums["installed"],
             "utilization_mean": sums["busy"] / sums["installed"],
             "usd_month": sums["paid"],
-            "usd_per_used_hour": sums["paid"] / sums["hours"],
+            "usd_per_used_hour": sums["whole"] / sums["hours"],
             "to_retire": sums["retire"].astype("int64"),
             "to_watch": sums["watch"].astype("int64"),
         }

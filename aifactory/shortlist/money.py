@@ -40,7 +40,7 @@ def buy_cells(market: Market, cells: pd.DataFrame) -> pd.DataFrame:
 def horizon_costs(ws: Workspace, forecast: pd.DataFrame, bought: pd.DataFrame) -> pd.DataFrame:
     """Present value of what each cell costs over the plan's horizon in the expected scenario.
 
-    compute = the accelerators, bought on the terms that the plan would buy them on (`buy_cells`);
+    compute = the accelerators, bought on the terms that the plan would buy them on, with people and storage (`buy_cells`);
     SLA misses = failed units x value x share lost; delay and porting apply once where the class of
     platform changes; rework = porting effort x share that comes again x changes of prompts, context or
     retrieval in the horizon, spread evenly. Running money is discounted month by month at the plan's WACC.

@@ -27,13 +27,20 @@ def pool(utilization, paid, name="p", accelerator=CHIP):
             "idle_usd": paid * (1 - utilization)}  # fmt: skip
 
 
+def with_people(ws, usd_hour):
+    """The workspace with so many USD of people around an accelerator-hour, and no storage."""
+    usd = {"storage_usd_per_gb_month": 0.0, "operator_usd_per_month": usd_hour * 730, "accelerators_per_operator": 1.0}
+    changed = {name: ws.plan.assumptions[name].model_copy(update={"value": value}) for name, value in usd.items()}
+    return dataclasses.replace(ws, plan=ws.plan.model_copy(update={"assumptions": ws.plan.assumptions | changed}))
+
+
 LIFE = ["accelerator_id", "event", "date", "note", "source"]
 LOG = ["date", "kind", "subject", "text", "status"]
 
 
 @pytest.fixture
 def judged(changed, road):
-    def judge(*pools, history=None, life=(), log=(), rent=5.0):
+    def judge(*pools, history=None, life=(), log=(), rent=5.0, people_usd_hour=0.0):
         offers = road.ws.table("prices").iloc[:1].assign(
             accelerator_id=CHIP, region="*", provider="AWS", purchase_option="on_demand", usd_per_accelerator_hour=rent,
             usd_per_accelerator=np.nan,
@@ -43,6 +50,7 @@ def judged(changed, road):
         ws = changed(
             pools=pd.concat(values), prices=offers, lifecycle=pd.DataFrame(life, columns=LIFE), decisions=decisions
         )
+        ws = with_people(ws, people_usd_hour)
         return ws, judge_hardware(ws, dataclasses.replace(road.inventory, pools=pd.DataFrame(pools)))
 
     return judge
@@ -55,6 +63,20 @@ def test_the_cost_of_a_used_hour_against_renting_it(judged):
     assert row["rented_usd_per_used_hour"] == pytest.approx(5.0 / 0.2)  # the median pool is this one
     assert row["dearer_share"] == pytest.approx(15 / 25 - 1)
     assert row["idle_usd_month"] == pytest.approx(2400.0)
+
+
+def test_people_and_storage_go_with_idle_hours_too(judged):
+    """USD 1 an hour: 1,000 hours of which 200 work bear 1,000 beside the 1,000 paid; at the median use of 40 % a rented one 1 / 0.4."""
+    pools = pool(0.2, 1000.0), pool(0.6, 1000.0, "q")
+    ws, table = judged(*pools, rent=1.5, people_usd_hour=1.0, history={"p": [0.2] * 6, "q": [0.6] * 6})
+    row = table.set_index("pool_id").loc["p"]
+    assert (row["usd_per_used_hour"], row["rented_usd_per_used_hour"]) == pytest.approx((10.0, 6.25))
+    assert row["verdict"] == "retire"
+    assert judge_platforms(ws, table)["usd_per_used_hour"].iloc[0] == pytest.approx((1000 + 1000 + 2000) / 800)
+    assert judge_platforms(ws, table)["usd_month"].iloc[0] == 2000.0
+    bare = judged(*pools, rent=2.5, history={"p": [0.2] * 6, "q": [0.6] * 6})[1].set_index("pool_id").loc["p"]
+    assert (bare["usd_per_used_hour"], bare["rented_usd_per_used_hour"]) == pytest.approx((5.0, 6.25))
+    assert bare["verdict"] == "watch"
 
 
 @pytest.mark.parametrize(
