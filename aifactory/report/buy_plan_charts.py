@@ -109,7 +109,7 @@ def chart_break_even(ws: Workspace, plan: BuyPlan) -> Figure | Block:
         ),
         title=title,
         description=f"Cost of a used accelerator-hour by share of hours used: commitments fall, others do not. {named}",
-        caption="All in: power, space, support, capital of owned hardware, people and storage, work lost on spot. Shown: the dearest pool with a commitment on offer.",
+        caption="Included: power, space, support, capital of owned hardware, people and storage, work lost on spot. Shown: the dearest pool with a commitment on offer.",
         source="; ".join(sorted(set(offers["source"]))),
         as_of=ws.as_of,
     )

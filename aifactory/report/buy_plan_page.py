@@ -327,7 +327,9 @@ def table_bands(ws: Workspace, plan: BuyPlan) -> Block:
     }
     note = (
         "Baseline: nodes that today's demand keeps busy for at least the break-even share of hours, or that stand by a term. Growth: nodes that "
-        "reach it later. Surge: peaks and reserve above. " + _trigger_words(plan.bands) + " Expected scenario."
+        "reach it later. Surge: peaks and reserve above. "
+        + _trigger_words(plan.bands)
+        + " Expected scenario; money without people and storage."
     )
     facts = {"caption": "Procurement bands", "source": PLAN, "as_of": ws.as_of, "groups": ["accelerator_id", "region"]}
     return table(
@@ -391,7 +393,7 @@ def table_options(ws: Workspace, plan: BuyPlan) -> Block:
     }
     used = pct(ws.plan.value("planning_utilization"))
     around = num(plan.options["around_usd_per_hour"].max(), 2)
-    note = f"A used hour: with USD {around} for people and storage; committed hours divided by {used} utilisation. Resale and cost of capital are in a purchase."
+    note = f"All in: without people and storage; a used hour: with USD {around} for them, committed hours divided by {used} utilisation. Resale and cost of capital are in a purchase."
     note += elsewhere_note(plan.other_nodes)
     facts = {"caption": "Ways to pay for the accelerators of the plan", "source": "prices table", "as_of": ws.as_of}
     return table(frame, **facts, columns=columns, max_rows=12, note=note, groups=["accelerator_id", "region"])

@@ -208,8 +208,8 @@ def _freed_usd(world: World, column: int, end: int) -> float:
     option, month = world.orders[column]
     start = month + option.lead_months
     inside = np.arange(max(end, start), min(start + option.term_months, world.months))
-    month = option.monthly_usd + world.around_usd * world.block_hours.sum()
-    freed = month * world.discount[inside].sum()
+    paid = option.monthly_usd + world.around_usd * world.block_hours.sum()
+    freed = paid * world.discount[inside].sum()
     if option.resale_per_year > 0:
         now, then = (option.resale_usd * option.resale_per_year ** ((at - start) / 12) for at in (end, world.months))
         return float(world.node_size[option.platform] * (freed + now * world.discount[end] - then * world.discount[-1]))
