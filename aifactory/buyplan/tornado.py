@@ -24,6 +24,7 @@ from aifactory.buyplan.case import (
 )
 from aifactory.buyplan.choose import quick_orders
 from aifactory.buyplan.ledger import net_present_value
+from aifactory.fleet.nodes import TooManyNodesError
 from aifactory.fleet.streams import EXPECTED, Streams
 from aifactory.inputs.plan import Plan
 from aifactory.units import SCENARIOS
@@ -47,7 +48,8 @@ DEMAND, CAPACITY = "demand (conservative to aggressive)", "measured capacity (lo
 def tornado_frame(case: Case, answer: Answer, restream: Callable[[Plan], Streams]) -> pd.DataFrame:
     """Return one row per assumption with a range, widest swing first.
 
-    Empty where NPV is not computed; assumptions without effect on it are left out.
+    Empty where NPV is not computed; assumptions without effect on it are left out. An end that asks for more nodes than a plan can
+    hold has no NPV; its row has no swing and stands last.
 
     `restream` makes the streams of another plan, for the assumptions that change the load. The
     switching value is where NPV crosses zero on the straight line between low and high.
@@ -65,7 +67,7 @@ def tornado_frame(case: Case, answer: Answer, restream: Callable[[Plan], Streams
         rows.append(_row(name, (item.low, item.value, item.high), ends, about))
     rows += [_demand_row(case, answer), _capacity_row(case, shift)]
     frame = pd.DataFrame(rows, columns=COLUMNS)
-    frame = frame[frame["swing_usd"] > 0]
+    frame = frame[(frame["swing_usd"] > 0) | frame["swing_usd"].isna()]
     return frame.sort_values(["swing_usd", "assumption"], ascending=[False, True], ignore_index=True)
 
 
@@ -78,7 +80,16 @@ def expected_npv(case: Case) -> float:
 def _npv_with(case: Case, name: str, value: float, restream: Callable[[Plan], Streams]) -> float:
     changed = with_assumption(case, name, value)
     if name in LOAD_ASSUMPTIONS:
-        changed = with_streams(changed, changed.plan, restream(changed.plan))
+        return _npv_of(changed, restream(changed.plan))
+    return expected_npv(changed)
+
+
+def _npv_of(case: Case, streams: Streams) -> float:
+    """NPV of the case with other streams; NaN where no plan can hold the nodes that they ask for."""
+    try:
+        changed = with_streams(case, case.plan, streams)
+    except TooManyNodesError:
+        return float("nan")
     return expected_npv(changed)
 
 
@@ -129,7 +140,7 @@ def _capacity_row(case: Case, shift: float) -> dict:
     for name in ("low", "high"):
         ratio = (table[name] / capacity).fillna(1.0)
         streams = replace(case.streams, table=table.assign(units_per_s_per_accelerator=capacity * ratio))
-        ends.append(expected_npv(with_streams(case, case.plan, streams)) + shift)
+        ends.append(_npv_of(case, streams) + shift)
         relative.append(float(np.average(ratio, weights=table["units_month"].clip(lower=1e-9) / capacity)))
     owner = case.plan.assumptions["planning_utilization"].owner_role
     about = {"unit": "of measured rate", "owner_role": owner, "source": "benchmark intervals"}

@@ -199,7 +199,7 @@ def chart_tornado(ws: Workspace, plan: BuyPlan) -> Figure | Block:
     if plan.tornado.empty:
         return missing("The tornado", "no value per unit is stated, so there is no NPV to move")
     base = expected(plan.roi)["npv_usd"].iloc[0]
-    top = plan.tornado.head(TOP_ASSUMPTIONS)
+    top = plan.tornado.dropna(subset=["swing_usd"]).head(TOP_ASSUMPTIONS)
     ends = top[["npv_low_usd", "npv_high_usd"]]
     frame = top.assign(
         label=top["assumption"].map(readable), npv_usd=base, lowest_usd=ends.min(axis=1), highest_usd=ends.max(axis=1)

@@ -316,7 +316,13 @@ def sensitivity_section(plan: BuyPlan) -> Block:
     if len(turning):
         named = [f"{readable(row.assumption)} at {num(row.switching_value)} {row.unit}" for row in turning.itertuples()]
         turn = f"the NPV turns to zero with {join_words(named)}"
-    return section(question, f"Most: {join_words(top)}. Taken one at a time, {turn}.")
+    beyond = plan.tornado.loc[plan.tornado["swing_usd"].isna(), "assumption"].map(readable)
+    beyond = (
+        f" An end of {join_words(beyond)} asks for more nodes than a plan can hold and has no NPV."
+        if len(beyond)
+        else ""
+    )
+    return section(question, f"Most: {join_words(top)}. Taken one at a time, {turn}.{beyond}")
 
 
 @of_a_plan()

@@ -1,6 +1,9 @@
 """Tornado: direction, order, switching values, assumptions that change the load."""
 
+from types import SimpleNamespace
+
 import numpy as np
+import pandas as pd
 import pytest
 from bp_company import PERIOD, WAITS, make_inputs, make_plan, make_prices
 
@@ -8,6 +11,8 @@ from aifactory.buyplan.case import solve_case, with_assumption
 from aifactory.buyplan.ledger import net_present_value
 from aifactory.buyplan.tornado import CAPACITY, COLUMNS, DEMAND, expected_npv, switching_value, tornado_frame
 from aifactory.fleet.streams import build_streams
+from aifactory.report.buy_plan_charts import chart_tornado
+from aifactory.report.buy_plan_money import sensitivity_section
 
 VALUES = {"wacc": 0.1, "tax_rate": 0.25, "contingency_share": 0.05, "spot_interruption_share": 0.1}
 GROWTH = {"conservative": -0.02, "expected": 0.02, "aggressive": 0.06}
@@ -75,3 +80,28 @@ def test_without_value_there_is_no_tornado(tiny):
 def test_switching_value(ends, expected):
     found = switching_value(1.0, 3.0, *ends)
     assert found == pytest.approx(expected, nan_ok=True)
+
+
+def test_an_end_that_no_plan_can_hold_has_no_npv_and_fails_nothing(tiny):
+    """Growth without damping asks for more nodes than can be planned: that end alone is left open, and its row stands last."""
+    plan = make_plan(18, VALUES | {"growth_damping": 0.6})
+    tables = make_inputs(plan, growth=GROWTH)
+    case = tiny(plan=plan, growth=GROWTH)
+
+    def restream(other):
+        huge = other.value("growth_damping") > 0.8
+        return build_streams(other, PERIOD, **(make_inputs(other, growth=GROWTH, chat=1e6) if huge else tables))
+
+    frame = tornado_frame(case, solve_case(case), restream)
+    last = frame.iloc[-1]
+    assert (
+        last["assumption"] == "growth_damping" and np.isnan(last["npv_high_usd"]) and np.isfinite(last["npv_low_usd"])
+    )
+    assert np.isnan(last["swing_usd"]) and np.isnan(last["switching_value"])
+    rest = frame.iloc[:-1]["swing_usd"]
+    assert rest.notna().all() and rest.is_monotonic_decreasing
+    page = SimpleNamespace(tornado=frame, need=frame, roi=pd.DataFrame({"scenario": ["expected"], "npv_usd": [1.0]}))
+    text = sensitivity_section(page).text
+    assert "An end of Growth damping asks for more nodes than a plan can hold and has no NPV." in text
+    drawn = chart_tornado(SimpleNamespace(as_of="2026-10-31"), page)
+    assert "Growth damping" not in str(drawn.spec.get("datasets", drawn.spec))
