@@ -15,7 +15,6 @@ from aifactory.units import BANDS
 
 PLAN = "computed from demand, measured capacity and prices"
 TOP_USE_CASES = 3
-TOP_ASSUMPTIONS = 12
 QUARTER = 3  # months between the points of the cash curve; the lowest month is always shown
 #: groups of unit-cost lines for the waterfall, in their order; all others are hidden cost centres
 STEPS = {
@@ -189,34 +188,6 @@ def chart_tco(ws: Workspace, plan: BuyPlan) -> Figure:
         + ", ".join(f"{row.group} {usd_compact(row.usd_horizon)}" for row in groups.itertuples()),
         caption=f"Total cost over {ws.plan.horizon_months} months, expected scenario: {usd_compact(total)}.",
         source=PLAN,
-        as_of=ws.as_of,
-    )  # fmt: skip
-
-
-@of_a_plan()
-def chart_tornado(ws: Workspace, plan: BuyPlan) -> Figure | Block:
-    """NPV of the expected scenario with one assumption at its low or high end."""
-    if plan.tornado.empty:
-        return missing("The tornado", "no value per unit is stated, so there is no NPV to move")
-    base = expected(plan.roi)["npv_usd"].iloc[0]
-    top = plan.tornado.dropna(subset=["swing_usd"]).head(TOP_ASSUMPTIONS)
-    ends = top[["npv_low_usd", "npv_high_usd"]]
-    frame = top.assign(
-        label=top["assumption"].map(readable), npv_usd=base, lowest_usd=ends.min(axis=1), highest_usd=ends.max(axis=1)
-    )
-    first = frame.iloc[0]
-    ranges = ", ".join(
-        f"{row.label} {usd_compact(row.lowest_usd)} to {usd_compact(row.highest_usd)}" for row in frame.itertuples()
-    )
-    return figure(
-        charts.dots_with_range(
-            frame, category="label", value="npv_usd", low="lowest_usd", high="highest_usd", fmt="usd_compact",
-            zero=False, titles={"npv_usd": "NPV, USD", "lowest_usd": "Lowest NPV", "highest_usd": "Highest NPV"},
-        ),
-        title=f"{first['label']} moves the result most: {usd_compact(first['swing_usd'])}",
-        description=f"Ranges of NPV with one assumption at its low and high end: {ranges}",
-        caption="Low and high are P10 and P90 of plan.yaml; orders are chosen anew for each value.",
-        source="assumptions of plan.yaml",
         as_of=ws.as_of,
     )  # fmt: skip
 

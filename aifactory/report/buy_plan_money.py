@@ -19,7 +19,7 @@ from aifactory.inputs.workspace import Workspace
 from aifactory.report.blocks import Block, Col, Group, bullets, group, section, table
 from aifactory.report.buy_plan_charts import PLAN, expected
 from aifactory.report.buy_plan_guard import of_a_plan
-from aifactory.report.text import is_missing, join_words, num, pct, plural, readable, sig3, span, usd_compact
+from aifactory.report.text import is_missing, join_words, num, pct, plural, sig3, span, usd_compact
 from aifactory.units import KILO, SCENARIOS
 
 
@@ -302,48 +302,6 @@ def _owners(ws: Workspace) -> dict[str, str]:
 
 
 # ------------------------------------------------------------------ sensitivity, alternatives, risks, governance
-
-
-@of_a_plan("What moves the result?")
-def sensitivity_section(plan: BuyPlan) -> Block:
-    """What moves the result, and what would turn it."""
-    question = "What moves the result?"
-    if plan.tornado.empty:
-        return section(question, "There is no NPV to move: no value per unit is stated.")
-    top = [readable(name) for name in plan.tornado["assumption"].head(3)]
-    turning = plan.tornado.dropna(subset=["switching_value"])
-    turn = "no assumption turns the sign of the NPV within its range"
-    if len(turning):
-        named = [f"{readable(row.assumption)} at {num(row.switching_value)} {row.unit}" for row in turning.itertuples()]
-        turn = f"the NPV turns to zero with {join_words(named)}"
-    beyond = plan.tornado.loc[plan.tornado["swing_usd"].isna(), "assumption"].map(readable)
-    beyond = (
-        f" An end of {join_words(beyond)} asks for more nodes than a plan can hold and has no NPV."
-        if len(beyond)
-        else ""
-    )
-    return section(question, f"Most: {join_words(top)}. Taken one at a time, {turn}.{beyond}")
-
-
-@of_a_plan()
-def table_tornado(ws: Workspace, plan: BuyPlan) -> Block:
-    """Every assumption that moves the NPV."""
-    frame = plan.tornado.assign(label=plan.tornado["assumption"].map(readable))
-    columns = {
-        "label": Col("Assumption"),
-        "low": Col("Low", "sig3"),
-        "value": Col("Value", "sig3"),
-        "high": Col("High", "sig3"),
-        "unit": Col("Unit"),
-        "npv_low_usd": Col("NPV at low, USD", "usd0"),
-        "npv_high_usd": Col("NPV at high, USD", "usd0"),
-        "swing_usd": Col("Swing, USD", "usd0"),
-        "switching_value": Col("NPV is zero at", "sig3"),
-        "owner_role": Col("Owner"),
-    }
-    caption = "Effect of each assumption on the NPV, expected scenario"
-    note = "Orders are made anew for each value, by the rule of the plan; platforms, and work moved to idle capacity, stay. With the orders as they are, see the return above."
-    return table(frame, caption=caption, source="assumptions of plan.yaml", as_of=ws.as_of, columns=columns, note=note)
 
 
 #: Why a page shows three figures for hosted models.

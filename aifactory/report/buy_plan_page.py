@@ -22,7 +22,6 @@ from aifactory.report.buy_plan_charts import (
     chart_cash,
     chart_policies,
     chart_tco,
-    chart_tornado,
     charts_unit_cost,
     expected,
 )
@@ -37,19 +36,18 @@ from aifactory.report.buy_plan_money import (
     months_of,
     return_section,
     risks,
-    sensitivity_section,
     table_cost_by,
     table_leases,
     table_policies,
     table_roi,
     table_tco,
-    table_tornado,
     table_units,
     tco_section,
     unit_section,
 )
 from aifactory.report.buy_plan_orders import table_orders
 from aifactory.report.buy_plan_returns import rival_sentence, used_prices
+from aifactory.report.buy_plan_sensitivity import chart_tornado, sensitivity_section, table_tornado
 from aifactory.report.inventory_page import later_run_warnings, silence_warnings, status_of
 from aifactory.report.text import (
     count,

@@ -11,8 +11,7 @@ from aifactory.buyplan.case import solve_case, with_assumption
 from aifactory.buyplan.ledger import net_present_value
 from aifactory.buyplan.tornado import CAPACITY, COLUMNS, DEMAND, expected_npv, switching_value, tornado_frame
 from aifactory.fleet.streams import build_streams
-from aifactory.report.buy_plan_charts import chart_tornado
-from aifactory.report.buy_plan_money import sensitivity_section
+from aifactory.report.buy_plan_sensitivity import chart_tornado, sensitivity_section
 
 VALUES = {"wacc": 0.1, "tax_rate": 0.25, "contingency_share": 0.05, "spot_interruption_share": 0.1}
 GROWTH = {"conservative": -0.02, "expected": 0.02, "aggressive": 0.06}
