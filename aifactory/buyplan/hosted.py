@@ -46,7 +46,7 @@ class Hosted:
     table : one row per use case with a price: share of its work that goes to the hosted model over all paths, what is paid
         for it and for moving to a successor (mean of the paths, present value), and where the price comes from.
     plan_usd, hosted_usd : risk-weighted cost without and with them, missed demand counted.
-    orders_usd : orders fewer (above 0) or more, present value.
+    orders_usd : orders fewer (above 0) or more, with the people and storage around them, present value.
     """
 
     table: pd.DataFrame
@@ -93,7 +93,7 @@ class Hosted:
         if used.empty or self.saving_share <= 0:
             names = ", ".join(self.table["use_case_id"])
             return f"Hosted models are priced for {names}; the optimiser would send nothing there."
-        change = f"order {money(abs(self.orders_usd))} {'less' if self.orders_usd >= 0 else 'more'} (present value)"
+        change = f"order {money(abs(self.orders_usd))} {'less' if self.orders_usd >= 0 else 'more'} (present value, people and storage included)"
         change = change if abs(self.orders_usd) >= 1.0 else "leave the orders as they are"
         return (
             f"With hosted models allowed the optimiser would send {self._parts(used)} there, {change} and cut the risk-weighted cost "

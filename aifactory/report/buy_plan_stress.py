@@ -135,7 +135,7 @@ def history_section(ws: Workspace, past: HistoryBacktest | None) -> Group | Bloc
         "regret_share": Col("Over foresight", "pct1"),
     }
     note = (
-        f"{plural(past.pools, 'pool')} with hourly demand, hours on demand and terms ({past.left_out} left out) at today's capacity and prices; "
+        f"{plural(past.pools, 'pool')} with hourly demand, hours on demand and terms ({past.left_out} left out) at today's capacity and prices, people and storage included; "
         "every way plans anew each month; hours in whole nodes; terms count for the months tested; bought kit and jobs are left out."
     )
     shown = table(
