@@ -8,7 +8,7 @@ that a small use case may cost next to nothing beside a large one. Beside the ot
 with C of `plan_terms.priced_nodes`. From the platforms chosen alone one use case after the other moves to its cheapest
 cell beside the others, until none moves: each move makes the whole cheaper, so this ends. Clear winners stay, but for
 those that count on spare room of standing kit (beside the others it is there once), and those that no longer lead where
-the money among their criteria is that beside the others.
+the money among their criteria is that beside the others, wherever these end up.
 """
 
 from __future__ import annotations
@@ -59,12 +59,14 @@ def cheaper_beside(
     )
     wanted = cells[pd.MultiIndex.from_frame(cells[KEYS]).isin(mine)]
     costs = _Beside(market, streams_alone(market, wanted), joined)
-    now = _settle(costs, home, free, pools)
-    lost = [name for name in held if _undercut(usd := costs.all_of(name, pools[name], now), home[name]) and not leads(name, home[name], usd)]  # fmt: skip
-    if lost:
-        free = [name for name in rivals if name in {*free, *lost}]
-        now = _settle(costs, home, free, pools)
-    moved = [name for name in free if now[name] != home[name]]
+    now, lost = _settle(costs, home, free, pools), []
+    for _ in range(ROUNDS):  # where those that were freed have moved, a winner may lead again, or another no longer
+        before = lost
+        lost = [name for name in held if _undercut(usd := costs.all_of(name, pools[name], now), home[name]) and not leads(name, home[name], usd)]  # fmt: skip
+        if lost == before:
+            break
+        now = _settle(costs, home, [name for name in rivals if name in {*free, *lost}], pools)
+    moved = [name for name in rivals if now[name] != home[name]]
     usd = {name: (costs.of(name, home[name], now), costs.of(name, now[name], now)) for name in moved}
     return {name: Beside(now[name], old - new, new) for name, (old, new) in usd.items() if old > new}
 

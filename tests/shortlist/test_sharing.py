@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
-from market_cases import A100, H100, inventory, market, offer
+from market_cases import A100, H100, TPU, inventory, market, offer
 
 from aifactory.inputs.weights import MATRIX_CRITERIA
+from aifactory.shortlist import sharing
 from aifactory.shortlist.plan_terms import price_cells
 from aifactory.shortlist.robustness import Robustness, rank_robustness, unsettled
 from aifactory.shortlist.scales import COST_ANCHORS, anchored
@@ -170,3 +171,34 @@ def test_what_leads_beside_is_asked_with_the_money_of_shared_nodes(mini_ws):
     assert leads("images", A100, {H100: 90.0, A100: 60.0})
     assert not leads("images", A100, {H100: 20.0, A100: 60.0})
     assert leads("images", H100, {H100: 20.0, A100: 60.0})
+
+
+def test_a_winner_that_leads_again_once_the_others_have_moved_stays(monkeypatch):
+    """Images is cheap on the A100 only beside models, which leaves for the TPU: then the H100 leads images as before."""
+    usd = {"images": {H100: 10.0, A100: 9.0}, "models": {A100: 10.0, TPU: 4.0}}
+
+    class Beside:
+        def __init__(self, *_):
+            pass
+
+        def all_of(self, name, pool, home):
+            found = dict(usd[name])
+            if name == "images" and home["models"] == A100:
+                found[A100] = 5.0
+            return {chip: found[chip] for chip in pool["accelerator_id"]}
+
+        def of(self, name, chip, home):
+            return self.all_of(name, pd.DataFrame({"accelerator_id": [chip]}), home)[chip]
+
+    monkeypatch.setattr(sharing, "_Beside", Beside)
+    monkeypatch.setattr(sharing, "streams_alone", lambda *_: None)
+    monkeypatch.setattr(sharing, "_guests", lambda *_: set())
+    base = {"decision": "choose", "tier": "measured", "total": 0.7, "reason": "scores 0.70", "units_per_s_per_accelerator": 1.0,
+            "platform_class": "gpu"}  # fmt: skip
+    cells = pd.DataFrame([{**base, "use_case_id": name, "accelerator_id": chip} for name in usd for chip in usd[name]])
+    costs = cells[KEYS].assign(total_usd=10.0, compute_usd=10.0)
+    choice = pd.DataFrame(
+        {"use_case_id": ["images", "models"], "accelerator_id": [H100, A100], "verdict": "clear winner"}
+    )
+    moves = cheaper_beside(None, cells, costs, choice, lambda name, _, price: name == "images" and price[A100] > 8.0)
+    assert {name: move.accelerator_id for name, move in moves.items()} == {"models": TPU}
