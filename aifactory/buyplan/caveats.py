@@ -17,7 +17,7 @@ from aifactory.finance.prices import OWN_SITE_OPTIONS
 from aifactory.fleet.streams import not_sized_sentences
 from aifactory.inputs.hosted import STAYS_HOSTED
 from aifactory.inventory.findings import COVERED
-from aifactory.units import HOURS_PER_MONTH, percent
+from aifactory.units import HOURS_PER_MONTH, percent, three_digits
 
 #: What the extra for requests that come by chance rests on -> what a reader must know.
 CHANCE_DOUBTS = {
@@ -97,7 +97,7 @@ def _late_sentences(case: Case, answer: Answer) -> list[str]:
                 else "nothing can be ordered"
             )
             found.append(
-                f"{where} cannot be had in time: no hours are rented there and {arrives}, so that up to {early.max():,.1f} "
+                f"{where} cannot be had in time: no hours are rented there and {arrives}, so that up to {three_digits(early.max())} "
                 f"accelerators are missing for {whose} ({early.sum() * HOURS_PER_MONTH:,.0f} accelerator-hours). Ways out: "
                 f"a lead time shorter by {(early > 0).sum()} months, an offer of rented hours, or another platform until then."
             )

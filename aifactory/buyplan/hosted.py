@@ -68,8 +68,8 @@ class Hosted:
         if used.empty or self.saving_share < HOSTED_FIRST_SHARE or saved < HOSTED_FIRST_OF_PLAN * plan_usd:
             return ""
         return (
-            f"Test hosted models on own prompts before signing: with {self._parts(used)} there, accelerators, people and storage would cost "
-            f"{percent(self.saving_share)} less, {money(self.plan_usd - self.hosted_usd)} of {money(self.plan_usd)} of present value, weighed for risk "
+            f"Test hosted models on own prompts before signing: with {self._parts(used)} there, new orders and rented hours would cost "
+            f"{percent(self.saving_share)} less, people and storage included, {money(self.plan_usd - self.hosted_usd)} of {money(self.plan_usd)} of present value, weighed for risk "
             f"({self._source(used)})."
         )
 
@@ -96,7 +96,7 @@ class Hosted:
         change = f"order {money(abs(self.orders_usd))} {'less' if self.orders_usd >= 0 else 'more'} (present value, people and storage included)"
         change = change if abs(self.orders_usd) >= 1.0 else "leave the orders as they are"
         return (
-            f"With hosted models allowed the optimiser would send {self._parts(used)} there, {change} and cut the risk-weighted cost "
+            f"With hosted models allowed the optimiser would send {self._parts(used)} there, {change} and cut the risk-weighted cost of orders and rented hours "
             f"by {percent(self.saving_share)}, {money(self.plan_usd - self.hosted_usd)} of {money(self.plan_usd)} "
             f"({', '.join(dict.fromkeys(used['api_model'].str.split('/').str[-1]))}; {self._source(used)}). "
             "Hosted models were not benchmarked on our prompts, so the plan does not rely on them: decide on a test."

@@ -11,7 +11,7 @@ from aifactory.report import charts
 from aifactory.report.blocks import Block, Figure, Group, figure, group, missing
 from aifactory.report.buy_plan_guard import of_a_plan
 from aifactory.report.text import count, is_missing, month_name, num, pct, readable, usd, usd_compact
-from aifactory.units import BANDS
+from aifactory.units import BANDS, KILO, MEGA
 
 PLAN = "computed from demand, measured capacity and prices"
 TOP_USE_CASES = 3
@@ -32,6 +32,12 @@ STEPS = {
     "Commitment beyond the horizon": "Porting and contingency",
 }
 HIDDEN = "Hidden cost centres"
+#: Units that a cost is told for: how many, in words, and the column of the chart's data.
+BATCHES = (
+    (1, "unit", "usd_per_unit"),
+    (KILO, "1,000 units", "usd_per_1k_units"),
+    (MEGA, "million units", "usd_per_1m_units"),
+)
 
 
 def expected(frame: pd.DataFrame) -> pd.DataFrame:
@@ -138,7 +144,7 @@ def chart_cash(ws: Workspace, plan: BuyPlan) -> Figure:
 
 @of_a_plan()
 def charts_unit_cost(ws: Workspace, plan: BuyPlan) -> Group | Block:
-    """Waterfall of the cost of 1,000 units for the use cases that cost most."""
+    """Waterfall of the cost of units for the use cases that cost most: of one, a thousand or a million, so that it is a dollar or more."""
     if plan.unit_cost.empty:
         return missing("The cost of a unit", "no use case is in the plan")
     top = plan.unit_summary.sort_values("usd_month", ascending=False).head(TOP_USE_CASES)
@@ -149,21 +155,23 @@ def _waterfall(ws: Workspace, plan: BuyPlan, row: object) -> Figure:
     lines = plan.unit_cost[plan.unit_cost["use_case_id"] == row.use_case_id]
     step = lines["line"].map(STEPS).fillna(HIDDEN)
     order = [*dict.fromkeys(list(STEPS.values())[:-3]), HIDDEN, "Porting and contingency"]
-    amounts = (lines["usd_per_unit"] * 1_000).groupby(step).sum().reindex(order).fillna(0.0)
+    one = lines["usd_per_unit"].groupby(step).sum().reindex(order).fillna(0.0)
+    size, words, column = next((b for b in BATCHES if one.sum() * b[0] >= 1.0), BATCHES[-1])
+    amounts = one * size
     total = float(amounts.sum())
-    steps = pd.DataFrame({"step": [*amounts.index, "Total"], "usd_per_1k_units": [*amounts, total]})
+    steps = pd.DataFrame({"step": [*amounts.index, "Total"], column: [*amounts, total]})
     useful = amounts["Useful work"] / total
     worked = f"{pct(useful)} of it useful work" if useful > 0 else "its accelerators were paid before"
-    listed = f"a list price over the measured peak rate would say {usd(row.headline_usd_per_unit * 1_000)}."
+    listed = f"a list price over the measured peak rate would say {usd(row.headline_usd_per_unit * size)}."
     if is_missing(row.headline_usd_per_unit):
         listed = "no hours of its accelerators are rented, so there is no list price."
     return figure(
         charts.waterfall(
-            steps, label="step", amount="usd_per_1k_units", totals=["Total"], fmt="sig3",
-            titles={"usd_per_1k_units": f"USD per 1,000 units ({readable(row.service_unit).lower()})"},
+            steps, label="step", amount=column, totals=["Total"], fmt="sig3",
+            titles={column: f"USD per {words} ({readable(row.service_unit).lower()})"},
         ),
-        title=f"{row.use_case_id}: {usd(total)} per 1,000 units, {worked}",
-        description=f"Steps from useful work to the full cost of 1,000 units of {row.use_case_id}: "
+        title=f"{row.use_case_id}: {usd(total)} per {words}, {worked}",
+        description=f"Steps from useful work to the full cost per {words} of {row.use_case_id}: "
         + ", ".join(f"{name} {usd(value)}" for name, value in amounts.items()),
         caption=f"Demand of {month_name(ws.period)} served on this plan's terms; {listed}",
         source=PLAN,

@@ -134,6 +134,12 @@ def chart_curve(ws: Workspace, plan: BuyPlan, stream: pd.Series) -> Figure:
     )
 
 
+def _named(reserves: pd.DataFrame) -> pd.Series:
+    """Use case of each stream; with its accelerator where it runs on several in one region."""
+    split = reserves.duplicated(STREAM[:2], keep=False)
+    return reserves["use_case_id"].where(~split, reserves["use_case_id"] + " on " + reserves["accelerator_id"])
+
+
 def table_reserves(ws: Workspace, plan: BuyPlan) -> Block:
     """Reserve of each stream with its record."""
     columns = {
@@ -154,8 +160,9 @@ def table_reserves(ws: Workspace, plan: BuyPlan) -> Block:
         "Basis: 95th percentile of the hours of the last lead time; the lead time is the review period and the quickest capacity on offer. Targets by criticality are assumptions of the plan. "
         "Hours are taken at today's level, growth is in the demand of each month. The past record is out of sample but for the trend; nine of ten lead times to come stay below the column beside it (seven of ten from a history of fewer than ten lead times). Orders follow the column over the peak hour, launch months the article's ratio if that is higher."
     )
+    measured = plan.reserves[plan.reserves["known_from"] != DEMAND_CHAIN]
     return table(
-        plan.reserves[plan.reserves["known_from"] != DEMAND_CHAIN].head(STREAMS_SHOWN)[[*columns]],
+        measured.assign(use_case_id=_named(measured)).head(STREAMS_SHOWN)[[*columns]],
         caption="Reserve as a result, dearest streams",
         source=SOURCE,
         as_of=ws.as_of,
@@ -182,7 +189,7 @@ def table_steps(ws: Workspace, plan: BuyPlan, stream: pd.Series) -> Block:
     steps = plan.reserve_curve[mine & (plan.reserve_curve["reserve"] <= MOST_SHOWN)]
     return table(
         steps[[*columns]],
-        caption=f"What each step of safety costs: {stream['use_case_id']}, {stream['region']}",
+        caption=f"What each step of safety costs: {_named(plan.reserves)[stream.name]}, {stream['region']}",
         source=SOURCE,
         as_of=ws.as_of,
         columns=columns,

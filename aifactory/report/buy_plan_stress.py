@@ -77,7 +77,7 @@ def _table(ws: Workspace, test: StressTest) -> Block:
         "response": Col("Best response once it has happened"),
     }
     note = (
-        f"Present value of accelerators, people and storage included, over the horizon; without stress {usd_compact(test.base.objective_usd)}, missed demand at the "
+        f"Present value of new orders and rented hours, people and storage included, over the horizon; without stress {usd_compact(test.base.objective_usd)}, missed demand at the "
         f"value that the plan takes as lost, at least {num(LEAST_HOURS)} of the dearest hours. Budget: the mean of the worst paths without stress, {usd_compact(test.base.tail_usd)}. "
         f"Survives: mean cost within it and at most {pct(MOST_MISSED, 0)} more of the demand missed. Regret: against the best orders had "
         "the stress been known. Other orders are named where they save more than 0.2 %."
@@ -92,7 +92,7 @@ def flexibility_section(ws: Workspace, worth: Flexibility | None) -> Group | Blo
         return section(WORTH, "Not computed: nothing in the plan can be committed to, or workloads share platforms.")
     first, rows = worth.table.iloc[0], worth.table
     nothing = rows.loc[rows["share"] < LEAST_SHARE, "right"].tolist()
-    text = f"Most is worth the {_lower(first['right'])}: up to {usd_compact(first['worth_usd'])}, {pct(first['share'], 0)} of what accelerators, people and storage cost."
+    text = f"Most is worth the {_lower(first['right'])}: up to {usd_compact(first['worth_usd'])}, {pct(first['share'], 0)} of what new orders and rented hours cost."
     if nothing:
         text += f" Pay nothing for: {join_words([_lower(name) for name in nothing])}."
     columns = {
@@ -104,7 +104,7 @@ def flexibility_section(ws: Workspace, worth: Flexibility | None) -> Group | Blo
         "share": Col("Share of cost", "pct1"),
     }
     note = (
-        "Present value over the horizon: cost of accelerators, people and storage without the right less with it, on the same paths; the most to pay weighs mean and "
+        "Present value over the horizon: cost of new orders and rented hours, with people and storage, without the right less with it, on the same paths; the most to pay weighs mean and "
         "worst overruns. Values do not add up."
     )
     caption = "Rights and what they are worth"

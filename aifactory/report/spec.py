@@ -25,6 +25,7 @@ _DEFAULT = re.compile(
 _FONT = re.compile(r' font-family="[^"]*"')
 _HIDDEN_TEXT = re.compile(r'<text[^>]* opacity="0"[^>]*>[^<]*</text>')
 _LONG_NUMBER = re.compile(r"(\d+\.\d)\d+")
+_TAG = re.compile(r"<[^>]*>")
 
 
 def house_spec(chart: Any, texts: dict[str, str]) -> dict[str, Any]:
@@ -73,14 +74,23 @@ def page_spec(spec: dict[str, Any]) -> dict[str, Any]:
 def draw_svg(spec: dict[str, Any], prefix: str) -> str:
     """Static drawing of a page specification; `prefix` keeps its ids apart from those of other figures.
 
-    Numbers are cut to one decimal, and marks carry no labels of their own: the figure's
+    Coordinates are cut to one decimal, and marks carry no labels of their own: the figure's
     description and its CSV say the same in readable form.
     """
     import vl_convert
 
     silent = {**spec, "config": {**spec.get("config", {}), "aria": False}}
     svg = vl_convert.vegalite_to_svg(json.dumps(silent, sort_keys=True), vl_version="6.4")
-    return _slim(_LONG_NUMBER.sub(r"\1", _rename_ids(svg, prefix)))
+    return _slim(_short_coordinates(_rename_ids(svg, prefix)))
+
+
+def _short_coordinates(svg: str) -> str:
+    """Cut numbers of places and sizes to one decimal; what is written for the reader stays.
+
+    >>> _short_coordinates('<text x="12.3456">0.00768</text>')
+    '<text x="12.3">0.00768</text>'
+    """
+    return _TAG.sub(lambda tag: _LONG_NUMBER.sub(r"\1", tag[0]), svg)
 
 
 def _slim(svg: str) -> str:

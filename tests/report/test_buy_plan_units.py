@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from aifactory.report import buy_plan_charts as drawings
 from aifactory.report import buy_plan_money as page
@@ -64,3 +65,15 @@ def test_the_waterfall_names_useful_work_only_where_it_is_paid():
     drawn = texts(plan(0.001, useful=0.0005))
     assert drawn["title"].replace("\xa0", " ").endswith("25 % of it useful work")
     assert "would say" in drawn["caption"]
+
+
+@pytest.mark.parametrize(
+    ("usd", "words"),
+    [(3.2, "USD 3.20 per unit"), (0.32, "USD 320 per 1,000 units"), (0.000002, "USD 2.00 per million units")],
+)
+def test_the_waterfall_tells_the_cost_of_so_many_units_that_it_can_be_read(usd, words):
+    of = plan(usd / 2)
+    of.unit_cost = of.unit_cost.assign(usd_per_unit=[0.25 * usd, 0.75 * usd])
+    drawn = texts(of)
+    assert words in drawn["title"].replace("\xa0", " ")
+    assert f"would say {words.split(' per')[0][:4]}" in drawn["caption"].replace("\xa0", " ")

@@ -1,5 +1,6 @@
 """The gate for chart data, and the builders."""
 
+import re
 from decimal import Decimal
 
 import numpy as np
@@ -90,6 +91,16 @@ def test_every_builder_draws_its_marks(name):
     assert drawn == count
     assert "NaN" not in drawing
     assert "undefined" not in drawing
+
+
+def test_a_drawing_keeps_every_digit_that_is_read():
+    frame = pd.DataFrame({"line": ["a", "b"], "cost_usd": [0.00768, 0.0123]})
+    chart = charts.waterfall(frame, label="line", amount="cost_usd", fmt="sig3")
+    drawing = spec.draw_svg(spec.page_spec(spec.house_spec(chart, {"title": "t", "description": "d"})), "f1")
+    assert ">0.00768</text>" in drawing and ">0.0123</text>" in drawing
+    ticks = re.findall(r">(0\.\d+)</text>", drawing)
+    assert len(ticks) == len(set(ticks)) > 4
+    assert not re.search(r'="[^"]*\d\.\d\d', drawing)
 
 
 def test_bars_keep_the_order_of_the_frame_and_print_their_values():

@@ -7,7 +7,7 @@ import pytest
 
 from aifactory.benchmark import build_benchmark
 from aifactory.inventory import build_inventory
-from aifactory.report import benchmark_page, inventory_waste, shortlist_page, shortlist_ranking
+from aifactory.report import benchmark_page, buy_plan_reserve, inventory_waste, shortlist_page, shortlist_ranking
 from aifactory.shortlist import build_shortlist
 
 
@@ -56,3 +56,14 @@ def test_one_excluded_cell_is_one(mini_ws, stages):
     row = pd.DataFrame([dict.fromkeys(rows.columns, "x") | {"rule": "memory"}]) if rows.empty else rows.iloc[[0]]
     text = shortlist_page.exclusions_section(mini_ws, replace(stages[2], exclusions=row)).text
     assert "1 cell is out: 1 by" in text
+
+
+def test_a_stream_on_two_platforms_is_told_apart_in_the_reserve_table():
+    reserves = pd.DataFrame(
+        {
+            "use_case_id": ["chat", "chat", "search"],
+            "region": ["eu", "eu", "eu"],
+            "accelerator_id": ["a", "b", "b"],
+        }
+    )
+    assert buy_plan_reserve._named(reserves).tolist() == ["chat on a", "chat on b", "search"]
