@@ -1,4 +1,4 @@
-"""What each use case runs on today: as the plan states it, else as jobs and the bill show it."""
+"""What each use case runs on today: as the plan states it, else as jobs, the bill and the pools show it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from aifactory.inventory.hosted_today import hosted_alone
 from aifactory.inventory.spend import USAGE
 from aifactory.units import EDGE_CLASS
 
-STATED, BY_JOBS, BY_BILL, BY_TEAM, BY_ONLY, BY_HOSTED, BY_REFERENCE = (
-    "stated", "jobs of the month", "bill, own hours", "bill, untagged hours of its team",
-    "bill, its only accelerator", "bill, a hosted model", "nothing known",
+STATED, BY_JOBS, BY_BILL, BY_TEAM, BY_ONLY, BY_POOLS, BY_HOSTED, BY_REFERENCE = (
+    "stated", "jobs of the month", "bill, own hours", "bill, untagged hours of its team", "bill, its only accelerator",
+    "pools, the only accelerator of its kind that no charge names for others", "bill, a hosted model", "nothing known",
 )  # fmt: skip
-CONFIDENCE = {STATED: "stated", BY_JOBS: "measured", BY_BILL: "measured", BY_TEAM: "assumed", BY_ONLY: "assumed", BY_HOSTED: "assumed", BY_REFERENCE: "assumed"}  # fmt: skip
+CONFIDENCE = {STATED: "stated", BY_JOBS: "measured", BY_BILL: "measured", BY_TEAM: "assumed", BY_ONLY: "assumed", BY_POOLS: "assumed", BY_HOSTED: "assumed", BY_REFERENCE: "assumed"}  # fmt: skip
 #: Share of the hours from which one accelerator alone is what a use case runs on.
 ON_ONE = 0.95
 COLUMNS = ["use_case_id", "accelerator_id", "basis", "confidence", "seen", "seen_share", "seen_basis", "source"]
@@ -26,7 +26,8 @@ def todays_platforms(ws: Workspace, names: list[str]) -> pd.DataFrame:
 
     accelerator_id is what the plan states, else what is seen where that is a candidate, else the plan's reference
     accelerator, with which money is compared then. seen is the accelerator with most hours: of its jobs, else of the
-    usage that the bill tags with it, else of its team's usage without a use case, else the only one in the bill;
+    usage that the bill tags with it, else of its team's usage without a use case, else the only one in the bill, unless
+    all its hours name other use cases, else the only one in the pools (`_in_pools`);
     seen_share its share of those hours; of what runs on a hosted model alone nothing is seen. What is seen on several accelerators is `mixed` in confidence.
     """
     seen, hosted = _seen(ws, names), hosted_alone(ws)
@@ -37,7 +38,9 @@ def todays_platforms(ws: Workspace, names: list[str]) -> pd.DataFrame:
         used = stated or (found if found in ws.plan.candidates else ws.plan.reference_accelerator)
         why = STATED if stated else BY_HOSTED if name in hosted else basis if used == found else BY_REFERENCE
         mixed = why in (BY_JOBS, BY_BILL) and share < ON_ONE
-        source = "plan.yaml" if why in (STATED, BY_REFERENCE) else "jobs" if why == BY_JOBS else "billing"
+        source = {STATED: "plan.yaml", BY_REFERENCE: "plan.yaml", BY_JOBS: "jobs", BY_POOLS: "pools"}.get(
+            why, "billing"
+        )
         rows.append((name, used, why, "mixed" if mixed else CONFIDENCE[why], found, share, basis, source))
     texts = [name for name in COLUMNS if name != "seen_share"]
     return pd.DataFrame(rows, columns=COLUMNS).astype({"seen_share": float} | dict.fromkeys(texts, "str"))
@@ -66,17 +69,15 @@ def known_platforms(ws: Workspace) -> dict[str, str]:
 def _seen(ws: Workspace, names: list[str]) -> dict[str, tuple[str, float, str]]:
     """Accelerator with most hours, its share of them and where they are seen, by use case."""
     found = {name: (*best, BY_JOBS) for name, best in _most(_job_hours(ws), "use_case_id").items()}
+    pools = _in_pools(ws)
     bill = _usage(ws)
     if bill.empty:
-        return found
-    tagged = bill[bill["use_case"] != UNATTRIBUTED]
-    own, team = (
-        _most(tagged, "use_case"),
-        _most(bill[(bill["use_case"] == UNATTRIBUTED) & (bill["team"] != UNATTRIBUTED)], "team"),
-    )
+        return pools | found
+    named = bill["use_case"] != UNATTRIBUTED
+    own, team = _most(bill[named], "use_case"), _most(bill[~named & (bill["team"] != UNATTRIBUTED)], "team")
     cases = ws.table("use_cases").set_index("use_case_id")
     teams, classes = cases["team"].to_dict(), cases["workload_class"].to_dict()
-    only = bill["accelerator_id"].unique()
+    only = bill["accelerator_id"].unique() if not named.all() else ()
     hosted = hosted_only(ws) | hosted_alone(ws)
     for name in names:
         if name in found:
@@ -85,12 +86,37 @@ def _seen(ws: Workspace, names: list[str]) -> dict[str, tuple[str, float, str]]:
             continue  # its team's hours are those of others
         if name in own:
             found[name] = (*own[name], BY_BILL)
-        elif classes[name] == EDGE_CLASS:
-            continue  # devices of a site are in no bill of its team
-        elif teams[name] in team:
+        elif classes[name] != EDGE_CLASS and teams[name] in team:  # devices of a site are in no bill of its team
             found[name] = (*team[teams[name]], BY_TEAM)
-        elif len(only) == 1:
+        elif classes[name] != EDGE_CLASS and len(only) == 1:
             found[name] = (str(only[0]), 1.0, BY_ONLY)
+        elif name in pools:
+            found[name] = pools[name]
+    return found
+
+
+def _in_pools(ws: Workspace) -> dict[str, tuple[str, float, str]]:
+    """By use case that has begun: the only accelerator of its kind (edge device or not) in the pools where it may run.
+
+    Accelerators whose hours on the bill all name use cases are theirs alone.
+    """
+    pools, bill = ws.month("pools"), _usage(ws)
+    theirs: set[str] = set()
+    if len(bill):
+        theirs = set(bill["accelerator_id"]) - set(bill.loc[bill["use_case"] == UNATTRIBUTED, "accelerator_id"])
+    free = pools.loc[pools["installed"] > 0, ["region", "accelerator_id"]].drop_duplicates()
+    free = free[~free["accelerator_id"].isin(theirs)]
+    kinds = ws.table("accelerators").set_index("accelerator_id")["platform_class"]
+    free = free.assign(edge=free["accelerator_id"].map(kinds) == "edge")
+    found = {}
+    for row in ws.table("use_cases").itertuples(index=False):
+        mine = free[free["edge"] == (row.workload_class == EDGE_CLASS)]
+        if isinstance(row.allowed_regions, str):
+            mine = mine[mine["region"].isin([part.strip() for part in row.allowed_regions.split(";")])]
+        begun = not isinstance(row.launch_month, str) or row.launch_month <= ws.period
+        kind = mine["accelerator_id"].unique()
+        if begun and len(kind) == 1:
+            found[row.use_case_id] = (str(kind[0]), 1.0, BY_POOLS)
     return found
 
 

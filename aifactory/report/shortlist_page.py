@@ -8,7 +8,7 @@ import pandas as pd
 from aifactory.benchmark.telemetry import OWN_EVIDENCE, TELEMETRY
 from aifactory.inputs.weights import MATRIX_CRITERIA, SCORECARD_CRITERIA
 from aifactory.inputs.workspace import Workspace
-from aifactory.inventory.today import BY_BILL, BY_HOSTED, BY_JOBS, BY_ONLY, BY_REFERENCE, BY_TEAM, STATED
+from aifactory.inventory.today import BY_BILL, BY_HOSTED, BY_JOBS, BY_ONLY, BY_POOLS, BY_REFERENCE, BY_TEAM, STATED
 from aifactory.report import charts
 from aifactory.report.blocks import Block, Col, Figure, Group, Kpi, figure, group, head, section, table
 from aifactory.report.inventory_page import input_warnings, later_run_warnings, price_warnings, status_of
@@ -192,6 +192,7 @@ def today_sentence(short: Shortlist) -> str:
     counts = short.today["basis"].value_counts()
     words = {STATED: "stated in plan.yaml", BY_JOBS: "read from the jobs", BY_BILL: "read from the bill",
              BY_TEAM: "guessed from the bill of the team", BY_ONLY: "guessed from the only accelerator of the bill",
+             BY_POOLS: "guessed from the only accelerator of its kind in the pools",
              BY_HOSTED: "a hosted model, by the bill, for which the reference accelerator stands in",
              BY_REFERENCE: "unknown or no candidate, so the reference accelerator stands in"}  # fmt: skip
     return f"Today's platform: {join_words(f'{counts[basis]} {text}' for basis, text in words.items() if basis in counts)}."
@@ -209,7 +210,7 @@ def table_today(ws: Workspace, rows: pd.DataFrame) -> Block:
         "seen_basis": Col("Seen in"),
     }
     return table(
-        rows, caption="Today's platform where plan.yaml is silent or other hours are seen", source="plan.yaml; jobs and billing tables",
+        rows, caption="Today's platform where plan.yaml is silent or other hours are seen", source="plan.yaml; jobs, billing and pools tables",
         as_of=ws.as_of, columns=columns, max_rows=12,
         note="Cost is scored, and porting charged, against it. State it under baseline_accelerators in plan.yaml to settle it.",
     )  # fmt: skip

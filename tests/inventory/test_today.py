@@ -1,5 +1,7 @@
 """Today's platform: stated, seen in jobs, in the bill of the use case or of its team, or not known."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
@@ -8,6 +10,7 @@ from aifactory.inventory.today import (
     BY_BILL,
     BY_JOBS,
     BY_ONLY,
+    BY_POOLS,
     BY_REFERENCE,
     BY_TEAM,
     STATED,
@@ -110,3 +113,41 @@ def test_known_is_what_is_stated_or_seen_nearly_alone_in_own_hours(billed):
     assert known_platforms(billed()) == {}
     other = billed(("chat", "t", "nvidia-t4", 10.0))  # no candidate: known all the same
     assert known_platforms(other) == {"chat": "nvidia-t4"}
+
+
+@pytest.fixture
+def pooled(changed, mini_ws, billed):
+    """The tiny company with pools (region, accelerator) of the month beside a bill of some rows, its first use case on devices."""
+
+    def build(*places, bill=()):
+        rows = mini_ws.table("pools").iloc[[0] * len(places)].reset_index(drop=True)
+        rows[["region", "accelerator_id"]] = pd.DataFrame(places, columns=["region", "accelerator_id"])
+        rows = rows.assign(window_start_utc=pd.Timestamp(f"{mini_ws.period}-03", tz="UTC"), installed=4.0)
+        cases = mini_ws.table("use_cases").assign(allowed_regions=None, launch_month=None)
+        cases["workload_class"] = cases["workload_class"].mask(cases["use_case_id"] == "images", "edge_on_device")
+        ws = billed(*bill)
+        tables = {name: ws.table(name) for name in ("billing", "jobs")}
+        return changed(**tables, pools=rows, use_cases=cases, plan={"baseline_accelerators": {}})
+
+    return build
+
+
+def test_own_kit_on_no_bill_is_read_from_the_pools(pooled):
+    """The bill's one accelerator is all chat's: the others run on what the pools hold beside it, devices on devices."""
+    orin = "nvidia-jetson-agx-orin"
+    ws = pooled(("us", H100), ("us", A100), ("us", orin), bill=[("chat", "t", H100, 10.0)])
+    table = told(ws)
+    assert table["seen_basis"].to_dict() == {"chat": BY_BILL, "images": BY_POOLS, "models": BY_POOLS}
+    assert table["seen"].to_dict() == {"chat": H100, "images": orin, "models": A100}
+    assert table.loc["models", ["confidence", "source"]].tolist() == ["assumed", "pools"]
+    assert known_platforms(ws) == {"chat": H100}
+
+
+def test_two_kinds_in_the_pools_tell_nothing(pooled):
+    """Nor does an accelerator in a region where the use case may not run, or one for work that has not begun."""
+    assert told(pooled(("us", H100), ("us", A100))).at["models", "basis"] == BY_REFERENCE
+    ws = pooled(("us", A100))
+    cases = ws.table("use_cases").assign(allowed_regions="eu")
+    assert set(told(replace(ws, tables={**ws.tables, "use_cases": cases}))["basis"]) == {BY_REFERENCE}
+    later = cases.assign(allowed_regions=None, launch_month="2099-01")
+    assert set(told(replace(ws, tables={**ws.tables, "use_cases": later}))["basis"]) == {BY_REFERENCE}
