@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pandas as pd
 
@@ -67,18 +69,18 @@ def finding(short: Shortlist) -> str:
 
 
 def _kpis(short: Shortlist) -> list[Kpi]:
-    decisions = short.matrix["decision"].value_counts()
+    count = Counter(short.matrix["decision"])
     picks = chosen(short)
     verdicts = short.robustness.verdicts
     rivals = verdicts["contenders"] > 1
     clear = verdicts["verdict"] == "clear winner"
     agree = short.matrix[short.matrix["decision"].isin(["choose", "pilot", "reject"]) & short.matrix["prior"].ne("")]
     return [
-        Kpi("Cells to choose", str(int(decisions.get("choose", 0))), f"of {len(short.matrix)} use case x platform"),
+        Kpi("Cells to choose", str(count["choose"]), f"of {len(short.matrix)} use case x platform"),
         Kpi(
             "Cells to pilot",
-            str(int(decisions.get("pilot", 0))),
-            f"{int(decisions.get('reject', 0))} rejected, {int(decisions.get('not comparable', 0))} not comparable",
+            str(count["pilot"]),
+            f"{count['reject']} rejected, {count['not comparable']} not comparable",
         ),
         Kpi(
             "Clear winners",
@@ -111,10 +113,11 @@ def choice_section(ws: Workspace, short: Shortlist) -> Group:
         "tier_label": Col("Layer"),
         "verdict": Col("Verdict"),
         "total": Col("Score", "num2"),
-        "total_usd": Col(f"Present value of {ws.plan.horizon_months} months, USD", "usd_compact"),
-        "bought": Col("Bought by; oldest price"),
+        "total_usd": Col(f"Alone, present value of {ws.plan.horizon_months} months, USD", "usd_compact"),
+        "bought": Col("Bought by, alone; oldest price"),
+        "beside_usd": Col("Beside the others, USD", "usd_compact"),
         "runner_up": Col("Runner-up"),
-        "margin_usd": Col("Dearer by, USD", "usd_compact"),
+        "margin_usd": Col("Dearer beside them by, USD", "usd_compact"),
         "usd_per_score_point": Col("USD per 0.01 of score", "usd_compact"),
         "reason": Col("Why", "prose"),
     }
@@ -124,7 +127,7 @@ def choice_section(ws: Workspace, short: Shortlist) -> Group:
         "; ".join([terms, *([] if is_missing(day) else [f"{day:%Y-%m-%d}"])]) if isinstance(terms, str) else ""
         for terms, day in zip(picks["terms"], picks["terms_as_of"], strict=True)
     ]
-    note = "The score holds what has no price; cost holds the rest: whole nodes for the hours of the expected demand, each on its cheapest terms among the plan's offers with the people and storage around it, missed targets, delay, porting and rework. Present value, and dearer by: of the use case alone, as is bought by, the share of its paid hours. USD per 0.01 of score: what a point must be worth at least for a dearer platform to win."
+    note = "The score holds what has no price; cost holds the rest: whole nodes for the hours of the expected demand, each on its cheapest terms among the plan's offers with the people and storage around it, missed targets, delay, porting and rework. Alone: in nodes of its own, as is bought by, the share of its paid hours. Beside the others: what it adds to the nodes that these fill on the platforms chosen for them; platforms are compared by that, and sums of it are no price of several. USD per 0.01 of score: what a point must be worth at least for a dearer platform to win."
     return group(
         section("Which platform for which use case?", answer),
         table(picks, caption="Chosen platform per use case", source=SOURCE, as_of=ws.as_of, columns=columns, note=note),
@@ -327,6 +330,7 @@ def penalties_section(ws: Workspace, short: Shortlist) -> Group:
         "total_usd": Col("Total", "usd0"),
         "total_low_usd": Col("Low", "usd0"),
         "total_high_usd": Col("High", "usd0"),
+        "beside_usd": Col("Beside the others", "usd0"),
         "usd_per_1k_units": Col("Per 1,000 units", "usd_compact"),
         "terms": Col("Bought by"),
         "priced": Col("Price of most hours; oldest price"),
@@ -350,7 +354,7 @@ def penalties_section(ws: Workspace, short: Shortlist) -> Group:
             columns=columns,
             groups=["use_case_id"],
             max_rows=40,
-            note="Platforms that no rule excludes. Compute: every node on its cheapest terms with the people and storage around it, one use case alone; units at their present value. Rework: each change of prompts, context or retrieval costs a share of the porting effort again. Low and high are the ends of the capacity interval.",
+            note="Platforms that no rule excludes. Compute: every node on its cheapest terms with the people and storage around it, one use case alone; units at their present value. Rework: each change of prompts, context or retrieval costs a share of the porting effort again. Low and high are the ends of the capacity interval. Beside the others: the total where the use case shares nodes with those that are chosen for the platform; above the total where the one size of node of a pool makes it dearer.",
         ),
     )
 
@@ -403,15 +407,8 @@ def exclusions_section(ws: Workspace, short: Shortlist) -> Group:
     }
     return group(
         section("What was excluded before scoring?", answer),
-        table(
-            rows,
-            caption="Exclusions",
-            source="accelerators, models and prices tables",
-            as_of=ws.as_of,
-            columns=columns,
-            max_rows=20,
-        ),
-    )
+        table(rows, caption="Exclusions", source="accelerators, models and prices tables", as_of=ws.as_of, columns=columns, max_rows=20),
+    )  # fmt: skip
 
 
 def anchors_table(ws: Workspace, short: Shortlist) -> Block:

@@ -60,7 +60,8 @@ def robustness_section(ws: Workspace, short: Shortlist) -> Group:
     }
     note = (
         "First in: share of draws of admissible weights (those that keep the order of the stated ones) and of values in their intervals. "
-        "Weight to move: least weight that must change place before the rival is level, in per cent of all. TOPSIS and PROMETHEE, on all platforms left, are a check only."
+        "Weight to move: least weight that must change place before the rival is level, in per cent of all. TOPSIS and PROMETHEE, on all platforms left, are a check only. "
+        "Money in these ranks is that of each use case alone; a winner that another undercuts beside the others was ranked again with the money there."
     )
     return group(
         *parts,
@@ -81,7 +82,7 @@ def _robust_answer(ws: Workspace, verdicts: pd.DataFrame) -> str:
     helped = verdicts[verdicts["gain"] > 0].sort_values("gain", ascending=False)
     if len(helped):
         best = helped.iloc[0]
-        text += f"The measurement worth most: {best['deciding_measurement']} for {best['use_case_id']}. "
+        text += f"The measurement that would settle most of these ranks: {best['deciding_measurement']} for {best['use_case_id']}. "
     turned, same = int(verdicts["reversals_topsis"].sum()), int(verdicts["reversals_here"].sum())
     return text + f"Leaving any one platform out turns {same} pairs here, {turned} under TOPSIS."
 
@@ -193,13 +194,17 @@ def architecture_section(ws: Workspace, short: Shortlist) -> Group:
 def pilots_section(ws: Workspace, short: Shortlist) -> Group:
     """What to pilot, and what ends a pilot."""
     verdicts = short.robustness.verdicts.set_index("use_case_id")["deciding_measurement"]
+    keys = list(zip(short.pilots["use_case_id"], short.pilots["accelerator_id"], strict=True))
+    net = short.knowledge.set_index(["use_case_id", "accelerator_id"])["net_usd"].to_dict()
     pilots = short.pilots.assign(
-        decides=[str(chip) in str(verdicts.get(case, "")) for case, chip in zip(short.pilots["use_case_id"], short.pilots["accelerator_id"], strict=True)]
-    ).sort_values(["decides", "total"], ascending=[False, False], na_position="last")  # fmt: skip
+        pays=[net.get(key, 0.0) > 0 for key in keys], decides=[str(chip) in str(verdicts.get(case, "")) for case, chip in keys]
+    ).sort_values(["pays", "decides", "total"], ascending=False, na_position="last", kind="stable")  # fmt: skip
     answer = (
         f"{plural(len(pilots), 'cell')} {'is' if len(pilots) == 1 else 'are'} worth a pilot; "
         + (
-            f"start with the {int(pilots['decides'].sum())} whose measurement would decide a use case."
+            f"start with the {int(pilots['pays'].sum())} whose benchmark pays for itself."
+            if pilots["pays"].any()
+            else f"start with the {int(pilots['decides'].sum())} whose measurement would decide a use case."
             if pilots["decides"].any()
             else "no single measurement would decide a use case."
         )
@@ -212,12 +217,14 @@ def pilots_section(ws: Workspace, short: Shortlist) -> Group:
         "total": Col("Score", "num2"),
         "tier": Col("Known by"),
         "reason": Col("Why a pilot"),
+        "beside_usd": Col("Costs, USD", "usd_compact"),
+        "target_usd": Col("Chosen platform, USD", "usd_compact"),
         "exit_criterion": Col("Goes on only if"),
     }
     return group(
         section("What should be piloted, and what ends a pilot?", answer),
         table(pilots, caption="Pilots", source=SOURCE, as_of=ws.as_of, columns=columns, max_rows=20,
-              note="The capacity asked for is the one at which the price over the horizon equals that of the chosen platform, beside the others where it shares nodes."),
+              note="Costs: price over the horizon beside the other use cases, in nodes of its own where these are cheaper. Chosen platform: what it adds to them. The capacity asked for is the one at which both are the same."),
     )  # fmt: skip
 
 
@@ -244,7 +251,7 @@ def benchmarks_section(ws: Workspace, short: Shortlist) -> Group:
     note = (
         f"Worth: how much the expected cheapest cost over {ws.plan.horizon_months} months falls once this capacity is known, and the platform may be chosen; the best benchmark of each "
         "use case, since several of one do not add up. Own cost: staff, a whole node and, on another class, part of the porting (benchmark_ assumptions). "
-        "The chosen platform costs what it adds to the others on its nodes, every other one what it costs alone: what it would share is left out; the buy plan counts it."
+        "Every platform costs what it adds to the other use cases on its nodes, or nodes of its own where these are cheaper."
     )
     return group(
         section("Which benchmarks pay for themselves?", answer),

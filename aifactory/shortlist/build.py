@@ -17,7 +17,7 @@ from aifactory.shortlist import matrix, migration, money, outcome, robustness, s
 from aifactory.shortlist.exclusions import KEYS, find_exclusions
 from aifactory.shortlist.knowledge import benchmark_costs, platform_knowledge
 from aifactory.shortlist.plan_terms import Market, market_of
-from aifactory.shortlist.sharing import cheaper_beside, chosen_beside, leads_beside
+from aifactory.shortlist.sharing import cheaper_beside, leads_beside, priced_beside
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,9 @@ def decide_shortlist(market: Market, benchmark: Benchmark, bought: pd.DataFrame)
         firm = robustness.unsettled(firm, beside)
         choice = outcome.choose(cells, penalties, firm, beside)
     may = cells.loc[cells["decision"] == "choose", KEYS].itertuples(index=False, name=None)
-    held = chosen_beside(market, cells, penalties, choice)
+    penalties = priced_beside(market, cells, penalties, choice, exclusions)
+    choice = outcome.with_shared_money(choice, cells, penalties)
+    held = choice.set_index("use_case_id")["beside_usd"].dropna().to_dict()
     pilots = outcome.plan_pilots(ws, cells, penalties, choice)
     cells, pilots = outcome.drop_hopeless(cells, penalties, choice, pilots)
     anchors = pd.DataFrame(

@@ -20,7 +20,7 @@ from scipy.special import ndtri
 from aifactory.inputs.workspace import Workspace
 from aifactory.shortlist.exclusions import KEYS
 from aifactory.shortlist.matrix import node_sizes
-from aifactory.shortlist.money import moves_class
+from aifactory.shortlist.money import ALONE, in_shared_nodes, moves_class
 
 DRAWS = 4_000
 KNOWLEDGE_COLUMNS = [
@@ -83,18 +83,20 @@ def platform_knowledge(
 ) -> pd.DataFrame:
     """Worth of a benchmark of each platform for each use case less its cost, the most worth doing first.
 
-    The compute part of the cost is log-normal on either side of its middle, with the ends of the
+    Costs are what a platform adds to the other use cases where `penalties` says so (`sharing.priced_beside`), else, and where nodes of its
+    own are cheaper, those alone.
+    Their compute part runs on either side of its middle as one that is log-normal for the use case alone, with the ends of the
     capacity interval as P10 and P90, at the same quantiles for all platforms; what is excluded, or has
     no price or no low end of capacity, is no alternative. `expected_usd` is the expected cost of the
     platform, `cheapest_probability` the share of draws in which none is cheaper, `worth_usd` an upper
-    bound (a benchmark without error; what a platform would share with others is left out), `net_usd` what is left of it after `costs` (`benchmark_costs`; NaN
+    bound (a benchmark without error), `net_usd` what is left of it after `costs` (`benchmark_costs`; NaN
     without), `everything_usd` the worth of knowing all capacities of the use case.
 
     may : cells that may be chosen without a benchmark; where a use case has none, all of its.
     held_usd : by use case, what the platform chosen for it costs beside the others on its nodes.
     """
     out = pd.MultiIndex.from_frame(exclusions[KEYS])
-    usable = penalties[~pd.MultiIndex.from_frame(penalties[KEYS]).isin(out)]
+    usable = in_shared_nodes(penalties[~pd.MultiIndex.from_frame(penalties[KEYS]).isin(out)], own_nodes=True)
     usable = usable[np.isfinite(usable[["total_usd", "total_low_usd", "total_high_usd"]].astype(float)).all(axis=1)]
     frames = [
         _one(rows, set(may), held_usd.get(str(name), np.inf))
@@ -125,18 +127,24 @@ def worthwhile(knowledge: pd.DataFrame) -> pd.DataFrame:
 def cost_draws(rows: pd.DataFrame) -> np.ndarray:
     """Costs over the horizon of the platforms of one use case, [n, `DRAWS`], independent of each other.
 
-    Independent permutations of the same quantiles stand for independent draws.
+    Independent permutations of the same quantiles stand for independent draws. With s = ln(cost alone at an end / in the middle)
+    a draw at z times the distance of P10 or P90 is c + (c_end - c) (e^(s z) - 1) / (e^s - 1): log-normal alone.
     """
+    rows = rows if ALONE[0] in rows else in_shared_nodes(rows)
     rng = np.random.default_rng(len(rows))
     quantiles = ndtri((np.arange(DRAWS) + 0.5) / DRAWS) / ndtri(0.9)
     fixed = (rows["total_usd"] - rows["compute_usd"]).to_numpy(dtype=float)
-    compute = np.maximum(rows["compute_usd"].to_numpy(dtype=float), 1e-9)
-    ends = [np.maximum(rows[name].to_numpy(dtype=float) - fixed, 1e-9) for name in ("total_low_usd", "total_high_usd")]
-    below, above = (np.abs(np.log(end / compute)) for end in ends)
+    compute = rows["compute_usd"].to_numpy(dtype=float)
+    low, high = (rows[name].to_numpy(dtype=float) - fixed for name in ("total_low_usd", "total_high_usd"))
+    dear, middle, cheap = (np.maximum(rows[name].to_numpy(dtype=float), 1e-9) for name in ALONE)
+    above, below = np.log(dear / middle), np.log(cheap / middle)
     costs = np.empty((len(rows), DRAWS))
     for row in range(len(rows)):
         z = rng.permutation(quantiles)
-        costs[row] = fixed[row] + compute[row] * np.exp(z * np.where(z < 0, below[row], above[row]))
+        spread = np.where(z < 0, below[row], above[row])
+        times = np.divide(np.expm1(spread * np.abs(z)), np.expm1(spread), out=np.abs(z), where=spread != 0)
+        draw = compute[row] + (np.where(z < 0, low[row], high[row]) - compute[row]) * times
+        costs[row] = fixed[row] + np.maximum(draw, min(low[row], 0.0))
     return costs
 
 

@@ -23,6 +23,10 @@ PENALTY_COLUMNS = [*KEYS, *PARTS, "total_usd", "total_low_usd", "total_high_usd"
 
 #: Price of the accelerators at the ends of capacity, as `buy_cells` adds it.
 LOW, HIGH = "compute_low_usd", "compute_high_usd"
+#: Price of the accelerators of a use case alone at the low end of capacity, in the middle and at the high end.
+ALONE = ("alone_at_low_usd", "alone_usd", "alone_at_high_usd")
+#: Least cost over that at the low end of capacity on a curve of falling cost.
+LEAST_STEP = 1e-3
 
 
 def buy_cells(market: Market, cells: pd.DataFrame) -> pd.DataFrame:
@@ -96,15 +100,45 @@ def _compute_at(market: Market, table: pd.DataFrame, end: str) -> pd.Series:
     return usd.where(edge > 0, np.inf).where(table["compute_usd"].notna())
 
 
+def beside(penalties: pd.DataFrame, name: str, *, own_nodes: bool = False) -> pd.Series:
+    """A total over the horizon beside the others (`sharing.priced_beside`), that of the use case alone where it is not known.
+
+    name : total_usd, total_low_usd or total_high_usd.
+    own_nodes : take that alone too where the one size of node that all of a pool have makes the cell dearer than nodes of its own.
+    """
+    column = name.replace("total", "beside")
+    if column not in penalties:
+        return penalties[name]
+    found = penalties[column]
+    if own_nodes:
+        found = found.mask(penalties["beside_usd"] > penalties["total_usd"])
+    return found.fillna(penalties[name])
+
+
+def in_shared_nodes(penalties: pd.DataFrame, *, own_nodes: bool = False) -> pd.DataFrame:
+    """The table with money beside the others (`sharing.priced_beside`) as compute_usd, total_usd and the ends of it.
+
+    What the accelerators cost the use case alone stays as `ALONE`: at the low end of capacity, in the middle, at the high end.
+    Without those columns, or where they hold none, all is that of the use case alone; `own_nodes` as in `beside`.
+    """
+    rest = penalties["total_usd"] - penalties["compute_usd"]
+    names = ("total_high_usd", "total_usd", "total_low_usd")
+    alone = {to: penalties[name] - rest for to, name in zip(ALONE, names, strict=True)}
+    found = {name: beside(penalties, name, own_nodes=own_nodes) for name in names}
+    return penalties.assign(**found, **alone, compute_usd=found["total_usd"] - rest)
+
+
 def needed_capacity(cells: pd.DataFrame, target_usd: ArrayLike) -> np.ndarray:
     """Units per second of an accelerator at which the price of each cell over the horizon is a target; NaN: none is enough.
 
     Between the ends of the capacity interval log cost is interpolated over log capacity, so that whole nodes count;
-    beyond them, and where no interval is known, the accelerators cost in inverse proportion to capacity.
+    beyond them, and where no interval is known, the accelerators cost what they do at the end, and more or less of them
+    what they do alone, in inverse proportion to capacity: c(r) = c_end + a_end (r_end / r - 1).
 
     Parameters
     ----------
-    cells : units_per_s_per_accelerator, low, high, compute_usd, total_usd, total_low_usd, total_high_usd.
+    cells : units_per_s_per_accelerator, low, high, compute_usd, total_usd, total_low_usd, total_high_usd, and a as `ALONE`
+        where nodes are shared (`in_shared_nodes`): else a = c.
 
     >>> cell = {"units_per_s_per_accelerator": [2.0], "low": [1.0], "high": [4.0], "compute_usd": [90.0],
     ...         "total_usd": [100.0], "total_low_usd": [55.0], "total_high_usd": [190.0]}
@@ -116,19 +150,22 @@ def needed_capacity(cells: pd.DataFrame, target_usd: ArrayLike) -> np.ndarray:
     rest = (cells["total_usd"] - cells["compute_usd"]).to_numpy(dtype=float)
     found = np.full(len(cells), np.nan)
     goals = np.broadcast_to(np.asarray(target_usd, dtype=float), found.shape) - rest
-    for at, (row, goal) in enumerate(zip(values.to_numpy(), goals, strict=True)):
+    apart = cells[list(ALONE)].to_numpy(dtype=float) if ALONE[0] in cells else values.to_numpy()[:, 3:] - rest[:, None]
+    for at, (row, alone, goal) in enumerate(zip(values.to_numpy(), apart, goals, strict=True)):
         rate, usd = row[:3], row[3:] - rest[at]
-        known = np.isfinite(rate) & np.isfinite(usd) & (rate > 0) & (usd > 0)
+        known = np.isfinite(rate) & np.isfinite(usd) & np.isfinite(alone) & (rate > 0) & (alone > 0)
         if goal > 0 and known.any():
-            found[at] = _capacity_at(rate[known], usd[known], goal)
+            found[at] = _capacity_at(rate[known], usd[known], alone[known], goal)
     return found
 
 
-def _capacity_at(rate: np.ndarray, usd: np.ndarray, goal: float) -> float:
-    """Least capacity at a cost on a curve of falling cost, proportional beyond its ends."""
+def _capacity_at(rate: np.ndarray, usd: np.ndarray, alone: np.ndarray, goal: float) -> float:
+    """Least capacity at a cost on a curve of falling cost, beyond its ends in proportion to what it costs alone."""
     if not usd[-1] <= goal <= usd[0]:
         end = 0 if goal > usd[0] else -1
-        return float(rate[end] * usd[end] / goal)
+        times = 1.0 + (goal - usd[end]) / alone[end]
+        return float(rate[end] / times) if times > 0 else np.inf
+    usd = np.maximum(usd, LEAST_STEP * usd[0])  # beside others more capacity may cost nothing
     falls = np.diff(usd, prepend=np.inf) < 0  # whole nodes: more capacity may cost the same
     return float(np.exp(np.interp(-np.log(goal), -np.log(usd[falls]), np.log(rate[falls]))))
 

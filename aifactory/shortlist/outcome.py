@@ -14,14 +14,14 @@ from aifactory.inputs.workspace import Workspace
 from aifactory.serving.capacity import overlap
 from aifactory.shortlist.exclusions import KEYS
 from aifactory.shortlist.migration import GENERAL_CLASSES
-from aifactory.shortlist.money import needed_capacity
+from aifactory.shortlist.money import beside, in_shared_nodes, needed_capacity
 from aifactory.shortlist.robustness import Robustness
 from aifactory.units import pace, percent
 
 GENERAL, SPECIALISED, INNOVATION = "general GPU layer", "specialised layer", "innovation track"
 CHOICE_COLUMNS = ["use_case_id", "accelerator_id", "platform_class", "tier", "tier_label", "total", "total_usd", "runner_up",
                   "margin_usd", "beside_usd", "proven", "reason", "usd_per_score_point", "verdict", "deciding_measurement"]  # fmt: skip
-PILOT_COLUMNS = [*KEYS, "platform_class", "total", "tier", "reason", "needed_units_per_s", "expected_units_per_s",
+PILOT_COLUMNS = [*KEYS, "platform_class", "total", "tier", "reason", "beside_usd", "target_usd", "needed_units_per_s", "expected_units_per_s",
                  "max_failure_rate", "max_person_months", "decide_by", "exit_criterion"]  # fmt: skip
 #: Why a cell was not chosen.
 NOT_MEASURED, LOW_SCORE = "not measured on own prompts", "measured, scores too low"
@@ -31,6 +31,8 @@ NO_WINNER, DEARER = "another leads over weights and intervals", "dearer in the e
 DEARER_BESIDE = "dearer where nodes are shared"
 #: Start of the reason for a platform that is dearer alone than another.
 SHARES = "saves USD"
+#: Start of the reason for a platform that is the cheapest in shared nodes, though another is so alone.
+CHEAPEST_BESIDE = "cheapest beside the other use cases"
 #: Months a pilot may run beyond the delay that its porting causes.
 PILOT_MONTHS = 3
 
@@ -47,19 +49,20 @@ def choose(
     cells: pd.DataFrame,
     penalties: pd.DataFrame,
     robustness: Robustness,
-    beside: Mapping[str, Beside] | None = None,
+    moved: Mapping[str, Beside] | None = None,
 ) -> pd.DataFrame:
     """One platform per use case: the clear winner among the best-evidenced cells, else the cheapest of them.
 
     A clear winner leads under the admissible weights and intervals, money counted once among the
-    criteria. Where there is none, money decides and the verdict says so; `beside` names use cases that another
-    of the same cells serves for less, because it shares nodes there (`sharing`); `beside_usd` is its price so, all others are those of the use case alone.
+    criteria. Where there is none, money decides and the verdict says so; `moved` names use cases that another
+    of the same cells serves for less, because it shares nodes there (`sharing`); `beside_usd` is its price so, all others are those of the use case alone
+    until `with_shared_money` has them beside the others.
     """
     joined = cells.merge(penalties[[*KEYS, "total_usd"]], on=KEYS, how="left")
     clear = robustness.verdicts[robustness.verdicts["verdict"] == "clear winner"].set_index("use_case_id")["leader"]
-    beside = beside or {}
+    moved = moved or {}
     rows = [
-        _choice_of(str(name), group, clear.get(name), beside.get(str(name)))
+        _choice_of(str(name), group, clear.get(name), moved.get(str(name)))
         for name, group in joined.groupby("use_case_id", sort=True)
     ]
     texts = ["use_case_id", "accelerator_id", "platform_class", "tier", "tier_label", "runner_up", "reason"]
@@ -86,7 +89,7 @@ def contenders(cells: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     return next(((group, text) for group, text in groups if len(group)), (feasible.iloc[:0], ""))
 
 
-def _choice_of(use_case: str, cells: pd.DataFrame, winner: str | None, beside: Beside | None) -> dict[str, object]:
+def _choice_of(use_case: str, cells: pd.DataFrame, winner: str | None, moved: Beside | None) -> dict[str, object]:
     pool, reason = contenders(cells)
     if pool.empty:
         closed = cells["reason"].eq(HOSTED_ONLY).any()
@@ -97,24 +100,60 @@ def _choice_of(use_case: str, cells: pd.DataFrame, winner: str | None, beside: B
     wins = (ranked["accelerator_id"] == winner).to_numpy()
     if wins[1:].any():
         reason = f"{SCORED_ABOVE}, though {cheapest} is cheaper"
-    elif beside and not wins.any():
-        wins = (ranked["accelerator_id"] == beside.accelerator_id).to_numpy()
-        shared_usd = beside.usd
-        if beside.accelerator_id != cheapest:
-            reason = (f"{SHARES} {beside.saved_usd:,.0f} by sharing nodes with other use cases, beside which it costs USD {beside.usd:,.0f}, "
+    elif moved and not wins.any():
+        wins = (ranked["accelerator_id"] == moved.accelerator_id).to_numpy()
+        shared_usd = moved.usd
+        if moved.accelerator_id != cheapest:
+            reason = (f"{SHARES} {moved.saved_usd:,.0f} by sharing nodes with other use cases, beside which it costs USD {moved.usd:,.0f}, "
                       f"though {cheapest} is cheaper alone")  # fmt: skip
     ranked = pd.concat([ranked[wins], ranked[~wins]])
     best = ranked.iloc[0]
     names = ("use_case_id", "accelerator_id", "platform_class", "tier", "total", "total_usd")
     row = {name: best[name] for name in names}
-    row |= {"beside_usd": shared_usd, "tier_label": layer(best["platform_class"], best["tier"]), "reason": reason,
-            "usd_per_score_point": _implied_price(best, ranked)}  # fmt: skip
+    row |= {"beside_usd": shared_usd, "tier_label": layer(best["platform_class"], best["tier"]), "reason": reason}
+    return row | _against(ranked, [_cost_range(item) for _, item in ranked.iloc[:2].iterrows()])
+
+
+def _against(ranked: pd.DataFrame, costs: list[tuple[float, float]]) -> dict[str, object]:
+    """The first of some cells against the second, with the ends of what these two cost."""
+    best, found = ranked.iloc[0], {"usd_per_score_point": _implied_price(ranked.iloc[0], ranked)}
     if len(ranked) > 1:
         second = ranked.iloc[1]
-        cost = [_cost_range(item) for item in (best, second)]
-        row |= {"runner_up": second["accelerator_id"], "margin_usd": second["total_usd"] - best["total_usd"],
-                "proven": bool(second["total_usd"] >= best["total_usd"] and not overlap(*cost[0], *cost[1]))}  # fmt: skip
-    return row
+        found |= {"runner_up": second["accelerator_id"], "margin_usd": second["total_usd"] - best["total_usd"],
+                  "proven": bool(second["total_usd"] >= best["total_usd"] and not overlap(*costs[0], *costs[1]))}  # fmt: skip
+    return found
+
+
+def with_shared_money(choice: pd.DataFrame, cells: pd.DataFrame, penalties: pd.DataFrame) -> pd.DataFrame:
+    """The choice with `beside_usd` of every platform, and runner-up, margin and price of the score among prices like it.
+
+    penalties : with what each cell adds to the others (`sharing.priced_beside`). `total_usd` stays that of the use case alone.
+    """
+    money = ["total_usd", "total_low_usd", "total_high_usd"]
+    joined = cells.merge(in_shared_nodes(penalties)[[*KEYS, *money]], on=KEYS, how="left")
+    pools, rows = {str(name): contenders(group)[0] for name, group in joined.groupby("use_case_id")}, []
+    for row in choice.to_dict("records"):
+        if isinstance(row["accelerator_id"], str) and row["accelerator_id"]:
+            ranked = pools[row["use_case_id"]].sort_values(
+                ["total_usd", "total"], ascending=[True, False], kind="stable"
+            )
+            chosen = (ranked["accelerator_id"] == row["accelerator_id"]).to_numpy()
+            cheapest, ranked = ranked.iloc[0], pd.concat([ranked[chosen], ranked[~chosen]])
+            best = ranked.iloc[0]
+            row |= {"beside_usd": best["total_usd"], "reason": _reason_beside(row, best, cheapest)}
+            row |= _against(ranked, ranked[money[1:]].iloc[:2].to_numpy(dtype=float).tolist())
+        rows.append(row)
+    return pd.DataFrame(rows, columns=choice.columns).astype(choice.dtypes.to_dict())
+
+
+def _reason_beside(row: dict[str, object], best: pd.Series, cheapest: pd.Series) -> str:
+    """Why a platform is chosen, with the money of shared nodes: `cheapest` is the cheapest there."""
+    leads = best["total_usd"] <= cheapest["total_usd"]
+    if row["verdict"] == "clear winner" and not leads:
+        return f"{SCORED_ABOVE}, though {cheapest['accelerator_id']} is cheaper"
+    if str(row["reason"]).startswith(SCORED_ABOVE):
+        return str(row["reason"]).replace(f"{SCORED_ABOVE}, though", f"{CHEAPEST_BESIDE}, though") + " alone"
+    return str(row["reason"])
 
 
 def reasons_not_chosen(cells: pd.DataFrame, choice: pd.DataFrame) -> dict[tuple[str, str], str]:
@@ -188,11 +227,12 @@ def architecture(choice: pd.DataFrame, pilots: pd.DataFrame) -> pd.DataFrame:
 def plan_pilots(ws: Workspace, cells: pd.DataFrame, penalties: pd.DataFrame, choice: pd.DataFrame) -> pd.DataFrame:
     """Cells worth a pilot, each with what must be seen, by when, to go on; otherwise the pilot ends.
 
-    needed_units_per_s is the capacity at which the cell's price over the horizon equals that of the
-    chosen platform (`money.needed_capacity`), for a pilot of that platform itself its own price, whatever it saves
-    by sharing nodes; NaN where no capacity is enough, since porting, delay and rework alone cost more.
+    beside_usd is what the cell adds to the other use cases over the horizon (`sharing.priced_beside`; that alone where it is not
+    known, or where nodes of its own are cheaper), target_usd what the chosen platform adds, for a pilot of that platform itself its own price. needed_units_per_s is the
+    capacity at which both are the same (`money.needed_capacity`); NaN where no capacity is enough, since porting, delay and
+    rework alone cost more.
     """
-    pilots = cells[cells["decision"] == "pilot"].merge(penalties, on=KEYS, how="left")
+    pilots = cells[cells["decision"] == "pilot"].merge(in_shared_nodes(penalties, own_nodes=True), on=KEYS, how="left")
     if pilots.empty:
         return pd.DataFrame(columns=PILOT_COLUMNS)
     cases, chips = (ws.table(name).set_index(f"{name[:-1]}_id") for name in ("use_cases", "accelerators"))
@@ -200,6 +240,8 @@ def plan_pilots(ws: Workspace, cells: pd.DataFrame, penalties: pd.DataFrame, cho
     classes = pilots["accelerator_id"].map(chips["platform_class"])
     months = classes.map(ws.plan.launch_delay_months).fillna(0.0).astype(float) + PILOT_MONTHS
     pilots = pilots.assign(
+        beside_usd=pilots["total_usd"],
+        target_usd=target,
         needed_units_per_s=needed_capacity(pilots, target),
         expected_units_per_s=pilots["units_per_s_per_accelerator"],
         max_failure_rate=pilots["use_case_id"].map(cases["slo_max_failure_rate"]).astype(float),
@@ -222,12 +264,13 @@ def _price_to_beat(cells: pd.DataFrame, choice: pd.DataFrame) -> pd.Series:
 def drop_hopeless(
     cells: pd.DataFrame, penalties: pd.DataFrame, choice: pd.DataFrame, pilots: pd.DataFrame
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Turn pilots that cannot pay into rejections: dearer than the chosen platform even at the high end of capacity.
+    """Turn pilots that cannot pay into rejections: dearer than the chosen platform even at the high end of capacity, both beside the others.
 
     Platforms without any figures stay pilots.
     """
     both = pilots.merge(cells[[*KEYS, "high", "service_unit"]], on=KEYS, how="left")
-    both = both.merge(penalties[[*KEYS, "total_usd", "total_low_usd"]], on=KEYS, how="left")
+    money = {name: beside(penalties, name, own_nodes=True) for name in ("total_usd", "total_low_usd")}
+    both = both.merge(penalties[KEYS].assign(**money), on=KEYS, how="left")
     target = _price_to_beat(both, choice)
     known = both["expected_units_per_s"].notna()
     never = known & both["needed_units_per_s"].isna()
@@ -239,7 +282,7 @@ def drop_hopeless(
         )
     for row in both.assign(target=target)[beyond].itertuples(index=False):
         text = (
-            f"cannot pay: USD {row.total_low_usd:,.0f} even at the high end of its capacity, "
+            f"cannot pay: adds USD {row.total_low_usd:,.0f} to the others even at the high end of its capacity, "
             f"{pace(row.high, row.service_unit)}, against USD {row.target:,.0f} of the chosen platform"
         )
         why[row.use_case_id, row.accelerator_id] = text

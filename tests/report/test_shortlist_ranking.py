@@ -8,6 +8,7 @@ import pandas as pd
 from aifactory.report import shortlist_ranking as ranking
 from aifactory.shortlist.knowledge import KNOWLEDGE_COLUMNS
 from aifactory.shortlist.migration import COLUMNS
+from aifactory.shortlist.outcome import PILOT_COLUMNS
 
 
 def test_a_lead_that_rests_on_the_money_of_a_use_case_alone_is_named(mini_ws):
@@ -40,3 +41,20 @@ def test_no_benchmark_is_said_in_words_that_are_no_missing_value(mini_ws):
     short = SimpleNamespace(knowledge=pd.DataFrame(columns=KNOWLEDGE_COLUMNS))
     text = ranking.benchmarks_section(mini_ws, short).parts[0].text
     assert "No benchmark pays" in text and "None" not in text
+
+
+def test_pilots_whose_benchmark_pays_come_first(mini_ws):
+    verdicts = pd.DataFrame(
+        {"use_case_id": ["chat", "tuning"], "deciding_measurement": ["", "a run on own prompts on l40s"]}
+    )
+    rows = [("tuning", "l40s", 0.9), ("chat", "a100", 0.7)]
+    pilots = pd.DataFrame(rows, columns=["use_case_id", "accelerator_id", "total"]).reindex(columns=PILOT_COLUMNS)
+    nets = pd.DataFrame(
+        [("chat", "a100", 5e4), ("tuning", "l40s", -1.0)], columns=["use_case_id", "accelerator_id", "net_usd"]
+    )
+    short = SimpleNamespace(pilots=pilots, knowledge=nets, robustness=SimpleNamespace(verdicts=verdicts))
+    told, shown = ranking.pilots_section(mini_ws, short).parts
+    assert "start with the 1 whose benchmark pays for itself" in told.text
+    assert shown.html.index(">chat<") < shown.html.index(">tuning<")
+    short.knowledge = nets.assign(net_usd=-1.0)
+    assert "start with the 1 whose measurement would decide" in ranking.pilots_section(mini_ws, short).parts[0].text

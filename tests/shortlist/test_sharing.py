@@ -11,7 +11,7 @@ from aifactory.shortlist import sharing
 from aifactory.shortlist.plan_terms import price_cells
 from aifactory.shortlist.robustness import Robustness, rank_robustness, unsettled
 from aifactory.shortlist.scales import COST_ANCHORS, anchored
-from aifactory.shortlist.sharing import cheaper_beside, chosen_beside, leads_beside
+from aifactory.shortlist.sharing import cheaper_beside, leads_beside, priced_beside
 
 KEYS = ["use_case_id", "accelerator_id"]
 
@@ -128,9 +128,40 @@ def test_what_is_chosen_costs_what_it_adds_to_the_others(mini_ws):
     costs = price_cells(mine, cells).assign(total_usd=lambda found: found["compute_usd"] + 5.0)
     alone = costs.set_index("use_case_id")["compute_usd"]
     choice = pd.DataFrame({"use_case_id": ["chat", "images", "other"], "accelerator_id": [H100, H100, None]})
-    found = chosen_beside(mine, cells, costs, choice)
-    assert found == {"chat": pytest.approx(alone["chat"] - alone["images"] + 5.0), "images": pytest.approx(5.0)}
-    assert chosen_beside(mine, cells, costs, choice.iloc[2:]) == {}
+    found = priced(mine, cells, costs, choice)["beside_usd"]
+    assert found["chat", H100] == pytest.approx(alone["chat"] - alone["images"] + 5.0)
+    assert found["images", H100] == pytest.approx(5.0)
+    assert priced(mine, cells, costs, choice.iloc[2:])["beside_usd"].tolist() == costs["total_usd"].tolist()
+
+
+def priced(mine, cells, costs, choice, excluded=()):
+    """`priced_beside` by use case and accelerator, the ends as given or the price itself."""
+    costs = costs.assign(
+        **{f"total_{end}_usd": costs.get(f"total_{end}_usd", costs["total_usd"]) for end in ("low", "high")}
+    )
+    return priced_beside(mine, cells, costs, choice, pd.DataFrame(list(excluded), columns=KEYS)).set_index(KEYS)
+
+
+def test_what_is_not_chosen_costs_what_it_would_add_too(mini_ws):
+    """Images is on A100, but would add nothing to the node of H100 that chat fills; at a tenth of the capacity it needs a node more."""
+    offers = offer(mini_ws), offer(mini_ws, accelerator_id=A100, usd_per_accelerator_hour=1.0)
+    mine = market(mini_ws, two_use_cases(4.0, 0.8), *offers)
+    rate = 1 / 3600
+    base = {"platform_class": "gpu", "tier": "anchored", "units_per_s_per_accelerator": rate, "low": rate / 10, "high": rate * 2,
+            "failure_rate": 0.0}  # fmt: skip
+    cells = pd.DataFrame([{**base, "use_case_id": name, "accelerator_id": chip}
+                          for name, chip in (("chat", H100), ("images", H100), ("images", A100))])  # fmt: skip
+    slow = price_cells(mine, cells.assign(units_per_s_per_accelerator=cells["low"])).set_index(KEYS)["compute_usd"]
+    costs = price_cells(mine, cells).assign(total_usd=lambda found: found["compute_usd"] + 5.0)
+    costs["total_low_usd"], costs["total_high_usd"] = costs["total_usd"], costs.set_index(KEYS).index.map(slow) + 5.0
+    choice = pd.DataFrame({"use_case_id": ["chat", "images"], "accelerator_id": [H100, A100]})
+    found = priced(mine, cells, costs, choice, [("chat", H100)])
+    there = found.loc[("images", H100)]
+    assert there["beside_usd"] == pytest.approx(5.0) and there["beside_low_usd"] == pytest.approx(5.0)
+    assert 5.0 < there["beside_high_usd"] < there["total_high_usd"]
+    own = found.loc[("images", A100)]  # nobody else is there
+    assert own[["beside_usd", "beside_low_usd", "beside_high_usd"]].tolist() == own[["total_usd", "total_low_usd", "total_high_usd"]].tolist()  # fmt: skip
+    assert pd.isna(found.at[("chat", H100), "beside_usd"])
 
 
 def test_a_clear_winner_stays(mini_ws):
