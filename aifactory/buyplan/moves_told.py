@@ -25,6 +25,8 @@ COLUMNS = [
     "porting_usd",
     "measured",
     "move_saving_usd",
+    "move_low_usd",
+    "loss_probability",
 ]
 
 
@@ -32,7 +34,8 @@ def moves_frame(moves: Sequence[Move], months: Sequence[str]) -> pd.DataFrame:
     """One row per use case that moves, `COLUMNS`, by what its move saves at present value, most first.
 
     share_low, share_high: of its work there in the months in which it is there. measured: own measurements show its rate
-    there. move_saving_usd: of the whole move, that may take several use cases, with porting and rework taken off.
+    there. move_saving_usd: of the whole move, that may take several use cases, with porting and rework taken off;
+    move_low_usd the same at the low end of rates that were not measured there, loss_probability the chance that it saves nothing.
     """
     rows = []
     for move in sorted(moves, key=lambda one: -one.saving_usd):
@@ -44,7 +47,16 @@ def moves_frame(moves: Sequence[Move], months: Sequence[str]) -> pd.DataFrame:
             about = (guest.use_case_id, guest.region, move.home_id, guest.accelerator_id)
             about += (months[there[0]], months[there[-1]], low, high)
             shown = guest.facts.get("tier") in OWN_EVIDENCE
-            rows.append((*about, move.porting_usd.get(guest.use_case_id, 0.0), shown, move.saving_usd))
+            rows.append(
+                (
+                    *about,
+                    move.porting_usd.get(guest.use_case_id, 0.0),
+                    shown,
+                    move.saving_usd,
+                    move.low_usd,
+                    move.loss_probability,
+                )
+            )
     return pd.DataFrame(rows, columns=COLUMNS)
 
 

@@ -12,9 +12,11 @@ Idle are parts of a node too. It is taken where
     V(chosen, all) + V(there, without) - V(chosen, 1 - share) - V(there, with share) - porting - rework > `LEAST_SHARE` of the first two,
 
 with V of `excluded`: best orders, recourse and the running of what stands; the largest saving first, until none is left. Rework
-tests a use case anew whenever it changes platform, and keeps it in step on two in the months in which both serve it. A rate that
-own measurements do not show must pay at the low end of its interval too. What is owed for the capacity is no part of V: it is
-owed either way.
+tests a use case anew whenever it changes platform, and keeps it in step on two in the months in which both serve it. Where
+own measurements do not show a rate, the mean saving over its interval must be above that too, with P10, the middle and P90 of
+the rate at 0.3, 0.4 and 0.3 (Keefer and Bodily, Management Science 29 (1983), 595-609): where the interval moves a little, so does the mean, and a move
+that only just fails would be worth next to nothing in expectation. What it may lose is told. What is owed for the capacity is no part of V: it
+is owed either way.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from scipy.special import ndtr
 
 from aifactory.benchmark.telemetry import OWN_EVIDENCE
 from aifactory.buyplan.case import Case
@@ -41,6 +44,10 @@ from aifactory.shortlist.exclusions import KEYS
 from aifactory.shortlist.outcome import PILOT_MONTHS
 from aifactory.units import percent
 
+#: Weights of the saving at the low end of a rate, in the middle and at the high end: P10, P50 and P90.
+WEIGHTS = {"low": 0.3, "units_per_s_per_accelerator": 0.4, "high": 0.3}
+#: Standard deviations from the middle of a normal distribution to its P10.
+TO_P10 = 1.2815515655446004
 #: Rules against buying or renting more of a platform: what stands there serves all the same.
 OF_BUYING = ("availability", "region", "price")
 
@@ -50,7 +57,7 @@ class Move:
     """Use cases of a platform and region on capacity that is paid for: the guests, the platform chosen for them, what is saved.
 
     `porting_usd` by use case is paid once; it and `rework_usd`, changes that are made a second time, are counted in `saving_usd`,
-    which is at present value.
+    which is at present value. `low_usd` is the saving at the low end of the rates where own measurements do not show them, else not a number.
     """
 
     guests: tuple[Guest, ...]
@@ -58,6 +65,14 @@ class Move:
     porting_usd: Mapping[str, float]
     rework_usd: float = 0.0
     saving_usd: float = 0.0
+    low_usd: float = np.nan
+
+    @property
+    def loss_probability(self) -> float:
+        """Chance that it saves nothing, the saving normal on the side of the low end; 0 where that end (P10) saves too."""
+        if not self.low_usd < 0 < self.saving_usd:
+            return 0.0
+        return float(ndtr(-TO_P10 * self.saving_usd / (self.saving_usd - self.low_usd)))
 
     @property
     def place(self) -> tuple[str, str]:
@@ -82,6 +97,8 @@ class Move:
         work = f", {money(usd)} of work for it counted" if usd > 0 else ""
         shown = all(guest.facts.get("tier") in OWN_EVIDENCE for guest in self.guests)
         test = "" if shown else "; what it does there is predicted, so test it on own prompts before"
+        if self.low_usd < 0:
+            test += f": at the low end of the rate it would lose {money(-self.low_usd)}, and the chance of a loss is {percent(self.loss_probability)}"
         return (
             f"{names} in {self.place[0]} run{'s' * (len(self.guests) == 1)}{part} on {self.place[1]} {when}{rest}: that capacity is owned "
             f"or committed and would stand idle. It saves {money(self.saving_usd)} at present value{work}{test}."
@@ -108,7 +125,7 @@ def decide_moves(
         prices = prices or _Prices(quick_values(case, paths, cells), base, cells, case.plan)
         found = [prices.paying(offer, moves) for offer in bundles(offers, rework)]
         found = sorted((move for move in found if move), key=lambda move: -move.saving_usd)
-        best = next((move for move in found if (low := at_low_end(move)) and prices.paying(low, moves)), None)
+        best = next((kept for move in found if (kept := prices.worth_it(move, moves))), None)
         if best is None:
             break
         moves.append(best)
@@ -232,12 +249,12 @@ def _rework(base: Streams, cells: Cells, plan: Plan) -> Callable[[Guest], float]
     return usd
 
 
-def at_low_end(move: Move) -> Move | None:
-    """The move with the low end of capacity where own measurements do not show it; None where that end is not known."""
+def at_end(move: Move, end: str) -> Move | None:
+    """The move with one end of capacity where own measurements do not show it; None where that end is not known."""
     guests = []
     for guest in move.guests:
         shown = guest.facts.get("tier") in OWN_EVIDENCE
-        rate = guest.facts["units_per_s_per_accelerator"] if shown else guest.facts.get("low", np.nan)
+        rate = guest.facts["units_per_s_per_accelerator"] if shown else guest.facts.get(end, np.nan)
         if not rate > 0:
             return None
         guests.append(replace(guest, facts={**guest.facts, "units_per_s_per_accelerator": rate}))
@@ -282,11 +299,30 @@ class _Prices:
 
     def paying(self, offer: Move, moves: Sequence[Move]) -> Move | None:
         """A move beside others with what it saves; None where that is not above `LEAST_SHARE` of the cost of both platforms."""
+        saved, least = self._saved(offer, moves)
+        return replace(offer, saving_usd=saved) if np.isfinite(saved) and saved > least else None
+
+    def worth_it(self, move: Move, moves: Sequence[Move]) -> Move | None:
+        """A paying move whose mean saving over the interval of the rates is above the same share, with what it saves at the low end.
+
+        None too where a low end is not known; a high end that is not known is the middle.
+        """
+        if all(guest.facts.get("tier") in OWN_EVIDENCE for guest in move.guests):
+            return move
+        low, high = at_end(move, "low"), at_end(move, "high") or move
+        if low is None:
+            return None
+        at_low, least = self._saved(low, moves)
+        saved = at_low, move.saving_usd, self._saved(high, moves)[0]
+        mean = float(np.dot(list(WEIGHTS.values()), saved))
+        return replace(move, low_usd=at_low) if np.isfinite(mean) and mean > least else None
+
+    def _saved(self, offer: Move, moves: Sequence[Move]) -> tuple[float, float]:
+        """What a move beside others saves, and the least that is worth it."""
         places = [(offer.place[0], offer.home_id), offer.place]
         now = sum(self._usd(moves, place) for place in places)
         moved = sum(self._usd([*moves, offer], place) for place in places)
-        saved = now - moved - sum(offer.porting_usd.values()) - offer.rework_usd
-        return replace(offer, saving_usd=saved) if np.isfinite(saved) and saved > LEAST_SHARE * now else None
+        return now - moved - sum(offer.porting_usd.values()) - offer.rework_usd, LEAST_SHARE * now
 
     def _usd(self, moves: Sequence[Move], place: tuple[str, str]) -> float:
         """V of a place with some moves: they count by who leaves and who comes."""

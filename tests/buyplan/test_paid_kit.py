@@ -169,15 +169,33 @@ def test_a_part_that_holds_no_replica_serves_nothing(decided, replica, share):
     assert room[1:].clip(max=1.0) == pytest.approx(share)
 
 
-def test_a_predicted_rate_waits_for_a_pilot_and_must_pay_at_its_low_end(decided):
+def test_a_predicted_rate_waits_for_a_pilot_and_must_pay_on_average_over_its_interval(decided):
     """Months 1 to 3 are the pilot's; month 4 saves eight accelerators. At 0.9 of the rate a node more of `old` is rented by day, USD
-    5,840; at 0.25 chat peaks at 48 there, and 24 more by day cost USD 35,040."""
+    5,840; at 0.5 chat peaks at 48 there, and 24 more by day cost USD 35,040."""
     moves = decided(TERM, tier="anchored")[2]
     assert moves[0].guests[0].share.tolist() == [0.0] * 4 + [1.0] + [0.0] * 8
     assert moves[0].saving_usd == pytest.approx(730 * 8 * 4.0)
     assert "test it on own prompts before" in moves[0].sentence([month(step) for step in range(13)])
+    assert moves[0].low_usd == pytest.approx(730 * 8 * 4.0 - 5_840.0) and moves[0].loss_probability == 0.0
+    assert "lose" not in moves[0].sentence([month(step) for step in range(13)])
+    half = decided(TERM, tier="anchored", low=0.5)[2][0]
+    assert half.saving_usd == moves[0].saving_usd and half.low_usd == pytest.approx(730 * 8 * 4.0 - 35_040.0)
+    # a third of the distance from the low end, P10, to the middle loses: 2 / 3 of 1.28 standard deviations
+    assert half.loss_probability == pytest.approx(0.1965, abs=1e-4)
+    told = half.sentence([month(step) for step in range(13)])
+    assert "at the low end of the rate it would lose USD 11,680, and the chance of a loss is 20 %" in told
     assert decided(TERM, tier="anchored", low=0.25)[2] == decided(TERM, tier="anchored", low=np.nan)[2] == []
-    assert len(decided(TERM, low=0.25)[2]) == 1  # measured
+    assert len(decided(TERM, low=0.25)[2]) == 1 and np.isnan(decided(TERM, low=0.25)[2][0].low_usd)  # measured
+
+
+def test_moves_are_taken_while_the_mean_over_the_interval_pays(decided):
+    """The mean saving falls with the low end until the move is left out."""
+    found = {low: decided(TERM, tier="anchored", low=low)[2] for low in (0.5, 0.4, 0.3, 0.2, 0.1)}
+    taken = [move[0] for move in found.values() if move]
+    high = taken[0].saving_usd
+    assert 0 < len(taken) < len(found)
+    for move in taken:
+        assert 0.3 * move.low_usd + 0.4 * move.saving_usd + 0.3 * high > 0
 
 
 def test_changes_that_are_made_twice_are_counted(decided):
