@@ -73,6 +73,17 @@ def percent(share: float) -> str:
     return f"{100 * share:.{int(fine)}f} %"
 
 
+def decimals_apart(value: float, limit: float, decimals: int) -> int:
+    """Decimals, at least so many, with which a figure does not read as a limit that it differs from; at most 12.
+
+    >>> decimals_apart(0.42, 0.5, 2), decimals_apart(0.4996, 0.5, 2), decimals_apart(0.5, 0.5, 2)
+    (2, 4, 2)
+    """
+    if not abs(value - limit) > 1e-12:
+        return decimals
+    return next((d for d in range(decimals, 12) if f"{value:.{d}f}" != f"{limit:.{d}f}"), 12)
+
+
 def signed_percent(share: float) -> str:
     """A change in whole per cent with its sign; none where it rounds to nothing.
 

@@ -10,6 +10,7 @@ from aifactory.inputs.workspace import Workspace
 from aifactory.report.blocks import Block, Col, Group, group, section, table
 from aifactory.report.text import is_missing, join_words, num, pct, plural, usd_compact
 from aifactory.shortlist.outcome import NOT_MEASURED
+from aifactory.units import decimals_apart
 
 EXCLUDED, PEAKS, LIMITS, RISK = (
     "What did the shortlist give up?",
@@ -136,7 +137,7 @@ def _limits(ws: Workspace, found: Examination) -> Group:
     )
     columns = {
         "limit": Col("Limit"),
-        "used": Col("Most used", "num2"),
+        "most_used": Col("Most used"),
         "shown": Col("Allowed"),
         "unit": Col("Unit"),
         "binds": Col("Binds", "bool"),
@@ -144,9 +145,13 @@ def _limits(ws: Workspace, found: Examination) -> Group:
         "per": Col("For"),
     }
     shown = ["no limit" if is_missing(most) else f"{most:,.10g}" for most in rows["most"]]
+    used = [
+        num(used, 2 if is_missing(most) else decimals_apart(used, most, 2))
+        for used, most in zip(rows["used"], rows["most"], strict=True)
+    ]
     note = "Worth: cost saved over the horizon by one more unit (of lead time: added by it), for nodes that need not be whole."
     shown_table = table(
-        rows.assign(shown=shown).head(ROWS), caption="Limits of the plan and what they are worth", source=SOURCE, as_of=ws.as_of,
+        rows.assign(shown=shown, most_used=used).head(ROWS), caption="Limits of the plan and what they are worth", source=SOURCE, as_of=ws.as_of,
         columns=columns, note=note,
     )  # fmt: skip
     return group(section(LIMITS, text), shown_table)

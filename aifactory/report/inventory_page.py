@@ -32,7 +32,7 @@ from aifactory.report.inventory_outlook import adoption_section, chain_doubts, o
 from aifactory.report.inventory_questions import data_received, table_catalogue, three_questions
 from aifactory.report.inventory_service import service_section, unmeasured_targets
 from aifactory.report.inventory_waste import overlap_section, waste_section
-from aifactory.report.text import join_words, month_name, num, pct, plural, usd_compact
+from aifactory.report.text import join_words, month_name, num, pct, pct_beside, plural, usd_compact
 
 __all__ = [
     "SOURCES",
@@ -203,7 +203,9 @@ def _kpis(ws: Workspace, inv: Inventory) -> list[Kpi]:
         lines = inv.spend_reconciliation.set_index("line")["effective_cost"]
         share = float(lines["unattributed usage"] / total)
         kpis.append(Kpi("Bill of the month", usd_compact(total), change))
-        kpis.append(Kpi("Without a team", pct(share, 1), "limit 5 %", status="good" if share <= 0.05 else "bad"))
+        kpis.append(
+            Kpi("Without a team", pct_beside(share, 0.05, 1), "limit 5 %", status="good" if share <= 0.05 else "bad")
+        )
     if len(inv.pools):
         kpis.append(
             Kpi(

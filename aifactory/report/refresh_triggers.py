@@ -8,7 +8,7 @@ from aifactory.finance.options import OPTION_NAMES
 from aifactory.inputs.workspace import Workspace
 from aifactory.report import charts
 from aifactory.report.blocks import Block, Col, Group, figure, group, section, table
-from aifactory.report.text import join_words, month_name, num, pct, plural
+from aifactory.report.text import join_words, month_name, num, pct, pct_beside, plural
 from aifactory.review import Review
 from aifactory.review.plan_use import CONTRADICTS, NOT_PLANNED
 
@@ -107,7 +107,7 @@ def _pools_answer(review: Review) -> str:
         return "Capacity triggers of the pools could not be computed: no pool readings."
     fired, near = (int((rows["state"] == state).sum()) for state in ("fired", "approaching"))
     first = rows.iloc[0]
-    text = f"Of the pools {fired or 'none'} {'is' if fired == 1 else 'are'} past the trigger of {pct(first['threshold'], 0)} and {near or 'none'} come{'s' * (near == 1)} within three months; nearest is {first['pool_id']} at {pct(first['value'], 0)}"
+    text = f"Of the pools {fired or 'none'} {'is' if fired == 1 else 'are'} past the trigger of {pct(first['threshold'], 0)} and {near or 'none'} come{'s' * (near == 1)} within three months; nearest is {first['pool_id']} at {pct_beside(first['value'], first['threshold'])}"
     wait = f", {num(first['months_to_trigger'], 0)} months away" if 0 < first["months_to_trigger"] <= FAR_MONTHS else ""
     return " ".join([f"{text}{wait}.", *_next_steps(review)])
 
@@ -138,12 +138,13 @@ def _pools(ws: Workspace, review: Review) -> Group:
         titles={"value": "Utilisation of the month"},
         reference=[("trigger", limit)],
     )
-    frame = rows.assign(months=_within_reach(rows["months_to_trigger"]))
+    used = [pct_beside(row.value, row.threshold) for row in rows.itertuples()]
+    frame = rows.assign(months=_within_reach(rows["months_to_trigger"]), used=used)
     columns = {
         "pool_id": Col("Pool"),
         "accelerator_id": Col("Accelerator"),
         "region": Col("Region"),
-        "value": Col("Utilisation", "pct0"),
+        "used": Col("Utilisation"),
         "threshold": Col("Trigger", "pct0"),
         "slope_per_month": Col("Trend a month", "pct1"),
         "months": Col("Months to trigger", "num1"),

@@ -8,7 +8,17 @@ import pandas as pd
 from aifactory.inputs.workspace import Workspace
 from aifactory.report import charts
 from aifactory.report.blocks import Col, Group, figure, group, section, table
-from aifactory.report.text import as_of_range, is_missing, join_words, num, pct, plural, readable, usd_compact
+from aifactory.report.text import (
+    as_of_range,
+    is_missing,
+    join_words,
+    num,
+    pct,
+    pct_beside,
+    plural,
+    readable,
+    usd_compact,
+)
 from aifactory.serving.transfer import UNSEEN_EVIDENCE
 from aifactory.shortlist import Shortlist
 from aifactory.shortlist.knowledge import worthwhile
@@ -30,7 +40,9 @@ def robustness_section(ws: Workspace, short: Shortlist) -> Group:
         ],
     )
     verdicts["first"] = [
-        "" if is_missing(row.acceptability) else f"{pct(row.acceptability, 0)} ({pct(row.confidence, 0)})"
+        ""
+        if is_missing(row.acceptability)
+        else f"{pct_beside(row.acceptability, ws.plan.winner_acceptability)} ({pct_beside(row.confidence, ws.plan.winner_confidence)})"
         for row in verdicts.itertuples(index=False)
     ]
     verdicts["near"] = [

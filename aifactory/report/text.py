@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable
 
 import pandas as pd
 
+from aifactory.units import decimals_apart
+
 NOT_KNOWN = "not known"
 DASH = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
@@ -187,6 +189,15 @@ def pct(value: object, decimals: int | None = None) -> str:
             return "under 0.1 %"
         decimals = int(0 < abs(number) < 9.95 or 99.5 <= abs(number) < 99.95)
     return num(number, decimals) + " %"
+
+
+def pct_beside(value: object, limit: float, decimals: int = 0) -> str:
+    """Share as percent, with as many decimals as tell it from a limit.
+
+    >>> pct_beside(0.69, 0.7), pct_beside(0.6995, 0.7), pct_beside(0.7, 0.7), pct_beside(None, 0.7)
+    ('69 %', '69.95 %', '70 %', 'not known')
+    """
+    return pct(value, decimals if is_missing(value) else decimals_apart(100 * float(value), 100 * limit, decimals))  # type: ignore[arg-type]
 
 
 def month_name(value: object) -> str:

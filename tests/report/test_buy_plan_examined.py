@@ -82,3 +82,20 @@ def test_the_first_screen_names_a_platform_that_would_save_a_material_amount(fou
     assert page.given_up_sentence(None, 50e6) == ""
     unknown = replace(found, excluded=found.excluded.assign(saving_usd=np.nan))
     assert page.given_up_sentence(unknown, 50e6) == ""
+
+
+def test_a_share_next_to_its_limit_is_told_from_it(sample_ws, found):
+    share = {
+        "limit": "Share of one vendor",
+        "used": 0.4995,
+        "most": 0.5,
+        "unit": "share",
+        "binds": False,
+        "price_usd": 0.0,
+        "per": "x",
+    }
+    group = page._limits(
+        sample_ws, replace(found, limits=pd.concat([found.limits, pd.DataFrame([share])], ignore_index=True))
+    )
+    cells = group.parts[1].html
+    assert "0.4995" in cells and "6,000,000.00" in cells

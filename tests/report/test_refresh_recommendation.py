@@ -9,7 +9,7 @@ import pytest
 from aifactory.report.refresh_log import _beaten, _recommendation, to_do
 from aifactory.report.refresh_money import _furthest
 from aifactory.report.refresh_page import finding
-from aifactory.report.refresh_triggers import _next_steps, _within_reach
+from aifactory.report.refresh_triggers import _next_steps, _pools_answer, _within_reach
 
 WS = SimpleNamespace(as_of="2026-10-31")
 
@@ -137,3 +137,11 @@ def test_the_prices_that_moved_most_are_named():
     text = _furthest(pd.DataFrame(rows, columns=["subject", "change"]))
     assert text == "; furthest l4, eu, spot by 50.0 %; a100, eu, on demand by −27.1 %; h100, eu, spot by 10.0 %"
     assert _furthest(pd.DataFrame({"subject": ["x"], "change": [0.0]})) == ""
+
+
+def test_a_utilisation_next_to_its_trigger_is_told_from_it():
+    row = {"pool_id": "p", "value": 0.7996, "threshold": 0.8, "state": "approaching", "months_to_trigger": np.nan}
+    review = SimpleNamespace(triggers=pd.DataFrame([row]), band_triggers=pd.DataFrame())
+    assert "past the trigger of 80 %" in _pools_answer(review) and "p at 79.96 %" in _pools_answer(review).replace(
+        "\xa0", " "
+    )
