@@ -15,9 +15,8 @@ from aifactory.demand.chain_factors import factor_doubts
 from aifactory.demand.chain_reserve import PUBLIC_HOURS, ChainReserve, levels_of, plan_chain
 from aifactory.demand.scenario_inputs import read_workloads, settings_of
 from aifactory.demand.scenarios import WEEKS_PER_MONTH, Paths, simulate_paths
-from aifactory.fleet.allowed_wait import allowed_wait, spread_round
+from aifactory.fleet.allowed_wait import TRAINING_CLASSES, allowed_wait, spread_round
 from aifactory.fleet.stand_in import ANY_CLASS, period_shapes, stand_in_shapes
-from aifactory.fleet.streams import TRAINING_CLASSES
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
 from aifactory.units import percent

@@ -10,8 +10,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from aifactory.inputs.plan import Plan
 from aifactory.units import KILO, SECONDS_PER_HOUR
 
+TRAINING_CLASSES = ("batch_training", "parameter_efficient_fine_tuning")
+LATENCY_LIMITS = ["slo_p95_ttft_ms", "slo_p95_tpot_ms", "slo_p95_e2e_ms"]
 FIRST_ANSWER = ["slo_p95_ttft_ms", "slo_p95_tpot_ms"]
 
 
@@ -27,6 +30,17 @@ def allowed_wait(use_cases: pd.DataFrame) -> np.ndarray:
     limit = use_cases["slo_p95_e2e_ms"].astype("float64").to_numpy() / (KILO * SECONDS_PER_HOUR)
     batch = (use_cases["request_pattern"] == "batch").to_numpy() & use_cases[FIRST_ANSWER].isna().all(axis=1).to_numpy()
     return np.where(batch, np.maximum(np.floor(np.nan_to_num(limit)) - 1, 1), 1).astype(int)
+
+
+def is_movable(use_cases: pd.DataFrame) -> pd.Series:
+    """Work that waits until there is room: training, and batch work without a limit. A fleet for it holds its average."""
+    batch = (use_cases["request_pattern"] == "batch") & use_cases[LATENCY_LIMITS].isna().all(axis=1)
+    return use_cases["workload_class"].isin(TRAINING_CLASSES) | batch
+
+
+def headroom(plan: Plan) -> float:
+    """Share added to the average of movable work."""
+    return 1.0 / plan.value("planning_utilization") - 1.0
 
 
 def spread_over(load: np.ndarray, hours: int) -> np.ndarray:

@@ -15,7 +15,14 @@ import pandas as pd
 
 from aifactory.demand.reserve_money import failure_factor
 from aifactory.finance.unit_cost import load_factor
-from aifactory.fleet.allowed_wait import allowed_wait, spread_round
+from aifactory.fleet.allowed_wait import (
+    LATENCY_LIMITS,
+    TRAINING_CLASSES,
+    allowed_wait,
+    headroom,
+    is_movable,
+    spread_round,
+)
 from aifactory.fleet.sites import held_in_sites
 from aifactory.fleet.stand_in import ANY_CLASS, stand_in_shapes
 from aifactory.fleet.widths import Widths, no_widths, widths_of
@@ -26,8 +33,6 @@ from aifactory.units import HOURS_PER_MONTH, SCENARIOS, SECONDS_PER_HOUR, three_
 
 KEY = ["use_case_id", "region"]
 ABOUT_POOLS = ["accelerators_per_node", "largest_slice", "tdp_w", "platform_class", "vendor"]
-TRAINING_CLASSES = ("batch_training", "parameter_efficient_fine_tuning")
-LATENCY_LIMITS = ["slo_p95_ttft_ms", "slo_p95_tpot_ms", "slo_p95_e2e_ms"]
 CAPACITY_COLUMNS = [
     "units_per_s_per_accelerator", "low", "high", "tier", "measured_failure_rate", "replica_accelerators",
 ]  # fmt: skip
@@ -271,7 +276,7 @@ def work_per_unit(table: pd.DataFrame) -> np.ndarray:
 def _with_work(table: pd.DataFrame, tokens: pd.DataFrame) -> pd.DataFrame:
     """Add what decides how work is placed: can it wait, be interrupted, how much of it fails."""
     batch = table["request_pattern"] == "batch"
-    movable = table["workload_class"].isin(TRAINING_CLASSES) | (batch & table[LATENCY_LIMITS].isna().all(axis=1))
+    movable = is_movable(table)
     hours = table["service_unit"] == "accelerator_hour"
     factor = work_per_unit(table)
     success = (1.0 - table["failure_rate"]).where(hours, 1.0)
@@ -346,8 +351,7 @@ def _rule(table: pd.DataFrame, plan: Plan, months: tuple[str, ...]) -> np.ndarra
     """Fixed ratio by criticality, the plan's highest in launch months; movable work waits instead."""
     ratio = np.tile(table["criticality"].map(plan.reserve).to_numpy(dtype=float), (len(months), 1))
     ratio[launch_months(table, plan, months)] = max(plan.reserve.values())
-    headroom = 1.0 / plan.value("planning_utilization") - 1.0
-    return np.where(table["movable"].to_numpy(), headroom, ratio)
+    return np.where(table["movable"].to_numpy(), headroom(plan), ratio)
 
 
 def _reserve(

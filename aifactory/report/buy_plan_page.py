@@ -11,7 +11,7 @@ from aifactory.buyplan.governance import released_on_triggers, signed_now
 from aifactory.buyplan.returns import Returns
 from aifactory.finance.cashflow import NOTHING
 from aifactory.finance.options import OPTION_NAMES
-from aifactory.fleet.streams import TRAINING_CLASSES
+from aifactory.fleet.allowed_wait import TRAINING_CLASSES
 from aifactory.inputs.hosted import RUN_BY_SELLERS
 from aifactory.inputs.workspace import Workspace
 from aifactory.report.blocks import Block, Col, Group, Kpi, head, section, table

@@ -7,7 +7,7 @@ import pandas as pd
 
 from aifactory.benchmark import Benchmark
 from aifactory.benchmark.telemetry import OWN_EVIDENCE, TELEMETRY, latencies_shown
-from aifactory.fleet.allowed_wait import allowed_wait, spread_round
+from aifactory.fleet.allowed_wait import allowed_wait, headroom, is_movable, spread_round
 from aifactory.fleet.stand_in import period_shapes
 from aifactory.inputs.sites import sites_in
 from aifactory.inputs.weights import MATRIX_CRITERIA, check_weights
@@ -19,6 +19,7 @@ from aifactory.shortlist import scales
 from aifactory.shortlist.engine_latency import estimate_latencies
 from aifactory.shortlist.exclusions import KEYS
 from aifactory.shortlist.money import on_todays_platform
+from aifactory.units import decimals_apart
 
 JUDGED = ("maturity", "portability", "operational_risk")
 ENDS = ("low", "high")
@@ -99,26 +100,27 @@ def _sites_at_peak(ws: Workspace, inventory: Inventory, cells: pd.DataFrame) -> 
 
 
 def nodes_needed(ws: Workspace, inventory: Inventory, cells: pd.DataFrame) -> np.ndarray:
-    """The same before rounding up."""
+    """The same before rounding up; work that can wait until there is room asks for its average, as in the plan."""
     cases = ws.table("use_cases").set_index("use_case_id")
     if inventory.demand_profile.empty:
         return np.full(len(cells), np.nan)
     peak = cells["use_case_id"].map(_highest_peaks(ws, inventory)["units_per_hour_peak"])
-    reserve = cells["use_case_id"].map(cases["criticality"]).map(ws.plan.reserve)
+    waits = cells["use_case_id"].map(is_movable(cases))
+    reserve = cells["use_case_id"].map(cases["criticality"]).map(ws.plan.reserve).mask(waits, headroom(ws.plan))
     size = node_sizes(ws, cells)
     rate = cells["units_per_s_per_accelerator"].where(cells["units_per_s_per_accelerator"] > 0)
     need = accelerator_hours(peak, rate.fillna(1.0)) * (1 + reserve)
     if "in_progress_per_accelerator" in cells:
         hours = cells["use_case_id"].map(pd.Series(allowed_wait(cases), index=cases.index))
         held = (
-            cells["in_progress_per_accelerator"].astype(float).mask(hours > 1)
+            cells["in_progress_per_accelerator"].astype(float).mask((hours > 1) | waits)
         )  # a queue of hours takes what chance brings
         need = need * chance_factor(need, held, cells["spread_constant"])
     return (need / size).where(rate.notna() & peak.notna()).to_numpy(dtype=float)
 
 
 def _highest_peaks(ws: Workspace, inventory: Inventory) -> pd.DataFrame:
-    """By use case: `region` with the highest peak and its `units_per_hour_peak`; work with hours to wait is spread over these."""
+    """By use case: `region` with the highest peak and its `units_per_hour_peak`; work with hours to wait is spread over these, movable work over all."""
     profile, cases = inventory.demand_profile, ws.table("use_cases")
     hours = dict(zip(cases["use_case_id"], allowed_wait(cases), strict=True))
     late = profile[[hours.get(name, 1) > 1 for name in profile["use_case_id"]]]
@@ -126,6 +128,8 @@ def _highest_peaks(ws: Workspace, inventory: Inventory) -> pd.DataFrame:
     spread = pd.Series({row.Index: row.units_per_hour_avg * spread_round(shapes[row.use_case_id, row.region], hours[row.use_case_id]).max()
                         for row in late.itertuples()}, dtype=float)  # fmt: skip
     peaks = profile.assign(units_per_hour_peak=spread.reindex(profile.index).fillna(profile["units_per_hour_peak"]))
+    movable = profile["use_case_id"].map(is_movable(cases.set_index("use_case_id")))
+    peaks["units_per_hour_peak"] = peaks["units_per_hour_peak"].mask(movable, profile["units_per_hour_avg"])
     peaks = peaks.sort_values("units_per_hour_peak", ascending=False, kind="stable")
     return peaks.drop_duplicates("use_case_id").set_index("use_case_id")
 
@@ -202,13 +206,15 @@ def _decision(ws: Workspace, cell: tuple, excluded: str | None, prior: str) -> t
         if cell.platform_class == "neuromorphic" and prior == "pilot":
             return "pilot", "strategic pilot only: nothing comparable is known, power is the promise to test"
         return "not comparable", cell.evidence
+    marks = ws.plan.choose_at, ws.plan.pilot_at
+    score = f"{cell.total:.{max(decimals_apart(cell.total, mark, 2) for mark in marks)}f}"
     if cell.total >= ws.plan.choose_at and cell.tier in OWN_EVIDENCE:
         basis = "measurements" if cell.tier == "measured" else "what production shows"
-        return "choose", f"scores {cell.total:.2f} on {basis} (mark {ws.plan.choose_at:.2f})"
+        return "choose", f"scores {score} on {basis} (mark {ws.plan.choose_at:.2f})"
     if cell.total >= ws.plan.pilot_at:
         lacking = "below the mark to choose" if cell.tier in OWN_EVIDENCE else "not measured on own prompts"
-        return "pilot", f"scores {cell.total:.2f}, {lacking}"
-    return "reject", f"scores {cell.total:.2f}, below the mark of {ws.plan.pilot_at:.2f} for a pilot"
+        return "pilot", f"scores {score}, {lacking}"
+    return "reject", f"scores {score}, below the mark of {ws.plan.pilot_at:.2f} for a pilot"
 
 
 def criteria_with_evidence(ws: Workspace, cells: pd.DataFrame) -> pd.DataFrame:

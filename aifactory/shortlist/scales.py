@@ -33,7 +33,7 @@ WATT_ANCHORS = (-1.0, 1.0)  # log2 of units per watt over today's platform: half
 ANCHOR_TEXT = {
     "maturity": "judged; 1: production use elsewhere for this work",
     "cost": "present value over the horizon on the plan's terms, penalties included, over today's platform: 0 at 1.5 times, 1 at half; money, not scored",
-    "throughput": "nodes, as bought, for the peak of the largest region: 0 at 64 (edge devices: 4,096), 1 at 1",
+    "throughput": "nodes, as bought, for the peak of the largest region (for work that can wait its average): 0 at 64 (edge devices: 4,096), 1 at 1",
     "latency": "p95 over its limit at half load: 0 at the limit, 1 at half of it; 1 where there is no limit",
     "portability": "judged; 1: models move without change",
     "operational_risk": "judged; 1: known failure modes and staff",

@@ -87,7 +87,7 @@ def test_the_first_screen_names_a_platform_that_would_save_a_material_amount(fou
 def test_a_share_next_to_its_limit_is_told_from_it(sample_ws, found):
     share = {
         "limit": "Share of one vendor",
-        "used": 0.4995,
+        "used": 0.4996,
         "most": 0.5,
         "unit": "share",
         "binds": False,
@@ -98,4 +98,4 @@ def test_a_share_next_to_its_limit_is_told_from_it(sample_ws, found):
         sample_ws, replace(found, limits=pd.concat([found.limits, pd.DataFrame([share])], ignore_index=True))
     )
     cells = group.parts[1].html
-    assert "0.4995" in cells and "6,000,000.00" in cells
+    assert "0.4996" in cells and "6,000,000.00" in cells

@@ -334,8 +334,13 @@ def test_nodes_at_peak_are_counted_in_the_busiest_region_with_reserve(road):
     cells = road.benchmark.capacity
     nodes = pd.Series(matrix.nodes_at_peak(road.ws, road.inventory, cells), index=pd.MultiIndex.from_frame(cells[KEYS]))
     assert nodes["chat", H100] == 1  # 216 an hour are far less than one accelerator
-    # eight accelerators run at once: 8 x 1.2 = 9.6 of the reference, two nodes of eight
-    assert nodes["models", A100] == 2
+    # eight accelerators run at once, but jobs wait: the plan's fleet holds their average, which one node of eight does
+    assert nodes["models", A100] == 1
+    need = pd.Series(matrix.nodes_needed(road.ws, road.inventory, cells), index=nodes.index)
+    rows = road.inventory.demand_profile.query("use_case_id == 'models'")
+    rate = cells.set_index(KEYS).at[("models", A100), "units_per_s_per_accelerator"] * 3600
+    mean = rows["units_per_hour_avg"].max() / rate / road.ws.plan.value("planning_utilization")
+    assert need["models", A100] * 8 == pytest.approx(mean)
     slow = cells.assign(units_per_s_per_accelerator=216 * 1.4 / 3600 / 17)
     again = matrix.nodes_at_peak(road.ws, road.inventory, slow.query("use_case_id == 'chat'"))
     assert again.tolist() == [5, 3, 3]  # 17 accelerators in nodes of 4, 8 and 8
@@ -378,9 +383,23 @@ def test_nodes_are_unknown_without_capacity_or_demand(road):
     assert np.isnan(matrix.nodes_at_peak(road.ws, silent, cells)).all()
 
 
+def test_a_score_next_to_a_mark_is_told_from_it(changed, road):
+    ws = changed(plan={"choose_at": 0.5, "pilot_at": 0.35})
+    for total, told in (
+        (0.4996, "scores 0.4996, below the mark to choose"),
+        (0.5, "scores 0.50 on measurements (mark 0.50)"),
+    ):
+        cell = SimpleNamespace(tier="measured", total=total)
+        assert matrix._decision(ws, cell, None, "")[1] == told
+
+
 def test_the_throughput_score_is_logarithmic_in_nodes(road):
     table = road.shortlist.matrix.set_index(KEYS)
-    assert table.at[("models", A100), "throughput"] == pytest.approx(1 - math.log2(2) / 6)
+    assert table.at[("models", A100), "throughput"] == 1.0  # one node
+    slow = road.benchmark.capacity.assign(units_per_s_per_accelerator=216 * 1.4 / 3600 / 17)
+    slow = slow.query("use_case_id == 'chat'").drop(columns="in_progress_per_accelerator")
+    few = matrix._throughput(road.ws, road.inventory, slow)
+    assert few == pytest.approx(1 - np.log2([5, 3, 3]) / 6)  # 17 accelerators in nodes of 4, 8 and 8
     assert table.at[("chat", H100), "throughput"] == 1.0
 
 
