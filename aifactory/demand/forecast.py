@@ -177,9 +177,12 @@ def _growth_source(
         return f"level kept: {row['growth_months']} months are too few for a trend"
     kept = kept_share(row["growth_log_sd"], plan.value("unknown_growth_sd"))
     short = f" ({percent(kept)} of it kept: short)" if kept < SHORT_TREND else ""
+    lumps = (
+        f" about the mean of {row['growth_months']} months, as jobs come in lumps" if row.get("lumpy", False) else ""
+    )
     step = row.get("growth_step", 0.0)
     set_apart = f" about a lasting step of the level ({percent(step)} likely)" if step > 0 else short
-    return f"{100 * growth:+.1f} % a month at the start: trend of {row['growth_months']} months{set_apart}, adjusted for the scenario"
+    return f"{100 * growth:+.1f} % a month at the start{lumps}: trend of {row['growth_months']} months{set_apart}, adjusted for the scenario"
 
 
 def _groups(

@@ -345,9 +345,13 @@ def _hours_of(jobs: pd.DataFrame, speed: pd.Series) -> pd.DataFrame:
     edges = np.arange(int(np.ceil(end.max())) + 1, dtype=float)
     # each job contributes weight * clip(edge - start, 0, end - start) up to an edge
     order = np.argsort(start, kind="stable"), np.argsort(end, kind="stable")
-    grown = _ramp(edges, start[order[0]], weight[order[0]]) - _ramp(edges, end[order[1]], weight[order[1]])
+    started, ended = start[order[0]], end[order[1]]
+    grown = _ramp(edges, started, weight[order[0]]) - _ramp(edges, ended, weight[order[1]])
+    # differences of large sums leave dust behind: an hour in which no job runs holds nothing
+    runs = np.searchsorted(started, edges[1:], side="left") > np.searchsorted(ended, edges[:-1], side="right")
     times = pd.date_range(first, periods=len(edges) - 1, freq="h", unit="us")
-    return pd.DataFrame({"window_start_utc": times, "service_units": np.maximum(np.diff(grown), 0.0)})
+    units = np.where(runs, np.maximum(np.diff(grown), 0.0), 0.0)
+    return pd.DataFrame({"window_start_utc": times, "service_units": units})
 
 
 def _ramp(edges: np.ndarray, starts: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -99,6 +99,7 @@ class Workload:
     growth: Spread  # [R] each: growth a month today
     growth_sd: np.ndarray  # [R] standard error of its logarithm
     noise_sd: np.ndarray  # [R] deviation of the logarithm of a month about its trend
+    lumpy: np.ndarray | None = None  # [R] where the level is the mean of lumpy months, not today's; None nowhere
     start: Spread = field(default_factory=lambda: Spread(1.0, 1.0, 1.0))  # share of the level that stays
     size_growth: float = 0.0  # growth a month of the work of a unit
     size_growth_sd: float = 0.0  # standard error of its logarithm
@@ -170,6 +171,8 @@ def simulate_paths(workloads: list[Workload], regions: tuple[str, ...], settings
         for first in range(0, settings.paths, BLOCK):
             block = slice(first, min(first + BLOCK, settings.paths))
             persistent, noise = _mixed(common, own, settings, block)
+            if item.lumpy is not None:
+                noise += np.where(item.lumpy, _today(common, own, settings, block), 0.0)[..., None]
             units[block, place] = _units(item, settings, persistent, noise)
             if not same_size:
                 work[block, place] = units[block, place] * _size(item, settings, persistent)[:, None, :]
@@ -219,6 +222,12 @@ def _mixed(common: _Draws, own: _Draws, settings: Settings, block: slice) -> tup
     return persistent, remembering(noise, settings.noise_memory)
 
 
+def _today(common: _Draws, own: _Draws, settings: Settings, block: slice) -> np.ndarray:
+    """Noise of today's month [S, R], which `remembering` takes off."""
+    shared, alone = np.sqrt(settings.correlation), np.sqrt(1 - settings.correlation)
+    return shared * common.noise[block, :, 0] + alone * own.noise[block, :, 0]
+
+
 def remembering(shocks: np.ndarray, memory: float) -> np.ndarray:
     """Noise of months 1 to T relative to that of today, from T + 1 shocks e_0 ... e_T on the last axis.
 
@@ -252,6 +261,8 @@ def _units(item: Workload, settings: Settings, persistent: np.ndarray, noise: np
     if item.retires is not None:
         factor *= months < (item.retires + slip)[:, None]
     noise *= item.noise_sd[:, None]
+    if item.lumpy is not None:
+        noise -= np.where(item.lumpy, item.noise_sd**2 / 2, 0.0)[:, None]  # the level is the mean of such a month
     path = path * np.exp(noise, out=noise)
     path *= factor[:, None, :]
     return path

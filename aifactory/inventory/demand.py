@@ -8,12 +8,13 @@ import pandas as pd
 from aifactory.demand.events import launch_factor
 from aifactory.demand.lengths import length_correlation
 from aifactory.demand.level_step import trend_about_a_step
-from aifactory.demand.profile import hours_of_month, job_end, profile_series, running_accelerators
+from aifactory.demand.lumps import lumps_of
+from aifactory.demand.profile import hours_of_month, job_end, monthly_trend, profile_series, running_accelerators
 from aifactory.demand.shapes import minute_dispersion, second_dispersion
 from aifactory.demand.weekday_mix import average_days, weekday_factors
 from aifactory.inputs.aggregate.cube import probed_second
 from aifactory.inputs.workspace import Workspace
-from aifactory.units import SECONDS_PER_HOUR
+from aifactory.units import HOURS_PER_DAY, MINUTES_PER_HOUR, SECONDS_PER_HOUR
 
 COUNTS = ["requests", "errors", "retries", "input_tokens", "cached_input_tokens", "output_tokens"]
 PAIR = ["use_case_id", "region"]
@@ -27,10 +28,10 @@ EPOCH, NO_DAYS = pd.Timestamp("1970-01-01", tz="UTC"), pd.Series(dtype="float64"
 EMPTY_PROFILE = {
     **dict.fromkeys([*PAIR, "workload_class", "service_unit"], "str"),
     **dict.fromkeys(["units_month", "units_per_hour_avg", "units_per_hour_peak", "peak_to_average", "failure_rate",
-                     "growth_per_month", "growth_log_sd", "growth_step", "month_scatter", "observed_hours", "observed_share", "autocorrelation_24h",
+                     "growth_per_month", "growth_log_sd", "growth_step", "month_scatter", "level_per_hour", "observed_hours", "observed_share", "autocorrelation_24h",
                      "weekly_chance", "dispersion_second", "dispersion_minute", "dispersion_hour", "requests_per_s_peak", "length_correlation"], "float64"),
     **dict.fromkeys(["peak_window_minutes", "window_minutes", "outage_hours", "growth_months"], "int64"),
-    **dict.fromkeys(["daily_season", "weekly_season"], "bool"),
+    **dict.fromkeys(["daily_season", "weekly_season", "lumpy"], "bool"),
 }  # fmt: skip
 
 
@@ -120,8 +121,10 @@ def profile_demand(ws: Workspace, windows: pd.DataFrame, monthly: pd.DataFrame) 
     hours, prior = hours_of_month(ws.period), ws.plan.value("unknown_growth_sd")
     training = set(ws.table("use_cases").query("service_unit == 'accelerator_hour'")["use_case_id"])
     rows, by_day = [], _units_by_day(windows, ws.period)
-    for (use_case, region), group in month.groupby(PAIR):
-        minutes = int(group["window_minutes"].iloc[0])
+    begun = spans.index[spans["first"] <= hours[-1]].difference(month.set_index(PAIR).index)
+    idle = [pair for pair in begun if pair[0] in training]
+    for (use_case, region), group in [*month.groupby(PAIR), *((pair, month.iloc[:0]) for pair in idle)]:
+        minutes = int(group["window_minutes"].iloc[0]) if len(group) else MINUTES_PER_HOUR
         series = group.set_index("window_start_utc")["service_units"].resample(f"{minutes}min").sum()
         first, last = spans.loc[(use_case, region)]
         if use_case in training:  # a job table is a log: hours without a job are idle, not unobserved
@@ -130,7 +133,12 @@ def profile_demand(ws: Workspace, windows: pd.DataFrame, monthly: pd.DataFrame) 
         days = by_day.get((use_case, region), NO_DAYS)
         factors = weekday_factors(days.to_numpy(), days.index[0].day_of_week if len(days) else 0)
         months, levels, centre = _daily_levels(monthly, use_case, region, ws.period, first, last, factors)
-        trend = trend_about_a_step(levels / launch_factor(ws.plan, str(use_case), months), prior, centre=centre)
+        levels = levels / launch_factor(ws.plan, str(use_case), months)
+        trend = monthly_trend(levels, prior, centre=centre)
+        lumps = lumps_of(levels, trend.growth) if use_case in training else None
+        trend = trend_about_a_step(levels, prior, centre=centre) if lumps is None else trend
+        if group.empty and lumps is None:
+            continue
         rows.append(
             {
                 "use_case_id": use_case,
@@ -141,10 +149,12 @@ def profile_demand(ws: Workspace, windows: pd.DataFrame, monthly: pd.DataFrame) 
                 "window_minutes": minutes,
                 **_bursts(group, minutes),
                 "growth_per_month": trend.growth,
-                "growth_months": trend.months,
+                "growth_months": trend.months if lumps is None else lumps.months,
                 "growth_log_sd": trend.log_sd,
                 "growth_step": trend.step,
-                "month_scatter": trend.scatter,
+                "month_scatter": trend.scatter if lumps is None else lumps.log_sd,
+                "level_per_hour": found.units_per_hour_avg if lumps is None else lumps.level / HOURS_PER_DAY,
+                "lumpy": lumps is not None,
             }
         )
     known = ws.table("use_cases")[["use_case_id", "workload_class", "service_unit"]]
