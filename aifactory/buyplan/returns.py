@@ -24,9 +24,10 @@ from aifactory.finance.roi import (
     RoiResult,
     at_wacc,
     base_case,
-    break_even_level,
+    break_even_levels,
     evaluate,
     frozen_tornado,
+    nearest_level,
     sobol_groups,
     summary,
 )
@@ -50,6 +51,8 @@ BENCH_ERROR = 0.03  # log standard error of a benchmark: run-to-run spread
 EARLY_ERROR = 0.10  # log standard error of demand after a tenth of the traffic
 WAIT_MONTHS, BENCH_MONTHS = 3, 1
 CURVE_SAMPLES = 1_024
+#: Multiples of demand that are told where many make costs equal.
+MOST_LEVELS = 3
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,9 @@ class Returns:
     options: pd.DataFrame
     drivers: pd.DataFrame  # group, first, total: shares of the variance of this plan's NPV
     knowledge: pd.DataFrame  # what is learnt, its worth, the cost of waiting, what is left
-    break_even: pd.DataFrame  # option, multiple of demand at which it costs what on-demand costs; NPV zero
+    break_even: (
+        pd.DataFrame
+    )  # option, multiples of demand at which it costs what on-demand costs; NPV zero: see `_break_even`
     factors: pd.DataFrame  # factor, low, value, high, source
     frozen: pd.DataFrame  # NPV of this plan with one factor at P10 and P90, orders as they are
     draws: int
@@ -370,19 +375,32 @@ def _knowledge(basis: ReturnsBasis, values: np.ndarray, result: RoiResult) -> pd
 
 
 def _break_even(model: RoiModel) -> pd.DataFrame:
-    """Multiples of the expected demand at which an option costs what on-demand and hosted cost, or earns nothing."""
-    on_demand = model.options.index(ON_DEMAND)
-    hosted = model.options.index(HOSTED) if HOSTED in model.options else None
-    rows = [
-        {
-            "option": name,
-            "against_on_demand": break_even_level(model, index, on_demand) if index != on_demand else np.nan,
-            "against_hosted": break_even_level(model, index, hosted) if hosted not in (None, index) else np.nan,
-            "npv_zero": break_even_level(model, index),
-        }
-        for index, name in enumerate(model.options)
-    ]
+    """Multiples of the expected demand at which an option costs what on-demand and hosted cost, or earns nothing.
+
+    The nearest to 1, and in `..._levels` all of them in words, to two decimals.
+    """
+    others = {"against_on_demand": ON_DEMAND, "against_hosted": HOSTED}
+    rows = []
+    for index, name in enumerate(model.options):
+        row = {"option": name}
+        for column, other in (*others.items(), ("npv_zero", None)):
+            asked = other is None or (other in model.options and other != name)
+            right = None if other is None or not asked else model.options.index(other)
+            levels = break_even_levels(model, index, right) if asked else np.zeros(0)
+            row |= {column: nearest_level(levels), f"{column}_levels": _levels_told(levels)}
+        rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _levels_told(levels: np.ndarray) -> str:
+    """Multiples in words, the first ones where there are many.
+
+    >>> _levels_told(np.array([0.414, 0.4142, 2.0])), _levels_told(np.arange(1.0, 7.0)), _levels_told(np.zeros(0))
+    ('0.41; 2.00', '1.00; 2.00; 3.00 and 3 more', '')
+    """
+    told = list(dict.fromkeys(f"{level:,.2f}" for level in levels))
+    more = f" and {len(told) - MOST_LEVELS} more" if len(told) > MOST_LEVELS + 1 else ""
+    return "; ".join(told[:MOST_LEVELS] if more else told) + more
 
 
 def quick_returns(basis: ReturnsBasis, *, wacc: float, price: float, utilization: float) -> pd.DataFrame:

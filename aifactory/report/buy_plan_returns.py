@@ -132,13 +132,13 @@ def _options_table(ws: Workspace, returns: Returns) -> Block:
         "best_probability": Col("Best in", "pct0"),
         "payback_24_probability": Col("Back in 24 months", "pct0"),
         "cost_cvar90_usd": Col("Cost, worst tenth", "usd0"),
-        "against_on_demand": Col("= on demand", "num2"),
-        "against_hosted": Col("= hosted", "num2"),
-        "npv_zero": Col("NPV zero", "num2"),
+        "against_on_demand_levels": Col("= on demand"),
+        "against_hosted_levels": Col("= hosted"),
+        "npv_zero_levels": Col("NPV zero"),
     }
     note = (
         "Orders stay as planned; load beyond the capacity held is rented by the hour. The last three columns are "
-        "the multiples of the expected demand at which it costs the same or earns nothing. Payback counts from approval; never within the horizon counts as not."
+        "the multiples of the expected demand at which it begins or ceases to cost less, or to earn, all of them. Payback counts from approval; never within the horizon counts as not."
     )
     caption = "Return of the ways to pay for the same demand"
     return table(frame, caption=caption, source=DRAWN, as_of=ws.as_of, columns=columns, note=note)

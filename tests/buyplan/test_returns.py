@@ -9,7 +9,7 @@ from aifactory.buyplan.case import solve_case, solve_expected
 from aifactory.buyplan.compare import hosted_path, price_rule, without
 from aifactory.buyplan.ledger import build_ledger, net_present_value
 from aifactory.buyplan.returns import ALL_SPOT, HOSTED, ON_DEMAND, OURS, draw_returns, quick_returns, returns_basis
-from aifactory.finance.roi import base_case, break_even_level, evaluate
+from aifactory.finance.roi import base_case, break_even_levels, evaluate, nearest_level
 from aifactory.fleet.orders import FLEXIBLE
 from aifactory.fleet.streams import EXPECTED
 
@@ -77,7 +77,7 @@ def test_hours_by_the_hour_are_whole_nodes_and_follow_demand(tiny):
     assert base == pytest.approx(sum(line.sum() for line in ledger.lines.values()), rel=1e-9)
     little = evaluate(model, np.array([[1e-3]]), ["level"])
     assert little.cost_usd[rented, 0] < 0.02 * base < little.cost_usd[ours, 0]
-    level = break_even_level(model, ours, rented)
+    level = nearest_level(break_even_levels(model, ours, rented))
     same = evaluate(model, np.array([[level]]), ["level"]).pv_cost_usd
     assert 0.01 < level < 1 and same[ours, 0] == pytest.approx(same[rented, 0], rel=1e-6)
 

@@ -15,9 +15,10 @@ from aifactory.finance.draws import Factor, Factors
 from aifactory.finance.information import value_of_signal
 from aifactory.finance.roi import (
     base_case,
-    break_even_level,
+    break_even_levels,
     evaluate,
     frozen_tornado,
+    nearest_level,
     sobol_groups,
     summary,
     with_hosted_end,
@@ -65,8 +66,8 @@ def test_every_draw_is_the_plain_model():
                 assert quoted == pytest.approx((1 + rates.rate) ** 12 - 1, rel=1e-6, abs=1e-9)
 
 
-def test_base_case_by_hand():
-    # one use case, one pool, two months; 730 hours need one accelerator
+def by_hand(**changes):
+    """One use case, one pool, two months; 730 hours need one accelerator."""
     one = any_model(count=1, months=2, blocks=1)
     zero = np.zeros((1, 3))
     units = np.array([[0.0, 730.0, 1460.0]])
@@ -79,6 +80,11 @@ def test_base_case_by_hand():
         lost_value_share=zero, fixed_usd=np.array([0.0, 10.0, 10.0]), around_usd_per_hour=np.full(3, 0.1), year_starts=np.zeros(3, bool),
         share_of_compute=0.1, contingency_share=0.0, tax_rate=0.25, wacc=0.0,
     )  # fmt: skip
+    return replace(model, **changes)
+
+
+def test_base_case_by_hand():
+    model = by_hand()
     # month 1: value 3650; 100 committed + 10 % of 100 + 73 around + 10 fixed + 365 per unit = 558
     # month 2: value 7300; 730 h over at 3 = 2190; 2290 + 229 + 146 + 10 + 730 = 3405; tax 25 % of the rest
     first, second = 3650 - 558, 7300 - 3405
@@ -200,12 +206,22 @@ def test_partial_information_of_a_linear_case_is_exact():
 
 def test_break_even_volume():
     own, on_demand = 0, MODEL.options.index("on demand")
-    level = break_even_level(MODEL, own, on_demand)
+    (level,) = break_even_levels(MODEL, own, on_demand)
     costs = evaluate(MODEL, np.array([[level]]), ["level"]).pv_cost_usd[:, 0]
     assert costs[own] == pytest.approx(costs[on_demand], rel=1e-6)
-    zero = break_even_level(MODEL, own)
+    zero = nearest_level(break_even_levels(MODEL, own))
     assert evaluate(MODEL, np.array([[zero]]), ["level"]).npv_usd[own, 0] == pytest.approx(0, abs=1.0)
-    assert np.isnan(break_even_level(MODEL, own, own))
+    assert np.isnan(nearest_level(break_even_levels(MODEL, own, own)))
+
+
+def test_all_multiples_at_which_the_sign_changes_are_told():
+    """Too little work does not pay for what is held; what is rented above it costs six times what it earns."""
+    model = by_hand(flexible_usd_per_hour=np.array([[30.0]]))
+    low, high = break_even_levels(model, 0)
+    npv = evaluate(model, np.array([[low / 2], [low], [np.sqrt(low * high)], [high], [high * 2]]), ["level"]).npv_usd[0]
+    assert npv[[1, 3]] == pytest.approx(0.0, abs=1.0)
+    assert npv[0] < 0 < npv[2] and npv[4] < 0
+    assert nearest_level(np.array([low, high])) in (low, high)
 
 
 def test_a_hosted_model_may_end():
