@@ -14,7 +14,7 @@ Idle are parts of a node too. It is taken where
 with V of `excluded`: best orders, recourse and the running of what stands; the largest saving first, until none is left. Rework
 tests a use case anew whenever it changes platform, and keeps it in step on two in the months in which both serve it. Where
 own measurements do not show a rate, the mean saving over its interval must be above that too, with P10, the middle and P90 of
-the rate at 0.3, 0.4 and 0.3 (Keefer and Bodily, Management Science 29 (1983), 595-609): where the interval moves a little, so does the mean, and a move
+the rate at 0.3, 0.4 and 0.3, less the staff of a test on own prompts (Keefer and Bodily, Management Science 29 (1983), 595-609): where the interval moves a little, so does the mean, and a move
 that only just fails would be worth next to nothing in expectation. What it may lose is told. What is owed for the capacity is no part of V: it
 is owed either way.
 """
@@ -303,7 +303,7 @@ class _Prices:
         return replace(offer, saving_usd=saved) if np.isfinite(saved) and saved > least else None
 
     def worth_it(self, move: Move, moves: Sequence[Move]) -> Move | None:
-        """A paying move whose mean saving over the interval of the rates is above the same share, with what it saves at the low end.
+        """A paying move whose mean saving over the interval of the rates, less the tests, is above the same share, with that at the low end.
 
         None too where a low end is not known; a high end that is not known is the middle.
         """
@@ -314,8 +314,16 @@ class _Prices:
             return None
         at_low, least = self._saved(low, moves)
         saved = at_low, move.saving_usd, self._saved(high, moves)[0]
-        mean = float(np.dot(list(WEIGHTS.values()), saved))
+        mean = float(np.dot(list(WEIGHTS.values()), saved)) - self._tests_usd(move, moves)
         return replace(move, low_usd=at_low) if np.isfinite(mean) and mean > least else None
+
+    def _tests_usd(self, move: Move, moves: Sequence[Move]) -> float:
+        """Staff that tests what own measurements do not show, once for each use case and accelerator; the kit stands idle."""
+        known = {(guest.use_case_id, guest.accelerator_id) for other in moves for guest in other.guests}
+        asked = {(guest.use_case_id, guest.accelerator_id) for guest in move.guests if guest.facts.get("tier") not in OWN_EVIDENCE}  # fmt: skip
+        return (
+            len(asked - known) * self.plan.value("benchmark_person_months") * self.plan.value("engineer_usd_per_month")
+        )
 
     def _saved(self, offer: Move, moves: Sequence[Move]) -> tuple[float, float]:
         """What a move beside others saves, and the least that is worth it."""

@@ -188,6 +188,20 @@ def test_a_predicted_rate_waits_for_a_pilot_and_must_pay_on_average_over_its_int
     assert len(decided(TERM, low=0.25)[2]) == 1 and np.isnan(decided(TERM, low=0.25)[2][0].low_usd)  # measured
 
 
+def test_a_predicted_rate_must_save_more_than_its_test_costs(decided):
+    """The month saves USD 23,360 at the rate, 17,520 at its low end and 23,360 at the high one: 21,608 in the mean, of which 2,102 must be left."""
+    half = {"benchmark_person_months": 0.5}
+    for usd, count in ((35_000.0, 1), (40_000.0, 0)):
+        plan = make_plan(
+            values=half | {"engineer_usd_per_month": usd},
+            candidates=["acc", "old"],
+            porting_person_months={"gpu": 0.0},
+            launch_delay_months={"gpu": 2.0},
+        )
+        assert len(decided(TERM, tier="anchored", plan=plan)[2]) == count
+        assert len(decided(TERM, plan=plan)[2]) == 1  # measured
+
+
 def test_moves_are_taken_while_the_mean_over_the_interval_pays(decided):
     """The mean saving falls with the low end until the move is left out."""
     found = {low: decided(TERM, tier="anchored", low=low)[2] for low in (0.5, 0.4, 0.3, 0.2, 0.1)}
