@@ -101,6 +101,8 @@ def _options(case: Case, answer: Answer, api: pd.DataFrame) -> dict[str, tuple[C
             rules[f"Base: {OPTION_NAMES[name].lower()}"] = (name, base)
     for label, (option, hold) in rules.items():
         compute = price_rule(case, answer, hold, option)
+        if label != ON_DEMAND and np.array_equal(compute.cost_usd, found[ON_DEMAND][0].cost_usd):
+            continue  # what it would hold is held already: the same orders under another name
         units = case.streams.units[EXPECTED]
         found[label] = (compute, build_ledger(compute, case.streams, units, case.plan, case.apart))
     if (spot := _on_spot(case)).any():

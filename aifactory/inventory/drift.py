@@ -86,12 +86,22 @@ def _mix(counts: pd.DataFrame, column: str, what: str, period: str, use_case: st
             continue
         change = pd.Series(now / now.sum() - base / base.sum(), index=table.index)
         most = change.abs().idxmax()
-        moved = f"{most} {100 * change[most]:+.1f} points"
+        moved = f"{most} {_points(change[most])}"
         cells = int(((base + now) > 0).sum())
         rows.append(
             _row(use_case, what, month, base, now, stability_index(base, now), chance_index(base, now), cells, moved)
         )
     return rows
+
+
+def _points(share: float) -> str:
+    """A change of a share in percentage points.
+
+    >>> _points(0.0213), _points(-0.009), _points(-0.0002)
+    ('+2.1 points', '−0.9 points', 'under 0.1 points')
+    """
+    text = f"{100 * share:+.1f} points".replace("-", "\N{MINUS SIGN}")
+    return "under 0.1 points" if abs(share) < 0.0005 else text
 
 
 def _row(

@@ -18,14 +18,18 @@ def what_ifs_section(ws: Workspace, plan: BuyPlan) -> Group | Block:
     rows = plan.what_ifs
     if rows.empty:
         return group()
-    dear = rows.loc[rows["usd_change"].abs().idxmax()]
+    moved = rows["usd_change"].abs().max() > 0
+    dear = rows.loc[rows["usd_change" if moved else "accelerators_change"].abs().idxmax()]
     more, fleet = dear["usd_change"], dear["accelerators_change"]
     held = f" and {num(abs(fleet))} accelerators {_than(fleet)} in {month_name(dear['change_month'])}" if fleet else ""
-    answer = (
+    cost = (
         f"{dear['scenario']} moves the cost most of {plural(len(rows), 'named scenario')}: {usd_compact(abs(more))} {_than(more)} "
         f"({pct(abs(dear['usd_change_share']), 1)}) over {ws.plan.horizon_months} months{held}. "
-        "The first orders of the baseline stay firm; all others are made anew by the rule of the plan."
     )
+    if not moved:
+        cost = f"No named scenario of {len(rows)} moves the cost over {ws.plan.horizon_months} months. "
+        cost += f"{dear['scenario']} moves the fleet most:{held.removeprefix(' and')}. " if fleet else ""
+    answer = f"{cost}The first orders of the baseline stay firm; all others are made anew by the rule of the plan."
     return group(section(QUESTION, answer), _table(ws, plan))
 
 

@@ -17,6 +17,8 @@ SOURCE = "demand_windows, jobs and billing tables; plan.yaml"
 CHAIN_SOURCE = "demand_windows, jobs and demand_chain tables"
 #: Months between two points of a chart, and after how many months tables look.
 STEP, QUARTER, YEAR = 6, 3, 12
+#: Relative change of the total below which a named scenario does not move it.
+LEAST_CHANGE = 0.0005
 TITLES = {"expected": "Demand, this month = 1", "conservative": "P10", "aggressive": "P90"}
 
 
@@ -151,15 +153,19 @@ def _what_ifs(ws: Workspace, inv: Inventory) -> list[Block]:
     notes = ws.table("demand_what_ifs").groupby("scenario")["note"].agg(lambda texts: "; ".join(texts.dropna()))
     rows = []
     for name, part in found.groupby("scenario", sort=False):
-        most = part.loc[(part["p50"] / part["expected_without"] - 1).abs().idxmax()]
+        change = (part["p50"] / part["expected_without"] - 1).abs()
+        most = part.loc[change.idxmax()]
+        if change.max() < LEAST_CHANGE:  # what it moves has no known cost and is not in the total
+            most = most.where(most.index.isin(["scenario"]))
         rows.append(
             {"scenario": name, "what": notes.get(name, "")}
             | most[["month", "p10", "p50", "p90", "expected_without"]].to_dict()
         )
     columns = {"scenario": Col("Scenario"), "what": Col("What happens"), "month": Col("Month it moves most", "month"), "p10": Col("P10", "num2"),
                "p50": Col("P50", "num2"), "p90": Col("P90", "num2"), "expected_without": Col("P50 without it", "num2")}  # fmt: skip
+    note = "A dash: it moves no use case whose cost is known, and so not this total."
     return [table(pd.DataFrame(rows), caption="Named scenarios: total demand, this month = 1", source="demand_what_ifs table; plan.yaml",
-                  as_of=ws.as_of, columns=columns, max_rows=12)]  # fmt: skip
+                  as_of=ws.as_of, columns=columns, max_rows=12, note=note if any(pd.isna(row["month"]) for row in rows) else "")]  # fmt: skip
 
 
 # ------------------------------------------------------------------ adoption and chains

@@ -157,3 +157,12 @@ def test_the_frozen_tornado_is_the_exposure_of_this_plan(basis):
     assert frame["swing_usd"].is_monotonic_decreasing
     value = evaluate(basis[2].model, np.array([[0.7], [1.3]]), ["value"]).npv_usd[0]
     assert frame.loc["value", ["npv_low_usd", "npv_high_usd"]].tolist() == pytest.approx(value.tolist())
+
+
+def test_a_base_that_is_held_already_is_no_way_to_pay_of_its_own(tiny, basis):
+    held = tiny(
+        plan=make_plan(18, VALUES), prices=make_prices(BOUGHT), growth={"expected": 0.03}, owned={("eu", "acc"): 400.0}
+    )
+    options = returns_basis(held, solve_case(held), API).model.options
+    assert "Base: purchase" in basis[2].model.options
+    assert "Base: purchase" not in options and options[:2] == (OURS, ON_DEMAND)

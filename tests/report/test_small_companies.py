@@ -1,13 +1,23 @@
 """Sentences that are true of a company with one use case, or with none that can be priced or ranked."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
 from aifactory.benchmark import build_benchmark
+from aifactory.buyplan.what_ifs import COLUMNS
 from aifactory.inventory import build_inventory
-from aifactory.report import benchmark_page, buy_plan_reserve, inventory_waste, shortlist_page, shortlist_ranking
+from aifactory.report import (
+    benchmark_page,
+    buy_plan_reserve,
+    buy_plan_what_ifs,
+    inventory_outlook,
+    inventory_waste,
+    shortlist_page,
+    shortlist_ranking,
+)
 from aifactory.shortlist import build_shortlist
 
 
@@ -67,3 +77,39 @@ def test_a_stream_on_two_platforms_is_told_apart_in_the_reserve_table():
         }
     )
     assert buy_plan_reserve._named(reserves).tolist() == ["chat on a", "chat on b", "search"]
+
+
+def test_a_scenario_that_moves_no_money_says_so():
+    rows = pd.DataFrame(
+        {"scenario": ["strike", "calm"], "note": "", "first_month": "2027-02", "last_month": "2027-03", "usd_change": 0.0,
+         "usd_change_share": 0.0, "accelerators_change": [-18, 0], "change_month": ["2027-02", "2027-01"], "orders_usd": 0.0,
+         "served": 1.0, "usd_horizon": 1.0}
+    )  # fmt: skip
+    ws = SimpleNamespace(plan=SimpleNamespace(horizon_months=36), as_of="2026-10-31")
+    plan = SimpleNamespace(what_ifs=rows.reindex(columns=COLUMNS), need=rows)
+    text = str(buy_plan_what_ifs.what_ifs_section(ws, plan).parts[0].text)
+    assert (
+        "No named scenario of 2 moves the cost over 36 months. strike moves the fleet most: 18 accelerators less in February 2027."
+    ) in text
+
+
+def test_a_scenario_that_leaves_the_total_alone_has_no_month():
+    part = pd.DataFrame(
+        {
+            "scenario": "strike",
+            "month": ["2026-11", "2026-12"],
+            "p10": 0.9,
+            "p50": 1.0,
+            "p90": 1.1,
+            "expected_without": 1.0,
+        }
+    )
+    moves = part.assign(scenario="agents", p50=[1.0, 1.5])
+    told = pd.DataFrame({"scenario": ["strike", "agents"], "note": ["quays stand still", "agents everywhere"]})
+    inv = SimpleNamespace(scenarios=SimpleNamespace(what_ifs=pd.concat([part, moves])))
+    (shown,) = inventory_outlook._what_ifs(SimpleNamespace(as_of="2026-10-31", table=lambda _name: told), inv)
+    strike, agents = (
+        line for line in shown.text.replace("\xa0", " ").split("\n") if "quays" in line or "everywhere" in line
+    )
+    assert "\N{EN DASH}" in strike and "Nov 2026" not in strike and "Dec 2026" in agents
+    assert "not this total" in shown.html
