@@ -70,7 +70,6 @@ def finding(short: Shortlist) -> str:
 
 def _kpis(short: Shortlist) -> list[Kpi]:
     count = Counter(short.matrix["decision"])
-    picks = chosen(short)
     verdicts = short.robustness.verdicts
     rivals = verdicts["contenders"] > 1
     clear = verdicts["verdict"] == "clear winner"
@@ -93,7 +92,7 @@ def _kpis(short: Shortlist) -> list[Kpi]:
             pct(float(agree["agrees_with_prior"].mean()), 0) if len(agree) else "not known",
             "its decision table as prior",
         ),
-        Kpi("Layers", str(picks["tier_label"].nunique()), join_words(sorted(picks["tier_label"].unique()))),
+        Kpi("Layers", str(len(short.architecture)), join_words(short.architecture["layer"])),
     ]
 
 
@@ -276,6 +275,7 @@ def table_scorecard(ws: Workspace, short: Shortlist) -> Group:
     }
     card = short.scorecard.assign(platform_class=short.scorecard["platform_class"].map(PLATFORM_CLASSES))
     reasons = short.scorecard_long[short.scorecard_long["source"].ne("benchmark stage")]
+    reasons = reasons.assign(criterion=reasons["criterion"].map(readable))
     why = {
         "accelerator_id": Col("Platform"),
         "criterion": Col("Criterion"),

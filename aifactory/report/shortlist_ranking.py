@@ -166,7 +166,7 @@ def migration_section(ws: Workspace, short: Shortlist) -> Group:
         "bearable_changes_per_year": Col("Changes a year it bears", "num1"),
         "verdict": Col("Verdict"),
     }
-    note = "A dash: never. Months with interest at the cost of capital. Money and units a month: level ones of the same present value as those of the expected scenario, all regions together. Break-even units: stable volume from which the move pays within the horizon. Changes: how often prompts, context or retrieval may change before rework eats the saving."
+    note = "A dash: never. From: the cheapest general platform beside the other use cases, as all money here is, or in nodes of its own where these are cheaper. Months with interest at the cost of capital. Money and units a month: level ones of the same present value as those of the expected scenario, all regions together. Break-even units: stable volume from which the move pays within the horizon. Changes: how often prompts, context or retrieval may change before rework eats the saving."
     return group(
         section("When does a specialised platform pay back its porting?", answer),
         table(
@@ -297,6 +297,7 @@ def judgements_section(ws: Workspace, judged: pd.DataFrame) -> Group:
     }
     frame = judged.assign(gap=judged["lacks"] == "", work=judged["workload_class"].replace("*", "all"))
     frame = frame.assign(workload_class=frame["work"]).sort_values(["gap", "criterion", "platform"], kind="stable")
+    frame = frame.assign(**{name: frame[name].map(readable) for name in ("workload_class", "criterion")})
     return group(
         section("What do the judged scores stand on?", answer),
         table(frame, caption="Judged values, those that lack something first", source="judgements table",

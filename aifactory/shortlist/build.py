@@ -79,7 +79,7 @@ def decide_shortlist(market: Market, benchmark: Benchmark, bought: pd.DataFrame)
     return Shortlist(
         matrix=cells, criteria=matrix.criteria_with_evidence(ws, cells), scorecard=card, scorecard_long=long,
         penalties=penalties, exclusions=exclusions, choice=choice, pilots=pilots, anchors=anchors, robustness=firm,
-        migrations=migration.plan_migrations(ws, inventory, cells, penalties, exclusions),
+        migrations=migration.plan_migrations(ws, inventory, cells, money.in_shared_nodes(penalties, own_nodes=True), exclusions),
         architecture=outcome.architecture(choice, pilots),
         today=todays_platforms(ws, sorted(set(benchmark.capacity["use_case_id"]) - hosted_only(ws))),
         knowledge=platform_knowledge(penalties, exclusions, benchmark_costs(ws, cells), tuple(may), held),

@@ -64,7 +64,7 @@ def plan_migrations(
 ) -> pd.DataFrame:
     """One row per use case and specialised platform: what the move from the best general platform pays.
 
-    The best general platform is the measured one (or the one that production shows) with the lowest price over the horizon, else the
+    `penalties` as of `money.in_shared_nodes`, where nodes are shared. The best general platform is the measured one (or the one that production shows) with the lowest price over the horizon, else the
     cheapest estimated one. Money and units per month are level ones of the same present value, all regions together. The move's one-off
     cost is porting and delay; rework stays in the monthly saving. Verdict, volume and changes are those at
     which the move pays within the horizon with interest; so is the payback at the low end of capacity. bearable_changes_per_year is how

@@ -58,3 +58,10 @@ def test_pilots_whose_benchmark_pays_come_first(mini_ws):
     assert shown.html.index(">chat<") < shown.html.index(">tuning<")
     short.knowledge = nets.assign(net_usd=-1.0)
     assert "start with the 1 whose measurement would decide" in ranking.pilots_section(mini_ws, short).parts[0].text
+
+
+def test_criteria_of_judgements_are_named_in_words(mini_ws):
+    row = {"platform": "tpu", "workload_class": "real_time_inference", "criterion": "software_compatibility", "score": 0.5, "low": 0.4,
+           "high": 0.6, "owner_role": "x", "as_of": pd.Timestamp("2026-10-01"), "rationale": "r", "lacks": ""}  # fmt: skip
+    shown = ranking.judgements_section(mini_ws, pd.DataFrame([row])).parts[1].html
+    assert "Software compatibility" in shown and "Real time inference" in shown

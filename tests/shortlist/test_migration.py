@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aifactory.shortlist.migration import COLUMNS, break_even_units, payback_months
-from aifactory.shortlist.money import level_factors
+from aifactory.shortlist.money import in_shared_nodes, level_factors
 
 
 def months_by_hand(cost, saving, yearly):
@@ -56,7 +56,7 @@ def test_no_volume_helps_where_no_unit_is_cheaper():
 def test_moves_are_priced_against_the_best_measured_general_platform(sample_short):
     table, costs = (
         sample_short.migrations,
-        sample_short.shortlist.penalties.set_index(["use_case_id", "accelerator_id"]),
+        in_shared_nodes(sample_short.shortlist.penalties, own_nodes=True).set_index(["use_case_id", "accelerator_id"]),
     )
     assert list(table.columns) == COLUMNS
     assert len(table)
