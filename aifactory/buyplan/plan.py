@@ -46,7 +46,7 @@ from aifactory.buyplan.statements import (
     tco_frame,
     use_frame,
 )
-from aifactory.buyplan.staying import Staying, decide_staying
+from aifactory.buyplan.staying import Staying, approved_with, decide_staying
 from aifactory.buyplan.stress.basis import StressBasis, stress_basis
 from aifactory.buyplan.tornado import tornado_frame
 from aifactory.buyplan.what_ifs import what_ifs_frame
@@ -168,7 +168,10 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
     dates = ports.dates(ws.plan, classes, ws.period, owners)
     plan = with_dates(with_reserves(plan, reserves), ws, inventory, dates)
     sizes, other = sizes_frame(made.streams, ws.plan, known_from(reserves)), setting.other_nodes(moves, made.streams)
-    plan = replace(plan, sizes=sizes, other_nodes=other, moves=moves_frame(moves, case.streams.months))
+    approved = approved_with(plan.approved_plan, setting.staying, ws.period)
+    plan = replace(
+        plan, sizes=sizes, other_nodes=other, moves=moves_frame(moves, case.streams.months), approved_plan=approved
+    )
     return replace(plan, **_later(ws, case, answer, chosen, (benchmark, shortlist, setting.market), (paths, cells)))
 
 
@@ -221,6 +224,7 @@ def _all_stay(setting: Setting, made: Prepared, inventory: Inventory, unplaced: 
         warnings=[*setting.staying.sentences(), *unplaced],
         decision=decision,
         hosted_today=_shown(setting.staying),
+        approved_plan=approved_with(plan.approved_plan, setting.staying, setting.ws.period),
     )
     return with_dates(plan, setting.ws, inventory)
 

@@ -22,9 +22,11 @@ from aifactory.buyplan.governance import money
 from aifactory.finance.cashflow import npv
 from aifactory.finance.tco import price_index, serves
 from aifactory.fleet.streams import EXPECTED
+from aifactory.inputs.contracts import load_contract
+from aifactory.inputs.hosted import HOSTED
 from aifactory.inputs.plan import Plan
 from aifactory.inventory.hosted_today import hosted_sentence
-from aifactory.units import GIGA, monthly_rate, three_digits
+from aifactory.units import GIGA, SCENARIOS, monthly_rate, three_digits
 
 COLUMNS = [
     "use_case_id",
@@ -57,9 +59,11 @@ class Staying:
     table : one row per use case, `COLUMNS`: the bill of the month and of a unit; present value of staying (`hosted_usd`) and of own
         accelerators (`own_usd`, the migration in it; `own_high_usd` at the low end of the rate where it was never measured);
         the announced end of the model; whether it `stays`.
+    months : what staying costs and delivers by month and region, of those that stay, in columns of the `approved_plan` contract.
     """
 
     table: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=COLUMNS).astype({"stays": bool}))
+    months: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def names(self) -> frozenset[str]:
@@ -90,7 +94,7 @@ def decide_staying(case: Case, today: pd.DataFrame, resolve: Resolve, api_prices
     known = today[today["use_case_id"].isin(case.streams.table["use_case_id"]) & (today["usd_per_unit"] > 0)]
     gone = np.zeros(len(case.streams.table), dtype=bool)
     plan_usd = _cost_usd(case, resolve(case, gone)) if len(known) else 0.0
-    rows = []
+    rows, months = [], []
     for row in known.itertuples(index=False):
         mine = (case.streams.table["use_case_id"] == row.use_case_id).to_numpy()
         stream = case.streams.table[mine].iloc[0]
@@ -103,11 +107,47 @@ def decide_staying(case: Case, today: pd.DataFrame, resolve: Resolve, api_prices
         rows[-1] |= compared
         if compared["stays"]:
             gone, plan_usd = gone | mine, rest_usd
-    return Staying(pd.DataFrame(rows, columns=COLUMNS).astype({"stays": bool}))
+            months.append(stay_months(case, row._asdict()))
+    table = pd.DataFrame(rows, columns=COLUMNS).astype({"stays": bool})
+    return Staying(table, pd.concat(months, ignore_index=True) if months else pd.DataFrame())
 
 
 def stay_usd(case: Case, row: Mapping) -> float:
-    """Present value of staying: bill of the expected units with the plan's shares and contingency, and the move to a successor.
+    """Present value of staying: bill of the expected units with the plan's shares and contingency, and the move to a successor."""
+    _, cost = _stay_by_month(case, row)
+    return float(npv(np.append(0.0, cost.sum(axis=1)), monthly_rate(case.plan.value("wacc"))))
+
+
+def stay_months(case: Case, row: Mapping) -> pd.DataFrame:
+    """The same by month and region in columns of the `approved_plan` contract, `HOSTED` for its accelerator.
+
+    compute_usd is the bill alone, cost_usd all of it; the value is that of the expected units.
+    """
+    bill, cost = _stay_by_month(case, row)
+    streams, table = case.streams, case.streams.table
+    mine = ((table["use_case_id"] == row["use_case_id"]) & streams.main).to_numpy()
+    units, (low, high) = streams.units, streams.band
+    worth = table["value_usd_per_unit"] * table["attribution_share"] * table["success_share"]
+    expected = units[EXPECTED]
+    columns = {
+        "units": expected, "units_p10": np.minimum(low, expected), "units_p90": np.maximum(high, expected),
+        "value_usd": expected * worth.to_numpy(dtype=float), "units_conservative": units[SCENARIOS.index("conservative")],
+        "units_aggressive": units[SCENARIOS.index("aggressive")],
+    }  # fmt: skip
+    frame = pd.DataFrame({"month": streams.months[1:]}).merge(table.loc[mine, ["use_case_id", "region"]], how="cross")
+    frame = frame.assign(
+        accelerator_id=HOSTED,
+        accelerator_hours=0.0,
+        outlay_usd=0.0,
+        **{name: values[1:, mine].ravel() for name, values in columns.items()},
+        compute_usd=bill[:, mine].ravel(),
+        cost_usd=cost[:, mine].ravel(),
+    )
+    return frame.assign(compute_cash_usd=frame["compute_usd"])
+
+
+def _stay_by_month(case: Case, row: Mapping) -> tuple[np.ndarray, np.ndarray]:
+    """Bill, and all that staying costs, by month and stream [T, K]; 0 for other use cases.
 
     Of a model whose announced end is past the bill shows what answers now.
     """
@@ -121,9 +161,21 @@ def stay_usd(case: Case, row: Mapping) -> float:
     to_come = pd.notna(row["retires"]) and pd.Period(row["retires"], "M") > pd.Period(case.streams.months[0], "M")
     priced["retires"] = pd.to_datetime(priced["retires"].mask(at, row["retires"] if to_come else pd.NaT))
     path, moving = hosted_path(case, priced)
-    bill = (case.streams.units[EXPECTED] * path)[1:, mine].sum(axis=1)
-    cost = bill * (1.0 + _share_of_compute(plan)) + moving[1:, mine].sum(axis=1)
-    return float(npv(np.append(0.0, cost), monthly_rate(plan.value("wacc")))) * (1.0 + plan.value("contingency_share"))
+    bill = np.where(mine, case.streams.units[EXPECTED] * path, 0.0)[1:]
+    cost = bill * (1.0 + _share_of_compute(plan)) + np.where(mine, moving, 0.0)[1:]
+    return bill, cost * (1.0 + plan.value("contingency_share"))
+
+
+def approved_with(approved: pd.DataFrame, staying: Staying, period: str) -> pd.DataFrame:
+    """Rows of the `approved_plan` contract with those of what stays on hosted models, against which its actual bill is compared."""
+    if staying.months.empty:
+        return approved
+    stays = staying.months.assign(plan_period=period)
+    return (
+        pd.concat([approved.astype(object), stays.astype(object)], ignore_index=True)
+        .infer_objects()
+        .reindex(columns=load_contract("approved_plan").columns)
+    )
 
 
 def migration_usd(plan: Plan) -> float:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from aifactory.inputs.workspace import Workspace
 
 API_SUFFIX = "-instruct"
+#: What stands for the accelerator of a hosted model.
+HOSTED = "(hosted)"
 HOSTED_ONLY = "its model is hosted only: no accelerator runs it"
 #: Why a use case of an open model is not in a plan: staying where it is costs less.
 STAYS_HOSTED = "it stays on the hosted model that it runs on today"

@@ -11,6 +11,7 @@ import pandas as pd
 from aifactory.buyplan.duties import governance_frame
 from aifactory.buyplan.governance import money
 from aifactory.buyplan.releases import COMMITMENT
+from aifactory.inputs.hosted import HOSTED
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
 from aifactory.inventory.retiring import retiring_sentence
@@ -24,11 +25,13 @@ from aifactory.review.hardware import judge_hardware, judge_platforms
 from aifactory.review.memory import figures_held, months_restated, told_prices
 from aifactory.review.monthly import (
     accelerator_cost,
+    against_hosted_plan,
     calendar_plan,
     mean_utilization,
     month_factors,
     plan_factors,
     plan_month,
+    planned_cost,
     previous_month,
     realised_value,
     with_hosted_models,
@@ -108,28 +111,28 @@ def build_review(
     paid = accelerator_cost(ws, before, last), accelerator_cost(ws, now, ws.period)
     both = served_in_both(before, now)
     bill = _bills(inventory)
-    held = ws.table("approved_plan")
-    approved = calendar_plan(held)
+    stored = ws.table("approved_plan")
+    held, whole = stored[stored["accelerator_id"] != HOSTED], calendar_plan(stored)
+    approved = whole[
+        whole["accelerator_id"] != HOSTED
+    ]  # the plan's own cost and value; `whole` holds what stays hosted too
     steps = band_triggers(held, ws.table("approved_bands"), inventory.demand_monthly, ws.period, ws.table("decisions"))
-    planned, planned_hours = plan_factors(approved, ws.period)
-    plan_cost = planned["cost"]
-    against_plan = split_variance(planned, now.assign(work=now["units"]), planned_hours, now_hours)
     unit_cost = unit_cost_by_month(ws, inventory)
     rails = guardrails.check_guardrails(ws, inventory, _unit_cost_change(unit_cost, ws.period, last))
     triggers = guardrails.check_triggers(ws)
     earlier = earlier_forecast(ws, inventory)
-    accuracy = forecast_accuracy(ws, inventory, approved, earlier)
+    accuracy = forecast_accuracy(ws, inventory, whole, earlier)
     to_date = roi_to_date(ws, inventory, approved)
     hardware = judge_hardware(ws, inventory)
-    status, reason = without_plan(*judge(rails, triggers, steps)) if approved.empty else judge(rails, triggers, steps)
+    status, reason = without_plan(*judge(rails, triggers, steps)) if whole.empty else judge(rails, triggers, steps)
     return Review(
         period=ws.period,
         status=status,
         reason=reason,
-        basis=_basis(approved),
-        kpis=_kpis(ws, inventory, approved, now, before, accuracy),
+        basis=_basis(whole),
+        kpis=_kpis(ws, inventory, whole, now, before, accuracy),
         variance=_whole(variance, *paid, bill.get(last), bill.get(ws.period), planned=False, served=both),
-        plan_variance=_whole(against_plan, plan_cost, paid[1], plan_cost.sum(), bill.get(ws.period), planned=True),
+        plan_variance=_against_plan(ws, whole, (now, now_hours), paid[1], bill.get(ws.period)),
         cause_ranges=cause_ranges(*months),
         guardrails=rails,
         triggers=triggers,
@@ -137,7 +140,7 @@ def build_review(
         forecast_accuracy=accuracy,
         unit_cost=unit_cost,
         unit_cost_bands=unit_cost_bands(unit_cost, ws.period),
-        forecast_scores=score_forecasts(ws, inventory, earlier, approved),
+        forecast_scores=score_forecasts(ws, inventory, earlier, whole),
         plan_use=use_against_plan(held, inventory.pools, inventory.demand_monthly, ws.period, known_platforms(ws)),
         hardware=hardware,
         platforms=judge_platforms(ws, hardware),
@@ -151,7 +154,7 @@ def build_review(
         **_memory(ws, inventory, told),
         **_beside(ws, inventory, buy_plan),
         recommendation=_recommendation(ws, approved, steps, buy_plan),
-        not_computed=_not_computed(ws, approved, variance, now, steps),
+        not_computed=_not_computed(ws, whole, variance, now, steps),
     )
 
 
@@ -245,6 +248,14 @@ def _whole(split: pd.DataFrame, base: pd.Series, actual: pd.Series, base_total: 
     known = base.dropna(), actual.dropna()
     table = explain_bill(split, *known, base_total, total, planned=planned, served=served)
     return table.reset_index(names="use_case_id")
+
+
+def _against_plan(ws: Workspace, whole: pd.DataFrame, actual: tuple[pd.DataFrame, pd.DataFrame], paid: pd.Series, bill: float | None) -> pd.DataFrame:  # fmt: skip
+    """The bill of the month against the plan, by cause."""
+    planned = plan_factors(whole, ws.period)
+    cost = planned[0]["cost"]
+    split = split_variance(*against_hosted_plan(ws, planned, actual, ws.period))
+    return _whole(split, cost, planned_cost(ws, paid, cost.index, ws.period), cost.sum(), bill, planned=True)
 
 
 def _dates(ws: Workspace, inventory: Inventory, buy_plan: BuyPlan | None) -> pd.DataFrame:

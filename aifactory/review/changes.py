@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.inputs.horizon import DATED
+from aifactory.inputs.hosted import HOSTED
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
 from aifactory.review.memory import known_prices
@@ -94,7 +95,7 @@ def _recommendation(ws: Workspace, approved: pd.DataFrame, buy_plan: BuyPlan | N
     last = str(pd.Period(ws.period, "M") + MONTHS_PER_YEAR)
     sums = []
     for table in (approved, buy_plan.approved_plan):
-        coming = table[(table["month"] > ws.period) & (table["month"] <= last)]
+        coming = table[(table["month"] > ws.period) & (table["month"] <= last) & (table["accelerator_id"] != HOSTED)]
         sums.append(coming.groupby("accelerator_id")["accelerator_hours"].sum() / max(coming["month"].nunique(), 1))
     both = pd.DataFrame({"before": sums[0], "now": sums[1]}).fillna(0.0)
     made = f"plan approved for {approved['plan_period'].iloc[0]}"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from aifactory.inputs.billing import OTHER_PURCHASE, accelerator_charges
+from aifactory.inputs.hosted import HOSTED
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
 from aifactory.inventory.hosted_today import hosted_usage
@@ -14,8 +15,6 @@ from aifactory.inventory.spend import USAGE, use_case_cost
 from aifactory.units import HOURS_PER_DAY, HOURS_PER_MONTH
 
 PLANNED = ["units", "units_p10", "units_p90", "accelerator_hours", "compute_usd", "cost_usd", "value_usd"]
-#: What stands for the accelerator of a hosted model.
-HOSTED = "(hosted)"
 SCENARIO_UNITS = ["units_conservative", "units_aggressive"]
 
 
@@ -83,6 +82,42 @@ def with_hosted_models(
     return tuple(part for parts in zip(*found, strict=True) for part in parts)
 
 
+def against_hosted_plan(
+    ws: Workspace, planned: tuple[pd.DataFrame, pd.DataFrame], actual: tuple[pd.DataFrame, pd.DataFrame], month: str
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Factors of plan and month, then their hours, as `split_variance` takes them, with what was to stay on hosted models.
+
+    Units stand for the hours of a hosted model on both sides: no utilisation, and the price is USD per unit. What was to stay and
+    is charged for accelerators, or for nothing, has no causes.
+
+    Parameters
+    ----------
+    planned, actual : factors and hours of `plan_factors` and of `month_factors`.
+    """
+    (base, base_hours), (now, now_hours) = planned, actual
+    cost = _hosted_usd(ws, month)
+    stays = base_hours.index[base_hours.index.get_level_values(1) == HOSTED].get_level_values(0)
+    alone = stays.intersection(cost.index[cost > 0]).intersection(now.index[now["hours"].isna() & (now["units"] > 0)])
+    now = now.assign(work=now["units"])
+    now.loc[alone, "hours"], now.loc[alone, "cost"] = now.loc[alone, "units"], cost[alone]
+    served = now.loc[alone, ["hours", "cost"]]
+    served.index = pd.MultiIndex.from_product([alone, [HOSTED]], names=now_hours.index.names)
+    base = base.assign(hours=base["hours"].mask(base.index.isin(stays.difference(alone))))
+    return base, now, base_hours, pd.concat([now_hours, served])
+
+
+def _hosted_usd(ws: Workspace, month: str) -> pd.Series:
+    """Effective cost of hosted models in a month by use case, USD."""
+    used = hosted_usage(ws.table("billing"))
+    return used[used["month"] == month].groupby("use_case")["usd"].sum().astype("float64")
+
+
+def planned_cost(ws: Workspace, paid: pd.Series, planned: pd.Index, month: str) -> pd.Series:
+    """USD of a month to hold against a plan: `accelerator_cost`, and hosted models of planned use cases without any."""
+    cost = _hosted_usd(ws, month)
+    return paid.dropna().combine_first(cost[cost.index.isin(planned)])
+
+
 def accelerator_cost(ws: Workspace, factors: pd.DataFrame, month: str) -> pd.Series:
     """USD that each use case paid for accelerators in a month: its hours of `month_factors`, else what was bought for it.
 
@@ -118,7 +153,12 @@ def plan_month(approved: pd.DataFrame, month: str) -> pd.DataFrame:
 
 
 def plan_factors(approved: pd.DataFrame, month: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The plan of a month in the form of `month_factors`; a plan counts no tokens, so work is units."""
+    """The plan of a month in the form of `month_factors`; a plan counts no tokens, so work is units.
+
+    Units stand for the hours of a hosted model.
+    """
+    hosted = approved["accelerator_id"] == HOSTED
+    approved = approved.assign(accelerator_hours=approved["accelerator_hours"].mask(hosted, approved["units"]))
     planned = plan_month(approved, month).rename(columns={"accelerator_hours": "hours", "compute_usd": "cost"})
     rows = approved[approved["month"] == month].rename(columns={"accelerator_hours": "hours", "compute_usd": "cost"})
     hours = rows.groupby(["use_case_id", "accelerator_id"])[["hours", "cost"]].sum()

@@ -14,7 +14,7 @@ from aifactory.buyplan import build_buy_plan
 from aifactory.buyplan.futures import stream_paths
 from aifactory.buyplan.plan import _resolve
 from aifactory.buyplan.prepare import with_hosted
-from aifactory.buyplan.staying import Staying, decide_staying
+from aifactory.buyplan.staying import Staying, approved_with, decide_staying
 from aifactory.fleet.streams import NO_PLATFORM
 from aifactory.inputs.hosted import HOSTED_ONLY, STAYS_HOSTED
 from aifactory.inventory import build_inventory
@@ -217,3 +217,18 @@ def test_where_all_stay_there_is_nothing_to_order(mini_ws):
     assert plan.decision.startswith("Order nothing: every use case that could be sized stays on the hosted model")
     assert plan.hosted_today["stays"].all() and any("it stays there" in text for text in plan.warnings)
     assert len(plan.governance) and plan.need.empty
+
+
+def test_what_stays_has_months_that_the_refresh_can_compare(tiny):
+    """Twelve months of units at the bill of a unit; from the end of the model on half as much again, and the move in cost alone."""
+    values = {"api_migration_person_months": 2.0, "engineer_usd_per_month": 10_000.0, "api_successor_price_ratio": 1.5}
+    case = known(tiny(plan=make_plan(12, values), chat=1.5, train=0.0, inputs={"shapes": {}}))
+    found = decided(case, 1e-4, "2027-04-30")
+    months, row = found.months, found.table.iloc[0]
+    assert row["stays"] and set(months["accelerator_id"]) == {"(hosted)"} and months["accelerator_hours"].sum() == 0
+    assert months["compute_usd"].tolist() == pytest.approx([UNITS * 1e-4] * 5 + [UNITS * 1.5e-4] * 7)
+    assert months["cost_usd"].sum() - months["compute_usd"].sum() == pytest.approx(20_000)
+    assert months["cost_usd"].sum() == pytest.approx(row["hosted_usd"])  # money costs nothing here
+    stored = approved_with(pd.DataFrame(columns=["plan_period"]), found, "2026-10")
+    assert set(stored["plan_period"]) == {"2026-10"} and stored["units"].gt(0).all()
+    assert decided(case, 1.0).months.empty

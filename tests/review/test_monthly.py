@@ -11,10 +11,12 @@ import pytest
 from aifactory.review.monthly import (
     PLANNED,
     accelerator_cost,
+    against_hosted_plan,
     calendar_plan,
     month_factors,
     plan_factors,
     plan_month,
+    planned_cost,
     previous_month,
     realised_value,
     with_hosted_models,
@@ -150,3 +152,30 @@ def test_a_hosted_model_has_causes_and_no_utilisation():
     )
     moved = [sides[0], ("2026-11", *hosted_side(120, 1320, 50.0, 90.0))]
     assert split_variance(*with_hosted_models(ws, moved)).empty  # hours of an accelerator are no tokens
+
+
+def hosted_plan(usd, **changes):
+    row = plan("2026-11", use_case_id="claims", accelerator_id="(hosted)", units=100.0, accelerator_hours=0.0, compute_usd=usd, **changes)  # fmt: skip
+    return plan_factors(row, "2026-11")
+
+
+def test_what_was_to_stay_hosted_is_compared_with_its_hosted_bill():
+    """Planned 100 units for USD 20, came 120 for 33: volume 4, price 9; on accelerators, or not charged, it has no causes."""
+    bill = pd.DataFrame({"month": ["2026-10", "2026-11"], "use_case": "claims", "accelerator_id": "(none)", "cost_line": "attributed usage",
+                         "ServiceName": "Amazon Bedrock", "ServiceCategory": "AI and Machine Learning", "EffectiveCost": [20.0, 33.0]})  # fmt: skip
+    ws = SimpleNamespace(table=lambda name: bill)
+    row = split_variance(*against_hosted_plan(ws, hosted_plan(20.0), hosted_side(120, 1320), "2026-11")).loc["claims"]
+    assert row[["volume", "efficiency", "utilization", "mix", "price"]].tolist() == pytest.approx(
+        [4.0, 0.0, 0.0, 0.0, 9.0]
+    )
+    moved = hosted_side(120, 1320, hours=8.0, cost=50.0)
+    assert split_variance(*against_hosted_plan(ws, hosted_plan(20.0), moved, "2026-11")).empty
+    assert split_variance(*against_hosted_plan(ws, hosted_plan(20.0), hosted_side(120, 1320), "2026-12")).empty
+
+
+def test_hosted_models_of_planned_use_cases_count_against_the_plan():
+    bill = pd.DataFrame({"month": "2026-11", "use_case": ["claims", "other"], "accelerator_id": "(none)", "cost_line": "attributed usage",
+                         "ServiceName": "Amazon Bedrock", "ServiceCategory": "AI and Machine Learning", "EffectiveCost": [33.0, 7.0]})  # fmt: skip
+    ws = SimpleNamespace(table=lambda name: bill)
+    paid = planned_cost(ws, pd.Series({"chat": 5.0, "claims": np.nan}), pd.Index(["chat", "claims"]), "2026-11")
+    assert paid.to_dict() == {"chat": 5.0, "claims": 33.0}
