@@ -43,6 +43,10 @@ from aifactory.inputs.plan import Plan
 from aifactory.units import GIGA, HOURS_PER_MONTH
 
 BLOCKS = 6
+#: Share of the expected demand below which nodes by the hour are no longer kept for it.
+LITTLE = 0.1
+#: Nodes of work that show what more demand takes where the expected one does not fill the first.
+SOME_NODES = 3
 ON_DEMAND, HOSTED = "Base and peaks on demand", "Hosted API where priced"
 ALL_SPOT = "All on spot where offered"
 #: Vendor steps of list prices, AWS, Azure and GCP 2022-02 to 2025-05: 0.029 per series and year, all down.
@@ -166,7 +170,7 @@ def _model(case: Case, priced: dict[str, tuple[Compute, Ledger]], api: pd.DataFr
         variable_usd=per_unit[:, None] + np.outer(centres * np.ones(len(table)), dearer),
         hours_per_unit=streams.accelerators(np.ones(len(table))) * HOURS_PER_MONTH,
         pool=streams.pool,
-        block_level=_blocks(case),
+        **_blocks(case),
         block_share=np.full(BLOCKS, 1.0 / BLOCKS),
         capacity=capacity,
         flexible_usd_per_hour=np.array([_flexible(case, compute) for compute in computes]),
@@ -206,20 +210,41 @@ def _flexible(case: Case, compute: Compute) -> np.ndarray:
     return np.where(hours > 0, cost / np.where(hours > 0, hours, 1.0), fallback)
 
 
-def _blocks(case: Case) -> np.ndarray:
-    """Load-duration curve of each pool in blocks of equal hours, relative to average demand, [P, BLOCKS].
+def _blocks(case: Case) -> dict[str, np.ndarray]:
+    """Load-duration curve of each pool in blocks of equal hours, [P, BLOCKS] by name of the model's field.
 
-    What is rented is whole nodes: those that the months of the horizon occupy together; for more or less demand in proportion.
+    What is rented is whole nodes. Over the accelerators at work they are a line through those that the months of the horizon
+    occupy at the expected demand and at a demand well beyond it: twice, or as much as fills some nodes where the first is far
+    from full; below a tenth of the expected demand they fall to nothing in proportion.
     """
     streams = case.streams
-    work = streams.sized(streams.units[EXPECTED])[1:]
-    levels = np.ones((case.pools, BLOCKS))
+    work = streams.sized(streams.units[EXPECTED])[1:] * streams.chance[1:]
+    plain = streams.sized(streams.units[EXPECTED])[1:]
+    found = {
+        "block_first": np.ones((case.pools, BLOCKS)),
+        "block_floor": np.zeros((case.pools, BLOCKS)),
+        "block_level": np.ones((case.pools, BLOCKS)),
+    }
     for pool, size in enumerate(streams.pools["accelerators_per_node"].to_numpy(dtype=float)):
-        average = work[:, streams.pool == pool].sum()
-        if average > 0:
-            load = np.sort(_occupied(case, work * streams.chance[1:], pool, size), axis=1).sum(axis=0)
-            levels[pool] = [part.mean() / average for part in np.array_split(load, BLOCKS)]
-    return levels
+        by_month = plain[:, streams.pool == pool].sum(axis=1)
+        average = by_month.sum()
+        if average <= 0:
+            continue
+        far = max(2.0, SOME_NODES * size / work[:, streams.pool == pool].sum(axis=1).max())
+        little, expected, beyond = (
+            _in_blocks(_occupied(case, times * work, pool, size)) for times in (LITTLE, 1.0, far)
+        )
+        level = np.clip((beyond - expected) / (far - 1.0), 0.0, expected) / average
+        found["block_level"][pool] = level
+        found["block_floor"][pool] = (expected - level * average) / (by_month > 0).sum()
+        found["block_first"][pool] = np.maximum(little / (LITTLE * average), expected / average)
+    return found
+
+
+def _in_blocks(occupied: np.ndarray) -> np.ndarray:
+    """Accelerators occupied [T, H], summed over the months, in blocks of equal hours from the emptiest on, [BLOCKS]."""
+    load = np.sort(occupied, axis=1).sum(axis=0)
+    return np.array([part.mean() for part in np.array_split(load, BLOCKS)])
 
 
 def _occupied(case: Case, staffed: np.ndarray, pool: int, size: float) -> np.ndarray:
@@ -253,7 +278,7 @@ def _base_opex(model: RoiModel) -> np.ndarray:
     need = np.zeros(model.capacity.shape)
     work = own[..., None] * model.units * model.hours_per_unit[:, None] / HOURS_PER_MONTH
     np.add.at(need, (slice(None), model.pool), work)
-    over = np.maximum(need[..., None] * model.block_level[:, None] - model.capacity[..., None], 0.0)
+    over = np.maximum(model.occupied(need) - model.capacity[..., None], 0.0)
     hours = over @ model.block_share * HOURS_PER_MONTH
     rented = np.einsum("opt,op->ot", hours, model.flexible_usd_per_hour)
     paid = (hours + model.capacity * HOURS_PER_MONTH).sum(axis=1)

@@ -63,14 +63,13 @@ def _arrays(model: RoiModel) -> object:
         "is_hosted": hosted,
         "any_hosted": hosted.any(axis=1),
         "hosted_usd": np.nan_to_num(model.hosted_usd),
-        "holds": (model.capacity > 0).any(axis=2),
         "held_hours": model.capacity.sum(axis=1) * HOURS_PER_MONTH,
         "factors": discount_factors(model.months + 1, model.rate),
         "pool": model.pool.astype(np.int64),
     }
     fields = {name: made[name] if name in made else getattr(model, name) for name in Arrays._fields}
     for name, value in fields.items():
-        kind = value.dtype if name in ("pool", "is_hosted", "any_hosted", "holds", "year_starts") else float
+        kind = value.dtype if name in ("pool", "is_hosted", "any_hosted", "year_starts") else float
         fields[name] = np.ascontiguousarray(value, dtype=kind) if isinstance(value, np.ndarray) else float(value)
     return Arrays(**fields)
 

@@ -22,6 +22,8 @@ class Arrays(NamedTuple):
     variable_usd: np.ndarray
     hours_per_unit: np.ndarray
     pool: np.ndarray
+    block_first: np.ndarray
+    block_floor: np.ndarray
     block_level: np.ndarray
     block_share: np.ndarray
     capacity: np.ndarray
@@ -29,7 +31,6 @@ class Arrays(NamedTuple):
     hosted_usd: np.ndarray
     is_hosted: np.ndarray  # [O, K]
     any_hosted: np.ndarray  # [O]
-    holds: np.ndarray  # [O, P] any capacity at all
     held_hours: np.ndarray  # [O, T + 1] hours of all capacity
     committed_usd: np.ndarray
     running_usd: np.ndarray
@@ -176,20 +177,14 @@ def _serve(m, s, o, load):
     """Hours paid for and cost of rented hours of one option, for the load of its pools."""
     for p in range(load.shape[0]):
         price = m.flexible_usd_per_hour[o, p]
-        if not m.holds[o, p]:
-            hours = 0.0
-            for block in range(m.block_share.size):
-                hours += HOURS * m.block_share[block] * m.block_level[p, block]
-            for month in range(s.worth.size):
-                s.spill[month] += hours * load[p, month] * price
-                s.paid[month] += hours * load[p, month]
-            continue
         for month in range(s.worth.size):
             s.over[month] = 0.0
         for block in range(m.block_share.size):
-            weight, times = HOURS * m.block_share[block], m.block_level[p, block]
+            weight, first = HOURS * m.block_share[block], m.block_first[p, block]
+            floor, times = m.block_floor[p, block], m.block_level[p, block]
             for month in range(s.worth.size):
-                s.over[month] += weight * max(load[p, month] * times - m.capacity[o, p, month], 0.0)
+                occupied = min(load[p, month] * first, floor + load[p, month] * times)
+                s.over[month] += weight * max(occupied - m.capacity[o, p, month], 0.0)
         for month in range(s.worth.size):
             s.spill[month] += s.over[month] * price
             s.paid[month] += s.over[month]

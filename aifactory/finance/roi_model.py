@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aifactory.units import HOURS_PER_MONTH, monthly_rate
+from aifactory.units import monthly_rate
 
 #: Inputs that may vary, with the value that leaves the base case as it is. Factors named
 #: `level:<use case>` multiply the demand of one use case.
@@ -44,9 +44,11 @@ class RoiModel:
     variable_usd: np.ndarray  # [K, T + 1] egress and the like per unit
     hours_per_unit: np.ndarray  # [K] accelerator-hours, failed work included
     pool: np.ndarray  # [K] pool of the use case
-    block_level: (
+    block_first: np.ndarray  # [P, B] accelerators occupied in each block over those at work, while little work comes
+    block_floor: (
         np.ndarray
-    )  # [P, B] accelerators occupied in each block over those at work on average; whole nodes take more
+    )  # [P, B] accelerators that whole nodes occupy in each block however little comes beyond that
+    block_level: np.ndarray  # [P, B] accelerators occupied on top of the floor over those at work on average
     block_share: np.ndarray  # [B] share of hours; adds up to 1
     capacity: np.ndarray  # [O, P, T + 1] accelerators held
     flexible_usd_per_hour: np.ndarray  # [O, P] price of an accelerator-hour beyond what is held
@@ -90,7 +92,7 @@ class RoiModel:
             "variable_usd": (count, months),
             "hours_per_unit": (count,),
             "pool": (count,),
-            "block_level": (pools, blocks),
+            **dict.fromkeys(["block_first", "block_floor", "block_level"], (pools, blocks)),
             "capacity": (len(self.options), pools, months),
             "flexible_usd_per_hour": (options, pools),
             "hosted_usd": (options, count, months),
@@ -119,6 +121,16 @@ class RoiModel:
                 msg = f"{name} must be finite"
                 raise ValueError(msg)
 
+    def occupied(self, need: np.ndarray) -> np.ndarray:
+        """Accelerators of whole nodes in each block, [..., P, T + 1, B], for those at work on average [..., P, T + 1].
+
+        min(first x need, floor + level x need): a node stands for the first of its work, and each further one for its share.
+        """
+        each = need[..., None]
+        return np.minimum(
+            each * self.block_first[:, None], self.block_floor[:, None] + each * self.block_level[:, None]
+        )
+
     @property
     def months(self) -> int:
         """Months after approval."""
@@ -128,12 +140,3 @@ class RoiModel:
     def rate(self) -> float:
         """Discount rate a month."""
         return monthly_rate(self.wacc)
-
-    @property
-    def idle_hours(self) -> np.ndarray:
-        """Hours held but not used in the base case, [O, P, T + 1]: already paid for, never added again."""
-        need = np.zeros(self.capacity.shape[1:])
-        np.add.at(need, self.pool, self.units * self.hours_per_unit[:, None] / HOURS_PER_MONTH)
-        over = np.maximum(need[None, :, :, None] * self.block_level[:, None] - self.capacity[..., None], 0.0)
-        used = need - over @ self.block_share
-        return (self.capacity - used).clip(min=0.0) * HOURS_PER_MONTH

@@ -20,6 +20,8 @@ PAST = "computed: hourly demand of the workspace, capacity and prices of this pl
 PRICED = "computed: the plan's orders on its demand paths, prices of this plan"
 #: Rows of the table of stresses; rights below this share of the cost are worth nothing.
 ROWS, LEAST_SHARE = 12, 0.001
+#: Multiple of the cost beyond which a change is told in money alone.
+MOST_TOLD = 10.0
 
 
 def stress_section(ws: Workspace, test: StressTest | None) -> Group | Block:
@@ -50,9 +52,9 @@ def _finding(test: StressTest) -> str:
 
 
 def _change(row: pd.Series) -> str:
-    return (
-        f"{'+' if row['change_usd'] >= 0 else '-'}{usd_compact(abs(row['change_usd']))} ({pct(row['change_share'], 0)})"
-    )
+    """Change of cost with its share, which says nothing where next to nothing was to be paid before."""
+    share = f" ({pct(row['change_share'], 0)})" if abs(row["change_share"]) <= MOST_TOLD else ""
+    return f"{'+' if row['change_usd'] >= 0 else '-'}{usd_compact(abs(row['change_usd']))}{share}"
 
 
 def _shown(test: StressTest) -> pd.DataFrame:
@@ -92,8 +94,10 @@ def flexibility_section(ws: Workspace, worth: Flexibility | None) -> Group | Blo
         return section(WORTH, "Not computed: nothing in the plan can be committed to, or workloads share platforms.")
     first, rows = worth.table.iloc[0], worth.table
     nothing = rows.loc[rows["share"] < LEAST_SHARE, "right"].tolist()
-    text = f"Most is worth the {_lower(first['right'])}: up to {usd_compact(first['worth_usd'])}, {pct(first['share'], 0)} of what new orders and rented hours cost."
-    if nothing:
+    text = "No right is worth paying for: what there is to order or to rent costs as much without."
+    if first["share"] >= LEAST_SHARE:
+        text = f"Most is worth the {_lower(first['right'])}: up to {usd_compact(first['worth_usd'])}, {pct(first['share'], 0)} of what new orders and rented hours cost."
+    if nothing and len(nothing) < len(rows):
         text += f" Pay nothing for: {join_words([_lower(name) for name in nothing])}."
     columns = {
         "right": Col("Right"),

@@ -3,15 +3,19 @@
 import numpy as np
 import pandas as pd
 import pytest
-from bp_company import make_plan, make_prices
+from bp_company import make_case, make_plan, make_prices
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from aifactory.buyplan.case import solve_case, solve_expected
 from aifactory.buyplan.compare import hosted_path, price_rule, without
 from aifactory.buyplan.ledger import build_ledger, net_present_value
 from aifactory.buyplan.returns import ALL_SPOT, HOSTED, ON_DEMAND, OURS, draw_returns, quick_returns, returns_basis
 from aifactory.finance.roi import base_case, break_even_levels, evaluate, nearest_level
+from aifactory.fleet.nodes import hourly_load
 from aifactory.fleet.orders import FLEXIBLE
 from aifactory.fleet.streams import EXPECTED
+from aifactory.units import HOURS_PER_MONTH
 
 VALUES = {"wacc": 0.1, "tax_rate": 0.25, "contingency_share": 0.05}
 BOUGHT = {
@@ -80,6 +84,35 @@ def test_hours_by_the_hour_are_whole_nodes_and_follow_demand(tiny):
     level = nearest_level(break_even_levels(model, ours, rented))
     same = evaluate(model, np.array([[level]]), ["level"]).pv_cost_usd
     assert 0.01 < level < 1 and same[ours, 0] == pytest.approx(same[rented, 0], rel=1e-6)
+
+
+def test_more_demand_on_the_same_node_hardly_rents_more(tiny):
+    """A tenth of an accelerator fills no node of four: three times of it still is one node, a hundred times some four."""
+    case = tiny(plan=make_plan(18, VALUES), chat=0.1, train=0.0, prices=make_prices(BOUGHT))
+    model = returns_basis(case, solve_case(case), API).model
+    need = (model.units * model.hours_per_unit[:, None]).sum(axis=0)[None, :] / HOURS_PER_MONTH
+    assert model.occupied(need)[:, 1:].mean() == pytest.approx(4.0, rel=0.02)
+    assert model.occupied(3 * need)[:, 1:].mean() == pytest.approx(4.0, rel=0.1)
+    live = hourly_load(
+        case.streams,
+        100 * case.streams.sized(case.streams.units[EXPECTED])[1:] * case.streams.chance[1:],
+        np.ones(len(case.streams.table), dtype=bool),
+    )
+    assert model.occupied(100 * need)[:, 1:].mean() == pytest.approx(np.ceil(live / 4).mean() * 4, rel=0.1)
+    assert model.occupied(0 * need).max() == 0.0
+
+
+@settings(max_examples=15, deadline=None)
+@given(chat=st.floats(0.02, 60.0), times=st.floats(0.3, 4.0))
+def test_whole_nodes_of_more_or_less_demand_are_near_those_counted(chat, times):
+    """The line through two demands against nodes counted hour by hour: within a node, and within a tenth of large fleets."""
+    case = make_case(plan=make_plan(12, VALUES), chat=chat, train=0.0, prices=make_prices(BOUGHT))
+    model = returns_basis(case, solve_case(case), API).model
+    work = times * case.streams.sized(case.streams.units[EXPECTED])[1:] * case.streams.chance[1:]
+    nodes = np.ceil(hourly_load(case.streams, work, np.ones(len(case.streams.table), dtype=bool)) / 4 - 1e-9)
+    need = (times * model.units * model.hours_per_unit[:, None]).sum(axis=0)[None, :] / HOURS_PER_MONTH
+    counted = 4 * nodes.mean()
+    assert abs(model.occupied(need)[:, 1:].mean() - counted) <= max(2.0, 0.1 * counted)
 
 
 def test_distribution_drivers_and_knowledge(basis):

@@ -27,7 +27,12 @@ def plain_draw(model: RoiModel, names, draw):
     served = work[None] * ~hosted[:, :, None]  # [O, K, T + 1]
     membership = (model.pool[:, None] == np.arange(len(model.block_level))).astype(float)
     need = np.einsum("okt,kp->opt", served, membership)
-    over = np.maximum(need[..., None] * model.block_level[None, :, None] - model.capacity[..., None], 0.0)
+    each = need[..., None]
+    occupied = np.minimum(
+        each * model.block_first[None, :, None],
+        model.block_floor[None, :, None] + each * model.block_level[None, :, None],
+    )
+    over = np.maximum(occupied - model.capacity[..., None], 0.0)
     over = over @ model.block_share * HOURS_PER_MONTH
     price = f["flexible_price"] * np.where(t >= f["step_month"], 1 + f["step_size"], 1.0)
     bought = (units[None] * np.nan_to_num(model.hosted_usd) * hosted[:, :, None]).sum(axis=1) * f["api_price"]
@@ -82,7 +87,8 @@ def any_model(seed=1, count=12, months=36, blocks=3):
     return RoiModel(
         use_cases=tuple(f"u{i}" for i in range(count)), options=options, units=units,
         value_usd=np.broadcast_to((hours * rng.uniform(3, 9, count))[:, None], units.shape).copy(),
-        variable_usd=np.repeat((hours * 0.05)[:, None], months + 1, axis=1), hours_per_unit=hours, pool=np.arange(count), block_level=level, block_share=share,
+        variable_usd=np.repeat((hours * 0.05)[:, None], months + 1, axis=1), hours_per_unit=hours, pool=np.arange(count), block_first=level, block_floor=np.zeros_like(level),
+        block_level=level, block_share=share,
         capacity=capacity, flexible_usd_per_hour=np.full((len(options), count), 3.5), hosted_usd=hosted,
         committed_usd=committed, running_usd=running, base_usd=committed + running + depreciation, capex_usd=capex,
         depreciation_usd=depreciation, residual_usd=np.array([fleet * 32_000 * 0.3, 0, 0, 0, 0.0]),

@@ -25,7 +25,6 @@ from aifactory.finance.roi import (
 )
 from aifactory.finance.roi_kernel import internal_rate
 from aifactory.finance.roi_model import NEUTRAL
-from aifactory.units import HOURS_PER_MONTH
 
 FACTORS = Factors(
     (
@@ -50,10 +49,14 @@ DRAWS = FACTORS.draw(4_096, seed=11)
 RESULT = evaluate(MODEL, DRAWS, FACTORS.names)
 
 
-def test_every_draw_is_the_plain_model():
+WHOLE_NODES = replace(MODEL, block_first=3.0 * MODEL.block_level, block_floor=np.ceil(2.0 * MODEL.block_level))
+
+
+@pytest.mark.parametrize("model", [MODEL, WHOLE_NODES], ids=["in proportion", "whole nodes"])
+def test_every_draw_is_the_plain_model(model):
     count = 60
-    plain = [plain_draw(MODEL, FACTORS.names, draw) for draw in DRAWS[:count]]
-    found = evaluate(MODEL, DRAWS[:count], FACTORS.names)
+    plain = [plain_draw(model, FACTORS.names, draw) for draw in DRAWS[:count]]
+    found = evaluate(model, DRAWS[:count], FACTORS.names)
     names = ["npv_usd", "cost_usd", "pv_cost_usd", "payback_month", "discounted_payback_month", "lowest_cash_usd"]
     for index, name in enumerate(names):
         expected = np.array([measures[:, index] for measures, _ in plain]).T
@@ -73,7 +76,7 @@ def by_hand(**changes):
     units = np.array([[0.0, 730.0, 1460.0]])
     model = replace(
         one, options=("rent",), units=units, value_usd=np.full((1, 3), 5.0), variable_usd=np.full((1, 3), 0.5),
-        hours_per_unit=np.ones(1), block_level=np.ones((1, 1)), capacity=np.array([[[0.0, 1.0, 1.0]]]),
+        hours_per_unit=np.ones(1), block_first=np.ones((1, 1)), block_floor=np.zeros((1, 1)), block_level=np.ones((1, 1)), capacity=np.array([[[0.0, 1.0, 1.0]]]),
         flexible_usd_per_hour=np.array([[3.0]]), hosted_usd=np.full((1, 1, 3), np.nan),
         committed_usd=np.array([[0.0, 100.0, 100.0]]), running_usd=zero, base_usd=np.array([[0.0, 100.0, 100.0]]),
         capex_usd=np.array([[1000.0, 0, 0]]), depreciation_usd=zero, residual_usd=np.array([200.0]), once_usd=zero,
@@ -108,12 +111,6 @@ def test_no_demand_costs_only_what_is_committed():
     on_demand = MODEL.options.index("on demand")
     fixed = MODEL.fixed_usd.sum() * (1 + MODEL.contingency_share)
     assert nothing.cost_usd[on_demand, 0] == pytest.approx(fixed)
-
-
-def test_idle_hours_are_inside_committed_money():
-    held = MODEL.capacity.sum() * HOURS_PER_MONTH
-    assert 0 < MODEL.idle_hours.sum() < held
-    assert MODEL.idle_hours[MODEL.options.index("on demand")].sum() == pytest.approx(0, abs=1e-6)
 
 
 @settings(max_examples=20)

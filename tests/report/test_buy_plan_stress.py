@@ -29,6 +29,12 @@ def test_the_finding_names_what_breaks_the_plan(sample_ws, test):
     assert f"of {len(test.table)} stresses" in text
 
 
+def test_a_change_of_next_to_nothing_is_told_in_money_alone():
+    row = pd.Series({"change_usd": 1_260_000.0, "change_share": 303.19})
+    assert page._change(row).replace("\xa0", " ") == "+USD 1.26 M"
+    assert page._change(row.replace(303.19, 0.5)).replace("\xa0", " ") == "+USD 1.26 M (50 %)"
+
+
 def test_a_plan_that_survives_says_so(sample_ws, test):
     calm = replace(test, table=test.table.assign(survives=True, response="Keep the orders."))
     text = text_of(page.stress_section(sample_ws, calm))
@@ -54,7 +60,10 @@ def test_rights_are_named_with_what_they_are_worth(sample_ws):
     text = text_of(page.flexibility_section(sample_ws, worth))
     assert f"Most is worth the {page._lower(worth.table['right'].iloc[0])}" in text
     nothing = replace(worth, table=worth.table.assign(share=0.0))
-    assert "Pay nothing for: burst option" in text_of(page.flexibility_section(sample_ws, nothing))
+    assert "No right is worth paying for" in text_of(page.flexibility_section(sample_ws, nothing))
+    first = worth.table["share"].where(worth.table.index == 0, 0.0)
+    some = text_of(page.flexibility_section(sample_ws, replace(worth, table=worth.table.assign(share=first))))
+    assert "Most is worth" in some and "Pay nothing for: " in some
     assert "Not computed" in page.flexibility_section(sample_ws, None).text
     assert list(page.tables(None, worth)) == ["flexibility"]
 
