@@ -97,7 +97,8 @@ def _slo(stream: tuple, in_progress: float, spread: bool) -> str:
         if stream.wait_hours > 1:
             return f"nothing added: its limit leaves {stream.wait_hours} hours to wait"
         return "nothing added: requests in progress unknown or in no common queue"
-    return f"chance binds: {in_progress:,.0f} requests in progress, at times more"
+    noun = "request" if round(in_progress) == 1 else "requests"
+    return f"chance binds: {in_progress:,.0f} {noun} in progress, at times more"
 
 
 def _reserve(stream: tuple, ratio: float, launch: bool, known_from: str | None) -> str:

@@ -185,8 +185,11 @@ def tenant_section(ws: Workspace, inv: Inventory) -> Group:
     if known.empty:
         return group(section(question, "Not measured: no requests name their tenant."))
     first = known.iloc[0]
+    alone = known.loc[known["tenants"] == 1, "use_case_id"]
     answer = (
-        f"{first['use_case_id']} hangs on the fewest: {plural(int(first['tenants']), 'tenant')} that are as concentrated as {num(first['requests_as_equals'], 1)} equal ones, "
+        f"All requests of {join_words(alone)} that name a tenant name the same one: what it changes moves the peak."
+        if len(alone)
+        else f"{first['use_case_id']} hangs on the fewest: {plural(int(first['tenants']), 'tenant')} that are as concentrated as {num(first['requests_as_equals'], 1)} equal ones, "
         f"the largest with {pct(first['requests_top_1_share'], 0)} of the requests. What one of them changes moves the peak."
     )
     if len(rest):

@@ -1,6 +1,7 @@
 """Three sizes of a stream, and the extra for chance in fleet, paths and need."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from aifactory.benchmark.chance import LIMIT, MEASURED, NOTHING
 from aifactory.buyplan.caveats import _evidence_warnings
 from aifactory.buyplan.futures import block_demand
 from aifactory.buyplan.reserve_curve import OWN_HOURS
-from aifactory.buyplan.sizes import sizes_frame
+from aifactory.buyplan.sizes import _slo, sizes_frame
 from aifactory.fleet.streams import build_streams, busiest, need_frame
 from aifactory.serving.staffing import chance_factor
 
@@ -157,3 +158,11 @@ def test_one_of_three_pools_may_be_down():
 def test_pools_of_which_none_could_be_spared_are_refused(pools):
     with pytest.raises(ValueError, match="failure_domains"):
         make_plan(failure_domains={"customer_facing": pools})
+
+
+@pytest.mark.parametrize(
+    ("in_progress", "said"), [(1.2, "1 request in"), (2.0, "2 requests in"), (0.3, "0 requests in")]
+)
+def test_requests_in_progress_are_counted_in_words(in_progress, said):
+    stream = SimpleNamespace(movable=False, wait_hours=1)
+    assert said in _slo(stream, in_progress, spread=True)

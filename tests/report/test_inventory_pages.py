@@ -238,3 +238,13 @@ def test_limits_of_sessions_say_what_they_are_compared_with(sample, tiny):
     words = "E2E limits of dev-copilot and procurement-agent are compared with single requests"
     assert words in page.service_section(*sample).html
     assert "single requests" not in page.service_section(*tiny).html
+
+
+def test_a_single_tenant_is_no_concentration_of_equals(sample):
+    """Whose requests all name one tenant is named first, in the singular; otherwise the fewest equals."""
+    ws, inventory = sample
+    first = inventory.tenants[inventory.tenants["tenants"] > 0].iloc[0]
+    one = inventory.tenants.assign(tenants=inventory.tenants["tenants"].mask(inventory.tenants["use_case_id"] == first["use_case_id"], 1))  # fmt: skip
+    text = text_of("tenant_section", (ws, dataclasses.replace(inventory, tenants=one)))
+    assert f"All requests of {first['use_case_id']} that name a tenant name the same one" in text
+    assert "hangs on the fewest" in text_of("tenant_section", sample)

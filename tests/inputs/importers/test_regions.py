@@ -65,3 +65,12 @@ def test_a_use_case_of_another_table_is_named_at_the_import(mini, tmp_path):
     assert [item["rows"] for item in report["warnings"] if "counted in demand_windows too (chat)" in item["text"]] == [
         1
     ]
+
+
+def test_a_region_that_the_plan_lacks_is_said_at_once(mini, tmp_path):
+    """Two of three rows: the import is the moment to name their region, not the check after it."""
+    (mini / "demand_windows.csv").unlink()
+    report = import_files("telemetry", [log(tmp_path, "dc-7", "eu", "dc-7")], mini, Target(today=TODAY))[0]
+    said = [item for item in report["warnings"] if "region dc-7 is not described in plan.yaml" in item["text"]]
+    assert [item["rows"] for item in said] == [2]
+    assert not any("region eu is not" in item["text"] for item in report["warnings"])
