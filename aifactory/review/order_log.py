@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import pandas as pd
@@ -43,7 +44,19 @@ def order_changes(
     rows += [(row.order_id, f"run since {row.start_month} by the order book, and the bill of the month has no hours of them: late, or charged elsewhere")
              for row in _not_billed(book, bill, regions, period).itertuples()]  # fmt: skip
     rows += _moved(orders_held(book), told)
+    alone = set(book.loc[book["accelerators"] == 1, "order_id"])
+    rows = [(order, _of_one(text) if order in alone else text) for order, text in rows]
     return [(period, KIND, names.get(order, order), f"{text} (order {order})", "") for order, text in rows]
+
+
+def _of_one(text: str) -> str:
+    """What happens to a single accelerator.
+
+    >>> _of_one("begin, purchase"), _of_one("are new in the order book"), _of_one("left the order book")
+    ('begins, purchase', 'is new in the order book', 'left the order book')
+    """
+    verb = re.match(r"\w+", text).group()
+    return {"begin": "begins", "end": "ends", "run": "runs", "are": "is"}.get(verb, verb) + text[len(verb) :]
 
 
 def _in_the_month(book: pd.DataFrame, period: str) -> list[tuple[str, str]]:

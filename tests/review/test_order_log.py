@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pandas as pd
 
 from aifactory.review.memory import HELD_COLUMNS
-from aifactory.review.order_log import order_changes, orders_held
+from aifactory.review.order_log import _of_one, order_changes, orders_held
 
 REGIONS = [SimpleNamespace(region="de", provider_regions={"AWS": "eu-central-1"}), SimpleNamespace(region="us", provider_regions={"AWS": "us-east-1"})]  # fmt: skip
 
@@ -63,3 +63,9 @@ def test_orders_that_moved_came_or_left_since_the_report_before_are_named():
     ]
     assert changes(late, before=told(late)) == []
     assert changes(late, before=told(late).assign(what="bill")) == []  # a report that kept no orders
+
+
+def test_a_single_accelerator_is_spoken_of_in_the_singular():
+    assert [_of_one(text) for text in ("begin, purchase", "are new in the order book", "end in 2026-12, told was 2026-11", "left the order book")] == [
+        "begins, purchase", "is new in the order book", "ends in 2026-12, told was 2026-11", "left the order book"
+    ]  # fmt: skip
