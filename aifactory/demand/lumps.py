@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from aifactory.demand.profile import MIN_GROWTH_MONTHS
 
@@ -69,3 +70,17 @@ def given_up(units: np.ndarray) -> bool:
         return True
     longest = int(np.diff(busy).max(initial=1)) - 1
     return bool(len(units) - 1 - busy[-1] > max(QUIET_MONTHS, LONGER_THAN_BEFORE * longest))
+
+
+def at_level(profile: pd.DataFrame) -> pd.DataFrame:
+    """A profile with the average an hour that plans start from: of lumpy work that of its months, else the month's.
+
+    >>> at_level(pd.DataFrame({"units_per_hour_avg": [0.0, 3.0], "level_per_hour": [2.0, 3.0], "lumpy": [True, False]}))[
+    ...     "units_per_hour_avg"].tolist()
+    [2.0, 3.0]
+    """
+    if "lumpy" not in profile:
+        return profile.assign(lumpy=False)
+    lumpy = profile["lumpy"].astype(bool)
+    average = profile["units_per_hour_avg"].where(~lumpy, profile["level_per_hour"])
+    return profile.assign(units_per_hour_avg=average, lumpy=lumpy)

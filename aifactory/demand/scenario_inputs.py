@@ -11,6 +11,7 @@ import pandas as pd
 from aifactory.demand.chain_factors import adopting, factors, region_share, work_doubt
 from aifactory.demand.events import comes_on_its_date, launch_factor
 from aifactory.demand.growth import growth_is_stated, planned_growth
+from aifactory.demand.lumps import at_level
 from aifactory.demand.scenarios import WEEKS_PER_MONTH, Launch, Settings, Spread, Workload
 from aifactory.demand.unit_size import Creep, widened
 from aifactory.inputs.plan import Plan
@@ -59,7 +60,8 @@ def spread_of(plan: Plan, name: str) -> Spread:
 
 def read_workloads(basis: DemandBasis, plan: Plan, period: str) -> tuple[list[Workload], tuple[str, ...]]:
     """Drivers of every use case with demand or with a demand chain, and the regions of their arrays."""
-    measured = with_level(basis.profile)
+    measured = at_level(basis.profile)
+    measured = measured[(measured["units_month"] > 0) | measured["lumpy"]]
     chains = factors(basis.chain)
     regions = tuple(sorted({*measured["region"], *(item.region for item in plan.regions)}))
     cases = basis.use_cases.set_index("use_case_id")
@@ -88,14 +90,6 @@ def read_workloads(basis: DemandBasis, plan: Plan, period: str) -> tuple[list[Wo
     return sorted(found, key=lambda item: item.name), regions
 
 
-def with_level(profile: pd.DataFrame) -> pd.DataFrame:
-    """Rows of a profile with demand: in the month, or, of work that comes in lumps, in the months together."""
-    level = profile.get("level_per_hour", profile["units_per_hour_avg"])
-    lumpy = profile["lumpy"].astype(bool) if "lumpy" in profile else pd.Series(data=False, index=profile.index)
-    rows = profile.assign(level_per_hour=level, lumpy=lumpy)
-    return rows[(rows["units_month"] > 0) | rows["lumpy"]]
-
-
 def _measured(name: str, rows: pd.DataFrame, basis: DemandBasis, plan: Plan, period: str) -> Workload:
     growth = rows["growth_per_month"].fillna(0.0).to_numpy(dtype=float)
     spread = [np.array([planned_growth(value, plan, which) for value in growth]) for which in SCENARIOS]
@@ -109,7 +103,9 @@ def _measured(name: str, rows: pd.DataFrame, basis: DemandBasis, plan: Plan, per
     lumpy = rows["lumpy"].eq(True).to_numpy(dtype=bool)  # the level of lumps is without launches already
     return Workload(
         name=name,
-        level=rows["level_per_hour"].fillna(0.0).to_numpy(dtype=float) * HOURS_PER_MONTH / np.where(lumpy, 1.0, today),
+        level=rows["units_per_hour_avg"].fillna(0.0).to_numpy(dtype=float)
+        * HOURS_PER_MONTH
+        / np.where(lumpy, 1.0, today),
         growth=Spread(*spread),
         growth_sd=doubt,
         noise_sd=_noise(scatter, months, plan),

@@ -13,6 +13,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from aifactory.demand.lumps import at_level
 from aifactory.demand.reserve_money import failure_factor
 from aifactory.finance.unit_cost import load_factor
 from aifactory.fleet.allowed_wait import (
@@ -220,7 +221,7 @@ def _wanted(forecast, demand_profile, use_cases, choice, capacity) -> pd.DataFra
     rows = keys.merge(use_cases.reindex(columns=[*about, "sites"]), on="use_case_id", how="inner")
     rows["sites"] = [sites_in(text, region) for text, region in zip(rows["sites"], rows["region"], strict=True)]
     measured = ["units_month", "units_per_hour_avg", "failure_rate"]
-    rows = rows.merge(demand_profile[[*KEY, *measured, "observed_share"]], on=KEY, how="left")
+    rows = rows.merge(at_level(demand_profile)[[*KEY, *measured, "observed_share"]], on=KEY, how="left")
     rows = rows.fillna(dict.fromkeys(measured, 0.0))
     rows = rows.merge(choice[["use_case_id", "accelerator_id"]], on="use_case_id", how="left")
     found = capacity.rename(columns={"failure_rate": "measured_failure_rate"})

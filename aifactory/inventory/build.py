@@ -102,7 +102,7 @@ def build_inventory(ws: Workspace) -> Inventory:
     return Inventory(
         period=ws.period,
         use_cases=cases,
-        **_asked(ws, cases),
+        **_asked(ws, cases, profile),
         three_questions=three_questions(ws, hourly, monthly, cases, profile, levels),
         spend=spend.spend_by_dimension(month) if len(month) else pd.DataFrame(columns=SPEND_COLUMNS),
         spend_reconciliation=reconciliation,
@@ -144,10 +144,11 @@ def _of_models_and_log(ws: Workspace, hosted: pd.DataFrame, retiring: pd.DataFra
     return found + findings.open_entries(ws.table("decisions"), ws.as_of)
 
 
-def _asked(ws: Workspace, cases: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """What is missing from whom, for use cases that go on and for candidates."""
+def _asked(ws: Workspace, cases: pd.DataFrame, profile: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """What is missing from whom, for use cases that go on and for candidates; lumpy training is measured between its jobs."""
     going = cases[~cases["use_case_id"].isin(ws.ended)]
-    filled = filled_fields(going, *no_owner_knows(ws, going))
+    stated, unbilled = no_owner_knows(ws, going)
+    filled = filled_fields(going, [*stated, *profile.loc[profile["lumpy"], "use_case_id"]], unbilled)
     return {
         "coverage": coverage(going, filled),
         "owners_to_ask": owners_to_ask(going, filled),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
@@ -130,6 +132,8 @@ def profile_demand(ws: Workspace, windows: pd.DataFrame, monthly: pd.DataFrame) 
         if use_case in training:  # a job table is a log: hours without a job are idle, not unobserved
             series, last = series.reindex(hours, fill_value=0.0), max(last, hours[-1] + pd.Timedelta(hours=1))
         found = profile_series(series, minutes, may_idle=use_case in training)
+        if group.empty:  # a job table without a job in the month was seen all of it
+            found = replace(found, observed_hours=float(len(hours)))
         days = by_day.get((use_case, region), NO_DAYS)
         factors = weekday_factors(days.to_numpy(), days.index[0].day_of_week if len(days) else 0)
         months, levels, centre = _daily_levels(monthly, use_case, region, ws.period, first, last, factors)

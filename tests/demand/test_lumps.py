@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 from scipy.stats import lognorm
 
-from aifactory.demand.lumps import LUMPY, given_up, lumps_of
+from aifactory.demand.lumps import LUMPY, at_level, given_up, lumps_of
 from aifactory.demand.profile import running_accelerators
 from aifactory.demand.scenarios import Settings, Spread, Workload, simulate_paths
+from aifactory.inventory import build_inventory
 from aifactory.inventory.demand import demand_by_month, profile_demand
 
 MONTHS = np.array([90.0, 0.0, 0.0, 60.0, 0.0, 90.0])
@@ -112,8 +113,19 @@ def test_a_month_without_a_job_does_not_end_training(mini_ws):
     hours = running_accelerators(jobs, pd.Series(1.0, index=jobs.index))
     windows = hours.assign(window_minutes=60, **dict.fromkeys(counts, np.nan))
     row = profile_demand(ws, windows, demand_by_month(ws, windows)).set_index("use_case_id").loc[name]
-    assert row["units_month"] == 0.0
+    assert row["units_month"] == 0.0 and row["observed_share"] == 1.0
+    assert at_level(pd.DataFrame([row]))["units_per_hour_avg"].item() == row["level_per_hour"] > 0
     assert row["lumpy"]
     # three lots of 80 hours; the month of the first counts only where it was seen for a week
     assert row["level_per_hour"] * 730 == pytest.approx(3 * 80 / 10, rel=0.15)
     assert row["month_scatter"] > LUMPY
+
+
+def test_nobody_is_asked_for_the_volume_of_training_between_its_jobs(mini_ws):
+    month = pd.Period(mini_ws.period, "M")
+    name, ws = lumpy_workspace(mini_ws, [str((month - back).start_time.date()) for back in (9, 6, 3)])
+    asked = build_inventory(ws).owners_to_ask
+    assert not asked.loc[asked["field"] == "volume", "use_cases"].str.contains(name).any()
+    idle = {**ws.tables, "jobs": ws.table("jobs").iloc[:0]}
+    asked = build_inventory(replace(ws, tables=idle)).owners_to_ask
+    assert asked.loc[asked["field"] == "volume", "use_cases"].str.contains(name).any()
