@@ -101,7 +101,7 @@ def _options(case: Case, answer: Answer, api: pd.DataFrame) -> dict[str, tuple[C
     base = justified(expected)
     rules = {ON_DEMAND: ("reserved_1y", np.zeros_like(base))}
     for index, name in enumerate(COMMITTED_OPTIONS):
-        if expected.terms.available[index].any():
+        if (expected.terms.available[index] & base.any(axis=0)).any():
             rules[f"Base: {OPTION_NAMES[name].lower()}"] = (name, base)
     for label, (option, hold) in rules.items():
         compute = price_rule(case, answer, hold, option)

@@ -16,7 +16,7 @@ from aifactory.finance.prices import OWN_SITE_OPTIONS
 from aifactory.inputs.plan import Plan
 from aifactory.units import HOURS_PER_MONTH, KILO, MONTHS_PER_YEAR, monthly_rate
 
-COMMITTED_OPTIONS = ("purchase", "lease", "reserved_1y", "reserved_3y")
+COMMITTED_OPTIONS = ("purchase", "lease", "reserved_1y", "reserved_3y", "capacity_block")
 FLEXIBLE_OPTIONS = ("on_demand", "spot")
 OPTION_NAMES = {
     "owned": "Owned or committed before",

@@ -24,6 +24,13 @@ from aifactory.fleet.nodes import Load, Slots
 from aifactory.fleet.terms import Terms
 
 FLEXIBLE = -1
+INSTEAD = (
+    "reserved_3y",
+    "reserved_1y",
+    "lease",
+    "purchase",
+    "capacity_block",
+)  # longest rent first, blocks of months last
 OWNED = len(COMMITTED_OPTIONS)  # state of slots that orders placed before the plan provide
 UNSERVED_USD = 1e9  # keeps the induction from leaving demand without capacity where it can be had
 
@@ -168,10 +175,10 @@ def with_firm_orders(decision: np.ndarray, firm: np.ndarray, orders: Orders) -> 
 def rule_decisions(hold: np.ndarray, option: str, terms: Terms) -> np.ndarray:
     """Decisions of a fixed rule: sign `option` whenever a slot must be held, else stay flexible.
 
-    Where the option is not offered, or not yet deliverable, the first one that is takes its place.
+    Where the option is not offered, or not yet deliverable, the first of `INSTEAD` that is takes its place.
     """
     months, slots = hold.shape
-    order = [COMMITTED_OPTIONS.index(option), *range(len(COMMITTED_OPTIONS) - 1, -1, -1)]
+    order = [COMMITTED_OPTIONS.index(name) for name in (option, *INSTEAD)]
     decision = np.full((months, slots), FLEXIBLE)
     rows = np.arange(months)[:, None]
     for choice in reversed(order):

@@ -93,6 +93,44 @@ def test_owned_nodes_come_first_and_cost_only_power(tiny):
     assert solution.ledger.compute.cost_usd.sum() == pytest.approx(energy + 12 * 2 * 5_840)
 
 
+BLOCK = {
+    "purchase_option": "capacity_block",
+    "usd_per_accelerator_hour": 2.4,
+    "term_months": 6,
+    "upfront_fraction": 1.0,
+}
+
+
+def test_blocks_of_months_follow_each_other_where_no_year_is_offered(tiny):
+    solution = solve_expected(tiny(prices=make_prices(BLOCK, drop=["reserved_1y"])))
+    block = COMMITTED_OPTIONS.index("capacity_block")
+    assert (solution.orders.state[1:, 0] == block).all()
+    assert np.flatnonzero(solution.orders.signed[:, 0] == block).tolist() == [1, 7]
+    nodes = int((solution.orders.signed == block).sum()) // 2
+    assert solution.ledger.compute.lines["Capacity block"].sum() == pytest.approx(nodes * 12 * 4 * 730 * 2.4)
+
+
+def test_a_block_takes_the_half_year_that_a_year_would_outlast(tiny):
+    case = tiny(plan=make_plan(18), prices=make_prices(BLOCK))
+    solution = solve_expected(case)
+    state = solution.orders.state[1:, 0]
+    assert sorted(np.bincount(state)[np.unique(state)].tolist()) == [6, 12]
+    # a node that works all hours: a year at USD 2.00 and half a year at USD 2.40, against USD 4.00 on demand
+    lines = solution.ledger.compute.lines
+    whole = int((solution.orders.state[1:] != FLEXIBLE).all(axis=0).sum())
+    assert whole > 0
+    assert lines["Reserved, 1 year"].sum() == pytest.approx(whole * 12 * 4 * 730 * 2.0)
+    assert lines["Capacity block"].sum() == pytest.approx(whole * 6 * 4 * 730 * 2.4)
+
+
+def test_a_rule_takes_blocks_last_where_its_own_term_is_not_offered(tiny):
+    case = tiny(prices=make_prices(BLOCK, HARDWARE, drop=["reserved_1y"]))
+    terms = solve_expected(case).terms
+    hold = np.zeros(case.owned.shape, dtype=bool)
+    hold[1:, 0] = True
+    assert rule_decisions(hold, "reserved_1y", terms)[-1, 0] == BUY
+
+
 def test_minimum_order_larger_than_the_fleet_is_not_offered(tiny):
     big = make_prices()
     big["minimum_accelerators"] = np.where(big["purchase_option"] == "reserved_1y", 64, 1)
@@ -262,3 +300,10 @@ def test_a_node_bought_while_a_term_runs_takes_its_hours_when_the_term_ends(tiny
         13:, 0
     ]  # uses 1, 1, .5, .5: two bought nodes take the whole ones, the halves are rented
     assert late.tolist() == pytest.approx([11_680.0] * 12)
+
+
+def test_the_plan_over_many_paths_signs_blocks(tiny):
+    answer = solve_case(tiny(prices=make_prices(BLOCK, drop=["reserved_1y"])))
+    signed = answer.expected.orders.signed
+    assert (signed == COMMITTED_OPTIONS.index("capacity_block")).any()
+    assert answer.expected.ledger.compute.lines["Capacity block"].sum() > 0
