@@ -27,6 +27,7 @@ from aifactory.fleet.streams import (
     build_streams,
     owned_accelerators,
 )
+from aifactory.fleet.widths import jobs_to_go_by
 from aifactory.inputs.hosted import HOSTED_ONLY, STAYS_HOSTED, hosted_only
 from aifactory.inputs.plan import Plan
 from aifactory.inventory.today import baseline_accelerators, known_platforms
@@ -144,7 +145,7 @@ def stream_builder(
         "capacity": benchmark.capacity,
         "shapes": period_shapes(ws.table("demand_windows"), profile, ws.period),
         "capacity_over_average": capacity_over_average,
-        "jobs": ws.month("jobs"),
+        "jobs": jobs_to_go_by(ws, profile),
     }
 
     away = dict.fromkeys(hosted_only(ws), HOSTED_ONLY) | dict.fromkeys(stays, STAYS_HOSTED)

@@ -7,7 +7,7 @@ take, the part that no held accelerator can do is
     beyond(C) = sum_d w_d max(1 - C / g_d, 0),
 
 1 with nothing held, 0 from the widest job on, convex. It is the least that must be rented: jobs run one beside the other
-without gaps, each where live work leaves most room. Limits: jobs stay as wide as in the period, on any accelerator, and more
+without gaps, each where live work leaves most room. Limits: jobs stay as wide as in the period (`jobs_to_go_by`), on any accelerator, and more
 work is more jobs, not wider ones; how long a job waits is not said (`aifactory.size_job_pool` sizes a pool for that).
 """
 
@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.demand.profile import job_end
+from aifactory.inputs.workspace import Workspace
 
 PLACE = ["use_case_id", "region"]
 
@@ -73,3 +74,13 @@ def widths_of(jobs: pd.DataFrame, places: pd.DataFrame) -> Widths:
     sums = ran.pivot_table(index=PLACE, columns="width", values="hours", aggfunc="sum", fill_value=0.0)
     share = sums.div(sums.sum(axis=1), axis=0).reindex(pd.MultiIndex.from_frame(places[PLACE])).fillna(0.0)
     return Widths(sums.columns.to_numpy(dtype=float), share.to_numpy())
+
+
+def jobs_to_go_by(ws: Workspace, profile: pd.DataFrame) -> pd.DataFrame:
+    """Jobs of the month; of use cases whose work comes in lumps all up to its end, as a month may hold none of them."""
+    month, jobs = ws.month("jobs"), ws.table("jobs")
+    lumpy = profile.loc[profile["lumpy"].astype(bool), "use_case_id"] if "lumpy" in profile else []
+    past = jobs["use_case_id"].isin(lumpy) & (
+        jobs["submitted_utc"] < pd.Timestamp(ws.as_of, tz="UTC") + pd.Timedelta(days=1)
+    )
+    return jobs[past | jobs.index.isin(month.index)]

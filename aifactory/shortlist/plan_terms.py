@@ -42,6 +42,7 @@ from aifactory.fleet.streams import (
     owned_accelerators,
 )
 from aifactory.fleet.terms import Offers, Terms, build_terms, longest_lead, read_offers
+from aifactory.fleet.widths import jobs_to_go_by
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
 from aifactory.inventory.today import known_platforms
@@ -232,7 +233,7 @@ def streams_alone(market: Market, cells: pd.DataFrame) -> Streams:
     streams = build_streams(
         ws.plan, ws.period, forecast=inventory.forecast, demand_profile=profile, tokens=tokens, use_cases=use_cases,
         accelerators=ws.table("accelerators"), choice=known[KEYS], capacity=known,
-        shapes=market.shapes, jobs=ws.month("jobs"),
+        shapes=market.shapes, jobs=jobs_to_go_by(ws, profile),
     )  # fmt: skip
     table = streams.table.assign(pool=np.arange(len(streams.table)))
     about = ws.table("accelerators").set_index("accelerator_id").reindex(columns=ABOUT_POOLS)

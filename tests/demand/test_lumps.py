@@ -10,6 +10,7 @@ from scipy.stats import lognorm
 from aifactory.demand.lumps import LUMPY, at_level, given_up, lumps_of
 from aifactory.demand.profile import running_accelerators
 from aifactory.demand.scenarios import Settings, Spread, Workload, simulate_paths
+from aifactory.fleet.widths import jobs_to_go_by, widths_of
 from aifactory.inventory import build_inventory
 from aifactory.inventory.demand import demand_by_month, profile_demand
 
@@ -119,6 +120,18 @@ def test_a_month_without_a_job_does_not_end_training(mini_ws):
     # three lots of 80 hours; the month of the first counts only where it was seen for a week
     assert row["level_per_hour"] * 730 == pytest.approx(3 * 80 / 10, rel=0.15)
     assert row["month_scatter"] > LUMPY
+
+
+def test_widths_of_lumpy_work_come_from_the_jobs_of_earlier_months(mini_ws):
+    month = pd.Period(mini_ws.period, "M")
+    name, ws = lumpy_workspace(mini_ws, [str((month + step).start_time.date()) for step in (-9, -6, -3, 1)])
+    inventory = build_inventory(ws)
+    assert ws.month("jobs").empty
+    jobs = jobs_to_go_by(ws, inventory.demand_profile)
+    assert len(jobs) == 3 and (jobs["submitted_utc"] < pd.Timestamp(ws.as_of, tz="UTC")).all()
+    assert widths_of(jobs, pd.DataFrame({"use_case_id": [name], "region": ["eu"]})).widest.tolist() == [8.0]
+    even = inventory.demand_profile.assign(lumpy=False)
+    assert jobs_to_go_by(ws, even).empty
 
 
 def test_nobody_is_asked_for_the_volume_of_training_between_its_jobs(mini_ws):
