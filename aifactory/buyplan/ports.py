@@ -1,7 +1,7 @@
 """Whether a use case is ported at all: the shortlist's platform against one that needs no port, in the plan itself.
 
-Who charges what. The shortlist prices every cell alone, porting, delay and rework included, and chooses by that price or by
-score. The plan knows more: streams share nodes, demand has many paths, orders have budgets. Here each use case whose chosen
+Who charges what. The shortlist prices every cell in the expected scenario, beside the other use cases, porting, delay and rework
+included, and chooses by that price or by score. The plan knows more: demand has many paths, orders have budgets. Here each use case whose chosen
 platform needs porting is planned once more on a platform without, with the measure of `excluded`,
 
     saving of staying = V(chosen, with u) + V(other, without u) - V(chosen, without u) - V(other, with u) + once(chosen) - once(other),
@@ -207,6 +207,6 @@ def _because(row: tuple) -> str:
 
 def _stays(row: tuple) -> str:
     return (
-        f"{row.use_case_id} is not ported to {row.chosen_id}, which the shortlist chose for it alone: on {row.other_id} the plan "
+        f"{row.use_case_id} is not ported to {row.chosen_id}, which the shortlist chose: on {row.other_id} the plan "
         f"costs {money(row.saving_usd)} less at present value, porting of {money(row.porting_usd)} and what goes with it included."
     )

@@ -64,7 +64,7 @@ class Explorer:
         chart = charts.stacked_bars(long, x="short_name", value="part", color="criterion", order=[readable(item) for item in MATRIX_CRITERIA], fmt="num2",
                                     titles={"short_name": "Platform", "part": "Value"})  # fmt: skip
         return figure(chart, title=f"{ranked['accelerator_id'].iloc[0]} leads for {name}", description="Stacked bars of the weighted values of the six criteria per platform, best first.",
-                      caption="Cost is the whole price of the use case alone over the horizon, people and storage included, against today's platform; platforms that a hard rule excludes are left out.",
+                      caption="Cost is the whole price over the horizon beside the other use cases, people and storage included, against today's platform there; platforms that a hard rule excludes are left out.",
                       source=SOURCE, as_of=self.as_of)  # fmt: skip
 
     def _table(self, ranked: pd.DataFrame) -> Block:

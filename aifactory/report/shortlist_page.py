@@ -16,6 +16,7 @@ from aifactory.report.blocks import Block, Col, Figure, Group, Kpi, figure, grou
 from aifactory.report.inventory_page import input_warnings, later_run_warnings, price_warnings, status_of
 from aifactory.report.text import as_of_range, is_missing, join_words, num, pct, plural, readable, usd_compact
 from aifactory.shortlist import Shortlist
+from aifactory.shortlist.money import in_shared_nodes
 from aifactory.units import PLATFORM_CLASSES
 
 SOURCE = "shortlist stage: benchmarks, prices, judgements and decision_table tables"
@@ -241,7 +242,7 @@ def table_matrix(ws: Workspace, short: Shortlist) -> Block:
         columns=columns,
         max_rows=45,
         groups=["use_case_id"],
-        note="A dash is an unknown; it scores zero. Latency is measured, or estimated by the serving engine for language models. Cost is the whole price over the horizon on the plan's terms against today's platform and is not in the score; the intervals of every criterion with rationale, source and date are in the criteria table of the run folder.",
+        note="A dash is an unknown; it scores zero. Latency is measured, or estimated by the serving engine for language models. Cost is the whole price over the horizon beside the other use cases, on the plan's terms, against today's platform and is not in the score; the intervals of every criterion with rationale, source and date are in the criteria table of the run folder.",
     )
 
 
@@ -304,16 +305,13 @@ def penalties_section(ws: Workspace, short: Shortlist) -> Group:
     out = pd.MultiIndex.from_frame(short.penalties[keys]).isin(pd.MultiIndex.from_frame(short.exclusions[keys]))
     table_frame = short.penalties[~out].reset_index(drop=True)
     table_frame["penalties_usd"] = table_frame["total_usd"] - table_frame["compute_usd"]
-    changed = [
-        name
-        for name, rows in table_frame.dropna(subset="total_usd").groupby("use_case_id")
-        if rows["compute_usd"].idxmin() != rows["total_usd"].idxmin()
-    ]
+    money = in_shared_nodes(table_frame).dropna(subset="total_usd").groupby("use_case_id")
+    changed = [name for name, rows in money if rows["compute_usd"].idxmin() != rows["total_usd"].idxmin()]
     dearest = table_frame.sort_values("penalties_usd", ascending=False).iloc[0] if len(table_frame) else None
     answer = (
-        f"Penalties change the cheapest platform for {join_words(changed)}."
+        f"Penalties change the platform that is cheapest beside the other use cases for {join_words(changed)}."
         if changed
-        else "The cheapest platform stays the cheapest after penalties for every use case."
+        else "Beside the other use cases the cheapest platform stays the cheapest after penalties for every use case."
         if table_frame["total_usd"].notna().any()
         else "Not computed: no platform has a known capacity and price."
     )
@@ -335,7 +333,7 @@ def penalties_section(ws: Workspace, short: Shortlist) -> Group:
         "terms": Col("Bought by"),
         "priced": Col("Price of most hours; oldest price"),
     }
-    frame = table_frame.replace(np.inf, np.nan).sort_values(["use_case_id", "total_usd"])
+    frame = table_frame.replace(np.inf, np.nan).sort_values(["use_case_id", "beside_usd"])
     frame["priced"] = [
         "; ".join([str(source), f"{date:%Y-%m-%d}{', stale' if stale else ''}"])
         if isinstance(source, str) and source

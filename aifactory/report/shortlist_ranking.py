@@ -73,7 +73,7 @@ def robustness_section(ws: Workspace, short: Shortlist) -> Group:
     note = (
         "First in: share of draws of admissible weights (those that keep the order of the stated ones) and of values in their intervals. "
         "Weight to move: least weight that must change place before the rival is level, in per cent of all. TOPSIS and PROMETHEE, on all platforms left, are a check only. "
-        "Money in these ranks is that of each use case alone; a winner that another undercuts beside the others was ranked again with the money there."
+        "Money in these ranks is what a platform adds to the other use cases on the platforms chosen for them, as everywhere where platforms are compared."
     )
     return group(
         *parts,
@@ -90,7 +90,7 @@ def _robust_answer(ws: Workspace, verdicts: pd.DataFrame) -> str:
         f"In {clear} of {plural(len(rivals), 'use case')} with rivals one platform is a clear winner: first in at least {pct(ws.plan.winner_acceptability, 0)} "
         f"of all admissible weights and measured values, with {pct(ws.plan.winner_confidence, 0)} confidence. "
     )
-    text += _only_alone(ws, rivals)
+    text += _only_beside(rivals)
     helped = verdicts[verdicts["gain"] > 0].sort_values("gain", ascending=False)
     if len(helped):
         best = helped.iloc[0]
@@ -99,14 +99,13 @@ def _robust_answer(ws: Workspace, verdicts: pd.DataFrame) -> str:
     return text + f"Leaving any one platform out turns {same} pairs here, {turned} under TOPSIS."
 
 
-def _only_alone(ws: Workspace, rivals: pd.DataFrame) -> str:
-    """Leaders by both marks whose lead rests on the money of a use case alone, in a sentence."""
-    over = rivals["acceptability"].ge(ws.plan.winner_acceptability) & rivals["confidence"].ge(ws.plan.winner_confidence)
-    found = rivals[over & rivals["verdict"].eq("no clear winner")]
+def _only_beside(verdicts: pd.DataFrame) -> str:
+    """Leaders that lead because nodes are shared, in a sentence."""
+    found = verdicts[verdicts["leader_alone"].notna() & (verdicts["leader_alone"] != verdicts["leader"])]
     if found.empty:
         return ""
-    named = join_words(f"{row.leader} for {row.use_case_id}" for row in found.itertuples())
-    return f"With the money of each use case alone so would {named}; where nodes are shared with the others another costs less, so none counts as clear. "
+    named = join_words(f"{row.leader_alone} for {row.use_case_id}" for row in found.itertuples())
+    return f"In nodes of its own each use case would be led by the same platform but for {named}: there the lead rests on nodes that others fill. "
 
 
 def _places(short: Shortlist, verdicts: pd.DataFrame) -> list[str]:
@@ -185,7 +184,9 @@ def architecture_section(ws: Workspace, short: Shortlist) -> Group:
     """The architecture that follows."""
     layers = short.architecture
     answer = (
-        f"{plural(len(layers), 'layer')}: {join_words(f'{row.layer} with {pct(row.share, 0)} of the money' for row in layers.itertuples())}."
+        f"{plural(len(layers), 'layer')}: {join_words(f'{row.layer} with {pct(row.share, 0)} of the money' for row in layers.itertuples())}. "
+        f"Together the use cases cost {usd_compact(layers['total_usd'].sum())} over {ws.plan.horizon_months} months in the expected scenario, "
+        f"{usd_compact(layers['alone_usd'].sum() - layers['total_usd'].sum())} less than each alone, since they share nodes."
         if len(layers)
         else "No architecture follows yet."
     )
@@ -193,10 +194,11 @@ def architecture_section(ws: Workspace, short: Shortlist) -> Group:
         "layer": Col("Layer"),
         "use_cases": Col("Use cases", "int"),
         "platforms": Col("Platforms"),
-        "total_usd": Col(f"Present value of {ws.plan.horizon_months} months, USD", "usd_compact"),
+        "total_usd": Col(f"Together, present value of {ws.plan.horizon_months} months, USD", "usd_compact"),
         "share": Col("Share", "pct0"),
+        "alone_usd": Col("Sum of each alone, USD", "usd_compact"),
     }
-    note = "The innovation track holds pilots of specialised platforms; they cost nothing here until they are chosen. Money is that of each use case alone."
+    note = "Together: the nodes that all use cases of a platform share, with missed targets, delay, porting and rework; layers add up. The buy plan prices the same work over many paths of demand and prices, and orders for them. The innovation track holds pilots of specialised platforms; they cost nothing here until they are chosen."
     return group(
         section("What architecture follows?", answer),
         table(layers, caption="Layers", source=SOURCE, as_of=ws.as_of, columns=columns, note=note),

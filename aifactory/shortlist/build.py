@@ -17,7 +17,7 @@ from aifactory.shortlist import matrix, migration, money, outcome, robustness, s
 from aifactory.shortlist.exclusions import KEYS, find_exclusions
 from aifactory.shortlist.knowledge import benchmark_costs, platform_knowledge
 from aifactory.shortlist.plan_terms import Market, market_of
-from aifactory.shortlist.sharing import cheaper_beside, leads_beside, priced_beside
+from aifactory.shortlist.sharing import Shared, pools_of, priced_beside, settle, winner_beside
 
 
 @dataclass(frozen=True)
@@ -60,15 +60,14 @@ def decide_shortlist(market: Market, benchmark: Benchmark, bought: pd.DataFrame)
     scored = matrix.score_matrix(ws, inventory, benchmark, penalties)
     cells = matrix.decide(ws, scored, exclusions)
     card, long = scorecard.score_vendors(ws, cells, penalties)
-    firm = robustness.rank_robustness(ws, cells, exclusions)
-    choice = outcome.choose(cells, penalties, firm)
-    beside = cheaper_beside(market, cells, penalties, choice, leads_beside(ws, cells, penalties, exclusions))
-    if beside:
-        firm = robustness.unsettled(firm, beside)
-        choice = outcome.choose(cells, penalties, firm, beside)
+    shared = Shared(market, cells, penalties, exclusions)
+    home = settle(shared, pools_of(cells, penalties), winner_beside(ws, shared, cells, penalties, exclusions))
+    penalties, alone = priced_beside(shared, penalties, home), cells
+    cells = matrix.with_cost(cells, penalties, market.today)
+    firm, apart = (robustness.rank_robustness(ws, table, exclusions) for table in (cells, alone))
+    firm = robustness.held_by(firm, home, apart)
+    choice = outcome.choose(cells, penalties, firm, home)
     may = cells.loc[cells["decision"] == "choose", KEYS].itertuples(index=False, name=None)
-    penalties = priced_beside(market, cells, penalties, choice, exclusions)
-    choice = outcome.with_shared_money(choice, cells, penalties)
     held = choice.set_index("use_case_id")["beside_usd"].dropna().to_dict()
     pilots = outcome.plan_pilots(ws, cells, penalties, choice)
     cells, pilots = outcome.drop_hopeless(cells, penalties, choice, pilots)
@@ -80,7 +79,7 @@ def decide_shortlist(market: Market, benchmark: Benchmark, bought: pd.DataFrame)
         matrix=cells, criteria=matrix.criteria_with_evidence(ws, cells), scorecard=card, scorecard_long=long,
         penalties=penalties, exclusions=exclusions, choice=choice, pilots=pilots, anchors=anchors, robustness=firm,
         migrations=migration.plan_migrations(ws, inventory, cells, money.in_shared_nodes(penalties, own_nodes=True), exclusions),
-        architecture=outcome.architecture(choice, pilots),
+        architecture=outcome.architecture(choice, pilots, {chip: shared.together(chip, home) for chip in set(home.values())}),
         today=todays_platforms(ws, sorted(set(benchmark.capacity["use_case_id"]) - hosted_only(ws))),
         knowledge=platform_knowledge(penalties, exclusions, benchmark_costs(ws, cells), tuple(may), held),
     )  # fmt: skip

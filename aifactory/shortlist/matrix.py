@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
@@ -13,12 +15,13 @@ from aifactory.inputs.sites import sites_in
 from aifactory.inputs.weights import MATRIX_CRITERIA, check_weights
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
+from aifactory.inventory.today import baseline_accelerators
 from aifactory.serving.sizing import accelerator_hours
 from aifactory.serving.staffing import chance_factor
 from aifactory.shortlist import scales
 from aifactory.shortlist.engine_latency import estimate_latencies
 from aifactory.shortlist.exclusions import KEYS
-from aifactory.shortlist.money import on_todays_platform
+from aifactory.shortlist.money import beside
 from aifactory.units import decimals_apart
 
 JUDGED = ("maturity", "portability", "operational_risk")
@@ -28,18 +31,14 @@ ENDS = ("low", "high")
 def score_matrix(ws: Workspace, inventory: Inventory, benchmark: Benchmark, penalties: pd.DataFrame) -> pd.DataFrame:
     """Scores of every cell on the six criteria with their intervals, and the score without cost.
 
-    cost is the value of the whole price over the horizon (`penalties`) against today's platform and
+    cost is the value of the whole price over the horizon (`with_cost`) against today's platform and
     enters only the comparison of money with the rest; `total` is the weighted mean of the other
     five. Columns `<criterion>_low` and `<criterion>_high` bound each score: capacity moves cost,
     throughput and latency; judgements move by their confidence; what nobody knows is 0 to 1.
     """
     check_weights(ws.plan.matrix_weights, ws.plan.scorecard_weights, ws.plan.weight_limits)
     cells = _judge(ws, benchmark.capacity.merge(penalties[[*KEYS, "node_accelerators"]], on=KEYS, how="left"))
-    costs = cells[KEYS].merge(penalties, on=KEYS, how="left")
-    today = on_todays_platform(ws, costs, "total_usd")
-    ends = zip(("", "_low", "_high"), ("total_usd", "total_high_usd", "total_low_usd"), strict=True)
-    computed = {f"cost{end}": scales.anchored(costs[column].to_numpy(dtype=float) / today, scales.COST_ANCHORS)
-                for end, column in ends}  # fmt: skip
+    cells, computed = with_cost(cells, penalties, baseline_accelerators(ws, cells)), {}
     middle = cells["units_per_s_per_accelerator"]
     capacities = [middle, *(cells[end].where(cells[end].notna(), middle) for end in ENDS)]
     shares = latency_shares(ws, benchmark, cells, capacities)
@@ -47,15 +46,38 @@ def score_matrix(ws: Workspace, inventory: Inventory, benchmark: Benchmark, pena
     for end, capacity, column in zip(("", "_low", "_high"), capacities, ("ratio", "at_low", "at_high"), strict=True):
         computed[f"throughput{end}"] = _throughput(ws, inventory, cells.assign(units_per_s_per_accelerator=capacity))
         computed[f"latency{end}"] = scales.anchored(shares[column], scales.LATENCY_ANCHORS)
-    for criterion in ("cost", "throughput", "latency"):
-        cells[criterion] = computed[criterion]
-        both = [np.where(np.isnan(computed[criterion]), edge, computed[f"{criterion}_{end}"])
-                for edge, end in ((0.0, "low"), (1.0, "high"))]  # fmt: skip
-        both = [np.where(np.isnan(values), cells[criterion], values) for values in both]
-        cells[f"{criterion}_low"], cells[f"{criterion}_high"] = np.minimum(*both), np.maximum(*both)
+    cells = cells.assign(**_bounded(computed, "throughput"), **_bounded(computed, "latency"))
     known = cells["units_per_s_per_accelerator"] > 0
     cells["total"] = scales.weighted_total(cells, scales.unpriced_weights(ws.plan.matrix_weights)).where(known)
     return cells
+
+
+def with_cost(cells: pd.DataFrame, penalties: pd.DataFrame, today: pd.Series) -> pd.DataFrame:
+    """Cells with the criterion cost and its ends: v(1 + (price - price of today's platform) / price of today's platform alone).
+
+    Prices over the horizon are those beside the other use cases where `penalties` has them (`sharing.priced_beside`), else those
+    of the use case alone; v is linear from 0 at `scales.COST_ANCHORS`[0] to 1. The scale is a price alone, so that it neither
+    vanishes nor moves where a use case finds room on nodes of others; where none are shared the ratio of both prices is left.
+
+    today : accelerator that stands for today's platform by use case.
+    """
+    names = ("total_usd", "total_high_usd", "total_low_usd")
+    money = penalties[KEYS].assign(**{name: beside(penalties, name) for name in names}, alone=penalties["total_usd"])
+    at = money.set_index(KEYS)
+    usd = at.reindex(pd.MultiIndex.from_frame(cells[KEYS]))
+    now = at.reindex(pd.MultiIndex.from_arrays([cells["use_case_id"], cells["use_case_id"].map(today)]))
+    first, scale = (now[name].to_numpy(dtype=float) for name in ("total_usd", "alone"))
+    ratio = {end: 1.0 + (usd[name].to_numpy(dtype=float) - first) / scale for end, name in zip(("", "_low", "_high"), names, strict=True)}  # fmt: skip
+    values = {f"cost{end}": scales.anchored(found, scales.COST_ANCHORS) for end, found in ratio.items()}
+    return cells.assign(**_bounded(values, "cost"))
+
+
+def _bounded(values: Mapping[str, np.ndarray], criterion: str) -> dict[str, np.ndarray]:
+    """A criterion with both ends: 0 and 1 where it is not known, itself where an end is not."""
+    middle = np.asarray(values[criterion], dtype=float)
+    both = [np.where(np.isnan(middle), edge, values[f"{criterion}_{end}"]) for edge, end in ((0.0, "low"), (1.0, "high"))]  # fmt: skip
+    both = [np.where(np.isnan(found), middle, found) for found in both]
+    return {criterion: middle, f"{criterion}_low": np.minimum(*both), f"{criterion}_high": np.maximum(*both)}
 
 
 def _judge(ws: Workspace, cells: pd.DataFrame) -> pd.DataFrame:

@@ -71,9 +71,15 @@ def horizon_costs(ws: Workspace, forecast: pd.DataFrame, bought: pd.DataFrame) -
     rest = table["total_usd"] - table["compute_usd"]
     table["total_low_usd"], table["total_high_usd"] = rest + table[LOW], rest + table[HIGH]
     table["usd_per_1k_units"] = table["compute_usd"] / by_case.map(units).where(lambda found: found > 0) * KILO
+    return with_cheapest(table)[PENALTY_COLUMNS].astype({"no_offer_in": "str"}).reset_index(drop=True)
+
+
+def with_cheapest(table: pd.DataFrame) -> pd.DataFrame:
+    """Mark the cheapest platforms of each use case by compute and by total, beside the others where the table has that money."""
+    money, found = in_shared_nodes(table), {}
     for name, column in (("cheapest_before_penalties", "compute_usd"), ("cheapest_after_penalties", "total_usd")):
-        table[name] = table[column] == table.groupby("use_case_id")[column].transform("min")
-    return table[PENALTY_COLUMNS].astype({"no_offer_in": "str"}).reset_index(drop=True)
+        found[name] = money[column] == money.groupby("use_case_id")[column].transform("min")
+    return table.assign(**found)
 
 
 def level_factors(ws: Workspace) -> np.ndarray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,7 +14,7 @@ from aifactory.serving.capacity import overlap
 from aifactory.shortlist.exclusions import KEYS
 from aifactory.shortlist.migration import GENERAL_CLASSES
 from aifactory.shortlist.money import beside, in_shared_nodes, needed_capacity
-from aifactory.shortlist.robustness import Robustness
+from aifactory.shortlist.robustness import CLEAR, Robustness
 from aifactory.units import pace, percent
 
 GENERAL, SPECIALISED, INNOVATION = "general GPU layer", "specialised layer", "innovation track"
@@ -31,38 +30,29 @@ NO_WINNER, DEARER = "another leads over weights and intervals", "dearer in the e
 DEARER_BESIDE = "dearer where nodes are shared"
 #: Start of the reason for a platform that is dearer alone than another.
 SHARES = "saves USD"
-#: Start of the reason for a platform that is the cheapest in shared nodes, though another is so alone.
-CHEAPEST_BESIDE = "cheapest beside the other use cases"
+#: Start of the reason for a platform that stays though another would cost a little less.
+NEARLY_CHEAPEST = "within 1 % of the cheapest beside the other use cases"
+MONEY = ["total_usd", "total_low_usd", "total_high_usd"]
 #: Months a pilot may run beyond the delay that its porting causes.
 PILOT_MONTHS = 3
 
 
-class Beside(NamedTuple):
-    """A platform that serves a use case for less beside the others: what that saves and what it costs there, USD over the horizon."""
-
-    accelerator_id: str
-    saved_usd: float
-    usd: float
-
-
 def choose(
-    cells: pd.DataFrame,
-    penalties: pd.DataFrame,
-    robustness: Robustness,
-    moved: Mapping[str, Beside] | None = None,
+    cells: pd.DataFrame, penalties: pd.DataFrame, robustness: Robustness, home: Mapping[str, str] | None = None
 ) -> pd.DataFrame:
-    """One platform per use case: the clear winner among the best-evidenced cells, else the cheapest of them.
+    """One platform per use case: where it settled beside the others, else the clear winner among the best-evidenced cells, else the cheapest.
 
     A clear winner leads under the admissible weights and intervals, money counted once among the
-    criteria. Where there is none, money decides and the verdict says so; `moved` names use cases that another
-    of the same cells serves for less, because it shares nodes there (`sharing`); `beside_usd` is its price so, all others are those of the use case alone
-    until `with_shared_money` has them beside the others.
+    criteria. Where there is none, money decides and the verdict says so. All money is that beside the other use cases
+    (`sharing.priced_beside`), but for `total_usd`, which stays that of the use case alone.
+
+    home : platform by use case as of `sharing.settle`.
     """
-    joined = cells.merge(penalties[[*KEYS, "total_usd"]], on=KEYS, how="left")
-    clear = robustness.verdicts[robustness.verdicts["verdict"] == "clear winner"].set_index("use_case_id")["leader"]
-    moved = moved or {}
+    shared = in_shared_nodes(penalties)[[*KEYS, *MONEY]].assign(alone_usd=penalties["total_usd"])
+    joined = cells.merge(shared, on=KEYS, how="left")
+    clear = robustness.verdicts[robustness.verdicts["verdict"] == CLEAR].set_index("use_case_id")["leader"]
     rows = [
-        _choice_of(str(name), group, clear.get(name), moved.get(str(name)))
+        _choice_of(str(name), group, clear.get(name), (home or {}).get(str(name)))
         for name, group in joined.groupby("use_case_id", sort=True)
     ]
     texts = ["use_case_id", "accelerator_id", "platform_class", "tier", "tier_label", "runner_up", "reason"]
@@ -89,76 +79,53 @@ def contenders(cells: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     return next(((group, text) for group, text in groups if len(group)), (feasible.iloc[:0], ""))
 
 
-def _choice_of(use_case: str, cells: pd.DataFrame, winner: str | None, moved: Beside | None) -> dict[str, object]:
+def _choice_of(use_case: str, cells: pd.DataFrame, winner: str | None, home: str | None) -> dict[str, object]:
     pool, reason = contenders(cells)
     if pool.empty:
         closed = cells["reason"].eq(HOSTED_ONLY).any()
         reason = HOSTED_ONLY if closed else "no platform has a known capacity and price: benchmark first"
         return {"use_case_id": use_case, "reason": reason}
     ranked = pool.sort_values(["total_usd", "total"], ascending=[True, False], kind="stable")
-    cheapest, shared_usd = ranked["accelerator_id"].iloc[0], np.nan
-    wins = (ranked["accelerator_id"] == winner).to_numpy()
-    if wins[1:].any():
-        reason = f"{SCORED_ABOVE}, though {cheapest} is cheaper"
-    elif moved and not wins.any():
-        wins = (ranked["accelerator_id"] == moved.accelerator_id).to_numpy()
-        shared_usd = moved.usd
-        if moved.accelerator_id != cheapest:
-            reason = (f"{SHARES} {moved.saved_usd:,.0f} by sharing nodes with other use cases, beside which it costs USD {moved.usd:,.0f}, "
-                      f"though {cheapest} is cheaper alone")  # fmt: skip
-    ranked = pd.concat([ranked[wins], ranked[~wins]])
+    names = ranked["accelerator_id"]
+    at = next((chip for chip in (home, winner) if chip in set(names)), names.iloc[0])
+    chosen = (names == at).to_numpy()
+    reason = _reason(ranked[chosen].iloc[0], ranked, reason, winner)
+    ranked = pd.concat([ranked[chosen], ranked[~chosen]])
     best = ranked.iloc[0]
-    names = ("use_case_id", "accelerator_id", "platform_class", "tier", "total", "total_usd")
-    row = {name: best[name] for name in names}
-    row |= {"beside_usd": shared_usd, "tier_label": layer(best["platform_class"], best["tier"]), "reason": reason}
-    return row | _against(ranked, [_cost_range(item) for _, item in ranked.iloc[:2].iterrows()])
+    row = {name: best[name] for name in ("use_case_id", "accelerator_id", "platform_class", "tier", "total")}
+    row |= {"total_usd": best["alone_usd"], "beside_usd": best["total_usd"], "reason": reason,
+            "tier_label": layer(best["platform_class"], best["tier"])}  # fmt: skip
+    return row | _against(ranked)
 
 
-def _against(ranked: pd.DataFrame, costs: list[tuple[float, float]]) -> dict[str, object]:
-    """The first of some cells against the second, with the ends of what these two cost."""
+def _reason(best: pd.Series, ranked: pd.DataFrame, otherwise: str, winner: str | None) -> str:
+    """Why a platform is chosen among some, the cheapest beside the others first."""
+    cheapest = ranked.iloc[0]
+    if best["total_usd"] > cheapest["total_usd"]:
+        won = best["accelerator_id"] == winner
+        return f"{SCORED_ABOVE if won else NEARLY_CHEAPEST}, though {cheapest['accelerator_id']} is cheaper"
+    alone = ranked.sort_values(["alone_usd", "total"], ascending=[True, False], kind="stable").iloc[0]
+    if alone["alone_usd"] < best["alone_usd"]:
+        saved = alone["total_usd"] - best["total_usd"]
+        return (f"{SHARES} {saved:,.0f} by sharing nodes with other use cases, beside which it costs USD {best['total_usd']:,.0f}, "
+                f"though {alone['accelerator_id']} is cheaper alone")  # fmt: skip
+    return otherwise
+
+
+def _against(ranked: pd.DataFrame) -> dict[str, object]:
+    """The first of some cells against the second."""
     best, found = ranked.iloc[0], {"usd_per_score_point": _implied_price(ranked.iloc[0], ranked)}
     if len(ranked) > 1:
         second = ranked.iloc[1]
+        ends = ranked[MONEY[1:]].iloc[:2].to_numpy(dtype=float).tolist()
         found |= {"runner_up": second["accelerator_id"], "margin_usd": second["total_usd"] - best["total_usd"],
-                  "proven": bool(second["total_usd"] >= best["total_usd"] and not overlap(*costs[0], *costs[1]))}  # fmt: skip
+                  "proven": bool(second["total_usd"] >= best["total_usd"] and not overlap(*ends[0], *ends[1]))}  # fmt: skip
     return found
-
-
-def with_shared_money(choice: pd.DataFrame, cells: pd.DataFrame, penalties: pd.DataFrame) -> pd.DataFrame:
-    """The choice with `beside_usd` of every platform, and runner-up, margin and price of the score among prices like it.
-
-    penalties : with what each cell adds to the others (`sharing.priced_beside`). `total_usd` stays that of the use case alone.
-    """
-    money = ["total_usd", "total_low_usd", "total_high_usd"]
-    joined = cells.merge(in_shared_nodes(penalties)[[*KEYS, *money]], on=KEYS, how="left")
-    pools, rows = {str(name): contenders(group)[0] for name, group in joined.groupby("use_case_id")}, []
-    for row in choice.to_dict("records"):
-        if isinstance(row["accelerator_id"], str) and row["accelerator_id"]:
-            ranked = pools[row["use_case_id"]].sort_values(
-                ["total_usd", "total"], ascending=[True, False], kind="stable"
-            )
-            chosen = (ranked["accelerator_id"] == row["accelerator_id"]).to_numpy()
-            cheapest, ranked = ranked.iloc[0], pd.concat([ranked[chosen], ranked[~chosen]])
-            best = ranked.iloc[0]
-            row |= {"beside_usd": best["total_usd"], "reason": _reason_beside(row, best, cheapest)}
-            row |= _against(ranked, ranked[money[1:]].iloc[:2].to_numpy(dtype=float).tolist())
-        rows.append(row)
-    return pd.DataFrame(rows, columns=choice.columns).astype(choice.dtypes.to_dict())
-
-
-def _reason_beside(row: dict[str, object], best: pd.Series, cheapest: pd.Series) -> str:
-    """Why a platform is chosen, with the money of shared nodes: `cheapest` is the cheapest there."""
-    leads = best["total_usd"] <= cheapest["total_usd"]
-    if row["verdict"] == "clear winner" and not leads:
-        return f"{SCORED_ABOVE}, though {cheapest['accelerator_id']} is cheaper"
-    if str(row["reason"]).startswith(SCORED_ABOVE):
-        return str(row["reason"]).replace(f"{SCORED_ABOVE}, though", f"{CHEAPEST_BESIDE}, though") + " alone"
-    return str(row["reason"])
 
 
 def reasons_not_chosen(cells: pd.DataFrame, choice: pd.DataFrame) -> dict[tuple[str, str], str]:
     """Why each cell that no rule excludes was not chosen, by use case and accelerator."""
-    settled = set(choice.loc[choice["verdict"] == "clear winner", "use_case_id"])
+    settled = set(choice.loc[choice["verdict"] == CLEAR, "use_case_id"])
     sharing = set(choice.loc[choice["reason"].str.startswith(SHARES), "use_case_id"])
     found = {}
     for cell in cells.itertuples(index=False):
@@ -180,12 +147,6 @@ def _implied_price(best: pd.Series, ranked: pd.DataFrame) -> float:
     return float((gap[rivals] / gain[rivals]).min() / 100) if rivals.any() else np.nan
 
 
-def _cost_range(cell: pd.Series) -> tuple[float, float]:
-    """Cost over the horizon at the high and at the low end of capacity; without a low end it has no limit."""
-    work = cell["total_usd"] * cell["units_per_s_per_accelerator"]
-    return work / cell["high"], work / cell["low"] if cell["low"] > 0 else np.inf
-
-
 def _not_excluded(cells: pd.DataFrame) -> pd.Series:
     return (cells["decision"] != "reject") | cells["reason"].str.startswith("scores")
 
@@ -197,31 +158,28 @@ def layer(platform_class: str, tier: str) -> str:
     return SPECIALISED if tier in OWN_EVIDENCE else INNOVATION
 
 
-def architecture(choice: pd.DataFrame, pilots: pd.DataFrame) -> pd.DataFrame:
-    """The layers: use cases and platforms in each, share of the price over the horizon; pilots are the innovation track."""
-    rows = []
+def architecture(choice: pd.DataFrame, pilots: pd.DataFrame, together: Mapping[str, float]) -> pd.DataFrame:
+    """The layers: use cases and platforms in each, what they cost over the horizon, share of all; pilots are the innovation track.
+
+    total_usd is what the use cases of a layer cost together on the nodes that they share: the layers add up to the whole.
+
+    together : USD of all use cases of a platform together, by accelerator (`sharing.Shared.together`). Where those of one platform
+        belong to two layers, each bears the part that is its share of their money alone.
+    """
     known = choice[choice["accelerator_id"].notna()]
-    total = known["total_usd"].sum()
-    for label in (GENERAL, SPECIALISED):
-        part = known[known["tier_label"] == label]
-        if len(part):
-            rows.append((label, len(part), ", ".join(sorted(part["accelerator_id"].unique())), part["total_usd"].sum(),
-                         part["total_usd"].sum() / total if total > 0 else np.nan))  # fmt: skip
+    chips = known["accelerator_id"]
+    alone = known["total_usd"].astype(float)
+    usd = chips.map(together).astype(float) * alone / alone.groupby(chips).transform("sum")
+    total, rows = usd.sum(), []
     new = pilots[~pilots["platform_class"].isin(GENERAL_CLASSES)]
-    early = known[known["tier_label"] == INNOVATION]
-    names = sorted({*new["accelerator_id"], *early["accelerator_id"]})
-    if names:
-        cases = len({*new["use_case_id"], *early["use_case_id"]})
-        rows.append(
-            (
-                INNOVATION,
-                cases,
-                ", ".join(names),
-                early["total_usd"].sum(),
-                early["total_usd"].sum() / total if total > 0 else np.nan,
-            )
-        )
-    return pd.DataFrame(rows, columns=["layer", "use_cases", "platforms", "total_usd", "share"])
+    for label in (GENERAL, SPECIALISED, INNOVATION):
+        mine = known["tier_label"] == label
+        part = pd.concat([known[mine], new]) if label == INNOVATION else known[mine]
+        if len(part):
+            cost = usd[mine].sum()
+            rows.append((label, part["use_case_id"].nunique(), ", ".join(sorted(part["accelerator_id"].unique())), cost,
+                         alone[mine].sum(), cost / total if total > 0 else np.nan))  # fmt: skip
+    return pd.DataFrame(rows, columns=["layer", "use_cases", "platforms", "total_usd", "alone_usd", "share"])
 
 
 def plan_pilots(ws: Workspace, cells: pd.DataFrame, penalties: pd.DataFrame, choice: pd.DataFrame) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """Does the ranking hold: over admissible weights, measurement intervals and other methods.
 
 The value of a cell adds the value of its money (the criterion cost: the whole price over the
-horizon, once) to its score (everything without a price). Alternatives are the cells that no hard
+horizon beside the other use cases, once) to its score (everything without a price). Alternatives are the cells that no hard
 rule excludes and whose capacity and price are known. Among them the contenders are those that may
 be chosen today (all of them where none may): the verdict is about contenders, and an unmeasured
 challenger that would often be first is named beside it.
@@ -9,7 +9,7 @@ challenger that would often be first is named beside it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -31,7 +31,7 @@ _COST = MATRIX_CRITERIA.index("cost")
 DRAWS = 10_000
 RANK_COLUMNS = [*KEYS, "value", "value_low", "value_high", "rank", "best_rank", "worst_rank", "first", "first_any_weights",
                 "first_error", "expected_rank", "confidence", "dominated_by", "surely_dominated_by"]  # fmt: skip
-VERDICT_COLUMNS = ["use_case_id", "leader", "verdict", "acceptability", "confidence", "contenders", "challenger",
+VERDICT_COLUMNS = ["use_case_id", "leader", "leader_alone", "verdict", "acceptability", "confidence", "contenders", "challenger",
                    "challenger_first", "stated", "rival", "weight_moved", "flip_criterion",
                    "flip_weight", "flip_at", "deciding_measurement", "gain", "topsis", "promethee", "reversals_here",
                    "reversals_topsis", "alternatives"]  # fmt: skip
@@ -55,24 +55,39 @@ def admissible_weights(weights: dict[str, float], limits: dict[str, tuple[float,
     return WeightSpace(len(MATRIX_CRITERIA), order=order, low=low, high=high)
 
 
+CLEAR, UNCLEAR = "clear winner", "no clear winner"
 #: Verdict of a use case whose model is sold hosted only.
 HOSTED_VERDICT = "hosted model: no platform to choose"
 
 
-def unsettled(found: Robustness, use_cases: Iterable[str]) -> Robustness:
-    """The same without a clear winner for some use cases: beside the others another platform serves them for less."""
-    verdicts = found.verdicts
-    moved = verdicts["use_case_id"].isin(list(use_cases)) & (verdicts["verdict"] == "clear winner")
-    return replace(found, verdicts=verdicts.assign(verdict=verdicts["verdict"].mask(moved, "no clear winner")))
+def alternatives(cells: pd.DataFrame, exclusions: pd.DataFrame) -> pd.DataFrame:
+    """Cells of known capacity that no hard rule excludes."""
+    out = set(zip(exclusions["use_case_id"], exclusions["accelerator_id"], strict=True))
+    inside = [pair not in out for pair in zip(cells["use_case_id"], cells["accelerator_id"], strict=True)]
+    return cells[np.array(inside, dtype=bool) & (cells["units_per_s_per_accelerator"] > 0).to_numpy()]
+
+
+def clear_winner(ws: Workspace, contenders: pd.DataFrame, draws: int = DRAWS) -> str | None:
+    """The contender of one use case that `rank_robustness` calls a clear winner; None without one."""
+    space = admissible_weights(ws.plan.matrix_weights, ws.plan.weight_limits)
+    tables = (*value_tables(contenders), drivers_of(len(contenders)))
+    found = _verdict(ws, tables, contenders["accelerator_id"].tolist(), space, draws)
+    return str(found["leader"]) if found["verdict"] == CLEAR else None
+
+
+def held_by(found: Robustness, home: Mapping[str, str], alone: Robustness) -> Robustness:
+    """The same, a clear winner called so only where it is the platform that the use case has; with the leaders of the money `alone`."""
+    leaders = alone.verdicts.set_index("use_case_id")["leader"]
+    verdicts = found.verdicts.assign(leader_alone=found.verdicts["use_case_id"].map(leaders))
+    other = (verdicts["verdict"] == CLEAR) & (verdicts["leader"] != verdicts["use_case_id"].map(home))
+    return replace(found, verdicts=verdicts.assign(verdict=verdicts["verdict"].mask(other, UNCLEAR)))
 
 
 def rank_robustness(ws: Workspace, cells: pd.DataFrame, exclusions: pd.DataFrame, draws: int = DRAWS) -> Robustness:
     """Robustness of every use case; those without two alternatives have a verdict that says so."""
     space = admissible_weights(ws.plan.matrix_weights, ws.plan.weight_limits)
     weights = np.array([ws.plan.matrix_weights[name] for name in MATRIX_CRITERIA])
-    out = set(zip(exclusions["use_case_id"], exclusions["accelerator_id"], strict=True))
-    inside = [pair not in out for pair in zip(cells["use_case_id"], cells["accelerator_id"], strict=True)]
-    usable = cells[np.array(inside, dtype=bool) & (cells["units_per_s_per_accelerator"] > 0).to_numpy()]
+    usable = alternatives(cells, exclusions)
     evidence = cells["evidence"] if "evidence" in cells else pd.Series("", index=cells.index)
     closed = set(cells.loc[evidence == HOSTED_ONLY, "use_case_id"])
     parts: dict[str, list] = {"ranks": [], "verdicts": [], "acceptability": [], "central_weights": []}
@@ -178,7 +193,7 @@ def _verdict(
     winner = found.winner(ws.plan.winner_acceptability, ws.plan.winner_confidence)
     leader = int(np.argmax(found.first)) if winner is None else winner
     return {"leader": chips[leader], "acceptability": found.first[leader], "confidence": found.confidence[leader],
-            "verdict": "no clear winner" if winner is None else "clear winner"}  # fmt: skip
+            "verdict": UNCLEAR if winner is None else CLEAR}  # fmt: skip
 
 
 def _names(chips: list[str], which: np.ndarray) -> str:

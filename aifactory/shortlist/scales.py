@@ -25,19 +25,22 @@ STEPS = {
                          0.75: "known failure modes, some staff", 1.0: "known failure modes and staff"},
 }  # fmt: skip
 #: (unacceptable, good enough)
-COST_ANCHORS = (1.5, 0.5)  # price over the horizon over that of today's platform
+COST_ANCHORS = (
+    1.5,
+    0.5,
+)  # 1 + what a price over the horizon exceeds that of today's platform by, over the latter alone
 NODE_ANCHORS = (6.0, 0.0)  # log2 of the nodes one region needs at its peak: 64 nodes, 1 node
 DEVICE_ANCHORS = (12.0, 0.0)  # the same for edge devices, which come with their sites: 4,096, 1
 LATENCY_ANCHORS = (1.0, 0.5)  # p95 over its limit at half of capacity
 WATT_ANCHORS = (-1.0, 1.0)  # log2 of units per watt over today's platform: half, double
 ANCHOR_TEXT = {
     "maturity": "judged; 1: production use elsewhere for this work",
-    "cost": "present value over the horizon on the plan's terms, penalties included, over today's platform: 0 at 1.5 times, 1 at half; money, not scored",
+    "cost": "present value over the horizon on the plan's terms, penalties included, beside the other use cases: 0 where dearer than today's platform by half of what that costs alone, 1 where cheaper by half; money, not scored",
     "throughput": "nodes, as bought, for the peak of the largest region (for work that can wait its average): 0 at 64 (edge devices: 4,096), 1 at 1",
     "latency": "p95 over its limit at half load: 0 at the limit, 1 at half of it; 1 where there is no limit",
     "portability": "judged; 1: models move without change",
     "operational_risk": "judged; 1: known failure modes and staff",
-    "performance_per_dollar": "compute cost on the plan's terms over today's platform: 0 at 1.5 times, 1 at half; mean over use cases",
+    "performance_per_dollar": "compute cost of each use case alone on the plan's terms over today's platform: 0 at 1.5 times, 1 at half; mean over use cases",
     "performance_per_watt": "units per watt of design power over today's platform: 0 at half, 1 at double",
     "software_compatibility": "judged",
     "orchestration_maturity": "judged",

@@ -1,230 +1,210 @@
-"""Which use cases are cheaper on a platform where they share nodes with others than on their cheapest one alone.
+"""On which platform each use case settles where nodes are shared, and what every cell costs beside the choice of all others.
 
 Alone every use case pays for whole nodes. The plan lets all work of a platform in a region share them hour by hour, so
 that a small use case may cost next to nothing beside a large one. Beside the others a cell costs
 
     sum over its regions of  C(those on the platform and it) - C(those on the platform)  + what is not compute
 
-with C of `plan_terms.priced_nodes`. So does every cell beside the final choice of all others (`priced_beside`). From the platforms chosen alone one use case after the other moves to its cheapest
-cell beside the others, until none moves: each move makes the whole cheaper, so this ends. Clear winners stay, but for
-those that count on spare room of standing kit (beside the others it is there once), and those that no longer lead where
-the money among their criteria is that beside the others, wherever these end up.
+with C of `plan_terms.priced_nodes`. From the platforms that are cheapest alone one use case after the other moves to its clear
+winner with that money among the criteria, else to its cheapest cell, until none moves (`settle`). All money that platforms are
+compared by is that beside the choice found so: ranks, winners, runner-up, pilots, rejections and the worth of benchmarks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
-from aifactory.finance.options import OPTION_NAMES
 from aifactory.fleet.streams import Streams
 from aifactory.inputs.workspace import Workspace
-from aifactory.shortlist import scales
 from aifactory.shortlist.exclusions import KEYS
-from aifactory.shortlist.money import on_todays_platform
-from aifactory.shortlist.outcome import Beside, contenders
+from aifactory.shortlist.matrix import with_cost
+from aifactory.shortlist.money import with_cheapest
+from aifactory.shortlist.outcome import contenders
 from aifactory.shortlist.plan_terms import Market, priced_nodes, streams_alone
-from aifactory.shortlist.robustness import rank_robustness
+from aifactory.shortlist.robustness import alternatives, clear_winner
 
-#: Rounds through all use cases; a move must save this share of what the use case costs alone.
-ROUNDS, LEAST_SAVING = 4, 0.01
-
-
+#: Rounds through all use cases; without a clear winner a move must save this share of what the use case costs where it is.
+ROUNDS, LEAST_SAVING = 6, 0.01
 #: Columns of `priced_beside` and the end of capacity that each is at.
 ENDS = {"beside_usd": "units_per_s_per_accelerator", "beside_low_usd": "high", "beside_high_usd": "low"}
-#: Whether a platform still leads a use case where its contenders cost so much over the horizon, USD by accelerator.
-Leads = Callable[[str, str, dict[str, float]], bool]
+MIDDLE = ENDS["beside_usd"]
+#: Clear winner of a use case where all others are on given platforms; None without one.
+Winner = Callable[[str, Mapping[str, str]], str | None]
 
 
-def cheaper_beside(
-    market: Market, cells: pd.DataFrame, penalties: pd.DataFrame, choice: pd.DataFrame, leads: Leads | None = None
-) -> dict[str, Beside]:
-    """Use cases without a clear winner that another contender serves for less, with that platform, the saving and its price.
+class Shared:
+    """What cells cost beside a choice for all other use cases, nodes of a platform in a region shared; each set is priced once.
 
-    Saving and price, USD of present value over the horizon, are those of the use case beside the final choice of all others.
-    `leads` (`leads_beside`) is asked of clear winners that another contender undercuts beside the others; without it they stay.
+    cells, penalties, exclusions : as `matrix.decide`, `money.horizon_costs` and `find_exclusions` give them; what is excluded
+        or has no price is not known here.
     """
-    joined = cells.merge(penalties[[*KEYS, "total_usd", "compute_usd"]], on=KEYS, how="left")
-    home = choice.dropna(subset=["accelerator_id"]).set_index("use_case_id")["accelerator_id"].to_dict()
-    settled = set(choice.loc[choice["verdict"] == "clear winner", "use_case_id"]) - _guests(market, choice, penalties)
-    pools = {str(name): contenders(group)[0] for name, group in joined.groupby("use_case_id", sort=True)}
-    rivals = [name for name, pool in pools.items() if name in home and len(pool) > 1]
-    free = [name for name in rivals if name not in settled]
-    held = [name for name in rivals if name in settled and leads is not None]
-    if not free and not held:
-        return {}
-    mine = pd.MultiIndex.from_tuples(
-        [*home.items(), *((name, chip) for name in [*free, *held] for chip in pools[name]["accelerator_id"])]
-    )
-    wanted = cells[pd.MultiIndex.from_frame(cells[KEYS]).isin(mine)]
-    costs = _Beside(market, streams_alone(market, wanted), joined)
-    now, lost = _settle(costs, home, free, pools), []
-    for _ in range(ROUNDS):  # where those that were freed have moved, a winner may lead again, or another no longer
-        before = lost
-        lost = [name for name in held if _undercut(usd := costs.all_of(name, pools[name], now), home[name]) and not leads(name, home[name], usd)]  # fmt: skip
-        if lost == before:
+
+    def __init__(self, market: Market, cells: pd.DataFrame, penalties: pd.DataFrame, exclusions: pd.DataFrame) -> None:
+        money = ["compute_usd", "total_usd", "total_low_usd", "total_high_usd"]
+        joined = cells.merge(penalties[[*KEYS, *money]], on=KEYS).set_index(KEYS, drop=False)
+        out = pd.MultiIndex.from_frame(exclusions[KEYS])
+        self.priced = joined[~joined.index.isin(out) & np.isfinite(joined["total_usd"].astype(float))]
+        self.market = market
+        middle = self.priced[MIDDLE]
+        edges = {end: self.priced[end].astype(float).fillna(middle) for end in ENDS.values()}
+        self.open = {end: (edge > 0).to_dict() for end, edge in edges.items()}
+        self.streams = {end: _at(market, self.priced, edge.where(edge > 0, middle)) for end, edge in edges.items()}
+        self.once = (self.priced["total_usd"] - self.priced["compute_usd"]).to_dict()
+        self.alone = {end: self.priced[column.replace("beside", "total")].to_dict() for column, end in ENDS.items()}
+        table = self.streams[MIDDLE].table[[*KEYS, "region"]]
+        self.rows: dict[tuple[str, str], dict[str, int]] = {}
+        for at, (name, chip, region) in enumerate(table.itertuples(index=False, name=None)):
+            self.rows.setdefault((name, chip), {})[region] = at
+        self._known: dict[tuple, float] = {}
+
+    def of(self, use_case: str, chip: str, home: Mapping[str, str], end: str = MIDDLE) -> float:
+        """USD over the horizon of a use case on a platform, at one end of its capacity, beside those whose home it is.
+
+        What stands there is there for all of them, whoever has left it. Where nobody else is or was, that of the use case alone.
+        """
+        pair = use_case, chip
+        others = [name for name, at in home.items() if at == chip and name != use_case]
+        gone = frozenset(name for name in home if self.market.today.get(name) == chip) - {*others}
+        if not others and not gone - {use_case}:
+            return self.alone[end][pair]
+        if not self.open[end][pair]:
+            return np.inf
+        total = self.once[pair]
+        for region, mine in self.rows.get(pair, {}).items():
+            there = self._there(others, chip, region)
+            total += self._usd([*there, mine], gone - {use_case}, mine, end) - self._usd(there, gone)
+        return total
+
+    def ends(self, use_case: str, chip: str, home: Mapping[str, str]) -> tuple[float, float, float]:
+        """`of` in the middle, at the high and at the low end of capacity, in the order of `ENDS`."""
+        usd, low, high = (self.of(use_case, chip, home, end) for end in ENDS.values())
+        return usd, min(low, usd), max(high, usd)
+
+    def together(self, chip: str, home: Mapping[str, str]) -> float:
+        """USD over the horizon of all use cases on a platform together, what is not compute included."""
+        names = [name for name, at in home.items() if at == chip and (name, chip) in self.once]
+        gone = frozenset(name for name in home if self.market.today.get(name) == chip) - {*names}
+        regions = sorted({region for name in names for region in self.rows.get((name, chip), {})})
+        compute = sum(self._usd(self._there(names, chip, region), gone) for region in regions)
+        return compute + sum(self.once[name, chip] for name in names)
+
+    def _there(self, names: list[str], chip: str, region: str) -> list[int]:
+        found = [self.rows.get((name, chip), {}).get(region) for name in names]
+        return sorted(row for row in found if row is not None)
+
+    def _usd(self, rows: list[int], gone: frozenset[str], mine: int = -1, end: str = MIDDLE) -> float:
+        """Price of some streams of one pool; `mine` at one end of its capacity, all others in the middle of theirs."""
+        key = tuple(sorted(rows)), gone, *((mine, end) if end != MIDDLE else ())
+        if rows and key not in self._known:
+            part = self.streams[MIDDLE].take(key[0])
+            if end != MIDDLE:
+                part = _with_rate(part, key[0].index(mine), self.streams[end], mine)
+            pools = self.streams[MIDDLE].pools.iloc[[key[0][0]]].reset_index(drop=True)
+            part = replace(part, table=part.table.assign(pool=0), pools=pools)
+            usd = float(priced_nodes(self.market.without(gone), part)[2].usd[0])
+            self._known[key] = usd if np.isfinite(usd) else np.inf
+        return self._known.get(key, 0.0)
+
+
+def settle(shared: Shared, pools: Mapping[str, pd.DataFrame], winner: Winner) -> dict[str, str]:
+    """Platform of every use case at which none has a reason to move while the others stay.
+
+    pools : by use case, the cells one of which may be chosen (`outcome.contenders`).
+
+    A use case goes to its clear winner, else to its cheapest cell where that saves `LEAST_SAVING`; both depend on where the
+    others are. Where some still move after `ROUNDS` rounds they go by cost alone, each move of which makes the whole cheaper.
+    """
+    now = {name: _cheapest({chip: shared.alone[MIDDLE][name, chip] for chip in pool["accelerator_id"]}) for name, pool in pools.items()}  # fmt: skip
+    rivals = {name: pool["accelerator_id"].tolist() for name, pool in pools.items() if len(pool) > 1}
+
+    def led(name: str) -> str:
+        found = winner(name, now)
+        return found if found in rivals[name] else cheaper(name)
+
+    def cheaper(name: str) -> str:
+        usd = {chip: shared.of(name, chip, now) for chip in rivals[name]}
+        undercut = min(usd.values()) < usd[now[name]] - LEAST_SAVING * abs(usd[now[name]])
+        return _cheapest(usd) if undercut else now[name]
+
+    restless = _moved(now, list(rivals), led)
+    _moved(now, restless, cheaper)
+    return now
+
+
+def _moved(now: dict[str, str], names: list[str], goal: Callable[[str], str]) -> list[str]:
+    """Move use cases to their goal one after the other, round by round; those that moved in the last round of all."""
+    moved = names
+    for _ in range(ROUNDS if names else 0):
+        moved = []
+        for name in names:
+            chip = goal(name)
+            if chip != now[name]:
+                now[name] = chip
+                moved.append(name)
+        if not moved:
             break
-        now = _settle(costs, home, [name for name in rivals if name in {*free, *lost}], pools)
-    moved = [name for name in rivals if now[name] != home[name]]
-    usd = {name: (costs.of(name, home[name], now), costs.of(name, now[name], now)) for name in moved}
-    return {name: Beside(now[name], old - new, new) for name, (old, new) in usd.items() if old > new}
+    return moved
 
 
-def priced_beside(
-    market: Market, cells: pd.DataFrame, penalties: pd.DataFrame, choice: pd.DataFrame, exclusions: pd.DataFrame
-) -> pd.DataFrame:
-    """`penalties` with what each cell adds to the final choice of all other use cases, USD of present value over the horizon.
+def _cheapest(usd: dict[str, float]) -> str:
+    return min(usd, key=lambda chip: (usd[chip], chip))
+
+
+def pools_of(cells: pd.DataFrame, penalties: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Cells of each use case one of which may be chosen; use cases without any are left out."""
+    joined = cells.merge(penalties[[*KEYS, "total_usd"]], on=KEYS, how="left")
+    found = {str(name): contenders(group)[0] for name, group in joined.groupby("use_case_id", sort=True)}
+    return {name: pool for name, pool in found.items() if len(pool)}
+
+
+def winner_beside(
+    ws: Workspace, shared: Shared, cells: pd.DataFrame, penalties: pd.DataFrame, exclusions: pd.DataFrame
+) -> Winner:
+    """Ask for the clear winner (`robustness.clear_winner`) with the criterion cost of the money beside the others."""
+    rivals, today = alternatives(cells, exclusions), shared.market.today
+
+    def winner(use_case: str, home: Mapping[str, str]) -> str | None:
+        group = rivals[rivals["use_case_id"] == use_case]
+        may = group[group["decision"] == "choose"]
+        group = may if len(may) else group
+        chips = dict.fromkeys([*group["accelerator_id"], today.get(use_case)])
+        usd = [
+            (use_case, chip, *shared.ends(use_case, chip, home)) for chip in chips if (use_case, chip) in shared.once
+        ]
+        prices = penalties[penalties["use_case_id"] == use_case]
+        prices = prices.merge(pd.DataFrame(usd, columns=[*KEYS, *ENDS]), on=KEYS, how="left")
+        return clear_winner(ws, with_cost(group, prices, today)) if len(group) > 1 else None
+
+    return winner
+
+
+def priced_beside(shared: Shared, penalties: pd.DataFrame, home: Mapping[str, str]) -> pd.DataFrame:
+    """`penalties` with what each cell adds to the choice of all other use cases, USD of present value over the horizon.
 
     Columns `beside_usd` and, at the high and the low end of the cell's own capacity, `beside_low_usd` and `beside_high_usd`: those
     of the use case alone where it finds nobody on the platform; NaN without a price, and for what a rule excludes.
     """
-    home = choice.dropna(subset=["accelerator_id"]).set_index("use_case_id")["accelerator_id"].to_dict()
-    keys = pd.MultiIndex.from_frame(penalties[KEYS])
-    open_to = ~keys.isin(pd.MultiIndex.from_frame(exclusions[KEYS])) & np.isfinite(penalties["total_usd"].astype(float))
-    money = penalties[[name.replace("beside", "total") for name in ENDS]].where(open_to)
-    table = money.set_axis(list(ENDS), axis=1).set_axis(keys)
-    joined = cells.merge(penalties[[*KEYS, "total_usd", "compute_usd"]], on=KEYS)
-    meets = [bool(open_to[at]) and _meets(market, home, *pair) for at, pair in enumerate(keys)]
-    shared = joined[pd.MultiIndex.from_frame(joined[KEYS]).isin(keys[meets])]
-    if not shared.empty:
-        at_home = [home.get(name) == chip for name, chip in joined[KEYS].itertuples(index=False)]
-        there = pd.concat([joined[at_home], shared]).drop_duplicates(KEYS)
-        costs = _Beside(market, streams_alone(market, there), joined)
-        for column, end in ENDS.items():
-            usd = _at_end(costs, market, shared, home, end)
-            table.loc[list(usd), column] = list(usd.values())
-        ends = table.columns.drop("beside_usd")
-        table[ends[0]] = table[ends[0]].clip(upper=table["beside_usd"])
-        table[ends[1]] = table[ends[1]].clip(lower=table["beside_usd"])
-    return penalties.assign(**{name: table[name].to_numpy() for name in ENDS})
+    unknown = (np.nan,) * len(ENDS)
+    found = [
+        shared.ends(*pair, home) if pair in shared.once else unknown
+        for pair in penalties[KEYS].itertuples(index=False, name=None)
+    ]
+    usd = np.array(found, dtype=float).reshape(-1, len(ENDS))
+    return with_cheapest(penalties.assign(**dict(zip(ENDS, usd.T, strict=True))))
 
 
-def _meets(market: Market, home: dict[str, str], use_case: str, chip: str) -> bool:
-    """Whether others are on a platform, or have left it."""
-    return any(chip in (at, market.today.get(name)) for name, at in home.items() if name != use_case)
+def _at(market: Market, cells: pd.DataFrame, rate: pd.Series) -> Streams:
+    """Streams of cells at a capacity."""
+    return streams_alone(market, cells.assign(units_per_s_per_accelerator=rate).reset_index(drop=True))
 
 
-def _at_end(
-    costs: _Beside, market: Market, shared: pd.DataFrame, home: dict[str, str], end: str
-) -> dict[tuple[str, str], float]:
-    """What cells cost beside the others at one end of their capacity, that of the middle where none is known."""
-    rate = shared["units_per_s_per_accelerator"]
-    edge = shared[end].astype(float).fillna(rate)
-    own = None if (edge == rate).all() else streams_alone(market, shared.assign(units_per_s_per_accelerator=edge))
-    pairs = zip(shared["use_case_id"], shared["accelerator_id"], edge > 0, strict=True)
-    return {(name, chip): costs.of(name, chip, home, own) if known else np.inf for name, chip, known in pairs}
-
-
-def _settle(
-    costs: _Beside, home: dict[str, str], free: Iterable[str], pools: dict[str, pd.DataFrame]
-) -> dict[str, str]:
-    """Platform of each use case after those that are free have moved until none moves."""
-    now = dict(home)
-    for _ in range(ROUNDS):
-        before = dict(now)
-        for name in free:
-            usd = costs.all_of(name, pools[name], now)
-            if _undercut(usd, now[name]):
-                now[name] = min(usd, key=lambda chip: (usd[chip], chip))
-        if now == before:
-            break
-    return now
-
-
-def _undercut(usd: dict[str, float], chip: str) -> bool:
-    return min(usd.values()) < usd[chip] - LEAST_SAVING * abs(usd[chip])
-
-
-def leads_beside(ws: Workspace, cells: pd.DataFrame, penalties: pd.DataFrame, exclusions: pd.DataFrame) -> Leads:
-    """Ask whether a platform is a clear winner (`rank_robustness`) where its contenders cost what they do beside the others.
-
-    The criterion cost is then that price over today's platform alone, the scale that all cells have; the ends of its interval
-    keep their ratio to the price of the accelerators.
-    """
-    prices = cells[KEYS].merge(penalties, on=KEYS, how="left").set_axis(cells.index)
-    today = pd.Series(on_todays_platform(ws, prices, "total_usd"), index=cells.index)
-
-    def leads(use_case: str, chip: str, usd: dict[str, float]) -> bool:
-        group = cells[cells["use_case_id"] == use_case].copy()
-        beside = group["accelerator_id"].map(usd)
-        price = prices.loc[group.index]
-        part = (beside - (price["total_usd"] - price["compute_usd"])) / price["compute_usd"]
-        for column, end in (("cost", "total_usd"), ("cost_low", "total_high_usd"), ("cost_high", "total_low_usd")):
-            at_end = beside + part * (price[end] - price["total_usd"])
-            found = pd.Series(scales.anchored(at_end / today[group.index], scales.COST_ANCHORS), index=group.index)
-            group[column] = found.fillna(group[column])
-        verdict = rank_robustness(ws, group, exclusions).verdicts.iloc[0]
-        return verdict["verdict"] == "clear winner" and verdict["leader"] == chip
-
-    return leads
-
-
-def _guests(market: Market, choice: pd.DataFrame, penalties: pd.DataFrame) -> set[str]:
-    """Use cases chosen onto kit that stands to others."""
-    joined = choice.merge(penalties[[*KEYS, "terms"]], on=KEYS)
-    stands = joined["terms"].fillna("").str.contains(OPTION_NAMES["owned"].lower(), regex=False)
-    return set(
-        joined.loc[stands & (joined["accelerator_id"] != joined["use_case_id"].map(market.today)), "use_case_id"]
-    )
-
-
-class _Beside:
-    """Cost of sets of use cases that share the nodes of a platform in a region; each is computed once."""
-
-    def __init__(self, market: Market, streams: Streams, priced: pd.DataFrame) -> None:
-        self.market, self.streams = market, streams
-        self.once = (priced["total_usd"] - priced["compute_usd"]).set_axis(pd.MultiIndex.from_frame(priced[KEYS]))
-        self.rows = _rows(streams)
-        self._known: dict[tuple[tuple[int, ...], frozenset[str]], float] = {}
-
-    def all_of(self, use_case: str, pool: pd.DataFrame, home: dict[str, str]) -> dict[str, float]:
-        """`of` every platform of a pool of cells."""
-        return {chip: self.of(use_case, chip, home) for chip in pool["accelerator_id"]}
-
-    def of(self, use_case: str, chip: str, home: dict[str, str], own: Streams | None = None) -> float:
-        """Cost of a use case on a platform beside those whose home it is, with what is not compute.
-
-        What stands there is there for all of them, whoever has left it. `own` has the use case at another capacity.
-        """
-        others = [name for name, at in home.items() if at == chip and name != use_case]
-        gone = frozenset(name for name in home if self.market.today.get(name) == chip) - {*others}
-        total = 0.0
-        for region in self.streams.table.loc[self.streams.table["use_case_id"] == use_case, "region"].unique():
-            there = [self.rows[name, chip, region] for name in others if (name, chip, region) in self.rows]
-            mine = use_case, chip, region
-            rows, left = [*there, self.rows[mine]], gone - {use_case}
-            if own is None:
-                with_it = self._usd(rows, left)
-            else:
-                with_it = self._priced(_with_rate(self.streams.take(rows), own, _rows(own)[mine]), rows, left)
-            total += with_it - self._usd(there, gone)
-        return total + float(self.once[use_case, chip])
-
-    def _usd(self, rows: list[int], gone: frozenset[str]) -> float:
-        key = tuple(sorted(rows)), gone
-        if rows and key not in self._known:
-            self._known[key] = self._priced(self.streams.take(key[0]), list(key[0]), gone)
-        return self._known.get(key, 0.0)
-
-    def _priced(self, part: Streams, rows: list[int], gone: frozenset[str]) -> float:
-        pools = self.streams.pools.iloc[rows[:1]].reset_index(drop=True)
-        part = replace(part, table=part.table.assign(pool=0), pools=pools)
-        usd = float(priced_nodes(self.market.without(gone), part)[2].usd[0])
-        return usd if np.isfinite(usd) else np.inf
-
-
-def _rows(streams: Streams) -> dict[tuple[str, str, str], int]:
-    """Place of each stream by use case, accelerator and region."""
-    return {key: at for at, key in enumerate(streams.table[[*KEYS, "region"]].itertuples(index=False, name=None))}
-
-
-def _with_rate(part: Streams, own: Streams, row: int) -> Streams:
-    """Streams whose last one has the capacity, and what chance adds at it, of a row of others."""
-    rate, last = "units_per_s_per_accelerator", len(part.table) - 1
+def _with_rate(part: Streams, at: int, own: Streams, row: int) -> Streams:
+    """Streams one of which has the capacity, and what chance adds at it, of a row of others."""
     table, chance = part.table.copy(), part.chance.copy()
-    table.loc[last, rate] = own.table[rate].iloc[row]
-    chance[:, last] = own.chance[:, row]
+    table.loc[at, MIDDLE] = own.table[MIDDLE].iloc[row]
+    chance[:, at] = own.chance[:, row]
     return replace(part, table=table, chance=chance)

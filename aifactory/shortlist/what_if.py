@@ -1,13 +1,15 @@
 """The ranking of one use case at other weights, service limits and utilisation, fast enough to drag a slider.
 
-Everything that does not move is worked out once (`prepare`); `rank_at` then needs a few arrays, and prices the whole nodes
-of platforms whose load per accelerator moved, in the sizes that the shortlist buys.
+Everything that does not move is worked out once (`prepare`, and the nodes of a use case when it is first moved); `rank_at` then
+needs a few arrays, and prices the whole nodes of platforms whose load per accelerator moved, beside the other use cases on the
+platforms chosen for them and in the sizes that the shortlist buys.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -24,7 +26,8 @@ from aifactory.shortlist import scales
 from aifactory.shortlist.build import Shortlist
 from aifactory.shortlist.exclusions import KEYS
 from aifactory.shortlist.matrix import nodes_needed
-from aifactory.shortlist.plan_terms import Market, bought_nodes, market_of, price_pools, streams_alone
+from aifactory.shortlist.money import in_shared_nodes
+from aifactory.shortlist.plan_terms import Market, bought_nodes, market_of, price_pools, priced_nodes, streams_alone
 
 #: A slider that stands where it stood.
 STILL = 1e-6
@@ -41,26 +44,65 @@ class Curve:
 
 @dataclass(frozen=True)
 class Nodes:
-    """What the platforms of one use case are bought with, in the nodes that are cheapest at the plan's settings."""
+    """What the platforms of one use case are bought with beside the others, in the nodes that are cheapest at the plan's settings."""
 
     market: Market
     streams: Streams
     prices: pd.DataFrame
-    cell: np.ndarray  # [K] place of each stream's platform in the ground
+    cell: np.ndarray  # [P] place of each pool's platform in the ground
+    mine: np.ndarray  # [K] streams of the use case; the others share their nodes
+    others_usd: np.ndarray  # [P] price of the others without it
 
     def compute_usd(self, stretch: np.ndarray) -> np.ndarray:
-        """Price over the horizon [platforms] of `stretch` times the accelerators, whole nodes; NaN without demand.
+        """Price over the horizon [platforms] that `stretch` times the accelerators add, whole nodes; NaN without demand.
 
         What chance adds to the fleet stays the share that it is at the plan's settings.
         """
         finite = np.where(np.isfinite(stretch), stretch, 1.0)
         table, rate = self.streams.table, "units_per_s_per_accelerator"
-        streams = replace(self.streams, table=table.assign(**{rate: table[rate] / finite[self.cell]}))
-        usd = price_pools(self.market, streams, self.prices).usd
+        slower = np.where(self.mine, finite[self.cell[self.streams.pool]], 1.0)
+        streams = replace(self.streams, table=table.assign(**{rate: table[rate] / slower}))
+        usd = price_pools(self.market, streams, self.prices).usd - self.others_usd
         found = np.full(len(stretch), np.nan)
         for at in np.unique(self.cell):
             found[at] = usd[self.cell == at].sum()
         return np.where(np.isfinite(stretch), found, np.inf)
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """Streams of what may be ranked and of what is chosen, each alone, and the choice."""
+
+    market: Market
+    streams: Streams
+    home: Mapping[str, str]
+
+    def nodes(self, use_case: str, chips: list[str], *, alone: bool = False) -> Nodes:
+        """Nodes of the platforms of a use case, beside those that are on them or `alone`."""
+        keys = list(self.streams.table[[*KEYS, "region"]].itertuples(index=False, name=None))
+        mine = [at for at, (name, chip, _) in enumerate(keys) if name == use_case and chip in chips]
+        others = {} if alone else {name: chip for name, chip in self.home.items() if name != use_case}
+        there = [[at for at, (name, chip, region) in enumerate(keys) if keys[row][1:] == (chip, region) and others.get(name) == chip]
+                 for row in mine]  # fmt: skip
+        gone = frozenset(name for name in others if self.market.today.get(name) in {*chips} - {others[name]})
+        with_it = self.market.without(gone)
+        both, prices = bought_nodes(with_it, self._pools([[row, *rows] for row, rows in zip(mine, there, strict=True)]))
+        usd = np.zeros(len(mine))
+        shared = [at for at, rows in enumerate(there) if rows]
+        if shared:
+            left = self._pools([there[at] for at in shared])
+            usd[shared] = priced_nodes(self.market.without(gone | {use_case}), left)[2].usd
+        return Nodes(
+            with_it, both, prices, np.array([chips.index(keys[row][1]) for row in mine], dtype=int),
+            (both.table["use_case_id"] == use_case).to_numpy(), usd,
+        )  # fmt: skip
+
+    def _pools(self, rows: list[list[int]]) -> Streams:
+        """Streams by the pools that they share."""
+        found = self.streams.take([row for part in rows for row in part])
+        pool = np.repeat(np.arange(len(rows)), [len(part) for part in rows])
+        pools = self.streams.pools.iloc[[part[0] for part in rows]].reset_index(drop=True)
+        return replace(found, table=found.table.assign(pool=pool), pools=pools)
 
 
 @dataclass(frozen=True)
@@ -77,7 +119,18 @@ class Ground:
     limits: dict[str, float]
     weights: dict[str, float]
     utilization: float
-    bought: Nodes
+    alone_usd: float  # today's platform, this use case alone: the scale of the criterion cost
+    fleet: Fleet
+
+    @cached_property
+    def bought(self) -> Nodes:
+        """What the platforms are bought with beside the others."""
+        return self.fleet.nodes(self.use_case_id, self.cells["accelerator_id"].tolist())
+
+    @cached_property
+    def bought_alone(self) -> Nodes:
+        """What today's platform would be bought with for this use case alone."""
+        return self.fleet.nodes(self.use_case_id, self.cells["accelerator_id"].iloc[[self.today]].tolist(), alone=True)
 
     @property
     def knows_latency(self) -> bool:
@@ -94,7 +147,7 @@ class Ground:
         )
 
     def price(self, stretch: np.ndarray) -> np.ndarray:
-        """Compute of each platform at `stretch` times the accelerators; that of the shortlist where it is 1."""
+        """What each platform adds at `stretch` times the accelerators; that of the shortlist where it is 1."""
         moved = np.abs(stretch - 1.0) > STILL
         if not moved.any():
             return self.compute_usd
@@ -102,46 +155,44 @@ class Ground:
         usd = np.where(np.isnan(usd), self.compute_usd * stretch, usd)
         return np.where(moved, usd, self.compute_usd)
 
+    def scale(self, stretch: np.ndarray) -> float:
+        """Price of today's platform alone at `stretch` times the accelerators; NaN where it is not among the platforms."""
+        if self.today is None or abs(stretch[self.today] - 1.0) <= STILL:
+            return self.alone_usd
+        usd = float(self.bought_alone.compute_usd(stretch[[self.today]])[0])
+        once = float(self.other_usd[self.today])
+        return once + ((self.alone_usd - once) * float(stretch[self.today]) if np.isnan(usd) else usd)
+
 
 def prepare(ws: Workspace, inventory: Inventory, benchmark: Benchmark, short: Shortlist) -> dict[str, Ground]:
     """The fixed part of every use case that has at least one platform with known capacity and price."""
-    cells = short.matrix.merge(short.penalties[[*KEYS, "compute_usd", "total_usd"]], on=KEYS, how="left")
+    money = in_shared_nodes(short.penalties)[[*KEYS, "compute_usd", "total_usd"]]
+    cells = short.matrix.merge(money.assign(alone_usd=short.penalties["total_usd"]), on=KEYS, how="left")
     cells["drawn_nodes"] = nodes_needed(ws, inventory, cells)
     out = set(zip(short.exclusions["use_case_id"], short.exclusions["accelerator_id"], strict=True))
     inside = [pair not in out for pair in zip(cells["use_case_id"], cells["accelerator_id"], strict=True)]
     usable = cells[np.array(inside, dtype=bool) & cells["total_usd"].notna().to_numpy()]
+    if usable.empty:
+        return {}
     curves = dict(list(benchmark.curves.groupby(KEYS)))
     today, cases = baseline_accelerators(ws, cells), ws.table("use_cases").set_index("use_case_id")
     grounds, market = {}, market_of(ws, inventory, today, benchmark.capacity)
-    streams, prices = bought_nodes(market, streams_alone(market, usable))
+    home = short.choice.dropna(subset=["accelerator_id"]).set_index("use_case_id")["accelerator_id"].to_dict()
+    fleet = Fleet(market, streams_alone(market, usable), home)
     for name, group in usable.groupby("use_case_id", sort=True):
         case, chips = cases.loc[name], group["accelerator_id"].tolist()
+        now = chips.index(today[name]) if today[name] in chips else None
         training = case["service_unit"] == "accelerator_hour"
         planned = ws.plan.value("planning_utilization") if training else 1 / (1 + ws.plan.reserve[case["criticality"]])
         grounds[str(name)] = Ground(
             use_case_id=str(name), cells=group.reset_index(drop=True), compute_usd=group["compute_usd"].to_numpy(float),
             other_usd=(group["total_usd"] - group["compute_usd"]).to_numpy(float), nodes=group["drawn_nodes"].to_numpy(float),
-            today=chips.index(today[name]) if today[name] in chips else None,
+            today=now, alone_usd=np.nan if now is None else float(group["alone_usd"].iloc[now]), fleet=fleet,
             curves=tuple(_curve(curves.get((name, chip)), row) for chip, row in zip(chips, group.itertuples(index=False), strict=True)),
             limits={column: float(case[limit]) for column, limit in LIMITS.items() if np.isfinite(case[limit])},
             weights=dict(ws.plan.matrix_weights), utilization=float(planned),
-            bought=_nodes(market, streams, prices, str(name), chips),
         )  # fmt: skip
     return grounds
-
-
-def _nodes(market: Market, streams: Streams, prices: pd.DataFrame, name: str, chips: list[str]) -> Nodes:
-    """The nodes of one use case; every stream has a pool of its own."""
-    rows = np.flatnonzero(streams.table["use_case_id"] == name)
-    mine = streams.take(rows)
-    mine = replace(
-        mine, table=mine.table.assign(pool=np.arange(len(rows))), pools=streams.pools.iloc[rows].reset_index(drop=True)
-    )
-    theirs = prices[prices["pool"].isin(rows)]
-    theirs = theirs.assign(pool=np.searchsorted(rows, theirs["pool"]))
-    return Nodes(
-        market, mine, theirs, np.array([chips.index(chip) for chip in mine.table["accelerator_id"]], dtype=int)
-    )
 
 
 def _curve(points: pd.DataFrame | None, cell: tuple) -> Curve | None:
@@ -162,7 +213,7 @@ def rank_at(
 ) -> pd.DataFrame:
     """Platforms of the use case, best first, at other weights, limits and utilisation.
 
-    value = w_cost v(price over the horizon / today's platform) + (1 - w_cost) score. The latency
+    value = w_cost v(cost) + (1 - w_cost) score, cost as `matrix.with_cost` has it, beside the other use cases. The latency
     limits are multiplied by `slo_factor`: capacity of measured platforms is read off their curves
     again, estimated ones move by the mean ratio of the measured. `utilization` is the share of
     capacity that the peak may fill (serving) or that work may be planned to fill (training); without
@@ -185,10 +236,9 @@ def rank_at(
     total = ground.price(stretch) + ground.other_usd
     cells = ground.cells
     values = {name: cells[name].fillna(0.0).to_numpy(dtype=float) for name in MATRIX_CRITERIA}
-    today = total[ground.today] if ground.today is not None else np.nan
-    values["cost"] = (
-        np.nan_to_num(scales.anchored(total / today, scales.COST_ANCHORS)) if np.isfinite(today) else values["cost"]
-    )
+    today, scale = total[ground.today] if ground.today is not None else np.nan, ground.scale(stretch)
+    if np.isfinite([today, scale]).all():
+        values["cost"] = np.nan_to_num(scales.anchored(1.0 + (total - today) / scale, scales.COST_ANCHORS))
     values["throughput"] = _throughput(ground, stretch)
     if ground.limits:
         values["latency"] = _latency(ground, ratio, slo_factor)

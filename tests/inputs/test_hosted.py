@@ -66,5 +66,6 @@ def test_nobody_is_sent_to_benchmark_a_hosted_model(hosted_ws):
     assert mine["evidence"].unique().tolist() == [HOSTED_ONLY] and mine["units_per_s_per_accelerator"].isna().all()
     cells = mine.assign(decision="not comparable", total=float("nan"), platform_class="gpu", reason=HOSTED_ONLY)
     ranked = rank_robustness(hosted_ws, cells, pd.DataFrame(columns=["use_case_id", "accelerator_id"]), draws=10)
-    chosen = choose(cells, cells[["use_case_id", "accelerator_id"]].assign(total_usd=float("nan")), ranked).iloc[0]
+    unknown = dict.fromkeys(("compute_usd", "total_usd", "total_low_usd", "total_high_usd"), float("nan"))
+    chosen = choose(cells, cells[["use_case_id", "accelerator_id"]].assign(**unknown), ranked).iloc[0]
     assert (chosen["reason"], chosen["verdict"]) == (HOSTED_ONLY, HOSTED_VERDICT)

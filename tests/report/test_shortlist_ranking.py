@@ -11,15 +11,13 @@ from aifactory.shortlist.migration import COLUMNS
 from aifactory.shortlist.outcome import PILOT_COLUMNS
 
 
-def test_a_lead_that_rests_on_the_money_of_a_use_case_alone_is_named(mini_ws):
-    marks = mini_ws.plan.winner_acceptability, mini_ws.plan.winner_confidence
-    rows = [("chat", "b200", "no clear winner", *marks), ("images", "l4", "no clear winner", marks[0] - 0.01, 1.0),
-            ("search", "l4", "clear winner", 1.0, 1.0)]  # fmt: skip
-    verdicts = pd.DataFrame(rows, columns=["use_case_id", "leader", "verdict", "acceptability", "confidence"])
-    text = ranking._only_alone(mini_ws, verdicts)
-    assert "b200 for chat" in text and "another costs less" in text
-    assert "images" not in text and "search" not in text
-    assert ranking._only_alone(mini_ws, verdicts.iloc[1:]) == ""
+def test_a_lead_that_rests_on_shared_nodes_is_named():
+    rows = [("chat", "a100", "b200"), ("images", "l4", "l4"), ("voice", None, None)]
+    verdicts = pd.DataFrame(rows, columns=["use_case_id", "leader", "leader_alone"])
+    text = ranking._only_beside(verdicts)
+    assert "b200 for chat" in text and "nodes that others fill" in text
+    assert "images" not in text and "voice" not in text
+    assert ranking._only_beside(verdicts.iloc[1:]) == ""
 
 
 def test_months_to_pay_back_are_those_with_interest_like_the_verdict(mini_ws):

@@ -15,7 +15,6 @@ from aifactory.shortlist.outcome import (
     GENERAL,
     INNOVATION,
     SPECIALISED,
-    Beside,
     architecture,
     drop_hopeless,
     layer,
@@ -31,7 +30,7 @@ def build(ws):
     return build_shortlist(ws, build_inventory(ws), build_benchmark(ws))
 
 
-def choose(*rows, winner=None, beside=None):
+def choose(*rows, winner=None, beside=None, home=None):
     """Choice among cells of one use case, given as (name, decision, tier, cost, changes)."""
     base = {"use_case_id": "chat", "platform_class": "gpu", "total": 0.7, "units_per_s_per_accelerator": 10.0,
             "low": 9.0, "high": 11.0, "reason": "scores 0.70"}  # fmt: skip
@@ -39,12 +38,20 @@ def choose(*rows, winner=None, beside=None):
         [{**base, "accelerator_id": name, "decision": decision, "tier": tier, **changes}
          for name, decision, tier, _, changes in rows]
     )  # fmt: skip
-    costs = cells[["use_case_id", "accelerator_id"]].assign(total_usd=[row[3] for row in rows])
+    costs = cells[["use_case_id", "accelerator_id"]].assign(total_usd=[row[3] for row in rows], compute_usd=0.0)
+    rate, low, high = (cells[name].where(cells[name] > 0) for name in ("units_per_s_per_accelerator", "low", "high"))
+    costs["total_low_usd"], costs["total_high_usd"] = (
+        costs["total_usd"] * rate / high,
+        (costs["total_usd"] * rate / low).fillna(np.inf),
+    )
+    if beside:
+        costs["beside_usd"] = costs["accelerator_id"].map(beside).astype(float)
+        costs["beside_low_usd"] = costs["beside_high_usd"] = costs["beside_usd"]
     verdict = "clear winner" if winner else "no clear winner"
     verdicts = pd.DataFrame(
         [{"use_case_id": "chat", "leader": winner, "verdict": verdict, "deciding_measurement": "a run"}]
     )
-    return choose_cells(cells, costs, SimpleNamespace(verdicts=verdicts), beside).iloc[0]
+    return choose_cells(cells, costs, SimpleNamespace(verdicts=verdicts), home and {"chat": home}).iloc[0]
 
 
 def test_the_cheapest_platform_to_choose_is_chosen():
@@ -57,19 +64,32 @@ def test_the_cheapest_platform_to_choose_is_chosen():
     assert row["reason"] == "cheapest over the horizon among the platforms to choose"
 
 
-def test_a_platform_that_shares_its_nodes_is_chosen_where_no_winner_is_clear():
+SHARED = {"dear": 70.0, "cheap": 100.0}
+
+
+def test_a_platform_that_shares_its_nodes_is_chosen():
     rows = ("dear", "choose", "measured", 200.0, {}), ("cheap", "choose", "measured", 100.0, {})
-    row = choose(*rows, beside={"chat": Beside("dear", 30.0, 70.0)})
-    assert (row["accelerator_id"], row["runner_up"], row["margin_usd"]) == ("dear", "cheap", -100.0)
+    row = choose(*rows, beside=SHARED)
+    assert (row["accelerator_id"], row["runner_up"], row["margin_usd"]) == ("dear", "cheap", 30.0)
     assert row["reason"] == (
         "saves USD 30 by sharing nodes with other use cases, beside which it costs USD 70, though cheap is cheaper alone"
     )
-    assert row["beside_usd"] == 70.0 and np.isnan(choose(*rows)["beside_usd"])
-    itself = choose(*rows, beside={"chat": Beside("cheap", 30.0, 70.0)})
+    assert (row["beside_usd"], row["total_usd"], row["proven"]) == (70.0, 200.0, True)
+    assert choose(*rows)["beside_usd"] == choose(*rows)["total_usd"] == 100.0
+    itself = choose(*rows, beside={"dear": 170.0, "cheap": 70.0})
     assert (
         itself["reason"] == "cheapest over the horizon among the platforms to choose" and itself["beside_usd"] == 70.0
     )
-    assert choose(*rows, winner="cheap", beside={"chat": Beside("dear", 30.0, 70.0)})["accelerator_id"] == "cheap"
+    won = choose(*rows, winner="cheap", beside=SHARED)
+    assert won["reason"] == "clear winner over weights and intervals, though dear is cheaper"
+    assert (won["accelerator_id"], won["margin_usd"]) == ("cheap", -30.0)
+
+
+def test_where_a_use_case_settled_it_stays():
+    rows = ("dear", "choose", "measured", 100.5, {}), ("cheap", "choose", "measured", 100.0, {})
+    row = choose(*rows, home="dear")
+    assert row["accelerator_id"] == "dear"
+    assert row["reason"] == "within 1 % of the cheapest beside the other use cases, though cheap is cheaper"
 
 
 def test_what_is_cheaper_alone_is_not_called_dearer():
@@ -77,9 +97,7 @@ def test_what_is_cheaper_alone_is_not_called_dearer():
     cells = pd.DataFrame(
         {"use_case_id": "chat", "accelerator_id": ["dear", "cheap"], "tier": "measured", "decision": "choose"}
     )
-    alone, sharing = (
-        pd.DataFrame([choose(*rows, beside=beside)]) for beside in (None, {"chat": Beside("dear", 30.0, 70.0)})
-    )
+    alone, sharing = (pd.DataFrame([choose(*rows, beside=beside)]) for beside in (None, SHARED))
     assert reasons_not_chosen(cells, alone)["chat", "dear"] == "dearer in the expected scenario"
     assert reasons_not_chosen(cells, sharing)["chat", "cheap"] == "dearer where nodes are shared"
 
@@ -271,10 +289,16 @@ def test_a_high_mark_leaves_measured_platforms_as_pilots(changed):
     assert strict.choice["accelerator_id"].notna().all()
 
 
-def test_the_layers_share_the_money(road):
-    table = architecture(road.shortlist.choice, road.shortlist.pilots)
+def test_the_layers_add_up_to_what_the_use_cases_cost_together(road):
+    table = road.shortlist.architecture
     assert table["share"].sum() == pytest.approx(1.0)
-    assert table["total_usd"].sum() == pytest.approx(road.shortlist.choice["total_usd"].sum())
+    assert table["alone_usd"].sum() == pytest.approx(road.shortlist.choice["total_usd"].sum())
+    assert table["total_usd"].sum() <= table["alone_usd"].sum() * (1 + 1e-9)
+    choice = pd.DataFrame({"use_case_id": ["a", "b", "c"], "accelerator_id": ["x", "x", "y"], "total_usd": [30.0, 10.0, 5.0],
+                           "tier_label": [SPECIALISED, INNOVATION, GENERAL]})  # fmt: skip
+    none = road.shortlist.pilots.iloc[:0]
+    layers = architecture(choice, none, {"x": 20.0, "y": 5.0}).set_index("layer")["total_usd"]
+    assert layers.to_dict() == {GENERAL: 5.0, SPECIALISED: 15.0, INNOVATION: 5.0}
 
 
 def test_an_excluded_cell_is_rejected_with_its_reason(changed, mini_ws):

@@ -310,12 +310,17 @@ def test_decisions_are_set_beside_the_prior(road):
 
 
 def test_the_cost_score_is_the_whole_price_against_todays_platform(road):
-    table, costs = road.shortlist.matrix.set_index(KEYS), road.shortlist.penalties.set_index(KEYS)["total_usd"]
+    table, costs = road.shortlist.matrix.set_index(KEYS), road.shortlist.penalties.set_index(KEYS)
     today = {"chat": H100, "images": A100}  # chat by the bill, which names its accelerator; images by the reference
     assert table.at[("chat", H100), "cost"] == 0.5
     for case, chip in (("chat", A100), ("images", TPU)):
-        ratio = costs[case, chip] / costs[case, today[case]]
+        more = costs.at[(case, chip), "beside_usd"] - costs.at[(case, today[case]), "beside_usd"]
+        ratio = 1 + more / costs.at[(case, today[case]), "total_usd"]
         assert table.at[(case, chip), "cost"] == pytest.approx(np.clip(1.5 - ratio, 0, 1))
+    alone = matrix.with_cost(road.shortlist.matrix, costs.reset_index()[[*KEYS, "total_usd", "total_low_usd", "total_high_usd"]],
+                             pd.Series(today)).set_index(KEYS)  # fmt: skip
+    ratio = costs.at[("chat", A100), "total_usd"] / costs.at[("chat", H100), "total_usd"]
+    assert alone.at[("chat", A100), "cost"] == pytest.approx(np.clip(1.5 - ratio, 0, 1))
     assert math.isnan(table.at[("chat", TPU), "cost"])  # no capacity is predicted, so no cost
 
 

@@ -1,19 +1,20 @@
 """Nodes shared with other use cases: a small one moves to where it costs next to nothing."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 from market_cases import A100, H100, TPU, inventory, market, offer
 
 from aifactory.inputs.weights import MATRIX_CRITERIA
-from aifactory.shortlist import sharing
 from aifactory.shortlist.plan_terms import price_cells
-from aifactory.shortlist.robustness import Robustness, rank_robustness, unsettled
+from aifactory.shortlist.robustness import Robustness, held_by
 from aifactory.shortlist.scales import COST_ANCHORS, anchored
-from aifactory.shortlist.sharing import cheaper_beside, leads_beside, priced_beside
+from aifactory.shortlist.sharing import Shared, pools_of, priced_beside, settle, winner_beside
 
 KEYS = ["use_case_id", "accelerator_id"]
+NONE = pd.DataFrame(columns=KEYS)
 
 
 def two_use_cases(load, small):
@@ -24,26 +25,38 @@ def two_use_cases(load, small):
     return first
 
 
-def stage(ws, *, images_a100_usd, verdict="no clear winner", once=0.0, scores=None):
-    """Chat fills half a node of H100 at USD 2; images needs a tenth of one, on either platform."""
+def three_cells(**changes):
+    """Chat on H100, images on H100 or A100; each accelerator serves one unit an hour."""
+    base = {"platform_class": "gpu", "tier": "measured", "units_per_s_per_accelerator": 1 / 3600, "low": 1 / 3600, "high": 1 / 3600,
+            "failure_rate": 0.0, "total": 0.7, "reason": "scores 0.70", "decision": "choose"} | changes  # fmt: skip
+    return pd.DataFrame([{**base, "use_case_id": name, "accelerator_id": chip}
+                         for name, chip in (("chat", H100), ("images", H100), ("images", A100))])  # fmt: skip
+
+
+def settled(mine, cells, costs, ws=None):
+    """Where the use cases settle; by money alone without a workspace whose criteria rank them."""
+    shared = Shared(mine, cells, costs, NONE)
+    winner = winner_beside(ws, shared, cells, costs, NONE) if ws else lambda *_: None
+    return settle(shared, pools_of(cells, costs), winner), shared
+
+
+def with_ends(costs):
+    """Prices that are the same at both ends of capacity."""
+    return costs.assign(total_low_usd=costs["total_usd"], total_high_usd=costs["total_usd"])
+
+
+def stage(ws, *, images_a100_usd, once=0.0, scores=None):
+    """Chat fills half a node of H100 at USD 2; images needs a tenth of one, on either platform. Where they settle, and prices alone."""
     offers = offer(ws), offer(ws, accelerator_id=A100, usd_per_accelerator_hour=images_a100_usd)
     mine = market(ws, two_use_cases(4.0, 0.8), *offers)
-    base = {"platform_class": "gpu", "tier": "measured", "units_per_s_per_accelerator": 1 / 3600, "low": 1 / 3600, "high": 1 / 3600,
-            "failure_rate": 0.0, "total": 0.7, "reason": "scores 0.70", "decision": "choose"}  # fmt: skip
-    cells = pd.DataFrame([{**base, "use_case_id": name, "accelerator_id": chip}
-                          for name, chip in (("chat", H100), ("images", H100), ("images", A100))])  # fmt: skip
+    cells = three_cells()
     costs = price_cells(mine, cells)
     costs["total_usd"] = costs["compute_usd"] + once * (
         (costs["use_case_id"] == "images") & (costs["accelerator_id"] == H100)
     )
-    choice = pd.DataFrame({"use_case_id": ["chat", "images"], "accelerator_id": [H100, A100], "verdict": ["only one may be chosen", verdict]})  # fmt: skip
-    leads = None
-    if scores:
-        cells = scored(cells, costs, scores)
-        for end in ("low", "high"):
-            costs[f"total_{end}_usd"] = costs["total_usd"]
-        leads = leads_beside(ws, cells, costs, pd.DataFrame(columns=KEYS))
-    return cheaper_beside(mine, cells, costs, choice, leads), costs.set_index(KEYS)["compute_usd"]
+    costs = with_ends(costs)
+    home, shared = settled(mine, scored(cells, costs, scores) if scores else cells, costs, ws if scores else None)
+    return home, shared, costs.set_index(KEYS)["compute_usd"]
 
 
 def scored(cells, costs, scores):
@@ -57,19 +70,20 @@ def scored(cells, costs, scores):
 
 
 def test_a_small_use_case_moves_to_the_nodes_that_are_there(mini_ws):
-    moves, alone = stage(mini_ws, images_a100_usd=1.0)
-    assert list(moves) == ["images"]
-    chip, saved, usd = moves["images"]
-    assert chip == H100
+    home, shared, alone = stage(mini_ws, images_a100_usd=1.0)
+    assert home == {"chat": H100, "images": H100}
+    assert alone["images", A100] < alone["images", H100]
     # chat by day takes 5.6 of 8 accelerators: images finds room and costs nothing there
-    assert saved == pytest.approx(alone["images", A100])
+    assert shared.of("images", H100, home) == pytest.approx(0.0, abs=1e-6)
+    assert shared.of("images", A100, home) == alone["images", A100]
+    assert shared.together(H100, home) == pytest.approx(alone["chat", H100])
 
 
-def test_what_a_move_costs_once_comes_off(mini_ws):
-    free, alone = stage(mini_ws, images_a100_usd=1.0)
-    moves, _ = stage(mini_ws, images_a100_usd=1.0, once=10_000.0)
-    assert moves["images"][1:] == pytest.approx((free["images"].saved_usd - 10_000.0, free["images"].usd + 10_000.0))
-    assert stage(mini_ws, images_a100_usd=1.0, once=alone["images", A100])[0] == {}
+def test_what_a_move_costs_once_keeps_it_away(mini_ws):
+    home, shared, alone = stage(mini_ws, images_a100_usd=1.0, once=10_000.0)
+    assert home["images"] == H100 and shared.of("images", H100, home) == pytest.approx(10_000.0)
+    assert shared.together(H100, home) == pytest.approx(alone["chat", H100] + 10_000.0)
+    assert stage(mini_ws, images_a100_usd=1.0, once=alone["images", A100])[0]["images"] == A100
 
 
 def test_spare_room_is_there_once(mini_ws):
@@ -79,25 +93,21 @@ def test_spare_room_is_there_once(mini_ws):
     mine = market(
         mini_ws, demand, offer(mini_ws), offer(mini_ws, accelerator_id=A100, usd_per_accelerator_hour=0.4), today=A100
     )
-    base = {"platform_class": "gpu", "tier": "measured", "units_per_s_per_accelerator": 1 / 3600, "low": 1 / 3600, "high": 1 / 3600,
-            "failure_rate": 0.0, "total": 0.7, "reason": "scores 0.70", "decision": "choose"}  # fmt: skip
-    cells = pd.DataFrame([{**base, "use_case_id": name, "accelerator_id": chip}
-                          for name, chip in (("chat", H100), ("images", H100), ("images", A100))])  # fmt: skip
-    costs = price_cells(mine, cells).assign(total_usd=lambda found: found["compute_usd"])
+    costs = with_ends(price_cells(mine, three_cells()).assign(total_usd=lambda found: found["compute_usd"]))
     alone = costs.set_index(KEYS)["compute_usd"]
     assert alone["images", H100] == pytest.approx(alone["chat", H100])  # the running of one node
     assert alone["images", H100] < alone["images", A100]
-    choice = pd.DataFrame(
-        {"use_case_id": ["chat", "images"], "accelerator_id": [H100, H100], "verdict": "clear winner"}
-    )
-    moves = cheaper_beside(mine, cells, costs, choice)
-    assert {name: chip for name, (chip, *_) in moves.items()} == {"images": A100}
+    assert settled(mine, three_cells(), costs)[0] == {"chat": H100, "images": A100}
+
+
+def test_a_winner_is_called_clear_only_where_the_use_case_is():
     firm = Robustness(*[pd.DataFrame()] * 4)
-    verdicts = pd.DataFrame(
-        {"use_case_id": ["chat", "images", "other"], "verdict": ["clear winner", "clear winner", "benchmark first"]}
-    )
-    after = unsettled(replace(firm, verdicts=verdicts), moves).verdicts["verdict"]
-    assert after.tolist() == ["clear winner", "no clear winner", "benchmark first"]
+    verdicts = pd.DataFrame({"use_case_id": ["chat", "images", "other"], "leader": [H100, H100, None],
+                             "verdict": ["clear winner", "clear winner", "benchmark first"]})  # fmt: skip
+    found = held_by(replace(firm, verdicts=verdicts), {"chat": H100, "images": A100},
+                    replace(firm, verdicts=verdicts.assign(leader=[H100, A100, None]))).verdicts  # fmt: skip
+    assert found["verdict"].tolist() == ["clear winner", "no clear winner", "benchmark first"]
+    assert found["leader_alone"].tolist()[:2] == [H100, A100]
 
 
 def test_what_stands_stays_for_the_others_when_a_use_case_leaves(mini_ws):
@@ -106,17 +116,12 @@ def test_what_stands_stays_for_the_others_when_a_use_case_leaves(mini_ws):
     demand.pools = inventory(pools=[("us", H100, "purchase", 8.0)]).pools
     mine = market(mini_ws, demand, offer(mini_ws), offer(mini_ws, accelerator_id=A100, usd_per_accelerator_hour=0.4))
     mine = replace(mine, shares={("chat", "us"): 0.5, ("images", "us"): 0.5})
-    base = {"platform_class": "gpu", "tier": "measured", "units_per_s_per_accelerator": 1 / 3600, "low": 1 / 3600, "high": 1 / 3600,
-            "failure_rate": 0.0, "total": 0.7, "reason": "scores 0.70", "decision": "choose"}  # fmt: skip
-    cells = pd.DataFrame([{**base, "use_case_id": name, "accelerator_id": chip}
-                          for name, chip in (("chat", H100), ("images", H100), ("images", A100))])  # fmt: skip
-    costs = price_cells(mine, cells).assign(total_usd=lambda found: found["compute_usd"])
-    choice = pd.DataFrame(
-        {"use_case_id": ["chat", "images"], "accelerator_id": [H100, A100], "verdict": "no clear winner"}
-    )
-    chip, saved, usd = cheaper_beside(mine, cells, costs, choice)["images"]
-    assert (chip, usd) == (H100, pytest.approx(0.0, abs=1e-6))
-    assert saved == pytest.approx(costs.set_index(KEYS).at[("images", A100), "compute_usd"])
+    costs = with_ends(price_cells(mine, three_cells()).assign(total_usd=lambda found: found["compute_usd"]))
+    home, shared = settled(mine, three_cells(), costs)
+    assert home["images"] == H100
+    away = {"chat": H100, "images": A100}
+    assert shared.of("images", H100, away) == pytest.approx(0.0, abs=1e-6)
+    assert shared.of("images", A100, away) == pytest.approx(costs.set_index(KEYS).at[("images", A100), "compute_usd"])
 
 
 def test_what_is_chosen_costs_what_it_adds_to_the_others(mini_ws):
@@ -139,7 +144,9 @@ def priced(mine, cells, costs, choice, excluded=()):
     costs = costs.assign(
         **{f"total_{end}_usd": costs.get(f"total_{end}_usd", costs["total_usd"]) for end in ("low", "high")}
     )
-    return priced_beside(mine, cells, costs, choice, pd.DataFrame(list(excluded), columns=KEYS)).set_index(KEYS)
+    home = choice.dropna().set_index("use_case_id")["accelerator_id"].to_dict()
+    shared = Shared(mine, cells, costs, pd.DataFrame(list(excluded), columns=KEYS))
+    return priced_beside(shared, costs, home).set_index(KEYS)
 
 
 def test_what_is_not_chosen_costs_what_it_would_add_too(mini_ws):
@@ -150,86 +157,101 @@ def test_what_is_not_chosen_costs_what_it_would_add_too(mini_ws):
     base = {"platform_class": "gpu", "tier": "anchored", "units_per_s_per_accelerator": rate, "low": rate / 10, "high": rate * 2,
             "failure_rate": 0.0}  # fmt: skip
     cells = pd.DataFrame([{**base, "use_case_id": name, "accelerator_id": chip}
-                          for name, chip in (("chat", H100), ("images", H100), ("images", A100))])  # fmt: skip
+                          for name, chip in (("chat", H100), ("chat", A100), ("images", H100), ("images", A100))])  # fmt: skip
     slow = price_cells(mine, cells.assign(units_per_s_per_accelerator=cells["low"])).set_index(KEYS)["compute_usd"]
     costs = price_cells(mine, cells).assign(total_usd=lambda found: found["compute_usd"] + 5.0)
     costs["total_low_usd"], costs["total_high_usd"] = costs["total_usd"], costs.set_index(KEYS).index.map(slow) + 5.0
     choice = pd.DataFrame({"use_case_id": ["chat", "images"], "accelerator_id": [H100, A100]})
-    found = priced(mine, cells, costs, choice, [("chat", H100)])
+    found = priced(mine, cells, costs, choice, [("chat", A100)])
     there = found.loc[("images", H100)]
     assert there["beside_usd"] == pytest.approx(5.0) and there["beside_low_usd"] == pytest.approx(5.0)
     assert 5.0 < there["beside_high_usd"] < there["total_high_usd"]
     own = found.loc[("images", A100)]  # nobody else is there
     assert own[["beside_usd", "beside_low_usd", "beside_high_usd"]].tolist() == own[["total_usd", "total_low_usd", "total_high_usd"]].tolist()  # fmt: skip
-    assert pd.isna(found.at[("chat", H100), "beside_usd"])
+    assert pd.isna(found.at[("chat", A100), "beside_usd"])
 
 
-def test_a_clear_winner_stays(mini_ws):
-    assert stage(mini_ws, images_a100_usd=1.0, verdict="clear winner")[0] == {}
-
-
-def test_a_clear_winner_stays_only_while_it_leads_with_the_money_of_shared_nodes(mini_ws):
+def test_a_clear_winner_is_one_with_the_money_of_shared_nodes(mini_ws):
     """Alone the A100 costs a third of a node of H100; beside chat images finds room there and costs nothing."""
     ws = replace(
         mini_ws, plan=mini_ws.plan.model_copy(update={"baseline_accelerators": {"chat": H100, "images": H100}})
     )
     level = {H100: 0.8, A100: 0.8}
-    moves, alone = stage(ws, images_a100_usd=0.7, verdict="clear winner", scores=level)
+    home, _, alone = stage(ws, images_a100_usd=0.7, scores=level)
     assert alone["images", A100] < 0.5 * alone["images", H100]
-    chip, saved, usd = moves["images"]
-    assert (chip, saved) == (H100, pytest.approx(alone["images", A100]))
+    assert home["images"] == H100
     better = {H100: 0.1, A100: 0.9}  # leads whatever it costs
-    assert stage(ws, images_a100_usd=0.7, verdict="clear winner", scores=better)[0] == {}
+    assert stage(ws, images_a100_usd=0.7, scores=better)[0]["images"] == A100
 
 
-def test_what_leads_beside_is_asked_with_the_money_of_shared_nodes(mini_ws):
-    ws = replace(mini_ws, plan=mini_ws.plan.model_copy(update={"baseline_accelerators": {"images": H100}}))
-    about = {
-        "use_case_id": "images",
-        "decision": "choose",
-        "tier": "measured",
-        "units_per_s_per_accelerator": 1.0,
-        "evidence": "",
+def costing(usd):
+    """Shared nodes whose prices a function of use case, platform and the others' platforms gives."""
+    alone = {pair: usd(*pair, {}) for pair in usd.cells}
+    return SimpleNamespace(alone={"units_per_s_per_accelerator": alone}, of=usd)
+
+
+class Prices:
+    """Images is cheap on the A100 only beside models, which leaves for the TPU."""
+
+    cells = (("images", H100), ("images", A100), ("models", A100), ("models", TPU))
+
+    def __call__(self, name, chip, home):
+        beside_models = (name, chip) == ("images", A100) and home.get("models", A100) == A100
+        return {("images", H100): 10.0, ("images", A100): 5.0 if beside_models else 11.0,
+                ("models", A100): 10.0, ("models", TPU): 4.0}[name, chip]  # fmt: skip
+
+
+POOLS = {name: pd.DataFrame({"accelerator_id": [chip for at, chip in Prices.cells if at == name]}) for name in ("images", "models")}  # fmt: skip
+
+
+def test_each_settles_where_it_is_cheapest_once_the_others_have_moved():
+    assert settle(costing(Prices()), POOLS, lambda *_: None) == {"images": H100, "models": TPU}
+    assert settle(costing(Prices()), POOLS, lambda name, _: A100 if name == "models" else None) == {
+        "images": A100,
+        "models": A100,
     }
-    cells = pd.DataFrame([{**about, "accelerator_id": H100}, {**about, "accelerator_id": A100}])
-    costs = cells[KEYS].assign(compute_usd=[80.0, 40.0], total_usd=[100.0, 60.0])
-    costs = costs.assign(total_low_usd=costs["total_usd"] - 8.0, total_high_usd=costs["total_usd"] + 8.0)
-    cells = scored(cells, costs, {H100: 0.8, A100: 0.8})
-    verdict = rank_robustness(ws, cells, pd.DataFrame(columns=KEYS)).verdicts.iloc[0]
-    assert (verdict["leader"], verdict["verdict"]) == (A100, "clear winner")
-    leads = leads_beside(ws, cells, costs, pd.DataFrame(columns=KEYS))
-    assert leads("images", A100, {H100: 100.0, A100: 60.0})
-    assert leads("images", A100, {H100: 90.0, A100: 60.0})
-    assert not leads("images", A100, {H100: 20.0, A100: 60.0})
-    assert leads("images", H100, {H100: 20.0, A100: 60.0})
 
 
-def test_a_winner_that_leads_again_once_the_others_have_moved_stays(monkeypatch):
-    """Images is cheap on the A100 only beside models, which leaves for the TPU: then the H100 leads images as before."""
-    usd = {"images": {H100: 10.0, A100: 9.0}, "models": {A100: 10.0, TPU: 4.0}}
+def test_winners_that_chase_each_other_end_where_each_is_cheapest():
+    """Images wins on the A100 where models is not, models wins where images is: neither ever rests, so money decides."""
 
-    class Beside:
-        def __init__(self, *_):
-            pass
+    def chasing(name, home):
+        together = home["images"] == home["models"]
+        if name == "images":
+            return H100 if together else A100
+        return A100 if home["images"] == A100 else TPU
 
-        def all_of(self, name, pool, home):
-            found = dict(usd[name])
-            if name == "images" and home["models"] == A100:
-                found[A100] = 5.0
-            return {chip: found[chip] for chip in pool["accelerator_id"]}
+    assert settle(costing(Prices()), POOLS, chasing) == {"images": H100, "models": TPU}
 
-        def of(self, name, chip, home):
-            return self.all_of(name, pd.DataFrame({"accelerator_id": [chip]}), home)[chip]
 
-    monkeypatch.setattr(sharing, "_Beside", Beside)
-    monkeypatch.setattr(sharing, "streams_alone", lambda *_: None)
-    monkeypatch.setattr(sharing, "_guests", lambda *_: set())
-    base = {"decision": "choose", "tier": "measured", "total": 0.7, "reason": "scores 0.70", "units_per_s_per_accelerator": 1.0,
-            "platform_class": "gpu"}  # fmt: skip
-    cells = pd.DataFrame([{**base, "use_case_id": name, "accelerator_id": chip} for name in usd for chip in usd[name]])
-    costs = cells[KEYS].assign(total_usd=10.0, compute_usd=10.0)
-    choice = pd.DataFrame(
-        {"use_case_id": ["images", "models"], "accelerator_id": [H100, A100], "verdict": "clear winner"}
-    )
-    moves = cheaper_beside(None, cells, costs, choice, lambda name, _, price: name == "images" and price[A100] > 8.0)
-    assert {name: move.accelerator_id for name, move in moves.items()} == {"models": TPU}
+def test_a_price_that_is_hardly_lower_moves_nobody():
+    class Level(Prices):
+        def __call__(self, name, chip, home):
+            return {H100: 10.0, A100: 9.95 if "models" in home else 10.1, TPU: 10.0}[chip]
+
+    assert settle(costing(Level()), POOLS, lambda *_: None)["images"] == H100
+
+
+def test_adding_a_platform_turns_no_rank(sample_short):
+    """The value of a cell hangs on its own money and that of today's platform alone: without any one other the rest rank as before."""
+    ranks = sample_short.shortlist.robustness.ranks
+    matrix = sample_short.shortlist.matrix.set_index(KEYS)
+    weights = sample_short.ws.plan.matrix_weights
+    values = matrix.loc[pd.MultiIndex.from_frame(ranks[KEYS]), list(weights)]
+    known = values.notna().all(axis=1).to_numpy()
+    expected = values[known].mul(pd.Series(weights)).sum(axis=1).to_numpy()
+    assert ranks["value"].to_numpy()[known] == pytest.approx(expected)
+    assert sample_short.shortlist.robustness.verdicts["reversals_here"].dropna().eq(0).all()
+
+
+def test_the_sample_page_tells_one_ranking(sample_short):
+    """Winner, choice, price and layers of the sample go by the same money."""
+    short = sample_short.shortlist
+    clear = short.robustness.verdicts.query("verdict == 'clear winner'").set_index("use_case_id")["leader"]
+    choice = short.choice.set_index("use_case_id")
+    assert len(clear) > 5 and (choice.loc[clear.index, "accelerator_id"] == clear).all()
+    layers = short.architecture
+    money = choice.dropna(subset="accelerator_id")
+    assert layers["alone_usd"].sum() == pytest.approx(money["total_usd"].sum())
+    assert money["beside_usd"].sum() < layers["total_usd"].sum() < layers["alone_usd"].sum()
+    assert layers["share"].sum() == pytest.approx(1.0)

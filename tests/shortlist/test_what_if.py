@@ -11,6 +11,7 @@ from aifactory.fleet.node_sizes import with_sizes
 from aifactory.inputs.weights import MATRIX_CRITERIA
 from aifactory.inventory.today import baseline_accelerators
 from aifactory.shortlist.plan_terms import bought_nodes, market_of, price_pools, streams_alone
+from aifactory.shortlist.sharing import ENDS, Shared
 from aifactory.shortlist.what_if import prepare, rank_at
 
 KEYS = ["use_case_id", "accelerator_id"]
@@ -27,7 +28,7 @@ def indexed(ground, **settings):
 
 def test_the_defaults_are_the_shortlist(grounds, sample_short):
     matrix = sample_short.shortlist.matrix.set_index(KEYS)
-    costs = sample_short.shortlist.penalties.set_index(KEYS)["total_usd"]
+    costs = sample_short.shortlist.penalties.set_index(KEYS)["beside_usd"]
     weights = sample_short.ws.plan.matrix_weights
     for name, ground in grounds.items():
         table = indexed(ground)
@@ -84,17 +85,36 @@ def test_half_the_utilisation_pays_the_whole_nodes_of_half_the_capacity(grounds,
     sizes, prices = bought_nodes(market, streams_alone(market, capacity[capacity["use_case_id"] == "fraud-model"]))
     twice = with_sizes(streams_alone(market, halved), sizes.pools["accelerators_per_node"])
     usd = dict(zip(twice.table["accelerator_id"], price_pools(market, twice, prices).usd, strict=True))
-    table = indexed(grounds["fraud-model"], utilization=grounds["fraud-model"].utilization / 2)
-    for chip, row in table.iterrows():
-        cost = costs.loc[("fraud-model", chip)]
-        assert row["total_usd"] - cost["total_usd"] == pytest.approx(usd[chip] - cost["compute_usd"], abs=0.01)
+    ground = grounds["fraud-model"]
+    chips = ground.cells["accelerator_id"].tolist()
+    found = ground.fleet.nodes("fraud-model", chips, alone=True).compute_usd(np.full(len(chips), 2.0))
+    np.testing.assert_allclose(found, [usd[chip] for chip in chips], atol=0.01)
+    today = indexed(ground, utilization=ground.utilization / 2).loc[ground.cells["accelerator_id"].iloc[ground.today]]
+    alone = usd[today.name] + costs.at[("fraud-model", today.name), "total_usd"] - costs.at[("fraud-model", today.name), "compute_usd"]  # fmt: skip
+    assert ground.scale(np.full(len(chips), 2.0)) == pytest.approx(alone)
+
+
+def test_half_the_utilisation_adds_to_the_others_what_half_the_capacity_would(grounds, sample_short):
+    """The shortlist's own price of a cell beside the others, at half the capacity, is the oracle."""
+    short, ground = sample_short.shortlist, grounds["fraud-model"]
+    market = ground.fleet.market
+    slow = (short.matrix["use_case_id"] == "fraud-model").map({True: 0.5, False: 1.0})
+    cells = short.matrix.assign(
+        **{name: short.matrix[name] * slow for name in ("units_per_s_per_accelerator", "low", "high")}
+    )
+    shared = Shared(market, cells, short.penalties.drop(columns=list(ENDS)), short.exclusions)
+    table = indexed(ground, utilization=ground.utilization / 2)
+    chips = [chip for chip in table.index if chip in set(ground.fleet.home.values())]
+    assert len(chips) > 1
+    usd = [shared.of("fraud-model", chip, ground.fleet.home) for chip in chips]
+    np.testing.assert_allclose(table.loc[chips, "total_usd"], usd, rtol=1e-6)
 
 
 def test_a_little_work_stays_in_its_node(grounds, sample_short):
     """A fifth of an accelerator becomes less than half of one: no node more, so no dollar more."""
     ground = grounds["faq-bot"]
     table = indexed(ground, utilization=ground.utilization * 0.95)
-    costs = sample_short.shortlist.penalties.set_index(KEYS)["total_usd"].loc["faq-bot"]
+    costs = sample_short.shortlist.penalties.set_index(KEYS)["beside_usd"].loc["faq-bot"]
     still = [chip for chip in table.index if "h100" in chip]
     np.testing.assert_allclose(table.loc[still, "total_usd"], costs.loc[still], rtol=0.05)
 
