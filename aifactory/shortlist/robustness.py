@@ -170,7 +170,7 @@ def _one(
     opens = {int(drivers[i, _COST]): i for i in unproven if group["decision"].iloc[i] == "pilot"}
     gains = gain_from_knowing(low, high, drivers, space, bets=may, opens=opens, draws=draws, seed=seed)
     row |= _flip(values[may], weights, [chips[i] for i in may])
-    row |= _decider(gains, group, chips, float(over.first[may].max()))
+    row |= _decider(gains, group, chips, float(over.first[may].max()), clear=row["verdict"] == CLEAR)
     row |= _second_opinions(values, weights, chips)
     return {
         "ranks": ranks,
@@ -225,13 +225,23 @@ def _flip(values: np.ndarray, weights: np.ndarray, chips: list[str]) -> dict[str
     return row
 
 
-def _decider(gains: dict[int, float], group: pd.DataFrame, chips: list[str], first: float) -> dict[str, object]:
-    """The measurement that raises the chance to be right the most, by letting a platform be chosen too; `first` that of today."""
+def _decider(
+    gains: dict[int, float], group: pd.DataFrame, chips: list[str], first: float, *, clear: bool
+) -> dict[str, object]:
+    """The measurement that raises the chance to be right the most, by letting a platform be chosen too; `first` that of today.
+
+    Where none does, the weights decide unless there is a `clear` winner.
+    """
     if not gains:
         return {"deciding_measurement": "", "gain": np.nan}
     best = max(gains, key=lambda name: (gains[name], -name))
     if gains[best] < LEAST_GAIN and first > 1 - LEAST_GAIN:
         return {"deciding_measurement": "none: it leads at nearly all weights and values", "gain": gains[best]}
+    if gains[best] < LEAST_GAIN and clear:
+        return {
+            "deciding_measurement": "no measurement: the weights decide what doubt is left",
+            "gain": gains[best],
+        }
     if gains[best] < LEAST_GAIN:
         return {"deciding_measurement": "no measurement: the weights decide, so agree on them", "gain": gains[best]}
     i, j = divmod(best, len(MATRIX_CRITERIA))

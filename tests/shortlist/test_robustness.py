@@ -137,6 +137,9 @@ def test_a_platform_that_waits_for_a_run_is_decided_by_that_run():
 def test_where_the_leader_stands_nothing_is_left_to_decide():
     row = judge(("safe", "choose", 0.8, 0.1), ("weak", "choose", 0.3, 0.1)).verdicts.iloc[0]
     assert row["deciding_measurement"] == "none: it leads at nearly all weights and values"
+    most = judge(("a", "choose", [0.25, 0.6, 0.55, 0.55, 0.6, 0.6], 0.001), ("b", "choose", 0.5, 0.0)).verdicts.iloc[0]
+    assert most["verdict"] == "clear winner" and most["acceptability"] < 0.98
+    assert most["deciding_measurement"] == "no measurement: the weights decide what doubt is left"
     split = judge(("a", "choose", [1, 0, 1, 0, 1, 0], 0.001), ("b", "choose", [0, 1, 0, 1, 0, 1], 0.0)).verdicts.iloc[0]
     assert split["deciding_measurement"].startswith("no measurement: the weights decide")
 
