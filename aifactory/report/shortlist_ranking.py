@@ -325,7 +325,7 @@ def examples_section(ws: Workspace, examples: pd.DataFrame) -> Group:
     }
     note = (
         f"Cheaper in: share of draws. Known by other classes: {UNSEEN_EVIDENCE}; enough to ask for a benchmark, not to buy. "
-        "Every node is priced on its cheapest terms, as in the plan."
+        "Every node is priced on its cheapest terms, as in the plan; each example is an organisation of its own, without kit or orders of yours."
     )
     return group(
         section("Do the article's three scenarios come out as it argues?", answer),

@@ -52,15 +52,18 @@ def open_market(ws: Workspace, inventory: Inventory, benchmark: Benchmark) -> Ma
     return market_of(ws, inventory, baseline_accelerators(ws, benchmark.capacity), benchmark.capacity)
 
 
-def decide_shortlist(market: Market, benchmark: Benchmark, bought: pd.DataFrame) -> Shortlist:
-    """The shortlist once the accelerators of every cell are priced: `bought` as of `money.buy_cells`."""
+def decide_shortlist(market: Market, benchmark: Benchmark, bought: pd.DataFrame, *, apart: bool = False) -> Shortlist:
+    """The shortlist once the accelerators of every cell are priced: `bought` as of `money.buy_cells`.
+
+    apart : no use case shares nodes with another.
+    """
     ws, inventory = market.ws, market.inventory
     penalties = money.horizon_costs(ws, inventory.forecast, bought)
     exclusions = find_exclusions(ws, benchmark.capacity, penalties)
     scored = matrix.score_matrix(ws, inventory, benchmark, penalties)
     cells = matrix.decide(ws, scored, exclusions)
     card, long = scorecard.score_vendors(ws, cells, penalties)
-    shared = Shared(market, cells, penalties, exclusions)
+    shared = Shared(market, cells, penalties, exclusions, apart=apart)
     home = settle(shared, pools_of(cells, penalties), winner_beside(ws, shared, cells, penalties, exclusions))
     penalties, alone = priced_beside(shared, penalties, home), cells
     cells = matrix.with_cost(cells, penalties, market.today)

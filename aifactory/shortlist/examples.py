@@ -81,11 +81,15 @@ def work_examples(ws: Workspace) -> pd.DataFrame:
 def run_examples(ws: Workspace) -> tuple[Shortlist, Shortlist]:
     """The shortlist of the three examples as they are, and with prompts that change every month.
 
-    Both rest on the same capacities and prices of accelerators: no stability of demand changes them.
+    Each is an organisation of its own: it shares nodes with no other, and nothing that the workspace holds or ordered is its. Both rest on the same capacities and prices of accelerators: no stability of demand changes them.
     """
     region = ws.plan.regions[0].region
     plan = ws.plan.model_copy(
-        update={"baseline_accelerators": {item.use_case_id: item.today for item in EXAMPLES}, "launches": []}
+        update={
+            "baseline_accelerators": {item.use_case_id: item.today for item in EXAMPLES},
+            "launches": [],
+            "owned_accelerators": {},
+        }
     )
     tables = {
         **ws.tables,
@@ -93,6 +97,7 @@ def run_examples(ws: Workspace) -> tuple[Shortlist, Shortlist]:
         "demand_windows": _windows(ws, region),
         "benchmarks": ws.table("benchmarks").iloc[:0],
         "jobs": ws.table("jobs").iloc[:0],
+        "commitments": ws.table("commitments").iloc[:0],
     }
     mine = dataclasses.replace(ws, plan=plan, tables=tables)
     benchmark = build_benchmark(mine, unseen_classes=True)
@@ -101,7 +106,7 @@ def run_examples(ws: Workspace) -> tuple[Shortlist, Shortlist]:
     restless = tables["use_cases"].assign(demand_stability=RESTLESS)
     changed = dataclasses.replace(mine, tables={**tables, "use_cases": restless})
     other = dataclasses.replace(market, ws=changed)
-    return decide_shortlist(market, benchmark, bought), decide_shortlist(other, benchmark, bought)
+    return tuple(decide_shortlist(each, benchmark, bought, apart=True) for each in (market, other))
 
 
 def _use_cases(ws: Workspace) -> pd.DataFrame:

@@ -41,14 +41,23 @@ class Shared:
 
     cells, penalties, exclusions : as `matrix.decide`, `money.horizon_costs` and `find_exclusions` give them; what is excluded
         or has no price is not known here.
+    apart : the use cases are of organisations of their own, none of which shares anything with another.
     """
 
-    def __init__(self, market: Market, cells: pd.DataFrame, penalties: pd.DataFrame, exclusions: pd.DataFrame) -> None:
+    def __init__(
+        self,
+        market: Market,
+        cells: pd.DataFrame,
+        penalties: pd.DataFrame,
+        exclusions: pd.DataFrame,
+        *,
+        apart: bool = False,
+    ) -> None:
         money = ["compute_usd", "total_usd", "total_low_usd", "total_high_usd"]
         joined = cells.merge(penalties[[*KEYS, *money]], on=KEYS).set_index(KEYS, drop=False)
         out = pd.MultiIndex.from_frame(exclusions[KEYS])
         self.priced = joined[~joined.index.isin(out) & np.isfinite(joined["total_usd"].astype(float))]
-        self.market = market
+        self.market, self.apart = market, apart
         middle = self.priced[MIDDLE]
         edges = {end: self.priced[end].astype(float).fillna(middle) for end in ENDS.values()}
         self.open = {end: (edge > 0).to_dict() for end, edge in edges.items()}
@@ -69,7 +78,7 @@ class Shared:
         pair = use_case, chip
         others = [name for name, at in home.items() if at == chip and name != use_case]
         gone = frozenset(name for name in home if self.market.today.get(name) == chip) - {*others}
-        if not others and not gone - {use_case}:
+        if self.apart or (not others and not gone - {use_case}):
             return self.alone[end][pair]
         if not self.open[end][pair]:
             return np.inf
@@ -87,6 +96,8 @@ class Shared:
     def together(self, chip: str, home: Mapping[str, str]) -> float:
         """USD over the horizon of all use cases on a platform together, what is not compute included."""
         names = [name for name, at in home.items() if at == chip and (name, chip) in self.once]
+        if self.apart:
+            return sum(self.alone[MIDDLE][name, chip] for name in names)
         gone = frozenset(name for name in home if self.market.today.get(name) == chip) - {*names}
         regions = sorted({region for name in names for region in self.rows.get((name, chip), {})})
         compute = sum(self._usd(self._there(names, chip, region), gone) for region in regions)

@@ -152,3 +152,14 @@ def test_a_workspace_without_telemetry_has_the_examples_too(mini_ws):
     found = work_examples(mini_ws)
     assert found["explanation"].str.len().gt(0).all()
     assert isinstance(found, pd.DataFrame)
+
+
+def test_examples_share_nothing_with_each_other_or_with_the_company(shortlists):
+    """The sample holds A100 and H100 by contract in the region of the examples: none of it is theirs."""
+    for short in shortlists:
+        penalties = short.penalties.dropna(subset="total_usd")
+        assert not penalties["terms"].str.contains("owned or committed").any()
+        known = penalties.dropna(subset="beside_usd")
+        assert len(known) and (known["beside_usd"] == known["total_usd"]).all()
+        chosen = short.choice.dropna(subset="accelerator_id")
+        assert short.architecture["total_usd"].sum() == pytest.approx(chosen["total_usd"].sum())
