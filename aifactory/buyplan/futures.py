@@ -294,7 +294,8 @@ def block_demand(case: Case, wanted: np.ndarray, may_leave: np.ndarray | None = 
     Averages are those of even loads; what chance adds (`streams.chance`) is occupied too. Blocks are the highest hours
     of the pool's joint load downwards: streams of a pool share its nodes hour by hour, pools share nothing within an
     hour. Nodes are whole in every hour for work that cannot wait, as they are rented and as the ledger counts them
-    (`filled_share`), and each stream has its part of them by load. Work that can wait has what does not fit on these.
+    (`filled_share`), and each stream has its part of them by load. Work that can wait has what does not fit on these, jobs
+    that are wider than their idle rest only while they run.
     A node that work on demand fills in part is paid on demand in full: streams that may run on spot have only the nodes that
     the others do not need alone, as in the ledger, and streams that `may_leave` [K] the pool, to a hosted model, only those
     that neither of them needs. The sum over a pool is the same.
@@ -325,7 +326,8 @@ def block_demand(case: Case, wanted: np.ndarray, may_leave: np.ndarray | None = 
                 ratio = nodes[:, :, inside].mean(axis=2) / np.where(total > 0, total, 1.0)
                 found[:, :, members, block] = at_work * ratio[:, :, None]
         work = staffed[:, :, patient].sum(axis=2)
-        beyond = np.maximum(work - idle, 0.0) / np.where(work > 0, work, 1.0)
+        wide = (staffed[:, :, patient] * streams.widths.take(patient).beyond(idle)).sum(axis=2)
+        beyond = np.maximum(np.maximum(work - idle, 0.0), wide) / np.where(work > 0, work, 1.0)
         found[:, :, patient] = (staffed[:, :, patient] * beyond[:, :, None])[..., None]
     return found
 

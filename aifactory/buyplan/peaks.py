@@ -190,7 +190,7 @@ class PeakPool:
         work = self.waits.sum(axis=2)
         if work.any():
             idle = (np.maximum(capacity[:, None] + nodes - total, 0.0)) @ self.share
-            wide = (self.waits * self.widths.beyond(capacity)).sum(axis=2)
+            wide = (self.waits * self.widths.beyond(idle)).sum(axis=2)
             price = np.divide(self.waits @ self.waits_usd, work, out=np.zeros_like(work), where=work > 0)
             usd = usd + np.maximum(np.maximum(work - idle, 0.0), wide) * price
         return usd * HOURS_PER_MONTH

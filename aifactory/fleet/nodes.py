@@ -9,7 +9,7 @@ node beyond: in a pool of such work alone the last node works for what is left o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,11 +17,14 @@ import numpy as np
 from aifactory.errors import InputError
 from aifactory.fleet.sites import TOLERANCE, held_in_sites, in_sites
 from aifactory.fleet.streams import Streams
+from aifactory.fleet.widths import Widths
 
 #: Nodes of one pool: beyond any order that was ever placed by one organisation in one region.
 MAX_NODES = 20_000
 #: Digits of a share of hours that are no rounding noise.
 ROUNDED = 12
+#: Part of work that is done beyond a room of so many accelerators.
+Beyond = Callable[[np.ndarray], np.ndarray]
 
 
 class TooManyNodesError(InputError):
@@ -89,7 +92,7 @@ def used_share(load: np.ndarray, size: int, nodes: int) -> np.ndarray:
 
 
 def filled_share(
-    live: np.ndarray, movable: np.ndarray, size: int, nodes: int, beyond: np.ndarray | float = 0.0
+    live: np.ndarray, movable: np.ndarray, size: int, nodes: int, beyond: Beyond | None = None
 ) -> np.ndarray:
     """Share of hours in which each of `nodes` nodes works, where work that can wait fills what live work leaves of them.
 
@@ -100,21 +103,27 @@ def filled_share(
         U(C) = mean_h max(n_h - C, 0) + max(w - mean_h max(n_h, C), 0) = max(mean_h max(n_h, C), w) - C,
 
     and node C works for U(C) - U(C + 1): never more than if the work could not wait. `nodes` must hold all of it. Jobs wider
-    than what is held rent the rest while they run, so that no less is rented than
+    than the room that they find take it only while they run, and rent the rest then: with part(r) of that work beyond a room
+    of r accelerators (`aifactory.fleet.widths`), no less is rented than
 
-        mean_h max(n_h - C, 0) + max(w - mean_h n_h, 0) beyond(C),
+        mean_h max(n_h - C, 0) + left part(mean_h max(C - n_h, 0)),    left = movable part(rest of the nodes of live work).
 
-    with `beyond` [..., nodes + 1] the part of that work beyond 0, 1, ... nodes (`aifactory.fleet.widths`).
+    beyond : part(r) for r [..., M] accelerators, [..., M].
 
     >>> filled_share(np.array([12.0, 4.0]), np.array(4.0), 4, 4).tolist(), used_share(np.array([16.0, 8.0]), 4, 4).tolist()
     ([1.0, 1.0, 1.0, 0.0], [1.0, 1.0, 0.5, 0.5])
     """
     share = used_share(live, size, nodes)
     above = np.concatenate([share[..., ::-1].cumsum(axis=-1)[..., ::-1], np.zeros((*share.shape[:-1], 1))], axis=-1)
-    whole = (np.asarray(live).mean(axis=-1) + movable) / size
+    mean = np.asarray(live).mean(axis=-1)
     held = np.arange(nodes + 1.0)
-    left = np.maximum(whole - above[..., 0], 0.0)[..., None]
-    rented = np.maximum(np.maximum(held + above, whole[..., None]) - held, above + left * beyond)
+    rented = np.maximum(held + above, ((mean + movable) / size)[..., None]) - held
+    if beyond is not None:
+        rest, free = above[..., :1] - (mean / size)[..., None], held + above - above[..., :1]
+        left = np.maximum(
+            np.maximum(movable / size - rest[..., 0], 0.0)[..., None], (movable / size)[..., None] * beyond(size * rest)
+        )
+        rented = np.maximum(rented, above + left * beyond(size * free))
     return np.round(rented[..., :-1] - rented[..., 1:], ROUNDED)
 
 
@@ -193,13 +202,20 @@ def build_load(streams: Streams, slots: Slots, units: np.ndarray) -> Load:
         levels[:, pool] = pool_level(streams, staffed, streams.reserve, pool)
         live, firm = (hourly_load(streams, staffed, mine & kind) for kind in (~waits, ~batch))
         patient = staffed[:, mine & waits]
-        part = streams.widths.beyond(size * np.arange(count + 1.0))[:, mine & waits]
-        work = patient.sum(axis=1)
-        beyond = patient @ part.T / np.where(work > 0, work, 1.0)[:, None]
-        use[:, at] = filled_share(live, work, size, count, beyond)
+        beyond = _mixed_beyond(patient, streams.widths.take(np.flatnonzero(mine & waits)))
+        use[:, at] = filled_share(live, patient.sum(axis=1), size, count, beyond)
         held[:, at] = slots.number[at] < node_counts(levels[:, pool], size)[:, None]
         fixed = np.minimum(used_share(firm, size, count), use[:, at])
         whole = np.where(use[:, at] > 0, use[:, at], 1.0)
         interruptible[:, at] = np.where(use[:, at] > 0, 1.0 - fixed / whole, bool(batch[mine].all()))
         average[:, pool] = accelerators[:, mine].sum(axis=1)
     return Load(use, held.astype(bool), interruptible, average, levels)
+
+
+def _mixed_beyond(work: np.ndarray, widths: Widths) -> Beyond | None:
+    """Part of all work [T + 1, K] of some streams beyond a room [T + 1, M]; None where no jobs of theirs are known."""
+    if not widths.known.any():
+        return None
+    total = work.sum(axis=1, keepdims=True)
+    share = work / np.where(total > 0, total, 1.0)
+    return lambda room: np.einsum("tk,tmk->tm", share, widths.beyond(room))

@@ -6,8 +6,9 @@ take, the part that no held accelerator can do is
 
     beyond(C) = sum_d w_d max(1 - C / g_d, 0),
 
-1 with nothing held, 0 from the widest job on, convex. It is the least that must be rented: jobs run one beside the other
-without gaps, each where live work leaves most room. Limits: jobs stay as wide as in the period (`jobs_to_go_by`), on any accelerator, and more
+1 with nothing held, 0 from the widest job on, convex. Beside live work C is the room that it leaves on average: jobs run through
+its busy and its quiet hours alike, one beside the other without gaps, and hold the room only while they run. It is the least that
+must then be rented. Limits: jobs stay as wide as in the period (`jobs_to_go_by`), on any accelerator, and more
 work is more jobs, not wider ones; how long a job waits is not said (`aifactory.size_job_pool` sizes a pool for that).
 """
 
@@ -43,7 +44,7 @@ class Widths:
         return np.where(self.share > 0, self.accelerators, 0.0).max(axis=1, initial=0.0)
 
     def beyond(self, held: np.ndarray) -> np.ndarray:
-        """Part of the accelerator-hours of each stream that is done beyond `held` accelerators [...], [..., K].
+        """Part of the accelerator-hours of each stream that is done beyond `held` accelerators, or room, [...], [..., K].
 
         >>> half_wide = Widths(np.array([1.0, 8.0]), np.array([[0.5, 0.5]]))
         >>> half_wide.beyond(np.array([0.0, 0.5, 4.0, 8.0]))[:, 0].tolist()

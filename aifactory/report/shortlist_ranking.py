@@ -232,13 +232,13 @@ def pilots_section(ws: Workspace, short: Shortlist) -> Group:
         "tier": Col("Known by"),
         "reason": Col("Why a pilot"),
         "beside_usd": Col("Costs, USD", "usd_compact"),
-        "target_usd": Col("Chosen platform, USD", "usd_compact"),
+        "target_usd": Col("To beat, USD", "usd_compact"),
         "exit_criterion": Col("Goes on only if"),
     }
     return group(
         section("What should be piloted, and what ends a pilot?", answer),
         table(pilots, caption="Pilots", source=SOURCE, as_of=ws.as_of, columns=columns, max_rows=20,
-              note="Costs: price over the horizon beside the other use cases, in nodes of its own where these are cheaper. Chosen platform: what it adds to them. The capacity asked for is the one at which both are the same."),
+              note="Costs: price over the horizon beside the other use cases, in nodes of its own where these are cheaper. To beat: what the chosen platform adds to them, for a pilot of that platform what its runner-up does, if more. The capacity asked for is the one at which both are the same."),
     )  # fmt: skip
 
 

@@ -186,21 +186,22 @@ def plan_pilots(ws: Workspace, cells: pd.DataFrame, penalties: pd.DataFrame, cho
     """Cells worth a pilot, each with what must be seen, by when, to go on; otherwise the pilot ends.
 
     beside_usd is what the cell adds to the other use cases over the horizon (`sharing.priced_beside`; that alone where it is not
-    known, or where nodes of its own are cheaper), target_usd what the chosen platform adds, for a pilot of that platform itself its own price. needed_units_per_s is the
+    known, or where nodes of its own are cheaper), target_usd what the chosen platform adds, for a pilot of that platform itself what its runner-up does. needed_units_per_s is the
     capacity at which both are the same (`money.needed_capacity`); NaN where no capacity is enough, since porting, delay and
-    rework alone cost more.
+    rework alone cost more; of the chosen platform what is expected where no rival is dearer.
     """
     pilots = cells[cells["decision"] == "pilot"].merge(in_shared_nodes(penalties, own_nodes=True), on=KEYS, how="left")
     if pilots.empty:
         return pd.DataFrame(columns=PILOT_COLUMNS)
     cases, chips = (ws.table(name).set_index(f"{name[:-1]}_id") for name in ("use_cases", "accelerators"))
-    target = _price_to_beat(pilots, choice)
+    target, itself = _price_to_beat(pilots, choice), _is_chosen(pilots, choice)
+    needed = needed_capacity(pilots, target)
     classes = pilots["accelerator_id"].map(chips["platform_class"])
     months = classes.map(ws.plan.launch_delay_months).fillna(0.0).astype(float) + PILOT_MONTHS
     pilots = pilots.assign(
         beside_usd=pilots["total_usd"],
         target_usd=target,
-        needed_units_per_s=needed_capacity(pilots, target),
+        needed_units_per_s=np.where(itself & np.isnan(needed), pilots["units_per_s_per_accelerator"], needed),
         expected_units_per_s=pilots["units_per_s_per_accelerator"],
         max_failure_rate=pilots["use_case_id"].map(cases["slo_max_failure_rate"]).astype(float),
         max_person_months=classes.map(ws.plan.porting_person_months).fillna(0.0).astype(float),
@@ -211,18 +212,23 @@ def plan_pilots(ws: Workspace, cells: pd.DataFrame, penalties: pd.DataFrame, cho
 
 
 def _price_to_beat(cells: pd.DataFrame, choice: pd.DataFrame) -> pd.Series:
-    """USD over the horizon of the chosen platform as it shares nodes; for that platform's own cell its price alone."""
+    """USD over the horizon of the chosen platform as it shares nodes; for its own cell that of the runner-up, if dearer."""
     chosen = choice.set_index("use_case_id")
     if "beside_usd" in chosen:
         chosen = chosen.assign(total_usd=chosen["beside_usd"].fillna(chosen["total_usd"]))
-    itself = cells["accelerator_id"] == cells["use_case_id"].map(chosen["accelerator_id"])
-    return cells["use_case_id"].map(chosen["total_usd"]).mask(itself, cells["total_usd"])
+    usd = cells["use_case_id"].map(chosen["total_usd"])
+    second = usd + cells["use_case_id"].map(chosen.get("margin_usd", pd.Series(np.nan, index=chosen.index)))
+    return usd.mask(_is_chosen(cells, choice), np.fmax(second, cells["total_usd"]))
+
+
+def _is_chosen(cells: pd.DataFrame, choice: pd.DataFrame) -> pd.Series:
+    return cells["accelerator_id"] == cells["use_case_id"].map(choice.set_index("use_case_id")["accelerator_id"])
 
 
 def drop_hopeless(
     cells: pd.DataFrame, penalties: pd.DataFrame, choice: pd.DataFrame, pilots: pd.DataFrame
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Turn pilots that cannot pay into rejections: dearer than the chosen platform even at the high end of capacity, both beside the others.
+    """Turn pilots that cannot pay into rejections: dearer than the chosen platform, never it itself, even at the high end of capacity, both beside the others.
 
     Platforms without any figures stay pilots.
     """
@@ -231,6 +237,7 @@ def drop_hopeless(
     both = both.merge(penalties[KEYS].assign(**money), on=KEYS, how="left")
     target = _price_to_beat(both, choice)
     known = both["expected_units_per_s"].notna()
+    known &= ~_is_chosen(both, choice)
     never = known & both["needed_units_per_s"].isna()
     beyond = known & ~never & (both["total_low_usd"] > target)
     why = {}

@@ -47,21 +47,28 @@ def test_widths_are_weighed_by_accelerator_hours():
     assert found.beyond(np.array([0.0, 4.0, 8.0, 16.0]))[:, 0].tolist() == pytest.approx([1.0, 0.6, 0.4, 0.0])
 
 
+def one_job(*accelerators):
+    """Work in jobs of these widths alike."""
+    known = Widths(np.array(accelerators), np.full((1, len(accelerators)), 1 / len(accelerators)))
+    return lambda room: known.beyond(room)[..., 0]
+
+
 def test_a_job_of_two_nodes_that_runs_half_the_time_by_hand():
     """One node on average: with one held the second is rented for as long as the job runs, half the hours."""
-    share = filled_share(np.zeros(2), np.array(4.0), 4, 3, np.array([1.0, 0.5, 0.0, 0.0]))
+    share = filled_share(np.zeros(2), np.array(4.0), 4, 3, one_job(8.0))
     assert share.tolist() == [0.5, 0.5, 0.0]
     assert filled_share(np.zeros(2), np.array(4.0), 4, 3).tolist() == [1.0, 0.0, 0.0]
 
 
 def scheduled(live, widths, shares, held):
-    """Least rent of any schedule that may split jobs in time: share of each hour in which each set of jobs runs."""
+    """Least rent of any schedule whose jobs run through all hours alike: share of each hour in which each set of jobs runs."""
     sets = [c for n in range(len(widths) + 1) for c in combinations(range(len(widths)), n)]
-    cost = [max(n + sum(widths[j] for j in c) - held, 0) for n in live for c in sets]
-    once = np.kron(np.eye(len(live)), np.ones(len(sets)))
-    runs = np.array([[float(j in c) for _ in live for c in sets] for j in range(len(widths))])
-    found = linprog(cost, A_eq=np.vstack([once, runs]), b_eq=np.r_[np.ones(len(live)), np.array(shares) * len(live)])
-    return found.fun / len(live)
+    runs = np.array([[float(j in c) for c in sets] for j in range(len(widths))])
+    rents = []
+    for n in live:
+        cost = [max(n + sum(widths[j] for j in c) - held, 0) for c in sets]
+        rents.append(linprog(cost, A_eq=np.vstack([np.ones(len(sets)), runs]), b_eq=np.r_[1.0, shares]).fun)
+    return np.mean(rents)
 
 
 @settings(max_examples=20)
@@ -74,17 +81,48 @@ def test_rent_is_between_that_of_any_width_and_the_best_schedule(live, work):
     hours = np.array(widths) * np.array(shares)
     known = Widths(np.array(widths, float), (hours / hours.sum())[None])
     count = max(live) + sum(widths) + 1
-    beyond = known.beyond(np.arange(count + 1.0))[:, 0]
     rent = [
-        filled_share(np.array(live, float), hours.sum(), 1, count, part)[::-1].cumsum()[::-1] for part in (beyond, 0.0)
+        filled_share(np.array(live, float), hours.sum(), 1, count, part)[::-1].cumsum()[::-1]
+        for part in (lambda room: known.beyond(room)[..., 0], None)
     ]
     assert (np.diff(rent[0], n=2) >= -1e-9).all()  # convex: a node saves no more than the one below
     assert rent[0][0] == pytest.approx(np.mean(live) + hours.sum())
     for held in range(0, count, 2):
         best = scheduled(live, widths, shares, held)
         assert rent[1][held] - 1e-9 <= rent[0][held] <= best + 1e-7
-        if len(widths) == 1 and not any(live):
-            assert rent[0][held] == pytest.approx(best, abs=1e-7)  # one job: the bound is the schedule
+        if len(widths) == 1 and len(set(live)) == 1 and held >= live[0]:
+            assert rent[0][held] == pytest.approx(
+                best, abs=1e-7
+            )  # one job beside level work: the bound is the schedule
+
+
+def test_a_wide_job_takes_the_rest_of_a_node_only_while_it_runs():
+    """Live 1 of a node of 4, and a job of 12 that runs a quarter of the time: 3 - 3/4 on average are rented beside that node.
+
+    With two nodes held the live node leaves one: two thirds of what is left. A job of any width would fill all of the rest.
+    """
+    live = np.array([1.0, 1.0])
+    rent = filled_share(live, np.array(3.0), 4, 5, one_job(12.0))[::-1].cumsum()[::-1]
+    assert rent[:3].tolist() == pytest.approx([1 + 2.25 / 4, 2.25 / 4, 2.25 / 4 * 2 / 3])
+    assert filled_share(live, np.array(3.0), 4, 5).tolist() == [1.0, 0.0, 0.0, 0.0, 0.0]
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(st.integers(0, 24), min_size=2, max_size=4),
+    st.lists(st.integers(0, 24), min_size=4, max_size=4),
+    st.lists(st.integers(1, 40), min_size=1, max_size=3),
+    st.floats(0.0, 40.0),
+)
+def test_more_live_work_never_rents_less(live, more, widths, work):
+    """Whatever is held: what joins a pool cannot make the others cheaper than they were without it."""
+    live, size, count = np.array(live, float), 8, 40
+    joined = live + np.array(more[: len(live)], float)
+    rent = [
+        filled_share(load, np.array(work), size, count, one_job(*map(float, widths)))[::-1].cumsum()[::-1]
+        for load in (live, joined)
+    ]
+    assert (rent[1] >= rent[0] - 1e-9).all()
 
 
 OPTIONS = (Option("reserved", 0, 2, monthly_usd=150.0),)

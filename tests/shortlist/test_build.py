@@ -243,6 +243,28 @@ def test_a_pilot_of_the_chosen_platform_has_to_bear_its_own_price(road):
     assert cells["decision"].tolist() == ["pilot"]
 
 
+def test_a_pilot_of_the_chosen_platform_must_stay_below_its_runner_up(road):
+    """A runner-up that costs twice as much may cost as much as the chosen one does at a capacity below the expected."""
+    cell = road.shortlist.pilots[["use_case_id", "accelerator_id"]].head(1)
+    usd = road.shortlist.penalties.merge(cell)["total_usd"].iloc[0]
+    chosen = cell.assign(total_usd=usd, margin_usd=usd)
+    pilot = plan_pilots(road.ws, road.shortlist.matrix.merge(cell), road.shortlist.penalties, chosen).iloc[0]
+    assert pilot["target_usd"] == pytest.approx(2 * usd)
+    assert pilot["needed_units_per_s"] < pilot["expected_units_per_s"]
+
+
+def test_a_chosen_platform_whose_accelerators_cost_nothing_more_is_no_hopeless_pilot(road):
+    """Beside others it fills what is idle: porting and rework are then all it costs, and no reason to reject it."""
+    cell = road.shortlist.pilots[["use_case_id", "accelerator_id"]].head(1)
+    money = road.shortlist.penalties.merge(cell)
+    once = float((money["total_usd"] - money["compute_usd"]).iloc[0])
+    free = money.assign(**{name: once - 1.0 for name in ("beside_usd", "beside_low_usd", "beside_high_usd")})
+    cells = road.shortlist.matrix.merge(cell)
+    pilots = plan_pilots(road.ws, cells, free, cell.assign(total_usd=once - 1.0))
+    assert (pilots["needed_units_per_s"] == pilots["expected_units_per_s"]).all()
+    assert drop_hopeless(cells, free, cell.assign(total_usd=once - 1.0), pilots)[0]["decision"].tolist() == ["pilot"]
+
+
 def test_a_pilot_has_to_beat_what_the_chosen_platform_costs_beside_the_others(road):
     pilots = road.shortlist.pilots.head(1)
     keys = ["use_case_id", "accelerator_id"]

@@ -10,10 +10,11 @@ block k of h_k hours, D_i their deferrable accelerator-hours of the month and C 
     sum_i (c_i - c_{i+1}) U_i,    U_i = sum_k h_k max(A_ik - C, 0) + max(D_i - sum_k h_k max(C - A_ik, 0), 0)
 
 since what is left unserved of the i dearest is U_i whatever else there is (serving is a transversal matroid, for which
-the greedy choice is best). Deferrable work takes the hours that live work leaves free. Of jobs wider than C it does so in part
-only (`aifactory.fleet.widths`): with G_i the accelerator-hours of the i dearest that are done beyond C,
+the greedy choice is best). Deferrable work takes the hours that live work leaves free. Jobs wider than what is free on average
+take it only while they run (`aifactory.fleet.widths`): with F_i(r) the accelerator-hours of the i dearest that are done beyond a
+room of r accelerators, and h the hours of the month,
 
-    U_i = sum_k h_k max(A_ik - C, 0) + max(D_i - sum_k h_k max(C - A_ik, 0), G_i)
+    U_i = sum_k h_k max(A_ik - C, 0) + max(D_i - I_i, F_i(I_i / h)),    I_i = sum_k h_k max(C - A_ik, 0)
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ class ClosedFormRecourse:
         rate = np.asarray(problem.rate, dtype=float)
         self._per_unit = np.where(rate > 0, 1.0 / np.where(rate > 0, rate, 1.0), 0.0)
         self._wide = np.flatnonzero(problem.widths.known & np.asarray(problem.deferrable, bool))
+        self._wide_jobs = problem.widths.take(self._wide)
         self._classes()
 
     def _classes(self) -> None:
@@ -62,6 +64,11 @@ class ClosedFormRecourse:
         self._fall = sorted_usd - np.concatenate([sorted_usd[..., 1:], np.zeros_like(sorted_usd[..., :1])], axis=-1)
         still = (order == np.arange(width)).all()
         self._member, self._order = member, None if still else order if order.ndim == 4 else order[None]
+        reach = np.moveaxis(member[self._wide], 0, -1)[None, None]  # [1, 1, P, M, V]
+        if self._order is not None:
+            at = np.broadcast_to(self._order[..., None], (*self._order.shape, len(self._wide)))
+            reach = np.take_along_axis(np.broadcast_to(reach, at.shape), at, axis=3)
+        self._wide_reach = reach.cumsum(axis=3)
 
     def _loads(self, demand: np.ndarray) -> Loads:
         """Live load [S, T, P, M, K] and deferrable hours [S, T, P, M] of the dearest classes, one after the other; hours of wide work [S, T, V]."""
@@ -135,11 +142,8 @@ class ClosedFormRecourse:
         idle = np.subtract(above, over, out=over) @ self.problem.block_hours
         left = np.maximum(wait - idle, 0.0)
         if len(self._wide):
-            beyond = self.problem.widths.beyond(capacity)[..., self._wide]
-            alone = np.einsum("stv,tpv,vpm->stpm", wide, beyond, self._member[self._wide], optimize=True)
-            if self._order is not None:
-                alone = np.take_along_axis(alone, np.broadcast_to(self._order, alone.shape), axis=3)
-            left = np.maximum(left, alone.cumsum(axis=3))
+            beyond = self._wide_jobs.beyond(idle / np.sum(self.problem.block_hours))
+            left = np.maximum(left, np.einsum("stv,stpmv,stpmv->stpm", wide, beyond, self._wide_reach, optimize=True))
         return short + left
 
 
