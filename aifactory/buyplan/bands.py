@@ -74,57 +74,64 @@ def band_of_slots(case: Case, answer: Answer) -> np.ndarray:
     return np.where(answer.baseline, BASELINE, np.where(ever, GROWTH, SURGE))
 
 
-def option_of_slots(solution: Solution) -> np.ndarray:
-    """Way to pay for every slot but where it stands from orders before the plan, [N].
+def ways_of_slots(case: Case, solution: Solution) -> np.ndarray:
+    """Way to pay for every slot month by month, [T + 1, N].
 
-    Its first order, else on demand or spot, whichever holds in more months; missing where no hours are rented.
+    Owned where it stands from orders before the plan; what it is under, else what it is ordered as next; with no order to
+    come on demand or spot, whichever holds in more months, or missing where no hours are rented.
     """
-    option, _ = solution.orders.first_signed()
     spot = solution.terms.spot_usd_per_month < solution.terms.flexible_usd_per_month
     held = solution.load.held
     by_spot = (held & spot & (solution.load.interruptible > HALF)).sum(axis=0) > HALF * held.sum(axis=0)
     rented = np.where(by_spot, "spot", "on_demand")
     rented = np.where(np.isfinite(solution.terms.flexible_usd_per_month), rented, "missing")
-    return np.where(option == FLEXIBLE, rented, np.array(COMMITTED_OPTIONS)[np.maximum(option, 0)])
+    orders, coming = solution.orders, np.full(held.shape[1], FLEXIBLE)
+    ways = np.empty(held.shape, dtype=object)
+    for month in range(len(held) - 1, -1, -1):
+        coming = np.where(orders.signed[month] != FLEXIBLE, orders.signed[month], coming)
+        now = np.where(orders.state[month] == FLEXIBLE, coming, orders.state[month])
+        named = np.array(COMMITTED_OPTIONS)[np.clip(now, 0, len(COMMITTED_OPTIONS) - 1)]
+        ways[month] = np.where(now == FLEXIBLE, rented, named)
+    return np.where(case.owned, "owned", ways)
 
 
-def _slots_by_option(case: Case, answer: Answer) -> pd.DataFrame:
+def _slots_by_option(case: Case, answer: Answer, ways: np.ndarray) -> pd.DataFrame:
     """Slots that are held or cost something, by pool, band and way to pay: columns pool, band, purchase_option, slot.
 
-    A slot that stands from orders before the plan for a part of the time is there twice: as owned, and as what it is
-    in the other months.
+    A slot that is paid for in several ways, one after the other, is there with each, in the months in which it is.
     """
-    slots, load, cost = case.slots, answer.expected.load, answer.expected.ledger.compute.slot_usd
-    parts = []
-    standing = ("owned", BASELINE, case.owned)
-    other = (option_of_slots(answer.expected), band_of_slots(case, answer), ~case.owned)
-    for option, band, months in (standing, other):
-        frame = pd.DataFrame({"pool": slots.pool, "band": band, "purchase_option": option})
-        there = (load.held & months).any(axis=0) | ((cost != 0) & months).any(axis=0)
-        parts.append(frame.assign(slot=np.arange(len(slots.pool)))[there])
-    return pd.concat(parts, ignore_index=True)
+    load, cost = answer.expected.load, answer.expected.ledger.compute.slot_usd
+    month, slot = np.nonzero(load.held | (cost != 0))
+    option = ways[month, slot].astype(str)
+    band = np.where(option == "owned", BASELINE, band_of_slots(case, answer)[slot])
+    rows = pd.DataFrame({"pool": case.slots.pool[slot], "band": band, "purchase_option": option, "slot": slot})
+    return rows.drop_duplicates().sort_values("slot", ignore_index=True)
 
 
 def orders_frame(case: Case, answer: Answer, prices: pd.DataFrame) -> pd.DataFrame:
     """Orders of the expected scenario: when to sign, for how many accelerators, for how much money.
 
-    `commitment_usd` is the outlay of a purchase or the rent of the whole term; `upfront_usd` of it is paid at once.
+    `commitment_usd` is the outlay of a purchase or the rent of the whole term; `upfront_usd` of it is paid at once. `renewal`: placed
+    after an earlier order of the same nodes; what is ordered no later, and delivered when that has ended, is none.
     """
     solution = answer.expected
     terms, signed = solution.terms, solution.orders.signed
     month, slot = np.nonzero(signed != FLEXIBLE)
     option = signed[month, slot]
-    _, first = solution.orders.first_signed()
+    at_first, first = solution.orders.first_signed()
+    columns = np.arange(len(first))
+    first_order = np.maximum(first - terms.lead[np.maximum(at_first, 0), columns], 1)
+    order_index = np.maximum(month - terms.lead[option, slot], 1)
     rent = terms.rent_usd_month[option, slot] * np.where(option == BOUGHT, 0, terms.term[option, slot])
     rows = pd.DataFrame(
         {
-            "order_index": np.maximum(month - terms.lead[option, slot], 1),
+            "order_index": order_index,
             "start_index": month,
             "pool": case.slots.pool[slot],
             "band": np.array(BANDS)[band_of_slots(case, answer)[slot]],
             "purchase_option": np.array(COMMITTED_OPTIONS)[option],
             "term_months": np.where(option == BOUGHT, 0, terms.term[option, slot]),
-            "renewal": month > first[slot],
+            "renewal": (month > first[slot]) & (order_index > first_order[slot]),
             "accelerators": case.slots.size[slot],
             "commitment_usd": terms.capex_usd[option, slot] + rent,
             "upfront_usd": terms.capex_usd[option, slot] + rent * terms.upfront_share[option, slot],
@@ -154,12 +161,16 @@ def _with_dates(orders: pd.DataFrame, case: Case, prices: pd.DataFrame) -> pd.Da
 def bands_frame(case: Case, answer: Answer, options: pd.DataFrame, period: str) -> pd.DataFrame:
     """Return one row per pool, band and way to pay: size, cost, trigger, last date to order."""
     slots, expected = case.slots, answer.expected
-    groups = [
-        (int(pool), int(band), option, group["slot"].to_numpy())
-        for (pool, band, option), group in _slots_by_option(case, answer).groupby(["pool", "band", "purchase_option"])
-    ]
-    bands = pd.DataFrame([_band_row(case, answer, *group) for group in groups], columns=BAND_COLUMNS)
-    since = [int(_held(case, expected, option, mine).any(axis=1).argmax()) for *_, option, mine in groups]
+    ways = ways_of_slots(case, expected)
+    rows, since = [], []
+    for (pool, band, option), group in _slots_by_option(case, answer, ways).groupby(
+        ["pool", "band", "purchase_option"]
+    ):
+        mine = group["slot"].to_numpy()
+        months = ways[:, mine] == option
+        rows.append(_band_row(case, answer, int(pool), int(band), option, mine, months))
+        since.append(int((expected.load.held[:, mine] & months).any(axis=1).argmax()))
+    bands = pd.DataFrame(rows, columns=BAND_COLUMNS)
     bands["milestone"] = [
         _milestone(case, row, period, month) for row, month in zip(bands.itertuples(), since, strict=True)
     ]
@@ -195,22 +206,15 @@ BAND_COLUMNS = [
 ]
 
 
-def _months(case: Case, option: str, slots: np.ndarray) -> np.ndarray:
-    """Months in which the slots stand from orders before the plan, or all others, [T + 1, n]."""
-    owned = np.broadcast_to(case.owned, (len(case.streams.months), len(case.slots.pool)))[:, slots]
-    return owned if option == "owned" else ~owned
-
-
-def _held(case: Case, solution: Solution, option: str, slots: np.ndarray) -> np.ndarray:
-    return solution.load.held[:, slots] & _months(case, option, slots)
-
-
-def _band_row(case: Case, answer: Answer, pool: int, band: int, option: str, slots: np.ndarray) -> dict:
+def _band_row(
+    case: Case, answer: Answer, pool: int, band: int, option: str, slots: np.ndarray, months: np.ndarray
+) -> dict:
+    """A band of some slots [n] in the months [T + 1, n] in which they are paid for in one way."""
     solution, size = answer.expected, case.streams.pools["accelerators_per_node"].iloc[pool]
-    held, months = _held(case, solution, option, slots), _months(case, option, slots)
+    held = solution.load.held[:, slots] & months
     use = solution.load.use[:, slots] * months
-    chosen, month = (values[slots] for values in solution.orders.first_signed())
-    signs = chosen != FLEXIBLE
+    signed = solution.orders.signed[:, slots]
+    month, _ = np.nonzero((signed != FLEXIBLE) & months)
     row = {"pool": pool, **case.streams.pools[PLACE].iloc[pool].to_dict()} | {
         "band": BANDS[band],
         "purchase_option": option,
@@ -224,9 +228,8 @@ def _band_row(case: Case, answer: Answer, pool: int, band: int, option: str, slo
         "expires": "",
         "owner_role": case.plan.assumptions["planning_utilization"].owner_role,
     }
-    if option != "owned" and signs.any():
-        first = int(month[signs].min())
-        code = int(chosen[signs][0])
+    if len(month):
+        first, code = int(month.min()), COMMITTED_OPTIONS.index(option)
         lead = int(solution.terms.lead[code, slots[0]])
         term = 0 if code == BOUGHT else int(solution.terms.term[code, slots[0]])
         row["order_by_month"] = case.streams.months[max(first - lead, 1)]

@@ -57,6 +57,26 @@ def test_order_dates_terms_and_triggers(tiny):
     assert surge["order_by_month"] == ""
 
 
+BLOCK = {"purchase_option": "capacity_block", "usd_per_accelerator_hour": 1.0, "term_months": 6, "region": "eu", "provider": "cloud"}
+
+
+def test_a_slot_paid_for_in_two_ways_is_in_the_band_of_each_while_it_is(tiny):
+    """Until bought nodes come, blocks of months bridge; at the end only what is bought stands, and the purchase is no renewal."""
+    late = HARDWARE | {"lead_time_weeks": 30.0, "usd_per_accelerator": 5_000.0}
+    case = tiny(prices=make_prices(late, BLOCK, drop=["reserved_1y"]))
+    answer, bands = bands_of(case)
+    rows = bands[bands["accelerators_max"] > 0].set_index(["band", "purchase_option"])
+    block, bought = rows.loc[("baseline", "capacity_block")], rows.loc[("baseline", "purchase")]
+    assert block["accelerators_now"] == 16 and block["accelerators_end"] == 0
+    assert bought["accelerators_now"] == 0 and bought["accelerators_end"] == 16
+    orders = orders_frame(case, answer, case.prices)
+    assert set(orders["purchase_option"]) == {"capacity_block", "purchase"} and not orders["renewal"].any()
+    assert orders.groupby("purchase_option")["order_index"].min().to_dict() == {"purchase": 1, "capacity_block": 2}
+    fleet = fleet_frame(case, answer).query("scenario == 'expected'")
+    assert bands["accelerators_end"].sum() == fleet["accelerators"].iloc[-1]
+    assert bands["accelerators_now"].sum() == fleet["accelerators"].iloc[0]
+
+
 def test_a_milestone_of_several_months_and_use_cases_is_named_once(tiny):
     launches = [
         {"use_case_id": "chat", "month": month, "demand_multiplier": 2.0, "milestone": name}
