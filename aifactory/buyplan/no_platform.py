@@ -17,6 +17,7 @@ WAYS = {
     "SLO": ("its latency targets", "a slower target"),
     "region": ("residency", "another region, or an offer in its own"),
     "memory": ("memory", "a smaller or more compressed model"),
+    "scale-out": ("the width of its jobs", "a test of jobs over several nodes"),
     "price": ("offers", "an offer that can be taken"),
     "framework": ("frameworks", "another framework"),
     "support end": ("the end of support", "support beyond the horizon"),

@@ -84,7 +84,7 @@ def prices_at(held: pd.DataFrame, sizes: np.ndarray) -> pd.DataFrame:
 
 
 #: Why a pool does not take an offer in other nodes.
-TOO_SMALL, COSTS_LESS = "too small for the largest replica of the pool", "the pool costs less in its own nodes"
+TOO_SMALL, COSTS_LESS = "too small for the largest replica of the pool", "the pool costs less in its own"
 NOT_TRIED = f"not tried, as more than {MOST_NODES} of them would be needed; the pool has its own nodes"
 OTHER_COLUMNS = [
     "accelerator_id",

@@ -11,11 +11,11 @@ from aifactory.inventory.hosted_today import hosted_alone
 from aifactory.inventory.spend import USAGE
 from aifactory.units import EDGE_CLASS
 
-STATED, BY_JOBS, BY_BILL, BY_TEAM, BY_ONLY, BY_POOLS, BY_HOSTED, BY_REFERENCE = (
-    "stated", "jobs of the month", "bill, own hours", "bill, untagged hours of its team", "bill, its only accelerator",
+STATED, BY_JOBS, BY_BILL, BY_PAST, BY_TEAM, BY_ONLY, BY_POOLS, BY_HOSTED, BY_REFERENCE = (
+    "stated", "jobs of the month", "bill, own hours", "jobs of the year before", "bill, untagged hours of its team", "bill, its only accelerator",
     "pools, the only accelerator of its kind that no charge names for others", "bill, a hosted model", "nothing known",
 )  # fmt: skip
-CONFIDENCE = {STATED: "stated", BY_JOBS: "measured", BY_BILL: "measured", BY_TEAM: "assumed", BY_ONLY: "assumed", BY_POOLS: "assumed", BY_HOSTED: "assumed", BY_REFERENCE: "assumed"}  # fmt: skip
+CONFIDENCE = {STATED: "stated", BY_JOBS: "measured", BY_BILL: "measured", BY_PAST: "measured", BY_TEAM: "assumed", BY_ONLY: "assumed", BY_POOLS: "assumed", BY_HOSTED: "assumed", BY_REFERENCE: "assumed"}  # fmt: skip
 #: Share of the hours from which one accelerator alone is what a use case runs on.
 ON_ONE = 0.95
 COLUMNS = ["use_case_id", "accelerator_id", "basis", "confidence", "seen", "seen_share", "seen_basis", "source"]
@@ -25,8 +25,8 @@ def todays_platforms(ws: Workspace, names: list[str]) -> pd.DataFrame:
     """Today's platform of each use case, `COLUMNS`.
 
     accelerator_id is what the plan states, else what is seen where that is a candidate, else the plan's reference
-    accelerator, with which money is compared then. seen is the accelerator with most hours: of its jobs, else of the
-    usage that the bill tags with it, else of its team's usage without a use case, else the only one in the bill, unless
+    accelerator, with which money is compared then. seen is the accelerator with most hours: of its jobs of the month, else of the
+    usage that the bill tags with it, else of its jobs of the year to the end of the month, else of its team's usage without a use case, else the only one in the bill, unless
     all its hours name other use cases, else the only one in the pools (`_in_pools`);
     seen_share its share of those hours; of what runs on a hosted model alone nothing is seen. What is seen on several accelerators is `mixed` in confidence.
     """
@@ -37,10 +37,9 @@ def todays_platforms(ws: Workspace, names: list[str]) -> pd.DataFrame:
         stated = ws.plan.baseline_accelerators.get(name)
         used = stated or (found if found in ws.plan.candidates else ws.plan.reference_accelerator)
         why = STATED if stated else BY_HOSTED if name in hosted else basis if used == found else BY_REFERENCE
-        mixed = why in (BY_JOBS, BY_BILL) and share < ON_ONE
-        source = {STATED: "plan.yaml", BY_REFERENCE: "plan.yaml", BY_JOBS: "jobs", BY_POOLS: "pools"}.get(
-            why, "billing"
-        )
+        mixed = why in (BY_JOBS, BY_BILL, BY_PAST) and share < ON_ONE
+        read = {STATED: "plan.yaml", BY_REFERENCE: "plan.yaml", BY_JOBS: "jobs", BY_PAST: "jobs", BY_POOLS: "pools"}
+        source = read.get(why, "billing")
         rows.append((name, used, why, "mixed" if mixed else CONFIDENCE[why], found, share, basis, source))
     texts = [name for name in COLUMNS if name != "seen_share"]
     return pd.DataFrame(rows, columns=COLUMNS).astype({"seen_share": float} | dict.fromkeys(texts, "str"))
@@ -61,18 +60,19 @@ def known_platforms(ws: Workspace) -> dict[str, str]:
     What is guessed from a team's hours, or seen on several accelerators, is not known.
     """
     table = todays_platforms(ws, ws.table("use_cases")["use_case_id"].tolist())
-    sure = table["seen_basis"].isin((BY_JOBS, BY_BILL)) & (table["seen_share"] >= ON_ONE)
+    sure = table["seen_basis"].isin((BY_JOBS, BY_BILL, BY_PAST)) & (table["seen_share"] >= ON_ONE)
     found = table["accelerator_id"].where(table["basis"] == STATED, table["seen"].where(sure))
     return found.set_axis(table["use_case_id"]).dropna().to_dict()
 
 
 def _seen(ws: Workspace, names: list[str]) -> dict[str, tuple[str, float, str]]:
     """Accelerator with most hours, its share of them and where they are seen, by use case."""
-    found = {name: (*best, BY_JOBS) for name, best in _most(_job_hours(ws), "use_case_id").items()}
+    found = {name: (*best, BY_JOBS) for name, best in _most(_job_hours(ws.month("jobs")), "use_case_id").items()}
+    past = {name: (*best, BY_PAST) for name, best in _most(_job_hours(_jobs_of_the_year(ws)), "use_case_id").items()}
     pools = _in_pools(ws)
     bill = _usage(ws)
     if bill.empty:
-        return pools | found
+        return pools | past | found
     named = bill["use_case"] != UNATTRIBUTED
     own, team = _most(bill[named], "use_case"), _most(bill[~named & (bill["team"] != UNATTRIBUTED)], "team")
     cases = ws.table("use_cases").set_index("use_case_id")
@@ -86,6 +86,8 @@ def _seen(ws: Workspace, names: list[str]) -> dict[str, tuple[str, float, str]]:
             continue  # its team's hours are those of others
         if name in own:
             found[name] = (*own[name], BY_BILL)
+        elif name in past:
+            found[name] = past[name]
         elif classes[name] != EDGE_CLASS and teams[name] in team:  # devices of a site are in no bill of its team
             found[name] = (*team[teams[name]], BY_TEAM)
         elif classes[name] != EDGE_CLASS and len(only) == 1:
@@ -120,8 +122,13 @@ def _in_pools(ws: Workspace) -> dict[str, tuple[str, float, str]]:
     return found
 
 
-def _job_hours(ws: Workspace) -> pd.DataFrame:
-    jobs = ws.month("jobs")
+def _jobs_of_the_year(ws: Workspace) -> pd.DataFrame:
+    """Jobs of the twelve months up to the end of the month: large runs are few, and a month may hold none."""
+    jobs, end = ws.table("jobs"), pd.Timestamp(ws.as_of, tz="UTC") + pd.Timedelta(days=1)
+    return jobs[(jobs["submitted_utc"] < end) & (jobs["submitted_utc"] >= end - pd.DateOffset(years=1))]
+
+
+def _job_hours(jobs: pd.DataFrame) -> pd.DataFrame:
     if jobs.empty:
         return pd.DataFrame(columns=["use_case_id", "accelerator_id", "accelerator_hours"])
     hours = (jobs["ended_utc"] - jobs["started_utc"]) / pd.Timedelta(hours=1) * jobs["accelerators"]

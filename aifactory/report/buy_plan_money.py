@@ -369,7 +369,7 @@ def elsewhere_note(other: pd.DataFrame) -> str:
     cheaper = (other["usd"] / other["usd_in_plan"]).sort_values(kind="stable")
     named = [
         f"{OPTION_NAMES[row.purchase_option].lower()} of {row.accelerator_id} in {row.region}, sold in nodes of "
-        f"{row.node_accelerators} at USD {row.usd:,.2f} ({row.reason}: {row.pool_node_accelerators}"
+        f"{row.node_accelerators} at USD {row.usd:,.2f} ({row.reason}; its nodes have {row.pool_node_accelerators}"
         + ("" if is_missing(row.usd_in_plan) else f", at USD {row.usd_in_plan:,.2f}")
         + ")"
         for row in other.loc[cheaper.index].head(NAMED_OFFERS).itertuples()

@@ -47,6 +47,9 @@ __all__ = [
     "waterfall",
 ]
 
+#: Share of the largest amount of a waterfall below which another is the rounding of sums.
+NOISE = 1e-9
+
 
 def bars(
     frame: pd.DataFrame,
@@ -218,8 +221,12 @@ def waterfall(
     titles: Titles = None,
     fmt: str = "usd_compact",
 ) -> alt.LayerChart:
-    """Steps from one total to the next, in the order of the frame; rows named in `totals` start at zero."""
+    """Steps from one total to the next, in the order of the frame; rows named in `totals` start at zero.
+
+    What is less than `NOISE` of the largest amount is the rounding of sums, and drawn as nothing.
+    """
     data = prepare(frame, [label, amount])
+    data[amount] = data[amount].where(data[amount].abs() > NOISE * data[amount].abs().max(), 0.0)
     is_total = data[label].isin(list(totals)).to_numpy()
     data["drawn_start"], data["drawn_end"] = _steps(data[amount].to_numpy(), is_total)
     data["drawn_kind"] = np.where(is_total, "total", np.where(data[amount] >= 0, "increase", "decrease"))

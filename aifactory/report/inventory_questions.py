@@ -47,7 +47,7 @@ def three_questions(ws: Workspace, inv: Inventory) -> Group:
     if len(cases) > TOP:
         note += f" The {TOP} dearest of {plural(len(cases), 'use case')}; the total is of all."
     return group(
-        section(question, _answer(cases, total)),
+        section(question, _answer(cases, total) + _unnamed(inv, total)),
         table(shown, caption="The three questions, use case by use case", source=f"{DEMAND}; {BILL}; {CATALOGUE}",
               as_of=ws.as_of, columns=columns, note=note),
     )  # fmt: skip
@@ -93,6 +93,16 @@ def _signed(share: float) -> str:
     """
     text = pct(share, int(0 < abs(share) < 0.0995))
     return "+" + text if share > 0 and text.strip("0. %") else text
+
+
+def _unnamed(inv: Inventory, total: pd.Series) -> str:
+    """What of the usage in the bill no use case bears."""
+    lines = inv.spend_reconciliation
+    if lines.empty or is_missing(total["usd"]):
+        return ""
+    named = lines.set_index("line")["effective_cost"]
+    rest = float(named["attributed usage"]) + float(named["unattributed usage"]) - float(total["usd"])
+    return f" Usage worth {usd_compact(rest)} names no use case." if rest >= 1.0 else ""
 
 
 def _answer(cases: pd.DataFrame, total: pd.Series) -> str:

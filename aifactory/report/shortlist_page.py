@@ -10,7 +10,7 @@ import pandas as pd
 from aifactory.benchmark.telemetry import OWN_EVIDENCE, TELEMETRY
 from aifactory.inputs.weights import MATRIX_CRITERIA, SCORECARD_CRITERIA
 from aifactory.inputs.workspace import Workspace
-from aifactory.inventory.today import BY_BILL, BY_HOSTED, BY_JOBS, BY_ONLY, BY_POOLS, BY_REFERENCE, BY_TEAM, STATED
+from aifactory.inventory import today
 from aifactory.report import charts
 from aifactory.report.blocks import Block, Col, Figure, Group, Kpi, figure, group, head, section, table
 from aifactory.report.inventory_page import input_warnings, later_run_warnings, price_warnings, status_of
@@ -187,17 +187,17 @@ def today_doubted(short: Shortlist) -> pd.DataFrame:
     """Use cases whose platform of today the plan does not state, or states otherwise than what is seen."""
     rows = short.today
     other = (rows["seen"] != "") & (rows["seen"] != rows["accelerator_id"])
-    return rows[(rows["basis"] != STATED) | other]
+    return rows[(rows["basis"] != today.STATED) | other]
 
 
 def today_sentence(short: Shortlist) -> str:
     """Where today's platforms, which cost and porting are measured against, come from."""
     counts = short.today["basis"].value_counts()
-    words = {STATED: "stated in plan.yaml", BY_JOBS: "read from the jobs", BY_BILL: "read from the bill",
-             BY_TEAM: "guessed from the bill of the team", BY_ONLY: "guessed from the only accelerator of the bill",
-             BY_POOLS: "guessed from the only accelerator of its kind in the pools",
-             BY_HOSTED: "a hosted model, by the bill, for which the reference accelerator stands in",
-             BY_REFERENCE: "unknown or no candidate, so the reference accelerator stands in"}  # fmt: skip
+    words = {today.STATED: "stated in plan.yaml", today.BY_JOBS: "read from the jobs", today.BY_PAST: "read from jobs of the year before", today.BY_BILL: "read from the bill",
+             today.BY_TEAM: "guessed from the bill of the team", today.BY_ONLY: "guessed from the only accelerator of the bill",
+             today.BY_POOLS: "guessed from the only accelerator of its kind in the pools",
+             today.BY_HOSTED: "a hosted model, by the bill, for which the reference accelerator stands in",
+             today.BY_REFERENCE: "unknown or no candidate, so the reference accelerator stands in"}  # fmt: skip
     return f"Today's platform: {join_words(f'{counts[basis]} {text}' for basis, text in words.items() if basis in counts)}."
 
 

@@ -19,6 +19,11 @@ KEYS = ["use_case_id", "accelerator_id"]
 NOT_FOR_SALE = {"internal", "announced", "discontinued"}
 #: What a device at the edge may draw; power and heat rule out server parts there.
 EDGE_MAX_TDP_W = 150
+#: GB/s in one direction below which accelerators are joined by the bus of their host alone (16 lanes of PCIe 5.0: 64).
+SLOW_LINK = 100.0
+#: Slowest links of the published training and fine-tuning runs, GB/s in one direction (Trainium 1; data/prediction, as of 2026-11-28).
+PUBLISHED_LINK = 384.0
+TOLERANCE = 1e-9
 
 
 def find_exclusions(ws: Workspace, capacity: pd.DataFrame, penalties: pd.DataFrame | None = None) -> pd.DataFrame:
@@ -28,12 +33,13 @@ def find_exclusions(ws: Workspace, capacity: pd.DataFrame, penalties: pd.DataFra
     the price of an hour in `capacity` says so.
 
     Rules in order: edge device, edge power, edge site, availability, support end, framework, region, the plan's
-    own restrictions (export and others), memory, SLO, price.
+    own restrictions (export and others), memory, scale-out, SLO, price.
     """
     chips = ws.table("accelerators").set_index("accelerator_id")
     models, cases = ws.table("models").set_index("model"), ws.table("use_cases").set_index("use_case_id")
     places, contexts = _places(ws), lengths(ws).sum(axis=1)
     sold = ws.table("prices").groupby("accelerator_id")["accelerators_per_node"].max().astype(float).fillna(0.0)
+    widest = widest_jobs(ws, capacity)
     priced = {} if penalties is None else penalties.set_index(KEYS)["no_offer_in"].to_dict()
     rows = []
     for cell in capacity.itertuples(index=False):
@@ -45,6 +51,7 @@ def find_exclusions(ws: Workspace, capacity: pd.DataFrame, penalties: pd.DataFra
             or _by_region(ws, cell.accelerator_id, chip, case, places)
             or _by_restriction(ws, chip, case, cell.use_case_id, cell.accelerator_id)
             or _by_memory(cell, chip, case, models, contexts, float(sold.get(cell.accelerator_id, 0)))
+            or _by_scale(cell, chip, widest.get(cell.use_case_id), float(sold.get(cell.accelerator_id, 0)))
             or _by_figures(cell, priced.get((cell.use_case_id, cell.accelerator_id)))
         )
         if reason:
@@ -179,6 +186,35 @@ def _by_memory(
     return "memory", (
         f"{need} ({precision}) need {need.total_gb:,.3g} GB; {count} x {chip['memory_gb']:,.4g} GB have {usable:,.4g} GB "
         f"to use ({percent(MEMORY_SHARE)})"
+    )
+
+
+def widest_jobs(ws: Workspace, capacity: pd.DataFrame) -> dict[str, tuple[float, str, float]]:
+    """By use case the job up to the end of the month that does most work at once: its accelerators, of what kind, and units per second."""
+    jobs = ws.table("jobs")
+    ran = jobs[(jobs["started_utc"] < pd.Timestamp(ws.as_of, tz="UTC") + pd.Timedelta(days=1))]
+    jobs = ran.merge(capacity[[*KEYS, "units_per_s_per_accelerator"]], on=KEYS)
+    pace = jobs["accelerators"].astype(float) * jobs["units_per_s_per_accelerator"].astype(float)
+    most = jobs.assign(pace=pace)[pace > 0].sort_values("pace", ascending=False, kind="stable").drop_duplicates(KEYS[0])
+    named = most[["use_case_id", "accelerators", "accelerator_id", "pace"]].itertuples(index=False)
+    return {name: (float(count), chip, pace) for name, count, chip, pace in named}
+
+
+def _by_scale(
+    cell: tuple, chip: pd.Series, widest: tuple[float, str, float] | None, sold: float
+) -> tuple[str, str] | None:
+    """A job that is wider than a node, over links as slow as no published training run has, is to be tried before it is planned."""
+    link = float(chip["interconnect_gb_per_s"])
+    if widest is None or cell.tier in OWN_EVIDENCE or not cell.units_per_s_per_accelerator > 0 or not link < SLOW_LINK:
+        return None
+    count, home, pace = widest
+    need = np.ceil(pace / cell.units_per_s_per_accelerator - TOLERANCE)
+    node = max(float(chip["accelerators_per_node"]), sold)
+    if need <= node:
+        return None
+    return "scale-out", (
+        f"benchmark first: its widest job, of {count:,.3g} {home}, would need {need:,.0f} at once, more than a node of {node:,.0f}, "
+        f"over links of {link:,.3g} GB/s; published training runs have {PUBLISHED_LINK:,.0f} GB/s and more"
     )
 
 

@@ -57,7 +57,13 @@ def test_order_dates_terms_and_triggers(tiny):
     assert surge["order_by_month"] == ""
 
 
-BLOCK = {"purchase_option": "capacity_block", "usd_per_accelerator_hour": 1.0, "term_months": 6, "region": "eu", "provider": "cloud"}
+BLOCK = {
+    "purchase_option": "capacity_block",
+    "usd_per_accelerator_hour": 1.0,
+    "term_months": 6,
+    "region": "eu",
+    "provider": "cloud",
+}
 
 
 def test_a_slot_paid_for_in_two_ways_is_in_the_band_of_each_while_it_is(tiny):

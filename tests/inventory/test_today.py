@@ -10,6 +10,7 @@ from aifactory.inventory.today import (
     BY_BILL,
     BY_JOBS,
     BY_ONLY,
+    BY_PAST,
     BY_POOLS,
     BY_REFERENCE,
     BY_TEAM,
@@ -151,3 +152,22 @@ def test_two_kinds_in_the_pools_tell_nothing(pooled):
     assert set(told(replace(ws, tables={**ws.tables, "use_cases": cases}))["basis"]) == {BY_REFERENCE}
     later = cases.assign(allowed_regions=None, launch_month="2099-01")
     assert set(told(replace(ws, tables={**ws.tables, "use_cases": later}))["basis"]) == {BY_REFERENCE}
+
+
+def test_jobs_of_earlier_months_tell_what_a_rare_run_runs_on(billed, mini_ws):
+    """No job in the month and none named on the bill: what it ran on within the year, before what its team's hours say."""
+    team = mini_ws.table("use_cases").set_index("use_case_id").at["models", "team"]
+    month = pd.Timestamp(f"{mini_ws.period}-01", tz="UTC")
+    job = mini_ws.table("jobs").iloc[[0]].assign(use_case_id="models", accelerator_id=H100, accelerators=64.0)
+
+    def at(start):
+        return job.assign(submitted_utc=start, started_utc=start, ended_utc=start + pd.Timedelta(hours=9))
+
+    rows = [("chat", "t", L4, 5.0), (UNATTRIBUTED, team, A100, 100.0)]
+    before = told(billed(*rows, jobs=at(month - pd.Timedelta(days=40))))
+    assert before.loc["models", ["accelerator_id", "basis", "source"]].tolist() == [H100, BY_PAST, "jobs"]
+    for start in (month - pd.Timedelta(days=400), month + pd.Timedelta(days=40)):
+        assert told(billed(*rows, jobs=at(start))).loc["models", ["accelerator_id", "basis"]].tolist() == [
+            A100,
+            BY_TEAM,
+        ]

@@ -38,7 +38,7 @@ def tiny():
 def test_offers_in_other_nodes_far_below_the_price_of_the_plan_are_named_first():
     columns = ["accelerator_id", "region", "purchase_option", "node_accelerators", "pool_node_accelerators"]
     columns += ["usd_per_accelerator_hour", "usd_per_accelerator", "usd_in_plan", "reason"]
-    why = "the pool costs less in its own nodes"
+    why = "the pool costs less in its own"
     rows = [
         ("a", "eu", "lease", 8, 4, 2.95, np.nan, np.nan, why),
         ("a", "eu", "on_demand", 8, 4, 9.0, np.nan, 10.0, why),
@@ -47,11 +47,11 @@ def test_offers_in_other_nodes_far_below_the_price_of_the_plan_are_named_first()
     ]
     text = money_page.elsewhere_note(pd.DataFrame(rows, columns=columns))
     assert text == (
-        f" Not compared: on demand of a in us, sold in nodes of 8 at USD 6.88 ({why}: 4, at USD 11.06); "
-        f"on demand of a in eu, sold in nodes of 8 at USD 9.00 ({why}: 4, at USD 10.00) and 2 more offers (other_nodes)."
+        f" Not compared: on demand of a in us, sold in nodes of 8 at USD 6.88 ({why}; its nodes have 4, at USD 11.06); "
+        f"on demand of a in eu, sold in nodes of 8 at USD 9.00 ({why}; its nodes have 4, at USD 10.00) and 2 more offers (other_nodes)."
     )
     only = money_page.elsewhere_note(pd.DataFrame(rows[3:], columns=columns))
-    assert only == f" Not compared: purchase of a in us, sold in nodes of 8 at USD 36,500.00 ({why}: 4)."
+    assert only == f" Not compared: purchase of a in us, sold in nodes of 8 at USD 36,500.00 ({why}; its nodes have 4)."
     assert money_page.elsewhere_note(pd.DataFrame()) == ""
 
 

@@ -133,6 +133,21 @@ def test_waterfall_ends_where_the_steps_lead():
     assert [row["drawn_kind"] for row in rows] == ["total", "increase", "decrease", "total", "increase"]
 
 
+def test_rounding_of_sums_is_no_step_of_a_waterfall():
+    frame = pd.DataFrame({"line": ["Plan", "price", "Actual"], "cost_usd": [3e5, 9.31e-10, 3e5]})
+    rows = next(
+        iter(
+            charts.waterfall(frame, label="line", amount="cost_usd", totals=["Plan", "Actual"])
+            .to_dict()["datasets"]
+            .values()
+        )
+    )
+    assert (
+        rows[1]["drawn_label"] == charts.format_value(0.0, "usd_compact")
+        and rows[1]["drawn_start"] == rows[1]["drawn_end"]
+    )
+
+
 def _colour_distance(first, second, matrix):
     """Distance in linear RGB after simulated colour blindness (Machado et al., 2009, severity 1)."""
 

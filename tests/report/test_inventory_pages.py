@@ -11,6 +11,7 @@ from aifactory.report import inventory_page as page
 from aifactory.report.inventory_candidates import _asked
 from aifactory.report.inventory_questions import NAMED, _first_names, _signed
 from aifactory.report.inventory_service import unmeasured_targets
+from aifactory.report.text import usd_compact
 
 SECTIONS = ("three_questions", "table_catalogue", "data_received", "table_profile", "table_seasons", "drift_section", "local_section",
             "waste_section", "overlap_section", "table_pools", "service_section", "tail_section", "tenant_section",
@@ -59,6 +60,17 @@ def test_the_three_questions_are_answered_in_one_row(tiny):
     assert "USD 29.8 k" in row
     assert "1.8 % failed; no target measured; an hour is worth USD 1.53, the highest USD 2.16" in row
     assert "unknown: no charge names it" in text_of("three_questions", tiny)  # images
+
+
+def test_usage_of_no_use_case_is_told_beside_that_of_all(sample):
+    ws, inventory = sample
+    lines = inventory.spend_reconciliation.set_index("line")["effective_cost"].astype(float)
+    rest = lines["attributed usage"] + lines["unattributed usage"] - inventory.three_questions["usd"].iloc[-1]
+    assert rest > 1 and f"Usage worth {usd_compact(rest)} names no use case." in text_of("three_questions", sample)
+    all_named = inventory.spend_reconciliation.assign(effective_cost=0)
+    assert "names no use case" not in text_of(
+        "three_questions", (ws, dataclasses.replace(inventory, spend_reconciliation=all_named))
+    )
 
 
 def test_an_unknown_value_names_whom_to_ask(mini):

@@ -258,7 +258,7 @@ def test_a_chosen_platform_whose_accelerators_cost_nothing_more_is_no_hopeless_p
     cell = road.shortlist.pilots[["use_case_id", "accelerator_id"]].head(1)
     money = road.shortlist.penalties.merge(cell)
     once = float((money["total_usd"] - money["compute_usd"]).iloc[0])
-    free = money.assign(**{name: once - 1.0 for name in ("beside_usd", "beside_low_usd", "beside_high_usd")})
+    free = money.assign(**dict.fromkeys(("beside_usd", "beside_low_usd", "beside_high_usd"), once - 1.0))
     cells = road.shortlist.matrix.merge(cell)
     pilots = plan_pilots(road.ws, cells, free, cell.assign(total_usd=once - 1.0))
     assert (pilots["needed_units_per_s"] == pilots["expected_units_per_s"]).all()

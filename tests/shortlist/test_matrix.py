@@ -246,6 +246,30 @@ def test_long_prompts_need_more_memory(rule, monkeypatch):
     assert rule(chip=chip) == "memory"
 
 
+def test_jobs_wider_than_a_node_need_links_or_a_test(changed, mini_ws):
+    """A job of 32 H100 whose hours 320 others would do over the bus of their hosts: more than a node of 8; with links it may."""
+    start = pd.Timestamp(f"{mini_ws.period}-03", tz="UTC")
+    job = mini_ws.table("jobs").iloc[[0]].assign(
+        use_case_id="models", accelerator_id=H100, accelerators=32.0, submitted_utc=start, started_utc=start, ended_utc=start + pd.Timedelta(hours=5)
+    )  # fmt: skip
+    chips = mini_ws.table("accelerators").copy()
+    alone = mini_ws.table("prices").assign(accelerators_per_node=np.nan)
+
+    def rules(link, tier="anchored", rate=0.1, accelerators=32.0):
+        chips.loc[chips["accelerator_id"] == A100, ["interconnect_gb_per_s", "accelerators_per_node"]] = [link, 8]
+        ws = changed(jobs=job.assign(accelerators=accelerators), accelerators=chips, prices=alone)
+        cells = [
+            cell("models", H100, units_per_s_per_accelerator=1.0),
+            cell("models", A100, units_per_s_per_accelerator=rate, tier=tier),
+        ]
+        return find_exclusions(ws, pd.concat(cells))[["accelerator_id", "rule"]].to_numpy().tolist()
+
+    assert rules(32.0) == [[A100, "scale-out"]]
+    assert rules(300.0) == rules(32.0, tier="measured") == rules(32.0, accelerators=0.8) == []
+    assert rules(32.0, rate=4.0) == []  # 32 H100 are 8 of these
+    assert rules(32.0, rate=3.9) == [[A100, "scale-out"]]
+
+
 def test_no_cells_have_no_exclusions(mini_ws):
     found = find_exclusions(mini_ws, cell().iloc[:0])
     assert found.empty

@@ -56,7 +56,7 @@ def value_flexibility(basis: StressBasis) -> Flexibility | None:
     best = outcome(plain.world, anew.nodes).by_path_usd
     rows = [
         _row("Burst option (hours on demand)", "against the best orders if no hours could be had", plain.world, without_hours(basis, anew.nodes), best),
-        _row("Work that may wait", "training and batch run when others idle, or on spot", plain.world, without_waiting(basis, base), base),
+        _row("Work that may wait", "training and batch run when others idle, or on spot; not where less than one job runs at a time", plain.world, without_waiting(basis, base), base),
         _row("Exit clause (nodes handed back)", f"every half year with {NOTICE} months' notice; bought kit at its resale value", plain.world, base, base - handed_back(fleet)),
         _row("Swap right (between regions)", "committed nodes work where their accelerator is needed that month", plain.world, base, base - swapped(fleet, basis.pools["accelerator_id"])),
         _row("Shorter term (at the long price)", "every longer contract also for a year, orders made anew", plain.world, best, shorter_terms(basis, anew.nodes)),
@@ -86,11 +86,27 @@ def without_hours(basis: StressBasis, start: np.ndarray) -> np.ndarray:
 
 
 def without_waiting(basis: StressBasis, base: np.ndarray) -> np.ndarray:
-    """[S] cost of the plan where all work runs when it comes; unchanged where none can wait."""
-    if not np.any(basis.problem.deferrable):
+    """[S] cost of the plan where all work that can wait runs when it comes, as an even load; unchanged where none can.
+
+    Streams of so few jobs that less than one runs at a time stay as they are: theirs is no even load.
+    """
+    p = basis.problem
+    waits = np.asarray(p.deferrable, bool)
+    if not waits.any():
         return base
-    case = stressed(basis, 0, deferrable=np.zeros(len(basis.generates), dtype=bool))
+    case = stressed(basis, 0, deferrable=waits & (_jobs_at_a_time(p) < 1.0))
     return outcome(case.world, case.nodes).by_path_usd
+
+
+def _jobs_at_a_time(problem: Problem) -> np.ndarray:
+    """[W] jobs that run on average over months and paths; infinite where their widths are not known."""
+    rate = np.asarray(problem.rate, dtype=float)
+    per_unit = np.where(rate > 0, 1.0 / np.where(rate > 0, rate, 1.0), 0.0).max(axis=1)
+    hours = np.asarray(problem.block_hours, dtype=float)
+    work = (problem.demand @ hours).mean(axis=(0, 1)) / hours.sum() * per_unit
+    if not problem.widths.known.any():
+        return np.full(len(work), np.inf)
+    return np.where(problem.widths.known, work * (problem.widths.share @ (1.0 / problem.widths.accelerators)), np.inf)
 
 
 def shorter_terms(basis: StressBasis, start: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from aifactory.buyplan.optimise.evaluate import evaluate_plan
 from aifactory.buyplan.stress.fleet import Fleet
 from aifactory.buyplan.stress.flexibility import (
     _by_group,
+    _jobs_at_a_time,
     _used,
     handed_back,
     shorter_terms,
@@ -24,6 +25,7 @@ from aifactory.buyplan.stress.replan import copies
 from aifactory.buyplan.stress.stresses import stressed
 from aifactory.buyplan.stress.world import outcome
 from aifactory.errors import AIFactoryError
+from aifactory.fleet.widths import Widths
 
 MONTH = 730.0
 
@@ -150,3 +152,18 @@ def test_like_paths_decide_together():
     costs = np.array([[0.0, 0, 0, 0], [-1.0, -1, 3, 3]])
     assert _by_group(costs, np.array([1.0, 2, 3, 4]), 2).tolist() == [1, 1, 0, 0]
     assert _by_group(costs, np.array([1.0, 2, 3, 4]), 1).tolist() == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("wide", [2.0, 64.0])
+def test_work_of_few_wide_jobs_gains_nothing_by_waiting(basis, wide):
+    """As an even load it would need less at once than its jobs do, as if not waiting were a gain."""
+    one = np.zeros((3, 1))
+    waits = np.asarray(basis.problem.deferrable, bool)
+    one[waits] = 1.0
+    problem = replace(basis.problem, widths=Widths(np.array([wide]), one))
+    changed = replace(basis, problem=problem)
+    base = outcome(stressed(changed, 0).world, basis.nodes).by_path_usd
+    few = _jobs_at_a_time(problem)[waits] < 1.0
+    found = without_waiting(changed, base)
+    assert few.all() == (wide == 64.0)
+    assert (found == base).all() if few.all() else found.mean() >= base.mean() - 1e-6
