@@ -84,3 +84,14 @@ def at_level(profile: pd.DataFrame) -> pd.DataFrame:
     lumpy = profile["lumpy"].astype(bool)
     average = profile["units_per_hour_avg"].where(~lumpy, profile["level_per_hour"])
     return profile.assign(units_per_hour_avg=average, lumpy=lumpy)
+
+
+def lumpy_cases(profile: pd.DataFrame) -> list[str]:
+    """Use cases of a profile whose work comes in lumps, in some region.
+
+    >>> lumpy_cases(pd.DataFrame({"use_case_id": ["a", "b", "b"], "lumpy": [False, True, True]}))
+    ['b']
+    """
+    if "lumpy" not in profile:
+        return []
+    return sorted(set(profile.loc[profile["lumpy"].astype(bool), "use_case_id"]))

@@ -145,7 +145,8 @@ def hourly_load(streams: Streams, accelerators: np.ndarray, which: np.ndarray) -
 def pool_level(streams: Streams, accelerators: np.ndarray, reserve: np.ndarray, pool: int) -> np.ndarray:
     """Accelerators to hold in a pool, [T + 1]: the coincident maximum of each stream's hours with its own reserve [T + 1, K].
 
-    At least its widest job, in the months in which the stream has work. Accelerators as in `hourly_load`.
+    At least its widest job beside the nodes that live work takes on average, in the months in which the stream of the job has
+    work. Accelerators as in `hourly_load`.
     """
     mine = np.flatnonzero(streams.pool == pool)
     sites, size, spare = streams.site_terms
@@ -154,8 +155,14 @@ def pool_level(streams: Streams, accelerators: np.ndarray, reserve: np.ndarray, 
     held = wanted[:, shared] @ shape[shared]
     for at in mine[sites[mine] > 1]:
         held = held + held_in_sites(wanted[:, at, None] * shape[at], sites[at], size[at], spare[at])
-    wide = np.where(streams.waits, streams.widths.widest, 0.0)[mine] * (accelerators[:, mine] > 0)
-    return np.maximum(held.max(axis=1, initial=0.0), wide.max(axis=1, initial=0.0))
+    wide = (np.where(streams.waits, streams.widths.widest, 0.0)[mine] * (accelerators[:, mine] > 0)).max(
+        axis=1, initial=0.0
+    )
+    if wide.any():
+        size = int(streams.pools["accelerators_per_node"].iloc[pool])
+        live = hourly_load(streams, accelerators, (streams.pool == pool) & ~streams.waits)
+        wide = np.where(wide > 0, wide + size * node_counts(live, size).mean(axis=1), 0.0)
+    return np.maximum(held.max(axis=1, initial=0.0), wide)
 
 
 def build_slots(streams: Streams, floor: np.ndarray) -> Slots:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from aifactory.demand.lumps import lumpy_cases
 from aifactory.demand.profile import job_end
 from aifactory.inputs.workspace import Workspace
 
@@ -80,8 +81,7 @@ def widths_of(jobs: pd.DataFrame, places: pd.DataFrame) -> Widths:
 def jobs_to_go_by(ws: Workspace, profile: pd.DataFrame) -> pd.DataFrame:
     """Jobs of the month; of use cases whose work comes in lumps all up to its end, as a month may hold none of them."""
     month, jobs = ws.month("jobs"), ws.table("jobs")
-    lumpy = profile.loc[profile["lumpy"].astype(bool), "use_case_id"] if "lumpy" in profile else []
-    past = jobs["use_case_id"].isin(lumpy) & (
+    past = jobs["use_case_id"].isin(lumpy_cases(profile)) & (
         jobs["submitted_utc"] < pd.Timestamp(ws.as_of, tz="UTC") + pd.Timedelta(days=1)
     )
     return jobs[past | jobs.index.isin(month.index)]

@@ -203,7 +203,8 @@ def _paths(ws: Workspace, review: Review) -> tuple[str, list[Block]]:
         return "Which path we are on could not be computed: no approved plan with scenarios covers this month. ", []
     likely = rows.loc[rows["updated_probability"].idxmax()]
     first = rows.iloc[0]
-    text = f"Demand is at {num(first['actual_index'], 3)} of the expected path of the approved plan, at percentile {num(100 * first['percentile_now'], 0)} of its range this month; the {likely['scenario']} path is now the likeliest, at {pct(likely['updated_probability'], 0)}. "
+    without = f" without {first['without']}, whose work comes in lumps," if first["without"] else ""
+    text = f"Demand{without} is at {num(first['actual_index'], 3)} of the expected path of the approved plan, at percentile {num(100 * first['percentile_now'], 0)} of its range this month; the {likely['scenario']} path is now the likeliest, at {pct(likely['updated_probability'], 0)}. "
     columns = {
         "scenario": Col("Path"),
         "planned_index": Col("This month, expected = 1", "num3"),

@@ -11,6 +11,7 @@ import pandas as pd
 from aifactory.buyplan.duties import governance_frame
 from aifactory.buyplan.governance import money
 from aifactory.buyplan.releases import COMMITMENT
+from aifactory.demand.lumps import lumpy_cases
 from aifactory.inputs.hosted import HOSTED
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
@@ -148,7 +149,7 @@ def build_review(
         price_watch=guardrails.watch_prices(ws),
         roi_to_date=to_date,
         payback=update_payback(approved, to_date, ws.table("commitments"), ws.period),
-        paths=follow_paths(approved, inventory.demand_monthly, ws.period),
+        paths=follow_paths(approved, inventory.demand_monthly, ws.period, lumpy_cases(inventory.demand_profile)),
         changes=_changes(ws, inventory, last, told),
         figures_changed=figures_changed(ws, inventory, earlier, approved, buy_plan, told_prices(told)),
         **_memory(ws, inventory, told),
@@ -169,7 +170,7 @@ def _beside(ws: Workspace, inventory: Inventory, buy_plan: BuyPlan | None) -> di
         "scenarios": pd.DataFrame() if buy_plan is None else buy_plan.roi,
         "partial": [
             *partial_months(inventory.demand_profile, ws.period),
-            *months_unread(inventory.demand_monthly, ws.period, set(ws.ended)),
+            *months_unread(inventory.demand_monthly, ws.period, {*ws.ended, *lumpy_cases(inventory.demand_profile)}),
             *charges_unread(*(month_factors(ws, inventory, month)[0] for month in (last, ws.period))),
             *places_unread(
                 ws.table("billing"), ws.month("pools"), inventory.demand_monthly, ws.plan.regions, ws.period

@@ -11,8 +11,9 @@ Everything else is kept. The rule proposes; what is decided stands in the decisi
 with a of people and storage of an accelerator-hour (`around_usd_per_hour`): idle hours bear them too, and they are
 in neither the charge of a pool nor the price of an hour.
 
-Retiring a pool means renting its used hours without a commitment. The typical utilisation is the median over all pools of the month, so a
-pool is compared with renting at the use that this organisation reaches, not at an ideal one.
+Retiring a pool means renting its used hours without a commitment. The typical utilisation is the median over the pools of the month
+of their means of the last six months, so a pool is compared with renting at the use that this organisation reaches, not at an ideal
+one, and not at that of a single month, which one large job may fill.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from aifactory.units import MONTHS_PER_YEAR, percent
 
 KEEP, WATCH, RETIRE = "keep", "watch", "retire"
 OWNER = "head of platform"
+PLACE = ["pool_id", "accelerator_id", "region"]
 COLUMNS = ["pool_id", "region", "accelerator_id", "purchase_option", "installed", "utilization_mean", "months_below",
            "months_measured", "slope_per_month", "usd_month", "used_hours", "usd_per_used_hour", "rented_usd_per_used_hour",
            "dearer_share", "idle_usd_month", "support_ends", "verdict", "reason", "decision", "owner_role"]  # fmt: skip
@@ -44,7 +46,8 @@ def judge_hardware(ws: Workspace, inventory: Inventory) -> pd.DataFrame:
         return pd.DataFrame(columns=COLUMNS)
     used = pools["accelerator_hours"] * pools["utilization_mean"]
     around = float(around_usd_per_hour(ws.plan))
-    typical = float(pools["utilization_mean"].median())
+    history = _history(ws)
+    typical = float(pools[PLACE].merge(history, on=PLACE, how="left")["mean_of_months"].median())
     table = pools[["pool_id", "region", "accelerator_id", "purchase_option", "installed", "utilization_mean"]].assign(
         usd_month=pools["paid_usd"],
         used_hours=used,
@@ -53,7 +56,7 @@ def judge_hardware(ws: Workspace, inventory: Inventory) -> pd.DataFrame:
         idle_usd_month=pools["idle_usd"],
     )
     table["dearer_share"] = table["usd_per_used_hour"] / table["rented_usd_per_used_hour"] - 1
-    table = table.merge(_history(ws), on=["pool_id", "accelerator_id", "region"], how="left")
+    table = table.merge(history, on=PLACE, how="left")
     ends = _ends(ws)
     table["support_ends"] = [
         end_date(ends[name][0]).date().isoformat() if name in ends else "" for name in table["accelerator_id"]
@@ -103,16 +106,17 @@ def _rent(ws: Workspace, pools: pd.DataFrame) -> np.ndarray:
 
 
 def _history(ws: Workspace) -> pd.DataFrame:
-    """Months with readings among the last six, those below the floor, and the slope of the monthly means."""
-    keys, now = ["pool_id", "accelerator_id", "region"], pd.Period(ws.period, "M").ordinal
+    """Months with readings among the last six, those below the floor, mean and slope of the monthly means."""
+    now = pd.Period(ws.period, "M").ordinal
     rows = []
     for place, series in monthly_utilization(ws.table("pools")).groupby(level=[0, 1, 2]):
         months = series.index.get_level_values("month").to_numpy()
         recent = (months > now - TREND_MONTHS) & (months <= now)
         values = series.to_numpy()[recent]
         slope = float(np.polyfit(months[recent] - now, values, 1)[0]) if recent.sum() > 2 else np.nan
-        rows.append((*place, int((values < ws.plan.deprecate_below_utilization).sum()), int(recent.sum()), slope))
-    return pd.DataFrame(rows, columns=[*keys, "months_below", "months_measured", "slope_per_month"])
+        below = int((values < ws.plan.deprecate_below_utilization).sum())
+        rows.append((*place, below, int(recent.sum()), slope, float(values.mean()) if len(values) else np.nan))
+    return pd.DataFrame(rows, columns=[*PLACE, "months_below", "months_measured", "slope_per_month", "mean_of_months"])
 
 
 def _ends(ws: Workspace) -> dict[str, tuple[str, str]]:

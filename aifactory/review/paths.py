@@ -13,6 +13,8 @@ conditioned on them; a path's probability is that of its third of the axis, cut 
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 import pandas as pd
 from scipy import stats
@@ -24,14 +26,25 @@ CUTS = (-Z90 / 2, Z90 / 2)
 LEAST_SPREAD = 1e-9
 LEAST_H, MOST_H = 0.05, 0.95
 UNITS = {"conservative": "units_conservative", "expected": "units", "aggressive": "units_aggressive"}
-COLUMNS = ["scenario", "planned_index", "actual_index", "percentile_now", "prior_probability", "updated_probability"]
+COLUMNS = [
+    "scenario",
+    "planned_index",
+    "actual_index",
+    "percentile_now",
+    "prior_probability",
+    "updated_probability",
+    "without",
+]
 
 
-def follow_paths(approved: pd.DataFrame, monthly: pd.DataFrame, period: str) -> pd.DataFrame:
+def follow_paths(
+    approved: pd.DataFrame, monthly: pd.DataFrame, period: str, lumpy: Collection[str] = ()
+) -> pd.DataFrame:
     """Scenarios of the approved plan with their index this month (expected = 1) and probabilities.
 
     Units are weighed with the planned compute cost per unit, so that use cases of different units add up; only
-    use cases and regions with a planned cost count.
+    use cases and regions with a planned cost count. Work that comes in lumps (`lumpy`) is left out where there is other: of it a
+    month says only whether a job ran.
 
     Parameters
     ----------
@@ -39,7 +52,9 @@ def follow_paths(approved: pd.DataFrame, monthly: pd.DataFrame, period: str) -> 
     """
     if approved.empty or approved[[*UNITS.values()]].isna().any(axis=None):
         return pd.DataFrame(columns=COLUMNS)
-    totals = _totals(approved, monthly, period)
+    out = approved["use_case_id"].isin(lumpy)
+    without = "" if out.all() else ", ".join(sorted(set(approved.loc[out, "use_case_id"])))
+    totals = _totals(approved[~out] if without else approved, monthly, period)
     spread = (np.log(totals["aggressive"]) - np.log(totals["conservative"])) / (2 * Z90)
     seen = totals["actual"].notna().to_numpy()
     measured = period in totals.index and np.isfinite(totals.loc[period, "actual"]) and totals.loc[period, "actual"] > 0
@@ -58,6 +73,7 @@ def follow_paths(approved: pd.DataFrame, monthly: pd.DataFrame, period: str) -> 
         "percentile_now": percentile,
         "prior_probability": np.diff(edges[0]),
         "updated_probability": np.diff(edges[1]),
+        "without": without,
     }
     return pd.DataFrame(facts)[COLUMNS]
 

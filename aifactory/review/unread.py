@@ -29,8 +29,10 @@ def partial_months(profile: pd.DataFrame, period: str) -> list[str]:
     ]
 
 
-def months_unread(monthly: pd.DataFrame, period: str, ended: set[str]) -> list[str]:
-    """Say which use cases had demand in the month before and none in this one: they ended, or their telemetry is late.
+def months_unread(monthly: pd.DataFrame, period: str, may_pause: set[str]) -> list[str]:
+    """Say which use cases had demand in the month before and none in this one, as if their telemetry were late.
+
+    may_pause : use cases that ended, or whose work comes in lumps: a month without any is nothing to tell.
 
     >>> rows = [("2026-09", "chat", "us"), ("2026-09", "chat", "eu"), ("2026-10", "chat", "us")]
     >>> months_unread(pd.DataFrame(rows, columns=["month", "use_case_id", "region"]), "2026-10", set())[0][:32]
@@ -38,7 +40,7 @@ def months_unread(monthly: pd.DataFrame, period: str, ended: set[str]) -> list[s
     """
     keys = ["use_case_id", "region"]
     now, before = (set(monthly.loc[monthly["month"] == m, keys].itertuples(index=False, name=None)) for m in (period, previous_month(period)))  # fmt: skip
-    gone = sorted(place for place in before - now if place[0] not in ended)
+    gone = sorted(place for place in before - now if place[0] not in may_pause)
     if not gone or not now:
         return []
     named = ", ".join(f"{name} in {region}" for name, region in gone)

@@ -105,6 +105,13 @@ def test_the_end_of_support_decides_by_its_last_day(judged, date, verdict):
     assert row["verdict"] == verdict
 
 
+def test_a_month_that_one_job_fills_does_not_move_what_renting_costs(judged):
+    """Pools of 20 % and, but for the last month, 0 %: rented hours are priced at the median of the six months, not at that of the last."""
+    busy = {"p": [0.2] * 6, "q": [0.0] * 5 + [0.9]}
+    row = judged(pool(0.2, 1000.0), pool(0.9, 1000.0, "q"), history=busy)[1].set_index("pool_id").loc["p"]
+    assert row["rented_usd_per_used_hour"] == pytest.approx(5.0 / np.median([0.2, 0.15]))
+
+
 def test_a_pool_without_a_charge_is_judged_by_use_alone(judged):
     row = judged(pool(0.2, np.nan))[1].iloc[0]
     assert row["verdict"] == "watch"

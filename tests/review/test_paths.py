@@ -114,3 +114,15 @@ def test_probabilities_are_probabilities_and_more_demand_never_lowers_the_aggres
     table = follow(*factors, h=h)
     assert table["updated_probability"].between(0, 1).all()
     assert table["updated_probability"].sum() == pytest.approx(1.0)
+
+
+def test_lumpy_work_is_left_out_where_there_is_other():
+    """Of work in lumps a month says whether a job ran: none in the month is no fall of demand."""
+    demand = measured(1.0)
+    demand = demand[demand["use_case_id"] != "faq"]
+    alone = follow_paths(plan(), demand, MONTHS[0], ["faq"])
+    assert alone["actual_index"].iloc[0] == pytest.approx(1.0) and set(alone["without"]) == {"faq"}
+    both = follow_paths(plan(), demand, MONTHS[0])
+    assert both["actual_index"].iloc[0] < 1.0 and set(both["without"]) == {""}
+    every = follow_paths(plan(), measured(1.0), MONTHS[0], ["faq", "chat"])
+    assert every["actual_index"].iloc[0] == pytest.approx(1.0) and set(every["without"]) == {""}
