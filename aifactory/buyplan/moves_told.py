@@ -25,6 +25,7 @@ COLUMNS = [
     "porting_usd",
     "measured",
     "move_saving_usd",
+    "move_least_usd",
     "move_low_usd",
     "loss_probability",
 ]
@@ -35,7 +36,7 @@ def moves_frame(moves: Sequence[Move], months: Sequence[str]) -> pd.DataFrame:
 
     share_low, share_high: of its work there in the months in which it is there. measured: own measurements show its rate
     there. move_saving_usd: of the whole move, that may take several use cases, with porting and rework taken off;
-    move_low_usd the same at the low end of rates that were not measured there, loss_probability the chance that it saves nothing.
+    move_least_usd what it must save to be made; move_low_usd the saving at the low end of rates that were not measured there, loss_probability the chance that it saves nothing.
     """
     rows = []
     for move in sorted(moves, key=lambda one: -one.saving_usd):
@@ -53,6 +54,7 @@ def moves_frame(moves: Sequence[Move], months: Sequence[str]) -> pd.DataFrame:
                     move.porting_usd.get(guest.use_case_id, 0.0),
                     shown,
                     move.saving_usd,
+                    move.least_usd,
                     move.low_usd,
                     move.loss_probability,
                 )

@@ -57,7 +57,8 @@ class Move:
     """Use cases of a platform and region on capacity that is paid for: the guests, the platform chosen for them, what is saved.
 
     `porting_usd` by use case is paid once; it and `rework_usd`, changes that are made a second time, are counted in `saving_usd`,
-    which is at present value. `low_usd` is the saving at the low end of the rates where own measurements do not show them, else not a number.
+    which is at present value. `low_usd` is the saving at the low end of the rates where own measurements do not show them, else not a number. A move that saves
+    less than `least_usd` is not made: where inputs move by a little across that mark, the cost of the plan does by as much.
     """
 
     guests: tuple[Guest, ...]
@@ -66,6 +67,7 @@ class Move:
     rework_usd: float = 0.0
     saving_usd: float = 0.0
     low_usd: float = np.nan
+    least_usd: float = 0.0
 
     @property
     def loss_probability(self) -> float:
@@ -101,8 +103,14 @@ class Move:
             test += f": at the low end of the rate it would lose {money(-self.low_usd)}, and the chance of a loss is {percent(self.loss_probability)}"
         return (
             f"{names} in {self.place[0]} run{'s' * (len(self.guests) == 1)}{part} on {self.place[1]} {when}{rest}: that capacity is owned "
-            f"or committed and would stand idle. It saves {money(self.saving_usd)} at present value{work}{test}."
+            f"or committed and would stand idle. It saves {money(self.saving_usd)} at present value{work}{test}{self._mark()}."
         )
+
+    def _mark(self) -> str:
+        """How far the saving is from the least that is worth a move; empty where none was asked."""
+        if self.least_usd <= 0:
+            return ""
+        return f"; with less than {money(self.least_usd)} it would not be made, and that much the plan would then cost more"
 
 
 def decide_moves(
@@ -300,7 +308,7 @@ class _Prices:
     def paying(self, offer: Move, moves: Sequence[Move]) -> Move | None:
         """A move beside others with what it saves; None where that is not above `LEAST_SHARE` of the cost of both platforms."""
         saved, least = self._saved(offer, moves)
-        return replace(offer, saving_usd=saved) if np.isfinite(saved) and saved > least else None
+        return replace(offer, saving_usd=saved, least_usd=least) if np.isfinite(saved) and saved > least else None
 
     def worth_it(self, move: Move, moves: Sequence[Move]) -> Move | None:
         """A paying move whose mean saving over the interval of the rates, less the tests, is above the same share, with that at the low end.

@@ -15,6 +15,7 @@ from test_placed import book_of, month, order
 from aifactory.buyplan import paid_kit
 from aifactory.buyplan.case import case_terms, rebuilt, solve_case, solve_expected
 from aifactory.buyplan.excluded import Cells
+from aifactory.buyplan.governance import money
 from aifactory.buyplan.ledger import UNUSED
 from aifactory.buyplan.moves_told import move_sentences, moves_frame
 from aifactory.buyplan.paid_kit import decide_moves, idle_accelerators
@@ -158,6 +159,12 @@ def test_only_moves_that_matter_are_told_in_words(decided):
     first = table.loc[0, ["from_id", "to_id", "first_month", "last_month", "share_low", "measured"]]
     assert first.tolist() == ["acc", "old", month(1), month(4), 1.0, True]
     assert table["move_saving_usd"].tolist() == [pytest.approx(93_440.0), 786.0]
+    assert 0 < large.least_usd < large.saving_usd and table["move_least_usd"].tolist()[0] == large.least_usd
+    mark = (
+        f"; with less than {money(large.least_usd)} it would not be made, and that much the plan would then cost more."
+    )
+    assert large.sentence(months).endswith(mark)
+    assert replace(large, least_usd=0.0).sentence(months) == large.sentence(months).replace(mark, ".")
 
 
 @pytest.mark.parametrize(("replica", "share"), [(1.0, 1.0), (2.0, 0.0)])
