@@ -133,7 +133,8 @@ def _limits(ws: Workspace, found: Examination) -> Group:
         f"One per cent more or less demand, or price of rented hours, moves {pct(most, 1)} of the fleet "
         f"({num(changes['moved_accelerators'].max(), 1)} accelerators in the mean of the months) and {usd_compact(changes['orders_change_usd'].abs().max())} of "
         f"orders, people and storage included; keeping the orders as they are would then cost at most {pct(least, 2)} more. A refresh keeps what costs at most {pct(KEEP_SHARE, 2)}: "
-        f"it would move {pct(changes['refresh_share'].max(), 1)}."
+        f"it would move {pct(changes['refresh_share'].max(), 1)}. The risk-weighted cost then moves with demand and prices; that of the expected scenario "
+        "alone may step either way, where orders worth the same over all paths are exchanged."
     )
     columns = {
         "limit": Col("Limit"),

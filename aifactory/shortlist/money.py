@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from aifactory.finance.options import OPTION_NAMES
 from aifactory.fleet.streams import KEY as DEMAND_KEY
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory.today import baseline_accelerators
@@ -110,14 +111,17 @@ def beside(penalties: pd.DataFrame, name: str, *, own_nodes: bool = False) -> pd
     """A total over the horizon beside the others (`sharing.priced_beside`), that of the use case alone where it is not known.
 
     name : total_usd, total_low_usd or total_high_usd.
-    own_nodes : take that alone too where the one size of node that all of a pool have makes the cell dearer than nodes of its own.
+    own_nodes : take that alone too where the one size of node that all of a pool have makes the cell dearer than nodes of its own;
+        not where alone it finds room on standing kit, which is there once.
     """
     column = name.replace("total", "beside")
     if column not in penalties:
         return penalties[name]
     found = penalties[column]
     if own_nodes:
-        found = found.mask(penalties["beside_usd"] > penalties["total_usd"])
+        finds = penalties.get("terms", pd.Series("", index=penalties.index)).fillna("").astype(str)
+        stands = finds.str.contains(OPTION_NAMES["owned"].lower(), regex=False)
+        found = found.mask((penalties["beside_usd"] > penalties["total_usd"]) & ~stands)
     return found.fillna(penalties[name])
 
 

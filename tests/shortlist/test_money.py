@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from market_cases import A100, H100, TPU, cells, inventory, market, offer
 
-from aifactory.shortlist.money import PARTS, PENALTY_COLUMNS, buy_cells, horizon_costs, level_factors, needed_capacity
+from aifactory.shortlist.money import (
+    PARTS,
+    PENALTY_COLUMNS,
+    beside,
+    buy_cells,
+    horizon_costs,
+    level_factors,
+    needed_capacity,
+)
 from aifactory.shortlist.plan_terms import price_cells
 
 PER_HOUR = 100.0
@@ -149,3 +157,11 @@ def test_the_capacity_that_is_needed_lies_on_the_curve_through_the_interval():
 def test_a_lower_target_needs_more_capacity(first, second):
     low, high = sorted((first, second))
     assert needed(low) >= needed(high) * (1 - 1e-12)
+
+
+def test_nodes_of_its_own_are_no_way_out_where_alone_it_finds_what_stands():
+    """Beside the others both cells are dearer: one for the size of node of its pool, one since others take the room on standing kit."""
+    table = pd.DataFrame({"beside_usd": [9.0, 9.0, 3.0], "total_usd": [5.0, 5.0, 5.0],
+                          "terms": ["purchase 100 %", "owned or committed before 60 %, purchase 40 %", None]})  # fmt: skip
+    assert beside(table, "total_usd").tolist() == [9.0, 9.0, 3.0]
+    assert beside(table, "total_usd", own_nodes=True).tolist() == [5.0, 9.0, 3.0]

@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 from market_cases import A100, H100, TPU, inventory, market, offer
 
+from aifactory.benchmark import build_benchmark
 from aifactory.inputs.weights import MATRIX_CRITERIA
+from aifactory.shortlist import build_shortlist
 from aifactory.shortlist.plan_terms import price_cells
 from aifactory.shortlist.robustness import Robustness, held_by
 from aifactory.shortlist.scales import COST_ANCHORS, anchored
@@ -232,16 +234,16 @@ def test_a_price_that_is_hardly_lower_moves_nobody():
     assert settle(costing(Level()), POOLS, lambda *_: None)["images"] == H100
 
 
-def test_adding_a_platform_turns_no_rank(sample_short):
-    """The value of a cell hangs on its own money and that of today's platform alone: without any one other the rest rank as before."""
-    ranks = sample_short.shortlist.robustness.ranks
-    matrix = sample_short.shortlist.matrix.set_index(KEYS)
-    weights = sample_short.ws.plan.matrix_weights
-    values = matrix.loc[pd.MultiIndex.from_frame(ranks[KEYS]), list(weights)]
-    known = values.notna().all(axis=1).to_numpy()
-    expected = values[known].mul(pd.Series(weights)).sum(axis=1).to_numpy()
-    assert ranks["value"].to_numpy()[known] == pytest.approx(expected)
-    assert sample_short.shortlist.robustness.verdicts["reversals_here"].dropna().eq(0).all()
+def test_adding_a_platform_turns_no_rank(road, changed):
+    """The value of a cell hangs on its own money and that of today's platform: without a third platform the rest rank with the same values."""
+    found = []
+    for plan in ({}, {"candidates": [H100, A100]}):
+        ws = changed(plan=plan)
+        short = build_shortlist(ws, road.inventory, build_benchmark(ws))
+        found.append(short.robustness.ranks.set_index(KEYS)["value"])
+    both, fewer = found
+    assert TPU in both.index.get_level_values(1) and TPU not in fewer.index.get_level_values(1)
+    pd.testing.assert_series_equal(both.reindex(fewer.index), fewer)
 
 
 def test_the_sample_page_tells_one_ranking(sample_short):
