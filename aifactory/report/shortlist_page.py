@@ -85,7 +85,7 @@ def _kpis(short: Shortlist) -> list[Kpi]:
         Kpi(
             "Clear winners",
             f"{int(clear.sum())} of {int(rivals.sum())}",
-            "use cases with rivals; over all admissible weights and measurement intervals",
+            "use cases with rivals that may be chosen; over all admissible weights and measurement intervals",
             status=("watch" if (rivals & ~clear).any() else "good") if rivals.any() else "",
         ),
         Kpi(

@@ -24,6 +24,8 @@ from aifactory.shortlist import Shortlist
 from aifactory.shortlist.knowledge import worthwhile
 
 SOURCE = "shortlist stage: benchmarks, prices, judgements tables; plan.yaml"
+#: Share of draws above which a platform is first in most of them.
+MOST = 0.5
 
 
 def robustness_section(ws: Workspace, short: Shortlist) -> Group:
@@ -87,10 +89,10 @@ def _robust_answer(ws: Workspace, verdicts: pd.DataFrame) -> str:
     if rivals.empty:
         return "There is nothing to rank: no use case has two platforms to choose from."
     text = (
-        f"In {clear} of {plural(len(rivals), 'use case')} with rivals one platform is a clear winner: first in at least {pct(ws.plan.winner_acceptability, 0)} "
+        f"Among the platforms that may be chosen today, in {clear} of {plural(len(rivals), 'use case')} with rivals one is a clear winner: first in at least {pct(ws.plan.winner_acceptability, 0)} "
         f"of all admissible weights and measured values, with {pct(ws.plan.winner_confidence, 0)} confidence. "
     )
-    text += _only_beside(rivals)
+    text += _only_beside(rivals) + _ahead(verdicts)
     helped = verdicts[verdicts["gain"] > 0].sort_values("gain", ascending=False)
     if len(helped):
         best = helped.iloc[0]
@@ -106,6 +108,15 @@ def _only_beside(verdicts: pd.DataFrame) -> str:
         return ""
     named = join_words(f"{row.leader_alone} for {row.use_case_id}" for row in found.itertuples())
     return f"In nodes of its own each use case would be led by the same platform but for {named}: there the lead rests on nodes that others fill. "
+
+
+def _ahead(verdicts: pd.DataFrame) -> str:
+    """Platforms that may not be chosen yet and would be first in most draws, in a sentence."""
+    found = verdicts[verdicts["challenger_first"] > MOST].sort_values("challenger_first", ascending=False)
+    if found.empty:
+        return ""
+    named = join_words(f"{row.challenger} for {row.use_case_id} ({pct(row.challenger_first, 0)})" for row in found.itertuples())  # fmt: skip
+    return f"Of those that may not be chosen, since they were not measured or score too low, these would be first in most draws of all platforms: {named}. "
 
 
 def _places(short: Shortlist, verdicts: pd.DataFrame) -> list[str]:
@@ -165,7 +176,7 @@ def migration_section(ws: Workspace, short: Shortlist) -> Group:
         "bearable_changes_per_year": Col("Changes a year it bears", "num1"),
         "verdict": Col("Verdict"),
     }
-    note = "A dash: never. From: the cheapest general platform beside the other use cases, as all money here is, or in nodes of its own where these are cheaper. Months with interest at the cost of capital. Money and units a month: level ones of the same present value as those of the expected scenario, all regions together. Break-even units: stable volume from which the move pays within the horizon. Changes: how often prompts, context or retrieval may change before rework eats the saving."
+    note = "A dash: never. From: the general platform that is cheapest on measured or production capacity, without any on estimates, beside the other use cases, as all money here is, or in nodes of its own where these are cheaper. Months with interest at the cost of capital. Money and units a month: level ones of the same present value as those of the expected scenario, all regions together. Break-even units: stable volume from which the move pays within the horizon. Changes: how often prompts, context or retrieval may change before rework eats the saving."
     return group(
         section("When does a specialised platform pay back its porting?", answer),
         table(

@@ -20,6 +20,13 @@ def test_a_lead_that_rests_on_shared_nodes_is_named():
     assert ranking._only_beside(verdicts.iloc[1:]) == ""
 
 
+def test_a_platform_that_waits_for_a_run_and_would_mostly_be_first_is_named():
+    verdicts = pd.DataFrame([("chat", "mi300x", 0.55), ("images", "l4", 0.2), ("voice", None, np.nan)], columns=["use_case_id", "challenger", "challenger_first"])  # fmt: skip
+    text = ranking._ahead(verdicts)
+    assert "mi300x for chat (55 %)" in text.replace("\xa0", " ") and "l4" not in text
+    assert ranking._ahead(verdicts.iloc[1:]) == ""
+
+
 def test_months_to_pay_back_are_those_with_interest_like_the_verdict(mini_ws):
     """Without interest the move pays within the horizon, with it never: the page must not count it."""
     horizon = mini_ws.plan.horizon_months
