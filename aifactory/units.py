@@ -114,9 +114,10 @@ SLOW_PER_S = 0.1
 def pace(units_per_s: float, unit: str = "unit", beside: float = math.inf) -> str:
     """A rate in words: units a second, or an hour where of it or of the rate `beside` it fewer than one comes in ten seconds.
 
-    >>> pace(4.2), pace(0.000777, "accelerator_hour"), pace(0.0004113, "session")
-    ('4.2 units/s', '2.8 accelerator-hours an hour', '1.48 sessions an hour')
+    >>> pace(4.2), pace(4.2, "request"), pace(0.000777, "accelerator_hour"), pace(0.0004113, "session")
+    ('4.2 units/s', '4.2 requests/s', '2.8 accelerator-hours an hour', '1.48 sessions an hour')
     """
+    counted = f"{unit.replace('_', '-')}s"
     if not 0 < min(units_per_s, beside) < SLOW_PER_S:
-        return f"{three_digits(units_per_s)} units/s"
-    return f"{three_digits(units_per_s * SECONDS_PER_HOUR)} {unit.replace('_', '-')}s an hour"
+        return f"{three_digits(units_per_s)} {counted}/s"
+    return f"{three_digits(units_per_s * SECONDS_PER_HOUR)} {counted} an hour"

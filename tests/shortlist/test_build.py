@@ -296,7 +296,7 @@ def test_a_pilot_that_is_dearer_even_at_the_high_end_of_its_capacity_is_rejected
     changed_cells, left = drop_hopeless(cells, dear, choice, pilots)
     assert left.empty
     assert changed_cells["reason"].tolist() == [
-        "cannot pay: adds USD 1,000 to the others even at the high end of its capacity, 6 units/s, against USD 900 of the chosen platform"
+        "cannot pay: adds USD 1,000 to the others even at the high end of its capacity, 6 accelerator-hours/s, against USD 900 of the chosen platform"
     ]
     slow = drop_hopeless(cells.assign(high=0.0005, service_unit="session"), dear, choice, pilots)[0]
     assert slow["reason"].iloc[0].endswith("1.8 sessions an hour, against USD 900 of the chosen platform")
