@@ -89,7 +89,7 @@ def _robust_answer(ws: Workspace, verdicts: pd.DataFrame) -> str:
     if rivals.empty:
         return "There is nothing to rank: no use case has two platforms to choose from."
     text = (
-        f"Among the platforms that may be chosen today, in {clear} of {plural(len(rivals), 'use case')} with rivals one is a clear winner: first in at least {pct(ws.plan.winner_acceptability, 0)} "
+        f"In {clear} of {plural(len(rivals), 'use case')} with rivals one of the platforms that may be chosen today is a clear winner: first in at least {pct(ws.plan.winner_acceptability, 0)} "
         f"of all admissible weights and measured values, with {pct(ws.plan.winner_confidence, 0)} confidence. "
     )
     text += _only_beside(rivals) + _ahead(verdicts)
