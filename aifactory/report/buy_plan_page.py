@@ -46,7 +46,7 @@ from aifactory.report.buy_plan_money import (
     unit_section,
 )
 from aifactory.report.buy_plan_orders import table_orders
-from aifactory.report.buy_plan_returns import rival_sentence, used_prices
+from aifactory.report.buy_plan_returns import broken_by_spot, rival_sentence, used_prices
 from aifactory.report.buy_plan_sensitivity import chart_tornado, sensitivity_section, table_tornado
 from aifactory.report.inventory_page import later_run_warnings, silence_warnings, status_of
 from aifactory.report.text import (
@@ -104,7 +104,7 @@ QUESTION = "How much do we buy, when, on which terms, and does it pay?"
 
 def buy_plan_head(ws: Workspace, plan: BuyPlan, returns: Returns | None, found: Examination | None = None) -> Group:
     """First screen: the decision asked for, how often it loses money, and what `found` says another platform saves."""
-    doubts = [rival_sentence(returns, hosted=False)] if returns else []
+    doubts = [rival_sentence(returns, hosted=False, broken=broken_by_spot(ws, plan, returns))] if returns else []
     doubts += [given_up_sentence(found, by_scenario(plan).loc["expected", "tco_usd"])] if found else []
     prices = used_prices(plan, ws.plan.price_freshness_days, ws.as_of)
     rest = len(plan.warnings) - HEAD_WARNINGS
@@ -358,14 +358,24 @@ def financing_section(plan: BuyPlan) -> Block:
     if shares.empty:
         return section(question, "No commitment is offered for the accelerators of the plan.")
     best = shares.sort_values("break_even_utilization").drop_duplicates(["accelerator_id", "region"])
-    falls = span(pct(best["price_fall_tolerated"].min()), pct(best["price_fall_tolerated"].max()))
+    dear = best["price_fall_tolerated"] <= 0
+    spared = best.loc[~dear, "price_fall_tolerated"]
+    falls = (
+        f"on-demand prices could fall by {span(pct(spared.min()), pct(spared.max()))} before these commitments cost more at the planned utilisation."
+        if len(spared)
+        else "no commitment costs less than hours on demand at the planned utilisation."
+    )
+    already = (
+        f" Those for {join_words(best.loc[dear, 'accelerator_id'] + ' in ' + best.loc[dear, 'region'])} cost more there already."
+        if len(spared) and dear.any()
+        else ""
+    )
     pays = span(pct(best["break_even_utilization"].min()), pct(best["break_even_utilization"].max()))
     where = ", depending on accelerator and region" if " to " in pays else ""
     return section(
         question,
         f"The cheapest commitment pays above {pays} of the hours{where}. "
-        f"Prices are kept at today's level; on-demand prices could fall by {falls} before "
-        "these commitments cost more at the planned utilisation.",
+        f"Prices are kept at today's level; {falls}{already}",
     )
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pandas as pd
 
 from aifactory.buyplan import BuyPlan
 from aifactory.buyplan.caveats import OFFER
-from aifactory.buyplan.returns import HOSTED, Returns, quick_returns
+from aifactory.buyplan.returns import ALL_SPOT, HOSTED, Returns, quick_returns
 from aifactory.finance.price_age import PriceAge, price_age
 from aifactory.inputs.workspace import Workspace
 from aifactory.report import charts
@@ -53,7 +53,7 @@ def returns_section(
     text = (
         f"This plan loses money in {pct(mine['loss_probability'], 1)} of {returns.draws:,} draws; its NPV is "
         f"{usd_compact(mine['npv_p10_usd'])} to {usd_compact(mine['npv_p90_usd'])} (P10 to P90) and is the highest of "
-        f"all ways to pay in {pct(mine['best_probability'])}. {rival_sentence(returns)} Its variance is due {top} (parts overlap). "
+        f"all ways to pay in {pct(mine['best_probability'])}. {rival_sentence(returns, broken=broken_by_spot(ws, plan, returns))} The variance of this plan is due {top} (parts overlap). "
         f"On these options {advice}. {platform}"
     ).strip()
     text = " ".join(text.split())
@@ -62,8 +62,21 @@ def returns_section(
     )
 
 
-def rival_sentence(returns: Returns, *, hosted: bool = True) -> str:
-    """Which other way to pay earns more on average over the draws, if one does; without `hosted` among accelerators."""
+def broken_by_spot(ws: Workspace, plan: BuyPlan, returns: Returns) -> list[str]:
+    """Use cases of the plan that may fail less often than spot takes their hours away, where spot is offered and a way to pay."""
+    if ALL_SPOT not in returns.options["option"].tolist():
+        return []
+    offered = plan.options[plan.options["purchase_option"] == "spot"][["region", "accelerator_id"]]
+    cases = ws.table("use_cases").set_index("use_case_id").loc[sorted(set(plan.sizes.merge(offered)["use_case_id"]))]
+    live = (cases["request_pattern"] != "batch") & (cases["service_unit"] != "accelerator_hour")
+    return list(cases.index[live & (cases["slo_max_failure_rate"] < ws.plan.value("spot_interruption_share"))])
+
+
+def rival_sentence(returns: Returns, *, hosted: bool = True, broken: Sequence[str] = ()) -> str:
+    """Which other way to pay earns more on average over the draws, if one does; without `hosted` among accelerators.
+
+    broken : use cases whose limit of failures spot would break (`broken_by_spot`).
+    """
     mine, others = returns.options.iloc[0], returns.options.iloc[1:]
     others = others if hosted else others[others["option"] != HOSTED]
     if others.empty:
@@ -72,10 +85,15 @@ def rival_sentence(returns: Returns, *, hosted: bool = True) -> str:
     if rival["npv_mean_usd"] <= mine["npv_mean_usd"]:
         return ""
     worst = rival["cost_cvar90_usd"] - mine["cost_cvar90_usd"]
+    limit = (
+        f" Its interruptions break the limit of failures of {join_words(broken)}: it is no choice for these."
+        if broken and rival["option"] == ALL_SPOT
+        else ""
+    )
     return (
         f"{rival['option']} earns {usd_compact(rival['npv_mean_usd'] - mine['npv_mean_usd'])} more on average and is "
         f"the highest in {pct(rival['best_probability'])}; in the worst tenth it costs {usd_compact(abs(worst))} "
-        f"{'more' if worst > 0 else 'less'}."
+        f"{'more' if worst > 0 else 'less'}.{limit}"
     )
 
 

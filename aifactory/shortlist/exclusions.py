@@ -39,7 +39,7 @@ def find_exclusions(ws: Workspace, capacity: pd.DataFrame, penalties: pd.DataFra
     models, cases = ws.table("models").set_index("model"), ws.table("use_cases").set_index("use_case_id")
     places, contexts = _places(ws), lengths(ws).sum(axis=1)
     sold = ws.table("prices").groupby("accelerator_id")["accelerators_per_node"].max().astype(float).fillna(0.0)
-    widest = widest_jobs(ws, capacity)
+    widest, regions = widest_jobs(ws, capacity), _regions(ws)
     priced = {} if penalties is None else penalties.set_index(KEYS)["no_offer_in"].to_dict()
     rows = []
     for cell in capacity.itertuples(index=False):
@@ -52,7 +52,7 @@ def find_exclusions(ws: Workspace, capacity: pd.DataFrame, penalties: pd.DataFra
             or _by_restriction(ws, chip, case, cell.use_case_id, cell.accelerator_id)
             or _by_memory(cell, chip, case, models, contexts, float(sold.get(cell.accelerator_id, 0)))
             or _by_scale(cell, chip, widest.get(cell.use_case_id), float(sold.get(cell.accelerator_id, 0)))
-            or _by_figures(cell, priced.get((cell.use_case_id, cell.accelerator_id)))
+            or _by_figures(cell, priced.get((cell.use_case_id, cell.accelerator_id)), regions.get(cell.use_case_id, []))
         )
         if reason:
             rows.append((cell.use_case_id, cell.accelerator_id, *reason))
@@ -218,11 +218,23 @@ def _by_scale(
     )
 
 
-def _by_figures(cell: tuple, no_offer_in: str | None) -> tuple[str, str] | None:
+def _regions(ws: Workspace) -> dict[str, list[str]]:
+    """Regions in which each use case had demand in the month."""
+    rows = [ws.month(name)[["use_case_id", "region"]] for name in ("demand_windows", "jobs")]
+    return pd.concat(rows).groupby("use_case_id")["region"].agg(lambda names: sorted(set(names))).to_dict()
+
+
+def _by_figures(cell: tuple, no_offer_in: str | None, regions: list[str]) -> tuple[str, str] | None:
     if cell.units_per_s_per_accelerator == 0:
         return "SLO", f"misses the {cell.binding_slo} limit even at the lightest load"
     if no_offer_in is None and np.isnan(cell.usd_per_accelerator_hour):
         return "price", "no price from any provider of the plan"
     if no_offer_in:
-        return "price", f"no offer that the plan could take in {no_offer_in}"
+        others = [region for region in regions if region not in no_offer_in.split(", ")]
+        apart = (
+            f"; one platform serves all regions of a use case: to plan it in {', '.join(others)} alone, list the regions as use cases of their own"
+            if others
+            else ""
+        )
+        return "price", f"no offer that the plan could take in {no_offer_in}{apart}"
     return None

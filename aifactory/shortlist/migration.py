@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from aifactory.benchmark.telemetry import OWN_EVIDENCE
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
+from aifactory.inventory.today import baseline_accelerators
 from aifactory.shortlist.exclusions import KEYS
 from aifactory.shortlist.money import level_factors, present_units
 from aifactory.units import monthly_rate
@@ -62,7 +63,7 @@ def break_even_units(
 def plan_migrations(
     ws: Workspace, inventory: Inventory, cells: pd.DataFrame, penalties: pd.DataFrame, exclusions: pd.DataFrame
 ) -> pd.DataFrame:
-    """One row per use case and specialised platform: what the move from the best general platform pays.
+    """One row per use case and specialised platform that it does not run on today: what the move from the best general platform pays.
 
     `penalties` as of `money.in_shared_nodes`, where nodes are shared. The best general platform is the measured one (or the one that production shows) with the lowest price over the horizon, else the
     cheapest estimated one. Money and units per month are level ones of the same present value, all regions together. The move's one-off
@@ -76,12 +77,13 @@ def plan_migrations(
     table = table[np.array(inside, dtype=bool) & table["total_usd"].notna().to_numpy()]
     expected = inventory.forecast[inventory.forecast["scenario"] == "expected"]
     volume = present_units(expected, ws.plan.value("wacc")) / level_factors(ws).sum()
+    today = baseline_accelerators(ws, cells)
     rows = []
     for name, group in table.groupby("use_case_id", sort=True):
         general = group[group["platform_class"].isin(GENERAL_CLASSES)]
         measured = general[general["tier"].isin(OWN_EVIDENCE)]
         pool = measured if len(measured) else general
-        others = group[~group["platform_class"].isin(GENERAL_CLASSES)]
+        others = group[~group["platform_class"].isin(GENERAL_CLASSES) & (group["accelerator_id"] != today.get(name))]
         if len(pool) and len(others):
             rows.append(_moves(ws, pool.sort_values("total_usd").iloc[0], others, float(volume.get(name, np.nan))))
     return pd.concat(rows, ignore_index=True)[COLUMNS] if rows else pd.DataFrame(columns=COLUMNS)

@@ -134,6 +134,12 @@ def test_a_way_to_pay_that_earns_more_on_average_is_named_with_its_worst_tenth()
         "Hosted API where priced earns USD 2.50 M more on average and is the highest in 60 %; "
         "in the worst tenth it costs USD 4.00 M more."
     )
+    spot = SimpleNamespace(options=options.assign(option=["This plan", "All on spot where offered", "Base: lease"]))
+    broken = page.rival_sentence(spot, broken=["chat"])
+    assert broken.endswith("Its interruptions break the limit of failures of chat: it is no choice for these.")
+    assert "interruptions" not in page.rival_sentence(spot) + page.rival_sentence(
+        SimpleNamespace(options=options), broken=["chat"]
+    )
     assert page.rival_sentence(SimpleNamespace(options=options.assign(npv_mean_usd=[13e6, 12.5e6, 9e6]))) == ""
     assert page.rival_sentence(SimpleNamespace(options=options.head(1))) == ""
 
@@ -156,3 +162,36 @@ def test_the_page_quotes_only_a_rate_of_return(flows, words):
     assert np.isnan(rates["irr_annual"]) != quoted
     if quoted and "of 41" in words:  # pyxirr as the other witness
         assert rates["irr_annual"] == pytest.approx((1 + pyxirr.irr(flows)) ** 12 - 1)
+
+
+@pytest.mark.parametrize(
+    ("limit", "pattern", "named"), [(0.01, "interactive", ["chat"]), (0.2, "interactive", []), (0.01, "batch", [])]
+)
+def test_spot_breaks_the_limit_of_those_who_may_fail_less_often_than_it_stops(changed, mini_ws, limit, pattern, named):
+    cases = mini_ws.table("use_cases").copy()
+    cases.loc[cases["use_case_id"] == "chat", ["slo_max_failure_rate", "request_pattern"]] = [limit, pattern]
+    place = {"region": ["us"], "accelerator_id": ["a"]}
+    plan = SimpleNamespace(
+        options=pd.DataFrame(place | {"purchase_option": ["spot"]}),
+        sizes=pd.DataFrame(place | {"use_case_id": ["chat"]}),
+    )
+    ws = changed(use_cases=cases)
+    assert ws.plan.value("spot_interruption_share") == 0.08
+    ways = SimpleNamespace(options=pd.DataFrame({"option": ["This plan", "All on spot where offered"]}))
+    assert page.broken_by_spot(ws, plan, ways) == named
+    rented = SimpleNamespace(options=plan.options.assign(purchase_option="on_demand"), sizes=plan.sizes)
+    assert page.broken_by_spot(ws, rented, ways) == []
+    assert page.broken_by_spot(ws, plan, SimpleNamespace(options=ways.options.head(1))) == []
+
+
+def test_how_far_prices_may_fall_leaves_out_what_costs_more_already():
+    def said(*tolerated):
+        rows = [("a", place, 0.5, fall) for place, fall in zip("xyz", tolerated, strict=False)]
+        options = pd.DataFrame(
+            rows, columns=["accelerator_id", "region", "break_even_utilization", "price_fall_tolerated"]
+        )
+        return first_screen.financing_section(SimpleNamespace(need=[1], options=options)).text
+
+    assert "on-demand prices could fall by 20 % to 50 % before these commitments cost more" in said(0.5, 0.2)
+    assert "fall by 50 % before" in said(0.5, -0.04) and "Those for a in y cost more there already." in said(0.5, -0.04)
+    assert "no commitment costs less than hours on demand" in said(-0.04) and "could fall" not in said(-0.04)

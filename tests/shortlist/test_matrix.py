@@ -163,6 +163,18 @@ def test_a_platform_without_a_price_is_excluded(rule):
     assert rule(usd_per_accelerator_hour=0.01) is None
 
 
+def test_where_a_part_of_the_regions_has_an_offer_the_way_to_plan_it_there_is_told(mini_ws):
+    """One platform serves all regions of a use case."""
+    regions = sorted(set(mini_ws.month("demand_windows").query("use_case_id == 'chat'")["region"]))
+    found = {}
+    for none in (regions[0], ", ".join(regions)):
+        lacks = pd.DataFrame([("chat", H100, none)], columns=[*KEYS, "no_offer_in"])
+        found[none] = find_exclusions(mini_ws, cell(), lacks)["reason"].iloc[0]
+    assert all(text.startswith(f"no offer that the plan could take in {none}") for none, text in found.items())
+    told = [text for text in found.values() if "list the regions as use cases of their own" in text]
+    assert len(told) == (len(regions) > 1)
+
+
 def test_an_owned_or_rented_platform_must_be_had_where_the_use_case_may_run(changed, mini_ws):
     here = [r.region for r in mini_ws.plan.regions]
     provider, place = next(iter(mini_ws.plan.regions[0].provider_regions.items()))

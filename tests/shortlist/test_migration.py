@@ -1,11 +1,13 @@
 """Migration break-even: closed forms against plain month by month sums."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aifactory.shortlist.migration import COLUMNS, break_even_units, payback_months
+from aifactory.shortlist.migration import COLUMNS, break_even_units, payback_months, plan_migrations
 from aifactory.shortlist.money import in_shared_nodes, level_factors
 
 
@@ -51,6 +53,22 @@ def test_at_the_break_even_volume_the_move_costs_nothing(cost, rework, saving, m
 def test_no_volume_helps_where_no_unit_is_cheaper():
     assert break_even_units(10.0, 0.0, -0.1, 36) == np.inf
     assert np.isnan(break_even_units(10.0, 0.0, np.nan, 36))
+
+
+def test_what_runs_on_a_specialised_platform_today_has_nothing_to_pay_back(sample_short):
+    """Its own platform is no move; every other stays in the table."""
+    ws, short = sample_short.ws, sample_short.shortlist
+    row = sample_short.migrations.iloc[0]
+    stated = ws.plan.baseline_accelerators | {row["use_case_id"]: row["accelerator_id"]}
+    there = dataclasses.replace(ws, plan=ws.plan.model_copy(update={"baseline_accelerators": stated}))
+    moves = plan_migrations(
+        there, sample_short.inventory, short.matrix, in_shared_nodes(short.penalties, own_nodes=True), short.exclusions
+    )
+    pairs = [
+        list(zip(table["use_case_id"], table["accelerator_id"], strict=True))
+        for table in (sample_short.migrations, moves)
+    ]
+    assert set(pairs[0]) - set(pairs[1]) == {(row["use_case_id"], row["accelerator_id"])}
 
 
 def test_moves_are_priced_against_the_best_measured_general_platform(sample_short):
