@@ -8,7 +8,7 @@ from aifactory.inputs.billing import NO_ACCELERATOR, UNATTRIBUTED
 from aifactory.inputs.hosted import hosted_only
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory.hosted_today import hosted_alone
-from aifactory.inventory.spend import USAGE
+from aifactory.inventory.spend import USAGE, plan_regions
 from aifactory.units import EDGE_CLASS
 
 STATED, BY_JOBS, BY_BILL, BY_PAST, BY_TEAM, BY_ONLY, BY_POOLS, BY_HOSTED, BY_REFERENCE = (
@@ -63,6 +63,24 @@ def known_platforms(ws: Workspace) -> dict[str, str]:
     sure = table["seen_basis"].isin((BY_JOBS, BY_BILL, BY_PAST)) & (table["seen_share"] >= ON_ONE)
     found = table["accelerator_id"].where(table["basis"] == STATED, table["seen"].where(sure))
     return found.set_axis(table["use_case_id"]).dropna().to_dict()
+
+
+def known_by_region(ws: Workspace) -> dict[tuple[str, str], str]:
+    """Today's platform of the use cases in each region of the plan where it is known there: by use case and region.
+
+    As `known_platforms`, but for what jobs and bill of the month show of a use case in one region alone: one that runs on two platforms, each in
+    a region of its own, is known in both.
+    """
+    known, stated = known_platforms(ws), ws.plan.baseline_accelerators
+    found = {(name, item.region): chip for name, chip in known.items() for item in ws.plan.regions}
+    bill = _usage(ws)
+    bill = bill.assign(use_case_id=bill["use_case"], region=plan_regions(bill, ws.plan.regions)) if len(bill) else bill
+    for rows in (bill, _job_hours(ws.month("jobs"))):  # jobs win over the bill
+        for region, here in rows.groupby("region") if len(rows) else ():
+            seen = _most(here[here["use_case_id"] != UNATTRIBUTED], "use_case_id")
+            sure = {name: chip for name, (chip, share) in seen.items() if share >= ON_ONE and name not in stated}
+            found |= {(name, str(region)): chip for name, chip in sure.items() if region}
+    return found
 
 
 def _seen(ws: Workspace, names: list[str]) -> dict[str, tuple[str, float, str]]:

@@ -59,6 +59,7 @@ __all__ = [
 ]
 
 ALL_CAUSES = [*CAUSES, OTHER]
+HALF_A_DOLLAR = 0.5  # less is shown as nothing
 WORDS = {OTHER: "charges that no use case explains", "utilization": "utilisation"}
 BILL, DEMAND, POOLS = "billing table", "demand_windows and jobs tables", "pools table"
 
@@ -231,7 +232,10 @@ def variance_section(ws: Workspace, review: Review) -> Group:
         )
     total = rows["difference_usd"].sum()
     big = rows.loc[rows["difference_usd"].abs().idxmax()]
-    answer = f"The bill moved by {usd(total, 0)}; {big['use_case_id']} alone by {usd(big['difference_usd'], 0)}. More volume at steadier pools shows as volume up and utilisation down. {_ranges(review)}"
+    moved = f"The bill moved by {usd(total, 0)}; {big['use_case_id']} alone by {usd(big['difference_usd'], 0)}."
+    if abs(big["difference_usd"]) < HALF_A_DOLLAR:
+        moved = "Neither the bill nor the part of any use case moved."
+    answer = f"{moved} More volume at steadier pools shows as volume up and utilisation down. {_ranges(review)}"
     columns = {"use_case_id": Col("Use case"), "base_usd": Col("Last month, USD", "usd0"), "actual_usd": Col("This month, USD", "usd0"), "difference_usd": Col("Difference", "usd0"),
                **{cause: Col(readable(cause), "usd0") for cause in ALL_CAUSES}}  # fmt: skip
     against_last = table(_with_total(rows), caption="Cost variance against last month, by cause", source=f"{BILL}; {DEMAND}", as_of=ws.as_of, columns=columns,

@@ -16,7 +16,7 @@ from aifactory.inputs.hosted import HOSTED
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
 from aifactory.inventory.retiring import retiring_sentence
-from aifactory.inventory.today import known_platforms
+from aifactory.inventory.today import known_by_region
 from aifactory.review import guardrails
 from aifactory.review.band_triggers import band_triggers, not_followed
 from aifactory.review.changes import figures_changed
@@ -142,7 +142,7 @@ def build_review(
         unit_cost=unit_cost,
         unit_cost_bands=unit_cost_bands(unit_cost, ws.period),
         forecast_scores=score_forecasts(ws, inventory, earlier, whole),
-        plan_use=use_against_plan(held, inventory.pools, inventory.demand_monthly, ws.period, known_platforms(ws)),
+        plan_use=use_against_plan(held, inventory.pools, inventory.demand_monthly, ws.period, known_by_region(ws)),
         hardware=hardware,
         platforms=judge_platforms(ws, hardware),
         chargeback=charge_teams(ws.table("billing").query("invoice_month == @ws.period")),

@@ -23,6 +23,8 @@ use count kernels, not how full a device is, so this side is a question to ask b
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
@@ -38,7 +40,11 @@ COLUMNS = ["state", *PLACE, "planned_accelerators", "planned_utilization", "at_w
 
 
 def use_against_plan(
-    approved: pd.DataFrame, pools: pd.DataFrame, monthly: pd.DataFrame, period: str, today: dict[str, str]
+    approved: pd.DataFrame,
+    pools: pd.DataFrame,
+    monthly: pd.DataFrame,
+    period: str,
+    today: Mapping[tuple[str, str], str],
 ) -> pd.DataFrame:
     """One row per region and accelerator with readings or planned work in the month, contradictions first.
 
@@ -47,7 +53,7 @@ def use_against_plan(
     approved : rows of the `approved_plan` contract, in standard months of 730 h.
     pools : `Inventory.pools` of the month; utilisation is weighed by accelerator-hours.
     monthly : measured units by month, use_case_id and region.
-    today : accelerator on which use cases are known to run in the month (`inventory.today.known_platforms`).
+    today : accelerator on which a use case is known to run in a region in the month (`inventory.today.known_by_region`).
 
     Returns
     -------
@@ -78,16 +84,24 @@ def use_against_plan(
     table["not_moved"] = (
         awaited.groupby(PLACE)["use_case_id"].agg(lambda names: ", ".join(sorted(set(names)))).reindex(table.index)
     )
-    still = awaited.assign(accelerator_id=awaited["use_case_id"].map(today)).set_index(PLACE).index
+    still = awaited.assign(accelerator_id=_runs_on(awaited, today)).set_index(PLACE).index
     table["state"] = _states(table, table.index.isin(still))
     table = table.reset_index().assign(plan_period=str(rows["plan_period"].iloc[0]), month=period)
     order = table["state"].map({CONTRADICTS: 0, NOT_MOVED: 1, NOT_PLANNED: 2, NO_READINGS: 3, AGREES: 4})
     return table.assign(order=order).sort_values(["order", *PLACE], ignore_index=True)[COLUMNS]
 
 
-def _elsewhere(approved: pd.DataFrame, today: dict[str, str]) -> pd.Series:
-    """Rows of the plan whose use case is known to run on another accelerator."""
-    runs_on = approved["use_case_id"].map(today)
+def _runs_on(rows: pd.DataFrame, today: Mapping[tuple[str, str], str]) -> pd.Series:
+    return pd.Series(
+        [today.get(place) for place in zip(rows["use_case_id"], rows["region"], strict=True)],
+        rows.index,
+        dtype="object",
+    )
+
+
+def _elsewhere(approved: pd.DataFrame, today: Mapping[tuple[str, str], str]) -> pd.Series:
+    """Rows of the plan whose use case is known to run on another accelerator there."""
+    runs_on = _runs_on(approved, today)
     return runs_on.notna() & (runs_on != approved["accelerator_id"])
 
 

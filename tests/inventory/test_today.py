@@ -16,6 +16,7 @@ from aifactory.inventory.today import (
     BY_TEAM,
     STATED,
     baseline_accelerators,
+    known_by_region,
     known_platforms,
     todays_platforms,
 )
@@ -171,3 +172,19 @@ def test_jobs_of_earlier_months_tell_what_a_rare_run_runs_on(billed, mini_ws):
             A100,
             BY_TEAM,
         ]
+
+
+def test_what_runs_on_one_platform_a_region_is_known_in_each(billed, changed):
+    """300 hours of H100 in one region and 100 of A100 in the other: mixed as a whole, known in each; the plan's word wins."""
+    ws = billed(("chat", "t", H100, 300.0), ("chat", "t", A100, 100.0), ("images", "t", A100, 100.0))
+    first, second = (item.region for item in ws.plan.regions[:2])
+    bill = ws.table("billing").assign(RegionId=[first, second, first])
+    apart = changed(billing=bill, jobs=ws.table("jobs"), plan={"baseline_accelerators": {}})
+    known = known_by_region(apart)
+    assert (known["chat", first], known["chat", second]) == (H100, A100)
+    assert known["images", first] == known["images", second] == A100  # seen nowhere else
+    assert "chat" not in known_platforms(apart)
+    stated = changed(billing=bill, jobs=ws.table("jobs"), plan={"baseline_accelerators": {"chat": L4}})
+    assert known_by_region(stated)["chat", first] == L4
+    together = changed(billing=bill.assign(RegionId=first), jobs=ws.table("jobs"), plan={"baseline_accelerators": {}})
+    assert ("chat", first) not in known_by_region(together)

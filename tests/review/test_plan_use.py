@@ -67,12 +67,14 @@ def test_work_that_has_not_moved_is_compared_where_it_runs():
     units = pd.concat([demand(7200.0), demand(7200.0).assign(use_case_id="search")])
     moved = use_against_plan(two, read, units, PERIOD, {}).set_index("accelerator_id")
     assert moved["state"].to_dict() == {"h100": CONTRADICTS, "a100": CONTRADICTS}
-    still = use_against_plan(two, read, units, PERIOD, {"chat": "h100", "search": "h100"}).set_index("accelerator_id")
+    still = use_against_plan(two, read, units, PERIOD, {("chat", "us"): "h100", ("search", "us"): "h100"}).set_index(
+        "accelerator_id"
+    )
     assert still["state"].to_dict() == {"h100": NOT_MOVED, "a100": NOT_MOVED}
     assert still.loc["a100", "not_moved"] == "chat"
     assert still.loc["a100", ["at_work", "expected_utilization"]].isna().all()
     assert still.loc["h100", "expected_utilization"] == pytest.approx(0.25)
-    low = use_against_plan(two, read.assign(utilization_mean=[0.1, 0.1]), units, PERIOD, {"chat": "h100"})
+    low = use_against_plan(two, read.assign(utilization_mean=[0.1, 0.1]), units, PERIOD, {("chat", "us"): "h100"})
     assert low.set_index("accelerator_id").loc["h100", "state"] == CONTRADICTS
 
 
@@ -81,6 +83,6 @@ def test_a_place_keeps_the_comparison_of_the_work_that_runs_there():
     two = pd.concat([plan(place=("us", "a100")), plan(place=("us", "a100")).assign(use_case_id="search")])
     units = pd.concat([demand(7200.0), demand(7200.0).assign(use_case_id="search")])
     read = pools(("us", "a100", 16, 0.22, 16 * 720.0))
-    row = use_against_plan(two, read, units, PERIOD, {"chat": "a100", "search": "h100"}).iloc[0]
+    row = use_against_plan(two, read, units, PERIOD, {("chat", "us"): "a100", ("search", "us"): "h100"}).iloc[0]
     assert (row["state"], row["not_moved"]) == (AGREES, "search")
     assert (row["at_work"], row["expected_utilization"]) == (pytest.approx(4.0), pytest.approx(0.25))
