@@ -94,19 +94,21 @@ def test_half_the_utilisation_pays_the_whole_nodes_of_half_the_capacity(grounds,
     assert ground.scale(np.full(len(chips), 2.0)) == pytest.approx(alone)
 
 
-def test_half_the_utilisation_adds_to_the_others_what_half_the_capacity_would(grounds, sample_short):
+@pytest.mark.parametrize("name", ["fraud-model", "brand-tuning"])
+def test_half_the_utilisation_adds_to_the_others_what_half_the_capacity_would(grounds, sample_short, name):
     """The shortlist's own price of a cell beside the others, at half the capacity, is the oracle."""
-    short, ground = sample_short.shortlist, grounds["fraud-model"]
+    short, ground = sample_short.shortlist, grounds[name]
     market = ground.fleet.market
-    slow = (short.matrix["use_case_id"] == "fraud-model").map({True: 0.5, False: 1.0})
+    slow = (short.matrix["use_case_id"] == name).map({True: 0.5, False: 1.0})
     cells = short.matrix.assign(
-        **{name: short.matrix[name] * slow for name in ("units_per_s_per_accelerator", "low", "high")}
+        **{end: short.matrix[end] * slow for end in ("units_per_s_per_accelerator", "low", "high")}
     )
     shared = Shared(market, cells, short.penalties.drop(columns=list(ENDS)), short.exclusions)
     table = indexed(ground, utilization=ground.utilization / 2)
-    chips = [chip for chip in table.index if chip in set(ground.fleet.home.values())]
-    assert len(chips) > 1
-    usd = [shared.of("fraud-model", chip, ground.fleet.home) for chip in chips]
+    others = {at for one, at in ground.fleet.home.items() if one != name}
+    chips = [chip for chip in table.index if chip in others]
+    assert chips
+    usd = [shared.of(name, chip, ground.fleet.home) for chip in chips]
     np.testing.assert_allclose(table.loc[chips, "total_usd"], usd, rtol=1e-6)
 
 
