@@ -36,7 +36,7 @@ from aifactory.finance.tax import year_starts
 from aifactory.finance.tco import around_usd_per_hour, hidden_lines, price_index, serves
 from aifactory.fleet.compute import BEYOND, Compute
 from aifactory.fleet.nodes import TOLERANCE, hourly_load
-from aifactory.fleet.orders import FLEXIBLE
+from aifactory.fleet.orders import FLEXIBLE, INSTEAD
 from aifactory.fleet.streams import EXPECTED, Streams
 from aifactory.fleet.terms import spot_is_cheaper
 from aifactory.inputs.plan import Plan
@@ -100,13 +100,13 @@ def _options(case: Case, answer: Answer, api: pd.DataFrame) -> dict[str, tuple[C
     found = {OURS: (expected.ledger.compute, expected.ledger)}
     base = justified(expected)
     rules = {ON_DEMAND: ("reserved_1y", np.zeros_like(base))}
-    for index, name in enumerate(COMMITTED_OPTIONS):
-        if (expected.terms.available[index] & base.any(axis=0)).any():
+    for name in INSTEAD:  # the first of several that come to the same orders is the one that they are
+        if (expected.terms.available[COMMITTED_OPTIONS.index(name)] & base.any(axis=0)).any():
             rules[f"Base: {OPTION_NAMES[name].lower()}"] = (name, base)
     for label, (option, hold) in rules.items():
         compute = price_rule(case, answer, hold, option)
-        if label != ON_DEMAND and np.array_equal(compute.cost_usd, found[ON_DEMAND][0].cost_usd):
-            continue  # what it would hold is held already: the same orders under another name
+        if any(np.array_equal(compute.cost_usd, other.cost_usd) for at, (other, _) in found.items() if at != OURS):
+            continue  # held already, or late and bridged by another term to the end: the same orders under another name
         units = case.streams.units[EXPECTED]
         found[label] = (compute, build_ledger(compute, case.streams, units, case.plan, case.apart))
     if (spot := _on_spot(case)).any():

@@ -199,3 +199,13 @@ def test_a_base_that_is_held_already_is_no_way_to_pay_of_its_own(tiny, basis):
     options = returns_basis(held, solve_case(held), API).model.options
     assert "Base: purchase" in basis[2].model.options
     assert "Base: purchase" not in options and options[:2] == (OURS, ON_DEMAND)
+
+
+def test_a_way_that_comes_to_the_orders_of_another_is_shown_as_that_one(tiny):
+    """Three years are reserved until what is bought comes, and run on to the horizon: nothing is bought, under whatever name."""
+    long = {"purchase_option": "reserved_3y", "usd_per_accelerator_hour": 1.5, "term_months": 36}
+    case = tiny(
+        plan=make_plan(18, VALUES), prices=make_prices(BOUGHT | {"lead_time_weeks": 10.0}, long, drop=["reserved_1y"])
+    )
+    options = returns_basis(case, solve_case(case), API).model.options
+    assert "Base: reserved, 3 years" in options and "Base: purchase" not in options
