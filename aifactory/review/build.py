@@ -114,12 +114,11 @@ def build_review(
     bill = _bills(inventory)
     stored = ws.table("approved_plan")
     held, whole = stored[stored["accelerator_id"] != HOSTED], calendar_plan(stored)
-    approved = whole[
-        whole["accelerator_id"] != HOSTED
-    ]  # the plan's own cost and value; `whole` holds what stays hosted too
+    approved = whole[whole["accelerator_id"] != HOSTED]  # own cost and value; `whole` has what stays hosted too
     steps = band_triggers(held, ws.table("approved_bands"), inventory.demand_monthly, ws.period, ws.table("decisions"))
     unit_cost = unit_cost_by_month(ws, inventory)
-    rails = guardrails.check_guardrails(ws, inventory, _unit_cost_change(unit_cost, ws.period, last))
+    late = _charges_missing(ws, inventory, before, now)
+    rails = guardrails.check_guardrails(ws, inventory, _unit_cost_change(unit_cost, ws.period, last), late)
     triggers = guardrails.check_triggers(ws)
     earlier = earlier_forecast(ws, inventory)
     accuracy = forecast_accuracy(ws, inventory, whole, earlier)
@@ -153,15 +152,14 @@ def build_review(
         changes=_changes(ws, inventory, last, told),
         figures_changed=figures_changed(ws, inventory, earlier, approved, buy_plan, told_prices(told)),
         **_memory(ws, inventory, told),
-        **_beside(ws, inventory, buy_plan),
+        **_beside(ws, inventory, buy_plan, late),
         recommendation=_recommendation(ws, approved, steps, buy_plan),
         not_computed=_not_computed(ws, whole, variance, now, steps),
     )
 
 
-def _beside(ws: Workspace, inventory: Inventory, buy_plan: BuyPlan | None) -> dict[str, Any]:
-    """What the refresh takes over from the inventory and the plan, and the dates to come."""
-    last = previous_month(ws.period)
+def _beside(ws: Workspace, inventory: Inventory, buy_plan: BuyPlan | None, late: list[str]) -> dict[str, Any]:
+    """What the refresh takes over from the inventory and the plan, the dates to come, and what is missing (`late`: charges)."""
     return {
         "drift": inventory.drift,
         "token_growth": inventory.token_growth,
@@ -171,12 +169,15 @@ def _beside(ws: Workspace, inventory: Inventory, buy_plan: BuyPlan | None) -> di
         "partial": [
             *partial_months(inventory.demand_profile, ws.period),
             *months_unread(inventory.demand_monthly, ws.period, {*ws.ended, *lumpy_cases(inventory.demand_profile)}),
-            *charges_unread(*(month_factors(ws, inventory, month)[0] for month in (last, ws.period))),
-            *places_unread(
-                ws.table("billing"), ws.month("pools"), inventory.demand_monthly, ws.plan.regions, ws.period
-            ),
+            *late,
         ],
     }
+
+
+def _charges_missing(ws: Workspace, inventory: Inventory, before: pd.DataFrame, now: pd.DataFrame) -> list[str]:
+    """Charges that the month before, or every month before, had: the bill of this one may not be whole."""
+    places = places_unread(ws.table("billing"), ws.month("pools"), inventory.demand_monthly, ws.plan.regions, ws.period)
+    return [*charges_unread(before, now), *places]
 
 
 def _memory(ws: Workspace, inventory: Inventory, told: pd.DataFrame | None) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -12,6 +14,7 @@ from aifactory.inventory.latency import over_limit, within
 from aifactory.units import MONTHS_PER_YEAR
 
 OK, WATCH, BREACH = "ok", "watch", "breach"
+BUDGET = "monthly budget"
 FLOOR = "utilisation floor"
 WATCH_SHARE = 0.9
 MAX_UNATTRIBUTED = 0.05
@@ -32,8 +35,10 @@ def state_of(value: float, limit: float) -> str:
     return BREACH if value > limit else WATCH if value > WATCH_SHARE * limit else OK
 
 
-def check_guardrails(ws: Workspace, inventory: Inventory, unit_cost_change: pd.Series) -> pd.DataFrame:
-    """Every guardrail with value, limit and state.
+def check_guardrails(
+    ws: Workspace, inventory: Inventory, unit_cost_change: pd.Series, late: Sequence[str] = ()
+) -> pd.DataFrame:
+    """Every guardrail with value, limit and state; a budget that holds while charges are missing (`late`) is watched, not kept.
 
     Parameters
     ----------
@@ -47,6 +52,10 @@ def check_guardrails(ws: Workspace, inventory: Inventory, unit_cost_change: pd.S
         ],
         columns=GUARDRAIL_COLUMNS,
     )
+    if late:
+        budget = table["guardrail"] == BUDGET
+        table["subject"] = table["subject"].mask(budget, "bill, of which charges are missing")
+        table["state"] = table["state"].mask(budget & (table["state"] == OK), WATCH)
     return pd.concat([table, _latency(ws, inventory), _floor(ws, inventory)], ignore_index=True)
 
 
@@ -56,7 +65,7 @@ def _bill_rows(ws: Workspace, inventory: Inventory) -> list[tuple]:
         return []
     lines = inventory.spend_reconciliation.set_index("line")["effective_cost"]
     bill, orphan, budget = float(lines["bill"]), float(lines["unattributed usage"]), ws.plan.budget.opex_usd_per_month
-    rows = [("monthly budget", "bill", bill, budget, "USD", "chief financial officer")] if budget else []
+    rows = [(BUDGET, "bill", bill, budget, "USD", "chief financial officer")] if budget else []
     if bill:
         rows.append(("spend without a team", "bill", orphan / bill, MAX_UNATTRIBUTED, "fraction", "cloud cost owner"))
     return rows

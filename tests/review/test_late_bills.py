@@ -1,5 +1,6 @@
 """A bill of an earlier month that comes after a plan was approved and a refresh was made: what moves, what stands."""
 
+import re
 import shutil
 from types import SimpleNamespace
 
@@ -77,3 +78,24 @@ def test_the_change_log_counts_the_row_that_came(months):
 
     before, after = billed(months.before), billed(months.after)
     assert after["before"].item() == (before["before"].item() if len(before) else after["now"].item()) + 1
+
+
+def test_a_budget_is_not_kept_while_charges_are_missing(mini_ws, tmp_path):
+    """The chat has no accelerator charges in a month in which it was used: the bill so far says nothing of the limit."""
+    folder = shutil.copytree(mini_ws.path, tmp_path / "mini-company")
+    whole = reviewed(folder).review.guardrails.set_index("guardrail").loc["monthly budget"]
+    assert (whole["subject"], whole["state"]) == ("bill", "ok")
+    bill = folder / "billing.csv"
+    rows = pd.read_csv(bill, dtype=str, keep_default_na=False)
+    rows[~((rows["ChargePeriodStart"].str[:7] == "2026-10") & rows["Tags"].str.contains("chat"))].to_csv(
+        bill, index=False
+    )
+    review = reviewed(folder).review
+    part = review.guardrails.set_index("guardrail").loc["monthly budget"]
+    assert any("No accelerator-hours were charged to chat" in text for text in review.partial)
+    assert (part["subject"], part["state"]) == ("bill, of which charges are missing", "watch")
+    plan = folder / "plan.yaml"
+    plan.write_text(
+        re.sub(r"opex_usd_per_month: .*", "opex_usd_per_month: 1", plan.read_text(encoding="utf-8")), encoding="utf-8"
+    )
+    assert reviewed(folder).review.guardrails.set_index("guardrail").at["monthly budget", "state"] == "breach"
