@@ -40,7 +40,8 @@ def find_exclusions(ws: Workspace, capacity: pd.DataFrame, penalties: pd.DataFra
     places, contexts = _places(ws), lengths(ws).sum(axis=1)
     sold = ws.table("prices").groupby("accelerator_id")["accelerators_per_node"].max().astype(float).fillna(0.0)
     widest, regions = widest_jobs(ws, capacity), _regions(ws)
-    priced = {} if penalties is None else penalties.set_index(KEYS)["no_offer_in"].to_dict()
+    lacking = pd.Series(dtype="str") if penalties is None else penalties.set_index(KEYS)["no_offer_in"]
+    priced = lacking[lacking.notna()].to_dict()  # what has no demand asks for no offer
     rows = []
     for cell in capacity.itertuples(index=False):
         chip, case = chips.loc[cell.accelerator_id], cases.loc[cell.use_case_id]

@@ -175,6 +175,12 @@ def test_where_a_part_of_the_regions_has_an_offer_the_way_to_plan_it_there_is_to
     assert len(told) == (len(regions) > 1)
 
 
+def test_what_has_no_demand_lacks_no_offer(road):
+    """Jobs that wait have no hours yet: nothing is priced, and nothing is missing."""
+    unknown = road.benchmark.capacity[KEYS].assign(no_offer_in=np.nan)
+    assert "price" not in set(find_exclusions(road.ws, road.benchmark.capacity, unknown)["rule"])
+
+
 def test_an_owned_or_rented_platform_must_be_had_where_the_use_case_may_run(changed, mini_ws):
     here = [r.region for r in mini_ws.plan.regions]
     provider, place = next(iter(mini_ws.plan.regions[0].provider_regions.items()))
