@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
+from aifactory.demand.lumps import at_level
 from aifactory.finance.cashflow import discount_factors
 from aifactory.finance.options import COMMITTED_OPTIONS, FLEXIBLE_OPTIONS, OPTION_NAMES
 from aifactory.finance.prices import OWN_SITE_OPTIONS, node_offers, offers_of
@@ -122,13 +123,15 @@ def resident_needs(market: Market, capacity: pd.DataFrame) -> dict[tuple[str, st
 
 
 def standing_shares(profile: pd.DataFrame, today: pd.Series, capacity: pd.DataFrame) -> dict[tuple[str, str], float]:
-    """Share of each use case and region in the work of the period that its platform of today does there."""
+    """Share of each use case and region in the work of the period that its platform of today does there.
+
+    Work that comes in lumps counts by its level: what stands for it stands in a month without a job too.
+    """
+    level = at_level(profile)
+    units = profile["units_month"].where(~level["lumpy"], level["units_per_hour_avg"] * HOURS_PER_MONTH)
     rate = capacity.set_index(KEYS)["units_per_s_per_accelerator"].astype(float)
     at = profile["use_case_id"].map(today)
-    work = (
-        profile["units_month"]
-        / rate.where(rate > 0).reindex(pd.MultiIndex.from_arrays([profile["use_case_id"], at])).to_numpy()
-    )
+    work = units / rate.where(rate > 0).reindex(pd.MultiIndex.from_arrays([profile["use_case_id"], at])).to_numpy()
     share = work / work.groupby([profile["region"], at]).transform("sum")
     return dict(zip(zip(profile["use_case_id"], profile["region"], strict=True), share.fillna(0.0), strict=True))
 

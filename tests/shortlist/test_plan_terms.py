@@ -27,9 +27,10 @@ from aifactory.shortlist.plan_terms import (
     market_of,
     price_cells,
     resident_needs,
+    standing_shares,
     streams_alone,
 )
-from aifactory.units import monthly_rate
+from aifactory.units import HOURS_PER_MONTH, monthly_rate
 
 NODE_MONTH = 8 * 730
 BY_DAY = 10 / 24  # share of the hours in which the second node works
@@ -407,3 +408,19 @@ def test_what_stood_to_those_that_left_stands_to_those_that_stay(mini_ws):
     )
     assert list(left.needs["us", H100]) == ["chat"]
     assert replace(mine, shares=shares).without(()).shares == shares
+
+
+def test_what_stands_for_rare_jobs_stands_to_them_in_a_month_without_any():
+    """Chat works 100 units and lumpy training none this month, a level of 300: a quarter and three quarters of what stands."""
+    profile = pd.DataFrame({
+        "use_case_id": ["chat", "train"], "region": "eu", "units_month": [100.0, 0.0], "units_per_hour_avg": [1.0, 0.0],
+        "level_per_hour": [1.0, 300.0 / HOURS_PER_MONTH], "lumpy": [False, True],
+    })  # fmt: skip
+    capacity = pd.DataFrame(
+        {"use_case_id": ["chat", "train"], "accelerator_id": "a", "units_per_s_per_accelerator": 1.0}
+    )
+    today = pd.Series({"chat": "a", "train": "a"})
+    shares = standing_shares(profile, today, capacity)
+    assert shares == {("chat", "eu"): pytest.approx(0.25), ("train", "eu"): pytest.approx(0.75)}
+    month = standing_shares(profile.drop(columns=["lumpy", "level_per_hour"]), today, capacity)
+    assert month["chat", "eu"] == 1.0
