@@ -25,6 +25,7 @@ from aifactory.inventory.questions import three_questions
 from aifactory.inventory.residency import fleet_of, hourly_demand, local_of
 from aifactory.inventory.retiring import retiring_findings, retiring_models
 from aifactory.inventory.tenants import tenant_concentration
+from aifactory.inventory.today import untold_findings
 from aifactory.inventory.waste import find_waste
 
 RECONCILIATION_COLUMNS = ["line", "effective_cost", "billed_cost", "charges"]
@@ -139,8 +140,9 @@ def build_inventory(ws: Workspace) -> Inventory:
 
 
 def _of_models_and_log(ws: Workspace, hosted: pd.DataFrame, retiring: pd.DataFrame) -> list[findings.Finding]:
-    """Hosted models in use, those that end, and open entries of the decision log."""
-    found = hosted_findings(hosted, hosted_only(ws)) + stated_findings(ws) + retiring_findings(retiring, ws.as_of)
+    """Hosted models in use, those that end, use cases whose platform nobody told, and open entries of the decision log."""
+    found = hosted_findings(hosted, hosted_only(ws)) + stated_findings(ws) + untold_findings(ws)
+    found += retiring_findings(retiring, ws.as_of)
     return found + findings.open_entries(ws.table("decisions"), ws.as_of)
 
 

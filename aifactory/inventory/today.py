@@ -7,6 +7,7 @@ import pandas as pd
 from aifactory.inputs.billing import NO_ACCELERATOR, UNATTRIBUTED
 from aifactory.inputs.hosted import hosted_only
 from aifactory.inputs.workspace import Workspace
+from aifactory.inventory.findings import Finding
 from aifactory.inventory.hosted_today import hosted_alone
 from aifactory.inventory.spend import USAGE, plan_regions
 from aifactory.units import EDGE_CLASS
@@ -116,7 +117,13 @@ def _seen(ws: Workspace, names: list[str]) -> dict[str, tuple[str, float, str]]:
 
 
 def _in_pools(ws: Workspace) -> dict[str, tuple[str, float, str]]:
-    """By use case that has begun: the only accelerator of its kind (edge device or not) in the pools where it may run.
+    """By use case that has begun: the only accelerator of its kind (edge device or not) in the pools where it may run."""
+    kinds = _kinds_in_pools(ws)
+    return {name: (chips[0], 1.0, BY_POOLS) for name, chips in kinds.items() if len(chips) == 1}
+
+
+def _kinds_in_pools(ws: Workspace) -> dict[str, list[str]]:
+    """By use case that has begun: accelerators of its kind (edge device or not) in the pools where it may run, where there are any.
 
     Accelerators whose hours on the bill all name use cases are theirs alone.
     """
@@ -134,10 +141,28 @@ def _in_pools(ws: Workspace) -> dict[str, tuple[str, float, str]]:
         if isinstance(row.allowed_regions, str):
             mine = mine[mine["region"].isin([part.strip() for part in row.allowed_regions.split(";")])]
         begun = not isinstance(row.launch_month, str) or row.launch_month <= ws.period
-        kind = mine["accelerator_id"].unique()
-        if begun and len(kind) == 1:
-            found[row.use_case_id] = (str(kind[0]), 1.0, BY_POOLS)
+        if begun and len(mine):
+            found[row.use_case_id] = sorted(str(chip) for chip in mine["accelerator_id"].unique())
     return found
+
+
+def untold_findings(ws: Workspace) -> list[Finding]:
+    """Use cases with demand in the month whose own pools hold several accelerators while neither plan, jobs nor bill say which is theirs."""
+    rows = [ws.month(name)["use_case_id"] for name in ("demand_windows", "jobs")]
+    sure = {*known_platforms(ws), *hosted_only(ws), *hosted_alone(ws)}
+    asked = [name for name in _kinds_in_pools(ws) if name in set(pd.concat(rows)) - sure]
+    table = todays_platforms(ws, asked)
+    asked = table.loc[table["seen"] == "", "use_case_id"]
+    kinds = _kinds_in_pools(ws)
+    return [
+        Finding(
+            "platform",
+            f"{name} runs on {' or '.join(kinds[name])}, as its pools stand, and neither jobs nor bill say on which: state it under "
+            "baseline_accelerators in plan.yaml. Only then production shows what an accelerator carries.",
+        )
+        for name in asked
+        if len(kinds[name]) > 1
+    ]
 
 
 def _jobs_of_the_year(ws: Workspace) -> pd.DataFrame:

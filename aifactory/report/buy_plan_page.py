@@ -10,7 +10,7 @@ from aifactory.buyplan.examine import Examination
 from aifactory.buyplan.governance import released_on_triggers, signed_now
 from aifactory.buyplan.returns import Returns
 from aifactory.finance.cashflow import NOTHING
-from aifactory.finance.options import OPTION_NAMES
+from aifactory.finance.options import COMMITTED_OPTIONS, OPTION_NAMES
 from aifactory.fleet.allowed_wait import TRAINING_CLASSES
 from aifactory.inputs.hosted import RUN_BY_SELLERS
 from aifactory.inputs.workspace import Workspace
@@ -46,7 +46,7 @@ from aifactory.report.buy_plan_money import (
     unit_section,
 )
 from aifactory.report.buy_plan_orders import table_orders
-from aifactory.report.buy_plan_returns import broken_by_spot, rival_sentence, used_prices
+from aifactory.report.buy_plan_returns import hours_are_rented, told_rival, used_prices
 from aifactory.report.buy_plan_sensitivity import chart_tornado, sensitivity_section, table_tornado
 from aifactory.report.inventory_page import later_run_warnings, silence_warnings, status_of
 from aifactory.report.text import (
@@ -104,7 +104,7 @@ QUESTION = "How much do we buy, when, on which terms, and does it pay?"
 
 def buy_plan_head(ws: Workspace, plan: BuyPlan, returns: Returns | None, found: Examination | None = None) -> Group:
     """First screen: the decision asked for, how often it loses money, and what `found` says another platform saves."""
-    doubts = [rival_sentence(returns, hosted=False, broken=broken_by_spot(ws, plan, returns))] if returns else []
+    doubts = [told_rival(ws, plan, returns, hosted=False)] if returns else []
     doubts += [given_up_sentence(found, by_scenario(plan).loc["expected", "tco_usd"])] if found else []
     prices = used_prices(plan, ws.plan.price_freshness_days, ws.as_of)
     rest = len(plan.warnings) - HEAD_WARNINGS
@@ -164,7 +164,11 @@ def _kpis(ws: Workspace, plan: BuyPlan, returns: Returns | None) -> list[Kpi]:
         kpis.append(Kpi("NPV after tax", usd_compact(base["npv_usd"]), rate, _range(roi["npv_usd"]), good))
         kpis.append(Kpi("Payback", months_of(base["payback_month"], base["payback_status"]), discounted, paid))
     policies = plan.comparisons.set_index("policy")
-    if "All on demand" in policies.index and policies.loc["This plan", "present_value_usd"] > 0:
+    if (
+        "All on demand" in policies.index
+        and hours_are_rented(plan)
+        and policies.loc["This plan", "present_value_usd"] > 0
+    ):
         share = 1 - 1 / (1 + policies.loc["All on demand", "dearer_share"])
         kpis.append(
             Kpi("Accelerators against all on demand", pct(-share, 0), "people and storage included, same demand")
@@ -355,6 +359,12 @@ def financing_section(plan: BuyPlan) -> Block:
     """Which way to pay is cheapest, and what that rests on."""
     question = "Which way to pay is cheapest, and from which use on?"
     shares = plan.options.dropna(subset=["break_even_utilization"])
+    if shares.empty and plan.options["purchase_option"].isin(COMMITTED_OPTIONS).any():
+        ways = join_words(sorted(OPTION_NAMES[name].lower() for name in set(plan.options["purchase_option"])))
+        return section(
+            question,
+            f"No hours of these accelerators are rented, so there is no use from which {ways} pays: what is held must be committed.",
+        )
     if shares.empty:
         return section(question, "No commitment is offered for the accelerators of the plan.")
     best = shares.sort_values("break_even_utilization").drop_duplicates(["accelerator_id", "region"])

@@ -8,7 +8,8 @@ import pandas as pd
 
 from aifactory.buyplan import BuyPlan
 from aifactory.buyplan.caveats import OFFER
-from aifactory.buyplan.returns import ALL_SPOT, HOSTED, Returns, quick_returns
+from aifactory.buyplan.returns import ALL_SPOT, HOSTED, ON_DEMAND, Returns, quick_returns
+from aifactory.finance.options import FLEXIBLE_OPTIONS
 from aifactory.finance.price_age import PriceAge, price_age
 from aifactory.inputs.workspace import Workspace
 from aifactory.report import charts
@@ -53,12 +54,19 @@ def returns_section(
     text = (
         f"This plan loses money in {pct(mine['loss_probability'], 1)} of {returns.draws:,} draws; its NPV is "
         f"{usd_compact(mine['npv_p10_usd'])} to {usd_compact(mine['npv_p90_usd'])} (P10 to P90) and is the highest of "
-        f"all ways to pay in {pct(mine['best_probability'])}. {rival_sentence(returns, broken=broken_by_spot(ws, plan, returns))} The variance of this plan is due {top} (parts overlap). "
+        f"all ways to pay in {pct(mine['best_probability'])}. {told_rival(ws, plan, returns)} The variance of this plan is due {top} (parts overlap). "
         f"On these options {advice}. {platform}"
     ).strip()
     text = " ".join(text.split())
     return group(
         section(QUESTION, text), _options_table(ws, returns), _frozen_table(ws, returns), _knowledge_table(ws, returns)
+    )
+
+
+def told_rival(ws: Workspace, plan: BuyPlan, returns: Returns, *, hosted: bool = True) -> str:
+    """`rival_sentence` with what the plan knows of spot and rented hours."""
+    return rival_sentence(
+        returns, hosted=hosted, broken=broken_by_spot(ws, plan, returns), rented=hours_are_rented(plan)
     )
 
 
@@ -72,10 +80,16 @@ def broken_by_spot(ws: Workspace, plan: BuyPlan, returns: Returns) -> list[str]:
     return list(cases.index[live & (cases["slo_max_failure_rate"] < ws.plan.value("spot_interruption_share"))])
 
 
-def rival_sentence(returns: Returns, *, hosted: bool = True, broken: Sequence[str] = ()) -> str:
+def hours_are_rented(plan: BuyPlan) -> bool:
+    """Whether any accelerator of the plan can be had by the hour."""
+    return bool(plan.options["purchase_option"].isin(FLEXIBLE_OPTIONS).any())
+
+
+def rival_sentence(returns: Returns, *, hosted: bool = True, broken: Sequence[str] = (), rented: bool = True) -> str:
     """Which other way to pay earns more on average over the draws, if one does; without `hosted` among accelerators.
 
     broken : use cases whose limit of failures spot would break (`broken_by_spot`).
+    rented : whether hours can be rented (`hours_are_rented`): if not, the plan without orders is that of no more capacity.
     """
     mine, others = returns.options.iloc[0], returns.options.iloc[1:]
     others = others if hosted else others[others["option"] != HOSTED]
@@ -90,8 +104,9 @@ def rival_sentence(returns: Returns, *, hosted: bool = True, broken: Sequence[st
         if broken and rival["option"] == ALL_SPOT
         else ""
     )
+    name = rival["option"] if rented or rival["option"] != ON_DEMAND else "Ordering nothing, with no hours to rent,"
     return (
-        f"{rival['option']} earns {usd_compact(rival['npv_mean_usd'] - mine['npv_mean_usd'])} more on average and is "
+        f"{name} earns {usd_compact(rival['npv_mean_usd'] - mine['npv_mean_usd'])} more on average and is "
         f"the highest in {pct(rival['best_probability'])}; in the worst tenth it costs {usd_compact(abs(worst))} "
         f"{'more' if worst > 0 else 'less'}.{limit}"
     )

@@ -59,7 +59,7 @@ __all__ = [
 ]
 
 ALL_CAUSES = [*CAUSES, OTHER]
-HALF_A_DOLLAR = 0.5  # less is shown as nothing
+HALF_A_DOLLAR, HALF_A_CENT = 0.5, 0.005  # less is shown as nothing
 WORDS = {OTHER: "charges that no use case explains", "utilization": "utilisation"}
 BILL, DEMAND, POOLS = "billing table", "demand_windows and jobs tables", "pools table"
 
@@ -116,7 +116,7 @@ def _bill_moved(review: Review) -> str:
     moved = review.variance["difference_usd"].sum()
     causes = review.variance[ALL_CAUSES].sum().sort_values(key=abs, ascending=False)
     words = [_by_whom(review.variance, name) for name in causes.index[:2]]
-    if abs(causes.iloc[0]) <= abs(moved) or causes.iloc[1] == 0:
+    if abs(causes.iloc[0]) <= abs(moved) or abs(causes.iloc[1]) < HALF_A_CENT:
         return f"The bill moved by {usd_compact(moved)} against last month, most of it by {words[0]}."
     return f"The bill moved by {usd_compact(moved)} against last month: {usd_compact(causes.iloc[0])} by {words[0]} and {usd_compact(causes.iloc[1])} by {words[1]}."
 
@@ -249,6 +249,8 @@ def _ranges(review: Review) -> str:
     if rows.empty or not np.isfinite(rows["mean_usd"]).all():
         return ""
     span = rows.assign(span=rows["highest_usd"] - rows["lowest_usd"]).sort_values("span").iloc[-1]
+    if span["span"] < HALF_A_CENT:
+        return "Taken in another order the causes are the same."
     return f"Taken in another order the causes differ by at most {usd_compact(span['span'])} ({readable(span['cause']).lower()}: {usd_compact(span['lowest_usd'])} to {usd_compact(span['highest_usd'])}); the total does not."
 
 

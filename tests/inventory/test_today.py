@@ -19,6 +19,7 @@ from aifactory.inventory.today import (
     known_by_region,
     known_platforms,
     todays_platforms,
+    untold_findings,
 )
 
 H100, A100, L4 = "nvidia-h100-sxm", "nvidia-a100-80-sxm", "nvidia-l4"
@@ -188,3 +189,23 @@ def test_what_runs_on_one_platform_a_region_is_known_in_each(billed, changed):
     assert known_by_region(stated)["chat", first] == L4
     together = changed(billing=bill.assign(RegionId=first), jobs=ws.table("jobs"), plan={"baseline_accelerators": {}})
     assert ("chat", first) not in known_by_region(together)
+
+
+def test_who_runs_on_which_of_several_own_accelerators_is_asked_where_nobody_says(billed, mini_ws):
+    """Two kinds of card stand in the pools and no bill names them: whose they are must be stated; with one kind it is plain."""
+    cases = mini_ws.table("use_cases")
+    pools = mini_ws.table("pools")
+    pools = pools[pools["window_start_utc"] >= pd.Timestamp(f"{mini_ws.period}-01", tz="UTC")]
+    two = pd.concat([pools.assign(accelerator_id=H100), pools.assign(accelerator_id=L4)])
+
+    def asked(rows, plan=None, *charges):
+        ws = billed(*charges, plan=plan)
+        return untold_findings(replace(ws, tables={**ws.tables, "pools": rows}))
+
+    found = asked(two)
+    live = set(mini_ws.month("demand_windows")["use_case_id"]) & set(cases["use_case_id"])
+    assert {item.text.split(" ")[0] for item in found} <= live and found
+    assert all(f"runs on {H100} or {L4}, as its pools stand" in item.text for item in found)
+    assert asked(pools.assign(accelerator_id=H100)) == []
+    assert not any(item.text.startswith("chat ") for item in asked(two, {"chat": L4}))
+    assert not any(item.text.startswith("chat ") for item in asked(two, None, ("chat", "t", A100, 5.0)))

@@ -25,7 +25,8 @@ def drawn(tiny):
     case = tiny(plan=make_plan(18, {"wacc": 0.1, "tax_rate": 0.25}), prices=make_prices(), growth={"expected": 0.03})
     basis = returns_basis(case, solve_case(case), API)
     ws = SimpleNamespace(as_of="2026-10-31", plan=case.plan)
-    return ws, SimpleNamespace(returns=basis), draw_returns(basis, draws=2_000)
+    offers = pd.DataFrame({"purchase_option": ["on_demand"]})
+    return ws, SimpleNamespace(returns=basis, options=offers), draw_returns(basis, draws=2_000)
 
 
 @pytest.fixture
@@ -134,6 +135,9 @@ def test_a_way_to_pay_that_earns_more_on_average_is_named_with_its_worst_tenth()
         "Hosted API where priced earns USD 2.50 M more on average and is the highest in 60 %; "
         "in the worst tenth it costs USD 4.00 M more."
     )
+    idle = SimpleNamespace(options=options.assign(option=["This plan", "Base and peaks on demand", "Base: lease"]))
+    assert page.rival_sentence(idle).startswith("Base and peaks on demand earns")
+    assert page.rival_sentence(idle, rented=False).startswith("Ordering nothing, with no hours to rent, earns")
     spot = SimpleNamespace(options=options.assign(option=["This plan", "All on spot where offered", "Base: lease"]))
     broken = page.rival_sentence(spot, broken=["chat"])
     assert broken.endswith("Its interruptions break the limit of failures of chat: it is no choice for these.")
@@ -192,6 +196,9 @@ def test_how_far_prices_may_fall_leaves_out_what_costs_more_already():
         )
         return first_screen.financing_section(SimpleNamespace(need=[1], options=options)).text
 
+    bought = pd.DataFrame({"purchase_option": ["purchase"], "break_even_utilization": [np.nan]})
+    only = first_screen.financing_section(SimpleNamespace(need=[1], options=bought)).text
+    assert "No hours of these accelerators are rented, so there is no use from which purchase pays" in only
     assert "on-demand prices could fall by 20 % to 50 % before these commitments cost more" in said(0.5, 0.2)
     assert "fall by 50 % before" in said(0.5, -0.04) and "Those for a in y cost more there already." in said(0.5, -0.04)
     assert "no commitment costs less than hours on demand" in said(-0.04) and "could fall" not in said(-0.04)
