@@ -7,7 +7,7 @@ import pandas as pd
 from aifactory.inputs.billing import NO_ACCELERATOR, UNATTRIBUTED, accelerator_charges
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory.findings import Finding
-from aifactory.inventory.retiring import tagged_model
+from aifactory.inventory.retiring import charged_models
 from aifactory.inventory.spend import USAGE
 from aifactory.units import three_digits
 
@@ -53,7 +53,7 @@ def hosted_today(ws: Workspace, units: pd.Series, retiring: pd.DataFrame) -> pd.
 
     Returns
     -------
-    Columns model (as most of its charges tag it, else as its use case names it) and provider, usd_month (effective cost),
+    Columns model (as most of its charges name it, else as its use case does) and provider, usd_month (effective cost),
     usd_per_unit = usd_month / units_month (NaN where nothing was counted), retires (the first announced end, NaT without),
     source and as_of.
     """
@@ -61,8 +61,7 @@ def hosted_today(ws: Workspace, units: pd.Series, retiring: pd.DataFrame) -> pd.
     used = hosted_usage(bill[bill["month"] == ws.period])
     cases = ws.table("use_cases").set_index("use_case_id")
     used = used[used["use_case"].isin(names) & used["use_case"].isin(cases.index)]
-    named = {tags: tagged_model(tags) for tags in used["Tags"].unique()}
-    used = used.assign(model=used["Tags"].map(named).fillna(""))
+    used = used.assign(model=charged_models(used, ws.table("api_prices")))
     ends, rows = retiring.groupby("use_case_id")["retires"].min(), []
     for name, mine in used.groupby("use_case"):
         usd, count = float(mine["usd"].sum()), float(units.get(name, float("nan")))

@@ -138,10 +138,9 @@ def _told(row: int, prices: pd.DataFrame, model: str, case: str, usd: float, whe
 def _end(text: str, offered: list[Offered], prices: pd.DataFrame, seller: str) -> tuple[int, str] | None:
     """Row of the price table that dates the end of the model which a text names, and its name; None without one."""
     text = text.lower()
-    hits = [(match.group(), one) for one in offered if (match := one.pattern.search(text))]
-    if not hits:
+    sold = _sold([one for one in offered if one.pattern.search(text)], prices, seller)
+    if not sold:
         return None
-    sold = [one for _, one in hits if _sells(prices["provider"].iloc[one.row], seller)] or [one for _, one in hits]
     base = max((one.base for one in sold), key=len)
     same = [one for one in sold if one.base == base]
     exact = [one for one in same if one.snapshot and one.snapshot in text]
@@ -182,6 +181,25 @@ def _nearest(price: pd.Series, prices: pd.DataFrame) -> list[str]:
         return []
     apart = np.abs(np.log(others["output_usd_per_mtok"] / price["output_usd_per_mtok"]))
     return list(others.loc[apart.sort_values(kind="stable").index[:2], "api_model"])
+
+
+def charged_models(charges: pd.DataFrame, api_prices: pd.DataFrame) -> np.ndarray:
+    """Model of each charge, [n] of text: as its tags name it, else the listed one whose name its texts hold, "" where none is."""
+    if charges.empty:
+        return np.array([], dtype=object)
+    offered = [_offered(row, name) for row, name in enumerate(api_prices["api_model"])]
+    kind, first = row_kinds(charges[["Tags", *CHARGE_TEXTS, "ProviderName"]])
+    names = []
+    for row in charges.iloc[first].itertuples():
+        text = _joined(getattr(row, name) for name in CHARGE_TEXTS)
+        hits = _sold([one for one in offered if one.pattern.search(text.lower())], api_prices, str(row.ProviderName))
+        names.append(tagged_model(row.Tags) or max((one.base for one in hits), key=len, default=""))
+    return np.array(names, dtype=object)[kind]
+
+
+def _sold(hits: list[Offered], prices: pd.DataFrame, seller: str) -> list[Offered]:
+    """Those that a seller sells, all where it sells none."""
+    return [one for one in hits if _sells(prices["provider"].iloc[one.row], seller)] or hits
 
 
 def tagged_model(tags: object) -> str:

@@ -57,6 +57,20 @@ def test_an_untagged_charge_is_named_after_its_use_case_and_uncounted_units_have
     assert row["model"] == "Llama-3.1-8B" and pd.isna(row["usd_per_unit"])
 
 
+def test_a_charge_whose_text_names_a_listed_model_is_of_that_one(billed):
+    """The use case says Llama-3.1-8B, the meters say what answers: the longest name that the seller lists."""
+    ws = billed(("OpenAI API", "AI and Machine Learning", "OpenAI", "chat", "30", ""))
+    meter = ws.table("billing").assign(
+        SkuMeter=lambda bill: bill["SkuMeter"].where(bill["ProviderName"] != "OpenAI", "gpt-4.1-mini input tokens")
+    )
+    assert (
+        hosted_today(replace(ws, tables={**ws.tables, "billing": meter}), pd.Series({"chat": 10.0}), NOBODY).iloc[0][
+            "model"
+        ]
+        == "gpt-4.1-mini"
+    )
+
+
 def test_the_announced_end_is_that_of_the_model_in_use(billed):
     ends = pd.DataFrame(
         {
