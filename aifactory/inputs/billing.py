@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
 
 from aifactory.inputs.kinds import row_kinds
 from aifactory.inputs.months import month_of
+from aifactory.inputs.plan import Region
 
 UNATTRIBUTED = "(unattributed)"
 OTHER_PURCHASE = "other_purchase"
@@ -236,3 +238,11 @@ def _find_alias(text: str, known: list, gpus: float) -> tuple[str | None, float,
         if alias in plain and pattern.search(plain):
             return accelerator, gpus if np.isnan(count) else count, confidence
     return None, np.nan, None
+
+
+def plan_regions(billing: pd.DataFrame, regions: Sequence[Region]) -> pd.Series:
+    """Region of the plan of each charge: the one it names, or that its provider's region belongs to; "" if none or several."""
+    held = Counter(theirs for item in regions for theirs in set(item.provider_regions.values()))
+    ours = {theirs: item.region for item in regions for theirs in item.provider_regions.values() if held[theirs] == 1}
+    ours |= {item.region: item.region for item in regions}
+    return billing["RegionId"].astype("str").map(ours).fillna("")

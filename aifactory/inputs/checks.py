@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from aifactory.errors import nearest
+from aifactory.inputs.by_region import name_in, unplaced_charges
 from aifactory.inputs.commitment_checks import book_faults
 from aifactory.inputs.contracts import contract_names, load_contract
 from aifactory.inputs.decision_checks import log_faults, log_gaps
@@ -243,6 +244,8 @@ def plan_names_known(tables: Tables, plan: Plan) -> Iterator[Finding]:
     cases = set(tables["use_cases"]["use_case_id"])
     chips = set(tables["accelerators"]["accelerator_id"])
     named = [("launches", item.use_case_id, cases, "use_cases") for item in plan.launches]
+    named += [("platform_by_region", name, cases, "use_cases") for name in plan.platform_by_region]
+    cases |= {name_in(name, item.region) for name in plan.platform_by_region for item in plan.regions}
     named += [("baseline_accelerators", name, cases, "use_cases") for name in plan.baseline_accelerators]
     named += [("hidden_costs", name, cases, "use_cases") for item in plan.hidden_costs for name in item.use_cases]
     named += [("baseline_accelerators", name, chips, "accelerators") for name in plan.baseline_accelerators.values()]
@@ -251,6 +254,8 @@ def plan_names_known(tables: Tables, plan: Plan) -> Iterator[Finding]:
         if value not in known:
             rule = f"(plan.yaml) is not in table {table}.{nearest(value, sorted(known))}"
             yield Finding("use_cases", "plan_names_known", "failed", rule, None, column, value)
+    for value, rule in unplaced_charges(tables, plan):
+        yield Finding("billing", "plan_names_known", "warned", rule, None, "RegionId", value)
 
 
 def latency_in_ms(tables: Tables, _plan: Plan) -> Iterator[Finding]:

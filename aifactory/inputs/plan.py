@@ -230,6 +230,7 @@ class Plan(_Strict):
     candidates: Annotated[list[Identifier], Field(min_length=1)]
     baseline_accelerators: dict[str, Identifier] = Field(default_factory=dict)
     owned_accelerators: dict[str, NonNegative] = Field(default_factory=dict)
+    platform_by_region: list[Identifier] = Field(default_factory=list)
     regions: Annotated[list[Region], Field(min_length=1)]
     region_latency: list[RegionLatency] = Field(default_factory=list)
     reserve: dict[Criticality, NonNegative]
@@ -289,14 +290,11 @@ class Plan(_Strict):
             if self.assumptions[name].value == 0 or self.assumptions[name].low == 0:
                 msg = f"assumption {name!r} must be above 0"
                 raise ValueError(msg)
-        centres = [item.name for item in self.hidden_costs]
-        if len(centres) != len(set(centres)):
-            msg = f"hidden_costs: {next(name for name in centres if centres.count(name) > 1)!r} stands twice"
-            raise ValueError(msg)
-        regions = [region.region for region in self.regions]
-        if len(regions) != len(set(regions)):
-            msg = f"regions: {next(name for name in regions if regions.count(name) > 1)!r} is described twice"
-            raise ValueError(msg)
+        centres, regions = [item.name for item in self.hidden_costs], [item.region for item in self.regions]
+        for field, named, rule in (("hidden_costs", centres, "stands"), ("regions", regions, "is described")):
+            if len(named) != len(set(named)):
+                msg = f"{field}: {next(name for name in named if named.count(name) > 1)!r} {rule} twice"
+                raise ValueError(msg)
         names = sorted(s.scenario for s in self.scenarios)
         if names != ["aggressive", "conservative", "expected"]:
             msg = f"scenarios must be conservative, expected and aggressive, once each; got {names}"

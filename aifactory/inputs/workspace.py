@@ -18,6 +18,7 @@ import pandas as pd
 from aifactory.errors import InputError, StageError, nearest
 from aifactory.inputs import aggregate
 from aifactory.inputs.billing import derive_billing
+from aifactory.inputs.by_region import split_by_region, under_old_names
 from aifactory.inputs.checks import Finding, check_tables, findings_frame
 from aifactory.inputs.contracts import CONTRACTS_DIR, Contract, contract_names, load_contract
 from aifactory.inputs.converted import in_dollars
@@ -167,10 +168,12 @@ def load_workspace(path: str | Path = "", period: str = "", overrides: dict[str,
     plan = load_plan(folder / "plan.yaml", overrides)
     tables, sources, notes = _load_tables(folder)
     tables["billing"], converted = in_dollars(tables["billing"], plan.exchange_rates)
-    findings = notes + converted + check_tables(tables, plan)
+    approved = under_old_names(tables["approved_plan"], plan)
+    findings = notes + converted + check_tables({**tables, "approved_plan": approved}, plan)
     failures = [item.message for item in findings if item.status == "failed"]
     if failures:
         raise InputError("\n".join(failures[:10]))
+    tables, plan = split_by_region(tables, plan)
     month = _choose_period(tables, period)
     return Workspace(folder, month, plan, seen_until(tables, month), findings_frame(findings), sources)
 
@@ -351,13 +354,8 @@ def _fingerprint(files: list[tuple[str, str, Path]], hashes: dict[Path, str]) ->
     digest = hashlib.sha256()
     for name, origin, path in files:
         digest.update(f"{name} {origin} {path.name} {hashes[path]}\n".encode())
-    for path in sorted(
-        [
-            *CONTRACTS_DIR.glob("*.json"),
-            *Path(__file__).parent.glob("*.py"),
-            *Path(aggregate.__file__).parent.glob("*.py"),
-        ]
-    ):
+    code = [*Path(__file__).parent.glob("*.py"), *Path(aggregate.__file__).parent.glob("*.py")]
+    for path in sorted([*CONTRACTS_DIR.glob("*.json"), *code]):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 

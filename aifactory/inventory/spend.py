@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal
 
 import pandas as pd
 
 from aifactory.errors import IdentityError
-from aifactory.inputs.billing import NO_ACCELERATOR, UNATTRIBUTED, accelerator_charges
+from aifactory.inputs.billing import NO_ACCELERATOR, UNATTRIBUTED, accelerator_charges, plan_regions
 from aifactory.inputs.money import ZERO, exact_total, sum_exact
 from aifactory.inputs.plan import Region
 
@@ -125,14 +124,6 @@ def _must_equal(what: str, parts: Decimal, total: Decimal) -> None:
     if parts != total:
         msg = f"{what} adds up to {parts}, the bill to {total}"
         raise IdentityError(msg)
-
-
-def plan_regions(billing: pd.DataFrame, regions: Sequence[Region]) -> pd.Series:
-    """Region of the plan of each charge: the one it names, or that its provider's region belongs to; "" if none or several."""
-    held = Counter(theirs for item in regions for theirs in set(item.provider_regions.values()))
-    ours = {theirs: item.region for item in regions for theirs in item.provider_regions.values() if held[theirs] == 1}
-    ours |= {item.region: item.region for item in regions}
-    return billing["RegionId"].astype("str").map(ours).fillna("")
 
 
 def place_rates(billing: pd.DataFrame, regions: Sequence[Region]) -> pd.DataFrame:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pandas as pd
 
-from aifactory.inputs.billing import NO_ACCELERATOR, UNATTRIBUTED
+from aifactory.inputs.billing import NO_ACCELERATOR, UNATTRIBUTED, plan_regions
 from aifactory.inputs.hosted import hosted_only
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory.findings import Finding
 from aifactory.inventory.hosted_today import hosted_alone
-from aifactory.inventory.spend import USAGE, plan_regions
+from aifactory.inventory.spend import USAGE
 from aifactory.units import EDGE_CLASS
 
 STATED, BY_JOBS, BY_BILL, BY_PAST, BY_TEAM, BY_ONLY, BY_POOLS, BY_HOSTED, BY_REFERENCE = (

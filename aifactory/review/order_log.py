@@ -9,9 +9,8 @@ import pandas as pd
 
 from aifactory.finance.options import OPTION_NAMES
 from aifactory.fleet.placed import OWN_SITE
-from aifactory.inputs.billing import accelerator_charges
+from aifactory.inputs.billing import accelerator_charges, plan_regions
 from aifactory.inputs.plan import Region
-from aifactory.inventory.spend import plan_regions
 
 KIND = "order book"
 #: In the figures that a refresh keeps: accelerators of an order, under the month of its start or of its end.

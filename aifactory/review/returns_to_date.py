@@ -10,11 +10,11 @@ import pandas as pd
 from aifactory.buyplan.releases import PLACE
 from aifactory.finance.cashflow import NOTHING, payback_or_why
 from aifactory.fleet.placed import BOUGHT, OWN_SITE
-from aifactory.inputs.billing import UNATTRIBUTED, accelerator_charges
+from aifactory.inputs.billing import UNATTRIBUTED, accelerator_charges, plan_regions
 from aifactory.inputs.plan import Region
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
-from aifactory.inventory.spend import USAGE, plan_regions
+from aifactory.inventory.spend import USAGE
 from aifactory.review.monthly import realised_value
 
 #: Charges of a bill under a commitment, used or not.

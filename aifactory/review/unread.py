@@ -8,10 +8,10 @@ import pandas as pd
 
 from aifactory.buyplan.governance import money
 from aifactory.demand.profile import hours_of_month
-from aifactory.inputs.billing import accelerator_charges
+from aifactory.inputs.billing import accelerator_charges, plan_regions
 from aifactory.inputs.plan import Region
 from aifactory.inventory.findings import COVERED
-from aifactory.inventory.spend import USAGE, plan_regions
+from aifactory.inventory.spend import USAGE
 from aifactory.review.monthly import previous_month
 from aifactory.review.variance import served_in_both
 

@@ -233,7 +233,7 @@ def _by_figures(cell: tuple, no_offer_in: str | None, regions: list[str]) -> tup
     if no_offer_in:
         others = [region for region in regions if region not in no_offer_in.split(", ")]
         apart = (
-            f"; one platform serves all regions of a use case: to plan it in {', '.join(others)} alone, list the regions as use cases of their own"
+            f"; one platform serves all regions of a use case: to plan it here in {', '.join(others)} alone, list it under platform_by_region in plan.yaml"
             if others
             else ""
         )

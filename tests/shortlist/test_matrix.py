@@ -171,7 +171,7 @@ def test_where_a_part_of_the_regions_has_an_offer_the_way_to_plan_it_there_is_to
         lacks = pd.DataFrame([("chat", H100, none)], columns=[*KEYS, "no_offer_in"])
         found[none] = find_exclusions(mini_ws, cell(), lacks)["reason"].iloc[0]
     assert all(text.startswith(f"no offer that the plan could take in {none}") for none, text in found.items())
-    told = [text for text in found.values() if "list the regions as use cases of their own" in text]
+    told = [text for text in found.values() if "under platform_by_region in plan.yaml" in text]
     assert len(told) == (len(regions) > 1)
 
 
