@@ -9,7 +9,7 @@ Four steps, each of which a planner can redo by hand:
    its last value says more about a lead time later than its mean does, of their ratio to the level before), at the
    target times K / (K + 1): K lead times were seen, or K separate overloads if these are fewer, and what
    comes is one more of the same kind; beyond the highest window the tail goes on
-   as a power law (Hill 1975);
+   as a power law (Hill 1975), of a wandering level to twice the highest window;
 4. an error budget: where the plans of the record left part of their target unused, or overdrew it, the
    next plan aims at what is left of it, never above three times the target nor below a fifth (as in adaptive conformal
    inference, Gibbs and Candes 2021, and in the error budgets of Google's Site Reliability Engineering, chapter 4).
@@ -27,18 +27,14 @@ lead times of one, 7 or 28 days (four or more in the history) in 87 % (5 %) and 
 that could hold three independent overloads. For comparison: the quantile of every other lead time of the later half
 itself, known only afterwards, meets the target in the lead times between within a factor of two in 73, 39, 36 and 22 %
 (5 %) and 36, 25, 10 and 12 % (1 %).
-Read from whole trace files (image requests, agents, jobs of two clusters, clients of a cloud) in windows of a minute, ten
-and an hour, 71 % of 48 records meet 5 % so, and 58 % meet 1 %; in windows of a minute alone 8 and 7 of 12: launches and
-a fall of the level decide the others, and where fewer windows hold demand than may be over no capacity is needed.
 On 82 records counted anew without a choice made on them (other clients, clusters, starts, windows of a second to three
 hours) 45, 57, 70, 87 and 99 % meet 0.5, 1, 2, 5 and 10 %; a capacity right for just these windows 48, 68, 76, 89 and 93 %.
-Other memories and limits of the budget and a generalised Pareto tail help on one set of records and harm on another.
 What chance leaves: on 93 further records of the same traces (other clients, clusters, starts, lead times, windows of two
 seconds to a day) plans for 0.5, 1, 2, 5 and 10 % miss them by more than a factor of two in 70, 58, 42, 23 and 10 %: above
 (too much overload) in 34, 32, 23, 12 and 4 %, below (idle capacity) in 35, 26, 19, 11 and 5 %. A capacity right for just
 these windows would in 58, 43, 33, 20 and 12 % (`reserve_range.missed_by_chance`). Where that chance is below 20 %, 20 to
 40, 40 to 70 and above, 13, 34, 64 and 87 % miss: what is out of reach of the plans is mostly out of reach of any.
-So state a target below 5 % only with months of history, and read `risk_low` and `risk_high` (`demand.reserve_range`).
+So state a target below 5 % only with months of history, and read `risk_low` and `risk_high`.
 """
 
 from __future__ import annotations
@@ -75,6 +71,8 @@ GROWTH_DOUBT = 2.0
 SHIFT_FACTOR, SHIFT_BEFORE, SHIFT_LEADS = 2.0, 3, 2
 #: Lead times over which what is left of the target is spent, and the limits of the next target.
 BUDGET_LEADS, BUDGET_LIMITS = 1.0, (1 / 5, 3.0)
+#: Multiple of the highest window that a wandering level may ask for: a high ratio times a high last level has no other bound.
+MOST_OVER_HIGHEST = 2.0
 #: Places within the lead time to which a growing series is moved.
 AHEAD = (1 / 6, 1 / 2, 5 / 6)
 MIN_WINDOWS = 24
@@ -282,11 +280,13 @@ class _Plan:
         high = history > exceeded_by(history[:, None], weight, self.target)
         seen = min(1 / (weight @ weight) / self.lead, max(_runs(high), 1))
         level = self.target * budget * seen / (seen + 1)
-        wandered = self._wandered(history * np.exp(growth * age) if growth else history)
+        now = history * np.exp(growth * age) if growth else history
+        wandered = self._wandered(now)
         if wandered is not None:
             leads, weights, last = wandered
             grown = np.exp(growth * np.arange(1, self.lead + 1))
-            return self._level_of(leads * grown, weights, level) * last
+            most = MOST_OVER_HIGHEST * now.max() * grown.max()
+            return min(self._level_of(leads * grown, weights, level) * last, float(most))
         if growth:
             ahead = [history * np.exp(growth * (age + place * self.lead)) for place in AHEAD]
             history, weight = np.concatenate(ahead), np.tile(weight / len(AHEAD), len(AHEAD))

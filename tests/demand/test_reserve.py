@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from aifactory.cli import app
+from aifactory.demand import reserve
 from aifactory.demand.command import ReserveSettings, reserve_file
 from aifactory.demand.reserve import _Plan, _Record, budget_left, plan_reserve
 from aifactory.demand.reserve_money import failure_factor, price_curve
@@ -361,6 +362,17 @@ def test_the_clock_change_is_straight_with_offsets_and_named_without(tmp_path):
     assert (found["windows"], told) == (240, "")
     _, told = warned(tmp_path, local.tz_localize(None).astype(str), poisson(240))
     assert "stamps given before in row" in told
+
+
+def test_a_wandering_level_asks_for_no_more_than_twice_the_highest_window(monkeypatch):
+    """A ratio of when the level was low times a last level that is high: six times anything that ever came, without the bound."""
+    random = np.random.default_rng(68)
+    walk = np.cumsum(random.normal(0, 0.08, 400))
+    history = np.exp(walk - walk[-20:].mean()) * random.exponential(1, 400) ** 2
+    plan = _Plan(40, 0.005, 0, "windows")
+    assert plan.capacity(history, 1.0) == pytest.approx(2 * history.max())
+    monkeypatch.setattr(reserve, "MOST_OVER_HIGHEST", np.inf)
+    assert plan.capacity(history, 1.0) > 6 * history.max()
 
 
 def test_a_collapse_a_constant_series_and_a_single_season_say_so(tmp_path):
