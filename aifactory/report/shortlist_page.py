@@ -16,6 +16,7 @@ from aifactory.report.blocks import Block, Col, Figure, Group, Kpi, figure, grou
 from aifactory.report.inventory_page import input_warnings, later_run_warnings, price_warnings, status_of
 from aifactory.report.text import as_of_range, is_missing, join_words, num, pct, plural, readable, usd_compact
 from aifactory.shortlist import Shortlist
+from aifactory.shortlist.exclusions import region_sentences
 from aifactory.shortlist.money import in_shared_nodes
 from aifactory.units import PLATFORM_CLASSES
 
@@ -30,6 +31,7 @@ def chosen(short: Shortlist) -> pd.DataFrame:
 
 def shortlist_head(ws: Workspace, short: Shortlist) -> Group:
     """First screen."""
+    told = [*input_warnings(ws), *region_sentences(ws, short.exclusions, short.penalties)]
     return head(
         stage="shortlist",
         question="Which platform for which workload, and does that ranking hold?",
@@ -44,7 +46,7 @@ def shortlist_head(ws: Workspace, short: Shortlist) -> Group:
             ("Head of engineering", "staff for the pilots"),
             ("Purchasing", "which vendors to invite"),
         ],
-        warnings=[*input_warnings(ws), *price_warnings(ws), *later_run_warnings(ws)],
+        warnings=[*told, *price_warnings(ws), *later_run_warnings(ws)],
     )
 
 

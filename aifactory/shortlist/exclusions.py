@@ -231,7 +231,7 @@ def _by_figures(cell: tuple, no_offer_in: str | None, regions: list[str]) -> tup
     if no_offer_in is None and np.isnan(cell.usd_per_accelerator_hour):
         return "price", "no price from any provider of the plan"
     if no_offer_in:
-        others = [region for region in regions if region not in no_offer_in.split(", ")]
+        others = _offered_in(no_offer_in, regions)
         apart = (
             f"; one platform serves all regions of a use case: to plan it here in {', '.join(others)} alone, list it under platform_by_region in plan.yaml"
             if others
@@ -239,3 +239,23 @@ def _by_figures(cell: tuple, no_offer_in: str | None, regions: list[str]) -> tup
         )
         return "price", f"no offer that the plan could take in {no_offer_in}{apart}"
     return None
+
+
+def _offered_in(no_offer_in: str, regions: list[str]) -> list[str]:
+    return [region for region in regions if region not in no_offer_in.split(", ")]
+
+
+def region_sentences(ws: Workspace, exclusions: pd.DataFrame, penalties: pd.DataFrame) -> list[str]:
+    """What a reader must know of platforms that are out only because one of the regions of a use case has no offer for them."""
+    regions, lost = _regions(ws), {}
+    out = exclusions[exclusions["rule"] == "price"].merge(penalties[[*KEYS, "no_offer_in"]].dropna(), on=KEYS)
+    for name, chip, lacking in out[[*KEYS, "no_offer_in"]].itertuples(index=False, name=None):
+        if _offered_in(lacking, regions.get(name, [])):
+            lost.setdefault(name, []).append(chip)
+    named = "; ".join(f"{name}: {', '.join(sorted(chips))}" for name, chips in lost.items())
+    if not named:
+        return []
+    return [
+        f"One platform serves all regions of a use case, which leaves out those that only some of its regions offer ({named}). "
+        "Under platform_by_region in plan.yaml a use case is planned in each region by itself: list it and compare the costs."
+    ]

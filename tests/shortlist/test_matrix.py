@@ -14,7 +14,7 @@ from aifactory.inputs.weights import MATRIX_CRITERIA
 from aifactory.inventory.today import baseline_accelerators
 from aifactory.shortlist import matrix, scales
 from aifactory.shortlist.build import open_market
-from aifactory.shortlist.exclusions import find_exclusions, support_ends
+from aifactory.shortlist.exclusions import find_exclusions, region_sentences, support_ends
 from aifactory.shortlist.money import buy_cells, horizon_costs
 
 H100, A100, TPU = "nvidia-h100-sxm", "nvidia-a100-80-sxm", "google-tpu-v6e"
@@ -169,7 +169,10 @@ def test_where_a_part_of_the_regions_has_an_offer_the_way_to_plan_it_there_is_to
     found = {}
     for none in (regions[0], ", ".join(regions)):
         lacks = pd.DataFrame([("chat", H100, none)], columns=[*KEYS, "no_offer_in"])
-        found[none] = find_exclusions(mini_ws, cell(), lacks)["reason"].iloc[0]
+        out = find_exclusions(mini_ws, cell(), lacks)
+        found[none] = out["reason"].iloc[0]
+        sentences = region_sentences(mini_ws, out, lacks)
+        assert [f"(chat: {H100})" in text for text in sentences] == [True] * (none != ", ".join(regions))
     assert all(text.startswith(f"no offer that the plan could take in {none}") for none, text in found.items())
     told = [text for text in found.values() if "under platform_by_region in plan.yaml" in text]
     assert len(told) == (len(regions) > 1)
