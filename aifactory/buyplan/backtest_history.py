@@ -10,7 +10,7 @@ import pandas as pd
 from aifactory.buyplan.backtest import FEWEST_PERIODS, FORESIGHT, OURS, Offers, backtest_policies
 from aifactory.buyplan.case import Case
 from aifactory.buyplan.stress.basis import StressBasis
-from aifactory.demand.profile import hourly_series
+from aifactory.demand.profile import hourly_series, since_as_fine
 from aifactory.fleet.allowed_wait import spread_over
 from aifactory.fleet.nodes import node_counts
 from aifactory.units import HOURS_PER_MONTH, SECONDS_PER_HOUR
@@ -116,7 +116,7 @@ def _load(case: Case, pool: int, by_pair: dict[tuple[str, str], pd.DataFrame], e
             continue
         per_hour = stream.units_per_s_per_accelerator * SECONDS_PER_HOUR / stream.load_factor
         per_hour /= case.streams.chance[0, stream.Index]
-        hours = hourly_series(seen)
+        hours = hourly_series(since_as_fine(seen))
         series.append(pd.Series(spread_over(hours.to_numpy(), stream.wait_hours), hours.index) / per_hour)
     if not series:
         return None

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.demand.chain_reserve import ChainReserve
-from aifactory.demand.profile import hourly_series
+from aifactory.demand.profile import hourly_series, since_as_fine
 from aifactory.demand.reserve import Reserve, plan_reserve
 from aifactory.demand.reserve_money import failure_factor, price_curve
 from aifactory.errors import InputError
@@ -105,7 +105,9 @@ def size_stream_reserves(
         mine = windows[(windows["use_case_id"] == row.use_case_id) & (windows["region"] == row.region)]
         weeks = ws.plan.value("reserve_review_weeks") + quickest_weeks(prices, accelerator, row.region)
         criticality = str(cases.loc[row.use_case_id, "criticality"])
-        hours = spread_over(hourly_series(mine).to_numpy(), int(allowed_wait(cases.loc[[row.use_case_id]])[0]))
+        hours = spread_over(
+            hourly_series(since_as_fine(mine)).to_numpy(), int(allowed_wait(cases.loc[[row.use_case_id]])[0])
+        )
         hours = at_todays_level(hours, row.growth_per_month)
         sized = _sized(hours, criticality, target_of(ws.plan, criticality), weeks, row.units_per_hour_avg)
         found[row.use_case_id, row.region] = replace(sized, pools=ws.plan.failure_domains.get(criticality, 0))

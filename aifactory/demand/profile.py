@@ -280,6 +280,18 @@ def hourly_series(windows: pd.DataFrame, column: str = "service_units") -> pd.Se
     return by_hour(counted, column).set_index("hour")[column].resample("h").sum()
 
 
+def since_as_fine(windows: pd.DataFrame) -> pd.DataFrame:
+    """Windows of one use case and region since the last that was longer than the newest: older months are often kept by day only.
+
+    What says how demand moves within a day rests on these.
+    """
+    if windows.empty:
+        return windows
+    start, minutes = windows["window_start_utc"], windows["window_minutes"]
+    longer = start[minutes > minutes.iloc[int(start.argmax())]]
+    return windows[start > longer.max()] if len(longer) else windows
+
+
 def hours_of_month(period: str) -> pd.DatetimeIndex:
     """Start of every hour of a month, UTC."""
     count = pd.Period(period, "M").days_in_month * HOURS_PER_DAY

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.demand.lengths import paired
-from aifactory.demand.profile import hourly_series
+from aifactory.demand.profile import hourly_series, since_as_fine
 from aifactory.demand.shapes import units_by_hour, week_shape
 from aifactory.errors import InputError
 from aifactory.inputs.telemetry import bucket_value
@@ -106,7 +106,7 @@ class _Bursts:
 def _shape(inv: Inventory, use_case: str, region: str) -> tuple[np.ndarray, _Bursts, list[str]]:
     """Shape of the week and bursts within an hour, with what had to be assumed."""
     windows = inv.windows
-    mine = windows[(windows["use_case_id"] == use_case) & (windows["region"] == region)]
+    mine = since_as_fine(windows[(windows["use_case_id"] == use_case) & (windows["region"] == region)])
     profile = inv.demand_profile
     known = profile[(profile["use_case_id"] == use_case) & (profile["region"] == region)]
     notes = []

@@ -21,7 +21,7 @@ from aifactory.report.blocks import (
     table,
 )
 from aifactory.report.text import join_words, num, pct, plural, usd_compact
-from aifactory.units import WORKLOAD_CLASSES
+from aifactory.units import MINUTES_PER_HOUR, WORKLOAD_CLASSES
 
 #: Longer histories are drawn with every other month.
 MAX_MONTHS = 12
@@ -68,6 +68,9 @@ def chart_demand_heatmap(ws: Workspace, inv: Inventory) -> Figure | Block:
     ]
     if month.empty:
         return missing("The weekly pattern", "no serving demand in the month")
+    month = month[month["window_minutes"] <= MINUTES_PER_HOUR]
+    if month.empty:
+        return missing("The weekly pattern", "all windows of the month are longer than an hour")
     hourly = (
         month.assign(hour=month["window_start_utc"].dt.floor("h"))
         .groupby(["use_case_id", "hour"])["service_units"]

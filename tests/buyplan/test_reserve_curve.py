@@ -193,3 +193,21 @@ def test_reserve_tables_hold_the_spares_of_failure_domains_like_the_orders(mini_
     for name in ("accelerators", "usd_per_month"):
         assert curves[1][name].to_numpy() == pytest.approx(1.5 * curves[0][name].to_numpy())
     assert curves[1]["exceedance"].tolist() == curves[0]["exceedance"].tolist()
+
+
+def test_months_kept_by_day_do_not_smooth_the_hours_that_the_reserve_is_sized_from(mini_ws, stages):
+    """The reserve of hours that follow months by day is that of these hours alone."""
+    inventory, benchmark, short = stages
+    windows = inventory.windows[inventory.windows["use_case_id"] == "chat"]
+    early = windows["window_start_utc"] < pd.Timestamp("2026-10-01", tz="UTC")
+    days = windows[early].assign(window_start_utc=windows["window_start_utc"][early].dt.floor("D"), window_minutes=1440)
+    days = days.groupby(["use_case_id", "region", "window_start_utc", "window_minutes"], as_index=False)[
+        "service_units"
+    ].sum()
+    hours = windows[~early]
+
+    def sized(rows):
+        return size_stream_reserves(mini_ws, replace(inventory, windows=rows), short.choice, mini_ws.table("prices"))
+
+    alone, both = sized(hours)["chat", "us"], sized(pd.concat([days, hours], ignore_index=True))["chat", "us"]
+    assert alone.over_average == both.over_average > 1

@@ -24,6 +24,7 @@ from aifactory.demand.profile import (
     peak_minutes,
     profile_series,
     running_accelerators,
+    since_as_fine,
 )
 
 FEW = settings(max_examples=50)
@@ -448,3 +449,18 @@ def test_the_jobs_of_a_month_by_hand(mini_ws):
     months = running["window_start_utc"].dt.strftime("%Y-%m")
     assert running.groupby(months)["service_units"].sum().to_dict() == {"2026-09": 320.0, "2026-10": 320.0}
     assert running["service_units"].max() == 8.0
+
+
+def test_older_months_that_are_kept_by_day_say_nothing_of_the_hours():
+    """What rests on the hours begins with the windows that are as short as the newest; a longer one at the end keeps all."""
+    days = pd.DataFrame({"window_start_utc": pd.date_range("2026-08-01", periods=31, tz="UTC"), "window_minutes": 1440})
+    hours = pd.DataFrame(
+        {"window_start_utc": pd.date_range("2026-09-01", periods=72, freq="h", tz="UTC"), "window_minutes": 60}
+    )
+    both = pd.concat([days, hours], ignore_index=True)
+    pd.testing.assert_frame_equal(since_as_fine(both).reset_index(drop=True), hours)
+    assert since_as_fine(both.iloc[::-1])["window_minutes"].eq(60).all()
+    for same in (hours, days, days.iloc[:0]):
+        pd.testing.assert_frame_equal(since_as_fine(same), same)
+    later = days.assign(window_start_utc=days["window_start_utc"] + pd.Timedelta(days=90))
+    assert len(since_as_fine(pd.concat([hours, later]))) == len(hours) + len(later)

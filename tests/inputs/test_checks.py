@@ -83,7 +83,7 @@ BROKEN = {
     "windows of two lengths": (
         "one_window_length",
         swap("demand_windows.csv", "00Z,60,chat", "00Z,30,chat"),
-        "demand_windows, column 'window_minutes': value 'chat': has windows of several lengths",
+        "demand_windows, column 'window_minutes': value 'chat': has windows of 30 and of 60 minutes in us in 2026-09",
     ),
     "a first token after the last": (
         "ttft_within_e2e",
@@ -517,3 +517,14 @@ def test_prices_that_are_meant_for_elsewhere_are_not_doubted(mini_ws):
     assert list(unserved_prices(prices, mini_ws.plan.regions)) == []
     alone = list(unserved_prices(prices.iloc[[2]], mini_ws.plan.regions))
     assert [fault[:3] for fault in alone] == [(4, "region", "us-west-1")]
+
+
+def test_older_months_may_be_kept_by_day(mini_ws):
+    """Within a month a use case has windows of one length; those of another month may be longer."""
+    hours = mini_ws.table("demand_windows")
+    start = hours["window_start_utc"]
+    before = start < pd.Timestamp("2026-10-01", tz="UTC")
+    keys = ["use_case_id", "region", start[before].dt.floor("D").rename("window_start_utc")]
+    days = hours[before].groupby(keys, as_index=False)["service_units"].sum().assign(window_minutes=1440)
+    both = pd.concat([days, hours[~before]], ignore_index=True)
+    assert not list(CHECKS["one_window_length"][1](mini_ws.tables | {"demand_windows": both}, mini_ws.plan))

@@ -193,6 +193,13 @@ def test_a_busiest_hour_is_no_finding_where_nothing_repeats(tiny):
     assert still == title.replace("Load peaks on", "No hour or weekday is proven to repeat; load was highest on")
 
 
+def test_the_busiest_hour_is_not_told_from_days(tiny):
+    ws, inventory = tiny
+    by_day = inventory.windows.assign(window_minutes=1440)
+    text = page.chart_demand_heatmap(ws, dataclasses.replace(inventory, windows=by_day)).text
+    assert "longer than an hour" in text and "00:00" not in text
+
+
 def test_failures_beyond_their_limit_are_said_beside_the_latency(tiny):
     ws, inv = tiny
     rows = inv.failures_and_queues
