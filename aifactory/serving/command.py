@@ -13,7 +13,7 @@ import pandas as pd
 
 from aifactory.errors import InputError
 from aifactory.inputs.importers.source import source_contract
-from aifactory.inputs.importers.traces.formats import sniff
+from aifactory.inputs.importers.traces.formats import refuse_part, sniff
 from aifactory.inputs.importers.traces.read import read_request_trace
 from aifactory.inputs.tables import read_source
 from aifactory.serving.capacity_curve import capacity_curve
@@ -30,6 +30,8 @@ from aifactory.units import counted
 
 MOST_REPLICAS = 10_000
 PLAIN = {"arrival_s": "number", "input_tokens": "integer", "output_tokens": "integer"}
+#: Seconds since 1970 of the year 3000; milliseconds of today are more.
+LATEST_S = 32_503_680_000.0
 PLAIN_OPTIONAL = {"cached_input_tokens": "integer", "priority": "integer"}
 
 
@@ -84,7 +86,8 @@ def simulate_trace(asked: SimulateRequest) -> tuple[dict[str, object], FleetSize
         remarks.append("no request was served, so no latency is known")
     del run
     ends = {
-        name: _at_end(requests, fleet, law, slos) for name, law in zip(("low80", "high80"), said.ends(), strict=True)
+        name: _at_end(requests, fleet, law, slos, str(chip["accelerator_id"]))
+        for name, law in zip(("low80", "high80"), said.ends(), strict=True)
     }
     why = "; ".join([said.reason, price_remark(str(chip["accelerator_id"])), *remarks])
     found |= {"tier": said.tier, "reason": why} | ends | _three_sizes(size)
@@ -108,8 +111,8 @@ def _beyond_context(requests: RequestStream, model: pd.Series) -> list[str]:
     if pd.isna(most):
         return []
     longer = int((requests.input_tokens.astype(np.int64) + requests.output_tokens > int(most)).sum())
-    rule = f"requests are longer than the {int(most):,} tokens of {model['model']}: it would refuse or cut them"
-    return [f"{longer:,} {rule}"] if longer else []
+    most_tokens = f"the {int(most):,} tokens of {model['model']}"
+    return [f"{counted(longer, 'request')} longer than {most_tokens}: it would refuse or cut them"] if longer else []
 
 
 def _counts(listed: str) -> tuple[int, ...]:
@@ -153,11 +156,13 @@ def read_steps(path: Path) -> pd.DataFrame:
     return table
 
 
-def _at_end(requests: RequestStream, fleet: Fleet, law: StepTime, slos: tuple[Slo, ...]) -> dict[str, object]:
+def _at_end(
+    requests: RequestStream, fleet: Fleet, law: StepTime, slos: tuple[Slo, ...], name: str
+) -> dict[str, object]:
     """Figures of the same stream at one end of the interval of the step time; with an SLO, the replicas there."""
     fleet = replace(fleet, main=replace(fleet.main, law=law))
     try:
-        size = size_fleet(requests, fleet, slos) if slos else None
+        size = size_fleet(requests, fleet, slos, name) if slos else None
     except InputError as error:
         return {"replicas": None, "reason": str(error)}
     said = figures(size.run if size else simulate_fleet(requests, fleet), 1.0)
@@ -215,6 +220,8 @@ def read_noted_stream(path: Path) -> tuple[RequestStream, list[str]]:
     kind, names = sniff(path)
     if kind == "columns" and set(PLAIN) <= set(names):
         return _plain_stream(path, names), []
+    if kind == "columns":
+        refuse_part(path.name, names, "requests", tuple(PLAIN))
     rows = read_request_trace(path)
     left_out = dict(rows.attrs["left_out"])
     answered = rows["output_tokens"] != 0
@@ -257,5 +264,8 @@ def _plain_stream(path: Path, names: list[str]) -> RequestStream:
     for name, field in (("cached_input_tokens", "cached_tokens"), ("priority", "priority")):
         if name in names:
             extra[field] = rows[name].fillna(0).to_numpy(dtype=float)
+    if columns["arrival_s"][0] > LATEST_S:
+        rule = "must be seconds: that many are in no year to come. Are these milliseconds? Divide by 1000"
+        raise InputError.at(path.name, rule, row=2, column="arrival_s", value=float(columns["arrival_s"][0]))
     stream = RequestStream(**columns, **extra, source=path.name)
     return replace(stream, arrival_s=stream.arrival_s - stream.arrival_s[0])

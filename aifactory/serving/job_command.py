@@ -10,10 +10,11 @@ import pandas as pd
 from aifactory.errors import InputError
 from aifactory.inputs.contracts import load_contract
 from aifactory.inputs.importers.source import source_contract
-from aifactory.inputs.importers.traces.formats import detect_trace, sniff
+from aifactory.inputs.importers.traces.formats import detect_trace, refuse_part, sniff
 from aifactory.inputs.problems import raise_problems
 from aifactory.inputs.tables import read_source, read_table
 from aifactory.serving.jobs import JobPoolSize, JobStream, simulate_jobs, size_job_pool
+from aifactory.units import counted
 
 PLAIN = {"submit_s": "number", "run_s": "number", "accelerators": "number"}
 PERCENTILES = (50, 90, 95, 99)
@@ -27,7 +28,7 @@ def queue_jobs(
 
     Returns
     -------
-    jobs, accelerators, steady_accelerators (what the work alone needs), wait_s and its percentiles, utilization,
+    jobs, accelerators, steady_accelerators (at work on average if no job waited), wait_s and its percentiles, utilization,
     because (what binds) and remarks.
     """
     jobs, remarks = read_jobs(trace)
@@ -65,37 +66,47 @@ def read_jobs(path: Path) -> tuple[JobStream, list[str]]:
     if not path.exists():
         raise InputError.at(path.name, "no such file", value=str(path))
     kind, names = sniff(path)
+    remarks: list[str] = []
     if kind == "columns" and set(PLAIN) <= set(names):
-        rows = read_source(path, source_contract("plain jobs", PLAIN))
-        submit, run = (rows[name].astype(float) for name in ("submit_s", "run_s"))
-        held = rows["accelerators"].astype(float)
+        jobs = read_source(path, source_contract("plain jobs", PLAIN)).astype(float)
     elif kind == "columns" and set(names) >= TABLE:
-        read = read_table(path, load_contract("jobs"))
-        raise_problems(path.name, read.problems)
-        submit = _seconds(read.frame["submitted_utc"])
-        run = _seconds(read.frame["ended_utc"], read.frame["submitted_utc"]) - _seconds(
-            read.frame["started_utc"], read.frame["submitted_utc"]
-        )
-        held = read.frame["accelerators"].astype(float)
+        jobs = _of_table(path)
     else:
-        submit, run, held = _of_trace(path)
-    known = submit.notna() & run.notna() & held.gt(0)
-    order = submit[known].sort_values(kind="stable").index
-    if not len(order):
+        if kind == "columns":
+            refuse_part(path.name, names, "jobs", tuple(PLAIN))
+        jobs, remarks = _of_trace(path)
+    jobs["row"] = jobs["row"] if "row" in jobs else jobs.index + 2
+    known = jobs.notna().all(axis=1) & jobs["accelerators"].gt(0)
+    if not known.any():
         raise InputError.at(path.name, "there are no jobs with a start, an end and accelerators")
-    remarks = [] if known.all() else [f"{int((~known).sum()):,} jobs without start, end or accelerators are left out"]
-    first = submit[order[0]]
-    return JobStream(submit[order] - first, run[order], np.ceil(held[order])), remarks
+    if not known.all():
+        remarks += [f"{counted(int((~known).sum()), 'job')} without start, end or accelerators left out"]
+    jobs = jobs[known].sort_values("submit_s", kind="stable")
+    submit = jobs["submit_s"] - jobs["submit_s"].iloc[0]
+    return JobStream(submit, jobs["run_s"], np.ceil(jobs["accelerators"]), path.name, jobs["row"]), remarks
 
 
-def _of_trace(path: Path) -> tuple[pd.Series, pd.Series, pd.Series]:
+def _of_table(path: Path) -> pd.DataFrame:
+    """Jobs of the table `jobs`."""
+    read = read_table(path, load_contract("jobs"))
+    raise_problems(path.name, read.problems)
+    frame = read.frame
+    started, ended = (_seconds(frame[name], frame["submitted_utc"]) for name in ("started_utc", "ended_utc"))
+    held = frame["accelerators"].astype(float)
+    return pd.DataFrame({"submit_s": _seconds(frame["submitted_utc"]), "run_s": ended - started, "accelerators": held})
+
+
+def _of_trace(path: Path) -> tuple[pd.DataFrame, list[str]]:
+    """Jobs of a known trace, and what was left out of it or assumed."""
     fits = detect_trace(path)
     if fits.table != "jobs":
         raise InputError.at(path.name, f"{fits.name} hold {fits.table.replace('_', ' ')}, not jobs")
-    rows = fits.read(path).rows
-    arrival = rows["arrival"]
-    dated = pd.api.types.is_datetime64_any_dtype(arrival)
-    return (_seconds(arrival) if dated else arrival.astype(float)), rows["ran_s"].astype(float), rows["accelerators"]
+    found = fits.read(path)
+    arrival, ran, held = (found.rows[name] for name in ("arrival", "ran_s", "accelerators"))
+    submit = _seconds(arrival) if found.dated else arrival.astype(float)
+    remarks = [f"{counted(count, 'row')} left out: {why}" for why, count in found.left_out.items()]
+    remarks += [f"{text} ({counted(count, 'row')})" for text, count in found.warnings]
+    return pd.DataFrame({"submit_s": submit, "run_s": ran.astype(float), "accelerators": held, "row": 0}), remarks
 
 
 def _seconds(times: pd.Series, before: pd.Series | None = None) -> pd.Series:

@@ -42,7 +42,11 @@ def cheapest(trace: Path, model: str, platforms: Sequence[str], slo: str, shown:
         remarks.append(price_remark(str(chip["accelerator_id"])))
     if not pools:
         raise InputError("; ".join(refused.values()) or "--platforms names none")
-    offers = cheapest_fleets(requests, pools, slos)
+    try:
+        offers = cheapest_fleets(requests, pools, slos)
+    except InputError as error:
+        whys = [*refused.values(), *(_why(pool, requests, slos, name) for name, pool in pools.items())]
+        raise InputError(f"{error}: {'; '.join(whys)}") from None
     alone = {offer.name.split(" x ", 1)[1] for offer in offers if " + " not in offer.name}
     refused |= {name: _why(pool, requests, slos, name) for name, pool in pools.items() if name not in alone}
     rows = [

@@ -198,7 +198,7 @@ def test_a_request_that_never_fits_fails_and_is_said(tmp_path):
 
 def test_requests_beyond_the_context_of_the_model_are_said(tmp_path):
     found, _ = ask(write(tmp_path, "0,131000,72\n1,131000,73\n2,10,10\n"))
-    assert "1 requests are longer than the 131,072 tokens of Llama-3.1-8B" in found["reason"]
+    assert "1 request longer than the 131,072 tokens of Llama-3.1-8B" in found["reason"]
 
 
 def test_what_is_left_out_of_a_trace_is_said(tmp_path):
@@ -224,7 +224,7 @@ def test_an_empty_prompt_is_named_by_its_row_of_the_file_in_any_order(tmp_path):
 
 
 def test_centuries_are_refused(tmp_path):
-    with pytest.raises(InputError, match="20 years at most"):
+    with pytest.raises(InputError, match="two years at most"):
         ask(write(tmp_path, "0,10,10\n1e12,10,10\n"))
 
 
@@ -328,3 +328,29 @@ def test_steps_of_another_accelerator_do_not_speak(trace, tmp_path):
     found, _ = ask(trace, precision="bf16", steps=path)
     assert found["tier"] != "measured steps"
     assert "no measured step is of 1 x" in found["reason"]
+
+
+def test_milliseconds_in_the_column_of_seconds_are_refused(tmp_path):
+    with pytest.raises(InputError, match="row 2, column 'arrival_s'.*milliseconds"):
+        ask(write(tmp_path, "1760000000026,500,10\n1760000000226,500,10\n"))
+    with pytest.raises(InputError, match="two years at most; are these milliseconds"):
+        ask(write(tmp_path, "0,500,10\n86400000,500,10\n"))
+
+
+@pytest.mark.parametrize(
+    ("header", "said"),
+    [("Arrival_S,Input_Tokens,Output_Tokens", "'arrival_s': is missing.*Did you mean 'Arrival_S'"),
+     ("arrival_s,input_tokens,out", "'output_tokens': is missing")],
+)  # fmt: skip
+def test_a_plain_table_that_lacks_a_column_is_told_which(tmp_path, header, said):
+    path = tmp_path / "plain.csv"
+    path.write_text(f"{header}\n0,500,10\n")
+    with pytest.raises(InputError, match=said):
+        read_stream(path)
+
+
+def test_a_limit_out_of_reach_at_one_end_names_the_platform(trace):
+    floor = ask(trace, slo="p95_ttft_ms=1000")[0]["ttft_ms"]["p50"]
+    found, _ = ask(trace, slo=f"p95_ttft_ms={floor * 1.2:.0f}")
+    assert found["high80"]["replicas"] is None
+    assert CHIP in found["high80"]["reason"]

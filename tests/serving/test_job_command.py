@@ -1,6 +1,7 @@
 """`aifactory jobs`: what it reads, what it counts, and that giving up early changes no answer."""
 
 import json
+import time
 
 import numpy as np
 import pandas as pd
@@ -97,3 +98,39 @@ def test_bad_files_are_refused(tmp_path, text, said):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(InputError, match="no such file"):
         queue_jobs(tmp_path / "none.csv")
+
+
+def test_an_error_names_file_and_row_of_jobs_that_are_not_in_order(tmp_path):
+    path = write(tmp_path, "submit_s,run_s,accelerators\n90,10,1\n60,10,1\n30,-5,1\n0,10,1\n")
+    with pytest.raises(InputError, match="jobs.csv, row 4, column 'run_s'"):
+        queue_jobs(path)
+    with pytest.raises(InputError, match="jobs.csv, row 3, column 'accelerators': value 9"):
+        queue_jobs(write(tmp_path, "submit_s,run_s,accelerators\n1,10,1\n0,10,9\n"), accelerators=8)
+
+
+def test_a_plain_table_of_jobs_that_lacks_a_column_is_told_which(tmp_path):
+    with pytest.raises(InputError, match="'submit_s': is missing.*Did you mean 'SUBMIT_S'"):
+        queue_jobs(write(tmp_path, THREE.upper()))
+
+
+def test_jobs_that_come_at_once_bind_by_the_work_within_the_wait(tmp_path):
+    rows = "".join(f"0,3600,{8}\n" for _ in range(100))
+    found = queue_jobs(write(tmp_path, "submit_s,run_s,accelerators\n" + rows), wait_s=3600.0, percentile=95)
+    assert found["accelerators"] < found["steady_accelerators"] == 800
+    assert (
+        "the work within the wait allowed binds: 800 would be at work on average if no job waited" in found["because"]
+    )
+
+
+def test_what_a_known_trace_of_jobs_leaves_out_is_said(shared_dir):
+    _, remarks = read_jobs(shared_dir / "data/traces/philly_jobs_2017-09-04_11-12.csv.gz")
+    assert any("no queueing time" in text for text in remarks)
+
+
+def test_many_jobs_at_once_are_sized_in_seconds():
+    draw = np.random.default_rng(2)
+    stream = JobStream(np.zeros(10_000), draw.integers(60, 86_400, 10_000), draw.choice([1, 2, 4, 8, 64], 10_000))
+    began = time.perf_counter()
+    size = size_job_pool(stream, 95, 3600.0)
+    assert np.percentile(simulate_jobs(stream, size.accelerators, backfill=True), 95) <= 3600.0
+    assert time.perf_counter() - began < 30

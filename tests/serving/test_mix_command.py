@@ -64,3 +64,8 @@ def test_nothing_that_can_serve_is_an_error(trace):
         cheapest(trace, "Llama-3.1-405B", ["nvidia-l40s"], SLO)
     with pytest.raises(InputError, match="names none"):
         cheapest(trace, "Llama-3.1-8B", [], SLO)
+
+
+def test_no_offer_at_all_says_why_of_each_platform(trace):
+    with pytest.raises(InputError, match="keeps the SLO: cannot keep p95_ttft_ms=1: alone on an idle replica"):
+        cheapest(trace, "Llama-3.1-8B", ["nvidia-h100-sxm", "nvidia-l40s"], "p95_ttft_ms=1")

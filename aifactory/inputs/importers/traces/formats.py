@@ -108,6 +108,22 @@ def _refuse_known(file: str, names: list[str]) -> None:
         )
 
 
+def refuse_part(file: str, names: list[str], what: str, needed: tuple[str, ...]) -> None:
+    """Refuse a table that has the first of the needed columns, in whatever case, and lacks any of them as written.
+
+    Raises
+    ------
+    InputError
+        Naming the first column that is missing and the nearest that is there.
+    """
+    missing = [name for name in needed if name not in names]
+    if missing and needed[0] in {name.strip().casefold() for name in names}:
+        rule = f"is missing: a table of {what} has the columns {', '.join(needed)}"
+        raise InputError.at(
+            file, rule, row=1, column=missing[0], choices=[name for name in names if name not in needed]
+        )
+
+
 def sniff(path: Path) -> tuple[str, list[str]]:
     """Kind of a file and its names: columns, keys of the first line, or members."""
     if path.is_dir():
