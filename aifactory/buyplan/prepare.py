@@ -30,6 +30,7 @@ from aifactory.fleet.streams import (
 from aifactory.fleet.widths import jobs_to_go_by
 from aifactory.inputs.hosted import HOSTED_ONLY, STAYS_HOSTED, hosted_only
 from aifactory.inputs.plan import Plan
+from aifactory.inventory.findings import LEVEL
 from aifactory.inventory.today import baseline_accelerators, known_platforms
 from aifactory.shortlist.apart import apart_sentences
 from aifactory.shortlist.plan_terms import Market, bought_nodes, market_of
@@ -85,8 +86,9 @@ class Setting:
         return Prepared(case, streams, restream)
 
     def caveats(self, moves: Sequence[Move]) -> list[str]:
-        """What is in no cost, and what one size of node for each pool costs."""
-        return [*self.unpriced, *apart_sentences(self.market, self._restream(moves)(self.ws.plan))]
+        """Levels in doubt, what is in no cost, and what one size of node for each pool costs."""
+        levels = [item.text for item in self.inventory.gaps if item.kind == LEVEL]
+        return [*levels, *self.unpriced, *apart_sentences(self.market, self._restream(moves)(self.ws.plan))]
 
     def other_nodes(self, moves: Sequence[Move], sized: Streams) -> pd.DataFrame:
         """Offers that the pools of the plan, `sized`, cannot take, see `in_other_nodes`."""

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from scipy.stats import theilslopes
 
 from aifactory.inputs.plan import Launch, Plan
+
+#: A month departs where its level is this many times that of the months beside it, or one of so many parts.
+DEPARTS = 1.5
+#: Months of which a trend can be told; months on a side that say what is usual; units a month below which chance departs too.
+TREND_MONTHS, BESIDE, FEWEST_UNITS = 6, 3, 100.0
+YEAR = 12
 
 
 def launch_factor(plan: Plan, use_case: str, months: pd.PeriodIndex) -> np.ndarray:
@@ -57,3 +64,71 @@ def unstated_peaks(plan: Plan, monthly: pd.DataFrame, period: str) -> list[str]:
                 "under launches, else its trend takes the peak for growth or decline."
             )
     return found
+
+
+def past_departures(plan: Plan, monthly: pd.DataFrame, period: str) -> list[str]:
+    """Months of the last year whose level stood out from the months before and after them, which no launch states: they may come again.
+
+    `monthly`: columns month, use_case_id, units; of serving use cases. Their calendar month is in the plan ahead, at the usual level.
+    """
+    found = []
+    for name, usual in _over_usual(plan, monthly, period):
+        year = usual.loc[pd.Period(period, "M") - YEAR + 1 : pd.Period(period, "M") - 1]
+        stood = year[[_same_way(before, after) for before, after in zip(year["before"], year["after"], strict=True)]]
+        told = [
+            f"{month} stood at {row.before:.2g} times"
+            for month, row in zip(stood.index, stood.itertuples(), strict=True)
+        ]
+        if told:
+            found.append(
+                f"{name}: {' and '.join(told)} the months before. What comes every year is planned where launches of plan.yaml state "
+                "it for its past and coming months; a single event is stated for its month alone, else its trend takes it for growth or decline."
+            )
+    return found
+
+
+def present_departures(plan: Plan, monthly: pd.DataFrame, period: str) -> list[str]:
+    """Use cases whose level of the period stands out from the months before: all months to come are planned from it. See `past_departures`."""
+    found, month = [], pd.Period(period, "M")
+    for name, usual in _over_usual(plan, monthly, period):
+        if month not in usual.index or not _same_way(*usual.loc[month, ["before", "year"]]):
+            continue
+        now, then = usual.loc[month, "before"], usual["before"].get(month - YEAR, np.nan)
+        again = f", as {month - 12} at {then:.2g} times" if _same_way(now, then) else ""
+        found.append(
+            f"{name} stands at {now:.2g} times the months before {month}{again}, beyond its trend: the plan takes that for the level of all "
+            "months to come. If it passes or comes every year, state it under launches in plan.yaml."
+        )
+    return found
+
+
+def _over_usual(plan: Plan, monthly: pd.DataFrame, period: str) -> list[tuple[str, pd.DataFrame]]:
+    """By use case, each month's level over the middle one of the months before, of the year before and of those after.
+
+    Without the trend and what launches state; calendar months of launches are left out.
+    """
+    found, past = [], monthly[monthly["month"] <= period]
+    for name, sums in past.groupby("use_case_id"):
+        units = sums.groupby("month")["units"].sum().astype(float)
+        months = pd.PeriodIndex(units.index, freq="M")
+        level = pd.Series(
+            units.to_numpy() / months.days_in_month / launch_factor(plan, str(name), months), index=months
+        )
+        level = level[level > 0]
+        if len(level) < TREND_MONTHS or units.median() < FEWEST_UNITS:
+            continue
+        ordinal = level.index.astype("int64").to_numpy()
+        level = level / np.exp(theilslopes(np.log(level), ordinal).slope * (ordinal - ordinal[-1]))
+        level = level.reindex(pd.period_range(level.index[0], level.index[-1], freq="M"))
+        before = level / level.shift(1).rolling(BESIDE, min_periods=BESIDE).median()
+        year = level / level.shift(1).rolling(YEAR, min_periods=BESIDE).median()
+        after = level / level[::-1].shift(1).rolling(BESIDE, min_periods=1).median()[::-1]
+        stated = {event.month[5:] for event in plan.launches if event.use_case_id == name}
+        free = [f"{month.month:02d}" not in stated for month in level.index]
+        found.append((str(name), pd.DataFrame({"before": before, "year": year, "after": after})[free]))
+    return found
+
+
+def _same_way(one: float, other: float) -> bool:
+    """Whether both depart, both up or both down; unknown ones do not."""
+    return bool(np.min([one, other]) >= DEPARTS or np.max([one, other]) <= 1 / DEPARTS)

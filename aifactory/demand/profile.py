@@ -123,7 +123,9 @@ def autocorrelation(values: np.ndarray, lag: int) -> float:
     return float(np.corrcoef(now, before)[0, 1])
 
 
-def profile_series(series: pd.Series, window_minutes: int, *, may_idle: bool = False) -> Profile:
+def profile_series(
+    series: pd.Series, window_minutes: int, *, may_idle: bool = False, units_per_request: float = 1.0
+) -> Profile:
     """Profile service units per window, indexed by time, without gaps.
 
     The peak is the highest window of `peak_window_minutes`, scaled to an hour; averages, percentile
@@ -133,14 +135,16 @@ def profile_series(series: pd.Series, window_minutes: int, *, may_idle: bool = F
     Parameters
     ----------
     may_idle : zero hours are no outages, as of a cluster without jobs.
+    units_per_request : where above 1, chance is that of requests: few of them make many units, as of audio in minutes.
     """
     if len(series) == 0 or series.sum() == 0:
         return Profile(0.0, 0.0, 0.0, 60, None, np.nan, np.nan, None, *[np.nan] * 7, False, False, 0, 0.0)
     hourly, hours = _hourly_rate(series, window_minutes)
-    down = np.zeros(len(hourly), dtype=bool) if may_idle else outage_mask(hourly.to_numpy())
+    alone = max(units_per_request, 1.0)  # units that come at once
+    down = np.zeros(len(hourly), dtype=bool) if may_idle else outage_mask(hourly.to_numpy() / alone)
     up = hourly.where(~down)
     average = float(up.mean()) if down.any() else float(series.sum()) / hours
-    minutes = peak_minutes(average, window_minutes)
+    minutes = peak_minutes(average / alone, window_minutes)
     windows = series.resample(f"{minutes}min").sum() * 60 / minutes
     of_day = up.groupby(up.index.hour).mean()
     weekend = up.index.day_of_week >= 5

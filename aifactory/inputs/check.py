@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from aifactory.errors import InputError
-from aifactory.inputs.checks import check_tables
+from aifactory.inputs.checks import CHECK_COLUMNS
 from aifactory.inputs.contracts import contract_names, load_contract
 from aifactory.inputs.horizon import BILL, DATED
 from aifactory.inputs.plan import load_plan
@@ -51,12 +51,12 @@ def check_workspace(path: str | Path = "") -> CheckReport:
     catalogue = rows[CANDIDATES]["rows"] > 0
     if not catalogue and not any(table_file(folder, name) for name in (*TELEMETRY, CHAIN)):
         failures.append(NO_DEMAND)
-    findings = pd.DataFrame(columns=["table", "status", "message"])
+    findings = pd.DataFrame(columns=CHECK_COLUMNS)
     if not failures:
-        loaded_tables, plan = _load(folder, failures)
-        if loaded_tables is not None:
-            found = check_tables(loaded_tables, plan)
-            findings = pd.DataFrame([(f.table, f.status, f.message) for f in found], columns=findings.columns)
+        try:
+            findings = load_workspace(folder).checks
+        except InputError as error:
+            failures.append(str(error))
     for name, row in rows.items():
         mine = findings[findings["table"] == name]
         row |= {status: int((mine["status"] == status).sum()) for status in ("passed", "warned")}
@@ -114,12 +114,3 @@ def _plan_problem(folder: Path) -> list[str]:
     except InputError as error:
         return [str(error)]
     return []
-
-
-def _load(folder: Path, failures: list[str]) -> tuple:
-    try:
-        workspace = load_workspace(folder)
-    except InputError as error:
-        failures.append(str(error))
-        return None, None
-    return workspace.tables, workspace.plan

@@ -26,7 +26,7 @@ def in_dollars(billing: pd.DataFrame, rates: Sequence[ExchangeRate]) -> tuple[pd
     other = billing.loc[billing["BillingCurrency"] != OURS, ["BillingCurrency", "invoice_month"]]
     if other.empty:
         return billing, []
-    billing, findings = billing.copy(), []
+    billing, used = billing.copy(), {}
     for (currency, month), rows in other.groupby(["BillingCurrency", "invoice_month"]):
         rate = rate_of(rates, currency, month)
         if rate is None:
@@ -34,9 +34,17 @@ def in_dollars(billing: pd.DataFrame, rates: Sequence[ExchangeRate]) -> tuple[pd
         for name in MONEY:
             billing.loc[rows.index, name] = _times(billing.loc[rows.index, name], rate.usd)
         billing.loc[rows.index, "BillingCurrency"] = OURS
-        rule = f"{len(rows):,} charges of {month} are shown in {OURS} at {rate.usd} for one {currency} ({rate.source}, {rate.as_of})"
-        findings.append(Finding("billing", "converted_money", "warned", rule, None, "BillingCurrency", currency))
-    return billing, findings
+        used.setdefault((currency, rate.from_month), (rate, []))[1].append((month, len(rows)))
+    return billing, [_told(rate, months) for rate, months in used.values()]
+
+
+def _told(rate: ExchangeRate, months: list[tuple[str, int]]) -> Finding:
+    """The finding of a rate: of which invoices, and how many charges."""
+    first, last = months[0][0], months[-1][0]
+    span = first if first == last else f"{first} to {last}"
+    count = sum(rows for _, rows in months)
+    rule = f"{count:,} charges of {span} are shown in {OURS} at {rate.usd} for one {rate.currency} ({rate.source}, {rate.as_of})"
+    return Finding("billing", "converted_money", "warned", rule, None, "BillingCurrency", rate.currency)
 
 
 def _times(amounts: pd.Series, rate: Decimal) -> pd.Series:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from aifactory.demand.events import unstated_peaks
+from aifactory.demand.events import past_departures, present_departures, unstated_peaks
 from aifactory.demand.forecast import DemandScenarios, simulate_demand
 from aifactory.demand.profile import hours_of_month
 from aifactory.demand.scenario_inputs import DemandBasis
@@ -134,7 +134,12 @@ def build_inventory(ws: Workspace) -> Inventory:
         overlaps=find_overlaps(ws.table("use_cases"), used),
         retiring_models=retiring,
         hosted_today=hosted,
-        gaps=findings.gaps(reconciliation, pools, levels, profile) + late + _of_models_and_log(ws, hosted, retiring),
+        gaps=[
+            *findings.gaps(reconciliation, pools, levels, profile),
+            *_of_levels(ws, monthly),
+            *late,
+            *_of_models_and_log(ws, hosted, retiring),
+        ],
         not_computed=findings.not_computed(ws),
     )
 
@@ -160,7 +165,18 @@ def _asked(ws: Workspace, cases: pd.DataFrame, profile: pd.DataFrame) -> dict[st
 
 
 def _not_told_of_seasons(ws: Workspace, profile: pd.DataFrame, monthly: pd.DataFrame) -> list[str]:
-    return demand.untested_seasons(profile, monthly, ws.period) + unstated_peaks(ws.plan, monthly, ws.period)
+    served = monthly[monthly["service_unit"] != "accelerator_hour"]
+    return (
+        demand.untested_seasons(profile, monthly, ws.period)
+        + unstated_peaks(ws.plan, monthly, ws.period)
+        + past_departures(ws.plan, served, ws.period)
+    )
+
+
+def _of_levels(ws: Workspace, monthly: pd.DataFrame) -> list[findings.Finding]:
+    """Levels that all months to come are planned from, though they stand out from the months before."""
+    served = monthly[monthly["service_unit"] != "accelerator_hour"]
+    return [findings.Finding(findings.LEVEL, text) for text in present_departures(ws.plan, served, ws.period)]
 
 
 def _use_cases(ws: Workspace, bill: pd.DataFrame, monthly: pd.DataFrame) -> pd.DataFrame:

@@ -131,7 +131,7 @@ def profile_demand(ws: Workspace, windows: pd.DataFrame, monthly: pd.DataFrame) 
         first, last = spans.loc[(use_case, region)]
         if use_case in training:  # a job table is a log: hours without a job are idle, not unobserved
             series, last = series.reindex(hours, fill_value=0.0), max(last, hours[-1] + pd.Timedelta(hours=1))
-        found = profile_series(series, minutes, may_idle=use_case in training)
+        found = profile_series(series, minutes, may_idle=use_case in training, units_per_request=_at_once(group))
         if group.empty:  # a job table without a job in the month was seen all of it
             found = replace(found, observed_hours=float(len(hours)))
         days = by_day.get((use_case, region), NO_DAYS)
@@ -169,6 +169,12 @@ def profile_demand(ws: Workspace, windows: pd.DataFrame, monthly: pd.DataFrame) 
         return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in EMPTY_PROFILE.items()})
     profile = pd.DataFrame(rows).merge(known, on="use_case_id")
     return _with_shares(profile, monthly[monthly["month"] == ws.period])
+
+
+def _at_once(group: pd.DataFrame) -> float:
+    """Units of a request that succeeded; 1 where requests are not counted."""
+    asked = (group["requests"] - group["errors"].fillna(0)).sum() if "requests" in group else 0
+    return float(group["service_units"].sum() / asked) if asked > 0 else 1.0
 
 
 def _bursts(group: pd.DataFrame, minutes: int) -> dict[str, float]:

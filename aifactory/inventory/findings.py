@@ -32,6 +32,8 @@ UNREAD = {
 }
 #: Telemetry that covers less of the month is named.
 COVERED = 0.9
+#: Kind of a finding about a level that the plan starts from.
+LEVEL = "level"
 
 
 @dataclass(frozen=True)

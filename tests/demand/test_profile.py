@@ -464,3 +464,20 @@ def test_older_months_that_are_kept_by_day_say_nothing_of_the_hours():
         pd.testing.assert_frame_equal(since_as_fine(same), same)
     later = days.assign(window_start_utc=days["window_start_utc"] + pd.Timedelta(days=90))
     assert len(since_as_fine(pd.concat([hours, later]))) == len(hours) + len(later)
+
+
+def test_hours_without_a_rare_request_of_many_units_are_no_outage():
+    """Minutes of audio: a recording of half an hour comes every other hour by chance; that many units of their own would be an outage."""
+    rare = np.full(FOUR_WEEKS, 60.0)
+    rare[300:309] = 0.0
+    assert profile_series(series(rare), 60).outage_hours == 9
+    assert profile_series(series(rare), 60, units_per_request=30.0).outage_hours == 0
+    many = profile_series(series(rare * 10), 60, units_per_request=30.0)
+    assert many.outage_hours == 9
+    assert profile_series(series(rare), 60, units_per_request=0.2).outage_hours == 9  # sessions hold several requests
+
+
+def test_the_peak_window_holds_ten_requests_and_not_ten_of_their_units():
+    values = series(np.full(6000, 2.0), minutes=1)
+    assert profile_series(values, 1).peak_window_minutes == 5
+    assert profile_series(values, 1, units_per_request=12.0).peak_window_minutes == 60

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aifactory.errors import InputError
+from aifactory.inputs.check import check_workspace
 from aifactory.inputs.converted import in_dollars
 from aifactory.inputs.exchange_rates import ExchangeRate
 from aifactory.inputs.importers.command import Target, import_files
@@ -60,9 +61,10 @@ def test_a_bill_in_euros_is_kept_as_it_is_and_shown_in_dollars_to_the_last_digit
     assert sum(after["EffectiveCost"]) == sum(before["EffectiveCost"]) * Decimal("1.08")
     assert set(after["BillingCurrency"]) == {"USD"}
     checks = found.checks[found.checks["check"] == "converted_money"]
-    assert (
-        len(checks) == 2 and checks["rule"].str.contains("at 1.08 for one EUR (rate of our accounts", regex=False).all()
-    )
+    assert checks["rule"].tolist() == [
+        f"{len(after)} charges of 2026-09 to 2026-10 are shown in USD at 1.08 for one EUR (rate of our accounts, 2026-09-01)"
+    ]
+    assert [text for text in check_workspace(mini).warnings if "at 1.08 for one EUR" in text]
 
 
 @given(
