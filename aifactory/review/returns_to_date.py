@@ -127,7 +127,8 @@ def off_bill(
 
     It charges those it has hours of, in the region of `regions` that it names, in all where that is not known: accelerators
     rented in one region do not hide those that stand in another. And those of a pool that a charge names (ResourceId), as the
-    invoice of a lessor does, which states no hours.
+    invoice of a lessor does, which states no hours. What else is charged of an own site (`site_charges`) is taken for energy,
+    space and support of what stands there, as far as it goes.
     """
     if "outlay_usd" not in approved:
         return pd.Series(dtype="float64")
@@ -145,7 +146,18 @@ def off_bill(
     billed = pd.MultiIndex.from_frame(billed)
     keys = [mine.assign(region=region)[billed.names] for region in (mine["region"], "")]
     mine = mine[~np.any([pd.MultiIndex.from_frame(key).isin(billed) for key in keys], axis=0)]
-    return mine.groupby("month")["usd"].sum()
+    unbilled = mine.groupby(["month", "region"])["usd"].sum()
+    covered = site_charges(bill, regions).reindex(unbilled.index, fill_value=0.0) if len(regions) else 0.0
+    return (unbilled - covered).clip(lower=0.0).groupby("month").sum()
+
+
+def site_charges(bill: pd.DataFrame, regions: Sequence[Region]) -> pd.Series:
+    """Usage other than accelerators that sellers who are no cloud provider of a region charge there, USD by month and region."""
+    rows = bill[bill["cost_line"].isin(USAGE) & ~accelerator_charges(bill)]
+    rows = rows.assign(region=plan_regions(rows, regions))
+    clouds = {(item.region, provider) for item in regions for provider in item.provider_regions}
+    own = np.array([pair not in clouds for pair in zip(rows["region"], rows["ProviderName"], strict=True)], dtype=bool)
+    return rows[own].groupby(["month", "region"])["EffectiveCost"].sum().astype("float64")
 
 
 def _charged_pools(bill: pd.DataFrame, pools: pd.DataFrame) -> pd.DataFrame:

@@ -287,8 +287,34 @@ def test_own_accelerators_run_off_the_bill_until_it_has_hours_of_them():
     assert off_bill(approved.drop(columns="outlay_usd"), bill, orders).empty
     places = [SimpleNamespace(region="x", provider_regions={}), SimpleNamespace(region="y", provider_regions={})]
     for region, hidden in (("x", True), ("y", False), ("unknown", True)):  # rented elsewhere, it still stands here
-        found = off_bill(approved, bill.assign(RegionId=region), orders, places)
+        charged = bill.assign(RegionId=region, cost_line="attributed usage", ProviderName="AWS")
+        found = off_bill(approved, charged, orders, places)
         assert (MONTHS[1] not in found) == hidden
+
+
+def test_what_an_own_site_charges_is_not_counted_beside_its_planned_running_cost():
+    """Energy and space of the data centre on the bill: planned running cost counts only beyond them, region by region."""
+    names = ["use_case_id", "region", "accelerator_id", "compute_cash_usd", "outlay_usd"]
+    rows = [("chat", "x", "own", 9.0, 0.0), ("chat", "y", "own", 4.0, 0.0)]
+    approved = pd.DataFrame(rows, columns=names).assign(month=MONTHS[0])
+    orders = pd.DataFrame(
+        [("x", "own", "purchase", MONTHS[0], None, 1.0), ("y", "own", "purchase", MONTHS[0], None, 1.0)], columns=BOOK
+    )
+    places = [
+        SimpleNamespace(region="x", provider_regions={}),
+        SimpleNamespace(region="y", provider_regions={"AWS": "y1"}),
+    ]
+    for usd, region, provider, line, left in (
+        (3.0, "x", "Own", "unattributed usage", 10.0),
+        (30.0, "x", "Own", "unattributed usage", 4.0),  # no more than is planned there
+        (3.0, "y", "Own", "attributed usage", 10.0),
+        (3.0, "y1", "AWS", "attributed usage", 13.0),  # storage of a cloud
+        (3.0, "x", "Own", "tax", 13.0),
+        (3.0, "elsewhere", "Own", "unattributed usage", 13.0),
+    ):
+        bill = pd.DataFrame([(MONTHS[0], MONTHS[0], "none", 0.0, "on_demand", usd)], columns=BILL)
+        bill = bill.assign(RegionId=region, ProviderName=provider, cost_line=line)
+        assert off_bill(approved, bill, orders, places).to_dict() == {MONTHS[0]: left}
 
 
 def test_a_lease_whose_invoice_names_its_pool_is_on_the_bill():
