@@ -283,7 +283,8 @@ def _milestone(case: Case, row: object, period: str, since: int) -> str:
     mine = set(table.loc[here, "use_case_id"])
     coming: dict[str, list[str]] = {}
     for item in case.plan.launches:
-        if item.use_case_id in mine and item.month > period and item.month not in coming.get(item.milestone, []):
+        more = item.use_case_id in mine and item.month > period and item.demand_multiplier > 1
+        if more and item.month not in coming.get(item.milestone, []):
             coming.setdefault(item.milestone, []).append(item.month)
     named = "; ".join(f"{milestone} ({', '.join(sorted(months))})" for milestone, months in coming.items())
     if row.band == BANDS[BASELINE] and row.hours_used_share < NO_HOURS:

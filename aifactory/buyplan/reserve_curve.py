@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.demand.chain_reserve import ChainReserve
+from aifactory.demand.events import launch_factor
 from aifactory.demand.profile import hourly_series, since_as_fine
 from aifactory.demand.reserve import Reserve, plan_reserve
 from aifactory.demand.reserve_money import failure_factor, price_curve
@@ -54,10 +55,11 @@ class SizedReserve:
     criticality: str
     target: float
     lead_weeks: float
-    average_per_hour: float  # in the period: what the capacity is relative to
+    average_per_hour: float  # in the period, without what launches state: what the capacity is relative to
     found: Reserve | ChainReserve | None  # None where the hours do not suffice; `note` says why
     note: str
     pools: int = 0  # failure domains of which one may be down; 0 where none are stated
+    first_month: float = 1.0  # demand of the plan's first month over the usual, as launches and a season say
     capacity_by_month: np.ndarray | None = None  # [T + 1] over the expected average, of a demand chain; NaN none
 
     @property
@@ -105,13 +107,26 @@ def size_stream_reserves(
         mine = windows[(windows["use_case_id"] == row.use_case_id) & (windows["region"] == row.region)]
         weeks = ws.plan.value("reserve_review_weeks") + quickest_weeks(prices, accelerator, row.region)
         criticality = str(cases.loc[row.use_case_id, "criticality"])
-        hours = spread_over(
-            hourly_series(since_as_fine(mine)).to_numpy(), int(allowed_wait(cases.loc[[row.use_case_id]])[0])
-        )
+        hours = hourly_series(since_as_fine(mine))
+        months = hours.index.tz_localize(None).to_period("M")
+        usual = _over_usual(ws, inventory, row.use_case_id, months.append(_around(ws.period)))
+        hours = spread_over(hours.to_numpy() / usual[:-2], int(allowed_wait(cases.loc[[row.use_case_id]])[0]))
         hours = at_todays_level(hours, row.growth_per_month)
-        sized = _sized(hours, criticality, target_of(ws.plan, criticality), weeks, row.units_per_hour_avg)
-        found[row.use_case_id, row.region] = replace(sized, pools=ws.plan.failure_domains.get(criticality, 0))
+        sized = _sized(hours, criticality, target_of(ws.plan, criticality), weeks, row.units_per_hour_avg / usual[-2])
+        domains = ws.plan.failure_domains.get(criticality, 0)
+        found[row.use_case_id, row.region] = replace(sized, pools=domains, first_month=usual[-1])
     return found
+
+
+def _around(period: str) -> pd.PeriodIndex:
+    """The period and the first month of the plan."""
+    return pd.period_range(period, periods=2, freq="M")
+
+
+def _over_usual(ws: Workspace, inventory: Inventory, use_case: str, months: pd.PeriodIndex) -> np.ndarray:
+    """Demand of each month over the usual one as far as launches and a proven yearly season say, (n,); a season is over the period's."""
+    found, season = launch_factor(ws.plan, use_case, months), inventory.demand_basis.seasons.get(use_case)
+    return found if season is None else found * season[months.month - 1] / season[pd.Period(ws.period, "M").month - 1]
 
 
 def target_of(plan: Plan, criticality: str) -> float:
@@ -203,7 +218,7 @@ def _per_accelerator(stream: tuple, item: SizedReserve) -> float:
 
     Units are those of the whole stream, where another platform serves a part of it.
     """
-    units = stream.units / stream.accelerator_hours
+    units = stream.units / stream.accelerator_hours / item.first_month
     return units / stream.part if item.known_from == OWN_HOURS else units / (stream.units / HOURS_PER_MONTH)
 
 
@@ -225,7 +240,7 @@ def _summary(stream: tuple, item: SizedReserve) -> dict[str, object]:
     if found is None:
         return row
     simulated = isinstance(found, ChainReserve)
-    scale = stream.units / HOURS_PER_MONTH if simulated else stream.part
+    scale = stream.units / HOURS_PER_MONTH if simulated else stream.part * item.first_month
     risk = {"exceedance_simulated": found.exceedance} if simulated else {"exceedance_backtest": found.exceedance_backtest, "origins": found.origins}  # fmt: skip
     return row | risk | {
         "basis_per_hour": found.basis_value * scale,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from scipy.stats import theilslopes
@@ -66,13 +68,16 @@ def unstated_peaks(plan: Plan, monthly: pd.DataFrame, period: str) -> list[str]:
     return found
 
 
-def past_departures(plan: Plan, monthly: pd.DataFrame, period: str) -> list[str]:
+def past_departures(
+    plan: Plan, monthly: pd.DataFrame, period: str, seasons: Mapping[str, np.ndarray] | None = None
+) -> list[str]:
     """Months of the last year whose level stood out from the months before and after them, which no launch states: they may come again.
 
     `monthly`: columns month, use_case_id, units; of serving use cases. Their calendar month is in the plan ahead, at the usual level.
+    `seasons`: factor by calendar month, (12,), of the use cases whose yearly season is proven: it stands out from nothing.
     """
     found = []
-    for name, usual in _over_usual(plan, monthly, period):
+    for name, usual in _over_usual(plan, monthly, period, seasons or {}):
         year = usual.loc[pd.Period(period, "M") - YEAR + 1 : pd.Period(period, "M") - 1]
         stood = year[[_same_way(before, after) for before, after in zip(year["before"], year["after"], strict=True)]]
         told = [
@@ -87,10 +92,12 @@ def past_departures(plan: Plan, monthly: pd.DataFrame, period: str) -> list[str]
     return found
 
 
-def present_departures(plan: Plan, monthly: pd.DataFrame, period: str) -> list[str]:
+def present_departures(
+    plan: Plan, monthly: pd.DataFrame, period: str, seasons: Mapping[str, np.ndarray] | None = None
+) -> list[str]:
     """Use cases whose level of the period stands out from the months before: all months to come are planned from it. See `past_departures`."""
     found, month = [], pd.Period(period, "M")
-    for name, usual in _over_usual(plan, monthly, period):
+    for name, usual in _over_usual(plan, monthly, period, seasons or {}):
         if month not in usual.index or not _same_way(*usual.loc[month, ["before", "year"]]):
             continue
         now, then = usual.loc[month, "before"], usual["before"].get(month - YEAR, np.nan)
@@ -102,18 +109,19 @@ def present_departures(plan: Plan, monthly: pd.DataFrame, period: str) -> list[s
     return found
 
 
-def _over_usual(plan: Plan, monthly: pd.DataFrame, period: str) -> list[tuple[str, pd.DataFrame]]:
+def _over_usual(
+    plan: Plan, monthly: pd.DataFrame, period: str, seasons: Mapping[str, np.ndarray]
+) -> list[tuple[str, pd.DataFrame]]:
     """By use case, each month's level over the middle one of the months before, of the year before and of those after.
 
-    Without the trend and what launches state; calendar months of launches are left out.
+    Without the trend, the season and what launches state; calendar months of launches are left out.
     """
     found, past = [], monthly[monthly["month"] <= period]
     for name, sums in past.groupby("use_case_id"):
         units = sums.groupby("month")["units"].sum().astype(float)
         months = pd.PeriodIndex(units.index, freq="M")
-        level = pd.Series(
-            units.to_numpy() / months.days_in_month / launch_factor(plan, str(name), months), index=months
-        )
+        usual = launch_factor(plan, str(name), months) * seasons.get(str(name), np.ones(YEAR))[months.month - 1]
+        level = pd.Series(units.to_numpy() / months.days_in_month / usual, index=months)
         level = level[level > 0]
         if len(level) < TREND_MONTHS or units.median() < FEWEST_UNITS:
             continue

@@ -279,7 +279,7 @@ def by_hour(windows: pd.DataFrame, column: str = "service_units") -> pd.DataFram
 def hourly_series(windows: pd.DataFrame, column: str = "service_units") -> pd.Series:
     """Sum of a column per hour, UTC, without gaps; missing hours are zero."""
     if windows.empty:
-        return pd.Series(dtype="float64")
+        return pd.Series(dtype="float64", index=pd.DatetimeIndex([], tz="UTC"))
     counted = windows[["window_start_utc", "window_minutes", column]]
     return by_hour(counted, column).set_index("hour")[column].resample("h").sum()
 

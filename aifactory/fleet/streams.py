@@ -340,10 +340,10 @@ def _by_month(table: pd.DataFrame, forecast: pd.DataFrame, months: tuple[str, ..
 
 
 def launch_months(table: pd.DataFrame, plan: Plan, months: tuple[str, ...]) -> np.ndarray:
-    """Whether a stream is launched in a month, [T + 1, K]."""
+    """Whether a stream is launched in a month, [T + 1, K]; a month of less demand than usual is none."""
     found = np.zeros((len(months), len(table)), dtype=bool)
     for launch in plan.launches:
-        if launch.month in months:
+        if launch.month in months and launch.demand_multiplier > 1:
             found[months.index(launch.month), table["use_case_id"] == launch.use_case_id] = True
     return found
 

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from aifactory.demand.events import launch_factor
 from aifactory.demand.profile import MIN_GROWTH_MONTHS, SHORT_TREND, kept_share
 from aifactory.demand.scenario_inputs import DemandBasis
 from aifactory.demand.season import month_factors
 from aifactory.demand.unit_size import Creep, unit_creep
+from aifactory.inputs.plan import Plan
 from aifactory.inputs.workspace import Workspace
 
 #: Work of a generated token over that of a prompt token, where no price says so: typical of hosted models.
@@ -37,7 +39,7 @@ def demand_basis(
         chain=ws.table("demand_chain"),
         what_ifs=ws.table("demand_what_ifs"),
         size_growth=size_growth(token_growth, ws.table("api_prices"), ws.plan.value("unknown_size_growth_sd")),
-        seasons=seasons(monthly, ws.period),
+        seasons=seasons(monthly, ws.period, ws.plan),
         weekly_units=weekly_units(windows, profile, ws.period, launches_of(ws), ws.plan.value("unknown_growth_sd")),
     )
 
@@ -54,15 +56,18 @@ def size_growth(token_growth: pd.DataFrame, api_prices: pd.DataFrame, prior_sd: 
     return {name: creep for name, creep in found.items() if creep is not None}
 
 
-def seasons(monthly: pd.DataFrame, period: str) -> dict[str, np.ndarray]:
-    """Factor by calendar month of the use cases whose months repeat with the year, tested against chance."""
+def seasons(monthly: pd.DataFrame, period: str, plan: Plan) -> dict[str, np.ndarray]:
+    """Factor by calendar month of the use cases whose months repeat with the year, tested against chance.
+
+    What launches of the plan state is taken out first: a peak that is stated for every year is no second season.
+    """
     past = monthly[monthly["month"] <= period]
     found = {}
     for name, rows in past.groupby("use_case_id"):
         sums = rows.groupby("month")["units"].sum()
         span = pd.period_range(sums.index.min(), period, freq="M")
         per_day = sums.reindex(span.astype("str")).to_numpy(dtype=float) / span.days_in_month.to_numpy()
-        factor = month_factors(per_day, int(span[0].month))
+        factor = month_factors(per_day / launch_factor(plan, str(name), span), int(span[0].month))
         if factor is not None:
             found[str(name)] = factor
     return found

@@ -98,7 +98,7 @@ def build_inventory(ws: Workspace) -> Inventory:
     growth = token_growth(ws, windows)
     basis = demand_basis(ws, windows, monthly, profile, cases, growth)
     scenarios = simulate_demand(basis, ws.plan, ws.period)
-    retiring, late = retiring_models(ws, used), findings.late_usage(month)
+    retiring, late = retiring_models(ws, used), _of_levels(ws, monthly, basis) + findings.late_usage(month)
     hosted = hosted_today(ws, cases.set_index("use_case_id")["units_month"], retiring)
     return Inventory(
         period=ws.period,
@@ -113,7 +113,7 @@ def build_inventory(ws: Workspace) -> Inventory:
         demand_monthly=monthly,
         demand_profile=profile,
         class_peaks=demand.class_peaks(ws, windows),
-        untested_seasons=_not_told_of_seasons(ws, profile, monthly),
+        untested_seasons=_not_told_of_seasons(ws, profile, monthly, basis),
         drift=drift(ws, monthly),
         token_growth=growth,
         demand_basis=basis,
@@ -134,12 +134,7 @@ def build_inventory(ws: Workspace) -> Inventory:
         overlaps=find_overlaps(ws.table("use_cases"), used),
         retiring_models=retiring,
         hosted_today=hosted,
-        gaps=[
-            *findings.gaps(reconciliation, pools, levels, profile),
-            *_of_levels(ws, monthly),
-            *late,
-            *_of_models_and_log(ws, hosted, retiring),
-        ],
+        gaps=findings.gaps(reconciliation, pools, levels, profile) + late + _of_models_and_log(ws, hosted, retiring),
         not_computed=findings.not_computed(ws),
     )
 
@@ -164,19 +159,20 @@ def _asked(ws: Workspace, cases: pd.DataFrame, profile: pd.DataFrame) -> dict[st
     }
 
 
-def _not_told_of_seasons(ws: Workspace, profile: pd.DataFrame, monthly: pd.DataFrame) -> list[str]:
+def _not_told_of_seasons(ws: Workspace, profile: pd.DataFrame, monthly: pd.DataFrame, basis: DemandBasis) -> list[str]:
     served = monthly[monthly["service_unit"] != "accelerator_hour"]
     return (
         demand.untested_seasons(profile, monthly, ws.period)
         + unstated_peaks(ws.plan, monthly, ws.period)
-        + past_departures(ws.plan, served, ws.period)
+        + past_departures(ws.plan, served, ws.period, basis.seasons)
     )
 
 
-def _of_levels(ws: Workspace, monthly: pd.DataFrame) -> list[findings.Finding]:
+def _of_levels(ws: Workspace, monthly: pd.DataFrame, basis: DemandBasis) -> list[findings.Finding]:
     """Levels that all months to come are planned from, though they stand out from the months before."""
     served = monthly[monthly["service_unit"] != "accelerator_hour"]
-    return [findings.Finding(findings.LEVEL, text) for text in present_departures(ws.plan, served, ws.period)]
+    told = present_departures(ws.plan, served, ws.period, basis.seasons)
+    return [findings.Finding(findings.LEVEL, text) for text in told]
 
 
 def _use_cases(ws: Workspace, bill: pd.DataFrame, monthly: pd.DataFrame) -> pd.DataFrame:

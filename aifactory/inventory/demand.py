@@ -16,6 +16,7 @@ from aifactory.demand.shapes import minute_dispersion, second_dispersion
 from aifactory.demand.weekday_mix import average_days, weekday_factors
 from aifactory.inputs.aggregate.cube import probed_second
 from aifactory.inputs.workspace import Workspace
+from aifactory.inventory.basis import seasons
 from aifactory.units import HOURS_PER_DAY, MINUTES_PER_HOUR, SECONDS_PER_HOUR
 
 COUNTS = ["requests", "errors", "retries", "input_tokens", "cached_input_tokens", "output_tokens"]
@@ -26,6 +27,7 @@ YEARS_FOR_A_YEAR = 3
 MIN_DAYS = 7
 DAY_MINUTES, DAYS_PER_MONTH = 1440, 365.25 / 12
 EPOCH, NO_DAYS = pd.Timestamp("1970-01-01", tz="UTC"), pd.Series(dtype="float64")
+NO_SEASON = np.ones(12)
 #: Columns of a profile without demand that later stages read.
 EMPTY_PROFILE = {
     **dict.fromkeys([*PAIR, "workload_class", "service_unit"], "str"),
@@ -122,7 +124,7 @@ def profile_demand(ws: Workspace, windows: pd.DataFrame, monthly: pd.DataFrame) 
     spans = windows.assign(end=ends).groupby(PAIR).agg(first=("window_start_utc", "min"), last=("end", "max"))
     hours, prior = hours_of_month(ws.period), ws.plan.value("unknown_growth_sd")
     training = set(ws.table("use_cases").query("service_unit == 'accelerator_hour'")["use_case_id"])
-    rows, by_day = [], _units_by_day(windows, ws.period)
+    rows, by_day, yearly = [], _units_by_day(windows, ws.period), seasons(monthly, ws.period, ws.plan)
     begun = spans.index[spans["first"] <= hours[-1]].difference(month.set_index(PAIR).index)
     idle = [pair for pair in begun if pair[0] in training]
     for (use_case, region), group in [*month.groupby(PAIR), *((pair, month.iloc[:0]) for pair in idle)]:
@@ -140,7 +142,9 @@ def profile_demand(ws: Workspace, windows: pd.DataFrame, monthly: pd.DataFrame) 
         levels = levels / launch_factor(ws.plan, str(use_case), months)
         trend = monthly_trend(levels, prior, centre=centre)
         lumps = lumps_of(levels, trend.growth) if use_case in training else None
-        trend = trend_about_a_step(levels, prior, centre=centre) if lumps is None else trend
+        if lumps is None:
+            season = yearly.get(str(use_case), NO_SEASON)[months.month - 1]
+            trend = trend_about_a_step(levels / season, prior, centre=centre)
         if group.empty and lumps is None:
             continue
         rows.append(

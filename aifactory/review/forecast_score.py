@@ -30,7 +30,7 @@ def earlier_forecast(ws: Workspace, inventory: Inventory) -> pd.DataFrame:
     earlier = Workspace(ws.path, last, ws.plan, ws.tables, ws.checks, ws.sources)
     profile = profile_demand(earlier, inventory.windows, inventory.demand_monthly)
     columns = {"p50": "units", "p10": "units_p10", "p90": "units_p90"}
-    seen = seasons(inventory.demand_monthly, last)
+    seen = seasons(inventory.demand_monthly, last, ws.plan)
     basis = replace(inventory.demand_basis, profile=profile, seasons=seen, weekly_units={}, what_ifs=None)
     bands = simulate_demand(basis, ws.plan, last).use_cases.set_index(["month", "use_case_id"])[[*columns]]
     hours = pd.PeriodIndex(bands.index.get_level_values("month"), freq="M").days_in_month.to_numpy() * HOURS_PER_DAY

@@ -22,6 +22,7 @@ from aifactory.buyplan.reserve_curve import (
     with_reserves,
 )
 from aifactory.fleet.streams import build_streams
+from aifactory.inputs.plan import Launch
 from aifactory.inventory import build_inventory
 from aifactory.inventory.forecast_scores import score_forecasts
 from aifactory.report.buy_plan_page import capacity_section
@@ -211,3 +212,26 @@ def test_months_kept_by_day_do_not_smooth_the_hours_that_the_reserve_is_sized_fr
 
     alone, both = sized(hours)["chat", "us"], sized(pd.concat([days, hours], ignore_index=True))["chat", "us"]
     assert alone.over_average == both.over_average > 1
+
+
+def test_a_stated_low_month_asks_for_no_reserve_of_the_usual_level(mini_ws, stages):
+    """The measured month at a tenth, stated so: the reserve is that of the same hours without it, and what is shown is of its month."""
+    inventory, _, short = stages
+    windows = inventory.windows[inventory.windows["use_case_id"] == "chat"]
+    late = windows["window_start_utc"] >= pd.Timestamp("2026-10-01", tz="UTC")
+    low = windows.assign(service_units=windows["service_units"] * np.where(late, 0.1, 1.0))
+    profile = inventory.demand_profile[inventory.demand_profile["use_case_id"] == "chat"]
+    tenth = profile.assign(units_per_hour_avg=profile["units_per_hour_avg"] * 0.1)
+
+    def sized(rows, measured, *months):
+        launches = [
+            Launch(use_case_id="chat", month=month, demand_multiplier=0.1, milestone="recess") for month in months
+        ]
+        ws = replace(mini_ws, plan=mini_ws.plan.model_copy(update={"launches": launches}))
+        found = replace(inventory, windows=rows, demand_profile=measured)
+        return size_stream_reserves(ws, found, short.choice, mini_ws.table("prices"))["chat", "us"]
+
+    usual, stated = sized(windows, profile), sized(low, tenth, "2026-10", "2026-11")
+    assert stated.over_average == pytest.approx(usual.over_average)
+    assert (usual.first_month, stated.first_month) == (1.0, 0.1)
+    assert sized(low, tenth).over_average > 5 * usual.over_average  # not stated, the months before ask for more

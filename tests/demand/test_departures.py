@@ -63,6 +63,14 @@ def test_what_launches_state_is_not_named(plan):
     assert past_departures(plan, earlier, PERIOD) and not past_departures(stating(plan, "2026-05"), earlier, PERIOD)
 
 
+def test_a_proven_season_stands_out_from_nothing(plan):
+    told = monthly([100.0] * 11 + [10.0] + [100.0] * 11 + [10.0])
+    season = np.ones(12)
+    season[9] = 0.1
+    assert not present_departures(plan, told, PERIOD, {"chat": season})
+    assert present_departures(plan, told, PERIOD, {"shop": season})
+
+
 def test_later_months_are_not_known_yet(plan):
     late = monthly([100.0] * 20 + [300.0] * 4, last="2027-02")
     assert not present_departures(plan, late, PERIOD) and not past_departures(plan, late, PERIOD)

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from aifactory.demand.unit_size import Creep
+from aifactory.inputs.plan import Launch
 from aifactory.inventory import build_inventory
 from aifactory.inventory.basis import seasons, size_growth, weekly_units
 from aifactory.inventory.chains import CHAIN, CHAIN_COLUMNS, GROWN, MEASURED, STATED, chain_table
@@ -87,14 +88,19 @@ def test_growth_of_the_work_of_a_unit_stands_in_the_chain(mini_ws, inventory):
     assert table.loc["images", GROWN].isna().all()  # nothing counts what an image holds
 
 
-def test_three_years_prove_a_season_and_two_do_not():
+def test_three_years_prove_a_season_and_two_do_not(mini_ws):
     months = pd.period_range("2023-11", "2026-10", freq="M")
     days = months.days_in_month.to_numpy()
     units = 100.0 * days * np.where(months.month == 12, 1.5, 1.0)
     monthly = pd.DataFrame({"month": months.astype("str"), "use_case_id": "shop", "units": units})
-    found = seasons(monthly, "2026-10")["shop"]
+    found = seasons(monthly, "2026-10", mini_ws.plan)["shop"]
     assert found[11] / found[0] == pytest.approx(1.5, rel=0.01)
-    assert seasons(monthly.iloc[12:], "2026-10") == {}
+    assert seasons(monthly.iloc[12:], "2026-10", mini_ws.plan) == {}
+    peaks = [
+        Launch(use_case_id="shop", month=f"{year}-12", demand_multiplier=1.5, milestone="peak")
+        for year in (2023, 2024, 2025)
+    ]  # stated every year, the peak is no season beside it
+    assert seasons(monthly, "2026-10", mini_ws.plan.model_copy(update={"launches": peaks})) == {}
 
 
 def test_weeks_of_a_young_use_case():

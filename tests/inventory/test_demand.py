@@ -267,6 +267,16 @@ def test_a_stated_peak_of_the_past_is_no_growth(mini_ws):
     assert growth_of(yearly_peak(mini_ws, 2.0, ["2025-11"]))[0] == pytest.approx(0.0, abs=1e-9)
 
 
+def test_a_proven_season_at_the_end_is_no_growth(mini_ws):
+    """Three years and a month of a peak each October: the last of them tilts the trend of nothing."""
+    ws = steady(mini_ws, 1440)
+    times = pd.date_range("2023-10-01", "2026-11-01", freq="D", tz="UTC", inclusive="left")
+    rows = ws.table("demand_windows").iloc[[0] * len(times)].assign(window_start_utc=times)
+    units = np.where(times.month == 10, 48.0, 24.0)
+    growth, months = growth_of(with_table(ws, "demand_windows", rows.assign(service_units=units)))
+    assert (growth, months) == (pytest.approx(0.0, abs=1e-6), 37)
+
+
 def test_a_peak_that_comes_again_and_was_not_stated_for_its_past_month_is_named(mini_ws):
     for stated, named in ((["2026-11"], True), (["2026-11", "2025-11"], False), (["2027-03"], False)):
         ws = yearly_peak(mini_ws, 2.0, stated)
