@@ -37,6 +37,8 @@ PORT_MONTHS = 6
 #: Searches for ports, each after the nodes of the best choice were made whole; the shares of the gap that are asked of
 #: the first search and of whole nodes.
 PORT_CYCLES, PORT_SHARE, WHOLE_SHARE = 6, 0.85, 0.3
+#: Rounds before ports are searched for, and the share of the gap to which they go: what all nodes of the search begin with.
+PORT_ROUNDS, ROOT_SHARE = 100, 0.15
 #: Share of the time limit that is kept for making nodes whole.
 KEPT_TIME = 0.2
 REACHED = "gap reached"
@@ -86,7 +88,8 @@ def optimise(problem: Problem, *, gap: float = 0.005, time_limit_s: float = 60.0
     center, few = np.zeros(len(problem.plan_usd)), _mean_problem(problem)
     if few is not None:
         center = _approach(few, master, center, gap, end, recourse_of(few), QUICK)[0]
-    center = _approach(problem, master, center, gap, end, recourse, QUICK)[0]
+    root = (PORT_ROUNDS, ROOT_SHARE * gap) if problem.ports else (CONTINUOUS_ROUNDS, gap)
+    center = _approach(problem, master, center, root[1], end, recourse, QUICK, root[0])[0]
     if not problem.ports:
         center = _approach(problem, master, center, gap, end, recourse)[0]
         prices = master.limit_prices()
@@ -222,13 +225,13 @@ def _mean_problem(problem: Problem) -> Problem | None:
 
 def _approach(
     problem: Problem, master: Master, center: np.ndarray, gap: float, end: float, recourse: Evaluator,
-    solves: int | None = None,
+    solves: int | None = None, most_rounds: int = CONTINUOUS_ROUNDS,
 ) -> tuple[np.ndarray, int]:  # fmt: skip
     """Cuts around the best continuous plan, from trial points between it and the master's; (plan, evaluations)."""
     cost, slopes = evaluate_with_slopes(problem, center, recourse=recourse, solves=solves)
     master.add(center, slopes)
     best_usd, rounds = cost.objective_usd, 1
-    while rounds < CONTINUOUS_ROUNDS:
+    while rounds < most_rounds:
         nodes, bound = master.solve(end)
         if gap_of(best_usd, bound) < gap / 2 or time.monotonic() > end:
             break

@@ -32,6 +32,8 @@ VISITS = 6
 EXACT, NEAR = 3, 2e-3
 #: Ports above these shares are made in the choices that a point is rounded to, one after the other.
 ROUNDED = (0.12, 0.3, 0.5)
+#: Nodes at which choices are priced: the first ones, then one in so many; the bound needs the time more than the choice.
+PRICED_FIRST, PRICED_EACH = 12, 4
 #: Neighbours of the cheapest choice that are priced at a node.
 NEIGHBOURS = 3
 
@@ -91,9 +93,10 @@ class PortSearch:
             if rise < RISE * abs(bound):
                 break
         ports = plan[self.first :]
-        self._price(np.where(ports > ROUNDED[self._visits % len(ROUNDED)], 1.0, 0.0), end)
+        if self._visits < PRICED_FIRST or self._visits % PRICED_EACH == 0:
+            self._price(np.where(ports > ROUNDED[self._visits % len(ROUNDED)], 1.0, 0.0), end)
+            self._price_neighbours(ports, end)
         self._visits += 1
-        self._price_neighbours(ports, end)
         if np.minimum(ports, 1 - ports).max() < WHOLE:
             self._again(node, bound)
         else:

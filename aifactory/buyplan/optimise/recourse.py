@@ -7,6 +7,10 @@ must be done within its month, other work in its block; of a spot hour a share i
     min  sum_k h_k (od price + spot price / share + api price + miss price)
     s.t. sum_p rate (y + spot) + api + miss >= demand        each block, or weighted by hours over the month
          sum_w y - od <= capacity                            each p, k
+         y <= capacity + od most * ported                    each w, p, k that waits for a port
+
+The last rows say nothing where a port is made or not; between, they bound what a share of a port opens far more tightly
+than the share of the demand that may pass does (flow covers; Padberg, Van Roy and Wolsey 1985).
 
 One programme is kept and only its bounds and costs change, paths in order of their demand: the last basis is
 close to the next optimum.
@@ -29,6 +33,8 @@ from aifactory.buyplan.optimise.vertices import Basis, VertexPool
 from aifactory.errors import AIFactoryError
 
 INFINITE = highspy.kHighsInf
+#: Accelerators that are as good as any number.
+UNLIMITED = 1e12
 BASIC, AT_UPPER = highspy.HighsBasisStatus.kBasic, highspy.HighsBasisStatus.kUpper
 
 
@@ -44,6 +50,8 @@ class Layout:
     port_rows: np.ndarray  # [rows of ports]
     port_of: np.ndarray  # [rows of ports] port that the row waits for
     port_demand: np.ndarray  # [rows of ports] row of demand whose whole need may pass
+    port_on: np.ndarray  # [rows of ports] platform of the row
+    port_scale: np.ndarray  # [rows of ports] weight of an accelerator in rows that hold no more than there are, else 0
     bounded: np.ndarray  # [last rows of ports] column of rows that hold one column each, and so are its upper bound
     sign: np.ndarray  # [rows] 1: at least its right-hand side, -1: at most
     upper: np.ndarray  # [columns] upper bounds
@@ -103,7 +111,7 @@ class Recourse:
             for at, month in enumerate(members):
                 rows = slice(at * count, (at + 1) * count)
                 usd[some, month] = values[rows]
-                worth[some, month] = self._worth(month, sides[rows], duals[rows])
+                worth[some, month] = self._worth(month, capacity, sides[rows], duals[rows], ported)
         return usd, worth
 
     @cached_property
@@ -125,14 +133,39 @@ class Recourse:
         lay = self.layout
         need = demand[:, month].reshape(len(demand), -1) @ lay.demand_of.T
         room = np.broadcast_to(capacity[month][lay.capacity_of], (len(need), len(lay.capacity_of)))
-        done = ported * self.problem.port_ready[month]
-        return np.concatenate([need, room, need[:, lay.port_demand] * done[lay.port_of]], axis=1)
+        done = (ported * self.problem.port_ready[month])[lay.port_of]
+        passed = np.minimum(need[:, lay.port_demand] * done, self._held(month, capacity, done))
+        return np.concatenate([need, room, passed], axis=1)
 
-    def _worth(self, month: int, sides: np.ndarray, duals: np.ndarray) -> np.ndarray:
+    def _held(self, month: int, capacity: np.ndarray, done: np.ndarray) -> np.ndarray:
+        """[rows of ports] what can be held for a row: capacity, and of what can be rented the share that is ported.
+
+        A port that is made lets through what is there and what can be rented, one that is not lets through nothing.
+        """
+        lay = self.layout
+        held = lay.port_scale * (capacity[month][lay.port_on] + self._rented * done)
+        return np.where(lay.port_scale > 0, held, np.inf)
+
+    @cached_property
+    def _rented(self) -> np.ndarray:
+        """[rows of ports] accelerators that can be rented at once."""
+        return np.minimum(np.asarray(self.problem.on_demand_most, dtype=float), UNLIMITED)[self.layout.port_on]
+
+    def _worth(
+        self, month: int, capacity: np.ndarray, sides: np.ndarray, duals: np.ndarray, ported: np.ndarray
+    ) -> np.ndarray:
         """USD per accelerator and port, [paths, P + G]."""
         lay, problem = self.layout, self.problem
         own = np.minimum(duals[:, lay.capacity_rows], 0.0) @ (lay.capacity_of[:, None] == np.arange(problem.platforms))
-        full = np.minimum(duals[:, lay.port_rows], 0.0) * sides[:, lay.demand_rows][:, lay.port_demand]
+        if not len(lay.port_rows):
+            return np.concatenate([own, np.zeros((len(own), len(problem.ports)))], axis=1)
+        done = (ported * problem.port_ready[month])[lay.port_of]
+        need = sides[:, lay.demand_rows][:, lay.port_demand]
+        held = self._held(month, capacity, done) < need * done
+        price = np.minimum(duals[:, lay.port_rows], 0.0)
+        scaled = np.where(held, price * lay.port_scale, 0.0)
+        own += scaled @ (lay.port_on[:, None] == np.arange(problem.platforms))
+        full = np.where(held, scaled * self._rented, price * need)
         ports = full @ (lay.port_of[:, None] == np.arange(len(problem.ports))) * problem.port_ready[month]
         return np.concatenate([own, ports], axis=1)
 
@@ -253,8 +286,8 @@ def month_layout(problem: Problem, opened: np.ndarray | None = None) -> Layout:
             entries.append((row, on_demand.start + p * k_count + k, -1.0))
             row += 1
     ports = [] if opened is not None else _port_rows(problem, cells, patient, held.start, spot.start, k_count)
-    ports.sort(key=lambda line: len(line[2]) == 1)
-    for line, (_, _, terms) in enumerate(ports):
+    ports.sort(key=lambda line: len(line[3]) == 1)
+    for line, (_, _, _, terms) in enumerate(ports):
         entries += [(row + line, column, value) for column, value in terms]
     upper = np.full(int(starts[-1]), INFINITE)
     upper[on_demand] = np.repeat(np.minimum(problem.on_demand_most, INFINITE), k_count)
@@ -263,9 +296,10 @@ def month_layout(problem: Problem, opened: np.ndarray | None = None) -> Layout:
     matrix = sparse.csr_matrix((value, (at.astype(int), of.astype(int))), shape=(rows, int(starts[-1])))
     return Layout(
         matrix, demand_rows, np.array(demand_of), np.arange(len(demand_rows), row),
-        np.repeat(np.arange(p_count), k_count), np.arange(row, rows), np.array([of for of, _, _ in ports], dtype=int),
-        np.array([of for _, of, _ in ports], dtype=int),
-        np.array([terms[0][0] for _, _, terms in ports if len(terms) == 1], dtype=int),
+        np.repeat(np.arange(p_count), k_count), np.arange(row, rows), np.array([of for of, _, _, _ in ports], dtype=int),
+        np.array([of for _, of, _, _ in ports], dtype=int), np.array([of for _, _, of, _ in ports], dtype=int),
+        np.array([terms[0][1] if len(terms) == 1 else 0.0 for _, _, _, terms in ports]),
+        np.array([terms[0][0] for _, _, _, terms in ports if len(terms) == 1], dtype=int),
         np.where(np.arange(rows) < len(demand_rows), 1.0, -1.0),
         upper, on_demand, spot, patient[:, 1], api, miss,
     )  # fmt: skip
@@ -273,10 +307,11 @@ def month_layout(problem: Problem, opened: np.ndarray | None = None) -> Layout:
 
 def _port_rows(
     problem: Problem, cells: np.ndarray, patient: np.ndarray, held: int, spot: int, k_count: int
-) -> list[tuple[int, int, list[tuple[int, float]]]]:
-    """Rows that hold work back from platforms it is not ported to: (port, row of demand, [(column, weight)]).
+) -> list[tuple[int, int, int, list[tuple[int, float]]]]:
+    """Rows that hold work back from platforms it is not ported to: (port, row of demand, platform, [(column, weight)]).
 
-    Work of a cell is at most the need of its row of demand, in the scale of that row: the tightest bound there is.
+    Work of a cell is at most the need of its row of demand, in the scale of that row. What it holds, spot aside, is also at
+    most what there is of the platform (`Recourse._held`), so that a cell of many columns has a row for each of these too.
     """
     hours, found, row = np.asarray(problem.block_hours, float), [], 0
     for w in range(len(problem.rate)):
@@ -295,7 +330,15 @@ def _port_rows(
     merged: dict[tuple[int, int, int], list[tuple[int, float]]] = {}
     for port, line, p, terms in found:
         merged.setdefault((port, line, p), []).extend(terms)
-    return [(port, line, terms) for (port, line, _), terms in merged.items()]
+    whole = [(port, line, p, terms) for (port, line, p), terms in merged.items()]
+    single = [
+        (port, line, p, [(column, weight)])
+        for port, line, p, terms in whole
+        if len(terms) > 1
+        for column, weight in terms
+        if column < spot
+    ]
+    return whole + single
 
 
 def month_costs(problem: Problem, layout: Layout, path: int, month: int) -> np.ndarray:

@@ -44,3 +44,36 @@ def test_a_plan_with_ports_costs_the_same_on_fresh_paths_either_way():
     fresh = problem(40, 12, 3, 3, seed=2).demand[10:]
     general = evaluate_with_slopes(case, plan.nodes, fresh, Recourse(case))[0]
     assert evaluate_plan(case, plan.nodes, fresh).objective_usd == pytest.approx(general.objective_usd, rel=1e-9)
+
+
+def test_half_a_port_opens_half_of_what_can_be_rented():
+    """Need of 12 accelerators, 3 that are there and 4 to rent at 2 USD; all else is missed at 90 USD an accelerator-hour."""
+    case = Problem(
+        demand=np.full((1, 1, 1, 1), 120.0), block_hours=np.array([1.0]), rate=np.array([[1.0, 10.0]]),
+        deferrable=np.array([False]), node_size=np.array([1, 1]), options=(Option("rent", 0, 1, 0, 0.0, 1e6),),
+        on_demand_usd=np.full((1, 2), 2.0), spot_usd=np.full((1, 2), np.inf), api_usd=np.full((1, 1), np.inf),
+        miss_usd=np.array([9.0]), owned=np.array([[0.0, 3.0]]), on_demand_most=np.array([0.0, 4.0]),
+        spot_share=np.ones(2), kw=np.zeros(2), order_months=(0,), ports=(Port("to the second", 1, (0,), 7.0),),
+    )  # fmt: skip
+    usd, worth = Recourse(case).cost(case.owned, ported=np.array([0.5]))
+    assert usd.item() == pytest.approx(7 * 90 + 2 * 2)
+    # a unit of the port opens 4 to rent, which spares 88 USD each; an accelerator that is there spares 90
+    assert worth.ravel()[1:] == pytest.approx([-90.0, -4 * 88.0])
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_cuts_between_ports_are_a_lower_bound_of_every_choice_of_them(seed):
+    rng = np.random.default_rng(seed)
+    few = {"on_demand_most": rng.choice([0.0, 10.0, 64.0, np.inf], 3), "owned": rng.uniform(0, 30, (6, 3))}
+    case = with_ports(problem(5, 6, 4, 3, seed=seed, **few), seed=seed)
+    orders, ports = len(case.orders), len(case.ports)
+    whole = [np.r_[rng.integers(0, 6, orders), rng.integers(0, 2, ports)].astype(float) for _ in range(6)]
+    costs = [evaluate_plan(case, plan) for plan in whole]
+    for share in (0.02, 0.2, 0.7):
+        between = np.r_[rng.uniform(0, 4, orders), np.clip(rng.normal(share, 0.2, ports), 0, 1)]
+        cost, slopes = evaluate_with_slopes(case, between)
+        for plan, exact in zip(whole, costs, strict=True):
+            line = slopes.tail_usd + slopes.tail @ (plan - between)
+            assert line <= (exact.overrun_usd - exact.orders_usd + exact.reference_usd.mean()) * (1 + 1e-9)
+            mean = slopes.mean_usd.sum() + slopes.mean.sum(axis=0) @ (plan - between)
+            assert mean <= exact.recourse_usd.mean() * (1 + 1e-9)
