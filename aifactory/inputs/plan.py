@@ -17,14 +17,13 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from aifactory.errors import InputError, nearest, share_hint, with_nearest
+from aifactory.inputs import plan_bounds as bound
 from aifactory.inputs.exchange_rates import ExchangeRate, PlanCurrency
+from aifactory.inputs.plan_bounds import Fraction
 from aifactory.inputs.resources import data_dir
 from aifactory.inputs.said import Said
 from aifactory.inputs.weights import check_weights
 
-Fraction = Annotated[float, Field(ge=0, le=1)]
-NonNegative = Annotated[float, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0)]
 Identifier = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Criticality = Literal["experimental", "internal", "customer_facing", "critical"]
 Stability = Literal["stable", "changing", "volatile"]
@@ -54,10 +53,9 @@ class Assumption(_Strict):
         if not low <= self.value <= high:
             msg = f"low <= value <= high must hold, got {low}, {self.value}, {high}"
             raise ValueError(msg)
-        least, most = _bounds(self.unit)
-        if low < least or high > most or not math.isfinite(high):
-            shown = f"{least:g} to {most:g}" if math.isfinite(most) else f"{least:g} or more"
-            msg = f"in {self.unit!r} low, value and high must be {shown}, got {low}, {self.value}, {high}"
+        least, most = bound.bounds(self.unit)
+        if low < least or high > most:
+            msg = f"in {self.unit!r} low, value and high must be {least:g} to {most:,.12g}, got {low}, {self.value}, {high}"
             raise ValueError(msg)
         return self
 
@@ -67,23 +65,16 @@ class Assumption(_Strict):
         return self.value if self.high is None else self.high
 
 
-def _bounds(unit: str) -> tuple[float, float]:
-    """What a number in that unit can be: a percentage typed as a fraction is refused."""
-    if unit.startswith("fraction"):
-        return 0.0, 1.0
-    return (1.0, math.inf) if unit == "ratio" else (0.0, math.inf)
-
-
 class Region(_Strict):
     """A place that serves demand, and provider regions whose prices hold there; its limits are its data centre's: no edge devices."""
 
     region: Identifier
     name: Said
     provider_regions: dict[str, str]
-    usd_per_kwh: Positive
-    gco2_per_kwh: NonNegative
-    power_limit_kw: Positive | None = None
-    space_limit_servers: NonNegative | None = None
+    usd_per_kwh: bound.UsdPerKwh
+    gco2_per_kwh: bound.GramsPerKwh
+    power_limit_kw: bound.Kilowatts | None = None
+    space_limit_servers: bound.Servers | None = None
     source: Said
     as_of: dt.date
 
@@ -92,7 +83,7 @@ class RegionLatency(_Strict):
     """Round trip between two regions, the same in both directions."""
 
     between: tuple[Identifier, Identifier]
-    round_trip_ms: NonNegative
+    round_trip_ms: bound.Milliseconds
     source: Said
     as_of: dt.date
 
@@ -102,7 +93,7 @@ class Scenario(_Strict):
 
     scenario: ScenarioName
     monthly_growth: float | None = Field(default=None, gt=-1, le=1)
-    growth_multiplier: NonNegative = 1.0
+    growth_multiplier: bound.Multiple = 1.0
     adoption: Fraction = 1.0
     description: str
 
@@ -115,10 +106,10 @@ class HiddenCost(_Strict):
     """
 
     name: Said
-    usd_per_month: NonNegative = 0.0
-    share_of_compute: NonNegative = 0.0
-    usd_per_unit: NonNegative = 0.0
-    usd_per_waiting_hour: NonNegative = 0.0
+    usd_per_month: bound.UsdPerMonth = 0.0
+    share_of_compute: bound.Multiple = 0.0
+    usd_per_unit: bound.UsdEach = 0.0
+    usd_per_waiting_hour: bound.UsdEach = 0.0
     use_cases: list[Identifier] = Field(default_factory=list)
     driver: Said
     owner_role: Said
@@ -143,8 +134,8 @@ class HiddenCost(_Strict):
 class Budget(_Strict):
     """Limits on money."""
 
-    capex_usd_per_year: NonNegative | None = None  # 0: nothing is bought
-    opex_usd_per_month: Positive | None = None
+    capex_usd_per_year: bound.Usd | None = None  # 0: nothing is bought
+    opex_usd_per_month: Annotated[bound.Usd, Field(gt=0)] | None = None
 
 
 class Event(_Strict):
@@ -179,7 +170,7 @@ class Launch(_Strict):
 
     use_case_id: Identifier
     month: Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
-    demand_multiplier: Positive
+    demand_multiplier: Annotated[bound.Multiple, Field(gt=0)]
     milestone: Said
     may_slip: bool = True  # a season or a holiday does not
 
@@ -229,19 +220,19 @@ class Plan(_Strict):
     reference_accelerator: Identifier
     candidates: Annotated[list[Identifier], Field(min_length=1)]
     baseline_accelerators: dict[str, Identifier] = Field(default_factory=dict)
-    owned_accelerators: dict[str, NonNegative] = Field(default_factory=dict)
+    owned_accelerators: dict[str, bound.Accelerators] = Field(default_factory=dict)
     platform_by_region: list[Identifier] = Field(default_factory=list)
     regions: Annotated[list[Region], Field(min_length=1)]
     region_latency: list[RegionLatency] = Field(default_factory=list)
-    reserve: dict[Criticality, NonNegative]
+    reserve: dict[Criticality, bound.Reserve]
     failure_domains: dict[Criticality, Annotated[int, Field(ge=2, le=1000)]] = Field(default_factory=dict)
     scenarios: list[Scenario]
     launches: list[Launch] = Field(default_factory=list)
     budget: Budget = Field(default_factory=Budget)
     vendor_share_most: Annotated[float, Field(gt=0, le=1)] = 1.0
     tax_depreciation: TaxDepreciation = "straight_line"
-    matrix_weights: dict[str, NonNegative]
-    scorecard_weights: dict[str, NonNegative]
+    matrix_weights: dict[str, bound.Weight]
+    scorecard_weights: dict[str, bound.Weight]
     weight_limits: dict[str, tuple[Fraction, Fraction]] = Field(default_factory=dict)
     choose_at: Fraction = 0.5
     pilot_at: Fraction = 0.35
@@ -249,18 +240,18 @@ class Plan(_Strict):
     winner_confidence: Fraction = 0.8
     required_frameworks: dict[str, list[str]] = Field(default_factory=dict)
     restrictions: list[Restriction] = Field(default_factory=list)
-    model_changes_per_year: dict[Stability, NonNegative] = Field(
+    model_changes_per_year: dict[Stability, bound.PerYear] = Field(
         default_factory=lambda: {"stable": 1.0, "changing": 4.0, "volatile": 12.0}
     )
     rework_share: Fraction = 0.1
-    porting_person_months: dict[str, NonNegative]
-    launch_delay_months: dict[str, NonNegative]
+    porting_person_months: dict[str, bound.PersonMonths]
+    launch_delay_months: dict[str, bound.Months]
     hidden_costs: list[HiddenCost] = Field(default_factory=list)
     governance: Annotated[list[Event], Field(min_length=1)]
     deprecate_below_utilization: Fraction = 0.3
-    price_freshness_days: dict[str, Annotated[int, Field(ge=1)]]
+    price_freshness_days: dict[str, bound.Days]
     trigger_utilization: Fraction = 0.7
-    seed: Annotated[int, Field(ge=0)] = 20260401
+    seed: bound.Seed = 20260401
     assumptions: dict[str, Assumption]
 
     @model_validator(mode="before")

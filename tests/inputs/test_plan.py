@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from aifactory.errors import InputError
 from aifactory.inputs.plan import MAX_YAML_BYTES, REQUIRED_ASSUMPTIONS, Plan, default_assumptions, load_plan, read_yaml
+from aifactory.inputs.plan_bounds import bounds
 from aifactory.inputs.resources import data_dir
 
 TEMPLATE = data_dir() / "templates" / "plan.yaml"
@@ -170,8 +171,8 @@ def test_an_override_of_a_field_replaces_it():
 
 def within(unit):
     """Values that an assumption in this unit may take."""
-    low, high = (0.01, 1.0) if unit.startswith("fraction") else (1.0, 10.0) if unit == "ratio" else (0.01, 1e6)
-    return st.floats(low, high)
+    low, high = bounds(unit)
+    return st.floats(max(low, 0.01), high)
 
 
 @given(
@@ -265,3 +266,56 @@ def test_brackets_without_end_are_refused_at_once(tmp_path):
 def test_a_capital_budget_of_zero_says_that_nothing_is_bought(tmp_path):
     folder = broken(tmp_path, "capex_usd_per_year: 6000000", "capex_usd_per_year: 0")
     assert load_plan(folder).budget.capex_usd_per_year == 0
+
+
+def numbers(model, place=()):
+    """Place of every number of plan.yaml outside the assumptions, and its schema."""
+    definitions = model.get("$defs", {})
+
+    def walk(schema, place):
+        schema = definitions[schema["$ref"].rsplit("/", 1)[1]] if "$ref" in schema else schema
+        parts = schema.get("anyOf", [schema])
+        for part in parts:
+            if part is not schema:
+                yield from walk(part, place)
+            elif part.get("type") in ("number", "integer"):
+                yield ".".join(place), part
+            elif part.get("type") == "array" and "items" in part:
+                yield from walk(part["items"], place)
+            elif isinstance(part.get("additionalProperties"), dict):
+                yield from walk(part["additionalProperties"], place)
+            else:
+                for name, held in part.get("properties", {}).items():
+                    yield from walk(held, (*place, name))
+
+    return dict(walk(model, place))
+
+
+def test_every_number_of_the_plan_has_an_end_on_both_sides():
+    found = {
+        place: schema
+        for place, schema in numbers(Plan.model_json_schema()).items()
+        if not place.startswith(("assumptions", "exchange_rates"))  # bounded by their own rules
+    }
+    assert len(found) > 30
+    for place, schema in found.items():
+        assert {"minimum", "exclusiveMinimum"} & set(schema), place
+        assert {"maximum", "exclusiveMaximum"} & set(schema), place
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("usd_per_kwh: ", "usd_per_kwh: 1e300 #", "regions.0.usd_per_kwh: value '1e300': Input should be less than"),
+        ("seed: ", "seed: 9223372036854775808 #", "seed: value '9223372036854775808': Input should be less than"),
+    ],
+)
+def test_numbers_that_no_report_can_hold_are_refused(tmp_path, old, new, words):
+    with pytest.raises(InputError, match=re.escape(words)):
+        load_plan(broken(tmp_path, old, new))
+
+
+@pytest.mark.parametrize("name", ["engineer_usd_per_month", "colocation_usd_per_kw_month", "pue", "egress_usd_per_gb"])
+def test_assumptions_that_no_report_can_hold_are_refused(name):
+    with pytest.raises(InputError, match=f"assumptions.{name}: in .* must be .* got"):
+        load_plan(TEMPLATE, {name: 1e300})
