@@ -11,6 +11,8 @@ from difflib import SequenceMatcher, get_close_matches
 MIN_PART, MOST_NAMED = 2, 4
 #: Likeness to a part of names (`nvidia-h1000` to `nvidia-h100`) from which it counts, if the whole names are less like.
 LIKE_A_PART = 0.85
+#: Characters of a value that are shown.
+MOST_SHOWN = 200
 #: No space left, quota used up, file larger than allowed.
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -55,8 +57,17 @@ class InputError(AIFactoryError):
             )
             if part
         )
-        shown = f" value {value!r}:" if value is not None else ""
+        shown = f" value {_cut(repr(value))}:" if value is not None else ""
         return cls(f"{place}:{shown} {with_nearest(rule, value if value is not None else column, choices)}")
+
+
+def _cut(text: str) -> str:
+    """A cell as an error shows it: of a long one the beginning.
+
+    >>> _cut("9" * 1000)[-26:]
+    '999 ... (1,000 characters)'
+    """
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]} ... ({len(text):,} characters)"
 
 
 class StageError(AIFactoryError):

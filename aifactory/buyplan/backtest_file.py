@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.buyplan.backtest import FORESIGHT, OURS, Offers, backtest_policies
-from aifactory.demand.series import FREQUENCIES, read_series
+from aifactory.demand.series import FREQUENCIES, Series, read_series
 from aifactory.errors import InputError
 from aifactory.fleet.missed import LEAST_HOURS
 
@@ -21,6 +21,10 @@ PERIODS = {
     "week": ({"h": 168, "D": 7, "W": 1}, 1),
     "month": ({"h": 730, "D": 30, "W": 4}, 12),
 }
+
+
+#: USD below which two ways to plan cost the same, dearest accelerator-hour, and most accelerators that a step may need.
+SAME_USD, MOST_USD, MOST_ACCELERATORS = 0.5, 1e6, 1e7
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ def backtest_plans_file(path: Path, settings: Settings) -> dict[str, dict[str, o
     offers = offers_of(settings)
     found = {}
     for series in read_series(Path(path), settings.freq):
-        busy = series.values / (settings.units_per_accelerator_hour * hours)
+        busy = _busy(Path(path).name, series, settings.units_per_accelerator_hour, hours)
         train = int(len(busy) // windows * settings.train_share)
         try:
             table = backtest_policies(
@@ -62,6 +66,19 @@ def backtest_plans_file(path: Path, settings: Settings) -> dict[str, dict[str, o
             "warnings": list(series.warnings),
         }  # fmt: skip
     return found
+
+
+def _busy(file: str, series: Series, units_per_hour: float, hours: float) -> np.ndarray:
+    """Accelerators that each step of a series keeps at work; shape (steps,)."""
+    below = np.flatnonzero(series.values < 0)
+    if below.size:
+        row, value = int(series.rows[below[0]]), float(series.values[below[0]])
+        raise InputError.at(file, "demand must be 0 or more", row=row or None, column="y", value=value)
+    busy = series.values / (units_per_hour * hours)
+    if busy.max() > MOST_ACCELERATORS:
+        rule = f"makes series {series.name!r} need {busy.max():.3g} accelerators, more than any site has (10 million)"
+        raise InputError.at("--capacity", f"{rule}; is it units an hour?", value=units_per_hour)
+    return busy
 
 
 def offers_of(settings: Settings) -> Offers:
@@ -103,12 +120,13 @@ def backtest_plans_lines(found: dict[str, dict[str, object]]) -> list[str]:
 
 def verdict(rows: Sequence[dict[str, object]]) -> str:
     """Which way would have been cheapest, and where the plan over many futures stands."""
-    usable = [row for row in rows if row["policy"] != FORESIGHT]
-    best, ours = usable[0], next(row for row in usable if row["policy"] == OURS)
-    if best is ours:
-        second = usable[1]
-        return f"{OURS}: cheapest, USD {second['cost_usd'] - ours['cost_usd']:,.0f} less than {second['policy']}"
-    return f"{best['policy']}: cheapest, USD {ours['cost_usd'] - best['cost_usd']:,.0f} less than {OURS}"
+    ours = next(row for row in rows if row["policy"] == OURS)
+    other = next(row for row in rows if row["policy"] not in (OURS, FORESIGHT))
+    more = other["cost_usd"] - ours["cost_usd"]
+    if abs(more) < SAME_USD:
+        return f"{OURS}: cheapest, at the same cost as {other['policy']}"
+    first, second = (ours, other) if more > 0 else (other, ours)
+    return f"{first['policy']}: cheapest, USD {abs(more):,.0f} less than {second['policy']}"
 
 
 def _windows(settings: Settings) -> tuple[int, int]:
@@ -117,6 +135,9 @@ def _windows(settings: Settings) -> tuple[int, int]:
     if settings.period not in PERIODS:
         raise InputError.at("--period", "is no period.", value=settings.period, choices=PERIODS)
     windows, season = PERIODS[settings.period]
+    if settings.freq not in PERIODS["month"][0]:
+        rule = "has steps of different length, which no accelerator-hours fit; count the series by h, D or W"
+        raise InputError.at("--freq", rule, value=settings.freq)
     if settings.freq not in windows:
         raise InputError.at(
             "--period", f"is shorter than the steps of a series of frequency {settings.freq}", value=settings.period
@@ -132,18 +153,22 @@ def _require(settings: Settings) -> None:
     for option, value in positive.items():
         if not value > 0:
             raise InputError.at(option, "must be above 0", value=value)
+    if MOST_USD < settings.on_demand_usd < np.inf:
+        rule = f"must be USD of one accelerator-hour, {MOST_USD:,.0f} at most, or inf"
+        raise InputError.at("--on-demand", rule, value=settings.on_demand_usd)
     if not settings.units_per_accelerator_hour < np.inf:
         raise InputError.at("--capacity", "must be finite", value=settings.units_per_accelerator_hour)
     if not 0 < settings.train_share < 1:
         raise InputError.at("--train-share", "must be between 0 and 1", value=settings.train_share)
     if not settings.terms:
         raise InputError.at("--term", "at least one commitment is needed, such as reserved_1y:12:7.67")
-    if settings.miss_usd is not None and not settings.miss_usd >= 0:
-        raise InputError.at("--missed", "must be at least 0", value=settings.miss_usd)
+    if settings.miss_usd is not None and not 0 <= settings.miss_usd <= 1000 * MOST_USD:
+        rule = f"must be USD of a missed accelerator-hour, 0 to {1000 * MOST_USD:,.0f}"
+        raise InputError.at("--missed", rule, value=settings.miss_usd)
 
 
 def _is_price(text: str) -> bool:
     try:
-        return 0 < float(text) < float("inf")
+        return 0 < float(text) <= MOST_USD
     except ValueError:
         return False

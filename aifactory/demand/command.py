@@ -389,5 +389,9 @@ def _range_line(found: dict[str, object]) -> str:
 
 
 def _percent(value: float | None, digits: int = 0) -> str:
-    """A share in percent, never minus zero."""
-    return "unknown" if value is None else f"{100 * round(value, digits + 2) + 0.0:.{digits}f} %"
+    """A share in percent, never minus zero, and little never nothing."""
+    if value is None:
+        return "unknown"
+    if 0 < value < 0.5 * 10 ** -(digits + 2):
+        return f"under {10.0**-digits:g} %"
+    return f"{100 * round(value, digits + 2) + 0.0:.{digits}f} %"

@@ -25,8 +25,8 @@ import pandas as pd
 
 from aifactory.demand.series import span
 from aifactory.demand.windows import read_demand
-from aifactory.errors import InputError
-from aifactory.units import percent
+from aifactory.errors import InputError, share_hint
+from aifactory.units import counted, percent
 
 #: Reach of the 80 % range below and above, in errors of the logarithm: medians of three language services.
 LOW, HIGH = 1.0, 3.1
@@ -105,11 +105,11 @@ def check_early_traffic(
 def _usable(values: np.ndarray, share: float, projected_mean: float, as_equals: float, batch: int) -> np.ndarray:
     values = np.asarray(values, dtype=float)
     if not 0 < share <= 1:
-        raise InputError.at("share", "must be above 0 and at most 1", value=share)
+        raise InputError.at("--share", f"must be above 0 and at most 1{share_hint(share)}", value=share)
     if not (np.isfinite(projected_mean) and projected_mean > 0):
-        raise InputError.at("projected", "must be above 0", value=projected_mean)
+        raise InputError.at("--projected", "must be a number above 0", value=projected_mean)
     if not as_equals >= 1:
-        raise InputError.at("as-equals", "must be 1 user or more", value=as_equals)
+        raise InputError.at("--as-equals", "must be 1 user or more", value=as_equals)
     if not np.isfinite(values).all() or (values < 0).any():
         raise InputError("demand per window must be finite and not negative")
     if len(values) // batch < 2:
@@ -124,6 +124,9 @@ def early_file(
 ) -> dict[str, object]:
     """`check_early_traffic` of a file that `read_demand` reads; batches are days, or a tenth where there are too few."""
     demand = read_demand(path, window, measure)
+    if len(demand.values) < 2:
+        held = f"holds {counted(len(demand.values), 'whole window')} of {span(window)}, two at least are needed"
+        raise InputError.at(path.name, f"{held}: give a shorter --window or measure for longer")
     day = max(round(pd.Timedelta(days=1) / window), 1)
     batch = day if len(demand.values) >= 2 * day else max(len(demand.values) // 10, 1)
     found = check_early_traffic(demand.values, share, projected, np.inf if as_equals is None else as_equals, batch)

@@ -16,6 +16,7 @@ from aifactory.errors import InputError
 from aifactory.units import counted
 
 FIRST_DAY, DEFAULT_DAYS = "2026-10-05", 28
+YEARS = range(1970, 2201)
 ROW_GROUP = 1 << 20
 _DIGITS = np.frombuffer(b"0123456789abcdef", dtype="uint8")
 ID_DIGITS = 12
@@ -60,8 +61,12 @@ def generate_file(
     path = Path(path)
     if path.suffix != ".parquet":
         raise InputError.at("--out", "must end in .parquet", value=str(path))
-    if pd.isna(pd.to_datetime(first_day, format="%Y-%m-%d", errors="coerce")):
-        raise InputError.at("--first-day", "must be a date such as 2026-10-05", value=first_day)
+    if not path.parent.is_dir():
+        raise InputError.at("--out", "lies in a folder that does not exist", value=str(path))
+    day = pd.to_datetime(first_day, format="%Y-%m-%d", errors="coerce")
+    if pd.isna(day) or day.year not in YEARS:
+        rule = f"must be a date such as 2026-10-05, of the years {YEARS[0]} to {YEARS[-1]}"
+        raise InputError.at("--first-day", rule, value=first_day)
     plan = plan_requests(requests, days, seed, only)
     names, rows = _names(plan), 0
     sums: dict[str, dict[str, int]] = {name: dict.fromkeys(dict.fromkeys(names[name]), 0) for name in SUMMED}

@@ -147,6 +147,7 @@ def series_rows(path: Path, *, daily: bool) -> tuple[pd.DataFrame, tuple[str, ..
             f"a series has the columns ds and y; found {', '.join(text.columns[:8])}",
             row=1,
             column=absent[0],
+            choices=[name for name in text.columns if name.casefold() in ("ds", "y")],
         )
     if text.empty:
         raise InputError.at(path.name, "holds no rows")

@@ -12,6 +12,7 @@ from aifactory.demand.series import MONTH, is_separated_series, is_utf16, is_wor
 from aifactory.errors import InputError
 from aifactory.inputs.importers.traces import detect_trace
 from aifactory.inputs.importers.traces.common import Found
+from aifactory.inputs.importers.traces.formats import refuse_part, sniff
 from aifactory.units import percent
 
 MEASURES = ("requests", "tokens")
@@ -59,6 +60,8 @@ def read_demand(path: Path, window: pd.Timedelta, measure: str = "requests", wor
         raise InputError.at("--measure", "cannot be counted.", value=measure, choices=MEASURES)
     if path.is_file() and (is_workbook(path) or is_utf16(path) or is_separated_series(path)):
         return _of_series(path, window, measure, workload)
+    if path.is_file() and (found_in := sniff(path))[0] == "columns":
+        refuse_part(path.name, found_in[1], "series", ("ds", "y"))
     fits = detect_trace(path)
     if fits.name.startswith("series"):
         return _of_series(path, window, measure, workload)

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from aifactory.buyplan.backtest import FORESIGHT, OURS, RULES, Offers, _blocks, _futures, backtest_policies
-from aifactory.buyplan.backtest_file import Settings, backtest_plans_file, backtest_plans_lines, offers_of
+from aifactory.buyplan.backtest_file import Settings, backtest_plans_file, backtest_plans_lines, offers_of, verdict
 from aifactory.cli import app
 from aifactory.errors import InputError
 
@@ -175,3 +175,36 @@ def test_a_missed_hour_costs_three_of_the_dearest_unless_stated():
     assert offers_of(Settings("D", "month", 1.0, 10.0, ("a:12:6",))).miss_usd == 30
     assert offers_of(Settings("D", "month", 1.0, float("inf"), ("a:12:6",))).miss_usd == 18
     assert offers_of(Settings("D", "month", 1.0, 10.0, ("a:12:6",), miss_usd=1.5)).miss_usd == 1.5
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"freq": "M"}, "--freq: value 'M': has steps of different length"),
+        ({"on_demand_usd": 1e300}, "--on-demand"),
+        ({"terms": ("a:12:1e300",)}, "--term"),
+        ({"miss_usd": np.inf}, "--missed"),
+        ({"units_per_accelerator_hour": 1e-300}, "--capacity.*makes series 'load' need .* accelerators"),
+    ],
+)
+def test_numbers_that_no_plan_can_hold_are_refused(tmp_path, wrong, told):
+    given = {"freq": "D", "period": "month", "units_per_accelerator_hour": 20.0, "on_demand_usd": 10.0}
+    with pytest.raises(InputError, match=told):
+        backtest_plans_file(write(tmp_path / "load.csv"), Settings(**{**given, "terms": ("a:12:6",)} | wrong))
+
+
+def test_negative_demand_is_named_by_its_row(tmp_path):
+    path = write(tmp_path / "load.csv")
+    rows = path.read_text().splitlines()
+    rows[6] = rows[6].split(",")[0] + ",-5"
+    path.write_text("\n".join(rows) + "\n")
+    with pytest.raises(InputError, match="load.csv, row 7, column 'y': value -5.0: demand must be 0 or more"):
+        backtest_plans_file(path, Settings("D", "month", 20.0, 10.0, ("a:12:6",)))
+
+
+def test_plans_of_the_same_cost_are_told_so():
+    rows = [{"policy": "all on demand", "cost_usd": 10.0}, {"policy": OURS, "cost_usd": 10.0}]
+    assert verdict(rows) == f"{OURS}: cheapest, at the same cost as all on demand"
+    dearer = [{"policy": FORESIGHT, "cost_usd": 1.0}, *rows[:1], {"policy": OURS, "cost_usd": 12.0}]
+    assert verdict(dearer) == f"all on demand: cheapest, USD 2 less than {OURS}"
+    assert verdict([{"policy": OURS, "cost_usd": 3.0}, *rows[:1]]) == f"{OURS}: cheapest, USD 7 less than all on demand"

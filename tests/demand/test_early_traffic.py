@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from aifactory.cli import app
 from aifactory.demand.concentration import herfindahl
-from aifactory.demand.early_traffic import ABOVE, AS_PROJECTED, BELOW, check_early_traffic
+from aifactory.demand.early_traffic import ABOVE, AS_PROJECTED, BELOW, check_early_traffic, early_file
 from aifactory.errors import InputError
 
 
@@ -81,3 +81,12 @@ def test_the_command(tmp_path):
     text = CliRunner().invoke(app, line).output
     assert "Below the projection: the first 10 % of the users point to 100.0 y per 1 h" in " ".join(text.split())
     assert "--as-equals" in text
+
+
+def test_a_file_of_one_window_is_told_what_to_do(tmp_path):
+    path = tmp_path / "pilot.csv"
+    path.write_text("ds,y\n" + "".join(f"2026-10-{day:02},5\n" for day in range(1, 29)))
+    with pytest.raises(InputError, match="pilot.csv: holds 1 whole window of 20 d, two at least are needed"):
+        early_file(path, pd.Timedelta(days=20), 0.1, 50.0, None)
+    with pytest.raises(InputError, match="--share: value 10: .*; is it percent\\? 10 % is 0.1"):
+        early_file(path, pd.Timedelta(days=1), 10, 50.0, None)

@@ -196,6 +196,8 @@ def test_the_command_writes_the_file_and_says_what_is_in_it(tmp_path):
         ({"seed": -1}, "--seed"),
         ({"only": "chat"}, "--only.*support-chat"),
         ({"first_day": "soon"}, "--first-day"),
+        ({"first_day": "9999-12-31"}, "--first-day.*1970 to 2200"),
+        ({"first_day": "0001-01-01"}, "--first-day"),
     ],
 )
 def test_what_cannot_be_generated_is_refused(tmp_path, settings, told):
@@ -207,3 +209,5 @@ def test_what_cannot_be_generated_is_refused(tmp_path, settings, told):
 def test_other_endings_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"\.parquet"):
         generate_file(tmp_path / "x.csv", 10, 1)
+    with pytest.raises(InputError, match="folder that does not exist"):
+        generate_file(tmp_path / "none" / "x.parquet", 10, 1)

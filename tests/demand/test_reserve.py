@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from aifactory.cli import app
 from aifactory.demand import reserve
-from aifactory.demand.command import ReserveSettings, reserve_file
+from aifactory.demand.command import ReserveSettings, reserve_file, reserve_lines
 from aifactory.demand.reserve import _Plan, _Record, budget_left, plan_reserve
 from aifactory.demand.reserve_money import failure_factor, price_curve
 from aifactory.demand.reserve_quantile import exceeded_by, unserved_by
@@ -520,3 +520,20 @@ def test_prices_that_are_none_are_refused_before_the_file_is_read(tmp_path, pric
     settings = ReserveSettings("1h", "10h", 0.05, usd_per_unit_hour=capacity, overflow_usd_per_unit=overflow)
     with pytest.raises(InputError, match=says):
         reserve_file(tmp_path / "never-read.csv", settings)
+
+
+def test_a_target_too_small_for_two_digits_is_not_told_as_none(tmp_path):
+    path = tmp_path / "load.csv"
+    stamps = pd.date_range("2026-01-01", periods=200, freq="D").strftime("%Y-%m-%d")
+    pd.DataFrame({"ds": stamps, "y": poisson(200)}).to_csv(path, index=False)
+    found = reserve_file(path, ReserveSettings("1d", "14d", 1e-6))
+    told = next(line for line in reserve_lines(found) if line.startswith("Target"))
+    assert told.startswith("Target: under 0.01 % of the windows")
+
+
+@pytest.mark.parametrize(("header", "told"), [("DS,Y", "Did you mean 'DS'"), ("ds,load", "'y': is missing")])
+def test_a_series_with_other_names_of_columns_is_told_which(tmp_path, header, told):
+    path = tmp_path / "load.csv"
+    path.write_text(f"{header}\n2026-10-01,5\n")
+    with pytest.raises(InputError, match=told):
+        reserve_file(path, ReserveSettings("1d", "14d", 0.05))

@@ -191,3 +191,14 @@ def test_other_columns_and_frequencies_are_refused(tmp_path):
 
 def test_missing_values_without_a_season_are_interpolated():
     assert fill_missing(np.array([1.0, np.nan, 3.0]), 1).tolist() == [1.0, 2.0, 3.0]
+
+
+def test_columns_in_other_case_and_cells_without_end_are_told_briefly(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("DS,Y\n2026-10-01,2\n")
+    with pytest.raises(InputError, match="columns ds and y.*Did you mean 'DS'"):
+        read_series(path, "D")
+    path.write_text(f"ds,y\n2026-10-01,{'9' * 100_000}\n")
+    with pytest.raises(InputError, match="100,002 characters") as told:
+        read_series(path, "D")
+    assert len(str(told.value)) < 500
