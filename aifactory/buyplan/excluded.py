@@ -27,10 +27,12 @@ from aifactory.buyplan.stress.replan import Replanner
 from aifactory.buyplan.stress.world import world_of
 from aifactory.demand.scenarios import Paths
 from aifactory.finance.cashflow import discount_factors
-from aifactory.fleet.node_sizes import with_sizes
+from aifactory.fleet.guests import chance_beside_spares, guest_of, rows_of
+from aifactory.fleet.node_sizes import offers_of_pools, prices_at, replica_sizes, tried_sizes, with_sizes
 from aifactory.fleet.nodes import TooManyNodesError
 from aifactory.fleet.streams import ABOUT_POOLS, Streams, work_per_unit
 from aifactory.fleet.terms import BOUGHT
+from aifactory.inputs.plan import Plan
 
 #: Groups of like paths.
 GROUPS = 6
@@ -45,7 +47,6 @@ COLUMNS = [
     "once_usd",
     "saving_usd",
 ]
-MEASURED = ["units_per_s_per_accelerator", "low", "high", "tier"]
 #: Rules of what cannot run at all: nothing is forgone.
 CANNOT = ("memory", "edge device", "edge power", "edge site")
 NOT_CHOSEN, CANNOT_PLAN = "not chosen", "no offer in its regions, or too many nodes to plan"
@@ -61,6 +62,7 @@ class Cells:
     exclusions : use_case_id, accelerator_id, rule, reason.
     penalties : use_case_id, accelerator_id, total_usd, compute_usd: their difference is paid for being there.
     accelerators : the catalogue.
+    offers : `aifactory.finance.prices.node_offers`: in which nodes accelerators are sold.
     reasons : why the shortlist did not choose a cell that no rule excludes.
     """
 
@@ -68,6 +70,7 @@ class Cells:
     exclusions: pd.DataFrame
     penalties: pd.DataFrame
     accelerators: pd.DataFrame
+    offers: pd.DataFrame
     reasons: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
@@ -133,6 +136,7 @@ class Values:
 
     def __init__(self, case: Case, grouped: tuple[Paths, np.ndarray], cells: Cells) -> None:
         self.case, (self.paths, self.weights) = case, grouped
+        self.offers = cells.offers
         self.about = cells.accelerators.set_index("accelerator_id").reindex(columns=ABOUT_POOLS)
         self.sizes = case.streams.pools.set_index(["region", "accelerator_id"])["accelerators_per_node"].to_dict()
         self._known: dict[tuple, float] = {}
@@ -155,7 +159,7 @@ class Values:
         """V of the platform of a region and accelerator with those of some streams that run there; 0 without any."""
         here = (streams.table["region"] == place[0]) & (streams.table["accelerator_id"] == place[1])
         rows = tuple(np.flatnonzero(here))
-        return self._cost(self._sized(_streams_on(streams, place[1], self.about, rows, None))) if rows else 0.0
+        return self._least(_streams_on(streams, place[1], self.about, rows)) if rows else 0.0
 
     def _value(self, accelerator: str, rows: Iterable[int], guest: tuple[int, object] | None = None) -> float:
         rows = tuple(sorted(int(row) for row in rows))
@@ -163,19 +167,35 @@ class Values:
         if not rows and guest is None:
             return 0.0
         if key not in self._known:
-            self._known[key] = self._cost(
-                self._sized(_streams_on(self.case.streams, accelerator, self.about, rows, guest))
-            )
+            streams = _streams_on(self.case.streams, accelerator, self.about, rows, guest)
+            self._known[key] = self._least(streams if guest is None else _with_chance(streams, self.case.plan))
         return self._known[key]
 
-    def _sized(self, streams: Streams) -> Streams:
-        """The streams with the nodes of the plan's pools where it has such a pool, else the catalogue's."""
+    def _least(self, streams: Streams) -> float:
+        """V with the nodes of the plan's pool where these hold every replica, else in the cheapest of those that are sold."""
         place = tuple(streams.pools.iloc[0][["region", "accelerator_id"]])
-        return with_sizes(streams, [self.sizes.get(place, streams.pools["accelerators_per_node"].iloc[0])])
+        size = self.sizes.get(place)
+        if size is not None and replica_sizes(streams)[0] <= size:
+            return self._cost(self.case, with_sizes(streams, [size]))
+        held = offers_of_pools(self.offers, streams)
+        if held.empty:
+            return np.inf
+        return min(
+            self._cost(self._priced(place, prices_at(held, np.array([node]))), with_sizes(streams, [node]))
+            for node in tried_sizes(streams, held)[0]
+        )
 
-    def _cost(self, streams: Streams) -> float:
+    def _priced(self, place: tuple[str, str], offers: pd.DataFrame) -> Case:
+        """The case with other offers for a place."""
+        prices = self.case.prices
+        mine = (prices["region"] == place[0]) & (prices["accelerator_id"] == place[1])
+        return replace(
+            self.case, prices=pd.concat([prices[~mine], offers.reindex(columns=prices.columns)], ignore_index=True)
+        )
+
+    def _cost(self, case: Case, streams: Streams) -> float:
         try:
-            case = with_streams(self.case, self.case.plan, streams)
+            case = with_streams(case, case.plan, streams)
         except TooManyNodesError:
             return np.inf
         problem = problem_over(case, stream_paths(case, self.paths))
@@ -207,17 +227,26 @@ def _standing_usd(case: Case) -> float:
 
 
 def _streams_on(
-    streams: Streams, accelerator: str, about: pd.DataFrame, rows: tuple[int, ...], guest: tuple[int, object] | None
+    streams: Streams,
+    accelerator: str,
+    about: pd.DataFrame,
+    rows: tuple[int, ...],
+    guest: tuple[int, object] | None = None,
 ) -> Streams:
-    """Some streams on one platform, a guest with the capacity that it has there."""
-    every = [*rows, *([guest[0]] if guest else [])]
-    streams = streams.take(every)
+    """Some streams on one platform, a guest, the last of them, with the capacity that it has there."""
+    streams = streams.take([*rows, *([guest[0]] if guest else [])])
     table = streams.table
     if guest:
-        last, cell = len(table) - 1, guest[1]
-        table.loc[last, MEASURED] = [getattr(cell, name) for name in MEASURED]
-        table.loc[last, "measured_failure_rate"] = cell.failure_rate
+        cell = guest_of(pd.Series(guest[1]._asdict()), table["region"].iloc[-1], np.ones(len(streams.months)))
+        table = pd.concat([table.iloc[:-1], rows_of(table.iloc[-1:], [cell])], ignore_index=True)
         table["load_factor"] = work_per_unit(table)
     table = table.assign(accelerator_id=accelerator, pool=0)
     pools = table[["region", "accelerator_id"]].drop_duplicates().join(about, on="accelerator_id")
     return replace(streams, table=table, pools=pools)
+
+
+def _with_chance(streams: Streams, plan: Plan) -> Streams:
+    """The streams, the last of which, a guest, is staffed for what comes by chance where it now runs."""
+    chance = streams.chance.copy()
+    chance[:, -1] = chance_beside_spares(streams, plan)[:, -1]
+    return replace(streams, chance=chance)

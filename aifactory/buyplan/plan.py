@@ -134,7 +134,7 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
     if made.case is None:
         return _all_stay(setting, made, inventory, unplaced)
     accelerators = ws.table("accelerators")
-    cells = _cells(accelerators, benchmark, shortlist)
+    cells = _cells(accelerators, benchmark, shortlist, setting.market)
     setting, made, ports, moves = _on_platforms(inventory, benchmark, shortlist, setting, (made, cells, paths))
     cells = replace(cells, reasons=cells.reasons | ports.reasons())
     case, reserves = made.case, setting.reserves
@@ -240,9 +240,9 @@ def _last_notes(caveats: list[str], case: Case, answer: Answer, chosen: Chosen |
     return [*late, *wide, *caveats, *kept]
 
 
-def _cells(accelerators: pd.DataFrame, benchmark: Benchmark, shortlist: Shortlist) -> Cells:
+def _cells(accelerators: pd.DataFrame, benchmark: Benchmark, shortlist: Shortlist, market: Market) -> Cells:
     reasons = reasons_not_chosen(shortlist.matrix, shortlist.choice)
-    return Cells(benchmark.capacity, shortlist.exclusions, shortlist.penalties, accelerators, reasons)
+    return Cells(benchmark.capacity, shortlist.exclusions, shortlist.penalties, accelerators, market.prices, reasons)
 
 
 def _unplaced(plan: Plan, streams: Streams, benchmark: Benchmark, shortlist: Shortlist) -> list[str]:

@@ -67,14 +67,14 @@ def with_guests(streams: Streams, guests: Sequence[Guest], accelerators: pd.Data
     share = share.clip(0.0, 1.0)
     comes = np.arange(count + len(guests)) >= count
     changed = comes | (share < 1).any(axis=0)
-    table = pd.concat([wide.table.iloc[:count], _rows(wide.table.iloc[count:], guests)], ignore_index=True)
+    table = pd.concat([wide.table.iloc[:count], rows_of(wide.table.iloc[count:], guests)], ignore_index=True)
     table["load_factor"] = work_per_unit(table)
     table = table.assign(
         **{name: table[name] * share[1:].mean(axis=0) for name in ("units_month", "units_per_hour_avg")}
     )
     wide = replace(
         wide, table=table, units=wide.units * share, band=wide.band * share, share=wide.share * share,
-        chance=np.where(changed, _chance(replace(wide, table=table, units=wide.units * share), plan), wide.chance),
+        chance=np.where(changed, chance_beside_spares(replace(wide, table=table, units=wide.units * share), plan), wide.chance),
     )  # fmt: skip
     works = (wide.units[:, 1:] > 0).any(axis=(0, 1))
     kept = share[1:].any(axis=0) & (works | comes | ~changed)
@@ -82,8 +82,8 @@ def with_guests(streams: Streams, guests: Sequence[Guest], accelerators: pd.Data
     return _pooled(wide.take(kept), accelerators)
 
 
-def _rows(table: pd.DataFrame, guests: Sequence[Guest]) -> pd.DataFrame:
-    """Rows of the streams as guests: where they run and what an accelerator does there."""
+def rows_of(table: pd.DataFrame, guests: Sequence[Guest]) -> pd.DataFrame:
+    """Rows of the streams, [K] as the guests, as guests: where they run and what an accelerator does there."""
     facts = pd.DataFrame([guest.facts for guest in guests], index=table.index)
     facts = facts.reindex(columns=[*CAPACITY_COLUMNS, *CHANCE_COLUMNS])
     there = table.assign(accelerator_id=[guest.accelerator_id for guest in guests])
@@ -92,8 +92,8 @@ def _rows(table: pd.DataFrame, guests: Sequence[Guest]) -> pd.DataFrame:
     return there.assign(in_progress_per_accelerator=held.mask(there["wait_hours"] > 1))
 
 
-def _chance(streams: Streams, plan: Plan) -> np.ndarray:
-    """What chance adds to the planned fleets, spares for failures left out as in `build_streams`."""
+def chance_beside_spares(streams: Streams, plan: Plan) -> np.ndarray:
+    """What chance adds to the planned fleets, [T + 1, K], spares for failures left out as in `build_streams`."""
     spare = failure_factors(streams.table, plan)
     return chance_of(replace(streams, reserve=(1.0 + streams.reserve) / spare - 1.0))
 

@@ -117,7 +117,7 @@ def in_other_nodes(offers: pd.DataFrame, streams: Streams, sizes: np.ndarray) ->
     streams : with the nodes of the catalogue.
     """
     rows = _in_pools(offers, streams)
-    tried = _tried_sizes(streams, rows[rows["node"] > 0])
+    tried = tried_sizes(streams, rows[rows["node"] > 0])
     rows["usd"] = rows["usd_per_accelerator_hour"].fillna(rows["usd_per_accelerator"])
     rows["pool_node_accelerators"] = np.asarray(sizes, dtype=int)[rows["pool"]]
     fits = (rows["node"] > 0) & (rows["pool_node_accelerators"] % rows["node"].where(rows["node"] > 0, 1) == 0)
@@ -166,12 +166,12 @@ def cheapest_sizes(
 
 def _candidates(streams: Streams, held: pd.DataFrame) -> list[np.ndarray]:
     """Sizes [P] to try in turn, the largest of every pool first; pools with fewer sizes repeat their last."""
-    sizes = _tried_sizes(streams, held)
+    sizes = tried_sizes(streams, held)
     most = max(map(len, sizes), default=1)
     return [np.array([each[min(at, len(each) - 1)] for each in sizes], dtype=int) for at in range(most)]
 
 
-def _tried_sizes(streams: Streams, held: pd.DataFrame) -> list[list[int]]:
+def tried_sizes(streams: Streams, held: pd.DataFrame) -> list[list[int]]:
     """Sizes that each pool is tried in, largest first: those on offer, smaller ones only while `MOST_NODES` hold the pool."""
     level, sizes = most_at_once(streams), []
     for pool, node in enumerate(streams.pools["accelerators_per_node"].fillna(1).astype(int)):

@@ -96,6 +96,7 @@ def make_prices(*extra, drop=()):
         "usd_per_accelerator_hour": np.nan,
         "usd_per_accelerator": np.nan,
         "minimum_accelerators": 1,
+        "accelerators_per_node": np.nan,
         "lead_time_weeks": 0.0,
         "note": "",
         "source": "hand-made",

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from bp_company import make_plan, make_prices
+from bp_company import TODAY, make_plan, make_prices
 from test_futures import paths_of
 from test_placed import book_of, order
 
@@ -15,6 +15,7 @@ from aifactory.buyplan.excluded import CANNOT_PLAN, Cells, value_excluded
 from aifactory.buyplan.limit_values import limit_values
 from aifactory.buyplan.stress.frontier import risk_frontier
 from aifactory.buyplan.stress.stability import plan_stability
+from aifactory.finance.prices import node_offers
 from aifactory.units import monthly_rate
 
 HALF = {"accelerator_id": "half", "usd_per_accelerator_hour": 2.0}
@@ -25,7 +26,7 @@ PRICES = make_prices(
 )
 
 
-def cells(rule=None, once=0.0, speed=1.0):
+def cells(rule=None, once=0.0, speed=1.0, **more):
     """Accelerator `half` does the same work (or `speed` of it) for half the price; moving there may cost something once."""
     keys = {"use_case_id": ["chat", "chat", "train"], "accelerator_id": ["half", "nowhere", "acc"]}
     rates = {
@@ -34,6 +35,7 @@ def cells(rule=None, once=0.0, speed=1.0):
         "high": 1.1,
         "tier": "measured",
         "failure_rate": 0.0,
+        **more,
     }
     exclusions = pd.DataFrame({"use_case_id": ["chat"], "accelerator_id": ["half"], "rule": [rule], "reason": ["x"]})
     penalties = pd.DataFrame(
@@ -41,7 +43,13 @@ def cells(rule=None, once=0.0, speed=1.0):
     )
     about = pd.DataFrame({"accelerator_id": ["acc", "half", "nowhere"], "accelerators_per_node": [4, 4, 4], "tdp_w": 1e3,
                           "platform_class": "gpu", "vendor": "v"})  # fmt: skip
-    return Cells(pd.DataFrame({**keys, **rates}), exclusions if rule else exclusions.iloc[:0], penalties, about)
+    return Cells(
+        pd.DataFrame({**keys, **rates}),
+        exclusions if rule else exclusions.iloc[:0],
+        penalties,
+        about,
+        node_offers(PRICES, PLAN, TODAY),
+    )
 
 
 @pytest.fixture
@@ -72,6 +80,37 @@ def test_a_platform_that_would_need_too_many_nodes_is_named_and_not_valued(plann
     found = value_excluded(chosen.case, paths, chosen.problem, chosen.best.nodes, cells(speed=1e-6))
     row = found.set_index("accelerator_id").loc["half"]
     assert row["why"] == CANNOT_PLAN and np.isnan(row["saving_usd"])
+
+
+def test_a_move_is_priced_in_nodes_that_hold_its_replica(tiny):
+    """Instances of two hold no replica of eight: one of eight at three quarters of the price of the chosen nodes does."""
+    large = {"purchase_option": "on_demand", **HALF, "usd_per_accelerator_hour": 3.0, "accelerators_per_node": 8}
+    prices = make_prices({"purchase_option": "on_demand", **HALF, "accelerators_per_node": 2}, large)
+    case = tiny(plan=PLAN, prices=prices, train=0.0)
+    paths = paths_of(case, 5)
+    chosen = choose_orders(case, paths)
+    found = {}
+    for name, offers in (("both", prices), ("small", prices[prices["accelerators_per_node"] != 8])):
+        for replica in (2.0, 8.0):
+            known = replace(cells(replica_accelerators=replica), offers=node_offers(offers, PLAN, TODAY))
+            rows = value_excluded(case, paths, chosen.problem, chosen.best.nodes, known).set_index("accelerator_id")
+            found[name, replica] = rows.loc["half", "moved_usd"]
+    assert found["both", 2.0] == found["small", 2.0]  # the smaller node at the lower price
+    assert found["both", 8.0] > 1.5 * found["both", 2.0]  # dearer, and whole nodes of eight
+    assert np.isinf(found["small", 8.0])
+
+
+def test_a_move_is_staffed_for_what_comes_by_chance_on_the_other_platform(planned):
+    """Few requests in progress on an accelerator ask for more of them than many do."""
+    chosen, paths = planned
+    ask = (chosen.case, paths, chosen.problem, chosen.best.nodes)
+    moved = {
+        held: value_excluded(*ask, cells(in_progress_per_accelerator=held, spread_constant=0.9))
+        .set_index("accelerator_id")
+        .loc["half", "moved_usd"]
+        for held in (1.0, 100.0, np.nan)
+    }
+    assert moved[1.0] > moved[100.0] >= moved[np.nan]
 
 
 def test_rules_are_named_and_what_cannot_run_is_not_valued(planned):
@@ -110,13 +149,15 @@ def test_kit_that_stands_idle_costs_its_power_once_it_works(tiny):
 def test_a_platform_like_the_chosen_one_saves_nothing_by_itself(tiny):
     """The same prices and capacity: moving splits a shared pool, which never saves."""
     like = {"accelerator_id": "half"}
-    case = tiny(plan=PLAN, prices=make_prices(
+    prices = make_prices(
         {"purchase_option": "on_demand", "usd_per_accelerator_hour": 4.0, **like},
         {"purchase_option": "reserved_1y", "usd_per_accelerator_hour": 2.0, "term_months": 12, **like},
-    ))  # fmt: skip
+    )
+    case = tiny(plan=PLAN, prices=prices)
     paths = paths_of(case, 20, 0.4)
     chosen = choose_orders(case, paths)
-    found = value_excluded(case, paths, chosen.problem, chosen.best.nodes, cells()).set_index("accelerator_id")
+    known = replace(cells(), offers=node_offers(prices, PLAN, TODAY))
+    found = value_excluded(case, paths, chosen.problem, chosen.best.nodes, known).set_index("accelerator_id")
     assert found.loc["half", "saving_usd"] <= 1e-6 * found.loc["half", "now_usd"]
 
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from bp_company import PERIOD, make_case, make_inputs, make_plan, make_prices
+from bp_company import PERIOD, TODAY, make_case, make_inputs, make_plan, make_prices
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_futures import paths_of
@@ -22,6 +22,7 @@ from aifactory.buyplan.paid_kit import decide_moves, idle_accelerators
 from aifactory.buyplan.placed_notes import served_elsewhere
 from aifactory.buyplan.prepare import with_hosted
 from aifactory.buyplan.statements import approved_plan_frame
+from aifactory.finance.prices import node_offers
 from aifactory.fleet.compute import PLACED
 from aifactory.fleet.guests import guest_of, with_guests
 from aifactory.fleet.streams import EXPECTED
@@ -48,7 +49,7 @@ def facts(rate=0.5, porting=0.0, excluded=False, tier="measured", low=0.9, rewor
         {**keys, "compute_usd": 5.0, "porting_usd": once, "rework_usd": rework, "total_usd": 5.0 + once + rework}
     )
     rules = pd.DataFrame({"use_case_id": ["chat"], "accelerator_id": ["old"], "rule": ["SLO"], "reason": ["x"]})
-    return Cells(capacity, rules if excluded else rules.iloc[:0], penalties, ABOUT)
+    return Cells(capacity, rules if excluded else rules.iloc[:0], penalties, ABOUT, node_offers(PRICES, PLAN, TODAY))
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ def cells(speed=1.0, once=(0.0, 0.0), rule=None):
     exclusions = pd.DataFrame({**keys, "rule": rule, "reason": "x"}).iloc[: int(rule is not None)]
     about = pd.DataFrame({"accelerator_id": ["acc", "half"], "accelerators_per_node": 4, "largest_slice": np.nan, "tdp_w": 1e3,
                           "platform_class": "gpu", "vendor": "v"})  # fmt: skip
-    return Cells(pd.DataFrame({**keys, **known}), exclusions, penalties, about)
+    return Cells(pd.DataFrame({**keys, **known}), exclusions, penalties, about, pd.DataFrame())
 
 
 def peaks(tiny, offers=None, known=None, plan=PLAN, **changes):

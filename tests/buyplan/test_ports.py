@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from bp_company import PERIOD, make_inputs, make_plan, make_prices
+from bp_company import PERIOD, TODAY, make_inputs, make_plan, make_prices
 from test_futures import paths_of
 
 from aifactory.buyplan.case import solve_expected
@@ -11,6 +11,7 @@ from aifactory.buyplan.duties import PORT, governance_frame
 from aifactory.buyplan.excluded import Cells
 from aifactory.buyplan.ledger import PORTING
 from aifactory.buyplan.ports import NOT_WORTH, Ports, decide_ports
+from aifactory.finance.prices import node_offers
 from aifactory.shortlist.outcome import SCORED_ABOVE
 
 PLAN = make_plan(candidates=["acc", "half"], launch_delay_months={"tpu": 2.5, "gpu": 0.0})
@@ -35,7 +36,11 @@ def facts(porting, reason="cheapest", decision="choose", excluded=False):
     matrix = pd.DataFrame({**keys, "units_per_s_per_accelerator": 1.0, "decision": [decision, "choose", "choose"], "total": 0.5,
                            "reason": "", "platform_class": ["gpu", "tpu", "gpu"], "tier": "measured"})  # fmt: skip
     choice = pd.DataFrame({"use_case_id": ["chat", "train"], "accelerator_id": ["half", "acc"], "reason": reason})
-    return Cells(capacity, barred if excluded else barred.iloc[:0], penalties, about), matrix, choice
+    return (
+        Cells(capacity, barred if excluded else barred.iloc[:0], penalties, about, node_offers(PRICES, PLAN, TODAY)),
+        matrix,
+        choice,
+    )
 
 
 @pytest.fixture
