@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from calendar import month_name
+
 import numpy as np
 import pandas as pd
 
@@ -43,8 +45,19 @@ def demand_section(inv: Inventory) -> Group:
         f"The steepest peak is {num(steep['units_per_hour_peak'])} {steep['service_unit'].replace('_', ' ')}s an hour over {steep['peak_window_minutes']} minutes, {num(steep['peak_to_average'], 1)} times the average ({steep['use_case_id']}, {steep['region']})."
     )
     text += f" {plural(len(down), 'series', 'series')} had outages." if len(down) else ""
-    text += _class_peaks(inv)
+    text += _yearly(inv) + _class_peaks(inv)
     return group(section("How much is asked of us, and when?", text), bullets(inv.untested_seasons, ""))
+
+
+def _yearly(inv: Inventory) -> str:
+    """Use cases whose months are proven to repeat with the year, with the highest and the lowest."""
+    named = [
+        f"{name} (highest in {month_name[1 + int(factor.argmax())]} at {num(factor.max(), 2)} times the mean month, lowest in {month_name[1 + int(factor.argmin())]} at {num(factor.min(), 2)})"
+        for name, factor in sorted(inv.demand_basis.seasons.items())
+    ]
+    return (
+        f" With the months of the year, beside growth and stated launches, repeat {join_words(named)}." if named else ""
+    )
 
 
 def _class_peaks(inv: Inventory) -> str:

@@ -114,6 +114,8 @@ def _broken(review: Review) -> str:
 def _bill_moved(review: Review) -> str:
     """The difference of the two bills with what made it; causes that cancel each other are both named."""
     moved = review.variance["difference_usd"].sum()
+    if review.variance["difference_usd"].abs().max() < HALF_A_DOLLAR:
+        return "Neither the bill nor the part of any use case moved against last month."
     causes = review.variance[ALL_CAUSES].sum().sort_values(key=abs, ascending=False)
     words = [_by_whom(review.variance, name) for name in causes.index[:2]]
     if abs(causes.iloc[0]) <= abs(moved) or abs(causes.iloc[1]) < HALF_A_CENT:

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -198,6 +199,16 @@ def test_the_busiest_hour_is_not_told_from_days(tiny):
     by_day = inventory.windows.assign(window_minutes=1440)
     text = page.chart_demand_heatmap(ws, dataclasses.replace(inventory, windows=by_day)).text
     assert "longer than an hour" in text and "00:00" not in text
+
+
+def test_a_proven_yearly_season_is_told_with_its_highest_and_lowest_month(tiny):
+    ws, inventory = tiny
+    assert "months of the year" not in page.demand_section(inventory).text
+    factor = np.ones(12)
+    factor[[10, 0]] = 2.4, 0.8
+    basis = dataclasses.replace(inventory.demand_basis, seasons={"chat": factor})
+    text = page.demand_section(dataclasses.replace(inventory, demand_basis=basis)).text
+    assert "repeat chat (highest in November at 2.40 times the mean month, lowest in January at 0.80)" in text
 
 
 def test_failures_beyond_their_limit_are_said_beside_the_latency(tiny):

@@ -102,6 +102,12 @@ def test_the_finding_names_causes_that_cancel_and_demand_outside_the_plan():
     assert "against last month, most of it by utilisation (chat)." in finding(against(variance=alone))
 
 
+def test_a_bill_that_stands_still_is_said_to():
+    nothing = dict.fromkeys(["difference_usd", "volume", "efficiency", "utilization", "mix", "price", "other"], 0.0)
+    text = finding(against(variance=pd.DataFrame([{"use_case_id": "rest of the bill", **nothing}])))
+    assert "Neither the bill nor the part of any use case moved against last month." in text and "USD" not in text
+
+
 def test_broken_guardrails_are_named_with_whom_they_concern():
     rows = [("failure rate", "chat, us", "breach"), ("failure rate", "faq, de", "breach"), ("failure rate", "x", "ok"),
             ("utilisation floor", "pool", "breach"), ("rise of unit cost in a month", "chat", "breach")]  # fmt: skip
