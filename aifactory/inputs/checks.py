@@ -13,7 +13,7 @@ from aifactory.inputs.by_region import name_in, unplaced_charges
 from aifactory.inputs.commitment_checks import book_faults
 from aifactory.inputs.contracts import contract_names, load_contract
 from aifactory.inputs.decision_checks import log_faults, log_gaps
-from aifactory.inputs.demand_checks import chain_faults, site_faults, what_if_faults
+from aifactory.inputs.demand_checks import chain_faults, far_windows, site_faults, what_if_faults
 from aifactory.inputs.hosted import closed_models
 from aifactory.inputs.months import month_of
 from aifactory.inputs.plan import Plan
@@ -195,6 +195,8 @@ def bill_in_its_month(tables: Tables, _plan: Plan) -> Iterator[Finding]:
     bad = month_of(frame["ChargePeriodStart"]) != month_of(frame["BillingPeriodStart"])
     rule = "usage of another month than the invoice; part of this bill, and of the unit cost of its own month"
     yield from _rows(frame, bad, "billing", "bill_in_its_month", "warned", "ChargePeriodStart", rule)
+    early, rule = frame["ChargePeriodEnd"] < frame["ChargePeriodStart"], "is before ChargePeriodStart"
+    yield from _rows(frame, early, "billing", "bill_in_its_month", "failed", "ChargePeriodEnd", rule)
 
 
 def regions_described(tables: Tables, plan: Plan) -> Iterator[Finding]:
@@ -291,6 +293,8 @@ def units_are_counted(tables: Tables, _plan: Plan) -> Iterator[Finding]:
         ):
             rule = f"every successful request counts as one {unit.replace('_', ' ')}, in all {len(alike)} windows: give service_units if that is not so"
             yield Finding("demand_windows", "units_are_counted", "warned", rule, None, "service_units", use_case)
+    for row, column, value, rule in far_windows(windows):
+        yield Finding("demand_windows", "units_are_counted", "warned", rule, row, column, value)
 
 
 def unit_fits_class(tables: Tables, _plan: Plan) -> Iterator[Finding]:

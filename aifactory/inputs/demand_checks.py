@@ -1,4 +1,4 @@
-"""What must hold between the rows of a demand chain, and of named demand scenarios."""
+"""What must hold between windows of demand, the rows of a demand chain, and of named demand scenarios."""
 
 from __future__ import annotations
 
@@ -15,6 +15,24 @@ SHARES = ("active_share", "active_share_day_90", "region_share", "cached_input_s
 #: Factors that a forecast from a chain needs.
 LAUNCH_FACTORS = ("seats", "active_share", "active_share_day_90", "units_per_seat_month")
 SHARE_TOLERANCE = 1e-6
+#: A window so many times the 95th percentile of those with work is named, where there are so many.
+FAR, LEAST_WINDOWS = 100.0, 20
+
+
+def far_windows(windows: pd.DataFrame) -> Iterator[Fault]:
+    """Of each use case and region the highest window, where it is more than `FAR` times the 95th percentile of those with work.
+
+    Shorter and longer windows are held apart; fewer than `LEAST_WINDOWS` show no such percentile.
+    """
+    units = windows["service_units"].astype(float)
+    held = windows[units > 0].assign(units=units[units > 0])
+    groups = held.groupby(["use_case_id", "region", "window_minutes"], sort=True, observed=True)["units"]
+    found = groups.agg(["size", "max", "idxmax"]).assign(usual=groups.quantile(0.95))
+    found = found[(found["size"] >= LEAST_WINDOWS) & (found["max"] > FAR * found["usual"])]
+    for (use_case, region, _), row in found.iterrows():
+        times = f"{row['max'] / row['usual']:,.3g} times the 95th percentile of {use_case} in {region}"
+        rule = f"is {times} ({row['usual']:,.4g}): it counts, check its unit"
+        yield int(row["idxmax"]) + 2, "service_units", f"{row['max']:.6g}", rule
 
 
 def chain_faults(chain: pd.DataFrame, regions: Sequence[str]) -> Iterator[Fault]:

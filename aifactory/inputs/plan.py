@@ -399,6 +399,8 @@ def load_plan(path: Path, overrides: dict[str, object] | None = None) -> Plan:
     if not isinstance(overrides or {}, dict):
         rule = "must be values by name; papermill takes them by -y 'overrides: {wacc: 0.12}', `aifactory run` by --set wacc=0.12"
         raise InputError.at("overrides", rule, value=str(overrides))
+    if path.parent.resolve() not in path.resolve().parents:
+        raise InputError.at(path.name, "is a link that leaves the workspace")
     data = with_defaults(read_yaml(path))
     for name, value in (overrides or {}).items():
         _override(data, name, value, path.name)
@@ -435,5 +437,6 @@ def _explain(file: str, item: dict) -> str:
     )
     unknown = item["type"] == "extra_forbidden" and len(item["loc"]) == 1
     rule = item["msg"].removeprefix("Value error, ")
-    rule += share_hint(item.get("input")) if item.get("ctx", {}).get("le") == 1 else ""
+    ratio = item["loc"][:1] == ("reserve",) or item.get("ctx", {}).get("le") == 1
+    rule += share_hint(item.get("input")) if ratio else ""
     return f"{place}:{shown} {with_nearest(rule, item['loc'][0], Plan.model_fields) if unknown else rule}"

@@ -71,6 +71,8 @@ def write_pack(
         raise InputError.at("--out", "the folder exists; a pack is never overwritten", value=str(out))
     if requests < LEAST:
         raise InputError.at("--requests", f"must be {LEAST} or more: fewer establish no p95", value=requests)
+    if workspace is not None and not workspace.is_dir():
+        raise InputError.at("--workspace", "no such folder", value=str(workspace))
     cases = held_rows(workspace, "use_cases").set_index("use_case_id") if workspace is not None else pd.DataFrame()
     streams = {name: read_stream(path) for name, path in traces.items()}
     rates = {name: _rate(stream) for name, stream in streams.items()}

@@ -7,6 +7,7 @@ import pytest
 
 from aifactory.errors import InputError
 from aifactory.inputs.checks import CHECK_COLUMNS, CHECKS, Finding, check_tables, findings_frame
+from aifactory.inputs.demand_checks import far_windows
 from aifactory.inputs.region_checks import unserved_prices
 from aifactory.inputs.workspace import load_workspace
 
@@ -54,6 +55,15 @@ def add(file, text):
 FIRST_WINDOW = "2026-09-01T00:00:00Z,60,chat,us,100,2,2,98,50000,10000,10000"
 FIRST_POOL = "2026-09-01T00:00:00Z,1440,chat-pool,us,nvidia-h100-sxm,on_demand,8,0.4,2800"
 BROKEN = {
+    "a charge that ends before it begins": (
+        "bill_in_its_month",
+        swap(
+            "billing.csv",
+            "2026-09-01T00:00:00Z,2026-09-01T00:00:00Z,2026-10-01",
+            "2026-09-01T00:00:00Z,2026-09-01T00:00:00Z,2026-08-01",
+        ),
+        "billing, row 2, column 'ChargePeriodEnd': value '2026-08-01 00:00:00+00:00': is before ChargePeriodStart",
+    ),
     "a job of an unknown use case": (
         "foreign_keys",
         swap("jobs.csv", "job-1,models", "job-1,model"),
@@ -528,3 +538,14 @@ def test_older_months_may_be_kept_by_day(mini_ws):
     days = hours[before].groupby(keys, as_index=False)["service_units"].sum().assign(window_minutes=1440)
     both = pd.concat([days, hours[~before]], ignore_index=True)
     assert not list(CHECKS["one_window_length"][1](mini_ws.tables | {"demand_windows": both}, mini_ws.plan))
+
+
+def test_a_window_far_above_its_use_case_is_named_with_its_row():
+    windows = pd.DataFrame({"use_case_id": "chat", "region": "eu", "window_minutes": 60, "service_units": [10.0] * 40})
+    assert list(far_windows(windows)) == []
+    windows.loc[7, "service_units"] = 1e15
+    (found,) = far_windows(windows)
+    assert found[:3] == (9, "service_units", "1e+15")
+    assert found[3].startswith("is 1e+14 times the 95th percentile of chat in eu (10): it counts, check its unit")
+    assert list(far_windows(windows.head(10))) == []
+    assert list(far_windows(windows.assign(service_units=0.0))) == []

@@ -319,3 +319,8 @@ def test_numbers_that_no_report_can_hold_are_refused(tmp_path, old, new, words):
 def test_assumptions_that_no_report_can_hold_are_refused(name):
     with pytest.raises(InputError, match=f"assumptions.{name}: in .* must be .* got"):
         load_plan(TEMPLATE, {name: 1e300})
+
+
+def test_a_reserve_in_percent_is_asked_about():
+    with pytest.raises(InputError, match="reserve.critical: value '40': .*is it percent. 40 % is 0.4"):
+        load_plan(TEMPLATE, {"reserve": {"experimental": 0.2, "internal": 0.2, "customer_facing": 0.4, "critical": 40}})

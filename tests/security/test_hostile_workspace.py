@@ -126,6 +126,13 @@ def test_a_link_out_of_the_workspace_is_refused(mini, tmp_path):
         load_workspace(mini)
 
 
+def test_a_plan_that_is_a_link_out_of_the_workspace_is_refused(mini, tmp_path):
+    (mini / "plan.yaml").rename(tmp_path / "plan.yaml")
+    (mini / "plan.yaml").symlink_to(tmp_path / "plan.yaml")
+    with pytest.raises(InputError, match="plan.yaml: is a link that leaves the workspace"):
+        load_workspace(mini)
+
+
 def test_an_archive_that_unpacks_without_end_is_refused(mini, monkeypatch):
     monkeypatch.setattr("aifactory.inputs.csv_text.MAX_CSV_BYTES", 1_000_000)
     (mini / "billing.csv").unlink()

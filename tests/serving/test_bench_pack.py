@@ -58,6 +58,8 @@ def test_weights_are_shares_of_the_rates_and_limits_come_from_the_use_cases(trac
     slow = tmp_path / "images.csv"
     rows = [f"{n},50,5" for n in range(101)]
     slow.write_text("arrival_s,input_tokens,output_tokens\n" + "\n".join(rows), encoding="utf-8")
+    with pytest.raises(InputError, match="--workspace: .*no such folder"):
+        write_pack({"chat": trace}, tmp_path / "pack", requests=80, seed=1, workspace=tmp_path / "none")
     manifest = write_pack({"chat": trace, "images": slow}, tmp_path / "pack", requests=80, seed=1, workspace=mini)
     chat, images = manifest["classes"]
     fast = 200 / 99.5  # per second; the other 101 in 100 s
