@@ -28,7 +28,7 @@ ON_DEMAND = "All on demand"
 HOSTED = "Hosted API"
 MEDIA_PRICES = {"image": "usd_per_image", "audio_minute": "usd_per_audio_minute"}
 #: Plans the case that is left when streams [K] have moved to hosted models.
-Resolve = Callable[[Case, np.ndarray], Solution]
+Resolve = Callable[..., Solution]
 
 
 def comparisons_frame(case: Case, answer: Answer, api: pd.DataFrame, resolve: Resolve | None = None) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from aifactory.buyplan.attribution import unit_cost_frame, unit_summary_frame
 from aifactory.buyplan.backtest_history import HistoryBasis, history_basis
 from aifactory.buyplan.bands import bands_frame, fleet_frame, orders_frame
 from aifactory.buyplan.booking import leases_frame, tax_regimes_frame
-from aifactory.buyplan.case import Answer, Case, justified, solve_expected
+from aifactory.buyplan.case import Answer, Case, Solution, justified, solve_expected
 from aifactory.buyplan.caveats import example_sentences, surplus_sentences, warnings_list
 from aifactory.buyplan.choose import Chosen, choose_orders, quick_orders
 from aifactory.buyplan.compare import HOSTED, Resolve, api_frame, comparisons_frame, worse_policies
@@ -317,8 +317,12 @@ def nothing_to_plan(plan: Plan, streams: Streams, period: str) -> BuyPlan:
 
 
 def _resolve(wanted: np.ndarray) -> Resolve:
-    """Plan what is left without some streams over the same paths [S, T, K] as the plan itself."""
-    return lambda rest, moved: solve_expected(*quick_orders(rest, np.where(moved, 0.0, wanted)))
+    """Plan what is left without some streams over the same paths [S, T, K] as the plan itself, or over `times` [K] as much."""
+
+    def resolve(rest: Case, moved: np.ndarray, times: np.ndarray | float = 1.0) -> Solution:
+        return solve_expected(*quick_orders(rest, np.where(moved, 0.0, wanted * times)))
+
+    return resolve
 
 
 def _in_order(

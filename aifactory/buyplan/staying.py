@@ -10,17 +10,19 @@ wherever it runs (egress, amounts per unit) is on neither. All is present value 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 
 from aifactory.benchmark.telemetry import OWN_EVIDENCE
-from aifactory.buyplan.case import Case, Solution
+from aifactory.buyplan.case import Case, Solution, rebuilt
 from aifactory.buyplan.compare import Resolve, hosted_path, least_listed, without
 from aifactory.buyplan.governance import money
 from aifactory.finance.cashflow import npv
 from aifactory.finance.tco import price_index, serves
+from aifactory.fleet.guests import chance_beside_spares
+from aifactory.fleet.nodes import TooManyNodesError
 from aifactory.fleet.streams import EXPECTED
 from aifactory.inputs.contracts import load_contract
 from aifactory.inputs.hosted import HOSTED
@@ -39,6 +41,7 @@ COLUMNS = [
     "own_usd",
     "own_high_usd",
     "migration_usd",
+    "own_from",
     "retires",
     "stays",
     "source",
@@ -47,7 +50,11 @@ COLUMNS = [
 
 #: Least share of the cheapest list price that a bill for all calls can come to: batch prices and contracts halve it.
 LEAST_OF_LIST = 0.5
-UNDECIDED = {"hosted_usd": np.nan, "own_usd": np.nan, "own_high_usd": np.nan, "migration_usd": 0.0, "stays": False}
+UNDECIDED = {
+    "hosted_usd": np.nan, "own_usd": np.nan, "own_high_usd": np.nan, "migration_usd": 0.0, "own_from": np.nan, "stays": False,
+}  # fmt: skip
+#: Multiples of the expected demand in which own accelerators are priced: steps of a fifth up to 64.
+TIMES = 1.2 ** np.arange(24)
 
 
 @dataclass(frozen=True)
@@ -57,8 +64,9 @@ class Staying:
     Attributes
     ----------
     table : one row per use case, `COLUMNS`: the bill of the month and of a unit; present value of staying (`hosted_usd`) and of own
-        accelerators (`own_usd`, the migration in it; `own_high_usd` at the low end of the rate where it was never measured);
-        the announced end of the model; whether it `stays`.
+        accelerators (`own_usd`, the migration in it; `own_high_usd` at the low end of the rate where it was never measured); of
+        what stays, the multiple of its expected demand from which own accelerators would cost less at the rate that is known
+        (`own_from`, of `TIMES`; NaN beyond); the announced end of the model; whether it `stays`.
     months : what staying costs and delivers by month and region, of those that stay, in columns of the `approved_plan` contract.
     """
 
@@ -106,6 +114,7 @@ def decide_staying(case: Case, today: pd.DataFrame, resolve: Resolve, api_prices
         compared = _compared(case, row, mine, plan_usd - rest_usd)
         rows[-1] |= compared
         if compared["stays"]:
+            rows[-1]["own_from"] = _own_from(case, row, (mine, gone), resolve, rest_usd)
             gone, plan_usd = gone | mine, rest_usd
             months.append(stay_months(case, row._asdict()))
     table = pd.DataFrame(rows, columns=COLUMNS).astype({"stays": bool})
@@ -198,6 +207,37 @@ def _compared(case: Case, row: tuple, mine: np.ndarray, own: float) -> dict:
     }  # fmt: skip
 
 
+def _own_from(
+    case: Case, row: tuple, streams: tuple[np.ndarray, np.ndarray], resolve: Resolve, rest_usd: float
+) -> float:
+    """Least of `TIMES` the expected demand at which own accelerators cost less than staying; NaN where none does.
+
+    `streams`: those of the use case, and those that stay hosted already, [K] each. Nodes come whole: between two steps, or beyond
+    the one that is found, staying may cost less again.
+    """
+    mine, gone = streams
+    moved = migration_usd(case.plan) * (1.0 + case.plan.value("contingency_share"))
+
+    def pays(times: float) -> bool:
+        many = np.where(mine, times, 1.0)
+        grown = _grown(case, many)
+        own = _cost_usd(grown, resolve(without(grown, gone), gone, many)) - rest_usd + moved
+        return own < stay_usd(grown, row._asdict())
+
+    try:
+        return next((float(times) for times in TIMES if pays(times)), np.nan)
+    except TooManyNodesError:
+        return np.nan
+
+
+def _grown(case: Case, times: np.ndarray) -> Case:
+    """The case with `times` [K] the demand of each stream, staffed for what then comes by chance."""
+    streams = case.streams
+    many = replace(streams, units=streams.units * times, band=streams.band * times)
+    chance = np.where(times > 1, chance_beside_spares(many, case.plan), streams.chance)
+    return rebuilt(case, case.plan, replace(many, chance=chance))
+
+
 def _share_of_compute(plan: Plan) -> float:
     shares = plan.value("orchestration_share") + plan.value("safety_check_share")
     return shares + sum(item.share_of_compute for item in plan.hidden_costs)
@@ -235,8 +275,15 @@ def _decided(row: tuple) -> str:
         )
         return f"the plan moves it to own accelerators: {both}{work}{end}."
     if row.hosted_usd <= row.own_usd:
-        return f"it stays there: {both}{end}. The plan holds neither its cost nor its value."
+        return f"it stays there: {both}{end}; {_from(row.own_from)}. The plan holds neither its cost nor its value."
     return (
         f"it stays there until own accelerators are measured: {both} at the rate that is predicted, but {money(row.own_high_usd)} "
         f"at the low end of it{end}. The plan holds neither its cost nor its value."
     )
+
+
+def _from(times: float) -> str:
+    """From which demand on own accelerators would cost less."""
+    if np.isnan(times):
+        return f"up to {TIMES[-1]:.0f} times its expected demand that stays so"
+    return f"own accelerators would cost less from about {three_digits(round(times, 1))} times its expected demand on"

@@ -24,6 +24,8 @@ LEGEND = "A price past its freshness limit or not of the region (of another one 
 
 def price_doubts(options: pd.DataFrame, freshness_days: Mapping[str, int]) -> dict[tuple[str, ...], str]:
     """Marks of the offers whose price is too old or of another region, by accelerator, region and way to pay."""
+    if options.empty:
+        return {}
     rows = options.groupby(OFFER).agg(age=("age_days", "max"), exact=("exact_region", "all"))
     limit = rows.index.get_level_values("purchase_option").map(freshness_days).astype("float64")
     old = rows["age"].to_numpy() > limit.to_numpy()

@@ -14,6 +14,7 @@ from aifactory.finance.price_age import PriceAge, price_age
 from aifactory.inputs.workspace import Workspace
 from aifactory.report import charts
 from aifactory.report.blocks import Block, Col, Figure, Group, figure, group, missing, section, table
+from aifactory.report.buy_plan_guard import nothing_planned
 from aifactory.report.text import join_words, num, pct, readable, usd_compact
 from aifactory.shortlist.knowledge import worthwhile
 
@@ -40,7 +41,8 @@ def returns_section(
     """
     platform = platform_sentence(knowledge)
     if returns is None:
-        return section(QUESTION, f"{NOT_DRAWN} {platform}".strip())
+        why = NOT_DRAWN if plan is None or len(plan.need) else nothing_planned(plan)
+        return section(QUESTION, f"{why} {platform}".strip())
     mine, drivers = returns.options.iloc[0], returns.drivers
     knowledge = returns.knowledge.dropna(subset=["net_usd"])
     first = knowledge.sort_values(["net_usd" if (knowledge["net_usd"] > 0).any() else "worth_usd"]).iloc[-1]

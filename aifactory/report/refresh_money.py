@@ -75,7 +75,7 @@ def unit_cost_section(ws: Workspace, review: Review) -> Group:
     return group(
         section(question, answer),
         figure(chart, title=f"Unit cost: the median use case is at {num(last['relative'].median(), 2)} times its first month", description="Lines of cost per unit by month of the six dearest use cases, relative to their first month.",
-               caption="Attributed accelerator cost over delivered units, the six dearest use cases.", source=f"{BILL}; {DEMAND}", as_of=ws.as_of),
+               caption="Attributed cost of accelerators and hosted models over delivered units, the six dearest use cases.", source=f"{BILL}; {DEMAND}", as_of=ws.as_of),
         table(last, caption=f"Unit cost in {month_name(ws.period)}", source=f"{BILL}; {DEMAND}", as_of=ws.as_of, columns=columns,
               note="Band: 80 % prediction interval of the straight trend of log cost over the months before."),
     )  # fmt: skip

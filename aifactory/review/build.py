@@ -122,7 +122,8 @@ def build_review(
     triggers = guardrails.check_triggers(ws)
     earlier = earlier_forecast(ws, inventory)
     accuracy = forecast_accuracy(ws, inventory, whole, earlier)
-    to_date = roi_to_date(ws, inventory, approved)
+    followed = approved if len(approved) else whole  # where all stays hosted, that is the plan
+    to_date = roi_to_date(ws, inventory, followed)
     hardware = judge_hardware(ws, inventory)
     status, reason = without_plan(*judge(rails, triggers, steps)) if whole.empty else judge(rails, triggers, steps)
     return Review(
@@ -148,7 +149,7 @@ def build_review(
         price_watch=guardrails.watch_prices(ws),
         roi_to_date=to_date,
         payback=update_payback(approved, to_date, ws.table("commitments"), ws.period),
-        paths=follow_paths(approved, inventory.demand_monthly, ws.period, lumpy_cases(inventory.demand_profile)),
+        paths=follow_paths(followed, inventory.demand_monthly, ws.period, lumpy_cases(inventory.demand_profile)),
         changes=_changes(ws, inventory, last, told),
         figures_changed=figures_changed(ws, inventory, earlier, approved, buy_plan, told_prices(told)),
         **_memory(ws, inventory, told),

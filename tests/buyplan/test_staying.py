@@ -14,10 +14,13 @@ from aifactory.buyplan import build_buy_plan
 from aifactory.buyplan.futures import stream_paths
 from aifactory.buyplan.plan import _resolve
 from aifactory.buyplan.prepare import with_hosted
-from aifactory.buyplan.staying import Staying, approved_with, decide_staying
+from aifactory.buyplan.staying import TIMES, Staying, approved_with, decide_staying
 from aifactory.fleet.streams import NO_PLATFORM
 from aifactory.inputs.hosted import HOSTED_ONLY, STAYS_HOSTED
 from aifactory.inventory import build_inventory
+from aifactory.report.buy_plan_hosted import hosted_today_section
+from aifactory.report.buy_plan_orders import price_doubts
+from aifactory.report.buy_plan_page import bands_section, table_need
 from aifactory.shortlist import build_shortlist
 
 LISTED = [
@@ -212,11 +215,31 @@ def test_dear_hosting_moves_and_pays_for_the_move(mini_ws):
     assert any("the plan moves it to own accelerators" in text for text in plan.warnings)
 
 
+def test_the_demand_from_which_own_accelerators_pay_by_hand(tiny):
+    """Nodes of four a year for the demand with its reserve, against a bill of a share of one node at the expected demand."""
+    case = known(tiny(chat=1.5, train=0.0, inputs={"shapes": {}}))
+    node, need = 4 * 2.0 * 8760, 1.5 * (1 + case.streams.reserve[1, 0])
+    for share in (0.95, 0.7, 0.6):
+        found = decided(case, share * node / (12 * UNITS)).table.iloc[0]
+        pays = TIMES[share * TIMES > np.ceil(need * TIMES / 4 - 1e-9)]
+        assert found["stays"] and found["own_from"] == pytest.approx(pays[0])
+    dear = decided(case, 1e-12).table.iloc[0]
+    assert dear["stays"] and np.isnan(dear["own_from"])
+    assert np.isnan(decided(case, 1.0).table.iloc[0]["own_from"])  # it moves
+    text = " ".join(decided(case, 0.95 * node / (12 * UNITS)).sentences())
+    assert "own accelerators would cost less from about 1.2 times its expected demand on" in text
+    assert "up to 66 times its expected demand that stays so" in " ".join(decided(case, 1e-12).sentences())
+
+
 def test_where_all_stay_there_is_nothing_to_order(mini_ws):
     plan = plan_of(hosted_ws(mini_ws, "5", only=True))
     assert plan.decision.startswith("Order nothing: every use case that could be sized stays on the hosted model")
     assert plan.hosted_today["stays"].all() and any("it stays there" in text for text in plan.warnings)
     assert len(plan.governance) and plan.need.empty
+    assert price_doubts(plan.options, mini_ws.plan.price_freshness_days) == {}  # as approval asks
+    shown = hosted_today_section(mini_ws, plan).text
+    assert "1 of 1 use case on hosted models stays there" in shown and "no demand" not in shown
+    assert "stays on the hosted model" in table_need(mini_ws, plan).text + bands_section(plan).text
 
 
 def test_what_stays_has_months_that_the_refresh_can_compare(tiny):

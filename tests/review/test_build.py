@@ -1,6 +1,7 @@
 """The monthly refresh in one call: status, figures, gaps."""
 
 import dataclasses
+from decimal import Decimal
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,6 +13,7 @@ from aifactory.inventory import build_inventory
 from aifactory.review import build_review
 from aifactory.review.build import forecast_accuracy, judge, without_plan
 from aifactory.review.monthly import mean_utilization
+from aifactory.review.unit_cost import unit_cost_by_month
 from aifactory.review.unread import charges_unread, months_unread, partial_months, places_unread
 from aifactory.review.variance import CAUSES, OTHER
 
@@ -331,3 +333,56 @@ def test_use_cases_whose_telemetry_of_the_month_is_not_there_are_named():
     assert said.startswith("No demand was read of chat in eu, while")
     assert months_unread(monthly, "2026-09", set()) == []
     assert months_unread(monthly[monthly["month"] < "2026-10"], "2026-10", set()) == []  # said as a whole elsewhere
+
+
+def all_hosted(ws, months=("2026-09", "2026-10")):
+    """Chat alone, charged USD 50 a month for a hosted model, whose plan of a month before is to stay there."""
+    bill = ws.table("billing")
+    like = bill[bill["month"] == "2026-10"].iloc[:1]
+    rows = [
+        like.assign(
+            ServiceName="Amazon Bedrock", use_case="chat", EffectiveCost=Decimal(50), Tags=None, accelerator_id="(none)",
+            accelerator_hours=0.0, cost_line="attributed usage", ResourceId=None, month=month, invoice_month=month,
+        )
+        for month in months
+    ]  # fmt: skip
+    held = {
+        name: table.query("use_case_id == 'chat'") if "use_case_id" in table else table
+        for name, table in ws.tables.items()
+    }
+    plan = {"plan_period": "2026-09", "month": "2026-10", "use_case_id": "chat", "region": "us", "accelerator_id": "(hosted)", "units": 100.0,
+            "units_p10": 90.0, "units_p90": 120.0, "accelerator_hours": 0.0, "compute_usd": 40.0, "cost_usd": 44.0, "compute_cash_usd": 40.0,
+            "outlay_usd": 0.0, "value_usd": 99.0, "units_conservative": 90.0, "units_aggressive": 120.0}  # fmt: skip
+    stored = pd.DataFrame([plan]).reindex(columns=ws.table("approved_plan").columns)
+    return dataclasses.replace(
+        ws, tables=held | {"billing": pd.concat(rows, ignore_index=True), "approved_plan": stored}
+    )
+
+
+def test_a_plan_that_stays_hosted_is_followed(mini_ws):
+    """Value, bill and path of what stays on hosted models, where nothing else is planned."""
+    ws = all_hosted(mini_ws)
+    review = build_review(ws, build_inventory(ws))
+    row = review.roi_to_date.iloc[0]
+    hours = 744 / 730  # of the calendar month
+    assert (row["month"], row["bill_usd"]) == ("2026-10", 50.0)
+    assert (row["planned_cost_usd"], row["planned_value_usd"]) == pytest.approx((44.0 * hours, 99.0 * hours))
+    assert review.paths["scenario"].tolist() == ["conservative", "expected", "aggressive"]
+    assert review.payback.empty  # nothing was laid out
+
+
+def test_units_cost_what_hosted_models_cost(mini_ws):
+    ws = all_hosted(mini_ws)
+    inventory = build_inventory(ws)
+    table = unit_cost_by_month(ws, inventory).set_index("month")
+    units = inventory.demand_monthly.groupby("month")["units"].sum()
+    assert table["cost"].tolist() == [50.0, 50.0]
+    assert table["usd_per_unit"].tolist() == pytest.approx((50.0 / units).tolist())
+    paid = unit_cost_by_month(mini_ws, build_inventory(mini_ws)).set_index(["month", "use_case_id"])["cost"]
+    both = mini_ws.table("billing")
+    both = dataclasses.replace(
+        mini_ws, tables=mini_ws.tables | {"billing": pd.concat([both, ws.table("billing")], ignore_index=True)}
+    )
+    more = unit_cost_by_month(both, build_inventory(both)).set_index(["month", "use_case_id"])["cost"]
+    assert more.drop("chat", level=1).equals(paid.drop("chat", level=1))
+    assert (more - paid).xs("chat", level=1).tolist() == pytest.approx([50.0, 50.0])
