@@ -395,9 +395,10 @@ def _shift_warnings(values: np.ndarray, stamps: pd.DatetimeIndex, rows: np.ndarr
         fell, rose = ratio < before / SHIFT_FACTOR, ratio > before * SHIFT_FACTOR
         # the block before has not moved yet, all since have
         if before > 0 and any(not moved[0] and moved[1:].all() for moved in (fell, rose)):
-            place = start + first * block
+            place, now = start + first * block, np.median(level[first:])
+            if now == 0 and values[place:].any():  # work that comes rarely has no level that ends
+                return []
             row = rows[place:][rows[place:] > 0][0]
-            now = np.median(level[first:])
             return [
                 f"the level moves from {before:.4g} to {now:.4g} about row {row} ({stamps[place]}) and stays: the forecast follows"
             ]

@@ -13,7 +13,7 @@ import pandas as pd
 
 from aifactory.errors import InputError
 from aifactory.inputs.importers.source import source_contract
-from aifactory.inputs.importers.traces.formats import refuse_part, sniff
+from aifactory.inputs.importers.traces.formats import refuse_milliseconds, refuse_part, sniff
 from aifactory.inputs.importers.traces.read import read_request_trace
 from aifactory.inputs.tables import read_source
 from aifactory.serving.capacity_curve import capacity_curve
@@ -30,8 +30,6 @@ from aifactory.units import counted
 
 MOST_REPLICAS = 10_000
 PLAIN = {"arrival_s": "number", "input_tokens": "integer", "output_tokens": "integer"}
-#: Seconds since 1970 of the year 3000; milliseconds of today are more.
-LATEST_S = 32_503_680_000.0
 PLAIN_OPTIONAL = {"cached_input_tokens": "integer", "priority": "integer"}
 
 
@@ -264,8 +262,6 @@ def _plain_stream(path: Path, names: list[str]) -> RequestStream:
     for name, field in (("cached_input_tokens", "cached_tokens"), ("priority", "priority")):
         if name in names:
             extra[field] = rows[name].fillna(0).to_numpy(dtype=float)
-    if columns["arrival_s"][0] > LATEST_S:
-        rule = "must be seconds: that many are in no year to come. Are these milliseconds? Divide by 1000"
-        raise InputError.at(path.name, rule, row=2, column="arrival_s", value=float(columns["arrival_s"][0]))
+    refuse_milliseconds(path.name, "arrival_s", float(columns["arrival_s"][0]), 2)
     stream = RequestStream(**columns, **extra, source=path.name)
     return replace(stream, arrival_s=stream.arrival_s - stream.arrival_s[0])

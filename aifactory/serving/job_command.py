@@ -10,7 +10,7 @@ import pandas as pd
 from aifactory.errors import InputError
 from aifactory.inputs.contracts import load_contract
 from aifactory.inputs.importers.source import source_contract
-from aifactory.inputs.importers.traces.formats import detect_trace, refuse_part, sniff
+from aifactory.inputs.importers.traces.formats import detect_trace, refuse_milliseconds, refuse_part, sniff
 from aifactory.inputs.problems import raise_problems
 from aifactory.inputs.tables import read_source, read_table
 from aifactory.serving.jobs import JobPoolSize, JobStream, simulate_jobs, size_job_pool
@@ -82,6 +82,7 @@ def read_jobs(path: Path) -> tuple[JobStream, list[str]]:
     if not known.all():
         remarks += [f"{counted(int((~known).sum()), 'job')} without start, end or accelerators left out"]
     jobs = jobs[known].sort_values("submit_s", kind="stable")
+    refuse_milliseconds(path.name, "submit_s", float(jobs["submit_s"].iloc[0]), int(jobs["row"].iloc[0]) or None)
     submit = jobs["submit_s"] - jobs["submit_s"].iloc[0]
     return JobStream(submit, jobs["run_s"], np.ceil(jobs["accelerators"]), path.name, jobs["row"]), remarks
 

@@ -202,3 +202,14 @@ def test_columns_in_other_case_and_cells_without_end_are_told_briefly(tmp_path):
     with pytest.raises(InputError, match="100,002 characters") as told:
         read_series(path, "D")
     assert len(str(told.value)) < 500
+
+
+def test_rare_work_has_no_level_that_ends_and_an_end_has(tmp_path):
+    path = tmp_path / "rare.csv"
+    days = pd.date_range("2026-01-01", periods=112, freq="D").strftime("%Y-%m-%d")
+    rare = np.array(([4.0, 5, 6, 0, 4, 0, 3] * 8) + ([0.0, 0, 0, 7, 0, 0, 4] * 8))
+    pd.DataFrame({"ds": days, "y": rare}).to_csv(path, index=False)
+    assert not any("level moves" in text for text in read_series(path, "D")[0].warnings)
+    rare[56:] = 0
+    pd.DataFrame({"ds": days, "y": rare}).to_csv(path, index=False)
+    assert any("level moves from 4 to 0" in text for text in read_series(path, "D")[0].warnings)

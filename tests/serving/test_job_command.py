@@ -134,3 +134,9 @@ def test_many_jobs_at_once_are_sized_in_seconds():
     size = size_job_pool(stream, 95, 3600.0)
     assert np.percentile(simulate_jobs(stream, size.accelerators, backfill=True), 95) <= 3600.0
     assert time.perf_counter() - began < 30
+
+
+def test_jobs_in_milliseconds_are_refused(tmp_path):
+    path = write(tmp_path, "submit_s,run_s,accelerators\n1760000009000,5000,1\n1760000000000,5000,1\n")
+    with pytest.raises(InputError, match="row 3, column 'submit_s'.*Are these milliseconds"):
+        queue_jobs(path)

@@ -63,6 +63,8 @@ REFUSED: dict[frozenset[str], str] = {
     frozenset({"series", "i", "value"}): "cumulative distributions have no time; use them to compare utilisation and power",
     frozenset({"id", "job_num", "gpu_job_num"}): "a summary of clusters has no rows of jobs; use it to compare queueing and outcomes",
 }  # fmt: skip
+#: Seconds from 1970 to the year 3000; milliseconds of today are more.
+LATEST_S = 32_503_680_000.0
 #: Names of columns of which a trace needs one.
 TIME_WORDS = ("time", "ts", "ds", "timestamp", "arrival", "created", "start", "t", "date")
 
@@ -122,6 +124,19 @@ def refuse_part(file: str, names: list[str], what: str, needed: tuple[str, ...])
         raise InputError.at(
             file, rule, row=1, column=missing[0], choices=[name for name in names if name not in needed]
         )
+
+
+def refuse_milliseconds(file: str, column: str, first: float, row: int | None) -> None:
+    """Refuse a time in seconds that lies beyond the year 3000, as milliseconds since 1970 do.
+
+    Raises
+    ------
+    InputError
+        Naming the time and what to do.
+    """
+    if first > LATEST_S:
+        rule = "must be seconds: that many are in no year to come. Are these milliseconds? Divide by 1000"
+        raise InputError.at(file, rule, row=row, column=column, value=first)
 
 
 def sniff(path: Path) -> tuple[str, list[str]]:
