@@ -28,8 +28,8 @@ NOT_MEASURED, LOW_SCORE = "not measured on own prompts", "measured, scores too l
 SCORED_ABOVE = "clear winner over weights and intervals"
 NO_WINNER, DEARER = "another leads over weights and intervals", "dearer in the expected scenario"
 DEARER_BESIDE = "dearer where nodes are shared"
-#: Start of the reason for a platform that is dearer alone than another.
-SHARES = "saves USD"
+#: In the reason for a platform that costs least only beside the others.
+ALONE = "is cheaper alone"
 #: Start of the reason for a platform that stays though another would cost a little less.
 NEARLY_CHEAPEST = "within 1 % of the cheapest beside the other use cases"
 MONEY = ["total_usd", "total_low_usd", "total_high_usd"]
@@ -107,8 +107,13 @@ def _reason(best: pd.Series, ranked: pd.DataFrame, otherwise: str, winner: str |
     alone = ranked.sort_values(["alone_usd", "total"], ascending=[True, False], kind="stable").iloc[0]
     if alone["alone_usd"] < best["alone_usd"]:
         saved = alone["total_usd"] - best["total_usd"]
-        return (f"{SHARES} {saved:,.0f} by sharing nodes with other use cases, beside which it costs USD {best['total_usd']:,.0f}, "
-                f"though {alone['accelerator_id']} is cheaper alone")  # fmt: skip
+        if (
+            best["total_usd"] >= best["alone_usd"]
+        ):  # it shares nothing: the other does, in nodes that hold the largest replica of all
+            return (f"{alone['accelerator_id']} {ALONE}, at USD {alone['alone_usd']:,.0f}, but would add USD {alone['total_usd']:,.0f} "
+                    f"to the others on it, whose nodes are of one size; here it costs USD {best['total_usd']:,.0f}")  # fmt: skip
+        return (f"saves USD {saved:,.0f} by sharing nodes with other use cases, beside which it costs USD {best['total_usd']:,.0f}, "
+                f"though {alone['accelerator_id']} {ALONE}")  # fmt: skip
     return otherwise
 
 
@@ -126,7 +131,7 @@ def _against(ranked: pd.DataFrame) -> dict[str, object]:
 def reasons_not_chosen(cells: pd.DataFrame, choice: pd.DataFrame) -> dict[tuple[str, str], str]:
     """Why each cell that no rule excludes was not chosen, by use case and accelerator."""
     settled = set(choice.loc[choice["verdict"] == CLEAR, "use_case_id"])
-    sharing = set(choice.loc[choice["reason"].str.startswith(SHARES), "use_case_id"])
+    sharing = set(choice.loc[choice["reason"].str.contains(ALONE, regex=False), "use_case_id"])
     found = {}
     for cell in cells.itertuples(index=False):
         if cell.tier not in OWN_EVIDENCE:

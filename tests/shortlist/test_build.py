@@ -75,6 +75,10 @@ def test_a_platform_that_shares_its_nodes_is_chosen():
         "saves USD 30 by sharing nodes with other use cases, beside which it costs USD 70, though cheap is cheaper alone"
     )
     assert (row["beside_usd"], row["total_usd"], row["proven"]) == (70.0, 200.0, True)
+    lonely = choose(*rows, beside={"dear": 200.0, "cheap": 250.0})
+    assert lonely["reason"] == (
+        "cheap is cheaper alone, at USD 100, but would add USD 250 to the others on it, whose nodes are of one size; here it costs USD 200"
+    )
     assert choose(*rows)["beside_usd"] == choose(*rows)["total_usd"] == 100.0
     itself = choose(*rows, beside={"dear": 170.0, "cheap": 70.0})
     assert (
