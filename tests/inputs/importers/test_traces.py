@@ -538,3 +538,18 @@ def test_rows_given_twice_count_and_are_said(tmp_path, text, rows):
     assert (len(once.rows), len(twice.rows)) == (rows, 2 * rows)
     assert not any("equal an earlier row" in said for said, _ in once.warnings)
     assert [count for said, count in twice.warnings if "equal an earlier row" in said] == [rows]
+
+
+def test_times_of_a_pack_in_seconds_are_those_in_milliseconds(shared_dir, tmp_path):
+    folder = shared_dir / "data" / "bench_samples" / "traces"
+    seconds, ms = (
+        read_request_trace(folder / name) for name in ("pack.guidellm_trace_seconds.jsonl", "pack.mooncake.jsonl")
+    )
+    assert seconds["arrival_s"].tolist() == pytest.approx(ms["arrival_s"].tolist())
+    assert ms["arrival_s"].iloc[1] == 0.8
+    (tmp_path / "trace.jsonl").write_bytes((folder / "pack.guidellm_trace_seconds.jsonl").read_bytes())
+    with pytest.raises(InputError, match="row 2, column 'timestamp': value 0.8: .* are these seconds"):
+        read_request_trace(tmp_path / "trace.jsonl")
+    text = "".join(f'{{"timestamp": {1000.5 * at}, "input_length": 5, "output_length": 5}}\n' for at in range(9))
+    (tmp_path / "trace.jsonl").write_text(text)  # parts of milliseconds at one a second
+    assert read_request_trace(tmp_path / "trace.jsonl")["arrival_s"].iloc[1] == pytest.approx(1.0005)

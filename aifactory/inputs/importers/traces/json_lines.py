@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,11 +16,21 @@ from aifactory.inputs.importers.json_text import json_lines, parse_object
 from aifactory.inputs.importers.traces.archives import members
 from aifactory.inputs.importers.traces.reuse import leading_hits
 
+#: Requests a second, on average, above which times with parts of a millisecond are taken for seconds.
+MOST_PER_S = 100.0
 _MOONCAKE = {"ms": "timestamp", "input_tokens": "input_length", "output_tokens": "output_length"}
 
 
 def mooncake_rows(path: Path) -> tuple[pd.DataFrame, list[list[int | str]]]:
-    """Rows (ms, input_tokens, output_tokens) in order of arrival, and the hashes of the blocks of each."""
+    """Rows (ms, input_tokens, output_tokens) in order of arrival, and the hashes of the blocks of each.
+
+    Times are milliseconds, or seconds in a file whose name says so (as a bench pack names its own, and GuideLLM's).
+
+    Raises
+    ------
+    InputError
+        For a line that is no request, and for parts of milliseconds at a rate that nobody serves: those are seconds.
+    """
     rows, blocks = [], []
     for number, line in json_lines(path):
         rows.append([_number(path.name, number, line, key, whole=ours != "ms") for ours, key in _MOONCAKE.items()])
@@ -30,8 +41,30 @@ def mooncake_rows(path: Path) -> tuple[pd.DataFrame, list[list[int | str]]]:
     if not rows:
         raise InputError.at(path.name, "holds no requests")
     frame = pd.DataFrame(rows, columns=list(_MOONCAKE))
+    frame["ms"] *= 1000.0 if _unit(path.name) == "seconds" else 1.0
+    _refuse_seconds(path.name, frame["ms"].to_numpy())
     order = np.argsort(frame["ms"].to_numpy(), kind="stable")
     return frame.iloc[order].reset_index(drop=True), [blocks[at] for at in order]
+
+
+def _unit(name: str) -> str:
+    """Unit of the times that the name of a file states: seconds, milliseconds, or '' where it states none.
+
+    >>> _unit("a.mooncake.seconds.jsonl"), _unit("a.mooncake.milliseconds.jsonl"), _unit("trace.jsonl")
+    ('seconds', 'milliseconds', '')
+    """
+    found = re.search(r"(?<![a-z])(milli)?seconds(?![a-z])", name.lower())
+    return found[0] if found else ""
+
+
+def _refuse_seconds(file: str, ms: np.ndarray) -> None:
+    """Refuse times with parts of a millisecond that would mean more than `MOST_PER_S` requests a second on average."""
+    parts = np.flatnonzero(ms != np.round(ms))
+    rate = (len(ms) - 1) / max(float(np.ptp(ms)) / 1000, 1e-9)
+    if len(parts) and rate > MOST_PER_S and not _unit(file):
+        rule = f"is no whole number of milliseconds, and {rate:,.0f} requests would come a second: are these seconds? "
+        way = "Say in the name of the file which they are, as in trace.seconds.jsonl or trace.milliseconds.jsonl"
+        raise InputError.at(file, rule + way, row=int(parts[0]) + 1, column="timestamp", value=float(ms[parts[0]]))
 
 
 def _number(file: str, row: int, held: dict, key: str, *, whole: bool, required: bool = True) -> float | int | None:
