@@ -151,6 +151,8 @@ def read_steps(path: Path) -> pd.DataFrame:
         refuse_rows(
             path, wrong, "must be positive" if name == "median_ms" else "must not be negative", name, raw[name], None
         )
+    undated = pd.to_datetime(raw["as_of"], format="%Y-%m-%d", errors="coerce").isna()
+    refuse_rows(path, undated, "must be the date of the measurement, as 2026-10-01", "as_of", raw["as_of"], None)
     return table
 
 

@@ -268,6 +268,7 @@ STEP_HEAD = "model,precision,accelerators,batch,context_tokens,chunk_tokens,medi
         (f"{STEP_HEAD}{MODEL},bf16,1,8,500,0,fast,2026-11-26\n", "row 2, column 'median_ms': value 'fast'"),
         (f"{STEP_HEAD}{MODEL},bf16,1,8,500,0,-9,2026-11-26\n", "value '-9': must be positive"),
         (f"{STEP_HEAD}{MODEL},bf16,1,-8,500,0,9,2026-11-26\n", "value '-8': must not be negative"),
+        (f"{STEP_HEAD}{MODEL},bf16,1,8,500,0,9,someday\n", "row 2, column 'as_of': value 'someday': must be the date"),
     ],
 )  # fmt: skip
 def test_a_file_of_steps_that_cannot_be_used_is_said(trace, tmp_path, text, said):
