@@ -26,6 +26,7 @@ from aifactory.buyplan.gangs import gang_sentences
 from aifactory.buyplan.governance import covered_sentence, decision_sentence, hosted_first
 from aifactory.buyplan.hosted import Hosted, hosted_option
 from aifactory.buyplan.keep import earlier_steps
+from aifactory.buyplan.models_held import room_sentences
 from aifactory.buyplan.moves_told import move_sentences, moves_frame
 from aifactory.buyplan.no_platform import no_platform_sentences
 from aifactory.buyplan.options_table import break_even_frame, options_frame
@@ -161,7 +162,10 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
     told, small = move_sentences(moves, case.streams.months, spent)
     ported, few = ports.sentences(ws.plan, classes, ws.period, spent)
     notes = [*setting.staying.sentences(), *told, *ported, *unplaced, *plan.warnings]
-    notes += [*small, *few, *_last_notes(setting.caveats(moves), case, answer, chosen)]
+    room = room_sentences(
+        case, answer, models=ws.table("models"), accelerators=accelerators, capacity=benchmark.capacity
+    )
+    notes += [*small, *few, *_last_notes([*room, *setting.caveats(moves)], case, answer, chosen)]
     shown = {"hosted": _shown(hosted), "hosted_today": _shown(setting.staying)}
     plan = replace(plan, warnings=notes, ports=ports.table, **shown)
     owners = case.streams.table.drop_duplicates("use_case_id").set_index("use_case_id")["owner_role"]

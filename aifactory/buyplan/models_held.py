@@ -1,0 +1,67 @@
+"""Whether the accelerators of a pool hold the models of all its live work at once: the plan counts work, not room for weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from aifactory.buyplan.case import Answer, Case
+from aifactory.fleet.streams import Streams
+from aifactory.serving.kv_cache import MEMORY_SHARE
+from aifactory.serving.step_time_specs import BYTES
+from aifactory.units import three_digits
+
+KEYS = ["use_case_id", "accelerator_id"]
+
+
+def room_sentences(
+    case: Case, answer: Answer, *, models: pd.DataFrame, accelerators: pd.DataFrame, capacity: pd.DataFrame
+) -> list[str]:
+    """One sentence for each pool that, in the busiest hour of a month, has less memory than the weights of its live work take.
+
+    Weights alone are counted, once for each model whatever number of use cases it serves, at the precision that was measured or else the
+    model's own: KV cache and activations come on top. Work that may wait hours may load its model when its turn comes.
+
+    Parameters
+    ----------
+    models, accelerators : the catalogue; capacity : use_case_id, accelerator_id, precision.
+    """
+    streams, load = case.streams, answer.expected.load
+    weights = _weights_gb(streams, models.set_index("model"), capacity)
+    room = (
+        accelerators.drop_duplicates("accelerator_id").set_index("accelerator_id")["memory_gb"].astype(float)
+        * MEMORY_SHARE
+    )
+    held = case.slots.total(load.held * case.slots.size, case.pools)
+    return list(_short_of_room(streams, weights, room, held))
+
+
+def _short_of_room(streams: Streams, weights: np.ndarray, room: pd.Series, held: np.ndarray) -> Iterator[str]:
+    for pool, place in enumerate(streams.pools.itertuples(index=False)):
+        each, mine = room.get(place.accelerator_id, np.nan), (streams.pool == pool) & ~streams.waits & (weights > 0)
+        live = streams.table.loc[mine].assign(weights_gb=weights[mine]).drop_duplicates("model")
+        need = float(live["weights_gb"].sum())
+        short = held[1:, pool][held[1:, pool] * each < need * (1 - 1e-9)]
+        if len(live) > 1 and len(short):
+            names = ", ".join(f"{row.model} {three_digits(row.weights_gb)} GB" for row in live.itertuples())
+            yield (
+                f"{place.accelerator_id} in {place.region} cannot hold the models of its live work at once in {len(short)} months: their weights "
+                f"({names}) fill {np.ceil(need / each):.0f} accelerators, held are {short.min():,.0f} in the busiest hour. The plan counts work "
+                "and not room for models: hold more, serve them by one model, or keep one of them on another platform."
+            )
+
+
+def _weights_gb(streams: Streams, models: pd.DataFrame, capacity: pd.DataFrame) -> np.ndarray:
+    """[K] weights of the model of each stream, GB; NaN where its size is not known."""
+    table = streams.table
+    known = models.reindex(table["model"])
+    measured = capacity.drop_duplicates(KEYS).set_index(KEYS)["precision"]
+    measured = measured.reindex(pd.MultiIndex.from_frame(table[KEYS]))
+    own = known["default_precision"].to_numpy()
+    names = [
+        next((name for name in (first, second) if name in BYTES), "bf16")
+        for first, second in zip(measured, own, strict=True)
+    ]
+    return known["params_total_b"].to_numpy(dtype=float) * np.array([BYTES[name] for name in names])
