@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from aifactory.errors import InputError, nearest, share_hint, with_nearest
 from aifactory.inputs import plan_bounds as bound
 from aifactory.inputs.exchange_rates import ExchangeRate, PlanCurrency
+from aifactory.inputs.known_names import names_at
 from aifactory.inputs.plan_bounds import Fraction
 from aifactory.inputs.resources import data_dir
 from aifactory.inputs.said import Said
@@ -430,13 +431,10 @@ def _override(data: dict, name: str, value: object, file: str) -> None:
 def _explain(file: str, item: dict) -> str:
     place = ", ".join([file, ".".join(str(part) for part in item["loc"])]).removesuffix(", ")
     # an unknown name may hold a secret: its value is not repeated
-    shown = (
-        ""
-        if item["type"] in {"missing", "value_error", "extra_forbidden"}
-        else f" value {str(item.get('input'))[:80]!r}:"
-    )
-    unknown = item["type"] == "extra_forbidden" and len(item["loc"]) == 1
+    shown = "" if item["type"] in {"missing", "value_error"} else f" value {str(item.get('input'))[:80]!r}:"
+    if item["type"] == "extra_forbidden":
+        return f"{place}: {with_nearest('no such name here', str(item['loc'][-1]), names_at(Plan, item['loc']))}"
     rule = item["msg"].removeprefix("Value error, ")
     ratio = item["loc"][:1] == ("reserve",) or item.get("ctx", {}).get("le") == 1
     rule += share_hint(item.get("input")) if ratio else ""
-    return f"{place}:{shown} {with_nearest(rule, item['loc'][0], Plan.model_fields) if unknown else rule}"
+    return f"{place}:{shown} {rule}"

@@ -51,7 +51,22 @@ def test_the_sample_plan_loads(sample_dir):
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("horizon_months: 36", "horizon_month: 36", "not permitted. Did you mean 'horizon_months'?"),
+        ("horizon_months: 36", "horizon_month: 36", "horizon_month: no such name here. Did you mean 'horizon_months'?"),
+        (
+            "launches: []",
+            "launches: [{use_case_id: chat, month: 2027-01, demand_multiplyer: 2, milestone: m}]",
+            "demand_multiplyer: no such name here. Did you mean 'demand_multiplier'?",
+        ),
+        (
+            "launches: []",
+            "launches: [{use_case_id: chat, month: 2027-01, factor: 2, milestone: m}]",
+            "launches.0.factor: no such name here",
+        ),
+        (
+            "capex_usd_per_year:",
+            "capex_usd_a_year:",
+            "budget.capex_usd_a_year: no such name here. Did you mean 'capex_usd_per_year'?",
+        ),
         (
             "horizon_months: 36",
             "horizon_months: 11",
