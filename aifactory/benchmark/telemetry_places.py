@@ -3,7 +3,8 @@
 A place is a pool that the bill names (ResourceId), else all other pools of an accelerator in a region. The share of a use case in
 a place is its share in the accelerator-hours that the bill attributes there; a place that the bill attributes to nobody belongs to the only
 use case that can be on it, by `baseline_accelerators` of the plan and the accelerators of the jobs; hours that the bill names elsewhere do
-not say that it is not here too, since own hardware is in no bill. What is doubtful is left out:
+not say that it is not here too, since own hardware is in no bill. Where plan.yaml names several, its hours are divided as they move with
+the demand of each, if they do so beyond doubt (`shared_pools`). What is doubtful is left out:
 pools whose label is in doubt, places with more than a tenth of their hours attributed to nobody, and use cases that
 work on several accelerators of a region.
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from aifactory.benchmark.shared_pools import seconds_per_unit
 from aifactory.inputs.billing import NO_ACCELERATOR, UNATTRIBUTED
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory.service import pool_summary
@@ -25,6 +27,7 @@ ATTRIBUTED, ON_ONE = 0.9, 0.95
 COVERED = 0.9
 TRAINING_UNIT = "accelerator_hour"
 BY_BILL, BY_PLAN = "by the hours of the bill", "the only use case on this accelerator there"
+BY_HOURS = "shared, their hours in use divided as they move with the demand of each"
 PLACE = ["place", "accelerator_id", "region"]
 DAYS = ["use_case_id", "accelerator_id", "region", "window", "rate", "use", "held", "pool", "linked_by"]
 
@@ -43,19 +46,28 @@ def days_served(ws: Workspace) -> pd.DataFrame:
     links = _on_one(links_of(ws, pools, demand), held)
     if links.empty:
         return pd.DataFrame(columns=DAYS)
-    own = links.merge(held, on=PLACE)
-    own = own.assign(pool=own["held"], held=own["held"] * own["share"], busy=own["busy"] * own["share"])
+    units = demand.assign(window=demand["window_start_utc"].dt.floor(step))
+    units = units.groupby(["use_case_id", "region", "window"], as_index=False)["service_units"].sum()
+    own = _own_part(links.merge(held, on=PLACE), units)
+    own = own.assign(pool=own["held"], held=own["held"] * own["share"], busy=own["busy"] * own["part"])
     keys = ["use_case_id", "accelerator_id", "region", "window"]
     whole = own.groupby(keys, as_index=False).agg(held=("held", "sum"), pool=("pool", "sum"), busy=("busy", "sum"), linked_by=("linked_by", "first"), places=("place", "nunique"))  # fmt: skip
     whole = whole[whole["places"] == whole.groupby(keys[:3])["places"].transform("max")]
-    units = demand.assign(window=demand["window_start_utc"].dt.floor(step))
-    units = units.groupby(["use_case_id", "region", "window"], as_index=False)["service_units"].sum()
     found = whole.merge(units, on=["use_case_id", "region", "window"])
     found = found[(found["held"] > 0) & (found["service_units"] > 0)]
     seconds = SECONDS_PER_HOUR * (1 if step == "h" else 24)
     return found.assign(rate=found["service_units"] / (found["held"] * seconds), use=found["busy"] / found["held"])[
         DAYS
     ]
+
+
+def _own_part(own: pd.DataFrame, units: pd.DataFrame) -> pd.DataFrame:
+    """With `part` of the busy time of each window that is the use case's own: its share, or that of its work where the hours tell."""
+    asked = own[["use_case_id", "region", "window"]].merge(units, how="left")["service_units"].fillna(0.0).to_numpy()
+    work = pd.Series(asked * own["seconds_per_unit"].to_numpy(dtype=float), own.index)
+    every = work.groupby([own[name] for name in (*PLACE, "window")]).transform("sum")
+    part = (work / every.where(every > 0)).fillna(0.0)
+    return own.assign(part=part.where(own["seconds_per_unit"].notna(), own["share"]))
 
 
 def held_hours(ws: Workspace, days: pd.DataFrame) -> pd.DataFrame:
@@ -105,7 +117,7 @@ def _held(pools: pd.DataFrame, step: str) -> pd.DataFrame:
 
 
 def links_of(ws: Workspace, pools: pd.DataFrame, demand: pd.DataFrame) -> pd.DataFrame:
-    """Serving use cases by place with their share in it: use_case_id, `PLACE`, share, linked_by."""
+    """Serving use cases by place with their share in it: use_case_id, `PLACE`, share, linked_by, seconds_per_unit (of `BY_HOURS`)."""
     cases = ws.table("use_cases")
     serving = set(cases.loc[cases["service_unit"] != TRAINING_UNIT, "use_case_id"])
     places = pools[PLACE].drop_duplicates()
@@ -122,12 +134,33 @@ def links_of(ws: Workspace, pools: pd.DataFrame, demand: pd.DataFrame) -> pd.Dat
         if named.sum() > 0:
             if named.sum() >= ATTRIBUTED * here.sum():
                 rows += [
-                    (name, *spot, part, BY_BILL) for name, part in (named / named.sum()).items() if name in serving
+                    (name, *spot, part, BY_BILL, np.nan)
+                    for name, part in (named / named.sum()).items()
+                    if name in serving
                 ]
             continue
         able = _able(ws, spot.accelerator_id, spot.region, demand)
-        rows += [(able.pop(), *spot, 1.0, BY_PLAN)] if len(able) == 1 and able <= serving else []
-    return pd.DataFrame(rows, columns=["use_case_id", *PLACE, "share", "linked_by"])
+        if len(able) == 1 and able <= serving:
+            rows.append((able.pop(), *spot, 1.0, BY_PLAN, np.nan))
+        elif len(able) > 1 and able <= serving & set(ws.plan.baseline_accelerators):
+            rows += _divided(spot, pools, demand[demand["use_case_id"].isin(able)])
+    return pd.DataFrame(rows, columns=["use_case_id", *PLACE, "share", "linked_by", "seconds_per_unit"])
+
+
+def _divided(spot: tuple, pools: pd.DataFrame, demand: pd.DataFrame) -> list[tuple]:
+    """Links of the use cases that share a place, by its hours; none where those do not tell or are not known."""
+    demand = demand[demand["region"] == spot.region]
+    if max(pools["window_minutes"].max(), demand["window_minutes"].max()) > MINUTES_PER_HOUR:
+        return []
+    held = _held(pools[pools["place"] == spot.place], "h")
+    units = demand.pivot_table(
+        index=demand["window_start_utc"].dt.floor("h"), columns="use_case_id", values="service_units", aggfunc="sum"
+    )
+    each = seconds_per_unit(held.set_index("window")["busy"] * SECONDS_PER_HOUR, units.astype("float64"))
+    if each is None:
+        return []
+    work = each * units.sum()
+    return [(name, *spot, work[name] / work.sum(), BY_HOURS, each[name]) for name in each.index]
 
 
 def _able(ws: Workspace, accelerator: str, region: str, demand: pd.DataFrame) -> set[str]:

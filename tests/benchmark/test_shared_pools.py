@@ -1,0 +1,111 @@
+"""Pools that several use cases share, divided by how their hours move with the demand of each."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aifactory.benchmark.shared_pools import LEAST_HOURS, seconds_per_unit
+from aifactory.benchmark.telemetry import HELD, shown_capacities
+from aifactory.benchmark.telemetry_places import BY_HOURS, _sure_pools, days_served, links_of
+
+H100 = "nvidia-h100-sxm"
+HOURS = pd.date_range("2026-10-01", "2026-11-01", freq="h", inclusive="left", tz="UTC")
+
+
+def demand(seed=1, **scale):
+    """Chat by day, letters by night, search by day too but at weekends as well, each with its own chance."""
+    rng, hour, work = np.random.default_rng(seed), HOURS.hour, HOURS.day_of_week < 5
+    mean = {
+        "chat": 400 * np.exp(-(((hour - 11) / 4) ** 2)) * np.where(work, 1, 0.2),
+        "letters": np.where(hour < 6, 900.0, 40.0),
+        "search": 5000 * np.exp(-(((hour - 14) / 5) ** 2)) * np.where(work, 1, 0.8),
+    }
+    return pd.DataFrame({name: rng.poisson(mean[name] * size) for name, size in scale.items()}, index=HOURS).astype(
+        float
+    )
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    each=st.tuples(st.floats(0.5, 20), st.floats(0.2, 5), st.floats(0.05, 1)),
+    other=st.floats(0, 2000),
+    seed=st.integers(0, 99),
+)
+def test_what_a_unit_takes_is_found_beside_other_use(each, other, seed):
+    units = demand(seed, chat=1.0, letters=1.0, search=1.0)
+    busy = (units * np.array(each)).sum(axis=1) + other
+    found = seconds_per_unit(busy, units)
+    assert found.tolist() == pytest.approx(each, rel=1e-6)
+    noisy = busy * np.random.default_rng(seed).normal(1, 0.05, len(busy))
+    found = seconds_per_unit(noisy, units)
+    assert found is None or found.tolist() == pytest.approx(each, rel=0.3)
+
+
+def test_hours_that_do_not_tell_divide_nothing():
+    units = demand(chat=1.0, letters=1.0)
+    busy = 3 * units["chat"] + 2 * units["letters"]
+    assert seconds_per_unit(busy, units) is not None
+    rng = np.random.default_rng(2)
+    assert seconds_per_unit(pd.Series(rng.uniform(0, busy.max(), len(busy)), HOURS), units) is None  # other work
+    twin = units.assign(letters=units["chat"] * 2)
+    assert seconds_per_unit(3 * units["chat"] + rng.normal(0, 20, len(busy)), twin) is None  # moves alike
+    half = np.where(HOURS.day_of_year % 2 == 1, 3.0, 1.0)
+    assert seconds_per_unit(half * units["chat"] + 2 * units["letters"], units) is None  # differs from day to day
+    assert seconds_per_unit(busy[: LEAST_HOURS - 1], units) is None
+    assert seconds_per_unit(busy * 0, units) is None
+    assert seconds_per_unit(busy, units.assign(letters=5.0)) is None  # never moves
+    assert seconds_per_unit(2 * units["letters"], units) is None  # one of them works elsewhere
+
+
+def shared(ws, with_tables, *stated, jobs=None):
+    """Chat and images on eight H100 in us, hour by hour: 3 and 20 accelerator-seconds a unit."""
+    units = demand(chat=1.0, letters=1.0).rename(columns={"letters": "images"})
+    rows = (
+        units.rename_axis("window_start_utc")
+        .melt(ignore_index=False, var_name="use_case_id", value_name="service_units")
+        .reset_index()
+    )
+    rows = rows.assign(window_minutes=60, region="us", requests=rows["service_units"], errors=0.0)
+    like = ws.table("demand_windows")
+    busy = (3 * units["chat"] + 2 * units["images"]) / 3600
+    pools = pd.DataFrame({"window_start_utc": HOURS, "window_minutes": 60, "pool_id": "all", "region": "us", "accelerator_id": H100,
+                          "purchase_option": "purchase", "installed": 8, "utilization": (busy / 8).to_numpy()})  # fmt: skip
+    assert busy.max() < 8
+    tables = {"demand_windows": rows.reindex(columns=like.columns).astype(like.dtypes.to_dict()),
+              "pools": pools.reindex(columns=ws.table("pools").columns), "billing": ws.table("billing").iloc[:0],
+              "jobs": ws.table("jobs").iloc[:0] if jobs is None else jobs}  # fmt: skip
+    return with_tables(**tables), dict.fromkeys(stated, H100)
+
+
+def test_use_cases_that_plan_yaml_puts_on_one_pool_have_their_own_part_of_it(with_tables, mini_ws):
+    ws, stated = shared(mini_ws, with_tables, "chat", "images")
+    ws = dataclasses.replace(ws, plan=ws.plan.model_copy(update={"baseline_accelerators": stated}))
+    found = shown_capacities(ws).set_index("use_case_id")
+    for name, seconds in (("chat", 3.0), ("images", 2.0)):
+        limited = (
+            ws.table("use_cases")
+            .set_index("use_case_id")
+            .loc[name, ["slo_p95_ttft_ms", "slo_p95_e2e_ms"]]
+            .notna()
+            .any()
+        )
+        assert found.loc[name, "units_per_s_per_accelerator"] == pytest.approx((HELD if limited else 1.0) / seconds)
+        assert BY_HOURS in found.loc[name, "evidence"]
+    unsure = dataclasses.replace(ws, plan=ws.plan.model_copy(update={"baseline_accelerators": {"chat": H100}}))
+    assert shown_capacities(unsure).empty  # images may be elsewhere
+
+
+def test_the_parts_of_a_shared_pool_add_up_to_its_use(with_tables, mini_ws):
+    ws, stated = shared(mini_ws, with_tables, "chat", "images")
+    ws = dataclasses.replace(ws, plan=ws.plan.model_copy(update={"baseline_accelerators": stated}))
+    pools = _sure_pools(ws)
+    links = links_of(ws, pools, ws.month("demand_windows"))
+    assert links["share"].sum() == pytest.approx(1.0)
+    days = days_served(ws)
+    used = (days["use"] * days["held"]).groupby(days["window"]).sum()
+    whole = (pools["utilization"] * pools["installed"]).set_axis(pools["window_start_utc"]).loc[used.index]
+    assert used.to_numpy() == pytest.approx(whole.to_numpy(dtype=float))
