@@ -66,7 +66,7 @@ def build_benchmark(ws: Workspace, *, unseen_classes: bool = False) -> Benchmark
     missing = capacity.estimate_missing(ws, measured, shown, unseen_classes=unseen_classes)
     both = pd.concat([measured, missing], ignore_index=True)
     prices = capacity.hourly_prices(ws)
-    both = with_replicas(ws, with_chance(ws, both))
+    both = with_replicas(ws, with_chance(ws, both), shown)
     table = capacity.with_money(ws, both.reindex(columns=[*both.columns, *(c for c in EXTRA if c not in both)]), prices)
     classes = ws.table("accelerators").set_index("accelerator_id")["platform_class"]
     table = table.assign(platform_class=table["accelerator_id"].map(classes)).merge(

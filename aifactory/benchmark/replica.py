@@ -2,8 +2,8 @@
 
 A stated size of the tested system wins; else what ran shows that it fits, up to a node of the catalogue; else the memory
 of the model says it: the fewest of 1, 2, 4, ... whose memory holds weights, activations and the KV cache, and a quarter
-of the weights again for the cache, as the serving engine plans it. Nothing is known of other models: the catalogue's
-node holds them.
+of the weights again for the cache, as the serving engine plans it. Production that serves from a smaller pool refutes the
+memory: weights may be narrower than the model's own. Nothing is known of other models: the catalogue's node holds them.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.benchmark.estimates import mean_lengths
+from aifactory.benchmark.telemetry import KEYS, POOL
 from aifactory.inputs.workspace import Workspace
 from aifactory.serving.kv_cache import MEMORY_SHARE, memory_need
 from aifactory.serving.step_time_specs import BYTES, TENSOR_PARALLEL
@@ -19,32 +20,50 @@ from aifactory.serving.step_time_specs import BYTES, TENSOR_PARALLEL
 #: Room for the KV cache of a working replica, over the weights.
 CACHE_SHARE = 0.25
 STATED, TESTED = "stated_replica", "tested_accelerators"
+SMALLER = "; one copy takes {:.0f} accelerators or fewer, since production serves from no more"
 
 
-def with_replicas(ws: Workspace, capacity: pd.DataFrame) -> pd.DataFrame:
+def with_replicas(ws: Workspace, capacity: pd.DataFrame, shown: pd.DataFrame) -> pd.DataFrame:
     """Add `replica_accelerators` to capacities: NaN where only the node of the catalogue is known to hold the model.
 
     Parameters
     ----------
-    capacity : use_case_id, accelerator_id, precision, tier; of measured cells `STATED` and `TESTED` too.
+    capacity : use_case_id, accelerator_id, precision, tier, evidence; of measured cells `STATED` and `TESTED` too.
+    shown : what production shows, see `telemetry.shown_capacities`; where its pool is smaller than the memory asks for,
+        `evidence` says so.
     """
     chips, cases = (ws.table(name).set_index(name[:-1] + "_id") for name in ("accelerators", "use_cases"))
     models = ws.table("models").set_index("model")
-    lengths, found = mean_lengths(ws), []
+    lengths, found, evidence = mean_lengths(ws), [], []
+    pools = shown.set_index(KEYS)[POOL]
     for cell in capacity.itertuples(index=False):
         chip, model = chips.loc[cell.accelerator_id], cases.loc[cell.use_case_id, "model"]
         fits = np.nan
         if isinstance(model, str) and model in models.index:
             context = sum(lengths.get(cell.use_case_id, {}).values())
             fits = smallest_replica(models.loc[model], getattr(cell, "precision", None), chip, context)
-        found.append(_of_cell(cell, fits, float(chip["accelerators_per_node"])))
-    return capacity.assign(replica_accelerators=np.array(found, dtype=float))
+        held = float(pools.get((cell.use_case_id, cell.accelerator_id), np.nan))
+        smaller = within_pool(fits, held) if _untested(cell) else fits
+        found.append(smaller if _untested(cell) else _as_tested(cell, fits, float(chip["accelerators_per_node"])))
+        evidence.append(cell.evidence + (SMALLER.format(smaller) if smaller < fits else ""))
+    return capacity.assign(replica_accelerators=np.array(found, dtype=float), evidence=evidence)
 
 
-def _of_cell(cell: tuple, fits: float, node: float) -> float:
+def within_pool(fits: float, held: float) -> float:
+    """Accelerators of a copy by memory, or the most of 1, 2, 4, ... within the pool that serves it today where that is smaller.
+
+    >>> within_pool(8.0, 4.0), within_pool(8.0, 6.0), within_pool(2.0, 6.0), within_pool(8.0, np.nan)
+    (4.0, 4.0, 2.0, 8.0)
+    """
+    return max((float(count) for count in TENSOR_PARALLEL if count <= held), default=fits) if held < fits else fits
+
+
+def _untested(cell: tuple) -> bool:
+    return cell.tier != "measured" and not float(getattr(cell, TESTED, np.nan)) > 0
+
+
+def _as_tested(cell: tuple, fits: float, node: float) -> float:
     stated, tested = float(getattr(cell, STATED, np.nan)), float(getattr(cell, TESTED, np.nan))
-    if cell.tier != "measured" and not tested > 0:
-        return fits
     return stated if stated > 0 else float(np.fmin(tested, np.fmax(node, fits)))
 
 

@@ -46,6 +46,8 @@ LIFTED = "; low end raised to what production shows: "
 BELOW = "; production shows less, its devices being in use for other reasons or badly used: "
 KEYS = ["use_case_id", "accelerator_id"]
 COLUMNS = [*KEYS, "units_per_s_per_accelerator", "low", "high", "tier", "evidence"]
+#: Most accelerators that the smallest pools of a use case held at a time: one copy of its model takes no more.
+POOL = "pool_accelerators"
 
 
 def capacity_shown(
@@ -78,14 +80,14 @@ def capacity_shown(
 
 
 def shown_capacities(ws: Workspace) -> pd.DataFrame:
-    """Capacity of each use case on the accelerator that it runs on, `COLUMNS`; no row where nothing can be said.
+    """Capacity of each use case on the accelerator that it runs on, `COLUMNS` and `POOL`; no row where nothing can be said.
 
     Left out are regions that miss a latency target in the month, pools whose label is in doubt, and work whose pools
     are not known to be its own (`telemetry_places`). Training is left out: its unit is the hour of the reference.
     """
     days = days_served(ws)
     if days.empty:
-        return pd.DataFrame(columns=COLUMNS)
+        return pd.DataFrame(columns=[*COLUMNS, POOL])
     missed, known = _latencies(ws)
     pair = pd.MultiIndex.from_frame(days[["use_case_id", "region"]])
     days = days[~pair.isin(missed)]
@@ -99,8 +101,9 @@ def shown_capacities(ws: Workspace) -> pd.DataFrame:
         low, value, high = capacity_shown(mine["rate"], part["rate"], part["use"], HELD if limited else 1.0)
         if value > 0:
             met = set(zip(part["use_case_id"], part["region"], strict=True)) <= known
-            rows.append((*key, value, low, high, TELEMETRY, _words(ws, part, low, limited, met)))
-    return pd.DataFrame(rows, columns=COLUMNS)
+            pool = float(part.groupby("region")["pool"].max().min())
+            rows.append((*key, value, low, high, TELEMETRY, _words(ws, part, low, limited, met), pool))
+    return pd.DataFrame(rows, columns=[*COLUMNS, POOL])
 
 
 def _words(ws: Workspace, part: pd.DataFrame, low: float, limited: bool, met: bool) -> str:
