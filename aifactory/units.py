@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 KILO = 10**3
 MEGA = 10**6
@@ -57,6 +58,16 @@ def counted(count: int, noun: str) -> str:
     ('1 origin', '2,160 windows')
     """
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def few(names: Sequence[str], most: int = 8) -> str:
+    """Names in a sentence: of more than `most` the first ones, and how many more there are.
+
+    >>> few(["a", "b", "c"]), few(["a", "b", "c"], most=2), few([])
+    ('a, b, c', 'a, b and 1 more', '')
+    """
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def percent(share: float) -> str:

@@ -17,7 +17,7 @@ from aifactory.finance.prices import OWN_SITE_OPTIONS
 from aifactory.fleet.streams import not_sized_sentences
 from aifactory.inputs.hosted import STAYS_HOSTED
 from aifactory.inventory.findings import COVERED
-from aifactory.units import HOURS_PER_MONTH, percent, three_digits
+from aifactory.units import HOURS_PER_MONTH, counted, few, percent, three_digits
 
 #: What the extra for requests that come by chance rests on -> what a reader must know.
 CHANCE_DOUBTS = {
@@ -212,17 +212,51 @@ def _capacity_warnings(bands: pd.DataFrame, pools: pd.DataFrame, case: Case) -> 
 def surplus_sentences(fleet: pd.DataFrame) -> list[str]:
     """Commitments far beyond what the expected demand needs: they are paid in its cost and serve other paths only.
 
-    `fleet` as of `fleet_frame`; a pool is named from `SURPLUS_SHARE` of its need on, at its highest.
+    A pool is named from `SURPLUS_SHARE` of its need on, at its highest; regions alike share a sentence. Where the surplus
+    begins with a delivery and ends with a term, a contract and what follows it are both paid meanwhile, which it says.
+
+    Parameters
+    ----------
+    fleet : as of `fleet_frame`.
     """
     rows = fleet[fleet["scenario"] == "expected"].assign(over=lambda frame: frame["committed"] - frame["accelerators"])
-    rows = rows[rows["over"] >= (SURPLUS_SHARE * rows["accelerators"]).clip(lower=1.0)]
-    highest = rows.sort_values(["over", "month"], ascending=[False, True]).drop_duplicates(["accelerator_id", "region"])
-    return [
-        f"{row.committed:,.0f} {row.accelerator_id} are committed in {row.region} in {month_name(row.month)}, where the "
-        f"expected demand needs {row.accelerators or 'none':{',.0f' if row.accelerators else ''}}: {'the others' if row.accelerators else 'they'} "
-        "wait for more demand than expected, if any comes, and are paid in any case."
-        for row in highest.itertuples()
-    ]
+    found = []
+    for (accelerator, region), pool in rows.groupby(["accelerator_id", "region"], sort=False):
+        pool = pool.sort_values("month", ignore_index=True)
+        many = (pool["over"] >= (SURPLUS_SHARE * pool["accelerators"]).clip(lower=1.0)).to_numpy()
+        if many.any():
+            at = int(pool["over"].where(many).idxmax())
+            top = pool.loc[at]
+            key = (accelerator, int(top["committed"]), int(top["accelerators"]), top["month"])
+            found.append((key, region, _changeover_months(pool["committed"].to_numpy(), many, at)))
+    told: dict[tuple, list[str]] = {}
+    for key, region, months in sorted(found, key=lambda each: each[0][2] - each[0][1]):
+        told.setdefault((*key, months), []).append(region)
+    return [_surplus_sentence(*key, regions) for key, regions in told.items()]
+
+
+def _changeover_months(committed: np.ndarray, many: np.ndarray, at: int) -> int:
+    """Months of the surplus around `at` where it begins with a delivery and ends with a term; 0 where it does not."""
+    first, last = at, at
+    while first > 0 and many[first - 1]:
+        first -= 1
+    while last + 1 < len(many) and many[last + 1]:
+        last += 1
+    inside = first > 0 and last + 1 < len(many)
+    return last - first + 1 if inside and committed[first - 1] < committed[at] > committed[last + 1] else 0
+
+
+def _surplus_sentence(
+    accelerator: str, committed: int, needed: int, month: str, months: int, regions: list[str]
+) -> str:
+    where = f"{', '.join(regions[:-1])} and {regions[-1]} each" if len(regions) > 1 else regions[0]
+    start = (
+        f"{committed:,} {accelerator} are committed in {where} in {month_name(month)}, where the expected demand needs "
+        f"{f'{needed:,}' if needed else 'none'}: "
+    )
+    if months:
+        return f"{start}for {counted(months, 'month')} a term still runs while what follows it is delivered, and both are paid."
+    return f"{start}{'the others' if needed else 'they'} wait for more demand than expected, if any comes, and are paid in any case."
 
 
 def _budget_warnings(case: Case, answer: Answer) -> list[str]:
@@ -258,4 +292,4 @@ def fiscal_year(month: str, start_month: int) -> int:
 
 
 def _listed(names: Iterable[str]) -> str:
-    return ", ".join(sorted(set(names)))
+    return few(sorted(set(names)))

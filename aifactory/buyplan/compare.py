@@ -21,7 +21,7 @@ from aifactory.fleet.orders import Orders, follow, rule_decisions
 from aifactory.fleet.streams import EXPECTED
 from aifactory.inputs.hosted import model_key, model_keys
 from aifactory.inputs.plan import Plan
-from aifactory.units import MONTHS_PER_YEAR, monthly_rate, percent
+from aifactory.units import MONTHS_PER_YEAR, few, monthly_rate, percent
 
 OURS = "This plan"
 ON_DEMAND = "All on demand"
@@ -253,7 +253,7 @@ def _hosted_row(
     `rest` holds cash [T + 1] and hours paid of the accelerators that the others need.
     """
     (cash, hours), (bill, paid), (plan_usd, rate) = rest, hosted, ours
-    names, kept = ", ".join(sorted(set(table.loc[moved, "use_case_id"]))), float(npv(cash, rate))
+    names, kept = few(sorted(set(table.loc[moved, "use_case_id"]))), float(npv(cash, rate))
     beside = f" beside USD {kept:,.0f} of accelerators for the others" if kept > 0 else ""
     return {
         "present_value_usd": float(paid[moved].sum() + kept),

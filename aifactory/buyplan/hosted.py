@@ -30,7 +30,7 @@ from aifactory.buyplan.optimise.reference import instead_usd
 from aifactory.buyplan.stress.replan import Replanner
 from aifactory.buyplan.stress.world import world_of
 from aifactory.finance.cashflow import npv
-from aifactory.units import SECONDS_PER_HOUR, monthly_rate, percent
+from aifactory.units import SECONDS_PER_HOUR, few, monthly_rate, percent
 
 COLUMNS = ["use_case_id", "api_model", "provider", "hosted_share", "hosted_usd", "moving_usd", "source", "as_of"]
 #: Shares of a use case's work below this are not named.
@@ -78,7 +78,7 @@ class Hosted:
 
     @staticmethod
     def _parts(used: pd.DataFrame) -> str:
-        return ", ".join(f"{percent(row.hosted_share)} of {row.use_case_id}" for row in used.itertuples())
+        return few([f"{percent(row.hosted_share)} of {row.use_case_id}" for row in used.itertuples()])
 
     @staticmethod
     def _source(used: pd.DataFrame) -> str:
@@ -91,7 +91,7 @@ class Hosted:
             return ""
         used = self._used()
         if used.empty or self.saving_share <= 0:
-            names = ", ".join(self.table["use_case_id"])
+            names = few(list(self.table["use_case_id"]))
             return f"Hosted models are priced for {names}; the optimiser would send nothing there."
         change = f"order {money(abs(self.orders_usd))} {'less' if self.orders_usd >= 0 else 'more'} (present value, people and storage included)"
         change = change if abs(self.orders_usd) >= 1.0 else "leave the orders as they are"

@@ -209,7 +209,7 @@ def chart_policies(ws: Workspace, plan: BuyPlan) -> Figure:
     return figure(
         charts.bars(frame, category="policy", value="present_value_usd", fmt="usd_compact",
                     titles={"present_value_usd": "Present value of the accelerators, USD"}),
-        title=f"The nearest alternative, {nearest['policy'].lower()}, is {pct(nearest['dearer_share'])} dearer"
+        title=f"The nearest alternative, {nearest['policy'][:1].lower() + nearest['policy'][1:]}, is {pct(nearest['dearer_share'])} dearer"
         if nearest["dearer_share"] >= 0
         else f"{nearest['policy']} is {pct(-nearest['dearer_share'])} cheaper",
         description="Bars of present value by policy: "

@@ -34,6 +34,8 @@ RULES_OF_TERM = ("reserved for 1 year", "reserved for 3 years", "bought")
 NAMED_OFFERS = 2
 #: Above this an internal rate says no more than that next to nothing is laid out.
 HIGHEST_RATE = 100.0
+#: Use cases that cost more than they are worth, named in a sentence.
+LOSERS = 5
 
 
 def months_of(value: float, status: str) -> str:
@@ -208,11 +210,15 @@ def _losers(rows: pd.DataFrame) -> str:
     under = rows[rows["value_usd_per_unit"] < rows["average_usd_per_unit"]]
     if under.empty:
         return ""
+    if len(under) > LOSERS:
+        lost = (under["average_usd_per_unit"] - under["value_usd_per_unit"]) * under["units_month"]
+        under = under.loc[lost.sort_values(ascending=False, kind="stable").index]
     pairs = [
         f"{row.use_case_id} (USD {sig3(row.value_usd_per_unit)} against {sig3(row.average_usd_per_unit)})"
-        for row in under.itertuples()
+        for row in under.head(LOSERS).itertuples()
     ]
-    return f" A unit is worth less than it costs for {join_words(pairs)}."
+    more = f"{plural(len(under), 'use case')}, by most a month for " if len(under) > LOSERS else ""
+    return f" A unit is worth less than it costs for {more}{join_words(pairs)}."
 
 
 @of_a_plan()

@@ -22,6 +22,7 @@ from aifactory.report.text import (
 from aifactory.serving.transfer import UNSEEN_EVIDENCE
 from aifactory.shortlist import Shortlist
 from aifactory.shortlist.knowledge import worthwhile
+from aifactory.units import few
 
 SOURCE = "shortlist stage: benchmarks, prices, judgements tables; plan.yaml"
 #: Share of draws above which a platform is first in most of them.
@@ -106,7 +107,8 @@ def _only_beside(verdicts: pd.DataFrame) -> str:
     found = verdicts[verdicts["leader_alone"].notna() & (verdicts["leader_alone"] != verdicts["leader"])]
     if found.empty:
         return ""
-    named = join_words(f"{row.leader_alone} for {row.use_case_id}" for row in found.itertuples())
+    alone = found.groupby("leader_alone", sort=False)["use_case_id"]
+    named = join_words(f"{leader} for {few(list(names), most=5)}" for leader, names in alone)
     return f"In nodes of its own each use case would be led by the same platform but for {named}: there the lead rests on nodes that others fill. "
 
 

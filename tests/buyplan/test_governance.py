@@ -155,6 +155,19 @@ def test_commitments_far_beyond_the_expected_need_are_named_at_their_highest():
     )
 
 
+def test_a_term_that_still_runs_beside_its_successor_waits_for_no_demand():
+    months = ["2027-08", "2027-09", "2027-10"]
+    rows = [("expected", m, region, "acc", 8, held) for region in ("br", "eu", "us") for m, held in zip(months, (8, 16, 8), strict=True)]  # fmt: skip
+    columns = ["scenario", "month", "region", "accelerator_id", "accelerators", "committed"]
+    fleet = pd.DataFrame(rows, columns=columns)
+    assert surplus_sentences(fleet) == [
+        "16 acc are committed in br, eu and us each in September 2027, where the expected demand needs 8: for 1 month a "
+        "term still runs while what follows it is delivered, and both are paid."
+    ]
+    stays = fleet.assign(committed=[8, 16, 16] * 3)
+    assert surplus_sentences(stays)[0].endswith("the others wait for more demand than expected, if any comes, and are paid in any case.")  # fmt: skip
+
+
 def test_unverified_specification(tiny):
     plan = make_plan()
     inputs = make_inputs(plan)

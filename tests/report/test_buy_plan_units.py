@@ -41,6 +41,17 @@ def test_without_rented_hours_the_cost_is_told_and_no_list_price():
     assert "Not computed" not in text
 
 
+def test_of_many_losers_those_that_lose_most_a_month_are_named():
+    many = plan(0.001, cases=7)
+    many.unit_summary = many.unit_summary.assign(
+        use_case_id=[f"case-{place}" for place in range(7)], units_month=np.arange(7) * 1000.0
+    )
+    text = page.unit_section(many).text
+    assert "worth less than it costs for 7 use cases, by most a month for case-6 (USD" in text.replace("\xa0", " ")
+    assert "case-2 (USD" in text
+    assert "case-1 (USD" not in text
+
+
 def test_with_a_list_price_both_are_compared():
     text = page.unit_section(plan(0.001)).text
     assert "2.0 times list price over peak rate" in text

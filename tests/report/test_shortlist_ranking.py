@@ -18,6 +18,9 @@ def test_a_lead_that_rests_on_shared_nodes_is_named():
     assert "b200 for chat" in text and "nodes that others fill" in text
     assert "images" not in text and "voice" not in text
     assert ranking._only_beside(verdicts.iloc[1:]) == ""
+    many = pd.DataFrame({"use_case_id": [f"case-{i}" for i in range(9)], "leader": "a100", "leader_alone": ["l4"] * 8 + ["b200"]})  # fmt: skip
+    text = ranking._only_beside(many)
+    assert "but for l4 for case-0, case-1, case-2, case-3, case-4 and 3 more and b200 for case-8: there" in text
 
 
 def test_a_platform_that_waits_for_a_run_and_would_mostly_be_first_is_named():
