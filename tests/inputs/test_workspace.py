@@ -371,3 +371,13 @@ def test_a_job_of_an_earlier_month_that_still_runs_is_demand(mini_ws):
         rows = jobs.assign(ended_utc=pd.Series([end], index=jobs.index, dtype=jobs["ended_utc"].dtype), status=status)
         ws = dataclasses.replace(mini_ws, tables={**mini_ws.tables, "jobs": rows})
         assert ("models" in ws.asked_in("2026-10")) is held
+
+
+@pytest.mark.parametrize(("column", "value"), [("value_usd_per_unit", "1e15"), ("slo_p95_e2e_ms", "1e15")])
+def test_a_slip_of_units_in_a_use_case_is_refused(mini, column, value):
+    path = mini / "use_cases.csv"
+    table = pd.read_csv(path, dtype="str")
+    table.loc[0, column] = value
+    table.to_csv(path, index=False)
+    with pytest.raises(InputError, match=f"use_cases.csv, row 2, column '{column}'.*at most 1e"):
+        load_workspace(mini)
