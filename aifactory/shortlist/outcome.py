@@ -193,7 +193,7 @@ def plan_pilots(ws: Workspace, cells: pd.DataFrame, penalties: pd.DataFrame, cho
     beside_usd is what the cell adds to the other use cases over the horizon (`sharing.priced_beside`; that alone where it is not
     known, or where nodes of its own are cheaper), target_usd what the chosen platform adds, for a pilot of that platform itself what its runner-up does. needed_units_per_s is the
     capacity at which both are the same (`money.needed_capacity`); NaN where no capacity is enough, since porting, delay and
-    rework alone cost more; of the chosen platform what is expected where no rival is dearer.
+    rework alone cost no less; of the chosen platform what is expected where no rival is dearer.
     """
     pilots = cells[cells["decision"] == "pilot"].merge(in_shared_nodes(penalties, own_nodes=True), on=KEYS, how="left")
     if pilots.empty:
@@ -246,9 +246,9 @@ def drop_hopeless(
     never = known & both["needed_units_per_s"].isna()
     beyond = known & ~never & (both["total_low_usd"] > target)
     why = {}
-    for row in both[never].itertuples(index=False):
+    for row in both.assign(target=target)[never].itertuples(index=False):
         why[row.use_case_id, row.accelerator_id] = (
-            "cannot pay: porting, delay and rework alone cost more than the chosen platform"
+            f"cannot pay: porting, delay and rework alone cost no less than the USD {row.target:,.0f} that the chosen platform adds to the others"
         )
     for row in both.assign(target=target)[beyond].itertuples(index=False):
         text = (

@@ -269,6 +269,20 @@ def test_a_chosen_platform_whose_accelerators_cost_nothing_more_is_no_hopeless_p
     assert drop_hopeless(cells, free, cell.assign(total_usd=once - 1.0), pilots)[0]["decision"].tolist() == ["pilot"]
 
 
+def test_a_pilot_whose_rework_costs_what_the_chosen_platform_adds_is_not_said_to_cost_more(road):
+    """Both rework the same prompts, and the chosen one fills nodes that stand: the two are level but for rounding."""
+    cell = road.shortlist.pilots[["use_case_id", "accelerator_id"]].head(1)
+    money = road.shortlist.penalties.merge(cell)
+    once = float((money["total_usd"] - money["compute_usd"]).iloc[0])
+    cells, choice = (
+        road.shortlist.matrix.merge(cell),
+        cell.assign(accelerator_id="another", total_usd=once * (1 - 1e-12)),
+    )
+    pilots = plan_pilots(road.ws, cells, money, choice)
+    reason = drop_hopeless(cells, money, choice, pilots)[0]["reason"].iloc[0]
+    assert reason.endswith(f"alone cost no less than the USD {once:,.0f} that the chosen platform adds to the others")
+
+
 def test_a_pilot_has_to_beat_what_the_chosen_platform_costs_beside_the_others(road):
     pilots = road.shortlist.pilots.head(1)
     keys = ["use_case_id", "accelerator_id"]
