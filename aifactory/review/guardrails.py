@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from aifactory.demand.events import launch_factor
 from aifactory.finance.prices import offers_of, price_table
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
@@ -16,6 +17,7 @@ from aifactory.units import MONTHS_PER_YEAR
 OK, WATCH, BREACH = "ok", "watch", "breach"
 BUDGET = "monthly budget"
 FLOOR = "utilisation floor"
+UNIT_COST = "rise of unit cost in a month"
 WATCH_SHARE = 0.9
 MAX_UNATTRIBUTED = 0.05
 MAX_UNIT_COST_RISE = 0.10
@@ -44,7 +46,11 @@ def check_guardrails(
     ----------
     unit_cost_change : relative change of cost per unit against last month, by use case.
     """
-    rows = [*_bill_rows(ws, inventory), *_failure_rows(ws, inventory), *_unit_cost_rows(ws, unit_cost_change)]
+    rows = [
+        *_bill_rows(ws, inventory),
+        *_failure_rows(ws, inventory),
+        *_unit_cost_rows(ws, inventory, unit_cost_change),
+    ]
     table = pd.DataFrame(
         [
             (name, subject, value, limit, unit, state_of(value, limit), owner)
@@ -92,13 +98,37 @@ def _failure_rows(ws: Workspace, inventory: Inventory) -> list[tuple]:
     ]
 
 
-def _unit_cost_rows(ws: Workspace, unit_cost_change: pd.Series) -> list[tuple]:
-    """Rise of the cost per unit in a month, per use case."""
+def _unit_cost_rows(ws: Workspace, inventory: Inventory, unit_cost_change: pd.Series) -> list[tuple]:
+    """Rise of the cost per unit in a month, per use case: beyond what fewer units of a known season make of it."""
     owners = ws.table("use_cases").set_index("use_case_id")["owner_role"]
-    return [
-        ("rise of unit cost in a month", name, change, MAX_UNIT_COST_RISE, "fraction", owners.get(name, ""))
-        for name, change in unit_cost_change.dropna().items()
-    ]
+    rows = []
+    for name, change in unit_cost_change.dropna().items():
+        beyond = beyond_season(float(change), _expected_volume(ws, inventory, str(name)))
+        subject = name if beyond == change else f"{name}, beyond its season"
+        rows.append((UNIT_COST, subject, beyond, MAX_UNIT_COST_RISE, "fraction", owners.get(name, "")))
+    return rows
+
+
+def _expected_volume(ws: Workspace, inventory: Inventory, use_case: str) -> float:
+    """Units of this month over those of last month as far as a proven yearly season and stated events say."""
+    months = pd.period_range(end=pd.Period(ws.period, "M"), periods=2, freq="M")
+    factor = launch_factor(ws.plan, use_case, months)
+    season = inventory.demand_basis.seasons.get(use_case)
+    factor = factor if season is None else factor * season[months.month - 1]
+    return float(factor[1] / factor[0]) if factor[0] > 0 else 1.0
+
+
+def beyond_season(change: float, volume: float) -> float:
+    """Rise of unit cost that is left when the units fell as known: cost that stays is then spread over `volume` as many.
+
+    Cost that follows the units never rises by a season: what is taken off is at most the whole rise.
+
+    >>> beyond_season(1.0, 0.5), round(beyond_season(1.2, 0.5), 9), beyond_season(0.2, 0.5), beyond_season(0.2, 1.5)
+    (0.0, 0.1, 0.0, 0.2)
+    >>> beyond_season(-0.1, 0.5)
+    -0.1
+    """
+    return change if change <= 0 or volume >= 1 else max((1.0 + change) * volume - 1.0, 0.0)
 
 
 def _latency(ws: Workspace, inventory: Inventory) -> pd.DataFrame:

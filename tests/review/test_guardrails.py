@@ -29,6 +29,20 @@ def rails(ws, inventory, change=NO_CHANGE):
     return guardrails.check_guardrails(ws, inventory, change).set_index(["guardrail", "subject"])
 
 
+def test_fewer_units_after_a_yearly_peak_are_no_rise_of_unit_cost(road):
+    season = np.ones(12)
+    season[8] = 2.0  # September; the road reports October
+    basis = dataclasses.replace(road.inventory.demand_basis, seasons={"chat": season})
+    seasonal = dataclasses.replace(road.inventory, demand_basis=basis)
+    name = "rise of unit cost in a month"
+    assert rails(road.ws, road.inventory, pd.Series({"chat": 0.95})).loc[(name, "chat"), "state"] == BREACH
+    row = rails(road.ws, seasonal, pd.Series({"chat": 0.95})).loc[name, "chat, beyond its season"]
+    assert (row["value"], row["state"]) == (0.0, OK)
+    row = rails(road.ws, seasonal, pd.Series({"chat": 1.3})).loc[name, "chat, beyond its season"]
+    assert (row["value"], row["state"]) == (pytest.approx(0.15), BREACH)
+    assert rails(road.ws, seasonal, pd.Series({"chat": -0.2})).loc[(name, "chat"), "value"] == -0.2
+
+
 @pytest.mark.parametrize(
     ("budget", "expected"), [(50_000.0, OK), (49_000.0, WATCH), (44_900.850001, WATCH), (44_900.85, BREACH)]
 )
