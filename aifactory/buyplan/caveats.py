@@ -99,12 +99,12 @@ def _late_sentences(case: Case, answer: Answer) -> list[str]:
             found.append(
                 f"{where} cannot be had in time: no hours are rented there and {arrives}, so that up to {three_digits(early.max())} "
                 f"accelerators are missing for {whose} ({early.sum() * HOURS_PER_MONTH:,.0f} accelerator-hours). Ways out: "
-                f"a lead time shorter by {(early > 0).sum()} months, an offer of rented hours, or another platform until then."
+                f"a lead time shorter by {counted(int((early > 0).sum()), 'month')}, an offer of rented hours, or another platform until then."
             )
         if (later > 0).any():
             share = later.sum() / asked[first:, pool].sum()
             found.append(
-                f"In {(later > 0).sum()} months {percent(share)} of the work on {where} is missed in the busiest hours: its reserve "
+                f"In {counted(int((later > 0).sum()), 'month')} {percent(share)} of the work on {where} is missed in the busiest hours: its reserve "
                 "allows that risk and no hours can be rented there."
             )
     return found
@@ -153,7 +153,7 @@ def _price_warnings(case: Case, bands: pd.DataFrame, options: pd.DataFrame) -> l
     used = bands[OFFER].merge(options, on=OFFER, how="inner").drop_duplicates(OFFER)
     limit = used["purchase_option"].map(case.plan.price_freshness_days).astype("float64")
     stale = [
-        f"{_offer(keys)} is {int(rows['age_days'].max()):,} days old; renew it."
+        f"{_offer(keys)} is {counted(int(rows['age_days'].max()), 'day')} old; renew it."
         for keys, rows in used[used["age_days"] > limit].groupby(["accelerator_id", "purchase_option"])
     ]
     elsewhere = [
@@ -266,7 +266,7 @@ def _budget_warnings(case: Case, answer: Answer) -> list[str]:
     over = np.flatnonzero(ledger.opex_usd > limit) if limit is not None else np.zeros(0, dtype=int)
     if over.size:
         found.append(
-            f"Operating cost exceeds the budget of {money(limit)} a month in {over.size} months, first in "
+            f"Operating cost exceeds the budget of {money(limit)} a month in {counted(int(over.size), 'month')}, first in "
             f"{month_name(months[over[0]])}, at most {money(ledger.opex_usd.max())}."
         )
     first = case.plan.fiscal_year_start_month

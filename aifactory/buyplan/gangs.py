@@ -17,6 +17,7 @@ from aifactory.fleet.nodes import Load, build_load
 from aifactory.fleet.orders import FLEXIBLE, committed_first
 from aifactory.fleet.streams import EXPECTED
 from aifactory.fleet.widths import no_widths
+from aifactory.units import counted
 
 
 def gang_sentences(case: Case, solution: Solution) -> list[str]:
@@ -50,7 +51,7 @@ def gang_sentences(case: Case, solution: Solution) -> list[str]:
         )
         found.append(
             f"{names} on {place['accelerator_id']} in {place['region']}: up to {wide[mine].max():,.3g} accelerators at once for a job. "
-            f"In {months.sum()} months fewer are committed ({held[months, pool].min():,.0f} at the least); {way}."
+            f"In {counted(int(months.sum()), 'month')} fewer are committed ({held[months, pool].min():,.0f} at the least); {way}."
         )
     return found
 

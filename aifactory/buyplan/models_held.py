@@ -11,7 +11,7 @@ from aifactory.buyplan.case import Answer, Case
 from aifactory.fleet.streams import Streams
 from aifactory.serving.kv_cache import MEMORY_SHARE
 from aifactory.serving.step_time_specs import BYTES
-from aifactory.units import three_digits
+from aifactory.units import counted, three_digits
 
 KEYS = ["use_case_id", "accelerator_id"]
 
@@ -47,7 +47,7 @@ def _short_of_room(streams: Streams, weights: np.ndarray, room: pd.Series, held:
         if len(live) > 1 and len(short):
             names = ", ".join(f"{row.model} {three_digits(row.weights_gb)} GB" for row in live.itertuples())
             yield (
-                f"{place.accelerator_id} in {place.region} cannot hold the models of its live work at once in {len(short)} months: their weights "
+                f"{place.accelerator_id} in {place.region} cannot hold the models of its live work at once in {counted(len(short), 'month')}: their weights "
                 f"({names}) fill {np.ceil(need / each):.0f} accelerators, held are {short.min():,.0f} in the busiest hour. The plan counts work "
                 "and not room for models: hold more, serve them by one model, or keep one of them on another platform."
             )

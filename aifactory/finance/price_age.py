@@ -10,6 +10,7 @@ import pandas as pd
 from aifactory.finance.options import OPTION_NAMES
 from aifactory.finance.prices import price_table
 from aifactory.inputs.plan import Plan
+from aifactory.units import counted
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class PriceAge:
         if not self.count:
             return "No price is used."
         span = self.first if self.first == self.last else f"{self.first} to {self.last}"
-        aged = f"; the oldest, {self.oldest}, is {self.oldest_days:,} days old" if self.oldest_days else ""
+        aged = f"; the oldest, {self.oldest}, is {counted(self.oldest_days, 'day')} old" if self.oldest_days else ""
         text = f"{what} are of {span}{aged}"
         faults = [
             f"{count} of {self.count} {'is' if count == 1 else 'are'} {words}"

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from aifactory.buyplan.models_held import _short_of_room, _weights_gb, room_sentences
+from aifactory.units import counted
 
 ROOM = pd.Series({"l4": 0.9 * 24.0, "h100": 0.9 * 80.0})
 
@@ -38,7 +39,7 @@ def test_weights_against_the_memory_that_is_held(models, weights, waits, held, s
     found = list(_short_of_room(streams(models, waits), np.array(weights), ROOM, counts))
     assert len(found) == (short > 0)
     if short:
-        assert f"at once in {short} months" in found[0] and "fill 2 accelerators, held are 1" in found[0]
+        assert f"at once in {counted(short, 'month')}" in found[0] and "fill 2 accelerators, held are 1" in found[0]
 
 
 def test_weights_go_by_what_was_measured_else_by_the_model():
