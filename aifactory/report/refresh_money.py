@@ -24,6 +24,10 @@ from aifactory.review.returns_to_date import LOWEST
 
 BILL, DEMAND = "billing table", "demand_windows and jobs tables"
 NAMED = 3
+BAND_NOTE = (
+    "Band: 80 % prediction interval of the straight trend of log cost over the months before; it knows no season of the year, "
+    "so capacity that stays leaves it where units peak or fall with the year."
+)
 
 
 def unit_cost_section(ws: Workspace, review: Review) -> Group:
@@ -77,7 +81,7 @@ def unit_cost_section(ws: Workspace, review: Review) -> Group:
         figure(chart, title=f"Unit cost: the median use case is at {num(last['relative'].median(), 2)} times its first month", description="Lines of cost per unit by month of the six dearest use cases, relative to their first month.",
                caption="Attributed cost of accelerators and hosted models over delivered units, the six dearest use cases.", source=f"{BILL}; {DEMAND}", as_of=ws.as_of),
         table(last, caption=f"Unit cost in {month_name(ws.period)}", source=f"{BILL}; {DEMAND}", as_of=ws.as_of, columns=columns,
-              note="Band: 80 % prediction interval of the straight trend of log cost over the months before."),
+              note=BAND_NOTE if len(bands) else ""),
     )  # fmt: skip
 
 

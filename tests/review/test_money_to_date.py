@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from aifactory.inputs.billing import UNATTRIBUTED
-from aifactory.report.refresh_money import payback_sentence
+from aifactory.report.refresh_money import payback_sentence, unit_cost_section
 from aifactory.review.build import OF_PLAN, _kpis
 from aifactory.review.changes import figures_changed
 from aifactory.review.forecast_score import REPEAT, score
@@ -383,3 +383,18 @@ def test_charges_without_a_use_case_stay_in_the_bill_of_a_plan():
          ("attributed usage", UNATTRIBUTED, 9.0), ("tax", "other", 7.0)], columns=["cost_line", "use_case", "EffectiveCost"],
     ).assign(invoice_month="2026-01")  # fmt: skip
     assert charges_of_others(bill, pd.Series(["chat"])).to_dict() == {"2026-01": 4.0}
+
+
+def test_the_note_on_the_band_stands_where_a_band_is_shown():
+    ws = SimpleNamespace(period="2026-06", as_of=pd.Timestamp("2026-06-30"))
+    frame = costs([1.0, 1.1, 1.0, 1.1, 1.0, 1.1]).assign(units=10.0, cost=10.0)
+    bands = unit_cost_bands(frame, "2026-06")
+    assert len(bands) == 1
+    told = [
+        " ".join(
+            getattr(part, "html", "")
+            for part in unit_cost_section(ws, SimpleNamespace(unit_cost=frame, unit_cost_bands=of)).parts
+        )
+        for of in (bands, bands.iloc[:0])
+    ]
+    assert ["knows no season of the year" in text for text in told] == [True, False]
