@@ -8,7 +8,10 @@ from aifactory.buyplan import BuyPlan
 from aifactory.buyplan.staying import TIMES
 from aifactory.inputs.workspace import Workspace
 from aifactory.report.blocks import Col, Group, group, section, table
-from aifactory.report.text import join_words, num, plural, usd_compact
+from aifactory.report.text import join_words, num, plural, sig3, usd_compact
+
+#: A list price below this share of the bill is worth a word.
+CHEAPER = 0.5
 
 
 def hosted_today_section(ws: Workspace, plan: BuyPlan) -> Group:
@@ -27,6 +30,13 @@ def hosted_today_section(ws: Workspace, plan: BuyPlan) -> Group:
             if named
             else f" At up to {TIMES[-1]:.0f} times the expected demand that stays so."
         )
+    cheap = rows[rows["listed_usd_per_unit"] < CHEAPER * rows["usd_per_unit"]]
+    if len(cheap):
+        listed = [
+            f"{row.use_case_id} USD {sig3(row.listed_usd_per_unit)} instead of USD {sig3(row.usd_per_unit)} a unit"
+            for row in cheap.head(3).itertuples()
+        ]
+        answer += f" Hosted elsewhere, the model that is charged or that the use case names is listed far below the bill: {join_words(listed)}; quality was not compared."
     decided = np.where(rows["hosted_usd"].isna(), "not decided", np.where(rows["stays"], "stays", "moves"))
     columns = {
         "use_case_id": Col("Use case"),

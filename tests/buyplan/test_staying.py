@@ -239,6 +239,11 @@ def test_where_all_stay_there_is_nothing_to_order(mini_ws):
     assert price_doubts(plan.options, mini_ws.plan.price_freshness_days) == {}  # as approval asks
     shown = hosted_today_section(mini_ws, plan).text
     assert "1 of 1 use case on hosted models stays there" in shown and "no demand" not in shown
+    dear = plan.hosted_today.assign(usd_per_unit=1.0, listed_usd_per_unit=[0.4])
+    told = hosted_today_section(mini_ws, replace(plan, hosted_today=dear)).text
+    assert "chat USD 0.400 instead of USD 1 a unit" in told.replace(chr(160), " ")
+    fair = hosted_today_section(mini_ws, replace(plan, hosted_today=dear.assign(listed_usd_per_unit=0.6))).text
+    assert "instead of" not in fair
     assert "stays on the hosted model" in table_need(mini_ws, plan).text + bands_section(plan).text
 
 
