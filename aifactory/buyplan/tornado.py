@@ -42,7 +42,7 @@ COLUMNS = [
     "owner_role",
     "source",
 ]
-DEMAND, CAPACITY = "demand (conservative to aggressive)", "measured capacity (low to high)"
+DEMAND, CAPACITY = "demand (conservative to aggressive)", "capacity (low to high)"
 
 
 def tornado_frame(case: Case, answer: Answer, restream: Callable[[Plan], Streams]) -> pd.DataFrame:
@@ -143,5 +143,5 @@ def _capacity_row(case: Case, shift: float) -> dict:
         ends.append(_npv_of(case, streams) + shift)
         relative.append(float(np.average(ratio, weights=table["units_month"].clip(lower=1e-9) / capacity)))
     owner = case.plan.assumptions["planning_utilization"].owner_role
-    about = {"unit": "of measured rate", "owner_role": owner, "source": "benchmark intervals"}
+    about = {"unit": "of the rate planned with", "owner_role": owner, "source": "benchmark intervals"}
     return _row(CAPACITY, (relative[0], 1.0, relative[1]), ends, about)

@@ -13,7 +13,7 @@ from aifactory.report.buy_plan_guard import of_a_plan
 from aifactory.report.text import count, is_missing, month_name, num, pct, readable, usd, usd_compact
 from aifactory.units import BANDS, KILO, MEGA
 
-PLAN = "computed from demand, measured capacity and prices"
+PLAN = "computed from demand, capacity and prices"
 TOP_USE_CASES = 3
 QUARTER = 3  # months between the points of the cash curve; the lowest month is always shown
 #: groups of unit-cost lines for the waterfall, in their order; all others are hidden cost centres
@@ -162,7 +162,7 @@ def _waterfall(ws: Workspace, plan: BuyPlan, row: object) -> Figure:
     steps = pd.DataFrame({"step": [*amounts.index, "Total"], column: [*amounts, total]})
     useful = amounts["Useful work"] / total
     worked = f"{pct(useful)} of it useful work" if useful > 0 else "its accelerators were paid before"
-    listed = f"a list price over the measured peak rate would say {usd(row.headline_usd_per_unit * size)}."
+    listed = f"a list price over the peak rate would say {usd(row.headline_usd_per_unit * size)}."
     if is_missing(row.headline_usd_per_unit):
         listed = "no hours of its accelerators are rented, so there is no list price."
     return figure(

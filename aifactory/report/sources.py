@@ -9,7 +9,7 @@ _DEMAND = "demand_windows, jobs and demand_chain tables; shortlist; plan.yaml"
 _PLANNED = "demand simulation, capacity at the SLO, prices table; plan.yaml"
 _PATHS = "orders of the plan on 100 simulated paths of demand and prices; prices table; plan.yaml"
 _MONEY = "orders of the plan, prices and use_cases tables; plan.yaml"
-_DRAWS = "100,000 draws of the ranges of plan.yaml, of the demand simulation and of measured capacity"
+_DRAWS = "100,000 draws of the ranges of plan.yaml, of the demand simulation and of capacity"
 _ACTUAL = "demand_windows, jobs, billing and approved_plan tables"
 
 #: Stage: table: inputs. The inventory names its own.

@@ -88,3 +88,8 @@ def test_the_waterfall_tells_the_cost_of_so_many_units_that_it_can_be_read(usd, 
     drawn = texts(of)
     assert words in drawn["title"].replace("\xa0", " ")
     assert f"would say {words.split(' per')[0][:4]}" in drawn["caption"].replace("\xa0", " ")
+
+
+def test_what_rests_on_predictions_is_not_called_measured():
+    """Capacity may be a prediction: sources and captions of the plan claim no measurement."""
+    assert "measured" not in " ".join(texts(plan(0.001))) + drawings.PLAN
