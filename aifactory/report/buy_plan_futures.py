@@ -16,6 +16,7 @@ QUESTION = "Does the plan hold over many futures?"
 #: Share of a cost below which a difference is rounding of the solver.
 ROUNDING = 1e-9
 MEAN = "plan for the mean path"
+UNBOUND = "The former may be placed in any month, and neither need keep the limits of the plan. "
 SOURCE = "computed: demand simulation, prices and orders of this plan"
 
 
@@ -28,9 +29,9 @@ def futures_section(ws: Workspace, plan: BuyPlan, futures: Futures | None) -> Gr
     own = rows.loc[THIS_PLAN]
     text = (
         f"Orders are chosen over {futures.paths} paths of demand and prices at once: they cost {usd_compact(own['objective_usd'])}, proven to be "
-        f"within {pct(futures.gap, 2)} of the best orders there are. Orders made for the expected scenario alone cost "
+        f"within {pct(futures.gap, 2)} of the best orders of its dates: each quarter, and for launches and running terms that end. Orders made for the expected scenario alone cost "
         f"{_more(rows.loc[ONE_PATH, 'regret'], 2)} on the same paths, the cheapest rule of thumb ({rules.idxmin()}) {_more(rules.min(), 0)}. "
-        f"{'They need not keep the limits of the plan. ' if min(rows.loc[ONE_PATH, 'regret'], rules.min()) < 0 else ''}Planning for the mean path would lose {_money(rows.loc[MEAN], own, 'objective_usd')}: the "
+        f"{UNBOUND if min(rows.loc[ONE_PATH, 'regret'], rules.min()) < 0 else ''}Planning for the mean path would lose {_money(rows.loc[MEAN], own, 'objective_usd')}: the "
         "value of planning for many paths (value of the stochastic solution)."
     )
     if FORESIGHT in rows.index:
@@ -57,7 +58,7 @@ def _table(ws: Workspace, futures: Futures) -> Block:
         "regret": Col("Against this plan", "pct1"),
     }
     note = (
-        f"Doubt of demand grows for {DOUBT_MONTHS} months and then stays: later orders are decided with what is known by then. Present value of new orders and rented hours, with the people and storage around them, over the horizon (what is held already costs the same under each and is left out), orders each quarter: the mean, and "
+        f"Doubt of demand grows for {DOUBT_MONTHS} months and then stays: later orders are decided with what is known by then. Present value of new orders and rented hours, with the people and storage around them, over the horizon (what is held already costs the same under each and is left out), orders each quarter (for the expected scenario alone: any month): the mean, and "
         f"{pct(futures.risk_weight)} of what the worst {pct(1 - futures.tail)} of the overruns are above the mean one. The overrun of a path is "
         "what it costs beyond the cheapest mix of terms and hours for its own demand, were that known. Hours beyond the commitments are rented. Foresight stands against the expected cost, all others against the weighed one."
     )
