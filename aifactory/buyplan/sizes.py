@@ -21,7 +21,7 @@ from aifactory.fleet.sites import held_in_sites
 from aifactory.fleet.streams import EXPECTED, Streams, busiest, launch_months
 from aifactory.inputs.plan import Plan
 from aifactory.serving.staffing import safe_accelerators
-from aifactory.units import signed_percent
+from aifactory.units import counted, signed_percent
 
 FIRST = 1
 KEYS = ["use_case_id", "region", "accelerator_id"]
@@ -97,8 +97,8 @@ def _slo(stream: tuple, in_progress: float, spread: bool) -> str:
         if stream.wait_hours > 1:
             return f"nothing added: its limit leaves {stream.wait_hours} hours to wait"
         return "nothing added: requests in progress unknown or in no common queue"
-    noun = "request" if round(in_progress) == 1 else "requests"
-    return f"chance binds: {in_progress:,.0f} {noun} in progress, at times more"
+    many = counted(round(in_progress), "request") if in_progress > 0.5 else "less than 1 request"
+    return f"chance binds: {many} in progress, at times more"
 
 
 def _reserve(stream: tuple, ratio: float, launch: bool, known_from: str | None) -> str:

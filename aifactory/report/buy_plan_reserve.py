@@ -41,7 +41,7 @@ def reserve_section(ws: Workspace, plan: BuyPlan) -> Group:
         + _against_article(plan.reserves)
     )
     noted = plan.reserves[(plan.reserves["note"] != "") & (plan.reserves["known_from"] != DEMAND_CHAIN)]
-    said = [f"{row.use_case_id}, {row.region}: {row.note}." for row in noted.head(MOST_NOTES).itertuples(index=False)]
+    said = noted_streams(noted)
     return group(
         section(question, answer),
         chart_curve(ws, plan, first),
@@ -49,6 +49,17 @@ def reserve_section(ws: Workspace, plan: BuyPlan) -> Group:
         bullets(said, "Every history holds four lead times or more."),
         table_steps(ws, plan, first),
         *chain_blocks(ws, plan),
+    )
+
+
+def noted_streams(noted: pd.DataFrame) -> list[str]:
+    """What the record of the dearest streams cannot show, a sentence each, and of how many more it cannot."""
+    said = [f"{row.use_case_id}, {row.region}: {row.note}." for row in noted.head(MOST_NOTES).itertuples(index=False)]
+    more = len(noted) - MOST_NOTES
+    return (
+        [*said, f"{plural(more, 'more stream')} of this kind: see the reserves table of the run folder."]
+        if more > 0
+        else said
     )
 
 

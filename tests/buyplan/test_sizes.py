@@ -161,7 +161,8 @@ def test_pools_of_which_none_could_be_spared_are_refused(pools):
 
 
 @pytest.mark.parametrize(
-    ("in_progress", "said"), [(1.2, "1 request in"), (2.0, "2 requests in"), (0.3, "0 requests in")]
+    ("in_progress", "said"),
+    [(1.2, "1 request in"), (2.0, "2 requests in"), (0.3, "less than 1 request in"), (1234.0, "1,234 requests in")],
 )
 def test_requests_in_progress_are_counted_in_words(in_progress, said):
     stream = SimpleNamespace(movable=False, wait_hours=1)

@@ -113,3 +113,11 @@ def test_a_scenario_that_leaves_the_total_alone_has_no_month():
     )
     assert "\N{EN DASH}" in strike and "Nov 2026" not in strike and "Dec 2026" in agents
     assert "not this total" in shown.html
+
+
+def test_notes_on_reserves_that_are_cut_say_how_many_are_left():
+    streams = pd.DataFrame({"use_case_id": [f"case-{i}" for i in range(7)], "region": "eu", "note": "no record"})
+    assert buy_plan_reserve.noted_streams(streams)[4:] == [
+        "case-4, eu: no record.", "2 more streams of this kind: see the reserves table of the run folder."
+    ]  # fmt: skip
+    assert len(buy_plan_reserve.noted_streams(streams.head(5))) == 5
