@@ -9,6 +9,7 @@ MAX_CHANCE, TURNS = 0.01, 499
 _SEED = 20260101
 #: Variance within cycles below this share of the mean square counts as none.
 NO_VARIANCE = 1e-9
+MONTHS_PER_YEAR, YEARS_FOR_A_YEAR = 12, 3
 
 
 def season_test(values: np.ndarray, places: int, turns: int = TURNS) -> tuple[float, float]:
@@ -83,6 +84,14 @@ def _explained(rest: np.ndarray, known: np.ndarray) -> np.ndarray:
     return (rest.sum(axis=1) ** 2 / np.maximum(count, 1)).sum(axis=1)
 
 
+def _slope_beside_season(logs: np.ndarray) -> float:
+    """Least-squares slope a month, each calendar month about its own mean: that of a line and twelve levels fitted at once."""
+    padded = np.concatenate([logs, np.full(-len(logs) % MONTHS_PER_YEAR, np.nan)]).reshape(-1, MONTHS_PER_YEAR)
+    time = np.where(np.isfinite(padded), np.arange(padded.size, dtype=float).reshape(padded.shape), np.nan)
+    rest = [table - _means(table.T, np.isfinite(table.T)) for table in (time, padded)]
+    return float(np.nansum(rest[0] * rest[1]) / np.nansum(rest[0] ** 2))
+
+
 def day_means(hourly: np.ndarray) -> np.ndarray:
     """Mean of each whole day of an hourly series, missing hours left out; NaN for a day without any."""
     hourly = np.asarray(hourly, dtype=float)
@@ -90,14 +99,12 @@ def day_means(hourly: np.ndarray) -> np.ndarray:
     return _means(days, np.isfinite(days))
 
 
-MONTHS_PER_YEAR, YEARS_FOR_A_YEAR = 12, 3
-
-
 def month_factors(monthly: np.ndarray, first_calendar_month: int) -> np.ndarray | None:
     """Factor of each calendar month (January first, geometric mean 1), or None where no season is proven.
 
     Needs three years: by the test of `season_test` two agree by chance once in twelve times. Months count on
-    the logarithm about a straight line; missing (NaN) and empty ones are left out.
+    the logarithm about a straight line, whose slope is that of the years of each calendar month, so that a season that a
+    part of a year holds more or less of does not tilt it; missing (NaN) and empty months are left out.
 
     Parameters
     ----------
@@ -114,7 +121,6 @@ def month_factors(monthly: np.ndarray, first_calendar_month: int) -> np.ndarray 
     known = monthly > 0
     if known.sum() < YEARS_FOR_A_YEAR * MONTHS_PER_YEAR:
         return None
-    time = np.arange(len(monthly))
     logs = np.where(known, np.log(np.where(known, monthly, 1.0)), np.nan)
     # the trend is that of yearly means, so that a season does not tilt it
     whole = len(monthly) // MONTHS_PER_YEAR * MONTHS_PER_YEAR
@@ -123,8 +129,7 @@ def month_factors(monthly: np.ndarray, first_calendar_month: int) -> np.ndarray 
     _, chance = season_test(rest, MONTHS_PER_YEAR)
     if not chance <= MAX_CHANCE:
         return None
-    slope = np.polyfit(time[known], logs[known], 1)[0]
-    level = logs[:whole] - slope * time[:whole]
+    level = logs[:whole] - _slope_beside_season(logs) * np.arange(whole)
     table = level.reshape(-1, MONTHS_PER_YEAR)
     rest = table - _means(table, np.isfinite(table))[:, None]
     by_place = _means(rest.T, np.isfinite(rest.T))

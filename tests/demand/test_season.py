@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from aifactory.demand.profile import autocorrelation
-from aifactory.demand.season import MAX_CHANCE, day_means, season_test
+from aifactory.demand.season import MAX_CHANCE, day_means, month_factors, season_test
 
 FEW = settings(max_examples=40)
 
@@ -125,3 +125,22 @@ def test_seasons_of_real_series(shared_dir, series, places, found):
     if places == 168:
         values, places = day_means(values), 7
     assert (season_test(values, places)[1] <= MAX_CHANCE) is found
+
+
+@pytest.mark.parametrize("months", [36, 39, 42, 47, 48])
+@pytest.mark.parametrize("first", [1, 5, 11])
+def test_a_peak_of_the_year_does_not_tilt_its_own_factors(months, first):
+    """What ends within a year holds the peak less or more often than the other months: the trend must not take it for growth."""
+    year = np.array([0.85, *[1.0] * 8, 1.15, 2.7, 1.8])
+    calendar = (first - 1 + np.arange(months)) % 12
+    found = month_factors(1000 * 1.02 ** np.arange(months) * year[calendar], first)
+    np.testing.assert_allclose(found, year / np.exp(np.log(year).mean()), rtol=1e-9)
+
+
+def test_factors_of_the_year_leave_missing_months_out():
+    year = np.array([0.85, *[1.0] * 8, 1.15, 2.7, 1.8])
+    demand = 1000 * 1.02 ** np.arange(45) * year[np.arange(45) % 12]
+    demand[[3, 22]] = np.nan, 0.0
+    found = month_factors(demand, 1)
+    assert found is not None
+    np.testing.assert_allclose(found, year / np.exp(np.log(year).mean()), rtol=0.06)
