@@ -30,6 +30,8 @@ from aifactory.units import counted
 
 MOST_REPLICAS = 10_000
 PLAIN = {"arrival_s": "number", "input_tokens": "integer", "output_tokens": "integer"}
+#: Seconds from the first to the last request of a plain table; a day in milliseconds is more.
+MOST_SPAN_S = 2 * 366 * 86_400.0
 PLAIN_OPTIONAL = {"cached_input_tokens": "integer", "priority": "integer"}
 
 
@@ -266,4 +268,9 @@ def _plain_stream(path: Path, names: list[str]) -> RequestStream:
             extra[field] = rows[name].fillna(0).to_numpy(dtype=float)
     refuse_milliseconds(path.name, "arrival_s", float(columns["arrival_s"][0]), 2)
     stream = RequestStream(**columns, **extra, source=path.name)
-    return replace(stream, arrival_s=stream.arrival_s - stream.arrival_s[0])
+    stream = replace(stream, arrival_s=stream.arrival_s - stream.arrival_s[0])
+    last_s = float(stream.arrival_s[-1])
+    if last_s > MOST_SPAN_S:
+        rule = "must be seconds, two years from the first to the last at most; are these milliseconds? Divide by 1000"
+        raise InputError.at(path.name, rule, column="arrival_s", value=last_s)
+    return stream

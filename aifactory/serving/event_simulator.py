@@ -23,7 +23,7 @@ WINDOW_S = 3600.0
 #: Simulated at once at most; then replicas that stand idle count their steps from 0 again.
 LONGEST_WINDOW_S = 10 * 86_400.0
 #: Steps of one replica without a pause, and seconds of a run, at most.
-MOST_STEPS, MOST_SPAN_S = 2**31 - 2**24, 2 * 366 * 86_400.0
+MOST_STEPS, MOST_SPAN_S = 2**31 - 2**24, 20 * 365.25 * 86_400
 #: Records of prefix blocks at most, 20 bytes each, over all replicas.
 MOST_RECORDS = 40_000_000
 
@@ -45,7 +45,7 @@ def simulate_fleet(
     Raises
     ------
     InputError
-        Arrivals of more than two years, or a replica that runs 2 x 10^9 steps without a pause.
+        Arrivals of more than 20 years, or a replica that runs 2 x 10^9 steps without a pause.
 
     >>> from aifactory.serving.step_time import StepTime
     >>> law = StepTime(1e-4, 0.0, 0.0, 0.0, 0.01, 10_000)
@@ -55,7 +55,7 @@ def simulate_fleet(
     """
     last_s = float(requests.arrival_s[-1])
     if last_s > MOST_SPAN_S:
-        rule = "must be seconds from the start, two years at most; are these milliseconds? Divide by 1000"
+        rule = "must be seconds from the start, 20 years at most; are these milliseconds? Divide by 1000"
         raise InputError.at(requests.source, rule, column="arrival_s", value=last_s)
     sim = _build(requests, fleet, step_by_step)
     until = 0.0

@@ -213,7 +213,8 @@ def _write_rule(sheet: Any, choices: Any, column: int, item: Field, last: int, l
         rule |= {"validate": "list", "source": f"={LISTS}!${name}$1:${name}${len(listed)}", "error_type": "warning"}
     elif item.type == "number":
         low = item.exclusive_minimum if item.exclusive_minimum is not None else item.minimum or 0
-        both = item.maximum is not None
+        # a cell has one rule: that something is above 0 before that it is not absurdly large, which the import refuses
+        both = item.maximum is not None and item.exclusive_minimum is None
         limits = {"criteria": "between", "minimum": low, "maximum": item.maximum} if both else {
             "criteria": ">" if item.exclusive_minimum is not None else ">=", "value": low}  # fmt: skip
         rule |= {"validate": "decimal"} | limits
