@@ -3,7 +3,7 @@
 A place is a pool that the bill names (ResourceId), else all other pools of an accelerator in a region. The share of a use case in
 a place is its share in the accelerator-hours that the bill attributes there; a place that the bill attributes to nobody belongs to the only
 use case that can be on it, by `baseline_accelerators` of the plan and the accelerators of the jobs; hours that the bill names elsewhere do
-not say that it is not here too, since own hardware is in no bill. Where plan.yaml names several, its hours are divided as they move with
+not say that it is not here too, since own hardware is in no bill; what runs on a hosted model alone is on none. Where plan.yaml names several, its hours are divided as they move with
 the demand of each, if they do so beyond doubt (`shared_pools`). What is doubtful is left out:
 pools whose label is in doubt, places with more than a tenth of their hours attributed to nobody, and use cases that
 work on several accelerators of a region.
@@ -16,7 +16,9 @@ import pandas as pd
 
 from aifactory.benchmark.shared_pools import seconds_per_unit
 from aifactory.inputs.billing import NO_ACCELERATOR, UNATTRIBUTED
+from aifactory.inputs.hosted import hosted_only
 from aifactory.inputs.workspace import Workspace
+from aifactory.inventory.hosted_today import hosted_alone
 from aifactory.inventory.service import pool_summary
 from aifactory.inventory.spend import USAGE
 from aifactory.units import MINUTES_PER_HOUR, SECONDS_PER_HOUR
@@ -164,11 +166,11 @@ def _divided(spot: tuple, pools: pd.DataFrame, demand: pd.DataFrame) -> list[tup
 
 
 def _able(ws: Workspace, accelerator: str, region: str, demand: pd.DataFrame) -> set[str]:
-    """Use cases that may be on an accelerator in a region."""
-    today, jobs = ws.plan.baseline_accelerators, ws.month("jobs")
+    """Use cases that may be on an accelerator in a region: those of hosted models are on none."""
+    today, jobs, hosted = ws.plan.baseline_accelerators, ws.month("jobs"), hosted_only(ws) | hosted_alone(ws)
     asked = set(demand.loc[(demand["region"] == region) & (demand["service_units"] > 0), "use_case_id"])
     trained = jobs[(jobs["region"] == region) & (jobs["accelerator_id"] == accelerator)]["use_case_id"]
-    return {name for name in asked if today.get(name, accelerator) == accelerator} | set(trained)
+    return {name for name in asked - hosted if today.get(name, accelerator) == accelerator} | set(trained)
 
 
 def _on_one(links: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:

@@ -99,6 +99,19 @@ def test_use_cases_that_plan_yaml_puts_on_one_pool_have_their_own_part_of_it(wit
     assert shown_capacities(unsure).empty  # images may be elsewhere
 
 
+def test_what_runs_on_a_hosted_model_is_no_reason_to_leave_a_pool_undivided(with_tables, mini_ws):
+    ws, stated = shared(mini_ws, with_tables, "chat", "images")
+    ws = dataclasses.replace(ws, plan=ws.plan.model_copy(update={"baseline_accelerators": stated}))
+    alone = shown_capacities(ws)
+    cases, asked = ws.table("use_cases"), ws.table("demand_windows")
+    guide = cases[cases["use_case_id"] == "chat"].assign(use_case_id="guide", model="gpt-4.1")
+    more = asked[asked["use_case_id"] == "chat"].assign(use_case_id="guide")
+    tables = ws.tables | {"use_cases": pd.concat([cases, guide]), "demand_windows": pd.concat([asked, more])}
+    pd.testing.assert_frame_equal(shown_capacities(dataclasses.replace(ws, tables=tables)), alone)
+    tables["use_cases"] = pd.concat([cases, guide.assign(model="Llama-3.1-8B")])  # its weights may be anywhere
+    assert shown_capacities(dataclasses.replace(ws, tables=tables)).empty
+
+
 def test_the_parts_of_a_shared_pool_add_up_to_its_use(with_tables, mini_ws):
     ws, stated = shared(mini_ws, with_tables, "chat", "images")
     ws = dataclasses.replace(ws, plan=ws.plan.model_copy(update={"baseline_accelerators": stated}))
