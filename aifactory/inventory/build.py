@@ -89,6 +89,7 @@ def build_inventory(ws: Workspace) -> Inventory:
     reconciliation = spend.reconcile(month) if len(month) else pd.DataFrame(columns=RECONCILIATION_COLUMNS)
     windows = demand.all_windows(ws)
     monthly = demand.demand_by_month(ws, windows)
+    whole = demand.whole_months(ws, windows, monthly)
     profile = demand.profile_demand(ws, windows, monthly)
     rate = spend.accelerator_rate(used)
     pools = service.pool_summary(ws, rate, used)
@@ -96,9 +97,9 @@ def build_inventory(ws: Workspace) -> Inventory:
     cases = _use_cases(ws, used, monthly)
     hours, hourly = float(len(hours_of_month(ws.period))), hourly_demand(windows, ws)
     growth = token_growth(ws, windows)
-    basis = demand_basis(ws, windows, monthly, profile, cases, growth)
+    basis = demand_basis(ws, windows, whole, profile, cases, growth)
     scenarios = simulate_demand(basis, ws.plan, ws.period)
-    retiring, late = retiring_models(ws, used), _of_levels(ws, monthly, basis) + findings.late_usage(month)
+    retiring, late = retiring_models(ws, used), _of_levels(ws, whole, basis) + findings.late_usage(month)
     hosted = hosted_today(ws, cases.set_index("use_case_id")["units_month"], retiring)
     return Inventory(
         period=ws.period,
@@ -113,7 +114,7 @@ def build_inventory(ws: Workspace) -> Inventory:
         demand_monthly=monthly,
         demand_profile=profile,
         class_peaks=demand.class_peaks(ws, windows),
-        untested_seasons=_not_told_of_seasons(ws, profile, monthly, basis),
+        untested_seasons=_not_told_of_seasons(ws, profile, whole, basis) + demand.lost_sentences(ws, windows),
         drift=drift(ws, monthly),
         token_growth=growth,
         demand_basis=basis,

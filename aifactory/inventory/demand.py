@@ -10,14 +10,22 @@ import pandas as pd
 from aifactory.demand.events import launch_factor
 from aifactory.demand.lengths import length_correlation
 from aifactory.demand.level_step import trend_about_a_step
+from aifactory.demand.lost_days import lost_days
 from aifactory.demand.lumps import lumps_of
-from aifactory.demand.profile import hours_of_month, job_end, monthly_trend, profile_series, running_accelerators
+from aifactory.demand.profile import (
+    MIN_UNITS,
+    hours_of_month,
+    job_end,
+    monthly_trend,
+    profile_series,
+    running_accelerators,
+)
 from aifactory.demand.shapes import minute_dispersion, second_dispersion
 from aifactory.demand.weekday_mix import average_days, weekday_factors
 from aifactory.inputs.aggregate.cube import probed_second
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory.basis import seasons
-from aifactory.units import HOURS_PER_DAY, MINUTES_PER_HOUR, SECONDS_PER_HOUR
+from aifactory.units import HOURS_PER_DAY, MINUTES_PER_HOUR, SECONDS_PER_HOUR, few
 
 COUNTS = ["requests", "errors", "retries", "input_tokens", "cached_input_tokens", "output_tokens"]
 PAIR = ["use_case_id", "region"]
@@ -118,13 +126,14 @@ def demand_by_month(ws: Workspace, windows: pd.DataFrame) -> pd.DataFrame:
 
 
 def profile_demand(ws: Workspace, windows: pd.DataFrame, monthly: pd.DataFrame) -> pd.DataFrame:
-    """Profile of every use case and region in the reporting month; see `demand.profile`."""
+    """Profile of every use case and region in the reporting month; see `demand.profile`. Trends are those of `whole_months`."""
     month = windows[windows["window_start_utc"].dt.strftime("%Y-%m") == ws.period]
     ends = windows["window_start_utc"] + pd.to_timedelta(windows["window_minutes"], unit="min")
     spans = windows.assign(end=ends).groupby(PAIR).agg(first=("window_start_utc", "min"), last=("end", "max"))
     hours, prior = hours_of_month(ws.period), ws.plan.value("unknown_growth_sd")
     training = set(ws.table("use_cases").query("service_unit == 'accelerator_hour'")["use_case_id"])
-    rows, by_day, yearly = [], _units_by_day(windows, ws.period), seasons(monthly, ws.period, ws.plan)
+    whole = whole_months(ws, windows, monthly)
+    rows, by_day, yearly = [], _units_by_day(windows, ws.period), seasons(whole, ws.period, ws.plan)
     begun = spans.index[spans["first"] <= hours[-1]].difference(month.set_index(PAIR).index)
     idle = [pair for pair in begun if pair[0] in training]
     for (use_case, region), group in [*month.groupby(PAIR), *((pair, month.iloc[:0]) for pair in idle)]:
@@ -137,8 +146,8 @@ def profile_demand(ws: Workspace, windows: pd.DataFrame, monthly: pd.DataFrame) 
         if group.empty:  # a job table without a job in the month was seen all of it
             found = replace(found, observed_hours=float(len(hours)))
         days = by_day.get((use_case, region), NO_DAYS)
-        factors = weekday_factors(days.to_numpy(), days.index[0].day_of_week if len(days) else 0)
-        months, levels, centre = _daily_levels(monthly, use_case, region, ws.period, first, last, factors)
+        factors = _factors(days)
+        months, levels, centre = _daily_levels(whole, use_case, region, ws.period, first, last, factors)
         levels = levels / launch_factor(ws.plan, str(use_case), months)
         trend = monthly_trend(levels, prior, centre=centre)
         lumps = lumps_of(levels, trend.growth) if use_case in training else None
@@ -234,6 +243,51 @@ def _daily_levels(
     days = np.where(known, average_days(start, end, factors), 1.0)
     units = mine.set_index("month")["units"].reindex(months.astype(str), fill_value=0.0).to_numpy()
     return months, np.where(known, units / days, np.nan), (start + end) / 2 / DAYS_PER_MONTH
+
+
+def _factors(days: pd.Series) -> np.ndarray:
+    return weekday_factors(days.to_numpy(), days.index[0].day_of_week if len(days) else 0)
+
+
+def days_lost(ws: Workspace, windows: pd.DataFrame) -> pd.DataFrame:
+    """Days that `demand.lost_days` calls lost, by month, use case and region; training is left out, a job table is a log.
+
+    Columns days; work_days and of_work_days: what they, and all days seen of the month, count in average days.
+    """
+    cases = ws.table("use_cases")
+    serving = set(cases.loc[cases["service_unit"] != "accelerator_hour", "use_case_id"])
+    asked = windows[windows["use_case_id"].isin(serving)]
+    at_once = {pair: max(_at_once(rows), 1.0) for pair, rows in asked.groupby(PAIR)}
+    rows = []
+    for pair, days in _units_by_day(asked, ws.period).items():
+        lost = days.index[lost_days(days.to_numpy(), MIN_UNITS * at_once[pair])]
+        work = pd.Series(_factors(days)[days.index.day_of_week], days.index)
+        for month in lost.strftime("%Y-%m").unique():
+            of_month = work[month]
+            part = of_month[of_month.index.isin(lost)]
+            rows.append((month, *pair, len(part), part.sum(), of_month.sum()))
+    kinds = {"days": "int64", "work_days": "float64", "of_work_days": "float64"}
+    return pd.DataFrame(rows, columns=["month", *PAIR, *kinds]).astype(kinds)
+
+
+def whole_months(ws: Workspace, windows: pd.DataFrame, monthly: pd.DataFrame) -> pd.DataFrame:
+    """`demand_by_month` with the units that a month would have had without its lost days; NaN where less than a week is left of it."""
+    both = monthly.merge(days_lost(ws, windows), on=["month", *PAIR], how="left").set_axis(monthly.index)
+    left = both["of_work_days"] - both["work_days"]
+    lifted = (monthly["units"] * both["of_work_days"] / left.where(left > 0)).where(left >= MIN_DAYS)
+    return monthly.assign(units=monthly["units"].where(both["days"].isna(), lifted))
+
+
+def lost_sentences(ws: Workspace, windows: pd.DataFrame) -> list[str]:
+    """Say which days of which use cases were not recorded and are taken for lost."""
+    found = []
+    for (use_case, region), rows in days_lost(ws, windows).groupby(PAIR):
+        told = few([f"{row.days} day{'' if row.days == 1 else 's'} of {row.month}" for row in rows.itertuples()])
+        found.append(
+            f"{use_case} in {region}: nothing was recorded on {told}. They count as lost, not as days without demand: levels, trends and "
+            "seasons rest on the other days, the units of the month on what was recorded."
+        )
+    return found
 
 
 def _days(moments: pd.DatetimeIndex) -> np.ndarray:

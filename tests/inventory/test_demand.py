@@ -250,6 +250,57 @@ def test_weekends_of_a_part_of_a_month_are_no_trend(mini_ws, first):
     assert growth == pytest.approx(0.0, abs=1e-9)
 
 
+def without_days(ws, first, last):
+    windows = ws.table("demand_windows")
+    gone = windows["window_start_utc"].between(
+        pd.Timestamp(first, tz="UTC"), pd.Timestamp(last, tz="UTC"), inclusive="left"
+    )
+    return with_table(ws, "demand_windows", windows[~gone])
+
+
+@pytest.mark.parametrize("minutes", [60, 1440])
+def test_days_that_were_not_recorded_are_no_decline_and_no_dip(mini_ws, minutes):
+    ws = without_days(steady(mini_ws, minutes), "2026-09-11", "2026-09-21")
+    assert growth_of(ws) == (pytest.approx(0.0, abs=1e-9), 10)
+    windows = demand.all_windows(ws)
+    lost = demand.days_lost(ws, windows)
+    assert lost[["month", "use_case_id", "region", "days"]].to_numpy().tolist() == [["2026-09", "images", "eu", 10]]
+    monthly = demand.demand_by_month(ws, windows).set_index("month")["units"]
+    whole = demand.whole_months(ws, windows, monthly.reset_index().assign(use_case_id="images", region="eu"))
+    assert monthly["2026-09"] == 20 * 24  # what was recorded stays what it is
+    assert whole.set_index("month")["units"].loc[["2026-08", "2026-09"]].tolist() == [31 * 24, 30 * 24]
+    assert [text.split(".")[0] for text in demand.lost_sentences(ws, windows)] == [
+        "images in eu: nothing was recorded on 10 days of 2026-09"
+    ]
+
+
+def test_a_month_with_lost_days_departs_from_nothing(mini):
+    path = mini / "demand_windows.csv"
+    days = pd.date_range("2026-01-01", "2026-11-01", tz="UTC", inclusive="left")
+    days = days[~((days >= "2026-06-11") & (days < "2026-06-23"))]
+    rows = pd.DataFrame({"window_start_utc": days.strftime("%Y-%m-%dT%H:%M:%SZ"), "window_minutes": 1440, "use_case_id": "chat", "region": "us",
+                         "requests": 900, "errors": 0, "service_units": 900})  # fmt: skip
+    rows.to_csv(path, index=False)
+    told = build_inventory(load_workspace(mini)).untested_seasons
+    assert not any("stood at" in text for text in told)
+    assert sum("chat in us: nothing was recorded on 12 days of 2026-06." in text for text in told) == 1
+
+
+def test_work_that_ended_or_rests_has_lost_nothing(mini_ws):
+    ended = without_days(steady(mini_ws, 60), "2026-10-20", "2026-11-01")
+    idle = without_days(steady(mini_ws, 60), "2026-05-02", "2026-07-15")  # more than four weeks
+    for ws in (ended, idle):
+        assert demand.days_lost(ws, demand.all_windows(ws)).empty
+
+
+def test_a_month_of_which_less_than_a_week_is_left_says_nothing(mini_ws):
+    ws = without_days(steady(mini_ws, 60), "2026-06-02", "2026-06-28")
+    windows = demand.all_windows(ws)
+    whole = demand.whole_months(ws, windows, demand.demand_by_month(ws, windows)).set_index("month")["units"]
+    assert np.isnan(whole["2026-06"])
+    assert growth_of(ws) == (pytest.approx(0.0, abs=1e-9), 9)
+
+
 def yearly_peak(ws, multiple, stated):
     """Steady demand of two years but for a November of so many times as much, with the launches that the plan states."""
     ws = steady(ws, 1440)
