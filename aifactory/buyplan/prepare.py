@@ -151,6 +151,7 @@ def stream_builder(
     }
 
     away = dict.fromkeys(hosted_only(ws), HOSTED_ONLY) | dict.fromkeys(stays, STAYS_HOSTED)
+    billed = inventory.hosted_today.set_index("use_case_id")["usd_per_unit"].to_dict()
     # of the assumptions that are varied, growth_damping alone moves demand
     forecasts = {ws.plan.assumptions["growth_damping"]: inventory.forecast}
 
@@ -159,7 +160,7 @@ def stream_builder(
         if damping not in forecasts:
             forecasts[damping] = simulate_demand(inventory.demand_basis, plan, ws.period).frame
         found = build_streams(plan, ws.period, forecast=forecasts[damping], **fixed)
-        return with_hosted(found, away)
+        return with_hosted(found, away, billed)
 
     return build
 
@@ -183,12 +184,17 @@ def in_nodes_as_sold(
     return build, both.sort_values(KEYS, kind="stable", ignore_index=True)
 
 
-def with_hosted(streams: Streams, away: Mapping[str, str]) -> Streams:
-    """The streams, where demand without a platform is told apart: use cases that run on hosted models, `away`, by their reason."""
+def with_hosted(streams: Streams, away: Mapping[str, str], billed: Mapping[str, float] | None = None) -> Streams:
+    """The streams, where demand without a platform is told apart: use cases that run on hosted models, `away`, by their reason.
+
+    `billed`: what a unit of theirs costs there today, USD, by use case; where it is known it becomes the column hosted_usd_per_unit.
+    """
     left = streams.not_sized
     pairs = zip(left["use_case_id"], left["reason"], strict=True)
     told = [away.get(name, reason) if reason == NO_PLATFORM else reason for name, reason in pairs]
-    return replace(streams, not_sized=left.assign(reason=pd.Series(told, left.index, dtype=left["reason"].dtype)))
+    usd = left["use_case_id"].map(dict(billed or {})).astype("float64").where(left["use_case_id"].isin(list(away)))
+    reasons = pd.Series(told, left.index, dtype=left["reason"].dtype)
+    return replace(streams, not_sized=left.assign(reason=reasons, hosted_usd_per_unit=usd))
 
 
 def porting_costs(penalties: pd.DataFrame, choice: pd.DataFrame) -> dict[str, float]:

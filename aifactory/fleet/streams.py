@@ -251,17 +251,16 @@ def _not_sized(rows: pd.DataFrame, forecast: pd.DataFrame, use_cases: pd.DataFra
 
 
 def not_sized_sentences(not_sized: pd.DataFrame) -> list[str]:
-    """What the plan leaves out, why, and how much of it there will be: one sentence each."""
+    """What the plan leaves out, why, how much of it there will be, and what it costs at its seller: one sentence each."""
     found = []
     for row in not_sized.itertuples(index=False):
         place = f" in {row.region.replace(';', ', ')}" if row.region else ""
         unit = str(row.service_unit).replace("_", " ")
         when = f" by {row.month_most}" if row.month_most else ""
-        much = (
-            f"; up to {three_digits(row.units_most)} {unit}s a month are expected{when} and not covered"
-            if row.units_most > 0
-            else ""
-        )
+        usd = getattr(row, "hosted_usd_per_unit", np.nan)
+        sold = f": USD {three_digits(usd * row.units_most)} a month at the USD {three_digits(usd)} a unit of its bill today, in no figure of the plan"
+        much = f"; up to {three_digits(row.units_most)} {unit}s a month are expected{when}"
+        much = (much + (sold if usd > 0 else " and not covered")) if row.units_most > 0 else ""
         reason = row.reason if row.units_most > 0 else "it has no demand, now or in the forecast"
         found.append(f"{row.use_case_id}{place} is not in the plan: {reason}{much}.")
     return found

@@ -15,7 +15,7 @@ from aifactory.buyplan.futures import stream_paths
 from aifactory.buyplan.plan import _resolve
 from aifactory.buyplan.prepare import with_hosted
 from aifactory.buyplan.staying import TIMES, Staying, approved_with, decide_staying
-from aifactory.fleet.streams import NO_PLATFORM
+from aifactory.fleet.streams import NO_PLATFORM, not_sized_sentences
 from aifactory.inputs.hosted import HOSTED_ONLY, STAYS_HOSTED
 from aifactory.inventory import build_inventory
 from aifactory.report.buy_plan_hosted import hosted_today_section
@@ -167,6 +167,23 @@ def test_demand_that_stays_hosted_is_told_apart(tiny):
     )
     found = with_hosted(replace(streams, not_sized=left), {"a": STAYS_HOSTED, "c": HOSTED_ONLY}).not_sized
     assert found["reason"].tolist() == [STAYS_HOSTED, NO_PLATFORM, "benchmark first"]
+
+
+def test_what_a_seller_alone_can_run_is_named_with_the_money_that_it_will_cost(tiny):
+    streams = tiny().streams
+    left = pd.DataFrame(
+        {"use_case_id": ["guide", "voice"], "region": "eu", "service_unit": "request", "units_month": 1e6, "units_most": 3e6,
+         "month_most": "2029-07", "reason": NO_PLATFORM}
+    )  # fmt: skip
+    found = with_hosted(
+        replace(streams, not_sized=left), {"guide": HOSTED_ONLY}, {"guide": 0.009, "voice": 0.5}
+    ).not_sized
+    guide, voice = not_sized_sentences(found)
+    assert guide == (
+        f"guide in eu is not in the plan: {HOSTED_ONLY}; up to 3 million requests a month are expected by 2029-07: "
+        "USD 27,000 a month at the USD 0.009 a unit of its bill today, in no figure of the plan."
+    )
+    assert voice.endswith("are expected by 2029-07 and not covered.")
 
 
 def hosted_ws(ws, usd, only=False):
