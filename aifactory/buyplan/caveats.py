@@ -9,6 +9,7 @@ import pandas as pd
 
 from aifactory.benchmark.chance import LIMIT, NOTHING
 from aifactory.buyplan.case import Answer, Case
+from aifactory.buyplan.duties import end_date
 from aifactory.buyplan.governance import money, month_name
 from aifactory.buyplan.own_sites import site_sentences
 from aifactory.buyplan.placed_notes import placed_sentences, served_elsewhere
@@ -233,6 +234,29 @@ def surplus_sentences(fleet: pd.DataFrame) -> list[str]:
     for key, region, months in sorted(found, key=lambda each: each[0][2] - each[0][1]):
         told.setdefault((*key, months), []).append(region)
     return [_surplus_sentence(*key, regions) for key, regions in told.items()]
+
+
+def support_sentences(fleet: pd.DataFrame, lifecycle: pd.DataFrame) -> list[str]:
+    """Kit that is owned, leased or reserved in the expected scenario beyond the day on which its support ends.
+
+    Parameters
+    ----------
+    fleet : as of `fleet_frame`.
+    lifecycle : rows of the `lifecycle` contract; of several ends of one accelerator the first counts.
+    """
+    ends = lifecycle[lifecycle["event"] == "end_of_support"]
+    ends = ends.assign(ends=ends["date"].map(end_date)).sort_values("ends").drop_duplicates("accelerator_id")
+    rows = fleet[(fleet["scenario"] == "expected") & (fleet["committed"] > 0)].merge(ends, on="accelerator_id")
+    late = rows[pd.to_datetime(rows["month"]) > rows["ends"]]
+    found = []
+    for (accelerator, region), pool in late.groupby(["accelerator_id", "region"]):
+        top, last = pool.iloc[0], pool["month"].max()
+        found.append(
+            f"Support of {accelerator} ends on {top['ends']:%Y-%m-%d} ({top['source']}, {top['as_of']:%Y-%m-%d}), and {pool['committed'].max():,} of "
+            f"them are held in {region} until {month_name(last)}: the plan counts on them at the same cost. Prolong it, or set end_month "
+            "in the commitments table for what goes; what is ordered needs a later end."
+        )
+    return found
 
 
 def _changeover_months(committed: np.ndarray, many: np.ndarray, at: int) -> int:

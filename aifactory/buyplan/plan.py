@@ -14,7 +14,7 @@ from aifactory.buyplan.backtest_history import HistoryBasis, history_basis
 from aifactory.buyplan.bands import bands_frame, fleet_frame, orders_frame
 from aifactory.buyplan.booking import leases_frame, tax_regimes_frame
 from aifactory.buyplan.case import Answer, Case, Solution, justified, solve_expected
-from aifactory.buyplan.caveats import example_sentences, surplus_sentences, warnings_list
+from aifactory.buyplan.caveats import example_sentences, support_sentences, surplus_sentences, warnings_list
 from aifactory.buyplan.choose import Chosen, choose_orders, quick_orders
 from aifactory.buyplan.compare import HOSTED, Resolve, api_frame, comparisons_frame, worse_policies
 from aifactory.buyplan.dimensions import cost_by_frame
@@ -285,7 +285,7 @@ def _on_platforms(
 
 
 def with_dates(plan: BuyPlan, ws: Workspace, inventory: Inventory, ports: Sequence[tuple] = ()) -> BuyPlan:
-    """The plan with every date of its governance: ends of life, ports and logged decisions beside duties and orders."""
+    """The plan with every date of its governance, ends of life, ports and logged decisions beside duties and orders; and what is held after its support."""
     dates = governance_frame(
         ws.plan,
         ws.period,
@@ -297,7 +297,8 @@ def with_dates(plan: BuyPlan, ws: Workspace, inventory: Inventory, ports: Sequen
         ports=ports,
         retiring=inventory.retiring_models,
     )
-    return replace(plan, governance=dates)
+    told = support_sentences(plan.fleet, ws.table("lifecycle")) if len(plan.fleet) else []
+    return replace(plan, governance=dates, warnings=[*plan.warnings, *told])
 
 
 def nothing_to_plan(plan: Plan, streams: Streams, period: str) -> BuyPlan:

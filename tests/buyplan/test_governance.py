@@ -10,7 +10,14 @@ from bp_company import PERIOD, make_inputs, make_plan, make_prices
 
 from aifactory.buyplan.bands import bands_frame, orders_frame
 from aifactory.buyplan.case import solve_case
-from aifactory.buyplan.caveats import EXAMPLE_SOURCE, example_sentences, fiscal_year, surplus_sentences, warnings_list
+from aifactory.buyplan.caveats import (
+    EXAMPLE_SOURCE,
+    example_sentences,
+    fiscal_year,
+    support_sentences,
+    surplus_sentences,
+    warnings_list,
+)
 from aifactory.buyplan.duties import governance_frame
 from aifactory.buyplan.governance import (
     decision_sentence,
@@ -166,6 +173,22 @@ def test_a_term_that_still_runs_beside_its_successor_waits_for_no_demand():
     ]
     stays = fleet.assign(committed=[8, 16, 16] * 3)
     assert surplus_sentences(stays)[0].endswith("the others wait for more demand than expected, if any comes, and are paid in any case.")  # fmt: skip
+
+
+def test_kit_that_is_held_after_its_support_is_named():
+    columns = ["scenario", "month", "region", "accelerator_id", "accelerators", "committed"]
+    months = ["2028-02", "2028-03", "2028-04", "2028-05"]
+    fleet = pd.DataFrame([("expected", m, "eu", "old", 8, 16) for m in months], columns=columns)
+    ends = pd.DataFrame([("old", "end_of_support", "2028-03", "maintenance contract", pd.Timestamp("2026-02-01")),
+                         ("old", "end_of_sale", "2024", "note", pd.Timestamp("2026-02-01"))],
+                        columns=["accelerator_id", "event", "date", "source", "as_of"])  # fmt: skip
+    (told,) = support_sentences(fleet, ends)
+    assert told.startswith(
+        "Support of old ends on 2028-03-31 (maintenance contract, 2026-02-01), and 16 of them are held in eu until May 2028"
+    )
+    assert support_sentences(fleet.head(2), ends) == []  # gone when it ends
+    assert support_sentences(fleet.assign(committed=0), ends) == []  # rented by the hour
+    assert support_sentences(fleet, ends.tail(1)) == []
 
 
 def test_unverified_specification(tiny):

@@ -9,6 +9,7 @@ from bp_company import PERIOD, WAITS, make_inputs, make_plan
 
 from aifactory.benchmark import build_benchmark
 from aifactory.buyplan import build_buy_plan
+from aifactory.buyplan.plan import with_dates
 from aifactory.buyplan.reserve_curve import (
     CURVE,
     DEFAULT_LEAD_WEEKS,
@@ -48,6 +49,16 @@ def test_a_row_per_served_stream_and_a_curve_each(plan):
     tested = plan.reserves[plan.reserves["capacity_per_hour"].notna()]
     assert len(plan.reserve_curve) == 11 * len(tested) > 0
     assert "models" not in set(plan.reserves["use_case_id"])  # jobs wait instead
+
+
+def test_the_plan_names_what_it_holds_after_its_support(mini_ws, plan, stages):
+    row = plan.fleet[plan.fleet["scenario"] == "expected"].iloc[-1]
+    ends = {"accelerator_id": row["accelerator_id"], "event": "end_of_support", "date": row["month"][:4] + "-01", "note": "",
+            "source": "contract", "as_of": pd.Timestamp("2026-02-01"), "confidence": "claimed"}  # fmt: skip
+    ws = replace(mini_ws, tables={**mini_ws.tables, "lifecycle": pd.DataFrame([ends])})
+    held = replace(plan, fleet=plan.fleet.assign(committed=4))
+    assert with_dates(held, ws, stages[0]).warnings[-1].startswith(f"Support of {row['accelerator_id']} ends on ")
+    assert with_dates(held, mini_ws, stages[0]).warnings == plan.warnings
 
 
 def test_capacity_money_and_accelerators_agree(plan):
