@@ -93,9 +93,11 @@ class Chosen:
 def choose_orders(case: Case, paths: Paths, approved: pd.DataFrame | None = None) -> Chosen | None:
     """Cheapest orders over all demand paths, mean and worst overruns weighed; None where nothing can be committed to.
 
-    Orders are placed once a quarter and where they serve from a launch or the end of a running commitment on, within the
-    budgets, the power of the own sites and the share of a vendor; where these contradict each other or the fleet that must be held they give way by the least. Where no hours can be rented the expected fleet with its reserve is held. Orders to
-    come of the plan approved before (`approved`, see `keep.earlier_steps`) stand where changing them saves next to nothing.
+    Orders are placed once a quarter and where they serve from a launch, the end of a running commitment or that of a term
+    of the plan on, within the budgets, the power of the own sites and the share of a vendor; where these contradict each
+    other or the fleet that must be held they give way by the least. Where no hours can be rented the expected fleet with its
+    reserve is held. Orders to come of the plan approved before (`approved`, see `keep.earlier_steps`) stand where changing
+    them saves next to nothing.
     """
     problem = problem_of(case, paths)
     if approved is not None:

@@ -21,7 +21,7 @@ from aifactory.buyplan.optimise.benders import OptimalPlan
 from aifactory.buyplan.optimise.evaluate import evaluate_plan
 from aifactory.buyplan.optimise.policies import OURS, compare_policies
 from aifactory.buyplan.optimise.problem import Option, Problem
-from aifactory.buyplan.order_months import with_dates
+from aifactory.buyplan.order_months import with_dates, with_successors
 from aifactory.buyplan.own_sites import POWER, SPACE, Stated, site_of, taken
 from aifactory.buyplan.price_paths import draw_prices
 from aifactory.demand.scenarios import Paths
@@ -173,7 +173,8 @@ def problem_over(case: Case, wanted: np.ndarray, load: Load | None = None) -> Pr
         month_names=tuple(streams.months[1:]),
     )
     sites = _power(case, problem) | _space(case)  # both name the sites, in the same way
-    return replace(problem, **_capital(case), **sites, **_payments(case, problem), **_vendors(case))
+    limits = _capital(case) | sites | _payments(case, problem) | _vendors(case)
+    return with_successors(replace(problem, **limits))
 
 
 def _working(demand: np.ndarray, wanted: np.ndarray) -> np.ndarray:

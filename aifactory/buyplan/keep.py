@@ -21,6 +21,7 @@ import pandas as pd
 from aifactory.buyplan.optimise.benders import OptimalPlan
 from aifactory.buyplan.optimise.evaluate import evaluate_plan
 from aifactory.buyplan.optimise.problem import Problem
+from aifactory.buyplan.order_months import with_successors
 from aifactory.buyplan.stress.replan import Replanner
 from aifactory.buyplan.stress.world import world_of
 
@@ -59,7 +60,10 @@ def earlier_steps(steps: pd.DataFrame, period: str) -> pd.DataFrame:
 
 
 def going_on(problem: Problem, pools: pd.DataFrame, steps: pd.DataFrame) -> Problem:
-    """The problem whose quarters are those of the approved plan, and in which each approved order may be placed in its month."""
+    """The problem whose quarters are those of the approved plan, and in which each approved order may be placed in its month.
+
+    What follows it when its term ends may be ordered for that date too.
+    """
     known: dict[tuple[str, int], set[int]] = {}
     for _, option, platform, month in _placed(problem, pools, steps):
         known.setdefault((option, platform), set()).add(month)
@@ -68,7 +72,7 @@ def going_on(problem: Problem, pools: pd.DataFrame, steps: pd.DataFrame) -> Prob
         mine = known.get((option.name, option.platform), set())
         months += sorted(mine - set(option.dated))
         options.append(replace(option, dated=tuple(sorted({*option.dated, *mine}))))
-    return replace(problem, options=tuple(options), order_months=quarters(months, problem.months))
+    return with_successors(replace(problem, options=tuple(options), order_months=quarters(months, problem.months)))
 
 
 def quarters(known: Sequence[int], months: int) -> tuple[int, ...]:

@@ -2,32 +2,55 @@
 
 An order of a quarter is there up to two months early or late. Where a use case starts, or what stands today ends, that
 is paid for nothing or rented by the hour, so the month of order is the date less the lead time of each way to pay.
+A term that is served from such a date on ends off the quarters again, and so does one that follows it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from aifactory.buyplan.case import Case
-from aifactory.buyplan.optimise.problem import Option
+from aifactory.buyplan.optimise.problem import Option, Problem
 from aifactory.fleet.streams import EXPECTED, KEY
 
 #: A month of the plan, from 0, and a pool that needs accelerators from then on.
 Due = tuple[int, int]
+#: Months of the shortest term whose end is a date: shorter ones end in most months anyway.
+SHORTEST = 12
 
 
 def with_dates(case: Case, options: Sequence[Option]) -> tuple[Option, ...]:
     """The options, each with the months, from 0, in which an order serves from a date of its pool on."""
-    due = due_dates(case)
+    return serving_from(options, due_dates(case))
+
+
+def serving_from(options: Sequence[Option], dates: Collection[Due], besides: Sequence[int] = ()) -> tuple[Option, ...]:
+    """The options, dated to serve from dates of their pool on too, where their month of order is not one of `besides`."""
     return tuple(
-        replace(option, dated=tuple(sorted(
-            month - option.lead_months for month, pool in due if pool == option.platform and month >= option.lead_months
-        )))
+        replace(option, dated=tuple(sorted({*option.dated, *(
+            month - option.lead_months for month, pool in dates
+            if pool == option.platform and month >= option.lead_months and month - option.lead_months not in besides
+        )})))
         for option in options
     )  # fmt: skip
+
+
+def with_successors(problem: Problem) -> Problem:
+    """The problem in which terms can be followed when they end: those ordered today or in a dated month, one after another.
+
+    Whatever follows a term is ordered its own lead time before the end, which the quarters may miss. Ends of terms that are
+    ordered later, once a quarter, give no dates.
+    """
+    ends: set[Due] = set()
+    for option in problem.options:
+        if option.term_months >= SHORTEST:
+            for at in {0, *option.dated} if option.first_order <= 0 else option.dated:
+                first = at + option.lead_months + option.term_months
+                ends |= {(end, option.platform) for end in range(first, problem.months, option.term_months)}
+    return replace(problem, options=serving_from(problem.options, ends, problem.order_months))
 
 
 def due_dates(case: Case) -> dict[Due, str]:

@@ -161,7 +161,7 @@ def _row(case: Case, last: LastNodes, column: int) -> tuple:
     if wide := _for_width(case, last, column, stands if held else None):
         binds, serves = wide, ""
     wait, timing = _timing(last, column)
-    due = due_dates(case).get((month + option.lead_months, option.platform))
+    due = due_dates(case).get((month + option.lead_months, option.platform)) or _ending(case, last, column)
     timing = _joined(timing, f"there when {due}" if due else "")
     limit = _limit(last, column)
     if least:
@@ -176,6 +176,17 @@ def _row(case: Case, last: LastNodes, column: int) -> tuple:
         *figures,
         _sentence(binds, serves, hourly, scarce, timing, limit, held),
     )
+
+
+def _ending(case: Case, last: LastNodes, column: int) -> str:
+    """Accelerators of this plan whose terms end when an order begins to serve, in words; empty where none do."""
+    problem, (option, month) = last.problem, last.problem.orders[column]
+    gone = sum(
+        nodes * problem.node_size[option.platform]
+        for (other, at), nodes in zip(problem.orders, last.nodes, strict=True)
+        if other.platform == option.platform and at + other.lead_months + other.term_months == month + option.lead_months
+    )  # fmt: skip
+    return f"{gone:,.0f} {case.streams.pools['accelerator_id'].iloc[option.platform]} of this plan end" if gone else ""
 
 
 def _standing(last: LastNodes, column: int) -> np.ndarray:

@@ -76,5 +76,28 @@ def test_a_plan_made_a_month_later_has_the_same_dates(tiny):
     steps = pd.DataFrame([{**like, "purchase_option": option, "order_month": at} for option, at in rows])
     problem = choose_orders(case, paths_of(case, 2), steps).problem
     assert problem.order_months == (0, 1, 4, 7, 10, 13)
-    # month 2 is that of the end, less the lead time; month 5 of the reservation was approved
-    assert {option.name: option.dated for option in problem.options} == {"purchase": (1, 2, 4), "reserved_1y": (4, 5)}
+    # month 2 is that of the end, less the lead time; month 5 of the reservation was approved; that of today ends in month 12
+    assert {option.name: option.dated for option in problem.options} == {
+        "purchase": (1, 2, 4, 10),
+        "reserved_1y": (4, 5, 12),
+    }
+
+
+def test_a_term_of_the_plan_is_followed_when_it_ends(tiny):
+    """Eleven months of lead: the year reserved today ends in month 12, and hardware for it is ordered in month 1, not 0 or 3.
+
+    The quarters would pay for both in month 11, or rent in months 12 and 13; no other month is cheaper.
+    """
+    year = {"purchase_option": "reserved_1y", "usd_per_accelerator_hour": 2.4, "term_months": 12}
+    slow = {**HARDWARE, "usd_per_accelerator": 14_000.0, "lead_time_weeks": 47.0}
+    case = tiny(plan=make_plan(36), prices=make_prices(year, slow).drop(index=1), train=0.0)
+    chosen = choose_orders(case, paths_of(case, 2))
+    problem, nodes = chosen.problem, chosen.best.nodes
+    assert {option.name: option.dated for option in problem.options} == {"purchase": (1, 13), "reserved_1y": ()}
+    ordered = {(problem.orders[at][0].name, problem.orders[at][1]) for at in np.flatnonzero(nodes)}
+    assert {("reserved_1y", 0), ("purchase", 1)} <= ordered
+    every = solve_extensive(replace(problem, order_months=tuple(range(36))), gap=1e-9).objective_usd
+    assert chosen.best.cost.objective_usd == pytest.approx(every, rel=1e-6)
+    quarterly = replace(problem, options=tuple(replace(option, dated=()) for option in problem.options))
+    assert solve_extensive(quarterly, gap=1e-9).objective_usd > every * 1.001
+    assert chosen.reasons["timing"].str.fullmatch(r"there when \d+ acc of this plan end").any()
