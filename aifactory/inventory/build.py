@@ -100,7 +100,7 @@ def build_inventory(ws: Workspace) -> Inventory:
     basis = demand_basis(ws, windows, whole, profile, cases, growth)
     scenarios = simulate_demand(basis, ws.plan, ws.period)
     retiring, late = retiring_models(ws, used), _of_levels(ws, whole, basis) + findings.late_usage(month)
-    hosted = hosted_today(ws, cases.set_index("use_case_id")["units_month"], retiring)
+    hosted = hosted_today(ws, cases.set_index("use_case_id")["units_charged"], retiring)
     return Inventory(
         period=ws.period,
         use_cases=cases,
@@ -177,12 +177,13 @@ def _of_levels(ws: Workspace, monthly: pd.DataFrame, basis: DemandBasis) -> list
 
 
 def _use_cases(ws: Workspace, bill: pd.DataFrame, monthly: pd.DataFrame) -> pd.DataFrame:
-    """Catalogue of use cases with the month's volume, attributed cost and unit cost."""
+    """Catalogue of use cases with the month's volume, attributed cost and the cost of a unit, see `spend.units_charged`."""
     table = ws.table("use_cases")
     here = monthly[monthly["month"] == ws.period].groupby("use_case_id")
     month = here[["units", "requests"]].sum(min_count=1).join(here["errors"].sum(skipna=False))
     failed = (monthly["units"] * monthly["failed_work_share"]).where(monthly["units"] > 0, 0.0)
     month["failed"] = failed[monthly["month"] == ws.period].groupby(monthly["use_case_id"]).sum(skipna=False)
+    month["charged"] = spend.units_charged(bill, monthly[monthly["month"] == ws.period], ws.plan.regions)
     month = month.reindex(table["use_case_id"]).set_axis(table.index)
     cost = (
         table["use_case_id"].map(spend.use_case_cost(bill)) if len(bill) else pd.Series(float("nan"), index=table.index)
@@ -190,8 +191,9 @@ def _use_cases(ws: Workspace, bill: pd.DataFrame, monthly: pd.DataFrame) -> pd.D
     failure_rate, trains = month["errors"] / month["requests"], table["service_unit"] == "accelerator_hour"
     return table.assign(
         units_month=month["units"],
+        units_charged=month["charged"],
         failure_rate=failure_rate,
         failed_work_share=failure_rate.mask(trains & (month["units"] > 0), month["failed"] / month["units"]),
         effective_cost_usd=cost.astype("float64"),
-        usd_per_unit=(cost / month["units"]).astype("float64"),
+        usd_per_unit=(cost / month["charged"]).astype("float64"),
     )

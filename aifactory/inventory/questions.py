@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.inputs.workspace import Workspace
-from aifactory.inventory.spend import use_case_cost
+from aifactory.inventory.spend import units_charged, use_case_cost
 
 TOTAL = "total"
 #: What the value of a unit needs, and how it is asked for.
@@ -20,7 +20,7 @@ def three_questions(
     """One row per use case with demand in the month, by cost, and one for all of them.
 
     Doing: units of the month, per hour on average and in the highest hour, all regions together.
-    Cost: attributed effective USD and USD per unit, and their change against the month
+    Cost: attributed effective USD and USD per unit (`spend.units_charged`), and their change against the month
     before, the cost per day.
     Failing: criticality, failed share, targets missed of those measured, those untold because their limit lies inside a bucket, hours down, and the value of an
     hour's work, value_usd_per_unit x attribution_share x units per hour, average and highest hour; accelerator-hours
@@ -80,8 +80,9 @@ def _before(ws: Workspace, monthly: pd.DataFrame, now: pd.DataFrame) -> pd.DataF
     month = str(now_month - 1)
     days = (now_month - 1).days_in_month / now_month.days_in_month
     bill = ws.table("billing")
-    cost = use_case_cost(bill[bill["month"] == month]).reindex(now.index)
-    units = monthly[monthly["month"] == month].groupby("use_case_id")["units"].sum().reindex(now.index)
+    bill = bill[bill["month"] == month]
+    cost = use_case_cost(bill).reindex(now.index)
+    units = units_charged(bill, monthly[monthly["month"] == month], ws.plan.regions).reindex(now.index)
     unit_cost = (cost / units).where(units > 0)
     return pd.DataFrame(
         {

@@ -242,7 +242,7 @@ def table_units(ws: Workspace, plan: BuyPlan) -> Block:
         "gco2e_per_unit": Col("gCO2e", "sig3"),
     }
     note = (
-        "Units and money of a month at the demand of the period, on this plan's terms; demand grows, so the horizon costs more than so many such months. "
+        "Units and money of a month of 730 hours at the demand of the period, on this plan's terms; demand grows, so the horizon costs more than so many such months. "
         "The bill today lacks the hidden cost centres; the average holds all. One more unit runs on rented hours, with their people and storage. "
         "Carbon: rated power of all hours paid for at the mean intensity of the region, without making the hardware."
     )

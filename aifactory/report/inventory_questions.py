@@ -41,7 +41,7 @@ def three_questions(ws: Workspace, inv: Inventory) -> Group:
         "failing": Col("What happens if it fails?"),
     }
     note = (
-        "Cost is attributed usage; changes are against the month before, cost per day. Failed counts failed and cancelled jobs for training. "
+        "Cost is attributed usage, of a unit in the regions that its charges name; changes are against the month before, cost per day. Failed counts failed and cancelled jobs for training. "
         "The value of an hour is value per unit x attribution x units per hour that succeed, on average and in the highest hour."
     )
     if len(cases) > TOP:

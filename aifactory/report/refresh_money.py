@@ -25,7 +25,7 @@ from aifactory.review.returns_to_date import LOWEST
 BILL, DEMAND = "billing table", "demand_windows and jobs tables"
 NAMED = 3
 BAND_NOTE = (
-    "Band: 80 % prediction interval of the straight trend of log cost over the months before; it knows no season of the year, "
+    "Units: of the regions that charges of the use case name. Band: 80 % prediction interval of the straight trend of log cost over the months before; it knows no season of the year, "
     "so capacity that stays leaves it where units peak or fall with the year."
 )
 

@@ -9,6 +9,7 @@ from scipy import stats
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
 from aifactory.inventory.hosted_today import hosted_usage
+from aifactory.inventory.spend import units_charged
 from aifactory.review.monthly import month_factors
 from aifactory.units import MONTHS_PER_YEAR
 
@@ -27,16 +28,31 @@ BAND_COLUMNS = [
 
 
 def unit_cost_by_month(ws: Workspace, inventory: Inventory) -> pd.DataFrame:
-    """Attributed cost of accelerators and of hosted models per service unit, by month and use case."""
+    """Attributed cost of accelerators and of hosted models per service unit, by month and use case; units are those of `units_charged`."""
     months = sorted(month for month in inventory.demand_monthly["month"].unique() if month <= ws.period)[-12:]
     parts = [month_factors(ws, inventory, month)[0].assign(month=month) for month in months]
     table = pd.concat(parts).reset_index() if parts else pd.DataFrame(columns=["use_case_id", "units", "cost", "month"])
     hosted = hosted_usage(ws.table("billing")).groupby(["month", "use_case"])["usd"].sum().astype("float64")
     theirs = hosted.reindex(pd.MultiIndex.from_frame(table[["month", "use_case_id"]])).to_numpy()
     table["cost"] = table["cost"].astype("float64").add(pd.Series(theirs, table.index), fill_value=0.0)
+    table["units"] = (
+        _units_charged(ws, inventory, months)
+        .reindex(pd.MultiIndex.from_frame(table[["month", "use_case_id"]]))
+        .to_numpy()
+    )
     return table.assign(usd_per_unit=table["cost"] / table["units"])[
         ["month", "use_case_id", "units", "cost", "usd_per_unit"]
     ]
+
+
+def _units_charged(ws: Workspace, inventory: Inventory, months: list[str]) -> pd.Series:
+    """Units by month and use case of the regions that charges of the month name."""
+    bill, demand = ws.table("billing"), inventory.demand_monthly
+    parts = {
+        month: units_charged(bill[bill["month"] == month], demand[demand["month"] == month], ws.plan.regions)
+        for month in months
+    }
+    return pd.concat(parts) if parts else pd.Series(dtype="float64", index=pd.MultiIndex.from_arrays([[], []]))
 
 
 def unit_cost_bands(table: pd.DataFrame, period: str) -> pd.DataFrame:

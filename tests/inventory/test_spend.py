@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from aifactory.errors import IdentityError
 from aifactory.inputs.money import exact_total
+from aifactory.inputs.plan import Region
 from aifactory.inputs.workspace import load_workspace
-from aifactory.inventory import spend
+from aifactory.inventory import build_inventory, spend
+from aifactory.review.unit_cost import unit_cost_by_month
 
 FEW = settings(max_examples=40)
 CATEGORIES = ["team", "business_unit", "account", "ProviderName", "accelerator_id", "purchase_option", "use_case"]
@@ -218,3 +220,52 @@ def test_rows_without_hours_have_no_rate():
         ("a", "attributed usage", Decimal(7), Decimal(7), None),
     ]
     assert spend.accelerator_rate(frame_of(rows))["a"] == 2.5
+
+
+# units that a charge pays for
+
+
+def charged(*rows):
+    """Units of `guide` in three regions against charges (use case, region, cost line)."""
+    bill = pd.DataFrame(rows, columns=["use_case", "RegionId", "cost_line"])
+    units = pd.DataFrame({"use_case_id": "guide", "region": ["eu", "us", "ap"], "units": [100.0, 40.0, 0.0]})
+    regions = [
+        Region(
+            region=name, name=name, provider_regions={"AWS": f"{name}-1"}, usd_per_kwh=0.1, gco2_per_kwh=1, source="s", as_of="2026-01-01"
+        )
+        for name in ("eu", "us", "ap")
+    ]  # fmt: skip
+    return spend.units_charged(bill, units, regions)["guide"]
+
+
+USED = "attributed usage"
+
+
+@pytest.mark.parametrize(
+    ("rows", "units"),
+    [
+        ([("guide", "us-1", USED)], 40.0),  # eu runs on kit that no charge names
+        ([("guide", "us-1", USED), ("guide", "eu", USED)], 140.0),
+        ([("guide", "us-1", USED), ("guide", None, USED)], 140.0),  # a hosted model of no region
+        ([("guide", "ap-1", USED)], 140.0),  # its charges stand where nothing was served
+        ([("other", "us-1", USED)], 140.0),
+        ([("guide", "us-1", "credit")], 140.0),
+        ([], 140.0),
+    ],
+)
+def test_a_charge_pays_for_the_units_of_its_regions(rows, units):
+    assert charged(*rows) == units
+
+
+def test_the_cost_of_a_unit_leaves_out_regions_without_a_charge(sample_ws):
+    """Summaries are charged in the US alone; those of the other region ran on kit that no charge names."""
+    inventory = build_inventory(sample_ws)
+    row = inventory.use_cases.set_index("use_case_id").loc["doc-summary"]
+    month = inventory.demand_monthly.query("month == @sample_ws.period and use_case_id == 'doc-summary'")
+    there = month.loc[month["region"] == "us-east", "units"].sum()
+    assert 0 < there < row["units_month"]
+    assert row["usd_per_unit"] == pytest.approx(row["effective_cost_usd"] / there)
+    asked = inventory.three_questions.set_index("use_case_id").loc["doc-summary"]
+    assert asked["usd_per_unit"] == row["usd_per_unit"] and abs(asked["usd_per_unit_change"]) < 0.1
+    costs = unit_cost_by_month(sample_ws, inventory).set_index(["month", "use_case_id"])
+    assert costs.loc[(sample_ws.period, "doc-summary"), "usd_per_unit"] == pytest.approx(row["usd_per_unit"])
