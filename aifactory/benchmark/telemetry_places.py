@@ -4,7 +4,7 @@ A place is a pool that the bill names (ResourceId), else all other pools of an a
 a place is its share in the accelerator-hours that the bill attributes there; a place that the bill attributes to nobody belongs to the only
 use case that can be on it, by `baseline_accelerators` of the plan and the accelerators of the jobs; hours that the bill names elsewhere do
 not say that it is not here too, since own hardware is in no bill; what runs on a hosted model alone is on none. Where plan.yaml names several, its hours are divided as they move with
-the demand of each, if they do so beyond doubt (`shared_pools`). What is doubtful is left out:
+the demand of each, if they do so beyond doubt (`shared_pools`); training moves as its jobs run. What is doubtful is left out:
 pools whose label is in doubt, places with more than a tenth of their hours attributed to nobody, and use cases that
 work on several accelerators of a region.
 """
@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.benchmark.shared_pools import seconds_per_unit
+from aifactory.demand.profile import running_accelerators
 from aifactory.inputs.billing import NO_ACCELERATOR, UNATTRIBUTED
 from aifactory.inputs.hosted import hosted_only
 from aifactory.inputs.workspace import Workspace
@@ -37,8 +38,9 @@ DAYS = ["use_case_id", "accelerator_id", "region", "window", "rate", "use", "hel
 def days_served(ws: Workspace) -> pd.DataFrame:
     """Windows (hours where both tables have them, else days) of each use case on its accelerator in a region: `DAYS`.
 
-    rate : units per second and accelerator; use : share of time in use; held : accelerators, the use case's share; pool : all of
-    the pools that it works on.
+    rate : units per second and accelerator; use : share of time in use; held : accelerators, the use case's share, where hours are
+    divided its part of those in use in the window: work that comes in few hours takes more then than its share of the month; pool :
+    all of the pools that it works on.
     """
     pools, demand = _sure_pools(ws), ws.month("demand_windows")
     if pools.empty or demand.empty:
@@ -50,8 +52,9 @@ def days_served(ws: Workspace) -> pd.DataFrame:
         return pd.DataFrame(columns=DAYS)
     units = demand.assign(window=demand["window_start_utc"].dt.floor(step))
     units = units.groupby(["use_case_id", "region", "window"], as_index=False)["service_units"].sum()
-    own = _own_part(links.merge(held, on=PLACE), units)
-    own = own.assign(pool=own["held"], held=own["held"] * own["share"], busy=own["busy"] * own["part"])
+    own = _own_part(links.merge(held, on=PLACE), pd.concat([units, _trained(ws.month("jobs"), links)]))
+    mine = own["part"].where(own["seconds_per_unit"].notna(), own["share"])
+    own = own.assign(pool=own["held"], held=own["held"] * mine, busy=own["busy"] * own["part"])
     keys = ["use_case_id", "accelerator_id", "region", "window"]
     whole = own.groupby(keys, as_index=False).agg(held=("held", "sum"), pool=("pool", "sum"), busy=("busy", "sum"), linked_by=("linked_by", "first"), places=("place", "nunique"))  # fmt: skip
     whole = whole[whole["places"] == whole.groupby(keys[:3])["places"].transform("max")]
@@ -70,6 +73,14 @@ def _own_part(own: pd.DataFrame, units: pd.DataFrame) -> pd.DataFrame:
     every = work.groupby([own[name] for name in (*PLACE, "window")]).transform("sum")
     part = (work / every.where(every > 0)).fillna(0.0)
     return own.assign(part=part.where(own["seconds_per_unit"].notna(), own["share"]))
+
+
+def _trained(jobs: pd.DataFrame, links: pd.DataFrame) -> pd.DataFrame:
+    """Accelerators at work by hour for the training use cases that share a place: use_case_id, region, window, service_units."""
+    places = links.loc[links["linked_by"] == BY_HOURS, ["use_case_id", "accelerator_id", "region"]].drop_duplicates()
+    mine = jobs.merge(places, on=["use_case_id", "accelerator_id", "region"])
+    hours = running_accelerators(mine, pd.Series(1.0, mine.index)).rename(columns={"window_start_utc": "window"})
+    return hours[["use_case_id", "region", "window", "service_units"]]
 
 
 def held_hours(ws: Workspace, days: pd.DataFrame) -> pd.DataFrame:
@@ -119,7 +130,10 @@ def _held(pools: pd.DataFrame, step: str) -> pd.DataFrame:
 
 
 def links_of(ws: Workspace, pools: pd.DataFrame, demand: pd.DataFrame) -> pd.DataFrame:
-    """Serving use cases by place with their share in it: use_case_id, `PLACE`, share, linked_by, seconds_per_unit (of `BY_HOURS`)."""
+    """Serving use cases by place with their share in it: use_case_id, `PLACE`, share, linked_by, seconds_per_unit (of `BY_HOURS`).
+
+    Where the hours of a place are divided, training that shares it stands there too.
+    """
     cases = ws.table("use_cases")
     serving = set(cases.loc[cases["service_unit"] != TRAINING_UNIT, "use_case_id"])
     places = pools[PLACE].drop_duplicates()
@@ -144,13 +158,22 @@ def links_of(ws: Workspace, pools: pd.DataFrame, demand: pd.DataFrame) -> pd.Dat
         able = _able(ws, spot.accelerator_id, spot.region, demand)
         if len(able) == 1 and able <= serving:
             rows.append((able.pop(), *spot, 1.0, BY_PLAN, np.nan))
-        elif len(able) > 1 and able <= serving & set(ws.plan.baseline_accelerators):
-            rows += _divided(spot, pools, demand[demand["use_case_id"].isin(able)])
+        elif len(able) > 1 and able & serving and able & serving <= set(ws.plan.baseline_accelerators):
+            jobs = _jobs_on(ws, spot.accelerator_id, spot.region)
+            rows += _divided(spot, pools, demand[demand["use_case_id"].isin(able)], jobs, able)
     return pd.DataFrame(rows, columns=["use_case_id", *PLACE, "share", "linked_by", "seconds_per_unit"])
 
 
-def _divided(spot: tuple, pools: pd.DataFrame, demand: pd.DataFrame) -> list[tuple]:
-    """Links of the use cases that share a place, by its hours; none where those do not tell or are not known."""
+def _jobs_on(ws: Workspace, accelerator: str, region: str) -> pd.DataFrame:
+    jobs = ws.month("jobs")
+    return jobs[(jobs["region"] == region) & (jobs["accelerator_id"] == accelerator)]
+
+
+def _divided(spot: tuple, pools: pd.DataFrame, demand: pd.DataFrame, jobs: pd.DataFrame, able: set[str]) -> list[tuple]:
+    """Links of the use cases that share a place, by its hours; none where those do not tell or are not known.
+
+    Units of training are the accelerators of its `jobs` that run; use cases `able` to be there of which no hours are known leave it undivided.
+    """
     demand = demand[demand["region"] == spot.region]
     if max(pools["window_minutes"].max(), demand["window_minutes"].max()) > MINUTES_PER_HOUR:
         return []
@@ -158,7 +181,13 @@ def _divided(spot: tuple, pools: pd.DataFrame, demand: pd.DataFrame) -> list[tup
     units = demand.pivot_table(
         index=demand["window_start_utc"].dt.floor("h"), columns="use_case_id", values="service_units", aggfunc="sum"
     )
-    each = seconds_per_unit(held.set_index("window")["busy"] * SECONDS_PER_HOUR, units.astype("float64"))
+    trained = running_accelerators(jobs, pd.Series(1.0, jobs.index)).pivot_table(
+        index="window_start_utc", columns="use_case_id", values="service_units", aggfunc="sum"
+    )
+    units = units.astype("float64").join(trained.reindex(units.index, fill_value=0.0).fillna(0.0))
+    if set(units.columns) != able:
+        return []
+    each = seconds_per_unit(held.set_index("window")["busy"] * SECONDS_PER_HOUR, units)
     if each is None:
         return []
     work = each * units.sum()
@@ -167,10 +196,10 @@ def _divided(spot: tuple, pools: pd.DataFrame, demand: pd.DataFrame) -> list[tup
 
 def _able(ws: Workspace, accelerator: str, region: str, demand: pd.DataFrame) -> set[str]:
     """Use cases that may be on an accelerator in a region: those of hosted models are on none."""
-    today, jobs, hosted = ws.plan.baseline_accelerators, ws.month("jobs"), hosted_only(ws) | hosted_alone(ws)
+    today, hosted = ws.plan.baseline_accelerators, hosted_only(ws) | hosted_alone(ws)
     asked = set(demand.loc[(demand["region"] == region) & (demand["service_units"] > 0), "use_case_id"])
-    trained = jobs[(jobs["region"] == region) & (jobs["accelerator_id"] == accelerator)]["use_case_id"]
-    return {name for name in asked - hosted if today.get(name, accelerator) == accelerator} | set(trained)
+    placed = {name for name in asked - hosted if today.get(name, accelerator) == accelerator}
+    return placed | set(_jobs_on(ws, accelerator, region)["use_case_id"])
 
 
 def _on_one(links: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:

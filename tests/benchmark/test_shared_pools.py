@@ -122,3 +122,35 @@ def test_the_parts_of_a_shared_pool_add_up_to_its_use(with_tables, mini_ws):
     used = (days["use"] * days["held"]).groupby(days["window"]).sum()
     whole = (pools["utilization"] * pools["installed"]).set_axis(pools["window_start_utc"]).loc[used.index]
     assert used.to_numpy() == pytest.approx(whole.to_numpy(dtype=float))
+
+
+def test_in_each_hour_a_use_case_holds_its_part_of_what_is_in_use(with_tables, mini_ws):
+    """Letters come in six hours of the day: then they take more of the pool than their share of the month."""
+    ws, stated = shared(mini_ws, with_tables, "chat", "images")
+    ws = dataclasses.replace(ws, plan=ws.plan.model_copy(update={"baseline_accelerators": stated}))
+    days = days_served(ws)
+    pools = ws.month("pools").set_index("window_start_utc")["utilization"]
+    assert days["use"].to_numpy() == pytest.approx(pools.loc[days["window"]].to_numpy(dtype=float))
+    assert days.groupby("window")["held"].sum().to_numpy() == pytest.approx(8.0)
+    shown = shown_capacities(ws).set_index("use_case_id")
+    assert (shown["low"] <= [1 / 3, 1 / 2]).all()  # no more than an accelerator in use all the time
+
+
+def test_a_pool_that_training_shares_is_divided_by_the_hours_of_its_jobs(with_tables, mini_ws):
+    """Chat at 3 accelerator-seconds a request, and four accelerators that train for four hours of each night."""
+    nights = pd.date_range("2026-10-01T20:00Z", periods=30, freq="D")
+    like = mini_ws.table("jobs")
+    jobs = pd.DataFrame({"job_id": [f"n{n}" for n in range(30)], "use_case_id": "models", "region": "us", "accelerator_id": H100, "accelerators": 4,
+                         "submitted_utc": nights, "started_utc": nights, "ended_utc": nights + pd.Timedelta("4h"), "status": "completed"})  # fmt: skip
+    jobs = jobs.reindex(columns=like.columns).astype(like.dtypes.to_dict())
+    ws, stated = shared(mini_ws, with_tables, "chat", jobs=jobs)
+    rows = ws.table("demand_windows").query("use_case_id == 'chat'")
+    trains = ((HOURS.hour >= 20) & (nights[-1] + pd.Timedelta("4h") > HOURS)).astype(float)
+    busy = 3 * rows.set_index("window_start_utc")["service_units"].reindex(HOURS).to_numpy() / 3600 + 4 * trains
+    tables = ws.tables | {"demand_windows": rows, "pools": ws.table("pools").assign(utilization=busy / 8)}
+    ws = dataclasses.replace(ws, tables=tables, plan=ws.plan.model_copy(update={"baseline_accelerators": stated}))
+    found = shown_capacities(ws)
+    assert found["use_case_id"].tolist() == ["chat"]  # the unit of training is the hour itself
+    assert found["units_per_s_per_accelerator"].iloc[0] == pytest.approx(HELD / 3)
+    unstated = dataclasses.replace(ws, plan=ws.plan.model_copy(update={"baseline_accelerators": {}}))
+    assert shown_capacities(unstated).empty
