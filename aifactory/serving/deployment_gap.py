@@ -60,6 +60,9 @@ CELL = (
     "prefill_workers", "year", "campaign", "ranks", "layout",
 )  # fmt: skip
 FLOOR_VARIANCE, COUNT_MAX, SHARE_OF_ODD, SETUP_TOLERATED = 0.001, 3, 1.0, 0.15
+#: Deployments that the closed forms count as: with 1, 2, 4, 8 measured ones the median error (log) of the time to first
+#: token falls from 0.82, 0.72, 0.58, 0.51 to 0.51, 0.45, 0.47, 0.45, of that per output token from 0.35 to 0.24 with one.
+ALONE_COUNTS = 5
 #: Share of the cells above which a group moves the doubts about the others.
 MOVING = 0.05
 #: What is held back where each way of serving has a width of its own, told by systems of `ENOUGH` rows, two at least: they
@@ -113,7 +116,7 @@ class GapModel:
         self.gap = gap.groupby(number).median().to_numpy()
         self.membership = pd.Series(number, index=usable.index)
         self.row_gap = gap.to_numpy()
-        self.mean = float(np.median(self.gap)) if len(self.gap) else 0.0
+        self.mean = _level(self.gap)
         self.parts = {name: self.sizes[name] for name in PARTS}
         self.variance = FLOOR_VARIANCE + self.sizes["noise"] ** 2
         count = usable.groupby(number).size().to_numpy()
@@ -166,7 +169,7 @@ class GapModel:
         rest = np.setdiff1d(np.arange(len(self.gap)), group)
         if not len(rest):
             return self.gap[group], own_variance(self.cells, self.parts, PARTS)[group] + self.variance
-        mean = float(np.median(self.gap[rest]))
+        mean = _level(self.gap[rest])
         setups, kept = pd.factorize(self.setup[rest])
         inverse, _, odd = robust_inverse(
             self.prior[np.ix_(rest, rest)], self.gap[rest] - mean, self.base[rest], groups_of(pd.Series(setups)),
@@ -226,6 +229,11 @@ class GapModel:
         cell = self.membership.to_numpy()
         label = self.cells[HELD_BACK[kind]] if kind in HELD_BACK else pd.Series(np.arange(len(self.gap)))
         return self.row_scores(*self.left_out(label)), pd.factorize(label)[0][cell]
+
+
+def _level(gap: np.ndarray) -> float:
+    """Median of the gaps, pulled to the closed forms as if those were `ALONE_COUNTS` more: a few move the others less."""
+    return float(np.median(gap)) * len(gap) / (len(gap) + ALONE_COUNTS) if len(gap) else 0.0
 
 
 HELD_BACK = {"accelerator": "chip", "model": "architecture", "path": "model_path"}

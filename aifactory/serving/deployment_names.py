@@ -17,13 +17,16 @@ from aifactory.serving.step_model import kv_gb_per_token, layers_and_width
 SYSTEMS = {
     "a100": "nvidia-a100-80-sxm", "a100-sxm": "nvidia-a100-80-sxm", "a100-pcie": "nvidia-a100-80-pcie",
     "gh200": "nvidia-gh200-96", "b60": "intel-arc-pro-b60-24gb", "rtx-pro-6000": "nvidia-rtxpro6000-se",
-    "rtx-pro-6000-server": "nvidia-rtxpro6000-se",
+    "rtx-pro-6000-server": "nvidia-rtxpro6000-se", "h20": "nvidia-h20-96gb", "h20-sxm": "nvidia-h20-96gb",
+    "trn1": "aws-trainium1", "trn2": "aws-trainium2", "trn3": "aws-trainium3", "inf2": "aws-inferentia2",
 }  # fmt: skip
 PREFIXES, SUFFIXES = ("nvidia-", "amd-", "intel-", "google-", "google-tpu-", "aws-", ""), ("", "-sxm")
 #: Grouped key-value heads where a model does not say.
 KV_HEADS = 8.0
 #: Releases that share weights' shapes with an older one: the same architecture.
 SAME_SHAPES = (("deepseek-v3", "deepseek-v3"), ("deepseek-r1", "deepseek-v3"))
+#: What distilled models that name a family alone were made from.
+TAUGHT = {"llama": "llama-3.1", "qwen": "qwen2.5"}
 _WORDS = r"-(instruct|thinking|chat|base|it|hf)$"
 
 
@@ -81,6 +84,7 @@ def model_shapes(paths: pd.Series) -> pd.DataFrame:
 
 def _shape(path: str) -> dict[str, object]:
     name = path.split("/")[-1].lower().replace("_", ".").removeprefix("meta-")
+    name = _distilled(name)
     candidates = [item for item in _known() if name.startswith(item)]
     family = max(candidates, key=len) if candidates else name
     row = _known()[family] if candidates else pd.Series(dtype=object)
@@ -96,6 +100,16 @@ def _shape(path: str) -> dict[str, object]:
         "kv_heads": 1.0 if row.get("attention") == "mla" else given["kv_heads"],
         "architecture": next((same for start, same in SAME_SHAPES if name.startswith(start)), first),
     }  # fmt: skip
+
+
+def _distilled(name: str) -> str:
+    """Name of the model that was taught: what precedes is its teacher, whose size it does not have.
+
+    >>> _distilled("deepseek-r1-distill-llama-70b"), _distilled("deepseek-r1-0528-qwen3-8b"), _distilled("kimi-k2.5")
+    ('llama-3.1-70b', 'qwen3-8b', 'kimi-k2.5')
+    """
+    taught = re.sub(r"^deepseek-r1-(distill-|\d{4}-(?=qwen|llama))", "", name)
+    return re.sub(r"^(llama|qwen)(?=-\d+(\.\d+)?b)", lambda found: TAUGHT[found[0]], taught) if taught != name else name
 
 
 def sizes_in(name: str) -> tuple[float, float]:

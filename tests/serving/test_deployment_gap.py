@@ -124,3 +124,16 @@ def test_rows_without_measurement_train_nothing(tmp_path):
     path.write_text(path.read_text().splitlines()[0] + "\n1,vllm,1,m-7b,h100_sxm,fp8,agg,128,128,1,4,,\n")
     assert len(usable_deployments(path)) == 0
     assert len(GapModel(read_deployments(path), "tpot").gap) == 0
+
+
+def test_a_few_odd_deployments_do_not_move_all_others(rows):
+    """One deployment with a queue of minutes made the times to first token of all others ten times too long."""
+    d = rows.iloc[:1].copy()
+    d["silicon_ttft_ms"] = 100 * np.exp(d["prior_ttft"])
+    model = GapModel(d, "ttft")
+    assert model.gap[0] == pytest.approx(np.log(100))
+    assert model.mean == pytest.approx(np.log(100) / 6), "the closed forms count as five"
+    other = rows.iloc[[-1]].assign(
+        backend="other", version="other", campaign="other", chip="other", architecture="other"
+    )
+    assert model.predict(other)[0][0] < 0.6 * np.log(100)

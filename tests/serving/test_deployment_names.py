@@ -13,7 +13,7 @@ from aifactory.serving.deployment_names import model_shapes, system_identifiers
         ("h100_sxm", "nvidia-h100-sxm"), ("H200", "nvidia-h200-sxm"), ("b300", "nvidia-b300-sxm"), ("gb300", "nvidia-gb300"),
         ("gb200", "nvidia-gb200"), ("mi355x", "amd-mi355x"), ("mi300x", "amd-mi300x"), ("l40s", "nvidia-l40s"),
         ("a100_sxm", "nvidia-a100-80-sxm"), ("h100_pcie", "nvidia-h100-pcie"), ("rtx_pro_6000", "nvidia-rtxpro6000-se"),
-        ("quantum9", ""), ("", ""),
+        ("h20_sxm", "nvidia-h20-96gb"), ("trn2", "aws-trainium2"), ("quantum9", ""), ("", ""),
     ],
 )  # fmt: skip
 def test_systems_by_their_public_names(name, identifier):
@@ -26,7 +26,8 @@ def test_systems_by_their_public_names(name, identifier):
         ("deepseek-ai/DeepSeek-R1-0528", 671, 37), ("moonshotai/Kimi-K2.5", 1026, 32), ("openai/gpt-oss-120b", 116.8, 5.1),
         ("zai-org/GLM-4.6-FP8", 355, 32), ("MiniMaxAI/MiniMax-M2.1", 230, 10), ("Qwen/Qwen3-32B-FP8", 32.76, 32.76),
         ("meta-llama/Llama-3.3-70B-Instruct", 70.55, 70.55), ("acme/newmodel-80b-a3b", 80, 3), ("acme/newmodel-13B", 13, 13),
-        ("acme/Giant-2T", 2000, 2000), ("mistralai/Mixtral-8x7B-v0.1", 46.7, 12.9),
+        ("acme/Giant-2T", 2000, 2000), ("deepseek-ai/DeepSeek-R1-Distill-Llama-70B", 70.55, 70.55),
+        ("deepseek-ai/DeepSeek-R1-0528-Qwen3-8B", 8.19, 8.19), ("deepseek-ai/DeepSeek-R1-Distill-Qwen-32B", 32.5, 32.5), ("mistralai/Mixtral-8x7B-v0.1", 46.7, 12.9),
     ],
 )  # fmt: skip
 def test_models_by_catalogue_further_shapes_or_sizes_in_their_names(path, params_b, active_b):
