@@ -12,7 +12,13 @@ import pandas as pd
 from aifactory.errors import InputError
 from aifactory.serving.deployments import evaluate_deployments, is_deployment_file, read_deployments
 from aifactory.serving.fidelity import Fidelity, evaluate
-from aifactory.serving.measurements import read_measurements, read_table, read_workloads, with_features
+from aifactory.serving.measurements import (
+    read_measurements,
+    read_table,
+    read_workloads,
+    told_elsewhere,
+    with_features,
+)
 from aifactory.serving.tiers import REFUSED, train
 
 LEAVE_OUT = ("row", "accelerator", "model", "round")
@@ -85,12 +91,13 @@ def _measurements(
 ) -> FidelityReport:
     faults: dict[int, str] = {}
     read = read_measurements(measurements, faults=faults)
-    rows = with_features(_sound(read, faults), lengths)
-    given = None
+    sound, given = _sound(read, faults), None
     if training is not None:
         wrong: dict[int, str] = {}
-        given = with_features(_sound(read_measurements(training, faults=wrong), wrong), lengths)
-        given = given[given["value"].notna()]
+        others = _sound(read_measurements(training, faults=wrong), wrong)
+        given = with_features(told_elsewhere(others, sound), lengths)
+        given, sound = given[given["value"].notna()], told_elsewhere(sound, others)
+    rows = with_features(told_elsewhere(sound), lengths)
     known = rows[rows["value"].notna()]
     base = known if given is None else given
     if given is None and base.empty and len(rows):

@@ -61,6 +61,11 @@ LOWER_IS_BETTER = frozenset(
 PER_SYSTEM = frozenset({"tokens_per_s", "samples_per_s", "prompt_tokens_per_s", "sequences_per_s"})
 #: Metrics of training that compute explains: 6 x parameters x tokens, whatever the model (`law`).
 COMPUTE_RATES = ("tokens_per_s", "tflops_per_s_per_chip")
+#: What other rows of the same model or accelerator tell where a row leaves it empty.
+TOLD_BY = {
+    "params_b": "model", "active_params_b": "model", "catalogue_model": "model", "accelerator_class": "accelerator",
+    "catalogue_accelerator_id": "accelerator",
+}  # fmt: skip
 #: Source of own runs: sized like reviewed rounds, at the best layout inside their limits.
 OWN_RUNS = "own runs"
 LANGUAGE_TASKS = frozenset({"llm", "llm-reasoning", "llm-code", "vlm"})
@@ -163,6 +168,21 @@ def _refuse_odd(path: Path, table: pd.DataFrame, raw: pd.DataFrame, faults: dict
         refuse_rows(path, wrong, rule, name, raw.get(name, table[name]), faults)
 
 
+def told_elsewhere(table: pd.DataFrame, others: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Measurements with empty cells of `TOLD_BY` filled from rows of `table` and `others` that name the same thing.
+
+    Only where those rows agree; nothing that was measured is read.
+    """
+    known = table if others is None else pd.concat([table, others], ignore_index=True)
+    filled = table.copy()
+    for name, key in TOLD_BY.items():
+        said = known.loc[known[name].notna() & (known[name] != "") & (known[key] != ""), [key, name]].drop_duplicates()
+        agreed = said[~said[key].duplicated(keep=False)].set_index(key)[name]
+        told = (filled[name].isna() | (filled[name] == "")) & filled[key].isin(agreed.index)
+        filled.loc[told, name] = filled.loc[told, key].map(agreed).astype(filled[name].dtype)
+    return filled
+
+
 def _years(dates: pd.Series) -> pd.Series:
     """First run of four digits of each date; NaN without one."""
     return dates.str.extract(r"(?<!\d)(\d{4})(?!\d)", expand=False).astype(float)
@@ -233,14 +253,16 @@ def with_features(
 
 
 def layout_inputs(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows as the step model wants them: free layout in rounds, layers chained where one stream crosses chips.
+    """Rows as the step model wants them: layers chained where one stream crosses chips, free layout in rounds.
 
+    Free is also what states neither layout nor load: whoever reports the batch that yields most took such a layout too.
     Beams are sequences that share their prompt.
     """
     chain = rows["layers_chained"].to_numpy()
+    free = rows["round"] | (rows["tp"].isna() & rows["concurrency"].isna())
     return rows.assign(
         input_tokens=rows["input_tokens"] / rows["beams"],
-        tp=np.where(chain, 1.0, np.where(rows["round"], np.nan, rows["tp"].fillna(rows["accelerators"]))),
+        tp=np.where(chain, 1.0, np.where(free, np.nan, rows["tp"].fillna(rows["accelerators"]))),
         concurrency=np.where(chain, rows["accelerators"], rows["concurrency"]),
         slo_tpot_ms=rows["slo_tpot_ms"].where(rows["scenario"].isin(["server", "interactive"])),
         memory=rows["memory"] * np.where(chain, rows["accelerators"], 1.0),
@@ -304,7 +326,7 @@ def _note_conditions(d: pd.DataFrame, active: pd.Series) -> None:
     batched = table & d["concurrency"].isna()
     note(d, batched & (d["regime"] == "llm_tables") & (d["metric"] == "tokens_per_s"), "the batch that yields most")
     note(d, batched & (d["regime"] == "other") & (d["metric"] == "samples_per_s"), "batch 1")
-    note(d, table & llm & d["tp"].isna() & (d["accelerators"] > 1), "one copy over all accelerators")
+    note(d, table & llm & ~batched & d["tp"].isna() & (d["accelerators"] > 1), "one copy over all accelerators")
     note(d, llm & (d["date"] == ""), f"the middle of {EPOCH_YEAR:.0f}")
 
 

@@ -65,7 +65,9 @@ _SHAPE = (("input_tokens", 0.8), ("output_tokens", 0.8), ("batch", 1.2), ("layou
 PARTS = {
     "level": Part(),
     "context": Part(("context",)),
+    "work": Part(("kind", "metric")),
     "class": Part(("accelerator_class",)),
+    "model_work": Part(("law", "kind", "metric")),
     "model_context": Part(("law", "context")),
     "architecture": Part(("architecture", "metric")),
     "chip": Part(("chip",)),

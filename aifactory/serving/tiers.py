@@ -15,7 +15,18 @@ import pandas as pd
 from aifactory.serving.intervals import COVERAGE, ENOUGH, Scores, conformal_quantile
 from aifactory.serving.measurements import to_value, with_assumed
 from aifactory.serving.physics import upper_bound
-from aifactory.serving.ratio import RatioModel, block_out, fit_ratio, groups_of, prior_deviations
+from aifactory.serving.ratio import RatioModel, fit_ratio, prior_deviations
+from aifactory.serving.tier_scores import (
+    ALL_WORK,
+    SIZED_NEIGHBOURS,
+    STRAY_MAX,
+    calibration_scores,
+    family_scores,
+    missed,
+    scenario_scores,
+    source_width,
+    work_scores,
+)
 
 MEASURED, ANCHORED, STEP_MODEL, REFUSED = "measured", "anchored", "step model", "benchmark first"
 #: Conditions that a measured row must share with the asked one; counts and lengths to 5 %.
@@ -29,23 +40,15 @@ NOISE_FLOOR = 0.01
 DRIFT_PER_SQRT_YEAR = 0.25
 #: Half width in log units where nothing calibrates the step model: 80 % of public rows within a factor of 2.2.
 STEP_MODEL_ALONE = 0.8
-#: Accelerators that a scenario needs before its own scores calibrate the intervals of a new one.
-SCENARIO_CHIPS_MIN = 3
-#: Models that a new one must have as neighbours before a size trend may speak for it.
-SIZED_NEIGHBOURS = 3
 #: Kinds of which a source with `ENOUGH` scores of its own is calibrated by them.
 BY_FAMILY = ("other row", "known")
 #: Kinds of novelty of a model that was never measured.
 NEW_MODELS = ("new model", "both new")
-#: Name of the scores of all work together.
-ALL_WORK = ("", "")
 #: Factor over the physical limit from which a row is a slip of units and not a datasheet that is a little off.
 IMPOSSIBLE = 2.0
 #: Factor either way beyond which an interval says nothing: from tables of 45 rows, such answers were off by 32 times
 #: in the median (20 of 736); from all published rows none is as wide.
 WIDEST = 100.0
-#: Factor by which a size trend may miss the known models of a kind, median over models left out, and still speak.
-STRAY_MAX = 5.0
 
 
 @dataclass
@@ -56,9 +59,10 @@ class Predictor:
     models: dict[str, RatioModel]
     _scores: dict[tuple[str, str], dict[tuple[str, str], np.ndarray]] = field(default_factory=dict, repr=False)
     _works: dict[str, dict[tuple[str, str], np.ndarray]] = field(default_factory=dict, repr=False)
+    _sources: dict[str, float] = field(default_factory=dict, repr=False)
 
     def width(
-        self, regime: str, kind: str, scenario: str = "", family: str = "", work: tuple[str, str] = ("", "")
+        self, regime: str, kind: str, scenario: str = "", family: str | None = None, work: tuple[str, str] = ("", "")
     ) -> float:
         """Calibrated half width in deviations; kinds with few scores borrow those of new accelerators.
 
@@ -68,8 +72,17 @@ class Predictor:
         the free one. Other conditions of an accelerator and model are calibrated by their own source and task: sweeps
         over batches scatter in another way than reviewed rounds, and those of images read in another than text. New models of other work than language are calibrated by
         those of their own `work` (task and metric) where enough are known, else by all work that is answered: sizes
-        tell little of some kinds of work and much of others.
+        tell little of some kinds of work and much of others. A source (`family`) that nobody measured is known no
+        better than those measured are by the others.
         """
+        own = self._width(regime, kind, scenario, family or "", work)
+        if family is None or (self.models[regime].cells["family"] == family).any():
+            return own
+        if regime not in self._sources:
+            self._sources[regime] = source_width(self.models[regime])
+        return max(own, self._sources[regime])
+
+    def _width(self, regime: str, kind: str, scenario: str, family: str, work: tuple[str, str]) -> float:
         model = self.models[regime]
         if kind in BY_FAMILY and (own := self._family_scores(regime, kind, family, work[0])) is not None:
             return conformal_quantile(own, COVERAGE)
@@ -202,93 +215,6 @@ def train(rows: pd.DataFrame) -> Predictor:
     return Predictor(usable, models)
 
 
-def scenario_scores(model: RatioModel, scenario: str) -> np.ndarray | None:
-    """Scores of new accelerators in one scenario; None where fewer than `ENOUGH`, or of too few accelerators."""
-    cells = model.cells
-    own = ((cells["scenario"] == scenario) & _anchored(cells)).to_numpy()
-    count = np.minimum(cells["count"].to_numpy().astype(int), 5)
-    if cells["chip"][own].nunique() < SCENARIO_CHIPS_MIN or count[own].sum() < ENOUGH:
-        return None
-    residual, deviation = model.leave_out(cells["chip"])
-    return np.repeat((np.abs(residual) / deviation)[own], count[own])
-
-
-def _anchored(cells: pd.DataFrame) -> pd.Series:
-    """Cells whose conditions another accelerator was measured under."""
-    return cells.groupby(["model", "context"])["chip"].transform("nunique") > 1
-
-
-def calibration_scores(model: RatioModel, kind: str) -> np.ndarray:
-    """Scores of one kind of novelty: rows, pairs, accelerators, models or both left out."""
-    if kind == "both new":
-        return _both_new(model, np.minimum(model.cells["count"].to_numpy().astype(int), 5))
-    return np.concatenate([np.array([]), *family_scores(model, kind).values()])
-
-
-def family_scores(model: RatioModel, kind: str) -> dict[tuple[str, str], np.ndarray]:
-    """Scores of one kind of novelty by source and task, every cell as often as it was measured, at most five times."""
-    cells = model.cells
-    pair = cells["chip"] + "|" + cells["model"]
-    label = {"other row": cells["cell"], "known": pair, "new accelerator": cells["chip"], "new model": cells["model"]}
-    if label[kind].nunique() < 2:  # left out whole, nothing stays to be missed by
-        return {}
-    residual, deviation = model.leave_out(label[kind])
-    kept = np.ones(len(cells), dtype=bool)
-    if kind == "other row":
-        kept = pair.map(pair.value_counts()).to_numpy() > 1
-    if kind == "new accelerator":
-        kept = _anchored(cells).to_numpy()
-    scores = pd.Series(np.abs(residual) / deviation)[kept].repeat(
-        cells["count"].clip(upper=5).to_numpy(dtype=int)[kept]
-    )
-    labels = [cells[name].reset_index(drop=True).loc[scores.index] for name in ("family", "task")]
-    return {name: own.to_numpy() for name, own in scores.groupby(labels)}
-
-
-def work_scores(model: RatioModel) -> dict[tuple[str, str], np.ndarray]:
-    """Scores of new models by task and metric, and of all of them (`ALL_WORK`), where enough of models and scores are known.
-
-    Work that is refused because its models stray counts nowhere. Cells count as often as in `family_scores`.
-    """
-    cells = model.cells
-    if cells["model"].nunique() < 2:  # left out whole, nothing stays to be missed by
-        return {}
-    residual, deviation = model.leave_out(cells["model"])
-    scores = np.abs(residual) / deviation
-    works = pd.MultiIndex.from_frame(cells[["task", "metric"]])
-    counted = works.map(_missed(model)).to_numpy(dtype=float) <= np.log(STRAY_MAX)
-    codes, known = pd.factorize(works)
-    places = {work: np.flatnonzero(counted & (codes == number)) for number, work in enumerate(known)}
-    places[ALL_WORK] = np.flatnonzero(counted)
-    count, names = cells["count"].clip(upper=5).to_numpy(dtype=int), cells["model"]
-    found = {work: np.repeat(scores[place], count[place]) for work, place in places.items()}
-    return {
-        work: own
-        for work, own in found.items()
-        if len(own) >= ENOUGH and names.iloc[places[work]].nunique() >= SIZED_NEIGHBOURS
-    }
-
-
-def _both_new(model: RatioModel, count: np.ndarray) -> np.ndarray:
-    """Scores with accelerator and model of each pair left out together."""
-    cells, gap = model.cells, model.cells["gap"].to_numpy() - model.mean
-    scores = np.full(len(cells), np.nan)
-    for pair in groups_of(cells["chip"] + "|" + cells["model"]):
-        out = np.flatnonzero(
-            (
-                (cells["chip"] == cells["chip"].iloc[pair[0]]) | (cells["model"] == cells["model"].iloc[pair[0]])
-            ).to_numpy()
-        )
-        if len(out) == len(cells):
-            continue
-        residual, deviation = block_out(model.inverse, gap, out)
-        deviation = model.forecast_deviation(deviation, out, True)  # pairs hold whole series
-        inside = np.isin(out, pair)
-        scores[pair] = np.abs(residual[inside]) / deviation[inside]
-    kept = np.isfinite(scores)
-    return np.repeat(scores[kept], count[kept])
-
-
 def novelty(rows: pd.DataFrame, cells: pd.DataFrame) -> pd.Series:
     """What of each row the training cells have seen: see `EVIDENCE`."""
     chips, models = set(cells["chip"]), set(cells["model"])
@@ -310,7 +236,7 @@ def refusal(rows: pd.DataFrame, cells: pd.DataFrame, kind: pd.Series) -> pd.Seri
     per_user = rows["metric"] == "tokens_per_s_per_user"
     sized = cells.groupby(["kind", "metric"])["model"].nunique()
     neighbours = pd.MultiIndex.from_frame(rows[["kind", "metric"]]).map(sized).to_numpy(dtype=float, na_value=0)
-    unmeasured = ~language & (neighbours == 0)
+    unmeasured = (~language | (rows["metric"] == "prompt_tokens_per_s")) & (neighbours == 0)
     new_model = kind.isin(["new model", "both new"])
     unsized = new_model & ~rows["sized"]
     lonely = new_model & ~language & (neighbours < SIZED_NEIGHBOURS)
@@ -340,19 +266,12 @@ def strays(rows: pd.DataFrame, model: RatioModel, kind: pd.Series) -> pd.Series:
     asked = kind.isin(NEW_MODELS) & ~rows["regime"].map(_is_language)
     if not asked.any():
         return asked
-    found = pd.MultiIndex.from_frame(rows[["task", "metric"]]).map(_missed(model)).to_numpy(dtype=float, na_value=0.0)
+    found = pd.MultiIndex.from_frame(rows[["task", "metric"]]).map(missed(model)).to_numpy(dtype=float, na_value=0.0)
     return asked & (found > np.log(STRAY_MAX))
 
 
 def _is_language(regime: str) -> bool:
     return regime.startswith("llm")
-
-
-def _missed(model: RatioModel) -> pd.Series:
-    """Factor (log) by which known models are missed when left out: median over the models of a task and metric."""
-    off = np.abs(model.leave_out(model.cells["model"])[0])
-    each = pd.Series(off, index=model.cells.index).groupby([model.cells[name] for name in ("task", "metric", "model")])
-    return each.median().groupby(["task", "metric"]).median()
 
 
 def look_up(asked: pd.DataFrame, rows: pd.DataFrame, *, exclude_self: bool) -> pd.DataFrame:
