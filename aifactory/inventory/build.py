@@ -106,7 +106,7 @@ def build_inventory(ws: Workspace) -> Inventory:
         use_cases=cases,
         **_asked(ws, cases, profile),
         three_questions=three_questions(ws, hourly, monthly, cases, profile, levels),
-        spend=spend.spend_by_dimension(month) if len(month) else pd.DataFrame(columns=SPEND_COLUMNS),
+        spend=_spend(ws, month),
         spend_reconciliation=reconciliation,
         spend_monthly=spend.monthly_spend(bill) if len(bill) else pd.DataFrame(columns=MONTHLY_COLUMNS),
         accelerator_rate=rate,
@@ -138,6 +138,12 @@ def build_inventory(ws: Workspace) -> Inventory:
         gaps=findings.gaps(reconciliation, pools, levels, profile) + late + _of_models_and_log(ws, hosted, retiring),
         not_computed=findings.not_computed(ws),
     )
+
+
+def _spend(ws: Workspace, month: pd.DataFrame) -> pd.DataFrame:
+    if month.empty:
+        return pd.DataFrame(columns=SPEND_COLUMNS)
+    return spend.spend_by_dimension(spend.with_business_units(month, ws.table("use_cases")))
 
 
 def _of_models_and_log(ws: Workspace, hosted: pd.DataFrame, retiring: pd.DataFrame) -> list[findings.Finding]:

@@ -74,6 +74,21 @@ def spend_by_dimension(billing: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
+def with_business_units(billing: pd.DataFrame, cases: pd.DataFrame) -> pd.DataFrame:
+    """The bill, where charges without a business unit have that of their use case, else the only one of their team's use cases.
+
+    Parameters
+    ----------
+    cases : `use_cases` table: use_case_id, team, business_unit.
+    """
+    of_case = cases.set_index("use_case_id")["business_unit"]
+    pairs = cases[["team", "business_unit"]].drop_duplicates()
+    of_team = pairs.drop_duplicates("team", keep=False).set_index("team")["business_unit"]
+    told = billing["use_case"].map(of_case).astype("object").fillna(billing["team"].map(of_team)).fillna(UNATTRIBUTED)
+    units = billing["business_unit"]
+    return billing.assign(business_unit=units.where(units != UNATTRIBUTED, told).astype(units.dtype))
+
+
 def reconcile(billing: pd.DataFrame) -> pd.DataFrame:
     """Split the bill into lines that add up to it exactly.
 

@@ -112,9 +112,10 @@ def table_spend(ws: Workspace, inv: Inventory) -> Group | Block:
     return table(
         frame,
         caption="Spend by business unit, account, provider, accelerator and purchase option",
-        source=BILL,
+        source=f"{BILL}; use_cases table",
         as_of=ws.as_of,
         columns=columns,
+        note="Business unit: of the tag or the account map, else of the use case that is charged, else the only one of the use cases of its team.",
     )
 
 

@@ -417,7 +417,9 @@ def _not_computed(
     outside = set(now.index) - set(approved["use_case_id"]) if ws.period in months else ()
     if outside:
         names = ", ".join(sorted(outside))
-        found.append(f"plan of {names}: the approved plan does not hold them, while the actual figures count them")
+        found.append(
+            f"plan of {names}: the approved plan does not hold {'it' if len(outside) == 1 else 'them'}, while the actual figures do"
+        )
     found += [] if len(now) else [f"units, forecast score and steps of the plan: no demand was measured in {ws.period}"]
     if len(now):
         found += not_followed(ws.table("approved_bands"), approved, steps, ws.period)

@@ -222,6 +222,17 @@ def test_rows_without_hours_have_no_rate():
     assert spend.accelerator_rate(frame_of(rows))["a"] == 2.5
 
 
+def test_a_charge_without_a_business_unit_has_that_of_the_catalogue():
+    none = spend.UNATTRIBUTED
+    cases = pd.DataFrame({"use_case_id": ["ct", "chat", "study"], "team": ["radiology", "clinics", "clinics"],
+                          "business_unit": ["hospitals", "hospitals", "institute"]})  # fmt: skip
+    bill = pd.DataFrame([(none, none, "radiology", "hospitals"), (none, "study", "radiology", "institute"), (none, none, "clinics", none),
+                         ("lab", "ct", "radiology", "lab"), (none, none, "it", none), (none, none, none, none)],
+                        columns=["business_unit", "use_case", "team", "wanted"])  # fmt: skip
+    assert spend.with_business_units(bill, cases)["business_unit"].tolist() == bill["wanted"].tolist()
+    assert spend.with_business_units(bill, cases.iloc[:0])["business_unit"].tolist() == bill["business_unit"].tolist()
+
+
 # units that a charge pays for
 
 
