@@ -17,8 +17,8 @@ from aifactory.buyplan.optimise.limits import Conflict, Overrun, lead_conflicts,
 from aifactory.buyplan.optimise.problem import Problem
 from aifactory.buyplan.own_sites import as_stated
 from aifactory.buyplan.reasons import reasons_of
+from aifactory.buyplan.stress.replan import CLOSE_ROUNDS, Replanner, replan
 from aifactory.buyplan.stress.replan import GAP as QUICK_GAP
-from aifactory.buyplan.stress.replan import Replanner, replan
 from aifactory.buyplan.stress.world import world_of
 from aifactory.demand.scenarios import Paths
 from aifactory.errors import IdentityError
@@ -134,7 +134,7 @@ def settled(problem: Problem, best: OptimalPlan) -> OptimalPlan:
     exchange them. Where platforms can be planned one by one the best plan itself is found, in a fraction of a second;
     elsewhere the plan stands. Never dearer than `best`, and never with a wider gap.
     """
-    search = Replanner(world_of(problem), best.nodes, LAST_GAP)
+    search = Replanner(world_of(problem), best.nodes, LAST_GAP, CLOSE_ROUNDS)
     if not search.separable:
         return best
     found = search.best(gap=LAST_GAP)

@@ -22,7 +22,7 @@ from aifactory.buyplan.optimise.benders import OptimalPlan
 from aifactory.buyplan.optimise.evaluate import evaluate_plan
 from aifactory.buyplan.optimise.problem import Problem
 from aifactory.buyplan.order_months import with_successors
-from aifactory.buyplan.stress.replan import Replanner
+from aifactory.buyplan.stress.replan import CLOSE_ROUNDS, Replanner
 from aifactory.buyplan.stress.world import world_of
 
 #: Share of the risk-weighted cost below which a change of approved orders is not worth making.
@@ -110,7 +110,9 @@ def keep_approved(problem: Problem, best: OptimalPlan, approved: np.ndarray, per
     """The best plan that holds approved nodes [N] where that costs little; where platforms share work or limits tie them the best stands."""
     size = np.array([problem.node_size[option.platform] for option, _ in problem.orders], dtype=float)
     whole = float(size @ approved)
-    search = Replanner(world_of(problem), np.where(approved > 0, approved, best.nodes[: len(problem.orders)]), CLOSE)
+    search = Replanner(
+        world_of(problem), np.where(approved > 0, approved, best.nodes[: len(problem.orders)]), CLOSE, CLOSE_ROUNDS
+    )
     if whole <= 0 or not search.separable or not _fits(problem, approved):
         return Kept(best, float(size @ np.minimum(approved, best.nodes[: len(size)])), whole, 0.0, period)
     platform = np.array([option.platform for option, _ in problem.orders])

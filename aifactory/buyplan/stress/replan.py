@@ -28,7 +28,8 @@ from aifactory.buyplan.optimise.evaluate import PlanCost, evaluate_plan, path_we
 from aifactory.buyplan.optimise.problem import Problem
 from aifactory.buyplan.stress.world import World, after
 
-ROUNDS = 4
+#: Programmes of a search, and of one that is to find the best plan itself.
+ROUNDS, CLOSE_ROUNDS = 4, 16
 #: Gap that is asked of the decomposition where platforms cannot be planned one by one, and its limit.
 GAP, TIME_LIMIT_S = 0.01, 60.0
 #: Further nodes priced at once; how far from whole a count may be.
@@ -54,8 +55,9 @@ def replan(problem: World, start: np.ndarray, *, keep_before: int = 0, gap: floa
 class Replanner:
     """Plans a world anew, from now or from any later month; what both need is computed once."""
 
-    def __init__(self, problem: World, start: np.ndarray, mip_gap: float = MIP_GAP) -> None:
+    def __init__(self, problem: World, start: np.ndarray, mip_gap: float = MIP_GAP, rounds: int = ROUNDS) -> None:
         self.problem, self.start, self.mip_gap = problem, np.asarray(start, dtype=float), mip_gap
+        self.rounds = rounds
         minimum = any(option.minimum_nodes > 1 for option in problem.options)
         self.separable = has_closed_form(problem) and not minimum
         self._recourse = recourse_of(problem)
@@ -83,11 +85,11 @@ class Replanner:
     def _by_weights(self, held: np.ndarray, gap: float) -> Replanned:
         p, best, best_usd, bound = self.problem, self.start, np.inf, -np.inf
         weights, trial = np.zeros(p.paths), self.start
-        for number in range(ROUNDS + 1):
+        for number in range(self.rounds + 1):
             cost = self._usd(trial)
             if cost.objective_usd < best_usd:
                 best, best_usd = trial, cost.objective_usd
-            if number == ROUNDS or best_usd - bound <= gap / 4 * abs(best_usd):
+            if number == self.rounds or best_usd - bound <= gap / 4 * abs(best_usd):
                 break
             mine = path_weights(p, cost)
             weights = (weights * number + mine) / (number + 1)

@@ -9,7 +9,7 @@ from stress_cases import small_basis
 
 from aifactory.buyplan.optimise.evaluate import evaluate_plan
 from aifactory.buyplan.optimise.extensive import solve_extensive
-from aifactory.buyplan.stress.replan import Replanner, replan, savings
+from aifactory.buyplan.stress.replan import CLOSE_ROUNDS, Replanner, replan, savings
 from aifactory.buyplan.stress.world import after, world_of
 
 
@@ -23,6 +23,16 @@ def test_it_finds_what_the_whole_programme_finds(seed, risk_weight, around_usd):
     assert found.bound_usd <= oracle.objective_usd * (1 + 1e-6)
     assert found.objective_usd == pytest.approx(oracle.objective_usd, rel=2e-3)
     assert found.objective_usd >= oracle.bound_usd * (1 - 1e-6)
+
+
+@pytest.mark.parametrize(("seed", "risk_weight"), [(1, 0.3), (2, 0.6)])
+def test_the_close_search_finds_the_best_plan_where_a_quick_one_does_not(seed, risk_weight):
+    basis = small_basis(seed=seed, months=9, risk_weight=risk_weight)
+    world = world_of(basis.problem)
+    best = solve_extensive(world, gap=1e-9, time_limit_s=60).objective_usd
+    assert replan(world, basis.nodes, gap=1e-4).objective_usd > best * 1.0001
+    close = Replanner(world, basis.nodes, 1e-4, CLOSE_ROUNDS).best(gap=1e-4)
+    assert close.objective_usd == pytest.approx(best, rel=1e-8)
 
 
 def test_a_plan_is_priced_by_the_evaluator_and_never_beaten_by_its_start(basis):
