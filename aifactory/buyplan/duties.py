@@ -93,11 +93,12 @@ def _orders(orders: pd.DataFrame, owner: str) -> list[tuple]:
     number = ordered.groupby(ORDER_PLACE).cumcount()
     rows = []
     for order, nth, firm in zip(ordered.itertuples(), number, is_firm(ordered), strict=True):
-        kind = "Renewal due" if order.renewal else "Order due"
+        later = order.renewal and not firm
+        kind = "Renewal due" if later else "Order due"
         what = f"{order.accelerators} {order.accelerator_id}, {OPTION_NAMES[order.purchase_option].lower()}"
         name = f"{kind}: {what}, {order.region}, {order.band}, from {order.start_month}"
         rule = "firm on approval of the plan" if firm else "only if its trigger has fired"
-        rule = "renew only if its hours still pay for the term" if order.renewal else rule
+        rule = "renew only if its hours still pay for the term" if later else rule
         place = "|".join(str(getattr(order, column)) for column in ORDER_PLACE)
         rows.append((_latest(order), name, owner, rule, ORDER, f"order|{place}|{nth}"))
     return rows

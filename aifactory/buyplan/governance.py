@@ -37,11 +37,12 @@ MONTH_NAMES = [
 def is_firm(orders: pd.DataFrame) -> pd.Series:
     """Orders that are signed on approval: all of the first month, which can wait for nothing, and the baseline within the decision window.
 
-    Later renewals are decided when they are due.
+    What follows another order when its term ends may be due that early, where it takes most of the term to arrive. Later
+    renewals are decided when they are due.
     """
     due = orders["order_index"] <= DECISION_WINDOW_MONTHS
     first = orders["order_index"] <= 1
-    return first | due & (orders["band"] == "baseline") & ~orders["renewal"].astype(bool)
+    return first | due & (orders["band"] == "baseline")
 
 
 def signed_now(orders: pd.DataFrame) -> pd.DataFrame:

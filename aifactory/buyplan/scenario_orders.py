@@ -3,7 +3,8 @@
 The plan is chosen over demand paths around the expected scenario. Another scenario is its own path and the same paths
 moved to it: each path times the scenario's demand over the expected one, stream by stream and month by month. So all
 scenarios face the same doubt, follow the same rule and differ by their demand only. Orders of the plan that are firm
-(the first ones of the baseline, and all of the first month) are placed in every scenario; the rest of its orders are made for its own paths.
+(the first ones of the baseline and what is ordered for it within the decision window, and all of the first month) are placed in every
+scenario; the rest of its orders are made for its own paths.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from aifactory.buyplan.case import (
 )
 from aifactory.buyplan.choose import Chosen, decisions_of, quick_orders
 from aifactory.buyplan.futures import stream_paths
+from aifactory.buyplan.governance import DECISION_WINDOW_MONTHS
 from aifactory.demand.scenarios import Paths
 from aifactory.fleet.nodes import Slots
 from aifactory.fleet.orders import FLEXIBLE, Orders
@@ -70,14 +72,15 @@ def demand_ratio(case: Case, index: int) -> np.ndarray:
 
 
 def firm_orders(baseline: np.ndarray, orders: Orders, lead: np.ndarray | None = None) -> np.ndarray:
-    """[T + 1, N] first signature of each baseline slot, and any signature whose order is placed in the first month.
+    """[T + 1, N] first signature of each baseline slot, and what is ordered in the first month or, of the baseline, in the decision window.
 
     FLEXIBLE elsewhere. `lead` [O, N] months from order to use; without it orders work at once.
     """
     signed, months = orders.signed, np.arange(len(orders.signed))[:, None]
     waits = 0 if lead is None else lead[np.maximum(signed, 0), np.arange(signed.shape[1])]
     first = (months == orders.first_signed()[1]) & baseline
-    return np.where(first | (months - waits <= 1), signed, FLEXIBLE)
+    early = months - waits <= np.where(baseline, DECISION_WINDOW_MONTHS, 1)
+    return np.where(first | early, signed, FLEXIBLE)
 
 
 def on_slots(decision: np.ndarray, old: Slots, new: Slots) -> np.ndarray:

@@ -30,6 +30,14 @@ def launch_factor(plan: Plan, use_case: str, months: pd.PeriodIndex) -> np.ndarr
     return factor
 
 
+def usual_factor(plan: Plan, seasons: Mapping[str, np.ndarray], use_case: str, months: pd.PeriodIndex) -> np.ndarray:
+    """What stated launches and a proven yearly season make of the demand of each month, (n,); 1 where neither is known.
+
+    `seasons`: factor by calendar month, (12,), of the use cases that have one.
+    """
+    return launch_factor(plan, use_case, months) * seasons.get(use_case, np.ones(YEAR))[months.month - 1]
+
+
 def comes_on_its_date(plan: Plan, event: Launch) -> bool:
     """Whether a launch cannot slip: it says so, or is stated for the same calendar month of two years or more, a yearly peak."""
     same = {
@@ -120,7 +128,7 @@ def _over_usual(
     for name, sums in past.groupby("use_case_id"):
         units = sums.groupby("month")["units"].sum().astype(float)
         months = pd.PeriodIndex(units.index, freq="M")
-        usual = launch_factor(plan, str(name), months) * seasons.get(str(name), np.ones(YEAR))[months.month - 1]
+        usual = usual_factor(plan, seasons, str(name), months)
         level = pd.Series(units.to_numpy() / months.days_in_month / usual, index=months)
         level = level[level > 0]
         if len(level) < TREND_MONTHS or units.median() < FEWEST_UNITS:

@@ -10,6 +10,8 @@ the plan expected at its order.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 
@@ -19,6 +21,8 @@ from aifactory.units import HOURS_PER_DAY, HOURS_PER_MONTH, MONTHS_PER_YEAR
 
 FIRED, RELEASED, APPROACHING, HELD, QUIET = "fired", "released", "approaching", "held back", "quiet"
 WEEKS_PER_MONTH = 365.25 / 7 / MONTHS_PER_YEAR
+#: Factors of a use case in months, (n,).
+Usual = Callable[[str, pd.PeriodIndex], np.ndarray]
 COLUMNS = [*PLACE, "band", "kind", "purchase_option", "accelerators", "order_month", "value", "threshold",
            "slope_per_month", "months_to_trigger", "state", "fired_in", "lead_time_weeks", "commitment_usd",
            "milestone", "owner_role"]  # fmt: skip
@@ -72,6 +76,7 @@ def band_triggers(
     monthly: pd.DataFrame,
     period: str,
     decisions: pd.DataFrame | None = None,
+    usual: Usual | None = None,
 ) -> pd.DataFrame:
     """State of every step of the approved plan whose order is due within a year: by state, orders before capacity, nearest first.
 
@@ -80,6 +85,10 @@ def band_triggers(
     the pool (subject `region accelerator_id`) stands in the log since; `approaching`: the straight line of the last
     six months reaches it within three months or the lead time; `held back`: the order month has come, the load has
     not; else `quiet`.
+
+    Orders stay for their term, so their load is what the demand of a month comes to in the month of the order, by known
+    seasons and stated launches (`usual`, see `demand.events.usual_factor`): a yearly peak alone releases none. Capacity
+    is held while demand is there, so its load is the measured one.
     """
     if approved.empty or steps.empty or approved["load_accelerators"].isna().all():
         return pd.DataFrame(columns=COLUMNS)
@@ -88,7 +97,9 @@ def band_triggers(
     mine = mine[mine["order_month"] <= str(pd.Period(period, "M") + MONTHS_PER_YEAR)]
     kinds = {(step.order_month, step.kind) for step in mine.itertuples(index=False)}
     loads = {
-        (month, kind): pool_loads(approved, monthly, period, month, moved_in=kind != COMMITMENT)
+        (month, kind): pool_loads(approved, monthly, period, month, moved_in=True)
+        if kind != COMMITMENT
+        else pool_loads(approved, _as_in(month, monthly, usual), period, month)
         for month, kind in sorted(kinds)
     }
     decided = _decided(decisions)
@@ -101,6 +112,17 @@ def band_triggers(
     order = ["rank", "hours", "months_to_trigger", "order_month", *PLACE, "kind", "band"]
     table = table.assign(rank=rank, hours=table["kind"] != COMMITMENT)
     return table.sort_values(order, ignore_index=True)[COLUMNS]
+
+
+def _as_in(month: str, monthly: pd.DataFrame, usual: Usual | None) -> pd.DataFrame:
+    """Measured units times what their use case usually has in a month over what it has in theirs; as measured where that is none."""
+    if usual is None:
+        return monthly
+    units, then = monthly["units"].astype(float), pd.PeriodIndex([month], freq="M")
+    for name, rows in monthly.groupby("use_case_id"):
+        now = usual(str(name), pd.PeriodIndex(rows["month"], freq="M"))
+        units[rows.index] *= np.where(now > 0, usual(str(name), then)[0] / np.where(now > 0, now, 1.0), 1.0)
+    return monthly.assign(units=units)
 
 
 def not_followed(steps: pd.DataFrame, approved: pd.DataFrame, states: pd.DataFrame, period: str) -> list[str]:

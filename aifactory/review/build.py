@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pandas as pd
 from aifactory.buyplan.duties import governance_frame
 from aifactory.buyplan.governance import money
 from aifactory.buyplan.releases import COMMITMENT
+from aifactory.demand.events import usual_factor
 from aifactory.demand.lumps import lumpy_cases
 from aifactory.inputs.hosted import HOSTED
 from aifactory.inputs.workspace import Workspace
@@ -115,7 +117,8 @@ def build_review(
     stored = ws.table("approved_plan")
     held, whole = stored[stored["accelerator_id"] != HOSTED], calendar_plan(stored)
     approved = whole[whole["accelerator_id"] != HOSTED]  # own cost and value; `whole` has what stays hosted too
-    steps = band_triggers(held, ws.table("approved_bands"), inventory.demand_monthly, ws.period, ws.table("decisions"))
+    bands, usual = ws.table("approved_bands"), partial(usual_factor, ws.plan, inventory.demand_basis.seasons)
+    steps = band_triggers(held, bands, inventory.demand_monthly, ws.period, ws.table("decisions"), usual)
     unit_cost = unit_cost_by_month(ws, inventory)
     late = _charges_missing(ws, inventory, before, now)
     rails = guardrails.check_guardrails(ws, inventory, _unit_cost_change(unit_cost, ws.period, last), late)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from aifactory.demand.events import launch_factor
+from aifactory.demand.events import usual_factor
 from aifactory.finance.prices import offers_of, price_table
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
@@ -112,9 +112,7 @@ def _unit_cost_rows(ws: Workspace, inventory: Inventory, unit_cost_change: pd.Se
 def _expected_volume(ws: Workspace, inventory: Inventory, use_case: str) -> float:
     """Units of this month over those of last month as far as a proven yearly season and stated events say."""
     months = pd.period_range(end=pd.Period(ws.period, "M"), periods=2, freq="M")
-    factor = launch_factor(ws.plan, use_case, months)
-    season = inventory.demand_basis.seasons.get(use_case)
-    factor = factor if season is None else factor * season[months.month - 1]
+    factor = usual_factor(ws.plan, inventory.demand_basis.seasons, use_case, months)
     return float(factor[1] / factor[0]) if factor[0] > 0 else 1.0
 
 

@@ -51,11 +51,14 @@ def test_an_order_of_the_first_month_is_firm_even_where_another_term_comes_befor
     lead = np.array([[8, 8], [0, 0], [0, 0], [0, 0]])
     firm = firm_orders(np.array([True, False]), Orders(signed, signed), lead)
     assert [tuple(map(int, at)) for at in np.argwhere(firm != FLEXIBLE)] == [(1, 0), (9, 0)]
+    for waits, orders in ((6, [(1, 0), (9, 0)]), (5, [(1, 0)])):  # ordered in month 3, within the decision window, or 4
+        firm = firm_orders(np.array([True, False]), Orders(signed, signed), np.full((4, 2), waits))
+        assert [tuple(map(int, at)) for at in np.argwhere(firm != FLEXIBLE)] == orders
     orders = pd.DataFrame(
-        {"order_index": [1, 1, 3, 3, 3], "band": ["baseline", "growth", "baseline", "growth", "baseline"],
-         "renewal": [False, True, False, False, True]}
+        {"order_index": [1, 1, 3, 3, 3, 4], "band": ["baseline", "growth", "baseline", "growth", "baseline", "baseline"],
+         "renewal": [False, True, False, False, True, True]}
     )  # fmt: skip
-    assert is_firm(orders).tolist() == [True, True, True, False, False]
+    assert is_firm(orders).tolist() == [True, True, True, False, True, False]
     assert firm_orders_book(pd.DataFrame(), "2026-10", "2026-10-31").empty
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from aifactory.buyplan.governance import is_firm
 from aifactory.errors import InputError
 from aifactory.inputs.contracts import load_contract
 from aifactory.inputs.workspace import load_workspace
@@ -133,11 +134,11 @@ CONTRACT = {
 
 
 def test_firm_orders_go_to_the_order_book_once(mini, september_plan):
-    """All orders of the tiny plan are due in its first month; approved twice they are still there once."""
+    """All orders of the tiny plan are due in its decision window; approved twice they are still there once."""
     for _ in range(2):
         approve_plan(september_plan, mini)
         book = pd.read_csv(mini / "commitments.csv")
-        firm = september_plan.orders[september_plan.orders["order_index"] <= 1]
+        firm = september_plan.orders[is_firm(september_plan.orders)]
         assert len(firm) and book["accelerators"].sum() == firm["accelerators"].sum()
         hours = book["usd_per_accelerator_hour"].fillna(0.0) * 730 * book["accelerators"] * 12
         assert (book["upfront_usd"] + hours).sum() == pytest.approx(firm["commitment_usd"].sum(), abs=0.1)
@@ -160,13 +161,14 @@ def test_other_orders_stay_in_the_book(mini, september_plan, october_plan):
 
 def test_the_plan_of_the_next_month_orders_only_the_difference(approved, september_plan, october_plan):
     """September orders for good; October without its approval orders the same again, with it nothing."""
-    again = approved.ws.table("commitments")
-    assert again["accelerators"].sum() == september_plan.orders.query("order_index <= 1")["accelerators"].sum()
+    again, firm = approved.ws.table("commitments"), september_plan.orders[is_firm(september_plan.orders)]
+    assert again["accelerators"].sum() == firm["accelerators"].sum()
     assert october_plan.orders.query("order_index <= 1")["accelerators"].sum() > 0
     plan = bought_plan(approved.ws)
     assert plan.orders.empty and "no further commitment now" in plan.decision
     paid = again.loc[again["order_month"] <= "2026-10", "upfront_usd"].sum()
     assert any(f"USD {paid:,.0f} was paid for them before" in text for text in plan.warnings)
-    assert plan.roi["capex_usd"].tolist() == [0.0] * 3
+    to_pay = again.loc[again["order_month"] > "2026-10", "upfront_usd"].sum()  # hardware that follows the reservation
+    assert to_pay > 0 and plan.roi["capex_usd"].tolist() == pytest.approx([to_pay] * 3)
     # the report of September is made anew as it was: it does not see its own orders
     assert load_workspace(approved.ws.path, "2026-09").table("commitments").empty

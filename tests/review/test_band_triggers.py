@@ -175,3 +175,30 @@ def test_a_step_that_fired_stays_fired_since_the_same_month(loads, threshold):
     assert len(set(fired)) <= 1
     if fired:
         assert all(row["state"] == "fired" for row, month in zip(rows, months, strict=True) if month >= fired[0])
+
+
+def in_autumn(use_case, months):
+    """Twice the demand in October, half of it in May, nothing in January."""
+    return np.array([{1: 0.0, 5: 0.5, 10: 2.0}.get(month, 1.0) for month in months.month])
+
+
+@pytest.mark.parametrize(
+    ("kind", "order", "value", "expected"),
+    [
+        ("commitment", "2027-04", 2.2, "quiet"),  # of the peak of 4.4 half is there in April
+        ("commitment", "2027-05", 1.1, "quiet"),
+        ("commitment", "2027-10", 4.4, "fired"),  # in the same month of the next year it is all there
+        ("commitment", "2027-01", 0.0, "quiet"),
+        ("capacity", "2027-04", 4.4, "fired"),  # rented hours are needed now
+    ],
+)
+def test_a_yearly_peak_alone_releases_no_order(kind, order, value, expected):
+    orders = step(3.0, order_month=order, kind=kind)
+    row = band_triggers(plan(), orders, measured(2.1, 2.15, 2.2, 4.4), PERIOD, usual=in_autumn).iloc[0]
+    assert (row["value"], row["state"]) == (pytest.approx(value), expected)
+    assert band_triggers(plan(), orders, measured(2.1, 2.15, 2.2, 4.4), PERIOD).iloc[0]["state"] == "fired"
+
+
+def test_a_month_that_usually_has_no_demand_counts_as_measured():
+    row = band_triggers(plan(), step(3.0, kind="commitment"), measured(2.0, last="2027-01"), "2027-01", usual=in_autumn)
+    assert row["value"].tolist() == pytest.approx([2.0])
