@@ -117,8 +117,7 @@ def build_review(
     stored = ws.table("approved_plan")
     held, whole = stored[stored["accelerator_id"] != HOSTED], calendar_plan(stored)
     approved = whole[whole["accelerator_id"] != HOSTED]  # own cost and value; `whole` has what stays hosted too
-    bands, usual = ws.table("approved_bands"), partial(usual_factor, ws.plan, inventory.demand_basis.seasons)
-    steps = band_triggers(held, bands, inventory.demand_monthly, ws.period, ws.table("decisions"), usual)
+    steps = _steps(ws, inventory, held)
     unit_cost = unit_cost_by_month(ws, inventory)
     late = _charges_missing(ws, inventory, before, now)
     rails = guardrails.check_guardrails(ws, inventory, _unit_cost_change(unit_cost, ws.period, last), late)
@@ -160,6 +159,13 @@ def build_review(
         recommendation=_recommendation(ws, approved, steps, buy_plan),
         not_computed=_not_computed(ws, whole, variance, now, steps),
     )
+
+
+def _steps(ws: Workspace, inventory: Inventory, held: pd.DataFrame) -> pd.DataFrame:
+    """State of each step of the approved plan, its demand freed of known seasons and launches."""
+    usual = partial(usual_factor, ws.plan, inventory.demand_basis.seasons)
+    bands, decisions = ws.table("approved_bands"), ws.table("decisions")
+    return band_triggers(held, bands, inventory.demand_monthly, ws.period, decisions, usual)
 
 
 def _beside(ws: Workspace, inventory: Inventory, buy_plan: BuyPlan | None, late: list[str]) -> dict[str, Any]:
