@@ -99,7 +99,7 @@ def build_inventory(ws: Workspace) -> Inventory:
     growth = token_growth(ws, windows)
     basis = demand_basis(ws, windows, whole, profile, cases, growth)
     scenarios = simulate_demand(basis, ws.plan, ws.period)
-    retiring, late = retiring_models(ws, used), _of_levels(ws, whole, basis) + findings.late_usage(month)
+    retiring, late = retiring_models(ws, used), _of_levels(ws, whole, basis, cases) + findings.late_usage(month)
     hosted = hosted_today(ws, cases.set_index("use_case_id")["units_charged"], retiring)
     return Inventory(
         period=ws.period,
@@ -175,11 +175,11 @@ def _not_told_of_seasons(ws: Workspace, profile: pd.DataFrame, monthly: pd.DataF
     )
 
 
-def _of_levels(ws: Workspace, monthly: pd.DataFrame, basis: DemandBasis) -> list[findings.Finding]:
-    """Levels that all months to come are planned from, though they stand out from the months before."""
+def _of_levels(ws: Workspace, monthly: pd.DataFrame, basis: DemandBasis, cases: pd.DataFrame) -> list[findings.Finding]:
+    """Levels that all months to come are planned from, though they stand out from the months before, or were to be gone."""
     served = monthly[monthly["service_unit"] != "accelerator_hour"]
     told = present_departures(ws.plan, served, ws.period, basis.seasons)
-    return [findings.Finding(findings.LEVEL, text) for text in told]
+    return [findings.Finding(findings.LEVEL, text) for text in told] + findings.outlived(cases, ws.period)
 
 
 def _use_cases(ws: Workspace, bill: pd.DataFrame, monthly: pd.DataFrame) -> pd.DataFrame:

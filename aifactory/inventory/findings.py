@@ -9,7 +9,7 @@ import pandas as pd
 
 from aifactory.inputs.money import exact_total
 from aifactory.inputs.workspace import Workspace
-from aifactory.units import percent
+from aifactory.units import percent, three_digits
 
 #: What an empty table leaves unanswered.
 UNANSWERED = {
@@ -73,6 +73,24 @@ def late_usage(bill: pd.DataFrame) -> list[Finding]:
             f"{len(late)} {'charge' if len(late) == 1 else 'charges'} of the invoice {'is' if len(late) == 1 else 'are'} usage of another month.",
             amount,
         )
+    ]
+
+
+def outlived(cases: pd.DataFrame, period: str) -> list[Finding]:
+    """Use cases with demand in a month in which they should be retired: no month to come holds any of theirs.
+
+    Parameters
+    ----------
+    cases : `use_cases` with units_month.
+    """
+    late = cases[(cases["retire_month"] <= period).fillna(value=False) & (cases["units_month"] > 0)]
+    return [
+        Finding(
+            LEVEL,
+            f"{row.use_case_id} was to end by {row.retire_month} (retire_month in use_cases), but {three_digits(row.units_month)} of its units were delivered in "
+            f"{period}: nothing is planned for it from {period} on. If it goes on, correct the month.",
+        )
+        for row in late.itertuples(index=False)
     ]
 
 

@@ -36,6 +36,21 @@ NO_POOLS = pd.DataFrame({"pool_id": [], "idle_usd": [], "accelerator_hours": [],
 # gaps
 
 
+def test_what_was_to_be_gone_and_is_not_is_named(mini):
+    """A month of retirement that has passed takes all of the months to come, so who still serves is asked."""
+    path = mini / "use_cases.csv"
+    rows = pd.read_csv(path, dtype=str)
+    rows["retire_month"] = rows["use_case_id"].map({"chat": "2026-09"})
+    rows.to_csv(path, index=False)
+    found = build_inventory(load_workspace(mini))
+    assert found.forecast.loc[found.forecast["use_case_id"] == "chat", "units"].sum() == 0
+    told = [item.text for item in found.gaps if item.kind == findings.LEVEL]
+    assert any(text.startswith("chat was to end by 2026-09 (retire_month in use_cases), but ") for text in told)
+    rows["retire_month"] = rows["use_case_id"].map({"chat": "2026-12"})
+    rows.to_csv(path, index=False)
+    assert not any("was to end" in item.text for item in build_inventory(load_workspace(mini)).gaps)
+
+
 def test_what_the_decision_log_holds_open_is_to_be_settled():
     log = pd.DataFrame(
         {
