@@ -17,6 +17,7 @@ from aifactory.serving.tiers import (
     EVIDENCE,
     MEASURED,
     NOISE_FLOOR,
+    for_any_count,
     look_up,
     measured_reason,
     novelty,
@@ -124,7 +125,7 @@ def _leave_row_out(rows: pd.DataFrame) -> pd.DataFrame:
     for place in rows.index[alone]:
         others = rows[(rows["regime"] == rows.loc[place, "regime"]) & (rows.index != place)]
         answer.loc[[place]] = train(others).predict(rows.loc[[place]])
-    return without_wide(answer)
+    return without_wide(for_any_count(answer, rows))
 
 
 def _cell_of(part: pd.DataFrame, model: object) -> pd.Series:

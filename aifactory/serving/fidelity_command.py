@@ -95,8 +95,9 @@ def _measurements(
     if training is not None:
         wrong: dict[int, str] = {}
         others = _sound(read_measurements(training, faults=wrong), wrong)
+        others, sound = told_elsewhere(others), told_elsewhere(sound, others)
         given = with_features(told_elsewhere(others, sound), lengths)
-        given, sound = given[given["value"].notna()], told_elsewhere(sound, others)
+        given = given[given["value"].notna()]
     rows = with_features(told_elsewhere(sound), lengths)
     known = rows[rows["value"].notna()]
     base = known if given is None else given

@@ -61,9 +61,10 @@ LOWER_IS_BETTER = frozenset(
 PER_SYSTEM = frozenset({"tokens_per_s", "samples_per_s", "prompt_tokens_per_s", "sequences_per_s"})
 #: Metrics of training that compute explains: 6 x parameters x tokens, whatever the model (`law`).
 COMPUTE_RATES = ("tokens_per_s", "tflops_per_s_per_chip")
-#: What other rows of the same model or accelerator tell where a row leaves it empty.
+#: Names that mean the same in capitals, and what other rows of the same name tell where a row leaves it empty.
+NAMES = ("source", "submitter", "accelerator", "system", "model", "catalogue_model")
 TOLD_BY = {
-    "params_b": "model", "active_params_b": "model", "catalogue_model": "model", "accelerator_class": "accelerator",
+    "task": "model", "params_b": "model", "active_params_b": "model", "catalogue_model": "model", "accelerator_class": "accelerator",
     "catalogue_accelerator_id": "accelerator",
 }  # fmt: skip
 #: Source of own runs: sized like reviewed rounds, at the best layout inside their limits.
@@ -171,10 +172,14 @@ def _refuse_odd(path: Path, table: pd.DataFrame, raw: pd.DataFrame, faults: dict
 def told_elsewhere(table: pd.DataFrame, others: pd.DataFrame | None = None) -> pd.DataFrame:
     """Measurements with empty cells of `TOLD_BY` filled from rows of `table` and `others` that name the same thing.
 
-    Only where those rows agree; nothing that was measured is read.
+    Only where those rows agree; nothing that was measured is read. `NAMES` are spelt as in `others`, else as first used.
     """
-    known = table if others is None else pd.concat([table, others], ignore_index=True)
-    filled = table.copy()
+    known = table if others is None else pd.concat([others, table], ignore_index=True)
+    filled, known = table.copy(), known.copy()
+    for name in NAMES:
+        spelling = known[name].drop_duplicates().groupby(known[name].str.casefold()).first()
+        for rows in (filled, known):
+            rows[name] = rows[name].str.casefold().map(spelling)
     for name, key in TOLD_BY.items():
         said = known.loc[known[name].notna() & (known[name] != "") & (known[key] != ""), [key, name]].drop_duplicates()
         agreed = said[~said[key].duplicated(keep=False)].set_index(key)[name]

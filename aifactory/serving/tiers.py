@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.serving.intervals import COVERAGE, ENOUGH, Scores, conformal_quantile
-from aifactory.serving.measurements import to_value, with_assumed
+from aifactory.serving.measurements import PER_SYSTEM, to_value, with_assumed
 from aifactory.serving.physics import upper_bound
 from aifactory.serving.ratio import RatioModel, fit_ratio, prior_deviations
 from aifactory.serving.tier_scores import (
@@ -44,6 +44,8 @@ STEP_MODEL_ALONE = 0.8
 BY_FAMILY = ("other row", "known")
 #: Kinds of novelty of a model that was never measured.
 NEW_MODELS = ("new model", "both new")
+#: Half width (log) for a number of accelerators that is not stated: 91 % of published rows are of 1 to 8.
+COUNT_UNKNOWN = float(np.log(8.0))
 #: Factor over the physical limit from which a row is a slip of units and not a datasheet that is a little off.
 IMPOSSIBLE = 2.0
 #: Factor either way beyond which an interval says nothing: from tables of 45 rows, such answers were off by 32 times
@@ -135,7 +137,7 @@ class Predictor:
                 self._by_step_model_alone(out, rows)
         self._by_lookup(out, asked)
         out["reason"] = out["reason"].mask(out["tier"] != REFUSED, with_assumed(out["reason"], asked["assumed"]))
-        return without_wide(_in_units(asked, out))
+        return without_wide(for_any_count(_in_units(asked, out), asked))
 
     def _by_ratio(self, out: pd.DataFrame, rows: pd.DataFrame, regime: str) -> None:
         model = self.models[regime]
@@ -342,6 +344,18 @@ def _in_units(asked: pd.DataFrame, out: pd.DataFrame) -> pd.DataFrame:
         },
         index=asked.index,
     )
+
+
+def for_any_count(answer: pd.DataFrame, asked: pd.DataFrame) -> pd.DataFrame:
+    """Answers in units, wide enough for 1 to 8 accelerators where a figure of the whole system does not say how many."""
+    open_ = asked["accel_count"].isna() & asked["metric"].isin([*PER_SYSTEM, "time_to_train_min"])
+    if not open_.any():
+        return answer
+    answer, middle = answer.copy(), answer["predicted"].astype(float)
+    for name, sign in (("low80", -1.0), ("high80", 1.0)):
+        half = np.hypot(np.log(answer[name].astype(float) / middle), COUNT_UNKNOWN)
+        answer[name] = answer[name].mask(open_, middle * np.exp(sign * half))
+    return answer
 
 
 def without_wide(answer: pd.DataFrame) -> pd.DataFrame:

@@ -378,3 +378,27 @@ def test_what_other_rows_of_a_model_or_accelerator_tell_fills_empty_cells(tmp_pa
     assert np.isnan(filled["params_b"].iloc[1])
     assert list(filled["accelerator_class"]) == ["", ""], "the rows of this accelerator do not agree"
     pd.testing.assert_frame_equal(told_elsewhere(asked), asked)
+
+
+def test_names_in_capitals_are_those_of_the_other_file(tmp_path):
+    head = "id,accelerator,task,model,params_b,precision,scenario,metric,value\n"
+    (tmp_path / "a.csv").write_text(head + "a,chip-x1,llm,Model-7b,7,fp8,offline,tokens_per_s,9\n")
+    (tmp_path / "b.csv").write_text(head + "b,CHIP-X1,,MODEL-7B,,fp8,offline,tokens_per_s,9\n")
+    others, asked = (read_measurements(tmp_path / name) for name in ("a.csv", "b.csv"))
+    filled = told_elsewhere(asked, others).iloc[0]
+    assert (filled["accelerator"], filled["model"]) == ("chip-x1", "Model-7b")
+    assert (filled["task"], filled["params_b"]) == ("llm", 7)
+
+
+def test_a_system_of_an_unstated_number_of_accelerators_may_be_one_to_eight(on_all_rows):
+    rows = bundled_rows()
+    rows = rows[(rows["metric"] == "tokens_per_s") & (rows["scenario"] == "offline")].head(40)
+    stated = on_all_rows.predict(rows.assign(id=rows["id"] + "new"))
+    asked = rows.assign(accel_count=np.nan, id=rows["id"] + "new")
+    wide = on_all_rows.predict(asked)
+    pd.testing.assert_series_equal(wide["predicted"], stated["predicted"])
+    half = np.log(wide["high80"].astype(float) / wide["predicted"].astype(float))
+    assert (half >= np.log(8) - 1e-9).all()
+    latency = bundled_rows().query("metric == 'ms_per_request_p90'").head(5)
+    known, unknown = (on_all_rows.predict(latency.assign(accel_count=n)) for n in (1.0, np.nan))
+    pd.testing.assert_frame_equal(known, unknown)
