@@ -9,7 +9,7 @@ from aifactory.buyplan.attribution import attribute_hours, cost_by_stream, pool_
 from aifactory.buyplan.case import Answer, Case, Solution
 from aifactory.buyplan.ledger import PORTING, net_present_value
 from aifactory.finance.cashflow import annualised, discount_factors, irr_all, mirr, npv, payback_or_why
-from aifactory.finance.tco import CONTINGENCY, OVERHEADS
+from aifactory.finance.tco import CONTINGENCY, OVERHEADS, STORAGE_NETWORK
 from aifactory.fleet.compute import BEYOND, require_equal
 from aifactory.fleet.streams import EXPECTED
 from aifactory.units import HOURS_PER_MONTH, MONTHS_PER_YEAR, SCENARIOS, monthly_rate
@@ -174,6 +174,7 @@ def approved_plan_frame(case: Case, answer: Answer, period: str) -> pd.DataFrame
         "accelerator_hours": shares.paid,
         "compute_usd": compute,
         "cost_usd": cost,
+        "storage_network_usd": sum(lines[name] for name in STORAGE_NETWORK),
         "compute_cash_usd": cash * share,
         "outlay_usd": outlay * share,
         "value_usd": solution.ledger.value_usd,

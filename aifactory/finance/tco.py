@@ -11,6 +11,8 @@ from aifactory.inputs.plan import HiddenCost, Plan
 from aifactory.units import GIGA, HOURS_PER_MONTH, MONTHS_PER_YEAR
 
 PEOPLE = "Human operations"
+#: Of the overheads: what providers charge for themselves.
+STORAGE_NETWORK = ("Storage", "Network egress")
 OVERHEADS = (
     "Storage",
     "Network egress",

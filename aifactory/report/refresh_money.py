@@ -195,7 +195,7 @@ def _payback_table(ws: Workspace, review: Review) -> list[Block]:
     }
     note = (
         "Cost without what is paid once (outlays) and its wear. To come: planned value and cost times their ratios so far; what "
-        "no bill shows, own sites too as far as no charges of theirs cover it, counts as planned, outlays planned and not made are still to come. Before tax; the buy plan's is after it."
+        "no bill shows, own sites too as far as no charges of theirs cover it, counts as planned, storage and network as far as none is charged; outlays planned and not made are still to come. Before tax; the buy plan's is after it."
     )
     return [table(review.payback, caption="Return to date and updated payback", source=f"{BILL}; {DEMAND}; approved_plan and use_cases tables", as_of=ws.as_of, columns=columns, note=note)]  # fmt: skip
 

@@ -138,7 +138,7 @@ def mean_utilization(pools: pd.DataFrame) -> pd.Series:
 def calendar_plan(approved: pd.DataFrame) -> pd.DataFrame:
     """Amounts of a plan, which counts standard months of 730 h, in the hours of each calendar month."""
     hours = pd.PeriodIndex(approved["month"], freq="M").days_in_month.to_numpy() * HOURS_PER_DAY
-    counted = [*PLANNED, *(name for name in SCENARIO_UNITS if name in approved)]
+    counted = [*PLANNED, *(name for name in (*SCENARIO_UNITS, "storage_network_usd") if name in approved)]
     scale = hours / HOURS_PER_MONTH
     plan = approved.assign(**{name: approved[name] * scale for name in counted})
     if "outlay_usd" in approved:  # paid once, however long the month

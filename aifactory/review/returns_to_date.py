@@ -19,6 +19,8 @@ from aifactory.review.monthly import realised_value
 
 #: Charges of a bill under a commitment, used or not.
 COMMITTED = ("committed", "committed_unused")
+#: Money of a plan by month.
+CASH = ["value_usd", "cost_usd", "compute_usd", "storage_network_usd", "running_usd", "cash_usd", "outlay_usd"]
 LOWEST = "lowest net cash, cumulated"
 PAYBACK_COLUMNS = ["figure", "plan", "as_it_stands", "unit"]
 
@@ -27,8 +29,9 @@ def roi_to_date(ws: Workspace, inventory: Inventory, approved: pd.DataFrame) -> 
     """Value and bill per month since the plan began, actual beside plan, cumulated.
 
     With a plan both are those of its use cases: without the value of others and the charges that name them.
-    `off_bill_usd` is the planned running cost of accelerators that stand on an own site and on no bill, and
-    `spread_usd` the part of the bill that spreads prepayments of the order book over their terms.
+    `off_bill_usd` is the planned running cost of accelerators that stand on an own site and on no bill,
+    `spread_usd` the part of the bill that spreads prepayments of the order book over their terms, and
+    `storage_network_usd` the part that clouds charge for storage and network.
     """
     value = realised_value(ws, inventory)
     cost = inventory.spend_monthly.groupby("month")["effective_cost_usd"].sum()
@@ -48,6 +51,9 @@ def roi_to_date(ws: Workspace, inventory: Inventory, approved: pd.DataFrame) -> 
     unbilled = off_bill(approved, bill, book, ws.plan.regions, ws.table("pools"))
     table["off_bill_usd"] = unbilled.reindex(table.index, fill_value=0.0)
     table["spread_usd"] = spread_on_bill(bill, book, table.index, ws.plan.regions)
+    mine = bill[~_of_others(bill, approved["use_case_id"])] if len(approved) else bill
+    stored = storage_network(mine, ws.plan.regions)
+    table["storage_network_usd"] = stored.reindex(table.index, fill_value=0.0)
     table = table.reset_index()
     net = (table["value_usd"] - table["bill_usd"]).cumsum()
     return table.assign(cumulative_net_usd=net)
@@ -57,7 +63,7 @@ def update_payback(approved: pd.DataFrame, to_date: pd.DataFrame, orders: pd.Dat
     """Payback and result over the horizon, as approved and as it stands, columns `PAYBACK_COLUMNS`.
 
     What no bill shows (staff, integration, contingency: planned cost less planned compute; energy, space and support of
-    own accelerators) counts as planned; outlays to date are those of the order book, and what a bill spreads of them is
+    own accelerators) counts as planned, storage and network traffic as far as they are not charged; outlays to date are those of the order book, and what a bill spreads of them is
     not counted again. Months to come have the planned value times the ratio of actual to planned so far, the planned
     outlays and the planned running cost (all that is not paid once and not spread) times the ratio of it so far;
     outlays that were planned to date and not made are still to come. Payback is in cash before tax, undiscounted,
@@ -72,15 +78,13 @@ def update_payback(approved: pd.DataFrame, to_date: pd.DataFrame, orders: pd.Dat
     seen = to_date[["value_usd", "bill_usd"]].notna().all(axis=1) if len(to_date) else pd.Series(dtype=bool)
     if approved.empty or not seen.any() or approved["value_usd"].isna().all():
         return pd.DataFrame(columns=PAYBACK_COLUMNS)
-    plan = (
-        _with_cash(approved)
-        .groupby("month")[["value_usd", "cost_usd", "compute_usd", "running_usd", "cash_usd", "outlay_usd"]]
-        .sum(min_count=1)
-    )
+    plan = _with_cash(approved).groupby("month")[CASH].sum(min_count=1)
+    plan["storage_network_usd"] = plan["storage_network_usd"].fillna(0.0)
     done = to_date[seen].set_index("month")
     inside, later = plan.loc[done.index], plan.index > period
     paid = outlays(orders, done.index)
     other = inside["cost_usd"] - inside["compute_usd"]
+    other -= np.minimum(inside["storage_network_usd"], done.get("storage_network_usd", 0.0))
     cost = done["bill_usd"] + other + done.get("off_bill_usd", 0.0)
     running, ran = plan["running_usd"], cost - done.get("spread_usd", 0.0)
     ratios = done["value_usd"].sum() / inside["value_usd"].sum(), ran.sum() / running[done.index].sum()
@@ -112,8 +116,11 @@ def outlays(orders: pd.DataFrame, months: pd.Index) -> pd.Series:
 
 def charges_of_others(bill: pd.DataFrame, planned: pd.Series) -> pd.Series:
     """Effective cost by month of usage that names a use case which the plan does not hold, USD."""
-    named = bill["cost_line"].isin(USAGE) & (bill["use_case"] != UNATTRIBUTED) & ~bill["use_case"].isin(planned)
-    return bill[named].groupby("invoice_month")["EffectiveCost"].sum().astype("float64")
+    return bill[_of_others(bill, planned)].groupby("invoice_month")["EffectiveCost"].sum().astype("float64")
+
+
+def _of_others(bill: pd.DataFrame, planned: pd.Series) -> pd.Series:
+    return bill["cost_line"].isin(USAGE) & (bill["use_case"] != UNATTRIBUTED) & ~bill["use_case"].isin(planned)
 
 
 def off_bill(
@@ -155,9 +162,20 @@ def site_charges(bill: pd.DataFrame, regions: Sequence[Region]) -> pd.Series:
     """Usage other than accelerators that sellers who are no cloud provider of a region charge there, USD by month and region."""
     rows = bill[bill["cost_line"].isin(USAGE) & ~accelerator_charges(bill)]
     rows = rows.assign(region=plan_regions(rows, regions))
+    return rows[_own_sites(rows, regions)].groupby(["month", "region"])["EffectiveCost"].sum().astype("float64")
+
+
+def storage_network(bill: pd.DataFrame, regions: Sequence[Region] = ()) -> pd.Series:
+    """Usage of storage and network that is no charge of an own site (`site_charges`), USD by month."""
+    rows = bill[bill["cost_line"].isin(USAGE) & bill["ServiceCategory"].isin(("Storage", "Networking"))]
+    rows = rows[~_own_sites(rows.assign(region=plan_regions(rows, regions)), regions)] if len(regions) else rows
+    return rows.groupby("invoice_month")["EffectiveCost"].sum().astype("float64").clip(lower=0.0)
+
+
+def _own_sites(rows: pd.DataFrame, regions: Sequence[Region]) -> np.ndarray:
+    """Whether the seller of each charge is no cloud provider of its region, (n,)."""
     clouds = {(item.region, provider) for item in regions for provider in item.provider_regions}
-    own = np.array([pair not in clouds for pair in zip(rows["region"], rows["ProviderName"], strict=True)], dtype=bool)
-    return rows[own].groupby(["month", "region"])["EffectiveCost"].sum().astype("float64")
+    return np.array([pair not in clouds for pair in zip(rows["region"], rows["ProviderName"], strict=True)], dtype=bool)
 
 
 def _charged_pools(bill: pd.DataFrame, pools: pd.DataFrame) -> pd.DataFrame:
@@ -201,6 +219,8 @@ def _charges(charged: pd.DataFrame, accelerator: str, region: str, months: pd.In
 
 def _with_cash(approved: pd.DataFrame) -> pd.DataFrame:
     """The plan with its cash of all lines; NaN in a plan that was approved without it."""
+    if "storage_network_usd" not in approved:
+        approved = approved.assign(storage_network_usd=0.0)
     if "outlay_usd" not in approved:
         return approved.assign(running_usd=approved["cost_usd"], cash_usd=np.nan, outlay_usd=np.nan)
     cash = approved["cost_usd"] - approved["compute_usd"] + approved["compute_cash_usd"]

@@ -19,6 +19,7 @@ from aifactory.review.returns_to_date import (
     off_bill,
     roi_to_date,
     spread_on_bill,
+    storage_network,
     update_payback,
 )
 from aifactory.review.unit_cost import unit_cost_bands
@@ -237,7 +238,7 @@ def test_use_cases_that_the_plan_does_not_hold_are_named(approved):
     ws = dataclasses.replace(approved.ws, tables={**approved.ws.tables, "approved_plan": without})
     named = [text for text in build_review(ws, approved.inventory).not_computed if text.startswith("plan of ")]
     assert len(named) == 1 and "chat" in named[0].split(":")[0]
-    assert "the actual figures count them" in named[0]
+    assert "while the actual figures do" in named[0]
     before = [text for text in approved.review.not_computed if text.startswith("plan of ")]
     assert not any("chat" in text.split(":")[0] for text in before)
 
@@ -259,6 +260,29 @@ def test_what_is_bought_and_its_wear_move_nothing_on_plan():
     assert table["plan"].tolist()[:4] == pytest.approx([400.0, 114.0, 400.0, -114.0])
     dearer = update_payback(approved, seen.assign(bill_usd=87.0), book(("purchase", MONTHS[0], MONTHS[0], 400.0)), MONTHS[1])  # fmt: skip
     assert dearer["as_it_stands"].tolist()[4] == pytest.approx(2 * (200 - 114) - 400 + 2 * (200 - 57 * 2))
+
+
+def test_storage_that_the_bill_charges_is_not_counted_beside_the_planned():
+    """Planned: 30 of accelerators, 4 of storage, 3 of staff; the bill has 35, of which 5, or 2, are storage."""
+    approved = plan([200.0] * 3, [37.0] * 3, [30.0] * 3).assign(storage_network_usd=4.0)
+    for charged, other in ((5.0, 3.0), (2.0, 5.0), (0.0, 7.0)):
+        seen = to_date([200.0], [35.0]).assign(storage_network_usd=charged)
+        table = update_payback(approved, seen, book(), MONTHS[0]).set_index("figure")
+        assert table.loc["cost to date, all lines"].tolist()[:2] == pytest.approx([37.0, 35.0 + other])
+    older = update_payback(approved.drop(columns="storage_network_usd"), seen, book(), MONTHS[0])
+    assert older["as_it_stands"][1] == pytest.approx(42.0)  # approved before the plan stored what of it is storage
+
+
+def test_charges_of_storage_and_network_are_those_of_clouds():
+    """Another seller's are an own site's; taxes, credits and other categories are none."""
+    places = [SimpleNamespace(region="x", provider_regions={"AWS": "r-1"})]
+    rows = [("Storage", "AWS", "attributed usage", 3.0), ("Networking", "AWS", "unattributed usage", 2.0),
+            ("Storage", "Colo", "attributed usage", 7.0), ("Storage", "AWS", "tax", 1.0), ("Compute", "AWS", "attributed usage", 9.0)]  # fmt: skip
+    bill = pd.DataFrame(rows, columns=["ServiceCategory", "ProviderName", "cost_line", "EffectiveCost"]).assign(
+        month=MONTHS[0], invoice_month=MONTHS[0], RegionId="r-1"
+    )
+    assert storage_network(bill, places).to_dict() == {MONTHS[0]: 5.0}
+    assert storage_network(bill).to_dict() == {MONTHS[0]: 12.0}
 
 
 def test_a_prepayment_that_the_bill_spreads_counts_once():
