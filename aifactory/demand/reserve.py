@@ -56,7 +56,7 @@ from aifactory.demand.reserve_range import (
     supported_target,
 )
 from aifactory.errors import InputError
-from aifactory.units import HOURS_PER_MONTH, counted
+from aifactory.units import HOURS_PER_MONTH, counted, percent
 
 ORIGINS_PER_LEAD, MOST_ORIGINS, WINDOWS_READ = 6, (60, 240), 400_000
 #: Only so many windows, the last ones, count, or so many lead times where these are long.
@@ -225,7 +225,7 @@ def _notes(record: _Record, plan: _Plan, basis_value: float) -> list[str]:
     busy = float((record.values > 0).mean())
     if 0 < busy <= plan.target and plan.goal == "windows":
         notes.append(
-            f"only {busy:.2%} of the windows hold any demand, {plan.target:.2%} may be over: no capacity would do; "
+            f"only {percent(busy)} of the windows hold any demand, {percent(plan.target)} may be over: no capacity would do; "
             "bound the demand not served instead (--target-unserved), or count in longer windows"
         )
     if basis_value <= 0:

@@ -42,6 +42,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import betainc, betaincinv, stdtrit
 
+from aifactory.units import percent
+
 PRIOR, MOST_OVERLOADS = 2.0, 2.0
 RANGE = (0.1, 0.9)
 MOST_TARGET = 0.25
@@ -188,8 +190,8 @@ def support_notes(target: float, overloads: float) -> list[str]:
     if overloads >= LEAST_OVERLOADS:
         return []
     least = supported_target(target, overloads)
-    other = f"below {MOST_TARGET:.0%}" if np.isnan(least) else f"below {least:.2%}"
+    other = f"below {percent(MOST_TARGET)}" if np.isnan(least) else f"below {100 * least:.2g} %"
     return [
-        f"at {target:.2%} the record would hold {overloads:.1f} independent overloads, three are needed: it cannot show whether "
+        f"at {100 * target:.3g} % the record would hold {overloads:.1f} independent overloads, three are needed: it cannot show whether "
         f"that target, or any {other}, is met"
     ]

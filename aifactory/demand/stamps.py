@@ -18,7 +18,19 @@ UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nano
 #: Days of a spreadsheet, counted from the day before 1900 (with its leap year that never was): 1954 to 2091.
 SERIAL, DAY_ZERO, SERIALS = r"\d{5}(?:\.\d+)?", pd.Timestamp("1899-12-30"), (20_000, 70_000)
 #: Dates with the name of their month or with two digits of a year, which are never read, only answered.
-SPELT = ("%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%d-%b-%Y", "%d.%m.%y", "%G-W%V-%u")
+SPELT = (
+    "%d %b %Y",
+    "%d %B %Y",
+    "%b %d, %Y",
+    "%B %d, %Y",
+    "%d-%b-%Y",
+    "%d.%m.%y",
+    "%G-W%V-%u",
+    "%Y-%m-%d %I:%M %p",
+    "%Y-%m-%d %I:%M:%S %p",
+    "%Y-%m-%d %I %p",
+)
+WEEK = re.compile(r"\d{4}-W\d{2}")
 _PARTS = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4})(?:[ T,]+(\d{1,2}:\d{2}(?::\d{2})?))?")
 
 
@@ -88,9 +100,11 @@ def _counted(words: pd.Series) -> tuple[pd.Series, str] | None:
 def _meant(word: str) -> str:
     """What to write instead of a date in another order, '' where it is none."""
     found = _PARTS.fullmatch(word)
+    word = f"{word}-1" if WEEK.fullmatch(word) else word  # its Monday
     spelt = [pd.to_datetime(word, format=form, errors="coerce") for form in SPELT] if not found else []
     if any(pd.notna(date) for date in spelt):
-        return f"; write {min(date for date in spelt if pd.notna(date)):%Y-%m-%d}"
+        meant = min(date for date in spelt if pd.notna(date))
+        return f"; write {meant:{'%Y-%m-%dT%H:%M:%S' if word[-1] in 'mM' else '%Y-%m-%d'}}"
     if not found:
         return "; export numbers of a spreadsheet as dates" if word.replace(".", "", 1).isdigit() else ""
     first, mark, second, year, clock = found.groups()

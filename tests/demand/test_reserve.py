@@ -157,7 +157,7 @@ def test_a_record_too_short_for_its_target_names_the_one_it_can_show():
     short, long = plan_reserve(lasting, 100, 0.01), plan_reserve(poisson(4000), 100, 0.05)
     assert short.overloads_expected < 3
     assert short.target_supported == pytest.approx(0.01 * 3 / short.overloads_expected)
-    assert f"or any below {short.target_supported:.2%}" in short.notes[-1]
+    assert f"or any below {100 * short.target_supported:.2g} %" in short.notes[-1]
     assert long.overloads_expected > 3
     assert long.target_supported < 0.05
     assert not any("cannot show" in note for note in long.notes)
@@ -176,7 +176,7 @@ def test_windows_that_are_mostly_empty_need_no_capacity_and_say_so():
     values[::150] = 5.0  # two thirds of a percent
     found = plan_reserve(values, 300, 0.05)
     assert found.capacity == 0
-    assert any("only 0.67% of the windows hold any demand, 5.00% may be over: no capacity would do" in note for note in found.notes)  # fmt: skip
+    assert any("only 0.7 % of the windows hold any demand, 5.0 % may be over: no capacity would do" in note for note in found.notes)  # fmt: skip
     told = plan_reserve(values, 300, 0.001).notes
     assert not any("hold any demand" in note for note in told)
     bounded = plan_reserve(values, 300, 0.05, goal="unserved")

@@ -64,7 +64,7 @@ def test_the_least_target_that_a_record_can_show(overloads, least):
     found = supported_target(0.05, overloads)
     assert np.isnan(found) if least is None else found == pytest.approx(least)
     assert bool(support_notes(0.05, overloads)) == (overloads < 3)
-    assert least is not None or "or any below 25%" in support_notes(0.05, overloads)[0]
+    assert least is not None or "or any below 25 %" in support_notes(0.05, overloads)[0]
 
 
 # the long run

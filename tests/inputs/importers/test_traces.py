@@ -553,3 +553,19 @@ def test_times_of_a_pack_in_seconds_are_those_in_milliseconds(shared_dir, tmp_pa
     text = "".join(f'{{"timestamp": {1000.5 * at}, "input_length": 5, "output_length": 5}}\n' for at in range(9))
     (tmp_path / "trace.jsonl").write_text(text)  # parts of milliseconds at one a second
     assert read_request_trace(tmp_path / "trace.jsonl")["arrival_s"].iloc[1] == pytest.approx(1.0005)
+
+
+@pytest.mark.parametrize(
+    ("name", "step", "told"), [("trace", 1, True), ("trace.milliseconds", 1, False), ("trace", 50, False)]
+)
+def test_whole_numbers_at_a_rate_that_few_serve_are_said_to_be_milliseconds(tmp_path, name, step, told):
+    path = tmp_path / f"{name}.jsonl"
+    path.write_text(
+        "".join(f'{{"timestamp": {step * at}, "input_length": 5, "output_length": 5}}\n' for at in range(200))
+    )
+    said = [
+        text
+        for text, count in detect_trace(path).read(path).warnings
+        if "read as milliseconds" in text and count == 200
+    ]
+    assert [("1,000 requests a second" in text) for text in said] == [True] * told

@@ -57,6 +57,15 @@ def _unit(name: str) -> str:
     return found[0] if found else ""
 
 
+def fast_warning(file: str, ms: np.ndarray) -> list[tuple[str, int]]:
+    """Whole numbers that are read as milliseconds at a rate that few serve may be seconds; nothing where the name tells."""
+    rate = (len(ms) - 1) / max(float(np.ptp(ms)) / 1000, 1e-9)
+    if _unit(file) or rate <= MOST_PER_S:
+        return []
+    way = "where they are seconds, say so in the name of the file, as in trace.seconds.jsonl"
+    return [(f"times were read as milliseconds, {rate:,.0f} requests a second on average: {way}", len(ms))]
+
+
 def _refuse_seconds(file: str, ms: np.ndarray) -> None:
     """Refuse times with parts of a millisecond that would mean more than `MOST_PER_S` requests a second on average."""
     parts = np.flatnonzero(ms != np.round(ms))

@@ -9,7 +9,7 @@ import pandas as pd
 
 from aifactory.errors import InputError
 from aifactory.inputs.importers.traces.common import Found, repeated_rows, trace_contract, typed_rows
-from aifactory.inputs.importers.traces.json_lines import agentic_archive, mooncake_rows
+from aifactory.inputs.importers.traces.json_lines import agentic_archive, fast_warning, mooncake_rows
 from aifactory.inputs.importers.traces.reuse import leading_hits
 from aifactory.units import MS_PER_S
 
@@ -102,7 +102,15 @@ def mooncake(path: Path) -> Found:
     )  # fmt: skip
     text = "cached tokens assume endless memory: leading 512-token blocks that were seen before"
     again = frame.astype({"prefix_blocks": "str"}).drop(columns="cached_input_tokens").duplicated()
-    return Found(frame, len(frame), warnings=[(text, int((hits > 0).sum())), *repeated_rows(int(again.sum()))])
+    return Found(
+        frame,
+        len(frame),
+        warnings=[
+            (text, int((hits > 0).sum())),
+            *repeated_rows(int(again.sum())),
+            *fast_warning(path.name, rows["ms"].to_numpy()),
+        ],
+    )
 
 
 def agentic_coding(path: Path, span: pd.Timedelta | None = None) -> Found:
