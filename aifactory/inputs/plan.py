@@ -170,7 +170,7 @@ class Launch(_Strict):
     """A launch window: demand of one use case is multiplied, also in what was measured, and more reserve is held."""
 
     use_case_id: Identifier
-    month: Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
+    month: Annotated[str, Field(pattern=r"^20\d{2}-(0[1-9]|1[0-2])$")]
     demand_multiplier: Annotated[bound.Multiple, Field(gt=0)]
     milestone: Said
     may_slip: bool = True  # a season or a holiday does not

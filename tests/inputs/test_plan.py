@@ -116,6 +116,11 @@ def test_the_sample_plan_loads(sample_dir):
             "launches.0.month: value '2026-13'",
         ),
         (
+            "launches: []",
+            "launches: [{use_case_id: chat, month: 9026-12, demand_multiplier: 2, milestone: m}]",
+            "launches.0.month: value '9026-12'",
+        ),
+        (
             "owner_role: chief financial officer",
             "owner_role: ' '",
             "owner_role: must not be empty",
