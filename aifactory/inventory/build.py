@@ -18,7 +18,7 @@ from aifactory.inventory.candidates import candidate_gaps, candidate_owners
 from aifactory.inventory.chains import chain_table
 from aifactory.inventory.drift import drift, token_growth
 from aifactory.inventory.efficiency import prefix_reuse, retry_amplification
-from aifactory.inventory.hosted_today import hosted_findings, hosted_today, stated_findings
+from aifactory.inventory.hosted_today import hosted_findings, hosted_today, hosted_usage, stated_findings
 from aifactory.inventory.overlap import find_overlaps
 from aifactory.inventory.owners import coverage, filled_fields, no_owner_knows, owners_to_ask
 from aifactory.inventory.questions import three_questions
@@ -100,7 +100,7 @@ def build_inventory(ws: Workspace) -> Inventory:
     basis = demand_basis(ws, windows, whole, profile, cases, growth)
     scenarios = simulate_demand(basis, ws.plan, ws.period)
     retiring, late = retiring_models(ws, used), _of_levels(ws, whole, basis, cases) + findings.late_usage(month)
-    hosted = hosted_today(ws, cases.set_index("use_case_id")["units_charged"], retiring)
+    hosted = hosted_today(ws, _units_hosted(ws, used, monthly), retiring)
     return Inventory(
         period=ws.period,
         use_cases=cases,
@@ -183,23 +183,41 @@ def _of_levels(ws: Workspace, monthly: pd.DataFrame, basis: DemandBasis, cases: 
 
 
 def _use_cases(ws: Workspace, bill: pd.DataFrame, monthly: pd.DataFrame) -> pd.DataFrame:
-    """Catalogue of use cases with the month's volume, attributed cost and the cost of a unit, see `spend.units_charged`."""
-    table = ws.table("use_cases")
-    here = monthly[monthly["month"] == ws.period].groupby("use_case_id")
-    month = here[["units", "requests"]].sum(min_count=1).join(here["errors"].sum(skipna=False))
-    failed = (monthly["units"] * monthly["failed_work_share"]).where(monthly["units"] > 0, 0.0)
-    month["failed"] = failed[monthly["month"] == ws.period].groupby(monthly["use_case_id"]).sum(skipna=False)
-    month["charged"] = spend.units_charged(bill, monthly[monthly["month"] == ws.period], ws.plan.regions)
-    month = month.reindex(table["use_case_id"]).set_axis(table.index)
+    """Catalogue of use cases with the month's volume, attributed cost and the cost of a unit, see `spend.charged_rows`.
+
+    `units_charged` and `failed_share_charged` are units and failed share of the work that the attributed cost pays for.
+    """
+    table, here = ws.table("use_cases"), monthly[monthly["month"] == ws.period]
+    charged = _month_sums(here[spend.charged_rows(bill, here, ws.plan.regions)]).reindex(table["use_case_id"])
+    month = _month_sums(here).reindex(table["use_case_id"])
+    charged, month = charged.set_axis(table.index), month.set_axis(table.index)
     cost = (
         table["use_case_id"].map(spend.use_case_cost(bill)) if len(bill) else pd.Series(float("nan"), index=table.index)
     )
-    failure_rate, trains = month["errors"] / month["requests"], table["service_unit"] == "accelerator_hour"
+    trains = table["service_unit"] == "accelerator_hour"
     return table.assign(
         units_month=month["units"],
-        units_charged=month["charged"],
-        failure_rate=failure_rate,
-        failed_work_share=failure_rate.mask(trains & (month["units"] > 0), month["failed"] / month["units"]),
+        units_charged=charged["units"],
+        failure_rate=month["errors"] / month["requests"],
+        failed_work_share=_failed_share(month, trains),
+        failed_share_charged=_failed_share(charged, trains),
         effective_cost_usd=cost.astype("float64"),
-        usd_per_unit=(cost / month["charged"]).astype("float64"),
+        usd_per_unit=(cost / charged["units"]).astype("float64"),
     )
+
+
+def _units_hosted(ws: Workspace, bill: pd.DataFrame, monthly: pd.DataFrame) -> pd.Series:
+    """Units of the month by use case in the regions that its charges for hosted models name."""
+    return spend.units_charged(hosted_usage(bill), monthly[monthly["month"] == ws.period], ws.plan.regions)
+
+
+def _month_sums(rows: pd.DataFrame) -> pd.DataFrame:
+    """Units, requests, errors and failed units of the demand of a month by use case."""
+    failed = (rows["units"] * rows["failed_work_share"]).where(rows["units"] > 0, 0.0)
+    groups = rows.assign(failed=failed).groupby("use_case_id")
+    return groups[["units", "requests"]].sum(min_count=1).join(groups[["errors", "failed"]].sum(skipna=False))
+
+
+def _failed_share(month: pd.DataFrame, trains: pd.Series) -> pd.Series:
+    """Failed share of the work: of accelerator-hours where it trains, else of requests."""
+    return (month["errors"] / month["requests"]).mask(trains & (month["units"] > 0), month["failed"] / month["units"])

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.inputs.workspace import Workspace
+from aifactory.inventory.spend import charged_rows
 
 RETRY_COLUMNS = ["use_case_id", "requests", "errors", "retries", "distinct_requests", "attempts_per_success",
                  "load_multiplier", "given_up_share", "failed_usd", "retry_usd", "retries_measured"]  # fmt: skip
@@ -23,7 +24,8 @@ def retry_amplification(ws: Workspace, monthly: pd.DataFrame, cases: pd.DataFram
     load_multiplier : requests / distinct_requests, the load over what users asked for.
     given_up_share : (errors - retries) / distinct_requests, asked for and never answered; NaN where
         there are more retries than errors, since then clients repeat what had not failed.
-    failed_usd, retry_usd : attributed cost times the share of requests that failed, that were retries.
+    failed_usd, retry_usd : attributed cost times the share of requests that failed, that were retries, in the
+        regions that the cost pays for (`spend.charged_rows`).
         The two overlap (a retry may fail) and are not to be added; a failed request counts as much as
         any other, which is its upper limit.
 
@@ -33,6 +35,8 @@ def retry_amplification(ws: Workspace, monthly: pd.DataFrame, cases: pd.DataFram
     month = monthly[(monthly["month"] == ws.period) & monthly["use_case_id"].isin(serving)]
     sums = month.groupby("use_case_id")[["requests", "errors", "retries"]].agg(lambda part: part.sum(skipna=False))
     sums = sums[sums["requests"] > 0]
+    paid = _charged(ws, month).groupby("use_case_id")[["requests", "errors", "retries"]]
+    paid = paid.agg(lambda part: part.sum(skipna=False)).reindex(sums.index)
     cost = cases.set_index("use_case_id")["effective_cost_usd"].reindex(sums.index)
     distinct = sums["requests"] - sums["retries"]
     successes = sums["requests"] - sums["errors"]
@@ -42,11 +46,17 @@ def retry_amplification(ws: Workspace, monthly: pd.DataFrame, cases: pd.DataFram
         attempts_per_success=sums["requests"] / successes.where(successes > 0),
         load_multiplier=sums["requests"] / distinct.where(distinct > 0),
         given_up_share=given_up.where(given_up >= 0),
-        failed_usd=cost * sums["errors"] / sums["requests"],
-        retry_usd=cost * sums["retries"] / sums["requests"],
+        failed_usd=cost * paid["errors"] / paid["requests"],
+        retry_usd=cost * paid["retries"] / paid["requests"],
         retries_measured=sums["retries"].notna(),
     )
     return table.reset_index()[RETRY_COLUMNS]
+
+
+def _charged(ws: Workspace, month: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the demand of the month that attributed charges pay for."""
+    bill = ws.table("billing")
+    return month[charged_rows(bill[bill["month"] == ws.period], month, ws.plan.regions)]
 
 
 def prefix_reuse(ws: Workspace, monthly: pd.DataFrame, cases: pd.DataFrame) -> pd.DataFrame:
@@ -55,17 +65,20 @@ def prefix_reuse(ws: Workspace, monthly: pd.DataFrame, cases: pd.DataFrame) -> p
     `prefill_multiplier` = input / (input - cached): prompt work without the cache over prompt work with it.
     `saved_usd` weighs tokens as hosted models price them (`saved_share`), so it is what the same work
     would have cost more, given today's attributed cost: median, P10 and P90 over the price lists.
-    Regions that do not count cached tokens are left out of both counts; a use case without any has NaN.
+    Regions that do not count cached tokens are left out of both counts; a use case without any has NaN. The money is
+    saved in the regions that the cost pays for (`spend.charged_rows`); it is NaN where none of them counts cached tokens.
     """
     month = monthly[(monthly["month"] == ws.period) & (monthly["input_tokens"] > 0)]
     known = month[month["cached_input_tokens"].notna()]
     columns = ["input_tokens", "cached_input_tokens", "output_tokens"]
     names = sorted(month["use_case_id"].unique())
     sums = known.groupby("use_case_id")[columns].sum().reindex(names)
+    charged = _charged(ws, month)
+    paid = charged[charged["cached_input_tokens"].notna()].groupby("use_case_id")[columns].sum().reindex(names)
     cost = cases.set_index("use_case_id")["effective_cost_usd"].reindex(names)
     cached, given = sums["cached_input_tokens"], sums["input_tokens"]
     prices = ws.table("api_prices")
-    shares = np.array([saved_share(*row, prices) for row in sums[columns].to_numpy(dtype=float)]).reshape(-1, 3)
+    shares = np.array([saved_share(*row, prices) for row in paid.to_numpy(dtype=float)]).reshape(-1, 3)
     table = sums.assign(
         cached_share=cached / given,
         prefill_multiplier=given / (given - cached).where(given > cached),

@@ -128,25 +128,33 @@ def use_case_cost(billing: pd.DataFrame) -> pd.Series:
     return tagged.groupby("use_case")["EffectiveCost"].agg(exact_total).astype("float64")
 
 
-def units_charged(billing: pd.DataFrame, monthly: pd.DataFrame, regions: Sequence[Region]) -> pd.Series:
-    """Units that the attributed cost of each use case pays for: those of the regions of the plan that its charges name.
+def charged_rows(billing: pd.DataFrame, monthly: pd.DataFrame, regions: Sequence[Region]) -> pd.Series:
+    """Rows of the demand of a month that the attributed cost of their use case pays for: those of the regions of the plan that its charges name.
 
-    Work of another region runs on kit that its charges do not show, own or untagged. All of its units count where one of its
-    charges names no region of the plan, as of many hosted models, or where none of its regions has a charge.
+    Work of another region runs on kit that its charges do not show, own or untagged. All rows of a use case count where one of its
+    charges names no region of the plan, as of many hosted models, or where none of its regions with units has a charge.
 
     Parameters
     ----------
     billing : charges of a month.
     monthly : `demand_by_month` of that month.
     """
-    whole = monthly.groupby("use_case_id")["units"].sum(min_count=1)
     used = billing[(billing["use_case"] != UNATTRIBUTED) & billing["cost_line"].isin(USAGE)]
     if used.empty:
-        return whole
-    named = pd.DataFrame({"use_case_id": used["use_case"], "region": plan_regions(used, regions)}).drop_duplicates()
-    known = named[~named["use_case_id"].isin(named.loc[named["region"] == "", "use_case_id"])]
-    there = monthly.merge(known, on=["use_case_id", "region"]).groupby("use_case_id")["units"].sum(min_count=1)
-    return there[there > 0].reindex(whole.index).fillna(whole)
+        return pd.Series(data=True, index=monthly.index)
+    named = pd.MultiIndex.from_arrays([used["use_case"].astype("str"), plan_regions(used, regions)])
+    there = pd.Series(
+        pd.MultiIndex.from_frame(monthly[["use_case_id", "region"]].astype("str")).isin(named), monthly.index
+    )
+    elsewhere = monthly["use_case_id"].isin([case for case, region in named.unique() if region == ""])
+    served = (there & (monthly["units"] > 0)).groupby(monthly["use_case_id"]).transform("any").astype(bool)
+    return there | elsewhere | ~served
+
+
+def units_charged(billing: pd.DataFrame, monthly: pd.DataFrame, regions: Sequence[Region]) -> pd.Series:
+    """Units of each use case that its attributed cost pays for, see `charged_rows`."""
+    kept = monthly["units"].where(charged_rows(billing, monthly, regions))
+    return kept.groupby(monthly["use_case_id"]).sum(min_count=1)
 
 
 def accelerator_rate(billing: pd.DataFrame) -> pd.Series:

@@ -49,7 +49,7 @@ def find_waste(ws: Workspace, bill: pd.DataFrame, pools: pd.DataFrame, cases: pd
     ----------
     bill : charges of usage in the month, with the derived columns.
     pools : from `service.pool_summary`, priced.
-    cases : use cases with failed_work_share (failed and cancelled, jobs by their hours) and owner_role.
+    cases : use cases with failed_share_charged (failed and cancelled, jobs by their hours, of the work that was charged) and owner_role.
     profile : from `demand.profile_demand`; its peaks size the pools.
 
     Raises
@@ -181,11 +181,11 @@ def _failed(pools: pd.DataFrame, costs: pd.DataFrame, cases: pd.DataFrame) -> li
     ]
     worked = costs.assign(usd=costs["usd"] * np.array(busy, dtype=float)).groupby("use_case")["usd"].sum()
     rows = []
-    for row in cases[cases["failed_work_share"] > 0].itertuples(index=False):
+    for row in cases[cases["failed_share_charged"] > 0].itertuples(index=False):
         spent = float(worked.get(row.use_case_id, 0.0))
-        how = f"{100 * row.failed_work_share:.1f} % of the work failed, of USD {spent:,.0f} for busy hours and services"
+        how = f"{100 * row.failed_share_charged:.1f} % of the work failed, of USD {spent:,.0f} for busy hours and services"
         action = "Find the causes, largest first; retries only move them."
-        rows.append(_row(FAILED, row.use_case_id, float(row.failed_work_share) * spent, how, row.owner_role, action))
+        rows.append(_row(FAILED, row.use_case_id, float(row.failed_share_charged) * spent, how, row.owner_role, action))
     return rows
 
 

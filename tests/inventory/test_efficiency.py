@@ -23,7 +23,7 @@ CASES = pd.DataFrame({"use_case_id": ["chat", "images"], "effective_cost_usd": [
 
 
 def monthly(**changes):
-    row = {"month": "2026-10", "use_case_id": "chat", "region": "us", "requests": 1000.0, "errors": 100.0, "retries": 60.0,
+    row = {"month": "2026-10", "use_case_id": "chat", "region": "us", "units": 900.0, "requests": 1000.0, "errors": 100.0, "retries": 60.0,
            "input_tokens": 1_000_000.0, "cached_input_tokens": 400_000.0, "output_tokens": 50_000.0}  # fmt: skip
     return pd.DataFrame([row | changes])
 
@@ -42,6 +42,41 @@ def test_amplification_by_hand(mini_ws):
     assert row["load_multiplier"] == pytest.approx(1000 / 940)
     assert row["given_up_share"] == pytest.approx(40 / 940)
     assert (row["failed_usd"], row["retry_usd"], row["retries_measured"]) == (100.0, 60.0, True)
+
+
+def charged_in_us(ws, region="us-east-1"):
+    """The workspace with one charge of `chat` in the month, in one region."""
+    bill = ws.table("billing").query("month == '2026-10' and use_case == 'chat' and cost_line == 'attributed usage'")
+    assert len(bill)
+    return dataclasses.replace(ws, tables={**ws.tables, "billing": bill.iloc[:1].assign(RegionId=region)})
+
+
+def two_regions():
+    """`chat` fails a tenth of the time in the region that is charged, and half of the time in one that no charge names."""
+    here, there = "us", "eu"
+    return pd.concat(
+        [
+            monthly(region=here),
+            monthly(region=there, units=500.0, requests=1000.0, errors=500.0, retries=500.0, cached_input_tokens=0.0),
+            monthly(region=here, use_case_id="images", units=10.0),
+        ],
+        ignore_index=True,
+    )
+
+
+def test_failures_of_a_region_without_a_charge_cost_nothing_of_the_bill(mini_ws):
+    row = retry_amplification(charged_in_us(mini_ws), two_regions(), CASES).set_index("use_case_id").loc["chat"]
+    assert (row["failed_usd"], row["retry_usd"]) == pytest.approx((100.0, 60.0))
+    assert (row["requests"], row["errors"]) == (2000, 600)
+    everywhere = charged_in_us(mini_ws, None)  # a charge that names no region pays for all of them
+    row = retry_amplification(everywhere, two_regions(), CASES).set_index("use_case_id").loc["chat"]
+    assert (row["failed_usd"], row["retry_usd"]) == pytest.approx((300.0, 280.0))
+
+
+def test_reuse_saves_where_it_is_charged(mini_ws):
+    alone = prefix_reuse(priced(charged_in_us(mini_ws)), two_regions().iloc[[0]], CASES).iloc[0]
+    row = prefix_reuse(priced(charged_in_us(mini_ws)), two_regions(), CASES).set_index("use_case_id").loc["chat"]
+    assert row["saved_usd"] == pytest.approx(alone["saved_usd"]) and row["cached_share"] == 0.2
 
 
 def test_without_failures_nothing_is_amplified(mini_ws):

@@ -40,6 +40,21 @@ def test_waste_by_hand_each_dollar_once(inventory):
     assert by_cause(inventory.waste)[UNUSED] == 2880.5
 
 
+def test_failed_work_is_that_of_the_regions_that_are_charged(changed, mini_ws):
+    """`chat` is charged in the US, where a tenth fails; what fails in Europe, all of it but one request, is on no bill."""
+    windows, bill = mini_ws.table("demand_windows"), mini_ws.table("billing")
+    chat, there = windows["use_case_id"] == "chat", windows["region"] == "eu"
+    errors = windows["errors"].mask(chat, windows["requests"] // 10).mask(chat & there, windows["requests"] - 1)
+    units = windows["service_units"].mask(chat, windows["requests"] - errors)
+    charges = bill.assign(RegionId=bill["RegionId"].mask(bill["use_case"] == "chat", "us-east-1"))
+    found = build_inventory(changed(demand_windows=windows.assign(errors=errors, service_units=units), billing=charges))
+    month = found.demand_monthly.query("month == @mini_ws.period and use_case_id == 'chat' and region == 'us'").iloc[0]
+    row = found.use_cases.set_index("use_case_id").loc["chat"]
+    assert row["failed_share_charged"] == month["errors"] / month["requests"] < 0.11 < row["failed_work_share"]
+    lost = found.waste.set_index(["cause", "subject"]).loc[(FAILED, "chat"), "usd"]
+    assert lost == pytest.approx(0.5 * 29760.10 * month["errors"] / month["requests"])
+
+
 def test_each_cause_says_how_who_and_what_to_do(inventory):
     table = inventory.waste.set_index("subject")
     assert table.loc["chat-pool", "how_computed"] == "50 % of 5,952 h idle, priced by the rate of its accelerator"
@@ -152,7 +167,7 @@ def company(costs, unused, busy, failed, own):
             "priced_by": ["its own charges" if flag else "the rate of its accelerator" for flag in own],
         }
     )  # fmt: skip
-    cases = pd.DataFrame({"use_case_id": ["u0", "u1"], "failed_work_share": failed, "owner_role": "owner"})
+    cases = pd.DataFrame({"use_case_id": ["u0", "u1"], "failed_share_charged": failed, "owner_role": "owner"})
     return bill, pools, cases
 
 
