@@ -21,32 +21,28 @@ from aifactory.inventory.retiring import retiring_sentence
 from aifactory.inventory.today import known_by_region
 from aifactory.review import guardrails
 from aifactory.review.band_triggers import band_triggers, not_followed
+from aifactory.review.bill_variance import against_last_month, against_plan
 from aifactory.review.changes import figures_changed
 from aifactory.review.chargeback import charge_teams
 from aifactory.review.forecast_score import earlier_forecast, forecast_accuracy, score_forecasts
 from aifactory.review.hardware import judge_hardware, judge_platforms
 from aifactory.review.memory import figures_held, months_restated, told_prices
 from aifactory.review.monthly import (
-    accelerator_cost,
-    against_hosted_plan,
     calendar_plan,
     mean_utilization,
     month_factors,
-    plan_factors,
     plan_month,
-    planned_cost,
     previous_month,
     realised_value,
-    with_hosted_models,
 )
 from aifactory.review.order_log import order_changes
 from aifactory.review.paths import follow_paths
 from aifactory.review.plan_use import use_against_plan
 from aifactory.review.recommendation import not_booked, recommend
 from aifactory.review.returns_to_date import roi_to_date, update_payback
+from aifactory.review.uncharged import uncharged_note
 from aifactory.review.unit_cost import unit_cost_bands, unit_cost_by_month
 from aifactory.review.unread import charges_unread, months_unread, partial_months, places_unread
-from aifactory.review.variance import OTHER, cause_ranges, explain_bill, served_in_both, split_variance
 
 if TYPE_CHECKING:
     from aifactory.buyplan import BuyPlan
@@ -107,13 +103,10 @@ def build_review(
     refresh of the month before published (`memory.figures_held`); without it nobody can say which months changed.
     """
     last = previous_month(ws.period)
-    now, now_hours = month_factors(ws, inventory, ws.period)
-    before, before_hours = month_factors(ws, inventory, last)
-    months = with_hosted_models(ws, [(last, before, before_hours), (ws.period, now, now_hours)])
-    variance = split_variance(*months)
-    paid = accelerator_cost(ws, before, last), accelerator_cost(ws, now, ws.period)
-    both = served_in_both(before, now)
+    now, _ = month_factors(ws, inventory, ws.period)
+    before, _ = month_factors(ws, inventory, last)
     bill = _bills(inventory)
+    variance, split, ranges, left_out = against_last_month(ws, inventory, before, now, bill)
     stored = ws.table("approved_plan")
     held, whole = stored[stored["accelerator_id"] != HOSTED], calendar_plan(stored)
     approved = whole[whole["accelerator_id"] != HOSTED]  # own cost and value; `whole` has what stays hosted too
@@ -134,9 +127,9 @@ def build_review(
         reason=reason,
         basis=_basis(whole),
         kpis=_kpis(ws, inventory, whole, now, before, accuracy),
-        variance=_whole(variance, *paid, bill.get(last), bill.get(ws.period), planned=False, served=both),
-        plan_variance=_against_plan(ws, whole, (now, now_hours), paid[1], bill.get(ws.period)),
-        cause_ranges=cause_ranges(*months),
+        variance=variance,
+        plan_variance=against_plan(ws, inventory, whole, bill),
+        cause_ranges=ranges,
         guardrails=rails,
         triggers=triggers,
         band_triggers=steps,
@@ -157,7 +150,7 @@ def build_review(
         **_memory(ws, inventory, told),
         **_beside(ws, inventory, buy_plan, late),
         recommendation=_recommendation(ws, approved, steps, buy_plan),
-        not_computed=_not_computed(ws, whole, variance, now, steps),
+        not_computed=[*_not_computed(ws, whole, split, now, steps), *uncharged_note(left_out)],
     )
 
 
@@ -251,23 +244,6 @@ def _largest(orders: pd.DataFrame) -> str:
 
 def _bills(inventory: Inventory) -> pd.Series:
     return inventory.spend_monthly.groupby("month")["effective_cost_usd"].sum()
-
-
-def _whole(split: pd.DataFrame, base: pd.Series, actual: pd.Series, base_total: float | None, total: float | None, *, planned: bool, served: pd.Index | None = None) -> pd.DataFrame:  # fmt: skip
-    """The variance over the whole bill; without both totals there is nothing to explain."""
-    if base_total is None or total is None or (planned and base.empty):
-        return split.iloc[:0].assign(**{OTHER: 0.0}).reset_index(names="use_case_id")
-    known = base.dropna(), actual.dropna()
-    table = explain_bill(split, *known, base_total, total, planned=planned, served=served)
-    return table.reset_index(names="use_case_id")
-
-
-def _against_plan(ws: Workspace, whole: pd.DataFrame, actual: tuple[pd.DataFrame, pd.DataFrame], paid: pd.Series, bill: float | None) -> pd.DataFrame:  # fmt: skip
-    """The bill of the month against the plan, by cause."""
-    planned = plan_factors(whole, ws.period)
-    cost = planned[0]["cost"]
-    split = split_variance(*against_hosted_plan(ws, planned, actual, ws.period))
-    return _whole(split, cost, planned_cost(ws, paid, cost.index, ws.period), cost.sum(), bill, planned=True)
 
 
 def _dates(ws: Workspace, inventory: Inventory, buy_plan: BuyPlan | None) -> pd.DataFrame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from aifactory.inputs.billing import OTHER_PURCHASE, accelerator_charges
@@ -12,8 +13,10 @@ from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
 from aifactory.inventory.hosted_today import hosted_usage
 from aifactory.inventory.spend import USAGE, use_case_cost
+from aifactory.review.uncharged import PLACE, place_names, stand_apart
 from aifactory.units import HOURS_PER_DAY, HOURS_PER_MONTH
 
+NOWHERE = pd.MultiIndex.from_arrays([[], []], names=PLACE)
 PLANNED = ["units", "units_p10", "units_p90", "accelerator_hours", "compute_usd", "cost_usd", "value_usd"]
 SCENARIO_UNITS = ["units_conservative", "units_aggressive"]
 
@@ -27,26 +30,33 @@ def previous_month(period: str) -> str:
     return str(pd.Period(period, "M") - 1)
 
 
-def month_factors(ws: Workspace, inventory: Inventory, month: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+def month_factors(
+    ws: Workspace, inventory: Inventory, month: str, without: pd.MultiIndex = NOWHERE
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Units, work, paid accelerator-hours and their cost per use case in a month.
 
     Work is tokens (input that was not cached, plus output) where they are counted, else units.
+
+    Parameters
+    ----------
+    without : use cases and regions whose units and charges are left out, see `uncharged.uncharged`.
 
     Returns
     -------
     (factors indexed by use_case_id with columns units, work, hours, cost;
     hours and cost indexed by use_case_id and accelerator_id)
     """
-    demand = inventory.demand_monthly
+    demand = inventory.demand_monthly[inventory.demand_monthly["month"] == month]
     sums = (
-        demand[demand["month"] == month]
+        demand[~_at(demand, without)]
         .groupby("use_case_id")[["units", "input_tokens", "cached_input_tokens", "output_tokens"]]
         .sum(min_count=1)
     )
     tokens = sums["input_tokens"] - sums["cached_input_tokens"].fillna(0.0) + sums["output_tokens"].fillna(0.0)
-    bill = ws.table("billing")
-    usage = bill[(bill["month"] == month) & accelerator_charges(bill) & bill["cost_line"].isin(USAGE)]
-    usage = usage.assign(cost=usage["EffectiveCost"].astype("float64"), hours=usage["accelerator_hours"])
+    usage = _accelerator_usage(ws, month)
+    if len(without):
+        usage = usage[stand_apart(usage, ws.plan.regions, without).isna()]
+    usage = usage.assign(hours=usage["accelerator_hours"])
     hours = usage.groupby(["use_case", "accelerator_id"])[["hours", "cost"]].sum()
     hours.index = hours.index.set_names(["use_case_id", "accelerator_id"])
     per_case = hours.groupby(level=0).sum()
@@ -54,8 +64,26 @@ def month_factors(ws: Workspace, inventory: Inventory, month: str) -> tuple[pd.D
     return factors.dropna(subset=["units"]), hours
 
 
+def _at(rows: pd.DataFrame, places: pd.MultiIndex) -> np.ndarray:
+    """Which rows are of one of the use cases and regions."""
+    return pd.MultiIndex.from_frame(rows[PLACE].astype("str")).isin(places)
+
+
+def _accelerator_usage(ws: Workspace, month: str) -> pd.DataFrame:
+    """Charges for accelerator-hours in a month with `cost`, USD."""
+    bill = ws.table("billing")
+    usage = bill[(bill["month"] == month) & accelerator_charges(bill) & bill["cost_line"].isin(USAGE)]
+    return usage.assign(cost=usage["EffectiveCost"].astype("float64"))
+
+
+def cost_apart(ws: Workspace, month: str, without: pd.MultiIndex) -> pd.Series:
+    """USD of the charges for accelerators that `month_factors` leaves out, by the names of `uncharged.stand_apart`."""
+    usage = _accelerator_usage(ws, month)
+    return usage["cost"].groupby(stand_apart(usage, ws.plan.regions, without)).sum()
+
+
 def with_hosted_models(
-    ws: Workspace, sides: Sequence[tuple[str, pd.DataFrame, pd.DataFrame]]
+    ws: Workspace, sides: Sequence[tuple[str, pd.DataFrame, pd.DataFrame]], without: pd.MultiIndex = NOWHERE
 ) -> tuple[pd.DataFrame, ...]:
     """Factors of two months, then their hours, as `split_variance` takes them, with use cases that run on hosted models alone.
 
@@ -63,9 +91,13 @@ def with_hosted_models(
 
     Parameters
     ----------
-    sides : month, factors and hours of the earlier and of the later month.
+    sides : month, factors and hours of the earlier and of the later month, both `without` these use cases and regions.
     """
-    cost = hosted_usage(ws.table("billing")).groupby(["use_case", "month"])["usd"].sum()
+    used = hosted_usage(ws.table("billing"))
+    if len(without):
+        used = used[used["month"].isin([month for month, *_ in sides])]
+        used = used[stand_apart(used, ws.plan.regions, without).isna()]
+    cost = used.groupby(["use_case", "month"])["usd"].sum()
     cost = cost.unstack("month").reindex(columns=[month for month, *_ in sides])
     alone = cost.index[(cost > 0).all(axis=1)]
     for _, factors, _ in sides:
@@ -152,17 +184,27 @@ def plan_month(approved: pd.DataFrame, month: str) -> pd.DataFrame:
     return approved[approved["month"] == month].groupby("use_case_id")[PLANNED].sum(min_count=1)
 
 
-def plan_factors(approved: pd.DataFrame, month: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+def plan_factors(
+    approved: pd.DataFrame, month: str, without: pd.MultiIndex = NOWHERE
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The plan of a month in the form of `month_factors`; a plan counts no tokens, so work is units.
 
-    Units stand for the hours of a hosted model.
+    Units stand for the hours of a hosted model. What is planned for the use cases and regions of `without` is left out.
     """
+    approved = approved[~_at(approved, without)]
     hosted = approved["accelerator_id"] == HOSTED
     approved = approved.assign(accelerator_hours=approved["accelerator_hours"].mask(hosted, approved["units"]))
     planned = plan_month(approved, month).rename(columns={"accelerator_hours": "hours", "compute_usd": "cost"})
     rows = approved[approved["month"] == month].rename(columns={"accelerator_hours": "hours", "compute_usd": "cost"})
     hours = rows.groupby(["use_case_id", "accelerator_id"])[["hours", "cost"]].sum()
     return planned.assign(work=planned["units"])[["units", "work", "hours", "cost"]], hours
+
+
+def plan_apart(approved: pd.DataFrame, month: str, without: pd.MultiIndex) -> pd.Series:
+    """USD that the plan of a month holds for accelerators of the use cases and regions of `without`, "use case in region"."""
+    rows = approved[(approved["month"] == month) & _at(approved, without)]
+    cost = rows.groupby(PLACE)["compute_usd"].sum()
+    return cost.set_axis(place_names(cost.index))
 
 
 def realised_value(ws: Workspace, inventory: Inventory) -> pd.DataFrame:

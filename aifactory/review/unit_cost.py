@@ -11,6 +11,7 @@ from aifactory.inventory import Inventory
 from aifactory.inventory.hosted_today import hosted_usage
 from aifactory.inventory.spend import units_charged
 from aifactory.review.monthly import month_factors
+from aifactory.review.uncharged import working_charges
 from aifactory.units import MONTHS_PER_YEAR
 
 LEVEL = 0.8
@@ -46,8 +47,8 @@ def unit_cost_by_month(ws: Workspace, inventory: Inventory) -> pd.DataFrame:
 
 
 def _units_charged(ws: Workspace, inventory: Inventory, months: list[str]) -> pd.Series:
-    """Units by month and use case of the regions that charges of the month name."""
-    bill, demand = ws.table("billing"), inventory.demand_monthly
+    """Units by month and use case of the regions that charges for accelerators or hosted models name in the month."""
+    bill, demand = working_charges(ws.table("billing")), inventory.demand_monthly
     parts = {
         month: units_charged(bill[bill["month"] == month], demand[demand["month"] == month], ws.plan.regions)
         for month in months

@@ -1,0 +1,124 @@
+"""Work of a region that no charge of its use case names: held against no cost, in unit cost and in no cause of the variance."""
+
+import dataclasses
+from decimal import Decimal
+
+import pandas as pd
+import pytest
+
+from aifactory.inputs.hosted import HOSTED
+from aifactory.review.bill_variance import against_last_month, against_plan
+from aifactory.review.monthly import month_factors
+from aifactory.review.uncharged import uncharged, uncharged_note
+from aifactory.review.unit_cost import unit_cost_by_month
+from aifactory.review.variance import CAUSES, OTHER, REST
+
+LAST, NOW = "2026-09", "2026-10"
+H100 = "nvidia-h100-sxm"
+
+
+def charges(like, *rows):
+    """A bill of (month, use case, region of the provider, hours, USD), each a charge for H100."""
+    parts = [
+        like.assign(month=month, invoice_month=month, use_case=case, RegionId=region, accelerator_hours=hours, EffectiveCost=Decimal(usd))
+        for month, case, region, hours, usd in rows
+    ]  # fmt: skip
+    return pd.concat(parts, ignore_index=True)
+
+
+def company(road, units, *rows):
+    """`chat` and `images` with units by (month, use case, region) and a bill, without tokens."""
+    bill = road.ws.table("billing")
+    like = bill[
+        (bill["use_case"] == "chat") & (bill["accelerator_id"] == H100) & (bill["cost_line"] == "attributed usage")
+    ].iloc[:1]
+    billing = charges(like, *rows)
+    demand = pd.DataFrame(
+        [(*key, "session", count, count, 0.0, 0.0) for key, count in units.items()],
+        columns=["month", "use_case_id", "region", "service_unit", "units", "requests", "errors", "retries"],
+    ).assign(input_tokens=float("nan"), cached_input_tokens=float("nan"), output_tokens=float("nan"))
+    ws = dataclasses.replace(road.ws, tables={**road.ws.tables, "billing": billing})
+    return ws, dataclasses.replace(road.inventory, demand_monthly=demand)
+
+
+#: Chat doubles in Europe, on kit of its own, and serves the same in the US, where alone it is charged; images run in the US.
+UNITS = {
+    (LAST, "chat", "us"): 100.0, (LAST, "chat", "eu"): 50.0, (LAST, "images", "us"): 30.0,
+    (NOW, "chat", "us"): 100.0, (NOW, "chat", "eu"): 200.0, (NOW, "images", "us"): 60.0,
+}  # fmt: skip
+ROWS = [
+    (LAST, "chat", "us-east-1", 10.0, "50"),
+    (LAST, "images", "us-east-1", 3.0, "15"),
+    (NOW, "chat", "us-east-1", 10.0, "60"),
+    (NOW, "images", "us-east-1", 6.0, "30"),
+]
+
+
+def against_last(ws, inventory):
+    factors = [month_factors(ws, inventory, month)[0] for month in (LAST, NOW)]
+    bills = ws.table("billing").groupby("month")["EffectiveCost"].sum().astype(float)
+    table, _, ranges, left_out = against_last_month(ws, inventory, *factors, bills)
+    assert ranges["in_order_usd"].sum() == pytest.approx(table[list(CAUSES)].to_numpy().sum())
+    assert table["difference_usd"].sum() == bills[NOW] - bills[LAST]
+    return table.set_index("use_case_id"), left_out
+
+
+def test_growth_where_nothing_is_charged_is_no_volume_of_the_bill(road):
+    table, left_out = against_last(*company(road, UNITS, *ROWS))
+    assert list(left_out) == [("chat", "eu")]
+    assert table.loc["chat", ["volume", "efficiency", "utilization", "mix", "price"]].tolist() == pytest.approx(
+        [0, 0, 0, 0, 10]
+    )
+    assert table.loc["images", "volume"] == pytest.approx(15)
+    assert "chat in eu" in uncharged_note(left_out)[0] and not uncharged_note(left_out[:0])
+
+
+def test_a_region_that_comes_onto_the_bill_is_another_cause_in_a_row_of_its_own(road):
+    table, left_out = against_last(*company(road, UNITS, *ROWS, (NOW, "chat", "eu-west-1", 20.0, "140")))
+    assert list(left_out) == [("chat", "eu")]
+    assert table.loc["chat", ["volume", "price", "actual_usd"]].tolist() == pytest.approx([0, 10, 60])
+    assert table.loc["chat in eu", ["base_usd", "actual_usd", OTHER]].tolist() == pytest.approx([0, 140, 140])
+    assert table.loc[REST, "difference_usd"] == 0
+
+
+def test_a_region_that_begins_is_volume(road):
+    began = {key: count for key, count in UNITS.items() if key != (LAST, "chat", "eu")}
+    table, left_out = against_last(*company(road, began, *ROWS, (NOW, "chat", "eu-west-1", 20.0, "120")))
+    assert left_out.empty
+    assert table.loc["chat", "volume"] == pytest.approx(50 * 300 / 100 - 50)
+
+
+def test_where_a_charge_names_no_region_the_use_case_has_no_causes(road):
+    """September names the US alone, October no region: what of October is of the US nobody can tell."""
+    rows = [row if row[:2] != (NOW, "chat") else (NOW, "chat", None, 10.0, "60") for row in ROWS]
+    table, left_out = against_last(*company(road, UNITS, *rows))
+    assert list(left_out) == [("chat", "eu")]
+    assert table.loc["chat", [*CAUSES, OTHER]].tolist() == pytest.approx([0, 0, 0, 0, 0, 10])
+
+
+def test_storage_in_a_region_is_no_charge_for_the_work_there(road):
+    ws, inventory = company(road, UNITS, *ROWS)
+    bill = ws.table("billing")
+    disk = bill.iloc[[2]].assign(
+        RegionId="eu-west-1", accelerator_id="(none)", accelerator_hours=float("nan"), ServiceName="Amazon S3", ServiceCategory="Storage"
+    )  # fmt: skip
+    more = dataclasses.replace(ws, tables={**ws.tables, "billing": pd.concat([bill, disk], ignore_index=True)})
+    assert list(uncharged(more, inventory.demand_monthly, [NOW])) == [("chat", "eu")]
+    costs = unit_cost_by_month(more, inventory).set_index(["month", "use_case_id"])["usd_per_unit"]
+    assert costs[NOW, "chat"] == pytest.approx(0.6)
+    assert costs[NOW, "images"] == pytest.approx(0.5)
+
+
+def test_the_plan_of_a_region_that_no_charge_names_stands_apart(road):
+    """Planned: 100 units in the US for USD 50, 150 in Europe for 40 of own kit; charged were 60 for 100 in the US."""
+    ws, inventory = company(road, UNITS, *ROWS)
+    plan = pd.DataFrame({
+        "month": NOW, "use_case_id": ["chat", "chat", "images"], "region": ["us", "eu", "us"], "accelerator_id": [H100, H100, HOSTED],
+        "units": [100.0, 150.0, 60.0], "units_p10": 0.0, "units_p90": 0.0, "accelerator_hours": [10.0, 20.0, 0.0],
+        "compute_usd": [50.0, 40.0, 0.0], "cost_usd": 0.0, "value_usd": 0.0,
+    })  # fmt: skip
+    bills = pd.Series({NOW: 90.0})
+    table = against_plan(ws, inventory, plan, bills).set_index("use_case_id")
+    assert table.loc["chat", ["base_usd", "volume", "price", OTHER]].tolist() == pytest.approx([50, 0, 10, 0])
+    assert table.loc["chat in eu", ["base_usd", "actual_usd", OTHER]].tolist() == pytest.approx([40, 0, -40])
+    assert table["difference_usd"].sum() == pytest.approx(90 - 90)
