@@ -221,7 +221,7 @@ def _standing_usd(case: Case) -> float:
         getattr(terms, f"{name}_usd_month")[BOUGHT] * share[:, at]
         for name, share in case.placed.on_site_shares().items()
     )
-    paid = paid + terms.around_usd_month
+    paid = paid + terms.around_usd_month + case.placed.support_each_usd[:, at] * case.slots.size
     factors = discount_factors(len(case.owned), case.plan.value("wacc"))
     return float(factors[1:] @ (case.owned * paid)[1:].sum(axis=1))
 

@@ -63,7 +63,7 @@ def price_orders(
     """Cost and cash of the accelerators under given orders, and what is still owed for those `placed` before.
 
     Slots that are there already run like bought ones, in as far as `placed` does not say that they are leased or
-    reserved.
+    reserved; their support follows from what was paid for them where it is known.
     """
     state, months = orders.state, len(orders.state)
     horizon = months - 1
@@ -82,7 +82,6 @@ def price_orders(
     lines = {OPTION_NAMES[name]: amount for name, amount in lines.items()}
     capex, resale, wear, starting, sold = _purchases(orders, terms, horizon)
     upfront, prepaid, beyond = _prepayments(orders, terms, horizon)
-    on_site = dict.fromkeys(ON_SITE, 1.0)
     if placed is not None:
         at, weight = slots.pool, slots.weights(state == OWNED)
         if placed.rent_usd.any():
@@ -92,10 +91,9 @@ def price_orders(
         upfront, prepaid = upfront + placed.upfront_usd[:, at] * weight, prepaid + placed.prepaid_usd[:, at] * weight
         beyond = beyond + placed.beyond_usd[at] * weight[-1]
         starting, sold = starting + placed.starting_usd.sum(axis=1), sold + placed.resale_usd.sum(axis=1)
-        on_site = {name: np.where(state == OWNED, share[:, at], 1.0) for name, share in placed.on_site_shares().items()}
     lines[DEPRECIATION] = wear
-    for name, share in on_site.items():
-        lines[f"Own site: {name}"] = np.where(running, per_slot[name] * share, 0.0)
+    for name, usd in _on_site({name: per_slot[name] for name in ON_SITE}, state == OWNED, slots, placed).items():
+        lines[f"Own site: {name}"] = np.where(running, usd, 0.0)
     lines[BEYOND] = np.zeros_like(spot)
     lines[BEYOND][-1] = beyond
     paid = np.where(running, 1.0, np.where(flexible, load.use, 0.0)) * slots.size * HOURS_PER_MONTH
@@ -117,6 +115,18 @@ def price_orders(
     )
     require_equal("cost and cash of compute", compute.cost_usd.sum(), compute.cash_usd.sum())
     return compute
+
+
+def _on_site(
+    per_slot: dict[str, np.ndarray], there: np.ndarray, slots: Slots, placed: Placed | None
+) -> dict[str, np.ndarray]:
+    """Energy, space and support of a month by slot, [T + 1, N] each; of those that are `there` already as `placed` says."""
+    if placed is None:
+        return per_slot
+    shares = placed.on_site_shares()
+    usd = {name: amount * np.where(there, shares[name][:, slots.pool], 1.0) for name, amount in per_slot.items()}
+    known = np.where(there, placed.support_each_usd[:, slots.pool] * slots.size, 0.0)
+    return usd | {"support": usd["support"] + known}
 
 
 def _purchases(orders: Orders, terms: Terms, horizon: int) -> tuple[np.ndarray, ...]:

@@ -35,12 +35,16 @@ class Placed:
     beyond_usd : [P] rent after the horizon.
     capex_usd : outlay of purchases whose order is still to be paid, at the order.
     starting_usd, resale_usd : the same outlay in the month of first use, and what it sells for at the horizon.
+    priced : bought ones of which the book states what was paid; support_usd : support of a month on that money, their share of
+        the network left out. That of the others follows from today's price.
     spent_usd : outlay of purchases by month of order 'YYYY-MM', all of the book.
     """
 
     accelerators: np.ndarray
     bought: np.ndarray
     leased: np.ndarray
+    priced: np.ndarray
+    support_usd: np.ndarray
     rent_usd: np.ndarray
     prepaid_usd: np.ndarray
     upfront_usd: np.ndarray
@@ -56,24 +60,31 @@ class Placed:
         return self.bought + self.leased
 
     def on_site_shares(self) -> dict[str, np.ndarray]:
-        """Share of the accelerators whose energy, space and support is paid apart from the rent, [T + 1, P] each."""
-        whole = np.where(self.accelerators > 0, self.accelerators, 1.0)
-        housed, own = self.on_site / whole, self.bought / whole
+        """Share of the accelerators that pay energy, space and, at today's price, support apart from the rent, [T + 1, P] each."""
+        housed, own = self.on_site / self._whole, (self.bought - self.priced) / self._whole
         return {"energy": housed, "space": housed, "support": own}
+
+    @property
+    def support_each_usd(self) -> np.ndarray:
+        """Support of a month on what was paid, spread over all accelerators that stand there, USD each, [T + 1, P]."""
+        return self.support_usd / self._whole
+
+    @property
+    def _whole(self) -> np.ndarray:
+        return np.where(self.accelerators > 0, self.accelerators, 1.0)
 
     def there_alone(self, spread: np.ndarray) -> Placed:
         """Shares [P, pools] or [T + 1, P, pools] of what stands, and nothing of what is owed for it in any case.
 
         >>> row = np.array([[8.0]])
-        >>> placed = Placed(row, row, row * 0, row, row, row, row[0], row, row, row, {})
+        >>> placed = Placed(row, row, row * 0, row * 0, row * 0, row, row, row, row[0], row, row, row, {})
         >>> alone = placed.there_alone(np.array([[0.75, 0.25]]))
         >>> alone.bought.tolist(), alone.rent_usd.tolist(), alone.beyond_usd.tolist()
         ([[6.0, 2.0]], [[0.0, 0.0]], [0.0, 0.0])
         """
         shares = np.broadcast_to(spread, (len(self.accelerators), *np.shape(spread)[-2:]))
-        standing = {
-            name: np.einsum("tp,tpn->tn", getattr(self, name), shares) for name in ("accelerators", "bought", "leased")
-        }
+        names = ("accelerators", "bought", "leased", "priced", "support_usd")
+        standing = {name: np.einsum("tp,tpn->tn", getattr(self, name), shares) for name in names}
         nothing = np.zeros_like(standing["accelerators"])
         money = ("rent_usd", "prepaid_usd", "upfront_usd", "capex_usd", "starting_usd", "resale_usd")
         return Placed(**standing, **dict.fromkeys(money, nothing), beyond_usd=nothing[0], spent_usd={})
@@ -109,7 +120,19 @@ def placed_before(
     """
     places = list(pools[PLACE].itertuples(index=False, name=None))
     shape = len(months), len(places)
-    names = ("bought", "leased", "reserved", "rent", "prepaid", "upfront", "capex", "starting", "resale")
+    names = (
+        "bought",
+        "leased",
+        "reserved",
+        "priced",
+        "support",
+        "rent",
+        "prepaid",
+        "upfront",
+        "capex",
+        "starting",
+        "resale",
+    )
     sums = {name: np.zeros(shape) for name in names}
     beyond, delivered = np.zeros(shape[1]), np.zeros(shape[1])
     for row in book.itertuples(index=False):
@@ -124,6 +147,9 @@ def placed_before(
         once = 0.0 if pd.isna(row.upfront_usd) else row.upfront_usd
         if kind == "bought":
             delivered[pool] += row.accelerators * (start <= 0 < end)
+            if once > 0:
+                sums["priced"][inside, pool] += row.accelerators
+                sums["support"][inside, pool] += _support_usd(once, plan)
             _pay_purchase(sums, pool, once, (ordered, start), plan)
             continue
         rent = 0.0 if pd.isna(row.usd_per_accelerator_hour) else row.usd_per_accelerator_hour
@@ -133,6 +159,7 @@ def placed_before(
     sums["bought"] += np.maximum(measured - delivered, 0.0)
     return Placed(
         accelerators=sums["bought"] + sums["leased"] + sums["reserved"], bought=sums["bought"], leased=sums["leased"],
+        priced=sums["priced"], support_usd=sums["support"],
         rent_usd=sums["rent"], prepaid_usd=sums["prepaid"], upfront_usd=sums["upfront"], beyond_usd=beyond,
         capex_usd=sums["capex"], starting_usd=sums["starting"], resale_usd=sums["resale"],
         spent_usd=_spent(book),
@@ -166,6 +193,12 @@ def unused_usd(
 def _index(month: str, months: tuple[str, ...]) -> int:
     (year, number), (first_year, first) = (map(int, text.split("-")) for text in (month, months[0]))
     return (year - first_year) * MONTHS_PER_YEAR + number - first
+
+
+def _support_usd(outlay: float, plan: Plan) -> float:
+    """Support of a month of what was bought for an outlay: of its price without the share of the network."""
+    price = outlay / (1.0 + plan.value("network_share_of_capex"))
+    return price * plan.value("maintenance_share_per_year") / MONTHS_PER_YEAR
 
 
 def _pay_purchase(sums: dict[str, np.ndarray], pool: int, usd: float, when: tuple[int, int], plan: Plan) -> None:

@@ -171,6 +171,26 @@ def test_lease_pays_power_and_no_support(tiny):
     assert placed.on_site[1, 0] == 12
 
 
+def test_support_follows_from_what_was_paid_where_the_order_book_says_it(tiny):
+    """Eight accelerators bought for 8 x 10,000 and the network, eight of which nobody says what they cost: those at today's price."""
+    plan = make_plan(12)
+    network, share = 1 + plan.value("network_share_of_capex"), plan.value("maintenance_share_per_year")
+    paid = order(8, -3, option="purchase", once=80_000.0 * network)
+    untold = order(8, -3, option="purchase")
+    cases = [
+        with_book(tiny(plan=plan, prices=make_prices(HARDWARE)), *rows)
+        for rows in ((untold, untold), (paid, untold), (paid, paid))
+    ]
+    placed = cases[1].placed
+    assert placed.support_usd[1, 0] == pytest.approx(80_000 * share / 12)
+    assert placed.on_site_shares()["support"][1, 0] == 0.5 and placed.on_site_shares()["energy"][1, 0] == 1.0
+    support = [solve_expected(case).ledger.compute.lines["Own site: support"][1].sum() for case in cases]
+    price = cases[0].offers.price[0]
+    assert np.isfinite(price) and price != 10_000
+    expected = [(16 * price), (8 * price + 80_000), 160_000]
+    assert support == pytest.approx([money * share / 12 for money in expected])
+
+
 def test_budgets_are_what_orders_placed_leave_of_them(tiny):
     """Capital of the fiscal year, payments of a month; kit in the cloud draws no power of the own site."""
     plan = make_plan(12, budget={"capex_usd_per_year": 500_000.0, "opex_usd_per_month": 30_000.0})
