@@ -13,7 +13,7 @@ from aifactory.inputs.by_region import name_in, unplaced_charges
 from aifactory.inputs.commitment_checks import book_faults
 from aifactory.inputs.contracts import contract_names, load_contract
 from aifactory.inputs.decision_checks import log_faults, log_gaps
-from aifactory.inputs.demand_checks import chain_faults, far_windows, site_faults, what_if_faults
+from aifactory.inputs.demand_checks import chain_faults, doubted_windows, site_faults, what_if_faults
 from aifactory.inputs.hosted import closed_models
 from aifactory.inputs.months import month_of
 from aifactory.inputs.plan import Plan
@@ -293,7 +293,7 @@ def units_are_counted(tables: Tables, _plan: Plan) -> Iterator[Finding]:
         ):
             rule = f"every successful request counts as one {unit.replace('_', ' ')}, in all {len(alike)} windows: give service_units if that is not so"
             yield Finding("demand_windows", "units_are_counted", "warned", rule, None, "service_units", use_case)
-    for row, column, value, rule in far_windows(windows):
+    for row, column, value, rule in doubted_windows(windows):
         yield Finding("demand_windows", "units_are_counted", "warned", rule, row, column, value)
 
 

@@ -17,6 +17,46 @@ LAUNCH_FACTORS = ("seats", "active_share", "active_share_day_90", "units_per_sea
 SHARE_TOLERANCE = 1e-6
 #: A window so many times the 95th percentile of those with work is named, where there are so many.
 FAR, LEAST_WINDOWS = 100.0, 20
+HOUR = 60
+
+
+def doubted_windows(windows: pd.DataFrame) -> Iterator[Fault]:
+    """Windows that are likely counted wrong: `far_windows`, then `moved_windows`."""
+    yield from far_windows(windows)
+    yield from moved_windows(windows)
+
+
+def moved_windows(windows: pd.DataFrame) -> Iterator[Fault]:
+    """Of each use case and region windows that overlap, and windows of hours or a day that begin off UTC, as days from local midnight do.
+
+    A window counts in the UTC day and month in which it begins. Days from local midnight overlap by an hour where clocks go
+    forward and leave an hour out where they go back; the first row of each kind is named.
+    """
+    keys = ["use_case_id", "region", "window_minutes"]
+    held = windows[[*keys, "window_start_utc"]].sort_values([*keys, "window_start_utc"])
+    length = pd.to_timedelta(held["window_minutes"], unit="min")
+    same = held[keys].eq(held[keys].shift()).all(axis=1)
+    apart = held["window_start_utc"].diff().where(same) - length
+    minutes = held["window_minutes"].astype("int64")
+    begins = (held["window_start_utc"] - held["window_start_utc"].dt.normalize()) // pd.Timedelta(minutes=1)
+    off = (minutes > HOUR) & (begins % minutes.clip(upper=24 * HOUR) != 0)
+    hour_left = off & (apart == pd.Timedelta(hours=1))
+    held = held.assign(overlap=apart < pd.Timedelta(0), off=off, hour_left=hour_left)
+    for (use_case, region, long), mine in held[held["overlap"] | off].groupby(keys, sort=True, observed=True):
+        at = mine["overlap"].idxmax() if mine["overlap"].any() else mine.index[0]
+        parts = [f"{mine['off'].sum():,} windows of {long} minutes of {use_case} in {region} begin off UTC, as from local midnight: each counts in the "
+                 "UTC day and month in which it begins"] if mine["off"].any() else []  # fmt: skip
+        parts += (
+            [f"{mine['overlap'].sum():,} of {use_case} in {region} overlap the one before: work may be counted twice"]
+            if mine["overlap"].any()
+            else []
+        )
+        parts += (
+            [f"{mine['hour_left'].sum():,} come an hour late, as where clocks go back: its work is lacking"]
+            if mine["hour_left"].any()
+            else []
+        )
+        yield int(at) + 2, "window_start_utc", f"{mine.loc[at, 'window_start_utc']:%Y-%m-%dT%H:%MZ}", "; ".join(parts)
 
 
 def far_windows(windows: pd.DataFrame) -> Iterator[Fault]:

@@ -7,7 +7,7 @@ import pytest
 
 from aifactory.errors import InputError
 from aifactory.inputs.checks import CHECK_COLUMNS, CHECKS, Finding, check_tables, findings_frame
-from aifactory.inputs.demand_checks import far_windows
+from aifactory.inputs.demand_checks import far_windows, moved_windows
 from aifactory.inputs.region_checks import unserved_prices
 from aifactory.inputs.workspace import load_workspace
 
@@ -549,3 +549,25 @@ def test_a_window_far_above_its_use_case_is_named_with_its_row():
     assert found[3].startswith("is 1e+14 times the 95th percentile of chat in eu (10): it counts, check its unit")
     assert list(far_windows(windows.head(10))) == []
     assert list(far_windows(windows.assign(service_units=0.0))) == []
+
+
+def test_days_from_local_midnight_are_named_with_what_the_change_of_clocks_does():
+    """Days of Berlin: the one of 29 March 2026 has 23 hours, that of 25 October 25; days in UTC and hours say nothing."""
+
+    def of(starts, minutes=1440):
+        utc = pd.DatetimeIndex(starts).tz_convert("UTC")
+        return pd.DataFrame({"use_case_id": "chat", "region": "eu", "window_minutes": minutes, "window_start_utc": utc})
+
+    def berlin(first):
+        return pd.date_range(first, periods=10, tz="Europe/Berlin")
+
+    ((row, column, value, rule),) = moved_windows(of(berlin("2026-03-25")))
+    assert (row, column, value) == (7, "window_start_utc", "2026-03-29T22:00Z")
+    assert "10 windows of 1440 minutes of chat in eu begin off UTC" in rule
+    assert "1 of chat in eu overlap" in rule and "lacking" not in rule
+    ((row, _, value, rule),) = moved_windows(of(berlin("2026-10-20")))
+    assert (row, value) == (2, "2026-10-19T22:00Z") and "1 come an hour late" in rule and "overlap" not in rule
+    assert not list(moved_windows(of(pd.date_range("2026-03-25", periods=10, tz="UTC"))))
+    hours = pd.date_range("2026-03-28", periods=48, freq="h", tz="Europe/Berlin")
+    assert not list(moved_windows(of(hours, 60)))
+    assert len(list(moved_windows(of(hours, 120)))) == 1
