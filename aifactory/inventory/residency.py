@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -11,10 +11,10 @@ from scipy.optimize import linprog
 
 from aifactory.demand.profile import by_hour
 from aifactory.inputs.billing import accelerator_charges
-from aifactory.inputs.plan import Plan
+from aifactory.inputs.plan import Plan, Region
 from aifactory.inputs.sites import sites_in
 from aifactory.inputs.workspace import Workspace
-from aifactory.inventory.spend import USAGE
+from aifactory.inventory.spend import USAGE, charged_rows
 
 KEYS = ["use_case_id", "workload_class", "service_unit"]
 #: More residency rules than this on one accelerator are not combined: constraints double with each.
@@ -84,20 +84,28 @@ def _places(load: pd.DataFrame, allowed: pd.Series, reach: Reach) -> dict[tuple[
     return found
 
 
-def price_local(table: pd.DataFrame, bill: pd.DataFrame, hours: float) -> pd.DataFrame:
+def price_local(table: pd.DataFrame, bill: pd.DataFrame, hours: float, partly: Collection[str] = ()) -> pd.DataFrame:
     """Accelerators and USD of the month behind each difference of `local_and_pooled`.
 
     Today's accelerators of a use case are its accelerator-hours in the bill over the hours of the month;
     capacity is taken to follow the peak, so that the share of the peak which sharing within rules and latency saves
-    is the share of accelerators and of their cost. NaN where the bill names no accelerators for it.
+    is the share of accelerators and of their cost. NaN where the bill names no accelerators for it, and for use
+    cases that it charges `partly`: in some of their regions only, so that what the others hold is not known.
     """
     paid = accelerators_paid(bill, hours).groupby("use_case_id")[["accelerators", "usd"]].sum()
-    mine = paid.reindex(table["use_case_id"])
+    mine = paid[~paid.index.isin(partly)].reindex(table["use_case_id"])
     return table.assign(
         accelerators_paid=mine["accelerators"].to_numpy(dtype=float),
         accelerators_local=mine["accelerators"].to_numpy(dtype=float) * table["difference_share"],
         local_usd=mine["usd"].to_numpy(dtype=float) * table["difference_share"],
     )
+
+
+def _charged(hourly: pd.DataFrame, bill: pd.DataFrame, regions: Sequence[Region]) -> pd.Series:
+    """Rows of the demand by hour in the regions that the accelerator charges of their use case name; all without regions."""
+    if not regions:
+        return pd.Series(data=True, index=hourly.index)
+    return charged_rows(bill[accelerator_charges(bill)], hourly.rename(columns={"service_units": "units"}), regions)
 
 
 def accelerators_paid(bill: pd.DataFrame, hours: float) -> pd.DataFrame:
@@ -147,12 +155,17 @@ def latency_reach(plan: Plan, use_cases: pd.DataFrame, regions: Iterable[str]) -
 
 
 def pooled_fleet(
-    hourly: pd.DataFrame, use_cases: pd.DataFrame, bill: pd.DataFrame, hours: float, reach: Reach | None = None
+    hourly: pd.DataFrame,
+    use_cases: pd.DataFrame,
+    bill: pd.DataFrame,
+    hours: float,
+    reach: Reach | None = None,
+    regions: Sequence[Region] = (),
 ) -> pd.DataFrame:
     """Accelerators of each type that the month's peaks need, the more the less may be shared.
 
-    Every use case in every region holds accelerators in proportion to its peak, as many together as are
-    paid for today; they then follow its load hour by hour. `accelerators_dedicated` is their sum,
+    Every use case holds accelerators in proportion to its peaks in the regions of the plan that its charges for the
+    accelerator name, as many together as are paid for today; they then follow its load hour by hour. `accelerators_dedicated` is their sum,
     `accelerators_in_region` the sum of the regions' peaks, `accelerators_by_rule` the least fleet that serves every
     hour while demand stays in its `allowed_regions`, `accelerators_by_latency` the same where demand also stays
     within `reach` (see `latency_reach`; without one, all are in reach), `accelerators_pooled` the peak of everything.
@@ -160,11 +173,12 @@ def pooled_fleet(
     what latency costs beyond the rules, `residency_usd` what the rules cost.
     """
     allowed = use_cases.set_index("use_case_id")["allowed_regions"]
-    peaks = hourly.groupby(["use_case_id", "region"])["service_units"].max().groupby(level=0).sum()
     rows = []
     for accelerator, paid in accelerators_paid(bill, hours).groupby("accelerator_id"):
+        mine = hourly[_charged(hourly, bill[bill["accelerator_id"] == accelerator], regions)]
+        peaks = mine.groupby(["use_case_id", "region"])["service_units"].max().groupby(level=0).sum()
         held = paid.set_index("use_case_id")["accelerators"] / peaks
-        load = hourly.assign(accelerators=hourly["service_units"] * hourly["use_case_id"].map(held).astype(float))
+        load = mine.assign(accelerators=mine["service_units"] * mine["use_case_id"].map(held).astype(float))
         load = load.dropna(subset="accelerators")
         if load.empty:
             continue
@@ -178,13 +192,14 @@ def local_of(ws: Workspace, hourly: pd.DataFrame, bill: pd.DataFrame, hours: flo
     """`local_and_pooled` of a workspace with its price, within its rules and the latency its plan states."""
     cases = ws.table("use_cases")
     table = local_and_pooled(hourly, cases, latency_reach(ws.plan, cases, hourly["region"]))
-    return price_local(table, bill, hours)
+    unpaid = hourly.loc[~_charged(hourly, bill, ws.plan.regions), "use_case_id"]
+    return price_local(table, bill, hours, set(unpaid))
 
 
 def fleet_of(ws: Workspace, hourly: pd.DataFrame, bill: pd.DataFrame, hours: float) -> pd.DataFrame:
     """`pooled_fleet` of a workspace, within its rules and the latency its plan states."""
     cases = ws.table("use_cases")
-    return pooled_fleet(hourly, cases, bill, hours, latency_reach(ws.plan, cases, hourly["region"]))
+    return pooled_fleet(hourly, cases, bill, hours, latency_reach(ws.plan, cases, hourly["region"]), ws.plan.regions)
 
 
 def _fleet_row(

@@ -249,9 +249,9 @@ def local_section(ws: Workspace, inv: Inventory) -> Group:
     answer = f"Peaks fall on different hours: if regions shared as far as residency and latency allow, {worst['use_case_id']} would need {pct(worst['difference_share'], 0)} less peak capacity. "
     if not worst["difference_share"] > 0:
         answer = "Residency, latency or peaks at the same hours leave nothing to share between regions. "
-    local = float(pooled["local_usd"].sum())
+    local, paid = float(pooled["local_usd"].sum()), pooled["accelerators_paid"].sum()
     if local > 0:
-        answer += f"At today's accelerators, staying local costs {num(pooled['accelerators_local'].sum(), 0)} of {num(pooled['accelerators_paid'].sum(), 0)} accelerators and {usd_compact(local)} a month. "
+        answer += f"At today's accelerators, staying local costs {num(pooled['accelerators_local'].sum(), 0)} of {num(paid, 0)} accelerators and {usd_compact(local)} a month. "
     answer += "Demand is therefore sized in each region first and added afterwards."
     columns = {
         "use_case_id": Col("Use case"),
@@ -270,7 +270,7 @@ def local_section(ws: Workspace, inv: Inventory) -> Group:
         if ws.plan.region_latency
         else "no limit of latency, since plan.yaml states no round trips"
     )
-    note = f"Peaks of whole hours; shared within allowed_regions and {stated}; the peak of the sum knows neither. Capacity is taken to follow the peak; a dash means that the bill names no accelerators for the use case."
+    note = f"Peaks of whole hours; shared within allowed_regions and {stated}; the peak of the sum knows neither. Capacity is taken to follow the peak; a dash means that the bill names no accelerators for the use case, or not in all of its regions."
     return group(
         section(question, answer),
         table(
@@ -310,7 +310,7 @@ def _fleet(ws: Workspace, inv: Inventory) -> list[Block]:
         else "Latency between regions is not stated (region_latency in plan.yaml), so these are the most that sharing could free."
     )
     note = (
-        "Use cases hold accelerators in proportion to their peaks and share them hour by hour. Rules are the allowed regions of the catalogue; USD a month. "
+        "Use cases hold accelerators in proportion to their peaks in the regions that their charges for the accelerator name, and share them hour by hour. Rules are the allowed regions of the catalogue; USD a month. "
         f"{latency}"
     )
     return [table(fleet, caption="Accelerators needed at the month's peaks, by how far they are shared", source=f"{DEMAND}; billing table; use_cases table",

@@ -1,6 +1,7 @@
 """Local and pooled peaks in units, accelerators and money; residency rules kept."""
 
 import itertools
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -12,10 +13,12 @@ from scipy.optimize import linprog
 from aifactory.inventory import demand
 from aifactory.inventory.residency import (
     accelerators_paid,
+    fleet_of,
     hourly_demand,
     latency_reach,
     least_capacity,
     local_and_pooled,
+    local_of,
     pooled_fleet,
     price_local,
 )
@@ -150,6 +153,30 @@ def test_a_fleet_by_hand(mini_ws):
     assert row["accelerators_pooled"] == row["accelerators_by_rule"] == pytest.approx(max(4 + 2, 3 + 0.8))
     assert row["usd_per_accelerator_month"] == 100.0
     assert (row["local_usd"], row["residency_usd"]) == (0.0, 0.0)
+
+
+def test_accelerators_stand_in_the_regions_that_their_charges_name(mini_ws):
+    # chat is charged for "a" in us alone: eu, where it runs on kit without a charge, takes no part of the five
+    hourly = hourly_demand(frame_by_hour([30.0, 10.0], [10.0, 20.0]), mini_ws)
+    regions = [SimpleNamespace(region=name, provider_regions={}) for name in ("us", "eu")]
+    charges = bill(("chat", "a", 50.0, 500), ("chat", "b", 20.0, 80)).assign(RegionId=["us", "eu"])
+    row = pooled_fleet(hourly, NO_RULES, charges, HOURS, regions=regions).set_index("accelerator_id").loc["a"]
+    assert row["accelerators_paid"] == row["accelerators_in_region"] == row["accelerators_pooled"] == 5.0
+    assert row["local_usd"] == 0.0
+    spread = pooled_fleet(hourly, NO_RULES, charges, HOURS).set_index("accelerator_id").loc["a"]
+    assert spread["accelerators_pooled"] == 4.0
+
+
+def test_staying_local_is_not_priced_where_a_region_has_no_charge(sample_ws):
+    charges = sample_ws.table("billing")
+    hourly = hourly_demand(demand.all_windows(sample_ws), sample_ws)
+    paid = charges[charges["month"] == "2026-10"]
+    local = local_of(sample_ws, hourly, paid, 744).set_index("use_case_id")
+    # the pool of document summaries in eu-west names no use case
+    assert local.loc["doc-summary", ["accelerators_paid", "accelerators_local", "local_usd"]].isna().all()
+    assert local.loc["support-chat", "accelerators_paid"] == pytest.approx(48.79, abs=0.01)
+    fleet = fleet_of(sample_ws, hourly, paid, 744).set_index("accelerator_id")
+    assert (fleet.loc["google-tpu-v6e", ["local_usd", "latency_usd"]] == 0).all()  # one pool, in us-east
 
 
 def test_a_rule_costs_what_its_region_must_hold(mini_ws):
