@@ -40,7 +40,7 @@ from aifactory.review.paths import follow_paths
 from aifactory.review.plan_use import use_against_plan
 from aifactory.review.recommendation import not_booked, recommend
 from aifactory.review.returns_to_date import roi_to_date, update_payback
-from aifactory.review.uncharged import uncharged_note
+from aifactory.review.uncharged import uncharged, uncharged_note
 from aifactory.review.unit_cost import unit_cost_bands, unit_cost_by_month
 from aifactory.review.unread import charges_unread, months_unread, partial_months, places_unread
 
@@ -292,7 +292,8 @@ def _kpis(
     accuracy: pd.DataFrame,
 ) -> pd.DataFrame:
     planned = plan_month(approved, ws.period)
-    in_bill = planned[planned.index.isin(now.index[now["hours"].notna()])]  # edge devices are in no bill
+    in_bill = plan_month(approved, ws.period, uncharged(ws, inventory.demand_monthly, [ws.period]))
+    in_bill = in_bill[in_bill.index.isin(now.index[now["hours"].notna()])]  # edge devices are in no bill
     spend = _bills(inventory)
     worth = realised_value(ws, inventory)
     value = worth.groupby("month")["value_usd"].sum(min_count=1)

@@ -179,9 +179,13 @@ def calendar_plan(approved: pd.DataFrame) -> pd.DataFrame:
     return plan
 
 
-def plan_month(approved: pd.DataFrame, month: str) -> pd.DataFrame:
-    """Planned units, band, hours, cost and value per use case in a month."""
-    return approved[approved["month"] == month].groupby("use_case_id")[PLANNED].sum(min_count=1)
+def plan_month(approved: pd.DataFrame, month: str, without: pd.MultiIndex = NOWHERE) -> pd.DataFrame:
+    """Planned units, band, hours, cost and value per use case in a month, `without` some use cases and regions."""
+    return (
+        approved[(approved["month"] == month) & ~_at(approved, without)]
+        .groupby("use_case_id")[PLANNED]
+        .sum(min_count=1)
+    )
 
 
 def plan_factors(

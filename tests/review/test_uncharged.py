@@ -8,6 +8,7 @@ import pytest
 
 from aifactory.inputs.hosted import HOSTED
 from aifactory.review.bill_variance import against_last_month, against_plan
+from aifactory.review.build import _kpis
 from aifactory.review.monthly import month_factors
 from aifactory.review.uncharged import uncharged, uncharged_note
 from aifactory.review.unit_cost import unit_cost_by_month
@@ -36,7 +37,9 @@ def company(road, units, *rows):
     demand = pd.DataFrame(
         [(*key, "session", count, count, 0.0, 0.0) for key, count in units.items()],
         columns=["month", "use_case_id", "region", "service_unit", "units", "requests", "errors", "retries"],
-    ).assign(input_tokens=float("nan"), cached_input_tokens=float("nan"), output_tokens=float("nan"))
+    ).assign(
+        input_tokens=float("nan"), cached_input_tokens=float("nan"), output_tokens=float("nan"), failed_work_share=0.0
+    )
     ws = dataclasses.replace(road.ws, tables={**road.ws.tables, "billing": billing})
     return ws, dataclasses.replace(road.inventory, demand_monthly=demand)
 
@@ -109,16 +112,31 @@ def test_storage_in_a_region_is_no_charge_for_the_work_there(road):
     assert costs[NOW, "images"] == pytest.approx(0.5)
 
 
-def test_the_plan_of_a_region_that_no_charge_names_stands_apart(road):
-    """Planned: 100 units in the US for USD 50, 150 in Europe for 40 of own kit; charged were 60 for 100 in the US."""
-    ws, inventory = company(road, UNITS, *ROWS)
-    plan = pd.DataFrame({
+def planned():
+    """Chat in the US and on own kit in Europe, images hosted."""
+    return pd.DataFrame({
         "month": NOW, "use_case_id": ["chat", "chat", "images"], "region": ["us", "eu", "us"], "accelerator_id": [H100, H100, HOSTED],
         "units": [100.0, 150.0, 60.0], "units_p10": 0.0, "units_p90": 0.0, "accelerator_hours": [10.0, 20.0, 0.0],
         "compute_usd": [50.0, 40.0, 0.0], "cost_usd": 0.0, "value_usd": 0.0,
     })  # fmt: skip
+
+
+def test_the_plan_of_a_region_that_no_charge_names_stands_apart(road):
+    """Planned: 100 units in the US for USD 50, 150 in Europe for 40 of own kit; charged were 60 for 100 in the US."""
+    ws, inventory = company(road, UNITS, *ROWS)
+    plan = planned()
     bills = pd.Series({NOW: 90.0})
     table = against_plan(ws, inventory, plan, bills).set_index("use_case_id")
     assert table.loc["chat", ["base_usd", "volume", "price", OTHER]].tolist() == pytest.approx([50, 0, 10, 0])
     assert table.loc["chat in eu", ["base_usd", "actual_usd", OTHER]].tolist() == pytest.approx([40, 0, -40])
     assert table["difference_usd"].sum() == pytest.approx(90 - 90)
+
+
+def test_what_was_billed_is_held_against_the_plan_of_the_same_regions(road):
+    ws, inventory = company(road, UNITS, *ROWS)
+    plan = planned().query("use_case_id == 'chat'")
+    now, before = (month_factors(ws, inventory, month)[0] for month in (NOW, LAST))
+    accuracy = pd.DataFrame({"month": [], "error_share": [], "inside_band": []})
+    kpis = _kpis(ws, inventory, plan, now, before, accuracy).set_index("kpi")
+    assert kpis.loc["cost of accelerator-hours billed to use cases", "plan"] == 50
+    assert kpis.loc["accelerator-hours billed to use cases", "plan"] == 10
