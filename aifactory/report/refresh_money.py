@@ -51,7 +51,10 @@ def unit_cost_section(ws: Workspace, review: Review) -> Group:
         fmt="num2",
         titles={"relative": "Cost per unit, first month = 1"},
     )
-    answer = f"{cheaper} of {len(last)} use cases cost less per unit than {plural(frame['month'].nunique() - 1, 'month')} ago; the median is {num(last['relative'].median(), 2)} times the first month."
+    begun = frame[frame["use_case_id"].isin(last["use_case_id"])].groupby("use_case_id")["month"].min()
+    later = " or, where they began later, in their first month" if (begun > frame["month"].min()).any() else ""
+    ago = pd.Period(ws.period, "M").ordinal - pd.Period(frame["month"].min(), "M").ordinal
+    answer = f"{cheaper} of {len(last)} use cases cost less per unit than {plural(ago, 'month')} ago{later}; the median is {num(last['relative'].median(), 2)} times the first month."
     bands = review.unit_cost_bands
     if len(bands):
         out = bands[~bands["inside_band"]]

@@ -422,3 +422,19 @@ def test_the_note_on_the_band_stands_where_a_band_is_shown():
         for of in (bands, bands.iloc[:0])
     ]
     assert ["knows no season of the year" in text for text in told] == [True, False]
+
+
+def test_a_use_case_that_began_later_is_not_compared_with_months_before_it():
+    ws = SimpleNamespace(period="2026-06", as_of=pd.Timestamp("2026-06-30"))
+    old = costs([1.0, 0.9, 0.8, 0.7, 0.6, 0.5]).assign(units=10.0, cost=10.0)
+    young = old[old["month"] >= "2026-04"].assign(use_case_id="young")
+    none = unit_cost_bands(old, "2026-06").iloc[:0]
+    told = [
+        " ".join(
+            getattr(part, "html", "").replace("\xa0", " ")
+            for part in unit_cost_section(ws, SimpleNamespace(unit_cost=frame, unit_cost_bands=none)).parts
+        )
+        for frame in (old, pd.concat([old, young], ignore_index=True))
+    ]
+    assert "1 of 1 use cases cost less per unit than 5 months ago; " in told[0]
+    assert "2 of 2 use cases cost less per unit than 5 months ago or, where they began later, in their first month; " in told[1]  # fmt: skip
