@@ -246,12 +246,14 @@ def test_a_running_term_is_paid_in_any_case_and_costs_nothing_until_it_ends(chan
 
 
 def test_an_order_under_way_works_from_its_delivery_at_the_cost_of_running_it(changed, mini_ws):
+    """Power, space and support of what was paid for it, its network left out, though nobody offers it to buy today."""
     book = committed(mini_ws, "purchase", 8, "2027-02", usd_per_accelerator_hour=np.nan, upfront_usd=240_000.0)
     ws = changed(commitments=book)
     power = ws.table("accelerators").set_index("accelerator_id").loc[H100, "tdp_w"] / 1000
     running = power * (ws.plan.value("pue") * 730 * 0.1 + ws.plan.value("colocation_usd_per_kw_month"))
     early = NODE_MONTH * 2.0 * (1 + BY_DAY) * factors(ws, 1, 3)
-    late = (NODE_MONTH * 2.0 * BY_DAY + 8 * running) * factors(ws, 4)
+    support = 240_000 / (1 + ws.plan.value("network_share_of_capex")) * ws.plan.value("maintenance_share_per_year") / 12
+    late = (NODE_MONTH * 2.0 * BY_DAY + 8 * running + support) * factors(ws, 4)
     assert priced(ws, offer(ws))["compute_usd"] == pytest.approx(early + late)
 
 
