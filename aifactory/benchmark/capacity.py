@@ -141,15 +141,16 @@ def hourly_prices(ws: Workspace) -> pd.DataFrame:
 def price_of_use(prices: pd.DataFrame, regions: list[str], options: tuple[str, ...] = HOURLY_OPTIONS) -> pd.DataFrame:
     """Price per hour of each accelerator in the regions of a use case, on the first of `options` offered there.
 
-    The mean over the regions counts; source and age are those of the dearest one. Indexed by
-    accelerator_id; accelerators without an offer are absent.
+    The mean over the regions counts; its date is that of the oldest of these prices, its source that of the dearest.
+    Indexed by accelerator_id; accelerators without an offer are absent.
     """
     usd = "usd_per_accelerator_hour_effective"
     here = prices[prices["region"].isin(regions) & prices["purchase_option"].isin(options) & prices[usd].gt(0)]
     rank = here["purchase_option"].map({option: number for number, option in enumerate(options)})
     best = here[rank == rank.groupby(here["accelerator_id"]).transform("min")]
     dearest = best.sort_values(usd, ascending=False, kind="stable").drop_duplicates("accelerator_id")
-    return dearest.set_index("accelerator_id").assign(**{usd: best.groupby("accelerator_id")[usd].mean()})
+    groups = best.groupby("accelerator_id")
+    return dearest.set_index("accelerator_id").assign(**{usd: groups[usd].mean(), "as_of": groups["as_of"].min()})
 
 
 def with_money(ws: Workspace, capacity: pd.DataFrame, prices: pd.DataFrame) -> pd.DataFrame:

@@ -164,7 +164,7 @@ def table_capacity(ws: Workspace, bench: Benchmark) -> Block:
     }
     own = _told_by_the_hour(measured(bench))
     return table(own, caption="Measured capacity at SLO per accelerator, and its cost", source=f"{RUNS}; prices table", as_of=as_of_range(own["as_of"]), columns=columns, max_rows=60, groups=["use_case_id", "service_unit"],
-                 note="Price is the mean over the regions that serve the use case, on demand where offered, else the all-in cost of the cheapest other terms.")  # fmt: skip
+                 note="Price is the mean over the regions that serve the use case, on demand where offered, else the all-in cost of the cheapest other terms; of several its date is the oldest.")  # fmt: skip
 
 
 def _told_by_the_hour(rows: pd.DataFrame) -> pd.DataFrame:

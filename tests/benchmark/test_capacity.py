@@ -253,7 +253,7 @@ def test_regions_are_those_with_demand_else_those_allowed(mini_ws, with_tables):
 
 def offers(*rows):
     columns = ["accelerator_id", "region", "purchase_option", "usd_per_accelerator_hour_effective", "source"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=columns).assign(as_of=pd.Timestamp("2026-10-01"))
 
 
 def test_the_price_of_use_is_the_mean_over_regions_with_the_dearest_source():
@@ -261,6 +261,13 @@ def test_the_price_of_use_is_the_mean_over_regions_with_the_dearest_source():
         offers(("a", "us", "on_demand", 2.0, "cheap"), ("a", "eu", "on_demand", 4.0, "dear"),
                ("a", "asia", "on_demand", 99.0, "far")), ["us", "eu"])  # fmt: skip
     assert table.loc["a", ["usd_per_accelerator_hour_effective", "source"]].tolist() == [3.0, "dear"]
+
+
+def test_the_price_of_use_is_as_old_as_the_oldest_price_in_its_mean():
+    here = offers(("a", "us", "on_demand", 2.0, "cheap"), ("a", "eu", "on_demand", 4.0, "dear"), ("b", "us", "on_demand", 1.0, "x"))  # fmt: skip
+    here["as_of"] = pd.to_datetime(["2026-07-20", "2026-10-15", "2026-10-01"])
+    dates = capacity.price_of_use(here, ["us", "eu"])["as_of"]
+    assert dates.astype(str).to_dict() == {"a": "2026-07-20", "b": "2026-10-01"}
 
 
 def test_flexible_hours_are_preferred_to_commitments():
