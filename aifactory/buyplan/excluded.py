@@ -6,7 +6,7 @@ For the weights of the paths in the plan the best orders of a platform are a sma
 
 so that moving use case u from its platform a to b is worth
 
-    sum over regions of V(a, with u) + V(b, without u) - V(a, without u) - V(b, with u), less what the move costs once.
+    sum over regions of V(a, with u) + V(b, without u) - V(a, without u) - V(b, with u), less the penalties of the move.
 
 Running is power, space, support, people and storage. What stands on a platform without work is switched off, as in the plan. Paths are grouped; prices stand at today's. A use case moves as a whole: splitting it over both could save more.
 """
@@ -44,7 +44,7 @@ COLUMNS = [
     "tier",
     "now_usd",
     "moved_usd",
-    "once_usd",
+    "penalties_usd",
     "saving_usd",
 ]
 #: Rules of what cannot run at all: nothing is forgone.
@@ -80,15 +80,16 @@ def value_excluded(case: Case, paths: Paths, problem: Problem, nodes: np.ndarray
     Returns
     -------
     use_case_id, chosen_id, accelerator_id; why: rule of the exclusion, or why the shortlist did not choose the cell; tier of its
-    capacity; now_usd, moved_usd: cost of the platforms concerned, present value; once_usd: porting, rework and delay beyond
-    those of the chosen platform; saving_usd: now - moved - once, not a number where the cell cannot be planned.
+    capacity; now_usd, moved_usd: cost of the platforms concerned, present value; penalties_usd: porting, rework,
+    delay and missed targets over the horizon beyond those of the chosen platform, below 0 where it has the more of them; saving_usd:
+    now - moved - penalties, not a number where the cell cannot be planned.
     """
     values = Values(case, grouped(paths, problem, nodes), cells)
     table, known = case.streams.table, cells.capacity[cells.capacity["units_per_s_per_accelerator"] > 0]
     why = cells.exclusions.drop_duplicates(["use_case_id", "accelerator_id"]).set_index(
         ["use_case_id", "accelerator_id"]
     )["rule"]
-    once = once_usd(cells.penalties)
+    beside = penalties_usd(cells.penalties)
     chosen = table[case.streams.main].drop_duplicates("use_case_id").set_index("use_case_id")["accelerator_id"]
     rows = []
     for cell in known.itertuples():
@@ -97,22 +98,22 @@ def value_excluded(case: Case, paths: Paths, problem: Problem, nodes: np.ndarray
         if home is None or home == cell.accelerator_id or rule in CANNOT:
             continue
         now, moved = values.of_move(cell)
-        more = float(once.get((cell.use_case_id, cell.accelerator_id), 0.0)) - float(
-            once.get((cell.use_case_id, home), 0.0)
+        more = float(beside.get((cell.use_case_id, cell.accelerator_id), 0.0)) - float(
+            beside.get((cell.use_case_id, home), 0.0)
         )
         left_out = cells.reasons.get((cell.use_case_id, cell.accelerator_id), NOT_CHOSEN)
         rule = rule or (left_out if np.isfinite(moved) else CANNOT_PLAN)
         rows.append(
             (cell.use_case_id, home, cell.accelerator_id, rule, cell.tier, now, moved, more, now - moved - more)
         )
-    usd = ["now_usd", "moved_usd", "once_usd", "saving_usd"]
+    usd = ["now_usd", "moved_usd", "penalties_usd", "saving_usd"]
     found = pd.DataFrame(rows, columns=COLUMNS).astype(dict.fromkeys(usd, float))
     found["saving_usd"] = found["saving_usd"].where(np.isfinite(found["moved_usd"]))
     keys = ["saving_usd", "use_case_id", "accelerator_id"]
     return found.sort_values(keys, ascending=[False, True, True], ignore_index=True)
 
 
-def once_usd(penalties: pd.DataFrame) -> pd.Series:
+def penalties_usd(penalties: pd.DataFrame) -> pd.Series:
     """What a use case costs on a platform beside compute, by use case and accelerator: porting, rework, delay, missed targets."""
     paid = penalties.set_index(["use_case_id", "accelerator_id"])
     return (paid["total_usd"] - paid["compute_usd"]).groupby(level=[0, 1]).first()

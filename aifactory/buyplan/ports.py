@@ -22,7 +22,7 @@ import pandas as pd
 
 from aifactory.buyplan.case import Case
 from aifactory.buyplan.duties import PORT
-from aifactory.buyplan.excluded import Cells, Values, grouped, once_usd
+from aifactory.buyplan.excluded import Cells, Values, grouped, penalties_usd
 from aifactory.buyplan.futures import problem_of
 from aifactory.buyplan.governance import money
 from aifactory.buyplan.optimise.extensive import largest_orders
@@ -166,12 +166,12 @@ def quick_values(case: Case, paths: Paths, cells: Cells) -> Values:
 
 def _other(name: str, chosen: str, others: list[str], values: Values | None, cells: Cells) -> dict:
     """The best of the other platforms, what staying on it saves, and the cost of the platforms concerned."""
-    once, found = once_usd(cells.penalties), []
+    beside, found = penalties_usd(cells.penalties), []
     known = cells.capacity[cells.capacity["use_case_id"] == name].set_index("accelerator_id", drop=False)
     for other in others if values else []:
         now, moved = values.of_move(next(known.loc[[other]].itertuples(index=False)))
         if np.isfinite(now) and np.isfinite(moved):
-            more = float(once.get((name, other), 0.0)) - float(once.get((name, chosen), 0.0))
+            more = float(beside.get((name, other), 0.0)) - float(beside.get((name, chosen), 0.0))
             found.append((now - moved - more, other, now))
     saving, other, now = max(found, default=(np.nan, "", np.nan))
     return {"other_id": other, "saving_usd": saving, "at_stake_usd": now}

@@ -53,12 +53,13 @@ def _excluded(ws: Workspace, cells: pd.DataFrame) -> Group | Block:
         "accelerator_id": Col("Best of the others"),
         "why": Col("Why not"),
         "tier": Col("Capacity is"),
-        "once_usd": Col("Move once, USD", "usd0"),
+        "penalties_usd": Col("Penalties, USD", "usd0"),
         "saving_usd": Col("Exclusion costs, USD", "usd0"),
     }
     note = (
         f"Present value over the horizon at today's prices, people and storage included, mean and worst overruns weighed as in the plan; one use case moves at a time, in "
-        f"all its regions: figures do not add up. Below 0: the choice is right. All {len(cells)} cells are in the workbook."
+        f"all its regions: figures do not add up. Penalties: porting, rework, delay and missed targets beyond those "
+        f"of the chosen platform, counted in the last column. Below 0 there: the choice is right. All {len(cells)} cells are in the workbook."
     )
     caption = "What it costs to leave a platform out"
     return group(

@@ -70,6 +70,9 @@ def test_the_value_of_a_platform_left_out_is_the_cost_it_saves(planned):
     assert 0 < row["saving_usd"] < row["now_usd"] / 2 and alone > 0
     dearer = value_excluded(*ask, cells(once=1000.0)).set_index("accelerator_id").loc["half"]
     assert dearer["saving_usd"] == pytest.approx(row["saving_usd"] - 1000.0)
+    fewer = value_excluded(*ask, cells(once=-1000.0)).set_index("accelerator_id").loc["half"]
+    assert (dearer["penalties_usd"], fewer["penalties_usd"]) == (1000.0, -1000.0)
+    assert fewer["saving_usd"] == pytest.approx(row["saving_usd"] + 1000.0)
     assert found.loc["nowhere", "why"] == CANNOT_PLAN and np.isnan(found.loc["nowhere", "saving_usd"])
     assert "acc" not in found.index  # the chosen platform is not left out
 

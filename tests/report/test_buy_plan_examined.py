@@ -26,7 +26,7 @@ def found():
         "why": "not chosen",
         "tier": "measured",
         "now_usd": 5e6,
-        "once_usd": 0.0,
+        "penalties_usd": -9084.0,
     }
     excluded = pd.DataFrame([
         {**cell, "accelerator_id": "half", "moved_usd": 3e6, "saving_usd": 2e6},
