@@ -173,8 +173,8 @@ def storage_network(bill: pd.DataFrame, regions: Sequence[Region] = ()) -> pd.Se
 
 
 def _own_sites(rows: pd.DataFrame, regions: Sequence[Region]) -> np.ndarray:
-    """Whether the seller of each charge is no cloud provider of its region, (n,)."""
-    clouds = {(item.region, provider) for item in regions for provider in item.provider_regions}
+    """Whether the seller of each charge is no cloud provider of its region, or of any where the charge names none, (n,)."""
+    clouds = {(name, provider) for item in regions for provider in item.provider_regions for name in (item.region, "")}
     return np.array([pair not in clouds for pair in zip(rows["region"], rows["ProviderName"], strict=True)], dtype=bool)
 
 

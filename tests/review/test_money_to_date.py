@@ -274,7 +274,7 @@ def test_storage_that_the_bill_charges_is_not_counted_beside_the_planned():
 
 
 def test_charges_of_storage_and_network_are_those_of_clouds():
-    """Another seller's are an own site's; taxes, credits and other categories are none."""
+    """Another seller's are an own site's; taxes, credits and other categories are none; traffic often names no region."""
     places = [SimpleNamespace(region="x", provider_regions={"AWS": "r-1"})]
     rows = [("Storage", "AWS", "attributed usage", 3.0), ("Networking", "AWS", "unattributed usage", 2.0),
             ("Storage", "Colo", "attributed usage", 7.0), ("Storage", "AWS", "tax", 1.0), ("Compute", "AWS", "attributed usage", 9.0)]  # fmt: skip
@@ -283,6 +283,7 @@ def test_charges_of_storage_and_network_are_those_of_clouds():
     )
     assert storage_network(bill, places).to_dict() == {MONTHS[0]: 5.0}
     assert storage_network(bill).to_dict() == {MONTHS[0]: 12.0}
+    assert storage_network(bill.assign(RegionId=None), places).to_dict() == {MONTHS[0]: 5.0}
 
 
 def test_a_prepayment_that_the_bill_spreads_counts_once():
