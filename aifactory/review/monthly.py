@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from aifactory.inputs.billing import OTHER_PURCHASE, accelerator_charges
+from aifactory.inputs.billing import OTHER_PURCHASE, accelerator_charges, plan_regions
 from aifactory.inputs.hosted import HOSTED
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
@@ -16,6 +16,8 @@ from aifactory.inventory.spend import USAGE, use_case_cost
 from aifactory.review.uncharged import PLACE, place_names, stand_apart
 from aifactory.units import HOURS_PER_DAY, HOURS_PER_MONTH
 
+#: What accelerator-hours are held by.
+HELD = ["use_case_id", "accelerator_id", "region"]
 NOWHERE = pd.MultiIndex.from_arrays([[], []], names=PLACE)
 PLANNED = ["units", "units_p10", "units_p90", "accelerator_hours", "compute_usd", "cost_usd", "value_usd"]
 SCENARIO_UNITS = ["units_conservative", "units_aggressive"]
@@ -44,7 +46,7 @@ def month_factors(
     Returns
     -------
     (factors indexed by use_case_id with columns units, work, hours, cost;
-    hours and cost indexed by use_case_id and accelerator_id)
+    hours and cost indexed by use_case_id, accelerator_id and region of the plan, "" where a charge names none)
     """
     demand = inventory.demand_monthly[inventory.demand_monthly["month"] == month]
     sums = (
@@ -56,9 +58,10 @@ def month_factors(
     usage = _accelerator_usage(ws, month)
     if len(without):
         usage = usage[stand_apart(usage, ws.plan.regions, without).isna()]
-    usage = usage.assign(hours=usage["accelerator_hours"])
-    hours = usage.groupby(["use_case", "accelerator_id"])[["hours", "cost"]].sum()
-    hours.index = hours.index.set_names(["use_case_id", "accelerator_id"])
+    usage = usage.assign(
+        use_case_id=usage["use_case"], hours=usage["accelerator_hours"], region=plan_regions(usage, ws.plan.regions)
+    )
+    hours = usage.groupby(HELD)[["hours", "cost"]].sum()
     per_case = hours.groupby(level=0).sum()
     factors = pd.DataFrame({"units": sums["units"], "work": tokens.where(tokens > 0, sums["units"])}).join(per_case)
     return factors.dropna(subset=["units"]), hours
@@ -109,7 +112,7 @@ def with_hosted_models(
         whole = factors.assign(
             hours=factors["hours"].fillna(served["hours"]), cost=factors["cost"].fillna(served["cost"])
         )
-        by_model = served.set_index(pd.MultiIndex.from_product([alone, [HOSTED]], names=hours.index.names))
+        by_model = served.set_index(pd.MultiIndex.from_product([alone, [HOSTED], [""]], names=HELD))
         found.append((whole, pd.concat([hours, by_model])))
     return tuple(part for parts in zip(*found, strict=True) for part in parts)
 
@@ -133,7 +136,7 @@ def against_hosted_plan(
     now = now.assign(work=now["units"])
     now.loc[alone, "hours"], now.loc[alone, "cost"] = now.loc[alone, "units"], cost[alone]
     served = now.loc[alone, ["hours", "cost"]]
-    served.index = pd.MultiIndex.from_product([alone, [HOSTED]], names=now_hours.index.names)
+    served.index = pd.MultiIndex.from_product([alone, [HOSTED], [""]], names=HELD)
     base = base.assign(hours=base["hours"].mask(base.index.isin(stays.difference(alone))))
     return base, now, base_hours, pd.concat([now_hours, served])
 
@@ -200,7 +203,7 @@ def plan_factors(
     approved = approved.assign(accelerator_hours=approved["accelerator_hours"].mask(hosted, approved["units"]))
     planned = plan_month(approved, month).rename(columns={"accelerator_hours": "hours", "compute_usd": "cost"})
     rows = approved[approved["month"] == month].rename(columns={"accelerator_hours": "hours", "compute_usd": "cost"})
-    hours = rows.groupby(["use_case_id", "accelerator_id"])[["hours", "cost"]].sum()
+    hours = rows.groupby(HELD)[["hours", "cost"]].sum()
     return planned.assign(work=planned["units"])[["units", "work", "hours", "cost"]], hours
 
 

@@ -7,11 +7,11 @@ causes are taken one after the other, from base to actual, in this order:
 volume       (u1 - u0) w0 (h/w)0 p0
 efficiency   u1 (w1 - w0) (h/w)0 p0           more or less work per unit
 utilization  u1 w1 ((h/w)1 - (h/w)0) p0       more or fewer paid hours per work
-mix          H1 (p0' - p0)                    other accelerators, at the base's prices
-price        H1 (p1 - p0')                    the same accelerators at other prices
+mix          H1 (p0' - p0)                    other accelerators or regions, at the base's prices
+price        H1 (p1 - p0')                    the same accelerators in the same region at other prices
 
 H1 = u1 w1 (h/w)1 are the paid hours, p0' the base's prices weighted with the actual hours. An
-accelerator that the base did not use is priced at its actual rate, so its effect is mix.
+accelerator that the base did not use in a region is priced at its actual rate, so its effect is mix.
 
 Another order gives the same total and other causes: `cause_ranges` takes all 120 orders and states for each
 cause its lowest, its highest and its mean (the Shapley value, which depends on no order). The order of the rows
@@ -31,6 +31,7 @@ import pandas as pd
 CAUSES = ("volume", "efficiency", "utilization", "mix", "price")
 OTHER = "other"
 REST = "rest of the bill"
+REGION = "region"
 EXACT_BITS = 50
 
 
@@ -43,7 +44,8 @@ def split_variance(
     ----------
     base, actual : indexed alike (use case), columns units, work, hours, cost (USD); hours and
         cost cover the same charges.
-    base_hours, actual_hours : hours and cost per (index, accelerator_id), columns hours, cost.
+    base_hours, actual_hours : hours and cost per (index, accelerator_id) or (index, accelerator_id, region), columns
+        hours, cost. Where one side has hours of an accelerator whose region is not known (""), regions of it count as one.
 
     Returns
     -------
@@ -154,17 +156,30 @@ def _terms(
 ) -> pd.DataFrame:
     rows = base.index.intersection(actual.index)
     usable = rows[((base.loc[rows, ["units", "hours"]] > 0) & (actual.loc[rows, ["units", "hours"]] > 0)).all(axis=1)]
-    zero, one = base.loc[usable], actual.loc[usable]
+    zero, one, known = base.loc[usable], actual.loc[usable], _places_known(base_hours, actual_hours)
     return pd.DataFrame(
         {
             "u0": zero["units"], "w0": zero["work"] / zero["units"], "k0": zero["hours"] / zero["work"],
             "p0": zero["cost"] / zero["hours"], "c0": zero["cost"],
             "u1": one["units"], "w1": one["work"] / one["units"], "k1": one["hours"] / one["work"],
             "p1": one["cost"] / one["hours"], "c1": one["cost"], "h1": one["hours"],
-            "mixed": _other_price(base_hours, actual_hours).reindex(usable),
-            "repriced": _other_price(actual_hours, base_hours).reindex(usable),
+            "mixed": _other_price(*known).reindex(usable),
+            "repriced": _other_price(*known[::-1]).reindex(usable),
         }
     )  # fmt: skip
+
+
+def _places_known(*sides: pd.DataFrame) -> list[pd.DataFrame]:
+    """Hours by region, but in one row per index and accelerator where a side does not know the region of some."""
+    if any(REGION not in side.index.names for side in sides):
+        return list(sides)
+    unknown = [side.index[side.index.get_level_values(REGION) == ""].droplevel(REGION) for side in sides]
+    found = []
+    for side in sides:
+        blind = side.index.droplevel(REGION).isin(unknown[0].union(unknown[1]))
+        region = np.where(blind, "", side.index.get_level_values(REGION))
+        found.append(side.groupby([*(side.index.get_level_values(level) for level in (0, 1)), region]).sum())
+    return found
 
 
 def _other_price(rates: pd.DataFrame, hours: pd.DataFrame) -> pd.Series:

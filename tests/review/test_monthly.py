@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from aifactory.review.monthly import (
+    HELD,
     PLANNED,
     accelerator_cost,
     against_hosted_plan,
@@ -37,7 +38,8 @@ def test_factors_of_the_month_are_units_work_hours_and_cost(road):
     assert chat["work"] == 3740 * 500 * 2 * 31
     assert chat["hours"] == 744 * 8
     assert chat["cost"] == pytest.approx(744 * 40 + 0.10)
-    assert hours.loc[("chat", "nvidia-h100-sxm"), "hours"] == 744 * 8
+    assert hours.loc[("chat", "nvidia-h100-sxm"), "hours"].sum() == 744 * 8
+    assert hours.index.names == HELD
 
 
 def test_work_is_units_where_no_tokens_are_counted(road):
@@ -103,7 +105,7 @@ def test_the_plan_of_a_month_adds_regions_and_counts_units_as_work():
     )  # fmt: skip
     factors, hours = plan_factors(both, "2026-10")
     assert factors.loc["chat", ["units", "work", "hours", "cost"]].tolist() == [15.0, 15.0, 5.0, 11.0]
-    assert hours["cost"].to_dict() == {("chat", "a"): 8.0, ("chat", "b"): 3.0}
+    assert hours["cost"].to_dict() == {("chat", "a", "us"): 8.0, ("chat", "b", "eu"): 3.0}
     assert plan_month(both, "2026-10").at["chat", "units"] == 15.0
 
 
@@ -134,9 +136,7 @@ def hosted_side(units, tokens, hours=None, cost=None):
     factors = pd.DataFrame(
         {"units": [units], "work": [tokens], "hours": [hours], "cost": [cost]}, index=["claims"], dtype=float
     )
-    none = pd.DataFrame(
-        {"hours": [], "cost": []}, index=pd.MultiIndex.from_arrays([[], []], names=["use_case_id", "accelerator_id"])
-    )
+    none = pd.DataFrame({"hours": [], "cost": []}, index=pd.MultiIndex.from_arrays([[], [], []], names=HELD))
     return factors, none
 
 

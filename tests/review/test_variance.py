@@ -62,6 +62,30 @@ def test_an_accelerator_new_to_the_base_is_mix():
     only(split(hours={"c": 20.0}, price={"c": 10.0}), "mix", 140.0)
 
 
+def by_region(hours, price):
+    rows = pd.DataFrame({"hours": hours, "cost": {place: hours[place] * price[place] for place in hours}}, dtype=float)
+    rows.index = pd.MultiIndex.from_tuples([("chat", *place) for place in hours], names=["use_case_id", "accelerator_id", "region"])  # fmt: skip
+    total = rows.sum()
+    factors = pd.DataFrame({"units": [100.0], "work": [100.0], **{name: [total[name]] for name in ("hours", "cost")}}, index=["chat"])  # fmt: skip
+    return factors, rows
+
+
+def test_hours_that_move_to_a_dearer_region_are_mix_and_no_price():
+    """As many hours of one accelerator, 10 of 20 moved from USD 2 to USD 4."""
+    rates = {("a", "us"): 2.0, ("a", "eu"): 4.0}
+    base, base_hours = by_region({("a", "us"): 20.0, ("a", "eu"): 10.0}, rates)
+    now, now_hours = by_region({("a", "us"): 10.0, ("a", "eu"): 20.0}, rates)
+    only(split_variance(base, now, base_hours, now_hours).iloc[0], "mix", 20.0)
+    ranges = cause_ranges(base, now, base_hours, now_hours).set_index("cause")
+    assert ranges.loc["price", ["lowest_usd", "highest_usd"]].abs().max() == pytest.approx(0.0, abs=1e-9)
+
+
+def test_where_a_side_does_not_know_the_region_an_accelerator_has_one_price():
+    base, base_hours = by_region({("a", "us"): 20.0, ("a", "eu"): 10.0, ("b", "us"): 5.0}, dict.fromkeys([("a", "us"), ("a", "eu"), ("b", "us")], 2.0))  # fmt: skip
+    now, now_hours = by_region({("a", ""): 30.0, ("b", "us"): 5.0}, {("a", ""): 3.0, ("b", "us"): 2.0})
+    only(split_variance(base, now, base_hours, now_hours).iloc[0], "price", 30.0)
+
+
 def test_the_order_of_the_causes_is_volume_first():
     # twice the units at twice the price: volume at the old price, price on the new hours
     row = split(units=200.0, work=2000.0, hours={"a": 20.0, "b": 20.0}, price={"a": 4.0, "b": 8.0})
