@@ -27,6 +27,7 @@ OURS = "This plan"
 ON_DEMAND = "All on demand"
 HOSTED = "Hosted API"
 MEDIA_PRICES = {"image": "usd_per_image", "audio_minute": "usd_per_audio_minute"}
+TOKENS = ["input_tokens_per_unit", "cached_input_tokens_per_unit", "output_tokens_per_unit"]
 #: Plans the case that is left when streams [K] have moved to hosted models.
 Resolve = Callable[..., Solution]
 
@@ -269,6 +270,8 @@ def _hosted_row(
 def api_frame(case: Case, api_prices: pd.DataFrame, as_of: str) -> pd.DataFrame:
     """Cheapest hosted price of a unit per use case whose model is hosted and may leave its regions.
 
+    A unit has the mean tokens over all regions, weighted with the units that are expected there.
+
     Columns: use_case_id, api_model, provider, api_usd_per_unit, retires (announced end of the model,
     NaT without one), reason (why there is no price), source, as_of. Batch prices hold for work that
     can wait.
@@ -276,12 +279,23 @@ def api_frame(case: Case, api_prices: pd.DataFrame, as_of: str) -> pd.DataFrame:
     offers = api_prices[~(api_prices["deprecation_date"] <= pd.Timestamp(as_of))]
     offers = offers.assign(key=offers["api_model"].map(model_key))
     rows = []
-    for use_case, group in case.streams.table.groupby("use_case_id"):
-        stream = group.iloc[0]
+    for use_case, stream in streams_over_regions(case).items():
         rows.append({"use_case_id": use_case, **_cheapest_api(stream, offers)})
     columns = ["use_case_id", "api_model", "provider", "api_usd_per_unit", "retires", "reason", "source", "as_of"]
     frame = pd.DataFrame(rows, columns=columns)
     return frame.assign(retires=pd.to_datetime(frame["retires"]))
+
+
+def streams_over_regions(case: Case) -> dict[str, pd.Series]:
+    """Each use case as one stream: its first region with the mean tokens of a unit over all, weighted with the expected units."""
+    table = case.streams.table.assign(expected=case.streams.units[EXPECTED].sum(axis=0))
+    found = {}
+    for use_case, group in table.groupby("use_case_id"):
+        stream, counted = group.iloc[0].copy(), group[group[TOKENS].notna().all(axis=1)]
+        if counted["expected"].sum() > 0:
+            stream[TOKENS] = np.average(counted[TOKENS].astype(float), axis=0, weights=counted["expected"])
+        found[str(use_case)] = stream
+    return found
 
 
 def _cheapest_api(stream: pd.Series, offers: pd.DataFrame) -> dict:

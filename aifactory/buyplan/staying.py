@@ -17,7 +17,7 @@ import pandas as pd
 
 from aifactory.benchmark.telemetry import OWN_EVIDENCE
 from aifactory.buyplan.case import Case, Solution, rebuilt
-from aifactory.buyplan.compare import Resolve, hosted_path, least_listed, without
+from aifactory.buyplan.compare import Resolve, hosted_path, least_listed, streams_over_regions, without
 from aifactory.buyplan.governance import money
 from aifactory.finance.cashflow import npv
 from aifactory.finance.tco import price_index, serves
@@ -102,10 +102,10 @@ def decide_staying(case: Case, today: pd.DataFrame, resolve: Resolve, api_prices
     known = today[today["use_case_id"].isin(case.streams.table["use_case_id"]) & (today["usd_per_unit"] > 0)]
     gone = np.zeros(len(case.streams.table), dtype=bool)
     plan_usd = _cost_usd(case, resolve(case, gone)) if len(known) else 0.0
-    rows, months = [], []
+    rows, months, streams = [], [], streams_over_regions(case)
     for row in known.itertuples(index=False):
         mine = (case.streams.table["use_case_id"] == row.use_case_id).to_numpy()
-        stream = case.streams.table[mine].iloc[0]
+        stream = streams[row.use_case_id]
         listed = least_listed(stream, [row.model, stream["model"]], api_prices)
         rows.append(row._asdict() | UNDECIDED | {"listed_usd_per_unit": listed})
         if row.usd_per_unit < LEAST_OF_LIST * listed:

@@ -1,6 +1,7 @@
 """Comparisons: the plan is never dearer than a rule priced by the same function."""
 
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -215,6 +216,18 @@ def test_the_outlay_is_judged_by_what_it_saves(tiny):
 def test_why_there_is_no_hosted_price(tiny, changes, rows, reason):
     api = api_frame(tiny(**changes), api_rows(**rows), "2026-10-31").set_index("use_case_id")
     assert api.loc["chat", "reason"] == reason
+
+
+def test_a_hosted_unit_has_the_mean_tokens_of_all_regions(tiny):
+    """Three quarters of the units with 500 tokens in and 100 out, a quarter with ten times as many."""
+    case = tiny()
+    one = case.streams.table.iloc[[0]].assign(allowed_regions="", input_tokens_per_unit=500.0, cached_input_tokens_per_unit=0.0, output_tokens_per_unit=100.0)  # fmt: skip
+    two = one.assign(region="eu", input_tokens_per_unit=5000.0, output_tokens_per_unit=1000.0)
+    months = case.streams.units.shape[1]
+    units = np.broadcast_to([3.0, 1.0], (len(case.streams.units), months, 2))
+    streams = SimpleNamespace(table=pd.concat([one, two], ignore_index=True), units=units)
+    api = api_frame(SimpleNamespace(streams=streams), api_rows(), "2026-10-31").set_index("use_case_id")
+    assert api.loc["chat", "api_usd_per_unit"] == pytest.approx((500 * 0.1 + 100 * 0.2) / 1e6 * (0.75 + 2.5))
 
 
 def test_batch_price_for_work_that_waits_and_image_price_for_images():
