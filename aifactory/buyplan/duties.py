@@ -15,6 +15,7 @@ import pandas as pd
 from aifactory.buyplan.governance import is_firm
 from aifactory.finance.options import OPTION_NAMES
 from aifactory.fleet.placed import BOUGHT
+from aifactory.fleet.terms import counted_lead_weeks
 from aifactory.inputs.plan import Plan
 from aifactory.units import MONTHS_PER_YEAR
 
@@ -89,7 +90,8 @@ def _duties(plan: Plan, period: str) -> list[tuple]:
 def _orders(orders: pd.DataFrame, owner: str) -> list[tuple]:
     if orders.empty:
         return []
-    ordered = orders.sort_values(["start_month", *ORDER_PLACE], kind="stable")
+    ordered = orders.assign(lead_time_weeks=counted_lead_weeks(orders))
+    ordered = ordered.sort_values(["start_month", *ORDER_PLACE], kind="stable")
     number = ordered.groupby(ORDER_PLACE).cumcount()
     rows = []
     for order, nth, firm in zip(ordered.itertuples(), number, is_firm(ordered), strict=True):
@@ -107,8 +109,7 @@ def _orders(orders: pd.DataFrame, owner: str) -> list[tuple]:
 def _latest(order: object) -> pd.Timestamp:
     """Last day on which an order still arrives before its first month of use; within its month of order."""
     month = pd.Period(order.order_month, "M")
-    weeks = 0.0 if pd.isna(order.lead_time_weeks) else float(order.lead_time_weeks)
-    day = pd.Period(order.start_month, "M").start_time - pd.Timedelta(weeks=weeks)
+    day = pd.Period(order.start_month, "M").start_time - pd.Timedelta(weeks=float(order.lead_time_weeks))
     return min(max(day.normalize(), month.start_time), _last_day(month))
 
 

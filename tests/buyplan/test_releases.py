@@ -74,6 +74,13 @@ def test_orders_after_the_first_month_wait_and_renewals_do_not():
     assert (row["commitment_usd"], row["lead_time_weeks"], row["purchase_option"]) == (5e4, 0.0, "reserved_1y")
 
 
+def test_hardware_without_a_stated_lead_time_waits_as_long_as_the_plan_counts():
+    """Six months from order to use are 26 weeks, of which the refresh must give notice."""
+    bought = ORDERS.iloc[1:2].assign(purchase_option="purchase", start_month="2027-04")
+    row = release_steps(PLAIN, BANDS, bought, "2026-07").query("kind == 'commitment'").iloc[0]
+    assert row["lead_time_weeks"] == 26.0
+
+
 def test_other_scenarios_and_other_pools_do_not_mix():
     more = pd.concat([fleet([99] * 4, [0] * 4, [0, 9, 9, 99], [9.0] * 4, scenario="aggressive"), PLAIN,
                       fleet([1] * 4, [0] * 4, [0, 0, 0, 1], [0.1, 0.2, 0.3, 0.4], accelerator="l4")])  # fmt: skip
