@@ -1,5 +1,7 @@
 """Unit cost from first principles: hand-worked, and nothing lost."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,6 +21,7 @@ from aifactory.buyplan.attribution import (
 )
 from aifactory.buyplan.case import solve_case
 from aifactory.buyplan.compare import api_frame
+from aifactory.buyplan.statements import roi_frame, use_frame
 from aifactory.fleet.streams import EXPECTED
 
 COSTS = {
@@ -166,3 +169,25 @@ def _no_api():
     from test_compare import api_rows
 
     return api_rows().iloc[:0]
+
+
+def test_work_that_finds_no_capacity_keeps_no_hours_busy(tiny):
+    """A tenth of the work is not served: of 12 accelerators paid as many hours less work, and so it is told beside the return."""
+    case = tiny()
+    answer = solve_case(case)
+    short = [_served(solution, 0.9) for solution in answer.scenarios]
+    shares = attribute_hours(case, short[EXPECTED], case.streams.units[EXPECTED])
+    whole = attribute_hours(case, answer.scenarios[EXPECTED], case.streams.units[EXPECTED])
+    assert shares.useful[1:] == pytest.approx(0.9 * whole.useful[1:])
+    assert shares.paid.sum() == pytest.approx(whole.paid.sum())
+    use = use_frame(case, replace(answer, scenarios=short)).query("scenario == 'expected'")
+    hours = use[["useful_hours", "failed_hours", "idle_hours"]].sum()
+    told = roi_frame(case, replace(answer, scenarios=short)).set_index("scenario").loc["expected"]
+    assert told["served_share"] == pytest.approx(0.9)
+    assert hours["idle_hours"] / hours.sum() == pytest.approx(told["idle_share"])
+
+
+def _served(solution, share):
+    ledger = solution.ledger
+    compute = replace(ledger.compute, served=np.full_like(ledger.compute.served, share))
+    return replace(solution, ledger=replace(ledger, compute=compute, units_served=share * ledger.units_served))
