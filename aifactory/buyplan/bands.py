@@ -113,6 +113,7 @@ def orders_frame(case: Case, answer: Answer, prices: pd.DataFrame) -> pd.DataFra
 
     `commitment_usd` is the outlay of a purchase or the rent of the whole term; `upfront_usd` of it is paid at once. `renewal`: placed
     after an earlier order of the same nodes; what is ordered no later, and delivered when that has ended, is none.
+    `lead_time_weeks` is what the plan waits for: as stated, else what hardware without a stated lead time takes.
     """
     solution = answer.expected
     terms, signed = solution.terms, solution.orders.signed
@@ -150,8 +151,10 @@ def _with_dates(orders: pd.DataFrame, case: Case, prices: pd.DataFrame) -> pd.Da
         start_month=months[orders["start_index"].to_numpy(dtype=int)],
         expires=pd.Series(ends, dtype="str"),
     )
+    options = [COMMITTED_OPTIONS.index(option) for option in orders["purchase_option"]]
+    orders["lead_time_weeks"] = case.offers.lead_weeks[options, orders["pool"].to_numpy(dtype=int)]
     orders = orders.join(case.streams.pools[PLACE], on="pool")
-    about = ["provider", "sku", "lead_time_weeks", "as_of", "source", "confidence"]
+    about = ["provider", "sku", "as_of", "source", "confidence"]
     keys = ["accelerator_id", "region", "purchase_option"]
     orders = orders.merge(prices[[*keys, *about]], on=keys, how="left")
     order = ["order_index", "start_index", "region", "accelerator_id", "band", "purchase_option"]

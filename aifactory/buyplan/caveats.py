@@ -172,16 +172,17 @@ def _order_warnings(orders: pd.DataFrame, prices: pd.DataFrame) -> list[str]:
             ["confidence", "provider", "purchase_option"]
         )
     ]
-    hardware = orders[orders["purchase_option"].isin(OWN_SITE_OPTIONS) & orders["lead_time_weeks"].isna()]
+    keys = ["accelerator_id", "region", "purchase_option"]
+    unstated = prices[prices["purchase_option"].isin(OWN_SITE_OPTIONS) & prices["lead_time_weeks"].isna()]
+    hardware = orders.merge(unstated[keys], on=keys)
     if len(hardware):
-        names = _listed(hardware["accelerator_id"])
-        stated = prices.loc[prices["purchase_option"].isin(OWN_SITE_OPTIONS), "lead_time_weeks"].dropna()
+        weeks = hardware["lead_time_weeks"].max()
         taken = (
-            f"the longest stated one for hardware, {stated.max():g} weeks, is used"
-            if len(stated)
+            f"the longest stated one for hardware, {weeks:g} weeks, is used"
+            if weeks > 0
             else "nor for any other hardware, so none is counted; ask the vendor"
         )
-        found.append(f"No lead time is stated for {names}: {taken}.")
+        found.append(f"No lead time is stated for {_listed(hardware['accelerator_id'])}: {taken}.")
     return found
 
 

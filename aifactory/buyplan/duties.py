@@ -15,7 +15,6 @@ import pandas as pd
 from aifactory.buyplan.governance import is_firm
 from aifactory.finance.options import OPTION_NAMES
 from aifactory.fleet.placed import BOUGHT
-from aifactory.fleet.terms import counted_lead_weeks
 from aifactory.inputs.plan import Plan
 from aifactory.units import MONTHS_PER_YEAR
 
@@ -90,8 +89,7 @@ def _duties(plan: Plan, period: str) -> list[tuple]:
 def _orders(orders: pd.DataFrame, owner: str) -> list[tuple]:
     if orders.empty:
         return []
-    ordered = orders.assign(lead_time_weeks=counted_lead_weeks(orders))
-    ordered = ordered.sort_values(["start_month", *ORDER_PLACE], kind="stable")
+    ordered = orders.sort_values(["start_month", *ORDER_PLACE], kind="stable")
     number = ordered.groupby(ORDER_PLACE).cumcount()
     rows = []
     for order, nth, firm in zip(ordered.itertuples(), number, is_firm(ordered), strict=True):

@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 
 from aifactory.buyplan.governance import is_firm
-from aifactory.fleet.terms import counted_lead_weeks
 from aifactory.inputs.contracts import load_contract
 from aifactory.units import BANDS, HOURS_PER_MONTH
 
@@ -96,7 +95,7 @@ def _commitments(orders: pd.DataFrame) -> pd.DataFrame:
     if orders.empty:
         return pd.DataFrame(columns=[*kept, "kind", "lead_time_weeks"])
     later = orders[~orders["renewal"].astype(bool) & ~is_firm(orders)]
-    return later[kept].assign(kind=COMMITMENT, lead_time_weeks=counted_lead_weeks(later))
+    return later[[*kept, "lead_time_weeks"]].assign(kind=COMMITMENT)
 
 
 def _named(steps: pd.DataFrame, bands: pd.DataFrame) -> pd.DataFrame:

@@ -145,18 +145,6 @@ def _lead_weeks(stated: np.ndarray, longest: float) -> np.ndarray:
     return np.where(np.isnan(stated), np.where(OWN_SITE, longest, 0.0)[:, None], stated)
 
 
-def counted_lead_weeks(orders: pd.DataFrame) -> pd.Series:
-    """Lead times that a plan counts for its orders, whole weeks where none is stated.
-
-    Hardware: the most weeks that fit into the months from the order (`order_month`) to the first of use (`start_month`).
-    Rented capacity is there at once.
-    """
-    months = [pd.PeriodIndex(orders[name], freq="M").asi8 for name in ("start_month", "order_month")]
-    hardware = orders["purchase_option"].isin(OWN_SITE_OPTIONS)
-    counted = np.where(hardware, np.floor((months[0] - months[1]) * WEEKS_PER_MONTH), 0.0)
-    return orders["lead_time_weeks"].astype("float64").fillna(pd.Series(counted, orders.index))
-
-
 def spot_is_cheaper(offers: Offers, plan: Plan) -> np.ndarray:
     """[P] pools whose hours cost less on spot, work lost to interruptions included."""
     return spot_usd_per_hour(offers.spot, plan.value("spot_interruption_share")) < offers.on_demand

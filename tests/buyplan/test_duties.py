@@ -61,18 +61,10 @@ def test_the_calendar_calls_firm_what_is_signed_on_approval(index, band, renewal
     assert calendar(pd.DataFrame([row])).query("kind == 'order'")["rule"].tolist() == [rule]
 
 
-@pytest.mark.parametrize(
-    ("weeks", "option", "due"),
-    [(8.0, "purchase", "2026-12-07"), (0.0, "purchase", "2026-12-31"), (float("nan"), "purchase", "2026-12-07"),
-     (float("nan"), "reserved_1y", "2026-12-31"), (30.0, "purchase", "2026-12-01")],
-)  # fmt: skip
-def test_an_order_is_due_so_many_weeks_before_its_use_but_in_its_month(weeks, option, due):
-    """Eight weeks before 1 February 2027 are 7 December; hardware without a stated lead time has the two months of the plan."""
-    order = (
-        calendar(pd.DataFrame([ORDER | {"lead_time_weeks": weeks, "purchase_option": option}]))
-        .query("kind == 'order'")
-        .iloc[0]
-    )
+@pytest.mark.parametrize(("weeks", "due"), [(8.0, "2026-12-07"), (0.0, "2026-12-31"), (30.0, "2026-12-01")])
+def test_an_order_is_due_so_many_weeks_before_its_use_but_in_its_month(weeks, due):
+    """Eight weeks before 1 February 2027 are 7 December."""
+    order = calendar(pd.DataFrame([ORDER | {"lead_time_weeks": weeks}])).query("kind == 'order'").iloc[0]
     assert str(order["date"].date()) == due
 
 

@@ -239,6 +239,18 @@ def test_unknown_lead_time(tiny, lead, said):
     assert ("No lead time is stated for acc" in warned(tiny(plan=make_plan(36), prices=prices))) is said
 
 
+def test_an_order_of_unknown_lead_time_names_the_one_that_the_plan_waits_for(tiny):
+    elsewhere = HARDWARE | {"lead_time_weeks": 20.0, "accelerator_id": "edge"}
+    prices = make_prices(HARDWARE, elsewhere, drop=["reserved_1y"])
+    prices.loc[(prices["accelerator_id"] == "acc") & (prices["purchase_option"] == "purchase"), "lead_time_weeks"] = (
+        np.nan
+    )
+    case = tiny(plan=make_plan(36), prices=prices)
+    _, orders = solved(case)
+    assert orders["lead_time_weeks"].tolist() == [20.0] * len(orders) and len(orders)
+    assert "No lead time is stated for acc: the longest stated one for hardware, 20 weeks, is used." in warned(case)
+
+
 def test_unserved_demand(tiny):
     late = make_prices(HARDWARE | {"lead_time_weeks": 20.0}, drop=["on_demand", "reserved_1y"])
     said = warned(tiny(prices=late))

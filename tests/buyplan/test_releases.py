@@ -31,7 +31,7 @@ BANDS = pd.DataFrame(
 )  # fmt: skip
 ORDERS = pd.DataFrame(
     [("us", "h100", "baseline", "purchase", 8, "2026-08", "2026-08", 1e5, False, 8.0),
-     ("us", "h100", "growth", "reserved_1y", 8, "2026-10", "2026-11", 5e4, False, float("nan")),
+     ("us", "h100", "growth", "reserved_1y", 8, "2026-10", "2026-11", 5e4, False, 26.0),
      ("us", "h100", "baseline", "reserved_1y", 8, "2026-11", "2026-11", 5e4, True, 0.0)],
     columns=["region", "accelerator_id", "band", "purchase_option", "accelerators", "order_month", "start_month",
              "commitment_usd", "renewal", "lead_time_weeks"],
@@ -71,14 +71,7 @@ def test_orders_after_the_first_month_wait_and_renewals_do_not():
     assert len(steps) == 1
     assert (row["accelerators"], row["order_month"], row["start_month"]) == (8, "2026-10", "2026-11")
     assert row["threshold_accelerators"] == 7.0  # the load when the order is placed, not when it is used
-    assert (row["commitment_usd"], row["lead_time_weeks"], row["purchase_option"]) == (5e4, 0.0, "reserved_1y")
-
-
-def test_hardware_without_a_stated_lead_time_waits_as_long_as_the_plan_counts():
-    """Six months from order to use are 26 weeks, of which the refresh must give notice."""
-    bought = ORDERS.iloc[1:2].assign(purchase_option="purchase", start_month="2027-04")
-    row = release_steps(PLAIN, BANDS, bought, "2026-07").query("kind == 'commitment'").iloc[0]
-    assert row["lead_time_weeks"] == 26.0
+    assert (row["commitment_usd"], row["lead_time_weeks"], row["purchase_option"]) == (5e4, 26.0, "reserved_1y")
 
 
 def test_other_scenarios_and_other_pools_do_not_mix():
