@@ -132,6 +132,7 @@ def off_bill(
 ) -> pd.Series:
     """Planned running cost by month of bought and leased accelerators in service that the month's bill does not charge.
 
+    In service is what stands by the order book, and what readings of bought pools show in that month.
     It charges those it has hours of, in the region of `regions` that it names, in all where that is not known: accelerators
     rented in one region do not hide those that stand in another. And those of a pool that a charge names (ResourceId), as the
     invoice of a lessor does, which states no hours. What else is charged of an own site (`site_charges`) is taken for energy,
@@ -140,11 +141,7 @@ def off_bill(
     if "outlay_usd" not in approved:
         return pd.Series(dtype="float64")
     rows = approved.assign(usd=approved["compute_cash_usd"] - approved["outlay_usd"])
-    mine = rows.merge(book[book["purchase_option"].isin(OWN_SITE)][[*PLACE, "start_month", "end_month"]], on=PLACE)
-    mine = mine[
-        (mine["start_month"] <= mine["month"]) & (mine["end_month"].isna() | (mine["month"] < mine["end_month"]))
-    ]
-    mine = mine.drop_duplicates(["month", "use_case_id", *PLACE])
+    mine = _in_service(rows, book, pools).drop_duplicates(["month", "use_case_id", *PLACE])
     charged = bill[accelerator_charges(bill)]
     where = plan_regions(charged, regions) if len(regions) else ""
     billed = charged.assign(region=where)[["month", "accelerator_id", "region"]]
@@ -156,6 +153,18 @@ def off_bill(
     unbilled = mine.groupby(["month", "region"])["usd"].sum()
     covered = site_charges(bill, regions).reindex(unbilled.index, fill_value=0.0) if len(regions) else 0.0
     return (unbilled - covered).clip(lower=0.0).groupby("month").sum()
+
+
+def _in_service(rows: pd.DataFrame, book: pd.DataFrame, pools: pd.DataFrame | None) -> pd.DataFrame:
+    """Rows of months and places in which bought or leased accelerators stand: by an order, or read in a bought pool."""
+    ordered = rows.merge(book[book["purchase_option"].isin(OWN_SITE)][[*PLACE, "start_month", "end_month"]], on=PLACE)
+    ended = ordered["end_month"].notna() & (ordered["month"] >= ordered["end_month"])
+    ordered = ordered[(ordered["start_month"] <= ordered["month"]) & ~ended]
+    if pools is None:
+        return ordered
+    bought = pools[(pools["purchase_option"] == BOUGHT) & (pools["installed"] > 0)]
+    read = bought[PLACE].assign(month=bought["window_start_utc"].dt.strftime("%Y-%m")).drop_duplicates()
+    return pd.concat([ordered, rows.merge(read, on=["month", *PLACE])])
 
 
 def site_charges(bill: pd.DataFrame, regions: Sequence[Region]) -> pd.Series:

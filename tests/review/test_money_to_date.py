@@ -351,6 +351,7 @@ def test_a_lease_whose_invoice_names_its_pool_is_on_the_bill():
     )  # fmt: skip
     invoice = pd.DataFrame([(MONTHS[0], MONTHS[0], "none", 0.0, "committed", 9.5)], columns=BILL)
     pools = pd.DataFrame({"pool_id": ["east", "west"], "accelerator_id": "a100", "region": ["x", "y"]})
+    pools = pools.assign(purchase_option="lease", installed=8.0, window_start_utc=pd.Timestamp(MONTHS[0], tz="UTC"))
     for resource, line, first in (
         ("east", "attributed usage", 4.0),
         (None, "attributed usage", 13.0),
@@ -358,6 +359,24 @@ def test_a_lease_whose_invoice_names_its_pool_is_on_the_bill():
     ):
         bill = invoice.assign(ResourceId=resource, cost_line=line)
         assert off_bill(approved, bill, orders, pools=pools).to_dict() == {MONTHS[0]: first, MONTHS[1]: 13.0}
+
+
+def test_a_bought_pool_that_is_read_runs_off_the_bill_without_an_order():
+    names = ["use_case_id", "region", "accelerator_id", "compute_cash_usd", "outlay_usd"]
+    rows = [("chat", "x", "a100", 9.0, 2.0), ("chat", "y", "a100", 4.0, 0.0), ("edit", "z", "a100", 1.0, 0.0)]
+    approved = pd.concat([pd.DataFrame(rows, columns=names).assign(month=month) for month in MONTHS[:2]])
+    bill = pd.DataFrame([(MONTHS[1], MONTHS[1], "a100", 3.0, "on_demand", 6.0)], columns=BILL)
+    bill = bill.assign(ResourceId=None, cost_line="attributed usage")
+    none = pd.DataFrame(columns=BOOK)
+    pools = pd.DataFrame(
+        [("east", "x", "purchase", 8.0, 0), ("east", "x", "purchase", 8.0, 1), ("west", "y", "on_demand", 8.0, 0),
+         ("left", "z", "purchase", 0.0, 0)], columns=["pool_id", "region", "purchase_option", "installed", "day"],
+    )  # fmt: skip
+    pools["window_start_utc"] = pd.Timestamp(MONTHS[0], tz="UTC") + pd.to_timedelta(pools["day"], unit="D")
+    pools["accelerator_id"] = "a100"
+    assert off_bill(approved, bill, none, pools=pools).to_dict() == {MONTHS[0]: 7.0}
+    book = pd.DataFrame([("x", "a100", "purchase", MONTHS[0], None, 1.0)], columns=BOOK)
+    assert off_bill(approved, bill, book, pools=pools).to_dict() == {MONTHS[0]: 7.0}  # not twice
 
 
 def test_a_bill_spreads_no_more_than_it_charges_for_that_accelerator():
