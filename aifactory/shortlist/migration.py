@@ -11,7 +11,7 @@ from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
 from aifactory.inventory.today import baseline_accelerators
 from aifactory.shortlist.exclusions import KEYS
-from aifactory.shortlist.money import level_factors, present_units
+from aifactory.shortlist.money import level_factors, pay_factors, present_units
 from aifactory.units import monthly_rate
 
 GENERAL_CLASSES = ("gpu", "cpu")
@@ -101,7 +101,7 @@ def _moves(ws: Workspace, base: pd.Series, others: pd.DataFrame, units: float) -
     dearest = others["compute_usd"] + others["total_high_usd"] - others["total_usd"]
     low = running(base) - (dearest + others["sla_miss_usd"]) / level - rework
     saving = gross - rework
-    per_change = _effort_gap(ws, base, others) * ws.plan.rework_share / 12
+    per_change = _effort_gap(ws, base, others) * ws.plan.rework_share / 12 * pay_factors(ws).sum() / level
     room = gross - one_off / level
     wacc = ws.plan.value("wacc")
     months, worst = payback_months(one_off, saving, wacc), payback_months(one_off, low, wacc)

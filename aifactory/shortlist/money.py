@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from aifactory.finance.options import OPTION_NAMES
+from aifactory.finance.tco import price_index
 from aifactory.fleet.streams import KEY as DEMAND_KEY
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory.today import baseline_accelerators
@@ -48,7 +49,7 @@ def horizon_costs(ws: Workspace, forecast: pd.DataFrame, bought: pd.DataFrame) -
     compute = the accelerators, bought on the terms that the plan would buy them on, with people and storage (`buy_cells`);
     SLA misses = failed units x value x share lost; delay and porting apply once where the class of
     platform changes; rework = porting effort x share that comes again x changes of prompts, context or
-    retrieval in the horizon, spread evenly. Running money is discounted month by month at the plan's WACC.
+    retrieval in the horizon, spread evenly, at the pay of their month. Running money is discounted month by month at the plan's WACC.
     total_low and total_high are the total with the accelerators priced at the high and the low end of
     capacity. usd_per_1k_units = compute over the present value of the units, the level price of a thousand.
     """
@@ -67,7 +68,7 @@ def horizon_costs(ws: Workspace, forecast: pd.DataFrame, bought: pd.DataFrame) -
     )
     table["porting_usd"] = effort * moved
     changes = changes_in_horizon(ws, by_case)
-    table["rework_usd"] = effort * ws.plan.rework_share * changes * level_factors(ws).mean()
+    table["rework_usd"] = effort * ws.plan.rework_share * changes * pay_factors(ws).mean()
     table["total_usd"] = table[PARTS].sum(axis=1, skipna=False)
     rest = table["total_usd"] - table["compute_usd"]
     table["total_low_usd"], table["total_high_usd"] = rest + table[LOW], rest + table[HIGH]
@@ -86,6 +87,11 @@ def with_cheapest(table: pd.DataFrame) -> pd.DataFrame:
 def level_factors(ws: Workspace) -> np.ndarray:
     """Present value of a dollar in each month of the horizon: (1 + WACC)^(-t / 12), t = 1 to the last."""
     return (1 + ws.plan.value("wacc")) ** (-np.arange(1, ws.plan.horizon_months + 1) / MONTHS_PER_YEAR)
+
+
+def pay_factors(ws: Workspace) -> np.ndarray:
+    """Present value of a dollar of pay of today in each month of the horizon, in which pay rises with `cost_inflation`."""
+    return level_factors(ws) * price_index(ws.plan.horizon_months + 1, ws.plan)[1:]
 
 
 def present_units(expected: pd.DataFrame, wacc: float) -> pd.Series:

@@ -115,8 +115,11 @@ def test_every_use_case_has_one_cheapest_platform(road):
 
 
 def test_each_change_of_prompts_costs_a_share_of_the_porting_again(changed, mini_ws):
-    # stability is not stated: 4 changes a year for 3 years, a tenth of 5 person-months each, spread over the months
-    spread = level_factors(mini_ws).mean()
+    # stability is not stated: 4 changes a year for 3 years, a tenth of 5 person-months each, spread over the months, in
+    # which pay rises
+    inflation = mini_ws.plan.value("cost_inflation")
+    assert inflation > 0
+    spread = np.mean(level_factors(mini_ws) * [(1 + inflation) ** (month / 12) for month in range(1, 37)])
     assert one(mini_ws, **TPU_CELL)["rework_usd"] == pytest.approx(0.1 * 5 * 16_000 * 12 * spread)
     stable = changed(use_cases=mini_ws.table("use_cases").assign(demand_stability="stable"))
     assert one(stable, **TPU_CELL)["rework_usd"] == pytest.approx(0.1 * 5 * 16_000 * 3 * spread)
