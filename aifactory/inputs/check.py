@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from aifactory.errors import InputError
-from aifactory.inputs.checks import CHECK_COLUMNS
 from aifactory.inputs.contracts import contract_names, load_contract
+from aifactory.inputs.findings import CHECK_COLUMNS
 from aifactory.inputs.horizon import BILL, DATED
 from aifactory.inputs.plan import load_plan
 from aifactory.inputs.tables import raise_problems, read_table

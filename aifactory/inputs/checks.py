@@ -3,60 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-
-import pandas as pd
+from collections.abc import Callable, Iterator
 
 from aifactory.errors import nearest
+from aifactory.inputs.bill_checks import bill_in_its_month, bill_rows_once, charges_plausible
 from aifactory.inputs.by_region import name_in, unplaced_charges
 from aifactory.inputs.commitment_checks import book_faults
 from aifactory.inputs.contracts import contract_names, load_contract
 from aifactory.inputs.decision_checks import log_faults, log_gaps
 from aifactory.inputs.demand_checks import chain_faults, doubted_windows, site_faults, what_if_faults
+from aifactory.inputs.findings import Finding, Tables, rows_found
 from aifactory.inputs.hosted import closed_models
-from aifactory.inputs.months import month_of
 from aifactory.inputs.plan import Plan
 from aifactory.inputs.price_checks import doubted_prices
 from aifactory.inputs.region_checks import undescribed_regions, unserved_prices
 
-Tables = Mapping[str, pd.DataFrame]
 #: A label is suspect where the pool draws more than this share of its accelerators' design power.
 POWER_TOLERANCE = 1.15
 MIN_PLAUSIBLE_E2E_MS = 10
-CHECK_COLUMNS = ["table", "check", "status", "row", "column", "value", "rule", "message"]
 #: Units of which a request rarely is exactly one.
 _UNITS_APART = {"session", "audio_minute", "video_second"}
 _ACCELERATOR_HOUR_CLASSES = {"batch_training", "parameter_efficient_fine_tuning"}
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One row of the checks table."""
-
-    table: str
-    check: str
-    status: str
-    rule: str
-    row: int | None = None
-    column: str = ""
-    value: str = ""
-
-    @property
-    def message(self) -> str:
-        """The finding in a sentence."""
-        place = ", ".join(
-            [self.table]
-            + ([f"row {self.row}"] if self.row else [])
-            + ([f"column {self.column!r}"] if self.column else [])
-        )
-        return f"{place}:{f' value {self.value!r}:' if self.value else ''} {self.rule}"
-
-
-def findings_frame(findings: list[Finding]) -> pd.DataFrame:
-    """Findings as a table with the columns `CHECK_COLUMNS`."""
-    rows = [[getattr(item, name) for name in CHECK_COLUMNS] for item in findings]
-    return pd.DataFrame(rows, columns=CHECK_COLUMNS).astype({"row": "Int64"})
 
 
 def check_tables(tables: Tables, plan: Plan) -> list[Finding]:
@@ -69,17 +36,6 @@ def check_tables(tables: Tables, plan: Plan) -> list[Finding]:
         found = list(check(tables, plan))
         results += found or [Finding(table, name, "passed", "")]
     return results
-
-
-def _rows(
-    frame: pd.DataFrame, bad: pd.Series, table: str, check: str, status: str, column: str, rule: str, most: int = 5
-) -> Iterator[Finding]:
-    """Findings for the first bad rows; the last one counts the rest."""
-    flags = bad.fillna(value=False).astype(bool)
-    hits = frame.index[flags]
-    for number, row in enumerate(hits[:most]):
-        rest = f" ({len(hits)} rows in all)" if number == 0 and len(hits) > 1 else ""
-        yield Finding(table, check, status, rule + rest, int(row) + 2, column, str(frame.loc[row, column])[:80])
 
 
 def foreign_keys(tables: Tables, _plan: Plan) -> Iterator[Finding]:
@@ -125,7 +81,9 @@ def errors_within_requests(tables: Tables, _plan: Plan) -> Iterator[Finding]:
     frame = tables["demand_windows"]
     for column in ("errors", "retries"):
         bad = frame[column] > frame["requests"]
-        yield from _rows(frame, bad, "demand_windows", "errors_within_requests", "failed", column, "exceeds requests")
+        yield from rows_found(
+            frame, bad, "demand_windows", "errors_within_requests", "failed", column, "exceeds requests"
+        )
 
 
 def cached_within_input(tables: Tables, _plan: Plan) -> Iterator[Finding]:
@@ -134,7 +92,7 @@ def cached_within_input(tables: Tables, _plan: Plan) -> Iterator[Finding]:
         frame = tables[table]
         bad = frame["cached_input_tokens"] > frame["input_tokens"]
         rule = "exceeds input_tokens"
-        yield from _rows(frame, bad, table, "cached_within_input", "failed", "cached_input_tokens", rule)
+        yield from rows_found(frame, bad, table, "cached_within_input", "failed", "cached_input_tokens", rule)
 
 
 def one_window_length(tables: Tables, _plan: Plan) -> Iterator[Finding]:
@@ -151,7 +109,7 @@ def ttft_within_e2e(tables: Tables, _plan: Plan) -> Iterator[Finding]:
     """The first token cannot come after the last."""
     frame = tables["requests"]
     bad = frame["ttft_ms"] > frame["e2e_ms"]
-    yield from _rows(frame, bad, "requests", "ttft_within_e2e", "failed", "ttft_ms", "exceeds e2e_ms")
+    yield from rows_found(frame, bad, "requests", "ttft_within_e2e", "failed", "ttft_ms", "exceeds e2e_ms")
 
 
 def window_length_known(tables: Tables, _plan: Plan) -> Iterator[Finding]:
@@ -160,17 +118,17 @@ def window_length_known(tables: Tables, _plan: Plan) -> Iterator[Finding]:
     minutes = frame["window_minutes"]
     bad = ~((60 % minutes == 0) | ((minutes % 60 == 0) & (1440 % minutes == 0)))
     rule = "must divide an hour (1, 5, 15, 60 ...) or be whole hours that divide a day (120, 1440 ...)"
-    yield from _rows(frame, bad, "demand_windows", "window_length_known", "failed", "window_minutes", rule)
+    yield from rows_found(frame, bad, "demand_windows", "window_length_known", "failed", "window_minutes", rule)
 
 
 def jobs_in_order(tables: Tables, _plan: Plan) -> Iterator[Finding]:
     """Submitted, started and ended follow each other."""
     frame = tables["jobs"]
     early = frame["started_utc"] < frame["submitted_utc"]
-    yield from _rows(frame, early, "jobs", "jobs_in_order", "failed", "started_utc", "is before submitted_utc")
+    yield from rows_found(frame, early, "jobs", "jobs_in_order", "failed", "started_utc", "is before submitted_utc")
     late = frame["ended_utc"] < frame["started_utc"].fillna(frame["submitted_utc"])
     rule = "is before started_utc or submitted_utc"
-    yield from _rows(frame, late, "jobs", "jobs_in_order", "failed", "ended_utc", rule)
+    yield from rows_found(frame, late, "jobs", "jobs_in_order", "failed", "ended_utc", rule)
 
 
 def one_currency(tables: Tables, plan: Plan) -> Iterator[Finding]:
@@ -178,25 +136,7 @@ def one_currency(tables: Tables, plan: Plan) -> Iterator[Finding]:
     frame = tables["billing"]
     bad = frame["BillingCurrency"] != plan.currency
     rule = f"the plan is in {plan.currency}; state the rate of its month under exchange_rates of plan.yaml, currencies are never added"
-    yield from _rows(frame, bad, "billing", "one_currency", "failed", "BillingCurrency", rule)
-
-
-def bill_rows_once(tables: Tables, _plan: Plan) -> Iterator[Finding]:
-    """Identical charges may be a bill imported twice."""
-    frame = tables["billing"]
-    bad = frame.duplicated() & (frame["ChargeCategory"] == "Usage")
-    rule = "is identical to an earlier charge; it is counted, check for a double import"
-    yield from _rows(frame, bad, "billing", "bill_rows_once", "warned", "ChargeDescription", rule)
-
-
-def bill_in_its_month(tables: Tables, _plan: Plan) -> Iterator[Finding]:
-    """Usage billed in another month counts in the bill of its invoice and in the unit cost of its month."""
-    frame = tables["billing"]
-    bad = month_of(frame["ChargePeriodStart"]) != month_of(frame["BillingPeriodStart"])
-    rule = "usage of another month than the invoice; part of this bill, and of the unit cost of its own month"
-    yield from _rows(frame, bad, "billing", "bill_in_its_month", "warned", "ChargePeriodStart", rule)
-    early, rule = frame["ChargePeriodEnd"] < frame["ChargePeriodStart"], "is before ChargePeriodStart"
-    yield from _rows(frame, early, "billing", "bill_in_its_month", "failed", "ChargePeriodEnd", rule)
+    yield from rows_found(frame, bad, "billing", "one_currency", "failed", "BillingCurrency", rule)
 
 
 def regions_described(tables: Tables, plan: Plan) -> Iterator[Finding]:
@@ -303,7 +243,7 @@ def unit_fits_class(tables: Tables, _plan: Plan) -> Iterator[Finding]:
     training = frame["workload_class"].isin(_ACCELERATOR_HOUR_CLASSES)
     bad = training != (frame["service_unit"] == "accelerator_hour")
     rule = "training and fine-tuning count accelerator_hour, other classes do not"
-    yield from _rows(frame, bad, "use_cases", "unit_fits_class", "failed", "service_unit", rule)
+    yield from rows_found(frame, bad, "use_cases", "unit_fits_class", "failed", "service_unit", rule)
 
 
 def spot_below_on_demand(tables: Tables, _plan: Plan) -> Iterator[Finding]:
@@ -316,7 +256,7 @@ def spot_below_on_demand(tables: Tables, _plan: Plan) -> Iterator[Finding]:
     spot = frame[frame["purchase_option"] == "spot"].join(on_demand.rename("on_demand"), on=keys)
     bad = spot["usd_per_accelerator_hour"] > spot["on_demand"]
     rule = "spot price above on-demand"
-    yield from _rows(spot, bad, "prices", "spot_below_on_demand", "warned", "usd_per_accelerator_hour", rule)
+    yield from rows_found(spot, bad, "prices", "spot_below_on_demand", "warned", "usd_per_accelerator_hour", rule)
 
 
 def price_matches_option(tables: Tables, _plan: Plan) -> Iterator[Finding]:
@@ -325,7 +265,7 @@ def price_matches_option(tables: Tables, _plan: Plan) -> Iterator[Finding]:
     purchase = frame["purchase_option"] == "purchase"
     bad = (purchase & frame["usd_per_accelerator"].isna()) | (~purchase & frame["usd_per_accelerator_hour"].isna())
     rule = "a purchase needs usd_per_accelerator, every other option usd_per_accelerator_hour"
-    yield from _rows(frame, bad, "prices", "price_matches_option", "failed", "purchase_option", rule)
+    yield from rows_found(frame, bad, "prices", "price_matches_option", "failed", "purchase_option", rule)
 
 
 def term_matches_option(tables: Tables, _plan: Plan) -> Iterator[Finding]:
@@ -335,7 +275,7 @@ def term_matches_option(tables: Tables, _plan: Plan) -> Iterator[Finding]:
     known = option.map({"reserved_1y": 12, "reserved_3y": 36, "on_demand": 0, "spot": 0})
     bad = (known.notna() & (term != known)) | (option.isin(["lease", "capacity_block"]) & (term < 1))
     rule = "reserved_1y has 12 months, reserved_3y 36, lease and capacity_block 1 or more, hours by the hour 0"
-    yield from _rows(frame, bad, "prices", "term_matches_option", "failed", "term_months", rule)
+    yield from rows_found(frame, bad, "prices", "term_matches_option", "failed", "term_months", rule)
 
 
 def one_price_an_offer(tables: Tables, _plan: Plan) -> Iterator[Finding]:
@@ -354,7 +294,9 @@ def one_price_an_offer(tables: Tables, _plan: Plan) -> Iterator[Finding]:
     price = frame["usd_per_accelerator_hour"].fillna(frame["usd_per_accelerator"])
     bad = price.groupby([frame[key] for key in keys], dropna=False).transform("nunique") > 1
     rule = "another price of this offer on the same day stands above; the lowest is used, keep the one that holds"
-    yield from _rows(frame, bad & frame.duplicated(keys), "prices", "one_price_an_offer", "warned", "price_id", rule)
+    yield from rows_found(
+        frame, bad & frame.duplicated(keys), "prices", "one_price_an_offer", "warned", "price_id", rule
+    )
 
 
 def candidates_known(tables: Tables, plan: Plan) -> Iterator[Finding]:
@@ -426,6 +368,7 @@ CHECKS: dict[str, tuple[str, Callable[[Tables, Plan], Iterator[Finding]]]] = {
     "one_currency": ("billing", one_currency),
     "bill_rows_once": ("billing", bill_rows_once),
     "bill_in_its_month": ("billing", bill_in_its_month),
+    "charges_plausible": ("billing", charges_plausible),
     "regions_described": ("use_cases", regions_described),
     "plan_names_known": ("use_cases", plan_names_known),
     "latency_in_ms": ("requests", latency_in_ms),

@@ -7,8 +7,8 @@ from decimal import Decimal, localcontext
 
 import pandas as pd
 
-from aifactory.inputs.checks import Finding
 from aifactory.inputs.exchange_rates import OURS, ExchangeRate, rate_of
+from aifactory.inputs.findings import Finding
 from aifactory.inputs.money import EXACT
 
 MONEY = ("BilledCost", "EffectiveCost", "ListCost", "ContractedCost")

@@ -19,9 +19,10 @@ from aifactory.errors import InputError, StageError, nearest
 from aifactory.inputs import aggregate
 from aifactory.inputs.billing import derive_billing
 from aifactory.inputs.by_region import split_by_region, under_old_names
-from aifactory.inputs.checks import Finding, check_tables, findings_frame
+from aifactory.inputs.checks import check_tables
 from aifactory.inputs.contracts import CONTRACTS_DIR, Contract, contract_names, load_contract
 from aifactory.inputs.converted import in_dollars
+from aifactory.inputs.findings import Finding, findings_frame
 from aifactory.inputs.hold import settle
 from aifactory.inputs.horizon import seen_until
 from aifactory.inputs.parts import PARTED, part_files

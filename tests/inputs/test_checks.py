@@ -6,8 +6,9 @@ import pandas as pd
 import pytest
 
 from aifactory.errors import InputError
-from aifactory.inputs.checks import CHECK_COLUMNS, CHECKS, Finding, check_tables, findings_frame
+from aifactory.inputs.checks import CHECKS, check_tables
 from aifactory.inputs.demand_checks import far_windows, moved_windows
+from aifactory.inputs.findings import CHECK_COLUMNS, Finding, findings_frame
 from aifactory.inputs.region_checks import unserved_prices
 from aifactory.inputs.workspace import load_workspace
 
@@ -298,6 +299,14 @@ SUSPECT = {
             folder
         ),
         "billing, row 18, column 'ChargeDescription': value 'on demand': is identical to an earlier charge",
+    ),
+    "usage below zero": (
+        "charges_plausible",
+        add(
+            "billing.csv",
+            "2026-09-01T00:00:00Z,2026-09-01T00:00:00Z,2026-10-01T00:00:00Z,AWS,acc-1,,,slip,Usage,Standard,,1,Hours,USD,1,-9000000000,\n",
+        ),
+        "billing, row 18, column 'EffectiveCost': value '-9000000000.000000': usage below zero, and no correction",
     ),
     "usage of another month": (
         "bill_in_its_month",

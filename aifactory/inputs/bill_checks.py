@@ -1,0 +1,48 @@
+"""Checks of the bill: charges twice, of another month, below zero, far above all others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from aifactory.inputs.findings import Finding, Tables, rows_found
+from aifactory.inputs.months import month_of
+from aifactory.inputs.plan import Plan
+
+#: A charge this many times all others of its month together is a slip of digits or of a currency; usage below zero is one from this
+#: share of them on, since providers write discounts of cents as usage. In a month of so many charges.
+OUTWEIGHS, NEGATIVE, CHARGES = 10, 0.01, 6
+
+
+def bill_rows_once(tables: Tables, _plan: Plan) -> Iterator[Finding]:
+    """Identical charges may be a bill imported twice."""
+    frame = tables["billing"]
+    bad = frame.duplicated() & (frame["ChargeCategory"] == "Usage")
+    rule = "is identical to an earlier charge; it is counted, check for a double import"
+    yield from rows_found(frame, bad, "billing", "bill_rows_once", "warned", "ChargeDescription", rule)
+
+
+def bill_in_its_month(tables: Tables, _plan: Plan) -> Iterator[Finding]:
+    """Usage billed in another month counts in the bill of its invoice and in the unit cost of its month."""
+    frame = tables["billing"]
+    bad = month_of(frame["ChargePeriodStart"]) != month_of(frame["BillingPeriodStart"])
+    rule = "usage of another month than the invoice; part of this bill, and of the unit cost of its own month"
+    yield from rows_found(frame, bad, "billing", "bill_in_its_month", "warned", "ChargePeriodStart", rule)
+    early, rule = frame["ChargePeriodEnd"] < frame["ChargePeriodStart"], "is before ChargePeriodStart"
+    yield from rows_found(frame, early, "billing", "bill_in_its_month", "failed", "ChargePeriodEnd", rule)
+
+
+def charges_plausible(tables: Tables, _plan: Plan) -> Iterator[Finding]:
+    """Usage below zero corrects something, and no single charge outweighs the rest of its month, outlays of purchases aside."""
+    frame = tables["billing"]
+    usage = (frame["ChargeCategory"] == "Usage") & ~(frame["ChargeClass"] == "Correction").fillna(value=False)
+    for column in ("BilledCost", "EffectiveCost"):
+        usd = frame[column].astype("float64")
+        months = usd.abs().groupby(month_of(frame["BillingPeriodStart"]))
+        others = (months.transform("sum") - usd.abs()).where(months.transform("count") >= CHARGES)
+        negative = usage & (usd < -NEGATIVE * others)
+        rule = "usage below zero, and no correction (ChargeClass) or credit (ChargeCategory); it is counted, check its sign"
+        yield from rows_found(frame, negative, "billing", "charges_plausible", "warned", column, rule)
+        outlay = (frame["ChargeCategory"] == "Purchase") & (usd > 0)
+        heavy = ~negative & ~outlay & (usd.abs() > OUTWEIGHS * others)
+        rule = f"more than {OUTWEIGHS} times all other charges of its month together; check its digits and currency"
+        yield from rows_found(frame, heavy, "billing", "charges_plausible", "warned", column, rule)
