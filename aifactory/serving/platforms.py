@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from aifactory.inputs.billing import accelerator_finder
 from aifactory.inputs.resources import data_dir
 
 #: Bytes per weight; 4-bit formats carry scales (block of 16 or 32 weights).
@@ -22,7 +23,18 @@ SYNONYMS = {
     "nvidia-rtx-pro-6000-blackwell": "nvidia-rtxpro6000-se",
     "cerebras-wse-3": "cerebras-wse3",
     "nvidia-v100": "nvidia-v100-16",
+    "cerebras cs-3": "cerebras-wse3",
+    "ironwood": "google-tpu-v7",
+    "tpu7x": "google-tpu-v7",
+    "tpu v5 lite": "google-tpu-v5e",
+    "v5litepod": "google-tpu-v5e",
 }
+#: Words of a board's name that tell no two boards apart, and parts of an identifier that a name may leave out: sizes, forms, families.
+IDLE_WORDS = {"geforce", "radeon", "instinct", "tesla", "quadro", "gpu", "generation", "blackwell", "edition", "server",
+              "workstation", "oam", "cloud", "core", "hbm2", "hbm2e", "hbm3", "hbm3e", "gddr6", "gddr6x", "gddr7"}  # fmt: skip
+UNSAID_PARTS = re.compile(r"\d+(gb|c|th)?|gpu|sxm|se|std|v1|r|tm|cpu|gen|core|processor|radeon|rx|rtx|arc")
+#: Most words of a name that one part of an identifier joins, as in `rtxpro6000`.
+JOINED = 3
 #: Micro-architectures: pattern in the identifier, generation, memory technology.
 GENERATIONS = (
     (r"rtx-?pro-?6000|rtx-50", "blackwell", "gddr"),
@@ -101,30 +113,82 @@ def resolve(names: Iterable[str], identifiers: Iterable[str], table: pd.DataFram
 
     The identifier counts if the tables know it; else the name, its synonym, or the longest identifier
     whose parts all occur in the name. Drivers name boards in words of their own: SXM4 and HBM3 are `sxm`, the
-    maker may be missing, and a name without form factor is that of the module.
+    maker may be missing, and a name without form factor is that of the module. A name may also leave out what is not
+    needed to tell its board (`UNSAID_PARTS`); one that fits several boards equally names none. Instance types stand for
+    their accelerators.
 
     >>> resolve(["nvidia-b300-sxm-288gb", "NVIDIA H100 80GB HBM3", "MI300X", "NVIDIA H100 PCIe", "unheard-of-x1"], [""] * 5)
     ['nvidia-b300-sxm', 'nvidia-h100-sxm', 'amd-mi300x', 'nvidia-h100-pcie', '']
+    >>> resolve(["GeForce RTX 4090", "GeForce RTX 4090 Laptop GPU", "Gaudi 3", "8x H200", "trn2.48xlarge"], [""] * 5)
+    ['nvidia-rtx-4090-24gb', '', 'intel-gaudi3', 'nvidia-h200-sxm', 'aws-trainium2']
     """
     table = load_platforms() if table is None else table
     parts = {name: frozenset(name.split("-")) for name in table.index}
     makers = {name.split("-")[0] for name in table.index if "-" in name}
-    found = []
-    for name, identifier in zip(names, identifiers, strict=True):
-        name, identifier = str(name).strip().lower(), str(identifier).strip().lower()
-        candidates = [item for item in (identifier, name, SYNONYMS.get(name, "")) if item in table.index]
-        if not candidates:
-            words = _words(name, makers)
-            near = [item for item, own in parts.items() if own <= words]
-            near = near or [item for item, own in parts.items() if own <= words | {"sxm"}]
-            candidates = sorted(near, key=lambda item: (-len(parts[item]), item))
-        found.append(candidates[0] if candidates else "")
-    return found
+    pairs = [
+        (str(name).strip().lower(), str(item).strip().lower()) for name, item in zip(names, identifiers, strict=True)
+    ]
+    found = {}
+    for name, identifier in set(pairs):
+        known = [item for item in (identifier, name, SYNONYMS.get(name, "")) if item in table.index]
+        found[name, identifier] = known[0] if known else _board(name, parts, makers)
+    return [found[pair] for pair in pairs]
+
+
+def _board(name: str, parts: dict[str, frozenset[str]], makers: set[str]) -> str:
+    """Identifier that a board's name in lower case means, "" without one: see `resolve`."""
+    name = re.sub(r"^\d{1,3} ?x ?", "", name)
+    words = _words(name, makers)
+    for more in (set(), {"sxm"}):
+        near = [item for item, own in parts.items() if own <= words | more and _says_more(own, name, makers)]
+        if near:
+            return min(near, key=lambda item: (-len(parts[item]), item))
+    left = {item: unsaid for item, own in parts.items() if (unsaid := _unsaid(name, own, makers)) is not None}
+    fewest = [item for item, unsaid in left.items() if unsaid == min(left.values())]
+    named = fewest[0] if len(fewest) == 1 else _alias_finder()(name) or ""
+    return named if named in parts else ""
+
+
+@cache
+def _alias_finder() -> Callable[[str], str | None]:
+    """Accelerator that an instance type or device name of the catalogue's aliases stands for."""
+    return accelerator_finder(pd.read_csv(data_dir() / "catalogue" / "accelerator_aliases.csv"))
+
+
+def _says_more(own: frozenset[str], name: str, makers: set[str]) -> bool:
+    """Whether a name that an identifier fits says more of it than a number: the maker, or a part with a letter."""
+    return any(not part.isdigit() for part in own - makers) or bool(own & makers & set(_tokens(name)))
+
+
+def _unsaid(name: str, own: frozenset[str], makers: set[str]) -> int | None:
+    """Parts of an identifier beside the maker that a name leaves out; None where they tell boards apart, or the name says what no part does."""
+    tokens, said, met = _tokens(name), set(), set()
+    for first in range(len(tokens)):
+        for last in range(first + 1, min(first + JOINED, len(tokens)) + 1):
+            joined = "".join(tokens[first:last])
+            if joined in own:
+                met.add(joined)
+                said |= set(range(first, last))
+    sized = any(part.endswith("gb") for part in own)
+    rest = {token for at, token in enumerate(tokens) if at not in said} - IDLE_WORDS
+    rest = {token for token in rest if sized or not re.fullmatch(r"\d+gb", token)}
+    unsaid = own - met - makers
+    telling = {part for part in met - makers if not UNSAID_PARTS.fullmatch(part)}
+    fits = not rest and (telling or len(met - makers) > 1) and all(UNSAID_PARTS.fullmatch(part) for part in unsaid)
+    return len(unsaid) if fits else None
+
+
+def _tokens(name: str) -> list[str]:
+    """Words of a name: 40-core is `40c`, and RTX4090 two words."""
+    name = re.sub(r"(\d+)[- ]core\b", r"\1c", re.sub(r"\brtx(?=\d)", "rtx ", name))
+    return [word for word in re.split(r"[^a-z0-9.]+", name) if word]
 
 
 def _words(name: str, makers: set[str]) -> set[str]:
-    """Parts of a board's name in lower case, as identifiers spell them."""
-    words = set(re.split(r"[^a-z0-9.]+", name)) | set(re.split(r"[^a-z0-9.]+", re.sub(r"(\d)gb\b", r"\1", name)))
+    """Parts of a board's name in lower case, alone and joined with their neighbours, as identifiers spell them."""
+    tokens = _tokens(name)
+    joins = {"".join(tokens[at : at + count]) for at in range(len(tokens)) for count in range(1, JOINED + 1)}
+    words = joins | set(re.split(r"[^a-z0-9.]+", re.sub(r"(\d)gb\b", r"\1", name)))
     if any(re.fullmatch(r"sxm\d?|hbm3e?", word) for word in words):
         words.add("sxm")
     return words if words & makers else words | makers

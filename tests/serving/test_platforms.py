@@ -68,7 +68,25 @@ def test_every_specification_used_is_positive_or_unknown():
         ("NVIDIA H100 80GB HBM3", "nvidia-h100-sxm"), ("H100 NVL", "nvidia-h100-nvl"), ("B200", "nvidia-b200-sxm"),
         ("AMD Instinct MI355X", "amd-mi355x"), ("TPU v5e", "google-tpu-v5e"), ("Tesla T4", "nvidia-t4"),
         ("spinnaker-1", ""), ("NVIDIA Q900", ""), ("", ""),
+        # what is not needed to tell a board may be missing, and words may be joined or apart
+        ("GeForce RTX 4090", "nvidia-rtx-4090-24gb"), ("RTX4090", "nvidia-rtx-4090-24gb"), ("RTX 4070", "nvidia-rtx-4070-12gb"),
+        ("RTX 3090 Ti", "nvidia-rtx-3090-ti-24gb"), ("7900 XTX", "amd-radeon-rx-7900-xtx-24gb"), ("RTX 6000 Ada", "nvidia-rtx6000-ada"),
+        ("NVIDIA RTX PRO 6000 Blackwell Server Edition", "nvidia-rtxpro6000-se"), ("Gaudi 3", "intel-gaudi3"),
+        ("8xH200", "nvidia-h200-sxm"), ("8 x H100 PCIe", "nvidia-h100-pcie"), ("M2 Ultra 76-core GPU", "apple-m2-ultra-76c-gpu"),
+        ("Trainium 2", "aws-trainium2"), ("Cerebras WSE-3", "cerebras-wse3"), ("Groq LPU", "groq-lpu-v1"), ("Loihi 2", "intel-loihi2"),
+        # other boards of the same family, or one of several
+        ("GeForce RTX 4090 Laptop GPU", ""), ("RTX 4080 SUPER", ""), ("RTX 3060 8GB", ""), ("M2 Ultra", ""), ("GH200", ""), ("H800", ""),
+        ("Gaudi", ""), ("RTX", ""), ("M4 Pro", ""), ("24GB", ""), ("v9litepod-8", ""),
+        # instance types and device names of the catalogue
+        ("trn2.48xlarge", "aws-trainium2"), ("p5en.48xlarge", "nvidia-h200-sxm"), ("TPU Trillium", "google-tpu-v6e"),
     ],
 )  # fmt: skip
 def test_boards_are_known_by_the_names_that_drivers_give_them(name, identifier):
     assert resolve([name], [""]) == [identifier]
+
+
+def test_every_board_is_known_by_its_identifier_in_words():
+    """Spelled apart and in capitals, with and without the maker where it is not needed."""
+    table = load_platforms()
+    names = [name.replace("-", " ").upper() for name in table.index]
+    assert resolve(names, [""] * len(names)) == list(table.index)
