@@ -35,6 +35,8 @@ IDLE_WORDS = {"geforce", "radeon", "instinct", "tesla", "quadro", "gpu", "genera
 UNSAID_PARTS = re.compile(r"\d+(gb|c|th)?|gpu|sxm|se|std|v1|r|tm|cpu|gen|core|processor|radeon|rx|rtx|arc")
 #: Most words of a name that one part of an identifier joins, as in `rtxpro6000`.
 JOINED = 3
+#: Share by which a name may state another memory than the datasheet: 180 and 192 GB are the same board, 80 and 96 not.
+MEMORY_TOLERANCE = 0.15
 #: Micro-architectures: pattern in the identifier, generation, memory technology.
 GENERATIONS = (
     (r"rtx-?pro-?6000|rtx-50", "blackwell", "gddr"),
@@ -132,6 +134,8 @@ def resolve(names: Iterable[str], identifiers: Iterable[str], table: pd.DataFram
     for name, identifier in set(pairs):
         known = [item for item in (identifier, name, SYNONYMS.get(name, "")) if item in table.index]
         found[name, identifier] = known[0] if known else _board(name, parts, makers)
+        if not known and _contradicted(name, found[name, identifier], table):
+            found[name, identifier] = ""
     return [found[pair] for pair in pairs]
 
 
@@ -147,6 +151,16 @@ def _board(name: str, parts: dict[str, frozenset[str]], makers: set[str]) -> str
     fewest = [item for item, unsaid in left.items() if unsaid == min(left.values())]
     named = fewest[0] if len(fewest) == 1 else _alias_finder()(name) or ""
     return named if named in parts else ""
+
+
+def _contradicted(name: str, item: str, table: pd.DataFrame) -> bool:
+    """Whether a name says another memory (of boards whose memory is fixed) or form factor than the accelerator has."""
+    if item and "sxm" in item.split("-") and re.search(r"\bpcie\b", name):
+        return True
+    said = re.search(r"(?<!\d)(\d+) ?gb\b", name)
+    if not item or not said or table["memory_type"][item] not in ("hbm", "gddr"):
+        return False
+    return abs(float(said[1]) / table["memory_gb"][item] - 1) > MEMORY_TOLERANCE
 
 
 @cache

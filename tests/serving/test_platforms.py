@@ -77,6 +77,8 @@ def test_every_specification_used_is_positive_or_unknown():
         # other boards of the same family, or one of several
         ("GeForce RTX 4090 Laptop GPU", ""), ("RTX 4080 SUPER", ""), ("RTX 3060 8GB", ""), ("M2 Ultra", ""), ("GH200", ""), ("H800", ""),
         ("Gaudi", ""), ("RTX", ""), ("M4 Pro", ""), ("24GB", ""), ("v9litepod-8", ""),
+        # memory or form factor of another board
+        ("H100 96GB", ""), ("A100 64GB", ""), ("A100 PCIe", ""), ("B200 192GB HBM3e", "nvidia-b200-sxm"),
         # instance types and device names of the catalogue
         ("trn2.48xlarge", "aws-trainium2"), ("p5en.48xlarge", "nvidia-h200-sxm"), ("TPU Trillium", "google-tpu-v6e"),
     ],
