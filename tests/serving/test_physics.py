@@ -6,6 +6,7 @@ import pytest
 
 from aifactory.serving.measurements import read_measurements, with_features
 from aifactory.serving.physics import judge, upper_bound
+from aifactory.serving.tiers import train
 from tests.serving.test_ratio import HEAD
 
 
@@ -21,6 +22,20 @@ def test_bounds_are_those_of_peak_and_bandwidth(tmp_path):
     bound = np.exp(upper_bound(d))
     assert bound.iloc[0] == pytest.approx(3350 / 70)
     assert bound.iloc[1] == pytest.approx(1979e3 / 140)
+
+
+def test_speech_in_tokens_under_the_heading_of_samples_passes_the_limit_and_teaches_nothing(tmp_path):
+    line = (
+        "{},mlperf-inference-v6.0,2026,nvidia-{},gpu,1,asr,whisper-large-v3,1.55,1.55,fp16,offline,samples_per_s,{},,"
+    )
+    sound = [("a", "b200-sxm", 90), ("b", "h200-sxm", 66), ("c", "l40s", 24)]
+    d = rows(
+        tmp_path,
+        *(line.format(*row) for row in [*sound, ("tokens", "h200-sxm", 66 * 70), ("more", "b200-sxm", 90 * 63)]),
+    )
+    assert list(judge(d, pd.Series(np.nan, index=d.index))["verdict"]) == ["plausible"] * 3 + ["unit suspect"] * 2
+    assert np.exp(upper_bound(d))[1] == pytest.approx(989e3 / (2 * 1.55 * 0.41 * 1500))
+    assert list(train(d).rows["id"]) == ["a", "b", "c"]
 
 
 def test_verdicts(tmp_path):
