@@ -18,8 +18,10 @@ from aifactory.serving.measurements import (
     read_workloads,
     told_elsewhere,
     with_features,
+    with_lengths,
 )
 from aifactory.serving.tiers import REFUSED, train
+from aifactory.serving.unstated import pooled, with_conditions
 
 LEAVE_OUT = ("row", "accelerator", "model", "round")
 PERCENT = ("median_error", "p90_error", "macro_median_error", "coverage80", "baseline_median_error")
@@ -91,24 +93,27 @@ def _measurements(
 ) -> FidelityReport:
     faults: dict[int, str] = {}
     read = read_measurements(measurements, faults=faults)
-    sound, given = _sound(read, faults), None
+    sound, given, copies = _sound(read, faults), None, None
     if training is not None:
         wrong: dict[int, str] = {}
         others = _sound(read_measurements(training, faults=wrong), wrong)
         others, sound = told_elsewhere(others), told_elsewhere(sound, others)
         given = with_features(told_elsewhere(others, sound), lengths)
         given = given[given["value"].notna()]
+        apart = others[~others["id"].isin(sound["id"])]
+        copies = with_features(with_conditions(with_lengths(sound, lengths), apart), lengths)
     rows = with_features(told_elsewhere(sound), lengths)
     known = rows[rows["value"].notna()]
     base = known if given is None else given
     if given is None and base.empty and len(rows):
         raise InputError.at(Path(measurements).name, "no row has a value to learn from", column="value")
-    result = evaluate(known, given) if len(known) else Fidelity({}, pd.DataFrame())
+    result = evaluate(known, given, copies) if len(known) else Fidelity({}, pd.DataFrame())
     chosen = result.predictions.get("given" if given is not None else leave_out, result.predictions.get("row"))
     parts = [part for part in (chosen,) if part is not None and len(part)]
     if len(known) < len(rows) or not parts:
-        blind = train(base[~base["id"].isin(rows["id"])] if given is not None else base).predict(rows.drop(known.index))
-        parts.insert(0, blind)
+        predictor = train(base[~base["id"].isin(rows["id"])] if given is not None else base)
+        blind = predictor.predict(rows.drop(known.index))
+        parts.insert(0, blind if copies is None else pooled(blind, copies, predictor.predict))
     chosen = pd.concat(parts)
     chosen = chosen.reindex(rows.index).assign(id=rows["id"])
     unsaid = chosen["tier"].isna()

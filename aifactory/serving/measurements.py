@@ -221,6 +221,15 @@ def read_workloads(path: Path) -> pd.DataFrame:
     return table.groupby(raw["model"].str.strip()).median()
 
 
+def with_lengths(table: pd.DataFrame, workloads: pd.DataFrame | None) -> pd.DataFrame:
+    """The table with empty lengths from a workload table (`read_workloads`), where there is one."""
+    if workloads is None:
+        return table
+    return table.assign(
+        **{name: table[name].fillna(table["model"].map(workloads[name]).astype(float)) for name in workloads}
+    )
+
+
 def with_features(
     table: pd.DataFrame,
     workloads: pd.DataFrame | None = None,
@@ -236,7 +245,7 @@ def with_features(
     takes `constants`, else the shipped ones.
     """
     facts = facts or bundled_facts()
-    d = _conditions(table.copy(), workloads, facts.models)
+    d = _conditions(with_lengths(table, workloads).copy(), facts.models)
     d = _hardware(d, facts.platforms)
     size = np.where(d["metric"].str.startswith("tflops"), 1.0, np.maximum(d["active_b"], 1e-3))
     d["prior"] = np.log(d["peak"] * np.where(d["precision"] == "fp4", 0.7, 1.0) / size)
@@ -274,9 +283,9 @@ def layout_inputs(rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _conditions(d: pd.DataFrame, workloads: pd.DataFrame | None, models: pd.DataFrame) -> pd.DataFrame:
+def _conditions(d: pd.DataFrame, models: pd.DataFrame) -> pd.DataFrame:
     d["accelerators"], d["assumed"] = d["accel_count"].fillna(1.0), ""
-    d["family"] = d["source"].str.replace(r"-v[\d.]+$", "", regex=True)
+    d["family"] = families(d["source"])
     d["round"] = d["family"].str.startswith("mlperf") | d["family"].str.startswith(OWN_RUNS)
     d["kind"] = d["task"].where(~d["task"].isin(LANGUAGE_TASKS), "llm").replace({"fine-tuning": "training"})
     d.loc[(d["kind"] == "") & (d["metric"] == "tokens_per_s") & (d["scenario"] != "training"), "kind"] = "llm"
@@ -297,8 +306,6 @@ def _conditions(d: pd.DataFrame, workloads: pd.DataFrame | None, models: pd.Data
     d["active_b"] = np.minimum(active, d["params_b"])
     d["kv_gb_16bit"] = known.where(known > 0, kv_gb_per_token(d["params_b"], d["active_b"]))
     for name, default in (("input_tokens", 512.0), ("output_tokens", 256.0)):
-        if workloads is not None:
-            d[name] = d[name].fillna(d["model"].map(workloads[name]).astype(float))
         in_rounds = d["model"].map(known_workloads()[name]).astype(float).where(d["round"])
         d[name] = d[name].fillna(in_rounds)
         read = d["regime"].str.startswith("llm") & ((unit == "tokens_per_s") | (name == "input_tokens"))
@@ -317,6 +324,11 @@ def _conditions(d: pd.DataFrame, workloads: pd.DataFrame | None, models: pd.Data
     d["year"] = (year + (month - 0.5) / 12).fillna(EPOCH_YEAR + 0.5) - EPOCH_YEAR
     _note_conditions(d, active)
     return d
+
+
+def families(sources: pd.Series) -> pd.Series:
+    """Sources without the number of their edition."""
+    return sources.str.replace(r"-v[\d.]+$", "", regex=True)
 
 
 def _note_conditions(d: pd.DataFrame, active: pd.Series) -> None:
