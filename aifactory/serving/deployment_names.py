@@ -10,6 +10,7 @@ import pandas as pd
 
 from aifactory.inputs.resources import data_dir
 from aifactory.serving.measurements import bundled_facts
+from aifactory.serving.model_sizes import sizes_in
 from aifactory.serving.platforms import load_platforms, resolve
 from aifactory.serving.step_model import kv_gb_per_token, layers_and_width
 
@@ -110,26 +111,3 @@ def _distilled(name: str) -> str:
     """
     taught = re.sub(r"^deepseek-r1-(distill-|\d{4}-(?=qwen|llama))", "", name)
     return re.sub(r"^(llama|qwen)(?=-\d+(\.\d+)?b)", lambda found: TAUGHT[found[0]], taught) if taught != name else name
-
-
-def sizes_in(name: str) -> tuple[float, float]:
-    """Total and active parameters (1e9) that a name states, NaN where it does not.
-
-    >>> sizes_in("qwen9-80b-a3b-fp8"), sizes_in("some-70b-chat"), sizes_in("mixtral-8x7b"), sizes_in("gemma")
-    ((80.0, 3.0), (70.0, 70.0), (46.0, 13.0), (nan, nan))
-    """
-    number = r"(\d+(?:\.\d+)?)"
-    if found := re.search(rf"{number}b-a{number}b", name):
-        return float(found.group(1)), float(found.group(2))
-    if found := re.search(rf"(\d+)x{number}b", name):
-        experts, each = float(found.group(1)), float(found.group(2))
-        return _mixture(experts, each), _mixture(2.0, each)
-    if found := re.search(rf"{number}([bt])(?![a-z0-9])", name):
-        size = float(found.group(1)) * (1000.0 if found.group(2) == "t" else 1.0)
-        return size, size
-    return np.nan, np.nan
-
-
-def _mixture(experts: float, each: float) -> float:
-    """Parameters of `experts` experts of models of `each`: feed-forward layers are four fifths, attention is shared."""
-    return float(round(each * (0.2 + 0.8 * experts)))

@@ -12,6 +12,7 @@ import pandas as pd
 from aifactory.errors import InputError
 from aifactory.inputs.csv_text import read_csv_text
 from aifactory.inputs.resources import data_dir
+from aifactory.serving.model_sizes import sizes_in
 from aifactory.serving.platforms import (
     WEIGHT_BYTES,
     load_platforms,
@@ -300,6 +301,10 @@ def _conditions(d: pd.DataFrame, models: pd.DataFrame) -> pd.DataFrame:
         for name in ("kv_bytes_per_token_bf16", "params_total_b", "params_active_b")
     )
     known = known.fillna(d["model"].map(known_workloads()["kv_bytes_per_token_bf16"]).astype(float)) / 1e9
+    named = sizes_named(d["model"]).where(d["task"] != "")  # what a model of unknown work does is not known by its size
+    bare = d["params_b"].isna() & stated.isna() & named["params_b"].notna()
+    note(d, bare & ~d["metric"].str.startswith("tflops"), "sizes in the name of the model")
+    stated, stated_active = stated.fillna(named["params_b"]), stated_active.mask(bare, named["active_b"])
     d["sized"] = d["params_b"].notna() | stated.notna()
     d["params_b"] = d["params_b"].fillna(stated).fillna(0.1)
     active = d["active_params_b"].fillna(stated_active).fillna(d["params_b"])
@@ -324,6 +329,14 @@ def _conditions(d: pd.DataFrame, models: pd.DataFrame) -> pd.DataFrame:
     d["year"] = (year + (month - 0.5) / 12).fillna(EPOCH_YEAR + 0.5) - EPOCH_YEAR
     _note_conditions(d, active)
     return d
+
+
+def sizes_named(models: pd.Series) -> pd.DataFrame:
+    """Columns params_b and active_b (1e9) as the names of the models state them, NaN where they do not."""
+    found = {model: sizes_in(model.lower()) for model in models.unique()}
+    return pd.DataFrame(
+        [found[model] for model in models], index=models.index, columns=["params_b", "active_b"]
+    ).astype(float)
 
 
 def families(sources: pd.Series) -> pd.Series:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from aifactory.serving.fidelity_command import run_fidelity
-from aifactory.serving.measurements import NUMBERS, TEXTS
+from aifactory.serving.measurements import NUMBERS, TEXTS, with_features
 from aifactory.serving.unstated import COPIES, pooled, with_conditions
 
 PUBLIC = Path(__file__).parents[3] / "shared" / "data" / "measured" / "public_performance.csv"
@@ -63,6 +63,16 @@ def test_the_nearest_kind_gives_the_conditions():
     assert set(unnamed["source"]) == {"sweep-v1", "else"}
     assert with_conditions(table({"metric": "watts"}), both).empty
     assert with_conditions(both[:0], both).empty
+
+
+def test_sizes_that_are_not_stated_are_those_in_the_name_of_the_model():
+    names = ["some-70b-chat", "some-80b-a3b", "llama4-scout-17b-16e", "some-chat", "some-70b"]
+    rows = with_features(table(*[{"model": name} for name in names[:4]], {"model": names[4], "params_b": 66.0},
+                               {"model": names[4], "task": ""}))  # fmt: skip
+    assert rows["params_b"].tolist() == [70.0, 80.0, 0.1, 0.1, 66.0, 0.1]
+    assert rows["active_b"].tolist() == [70.0, 3.0, 0.1, 0.1, 66.0, 0.1]
+    assert rows["sized"].tolist() == [True, True, False, False, True, False]
+    assert rows["assumed"].str.contains("sizes in the name").tolist() == [True, True, False, False, False, False]
 
 
 def answers(*rows):
