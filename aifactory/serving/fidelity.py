@@ -122,7 +122,7 @@ def _leave_row_out(rows: pd.DataFrame) -> pd.DataFrame:
         evidence = "evidence: " + pd.Series(kind, index=part.index).map(EVIDENCE)
         answer.loc[part.index[spoken], "reason"] = with_assumed(evidence, part["assumed"])[spoken]
         alone[part.index[spoken]] = False
-    half = np.maximum(found["spread"], NOISE_FLOOR) * predictor.lookup_widths(rows["family"])
+    half = np.maximum(found["spread"], NOISE_FLOOR) * predictor.lookup_widths(rows["family"], rows["scenario"])
     _fill(answer, rows[hit], found.loc[hit, "speed"].to_numpy(), half[hit].to_numpy(), MEASURED)
     answer.loc[hit, "reason"] = with_assumed(measured_reason(found.loc[hit, "rows"]), rows.loc[hit, "assumed"])
     for place in rows.index[alone]:

@@ -41,8 +41,13 @@ def calibration_scores(model: RatioModel, kind: str) -> np.ndarray:
     return np.concatenate([np.array([]), *family_scores(model, kind).values()])
 
 
-def family_scores(model: RatioModel, kind: str) -> dict[tuple[str, str], np.ndarray]:
-    """Scores of one kind of novelty by source and task, every cell as often as it was measured, at most five times."""
+def family_scores(
+    model: RatioModel, kind: str, by: tuple[str, ...] = ("family", "task"), least: int = 1
+) -> dict[tuple[str, ...], np.ndarray]:
+    """Scores of one kind of novelty by source and task, every cell as often as it was measured, at most five times.
+
+    Work (`by`) of which fewer than `least` accelerators, models or pairs were left out is left away.
+    """
     cells = model.cells
     pair = cells["chip"] + "|" + cells["model"]
     label = {"other row": cells["cell"], "known": pair, "new accelerator": cells["chip"], "new model": cells["model"]}
@@ -57,8 +62,13 @@ def family_scores(model: RatioModel, kind: str) -> dict[tuple[str, str], np.ndar
     scores = pd.Series(np.abs(residual) / deviation)[kept].repeat(
         cells["count"].clip(upper=5).to_numpy(dtype=int)[kept]
     )
-    labels = [cells[name].reset_index(drop=True).loc[scores.index] for name in ("family", "task")]
-    return {name: own.to_numpy() for name, own in scores.groupby(labels)}
+    labels = [cells[name].reset_index(drop=True).loc[scores.index] for name in by]
+    left_out = label[kind].reset_index(drop=True)
+    return {
+        name: own.to_numpy()
+        for name, own in scores.groupby(labels)
+        if least == 1 or left_out[own.index].nunique() >= least
+    }
 
 
 def work_scores(model: RatioModel) -> dict[tuple[str, str], np.ndarray]:

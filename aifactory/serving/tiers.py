@@ -42,6 +42,9 @@ DRIFT_PER_SQRT_YEAR = 0.25
 STEP_MODEL_ALONE = 0.8
 #: Kinds of which a source with `ENOUGH` scores of its own is calibrated by them.
 BY_FAMILY = ("other row", "known")
+#: Work of which a source with `ENOUGH` scores of one scenario and metric is calibrated by them: prompts and limits on
+#: latency scatter more than what is free, and small tables of consumer boards more than sweeps of one team.
+BY_SCENARIO = (("llm_rounds", "new model"), ("llm_tables", "new model"), ("llm_tables", "new accelerator"))
 #: Kinds of novelty of a model that was never measured.
 NEW_MODELS = ("new model", "both new")
 #: Half width (log) for a number of accelerators that is not stated: 91 % of published rows are of 1 to 8.
@@ -59,7 +62,7 @@ class Predictor:
 
     rows: pd.DataFrame
     models: dict[str, RatioModel]
-    _scores: dict[tuple[str, str], dict[tuple[str, str], np.ndarray]] = field(default_factory=dict, repr=False)
+    _scores: dict[tuple[str, str], dict[tuple[str, ...], np.ndarray]] = field(default_factory=dict, repr=False)
     _works: dict[str, dict[tuple[str, str], np.ndarray]] = field(default_factory=dict, repr=False)
     _sources: dict[str, float] = field(default_factory=dict, repr=False)
 
@@ -86,8 +89,12 @@ class Predictor:
 
     def _width(self, regime: str, kind: str, scenario: str, family: str, work: tuple[str, str]) -> float:
         model = self.models[regime]
-        if kind in BY_FAMILY and (own := self._family_scores(regime, kind, family, work[0])) is not None:
+        if kind in BY_FAMILY and (own := self._family_scores(regime, kind, (family, work[0]))) is not None:
             return conformal_quantile(own, COVERAGE)
+        if (regime, kind) in BY_SCENARIO:
+            own = self._family_scores(regime, kind, (family, scenario, work[1]))
+            if own is not None:
+                return conformal_quantile(own, COVERAGE)
         if kind == "new accelerator" and (own := scenario_scores(model, scenario)) is not None:
             return conformal_quantile(own, COVERAGE)
         if kind == "new model" and not _is_language(regime):
@@ -101,14 +108,15 @@ class Predictor:
         wider = 1 + 1 / accelerators if kind == "new accelerator" else 1.0
         return Scores(scores).width(kind, min(COVERAGE * wider, 0.95))
 
-    def _family_scores(self, regime: str, kind: str, family: str, task: str) -> np.ndarray | None:
-        """Scores of a source for one task, else for all of its tasks; None where fewer than `ENOUGH`."""
+    def _family_scores(self, regime: str, kind: str, asked: tuple[str, ...]) -> np.ndarray | None:
+        """Scores of a source for one work, else for all that it measured; None where fewer than `ENOUGH`."""
         if (regime, kind) not in self._scores:
-            self._scores[regime, kind] = family_scores(self.models[regime], kind)
+            by = () if kind in BY_FAMILY else (("family", "scenario", "metric"), SIZED_NEIGHBOURS)
+            self._scores[regime, kind] = family_scores(self.models[regime], kind, *by)
         known = self._scores[regime, kind]
-        own = known.get((family, task), np.array([]))
+        own = known.get(asked, np.array([]))
         if len(own) < ENOUGH:
-            own = np.concatenate([own[:0], *(scores for (name, _), scores in known.items() if name == family)])
+            own = np.concatenate([own[:0], *(scores for work, scores in known.items() if work[0] == asked[0])])
         return own if len(own) >= ENOUGH else None
 
     def _work_scores(self, regime: str) -> dict[tuple[str, str], np.ndarray]:
@@ -117,13 +125,19 @@ class Predictor:
         return self._works[regime]
 
     @cached_property
-    def lookup_scores(self) -> Scores:
-        """How far measured rows are from the others under their conditions."""
+    def lookup_scores(self) -> tuple[Scores, Scores]:
+        """How far measured rows are from the others under their conditions, by source and by source and scenario."""
         return lookup_scores(self.rows)
 
-    def lookup_widths(self, families: pd.Series) -> pd.Series:
-        """Half width in spreads of a row looked up, calibrated by its source, else by all of them."""
-        return families.map({name: self.lookup_scores.width(name) for name in families.unique()}).astype(float)
+    def lookup_widths(self, families: pd.Series, scenarios: pd.Series | str = "") -> pd.Series:
+        """Half width in spreads of a row looked up, calibrated by its source and scenario, else its source, else all."""
+        by_source, by_work = self.lookup_scores
+        works = families + "|" + scenarios
+        widths = {}
+        for work, family in set(zip(works, families, strict=True)):
+            own = by_work.by_kind.get(work, ())
+            widths[work] = conformal_quantile(own, COVERAGE) if len(own) >= ENOUGH else by_source.width(family)
+        return works.map(widths).astype(float)
 
     def predict(self, asked: pd.DataFrame) -> pd.DataFrame:
         """One line per row: predicted, low80, high80 (in the row's own metric), tier, reason."""
@@ -178,7 +192,9 @@ class Predictor:
         if not hit.any():
             return
         place = found.index[hit]
-        half = found.loc[hit, "spread"].clip(lower=NOISE_FLOOR) * self.lookup_widths(asked.loc[place, "family"])
+        half = found.loc[hit, "spread"].clip(lower=NOISE_FLOOR) * self.lookup_widths(
+            asked.loc[place, "family"], asked.loc[place, "scenario"]
+        )
         half = np.hypot(half, DRIFT_PER_SQRT_YEAR * np.sqrt(found.loc[hit, "years"]))
         out.loc[place, "speed"] = found.loc[hit, "speed"]
         out.loc[place, "low"], out.loc[place, "high"] = found.loc[hit, "speed"] - half, found.loc[hit, "speed"] + half
@@ -322,13 +338,16 @@ def _comparable(d: pd.DataFrame) -> np.ndarray:
     return logs
 
 
-def lookup_scores(rows: pd.DataFrame) -> Scores:
-    """How far each row is from the median of the other rows under its conditions, by source."""
+def lookup_scores(rows: pd.DataFrame) -> tuple[Scores, Scores]:
+    """How far each row is from the median of the other rows under its conditions, by source, and by `source|scenario`."""
     found = look_up(rows, rows, exclude_self=True)
     hit = found["rows"] >= LOOKUP_ROWS_MIN
     off = np.abs(rows.loc[hit, "speed"] - found.loc[hit, "speed"])
     scores = off / np.maximum(found.loc[hit, "spread"], NOISE_FLOOR)
-    return Scores({name: own.to_numpy() for name, own in scores.groupby(rows.loc[hit, "family"])})
+    family = rows.loc[hit, "family"]
+    by = (family, family + "|" + rows.loc[hit, "scenario"])
+    first, second = (Scores({name: own.to_numpy() for name, own in scores.groupby(labels)}) for labels in by)
+    return first, second
 
 
 def _in_units(asked: pd.DataFrame, out: pd.DataFrame) -> pd.DataFrame:

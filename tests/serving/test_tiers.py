@@ -133,6 +133,27 @@ def test_other_conditions_and_looked_up_rows_are_calibrated_by_their_own_source_
     assert np.isfinite(looked_up).all(), "a source without scores takes those of all"
 
 
+def test_new_models_and_looked_up_rows_are_calibrated_by_the_scenario_and_metric_of_their_source(on_all_rows):
+    asked = ("new accelerator", "concurrency", "xiongjiedai-llamacpp")
+    prompts, tokens = (
+        on_all_rows.width("llm_tables", *asked, work=("llm", metric))
+        for metric in ("prompt_tokens_per_s", "tokens_per_s")
+    )
+    assert (
+        prompts
+        > tokens
+        > on_all_rows.width("llm_tables", asked[0], "concurrency", "trtllm-perf", ("llm", "tokens_per_s"))
+    )
+    asked = ("mlperf-inference", ("llm", "tokens_per_s"))
+    offline, interactive = (
+        on_all_rows.width("llm_rounds", "new model", name, *asked) for name in ("offline", "interactive")
+    )
+    assert interactive > 1.3 * offline, "limits on latency bind in more ways than capacity"
+    families = pd.Series(["mlperf-inference"] * 3)
+    free, bound, other = on_all_rows.lookup_widths(families, pd.Series(["offline", "interactive", "never run"]))
+    assert free < other < bound, "a scenario without scores takes those of its source"
+
+
 def test_images_read_by_a_model_are_work_of_their_own(tmp_path):
     rows = bundled_rows()
     seen = rows[(rows["task"] == "vlm") & (rows["family"] == "ml-energy-leaderboard")]
