@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
+import pandas as pd
+
 from aifactory.errors import nearest
 from aifactory.inputs.bill_checks import bill_in_its_month, bill_rows_once, charges_plausible
 from aifactory.inputs.by_region import name_in, unplaced_charges
@@ -129,6 +131,17 @@ def jobs_in_order(tables: Tables, _plan: Plan) -> Iterator[Finding]:
     late = frame["ended_utc"] < frame["started_utc"].fillna(frame["submitted_utc"])
     rule = "is before started_utc or submitted_utc"
     yield from rows_found(frame, late, "jobs", "jobs_in_order", "failed", "ended_utc", rule)
+
+
+def jobs_fit_pools(tables: Tables, _plan: Plan) -> Iterator[Finding]:
+    """A job that ran held no more accelerators than the pools of its region ever did, where there are readings of them."""
+    frame, pools = tables["jobs"], tables["pools"]
+    place = ["region", "accelerator_id"]
+    held = pools.groupby([*place, "pool_id"], observed=True)["installed"].max().groupby(place).sum()
+    most = held.reindex(pd.MultiIndex.from_frame(frame[place])).to_numpy(dtype=float)
+    over = frame["started_utc"].notna() & (frame["accelerators"] > most)
+    rule = "more than all pools of this accelerator in its region ever held: is it a number of cores, or a slip?"
+    yield from rows_found(frame, over, "jobs", "jobs_fit_pools", "warned", "accelerators", rule)
 
 
 def one_currency(tables: Tables, plan: Plan) -> Iterator[Finding]:
@@ -365,6 +378,7 @@ CHECKS: dict[str, tuple[str, Callable[[Tables, Plan], Iterator[Finding]]]] = {
     "window_length_known": ("demand_windows", window_length_known),
     "ttft_within_e2e": ("requests", ttft_within_e2e),
     "jobs_in_order": ("jobs", jobs_in_order),
+    "jobs_fit_pools": ("jobs", jobs_fit_pools),
     "one_currency": ("billing", one_currency),
     "bill_rows_once": ("billing", bill_rows_once),
     "bill_in_its_month": ("billing", bill_in_its_month),

@@ -300,6 +300,11 @@ SUSPECT = {
         ),
         "billing, row 18, column 'ChargeDescription': value 'on demand': is identical to an earlier charge",
     ),
+    "a job larger than its pools": (
+        "jobs_fit_pools",
+        add("jobs.csv", JOB.format("2026-10-20T06:00:00Z", "2026-10-20T07:00:00Z").replace(",8,", ",9,")),
+        "column 'accelerators': value '9.0': more than all pools of this accelerator in its region ever held",
+    ),
     "usage below zero": (
         "charges_plausible",
         add(
@@ -395,6 +400,18 @@ def test_a_suspect_workspace_loads_with_one_warning(mini, case):
     warned = found[found["status"] == "warned"]
     assert warned["check"].tolist() == [check]
     assert words in warned["message"].iloc[0]
+
+
+def test_a_job_that_fits_its_pools_or_whose_pools_are_not_read_is_no_suspect(mini):
+    add("jobs.csv", JOB.format("2026-10-20T06:00:00Z", "2026-10-20T07:00:00Z"))(mini)
+    away = (
+        JOB.format("2026-10-20T06:00:00Z", "2026-10-20T07:00:00Z")
+        .replace("a100-80-sxm,8", "l4,99")
+        .replace("j9", "j10")
+    )
+    add("jobs.csv", away)(mini)
+    found = load_workspace(mini).checks
+    assert found.loc[found["check"] == "jobs_fit_pools", "status"].tolist() == ["passed"]
 
 
 def test_a_candidate_on_recalled_figures_is_warned_about(mini_ws):
