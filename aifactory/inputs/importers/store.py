@@ -112,11 +112,11 @@ def add_aggregates(workspace: Path, found: Aggregates, *, replace: bool = False)
     return add_parts(workspace, found.windows, found.histograms, found.tenants, replace=replace)
 
 
-def require_workspace(folder: Path) -> None:
-    """Refuse a folder without plan.yaml."""
+def require_workspace(folder: Path, option: str = "--into") -> None:
+    """Refuse a folder without plan.yaml, which `option` named."""
     if not (folder / "plan.yaml").is_file():
         raise InputError.at(
-            "--into", "is not a workspace (no plan.yaml); make one with `aifactory new`", value=str(folder)
+            option, "is not a workspace (no plan.yaml); make one with `aifactory new`", value=str(folder)
         )
 
 

@@ -343,7 +343,7 @@ def test_an_address_that_the_analyst_names(workspace, put, tmp_path):
 
 
 def test_a_folder_that_is_no_workspace(tmp_path):
-    with pytest.raises(InputError, match="not a workspace"):
+    with pytest.raises(InputError, match="--workspace.*not a workspace"):
         refresh(tmp_path, "x.csv")
 
 
@@ -357,6 +357,9 @@ ALIASES = pd.DataFrame(
     [
         ("p5.48xlarge", "", 0, None, ("nvidia-h100-sxm", 8)),
         ("p5.48xlarge", "H100", 16, None, ("", 0)),  # counted in halves or cores: not believed
+        ("p5.48xlarge", "H200", 8, None, ("", 0)),  # another product than the type holds: not believed
+        ("p5.48xlarge", "H100 NVL", 8, None, ("nvidia-h100-sxm", 8)),  # another form of the same: the type tells
+        ("p5.48xlarge", "Trainium", 8, None, ("nvidia-h100-sxm", 8)),  # of no generation, so no product
         ("x", "A100", 2, 80, ("nvidia-a100-80-sxm", 2)),
         ("x", "A100", 2, 40, ("nvidia-a100-40-sxm", 2)),
         ("x", "A100-80GB", 2, None, ("nvidia-a100-80-sxm", 2)),

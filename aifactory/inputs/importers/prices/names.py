@@ -53,6 +53,8 @@ HALVES = {"MI250", "MI250X", "GB200SUPERCHIP", "K80"}
 #: More than any device holds: in another unit, and no sign of a variant.
 MOST_MEMORY_GB = 1_000.0
 TPU = re.compile(r"(?:TPU)?-?V(\d)(LITEPOD|E|P)?-(\d+)", re.IGNORECASE)
+#: Without one, a name stands for any generation ("Trainium").
+GENERATION = re.compile(r"\d")
 #: Generations whose slices are named by cores, two to a chip.
 BY_CORES = {"4", "5P"}
 MEMORY_CHOICES = {
@@ -83,10 +85,13 @@ class Names:
         """Return accelerator, how many, and why there is none (empty if found).
 
         The instance type decides where it is known; a file that counts another number of devices in
-        it is not believed (half devices, cores and hosts are counted by some lists).
+        it (half devices, cores and hosts are counted by some lists), or names another product, is not believed.
         """
         if sku.lower() in self.types:
             accelerator, known = self.types[sku.lower()]
+            named = self._named(squeezed(device), memory_gb)
+            if named and GENERATION.search(device) and product(named) != product(accelerator):
+                return "", 0.0, f"{sku} holds {accelerator} by the catalogue, {device} by the file"
             if count > 0 and count != known and not device_is_half(device, count, known):
                 return "", 0.0, f"{sku} holds {known:g} accelerators by the catalogue, {count:g} by the file"
             return accelerator, known, ""
@@ -95,14 +100,26 @@ class Names:
         name = squeezed(device)
         if name in HALVES and count and count % 2 == 0:
             count, name = count / 2, name.removesuffix("SUPERCHIP")
-        accelerator = self.devices.get(name, "")
-        for least, choice in MEMORY_CHOICES.get(name, ()):
-            if least <= memory_gb <= MOST_MEMORY_GB:
-                accelerator = choice
-                break
+        accelerator = self._named(name, memory_gb)
         if not accelerator:
             return "", 0.0, f"device {device or sku!r} is not in the catalogue"
         return (accelerator, count, "") if count > 0 else ("", 0.0, "the number of devices is missing")
+
+    def _named(self, name: str, memory_gb: float) -> str:
+        """Accelerator of a squeezed device name, empty where it is not known."""
+        for least, choice in MEMORY_CHOICES.get(name, ()):
+            if least <= memory_gb <= MOST_MEMORY_GB:
+                return choice
+        return self.devices.get(name, "")
+
+
+def product(accelerator_id: str) -> str:
+    """Vendor, family and generation of an accelerator, whatever its form factor and memory.
+
+    >>> product("nvidia-a100-80-sxm"), product("nvidia-a10g"), product("aws-trainium2")
+    ('nvidia-a100', 'nvidia-a10', 'aws-trainium2')
+    """
+    return re.sub(r"^([a-z]+-\D*\d+).*", r"\1", accelerator_id)
 
 
 def device_is_half(device: str, count: float, known: float) -> bool:

@@ -76,7 +76,7 @@ def refresh_prices(workspace: Path, sources: Sequence[str], settings: Settings) 
     changed. What more than doubled or halved is quarantined: shown, and added only with `accept`. What is past the
     freshness limit of the plan is added, since it is a price of its day, and shown with its age.
     """
-    require_workspace(workspace)
+    require_workspace(workspace, "--workspace")
     if not sources:
         raise InputError("name at least one file or address with --from")
     date = _date(settings)
