@@ -141,16 +141,23 @@ def hourly_prices(ws: Workspace) -> pd.DataFrame:
 def price_of_use(prices: pd.DataFrame, regions: list[str], options: tuple[str, ...] = HOURLY_OPTIONS) -> pd.DataFrame:
     """Price per hour of each accelerator in the regions of a use case, on the first of `options` offered there.
 
-    The mean over the regions counts; its date is that of the oldest of these prices, its source that of the dearest.
-    Indexed by accelerator_id; accelerators without an offer are absent.
+    The mean over the regions counts; its date is that of the oldest of these prices, `price_source` names each of them by
+    provider and source, and `exact_region` says whether all are of their region. Indexed by accelerator_id; accelerators
+    without an offer are absent.
     """
     usd = "usd_per_accelerator_hour_effective"
     here = prices[prices["region"].isin(regions) & prices["purchase_option"].isin(options) & prices[usd].gt(0)]
     rank = here["purchase_option"].map({option: number for number, option in enumerate(options)})
     best = here[rank == rank.groupby(here["accelerator_id"]).transform("min")]
-    dearest = best.sort_values(usd, ascending=False, kind="stable").drop_duplicates("accelerator_id")
-    groups = best.groupby("accelerator_id")
-    return dearest.set_index("accelerator_id").assign(**{usd: groups[usd].mean(), "as_of": groups["as_of"].min()})
+    groups = best.assign(price_source=best["provider"] + ", " + best["source"]).groupby("accelerator_id")
+    columns = {
+        usd: groups[usd].mean(),
+        "purchase_option": groups["purchase_option"].first(),
+        "price_source": groups["price_source"].agg(lambda of: "; ".join(sorted(of.unique()))),
+        "as_of": groups["as_of"].min(),
+        "exact_region": groups["exact_region"].all(),
+    }
+    return pd.DataFrame(columns)
 
 
 def with_money(ws: Workspace, capacity: pd.DataFrame, prices: pd.DataFrame) -> pd.DataFrame:
@@ -172,7 +179,7 @@ def with_money(ws: Workspace, capacity: pd.DataFrame, prices: pd.DataFrame) -> p
             group.assign(
                 usd_per_accelerator_hour=price["usd_per_accelerator_hour_effective"].to_numpy(),
                 purchase_option=price["purchase_option"].to_numpy(),
-                price_source=(price["provider"] + ", " + price["source"]).to_numpy(),
+                price_source=price["price_source"].to_numpy(),
                 price_as_of=price["as_of"].to_numpy(),
                 exact_region=price["exact_region"].to_numpy(),
                 usd_per_1k_units=usd * 1000,

@@ -253,14 +253,16 @@ def test_regions_are_those_with_demand_else_those_allowed(mini_ws, with_tables):
 
 def offers(*rows):
     columns = ["accelerator_id", "region", "purchase_option", "usd_per_accelerator_hour_effective", "source"]
-    return pd.DataFrame(rows, columns=columns).assign(as_of=pd.Timestamp("2026-10-01"))
+    return pd.DataFrame(rows, columns=columns).assign(as_of=pd.Timestamp("2026-10-01"), provider="P", exact_region=True)
 
 
-def test_the_price_of_use_is_the_mean_over_regions_with_the_dearest_source():
-    table = capacity.price_of_use(
-        offers(("a", "us", "on_demand", 2.0, "cheap"), ("a", "eu", "on_demand", 4.0, "dear"),
-               ("a", "asia", "on_demand", 99.0, "far")), ["us", "eu"])  # fmt: skip
-    assert table.loc["a", ["usd_per_accelerator_hour_effective", "source"]].tolist() == [3.0, "dear"]
+def test_the_price_of_use_is_the_mean_over_regions_and_names_the_source_of_each():
+    here = offers(("a", "us", "on_demand", 2.0, "cheap"), ("a", "eu", "on_demand", 4.0, "dear"),
+                  ("a", "asia", "on_demand", 99.0, "far"))  # fmt: skip
+    here["exact_region"] = here["region"] != "eu"
+    table = capacity.price_of_use(here, ["us", "eu"])
+    assert table.loc["a"].drop(["purchase_option", "as_of"]).tolist() == [3.0, "P, cheap; P, dear", False]
+    assert capacity.price_of_use(here, ["us", "asia"]).loc["a", "exact_region"]
 
 
 def test_the_price_of_use_is_as_old_as_the_oldest_price_in_its_mean():
