@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.inputs.workspace import Workspace
-from aifactory.inventory.spend import units_charged, use_case_cost
+from aifactory.inventory.spend import charged_rows, units_charged, use_case_cost
 
 TOTAL = "total"
 #: What the value of a unit needs, and how it is asked for.
@@ -21,7 +21,7 @@ def three_questions(
 
     Doing: units of the month, per hour on average and in the highest hour, all regions together.
     Cost: attributed effective USD and USD per unit (`spend.units_charged`), and their change against the month
-    before, the cost per day.
+    before, the cost per day; `uncharged_regions` have units that no charge names, so that USD per unit leaves them out.
     Failing: criticality, failed share, targets missed of those measured, those untold because their limit lies inside a bucket, hours down, and the value of an
     hour's work, value_usd_per_unit x attribution_share x units per hour, average and highest hour; accelerator-hours
     count those of failed jobs too, so the share of them that succeeds applies. The value is NaN where the owner has not said what a unit is worth; `ask` then names the owner's role and what is missing.
@@ -33,6 +33,7 @@ def three_questions(
     )
     table = table.set_index("use_case_id")
     table = table.join(_hours(hourly, profile)).join(_before(ws, monthly, table))
+    table["uncharged_regions"] = _uncharged(ws, monthly).reindex(table.index).fillna("")
     table = table.join(_targets(levels)).join(profile.groupby("use_case_id")["outage_hours"].sum())
     counts = {"targets": 0, "targets_missed": 0, "targets_untold": 0, "outage_hours": 0}
     table = table.fillna(counts).astype(dict.fromkeys(counts, "int64"))
@@ -92,6 +93,13 @@ def _before(ws: Workspace, monthly: pd.DataFrame, now: pd.DataFrame) -> pd.DataF
     )
 
 
+def _uncharged(ws: Workspace, monthly: pd.DataFrame) -> pd.Series:
+    """Regions of each use case whose units of the month no charge of it names, by name."""
+    bill, rows = ws.table("billing"), monthly[(monthly["month"] == ws.period) & (monthly["units"] > 0)]
+    left = rows[~charged_rows(bill[bill["month"] == ws.period], rows, ws.plan.regions)]
+    return left.groupby("use_case_id")["region"].agg(lambda of: ", ".join(sorted(of)))
+
+
 def _targets(levels: pd.DataFrame) -> pd.DataFrame:
     measured = levels[levels["meets_slo"].notna()]
     missed = ~measured["meets_slo"].astype("bool")
@@ -112,4 +120,16 @@ def _total(table: pd.DataFrame) -> pd.DataFrame:
     counted = {name: int(table[name].sum()) for name in ("targets", "targets_missed", "targets_untold", "outage_hours")}
     unknown = int((table["ask"] != "").sum())
     ask = f"{unknown} not known" if unknown else ""
-    return pd.DataFrame([{"use_case_id": TOTAL, "name": TOTAL, "usd_change": change, **sums, **counted, "ask": ask}])
+    return pd.DataFrame(
+        [
+            {
+                "use_case_id": TOTAL,
+                "name": TOTAL,
+                "usd_change": change,
+                "uncharged_regions": "",
+                **sums,
+                **counted,
+                "ask": ask,
+            }
+        ]
+    )

@@ -68,7 +68,8 @@ def _cost(row: Any) -> str:
     if is_missing(row.usd_per_unit):
         return f"{usd_compact(row.usd)}{change}"
     unit_change = "" if is_missing(row.usd_per_unit_change) else f" ({_signed(row.usd_per_unit_change)})"
-    return f"{usd_compact(row.usd)}{change}; {usd(row.usd_per_unit)} a unit{unit_change}"
+    left = f", work in {row.uncharged_regions} left out" if row.uncharged_regions else ""
+    return f"{usd_compact(row.usd)}{change}; {usd(row.usd_per_unit)} a unit{unit_change}{left}"
 
 
 def _failing(row: Any) -> str:
