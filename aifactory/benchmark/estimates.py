@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from aifactory.demand.profile import job_end
 from aifactory.inputs.hosted import HOSTED_ONLY, hosted_only
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory.chains import stated_lengths
+from aifactory.inventory.demand import relative_speed
 from aifactory.serving.bundled import measurements_path
 from aifactory.serving.measurements import NUMBERS, OWN_RUNS, TEXTS, Facts, read_measurements, with_features
 from aifactory.serving.platforms import platforms_with
@@ -21,6 +23,7 @@ TRAINING_UNIT, HOUR = "accelerator_hour", 1 / SECONDS_PER_HOUR
 RATES = ("tokens_per_s", "samples_per_s")
 NO_CLASS = {"neuromorphic": "event-driven hardware has no comparable figures; port a small model and measure it"}
 NONE, DEFINITION = "none", "definition of the reference accelerator-hour"
+OWN_JOBS = "its jobs ran here, an hour counted as {speed:.3g} of the reference accelerator"
 
 
 @dataclass(frozen=True)
@@ -59,17 +62,17 @@ def estimate_missing(
     facts = Facts(platforms_with(ws.table("accelerators")), ws.table("models").set_index("model"))
     published, lengths = published_rows(ws, facts), mean_lengths(ws)
     found: dict[tuple[str, str], Estimate] = {}
-    own, asked, lifted = [], [], set()
+    own, asked, lifted, homes = [], [], set(), training_homes(ws)
     for case in ws.table("use_cases").itertuples(index=False):
         missing = [name for name in ws.plan.candidates if (case.use_case_id, name) not in done]
-        anchors = _anchors(ws, case, measured)
+        anchors = _anchors(case, measured, homes)
         task, why = _task(ws, case, anchors, published, tokens_per_unit)
         if (why or case.use_case_id in refuted) and (seen := _anchors_shown(ws, case, shown)) is not None:
             anchors = seen
             lifted.add(case.use_case_id)
             task, why = _task(ws, case, anchors, published, tokens_per_unit)
         for name in missing:
-            known = _known(ws, case, chips.loc[name], why)
+            known = _known(case, chips.loc[name], why, homes, ws.plan.reference_accelerator)
             if known is not None:
                 found[case.use_case_id, name] = known
         ask = [name for name in missing if (case.use_case_id, name) not in found]
@@ -121,12 +124,34 @@ def published_rows(ws: Workspace, facts: Facts) -> pd.DataFrame:
     return common_names(with_features(pd.concat([bundled, added], ignore_index=True), None, facts))
 
 
-def _anchors(ws: Workspace, case: tuple, measured: pd.DataFrame) -> pd.DataFrame:
-    """Own capacities of a use case by accelerator: value and precision; the reference hour where none ran."""
+def training_homes(ws: Workspace) -> dict[str, tuple[str, float]]:
+    """Accelerator that each training use case is known on without a run, and its hours of the reference an hour.
+
+    That is the reference accelerator, by definition of its hours, unless none of its jobs ran there: then the one with most
+    accelerator-hours, at the speed by which its hours are counted in those of the reference (`relative_speed`). What the
+    jobs need there was measured, what they would need on the reference was not. With own runs the reference stays.
+    """
+    reference, jobs, runs = ws.plan.reference_accelerator, ws.table("jobs"), set(ws.table("benchmarks")["use_case_id"])
+    cases = ws.table("use_cases").query("service_unit == @TRAINING_UNIT")["use_case_id"]
+    homes = dict.fromkeys(cases, (reference, 1.0))
+    if jobs.empty:
+        return homes
+    hours = (job_end(jobs) - jobs["started_utc"]) / pd.Timedelta(hours=1) * jobs["accelerators"]
+    sums = hours.groupby([jobs["use_case_id"], jobs["accelerator_id"]]).sum().rename("hours").reset_index()
+    sums = sums[sums["use_case_id"].isin(set(homes) - runs) & (sums["hours"] > 0)]
+    there = sums.loc[sums["accelerator_id"] == reference, "use_case_id"]
+    most = sums[~sums["use_case_id"].isin(there)].sort_values("hours").drop_duplicates("use_case_id", keep="last")
+    speeds = relative_speed(ws, most)
+    return homes | {row.use_case_id: (row.accelerator_id, row.speed) for row in speeds.itertuples(index=False)}
+
+
+def _anchors(case: tuple, measured: pd.DataFrame, homes: dict[str, tuple[str, float]]) -> pd.DataFrame:
+    """Own capacities of a use case by accelerator: value and precision; that of its jobs (`training_homes`) without a run."""
     own = measured[measured["use_case_id"] == case.use_case_id].set_index("accelerator_id")
     own = own[own["units_per_s_per_accelerator"] > 0] if len(own) else own
     if own.empty and case.service_unit == TRAINING_UNIT:
-        return pd.DataFrame({"value": HOUR, "precision": "bf16"}, index=[ws.plan.reference_accelerator])
+        home, speed = homes[case.use_case_id]
+        return pd.DataFrame({"value": HOUR * speed, "precision": "bf16"}, index=[home])
     if own.empty:
         return pd.DataFrame({"value": [], "precision": []})
     return pd.DataFrame({"value": own["units_per_s_per_accelerator"], "precision": own["precision"]})
@@ -203,12 +228,17 @@ def _published_task(published: pd.DataFrame, model: str) -> tuple[str, str] | No
     return rows.groupby(["kind", "metric"]).size().idxmax() if len(rows) else None
 
 
-def _known(ws: Workspace, case: tuple, chip: pd.Series, why: str) -> Estimate | None:
-    """What needs no prediction: the definition of the reference, and pairs that nothing can be said of."""
+def _known(
+    case: tuple, chip: pd.Series, why: str, homes: dict[str, tuple[str, float]], reference: str
+) -> Estimate | None:
+    """What needs no prediction: where the jobs of a use case ran, and pairs that nothing can be said of."""
     if chip["platform_class"] in NO_CLASS:
         return no_estimate(NO_CLASS[chip["platform_class"]])
-    if case.service_unit == TRAINING_UNIT and chip["accelerator_id"] == ws.plan.reference_accelerator:
-        return Estimate(HOUR, HOUR, HOUR, "measured", DEFINITION)
+    home, speed = homes.get(case.use_case_id, ("", 0.0))
+    if chip["accelerator_id"] == home:
+        return Estimate(
+            *[HOUR * speed] * 3, "measured", DEFINITION if home == reference else OWN_JOBS.format(speed=speed)
+        )
     if why == HOSTED_ONLY:
         return Estimate(np.nan, np.nan, np.nan, NONE, why)
     return no_estimate(why) if why else None

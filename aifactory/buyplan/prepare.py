@@ -14,7 +14,7 @@ from aifactory.buyplan.chain_streams import size_chain_streams
 from aifactory.buyplan.paid_kit import Move
 from aifactory.buyplan.reserve_curve import Place, SizedReserve, over_average, size_stream_reserves
 from aifactory.buyplan.staying import Staying
-from aifactory.buyplan.waiting import with_waiting
+from aifactory.buyplan.waiting import job_seconds, with_waiting
 from aifactory.demand.forecast import simulate_demand
 from aifactory.finance.prices import KEYS, offers_of, price_table
 from aifactory.fleet.guests import with_guests
@@ -112,7 +112,9 @@ def setting_of(
     reserves = size_stream_reserves(ws, inventory, shortlist.choice, prices)
     by_hours = over_average(reserves)
     reserves |= size_chain_streams(ws, inventory, shortlist.choice, prices, by_hours)
-    plan, unpriced = with_waiting(ws.plan, ws.month("latency_histograms"), ws.month("demand_windows"))
+    units = inventory.demand_profile.groupby("use_case_id")["units_month"].sum()
+    waits = job_seconds(ws.month("jobs"), units)
+    plan, unpriced = with_waiting(ws.plan, ws.month("latency_histograms"), ws.month("demand_windows"), waits)
     return Setting(
         ws=ws,
         inventory=inventory,

@@ -36,13 +36,31 @@ def requests_per_unit(windows: pd.DataFrame) -> pd.Series:
     return sums["requests"] / sums["service_units"].where(sums["service_units"] > 0)
 
 
-def with_waiting(plan: Plan, histograms: pd.DataFrame, windows: pd.DataFrame) -> tuple[Plan, list[str]]:
+def job_seconds(jobs: pd.DataFrame, units: pd.Series) -> pd.Series:
+    """Seconds from submission to start of all jobs of the month per unit (reference accelerator-hour), by use case.
+
+    Jobs that have not started are left out.
+
+    >>> jobs = {"use_case_id": ["a", "a"], "submitted_utc": ["2026-10-01T00:00Z"] * 2, "started_utc": ["2026-10-01T01:00Z", None]}
+    >>> times = pd.DataFrame(jobs).astype({"submitted_utc": "datetime64[ns, UTC]", "started_utc": "datetime64[ns, UTC]"})
+    >>> float(job_seconds(times, pd.Series({"a": 72.0}))["a"])
+    50.0
+    """
+    begun = jobs[jobs["started_utc"].notna()]
+    waited = (begun["started_utc"] - begun["submitted_utc"]) / pd.Timedelta(seconds=1)
+    return waited.groupby(begun["use_case_id"]).sum() / units.where(units > 0)
+
+
+def with_waiting(
+    plan: Plan, histograms: pd.DataFrame, windows: pd.DataFrame, of_jobs: pd.Series | None = None
+) -> tuple[Plan, list[str]]:
     """Plan whose cost centres per hour of waiting are amounts per unit, and what could not be counted.
 
-    amount = requests per unit x mean wait of a request / 3600 x USD per hour, one line per use case.
-    Without a measured wait the line costs nothing and a sentence says so.
+    amount = requests per unit x mean wait of a request / 3600 x USD per hour, one line per use case; of training the wait
+    of its jobs per unit (`job_seconds`). Without a measured wait the line costs nothing and a sentence says so.
     """
     seconds = queue_seconds(histograms) * requests_per_unit(windows)
+    seconds = seconds if of_jobs is None else seconds.combine_first(of_jobs)
     found, missing = [], []
     for item in plan.hidden_costs:
         if not item.usd_per_waiting_hour:

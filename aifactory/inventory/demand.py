@@ -25,6 +25,7 @@ from aifactory.demand.weekday_mix import average_days, weekday_factors
 from aifactory.inputs.aggregate.cube import probed_second
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory.basis import seasons
+from aifactory.serving.platforms import platforms_with
 from aifactory.units import HOURS_PER_DAY, MINUTES_PER_HOUR, SECONDS_PER_HOUR, few
 
 COUNTS = ["requests", "errors", "retries", "input_tokens", "cached_input_tokens", "output_tokens"]
@@ -52,7 +53,7 @@ def relative_speed(ws: Workspace, pairs: pd.DataFrame) -> pd.DataFrame:
 
     A benchmark of the use case counts accelerator-hours of the reference per second, so its rate
     per accelerator times 3,600 is the speed itself. Without one, the ratio of achievable (else
-    peak) dense BF16 stands in; without both, 1.
+    peak) dense BF16 stands in; that of an accelerator without BF16 is what it usually reaches of its FP16 peak; without all, 1.
 
     Parameters
     ----------
@@ -72,7 +73,9 @@ def relative_speed(ws: Workspace, pairs: pd.DataFrame) -> pd.DataFrame:
         .mean()
     )
     chips = ws.table("accelerators").set_index("accelerator_id")
-    flops = chips["achievable_bf16_tflops"].fillna(chips["peak_bf16_dense_tflops"])
+    specified = platforms_with(ws.table("accelerators"))
+    usual = specified["peak_bf16_dense_tflops"] * specified["achievable_share"]
+    flops = chips["achievable_bf16_tflops"].fillna(chips["peak_bf16_dense_tflops"]).fillna(usual)
     anchored = flops / flops.get(ws.plan.reference_accelerator, np.nan)
     unique = pairs[["use_case_id", "accelerator_id"]].drop_duplicates(ignore_index=True)
     own = measured.reindex(pd.MultiIndex.from_frame(unique)).to_numpy(dtype=float)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+import numpy as np
 import pandas as pd
 
+from aifactory.inputs.billing import plan_regions
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory.today import known_platforms
 
@@ -28,15 +30,35 @@ def no_owner_knows(ws: Workspace, cases: pd.DataFrame) -> tuple[list[str], list[
     """Use cases whose volume cannot be measured yet but is stated, and those of which no bill can tell the cost.
 
     Before its launch a use case has no measured volume, only a stated one or a demand chain, and no cost. What runs on
-    accelerators that are owned and that nobody bills has its cost in the books, not in a bill.
+    accelerators that are owned and that nobody bills in its regions has its cost in the books, not in a bill.
     """
     coming = cases["stage"].eq("idea") | (cases["launch_month"].astype("str").where(cases["launch_month"].notna(), "") > ws.period)  # fmt: skip
     told = cases["stated_units_per_month"].notna() | cases["use_case_id"].isin(ws.table("demand_chain")["use_case_id"])
     held = [table.loc[table["purchase_option"] == "purchase", "accelerator_id"] for table in (ws.table("pools"), ws.table("commitments"))]  # fmt: skip
+    chips, owned, billed = cases["use_case_id"].map(known_platforms(ws)), set(pd.concat(held)), _billed_in(ws)
+    places, every = _places(ws), {item.region for item in ws.plan.regions}
+    own = [
+        chip in owned and not billed.get(chip, set()) & {"", *places.get(name, every)}
+        for name, chip in zip(cases["use_case_id"], chips, strict=True)
+    ]
+    return cases.loc[coming & told, "use_case_id"].tolist(), cases.loc[
+        coming | np.array(own, dtype=bool), "use_case_id"
+    ].tolist()
+
+
+def _billed_in(ws: Workspace) -> dict[str, set[str]]:
+    """Regions in which the bill holds hours of each accelerator; "" where it names none of the plan."""
     bill = ws.table("billing")
-    billed = bill.loc[bill["accelerator_hours"] > 0, "accelerator_id"] if len(bill) else []
-    own = cases["use_case_id"].map(known_platforms(ws)).isin(set(pd.concat(held)) - set(billed))
-    return cases.loc[coming & told, "use_case_id"].tolist(), cases.loc[coming | own, "use_case_id"].tolist()
+    bill = bill[bill["accelerator_hours"] > 0] if len(bill) else bill
+    if bill.empty:
+        return {}
+    return plan_regions(bill, ws.plan.regions).groupby(bill["accelerator_id"]).agg(set).to_dict()
+
+
+def _places(ws: Workspace) -> dict[str, set[str]]:
+    """Regions in which each use case had work in the month."""
+    month = pd.concat([ws.month(name)[["use_case_id", "region"]] for name in ("demand_windows", "jobs")])
+    return month.groupby("use_case_id")["region"].agg(set).to_dict()
 
 
 def filled_fields(cases: pd.DataFrame, stated: Collection[str] = (), unbilled: Collection[str] = ()) -> pd.DataFrame:

@@ -214,7 +214,7 @@ def _plain(field: str) -> str:
     """
     known = {
         "volume": "measured volume, or stated before the launch",
-        "cost": "cost in a bill",
+        "cost": "cost in a bill, or own accelerators outside it",
         "slo_max_failure_rate": "limit of failures",
         "value_usd_per_unit": "value per unit",
         "attribution_share": "attribution share",

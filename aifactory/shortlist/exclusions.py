@@ -84,7 +84,9 @@ def support_ends(text: object) -> pd.Timestamp | None:
 
 
 def _by_support(ws: Workspace, chip: pd.Series) -> tuple[str, str] | None:
-    end = support_ends(chip["end_of_support"])
+    """An end of support in `lifecycle` counts before that of the accelerator's row."""
+    stated = ws.table("lifecycle").query("event == 'end_of_support' and accelerator_id == @chip.name")["date"]
+    end = support_ends(stated.iloc[0] if len(stated) else chip["end_of_support"])
     horizon = pd.Timestamp(ws.as_of) + pd.DateOffset(months=ws.plan.horizon_months)
     if end is None or end >= horizon:
         return None

@@ -130,3 +130,16 @@ def test_the_sample_obeys_the_identities_of_the_table(sample_ws):
     unknown = table[table["tier"] == "none"]
     assert unknown["units_per_s_per_accelerator"].isna().all()
     assert len(table) == len(sample_ws.table("use_cases")) * len(sample_ws.plan.candidates)
+
+
+def test_training_is_known_where_its_jobs_ran(with_tables, mini_ws):
+    """Jobs that never ran on the reference say what they need where they ran, not what they would need there."""
+    jobs = mini_ws.table("jobs")
+    moved = build_benchmark(with_tables(jobs=jobs.assign(accelerator_id=H100))).capacity
+    table = moved.query("use_case_id == 'models'").set_index("accelerator_id")
+    assert table["tier"].to_dict() == {TPU: "none", A100: "anchored", H100: "measured"}
+    assert table.at[H100, "units_per_s_per_accelerator"] * 3600 == pytest.approx(794.5 / 271.2, rel=0.01)
+    assert "its jobs ran here" in table.at[H100, "evidence"]
+    one = jobs.assign(accelerator_id=[A100, *[H100] * (len(jobs) - 1)])
+    kept = build_benchmark(with_tables(jobs=one)).capacity.query("use_case_id == 'models'").set_index("accelerator_id")
+    assert kept["tier"].to_dict() == {TPU: "none", A100: "measured", H100: "anchored"}

@@ -6,7 +6,7 @@ import pytest
 from bp_company import make_plan
 from pydantic import ValidationError
 
-from aifactory.buyplan.waiting import queue_seconds, requests_per_unit, with_waiting
+from aifactory.buyplan.waiting import job_seconds, queue_seconds, requests_per_unit, with_waiting
 from aifactory.inputs.telemetry import bucket_value
 
 QUEUE = {"name": "Queue time", "usd_per_waiting_hour": 72.0, "use_cases": ["chat"], "driver": "waiting",
@@ -68,3 +68,20 @@ def test_one_line_has_one_basis():
         make_plan(hidden_costs=[QUEUE | {"usd_per_unit": 1.0}])
     with pytest.raises(ValidationError, match="per hour of waiting"):
         make_plan(hidden_costs=[QUEUE | {"usd_per_waiting_hour": 0.0}])
+
+
+def test_the_wait_of_jobs_counts_for_training():
+    """Two jobs waited 3 hours together for 60 reference hours; one that never began is left out."""
+    submitted = pd.to_datetime(["2026-10-01T00:00Z"] * 3)
+    jobs = pd.DataFrame(
+        {
+            "use_case_id": "chat",
+            "submitted_utc": submitted,
+            "started_utc": submitted + pd.to_timedelta([1, 2, np.nan], unit="h"),
+        }
+    )
+    waits = job_seconds(jobs, pd.Series({"chat": 60.0, "other": 5.0}))
+    assert waits["chat"] == 180.0
+    plan, missing = with_waiting(make_plan(hidden_costs=[QUEUE]), histograms().iloc[:0], windows().iloc[:0], waits)
+    (line,) = plan.hidden_costs
+    assert (line.usd_per_unit, missing) == (180 / 3600 * 72.0, [])

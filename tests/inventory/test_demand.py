@@ -55,6 +55,12 @@ def test_speed_is_anchored_on_arithmetic_rates_without_a_run(mini_ws):
     assert table["speed_tier"].tolist() == ["measured", "anchored"]
 
 
+def test_an_accelerator_without_bf16_counts_by_its_fp16_peak(mini_ws):
+    """V100: 125 TFLOPS of FP16, of which 80 % are usually reached; A100: 271.2 reached."""
+    (row,) = demand.relative_speed(mini_ws, pairs("nvidia-v100-32")).to_dict("records")
+    assert (row["speed"], row["speed_tier"]) == (pytest.approx(0.8 * 125 / 271.2), "anchored")
+
+
 def test_a_run_of_the_use_case_wins_and_counts_per_accelerator(mini_ws):
     # eight accelerators do 20 reference hours an hour: 2.5 each; repeats are averaged
     run = (

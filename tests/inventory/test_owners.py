@@ -69,6 +69,11 @@ def test_no_bill_is_asked_of_what_runs_on_own_accelerators(mini_ws, inventory):
     plan = mini_ws.plan.model_copy(update={"baseline_accelerators": {"images": "own-chip"}})
     ws = dataclasses.replace(mini_ws, plan=plan, tables={**mini_ws.tables, "pools": own})
     assert no_owner_knows(ws, cases)[1] == ["images"]
+    bill = mini_ws.table("billing")
+    used = bill[bill["accelerator_hours"] > 0].iloc[:1].assign(accelerator_id="own-chip")
+    for region, expected in (("us", ["images"]), ("eu", []), ("elsewhere", [])):  # images run in eu alone
+        billed = dataclasses.replace(ws, tables={**ws.tables, "billing": used.assign(RegionId=region)})
+        assert no_owner_knows(billed, cases)[1] == expected, region
     rented = dataclasses.replace(ws, tables={**ws.tables, "pools": own.assign(purchase_option="on_demand")})
     assert no_owner_knows(rented, cases)[1] == []
 

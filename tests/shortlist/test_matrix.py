@@ -205,6 +205,21 @@ def test_an_owned_or_rented_platform_must_be_had_where_the_use_case_may_run(chan
     assert reason[0].endswith("16 are committed there until 2027-03; add the price of a renewal to prices")
 
 
+def test_an_end_of_support_of_the_life_table_counts_before_that_of_the_accelerator(changed, mini_ws):
+    chips = mini_ws.table("accelerators")
+    row = {
+        "accelerator_id": H100,
+        "event": "end_of_support",
+        "date": "2027-03",
+        "source": "contract",
+        "as_of": mini_ws.as_of,
+    }
+    for stated, told, expected in (("2060", "2027-03", ["support ends 2027-03-31"]), ("2027-01", "2060", [])):
+        ws = changed(accelerators=chips.assign(end_of_support=stated), lifecycle=pd.DataFrame([row | {"date": told}]))
+        found = find_exclusions(ws, cell())
+        assert [text.split(",")[0] for text in found["reason"]] == expected
+
+
 def test_support_must_outlast_the_horizon(rule, mini_ws):
     end = pd.Timestamp(mini_ws.as_of) + pd.DateOffset(months=mini_ws.plan.horizon_months)
     assert rule(chip={"end_of_support": f"{end.year - 1}"}) == "support end"
