@@ -35,6 +35,8 @@ from aifactory.errors import AIFactoryError
 INFINITE = highspy.kHighsInf
 #: Accelerators that are as good as any number.
 UNLIMITED = 1e12
+#: Columns of a row and their weights.
+_Terms = list[tuple[int, float]]
 BASIC, AT_UPPER = highspy.HighsBasisStatus.kBasic, highspy.HighsBasisStatus.kUpper
 
 
@@ -256,87 +258,116 @@ def month_layout(problem: Problem, opened: np.ndarray | None = None) -> Layout:
     """Matrix of the programme of one month, the same in every month and path; of the cells `opened` [W, P] alone where these are given."""
     if problem.widths.known.any():
         raise AIFactoryError("widths of jobs are planned where each workload has one platform only")
-    hours, rate = np.asarray(problem.block_hours, float), np.asarray(problem.rate, float)
-    (w_count, p_count), k_count = rate.shape, len(hours)
-    cells = np.argwhere((rate > 0) if opened is None else (rate > 0) & opened)
-    patient = cells[problem.may_be_interrupted[cells[:, 0]]]
-    widths = [len(cells), p_count, len(patient), w_count, w_count]
-    starts = np.cumsum([0, *widths]) * k_count
-    held, on_demand, spot, api, miss = (slice(int(a), int(b)) for a, b in pairwise(starts))
-    entries, demand_of, row = [], [], 0
-    for w in range(w_count):
-        for group in [range(k_count)] if problem.deferrable[w] else [[k] for k in range(k_count)]:
-            weight = hours if problem.deferrable[w] else np.ones(k_count)
-            mine = [
-                (start.start + c * k_count + k, weight[k] * rate[w, p])
-                for start, of in ((held, cells), (spot, patient))
-                for c, (cw, p) in enumerate(of) if cw == w for k in group
-            ]  # fmt: skip
-            mine += [(part.start + w * k_count + k, weight[k]) for part in (api, miss) for k in group]
-            most = max(value for _, value in mine)
-            entries += [(row, column, value / most) for column, value in mine]
-            need = np.zeros(w_count * k_count)
-            need[[w * k_count + k for k in group]] = weight[list(group)] / most
-            demand_of.append(need)
-            row += 1
-    demand_rows = np.arange(row)
-    for p in range(p_count):
-        for k in range(k_count):
-            entries += [(row, c * k_count + k, 1.0) for c, (_, cp) in enumerate(cells) if cp == p]
-            entries.append((row, on_demand.start + p * k_count + k, -1.0))
-            row += 1
-    ports = [] if opened is not None else _port_rows(problem, cells, patient, held.start, spot.start, k_count)
+    columns = _columns(problem, opened)
+    need, demand_of = _demand_rows(problem, columns)
+    capacity_of = np.repeat(np.arange(problem.platforms), columns.blocks)
+    ports = [] if opened is not None else _port_rows(problem, columns)
     ports.sort(key=lambda line: len(line[3]) == 1)
-    for line, (_, _, _, terms) in enumerate(ports):
-        entries += [(row + line, column, value) for column, value in terms]
-    upper = np.full(int(starts[-1]), INFINITE)
-    upper[on_demand] = np.repeat(np.minimum(problem.on_demand_most, INFINITE), k_count)
+    terms = [*need, *_capacity_rows(problem, columns), *(line for _, _, _, line in ports)]
+    entries = [(row, column, value) for row, line in enumerate(terms) for column, value in line]
     at, of, value = (np.array(part) for part in zip(*entries, strict=True))
-    rows = row + len(ports)
-    matrix = sparse.csr_matrix((value, (at.astype(int), of.astype(int))), shape=(rows, int(starts[-1])))
+    upper = np.full(columns.miss.stop, INFINITE)
+    upper[columns.on_demand] = np.repeat(np.minimum(problem.on_demand_most, INFINITE), columns.blocks)
+    capacity_rows = len(need) + np.arange(len(capacity_of))
     return Layout(
-        matrix, demand_rows, np.array(demand_of), np.arange(len(demand_rows), row),
-        np.repeat(np.arange(p_count), k_count), np.arange(row, rows), np.array([of for of, _, _, _ in ports], dtype=int),
+        sparse.csr_matrix((value, (at.astype(int), of.astype(int))), shape=(len(terms), columns.miss.stop)),
+        np.arange(len(need)), demand_of, capacity_rows, capacity_of,
+        np.arange(len(need) + len(capacity_of), len(terms)), np.array([of for of, _, _, _ in ports], dtype=int),
         np.array([of for _, of, _, _ in ports], dtype=int), np.array([of for _, _, of, _ in ports], dtype=int),
-        np.array([terms[0][1] if len(terms) == 1 else 0.0 for _, _, _, terms in ports]),
-        np.array([terms[0][0] for _, _, _, terms in ports if len(terms) == 1], dtype=int),
-        np.where(np.arange(rows) < len(demand_rows), 1.0, -1.0),
-        upper, on_demand, spot, patient[:, 1], api, miss,
+        np.array([line[0][1] if len(line) == 1 else 0.0 for _, _, _, line in ports]),
+        np.array([line[0][0] for _, _, _, line in ports if len(line) == 1], dtype=int),
+        np.where(np.arange(len(terms)) < len(need), 1.0, -1.0),
+        upper, columns.on_demand, columns.spot, columns.patient[:, 1], columns.api, columns.miss,
     )  # fmt: skip
 
 
-def _port_rows(
-    problem: Problem, cells: np.ndarray, patient: np.ndarray, held: int, spot: int, k_count: int
-) -> list[tuple[int, int, int, list[tuple[int, float]]]]:
+@dataclass(frozen=True)
+class _Columns:
+    """Where the columns of a month stand: those of a cell, platform or workload follow each other by block."""
+
+    blocks: int
+    cells: np.ndarray  # [cells, 2] workload and platform of each cell
+    patient: np.ndarray  # [cells on spot, 2] those whose work may be interrupted
+    held: slice
+    on_demand: slice
+    spot: slice
+    api: slice
+    miss: slice
+
+
+def _columns(problem: Problem, opened: np.ndarray | None) -> _Columns:
+    rate = np.asarray(problem.rate, float)
+    cells = np.argwhere((rate > 0) if opened is None else (rate > 0) & opened)
+    patient = cells[problem.may_be_interrupted[cells[:, 0]]]
+    blocks, workloads = len(problem.block_hours), len(rate)
+    starts = np.cumsum([0, len(cells), problem.platforms, len(patient), workloads, workloads]) * blocks
+    return _Columns(blocks, cells, patient, *(slice(int(a), int(b)) for a, b in pairwise(starts)))
+
+
+def _demand_rows(problem: Problem, columns: _Columns) -> tuple[list[_Terms], np.ndarray]:
+    """Terms of each row of demand, and the weights of demand [rows, W * K] in it; scaled to a largest term of 1."""
+    rate, rows, demand_of = np.asarray(problem.rate, float), [], []
+    for w in range(len(rate)):
+        for group, weight in _groups(problem, w):
+            mine = [
+                (start.start + c * columns.blocks + k, weight[k] * rate[w, p])
+                for start, of in ((columns.held, columns.cells), (columns.spot, columns.patient))
+                for c, (cw, p) in enumerate(of) if cw == w for k in group
+            ]  # fmt: skip
+            mine += [
+                (of.start + w * columns.blocks + k, weight[k]) for of in (columns.api, columns.miss) for k in group
+            ]
+            most = max(value for _, value in mine)
+            rows.append([(column, value / most) for column, value in mine])
+            need = np.zeros(len(rate) * columns.blocks)
+            need[[w * columns.blocks + k for k in group]] = weight[list(group)] / most
+            demand_of.append(need)
+    return rows, np.array(demand_of)
+
+
+def _groups(problem: Problem, w: int) -> list[tuple[list[int], np.ndarray]]:
+    """Blocks that share a row of demand of a workload, and the weight of each block: the month where work can wait, else each block alone."""
+    hours = np.asarray(problem.block_hours, float)
+    if problem.deferrable[w]:
+        return [(list(range(len(hours))), hours)]
+    return [([k], np.ones(len(hours))) for k in range(len(hours))]
+
+
+def _capacity_rows(problem: Problem, columns: _Columns) -> list[_Terms]:
+    """What all workloads hold of a platform in a block, less what of it is rented on demand."""
+    rows = []
+    for p in range(problem.platforms):
+        for k in range(columns.blocks):
+            held = [(c * columns.blocks + k, 1.0) for c, (_, cp) in enumerate(columns.cells) if cp == p]
+            rows.append([*held, (columns.on_demand.start + p * columns.blocks + k, -1.0)])
+    return rows
+
+
+def _port_rows(problem: Problem, columns: _Columns) -> list[tuple[int, int, int, _Terms]]:
     """Rows that hold work back from platforms it is not ported to: (port, row of demand, platform, [(column, weight)]).
 
     Work of a cell is at most the need of its row of demand, in the scale of that row. What it holds, spot aside, is also at
     most what there is of the platform (`Recourse._held`), so that a cell of many columns has a row for each of these too.
     """
-    hours, found, row = np.asarray(problem.block_hours, float), [], 0
-    for w in range(len(problem.rate)):
-        waits = bool(problem.deferrable[w])
-        for group in [list(range(k_count))] if waits else [[k] for k in range(k_count)]:
-            weight = hours if waits else np.ones(k_count)
-            most = max(1.0 if not waits else hours.max(), weight[group].max() * problem.rate[w].max())
-            for start, of in ((held, cells), (spot, patient)):
-                for c, (cw, p) in enumerate(of):
-                    port = problem.port_of[w, p]
-                    if cw != w or port < 0:
-                        continue
-                    terms = [(start + c * k_count + k, weight[k] * problem.rate[w, p] / most) for k in group]
-                    found.append((int(port), row, int(p), terms))
-            row += 1
-    merged: dict[tuple[int, int, int], list[tuple[int, float]]] = {}
-    for port, line, p, terms in found:
-        merged.setdefault((port, line, p), []).extend(terms)
+    merged: dict[tuple[int, int, int], _Terms] = {}
+    groups = [(w, *of) for w in range(len(problem.rate)) for of in _groups(problem, w)]
+    for row, (w, group, weight) in enumerate(groups):
+        most = max(weight.max(), weight[group].max() * problem.rate[w].max())
+        for start, of in ((columns.held, columns.cells), (columns.spot, columns.patient)):
+            for c, (cw, p) in enumerate(of):
+                port = problem.port_of[w, p]
+                if cw == w and port >= 0:
+                    terms = [
+                        (start.start + c * columns.blocks + k, weight[k] * problem.rate[w, p] / most) for k in group
+                    ]
+                    merged.setdefault((int(port), row, int(p)), []).extend(terms)
     whole = [(port, line, p, terms) for (port, line, p), terms in merged.items()]
     single = [
         (port, line, p, [(column, weight)])
         for port, line, p, terms in whole
         if len(terms) > 1
         for column, weight in terms
-        if column < spot
+        if column < columns.spot.start
     ]
     return whole + single
 
