@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from collections.abc import Iterator
 from functools import cache
 from itertools import accumulate
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -262,51 +263,50 @@ class Plan(_Strict):
 
     @model_validator(mode="after")
     def _complete(self) -> Plan:
+        rules = (self._assumption_faults, self._name_faults, self._scenario_faults, self._share_faults)
+        if fault := next((fault for rule in rules for fault in rule()), ""):
+            raise ValueError(fault)
+        return self
+
+    def _assumption_faults(self) -> Iterator[str]:
         missing = sorted(set(REQUIRED_ASSUMPTIONS) - set(self.assumptions))
         if missing:
             hint = nearest(missing[0], set(self.assumptions) - set(REQUIRED_ASSUMPTIONS) - set(default_assumptions()))
-            msg = f"assumptions missing: {', '.join(missing)}.{hint if 'Did' in hint else ''}"
-            raise ValueError(msg)
+            yield f"assumptions missing: {', '.join(missing)}.{hint if 'Did' in hint else ''}"
         units = {name: item["unit"] for name, item in default_assumptions().items()}
         for name, unit in {**REQUIRED_ASSUMPTIONS, **units}.items():
             if self.assumptions[name].unit != unit:
-                msg = f"assumption {name!r} must be in {unit!r}, got {self.assumptions[name].unit!r}"
-                raise ValueError(msg)
-        known = {item.region for item in self.regions}
-        for pair in self.region_latency:
-            for name in pair.between:
-                if name not in known:
-                    msg = f"region_latency: {name!r} is no region of this plan.{nearest(name, known)}"
-                    raise ValueError(msg)
+                yield f"assumption {name!r} must be in {unit!r}, got {self.assumptions[name].unit!r}"
         for name in DIVISORS:
             if self.assumptions[name].value == 0 or self.assumptions[name].low == 0:
-                msg = f"assumption {name!r} must be above 0"
-                raise ValueError(msg)
-        centres, regions = [item.name for item in self.hidden_costs], [item.region for item in self.regions]
+                yield f"assumption {name!r} must be above 0"
+        if self.assumptions["spot_interruption_share"].most >= 1:
+            yield "assumption 'spot_interruption_share' must stay below 1: nothing would be left of an hour"
+
+    def _name_faults(self) -> Iterator[str]:
+        regions, centres = [item.region for item in self.regions], [item.name for item in self.hidden_costs]
+        for name in (name for pair in self.region_latency for name in pair.between):
+            if name not in regions:
+                yield f"region_latency: {name!r} is no region of this plan.{nearest(name, set(regions))}"
         for field, named, rule in (("hidden_costs", centres, "stands"), ("regions", regions, "is described")):
             if len(named) != len(set(named)):
-                msg = f"{field}: {next(name for name in named if named.count(name) > 1)!r} {rule} twice"
-                raise ValueError(msg)
-        names = sorted(s.scenario for s in self.scenarios)
-        if names != ["aggressive", "conservative", "expected"]:
-            msg = f"scenarios must be conservative, expected and aggressive, once each; got {names}"
-            raise ValueError(msg)
-        absent = sorted({"experimental", "internal", "customer_facing", "critical"} - set(self.reserve))
-        if absent:
-            msg = f"reserve lacks a ratio for: {', '.join(absent)}"
-            raise ValueError(msg)
-        if self.assumptions["spot_interruption_share"].most >= 1:
-            msg = "assumption 'spot_interruption_share' must stay below 1: nothing would be left of an hour"
-            raise ValueError(msg)
+                yield f"{field}: {next(name for name in named if named.count(name) > 1)!r} {rule} twice"
         for name in self.price_freshness_days:
             if name not in PRICED:
-                msg = f"price_freshness_days: {name!r} is no way to pay.{nearest(name, PRICED)}"
-                raise ValueError(msg)
+                yield f"price_freshness_days: {name!r} is no way to pay.{nearest(name, PRICED)}"
+
+    def _scenario_faults(self) -> Iterator[str]:
+        names = sorted(s.scenario for s in self.scenarios)
+        if names != ["aggressive", "conservative", "expected"]:
+            yield f"scenarios must be conservative, expected and aggressive, once each; got {names}"
+
+    def _share_faults(self) -> Iterator[str]:
+        absent = sorted(set(get_args(Criticality)) - set(self.reserve))
+        if absent:
+            yield f"reserve lacks a ratio for: {', '.join(absent)}"
         for label, weights in (("matrix_weights", self.matrix_weights), ("scorecard_weights", self.scorecard_weights)):
             if not math.isclose(sum(weights.values()), 1.0, abs_tol=1e-9):
-                msg = f"{label} must add up to 1, got {sum(weights.values()):.6g}"
-                raise ValueError(msg)
-        return self
+                yield f"{label} must add up to 1, got {sum(weights.values()):.6g}"
 
     def value(self, name: str) -> float:
         """Value of one assumption; unknown names fail with the nearest one."""

@@ -154,7 +154,7 @@ def _pools(ws: Workspace, review: Review) -> Group:
         figure(chart, title=f"{plural(fired, 'pool')} past the trigger of {pct(limit, 0)}", description="Bars of mean utilisation per pool against the trigger line.",
                caption="Mean utilisation of the month; past the line the next band is ordered.", source=POOLS, as_of=ws.as_of),
         table(frame, caption="Capacity triggers of the pools", source=POOLS, as_of=ws.as_of, columns=columns, max_rows=SHOWN,
-              note="Straight line through the last six monthly means; a dash means that the trend does not reach the trigger within three years."),
+              note="Straight line through the last six monthly means, whatever season lies in them; a dash means that the trend does not reach the trigger within three years."),
     )  # fmt: skip
 
 

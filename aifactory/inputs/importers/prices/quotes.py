@@ -36,7 +36,7 @@ TERMS = {"reserved_1y": 12, "reserved_3y": 36, "on_demand": 0, "spot": 0}
 OPTIONS = ("purchase", "lease", "reserved_1y", "reserved_3y", "capacity_block", "on_demand", "spot")
 #: No contract runs longer, no price list is older.
 MOST_MONTHS, FIRST_YEAR = 240, 2000
-#: price_per -> (divided by count, divided by hours of a month or of the term)
+#: What a price is of: those of a node are divided by its accelerators, those of a month or term by its hours.
 PRICE_PER = (
     "accelerator_hour",
     "accelerator_month",
@@ -47,6 +47,8 @@ PRICE_PER = (
     "accelerator",
     "node",
 )
+#: Those of hardware that is bought.
+BOUGHT = ("accelerator", "node")
 
 
 def read_mapping(path: Path) -> dict:
@@ -157,35 +159,17 @@ def _offer(row: _Row, price_per: str) -> dict[str, object]:
             "currency",
             "must be USD; convert the quote and state the rate in its note" if currency else "must be stated",
         )
-    option = row.cells.get("purchase_option", "")
-    if option not in OPTIONS:
-        raise row.refuse("purchase_option", "is not an option.", OPTIONS)
-    term, count = row.months("term_months"), row.number("count", 1.0 if price_per.startswith("acc") else math.nan)
+    option, term = _terms(row, price_per)
+    count = row.number("count", 1.0 if price_per.startswith("acc") else math.nan)
     if count > 0 and count != int(count):
         raise row.refuse("count", "must be a whole number of accelerators")
     accelerator, each = _accelerator(row, count)
-    bought = price_per in ("accelerator", "node")
-    if bought != (option == "purchase"):
-        raise row.refuse("purchase_option", f"does not go with a price per {price_per}")
-    if option not in ("purchase", "on_demand", "spot") and not term > 0:
-        raise row.refuse("term_months", "a commitment needs its term")
-    if price_per.endswith("_term") and not term > 0:
-        raise row.refuse("term_months", f"a price per {price_per} needs its term")
-    if term != TERMS.get(option, term):
-        raise row.refuse("term_months", f"does not go with {option}: {TERMS[option] or 'no'} months")
-    if not row.cells.get("price"):
-        raise row.refuse("price", "must be stated")
-    price = row.number("price") / (each if price_per.startswith("node") else 1.0)
-    if not price > 0:
-        raise row.refuse("price", "must be above 0")
-    hours = {"month": HOURS_PER_MONTH, "term": HOURS_PER_MONTH * term}.get(price_per.split("_")[-1], 1.0)
-    raise_by, buy_out = row.share("escalator_per_year", least=-1.0), row.number("buy_out_usd")
-    mean = sum((1.0 + raise_by) ** (month // 12) for month in range(term)) / term if term else 1.0
-    notes = [row.cells.get("note", "").lstrip("'=+-@\t\r\n "), f"escalator {percent(raise_by)} a year averaged over the term" if raise_by else "",
-             f"buy-out USD {buy_out:,.0f} at the end, not in the price" if buy_out > 0 else ""]  # fmt: skip
+    each = each if price_per.startswith("node") else math.nan
+    price, notes = _price(row, price_per, term, 1.0 if math.isnan(each) else each)
     stated, confidence = row.day("as_of"), row.cells.get("confidence") or "claimed"
     if confidence not in CONFIDENCES:
         raise row.refuse("confidence", "is no level of confidence.", CONFIDENCES)
+    bought = price_per in BOUGHT
     return dict.fromkeys(COLUMNS) | {
         "provider": row.cells.get("provider") or row.source.provider or _missing(row, "provider"),
         "sku": row.cells.get("sku") or row.cells.get("accelerator"),
@@ -194,18 +178,49 @@ def _offer(row: _Row, price_per: str) -> dict[str, object]:
         "purchase_option": option,
         "term_months": term,
         "upfront_fraction": row.share("upfront_fraction"),
-        "usd_per_accelerator_hour": math.nan if bought else price * mean / hours,
+        "usd_per_accelerator_hour": math.nan if bought else price,
         "usd_per_accelerator": price if bought else math.nan,
         "minimum_accelerators": row.number("minimum_accelerators"),
-        "accelerators_per_node": row.number(
-            "accelerators_per_node", each if price_per.startswith("node") else math.nan
-        ),
+        "accelerators_per_node": row.number("accelerators_per_node", each),
         "lead_time_weeks": row.number("lead_time_weeks"),
-        "note": "; ".join(filter(None, notes)),
+        "note": "; ".join(filter(None, [row.cells.get("note", "").lstrip("'=+-@\t\r\n "), *notes])),
         "source": row.source.name,
         "as_of": needs_date(row.source, stated),
         "confidence": confidence,
     }
+
+
+def _terms(row: _Row, price_per: str) -> tuple[str, int]:
+    """Way to pay and its months, 0 without a term."""
+    option = row.cells.get("purchase_option", "")
+    if option not in OPTIONS:
+        raise row.refuse("purchase_option", "is not an option.", OPTIONS)
+    term = row.months("term_months")
+    if (price_per in BOUGHT) != (option == "purchase"):
+        raise row.refuse("purchase_option", f"does not go with a price per {price_per}")
+    if option not in ("purchase", "on_demand", "spot") and not term > 0:
+        raise row.refuse("term_months", "a commitment needs its term")
+    if price_per.endswith("_term") and not term > 0:
+        raise row.refuse("term_months", f"a price per {price_per} needs its term")
+    if term != TERMS.get(option, term):
+        raise row.refuse("term_months", f"does not go with {option}: {TERMS[option] or 'no'} months")
+    return option, term
+
+
+def _price(row: _Row, price_per: str, term: int, each: float) -> tuple[float, list[str]]:
+    """USD of an accelerator, of `each` in a price, where it is bought, else of its hour; and notes on what was made of the price."""
+    if not row.cells.get("price"):
+        raise row.refuse("price", "must be stated")
+    price = row.number("price") / each
+    if not price > 0:
+        raise row.refuse("price", "must be above 0")
+    raise_by, buy_out = row.share("escalator_per_year", least=-1.0), row.number("buy_out_usd")
+    if price_per not in BOUGHT:
+        mean = sum((1.0 + raise_by) ** (month // 12) for month in range(term)) / term if term else 1.0
+        hours = {"month": HOURS_PER_MONTH, "term": HOURS_PER_MONTH * term}.get(price_per.split("_")[-1], 1.0)
+        price = price * mean / hours
+    escalator = f"escalator {percent(raise_by)} a year averaged over the term" if raise_by else ""
+    return price, [escalator, f"buy-out USD {buy_out:,.0f} at the end, not in the price" if buy_out > 0 else ""]
 
 
 def _missing(row: _Row, name: str) -> str:
