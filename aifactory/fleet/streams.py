@@ -221,7 +221,9 @@ def _wanted(forecast, demand_profile, use_cases, choice, capacity) -> pd.DataFra
     rows = keys.merge(use_cases.reindex(columns=[*about, "sites"]), on="use_case_id", how="inner")
     rows["sites"] = [sites_in(text, region) for text, region in zip(rows["sites"], rows["region"], strict=True)]
     measured = ["units_month", "units_per_hour_avg", "failure_rate"]
-    rows = rows.merge(at_level(demand_profile)[[*KEY, *measured, "observed_share"]], on=KEY, how="left")
+    failed = demand_profile.get("failed_work_share", demand_profile["failure_rate"])  # of jobs by their hours
+    level = at_level(demand_profile).assign(failure_rate=failed)
+    rows = rows.merge(level[[*KEY, *measured, "observed_share"]], on=KEY, how="left")
     rows = rows.fillna(dict.fromkeys(measured, 0.0))
     rows = rows.merge(choice[["use_case_id", "accelerator_id"]], on="use_case_id", how="left")
     found = capacity.rename(columns={"failure_rate": "measured_failure_rate"})

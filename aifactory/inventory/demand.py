@@ -15,7 +15,6 @@ from aifactory.demand.lumps import lumps_of
 from aifactory.demand.profile import (
     MIN_UNITS,
     hours_of_month,
-    job_end,
     monthly_trend,
     profile_series,
     running_accelerators,
@@ -40,7 +39,7 @@ NO_SEASON = np.ones(12)
 #: Columns of a profile without demand that later stages read.
 EMPTY_PROFILE = {
     **dict.fromkeys([*PAIR, "workload_class", "service_unit"], "str"),
-    **dict.fromkeys(["units_month", "units_per_hour_avg", "units_per_hour_peak", "peak_to_average", "failure_rate",
+    **dict.fromkeys(["units_month", "units_per_hour_avg", "units_per_hour_peak", "peak_to_average", "failure_rate", "failed_work_share",
                      "growth_per_month", "growth_log_sd", "growth_step", "month_scatter", "level_per_hour", "observed_hours", "observed_share", "autocorrelation_24h",
                      "weekly_chance", "dispersion_second", "dispersion_minute", "dispersion_hour", "requests_per_s_peak", "length_correlation"], "float64"),
     **dict.fromkeys(["peak_window_minutes", "window_minutes", "outage_hours", "growth_months"], "int64"),
@@ -92,40 +91,67 @@ def all_windows(ws: Workspace) -> pd.DataFrame:
     jobs = ws.table("jobs")
     if jobs.empty:
         return serving
-    speeds = relative_speed(ws, jobs)
-    speed = jobs[["use_case_id", "accelerator_id"]].merge(speeds, how="left").set_axis(jobs.index)["speed"]
-    running = running_accelerators(jobs, speed).assign(window_minutes=60)
+    running = running_accelerators(jobs, _speed_of(ws, jobs)).assign(window_minutes=60)
     return pd.concat([serving, running], ignore_index=True)
+
+
+def _speed_of(ws: Workspace, jobs: pd.DataFrame) -> pd.Series:
+    """Speed of each job relative to the reference accelerator."""
+    pairs = jobs[["use_case_id", "accelerator_id"]]
+    return pairs.merge(relative_speed(ws, jobs), how="left").set_axis(jobs.index)["speed"]
 
 
 def demand_by_month(ws: Workspace, windows: pd.DataFrame) -> pd.DataFrame:
     """Service units, requests and tokens per month, use case and region, and the share of the work that failed.
 
     Jobs count as requests in the month they were submitted; failed and cancelled ones as errors.
-    Where the outcome of a job is unknown, so is the number of errors. The failed share weighs each job by its
-    accelerator-hours and each request as any other.
+    Where the outcome of a job is unknown, so is the number of errors. The failed share is of the work of the month: of the
+    hours of the reference accelerator that jobs ran in it, whenever they were submitted, else of requests.
     """
     months = windows["window_start_utc"].dt.strftime("%Y-%m")
     sums = windows.groupby([months.rename("month"), *PAIR])[["service_units", *COUNTS]].sum(min_count=1).reset_index()
     sums = sums.rename(columns={"service_units": "units"}).astype(dict.fromkeys(COUNTS, "float64"))
     jobs = ws.table("jobs")
-    if len(jobs):
+    if jobs.empty:
+        sums["failed_work_share"] = sums["errors"] / sums["requests"]
+    else:
         month = jobs["submitted_utc"].dt.strftime("%Y-%m").rename("month")
-        ended_badly = jobs["status"].isin(["failed", "cancelled"]).astype("float64").mask(jobs["status"] == "unknown")
-        hours = ((job_end(jobs) - jobs["started_utc"]) / pd.Timedelta(hours=1) * jobs["accelerators"]).fillna(0.0)
-        counted = jobs.assign(requests=1.0, errors=ended_badly, job_hours=hours, failed_hours=hours * ended_badly)
-        counted = counted.groupby([month, *PAIR])[["requests", "errors", "job_hours", "failed_hours"]].sum(skipna=False)
-        sums = sums.set_index(["month", *PAIR])
-        sums = sums.combine_first(counted).reset_index()
-    sums["failed_work_share"] = sums["errors"] / sums["requests"]
-    if len(jobs):
-        by_hour = sums["failed_hours"] / sums["job_hours"].where(sums["job_hours"] > 0)
-        sums["failed_work_share"] = by_hour.where(sums["job_hours"] > 0, sums["failed_work_share"])
+        counted = jobs.assign(requests=1.0, errors=_ended_badly(jobs)).groupby([month, *PAIR])[["requests", "errors"]]
+        sums = sums.set_index(["month", *PAIR]).combine_first(counted.sum(skipna=False))
+        of_hours = _failed_hours_share(ws, jobs)
+        of_requests = (sums["errors"] / sums["requests"]).mask(sums.index.isin(of_hours.index))
+        sums = sums.assign(failed_work_share=of_requests.fillna(of_hours)).reset_index()
     known = ws.table("use_cases")[["use_case_id", "workload_class", "service_unit"]]
     table = sums.merge(known, on="use_case_id").sort_values(["month", *PAIR], ignore_index=True)
     return table[
         ["month", "use_case_id", "workload_class", "region", "service_unit", "units", *COUNTS, "failed_work_share"]
     ]
+
+
+def _ended_badly(jobs: pd.DataFrame) -> pd.Series:
+    """1 for jobs that failed or were cancelled, 0 for others, NaN where the outcome is unknown."""
+    return jobs["status"].isin(["failed", "cancelled"]).astype("float64").mask(jobs["status"] == "unknown")
+
+
+def _failed_hours_share(ws: Workspace, jobs: pd.DataFrame) -> pd.Series:
+    """Share of failed and cancelled jobs in the hours that ran, by month, use case and region where any did.
+
+    NaN where a job of unknown outcome ran in the month.
+    """
+    speed, bad = _speed_of(ws, jobs), _ended_badly(jobs)
+    ran = _hours_by_month(jobs, speed)
+    ran = ran[ran > 0]
+    failed, unknown = (
+        _hours_by_month(jobs[which], speed).reindex(ran.index, fill_value=0.0) for which in (bad == 1.0, bad.isna())
+    )
+    return (failed / ran).mask(unknown > 0)
+
+
+def _hours_by_month(jobs: pd.DataFrame, speed: pd.Series) -> pd.Series:
+    """Hours of the reference accelerator that jobs ran, by month, use case and region."""
+    hours = running_accelerators(jobs, speed)
+    month = hours["window_start_utc"].dt.strftime("%Y-%m").rename("month")
+    return hours.groupby([month, *PAIR])["service_units"].sum()
 
 
 def profile_demand(ws: Workspace, windows: pd.DataFrame, monthly: pd.DataFrame) -> pd.DataFrame:
@@ -315,6 +341,7 @@ def _with_shares(profile: pd.DataFrame, month: pd.DataFrame) -> pd.DataFrame:
     counts = month.set_index(PAIR)[COUNTS].reindex(pd.MultiIndex.from_frame(profile[PAIR]))
     share = {
         "failure_rate": counts["errors"] / counts["requests"],
+        "failed_work_share": month.set_index(PAIR)["failed_work_share"].reindex(counts.index),
         "retry_share": counts["retries"] / counts["requests"],
         "cache_share": counts["cached_input_tokens"] / counts["input_tokens"],
     }

@@ -131,11 +131,12 @@ def tail_section(ws: Workspace, inv: Inventory) -> Group:
         parts.append(
             table(
                 inv.jobs,
-                caption="Training and fine-tuning jobs in the month",
+                caption="Training and fine-tuning jobs submitted in the month",
                 source="jobs table",
                 as_of=ws.as_of,
                 columns=columns,
                 max_rows=10,
+                note="All hours that these jobs ran, also after the month as far as they are known, those that failed included; demand counts the hours that ran in the month, whenever their job was submitted.",
             )
         )
     return group(*parts)

@@ -75,6 +75,14 @@ def test_failed_requests_inflate_the_load_but_failed_job_hours_are_demand_alread
     assert table["success_share"].tolist() == pytest.approx([1.0, 0.75])
 
 
+def test_training_succeeds_by_its_hours_and_not_by_its_jobs():
+    inputs = make_inputs(make_plan())
+    inputs["demand_profile"]["failure_rate"] = [0.2, 0.25]
+    inputs["demand_profile"]["failed_work_share"] = [0.2, 0.1]
+    table = build_streams(make_plan(), PERIOD, **inputs).table
+    assert table["success_share"].tolist() == pytest.approx([1.0, 0.9])
+
+
 def test_demand_without_choice_or_capacity_is_listed_with_its_reason():
     inputs = make_inputs(make_plan())
     inputs["choice"].loc[0, "accelerator_id"] = ""

@@ -149,11 +149,32 @@ def test_failed_work_weighs_jobs_by_their_hours(mini):
     assert cases.at["chat", "failed_work_share"] == cases.at["chat", "failure_rate"] == 2_108 / 115_940
 
 
+def test_failed_work_is_that_of_the_hours_of_the_month(mini):
+    # of a job submitted in September and failed in October 2 h run in one and 3 h in the other, beside 3 h and 1 h that were well
+    across = JOB.replace(
+        "2026-10-10T01:00:00Z,2026-10-10T02:00:00Z,2026-10-10T03",
+        "2026-09-30T21:00:00Z,2026-09-30T22:00:00Z,2026-10-01T03",
+    )
+    well = JOB.replace(
+        "2026-10-10T01:00:00Z,2026-10-10T02:00:00Z,2026-10-10T03",
+        "2026-09-10T01:00:00Z,2026-09-10T01:00:00Z,2026-09-10T04",
+    )
+    ws = with_jobs(mini, across.format("job-1", "us", "failed") + well.format("job-2", "us", "completed")
+                   + JOB.format("job-3", "us", "completed"))  # fmt: skip
+    table = demand.demand_by_month(ws, demand.all_windows(ws)).query("use_case_id == 'models'").set_index("month")
+    assert table["units"].to_dict() == pytest.approx({"2026-09": 40.0, "2026-10": 32.0})
+    assert table["failed_work_share"].to_dict() == pytest.approx({"2026-09": 2 / 5, "2026-10": 3 / 4})
+    assert table["errors"].to_dict() == {"2026-09": 1.0, "2026-10": 0.0}
+    found = build_inventory(ws).demand_profile.set_index("use_case_id").loc["models"]
+    assert (found["failure_rate"], found["failed_work_share"]) == (0.0, pytest.approx(3 / 4))
+
+
 def test_an_unknown_outcome_makes_the_errors_unknown(mini):
     ws = with_jobs(mini, JOB.format("job-1", "us", "failed") + JOB.format("job-2", "us", "unknown"))
     table = demand.demand_by_month(ws, demand.all_windows(ws)).query("use_case_id == 'models'")
     assert table["requests"].tolist() == [2.0]
     assert table["errors"].isna().all()
+    assert table["failed_work_share"].isna().all()
 
 
 def test_an_unknown_outcome_in_one_region_makes_the_failure_rate_unknown(mini):
