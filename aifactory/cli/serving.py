@@ -104,12 +104,16 @@ def jobs(
     percentile: Annotated[float, typer.Option(min=0, max=100, help="Percentile of the wait to keep.")] = 95.0,
     accelerators: Annotated[int, typer.Option(min=0, help="Accelerators; 0: the fewest that keep the wait.")] = 0,
     backfill: Annotated[bool, typer.Option(help="Let later jobs fill gaps that delay nobody (EASY).")] = True,
+    accelerator: Annotated[str, typer.Option(help="Of a table jobs, only those of this accelerator.")] = "",
+    region: Annotated[str, typer.Option(help="Of a table jobs, only those of this region.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Queue training and fine-tuning jobs, each needing its accelerators at once, and size their pool."""
     from aifactory.serving.job_command import queue_jobs
 
-    found = queue_jobs(trace, accelerators=accelerators, wait_s=wait_s, percentile=percentile, backfill=backfill)
+    only = {name: value for name, value in (("accelerator_id", accelerator), ("region", region)) if value}
+    size = {"accelerators": accelerators, "wait_s": wait_s, "percentile": percentile, "backfill": backfill}
+    found = queue_jobs(trace, **size, only=only)
     print_found(
         found, as_json, lambda said: [f"{name.replace('_', ' ')}: {_shown(value)}" for name, value in said.items()]
     )

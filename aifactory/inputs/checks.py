@@ -23,6 +23,8 @@ from aifactory.inputs.region_checks import undescribed_regions, unserved_prices
 #: A label is suspect where the pool draws more than this share of its accelerators' design power.
 POWER_TOLERANCE = 1.15
 MIN_PLAUSIBLE_E2E_MS = 10
+#: The longest published training runs lasted about four months (BLOOM: 3.5).
+LONGEST_JOB_DAYS = 120
 #: Units of which a request rarely is exactly one.
 _UNITS_APART = {"session", "audio_minute", "video_second"}
 _ACCELERATOR_HOUR_CLASSES = {"batch_training", "parameter_efficient_fine_tuning"}
@@ -142,6 +144,19 @@ def jobs_fit_pools(tables: Tables, _plan: Plan) -> Iterator[Finding]:
     over = frame["started_utc"].notna() & (frame["accelerators"] > most)
     rule = "more than all pools of this accelerator in its region ever held: is it a number of cores, or a slip?"
     yield from rows_found(frame, over, "jobs", "jobs_fit_pools", "warned", "accelerators", rule)
+
+
+def jobs_have_ends(tables: Tables, _plan: Plan) -> Iterator[Finding]:
+    """A job that no longer runs says when it ended, and none holds accelerators longer than training runs do."""
+    frame, name = tables["jobs"], "jobs_have_ends"
+    over = frame["started_utc"].notna() & frame["ended_utc"].isna() & (frame["status"] != "running")
+    rule = "no longer runs and has no ended_utc: its accelerator-hours are unknown and count nowhere"
+    yield from rows_found(frame, over, "jobs", name, "warned", "status", rule)
+    latest = frame[["submitted_utc", "started_utc"]].max().max()
+    held = frame["ended_utc"].fillna(latest) - frame["started_utc"]
+    long = held.gt(pd.Timedelta(days=LONGEST_JOB_DAYS)) & ~over
+    rule = f"has held its accelerators for more than {LONGEST_JOB_DAYS} days: is the year right, and does it still run?"
+    yield from rows_found(frame, long, "jobs", name, "warned", "ended_utc", rule)
 
 
 def one_currency(tables: Tables, plan: Plan) -> Iterator[Finding]:
@@ -379,6 +394,7 @@ CHECKS: dict[str, tuple[str, Callable[[Tables, Plan], Iterator[Finding]]]] = {
     "ttft_within_e2e": ("requests", ttft_within_e2e),
     "jobs_in_order": ("jobs", jobs_in_order),
     "jobs_fit_pools": ("jobs", jobs_fit_pools),
+    "jobs_have_ends": ("jobs", jobs_have_ends),
     "one_currency": ("billing", one_currency),
     "bill_rows_once": ("billing", bill_rows_once),
     "bill_in_its_month": ("billing", bill_in_its_month),

@@ -19,7 +19,7 @@ from aifactory.inputs.workspace import Workspace
 from aifactory.report.blocks import Block, Col, Group, bullets, group, section, table
 from aifactory.report.buy_plan_charts import PLAN, expected
 from aifactory.report.buy_plan_guard import of_a_plan
-from aifactory.report.text import is_missing, join_words, num, pct, plural, sig3, span, usd_compact
+from aifactory.report.text import is_missing, join_words, num, pct, plural, reference_hours, sig3, span, usd_compact
 from aifactory.units import KILO, SCENARIOS
 
 
@@ -245,6 +245,7 @@ def table_units(ws: Workspace, plan: BuyPlan) -> Block:
         "Units and money of a month of 730 hours at the demand of the period, on this plan's terms; demand grows, so the horizon costs more than so many such months. "
         "The bill today lacks the hidden cost centres; the average holds all. One more unit runs on rented hours, with their people and storage. "
         "Carbon: rated power of all hours paid for at the mean intensity of the region, without making the hardware."
+        + reference_hours(frame["service_unit"], ws.plan.reference_accelerator)
     )
     return table(
         frame, caption="Cost of a service unit, USD a unit", source=PLAN, as_of=ws.as_of, columns=columns, note=note

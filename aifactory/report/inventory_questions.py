@@ -13,7 +13,7 @@ from aifactory.report.blocks import Block, Col, Group, bullets, group, section, 
 from aifactory.report.inventory_candidates import candidates_parts
 from aifactory.report.inventory_demand import DEMAND
 from aifactory.report.inventory_money import BILL
-from aifactory.report.text import compact, is_missing, pct, plural, usd, usd_compact
+from aifactory.report.text import compact, is_missing, pct, plural, reference_hours, usd, usd_compact
 from aifactory.units import WORKLOAD_CLASSES
 
 CATALOGUE = "use_cases table"
@@ -44,6 +44,7 @@ def three_questions(ws: Workspace, inv: Inventory) -> Group:
         "Cost is attributed usage, of a unit in the regions that its charges name; changes are against the month before, cost per day. Failed counts failed and cancelled jobs for training. "
         "The value of an hour is value per unit x attribution x units per hour that succeed, on average and in the highest hour."
     )
+    note += reference_hours(cases["service_unit"], ws.plan.reference_accelerator)
     if len(cases) > TOP:
         note += f" The {TOP} dearest of {plural(len(cases), 'use case')}; the total is of all."
     return group(

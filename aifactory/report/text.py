@@ -370,3 +370,16 @@ def parted(text: str, count: int) -> tuple[str, str]:
     """
     sentences = re.split(r"(?<=[.!?]) (?=[A-Z0-9])", text)
     return " ".join(sentences[:count]), " ".join(sentences[count:])
+
+
+def reference_hours(units: Iterable[object], reference: str) -> str:
+    """What the hours of training in a table are hours of; "" where it has none.
+
+    >>> reference_hours(["request", "accelerator_hour"], "nvidia-a100-80-sxm")
+    ' Accelerator-hours of training are counted as those of nvidia-a100-80-sxm, whatever its jobs run on.'
+    >>> reference_hours(["request"], "nvidia-a100-80-sxm")
+    ''
+    """
+    if "accelerator_hour" not in set(units):
+        return ""
+    return f" Accelerator-hours of training are counted as those of {reference}, whatever its jobs run on."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +23,9 @@ TABLE = {"submitted_utc", "started_utc", "ended_utc", "accelerators"}
 
 
 def queue_jobs(
-    trace: Path, *, accelerators: int = 0, wait_s: float = 0.0, percentile: float = 95.0, backfill: bool = True
-) -> dict[str, object]:
+    trace: Path, *, accelerators: int = 0, wait_s: float = 0.0, percentile: float = 95.0, backfill: bool = True,
+    only: Mapping[str, str] | None = None,
+) -> dict[str, object]:  # fmt: skip
     """Run jobs on so many accelerators, or (0) on the fewest that keep the percentile of the wait at `wait_s`.
 
     Returns
@@ -31,7 +33,7 @@ def queue_jobs(
     jobs, accelerators, steady_accelerators (at work on average if no job waited), wait_s and its percentiles, utilization,
     because (what binds) and remarks.
     """
-    jobs, remarks = read_jobs(trace)
+    jobs, remarks = read_jobs(trace, only)
     size = None if accelerators else size_job_pool(jobs, percentile, wait_s, backfill=backfill)
     count = accelerators or size.accelerators
     start = simulate_jobs(jobs, count, backfill=backfill)
@@ -58,19 +60,22 @@ def _because(size: JobPoolSize | None) -> str:
     return size.because if size else "as many as asked for"
 
 
-def read_jobs(path: Path) -> tuple[JobStream, list[str]]:
+def read_jobs(path: Path, only: Mapping[str, str] | None = None) -> tuple[JobStream, list[str]]:
     """Jobs of a trace in order of submission: table `jobs`, plain columns submit_s, run_s, accelerators, or a known trace.
 
-    Jobs without an end are left out, parts of an accelerator count as one.
+    Jobs without an end are left out, parts of an accelerator count as one. Of a table `jobs`, `only` takes those with
+    these values in its columns.
     """
     if not path.exists():
         raise InputError.at(path.name, "no such file", value=str(path))
     kind, names = sniff(path)
     remarks: list[str] = []
+    if only and not set(names) >= TABLE:
+        raise InputError.at(path.name, f"only a table jobs has {', '.join(only)}")
     if kind == "columns" and set(PLAIN) <= set(names):
         jobs = read_source(path, source_contract("plain jobs", PLAIN)).astype(float)
     elif kind == "columns" and set(names) >= TABLE:
-        jobs = _of_table(path)
+        jobs, remarks = _of_table(path, only or {})
     else:
         if kind == "columns":
             refuse_part(path.name, names, "jobs", tuple(PLAIN))
@@ -87,14 +92,23 @@ def read_jobs(path: Path) -> tuple[JobStream, list[str]]:
     return JobStream(submit, jobs["run_s"], np.ceil(jobs["accelerators"]), path.name, jobs["row"]), remarks
 
 
-def _of_table(path: Path) -> pd.DataFrame:
-    """Jobs of the table `jobs`."""
+def _of_table(path: Path, only: Mapping[str, str]) -> tuple[pd.DataFrame, list[str]]:
+    """Jobs of the table `jobs` whose columns hold what `only` says, and what lies in one pool that cannot be one."""
     read = read_table(path, load_contract("jobs"))
     raise_problems(path.name, read.problems)
     frame = read.frame
+    for column, value in only.items():
+        known = sorted(frame[column].dropna().unique())
+        if value not in known:
+            raise InputError.at(path.name, "no job has it", column=column, value=value, choices=known)
+        frame = frame[frame[column] == value]
+    places = frame.groupby(["region", "accelerator_id"]).size()
+    mixed = [f"{name} in {region} ({counted(int(count), 'job')})" for (region, name), count in places.items()]
+    remarks = [f"one pool is sized for {', '.join(mixed)}: name one with --accelerator and --region"] * (len(mixed) > 1)
     started, ended = (_seconds(frame[name], frame["submitted_utc"]) for name in ("started_utc", "ended_utc"))
     held = frame["accelerators"].astype(float)
-    return pd.DataFrame({"submit_s": _seconds(frame["submitted_utc"]), "run_s": ended - started, "accelerators": held})
+    rows = {"submit_s": _seconds(frame["submitted_utc"]), "run_s": ended - started, "accelerators": held}
+    return pd.DataFrame(rows), remarks
 
 
 def _of_trace(path: Path) -> tuple[pd.DataFrame, list[str]]:

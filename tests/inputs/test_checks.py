@@ -305,6 +305,16 @@ SUSPECT = {
         add("jobs.csv", JOB.format("2026-10-20T06:00:00Z", "2026-10-20T07:00:00Z").replace(",8,", ",9,")),
         "column 'accelerators': value '9.0': more than all pools of this accelerator in its region ever held",
     ),
+    "a job that ended and does not say when": (
+        "jobs_have_ends",
+        add("jobs.csv", JOB.format("2026-10-20T06:00:00Z", "")),
+        "column 'status': value 'completed': no longer runs and has no ended_utc: its accelerator-hours are unknown",
+    ),
+    "a job of five years": (
+        "jobs_have_ends",
+        add("jobs.csv", JOB.format("2026-10-20T06:00:00Z", "2031-10-20T07:00:00Z")),
+        "column 'ended_utc': value '2031-10-20 07:00:00+00:00': has held its accelerators for more than 120 days",
+    ),
     "usage below zero": (
         "charges_plausible",
         add(

@@ -61,6 +61,7 @@ def test_the_three_questions_are_answered_in_one_row(tiny):
     assert "USD 29.8 k" in row
     assert "1.8 % failed; no target measured; an hour is worth USD 1.53, the highest USD 2.16" in row
     assert "unknown: no charge names it" in text_of("three_questions", tiny)  # images
+    assert "those of nvidia-a100-80-sxm, whatever its jobs run on" in page.three_questions(*tiny).html
     ws, inventory = tiny
     chat = inventory.three_questions.assign(uncharged_regions=["eu", *[""] * (len(inventory.three_questions) - 1)])
     assert ", work in eu left out" in text_of(

@@ -127,6 +127,24 @@ def test_what_a_known_trace_of_jobs_leaves_out_is_said(shared_dir):
     assert any("no queueing time" in text for text in remarks)
 
 
+def test_jobs_of_several_accelerators_or_regions_are_one_pool_only_where_nothing_else_is_asked(tmp_path):
+    day = "2026-01-01T00:00:00Z,2026-01-01T00:00:00Z,2026-01-01T02:00:00Z,completed"
+    head = "job_id,use_case_id,region,accelerator_id,accelerators,submitted_utc,started_utc,ended_utc,status\n"
+    rows = [f"{n},tune,{place},{size},{day}" for n, (place, size) in enumerate((("eu,a", 8), ("eu,b", 4), ("us,a", 2)))]
+    path = write(tmp_path, head + "\n".join(rows) + "\n")
+    every = queue_jobs(path)
+    assert every["accelerators"] == 14
+    assert every["remarks"] == [
+        "one pool is sized for a in eu (1 job), b in eu (1 job), a in us (1 job): name one with --accelerator and --region"
+    ]
+    run = CliRunner().invoke(app, ["jobs", str(path), "--accelerator", "a", "--region", "us", "--json"])
+    assert (json.loads(run.stdout)["accelerators"], json.loads(run.stdout)["remarks"]) == (2, [])
+    with pytest.raises(InputError, match="column 'region': value 'mars': no job has it. Allowed: eu, us"):
+        queue_jobs(path, only={"region": "mars"})
+    with pytest.raises(InputError, match="only a table jobs has region"):
+        queue_jobs(write(tmp_path, THREE, "plain.csv"), only={"region": "eu"})
+
+
 def test_many_jobs_at_once_are_sized_in_seconds():
     draw = np.random.default_rng(2)
     stream = JobStream(np.zeros(10_000), draw.integers(60, 86_400, 10_000), draw.choice([1, 2, 4, 8, 64], 10_000))

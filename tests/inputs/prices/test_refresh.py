@@ -191,6 +191,18 @@ def test_a_lease_offer_by_mapping(workspace, put, tmp_path):
     assert row["confidence"] == "claimed"
 
 
+def test_a_quote_says_nothing_of_offers_that_it_does_not_hold(workspace, put, tmp_path):
+    refresh(workspace, put("nebius/vms.csv", SKYPILOT))
+    constants = MAPPING["constants"] | {"provider": "Nebius", "purchase_option": "on_demand"}
+    hourly = {
+        name: column for name, column in MAPPING["columns"].items() if name not in ("term_months", "upfront_fraction")
+    }
+    put("map.yml", MAPPING | {"constants": constants | {"as_of": "2026-11-25"}, "columns": hourly})
+    (done,) = refresh(workspace, put("offer.csv", QUOTE), mapping=tmp_path / "map.yml")
+    assert (done.error, done.added) == ("", 1)
+    assert done.gone.empty
+
+
 def test_the_day_of_a_quote_may_carry_a_time(workspace, put, tmp_path):
     put("map.yml", MAPPING | {"constants": MAPPING["constants"] | {"as_of": "2026-10-15T00:00:00Z"}})
     refresh(workspace, put("offer.csv", QUOTE), mapping=tmp_path / "map.yml")

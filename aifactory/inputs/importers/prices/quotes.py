@@ -23,6 +23,7 @@ from aifactory.inputs.plan import read_yaml
 from aifactory.inputs.spreadsheet import read_spreadsheet
 from aifactory.units import HOURS_PER_MONTH, percent
 
+QUOTE = "quote by mapping"
 PARTS = ("columns", "values", "constants", "price_per")
 FIELDS = (
     "accelerator", "price", "count", "provider", "sku", "region", "purchase_option", "term_months", "upfront_fraction",
@@ -83,7 +84,7 @@ def read_quote(path: Path, source: Source, mapping: dict) -> Found:
     for ours, theirs in mapping["columns"].items():
         if theirs not in sheet:
             raise InputError.at(source.name, f"has no column for {ours!r}.", column=theirs, choices=list(sheet))
-    found = Found("quote by mapping", rows=len(sheet))
+    found = Found(QUOTE, rows=len(sheet))
     for number, row in zip(sheet.index, sheet.to_dict("records"), strict=True):
         cells = {ours: str(row[theirs]).strip() for ours, theirs in mapping["columns"].items()}
         cells |= {name: str(value) for name, value in mapping["constants"].items() if not cells.get(name)}

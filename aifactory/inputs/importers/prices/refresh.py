@@ -21,7 +21,7 @@ from aifactory.inputs.importers.prices.guards import as_held, compare, gone, gua
 from aifactory.inputs.importers.prices.hosted import compare_hosted
 from aifactory.inputs.importers.prices.names import Names
 from aifactory.inputs.importers.prices.offers import Found, Source
-from aifactory.inputs.importers.prices.quotes import FIRST_YEAR, read_mapping, read_quote
+from aifactory.inputs.importers.prices.quotes import FIRST_YEAR, QUOTE, read_mapping, read_quote
 from aifactory.inputs.importers.store import append_rows, held_rows, require_workspace
 from aifactory.inputs.plan import load_plan
 from aifactory.inputs.resources import data_dir
@@ -115,6 +115,8 @@ def _take(workspace: Path, found: Found, source: Source, settings: Settings) -> 
         added.append(_as_offers(_add_hosted(workspace, pd.DataFrame(found.hosted), report, settings)))
     if found.offers:
         added.append(_add_offers(workspace, found.frame(), report, settings))
+    if found.format == QUOTE:  # it lists what it offers, not all that is sold
+        report.gone = report.gone.iloc[:0]
     report.stale = stale_prices(pd.concat(added), _limits(workspace), settings.today)
     return report
 
