@@ -45,11 +45,11 @@ def warnings_list(
 ) -> list[str]:
     """Everything a reader must know before signing, one sentence each."""
     found = [
+        *_budget_warnings(case, answer),
+        *site_sentences(case, answer),
         *_demand_warnings(case, answer),
         *example_sentences(case, answer),
         *_evidence_warnings(case, accelerators),
-        *_budget_warnings(case, answer),
-        *site_sentences(case, answer),
         *_capacity_warnings(bands, pools, case),
         *placed_sentences(case, installed),
         *_order_warnings(orders, case.prices),
@@ -292,7 +292,7 @@ def _budget_warnings(case: Case, answer: Answer) -> list[str]:
     if over.size:
         found.append(
             f"Operating cost exceeds the budget of {money(limit)} a month in {counted(int(over.size), 'month')}, first in "
-            f"{month_name(months[over[0]])}, at most {money(ledger.opex_usd.max())}."
+            f"{month_name(months[over[0]])}, at most {money(ledger.opex_usd.max())}.{_owed_anyway(case, limit)}"
         )
     first = case.plan.fiscal_year_start_month
     outlay = pd.Series(ledger.capex_usd).groupby([fiscal_year(month, first) for month in months]).sum()
@@ -304,6 +304,17 @@ def _budget_warnings(case: Case, answer: Answer) -> list[str]:
             allowed = money(budget.capex_usd_per_year)
             found.append(f"Capital outlay of fiscal year {year} is {money(amount)}, above the limit of {allowed}.")
     return found
+
+
+def _owed_anyway(case: Case, limit: float) -> str:
+    """What orders placed before leave no plan to keep a monthly budget with; "" where they fit it."""
+    owed = case.paid_before_usd[1:]
+    if not (owed > limit).any():
+        return ""
+    return (
+        f" Orders placed before alone take up to {money(owed.max())} a month and exceed it in {counted(int((owed > limit).sum()), 'month')}: "
+        "no order of this plan changes that, only a larger budget or kit given back."
+    )
 
 
 def fiscal_year(month: str, start_month: int) -> int:

@@ -6,7 +6,7 @@ import pandas as pd
 
 from aifactory.buyplan.case import Case
 from aifactory.buyplan.governance import money
-from aifactory.fleet.placed import BOUGHT, PLACE, unused_usd
+from aifactory.fleet.placed import BOUGHT, OWN_SITE, PLACE, unused_usd
 from aifactory.inputs.hosted import RUN_BY_SELLERS
 
 RENTED = ("lease", "reserved_1y", "reserved_3y", "capacity_block")
@@ -113,9 +113,19 @@ def _unused(case: Case, book: pd.DataFrame) -> list[str]:
     return [
         f"{count[pool.region, pool.accelerator_id]:,.0f} {pool.accelerator_id} in {pool.region} are committed, and no "
         f"workload of the plan uses them: {_owed(usd, known=tuple(pool)[1:] not in unknown)}. "
-        f"{_way_out(served_elsewhere(case, pool.region, pool.accelerator_id))}"
+        f"{_way_out(served_elsewhere(case, pool.region, pool.accelerator_id))}{_uncounted(case, book, pool)}"
         for pool, usd in zip(places.itertuples(), owed.sum(axis=0), strict=True)
     ]
+
+
+def _uncounted(case: Case, book: pd.DataFrame, pool: tuple) -> str:
+    """That what stands on an own site with a limit of power or space, and that nothing uses, is not counted there."""
+    mine = book[(book["region"] == pool.region) & (book["accelerator_id"] == pool.accelerator_id)]
+    region = next((item for item in case.plan.regions if item.region == pool.region), None)
+    stated = region and not (region.power_limit_kw is None and region.space_limit_servers is None)
+    if not stated or not mine["purchase_option"].isin(OWN_SITE).any():
+        return ""
+    return f" The power and space that they take are not counted against the limits of {region.name}."
 
 
 def _owed(usd: float, *, known: bool) -> str:

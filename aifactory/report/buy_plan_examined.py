@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from aifactory.buyplan.examine import Examination
@@ -20,6 +21,8 @@ EXCLUDED, PEAKS, LIMITS, RISK = (
 )
 SOURCE = "computed: the plan's orders on its paths of demand and prices"
 NOT_ASKED = "Not computed: nothing can be committed to, or offers have least orders."
+#: Share of a limit by which more than rounding is used of it.
+EXCEEDED = 1e-6
 ROWS, MOST_CELLS, MOST_PEAKS = 12, 5, 4
 #: Saving from which another platform is named on the first screen, as a share of the total cost.
 MATERIAL_SHARE = 0.01
@@ -126,7 +129,10 @@ def _limits(ws: Workspace, found: Examination) -> Group:
     binding = rows[rows["binds"]]
     named = [f"{_lower(row.limit)} ({usd_compact(row.price_usd)} for {row.per})" for row in binding.itertuples()]
     text = f"What binds is {join_words(named)}. " if named else "No limit binds. "
-    free = rows.loc[~rows["binds"] & rows["most"].notna(), "limit"].tolist()
+    over = rows["used"] > rows["most"] * (1 + EXCEEDED)
+    if over.any():
+        text += f"More than is allowed is used of {join_words(map(_lower, rows.loc[over, 'limit']))}: see the risks. "
+    free = rows.loc[~rows["binds"] & ~over & rows["most"].notna(), "limit"].tolist()
     if free:
         text += f"{plural(len(free), 'limit')} would save nothing if raised. "
     most, least = changes["moved_share"].max(), changes["keep_share"].max()
@@ -142,7 +148,7 @@ def _limits(ws: Workspace, found: Examination) -> Group:
         "most_used": Col("Most used"),
         "shown": Col("Allowed"),
         "unit": Col("Unit"),
-        "binds": Col("Binds", "bool"),
+        "binding": Col("Binds"),
         "price_usd": Col("Worth, USD", "usd2"),
         "per": Col("For"),
     }
@@ -153,7 +159,7 @@ def _limits(ws: Workspace, found: Examination) -> Group:
     ]
     note = "Worth: cost saved over the horizon by one more unit (of lead time: added by it), for nodes that need not be whole."
     shown_table = table(
-        rows.assign(shown=shown, most_used=used).head(ROWS), caption="Limits of the plan and what they are worth", source=SOURCE, as_of=ws.as_of,
+        rows.assign(shown=shown, most_used=used, binding=np.select([over, rows["binds"]], ["exceeded", "yes"], "no")).head(ROWS), caption="Limits of the plan and what they are worth", source=SOURCE, as_of=ws.as_of,
         columns=columns, note=note,
     )  # fmt: skip
     return group(section(LIMITS, text), shown_table)

@@ -219,6 +219,7 @@ def test_budgets(tiny):
     text = warned(tiny(plan=plan, prices=make_prices(HARDWARE)))
     assert "Operating cost exceeds the budget of USD 10,000 a month" in text
     assert "Capital outlay of fiscal year 2026" in text
+    assert text.startswith("Operating cost exceeds") and "Orders placed before" not in text
     generous = make_plan(36, budget={"opex_usd_per_month": 1e9, "capex_usd_per_year": 1e9})
     assert "budget" not in warned(tiny(plan=generous, prices=make_prices(HARDWARE)))
 

@@ -12,6 +12,7 @@ from test_futures import paths_of
 
 from aifactory.buyplan.bands import bands_frame, fleet_frame, orders_frame
 from aifactory.buyplan.case import rebuilt, solve_case, solve_expected, solve_today
+from aifactory.buyplan.caveats import _budget_warnings
 from aifactory.buyplan.choose import choose_orders
 from aifactory.buyplan.futures import stated_money
 from aifactory.buyplan.ledger import UNUSED
@@ -79,8 +80,23 @@ def test_what_serves_no_workload_is_named_with_what_is_owed(tiny):
         "for them is in its cost." in said[-2]
     )
     assert said[-1].startswith("2 edge in us") and "nothing more is owed" in said[-1]
+    plan = make_plan()
+    limited = plan.model_copy(update={"regions": [plan.regions[0].model_copy(update={"power_limit_kw": 50.0})]})
+    stated = tiny(plan=limited)
+    told = placed_sentences(
+        with_book(stated, *elsewhere, order(2, -9, option="purchase", place=("eu", "edge"))), installed
+    )
+    assert [text.endswith("are not counted against the limits of Europe.") for text in told[-2:]] == [True, False]
     priceless = with_book(tiny(), order(4, -8, 3, usd=np.nan, place=("eu", "edge")))
     assert "their rent is not stated" in placed_sentences(priceless, installed)[-1]
+
+
+def test_a_budget_that_orders_placed_before_exceed_alone_is_told(tiny):
+    """Eight at USD 2 for four months: USD 11,680 a month against 10,000, and against 20,000."""
+    for budget, told in ((10_000, True), (20_000, False)):
+        case = with_book(tiny(plan=make_plan(budget={"opex_usd_per_month": budget})), order(8, -8, 5))
+        said = " ".join(_budget_warnings(case, solve_case(case)))
+        assert ("Orders placed before alone take up to USD 11,680 a month and exceed it in 4 months" in said) is told
 
 
 def test_what_nothing_uses_is_paid_in_every_plan_and_changes_none(tiny):

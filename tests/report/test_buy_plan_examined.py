@@ -84,6 +84,16 @@ def test_the_first_screen_names_a_platform_that_would_save_a_material_amount(fou
     assert page.given_up_sentence(unknown, 50e6) == ""
 
 
+def test_a_limit_of_which_more_is_used_than_is_allowed_is_told(sample_ws, found):
+    """What stands may take more than a limit that nothing can be ordered within: that is no limit with room."""
+    limits = found.limits.assign(used=[64_386.0, 6.0], most=[40_000.0, np.nan], binds=False)
+    group = page._limits(sample_ws, replace(found, limits=limits))
+    text = group.parts[0].text
+    assert "More than is allowed is used of capital of fiscal year 2027: see the risks." in text
+    assert "would save nothing if raised" not in text
+    assert "exceeded" in group.parts[1].html
+
+
 def test_a_share_next_to_its_limit_is_told_from_it(sample_ws, found):
     share = {
         "limit": "Share of one vendor",
