@@ -17,6 +17,7 @@ from aifactory.serving.deployment_layout import NODE, concurrency_of, with_layou
 from aifactory.serving.deployment_model import DENSE_SHARE, deployment_constants, with_prior
 from aifactory.serving.deployment_names import model_shapes, system_identifiers
 from aifactory.serving.deployment_recipes import with_recipes
+from aifactory.serving.deployment_unstated import DEGREES, LOADS, WORKERS, pooled, with_conditions
 from aifactory.serving.intervals import covered
 from aifactory.serving.measurements import note, numbers, read_table, refuse_beyond, refuse_rows, spelt, with_assumed
 from aifactory.serving.platforms import WEIGHT_BYTES, load_platforms, peak_tflops, precision_class
@@ -26,16 +27,9 @@ TARGETS = ("ttft", "tpot")
 ANCHORED_BY = "evidence: this model on other systems or under other loads"
 LEVEL_BY = "evidence: closed form, level of other models on near systems"
 ALONE_BY = "closed form alone: no measurement to calibrate it by"
-LAYOUT = (
-    "tp_size", "attention_dp_size", "moe_tp_size", "moe_ep_size", "prefill_num_workers", "prefill_tp_size",
-    "prefill_attention_dp_size", "prefill_moe_tp_size", "prefill_moe_ep_size", "decode_batch_size", "decode_num_workers",
-    "decode_tp_size", "decode_attention_dp_size", "decode_moe_tp_size", "decode_moe_ep_size", "batch_size",
-    "silicon_concurrency",
-)  # fmt: skip
+LAYOUT = (*LOADS, *DEGREES, *WORKERS)
 #: Stages of a pipeline, which no published deployment had more than one of: said and not counted.
 STAGES = ("pp_size", "prefill_pp_size", "decode_pp_size")
-#: How many requests there are at a time; fewer than one are served as one.
-LOADS = ("silicon_concurrency", "batch_size", "decode_batch_size")
 #: A microsecond to 11 days.
 TIMES_MS = (1e-3, 1e9)
 TEXTS = (
@@ -48,6 +42,10 @@ TEXTS = (
     "measured_on",
     "config_id",
 )
+#: What the columns of a table say, as they are read.
+READ = (
+    "system", "model_path", *TEXTS, "said_precision", "isl", "osl", *LAYOUT, *STAGES, "silicon_ttft_ms", "silicon_tpot_ms",
+)  # fmt: skip
 #: Largest published figures.
 PUBLISHED_MOST = {
     "isl": 15_000,
@@ -82,6 +80,7 @@ def read_deployments(path: Path, faults: dict[int, str] | None = None) -> pd.Dat
     d = pd.DataFrame(index=raw.index)
     for name in ("system", "model_path", *TEXTS):
         d[name] = raw[name].fillna("").str.strip() if name in raw else ""
+    d["said_precision"] = d["precision"].where(d["precision"] != "", d["gemm_quant_mode"])
     for name in ("isl", "osl", *LAYOUT, *STAGES, "silicon_ttft_ms", "silicon_tpot_ms"):
         d[name] = numbers(raw, name, path, faults)
     for name in ("isl", "osl"):
@@ -100,12 +99,14 @@ def read_deployments(path: Path, faults: dict[int, str] | None = None) -> pd.Dat
 
 
 def _features(d: pd.DataFrame) -> pd.DataFrame:
+    """What rows of `READ` columns mean."""
+    d = d[list(READ)].copy()
     found = system_identifiers(d["system"])
     d["known_chip"] = found != ""
     d["chip"] = found.where(d["known_chip"], d["system"].str.lower())
     s = load_platforms().reindex(d["chip"]).set_axis(d.index)
     d = pd.concat([d, model_shapes(d["model_path"])], axis=1)
-    given = d["precision"].where(d["precision"] != "", d["gemm_quant_mode"])
+    given = d["said_precision"]
     d["precision"], d["assumed"] = given.map(precision_class).replace("", "bf16"), ""
     note(d, given.map(precision_class) == "", "precision bf16" + (" for " + spelt(given)).where(given != "", ""))
     expert = d["moe_quant_mode"].map(precision_class)
@@ -131,8 +132,7 @@ def _features(d: pd.DataFrame) -> pd.DataFrame:
         undated,
         f"measured on {EPOCH:%Y-%m-%d}" + (" for " + spelt(d["measured_on"])).where(d["measured_on"] != "", ""),
     )
-    degrees = [name for name in LAYOUT if name.endswith("_size") and "batch" not in name]
-    note(d, d[degrees].isna().all(axis=1), spelt(d["gpus"]) + " accelerators a worker")
+    note(d, d[list(DEGREES)].isna().all(axis=1), spelt(d["gpus"]) + " accelerators a worker")
     return _laid_out(with_recipes(d.assign(read=d["layout"])))
 
 
@@ -173,7 +173,19 @@ def evaluate_deployments(
 def predict_deployments(
     rows: pd.DataFrame, training: pd.DataFrame, sizes: dict[str, dict[str, float]] | None = None
 ) -> pd.DataFrame:
-    """Predictions of `rows`, none of which may be in `training`; `sizes` of parts by target, else the shipped ones."""
+    """Predictions of `rows`, none of which may be in `training`; `sizes` of parts by target, else the shipped ones.
+
+    Rows without load or layout are answered by the pool over those of measured deployments of their kind.
+    """
+    answer, copies = _predicted(rows, training, sizes), with_conditions(rows, training)
+    if copies.empty:
+        return answer
+    copied = _features(copies).assign(copy_of=copies["copy_of"], unstated=copies["unstated"])
+    return pooled(answer, copied, lambda some: _predicted(some, training, sizes))
+
+
+def _predicted(rows: pd.DataFrame, training: pd.DataFrame, sizes: dict[str, dict[str, float]] | None) -> pd.DataFrame:
+    """Predictions of rows as they are read."""
     rows = _laid_out(with_recipes(rows, training))
     columns = {"config_id": rows["config_id"]}
     answer = pd.DataFrame(columns, index=rows.index)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import norm
 
 COVERAGE = 0.8
 #: Rows needed before a kind speaks for itself; below, the pooled quantile of its regime counts.
@@ -12,6 +13,8 @@ ENOUGH = 15
 #: Half width of a normal law, in deviations, that holds 80 %: what counts without scores, and at least below `FEW`, of
 #: which no rank reaches 80 %.
 NORMAL, FEW = 1.2816, 4
+#: Points that stand for an answer in a pool, by equal shares of a normal law whose 80 % are its interval.
+POINTS = norm.ppf((np.arange(50) + 0.5) / 50) / norm.ppf(0.9)
 
 
 @dataclass(frozen=True)
@@ -68,3 +71,16 @@ def covered(measured: np.ndarray, low: np.ndarray, high: np.ndarray) -> float:
     """Share of measured values inside their interval; NaN without any."""
     inside = (measured >= low) & (measured <= high)
     return float(np.mean(inside)) if len(inside) else float("nan")
+
+
+def pooled_quantiles(low: np.ndarray, middle: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Low end, middle and high end of the mixture of n answers that weigh the same: quantiles 10, 50 and 90 % in logs, shape (3,).
+
+    Each is a law of logs with its median in the middle and normal sides, whose 80 % are its interval.
+
+    >>> pooled_quantiles(np.array([5.0, 50.0]), np.array([10.0, 100.0]), np.array([20.0, 200.0])).round(1).tolist()
+    [6.3, 31.6, 157.7]
+    """
+    low, middle, high = (np.log(np.asarray(of, dtype=float))[:, None] for of in (low, middle, high))
+    points = middle + np.where(POINTS < 0, middle - low, high - middle) * POINTS
+    return np.exp(np.quantile(points, [0.1, 0.5, 0.9], method="hazen"))

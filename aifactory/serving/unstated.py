@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
 
+from aifactory.serving.intervals import pooled_quantiles
 from aifactory.serving.measurements import families
 from aifactory.serving.tiers import ANCHORED, MEASURED, REFUSED
 
@@ -26,8 +26,6 @@ KINDS = (
     ("model", "scenario", "metric"), ("scenario", "metric", "task"), ("metric", "task"), ("metric",),
 )  # fmt: skip
 DONORS, COPIES, AT_ONCE = 5, 9, 2000
-#: Points that stand for the answer of a copy, by equal shares of a normal law whose 80 % are its interval.
-POINTS = norm.ppf((np.arange(50) + 0.5) / 50) / norm.ppf(0.9)
 
 
 def with_conditions(asked: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
@@ -97,13 +95,8 @@ def pooled(answer: pd.DataFrame, copies: pd.DataFrame, predict: Callable[[pd.Dat
             answer.loc[place, ["predicted", "low80", "high80"]] = np.nan
             answer.loc[place, ["tier", "reason"]] = [REFUSED, first["reason"]]
             continue
-        middle, low, high = (
-            np.log(spoken[name].to_numpy(dtype=float))[:, None] for name in ("predicted", "low80", "high80")
-        )
-        points = middle + np.where(POINTS < 0, middle - low, high - middle) * POINTS
-        answer.loc[place, ["low80", "predicted", "high80"]] = np.exp(
-            np.quantile(points, [0.1, 0.5, 0.9], method="hazen")
-        )
+        columns = ["low80", "predicted", "high80"]
+        answer.loc[place, columns] = pooled_quantiles(*spoken[columns].to_numpy(dtype=float).T)
         tier = spoken["tier"].mode().iloc[0]
         words = f"{spoken['reason'].iloc[0]}; {spoken['unstated'].iloc[0]} not stated: over those of rows of its kind"
         answer.loc[place, ["tier", "reason"]] = [ANCHORED if tier == MEASURED else tier, words]
