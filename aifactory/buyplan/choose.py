@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -27,6 +28,8 @@ from aifactory.fleet.nodes import TOLERANCE, Load
 from aifactory.fleet.orders import FLEXIBLE, next_owned
 from aifactory.units import percent
 
+#: USD that a unit more of a limit must save for it to be told: less is rounding.
+LEAST_WORTH_USD = 1e-3
 #: Gap of the last, closer search: orders that change by less than this of the cost would change by chance.
 LAST_GAP = 1e-4
 #: What rounding may lift a bound above the cost that it bounds, share of it: more is a contradiction.
@@ -60,6 +63,15 @@ class Chosen:
         """Whether the share of a vendor allows no order: so few vendors cannot each keep so small a share."""
         vendors = len(set(self.problem.vendor))
         return vendors * self.problem.vendor_most < 1 - TOLERANCE and not self.best.nodes.any() and vendors > 0
+
+    @property
+    def bound(self) -> list[str]:
+        """Stated limits of which more would save money: budgets, and power and space of own sites."""
+        found = [name for name, usd in self.best.limit_usd.items() if usd > LEAST_WORTH_USD]
+        kinds = dict.fromkeys(re.sub(r" (in|of) (month|year) \d+$", "", name) for name in found)
+        said = {"capital": "the yearly budget of capital", "budget": "the monthly budget"}
+        own = [name for name in kinds if name in said or name.startswith(("power", "space"))]
+        return [said.get(name, f"the {name}") for name in own]
 
     @property
     def late(self) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -64,14 +66,18 @@ def decision_sentence(
     held: float = 0.0,
     *,
     barred: bool = False,
+    bound: Sequence[str] = (),
 ) -> str:
     """Return the decision asked for: amount, what, until when, and what it brings.
 
     `first` comes before it (the test of hosted models that cost far less: an amount to sign must not lead a reader past
     them). `held`: accelerators that are owned or
-    committed already; `barred`: a limit of the plan allows no order.
+    committed already; `barred`: a limit of the plan allows no order; `bound`: limits that leave less to sign than would pay.
     """
-    sentence = _own_decision(orders, roi, plan, held, barred=barred)
+    within = f" within {' and '.join(bound)}" if bound else ""
+    cheapest = f"capacity by the hour is cheapest at today's demand{within}"
+    why = "no order is allowed by the limits of the plan" if barred else cheapest
+    sentence = _own_decision(orders, roi, plan, held, why)
     return f"{first} If they fail it: {sentence[0].lower()}{sentence[1:]}" if first else sentence
 
 
@@ -111,7 +117,7 @@ def covered_sentence(planned: pd.DataFrame, not_sized: pd.DataFrame) -> str:
     return f" It covers {whole} of {of} use cases whole; the caveats name what is left out."
 
 
-def _own_decision(orders: pd.DataFrame, roi: pd.DataFrame, plan: Plan, held: float, *, barred: bool) -> str:
+def _own_decision(orders: pd.DataFrame, roi: pd.DataFrame, plan: Plan, held: float, why: str) -> str:
     expected = roi[roi["scenario"] == "expected"].iloc[0]
     outlook = f"The plan costs {money(expected['tco_usd'])} over {plan.horizon_months} months"
     if np.isfinite(expected["npv_usd"]):
@@ -123,11 +129,6 @@ def _own_decision(orders: pd.DataFrame, roi: pd.DataFrame, plan: Plan, held: flo
     growth = f"{growth}, each on its trigger" if len(later) else ""
     if now.empty:
         beyond = f"beyond the {held:,.0f} accelerators owned or committed, " if held else ""
-        why = (
-            "no order is allowed by the limits of the plan"
-            if barred
-            else "capacity by the hour is cheapest at today's demand"
-        )
         return f"Sign no {'further ' if held else ''}commitment now: {beyond}{why}{growth}. {outlook}"
     amount, date = money(now["commitment_usd"].sum()), month_name(now["order_month"].min())
     return f"Approve {amount} of commitments with the first order by {date}: {_named(now)}{growth}. {outlook}"

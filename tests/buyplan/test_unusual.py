@@ -36,6 +36,24 @@ def test_one_vendor_cannot_keep_a_share_below_one(tiny, share, barred):
     assert any("platforms of 1 vendor: this allows no commitment" in text for text in chosen.limits) is barred
 
 
+@pytest.mark.parametrize("limited", [True, False])
+def test_nothing_signed_for_want_of_power_is_told_from_nothing_that_would_pay(tiny, limited):
+    """Hardware pays, and where the site has power for half a server of it the limit is why the rest is rented."""
+    hardware = {"purchase_option": "purchase", "usd_per_accelerator": 20_000.0, "region": "*", "provider": "vendor",
+                "lead_time_weeks": 4.0}  # fmt: skip
+    plan, prices = make_plan(36), make_prices(hardware, drop=["reserved_1y"])
+    few = plan.regions[0].model_copy(update={"power_limit_kw": 2.0 if limited else 500.0})
+    case = tiny(plan=plan.model_copy(update={"regions": [few]}), prices=prices)
+    paths = paths_of(case, 5, 0.0)
+    chosen = choose_orders(case, paths)
+    assert chosen.best.nodes.any() != limited
+    assert chosen.bound == ["the power of Europe"] * limited
+    case, answer = solve_over_paths(case, chosen, paths)
+    orders = orders_frame(case, answer, case.prices)
+    sentence = decision_sentence(orders, roi_frame(case, answer), case.plan, bound=chosen.bound)
+    assert ("capacity by the hour is cheapest at today's demand within the power of Europe" in sentence) == limited
+
+
 def test_a_term_longer_than_the_horizon_is_paid_in_full(tiny):
     """Three years in a horizon of one: at a quarter of the price by the hour it would pay only if its tail were free."""
     three = {"purchase_option": "reserved_3y", "usd_per_accelerator_hour": 1.9, "term_months": 36}
