@@ -184,9 +184,12 @@ def adoption_section(ws: Workspace, inv: Inventory) -> Group:
     names = inv.use_cases.set_index("use_case_id")["name"]
     first = last["p50"].idxmax()
     row = last.loc[first]
+    at_end = (inv.forecast["use_case_id"] == first) & (inv.forecast["month"] == row["month"])
+    expected = inv.forecast[at_end & (inv.forecast["scenario"] == "expected")]["units"].sum()
     answer = (
-        f"{plural(len(adopting), 'use case')} without a trend of its own follows an adoption curve. {names[first]} is expected to ask for "
-        f"{num(row['p50'])} {readable(unit[first]).lower()}s a month by {month_name(row['month'])}, with 80 % chance between {num(row['p10'])} and {num(row['p90'])}."
+        f"{plural(len(adopting), 'use case')} without a trend of its own follows an adoption curve. In the middle of the paths (P50) {names[first]} asks for "
+        f"{num(row['p50'])} {readable(unit[first]).lower()}s a month by {month_name(row['month'])}, with 80 % chance for between {num(row['p10'])} and {num(row['p90'])}; "
+        f"the expected scenario, whose parts add up to the middle of the total, holds {num(expected)}."
     )
     basis = inv.forecast.drop_duplicates("use_case_id").set_index("use_case_id")["growth_source"]
     mine = bands[bands["use_case_id"] == first]
@@ -196,7 +199,7 @@ def adoption_section(ws: Workspace, inv: Inventory) -> Group:
         figure(
             charts.lines_with_band(_thin(mine), x="month", y="p50", low="p10", high="p90", fmt="sig3", titles=titles),
             title=f"{names[first]}: half of the final demand by {_half_way(mine)}",
-            description=f"Line of expected demand of {names[first]} by month with a band from P10 to P90.",
+            description=f"Line of the median demand of {names[first]} by month with a band from P10 to P90.",
             caption="Bass and logistic curves share the evidence; a launch that slips moves the whole curve.",
             source="demand_chain and use_cases tables; plan.yaml",
             as_of=ws.as_of,

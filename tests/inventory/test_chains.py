@@ -138,5 +138,15 @@ def test_the_adoption_page_says_what_it_rests_on(mini_ws, inventory, sample_ws):
     assert "No use case follows an adoption curve" in adoption_section(mini_ws, inventory).parts[0].text
     sample = build_inventory(sample_ws)
     group = adoption_section(sample_ws, sample)
-    assert "Voice agent for bookings is expected to ask for" in group.parts[0].text
+    text, end = group.parts[0].text, sample.scenarios.use_cases["month"].max()
+    row = sample.scenarios.use_cases.set_index(["use_case_id", "month"]).loc[("voice-agent", end)]
+    expected = sample.forecast.query("use_case_id == 'voice-agent' and month == @end and scenario == 'expected'")[
+        "units"
+    ].sum()
+    assert (
+        f"In the middle of the paths (P50) Voice agent for bookings asks for {row['p50']:,.0f} sessions"
+        in text.replace("\xa0", " ")
+    )
+    assert expected > 1.05 * row["p50"]  # the plan's scenario is not the median of one use case
+    assert f"holds {expected:,.0f}." in text.replace("\xa0", " ")
     assert "priors only: nothing was measured yet" in "\n".join(part.text for part in group.parts if hasattr(part, "text"))  # fmt: skip
