@@ -11,7 +11,7 @@ import pandas as pd
 from aifactory.buyplan.case import Case, case_terms, rebuilt
 from aifactory.buyplan.futures import GAP, TIME_LIMIT_S, nodes_signed, problem_of, problem_over, stated_money
 from aifactory.buyplan.keep import approved_nodes, going_on, keep_approved
-from aifactory.buyplan.optimise.benders import REACHED, OptimalPlan, optimise
+from aifactory.buyplan.optimise.benders import REACHED, OptimalPlan, limit_prices, optimise
 from aifactory.buyplan.optimise.evaluate import evaluate_plan
 from aifactory.buyplan.optimise.extensive import largest_orders
 from aifactory.buyplan.optimise.limits import Conflict, Overrun, lead_conflicts, overrun_words, relaxed
@@ -151,7 +151,9 @@ def settled(problem: Problem, best: OptimalPlan) -> OptimalPlan:
         return best
     found = search.best(gap=LAST_GAP)
     cost = evaluate_plan(problem, found.nodes)
-    closer = replace(best, nodes=found.nodes, cost=cost, bound_usd=max(best.bound_usd, found.bound_usd))
+    prices = limit_prices(problem) if best.limit_usd else {}
+    bound = max(best.bound_usd, found.bound_usd)
+    closer = replace(best, nodes=found.nodes, cost=cost, bound_usd=bound, limit_usd=prices)
     if closer.gap < -BOUND_ERROR:
         msg = f"the bound of the best orders, USD {closer.bound_usd:,.2f}, is above what orders cost, USD {cost.objective_usd:,.2f}"
         raise IdentityError(msg)

@@ -9,11 +9,9 @@ import pandas as pd
 
 from aifactory.buyplan.caveats import fiscal_year
 from aifactory.buyplan.choose import Chosen
-from aifactory.buyplan.optimise.evaluate import evaluate_plan, path_weights
+from aifactory.buyplan.optimise.benders import in_parts
 from aifactory.buyplan.optimise.problem import Problem
 from aifactory.buyplan.own_sites import UNITS, site_of, stated_limits, taken
-from aifactory.buyplan.stress.replan import Replanner
-from aifactory.buyplan.stress.world import world_of
 
 COLUMNS = ["limit", "used", "most", "unit", "binds", "price_usd", "per"]
 LEAST_USD = 0.5
@@ -23,8 +21,8 @@ PERCENT = 0.01
 def limit_values(chosen: Chosen) -> pd.DataFrame:
     """Every limit of the plan: most that is used of it, whether it binds, and what one more unit of it saves.
 
-    Prices of capital, power, payments and reserve are those of nodes that need not be whole, over the horizon. A month of
-    lead time is priced by planning anew at the weights of the paths in the plan. `binds` where a unit more saves money.
+    Prices are those of nodes that need not be whole, over the horizon; a month of lead time is priced by planning anew.
+    `binds` where a unit more saves money.
 
     Returns
     -------
@@ -156,12 +154,11 @@ def _reserve(chosen: Chosen) -> list[tuple]:
 
 def _lead(chosen: Chosen) -> list[tuple]:
     """A month longer to wait for hardware on own sites."""
-    problem, nodes = chosen.problem, chosen.best.nodes[: len(chosen.problem.orders)]
+    problem = chosen.problem
     waits = [option.lead_months for option in problem.options if option.on_site and option.lead_months > 0]
     if not waits:
         return []
-    weights = path_weights(problem, evaluate_plan(problem, nodes))
-    now, later = (_at_weights(_waiting(problem, more), weights) for more in (0, 1))
+    now, later = (in_parts(_waiting(problem, more))[0] for more in (0, 1))
     return [_row("Lead time of hardware", max(waits), np.nan, "months", max(later - now, 0.0), "a month longer")]
 
 
@@ -171,7 +168,3 @@ def _waiting(problem: Problem, more: int) -> Problem:
         for option in problem.options
     )
     return replace(problem, options=options, floor=np.zeros((0, 0)))
-
-
-def _at_weights(problem: Problem, weights: np.ndarray) -> float:
-    return Replanner(world_of(problem), np.zeros(len(problem.orders))).at_weights(weights)[1]

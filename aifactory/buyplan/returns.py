@@ -343,11 +343,11 @@ def _residual_range(plan: object) -> tuple[float, float, float]:
 
 
 def draw_returns(basis: ReturnsBasis, draws: int = DRAWS) -> Returns:
-    """Evaluate all options under correlated draws (seeded by the plan): return, drivers, worth of knowledge."""
+    """Evaluate all options under correlated draws (seeded by the plan): return, drivers (alone at most in all), worth of knowledge."""
     values = basis.factors.draw(draws, basis.seed)
     result = evaluate(basis.model, values, basis.factors.names)
     groups, shares = sobol_groups(basis.model, basis.factors, 0, samples=CURVE_SAMPLES, seed=basis.seed)
-    drivers = pd.DataFrame({"group": groups, "first": shares.first, "total": shares.total})
+    drivers = pd.DataFrame({"group": groups, "first": np.clip(shares.first, 0, shares.total), "total": shares.total})
     booked = base_case(basis.model)
     options = summary(result)
     options.insert(1, "npv_base_usd", booked.npv_usd[:, 0])

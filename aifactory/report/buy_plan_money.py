@@ -243,8 +243,8 @@ def table_units(ws: Workspace, plan: BuyPlan) -> Block:
     }
     note = (
         "Units and money of a month of 730 hours at the demand of the period, on this plan's terms; demand grows, so the horizon costs more than so many such months. "
-        "The bill today lacks the hidden cost centres; the average holds all. One more unit runs on rented hours, with their people and storage. "
-        "Carbon: rated power of all hours paid for at the mean intensity of the region, without making the hardware."
+        "The bill today lacks the hidden cost centres; the average holds all, with pay and cost centres as in the mean of the horizon, rises included. One more unit runs on rented hours, with their people and storage. "
+        "Carbon: rated power of all hours paid for, times PUE, at the mean intensity of the region, without making the hardware."
         + reference_hours(frame["service_unit"], ws.plan.reference_accelerator)
     )
     return table(

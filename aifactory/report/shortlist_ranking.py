@@ -74,7 +74,8 @@ def robustness_section(ws: Workspace, short: Shortlist) -> Group:
         "checks": Col("TOPSIS / PROMETHEE"),
     }
     note = (
-        "First in: share of draws of admissible weights (those that keep the order of the stated ones) and of values in their intervals. "
+        "First in: share of draws of admissible weights (those that keep the order of the stated ones) and of values in their intervals; "
+        "an unknown score lies anywhere from 0 to 1 there, at 0.5 in the middle, while a score adds it up as 0. "
         "Weight to move: least weight that must change place before the rival is level, in per cent of all. TOPSIS and PROMETHEE, on all platforms left, are a check only. "
         "Money in these ranks is what a platform adds to the other use cases on the platforms chosen for them, as everywhere where platforms are compared."
     )

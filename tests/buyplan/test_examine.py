@@ -13,6 +13,7 @@ from aifactory.buyplan.case import rebuilt, with_streams
 from aifactory.buyplan.choose import choose_orders
 from aifactory.buyplan.excluded import CANNOT_PLAN, Cells, value_excluded
 from aifactory.buyplan.limit_values import limit_values
+from aifactory.buyplan.optimise.benders import in_parts
 from aifactory.buyplan.stress.frontier import risk_frontier
 from aifactory.buyplan.stress.stability import plan_stability
 from aifactory.finance.prices import node_offers
@@ -191,10 +192,20 @@ def test_a_budget_that_binds_has_its_price(tiny):
     free = choose_orders(free, paths_of(free, 5, 0.2))
     node = max(option.upfront_usd for option, _ in free.problem.orders) * 4
     tight = tiny(plan=make_plan(36, budget={"capex_usd_per_year": node * 1.5}), prices=prices)
-    rows = limit_values(choose_orders(tight, paths_of(tight, 5, 0.2))).set_index("limit")
+    chosen = choose_orders(tight, paths_of(tight, 5, 0.2))
+    rows = limit_values(chosen).set_index("limit")
     first = rows.loc[[name for name in rows.index if name.startswith("Capital")][0]]
     assert first["used"] == pytest.approx(node) and first["binds"] and first["price_usd"] > 0
-    assert rows.loc["Lead time of hardware", "price_usd"] > 0
+    budget, now = np.asarray(chosen.problem.capital_usd), in_parts(chosen.problem)[0]
+    richer = replace(chosen.problem, capital_usd=budget + 50.0 * np.eye(len(budget))[0])
+    assert first["price_usd"] == pytest.approx((now - in_parts(richer)[0]) / 50, rel=0.01)  # solved again with more
+    options = tuple(
+        replace(option, lead_months=option.lead_months + (option.on_site and option.lead_months > 0))
+        for option in chosen.problem.options
+    )
+    later = in_parts(replace(chosen.problem, options=options))[0]
+    assert later > now
+    assert rows.loc["Lead time of hardware", "price_usd"] == pytest.approx(later - now, rel=0.01)
     assert "Share of one vendor (NVIDIA) in what is held" not in rows.index
 
 

@@ -122,6 +122,7 @@ def test_distribution_drivers_and_knowledge(basis):
     assert (table["npv_p10_usd"] < table["npv_p90_usd"]).all()
     assert returns.drivers["total"].is_monotonic_decreasing
     assert set(returns.drivers["group"]) >= {"demand", "value", "capacity", "prices"}
+    assert (returns.drivers["first"] >= 0).all() and (returns.drivers["first"] <= returns.drivers["total"]).all()
     worth = returns.knowledge.set_index("knowledge")["worth_usd"]
     assert (worth >= 0).all()
     assert worth.max() == worth["Everything (upper bound)"]

@@ -41,6 +41,8 @@ PORT_CYCLES, PORT_SHARE, WHOLE_SHARE = 6, 0.85, 0.3
 PORT_ROUNDS, ROOT_SHARE = 100, 0.15
 #: Share of the time limit that is kept for making nodes whole.
 KEPT_TIME = 0.2
+#: Gap and rounds of the programme that prices limits (at the gap of a plan its duals may be a tenth off), and USD more of capital.
+PRICE_GAP, PRICE_ROUNDS, PRICE_STEP = 1e-9, 200, 100.0
 REACHED = "gap reached"
 
 
@@ -95,6 +97,30 @@ def optimise(problem: Problem, *, gap: float = 0.005, time_limit_s: float = 60.0
         prices = master.limit_prices()
         return replace(_in_whole_nodes(problem, master, gap, time_limit_s, end, recourse), limit_usd=prices)
     return _with_ports(problem, master, center, gap, time_limit_s, end, recourse)
+
+
+def in_parts(problem: Problem, *, time_limit_s: float = 60.0) -> tuple[float, dict[str, float]]:
+    """Objective of the best orders that need not be whole, and the dual of each limit that binds there, USD per unit.
+
+    For problems without ports, to a gap of `PRICE_GAP`. At a kink a dual lies anywhere between what one unit more saves and
+    one less costs; a difference of two objectives says either (`limit_prices`).
+    """
+    end = time.monotonic() + time_limit_s
+    refuse_conflicts(problem, largest_orders(problem))
+    master, recourse = Master(problem, 1), recourse_of(problem)
+    _approach(problem, master, np.zeros(len(problem.plan_usd)), PRICE_GAP, end, recourse, None, PRICE_ROUNDS)
+    bound = master.solve(end)[1]
+    return bound, master.limit_prices()
+
+
+def limit_prices(problem: Problem) -> dict[str, float]:
+    """By limit that binds, what one more unit of it saves, USD, for orders that need not be whole; of capital by solving again."""
+    now, prices = in_parts(problem)
+    for name in [name for name in prices if name.startswith("capital")]:
+        more = np.array(problem.capital_usd, dtype=float)
+        more[int(name.split()[-1]) - 1] += PRICE_STEP
+        prices[name] = max((now - in_parts(replace(problem, capital_usd=more))[0]) / PRICE_STEP, 0.0)
+    return prices
 
 
 def _with_ports(
