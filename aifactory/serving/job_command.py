@@ -14,7 +14,7 @@ from aifactory.inputs.importers.source import source_contract
 from aifactory.inputs.importers.traces.formats import detect_trace, refuse_milliseconds, refuse_part, sniff
 from aifactory.inputs.problems import raise_problems
 from aifactory.inputs.tables import read_source, read_table
-from aifactory.serving.jobs import JobPoolSize, JobStream, simulate_jobs, size_job_pool
+from aifactory.serving.jobs import JobStream, simulate_jobs, size_job_pool
 from aifactory.units import counted
 
 PLAIN = {"submit_s": "number", "run_s": "number", "accelerators": "number"}
@@ -46,7 +46,7 @@ def queue_jobs(
         "steady_accelerators": _steady(jobs, work),
         "wait_s": {f"p{p}": float(wait) for p, wait in zip(PERCENTILES, waits, strict=True)},
         "utilization": work / (count * span),
-        "because": _because(size),
+        "because": size.because if size else _as_asked(jobs, start, percentile, wait_s, backfill=backfill),
         "remarks": remarks,
     }
 
@@ -56,8 +56,14 @@ def _steady(jobs: JobStream, work: float) -> int:
     return max(1, int(np.ceil(work / max(span, 1e-9) - 1e-9)))
 
 
-def _because(size: JobPoolSize | None) -> str:
-    return size.because if size else "as many as asked for"
+def _as_asked(jobs: JobStream, start: np.ndarray, percentile: float, wait_s: float, *, backfill: bool) -> str:
+    """Whether as many accelerators as asked for keep the wait, and how many would."""
+    wait = float(np.percentile(start - jobs.submit_s, percentile))
+    asked = f"as many as asked for: p{percentile:g} wait {wait:,.0f} s"
+    if wait <= wait_s:
+        return asked
+    fewest = size_job_pool(jobs, percentile, wait_s, backfill=backfill).accelerators
+    return f"{asked}, more than the {wait_s:,.0f} s allowed; {fewest} keep it"
 
 
 def read_jobs(path: Path, only: Mapping[str, str] | None = None) -> tuple[JobStream, list[str]]:

@@ -30,6 +30,13 @@ def test_three_jobs_by_hand(tmp_path):
     assert found["steady_accelerators"] == 6
 
 
+def test_a_pool_that_misses_the_wait_is_told_with_what_would_keep_it(tmp_path):
+    path = write(tmp_path, THREE)
+    missed = queue_jobs(path, accelerators=4, wait_s=5.0, percentile=99)["because"]
+    assert missed == "as many as asked for: p99 wait 10 s, more than the 5 s allowed; 7 keep it"
+    assert queue_jobs(path, accelerators=4, wait_s=10.0)["because"] == "as many as asked for: p95 wait 9 s"
+
+
 def test_the_fewest_that_keep_the_wait(tmp_path):
     path = write(tmp_path, THREE)
     assert queue_jobs(path, wait_s=0.0, percentile=99)["accelerators"] == 8
