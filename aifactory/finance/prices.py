@@ -45,8 +45,9 @@ def price_table(prices: pd.DataFrame, plan: Plan, as_of: dt.date | str) -> pd.Da
     """Cheapest offer per candidate accelerator, workspace region and purchase option.
 
     Rented offers come from the providers that `plan.regions` names. An offer holds in a region if
-    its provider region is the one named there for that provider, or `*`. Where no offer holds, the
-    cheapest one of the same providers elsewhere stands in, with `exact_region` False. Hardware to
+    its provider region is the one named there for that provider, or `*`. Where no offer holds, one
+    of the same providers elsewhere stands in, with `exact_region` False: the cheapest of the provider
+    region whose cheapest one is the median (of two in the middle the cheaper). Hardware to
     own or lease may come from anybody; where the workspace holds a quote for it, bundled list prices,
     which nobody has offered, do not count. Combinations without any offer have no row. Prices noted after
     `as_of` hold only where a combination has no earlier one: what a month was told stays true for it.
@@ -61,7 +62,7 @@ def price_table(prices: pd.DataFrame, plan: Plan, as_of: dt.date | str) -> pd.Da
     One row per combination, columns `PRICE_COLUMNS`, sorted by accelerator, region and option.
     Money is USD per accelerator-hour, or USD per accelerator for a purchase.
     """
-    return cheapest_offers(_held(prices, plan, as_of), KEYS).reindex(columns=PRICE_COLUMNS)
+    return cheapest_offers(_middle_stands_in(_held(prices, plan, as_of), KEYS), KEYS).reindex(columns=PRICE_COLUMNS)
 
 
 def node_offers(prices: pd.DataFrame, plan: Plan, as_of: dt.date | str) -> pd.DataFrame:
@@ -73,7 +74,7 @@ def node_offers(prices: pd.DataFrame, plan: Plan, as_of: dt.date | str) -> pd.Da
     table = _held(prices, plan, as_of)
     here = table.groupby(KEYS)["exact_region"].transform("any")
     sized = [*KEYS, "accelerators_per_node"]
-    return cheapest_offers(table[table["exact_region"] | ~here], sized)[PRICE_COLUMNS]
+    return cheapest_offers(_middle_stands_in(table[table["exact_region"] | ~here], sized), sized)[PRICE_COLUMNS]
 
 
 def _held(prices: pd.DataFrame, plan: Plan, as_of: dt.date | str) -> pd.DataFrame:
@@ -84,7 +85,8 @@ def _held(prices: pd.DataFrame, plan: Plan, as_of: dt.date | str) -> pd.DataFram
     for region in plan.regions:
         theirs = offers[hardware | offers["provider"].isin(list(region.provider_regions))]
         exact = (theirs["region"] == "*") | (theirs["region"] == theirs["provider"].map(region.provider_regions))
-        rows.append(theirs.assign(exact_region=exact.astype(bool), region=region.region))
+        place = theirs["provider"].astype(str) + " " + theirs["region"].astype(str)
+        rows.append(theirs.assign(exact_region=exact.astype(bool), place=place, region=region.region))
     table = pd.concat(rows, ignore_index=True)
     table = _quotes_first(_known_by(table, pd.Timestamp(as_of)))
     table["age_days"] = (pd.Timestamp(as_of) - table["as_of"]).dt.days.clip(lower=0)
@@ -133,8 +135,23 @@ def add_server(prices: pd.DataFrame, accelerators: pd.DataFrame, operating_costs
 
 def cheapest_offers(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     """The cheapest row per `keys`, offers of the region itself before stand-ins; rows without a price are left out."""
+    return _by_price(table, keys).drop_duplicates(keys).drop(columns="price").reset_index(drop=True)
+
+
+def _by_price(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     price = table["usd_per_accelerator_hour"].fillna(table["usd_per_accelerator"])
     order = [*keys, "exact_region", "price", "provider", "sku"]
     ascending = [*[True] * len(keys), False, True, True, True]
-    ranked = table.assign(price=price).dropna(subset=["price"]).sort_values(order, ascending=ascending, kind="stable")
-    return ranked.drop_duplicates(keys).drop(columns="price").reset_index(drop=True)
+    return table.assign(price=price).dropna(subset=["price"]).sort_values(order, ascending=ascending, kind="stable")
+
+
+def _middle_stands_in(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """Offers of the region itself, and of the others by `keys` the cheapest of the `place` in the middle.
+
+    The cheapest of all places would be a bargain of one of them, which nobody offers in the region.
+    """
+    groups = [*keys, "exact_region"]
+    ranked = _by_price(table, keys).drop_duplicates([*groups, "place"])
+    among = ranked.groupby(groups, dropna=False)["price"]
+    middle = among.cumcount() == (among.transform("size") - 1) // 2
+    return ranked[ranked["exact_region"] | middle].drop(columns=["price", "place"])

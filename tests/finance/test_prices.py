@@ -135,6 +135,18 @@ def test_same_provider_elsewhere_stands_in_and_says_so(table):
     assert one(table, "b", "us", "on_demand")["exact_region"]
 
 
+def test_the_region_in_the_middle_stands_in_not_the_cheapest_of_the_world(price_rows):
+    """Four regions at 1, 5, 6 and 9, of which each may sell dearer sizes too: 5, the cheaper of the two in the middle."""
+    places = [("us-2", 1.0), ("us-3", 5.0), ("us-3", 8.0), ("us-4", 6.0), ("us-5", 9.0)]
+    rows = [row("a", place, "spot", usd, sku=f"{place}-{usd}") for place, usd in places]
+    cell = one(price_table(price_rows(rows), PLAN, AS_OF), "a", "eu", "spot")
+    assert (cell["usd_per_accelerator_hour"], cell["exact_region"]) == (5.0, False)
+    sized = [item | {"accelerators_per_node": size} for size in (1, 8) for item in rows]
+    sized = [item | {"sku": f"{item['sku']}-{item['accelerators_per_node']}"} for item in sized]
+    found = node_offers(price_rows(sized), PLAN, AS_OF).query("accelerator_id == 'a' and region == 'eu'")
+    assert found["usd_per_accelerator_hour"].tolist() == [5.0, 5.0]
+
+
 def test_exact_region_wins_over_a_cheaper_one_elsewhere(price_rows):
     rows = [row("a", "eu-1", "on_demand", 5.0), row("a", "us-1", "on_demand", 1.0)]
     assert one(price_table(price_rows(rows), PLAN, AS_OF), "a", "eu", "on_demand")["usd_per_accelerator_hour"] == 5.0
