@@ -1,9 +1,10 @@
-"""Checks of the bill: charges twice, of another month, below zero, far above all others."""
+"""Checks of the bill: charges twice, of another month, below zero, far above all others, of accelerators without hours."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from aifactory.inputs.billing import DISCOUNT, NO_ACCELERATOR
 from aifactory.inputs.findings import Finding, Tables, rows_found
 from aifactory.inputs.months import month_of
 from aifactory.inputs.plan import Plan
@@ -46,3 +47,13 @@ def charges_plausible(tables: Tables, _plan: Plan) -> Iterator[Finding]:
         heavy = ~negative & ~outlay & (usd.abs() > OUTWEIGHS * others)
         rule = f"more than {OUTWEIGHS} times all other charges of its month together; check its digits and currency"
         yield from rows_found(frame, heavy, "billing", "charges_plausible", "warned", column, rule)
+
+
+def accelerators_have_hours(tables: Tables, _plan: Plan) -> Iterator[Finding]:
+    """What an hour of an accelerator costs, and what it worked on, needs charges that count hours."""
+    frame = tables["billing"]
+    named = (frame["accelerator_id"] != NO_ACCELERATOR) & (frame["purchase_option"] != DISCOUNT)
+    named &= ~(frame["ChargeClass"] == "Correction").fillna(value=False)
+    bad = named & frame["accelerator_hours"].isna() & (frame["EffectiveCost"].astype("float64") > 0)
+    rule = "the charge names an accelerator, but its unit is no time: its money counts and its hours do not; write Hours of the machine or GPU-Hours of its accelerators"
+    yield from rows_found(frame, bad, "billing", "accelerators_have_hours", "warned", "ConsumedUnit", rule)

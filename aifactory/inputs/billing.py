@@ -28,7 +28,11 @@ LABELS = ["Tags", "SubAccountId", "ChargeCategory", "ChargeClass", "PricingCateg
            "SkuPriceDetails", "SkuMeter", "SkuId", "ChargeDescription", "ConsumedUnit"]  # fmt: skip
 #: Entry of SkuPriceDetails that marks a charge which lowers the price of others, and the purchase option it has.
 DISCOUNT_KEY, DISCOUNT = "x_Discount", "discount"
-_HOUR_UNITS = {"hours", "hour", "hrs", "hr", "h", "1 hour", "1 hours", "1/hour"}
+#: A unit of time, of the whole machine or of each accelerator ("GPU-Hours"), and hours of one by the first letter of its name.
+_TIME_UNIT = re.compile(
+    r"(?:1[ /]?)?((?:(?:gpu|tpu|npu|xpu|accelerator|chip|card|device)s?[ _-]?)+)?(d(?:ay)?|h(?:(?:ou)?r)?|min(?:ute)?|s(?:ec(?:ond)?)?)s?"
+)
+_HOURS = {"d": 24.0, "h": 1.0, "m": 1 / 60, "s": 1 / 3600}
 
 
 def derive_billing(billing: pd.DataFrame, account_map: pd.DataFrame, aliases: pd.DataFrame) -> pd.DataFrame:
@@ -161,7 +165,8 @@ def match_accelerators(billing: pd.DataFrame, aliases: pd.DataFrame) -> pd.DataF
 
     An instance type that stands in details, meter, SKU or description wins, the longest of several; it
     says how many accelerators it holds. Otherwise the longest name of a device counts, as many as
-    `GpuCount` of the details says, else one. Hours are counted where the unit is hours.
+    `GpuCount` of the details says, else one. Hours are counted where the unit is a time; one of each accelerator counts
+    one accelerator, whatever the machine holds.
 
     Returns
     -------
@@ -182,14 +187,27 @@ def match_accelerators(billing: pd.DataFrame, aliases: pd.DataFrame) -> pd.DataF
     usage = (billing["ChargeCategory"] == "Usage") & (billing["CommitmentDiscountStatus"] != "Unused").fillna(
         value=True
     )
-    hours = billing["ConsumedQuantity"].where(billing["ConsumedUnit"].str.lower().isin(_HOUR_UNITS))
+    hours, single = _hours_of(billing["ConsumedUnit"])
+    each = found["accelerators"].astype("float64").mask(single & found["accelerator_id"].notna(), 1.0)
     return pd.DataFrame(
         {
             "accelerator_id": found["accelerator_id"].where(usage).fillna(NO_ACCELERATOR),
-            "accelerator_hours": (hours * found["accelerators"].astype("float64")).where(usage),
+            "accelerator_hours": (billing["ConsumedQuantity"] * hours * each).where(usage),
             "accelerator_confidence": found["accelerator_confidence"].where(usage).fillna(""),
         }
     )
+
+
+def _hours_of(units: pd.Series) -> tuple[pd.Series, pd.Series]:
+    """Hours of a unit, NaN where it is no time, and whether it is of each accelerator.
+
+    >>> [part.tolist() for part in _hours_of(pd.Series(["Hours", "GPU-Hours", "1 Minute", "GB"]))]
+    [[1.0, 1.0, 0.016666666666666666, nan], [False, True, False, False]]
+    """
+    read = {unit: _TIME_UNIT.fullmatch(unit.lower().strip()) for unit in units.dropna().unique()}
+    hours = {unit: _HOURS[found[2][0]] for unit, found in read.items() if found}
+    single = {unit for unit, found in read.items() if found and found[1]}
+    return units.map(hours).astype("float64"), units.isin(single)
 
 
 def accelerator_finder(aliases: pd.DataFrame) -> Callable[[str], str | None]:

@@ -8,7 +8,12 @@ from collections.abc import Callable, Iterator
 import pandas as pd
 
 from aifactory.errors import nearest
-from aifactory.inputs.bill_checks import bill_in_its_month, bill_rows_once, charges_plausible
+from aifactory.inputs.bill_checks import (
+    accelerators_have_hours,
+    bill_in_its_month,
+    bill_rows_once,
+    charges_plausible,
+)
 from aifactory.inputs.by_region import name_in, unplaced_charges
 from aifactory.inputs.commitment_checks import book_faults
 from aifactory.inputs.contracts import contract_names, load_contract
@@ -399,6 +404,7 @@ CHECKS: dict[str, tuple[str, Callable[[Tables, Plan], Iterator[Finding]]]] = {
     "bill_rows_once": ("billing", bill_rows_once),
     "bill_in_its_month": ("billing", bill_in_its_month),
     "charges_plausible": ("billing", charges_plausible),
+    "accelerators_have_hours": ("billing", accelerators_have_hours),
     "regions_described": ("use_cases", regions_described),
     "plan_names_known": ("use_cases", plan_names_known),
     "latency_in_ms": ("requests", latency_in_ms),

@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Annotated, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from aifactory.errors import InputError, nearest, share_hint, with_nearest
 from aifactory.inputs import plan_bounds as bound
 from aifactory.inputs.exchange_rates import ExchangeRate, PlanCurrency
 from aifactory.inputs.known_names import names_at
 from aifactory.inputs.plan_bounds import Fraction
+from aifactory.inputs.providers import by_provider
 from aifactory.inputs.resources import data_dir
 from aifactory.inputs.said import Said
 from aifactory.inputs.weights import check_weights
@@ -72,7 +73,7 @@ class Region(_Strict):
 
     region: Identifier
     name: Said
-    provider_regions: dict[str, str]
+    provider_regions: Annotated[dict[str, str], AfterValidator(by_provider)]
     usd_per_kwh: bound.UsdPerKwh
     gco2_per_kwh: bound.GramsPerKwh
     power_limit_kw: bound.Kilowatts | None = None

@@ -27,6 +27,7 @@ from aifactory.inputs.hold import settle
 from aifactory.inputs.horizon import seen_until
 from aifactory.inputs.parts import PARTED, part_files
 from aifactory.inputs.plan import Plan, load_plan
+from aifactory.inputs.providers import with_provider_names
 from aifactory.inputs.resources import data_dir
 from aifactory.inputs.tables import SUFFIXES, Problem, raise_problems, read_shipped, read_table
 from aifactory.inputs.telemetry import aggregate_requests, with_sessions_counted
@@ -285,7 +286,7 @@ def _read_tables(
             read_shipped(path, name, hashes[path]) if origin == "catalogue" else read_table(path, load_contract(name))
         )
         raise_problems(path.name, read.problems)
-        notes += [_note(name, item) for item in read.warnings]
+        notes += [Finding(name, "reading", "warned", it.rule, it.row, it.column, it.value) for it in read.warnings]
         sources.append(_source(name, origin, path, read.frame, hashes[path]))
         own = origin == "workspace"
         frame = read.frame.assign(quoted=own) if name == "prices" else read.frame.copy(deep=False)
@@ -297,12 +298,9 @@ def _read_tables(
             raise InputError.at(", ".join((*TELEMETRY, CHAIN)), "no table of demand has rows; at least one must")
     if len(tables["requests"]):
         tables |= _with_request_rows(tables)
+    tables["prices"] = with_provider_names(tables["prices"])
     tables["billing"] = derive_billing(tables["billing"], tables["account_map"], tables["accelerator_aliases"])
     return tables, pd.DataFrame(sources, columns=SOURCE_COLUMNS), notes
-
-
-def _note(table: str, item: Problem) -> Finding:
-    return Finding(table, "reading", "warned", item.rule, item.row, item.column, item.value)
 
 
 def _merge(contract: Contract, own: pd.DataFrame, shipped: pd.DataFrame) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from aifactory.finance.cashflow import NOTHING, payback_or_why
 from aifactory.fleet.placed import BOUGHT, OWN_SITE
 from aifactory.inputs.billing import UNATTRIBUTED, accelerator_charges, plan_regions
 from aifactory.inputs.plan import Region
+from aifactory.inputs.providers import provider_name
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
 from aifactory.inventory.spend import USAGE
@@ -184,7 +185,8 @@ def storage_network(bill: pd.DataFrame, regions: Sequence[Region] = ()) -> pd.Se
 def _own_sites(rows: pd.DataFrame, regions: Sequence[Region]) -> np.ndarray:
     """Whether the seller of each charge is no cloud provider of its region, or of any where the charge names none, (n,)."""
     clouds = {(name, provider) for item in regions for provider in item.provider_regions for name in (item.region, "")}
-    return np.array([pair not in clouds for pair in zip(rows["region"], rows["ProviderName"], strict=True)], dtype=bool)
+    sellers = rows["ProviderName"].astype("str").map(provider_name)
+    return np.array([pair not in clouds for pair in zip(rows["region"], sellers, strict=True)], dtype=bool)
 
 
 def _charged_pools(bill: pd.DataFrame, pools: pd.DataFrame) -> pd.DataFrame:

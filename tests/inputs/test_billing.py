@@ -114,6 +114,10 @@ def test_a_tag_with_an_endless_number_is_no_tag():
         ({"SkuMeter": "P5.48XLARGE hours", "ConsumedUnit": "hrs"}, "nvidia-h100-sxm", 80.0),
         ({"ChargeDescription": "NVIDIA-L40S on demand", "ConsumedUnit": "Hour"}, "nvidia-l40s", 10.0),
         ({"SkuId": "v5e-pod", "ConsumedUnit": "Hours"}, "google-tpu-v5e", 40.0),
+        ({"SkuMeter": "p5.48xlarge", "ConsumedUnit": "Minutes"}, "nvidia-h100-sxm", 80.0 / 60),
+        ({"SkuMeter": "p5.48xlarge", "ConsumedUnit": "GPU-Hours"}, "nvidia-h100-sxm", 10.0),  # of each accelerator
+        ({"SkuId": "v5e-pod", "ConsumedUnit": "TPU chip hours"}, "google-tpu-v5e", 10.0),
+        ({"SkuMeter": "p5.48xlarge", "ConsumedUnit": "vCPU-Hours"}, "nvidia-h100-sxm", None),
         ({"ChargeDescription": "xa100", "ConsumedUnit": "Hours"}, "(none)", None),
         ({"ChargeDescription": "a1000", "ConsumedUnit": "Hours"}, "(none)", None),
         ({"ChargeDescription": "A100 storage", "ConsumedUnit": "GB"}, "nvidia-a100-80-sxm", None),

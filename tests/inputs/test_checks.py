@@ -323,6 +323,14 @@ SUSPECT = {
         ),
         "billing, row 18, column 'EffectiveCost': value '-9000000000.000000': usage below zero, and no correction",
     ),
+    "an accelerator without hours": (
+        "accelerators_have_hours",
+        add(
+            "billing.csv",
+            "2026-10-01T00:00:00Z,2026-10-01T00:00:00Z,2026-11-01T00:00:00Z,AWS,acc-1,p5.48xlarge,,pod,Usage,Standard,,1,Pods,USD,10,10,\n",
+        ),
+        "billing, row 18, column 'ConsumedUnit': value 'Pods': the charge names an accelerator, but its unit is no time",
+    ),
     "usage of another month": (
         "bill_in_its_month",
         swap("billing.csv", "2026-09-01T00:00:00Z,2026-09-01", "2026-09-01T00:00:00Z,2026-08-31"),

@@ -327,13 +327,14 @@ def test_what_an_own_site_charges_is_not_counted_beside_its_planned_running_cost
     )
     places = [
         SimpleNamespace(region="x", provider_regions={}),
-        SimpleNamespace(region="y", provider_regions={"AWS": "y1"}),
+        SimpleNamespace(region="y", provider_regions={"AWS": "y1", "Azure": "y2"}),
     ]
     for usd, region, provider, line, left in (
         (3.0, "x", "Own", "unattributed usage", 10.0),
         (30.0, "x", "Own", "unattributed usage", 4.0),  # no more than is planned there
         (3.0, "y", "Own", "attributed usage", 10.0),
         (3.0, "y1", "AWS", "attributed usage", 13.0),  # storage of a cloud
+        (3.0, "y2", "Microsoft", "attributed usage", 13.0),  # as its bills call it
         (3.0, "x", "Own", "tax", 13.0),
         (3.0, "elsewhere", "Own", "unattributed usage", 13.0),
     ):
