@@ -29,7 +29,7 @@ from aifactory.inputs.parts import PARTED, part_files
 from aifactory.inputs.plan import Plan, load_plan
 from aifactory.inputs.providers import with_provider_names
 from aifactory.inputs.resources import data_dir
-from aifactory.inputs.tables import SUFFIXES, Problem, raise_problems, read_shipped, read_table
+from aifactory.inputs.tables import SUFFIXES, raise_problems, read_shipped, read_table
 from aifactory.inputs.telemetry import aggregate_requests, with_sessions_counted
 from aifactory.inputs.tenants import aggregate_tenants
 
