@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from functools import partial
 
@@ -138,16 +139,26 @@ def hourly_prices(ws: Workspace) -> pd.DataFrame:
     return effective_prices(price_table(offers_of(ws), ws.plan, ws.as_of), ws.table("accelerators"), ws.plan)
 
 
-def price_of_use(prices: pd.DataFrame, regions: list[str], options: tuple[str, ...] = HOURLY_OPTIONS) -> pd.DataFrame:
+def price_of_use(
+    prices: pd.DataFrame,
+    regions: list[str],
+    options: tuple[str, ...] = HOURLY_OPTIONS,
+    compared: Collection[str] = (),
+) -> pd.DataFrame:
     """Price per hour of each accelerator in the regions of a use case, on the first of `options` offered there.
 
+    What is compared is priced on the same terms: the first on which all of the accelerators `compared` that have a price are offered.
     The mean over the regions counts; its date is that of the oldest of these prices, `price_source` names each of them by
     provider and source, and `exact_region` says whether all are of their region. Indexed by accelerator_id; accelerators
     without an offer are absent.
     """
     usd = "usd_per_accelerator_hour_effective"
     here = prices[prices["region"].isin(regions) & prices["purchase_option"].isin(options) & prices[usd].gt(0)]
-    rank = here["purchase_option"].map({option: number for number, option in enumerate(options)})
+    rivals = here[here["accelerator_id"].isin(compared)]
+    offered = rivals.groupby("purchase_option")["accelerator_id"].nunique()
+    common = [option for option in options if offered.get(option, 0) == rivals["accelerator_id"].nunique() > 0]
+    order = dict.fromkeys([*common, *options])
+    rank = here["purchase_option"].map({option: number for number, option in enumerate(order)})
     best = here[rank == rank.groupby(here["accelerator_id"]).transform("min")]
     groups = best.assign(price_source=best["provider"] + ", " + best["source"]).groupby("accelerator_id")
     columns = {
@@ -163,6 +174,7 @@ def price_of_use(prices: pd.DataFrame, regions: list[str], options: tuple[str, .
 def with_money(ws: Workspace, capacity: pd.DataFrame, prices: pd.DataFrame) -> pd.DataFrame:
     """Add price, cost per unit and per million good tokens, energy per unit and tokens per joule.
 
+    Accelerators measured on own prompts are priced on the same terms where there are such.
     What works at the edge stands on an own site: hours of a cloud region are no price for it.
     """
     parts = []
@@ -170,7 +182,8 @@ def with_money(ws: Workspace, capacity: pd.DataFrame, prices: pd.DataFrame) -> p
     classes = ws.table("use_cases").set_index("use_case_id")["workload_class"]
     for use_case, group in capacity.groupby("use_case_id", sort=False):
         options = EDGE_OPTIONS if classes.get(use_case) == EDGE_CLASS else HOURLY_OPTIONS
-        price = price_of_use(prices, use_case_regions(ws, str(use_case)), options).reindex(group["accelerator_id"])
+        own = group.loc[group["tier"] == "measured", "accelerator_id"]
+        price = price_of_use(prices, use_case_regions(ws, str(use_case)), options, own).reindex(group["accelerator_id"])
         rate = group["units_per_s_per_accelerator"].where(group["units_per_s_per_accelerator"] > 0)
         usd = price["usd_per_accelerator_hour_effective"].to_numpy() / (rate * SECONDS_PER_HOUR)
         per_unit = group["output_tokens_per_unit"].fillna(tokens.get(use_case, np.nan))

@@ -46,8 +46,8 @@ def price_table(prices: pd.DataFrame, plan: Plan, as_of: dt.date | str) -> pd.Da
 
     Rented offers come from the providers that `plan.regions` names. An offer holds in a region if
     its provider region is the one named there for that provider, or `*`. Where no offer holds, one
-    of the same providers elsewhere stands in, with `exact_region` False: the cheapest of the provider
-    region whose cheapest one is the median (of two in the middle the cheaper). Hardware to
+    of the same providers elsewhere stands in, with `exact_region` False: of each provider the cheapest of
+    its region whose cheapest one is the median (of two in the middle the cheaper), of these the cheapest. Hardware to
     own or lease may come from anybody; where the workspace holds a quote for it, bundled list prices,
     which nobody has offered, do not count. Combinations without any offer have no row. Prices noted after
     `as_of` hold only where a combination has no earlier one: what a month was told stays true for it.
@@ -146,11 +146,12 @@ def _by_price(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
 
 
 def _middle_stands_in(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    """Offers of the region itself, and of the others by `keys` the cheapest of the `place` in the middle.
+    """Offers of the region itself, and of the others by `keys` and provider the cheapest of the `place` in the middle.
 
-    The cheapest of all places would be a bargain of one of them, which nobody offers in the region.
+    The cheapest of all places would be a bargain of one of them, which nobody offers in the region; among providers one
+    may choose, so that another one never makes a price dearer.
     """
-    groups = [*keys, "exact_region"]
+    groups = [*keys, "exact_region", "provider"]
     ranked = _by_price(table, keys).drop_duplicates([*groups, "place"])
     among = ranked.groupby(groups, dropna=False)["price"]
     middle = among.cumcount() == (among.transform("size") - 1) // 2

@@ -42,11 +42,11 @@ def largest_use_cases(ws: Workspace, bench: Benchmark, most: int = MAX_CURVES) -
 
 
 def cheapest(own: pd.DataFrame) -> pd.DataFrame:
-    """Cheapest measured accelerator per use case."""
+    """Cheapest measured accelerator per use case, among those on the terms that most of its accelerators are priced on."""
     priced = own[own["usd_per_1k_units"].notna() & (own["units_per_s_per_accelerator"] > 0)]
-    return (
-        priced.sort_values("usd_per_1k_units", kind="stable").drop_duplicates("use_case_id").sort_values("use_case_id")
-    )
+    alike = priced.groupby(["use_case_id", "purchase_option"])["accelerator_id"].transform("nunique")
+    ranked = priced.assign(alike=-alike).sort_values(["alike", "usd_per_1k_units"], kind="stable")
+    return ranked.drop_duplicates("use_case_id").sort_values("use_case_id").drop(columns="alike")
 
 
 def chart_curve(ws: Workspace, bench: Benchmark, use_case: str) -> Figure | Block:
@@ -164,7 +164,7 @@ def table_capacity(ws: Workspace, bench: Benchmark) -> Block:
     }
     own = _told_by_the_hour(measured(bench))
     return table(own, caption="Measured capacity at SLO per accelerator, and its cost", source=f"{RUNS}; prices table", as_of=as_of_range(own["as_of"]), columns=columns, max_rows=60, groups=["use_case_id", "service_unit"],
-                 note="Price is the mean over the regions that serve the use case, on demand where offered, else the all-in cost of the cheapest other terms; of several its date is the oldest.")  # fmt: skip
+                 note="Price is the mean over the regions that serve the use case, on demand where offered for all of the measured ones, else all in on other terms that all have, else on those each has; of several its date is the oldest.")  # fmt: skip
 
 
 def _told_by_the_hour(rows: pd.DataFrame) -> pd.DataFrame:
@@ -204,7 +204,7 @@ def cost_section(ws: Workspace, bench: Benchmark) -> Group:
         answer = ""
     answer += "The cheapest measured platform per use case stands below; failed requests are not good units."
     columns = {"use_case_id": Col("Use case"), "accelerator_id": Col("Cheapest measured"), "service_unit": Col("Unit"), "usd_per_1k_units": Col("USD / 1,000 units", "sig3"),
-               "usd_per_million_output_tokens": Col("USD / million output tokens", "usd2"), "usd_per_accelerator_hour": Col("USD / h", "usd2"), "price_source": Col("Price source")}  # fmt: skip
+               "usd_per_million_output_tokens": Col("USD / million output tokens", "usd2"), "usd_per_accelerator_hour": Col("USD / h", "usd2"), "purchase_option": Col("Terms"), "price_source": Col("Price source")}  # fmt: skip
     parts.append(
         table(
             best,

@@ -275,13 +275,13 @@ def gaps_section(ws: Workspace, bench: Benchmark) -> Group:
     estimated = bench.capacity[~bench.capacity["tier"].isin(["measured", "none"])]
     edge = (estimated["platform_class"] == "edge") & (estimated["workload_class"] != "edge_on_device")
     estimated = estimated[~edge]  # a device at the edge does not serve central work, however cheap
-    best = measured(bench).groupby("use_case_id")["usd_per_1k_units"].min()
-    cheaper = estimated[estimated["usd_per_1k_units"] < estimated["use_case_id"].map(best).astype(float)].sort_values(
-        "usd_per_1k_units"
-    )
+    terms = ["use_case_id", "purchase_option"]  # another way to pay is no reason to measure
+    best = measured(bench).groupby(terms)["usd_per_1k_units"].min().rename("best").reset_index()
+    estimated = estimated.merge(best, on=terms)
+    cheaper = estimated[estimated["usd_per_1k_units"] < estimated["best"]].sort_values("usd_per_1k_units")
     answer = f"{plural(len(gaps), 'pair')} of use case and platform {'was' if len(gaps) == 1 else 'were'} not measured on own prompts; {len(gaps) - len(none)} can be estimated, of {len(none)} nothing can be said."
     items = [
-        f"{row.use_case_id} on {row.accelerator_id}: estimated at {sig3(row.usd_per_1k_units)} USD per 1,000 units against {sig3(best[row.use_case_id])} measured; run the prompt pack on it."
+        f"{row.use_case_id} on {row.accelerator_id}: estimated at {sig3(row.usd_per_1k_units)} USD per 1,000 units against {sig3(row.best)} measured; run the prompt pack on it."
         for row in cheaper.drop_duplicates("use_case_id").itertuples(index=False)
     ]
     columns = {

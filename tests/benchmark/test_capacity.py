@@ -280,6 +280,17 @@ def test_flexible_hours_are_preferred_to_commitments():
     assert table["purchase_option"].to_dict() == {"a": "on_demand", "b": "lease"}
 
 
+def test_what_is_compared_is_priced_on_the_same_terms():
+    """b cannot be rented by the hour, so that a beside it is priced as bought too; c is not compared."""
+    here = offers(("a", "us", "on_demand", 6.0, "o"), ("a", "us", "purchase", 2.0, "p"), ("b", "us", "purchase", 1.5, "p"),
+                  ("c", "us", "on_demand", 1.0, "o"))  # fmt: skip
+    usd = "usd_per_accelerator_hour_effective"
+    assert capacity.price_of_use(here, ["us"], compared=["a", "b"])[usd].to_dict() == {"a": 2.0, "b": 1.5, "c": 1.0}
+    assert capacity.price_of_use(here, ["us"], compared=["a", "c"])[usd].to_dict() == {"a": 6.0, "b": 1.5, "c": 1.0}
+    assert capacity.price_of_use(here, ["us"], compared=["b", "c"])[usd].to_dict() == {"a": 6.0, "b": 1.5, "c": 1.0}
+    assert capacity.price_of_use(here, ["us"], compared=["d"])[usd].to_dict() == {"a": 6.0, "b": 1.5, "c": 1.0}
+
+
 def test_offers_without_a_price_are_no_offers():
     assert capacity.price_of_use(offers(("a", "us", "on_demand", 0.0, "x"), ("b", "us", "on_demand", np.nan, "x")),
                                  ["us"]).empty  # fmt: skip
@@ -296,7 +307,7 @@ def test_cost_per_unit_and_tokens_per_joule_follow_from_price_rate_and_power(min
 
 def test_a_capacity_of_zero_has_no_cost_per_unit(mini_ws):
     cells = pd.DataFrame(
-        {"use_case_id": ["chat"], "accelerator_id": [H100], "units_per_s_per_accelerator": [0.0],
+        {"use_case_id": ["chat"], "accelerator_id": [H100], "tier": "measured", "units_per_s_per_accelerator": [0.0],
          "output_tokens_per_unit": [np.nan], "power_w_per_accelerator": [600.0]}
     )  # fmt: skip
     row = capacity.with_money(mini_ws, cells, capacity.hourly_prices(mini_ws)).iloc[0]
@@ -309,7 +320,7 @@ def test_a_capacity_of_zero_has_no_cost_per_unit(mini_ws):
 @settings(max_examples=15)
 def test_cost_per_unit_falls_as_capacity_rises(mini_ws, mini_benchmark, rate, factor):
     cells = pd.DataFrame(
-        {"use_case_id": "chat", "accelerator_id": [H100, H100], "units_per_s_per_accelerator": [rate, rate * factor],
+        {"use_case_id": "chat", "accelerator_id": [H100, H100], "tier": "measured", "units_per_s_per_accelerator": [rate, rate * factor],
          "output_tokens_per_unit": 100.0, "power_w_per_accelerator": 500.0}
     )  # fmt: skip
     slow, fast = capacity.with_money(mini_ws, cells, mini_benchmark.prices)["usd_per_1k_units"]

@@ -147,6 +147,16 @@ def test_the_region_in_the_middle_stands_in_not_the_cheapest_of_the_world(price_
     assert found["usd_per_accelerator_hour"].tolist() == [5.0, 5.0]
 
 
+def test_another_provider_never_makes_a_stand_in_dearer(price_rows):
+    """One provider in the middle at 5; another sells everywhere else at 12, of which none holds in the region."""
+    own = [row("a", place, "spot", usd) for place, usd in (("us-2", 4.0), ("us-3", 5.0), ("us-4", 9.0))]
+    dear = [row("a", f"far-{at}", "spot", 12.0, provider="other") for at in range(9)]
+    cell = one(price_table(price_rows([*own, *dear]), PLAN, AS_OF), "a", "eu", "spot")
+    assert (cell["usd_per_accelerator_hour"], cell["provider"], cell["exact_region"]) == (5.0, "cloud", False)
+    cheap = [item | {"usd_per_accelerator_hour": 2.0} for item in dear]
+    assert one(price_table(price_rows([*own, *cheap]), PLAN, AS_OF), "a", "eu", "spot")["provider"] == "other"
+
+
 def test_exact_region_wins_over_a_cheaper_one_elsewhere(price_rows):
     rows = [row("a", "eu-1", "on_demand", 5.0), row("a", "us-1", "on_demand", 1.0)]
     assert one(price_table(price_rows(rows), PLAN, AS_OF), "a", "eu", "on_demand")["usd_per_accelerator_hour"] == 5.0
