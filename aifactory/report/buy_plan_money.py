@@ -300,11 +300,18 @@ def table_tco(ws: Workspace, plan: BuyPlan) -> Block:
 
 def _owners(ws: Workspace) -> dict[str, str]:
     """Who answers for each cost line around the accelerators, the hidden cost centres above all."""
+    cases = ws.table("use_cases")["use_case_id"].tolist()
     owners = {
         line: ws.plan.assumptions[assumption].owner_role
         for line, (_, _, assumption) in DRIVERS.items()
         if line in (*OVERHEADS, PORTING, CONTINGENCY)
     }
+    waits = [
+        (item, name) for item in ws.plan.hidden_costs if item.usd_per_waiting_hour for name in item.use_cases or cases
+    ]
+    owners |= {
+        f"{item.name}: {name}": item.owner_role for item, name in waits
+    }  # one line a use case, see `with_waiting`
     return owners | {item.name: item.owner_role for item in ws.plan.hidden_costs}
 
 

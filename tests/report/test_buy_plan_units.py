@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from aifactory.inputs.plan import HiddenCost
 from aifactory.report import buy_plan_charts as drawings
 from aifactory.report import buy_plan_money as page
 from aifactory.report.spec import figure_texts
@@ -93,3 +94,21 @@ def test_the_waterfall_tells_the_cost_of_so_many_units_that_it_can_be_read(usd, 
 def test_what_rests_on_predictions_is_not_called_measured():
     """Capacity may be a prediction: sources and captions of the plan claim no measurement."""
     assert "measured" not in " ".join(texts(plan(0.001))) + drawings.PLAN
+
+
+def test_the_cost_of_waiting_of_each_use_case_has_the_owner_of_its_centre(changed):
+    wait = {
+        "name": "Queue",
+        "usd_per_waiting_hour": 5.0,
+        "driver": "waiting",
+        "source": "survey",
+        "as_of": "2026-10-01",
+    }
+    centres = [
+        HiddenCost(**wait, use_cases=["chat", "models"], owner_role="head of research"),
+        HiddenCost(**wait | {"name": "All"}, owner_role="head of all"),
+    ]
+    owners = page._owners(changed(plan={"hidden_costs": centres}))
+    assert owners["Queue: models"] == "head of research"
+    assert owners["All: images"] == "head of all"
+    assert "Queue: images" not in owners
