@@ -23,7 +23,7 @@ from aifactory.inputs.findings import Finding, Tables, rows_found
 from aifactory.inputs.hosted import closed_models
 from aifactory.inputs.plan import Plan
 from aifactory.inputs.price_checks import doubted_prices
-from aifactory.inputs.region_checks import undescribed_regions, unserved_prices
+from aifactory.inputs.region_checks import misspelt_providers, undescribed_regions, unserved_prices
 
 #: A label is suspect where the pool draws more than this share of its accelerators' design power.
 POWER_TOLERANCE = 1.15
@@ -179,7 +179,9 @@ def regions_described(tables: Tables, plan: Plan) -> Iterator[Finding]:
 
 
 def prices_serve_a_region(tables: Tables, plan: Plan) -> Iterator[Finding]:
-    """Own prices hold in a region of the plan, see `region_checks.unserved_prices`."""
+    """Own prices hold in a region of the plan, and its providers have prices, see `region_checks`."""
+    for provider, rule in misspelt_providers(tables["prices"], plan.regions):
+        yield Finding("prices", "prices_serve_a_region", "warned", rule, None, "provider_regions", provider)
     for row, column, value, rule in unserved_prices(tables["prices"], plan.regions):
         yield Finding("prices", "prices_serve_a_region", "warned", rule, row, column, value)
 

@@ -1,4 +1,4 @@
-"""Regions that no other file knows: of the data against plan.yaml, of own prices against the provider regions there."""
+"""Regions and providers that no other file knows: of the data against plan.yaml, of own prices against the provider regions there."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from os.path import commonprefix
 
 import pandas as pd
 
-from aifactory.errors import with_nearest
+from aifactory.errors import nearest, with_nearest
 from aifactory.inputs.plan import Region
 from aifactory.inputs.resources import data_dir
 
@@ -66,6 +66,18 @@ def unserved_prices(prices: pd.DataFrame, regions: Sequence[Region]) -> Iterator
             if slips or not holds.any():
                 rule = f"is a region of {provider} that plan.yaml names nowhere under provider_regions: the price holds in no region and only stands in where none does."
                 yield int(row) + 2, "region", str(value), with_nearest(rule, value, slips or sorted(held))
+
+
+def misspelt_providers(prices: pd.DataFrame, regions: Sequence[Region]) -> Iterator[tuple[str, str]]:
+    """Providers of the plan that no price is of though one has nearly that name, and what to do: (provider, rule).
+
+    One whose name is like no other may stand there for the regions of its bills alone.
+    """
+    known = set(prices["provider"].dropna())
+    for provider in sorted({provider for item in regions for provider in item.provider_regions} - known):
+        hint = nearest(provider, known)
+        if "Did" in hint:
+            yield provider, f"(plan.yaml) is the provider of no price, so that nothing of it can be rented.{hint}"
 
 
 def one_slip(one: str, other: str) -> bool:

@@ -1,6 +1,7 @@
 """Each check between columns and tables, with one broken workspace that triggers it."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -9,7 +10,7 @@ from aifactory.errors import InputError
 from aifactory.inputs.checks import CHECKS, check_tables
 from aifactory.inputs.demand_checks import far_windows, moved_windows
 from aifactory.inputs.findings import CHECK_COLUMNS, Finding, findings_frame
-from aifactory.inputs.region_checks import unserved_prices
+from aifactory.inputs.region_checks import misspelt_providers, unserved_prices
 from aifactory.inputs.workspace import load_workspace
 
 REQUESTS = (
@@ -571,6 +572,13 @@ def test_prices_that_are_meant_for_elsewhere_are_not_doubted(mini_ws):
     assert list(unserved_prices(prices, mini_ws.plan.regions)) == []
     alone = list(unserved_prices(prices.iloc[[2]], mini_ws.plan.regions))
     assert [fault[:3] for fault in alone] == [(4, "region", "us-west-1")]
+
+
+def test_a_misspelt_provider_of_the_plan_is_named_with_the_right_one():
+    prices = pd.DataFrame({"provider": ["AWS", "Lambda", "DigitalOcean"]})
+    region = SimpleNamespace(provider_regions={"AWS": "a", "Lamda": "b", "Our leasing company": "c"})
+    ((provider, rule),) = misspelt_providers(prices, [region])
+    assert provider == "Lamda" and "Did you mean 'Lambda'?" in rule
 
 
 def test_older_months_may_be_kept_by_day(mini_ws):
