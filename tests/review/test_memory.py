@@ -44,6 +44,13 @@ def test_what_came_later_is_named_with_month_and_size():
     ]
 
 
+def test_jobs_that_ran_on_are_no_change_of_a_month():
+    """Hours of the end of a month that came with the next table are below 0.1 %; of requests nothing is below anything."""
+    before = held(*(("demand", "2026-09", name, 10_000.0, unit) for name, unit in (("train", "accelerator_hour"), ("chat", "request"))))  # fmt: skip
+    assert months_restated(before.assign(value=10_005.0), before)["subject"].tolist() == ["chat"]
+    assert set(months_restated(before.assign(value=10_020.0), before)["subject"]) == {"train", "chat"}
+
+
 def test_a_month_that_is_gone_is_named():
     table = months_restated(held(SEPTEMBER), held(AUGUST, SEPTEMBER))
     assert table[["month", "now", "change"]].to_numpy().tolist() == [["2026-08", 0.0, -80.0]]
