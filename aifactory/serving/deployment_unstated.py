@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.serving.intervals import pooled_quantiles
+from aifactory.serving.unstated import COPIES, donors_of, spread_over
 
 #: How many requests there are at a time; fewer than one are served as one.
 LOADS = ("silicon_concurrency", "batch_size", "decode_batch_size")
@@ -22,12 +23,11 @@ DEGREES = (
     "decode_moe_ep_size",
 )  # fmt: skip
 WORKERS = ("prefill_num_workers", "decode_num_workers")
-#: What donors share with a row, the nearest kind first that has so many deployments; copies of a row.
+#: What donors share with a row, the nearest kind first.
 KINDS = (
     ("split", "chip", "architecture", "precision"), ("split", "chip", "architecture"), ("split", "architecture"),
     ("split", "chip", "sparse"), ("split", "sparse"), ("split",),
 )  # fmt: skip
-DONORS, COPIES = 5, 9
 WORDS = {
     LOADS: "requests at a time",
     (*DEGREES, *WORKERS): "layout",
@@ -43,7 +43,7 @@ def with_conditions(rows: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
         names = (*(LOADS if load else ()), *((*DEGREES, *WORKERS) if degree else ()))
         for place in rows.index[(no_load == load) & (no_degree == degree)]:
             row = rows.loc[[place]]
-            donors = _donors(row.iloc[0], _stating(others, load=load, degree=degree))
+            donors = donors_of(row.iloc[0], _stating(others, load=load, degree=degree), KINDS)
             if len(donors):
                 parts.append(_copies(row, donors, names))
     return pd.concat(parts, ignore_index=True)
@@ -55,19 +55,10 @@ def _stating(others: pd.DataFrame, *, load: bool, degree: bool) -> pd.DataFrame:
     return others[np.logical_and.reduce([others[list(names)].notna().any(axis=1) for names in asked])]
 
 
-def _donors(row: pd.Series, others: pd.DataFrame) -> pd.DataFrame:
-    """Deployments of the nearest kind of which there are enough."""
-    for kind in KINDS:
-        same = np.logical_and.reduce([others[name] == row[name] for name in kind])
-        if same.sum() >= DONORS:
-            return others[same]
-    return others[:0]
-
-
 def _copies(row: pd.DataFrame, donors: pd.DataFrame, names: tuple[str, ...]) -> pd.DataFrame:
     """The row with the conditions of `COPIES` donors, evenly over their order by load and size."""
     ordered = donors.sort_values(["concurrency", "gpus"], kind="stable")
-    picked = ordered.iloc[((np.arange(COPIES) + 0.5) / COPIES * len(ordered)).astype(int)]
+    picked = spread_over(ordered)
     filled = {name: picked[name].to_numpy() for name in names}
     return row.loc[row.index.repeat(COPIES)].assign(**filled, copy_of=row.index[0], unstated=WORDS[names])
 

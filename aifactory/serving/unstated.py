@@ -8,7 +8,7 @@ the tiers learnt from such rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -48,7 +48,7 @@ def with_conditions(asked: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
 def _stated(row: pd.Series, names: list[str], others: pd.DataFrame) -> pd.DataFrame:
     """Those of the conditions `names` that most donors of a row state, from the donors that state them all."""
     known = not row["family"] or row["family"] in set(others["family"])
-    donors = _donors(row, others)[[name for name in names if known or name not in OWN_WAYS]]
+    donors = donors_of(row, others, KINDS)[[name for name in names if known or name not in OWN_WAYS]]
     donors = donors.loc[:, [_blank(donors[name]).mean() <= 0.5 for name in donors]]
     return donors[~donors.apply(_blank).any(axis=1)] if len(donors.columns) else donors[:0]
 
@@ -57,19 +57,24 @@ def _blank(column: pd.Series) -> pd.Series:
     return column.isna() | (column == "")
 
 
-def _donors(row: pd.Series, others: pd.DataFrame) -> pd.DataFrame:
-    """Rows of the nearest kind of which there are enough."""
-    for kind in KINDS:
+def donors_of(row: pd.Series, others: pd.DataFrame, kinds: Sequence[Sequence[str]]) -> pd.DataFrame:
+    """Rows of the nearest of `kinds`, columns that they share with a row, of which there are enough."""
+    for kind in kinds:
         same = np.logical_and.reduce([others[name] == row[name] for name in kind])
         if same.sum() >= DONORS:
             return others[same]
     return others[:0]
 
 
+def spread_over(ordered: pd.DataFrame) -> pd.DataFrame:
+    """`COPIES` rows, evenly over the order of a table."""
+    return ordered.iloc[((np.arange(COPIES) + 0.5) / COPIES * len(ordered)).astype(int)]
+
+
 def _copies(rows: pd.DataFrame, donors: pd.DataFrame) -> pd.DataFrame:
     """Every row with the conditions of `COPIES` donors, evenly over their order."""
     ordered = donors.sort_values(list(donors.columns), kind="stable", ignore_index=True)
-    picked = ordered.iloc[((np.arange(COPIES) + 0.5) / COPIES * len(ordered)).astype(int)]
+    picked = spread_over(ordered)
     many = rows.loc[rows.index.repeat(COPIES)]
     filled = {name: np.tile(picked[name].to_numpy(), len(rows)) for name in donors}
     words = ", ".join(name.replace("_", " ") for name in donors)

@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from aifactory.serving.deployment_unstated import COPIES, DEGREES, LOADS, WORKERS, with_conditions
+from aifactory.serving.deployment_unstated import DEGREES, LOADS, WORKERS, with_conditions
 from aifactory.serving.deployments import predict_deployments, read_deployments
 from aifactory.serving.intervals import pooled_quantiles
+from aifactory.serving.unstated import COPIES
 from tests.serving.test_deployments import HEAD, table
 
 
