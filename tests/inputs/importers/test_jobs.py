@@ -239,9 +239,15 @@ def test_times_out_of_order_and_in_the_future_are_left_out_and_counted(tmp_path)
         TABLE
         + "e;models;H100;1;us;2026-10-05T08:00Z;2026-10-05T07:00Z;;Failed\nf;models;H100;1;us;2026-12-05T08:00Z;;;queued\n"
     )
-    assert read(tmp_path, text, "jobs.csv")[0]["rows_left_out"] == {
+    report = read(tmp_path, text, "jobs.csv")[0]
+    assert report["rows_left_out"] == {
         "no accelerator": 1, "after the day of import": 1, "times are out of order": 1,
     }  # fmt: skip
+    row = text.splitlines().index(next(line for line in text.splitlines() if line.startswith("e;"))) + 1
+    told = (
+        f"times are out of order in row {row} (job e: submitted 2026-10-05 08:00, started 2026-10-05 07:00): left out"
+    )
+    assert {"text": told, "rows": 1} in report["warnings"]
 
 
 @given(st.sampled_from(sorted(_known_states("slurm"))), st.sampled_from(["{}", " {} ", "{} by 7"]))

@@ -119,7 +119,10 @@ def to_jobs(raw: RawJobs, target: Target) -> pd.DataFrame:
         raw.warnings.append(("jobs wait: status running without a start", int(waits.sum())))
     raw.rows = raw.rows.assign(state=status, ended=raw.rows["ended"].mask(status == "running"))
     begin = raw.rows["started"].fillna(raw.rows["submitted"])
-    raw.leave_out((raw.rows["started"] < raw.rows["submitted"]) | (raw.rows["ended"] < begin), OUT_OF_ORDER)
+    late = (raw.rows["started"] < raw.rows["submitted"]) | (raw.rows["ended"] < begin)
+    if late.any():
+        raw.warnings.append((_out_of_order(raw.rows[late]), int(late.sum())))
+    raw.leave_out(late, OUT_OF_ORDER)
     region = _filled(raw, "region", target.region, "the file names no region; say it with --region")
     use_case = _filled(raw, "use_case", target.use_case, "the file names no use case; say it with --use-case")
     jobs = pd.DataFrame(
@@ -136,6 +139,18 @@ def to_jobs(raw: RawJobs, target: Target) -> pd.DataFrame:
         }
     )
     return conform(jobs.reset_index(drop=True), "jobs")
+
+
+def _out_of_order(rows: pd.DataFrame) -> str:
+    """Rows of the file whose times contradict each other, the first with its times."""
+    first, told = rows.iloc[0], []
+    for name in ("submitted", "started", "ended"):
+        if pd.notna(first[name]):
+            told.append(f"{name} {first[name]:%Y-%m-%d %H:%M}")
+    numbers = [f"{row:.0f}" for row in rows.index[:MAX_NAMED]]
+    more = ", ".join(numbers[1:])
+    named = f"row {numbers[0]} (job {first['job_id']}: {', '.join(told)})" + (f", rows {more}" if more else "")
+    return f"{OUT_OF_ORDER} in {named}: left out"
 
 
 def _counts(raw: RawJobs) -> pd.Series:
