@@ -172,7 +172,7 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
     dates = ports.dates(ws.plan, classes, ws.period, owners)
     plan = with_dates(with_reserves(plan, reserves), ws, inventory, dates)
     sizes, other = sizes_frame(made.streams, ws.plan, known_from(reserves)), setting.other_nodes(moves, made.streams)
-    approved = approved_with(plan.approved_plan, setting.staying, ws.period)
+    approved = approved_with(plan.approved_plan, setting.staying, ws.period, inventory.scenarios)
     plan = replace(
         plan, sizes=sizes, other_nodes=other, moves=moves_frame(moves, case.streams.months), approved_plan=approved
     )
@@ -228,7 +228,7 @@ def _all_stay(setting: Setting, made: Prepared, inventory: Inventory, unplaced: 
         warnings=[*setting.staying.sentences(), *unplaced],
         decision=decision,
         hosted_today=_shown(setting.staying),
-        approved_plan=approved_with(plan.approved_plan, setting.staying, setting.ws.period),
+        approved_plan=approved_with(plan.approved_plan, setting.staying, setting.ws.period, inventory.scenarios),
     )
     return with_dates(plan, setting.ws, inventory)
 

@@ -19,6 +19,7 @@ from aifactory.benchmark.telemetry import OWN_EVIDENCE
 from aifactory.buyplan.case import Case, Solution, rebuilt
 from aifactory.buyplan.compare import Resolve, hosted_path, least_listed, streams_over_regions, without
 from aifactory.buyplan.governance import money
+from aifactory.demand.forecast import DemandScenarios
 from aifactory.finance.cashflow import npv
 from aifactory.finance.tco import price_index, serves
 from aifactory.fleet.guests import chance_beside_spares
@@ -175,15 +176,27 @@ def _stay_by_month(case: Case, row: Mapping) -> tuple[np.ndarray, np.ndarray]:
     return bill, cost * (1.0 + plan.value("contingency_share"))
 
 
-def approved_with(approved: pd.DataFrame, staying: Staying, period: str) -> pd.DataFrame:
-    """Rows of the `approved_plan` contract with those of what stays on hosted models, against which its actual bill is compared."""
-    if staying.months.empty:
+def approved_with(approved: pd.DataFrame, staying: Staying, period: str, demand: DemandScenarios) -> pd.DataFrame:
+    """Rows of the `approved_plan` contract with those of what stays on hosted models, against which its actual bill is compared, and bands of whole use cases."""
+    if len(staying.months):
+        stays = staying.months.assign(plan_period=period)
+        approved = pd.concat([approved.astype(object), stays.astype(object)], ignore_index=True).infer_objects()
+    return _with_use_case_bands(approved, demand).reindex(columns=load_contract("approved_plan").columns)
+
+
+def _with_use_case_bands(approved: pd.DataFrame, demand: DemandScenarios) -> pd.DataFrame:
+    """P10 and P90 of each use case over its regions, around its planned units; none where the plan holds not all of its regions."""
+    if approved.empty:
         return approved
-    stays = staying.months.assign(plan_period=period)
-    return (
-        pd.concat([approved.astype(object), stays.astype(object)], ignore_index=True)
-        .infer_objects()
-        .reindex(columns=load_contract("approved_plan").columns)
+    bands = demand.use_cases.set_index(["use_case_id", "month"])
+    own = bands.reindex(pd.MultiIndex.from_frame(approved[["use_case_id", "month"]])).set_axis(approved.index)
+    regions = demand.frame.groupby("use_case_id")["region"].nunique()
+    planned = approved.groupby("use_case_id")["region"].transform("nunique")
+    whole = planned == approved["use_case_id"].map(regions)
+    units = approved.groupby(["use_case_id", "month"])["units"].transform("sum")
+    return approved.assign(
+        use_case_units_p10=np.minimum(own["p10"], units).where(whole),
+        use_case_units_p90=np.maximum(own["p90"], units).where(whole),
     )
 
 

@@ -48,7 +48,7 @@ def accuracy_section(ws: Workspace, review: Review) -> Group:
             "pinball": Col("Quantile loss", "num3"),
             "error_vs_repeat": Col("Error over repeating", "num2"),
         }
-        note = "Quantile loss of P10, median and P90 over actual units; a band of this kind should hold 80 %. A plan has bands of regions; of a use case in several they are added up, which is wider than its own. Below 1 in the last column beats repeating last month."
+        note = "Quantile loss of P10, median and P90 over actual units; a band of this kind should hold 80 %. Of a use case of which the approved plan holds bands of regions alone they are added up, which is wider than its own. Below 1 in the last column beats repeating last month."
         caption = f"Scores of the forecasts of {month_name(ws.period)}"
         parts.append(table(review.forecast_scores, caption=caption, columns=scores, note=note, **facts))
     caption = f"Forecast and actual, {month_name(ws.period)}"

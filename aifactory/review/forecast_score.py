@@ -12,7 +12,7 @@ from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
 from aifactory.inventory.basis import seasons
 from aifactory.inventory.demand import profile_demand
-from aifactory.review.monthly import previous_month
+from aifactory.review.monthly import planned_bands, previous_month
 from aifactory.units import HOURS_PER_DAY, HOURS_PER_MONTH
 
 ACCURACY_COLUMNS = ["month", "use_case_id", "forecast", "actual", "error_share", "inside_band", "basis"]
@@ -42,7 +42,7 @@ def forecast_accuracy(
 ) -> pd.DataFrame:
     """Forecast against actual units: the approved plan's months, else one step from last month."""
     if len(approved):
-        planned = approved.groupby(["month", "use_case_id"])[["units", "units_p10", "units_p90"]].sum(min_count=1)
+        planned = planned_bands(approved)
         planned = planned[planned.index.get_level_values("month") <= ws.period]
         return _against(inventory, planned, f"plan approved for {approved['plan_period'].iloc[0]}")
     return step_accuracy(ws, inventory, earlier_forecast(ws, inventory) if earlier is None else earlier)
@@ -79,8 +79,7 @@ def score_forecasts(ws: Workspace, inventory: Inventory, earlier: pd.DataFrame, 
     repeat = pd.DataFrame(dict.fromkeys(BAND, actual[last] * days[1] / days[0]))
     made = {f"data up to {last}": _of_month(earlier, ws.period)}
     if len(approved):
-        planned = approved.groupby(["month", "use_case_id"])[[*BAND]].sum(min_count=1)
-        made[f"plan approved for {approved['plan_period'].iloc[0]}"] = _of_month(planned, ws.period)
+        made[f"plan approved for {approved['plan_period'].iloc[0]}"] = _of_month(planned_bands(approved), ws.period)
     made = {name: table for name, table in made.items() if len(table)} | {REPEAT: repeat}
     now = actual[ws.period][actual[ws.period] > 0]
     for table in made.values():

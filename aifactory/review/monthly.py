@@ -21,6 +21,8 @@ HELD = ["use_case_id", "accelerator_id", "region"]
 NOWHERE = pd.MultiIndex.from_arrays([[], []], names=PLACE)
 PLANNED = ["units", "units_p10", "units_p90", "accelerator_hours", "compute_usd", "cost_usd", "value_usd"]
 SCENARIO_UNITS = ["units_conservative", "units_aggressive"]
+#: Bands of whole use cases, by the column of single regions that they stand for.
+USE_CASE_BAND = {"units_p10": "use_case_units_p10", "units_p90": "use_case_units_p90"}
 
 
 def previous_month(period: str) -> str:
@@ -173,13 +175,24 @@ def mean_utilization(pools: pd.DataFrame) -> pd.Series:
 def calendar_plan(approved: pd.DataFrame) -> pd.DataFrame:
     """Amounts of a plan, which counts standard months of 730 h, in the hours of each calendar month."""
     hours = pd.PeriodIndex(approved["month"], freq="M").days_in_month.to_numpy() * HOURS_PER_DAY
-    counted = [*PLANNED, *(name for name in (*SCENARIO_UNITS, "storage_network_usd") if name in approved)]
+    counted = [
+        *PLANNED,
+        *(name for name in (*SCENARIO_UNITS, *USE_CASE_BAND.values(), "storage_network_usd") if name in approved),
+    ]
     scale = hours / HOURS_PER_MONTH
     plan = approved.assign(**{name: approved[name] * scale for name in counted})
     if "outlay_usd" in approved:  # paid once, however long the month
         running = approved["compute_cash_usd"] - approved["outlay_usd"]
         plan["compute_cash_usd"] = running * scale + approved["outlay_usd"]
     return plan
+
+
+def planned_bands(approved: pd.DataFrame) -> pd.DataFrame:
+    """Planned units with P10 and P90 by month and use case; where a plan holds bands of its regions alone, their sums, which are wider."""
+    groups = approved.groupby(["month", "use_case_id"])
+    sums = groups[["units", *USE_CASE_BAND]].sum(min_count=1)
+    whole = {band: groups[own].first() for band, own in USE_CASE_BAND.items() if own in approved}
+    return sums.assign(**{band: values.fillna(sums[band]) for band, values in whole.items()})
 
 
 def plan_month(approved: pd.DataFrame, month: str, without: pd.MultiIndex = NOWHERE) -> pd.DataFrame:

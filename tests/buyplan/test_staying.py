@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -274,6 +275,13 @@ def test_what_stays_has_months_that_the_refresh_can_compare(tiny):
     assert months["compute_usd"].tolist() == pytest.approx([UNITS * 1e-4] * 5 + [UNITS * 1.5e-4] * 7)
     assert months["cost_usd"].sum() - months["compute_usd"].sum() == pytest.approx(20_000)
     assert months["cost_usd"].sum() == pytest.approx(row["hosted_usd"])  # money costs nothing here
-    stored = approved_with(pd.DataFrame(columns=["plan_period"]), found, "2026-10")
+    cases = dict.fromkeys(("use_case_id",), months["use_case_id"].iloc[0])
+    bands = pd.DataFrame({"month": months["month"].unique(), "p10": 1.0, "p50": 2.0, "p90": 1e9, **cases})
+    demand = SimpleNamespace(use_cases=bands, frame=months[["use_case_id", "region"]])
+    stored = approved_with(pd.DataFrame(columns=["plan_period"]), found, "2026-10", demand)
+    assert stored["use_case_units_p10"].eq(1.0).all() and stored["use_case_units_p90"].eq(1e9).all()
+    elsewhere = pd.concat([demand.frame, demand.frame.assign(region="elsewhere")])
+    part = approved_with(stored[:0], found, "2026-10", SimpleNamespace(use_cases=bands, frame=elsewhere))
+    assert part["use_case_units_p90"].isna().all()  # the plan holds one of its two regions
     assert set(stored["plan_period"]) == {"2026-10"} and stored["units"].gt(0).all()
     assert decided(case, 1.0).months.empty

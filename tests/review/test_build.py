@@ -168,6 +168,16 @@ def test_a_forecast_is_inside_its_band_ends_included(road, low, high, inside):
     assert bool(table["inside_band"].iloc[0]) is inside
 
 
+@pytest.mark.parametrize(("high", "inside"), [(np.nan, True), (200.0, True), (199.0, False)])
+def test_the_band_of_a_use_case_in_two_regions_is_its_own_where_the_plan_holds_it(road, high, inside):
+    """Bands of two regions add up to 180 to 220; that of both together is narrower."""
+    rows = {"plan_period": "2026-09", "month": "2026-10", "use_case_id": "chat", "units": [95.0, 95.0], "units_p10": 90.0,
+            "units_p90": 110.0, "use_case_units_p10": 185.0, "use_case_units_p90": high}  # fmt: skip
+    demand = pd.DataFrame({"month": ["2026-10"], "use_case_id": ["chat"], "units": [200.0]})
+    told = forecast_accuracy(road.ws, dataclasses.replace(road.inventory, demand_monthly=demand), pd.DataFrame(rows))
+    assert len(told) == 1 and bool(told["inside_band"].iloc[0]) is inside
+
+
 def test_months_after_the_period_are_not_judged(approved):
     assert approved.review.forecast_accuracy["month"].max() == "2026-10"
 
