@@ -1,5 +1,6 @@
 """Price lists of public tools by fixtures in their layouts: read, guarded, compared, appended."""
 
+import datetime as dt
 import json
 import subprocess
 import sys
@@ -189,6 +190,24 @@ def test_a_lease_offer_by_mapping(workspace, put, tmp_path):
     assert (row["purchase_option"], row["term_months"], row["upfront_fraction"]) == ("lease", 36, 0.1)
     assert "buy-out USD 9,000" in row["note"]
     assert row["confidence"] == "claimed"
+
+
+def test_a_quote_in_another_currency_counts_at_the_rate_of_the_plan(workspace, put, tmp_path):
+    constants = MAPPING["constants"] | {"currency": "gbp", "as_of": "2026-10-15"}
+    put("map.yml", MAPPING | {"constants": constants})
+    offer = put("offer.csv", QUOTE.replace("$", ""))
+    (done,) = refresh(workspace, offer, mapping=tmp_path / "map.yml")
+    assert "must be USD, or exchange_rates of plan.yaml must state its rate for 2026-10" in done.error
+    plan = workspace / "plan.yaml"
+    rates = [
+        {"currency": "GBP", "from_month": "2026-01", "usd": 1.34, "source": "treasury", "as_of": dt.date(2026, 1, 5)}
+    ]
+    text = yaml.safe_load(plan.read_text(encoding="utf-8")) | {"exchange_rates": rates}
+    plan.write_text(yaml.safe_dump(text), encoding="utf-8")
+    refresh(workspace, offer, mapping=tmp_path / "map.yml")
+    (row,) = held(workspace).to_dict("records")
+    assert row["usd_per_accelerator_hour"] == pytest.approx(1.34 * 17_228 / 8 / 730 * (1 + 1.03 + 1.03**2) / 3)
+    assert "converted at 1.34 USD a GBP (treasury, 2026-01-05)" in row["note"]
 
 
 def test_a_quote_says_nothing_of_offers_that_it_does_not_hold(workspace, put, tmp_path):

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from aifactory.inputs.exchange_rates import ExchangeRate
 from aifactory.inputs.importers.prices.names import Names
 
 COLUMNS = [
@@ -41,6 +42,7 @@ class Source:
     names: Names
     as_of: pd.Timestamp | None
     provider: str = ""
+    rates: tuple[ExchangeRate, ...] = ()  # of other currencies, as the plan of the workspace states them
 
 
 @dataclass

@@ -17,6 +17,7 @@ from pathlib import Path
 import pandas as pd
 
 from aifactory.errors import InputError
+from aifactory.inputs.exchange_rates import rate_of
 from aifactory.inputs.importers.prices.formats import needs_date
 from aifactory.inputs.importers.prices.offers import COLUMNS, Found, Source
 from aifactory.inputs.plan import read_yaml
@@ -155,11 +156,7 @@ class _Row:
 
 
 def _offer(row: _Row, price_per: str) -> dict[str, object]:
-    if (currency := row.cells.get("currency", "")).upper() not in DOLLARS:
-        raise row.refuse(
-            "currency",
-            "must be USD; convert the quote and state the rate in its note" if currency else "must be stated",
-        )
+    usd, at_rate = _rate(row)
     option, term = _terms(row, price_per)
     count = row.number("count", 1.0 if price_per.startswith("acc") else math.nan)
     if count > 0 and count != int(count):
@@ -167,6 +164,7 @@ def _offer(row: _Row, price_per: str) -> dict[str, object]:
     accelerator, each = _accelerator(row, count)
     each = each if price_per.startswith("node") else math.nan
     price, notes = _price(row, price_per, term, 1.0 if math.isnan(each) else each)
+    price, notes = price * usd, [at_rate, *notes]
     stated, confidence = row.day("as_of"), row.cells.get("confidence") or "claimed"
     if confidence not in CONFIDENCES:
         raise row.refuse("confidence", "is no level of confidence.", CONFIDENCES)
@@ -191,6 +189,21 @@ def _offer(row: _Row, price_per: str) -> dict[str, object]:
     }
 
 
+def _rate(row: _Row) -> tuple[float, str]:
+    """USD of one unit of the quote's currency by the plan of the workspace, and what to say of it."""
+    currency = row.cells.get("currency", "").upper()
+    if currency in DOLLARS:
+        return 1.0, ""
+    if not currency:
+        raise row.refuse("currency", "must be stated")
+    month = f"{needs_date(row.source, row.day('as_of')):%Y-%m}"
+    rate = rate_of(row.source.rates, currency, month)
+    if rate is None:
+        rule = f"must be USD, or exchange_rates of plan.yaml must state its rate for {month} (currency, from_month, usd, source, as_of)"
+        raise row.refuse("currency", rule)
+    return float(rate.usd), f"converted at {rate.usd} USD a {currency} ({rate.source}, {rate.as_of})"
+
+
 def _terms(row: _Row, price_per: str) -> tuple[str, int]:
     """Way to pay and its months, 0 without a term."""
     option = row.cells.get("purchase_option", "")
@@ -209,7 +222,7 @@ def _terms(row: _Row, price_per: str) -> tuple[str, int]:
 
 
 def _price(row: _Row, price_per: str, term: int, each: float) -> tuple[float, list[str]]:
-    """USD of an accelerator, of `each` in a price, where it is bought, else of its hour; and notes on what was made of the price."""
+    """Money of an accelerator, of `each` in a price, where it is bought, else of its hour; and notes on what was made of the price."""
     if not row.cells.get("price"):
         raise row.refuse("price", "must be stated")
     price = row.number("price") / each

@@ -14,6 +14,7 @@ import pandas as pd
 
 from aifactory.errors import InputError
 from aifactory.inputs.contracts import load_contract
+from aifactory.inputs.exchange_rates import ExchangeRate
 from aifactory.inputs.hold import writing
 from aifactory.inputs.importers.json_text import in_words
 from aifactory.inputs.importers.prices.formats import MAX_BYTES, read_prices
@@ -84,7 +85,11 @@ def refresh_prices(workspace: Path, sources: Sequence[str], settings: Settings) 
     with writing(workspace) if settings.write else nullcontext():
         return [
             _refresh(
-                workspace, place, Source(_shown(place), _names(workspace), date, settings.provider), mapping, settings
+                workspace,
+                place,
+                Source(_shown(place), _names(workspace), date, settings.provider, _rates(workspace)),
+                mapping,
+                settings,
             )
             for place in sources
         ]
@@ -146,6 +151,13 @@ def _limits(workspace: Path) -> dict[str, int]:
         with suppress(InputError):
             return load_plan(path).price_freshness_days
     return {}
+
+
+def _rates(workspace: Path) -> tuple[ExchangeRate, ...]:
+    """Rates of other currencies in the plan of the workspace; none while it does not read."""
+    with suppress(InputError):
+        return tuple(load_plan(workspace / "plan.yaml").exchange_rates)
+    return ()
 
 
 def _as_offers(hosted: pd.DataFrame) -> pd.DataFrame:
