@@ -147,7 +147,7 @@ def _rates(net: np.ndarray, rate: float) -> dict:
 
 
 def approved_plan_frame(case: Case, answer: Answer, period: str) -> pd.DataFrame:
-    """Monthly figures per use case and region in the columns of the approved_plan contract.
+    """Monthly figures per use case and region in the columns of the approved_plan contract, but the bands of whole use cases (`staying.approved_with`).
 
     What runs on two accelerators in a month stands under the one that works more.
     """
