@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.benchmark import Benchmark
+from aifactory.finance.options import OPTION_NAMES
 from aifactory.inputs.workspace import Workspace
 from aifactory.report import charts
 from aifactory.report.blocks import (
@@ -158,13 +159,18 @@ def table_capacity(ws: Workspace, bench: Benchmark) -> Block:
         "tier": Col("Known by"),
         "binding_slo": Col("Binding limit"),
         "usd_per_accelerator_hour": Col("USD / h", "usd2"),
-        "purchase_option": Col("Terms"),
+        "terms": Col("Terms"),
         "price_as_of": Col("Price of", "date"),
         "usd_per_1k_units": Col("USD / 1,000 units", "sig3"),
     }
-    own = _told_by_the_hour(measured(bench))
+    own = _with_terms(_told_by_the_hour(measured(bench)))
     return table(own, caption="Measured capacity at SLO per accelerator, and its cost", source=f"{RUNS}; prices table", as_of=as_of_range(own["as_of"]), columns=columns, max_rows=60, groups=["use_case_id", "service_unit"],
                  note="Price is the mean over the regions that serve the use case, on demand where offered for all of the measured ones, else all in on other terms that all have, else on those each has; of several its date is the oldest.")  # fmt: skip
+
+
+def _with_terms(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows with the name of the way to pay that their price is of."""
+    return rows.assign(terms=rows["purchase_option"].map(OPTION_NAMES).fillna(rows["purchase_option"]))
 
 
 def _told_by_the_hour(rows: pd.DataFrame) -> pd.DataFrame:
@@ -204,10 +210,10 @@ def cost_section(ws: Workspace, bench: Benchmark) -> Group:
         answer = ""
     answer += "The cheapest measured platform per use case stands below; failed requests are not good units."
     columns = {"use_case_id": Col("Use case"), "accelerator_id": Col("Cheapest measured"), "service_unit": Col("Unit"), "usd_per_1k_units": Col("USD / 1,000 units", "sig3"),
-               "usd_per_million_output_tokens": Col("USD / million output tokens", "usd2"), "usd_per_accelerator_hour": Col("USD / h", "usd2"), "purchase_option": Col("Terms"), "price_source": Col("Price source")}  # fmt: skip
+               "usd_per_million_output_tokens": Col("USD / million output tokens", "usd2"), "usd_per_accelerator_hour": Col("USD / h", "usd2"), "terms": Col("Terms"), "price_source": Col("Price source")}  # fmt: skip
     parts.append(
         table(
-            best,
+            _with_terms(best),
             caption="Cheapest measured platform per use case",
             source=f"{RUNS}; prices table",
             as_of=as_of_range(best["price_as_of"]),
