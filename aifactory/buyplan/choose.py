@@ -11,9 +11,10 @@ import pandas as pd
 from aifactory.buyplan.case import Case, case_terms, rebuilt
 from aifactory.buyplan.futures import GAP, TIME_LIMIT_S, nodes_signed, problem_of, problem_over, stated_money
 from aifactory.buyplan.keep import approved_nodes, going_on, keep_approved
-from aifactory.buyplan.optimise.benders import REACHED, OptimalPlan, limit_prices, optimise
+from aifactory.buyplan.optimise.benders import REACHED, OptimalPlan, optimise
 from aifactory.buyplan.optimise.evaluate import evaluate_plan
 from aifactory.buyplan.optimise.extensive import largest_orders
+from aifactory.buyplan.optimise.limit_prices import limit_prices
 from aifactory.buyplan.optimise.limits import Conflict, Overrun, lead_conflicts, overrun_words, relaxed
 from aifactory.buyplan.optimise.problem import Problem
 from aifactory.buyplan.own_sites import as_stated
@@ -84,7 +85,7 @@ class Chosen:
         """What a reader must know: limits that contradict each other or bind, and a search that ended early."""
         found = [self.conflict] if self.conflict else []
         capital = max((usd for name, usd in self.best.limit_usd.items() if name.startswith("capital")), default=0.0)
-        if capital > 0:
+        if capital > LEAST_WORTH_USD:
             found.append(
                 f"The budget of capital binds: one more dollar of it would save USD {capital:,.2f} over the horizon."
             )

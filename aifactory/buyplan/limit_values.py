@@ -8,20 +8,20 @@ import numpy as np
 import pandas as pd
 
 from aifactory.buyplan.caveats import fiscal_year
-from aifactory.buyplan.choose import Chosen
+from aifactory.buyplan.choose import LEAST_WORTH_USD, Chosen
 from aifactory.buyplan.optimise.benders import in_parts
+from aifactory.buyplan.optimise.limit_prices import PAYMENTS, RESERVE, SHARE
 from aifactory.buyplan.optimise.problem import Problem
 from aifactory.buyplan.own_sites import UNITS, site_of, stated_limits, taken
 
 COLUMNS = ["limit", "used", "most", "unit", "binds", "price_usd", "per"]
 LEAST_USD = 0.5
-PERCENT = 0.01
 
 
 def limit_values(chosen: Chosen) -> pd.DataFrame:
     """Every limit of the plan: most that is used of it, whether it binds, and what one more unit of it saves.
 
-    Prices are those of nodes that need not be whole, over the horizon; a month of lead time is priced by planning anew.
+    Prices are those of nodes that need not be whole, over the horizon, by planning anew with a unit more (`limit_prices`).
     `binds` where a unit more saves money.
 
     Returns
@@ -39,8 +39,8 @@ def limit_values(chosen: Chosen) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _priced(chosen: Chosen, start: str) -> dict[str, float]:
-    return {name: usd for name, usd in chosen.best.limit_usd.items() if name.startswith(start)}
+def _price(chosen: Chosen, name: str) -> float:
+    return chosen.best.limit_usd.get(name, 0.0)
 
 
 def _row(limit: str, used: float, most: float, unit: str, price: float, per: str) -> tuple:
@@ -49,7 +49,7 @@ def _row(limit: str, used: float, most: float, unit: str, price: float, per: str
         float(used),
         float(most),
         unit,
-        bool(price > LEAST_USD or (unit == "USD" and price > 0)),
+        bool(price > (LEAST_WORTH_USD if unit == "USD" else LEAST_USD)),
         float(price),
         per,
     )
@@ -69,11 +69,10 @@ def _capital(chosen: Chosen) -> list[tuple]:
     for (option, month), nodes in zip(problem.orders, chosen.best.nodes, strict=False):
         outlay = option.upfront_usd * problem.node_size[option.platform] * nodes * option.capital
         spent[years[month]] += outlay
-    prices = _priced(chosen, "capital")
     return [
         _row(
             f"Capital of fiscal year {year}", usd, plan.budget.capex_usd_per_year, "USD",
-            prices.get(f"capital of year {year - years[0] + 1}", 0.0), "a dollar",
+            _price(chosen, f"capital of year {year - years[0] + 1}"), "a dollar more",
         )
         for year, usd in sorted(spent.items())
     ]  # fmt: skip
@@ -89,11 +88,9 @@ def _sites(chosen: Chosen) -> list[tuple]:
         for at, region in enumerate(case.plan.regions):
             limit = limits.get((kind, region.region))
             if limit is not None and (site == at).any():
-                mean = sum(_priced(chosen, f"{kind} of {region.name} in").values()) / problem.months
-                unit, name = UNITS[kind], f"{kind.capitalize()} of own hardware, {region.name}"
-                found.append(
-                    _row(name, held[kind][:, at].max(), limit.most, unit, mean, f"a {unit.removesuffix('s')}-month")
-                )
+                usd, unit = _price(chosen, f"{kind} of {region.name}"), UNITS[kind]
+                name, per = f"{kind.capitalize()} of own hardware, {region.name}", f"a {unit.removesuffix('s')} more"
+                found.append(_row(name, held[kind][:, at].max(), limit.most, unit, usd, per))
     return found
 
 
@@ -103,16 +100,8 @@ def _payments(chosen: Chosen) -> list[tuple]:
         return []
     nodes, before = chosen.best.nodes[: len(problem.orders)], chosen.case.paid_before_usd[1:]
     paid = max(float(problem.paid_usd(month) @ nodes) + before[month] for month in range(problem.months))
-    prices = _priced(chosen, "budget")
     return [
-        _row(
-            "Committed payments of a month",
-            paid,
-            budget,
-            "USD",
-            sum(prices.values()) / problem.months,
-            "a dollar a month",
-        )
+        _row("Committed payments of a month", paid, budget, "USD", _price(chosen, PAYMENTS), "a dollar a month more")
     ]
 
 
@@ -124,32 +113,17 @@ def _vendors(chosen: Chosen) -> list[tuple]:
     if not by.sum() > 0:
         return []
     name, limit = str(by.idxmax()), case.plan.vendor_share_most
-    price = sum(_priced(chosen, "share").values())
-    most = limit if limit < 1 else np.nan
-    return [
-        _row(
-            f"Share of one vendor ({name}) in what is held",
-            by.max() / by.sum(),
-            most,
-            "share",
-            price,
-            "an accelerator-month",
-        )
-    ]
+    most, title = limit if limit < 1 else np.nan, f"Share of one vendor ({name}) in what is held"
+    return [_row(title, by.max() / by.sum(), most, "share", _price(chosen, SHARE), "a percentage point more")]
 
 
 def _reserve(chosen: Chosen) -> list[tuple]:
-    """One per cent more of the fleet that must stand ready, over all months and platforms in which it decides."""
-    problem, worth = chosen.problem, 0.0
-    floor = np.asarray(problem.floor)
-    for name, usd in _priced(chosen, "reserve").items():
-        words = name.split()
-        worth += usd * PERCENT * floor[int(words[-1]), int(words[3])]
+    """One per cent less of the fleet that must stand ready, over all months and platforms."""
+    floor = np.asarray(chosen.problem.floor)
     if not floor.any():
         return []
-    stands = floor.max(axis=0).sum()
-    limit = "Fleet with reserve where no hours can be rented"
-    return [_row(limit, stands, stands, "accelerators", worth, "1 % of that fleet less")]
+    stands, limit = floor.max(axis=0).sum(), "Fleet with reserve where no hours can be rented"
+    return [_row(limit, stands, stands, "accelerators", _price(chosen, RESERVE), "1 % of that fleet less")]
 
 
 def _lead(chosen: Chosen) -> list[tuple]:

@@ -158,7 +158,7 @@ def _limits(ws: Workspace, found: Examination) -> Group:
         num(used, 2 if is_missing(most) else decimals_apart(used, most, 2))
         for used, most in zip(rows["used"], rows["most"], strict=True)
     ]
-    note = "Worth: cost saved over the horizon by one more unit (of lead time: added by it), for nodes that need not be whole."
+    note = "Worth: cost saved over the horizon by so much more (of lead time: added by it; power, space and payments: in every month), for nodes that need not be whole."
     shown_table = table(
         rows.assign(shown=shown, most_used=used, binding=np.select([over, rows["binds"]], ["exceeded", "yes"], "no")).head(ROWS), caption="Limits of the plan and what they are worth", source=SOURCE, as_of=ws.as_of,
         columns=columns, note=note,

@@ -57,3 +57,16 @@ def with_ports(case, *, seed=1, usd=(50_000.0, 400_000.0), months=6):
         if p > 0:
             ports.append(Port(f"{w} on {p}", int(p), (int(w),), price, wait))
     return replace(case, ports=tuple(ports))
+
+
+def one(options, *, months=4, level=20.0, **changes):
+    """One workload on one platform of single accelerators, 10 units an hour each; 100 hours a month at 4 USD."""
+    given = {
+        "demand": np.full((1, months, 1, 1), level), "block_hours": np.array([100.0]), "rate": np.array([[10.0]]),
+        "deferrable": np.array([False]), "node_size": np.array([1]), "options": tuple(options),
+        "on_demand_usd": np.full((months, 1), 4.0), "spot_usd": np.full((months, 1), np.inf),
+        "api_usd": np.full((months, 1), np.inf), "miss_usd": np.array([1.0]), "owned": np.zeros((months, 1)),
+        "on_demand_most": np.array([np.inf]), "spot_share": np.array([1.0]), "kw": np.array([1.0]), "order_months": (0,),
+        "wacc": 0.0, "risk_weight": 0.0, "vendor": ("a",),
+    }  # fmt: skip
+    return Problem(**{**given, **changes})

@@ -244,6 +244,9 @@ def test_room_for_servers_binds_and_has_its_price(tiny):
     row = limit_values(chosen).set_index("limit").loc["Space of own hardware, Europe"]
     assert (row["used"], row["most"], row["unit"]) == (2.0, 2.0, "servers") and row["binds"] and row["price_usd"] > 0
     assert chosen.best.nodes.sum() == 1.0 and chosen.conflict == ""
+    wider = replace(chosen.problem, space_nodes=np.asarray(chosen.problem.space_nodes) + 1.0)
+    saved = in_parts(chosen.problem)[0] - in_parts(wider)[0]
+    assert row["price_usd"] == pytest.approx(saved, rel=1e-6) and row["per"] == "a server more"
 
 
 def test_a_site_may_limit_power_and_room_at_once(tiny):

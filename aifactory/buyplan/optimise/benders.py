@@ -41,8 +41,8 @@ PORT_CYCLES, PORT_SHARE, WHOLE_SHARE = 6, 0.85, 0.3
 PORT_ROUNDS, ROOT_SHARE = 100, 0.15
 #: Share of the time limit that is kept for making nodes whole.
 KEPT_TIME = 0.2
-#: Gap and rounds of the programme that prices limits (at the gap of a plan its duals may be a tenth off), and USD more of capital.
-PRICE_GAP, PRICE_ROUNDS, PRICE_STEP = 1e-9, 200, 100.0
+#: Gap and rounds of the programme that prices limits (at the gap of a plan its duals may be a tenth off).
+PRICE_GAP, PRICE_ROUNDS = 1e-9, 200
 REACHED = "gap reached"
 
 
@@ -57,8 +57,8 @@ class OptimalPlan:
     gap : (cost - bound) / cost, proven.
     rounds : evaluations over all paths.
     stopped : why the search ended: gap reached, or the limit that came first.
-    limit_usd : by limit that binds, USD of the objective that one more unit of it (USD, kW, accelerator) would save, for
-        orders that need not be whole.
+    limit_usd : by limit that binds, USD of the objective that one more unit of it would save, for orders that need not be
+        whole: by row of `Problem.limits` from duals, after `choose.settled` as `limit_prices` names and counts them.
     """
 
     nodes: np.ndarray
@@ -102,8 +102,7 @@ def optimise(problem: Problem, *, gap: float = 0.005, time_limit_s: float = 60.0
 def in_parts(problem: Problem, *, time_limit_s: float = 60.0) -> tuple[float, dict[str, float]]:
     """Objective of the best orders that need not be whole, and the dual of each limit that binds there, USD per unit.
 
-    For problems without ports, to a gap of `PRICE_GAP`. At a kink a dual lies anywhere between what one unit more saves and
-    one less costs; a difference of two objectives says either (`limit_prices`).
+    For problems without ports, to a gap of `PRICE_GAP`. A difference of two objectives says what a unit more saves (`limit_prices`).
     """
     end = time.monotonic() + time_limit_s
     refuse_conflicts(problem, largest_orders(problem))
@@ -111,16 +110,6 @@ def in_parts(problem: Problem, *, time_limit_s: float = 60.0) -> tuple[float, di
     _approach(problem, master, np.zeros(len(problem.plan_usd)), PRICE_GAP, end, recourse, None, PRICE_ROUNDS)
     bound = master.solve(end)[1]
     return bound, master.limit_prices()
-
-
-def limit_prices(problem: Problem) -> dict[str, float]:
-    """By limit that binds, what one more unit of it saves, USD, for orders that need not be whole; of capital by solving again."""
-    now, prices = in_parts(problem)
-    for name in [name for name in prices if name.startswith("capital")]:
-        more = np.array(problem.capital_usd, dtype=float)
-        more[int(name.split()[-1]) - 1] += PRICE_STEP
-        prices[name] = max((now - in_parts(replace(problem, capital_usd=more))[0]) / PRICE_STEP, 0.0)
-    return prices
 
 
 def _with_ports(

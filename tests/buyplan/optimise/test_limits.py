@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from planning_problems import problem
+from planning_problems import one, problem
 
 from aifactory.buyplan.optimise.benders import optimise
 from aifactory.buyplan.optimise.extensive import largest_orders, solve_extensive
@@ -12,20 +12,6 @@ from aifactory.buyplan.optimise.foresight import known_path_usd
 from aifactory.buyplan.optimise.limits import Conflict, find_conflict, lead_conflicts, overrun_words, relaxed
 from aifactory.buyplan.optimise.problem import Option, Problem
 from aifactory.errors import InputError
-
-
-def one(options, *, months=4, level=20.0, **changes):
-    """One workload on one platform of single accelerators, 10 units an hour each; 100 hours a month at 4 USD."""
-    given = {
-        "demand": np.full((1, months, 1, 1), level), "block_hours": np.array([100.0]), "rate": np.array([[10.0]]),
-        "deferrable": np.array([False]), "node_size": np.array([1]), "options": tuple(options),
-        "on_demand_usd": np.full((months, 1), 4.0), "spot_usd": np.full((months, 1), np.inf),
-        "api_usd": np.full((months, 1), np.inf), "miss_usd": np.array([1.0]), "owned": np.zeros((months, 1)),
-        "on_demand_most": np.array([np.inf]), "spot_share": np.array([1.0]), "kw": np.array([1.0]), "order_months": (0,),
-        "wacc": 0.0, "risk_weight": 0.0, "vendor": ("a",),
-    }  # fmt: skip
-    return Problem(**{**given, **changes})
-
 
 BUY = Option("buy", 0, 4, upfront_usd=800.0, capital=True)
 
