@@ -15,6 +15,7 @@ from aifactory.buyplan.own_sites import site_sentences
 from aifactory.buyplan.placed_notes import placed_sentences, served_elsewhere
 from aifactory.finance.options import OPTION_NAMES
 from aifactory.finance.prices import OWN_SITE_OPTIONS
+from aifactory.fleet.allowed_wait import TRAINING_CLASSES
 from aifactory.fleet.streams import not_sized_sentences
 from aifactory.inputs.hosted import STAYS_HOSTED
 from aifactory.inventory.findings import COVERED
@@ -142,7 +143,8 @@ def _evidence_warnings(case: Case, accelerators: pd.DataFrame) -> list[str]:
     )
     for (tier, place), group in unmeasured[table["tier"] != "measured"].groupby(["tier", "place"]):
         found.append(f"Capacity of {_listed(group['subject'])}{place} is {tier}, not measured: benchmark first.")
-    for basis, group in table[~table["movable"] & (table["wait_hours"] <= 1)].groupby("chance_basis"):
+    comes_as_asked = ~table["movable"] & (table["wait_hours"] <= 1) & ~table["workload_class"].isin(TRAINING_CLASSES)
+    for basis, group in table[comes_as_asked].groupby("chance_basis"):
         if basis in CHANCE_DOUBTS:
             found.append(
                 f"{CHANCE_DOUBTS[basis]} for {_listed(group['use_case_id'])}: run a test that states its concurrency."

@@ -43,7 +43,7 @@ def size_chain_streams(
     if not coming:
         return {}
     paths = simulate_paths(coming, regions, settings_of(ws.plan, ws.period))
-    shapes = period_shapes(ws.table("demand_windows"), inventory.demand_profile, ws.period)
+    shapes = period_shapes(ws, inventory.demand_profile)
     hours = stand_in_shapes(shapes, cases["workload_class"].to_dict(), TRAINING_CLASSES)
     found = {}
     for place, expected in _expected(inventory.forecast, ws.plan.horizon_months).items():

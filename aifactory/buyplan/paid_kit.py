@@ -35,10 +35,11 @@ from aifactory.buyplan.governance import money
 from aifactory.buyplan.ports import LEAST_SHARE, quick_values, ready_month
 from aifactory.demand.scenarios import Paths
 from aifactory.fleet.guests import Guest, guest_of, with_guests
+from aifactory.fleet.need import needed
 from aifactory.fleet.node_sizes import node_for
 from aifactory.fleet.nodes import TOLERANCE
 from aifactory.fleet.placed import PLACE, placed_before
-from aifactory.fleet.streams import EXPECTED, KEY, Streams, needed
+from aifactory.fleet.streams import EXPECTED, KEY, Streams
 from aifactory.inputs.plan import Plan
 from aifactory.shortlist.exclusions import KEYS
 from aifactory.shortlist.outcome import PILOT_MONTHS

@@ -25,6 +25,7 @@ from aifactory.buyplan.futures import PATHS, FuturesBasis, futures_basis, proble
 from aifactory.buyplan.gangs import gang_sentences
 from aifactory.buyplan.governance import covered_sentence, decision_sentence, hosted_first
 from aifactory.buyplan.hosted import Hosted, hosted_option
+from aifactory.buyplan.job_capacity import JOB_QUEUE
 from aifactory.buyplan.keep import earlier_steps
 from aifactory.buyplan.models_held import room_sentences
 from aifactory.buyplan.moves_told import move_sentences, moves_frame
@@ -54,12 +55,8 @@ from aifactory.buyplan.what_ifs import what_ifs_frame
 from aifactory.demand.decision_paths import decision_paths
 from aifactory.demand.scenario_inputs import read_workloads, settings_of
 from aifactory.demand.scenarios import Paths, simulate_paths
-from aifactory.fleet.streams import (
-    NO_PLATFORM,
-    Streams,
-    need_frame,
-    not_sized_sentences,
-)
+from aifactory.fleet.need import need_frame
+from aifactory.fleet.streams import NO_PLATFORM, Streams, not_sized_sentences
 from aifactory.inputs.contracts import load_contract
 from aifactory.inputs.plan import Plan
 from aifactory.inventory.today import baseline_accelerators
@@ -171,7 +168,8 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
     owners = case.streams.table.drop_duplicates("use_case_id").set_index("use_case_id")["owner_role"]
     dates = ports.dates(ws.plan, classes, ws.period, owners)
     plan = with_dates(with_reserves(plan, reserves), ws, inventory, dates)
-    sizes, other = sizes_frame(made.streams, ws.plan, known_from(reserves)), setting.other_nodes(moves, made.streams)
+    by_risk = known_from(reserves) | dict.fromkeys(setting.queued, JOB_QUEUE)
+    sizes, other = sizes_frame(made.streams, ws.plan, by_risk), setting.other_nodes(moves, made.streams)
     approved = approved_with(plan.approved_plan, setting.staying, ws.period, inventory.scenarios)
     plan = replace(
         plan, sizes=sizes, other_nodes=other, moves=moves_frame(moves, case.streams.months), approved_plan=approved

@@ -11,6 +11,7 @@ import pandas as pd
 
 from aifactory.buyplan.case import Case, build_case
 from aifactory.buyplan.chain_streams import size_chain_streams
+from aifactory.buyplan.job_capacity import queue_capacity
 from aifactory.buyplan.paid_kit import Move
 from aifactory.buyplan.reserve_curve import Place, SizedReserve, over_average, size_stream_reserves
 from aifactory.buyplan.staying import Staying
@@ -61,6 +62,7 @@ class Setting:
     prices: pd.DataFrame
     market: Market
     reserves: dict[Place, SizedReserve]
+    queued: dict[Place, np.ndarray]  # capacity over average that keeps the wait of jobs, [T + 1]
     porting: dict[str, float]  # USD by use case
     restream: Callable[[Plan], Streams]  # without moves
     unpriced: list[str]  # what is in no cost, in words
@@ -112,6 +114,7 @@ def setting_of(
     reserves = size_stream_reserves(ws, inventory, shortlist.choice, prices)
     by_hours = over_average(reserves)
     reserves |= size_chain_streams(ws, inventory, shortlist.choice, prices, by_hours)
+    queued = queue_capacity(ws, inventory)
     units = inventory.demand_profile.groupby("use_case_id")["units_month"].sum()
     waits = job_seconds(ws.month("jobs"), units)
     plan, unpriced = with_waiting(ws.plan, ws.month("latency_histograms"), ws.month("demand_windows"), waits)
@@ -122,8 +125,11 @@ def setting_of(
         prices=prices,
         market=market_of(ws, inventory, baseline_accelerators(ws, benchmark.capacity), benchmark.capacity),
         reserves=reserves,
+        queued=queued,
         porting=_added(porting_costs(shortlist.penalties, shortlist.choice), staying.migration_usd),
-        restream=stream_builder(ws, inventory, benchmark, shortlist, over_average(reserves), stays=staying.names),
+        restream=stream_builder(
+            ws, inventory, benchmark, shortlist, over_average(reserves) | queued, stays=staying.names
+        ),
         unpriced=unpriced,
         staying=staying,
     )
@@ -147,7 +153,7 @@ def stream_builder(
         "accelerators": ws.table("accelerators"),
         "choice": shortlist.choice,
         "capacity": benchmark.capacity,
-        "shapes": period_shapes(ws.table("demand_windows"), profile, ws.period),
+        "shapes": period_shapes(ws, profile),
         "capacity_over_average": capacity_over_average,
         "jobs": jobs_to_go_by(ws, profile),
     }

@@ -16,7 +16,9 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from aifactory.buyplan.job_capacity import JOB_QUEUE
 from aifactory.buyplan.reserve_curve import DEMAND_CHAIN
+from aifactory.fleet.allowed_wait import TRAINING_CLASSES
 from aifactory.fleet.sites import held_in_sites
 from aifactory.fleet.streams import EXPECTED, Streams, busiest, launch_months
 from aifactory.inputs.plan import Plan
@@ -75,7 +77,7 @@ def sizes_frame(streams: Streams, plan: Plan, by_risk: Mapping[tuple[str, str], 
     launched = launch_months(table, plan, streams.months)[FIRST]
     frame["reserve_because"] = [
         _reserve(stream, ratio, launch, by_risk.get((stream.use_case_id, stream.region)))
-        + _spare(plan.failure_domains.get(stream.criticality, 0), movable=stream.movable)
+        + _spare(stream, plan.failure_domains.get(stream.criticality, 0))
         + (f", whole nodes at each of {stream.sites} sites" if stream.sites > 1 else "")
         for stream, ratio, launch in zip(table.itertuples(), streams.reserve[FIRST], launched, strict=True)
     ]
@@ -86,12 +88,18 @@ def sizes_frame(streams: Streams, plan: Plan, by_risk: Mapping[tuple[str, str], 
 def _steady(stream: tuple) -> str:
     if stream.movable:
         return "mean work binds: jobs wait for room"
+    if stream.workload_class in TRAINING_CLASSES:
+        return f"the busiest hours bind: jobs wait up to {_hours(stream)}"
     latency = BINDS.get(str(stream.binding_slo))
     return f"{latency} binds in the busiest window" if latency else "throughput binds in the busiest window"
 
 
+def _hours(stream: tuple) -> str:
+    return f"{stream.slo_p95_wait_hours:g} hour{'s' * (stream.slo_p95_wait_hours != 1)}"
+
+
 def _slo(stream: tuple, in_progress: float, spread: bool) -> str:
-    if stream.movable:
+    if stream.movable or (not spread and stream.workload_class in TRAINING_CLASSES):
         return "nothing added: jobs have no latency limit"
     if not spread:
         if stream.wait_hours > 1:
@@ -108,10 +116,13 @@ def _reserve(stream: tuple, ratio: float, launch: bool, known_from: str | None) 
         return f"launch binds: {signed_percent(ratio)} on the busiest window"
     if known_from == DEMAND_CHAIN:
         return f"doubt of the demand chain binds: {signed_percent(ratio)} on the busiest window"
+    if known_from == JOB_QUEUE:
+        return f"queue binds: 95 of 100 jobs start within {_hours(stream)}"
     if known_from is None:
         return f"fixed ratio of the plan binds: {signed_percent(ratio)} on the busiest window"
     return f"{'bursts bind' if ratio >= 0 else 'target risk binds'}: {signed_percent(ratio)} on the busiest window"
 
 
-def _spare(pools: int, *, movable: bool) -> str:
-    return "" if movable or not pools else f", one of {pools} pools down"
+def _spare(stream: tuple, pools: int) -> str:
+    waits = stream.movable or stream.workload_class in TRAINING_CLASSES
+    return "" if waits or not pools else f", one of {pools} pools down"

@@ -17,8 +17,9 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from aifactory.finance.prices import cheapest_offers
+from aifactory.fleet.need import needed
 from aifactory.fleet.sites import TOLERANCE
-from aifactory.fleet.streams import Streams, needed
+from aifactory.fleet.streams import Streams
 
 #: Nodes of a pool beyond which smaller ones are not tried: half of one in so many is the most that they save.
 MOST_NODES = 400

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 
 from aifactory.demand.profile import hourly_shape
+from aifactory.fleet.job_queues import queued_shapes
+from aifactory.inputs.workspace import Workspace
 
 #: Key of the shape that stands in where no stream of a class was measured.
 ANY_CLASS = ""
@@ -40,10 +42,12 @@ def stand_in_shapes(
     return {name: sorted(found, key=np.max)[(len(found) - 1) // 2] for name, found in known.items()}
 
 
-def period_shapes(windows: pd.DataFrame, profile: pd.DataFrame, period: str) -> Mapping[tuple[str, str], np.ndarray]:
-    """Hourly load of the period, mean 1, per use case and region."""
+def period_shapes(ws: Workspace, profile: pd.DataFrame) -> Mapping[tuple[str, str], np.ndarray]:
+    """Hourly load of the period, mean 1, per use case and region; of training with a target of its wait as it was asked for."""
+    windows, period = ws.table("demand_windows"), ws.period
     start = pd.Timestamp(f"{period}-01", tz="UTC")
     inside = (windows["window_start_utc"] >= start) & (windows["window_start_utc"] < start + pd.DateOffset(months=1))
     recent = windows[inside]
     pairs = profile[["use_case_id", "region"]].itertuples(index=False)
-    return {(use_case, region): hourly_shape(recent, use_case, region, period) for use_case, region in pairs}
+    served = {(use_case, region): hourly_shape(recent, use_case, region, period) for use_case, region in pairs}
+    return served | queued_shapes(ws.table("jobs"), ws.table("use_cases"), period)

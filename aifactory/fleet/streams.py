@@ -19,12 +19,12 @@ from aifactory.finance.unit_cost import load_factor
 from aifactory.fleet.allowed_wait import (
     LATENCY_LIMITS,
     TRAINING_CLASSES,
+    WAIT_LIMIT,
     allowed_wait,
     headroom,
     is_movable,
     spread_round,
 )
-from aifactory.fleet.sites import held_in_sites
 from aifactory.fleet.stand_in import ANY_CLASS, stand_in_shapes
 from aifactory.fleet.widths import Widths, no_widths, widths_of
 from aifactory.inputs.plan import Plan
@@ -204,21 +204,23 @@ def _widths(table: pd.DataFrame, jobs: pd.DataFrame | None) -> Widths:
 
 
 def failure_factors(table: pd.DataFrame, plan: Plan) -> np.ndarray:
-    """Capacity over need of each stream so that its pools but one hold it, [K]; 1 where none are stated or work waits.
+    """Capacity over need of each stream so that its pools but one hold it, [K]; 1 where none are stated, or work waits or is jobs.
 
     Chance is that of the pools that are left: their fleet is the one without these spares.
     """
     pools = table["criticality"].map(plan.failure_domains)
     factor = np.array([failure_factor(int(count)) if count > 0 else 1.0 for count in pools])
-    return np.where(table["movable"], 1.0, factor)
+    jobs = table["workload_class"].isin(TRAINING_CLASSES)
+    return np.where(table["movable"] | jobs, 1.0, factor)
 
 
 def _wanted(forecast, demand_profile, use_cases, choice, capacity) -> pd.DataFrame:  # noqa: ANN001
     """Every use case and region with demand, with its accelerator, capacity or the reason why not."""
     keys = pd.concat([forecast[KEY], demand_profile[KEY]]).drop_duplicates()
     about = ["use_case_id", "workload_class", "service_unit", "criticality", "request_pattern", "allowed_regions"]
-    about += ["business_unit", "owner_role", "model", "value_usd_per_unit", "attribution_share", *LATENCY_LIMITS]
-    rows = keys.merge(use_cases.reindex(columns=[*about, "sites"]), on="use_case_id", how="inner")
+    about += ["business_unit", "owner_role", "model", "value_usd_per_unit", "attribution_share", "sites"]
+    wanted = [*about, *LATENCY_LIMITS, WAIT_LIMIT]
+    rows = keys.merge(use_cases.reindex(columns=wanted), on="use_case_id", how="inner")
     rows["sites"] = [sites_in(text, region) for text, region in zip(rows["sites"], rows["region"], strict=True)]
     measured = ["units_month", "units_per_hour_avg", "failure_rate"]
     failed = demand_profile.get("failed_work_share", demand_profile["failure_rate"])  # of jobs by their hours
@@ -290,7 +292,7 @@ def _with_work(table: pd.DataFrame, tokens: pd.DataFrame) -> pd.DataFrame:
     return table.assign(
         units_month=level,
         movable=movable,
-        interruptible=movable | batch,
+        interruptible=movable | batch | table["workload_class"].isin(TRAINING_CLASSES),
         wait_hours=np.where(movable, 1, allowed_wait(table)),
         load_factor=factor,
         success_share=success,
@@ -305,7 +307,8 @@ def _shapes(
     flat = np.ones(hours)
     rows = []
     for row in table.itertuples():
-        like = flat if row.units_month > 0 else stand_in.get(row.workload_class, stand_in.get(ANY_CLASS, flat))
+        jobs = row.workload_class in TRAINING_CLASSES
+        like = flat if jobs or row.units_month > 0 else stand_in.get(row.workload_class, stand_in.get(ANY_CLASS, flat))
         shape = shapes.get((row.use_case_id, row.region), like)
         usable = len(shape) == hours and np.isfinite(shape).all() and not row.movable
         rows.append(spread_round(shape, row.wait_hours) if usable and row.wait_hours > 1 else shape if usable else flat)
@@ -415,36 +418,3 @@ def chance_of(streams: Streams) -> np.ndarray:
     k = table["spread_constant"].astype(float).to_numpy()
     fleet = busiest(streams) * (1.0 + streams.reserve) / table["sites"].to_numpy()  # sites stand alone
     return chance_factor(fleet, held, np.where(np.isfinite(k), k, 0.0))
-
-
-def needed(streams: Streams) -> np.ndarray:
-    """Accelerators that each stream alone needs in the busiest window of each month with reserve and chance, [T + 1, K].
-
-    Expected scenario; whole nodes at each site of work whose sites stand alone.
-    """
-    level = busiest(streams) * (1.0 + np.maximum(streams.reserve, 0.0)) * streams.chance
-    return held_in_sites(level, *streams.site_terms)
-
-
-def need_frame(streams: Streams) -> pd.DataFrame:
-    """Accelerators each stream needs in each scenario and month, whole-pool effects left out."""
-    units = streams.units[:, 1:, :]
-    average = streams.accelerators(units * streams.scenario_size[:, 1:])
-    peak = average * (streams.shape.max(axis=1, initial=1.0) * streams.table["peak_factor"].to_numpy())
-    reserve, rule = (np.broadcast_to(ratio[1:], average.shape) for ratio in (streams.reserve, streams.rule))
-    index = pd.MultiIndex.from_product(
-        [SCENARIOS, streams.months[1:], range(len(streams.table))], names=["scenario", "month", "stream"]
-    )
-    frame = index.to_frame(index=False)
-    for name in ("region", "accelerator_id", "use_case_id"):
-        frame[name] = streams.table[name].to_numpy()[frame["stream"]]
-    frame["units"] = units.ravel()
-    frame["accelerator_hours"] = average.ravel() * HOURS_PER_MONTH
-    frame["accelerators_average"] = average.ravel()
-    frame["accelerators_peak"] = peak.ravel()
-    frame["reserve_ratio"] = reserve.ravel()
-    frame["reserve_rule"] = rule.ravel()
-    frame["chance_factor"] = np.broadcast_to(streams.chance[1:], average.shape).ravel()
-    level = peak * (1.0 + reserve) * np.broadcast_to(streams.chance[1:], average.shape)
-    frame["accelerators_with_reserve"] = held_in_sites(level, *streams.site_terms).ravel()
-    return frame.drop(columns="stream")

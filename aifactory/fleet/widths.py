@@ -9,7 +9,7 @@ take, the part that no held accelerator can do is
 1 with nothing held, 0 from the widest job on, convex. Beside live work C is the room that it leaves on average: jobs run through
 its busy and its quiet hours alike, one beside the other without gaps, and hold the room only while they run. It is the least that
 must then be rented. Limits: jobs stay as wide as in the period (`jobs_to_go_by`), on any accelerator, and more
-work is more jobs, not wider ones; how long a job waits is not said (`aifactory.size_job_pool` sizes a pool for that).
+work is more jobs, not wider ones; how long a job waits is not said. What may wait only so long is in `aifactory.fleet.job_queues`.
 """
 
 from __future__ import annotations

@@ -281,6 +281,14 @@ def unit_fits_class(tables: Tables, _plan: Plan) -> Iterator[Finding]:
     yield from rows_found(frame, bad, "use_cases", "unit_fits_class", "failed", "service_unit", rule)
 
 
+def wait_of_jobs(tables: Tables, _plan: Plan) -> Iterator[Finding]:
+    """A limit of the wait in hours is one of training jobs."""
+    frame = tables["use_cases"]
+    bad = frame["slo_p95_wait_hours"].notna() & ~frame["workload_class"].isin(_ACCELERATOR_HOUR_CLASSES)
+    rule = "is a limit of training and fine-tuning jobs; what other batch work may wait is in slo_p95_e2e_ms"
+    yield from rows_found(frame, bad, "use_cases", "wait_of_jobs", "failed", "slo_p95_wait_hours", rule)
+
+
 def spot_below_on_demand(tables: Tables, _plan: Plan) -> Iterator[Finding]:
     """A spot price above the same offer on demand is a data error more often than a market."""
     frame = tables["prices"]
@@ -415,6 +423,7 @@ CHECKS: dict[str, tuple[str, Callable[[Tables, Plan], Iterator[Finding]]]] = {
     "residency_kept": ("demand_windows", residency_kept),
     "units_are_counted": ("demand_windows", units_are_counted),
     "unit_fits_class": ("use_cases", unit_fits_class),
+    "wait_of_jobs": ("use_cases", wait_of_jobs),
     "spot_below_on_demand": ("prices", spot_below_on_demand),
     "price_matches_option": ("prices", price_matches_option),
     "term_matches_option": ("prices", term_matches_option),

@@ -16,7 +16,7 @@ from aifactory.inputs.telemetry import bucket_value, histogram_quantile
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory.latency import KEYS, QUANTILES, interval_levels, within
 from aifactory.inventory.spend import place_rates
-from aifactory.units import KILO
+from aifactory.units import KILO, MINUTES_PER_HOUR
 
 SLO_OF_METRIC = {"ttft_ms": "slo_p95_ttft_ms", "tpot_ms": "slo_p95_tpot_ms", "e2e_ms": "slo_p95_e2e_ms"}
 #: Sizes of requests whose tail is shown.
@@ -271,10 +271,10 @@ def _billed_as(pool_ids: pd.Series, bill: pd.DataFrame | None) -> list[str]:
 
 
 def job_summary(ws: Workspace, speeds: pd.DataFrame) -> pd.DataFrame:
-    """Jobs that were submitted in the reporting month: hours, failures, queue."""
+    """Jobs that were submitted in the reporting month: hours, failures, queue of those that started and the wait allowed to 95 %."""
     month = ws.month("jobs")
     columns = ["use_case_id", "region", "accelerator_id", "jobs", "accelerator_hours", "reference_accelerator_hours",
-               "failed_share", "cancelled_share", "p50_queue_minutes", "p95_queue_minutes", "speed_tier"]  # fmt: skip
+               "failed_share", "cancelled_share", "p50_queue_minutes", "p95_queue_minutes", "slo_p95_queue_minutes", "speed_tier"]  # fmt: skip
     if month.empty:
         return pd.DataFrame(columns=columns)
     hours = job_hours(ws, month)
@@ -296,4 +296,8 @@ def job_summary(ws: Workspace, speeds: pd.DataFrame) -> pd.DataFrame:
         }
     ).reset_index()
     table = table.merge(speeds, on=["use_case_id", "accelerator_id"])
-    return table.assign(reference_accelerator_hours=table["accelerator_hours"] * table["speed"])[columns]
+    limit = ws.table("use_cases").set_index("use_case_id")["slo_p95_wait_hours"].astype("float64") * MINUTES_PER_HOUR
+    return table.assign(
+        reference_accelerator_hours=table["accelerator_hours"] * table["speed"],
+        slo_p95_queue_minutes=table["use_case_id"].map(limit),
+    )[columns]

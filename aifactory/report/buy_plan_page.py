@@ -223,10 +223,11 @@ def capacity_section(ws: Workspace, plan: BuyPlan) -> Block:
 
 def _waiting_sentence(ws: Workspace, plan: BuyPlan) -> str:
     """What holds for work that waits, where the plan has any."""
-    classes = ws.table("use_cases").set_index("use_case_id")["workload_class"]
-    if not plan.need["use_case_id"].map(classes).isin(TRAINING_CLASSES).any():
+    cases = ws.table("use_cases").set_index("use_case_id").loc[plan.need["use_case_id"].unique()]
+    free = cases["workload_class"].isin(TRAINING_CLASSES) & cases["slo_p95_wait_hours"].isna()
+    if not free.any():
         return ""
-    return f"Training waits instead and is planned at {pct(ws.plan.value('planning_utilization'))} utilisation."
+    return f"Training {'without a limit of its wait ' if cases['slo_p95_wait_hours'].notna().any() else ''}waits instead and is planned at {pct(ws.plan.value('planning_utilization'))} utilisation."
 
 
 def _chance_sentence(plan: BuyPlan) -> str:

@@ -124,10 +124,15 @@ def tail_section(ws: Workspace, inv: Inventory) -> Group:
     else:
         parts = [section(question, _tail_answer(tail)), _tail_table(ws, tail)]
     if len(inv.jobs):
+        limit = (
+            {"slo_p95_queue_minutes": Col("Allowed, min", "num1")}
+            if inv.jobs["slo_p95_queue_minutes"].notna().any()
+            else {}
+        )
         columns = {"use_case_id": Col("Use case"), "region": Col("Region"), "accelerator_id": Col("Accelerator"), "jobs": Col("Jobs", "int"),
                    "accelerator_hours": Col("Accelerator-hours", "int"), "reference_accelerator_hours": Col("Reference hours", "int"),
                    "failed_share": Col("Failed", "pct1"), "cancelled_share": Col("Cancelled", "pct1"),
-                   "p50_queue_minutes": Col("Queue p50, min", "num1"), "p95_queue_minutes": Col("Queue p95, min", "num1"), "speed_tier": Col("Speed known by")}  # fmt: skip
+                   "p50_queue_minutes": Col("Queue p50, min", "num1"), "p95_queue_minutes": Col("Queue p95, min", "num1"), **limit, "speed_tier": Col("Speed known by")}  # fmt: skip
         parts.append(
             table(
                 inv.jobs,

@@ -12,11 +12,12 @@ from aifactory.finance.prices import offers_of, price_table
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
 from aifactory.inventory.latency import over_limit, within
-from aifactory.units import MONTHS_PER_YEAR
+from aifactory.units import MINUTES_PER_HOUR, MONTHS_PER_YEAR
 
 OK, WATCH, BREACH = "ok", "watch", "breach"
 BUDGET = "monthly budget"
 FLOOR = "utilisation floor"
+WAIT = "p95 wait of jobs"
 UNIT_COST = "rise of unit cost in a month"
 WATCH_SHARE = 0.9
 MAX_UNATTRIBUTED = 0.05
@@ -49,6 +50,7 @@ def check_guardrails(
     rows = [
         *_bill_rows(ws, inventory),
         *_failure_rows(ws, inventory),
+        *_wait_rows(ws, inventory),
         *_unit_cost_rows(ws, inventory, unit_cost_change),
     ]
     table = pd.DataFrame(
@@ -95,6 +97,18 @@ def _failure_rows(ws: Workspace, inventory: Inventory) -> list[tuple]:
         )
         for row, limit in measured
         if np.isfinite(limit)
+    ]
+
+
+def _wait_rows(ws: Workspace, inventory: Inventory) -> list[tuple]:
+    """Longest p95 wait of jobs in each place against the target of each use case that states one."""
+    owners = ws.table("use_cases").set_index("use_case_id")["owner_role"]
+    jobs = inventory.jobs
+    stated = jobs[jobs["slo_p95_queue_minutes"].notna() & jobs["p95_queue_minutes"].notna()]
+    worst = stated.groupby(["use_case_id", "region"])[["p95_queue_minutes", "slo_p95_queue_minutes"]].max()
+    return [
+        (WAIT, f"{name}, {region}", *(row / MINUTES_PER_HOUR), "hours", owners.get(name, ""))
+        for (name, region), row in worst.iterrows()
     ]
 
 

@@ -146,7 +146,7 @@ def _highest_peaks(ws: Workspace, inventory: Inventory) -> pd.DataFrame:
     profile, cases = inventory.demand_profile, ws.table("use_cases")
     hours = dict(zip(cases["use_case_id"], allowed_wait(cases), strict=True))
     late = profile[[hours.get(name, 1) > 1 for name in profile["use_case_id"]]]
-    shapes = period_shapes(ws.table("demand_windows"), late, ws.period)
+    shapes = period_shapes(ws, late)
     spread = pd.Series({row.Index: row.units_per_hour_avg * spread_round(shapes[row.use_case_id, row.region], hours[row.use_case_id]).max()
                         for row in late.itertuples()}, dtype=float)  # fmt: skip
     peaks = profile.assign(units_per_hour_peak=spread.reindex(profile.index).fillna(profile["units_per_hour_peak"]))

@@ -28,20 +28,13 @@ from aifactory.finance.prices import OWN_SITE_OPTIONS, node_offers, offers_of
 from aifactory.finance.tco import around_usd_per_hour, price_index
 from aifactory.fleet.compute import Compute, price_orders
 from aifactory.fleet.missed import LEAST_HOURS, lost_value_usd
+from aifactory.fleet.need import needed
 from aifactory.fleet.node_sizes import MOST_NODES, cheapest_sizes, most_at_once, with_sizes
 from aifactory.fleet.nodes import TOLERANCE, Load, Slots, build_load, build_slots, node_counts
 from aifactory.fleet.orders import FLEXIBLE, OWNED, Orders, cheapest_decisions, committed_first, follow, rented_usd
 from aifactory.fleet.placed import PLACE, Placed, placed_before
 from aifactory.fleet.stand_in import period_shapes
-from aifactory.fleet.streams import (
-    ABOUT_POOLS,
-    EXPECTED,
-    Streams,
-    build_streams,
-    busiest,
-    needed,
-    owned_accelerators,
-)
+from aifactory.fleet.streams import ABOUT_POOLS, EXPECTED, Streams, build_streams, busiest, owned_accelerators
 from aifactory.fleet.terms import Offers, Terms, build_terms, longest_lead, read_offers
 from aifactory.fleet.widths import jobs_to_go_by
 from aifactory.inputs.workspace import Workspace
@@ -94,7 +87,7 @@ class Market:
 def market_of(ws: Workspace, inventory: Inventory, today: pd.Series, capacity: pd.DataFrame) -> Market:
     """The offers of a workspace as the buy plan reads them."""
     offers = offers_of(ws)
-    shapes = period_shapes(ws.table("demand_windows"), inventory.demand_profile, ws.period)
+    shapes = period_shapes(ws, inventory.demand_profile)
     shares = standing_shares(inventory.demand_profile, today, capacity)
     market = Market(ws, inventory, node_offers(offers, ws.plan, ws.as_of), today, shapes, shares)
     return replace(market, needs=resident_needs(market, capacity))

@@ -10,7 +10,7 @@ from aifactory.buyplan.scenario_orders import demand_ratio
 from aifactory.buyplan.statements import roi_frame, use_frame
 from aifactory.buyplan.tornado import tornado_frame
 from aifactory.buyplan.what_ifs import what_ifs_frame
-from aifactory.fleet.streams import need_frame
+from aifactory.fleet.need import need_frame
 from aifactory.units import SCENARIOS
 
 AGGRESSIVE = SCENARIOS.index("aggressive")

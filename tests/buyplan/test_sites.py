@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from aifactory.buyplan.case import peak_levels, solve_expected
 from aifactory.buyplan.futures import block_demand, problem_over
 from aifactory.buyplan.sizes import sizes_frame
+from aifactory.fleet.need import need_frame, needed
 from aifactory.fleet.nodes import hourly_load, pool_level
 from aifactory.fleet.sites import held_in_sites, in_sites
-from aifactory.fleet.streams import EXPECTED, chance_of, need_frame, needed
+from aifactory.fleet.streams import EXPECTED, chance_of
 
 BOUGHT = {"purchase_option": "purchase", "usd_per_accelerator": 1_000.0, "region": "*", "provider": "vendor"}
 

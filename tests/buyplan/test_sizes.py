@@ -13,7 +13,8 @@ from aifactory.buyplan.caveats import _evidence_warnings
 from aifactory.buyplan.futures import block_demand
 from aifactory.buyplan.reserve_curve import OWN_HOURS
 from aifactory.buyplan.sizes import _slo, sizes_frame
-from aifactory.fleet.streams import build_streams, busiest, need_frame
+from aifactory.fleet.need import need_frame
+from aifactory.fleet.streams import build_streams, busiest
 from aifactory.serving.staffing import chance_factor
 
 

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from bp_company import PERIOD, WAITS, make_inputs, make_plan
 
-from aifactory.fleet.streams import EXPECTED, build_streams, month_labels, need_frame, not_sized_sentences
+from aifactory.fleet.need import need_frame
+from aifactory.fleet.streams import EXPECTED, build_streams, month_labels, not_sized_sentences
 from aifactory.units import HOURS_PER_MONTH
 
 

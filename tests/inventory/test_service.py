@@ -364,6 +364,13 @@ def test_jobs_of_the_month_by_hand(mini_ws):
     assert row["speed_tier"] == "measured"
 
 
+def test_the_wait_that_is_allowed_stands_beside_the_wait(mini_ws):
+    cases = mini_ws.table("use_cases").assign(slo_p95_wait_hours=0.5)
+    speeds = demand.relative_speed(mini_ws, mini_ws.table("jobs"))
+    row = service.job_summary(with_tables(mini_ws, use_cases=cases), speeds).iloc[0]
+    assert (row["p95_queue_minutes"], row["slo_p95_queue_minutes"]) == (60.0, 30.0)
+
+
 def test_faster_accelerators_count_more_reference_hours(mini_ws):
     ws = with_tables(mini_ws, jobs=mini_ws.table("jobs").assign(accelerator_id="nvidia-h100-sxm"))
     speeds = demand.relative_speed(ws, ws.table("jobs"))

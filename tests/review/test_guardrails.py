@@ -74,6 +74,18 @@ def test_failure_rates_are_held_against_the_slo_that_is_stated(changed, road):
     assert ("failure rate", "images, eu") not in table.index
 
 
+@pytest.mark.parametrize(("allowed", "state"), [(0.5, BREACH), (1.0, WATCH), (4.0, OK)])
+def test_jobs_are_held_against_the_wait_that_is_allowed(road, allowed, state):
+    jobs = road.inventory.jobs.assign(slo_p95_queue_minutes=allowed * 60)  # they wait an hour
+    row = rails(road.ws, dataclasses.replace(road.inventory, jobs=jobs)).loc["p95 wait of jobs", "models, us"]
+    assert (row["value"], row["limit"], row["unit"], row["state"]) == (1.0, allowed, "hours", state)
+    assert row["owner_role"] == "head of planning"
+
+
+def test_without_a_limit_no_wait_is_held_against_it(road):
+    assert "p95 wait of jobs" not in rails(road.ws, road.inventory).index.get_level_values("guardrail")
+
+
 @pytest.mark.parametrize(("change", "expected"), [(0.0, OK), (-0.5, OK), (0.095, WATCH), (0.101, BREACH)])
 def test_the_unit_cost_may_rise_by_a_tenth_a_month(road, change, expected):
     table = rails(road.ws, road.inventory, pd.Series({"chat": change, "images": np.nan}))
