@@ -106,7 +106,7 @@ def _options(case: Case, answer: Answer, api: pd.DataFrame) -> dict[str, tuple[C
     for label, (option, hold) in rules.items():
         compute = price_rule(case, answer, hold, option)
         if any(np.array_equal(compute.cost_usd, other.cost_usd) for at, (other, _) in found.items() if at != OURS):
-            continue  # held already, or late and bridged by another term to the end: the same orders under another name
+            continue  # held already, or delivered after the horizon and replaced: the same orders under another name
         units = case.streams.units[EXPECTED]
         found[label] = (compute, build_ledger(compute, case.streams, units, case.plan, case.apart))
     if (spot := _on_spot(case)).any():

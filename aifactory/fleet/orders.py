@@ -175,13 +175,19 @@ def with_firm_orders(decision: np.ndarray, firm: np.ndarray, orders: Orders) -> 
 def rule_decisions(hold: np.ndarray, option: str, terms: Terms) -> np.ndarray:
     """Decisions of a fixed rule: sign `option` whenever a slot must be held, else stay flexible.
 
-    Where the option is not offered, or not yet deliverable, the first of `INSTEAD` that is takes its place.
+    Where the option is not offered the first of `INSTEAD` that is takes its place. Until it can be delivered hours are
+    rented, as a rule that buys would bridge its wait and not sign for years instead; where none are, the shortest term that
+    can be had holds the slot.
     """
-    months, slots = hold.shape
     order = [COMMITTED_OPTIONS.index(name) for name in (option, *INSTEAD)]
-    decision = np.full((months, slots), FLEXIBLE)
-    rows = np.arange(months)[:, None]
-    for choice in reversed(order):
-        possible = hold & terms.available[choice] & (rows >= terms.first_month[choice])
-        decision = np.where(possible, choice, decision)
-    return decision
+    decision, rows = np.full(hold.shape, FLEXIBLE), np.arange(len(hold))[:, None]
+    if not hold.size:
+        return decision
+    there = terms.available & (terms.first_month < len(hold))
+    chosen = np.array(order)[there[order].argmax(axis=0)]
+    first = terms.first_month[chosen, np.arange(hold.shape[1])]
+    rented = np.isfinite(terms.flexible_usd_per_month)
+    for choice in sorted(range(len(COMMITTED_OPTIONS)), key=lambda at: -terms.term[at].min()):
+        bridges = hold & ~rented & there[choice] & (rows >= terms.first_month[choice])
+        decision = np.where(bridges, choice, decision)
+    return np.where(hold & there.any(axis=0) & (rows >= first), chosen, decision)

@@ -56,6 +56,15 @@ def test_policies_by_hand(tiny):
     assert not [name for name in cost.index if "3 years" in name or "bought" in name]  # nobody offers them
 
 
+def test_a_rule_that_buys_rents_until_delivery_by_hand(tiny):
+    """Four nodes at USD 80,000 from month 4 on, sold after 33 months at half a year before; until then three nodes' hours are rented."""
+    long = {"purchase_option": "reserved_3y", "usd_per_accelerator_hour": 1.9, "term_months": 36}
+    plan = make_plan(36, {"residual_decline_per_year": 0.5})
+    cost = compared(tiny(plan=plan, prices=make_prices(HARDWARE, long)))["usd_horizon"]
+    worn, power = 4 * 80_000 * (1 - 0.5 ** (33 / 12)), 33 * 16 * 730 * 0.1  # 16 accelerators of 1 kW
+    assert cost["Average + 20 % / 40 % / 50 % bought"] == pytest.approx(worn + power + 3 * 3 * 11_680)
+
+
 def test_people_and_storage_are_in_every_policy(tiny):
     """USD 1 an accelerator-hour: reserved whole nodes bear it in all hours, rented ones while they work."""
     cost = compared(tiny(plan=make_plan(values={"operator_usd_per_month": 73_000.0})))["usd_horizon"] / 12

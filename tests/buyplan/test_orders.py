@@ -208,6 +208,24 @@ def test_a_rule_falls_back_to_a_term_that_is_offered(tiny):
     assert (decision[1:] == ONE_YEAR).all()
 
 
+def test_a_rule_that_buys_rents_hours_until_it_is_delivered_and_signs_no_term_instead(tiny):
+    """Three years are to be had at once, hardware from month 4 on: the rule buys, as it says."""
+    three = {"purchase_option": "reserved_3y", "usd_per_accelerator_hour": 1.5, "term_months": 36}
+    slow, hold = HARDWARE | {"lead_time_weeks": 13.0}, np.ones((13, 6), dtype=bool)
+    terms = case_terms(tiny(prices=make_prices(slow, three)))
+    assert rule_decisions(hold, "purchase", terms)[:, 0].tolist() == [FLEXIBLE] * 4 + [BUY] * 9
+    assert rule_decisions(hold, "lease", terms)[:, 0].tolist() == [FLEXIBLE] + [THREE_YEARS] * 12  # nobody leases
+    too_late = case_terms(tiny(prices=make_prices(slow | {"lead_time_weeks": 60.0}, three)))
+    assert (rule_decisions(hold, "purchase", too_late)[1:] == THREE_YEARS).all()
+
+
+def test_where_no_hours_are_rented_the_shortest_term_waits_for_what_is_bought(tiny):
+    three = {"purchase_option": "reserved_3y", "usd_per_accelerator_hour": 1.5, "term_months": 36}
+    slow, hold = HARDWARE | {"lead_time_weeks": 13.0}, np.ones((13, 6), dtype=bool)
+    terms = case_terms(tiny(prices=make_prices(slow, three, drop=["on_demand"])))
+    assert rule_decisions(hold, "purchase", terms)[1:, 0].tolist() == [ONE_YEAR] * 3 + [BUY] * 9
+
+
 def test_firm_orders_are_paid_although_demand_falls(tiny):
     case = tiny(growth={"conservative": -0.3})
     answer = solve_case(case)

@@ -203,10 +203,13 @@ def test_a_base_that_is_held_already_is_no_way_to_pay_of_its_own(tiny, basis):
 
 
 def test_a_way_that_comes_to_the_orders_of_another_is_shown_as_that_one(tiny):
-    """Three years are reserved until what is bought comes, and run on to the horizon: nothing is bought, under whatever name."""
+    """What is bought within the horizon is a way of its own; where it comes after it three years are reserved, under one name."""
     long = {"purchase_option": "reserved_3y", "usd_per_accelerator_hour": 1.5, "term_months": 36}
-    case = tiny(
-        plan=make_plan(18, VALUES), prices=make_prices(BOUGHT | {"lead_time_weeks": 10.0}, long, drop=["reserved_1y"])
-    )
-    options = returns_basis(case, solve_case(case), API).model.options
-    assert "Base: reserved, 3 years" in options and "Base: purchase" not in options
+
+    def options(weeks):
+        prices = make_prices(BOUGHT | {"lead_time_weeks": weeks}, long, drop=["reserved_1y"])
+        case = tiny(plan=make_plan(18, VALUES), prices=prices)
+        return returns_basis(case, solve_case(case), API).model.options
+
+    assert "Base: reserved, 3 years" in options(10.0) and "Base: purchase" in options(10.0)
+    assert "Base: reserved, 3 years" in options(90.0) and "Base: purchase" not in options(90.0)
