@@ -17,7 +17,7 @@ from aifactory.buyplan.case import Answer, Case, justified, solve_expected
 from aifactory.buyplan.compare import OURS, hosted_path, price_rule, without
 from aifactory.buyplan.ledger import PORTING, Ledger, build_ledger, fiscal_position
 from aifactory.finance.draws import Factor, Factors
-from aifactory.finance.information import value_of_signal
+from aifactory.finance.information import seen_with_error, value_of_signal
 from aifactory.finance.options import COMMITTED_OPTIONS, OPTION_NAMES
 from aifactory.finance.roi import (
     DRAWS,
@@ -52,7 +52,7 @@ ALL_SPOT = "All on spot where offered"
 #: Vendor steps of list prices, AWS, Azure and GCP 2022-02 to 2025-05: 0.029 per series and year, all down.
 STEPS_PER_YEAR, STEP_SIZES = 0.03, (-0.46, -0.28, -0.05)
 BENCH_ERROR = 0.03  # log standard error of a benchmark: run-to-run spread
-EARLY_ERROR = 0.10  # log standard error of demand after a tenth of the traffic
+EARLY_ERROR = 0.10  # log standard error of the demand of a use case after a tenth of its traffic
 WAIT_MONTHS, BENCH_MONTHS = 3, 1
 CURVE_SAMPLES = 1_024
 #: Multiples of demand that are told where many make costs equal.
@@ -380,18 +380,16 @@ def _knowledge(basis: ReturnsBasis, values: np.ndarray, result: RoiResult) -> pd
     names, noise = basis.factors.names, np.random.default_rng(np.random.SeedSequence(basis.seed).spawn(1)[0])
     best = int(result.npv_usd.mean(axis=1).argmax())
     levels = [index for index, name in enumerate(names) if name.startswith("level:")]
-    capacity = np.log(values[:, names.index("capacity")])
-    weights = np.array([basis.factors.items[index].high - basis.factors.items[index].low for index in levels])
-    demand = np.log(values[:, levels]) @ (weights / weights.sum()) if weights.sum() > 0 else np.zeros(len(values))
+    benched = seen_with_error(values[:, names.index("capacity")], BENCH_ERROR, noise)
     signals = {
-        "Benchmark first": (capacity + BENCH_ERROR * noise.standard_normal(len(values)), BENCH_MONTHS),
-        "Wait for a tenth of the traffic": (demand + EARLY_ERROR * noise.standard_normal(len(values)), WAIT_MONTHS),
+        "Benchmark first": (benched, BENCH_MONTHS),
+        "Wait for a tenth of the traffic": (seen_with_error(values[:, levels], EARLY_ERROR, noise), WAIT_MONTHS),
     }
     rows, perfect = [], 0.0
     booked, rented = base_case(basis.model).npv_usd[:, 0], basis.model.options.index(ON_DEMAND)
     a_month = max(float(booked[best] - booked[rented]), 0.0) / basis.model.months
     for name, (signal, months) in signals.items():
-        worth, perfect = value_of_signal(result.npv_usd, signal)
+        worth, perfect = value_of_signal(result.npv_usd, signal, products=False)
         worth = worth if worth > 1e-6 * abs(booked[best]) else 0.0
         wait = a_month * months
         rows.append(

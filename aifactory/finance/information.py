@@ -77,13 +77,15 @@ def sample_information(probs: ArrayLike, payoff: ArrayLike, likelihood: ArrayLik
     return value, value - float((table @ chance).max())
 
 
-def value_of_signal(benefit: ArrayLike, signal: ArrayLike, *, degree: int = 3) -> tuple[float, float]:
+def value_of_signal(
+    benefit: ArrayLike, signal: ArrayLike, *, degree: int = 3, products: bool = True
+) -> tuple[float, float]:
     """Return what it is worth to see a signal before choosing, and perfect information, from draws.
 
     `benefit[choice, draw]` is the net benefit, `signal[draw, s]` what would be seen: inputs
     themselves (value of partial perfect information) or noisy measurements of them (sample
     information). The expected benefit given the signal is a regression on polynomials of the
-    signals and their products of two; value = mean of its maximum - maximum of its mean. It lies between nothing and
+    signals and, unless there are too many of them (`products`), their products of two; value = mean of its maximum - maximum of its mean. It lies between nothing and
     perfect information up to the error of the regression.
 
     >>> z = np.random.default_rng(1).standard_normal((20_000, 1))
@@ -103,8 +105,14 @@ def value_of_signal(benefit: ArrayLike, signal: ArrayLike, *, degree: int = 3) -
     columns = [np.ones(len(seen))]
     for index in range(seen.shape[1]):
         columns += [seen[:, index] ** power for power in range(1, degree + 1)]
-        columns += [seen[:, index] * seen[:, other] for other in range(index)]
+        columns += [seen[:, index] * seen[:, other] for other in range(index)] if products else []
     basis = np.column_stack(columns)
     fitted = basis @ np.linalg.lstsq(basis, values.T, rcond=None)[0]
     worth = float(fitted.max(axis=1).mean() - fitted.mean(axis=0).max())
     return min(max(worth, 0.0), perfect), perfect
+
+
+def seen_with_error(values: ArrayLike, error: float, noise: np.random.Generator) -> np.ndarray:
+    """Logarithms of what is measured of values above 0 with a log standard error, of the same shape; each with an error of its own."""
+    known = np.log(np.asarray(values, dtype=float))
+    return known + error * noise.standard_normal(known.shape)

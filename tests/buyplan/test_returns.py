@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 from aifactory.buyplan.case import solve_case, solve_expected
 from aifactory.buyplan.compare import hosted_path, price_rule, without
 from aifactory.buyplan.ledger import build_ledger, net_present_value
-from aifactory.buyplan.returns import ALL_SPOT, HOSTED, ON_DEMAND, OURS, draw_returns, quick_returns, returns_basis
+from aifactory.buyplan.returns import (
+    ALL_SPOT,
+    HOSTED,
+    ON_DEMAND,
+    OURS,
+    draw_returns,
+    quick_returns,
+    returns_basis,
+)
+from aifactory.finance.information import seen_with_error, value_of_signal
 from aifactory.finance.roi import base_case, break_even_levels, evaluate, nearest_level
 from aifactory.fleet.nodes import hourly_load
 from aifactory.fleet.orders import FLEXIBLE
@@ -129,6 +138,21 @@ def test_distribution_drivers_and_knowledge(basis):
     assert (returns.factors["source"] != "").all()
     again = draw_returns(basis[2], draws=4_000)
     pd.testing.assert_frame_equal(again.options, returns.options)
+
+
+def test_early_traffic_shows_each_use_case_and_not_only_their_mean():
+    """A choice that pays by a - b against nothing: the mean of both says nothing of it, each of them nearly all.
+
+    ln a and ln b are normal with standard deviation s = 0.3 and seen with an error of e = 0.1. What is seen of their difference has a
+    standard deviation of sqrt(2) s^2 / sqrt(s^2 + e^2), and the mean of the positive part of a normal is 0.3989 of that.
+    """
+    draws = np.exp(0.3 * np.random.default_rng(1).standard_normal((200_000, 2)))
+    gain = np.log(draws) @ [1.0, -1.0]
+    worth, perfect = value_of_signal(
+        [gain, 0.0 * gain], seen_with_error(draws, 0.1, np.random.default_rng(2)), products=False
+    )
+    assert perfect == pytest.approx(np.sqrt(2) * 0.3 * 0.3989, rel=0.01)
+    assert worth == pytest.approx(np.sqrt(2) * 0.09 / np.sqrt(0.09 + 0.01) * 0.3989, rel=0.01)
 
 
 def test_what_if_moves_with_its_three_controls(basis):
