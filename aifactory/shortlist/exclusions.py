@@ -47,7 +47,7 @@ def find_exclusions(ws: Workspace, capacity: pd.DataFrame, penalties: pd.DataFra
         chip, case = chips.loc[cell.accelerator_id], cases.loc[cell.use_case_id]
         reason = (
             _by_kind(chip, case)
-            or _by_support(ws, chip)
+            or _by_support(ws, chip, case)
             or _by_framework(ws, chip, cell.use_case_id)
             or _by_region(ws, cell.accelerator_id, chip, case, places)
             or _by_restriction(ws, chip, case, cell.use_case_id, cell.accelerator_id)
@@ -83,14 +83,16 @@ def support_ends(text: object) -> pd.Timestamp | None:
     return None
 
 
-def _by_support(ws: Workspace, chip: pd.Series) -> tuple[str, str] | None:
-    """An end of support in `lifecycle` counts before that of the accelerator's row."""
+def _by_support(ws: Workspace, chip: pd.Series, case: pd.Series) -> tuple[str, str] | None:
+    """Support must last as long as the use case, up to the horizon. An end in `lifecycle` counts before that of the accelerator's row."""
     stated = ws.table("lifecycle").query("event == 'end_of_support' and accelerator_id == @chip.name")["date"]
     end = support_ends(stated.iloc[0] if len(stated) else chip["end_of_support"])
     horizon = pd.Timestamp(ws.as_of) + pd.DateOffset(months=ws.plan.horizon_months)
-    if end is None or end >= horizon:
+    last = horizon if pd.isna(case["retire_month"]) else pd.Timestamp(case["retire_month"]) - pd.Timedelta(days=1)
+    if end is None or end >= min(last, horizon):
         return None
-    return "support end", f"support ends {end:%Y-%m-%d}, before the horizon does ({horizon:%Y-%m-%d})"
+    until = f"the horizon does ({horizon:%Y-%m-%d})" if last >= horizon else f"the use case does ({last:%Y-%m-%d})"
+    return "support end", f"support ends {end:%Y-%m-%d}, before {until}"
 
 
 def _by_framework(ws: Workspace, chip: pd.Series, use_case: str) -> tuple[str, str] | None:

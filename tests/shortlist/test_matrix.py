@@ -229,6 +229,14 @@ def test_support_must_outlast_the_horizon(rule, mini_ws):
     assert support_ends("2027-02-10") == pd.Timestamp("2027-02-10")
 
 
+def test_support_need_not_outlast_a_use_case_that_retires_before_the_horizon(changed, mini_ws):
+    """Support to the end of September 2027 is enough for what has no traffic from October on, not for what runs to November."""
+    chips = mini_ws.table("accelerators").assign(end_of_support="2027-09")
+    for retired, expected in (("2027-10", []), ("2027-12", ["support ends 2027-09-30, before the use case does (2027-11-30)"])):  # fmt: skip
+        cases = mini_ws.table("use_cases").assign(retire_month=retired)
+        assert find_exclusions(changed(accelerators=chips, use_cases=cases), cell())["reason"].tolist() == expected
+
+
 def test_a_required_framework_must_be_there_under_its_whole_name(changed):
     def rules(chip, required):
         found = find_exclusions(changed(plan={"required_frameworks": required}), cell(accelerator=chip))

@@ -7,7 +7,7 @@ values of few paths are somewhat high. Values of different rights do not add up.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -208,14 +208,16 @@ def _handed_back(fleet: Fleet, platform: int, reviews: Sequence[int], notice: in
         order = np.argsort(-free, kind="stable")
         held = serves[:, :, review].astype(bool) & serves[:, :, end].astype(bool) & (free > 0)
         rank = np.where(held, np.cumsum(held[:, order], axis=1)[:, np.argsort(order)], 0)
-        ends = [_without(serves, held & (rank <= count), end) for count in range(int(held.sum(axis=1).max()) + 1)]
         costs = np.stack(
-            [_sum(usd, kept) - (held & (rank <= count)) @ np.maximum(free, 0) for count, kept in enumerate(ends)]
+            [
+                _sum(usd, nodes) - (held & (rank <= count)) @ np.maximum(free, 0)
+                for count, nodes in enumerate(_nodes_left(serves, rank, end))
+            ]
         )
         choice = _by_group(costs, load[:, max(review - LOOK_BACK, 0) : review].mean(axis=1), groups)
         rows = np.arange(world.paths)
         saved += costs[0] - costs[choice, rows]
-        serves = np.stack(ends)[choice, rows]
+        serves[:, :, end:] *= ~(held & (rank <= choice[:, None]))[:, :, None]
     return saved
 
 
@@ -234,16 +236,22 @@ def _freed_usd(world: World, column: int, end: int) -> float:
     return float(world.node_size[option.platform] * freed)
 
 
-def _without(serves: np.ndarray, gone: np.ndarray, end: int) -> np.ndarray:
-    """Service [S, U, T] without some nodes from a month on."""
-    kept = serves.copy()
-    kept[:, :, end:] *= ~gone[:, :, None]
-    return kept
+def _nodes_left(serves: np.ndarray, rank: np.ndarray, end: int) -> Iterator[np.ndarray]:
+    """[S, T] nodes in service when none, one, two ... of them are gone from a month on, in the order of their rank (0: they stay).
+
+    One array at a time: of hundreds of nodes on a hundred paths, all of them together would take gigabytes.
+    """
+    nodes, rows = serves.sum(axis=1), np.arange(len(serves))
+    yield nodes
+    for count in range(1, int(rank.max()) + 1):
+        next_one = rank == count
+        nodes[:, end:] -= serves[rows, next_one.argmax(axis=1), end:] * next_one.any(axis=1)[:, None]
+        yield nodes
 
 
-def _sum(usd: np.ndarray, serves: np.ndarray) -> np.ndarray:
-    """[S] recourse over the months for the nodes in service."""
-    return np.take_along_axis(usd, serves.sum(axis=1)[:, :, None], axis=2)[:, :, 0].sum(axis=1)
+def _sum(usd: np.ndarray, nodes: np.ndarray) -> np.ndarray:
+    """[S] recourse over the months for the nodes in service, [S, T]."""
+    return np.take_along_axis(usd, nodes[:, :, None], axis=2)[:, :, 0].sum(axis=1)
 
 
 def _load(alone: Problem) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Rights by hand, against brute force, and in the limits where they are worth nothing."""
 
+import tracemalloc
 from dataclasses import replace
 from itertools import product
 
@@ -12,6 +13,7 @@ from aifactory.buyplan.stress.fleet import Fleet
 from aifactory.buyplan.stress.flexibility import (
     _by_group,
     _jobs_at_a_time,
+    _nodes_left,
     _used,
     handed_back,
     shorter_terms,
@@ -57,6 +59,24 @@ def test_an_exit_by_hand():
     assert handed_back(fleet_of(idle_basis()), reviews=(1,), notice=0) == pytest.approx([2 * 4000])
     assert handed_back(fleet_of(idle_basis()), reviews=(1,), notice=1) == pytest.approx([4000])
     assert handed_back(fleet_of(idle_basis()), reviews=(1,), notice=2) == pytest.approx([0.0])
+
+
+def test_nodes_left_one_by_one_are_those_of_whole_copies_and_take_no_more_memory():
+    """300 nodes on 20 paths: a copy for each number of nodes handed back would take 301 times the memory of one."""
+    rng = np.random.default_rng(1)
+    serves = rng.integers(0, 2, (20, 300, 36))
+    held = serves[:, :, 9].astype(bool)
+    rank = np.where(held, np.cumsum(held, axis=1), 0)
+    tracemalloc.start()
+    found = [nodes.copy() for nodes in _nodes_left(serves, rank, 12)]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < serves.nbytes + sum(nodes.nbytes for nodes in found)
+    assert len(found) == rank.max() + 1
+    for count, nodes in enumerate(found):
+        kept = serves.copy()
+        kept[:, :, 12:] *= ~(held & (rank <= count))[:, :, None]
+        np.testing.assert_array_equal(nodes, kept.sum(axis=1))
 
 
 def test_nothing_is_handed_back_that_works():
