@@ -27,7 +27,7 @@ Rule = Callable[[Problem, np.ndarray], np.ndarray]
 def cheapest_platform(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
     """Column of the cheapest committed unit of each workload: (platform [W], rate [W]).
 
-    Present value of the cheapest option of a platform per accelerator-month, divided by the rate; simple rules put
+    Level price of the cheapest option of a platform per accelerator-month, divided by the rate; simple rules put
     each workload on one platform, one that needs no port where there is any.
     """
     best = np.full(problem.platforms, np.inf)
@@ -143,9 +143,7 @@ def _newsvendor(problem: Problem, platform: np.ndarray, rate: np.ndarray) -> np.
     for w, p in enumerate(platform):
         if p not in offered:
             continue
-        option, month, usd = _cheapest_option(problem, p)
-        served = min(option.term_months, problem.months - month - option.lead_months)
-        held = usd / served / problem.node_size[p] / problem.block_hours.sum()
+        held = _unit_usd(problem)[_cheapest_column(problem, p)] / problem.block_hours.sum()
         share = np.clip(1 - held / np.where(np.isfinite(on_demand[:, p]), on_demand[:, p], np.inf), 0.0, 0.999)
         for t in range(problem.months):
             values = problem.demand[:, t, w].ravel()
@@ -162,7 +160,7 @@ def _commit(problem: Problem, platform: np.ndarray, level: np.ndarray) -> np.nda
         if not any(option.platform == p for option, _ in problem.orders):
             continue
         wanted = level[:, platform == p].sum(axis=1)
-        name = _cheapest_option(problem, p)[0].name
+        name = problem.orders[_cheapest_column(problem, p)][0].name
         columns = [c for c, (option, _) in enumerate(problem.orders) if option.platform == p and option.name == name]
         for at, column in enumerate(columns):
             option, month = problem.orders[column]
@@ -176,18 +174,20 @@ def _commit(problem: Problem, platform: np.ndarray, level: np.ndarray) -> np.nda
     return nodes
 
 
-def _cheapest_option(problem: Problem, platform: int) -> tuple:
-    """Option of a platform that costs least per month served, with its cheapest order: (option, month, USD a node)."""
+def _cheapest_column(problem: Problem, platform: int) -> int:
+    """Order of a platform that costs least for each month that it serves."""
     mine = [column for column, (option, _) in enumerate(problem.orders) if option.platform == platform]
-    column = min(mine, key=_unit_usd(problem).__getitem__)
-    return *problem.orders[column], problem.order_usd[column]
+    return min(mine, key=_unit_usd(problem).__getitem__)
 
 
 def _unit_usd(problem: Problem) -> np.ndarray:
-    """Present value of each order per accelerator and month that it serves within the horizon, [N]."""
-    served = [min(option.term_months, problem.months - month - option.lead_months) for option, month in problem.orders]
-    platform = [option.platform for option, _ in problem.orders]
-    return problem.order_usd / np.array(served) / problem.node_size[platform]
+    """[N] level price of each order for an accelerator and month in service: present value over the months' present value.
+
+    Comparable with what hours cost in the month in which they are rented; present value over plain months would be lower
+    by the mean discount.
+    """
+    months = np.einsum("tpn,t->n", problem.serves, problem.discount[:-1])  # accelerator-months of a node
+    return problem.order_usd / np.maximum(months, 1e-9)
 
 
 def _mean_prices(problem: Problem) -> dict[str, np.ndarray]:

@@ -97,6 +97,16 @@ def test_the_newsvendor_is_found():
     assert optimise(case, gap=1e-9).nodes[0] in {5.0, 6.0}  # 5 and 6 cost the same
 
 
+def test_the_newsvendor_rule_compares_a_level_price_with_hours():
+    """800 USD at once for four months at 20 % interest a month are 800 / (1 + 1/1.2 + 1/1.44 + 1/1.728) = 257.5 a month.
+
+    Hours on demand are 400: 1 - 257.5 / 400 = 0.356, the fourth of ten equally likely demands, not the fifth as for 200.
+    """
+    once = replace(RENT, upfront_usd=800.0, monthly_usd=0.0)
+    case = one_platform(10.0 * np.arange(1, 11), options=[once], wacc=1.2**12 - 1)
+    assert policy_plans(case)["newsvendor"].tolist() == [4.0]
+
+
 def test_what_is_missed_costs_its_penalty():
     case = one_platform([20.0], on_demand_most=np.array([0.5]))
     assert evaluate_plan(case, np.zeros(0)).objective_usd == pytest.approx(4 * 100 * (0.5 * 4.0 + 15.0 * 1.0))
