@@ -22,6 +22,7 @@ import pandas as pd
 from aifactory.errors import IdentityError
 from aifactory.inputs.billing import DISCOUNT, UNATTRIBUTED
 from aifactory.inputs.money import exact_total
+from aifactory.inputs.sites import sites_in
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory.service import NOT_IN_BILL, OWN_CHARGES
 from aifactory.inventory.spend import USAGE
@@ -138,21 +139,27 @@ def _spare(ws: Workspace, pool: object, costs: pd.DataFrame, profile: pd.DataFra
     """Whole nodes that the highest hour of the pool's use cases, with the reserve of the plan, leaves over.
 
     The highest hour is the pool's mean load times the highest peak over average of the use cases that it is
-    charged to, in its region. Unknown, and none, where the bill does not say what ran on the pool.
+    charged to, in its region; where places must each stand alone (column `sites`), every one keeps whole nodes. Unknown, and none, where the bill does not say what ran on the pool.
     """
     names = set(costs.loc[(costs["pool"] == pool.pool_id) & (costs["use_case"] != UNATTRIBUTED), "use_case"])
     mine = profile[profile["use_case_id"].isin(names) & (profile["region"] == pool.region)]
     factor = mine["peak_to_average"].max() if len(mine) else np.nan
     if not np.isfinite(factor) or not pool.installed > 0:
         return 0, ""
-    levels = ws.table("use_cases").set_index("use_case_id")["criticality"].reindex(mine["use_case_id"])
-    reserve = max(ws.plan.reserve[level] for level in levels)
+    known = ws.table("use_cases").set_index("use_case_id").reindex(mine["use_case_id"])
+    reserve = max(ws.plan.reserve[level] for level in known["criticality"])
+    sites = max(sites_in(text, pool.region) for text in known["sites"])
     node = ws.table("accelerators").set_index("accelerator_id")["accelerators_per_node"].get(pool.accelerator_id, 1)
     # what is rented in parts is given back in parts
     unit = math.gcd(int(node), int(pool.installed)) if float(pool.installed).is_integer() else 1
     peak = min(pool.utilization_mean * factor, 1.0) * pool.installed
-    need = min(math.ceil(peak * (1 + reserve) / unit - 1e-9) * unit, pool.installed)
-    return int(pool.installed - need), f"the highest hour ({peak:.1f} busy) and a reserve of {100 * reserve:.0f} %"
+    need = math.ceil(peak * (1 + reserve) / unit - 1e-9) * unit
+    places = ""
+    if sites > 1:
+        need = max(math.ceil(peak * (1 + reserve) / (sites * node) - 1e-9), 1) * sites * int(node)
+        places = f", whole nodes at each of {sites:,} sites"
+    spare = max(pool.installed - need, 0)
+    return int(spare), f"the highest hour ({peak:.1f} busy) and a reserve of {100 * reserve:.0f} %{places}"
 
 
 def _unused_rows(usage: pd.DataFrame, pools: pd.DataFrame, *, named: bool) -> pd.DataFrame:

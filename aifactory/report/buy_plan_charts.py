@@ -10,6 +10,7 @@ from aifactory.inputs.workspace import Workspace
 from aifactory.report import charts
 from aifactory.report.blocks import Block, Figure, Group, figure, group, missing
 from aifactory.report.buy_plan_guard import of_a_plan
+from aifactory.report.buy_plan_ways import hours_are_rented, told_ways
 from aifactory.report.text import count, is_missing, month_name, num, pct, readable, usd, usd_compact
 from aifactory.units import BANDS, KILO, MEGA
 
@@ -204,6 +205,7 @@ def chart_tco(ws: Workspace, plan: BuyPlan) -> Figure:
 def chart_policies(ws: Workspace, plan: BuyPlan) -> Figure:
     """Present value of the accelerators under each policy."""
     frame = plan.comparisons.sort_values("present_value_usd", kind="stable")
+    frame = frame.assign(policy=told_ways(frame["policy"], rented=hours_are_rented(plan)))
     others = frame[frame["policy"] != "This plan"]
     nearest = others.iloc[0]
     return figure(

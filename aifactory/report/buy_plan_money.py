@@ -19,6 +19,7 @@ from aifactory.inputs.workspace import Workspace
 from aifactory.report.blocks import Block, Col, Group, bullets, group, section, table
 from aifactory.report.buy_plan_charts import PLAN, expected
 from aifactory.report.buy_plan_guard import of_a_plan
+from aifactory.report.buy_plan_ways import hours_are_rented, told_ways
 from aifactory.report.text import is_missing, join_words, num, pct, plural, reference_hours, sig3, span, usd_compact
 from aifactory.units import KILO, SCENARIOS
 
@@ -329,8 +330,10 @@ HOSTED_THRICE = (
 def alternatives_section(plan: BuyPlan) -> Block:
     """Other ways to cover the same demand."""
     question, others = "Is there a simpler or cheaper way?", plan.comparisons[plan.comparisons["policy"] != "This plan"]
+    rented = hours_are_rented(plan)
     cheaper = others[others["dearer_share"] < 0]
     if len(cheaper):
+        cheaper = cheaper.assign(policy=told_ways(cheaper["policy"], rented=rented))
         named = [f"{row.policy} by {pct(-row.dearer_share)}" for row in cheaper.itertuples()]
         return section(question, f"Cheaper for accelerators, people and storage: {join_words(named)}; see the risks.")
     rules = others[others["policy"].str.startswith("Average")].sort_values("dearer_share")
@@ -341,7 +344,7 @@ def alternatives_section(plan: BuyPlan) -> Block:
             "over many paths: see what must be known before signing."
         )
     months = plan.comparisons.set_index("policy")["plan_payback_month"].get("All on demand", float("nan"))
-    if not is_missing(months):
+    if rented and not is_missing(months):
         text += f" Against renting everything on demand the outlay is back after {num(months, 1)} months."
     if len(rules):
         text += (
@@ -364,14 +367,17 @@ def table_policies(ws: Workspace, plan: BuyPlan) -> Block:
         "note": Col("Remark"),
     }
     caption = "Policies for the same expected demand"
-    note = "Payback and return judge the outlay of this plan by what it saves against the policy, before tax; neither where it lays out no more. Hours are rented until what a policy holds is delivered."
+    note = "Payback and return judge the outlay of this plan by what it saves against the policy, before tax; neither where it lays out no more."
+    if hours_are_rented(plan):
+        note += " Hours are rented until what a policy holds is delivered."
     unsold = [words for words in RULES_OF_TERM if not plan.comparisons["policy"].str.endswith(words).any()]
     if unsold:
         note += f" No policy is {join_words(unsold, 'or')}: nobody offers that in nodes that its pools could take."
     if plan.comparisons["policy"].str.startswith(HOSTED).any():
         note += HOSTED_THRICE
     rate = plan.comparisons["plan_irr_annual"]
-    shown = plan.comparisons.assign(plan_irr_annual=rate.mask(rate > HIGHEST_RATE))
+    names = told_ways(plan.comparisons["policy"], rented=hours_are_rented(plan))
+    shown = plan.comparisons.assign(policy=names, plan_irr_annual=rate.mask(rate > HIGHEST_RATE))
     return table(shown, caption=caption, source=PLAN, as_of=ws.as_of, columns=columns, note=note)
 
 

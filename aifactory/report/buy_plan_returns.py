@@ -9,18 +9,19 @@ import pandas as pd
 from aifactory.buyplan import BuyPlan
 from aifactory.buyplan.caveats import OFFER
 from aifactory.buyplan.returns import ALL_SPOT, HOSTED, ON_DEMAND, Returns, quick_returns
-from aifactory.finance.options import FLEXIBLE_OPTIONS
 from aifactory.finance.price_age import PriceAge, price_age
 from aifactory.inputs.workspace import Workspace
 from aifactory.report import charts
 from aifactory.report.blocks import Block, Col, Figure, Group, figure, group, missing, section, table
 from aifactory.report.buy_plan_guard import nothing_planned
+from aifactory.report.buy_plan_ways import hours_are_rented, told_ways
 from aifactory.report.text import join_words, num, pct, readable, usd_compact
 from aifactory.shortlist.knowledge import worthwhile
 
 DRAWN = "computed: correlated draws of the ranges in plan.yaml, demand simulation and benchmarks"
 QUESTION = "How likely is a loss, and what would knowing more be worth?"
 FROZEN_ROWS = 6
+NO_HOURS = "Holding just the fleet that the expected demand needs, with no hours to rent,"
 NOT_DRAWN = "Not computed: no use case in the plan states a value per unit and its attribution."
 
 
@@ -61,7 +62,10 @@ def returns_section(
     ).strip()
     text = " ".join(text.split())
     return group(
-        section(QUESTION, text), _options_table(ws, returns), _frozen_table(ws, returns), _knowledge_table(ws, returns)
+        section(QUESTION, text),
+        _options_table(ws, plan, returns),
+        _frozen_table(ws, returns),
+        _knowledge_table(ws, returns),
     )
 
 
@@ -82,16 +86,11 @@ def broken_by_spot(ws: Workspace, plan: BuyPlan, returns: Returns) -> list[str]:
     return list(cases.index[live & (cases["slo_max_failure_rate"] < ws.plan.value("spot_interruption_share"))])
 
 
-def hours_are_rented(plan: BuyPlan) -> bool:
-    """Whether any accelerator of the plan can be had by the hour."""
-    return bool(plan.options["purchase_option"].isin(FLEXIBLE_OPTIONS).any())
-
-
 def rival_sentence(returns: Returns, *, hosted: bool = True, broken: Sequence[str] = (), rented: bool = True) -> str:
     """Which other way to pay earns more on average over the draws, if one does; without `hosted` among accelerators.
 
     broken : use cases whose limit of failures spot would break (`broken_by_spot`).
-    rented : whether hours can be rented (`hours_are_rented`): if not, the plan without orders is that of no more capacity.
+    rented : whether hours can be rented (`hours_are_rented`): if not, what commits to nothing still buys the fleet that the expected demand needs.
     """
     mine, others = returns.options.iloc[0], returns.options.iloc[1:]
     others = others if hosted else others[others["option"] != HOSTED]
@@ -106,7 +105,7 @@ def rival_sentence(returns: Returns, *, hosted: bool = True, broken: Sequence[st
         if broken and rival["option"] == ALL_SPOT
         else ""
     )
-    name = rival["option"] if rented or rival["option"] != ON_DEMAND else "Ordering nothing, with no hours to rent,"
+    name = rival["option"] if rented or rival["option"] != ON_DEMAND else NO_HOURS
     return (
         f"{name} earns {usd_compact(rival['npv_mean_usd'] - mine['npv_mean_usd'])} more on average and is "
         f"the highest in {pct(rival['best_probability'])}; in the worst tenth it costs {usd_compact(abs(worst))} "
@@ -155,8 +154,10 @@ def platform_sentence(knowledge: pd.DataFrame | None) -> str:
     )
 
 
-def _options_table(ws: Workspace, returns: Returns) -> Block:
+def _options_table(ws: Workspace, plan: BuyPlan, returns: Returns) -> Block:
     frame = returns.options.merge(returns.break_even, on="option")
+    rented = hours_are_rented(plan)
+    frame = frame.assign(option=told_ways(frame["option"], rented=rented))
     columns = {
         "option": Col("Way to pay"),
         "npv_base_usd": Col("NPV expected, USD", "usd0"),
@@ -167,12 +168,12 @@ def _options_table(ws: Workspace, returns: Returns) -> Block:
         "best_probability": Col("Best in", "pct0"),
         "payback_24_probability": Col("Back in 24 months", "pct0"),
         "cost_cvar90_usd": Col("Cost, worst tenth", "usd0"),
-        "against_on_demand_levels": Col("= on demand"),
+        "against_on_demand_levels": Col("= on demand" if rented else "= expected fleet"),
         "against_hosted_levels": Col("= hosted"),
         "npv_zero_levels": Col("NPV zero"),
     }
     note = (
-        "Orders stay as planned; load beyond the capacity held is rented by the hour. The last three columns are "
+        f"Orders stay as planned; load beyond the capacity held {'is rented by the hour' if rented else 'costs what a held hour does, since none are rented'}. The last three columns are "
         "the multiples of the expected demand at which it begins or ceases to cost less, or to earn, all of them. Payback counts from approval; never within the horizon counts as not."
     )
     caption = "Return of the ways to pay for the same demand"
@@ -192,11 +193,12 @@ def _knowledge_table(ws: Workspace, returns: Returns) -> Block:
     return table(returns.knowledge, caption=caption, source=DRAWN, as_of=ws.as_of, columns=columns, note=note)
 
 
-def chart_returns(ws: Workspace, returns: Returns | None) -> Figure | Block:
+def chart_returns(ws: Workspace, plan: BuyPlan, returns: Returns | None) -> Figure | Block:
     """NPV of every option, P10 to P90."""
     if returns is None:
         return missing("The distribution of the return", "no value per unit is stated")
     frame = returns.options.sort_values("npv_p50_usd", ascending=False)
+    frame = frame.assign(option=told_ways(frame["option"], rented=hours_are_rented(plan)))
     best = frame.iloc[0]
     return figure(
         charts.dots_with_range(
@@ -229,11 +231,13 @@ def what_if(ws: Workspace, plan: BuyPlan) -> Callable[..., Block]:
             "pv_cost_usd": Col("Present value of cost, USD", "usd0"),
             "usd_per_useful_hour": Col("USD per useful hour", "usd2"),
         }
+        rented = hours_are_rented(plan)
+        hours = f"rented hours at {num(price)} times their price" if rented else "no hours to rent"
         caption = (
-            f"Ways to pay at a cost of capital of {pct(wacc, 1)}, rented hours at {num(price)} times their price, "
-            f"{pct(utilization)} of the expected demand"
+            f"Ways to pay at a cost of capital of {pct(wacc, 1)}, {hours}, {pct(utilization)} of the expected demand"
         )
         frame = frame.sort_values("npv_usd", ascending=False, ignore_index=True)
+        frame = frame.assign(option=told_ways(frame["option"], rented=rented))
         return table(frame, caption=caption, source="computed from the plan", as_of=ws.as_of, columns=columns)
 
     return shown

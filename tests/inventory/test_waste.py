@@ -132,6 +132,14 @@ def test_spare_nodes_by_hand(mini_ws, inventory):
     assert spare(mini_ws, inventory, 32.0, 0.2, np.nan) == 0
 
 
+def test_every_site_keeps_a_node_by_hand(changed, mini_ws, inventory):
+    """A tenth busy of 40, 5.6 with reserve: nodes of 8 at two sites need 16, at five 40; 16 busy, 22.4 with reserve, need 32 at two."""
+    for sites, busy, expected in ((2, 0.1, 24), (5, 0.1, 0), (2, 0.4, 8), (6, 0.1, 0)):
+        cases = mini_ws.table("use_cases")
+        ws = changed(use_cases=cases.assign(sites=f"us={sites}"))
+        assert spare(ws, inventory, 40.0, busy, 1.0) == expected
+
+
 def test_oversize_and_idle_add_up_to_the_idle_money(sample_ws):
     table = build_inventory(sample_ws)
     parts = table.waste[table.waste["cause"].isin([IDLE, OVERSIZED])].groupby("subject")["usd"].sum()

@@ -15,6 +15,7 @@ from aifactory.buyplan.statements import _rates
 from aifactory.report import buy_plan_money as money_page
 from aifactory.report import buy_plan_page as first_screen
 from aifactory.report import buy_plan_returns as page
+from aifactory.report.buy_plan_ways import AS_EXPECTED
 from aifactory.report.text import pct
 
 API = pd.DataFrame({"use_case_id": ["chat", "train"], "api_usd_per_unit": [0.002, np.nan], "retires": pd.NaT})
@@ -67,11 +68,22 @@ def test_the_answer_names_chance_drivers_and_worth(drawn):
     assert "Wait for a tenth of the traffic is worth USD 1.00 M more than the wait costs" in paid
 
 
+def test_nothing_is_called_on_demand_where_no_hours_are_rented(drawn):
+    """The rule that commits to nothing then holds the fleet of the expected demand: page, chart and what-if say so."""
+    ws, plan, returns = drawn
+    bought = SimpleNamespace(**vars(plan) | {"options": pd.DataFrame({"purchase_option": ["purchase"]})})
+    for told, name, other in ((plan, "Base and peaks on demand", AS_EXPECTED), (bought, AS_EXPECTED, "on demand")):
+        shown = page.returns_section(ws, told, returns).html + page.what_if(ws, told)().html
+        shown += page.chart_returns(ws, told, returns).text
+        assert name in shown
+        assert other not in shown
+
+
 def test_no_value_no_distribution(drawn):
     ws = drawn[0]
     assert page.NOT_DRAWN in page.returns_section(ws, None, None).text
     assert page.tables(None) == {}
-    assert "no value per unit" in page.chart_returns(ws, None).text
+    assert "no value per unit" in page.chart_returns(ws, None, None).text
     assert page.NOT_DRAWN in page.what_if(ws, SimpleNamespace(returns=None))().text
 
 
@@ -137,7 +149,9 @@ def test_a_way_to_pay_that_earns_more_on_average_is_named_with_its_worst_tenth()
     )
     idle = SimpleNamespace(options=options.assign(option=["This plan", "Base and peaks on demand", "Base: lease"]))
     assert page.rival_sentence(idle).startswith("Base and peaks on demand earns")
-    assert page.rival_sentence(idle, rented=False).startswith("Ordering nothing, with no hours to rent, earns")
+    assert page.rival_sentence(idle, rented=False).startswith(
+        "Holding just the fleet that the expected demand needs, with no hours to rent, earns"
+    )
     spot = SimpleNamespace(options=options.assign(option=["This plan", "All on spot where offered", "Base: lease"]))
     broken = page.rival_sentence(spot, broken=["chat"])
     assert broken.endswith("Its interruptions break the limit of failures of chat: it is no choice for these.")
