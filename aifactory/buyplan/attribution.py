@@ -116,7 +116,8 @@ def unit_cost_frame(case: Case, today: Solution) -> pd.DataFrame:
     """Cost of a unit of every use case, line by line, at the demand of the period.
 
     The demand of the period is held flat over the horizon and served on this plan's terms, so that
-    one-off and long-lived cost is spread over the months it serves. Lines add up to the total.
+    one-off and long-lived cost is spread over the months it serves. Lines add up to the total. A unit bears what
+    all months cost over what is served in them: a use case that retires first is not served after that.
     """
     months = case.plan.horizon_months
     shares = attribute_hours(replace(case, streams=case.streams.of_today()), today, case.today_units)
@@ -129,12 +130,17 @@ def unit_cost_frame(case: Case, today: Solution) -> pd.DataFrame:
     hours = (part[1:].sum(axis=0) for part in (shares.useful, shares.failed, shares.idle))
     parts = split_compute(rent, *hours)
     lines |= {USEFUL: parts[:, 0], FAILED: parts[:, 1], IDLE: parts[:, 2]}
-    frame = _by_use_case(case, lines)
+    frame = _by_use_case(case, lines, _served(case, today))
     require_equal("unit cost lines", frame["usd_month"].sum(), sum(today.ledger.lines.values()).sum() / months)
     return frame
 
 
-def _by_use_case(case: Case, lines: dict[str, np.ndarray]) -> pd.DataFrame:
+def _served(case: Case, today: Solution) -> np.ndarray:
+    """Units of a month that each stream is served in the mean of the horizon, [K], which is what `cost_by_stream` is spread over."""
+    return today.ledger.units_served[1:].sum(axis=0) / case.plan.horizon_months
+
+
+def _by_use_case(case: Case, lines: dict[str, np.ndarray], served: np.ndarray) -> pd.DataFrame:
     table = case.streams.table
     hidden = {item.name: item for item in case.plan.hidden_costs}
     order = [USEFUL, FAILED, IDLE, POWER_AND_SPACE, *OVERHEADS, *hidden, PORTING, CONTINGENCY, BEYOND]
@@ -145,7 +151,7 @@ def _by_use_case(case: Case, lines: dict[str, np.ndarray]) -> pd.DataFrame:
     about = ["driver", "driver_unit", "source", "owner_role"]
     keys = ["use_case_id", "position", "line", *about]
     frame = pd.concat(rows).groupby(keys, as_index=False)["usd_month"].sum()
-    units = table.groupby("use_case_id")["units_month"].sum()
+    units = table.assign(units_month=served).groupby("use_case_id")["units_month"].sum()
     count = frame["use_case_id"].map(units)
     frame["usd_per_unit"] = frame["usd_month"] / count.where(count > 0)
     return frame[["use_case_id", "line", "usd_month", "usd_per_unit", *about]]
@@ -186,7 +192,7 @@ def unit_summary_frame(
     marginal = hourly_whole * seconds * table["load_factor"] + egress * plan.value("egress_usd_per_gb")
     marginal += sum(item.usd_per_unit * serves(item, table["use_case_id"]) for item in plan.hidden_costs)
     rows = table.assign(headline=hourly * seconds, marginal=marginal * (1.0 + plan.value("contingency_share")))
-    rows = rows.assign(value=today.ledger.value_usd[1:].mean(axis=0))
+    rows = rows.assign(value=today.ledger.value_usd[1:].mean(axis=0), units_month=_served(case, today))
     return _summarise(rows, unit_cost, current, api)
 
 

@@ -142,6 +142,27 @@ def test_summary_by_hand(tiny):
     assert np.isnan(summary.loc["train", "value_usd_per_unit"])
 
 
+def test_a_unit_bears_the_cost_of_the_months_in_which_it_is_served(tiny):
+    """Chat ends after six of twelve months: the same money over half the units costs twice as much, and is worth what it was."""
+    case = tiny()
+    today = solve_case(case).today
+    after = np.arange(len(today.ledger.units_served)) > 6
+    chat = case.streams.table["use_case_id"].eq("chat").to_numpy()
+    kept = ~(after[:, None] & chat)
+    ledger = replace(
+        today.ledger, units_served=today.ledger.units_served * kept, value_usd=today.ledger.value_usd * kept
+    )
+    ends = replace(today, ledger=ledger)
+    costs = unit_cost_frame(case, ends)
+    api = api_frame(case, _no_api(), "2026-10-31")
+    row = unit_summary_frame(case, costs, ends, pd.Series(dtype=float), api).set_index("use_case_id").loc["chat"]
+    assert row["units_month"] == pytest.approx(8 * 3600 * 730 / 2)
+    assert row["average_usd_per_unit"] == pytest.approx(2 * 23_360 * 2 / 3 / (8 * 3600 * 730))
+    assert row["value_usd_per_unit"] == pytest.approx(0.005)
+    per_unit = costs[costs["use_case_id"] == "chat"]["usd_per_unit"].sum()
+    assert per_unit == pytest.approx(row["average_usd_per_unit"])
+
+
 def test_one_more_hour_of_training_on_spot_pays_for_the_work_that_is_lost(tiny):
     """Spot at USD 1 an hour of which a fifth is lost: USD 1.25 an hour that counts, against 4 on demand."""
     spot = {"purchase_option": "spot", "usd_per_accelerator_hour": 1.0}
