@@ -17,7 +17,7 @@ from aifactory.buyplan.optimise.extensive import largest_orders
 from aifactory.buyplan.optimise.limit_prices import limit_prices
 from aifactory.buyplan.optimise.limits import Conflict, Overrun, lead_conflicts, overrun_words, relaxed
 from aifactory.buyplan.optimise.problem import Problem
-from aifactory.buyplan.own_sites import as_stated
+from aifactory.buyplan.own_sites import as_stated, exceeded_before
 from aifactory.buyplan.reasons import reasons_of
 from aifactory.buyplan.stress.replan import CLOSE_ROUNDS, Replanner, replan
 from aifactory.buyplan.stress.replan import GAP as QUICK_GAP
@@ -118,12 +118,13 @@ def choose_orders(case: Case, paths: Paths, approved: pd.DataFrame | None = None
     if not problem.orders or not (problem.demand > 0).any():
         return None
     problem, conflict, overruns = relaxed(problem, largest_orders(problem))
-    best = settled(problem, optimise(problem, gap=GAP, time_limit_s=TIME_LIMIT_S))
-    kept = ""
+    best, kept = settled(problem, optimise(problem, gap=GAP, time_limit_s=TIME_LIMIT_S)), ""
     if approved is not None and len(approved):
         nodes = approved_nodes(problem, case.streams.pools, approved)
         found = keep_approved(problem, best, nodes, str(approved["plan_period"].iloc[0]))
         best, kept = found.best, found.sentence()
+    beyond = exceeded_before(case, stated_money(case))
+    best = replace(best, limit_usd={name: usd for name, usd in best.limit_usd.items() if name not in beyond})
     case = with_room(case, problem, best.nodes)
     return Chosen(
         case, problem, best, decisions_of(case, problem, best.nodes), reasons_of(case, problem, best.nodes),

@@ -75,6 +75,21 @@ def stated_limits(case: Case) -> dict[tuple[str, str], Stated]:
     }
 
 
+def exceeded_before(case: Case, money: Mapping[str, tuple[Stated, int]]) -> set[str]:
+    """Names, as in `limit_prices`, of limits that earlier orders alone exceed all the time: a unit more of one saves nothing.
+
+    `money`: as in `as_stated`.
+    """
+    names = {region.region: region.name for region in case.plan.regions}
+    over = {
+        f"{kind} of {names[region]}": limit.stands > limit.most for (kind, region), limit in stated_limits(case).items()
+    }
+    for name, (limit, at) in money.items():
+        key = "budget" if name.startswith("budget") else name
+        over[key] = np.append(over.get(key, np.ones(0, dtype=bool)), limit.stands[at] > limit.most)
+    return {name for name, beyond in over.items() if beyond.all()}
+
+
 def as_stated(
     case: Case,
     conflict: Conflict | None,

@@ -249,6 +249,27 @@ def test_room_for_servers_binds_and_has_its_price(tiny):
     assert row["price_usd"] == pytest.approx(saved, rel=1e-6) and row["per"] == "a server more"
 
 
+def test_a_limit_that_earlier_orders_exceed_saves_nothing_if_raised_a_little(tiny):
+    """USD 900,000 of a budget of 100,000 were ordered before in the year: a dollar more would still leave nothing to spend."""
+    hardware = {"purchase_option": "purchase", "usd_per_accelerator": 20_000.0, "region": "*", "provider": "vendor",
+                "lead_time_weeks": 12.0}  # fmt: skip
+    plan = make_plan(36, fiscal_year_start_month=11, budget={"capex_usd_per_year": 100_000.0})
+    prices = make_prices(hardware, drop=["reserved_1y"])
+
+    def first_year(once):
+        case = tiny(plan=plan, prices=prices)
+        book = book_of(order(4, 3, option="purchase", ordered=1, once=once))
+        case = rebuilt(replace(case, book=book), plan, case.streams)
+        chosen = choose_orders(case, paths_of(case, 5, 0.2))
+        row = limit_values(chosen).set_index("limit").loc["Capital of fiscal year 2027"]
+        return row, " ".join(chosen.limits)
+
+    tight, told = first_year(50_000.0)
+    assert tight["binds"] and tight["price_usd"] > 0 and "The budget of capital binds" in told
+    spent, _ = first_year(900_000.0)
+    assert spent["used"] == pytest.approx(900_000.0) and not spent["binds"] and spent["price_usd"] == 0.0
+
+
 def test_a_site_may_limit_power_and_room_at_once(tiny):
     """Room for five servers and power for one and a half: the power holds the purchases, and both limits are told."""
     hardware = {"purchase_option": "purchase", "usd_per_accelerator": 20_000.0, "region": "*", "provider": "vendor",
