@@ -16,6 +16,7 @@ from aifactory.buyplan.attribution import OWN_SITE_LINES
 from aifactory.buyplan.case import Answer, Case, justified, solve_expected
 from aifactory.buyplan.compare import OURS, hosted_path, price_rule, without
 from aifactory.buyplan.ledger import PORTING, Ledger, build_ledger, fiscal_position
+from aifactory.buyplan.wait_cost import wait_usd
 from aifactory.finance.draws import Factor, Factors
 from aifactory.finance.information import seen_with_error, value_of_signal
 from aifactory.finance.options import COMMITTED_OPTIONS, OPTION_NAMES
@@ -67,6 +68,7 @@ class ReturnsBasis:
     factors: Factors
     sources: dict[str, str]
     seed: int
+    wait_usd: dict[int, float]  # by months of waiting: what signing this plan later costs, see `wait_cost`
 
 
 @dataclass(frozen=True)
@@ -90,8 +92,8 @@ def returns_basis(case: Case, answer: Answer, api: pd.DataFrame) -> ReturnsBasis
         return None
     priced = _options(case, answer, api)
     model = _model(case, priced, api)
-    factors, sources = _factors(case)
-    return ReturnsBasis(model, factors, sources, case.plan.seed)
+    waits = {months: wait_usd(case, answer, months) for months in (BENCH_MONTHS, WAIT_MONTHS)}
+    return ReturnsBasis(model, *_factors(case), case.plan.seed, waits)
 
 
 def _options(case: Case, answer: Answer, api: pd.DataFrame) -> dict[str, tuple[Compute, Ledger]]:
@@ -373,9 +375,9 @@ def draw_returns(basis: ReturnsBasis, draws: int = DRAWS) -> Returns:
 def _knowledge(basis: ReturnsBasis, values: np.ndarray, result: RoiResult) -> pd.DataFrame:
     """Worth of seeing something before the choice of an option, less what the wait costs.
 
-    Until the choice is made, the demand is served on demand: a month of waiting costs the difference
-    of both NPV over the horizon, divided by its months. What a benchmark says about which accelerator
-    to choose is not in this figure.
+    Until the choice is made nothing is ordered and hours are rented: see `wait_cost`; where another option than this plan
+    is the best, a month costs its NPV over that of on demand, divided by the months. What a benchmark says about which
+    accelerator to choose is not in this figure.
     """
     names, noise = basis.factors.names, np.random.default_rng(np.random.SeedSequence(basis.seed).spawn(1)[0])
     best = int(result.npv_usd.mean(axis=1).argmax())
@@ -391,7 +393,7 @@ def _knowledge(basis: ReturnsBasis, values: np.ndarray, result: RoiResult) -> pd
     for name, (signal, months) in signals.items():
         worth, perfect = value_of_signal(result.npv_usd, signal, products=False)
         worth = worth if worth > 1e-6 * abs(booked[best]) else 0.0
-        wait = a_month * months
+        wait = basis.wait_usd[months] if basis.model.options[best] == OURS else a_month * months
         rows.append(
             {"knowledge": name, "worth_usd": worth, "months": months, "wait_usd": wait, "net_usd": worth - wait}
         )

@@ -188,7 +188,7 @@ def _knowledge_table(ws: Workspace, returns: Returns) -> Block:
         "wait_usd": Col("Renting meanwhile, USD", "usd0"),
         "net_usd": Col("Net, USD", "usd0"),
     }
-    note = "Worth: how much better the choice of a way to pay gets; the choice of platform is in the sentence above."
+    note = "Worth: how much better the choice of a way to pay gets; the choice of platform is in the sentence above. Renting meanwhile: what the NPV loses if first orders come so much later."
     caption = "Value of information"
     return table(returns.knowledge, caption=caption, source=DRAWN, as_of=ws.as_of, columns=columns, note=note)
 
