@@ -335,8 +335,8 @@ def alternatives_section(plan: BuyPlan) -> Block:
     if len(cheaper):
         cheaper = cheaper.assign(policy=told_ways(cheaper["policy"], rented=rented))
         named = [f"{row.policy} by {pct(-row.dearer_share)}" for row in cheaper.itertuples()]
-        return section(question, f"Cheaper for accelerators, people and storage: {join_words(named)}; see the risks.")
-    rules = others[others["policy"].str.startswith("Average")].sort_values("dearer_share")
+        text = f"Cheaper for accelerators, people and storage: {join_words(named)}; see the risks."
+        return section(question, text + _simple_rule(others))
     text = "No alternative is cheaper."
     if "hosted_share" in plan.hosted and (plan.hosted["hosted_share"] >= LEAST_SHARE).any():
         text = (
@@ -346,11 +346,15 @@ def alternatives_section(plan: BuyPlan) -> Block:
     months = plan.comparisons.set_index("policy")["plan_payback_month"].get("All on demand", float("nan"))
     if rented and not is_missing(months):
         text += f" Against renting everything on demand the outlay is back after {num(months, 1)} months."
-    if len(rules):
-        text += (
-            f" The rule of average demand plus a fixed reserve costs {pct(rules.iloc[0]['dearer_share'])} more at best."
-        )
-    return section(question, text)
+    return section(question, text + _simple_rule(others))
+
+
+def _simple_rule(others: pd.DataFrame) -> str:
+    """What the best rule of average demand and a fixed reserve costs more on the expected demand; empty where none is or one is cheaper."""
+    rules = others.loc[others["policy"].str.startswith("Average"), "dearer_share"]
+    if rules.empty or not rules.min() >= 0:
+        return ""
+    return f" The rule of average demand plus a fixed reserve costs {pct(rules.min(), 1)} more at best."
 
 
 @of_a_plan()

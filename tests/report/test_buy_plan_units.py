@@ -112,3 +112,22 @@ def test_the_cost_of_waiting_of_each_use_case_has_the_owner_of_its_centre(change
     assert owners["Queue: models"] == "head of research"
     assert owners["All: images"] == "head of all"
     assert "Queue: images" not in owners
+
+
+@pytest.mark.parametrize(
+    ("hosted", "rule", "told"), [(-0.26, 0.0023, True), (0.1, 0.0023, True), (-0.26, -0.01, False)]
+)
+def test_a_simple_rule_that_costs_little_more_is_told_beside_what_is_cheaper(hosted, rule, told):
+    rows = {
+        "This plan": 0.0,
+        "Average + 20 % bought": rule,
+        "Average + 20 % reserved for 1 year": 1.2,
+        "Hosted API where cheaper": hosted,
+    }
+    table = pd.DataFrame({"policy": list(rows), "dearer_share": list(rows.values()), "plan_payback_month": np.nan})
+    options = pd.DataFrame({"purchase_option": ["on_demand"]})
+    found = SimpleNamespace(comparisons=table, hosted=pd.DataFrame(), options=options, need=table)
+    text = page.alternatives_section(found).text.replace("\xa0", " ")
+    sentence = "The rule of average demand plus a fixed reserve costs 0.2 % more at best."
+    assert (sentence in text) == told
+    assert ("Hosted API where cheaper by 26 %" in text) == (hosted < 0)
