@@ -83,6 +83,20 @@ def _trained(jobs: pd.DataFrame, links: pd.DataFrame) -> pd.DataFrame:
     return hours[["use_case_id", "region", "window", "service_units"]]
 
 
+def shares_of_pools(ws: Workspace) -> pd.DataFrame:
+    """Who uses the pools that the bill names and attributes to nobody, as far as it is known: pool_id, use_case_id, share (of the hours in use).
+
+    Shares of a pool add up to 1; a pool whose hours do not tell the use cases apart has no row.
+    """
+    pools, demand = _sure_pools(ws), ws.month("demand_windows")
+    columns = ["pool_id", "use_case_id", "share"]
+    if pools.empty or demand.empty:
+        return pd.DataFrame(columns=columns)
+    links = links_of(ws, pools, demand)
+    links = links[links["linked_by"].isin((BY_PLAN, BY_HOURS)) & links["place"].isin(set(pools["pool_id"]))]
+    return links.rename(columns={"place": "pool_id"})[columns].reset_index(drop=True)
+
+
 def held_hours(ws: Workspace, days: pd.DataFrame) -> pd.DataFrame:
     """Units per second and accelerator of the pools by hour of the demand (its own windows where they are longer), in windows of `days`."""
     demand = ws.month("demand_windows")

@@ -18,7 +18,7 @@ from aifactory.report.blocks import (
     section,
     table,
 )
-from aifactory.report.text import as_of_range, month_name, num, pct, plural, usd_compact
+from aifactory.report.text import as_of_range, join_words, month_name, num, pct, plural, usd_compact
 from aifactory.review import Review
 from aifactory.review.returns_to_date import LOWEST
 
@@ -256,17 +256,34 @@ def chargeback_section(ws: Workspace, review: Review) -> Group | Block:
     if rows.empty:
         return missing("Chargeback", "no bill with attributed usage")
     top = rows.iloc[0]
-    answer = f"Team {top['team']} is charged {usd_compact(top['charge'])}, {pct(top['share'], 0)} of the bill; shared cost follows direct use, and the charges add up to the bill exactly."
+    pools = rows["pool_cost"].astype("float64")
+    divided = (
+        f" {usd_compact(pools.sum())} of pools that the bill charges to nobody follow their measured use."
+        if pools.any()
+        else ""
+    )
+    answer = f"Team {top['team']} is charged {usd_compact(top['charge'])}, {pct(top['share'], 0)} of the bill; what is shared follows all other use, and the charges add up to the bill exactly.{divided}{_undivided(review.pools_of_nobody)}"
     columns = {
         "team": Col("Team"),
         "direct_cost": Col("Direct, USD", "usd2"),
+        **({"pool_cost": Col("Pools by use, USD", "usd2")} if pools.any() else {}),
         "shared_cost": Col("Shared, USD", "usd2"),
         "charge": Col("Charge, USD", "usd2"),
         "share": Col("Share", "pct1"),
         "accelerator_hours": Col("Accelerator-hours", "int"),
         "usd_per_accelerator_hour": Col("Rate, USD / h", "usd2"),
     }
+    note = "Rate: the part of the charge that follows usage counted in accelerator-hours, over these; hosted models and services have none."
     return group(
         section("What is each team charged?", answer),
-        table(rows, caption="Chargeback", source=BILL, as_of=ws.as_of, columns=columns),
+        table(rows, caption="Chargeback", source=BILL, as_of=ws.as_of, columns=columns, note=note),
     )
+
+
+def _undivided(pools: pd.Series) -> str:
+    """Pools without a team on the bill whose use is not known, and are shared like tax."""
+    if not pools.sum() > 0:
+        return ""
+    words = [f"{name} ({usd_compact(amount)})" for name, amount in pools.head(3).items()]
+    words += [f"{len(pools) - 3} more"] if len(pools) > 3 else []
+    return f" Nothing tells who uses {join_words(words)}: it is in what is shared; tag the charges."

@@ -23,7 +23,7 @@ from aifactory.review import guardrails
 from aifactory.review.band_triggers import band_triggers, not_followed
 from aifactory.review.bill_variance import against_last_month, against_plan
 from aifactory.review.changes import figures_changed
-from aifactory.review.chargeback import charge_teams
+from aifactory.review.chargeback import charge_teams, pool_teams, pools_of_nobody
 from aifactory.review.forecast_score import earlier_forecast, forecast_accuracy, score_forecasts
 from aifactory.review.hardware import judge_hardware, judge_platforms
 from aifactory.review.memory import figures_held, months_restated, told_prices
@@ -77,6 +77,7 @@ class Review:
     drift: pd.DataFrame
     token_growth: pd.DataFrame
     chargeback: pd.DataFrame
+    pools_of_nobody: pd.Series
     price_watch: pd.DataFrame
     roi_to_date: pd.DataFrame
     payback: pd.DataFrame
@@ -119,7 +120,7 @@ def build_review(
     accuracy = forecast_accuracy(ws, inventory, whole, earlier)
     followed = approved if len(approved) else whole  # where all stays hosted, that is the plan
     to_date = roi_to_date(ws, inventory, followed)
-    hardware = judge_hardware(ws, inventory)
+    hardware, users = judge_hardware(ws, inventory), pool_teams(ws)
     status, reason = without_plan(*judge(rails, triggers, steps)) if whole.empty else judge(rails, triggers, steps)
     return Review(
         period=ws.period,
@@ -140,7 +141,8 @@ def build_review(
         plan_use=use_against_plan(held, inventory.pools, inventory.demand_monthly, ws.period, known_by_region(ws)),
         hardware=hardware,
         platforms=judge_platforms(ws, hardware),
-        chargeback=charge_teams(ws.table("billing").query("invoice_month == @ws.period")),
+        chargeback=charge_teams(ws.table("billing").query("invoice_month == @ws.period"), users),
+        pools_of_nobody=pools_of_nobody(ws, users),
         price_watch=guardrails.watch_prices(ws),
         roi_to_date=to_date,
         payback=update_payback(approved, to_date, ws.table("commitments"), ws.period),

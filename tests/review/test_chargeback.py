@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aifactory.inventory import build_inventory
-from aifactory.review.chargeback import charge_teams
+from aifactory.review.chargeback import charge_teams, pool_teams, pools_of_nobody
 
 USAGE, IDLE, TAX = "attributed usage", "idle commitment", "tax"
 NOBODY = "(unattributed)"
@@ -58,6 +58,7 @@ def test_without_a_team_nobody_is_charged():
     assert list(empty.columns) == [
         "team",
         "direct_cost",
+        "pool_cost",
         "shared_cost",
         "charge",
         "share",
@@ -65,6 +66,35 @@ def test_without_a_team_nobody_is_charged():
         "usd_per_accelerator_hour",
     ]
     assert empty.empty
+
+
+def pool_bill():
+    """Team a pays 60 for 10 accelerator-hours and 40 for a hosted model, b 50 for a hosted model; a pool of 200 hours and 300 USD names nobody."""
+    rows = [("a", USAGE, "60", 10.0, "own"), ("a", USAGE, "40", 0.0, None), ("b", USAGE, "50", 0.0, None),
+            (NOBODY, "unattributed usage", "300", 200.0, "pool"), (NOBODY, TAX, "45", 0.0, None)]  # fmt: skip
+    columns = ["team", "cost_line", "EffectiveCost", "accelerator_hours", "ResourceId"]
+    return pd.DataFrame(rows, columns=columns).assign(EffectiveCost=lambda x: x["EffectiveCost"].map(Decimal).astype("object"))  # fmt: skip
+
+
+def test_a_pool_without_a_team_is_charged_to_those_who_use_it_by_hand():
+    """c is on no bill and does three quarters of the pool's work, b a quarter; the tax of 45 follows what each then pays of 450."""
+    users = pd.DataFrame({"pool_id": ["pool", "pool"], "team": ["b", "c"], "share": [0.25, 0.75]})
+    table = charge_teams(pool_bill(), users).set_index("team")
+    assert list(table.index) == ["c", "b", "a"]
+    assert table["pool_cost"].to_dict() == {"a": Decimal(0), "b": Decimal(75), "c": Decimal(225)}
+    assert table["shared_cost"].to_dict() == {"a": Decimal(10), "b": Decimal("12.5"), "c": Decimal("22.5")}
+    assert table["charge"].sum() == Decimal(495)
+    assert table["accelerator_hours"].to_dict() == {"a": 10.0, "b": 50.0, "c": 150.0}
+    # of a 60 of 100 count hours: 66 over 10 h; of b 75 of 125: 82.50 over 50 h; c 247.50 over 150 h
+    assert table["usd_per_accelerator_hour"].to_dict() == pytest.approx({"a": 6.6, "b": 1.65, "c": 1.65})
+
+
+def test_the_rate_of_an_hour_holds_no_hosted_model():
+    """Without a known user the pool is shared by direct use, 230 to a and 115 to b: a pays 330, 60 % of it for hours."""
+    table = charge_teams(pool_bill()).set_index("team")
+    assert table["charge"].to_dict() == {"a": Decimal(330), "b": Decimal(165)}
+    assert table.at["a", "usd_per_accelerator_hour"] == pytest.approx(330 * 0.6 / 10)
+    assert pd.isna(table.at["b", "usd_per_accelerator_hour"])
 
 
 @pytest.mark.parametrize(
@@ -104,6 +134,18 @@ def test_the_tiny_bill_is_charged_to_three_teams(road):
     assert table["charge"].sum() == Decimal("44900.850001")
     expected = Decimal("2890.50") * direct["cx"] / sum(direct.values())
     assert table.at["cx", "shared_cost"] == pytest.approx(expected, abs=Decimal("0.00001"))
+
+
+def test_pools_that_nobody_is_known_to_use_are_named(sample_ws):
+    """The bill of the sample tags nothing on one pool of A100; what is tagged in part is not among them."""
+    users = pool_teams(sample_ws)
+    assert list(pools_of_nobody(sample_ws, users).index) == ["eu-docs-a100"]
+    told = pd.DataFrame({"pool_id": ["eu-docs-a100"], "team": ["cx"], "share": [1.0]})
+    assert pools_of_nobody(sample_ws, told).empty
+    month = sample_ws.table("billing").query("invoice_month == @sample_ws.period")
+    known = charge_teams(month, told).set_index("team")
+    assert known.at["cx", "pool_cost"] == Decimal("22439.04")
+    assert sum(known["charge"], Decimal(0)) == sum(month["EffectiveCost"], Decimal(0))
 
 
 def test_the_sample_is_charged_exactly(sample_ws):
