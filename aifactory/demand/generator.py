@@ -141,6 +141,7 @@ def use_cases() -> pd.DataFrame:
             "slo_p95_ttft_ms": case.slo_ms[0],
             "slo_p95_tpot_ms": case.slo_ms[1],
             "slo_p95_e2e_ms": case.slo_ms[2],
+            "slo_p95_wait_hours": case.wait_hours,
             "slo_max_failure_rate": None if case.job_hours else 0.03,
             "value_usd_per_unit": case.value_usd,
             "attribution_share": case.attribution,

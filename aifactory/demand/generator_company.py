@@ -54,6 +54,8 @@ class UseCase:
     hour_cv: float = 0.12
     #: limits: p95 time to first token, per token, end to end, in ms
     slo_ms: tuple[float | None, float | None, float | None] = (None, None, None)
+    #: hours in which 95 of 100 jobs must start
+    wait_hours: float | None = None
     launch: str = ""
     retire: str = ""
     #: highest units per second of one A100-80 SXM, of the invented performance model
@@ -129,7 +131,7 @@ USE_CASES: dict[str, UseCase] = {
     "demand-model": UseCase(
         "Freight demand models", "batch_training", "operations", "logistics", "head of planning",
         criticality="internal", stage="production", growth=0.01, value_usd=5.5, attribution=0.6, failure_rate=0.1,
-        job_hours=8_200, a100_units_per_s=1 / 3600,
+        job_hours=8_200, a100_units_per_s=1 / 3600, wait_hours=24.0,
         benchmarked=("nvidia-a100-80-sxm", "nvidia-h100-sxm", "aws-trainium1", "google-tpu-v6e"), **TRAIN,
     ),
     "fraud-model": UseCase(
