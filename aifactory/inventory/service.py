@@ -271,14 +271,16 @@ def _billed_as(pool_ids: pd.Series, bill: pd.DataFrame | None) -> list[str]:
 
 
 def job_summary(ws: Workspace, speeds: pd.DataFrame) -> pd.DataFrame:
-    """Jobs that were submitted in the reporting month: hours, failures, queue of those that started and the wait allowed to 95 %."""
+    """Jobs that were submitted in the reporting month: hours, failures, queue and the wait allowed to 95 %; one that still waits counts as long as it has."""
     month = ws.month("jobs")
     columns = ["use_case_id", "region", "accelerator_id", "jobs", "accelerator_hours", "reference_accelerator_hours",
                "failed_share", "cancelled_share", "p50_queue_minutes", "p95_queue_minutes", "slo_p95_queue_minutes", "speed_tier"]  # fmt: skip
     if month.empty:
         return pd.DataFrame(columns=columns)
     hours = job_hours(ws, month)
-    queue = (month["started_utc"] - month["submitted_utc"]) / pd.Timedelta(minutes=1)
+    latest = ws.table("jobs")[["submitted_utc", "started_utc", "ended_utc"]].max().max()
+    begun = month["started_utc"].mask(month["started_utc"].isna() & (month["status"] == "running"), latest)
+    queue = (begun - month["submitted_utc"]) / pd.Timedelta(minutes=1)
     keys = ["use_case_id", "region", "accelerator_id"]
     ended = {
         name: (month["status"] == name).astype("float64").mask(month["status"] == "unknown")

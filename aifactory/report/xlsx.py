@@ -6,6 +6,7 @@ Text never becomes a formula or a link. The same tables give the same bytes.
 from __future__ import annotations
 
 import datetime as dt
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -168,10 +169,13 @@ def _write_table(book: xlsxwriter.Workbook, name: str, table: Table, style: dict
 
 
 def _write_cell(sheet: Any, row: int, column: int, value: object, form: Any, date_form: Any) -> None:
-    if is_missing(value):
-        return
     if hasattr(value, "item"):
         value = value.item()
+    if isinstance(value, float) and math.isinf(value):
+        sheet.write_string(row, column, "∞" if value > 0 else "-∞")
+        return
+    if is_missing(value):
+        return
     if isinstance(value, bool):
         sheet.write_boolean(row, column, value)
     elif isinstance(value, (int, float, Decimal)):

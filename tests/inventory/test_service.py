@@ -379,11 +379,19 @@ def test_faster_accelerators_count_more_reference_hours(mini_ws):
     assert row["speed_tier"] == "anchored"
 
 
-def test_waiting_jobs_have_no_hours_and_no_queue(mini_ws):
+def test_waiting_jobs_have_no_hours_and_wait_as_long_as_they_have(mini_ws):
+    """None of the four begins: the last was submitted just now, the others a week apart before it."""
     jobs = mini_ws.table("jobs").assign(status="running")
     jobs[["started_utc", "ended_utc"]] = jobs[["started_utc", "ended_utc"]].shift(len(jobs))
     row = service.job_summary(with_tables(mini_ws, jobs=jobs), demand.relative_speed(mini_ws, jobs)).iloc[0]
     assert (row["jobs"], row["accelerator_hours"], row["failed_share"]) == (4, 0.0, 0.0)
+    assert row["p50_queue_minutes"] == 1.5 * 7 * 24 * 60
+
+
+def test_jobs_that_never_began_and_do_not_wait_have_no_queue(mini_ws):
+    jobs = mini_ws.table("jobs").assign(status="cancelled")
+    jobs[["started_utc", "ended_utc"]] = jobs[["started_utc", "ended_utc"]].shift(len(jobs))
+    row = service.job_summary(with_tables(mini_ws, jobs=jobs), demand.relative_speed(mini_ws, jobs)).iloc[0]
     assert np.isnan(row["p50_queue_minutes"])
 
 

@@ -139,7 +139,15 @@ def test_workbook_types(tmp_path):
     )
     path = write(tmp_path / "a.xlsx", tables={"t": (frame, "T", "s", "")})
     rows = list(openpyxl.load_workbook(path)["T"].iter_rows(min_row=4, values_only=True))
-    assert rows == [(True, 1, dt.datetime(2026, 10, 31), 1.1, None), (None, None, None, None, 0.25)]
+    assert rows == [(True, 1, dt.datetime(2026, 10, 31), 1.1, "∞"), (None, None, None, None, 0.25)]
+
+
+def test_endless_values_are_shown_and_missing_ones_are_empty(tmp_path):
+    """Months to a trigger that never comes are no gap in the data."""
+    frame = pd.DataFrame({"months_to_trigger": [3.5, np.nan, np.inf, -np.inf]})
+    path = write(tmp_path / "a.xlsx", tables={"t": (frame, "T", "hand", "")})
+    rows = list(openpyxl.load_workbook(path)["T"].iter_rows(min_row=4, values_only=True))
+    assert [row[0] for row in rows] == [3.5, None, "∞", "-∞"]
 
 
 def test_workbooks_are_the_same_bytes(tmp_path):

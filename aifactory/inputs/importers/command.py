@@ -24,7 +24,7 @@ from aifactory.inputs.importers.telemetry.large import is_large, large_report, r
 from aifactory.inputs.importers.telemetry.litellm_daily import refuse_second_view, refuse_views
 from aifactory.inputs.importers.telemetry.prometheus import PoolNames, is_address, read_month, read_server
 from aifactory.inputs.importers.traces import import_trace
-from aifactory.inputs.importers.unnamed import settle_names, unnamed_target
+from aifactory.inputs.importers.unnamed import settle_names, tell_unknown_use_cases, unnamed_target
 from aifactory.inputs.importers.use_cases.command import Answers, import_use_cases, store_use_cases, suggest_columns
 from aifactory.inputs.months import month_of
 from aifactory.inputs.parts import PARTED
@@ -111,6 +111,7 @@ def _import(
     for report, tables in read if kind in NAMED else ():
         settle_regions(report["source"], report, {name: rows for name, rows, _ in tables}, into, target.regions)
         settle_names(report["source"], report, [rows for _, rows, _ in tables], into)
+        tell_unknown_use_cases(report, [rows for _, rows, _ in tables], into)
     if kind == "billing" and len(read) > 1:
         bills = [(report, tables[0][1]) for report, tables in read]
         refuse_two_exports(bills)
@@ -242,6 +243,7 @@ def _large(sources: list[Path], into: Path | None, target: Target, *, replace: b
     held = dict(zip(PARTED, (aggregates.windows, aggregates.histograms, aggregates.tenants), strict=True))
     settle_regions(log.source, report, held, into, target.regions)
     settle_names(log.source, report, list(held.values()), into)
+    tell_unknown_use_cases(report, list(held.values()), into)
     if into is not None:
         report["written"] = add_aggregates(into, log.aggregates, replace=replace)
     return report

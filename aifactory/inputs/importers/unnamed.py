@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from aifactory.errors import InputError
+from aifactory.errors import InputError, with_nearest
 from aifactory.inputs.contracts import load_contract
 from aifactory.inputs.importers.target import Target
 from aifactory.inputs.plan import load_plan
@@ -67,6 +67,22 @@ def settle_names(source: str, report: dict[str, object], frames: list[pd.DataFra
                 frame[column] = frame[column].replace(UNNAMED, choices[0])
             text = f"no {what} is named: {choices[0]}, the only one of plan.yaml, was taken; {option} names another"
         report["warnings"] = [*report["warnings"], {"text": text, "rows": rows}]
+
+
+def tell_unknown_use_cases(report: dict[str, object], frames: list[pd.DataFrame], into: Path | None) -> None:
+    """Warn of use cases that the workspace does not list, once it lists any: `check` refuses their rows."""
+    known = _possible(into, "use_case_id") if into is not None else []
+    named = [frame["use_case_id"].dropna().astype("str") for frame in frames if "use_case_id" in frame]
+    if not known or not named:
+        return
+    names = pd.concat(named)
+    for name, rows in names[~names.isin([*known, UNNAMED])].value_counts().sort_index().items():
+        rule = (
+            f"{name} is no use case of the workspace, and `check` refuses it: add it to use_cases, or import again with --replace and "
+            "--use-case or `use_cases` of a --mapping."
+        )
+        text = with_nearest(rule, name, known)
+        report["warnings"] = [*report["warnings"], {"text": text, "rows": int(rows)}]
 
 
 def _possible(workspace: Path, column: str) -> list[str]:

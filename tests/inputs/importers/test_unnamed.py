@@ -55,6 +55,21 @@ def test_the_only_region_of_a_plan_is_taken_and_said(mini, tmp_path):
     assert pd.read_parquet(mini / "requests.parquet")["region"].tolist() == ["us", "us"]
 
 
+def test_use_cases_that_the_workspace_does_not_list_are_told(mini, tmp_path):
+    log = LOG.replace("search", "chatt")
+    said = [text for text in remarks(read(tmp_path, log, "telemetry", mini, region="us")) if "no use case" in text]
+    assert [text.split(" ")[0] for text in said] == ["chatt"]
+    assert "Did you mean 'chat'?" in said[0] and "`use_cases` of a --mapping" in said[0]
+    plain = remarks(read(tmp_path, LOG.replace("search", "images"), "telemetry"))
+    assert not [text for text in plain if "no use case" in text]
+
+
+def test_an_empty_workspace_lists_no_use_cases_yet(mini, tmp_path):
+    path = mini / "use_cases.csv"
+    path.write_text(path.read_text().splitlines()[0] + "\n")
+    assert not [text for text in remarks(read(tmp_path, LOG, "telemetry", mini, region="us")) if "no use case" in text]
+
+
 def test_several_regions_leave_a_choice_to_the_analyst(mini, tmp_path):
     regions = [item["region"] for item in yaml.safe_load((mini / "plan.yaml").read_text())["regions"]]
     if len(regions) == 1:
