@@ -10,7 +10,7 @@ Three questions per use case and accelerator that has both, each answered `agree
                in hours beyond the low end of the run, chance included (`aifactory.serving.staffing`).
     faster     is the p95 of the month below the median of the lightest load of the run?
 
-Not comparable are runs of another model, runs whose mean lengths differ from production by more than 15 %, limits that nobody
+Not comparable are the time to the end of batch work that waits inside its limit, runs of another model, runs whose mean lengths differ from production by more than 15 %, limits that nobody
 measured in production, and latency in pools that are shared with other work.
 
 Production sets the level, runs the ratio between platforms. Where more was served inside the limits than the run allows, what was
@@ -235,6 +235,8 @@ def _latency(pair: Pair, level: dict, barred: str, served: Served) -> dict:
         return made(CONTRADICTS, finding, may_explain=FASTER_MAY, planned_with=RUN, why=why)
     if not low > slowest:
         return made(AGREES, f"{words}, p99 of {three_digits(slowest)} ms in the run at its capacity")
+    if metric == "e2e_ms" and pair.case["request_pattern"] == "batch" and not low > level["slo"]:
+        return made(NOT_COMPARABLE, f"{words}, which holds the wait that batch work may take inside its limit")
     over = overloaded_share(hours, pair.run)
     if over >= OVERLOAD:
         return made(

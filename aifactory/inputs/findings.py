@@ -40,6 +40,15 @@ def findings_frame(findings: list[Finding]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=CHECK_COLUMNS).astype({"row": "Int64"})
 
 
+def _shown(value: object) -> str:
+    """A cell as a finding shows it.
+
+    >>> _shown(None), _shown(float("nan")), _shown("Hours")
+    ('(empty)', '(empty)', 'Hours')
+    """
+    return "(empty)" if pd.isna(value) else str(value)[:80]
+
+
 def rows_found(
     frame: pd.DataFrame, bad: pd.Series, table: str, check: str, status: str, column: str, rule: str, most: int = 5
 ) -> Iterator[Finding]:
@@ -48,4 +57,4 @@ def rows_found(
     hits = frame.index[flags]
     for number, row in enumerate(hits[:most]):
         rest = f" ({len(hits)} rows in all)" if number == 0 and len(hits) > 1 else ""
-        yield Finding(table, check, status, rule + rest, int(row) + 2, column, str(frame.loc[row, column])[:80])
+        yield Finding(table, check, status, rule + rest, int(row) + 2, column, _shown(frame.loc[row, column]))

@@ -150,6 +150,8 @@ def later_run_warnings(ws: Workspace) -> list[str]:
 
 def hosted_price_warnings(ws: Workspace) -> list[str]:
     """Age of the hosted models' prices, the only list prices that the inventory takes money from."""
+    if not ws.month("demand_windows")[["input_tokens", "output_tokens"]].notna().any(axis=None):
+        return []  # nothing to weigh: devices that see and hear count no tokens
     age = api_price_age(ws.table("api_prices"), ws.plan.price_freshness_days, ws.as_of)
     return [age.sentence_of("Prices of hosted models, which weigh the tokens saved,")] if age.count else []
 

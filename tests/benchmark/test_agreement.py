@@ -175,6 +175,20 @@ def test_slower_than_the_run_within_the_limit_is_named_and_the_run_stands(compar
     assert cell(bench)["tier"] == "measured"
 
 
+def test_batch_work_that_waits_inside_its_limit_refutes_no_run(compared, runs, mini_ws):
+    """The time to its end holds the wait in a queue; beyond its limit it is compared as before."""
+    slow = runs.assign(p50_e2e_ms=runs["p50_ttft_ms"], p95_e2e_ms=runs["p95_ttft_ms"])
+    cases = mini_ws.table("use_cases").assign(slo_p95_e2e_ms=3_600_000.0)
+    bounds = (MET[0], latency(900_000.0, "e2e_ms"))
+    for pattern, limit, expected in (
+        ("batch", 3_600_000.0, "not comparable"),
+        ("interactive", 3_600_000.0, CONTRADICTS),
+        ("batch", 600_000.0, CONTRADICTS),
+    ):
+        bench = compared(400, bounds=bounds, runs=slow, cases=cases.assign(request_pattern=pattern, slo_p95_e2e_ms=limit))  # fmt: skip
+        assert row_of(bench, "p95 end to end")["verdict"] == expected
+
+
 def test_faster_than_the_run_at_its_lightest_load_is_named(compared):
     row = row_of(compared(500, bounds=(latency(90.0), MET[1])), "p95 TTFT")
     assert (row["verdict"], row["planned_with"], row["run_low"]) == (CONTRADICTS, RUN, 100.0)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aifactory.errors import InputError
-from aifactory.inputs.billing import derive_billing, match_accelerators, purchase_option
+from aifactory.inputs.billing import accelerator_finder, derive_billing, match_accelerators, purchase_option
 from aifactory.inputs.contracts import load_contract
 from aifactory.inputs.importers.bills import read_bill
 from aifactory.inputs.money import exact_total, sum_exact
@@ -204,6 +204,20 @@ def test_group_sums_are_those_of_whole_micros(pairs):
     micros = frame.assign(cost=[int(amount * 10**6) for amount in frame["cost"]]).groupby("team")["cost"].sum()
     found = sum_exact(frame, "team", ["cost"]).set_index("team")["cost"]
     assert {team: int(amount * 10**6) for team, amount in found.items()} == micros.to_dict()
+
+
+def test_devices_at_the_edge_are_known_by_their_names(sample_ws):
+    """The longest name counts, and a name that goes on (Hailo-8L) is another device."""
+    aliases = sample_ws.table("accelerator_aliases")
+    for text, expected in (
+        ("Jetson Orin Nano depreciation", "nvidia-jetson-orin-nano"),
+        ("Hailo-8 M.2", "hailo-8"),
+        ("Hailo-10H", "hailo-10h"),
+        ("Coral Edge TPU", "google-coral-usb"),
+        ("Jetson AGX Thor kit", "nvidia-jetson-thor"),
+        ("Hailo-8L", None),
+    ):
+        assert accelerator_finder(aliases)(text) == expected
 
 
 @pytest.fixture(scope="module")

@@ -284,3 +284,10 @@ def test_a_single_tenant_is_no_concentration_of_equals(sample):
     text = text_of("tenant_section", (ws, dataclasses.replace(inventory, tenants=one)))
     assert f"All requests of {first['use_case_id']} that name a tenant name the same one" in text
     assert "hangs on the fewest" in text_of("tenant_section", sample)
+
+
+def test_prices_of_hosted_models_are_told_where_tokens_are_counted(mini_ws, changed):
+    windows = mini_ws.table("demand_windows")
+    assert page.hosted_price_warnings(mini_ws)
+    none = windows.assign(input_tokens=pd.NA, output_tokens=pd.NA)
+    assert page.hosted_price_warnings(changed(demand_windows=none)) == []
