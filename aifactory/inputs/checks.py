@@ -24,6 +24,7 @@ from aifactory.inputs.hosted import closed_models
 from aifactory.inputs.plan import Plan
 from aifactory.inputs.price_checks import doubted_prices
 from aifactory.inputs.region_checks import misspelt_providers, undescribed_regions, unserved_prices
+from aifactory.inputs.unit_checks import life_in_order, limits_in_ms, runs_in_ms, runs_in_units
 
 #: A label is suspect where the pool draws more than this share of its accelerators' design power.
 POWER_TOLERANCE = 1.15
@@ -424,6 +425,10 @@ CHECKS: dict[str, tuple[str, Callable[[Tables, Plan], Iterator[Finding]]]] = {
     "units_are_counted": ("demand_windows", units_are_counted),
     "unit_fits_class": ("use_cases", unit_fits_class),
     "wait_of_jobs": ("use_cases", wait_of_jobs),
+    "life_in_order": ("use_cases", life_in_order),
+    "limits_in_ms": ("use_cases", limits_in_ms),
+    "runs_in_ms": ("benchmarks", runs_in_ms),
+    "runs_in_units": ("benchmarks", runs_in_units),
     "spot_below_on_demand": ("prices", spot_below_on_demand),
     "price_matches_option": ("prices", price_matches_option),
     "term_matches_option": ("prices", term_matches_option),

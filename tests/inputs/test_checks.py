@@ -43,13 +43,15 @@ def swap(file, old, new):
     return edit
 
 
-def waits_as_long(hours):
-    """State a wait of jobs for the first use case."""
+def first(file, **values):
+    """Fill cells of the first row of a file of the workspace."""
 
     def edit(folder: Path):
-        path = folder / "use_cases.csv"
-        table = pd.read_csv(path, dtype=str)
-        table.assign(slo_p95_wait_hours=[hours] + [""] * (len(table) - 1)).to_csv(path, index=False)
+        path = folder / file
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        for column, value in values.items():
+            table[column] = [str(value), *table.get(column, pd.Series("", table.index)).iloc[1:]]
+        table.to_csv(path, index=False)
 
     return edit
 
@@ -169,8 +171,13 @@ BROKEN = {
     ),
     "a wait of jobs for chat": (
         "wait_of_jobs",
-        waits_as_long(4),
+        first("use_cases.csv", slo_p95_wait_hours=4),
         "use_cases, row 2, column 'slo_p95_wait_hours': value '4.0': is a limit of training and fine-tuning jobs",
+    ),
+    "an end before the launch": (
+        "life_in_order",
+        first("use_cases.csv", launch_month="2027-05", retire_month="2027-05"),
+        "use_cases, row 2, column 'retire_month': value '2027-05': must come after launch_month",
     ),
     "a purchase with a price per hour": (
         "price_matches_option",
@@ -301,6 +308,21 @@ SUSPECT = {
         "foreign_keys",
         swap("use_cases.csv", "Llama-3.1-8B", "Llama-3.1-8X"),
         "use_cases, row 2, column 'model': value 'Llama-3.1-8X': is not in table models. Did you mean 'Llama-3.1-8B'?",
+    ),
+    "a limit in seconds": (
+        "limits_in_ms",
+        first("use_cases.csv", slo_p95_tpot_ms=0.04),
+        "use_cases, row 2, column 'slo_p95_tpot_ms': value '0.04': is below 1 ms: seconds in a column of ms?",
+    ),
+    "a measured time in seconds": (
+        "runs_in_ms",
+        first("benchmarks.csv", p95_e2e_ms=0.9, p50_e2e_ms=0.5, p50_ttft_ms="", p95_ttft_ms=""),
+        "benchmarks, row 2, column 'p95_e2e_ms': value '0.9': is below 1 ms: seconds in a column of ms?",
+    ),
+    "units a minute": (
+        "runs_in_units",
+        first("benchmarks.csv", units_per_s=120),
+        "benchmarks, row 2, column 'units_per_s': value '120.0': times duration_s is more than the requests that succeeded",
     ),
     "seconds in a column of milliseconds": (
         "latency_in_ms",
