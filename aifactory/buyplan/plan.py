@@ -35,7 +35,7 @@ from aifactory.buyplan.paid_kit import Move, decide_moves
 from aifactory.buyplan.ports import Ports, decide_ports
 from aifactory.buyplan.prepare import Prepared, Setting, setting_of
 from aifactory.buyplan.reasons import with_reasons
-from aifactory.buyplan.reserve_curve import known_from, with_reserves
+from aifactory.buyplan.reserve_curve import in_places, known_from, with_reserves
 from aifactory.buyplan.returns import ReturnsBasis, returns_basis
 from aifactory.buyplan.scenario_orders import solve_over_paths
 from aifactory.buyplan.sizes import sizes_frame
@@ -167,7 +167,7 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
     plan = replace(plan, warnings=notes, ports=ports.table, **shown)
     owners = case.streams.table.drop_duplicates("use_case_id").set_index("use_case_id")["owner_role"]
     dates = ports.dates(ws.plan, classes, ws.period, owners)
-    plan = with_dates(with_reserves(plan, reserves), ws, inventory, dates)
+    plan = with_dates(with_reserves(plan, reserves, in_places(made.streams)), ws, inventory, dates)
     by_risk = known_from(reserves) | dict.fromkeys(setting.queued, JOB_QUEUE)
     sizes, other = sizes_frame(made.streams, ws.plan, by_risk), setting.other_nodes(moves, made.streams)
     approved = approved_with(plan.approved_plan, setting.staying, ws.period, inventory.scenarios)

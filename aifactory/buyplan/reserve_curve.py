@@ -10,7 +10,7 @@ are sized from their demand chain (`aifactory.buyplan.chain_streams`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,7 @@ from aifactory.demand.reserve import Reserve, plan_reserve
 from aifactory.demand.reserve_money import failure_factor, price_curve
 from aifactory.errors import InputError
 from aifactory.fleet.allowed_wait import allowed_wait, spread_over
+from aifactory.fleet.sites import held_in_sites
 from aifactory.inputs.plan import Plan
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
@@ -31,6 +32,7 @@ from aifactory.units import HOURS_PER_MONTH
 
 if TYPE_CHECKING:
     from aifactory.buyplan.plan import BuyPlan
+    from aifactory.fleet.streams import Streams
 
 HOURS_PER_WEEK, HOURS_PER_DAY = 168, 24
 #: History that counts, in lead times and at least a quarter of hours: older ones would weigh little.
@@ -46,6 +48,9 @@ CURVE = [*STREAM, "plan", "reserve", "exceedance", "hours_per_month_over", "util
 #: What a reserve is known from.
 OWN_HOURS, DEMAND_CHAIN = "own hours", "demand chain"
 Place = tuple[str, str]
+SiteTerms = Sequence[float]
+#: Terms of `held_in_sites` where accelerators share their load, and columns of `SUMMARY` that count accelerators.
+ALONE, COUNTED = (1, 1.0, 1.0), ("accelerators", "article_accelerators")
 
 
 @dataclass(frozen=True)
@@ -176,8 +181,19 @@ def known_from(sized: Mapping[Place, SizedReserve]) -> dict[Place, str]:
     return {place: sized[place].known_from for place in over_average(sized)}
 
 
-def with_reserves(plan: BuyPlan, sized: Mapping[Place, SizedReserve]) -> BuyPlan:
+def in_places(streams: Streams) -> dict[Place, SiteTerms]:
+    """Sites, accelerators of a node and share for failures of the places of `streams` whose sites stand alone."""
+    table = streams.table
+    places = zip(table["use_case_id"], table["region"], strict=True)
+    return {place: terms for place, *terms in zip(places, *streams.site_terms, strict=True) if terms[0] > 1}
+
+
+def with_reserves(
+    plan: BuyPlan, sized: Mapping[Place, SizedReserve], sites: Mapping[Place, SiteTerms] | None = None
+) -> BuyPlan:
     """The plan with its tables `reserves` and `reserve_curve`, dearest stream first.
+
+    Accelerators are whole nodes at each of the `sites` (`in_places`) that stand alone: a step of safety may cost nothing there.
 
     Capacity becomes accelerators at the plan's rate per accelerator-hour, and USD at its price on demand,
     else at the cheapest one. Of a stream that two platforms serve, each holds the part of its work that it does.
@@ -196,10 +212,13 @@ def with_reserves(plan: BuyPlan, sized: Mapping[Place, SizedReserve]) -> BuyPlan
     for stream in dear.itertuples(index=False):
         item = sized[stream.use_case_id, stream.region]
         keys = {name: getattr(stream, name) for name in STREAM}
-        summary.append(keys | _summary(stream, item))
+        terms = (sites or {}).get((stream.use_case_id, stream.region), ALONE)
+        row = keys | _summary(stream, item)
+        held = {name: float(held_in_sites(row[name], *terms)) for name in COUNTED if name in row}
+        summary.append(row | held)
         if item.found is not None:
             price = hourly_price(plan.options, stream.accelerator_id, stream.region)
-            curves.append(_curve(item, keys, _per_accelerator(stream, item), price))
+            curves.append(_at_sites(_curve(item, keys, _per_accelerator(stream, item), price), terms))
     return replace(
         plan,
         reserves=pd.DataFrame(summary).reindex(columns=SUMMARY),
@@ -267,6 +286,20 @@ def _curve(item: SizedReserve, keys: dict[str, str], per_accelerator: float, usd
         **keys, accelerators=priced["capacity"] * per_unit, usd_per_month=priced["capacity_usd_per_month"],
         utilization=priced["utilization"] / item.spares,
     )  # fmt: skip
+
+
+def _at_sites(curve: pd.DataFrame, terms: SiteTerms) -> pd.DataFrame:
+    """The curve with whole nodes at each site, and the money of what is then held."""
+    if terms == ALONE:
+        return curve
+    even = curve["accelerators"]
+    held = pd.Series(held_in_sites(even, *terms), curve.index)
+    dearer = (held.diff() / even.diff()).where(even.diff() != 0)
+    return curve.assign(
+        accelerators=held,
+        usd_per_month=curve["usd_per_month"] * held / even,
+        usd_per_hour_avoided=curve["usd_per_hour_avoided"] * dearer,
+    )
 
 
 def hourly_price(options: pd.DataFrame, accelerator_id: str, region: str) -> float:

@@ -246,3 +246,21 @@ def test_a_stated_low_month_asks_for_no_reserve_of_the_usual_level(mini_ws, stag
     assert stated.over_average == pytest.approx(usual.over_average)
     assert (usual.first_month, stated.first_month) == (1.0, 0.1)
     assert sized(low, tenth).over_average > 5 * usual.over_average  # not stated, the months before ask for more
+
+
+def test_sites_that_stand_alone_hold_whole_nodes_at_each_step(plan, mini_ws, stages):
+    """Forty sites of one device: whatever the reserve, 40 stand, and further safety within them costs nothing."""
+    inventory, benchmark, shortlist = stages
+    sized = size_stream_reserves(mini_ws, inventory, shortlist.choice, plan.options)
+    place = ("chat", "us")
+    shared, apart = (with_reserves(plan, sized, sites) for sites in ({}, {place: (40, 1.0, 1.0)}))
+    mine = "use_case_id == 'chat' and region == 'us'"
+    before, after = (found.reserve_curve.query(mine) for found in (shared, apart))
+    assert (before["accelerators"] < 40).all() and (after["accelerators"] == 40).all()
+    assert np.ptp(after["usd_per_month"]) < 1e-6
+    price = before["usd_per_month"] / before["accelerators"]
+    assert after["usd_per_month"].to_numpy() == pytest.approx(40 * price.to_numpy())
+    assert (after["usd_per_hour_avoided"].dropna() == 0).all() and after["usd_per_hour_avoided"].notna().any()
+    assert apart.reserves.query(mine)["accelerators"].item() == 40.0
+    other = "use_case_id != 'chat' or region != 'us'"
+    pd.testing.assert_frame_equal(shared.reserve_curve.query(other), apart.reserve_curve.query(other))
