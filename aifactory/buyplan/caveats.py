@@ -231,7 +231,9 @@ def surplus_sentences(fleet: pd.DataFrame) -> list[str]:
         if many.any():
             at = int(pool["over"].where(many).idxmax())
             top = pool.loc[at]
-            key = (accelerator, int(top["committed"]), int(top["accelerators"]), top["month"])
+            works = (pool["accelerators"] > 0).to_numpy()
+            ended = bool(works[:at].any() and not works[at:].any())
+            key = (accelerator, int(top["committed"]), int(top["accelerators"]), top["month"], ended)
             found.append((key, region, _changeover_months(pool["committed"].to_numpy(), many, at)))
     told: dict[tuple, list[str]] = {}
     for key, region, months in sorted(found, key=lambda each: each[0][2] - each[0][1]):
@@ -274,7 +276,7 @@ def _changeover_months(committed: np.ndarray, many: np.ndarray, at: int) -> int:
 
 
 def _surplus_sentence(
-    accelerator: str, committed: int, needed: int, month: str, months: int, regions: list[str]
+    accelerator: str, committed: int, needed: int, month: str, ended: bool, months: int, regions: list[str]
 ) -> str:
     where = f"{', '.join(regions[:-1])} and {regions[-1]} each" if len(regions) > 1 else regions[0]
     start = (
@@ -283,6 +285,8 @@ def _surplus_sentence(
     )
     if months:
         return f"{start}for {counted(months, 'month')} a term still runs while what follows it is delivered, and both are paid."
+    if ended:
+        return f"{start}nothing is expected to run on them from then on, and they are paid in any case: reassign, sell or return them."
     return f"{start}{'the others' if needed else 'they'} wait for more demand than expected, if any comes, and are paid in any case."
 
 

@@ -162,6 +162,15 @@ def test_commitments_far_beyond_the_expected_need_are_named_at_their_highest():
     )
 
 
+def test_kit_whose_work_ends_waits_for_nothing():
+    columns = ["scenario", "month", "region", "accelerator_id", "accelerators", "committed"]
+    rows = [("expected", f"2027-0{month}", "eu", "acc", need, 8) for month, need in ((1, 8), (2, 0), (3, 0))]
+    assert surplus_sentences(pd.DataFrame(rows, columns=columns)) == [
+        "8 acc are committed in eu in February 2027, where the expected demand needs none: nothing is expected to run on them "
+        "from then on, and they are paid in any case: reassign, sell or return them."
+    ]
+
+
 def test_a_term_that_still_runs_beside_its_successor_waits_for_no_demand():
     months = ["2027-08", "2027-09", "2027-10"]
     rows = [("expected", m, region, "acc", 8, held) for region in ("br", "eu", "us") for m, held in zip(months, (8, 16, 8), strict=True)]  # fmt: skip
