@@ -129,7 +129,7 @@ def decide_moves(
     case, rebuild : the case without moves, and what makes one with some.
     """
     base, moves, prices = case.streams, [], None
-    rework = _rework(base, cells, case.plan)
+    rework = _rework(base, cells, case.plan, case.runs_on)
     while offers := _offers(case, base, moves, cells, period):
         prices = prices or _Prices(quick_values(case, paths, cells), base, cells, case.plan)
         found = [prices.paying(offer, moves) for offer in bundles(offers, rework)]
@@ -237,10 +237,10 @@ def bundles(offers: Sequence[Move], rework_usd: Callable[[Guest], float]) -> lis
     return [replace(move, rework_usd=sum(rework_usd(guest) for guest in move.guests)) for move in found]
 
 
-def _rework(base: Streams, cells: Cells, plan: Plan) -> Callable[[Guest], float]:
+def _rework(base: Streams, cells: Cells, plan: Plan, runs_on: Mapping[str, str]) -> Callable[[Guest], float]:
     """USD of making changes a second time for a guest: each time that it changes platform, and all those of the months that both serve.
 
-    A change costs `rework_share` of the effort of porting, of which `rework_usd` of the shortlist counts those of the whole horizon.
+    What stays for a while on its platform of today, `runs_on` by use case, changes once in any case: that is its porting. A change costs `rework_share` of the effort of porting, of which `rework_usd` of the shortlist counts those of the whole horizon.
     """
     whole = cells.penalties.set_index(KEYS)["rework_usd"].groupby(level=[0, 1]).first()
     classes = cells.accelerators.drop_duplicates("accelerator_id").set_index("accelerator_id")["platform_class"]
@@ -249,11 +249,12 @@ def _rework(base: Streams, cells: Cells, plan: Plan) -> Callable[[Guest], float]
 
     def usd(guest: Guest) -> float:
         works = base.units[EXPECTED, :, keys.index((guest.use_case_id, guest.region))] > 0
-        there = np.concatenate([[False], guest.share[1:] > 0])
-        moves = (there[1:] != there[:-1]) & works[1:] & works[:-1]
+        stays = runs_on.get(guest.use_case_id) == guest.accelerator_id
+        there = np.concatenate([[stays], guest.share[1:] > 0])
+        moves = ((there[1:] != there[:-1]) & works[1:] & works[:-1]).sum() - (stays and not there[-1])
         both = works[1:] & there[1:] & (guest.share[1:] < 1)
         each = change * plan.porting_person_months.get(str(classes.get(guest.accelerator_id)), 0.0)
-        return float(each * moves.sum() + whole.get((guest.use_case_id, guest.accelerator_id), 0.0) * both.mean())
+        return float(each * max(moves, 0) + whole.get((guest.use_case_id, guest.accelerator_id), 0.0) * both.mean())
 
     return usd
 

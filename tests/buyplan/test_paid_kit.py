@@ -54,13 +54,13 @@ def facts(rate=0.5, porting=0.0, excluded=False, tier="measured", low=0.9, rewor
 
 @pytest.fixture
 def decided(tiny):
-    def decide(*rows, home="acc", demand=None, plan=PLAN, **changes):
+    def decide(*rows, home="acc", demand=None, plan=PLAN, runs_on=None, **changes):
         cells = facts(**changes)
         choice = pd.DataFrame({"use_case_id": ["chat", "train"], "accelerator_id": [home, "acc"]})
         inputs = {"capacity": cells.capacity, "accelerators": ABOUT, "choice": choice}
         plan = plan.model_copy(update={"reserve": dict.fromkeys(plan.reserve, 0.0)})
         case = tiny(plan=plan, prices=PRICES, inputs=inputs, **(demand or {}))
-        case = rebuilt(replace(case, book=book_of(*rows)), plan, case.streams)
+        case = rebuilt(replace(case, book=book_of(*rows), runs_on=runs_on or {}), plan, case.streams)
 
         def build(moves):
             guests = [guest for move in moves for guest in move.guests]
@@ -232,6 +232,18 @@ def test_changes_that_are_made_twice_are_counted(decided):
     assert "USD 12,000 of work for it counted" in moves[0].sentence([month(step) for step in range(13)])
     assert decided(half, rework=70_000.0)[2] == []
     assert decided(TERM, rework=900_000.0)[2][0].rework_usd == 0.0  # all of it moves, and porting costs nothing
+
+
+def test_what_stays_for_a_while_where_it_runs_changes_once_and_that_is_its_porting(decided):
+    half, plan = order(12, -8, 5, place=("eu", "old")), make_plan(
+        values={"engineer_usd_per_month": 20_000.0}, candidates=["acc", "old"], porting_person_months={"gpu": 0.5},
+        launch_delay_months={"gpu": 2.0},
+    )  # fmt: skip
+    stays, comes = (
+        decided(half, rework=30_000.0, plan=plan, runs_on=on)[2][0] for on in ({"chat": "old"}, {"chat": "acc"})
+    )
+    assert stays.rework_usd == pytest.approx(30_000 * 4 / 12)  # both serve for 4 of 12 months
+    assert comes.rework_usd == pytest.approx(30_000 * 4 / 12 + 2 * 0.1 * 0.5 * 20_000)
 
 
 def test_what_starts_later_leaves_nothing_behind_and_has_its_own_chance():
