@@ -9,9 +9,11 @@ import pandas as pd
 
 from aifactory.demand.events import usual_factor
 from aifactory.finance.prices import offers_of, price_table
+from aifactory.inputs.sites import sites_in
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
 from aifactory.inventory.latency import over_limit, within
+from aifactory.inventory.today import known_platforms
 from aifactory.units import MINUTES_PER_HOUR, MONTHS_PER_YEAR
 
 OK, WATCH, BREACH = "ok", "watch", "breach"
@@ -165,21 +167,31 @@ def _latency(ws: Workspace, inventory: Inventory) -> pd.DataFrame:
 
 
 def _floor(ws: Workspace, inventory: Inventory) -> pd.DataFrame:
-    """Pools below the utilisation floor: candidates to give up."""
-    floor = ws.plan.deprecate_below_utilization
-    rows = [
-        (
-            FLOOR,
-            pool.pool_id,
-            pool.utilization_mean,
-            floor,
-            "fraction",
-            BREACH if pool.utilization_mean < floor else OK,
-            "head of platform",
-        )
-        for pool in inventory.pools.itertuples(index=False)
-    ]
+    """Pools below the utilisation floor: candidates to give up, unless each site that stands alone has its one node there."""
+    floor, pools = ws.plan.deprecate_below_utilization, inventory.pools
+    least = devices_of_sites(ws)
+    installed = pools.groupby(["region", "accelerator_id"])["installed"].sum()
+    rows = []
+    for pool in pools.itertuples(index=False):
+        place = (pool.region, pool.accelerator_id)
+        few = 0 < installed[place] <= least.get(place, 0)
+        state = BREACH if pool.utilization_mean < floor and not few else OK
+        subject = f"{pool.pool_id}, one node a site" if few else pool.pool_id
+        rows.append((FLOOR, subject, pool.utilization_mean, floor, "fraction", state, "head of platform"))
     return pd.DataFrame(rows, columns=GUARDRAIL_COLUMNS)
+
+
+def devices_of_sites(ws: Workspace) -> dict[tuple[str, str], int]:
+    """Accelerators of one node at each site that stands alone, by region and accelerator of today."""
+    size = ws.table("accelerators").set_index("accelerator_id")["accelerators_per_node"]
+    stated, found = ws.table("use_cases").set_index("use_case_id")["sites"], {}
+    for name, accelerator in known_platforms(ws).items():
+        for region in (item.region for item in ws.plan.regions):
+            sites = sites_in(stated[name], region)
+            if sites > 1:
+                place = (region, accelerator)
+                found[place] = found.get(place, 0) + sites * int(size.get(accelerator, 1))
+    return found
 
 
 def check_triggers(ws: Workspace) -> pd.DataFrame:

@@ -100,6 +100,17 @@ def test_pools_below_the_floor_are_candidates_to_give_up(changed, road):
     assert set(exact["state"]) == {OK}
 
 
+@pytest.mark.parametrize(("sites", "subject", "state"), [("us=2", "train-pool", BREACH), ("us=8", "train-pool, one node a site", OK), ("eu=8", "train-pool", BREACH)])  # fmt: skip
+def test_a_pool_of_one_node_a_site_cannot_be_given_up(changed, road, sites, subject, state):
+    """Eight accelerators, known to be those of training: one each at eight sites, or four each at two."""
+    cases = road.ws.table("use_cases")
+    cases = cases.assign(sites=cases["use_case_id"].map({"models": sites}))
+    chips = road.ws.table("accelerators")
+    chips = chips.assign(accelerators_per_node=1)
+    ws = changed(plan={"baseline_accelerators": {"models": "nvidia-a100-80-sxm"}}, use_cases=cases, accelerators=chips)
+    assert rails(ws, road.inventory).loc[("utilisation floor", subject), "state"] == state
+
+
 def test_the_worst_latency_of_a_use_case_counts(road, mini_ws):
     levels = pd.DataFrame(
         {"use_case_id": ["chat", "chat", "images"], "p95": [500.0, 950.0, 1.0], "slo": [1000.0, 1000.0, np.nan]}
