@@ -77,6 +77,16 @@ def test_a_thin_set_is_walked_and_a_point_is_a_point():
     np.testing.assert_allclose(fixed.draw(50, seed=1), np.tile([0.5, 0.3, 0.2], (50, 1)), atol=1e-9)
 
 
+@pytest.mark.parametrize("room", [0.02, 0.0005])
+def test_a_narrow_set_is_walked_from_end_to_end(room):
+    # |w1 - w2| <= room and |w3 - w4| <= room / 2: by symmetry every mean is 1/4; with s = w1 + w2 all but uniform on 0..1,
+    # the spread of each weight is that of s / 2, 1 / sqrt(12) / 2
+    pairs = (((1, -1, 0, 0), room), ((-1, 1, 0, 0), room), ((0, 0, 1, -1), room / 2), ((0, 0, -1, 1), room / 2))
+    draws = WeightSpace(4, limits=pairs).draw(20_000, seed=3)
+    np.testing.assert_allclose(draws.mean(axis=0), 0.25, atol=0.01)
+    np.testing.assert_allclose(draws.std(axis=0), 1 / np.sqrt(48), atol=0.01)
+
+
 def test_a_fixed_weight_leaves_the_others_free():
     draws = WeightSpace(3, low=[0.4, 0, 0], high=[0.4, 1, 1]).draw(20_000, seed=1)
     np.testing.assert_allclose(draws[:, 0], 0.4, atol=1e-9)
