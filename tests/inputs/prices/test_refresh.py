@@ -159,6 +159,48 @@ def test_azure(workspace, put):
     assert done.left_out["unit '1/Month' is not an hour"] == 1
 
 
+def gone_regions(done):
+    return [sorted(item.gone["region"]) for item in done]
+
+
+def test_what_is_gone_is_told_of_all_pages_of_a_list_together(workspace, put):
+    def page(name, after, *regions):
+        items = [AZURE_ITEM | {"armRegionName": region} for region in regions]
+        return put(name, {"Items": items, "NextPageLink": after})
+
+    refresh(workspace, page("old.json", None, "north", "south", "east"), as_of="2026-10-20")
+    first, last = page("1.json", "https://next", "north"), page("2.json", None, "south")
+    ours = lambda done: [[r for r in part if r in ("north", "south", "east")] for part in gone_regions(done)]  # noqa: E731
+    alone = refresh(workspace, first, write=False)
+    assert ours(alone) == [[]]
+    assert any("all its pages" in line for line in refresh_lines(alone[0]))
+    together = refresh(workspace, first, last, write=False)
+    assert ours(together) == [[], ["east"]]  # once, and nothing that another page lists
+    assert not any("all its pages" in line for item in together for line in refresh_lines(item))
+    assert ours(refresh(workspace, first, last)) == [[], ["east"]]
+
+
+def test_an_offer_whose_price_is_refused_is_not_gone(workspace, put):
+    refresh(workspace, put("a.json", {"Items": [AZURE_ITEM | {"armRegionName": "north"}]}), as_of="2026-10-20")
+    items = [AZURE_ITEM, *(AZURE_ITEM | {"armRegionName": "north", "retailPrice": usd} for usd in (80.0, 81.0))]
+    (done,) = refresh(workspace, put("b.json", {"Items": items}))
+    assert done.left_out["two prices of the same offer in this file"] == 2
+    assert "north" not in set(done.gone["region"])
+
+
+def test_the_report_is_json_that_any_program_reads(workspace, put):
+    (done,) = refresh(workspace, put("gpuhunt.csv", GPUHUNT))
+    assert any(row["before"] is None for row in done.as_dict()["changes"])
+    json.dumps(done.as_dict(), allow_nan=False)
+
+
+def test_a_hosted_model_named_like_a_formula_is_left_out(workspace, put):
+    model = {"litellm_provider": "acme", "input_cost_per_token": 1e-6}
+    (done,) = refresh(workspace, put("m.json", {'=HYPERLINK("x")': model, "fine": model}))
+    assert held(workspace, "api_prices")["api_model"].tolist() == ["fine"]
+    assert done.left_out["name that a spreadsheet program would take for a formula"] == 1
+
+
 def test_litellm_fills_hosted_prices(workspace, put):
     (done,) = refresh(workspace, put("model_prices.json", LITELLM))
     (row,) = held(workspace, "api_prices").to_dict("records")

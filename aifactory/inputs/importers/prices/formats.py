@@ -15,7 +15,8 @@ import yaml
 
 from aifactory.errors import InputError
 from aifactory.inputs.csv_text import read_csv_text
-from aifactory.inputs.importers.prices.offers import RESERVED, Found, Source
+from aifactory.inputs.guard import STARTS
+from aifactory.inputs.importers.prices.offers import FORMULA, RESERVED, Found, Source
 from aifactory.inputs.plan import UniqueKeys
 from aifactory.units import HOURS_PER_MONTH, MEGA
 
@@ -178,10 +179,13 @@ AZURE_TERM = {"1 Year": 12, "3 Years": 36}
 def azure_retail(held: dict, source: Source) -> Found:
     """Azure retail prices: hourly prices of consumption; a reservation's price is for its whole term.
 
-    Windows, low priority and dev/test meters are left out; so is any other currency than USD.
+    The service answers in pages; all but the last name the next one. Windows, low priority and dev/test meters are left out; so is any other currency than USD.
     """
     items = held["Items"]
-    found, as_of = Found("Azure retail prices", rows=len(items)), needs_date(source)
+    found, as_of = (
+        Found("Azure retail prices", rows=len(items), goes_on=bool(held.get("NextPageLink"))),
+        needs_date(source),
+    )
     for item in items:
         name = f"{item.get('productName', '')} {item.get('skuName', '')} {item.get('meterName', '')}"
         sku = str(item.get("armSkuName") or "")
@@ -262,6 +266,9 @@ def litellm(held: dict, source: Source) -> Found:
     for name, item in held.items():
         if name == "sample_spec" or not isinstance(item, dict):
             continue
+        if re.match(STARTS, name):
+            found.left_out[FORMULA] += 1
+            continue
         prices = {ours: number(item.get(theirs, "")) * factor for ours, (theirs, factor) in HOSTED.items()}
         stated = [ours for ours, (theirs, _) in HOSTED.items() if item.get(theirs) not in (None, "")]
         if any(not prices[ours] >= 0 for ours in stated):
@@ -308,7 +315,7 @@ def read_prices(path: Path, source: Source) -> Found:
 
 def _from_json(held: Any, source: Source) -> Found:
     if isinstance(held, dict) and isinstance(held.get("Items"), list):
-        return azure_retail({"Items": [item for item in held["Items"] if isinstance(item, dict)]}, source)
+        return azure_retail(held | {"Items": [item for item in held["Items"] if isinstance(item, dict)]}, source)
     if isinstance(held, list) and held and all(isinstance(i, dict) and "instance_type" in i for i in _some(held)):
         return ec2instances([item for item in held if isinstance(item, dict)], source)
     if isinstance(held, dict) and any("litellm_provider" in i for i in _some(held.values()) if isinstance(i, dict)):

@@ -11,7 +11,7 @@ import pandas as pd
 
 from aifactory.inputs.contracts import load_contract
 from aifactory.inputs.guard import STARTS
-from aifactory.inputs.importers.prices.offers import KEY
+from aifactory.inputs.importers.prices.offers import FORMULA, KEY
 from aifactory.inputs.tables import read_table
 from aifactory.inputs.write import write_table
 
@@ -37,9 +37,7 @@ def guard(offers: pd.DataFrame) -> tuple[pd.DataFrame, Counter[str]]:
     spot, reserved = offers["purchase_option"] == "spot", offers["purchase_option"].str.startswith("reserved")
     named = offers[["provider", "sku", "region"]].astype("str")
     rules = {
-        "name that a spreadsheet program would take for a formula": named.apply(lambda c: c.str.match(STARTS)).any(
-            axis=1
-        ),
+        FORMULA: named.apply(lambda c: c.str.match(STARTS)).any(axis=1),
         "price is 0, negative or missing": ~(price > 0) | ~np.isfinite(price),
         f"price above USD {MOST_USD_HOUR:,} an accelerator-hour: in another unit": offers["usd_per_accelerator_hour"]
         > MOST_USD_HOUR,
@@ -142,12 +140,16 @@ def _band(offers: pd.DataFrame, past: pd.DataFrame) -> np.ndarray:
 
 
 def gone(offers: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:
-    """Held offers of the same providers, options and accelerators' regions that the new list no longer has."""
+    """Held offers of the same providers and options that the new list no longer has."""
     past = _known(held).sort_values("as_of", kind="stable").drop_duplicates(KEY, keep="last")
     covered = ["provider", "purchase_option"]
     same = pd.MultiIndex.from_frame(past[covered]).isin(pd.MultiIndex.from_frame(offers[covered]))
-    listed = pd.MultiIndex.from_frame(past[KEY]).isin(pd.MultiIndex.from_frame(_keyed(offers)[KEY]))
-    return past[same & ~listed]
+    return past[same & ~is_listed(past, offers)]
+
+
+def is_listed(rows: pd.DataFrame, offers: pd.DataFrame) -> np.ndarray:
+    """Whether each row is an offer of the list, at whatever price."""
+    return pd.MultiIndex.from_frame(_keyed(rows)[KEY]).isin(pd.MultiIndex.from_frame(_keyed(offers)[KEY]))
 
 
 def _known(held: pd.DataFrame) -> pd.DataFrame:

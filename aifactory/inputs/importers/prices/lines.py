@@ -34,6 +34,8 @@ def refresh_lines(report: Refreshed) -> list[str]:
     if len(report.gone):
         named = ", ".join(sorted(set(report.gone["accelerator_id"]))[:8])
         lines.append(f"  gone: {len(report.gone):,} offers are no longer listed ({named})")
+    if report.goes_on:
+        lines.append("  a page of a longer list: what is gone is told where all its pages are read together")
     lines += _stale_lines(report)
     lines += [f"  LEFT OUT {count:,}: {reason}" for reason, count in report.left_out.items()]
     return lines

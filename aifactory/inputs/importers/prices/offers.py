@@ -31,6 +31,7 @@ COLUMNS = [
 ]
 #: What makes two rows prices of the same offer at different times.
 KEY = COLUMNS[:7]
+FORMULA = "name that a spreadsheet program would take for a formula"
 RESERVED = {12: "reserved_1y", 36: "reserved_3y"}
 
 
@@ -54,6 +55,7 @@ class Found:
     hosted: list[dict[str, Any]] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
     rows: int = 0
+    goes_on: bool = False  # one page of a list, and not its last
 
     def add(
         self,

@@ -18,10 +18,10 @@ from aifactory.inputs.exchange_rates import ExchangeRate
 from aifactory.inputs.hold import writing
 from aifactory.inputs.importers.json_text import in_words
 from aifactory.inputs.importers.prices.formats import MAX_BYTES, read_prices
-from aifactory.inputs.importers.prices.guards import as_held, compare, gone, guard
+from aifactory.inputs.importers.prices.guards import as_held, compare, gone, guard, is_listed
 from aifactory.inputs.importers.prices.hosted import compare_hosted
 from aifactory.inputs.importers.prices.names import Names
-from aifactory.inputs.importers.prices.offers import Found, Source
+from aifactory.inputs.importers.prices.offers import KEY, Found, Source
 from aifactory.inputs.importers.prices.quotes import FIRST_YEAR, QUOTE, read_mapping, read_quote
 from aifactory.inputs.importers.store import append_rows, held_rows, require_workspace
 from aifactory.inputs.plan import load_plan
@@ -62,12 +62,19 @@ class Refreshed:
     gone: pd.DataFrame = field(default_factory=pd.DataFrame)
     stale: pd.DataFrame = field(default_factory=pd.DataFrame)  # `STALE`, the oldest first
     error: str = ""
+    goes_on: bool = False  # a page of a list whose last page was not read
+    listed: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)  # offers of the list, refused ones too
 
     def as_dict(self) -> dict[str, object]:
         """Plain numbers and texts."""
-        rows = lambda frame: frame.astype(object).where(frame.notna(), None).astype(str).to_dict("records")  # noqa: E731
-        parts = {"changes": rows(self.changes), "gone": rows(self.gone), "stale": rows(self.stale)}
-        return {name: value for name, value in vars(self).items() if name not in parts} | parts
+        parts = {"changes": _texts(self.changes), "gone": _texts(self.gone), "stale": _texts(self.stale)}
+        return {name: value for name, value in vars(self).items() if name not in {*parts, "listed"}} | parts
+
+
+def _texts(frame: pd.DataFrame) -> list[dict[str, str | None]]:
+    """Rows with every value as text; None where there is none."""
+    rows = frame.to_dict("records")
+    return [{name: None if pd.isna(value) else str(value) for name, value in row.items()} for row in rows]
 
 
 def refresh_prices(workspace: Path, sources: Sequence[str], settings: Settings) -> list[Refreshed]:
@@ -75,7 +82,8 @@ def refresh_prices(workspace: Path, sources: Sequence[str], settings: Settings) 
 
     Prices are appended to the workspace's `prices` (and `api_prices`) tables by date; nothing held is
     changed. What more than doubled or halved is quarantined: shown, and added only with `accept`. What is past the
-    freshness limit of the plan is added, since it is a price of its day, and shown with its age.
+    freshness limit of the plan is added, since it is a price of its day, and shown with its age. Gone is what none of
+    the sources lists any more; of a list in pages only where its last page is among them.
     """
     require_workspace(workspace, "--workspace")
     if not sources:
@@ -83,7 +91,7 @@ def refresh_prices(workspace: Path, sources: Sequence[str], settings: Settings) 
     date = _date(settings)
     mapping = read_mapping(settings.mapping) if settings.mapping else None
     with writing(workspace) if settings.write else nullcontext():
-        return [
+        done = [
             _refresh(
                 workspace,
                 place,
@@ -93,6 +101,22 @@ def refresh_prices(workspace: Path, sources: Sequence[str], settings: Settings) 
             )
             for place in sources
         ]
+    _gone_together(done)
+    return done
+
+
+def _gone_together(done: Sequence[Refreshed]) -> None:
+    """Of what each list alone lacks, leave what no other one has, told once, by the last list that lacks it."""
+    ended = {item.format for item in done if item.format and not item.goes_on}
+    others: list[pd.DataFrame] = []
+    for item in reversed(done):
+        item.goes_on &= item.format not in ended
+        if item.goes_on:
+            item.gone = item.gone.iloc[:0]
+        elif len(item.listed) and len(item.gone):
+            for other in [*(each.listed for each in done if each is not item and len(each.listed)), *others]:
+                item.gone = item.gone[~is_listed(item.gone, other)]
+            others += [item.gone] if len(item.gone) else []
 
 
 def _refresh(
@@ -110,7 +134,7 @@ def _refresh(
 
 
 def _take(workspace: Path, found: Found, source: Source, settings: Settings) -> Refreshed:
-    report = Refreshed(source.name, found.format, found.rows)
+    report = Refreshed(source.name, found.format, found.rows, goes_on=found.goes_on)
     report.left_out = {reason: count for reason, count in found.left_out.items() if count}
     if not found.offers and not found.hosted:
         reasons = "; ".join(report.left_out) or "no rows"
@@ -192,7 +216,9 @@ def _add_offers(workspace: Path, offers: pd.DataFrame, report: Refreshed, settin
     rows = seen[seen["state"].isin(allowed)]
     shown = ["provider", "sku", "accelerator_id", "region", "purchase_option", "before", "price", "change", "state"]
     report.changes = seen.loc[seen["state"].isin(["new", "moved", "quarantined"]), shown].reset_index(drop=True)
-    report.gone = gone(kept, held)[[*shown[:5], "price", "as_of"]].reset_index(drop=True)
+    report.listed = offers[[*KEY, "as_of"]]
+    lost = gone(kept, held)
+    report.gone = lost.loc[~is_listed(lost, offers), [*KEY, "price", "as_of"]].reset_index(drop=True)
     report.added = len(rows)
     report.counts_from = f"{rows['as_of'].max():%Y-%m}" if len(rows) else ""
     if len(rows) and settings.write:
