@@ -131,7 +131,9 @@ def output_tokens_per_unit(ws: Workspace) -> pd.Series:
     month = ws.month("demand_windows")
     sums = month.groupby("use_case_id")[["output_tokens", "service_units"]].sum(min_count=1).astype("float64")
     measured = (sums["output_tokens"] / sums["service_units"]).dropna()
-    return measured.combine_first(stated_lengths(ws.table("demand_chain"))["output_tokens_per_unit"].dropna())
+    return measured.combine_first(
+        stated_lengths(ws.table("demand_chain"), ws.table("use_cases"))["output_tokens_per_unit"].dropna()
+    )
 
 
 def hourly_prices(ws: Workspace) -> pd.DataFrame:

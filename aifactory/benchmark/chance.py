@@ -84,7 +84,7 @@ def _per_unit(ws: Workspace, column: str) -> pd.Series:
     """A count of the reporting month per service unit, else as its demand chain states; NaN unknown."""
     sums = ws.month("demand_windows").groupby("use_case_id")[[column, "service_units"]].sum(min_count=1).astype(float)
     found = (sums[column] / sums["service_units"].where(sums["service_units"] > 0)).dropna()
-    stated = stated_lengths(ws.table("demand_chain"))
+    stated = stated_lengths(ws.table("demand_chain"), ws.table("use_cases"))
     name = f"{column}_per_unit"
     return found.combine_first(stated[name].dropna()) if name in stated else found
 

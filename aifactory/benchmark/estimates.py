@@ -270,7 +270,7 @@ def mean_lengths(ws: Workspace) -> dict[str, dict[str, float]]:
     Of production in the month, else of the demand chain.
     """
     names = ["input_tokens", "output_tokens"]
-    month, stated = ws.month("demand_windows"), stated_lengths(ws.table("demand_chain"))[names]
+    month, stated = ws.month("demand_windows"), stated_lengths(ws.table("demand_chain"), ws.table("use_cases"))[names]
     found = {str(case): row.to_dict() for case, row in stated.iterrows()}
     for case, rows in month.groupby("use_case_id"):
         sums = rows[["requests", *names]].astype("float64").sum()

@@ -9,6 +9,7 @@ import pandas as pd
 
 from aifactory.demand.scenarios import Z90
 from aifactory.demand.unit_size import Creep, widened
+from aifactory.inputs.importers.benchmarks.rows import ONE_UNIT
 from aifactory.inputs.plan import Plan
 from aifactory.inputs.workspace import Workspace
 
@@ -35,11 +36,12 @@ GROWN = ["work_growth_per_month", "work_growth_p10", "work_growth_p90"]
 MEASURED, CHAIN, STATED = "measured", "demand chain", "stated"
 
 
-def stated_lengths(chain: pd.DataFrame) -> pd.DataFrame:
+def stated_lengths(chain: pd.DataFrame, use_cases: pd.DataFrame) -> pd.DataFrame:
     """Requests per unit and tokens per request that demand chains state, by use case.
 
     Columns requests_per_unit, input_tokens, output_tokens (per request) and output_tokens_per_unit; NaN not stated.
-    They stand in for telemetry that a use case to come does not have.
+    They stand in for telemetry that a use case to come does not have. A unit that is a request holds one, whether the
+    chain says so or not.
     """
     factors = ["requests_per_unit", "input_tokens_per_request", "output_tokens_per_request"]
     stated = chain[chain["factor"].isin(factors)]
@@ -48,6 +50,10 @@ def stated_lengths(chain: pd.DataFrame) -> pd.DataFrame:
         wide.reindex(columns=factors)
         .astype("float64")
         .set_axis(["requests_per_unit", "input_tokens", "output_tokens"], axis=1)
+    )
+    counted = set(use_cases.loc[use_cases["service_unit"].isin(ONE_UNIT), "use_case_id"])
+    wide["requests_per_unit"] = wide["requests_per_unit"].mask(
+        wide.index.isin(counted) & wide["requests_per_unit"].isna(), 1.0
     )
     return wide.assign(output_tokens_per_unit=wide["requests_per_unit"] * wide["output_tokens"])
 
@@ -100,7 +106,8 @@ def _row(case: tuple, sums: pd.DataFrame, chain: pd.DataFrame) -> dict[str, obje
         output, basis = seen["output_tokens"] / seen["requests"], MEASURED
         source = f"demand_windows and jobs tables{f'; {source}' if source else ''}"
     else:
-        per_seat, per_unit = get("units_per_seat_month"), get("requests_per_unit")
+        per_seat, one = get("units_per_seat_month"), 1.0 if case.service_unit in ONE_UNIT else np.nan
+        per_unit = known.get("requests_per_unit", one)
         units, basis = seats * active * per_seat, CHAIN
         share = known.get("cached_input_share", 0.0)
         fresh, cached = get("input_tokens_per_request") * (1 - share), get("input_tokens_per_request") * share

@@ -137,7 +137,7 @@ def _requests_per_unit(ws: Workspace, inv: Inventory, use_case: str, region: str
     ratio = float(mine["requests"].sum() / mine["units"].sum()) if mine["units"].sum() > 0 else np.nan
     if ratio > 0:
         return ratio, []
-    stated = stated_lengths(ws.table("demand_chain"))["requests_per_unit"]
+    stated = stated_lengths(ws.table("demand_chain"), ws.table("use_cases"))["requests_per_unit"]
     if stated.get(use_case, np.nan) > 0:
         return float(stated[use_case]), ["requests per unit are those of the demand chain"]
     raise InputError.at("demand", "no requests are counted for it: jobs and unmeasured work cannot be served as requests", column="use_case_id", value=use_case)  # fmt: skip
@@ -151,7 +151,7 @@ def _lengths(ws: Workspace, use_case: str) -> tuple[list[np.ndarray], list[str]]
     sums = (
         month[month["use_case_id"] == use_case][["requests", "input_tokens", "output_tokens"]].astype("float64").sum()
     )
-    chain = stated_lengths(ws.table("demand_chain"))
+    chain = stated_lengths(ws.table("demand_chain"), ws.table("use_cases"))
     found, notes = [], []
     for name, word in (("input_tokens", "prompts"), ("output_tokens", "answers")):
         counts = mine[mine["metric"] == name].groupby("bucket")["count"].sum()

@@ -43,7 +43,7 @@ def plan_of(ws):
 
 def test_lengths_of_a_chain_by_hand(mini_ws):
     ws = with_launch(mini_ws, "Llama-3.1-8B")
-    row = stated_lengths(ws.table("demand_chain")).loc["assistant"]
+    row = stated_lengths(ws.table("demand_chain"), ws.table("use_cases")).loc["assistant"]
     assert row.to_dict() == {
         "requests_per_unit": 3,
         "input_tokens": 900,
@@ -53,7 +53,7 @@ def test_lengths_of_a_chain_by_hand(mini_ws):
     tokens = output_tokens_per_unit(ws)
     assert tokens["assistant"] == 450
     assert tokens["chat"] == output_tokens_per_unit(mini_ws)["chat"]  # measured ones stay
-    assert stated_lengths(mini_ws.table("demand_chain").iloc[:0]).empty
+    assert stated_lengths(mini_ws.table("demand_chain").iloc[:0], mini_ws.table("use_cases")).empty
 
 
 def test_a_chain_with_a_known_model_is_sized_by_the_tiers(mini_ws):

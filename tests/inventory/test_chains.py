@@ -10,7 +10,7 @@ from aifactory.demand.unit_size import Creep
 from aifactory.inputs.plan import Launch
 from aifactory.inventory import build_inventory
 from aifactory.inventory.basis import seasons, size_growth, weekly_units
-from aifactory.inventory.chains import CHAIN, CHAIN_COLUMNS, GROWN, MEASURED, STATED, chain_table
+from aifactory.inventory.chains import CHAIN, CHAIN_COLUMNS, GROWN, MEASURED, STATED, chain_table, stated_lengths
 from aifactory.inventory.forecast_scores import score_forecasts
 from aifactory.report.inventory_outlook import adoption_section, class_rows, outlook
 
@@ -65,6 +65,31 @@ def test_a_planned_and_a_stated_use_case(mini_ws, inventory):
     assert table.loc["pilot", ["uncached_input_tokens_per_request", "cached_input_tokens_per_request"]].tolist() == [750, 250]  # fmt: skip
     assert table.loc["pilot", "basis"] == CHAIN
     assert table.loc["said", ["units_month", "basis"]].tolist() == [700.0, STATED]
+
+
+def test_a_use_case_to_come_that_counts_requests_needs_no_requests_per_unit(mini_ws, inventory):
+    cases = mini_ws.table("use_cases")
+    chat = cases[cases["use_case_id"] == "chat"]
+    coming = [
+        chat.assign(use_case_id="pilot", service_unit="request"),
+        chat.assign(use_case_id="talks", service_unit="session"),
+    ]
+    sizes = {
+        "seats": 100.0,
+        "active_share": 0.5,
+        "units_per_seat_month": 20.0,
+        "input_tokens_per_request": 1000.0,
+        "output_tokens_per_request": 50.0,
+    }
+    factors = pd.concat([chain("pilot", **sizes), chain("talks", **sizes)], ignore_index=True)
+    ws = with_tables(mini_ws, use_cases=pd.concat([cases, *coming], ignore_index=True), demand_chain=factors)
+    lengths = stated_lengths(factors, ws.table("use_cases"))
+    assert lengths.loc["pilot", ["requests_per_unit", "output_tokens_per_unit"]].tolist() == [1.0, 50.0]
+    assert lengths.loc["talks", ["requests_per_unit", "output_tokens_per_unit"]].isna().all()
+    # 100 x 0.5 x 20 = 1,000 requests of 1,050 tokens
+    table = chain_table(ws, inventory.demand_monthly).set_index("use_case_id")
+    assert table.loc["pilot", ["requests_per_unit", "tokens_month"]].tolist() == [1.0, 1_050_000.0]
+    assert np.isnan(table.loc["talks", "tokens_month"])
 
 
 def test_size_of_a_request_grows_with_its_tokens_by_their_prices():
