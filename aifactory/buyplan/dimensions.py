@@ -9,6 +9,7 @@ import pandas as pd
 
 from aifactory.buyplan.attribution import Shares, attribute_hours, cost_by_stream
 from aifactory.buyplan.case import Case, Solution
+from aifactory.finance.options import drawn_kw, in_field
 from aifactory.fleet.compute import require_equal
 from aifactory.units import KILO
 
@@ -23,13 +24,13 @@ DIMENSIONS = {
 def carbon_kg(case: Case, shares: Shares) -> np.ndarray:
     """Carbon of the electricity of each stream, kg CO2e a month, mean over the horizon, [K].
 
-    hours paid x rated W / 1000 x PUE x g/kWh / 1000: rated power in every hour paid for, idle ones
+    hours paid x rated W / 1000 x PUE (1 in the field) x g/kWh / 1000: rated power in every hour paid for, idle ones
     included, at the mean intensity of the region; making the hardware is not in it. NaN without a
     rated power.
     """
     pools = case.streams.pools
     grams = pools["region"].map({region.region: region.gco2_per_kwh for region in case.plan.regions})
-    power_kw = pools["tdp_w"].to_numpy(dtype=float) / KILO * case.plan.value("pue")
+    power_kw = drawn_kw(pools["tdp_w"], case.plan, in_field(pools["platform_class"]))
     per_hour = (power_kw * grams.to_numpy(dtype=float) / KILO)[case.streams.pool]
     return shares.paid[1:].sum(axis=0) / case.plan.horizon_months * per_hour
 

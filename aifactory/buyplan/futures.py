@@ -25,7 +25,7 @@ from aifactory.buyplan.order_months import with_dates, with_successors
 from aifactory.buyplan.own_sites import POWER, SPACE, Stated, site_of, taken
 from aifactory.buyplan.price_paths import draw_prices
 from aifactory.demand.scenarios import Paths
-from aifactory.finance.options import COMMITTED_OPTIONS
+from aifactory.finance.options import COMMITTED_OPTIONS, drawn_kw
 from aifactory.finance.prices import OWN_SITE_OPTIONS
 from aifactory.finance.tco import around_usd_per_hour
 from aifactory.fleet.nodes import TOLERANCE, Load
@@ -33,7 +33,7 @@ from aifactory.fleet.orders import FLEXIBLE
 from aifactory.fleet.sites import in_sites
 from aifactory.fleet.streams import EXPECTED
 from aifactory.fleet.terms import BOUGHT, spot_is_cheaper
-from aifactory.units import HOURS_PER_MONTH, KILO
+from aifactory.units import HOURS_PER_MONTH
 
 #: Shares of a month's hours in the load blocks of each pool, from its highest hours down.
 BLOCK_SHARES = (0.05, 0.15, 0.3, 0.5)
@@ -162,7 +162,7 @@ def problem_over(case: Case, wanted: np.ndarray, load: Load | None = None) -> Pr
         owned=owned,
         on_demand_most=np.where(np.isfinite(offers.on_demand), np.inf, 0.0),
         spot_share=np.full(pools, 1.0 - plan.value("spot_interruption_share")),
-        kw=offers.power_w / KILO * plan.value("pue"),
+        kw=drawn_kw(offers.power_w, plan, offers.field),
         around_usd=float(around_usd_per_hour(plan)),
         order_months=tuple(range(0, months, QUARTERS)),
         floor=_floor(case, load or case.loads[EXPECTED]),

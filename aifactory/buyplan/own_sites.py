@@ -16,12 +16,12 @@ import pandas as pd
 
 from aifactory.buyplan.case import Answer, Case
 from aifactory.buyplan.optimise.limits import Conflict, Overrun, in_all
+from aifactory.finance.options import drawn_kw, in_field
 from aifactory.fleet.nodes import TOLERANCE
 from aifactory.fleet.orders import FLEXIBLE, OWNED
 from aifactory.fleet.terms import OWN_SITE
-from aifactory.units import KILO
 
-EDGE, ELSEWHERE = "edge", -1
+ELSEWHERE = -1
 POWER, SPACE = "power", "space"
 UNITS = {POWER: "kW", SPACE: "servers"}
 
@@ -44,7 +44,7 @@ def counted(pools: pd.DataFrame) -> np.ndarray:
     >>> counted(pd.DataFrame({"region": ["a", "a", "b"], "platform_class": ["gpu", "edge", "edge"]})).tolist()
     [True, False, True]
     """
-    edge = pools["platform_class"].eq(EDGE)
+    edge = pd.Series(in_field(pools["platform_class"]), index=pools.index)
     alone = edge.groupby(pools["region"]).transform("all")
     return (~edge | alone).to_numpy(dtype=bool)
 
@@ -59,7 +59,7 @@ def site_of(case: Case) -> np.ndarray:
 def taken(case: Case, accelerators: np.ndarray) -> dict[str, np.ndarray]:
     """Power in kW and whole servers, [T, regions] each, of accelerators [T, P] on own sites."""
     at = site_of(case)[:, None] == np.arange(len(case.plan.regions))
-    kw = case.offers.power_w * case.plan.value("pue") / KILO
+    kw = drawn_kw(case.offers.power_w, case.plan, case.offers.field)
     size = case.streams.pools["accelerators_per_node"].to_numpy(dtype=float)
     return {POWER: (accelerators * kw) @ at, SPACE: np.ceil(accelerators / size - TOLERANCE) @ at}
 

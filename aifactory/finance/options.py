@@ -31,35 +31,56 @@ OPTION_NAMES = {
 }
 
 
+def in_field(platform_class: pd.Series) -> np.ndarray:
+    """Whether accelerators stand where the work arises: devices of class edge are in no data centre.
+
+    They take no cooling of one (PUE 1), no rack space and no part of a cluster network.
+
+    >>> in_field(pd.Series(["gpu", "edge"])).tolist()
+    [False, True]
+    """
+    return platform_class.eq("edge").to_numpy(dtype=bool)
+
+
+def drawn_kw(power_w: ArrayLike, plan: Plan, field: ArrayLike = False) -> np.ndarray:
+    """Power that an accelerator draws from the grid, kW: W / 1000 x PUE of its site, 1 in the field."""
+    return np.asarray(power_w, dtype=float) / KILO * np.where(field, 1.0, plan.value("pue"))
+
+
 def running_usd_per_month(
-    price: ArrayLike, power_w: ArrayLike, usd_per_kwh: ArrayLike, plan: Plan
+    price: ArrayLike, power_w: ArrayLike, usd_per_kwh: ArrayLike, plan: Plan, field: ArrayLike = False
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Energy, space and support of one owned accelerator for a month of 730 hours.
 
-    energy = W / 1000 x PUE x 730 h x USD/kWh; space = W / 1000 x USD per kW-month;
+    energy = W / 1000 x PUE x 730 h x USD/kWh; space = W / 1000 x USD per kW-month, none in the `field`;
     support = price x share per year / 12. The rated power of the accelerator is used in every
     hour: it draws about three quarters of it under load, its share of the host makes up the rest.
     """
-    kilowatts = np.asarray(power_w, dtype=float) / KILO
-    energy = kilowatts * plan.value("pue") * HOURS_PER_MONTH * np.asarray(usd_per_kwh, dtype=float)
-    space = kilowatts * plan.value("colocation_usd_per_kw_month")
+    energy = drawn_kw(power_w, plan, field) * HOURS_PER_MONTH * np.asarray(usd_per_kwh, dtype=float)
+    rack = np.where(field, 0.0, plan.value("colocation_usd_per_kw_month"))
+    space = np.asarray(power_w, dtype=float) / KILO * rack
     support = np.asarray(price, dtype=float) * plan.value("maintenance_share_per_year") / MONTHS_PER_YEAR
     return energy, space, support
 
 
-def capex_usd(price: ArrayLike, plan: Plan) -> np.ndarray:
-    """Purchase price with the share of the cluster network: price x (1 + share)."""
-    return np.asarray(price, dtype=float) * (1.0 + plan.value("network_share_of_capex"))
+def with_network(plan: Plan, field: ArrayLike = False) -> np.ndarray:
+    """Outlay per USD of price: 1 + share of the cluster network, 1 in the field."""
+    return np.where(field, 1.0, 1.0 + plan.value("network_share_of_capex"))
 
 
-def owned_usd_per_hour(price: ArrayLike, running: ArrayLike, plan: Plan) -> np.ndarray:
+def capex_usd(price: ArrayLike, plan: Plan, field: ArrayLike = False) -> np.ndarray:
+    """Purchase price with the share of the cluster network: price x (1 + share), the price alone in the field."""
+    return np.asarray(price, dtype=float) * with_network(plan, field)
+
+
+def owned_usd_per_hour(price: ArrayLike, running: ArrayLike, plan: Plan, field: ArrayLike = False) -> np.ndarray:
     """All-in cost of an owned accelerator-hour over the horizon.
 
     (annuity of the outlay less resale value at the cost of capital + running cost) / 730.
     """
     months = plan.horizon_months
     resale = residual_value(price, plan.value("residual_decline_per_year"), months)
-    annuity = annuity_payment(capex_usd(price, plan), monthly_rate(plan.value("wacc")), months, resale)
+    annuity = annuity_payment(capex_usd(price, plan, field), monthly_rate(plan.value("wacc")), months, resale)
     return (annuity + np.asarray(running, dtype=float)) / HOURS_PER_MONTH
 
 
@@ -115,23 +136,26 @@ def effective_prices(table: pd.DataFrame, accelerators: pd.DataFrame, plan: Plan
     same region. Accelerators without a rated power are priced without energy and space.
     """
     rows = table.reset_index(drop=True).copy()
-    power = rows["accelerator_id"].map(accelerators.set_index("accelerator_id")["tdp_w"]).fillna(0.0)
+    known = accelerators.set_index("accelerator_id")
+    power = rows["accelerator_id"].map(known["tdp_w"]).fillna(0.0)
+    field = in_field(rows["accelerator_id"].map(known["platform_class"]))
     tariff = rows["region"].map({region.region: region.usd_per_kwh for region in plan.regions})
     own_site = rows["purchase_option"].isin(OWN_SITE_OPTIONS).to_numpy()
     bought = (rows["purchase_option"] == "purchase").to_numpy()
     price = rows["usd_per_accelerator"].where(bought, 0.0)
-    energy, space, support = running_usd_per_month(price, power, tariff, plan)
+    energy, space, support = running_usd_per_month(price, power, tariff, plan, field)
     for name, part in (("energy", energy), ("space", space), ("support", support)):
         rows[f"{name}_usd_month"] = np.where(own_site, part, 0.0)
     running = rows[["energy_usd_month", "space_usd_month", "support_usd_month"]].sum(axis=1)
-    rows["capex_usd"] = np.where(bought, capex_usd(price, plan), 0.0)
+    rows["capex_usd"] = np.where(bought, capex_usd(price, plan, field), 0.0)
     rented = rented_usd_per_hour(
         rows["usd_per_accelerator_hour"], rows["upfront_fraction"].fillna(0.0), rows["term_months"], plan.value("wacc")
     )
     spot = (rows["purchase_option"] == "spot").to_numpy()
     rented = np.where(spot, spot_usd_per_hour(rented, plan.value("spot_interruption_share")), rented)
     rented = rented + np.where(own_site, running / HOURS_PER_MONTH, 0.0)
-    rows["usd_per_accelerator_hour_effective"] = np.where(bought, owned_usd_per_hour(price, running, plan), rented)
+    owned = owned_usd_per_hour(price, running, plan, field)
+    rows["usd_per_accelerator_hour_effective"] = np.where(bought, owned, rented)
     return _with_break_even(rows)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.finance.depreciation import residual_value
+from aifactory.finance.options import in_field, with_network
 from aifactory.inputs.plan import Plan
 from aifactory.units import HOURS_PER_MONTH, MONTHS_PER_YEAR
 
@@ -115,7 +116,8 @@ def placed_before(
     book : rows of the `commitments` contract that the plan may see.
     owned : accelerators by region and accelerator that are measured as owned today; delivered purchases of the book
         are among them, so the larger of the two counts.
-    pools : region, accelerator_id of each pool; orders elsewhere serve no workload and are left out.
+    pools : region, accelerator_id of each pool; orders elsewhere serve no workload and are left out. Its platform_class
+        decides whether an outlay holds a share of the cluster network (support, resale); without one it does.
     months : the period, then the months of the plan.
     """
     places = list(pools[PLACE].itertuples(index=False, name=None))
@@ -134,6 +136,7 @@ def placed_before(
         "resale",
     )
     sums = {name: np.zeros(shape) for name in names}
+    network = with_network(plan, in_field(pools.reindex(columns=["platform_class"])["platform_class"]))
     beyond, delivered = np.zeros(shape[1]), np.zeros(shape[1])
     for row in book.itertuples(index=False):
         if (row.region, row.accelerator_id) not in places:
@@ -149,8 +152,8 @@ def placed_before(
             delivered[pool] += row.accelerators * (start <= 0 < end)
             if once > 0:
                 sums["priced"][inside, pool] += row.accelerators
-                sums["support"][inside, pool] += _support_usd(once, plan)
-            _pay_purchase(sums, pool, once, (ordered, start), plan)
+                sums["support"][inside, pool] += _support_usd(once / network[pool], plan)
+            _pay_purchase(sums, pool, (once, once / network[pool]), (ordered, start), plan)
             continue
         rent = 0.0 if pd.isna(row.usd_per_accelerator_hour) else row.usd_per_accelerator_hour
         rent *= HOURS_PER_MONTH * row.accelerators
@@ -195,20 +198,27 @@ def _index(month: str, months: tuple[str, ...]) -> int:
     return (year - first_year) * MONTHS_PER_YEAR + number - first
 
 
-def _support_usd(outlay: float, plan: Plan) -> float:
-    """Support of a month of what was bought for an outlay: of its price without the share of the network."""
-    price = outlay / (1.0 + plan.value("network_share_of_capex"))
+def _support_usd(price: float, plan: Plan) -> float:
+    """Support of a month of what was bought for a price, the share of the network left out."""
     return price * plan.value("maintenance_share_per_year") / MONTHS_PER_YEAR
 
 
-def _pay_purchase(sums: dict[str, np.ndarray], pool: int, usd: float, when: tuple[int, int], plan: Plan) -> None:
-    """Outlay of an order that is still to be paid; one placed up to the period was paid before the plan."""
-    (ordered, start), last = when, len(sums["capex"]) - 1
+def _pay_purchase(
+    sums: dict[str, np.ndarray], pool: int, usd: tuple[float, float], when: tuple[int, int], plan: Plan
+) -> None:
+    """Outlay (the share of the network in it, and without) of an order that is still to be paid.
+
+    One placed up to the period was paid before the plan.
+    """
+    (outlay, price), (ordered, start), last = usd, when, len(sums["capex"]) - 1
     if ordered < 1 or start > last:
         return
-    price = usd / (1.0 + plan.value("network_share_of_capex"))
     left = residual_value(price, plan.value("residual_decline_per_year"), last - start + 1)
-    for name, amount, month in (("capex", usd, ordered), ("starting", usd, start), ("resale", float(left), start)):
+    for name, amount, month in (
+        ("capex", outlay, ordered),
+        ("starting", outlay, start),
+        ("resale", float(left), start),
+    ):
         sums[name][month, pool] += amount
 
 

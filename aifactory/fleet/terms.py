@@ -12,6 +12,7 @@ from aifactory.finance.options import (
     COMMITTED_OPTIONS,
     FLEXIBLE_OPTIONS,
     capex_usd,
+    in_field,
     owned_usd_per_hour,
     rented_usd_per_hour,
     running_usd_per_month,
@@ -49,6 +50,7 @@ class Offers:
     lead_weeks: np.ndarray  # [O, P] from order to delivery
     minimum: np.ndarray  # [O, P] accelerators of the smallest order
     power_w: np.ndarray  # [P] rated power per accelerator
+    field: np.ndarray  # [P] devices in the field, in no data centre
     usd_per_kwh: np.ndarray  # [P]
 
 
@@ -115,6 +117,7 @@ def read_offers(
         ),
         minimum=np.nan_to_num(minimum[rented:], nan=1.0),
         power_w=pools["tdp_w"].fillna(0.0).to_numpy(dtype=float),
+        field=in_field(pools["platform_class"]),
         usd_per_kwh=pools["region"].map(tariffs).to_numpy(dtype=float),
     )
 
@@ -158,7 +161,7 @@ def build_terms(offers: Offers, slots: Slots, plan: Plan, largest: np.ndarray) -
     at, size = slots.pool, slots.size.astype(float)
     months, around = size * HOURS_PER_MONTH, float(around_usd_per_hour(plan))
     price = np.nan_to_num(offers.price)
-    energy, space, support = running_usd_per_month(price, offers.power_w, offers.usd_per_kwh, plan)
+    energy, space, support = running_usd_per_month(price, offers.power_w, offers.usd_per_kwh, plan, offers.field)
     bought = np.arange(len(COMMITTED_OPTIONS))[:, None] == BOUGHT
     own = OWN_SITE[:, None]
     node = np.zeros(len(offers.price))
@@ -172,7 +175,9 @@ def build_terms(offers: Offers, slots: Slots, plan: Plan, largest: np.ndarray) -
         np.nan_to_num(offers.rent), offers.upfront, np.maximum(offers.term, 1), plan.value("wacc")
     )
     running = np.where(own, energy + space, 0.0) + bought * support
-    all_in = np.where(bought, owned_usd_per_hour(price, running, plan), rented + running / HOURS_PER_MONTH)
+    all_in = np.where(
+        bought, owned_usd_per_hour(price, running, plan, offers.field), rented + running / HOURS_PER_MONTH
+    )
     cheapest = np.where(available, all_in, np.inf).min(axis=0, initial=np.inf)
     return Terms(
         break_even=_break_even(cheapest + around, offers.on_demand + around)[at],
@@ -184,7 +189,7 @@ def build_terms(offers: Offers, slots: Slots, plan: Plan, largest: np.ndarray) -
         space_usd_month=(own * space)[:, at] * size,
         support_usd_month=(bought * support)[:, at] * size,
         around_usd_month=around * months,
-        capex_usd=(bought * capex_usd(price, plan))[:, at] * size,
+        capex_usd=(bought * capex_usd(price, plan, offers.field))[:, at] * size,
         resale_base_usd=(bought * price)[:, at] * size,
         term=term[:, at],
         first_month=lead[:, at] + 1,

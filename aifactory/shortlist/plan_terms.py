@@ -258,11 +258,12 @@ def _standing(market: Market, streams: Streams) -> Placed:
     It stands to the use cases whose platform of today it is, in shares of their work in the region; to others what
     these leave, as far as they fill it.
     """
-    table, places = streams.table, streams.pools[PLACE].drop_duplicates().reset_index(drop=True)
+    table = streams.table
+    places = streams.pools[[*PLACE, "platform_class"]].drop_duplicates(ignore_index=True)
     owned = owned_accelerators(market.inventory.pools, market.ws.plan, streams)
     book = market.ws.table("commitments")
     placed = placed_before(book, owned, places, streams.months, market.ws.plan)
-    at = pd.MultiIndex.from_frame(places).get_indexer(pd.MultiIndex.from_frame(table[PLACE]))
+    at = pd.MultiIndex.from_frame(places[PLACE]).get_indexer(pd.MultiIndex.from_frame(table[PLACE]))
     at_home = (table["accelerator_id"] == table["use_case_id"].map(market.today)).to_numpy()
     who = zip(table["use_case_id"], table["region"], strict=True)
     share = np.where(at_home, [market.shares.get(place, 0.0) for place in who], 0.0)
@@ -282,7 +283,7 @@ def _spare(
     """
     who = np.zeros((len(places), len(streams.pools)))
     who[at[guests], streams.pool[guests]] = 1.0
-    needs = [sum(market.needs.get(place, {}).values()) for place in places.itertuples(index=False, name=None)]
+    needs = [sum(market.needs.get(place, {}).values()) for place in places[PLACE].itertuples(index=False, name=None)]
     needs = np.array([np.broadcast_to(need, len(placed.accelerators)) for need in needs]).T
     stands = placed.accelerators > 0
     left = np.where(stands, np.maximum(1.0 - needs / np.where(stands, placed.accelerators, 1.0), 0.0), 0.0)

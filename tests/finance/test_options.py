@@ -38,6 +38,15 @@ def test_kit_that_keeps_its_value_costs_only_the_network_share(tiny_plan):
     assert float(owned_usd_per_hour(30_000.0, 0.0, tiny_plan())) == pytest.approx(83.3333 / 730, rel=1e-5)
 
 
+def test_a_device_in_the_field_takes_no_part_of_a_data_centre(tiny_plan):
+    # 1 kW x 1 x 730 h x 0.10 = 73.00, no rack, the same support; beside it one of a data centre
+    energy, space, support = running_usd_per_month(30_000.0, 1_000.0, 0.10, tiny_plan(), [True, False])
+    assert energy.tolist() == pytest.approx([73.0, 109.5])
+    assert space.tolist() == [0.0, 200.0]
+    assert float(support) == pytest.approx(150.0)
+    assert capex_usd(30_000.0, tiny_plan(), [True, False]).tolist() == pytest.approx([30_000.0, 33_000.0])
+
+
 @pytest.mark.parametrize(("low", "high"), [(0.0, 0.05), (0.05, 0.10), (0.10, 0.30)])
 def test_owned_hour_rises_with_the_cost_of_capital(tiny_plan, low, high):
     cheap, dear = (float(owned_usd_per_hour(30_000.0, 0.0, tiny_plan(wacc=rate))) for rate in (low, high))
@@ -75,11 +84,15 @@ def priced(price_rows, tiny_plan):
             cell | {"purchase_option": "lease", "usd_per_accelerator_hour": 1.0, "term_months": 36},
             cell | {"purchase_option": "purchase", "usd_per_accelerator": 30_000.0},
             cell | {"accelerator_id": "b", "purchase_option": "purchase", "usd_per_accelerator": 500.0},
+            cell | {"accelerator_id": "e", "purchase_option": "purchase", "usd_per_accelerator": 30_000.0},
         ]
     )
     plan = tiny_plan(residual_decline_per_year=1.0)
     plan.regions = [SimpleNamespace(region="eu", usd_per_kwh=0.10)]
-    accelerators = pd.DataFrame({"accelerator_id": ["a", "b"], "tdp_w": [1_000.0, np.nan]})
+    classes = {"a": "gpu", "b": "gpu", "e": "edge"}
+    accelerators = pd.DataFrame(
+        {"accelerator_id": list(classes), "tdp_w": [1_000.0, np.nan, 1_000.0], "platform_class": list(classes.values())}
+    )
     return effective_prices(rows, accelerators, plan).set_index(["accelerator_id", "purchase_option"])
 
 
@@ -90,6 +103,8 @@ def test_effective_prices_by_hand(priced):
     assert hourly["a", "spot"] == pytest.approx(2.0)  # 1.8 / 0.9
     assert hourly["a", "lease"] == pytest.approx(1.0 + 309.5 / 730)  # power and space, support is the lessor's
     assert hourly["a", "purchase"] == pytest.approx(1_376.1667 / 730, rel=1e-6)
+    # in the field: (30,000 / 36 + 73 + 150) / 730
+    assert hourly["e", "purchase"] == pytest.approx((30_000 / 36 + 223.0) / 730, rel=1e-6)
 
 
 def test_break_even_only_for_commitments_with_an_on_demand_price(priced):
