@@ -23,6 +23,9 @@ _TAG_KEYS = {
     "business_unit": ("businessunit", "businessunitname", "bu"),
     "use_case": ("usecase", "usecaseid", "aiusecase"),
 }
+#: Option of charges for kit of one's own, and what their text says.
+OWN_KIT = "own_kit"
+_DEPRECIATION = r"(?i)depreciat|amorti[sz]"
 #: Columns from which all but hours and months follow.
 LABELS = ["Tags", "SubAccountId", "ChargeCategory", "ChargeClass", "PricingCategory", "CommitmentDiscountStatus",
            "SkuPriceDetails", "SkuMeter", "SkuId", "ChargeDescription", "ConsumedUnit"]  # fmt: skip
@@ -118,10 +121,11 @@ def _parse_tags(text: str) -> dict[str, str]:
 
 
 def purchase_option(billing: pd.DataFrame) -> pd.Series:
-    """How each charge was bought, from the FOCUS columns."""
+    """How each charge was bought, from the FOCUS columns; depreciation of own kit, which FOCUS has no word for, from its text."""
     category, pricing = billing["ChargeCategory"], billing["PricingCategory"]
     committed = billing["CommitmentDiscountStatus"].notna() | (pricing == "Committed")
     discount = billing["SkuPriceDetails"].str.contains(f'"{DISCOUNT_KEY}"', regex=False)
+    told = billing["SkuMeter"].astype("str") + " " + billing["ChargeDescription"].astype("str")
     conditions = [
         category == "Tax",
         category == "Credit",
@@ -131,8 +135,19 @@ def purchase_option(billing: pd.DataFrame) -> pd.Series:
         discount,
         committed,
         pricing == "Dynamic",
+        told.str.contains(_DEPRECIATION),
     ]
-    names = ["tax", "credit", "adjustment", "commitment_purchase", "committed_unused", DISCOUNT, "committed", "spot"]
+    names = [
+        "tax",
+        "credit",
+        "adjustment",
+        "commitment_purchase",
+        "committed_unused",
+        DISCOUNT,
+        "committed",
+        "spot",
+        OWN_KIT,
+    ]
     flags = [condition.fillna(value=False).to_numpy(dtype=bool) for condition in conditions]
     return pd.Series(np.select(flags, names, default="on_demand"), index=billing.index, dtype="str")
 

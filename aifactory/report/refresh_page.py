@@ -33,6 +33,7 @@ from aifactory.report.refresh_triggers import contradictions, moves_outstanding,
 from aifactory.report.results import recall
 from aifactory.report.text import apart_in_unit, in_unit, join_words, num, pct, plural, readable, usd, usd_compact
 from aifactory.review import Review
+from aifactory.review.build import COST, COST_NOW
 from aifactory.review.guardrails import BREACH, FLOOR
 from aifactory.review.monthly import previous_month
 from aifactory.review.order_log import KIND
@@ -138,8 +139,9 @@ def _off_plan(review: Review) -> str:
     """Cost of accelerator-hours against the plan, and the use cases whose demand left the plan's band, furthest first."""
     if review.plan_variance.empty:
         return ""
-    kpi = review.kpis.set_index("kpi").loc["cost of accelerator-hours billed to use cases"]
-    text = f" Accelerator-hours cost {usd_compact(kpi['actual'])}, planned were {usd_compact(kpi['plan'])}." if np.isfinite(kpi["plan"]) else ""  # fmt: skip
+    kpis = review.kpis.set_index("kpi")
+    kpi, less = (kpis.loc[COST_NOW], ", depreciation of kit paid for before the plan left out") if COST_NOW in kpis.index else (kpis.loc[COST], "")  # fmt: skip
+    text = f" Accelerator-hours cost {usd_compact(kpi['actual'])}{less}; planned were {usd_compact(kpi['plan'])}." if np.isfinite(kpi["plan"]) else ""  # fmt: skip
     rows = review.forecast_accuracy
     rows = rows[(rows["month"] == review.period) & ~rows["inside_band"].astype(bool) & (rows["forecast"] > 0)]
     over = (rows["actual"] / rows["forecast"] - 1).set_axis(rows["use_case_id"]).sort_values(key=abs, ascending=False)

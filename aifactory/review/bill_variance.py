@@ -17,6 +17,7 @@ from aifactory.review.monthly import (
     previous_month,
     with_hosted_models,
 )
+from aifactory.review.own_kit import PAID_BEFORE, without_kit_paid_before
 from aifactory.review.uncharged import place_names, uncharged
 from aifactory.review.variance import OTHER, cause_ranges, explain_bill, served_in_both, split_variance
 
@@ -51,6 +52,8 @@ def against_last_month(
 def against_plan(ws: Workspace, inventory: Inventory, whole: pd.DataFrame, bills: pd.Series) -> pd.DataFrame:
     """The bill of the month against the plan, by cause; what is planned where the work is not charged stands in rows of its own.
 
+    So does depreciation of kit that the plan counts as paid for (`own_kit`).
+
     Parameters
     ----------
     whole : the approved plan in calendar months.
@@ -58,11 +61,13 @@ def against_plan(ws: Workspace, inventory: Inventory, whole: pd.DataFrame, bills
     """
     left_out = uncharged(ws, inventory.demand_monthly, [ws.period])
     planned = plan_factors(whole, ws.period, left_out)
+    ws, paid_before = without_kit_paid_before(ws, whole)
     actual = month_factors(ws, inventory, ws.period, left_out)
     cost = planned[0]["cost"]
     split = split_variance(*against_hosted_plan(ws, planned, actual, ws.period))
     paid = planned_cost(ws, _paid(ws, actual[0], ws.period, left_out), cost.index, ws.period)
     base = pd.concat([cost, plan_apart(whole, ws.period, left_out)])
+    paid[PAID_BEFORE] = paid_before.get(ws.period, 0.0)
     return _whole(split, base, paid, base.sum(), bills.get(ws.period), planned=True)
 
 

@@ -36,6 +36,7 @@ from aifactory.review.monthly import (
     realised_value,
 )
 from aifactory.review.order_log import order_changes
+from aifactory.review.own_kit import without_kit_paid_before
 from aifactory.review.paths import follow_paths
 from aifactory.review.plan_use import use_against_plan
 from aifactory.review.recommendation import not_booked, recommend
@@ -49,6 +50,9 @@ if TYPE_CHECKING:
 
 #: Shown where the month has value that the plan does not hold.
 OF_PLAN = "of it use cases of the plan"
+COST = "cost of accelerator-hours billed to use cases"
+#: Shown where the bill depreciates kit that the plan counts as paid for.
+COST_NOW = "of it without depreciation of kit paid for before the plan"
 ON_PLAN, WATCH, ACT = "on plan", "watch", "act"
 
 
@@ -316,13 +320,7 @@ def _kpis(
             "USD",
         ),
         (OF_PLAN, of_plan.get(ws.period, np.nan), planned_value, of_plan.get(last, np.nan), "USD"),
-        (
-            "cost of accelerator-hours billed to use cases",
-            now["cost"].sum(min_count=1),
-            in_bill["compute_usd"].sum(min_count=1),
-            before["cost"].sum(min_count=1),
-            "USD",
-        ),
+        *_cost_rows(ws, inventory, approved, (now, before), in_bill["compute_usd"].sum(min_count=1)),
         (
             "accelerator-hours billed to use cases",
             now["hours"].sum(),
@@ -342,6 +340,22 @@ def _kpis(
     ]
     shown = [row for row in rows if row[0] != OF_PLAN or not (whole or planned.empty)]
     return pd.DataFrame(shown, columns=["kpi", "actual", "plan", "last_month", "unit"])
+
+
+def _cost_rows(
+    ws: Workspace,
+    inventory: Inventory,
+    approved: pd.DataFrame,
+    factors: tuple[pd.DataFrame, pd.DataFrame],
+    planned: float,
+) -> list[tuple[str, float, float, float, str]]:
+    """Cost of accelerator-hours, of which the plan is held against what is not depreciation of kit paid for before it."""
+    now, last = (month["cost"].sum(min_count=1) for month in factors)
+    rest, gone = without_kit_paid_before(ws, approved)
+    if not gone.get(ws.period, 0.0) > 0:
+        return [(COST, now, planned, last, "USD")]
+    less = [month_factors(rest, inventory, month)[0]["cost"].sum(min_count=1) for month in (ws.period, previous_month(ws.period))]  # fmt: skip
+    return [(COST, now, np.nan, last, "USD"), (COST_NOW, less[0], planned, less[1], "USD")]
 
 
 def _changes(ws: Workspace, inventory: Inventory, last: str, told: pd.DataFrame | None) -> pd.DataFrame:

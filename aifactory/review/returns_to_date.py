@@ -12,11 +12,11 @@ from aifactory.finance.cashflow import NOTHING, payback_or_why
 from aifactory.fleet.placed import BOUGHT, OWN_SITE
 from aifactory.inputs.billing import UNATTRIBUTED, accelerator_charges, plan_regions
 from aifactory.inputs.plan import Region
-from aifactory.inputs.providers import provider_name
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
 from aifactory.inventory.spend import USAGE
 from aifactory.review.monthly import realised_value
+from aifactory.review.own_kit import depreciation_usd, on_own_sites
 
 #: Charges of a bill under a commitment, used or not.
 COMMITTED = ("committed", "committed_unused")
@@ -31,7 +31,7 @@ def roi_to_date(ws: Workspace, inventory: Inventory, approved: pd.DataFrame) -> 
 
     With a plan both are those of its use cases: without the value of others and the charges that name them.
     `off_bill_usd` is the planned running cost of accelerators that stand on an own site and on no bill,
-    `spread_usd` the part of the bill that spreads prepayments of the order book over their terms, and
+    `spread_usd` the part of the bill that spreads prepayments and purchases over their terms and lives, and
     `storage_network_usd` the part that clouds charge for storage and network.
     """
     value = realised_value(ws, inventory)
@@ -49,9 +49,15 @@ def roi_to_date(ws: Workspace, inventory: Inventory, approved: pd.DataFrame) -> 
         )
     table = table[table.index <= ws.period].rename_axis("month")
     bill, book = ws.table("billing"), ws.table("commitments")
-    unbilled = off_bill(approved, bill, book, ws.plan.regions, ws.table("pools"))
+    wear = depreciation_usd(bill, book, ws.plan.regions)
+    runs = bill[
+        ~((wear > 0) & (wear >= bill["EffectiveCost"].astype("float64")))
+    ]  # depreciation alone charges no power
+    unbilled = off_bill(approved, runs, book, ws.plan.regions, ws.table("pools"))
     table["off_bill_usd"] = unbilled.reindex(table.index, fill_value=0.0)
-    table["spread_usd"] = spread_on_bill(bill, book, table.index, ws.plan.regions)
+    worn = wear.groupby(bill["invoice_month"]).sum()
+    prepaid = spread_on_bill(bill, book, table.index, ws.plan.regions)
+    table["spread_usd"] = prepaid + worn.reindex(table.index, fill_value=0.0)
     mine = bill[~_of_others(bill, approved["use_case_id"])] if len(approved) else bill
     stored = storage_network(mine, ws.plan.regions)
     table["storage_network_usd"] = stored.reindex(table.index, fill_value=0.0)
@@ -172,21 +178,14 @@ def site_charges(bill: pd.DataFrame, regions: Sequence[Region]) -> pd.Series:
     """Usage other than accelerators that sellers who are no cloud provider of a region charge there, USD by month and region."""
     rows = bill[bill["cost_line"].isin(USAGE) & ~accelerator_charges(bill)]
     rows = rows.assign(region=plan_regions(rows, regions))
-    return rows[_own_sites(rows, regions)].groupby(["month", "region"])["EffectiveCost"].sum().astype("float64")
+    return rows[on_own_sites(rows, regions)].groupby(["month", "region"])["EffectiveCost"].sum().astype("float64")
 
 
 def storage_network(bill: pd.DataFrame, regions: Sequence[Region] = ()) -> pd.Series:
     """Usage of storage and network that is no charge of an own site (`site_charges`), USD by month."""
     rows = bill[bill["cost_line"].isin(USAGE) & bill["ServiceCategory"].isin(("Storage", "Networking"))]
-    rows = rows[~_own_sites(rows.assign(region=plan_regions(rows, regions)), regions)] if len(regions) else rows
+    rows = rows[~on_own_sites(rows.assign(region=plan_regions(rows, regions)), regions)] if len(regions) else rows
     return rows.groupby("invoice_month")["EffectiveCost"].sum().astype("float64").clip(lower=0.0)
-
-
-def _own_sites(rows: pd.DataFrame, regions: Sequence[Region]) -> np.ndarray:
-    """Whether the seller of each charge is no cloud provider of its region, or of any where the charge names none, (n,)."""
-    clouds = {(name, provider) for item in regions for provider in item.provider_regions for name in (item.region, "")}
-    sellers = rows["ProviderName"].astype("str").map(provider_name)
-    return np.array([pair not in clouds for pair in zip(rows["region"], sellers, strict=True)], dtype=bool)
 
 
 def _charged_pools(bill: pd.DataFrame, pools: pd.DataFrame) -> pd.DataFrame:

@@ -73,6 +73,12 @@ def derived(*rows, mapped=None, aliases=ALIASES):
         ({"ChargeCategory": "Adjustment"}, "adjustment", "adjustment and correction"),
         ({"ChargeClass": "Correction"}, "on_demand", "adjustment and correction"),
         ({"ChargeClass": "Correction", "ChargeCategory": "Tax"}, "tax", "tax"),
+        ({"ChargeDescription": "H100 SXM Depreciation"}, "own_kit", "unattributed usage"),
+        (
+            {"SkuMeter": "amortisation", "PricingCategory": "Other", "Tags": '{"team": "cx"}'},
+            "own_kit",
+            "attributed usage",
+        ),
     ],
 )
 def test_a_charge_has_one_option_and_one_line(row, option, line):

@@ -117,7 +117,7 @@ def planned():
     return pd.DataFrame({
         "month": NOW, "use_case_id": ["chat", "chat", "images"], "region": ["us", "eu", "us"], "accelerator_id": [H100, H100, HOSTED],
         "units": [100.0, 150.0, 60.0], "units_p10": 0.0, "units_p90": 0.0, "accelerator_hours": [10.0, 20.0, 0.0],
-        "compute_usd": [50.0, 40.0, 0.0], "cost_usd": 0.0, "value_usd": 0.0,
+        "compute_usd": [50.0, 40.0, 0.0], "cost_usd": 0.0, "value_usd": 0.0, "plan_period": LAST,
     })  # fmt: skip
 
 
