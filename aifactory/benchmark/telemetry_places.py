@@ -2,8 +2,8 @@
 
 A place is a pool that the bill names (ResourceId), else all other pools of an accelerator in a region. The share of a use case in
 a place is its share in the accelerator-hours that the bill attributes there; a place that the bill attributes to nobody belongs to the only
-use case that can be on it, by `baseline_accelerators` of the plan and the accelerators of the jobs; hours that the bill names elsewhere do
-not say that it is not here too, since own hardware is in no bill; what runs on a hosted model alone is on none. Where plan.yaml names several, its hours are divided as they move with
+use case that can be on it, by `baseline_accelerators` of the plan and the accelerators of the jobs. Hours that the bill names elsewhere do
+not say that a use case is not here too, since own hardware is in no bill; training whose jobs ran no longer than that is not. What runs on a hosted model alone is on none. Where plan.yaml names several, its hours are divided as they move with
 the demand of each, if they do so beyond doubt (`shared_pools`); training moves as its jobs run. What is doubtful is left out:
 pools whose label is in doubt, places with more than a tenth of their hours attributed to nobody, and use cases that
 work on several accelerators of a region.
@@ -16,7 +16,7 @@ import pandas as pd
 
 from aifactory.benchmark.shared_pools import seconds_per_unit
 from aifactory.demand.profile import running_accelerators
-from aifactory.inputs.billing import NO_ACCELERATOR, UNATTRIBUTED
+from aifactory.inputs.billing import NO_ACCELERATOR, UNATTRIBUTED, plan_regions
 from aifactory.inputs.hosted import hosted_only
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory.hosted_today import hosted_alone
@@ -152,14 +152,15 @@ def links_of(ws: Workspace, pools: pd.DataFrame, demand: pd.DataFrame) -> pd.Dat
     serving = set(cases.loc[cases["service_unit"] != TRAINING_UNIT, "use_case_id"])
     places = pools[PLACE].drop_duplicates()
     bill = _usage(ws)
-    hours = pd.DataFrame(columns=["place", "use_case", "accelerator_hours"])
+    hours = pd.DataFrame(columns=[*PLACE, "use_case", "accelerator_hours"])
     if len(bill):
         used = bill[bill["cost_line"].isin(USAGE) & (bill["accelerator_id"] != NO_ACCELERATOR)]
-        place = used["ResourceId"].where(used["ResourceId"].isin(places["place"]), used["accelerator_id"] + " in " + used["RegionId"])  # fmt: skip
-        hours = used.assign(place=place).groupby(["place", "use_case"], as_index=False)["accelerator_hours"].sum()
+        used = used.assign(region=plan_regions(used, ws.plan.regions))
+        place = used["ResourceId"].where(used["ResourceId"].isin(places["place"]), used["accelerator_id"] + " in " + used["region"])  # fmt: skip
+        hours = used.assign(place=place).groupby(["place", "accelerator_id", "region", "use_case"], as_index=False)["accelerator_hours"].sum()  # fmt: skip
     rows = []
     for spot in places.itertuples(index=False):
-        here = hours[hours["place"] == spot.place].set_index("use_case")["accelerator_hours"].astype(float)
+        here = hours[hours["place"] == spot.place].groupby("use_case")["accelerator_hours"].sum().astype(float)
         named = here.drop(UNATTRIBUTED, errors="ignore")
         if named.sum() > 0:
             if named.sum() >= ATTRIBUTED * here.sum():
@@ -169,18 +170,24 @@ def links_of(ws: Workspace, pools: pd.DataFrame, demand: pd.DataFrame) -> pd.Dat
                     if name in serving
                 ]
             continue
-        able = _able(ws, spot.accelerator_id, spot.region, demand)
+        jobs = _jobs_beside(ws, spot, hours)
+        able = _able(ws, spot.accelerator_id, spot.region, demand) | set(jobs["use_case_id"])
         if len(able) == 1 and able <= serving:
             rows.append((able.pop(), *spot, 1.0, BY_PLAN, np.nan))
         elif len(able) > 1 and able & serving and able & serving <= set(ws.plan.baseline_accelerators):
-            jobs = _jobs_on(ws, spot.accelerator_id, spot.region)
             rows += _divided(spot, pools, demand[demand["use_case_id"].isin(able)], jobs, able)
     return pd.DataFrame(rows, columns=["use_case_id", *PLACE, "share", "linked_by", "seconds_per_unit"])
 
 
-def _jobs_on(ws: Workspace, accelerator: str, region: str) -> pd.DataFrame:
+def _jobs_beside(ws: Workspace, spot: tuple, hours: pd.DataFrame) -> pd.DataFrame:
+    """Jobs that may run in a place: on its accelerator in its region, of use cases that the bill does not charge elsewhere for as many hours there."""
     jobs = ws.month("jobs")
-    return jobs[(jobs["region"] == region) & (jobs["accelerator_id"] == accelerator)]
+    jobs = jobs[(jobs["region"] == spot.region) & (jobs["accelerator_id"] == spot.accelerator_id)]
+    ran = running_accelerators(jobs, pd.Series(1.0, jobs.index))
+    ran = ran[ran["window_start_utc"].dt.strftime("%Y-%m") == ws.period].groupby("use_case_id")["service_units"].sum()
+    other = hours[(hours["region"] == spot.region) & (hours["accelerator_id"] == spot.accelerator_id) & (hours["place"] != spot.place)]  # fmt: skip
+    charged = other.groupby("use_case")["accelerator_hours"].sum().reindex(ran.index, fill_value=0.0)
+    return jobs[~jobs["use_case_id"].isin(ran.index[charged.astype(float) >= ATTRIBUTED * ran])]
 
 
 def _divided(spot: tuple, pools: pd.DataFrame, demand: pd.DataFrame, jobs: pd.DataFrame, able: set[str]) -> list[tuple]:
@@ -209,11 +216,10 @@ def _divided(spot: tuple, pools: pd.DataFrame, demand: pd.DataFrame, jobs: pd.Da
 
 
 def _able(ws: Workspace, accelerator: str, region: str, demand: pd.DataFrame) -> set[str]:
-    """Use cases that may be on an accelerator in a region: those of hosted models are on none."""
+    """Serving use cases that may be on an accelerator in a region: those of hosted models are on none."""
     today, hosted = ws.plan.baseline_accelerators, hosted_only(ws) | hosted_alone(ws)
     asked = set(demand.loc[(demand["region"] == region) & (demand["service_units"] > 0), "use_case_id"])
-    placed = {name for name in asked - hosted if today.get(name, accelerator) == accelerator}
-    return placed | set(_jobs_on(ws, accelerator, region)["use_case_id"])
+    return {name for name in asked - hosted if today.get(name, accelerator) == accelerator}
 
 
 def _on_one(links: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:

@@ -1,6 +1,7 @@
 """Pools that several use cases share, divided by how their hours move with the demand of each."""
 
 import dataclasses
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from aifactory.benchmark.shared_pools import LEAST_HOURS, seconds_per_unit
 from aifactory.benchmark.telemetry import HELD, shown_capacities
 from aifactory.benchmark.telemetry_places import BY_HOURS, _sure_pools, days_served, links_of
+from aifactory.inputs.billing import UNATTRIBUTED
 
 H100 = "nvidia-h100-sxm"
 HOURS = pd.date_range("2026-10-01", "2026-11-01", freq="h", inclusive="left", tz="UTC")
@@ -154,3 +156,28 @@ def test_a_pool_that_training_shares_is_divided_by_the_hours_of_its_jobs(with_ta
     assert found["units_per_s_per_accelerator"].iloc[0] == pytest.approx(HELD / 3)
     unstated = dataclasses.replace(ws, plan=ws.plan.model_copy(update={"baseline_accelerators": {}}))
     assert shown_capacities(unstated).empty
+
+
+def test_training_that_the_bill_charges_in_another_pool_leaves_a_shared_pool_divided(with_tables, mini_ws):
+    """Chat and images share `all`; models train 480 accelerator-hours on the same hardware, which `night` is charged for."""
+    nights = pd.date_range("2026-10-01T20:00Z", periods=30, freq="D")
+    like = mini_ws.table("jobs")
+    jobs = pd.DataFrame({"job_id": [f"n{n}" for n in range(30)], "use_case_id": "models", "region": "us", "accelerator_id": H100, "accelerators": 4,
+                         "submitted_utc": nights, "started_utc": nights, "ended_utc": nights + pd.Timedelta("4h"), "status": "completed"})  # fmt: skip
+    jobs = jobs.reindex(columns=like.columns).astype(like.dtypes.to_dict())
+    ws, stated = shared(mini_ws, with_tables, "chat", "images", jobs=jobs)
+    pools = ws.table("pools")
+    charge = mini_ws.table("billing").iloc[[0]].assign(
+        month="2026-10", RegionId="us", accelerator_id=H100, cost_line="attributed usage", EffectiveCost=Decimal(1000)
+    )  # fmt: skip
+    for hours, divided in ((480.0, True), (100.0, False)):
+        rows = [charge.assign(ResourceId="night", use_case="models", accelerator_hours=hours),
+                charge.assign(ResourceId="all", use_case=UNATTRIBUTED, accelerator_hours=8 * 744.0)]  # fmt: skip
+        tables = ws.tables | {
+            "pools": pd.concat([pools, pools.assign(pool_id="night", utilization=0.1)]),
+            "billing": pd.concat(rows),
+        }
+        told = dataclasses.replace(ws, tables=tables, plan=ws.plan.model_copy(update={"baseline_accelerators": stated}))
+        links = links_of(told, _sure_pools(told), told.month("demand_windows"))
+        shares = links[links["place"] == "all"].set_index("use_case_id")["share"]
+        assert sorted(shares.index) == (["chat", "images"] if divided else []), hours
