@@ -158,7 +158,7 @@ def table_capacity(ws: Workspace, bench: Benchmark) -> Block:
         "high": Col("High", "sig3"),
         "tier": Col("Known by"),
         "binding_slo": Col("Binding limit"),
-        "usd_per_accelerator_hour": Col("USD / h", "usd2"),
+        "usd_per_accelerator_hour": Col("USD / h", "usd_hour"),
         "terms": Col("Terms"),
         "price_as_of": Col("Price of", "date"),
         "usd_per_1k_units": Col("USD / 1,000 units", "sig3"),
@@ -210,7 +210,7 @@ def cost_section(ws: Workspace, bench: Benchmark) -> Group:
         answer = ""
     answer += "The cheapest measured platform per use case stands below; failed requests are not good units."
     columns = {"use_case_id": Col("Use case"), "accelerator_id": Col("Cheapest measured"), "service_unit": Col("Unit"), "usd_per_1k_units": Col("USD / 1,000 units", "sig3"),
-               "usd_per_million_output_tokens": Col("USD / million output tokens", "usd2"), "usd_per_accelerator_hour": Col("USD / h", "usd2"), "terms": Col("Terms"), "price_source": Col("Price source")}  # fmt: skip
+               "usd_per_million_output_tokens": Col("USD / million output tokens", "usd2"), "usd_per_accelerator_hour": Col("USD / h", "usd_hour"), "terms": Col("Terms"), "price_source": Col("Price source")}  # fmt: skip
     parts.append(
         table(
             _with_terms(best),

@@ -229,7 +229,7 @@ def what_if(ws: Workspace, plan: BuyPlan) -> Callable[..., Block]:
             "option": Col("Way to pay"),
             "npv_usd": Col("NPV, USD", "usd0"),
             "pv_cost_usd": Col("Present value of cost, USD", "usd0"),
-            "usd_per_useful_hour": Col("USD per useful hour", "usd2"),
+            "usd_per_useful_hour": Col("USD per useful hour", "usd_hour"),
         }
         rented = hours_are_rented(plan)
         hours = f"rented hours at {num(price)} times their price" if rented else "no hours to rent"

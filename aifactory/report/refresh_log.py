@@ -91,8 +91,8 @@ def hardware_section(ws: Workspace, review: Review) -> Group:
         "utilization_mean": Col("Utilisation", "pct0"),
         "months_below": Col("Months below", "int"),
         "usd_month": Col("USD a month", "usd0"),
-        "usd_per_used_hour": Col("USD a used hour", "usd2"),
-        "rented_usd_per_used_hour": Col("Rented", "usd2"),
+        "usd_per_used_hour": Col("USD a used hour", "usd_hour"),
+        "rented_usd_per_used_hour": Col("Rented", "usd_hour"),
         "decision": Col("Decision logged"),
     }
     note = (

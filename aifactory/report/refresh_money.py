@@ -108,7 +108,7 @@ def price_section(ws: Workspace, review: Review) -> Group:
         "accelerator_id": Col("Accelerator"),
         "purchase_option": Col("Terms"),
         "provider": Col("Provider"),
-        "usd_per_accelerator_hour": Col("USD / h", "usd2"),
+        "usd_per_accelerator_hour": Col("USD / h", "usd_hour"),
         "usd_per_accelerator": Col("USD each", "usd0"),
         "as_of": Col("As of", "date"),
         "age_days": Col("Age, days", "int"),
@@ -271,7 +271,7 @@ def chargeback_section(ws: Workspace, review: Review) -> Group | Block:
         "charge": Col("Charge, USD", "usd2"),
         "share": Col("Share", "pct1"),
         "accelerator_hours": Col("Accelerator-hours", "int"),
-        "usd_per_accelerator_hour": Col("Rate, USD / h", "usd2"),
+        "usd_per_accelerator_hour": Col("Rate, USD / h", "usd_hour"),
     }
     note = "Rate: the part of the charge that follows usage counted in accelerator-hours, over these; hosted models and services have none."
     return group(

@@ -89,6 +89,15 @@ def sig3(value: object) -> str:
     return num(float(f"{float(value):.3g}"))  # type: ignore[arg-type]
 
 
+def price(value: object) -> str:
+    """Price of an hour: cents, or two significant digits where a device costs less than a dime.
+
+    >>> price(12.345), price(0.1), price(0.012345), price(0), price(None)
+    ('12.35', '0.10', '0.012', '0.00', 'not known')
+    """
+    return num(value, None if is_missing(value) else max(_decimals_for(float(value), 2), 2))  # type: ignore[arg-type]
+
+
 def apart(value: object, limit: object) -> tuple[str, str]:
     """A value and its limit with three significant digits, or as many more as tell one from the other.
 
@@ -328,6 +337,7 @@ FORMATS: dict[str, Callable[[object], str]] = {
     "sig3": sig3,
     "usd0": lambda value: _bare(usd(value, 0)),
     "usd2": lambda value: _bare(usd(value, 2)),
+    "usd_hour": price,
     "usd4": lambda value: _bare(usd(value, 4)),
     "usd6": lambda value: _bare(usd(value, 6)),
     "usd_compact": lambda value: _bare(usd_compact(value)),
