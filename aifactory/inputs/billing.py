@@ -125,7 +125,7 @@ def purchase_option(billing: pd.DataFrame) -> pd.Series:
     category, pricing = billing["ChargeCategory"], billing["PricingCategory"]
     committed = billing["CommitmentDiscountStatus"].notna() | (pricing == "Committed")
     discount = billing["SkuPriceDetails"].str.contains(f'"{DISCOUNT_KEY}"', regex=False)
-    told = billing["SkuMeter"].astype("str") + " " + billing["ChargeDescription"].astype("str")
+    told = billing["SkuMeter"].fillna("").str.cat(billing["ChargeDescription"].fillna(""), sep=" ")
     conditions = [
         category == "Tax",
         category == "Credit",

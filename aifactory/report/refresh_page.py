@@ -140,8 +140,8 @@ def _off_plan(review: Review) -> str:
     if review.plan_variance.empty:
         return ""
     kpis = review.kpis.set_index("kpi")
-    kpi, less = (kpis.loc[COST_NOW], ", depreciation of kit paid for before the plan left out") if COST_NOW in kpis.index else (kpis.loc[COST], "")  # fmt: skip
-    text = f" Accelerator-hours cost {usd_compact(kpi['actual'])}{less}; planned were {usd_compact(kpi['plan'])}." if np.isfinite(kpi["plan"]) else ""  # fmt: skip
+    kpi, less = (kpis.loc[COST_NOW], " without depreciation of kit paid for before the plan") if COST_NOW in kpis.index else (kpis.loc[COST], "")  # fmt: skip
+    text = f" Accelerator-hours cost {usd_compact(kpi['actual'])}{less}, planned were {usd_compact(kpi['plan'])}." if np.isfinite(kpi["plan"]) else ""  # fmt: skip
     rows = review.forecast_accuracy
     rows = rows[(rows["month"] == review.period) & ~rows["inside_band"].astype(bool) & (rows["forecast"] > 0)]
     over = (rows["actual"] / rows["forecast"] - 1).set_axis(rows["use_case_id"]).sort_values(key=abs, ascending=False)
