@@ -2,7 +2,8 @@
 
 Limits are rows A x <= b on the nodes x of the orders, 0 <= x <= the largest useful order. Where they contradict each
 other, the least sum of relative excess s over A x <= b + |b| s is found by linear programme; rows with a dual price in it
-contradict each other (Farkas), and leaving one row out after the other keeps a smallest set (deletion filter).
+contradict each other (Farkas), and leaving one row out after the other keeps a smallest set (deletion filter). Limits that
+parts of nodes keep and whole nodes or least orders do not are found by the same filter on the integer programme.
 
 A plan is still owed. The fleet that must stand ready comes first; every other limit gives way by the least relative
 excess in whole nodes (elastic programme), of all such plans the one whose orders cost least.
@@ -11,6 +12,7 @@ excess in whole nodes (elastic programme), of all such plans the one whose order
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -33,6 +35,8 @@ FIRST, BESIDE = "reserve", 1e-6
 SHARE_STEPS = 20
 OF_EVERY = "share of every vendor"
 EFFORT = {"mip_rel_gap": 1e-4, "node_limit": 2000}
+#: Status of an integer programme that no plan meets.
+NO_PLAN = 2
 #: Share of an amount that is rounding noise of the solver.
 NOISE = 1e-9
 
@@ -162,19 +166,23 @@ def find_conflict(problem: Problem, largest: np.ndarray) -> Conflict | None:
         return None
     scale = np.maximum(np.abs(bound), 1.0)
     excess, duals = _least_excess(matrix, bound, scale, largest)
-    if excess <= TOLERANCE:
+    if excess > TOLERANCE:
+        kept = list(np.flatnonzero(np.abs(duals) > TOLERANCE))
+        for row in list(kept):
+            others = [other for other in kept if other != row]
+            if others and _least_excess(matrix[others], bound[others], scale[others], largest)[0] > TOLERANCE:
+                kept = others
+    elif (bound >= -TOLERANCE * scale).all() or _kept_whole(problem, range(len(names)), largest):
         return None
-    kept = list(np.flatnonzero(np.abs(duals) > TOLERANCE))
-    for row in list(kept):
-        others = [other for other in kept if other != row]
-        if others and _least_excess(matrix[others], bound[others], scale[others], largest)[0] > TOLERANCE:
-            kept = others
+    else:
+        kept = _needed(problem, list(range(len(names))), [in_all(name) for name in names], largest)
+    kept = _needed(problem, kept, names, largest)
     relief, usd = {}, {}
     for row in (row for row in kept if _kind(names[row]) != "share"):
         alone = [row], names[row]
         months = [other for other, name in enumerate(names) if in_all(name) == in_all(names[row])], in_all(names[row])
         for rows, name in (alone, months):
-            by = _least_of_rows(matrix, bound, rows, largest)
+            by = _least_of_rows(problem, rows, largest)
             if by is not None:
                 relief[name], usd[name] = by, _way_usd(problem, rows, by, largest)
                 break
@@ -283,14 +291,45 @@ def _least_excess(
     return float(found.fun), np.asarray(found.ineqlin.marginals)
 
 
-def _least_of_rows(matrix: np.ndarray, bound: np.ndarray, rows: list[int], largest: np.ndarray) -> float | None:
-    """Least amount by which these rows must be raised, all alike, for whole nodes that keep all others; None where that does not help."""
-    columns = matrix.shape[1]
-    give = np.zeros((len(matrix), 1))
-    give[rows] = -1.0
+def _kept_whole(problem: Problem, rows: Iterable[int], largest: np.ndarray) -> bool:
+    """Whether whole nodes, least orders kept, can keep these limits together; a search without an end counts as a yes."""
+    return _cheapest(problem, np.zeros(len(largest)), problem.limits()[1], largest, rows)[0] != NO_PLAN
+
+
+def _needed(problem: Problem, rows: list[int], group: list[str], largest: np.ndarray) -> list[int]:
+    """Of limits that no whole nodes keep together, those left when groups are left out, the last first, as long as none do."""
+    for name in reversed(dict.fromkeys(group[row] for row in rows)):
+        others = [row for row in rows if group[row] != name]
+        if others and not _kept_whole(problem, others, largest):
+            rows = others
+    return rows
+
+
+def _cheapest(
+    problem: Problem, usd: np.ndarray, bound: np.ndarray, largest: np.ndarray, rows: Iterable[int] | None = None
+) -> tuple[int, float]:
+    """Status of the search for whole nodes that cost least within the bounds of some or all limits, and their cost; NaN without any."""
+    matrix, _, upper, _ = order_rows(problem)
+    width = matrix.shape[1] - len(largest)
+    kept = [*(range(len(bound)) if rows is None else rows), *range(len(bound), matrix.shape[0])]
     found = milp(
-        np.r_[np.zeros(columns), 1.0], integrality=np.r_[np.ones(columns), 0.0], bounds=Bounds(0, np.r_[largest, np.inf]),
-        constraints=LinearConstraint(np.hstack([matrix, give]), -np.inf, bound), options=EFFORT | {"mip_rel_gap": 0.0},
+        np.r_[usd, np.zeros(width)], integrality=np.ones(matrix.shape[1]), options=EFFORT,
+        bounds=Bounds(0, np.r_[largest, np.ones(width)]),
+        constraints=LinearConstraint(matrix[kept], -np.inf, np.r_[bound, upper[len(bound) :]][kept]) if kept else (),
+    )  # fmt: skip
+    return found.status, np.nan if found.x is None else float(found.fun)
+
+
+def _least_of_rows(problem: Problem, rows: list[int], largest: np.ndarray) -> float | None:
+    """Least amount by which these limits must be raised, all alike, for whole nodes that keep all others; None where that does not help."""
+    matrix, _, upper, _ = order_rows(problem)
+    width = matrix.shape[1]
+    give = np.zeros((matrix.shape[0], 1))
+    give[rows] = -1.0
+    most = np.r_[largest, np.ones(width - len(largest)), np.inf]
+    found = milp(
+        np.r_[np.zeros(width), 1.0], integrality=np.r_[np.ones(width), 0.0], bounds=Bounds(0, most),
+        constraints=LinearConstraint(sparse.hstack([matrix, give]).tocsr(), -np.inf, upper), options=EFFORT | {"mip_rel_gap": 0.0},
     )  # fmt: skip
     return None if found.x is None else float(found.fun)
 
@@ -302,21 +341,27 @@ def _share_beyond(problem: Problem, largest: np.ndarray) -> float | None:
     1985): at a share m the excess max over vendors (held by it - m x held by all) is made least; m falls to the largest share of
     that plan, until no plan is below it.
     """
-    matrix, bound, names = problem.limits()
+    names = problem.limits()[2]
     others = np.array([_kind(name) != "share" for name in names], dtype=bool)
     mine = np.array([[of == vendor for of in problem.vendor] for vendor in dict.fromkeys(problem.vendor)], dtype=float)
     held, owned = mine @ problem.serves.sum(axis=0), mine @ problem.owned.sum(axis=0)
     most, excess = 1.0, -np.ones((len(mine), 1))
-    rest = np.hstack([matrix[others], np.zeros((int(others.sum()), 1))])
+    whole, _, upper, _ = order_rows(problem)
+    kept = np.r_[others, np.ones(whole.shape[0] - len(others), dtype=bool)]
+    rest = sparse.hstack([whole[kept], sparse.csr_matrix((int(kept.sum()), 1))])
+    width = whole.shape[1]
+    limits = Bounds(np.r_[np.zeros(width), -np.inf], np.r_[largest, np.ones(width - len(largest)), np.inf])
     for _ in range(SHARE_STEPS):
-        rows = np.vstack([np.hstack([held - most * held.sum(axis=0), excess]), rest])
-        found = linprog(
-            np.r_[np.zeros(len(largest)), 1.0], rows, np.r_[most * owned.sum() - owned, bound[others]],
-            bounds=[*((0, top) for top in largest), (None, None)], method="highs",
+        shares = np.zeros((len(mine), width + 1))
+        shares[:, : len(largest)], shares[:, width:] = held - most * held.sum(axis=0), excess
+        ends = np.r_[most * owned.sum() - owned, upper[kept]]
+        found = milp(
+            np.r_[np.zeros(width), 1.0], integrality=np.r_[np.ones(width), 0.0], bounds=limits,
+            constraints=LinearConstraint(sparse.vstack([shares, rest]).tocsr(), -np.inf, ends), options=EFFORT,
         )  # fmt: skip
-        if found.status != 0:
+        if found.x is None:
             return None
-        by = owned + held @ found.x[:-1]
+        by = owned + held @ np.round(found.x[: len(largest)])
         least = float(by.max() / by.sum()) if by.sum() > 0 else problem.vendor_most
         if least >= most - TOLERANCE:
             break
@@ -325,21 +370,17 @@ def _share_beyond(problem: Problem, largest: np.ndarray) -> float | None:
 
 
 def _orders_usd(problem: Problem, largest: np.ndarray) -> float:
-    """Present value of the cheapest orders within the limits, nodes that need not be whole."""
-    matrix, bound, _ = problem.limits()
-    eased = bound + TOLERANCE * np.maximum(np.abs(bound), 1.0)
-    found = linprog(problem.order_usd, matrix if len(bound) else None, eased if len(bound) else None,
-                    bounds=[(0, top) for top in largest], method="highs")  # fmt: skip
-    return float(found.fun) if found.status == 0 else np.nan
+    """Present value of the cheapest orders of whole nodes within the limits."""
+    bound = problem.limits()[1]
+    return _cheapest(problem, problem.order_usd, bound + TOLERANCE * np.maximum(np.abs(bound), 1.0), largest)[1]
 
 
 def _way_usd(problem: Problem, rows: list[int], by: float, largest: np.ndarray) -> float:
     """Present value of the cheapest orders where some rows alone give way alike, and of the demand missed by a lower fleet."""
-    matrix, bound, names = problem.limits()
+    _, bound, names = problem.limits()
     eased = bound.copy()
     eased[rows] += by + TOLERANCE * np.maximum(np.abs(bound[rows]), 1.0)
-    found = linprog(problem.order_usd, matrix, eased, bounds=[(0, top) for top in largest], method="highs")
-    usd = float(found.fun) if found.status == 0 else np.nan
+    usd = _cheapest(problem, problem.order_usd, eased, largest)[1]
     if _kind(names[rows[0]]) != FIRST:
         return usd
     platform, months = int(names[rows[0]].split()[3]), np.array([int(names[row].split()[-1]) for row in rows])

@@ -78,6 +78,52 @@ def test_space_and_what_must_stand_contradict_each_other_in_words():
     assert left.space_nodes.tolist() == [[1.0], [8.0], [8.0], [8.0]] and left.owned.tolist() == [[1.0]] * 4
 
 
+def test_what_only_parts_of_nodes_keep_is_a_conflict():
+    """A server of four draws 4 kW; three are there, and one accelerator must stand ready: a quarter of a server would do, a whole one does not."""
+    power = np.array([3.0, 9.0, 9.0, 9.0])
+    case = one([BUY], node_size=np.array([4]), power_kw=power, site_names=("Europe",), floor=np.full((4, 1), 1.0))
+    found = find_conflict(case, largest_orders(case))
+    assert set(found.names) == {"power of Europe in month 0", "reserve of platform 0 in month 0"}
+    # another kW and a server of 3,200; or no reserve, and nothing bought: 20 units an hour are missed, two accelerators
+    assert found.relief == {
+        "power of Europe in month 0": pytest.approx(1.0),
+        "reserve of platform 0 in all months": pytest.approx(1.0),
+    }
+    assert found.usd["power of Europe in month 0"] == pytest.approx(3200.0)
+    with pytest.raises(InputError, match="raise power of Europe in month 0 by 1 kW"):
+        optimise(case)
+    eased, conflict, over = relaxed(case, largest_orders(case))
+    assert (conflict, overrun_words(over)) == (found, "power of Europe in month 0 by 1 kW (3 allowed)")
+    assert optimise(eased, gap=1e-9).nodes.tolist() == [1.0]
+    assert find_conflict(replace(case, power_kw=power + 1.0), largest_orders(case)) is None
+
+
+def test_the_least_order_counts_in_a_conflict():
+    """One accelerator must stand ready, three are the least order, two can be paid: 800 USD more, or no reserve."""
+    least = replace(BUY, minimum_nodes=3)
+    case = one([least], capital_usd=np.array([1600.0]), floor=np.full((4, 1), 1.0))
+    found = find_conflict(case, largest_orders(case))
+    assert "capital of year 1" in found.names and len(found.names) == 2
+    assert (found.relief["capital of year 1"], found.usd["capital of year 1"]) == (
+        pytest.approx(800.0),
+        pytest.approx(2400.0),
+    )
+    assert find_conflict(replace(case, capital_usd=np.array([2400.0])), largest_orders(case)) is None
+
+
+def test_shares_of_vendors_that_no_whole_nodes_keep():
+    """Two of b are there. None of a leaves b all, one server of four of a makes it two thirds: 60 % each would ask for half of one or less."""
+    options = [Option("a", 0, 4, monthly_usd=100.0)]
+    case = one(
+        options, rate=np.array([[10.0, 10.0]]), node_size=np.array([4, 1]), owned=np.tile([0.0, 2.0], (4, 1)), vendor=("a", "b"), vendor_most=0.6,
+        on_demand_usd=np.full((4, 2), 4.0), spot_usd=np.full((4, 2), np.inf), on_demand_most=np.full(2, np.inf), spot_share=np.ones(2), kw=np.ones(2),
+    )  # fmt: skip
+    found = find_conflict(case, largest_orders(case))
+    assert set(found.names) == {"share of a", "share of b"}
+    assert found.relief == {"share of every vendor": pytest.approx(4 / 6 - 0.6)}
+    assert find_conflict(replace(case, vendor_most=0.67), largest_orders(case)) is None
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_less_room_never_costs_less(seed):
     case = problem(2, 6, 2, 2, seed=seed)
