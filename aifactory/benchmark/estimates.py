@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 
 from aifactory.demand.profile import job_end
-from aifactory.inputs.hosted import HOSTED_ONLY, hosted_only
+from aifactory.inputs.hosted import HOSTED_ONLY
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory.chains import stated_lengths
 from aifactory.inventory.demand import relative_speed
+from aifactory.inventory.hosted_today import closed_today
 from aifactory.serving.bundled import measurements_path
 from aifactory.serving.measurements import NUMBERS, OWN_RUNS, TEXTS, Facts, read_measurements, with_features
 from aifactory.serving.platforms import platforms_with
@@ -60,17 +61,17 @@ def estimate_missing(
     chips = ws.table("accelerators").set_index("accelerator_id", drop=False)
     done = set(zip(measured["use_case_id"], measured["accelerator_id"], strict=True))
     facts = Facts(platforms_with(ws.table("accelerators")), ws.table("models").set_index("model"))
-    published, lengths = published_rows(ws, facts), mean_lengths(ws)
+    published, lengths, closed = published_rows(ws, facts), mean_lengths(ws), closed_today(ws)
     found: dict[tuple[str, str], Estimate] = {}
     own, asked, lifted, homes = [], [], set(), training_homes(ws)
     for case in ws.table("use_cases").itertuples(index=False):
         missing = [name for name in ws.plan.candidates if (case.use_case_id, name) not in done]
         anchors = _anchors(case, measured, homes)
-        task, why = _task(ws, case, anchors, published, tokens_per_unit)
+        task, why = _task(ws, case, anchors, published, tokens_per_unit, closed)
         if (why or case.use_case_id in refuted) and (seen := _anchors_shown(ws, case, shown)) is not None:
             anchors = seen
             lifted.add(case.use_case_id)
-            task, why = _task(ws, case, anchors, published, tokens_per_unit)
+            task, why = _task(ws, case, anchors, published, tokens_per_unit, closed)
         for name in missing:
             known = _known(case, chips.loc[name], why, homes, ws.plan.reference_accelerator)
             if known is not None:
@@ -194,9 +195,10 @@ def _widened(
 
 
 def _task(
-    ws: Workspace, case: tuple, anchors: pd.DataFrame, published: pd.DataFrame, tokens: pd.Series
-) -> tuple[tuple[str, str], str]:
-    """Task and metric to compare a use case by, and why it cannot be ("" where it can)."""
+    ws: Workspace, case: tuple, anchors: pd.DataFrame, published: pd.DataFrame, tokens: pd.Series,
+    closed: frozenset[str],
+) -> tuple[tuple[str, str], str]:  # fmt: skip
+    """Task and metric to compare a use case by, and why it cannot be ("" where it can); `closed`: models sold hosted only."""
     if case.service_unit == TRAINING_UNIT:
         return TRAINING_TASK, ""
     models = ws.table("models").set_index("model")
@@ -208,7 +210,7 @@ def _task(
         kind = task[0]
     if len(anchors):
         return task, ""
-    if case.use_case_id in hosted_only(ws):
+    if case.use_case_id in closed:
         return task, HOSTED_ONLY
     if not named:
         return task, "no run on own prompts, no model named that public measurements could be looked up for"

@@ -7,7 +7,7 @@ import pandas as pd
 from aifactory.buyplan.case import Case
 from aifactory.buyplan.governance import money
 from aifactory.fleet.placed import BOUGHT, OWN_SITE, PLACE, unused_usd
-from aifactory.inputs.hosted import RUN_BY_SELLERS
+from aifactory.inputs.hosted import RUN_BY_SELLERS, RUNS_HOSTED
 
 RENTED = ("lease", "reserved_1y", "reserved_3y", "capacity_block")
 NAMED = 4
@@ -97,7 +97,7 @@ def served_elsewhere(case: Case, region: str, accelerator_id: str) -> list[str]:
         if (
             here
             and row.units_month > 0
-            and row.reason not in RUN_BY_SELLERS
+            and row.reason not in (*RUN_BY_SELLERS, RUNS_HOSTED)
             and today.get(row.use_case_id, accelerator_id) == accelerator_id
         ):
             found.add(row.use_case_id)

@@ -58,6 +58,7 @@ from aifactory.demand.scenarios import Paths, simulate_paths
 from aifactory.fleet.need import need_frame
 from aifactory.fleet.streams import NO_PLATFORM, Streams, not_sized_sentences
 from aifactory.inputs.contracts import load_contract
+from aifactory.inputs.hosted import RUNS_HOSTED
 from aifactory.inputs.plan import Plan
 from aifactory.inventory.today import baseline_accelerators
 from aifactory.shortlist.outcome import reasons_not_chosen
@@ -248,7 +249,7 @@ def _cells(accelerators: pd.DataFrame, benchmark: Benchmark, shortlist: Shortlis
 
 
 def _unplaced(plan: Plan, streams: Streams, benchmark: Benchmark, shortlist: Shortlist) -> list[str]:
-    left = streams.not_sized.loc[streams.not_sized["reason"] == NO_PLATFORM, "use_case_id"]
+    left = streams.not_sized.loc[streams.not_sized["reason"].isin([NO_PLATFORM, RUNS_HOSTED]), "use_case_id"]
     return no_platform_sentences(left, shortlist.exclusions, benchmark.capacity, plan.candidates)
 
 

@@ -29,9 +29,10 @@ from aifactory.fleet.streams import (
     owned_accelerators,
 )
 from aifactory.fleet.widths import jobs_to_go_by
-from aifactory.inputs.hosted import HOSTED_ONLY, STAYS_HOSTED, hosted_only
+from aifactory.inputs.hosted import HOSTED_ONLY, RUNS_HOSTED, STAYS_HOSTED
 from aifactory.inputs.plan import Plan
 from aifactory.inventory.findings import LEVEL
+from aifactory.inventory.hosted_today import closed_today
 from aifactory.inventory.today import baseline_accelerators, known_platforms
 from aifactory.shortlist.apart import apart_sentences
 from aifactory.shortlist.plan_terms import Market, bought_nodes, market_of
@@ -158,7 +159,10 @@ def stream_builder(
         "jobs": jobs_to_go_by(ws, profile),
     }
 
-    away = dict.fromkeys(hosted_only(ws), HOSTED_ONLY) | dict.fromkeys(stays, STAYS_HOSTED)
+    away = dict.fromkeys(inventory.hosted_today["use_case_id"], RUNS_HOSTED) | dict.fromkeys(
+        closed_today(ws), HOSTED_ONLY
+    )
+    away |= dict.fromkeys(stays, STAYS_HOSTED)
     billed = inventory.hosted_today.set_index("use_case_id")["usd_per_unit"].to_dict()
     # of the assumptions that are varied, growth_damping alone moves demand
     forecasts = {ws.plan.assumptions["growth_damping"]: inventory.forecast}

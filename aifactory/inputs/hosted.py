@@ -17,6 +17,8 @@ HOSTED = "(hosted)"
 HOSTED_ONLY = "its model is hosted only: no accelerator runs it"
 #: Why a use case of an open model is not in a plan: staying where it is costs less.
 STAYS_HOSTED = "it stays on the hosted model that it runs on today"
+#: Why a use case that a bill charges for hosted models alone is not in a plan, where nothing is known of it on accelerators.
+RUNS_HOSTED = "it runs on a hosted model today, and no accelerator of the plan is known to carry it"
 #: Reasons that leave nothing to benchmark: the work runs at a seller of models.
 RUN_BY_SELLERS = (HOSTED_ONLY, STAYS_HOSTED)
 

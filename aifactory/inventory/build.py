@@ -10,7 +10,6 @@ from aifactory.demand.events import past_departures, present_departures, unstate
 from aifactory.demand.forecast import DemandScenarios, simulate_demand
 from aifactory.demand.profile import hours_of_month
 from aifactory.demand.scenario_inputs import DemandBasis
-from aifactory.inputs.hosted import hosted_only
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import demand, findings, service, spend
 from aifactory.inventory.basis import demand_basis
@@ -18,7 +17,7 @@ from aifactory.inventory.candidates import candidate_gaps, candidate_owners
 from aifactory.inventory.chains import chain_table
 from aifactory.inventory.drift import drift, token_growth
 from aifactory.inventory.efficiency import prefix_reuse, retry_amplification
-from aifactory.inventory.hosted_today import hosted_findings, hosted_today, hosted_usage, stated_findings
+from aifactory.inventory.hosted_today import closed_today, hosted_findings, hosted_today, hosted_usage, stated_findings
 from aifactory.inventory.overlap import find_overlaps
 from aifactory.inventory.owners import coverage, filled_fields, no_owner_knows, owners_to_ask
 from aifactory.inventory.questions import three_questions
@@ -148,7 +147,7 @@ def _spend(ws: Workspace, month: pd.DataFrame) -> pd.DataFrame:
 
 def _of_models_and_log(ws: Workspace, hosted: pd.DataFrame, retiring: pd.DataFrame) -> list[findings.Finding]:
     """Hosted models in use, those that end, use cases whose platform nobody told, and open entries of the decision log."""
-    found = hosted_findings(hosted, hosted_only(ws)) + stated_findings(ws) + untold_findings(ws)
+    found = hosted_findings(hosted, closed_today(ws)) + stated_findings(ws) + untold_findings(ws)
     found += retiring_findings(retiring, ws.as_of)
     return found + findings.open_entries(ws.table("decisions"), ws.as_of)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from aifactory.inputs.billing import NO_ACCELERATOR, UNATTRIBUTED, accelerator_charges
+from aifactory.inputs.hosted import closed_models, hosted_only
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory.findings import Finding
 from aifactory.inventory.retiring import charged_models
@@ -43,6 +44,30 @@ def _charged_alone(ws: Workspace) -> pd.Series:
     return usd[(usd > 0) & ~usd.index.isin(list(own))]
 
 
+def closed_today(ws: Workspace) -> frozenset[str]:
+    """Use cases that no accelerator is to be chosen for: their model is sold hosted only.
+
+    The use case names it (`hosted_only`); where it names none and runs on hosted models alone, the charges of the month
+    do: the model that most money goes to.
+    """
+    cases, bill = ws.table("use_cases"), ws.table("billing")
+    unnamed = cases.loc[cases["model"].isna(), "use_case_id"]
+    used = hosted_usage(bill[bill["month"] == ws.period])
+    used = used[used["use_case"].isin(hosted_alone(ws)) & used["use_case"].isin(unnamed)]
+    if used.empty:
+        return hosted_only(ws)
+    paid = _models_paid(used, ws.table("api_prices"))
+    closed = closed_models(paid, ws.table("models")["model"], ws.table("api_prices")["api_model"])
+    return hosted_only(ws) | frozenset(paid.index[closed])
+
+
+def _models_paid(used: pd.DataFrame, api_prices: pd.DataFrame) -> pd.Series:
+    """Model that most of the charges name, by use case, those that name one."""
+    used = used.assign(model=charged_models(used, api_prices))
+    usd = used[used["model"] != ""].groupby(["use_case", "model"])["usd"].sum()
+    return pd.Series({case: mine.idxmax()[1] for case, mine in usd.groupby(level=0)}, dtype="str")
+
+
 def hosted_today(ws: Workspace, units: pd.Series, retiring: pd.DataFrame) -> pd.DataFrame:
     """One row per use case that runs on hosted models alone (`hosted_alone`), most money first.
 
@@ -61,12 +86,11 @@ def hosted_today(ws: Workspace, units: pd.Series, retiring: pd.DataFrame) -> pd.
     used = hosted_usage(bill[bill["month"] == ws.period])
     cases = ws.table("use_cases").set_index("use_case_id")
     used = used[used["use_case"].isin(names) & used["use_case"].isin(cases.index)]
-    used = used.assign(model=charged_models(used, ws.table("api_prices")))
+    paid = _models_paid(used, ws.table("api_prices"))
     ends, rows = retiring.groupby("use_case_id")["retires"].min(), []
     for name, mine in used.groupby("use_case"):
         usd, count = float(mine["usd"].sum()), float(units.get(name, float("nan")))
-        tagged = mine.groupby("model")["usd"].sum().drop("", errors="ignore")
-        model = tagged.idxmax() if len(tagged) else cases.loc[name, "model"]
+        model = paid.get(name, cases.loc[name, "model"])
         provider = mine.groupby("ProviderName")["usd"].sum().idxmax()
         each = usd / count if count > 0 else float("nan")
         about = "" if pd.isna(model) else str(model)

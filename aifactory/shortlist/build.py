@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from aifactory.benchmark import Benchmark
-from aifactory.inputs.hosted import hosted_only
 from aifactory.inputs.weights import MATRIX_CRITERIA
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
+from aifactory.inventory.hosted_today import closed_today
 from aifactory.inventory.today import baseline_accelerators, todays_platforms
 from aifactory.shortlist import matrix, migration, money, outcome, robustness, scales, scorecard
 from aifactory.shortlist.exclusions import KEYS, find_exclusions
@@ -83,6 +83,6 @@ def decide_shortlist(market: Market, benchmark: Benchmark, bought: pd.DataFrame,
         penalties=penalties, exclusions=exclusions, choice=choice, pilots=pilots, anchors=anchors, robustness=firm,
         migrations=migration.plan_migrations(ws, inventory, cells, money.in_shared_nodes(penalties, own_nodes=True), exclusions),
         architecture=outcome.architecture(choice, pilots, {chip: shared.together(chip, home) for chip in set(home.values())}),
-        today=todays_platforms(ws, sorted(set(benchmark.capacity["use_case_id"]) - hosted_only(ws))),
+        today=todays_platforms(ws, sorted(set(benchmark.capacity["use_case_id"]) - closed_today(ws))),
         knowledge=platform_knowledge(penalties, exclusions, benchmark_costs(ws, cells), tuple(may), held),
     )  # fmt: skip

@@ -26,7 +26,7 @@ from aifactory.finance.prices import node_offers
 from aifactory.fleet.compute import PLACED
 from aifactory.fleet.guests import guest_of, with_guests
 from aifactory.fleet.streams import EXPECTED
-from aifactory.inputs.hosted import HOSTED_ONLY
+from aifactory.inputs.hosted import HOSTED_ONLY, RUNS_HOSTED
 
 PLAN = make_plan(candidates=["acc", "old"], launch_delay_months={"gpu": 2.0})
 #: Hours only, all at USD 4.
@@ -309,6 +309,8 @@ def test_a_hosted_model_is_not_what_an_idle_accelerator_may_serve(tiny):
     hosted = with_hosted(case.streams, {"train": HOSTED_ONLY})
     assert hosted.not_sized["reason"].tolist() == [HOSTED_ONLY]
     assert served_elsewhere(replace(case, streams=hosted), "eu", "edge") == []
+    billed = with_hosted(case.streams, {"train": RUNS_HOSTED})
+    assert served_elsewhere(replace(case, streams=billed), "eu", "edge") == []
     known = with_hosted(case.streams, {})
     assert served_elsewhere(replace(case, streams=known), "eu", "edge") == ["train"]
 

@@ -1,5 +1,6 @@
 """Use cases that run on a hosted model today: both sides by hand, and what follows for the plan."""
 
+import json
 from dataclasses import replace
 from decimal import Decimal
 from types import SimpleNamespace
@@ -17,7 +18,7 @@ from aifactory.buyplan.plan import _resolve
 from aifactory.buyplan.prepare import with_hosted
 from aifactory.buyplan.staying import TIMES, Staying, approved_with, decide_staying
 from aifactory.fleet.streams import NO_PLATFORM, not_sized_sentences
-from aifactory.inputs.hosted import HOSTED_ONLY, STAYS_HOSTED
+from aifactory.inputs.hosted import HOSTED_ONLY, RUNS_HOSTED, STAYS_HOSTED
 from aifactory.inventory import build_inventory
 from aifactory.report.buy_plan_hosted import hosted_today_section
 from aifactory.report.buy_plan_orders import price_doubts
@@ -219,6 +220,25 @@ def test_cheap_hosting_stays_out_of_the_plan(mini_ws):
         and len(told) == 1
     )
     assert "use cases whole" not in plan.decision
+
+
+@pytest.mark.parametrize(("model", "reason"), [("gpt-4o", HOSTED_ONLY), ("", RUNS_HOSTED)])
+def test_what_only_its_bill_knows_is_not_uncovered(mini_ws, model, reason):
+    """chat names no model: its charges do, or nobody does; either way it is served, and paid for, at its seller."""
+    ws = hosted_ws(mini_ws, "900000")
+    cases, bill = ws.table("use_cases"), ws.table("billing")
+    mine = bill["use_case"] == "chat"
+    tables = {
+        "use_cases": cases.assign(model=cases["model"].mask(cases["use_case_id"] == "chat")),
+        "billing": bill.assign(Tags=bill["Tags"].mask(mine, json.dumps({"model": model}) if model else None)),
+        "benchmarks": ws.table("benchmarks").query("use_case_id != 'chat'"),
+    }
+    plan = plan_of(replace(ws, tables={**ws.tables, **tables}))
+    left = plan.not_sized[plan.not_sized["use_case_id"] == "chat"]
+    assert set(left["reason"]) == {reason} and (left["hosted_usd_per_unit"] > 0).all()
+    told = next(text for text in plan.warnings if text.startswith("chat") and reason in text)
+    assert "a unit of its bill today, in no figure of the plan" in told and "not covered" not in told
+    assert not any("may serve" in text and "chat" in text for text in plan.warnings)
 
 
 def test_dear_hosting_moves_and_pays_for_the_move(mini_ws):

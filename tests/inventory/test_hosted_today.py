@@ -7,7 +7,14 @@ from decimal import Decimal
 import pandas as pd
 import pytest
 
-from aifactory.inventory.hosted_today import hosted_alone, hosted_findings, hosted_today, hosted_usage, stated_findings
+from aifactory.inventory.hosted_today import (
+    closed_today,
+    hosted_alone,
+    hosted_findings,
+    hosted_today,
+    hosted_usage,
+    stated_findings,
+)
 from aifactory.inventory.retiring import COLUMNS as RETIRING
 from aifactory.inventory.today import BY_HOSTED, todays_platforms
 
@@ -55,6 +62,28 @@ def test_the_price_of_a_unit_is_the_bill_over_the_units(billed):
 def test_an_untagged_charge_is_named_after_its_use_case_and_uncounted_units_have_no_price(billed):
     row = hosted_today(billed((*BEDROCK, "chat", "30", "")), pd.Series(dtype=float), NOBODY).iloc[0]
     assert row["model"] == "Llama-3.1-8B" and pd.isna(row["usd_per_unit"])
+
+
+@pytest.mark.parametrize(
+    ("named", "charges", "closed"),
+    [
+        (
+            None,
+            [("gpt-4o", "30"), ("meta.llama3-1-8b-instruct-v1:0", "12")],
+            True,
+        ),  # most money goes to what is hosted only
+        (None, [("gpt-4o", "12"), ("meta.llama3-1-8b-instruct-v1:0", "30")], False),
+        (None, [("", "30")], False),
+        ("Llama-3.1-8B", [("gpt-4o", "30")], False),  # what a use case says of itself counts
+    ],
+)
+def test_a_use_case_that_names_no_model_runs_what_it_is_charged_for(billed, named, charges, closed):
+    ws = billed(*[(*BEDROCK, "chat", usd, model) for model, usd in charges])
+    cases = ws.table("use_cases")
+    cases = cases.assign(model=cases["model"].mask(cases["use_case_id"] == "chat", named))
+    assert closed_today(replace(ws, tables={**ws.tables, "use_cases": cases})) == ({"chat"} if closed else set())
+    on_kit = {**ws.tables, "use_cases": cases, "billing": ws.table("billing").assign(use_case="(unattributed)")}
+    assert closed_today(replace(ws, tables=on_kit)) == frozenset()
 
 
 def test_a_charge_whose_text_names_a_listed_model_is_of_that_one(billed):
