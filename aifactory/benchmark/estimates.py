@@ -64,6 +64,7 @@ def estimate_missing(
     published, lengths, closed = published_rows(ws, facts), mean_lengths(ws), closed_today(ws)
     found: dict[tuple[str, str], Estimate] = {}
     own, asked, lifted, homes = [], [], set(), training_homes(ws)
+    levels = _levels(ws, measured, homes)
     for case in ws.table("use_cases").itertuples(index=False):
         missing = [name for name in ws.plan.candidates if (case.use_case_id, name) not in done]
         anchors = _anchors(case, measured, homes)
@@ -71,6 +72,7 @@ def estimate_missing(
         if (why or case.use_case_id in refuted) and (seen := _anchors_shown(ws, case, shown)) is not None:
             anchors = seen
             lifted.add(case.use_case_id)
+            levels[case.use_case_id] = "own telemetry"
             task, why = _task(ws, case, anchors, published, tokens_per_unit, closed)
         for name in missing:
             known = _known(case, chips.loc[name], why, homes, ws.plan.reference_accelerator)
@@ -82,7 +84,7 @@ def estimate_missing(
                 for _, row in anchors.iterrows()] if ask else []  # fmt: skip
         used = list(anchors["precision"])
         asked += [_question(ws, case, chips.loc[name], task, facts, used, np.nan, *work) for name in ask]
-    said = _answers(published, own, asked, facts, tokens_per_unit, unseen_classes, lifted)
+    said = _answers(published, own, asked, facts, tokens_per_unit, unseen_classes, levels)
     found |= said if shown is None else said | _widened(said, shown, lifted)
     rows = [
         {"use_case_id": case, "accelerator_id": name, "units_per_s_per_accelerator": item.units_per_s, "low": item.low,
@@ -144,6 +146,12 @@ def training_homes(ws: Workspace) -> dict[str, tuple[str, float]]:
     most = sums[~sums["use_case_id"].isin(there)].sort_values("hours").drop_duplicates("use_case_id", keep="last")
     speeds = relative_speed(ws, most)
     return homes | {row.use_case_id: (row.accelerator_id, row.speed) for row in speeds.itertuples(index=False)}
+
+
+def _levels(ws: Workspace, measured: pd.DataFrame, homes: dict[str, tuple[str, float]]) -> dict[str, str]:
+    """What the level of each training use case without a run rests on: its jobs, or the hour that its demand is counted in."""
+    ran, runs = set(ws.table("jobs")["use_case_id"]), set(measured["use_case_id"])
+    return {case: "own jobs" if case in ran else "the reference hour" for case in homes if case not in runs}
 
 
 def _anchors(case: tuple, measured: pd.DataFrame, homes: dict[str, tuple[str, float]]) -> pd.DataFrame:
@@ -283,8 +291,9 @@ def mean_lengths(ws: Workspace) -> dict[str, dict[str, float]]:
 
 def _answers(
     published: pd.DataFrame, own: list[dict], asked: list[dict], facts: Facts, tokens: pd.Series, unseen: bool,
-    lifted: set[str],
+    levels: dict[str, str],
 ) -> dict[tuple[str, str], Estimate]:  # fmt: skip
+    """Predictions with their evidence; `levels`: what anchors each use case that has no runs of its own."""
     if not asked:
         return {}
     runs, questions = pd.DataFrame(own, columns=list(QUESTION)), pd.DataFrame(asked, columns=list(QUESTION))
@@ -296,9 +305,8 @@ def _answers(
             found[row.case, row.accelerator_id] = no_estimate(row.evidence.removesuffix(": benchmark first"))
             continue
         per_unit = _per_unit(metrics[row.case], tokens, row.case)
-        own_level = "telemetry" if row.case in lifted else "runs"
         basis = (
-            f"own {own_level} on {names[row.case]} and public measurements"
+            f"{levels.get(row.case, 'own runs')} on {names[row.case]} and public measurements"
             if row.case in names
             else "public measurements"
         )

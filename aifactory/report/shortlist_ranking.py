@@ -57,7 +57,7 @@ def robustness_section(ws: Workspace, short: Shortlist) -> Group:
         for row in verdicts.itertuples(index=False)
     ]
     verdicts["places"] = _places(short, verdicts)
-    parts = [section("Does the ranking hold?", _robust_answer(ws, verdicts))]
+    parts = [section("Does the ranking hold?", _robust_answer(ws, verdicts, provisional(short)))]
     if len(short.robustness.ranks):
         parts.append(_first_chart(ws, short))
     columns = {
@@ -85,15 +85,28 @@ def robustness_section(ws: Workspace, short: Shortlist) -> Group:
     )
 
 
-def _robust_answer(ws: Workspace, verdicts: pd.DataFrame) -> str:
+def provisional(short: Shortlist) -> frozenset[str]:
+    """Use cases of which no platform may be chosen yet: all that no rule excludes compete for them."""
+    names = set(short.matrix["use_case_id"])
+    return frozenset(names - set(short.matrix.loc[short.matrix["decision"] == "choose", "use_case_id"]))
+
+
+def _robust_answer(ws: Workspace, verdicts: pd.DataFrame, unproven: frozenset[str] = frozenset()) -> str:
     rivals = verdicts[verdicts["contenders"] > 1]
     clear = int((rivals["verdict"] == "clear winner").sum())
     if rivals.empty:
         return "There is nothing to rank: no use case has two platforms to choose from."
+    open_ones = int(rivals["use_case_id"].isin(list(unproven)).sum())
+    who = "platform" if open_ones else "of the platforms that may be chosen today"
     text = (
-        f"In {clear} of {plural(len(rivals), 'use case')} with rivals one of the platforms that may be chosen today is a clear winner: first in at least {pct(ws.plan.winner_acceptability, 0)} "
+        f"In {clear} of {plural(len(rivals), 'use case')} with rivals one {who} is a clear winner: first in at least {pct(ws.plan.winner_acceptability, 0)} "
         f"of all admissible weights and measured values, with {pct(ws.plan.winner_confidence, 0)} confidence. "
     )
+    if open_ones:
+        whose = (
+            "none" if len(rivals) == 1 else f"in {'all' if open_ones == len(rivals) else open_ones} of them no platform"
+        )
+        text += f"But {whose} may be chosen yet: all that no rule excludes compete there, and the winner is provisional until a run. "
     text += _only_beside(rivals) + _ahead(verdicts)
     helped = verdicts[verdicts["gain"] > 0].sort_values("gain", ascending=False)
     if len(helped):

@@ -140,6 +140,10 @@ def test_training_is_known_where_its_jobs_ran(with_tables, mini_ws):
     assert table["tier"].to_dict() == {TPU: "none", A100: "anchored", H100: "measured"}
     assert table.at[H100, "units_per_s_per_accelerator"] * 3600 == pytest.approx(794.5 / 271.2, rel=0.01)
     assert "its jobs ran here" in table.at[H100, "evidence"]
+    assert f"from own jobs on {H100} and public measurements" in table.at[A100, "evidence"]
+    none = build_benchmark(with_tables(jobs=jobs.iloc[:0])).capacity.query("use_case_id == 'models'")
+    told = none.set_index("accelerator_id").at[H100, "evidence"]
+    assert f"from the reference hour on {A100} and public measurements" in told
     one = jobs.assign(accelerator_id=[A100, *[H100] * (len(jobs) - 1)])
     kept = build_benchmark(with_tables(jobs=one)).capacity.query("use_case_id == 'models'").set_index("accelerator_id")
     assert kept["tier"].to_dict() == {TPU: "none", A100: "measured", H100: "anchored"}

@@ -61,6 +61,26 @@ def test_one_platform_each_is_no_ranking(mini_ws, stages):
     assert shortlist_ranking._robust_answer(mini_ws, one).startswith("In 1 of 1 use case with rivals")
 
 
+def test_winners_of_what_nothing_was_measured_of_are_provisional(mini_ws, stages):
+    """All platforms compete where none may be chosen; the page must not say that they may."""
+    short = stages[2]
+    verdicts = short.robustness.verdicts.iloc[[0, 0]].assign(
+        use_case_id=["chat", "images"], contenders=2, verdict="clear winner"
+    )
+    matrix = pd.DataFrame({"use_case_id": ["chat", "images"], "decision": ["pilot", "choose"], "prior": ""})
+    short = replace(short, matrix=matrix, robustness=replace(short.robustness, verdicts=verdicts))
+    assert shortlist_ranking.provisional(short) == {"chat"}
+    text = shortlist_ranking._robust_answer(mini_ws, verdicts, shortlist_ranking.provisional(short))
+    assert text.startswith("In 2 of 2 use cases with rivals one platform is a clear winner")
+    assert "But in 1 of them no platform may be chosen yet" in text and "may be chosen today" not in text
+    assert "one of the platforms that may be chosen today" in shortlist_ranking._robust_answer(mini_ws, verdicts)
+    clear = next(kpi for kpi in shortlist_page._kpis(short) if kpi.label == "Clear winners")
+    assert (clear.value, clear.comparison.startswith("use cases with rivals, 1 of them provisional;")) == (
+        "2 of 2",
+        True,
+    )
+
+
 def test_one_excluded_cell_is_one(mini_ws, stages):
     rows = stages[2].exclusions
     row = pd.DataFrame([dict.fromkeys(rows.columns, "x") | {"rule": "memory"}]) if rows.empty else rows.iloc[[0]]
