@@ -1,4 +1,4 @@
-"""The cost of a month by workload, business unit, region and platform, with its carbon beside it."""
+"""The cost of a month by workload, business unit, team, region and platform, with its carbon beside it."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from aifactory.units import KILO
 DIMENSIONS = {
     "use_case_id": "Workload",
     "business_unit": "Business unit",
+    "team": "Team",
     "region": "Region",
     "accelerator_id": "Platform",
 }

@@ -90,7 +90,7 @@ class BuyPlan:
     capacity_use: pd.DataFrame  # useful, failed and idle hours and money
     unit_cost: pd.DataFrame  # per use case and line
     unit_summary: pd.DataFrame  # average, marginal, headline and hosted unit cost
-    cost_by: pd.DataFrame  # cost and carbon of a month by workload, team, region, platform
+    cost_by: pd.DataFrame  # cost and carbon of a month by workload, business unit, team, region, platform
     cash_flow: pd.DataFrame
     roi: pd.DataFrame
     tornado: pd.DataFrame

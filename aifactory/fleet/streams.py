@@ -218,7 +218,7 @@ def _wanted(forecast, demand_profile, use_cases, choice, capacity) -> pd.DataFra
     """Every use case and region with demand, with its accelerator, capacity or the reason why not."""
     keys = pd.concat([forecast[KEY], demand_profile[KEY]]).drop_duplicates()
     about = ["use_case_id", "workload_class", "service_unit", "criticality", "request_pattern", "allowed_regions"]
-    about += ["business_unit", "owner_role", "model", "value_usd_per_unit", "attribution_share", "sites"]
+    about += ["business_unit", "team", "owner_role", "model", "value_usd_per_unit", "attribution_share", "sites"]
     wanted = [*about, *LATENCY_LIMITS, WAIT_LIMIT]
     rows = keys.merge(use_cases.reindex(columns=wanted), on="use_case_id", how="inner")
     rows["sites"] = [sites_in(text, region) for text, region in zip(rows["sites"], rows["region"], strict=True)]

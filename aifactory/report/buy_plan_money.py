@@ -255,7 +255,7 @@ def table_units(ws: Workspace, plan: BuyPlan) -> Block:
 
 @of_a_plan()
 def table_cost_by(ws: Workspace, plan: BuyPlan) -> Block:
-    """Cost and carbon of a month by business unit, region and platform."""
+    """Cost and carbon of a month by business unit, team, region and platform."""
     frame = plan.cost_by[plan.cost_by["dimension"] != "Workload"]
     columns = {
         "dimension": Col("By"),
@@ -265,8 +265,8 @@ def table_cost_by(ws: Workspace, plan: BuyPlan) -> Block:
         "carbon_kg_month": Col("kg CO2e a month", "int"),
     }
     note = "Each group of rows adds up to the same total. Demand of the period on this plan's terms."
-    caption = "Cost and carbon by business unit, region and platform"
-    return table(frame, caption=caption, source=PLAN, as_of=ws.as_of, columns=columns, max_rows=24, note=note)
+    caption = "Cost and carbon by business unit, team, region and platform"
+    return table(frame, caption=caption, source=PLAN, as_of=ws.as_of, columns=columns, max_rows=40, note=note)
 
 
 @of_a_plan("What does it cost in all?")

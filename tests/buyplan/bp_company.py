@@ -157,6 +157,7 @@ def make_inputs(plan, growth=None, chat=8.0, train=4.0, **use_case_fields):
             "request_pattern": ["interactive", "batch"],
             "allowed_regions": ["eu", ""],
             "business_unit": ["Sales", "Research"],
+            "team": ["Desk", None],
             "owner_role": ["Product owner", "Research lead"],
             "model": ["model-8b", "model-8b"],
             "value_usd_per_unit": [0.01, np.nan],

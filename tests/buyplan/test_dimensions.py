@@ -26,6 +26,9 @@ def test_every_dimension_adds_up_to_the_whole(tiny):
     np.testing.assert_allclose(sums, whole)
     np.testing.assert_allclose(frame.groupby("dimension")["share"].sum(), 1.0)
     assert set(frame.loc[frame["dimension"] == "Business unit", "name"]) == {"Sales", "Research"}
+    by = frame.set_index(["dimension", "name"])["usd_month"]
+    assert set(by["Team"].index) == {"Desk", "not stated"}  # the team of chat is known, that of training is not
+    assert by["Team"]["Desk"] == pytest.approx(by["Workload"]["chat"])
 
 
 def test_carbon_by_hand(tiny):
