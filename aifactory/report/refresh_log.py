@@ -151,7 +151,11 @@ def decisions_section(ws: Workspace, review: Review) -> Group:
     """Decisions due, dates to come, and what changed this month."""
     due = review.decisions_due
     late = int(due["overdue"].sum()) if len(due) else 0
-    answer = f"{plural(len(due), 'decision')} are open, {late} overdue." if len(due) else "No decision is open."
+    answer = (
+        f"{plural(len(due), 'decision')} {'is' if len(due) == 1 else 'are'} open, {late} overdue."
+        if len(due)
+        else "No decision is open."
+    )
     answer += to_do(review)
     moved = review.figures_changed
     if len(moved):

@@ -263,6 +263,8 @@ def chargeback_section(ws: Workspace, review: Review) -> Group | Block:
         else ""
     )
     answer = f"Team {top['team']} is charged {usd_compact(top['charge'])}, {pct(top['share'], 0)} of the bill; what is shared follows all other use, and the charges add up to the bill exactly.{divided}{_undivided(review.pools_of_nobody)}"
+    if review.charges_missing:
+        answer += " The bill of the month may not be whole (see the head of this page): charge nobody before it is, or settle the difference."
     columns = {
         "team": Col("Team"),
         "direct_cost": Col("Direct, USD", "usd2"),

@@ -43,7 +43,7 @@ from aifactory.review.recommendation import not_booked, recommend
 from aifactory.review.returns_to_date import roi_to_date, update_payback
 from aifactory.review.uncharged import uncharged, uncharged_note
 from aifactory.review.unit_cost import unit_cost_bands, unit_cost_by_month
-from aifactory.review.unread import charges_unread, months_unread, partial_months, places_unread
+from aifactory.review.unread import charges_unread, hosted_unread, months_unread, partial_months, places_unread
 
 if TYPE_CHECKING:
     from aifactory.buyplan import BuyPlan
@@ -96,7 +96,8 @@ class Review:
     recommendation: pd.DataFrame
     scenarios: pd.DataFrame
     not_computed: list[str]
-    partial: list[str]  # demand that was not measured for all of the month
+    partial: list[str]  # demand that was not measured for all of the month, and `charges_missing`
+    charges_missing: list[str]  # signs that the bill of the month is not whole
 
 
 def build_review(
@@ -180,13 +181,15 @@ def _beside(ws: Workspace, inventory: Inventory, buy_plan: BuyPlan | None, late:
             *months_unread(inventory.demand_monthly, ws.period, {*ws.ended, *lumpy_cases(inventory.demand_profile)}),
             *late,
         ],
+        "charges_missing": late,
     }
 
 
 def _charges_missing(ws: Workspace, inventory: Inventory, before: pd.DataFrame, now: pd.DataFrame) -> list[str]:
     """Charges that the month before, or every month before, had: the bill of this one may not be whole."""
     places = places_unread(ws.table("billing"), ws.month("pools"), inventory.demand_monthly, ws.plan.regions, ws.period)
-    return [*charges_unread(before, now), *places]
+    hosted = hosted_unread(ws.table("billing"), inventory.demand_monthly, ws.period)
+    return [*charges_unread(before, now), *hosted, *places]
 
 
 def _memory(ws: Workspace, inventory: Inventory, told: pd.DataFrame | None) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from aifactory.demand.profile import hours_of_month
 from aifactory.inputs.billing import accelerator_charges, plan_regions
 from aifactory.inputs.plan import Region
 from aifactory.inventory.findings import COVERED
+from aifactory.inventory.hosted_today import hosted_usage
 from aifactory.inventory.spend import USAGE
 from aifactory.review.monthly import previous_month
 from aifactory.review.variance import served_in_both
@@ -66,6 +67,33 @@ def charges_unread(before: pd.DataFrame, now: pd.DataFrame) -> list[str]:
         if len(gone) == 1
         else f"No accelerator-hours were charged to {named}, though they were used: if the bill is late or tags changed, "
         "cost, unit cost and return to date are off by them, and they stand under other causes."
+    ]
+
+
+def hosted_unread(bill: pd.DataFrame, monthly: pd.DataFrame, period: str) -> list[str]:
+    """Say which use cases served units in both months and were charged for hosted models in the month before, but for nothing now.
+
+    Who is charged for accelerators instead has moved.
+
+    Parameters
+    ----------
+    bill : the derived `billing` table.
+    monthly : demand with month, use_case_id, units.
+    """
+    last = previous_month(period)
+    served = monthly[monthly["units"] > 0].groupby("month")["use_case_id"].agg(set)
+    both = served.get(period, set()) & served.get(last, set())
+    before = hosted_usage(bill[bill["month"] == last]).groupby("use_case")["usd"].sum()
+    now = bill[bill["month"] == period]
+    charged = set(hosted_usage(now)["use_case"]) | set(now.loc[accelerator_charges(now), "use_case"])
+    gone = before[(before > 0) & before.index.isin(list(both - charged))].sort_values(ascending=False, kind="stable")
+    if gone.empty:
+        return []
+    named = ", ".join(f"{name} ({money(usd)} in the month before)" for name, usd in gone.items())
+    it, they = ("it was", "it stands") if len(gone) == 1 else ("they were", "they stand")
+    return [
+        f"No hosted model was charged to {named}, though {it} used: if the bill is late, cost, unit cost and variance are too "
+        f"low by it: that is no saving, and {they} under other causes."
     ]
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.benchmark.telemetry import OWN_EVIDENCE
+from aifactory.fleet.node_sizes import node_for
 from aifactory.inputs.plan import Restriction
 from aifactory.inputs.workspace import Workspace
 from aifactory.serving.kv_cache import MEMORY_SHARE, memory_need
@@ -53,7 +54,12 @@ def find_exclusions(ws: Workspace, capacity: pd.DataFrame, penalties: pd.DataFra
             or _by_restriction(ws, chip, case, cell.use_case_id, cell.accelerator_id)
             or _by_memory(cell, chip, case, models, contexts, float(sold.get(cell.accelerator_id, 0)))
             or _by_scale(cell, chip, widest.get(cell.use_case_id), float(sold.get(cell.accelerator_id, 0)))
-            or _by_figures(cell, priced.get((cell.use_case_id, cell.accelerator_id)), regions.get(cell.use_case_id, []))
+            or _by_figures(
+                cell,
+                priced.get((cell.use_case_id, cell.accelerator_id)),
+                regions.get(cell.use_case_id, []),
+                _too_large(cell, chip, float(sold.get(cell.accelerator_id, 0))),
+            )
         )
         if reason:
             rows.append((cell.use_case_id, cell.accelerator_id, *reason))
@@ -229,7 +235,20 @@ def _regions(ws: Workspace) -> dict[str, list[str]]:
     return pd.concat(rows).groupby("use_case_id")["region"].agg(lambda names: sorted(set(names))).to_dict()
 
 
-def _by_figures(cell: tuple, no_offer_in: str | None, regions: list[str]) -> tuple[str, str] | None:
+def _too_large(cell: tuple, chip: pd.Series, sold: float) -> str:
+    """That no node holds a replica, in words; "" where one does, or several that are joined."""
+    replica, catalogue = getattr(cell, "replica_accelerators", np.nan), float(chip["accelerators_per_node"])
+    node = max(sold, catalogue)
+    if (
+        not replica > node
+        or node_for(replica, node, catalogue, 0.0 if pd.isna(chip["largest_slice"]) else float(chip["largest_slice"]))
+        > 0
+    ):
+        return ""
+    return f": a replica takes {replica:,.0f} accelerators, the largest node that is sold has {node:,.0f}"
+
+
+def _by_figures(cell: tuple, no_offer_in: str | None, regions: list[str], too_large: str) -> tuple[str, str] | None:
     if cell.units_per_s_per_accelerator == 0:
         return "SLO", f"misses the {cell.binding_slo} limit even at the lightest load"
     if no_offer_in is None and np.isnan(cell.usd_per_accelerator_hour):
@@ -241,7 +260,7 @@ def _by_figures(cell: tuple, no_offer_in: str | None, regions: list[str]) -> tup
             if others
             else ""
         )
-        return "price", f"no offer that the plan could take in {no_offer_in}{apart}"
+        return "price", f"no offer that the plan could take in {no_offer_in}{too_large or apart}"
     return None
 
 

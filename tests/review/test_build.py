@@ -14,7 +14,7 @@ from aifactory.review import build_review
 from aifactory.review.build import forecast_accuracy, judge, without_plan
 from aifactory.review.monthly import mean_utilization
 from aifactory.review.unit_cost import unit_cost_by_month
-from aifactory.review.unread import charges_unread, months_unread, partial_months, places_unread
+from aifactory.review.unread import charges_unread, hosted_unread, months_unread, partial_months, places_unread
 from aifactory.review.variance import CAUSES, OTHER
 
 
@@ -295,6 +295,22 @@ def test_charges_that_did_not_come_for_what_was_used_are_said():
     (said,) = charges_unread(before, now)
     assert said.startswith("No accelerator-hours were charged to chat (USD 50 in the month before), though it was used")
     assert charges_unread(before, before) == charges_unread(before, now.iloc[1:]) == []
+
+
+def test_a_hosted_model_that_was_not_charged_though_it_was_used_is_said():
+    """The proxy's spend of October is late: 40 and 9 USD in September, of `moved` now in accelerator-hours, of `gone` no use."""
+    rows = [("2026-09", "api", "40"), ("2026-09", "draft", "9"), ("2026-09", "moved", "7"), ("2026-09", "gone", "5"), ("2026-10", "moved", "8")]  # fmt: skip
+    bill = pd.DataFrame(rows, columns=["month", "use_case", "EffectiveCost"]).assign(
+        cost_line="attributed usage", accelerator_id=["(none)"] * 4 + ["h100"], accelerator_hours=[0.0] * 4 + [5.0],
+        ServiceName="Hosted models", ServiceCategory=None, purchase_option="on_demand",
+    )  # fmt: skip
+    names = [("2026-09", name) for name in ("api", "draft", "moved", "gone")] + [("2026-10", name) for name in ("api", "draft", "moved")]  # fmt: skip
+    monthly = pd.DataFrame(names, columns=["month", "use_case_id"]).assign(units=9.0)
+    (said,) = hosted_unread(bill, monthly, "2026-10")
+    start = "No hosted model was charged to api (USD 40 in the month before), draft (USD 9 in the month before), though they were used"
+    assert said.startswith(start)
+    came = bill.assign(month=bill["month"].mask(bill["use_case"].isin(["api", "draft"]), "2026-10"))
+    assert hosted_unread(pd.concat([bill, came]), monthly, "2026-10") == hosted_unread(bill, monthly, "2026-09") == []
 
 
 def test_a_bill_that_lacks_one_region_is_said_while_its_load_is_measured():

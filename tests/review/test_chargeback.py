@@ -1,5 +1,6 @@
 """Charges add up to the bill to the last digit."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pandas as pd
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aifactory.inventory import build_inventory
+from aifactory.report.refresh_money import chargeback_section
 from aifactory.review.chargeback import charge_teams, pool_teams, pools_of_nobody
 
 USAGE, IDLE, TAX = "attributed usage", "idle commitment", "tax"
@@ -134,6 +136,14 @@ def test_the_tiny_bill_is_charged_to_three_teams(road):
     assert table["charge"].sum() == Decimal("44900.850001")
     expected = Decimal("2890.50") * direct["cx"] / sum(direct.values())
     assert table.at["cx", "shared_cost"] == pytest.approx(expected, abs=Decimal("0.00001"))
+
+
+def test_nobody_is_to_be_charged_by_a_bill_that_may_lack_charges(road):
+    def told(**changes):
+        return chargeback_section(road.ws, replace(road.review, **changes)).parts[0].text
+
+    assert "charge nobody before it is" in told(charges_missing=["No accelerator-hours were charged to chat"])
+    assert "charge nobody" not in told(charges_missing=[])
 
 
 def test_pools_that_nobody_is_known_to_use_are_named(sample_ws):

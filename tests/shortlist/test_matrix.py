@@ -178,6 +178,25 @@ def test_where_a_part_of_the_regions_has_an_offer_the_way_to_plan_it_there_is_to
     assert len(told) == (len(regions) > 1)
 
 
+def test_a_replica_larger_than_any_node_is_named_as_what_finds_no_offer(changed, mini_ws):
+    """Servers of eight join for sixteen; cards that come in hosts of one, two or eight do not."""
+    lacks = pd.DataFrame([("chat", H100, "eu")], columns=[*KEYS, "no_offer_in"])
+    chips = mini_ws.table("accelerators")
+    cards = changed(
+        accelerators=chips.assign(
+            accelerators_per_node=chips["accelerators_per_node"].mask(chips["accelerator_id"] == H100, 1)
+        )
+    )
+    told = {
+        (name, size): find_exclusions(ws, cell().assign(replica_accelerators=size), lacks)["reason"].iloc[0]
+        for name, ws in (("servers", mini_ws), ("cards", cards))
+        for size in (8.0, 16.0)
+    }
+    end = ": a replica takes 16 accelerators, the largest node that is sold has 8"
+    assert told["cards", 16.0].endswith("in eu" + end)
+    assert not any("replica" in text for key, text in told.items() if key != ("cards", 16.0))
+
+
 def test_what_has_no_demand_lacks_no_offer(road):
     """Jobs that wait have no hours yet: nothing is priced, and nothing is missing."""
     unknown = road.benchmark.capacity[KEYS].assign(no_offer_in=np.nan)
