@@ -218,12 +218,13 @@ def check_triggers(ws: Workspace) -> pd.DataFrame:
 
 
 def monthly_utilization(pools: pd.DataFrame) -> pd.Series:
-    """Mean utilisation by pool, accelerator, region and month (ordinal), weighted by accelerator-hours."""
+    """Mean utilisation by pool, accelerator, region and month (ordinal), weighted by accelerator-hours; months without any are left out."""
     start = pools["window_start_utc"].dt
     month = ((start.year - 1970) * MONTHS_PER_YEAR + start.month - 1).rename("month")
     hours = pools["installed"] * pools["window_minutes"]
     keys = [pools["pool_id"], pools["accelerator_id"], pools["region"], month]
-    return (hours * pools["utilization"]).groupby(keys).sum() / hours.groupby(keys).sum()
+    held = hours.groupby(keys).sum()
+    return ((hours * pools["utilization"]).groupby(keys).sum() / held)[held > 0]
 
 
 def months_to_trigger(value: float, slope: float, limit: float) -> float:

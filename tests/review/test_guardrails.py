@@ -191,6 +191,19 @@ def test_the_slope_agrees_with_the_closed_form(changed):
     assert row["slope_per_month"] == pytest.approx((months * values).sum() / (months**2).sum())
 
 
+def test_a_month_with_nothing_installed_is_no_reading(changed):
+    pools = monthly(0.3, 0.4, 0.0, 0.6)  # 0.1 a month but for the third one, in which the pool was empty
+    pools.loc[pools["utilization"] == 0.0, "installed"] = 0
+    row = guardrails.check_triggers(changed(pools=pools)).iloc[0]
+    assert (row["slope_per_month"], row["months_to_trigger"], row["state"]) == (
+        pytest.approx(0.1),
+        pytest.approx(1.0),
+        "approaching",
+    )
+    pools["installed"] = 0
+    assert guardrails.check_triggers(changed(pools=pools)).empty
+
+
 def test_later_months_and_absent_pools_do_not_count(changed):
     later = pd.concat([monthly(0.2, 0.2, 0.2), monthly(0.9, last="2026-11")], ignore_index=True)
     assert guardrails.check_triggers(changed(pools=later)).iloc[0]["state"] == "quiet"
