@@ -3,7 +3,8 @@
 A step is either more capacity (the pool's fleet rises above what it held, or had standing from orders before the plan, in
 any month before) or a commitment (an order that is not signed at approval). The leading indicator is the average of accelerators at
 work in the pool; the threshold is the load that the plan expected in the month of the order. So a step is due
-when demand is where the plan assumed it to be, whether that is earlier or later than planned.
+when demand is where the plan assumed it to be, whether that is earlier or later than planned. An order that is there when a use
+case starts is due on its date, since no load of today speaks for it; one that is there when a term ends, on its date at the latest.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ CAPACITY, COMMITMENT = "capacity", "commitment"
 EXPECTED = "expected"
 RENTED = ("on_demand", "spot")
 DIGITS = 6
+#: What begins or ends when an order goes to work, in its `timing` of `reasons.reasons_of`.
+BY_DATE = r"there when ([^;]+)"
 
 
 def release_steps(fleet: pd.DataFrame, bands: pd.DataFrame, orders: pd.DataFrame, period: str) -> pd.DataFrame:
@@ -93,9 +96,10 @@ def _commitments(orders: pd.DataFrame) -> pd.DataFrame:
     """Orders that are not firm on approval; renewals follow their own hours, not demand."""
     kept = [*PLACE, "band", "purchase_option", "accelerators", "order_month", "start_month", "commitment_usd"]
     if orders.empty:
-        return pd.DataFrame(columns=[*kept, "kind", "lead_time_weeks"])
+        return pd.DataFrame(columns=[*kept, "kind", "lead_time_weeks", "starts_with"])
     later = orders[~orders["renewal"].astype(bool) & ~is_firm(orders)]
-    return later[[*kept, "lead_time_weeks"]].assign(kind=COMMITMENT)
+    timing = later.get("timing", pd.Series("", index=later.index)).astype("str")
+    return later[[*kept, "lead_time_weeks"]].assign(kind=COMMITMENT, starts_with=timing.str.extract(BY_DATE)[0])
 
 
 def _named(steps: pd.DataFrame, bands: pd.DataFrame) -> pd.DataFrame:

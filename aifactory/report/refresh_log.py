@@ -10,7 +10,7 @@ from aifactory.inputs.workspace import Workspace
 from aifactory.report.blocks import Block, Col, Group, group, section, table
 from aifactory.report.text import join_words, month_name, num, pct, plural, usd, usd_compact
 from aifactory.review import Review
-from aifactory.review.band_triggers import FIRED
+from aifactory.review.band_triggers import FIRED, by_date
 from aifactory.review.monthly import previous_month
 from aifactory.review.recommendation import CANCEL, DEFER, FORWARD, HOLD, KEYS, NEW
 
@@ -249,7 +249,9 @@ def to_do(review: Review) -> str:
 def _released_and_cancelled(review: Review) -> float:
     """Money of orders that demand released and that a plan made today does without, USD."""
     fired = review.band_triggers[
-        (review.band_triggers["state"] == FIRED) & (review.band_triggers["kind"] == COMMITMENT)
+        (review.band_triggers["state"] == FIRED)
+        & (review.band_triggers["kind"] == COMMITMENT)
+        & ~by_date(review.band_triggers)
     ]
     open_ = set(fired[[*KEYS, "order_month"]].itertuples(index=False, name=None))
     rows = review.recommendation[review.recommendation["action"] == CANCEL]

@@ -10,6 +10,7 @@ from aifactory.report import charts
 from aifactory.report.blocks import Block, Col, Group, figure, group, section, table
 from aifactory.report.text import join_words, month_name, num, pct, pct_beside, plural
 from aifactory.review import Review
+from aifactory.review.band_triggers import by_date
 from aifactory.review.plan_use import CONTRADICTS, NOT_PLANNED
 
 POOLS, STEPS = "pools table", "approved_plan and approved_bands tables; demand_windows and jobs tables"
@@ -46,7 +47,9 @@ def _steps_answer(ws: Workspace, review: Review) -> str:
         named = [_named(row) for row in fired.head(NAMED).itertuples()]
         rest = [plural(len(fired) - NAMED, "more step")] if len(fired) > NAMED else []
         new = int((fired["fired_in"] == ws.period).sum())
-        text = f"Demand has released {plural(len(fired), 'step')} of the approved plan, {new} of them this month: {join_words([*named, *rest])}"
+        dated = by_date(fired)
+        what = "The date has" if dated.all() else "Demand and the date have" if dated.any() else "Demand has"
+        text = f"{what} released {plural(len(fired), 'step')} of the approved plan, {new} of them this month: {join_words([*named, *rest])}"
     behind = f", {held} wait{'s' * (held == 1)} for demand that is behind plan" if held else ""
     return f"{text}; {near or 'none'} come{'s' * (near == 1)} near{behind}."
 
@@ -76,6 +79,11 @@ def _steps_table(ws: Workspace, review: Review) -> Block:
         "threshold": Col("Released at", "num2"),
         "months": Col("Months to trigger", "num1"),
         "fired_in": Col("Reached in"),
+        **(
+            {"starts_with": Col("By its date: there when")}
+            if "starts_with" in rows and rows["starts_with"].notna().any()
+            else {}
+        ),
         "owner_role": Col("Owner"),
     }
     note = (
@@ -83,6 +91,8 @@ def _steps_table(ws: Workspace, review: Review) -> Block:
         "the month of the order; straight line through six months. Demand is taken as in that month, by proven yearly seasons and stated launches, where accelerators are ordered, and as measured where they are rented. A dash: the trend does not reach it within three years. A fired step is "
         "closed by a decision about its region and accelerator in the decisions table."
     )
+    if "starts_with" in columns:
+        note += " An order that is there when a use case starts is released by its date, since no load of today speaks for it; one that is there when a term ends, by its date at the latest."
     caption = "Steps of the approved plan and the load that releases them"
     return table(
         rows,

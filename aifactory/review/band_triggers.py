@@ -5,7 +5,8 @@ of platform that were approved: measured units times planned accelerators per un
 plan has there in the month of the order, wherever they work today: an order for work that moves when a term ends is
 released by the growth of that work. Capacity counts the work that the plan has there by now: it is needed from the day
 on which the work moves, however much has grown before. A step fires in the first month in which the load reaches what
-the plan expected at its order.
+the plan expected at its order; one that is there when a use case starts in the month of its order, one that is there when a term
+ends in that month at the latest.
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ from aifactory.review.guardrails import APPROACHING_MONTHS, TREND_MONTHS, months
 from aifactory.units import HOURS_PER_DAY, HOURS_PER_MONTH, MONTHS_PER_YEAR
 
 FIRED, RELEASED, APPROACHING, HELD, QUIET = "fired", "released", "approaching", "held back", "quiet"
+#: How `starts_with` of a launch ends (`buyplan.order_months.launches`).
+LAUNCH = " starts"
 WEEKS_PER_MONTH = 365.25 / 7 / MONTHS_PER_YEAR
 #: Factors of a use case in months, (n,).
 Usual = Callable[[str, pd.PeriodIndex], np.ndarray]
 COLUMNS = [*PLACE, "band", "kind", "purchase_option", "accelerators", "order_month", "value", "threshold",
            "slope_per_month", "months_to_trigger", "state", "fired_in", "lead_time_weeks", "commitment_usd",
-           "milestone", "owner_role"]  # fmt: skip
+           "milestone", "starts_with", "owner_role"]  # fmt: skip
 
 
 def pool_loads(
@@ -114,6 +117,13 @@ def band_triggers(
     return table.sort_values(order, ignore_index=True)[COLUMNS]
 
 
+def by_date(states: pd.DataFrame) -> pd.Series:
+    """Which steps of `band_triggers` their date released, not the load."""
+    if "starts_with" not in states:
+        return pd.Series(False, index=states.index)
+    return states["starts_with"].notna() & (states["fired_in"] == states["order_month"])
+
+
 def _as_in(month: str, monthly: pd.DataFrame, usual: Usual | None) -> pd.DataFrame:
     """Measured units times what their use case usually has in a month over what it has in theirs; as measured where that is none."""
     if usual is None:
@@ -150,6 +160,10 @@ def _decided(decisions: pd.DataFrame | None) -> dict[str, str]:
 
 def _row(step: tuple, loads: pd.DataFrame, plan_period: str, period: str, decided: dict[str, str]) -> tuple | None:
     place = (step.region, step.accelerator_id)
+    starts = getattr(step, "starts_with", None)
+    starts = starts if isinstance(starts, str) else None
+    if starts and starts.endswith(LAUNCH):
+        return _by_date(step, period, decided)
     if place not in loads.columns or period not in loads.index or np.isnan(loads.loc[period, place]):
         return None
     series = loads[place].dropna()
@@ -158,15 +172,29 @@ def _row(step: tuple, loads: pd.DataFrame, plan_period: str, period: str, decide
     wait = months_to_trigger(value, slope, limit)
     earliest = max(str(pd.Period(step.order_month, "M") - MONTHS_PER_YEAR), str(pd.Period(plan_period, "M") + 1))
     since = series[(series.index >= earliest) & (series >= limit)]
-    fired_in = str(since.index[0]) if len(since) else ""
-    notice = max(APPROACHING_MONTHS, step.lead_time_weeks / WEEKS_PER_MONTH)
     due = step.order_month <= period
-    late = HELD if due else QUIET
+    fired_in = str(since.index[0]) if len(since) else step.order_month if starts and due else ""
+    notice = max(APPROACHING_MONTHS, step.lead_time_weeks / WEEKS_PER_MONTH)
+    near = wait <= notice or bool(starts and _months_until(step, period) <= APPROACHING_MONTHS)
     done = decided.get(" ".join(place), "") >= fired_in
-    state = (RELEASED if done else FIRED) if fired_in else APPROACHING if wait <= notice else late
+    state = (RELEASED if done else FIRED) if fired_in else APPROACHING if near else HELD if due else QUIET
     return (*place, step.band, step.kind, step.purchase_option, step.accelerators, step.order_month, value, limit, slope,
             0.0 if fired_in else wait, state, fired_in, step.lead_time_weeks, step.commitment_usd, step.milestone,
-            step.owner_role)  # fmt: skip
+            starts, step.owner_role)  # fmt: skip
+
+
+def _months_until(step: tuple, period: str) -> int:
+    return (pd.Period(step.order_month, "M") - pd.Period(period, "M")).n
+
+
+def _by_date(step: tuple, period: str, decided: dict[str, str]) -> tuple:
+    """State of a step that its date alone releases: no load is at work yet that it will serve."""
+    wait = _months_until(step, period)
+    done = decided.get(f"{step.region} {step.accelerator_id}", "") >= step.order_month
+    state = (RELEASED if done else FIRED) if wait <= 0 else APPROACHING if wait <= APPROACHING_MONTHS else QUIET
+    return (step.region, step.accelerator_id, step.band, step.kind, step.purchase_option, step.accelerators, step.order_month,
+            np.nan, np.nan, np.nan, float(max(wait, 0)), state, step.order_month if wait <= 0 else "", step.lead_time_weeks,
+            step.commitment_usd, step.milestone, step.starts_with, step.owner_role)  # fmt: skip
 
 
 def _slope(series: pd.Series, period: str) -> float:

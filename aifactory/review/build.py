@@ -20,7 +20,7 @@ from aifactory.inventory import Inventory
 from aifactory.inventory.retiring import retiring_sentence
 from aifactory.inventory.today import known_by_region
 from aifactory.review import guardrails
-from aifactory.review.band_triggers import band_triggers, not_followed
+from aifactory.review.band_triggers import band_triggers, by_date, not_followed
 from aifactory.review.bill_variance import against_last_month, against_plan
 from aifactory.review.changes import figures_changed
 from aifactory.review.chargeback import charge_teams, pool_teams, pools_of_nobody
@@ -241,7 +241,9 @@ def _released(steps: pd.DataFrame) -> str:
     parts = [f"{_count(len(orders), 'order')} of {money(orders['commitment_usd'].sum())} ({_largest(orders)})"] if len(orders) else []  # fmt: skip
     more = len(fired) - len(orders)
     parts += [_count(more, "step") + " of capacity"] if more else []
-    return " and ".join(parts) + " of the approved plan, released by demand,"
+    dated = by_date(fired)
+    whom = "their date" if dated.all() else "demand or their date" if dated.any() else "demand"
+    return " and ".join(parts) + f" of the approved plan, released by {whom},"
 
 
 def _largest(orders: pd.DataFrame) -> str:

@@ -74,6 +74,19 @@ def test_orders_after_the_first_month_wait_and_renewals_do_not():
     assert (row["commitment_usd"], row["lead_time_weeks"], row["purchase_option"]) == (5e4, 26.0, "reserved_1y")
 
 
+def test_an_order_for_a_launch_or_the_end_of_a_term_is_due_on_its_date():
+    """Of two orders that wait (the first is firm) one is there when a use case starts; `lead time` sets no date of its own."""
+    timing = [
+        "",
+        "lead time of 1 month binds; there when voice starts; 8 is the smallest order",
+        "lead time of 1 month binds",
+    ]
+    orders = ORDERS.assign(order_month="2026-10", renewal=False, timing=timing, band="growth")
+    waits = release_steps(PLAIN, BANDS, orders, "2026-07").query("kind == 'commitment'")
+    assert sorted(waits["starts_with"].fillna("")) == ["", "voice starts"]
+    assert release_steps(PLAIN, BANDS, ORDERS, "2026-07")["starts_with"].isna().all()  # orders that state no timing
+
+
 def test_other_scenarios_and_other_pools_do_not_mix():
     more = pd.concat([fleet([99] * 4, [0] * 4, [0, 9, 9, 99], [9.0] * 4, scenario="aggressive"), PLAIN,
                       fleet([1] * 4, [0] * 4, [0, 0, 0, 1], [0.1, 0.2, 0.3, 0.4], accelerator="l4")])  # fmt: skip

@@ -77,6 +77,8 @@ def test_an_order_that_demand_released_and_todays_plan_cancels_is_said_to_be_bot
     text = to_do(against(recommendation=rows, band_triggers=step("fired")))
     assert "cancel USD 300 k. USD 300 k of what it would cancel is released by demand" in text
     assert "released by demand" not in to_do(against(recommendation=rows, band_triggers=step("fired", "2027-08")))
+    dated = step("fired").assign(starts_with="voice starts", fired_in=lambda rows: rows["order_month"])
+    assert "released by demand" not in to_do(against(recommendation=rows, band_triggers=dated))
 
 
 def test_the_finding_names_causes_that_cancel_and_demand_outside_the_plan():

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aifactory.review.band_triggers import band_triggers, not_followed, pool_loads
+from aifactory.review.band_triggers import band_triggers, by_date, not_followed, pool_loads
 
 PERIOD = "2026-10"
 #: 10 units an hour need one accelerator.
@@ -39,6 +39,54 @@ def step(threshold, order_month="2026-12", **more):
 
 def state(threshold, *loads, **more):
     return band_triggers(plan(), step(threshold, **more), measured(*loads), PERIOD).iloc[0]
+
+
+@pytest.mark.parametrize(
+    ("order_month", "state", "wait", "fired"),
+    [
+        ("2026-10", "fired", 0.0, "2026-10"),
+        ("2026-08", "fired", 0.0, "2026-08"),
+        ("2027-01", "approaching", 3.0, ""),
+        ("2027-02", "quiet", 4.0, ""),
+    ],
+)
+def test_kit_for_a_launch_waits_for_its_date_and_not_for_the_load_of_others(order_month, state, wait, fired):
+    """Nothing of `voice` is at work before it starts: chat, at 2 of 90 accelerators, neither releases nor holds back its order."""
+    order = step(90.0, order_month=order_month, kind="commitment", starts_with="voice starts")
+    row = band_triggers(plan(), order, measured(2.0, 2.0, 2.0), PERIOD).iloc[0]
+    assert (row["state"], row["months_to_trigger"], row["fired_in"], row["starts_with"]) == (
+        state,
+        wait,
+        fired,
+        "voice starts",
+    )
+    assert np.isnan(row["value"]) and np.isnan(row["threshold"])
+    assert not_followed(order, plan(), band_triggers(plan(), order, measured(2.0), PERIOD), PERIOD) == []
+    log = pd.DataFrame(
+        {"kind": ["decision"], "status": ["done"], "subject": ["us h100"], "date": pd.to_datetime(["2026-10-20"])}
+    )
+    decided = band_triggers(plan(), order, measured(2.0, 2.0, 2.0), PERIOD, log).iloc[0]
+    assert decided["state"] == ("released" if state == "fired" else state)
+
+
+@pytest.mark.parametrize(
+    ("order_month", "limit", "state", "fired"),
+    [
+        ("2026-10", 90.0, "fired", "2026-10"),
+        ("2026-12", 90.0, "approaching", ""),
+        ("2027-04", 90.0, "quiet", ""),
+        ("2027-04", 1.9, "fired", "2026-08"),
+    ],
+)
+def test_kit_for_the_end_of_a_term_waits_for_load_until_its_date(order_month, limit, state, fired):
+    """What ends must be decided on, however far the load is behind plan; growth may ask for it before."""
+    order = step(limit, order_month=order_month, kind="commitment", starts_with="16 h100 end")
+    row = band_triggers(plan(), order, measured(2.0, 2.0, 2.0), PERIOD).iloc[0]
+    assert (row["state"], row["fired_in"], row["value"]) == (state, fired, pytest.approx(2.0))
+    assert by_date(band_triggers(plan(), order, measured(2.0, 2.0, 2.0), PERIOD)).item() is (fired == order_month)
+    assert band_triggers(plan(), order.assign(starts_with=None), measured(2.0, 2.0, 2.0), PERIOD).iloc[0]["state"] == (
+        "held back" if (order_month, limit) == ("2026-10", 90.0) else "fired" if fired == "2026-08" else "quiet"
+    )
 
 
 def test_the_load_of_a_pool_is_units_times_accelerators_per_unit():

@@ -75,6 +75,12 @@ def test_the_reason_puts_orders_with_their_money_first():
         "2 orders of USD 1.2 million (first 16 h100 in us) and 1 step of capacity of the approved plan, released by demand, wait for a decision; "
         "1 guardrail broken; 2 pools below the utilisation floor"
     )
+    for starts, whom in (
+        (["voice starts"] * 4, "their date"),
+        (["voice starts", None, None, None], "demand or their date"),
+    ):
+        dated = steps.assign(starts_with=starts, fired_in="2026-10", order_month="2026-10")
+        assert f"released by {whom}, wait" in judge(floors, triggers(), dated)[1]
     hours = steps[steps["kind"] == "capacity"]
     assert judge(rails(), triggers(), hours)[1].startswith(
         "1 step of capacity of the approved plan, released by demand, waits"

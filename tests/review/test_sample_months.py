@@ -4,7 +4,7 @@ import pytest
 
 from aifactory.inputs.workspace import load_workspace
 from aifactory.inventory.demand import all_windows, demand_by_month
-from aifactory.review.band_triggers import band_triggers
+from aifactory.review.band_triggers import band_triggers, by_date
 from aifactory.review.build import judge
 
 PLACE = ["region", "accelerator_id", "band", "kind", "order_month"]
@@ -31,7 +31,11 @@ def test_both_months_show_a_triggered_band_and_ask_to_act(months):
 def test_what_fired_in_a_month_is_at_its_threshold_in_that_month(months):
     for period, table in months.items():
         now = table[(table["state"] == "fired") & (table["fired_in"] == period)]
-        assert (now["value"] >= now["threshold"]).all()
+        dated = by_date(
+            now
+        )  # 16 H100 end in December 2026: what follows them is decided in October, behind plan or not
+        assert (now["value"] >= now["threshold"])[~dated].all()
+        assert now.loc[dated, "starts_with"].tolist() == (["16 nvidia-h100-sxm end"] if period == "2026-10" else [])
         quiet = table[table["fired_in"] == ""]
         assert (quiet["value"] < quiet["threshold"]).all()
     assert (months["2026-09"]["fired_in"] == "2026-09").any()
