@@ -11,6 +11,7 @@ from aifactory.buyplan.optimise.held_ports import HeldPorts
 from aifactory.buyplan.optimise.problem import Problem
 from aifactory.buyplan.optimise.recourse import Recourse
 from aifactory.buyplan.optimise.reference import reference_usd
+from aifactory.errors import InputError
 
 Evaluator = Recourse | ClosedFormRecourse | HeldPorts
 
@@ -60,7 +61,13 @@ def recourse_of(problem: Problem) -> Evaluator:
 def evaluate_plan(
     problem: Problem, nodes: np.ndarray, demand: np.ndarray | None = None, recourse: Evaluator | None = None
 ) -> PlanCost:
-    """Price a plan of nodes and ports [N + G], also a hand-edited one, on the problem's paths or on fresh ones [S', T, W, K]."""
+    """Price a plan of nodes and ports [N + G], also a hand-edited one, on the problem's paths or on fresh ones [S', T, W, K].
+
+    Raises
+    ------
+    InputError
+        Prices differ by path, and there are not as many fresh paths.
+    """
     ports = problem.split(nodes)[1]
     if recourse is None and len(ports) and np.isin(ports, (0.0, 1.0)).all():
         recourse = HeldPorts(problem, ports)
@@ -79,6 +86,10 @@ def evaluate_with_slopes(
     With a limit of `solves` (see `Recourse.cost`) the cost is a lower bound, and so is the line of its slopes.
     """
     recourse = recourse or recourse_of(problem)
+    by_path = any(np.ndim(of) == 3 for of in (problem.on_demand_usd, problem.spot_usd, problem.api_usd))
+    if demand is not None and by_path and len(demand) != problem.paths:
+        rule = f"prices differ by path: needs {problem.paths} paths, or a problem with the prices of these"
+        raise InputError.at("demand", rule, value=len(demand))
     usd, worth = recourse.cost(problem.capacity(nodes), demand, problem.split(nodes)[1], solves)
     discount = problem.discount[:-1]
     ordered, ported = problem.split(nodes)

@@ -28,7 +28,8 @@ def cheapest_platform(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
     """Column of the cheapest committed unit of each workload: (platform [W], rate [W]).
 
     Level price of the cheapest option of a platform per accelerator-month, divided by the rate; simple rules put
-    each workload on one platform, one that needs no port where there is any.
+    each workload on one platform, one that needs no port where there is any. The rate of work that no platform serves
+    is infinite: it asks for no accelerators.
     """
     best = np.full(problem.platforms, np.inf)
     np.minimum.at(best, [option.platform for option, _ in problem.orders], _unit_usd(problem))
@@ -36,7 +37,8 @@ def cheapest_platform(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
         unit = np.where(problem.rate > 0, np.minimum(best, NEVER_USD) / problem.rate, np.inf)
     closed = (problem.port_of >= 0) & ((problem.port_of < 0) & (problem.rate > 0)).any(axis=1, keepdims=True)
     chosen = np.where(closed, np.inf, unit).argmin(axis=1)
-    return chosen, problem.rate[np.arange(len(chosen)), chosen]
+    rate = problem.rate[np.arange(len(chosen)), chosen]
+    return chosen, np.where(rate > 0, rate, np.inf)
 
 
 def policy_plans(problem: Problem) -> dict[str, np.ndarray]:

@@ -8,8 +8,8 @@ and of the hours in which it works at what these cost otherwise,
     reference = sum_t discount_t sum_layers width min(month of the cheapest term, hours x price of an hour otherwise).
 
 It knows no whole nodes, no lead times, no terms longer than a month and no limits, so that it is near what the path would
-cost with foresight, and mostly below it. Each workload stands on the platform of its cheapest term; owned
-capacity serves first. It takes no programme: paths that were never planned for have theirs too.
+cost with foresight, and mostly below it. Each workload stands on the platform of its cheapest term, or on none where none
+serves it (a hosted model, or missed); owned capacity serves first. It takes no programme: paths that were never planned for have theirs too.
 """
 
 from __future__ import annotations
@@ -50,8 +50,9 @@ def reference_usd(problem: Problem, demand: np.ndarray | None = None) -> np.ndar
     place = np.where(np.isfinite(unit).any(axis=1), unit.argmin(axis=1), served.argmin(axis=1))
     price = instead_usd(problem)[..., np.arange(len(place)), place]
     price = price if own or price.ndim == 2 else price.mean(axis=0)
-    load = demand / problem.rate[np.arange(len(place)), place][:, None]
-    total = np.zeros(demand.shape[:2])
+    rate = np.asarray(problem.rate, dtype=float)[np.arange(len(place)), place][:, None]
+    load = np.divide(demand, rate, out=np.zeros(demand.shape), where=rate > 0)
+    total = _without_platform(problem, demand, own)
     for platform in np.unique(place):
         mine = np.flatnonzero(place == platform)
         patient = mine[np.asarray(problem.deferrable, bool)[mine]]
@@ -61,6 +62,14 @@ def reference_usd(problem: Problem, demand: np.ndarray | None = None) -> np.ndar
         hour = np.minimum(price[..., patient], month[:, :, None] / problem.block_hours.sum())
         total += (load[:, :, patient] @ problem.block_hours * hour).sum(axis=-1)
     return total @ problem.discount[:-1]
+
+
+def _without_platform(problem: Problem, demand: np.ndarray, own: bool) -> np.ndarray:
+    """[S, T] cost of the workloads that no platform serves."""
+    mine = ~(np.asarray(problem.rate) > 0).any(axis=1)
+    unit = np.minimum(np.asarray(problem.api_usd, dtype=float), problem.miss_usd)[..., mine]
+    unit = unit if own or unit.ndim == 2 else unit.mean(axis=0)
+    return (demand[:, :, mine] @ problem.block_hours * unit).sum(axis=-1)
 
 
 def _month_usd(problem: Problem, own: bool) -> np.ndarray:

@@ -9,6 +9,7 @@ from planning_problems import problem as synthetic
 from aifactory.buyplan.optimise.benders import optimise
 from aifactory.buyplan.optimise.evaluate import evaluate_plan, path_weights, tail_weights
 from aifactory.buyplan.optimise.foresight import known_path_usd
+from aifactory.buyplan.optimise.policies import policy_plans
 from aifactory.buyplan.optimise.problem import Option, Problem
 from aifactory.buyplan.optimise.reference import reference_usd
 from aifactory.errors import InputError
@@ -41,6 +42,31 @@ def test_layers_cost_the_term_or_the_hours_whichever_is_less_by_hand():
     # blocks need not come in order of their load
     turned = small([[[[1.0, 3.0]]] * 12])
     assert reference_usd(turned).tolist() == pytest.approx([12 * (500 + 2 * 500)])
+
+
+def test_work_that_no_platform_serves_is_hosted_or_missed():
+    # 700 hours of 3 units beside the one of above: at 0.05 hosted, or at 100 missed, whatever is ordered
+    demand = np.array([[[[3.0, 1.0], [3.0, 3.0]]] * 12])
+    apart = {"rate": np.array([[1.0], [0.0]]), "api_usd": np.tile([np.inf, 0.05], (12, 1))}
+    hosted = small(demand, **apart)
+    assert reference_usd(hosted).tolist() == pytest.approx([12 * (500 + 2 * 200 + 2100 * 0.05)])
+    by_path = replace(hosted, api_usd=hosted.api_usd[None])
+    assert reference_usd(by_path).tolist() == reference_usd(by_path, demand).tolist() == reference_usd(hosted).tolist()
+    plan = optimise(hosted, gap=1e-9)
+    assert plan.cost.objective_usd == pytest.approx(12 * (500 + 2 * 200 + 2100 * 0.05))
+    missed = small(demand, **apart | {"api_usd": np.full((12, 2), np.inf)})
+    assert reference_usd(missed).tolist() == pytest.approx([12 * (500 + 2 * 200 + 2100 * 100.0)])
+    # one accelerator on average, 900 of 700 hours: rules order two of them, and none for the other work
+    assert policy_plans(hosted)["average"].tolist() == [2.0]
+    assert policy_plans(hosted)["newsvendor"].tolist() == [1.0]
+
+
+def test_fresh_paths_need_their_own_prices():
+    case = small([[[[3.0, 1.0]]] * 12] * 2, on_demand_usd=np.full((2, 12, 1), 2.0))
+    assert evaluate_plan(case, np.ones(1), case.demand * 2).expected_usd > 0
+    for count in (1, 3):
+        with pytest.raises(InputError, match="prices differ by path: needs 2 paths"):
+            evaluate_plan(case, np.ones(1), np.repeat(case.demand[:1], count, axis=0))
 
 
 def test_without_orders_all_plans_are_one_and_given_references_stand():
