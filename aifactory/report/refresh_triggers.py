@@ -8,7 +8,7 @@ from aifactory.finance.options import OPTION_NAMES
 from aifactory.inputs.workspace import Workspace
 from aifactory.report import charts
 from aifactory.report.blocks import Block, Col, Group, figure, group, section, table
-from aifactory.report.text import join_words, month_name, num, pct, pct_beside, plural
+from aifactory.report.text import join_words, month_name, pct, pct_beside, plural
 from aifactory.review import Review
 from aifactory.review.band_triggers import by_date
 from aifactory.review.plan_use import CONTRADICTS, NOT_PLANNED
@@ -38,7 +38,7 @@ def trigger_section(ws: Workspace, review: Review) -> Group:
 def _steps_answer(ws: Workspace, review: Review) -> str:
     rows = review.band_triggers
     if rows.empty:
-        return "Steps of an approved plan could not be computed: no plan with steps was approved before this month."
+        return _no_step_due(ws)
     fired = rows[rows["state"] == "fired"]
     near, held = (int((rows["state"] == state).sum()) for state in ("approaching", "held back"))
     if fired.empty:
@@ -52,6 +52,16 @@ def _steps_answer(ws: Workspace, review: Review) -> str:
         text = f"{what} released {plural(len(fired), 'step')} of the approved plan, {new} of them this month: {join_words([*named, *rest])}"
     behind = f", {held} wait{'s' * (held == 1)} for demand that is behind plan" if held else ""
     return f"{text}; {near or 'none'} come{'s' * (near == 1)} near{behind}."
+
+
+def _no_step_due(ws: Workspace) -> str:
+    """Why no step is looked at: none was approved, or none is due within a year."""
+    steps = ws.table("approved_bands")
+    steps = steps[steps["plan_period"] < ws.period]
+    if steps.empty:
+        return "Steps of an approved plan could not be computed: no plan with steps was approved before this month."
+    first = month_name(steps["order_month"].min())
+    return f"No step of the approved plan is due within a year; it has {len(steps)}, the first planned for {first}."
 
 
 def _named(row: tuple) -> str:
@@ -118,7 +128,9 @@ def _pools_answer(review: Review) -> str:
     fired, near = (int((rows["state"] == state).sum()) for state in ("fired", "approaching"))
     first = rows.iloc[0]
     text = f"Of the pools {fired or 'none'} {'is' if fired == 1 else 'are'} past the trigger of {pct(first['threshold'], 0)} and {near or 'none'} come{'s' * (near == 1)} within three months; nearest is {first['pool_id']} at {pct_beside(first['value'], first['threshold'])}"
-    wait = f", {num(first['months_to_trigger'], 0)} months away" if 0 < first["months_to_trigger"] <= FAR_MONTHS else ""
+    months = first["months_to_trigger"]
+    ahead = "less than a month" if months < 1 else plural(round(months), "month") if months <= FAR_MONTHS else ""
+    wait = f", {ahead} away" if months > 0 and ahead else ""
     return " ".join([f"{text}{wait}.", *_next_steps(review)])
 
 

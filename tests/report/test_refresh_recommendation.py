@@ -9,7 +9,7 @@ import pytest
 from aifactory.report.refresh_log import _beaten, _recommendation, to_do
 from aifactory.report.refresh_money import _furthest
 from aifactory.report.refresh_page import finding
-from aifactory.report.refresh_triggers import _next_steps, _pools_answer, _within_reach
+from aifactory.report.refresh_triggers import _next_steps, _pools_answer, _steps_answer, _within_reach
 
 WS = SimpleNamespace(as_of="2026-10-31")
 
@@ -153,3 +153,34 @@ def test_a_utilisation_next_to_its_trigger_is_told_from_it():
     assert "past the trigger of 80 %" in _pools_answer(review) and "p at 79.96 %" in _pools_answer(review).replace(
         "\xa0", " "
     )
+
+
+def test_steps_that_are_due_later_are_told_from_none():
+    def said(*periods):
+        steps = pd.DataFrame(
+            {"plan_period": periods, "order_month": ["2029-07", "2028-06"][: len(periods)]}, dtype="str"
+        )
+        return _steps_answer(
+            SimpleNamespace(period="2026-10", table={"approved_bands": steps}.get),
+            SimpleNamespace(band_triggers=pd.DataFrame()),
+        )
+
+    due = "No step of the approved plan is due within a year; it has 2, the first planned for June 2028."
+    assert said("2026-08", "2026-08") == due
+    assert said() == said("2026-10", "2026-10")  # of the month's own plan
+    assert said().endswith("no plan with steps was approved before this month.")
+
+
+@pytest.mark.parametrize(("months", "words"), [(0.65, "less than a month away"), (1.2, "1 month away"), (4.0, "4 months away"), (0.0, None), (40.0, None), (np.inf, None)])  # fmt: skip
+def test_the_wait_for_a_trigger_is_said_in_whole_months(months, words):
+    row = {
+        "state": "quiet",
+        "pool_id": "p",
+        "region": "eu",
+        "accelerator_id": "h100",
+        "value": 0.66,
+        "threshold": 0.7,
+        "months_to_trigger": months,
+    }
+    text = _pools_answer(SimpleNamespace(triggers=pd.DataFrame([row]), band_triggers=step("quiet").iloc[:0]))
+    assert ("away" in text) == bool(words) and (words or "") in text
