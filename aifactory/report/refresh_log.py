@@ -97,7 +97,7 @@ def hardware_section(ws: Workspace, review: Review) -> Group:
     }
     note = (
         f"Retire: below {pct(ws.plan.deprecate_below_utilization, 0)} in each of six months and dearer per used hour, people and storage included, than renting on demand at the "
-        f"median utilisation of six months, or out of support. Watch: one of these, or falling. {_support(review)}"
+        f"median utilisation of six months, or out of support. Watch: one of these, or falling. One node at each site that stands alone is kept, however little it is used. {_support(review)}"
     )
     shown = rows[rows["verdict"] != "keep"]
     facts = {"source": f"{POOLS}; {BILL}; prices and lifecycle tables", "as_of": ws.as_of}

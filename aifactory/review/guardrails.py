@@ -169,16 +169,19 @@ def _latency(ws: Workspace, inventory: Inventory) -> pd.DataFrame:
 def _floor(ws: Workspace, inventory: Inventory) -> pd.DataFrame:
     """Pools below the utilisation floor: candidates to give up, unless each site that stands alone has its one node there."""
     floor, pools = ws.plan.deprecate_below_utilization, inventory.pools
-    least = devices_of_sites(ws)
-    installed = pools.groupby(["region", "accelerator_id"])["installed"].sum()
     rows = []
-    for pool in pools.itertuples(index=False):
-        place = (pool.region, pool.accelerator_id)
-        few = 0 < installed[place] <= least.get(place, 0)
+    for pool, few in zip(pools.itertuples(index=False), one_node_a_site(ws, pools), strict=True):
         state = BREACH if pool.utilization_mean < floor and not few else OK
         subject = f"{pool.pool_id}, one node a site" if few else pool.pool_id
         rows.append((FLOOR, subject, pool.utilization_mean, floor, "fraction", state, "head of platform"))
     return pd.DataFrame(rows, columns=GUARDRAIL_COLUMNS)
+
+
+def one_node_a_site(ws: Workspace, pools: pd.DataFrame) -> list[bool]:
+    """Which pools hold no more than one node at each site that stands alone: none of it can be given up, however little it is used."""
+    least, installed = devices_of_sites(ws), pools.groupby(["region", "accelerator_id"])["installed"].sum()
+    places = list(pools[["region", "accelerator_id"]].itertuples(index=False, name=None))
+    return [bool(0 < installed[place] <= least.get(place, 0)) for place in places]
 
 
 def devices_of_sites(ws: Workspace) -> dict[tuple[str, str], int]:

@@ -3,7 +3,8 @@
 A pool is retired when its support has ended, or when in each of the last six months its utilisation was below
 the floor of `plan.yaml` and its used hour costs more than renting the same hour would. It is watched when only
 one of these holds, when the trend falls below the floor within six months, or when support ends within a year.
-Everything else is kept. The rule proposes; what is decided stands in the decision log.
+Everything else is kept, and so is one node at each site that stands alone until its support ends: however little it is
+used, none can be given up. The rule proposes; what is decided stands in the decision log.
 
     cost of a used hour   = (cost of the pool in the month / accelerator-hours + a) / utilisation
     rented used hour      = (cheapest hour on demand of the same accelerator in the region + a) / typical utilisation
@@ -26,7 +27,7 @@ from aifactory.finance.prices import offers_of, price_table
 from aifactory.finance.tco import around_usd_per_hour
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
-from aifactory.review.guardrails import TREND_MONTHS, monthly_utilization
+from aifactory.review.guardrails import TREND_MONTHS, monthly_utilization, one_node_a_site
 from aifactory.units import MONTHS_PER_YEAR, percent
 
 KEEP, WATCH, RETIRE = "keep", "watch", "retire"
@@ -61,6 +62,7 @@ def judge_hardware(ws: Workspace, inventory: Inventory) -> pd.DataFrame:
     table["support_ends"] = [
         end_date(ends[name][0]).date().isoformat() if name in ends else "" for name in table["accelerator_id"]
     ]
+    table["needed"] = one_node_a_site(ws, pools)
     verdicts = [_verdict(row, ws) for row in table.itertuples(index=False)]
     table[["verdict", "reason"]] = verdicts
     table["decision"] = [_logged(ws.table("decisions"), name) for name in table["pool_id"]]
@@ -130,14 +132,16 @@ def _verdict(row: tuple, ws: Workspace) -> tuple[str, str]:
     if row.support_ends and pd.Timestamp(row.support_ends) <= as_of:
         return RETIRE, f"support ended on {row.support_ends}"
     long_below = row.months_measured >= TREND_MONTHS and row.months_below == row.months_measured
-    dear = row.dearer_share > 0
+    dear = row.dearer_share > 0 and not row.needed
     cost = (
         f"its used hour costs USD {row.usd_per_used_hour:.2f}, rented on demand USD {row.rented_usd_per_used_hour:.2f}"
     )
     if long_below and dear:
         return RETIRE, f"below {percent(floor)} in all of {row.months_measured} months, and {cost}"
     found = []
-    if row.utilization_mean < floor:
+    if row.needed:
+        pass  # its use says nothing
+    elif row.utilization_mean < floor:
         found.append(f"below {percent(floor)} in {row.months_below} of {row.months_measured} months")
     elif row.slope_per_month < 0 and row.utilization_mean + row.slope_per_month * TREND_MONTHS < floor:
         found.append(f"falls below {percent(floor)} within {TREND_MONTHS} months by its trend")

@@ -65,6 +65,33 @@ def test_the_cost_of_a_used_hour_against_renting_it(judged):
     assert row["idle_usd_month"] == pytest.approx(2400.0)
 
 
+def test_one_node_at_each_site_is_kept_however_little_it_is_used(changed, road):
+    """Eight devices at eight sites at 5 %: dear beside a rented hour, and yet none can go; at two sites of four they can."""
+    chips = road.ws.table("accelerators").assign(accelerators_per_node=1)
+    cases = road.ws.table("use_cases")
+    offers = road.ws.table("prices").iloc[:1].assign(
+        accelerator_id=CHIP, region="*", provider="AWS", purchase_option="on_demand", usd_per_accelerator_hour=1.0, usd_per_accelerator=np.nan,
+    )  # fmt: skip
+    life = pd.DataFrame([(CHIP, "end_of_support", "2027-03", "", "maker")], columns=LIFE)
+    inventory = dataclasses.replace(road.inventory, pools=pd.DataFrame([pool(0.05, 9000.0)]))
+
+    def row(sites, **tables):
+        stated = cases.assign(sites=cases["use_case_id"].map({"models": f"us={sites}"}))
+        tables = {"lifecycle": life.iloc[:0], **tables}
+        ws = changed(
+            plan={"baseline_accelerators": {"models": CHIP}},
+            use_cases=stated,
+            accelerators=chips,
+            pools=readings([0.05] * 6),
+            prices=offers,
+            **tables,
+        )
+        return judge_hardware(ws, inventory).iloc[0]
+
+    assert [row(sites)["verdict"] for sites in (8, 2)] == ["keep", "retire"]
+    assert row(8, lifecycle=life)["reason"].startswith("support ends on 2027-03")
+
+
 def test_people_and_storage_go_with_idle_hours_too(judged):
     """USD 1 an hour: 1,000 hours of which 200 work bear 1,000 beside the 1,000 paid; at the median use of 40 % a rented one 1 / 0.4."""
     pools = pool(0.2, 1000.0), pool(0.6, 1000.0, "q")
