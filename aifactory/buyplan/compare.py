@@ -77,7 +77,7 @@ def _rules(case: Case) -> list[tuple[str, np.ndarray, str, str]]:
     peak = _hold(case, peak_levels(streams) * (1.0 + PEAK_RULE_RESERVE), sizes)
     nothing = np.zeros_like(with_reserve)
     ratios = sorted({percent(ratio) for ratio in case.plan.reserve.values()}, key=lambda text: float(text[:-2]))
-    share, spill = " / ".join(ratios), "peaks above it on demand"
+    share, spill = " / ".join(ratios), _above(case)
     return [
         (ON_DEMAND, nothing, "reserved_1y", _by_the_hour(case)),
         (f"Average + {share} reserved for 1 year", with_reserve, "reserved_1y", spill),
@@ -88,10 +88,27 @@ def _rules(case: Case) -> list[tuple[str, np.ndarray, str, str]]:
     ]
 
 
+def _rentable(case: Case) -> np.ndarray:
+    """Which of the slots that the expected demand needs can be had on demand."""
+    needed = case.loads[EXPECTED].held.any(axis=0)
+    return np.isfinite(case.offers.on_demand)[case.slots.pool][needed]
+
+
+def _above(case: Case) -> str:
+    """Remark of a rule that holds less than the peak: where the peaks run."""
+    rentable, held = _rentable(case), "the fleet that the expected demand needs is held"
+    if rentable.all():
+        return "peaks above it on demand"
+    return (
+        f"peaks above it on demand; where no hours are rented {held}"
+        if rentable.any()
+        else f"no hours are rented: at least {held}"
+    )
+
+
 def _by_the_hour(case: Case) -> str:
     """Remark of the rule that commits to nothing: what it pays, also where no hours are rented."""
-    needed = case.loads[EXPECTED].held.any(axis=0)
-    rentable = np.isfinite(case.offers.on_demand)[case.slots.pool][needed]
+    rentable = _rentable(case)
     if rentable.all():
         return "pays used hours only; spot not used"
     held = "the fleet that the expected demand needs is held"

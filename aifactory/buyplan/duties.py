@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from aifactory.buyplan.governance import is_firm
+from aifactory.buyplan.governance import BY_DATE, is_firm
 from aifactory.finance.options import OPTION_NAMES
 from aifactory.fleet.placed import BOUGHT
 from aifactory.inputs.plan import Plan
@@ -98,6 +98,8 @@ def _orders(orders: pd.DataFrame, owner: str) -> list[tuple]:
         what = f"{order.accelerators} {order.accelerator_id}, {OPTION_NAMES[order.purchase_option].lower()}"
         name = f"{kind}: {what}, {order.region}, {order.band}, from {order.start_month}"
         rule = "firm on approval of the plan" if firm else "only if its trigger has fired"
+        if not firm and (found := re.search(BY_DATE, str(getattr(order, "timing", "")))):
+            rule = f"on this date, to be there when {found[1]}"
         rule = "renew only if its hours still pay for the term" if later else rule
         place = "|".join(str(getattr(order, column)) for column in ORDER_PLACE)
         rows.append((_latest(order), name, owner, rule, ORDER, f"order|{place}|{nth}"))

@@ -36,6 +36,10 @@ MONTH_NAMES = [
 ]
 
 
+#: What begins or ends when an order goes to work, in its `timing` of `reasons.reasons_of`: its date releases it.
+BY_DATE = r"there when ([^;]+)"
+
+
 def is_firm(orders: pd.DataFrame) -> pd.Series:
     """Orders that are signed on approval: all of the first month, which can wait for nothing, and the baseline within the decision window.
 
@@ -67,16 +71,24 @@ def decision_sentence(
     *,
     barred: bool = False,
     bound: Sequence[str] = (),
+    rented: bool = True,
 ) -> str:
     """Return the decision asked for: amount, what, until when, and what it brings.
 
     `first` comes before it (the test of hosted models that cost far less: an amount to sign must not lead a reader past
     them). `held`: accelerators that are owned or
-    committed already; `barred`: a limit of the plan allows no order; `bound`: limits that leave less to sign than would pay.
+    committed already; `barred`: a limit of the plan allows no order; `bound`: limits that leave less to sign than would pay;
+    `rented`: some accelerator of the plan can be had by the hour.
     """
     within = f" within {' and '.join(bound)}" if bound else ""
-    cheapest = f"capacity by the hour is cheapest at today's demand{within}"
-    why = "no order is allowed by the limits of the plan" if barred else cheapest
+    beyond = f"beyond the {held:,.0f} accelerators owned or committed, " if held else ""
+    cheapest = f"{beyond}capacity by the hour is cheapest at today's demand{within}"
+    if not rented:
+        stands = (
+            f"the {held:,.0f} accelerators owned or committed hold the demand" if held else "no demand asks for any"
+        )
+        cheapest = f"{stands} until the next order{within}"
+    why = f"{beyond}no order is allowed by the limits of the plan" if barred else cheapest
     sentence = _own_decision(orders, roi, plan, held, why)
     return f"{first} If they fail it: {sentence[0].lower()}{sentence[1:]}" if first else sentence
 
@@ -126,10 +138,10 @@ def _own_decision(orders: pd.DataFrame, roi: pd.DataFrame, plan: Plan, held: flo
         outlook += "; its return is not computed, because no value per unit is stated."
     now, later = signed_now(orders), released_on_triggers(orders)
     growth = f", and release up to {money(later['commitment_usd'].sum())} of growth orders within a year"
-    growth = f"{growth}, each on its trigger" if len(later) else ""
+    dated = later.get("timing", pd.Series("", index=later.index)).astype("str").str.extract(BY_DATE)[0].notna().any()
+    growth = f"{growth}, each on its trigger{' or date' if dated else ''}" if len(later) else ""
     if now.empty:
-        beyond = f"beyond the {held:,.0f} accelerators owned or committed, " if held else ""
-        return f"Sign no {'further ' if held else ''}commitment now: {beyond}{why}{growth}. {outlook}"
+        return f"Sign no {'further ' if held else ''}commitment now: {why}{growth}. {outlook}"
     amount, date = money(now["commitment_usd"].sum()), month_name(now["order_month"].min())
     return f"Approve {amount} of commitments with the first order by {date}: {_named(now)}{growth}. {outlook}"
 

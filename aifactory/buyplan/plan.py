@@ -356,7 +356,8 @@ def _decision(
     first = hosted.first_sentence(plan_usd) if asked else hosted_first(comparisons, plan_usd)
     barred = chosen is not None and chosen.bars_all
     held = case.placed.accelerators.sum(axis=1).max()
-    asked = decision_sentence(orders, roi, case.plan, first, held, barred=barred, bound=chosen.bound if chosen else ())
+    bound, rented = chosen.bound if chosen else (), bool(np.isfinite(case.offers.on_demand).any())
+    asked = decision_sentence(orders, roi, case.plan, first, held, barred=barred, bound=bound, rented=rented)
     return asked + covered_sentence(case.streams.table, case.streams.not_sized)
 
 

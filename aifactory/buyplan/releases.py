@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from aifactory.buyplan.governance import is_firm
+from aifactory.buyplan.governance import BY_DATE, is_firm
 from aifactory.inputs.contracts import load_contract
 from aifactory.units import BANDS, HOURS_PER_MONTH
 
@@ -21,8 +21,6 @@ CAPACITY, COMMITMENT = "capacity", "commitment"
 EXPECTED = "expected"
 RENTED = ("on_demand", "spot")
 DIGITS = 6
-#: What begins or ends when an order goes to work, in its `timing` of `reasons.reasons_of`.
-BY_DATE = r"there when ([^;]+)"
 
 
 def release_steps(fleet: pd.DataFrame, bands: pd.DataFrame, orders: pd.DataFrame, period: str) -> pd.DataFrame:

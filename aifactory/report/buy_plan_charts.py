@@ -97,7 +97,8 @@ def chart_break_even(ws: Workspace, plan: BuyPlan) -> Figure | Block:
         f"{OPTION_NAMES[row.purchase_option]} breaks even at {pct(row.break_even_utilization)}"
         for row in shares.itertuples()
     )
-    title = f"{accelerator} in {region}: no commitment is offered"
+    only = OPTION_NAMES[offers["purchase_option"].iloc[0]].lower() if len(offers) == 1 else ""
+    title = f"{accelerator} in {region}: {f'{only} is the only way to pay' if only else 'no commitment is offered'}"
     if len(shares):
         best = shares.iloc[0]
         name = OPTION_NAMES[best["purchase_option"]].lower()

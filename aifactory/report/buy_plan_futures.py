@@ -60,7 +60,7 @@ def _table(ws: Workspace, futures: Futures) -> Block:
     note = (
         f"Doubt of demand grows for {DOUBT_MONTHS} months and then stays: later orders are decided with what is known by then. Present value of new orders and rented hours, with the people and storage around them, over the horizon (what is held already costs the same under each and is left out), orders each quarter (for the expected scenario alone: any month): the mean, and "
         f"{pct(futures.risk_weight)} of what the worst {pct(1 - futures.tail)} of the overruns are above the mean one. The overrun of a path is "
-        "what it costs beyond the cheapest mix of terms and hours for its own demand, were that known. Hours beyond the commitments are rented. Foresight stands against the expected cost, all others against the weighed one."
+        "what it costs beyond the cheapest mix of terms and hours for its own demand, were that known. Hours beyond the commitments are rented; where none are for rent, their work is missed, at the value that the plan takes as lost. Foresight stands against the expected cost, all others against the weighed one."
     )
     caption = "Policies on the same paths of demand and prices"
     return table(futures.table, caption=caption, source=SOURCE, as_of=ws.as_of, columns=columns, note=note)

@@ -79,6 +79,10 @@ def test_the_remark_says_what_the_rule_pays_where_no_hours_are_rented(tiny):
         "All on demand", "note"
     ]
     assert bought == "no hours are rented: the fleet that the expected demand needs is held"
+    name = "Average + 20 % / 40 % / 50 % bought"
+    assert compared(tiny(prices=make_prices(HARDWARE)))["note"][name] == "peaks above it on demand"
+    held = compared(tiny(prices=make_prices(HARDWARE, drop=["on_demand", "reserved_1y"])))["note"][name]
+    assert held == "no hours are rented: at least the fleet that the expected demand needs is held"
 
 
 def test_the_rule_of_the_peak_by_hand(tiny):

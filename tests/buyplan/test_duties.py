@@ -43,6 +43,8 @@ def test_an_order_that_moves_keeps_its_identity():
     assert one["event_id"] == two["event_id"]
     assert one["date"] != two["date"]
     assert two["rule"] == "only if its trigger has fired"
+    dated = calendar(pd.DataFrame([{**moved, "timing": "lead time of 2 months binds; there when voice starts"}]))
+    assert dated.query("kind == 'order'")["rule"].tolist() == ["on this date, to be there when voice starts"]
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,27 @@ def test_growth_is_released_on_triggers_not_signed(tiny):
     assert "growth orders within a year, each on its trigger" in sentence
 
 
+def test_nothing_is_cheapest_by_the_hour_where_no_hours_are_rented(tiny):
+    """Devices at the edge: what stands holds the demand, and orders for a launch wait for its date."""
+    case = tiny(prices=make_prices(drop=["reserved_1y"]))
+    answer, orders = solved(case)
+    roi = roi_frame(case, answer)
+    assert orders.empty
+    later = pd.DataFrame(
+        {"order_index": [3], "band": ["growth"], "renewal": [False], "commitment_usd": [84_075.0], "order_month": ["2026-12"],
+         "timing": ["lead time of 2 months binds; there when voice starts"], "accelerators": [295]}
+    )  # fmt: skip
+    told = decision_sentence(later, roi, case.plan, held=862.0, rented=False)
+    start = "Sign no further commitment now: the 862 accelerators owned or committed hold the demand until the next order, and release up to "
+    assert told.startswith(
+        start + "USD 84,075 of growth orders within a year, each on its trigger or date. The plan costs"
+    )
+    assert "by the hour" not in told
+    plain = decision_sentence(later.assign(timing=""), roi, case.plan, held=862.0)
+    assert "now: beyond the 862 accelerators owned or committed, capacity by the hour is cheapest" in plain
+    assert "each on its trigger. The" in plain
+
+
 def test_nothing_to_sign_is_said(tiny):
     case = tiny(prices=make_prices(drop=["reserved_1y"]), value_usd_per_unit=[np.nan, np.nan])
     answer, orders = solved(case)

@@ -1,12 +1,15 @@
 """Beside each order stands what is doubtful of its price."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 
 from aifactory.benchmark import build_benchmark
 from aifactory.buyplan import build_buy_plan
 from aifactory.inventory import build_inventory
+from aifactory.report.buy_plan_charts import chart_break_even
 from aifactory.report.buy_plan_orders import price_doubts, table_orders
 from aifactory.shortlist import build_shortlist
 
@@ -36,3 +39,26 @@ def test_a_plan_that_orders_nothing_has_its_table(mini_ws):
     plan = build_buy_plan(mini_ws, inventory, benchmark, build_shortlist(mini_ws, inventory, benchmark))
     nothing = table_orders(mini_ws, replace(plan, orders=plan.orders.iloc[:0]))
     assert "Orders and renewals" in str(nothing) and "Orders and renewals" in str(table_orders(mini_ws, plan))
+
+
+def test_a_purchase_that_is_the_only_way_to_pay_is_an_offer(mini_ws):
+    """Devices that nobody rents have no break-even: the title must not say that nothing is offered."""
+    offer = {
+        "accelerator_id": "hailo-8",
+        "region": "eu",
+        "purchase_option": "purchase",
+        "break_even_utilization": np.nan,
+        "source": "quote",
+    }
+    plan = SimpleNamespace(
+        need=[1],
+        bands=pd.DataFrame([{"accelerator_id": "hailo-8", "region": "eu", "usd_month": 1.0}]),
+        options=pd.DataFrame([offer]),
+        break_even=pd.DataFrame(
+            [{**offer, "utilization": share, "usd_per_used_hour": 1 / share} for share in (0.5, 1.0)]
+        ),
+    )
+    assert "hailo-8 in eu: purchase is the only way to pay" in chart_break_even(mini_ws, plan).text
+    hours = pd.DataFrame([{**offer, "purchase_option": name} for name in ("on_demand", "spot")])
+    rented = chart_break_even(mini_ws, SimpleNamespace(**{**vars(plan), "options": hours}))
+    assert "hailo-8 in eu: no commitment is offered" in rented.text
