@@ -23,6 +23,7 @@ from aifactory.units import SECONDS_PER_HOUR, signed_percent
 TRAINING_UNIT, HOUR = "accelerator_hour", 1 / SECONDS_PER_HOUR
 RATES = ("tokens_per_s", "samples_per_s")
 NO_CLASS = {"neuromorphic": "event-driven hardware has no comparable figures; port a small model and measure it"}
+COLUMNS = ["use_case_id", "accelerator_id", "units_per_s_per_accelerator", "low", "high", "tier", "evidence"]
 NONE, DEFINITION = "none", "definition of the reference accelerator-hour"
 OWN_JOBS = "its jobs ran here, an hour counted as {speed:.3g} of the reference accelerator"
 
@@ -92,7 +93,8 @@ def estimate_missing(
         for (case, name), item in found.items()
     ]  # fmt: skip
     order = {pair: number for number, pair in enumerate(_pairs(ws))}
-    return pd.DataFrame(sorted(rows, key=lambda row: order[row["use_case_id"], row["accelerator_id"]]))
+    in_order = sorted(rows, key=lambda row: order[row["use_case_id"], row["accelerator_id"]])
+    return pd.DataFrame(in_order, columns=COLUMNS)
 
 
 def _pairs(ws: Workspace) -> list[tuple[str, str]]:

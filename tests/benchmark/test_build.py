@@ -1,5 +1,7 @@
 """The bake-off in one call, also without runs, bill, pools or jobs."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -31,6 +33,16 @@ def test_points_carry_cost_energy_and_whether_they_meet_the_slo(mini_benchmark):
     assert curves["usd_per_1k_units"].tolist() == pytest.approx(
         [price["chat", H100] / (rate * 3.6) for rate in (2, 4, 8)]
     )
+
+
+def test_nothing_is_estimated_where_all_pairs_were_measured(mini_ws):
+    cases = mini_ws.table("use_cases")
+    few = {**mini_ws.tables, "use_cases": cases[cases["use_case_id"] != "models"]}
+    ws = dataclasses.replace(mini_ws, plan=mini_ws.plan.model_copy(update={"candidates": [H100]}), tables=few)
+    found = build_benchmark(ws)
+    capacity = found.capacity.set_index("use_case_id")
+    assert capacity["units_per_s_per_accelerator"].to_dict() == {"chat": 6.0, "images": 2.0}
+    assert (capacity["tier"] == "measured").all() and found.not_measured.empty
 
 
 def test_curves_are_per_accelerator(with_tables, runs):
