@@ -160,7 +160,7 @@ def _price_warnings(case: Case, bands: pd.DataFrame, options: pd.DataFrame) -> l
         for keys, rows in used[used["age_days"] > limit].groupby(["accelerator_id", "purchase_option"])
     ]
     elsewhere = [
-        f"{_offer(keys)} in {_listed(rows['region'])} is taken from another region of {_listed(rows['provider'])}."
+        f"{_offer(keys)} in {_listed(rows['region'])} is taken from another region of {_listed(rows['provider'])}: ask whether it can be had there, and for how much."
         for keys, rows in used[~used["exact_region"]].groupby(["accelerator_id", "purchase_option"])
     ]
     return stale + elsewhere

@@ -82,8 +82,9 @@ def _rate(base: pd.Series) -> str:
     if base["irr_status"] == "unique":
         return f"an internal rate of {pct(base['irr_annual'])} a year"
     if base["irr_status"] == "none":
-        why = "the costs are never recovered" if base["npv_usd"] < 0 else "there is no outlay to recover"
-        return f"no internal rate, as {why}"
+        covered = base.get("payback_status") == NOTHING  # an outlay in a month of more value is none to recover
+        why = "what comes in always covers what goes out" if covered else "no rate balances what comes in and goes out"
+        return f"no internal rate, as {'the costs are never recovered' if base['npv_usd'] < 0 else why}"
     roots = join_words([pct(float(root)) for root in base["irr_roots"].split("; ")])
     return f"several internal rates ({roots} a year), so none is quoted and the MIRR of {pct(base['mirr_annual'])} stands in"
 

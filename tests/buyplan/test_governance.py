@@ -234,7 +234,10 @@ def test_stale_and_foreign_prices(tiny):
     assert "The on demand price of acc is 303 days old; renew it." in warned(tiny(prices=old))
     other = make_prices()
     other["region"] = "us-1"
-    assert "The on demand price of acc in eu is taken from another region of cloud." in warned(tiny(prices=other))
+    assert (
+        "The on demand price of acc in eu is taken from another region of cloud: ask whether it can be had there, and for how much."
+        in warned(tiny(prices=other))
+    )
 
 
 def test_residency_and_missing_capacity(tiny):

@@ -171,6 +171,7 @@ def test_a_way_to_pay_that_earns_more_on_average_is_named_with_its_worst_tenth()
         ([-1200.0, *[120.0] * 12], "an internal rate of 41 % a year"),
         ([-100.0, *[10.0] * 35, -5.0], "an internal rate of"),
         ([-1.0, -2.0], "no internal rate, as the costs are never recovered"),
+        ([5.0, 1.0], "no internal rate, as what comes in always covers what goes out"),
     ],
 )
 def test_the_page_quotes_only_a_rate_of_return(flows, words):
