@@ -14,7 +14,7 @@ import pandas as pd
 from aifactory.buyplan.case import Case, Solution
 from aifactory.buyplan.ledger import PORTING
 from aifactory.finance.options import spot_usd_per_hour
-from aifactory.finance.tco import CONTINGENCY, OVERHEADS, around_usd_per_hour, serves
+from aifactory.finance.tco import CONTINGENCY, OVERHEADS, PEOPLE, around_usd_per_hour, held_usd_per_month, serves
 from aifactory.finance.unit_cost import allocate, split_compute
 from aifactory.fleet.compute import BEYOND, require_equal
 from aifactory.inputs.plan import HiddenCost, Plan
@@ -98,7 +98,8 @@ def cost_by_stream(case: Case, solution: Solution, shares: Shares) -> dict[str, 
         for item in case.plan.hidden_costs
         if item.usd_per_unit
     }
-    weights = {"Network egress": tokens, "Storage": shares.paid, "Human operations": shares.paid}
+    people, storage = held_usd_per_month(case.plan, case.offers.field)
+    weights = {"Network egress": tokens, "Storage": shares.paid * storage[pool], PEOPLE: shares.paid * people[pool]}
     for name, amount in ledger.lines.items():
         if name in lines or name == CONTINGENCY:
             continue
@@ -188,7 +189,7 @@ def unit_summary_frame(
     follow = 1.0 + plan.value("orchestration_share") + plan.value("safety_check_share")
     follow += sum(item.share_of_compute for item in plan.hidden_costs)
     egress = table["output_tokens_per_unit"] * plan.value("egress_bytes_per_output_token") / 1e9
-    hourly_whole = flexible * follow + around_usd_per_hour(plan)
+    hourly_whole = flexible * follow + around_usd_per_hour(plan, case.offers.field)[case.streams.pool]
     marginal = hourly_whole * seconds * table["load_factor"] + egress * plan.value("egress_usd_per_gb")
     marginal += sum(item.usd_per_unit * serves(item, table["use_case_id"]) for item in plan.hidden_costs)
     rows = table.assign(headline=hourly * seconds, marginal=marginal * (1.0 + plan.value("contingency_share")))

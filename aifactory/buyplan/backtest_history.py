@@ -132,12 +132,12 @@ def _load(case: Case, pool: int, by_pair: dict[tuple[str, str], pd.DataFrame], e
 def _offers(stress: StressBasis, pool: int) -> Offers | None:
     """Hours on demand and rented terms of a pool with what goes with them, USD per hour; None where either is missing."""
     problem = stress.problem
-    on_demand = float(np.mean(problem.on_demand_usd[..., pool])) + problem.around_usd
+    on_demand = float(np.mean(problem.on_demand_usd[..., pool])) + problem.around_usd[pool]
     terms = tuple(
         (
             option.name,
             option.term_months,
-            (option.upfront_usd / option.term_months + option.monthly_usd) / HOURS_PER_MONTH + problem.around_usd,
+            (option.upfront_usd / option.term_months + option.monthly_usd) / HOURS_PER_MONTH + problem.around_usd[pool],
         )
         for option in problem.options
         if option.platform == pool and not option.resale_per_year

@@ -20,7 +20,6 @@ from aifactory.fleet.nodes import node_counts
 from aifactory.fleet.orders import Orders, follow, rule_decisions
 from aifactory.fleet.streams import EXPECTED
 from aifactory.inputs.hosted import model_key, model_keys
-from aifactory.inputs.plan import Plan
 from aifactory.units import MONTHS_PER_YEAR, few, monthly_rate, percent
 
 OURS = "This plan"
@@ -42,14 +41,14 @@ def comparisons_frame(case: Case, answer: Answer, api: pd.DataFrame, resolve: Re
     """
     ours = answer.expected.ledger.compute
     rate = monthly_rate(case.plan.value("wacc"))
-    rows = [_row(OURS, ours, ours, case.plan, "orders chosen over many demand paths, here on the expected one")]
+    rows = [_row(OURS, ours, ours, case, "orders chosen over many demand paths, here on the expected one")]
     for name, hold, option, note in _rules(case):
         offered, lacking = _offers_of(case, answer, hold, option)
         if hold.any() and not offered:
             continue  # nobody offers this way to pay where it would be held: it would be other terms under its name
         if lacking:
             note += f"; not offered in every region and node size for {', '.join(lacking)}, held there on other terms"
-        rows.append(_row(name, price_rule(case, answer, hold, option), ours, case.plan, note))
+        rows.append(_row(name, price_rule(case, answer, hold, option), ours, case, note))
     frame = pd.DataFrame([*rows, *_hosted_rows(case, answer, api, rate, resolve or _alone)])
     base = frame.loc[0, "present_value_usd"]
     frame["dearer_share"] = frame["present_value_usd"] / base - 1.0 if base > 0 else np.nan
@@ -147,23 +146,24 @@ def rule_orders(case: Case, answer: Answer, hold: np.ndarray, option: str) -> Or
     return follow(rule_decisions(hold, option, expected.terms), expected.terms, case.owned)
 
 
-def _around_usd(compute: Compute, plan: Plan) -> np.ndarray:
+def _around_usd(case: Case, compute: Compute) -> np.ndarray:
     """People and storage around the hours paid for, by month and pool, [T + 1, P]."""
-    return compute.paid_hours * around_usd_per_hour(plan, price_index(len(compute.paid_hours), plan))[:, None]
+    pay = price_index(len(compute.paid_hours), case.plan)[:, None]
+    return compute.paid_hours * around_usd_per_hour(case.plan, case.offers.field, pay)
 
 
-def _cash_usd(compute: Compute, plan: Plan) -> np.ndarray:
+def _cash_usd(case: Case, compute: Compute) -> np.ndarray:
     """Cash by month of the accelerators and of what goes with them, [T + 1]."""
-    return compute.cash_usd + _around_usd(compute, plan).sum(axis=1)
+    return compute.cash_usd + _around_usd(case, compute).sum(axis=1)
 
 
-def _row(policy: str, compute: Compute, ours: Compute, plan: Plan, note: str) -> dict:
-    cash = _cash_usd(compute, plan)
-    used, saved = compute.paid_hours.sum(), cash - _cash_usd(ours, plan)
+def _row(policy: str, compute: Compute, ours: Compute, case: Case, note: str) -> dict:
+    cash = _cash_usd(case, compute)
+    used, saved = compute.paid_hours.sum(), cash - _cash_usd(case, ours)
     found, (month, _) = irr_all(saved, MONTHS_PER_YEAR), payback_or_why(saved)
     return {
         "policy": policy,
-        "present_value_usd": float(npv(cash, monthly_rate(plan.value("wacc")))),
+        "present_value_usd": float(npv(cash, monthly_rate(case.plan.value("wacc")))),
         "usd_horizon": float(cash.sum()),
         "accelerator_hours_paid": float(used),
         "served_share": float(compute.served[1:].mean()) if compute.served.size else 1.0,
@@ -191,10 +191,11 @@ def _hosted_rows(case: Case, answer: Answer, api: pd.DataFrame, rate: float, res
         f"{HOSTED} where priced": np.isfinite(price),
         f"{HOSTED} where cheaper": (sums["bill"] < sums["own"]).to_numpy() & np.isfinite(price),
     }
-    ours, rows = float(npv(_cash_usd(expected.ledger.compute, case.plan), rate)), {}
+    ours, rows = float(npv(_cash_usd(case, expected.ledger.compute), rate)), {}
     for moved in choices.values():
         if moved.any() and moved.tobytes() not in rows:
-            rest = _cash_usd(left := resolve(without(case, moved), moved).ledger.compute, case.plan)
+            stays = without(case, moved)
+            rest = _cash_usd(stays, left := resolve(stays, moved).ledger.compute)
             rows[moved.tobytes()] = _hosted_row(table, moved, (rest, left.paid_hours), (bill, paid), (ours, rate))
     return [{"policy": policy, **rows[moved.tobytes()]} for policy, moved in choices.items() if moved.any()]
 
@@ -218,11 +219,11 @@ def own_present_value(case: Case, compute: Compute, share: np.ndarray, rate: flo
     beyond that goes to the streams by their depreciation (by all their cost where nothing was bought).
     """
     pool = case.streams.pool
-    around = _around_usd(compute, case.plan)
+    around = _around_usd(case, compute)
     cost = _by_column((compute.cost_usd + around)[:, pool] * share, rate)
     wear = _by_column(compute.lines[DEPRECIATION][:, pool] * share, rate)
     weight = wear if wear.sum() > 0 else cost
-    gap = float(npv(_cash_usd(compute, case.plan), rate)) - cost.sum()
+    gap = float(npv(_cash_usd(case, compute), rate)) - cost.sum()
     return cost + gap * weight / weight.sum() if weight.sum() > 0 else cost
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from aifactory.finance.cashflow import npv
+from aifactory.finance.options import in_field
 from aifactory.finance.tax import Regime, tax_due, write_offs, year_starts
 from aifactory.finance.tco import PEOPLE, hidden_lines, overhead_lines, price_index, with_contingency
 from aifactory.fleet.compute import BEYOND, Compute, require_equal
@@ -56,7 +57,8 @@ def build_ledger(
     cost = compute.cost_usd.sum(axis=1)
     tokens = served @ streams.table["output_tokens_per_unit"].to_numpy()
     operating = cost - compute.lines[BEYOND].sum(axis=1)
-    others = overhead_lines(operating, compute.paid_hours.sum(axis=1) / HOURS_PER_MONTH, tokens, plan)
+    held, field = compute.paid_hours / HOURS_PER_MONTH, in_field(streams.pools["platform_class"])
+    others = overhead_lines(operating, held[:, ~field].sum(axis=1), tokens, plan, held[:, field].sum(axis=1))
     dearer = price_index(len(units), plan)
     centres = hidden_lines(operating, plan, served, list(streams.table["use_case_id"]), dearer)
     others[PEOPLE] = others[PEOPLE] * dearer

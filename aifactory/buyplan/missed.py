@@ -39,7 +39,8 @@ def missed_usd(case: Case, options: Sequence[Option], working: np.ndarray) -> np
     load = case.streams.sized(case.streams.units[EXPECTED])[1:].mean(axis=0)
     pool, least = (
         case.streams.pool,
-        LEAST_HOURS * (dearest_hour_usd(case.offers.on_demand, options) + float(around_usd_per_hour(case.plan))),
+        LEAST_HOURS
+        * (dearest_hour_usd(case.offers.on_demand, options) + around_usd_per_hour(case.plan, case.offers.field)),
     )
     each = np.maximum(lost_value_usd(case.streams, case.plan) * working, least[pool])
     weight = np.where(np.bincount(pool, load, case.pools)[pool] > 0, load, 1.0)

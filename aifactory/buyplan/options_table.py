@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from aifactory.finance.options import COMMITTED_OPTIONS, break_even_utilization, effective_prices
+from aifactory.finance.options import COMMITTED_OPTIONS, break_even_utilization, effective_prices, in_field
 from aifactory.finance.tco import around_usd_per_hour
 from aifactory.inputs.plan import Plan
 
@@ -25,7 +25,9 @@ def options_frame(prices: pd.DataFrame, pools: pd.DataFrame, accelerators: pd.Da
     here = prices.merge(pools[KEYS], on=KEYS, how="inner")
     rows = effective_prices(here, accelerators, plan)
     committed = rows["purchase_option"].isin(COMMITTED_OPTIONS)
-    utilization, around = plan.value("planning_utilization"), float(around_usd_per_hour(plan))
+    utilization = plan.value("planning_utilization")
+    classes = accelerators.set_index("accelerator_id")["platform_class"]
+    around = around_usd_per_hour(plan, in_field(rows["accelerator_id"].map(classes)))
     whole = rows["usd_per_accelerator_hour_effective"] + around
     rented = rows.loc[rows["purchase_option"] == "on_demand"].set_index(KEYS)["usd_per_accelerator_hour_effective"]
     listed = rented.reindex(pd.MultiIndex.from_frame(rows[KEYS])).where(committed.to_numpy()).to_numpy()

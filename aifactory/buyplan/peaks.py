@@ -145,7 +145,7 @@ class PeakPool:
 
     def _whole_usd(self, rental: Rental) -> float:
         """Price of an accelerator-hour there with the people and storage that go with it."""
-        return rental.usd_hour + self.problem.around_usd
+        return rental.usd_hour + self.problem.around_usd[self.pool]
 
     def _alone(self, capacity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         key = capacity.tobytes()

@@ -100,7 +100,7 @@ class LastNodes:
         """USD that the last node of an order saves but for the people and storage that hours rented instead would bear."""
         problem, platform = self.problem, self.problem.orders[column][0].platform
         hours = (self.weights @ self.hours[:, :, platform]) * problem.discount[:-1]
-        around = problem.around_usd if problem.on_demand_most[platform] > 0 else 0.0
+        around = problem.around_usd[platform] if problem.on_demand_most[platform] > 0 else 0.0
         return float(self.weights @ self.by_path(column) - around * hours @ problem.serves[:, platform, column])
 
     def net_usd(self, column: int, instead_of: int) -> float:

@@ -307,4 +307,4 @@ def hourly_price(options: pd.DataFrame, accelerator_id: str, region: str) -> flo
     mine = options[(options["accelerator_id"] == accelerator_id) & (options["region"] == region)]
     rented = mine[mine["purchase_option"] == "on_demand"]
     price = (rented if len(rented) else mine)["usd_per_accelerator_hour_effective"].min()
-    return float(price + options["around_usd_per_hour"].max())
+    return float(price + mine["around_usd_per_hour"].max())

@@ -186,7 +186,7 @@ def _model(case: Case, priced: dict[str, tuple[Compute, Ledger]], api: pd.DataFr
         once_usd=one_off,
         lost_value_share=np.zeros_like(base),
         fixed_usd=sum(hidden.values(), np.zeros(months)) * active * dearer,
-        around_usd_per_hour=around_usd_per_hour(plan, dearer),
+        around_usd_per_hour=around_usd_per_hour(plan, case.offers.field[:, None], dearer),
         share_of_compute=share + sum(item.share_of_compute for item in plan.hidden_costs),
         contingency_share=plan.value("contingency_share"),
         tax_rate=plan.value("tax_rate"),
@@ -283,9 +283,9 @@ def _base_opex(model: RoiModel) -> np.ndarray:
     over = np.maximum(model.occupied(need) - model.capacity[..., None], 0.0)
     hours = over @ model.block_share * HOURS_PER_MONTH
     rented = np.einsum("opt,op->ot", hours, model.flexible_usd_per_hour)
-    paid = (hours + model.capacity * HOURS_PER_MONTH).sum(axis=1)
+    tended = ((hours + model.capacity * HOURS_PER_MONTH) * model.around_usd_per_hour).sum(axis=1)
     view = model.base_usd + rented
-    others = model.share_of_compute * view + model.around_usd_per_hour * paid + model.fixed_usd
+    others = model.share_of_compute * view + tended + model.fixed_usd
     others = others + own @ (model.variable_usd * model.units) + model.once_usd
     return model.running_usd + rented + others + model.contingency_share * (view + others)
 

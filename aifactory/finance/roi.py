@@ -63,7 +63,7 @@ def _arrays(model: RoiModel) -> object:
         "is_hosted": hosted,
         "any_hosted": hosted.any(axis=1),
         "hosted_usd": np.nan_to_num(model.hosted_usd),
-        "held_hours": model.capacity.sum(axis=1) * HOURS_PER_MONTH,
+        "held_around_usd": (model.capacity * model.around_usd_per_hour).sum(axis=1) * HOURS_PER_MONTH,
         "factors": discount_factors(model.months + 1, model.rate),
         "pool": model.pool.astype(np.int64),
     }

@@ -31,7 +31,7 @@ class Arrays(NamedTuple):
     hosted_usd: np.ndarray
     is_hosted: np.ndarray  # [O, K]
     any_hosted: np.ndarray  # [O]
-    held_hours: np.ndarray  # [O, T + 1] hours of all capacity
+    held_around_usd: np.ndarray  # [O, T + 1] storage and people of all capacity
     committed_usd: np.ndarray
     running_usd: np.ndarray
     base_usd: np.ndarray
@@ -62,7 +62,7 @@ class Space(NamedTuple):
     hosted: np.ndarray  # [T + 1] cost of hosted units
     over: np.ndarray  # [T + 1] hours beyond capacity of one pool
     spill: np.ndarray  # [T + 1] cost of them at list price, all pools
-    paid: np.ndarray  # [T + 1] hours paid for
+    tended: np.ndarray  # [T + 1] storage and people of the hours paid for
     net: np.ndarray  # [T + 1] cash
 
 
@@ -174,7 +174,7 @@ def _own_load(m, s, o, common, streams, draw):
 
 @njit(**FAST)
 def _serve(m, s, o, load):
-    """Hours paid for and cost of rented hours of one option, for the load of its pools."""
+    """Cost of rented hours of one option, and of what goes with them, for the load of its pools."""
     for p in range(load.shape[0]):
         price = m.flexible_usd_per_hour[o, p]
         for month in range(s.worth.size):
@@ -187,7 +187,7 @@ def _serve(m, s, o, load):
                 s.over[month] += weight * max(occupied - m.capacity[o, p, month], 0.0)
         for month in range(s.worth.size):
             s.spill[month] += s.over[month] * price
-            s.paid[month] += s.over[month]
+            s.tended[month] += s.over[month] * m.around_usd_per_hour[p, month]
 
 
 @njit(**HOW)
@@ -199,7 +199,7 @@ def _cash(m, s, o, power, resale, around):
     for month in range(last + 1):
         rented = s.spill[month] * s.price[month] + s.hosted[month]
         view = m.base_usd[o, month] + m.running_usd[o, month] * (power - 1.0) + rented
-        centres = m.share_of_compute * view + m.around_usd_per_hour[month] * s.paid[month] + m.fixed_usd[month]
+        centres = m.share_of_compute * view + s.tended[month] + m.fixed_usd[month]
         others = around * (centres + s.extra[month]) + m.once_usd[o, month]
         opex = m.committed_usd[o, month] + m.running_usd[o, month] * power + rented + others
         opex += m.contingency_share * (view + others)
@@ -240,7 +240,7 @@ def evaluate_draws(m, common, streams, with_rate, out, rates):
         _demand(m, s, common, streams, draw)
         for o in range(m.capacity.shape[0]):
             for month in range(months):
-                s.spill[month], s.hosted[month], s.paid[month] = 0.0, 0.0, m.held_hours[o, month]
+                s.spill[month], s.hosted[month], s.tended[month] = 0.0, 0.0, m.held_around_usd[o, month]
             if m.any_hosted[o]:
                 _own_load(m, s, o, common, streams, draw)
                 _serve(m, s, o, s.mine)

@@ -62,7 +62,7 @@ class RoiModel:
     once_usd: np.ndarray  # [O, T + 1] porting, migration off a retired model
     lost_value_share: np.ndarray  # [O, T + 1] value lost to missed or late service
     fixed_usd: np.ndarray  # [T + 1] cost centres that do not follow compute
-    around_usd_per_hour: np.ndarray  # [T + 1] storage and people per accelerator-hour paid for
+    around_usd_per_hour: np.ndarray  # [P, T + 1] storage and people per accelerator-hour paid for
     share_of_compute: float  # orchestration, safety checks
     contingency_share: float
     tax_rate: float
@@ -98,7 +98,7 @@ class RoiModel:
             "hosted_usd": (options, count, months),
             "residual_usd": (options,),
             "fixed_usd": (months,),
-            "around_usd_per_hour": (months,),
+            "around_usd_per_hour": (pools, months),
             "year_starts": (months,),
         } | dict.fromkeys(
             [

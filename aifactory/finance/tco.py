@@ -24,31 +24,31 @@ CONTINGENCY = "Contingency"
 
 
 def overhead_lines(
-    compute_usd: ArrayLike, accelerators: ArrayLike, output_tokens: ArrayLike, plan: Plan
+    compute_usd: ArrayLike, accelerators: ArrayLike, output_tokens: ArrayLike, plan: Plan, devices: ArrayLike = 0.0
 ) -> dict[str, np.ndarray]:
     """Monthly cost of what the accelerators need around them, one array per line.
 
     Parameters
     ----------
     compute_usd : cost of the accelerators in the month, own power and space included, USD.
-    accelerators : mean number of accelerators held in the month.
+    accelerators : mean number of accelerators held in data centres in the month.
     output_tokens : tokens sent to users in the month.
+    devices : mean number of devices held in the field.
 
     Returns
     -------
     Storage = accelerators x GB x USD/GB; egress = tokens x bytes x USD/GB; orchestration and
-    safety checks = shares of compute; human operations = accelerators / accelerators per
-    operator x USD per operator.
+    safety checks = shares of compute; human operations = (accelerators / accelerators per
+    operator + devices / devices per operator) x USD per operator.
     """
     compute, held = np.asarray(compute_usd, dtype=float), np.asarray(accelerators, dtype=float)
+    people, storage = held_usd_per_month(plan, [False, True])
     gigabytes = np.asarray(output_tokens, dtype=float) * plan.value("egress_bytes_per_output_token") / GIGA
-    storage = plan.value("storage_gb_per_accelerator") * plan.value("storage_usd_per_gb_month")
-    people = plan.value("operator_usd_per_month") / plan.value("accelerators_per_operator")
     lines = (
-        held * storage,
+        held * storage[0],
         gigabytes * plan.value("egress_usd_per_gb"),
         compute * plan.value("orchestration_share"),
-        held * people,
+        held * people[0] + np.asarray(devices, dtype=float) * people[1],
         compute * plan.value("safety_check_share"),
     )
     return dict(zip(OVERHEADS, lines, strict=True))
@@ -59,14 +59,23 @@ def price_index(months: int, plan: Plan) -> np.ndarray:
     return (1.0 + plan.value("cost_inflation")) ** (np.arange(months) / MONTHS_PER_YEAR)
 
 
-def around_usd_per_hour(plan: Plan, pay_level: ArrayLike = 1.0) -> np.ndarray:
-    """People and storage that go with each accelerator-hour paid for, rented or owned, USD.
+def held_usd_per_month(plan: Plan, field: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """People and storage that go with an accelerator held for a month, USD each, shaped like `field`.
 
-    (operator USD / accelerators per operator x pay level + GB x USD/GB) / 730, as in `overhead_lines`: a node that is held idle
+    In the `field` (class edge): operators look after devices, and no block storage stands behind them.
+    """
+    tended = np.where(field, plan.value("devices_per_operator"), plan.value("accelerators_per_operator"))
+    storage = plan.value("storage_gb_per_accelerator") * plan.value("storage_usd_per_gb_month")
+    return plan.value("operator_usd_per_month") / tended, np.where(field, 0.0, storage)
+
+
+def around_usd_per_hour(plan: Plan, field: ArrayLike, pay_level: ArrayLike = 1.0) -> np.ndarray:
+    """People and storage that go with each accelerator-hour paid for, rented or owned, USD, shaped like `field` x `pay_level`.
+
+    (people x pay level + storage) / 730 of `held_usd_per_month`, as in `overhead_lines`: a node that is held idle
     costs as much as one that works, so every choice between holding and renting has to count it.
     """
-    people = plan.value("operator_usd_per_month") / plan.value("accelerators_per_operator")
-    storage = plan.value("storage_gb_per_accelerator") * plan.value("storage_usd_per_gb_month")
+    people, storage = held_usd_per_month(plan, field)
     return (people * np.asarray(pay_level, dtype=float) + storage) / HOURS_PER_MONTH
 
 

@@ -159,7 +159,7 @@ def build_terms(offers: Offers, slots: Slots, plan: Plan, largest: np.ndarray) -
     One node can be ordered always: where what stands serves what is expected, more demand than that may still come.
     """
     at, size = slots.pool, slots.size.astype(float)
-    months, around = size * HOURS_PER_MONTH, float(around_usd_per_hour(plan))
+    months, around = size * HOURS_PER_MONTH, around_usd_per_hour(plan, offers.field)
     price = np.nan_to_num(offers.price)
     energy, space, support = running_usd_per_month(price, offers.power_w, offers.usd_per_kwh, plan, offers.field)
     bought = np.arange(len(COMMITTED_OPTIONS))[:, None] == BOUGHT
@@ -188,7 +188,7 @@ def build_terms(offers: Offers, slots: Slots, plan: Plan, largest: np.ndarray) -
         energy_usd_month=(own * energy)[:, at] * size,
         space_usd_month=(own * space)[:, at] * size,
         support_usd_month=(bought * support)[:, at] * size,
-        around_usd_month=around * months,
+        around_usd_month=around[at] * months,
         capex_usd=(bought * capex_usd(price, plan, offers.field))[:, at] * size,
         resale_base_usd=(bought * price)[:, at] * size,
         term=term[:, at],

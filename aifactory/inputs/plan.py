@@ -187,6 +187,7 @@ REQUIRED_ASSUMPTIONS: dict[str, str] = {
     "growth_damping": "fraction/month",
     "engineer_usd_per_month": "USD/month",
     "accelerators_per_operator": "accelerators",
+    "devices_per_operator": "devices",
     "operator_usd_per_month": "USD/month",
     "pue": "ratio",
     "colocation_usd_per_kw_month": "USD/kW-month",
@@ -209,7 +210,7 @@ REQUIRED_ASSUMPTIONS: dict[str, str] = {
 #: Ways to pay that a price can be fresh or stale for.
 PRICED = ("on_demand", "spot", "reserved_1y", "reserved_3y", "lease", "purchase", "capacity_block", "api")
 #: Assumptions that something is divided by.
-DIVISORS = ("planning_utilization", "accelerators_per_operator")
+DIVISORS = ("planning_utilization", "accelerators_per_operator", "devices_per_operator")
 
 
 class Plan(_Strict):
@@ -384,10 +385,13 @@ def default_assumptions() -> dict[str, dict]:
 
 
 def with_defaults(data: dict) -> dict:
-    """The plan's data with the assumptions that it leaves out."""
+    """The plan's data with the assumptions that it leaves out; a device in the field takes as many people as an accelerator."""
     given = data.get("assumptions")
     if not isinstance(given, dict):
         return data
+    tended = given.get("accelerators_per_operator")
+    if isinstance(tended, dict):
+        given = {"devices_per_operator": {**tended, "unit": "devices"}, **given}
     missing = {name: item for name, item in default_assumptions().items() if name not in given}
     return {**data, "assumptions": {**given, **missing}}
 

@@ -23,6 +23,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.buyplan.duties import end_date
+from aifactory.finance.options import in_field
 from aifactory.finance.prices import offers_of, price_table
 from aifactory.finance.tco import around_usd_per_hour
 from aifactory.inputs.workspace import Workspace
@@ -46,7 +47,8 @@ def judge_hardware(ws: Workspace, inventory: Inventory) -> pd.DataFrame:
     if pools.empty:
         return pd.DataFrame(columns=COLUMNS)
     used = pools["accelerator_hours"] * pools["utilization_mean"]
-    around = float(around_usd_per_hour(ws.plan))
+    classes = ws.table("accelerators").set_index("accelerator_id")["platform_class"]
+    around = around_usd_per_hour(ws.plan, in_field(pools["accelerator_id"].map(classes)))
     history = _history(ws)
     typical = float(pools[PLACE].merge(history, on=PLACE, how="left")["mean_of_months"].median())
     table = pools[["pool_id", "region", "accelerator_id", "purchase_option", "installed", "utilization_mean"]].assign(

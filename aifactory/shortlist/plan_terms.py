@@ -215,7 +215,9 @@ def price_pools(market: Market, streams: Streams, prices: pd.DataFrame) -> Price
     offered = np.isfinite(offers.on_demand) | (slots.total(terms.available.any(axis=0).astype(float), pools) > 0)
     served = offered | (lacking <= 0)  # what stands in any case needs no offer
     idle = slots.total(load.use[1:].sum(axis=0), pools) <= 0
-    around = (factors * around_usd_per_hour(plan, price_index(len(factors), plan))) @ compute.paid_hours
+    around = factors @ (
+        compute.paid_hours * around_usd_per_hour(plan, offers.field, price_index(len(factors), plan)[:, None])
+    )
     usd = slots.total(factors @ compute.slot_cash_usd, pools) + around + missed
     return Priced(np.where(served | idle, usd, np.nan), missed, _hours_by_option(orders, load, slots, terms, pools))
 
@@ -317,9 +319,8 @@ def _missed_usd(
     hourly = np.where(terms.available, monthly / (slots.size * HOURS_PER_MONTH), 0.0)
     dearest = np.zeros(pools)
     np.maximum.at(dearest, slots.pool, hourly.max(axis=0, initial=0.0))
-    dearest = np.where(np.isfinite(offers.on_demand), offers.on_demand, dearest) + float(
-        around_usd_per_hour(market.ws.plan)
-    )
+    dearest = np.where(np.isfinite(offers.on_demand), offers.on_demand, dearest)
+    dearest = dearest + around_usd_per_hour(market.ws.plan, offers.field)
     work = streams.accelerators(streams.units[EXPECTED]).mean(axis=0)
     work = np.where(_by_pool(streams, work)[streams.pool] > 0, work, 1.0)
     lost = _by_pool(streams, work * lost_value_usd(streams, market.ws.plan)) / np.maximum(

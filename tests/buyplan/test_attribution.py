@@ -212,3 +212,26 @@ def _served(solution, share):
     ledger = solution.ledger
     compute = replace(ledger.compute, served=np.full_like(ledger.compute.served, share))
     return replace(solution, ledger=replace(ledger, compute=compute, units_served=share * ledger.units_served))
+
+
+def test_devices_in_the_field_bear_no_data_centre(tiny):
+    """Twelve devices of 1 kW at 10,000 each, bought for good: energy without PUE, no space, no network, no storage.
+
+    An operator of 10,000 a month looks after 400 of them; in a data centre after 100 accelerators.
+    """
+    values = COSTS | {"pue": 1.5, "colocation_usd_per_kw_month": 200.0, "network_share_of_capex": 0.1, "devices_per_operator": 400.0}  # fmt: skip
+    plan = make_plan(values=values)
+    hardware = {"purchase_option": "purchase", "usd_per_accelerator": 10_000.0, "region": "*", "provider": "vendor"}
+    bought = make_prices(hardware, drop=["on_demand", "reserved_1y"])
+    found = {}
+    for kind in ("edge", "gpu"):
+        inputs = make_inputs(plan)
+        inputs["accelerators"]["platform_class"] = [kind, "edge"]
+        case = tiny(plan=plan, prices=bought, inputs=inputs, **WAITS)
+        today = solve_case(case).today
+        held = today.ledger.compute.paid_hours[1].sum() / 730
+        lines = unit_cost_frame(case, today).groupby("line")["usd_month"].sum()
+        found[kind] = [lines[name] / held for name in (POWER_AND_SPACE, "Human operations", "Storage")]
+        found[kind].append(today.ledger.capex_usd.sum() / held)
+    assert found["edge"] == pytest.approx([730 * 0.10, 25.0, 0.0, 10_000.0])
+    assert found["gpu"] == pytest.approx([1.5 * 730 * 0.10 + 200.0, 100.0, 10.0, 11_000.0])

@@ -54,6 +54,7 @@ class TinyPlan:
             "orchestration_share": 0.04,
             "operator_usd_per_month": 16_000.0,
             "accelerators_per_operator": 128.0,
+            "devices_per_operator": 1_000.0,
             "safety_check_share": 0.05,
             "contingency_share": 0.1,
         } | values

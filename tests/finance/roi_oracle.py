@@ -37,9 +37,9 @@ def plain_draw(model: RoiModel, names, draw):
     price = f["flexible_price"] * np.where(t >= f["step_month"], 1 + f["step_size"], 1.0)
     bought = (units[None] * np.nan_to_num(model.hosted_usd) * hosted[:, :, None]).sum(axis=1) * f["api_price"]
     rented = np.einsum("opt,op->ot", over, model.flexible_usd_per_hour) * price + bought
-    paid = (over + HOURS_PER_MONTH * model.capacity).sum(axis=1)
+    tended = ((over + HOURS_PER_MONTH * model.capacity) * model.around_usd_per_hour).sum(axis=1)
     view = model.base_usd + model.running_usd * (f["running"] - 1) + rented
-    centres = model.share_of_compute * view + model.around_usd_per_hour * paid + model.fixed_usd
+    centres = model.share_of_compute * view + tended + model.fixed_usd
     others = f["overhead"] * (centres + extra) + model.once_usd
     opex = model.committed_usd + model.running_usd * f["running"] + rented + others
     opex = opex + model.contingency_share * (view + others)
@@ -93,6 +93,6 @@ def any_model(seed=1, count=12, months=36, blocks=3):
         committed_usd=committed, running_usd=running, base_usd=committed + running + depreciation, capex_usd=capex,
         depreciation_usd=depreciation, residual_usd=np.array([fleet * 32_000 * 0.3, 0, 0, 0, 0.0]),
         once_usd=np.zeros(size), lost_value_share=np.array([0.0, 0, 0, 0, 0.01])[:, None] * np.ones(months + 1), fixed_usd=np.full(months + 1, 5e3),
-        around_usd_per_hour=np.full(months + 1, 0.1), share_of_compute=0.05, contingency_share=0.05, tax_rate=0.25, wacc=0.1,
+        around_usd_per_hour=np.linspace(0.0, 0.2, count)[:, None] + np.zeros(months + 1), share_of_compute=0.05, contingency_share=0.05, tax_rate=0.25, wacc=0.1,
         loss_offset_share=0.8, year_starts=year_starts(months + 1, 6),
     )  # fmt: skip

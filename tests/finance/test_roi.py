@@ -80,7 +80,7 @@ def by_hand(**changes):
         flexible_usd_per_hour=np.array([[3.0]]), hosted_usd=np.full((1, 1, 3), np.nan),
         committed_usd=np.array([[0.0, 100.0, 100.0]]), running_usd=zero, base_usd=np.array([[0.0, 100.0, 100.0]]),
         capex_usd=np.array([[1000.0, 0, 0]]), depreciation_usd=zero, residual_usd=np.array([200.0]), once_usd=zero,
-        lost_value_share=zero, fixed_usd=np.array([0.0, 10.0, 10.0]), around_usd_per_hour=np.full(3, 0.1), year_starts=np.zeros(3, bool),
+        lost_value_share=zero, fixed_usd=np.array([0.0, 10.0, 10.0]), around_usd_per_hour=np.full((1, 3), 0.1), year_starts=np.zeros(3, bool),
         share_of_compute=0.1, contingency_share=0.0, tax_rate=0.25, wacc=0.0,
     )  # fmt: skip
     return replace(model, **changes)

@@ -32,12 +32,23 @@ def test_overheads_by_hand(tiny_plan):
 
 def test_what_goes_with_an_hour_is_people_and_storage(tiny_plan):
     """16,000 / 128 for people and 1,000 GB at 0.02 a month of 730 hours; pay at twice its level doubles the people alone."""
-    assert float(around_usd_per_hour(tiny_plan())) == pytest.approx((125.0 + 20.0) / 730)
-    assert around_usd_per_hour(tiny_plan(), np.array([1.0, 2.0])) * 730 == pytest.approx([145.0, 270.0])
+    assert float(around_usd_per_hour(tiny_plan(), False)) == pytest.approx((125.0 + 20.0) / 730)
+    assert around_usd_per_hour(tiny_plan(), False, np.array([1.0, 2.0])) * 730 == pytest.approx([145.0, 270.0])
     lines = overhead_lines(0.0, 7.0, 0.0, tiny_plan())
     assert float(lines["Storage"] + lines[PEOPLE]) == pytest.approx(
-        7 * HOURS_PER_MONTH * float(around_usd_per_hour(tiny_plan()))
+        7 * HOURS_PER_MONTH * float(around_usd_per_hour(tiny_plan(), False))
     )
+
+
+def test_devices_in_the_field_take_people_of_their_own_and_no_storage(tiny_plan):
+    """16 accelerators of a data centre and 500 devices, of which one operator looks after 1,000."""
+    lines = overhead_lines(0.0, 16.0, 0.0, tiny_plan(), 500.0)
+    assert float(lines[PEOPLE]) == pytest.approx(16 / 128 * 16_000 + 500 / 1_000 * 16_000)
+    assert float(lines["Storage"]) == pytest.approx(16 * 20.0)
+    hourly = around_usd_per_hour(tiny_plan(), [False, True])
+    assert (hourly * 730).tolist() == pytest.approx([145.0, 16.0])
+    by_month = around_usd_per_hour(tiny_plan(), [False, True], np.array([[1.0], [2.0]])) * 730
+    assert by_month.tolist() == [pytest.approx([145.0, 16.0]), pytest.approx([270.0, 32.0])]
 
 
 def test_overheads_of_nothing_are_nothing(tiny_plan):

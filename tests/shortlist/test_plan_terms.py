@@ -395,7 +395,7 @@ def test_a_cell_costs_what_the_plan_pays_for_it_alone(road):
         restream, sold = in_nodes_as_sold(mine, streams, lambda _, made=streams: made, prices)
         case = build_case(ws.plan, restream(ws.plan), sold, owned=owned, porting={})
         compute, rate = solve_expected(case).ledger.compute, monthly_rate(ws.plan.value("wacc"))
-        around = around_usd_per_hour(ws.plan, price_index(37, ws.plan)) * compute.paid_hours.sum(axis=1)
+        around = around_usd_per_hour(ws.plan, False, price_index(37, ws.plan)) * compute.paid_hours.sum(axis=1)
         usd = compute.present_value(rate) + npv(around, rate)
         assert found[use_case, chip] == pytest.approx(usd), (use_case, chip)
 

@@ -89,7 +89,7 @@ class Problem:
     vendor : [P] vendor of the platform.
     owned : [T, P] accelerators that are there already.
     on_demand_usd, spot_usd : [T, P] or [S, T, P] USD per accelerator-hour; infinite: not offered.
-    around_usd : USD that goes with each accelerator-hour held or rented, on any way to pay (people, storage); hours of what is owned
+    around_usd : [P], or one for all: USD that goes with each accelerator-hour held or rented, on any way to pay (people, storage); hours of what is owned
         already bear it whatever is ordered, and are left out, and so are hours that spot loses, as in the ledger.
     on_demand_most : [P] accelerators that can be had at once.
     spot_share : [P] share of spot hours that is not lost to interruptions.
@@ -131,7 +131,7 @@ class Problem:
     on_demand_most: np.ndarray
     spot_share: np.ndarray
     kw: np.ndarray
-    around_usd: float = 0.0
+    around_usd: np.ndarray | float = 0.0
     vendor: tuple[str, ...] = ()
     order_months: tuple[int, ...] = tuple(range(0, 36, 3))
     capital_usd: np.ndarray = field(default_factory=lambda: np.zeros(0))
@@ -159,6 +159,7 @@ class Problem:
     def __post_init__(self) -> None:
         s, t, w, k = _shape(self.demand, "demand", 4)
         p = len(self.node_size)
+        object.__setattr__(self, "around_usd", np.broadcast_to(np.asarray(self.around_usd, dtype=float), p))
         if not self.widths.known.any():
             object.__setattr__(self, "widths", no_widths(w))
         if len(self.widths.share) != w:
@@ -207,7 +208,6 @@ class Problem:
             raise InputError.at("problem", rule, column="rate")
         for option in self.options:
             _check_option(option, p)
-
         self._check_ports(w, p)
         if not 0 < self.vendor_most <= 1 or (self.vendor_most < 1 and len(self.vendor) != p):
             raise InputError.at(
@@ -292,8 +292,8 @@ class Problem:
         commitment late in the horizon would look cheap.
         """
         priced = self._priced_usd * self._ratios().mean(axis=0) if np.size(self.order_ratio) else self._priced_usd
-        service = np.einsum("tpn,t->n", self.serves, self.discount[:-1]) * np.sum(self.block_hours)
-        return priced + self.around_usd * service
+        service = np.einsum("tpn,p,t->n", self.serves, self.around_usd, self.discount[:-1]) * np.sum(self.block_hours)
+        return priced + service
 
     @cached_property
     def _priced_usd(self) -> np.ndarray:

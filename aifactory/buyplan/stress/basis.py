@@ -100,9 +100,10 @@ def _fallbacks(
     rented = case.prices[case.prices["purchase_option"] == "on_demand"]
     price = rented.set_index(["accelerator_id", "region"])["usd_per_accelerator_hour"]
     rows = []
-    for stream in table.itertuples():
+    around = problem.around_usd[case.streams.pool]
+    for at, stream in enumerate(table.itertuples()):
         own = {
-            name: (price.get((name, stream.region), np.nan) + problem.around_usd)
+            name: (price.get((name, stream.region), np.nan) + around[at])
             * stream.units_per_s_per_accelerator
             / rate[stream.use_case_id, name]
             for case_id, name in rate.index
@@ -123,6 +124,6 @@ def _fallbacks(
         mine = np.flatnonzero(case.streams.pool == pool)
         weight = work[mine] if work[mine].sum() > 0 else np.ones(len(mine))
         named = found["name"].iloc[mine]
-        usd = np.average(hourly[mine], weights=weight) - problem.around_usd if (named != "").any() else np.inf
+        usd = np.average(hourly[mine], weights=weight) - problem.around_usd[pool] if (named != "").any() else np.inf
         result.append((named.iloc[int(weight.argmax())], max(usd, 0.0), first["porting_usd"].to_numpy()[mine].sum()))
     return pd.DataFrame(result, columns=["fallback_accelerator_id", "fallback_usd_per_hour", "porting_usd"])

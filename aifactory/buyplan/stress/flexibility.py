@@ -150,7 +150,7 @@ def spare_usd(fleet: Fleet) -> np.ndarray:
     world, total = fleet.world, np.zeros(fleet.world.paths)
     for platform in range(world.platforms):
         alone = copies(world, platform, 1)
-        rented = np.minimum(alone.spot_usd, alone.on_demand_usd)[..., 0] + alone.around_usd
+        rented = np.minimum(alone.spot_usd, alone.on_demand_usd)[..., 0] + alone.around_usd[0]
         price = np.minimum(rented, _usd_per_hour(fleet, platform))
         capacity = (world.owned + world.serves @ fleet.nodes)[:, [platform]]
         idle = capacity[:, 0] * world.block_hours.sum() - _used(alone, capacity)
@@ -226,7 +226,7 @@ def _freed_usd(world: World, column: int, end: int) -> float:
     option, month = world.orders[column]
     start = month + option.lead_months
     inside = np.arange(max(end, start), min(start + option.term_months, world.months))
-    paid = option.monthly_usd + world.around_usd * world.block_hours.sum()
+    paid = option.monthly_usd + world.around_usd[option.platform] * world.block_hours.sum()
     freed = paid * world.discount[inside].sum()
     if option.resale_per_year > 0:
         now, then = (option.resale_usd * option.resale_per_year ** ((at - start) / 12) for at in (end, world.months))

@@ -276,6 +276,6 @@ def copies(problem: Problem, platform: int, number: int) -> Problem:
         api_usd=np.asarray(problem.api_usd)[..., streams], miss_usd=np.asarray(problem.miss_usd)[streams],
         owned=np.asarray(problem.owned)[:, one], on_demand_most=np.asarray(problem.on_demand_most)[one],
         spot_share=np.asarray(problem.spot_share)[one], kw=np.asarray(problem.kw)[one],
-        around_usd=problem.around_usd, widths=problem.widths.take(streams),
+        around_usd=problem.around_usd[one], widths=problem.widths.take(streams),
     )  # fmt: skip
     return replace(plain, wacc=problem.wacc, risk_weight=problem.risk_weight, tail=problem.tail)
