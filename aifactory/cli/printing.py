@@ -39,7 +39,7 @@ def print_import(report: dict[str, object]) -> None:
     """Print the report of an import."""
     from aifactory.inputs.importers.lines import report_lines
 
-    days = [report["period"]] if isinstance(report["period"], str) else report["period"]
+    days = report.get("months") or ([report["period"]] if isinstance(report["period"], str) else report["period"])
     rows = f"{report['rows_kept']:,} of {report['rows_read']:,} rows"
     head = f"{report['source']}: " + ", ".join(filter(None, [report["format"], rows, " to ".join(dict.fromkeys(days))]))
     console.print(escape(head), soft_wrap=True)

@@ -9,6 +9,8 @@ from aifactory.inputs.workspace import Workspace
 from aifactory.inventory.spend import charged_rows, units_charged, use_case_cost
 
 TOTAL = "total"
+#: Two months whose cost differs by less of it are charged by the month.
+FLAT = 1e-4
 #: What the value of a unit needs, and how it is asked for.
 VALUE_FIELDS = {"value_usd_per_unit": "value of a unit", "attribution_share": "share of a unit's value due to AI"}
 
@@ -76,7 +78,10 @@ def _hours(hourly: pd.DataFrame, profile: pd.DataFrame) -> pd.DataFrame:
 
 
 def _before(ws: Workspace, monthly: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
-    """Change of cost per day and of unit cost against the month before; NaN where that month has none."""
+    """Change of cost per day and of unit cost against the month before; NaN where that month has none.
+
+    What costs the same in both months is charged by the month and has not changed, whatever their days.
+    """
     now_month = pd.Period(ws.period, "M")
     month = str(now_month - 1)
     days = (now_month - 1).days_in_month / now_month.days_in_month
@@ -85,9 +90,10 @@ def _before(ws: Workspace, monthly: pd.DataFrame, now: pd.DataFrame) -> pd.DataF
     cost = use_case_cost(bill).reindex(now.index)
     units = units_charged(bill, monthly[monthly["month"] == month], ws.plan.regions).reindex(now.index)
     unit_cost = (cost / units).where(units > 0)
+    change = now["usd"] / cost.where(cost > 0)
     return pd.DataFrame(
         {
-            "usd_change": now["usd"] / cost.where(cost > 0) * days - 1,
+            "usd_change": (change * days - 1).mask((change - 1).abs() < FLAT, 0.0),
             "usd_per_unit_change": now["usd_per_unit"] / unit_cost.where(unit_cost > 0) - 1,
         }
     )

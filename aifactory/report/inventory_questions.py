@@ -65,7 +65,7 @@ def _doing(row: Any) -> str:
 def _cost(row: Any) -> str:
     if is_missing(row.usd):
         return "unknown: no charge names it"
-    change = "" if is_missing(row.usd_change) else f" ({_signed(row.usd_change)} a day)"
+    change = "" if is_missing(row.usd_change) else f" (per day {_signed(row.usd_change)})"
     if is_missing(row.usd_per_unit):
         return f"{usd_compact(row.usd)}{change}"
     unit_change = "" if is_missing(row.usd_per_unit_change) else f" ({_signed(row.usd_per_unit_change)})"

@@ -1,6 +1,7 @@
 """The three questions by hand: volume, cost, what an hour of outage puts at stake."""
 
 import dataclasses
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -41,6 +42,17 @@ def test_what_does_it_cost_a_day(table):
     assert table.loc["chat", "usd_per_unit_change"] == pytest.approx(29760.10 / 227_664 / september - 1, rel=1e-3)
     assert table.loc["images", ["usd", "usd_change"]].isna().all()
     assert table.loc["total", "usd"] == pytest.approx(29760.10 + 12000.000001)
+
+
+def test_a_flat_monthly_charge_has_not_changed_whatever_the_days_of_the_month(mini_ws):
+    bill = mini_ws.table("billing")
+    like = bill[(bill["use_case"] == "chat") & (bill["cost_line"] == "attributed usage")].iloc[[0]]
+    flat = [
+        like.assign(month=month, invoice_month=month, EffectiveCost=Decimal(900)) for month in ("2026-09", "2026-10")
+    ]
+    ws = dataclasses.replace(mini_ws, tables={**mini_ws.tables, "billing": pd.concat(flat, ignore_index=True)})
+    row = build_inventory(ws).three_questions.set_index("use_case_id").loc["chat"]
+    assert (row["usd"], row["usd_change"]) == (900.0, 0.0)
 
 
 def test_what_happens_if_it_fails(table):

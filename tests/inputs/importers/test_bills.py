@@ -60,6 +60,7 @@ def test_a_savings_plan_by_hand(tmp_path):
         "commitment_purchase": "0",
     }
     assert report["accelerator_hours"] == {"nvidia-h100-sxm": 16.0}
+    assert report["months"] == [report["period"]] * 2
     assert bill.warnings == [("unused part of commitments, shown as its own charge", 1)]
 
 
@@ -250,3 +251,15 @@ def test_what_a_charge_cannot_be_is_said_of_the_files_own_column(tmp_path):
     large = "1.5e30,2026-10-01,USD,Virtual Machines,Usage\n"
     with pytest.raises(InputError, match=r"row 2, column 'CostInBillingCurrency': value"):
         read_bill(write(tmp_path, azure + large))
+
+
+def test_a_file_of_several_months_says_which(tmp_path):
+    rows = [f"2026-{month:02d}-01T00:00:00Z/2026-{month:02d}-02T00:00:00Z" for month in (3, 5, 5)]
+    spans = [f"2026-{month:02d}" for month in (3, 5, 5)]
+    text = "BillingPeriodStart,ChargePeriodStart,ChargePeriodEnd,ProviderName,ServiceName,ChargeCategory,BillingCurrency,BilledCost,EffectiveCost\n"
+    text += "".join(
+        f"{month}-01T00:00:00Z,{row.replace('/', ',')},Own site,Devices,Usage,USD,5,5\n"
+        for month, row in zip(spans, rows, strict=True)
+    )
+    report = bill_report(read_bill(write(tmp_path, text)))
+    assert (report["period"], report["months"]) == ("2026-05", ["2026-03", "2026-05"])

@@ -35,8 +35,8 @@ def bill_report(bill: Bill, account_map: pd.DataFrame | None = None) -> dict[str
 
     Returns
     -------
-    Keys format, rows_read, rows_kept, rows_left_out, warnings, period, currency, totals, usage_in_period,
-    by (dimension -> value -> effective cost), accelerator_hours, coverage (field -> share of rows).
+    Keys format, rows_read, rows_kept, rows_left_out, warnings, period (the month of most charges), months (first and
+    last), currency, totals, usage_in_period, by (dimension -> value -> effective cost), accelerator_hours, coverage (field -> share of rows).
     """
     aliases = read_source(data_dir() / "catalogue" / "accelerator_aliases.csv", load_contract("accelerator_aliases"))
     mapped = load_contract("account_map").empty() if account_map is None else account_map
@@ -53,6 +53,7 @@ def bill_report(bill: Bill, account_map: pd.DataFrame | None = None) -> dict[str
         **({"rows_added": bill.rows_added} if bill.rows_added else {}),
         "warnings": [{"text": text, "rows": rows} for text, rows in (*bill.warnings, *_unsure(derived))],
         "period": period,
+        "months": [str(ends) for ends in (derived["invoice_month"].min(), derived["invoice_month"].max())] if len(derived) else [],
         "currency": bill.charges["BillingCurrency"].iloc[0] if len(derived) else "",
         "totals": {"billed": _total(derived, "BilledCost"), "effective": _total(derived, "EffectiveCost"),
                    "list": f"{listed.total():f}" if listed and listed.known else None},
