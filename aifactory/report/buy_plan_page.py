@@ -49,17 +49,7 @@ from aifactory.report.buy_plan_orders import table_orders
 from aifactory.report.buy_plan_returns import hours_are_rented, told_rival, used_prices
 from aifactory.report.buy_plan_sensitivity import chart_tornado, sensitivity_section, table_tornado
 from aifactory.report.inventory_page import later_run_warnings, silence_warnings, status_of
-from aifactory.report.text import (
-    count,
-    is_missing,
-    join_words,
-    month_name,
-    num,
-    pct,
-    plural,
-    span,
-    usd_compact,
-)
+from aifactory.report.text import count, is_missing, join_words, month_name, num, pct, plural, price, span, usd_compact
 from aifactory.serving.staffing import staffing_constants
 from aifactory.units import BANDS
 
@@ -411,7 +401,7 @@ def table_options(ws: Workspace, plan: BuyPlan) -> Block:
         "exact_region": Col("Of the region", "bool"),
     }
     used = pct(ws.plan.value("planning_utilization"))
-    around = num(plan.options["around_usd_per_hour"].max(), 2)
+    around = span(*(price(usd) for usd in plan.options["around_usd_per_hour"].agg(["min", "max"])))
     note = f"All in: without people and storage; a used hour: with USD {around} for them, committed hours divided by {used} utilisation. Resale and cost of capital are in a purchase."
     note += elsewhere_note(plan.other_nodes)
     facts = {"caption": "Ways to pay for the accelerators of the plan", "source": "prices table", "as_of": ws.as_of}
