@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -118,13 +120,14 @@ def choose_orders(case: Case, paths: Paths, approved: pd.DataFrame | None = None
     if not problem.orders or not (problem.demand > 0).any():
         return None
     problem, conflict, overruns = relaxed(problem, largest_orders(problem))
-    best, kept = settled(problem, optimise(problem, gap=GAP, time_limit_s=TIME_LIMIT_S)), ""
+    beyond = exceeded_before(case, stated_money(case))
+    best, kept = settled(problem, optimise(problem, gap=GAP, time_limit_s=TIME_LIMIT_S), beyond), ""
     if approved is not None and len(approved):
         nodes = approved_nodes(problem, case.streams.pools, approved)
         found = keep_approved(problem, best, nodes, str(approved["plan_period"].iloc[0]))
         best, kept = found.best, found.sentence()
-    beyond = exceeded_before(case, stated_money(case))
-    best = replace(best, limit_usd={name: usd for name, usd in best.limit_usd.items() if name not in beyond})
+    gone = {name for name, months in beyond.items() if months.all()}
+    best = replace(best, limit_usd={name: usd for name, usd in best.limit_usd.items() if name not in gone})
     case = with_room(case, problem, best.nodes)
     return Chosen(
         case, problem, best, decisions_of(case, problem, best.nodes), reasons_of(case, problem, best.nodes),
@@ -141,19 +144,21 @@ def _conflict_words(problem: Problem, conflict: Conflict | None, overruns: tuple
     return problem.in_words(f"{head}: {conflict.sentence()}.{done}")
 
 
-def settled(problem: Problem, best: OptimalPlan) -> OptimalPlan:
+def settled(
+    problem: Problem, best: OptimalPlan, beyond: Mapping[str, np.ndarray] = MappingProxyType({})
+) -> OptimalPlan:
     """A plan after a closer search from where it is, so that what the search leaves open does not move orders.
 
     Plans within the gap of a first search differ by orders that nothing speaks for: a small change of the input would
     exchange them. Where platforms can be planned one by one the best plan itself is found, in a fraction of a second;
-    elsewhere the plan stands. Never dearer than `best`, and never with a wider gap.
+    elsewhere the plan stands. Never dearer than `best`, and never with a wider gap. `beyond`: as in `limit_prices`.
     """
     search = Replanner(world_of(problem), best.nodes, LAST_GAP, CLOSE_ROUNDS)
     if not search.separable:
         return best
     found = search.best(gap=LAST_GAP)
     cost = evaluate_plan(problem, found.nodes)
-    prices = limit_prices(problem) if best.limit_usd else {}
+    prices = limit_prices(problem, beyond) if best.limit_usd else {}
     bound = max(best.bound_usd, found.bound_usd)
     closer = replace(best, nodes=found.nodes, cost=cost, bound_usd=bound, limit_usd=prices)
     if closer.gap < -BOUND_ERROR:

@@ -75,8 +75,10 @@ def stated_limits(case: Case) -> dict[tuple[str, str], Stated]:
     }
 
 
-def exceeded_before(case: Case, money: Mapping[str, tuple[Stated, int]]) -> set[str]:
-    """Names, as in `limit_prices`, of limits that earlier orders alone exceed all the time: a unit more of one saves nothing.
+def exceeded_before(case: Case, money: Mapping[str, tuple[Stated, int]]) -> dict[str, np.ndarray]:
+    """By limit, named as in `limit_prices`: months [T] (capital: its year) in which earlier orders alone exceed it.
+
+    A unit more of it saves nothing then.
 
     `money`: as in `as_stated`.
     """
@@ -87,7 +89,7 @@ def exceeded_before(case: Case, money: Mapping[str, tuple[Stated, int]]) -> set[
     for name, (limit, at) in money.items():
         key = "budget" if name.startswith("budget") else name
         over[key] = np.append(over.get(key, np.ones(0, dtype=bool)), limit.stands[at] > limit.most)
-    return {name for name, beyond in over.items() if beyond.all()}
+    return over
 
 
 def as_stated(

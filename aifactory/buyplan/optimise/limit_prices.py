@@ -8,8 +8,9 @@ month; a percentage point of the share of one vendor; one per cent less of the f
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 import numpy as np
 
@@ -23,18 +24,19 @@ POINT = 0.01
 POWER, SPACE, PAYMENTS, SHARE, RESERVE = "power", "space", "budget", "share", "reserve"
 
 
-def limit_prices(problem: Problem) -> dict[str, float]:
+def limit_prices(problem: Problem, beyond: Mapping[str, np.ndarray] = MappingProxyType({})) -> dict[str, float]:
     """By limit that binds, what one more unit of it saves over the horizon, USD, for orders that need not be whole.
 
     Names are `capital of year n`, `power of SITE` and `space of SITE` (without a site where sites have no names), `budget`,
-    `share` and `reserve`. For problems without ports.
+    `share` and `reserve`. For problems without ports. `beyond`: months [T] by limit in which a unit more is none, since
+    what stands in any case exceeds it.
     """
     now, duals = in_parts(problem)
     names = dict.fromkeys(_group(name) for name in duals)
     return {
         name: max((now - in_parts(more)[0]) / units, 0.0)
         for name in names
-        for more, units in [_with_more(problem, name)]
+        for more, units in [_with_more(problem, name, beyond.get(name, np.zeros(problem.months, dtype=bool)))]
     }
 
 
@@ -52,14 +54,15 @@ def _group(name: str) -> str:
     return re.sub(r" in month \d+$", "", name)
 
 
-def _with_more(problem: Problem, name: str) -> tuple[Problem, float]:
-    """The problem with more of a limit, and by how many units."""
+def _with_more(problem: Problem, name: str, beyond: np.ndarray) -> tuple[Problem, float]:
+    """The problem with more of a limit in all months but those `beyond`, and by how many units."""
     if name.startswith("capital"):
         capital = np.array(problem.capital_usd, dtype=float)
         capital[int(name.split()[-1]) - 1] += STEP_USD
         return replace(problem, capital_usd=capital), STEP_USD
     if name == PAYMENTS:
-        return replace(problem, order_budget_usd=np.asarray(problem.order_budget_usd, dtype=float) + STEP_USD), STEP_USD
+        paid = np.asarray(problem.order_budget_usd, dtype=float) + STEP_USD * ~beyond
+        return replace(problem, order_budget_usd=paid), STEP_USD
     if name == SHARE:
         most = min(problem.vendor_most + POINT, 1.0)
         return replace(problem, vendor_most=most), (most - problem.vendor_most) / POINT
@@ -68,7 +71,10 @@ def _with_more(problem: Problem, name: str) -> tuple[Problem, float]:
     field = "power_kw" if name.startswith(POWER) else "space_nodes"
     limit = np.array(getattr(problem, field), dtype=float)
     mine = list(_sites(problem, name))
-    limit[(..., mine) if limit.ndim > 1 else ...] += 1.0
+    if limit.ndim > 1:
+        limit[:, mine] += ~beyond[:, None]
+    else:
+        limit += ~beyond
     return replace(problem, **{field: limit}), 1.0
 
 

@@ -42,6 +42,19 @@ def test_another_dollar_a_month_saves_over_all_months():
     assert limit_prices(two_steps(RENT, order_budget_usd=np.full(4, 200.0))) == {"budget": pytest.approx(2.0)}
 
 
+def test_a_unit_more_is_none_in_a_month_that_earlier_orders_exceed():
+    """By the month, 200 USD: the second accelerator saves 100 in three months, the first, which month 0 has no room for, 400."""
+    month = replace(RENT, term_months=1)
+    paid = two_steps(month, order_budget_usd=np.array([0.0, 200.0, 200.0, 200.0]), order_months=(0, 1, 2, 3))
+    over = np.array([True, False, False, False])
+    assert limit_prices(paid) == {"budget": pytest.approx(3.5)}
+    assert limit_prices(paid, {"budget": over}) == {"budget": pytest.approx(1.5)}
+    housed = two_steps(month, space_nodes=np.array([[0.0], [1.0], [1.0], [1.0]]), order_months=(0, 1, 2, 3))
+    assert limit_prices(housed, {"space": over}) == {"space": pytest.approx(300.0)}
+    powered = two_steps(month, power_kw=np.array([0.0, 1.0, 1.0, 1.0]), order_months=(0, 1, 2, 3))
+    assert limit_prices(powered, {"power": over}) == {"power": pytest.approx(300.0)}
+
+
 def test_another_dollar_of_capital_saves_what_it_buys_of_the_second_accelerator():
     assert limit_prices(two_steps(BUY, capital_usd=np.array([800.0]))) == {"capital of year 1": pytest.approx(0.5)}
 
