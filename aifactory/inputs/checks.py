@@ -25,6 +25,7 @@ from aifactory.inputs.plan import Plan
 from aifactory.inputs.price_checks import doubted_prices
 from aifactory.inputs.region_checks import misspelt_providers, undescribed_regions, unserved_prices
 from aifactory.inputs.unit_checks import life_in_order, limits_in_ms, runs_in_ms, runs_in_units
+from aifactory.units import few
 
 #: A label is suspect where the pool draws more than this share of its accelerators' design power.
 POWER_TOLERANCE = 1.15
@@ -169,7 +170,8 @@ def one_currency(tables: Tables, plan: Plan) -> Iterator[Finding]:
     """Money of several currencies is never added."""
     frame = tables["billing"]
     bad = frame["BillingCurrency"] != plan.currency
-    rule = f"the plan is in {plan.currency}; state the rate of its month under exchange_rates of plan.yaml, currencies are never added"
+    months = few(sorted(set(frame.loc[bad, "ChargePeriodStart"].astype("str").str[:7])))
+    rule = f"the plan is in {plan.currency}; state the rate of its month under exchange_rates of plan.yaml, currencies are never added; without one: {months}"
     yield from rows_found(frame, bad, "billing", "one_currency", "failed", "BillingCurrency", rule)
 
 

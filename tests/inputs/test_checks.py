@@ -137,7 +137,8 @@ BROKEN = {
     "a charge in another currency": (
         "one_currency",
         swap("billing.csv", ",USD,", ",EUR,"),
-        "billing, row 2, column 'BillingCurrency': value 'EUR': the plan is in USD; state the rate of its month",
+        "billing, row 2, column 'BillingCurrency': value 'EUR': the plan is in USD; state the rate of its month under exchange_rates of "
+        "plan.yaml, currencies are never added; without one: 2026-09",
     ),
     "a region that the plan does not describe": (
         "regions_described",
