@@ -14,12 +14,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from itertools import combinations
 
 import numpy as np
 from scipy import sparse
 from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 
 from aifactory.buyplan.optimise.extensive import order_rows
+from aifactory.buyplan.optimise.limit_words import amount_up, figures, share_up
 from aifactory.buyplan.optimise.problem import Problem
 from aifactory.errors import InputError
 from aifactory.units import percent
@@ -37,8 +39,6 @@ OF_EVERY = "share of every vendor"
 EFFORT = {"mip_rel_gap": 1e-4, "node_limit": 2000}
 #: Status of an integer programme that no plan meets.
 NO_PLAN = 2
-#: Share of an amount that is rounding noise of the solver.
-NOISE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -86,35 +86,6 @@ def in_all(name: str) -> str:
     return re.sub(r"\b(in|of) (month|year) \d+$", r"\1 all \2s", name)
 
 
-def amount_up(value: float) -> str:
-    """An amount of which no less is enough: six digits rounded up, money and other large amounts whole, never in powers of ten.
-
-    >>> amount_up(1600.0), amount_up(1234567.2), amount_up(40.32961), amount_up(0.5), amount_up(2.0000000001)
-    ('1,600', '1,234,568', '40.3297', '0.5', '2')
-    """
-    return _figures(value, up=True)
-
-
-def share_up(value: float) -> str:
-    """A share of which no less is enough: a tenth of a per cent, rounded up.
-
-    >>> share_up(0.4), share_up(0.0333), share_up(0.12341)
-    ('40 %', '3.4 %', '12.4 %')
-    """
-    return f"{_rounded_up(100.0 * value, 1):g} %"
-
-
-def _figures(value: float, *, up: bool = False) -> str:
-    """Six digits or all before the point, thousands apart, no trailing zeros."""
-    digits = max(5 - int(np.floor(np.log10(abs(value)))), 0) if value else 0
-    text = f"{_rounded_up(value, digits) if up else value:,.{digits}f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def _rounded_up(value: float, digits: int) -> float:
-    return float(np.ceil(value * (1.0 - NOISE) * 10**digits) / 10**digits)
-
-
 @dataclass(frozen=True)
 class Overrun:
     """By how much a limit is exceeded, in the unit of the limit, and what of it is taken already; a share of a vendor as a share."""
@@ -142,7 +113,7 @@ def _group_words(name: str, members: list[Overrun]) -> str:
     worst = max(members, key=lambda member: member.by)
     if _kind(name) == "share":
         return f"{name} by {percent(worst.by)} of what is held ({percent(worst.most)} allowed)"
-    amount = f"{amount_up(worst.by)} {UNITS[_kind(name)]} ({_figures(worst.most)} allowed{_taken(worst)})"
+    amount = f"{amount_up(worst.by)} {UNITS[_kind(name)]} ({figures(worst.most)} allowed{_taken(worst)})"
     if len(members) == 1:
         return f"{worst.name} by {amount}"
     first, last = (member.name.split("month ")[1] for member in (members[0], members[-1]))
@@ -155,8 +126,8 @@ def _taken(overrun: Overrun) -> str:
         return ""
     who, verb = ("orders placed before", "take") if _kind(overrun.name) in MONEY else ("what stands there", "takes")
     if overrun.stands > overrun.most:
-        return f"; {who} alone {verb} {_figures(overrun.stands)}, so that nothing may be added"
-    return f", of which {who} {verb} {_figures(overrun.stands)}"
+        return f"; {who} alone {verb} {figures(overrun.stands)}, so that nothing may be added"
+    return f", of which {who} {verb} {figures(overrun.stands)}"
 
 
 def find_conflict(problem: Problem, largest: np.ndarray) -> Conflict | None:
@@ -176,7 +147,7 @@ def find_conflict(problem: Problem, largest: np.ndarray) -> Conflict | None:
         return None
     else:
         kept = _needed(problem, list(range(len(names))), [in_all(name) for name in names], largest)
-    kept = _needed(problem, kept, names, largest)
+    kept = _fewest(problem, _needed(problem, kept, names, largest), largest)
     relief, usd = {}, {}
     for row in (row for row in kept if _kind(names[row]) != "share"):
         alone = [row], names[row]
@@ -303,6 +274,18 @@ def _needed(problem: Problem, rows: list[int], group: list[str], largest: np.nda
         if others and not _kept_whole(problem, others, largest):
             rows = others
     return rows
+
+
+def _fewest(problem: Problem, kept: list[int], largest: np.ndarray) -> list[int]:
+    """The limits, or fewer of two kinds alone that no whole nodes keep together either: leaving out one by one may miss these."""
+    names = problem.limits()[2]
+    kinds = [in_all(name) for name in names]
+    for pair in combinations(dict.fromkeys(kinds), 2) if len(kept) > 2 else ():
+        rows = [row for row, kind in enumerate(kinds) if kind in pair]
+        if not _kept_whole(problem, rows, largest):
+            fewer = _needed(problem, rows, names, largest)
+            kept = fewer if len(fewer) < len(kept) else kept
+    return kept
 
 
 def _cheapest(

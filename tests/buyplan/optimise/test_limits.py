@@ -9,7 +9,7 @@ from planning_problems import one, problem
 from aifactory.buyplan.optimise.benders import optimise
 from aifactory.buyplan.optimise.extensive import largest_orders, solve_extensive
 from aifactory.buyplan.optimise.foresight import known_path_usd
-from aifactory.buyplan.optimise.limits import Conflict, find_conflict, lead_conflicts, overrun_words, relaxed
+from aifactory.buyplan.optimise.limits import Conflict, _fewest, find_conflict, lead_conflicts, overrun_words, relaxed
 from aifactory.buyplan.optimise.problem import Option, Problem
 from aifactory.errors import InputError
 
@@ -96,6 +96,24 @@ def test_what_only_parts_of_nodes_keep_is_a_conflict():
     assert (conflict, overrun_words(over)) == (found, "power of Europe in month 0 by 1 kW (3 allowed)")
     assert optimise(eased, gap=1e-9).nodes.tolist() == [1.0]
     assert find_conflict(replace(case, power_kw=power + 1.0), largest_orders(case)) is None
+
+
+def test_fewer_limits_that_contradict_each_other_are_named_instead():
+    """800 USD pay one of the two that must stand at first: three limits. From month 3 on two of one platform must: two limits."""
+    options = [BUY, replace(BUY, name="buy b", platform=1)]
+    floor = np.array([[1.0, 1.0], [0.0, 0.0], [0.0, 0.0], [2.0, 0.0]])
+    two = {"on_demand_usd": np.full((4, 2), 4.0), "spot_usd": np.full((4, 2), np.inf), "on_demand_most": np.full(2, np.inf), "spot_share": np.ones(2),
+           "kw": np.ones(2), "node_size": np.ones(2, dtype=int), "owned": np.zeros((4, 2)), "rate": np.array([[10.0, 10.0]]), "vendor": ("a", "b")}  # fmt: skip
+    case = one(options, capital_usd=np.array([800.0]), floor=floor, **two)
+    names, largest = case.limits()[2], largest_orders(case)
+    triple = [
+        names.index(name)
+        for name in ("capital of year 1", "reserve of platform 0 in month 0", "reserve of platform 1 in month 0")
+    ]
+    pair = {"capital of year 1", "reserve of platform 0 in month 3"}
+    assert {names[row] for row in _fewest(case, triple, largest)} == set(find_conflict(case, largest).names) == pair
+    only = replace(case, floor=floor * [[1.0], [1.0], [1.0], [0.0]])
+    assert len(find_conflict(only, largest_orders(only)).names) == 3
 
 
 def test_the_least_order_counts_in_a_conflict():

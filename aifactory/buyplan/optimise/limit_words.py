@@ -1,0 +1,38 @@
+"""Amounts of limits in words: rounded up where no less is enough."""
+
+from __future__ import annotations
+
+import numpy as np
+
+#: Share of an amount that is rounding noise of the solver.
+NOISE = 1e-9
+
+
+def amount_up(value: float) -> str:
+    """An amount of which no less is enough: six digits rounded up, money and other large amounts whole, never in powers of ten.
+
+    >>> amount_up(1600.0), amount_up(1234567.2), amount_up(40.32961), amount_up(0.5), amount_up(2.0000000001)
+    ('1,600', '1,234,568', '40.3297', '0.5', '2')
+    """
+    return figures(value, up=True)
+
+
+def share_up(value: float) -> str:
+    """A share of which no less is enough: a tenth of a per cent, rounded up.
+
+    >>> share_up(0.4), share_up(0.0333), share_up(0.12341)
+    ('40 %', '3.4 %', '12.4 %')
+    """
+    return f"{rounded_up(100.0 * value, 1):g} %"
+
+
+def figures(value: float, *, up: bool = False) -> str:
+    """Six digits or all before the point, thousands apart, no trailing zeros."""
+    digits = max(5 - int(np.floor(np.log10(abs(value)))), 0) if value else 0
+    text = f"{rounded_up(value, digits) if up else value:,.{digits}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def rounded_up(value: float, digits: int) -> float:
+    """A number rounded up to so many decimals; what rounding left above is none."""
+    return float(np.ceil(value * (1.0 - NOISE) * 10**digits) / 10**digits)
