@@ -15,6 +15,7 @@ from aifactory.benchmark.telemetry_places import BY_HOURS, _sure_pools, days_ser
 from aifactory.inputs.billing import UNATTRIBUTED
 
 H100 = "nvidia-h100-sxm"
+NIGHTS = pd.date_range("2026-10-01T20:00Z", periods=30, freq="D")
 HOURS = pd.date_range("2026-10-01", "2026-11-01", freq="h", inclusive="left", tz="UTC")
 
 
@@ -61,6 +62,14 @@ def test_hours_that_do_not_tell_divide_nothing():
     assert seconds_per_unit(busy * 0, units) is None
     assert seconds_per_unit(busy, units.assign(letters=5.0)) is None  # never moves
     assert seconds_per_unit(2 * units["letters"], units) is None  # one of them works elsewhere
+
+
+def night_jobs(ws):
+    """Models train on four accelerators for four hours of each of thirty nights."""
+    like = ws.table("jobs")
+    jobs = pd.DataFrame({"job_id": [f"n{n}" for n in range(30)], "use_case_id": "models", "region": "us", "accelerator_id": H100, "accelerators": 4,
+                         "submitted_utc": NIGHTS, "started_utc": NIGHTS, "ended_utc": NIGHTS + pd.Timedelta("4h"), "status": "completed"})  # fmt: skip
+    return jobs.reindex(columns=like.columns).astype(like.dtypes.to_dict())
 
 
 def shared(ws, with_tables, *stated, jobs=None):
@@ -140,14 +149,9 @@ def test_in_each_hour_a_use_case_holds_its_part_of_what_is_in_use(with_tables, m
 
 def test_a_pool_that_training_shares_is_divided_by_the_hours_of_its_jobs(with_tables, mini_ws):
     """Chat at 3 accelerator-seconds a request, and four accelerators that train for four hours of each night."""
-    nights = pd.date_range("2026-10-01T20:00Z", periods=30, freq="D")
-    like = mini_ws.table("jobs")
-    jobs = pd.DataFrame({"job_id": [f"n{n}" for n in range(30)], "use_case_id": "models", "region": "us", "accelerator_id": H100, "accelerators": 4,
-                         "submitted_utc": nights, "started_utc": nights, "ended_utc": nights + pd.Timedelta("4h"), "status": "completed"})  # fmt: skip
-    jobs = jobs.reindex(columns=like.columns).astype(like.dtypes.to_dict())
-    ws, stated = shared(mini_ws, with_tables, "chat", jobs=jobs)
+    ws, stated = shared(mini_ws, with_tables, "chat", jobs=night_jobs(mini_ws))
     rows = ws.table("demand_windows").query("use_case_id == 'chat'")
-    trains = ((HOURS.hour >= 20) & (nights[-1] + pd.Timedelta("4h") > HOURS)).astype(float)
+    trains = ((HOURS.hour >= 20) & (NIGHTS[-1] + pd.Timedelta("4h") > HOURS)).astype(float)
     busy = 3 * rows.set_index("window_start_utc")["service_units"].reindex(HOURS).to_numpy() / 3600 + 4 * trains
     tables = ws.tables | {"demand_windows": rows, "pools": ws.table("pools").assign(utilization=busy / 8)}
     ws = dataclasses.replace(ws, tables=tables, plan=ws.plan.model_copy(update={"baseline_accelerators": stated}))
@@ -160,12 +164,7 @@ def test_a_pool_that_training_shares_is_divided_by_the_hours_of_its_jobs(with_ta
 
 def test_training_that_the_bill_charges_in_another_pool_leaves_a_shared_pool_divided(with_tables, mini_ws):
     """Chat and images share `all`; models train 480 accelerator-hours on the same hardware, which `night` is charged for."""
-    nights = pd.date_range("2026-10-01T20:00Z", periods=30, freq="D")
-    like = mini_ws.table("jobs")
-    jobs = pd.DataFrame({"job_id": [f"n{n}" for n in range(30)], "use_case_id": "models", "region": "us", "accelerator_id": H100, "accelerators": 4,
-                         "submitted_utc": nights, "started_utc": nights, "ended_utc": nights + pd.Timedelta("4h"), "status": "completed"})  # fmt: skip
-    jobs = jobs.reindex(columns=like.columns).astype(like.dtypes.to_dict())
-    ws, stated = shared(mini_ws, with_tables, "chat", "images", jobs=jobs)
+    ws, stated = shared(mini_ws, with_tables, "chat", "images", jobs=night_jobs(mini_ws))
     pools = ws.table("pools")
     charge = mini_ws.table("billing").iloc[[0]].assign(
         month="2026-10", RegionId="us", accelerator_id=H100, cost_line="attributed usage", EffectiveCost=Decimal(1000)
