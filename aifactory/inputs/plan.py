@@ -209,8 +209,10 @@ REQUIRED_ASSUMPTIONS: dict[str, str] = {
 
 #: Ways to pay that a price can be fresh or stale for.
 PRICED = ("on_demand", "spot", "reserved_1y", "reserved_3y", "lease", "purchase", "capacity_block", "api")
+#: An assumption that `with_defaults` takes from another one.
+FILLED = "devices_per_operator"
 #: Assumptions that something is divided by.
-DIVISORS = ("planning_utilization", "accelerators_per_operator", "devices_per_operator")
+DIVISORS = ("planning_utilization", "accelerators_per_operator", FILLED)
 
 
 class Plan(_Strict):
@@ -271,7 +273,7 @@ class Plan(_Strict):
         return self
 
     def _assumption_faults(self) -> Iterator[str]:
-        missing = sorted(set(REQUIRED_ASSUMPTIONS) - set(self.assumptions))
+        missing = sorted(set(REQUIRED_ASSUMPTIONS) - set(self.assumptions) - {FILLED})
         if missing:
             hint = nearest(missing[0], set(self.assumptions) - set(REQUIRED_ASSUMPTIONS) - set(default_assumptions()))
             yield f"assumptions missing: {', '.join(missing)}.{hint if 'Did' in hint else ''}"
@@ -391,7 +393,7 @@ def with_defaults(data: dict) -> dict:
         return data
     tended = given.get("accelerators_per_operator")
     if isinstance(tended, dict):
-        given = {"devices_per_operator": {**tended, "unit": "devices"}, **given}
+        given = {FILLED: {**tended, "unit": "devices"}, **given}
     missing = {name: item for name, item in default_assumptions().items() if name not in given}
     return {**data, "assumptions": {**given, **missing}}
 

@@ -106,6 +106,12 @@ def test_the_sample_plan_loads(sample_dir):
         ),
         ("unit: fraction/year", "unit: percent", "assumption 'wacc' must be in 'fraction/year', got 'percent'"),
         ("  tax_rate:", "  taxrate:", "assumptions missing: tax_rate"),
+        ("value: 1000, low: 250", "value: 1000, low: 0", "assumption 'devices_per_operator' must be above 0"),
+        (
+            "unit: devices",
+            "unit: accelerators",
+            "assumption 'devices_per_operator' must be in 'devices', got 'accelerators'",
+        ),
         ("{on_demand: 150, spot", "{ondemand: 150, spot", "'ondemand' is no way to pay. Did you mean 'on_demand'?"),
         ("low: 0.03, high: 0.2,", "low: 0.03, high: 1.0,", "'spot_interruption_share' must stay below 1"),
         ("as_of: 2026-09-30", "as_of: someday", "assumptions.wacc.as_of: value 'someday'"),
@@ -344,3 +350,13 @@ def test_assumptions_that_no_report_can_hold_are_refused(name):
 def test_a_reserve_in_percent_is_asked_about():
     with pytest.raises(InputError, match="reserve.critical: value '40': .*is it percent. 40 % is 0.4"):
         load_plan(TEMPLATE, {"reserve": {"experimental": 0.2, "internal": 0.2, "customer_facing": 0.4, "critical": 40}})
+
+
+def test_devices_take_as_many_people_as_accelerators_where_nobody_says(tmp_path):
+    data = yaml.safe_load(TEMPLATE.read_text(encoding="utf-8"))
+    del data["assumptions"]["devices_per_operator"]
+    found = load_plan(write(tmp_path, yaml.safe_dump(data))).assumptions["devices_per_operator"]
+    assert (found.value, found.low, found.high, found.unit) == (128, 64, 512, "devices")
+    del data["assumptions"]["accelerators_per_operator"]
+    with pytest.raises(InputError, match=r"assumptions missing: accelerators_per_operator\."):
+        load_plan(write(tmp_path, yaml.safe_dump(data)))
