@@ -131,3 +131,15 @@ def test_a_simple_rule_that_costs_little_more_is_told_beside_what_is_cheaper(hos
     sentence = "The rule of average demand plus a fixed reserve costs 0.2 % more at best."
     assert (sentence in text) == told
     assert ("Hosted API where cheaper by 26 %" in text) == (hosted < 0)
+
+
+@pytest.mark.parametrize(
+    ("pools", "book", "told"),
+    [([], [], False), (["reserved_1y"], [], False), (["purchase"], [], True),
+     ([], [("purchase", "2026-10")], True), ([], [("purchase", "2026-11")], False), ([], [("lease", "2026-01")], False)],
+)  # fmt: skip
+def test_what_kit_bought_before_bears_is_said(pools, book, told):
+    readings = pd.DataFrame({"purchase_option": pd.Series(pools, dtype="str")})
+    orders = pd.DataFrame(book, columns=["purchase_option", "order_month"], dtype="str")
+    ws = SimpleNamespace(period="2026-10", month=lambda _: readings, table=lambda _: orders)
+    assert page._bought_before(ws).startswith("Kit bought before") == told
