@@ -14,6 +14,7 @@ from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
 from aifactory.inventory.latency import over_limit, within
 from aifactory.inventory.today import known_platforms
+from aifactory.review.own_kit import depreciation_usd
 from aifactory.units import MINUTES_PER_HOUR, MONTHS_PER_YEAR
 
 OK, WATCH, BREACH = "ok", "watch", "breach"
@@ -64,18 +65,25 @@ def check_guardrails(
     )
     if late:
         budget = table["guardrail"] == BUDGET
-        table["subject"] = table["subject"].mask(budget, "bill, of which charges are missing")
+        table["subject"] = table["subject"].mask(budget, table["subject"] + ", of which charges are missing")
         table["state"] = table["state"].mask(budget & (table["state"] == OK), WATCH)
     return pd.concat([table, _latency(ws, inventory), _floor(ws, inventory)], ignore_index=True)
 
 
 def _bill_rows(ws: Workspace, inventory: Inventory) -> list[tuple]:
-    """Budget of the month and the share of the bill that no team owns; none without a bill."""
+    """Budget of the month and the share of the bill that no team owns; none without a bill.
+
+    The budget is for operating cost: depreciation of bought kit on the bill is a matter of the budget of capital.
+    """
     if inventory.spend_reconciliation.empty:
         return []
     lines = inventory.spend_reconciliation.set_index("line")["effective_cost"]
     bill, orphan, budget = float(lines["bill"]), float(lines["unattributed usage"]), ws.plan.budget.opex_usd_per_month
-    rows = [(BUDGET, "bill", bill, budget, "USD", "chief financial officer")] if budget else []
+    charges = ws.table("billing")
+    wear = depreciation_usd(charges, ws.table("commitments"), ws.plan.regions)
+    wear = float(wear[charges["invoice_month"] == ws.period].sum())
+    subject = "bill without depreciation of bought kit" if wear > 0 else "bill"
+    rows = [(BUDGET, subject, bill - wear, budget, "USD", "chief financial officer")] if budget else []
     if bill:
         rows.append(("spend without a team", "bill", orphan / bill, MAX_UNATTRIBUTED, "fraction", "cloud cost owner"))
     return rows

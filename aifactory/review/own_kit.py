@@ -49,6 +49,9 @@ def depreciation_usd(
     ordered_by : count kit alone that was ordered up to this month 'YYYY-MM', or stands in no order book.
     """
     found = pd.Series(0.0, index=bill.index)
+    bought = book[book["purchase_option"] == BOUGHT]
+    if bought.empty and not bill["purchase_option"].eq(OWN_KIT).any():
+        return found
     rows = bill[bill["cost_line"].isin(USAGE) & bill["EffectiveCost"].gt(0)]
     rows = rows.assign(
         says=rows["purchase_option"] == OWN_KIT,
@@ -56,7 +59,6 @@ def depreciation_usd(
         usd=rows["EffectiveCost"].astype("float64"),
     )
     rows = rows[(accelerator_charges(rows) | rows["says"]) & on_own_sites(rows, regions)]
-    bought = book[book["purchase_option"] == BOUGHT]
     for (region, accelerator, month), part in rows.groupby([*PLACE, "month"]):
         here = bought[(bought["region"] == region) & (bought["accelerator_id"] == accelerator)]
         found[part.index] = part["usd"] * _shares(part, _in_use(here, month), ordered_by)

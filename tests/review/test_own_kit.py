@@ -1,13 +1,16 @@
 """Depreciation on the bill: at most the outlays of the order book, and no cost of a plan that counts them as paid."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
 from aifactory.inputs.billing import OWN_KIT
+from aifactory.inputs.plan import Budget
 from aifactory.review.bill_variance import against_plan
 from aifactory.review.build import COST, COST_NOW, _kpis
+from aifactory.review.guardrails import WATCH, check_guardrails
 from aifactory.review.monthly import month_factors
 from aifactory.review.own_kit import PAID_BEFORE, depreciation_usd
 from aifactory.review.returns_to_date import roi_to_date
@@ -86,6 +89,16 @@ def test_the_figures_of_the_month_say_it(road):
     assert kpis.loc[COST, "actual"] - kpis.loc[COST_NOW, "actual"] == pytest.approx(200.0)
     assert kpis.loc[COST_NOW, "plan"] == pytest.approx(90.0)
     assert pd.isna(kpis.loc[COST, "plan"])
+
+
+def test_the_budget_of_operating_cost_holds_no_depreciation(road):
+    """240 of the 330 on the bill are the site's, 200 of them what a purchase cost: a budget of 140 is near at 130 of the 330."""
+    ws, inventory = with_own_kit(road)
+    ws = dataclasses.replace(ws, plan=ws.plan.model_copy(update={"budget": Budget(opex_usd_per_month=140.0)}))
+    lines = pd.DataFrame({"line": ["bill", "unattributed usage"], "effective_cost": [330.0, 0.0]})
+    inventory = dataclasses.replace(inventory, spend_reconciliation=lines)
+    row = check_guardrails(ws, inventory, pd.Series(dtype="float64")).set_index("guardrail").loc["monthly budget"]
+    assert (row["subject"], row["value"], row["state"]) == ("bill without depreciation of bought kit", 130.0, WATCH)
 
 
 def test_a_return_counts_an_outlay_once(road):
