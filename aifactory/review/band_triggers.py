@@ -175,7 +175,9 @@ def _row(step: tuple, loads: pd.DataFrame, plan_period: str, period: str, decide
     due = step.order_month <= period
     fired_in = str(since.index[0]) if len(since) else step.order_month if starts and due else ""
     notice = max(APPROACHING_MONTHS, step.lead_time_weeks / WEEKS_PER_MONTH)
-    near = wait <= notice or bool(starts and _months_until(step, period) <= APPROACHING_MONTHS)
+    until = _months_until(step, period)
+    near = wait <= notice or bool(starts and until <= APPROACHING_MONTHS)
+    wait = min(wait, float(until)) if starts else wait  # its date comes, wherever the load is
     done = decided.get(" ".join(place), "") >= fired_in
     state = (RELEASED if done else FIRED) if fired_in else APPROACHING if near else HELD if due else QUIET
     return (*place, step.band, step.kind, step.purchase_option, step.accelerators, step.order_month, value, limit, slope,

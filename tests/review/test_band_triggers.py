@@ -83,6 +83,10 @@ def test_kit_for_the_end_of_a_term_waits_for_load_until_its_date(order_month, li
     order = step(limit, order_month=order_month, kind="commitment", starts_with="16 h100 end")
     row = band_triggers(plan(), order, measured(2.0, 2.0, 2.0), PERIOD).iloc[0]
     assert (row["state"], row["fired_in"], row["value"]) == (state, fired, pytest.approx(2.0))
+    until = (pd.Period(order_month, "M") - pd.Period(PERIOD, "M")).n
+    assert row["months_to_trigger"] == (
+        0.0 if fired else until
+    )  # level load: it never reaches the limit, the date does
     assert by_date(band_triggers(plan(), order, measured(2.0, 2.0, 2.0), PERIOD)).item() is (fired == order_month)
     assert band_triggers(plan(), order.assign(starts_with=None), measured(2.0, 2.0, 2.0), PERIOD).iloc[0]["state"] == (
         "held back" if (order_month, limit) == ("2026-10", 90.0) else "fired" if fired == "2026-08" else "quiet"
