@@ -12,10 +12,10 @@ import re
 from datetime import date, timedelta
 
 from aifactory.errors import InputError
-from aifactory.inputs.plan import REQUIRED_ASSUMPTIONS, Plan, load_plan
+from aifactory.inputs.plan import REQUIRED_ASSUMPTIONS, Plan, default_assumptions, load_plan
 from aifactory.inputs.workspace import Workspace
 
-#: Fields of `plan.yaml` that a run may set, next to every assumption.
+#: Fields of `plan.yaml` that a run may set, next to every assumption, stated or left to its default.
 SETTABLE_FIELDS = (
     "horizon_months",
     "choose_at",
@@ -56,7 +56,7 @@ def parse_settings(settings: list[str]) -> dict[str, float | int]:
     >>> parse_settings(["wacc=0.12", "horizon_months=24"])
     {'wacc': 0.12, 'horizon_months': 24}
     """
-    known = [*SETTABLE_FIELDS, *REQUIRED_ASSUMPTIONS]
+    known = [*SETTABLE_FIELDS, *REQUIRED_ASSUMPTIONS, *default_assumptions()]
     parsed: dict[str, float | int] = {}
     for setting in settings:
         name, separator, text = setting.partition("=")

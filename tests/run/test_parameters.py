@@ -5,8 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aifactory.errors import InputError
-from aifactory.inputs.plan import REQUIRED_ASSUMPTIONS
-from aifactory.run.parameters import SETTABLE_FIELDS, check_period, parse_settings
+from aifactory.inputs.plan import REQUIRED_ASSUMPTIONS, default_assumptions
+from aifactory.inputs.resources import data_dir
+from aifactory.inputs.workspace import load_workspace
+from aifactory.run.parameters import SETTABLE_FIELDS, check_period, check_settings, parse_settings
 from aifactory.run.stages import STAGES, select_stages
 
 
@@ -46,13 +48,24 @@ def test_a_setting_given_twice_is_refused():
         parse_settings(["wacc=0.1", "wacc=0.2"])
 
 
+def test_assumptions_that_the_plan_leaves_out_can_be_set():
+    """3 % inflation up to 4.5 % by default; 5 % widens the range, and the unit still bounds it."""
+    ws = load_workspace(data_dir() / "sample", "2026-07")
+    plan = check_settings(ws, parse_settings(["cost_inflation=0.05", "launch_slip_months=1"]))
+    told = plan.assumptions["cost_inflation"]
+    assert (told.value, told.low, told.high, plan.value("launch_slip_months")) == (0.05, 0.02, 0.05, 1)
+    assert ws.plan.value("cost_inflation") == 0.03
+    with pytest.raises(InputError, match="exceedance_target_critical"):
+        check_settings(ws, parse_settings(["exceedance_target_critical=7"]))
+
+
 @given(st.text(max_size=80))
 def test_any_text_is_a_known_name_or_refused(text):
     try:
         parsed = parse_settings([text])
     except InputError:
         return
-    assert set(parsed) <= {*SETTABLE_FIELDS, *REQUIRED_ASSUMPTIONS}
+    assert set(parsed) <= {*SETTABLE_FIELDS, *REQUIRED_ASSUMPTIONS, *default_assumptions()}
 
 
 @pytest.mark.parametrize("period", ["2026-13", "2026-1", "26-10", "2026-10-01", "../etc", "2026-10\n", "x" * 300])
