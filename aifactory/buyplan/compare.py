@@ -234,24 +234,28 @@ def hosted_path(case: Case, api: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     its migration once; NaN and 0 where there is no hosted price. Units that grow in size hold more tokens and cost as
     much more; what is sold by the image, page or second of media does not.
     """
-    plan, table = case.plan, case.streams.table
-    months = pd.PeriodIndex(case.streams.months, freq="M")
+    table, shape = case.streams.table, (len(case.streams.months), len(case.streams.table))
     hosted = api.set_index("use_case_id")
-    moving = plan.value("api_migration_person_months") * plan.value("engineer_usd_per_month")
-    price, once = np.full((len(months), len(table)), np.nan), np.zeros((len(months), len(table)))
+    price, once = np.full(shape, np.nan), np.zeros(shape)
     for column, use_case in enumerate(table["use_case_id"]):
         usd, end = hosted.loc[use_case, "api_usd_per_unit"], hosted.loc[use_case, "retires"]
         if not np.isfinite(usd):
             continue
-        month = None if pd.isna(end) else (pd.Period(end, "M") - months[0]).n
         first = table["use_case_id"].tolist().index(use_case) == column
-        price[:, column], once[:, column] = with_hosted_end(
-            np.full(len(months), float(usd)),
-            month,
-            successor=plan.value("api_successor_price_ratio"),
-            migrate_usd=moving if first else 0.0,
-        )
+        price[:, column], moving = _until_its_end(case, float(usd), end)
+        once[:, column] = moving if first else 0.0
     return price * hosted_size(case), once
+
+
+def _until_its_end(case: Case, usd: float, end: object) -> tuple[np.ndarray, np.ndarray]:
+    """Price of a unit of today's size and cost of moving one use case on, by month [T + 1]: the successor's price from the announced end."""
+    plan, months = case.plan, case.streams.months
+    return with_hosted_end(
+        np.full(len(months), usd),
+        None if pd.isna(end) else (pd.Period(end, "M") - pd.Period(months[0], "M")).n,
+        successor=plan.value("api_successor_price_ratio"),
+        migrate_usd=plan.value("api_migration_person_months") * plan.value("engineer_usd_per_month"),
+    )
 
 
 def hosted_size(case: Case) -> np.ndarray:
@@ -286,9 +290,9 @@ def _hosted_row(
 
 
 def api_frame(case: Case, api_prices: pd.DataFrame, as_of: str) -> pd.DataFrame:
-    """Cheapest hosted price of a unit per use case whose model is hosted and may leave its regions.
+    """Hosted price of a unit per use case whose model is hosted and may leave its regions: of the offer that costs least over the horizon.
 
-    A unit has the mean tokens over all regions, weighted with the units that are expected there.
+    The present value of the expected units counts, with the successor's price and the migration from an announced end on. A unit has the mean tokens over all regions, weighted with the units that are expected there.
 
     Columns: use_case_id, api_model, provider, api_usd_per_unit, retires (announced end of the model,
     NaT without one), reason (why there is no price), source, as_of. Batch prices hold for work that
@@ -298,7 +302,7 @@ def api_frame(case: Case, api_prices: pd.DataFrame, as_of: str) -> pd.DataFrame:
     offers = offers.assign(key=offers["api_model"].map(model_key))
     rows = []
     for use_case, stream in streams_over_regions(case).items():
-        rows.append({"use_case_id": use_case, **_cheapest_api(stream, offers)})
+        rows.append({"use_case_id": use_case, **_cheapest_api(case, stream, offers)})
     columns = ["use_case_id", "api_model", "provider", "api_usd_per_unit", "retires", "reason", "source", "as_of"]
     frame = pd.DataFrame(rows, columns=columns)
     return frame.assign(retires=pd.to_datetime(frame["retires"]))
@@ -316,7 +320,7 @@ def streams_over_regions(case: Case) -> dict[str, pd.Series]:
     return found
 
 
-def _cheapest_api(stream: pd.Series, offers: pd.DataFrame) -> dict:
+def _cheapest_api(case: Case, stream: pd.Series, offers: pd.DataFrame) -> dict:
     if isinstance(stream["allowed_regions"], str) and stream["allowed_regions"]:
         return {"reason": "residency rule: may not leave its regions", "api_usd_per_unit": np.nan}
     if not isinstance(stream["model"], str) or not stream["model"]:
@@ -324,10 +328,28 @@ def _cheapest_api(stream: pd.Series, offers: pd.DataFrame) -> dict:
     priced = _priced(stream, offers, model_keys(stream["model"]))
     if not priced:
         return {"reason": "no hosted price for this model and unit", "api_usd_per_unit": np.nan}
-    usd, best = min(priced, key=lambda item: (item[0], item[1].api_model))
+    volume = _hosted_volume(case, stream["use_case_id"])
+    _, usd, _, best = min(
+        ((_present_value(case, volume, usd, row.deprecation_date), usd, row.api_model, row) for usd, row in priced),
+        key=lambda item: item[:3],
+    )
     about = {"api_model": best.api_model, "provider": best.provider, "source": best.source, "as_of": best.as_of}
     about["retires"] = best.deprecation_date
     return {"reason": "", "api_usd_per_unit": usd, **about}
+
+
+def _hosted_volume(case: Case, use_case: str) -> np.ndarray:
+    """Expected units of a use case by month in units of today's price, all regions, [T + 1]; none in the month of the report."""
+    mine = (case.streams.table["use_case_id"] == use_case).to_numpy()
+    return (case.streams.units[EXPECTED] * hosted_size(case))[:, mine].sum(axis=1) * (
+        np.arange(len(case.streams.months)) > 0
+    )
+
+
+def _present_value(case: Case, volume: np.ndarray, usd: float, end: object) -> float:
+    """What a use case pays at a hosted price over the horizon, USD today, its move from a model that ends included."""
+    price, once = _until_its_end(case, usd, end)
+    return float(npv(volume * price + once, monthly_rate(case.plan.value("wacc"))))
 
 
 def _priced(stream: pd.Series, offers: pd.DataFrame, keys: Collection[str]) -> list[tuple]:

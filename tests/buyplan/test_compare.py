@@ -238,9 +238,31 @@ def test_a_hosted_unit_has_the_mean_tokens_of_all_regions(tiny):
     two = one.assign(region="eu", input_tokens_per_unit=5000.0, output_tokens_per_unit=1000.0)
     months = case.streams.units.shape[1]
     units = np.broadcast_to([3.0, 1.0], (len(case.streams.units), months, 2))
-    streams = SimpleNamespace(table=pd.concat([one, two], ignore_index=True), units=units)
-    api = api_frame(SimpleNamespace(streams=streams), api_rows(), "2026-10-31").set_index("use_case_id")
+    streams = SimpleNamespace(table=pd.concat([one, two], ignore_index=True), units=units, months=case.streams.months, size=np.ones((months, 2)))  # fmt: skip
+    api = api_frame(SimpleNamespace(streams=streams, plan=case.plan), api_rows(), "2026-10-31").set_index("use_case_id")
     assert api.loc["chat", "api_usd_per_unit"] == pytest.approx((500 * 0.1 + 100 * 0.2) / 1e6 * (0.75 + 2.5))
+
+
+@pytest.mark.parametrize(
+    ("successor", "move_in_bills", "end", "least"),
+    [
+        (1.0, 0.0, "2027-04-15", "ends"),  # 12 months at 0.9 against 12 at 1
+        (1.1, 0.0, "2027-04-15", "ends"),  # 5 x 0.9 + 7 x 0.99 = 11.43
+        (1.2, 0.0, "2027-04-15", "stays"),  # 5 x 0.9 + 7 x 1.08 = 12.06
+        (1.0, 1.1, "2027-04-15", "ends"),  # 10.8 and a move for 1.1 months' bills
+        (1.0, 1.3, "2027-04-15", "stays"),
+        (1.2, 1.3, "2029-01-15", "ends"),  # past the horizon
+    ],
+)
+def test_the_hosted_offer_that_costs_least_over_the_horizon_is_taken(tiny, successor, move_in_bills, end, least):
+    """At no cost of capital; 8 x 3,600 x 730 units of 500 tokens in and 100 out cost USD 0.00007 each where nothing ends."""
+    move = move_in_bills * 8 * 3_600 * 730 * 0.000_07
+    plan = make_plan(values={"api_successor_price_ratio": successor, "api_migration_person_months": 1.0, "engineer_usd_per_month": move})  # fmt: skip
+    case = tiny(plan=plan, allowed_regions=["", ""])
+    case.streams.table[["input_tokens_per_unit", "cached_input_tokens_per_unit", "output_tokens_per_unit"]] = [500.0, 0.0, 100.0]  # fmt: skip
+    ends = api_rows(provider="ends", input_usd_per_mtok=0.09, output_usd_per_mtok=0.18, deprecation_date=pd.Timestamp(end))  # fmt: skip
+    api = api_frame(case, pd.concat([api_rows(provider="stays"), ends], ignore_index=True), "2026-10-31")
+    assert api.set_index("use_case_id").loc["chat", "provider"] == least
 
 
 def test_batch_price_for_work_that_waits_and_image_price_for_images():
