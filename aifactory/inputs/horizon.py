@@ -32,7 +32,15 @@ OFFER = ["provider", "sku", "accelerator_id", "region", "purchase_option", "term
 
 
 def seen_until(tables: Mapping[str, pd.DataFrame], period: str) -> dict[str, pd.DataFrame]:
-    """Tables without the rows that are dated after the month; undated rows stay.
+    """The tables of `rows_until`, their rows numbered anew."""
+    shown = rows_until(tables, period)
+    return {
+        name: rows if len(rows) == len(tables[name]) else rows.reset_index(drop=True) for name, rows in shown.items()
+    }
+
+
+def rows_until(tables: Mapping[str, pd.DataFrame], period: str) -> dict[str, pd.DataFrame]:
+    """Tables without the rows that are dated after the month, under their numbers; undated rows stay.
 
     A plan that was approved for a later month does not exist yet; nor do the orders that the month's own plan places.
     A price noted later is left out where the list has an earlier one of the same offer; alone it stands in, as far as no
@@ -74,7 +82,7 @@ def _is_later(column: pd.Series, period: str, after: pd.Timestamp) -> pd.Series:
 
 
 def _before(table: pd.DataFrame, later: pd.Series) -> pd.DataFrame:
-    return table[~later].reset_index(drop=True) if later.any() else table
+    return table[~later] if later.any() else table
 
 
 def seen_hash(table: pd.DataFrame) -> str:

@@ -24,7 +24,7 @@ from aifactory.inputs.contracts import CONTRACTS_DIR, Contract, contract_names, 
 from aifactory.inputs.converted import in_dollars
 from aifactory.inputs.findings import Finding, findings_frame
 from aifactory.inputs.hold import settle
-from aifactory.inputs.horizon import seen_until
+from aifactory.inputs.horizon import rows_until, seen_until
 from aifactory.inputs.parts import PARTED, part_files
 from aifactory.inputs.plan import Plan, load_plan
 from aifactory.inputs.providers import with_provider_names
@@ -175,8 +175,11 @@ def load_workspace(path: str | Path = "", period: str = "", overrides: dict[str,
     failures = [item.message for item in findings if item.status == "failed"]
     if failures:
         raise InputError("\n".join(failures[:10]))
-    tables, plan = split_by_region(tables, plan)
     month = _choose_period(tables, period)
+    shown = rows_until({**tables, "approved_plan": approved}, month)
+    if any(len(shown[name]) < len(table) for name, table in tables.items()):  # what is hidden needs no warning
+        findings = notes + converted + [item for item in check_tables(shown, plan) if item.status != "failed"]
+    tables, plan = split_by_region(tables, plan)
     return Workspace(folder, month, plan, seen_until(tables, month), findings_frame(findings), sources)
 
 

@@ -159,3 +159,21 @@ def test_own_hosted_prices_replace_the_bundled_ones_from_their_date_on(mini):
 
     assert held("2026-10") == 7.0  # not the bundled price of 14 October, nor the own one before it
     assert held("2026-09") == 10.0
+
+
+def test_a_month_reported_again_warns_of_no_later_one(mini):
+    """A pool draws more than its hardware can, first in October, then in September: each month has its own reading, under its row."""
+    row = "2026-10-31T00:00:00Z,1440,late-pool,us,nvidia-h100-sxm,on_demand,8,0.5,9000,0.5\n"
+    with (mini / "pools.csv").open("a") as file:
+        file.write(row)
+
+    def warned(month):
+        checks = load_workspace(mini, month).checks.query("table == 'pools' and status == 'warned'")
+        return [int(number) for number in checks["row"]]
+
+    assert warned("2026-09") == []
+    last = len((mini / "pools.csv").read_text().splitlines())
+    assert warned("2026-10") == [last]
+    with (mini / "pools.csv").open("a") as file:
+        file.write(row.replace("2026-10-31", "2026-09-30"))
+    assert warned("2026-09") == [last + 1]
