@@ -18,12 +18,11 @@ START, END = "order start", "order end"
 
 
 def orders_held(book: pd.DataFrame) -> list[tuple]:
-    """Rows of `memory.figures_held`: accelerators of each order under the months in which it starts and ends."""
-    dated = [(what, book[column], book["order_id"], book["accelerators"]) for what, column in ((START, "start_month"), (END, "end_month"))]  # fmt: skip
+    """Rows of `memory.figures_held`: accelerators of each order under the months in which it starts and ends; their unit says what and where."""
     return [
-        (what, month, order, float(count), "accelerators")
-        for what, months, orders, counts in dated
-        for month, order, count in zip(months, orders, counts, strict=True)
+        (what, month, row.order_id, float(row.accelerators), f"{row.accelerator_id} in {row.region}")
+        for what, column in ((START, "start_month"), (END, "end_month"))
+        for month, row in zip(book[column], book.itertuples(), strict=True)
         if isinstance(month, str)
     ]
 
@@ -38,7 +37,9 @@ def order_changes(
     book : the `commitments` table as the month knows it. bill : the `billing` table.
     told : `memory.figures_held` of the first refresh of the month before; what it does not hold is not compared.
     """
-    names = {row.order_id: f"{row.accelerators} {row.accelerator_id} in {row.region}" for row in book.itertuples()}
+    names = _names_told(told) | {
+        row.order_id: f"{row.accelerators} {row.accelerator_id} in {row.region}" for row in book.itertuples()
+    }
     rows = [(order, text) for order, text in _in_the_month(book, period)]
     rows += [(row.order_id, f"run since {row.start_month} by the order book, and the bill of the month has no hours of them: late, or charged elsewhere")
              for row in _not_billed(book, bill, regions, period).itertuples()]  # fmt: skip
@@ -46,6 +47,18 @@ def order_changes(
     alone = set(book.loc[book["accelerators"] == 1, "order_id"])
     rows = [(order, _of_one(text) if order in alone else text) for order, text in rows]
     return [(period, KIND, names.get(order, order), f"{text} (order {order})", "") for order, text in rows]
+
+
+def _names_told(told: pd.DataFrame | None) -> dict[str, str]:
+    """What the report before knew of each order; earlier ones kept how many accelerators, not which."""
+    if told is None or told.empty:
+        return {}
+    known = told[told["what"] == START]
+    units = known["unit"].where((known["value"] != 1) | (known["unit"] != "accelerators"), "accelerator")
+    return {
+        order: f"{count:,.0f} {unit}"
+        for order, count, unit in zip(known["subject"], known["value"], units, strict=True)
+    }
 
 
 def _of_one(text: str) -> str:

@@ -56,13 +56,24 @@ def test_orders_that_moved_came_or_left_since_the_report_before_are_named():
     )
     assert changes(late, before=told(book(RESERVED, OLD))) == [
         ("2 l4 in us", "are new in the order book (order n1)"),
-        ("s1", "left the order book (order s1)"),
+        ("16 h100 in us", "left the order book (order s1)"),
         ("4 a100 in de", "begin in 2026-11, told was 2026-08 (order r1)"),
         ("4 a100 in de", "are 4, told were 8 (order r1)"),
         ("4 a100 in de", "end in 2027-11, told was 2027-08 (order r1)"),
     ]
     assert changes(late, before=told(late)) == []
     assert changes(late, before=told(late).assign(what="bill")) == []  # a report that kept no orders
+
+
+def test_an_order_that_left_is_named_as_far_as_the_report_before_knew_it():
+    """Earlier reports kept how many accelerators an order has, under the unit "accelerators"."""
+    alone = book(("t1", "l4", "us", "spot", 1, "2026-08", None))
+    before = told(pd.concat([book(OLD), alone], ignore_index=True)).assign(unit="accelerators")
+    assert changes(book(RESERVED), before=before)[1:] == [
+        ("16 accelerators", "left the order book (order s1)"),
+        ("1 accelerator", "left the order book (order t1)"),
+    ]
+    assert changes(book(RESERVED), before=told(alone))[1:] == [("1 l4 in us", "left the order book (order t1)")]
 
 
 def test_a_single_accelerator_is_spoken_of_in_the_singular():
