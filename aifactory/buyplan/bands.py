@@ -275,6 +275,13 @@ def _load_trigger(answer: Answer, pool: int, slots: np.ndarray) -> dict:
     }
 
 
+def _runs_elsewhere(case: Case, row: object) -> bool:
+    """Whether the work of a pool must run on other kit today: nothing stands there, and no hours can be rented."""
+    places = zip(case.streams.pools["region"], case.streams.pools["accelerator_id"], strict=True)
+    pool = list(places).index((row.region, row.accelerator_id))
+    return case.placed.accelerators[0, pool] <= 0 and not np.isfinite(case.offers.on_demand[pool])
+
+
 def _milestone(case: Case, row: object, period: str, since: int) -> str:
     """Business milestone: today's demand, the launches of the pool, or growth to the horizon.
 
@@ -293,7 +300,8 @@ def _milestone(case: Case, row: object, period: str, since: int) -> str:
     if row.band == BANDS[BASELINE] and row.hours_used_share < NO_HOURS:
         return "runs by its term" if row.purchase_option == "owned" else "more demand than expected"
     if row.band == BANDS[BASELINE]:
-        return f"demand of {period}, {f'from {case.streams.months[since]} on' if since else 'already served'}"
+        served = "served on other kit so far" if _runs_elsewhere(case, row) else "already served"
+        return f"demand of {period}, {f'from {case.streams.months[since]} on' if since else served}"
     if row.band == BANDS[GROWTH]:
         return named or f"expected growth to {case.streams.months[-1]}"
     return named or "peaks, seasons and experiments"

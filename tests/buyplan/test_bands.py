@@ -223,17 +223,23 @@ def test_nodes_that_nobody_rents_are_not_called_rented(tiny):
 
 
 @pytest.mark.parametrize(
-    ("option", "used", "since", "words"),
+    ("option", "used", "since", "stands", "rent", "words"),
     [
-        ("purchase", 0.9, 0, "demand of 2026-10, already served"),
-        ("purchase", 0.9, 2, "demand of 2026-10, from 2026-12 on"),  # bought when a running term ends
-        ("owned", 0.001, 0, "runs by its term"),
-        ("purchase", 0.001, 2, "more demand than expected"),
+        ("purchase", 0.9, 0, 0.0, 4.0, "demand of 2026-10, already served"),
+        ("purchase", 0.9, 0, 8.0, np.inf, "demand of 2026-10, already served"),
+        ("purchase", 0.9, 0, 0.0, np.inf, "demand of 2026-10, served on other kit so far"),
+        ("purchase", 0.9, 2, 0.0, np.inf, "demand of 2026-10, from 2026-12 on"),  # bought when a running term ends
+        ("owned", 0.001, 0, 8.0, 4.0, "runs by its term"),
+        ("purchase", 0.001, 2, 8.0, 4.0, "more demand than expected"),
     ],
 )
-def test_a_baseline_says_whom_it_serves_and_since_when(option, used, since, words):
+def test_a_baseline_says_whom_it_serves_and_since_when(option, used, since, stands, rent, words):
     table = pd.DataFrame(columns=["use_case_id", "region", "accelerator_id"])
     months = ["2026-10", "2026-11", "2026-12"]
-    case = SimpleNamespace(streams=SimpleNamespace(table=table, months=months), plan=SimpleNamespace(launches=[]))
+    pools = pd.DataFrame({"region": ["eu", "us"], "accelerator_id": "h100"})
+    case = SimpleNamespace(
+        streams=SimpleNamespace(table=table, months=months, pools=pools), plan=SimpleNamespace(launches=[]),
+        placed=SimpleNamespace(accelerators=np.array([[4.0, stands]])), offers=SimpleNamespace(on_demand=np.array([9.0, rent])),
+    )  # fmt: skip
     row = SimpleNamespace(region="us", accelerator_id="h100", band="baseline", purchase_option=option, hours_used_share=used)  # fmt: skip
     assert _milestone(case, row, "2026-10", since) == words
