@@ -37,6 +37,11 @@ class ExchangeRate(BaseModel):
     source: Said
     as_of: date
 
+    @property
+    def note(self) -> str:
+        """What to say of an amount that it was applied to."""
+        return f"converted at {self.usd} USD a {self.currency} ({self.source}, {self.as_of})"
+
 
 def rate_of(rates: Sequence[ExchangeRate], currency: str, month: str) -> ExchangeRate | None:
     """The rate of a currency for the invoices of a month; None where none has begun.

@@ -159,6 +159,29 @@ def test_azure(workspace, put):
     assert done.left_out["unit '1/Month' is not an hour"] == 1
 
 
+def test_azure_prices_in_another_currency_are_converted_at_the_rate_of_their_month(workspace, put):
+    """8 accelerators at EUR 80 an hour and USD 1.05: 10.50 each; three years for EUR 40 an hour: 5.25; no franc before December."""
+    three_years = {"type": "Reservation", "reservationTerm": "3 Years", "retailPrice": 40.0 * 730 * 36}
+    items = [AZURE_ITEM | {"currencyCode": "EUR", "retailPrice": 80.0}, AZURE_ITEM | {"currencyCode": "EUR"} | three_years,
+             AZURE_ITEM | {"currencyCode": "CHF", "armRegionName": "north"}]  # fmt: skip
+    path, plan = put("azure.json", {"Items": items}), workspace / "plan.yaml"
+    (refused,) = refresh(workspace, path)
+    assert "currency 'EUR' is not USD" in refused.error
+    stated = (("EUR", "2026-01", 1.02), ("EUR", "2026-11", 1.05), ("CHF", "2026-12", 1.1))
+    rates = [{"currency": name, "from_month": month, "usd": usd, "source": "ECB", "as_of": "2026-11-01"} for name, month, usd in stated]  # fmt: skip
+    text = yaml.safe_load(plan.read_text(encoding="utf-8")) | {"exchange_rates": rates}
+    plan.write_text(yaml.safe_dump(text), encoding="utf-8")
+    (done,) = refresh(workspace, path)
+    assert prices_of(workspace) == {
+        ("nvidia-h100-sxm", "eastus", "on_demand", 0): pytest.approx(10.5),
+        ("nvidia-h100-sxm", "eastus", "reserved_3y", 0): pytest.approx(5.25),
+    }
+    assert set(held(workspace)["note"]) == {
+        "price of the instance divided by its accelerators; converted at 1.05 USD a EUR (ECB, 2026-11-01)"
+    }
+    assert done.left_out == {"currency 'CHF' is not USD": 1}
+
+
 def gone_regions(done):
     return [sorted(item.gone["region"]) for item in done]
 

@@ -15,8 +15,9 @@ import yaml
 
 from aifactory.errors import InputError
 from aifactory.inputs.csv_text import read_csv_text
+from aifactory.inputs.exchange_rates import OURS, rate_of
 from aifactory.inputs.guard import STARTS
-from aifactory.inputs.importers.prices.offers import FORMULA, RESERVED, Found, Source
+from aifactory.inputs.importers.prices.offers import FORMULA, PER_ACCELERATOR, RESERVED, Found, Source
 from aifactory.inputs.plan import UniqueKeys
 from aifactory.units import HOURS_PER_MONTH, MEGA
 
@@ -179,7 +180,8 @@ AZURE_TERM = {"1 Year": 12, "3 Years": 36}
 def azure_retail(held: dict, source: Source) -> Found:
     """Azure retail prices: hourly prices of consumption; a reservation's price is for its whole term.
 
-    The service answers in pages; all but the last name the next one. Windows, low priority and dev/test meters are left out; so is any other currency than USD.
+    The service answers in pages; all but the last name the next one. Windows, low priority and dev/test meters are left out. Other currencies than USD
+    are converted at the rate of the month in the plan of the workspace, and left out where it states none.
     """
     items = held["Items"]
     found, as_of = (
@@ -191,11 +193,14 @@ def azure_retail(held: dict, source: Source) -> Found:
         sku = str(item.get("armSkuName") or "")
         term = AZURE_TERM.get(str(item.get("reservationTerm") or ""), 0)
         kind = str(item.get("type") or item.get("priceType") or "")
-        why_not = _azure_refusal(item, name, sku, kind, term, source)
+        currency = str(item.get("currencyCode", ""))
+        rate = None if currency == OURS else rate_of(source.rates, currency, f"{as_of:%Y-%m}")
+        why_not = "" if rate or currency == OURS else f"currency {item.get('currencyCode')!r} is not USD"
+        why_not = why_not or _azure_refusal(item, name, sku, kind, term, source)
         if why_not:
             found.left_out[why_not] += 1
             continue
-        usd = number(item.get("retailPrice", ""))
+        usd = number(item.get("retailPrice", "")) * (float(rate.usd) if rate else 1.0)
         if kind == "Reservation":
             prices = {(RESERVED[term], term, 0.0): usd / (term * HOURS_PER_MONTH)}
         else:
@@ -205,13 +210,12 @@ def azure_retail(held: dict, source: Source) -> Found:
             if months:
                 found.left_out["savings plans, which are no reservations"] += 1
         found.add(source, provider="Azure", sku=sku, region=str(item.get("armRegionName") or ""), device=sku,
-                  count=math.nan, prices=_stated(found, prices), as_of=as_of)  # fmt: skip
+                  count=math.nan, prices=_stated(found, prices), as_of=as_of,
+                  note="; ".join([PER_ACCELERATOR, *([rate.note] if rate else [])]))  # fmt: skip
     return found
 
 
 def _azure_refusal(item: dict, name: str, sku: str, kind: str, term: int, source: Source) -> str:
-    if str(item.get("currencyCode", "")) != "USD":
-        return f"currency {item.get('currencyCode')!r} is not USD"
     if sku.lower() not in source.names.types:
         return "instances that the catalogue does not know as accelerators"
     if "windows" in name.lower() or "low priority" in name.lower() or kind not in ("Consumption", "Reservation"):

@@ -32,6 +32,7 @@ COLUMNS = [
 #: What makes two rows prices of the same offer at different times.
 KEY = COLUMNS[:7]
 FORMULA = "name that a spreadsheet program would take for a formula"
+PER_ACCELERATOR = "price of the instance divided by its accelerators"
 RESERVED = {12: "reserved_1y", 36: "reserved_3y"}
 
 
@@ -69,7 +70,7 @@ class Found:
         prices: dict[tuple[str, int, float], float],
         as_of: pd.Timestamp,
         memory_gb: float = float("nan"),
-        note: str = "price of the instance divided by its accelerators",
+        note: str = PER_ACCELERATOR,
     ) -> None:
         """Add the prices of one instance, USD per hour of the whole of it, by option, term and upfront share."""
         accelerator, number, why_not = source.names.find(sku, device, count, memory_gb)

@@ -201,7 +201,7 @@ def _rate(row: _Row) -> tuple[float, str]:
     if rate is None:
         rule = f"must be USD, or exchange_rates of plan.yaml must state its rate for {month} (currency, from_month, usd, source, as_of)"
         raise row.refuse("currency", rule)
-    return float(rate.usd), f"converted at {rate.usd} USD a {currency} ({rate.source}, {rate.as_of})"
+    return float(rate.usd), rate.note
 
 
 def _terms(row: _Row, price_per: str) -> tuple[str, int]:
