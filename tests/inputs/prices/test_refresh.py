@@ -1,6 +1,7 @@
 """Price lists of public tools by fixtures in their layouts: read, guarded, compared, appended."""
 
 import datetime as dt
+import io
 import json
 import subprocess
 import sys
@@ -201,6 +202,39 @@ def test_what_is_gone_is_told_of_all_pages_of_a_list_together(workspace, put):
     assert ours(together) == [[], ["east"]]  # once, and nothing that another page lists
     assert not any("all its pages" in line for item in together for line in refresh_lines(item))
     assert ours(refresh(workspace, first, last)) == [[], ["east"]]
+
+
+def test_nothing_is_gone_while_a_page_is_lacking_that_another_one_follows(workspace, put):
+    """Three pages of two rows: the link of the second to the third skips four, so two rows stand before it."""
+
+    def page(name, skip, *regions, sku=AZURE_ITEM["armSkuName"]):
+        items = [AZURE_ITEM | {"armRegionName": region, "armSkuName": sku} for region in regions]
+        after = f"https://prices.example/retail?$filter=x&$skip={skip}" if skip else None
+        return put(name, {"Items": items, "NextPageLink": after})
+
+    refresh(workspace, page("old.json", 0, "north", "south", "west", "east"), as_of="2026-10-20")
+    first, second, last = page("1.json", 2, "north", "a"), page("2.json", 4, "south", "b"), page("3.json", 0, "west")
+
+    def ours(*files):
+        return ["east" in set(item.gone.get("region", [])) for item in refresh(workspace, *files, write=False)]
+
+    assert ours(second, last) == [False, False]
+    assert ours(first, second, last) == [False, False, True]
+    assert ours(first, second) == [False, False]
+    others = page("2.json", 4, "a", "b", sku="Standard_D4s_v5")  # read, though it prices no accelerator
+    assert ours(first, others, last) == [False, False, True]
+
+
+def test_a_last_page_that_was_fetched_alone_says_nothing_of_the_pages_before(workspace, put, monkeypatch):
+    refresh(workspace, put("old.json", {"Items": [AZURE_ITEM, AZURE_ITEM | {"armRegionName": "north"}]}), as_of="2026-10-20")  # fmt: skip
+    text = json.dumps({"Items": [AZURE_ITEM], "NextPageLink": None}).encode()
+    monkeypatch.setattr("urllib.request.urlopen", lambda *_, **__: io.BytesIO(text))
+
+    def ours(query):
+        (regions,) = gone_regions(refresh(workspace, f"https://prices.example/retail{query}", write=False))
+        return "north" in regions
+
+    assert [ours(query) for query in ("?$skip=1000", "?%24skip=1000", "?$skip=0", "")] == [False, False, True, True]
 
 
 def test_an_offer_whose_price_is_refused_is_not_gone(workspace, put):

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pandas as pd
 import yaml
@@ -174,6 +175,16 @@ def ec2instances(held: list[dict], source: Source) -> Found:
     return found
 
 
+def rows_skipped(address: str) -> int | None:
+    """Rows of a list that stand before those at an address; None where it does not say.
+
+    >>> rows_skipped("https://prices.example/retail?$filter=a&$skip=1000"), rows_skipped("https://prices.example/retail")
+    (1000, None)
+    """
+    stated = parse_qs(urlsplit(address).query).get("$skip", [""])[0]
+    return int(stated) if re.fullmatch(r"[0-9]{1,9}", stated) else None
+
+
 AZURE_TERM = {"1 Year": 12, "3 Years": 36}
 
 
@@ -183,11 +194,10 @@ def azure_retail(held: dict, source: Source) -> Found:
     The service answers in pages; all but the last name the next one. Windows, low priority and dev/test meters are left out. Other currencies than USD
     are converted at the rate of the month in the plan of the workspace, and left out where it states none.
     """
-    items = held["Items"]
-    found, as_of = (
-        Found("Azure retail prices", rows=len(items), goes_on=bool(held.get("NextPageLink"))),
-        needs_date(source),
-    )
+    items, as_of, after = held["Items"], needs_date(source), str(held.get("NextPageLink") or "")
+    found = Found("Azure retail prices", rows=len(items), goes_on=bool(after))
+    if (before_next := rows_skipped(after)) is not None:
+        found.skipped = max(before_next - len(items), 0)
     for item in items:
         name = f"{item.get('productName', '')} {item.get('skuName', '')} {item.get('meterName', '')}"
         sku = str(item.get("armSkuName") or "")

@@ -57,6 +57,7 @@ class Found:
     left_out: Counter[str] = field(default_factory=Counter)
     rows: int = 0
     goes_on: bool = False  # one page of a list, and not its last
+    skipped: int | None = None  # rows of the pages before this one; None where the file does not say
 
     def add(
         self,

@@ -17,7 +17,7 @@ from aifactory.inputs.contracts import load_contract
 from aifactory.inputs.exchange_rates import ExchangeRate
 from aifactory.inputs.hold import writing
 from aifactory.inputs.importers.json_text import in_words
-from aifactory.inputs.importers.prices.formats import MAX_BYTES, read_prices
+from aifactory.inputs.importers.prices.formats import MAX_BYTES, read_prices, rows_skipped
 from aifactory.inputs.importers.prices.guards import as_held, compare, gone, guard, is_listed
 from aifactory.inputs.importers.prices.hosted import compare_hosted
 from aifactory.inputs.importers.prices.names import Names
@@ -62,13 +62,14 @@ class Refreshed:
     gone: pd.DataFrame = field(default_factory=pd.DataFrame)
     stale: pd.DataFrame = field(default_factory=pd.DataFrame)  # `STALE`, the oldest first
     error: str = ""
-    goes_on: bool = False  # a page of a list whose last page was not read
+    goes_on: bool = False  # a page of a list of which not all pages were read
+    skipped: int | None = field(default=None, repr=False)  # rows of the list on the pages before
     listed: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)  # offers of the list, refused ones too
 
     def as_dict(self) -> dict[str, object]:
         """Plain numbers and texts."""
         parts = {"changes": _texts(self.changes), "gone": _texts(self.gone), "stale": _texts(self.stale)}
-        return {name: value for name, value in vars(self).items() if name not in {*parts, "listed"}} | parts
+        return {name: value for name, value in vars(self).items() if name not in {*parts, "listed", "skipped"}} | parts
 
 
 def _texts(frame: pd.DataFrame) -> list[dict[str, str | None]]:
@@ -83,7 +84,8 @@ def refresh_prices(workspace: Path, sources: Sequence[str], settings: Settings) 
     Prices are appended to the workspace's `prices` (and `api_prices`) tables by date; nothing held is
     changed. What more than doubled or halved is quarantined: shown, and added only with `accept`. What is past the
     freshness limit of the plan is added, since it is a price of its day, and shown with its age. Gone is what none of
-    the sources lists any more; of a list in pages only where its last page is among them.
+    the sources lists any more; of a list in pages only where its last
+    page is among them, and every page that another one follows.
     """
     require_workspace(workspace, "--workspace")
     if not sources:
@@ -107,10 +109,11 @@ def refresh_prices(workspace: Path, sources: Sequence[str], settings: Settings) 
 
 def _gone_together(done: Sequence[Refreshed]) -> None:
     """Of what each list alone lacks, leave what no other one has, told once, by the last list that lacks it."""
-    ended = {item.format for item in done if item.format and not item.goes_on}
+    pages = {item.format: [each for each in done if each.format == item.format] for item in done}
+    partly = {name: _lacks_pages(items) for name, items in pages.items()}
     others: list[pd.DataFrame] = []
     for item in reversed(done):
-        item.goes_on &= item.format not in ended
+        item.goes_on = partly[item.format]
         if item.goes_on:
             item.gone = item.gone.iloc[:0]
         elif len(item.listed) and len(item.gone):
@@ -119,12 +122,22 @@ def _gone_together(done: Sequence[Refreshed]) -> None:
             others += [item.gone] if len(item.gone) else []
 
 
+def _lacks_pages(pages: Sequence[Refreshed]) -> bool:
+    """Whether the last page of a list was not read, or one that the rows skipped by another say stands before it."""
+    ends = {page.skipped + page.rows for page in pages if page.skipped is not None}
+    unsaid = any(page.goes_on and page.skipped is None for page in pages)
+    missing = not unsaid and any(page.skipped and page.skipped not in ends for page in pages)
+    return missing or all(page.goes_on for page in pages)
+
+
 def _refresh(
     workspace: Path, place: str, source: Source, mapping: dict[str, object] | None, settings: Settings
 ) -> Refreshed:
     try:
         with _file(place) as path:
             found = read_quote(path, source, mapping) if mapping else read_prices(path, source)
+        if place.lower().startswith(("http://", "https://")) and (skipped := rows_skipped(place)) is not None:
+            found.skipped = skipped
         return _take(workspace, found, source, settings)
     except InputError as error:
         return Refreshed(source.name, error=str(error))
@@ -134,11 +147,13 @@ def _refresh(
 
 
 def _take(workspace: Path, found: Found, source: Source, settings: Settings) -> Refreshed:
-    report = Refreshed(source.name, found.format, found.rows, goes_on=found.goes_on)
+    report = Refreshed(source.name, found.format, found.rows, goes_on=found.goes_on, skipped=found.skipped)
     report.left_out = {reason: count for reason, count in found.left_out.items() if count}
     if not found.offers and not found.hosted:
         reasons = "; ".join(report.left_out) or "no rows"
-        raise InputError.at(source.name, f"holds no price of an accelerator of the catalogue ({reasons})")
+        rule = f"holds no price of an accelerator of the catalogue ({reasons})"
+        report.error = str(InputError.at(source.name, rule))
+        return report  # a page of a list, read for what is gone
     added: list[pd.DataFrame] = []
     if found.hosted:
         added.append(_as_offers(_add_hosted(workspace, pd.DataFrame(found.hosted), report, settings)))
