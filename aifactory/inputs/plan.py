@@ -409,8 +409,11 @@ def load_plan(path: Path, overrides: dict[str, object] | None = None) -> Plan:
         raise InputError.at("overrides", rule, value=str(overrides))
     if path.parent.resolve() not in path.resolve().parents:
         raise InputError.at(path.name, "is a link that leaves the workspace")
-    data = with_defaults(read_yaml(path))
-    for name, value in (overrides or {}).items():
+    given, told = read_yaml(path), overrides or {}
+    if "accelerators_per_operator" in told and FILLED not in (given.get("assumptions") or {}):
+        told = {FILLED: told["accelerators_per_operator"], **told}
+    data = with_defaults(given)
+    for name, value in told.items():
         _override(data, name, value, path.name)
     try:
         plan = Plan.model_validate(data)

@@ -357,6 +357,12 @@ def test_devices_take_as_many_people_as_accelerators_where_nobody_says(tmp_path)
     del data["assumptions"]["devices_per_operator"]
     found = load_plan(write(tmp_path, yaml.safe_dump(data))).assumptions["devices_per_operator"]
     assert (found.value, found.low, found.high, found.unit) == (128, 64, 512, "devices")
+    path = tmp_path / "plan.yaml"
+    set_both = load_plan(path, {"accelerators_per_operator": 200})
+    assert set_both.value("devices_per_operator") == 200
+    apart = load_plan(path, {"accelerators_per_operator": 200, "devices_per_operator": 900})
+    assert (apart.value("accelerators_per_operator"), apart.value("devices_per_operator")) == (200, 900)
+    assert load_plan(TEMPLATE, {"accelerators_per_operator": 200}).value("devices_per_operator") == 1000
     del data["assumptions"]["accelerators_per_operator"]
     with pytest.raises(InputError, match=r"assumptions missing: accelerators_per_operator\."):
         load_plan(write(tmp_path, yaml.safe_dump(data)))
