@@ -11,7 +11,7 @@ import pandas as pd
 
 from aifactory.buyplan.stress.basis import StressBasis
 from aifactory.buyplan.stress.replan import Replanned, Replanner
-from aifactory.buyplan.stress.stresses import Stress, Stressed, default_stresses, stressed
+from aifactory.buyplan.stress.stresses import Stress, Stressed, stressed, stresses_of
 from aifactory.buyplan.stress.world import Outcome, World, carry, outcome, within_reach
 from aifactory.finance.options import OPTION_NAMES
 
@@ -48,7 +48,7 @@ def run_stresses(basis: StressBasis, stresses: Sequence[Stress] | None = None) -
     plain = stressed(basis, 0)
     base, anew = outcome(plain.world, plain.nodes), Replanner(plain.world, plain.nodes)
     calm = _Calm(base, anew)
-    rows = [_row(basis, base, stress, stress.apply(basis), calm) for stress in stresses or default_stresses()]
+    rows = [_row(basis, base, stress, stress.apply(basis), calm) for stress in stresses or stresses_of(basis.problem)]
     table = pd.DataFrame(rows).sort_values("change_usd", ascending=False, kind="stable", ignore_index=True)
     return StressTest(base, calm.known, table)
 

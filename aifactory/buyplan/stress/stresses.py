@@ -41,6 +41,7 @@ class Stress:
     source: str
     apply: Callable[[StressBasis], Stressed]
     owner_role: str = ""  # of an assumption; empty: the source says it
+    hours: bool = False  # about hours by demand or spot: nothing where none are offered
 
 
 def stressed(basis: StressBasis, month: int = START, detail: str = "", **changes: object) -> Stressed:
@@ -243,15 +244,15 @@ def default_stresses() -> tuple[Stress, ...]:
     """The stresses of the report, with their default sizes."""
     steps = f"steps seen: -5 to -46 %, median -28 %, 0.03 a year and series; {HISTORY}"
     return (
-        Stress("List price -30 %", "hours on demand, from month 7", steps, lambda basis: list_price(basis, 0.7)),
-        Stress("List price -50 %", "hours on demand, from month 7", "a little beyond the largest step seen, -46 %; " + HISTORY, lambda basis: list_price(basis, 0.5)),
-        Stress("List price +30 %", "hours on demand, from month 7", "assumption: no rise was seen in 345 series-years", lambda basis: list_price(basis, 1.3), "cloud cost owner"),
-        Stress("Spot price x 2", "spot, from month 7", f"a year ahead 80 % of changes lie within x 0.35 and x 2.9; {HISTORY}", lambda basis: spot_price(basis, 2.0)),
+        Stress("List price -30 %", "hours on demand, from month 7", steps, lambda basis: list_price(basis, 0.7), hours=True),
+        Stress("List price -50 %", "hours on demand, from month 7", "a little beyond the largest step seen, -46 %; " + HISTORY, lambda basis: list_price(basis, 0.5), hours=True),
+        Stress("List price +30 %", "hours on demand, from month 7", "assumption: no rise was seen in 345 series-years", lambda basis: list_price(basis, 1.3), "cloud cost owner", hours=True),
+        Stress("Spot price x 2", "spot, from month 7", f"a year ahead 80 % of changes lie within x 0.35 and x 2.9; {HISTORY}", lambda basis: spot_price(basis, 2.0), hours=True),
         Stress("Contracts +20 %", "orders and renewals, from month 7", "assumption: contract prices only fell in the price history, by 5 to 12 %", lambda basis: contract_price(basis, 1.2), "cloud cost owner"),
-        Stress("Prices as drawn", "list and spot by path, each by its own process", HISTORY, drawn_prices),
+        Stress("Prices as drawn", "list and spot by path, each by its own process", HISTORY, drawn_prices, hours=True),
         Stress("Next generation", "compute at half the price per unit of work, half a release cycle from now; resale halved", "V100 to A100: -46 % per FLOP, bandwidth unchanged; cycles 25 (NVIDIA), 14 (AMD, Google), 19 (AWS) months; research note of 2026-11-24", next_generation),
         Stress("Shortage", "nothing to order in months 7 to 18", "lead times of 36 to 52 weeks, lifecycle table, 2026 (claimed)", shortage),
-        Stress("Nothing to rent", "no hours on demand or spot in months 7 to 9", "assumption", nothing_to_rent, "head of platform"),
+        Stress("Nothing to rent", "no hours on demand or spot in months 7 to 9", "assumption", nothing_to_rent, "head of platform", hours=True),
         Stress("Late delivery", "bought and leased kit 6 months late", "B200: 4 to 10 months, new production 10 to 14, lifecycle table, 2026 (claimed)", late_delivery),
         Stress("Vendor exit", "platform unsupported from month 13", "assumption: a year's notice", vendor_exit, "head of platform"),
         Stress("Model family shift", "generated tokens need twice the accelerators, from month 7", "one step of precision: two bytes instead of one for weights and cache", model_shift),
@@ -260,6 +261,12 @@ def default_stresses() -> tuple[Stress, ...]:
         Stress("Power cap", "own sites give half the power asked for", "assumption", power_cap, "head of data centres"),
         Stress("Outage of a pool", "its fleet lost in month 7", "assumption: one month", outage, "head of platform"),
     )  # fmt: skip
+
+
+def stresses_of(problem: Problem) -> list[Stress]:
+    """The stresses of the report that a problem knows: those of rented hours only where some are offered."""
+    rented = bool(np.isfinite(problem.on_demand_usd).any() or np.isfinite(problem.spot_usd).any())
+    return [item for item in default_stresses() if rented or not item.hours]
 
 
 def _from(prices: np.ndarray, month: int, factor: float) -> np.ndarray:

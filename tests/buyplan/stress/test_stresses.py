@@ -162,3 +162,19 @@ def test_what_was_ordered_before_is_paid_and_stands(basis):
     whole, split = outcome(world, basis.nodes), outcome(later, rest)
     assert split.objective_usd == pytest.approx(whole.objective_usd, rel=1e-12)
     assert split.missed_hours == pytest.approx(whole.missed_hours)
+
+
+def test_where_no_hours_are_rented_no_stress_is_about_them(basis):
+    p = basis.problem
+    none = np.full_like(np.asarray(p.on_demand_usd, dtype=float), np.inf)
+    names = {stress.name for stress in st.stresses_of(replace(p, on_demand_usd=none, spot_usd=none))}
+    all_names = {stress.name for stress in st.default_stresses()}
+    assert all_names - names == {
+        "List price -30 %",
+        "List price -50 %",
+        "List price +30 %",
+        "Spot price x 2",
+        "Prices as drawn",
+        "Nothing to rent",
+    }
+    assert {stress.name for stress in st.stresses_of(replace(p, spot_usd=none))} == all_names
