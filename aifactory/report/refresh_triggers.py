@@ -58,7 +58,7 @@ def _no_step_due(ws: Workspace) -> str:
     """Why no step is looked at: none was approved, or none is due within a year."""
     steps = ws.table("approved_bands")
     steps = steps[steps["plan_period"] < ws.period]
-    if steps.empty:
+    if steps.empty or not ws.has("approved_plan"):
         return "Steps of an approved plan could not be computed: no plan with steps was approved before this month."
     first = month_name(steps["order_month"].min())
     return f"No step of the approved plan is due within a year; it has {len(steps)}, the first planned for {first}."

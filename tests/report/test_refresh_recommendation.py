@@ -156,18 +156,19 @@ def test_a_utilisation_next_to_its_trigger_is_told_from_it():
 
 
 def test_steps_that_are_due_later_are_told_from_none():
-    def said(*periods):
+    def said(*periods, approved=True):
         steps = pd.DataFrame(
             {"plan_period": periods, "order_month": ["2029-07", "2028-06"][: len(periods)]}, dtype="str"
         )
         return _steps_answer(
-            SimpleNamespace(period="2026-10", table={"approved_bands": steps}.get),
+            SimpleNamespace(period="2026-10", table={"approved_bands": steps}.get, has={"approved_plan": approved}.get),
             SimpleNamespace(band_triggers=pd.DataFrame()),
         )
 
     due = "No step of the approved plan is due within a year; it has 2, the first planned for June 2028."
     assert said("2026-08", "2026-08") == due
     assert said() == said("2026-10", "2026-10")  # of the month's own plan
+    assert said() == said("2026-08", "2026-08", approved=False)  # steps of a plan whose table is lacking
     assert said().endswith("no plan with steps was approved before this month.")
 
 
