@@ -10,11 +10,9 @@ import datetime as dt
 import math
 from collections.abc import Iterator
 from functools import cache
-from itertools import accumulate
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from aifactory.errors import InputError, nearest, share_hint, with_nearest
@@ -26,6 +24,7 @@ from aifactory.inputs.providers import by_provider
 from aifactory.inputs.resources import data_dir
 from aifactory.inputs.said import Said
 from aifactory.inputs.weights import check_weights
+from aifactory.inputs.yaml_file import read_yaml
 
 Identifier = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Criticality = Literal["experimental", "internal", "customer_facing", "critical"]
@@ -277,8 +276,10 @@ class Plan(_Strict):
         if missing:
             hint = nearest(missing[0], set(self.assumptions) - set(REQUIRED_ASSUMPTIONS) - set(default_assumptions()))
             yield f"assumptions missing: {', '.join(missing)}.{hint if 'Did' in hint else ''}"
-        units = {name: item["unit"] for name, item in default_assumptions().items()}
-        for name, unit in {**REQUIRED_ASSUMPTIONS, **units}.items():
+        known = {**REQUIRED_ASSUMPTIONS, **{name: item["unit"] for name, item in default_assumptions().items()}}
+        for name in sorted(set(self.assumptions) - set(known)):
+            yield f"assumptions.{name}: {with_nearest('no such assumption', name, known)}"
+        for name, unit in known.items():
             if self.assumptions[name].unit != unit:
                 yield f"assumption {name!r} must be in {unit!r}, got {self.assumptions[name].unit!r}"
         for name in DIVISORS:
@@ -330,54 +331,6 @@ class Plan(_Strict):
     def scenario(self, name: str) -> Scenario:
         """The scenario with that name."""
         return next(s for s in self.scenarios if s.scenario == name)
-
-
-class UniqueKeys:
-    """Part of a YAML loader: refuses a key given twice (plain YAML keeps the last without a word)."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-        """The mapping of a node, its keys seen once."""
-        seen: set[object] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                msg = f"line {key_node.start_mark.line + 1}: key {key!r} is given twice"
-                raise yaml.YAMLError(msg)
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
-class _UniqueKeyLoader(UniqueKeys, yaml.SafeLoader):
-    """Safe loader with keys that stand once."""
-
-
-MAX_YAML_BYTES = 1_000_000
-MAX_DEPTH = 50
-
-
-def read_yaml(path: Path) -> dict:
-    """Read a YAML mapping: safe tags only, no double keys, at most 1 MB, no aliases."""
-    if not path.is_file():
-        raise InputError.at(path.name, f"file not found in {path.parent.name}/")
-    if path.stat().st_size > MAX_YAML_BYTES:
-        raise InputError.at(path.name, f"larger than {MAX_YAML_BYTES:,} bytes")
-    try:
-        text = path.read_text(encoding="utf-8")
-        if _brackets_deep(text) > MAX_DEPTH:  # the parser takes minutes for thousands of open brackets
-            raise InputError.at(path.name, f"lists nested deeper than {MAX_DEPTH}")
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
-            raise InputError.at(path.name, "YAML aliases are not accepted")
-        data = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506 - a SafeLoader
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
-        raise InputError.at(path.name, f"not valid YAML in UTF-8: {str(error)[:200]}") from None
-    if not isinstance(data, dict):
-        raise InputError.at(path.name, "must hold a mapping of names to values")
-    return data
-
-
-def _brackets_deep(text: str) -> int:
-    """Most brackets that stand open at once."""
-    return max(accumulate((sign in "[{") - (sign in "]}") for sign in text), default=0)
 
 
 @cache

@@ -15,8 +15,9 @@ from aifactory.inputs.billing import derive_billing
 from aifactory.inputs.checks import CHECKS
 from aifactory.inputs.contracts import Field, load_contract
 from aifactory.inputs.importers.source import source_contract
-from aifactory.inputs.plan import load_plan, read_yaml
+from aifactory.inputs.plan import load_plan
 from aifactory.inputs.tables import read_source, read_table, read_text
+from aifactory.inputs.yaml_file import read_yaml
 
 pytestmark = pytest.mark.real
 

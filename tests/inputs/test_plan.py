@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aifactory.errors import InputError
-from aifactory.inputs.plan import MAX_YAML_BYTES, REQUIRED_ASSUMPTIONS, Plan, default_assumptions, load_plan, read_yaml
+from aifactory.inputs.plan import REQUIRED_ASSUMPTIONS, Plan, default_assumptions, load_plan
 from aifactory.inputs.plan_bounds import bounds
 from aifactory.inputs.resources import data_dir
+from aifactory.inputs.yaml_file import MAX_YAML_BYTES, read_yaml
 
 TEMPLATE = data_dir() / "templates" / "plan.yaml"
 
@@ -106,6 +107,16 @@ def test_the_sample_plan_loads(sample_dir):
         ),
         ("unit: fraction/year", "unit: percent", "assumption 'wacc' must be in 'fraction/year', got 'percent'"),
         ("  tax_rate:", "  taxrate:", "assumptions missing: tax_rate"),
+        (
+            "  devices_per_operator:",
+            "  device_per_operator:",
+            "assumptions.device_per_operator: no such assumption. Did you mean 'devices_per_operator'?",
+        ),
+        (
+            "  wacc:",
+            "  cost_inflaton: {value: 0.02, unit: fraction/year, owner_role: r, source: s, as_of: 2026-09-30}\n  wacc:",
+            "assumptions.cost_inflaton: no such assumption. Did you mean 'cost_inflation'?",
+        ),
         ("value: 1000, low: 250", "value: 1000, low: 0", "assumption 'devices_per_operator' must be above 0"),
         (
             "unit: devices",

@@ -28,9 +28,10 @@ from aifactory.inputs.importers.unnamed import settle_names, tell_unknown_use_ca
 from aifactory.inputs.importers.use_cases.command import Answers, import_use_cases, store_use_cases, suggest_columns
 from aifactory.inputs.months import month_of
 from aifactory.inputs.parts import PARTED
-from aifactory.inputs.plan import load_plan, read_yaml
+from aifactory.inputs.plan import load_plan
 from aifactory.inputs.tables import read_text
 from aifactory.inputs.workspace import table_file
+from aifactory.inputs.yaml_file import read_yaml
 
 MAPPED = ("columns", "use_cases", "regions", "labels", "pools", "accelerators", "purchase_options")
 #: Kinds whose files may lack names that a workspace needs.

@@ -15,7 +15,7 @@ import pandas as pd
 from aifactory.errors import InputError
 from aifactory.inputs.contracts import Field, load_contract
 from aifactory.inputs.importers.target import Target
-from aifactory.inputs.plan import read_yaml
+from aifactory.inputs.yaml_file import read_yaml
 
 #: Facts that result files may carry under our names (`vllm bench serve --metadata precision=fp8`).
 FACTS = ("use_case_id", "accelerator_id", "accelerators", "replica_accelerators", "precision", "engine",

@@ -19,7 +19,7 @@ from aifactory.inputs.csv_text import read_csv_text
 from aifactory.inputs.exchange_rates import OURS, rate_of
 from aifactory.inputs.guard import STARTS
 from aifactory.inputs.importers.prices.offers import FORMULA, PER_ACCELERATOR, RESERVED, Found, Source
-from aifactory.inputs.plan import UniqueKeys
+from aifactory.inputs.yaml_file import UniqueKeys
 from aifactory.units import HOURS_PER_MONTH, MEGA
 
 MAX_BYTES = 500_000_000

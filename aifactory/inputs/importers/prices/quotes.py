@@ -20,8 +20,8 @@ from aifactory.errors import InputError
 from aifactory.inputs.exchange_rates import rate_of
 from aifactory.inputs.importers.prices.formats import needs_date
 from aifactory.inputs.importers.prices.offers import COLUMNS, Found, Source
-from aifactory.inputs.plan import read_yaml
 from aifactory.inputs.spreadsheet import read_spreadsheet
+from aifactory.inputs.yaml_file import read_yaml
 from aifactory.units import HOURS_PER_MONTH, percent
 
 QUOTE = "quote by mapping"

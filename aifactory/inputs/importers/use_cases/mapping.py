@@ -13,8 +13,8 @@ from aifactory.inputs.contracts import load_contract
 from aifactory.inputs.importers.use_cases.organisation import guess_units
 from aifactory.inputs.importers.use_cases.quantities import PER_CENT, months, number, quantity_of
 from aifactory.inputs.importers.use_cases.words import header_score, known_value, vocabulary
-from aifactory.inputs.plan import read_yaml
 from aifactory.inputs.spreadsheet import Sheet
+from aifactory.inputs.yaml_file import read_yaml
 from aifactory.units import percent
 
 #: Guesses at or above are used without being asked for, those above ASKED are suggested.
