@@ -26,6 +26,9 @@ def simulate(
     replicas: Annotated[int, typer.Option(min=0, help="Replicas; 0: one, or as many as --slo needs.")] = 0,
     slo: Annotated[str, typer.Option(help="Limits to size for, such as p95_ttft_ms=500,p95_tpot_ms=50.")] = "",
     tensor_parallel: Annotated[int, typer.Option(min=0, help="Accelerators of a replica; 0: the fewest that fit.")] = 0,
+    attention_ranks: Annotated[
+        int, typer.Option(min=1, help="Groups of a replica's accelerators that attend to sequences of their own.")
+    ] = 1,
     precision: Annotated[str, typer.Option(help="bf16, fp8, ... Default: the model's.")] = "",
     routing: Annotated[str, typer.Option(help="round_robin, least_outstanding or least_kv.")] = "least_outstanding",
     steps: Annotated[
@@ -56,6 +59,7 @@ def simulate(
         retries,
         prefix_cache,
         curve,
+        attention_ranks,
     )
     found, size = simulate_trace(asked)
     if as_json:

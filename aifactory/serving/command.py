@@ -52,6 +52,7 @@ class SimulateRequest:
     retries: int = 0
     prefix_cache: bool = True
     curve: str = ""
+    attention_ranks: int = 1
 
 
 def simulate_trace(asked: SimulateRequest) -> tuple[dict[str, object], FleetSize | None]:
@@ -69,7 +70,7 @@ def simulate_trace(asked: SimulateRequest) -> tuple[dict[str, object], FleetSize
     steps = read_steps(asked.steps) if asked.steps else None
     said = estimate_step_time(
         model, chip, tensor_parallel=asked.tensor_parallel, precision=asked.precision,
-        context_tokens=mean_context(requests), steps=steps,
+        context_tokens=mean_context(requests), attention_ranks=asked.attention_ranks, steps=steps,
     )  # fmt: skip
     price = usd_per_accelerator_hour(str(chip["accelerator_id"])) * said.law.accelerators
     fleet = Fleet(

@@ -7,6 +7,10 @@
 Full layers keep every token; windowed ones (attention `sliding`) at most their window; the others of a
 `hybrid` keep a state of constant size that is not counted here. Sources: Shazeer arXiv 1911.02150 (mqa), Ainslie
 et al. arXiv 2305.13245 (gqa), DeepSeek-V2 arXiv 2405.04434 (mla).
+
+Accelerators that share a model by tensor parallelism deal out its KV heads, whole ones: beyond as many accelerators as
+heads each head lies on several, and a latent cache on every one (`KvLayout.copies`). Accelerators that attend to
+sequences of their own (attention data parallelism) keep no copies.
 """
 
 from __future__ import annotations
@@ -39,12 +43,14 @@ class KvLayout:
     values : numbers kept per token and layer.
     full_layers, window_layers : layers of either kind.
     window_tokens : tokens that the windowed layers keep.
+    heads : parts that accelerators can share the cache by: KV heads, 1 of a latent; infinite where not known.
     """
 
     values: float
     full_layers: float
     window_layers: float = 0.0
     window_tokens: float = np.inf
+    heads: float = np.inf
 
     def bytes_of(self, context_tokens: ArrayLike, bytes_per_value: float = BYTES_16BIT) -> np.ndarray:
         """KV bytes of one sequence with so much context; shape as given.
@@ -72,6 +78,20 @@ class KvLayout:
         context = max(float(context_tokens), 1.0)
         return float(self.bytes_of(context, bytes_per_value)) / context
 
+    def copies(self, accelerators: int, attention_ranks: int = 1) -> float:
+        """How often the cache of a sequence is kept: t ceil(h / t) / h over t accelerators with h heads, 1 at least.
+
+        Parameters
+        ----------
+        attention_ranks : groups of the accelerators that attend to sequences of their own.
+
+        >>> grouped, latent = KvLayout(2 * 4 * 128, 48, heads=4), KvLayout(576, 61, heads=1)
+        >>> grouped.copies(4), grouped.copies(8), latent.copies(8), latent.copies(8, 8)
+        (1.0, 2.0, 8.0, 1.0)
+        """
+        each = accelerators / attention_ranks
+        return float(each * np.ceil(self.heads / each) / self.heads) if np.isfinite(self.heads) else 1.0
+
 
 def kv_layout(model: pd.Series) -> KvLayout | None:
     """Layout of a row of the models table; None where its attention is not described.
@@ -86,11 +106,13 @@ def kv_layout(model: pd.Series) -> KvLayout | None:
     else:
         values = 2 * _number(model, "kv_heads") * _number(model, "head_dim")
     windowed, window = (layers - full, _number(model, "window_tokens")) if kind == WINDOWED else (0.0, np.inf)
+    heads = 1.0 if kind == LATENT else _number(model, "kv_heads")
+    heads = heads if heads > 0 else np.inf
     known = np.isfinite(values) and full >= 0 and windowed >= 0 and window > 0
     if kind in (*GROUPED, LATENT, WINDOWED, STATEFUL) and known:
-        return KvLayout(values, full, windowed, window)
+        return KvLayout(values, full, windowed, window, heads)
     stated = _number(model, "kv_bytes_per_token_bf16")
-    return KvLayout(stated / BYTES_16BIT, 1.0) if stated > 0 else None
+    return KvLayout(stated / BYTES_16BIT, 1.0, heads=heads) if stated > 0 else None
 
 
 def _number(model: pd.Series, name: str) -> float:
@@ -99,6 +121,8 @@ def _number(model: pd.Series, name: str) -> float:
 
 def kv_tokens(weight_bytes: float, kv_bytes: float, memory_gb: float, degree: int) -> int:
     """Tokens of KV cache beside the weights in 90 % of the memory; negative where the weights do not fit.
+
+    `kv_bytes` of a token are those on all accelerators, copies included.
 
     >>> kv_tokens(16.06e9, 131072, 80.0, 1)
     426788
@@ -156,7 +180,7 @@ def memory_need(
     """Least memory for a row of the models table whose weights take so many bytes each.
 
     The KV cache holds `sequences` of `context_tokens`, no less than 4,096 tokens in all, at 8 bits a value
-    where weights have 8 or fewer, else 16. A step of 2,048 tokens keeps 12 hidden vectors of 16 bits
+    where weights have 8 or fewer, else 16, as often as the accelerators must keep it (`KvLayout.copies`). A step of 2,048 tokens keeps 12 hidden vectors of 16 bits
     a token (queries, keys, values, both gates of the feed-forward part and their product, split over the
     accelerators) and on every accelerator 2 more (residual and norm): an assumption of this model that
     agrees with what engines set aside within a factor of two.
@@ -174,6 +198,7 @@ def memory_need(
     kv = 0.0
     if layout is not None:
         kv = sequences * float(layout.bytes_of(context, 1.0 if weight_bytes <= 1 else BYTES_16BIT))
+        kv *= layout.copies(accelerators)
     vectors = SPLIT_VECTORS + COPIED_VECTORS * accelerators
     activation = STEP_TOKENS * vectors * hidden * BYTES_16BIT if hidden > 0 else 0.0
     weights = _number(model, "params_total_b") * weight_bytes

@@ -13,7 +13,7 @@ from aifactory.serving.catalogue_rows import find_model, find_row, price_remark,
 from aifactory.serving.command import mean_context, read_noted_stream
 from aifactory.serving.fleet import Pool, RequestStream
 from aifactory.serving.slo_sizing import Slo, check_floors, parse_slos
-from aifactory.serving.step_time_estimate import estimate_step_time
+from aifactory.serving.step_time_estimate import copies_remark, estimate_step_time
 
 
 def cheapest(trace: Path, model: str, platforms: Sequence[str], slo: str, shown: int = 10) -> dict[str, object]:
@@ -39,7 +39,7 @@ def cheapest(trace: Path, model: str, platforms: Sequence[str], slo: str, shown:
             continue
         price = usd_per_accelerator_hour(str(chip["accelerator_id"])) * said.law.accelerators
         pools[str(chip["accelerator_id"])], tiers[str(chip["accelerator_id"])] = Pool(said.law, 1, price), said.tier
-        remarks.append(price_remark(str(chip["accelerator_id"])))
+        remarks += [price_remark(str(chip["accelerator_id"])), *copies_remark(row, said.law.accelerators)]
     if not pools:
         raise InputError("; ".join(refused.values()) or "--platforms names none")
     try:

@@ -114,7 +114,7 @@ def _law(facts: Facts, chip: pd.Series, name: str, row: pd.Series) -> StepTime:
     reached = replace(reached, compute=reached.compute * full, s_per_request=0.0)
     return step_time_from_specs(
         model, chip, tensor_parallel=int(row["gpus"]), precision=row["precision"],
-        context_tokens=row["isl"] + row["osl"] / 2, efficiency=reached,
+        context_tokens=row["isl"] + row["osl"] / 2, attention_ranks=int(row["ranks"]), efficiency=reached,
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from aifactory.serving.kv_cache import kv_layout
 from aifactory.serving.platforms import specification
 from aifactory.serving.step_time import StepTime
 from aifactory.serving.step_time_fit import fit_to_steps
@@ -59,6 +60,7 @@ def estimate_step_time(
     tensor_parallel: int = 0,
     precision: str = "",
     context_tokens: float = 0.0,
+    attention_ranks: int = 1,
     steps: pd.DataFrame | None = None,
     engine: dict | None = None,
 ) -> StepTimeEstimate:
@@ -66,7 +68,7 @@ def estimate_step_time(
 
     Parameters
     ----------
-    tensor_parallel, precision, context_tokens, engine : as in `step_time_from_specs`.
+    tensor_parallel, precision, context_tokens, attention_ranks, engine : as in `step_time_from_specs`.
     steps : measured steps of a probe; rows of this model, precision and number of accelerators count.
 
     Raises
@@ -76,7 +78,8 @@ def estimate_step_time(
     """
     precision = chosen_precision(model, precision)
     options = {
-        "tensor_parallel": tensor_parallel, "precision": precision, "context_tokens": context_tokens, "engine": engine,
+        "tensor_parallel": tensor_parallel, "precision": precision, "context_tokens": context_tokens,
+        "attention_ranks": attention_ranks, "engine": engine,
     }  # fmt: skip
     gpu = accelerator["platform_class"] == FITTED_CLASS
     mixture = bool(model["params_active_b"] < model["params_total_b"])
@@ -102,10 +105,27 @@ def estimate_step_time(
         tier, reason = MEASURED_STEPS, f"{len(own)} measured steps of this model, as of {own['as_of'].max()}"
     if not (model.get("layers", np.nan) > 0 and model.get("hidden_size", np.nan) > 0):
         reason += "; layers and width guessed from the size"
+    reason += "".join(f"; {text}" for text in copies_remark(model, law.accelerators, attention_ranks))
     if isinstance(model.get("provenance"), str):
         reason += f"; {model['provenance']}"
     law = replace(law, tier=tier)
     return StepTimeEstimate(law, float(np.exp(-half)), float(np.exp(half)), tier, reason)
+
+
+def copies_remark(model: pd.Series, accelerators: int, attention_ranks: int = 1) -> list[str]:
+    """Says how often the KV cache is kept where that is more than once; nothing otherwise.
+
+    >>> copies_remark(pd.Series({"attention": "mla", "layers": 61, "kv_latent_dim": 576}), 8)
+    ['the KV cache lies on 8 accelerators 8 times over: an engine that deals out sequences instead (attention ranks) keeps it once']
+    """
+    layout = kv_layout(model)
+    copies = layout.copies(accelerators, attention_ranks) if layout else 1.0
+    if copies <= 1:
+        return []
+    return [
+        f"the KV cache lies on {accelerators} accelerators {copies:.3g} times over: an engine that deals out sequences instead "
+        "(attention ranks) keeps it once"
+    ]
 
 
 def own_steps(

@@ -130,14 +130,16 @@ def step_time_from_specs(
     tensor_parallel: int = 0,
     precision: str = "",
     context_tokens: float = 0.0,
+    attention_ranks: int = 1,
     efficiency: Efficiency = PRIOR,
     engine: dict | None = None,
 ) -> StepTime:
     """Closed-form step time of one replica from a row of `models` and one of `accelerators`.
 
     compute per token = 2 P_active / (tp MFU peak); weights read = P bytes / (tp MBU BW), of a mixture
-    the share 1 - (1 - P_active / P)^T; KV read = KV bytes / (tp MBU BW); attention = 4 L h FLOP a pair.
-    Precision below the native ones of the accelerator computes at the next higher native peak.
+    the share 1 - (1 - P_active / P)^T; KV read = copies x KV bytes / (tp MBU BW), copies of `KvLayout.copies`;
+    attention = 4 L h FLOP a pair. Precision below the native ones of the accelerator computes at the next higher
+    native peak.
 
     Parameters
     ----------
@@ -145,6 +147,8 @@ def step_time_from_specs(
         weights and a quarter as much KV cache.
     precision : bf16, fp16, fp8, int8, fp4, mxfp4, int4; empty takes the model's default.
     context_tokens : mean context of the sequences, for models that keep windows; 0: windows do not help.
+    attention_ranks : groups of the accelerators that attend to sequences of their own (attention data parallelism);
+        the weights that each group then holds again are not counted.
     engine : other fields of `StepTime` to set, such as chunk_tokens or max_batch.
 
     Raises
@@ -161,7 +165,10 @@ def step_time_from_specs(
     peak = _peak_flops(accelerator, precision)
     weight_bytes = float(model["params_total_b"]) * GIGA * BYTES[precision]
     degree = tensor_parallel or smallest_degree(weight_bytes, accelerator, str(model["model"]))
-    kv_bytes = kv_bytes_per_token(layout, precision, context_tokens)
+    if attention_ranks < 1 or degree % attention_ranks:
+        rule = f"must be 1 or more and divide the {degree} accelerators of a replica"
+        raise InputError.at("simulate", rule, column="--attention-ranks", value=attention_ranks)
+    kv_bytes = kv_bytes_per_token(layout, precision, context_tokens) * layout.copies(degree, attention_ranks)
     tokens = kv_tokens(weight_bytes, kv_bytes, float(accelerator["memory_gb"]), degree)
     if tokens < LEAST_KV_TOKENS:
         raise InputError(

@@ -355,3 +355,11 @@ def test_a_limit_out_of_reach_at_one_end_names_the_platform(trace):
     found, _ = ask(trace, slo=f"p95_ttft_ms={floor * 1.2:.0f}")
     assert found["high80"]["replicas"] is None
     assert CHIP in found["high80"]["reason"]
+
+
+def test_copies_of_the_cache_are_told_and_ranks_of_attention_keep_none(trace):
+    asked = {"model": "DeepSeek-V3", "platform": "nvidia-h200-sxm", "tensor_parallel": 8}
+    together, apart = ask(trace, **asked)[0], ask(trace, **asked, attention_ranks=8)[0]
+    assert "lies on 8 accelerators 8 times over" in together["reason"]
+    assert "times over" not in apart["reason"]
+    assert apart["tpot_ms"]["p50"] < together["tpot_ms"]["p50"]

@@ -118,3 +118,30 @@ def test_need_grows_with_everything():
     larger = [(2.0, 8, 30_000, 4), (1.0, 16, 30_000, 4), (1.0, 8, 60_000, 4), (1.0, 8, 30_000, 5)]
     assert all(memory_need(model, *asked).total_gb > base for asked in larger)
     assert memory_need(model, 1.0, 8, 10).kv_gb == memory_need(model, 1.0, 8, 4096).kv_gb
+
+
+@pytest.mark.parametrize(
+    ("model", "accelerators", "ranks", "by_hand"),
+    [
+        ("Llama-3.1-70B / 3.3-70B", 8, 1, 1.0),  # 8 KV heads, one on each
+        ("Llama-3.1-70B / 3.3-70B", 16, 1, 2.0),
+        ("Qwen3-235B-A22B", 8, 1, 2.0),  # 4 KV heads
+        ("Qwen3.5-397B-A17B", 8, 1, 4.0),  # 2 KV heads
+        ("Qwen3.5-397B-A17B", 8, 2, 2.0),  # two groups of four accelerators
+        ("DeepSeek-V3", 8, 1, 8.0),  # one latent cache
+        ("DeepSeek-V3", 8, 8, 1.0),
+        ("DeepSeek-V3", 1, 1, 1.0),
+    ],
+)
+def test_heads_are_dealt_out_whole(model, accelerators, ranks, by_hand):
+    assert kv_layout(MODELS.loc[model]).copies(accelerators, ranks) == by_hand
+
+
+def test_a_cache_without_known_heads_is_kept_once():
+    assert kv_layout(pd.Series({"model": "own", "kv_bytes_per_token_bf16": 1000.0})).copies(8) == 1.0
+
+
+def test_the_memory_needed_counts_every_copy_of_the_cache():
+    # 8-bit weights and cache: 576 values of 61 layers for 100,000 tokens on each of 8 accelerators
+    need = memory_need(MODELS.loc["DeepSeek-V3"], 1.0, 8, 100_000)
+    assert need.kv_gb == pytest.approx(8 * 576 * 61 * 100_000 / 1e9)

@@ -76,6 +76,29 @@ def test_datasheet_arithmetic_of_a_dense_model():
     assert law.kv_capacity_tokens == (0.9 * 80e9 - 16.06e9) // 131072
 
 
+@pytest.mark.parametrize(
+    ("model", "weights_gb", "bytes_of_a_token", "copies"),
+    [
+        ("DeepSeek-V3", 671.0, 576 * 61, 8),  # a latent cache lies on every accelerator
+        ("Qwen3-235B-A22B", 235.0, 2 * 4 * 128 * 94, 2),  # 4 KV heads on 8 accelerators
+        ("Llama-3.1-70B / 3.3-70B", 70.55, 2 * 8 * 128 * 80, 1),
+    ],
+)
+def test_a_cache_that_cannot_be_split_is_kept_and_read_more_than_once(model, weights_gb, bytes_of_a_token, copies):
+    law, apart = (
+        specs(model, "nvidia-h200-sxm", tensor_parallel=8, precision="fp8", attention_ranks=ranks) for ranks in (1, 8)
+    )
+    room = 0.9 * 141e9 * 8 - weights_gb * 1e9
+    assert law.kv_capacity_tokens == pytest.approx(room / (copies * bytes_of_a_token), abs=1)
+    assert law.s_per_kv_token == pytest.approx(copies * bytes_of_a_token / (8 * 0.82 * 4.8e12))
+    assert apart.kv_capacity_tokens == pytest.approx(room / bytes_of_a_token, abs=1)
+
+
+def test_attention_ranks_divide_the_accelerators():
+    with pytest.raises(InputError, match="divide the 8 accelerators"):
+        specs("DeepSeek-V3", "nvidia-h200-sxm", tensor_parallel=8, attention_ranks=3)
+
+
 def test_the_degree_is_the_smallest_that_fits():
     assert specs("Llama-3.1-70B / 3.3-70B").accelerators == 4
     assert specs("Llama-3.1-70B / 3.3-70B", precision="fp8").accelerators == 2
