@@ -16,7 +16,15 @@ import pandas as pd
 
 from aifactory.errors import InputError
 from aifactory.inputs.resources import data_dir
-from aifactory.serving.kv_cache import LEAST_KV_TOKENS, MEMORY_SHARE, KvLayout, kv_tokens, layout_needed
+from aifactory.serving.kv_cache import (
+    LEAST_KV_TOKENS,
+    MEMORY_SHARE,
+    STATEFUL,
+    WINDOWED,
+    KvLayout,
+    kv_tokens,
+    layout_needed,
+)
 from aifactory.serving.step_model import STEP_FLOOR_S, step_constants
 from aifactory.serving.step_time import StepTime
 from aifactory.units import GIGA, TERA
@@ -123,6 +131,31 @@ def shape_of(model: pd.Series) -> Shape:
     return Shape(layers, hidden) if layers > 0 and hidden > 0 else guess
 
 
+def pair_flop(model: pd.Series, context_tokens: float = 0.0) -> float:
+    """Operations of attention for one query and one key: 4 x heads x head width (scores and values) x layers that attend.
+
+    The width is that of the hidden vectors where heads are not stated; the rotary part of a latent key is left out.
+    Layers that hold a constant state attend to nothing. Those with a window of w see of the c (c + 1) / 2 pairs of a
+    prompt w c - w (w - 1) / 2; `context_tokens` 0 takes all.
+
+    >>> llama = pd.Series({"params_active_b": 8.03, "attention": "gqa", "layers": 32, "attention_heads": 32, "head_dim": 128})
+    >>> pair_flop(llama)
+    524288.0
+    """
+    shape = shape_of(model)
+    layers, full, heads, width, window = (
+        float(model.get(name, np.nan))
+        for name in ("layers", "full_attention_layers", "attention_heads", "head_dim", "window_tokens")
+    )
+    each = heads * width if heads > 0 and width > 0 else shape.hidden
+    if not (layers > 0 and full >= 0):
+        return 4 * each * (layers if layers > 0 else shape.layers)
+    seen = 0.0 if model["attention"] == STATEFUL else 1.0
+    if model["attention"] == WINDOWED and context_tokens > window > 0:
+        seen = (window * context_tokens - window * (window - 1) / 2) / (context_tokens * (context_tokens + 1) / 2)
+    return 4 * each * (full + seen * (layers - full))
+
+
 def step_time_from_specs(
     model: pd.Series,
     accelerator: pd.Series,
@@ -138,7 +171,7 @@ def step_time_from_specs(
 
     compute per token = 2 P_active / (tp MFU peak); weights read = P bytes / (tp MBU BW), of a mixture
     the share 1 - (1 - P_active / P)^T; KV read = copies x KV bytes / (tp MBU BW), copies of `KvLayout.copies`;
-    attention = 4 L h FLOP a pair. Precision below the native ones of the accelerator computes at the next higher
+    attention of `pair_flop`. Precision below the native ones of the accelerator computes at the next higher
     native peak.
 
     Parameters
@@ -175,7 +208,9 @@ def step_time_from_specs(
             f"{model['model']} in {precision} does not fit on {degree} x {accelerator['accelerator_id']}: weights of "
             f"{weight_bytes / GIGA:.0f} GB leave room for {max(tokens, 0)} tokens of KV cache"
         )
-    return _law(model, accelerator, degree, peak, weight_bytes, kv_bytes, tokens, efficiency, engine or {})
+    return _law(
+        model, accelerator, degree, peak, weight_bytes, kv_bytes, tokens, context_tokens, efficiency, engine or {}
+    )
 
 
 def chosen_precision(model: pd.Series, precision: str) -> str:
@@ -193,7 +228,7 @@ def kv_bytes_per_token(layout: KvLayout, precision: str, context_tokens: float =
 
 def _law(
     model: pd.Series, accelerator: pd.Series, degree: int, peak: float,
-    weight_bytes: float, kv_bytes: float, tokens: int, reached: Efficiency, engine: dict,
+    weight_bytes: float, kv_bytes: float, tokens: int, context_tokens: float, reached: Efficiency, engine: dict,
 ) -> StepTime:  # fmt: skip
     bandwidth = degree * reached.bandwidth * float(accelerator["memory_bw_gb_per_s"]) * GIGA
     flops, watts = degree * reached.compute * peak, degree * float(accelerator["tdp_w"])
@@ -206,7 +241,7 @@ def _law(
         s_experts=weight_bytes / bandwidth if mixture else 0.0,
         expert_share=share if mixture else 0.0,
         s_per_kv_token=reached.kv_factor * kv_bytes / bandwidth,
-        s_per_attention_pair=4 * shape.layers * shape.hidden / flops,
+        s_per_attention_pair=pair_flop(model, context_tokens) / flops,
         s_per_sequence=reached.s_per_sequence,
         s_per_step=shape.layers * reached.s_per_layer + reached.s_per_step + latency_s,
         s_per_link_token=link_s,

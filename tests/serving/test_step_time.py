@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from aifactory.errors import InputError
 from aifactory.inputs.resources import data_dir
 from aifactory.serving.step_time import StepTime
-from aifactory.serving.step_time_specs import step_time_from_specs
+from aifactory.serving.step_time_specs import pair_flop, step_time_from_specs
 
 LAW = StepTime(1e-4, 8e-3, 5e-8, 1e-10, 1e-3, 400_000)
 
@@ -92,6 +92,38 @@ def test_a_cache_that_cannot_be_split_is_kept_and_read_more_than_once(model, wei
     assert law.kv_capacity_tokens == pytest.approx(room / (copies * bytes_of_a_token), abs=1)
     assert law.s_per_kv_token == pytest.approx(copies * bytes_of_a_token / (8 * 0.82 * 4.8e12))
     assert apart.kv_capacity_tokens == pytest.approx(room / bytes_of_a_token, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("model", "context", "by_hand"),
+    [
+        ("Llama-3.1-70B / 3.3-70B", 0, 4 * 64 * 128 * 80),
+        ("Qwen3-235B-A22B", 0, 4 * 64 * 128 * 94),  # heads are wider together than its hidden vectors of 4,096
+        ("Qwen3.5-27B", 0, 4 * 24 * 256 * 16),  # 16 of 64 layers attend
+        ("DeepSeek-V3", 0, 4 * 128 * 128 * 61),
+        ("Gemma-3-27B", 0, 4 * 32 * 128 * 62),
+        # 52 of 62 layers see 1,024 tokens: of 4,096 x 4,097 / 2 = 8,390,656 pairs 1,024 x 4,096 - 1,024 x 1,023 / 2 = 3,670,528
+        ("Gemma-3-27B", 4096, 4 * 32 * 128 * (10 + 52 * 3_670_528 / 8_390_656)),
+    ],
+)
+def test_attention_of_a_pair_counts_the_heads_and_layers_that_see_it(model, context, by_hand):
+    assert pair_flop(row("models", "model", model), context) == pytest.approx(by_hand)
+    law = specs(model, "nvidia-b200-sxm", tensor_parallel=8, precision="fp8", context_tokens=context)
+    peak = row("accelerators", "accelerator_id", "nvidia-b200-sxm")["peak_fp8_dense_tflops"] * 1e12
+    assert law.s_per_attention_pair == pytest.approx(by_hand / (8 * 0.78 * peak))
+
+
+def test_pairs_inside_a_window_are_counted_one_by_one():
+    seen = sum(min(position, 1024) for position in range(1, 3001))
+    gemma = row("models", "model", "Gemma-3-27B")
+    share = (pair_flop(gemma, 3000) / (4 * 32 * 128) - 10) / 52
+    assert share * 3000 * 3001 / 2 == pytest.approx(seen)
+
+
+def test_heads_that_are_not_stated_are_as_wide_as_the_hidden_vectors():
+    model = row("models", "model", "Llama-3.1-70B / 3.3-70B").copy()
+    model["attention_heads"] = np.nan
+    assert pair_flop(model) == 4 * 8192 * 80
 
 
 def test_attention_ranks_divide_the_accelerators():
