@@ -311,7 +311,10 @@ def _admissible(offers: Offers, streams: Streams) -> Offers:
 def _missed_usd(
     market: Market, streams: Streams, offers: Offers, load: Load, slots: Slots, terms: Terms, compute: Compute
 ) -> np.ndarray:
-    """[T + 1, P] price of hours that find no capacity: the value lost, at least some of the dearest hours of the pool."""
+    """[T + 1, P] price of hours that find no capacity: the value lost, at least some of the dearest hours of the pool.
+
+    The value is that of the work of the month, so that work which starts later makes what is missed before neither dearer nor cheaper.
+    """
     pools, months = len(streams.pools), len(load.use) - 1
     occupied = slots.total(load.use * slots.size, pools)
     hours = occupied * HOURS_PER_MONTH * (1.0 - compute.served)
@@ -321,13 +324,11 @@ def _missed_usd(
     np.maximum.at(dearest, slots.pool, hourly.max(axis=0, initial=0.0))
     dearest = np.where(np.isfinite(offers.on_demand), offers.on_demand, dearest)
     dearest = dearest + around_usd_per_hour(market.ws.plan, offers.field)
-    work = streams.accelerators(streams.units[EXPECTED]).mean(axis=0)
-    work = np.where(_by_pool(streams, work)[streams.pool] > 0, work, 1.0)
-    lost = _by_pool(streams, work * lost_value_usd(streams, market.ws.plan)) / np.maximum(
-        _by_pool(streams, work), 1e-300
-    )
-    working = np.minimum(_by_pool(streams, work) / np.maximum(occupied[1:].mean(axis=0), 1e-300), 1.0)
-    return hours * np.maximum(lost * working, LEAST_HOURS * dearest)
+    work = streams.accelerators(streams.units[EXPECTED])
+    total = np.array([_by_pool(streams, row) for row in work])
+    value = np.array([_by_pool(streams, row) for row in work * lost_value_usd(streams, market.ws.plan)])
+    taken = np.maximum(total, occupied)  # accelerators at work are at most those occupied
+    return hours * np.maximum(value / np.where(taken > 0, taken, 1.0), LEAST_HOURS * dearest)
 
 
 def _hours_by_option(orders: Orders, load: Load, slots: Slots, terms: Terms, pools: int) -> np.ndarray:

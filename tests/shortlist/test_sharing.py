@@ -126,6 +126,25 @@ def test_what_stands_stays_for_the_others_when_a_use_case_leaves(mini_ws):
     assert shared.of("images", A100, away) == pytest.approx(costs.set_index(KEYS).at[("images", A100), "compute_usd"])
 
 
+def test_work_that_starts_later_makes_what_is_missed_before_no_cheaper(changed, mini_ws):
+    """Images fills one node and waits three months for it; chat, worth little, starts in the fifth: images misses its own value."""
+    worth = mini_ws.table("use_cases").assign(value_usd_per_unit=0.01, attribution_share=1.0)
+    images = worth.iloc[:1].assign(use_case_id="images", value_usd_per_unit=100.0)
+    ws = changed(use_cases=pd.concat([worth[worth["use_case_id"] != "images"], images], ignore_index=True))
+    demand = two_use_cases(80.0, 8.0)
+    late = (demand.forecast["use_case_id"] == "chat") & (demand.forecast["month"] < "2027-03")
+    demand.forecast.loc[late, ["units", "units_per_hour_avg", "units_per_hour_peak"]] = 0.0
+    lease = offer(ws, purchase_option="lease", term_months=36, usd_per_accelerator_hour=0.1, lead_time_weeks=13.0)
+    mine, cells = market(ws, demand, lease), three_cells().iloc[:2]
+    costs = with_ends(price_cells(mine, cells).assign(total_usd=lambda found: found["compute_usd"]))
+    shared = Shared(mine, cells, costs, NONE)
+    alone = costs.set_index("use_case_id").loc["images"]
+    lost = ws.plan.value("sla_miss_usd_per_unit_share") * 100.0 * 8 * 730
+    factor = (1 + ws.plan.value("wacc")) ** (-1 / 12)
+    assert alone["missed_usd"] == pytest.approx(lost * (factor + factor**2 + factor**3))
+    assert shared.of("images", H100, {"chat": H100, "images": A100}) == pytest.approx(alone["compute_usd"])
+
+
 def test_what_is_chosen_costs_what_it_adds_to_the_others(mini_ws):
     """Chat and images fit on one node of H100 together: images adds nothing, and chat the hours that images does not pay."""
     mine = market(mini_ws, two_use_cases(4.0, 0.8), offer(mini_ws))
