@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from aifactory.buyplan.case import Answer, Case, Solution, justified
+from aifactory.buyplan.order_months import first_months
 from aifactory.finance.options import COMMITTED_OPTIONS
 from aifactory.fleet.compute import require_equal
 from aifactory.fleet.orders import FLEXIBLE
@@ -283,25 +284,30 @@ def _runs_elsewhere(case: Case, row: object) -> bool:
 
 
 def _milestone(case: Case, row: object, period: str, since: int) -> str:
-    """Business milestone: today's demand, the launches of the pool, or growth to the horizon.
+    """Business milestone: today's demand, the starts and launches of the pool, or growth to the horizon.
 
     A baseline that is not there yet serves today's demand from its first month on (`since`), when a running term ends
     or an order arrives; one that the expected demand leaves idle is kept for more demand than that, or by its term.
     """
-    table = case.streams.table
-    here = (table["region"] == row.region) & (table["accelerator_id"] == row.accelerator_id)
-    mine = set(table.loc[here, "use_case_id"])
-    coming: dict[str, list[str]] = {}
-    for item in case.plan.launches:
-        more = item.use_case_id in mine and item.month > period and item.demand_multiplier > 1
-        if more and item.month not in coming.get(item.milestone, []):
-            coming.setdefault(item.milestone, []).append(item.month)
-    named = "; ".join(f"{milestone} ({', '.join(sorted(months))})" for milestone, months in coming.items())
     if row.band == BANDS[BASELINE] and row.hours_used_share < NO_HOURS:
         return "runs by its term" if row.purchase_option == "owned" else "more demand than expected"
     if row.band == BANDS[BASELINE]:
         served = "served on other kit so far" if _runs_elsewhere(case, row) else "already served"
         return f"demand of {period}, {f'from {case.streams.months[since]} on' if since else served}"
+    named = _coming(case, row, period)
     if row.band == BANDS[GROWTH]:
         return named or f"expected growth to {case.streams.months[-1]}"
     return named or "peaks, seasons and experiments"
+
+
+def _coming(case: Case, row: object, period: str) -> str:
+    """Use cases of the pool that start, and launch windows of its use cases, after a period: each with its months."""
+    table = case.streams.table
+    here = (table["region"] == row.region) & (table["accelerator_id"] == row.accelerator_id)
+    mine = set(table.loc[here, "use_case_id"])
+    coming = {f"{name} starts": [month] for name, month in first_months(case).items() if name in mine}
+    for item in case.plan.launches:
+        more = item.use_case_id in mine and item.month > period and item.demand_multiplier > 1
+        if more and item.month not in coming.get(item.milestone, []):
+            coming.setdefault(item.milestone, []).append(item.month)
+    return "; ".join(f"{milestone} ({', '.join(sorted(months))})" for milestone, months in coming.items())

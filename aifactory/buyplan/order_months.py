@@ -67,6 +67,17 @@ def launches(case: Case) -> dict[Due, str]:
     return found
 
 
+def first_months(case: Case) -> dict[str, str]:
+    """First month of the expected demand of each use case that has none before."""
+    units, names = case.streams.units[EXPECTED], case.streams.table["use_case_id"]
+    found = {}
+    for name in names.unique():
+        mine = units[:, (names == name).to_numpy()].sum(axis=1)
+        if mine[0] <= 0 and (mine > 0).any():
+            found[str(name)] = case.streams.months[int((mine > 0).argmax())]
+    return found
+
+
 def ends(case: Case) -> dict[Due, str]:
     """First month without what a running commitment gave: for its own pool and those where its guests are at home.
 

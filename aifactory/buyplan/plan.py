@@ -31,6 +31,7 @@ from aifactory.buyplan.models_held import room_sentences
 from aifactory.buyplan.moves_told import move_sentences, moves_frame
 from aifactory.buyplan.no_platform import no_platform_sentences
 from aifactory.buyplan.options_table import break_even_frame, options_frame
+from aifactory.buyplan.order_months import first_months
 from aifactory.buyplan.paid_kit import Move, decide_moves
 from aifactory.buyplan.ports import Ports, decide_ports
 from aifactory.buyplan.prepare import Prepared, Setting, setting_of
@@ -158,7 +159,7 @@ def build_buy_plan(ws: Workspace, inventory: Inventory, benchmark: Benchmark, sh
     classes = accelerators.drop_duplicates("accelerator_id").set_index("accelerator_id")["platform_class"]
     spent = float(plan.roi.set_index("scenario").loc["expected", "pv_cost_usd"])
     told, small = move_sentences(moves, case.streams.months, spent)
-    ported, few = ports.sentences(ws.plan, classes, ws.period, spent)
+    ported, few = ports.sentences(ws.plan, classes, ws.period, spent, first_months(case))
     notes = [*setting.staying.sentences(), *told, *ported, *unplaced, *plan.warnings]
     room = room_sentences(
         case, answer, models=ws.table("models"), accelerators=accelerators, capacity=benchmark.capacity

@@ -21,6 +21,8 @@ CAPACITY, COMMITMENT = "capacity", "commitment"
 EXPECTED = "expected"
 RENTED = ("on_demand", "spot")
 DIGITS = 6
+#: After every month.
+LAST = "9999-12"
 
 
 def release_steps(fleet: pd.DataFrame, bands: pd.DataFrame, orders: pd.DataFrame, period: str) -> pd.DataFrame:
@@ -67,15 +69,16 @@ def firm_orders_book(orders: pd.DataFrame, period: str, as_of: str) -> pd.DataFr
 
 
 def _capacity(fleet: pd.DataFrame, orders: pd.DataFrame) -> pd.DataFrame:
-    """Months in which a pool holds more than ever before; the band is the one that grew most.
+    """Months in which a pool holds more than ever before, and more than stands by then; the band is the one that grew most.
 
-    It is paid as the orders of that band that begin in that month where they hold half of it or more, else by the hour
+    What orders from before the plan and those signed on approval deliver stands, and waits for no demand. A step is paid as the orders of that band that begin in that month where they hold half of it or more, else by the hour
     (filled in later).
     """
     places = [fleet[name] for name in PLACE]
-    stands = fleet[["accelerators", "standing"]].max(axis="columns")
-    before = stands.groupby(places).cummax().groupby(places).shift()
-    more = (stands - before).fillna(0)
+    standing = fleet["standing"] + _signed(fleet, orders)
+    held = np.maximum(fleet["accelerators"], standing)
+    before = held.groupby(places).cummax().groupby(places).shift()
+    more = (fleet["accelerators"] - np.maximum(before, standing)).fillna(0)
     grown = fleet[list(BANDS)].groupby(places).diff().fillna(0)
     rows = fleet[more > 0]
     band = np.array(BANDS)[grown.loc[rows.index].to_numpy().argmax(axis=1)] if len(rows) else []
@@ -88,6 +91,16 @@ def _capacity(fleet: pd.DataFrame, orders: pd.DataFrame) -> pd.DataFrame:
     signed = signed.reindex(pd.MultiIndex.from_frame(steps[begins]))
     covered = 2 * signed["signed"].to_numpy() >= steps["accelerators"].to_numpy()
     return steps.assign(purchase_option=np.where(covered, signed["option"].fillna("").to_numpy(), ""))
+
+
+def _signed(fleet: pd.DataFrame, orders: pd.DataFrame) -> np.ndarray:
+    """Accelerators of each row of the fleet that orders signed on approval hold there in its month."""
+    found = np.zeros(len(fleet))
+    for order in orders[is_firm(orders)].itertuples() if len(orders) else ():
+        here = (fleet["region"] == order.region) & (fleet["accelerator_id"] == order.accelerator_id)
+        over = getattr(order, "expires", "") or LAST
+        found += order.accelerators * (here & (fleet["month"] >= order.start_month) & (fleet["month"] < over))
+    return found
 
 
 def _commitments(orders: pd.DataFrame) -> pd.DataFrame:

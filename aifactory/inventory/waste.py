@@ -106,11 +106,23 @@ def _idle(ws: Workspace, pools: pd.DataFrame, costs: pd.DataFrame, profile: pd.D
         extra = min(spare / row.installed * row.paid_usd, usd) if spare else 0.0
         if extra:
             text = f"{spare:.0f} of {row.installed:.0f} accelerators beyond {basis}"
-            action = f"Give {spare:.0f} back at the next renewal, or move work onto them."
-            rows.append(_row(OVERSIZED, row.pool_id, extra, text, PLATFORM, action))
+            rows.append(_row(OVERSIZED, row.pool_id, extra, text, PLATFORM, _given_up(row.purchase_option, spare)))
         action = RENTED if row.purchase_option in BY_THE_HOUR else COMMITTED
         rows.append(_row(IDLE, row.pool_id, usd - extra, how, PLATFORM, action))
     return rows
+
+
+def _given_up(purchase_option: str, spare: float) -> str:
+    """What to do with accelerators beyond the need of a pool: what is bought has no renewal, rented hours need none.
+
+    >>> _given_up("purchase", 14.0)
+    'Sell or reassign 14, or move work onto them.'
+    """
+    if purchase_option in BY_THE_HOUR:
+        return f"Switch {spare:.0f} off, or move work onto them."
+    if purchase_option == "purchase":
+        return f"Sell or reassign {spare:.0f}, or move work onto them."
+    return f"Give {spare:.0f} back at the next renewal, or move work onto them."
 
 
 def _net_idle(pools: pd.DataFrame, costs: pd.DataFrame, usage: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:

@@ -1,5 +1,6 @@
 """Bands and orders: they add up, and say when to order what."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -96,6 +97,17 @@ def test_a_milestone_of_several_months_and_use_cases_is_named_once(tiny):
     row = SimpleNamespace(region="eu", accelerator_id="acc", band="growth", purchase_option="purchase", hours_used_share=1.0)  # fmt: skip
     said = _milestone(tiny(plan=make_plan(launches=launches)), row, PERIOD, 0)
     assert said == "Christmas (2027-11, 2027-12); Fair (2027-05)"
+
+
+def test_a_use_case_that_starts_is_a_milestone_of_its_pool(tiny):
+    case = tiny(plan=make_plan())
+    units = case.streams.units.copy()
+    chat = (case.streams.table["use_case_id"] == "chat").to_numpy()
+    units[:, :3, chat] = 0.0  # the period and two months
+    late = replace(case, streams=replace(case.streams, units=units))
+    row = SimpleNamespace(region="eu", accelerator_id="acc", band="growth", purchase_option="purchase", hours_used_share=1.0)  # fmt: skip
+    assert _milestone(late, row, PERIOD, 0) == "chat starts (2027-01)"
+    assert _milestone(case, row, PERIOD, 0) == f"expected growth to {case.streams.months[-1]}"
 
 
 def test_growth_is_ordered_when_the_node_is_busy_enough(tiny):

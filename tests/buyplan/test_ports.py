@@ -89,6 +89,15 @@ def test_what_is_ported_and_what_not_is_said_with_its_date(decided):
     said = ported.sentences(PLAN, CLASSES, PERIOD, 1.0)[0][0]
     assert "chat is ported to half for USD 100,000, paid at approval: staying on acc would cost USD 40,160 more" in said
     assert "The work ends in 2027-01" in said  # three whole months for two and a half
+    assert said.endswith("until then it runs where it does now, which this plan counts at the price of half.")
+    for starts, end in (
+        ("2027-02", "The work ends in 2027-01; it starts in 2027-02."),
+        (
+            "2027-01",
+            "The work ends in 2027-01, after its start in 2027-01: start the work earlier, or the use case later.",
+        ),
+    ):
+        assert ported.sentences(PLAN, CLASSES, PERIOD, 1.0, {"chat": starts})[0][0].endswith(end)
     dates = governance_frame(
         PLAN, PERIOD, pd.DataFrame(), ports=ported.dates(PLAN, CLASSES, PERIOD, pd.Series({"chat": "owner"}))
     )

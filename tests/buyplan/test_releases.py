@@ -60,9 +60,19 @@ def test_what_stands_from_orders_before_the_plan_is_no_step_when_work_comes_to_i
     plan = fleet([4, 8, 8, 8], [0, 0, 8, 4], [0] * 4, [1.0, 2.0, 3.0, 2.0], standing=[8, 8, 0, 0])
     steps = release_steps(plan, BANDS, ORDERS.iloc[:0], "2026-07")
     assert steps[["order_month", "accelerators"]].to_numpy().tolist() == [["2026-10", 8]]
-    begun = ORDERS.iloc[1:2].assign(start_month="2026-10", order_month="2026-08", order_index=1)
+    begun = ORDERS.iloc[1:2].assign(start_month="2026-10", order_month="2026-08", order_index=2)
     paid = release_steps(plan, BANDS, begun, "2026-07")
     assert paid[["kind", "purchase_option"]].to_numpy().tolist() == [["capacity", "reserved_1y"]]
+
+
+def test_what_placed_and_firm_orders_deliver_is_no_step():
+    """Of 8, 16, 28 and 28: 8 of September were ordered before the plan, 8 of October are signed on approval, 4 are left."""
+    plan = fleet([8, 16, 16, 16], [0, 0, 12, 12], [0] * 4, [1.0, 2.0, 3.0, 4.0], standing=[8, 16, 16, 16])
+    firm = ORDERS.iloc[1:2].assign(start_month="2026-10", order_month="2026-08", order_index=1, expires="")
+    steps = release_steps(plan, BANDS, firm, "2026-07")
+    assert steps[["order_month", "accelerators"]].to_numpy().tolist() == [["2026-10", 4]]
+    until = release_steps(plan, BANDS, firm.assign(expires="2026-11"), "2026-07")
+    assert until[["order_month", "accelerators"]].to_numpy().tolist() == [["2026-10", 4]]  # 28 were held in October
 
 
 def test_orders_after_the_first_month_wait_and_renewals_do_not():

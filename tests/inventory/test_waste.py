@@ -140,6 +140,15 @@ def test_every_site_keeps_a_node_by_hand(changed, mini_ws, inventory):
         assert spare(ws, inventory, 40.0, busy, 1.0) == expected
 
 
+def test_what_is_given_up_ends_as_it_is_paid():
+    told = {
+        option: waste._given_up(option, 8.0) for option in ("purchase", "on_demand", "spot", "lease", "reserved_1y")
+    }  # noqa: SLF001
+    assert told["purchase"].startswith("Sell or reassign 8")
+    assert told["on_demand"] == told["spot"] == "Switch 8 off, or move work onto them."
+    assert told["lease"] == told["reserved_1y"] == "Give 8 back at the next renewal, or move work onto them."
+
+
 def test_oversize_and_idle_add_up_to_the_idle_money(sample_ws):
     table = build_inventory(sample_ws)
     parts = table.waste[table.waste["cause"].isin([IDLE, OVERSIZED])].groupby("subject")["usd"].sum()
