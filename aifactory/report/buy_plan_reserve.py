@@ -182,6 +182,15 @@ def table_reserves(ws: Workspace, plan: BuyPlan) -> Block:
     )
 
 
+def _once(steps: pd.DataFrame) -> tuple[pd.DataFrame, bool]:
+    """Steps of safety to show, and whether some of them hold the same whole devices: of these the safest alone."""
+    if not steps.loc[steps["plan"] == "fixed", "accelerators"].duplicated().any():
+        return steps[steps["reserve"] <= MOST_SHOWN], False
+    once = steps.sort_values("reserve", kind="stable").drop_duplicates("accelerators", keep="last")
+    shown = once[once["reserve"] <= MOST_SHOWN]
+    return (shown if len(shown) else once), True
+
+
 def table_steps(ws: Workspace, plan: BuyPlan, stream: pd.Series) -> Block:
     """Price of each step of safety of one stream; the table reserve_curve of the run holds all."""
     columns = {
@@ -197,7 +206,9 @@ def table_steps(ws: Workspace, plan: BuyPlan, stream: pd.Series) -> Block:
     }
     note = f"Prices on demand, else the cheapest of the plan, with people and storage. A lead time of one week is {HOURS_PER_WEEK} hours. The last column is the money for each further hour a month within capacity, against the row above."
     mine = (plan.reserve_curve[STREAM] == stream[STREAM]).all(axis=1)
-    steps = plan.reserve_curve[mine & (plan.reserve_curve["reserve"] <= MOST_SHOWN)]
+    steps, whole = _once(plan.reserve_curve[mine])
+    if whole:
+        note += " Whole devices stand at every site: steps that the same devices cover are shown once, as the highest of them; hours over are at most those."
     return table(
         steps[[*columns]],
         caption=f"What each step of safety costs: {_named(plan.reserves)[stream.name]}, {stream['region']}",

@@ -1,0 +1,28 @@
+"""Steps of safety as they are shown: none that the same whole devices hold twice."""
+
+import pandas as pd
+
+from aifactory.report.buy_plan_reserve import _once
+
+
+def steps(*rows):
+    return pd.DataFrame(rows, columns=["plan", "reserve", "accelerators", "hours_per_month_over"])
+
+
+def test_steps_that_the_same_devices_hold_are_shown_once():
+    """Forty sites of one device hold every step up to 60 %, eighty the next: the hours over of 0 % are not those of 40 devices."""
+    curve = steps(("fixed", 0.0, 40, 164.0), ("fixed", 0.6, 40, 104.0), ("fixed", 0.8, 80, 90.0), ("fixed", 2.0, 80, 9.0),
+                  ("this plan", 0.3, 40, 120.0))  # fmt: skip
+    shown, whole = _once(curve)
+    assert whole and shown[["reserve", "accelerators"]].to_numpy().tolist() == [[0.6, 40.0]]
+    launch = steps(("fixed", 0.0, 900, 164.0), ("fixed", 1.0, 900, 79.0), ("this plan", 3.2, 900, 14.6))
+    shown, whole = _once(launch)  # one device a van holds more than any step that is shown otherwise
+    assert whole and shown["plan"].tolist() == ["this plan"] and shown["hours_per_month_over"].tolist() == [14.6]
+
+
+def test_steps_of_accelerators_that_share_their_load_are_all_shown():
+    curve = steps(
+        ("fixed", 0.0, 10.0, 9.0), ("fixed", 1.0, 20.0, 1.0), ("fixed", 2.0, 30.0, 0.0), ("this plan", 0.0, 10.0, 9.0)
+    )
+    shown, whole = _once(curve)
+    assert not whole and shown["reserve"].tolist() == [0.0, 1.0, 0.0]
