@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import pandas as pd
@@ -36,6 +36,8 @@ HELD_SHARE = 0.9
 #: Share of the hours of committed pools that used commitments must hold to price them: most of them. What an outage left
 #: unused is charged apart and names no accelerator; its rate is that of the hours that were used.
 TERM_SHARE = 0.5
+#: Class of accelerators that stand in the field, by the catalogue.
+FIELD_CLASS = "edge"
 POOL_KEYS = ["pool_id", "region", "accelerator_id", "purchase_option"]
 #: Terms of pools whose hours a bill calls committed.
 COMMITTED_TERMS = ("reserved_1y", "reserved_3y", "capacity_block")
@@ -164,7 +166,7 @@ def pool_summary(ws: Workspace, rate: pd.Series, bill: pd.DataFrame | None = Non
     month = ws.month("pools")
     columns = [*POOL_KEYS, "installed", "utilization_mean", "utilization_p95", "power_w_mean", "energy_kwh",
                "queue_depth_mean", "queue_depth_max", "accelerator_hours", "idle_accelerator_hours", "paid_usd",
-               "unused_usd", "idle_usd", "priced_by", "label_suspect", "label_note"]  # fmt: skip
+               "unused_usd", "idle_usd", "priced_by", "label_suspect", "label_note", "in_field"]  # fmt: skip
     if month.empty:
         return pd.DataFrame(columns=columns)
     hours = month["window_minutes"] / 60
@@ -185,7 +187,20 @@ def pool_summary(ws: Workspace, rate: pd.Series, bill: pd.DataFrame | None = Non
         }
     ).reset_index()
     table = _priced(table, rate, bill, ws.plan.regions).assign(billed_as=_billed_as(table["pool_id"], bill))
-    return _with_label_check(table, ws.table("accelerators").set_index("accelerator_id")["tdp_w"])[columns]
+    about = ws.table("accelerators")
+    table = table.assign(in_field=table["accelerator_id"].isin(field_accelerators(about)))
+    return _with_label_check(table, about.set_index("accelerator_id")["tdp_w"])[columns]
+
+
+def field_accelerators(accelerators: pd.DataFrame) -> frozenset[str]:
+    """Accelerators of class edge: devices in the field."""
+    return frozenset(accelerators.loc[accelerators["platform_class"] == FIELD_CLASS, "accelerator_id"])
+
+
+def without_field(pools: pd.DataFrame, in_field: Collection[str]) -> pd.DataFrame:
+    """Pools without devices in the field; all of them where there are no others."""
+    others = ~pools["accelerator_id"].isin(in_field) if len(in_field) else pd.Series(True, pools.index)
+    return pools[others] if others.any() else pools
 
 
 def _priced(table: pd.DataFrame, rate: pd.Series, bill: pd.DataFrame | None, regions: Sequence[Region]) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from aifactory.finance.price_age import api_price_age, price_age_of
 from aifactory.finance.prices import offers_of
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
+from aifactory.inventory.service import without_field
 from aifactory.inventory.spend import use_case_cost
 from aifactory.report.blocks import Group, Kpi, bullets, group, head, section
 from aifactory.report.inventory_demand import (
@@ -99,9 +100,20 @@ SOURCES = {
 
 
 def busy_share(inv: Inventory) -> float:
-    """Mean utilisation over all pools, weighted with their hours; NaN without pools."""
-    hours = inv.pools["accelerator_hours"].sum()
-    return 1 - inv.pools["idle_accelerator_hours"].sum() / hours if hours else np.nan
+    """Mean utilisation over the pools that count (`counted_pools`), weighted with their hours; NaN without pools."""
+    pools = counted_pools(inv)
+    hours = pools["accelerator_hours"].sum()
+    return 1 - pools["idle_accelerator_hours"].sum() / hours if hours else np.nan
+
+
+def counted_pools(inv: Inventory) -> pd.DataFrame:
+    """Pools of one mean utilisation: devices in the field are many, small and often idle, and count where there are no others."""
+    return without_field(inv.pools, set(inv.pools.loc[inv.pools["in_field"].astype(bool), "accelerator_id"]))
+
+
+def _field_apart(inv: Inventory) -> str:
+    left = float(inv.pools["installed"].sum() - counted_pools(inv)["installed"].sum())
+    return f"{plural(round(left), 'device')} in the field apart" if left > 0 else ""
 
 
 def status_of(ws: Workspace) -> str:
@@ -183,15 +195,16 @@ def finding(inv: Inventory) -> str:
     if total is None:
         return f"{plural(live, 'use case')} had demand in {month_name(inv.period)}; without a bill nothing can be said of cost."
     text = f"{plural(live, 'use case')} had demand in {month_name(inv.period)}, and the bill is {usd_compact(total)}."
-    idle = float(inv.pools["idle_usd"].sum())
     if len(inv.pools):
+        idle, apart = float(counted_pools(inv)["idle_usd"].sum()), _field_apart(inv)
         worth = f", worth {usd_compact(idle)}{_unpriced(inv)}" if idle > 0 else ""
-        text += f" Accelerators stood idle for {pct(1 - busy_share(inv), 0)} of the hours installed{worth}."
+        share = f"{pct(1 - busy_share(inv), 0)} of the hours installed{f' ({apart})' if apart else ''}"
+        text += f" Accelerators stood idle for {share}{worth}."
     return text
 
 
 def _unpriced(inv: Inventory) -> str:
-    left = inv.pools[inv.pools["idle_usd"].isna()]
+    left = counted_pools(inv)[counted_pools(inv)["idle_usd"].isna()]
     return f" without {plural(len(left), 'pool')} that the bill does not price" if len(left) else ""
 
 
@@ -213,7 +226,9 @@ def _kpis(ws: Workspace, inv: Inventory) -> list[Kpi]:
             Kpi(
                 "Utilisation of accelerators",
                 pct(busy_share(inv), 0),
-                f"{num(inv.pools['installed'].sum(), 0)} installed",
+                ", ".join(
+                    filter(None, (f"{num(counted_pools(inv)['installed'].sum(), 0)} installed", _field_apart(inv)))
+                ),
             )
         )
     limited = inv.service_levels[inv.service_levels["slo"].notna()]

@@ -18,6 +18,7 @@ from aifactory.inputs.hosted import HOSTED
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
 from aifactory.inventory.retiring import retiring_sentence
+from aifactory.inventory.service import field_accelerators
 from aifactory.inventory.today import known_by_region
 from aifactory.review import guardrails
 from aifactory.review.band_triggers import band_triggers, by_date, not_followed
@@ -312,7 +313,7 @@ def _kpis(
     counted = worth[(worth["month"] == ws.period) & (worth["value_usd"] > 0)]
     whole = counted["use_case_id"].isin(planned.index).all()
     planned_value = planned["value_usd"].sum(min_count=1)
-    busy = mean_utilization(ws.table("pools"))
+    busy = mean_utilization(ws.table("pools"), field_accelerators(ws.table("accelerators")))
     latest = accuracy[accuracy["month"] == ws.period]
     last = previous_month(ws.period)
     rows = [

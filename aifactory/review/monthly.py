@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ from aifactory.inputs.hosted import HOSTED
 from aifactory.inputs.workspace import Workspace
 from aifactory.inventory import Inventory
 from aifactory.inventory.hosted_today import hosted_usage
+from aifactory.inventory.service import without_field
 from aifactory.inventory.spend import USAGE, use_case_cost
 from aifactory.review.uncharged import PLACE, place_names, stand_apart
 from aifactory.units import HOURS_PER_DAY, HOURS_PER_MONTH
@@ -165,8 +166,12 @@ def accelerator_cost(ws: Workspace, factors: pd.DataFrame, month: str) -> pd.Ser
     return factors["cost"].dropna().combine_first(use_case_cost(bought))
 
 
-def mean_utilization(pools: pd.DataFrame) -> pd.Series:
-    """Mean utilisation of all pools by month, weighed by installed accelerators and length of each reading."""
+def mean_utilization(pools: pd.DataFrame, in_field: Collection[str] = ()) -> pd.Series:
+    """Mean utilisation of all pools by month, weighed by installed accelerators and length of each reading.
+
+    in_field : accelerators of class edge: many, small and idle by their nature, they count only where there are no others.
+    """
+    pools = without_field(pools, in_field)
     hours = (pools["installed"] * pools["window_minutes"]).astype(float)
     month = pools["window_start_utc"].dt.strftime("%Y-%m").rename("month")
     return (hours * pools["utilization"]).groupby(month).sum() / hours.groupby(month).sum()

@@ -178,6 +178,25 @@ def test_bought_hardware_outside_the_bill_is_named_beside_the_money(mini):
     assert "nothing: not in the bill" in text_of("table_pools", found)
 
 
+def test_devices_in_the_field_leave_the_mean_utilisation_alone(mini):
+    """930 cameras at 1 % beside 8 accelerators at 50 %: the mean of both would say 1.4 %; of cameras alone it is theirs."""
+    ws = load_workspace(mini)
+    found = build_inventory(ws)
+    row = found.pools.iloc[[0]].assign(
+        installed=8.0, accelerator_hours=5952.0, idle_accelerator_hours=2976.0, idle_usd=400.0, in_field=False
+    )
+    cameras = row.assign(pool_id="cameras", accelerator_id="hailo-8", installed=930.0, accelerator_hours=930 * 744.0,
+                         idle_accelerator_hours=0.99 * 930 * 744, idle_usd=50.0, in_field=True)  # fmt: skip
+    both = dataclasses.replace(found, pools=pd.concat([row, cameras], ignore_index=True))
+    assert page.finding(both).endswith(
+        "stood idle for 50 % of the hours installed (930 devices in the field apart), worth USD 400."
+    )
+    assert page.headline(both)["utilization"][0] == pytest.approx(0.5)
+    assert "8 installed, 930 devices in the field apart" in page.inventory_head(ws, both).html.replace("\xa0", " ")
+    alone = dataclasses.replace(found, pools=cameras)
+    assert "99 % of the hours installed, worth USD 50." in page.finding(alone)
+
+
 def test_a_target_without_measurements_is_not_counted_as_kept(tiny):
     ws, inventory = tiny
     unmeasured = inventory.three_questions.assign(targets=0, targets_missed=0)

@@ -96,6 +96,11 @@ def test_mean_utilization_weighs_installed_accelerators_and_time():
         }
     )  # fmt: skip
     assert mean_utilization(pools).to_dict() == pytest.approx({"2026-09": 0.9, "2026-10": 0.26})
+    named = pools.assign(accelerator_id=["h100", "h100", "camera"])
+    assert mean_utilization(named, {"camera"}).to_dict() == pytest.approx({"2026-09": 0.9, "2026-10": 0.5})
+    assert mean_utilization(named.tail(1), {"camera"}).to_dict() == pytest.approx(
+        {"2026-10": 0.1}
+    )  # nothing else there
 
 
 def test_the_tiny_company_is_watched_for_one_idle_pool(road):
