@@ -16,7 +16,7 @@ from aifactory.buyplan.placed_notes import placed_sentences, served_elsewhere
 from aifactory.finance.options import OPTION_NAMES
 from aifactory.finance.prices import OWN_SITE_OPTIONS
 from aifactory.fleet.allowed_wait import TRAINING_CLASSES
-from aifactory.fleet.streams import not_sized_sentences
+from aifactory.fleet.streams import EXPECTED, not_sized_sentences
 from aifactory.inputs.hosted import STAYS_HOSTED
 from aifactory.inventory.findings import COVERED
 from aifactory.units import HOURS_PER_MONTH, counted, few, percent, three_digits
@@ -92,7 +92,8 @@ def _late_sentences(case: Case, answer: Answer) -> list[str]:
         early, later = short[: first - 1, pool], short[first - 1 :, pool]
         where = f"{place['accelerator_id']} in {place['region']}"
         if early.any():
-            whose = _listed(streams.table.loc[streams.pool == pool, "use_case_id"])
+            asks = (streams.units[EXPECTED][1:first] > 0).any(axis=0) & (streams.pool == pool)
+            whose = _listed(streams.table.loc[asks, "use_case_id"])
             arrives = (
                 f"an order of today serves from {streams.months[first]} on"
                 if first <= len(short)

@@ -1,5 +1,6 @@
 """Calendar, decision and caveats."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import yaml
 from bp_company import PERIOD, make_inputs, make_plan, make_prices
 
 from aifactory.buyplan.bands import bands_frame, orders_frame
-from aifactory.buyplan.case import solve_case
+from aifactory.buyplan.case import rebuilt, solve_case
 from aifactory.buyplan.caveats import (
     EXAMPLE_SOURCE,
     example_sentences,
@@ -293,6 +294,11 @@ def test_unserved_demand(tiny):
         in said
     )
     assert "a lead time shorter by 5 months" in said and "chat, train" in said
+    case = tiny(prices=late)
+    units = case.streams.units.copy()
+    units[:, :7, (case.streams.table["use_case_id"] == "train").to_numpy()] = 0.0  # starts once the order serves
+    said = warned(rebuilt(case, case.plan, replace(case.streams, units=units)))
+    assert "are missing for chat (" in said
 
 
 def test_reserve_on_demand_is_no_promise(tiny):
