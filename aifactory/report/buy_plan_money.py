@@ -15,12 +15,11 @@ from aifactory.finance.cashflow import NOTHING, TOTAL_LOSS
 from aifactory.finance.options import OPTION_NAMES
 from aifactory.finance.tax import REGIMES
 from aifactory.finance.tco import CONTINGENCY, OVERHEADS
-from aifactory.fleet.placed import BOUGHT
 from aifactory.inputs.workspace import Workspace
 from aifactory.report.blocks import Block, Col, Group, bullets, group, section, table
 from aifactory.report.buy_plan_charts import PLAN, expected
 from aifactory.report.buy_plan_guard import of_a_plan
-from aifactory.report.buy_plan_ways import hours_are_rented, told_ways
+from aifactory.report.buy_plan_ways import bought_before, hours_are_rented, starts_later, told_ways
 from aifactory.report.text import is_missing, join_words, num, pct, plural, reference_hours, sig3, span, usd_compact
 from aifactory.units import KILO, SCENARIOS
 
@@ -247,28 +246,19 @@ def table_units(ws: Workspace, plan: BuyPlan) -> Block:
     note = (
         "Units and money of a month of 730 hours at the demand of the period, on this plan's terms, in the mean of the horizon: of what retires before, units and money are few, their ratio is not. Demand grows, so the horizon costs more than so many such months. "
         "The bill today lacks the hidden cost centres; the average holds all, with pay and cost centres as in the mean of the horizon, rises included. One more unit runs on rented hours, with their people and storage. "
-        + _bought_before(ws)
+        + bought_before(ws)
         + "Carbon: rated power of all hours paid for, times PUE (1 in the field), at the mean intensity of the region, without making the hardware."
         + reference_hours(frame["service_unit"], ws.plan.reference_accelerator)
+        + starts_later(frame)
     )
     return table(
         frame, caption="Cost of a service unit, USD a unit", source=PLAN, as_of=ws.as_of, columns=columns, note=note
     )
 
 
-def _bought_before(ws: Workspace) -> str:
-    """What kit costs in this plan that was paid for before it; empty where none is known."""
-    book, pools = ws.table("commitments"), ws.month("pools")
-    known = (book["purchase_option"].eq(BOUGHT) & book["order_month"].le(ws.period)).any()
-    if not known and not pools["purchase_option"].eq(BOUGHT).any():
-        return ""
-    return "Kit bought before bears its power, space and support alone: its price is paid, though a bill may still write it off. "
-
-
 @of_a_plan()
 def table_cost_by(ws: Workspace, plan: BuyPlan) -> Block:
     """Cost and carbon of a month by business unit, team, region and platform."""
-    frame = plan.cost_by[plan.cost_by["dimension"] != "Workload"]
     columns = {
         "dimension": Col("By"),
         "name": Col("Name"),
@@ -277,8 +267,10 @@ def table_cost_by(ws: Workspace, plan: BuyPlan) -> Block:
         "carbon_kg_month": Col("kg CO2e a month", "int"),
     }
     note = "Each group of rows adds up to the same total. Demand of the period on this plan's terms."
+    note += starts_later(plan.unit_summary)
     caption = "Cost and carbon by business unit, team, region and platform"
-    return table(frame, caption=caption, source=PLAN, as_of=ws.as_of, columns=columns, max_rows=40, note=note)
+    rows = plan.cost_by[plan.cost_by["dimension"] != "Workload"]
+    return table(rows, caption=caption, source=PLAN, as_of=ws.as_of, columns=columns, max_rows=40, note=note)
 
 
 @of_a_plan("What does it cost in all?")

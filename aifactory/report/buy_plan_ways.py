@@ -1,4 +1,4 @@
-"""Names of the ways to pay and policies that commit to nothing, which is another thing where no hours are rented."""
+"""Words of the buy plan: ways that commit to nothing where no hours are rented, and use cases that start later."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from aifactory.buyplan import BuyPlan
 from aifactory.buyplan.compare import ON_DEMAND as ALL_BY_THE_HOUR
 from aifactory.buyplan.returns import ON_DEMAND as PEAKS_BY_THE_HOUR
 from aifactory.finance.options import FLEXIBLE_OPTIONS
+from aifactory.fleet.placed import BOUGHT
+from aifactory.inputs.workspace import Workspace
+from aifactory.report.text import join_words
 
 #: Without hours to rent, what a rule without commitments holds is bought for the expected demand alone.
 AS_EXPECTED = "Fleet of the expected demand"
@@ -25,3 +28,25 @@ def told_ways(names: pd.Series, *, rented: bool) -> pd.Series:
     ['This plan', 'Fleet of the expected demand']
     """
     return names if rented else names.replace(dict.fromkeys((ALL_BY_THE_HOUR, PEAKS_BY_THE_HOUR), AS_EXPECTED))
+
+
+def starts_later(summary: pd.DataFrame) -> str:
+    """What the money of use cases without units in the period is, in a table at its demand; "" where all have units.
+
+    >>> starts_later(pd.DataFrame({"use_case_id": ["chat", "camera"], "units_month": [5.0, 0.0]}))
+    ' camera has no units in the period: what it will run on is not in these figures, the work of its port is.'
+    """
+    names = summary.loc[~(summary["units_month"] > 0), "use_case_id"].tolist()
+    if not names:
+        return ""
+    has, it, its = ("has", "it", "its") if len(names) == 1 else ("have", "they", "their")
+    return f" {join_words(names)} {has} no units in the period: what {it} will run on is not in these figures, the work of {its} port is."
+
+
+def bought_before(ws: Workspace) -> str:
+    """What kit costs in this plan that was paid for before it; empty where none is known."""
+    book, pools = ws.table("commitments"), ws.month("pools")
+    known = (book["purchase_option"].eq(BOUGHT) & book["order_month"].le(ws.period)).any()
+    if not known and not pools["purchase_option"].eq(BOUGHT).any():
+        return ""
+    return "Kit bought before bears its power, space and support alone: its price is paid, though a bill may still write it off. "

@@ -142,4 +142,10 @@ def test_what_kit_bought_before_bears_is_said(pools, book, told):
     readings = pd.DataFrame({"purchase_option": pd.Series(pools, dtype="str")})
     orders = pd.DataFrame(book, columns=["purchase_option", "order_month"], dtype="str")
     ws = SimpleNamespace(period="2026-10", month=lambda _: readings, table=lambda _: orders)
-    assert page._bought_before(ws).startswith("Kit bought before") == told
+    assert page.bought_before(ws).startswith("Kit bought before") == told
+
+
+def test_a_use_case_without_units_in_the_period_is_said_to_be_no_cost_yet():
+    summary = pd.DataFrame({"use_case_id": ["chat", "camera", "voice"], "units_month": [5.0, 0.0, np.nan]})
+    assert page.starts_later(summary).startswith(" camera and voice have no units in the period")
+    assert page.starts_later(summary.head(1)) == ""
