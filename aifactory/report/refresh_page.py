@@ -61,6 +61,7 @@ __all__ = [
 
 ALL_CAUSES = [*CAUSES, OTHER]
 HALF_A_DOLLAR, HALF_A_CENT = 0.5, 0.005  # less is shown as nothing
+USE = "volume and utilisation"
 WORDS = {OTHER: "charges that no use case explains", "utilization": "utilisation"}
 BILL, DEMAND, POOLS = "billing table", "demand_windows and jobs tables", "pools table"
 
@@ -117,11 +118,24 @@ def _bill_moved(review: Review) -> str:
     moved = review.variance["difference_usd"].sum()
     if review.variance["difference_usd"].abs().max() < HALF_A_DOLLAR:
         return "Neither the bill nor the part of any use case moved against last month."
-    causes = review.variance[ALL_CAUSES].sum().sort_values(key=abs, ascending=False)
-    words = [_by_whom(review.variance, name) for name in causes.index[:2]]
+    parts, names = _as_told(review.variance)
+    causes = parts[names].sum().sort_values(key=abs, ascending=False)
+    words = [_by_whom(parts, name) for name in causes.index[:2]]
     if abs(causes.iloc[0]) <= abs(moved) or abs(causes.iloc[1]) < HALF_A_CENT:
         return f"The bill moved by {usd_compact(moved)} against last month, most of it by {words[0]}."
     return f"The bill moved by {usd_compact(moved)} against last month: {usd_compact(causes.iloc[0])} by {words[0]} and {usd_compact(causes.iloc[1])} by {words[1]}."
+
+
+def _as_told(variance: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """The variance and its causes to rank: volume and utilisation as one where they cancel each other and another cause moved more.
+
+    What stands is paid whether it works or not, so that more work on it is volume up and utilisation down, and no money.
+    """
+    sums = variance[ALL_CAUSES].sum()
+    both, rest = [sums["volume"], sums["utilization"]], sums.drop(["volume", "utilization"])
+    if np.prod(both) >= 0 or rest.abs().max() <= abs(sum(both)):
+        return variance, ALL_CAUSES
+    return variance.assign(**{USE: variance["volume"] + variance["utilization"]}), [*rest.index, USE]
 
 
 def _by_whom(rows: pd.DataFrame, cause: str) -> str:

@@ -104,6 +104,33 @@ def test_the_finding_names_causes_that_cancel_and_demand_outside_the_plan():
     assert "against last month, most of it by utilisation (chat)." in finding(against(variance=alone))
 
 
+def test_work_that_comes_and_goes_on_kit_that_stands_hides_no_other_cause():
+    """Jobs double on leased kit: USD 33 k of volume and as much less utilisation; the bill rose by charges of nobody."""
+    nothing = dict.fromkeys(["efficiency", "mix", "price", "other"], 0.0)
+    jobs = {
+        "use_case_id": "train",
+        "difference_usd": 0.0,
+        **nothing,
+        "volume": 33_000.0,
+        "utilization": -33_500.0,
+        "price": 500.0,
+    }
+    rest = {
+        "use_case_id": "rest of the bill",
+        "difference_usd": 10_600.0,
+        **nothing,
+        "volume": 0.0,
+        "utilization": 0.0,
+        "other": 10_600.0,
+    }
+    text = finding(against(variance=pd.DataFrame([jobs, rest])))
+    assert "The bill moved by USD 10.6 k against last month, most of it by charges that no use case explains." in text
+    less = {**rest, "difference_usd": 400.0, "other": 400.0}  # smaller than what volume and utilisation leave
+    assert "USD −33.5 k by utilisation (train) and USD 33.0 k by volume (train)" in finding(
+        against(variance=pd.DataFrame([jobs | {"price": 0.0}, less]))
+    )
+
+
 def test_a_bill_that_stands_still_is_said_to():
     nothing = dict.fromkeys(["difference_usd", "volume", "efficiency", "utilization", "mix", "price", "other"], 0.0)
     text = finding(against(variance=pd.DataFrame([{"use_case_id": "rest of the bill", **nothing}])))
