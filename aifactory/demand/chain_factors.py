@@ -19,6 +19,8 @@ knows nothing of his prompts but the kind of service should state wider ends.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
@@ -88,11 +90,18 @@ def work_doubt(chain: pd.DataFrame) -> float | None:
 def adopting(
     chain: pd.DataFrame, weekly_units: np.ndarray | None, share: np.ndarray, first_month: int, months: int
 ) -> Adopting:
-    """Adoption of a use case over a horizon of so many months, updated by its weeks of demand where there are some."""
-    per_seat = factor_spread(chain, UNITS, FACTOR_SD)
-    seen = None if weekly_units is None else np.asarray(weekly_units, dtype=float) * WEEKS_PER_MONTH / per_seat.middle
+    """Adoption of a use case over a horizon of so many months, updated by its weeks of demand where there are some.
+
+    Demand says how much seats and units per seat come to together: the doubt of the latter is then one of the
+    seats that the weeks are held against, and none is left beside the curves that fit them.
+    """
+    per_seat, launch, seen = factor_spread(chain, UNITS, FACTOR_SD), launch_of(chain), None
     weeks = int(np.ceil((months + max(1 - first_month, 0) + 2) * WEEKS_PER_MONTH))
-    curves, weight, _ = adoption_curves(launch_of(chain), weeks, seen, CURVE_SEED)
+    if weekly_units is not None and np.isfinite(weekly_units).any():
+        seen = np.asarray(weekly_units, dtype=float) * WEEKS_PER_MONTH / per_seat.middle
+        launch = replace(launch, seats_sd=float(np.hypot(launch.seats_sd, log_sd(per_seat.low, per_seat.high))))
+        per_seat = LogSpread(per_seat.middle, per_seat.middle, per_seat.middle)
+    curves, weight, _ = adoption_curves(launch, weeks, seen, CURVE_SEED)
     order = np.argsort(curves[:, -1], kind="stable")
     return Adopting(curves[order], weight[order], first_month, per_seat, share)
 

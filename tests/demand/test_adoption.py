@@ -62,6 +62,42 @@ def test_bands_hold_the_end_of_curves_drawn_from_the_prior():
     assert 0.65 <= inside / 60 <= 0.97
 
 
+@pytest.mark.parametrize(("weeks", "scatter"), [(4, 0.12), (12, 0.05), (20, 0.12)])
+def test_bands_hold_what_comes_after_many_calm_weeks_too(weeks, scatter):
+    """Curves of both kinds drawn from the priors: 80 % bands that few draws make hold 45 to 71 % of them."""
+    rng, inside, count = np.random.default_rng(17), 0, 60
+    for number in range(count):
+        normal = rng.standard_normal(3)
+        top, rate = min(0.6 * np.exp(0.35 * normal[0]), 1.0), prior_rate(0.5) * np.exp(0.5 * normal[1])
+        ratio, time = 12.7 * np.exp(0.6 * normal[2]), np.arange(1, weeks + 14)
+        share = bass_share(time, rate, ratio) if number % 2 else logistic_share(time, rate, 1 / (1 + ratio))
+        real = 1000 * top * share
+        found = forecast_adoption(LAUNCH, weeks + 13, real[:weeks] * np.exp(scatter * rng.standard_normal(weeks)))
+        assert found.effective_draws > 1000
+        inside += found.quantiles[0, -1] <= real[-1] <= found.quantiles[2, -1]
+    assert 0.7 <= inside / count <= 0.97
+
+
+def test_the_band_is_that_of_a_grid_of_the_parameters():
+    """Weights prior x likelihood on a grid of top, rate and ratio, both curves alike; scatter as the module says."""
+    seen, launch = truth(12, saturation=0.7, rate=0.3, ratio=15.0) * np.exp(0.1 * np.sin(np.arange(12.0))), LAUNCH
+    normal = np.stack(np.meshgrid(*[np.linspace(-3.5, 3.5, 71)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    top = np.minimum(0.6 * np.exp(0.35 * normal[:, :1]), 1.0)
+    rate, ratio = prior_rate(0.5) * np.exp(0.5 * normal[:, 1:2]), 12.7 * np.exp(0.6 * normal[:, 2:])
+    time = np.arange(1, 27)
+    curves = 1000 * top * np.stack([bass_share(time, rate, ratio), logistic_share(time, rate, 1 / (1 + ratio))])
+    squares = np.square(np.log((seen + 1) / (curves[..., :12] + 1))).sum(axis=-1)
+    variance = (4 * 0.15**2 + squares.min()) / (4 + 12 - 3)
+    logs = -0.5 * squares / variance - 0.5 * np.square(normal).sum(axis=1)
+    weight = np.exp(logs - logs.max()).ravel()
+    order = np.argsort(curves[..., 25].ravel())
+    grown = np.cumsum(weight[order]) / weight.sum()
+    by_grid = curves[..., 25].ravel()[order][np.searchsorted(grown, [0.1, 0.5, 0.9])]
+    found = forecast_adoption(launch, 26, seen)
+    np.testing.assert_allclose(found.quantiles[:, 25], by_grid, rtol=0.03)
+    assert found.bass_weight == pytest.approx(weight.reshape(2, -1).sum(axis=1)[0] / weight.sum(), abs=0.06)
+
+
 def test_missing_weeks_are_left_out_and_the_seed_counts():
     seen = truth(10)
     seen[3] = np.nan

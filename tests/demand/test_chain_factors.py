@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy.special import ndtr
 
-from aifactory.demand.adoption import RATE_SD, SATURATION_SD
+from aifactory.demand.adoption import RATE_SD, SATURATION_SD, bass_share, prior_rate
 from aifactory.demand.chain_factors import (
     FACTOR_SD,
     UNITS,
@@ -16,7 +16,7 @@ from aifactory.demand.chain_factors import (
     launch_of,
     work_doubt,
 )
-from aifactory.demand.scenarios import Z90, Settings, Spread, Workload, simulate_paths
+from aifactory.demand.scenarios import WEEKS_PER_MONTH, Z90, Settings, Spread, Workload, simulate_paths
 
 VALUES = {"seats": 1000.0, "active_share": 0.4, "active_share_day_90": 0.9, UNITS: 20.0, "requests_per_unit": 4.0,
           "input_tokens_per_request": 800.0, "output_tokens_per_request": 100.0}  # fmt: skip
@@ -74,3 +74,15 @@ def test_doubts_multiply_in_the_paths_as_the_table_says():
     assert np.median(work) == pytest.approx(1000 * 0.2 * 20, rel=0.03)
     assert table["variance_share"].sum() == pytest.approx(1.0)
     assert table.loc["seats", "variance_share"] == pytest.approx(parts["seats"] ** 2 / np.square(parts).sum())
+
+
+@pytest.mark.parametrize("per_seat", [10.0, 40.0])
+def test_demand_that_was_seen_leaves_no_doubt_of_the_units_of_a_seat(per_seat):
+    """Nobody bounds the units of a seat (0.35 in the logarithm), but 26 weeks show what seats and units come to together."""
+    real = 1000 * 0.4 * bass_share(np.arange(1, 40), prior_rate(0.9), 12.7) * per_seat
+    seen = adopting(chain(), real[:26] / WEEKS_PER_MONTH, np.ones(1), -5, 3)
+    item = Workload("bot", np.zeros(1), Spread(0.0, 0.0, 0.0), np.zeros(1), np.zeros(1), adopting=seen)
+    units = simulate_paths([item], ("eu",), Settings(months=1, paths=4000)).units[:, 0, 0, 0]
+    low, middle, high = np.quantile(units, [0.1, 0.5, 0.9])
+    assert middle == pytest.approx(real[28], rel=0.05)
+    assert high / low < 1.15
