@@ -396,7 +396,7 @@ def _shift_warnings(values: np.ndarray, stamps: pd.DatetimeIndex, rows: np.ndarr
         # the block before has not moved yet, all since have
         if before > 0 and any(not moved[0] and moved[1:].all() for moved in (fell, rose)):
             place, now = start + first * block, np.median(level[first:])
-            if now == 0 and values[place:].any():  # work that comes rarely has no level that ends
+            if now == 0 and values[place + block :].any():  # work that comes rarely has no level that ends
                 return []
             row = rows[place:][rows[place:] > 0][0]
             return [

@@ -62,6 +62,7 @@ ANSWERED = {
     ),
     "outages": (lambda: frame(changed([30, 31, 200], 0)), "zeros in a busy series at rows 32, 33, 202"),
     "collapse": (lambda: frame(changed(slice(300, None), 15) + np.arange(COUNT) % 3), "the level moves"),
+    "end within a day": (lambda: frame(changed(slice(293, None), 0)), "the level moves from 190 to 0"),
     "late start": (lambda: frame(changed(slice(None, 90), 0)), "zeros before the start, rows 2 to 73: left out"),
     "far value": (lambda: frame(changed([300], 1e9)), "up to 1e+09 at row 302, above 100 times"),
     "constant": (lambda: frame(np.full(COUNT, 7.0)), f"every value is 7 (rows 2 to {COUNT + 1})"),

@@ -213,3 +213,10 @@ def test_rare_work_has_no_level_that_ends_and_an_end_has(tmp_path):
     rare[56:] = 0
     pd.DataFrame({"ds": days, "y": rare}).to_csv(path, index=False)
     assert any("level moves from 4 to 0" in text for text in read_series(path, "D")[0].warnings)
+
+
+@pytest.mark.parametrize("last", range(73, 98, 3))
+def test_an_end_is_told_at_any_hour_of_its_day(tmp_path, last):
+    values = np.where(np.arange(168) < last, 1000.0, 0.0) + np.where(np.arange(168) < last, np.arange(168) % 24, 0)
+    series = only(written(tmp_path, hours(168), values))
+    assert any("to 0 about row" in text and "and stays" in text for text in series.warnings)
