@@ -271,7 +271,8 @@ def _standing(market: Market, streams: Streams) -> Placed:
     share = np.where(at_home, [market.shares.get(place, 0.0) for place in who], 0.0)
     spread = np.zeros((len(places), len(streams.pools)))
     np.add.at(spread, (at, streams.pool), share)
-    return placed.there_alone(np.minimum(spread + _spare(market, streams, placed, places, at, share <= 0), 1.0))
+    guests = (share <= 0) & (table["sites"] <= 1).to_numpy()  # what stands elsewhere stands at no site of its own
+    return placed.there_alone(np.minimum(spread + _spare(market, streams, placed, places, at, guests), 1.0))
 
 
 def _spare(

@@ -5,9 +5,10 @@ that a small use case may cost next to nothing beside a large one. Beside the ot
 
     sum over its regions of  C(those on the platform and it) - C(those on the platform)  + what is not compute
 
-with C of `plan_terms.priced_nodes`. From the platforms that are cheapest alone one use case after the other moves to its clear
-winner with that money among the criteria, else to its cheapest cell, until none moves (`settle`). All money that platforms are
-compared by is that beside the choice found so: ranks, winners, runner-up, pilots, rejections and the worth of benchmarks.
+with C of `plan_terms.priced_nodes`. Work whose sites stand alone shares nodes with nobody: beside others it costs what it costs alone.
+From the platforms that are cheapest alone one use case after the other moves to its clear winner with that money among the criteria,
+else to its cheapest cell, until none moves (`settle`). All money that platforms are compared by is that beside the choice found so:
+ranks, winners, runner-up, pilots, rejections and the worth of benchmarks.
 """
 
 from __future__ import annotations
@@ -65,6 +66,9 @@ class Shared:
         self.once = (self.priced["total_usd"] - self.priced["compute_usd"]).to_dict()
         self.alone = {end: self.priced[column.replace("beside", "total")].to_dict() for column, end in ENDS.items()}
         table = self.streams[MIDDLE].table[[*KEYS, "region"]]
+        self.fixed = (
+            self.streams[MIDDLE].table["sites"] > 1
+        ).to_numpy()  # devices of places that stand alone, used by nobody else
         self.rows: dict[tuple[str, str], dict[str, int]] = {}
         for at, (name, chip, region) in enumerate(table.itertuples(index=False, name=None)):
             self.rows.setdefault((name, chip), {})[region] = at
@@ -84,7 +88,7 @@ class Shared:
             return np.inf
         total = self.once[pair]
         for region, mine in self.rows.get(pair, {}).items():
-            there = self._there(others, chip, region)
+            there = [] if self.fixed[mine] else self._there(others, chip, region)
             total += self._usd([*there, mine], gone - {use_case}, mine, end) - self._usd(there, gone)
         return total
 
@@ -100,12 +104,16 @@ class Shared:
             return sum(self.alone[MIDDLE][name, chip] for name in names)
         gone = frozenset(name for name in home if self.market.today.get(name) == chip) - {*names}
         regions = sorted({region for name in names for region in self.rows.get((name, chip), {})})
-        compute = sum(self._usd(self._there(names, chip, region), gone) for region in regions)
+        own = [[row] for name in names for row in self.rows.get((name, chip), {}).values() if self.fixed[row]]
+        compute = sum(
+            self._usd(rows, gone) for rows in (*(self._there(names, chip, region) for region in regions), *own)
+        )
         return compute + sum(self.once[name, chip] for name in names)
 
     def _there(self, names: list[str], chip: str, region: str) -> list[int]:
+        """Streams of some use cases that share the nodes of a pool."""
         found = [self.rows.get((name, chip), {}).get(region) for name in names]
-        return sorted(row for row in found if row is not None)
+        return sorted(row for row in found if row is not None and not self.fixed[row])
 
     def _usd(self, rows: list[int], gone: frozenset[str], mine: int = -1, end: str = MIDDLE) -> float:
         """Price of some streams of one pool; `mine` at one end of its capacity, all others in the middle of theirs."""

@@ -145,6 +145,28 @@ def test_work_that_starts_later_makes_what_is_missed_before_no_cheaper(changed, 
     assert shared.of("images", H100, {"chat": H100, "images": A100}) == pytest.approx(alone["compute_usd"])
 
 
+def test_places_that_stand_alone_share_no_devices_and_find_none_that_stand_elsewhere(changed, mini_ws):
+    """Eight H100 stand for images; chat needs a node at each of two sites, misses three months of them and finds no room on that kit."""
+    worth = mini_ws.table("use_cases").assign(value_usd_per_unit=100.0, attribution_share=1.0)
+    images = worth.iloc[:1].assign(use_case_id="images", value_usd_per_unit=0.01, sites=pd.NA)
+    sited = worth[worth["use_case_id"] != "images"].assign(sites="2")
+    ws = changed(use_cases=pd.concat([sited, images], ignore_index=True))
+    demand = two_use_cases(0.8, 4.0)
+    demand.pools = inventory(pools=[("us", H100, "purchase", 8.0)]).pools
+    lease = offer(ws, purchase_option="lease", term_months=36, usd_per_accelerator_hour=0.1, lead_time_weeks=13.0)
+    mine, cells = market(ws, demand, lease), three_cells().iloc[:2]
+    mine = replace(mine, shares={("chat", "us"): 0.0, ("images", "us"): 1.0}, needs={("us", H100): {}})
+    costs = with_ends(price_cells(mine, cells).assign(total_usd=lambda found: found["compute_usd"]))
+    shared, alone = Shared(mine, cells, costs, NONE), costs.set_index("use_case_id")
+    factor = (1 + ws.plan.value("wacc")) ** (-1 / 12)
+    lost = ws.plan.value("sla_miss_usd_per_unit_share") * 100.0 * 0.8 * 730 * (factor + factor**2 + factor**3)
+    assert alone.at["chat", "missed_usd"] == pytest.approx(lost) and alone.at["images", "missed_usd"] == 0
+    home = {"chat": H100, "images": H100}
+    for name in home:
+        assert shared.of(name, H100, home) == pytest.approx(alone.at[name, "compute_usd"])
+    assert shared.together(H100, home) == pytest.approx(alone["compute_usd"].sum())
+
+
 def test_what_is_chosen_costs_what_it_adds_to_the_others(mini_ws):
     """Chat and images fit on one node of H100 together: images adds nothing, and chat the hours that images does not pay."""
     mine = market(mini_ws, two_use_cases(4.0, 0.8), offer(mini_ws))
