@@ -88,7 +88,7 @@ def work_doubt(chain: pd.DataFrame) -> float | None:
 
 
 def adopting(
-    chain: pd.DataFrame, weekly_units: np.ndarray | None, share: np.ndarray, first_month: int, months: int
+    chain: pd.DataFrame, weekly_units: np.ndarray | None, share: np.ndarray, first_month: float, months: int
 ) -> Adopting:
     """Adoption of a use case over a horizon of so many months, updated by its weeks of demand where there are some.
 

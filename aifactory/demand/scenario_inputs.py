@@ -160,9 +160,9 @@ def _months_after(period: str, month: str) -> int:
     return (pd.Period(month, "M") - pd.Period(period, "M")).n
 
 
-def _age(basis: DemandBasis, name: str) -> int:
-    """Months since a young use case was launched, from its weeks of data."""
-    return int(np.ceil(len(basis.weekly_units[name]) / WEEKS_PER_MONTH))
+def _age(basis: DemandBasis, name: str) -> float:
+    """Months since a young use case was launched, parts included: its weeks of data end with the period."""
+    return len(basis.weekly_units[name]) / WEEKS_PER_MONTH
 
 
 def _stated_size(chain: pd.DataFrame, plan: Plan) -> dict[str, float]:

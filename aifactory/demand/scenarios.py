@@ -76,7 +76,9 @@ class Adopting:
 
     curves: np.ndarray  # [draws, weeks] active seats in the weeks after launch, lowest end first
     weight: np.ndarray  # [draws] adds up to 1
-    first_month: int  # month of the planned launch, 1 the first of the horizon; 0 or less: launched already
+    first_month: (
+        float  # month of the planned launch, 1 the first of the horizon; below 1: launched already, so long before it
+    )
     units_per_seat: LogSpread  # service units a month of an active seat
     region_share: np.ndarray  # [R] adds up to 1
 
@@ -299,7 +301,7 @@ def _adopted(new: Adopting, settings: Settings, persistent: np.ndarray) -> np.nd
 
     rank = np.searchsorted(np.cumsum(new.weight), ndtr(persistent[:, ADOPTION]) * new.weight.sum())
     curve = new.curves[np.minimum(rank, len(new.curves) - 1)]
-    slip = np.rint(np.maximum(settings.delay.at(persistent[:, DELAY]), 0.0)) if new.first_month > 0 else 0.0 * rank
+    slip = np.rint(np.maximum(settings.delay.at(persistent[:, DELAY]), 0.0)) if new.first_month >= 1 else 0.0 * rank
     since = np.arange(1, settings.months + 1) - (new.first_month + slip)[:, None]
     weeks = (since + 0.5) * WEEKS_PER_MONTH - 1.0  # curves start with week 1
     before = np.clip(np.floor(weeks).astype(int), 0, curve.shape[1] - 2)

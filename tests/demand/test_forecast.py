@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aifactory.demand.adoption import bass_share
 from aifactory.demand.forecast import FORECAST_COLUMNS, RELATIVE, USD, forecast_demand, simulate_demand
 from aifactory.demand.growth import damped_factors, scenario_growth
 from aifactory.demand.scenario_inputs import DemandBasis
+from aifactory.demand.scenarios import WEEKS_PER_MONTH
 from aifactory.inputs.plan import Launch, Scenario
 from aifactory.inventory import build_inventory
 from aifactory.units import HOURS_PER_MONTH
@@ -311,6 +313,19 @@ def test_a_young_use_case_is_pulled_towards_its_weeks(mini_ws, profile):
     # the prior says 10,000 units in the end, and 600 seats x 0.6 by day 90
     assert ends[0].use_cases["p50"].iloc[0] < 0.3 * 10_000
     assert ends[0].use_cases["p50"].iloc[-1] < 0.8 * 10_000
+
+
+@pytest.mark.parametrize("weeks", [13, 14, 16, 17])
+def test_a_young_use_case_goes_on_from_the_week_in_which_it_stands(mini_ws, profile, weeks):
+    """A Bass curve of 600 seats, 0.6 of them by day 90, seen without scatter: the coming month is that of its own middle."""
+    cases = mini_ws.table("use_cases")
+    young = profile[(profile["use_case_id"] == "chat")].assign(growth_per_month=np.nan, growth_months=2)
+    curve = 10_000 * bass_share(np.arange(0.0, 60.0), 0.15, 12.7)  # units a month at the end of each week
+    basis = DemandBasis(
+        young, cases, chain=chain_of("chat"), weekly_units={"chat": curve[1 : weeks + 1] / WEEKS_PER_MONTH}
+    )
+    found = simulate_demand(basis, sure(mini_ws.plan), "2026-10").use_cases["p50"].iloc[0]
+    assert found == pytest.approx(np.interp(weeks + WEEKS_PER_MONTH / 2, np.arange(60.0), curve), rel=0.03)
 
 
 def test_named_scenarios_multiply_what_they_name(mini_ws, profile):
