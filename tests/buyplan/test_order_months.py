@@ -1,6 +1,7 @@
 """Orders meet the dates that are known: launches, ends of running terms, and work that comes home when they end."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from test_placed import month, order, with_book
 from aifactory.buyplan.choose import choose_orders
 from aifactory.buyplan.futures import problem_of
 from aifactory.buyplan.optimise.extensive import solve_extensive
-from aifactory.buyplan.order_months import due_dates
+from aifactory.buyplan.order_months import due_dates, launches
 
 HARDWARE = {"purchase_option": "purchase", "usd_per_accelerator": 20_000.0, "region": "*", "provider": "vendor",
             "lead_time_weeks": 8.0}  # fmt: skip
@@ -55,6 +56,19 @@ def test_without_a_known_date_orders_are_placed_each_quarter(tiny):
     case = with_book(tiny(), order(8, -8, 30), order(8, -8, None, option="purchase"))
     assert due_dates(case) == {}
     assert all(option.dated == () for option in problem_of(case, paths_of(case, 1)).options)
+
+
+def test_work_that_moves_later_is_not_said_to_start():
+    """Belt runs on `old` and moves to `new` in month 2; van has no demand before month 1; belt in us starts in month 2."""
+    rows = [("belt", "eu", 0), ("belt", "eu", 1), ("van", "eu", 1), ("belt", "us", 2)]
+    table = pd.DataFrame(rows, columns=["use_case_id", "region", "pool"])
+    units = np.array([[[5.0, 0.0, 0.0, 0.0], [5.0, 0.0, 9.0, 0.0], [0.0, 5.0, 9.0, 5.0]]] * 3)
+    streams = SimpleNamespace(table=table, units=units, pool=table["pool"].to_numpy())
+    assert launches(SimpleNamespace(streams=streams)) == {
+        (1, 1): "belt moves",
+        (0, 1): "van starts",
+        (1, 2): "belt starts",
+    }
 
 
 def test_orders_meet_the_work_that_comes_home(decided):  # noqa: F811
