@@ -57,7 +57,7 @@ def _schedule(now, submit_s, run_s, held, backfill, longest_s, start_s, after, e
         return
     need, at, free = held[pool[HEAD]], now, pool[FREE]
     for place in range(pool[FIRST], pool[LAST]):
-        if free >= need:
+        if free >= need and ends[place] > at:  # all that end at that moment are free then
             break
         at, free = ends[place], free + held[who[place]]
     spare, before = free - need, pool[HEAD]

@@ -86,3 +86,9 @@ def test_bad_jobs_are_refused(columns, text):
 def test_a_job_wider_than_the_pool_is_refused():
     with pytest.raises(InputError, match="never starts"):
         simulate_jobs(JobStream([0.0], [1.0], [9]), 8)
+
+
+def test_jobs_that_end_together_are_all_free_for_what_fills_the_gap():
+    """Of 4, two jobs hold 2 and 1 until 10; then the first who waits takes 3 and leaves 1, which may be lent at once."""
+    jobs = JobStream([0, 0, 0, 0], [10, 10, 5, 20], [2, 1, 3, 1])
+    assert simulate_jobs(jobs, 4, backfill=True).tolist() == [0.0, 0.0, 10.0, 0.0]
