@@ -3,7 +3,7 @@
 One clock for all: arrivals and timed events are taken in order of time; a replica is advanced when somebody
 needs to know its state. A replica that only decodes cannot change its number of requests before a
 known time, so routing by load does not touch it until then. A router sees the departures of a step
-when the step begins; a replica fails at the end of the step in progress.
+when it ends; a replica fails at the end of the step in progress.
 """
 
 from __future__ import annotations
@@ -93,14 +93,14 @@ def enqueue(sim, r, i, time, left):
 
 
 @inline
-def score_of(sim, r):
-    """What routing by load compares; closed replicas lie above `CLOSED`."""
-    score = sim.load[r]
+def score_of(sim, r, time):
+    """What routing by load compares at a time, what a step in progress finishes included; closed replicas lie above `CLOSED`."""
+    rep, score = sim.replicas[r], sim.load[r]
     if sim.options[0].policy == LEAST_KV and score < CLOSED:
-        rep = sim.replicas[r]
         law = sim.laws[rep.law]
         score = ((law.blocks - rep.free) << law.shift) + rep.queued
-    return score
+        return score + rep.leaving_kv if rep.clock > time else score
+    return score + rep.leaving if rep.clock > time else score
 
 
 @inline
@@ -129,8 +129,8 @@ def route(sim, which, time):
         k = best if chosen else r
         if k != NOBODY and (chosen or policy == LEAST_KV or sim.due_s[k] < time):
             advance(sim, k, time)
-        if not chosen and score_of(sim, k) < least:
-            least, best = score_of(sim, k), k
+        if not chosen and score_of(sim, k, time) < least:
+            least, best = score_of(sim, k, time), k
         r += 1
     return best
 
@@ -227,7 +227,7 @@ def evict(sim, r, time):
             retry_or_fail(sim, i, time, LOST)
             i = following
     sim.residues[r, :] = 0
-    rep.running = rep.waiting = rep.queued = rep.context = 0
+    rep.running = rep.waiting = rep.queued = rep.context = rep.leaving = rep.leaving_kv = 0
     rep.due_tick = NEVER
     rep.free = sim.laws[rep.law].blocks
     sim.load[r] -= sim.load[r] & (CLOSED - 1)
@@ -306,7 +306,7 @@ def scale(sim, time):
         if sim.due_s[r] < time:
             catch_up(sim, r, time)
         rep = sim.replicas[r]
-        total += sim.load[r] & (CLOSED - 1)
+        total += (sim.load[r] & (CLOSED - 1)) + (rep.leaving if rep.clock > time else 0)
         active += rep.state in (ON, WARMING, DOWN)
         if rep.state == DRAINING and (sim.load[r] & (CLOSED - 1)) == 0:
             pay(sim, r, max(rep.clock, rep.paid_since))

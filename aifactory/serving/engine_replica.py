@@ -185,12 +185,15 @@ def mixed_step(sim, r, rep, law, tokens, pairs, sequences, done):
     rep.tick += 1
     rep.context += running
     sim.ledger[0].steps += 1
+    free = rep.free
     if rep.due_tick == rep.tick:
         settle(sim, r, rep, law)
     while done != NOBODY:
         following = sim.requests[done].next
         activate(sim, r, rep, law, done)
         done = following
+    rep.leaving = present - (sim.load[r] & (CLOSED - 1))
+    rep.leaving_kv = (rep.free - free) << law.shift
 
 
 @inline
@@ -252,8 +255,11 @@ def leap(sim, r, rep, law, until, one):
     rep.context += running * steps
     sim.ledger[0].leaps += 1
     sim.ledger[0].steps += steps
+    free = rep.free
     if rep.due_tick == rep.tick:
         settle(sim, r, rep, law)
+    rep.leaving = present - (sim.load[r] & (CLOSED - 1))
+    rep.leaving_kv = (rep.free - free) << law.shift
 
 
 @inline

@@ -68,6 +68,8 @@ REPLICA = np.dtype(
         ("state", "i8"),
         ("failures", "i8"),
         ("preempted", "i8"),
+        ("leaving", "i8"),  # requests that the last step finished, here until its end
+        ("leaving_kv", "i8"),  # KV tokens that they give back
     ],
     align=True,
 )

@@ -36,6 +36,7 @@ class Replica:
         self.law, self.clock, self.busy, self.handoff = law, 0.0, 0.0, handoff
         self.block, self.users, self.idle, self.wasted = block, Counter(), OrderedDict(), wasted
         self.decoding, self.partial, self.queue, self.preempted = [], None, [], 0
+        self.leaving, self.leaving_blocks = 0, 0
         self.total = law.kv_capacity_tokens // law.block_tokens
         self.reserve = int(watermark * self.total)
 
@@ -179,6 +180,9 @@ class Replica:
         )
         self.clock += length
         self.busy += length
+        held = {id(job) for job in decoding + [job for job, _, _ in chunks]}
+        here = len(self.queue) + len(held) + (self.partial is not None)
+        free = self.room(self.running_with(chunks))
         for job in reversed(decoding):  # of what ends in one step, the last seated goes first
             job.work += 1
             self.token(job, finished)
@@ -191,6 +195,11 @@ class Replica:
                 self.keep(job)
                 self.decoding.append(job)
                 self.token(job, finished)
+        self.leaving, self.leaving_blocks = here - self.jobs, self.free - free
+
+    def seen(self, time):
+        """Requests and KV blocks that the step in progress at a time will give up at its end."""
+        return (self.leaving, self.leaving_blocks) if self.clock > time else (0, 0)
 
     def token(self, job, finished):
         job.made += 1
@@ -257,12 +266,12 @@ class PlainFleet:
             for replica in pool:
                 replica.run(time, self.finished)
             if self.fleet.routing == "least_outstanding":
-                chosen = min(pool, key=lambda replica: replica.jobs)
+                chosen = min(pool, key=lambda replica: replica.jobs + replica.seen(time)[0])
             else:
                 chosen = min(
                     pool,
                     key=lambda replica: (
-                        (replica.total - replica.free) * replica.law.block_tokens
+                        (replica.total - replica.free + replica.seen(time)[1]) * replica.law.block_tokens
                         + sum(job.prompt for job in replica.queue)
                     ),
                 )

@@ -288,13 +288,13 @@ def test_with_an_slo_the_interval_is_one_of_replicas(trace):
 
 
 def test_the_curve_says_what_fleets_of_other_sizes_serve_within_the_slo(trace):
-    found, size = ask(trace, platform="nvidia-a10g", slo="p95_ttft_ms=900,p95_tpot_ms=80", curve="4, 1,2,1")
+    found, size = ask(trace, platform="nvidia-a10g", slo="p95_ttft_ms=900,p95_tpot_ms=80", curve="4, 1,2,32,1")
     curve = found["requests_per_s_within_slo"]
-    assert list(curve) == ["1", "2", "4"]
+    assert list(curve) == ["1", "2", "4", "32"]
     rates = list(curve.values())
-    assert 0 < rates[0] < rates[1] < rates[2]
+    assert 0 < rates[0] < rates[1] < rates[2] < rates[3]
     rate = (found["requests"] - 1) / np.ptp(read_stream(trace).arrival_s)
-    asked = CapacityCurve((1, 2, 4), tuple(rates)).replicas_for(rate)
+    asked = CapacityCurve((1, 2, 4, 32), tuple(rates)).replicas_for(rate)
     assert abs(int(asked) - size.slo_replicas) <= 1, "the same search from the other side"
 
 

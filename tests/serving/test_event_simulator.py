@@ -231,3 +231,33 @@ def test_bad_requests_are_refused(columns, text):
 def test_bad_fleets_are_refused(change):
     with pytest.raises(InputError):
         Fleet(Pool(LAW, 1), **change)
+
+
+@pytest.mark.parametrize("routing", ["least_outstanding", "least_kv"])
+def test_a_router_knows_what_the_step_in_progress_answers(routing):
+    """Prompts alone, a step of 0.1 s each: the second comes while the first replica works and goes to the other one."""
+    law = StepTime(1e-3, 0.0, 0.0, 0.0, 1e-9, 10_000)
+    stream = RequestStream([0.0, 0.05, 0.11, 0.16], [100, 100, 100, 100], [1, 1, 1, 1])
+    run = simulate_fleet(stream, Fleet(Pool(law, 2), routing=routing))
+    assert run.table()["replica"].tolist() == [0, 1, 0, 1]
+    np.testing.assert_allclose(run.ttft_s, 0.1, atol=1e-6)
+
+
+def test_prompts_join_the_shortest_queue():
+    """Single-token answers over 3 replicas against a queue per replica, the fewest in it first."""
+    draw, count = np.random.default_rng(5), 4000
+    tokens = np.maximum(draw.exponential(1000, count).astype(int), 1)
+    arrival = np.cumsum(draw.exponential(1e-4 * tokens.mean() / 2.4, count))
+    law = StepTime(1e-4, 0.0, 0.0, 0.0, 1e-12, 10**8, max_batch=1, chunk_tokens=10**6)
+    run = simulate_fleet(
+        RequestStream(arrival, tokens, np.ones(count, dtype=int)), Fleet(Pool(law, 3), routing="least_outstanding")
+    )
+    ends, waited = [[], [], []], []
+    for time, work in zip(arrival, 1e-4 * tokens, strict=True):
+        here = [sum(end > time for end in queue) for queue in ends]
+        chosen = ends[here.index(min(here))]
+        start = max(time, chosen[-1] if chosen else 0.0)
+        waited.append(start - time)
+        chosen.append(start + work)
+        del chosen[:-50]
+    np.testing.assert_allclose(run.queue_s, waited, atol=1e-6)
