@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.special import stdtrit
 
 from aifactory.demand.series import span
 from aifactory.demand.windows import read_demand
@@ -30,8 +31,8 @@ from aifactory.units import counted, percent
 
 #: Reach of the 80 % range below and above, in errors of the logarithm: medians of three language services.
 LOW, HIGH = 1.0, 3.1
-#: One-sided 90 % point of a normal: the reach where all users are alike.
-ALIKE = 1.2815515655446004
+#: One-sided level of the range where all users are alike: quantile of Student's t with as many batches.
+ALIKE = 0.9
 ABOVE, BELOW, AS_PROJECTED = "above the projection", "below the projection", "as projected"
 
 
@@ -59,7 +60,7 @@ def check_early_traffic(
     """Compare the projection with what the first `share` of it tells.
 
     Mean: observed mean / share with the range of the module; with `as_equals` infinite users are alike and the
-    range is that of the windows only, normal on the log scale. Peak (99th percentile): deviations grow with the root
+    range is that of the windows only, of Student's t on the log scale, since few batches tell little of their own scatter. Peak (99th percentile): deviations grow with the root
     of the load where users act alone, in proportion where they act together; the truth lies between.
 
     Parameters
@@ -85,7 +86,7 @@ def check_early_traffic(
     mean = float(means.mean())
     drawn = float(np.sqrt((1 - share) / as_equals))
     error = float(np.hypot(drawn, means.std(ddof=1) / np.sqrt(batches) / mean))
-    reach = (ALIKE, ALIKE) if np.isinf(as_equals) else (LOW, HIGH)
+    reach = (float(stdtrit(batches - 1, ALIKE)),) * 2 if np.isinf(as_equals) else (LOW, HIGH)
     low, high = mean / share * np.exp(-reach[0] * error), mean / share * np.exp(reach[1] * error)
     above = max(float(np.quantile(values, 0.99)) - float(values.mean()), 0.0)
     verdict = BELOW if high < projected_mean else ABOVE if low > projected_mean else AS_PROJECTED

@@ -34,6 +34,16 @@ def test_alike_users_leave_the_error_of_the_windows_and_everybody_none():
     assert (whole.low, whole.high, whole.users_error) == (10.0, 10.0, 0.0)
 
 
+@pytest.mark.parametrize("days", [2, 3, 7])
+def test_few_days_of_alike_users_hold_what_they_say(days):
+    """Poisson demand of which a tenth is live: 80 % of the ranges hold its mean however few days there are."""
+    rng, inside = np.random.default_rng(days), 0
+    for _ in range(1000):
+        found = check_early_traffic(rng.poisson(10, 24 * days) * 1.0, 0.1, 100)
+        inside += found.low <= 100 <= found.high
+    assert 0.77 <= inside / 1000 <= 0.83
+
+
 @pytest.mark.parametrize(("projected", "verdict"), [(50, ABOVE), (100, AS_PROJECTED), (1000, BELOW)])
 def test_verdicts(projected, verdict):
     assert check_early_traffic(np.tile([9.0, 11.0], 120), 0.1, projected, as_equals=90).verdict == verdict
