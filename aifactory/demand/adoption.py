@@ -143,11 +143,12 @@ def basis_of(weeks_seen: int) -> str:
 
 
 def adoption_curves(
-    launch: Launch, weeks: int, seen: np.ndarray | None = None, seed: int = 0
+    launch: Launch, weeks: int, seen: np.ndarray | None = None, seed: int = 0, within: float = 1.0
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Curves of active seats [draws, weeks], their weights [draws] after the weeks seen, and how many those are.
 
-    Parameters and errors are those of `forecast_adoption`.
+    Parameters and errors are those of `forecast_adoption`; `within` says where in its week a figure of `seen` stands:
+    1 at its end, a half where it is the mean of the week. Curves are those at the ends of weeks.
     """
     launch.check()
     seen = np.asarray([] if seen is None else seen, dtype=float)
@@ -160,21 +161,21 @@ def adoption_curves(
     normal = rng.standard_normal((4, DRAWS, 1))[..., 0].T
     weight = np.full(DRAWS, 1 / DRAWS)
     if known.any():
-        normal, weight = _fitted(launch, seen, known, normal, rng)
-    return _curves(launch, max(weeks, len(seen)), normal), weight, int(known.sum())
+        normal, weight = _fitted(launch, seen[known], np.flatnonzero(known) + within, normal, rng)
+    return _curves(launch, np.arange(1, max(weeks, len(seen)) + 1), normal), weight, int(known.sum())
 
 
-def _curves(launch: Launch, weeks: int, normal: np.ndarray) -> np.ndarray:
-    """Active seats, shape (draws, weeks), of standard normals (draws, 4): Bass in even rows, logistic in odd ones."""
-    curves = np.empty((len(normal), weeks))
-    curves[::2] = _of_kind(launch, weeks, normal[::2], bass=True)
-    curves[1::2] = _of_kind(launch, weeks, normal[1::2], bass=False)
+def _curves(launch: Launch, time: np.ndarray, normal: np.ndarray) -> np.ndarray:
+    """Active seats, shape (draws, times), of standard normals (draws, 4): Bass in even rows, logistic in odd ones."""
+    curves = np.empty((len(normal), len(time)))
+    curves[::2] = _of_kind(launch, time, normal[::2], bass=True)
+    curves[1::2] = _of_kind(launch, time, normal[1::2], bass=False)
     return curves
 
 
-def _of_kind(launch: Launch, weeks: int, normal: np.ndarray, *, bass: bool) -> np.ndarray:
-    """Active seats of curves of one kind, shape (draws, weeks)."""
-    time, drawn = np.arange(1, weeks + 1), normal.T[..., None]
+def _of_kind(launch: Launch, time: np.ndarray, normal: np.ndarray, *, bass: bool) -> np.ndarray:
+    """Active seats of curves of one kind at times in weeks after launch, shape (draws, times)."""
+    drawn = normal.T[..., None]
     top = np.minimum(launch.saturation * np.exp(launch.saturation_sd * drawn[0]), 1.0)
     rate = prior_rate(launch.share_day_90) * np.exp(launch.rate_sd * drawn[1])
     ratio = PRIOR_RATIO * np.exp(RATIO_SD * drawn[2])
@@ -184,9 +185,9 @@ def _of_kind(launch: Launch, weeks: int, normal: np.ndarray, *, bass: bool) -> n
 
 
 def _fitted(
-    launch: Launch, seen: np.ndarray, known: np.ndarray, prior: np.ndarray, rng: np.random.Generator
+    launch: Launch, seen: np.ndarray, time: np.ndarray, prior: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draws (draws, 4) that fit the known weeks, in the order of `_curves`, and their weights, which add up to 1.
+    """Draws (draws, 4) that fit seats seen (n,) at times in weeks (n,), in the order of `_curves`, and their weights, which add up to 1.
 
     Weeks scatter about their curve on the log scale, of a thousandth of seats on. Their variance is that about the
     best curve, less its fitted numbers, drawn towards the prior's: (m s^2 + squares) / (m + n - k) with m prior weeks of
@@ -195,12 +196,12 @@ def _fitted(
     offset = launch.seats / 1000
 
     def squares(normal: np.ndarray, *, bass: bool) -> np.ndarray:
-        curves = _of_kind(launch, len(seen), normal, bass=bass)[:, known]
-        return np.square(np.log((seen[known] + offset) / (curves + offset))).sum(axis=1)
+        curves = _of_kind(launch, time, normal, bass=bass)
+        return np.square(np.log((seen + offset) / (curves + offset))).sum(axis=1)
 
     halves = {True: prior[::2], False: prior[1::2]}
     least = min(_least(lambda at, bass=bass: squares(at, bass=bass), half) for bass, half in halves.items())
-    variance = (NOISE_WEEKS * NOISE**2 + least) / (NOISE_WEEKS + max(int(known.sum()) - FITTED, 0))
+    variance = (NOISE_WEEKS * NOISE**2 + least) / (NOISE_WEEKS + max(len(seen) - FITTED, 0))
     normal, evidence = np.empty_like(prior), np.empty(2)
     for place, (bass, half) in enumerate(halves.items()):
         normal[place::2], evidence[place] = tempered_draws(

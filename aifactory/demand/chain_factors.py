@@ -101,7 +101,7 @@ def adopting(
         seen = np.asarray(weekly_units, dtype=float) * WEEKS_PER_MONTH / per_seat.middle
         launch = replace(launch, seats_sd=float(np.hypot(launch.seats_sd, log_sd(per_seat.low, per_seat.high))))
         per_seat = LogSpread(per_seat.middle, per_seat.middle, per_seat.middle)
-    curves, weight, _ = adoption_curves(launch, weeks, seen, CURVE_SEED)
+    curves, weight, _ = adoption_curves(launch, weeks, seen, CURVE_SEED, within=0.5)
     order = np.argsort(curves[:, -1], kind="stable")
     return Adopting(curves[order], weight[order], first_month, per_seat, share)
 

@@ -317,15 +317,16 @@ def test_a_young_use_case_is_pulled_towards_its_weeks(mini_ws, profile):
 
 @pytest.mark.parametrize("weeks", [13, 14, 16, 17])
 def test_a_young_use_case_goes_on_from_the_week_in_which_it_stands(mini_ws, profile, weeks):
-    """A Bass curve of 600 seats, 0.6 of them by day 90, seen without scatter: the coming month is that of its own middle."""
+    """A Bass curve of 600 seats, 0.6 of them by day 90, seen without scatter: the months to come are those of the curve."""
     cases = mini_ws.table("use_cases")
     young = profile[(profile["use_case_id"] == "chat")].assign(growth_per_month=np.nan, growth_months=2)
-    curve = 10_000 * bass_share(np.arange(0.0, 60.0), 0.15, 12.7)  # units a month at the end of each week
-    basis = DemandBasis(
-        young, cases, chain=chain_of("chat"), weekly_units={"chat": curve[1 : weeks + 1] / WEEKS_PER_MONTH}
-    )
-    found = simulate_demand(basis, sure(mini_ws.plan), "2026-10").use_cases["p50"].iloc[0]
-    assert found == pytest.approx(np.interp(weeks + WEEKS_PER_MONTH / 2, np.arange(60.0), curve), rel=0.03)
+    curve = 10_000 * bass_share(np.arange(6000) / 100, 0.15, 12.7)  # units a month at each hundredth of a week
+    by_week = curve.reshape(60, 100).mean(axis=1)
+    basis = DemandBasis(young, cases, chain=chain_of("chat"), weekly_units={"chat": by_week[:weeks] / WEEKS_PER_MONTH})
+    found = simulate_demand(basis, sure(mini_ws.plan), "2026-10").use_cases["p50"].iloc[:3]
+    ends = np.rint(100 * (weeks + np.arange(4) * WEEKS_PER_MONTH)).astype(int)
+    months = [curve[first:last].mean() for first, last in zip(ends[:-1], ends[1:], strict=True)]
+    assert found.to_numpy() == pytest.approx(months, rel=0.06)
 
 
 def test_named_scenarios_multiply_what_they_name(mini_ws, profile):
