@@ -295,19 +295,19 @@ def _fleet(ws: Workspace, inv: Inventory) -> list[Block]:
         "accelerator_id": Col("Accelerator"),
         "accelerators_paid": Col("Paid, mean", "num1"),
         "accelerators_in_region": Col("Shared within regions", "num1"),
-        "accelerators_by_latency": Col("Across, within latency and rules", "num1"),
+        "accelerators_by_latency": Col("Across, within latency, sites and rules", "num1"),
         "accelerators_by_rule": Col("Across, rules kept", "num1"),
         "accelerators_pooled": Col("Across, no rules", "num1"),
         "local_usd": Col("Staying local, USD", "usd0"),
-        "latency_usd": Col("Latency, USD", "usd0"),
+        "latency_usd": Col("Latency or sites, USD", "usd0"),
         "residency_usd": Col("Residency rules, USD", "usd0"),
         "bound_to": Col("Bound to a region"),
-        "too_far": Col("Not pooled over all: latency"),
+        "too_far": Col("Not pooled over all: latency or sites"),
     }
     latency = (
         f"A use case is pooled with a region where the round trip takes at most {pct(ws.plan.value('detour_share_of_slo'))} of its tightest latency limit."
         if ws.plan.region_latency
-        else "Latency between regions is not stated (region_latency in plan.yaml), so these are the most that sharing could free."
+        else "Latency between regions is not stated (region_latency in plan.yaml), so these are the most that sharing could free beside work whose sites stand alone."
     )
     note = (
         "Use cases hold accelerators in proportion to their peaks in the regions that their charges for the accelerator name, and share them hour by hour. Rules are the allowed regions of the catalogue; USD a month. "

@@ -128,6 +128,9 @@ def test_one_cause_is_not_called_several(tiny):
 
 def test_staying_local_has_a_price_where_the_bill_names_accelerators(sample):
     text = text_of("local_section", sample)
+    assert (
+        "Latency or sites, USD" in text and "Not pooled over all: latency or sites" in text
+    )  # places that stand alone pool nothing
     assert "staying local costs 16 of 121 accelerators and USD 48.6 k a month" in text
     assert "claims-assistant, fraud-model" in text
 
