@@ -20,6 +20,7 @@ from aifactory.units import MINUTES_PER_HOUR, MONTHS_PER_YEAR
 OK, WATCH, BREACH = "ok", "watch", "breach"
 BUDGET = "monthly budget"
 FLOOR = "utilisation floor"
+DEVICES = "devices at sites, least"
 WAIT = "p95 wait of jobs"
 UNIT_COST = "rise of unit cost in a month"
 WATCH_SHARE = 0.9
@@ -67,7 +68,9 @@ def check_guardrails(
         budget = table["guardrail"] == BUDGET
         table["subject"] = table["subject"].mask(budget, table["subject"] + ", of which charges are missing")
         table["state"] = table["state"].mask(budget & (table["state"] == OK), WATCH)
-    return pd.concat([table, _latency(ws, inventory), _floor(ws, inventory)], ignore_index=True)
+    return pd.concat(
+        [table, _latency(ws, inventory), _floor(ws, inventory), _devices(ws, inventory)], ignore_index=True
+    )
 
 
 def _bill_rows(ws: Workspace, inventory: Inventory) -> list[tuple]:
@@ -182,6 +185,20 @@ def _floor(ws: Workspace, inventory: Inventory) -> pd.DataFrame:
         state = BREACH if pool.utilization_mean < floor and not few else OK
         subject = f"{pool.pool_id}, one node a site" if few else pool.pool_id
         rows.append((FLOOR, subject, pool.utilization_mean, floor, "fraction", state, "head of platform"))
+    return pd.DataFrame(rows, columns=GUARDRAIL_COLUMNS)
+
+
+def _devices(ws: Workspace, inventory: Inventory) -> pd.DataFrame:
+    """Devices installed where places stand alone, against one node at each: fewer leave places without, whatever the others do."""
+    installed = inventory.pools.groupby(["region", "accelerator_id"])["installed"].sum()
+    rows = []
+    for (region, accelerator), least in sorted(devices_of_sites(ws).items()):
+        found = float(installed.get((region, accelerator), 0.0))
+        if found > 0:
+            state = BREACH if round(found, 6) < least else OK
+            rows.append(
+                (DEVICES, f"{accelerator} in {region}", found, float(least), "devices", state, "head of platform")
+            )
     return pd.DataFrame(rows, columns=GUARDRAIL_COLUMNS)
 
 

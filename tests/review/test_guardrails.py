@@ -111,6 +111,20 @@ def test_a_pool_of_one_node_a_site_cannot_be_given_up(changed, road, sites, subj
     assert rails(ws, road.inventory).loc[("utilisation floor", subject), "state"] == state
 
 
+@pytest.mark.parametrize(("sites", "least", "state"), [("us=8", 8, OK), ("us=2", 2, OK), ("us=11", 11, BREACH)])
+def test_places_without_a_device_are_named(changed, road, sites, least, state):
+    """Eight accelerators at eleven sites that stand alone leave three without; of no sites there is no such limit."""
+    cases = road.ws.table("use_cases")
+    chips = road.ws.table("accelerators").assign(accelerators_per_node=1)
+    plan = {"baseline_accelerators": {"models": "nvidia-a100-80-sxm"}}
+    ws = changed(
+        plan=plan, use_cases=cases.assign(sites=cases["use_case_id"].map({"models": sites})), accelerators=chips
+    )
+    row = rails(ws, road.inventory).loc["devices at sites, least", "nvidia-a100-80-sxm in us"]
+    assert (row["value"], row["limit"], row["unit"], row["state"]) == (8.0, least, "devices", state)
+    assert "devices at sites, least" not in rails(road.ws, road.inventory).index.get_level_values("guardrail")
+
+
 def test_the_worst_latency_of_a_use_case_counts(road, mini_ws):
     levels = pd.DataFrame(
         {"use_case_id": ["chat", "chat", "images"], "p95": [500.0, 950.0, 1.0], "slo": [1000.0, 1000.0, np.nan]}
