@@ -20,7 +20,7 @@ from aifactory.units import MINUTES_PER_HOUR, MONTHS_PER_YEAR
 OK, WATCH, BREACH = "ok", "watch", "breach"
 BUDGET = "monthly budget"
 FLOOR = "utilisation floor"
-DEVICES = "devices at sites, least"
+DEVICES = "devices at sites"
 WAIT = "p95 wait of jobs"
 UNIT_COST = "rise of unit cost in a month"
 WATCH_SHARE = 0.9
