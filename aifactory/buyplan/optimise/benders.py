@@ -33,7 +33,7 @@ GROUP = 5
 #: Months of paths that are solved in an evaluation at first, and in the search for ports: known bases bound the rest from below.
 QUICK, PORT_SOLVES = 256, 192
 #: Months that share a cut where ports are searched for: the master is solved hundreds of times then.
-PORT_MONTHS = 6
+PORT_MONTHS = 3
 #: Searches for ports, each after the nodes of the best choice were made whole; the shares of the gap that are asked of
 #: the first search and of whole nodes.
 PORT_CYCLES, PORT_SHARE, WHOLE_SHARE = 6, 0.85, 0.3

@@ -22,7 +22,7 @@ from aifactory.buyplan.optimise.master import Master
 from aifactory.buyplan.optimise.problem import Problem
 
 #: Cuts at a node while each raises its bound by this share; the weight of the node's point in the first of them.
-CUTS, RISE, STEP = 2, 3e-4, 0.7
+CUTS, RISE, STEP = 6, 1e-4, 0.7
 #: Ports that are tried at a node, trials after which a port's mean rise is trusted, and how far from whole a port must be to be one of them.
 TRIED, TRUSTED, BETWEEN = 8, 3, 0.02
 WHOLE = 1e-6
@@ -33,7 +33,7 @@ EXACT, NEAR = 3, 2e-3
 #: Ports above these shares are made in the choices that a point is rounded to, one after the other.
 ROUNDED = (0.12, 0.3, 0.5)
 #: Nodes at which choices are priced: the first ones, then one in so many; the bound needs the time more than the choice.
-PRICED_FIRST, PRICED_EACH = 12, 4
+PRICED_FIRST, PRICED_EACH = 4, 6
 #: Neighbours of the cheapest choice that are priced at a node.
 NEIGHBOURS = 3
 

@@ -102,9 +102,10 @@ class VertexPool:
     ) -> int:
         """Raise the bounds and their bases of some right-hand sides by the duals since `known`; how many there are now."""
         if known < len(self.duals) and len(rows):
-            worth = extended[rows] @ self.duals[known:].T
-            at = worth.argmax(axis=1)
-            found = worth[np.arange(len(rows)), at]
+            mine, duals = extended[rows], self.duals[known:]
+            # few digits find the best one, since each is a bound; its value is reckoned in full
+            at = (mine.astype(np.float32) @ duals.astype(np.float32).T).argmax(axis=1)
+            found = (mine * duals[at]).sum(axis=1)
             better = found > values[rows]
             values[rows[better]], group[rows[better]] = found[better], known + at[better]
         return len(self.duals)
