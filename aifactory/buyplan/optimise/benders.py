@@ -40,7 +40,7 @@ PORT_CYCLES, PORT_SHARE, WHOLE_SHARE = 6, 0.85, 0.3
 #: Rounds before ports are searched for, and the share of the gap to which they go: what all nodes of the search begin with.
 PORT_ROUNDS, ROOT_SHARE = 100, 0.15
 #: Share of the time limit that is kept for making nodes whole.
-KEPT_TIME = 0.2
+KEPT_TIME = 0.12
 #: Gap and rounds of the programme that prices limits (at the gap of a plan its duals may be a tenth off).
 PRICE_GAP, PRICE_ROUNDS = 1e-9, 200
 REACHED = "gap reached"

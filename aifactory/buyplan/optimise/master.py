@@ -17,7 +17,7 @@ from aifactory.errors import AIFactoryError
 SCALE = 1e-3
 PRICE_TOLERANCE = 1e-6
 #: Slack, as a share, of cuts that are dropped.
-SLACK = 0.01
+SLACK = 0.003
 #: Rows of cuts from which on a search lays aside those that none of its last nodes needed, and how many nodes these are.
 MANY_CUTS, UNUSED_NODES = 150, 2
 #: Cuts that are taken back at once where a point breaks them, and how often in a solve.
