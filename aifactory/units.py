@@ -35,6 +35,8 @@ PLATFORM_CLASSES = {
 }
 #: Work that stands where it arises, on own sites.
 EDGE_CLASS = "edge_on_device"
+#: What a device at the edge may draw; power and heat rule out server parts there.
+EDGE_MAX_TDP_W = 150
 SCENARIOS = ("conservative", "expected", "aggressive")
 BANDS = ("baseline", "growth", "surge")
 

@@ -22,7 +22,7 @@ from aifactory.inputs.workspace import Workspace
 from aifactory.inventory.hosted_today import hosted_alone
 from aifactory.inventory.service import pool_summary
 from aifactory.inventory.spend import USAGE
-from aifactory.units import MINUTES_PER_HOUR, SECONDS_PER_HOUR
+from aifactory.units import EDGE_CLASS, EDGE_MAX_TDP_W, MINUTES_PER_HOUR, SECONDS_PER_HOUR
 
 #: Share of the hours of a place that must be attributed, and of the work in a region that must be on one accelerator.
 ATTRIBUTED, ON_ONE = 0.9, 0.95
@@ -216,10 +216,23 @@ def _divided(spot: tuple, pools: pd.DataFrame, demand: pd.DataFrame, jobs: pd.Da
 
 
 def _able(ws: Workspace, accelerator: str, region: str, demand: pd.DataFrame) -> set[str]:
-    """Serving use cases that may be on an accelerator in a region: those of hosted models are on none."""
+    """Serving use cases that may be on an accelerator in a region: on the one that plan.yaml names, else on any that work of their class runs on.
+
+    Those of hosted models are on none.
+    """
     today, hosted = ws.plan.baseline_accelerators, hosted_only(ws) | hosted_alone(ws)
     asked = set(demand.loc[(demand["region"] == region) & (demand["service_units"] > 0), "use_case_id"])
-    return {name for name in asked - hosted if today.get(name, accelerator) == accelerator}
+    work = ws.table("use_cases").set_index("use_case_id")["workload_class"]
+    chip = ws.table("accelerators").set_index("accelerator_id").loc[accelerator]
+    return {
+        name for name in asked - hosted if (today[name] == accelerator if name in today else _runs(work[name], chip))
+    }
+
+
+def _runs(workload_class: str, chip: pd.Series) -> bool:
+    """Whether work of a class may be on a chip: at the edge on what a device may draw, elsewhere on no device."""
+    device = chip["platform_class"] == "edge"
+    return bool(device or chip["tdp_w"] <= EDGE_MAX_TDP_W) if workload_class == EDGE_CLASS else not device
 
 
 def _on_one(links: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:

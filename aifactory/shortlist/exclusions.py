@@ -14,12 +14,10 @@ from aifactory.inputs.workspace import Workspace
 from aifactory.serving.kv_cache import MEMORY_SHARE, memory_need
 from aifactory.serving.step_time_specs import BYTES
 from aifactory.shortlist.engine_latency import lengths
-from aifactory.units import percent
+from aifactory.units import EDGE_MAX_TDP_W, percent
 
 KEYS = ["use_case_id", "accelerator_id"]
 NOT_FOR_SALE = {"internal", "announced", "discontinued"}
-#: What a device at the edge may draw; power and heat rule out server parts there.
-EDGE_MAX_TDP_W = 150
 #: GB/s in one direction below which accelerators are joined by the bus of their host alone (16 lanes of PCIe 5.0: 64).
 SLOW_LINK = 100.0
 #: Slowest links of the published training and fine-tuning runs, GB/s in one direction (Trainium 1; data/prediction, as of 2026-11-28).

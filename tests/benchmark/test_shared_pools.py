@@ -123,6 +123,40 @@ def test_what_runs_on_a_hosted_model_is_no_reason_to_leave_a_pool_undivided(with
     assert shown_capacities(dataclasses.replace(ws, tables=tables)).empty
 
 
+@pytest.mark.parametrize(("accelerator", "alone"), [(H100, True), ("nvidia-l4", False)])
+def test_work_at_the_edge_is_on_no_part_that_draws_more_than_a_device_may(with_tables, mini_ws, accelerator, alone):
+    """A camera of which no accelerator is stated leaves a pool of H100 (700 W) divided, not one of L4 (72 W)."""
+    ws, stated = shared(mini_ws, with_tables, "chat", "images")
+    cases, asked, pools = ws.table("use_cases"), ws.table("demand_windows"), ws.table("pools")
+    camera = cases[cases["use_case_id"] == "chat"].assign(use_case_id="camera", workload_class="edge_on_device")
+    more = asked[asked["use_case_id"] == "chat"].assign(use_case_id="camera")
+    tables = ws.tables | {"use_cases": pd.concat([cases, camera]), "demand_windows": pd.concat([asked, more]), "pools": pools.assign(accelerator_id=accelerator)}  # fmt: skip
+    plan = ws.plan.model_copy(update={"baseline_accelerators": dict.fromkeys(stated, accelerator)})
+    told = dataclasses.replace(ws, tables=tables, plan=plan)
+    links = links_of(told, _sure_pools(told), told.month("demand_windows"))
+    assert (set(links["use_case_id"]) == {"chat", "images"}) == alone
+    assert links.empty != alone
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "workload_class"), [("nvidia-jetson-agx-orin", "edge_on_device"), (H100, None)]
+)
+def test_central_work_is_on_no_device(with_tables, mini_ws, accelerator, workload_class):
+    """One camera and one chat, neither stated: a pool of devices is the camera's, one of H100 the chat's."""
+    ws, _ = shared(mini_ws, with_tables)
+    cases, asked, pools = ws.table("use_cases"), ws.table("demand_windows"), ws.table("pools")
+    edge = cases["use_case_id"] == "images"
+    cases = cases.assign(workload_class=cases["workload_class"].where(~edge, "edge_on_device"))
+    tables = ws.tables | {
+        "use_cases": cases,
+        "demand_windows": asked,
+        "pools": pools.assign(accelerator_id=accelerator),
+    }
+    told = dataclasses.replace(ws, tables=tables)
+    links = links_of(told, _sure_pools(told), told.month("demand_windows"))
+    assert links["use_case_id"].tolist() == ["images" if workload_class else "chat"]
+
+
 def test_the_parts_of_a_shared_pool_add_up_to_its_use(with_tables, mini_ws):
     ws, stated = shared(mini_ws, with_tables, "chat", "images")
     ws = dataclasses.replace(ws, plan=ws.plan.model_copy(update={"baseline_accelerators": stated}))
