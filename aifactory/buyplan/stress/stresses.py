@@ -192,27 +192,29 @@ def outage(basis: StressBasis, month: int = START, pool: int | None = None) -> S
 
 
 def power_cap(basis: StressBasis, share: float = 0.5, month: int = 0) -> Stressed:
-    """The own sites give a share of the power that the plan's new bought and leased kit draws.
+    """Each own site gives a share of the power that the plan's new bought and leased kit draws there; sites lend each other none.
 
     Orders beyond it are given up, latest first. Devices at the edge take nothing of it (`own_sites.counted`).
     """
     p = basis.problem
-    kw = np.where(basis.pools["in_data_centre"], p.kw, 0.0)
-    own = np.array([option.capital for option, _ in p.orders], dtype=float)
-    draw = np.einsum("p,tpn,n->t", kw, p.serves, basis.nodes[: len(p.orders)] * own)
-    cap = np.where(np.arange(p.months) >= month, share * draw.max(initial=0.0), draw.max(initial=0.0))
+    region = basis.pools["region"].to_numpy()
+    here = region[:, None] == np.unique(region)
+    kw = np.where(basis.pools["in_data_centre"], p.kw, 0.0)[:, None] * here
+    plain = world_of(p, site_draw_kw=kw)
+    most = (plain.site_rows() @ basis.nodes[: len(p.orders)]).max(axis=0)
+    cap = np.where(np.arange(p.months)[:, None] >= month, share * most, most)
     world = world_of(p, site_kw=cap, site_draw_kw=kw)
     return Stressed(world, within_site(world, carry(p, basis.nodes, world)), month)
 
 
 def within_site(world: World, nodes: np.ndarray) -> np.ndarray:
     """The orders of own kit, in order of month, as far as the power of the sites goes; all others unchanged."""
-    nodes, left = nodes.copy(), np.array(world.site_kw, dtype=float)
+    nodes, left, rows = nodes.copy(), np.array(world.site_kw, dtype=float), world.site_rows()
     for at in sorted(np.flatnonzero(nodes), key=lambda column: world.orders[column][1]):
         option, _ = world.orders[at]
         if not option.capital:
             continue
-        each = np.einsum("p,tp->t", world.site_draw_kw, world.serves[:, :, at])
+        each = rows[:, :, at]
         drawn = each > 0
         fits = np.floor((left[drawn] / each[drawn]).min(initial=nodes[at]) + 1e-9)
         nodes[at] = min(nodes[at], fits)
@@ -258,7 +260,7 @@ def default_stresses() -> tuple[Stress, ...]:
         Stress("Model family shift", "generated tokens need twice the accelerators, from month 7", "one step of precision: two bytes instead of one for weights and cache", model_shift),
         Stress("Demand x 0.3", "all use cases, from month 7", "assumption", lambda basis: demand_changes(basis, 0.3), "head of planning"),
         Stress("Demand x 3", "all use cases, from month 7", "tokens of a public router grew x 2.2 in 12 weeks (P50, 2025-11 to 2026-03); x 3 assumed", lambda basis: demand_changes(basis, 3.0), "head of planning"),
-        Stress("Power cap", "own sites give half the power asked for", "assumption", power_cap, "head of data centres"),
+        Stress("Power cap", "each own site gives half the power asked for", "assumption", power_cap, "head of data centres"),
         Stress("Outage of a pool", "its fleet lost in month 7", "assumption: one month", outage, "head of platform"),
     )  # fmt: skip
 

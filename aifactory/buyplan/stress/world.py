@@ -25,32 +25,41 @@ class World(Problem):
     ----------
     working : [T, P] 1 where the fleet of a platform works, 0 where it stands still; it is paid for all the same.
     sunk_usd : present value of what every plan pays here: orders already placed, work forced by the event.
-    site_kw : [T] kW that the own sites have for new owned and leased nodes; empty: no limit.
-    site_draw_kw : [P] kW that an accelerator of each platform takes of it; 0 where it stands outside the data centres.
+    site_kw : [T, sites] kW that each own site has for new owned and leased nodes; empty: no limit.
+    site_draw_kw : [P, sites] kW that an accelerator of each platform takes of each; 0 where it stands elsewhere.
     """
 
     working: np.ndarray = field(default_factory=lambda: np.ones((1, 1)))
     sunk_usd: float = 0.0
-    site_kw: np.ndarray = field(default_factory=lambda: np.zeros(0))
-    site_draw_kw: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    site_kw: np.ndarray = field(default_factory=lambda: np.zeros((0, 1)))
+    site_draw_kw: np.ndarray = field(default_factory=lambda: np.zeros((0, 1)))
 
     @cached_property
     def serves(self) -> np.ndarray:
         """[T, P, N] accelerators that a node of each order adds in each month, where the fleet works."""
         return Problem.serves.func(self) * np.asarray(self.working)[:, :, None]
 
+    @cached_property
+    def order_usd(self) -> np.ndarray:
+        """[N] as in `Problem`; people and storage around a fleet that stands still are paid for too."""
+        still = Problem.serves.func(self) - self.serves
+        around = np.einsum("tpn,p,t->n", still, self.around_usd, self.discount[:-1]) * np.sum(self.block_hours)
+        return Problem.order_usd.func(self) + around
+
+    def site_rows(self) -> np.ndarray:
+        """[T, sites, N] kW of each own site that a node of each order takes in each month: bought and leased nodes alone."""
+        own = np.array([option.capital for option, _ in self.orders], dtype=float)
+        return np.einsum("pi,tpn->tin", self.site_draw_kw, Problem.serves.func(self)) * own
+
     def limits(self) -> tuple[np.ndarray, np.ndarray, list[str]]:
         """As in `Problem`, and the power of the own sites by month."""
         rows, bounds, names = super().limits()
         if not len(self.site_kw):
             return rows, bounds, names
-        own = np.array([option.capital for option, _ in self.orders], dtype=float)
-        site = (
-            np.array([self.site_draw_kw @ served for served in Problem.serves.func(self)]).reshape(self.months, -1)
-            * own
-        )
-        named = [f"power of own sites in month {month}" for month in range(self.months)]
-        return np.vstack([rows, site]), np.append(bounds, self.site_kw), [*names, *named]
+        months, sites = np.shape(self.site_kw)
+        named = [f"power of own site {site} in month {month}" for month in range(months) for site in range(sites)]
+        site = self.site_rows().reshape(months * sites, -1)
+        return np.vstack([rows, site]), np.append(bounds, np.ravel(self.site_kw)), [*names, *named]
 
 
 def world_of(problem: Problem, **changes: object) -> World:
@@ -93,7 +102,7 @@ def after(world: World, nodes: np.ndarray, month: int) -> World:
     early = np.array([at < month for _, at in world.orders], dtype=bool)
     placed = np.where(early, nodes[: len(world.orders)], 0.0)
     rows, bounds, _ = world.limits()
-    site = len(world.site_kw)
+    left = np.maximum(bounds - rows @ placed, 0.0)[len(bounds) - np.size(world.site_kw) :]
     return replace(
         world,
         **world.placed(placed),
@@ -103,7 +112,7 @@ def after(world: World, nodes: np.ndarray, month: int) -> World:
         ),
         sunk_usd=world.sunk_usd + float(world.order_usd @ placed),
         reference_usd=reference_usd(world),
-        site_kw=np.maximum((bounds - rows @ placed)[-site:], 0.0) if site else world.site_kw,
+        site_kw=left.reshape(np.shape(world.site_kw)),
     )
 
 

@@ -57,7 +57,7 @@ def test_early_orders_stand(basis):
 
 
 def test_limits_hold(basis):
-    world = world_of(basis.problem, site_kw=np.full(12, 3.0), site_draw_kw=basis.problem.kw)
+    world = world_of(basis.problem, site_kw=np.full((12, 1), 3.0), site_draw_kw=basis.problem.kw[:, None])
     found = replan(world, np.zeros(len(world.orders)))
     rows, bounds, _ = world.limits()
     assert (rows @ found.nodes <= bounds + 1e-9).all()
@@ -69,7 +69,7 @@ def test_limits_hold(basis):
 @pytest.mark.parametrize("site_kw", [1.7, 3.3])
 def test_bounds_around_the_programme_lose_no_plan(seed, site_kw):
     basis = small_basis(seed=seed, months=8)
-    world = world_of(basis.problem, site_kw=np.full(8, site_kw), site_draw_kw=basis.problem.kw)
+    world = world_of(basis.problem, site_kw=np.full((8, 1), site_kw), site_draw_kw=basis.problem.kw[:, None])
     start, count = np.zeros(len(world.orders)), len(world.orders)
     programme = Replanner(world, start, mip_gap=1e-8)._programme
     weights = np.random.default_rng(seed).dirichlet(np.full(world.paths, 0.5))

@@ -53,6 +53,14 @@ def test_stresses_by_hand(one_path, stress, more):
     assert cost(stress(one_path)).objective_usd == pytest.approx(3 * CALM + more)
 
 
+def test_people_and_storage_go_with_a_fleet_that_stands_still(one_path):
+    """Four accelerators stand still in month 2 and their hours are rented: the fleet costs what it did, USD 0.5 an hour included."""
+    basis = replace(one_path, problem=replace(one_path.problem, around_usd=0.5))
+    calm = cost(st.stressed(basis, 0)).objective_usd
+    assert calm == pytest.approx(3 * (CALM + 6 * 0.5 * MONTH))
+    assert cost(st.outage(basis, 1, 0)).objective_usd - calm == pytest.approx(4 * 4.5 * MONTH)
+
+
 def test_a_shortage_delays_the_order(one_path):
     found = cost(st.shortage(one_path, 0, 1))
     assert found.objective_usd == pytest.approx(2 * 6 * 4 * MONTH + CALM)
@@ -128,6 +136,21 @@ def test_power_gives_up_the_latest_own_kit(basis):
     assert none.nodes.sum() < part.nodes.sum() < full.nodes.sum()
 
 
+def test_own_sites_lend_each_other_no_power():
+    """Two nodes of 2.8 kW in eu and four of 0.8 kW in us: half of 5.6 kW is one node, half of 3.2 kW two, whatever the other site leaves."""
+    basis = small_basis()
+    nodes = np.zeros_like(basis.nodes)
+    for at, (option, month) in enumerate(basis.problem.orders):
+        if option.name == "purchase" and month == 0:
+            nodes[at] = (2, 4)[option.platform]
+    half = st.power_cap(replace(basis, nodes=nodes), 0.5)
+    kept = {option.platform: count for (option, _), count in zip(half.world.orders, half.nodes, strict=True) if count}
+    assert kept == {0: 1, 1: 2}
+    swapped = np.array([5.0 if option.platform else 0.0 for option, _ in half.world.orders]) * (half.nodes > 0)
+    rows, bounds, _ = half.world.limits()
+    assert (rows @ swapped > bounds).any()
+
+
 def test_devices_at_the_edge_take_nothing_of_a_cap(basis):
     """Without power the leased devices of the second platform stay, and more of them may be ordered."""
     edge = replace(basis, pools=basis.pools.assign(in_data_centre=[True, False]))
@@ -135,9 +158,9 @@ def test_devices_at_the_edge_take_nothing_of_a_cap(basis):
     kept = {option.name for (option, _), count in zip(none.world.orders, none.nodes, strict=True) if count}
     assert kept == {"reserved_1y", "lease"}
     rows, bounds, _ = none.world.limits()
-    drawn = {option.platform for (option, _), column in zip(none.world.orders, rows[-12:].T, strict=True) if column.any()}  # fmt: skip
+    drawn = {option.platform for (option, _), column in zip(none.world.orders, rows[-24:].T, strict=True) if column.any()}  # fmt: skip
     assert drawn == {0}
-    assert (bounds[-12:] == 0).all()
+    assert (bounds[-24:] == 0).all()
 
 
 def test_drawn_prices_are_seeded_and_never_dearer_by_list(basis):
