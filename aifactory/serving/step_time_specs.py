@@ -41,7 +41,8 @@ S_PER_LAYER = 36e-6
 S_PER_ALL_REDUCE, LINK_SHARE = 6e-6, 0.5
 #: Draw over TDP: 0.73 busy (ML.ENERGY and MLPerf power rows, median); idle share assumed.
 BUSY_OF_TDP, IDLE_OF_TDP = 0.73, 0.15
-BYTES = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "fp8": 1.0, "int8": 1.0, "fp4": 0.5, "mxfp4": 0.53, "int4": 0.53}
+#: Bytes per weight, scales of blocks included: NVFP4 (`fp4`) 8 bits for 16 weights, MXFP4 8 bits for 32, int4 about as much.
+BYTES = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "fp8": 1.0, "int8": 1.0, "fp4": 0.5625, "mxfp4": 0.53125, "int4": 0.53}
 PEAK_COLUMN = {"fp8": "peak_fp8_dense_tflops", "int8": "peak_int8_dense_tops", "fp4": "peak_fp4_dense_tflops"}
 TENSOR_PARALLEL = (1, 2, 4, 8, 16, 32, 64)
 LANGUAGE_KINDS = ("llm", "llm-moe")
@@ -78,17 +79,13 @@ def latency_constants() -> dict[str, float]:
 def fitted_efficiency(precision: str, *, hbm: bool, achievable_share: float, mixture: bool) -> Efficiency:
     """Efficiencies of the fitted step model at a precision, as shares of the dense peak and the bandwidth.
 
+    MXFP4 and int4 weights are products in 16 bits, with the share of those.
+
     The compute share is that of prefill, where compute counts: at most what matrix products reach, over the
     factor by which prompts of real deployments were slower (`data/prediction/latency_model.csv`).
     """
     c, latency, kind = step_constants(), latency_constants(), "mixture" if mixture else "dense"
-    reach = (
-        c.compute_4bit
-        if precision in ("fp4", "mxfp4")
-        else c.compute_8bit
-        if BYTES[precision] == 1
-        else c.compute_16bit
-    )
+    reach = c.compute_4bit if precision == "fp4" else c.compute_8bit if BYTES[precision] == 1 else c.compute_16bit
     return Efficiency(
         compute=achievable_share * min(reach * c.prefill, 1.0) / latency[f"prefill_{kind}"],
         bandwidth=c.bandwidth_hbm if hbm else c.bandwidth_other,

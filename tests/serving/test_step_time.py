@@ -77,6 +77,24 @@ def test_datasheet_arithmetic_of_a_dense_model():
 
 
 @pytest.mark.parametrize(
+    ("precision", "bits"),
+    [
+        ("fp4", 4 + 8 / 16),  # NVFP4: an 8-bit scale for 16 weights
+        ("mxfp4", 4 + 8 / 32),  # OCP MX: an 8-bit scale for 32
+        ("fp8", 8),
+    ],
+)
+def test_weights_weigh_with_the_scales_of_their_blocks(precision, bits):
+    law = specs("Llama-3.1-70B / 3.3-70B", "nvidia-b200-sxm", tensor_parallel=1, precision=precision)
+    weight_bytes = 70.55e9 * bits / 8  # 39.7 GB of NVFP4, 37.5 GB of MXFP4
+    memory, bandwidth = (
+        row("accelerators", "accelerator_id", "nvidia-b200-sxm")[n] for n in ("memory_gb", "memory_bw_gb_per_s")
+    )
+    assert law.s_weights == pytest.approx(weight_bytes / (0.82 * bandwidth * 1e9))
+    assert law.kv_capacity_tokens == pytest.approx((0.9 * memory * 1e9 - weight_bytes) / (8 * 2 * 128 * 80), abs=1)
+
+
+@pytest.mark.parametrize(
     ("model", "weights_gb", "bytes_of_a_token", "copies"),
     [
         ("DeepSeek-V3", 671.0, 576 * 61, 8),  # a latent cache lies on every accelerator

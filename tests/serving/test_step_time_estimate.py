@@ -47,6 +47,14 @@ def test_the_fitted_step_model_speaks_for_a_gpu_by_hand():
     assert said.low80 * said.high80 == pytest.approx(1.0)
 
 
+def test_weights_that_are_unpacked_to_16_bits_reach_the_share_of_16_bits():
+    mx, plain = (
+        estimate("gpt-oss-120b", "nvidia-h100-sxm", precision=name, tensor_parallel=4).law for name in ("mxfp4", "bf16")
+    )
+    assert mx.s_per_token == pytest.approx(plain.s_per_token)
+    assert mx.s_experts / plain.s_experts == pytest.approx(4.25 / 16)
+
+
 @pytest.mark.parametrize(
     ("model", "chip", "tier", "text"),
     [
