@@ -1,6 +1,6 @@
 """Closed forms of queueing and of continuous batching: cross-checks of the simulator and its fast path.
 
-Queues: Erlang C, M/M/c, M/D/1, Allen-Cunneen (any textbook of queueing). Batching: the fluid limit of a
+Queues: Erlang B and C, M/M/c, M/D/1, Allen-Cunneen (any textbook of queueing). Batching: the fluid limit of a
 work-conserving mixed batch (Li, Dai, Peng, arXiv 2504.07347) and the KV-memory stability threshold (Nie, Si,
 Zhou, arXiv 2605.04595).
 """
@@ -15,6 +15,18 @@ from aifactory.serving.fleet import RequestStream
 from aifactory.serving.step_time import StepTime
 
 
+def erlang_b(servers: int, load: float) -> float:
+    """Share of the requests that find all servers of M/G/c/c busy, where nobody waits (Erlang's loss formula).
+
+    >>> erlang_b(1, 1.0), round(erlang_b(10, 8.0), 4)
+    (0.5, 0.1217)
+    """
+    blocked = 1.0
+    for count in range(1, servers + 1):
+        blocked = load * blocked / (count + load * blocked)
+    return blocked
+
+
 def erlang_c(servers: int, load: float) -> float:
     """Probability of waiting in M/M/c at a load of `load` Erlang (arrival rate x service time).
 
@@ -23,9 +35,7 @@ def erlang_c(servers: int, load: float) -> float:
     """
     if not 0 <= load < servers:
         return 1.0
-    blocked = 1.0
-    for count in range(1, servers + 1):
-        blocked = load * blocked / (count + load * blocked)
+    blocked = erlang_b(servers, load)
     return blocked / (1 - load / servers * (1 - blocked))
 
 

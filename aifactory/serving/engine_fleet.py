@@ -19,7 +19,7 @@ from aifactory.serving.engine_clients import fail, give_up, next_timeout, retry_
 from aifactory.serving.engine_events import pop, push, uniform
 from aifactory.serving.engine_jit import HOW, inline, kernel
 from aifactory.serving.engine_prefix import blocks_of, clear, names_prompts
-from aifactory.serving.engine_replica import advance, catch_up
+from aifactory.serving.engine_replica import advance, catch_up, left_waiting
 from aifactory.serving.engine_state import (
     CLOSED,
     DECODE,
@@ -151,6 +151,13 @@ def fits(sim, which, i):
     return blocks_of(np.int64(sim.input_tokens[i]) + sim.output_tokens[i], law) + law.watermark <= law.blocks
 
 
+@inline
+def full(sim, r, i):
+    """Whether a replica that has been advanced takes no further request: more than the limit would wait."""
+    limit = sim.options[0].queue_limit
+    return limit >= 0 and sim.replicas[r].waiting >= limit and left_waiting(sim, r, i) > limit
+
+
 @kernel
 def refuse(sim, i, time, final):
     """What happens to a request that no main replica takes: overflow, retry, failure."""
@@ -166,7 +173,7 @@ def refuse(sim, i, time, final):
     if options.overflow == TO_CLASS and fits(sim, SPILL, i):
         final = False
         r = route_rarely(sim, SPILL, time)
-        if r != NOBODY and (options.queue_limit < 0 or sim.replicas[r].waiting < options.queue_limit):
+        if r != NOBODY and not full(sim, r, i):
             enqueue(sim, r, i, time, 0)
             return
     if final:
@@ -181,7 +188,7 @@ def submit(sim, i, time):
     options = sim.options[0]
     too_large = options.oversize and (not fits(sim, MAIN, i) or (options.disaggregated and not fits(sim, DECODE, i)))
     r = np.int64(NOBODY) if too_large else route(sim, MAIN, time)
-    if r == NOBODY or (options.queue_limit >= 0 and sim.replicas[r].waiting >= options.queue_limit):
+    if r == NOBODY or full(sim, r, i):
         refuse(sim, i, time, too_large)
     else:
         enqueue(sim, r, i, time, 0)

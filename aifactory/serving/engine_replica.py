@@ -103,6 +103,37 @@ def admit_named(sim, r, p, i, blocks):
     return True
 
 
+@kernel
+def left_waiting(sim, r, new):
+    """Requests that still wait once the next step of a replica has begun, if request `new` joins its queue.
+
+    Those for which that step has no seat, KV blocks or tokens left; what prompts by name could share is not counted.
+    """
+    rep = sim.replicas[r]
+    law = sim.laws[rep.law]
+    free = rep.free - sim.residues[r, (1 - rep.tick) & law.mask]
+    budget, seats = law.chunk - rep.running, law.max_batch - rep.running
+    if rep.partial != NOBODY:
+        budget -= sim.requests[rep.partial].left
+        seats -= 1
+    left, mine = rep.waiting + 1, sim.priority[new] if sim.heads.shape[1] > 1 else 0
+    if free < 0:
+        return left
+    for p in range(sim.heads.shape[1]):
+        i, last = np.int64(sim.heads[r, p]), p != mine
+        while i != NOBODY or not last:
+            if i == NOBODY:
+                i, last = new, True
+            prompt = np.int64(sim.input_tokens[i]) + sim.requests[i].generated
+            free -= blocks_of(prompt, law)
+            if budget <= 0 or seats <= 0 or free < law.watermark:
+                return left
+            budget -= prompt if names_prompts(sim) else prompt - reused(sim, i)
+            seats, left = seats - 1, left - 1
+            i = np.int64(NOBODY) if i == new else np.int64(sim.requests[i].next)
+    return left
+
+
 @inline
 def gather(sim, r, rep, law):
     """Fill the token budget: (prompt tokens, pairs, sequences, first of those whose prompt ends)."""

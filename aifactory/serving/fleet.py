@@ -209,7 +209,8 @@ class Fleet:
     spill : slower or cheaper class that takes what the queue limit of the main pool refuses.
     api : takes it instead, where there is no `spill`.
     routing : round_robin, least_outstanding (requests) or least_kv (KV tokens in use and queued).
-    queue_limit : waiting requests of a replica at most; None for no limit.
+    queue_limit : requests of a replica at most that its next step leaves waiting (for a seat, memory or tokens of the
+        step); 0: none waits longer than for the step in progress; None: no limit.
     retries, backoff_s : a refused, lost or timed-out request is tried again so often, after
         backoff_s x 2^k x (0.5 to 1.5).
     timeout_s : the client gives up a try after so long, in the queue or in the middle of its answer, and what is

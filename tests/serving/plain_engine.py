@@ -153,6 +153,23 @@ class Replica:
         self.partial = None if any(job is self.partial for job, _, _ in chunks) else self.partial
         self.move(chunks, finished)
 
+    def waiting_with(self, new):
+        """Jobs that still wait once the next step has begun if one joins; shared prefixes are not looked at."""
+        law, priority = self.law, lambda job: job.priority
+        free = self.free - sum(self.blocks(job.prompt + job.made) > job.blocks for job in self.decoding)
+        budget, seats = law.chunk_tokens - len(self.decoding), law.max_batch - len(self.decoding)
+        if self.partial:
+            budget -= self.partial.prompt + self.partial.made - self.partial.done
+            seats -= 1
+        queue = sorted([*self.queue, new], key=priority)
+        for place, job in enumerate(queue):
+            free -= self.blocks(job.prompt + job.made)
+            if free < self.reserve or free < 0 or budget <= 0 or seats <= 0:
+                return len(queue) - place
+            budget -= job.prompt + job.made - (0 if self.named else job.cached)
+            seats -= 1
+        return 0
+
     def running_with(self, chunks):
         return (
             self.decoding
@@ -293,7 +310,7 @@ class PlainFleet:
         if fleet.spill and self.fits(2, job):
             final = False
             replica = self.route(2, time)
-            if fleet.queue_limit is None or len(replica.queue) < fleet.queue_limit:
+            if fleet.queue_limit is None or replica.waiting_with(job) <= fleet.queue_limit:
                 self.take(replica, job, time)
                 return
         elif fleet.api and not fleet.spill:
@@ -343,7 +360,7 @@ class PlainFleet:
             return
         replica = self.route(0, time)
         limit = self.fleet.queue_limit
-        if limit is not None and len(replica.queue) >= limit:
+        if limit is not None and replica.waiting_with(job) > limit:
             self.refuse(job, time, False)
         else:
             self.take(replica, job, time)

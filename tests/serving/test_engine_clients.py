@@ -64,8 +64,8 @@ def test_latency_outside_the_steps_counts():
 
 
 def test_an_api_may_be_too_slow():
-    fleet = Fleet(Pool(SECOND, 1), api=Api(2.0, 0.0), queue_limit=0, timeout_s=1.5)
-    run = simulate_fleet(RequestStream([0.0, 0.1], [10, 10], [1, 1]), fleet)
+    fleet = Fleet(Pool(replace(SECOND, kv_capacity_tokens=16), 1), api=Api(2.0, 0.0), timeout_s=1.5)
+    run = simulate_fleet(RequestStream([0.0, 0.1], [20, 20], [1, 1]), fleet)
     assert run.causes["timed out"] == run.counts["failed"] == 2
     check_identities(run)
 
