@@ -16,6 +16,7 @@ import time
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from aifactory.buyplan.optimise.branch import PortSearch
 from aifactory.buyplan.optimise.evaluate import Evaluator, PlanCost, evaluate_with_slopes, recourse_of
@@ -44,6 +45,8 @@ KEPT_TIME = 0.12
 #: Gap and rounds of the programme that prices limits (at the gap of a plan its duals may be a tenth off).
 PRICE_GAP, PRICE_ROUNDS = 1e-9, 200
 REACHED = "gap reached"
+#: Products of matrices are small here: more threads wait for each other longer than they reckon.
+one_thread = threadpool_limits.wrap(limits=1, user_api="blas")
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,7 @@ class OptimalPlan:
         return gap_of(self.cost.objective_usd, self.bound_usd)
 
 
+@one_thread
 def optimise(problem: Problem, *, gap: float = 0.005, time_limit_s: float = 60.0) -> OptimalPlan:
     """Cheapest plan of whole nodes for the objective of `Problem`, within a proven gap or a time limit.
 
@@ -99,6 +103,7 @@ def optimise(problem: Problem, *, gap: float = 0.005, time_limit_s: float = 60.0
     return _with_ports(problem, master, center, gap, time_limit_s, end, recourse)
 
 
+@one_thread
 def in_parts(problem: Problem, *, time_limit_s: float = 60.0) -> tuple[float, dict[str, float]]:
     """Objective of the best orders that need not be whole, and the dual of each limit that binds there, USD per unit.
 
