@@ -6,13 +6,17 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import cache
 
 import numpy as np
 import pandas as pd
 
+from aifactory.inputs.contracts import load_contract
 from aifactory.inputs.kinds import row_kinds
 from aifactory.inputs.months import month_of
 from aifactory.inputs.plan import Region
+from aifactory.inputs.resources import data_dir
+from aifactory.inputs.tables import read_source
 
 UNATTRIBUTED = "(unattributed)"
 OTHER_PURCHASE = "other_purchase"
@@ -35,6 +39,12 @@ DISCOUNT_KEY, DISCOUNT = "x_Discount", "discount"
 _TIME_UNIT = re.compile(
     r"(?:1[ /]?)?((?:(?:gpu|tpu|npu|xpu|accelerator|chip|card|device)s?[ _-]?)+)?(d(?:ay)?|h(?:(?:ou)?r)?|min(?:ute)?|s(?:ec(?:ond)?)?)s?"
 )
+#: How many of a device stand before its name.
+_TIMES = re.compile(r"(?<!\w)([1-9]\d?)x ?(?:nvidia |tesla |amd |instinct |intel |google |aws )*$")
+#: Memory that follows the name of a device, which its form may stand before: `a100-sxm4-40gb`, `agx orin (32 GB)`.
+_MEMORY = re.compile(r"(?:[ (-]*(?:tensor|core|gpu|sxm\d?|pcie|oam|hbm\d?e?|super|developer|kit|module))*[ (-]*(\d+) ?g(?:i?b)?\b")
+#: Relative difference from which a memory is another one: 192 GB of a B200 are sold as 180.
+MEMORY_TOLERANCE = 0.1
 _HOURS = {"d": 24.0, "h": 1.0, "m": 1 / 60, "s": 1 / 3600}
 
 
@@ -179,8 +189,8 @@ def match_accelerators(billing: pd.DataFrame, aliases: pd.DataFrame) -> pd.DataF
     """Accelerator, accelerator-hours and how sure they are, for each charge.
 
     An instance type that stands in details, meter, SKU or description wins, the longest of several; it
-    says how many accelerators it holds. Otherwise the longest name of a device counts, as many as
-    `GpuCount` of the details says, else one. Hours are counted where the unit is a time; one of each accelerator counts
+    says how many accelerators it holds. Otherwise the longest name of a device counts, or its identifier, as many as
+    `GpuCount` of the details says or stand before it ("8x H100"), else one; not where another memory than its own stands after it ("Orin 32GB"). Hours are counted where the unit is a time; one of each accelerator counts
     one accelerator, whatever the machine holds.
 
     Returns
@@ -249,12 +259,16 @@ def _gpu_count(details: dict[str, object]) -> float:
 
 
 def _plain(text: str) -> str:
-    """Lower case; blanks, underscores and the word Standard, which meters leave out, as one blank."""
-    return re.sub(r"[\s_]+", " ", text.lower()).replace("standard ", "")
+    """Lower case; blanks, underscores and the word Standard, which meters leave out, as one blank; none before GB and x."""
+    words = re.sub(r"[\s_]+", " ", text.lower()).replace("standard ", "")
+    return re.sub(r"(?<=\d) (?=(?:gb|x)\b)", "", words)
 
 
 def _alias_patterns(aliases: pd.DataFrame) -> list[tuple[str, re.Pattern[str], str, float, str]]:
     """Aliases to try, instance types and SKUs before device names, long before short: text, pattern, what it stands for."""
+    own = pd.DataFrame({"alias": aliases["accelerator_id"].unique()})
+    own = own.assign(accelerator_id=own["alias"], kind="device_name", accelerators=1.0, confidence="assumed")
+    aliases = pd.concat([aliases, own[~own["alias"].isin(aliases["alias"])]], ignore_index=True)
     plain = aliases.assign(plain=[_plain(alias) for alias in aliases["alias"]])
     order = [plain["kind"] == "device_name", -plain["plain"].str.len(), plain["plain"]]
     ranked = plain.iloc[np.lexsort([part.to_numpy() for part in reversed(order)])]
@@ -268,9 +282,40 @@ def _alias_patterns(aliases: pd.DataFrame) -> list[tuple[str, re.Pattern[str], s
 def _find_alias(text: str, known: list, gpus: float) -> tuple[str | None, float, str | None]:
     plain = _plain(text)
     for alias, pattern, accelerator, count, confidence in known:
-        if alias in plain and pattern.search(plain):
-            return accelerator, gpus if np.isnan(count) else count, confidence
+        found = pattern.search(plain) if alias in plain else None
+        if found and not (np.isnan(count) and _of_other_memory(plain[found.end() :], accelerator)):
+            return accelerator, _devices(plain[: found.start()], gpus) if np.isnan(count) else count, confidence
     return None, np.nan, None
+
+
+def _devices(before: str, told: float) -> float:
+    """Devices of a charge: as its details tell, or as the text before the name does.
+
+    >>> [_devices(text, 1.0) for text in ("server with 8x nvidia ", "4x", "v2x ", "")], _devices("8x ", 2.0)
+    ([8.0, 4.0, 1.0, 1.0], 2.0)
+    """
+    said = _TIMES.search(before)
+    return float(said[1]) if said and told == 1 else told
+
+
+def _of_other_memory(after: str, accelerator: str) -> bool:
+    """Whether the text after a device's name says another memory than the catalogue; that of several devices may stand there.
+
+    >>> [_of_other_memory(text, "nvidia-h100-sxm") for text in (" 80gb", " (640 gb)", "-40gb", " server, 96 gb", "")]
+    [False, False, True, False, False]
+    """
+    said, own = _MEMORY.match(after), _memory_gb().get(accelerator)
+    if not said or not own:
+        return False
+    ratio = float(said[1]) / own
+    return abs(ratio / max(round(ratio), 1) - 1) > MEMORY_TOLERANCE
+
+
+@cache
+def _memory_gb() -> dict[str, float]:
+    """Memory of the accelerators of the catalogue whose memory is known."""
+    chips = read_source(data_dir() / "catalogue" / "accelerators.csv", load_contract("accelerators"))
+    return chips.set_index("accelerator_id")["memory_gb"].dropna().to_dict()
 
 
 def plan_regions(billing: pd.DataFrame, regions: Sequence[Region]) -> pd.Series:

@@ -128,7 +128,7 @@ def test_every_fact_has_source_date_and_confidence(path):
     facts = pd.read_csv(path)
     assert facts[["source", "as_of", "confidence"]].notna().all(axis=None)
     assert facts["confidence"].isin(["measured", "claimed", "assumed"]).all()
-    assert pd.to_datetime(facts["as_of"]).max() <= pd.Timestamp("2026-11-26")
+    assert pd.to_datetime(facts["as_of"]).max() <= pd.Timestamp("2026-11-29")
     assert set(load_contract(path.stem).columns) >= set(facts.columns)
 
 

@@ -226,6 +226,31 @@ def test_devices_at_the_edge_are_known_by_their_names(sample_ws):
         assert accelerator_finder(aliases)(text) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "accelerator", "count"),
+    [
+        ("Nvidia Tesla A100 GPU running in Iowa", "nvidia-a100-40-sxm", 1),  # of this price list, 80 GB say so
+        ("Nvidia Tesla A100 80GB GPU running in Iowa", "nvidia-a100-80-sxm", 1),
+        ("NVIDIA A100-SXM4-40GB", "nvidia-a100-40-sxm", 1),
+        ("8 x NVIDIA A100 40 GB PCIe", "nvidia-a100-40-pcie", 8),
+        ("H100 NVL 94GB", "nvidia-h100-nvl", 1),
+        ("server with 8x H100 (640 GB)", "nvidia-h100-sxm", 8),
+        ("slice v2x2 with TPU v5p", "google-tpu-v5p", 1),
+        ("own nvidia-a100-40-sxm, depreciation", "nvidia-a100-40-sxm", 1),
+        ("B200 192GB", "nvidia-b200-sxm", 1),
+        ("Jetson AGX Orin 64GB", "nvidia-jetson-agx-orin", 1),
+        ("Jetson AGX Orin Developer Kit (32 GB)", "(none)", None),
+        ("Jetson Orin Nano 4GB", "(none)", None),
+        ("Tesla V100-SXM2-16GB", "(none)", None),
+    ],
+)
+def test_the_size_that_stands_after_a_name_is_that_of_the_device(sample_ws, text, accelerator, count):
+    row = {"ChargeDescription": text, "ConsumedQuantity": 10.0, "ConsumedUnit": "Hours"}
+    found = match_accelerators(bill(row), sample_ws.table("accelerator_aliases")).iloc[0]
+    assert found["accelerator_id"] == accelerator
+    assert count is None or found["accelerator_hours"] == 10.0 * count
+
+
 @pytest.fixture(scope="module")
 def synthetic(shared_dir, sample_ws):
     charges = read_source(shared_dir / "data" / "billing" / "focus_1_2_synthetic_ai.csv.gz", load_contract("billing"))

@@ -335,7 +335,14 @@ def test_a_log_of_nvidia_smi_becomes_a_pool(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("model", "chip"), [("NVIDIA L4", "nvidia-l4"), ("NVIDIA A100-SXM4-40GB", None), ("NVIDIA H100 PCIe", None)]
+    ("model", "chip"),
+    [
+        ("NVIDIA L4", "nvidia-l4"),
+        ("NVIDIA A100-SXM4-40GB", "nvidia-a100-40-sxm"),
+        ("NVIDIA H100 PCIe", "nvidia-h100-pcie"),
+        ("NVIDIA A100X", None),
+        ("NVIDIA H100 PCIe MIG 1g.10gb", None),
+    ],
 )
 def test_a_device_is_known_by_its_whole_name_only(tmp_path, model, chip):
     plain = Target(region="us", today=TODAY, pools={"*": "edge"}, purchase_options={"*": "purchase"})
