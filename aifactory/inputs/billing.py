@@ -42,7 +42,9 @@ _TIME_UNIT = re.compile(
 #: How many of a device stand before its name.
 _TIMES = re.compile(r"(?<!\w)([1-9]\d?)x ?(?:nvidia |tesla |amd |instinct |intel |google |aws )*$")
 #: Memory that follows the name of a device, which its form may stand before: `a100-sxm4-40gb`, `agx orin (32 GB)`.
-_MEMORY = re.compile(r"(?:[ (-]*(?:tensor|core|gpu|sxm\d?|pcie|oam|hbm\d?e?|super|developer|kit|module))*[ (-]*(\d+) ?g(?:i?b)?\b")
+_MEMORY = re.compile(
+    r"(?:[ (-]*(?:tensor|core|gpu|sxm\d?|pcie|oam|hbm\d?e?|super|developer|kit|module))*[ (-]*(\d+) ?g(?:i?b)?\b"
+)
 #: Relative difference from which a memory is another one: 192 GB of a B200 are sold as 180.
 MEMORY_TOLERANCE = 0.1
 _HOURS = {"d": 24.0, "h": 1.0, "m": 1 / 60, "s": 1 / 3600}
