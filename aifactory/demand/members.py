@@ -12,8 +12,11 @@ a mean over c seasons, so that chance is not repeated as a season (James and Ste
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
+
+from aifactory.demand.week import DAYS_PER_WEEK, coming_effect, past_effect, shows_weeks, week_effect
 
 #: Share of the mean that is added before a logarithm, so that zeros have one.
 LOG_OFFSET = 0.02
@@ -21,8 +24,8 @@ LOG_OFFSET = 0.02
 CEILING = 4.0
 SMOOTHING = (0.03, 0.08, 0.15, 0.25, 0.4, 0.6, 0.85)
 SEASONS_OF_INDEX, SEASONS_OF_LEVEL = 10, 7
-#: A season of hours of a day lies within a week; weeks whose median is repeated, and fewest that show a week.
-HOURS_PER_DAY, DAYS_PER_WEEK, WEEKS_OF_PROFILE, LEAST_WEEKS = 24, 7, 4, 2
+#: Weeks whose median is repeated.
+WEEKS_OF_PROFILE = 4
 #: A zero is an outage only where fewer than this share of the values are zero.
 RARE_ZEROS = 0.1
 #: Zeros that last for more steps than these, and than a season, are no outage.
@@ -219,8 +222,7 @@ def _members(season: int, length: int) -> tuple[dict[str, Member], dict[str, Mem
     """Members on values and on their logarithms."""
     if season == 1:
         return PLAIN, PLAIN_LOG
-    weeks = season == HOURS_PER_DAY and length >= (LEAST_WEEKS * DAYS_PER_WEEK + 1) * season
-    return SEASONAL, SEASONAL_LOG | HOURLY_LOG if weeks else SEASONAL_LOG
+    return SEASONAL, SEASONAL_LOG | HOURLY_LOG if shows_weeks(season, length) else SEASONAL_LOG
 
 
 def long_pauses(zero: np.ndarray, season: int) -> np.ndarray:
@@ -270,11 +272,46 @@ def member_forecasts(history: np.ndarray, season: int, horizon: int, length: int
     filled = without_outages(history, season)
     signed = bool((history < 0).any())
     offset = LOG_OFFSET * float(np.abs(filled).mean())
-    plain_log = signed or offset == 0.0
-    logged = filled if plain_log else np.log(filled + offset)
-    answers = [member(history if name in AS_MEASURED else filled, season, horizon) for name, member in named.items()]
+    scale = _Additive() if signed or offset == 0.0 else _Logarithm(offset, np.log(10 * CEILING * float(history.max())))
+    logged = scale.of(filled)
+    effect = week_effect(logged, season)
+    past, ahead = past_effect(effect, len(history)), coming_effect(effect, horizon)
+    even = filled if not effect.any() else scale.back(logged - past)
+    measured = history if not effect.any() else scale.back(scale.of(history) - past)
+    answers = [member(measured if name in AS_MEASURED else even, season, horizon) for name, member in named.items()]
+    if effect.any():
+        answers = [scale.back(scale.of(np.maximum(answer, scale.least)) + ahead) for answer in answers]
+    for name, member in logs.items():
+        whole = name in HOURLY_LOG
+        for answer in np.atleast_2d(member(logged if whole else logged - past, season, horizon)):
+            answers.append(scale.back(answer if whole else answer + ahead))
     highest = float(np.abs(history).max())
-    for member in logs.values():
-        for answer in np.atleast_2d(member(logged, season, horizon)):
-            answers.append(answer if plain_log else np.exp(np.minimum(answer, np.log(10 * CEILING * highest))) - offset)
     return np.clip(np.array(answers), -CEILING * highest if signed else 0.0, CEILING * highest)
+
+
+@dataclass(frozen=True)
+class _Additive:
+    """Values as they are."""
+
+    least: float = -np.inf
+
+    def of(self, values: np.ndarray) -> np.ndarray:
+        return values
+
+    def back(self, values: np.ndarray) -> np.ndarray:
+        return values
+
+
+@dataclass(frozen=True)
+class _Logarithm:
+    """Logarithms of values and an offset, `most` at most on the way back."""
+
+    offset: float
+    most: float
+    least: float = 0.0
+
+    def of(self, values: np.ndarray) -> np.ndarray:
+        return np.log(values + self.offset)
+
+    def back(self, values: np.ndarray) -> np.ndarray:
+        return np.exp(np.minimum(values, self.most)) - self.offset

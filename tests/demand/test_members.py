@@ -124,5 +124,4 @@ def test_the_week_counts_for_hours_of_two_weeks_and_a_day():
     office = np.tile(np.repeat([9.0, 9.0, 9.0, 9.0, 9.0, 2.0, 2.0], 24), 6)
     friday = office[: 4 * 168 + 5 * 24]
     found = forecast_series(friday, 24, 24)  # Saturday: seasonal naive says 9
-    assert found.weights["week profile (log)"] > 0.9
-    assert found.point.max() < 4.0
+    np.testing.assert_allclose(found.point, 2.0, rtol=0.01)  # every member knows
