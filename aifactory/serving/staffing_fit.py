@@ -1,6 +1,6 @@
 """Fit the constants of square-root staffing to the event simulator.
 
-    python -m aifactory.serving.staffing_fit 2026-11-26 > data/prediction/staffing.csv
+    python -m aifactory.serving.staffing_fit 2026-11-29 > data/prediction/staffing.csv
 
 Cells: six models on six accelerators, five pairs of lengths. In each, fleets of 1 to 64 replicas serve streams at 14
 loads (lengths lognormal with a coefficient of variation of 1, or all alike; arrivals whose counts in ten seconds vary
