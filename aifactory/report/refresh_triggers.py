@@ -55,10 +55,13 @@ def _steps_answer(ws: Workspace, review: Review) -> str:
 
 
 def _no_step_due(ws: Workspace) -> str:
-    """Why no step is looked at: none was approved, or none is due within a year."""
-    steps = ws.table("approved_bands")
-    steps = steps[steps["plan_period"] < ws.period]
-    if steps.empty or not ws.has("approved_plan"):
+    """Why no step is looked at: no plan was approved, its orders are all firm, or none is due within a year."""
+    plan, steps = (
+        table[table["plan_period"] < ws.period] for table in map(ws.table, ("approved_plan", "approved_bands"))
+    )
+    if len(plan) and steps.empty and ws.sources["table"].eq("approved_bands").any():
+        return "The approved plan has no steps beside its firm orders."
+    if steps.empty or plan.empty:
         return "Steps of an approved plan could not be computed: no plan with steps was approved before this month."
     first = month_name(steps["order_month"].min())
     return f"No step of the approved plan is due within a year; it has {len(steps)}, the first planned for {first}."

@@ -183,20 +183,25 @@ def test_a_utilisation_next_to_its_trigger_is_told_from_it():
 
 
 def test_steps_that_are_due_later_are_told_from_none():
-    def said(*periods, approved=True):
+    def said(*periods, plan="2026-08", file=True):
         steps = pd.DataFrame(
             {"plan_period": periods, "order_month": ["2029-07", "2028-06"][: len(periods)]}, dtype="str"
         )
-        return _steps_answer(
-            SimpleNamespace(period="2026-10", table={"approved_bands": steps}.get, has={"approved_plan": approved}.get),
-            SimpleNamespace(band_triggers=pd.DataFrame()),
-        )
+        tables = {
+            "approved_bands": steps,
+            "approved_plan": pd.DataFrame({"plan_period": [plan] * (plan != "")}, dtype="str"),
+        }
+        sources = pd.DataFrame({"table": ["approved_bands"] * file}, dtype="str")
+        ws = SimpleNamespace(period="2026-10", table=tables.get, sources=sources)
+        return _steps_answer(ws, SimpleNamespace(band_triggers=pd.DataFrame()))
 
     due = "No step of the approved plan is due within a year; it has 2, the first planned for June 2028."
     assert said("2026-08", "2026-08") == due
-    assert said() == said("2026-10", "2026-10")  # of the month's own plan
-    assert said() == said("2026-08", "2026-08", approved=False)  # steps of a plan whose table is lacking
-    assert said().endswith("no plan with steps was approved before this month.")
+    assert said() == said("2026-10", "2026-10") == "The approved plan has no steps beside its firm orders."
+    none = said(file=False)
+    assert none.endswith("no plan with steps was approved before this month.")
+    assert none == said("2026-08", "2026-08", plan="")  # steps of a plan whose table is lacking
+    assert none == said("2026-10", "2026-10", plan="2026-10")  # of the month's own plan
 
 
 @pytest.mark.parametrize(("months", "words"), [(0.65, "less than a month away"), (1.2, "1 month away"), (4.0, "4 months away"), (0.0, None), (40.0, None), (np.inf, None)])  # fmt: skip
