@@ -1,6 +1,6 @@
 """How many accelerators hold one copy of a model: the smallest instance or server that can serve it alone.
 
-A stated size of the tested system wins; else what ran shows that it fits, up to a node of the catalogue; else the memory
+A stated size of the tested system wins; else what ran shows that it fits, of jobs the widest, up to a node of the catalogue; else the memory
 of the model says it: the fewest of 1, 2, 4, ... whose memory holds weights, activations and the KV cache, and a quarter
 of the weights again for the cache, as the serving engine plans it. Production that serves from a smaller pool refutes the
 memory: weights may be narrower than the model's own. Nothing is known of other models: the catalogue's node holds them.
@@ -35,7 +35,7 @@ def with_replicas(ws: Workspace, capacity: pd.DataFrame, shown: pd.DataFrame) ->
     chips, cases = (ws.table(name).set_index(name[:-1] + "_id") for name in ("accelerators", "use_cases"))
     models = ws.table("models").set_index("model")
     lengths, found, evidence = mean_lengths(ws), [], []
-    pools = shown.set_index(KEYS)[POOL]
+    pools, widest = shown.set_index(KEYS)[POOL], _widest_jobs(ws)
     for cell in capacity.itertuples(index=False):
         chip, model = chips.loc[cell.accelerator_id], cases.loc[cell.use_case_id, "model"]
         fits = np.nan
@@ -44,7 +44,8 @@ def with_replicas(ws: Workspace, capacity: pd.DataFrame, shown: pd.DataFrame) ->
             fits = smallest_replica(models.loc[model], getattr(cell, "precision", None), chip, context)
         held = float(pools.get((cell.use_case_id, cell.accelerator_id), np.nan))
         smaller = within_pool(fits, held) if _untested(cell) else fits
-        found.append(smaller if _untested(cell) else _as_tested(cell, fits, float(chip["accelerators_per_node"])))
+        ran = widest.get((cell.use_case_id, cell.accelerator_id), np.nan)
+        found.append(smaller if _untested(cell) else _as_tested(cell, fits, float(chip["accelerators_per_node"]), ran))
         evidence.append(cell.evidence + (SMALLER.format(smaller) if smaller < fits else ""))
     return capacity.assign(replica_accelerators=np.array(found, dtype=float), evidence=evidence)
 
@@ -62,9 +63,16 @@ def _untested(cell: tuple) -> bool:
     return cell.tier != "measured" and not float(getattr(cell, TESTED, np.nan)) > 0
 
 
-def _as_tested(cell: tuple, fits: float, node: float) -> float:
+def _as_tested(cell: tuple, fits: float, node: float, ran: float) -> float:
     stated, tested = float(getattr(cell, STATED, np.nan)), float(getattr(cell, TESTED, np.nan))
-    return stated if stated > 0 else float(np.fmin(tested, np.fmax(node, fits)))
+    return stated if stated > 0 else float(np.fmin(np.fmax(tested, ran), np.fmax(node, fits)))
+
+
+def _widest_jobs(ws: Workspace) -> dict[tuple[str, str], float]:
+    """Most accelerators of one job that began by the end of the month, by use case and accelerator."""
+    jobs = ws.table("jobs")
+    jobs = jobs[jobs["started_utc"] < pd.Timestamp(ws.as_of, tz="UTC") + pd.Timedelta(days=1)]
+    return jobs.groupby(KEYS)["accelerators"].max().astype(float).to_dict()
 
 
 def smallest_replica(model: pd.Series, precision: object, chip: pd.Series, context_tokens: float = 0.0) -> float:

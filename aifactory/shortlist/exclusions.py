@@ -236,14 +236,10 @@ def _regions(ws: Workspace) -> dict[str, list[str]]:
 def _too_large(cell: tuple, chip: pd.Series, sold: float) -> str:
     """That no node holds a replica, in words; "" where one does, or several that are joined."""
     replica, catalogue = getattr(cell, "replica_accelerators", np.nan), float(chip["accelerators_per_node"])
-    node = max(sold, catalogue)
-    if (
-        not replica > node
-        or node_for(replica, node, catalogue, 0.0 if pd.isna(chip["largest_slice"]) else float(chip["largest_slice"]))
-        > 0
-    ):
-        return ""
-    return f": a replica takes {replica:,.0f} accelerators, the largest node that is sold has {node:,.0f}"
+    node, joined = max(sold, catalogue), 0.0 if pd.isna(chip["largest_slice"]) else float(chip["largest_slice"])
+    if replica > node and not node_for(replica, node, catalogue, joined) > 0:
+        return f": a replica takes {replica:,.0f} accelerators, the largest node that is sold has {node:,.0f}"
+    return ""
 
 
 def _by_figures(cell: tuple, no_offer_in: str | None, regions: list[str], too_large: str) -> tuple[str, str] | None:
@@ -258,7 +254,12 @@ def _by_figures(cell: tuple, no_offer_in: str | None, regions: list[str], too_la
             if others
             else ""
         )
-        return "price", f"no offer that the plan could take in {no_offer_in}{too_large or apart}"
+        replica = getattr(cell, "replica_accelerators", np.nan)
+        size = f": a node must hold {replica:,.0f} accelerators" if replica > 1 else ""
+        return (
+            "price",
+            f"no offer that the plan could take in {no_offer_in}{too_large or size}{'' if too_large else apart}",
+        )
     return None
 
 

@@ -40,6 +40,20 @@ def test_a_tested_system_speaks_before_the_pool(llama_ws):
     assert found["evidence"].tolist() == ["step model", "step model"]
 
 
+@pytest.mark.parametrize(("widths", "size"), [([2, 4], 4.0), ([1], 1.0), ([8, 32], 8.0), ([], 8.0)])
+def test_the_widest_job_that_ran_says_what_a_node_must_hold(with_tables, llama_ws, widths, size):
+    """Of jobs wider than a node whole nodes are joined; jobs of later months say nothing yet."""
+    rows = [(width, "2026-10-05T08:00Z") for width in widths] + [(4 if size == 8 else 8, "2026-11-02T08:00Z")]
+    jobs = llama_ws.table("jobs").iloc[:0].reindex(range(len(rows)))
+    jobs = jobs.assign(
+        use_case_id="chat", accelerator_id=H100, accelerators=[row[0] for row in rows],
+        started_utc=pd.to_datetime([row[1] for row in rows], utc=True),
+    )  # fmt: skip
+    ws = with_tables(jobs=jobs, use_cases=llama_ws.table("use_cases"))
+    own = cells(tier="measured", tested_accelerators=np.nan, stated_replica=np.nan)
+    assert with_replicas(ws, own, shown(4.0))["replica_accelerators"].tolist() == [8.0, size]
+
+
 def test_the_pool_is_the_most_that_the_smallest_region_held(with_tables, mini_ws):
     pools = mini_ws.table("pools")
     assert shown_capacities(mini_ws)[POOL].tolist() == [8.0]

@@ -174,6 +174,8 @@ def test_where_a_part_of_the_regions_has_an_offer_the_way_to_plan_it_there_is_to
         sentences = region_sentences(mini_ws, out, lacks)
         assert [f"(chat: {H100})" in text for text in sentences] == [True] * (none != ", ".join(regions))
     assert all(text.startswith(f"no offer that the plan could take in {none}") for none, text in found.items())
+    wide = find_exclusions(mini_ws, cell(replica_accelerators=4.0), lacks)["reason"].iloc[0]
+    assert wide == f"no offer that the plan could take in {', '.join(regions)}: a node must hold 4 accelerators"
     told = [text for text in found.values() if "under platform_by_region in plan.yaml" in text]
     assert len(told) == (len(regions) > 1)
 
