@@ -25,6 +25,7 @@ from aifactory.serving.kv_cache import (
     kv_tokens,
     layout_needed,
 )
+from aifactory.serving.kv_transfer import transfer_gb_per_s, transfer_s_per_token
 from aifactory.serving.step_model import STEP_FLOOR_S, step_constants
 from aifactory.serving.step_time import StepTime
 from aifactory.units import GIGA, TERA
@@ -179,7 +180,8 @@ def step_time_from_specs(
     context_tokens : mean context of the sequences, for models that keep windows; 0: windows do not help.
     attention_ranks : groups of the accelerators that attend to sequences of their own (attention data parallelism);
         the weights that each group then holds again are not counted.
-    engine : other fields of `StepTime` to set, such as chunk_tokens or max_batch.
+    engine : other fields of `StepTime` to set, such as chunk_tokens or max_batch; `s_per_transfer_token` where the
+        links between pools are known better than `kv_transfer` does.
 
     Raises
     ------
@@ -205,9 +207,13 @@ def step_time_from_specs(
             f"{model['model']} in {precision} does not fit on {degree} x {accelerator['accelerator_id']}: weights of "
             f"{weight_bytes / GIGA:.0f} GB leave room for {max(tokens, 0)} tokens of KV cache"
         )
-    return _law(
-        model, accelerator, degree, peak, weight_bytes, kv_bytes, tokens, context_tokens, efficiency, engine or {}
+    moved_s = transfer_s_per_token(
+        kv_bytes, degree / attention_ranks, transfer_gb_per_s(accelerator, degree, efficiency.link)
     )
+    return _law(
+        model, accelerator, degree, peak, weight_bytes, kv_bytes, tokens, context_tokens, efficiency,
+        {"s_per_transfer_token": moved_s} | (engine or {}),
+    )  # fmt: skip
 
 
 def chosen_precision(model: pd.Series, precision: str) -> str:

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from aifactory.errors import InputError
 from aifactory.inputs.resources import data_dir
+from aifactory.serving.event_simulator import simulate_fleet
+from aifactory.serving.fleet import Fleet, Pool, RequestStream
 from aifactory.serving.step_time import StepTime
 from aifactory.serving.step_time_specs import pair_flop, step_time_from_specs
 
@@ -142,6 +144,30 @@ def test_heads_that_are_not_stated_are_as_wide_as_the_hidden_vectors():
     model = row("models", "model", "Llama-3.1-70B / 3.3-70B").copy()
     model["attention_heads"] = np.nan
     assert pair_flop(model) == 4 * 8192 * 80
+
+
+def test_moving_a_cache_takes_its_bytes_over_the_links():
+    """Llama 3.1 70B in 16 bits: 327,680 bytes a token; between nodes 0.7 of 50 GB/s an accelerator, inside one half of 450."""
+    far, near = (specs("Llama-3.1-70B / 3.3-70B", tensor_parallel=degree).s_per_transfer_token for degree in (8, 4))
+    assert far == pytest.approx(327_680 / (8 * 35e9))
+    assert near == pytest.approx(327_680 / (4 * 225e9))
+    ranked, copied = (
+        specs("DeepSeek-V3", "nvidia-h200-sxm", tensor_parallel=8, precision="fp8", attention_ranks=ranks)
+        for ranks in (8, 1)
+    )
+    # a latent cache of 576 x 61 bytes lies on the one accelerator of its rank, or whole on each of eight
+    assert ranked.s_per_transfer_token == copied.s_per_transfer_token == pytest.approx(576 * 61 / 35e9)
+    assert specs(engine={"s_per_transfer_token": 0.0}).s_per_transfer_token == 0.0
+
+
+def test_a_prompt_that_is_handed_over_waits_for_its_cache():
+    law = specs("Llama-3.1-70B / 3.3-70B", tensor_parallel=8)
+    free = replace(law, s_per_transfer_token=0.0)
+    requests = RequestStream([0.0], [10_000], [2])
+    moved, kept = (
+        simulate_fleet(requests, Fleet(Pool(each, 1), decode=Pool(each, 1))).e2e_s[0] for each in (law, free)
+    )
+    assert moved - kept == pytest.approx(10_000 * 327_680 / (8 * 35e9))  # 11.7 ms
 
 
 def test_attention_ranks_divide_the_accelerators():
