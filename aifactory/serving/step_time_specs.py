@@ -16,6 +16,7 @@ import pandas as pd
 
 from aifactory.errors import InputError
 from aifactory.inputs.resources import data_dir
+from aifactory.serving.attention_cost import attention_params, latent_decode_s
 from aifactory.serving.kv_cache import (
     LEAST_KV_TOKENS,
     MEMORY_SHARE,
@@ -168,9 +169,9 @@ def step_time_from_specs(
     """Closed-form step time of one replica from a row of `models` and one of `accelerators`.
 
     compute per token = 2 P_active / (tp MFU peak); weights read = P bytes / (tp MBU BW), of a mixture
-    the share 1 - (1 - P_active / P)^T; KV read = copies x KV bytes / (tp MBU BW), copies of `KvLayout.copies`;
-    attention of `pair_flop`. Precision below the native ones of the accelerator computes at the next higher
-    native peak.
+    the share 1 - (1 - P_active / P)^T; KV read = copies x KV bytes / (tp MBU BW), copies of `KvLayout.copies`,
+    or computing on a latent where that takes longer (`attention_cost.latent_decode_s`); attention of `pair_flop`.
+    Precision below the native ones of the accelerator computes at the next higher native peak.
 
     Parameters
     ----------
@@ -179,7 +180,7 @@ def step_time_from_specs(
     precision : bf16, fp16, fp8, int8, fp4, mxfp4, int4; empty takes the model's default.
     context_tokens : mean context of the sequences, for models that keep windows; 0: windows do not help.
     attention_ranks : groups of the accelerators that attend to sequences of their own (attention data parallelism);
-        the weights that each group then holds again are not counted.
+        each holds the weights of attention, which takes memory from the KV cache.
     engine : other fields of `StepTime` to set, such as chunk_tokens or max_batch; `s_per_transfer_token` where the
         links between pools are known better than `kv_transfer` does.
 
@@ -197,23 +198,37 @@ def step_time_from_specs(
     peak = _peak_flops(accelerator, precision)
     weight_bytes = float(model["params_total_b"]) * GIGA * BYTES[precision]
     degree = tensor_parallel or smallest_degree(weight_bytes, accelerator, str(model["model"]))
-    if attention_ranks < 1 or degree % attention_ranks:
-        rule = f"must be 1 or more and divide the {degree} accelerators of a replica"
-        raise InputError.at("simulate", rule, column="--attention-ranks", value=attention_ranks)
+    _check_ranks(attention_ranks, degree)
     kv_bytes = kv_bytes_per_token(layout, precision, context_tokens) * layout.copies(degree, attention_ranks)
-    tokens = kv_tokens(weight_bytes, kv_bytes, float(accelerator["memory_gb"]), degree)
+    shape = shape_of(model)
+    copied = (attention_ranks - 1) * attention_params(model, layout, shape.layers, shape.hidden) * BYTES[precision]
+    tokens = kv_tokens(weight_bytes + copied, kv_bytes, float(accelerator["memory_gb"]), degree)
     if tokens < LEAST_KV_TOKENS:
         raise InputError(
             f"{model['model']} in {precision} does not fit on {degree} x {accelerator['accelerator_id']}: weights of "
-            f"{weight_bytes / GIGA:.0f} GB leave room for {max(tokens, 0)} tokens of KV cache"
+            f"{(weight_bytes + copied) / GIGA:.0f} GB leave room for {max(tokens, 0)} tokens of KV cache"
         )
-    moved_s = transfer_s_per_token(
-        kv_bytes, degree / attention_ranks, transfer_gb_per_s(accelerator, degree, efficiency.link)
-    )
+    cache = _cache_times(model, accelerator, layout, degree, attention_ranks, kv_bytes, efficiency)
     return _law(
-        model, accelerator, degree, peak, weight_bytes, kv_bytes, tokens, context_tokens, efficiency,
-        {"s_per_transfer_token": moved_s} | (engine or {}),
+        model, accelerator, degree, peak, weight_bytes, tokens, context_tokens, efficiency, cache | (engine or {}),
+        copied, attention_ranks,
     )  # fmt: skip
+
+
+def _cache_times(
+    model: pd.Series, accelerator: pd.Series, layout: KvLayout, degree: int, ranks: int, kv_bytes: float, reached: Efficiency
+) -> dict[str, float]:  # fmt: skip
+    """Seconds per token of attending to a cache in a decode step, and of moving it to another pool."""
+    read_s = reached.kv_factor * kv_bytes / _bandwidth(accelerator, degree, reached)
+    decode_s = latent_decode_s(model, layout, degree, float(accelerator["peak_bf16_dense_tflops"]))
+    moved_s = transfer_s_per_token(kv_bytes, degree / ranks, transfer_gb_per_s(accelerator, degree, reached.link))
+    return {"s_per_kv_token": max(read_s, decode_s), "s_per_transfer_token": moved_s}
+
+
+def _check_ranks(attention_ranks: int, degree: int) -> None:
+    if attention_ranks < 1 or degree % attention_ranks:
+        rule = f"must be 1 or more and divide the {degree} accelerators of a replica"
+        raise InputError.at("simulate", rule, column="--attention-ranks", value=attention_ranks)
 
 
 def chosen_precision(model: pd.Series, precision: str) -> str:
@@ -231,19 +246,19 @@ def kv_bytes_per_token(layout: KvLayout, precision: str, context_tokens: float =
 
 def _law(
     model: pd.Series, accelerator: pd.Series, degree: int, peak: float,
-    weight_bytes: float, kv_bytes: float, tokens: int, context_tokens: float, reached: Efficiency, engine: dict,
+    weight_bytes: float, tokens: int, context_tokens: float, reached: Efficiency, engine: dict,
+    copied: float, ranks: int,
 ) -> StepTime:  # fmt: skip
-    bandwidth = degree * reached.bandwidth * float(accelerator["memory_bw_gb_per_s"]) * GIGA
+    bandwidth = _bandwidth(accelerator, degree, reached)
     flops, watts = degree * reached.compute * peak, degree * float(accelerator["tdp_w"])
     active, share = float(model["params_active_b"]), float(model["params_active_b"] / model["params_total_b"])
     shape, mixture = shape_of(model), share < 1
-    link_s, latency_s = _collectives(shape, accelerator, degree, reached)
+    link_s, latency_s = _collectives(shape, accelerator, degree, ranks, reached)
     return StepTime(
         s_per_token=2 * active * GIGA / flops * (reached.mixture_factor if mixture else 1.0),
-        s_weights=0.0 if mixture else weight_bytes / bandwidth,
+        s_weights=(copied + (0.0 if mixture else weight_bytes)) / bandwidth,
         s_experts=weight_bytes / bandwidth if mixture else 0.0,
         expert_share=share if mixture else 0.0,
-        s_per_kv_token=reached.kv_factor * kv_bytes / bandwidth,
         s_per_attention_pair=pair_flop(model, context_tokens) / flops,
         s_per_sequence=reached.s_per_sequence,
         s_per_step=shape.layers * reached.s_per_layer + reached.s_per_step + latency_s,
@@ -259,6 +274,11 @@ def _law(
     )
 
 
+def _bandwidth(accelerator: pd.Series, degree: int, reached: Efficiency) -> float:
+    """Bytes per second that so many accelerators read together."""
+    return degree * reached.bandwidth * float(accelerator["memory_bw_gb_per_s"]) * GIGA
+
+
 def smallest_degree(weight_bytes: float, accelerator: pd.Series, model: str) -> int:
     """Smallest tensor parallel degree whose memory holds the weights and a quarter as much KV cache."""
     usable = MEMORY_SHARE * float(accelerator["memory_gb"]) * GIGA
@@ -271,8 +291,13 @@ def smallest_degree(weight_bytes: float, accelerator: pd.Series, model: str) -> 
     )
 
 
-def _collectives(shape: Shape, accelerator: pd.Series, degree: int, reached: Efficiency) -> tuple[float, float]:
-    """Seconds per token and per step of two all-reduces a layer; (0, 0) on one accelerator."""
+def _collectives(
+    shape: Shape, accelerator: pd.Series, degree: int, ranks: int, reached: Efficiency
+) -> tuple[float, float]:
+    """Seconds per token and per step of the all-reduces; (0, 0) on one accelerator.
+
+    Two a layer: after the feed-forward part over all accelerators, after attention over those of a rank.
+    """
     if degree == 1:
         return 0.0, 0.0
     link = float(accelerator["interconnect_gb_per_s"])
@@ -280,8 +305,11 @@ def _collectives(shape: Shape, accelerator: pd.Series, degree: int, reached: Eff
         raise InputError(
             f"{accelerator['accelerator_id']}: bandwidth between accelerators is unknown; {degree} of them cannot be simulated"
         )
-    per_token = 2 * shape.layers * 2 * shape.hidden * 2 * (degree - 1) / degree
-    return per_token / (reached.link * link * GIGA), 2 * shape.layers * reached.s_per_all_reduce
+    each = degree / ranks
+    shares = (degree - 1) / degree + (each - 1) / each / ranks
+    calls = 2 if each > 1 else 1
+    per_token = shape.layers * 2 * shape.hidden * 2 * shares
+    return per_token / (reached.link * link * GIGA), calls * shape.layers * reached.s_per_all_reduce
 
 
 def _peak_flops(accelerator: pd.Series, precision: str) -> float:

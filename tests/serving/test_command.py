@@ -362,4 +362,9 @@ def test_copies_of_the_cache_are_told_and_ranks_of_attention_keep_none(trace):
     together, apart = ask(trace, **asked)[0], ask(trace, **asked, attention_ranks=8)[0]
     assert "lies on 8 accelerators 8 times over" in together["reason"]
     assert "times over" not in apart["reason"]
+    # each rank reads attention weights of its own: that pays where many long contexts are held
+    assert apart["tpot_ms"]["p50"] > together["tpot_ms"]["p50"]
+    rows = ["0,20000,400"] * 32
+    trace.write_text("\n".join(["arrival_s,input_tokens,output_tokens", *rows]) + "\n")
+    together, apart = ask(trace, **asked)[0], ask(trace, **asked, attention_ranks=8)[0]
     assert apart["tpot_ms"]["p50"] < together["tpot_ms"]["p50"]

@@ -97,21 +97,26 @@ def test_weights_weigh_with_the_scales_of_their_blocks(precision, bits):
 
 
 @pytest.mark.parametrize(
-    ("model", "weights_gb", "bytes_of_a_token", "copies"),
+    ("model", "weights_gb", "bytes_of_a_token", "copies", "attention_gb"),
     [
-        ("DeepSeek-V3", 671.0, 576 * 61, 8),  # a latent cache lies on every accelerator
-        ("Qwen3-235B-A22B", 235.0, 2 * 4 * 128 * 94, 2),  # 4 KV heads on 8 accelerators
-        ("Llama-3.1-70B / 3.3-70B", 70.55, 2 * 8 * 128 * 80, 1),
+        # a latent cache lies on every accelerator; queries by a rank of 1,536, output, latent and rotary part, its expansion
+        ("DeepSeek-V3", 671.0, 576 * 61, 8, 61 * 187_105_280 / 1e9),
+        ("Qwen3-235B-A22B", 235.0, 2 * 4 * 128 * 94, 2, 94 * 4096 * 128 * (2 * 64 + 2 * 4) / 1e9),  # 4 KV heads on 8
+        ("Llama-3.1-70B / 3.3-70B", 70.55, 2 * 8 * 128 * 80, 1, 80 * 8192 * 128 * (2 * 64 + 2 * 8) / 1e9),
     ],
 )
-def test_a_cache_that_cannot_be_split_is_kept_and_read_more_than_once(model, weights_gb, bytes_of_a_token, copies):
+def test_a_cache_that_cannot_be_split_is_kept_and_read_more_than_once(
+    model, weights_gb, bytes_of_a_token, copies, attention_gb
+):
     law, apart = (
         specs(model, "nvidia-h200-sxm", tensor_parallel=8, precision="fp8", attention_ranks=ranks) for ranks in (1, 8)
     )
     room = 0.9 * 141e9 * 8 - weights_gb * 1e9
     assert law.kv_capacity_tokens == pytest.approx(room / (copies * bytes_of_a_token), abs=1)
     assert law.s_per_kv_token == pytest.approx(copies * bytes_of_a_token / (8 * 0.82 * 4.8e12))
-    assert apart.kv_capacity_tokens == pytest.approx(room / bytes_of_a_token, abs=1)
+    # eight ranks: attention lies on each, seven times more than once, and is read in each step
+    assert apart.kv_capacity_tokens == pytest.approx((room - 7 * attention_gb * 1e9) / bytes_of_a_token, abs=1)
+    assert apart.s_weights - law.s_weights == pytest.approx(7 * attention_gb * 1e9 / (8 * 0.82 * 4.8e12))
 
 
 @pytest.mark.parametrize(
@@ -168,6 +173,30 @@ def test_a_prompt_that_is_handed_over_waits_for_its_cache():
         simulate_fleet(requests, Fleet(Pool(each, 1), decode=Pool(each, 1))).e2e_s[0] for each in (law, free)
     )
     assert moved - kept == pytest.approx(10_000 * 327_680 / (8 * 35e9))  # 11.7 ms
+
+
+def test_decoding_on_a_latent_computes_where_that_takes_longer():
+    """128 heads x (576 + 512) x 2 x 61 layers = 16.99 million operations a context token, at 0.67 of 989 TFLOPS on eight."""
+    both = {
+        ranks: specs("DeepSeek-V3", "nvidia-h200-sxm", tensor_parallel=8, precision="fp8", attention_ranks=ranks)
+        for ranks in (1, 8)
+    }
+    computed, read = 2 * 128 * 1088 * 61 / (8 * 0.67 * 989e12), 576 * 61 / (8 * 0.82 * 4.8e12)
+    assert read < computed < 8 * read
+    assert both[8].s_per_kv_token == pytest.approx(computed)  # kept once: reading is the shorter part
+    assert both[1].s_per_kv_token == pytest.approx(8 * read)  # kept eight times: reading is the longer part
+
+
+def test_ranks_add_up_attention_among_themselves_only():
+    law, some, apart = (
+        specs("Qwen3-235B-A22B", "nvidia-h200-sxm", tensor_parallel=8, precision="fp8", attention_ranks=n)
+        for n in (1, 4, 8)
+    )
+    moved = 94 * 2 * 4096 * 2 / (0.5 * 450e9)  # seconds a token for a part of one: 4,096 values of 16 bits in 94 layers
+    assert law.s_per_link_token == pytest.approx(moved * (7 / 8 + 7 / 8))
+    assert some.s_per_link_token == pytest.approx(moved * (7 / 8 + 1 / 2 / 4))  # pairs, four at a time
+    assert apart.s_per_link_token == pytest.approx(moved * 7 / 8)
+    assert law.s_per_step - apart.s_per_step == pytest.approx(94 * 6e-6)
 
 
 def test_attention_ranks_divide_the_accelerators():
