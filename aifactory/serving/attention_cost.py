@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from aifactory.serving.kv_cache import LATENT, KvLayout
+from aifactory.serving.kv_cache import INDEX_WIDTH, LATENT, KvLayout
 from aifactory.units import GIGA
 
 #: Width of the rotary key beside a latent, and rank of its queries over that of the latent: DeepSeek-V2, V3, Kimi-K2.
@@ -39,7 +39,43 @@ def attention_params(model: pd.Series, layout: KvLayout, layers: float, hidden: 
     return layers * hidden * (2 * each + layout.values)
 
 
-def latent_decode_s(model: pd.Series, layout: KvLayout, accelerators: float, peak_16bit_tflops: float) -> float:
+def latent_pair_flop(model: pd.Series, layout: KvLayout, context_tokens: float = 0.0) -> float:
+    """Operations of all layers for a query and a token of its context, attending to the latent itself.
+
+    Where a step selects k of c tokens, that share k / c of them, and the index scores all: half as many heads as attend,
+    128 wide, at twice the rate (8 bits), so that each counts half.
+
+    >>> v3 = pd.Series({"attention_heads": 128, "head_dim": 128})
+    >>> latent_pair_flop(v3, KvLayout(576, 61)) / 61, latent_pair_flop(v3, KvLayout(576, 61, selected_tokens=2048), 8192) / 61
+    (278528.0, 77824.0)
+    """
+    heads, _ = _heads(model)
+    whole = 2 * heads * (2 * layout.values - ROTARY_WIDTH) * layout.full_layers
+    if not np.isfinite(layout.selected_tokens):
+        return whole
+    share = min(layout.selected_tokens / max(float(context_tokens), 1.0), 1.0) if context_tokens else 1.0
+    return share * whole + heads / 2 * INDEX_WIDTH * layout.full_layers
+
+
+def prompt_pair_flop(model: pd.Series, layout: KvLayout, expanded: float, seen: float) -> float:
+    """Operations of a pair of a prompt on a latent cache: heads expanded, or the selected pairs on the latent where that is less.
+
+    Parameters
+    ----------
+    expanded : operations with all heads expanded.
+    seen : share of the pairs that are selected.
+    """
+    heads, _ = _heads(model)
+    if not (np.isfinite(layout.selected_tokens) and heads > 0):
+        return expanded
+    dense = latent_pair_flop(model, layout)
+    index = heads / 2 * INDEX_WIDTH * layout.full_layers
+    return min(expanded, seen * (dense - index)) + index
+
+
+def latent_decode_s(
+    model: pd.Series, layout: KvLayout, accelerators: float, peak_16bit_tflops: float, context_tokens: float = 0.0
+) -> float:
     """Seconds of computing on a latent, per context token and sequence; 0 for other attention.
 
     Heads, or sequences, are dealt out over the accelerators.
@@ -51,7 +87,7 @@ def latent_decode_s(model: pd.Series, layout: KvLayout, accelerators: float, pea
     heads, _ = _heads(model)
     if model.get("attention") != LATENT or not heads > 0 or not np.isfinite(peak_16bit_tflops):
         return 0.0
-    operations = 2 * heads * (2 * layout.values - ROTARY_WIDTH) * layout.full_layers
+    operations = latent_pair_flop(model, layout, context_tokens)
     return operations / (accelerators * LATENT_SHARE * peak_16bit_tflops * 1e3 * GIGA)
 
 

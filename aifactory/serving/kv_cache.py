@@ -1,11 +1,12 @@
 """Bytes of KV cache by attention type: grouped heads, a latent, windows, layers with a constant state.
 
     values of a layer and token = 2 KV heads x head width   (mha, gqa, mqa; keys and values)
-                                = latent + rotary key       (mla)
+                                = latent + rotary key       (mla; with selection also an index key of its own bytes)
     bytes of a context of c tokens = bytes per value x values x (full c + windowed min(c, window))
 
 Full layers keep every token; windowed ones (attention `sliding`) at most their window; the others of a
-`hybrid` keep a state of constant size that is not counted here. Sources: Shazeer arXiv 1911.02150 (mqa), Ainslie
+`hybrid` keep a state of constant size that is not counted here. A latent cache whose steps select tokens (DeepSeek-V3.2,
+GLM-5) keeps all of them and an index key each, reads all index keys and of the rest what is selected. Sources: Shazeer arXiv 1911.02150 (mqa), Ainslie
 et al. arXiv 2305.13245 (gqa), DeepSeek-V2 arXiv 2405.04434 (mla).
 
 Accelerators that share a model by tensor parallelism deal out its KV heads, whole ones: beyond as many accelerators as
@@ -30,6 +31,8 @@ BYTES_16BIT = 2.0
 MEMORY_SHARE = 0.9
 #: A KV pool smaller than this many tokens serves no realistic prompt.
 LEAST_KV_TOKENS = 4096
+#: Bytes of an index key by token and layer: 128 values of 8 bits and a scale of 32 (DeepSeek-V3.2, vLLM's indexer cache).
+INDEX_BYTES, INDEX_WIDTH = 132.0, 128
 #: Tokens of a step, and vectors kept per token, shared out and on every accelerator.
 STEP_TOKENS, SPLIT_VECTORS, COPIED_VECTORS = 2048, 12, 2
 
@@ -44,6 +47,7 @@ class KvLayout:
     full_layers, window_layers : layers of either kind.
     window_tokens : tokens that the windowed layers keep.
     heads : parts that accelerators can share the cache by: KV heads, 1 of a latent; infinite where not known.
+    selected_tokens : tokens of a context that a step reads at most, found by an index of `index_bytes` a token and layer.
     """
 
     values: float
@@ -51,6 +55,8 @@ class KvLayout:
     window_layers: float = 0.0
     window_tokens: float = np.inf
     heads: float = np.inf
+    selected_tokens: float = np.inf
+    index_bytes: float = 0.0
 
     def bytes_of(self, context_tokens: ArrayLike, bytes_per_value: float = BYTES_16BIT) -> np.ndarray:
         """KV bytes of one sequence with so much context; shape as given.
@@ -64,7 +70,7 @@ class KvLayout:
         kept = self.full_layers * tokens
         if self.window_layers:
             kept = kept + self.window_layers * np.minimum(tokens, self.window_tokens)
-        return bytes_per_value * self.values * kept
+        return bytes_per_value * self.values * kept + self.index_bytes * self.full_layers * tokens
 
     def bytes_per_token(self, context_tokens: float = 0.0, bytes_per_value: float = BYTES_16BIT) -> float:
         """Bytes per token of sequences whose mean context is given, B(c) / c; 0: no window helps.
@@ -77,6 +83,19 @@ class KvLayout:
         """
         context = max(float(context_tokens), 1.0)
         return float(self.bytes_of(context, bytes_per_value)) / context
+
+    def read_per_token(self, context_tokens: float = 0.0, bytes_per_value: float = BYTES_16BIT) -> float:
+        """Bytes that a step reads per token of such a context; 0: no window and no selection helps.
+
+        >>> sparse = KvLayout(576, 61, selected_tokens=2048, index_bytes=132)
+        >>> sparse.bytes_per_token(8192, 1.0) / 61, sparse.read_per_token(8192, 1.0) / 61
+        (708.0, 276.0)
+        """
+        unread = max(1 - self.selected_tokens / max(float(context_tokens), 1.0), 0.0)
+        return (
+            self.bytes_per_token(context_tokens, bytes_per_value)
+            - unread * bytes_per_value * self.values * self.full_layers
+        )
 
     def copies(self, accelerators: int, attention_ranks: int = 1) -> float:
         """How often the cache of a sequence is kept: t ceil(h / t) / h over t accelerators with h heads, 1 at least.
@@ -108,9 +127,11 @@ def kv_layout(model: pd.Series) -> KvLayout | None:
     windowed, window = (layers - full, _number(model, "window_tokens")) if kind == WINDOWED else (0.0, np.inf)
     heads = 1.0 if kind == LATENT else _number(model, "kv_heads")
     heads = heads if heads > 0 else np.inf
+    selected = _number(model, "window_tokens") if kind == LATENT else np.inf
+    picked = (selected, INDEX_BYTES) if 0 < selected < np.inf else (np.inf, 0.0)
     known = np.isfinite(values) and full >= 0 and windowed >= 0 and window > 0
     if kind in (*GROUPED, LATENT, WINDOWED, STATEFUL) and known:
-        return KvLayout(values, full, windowed, window, heads)
+        return KvLayout(values, full, windowed, window, heads, *picked)
     stated = _number(model, "kv_bytes_per_token_bf16")
     return KvLayout(stated / BYTES_16BIT, 1.0, heads=heads) if stated > 0 else None
 

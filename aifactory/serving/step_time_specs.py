@@ -16,8 +16,9 @@ import pandas as pd
 
 from aifactory.errors import InputError
 from aifactory.inputs.resources import data_dir
-from aifactory.serving.attention_cost import attention_params, latent_decode_s
+from aifactory.serving.attention_cost import attention_params, latent_decode_s, prompt_pair_flop
 from aifactory.serving.kv_cache import (
+    LATENT,
     LEAST_KV_TOKENS,
     MEMORY_SHARE,
     STATEFUL,
@@ -135,7 +136,7 @@ def pair_flop(model: pd.Series, context_tokens: float = 0.0) -> float:
 
     The width is that of the hidden vectors where heads are not stated; the rotary part of a latent key is left out.
     Layers that hold a constant state attend to nothing. Those with a window of w see of the c (c + 1) / 2 pairs of a
-    prompt w c - w (w - 1) / 2; `context_tokens` 0 takes all.
+    prompt w c - w (w - 1) / 2, as do those that select w tokens of a latent; `context_tokens` 0 takes all.
 
     >>> llama = pd.Series({"params_active_b": 8.03, "attention": "gqa", "layers": 32, "attention_heads": 32, "head_dim": 128})
     >>> pair_flop(llama)
@@ -150,8 +151,10 @@ def pair_flop(model: pd.Series, context_tokens: float = 0.0) -> float:
     if not (layers > 0 and full >= 0):
         return 4 * each * (layers if layers > 0 else shape.layers)
     seen = 0.0 if model["attention"] == STATEFUL else 1.0
-    if model["attention"] == WINDOWED and context_tokens > window > 0:
+    if model["attention"] in (WINDOWED, LATENT) and context_tokens > window > 0:
         seen = (window * context_tokens - window * (window - 1) / 2) / (context_tokens * (context_tokens + 1) / 2)
+    if model["attention"] == LATENT:
+        return prompt_pair_flop(model, layout_needed(model), 4 * each * full, seen)
     return 4 * each * (full + seen * (layers - full))
 
 
@@ -208,7 +211,9 @@ def step_time_from_specs(
             f"{model['model']} in {precision} does not fit on {degree} x {accelerator['accelerator_id']}: weights of "
             f"{(weight_bytes + copied) / GIGA:.0f} GB leave room for {max(tokens, 0)} tokens of KV cache"
         )
-    cache = _cache_times(model, accelerator, layout, degree, attention_ranks, kv_bytes, efficiency)
+    cache = _cache_times(
+        model, accelerator, layout, degree, attention_ranks, kv_bytes, efficiency, context_tokens, kv_width(precision)
+    )  # fmt: skip
     return _law(
         model, accelerator, degree, peak, weight_bytes, tokens, context_tokens, efficiency, cache | (engine or {}),
         copied, attention_ranks,
@@ -216,11 +221,13 @@ def step_time_from_specs(
 
 
 def _cache_times(
-    model: pd.Series, accelerator: pd.Series, layout: KvLayout, degree: int, ranks: int, kv_bytes: float, reached: Efficiency
+    model: pd.Series, accelerator: pd.Series, layout: KvLayout, degree: int, ranks: int, kv_bytes: float, reached: Efficiency,
+    context_tokens: float, width: float,
 ) -> dict[str, float]:  # fmt: skip
     """Seconds per token of attending to a cache in a decode step, and of moving it to another pool."""
-    read_s = reached.kv_factor * kv_bytes / _bandwidth(accelerator, degree, reached)
-    decode_s = latent_decode_s(model, layout, degree, float(accelerator["peak_bf16_dense_tflops"]))
+    read = layout.read_per_token(context_tokens, width) / layout.bytes_per_token(context_tokens, width)
+    read_s = reached.kv_factor * read * kv_bytes / _bandwidth(accelerator, degree, reached)
+    decode_s = latent_decode_s(model, layout, degree, float(accelerator["peak_bf16_dense_tflops"]), context_tokens)
     moved_s = transfer_s_per_token(kv_bytes, degree / ranks, transfer_gb_per_s(accelerator, degree, reached.link))
     return {"s_per_kv_token": max(read_s, decode_s), "s_per_transfer_token": moved_s}
 
@@ -240,8 +247,13 @@ def chosen_precision(model: pd.Series, precision: str) -> str:
 
 
 def kv_bytes_per_token(layout: KvLayout, precision: str, context_tokens: float = 0.0) -> float:
-    """KV bytes per token at a weight precision: 8 bits a value where weights have 8 or fewer, else 16."""
-    return layout.bytes_per_token(context_tokens, 1.0 if BYTES[precision] <= 1 else 2.0)
+    """KV bytes per token at a weight precision."""
+    return layout.bytes_per_token(context_tokens, kv_width(precision))
+
+
+def kv_width(precision: str) -> float:
+    """Bytes of a value of the KV cache: 8 bits where weights have 8 or fewer, else 16."""
+    return 1.0 if BYTES[precision] <= 1 else 2.0
 
 
 def _law(

@@ -187,6 +187,33 @@ def test_decoding_on_a_latent_computes_where_that_takes_longer():
     assert both[1].s_per_kv_token == pytest.approx(8 * read)  # kept eight times: reading is the longer part
 
 
+def test_a_latent_whose_steps_select_tokens_reads_an_index_and_the_selected():
+    """DeepSeek-V3.2 at 8,192 tokens: 576 bytes of a quarter of them, 132 of an index of all, in 61 layers on eight."""
+    law = specs("DeepSeek-V3.2", "nvidia-h200-sxm", tensor_parallel=8, precision="fp8", context_tokens=8192)
+    held, read = 8 * 61 * (576 + 132), 8 * 61 * (576 / 4 + 132)
+    assert law.kv_capacity_tokens == pytest.approx((0.9 * 141e9 * 8 - 671e9) / held, abs=1)
+    assert law.s_per_kv_token == pytest.approx(read / (8 * 0.82 * 4.8e12))
+    apart = specs(
+        "DeepSeek-V3.2", "nvidia-h200-sxm", tensor_parallel=8, precision="fp8", context_tokens=8192, attention_ranks=8
+    )
+    # 128 heads x 2 x 1,088 of a quarter; an index of 64 heads x 128 x 2 at twice the rate
+    computed = 61 * (128 * 2 * 1088 / 4 + 64 * 128) / (8 * 0.67 * 989e12)
+    assert apart.s_per_kv_token == pytest.approx(max(computed, read / 8 / (8 * 0.82 * 4.8e12)))
+
+
+@pytest.mark.parametrize(
+    ("context", "by_hand"),
+    [
+        (2000, 4 * 128 * 128 + 64 * 128),  # nothing to select: heads expanded, and the index
+        (8192, 4 * 128 * 128 + 64 * 128),  # selected pairs on the latent would cost more than all on heads
+        # of 65,536 x 65,537 / 2 pairs 2,048 x 65,536 - 2,048 x 2,047 / 2 = 132,121,600 are selected
+        (65536, 128 * 2 * 1088 * 132_121_600 / 2_147_516_416 + 64 * 128),
+    ],
+)
+def test_prompts_select_where_that_costs_less(context, by_hand):
+    assert pair_flop(row("models", "model", "DeepSeek-V3.2"), context) == pytest.approx(61 * by_hand)
+
+
 def test_ranks_add_up_attention_among_themselves_only():
     law, some, apart = (
         specs("Qwen3-235B-A22B", "nvidia-h200-sxm", tensor_parallel=8, precision="fp8", attention_ranks=n)
