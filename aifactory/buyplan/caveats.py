@@ -295,11 +295,13 @@ def _budget_warnings(case: Case, answer: Answer) -> list[str]:
     budget, ledger, months = case.plan.budget, answer.expected.ledger, case.streams.months
     found = []
     limit = budget.opex_usd_per_month
-    over = np.flatnonzero(ledger.opex_usd > limit) if limit is not None else np.zeros(0, dtype=int)
+    paid = ledger.opex_usd.copy()
+    paid[-1] -= ledger.compute.owed_usd * (1 + case.plan.value("contingency_share"))  # due after the horizon
+    over = np.flatnonzero(paid > limit) if limit is not None else np.zeros(0, dtype=int)
     if over.size:
         found.append(
             f"Operating cost exceeds the budget of {money(limit)} a month in {counted(int(over.size), 'month')}, first in "
-            f"{month_name(months[over[0]])}, at most {money(ledger.opex_usd.max())}.{_owed_anyway(case, limit)}"
+            f"{month_name(months[over[0]])}, at most {money(paid.max())}.{_owed_anyway(case, limit)}"
         )
     first = case.plan.fiscal_year_start_month
     outlay = pd.Series(ledger.capex_usd).groupby([fiscal_year(month, first) for month in months]).sum()

@@ -41,6 +41,7 @@ class Compute:
     residual_usd: np.ndarray  # [T + 1]
     placed_usd: np.ndarray  # [T + 1] outlay by the month in which what it bought goes to work
     placed_resale_usd: np.ndarray  # [T + 1] what that sells for at the horizon
+    owed_usd: float  # of the rent in the last month what falls due after it
 
     @property
     def cost_usd(self) -> np.ndarray:
@@ -81,7 +82,7 @@ def price_orders(
             lines[name] = np.where(state == code, per_slot["rent"], 0.0)
     lines = {OPTION_NAMES[name]: amount for name, amount in lines.items()}
     capex, resale, wear, starting, sold = _purchases(orders, terms, horizon)
-    upfront, prepaid, beyond = _prepayments(orders, terms, horizon)
+    upfront, prepaid, beyond, owed = _prepayments(orders, terms, horizon)
     if placed is not None:
         at, weight = slots.pool, slots.weights(state == OWNED)
         if placed.rent_usd.any():
@@ -89,7 +90,7 @@ def price_orders(
         capex, wear = capex + placed.capex_usd[:, at] * weight, wear + placed.wear_usd[:, at] * weight
         resale[-1] += placed.resale_usd.sum(axis=0)[at] * weight[-1]
         upfront, prepaid = upfront + placed.upfront_usd[:, at] * weight, prepaid + placed.prepaid_usd[:, at] * weight
-        beyond = beyond + placed.beyond_usd[at] * weight[-1]
+        beyond, owed = beyond + placed.beyond_usd[at] * weight[-1], owed + placed.owed_usd[at] * weight[-1]
         starting, sold = starting + placed.starting_usd.sum(axis=1), sold + placed.resale_usd.sum(axis=1)
     lines[DEPRECIATION] = wear
     for name, usd in _on_site({name: per_slot[name] for name in ON_SITE}, state == OWNED, slots, placed).items():
@@ -112,6 +113,7 @@ def price_orders(
         residual_usd=resale.sum(axis=1),
         placed_usd=starting,
         placed_resale_usd=sold,
+        owed_usd=float(owed.sum()),
     )
     require_equal("cost and cash of compute", compute.cost_usd.sum(), compute.cash_usd.sum())
     return compute
@@ -144,10 +146,10 @@ def _purchases(orders: Orders, terms: Terms, horizon: int) -> tuple[np.ndarray, 
     return capex, resale, wear, placed, sold
 
 
-def _prepayments(orders: Orders, terms: Terms, horizon: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rent paid at the start of terms, the part of monthly rent it covers, and rent beyond the horizon."""
+def _prepayments(orders: Orders, terms: Terms, horizon: int) -> tuple[np.ndarray, ...]:
+    """Rent paid at the start of terms, the part of monthly rent it covers, rent beyond the horizon, and what of that is unpaid."""
     upfront, prepaid = np.zeros(orders.state.shape), np.zeros(orders.state.shape)
-    beyond = np.zeros(orders.state.shape[1])
+    beyond, owed = np.zeros((2, orders.state.shape[1]))
     rented = (orders.signed != FLEXIBLE) & (orders.signed != BOUGHT)
     for month, slot in np.argwhere(rented):
         option = orders.signed[month, slot]
@@ -157,7 +159,8 @@ def _prepayments(orders: Orders, terms: Terms, horizon: int) -> tuple[np.ndarray
         prepaid[month : month + inside, slot] += rent * share
         prepaid[horizon, slot] += rent * share * (term - inside)
         beyond[slot] += rent * (term - inside)
-    return upfront, prepaid, beyond
+        owed[slot] += rent * (1 - share) * (term - inside)
+    return upfront, prepaid, beyond, owed
 
 
 def _served(load: Load, accessible: np.ndarray, slots: Slots, pools: int) -> np.ndarray:

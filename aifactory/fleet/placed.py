@@ -33,7 +33,7 @@ class Placed:
     accelerators, bought, leased : in service; the last two are part of the first.
     rent_usd : rent of the month, prepayments still to come spread over the months that they cover.
     prepaid_usd, upfront_usd : what of `rent_usd` a prepayment covers, and that prepayment in the month it is paid.
-    beyond_usd : [P] rent after the horizon.
+    beyond_usd, owed_usd : [P] rent after the horizon, and what of it no prepayment covers.
     capex_usd : outlay of purchases whose order is still to be paid, at the order.
     starting_usd, resale_usd : the same outlay in the month of first use, and what it sells for at the horizon.
     priced : bought ones of which the book states what was paid; support_usd : support of a month on that money, their share of
@@ -50,6 +50,7 @@ class Placed:
     prepaid_usd: np.ndarray
     upfront_usd: np.ndarray
     beyond_usd: np.ndarray
+    owed_usd: np.ndarray
     capex_usd: np.ndarray
     starting_usd: np.ndarray
     resale_usd: np.ndarray
@@ -78,7 +79,7 @@ class Placed:
         """Shares [P, pools] or [T + 1, P, pools] of what stands, and nothing of what is owed for it in any case.
 
         >>> row = np.array([[8.0]])
-        >>> placed = Placed(row, row, row * 0, row * 0, row * 0, row, row, row, row[0], row, row, row, {})
+        >>> placed = Placed(row, row, row * 0, row * 0, row * 0, row, row, row, row[0], row[0], row, row, row, {})
         >>> alone = placed.there_alone(np.array([[0.75, 0.25]]))
         >>> alone.bought.tolist(), alone.rent_usd.tolist(), alone.beyond_usd.tolist()
         ([[6.0, 2.0]], [[0.0, 0.0]], [0.0, 0.0])
@@ -88,7 +89,9 @@ class Placed:
         standing = {name: np.einsum("tp,tpn->tn", getattr(self, name), shares) for name in names}
         nothing = np.zeros_like(standing["accelerators"])
         money = ("rent_usd", "prepaid_usd", "upfront_usd", "capex_usd", "starting_usd", "resale_usd")
-        return Placed(**standing, **dict.fromkeys(money, nothing), beyond_usd=nothing[0], spent_usd={})
+        return Placed(
+            **standing, **dict.fromkeys(money, nothing), beyond_usd=nothing[0], owed_usd=nothing[0], spent_usd={}
+        )
 
     @property
     def paid_usd(self) -> np.ndarray:
@@ -137,7 +140,7 @@ def placed_before(
     )
     sums = {name: np.zeros(shape) for name in names}
     network = with_network(plan, in_field(pools.reindex(columns=["platform_class"])["platform_class"]))
-    beyond, delivered = np.zeros(shape[1]), np.zeros(shape[1])
+    beyond, owed, delivered = (np.zeros(shape[1]) for _ in range(3))
     for row in book.itertuples(index=False):
         if (row.region, row.accelerator_id) not in places:
             continue
@@ -157,13 +160,16 @@ def placed_before(
             continue
         rent = 0.0 if pd.isna(row.usd_per_accelerator_hour) else row.usd_per_accelerator_hour
         rent *= HOURS_PER_MONTH * row.accelerators
-        beyond[pool] += _pay_term(sums, pool, (rent, once), (start, end))
+        later, paid = _pay_term(sums, pool, (rent, once), (start, end))
+        beyond[pool] += later
+        owed[pool] += later - paid
     measured = np.array([owned.get(place, 0.0) for place in places])
     sums["bought"] += np.maximum(measured - delivered, 0.0)
     return Placed(
         accelerators=sums["bought"] + sums["leased"] + sums["reserved"], bought=sums["bought"], leased=sums["leased"],
         priced=sums["priced"], support_usd=sums["support"],
         rent_usd=sums["rent"], prepaid_usd=sums["prepaid"], upfront_usd=sums["upfront"], beyond_usd=beyond,
+        owed_usd=owed,
         capex_usd=sums["capex"], starting_usd=sums["starting"], resale_usd=sums["resale"],
         spent_usd=_spent(book),
     )  # fmt: skip
@@ -222,11 +228,13 @@ def _pay_purchase(
         sums[name][month, pool] += amount
 
 
-def _pay_term(sums: dict[str, np.ndarray], pool: int, usd: tuple[float, float], when: tuple[int, int]) -> float:
-    """Rent of a term by month, and its prepayment if that is still to come; returns what falls beyond the horizon."""
+def _pay_term(
+    sums: dict[str, np.ndarray], pool: int, usd: tuple[float, float], when: tuple[int, int]
+) -> tuple[float, float]:
+    """Rent of a term by month, and its prepayment if that is still to come; returns what falls beyond the horizon, and what of it is prepaid."""
     (rent, once), (start, end), last = usd, when, len(sums["rent"]) - 1
     if end <= 0 or start > last:
-        return 0.0
+        return 0.0, 0.0
     share = once / (end - start) if start >= 1 else 0.0
     inside = slice(max(start, 1), min(end, last + 1))
     beyond = max(end - last - 1, 0)
@@ -235,7 +243,7 @@ def _pay_term(sums: dict[str, np.ndarray], pool: int, usd: tuple[float, float], 
     sums["prepaid"][last, pool] += share * beyond
     if start >= 1:
         sums["upfront"][start, pool] += once
-    return (rent + share) * beyond
+    return (rent + share) * beyond, share * beyond
 
 
 def _spent(book: pd.DataFrame) -> dict[str, float]:

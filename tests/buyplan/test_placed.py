@@ -99,6 +99,20 @@ def test_a_budget_that_orders_placed_before_exceed_alone_is_told(tiny):
         assert ("Orders placed before alone take up to USD 11,680 a month and exceed it in 4 months" in said) is told
 
 
+def test_what_falls_due_after_the_horizon_is_in_no_month_of_the_budget(tiny):
+    """Eight at USD 2 for six more years: the last month of the horizon carries the rest of the term, nobody pays it then."""
+    row = order(8, -8, 84)
+    ledger = solve_case(with_book(tiny(), row)).expected.ledger
+    assert ledger.compute.owed_usd == pytest.approx(8 * 2 * 730 * (84 - 13))
+    highest = ledger.opex_usd[:-1].max()
+    assert ledger.opex_usd[-1] > 2 * highest
+    for budget, told in ((1.2 * highest, False), (0.9 * highest, True)):
+        case = with_book(tiny(plan=make_plan(budget={"opex_usd_per_month": budget})), row)
+        said = " ".join(_budget_warnings(case, solve_case(case)))
+        assert ("Operating cost exceeds" in said) is told
+        assert not told or f"at most USD {highest:,.0f}" in said
+
+
 def test_what_nothing_uses_is_paid_in_every_plan_and_changes_none(tiny):
     """Four until month 3 (two months of rent), eight from month 10 to 16 with a prepayment, a purchase paid in month 2."""
     plain = tiny()
@@ -156,6 +170,7 @@ def test_terms_to_come_pay_their_prepayment_and_what_lies_beyond_the_horizon(tin
     assert placed.paid_usd[7] == pytest.approx(4 * 730 * (12 + 1))
     assert placed.rent_usd[7:].sum() == pytest.approx(6 * 4 * 730 * 2)
     assert placed.beyond_usd.sum() == pytest.approx(6 * 4 * 730 * 2)
+    assert placed.owed_usd.sum() == pytest.approx(6 * 4 * 730)
     compute = solve_expected(with_book(tiny(), row)).ledger.compute  # cost and cash are checked to be equal
     assert compute.lines["Commitment beyond the horizon"].sum() >= 6 * 4 * 730 * 2
 
