@@ -24,6 +24,22 @@ OWN_SITE = ("purchase", "lease")
 PLACE = ["region", "accelerator_id"]
 
 
+#: What is added up by month and pool.
+MONTHLY = (
+    "bought",
+    "leased",
+    "reserved",
+    "priced",
+    "support",
+    "rent",
+    "prepaid",
+    "upfront",
+    "capex",
+    "starting",
+    "resale",
+)
+
+
 @dataclass(frozen=True)
 class Placed:
     """Accelerators and money of what was ordered before the plan, [T + 1, P] by month and pool unless said otherwise.
@@ -125,20 +141,7 @@ def placed_before(
     """
     places = list(pools[PLACE].itertuples(index=False, name=None))
     shape = len(months), len(places)
-    names = (
-        "bought",
-        "leased",
-        "reserved",
-        "priced",
-        "support",
-        "rent",
-        "prepaid",
-        "upfront",
-        "capex",
-        "starting",
-        "resale",
-    )
-    sums = {name: np.zeros(shape) for name in names}
+    sums = {name: np.zeros(shape) for name in MONTHLY}
     network = with_network(plan, in_field(pools.reindex(columns=["platform_class"])["platform_class"]))
     beyond, owed, delivered = (np.zeros(shape[1]) for _ in range(3))
     for row in book.itertuples(index=False):
