@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from aifactory.finance.cashflow import discount_factors
+from aifactory.finance.cashflow import TOTAL_LOSS, discount_factors
 from aifactory.finance.draws import Factors, column
 from aifactory.finance.risk import var_cvar
 from aifactory.finance.roi_model import NEUTRAL, PER_USE_CASE, RoiModel
@@ -30,7 +30,7 @@ class RoiResult:
     payback_month: np.ndarray
     discounted_payback_month: np.ndarray
     lowest_cash_usd: np.ndarray
-    irr_annual: np.ndarray  # NaN unless the flows change sign exactly once
+    irr_annual: np.ndarray  # NaN unless the flows turn once, from money out to money in, above a total loss
 
 
 def evaluate(model: RoiModel, draws: np.ndarray, names: Sequence[str], *, with_rate: bool = True) -> RoiResult:
@@ -52,7 +52,8 @@ def evaluate(model: RoiModel, draws: np.ndarray, names: Sequence[str], *, with_r
     evaluate_draws(_arrays(model), common, streams, with_rate, out, rates)
     measures = {name: out[:, index] for index, name in enumerate(MEASURES)}
     with np.errstate(over="ignore"):
-        return RoiResult(model.options, **measures, irr_annual=(1.0 + rates) ** MONTHS_PER_YEAR - 1.0)
+        annual = (1.0 + rates) ** MONTHS_PER_YEAR - 1.0
+    return RoiResult(model.options, **measures, irr_annual=np.where(annual >= TOTAL_LOSS, annual, np.nan))
 
 
 def _arrays(model: RoiModel) -> object:

@@ -127,6 +127,15 @@ def internal_rate(flows):
     return np.expm1(guess)
 
 
+@njit(**HOW)
+def _pays_first(flows):
+    """Whether money goes out before any comes in: otherwise a rate is what that money costs, no return."""
+    for flow in flows:
+        if flow != 0.0:
+            return flow < 0.0
+    return False
+
+
 @njit(**FAST)
 def _demand(m, s, common, streams, draw):
     """Demand, value, need of accelerators and price path of one draw."""
@@ -227,7 +236,7 @@ def _cash(m, s, o, power, resale, around):
 
 @njit(**HOW)
 def evaluate_draws(m, common, streams, with_rate, out, rates):
-    """Fill `out` [O, M, n] with the measures and `rates` [O, n] with internal rates a month.
+    """Fill `out` [O, M, n] with the measures and `rates` [O, n] with internal rates of return a month.
 
     `common` [n, 12] holds the factors in the order of `NEUTRAL`, `streams` [n, K] those of use cases.
     """
@@ -250,5 +259,5 @@ def evaluate_draws(m, common, streams, with_rate, out, rates):
             out[o, 0, draw], out[o, 1, draw], out[o, 2, draw] = npv, cost, pv_cost
             out[o, 3, draw], out[o, 4, draw] = _payback(s.net, ones), _payback(s.net, m.factors)
             out[o, 5, draw] = lowest
-            if with_rate:
+            if with_rate and _pays_first(s.net):
                 rates[o, draw] = internal_rate(s.net)

@@ -30,7 +30,7 @@ def futures_section(ws: Workspace, plan: BuyPlan, futures: Futures | None) -> Gr
     text = (
         f"Orders are chosen over {futures.paths} paths of demand and prices at once: they cost {usd_compact(own['objective_usd'])}, proven to be "
         f"within {pct(futures.gap, 2)} of the best orders of its dates: each quarter, and for launches and running terms that end. Orders made for the expected scenario alone cost "
-        f"{_more(rows.loc[ONE_PATH, 'regret'], 2)} on the same paths, the cheapest rule of thumb ({rules.idxmin()}) {_more(rules.min(), 0)}. "
+        f"{_more(rows.loc[ONE_PATH, 'regret'], 2)} on the same paths, the cheapest rule of thumb ({rules.idxmin()}) {_more(rules.min(), 1)}. "
         f"{UNBOUND if min(rows.loc[ONE_PATH, 'regret'], rules.min()) < 0 else ''}Planning for the mean path would lose {_money(rows.loc[MEAN], own, 'objective_usd')}: the "
         "value of planning for many paths (value of the stochastic solution)."
     )

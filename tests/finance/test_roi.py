@@ -99,6 +99,17 @@ def test_base_case_by_hand():
     assert found.lowest_cash_usd[0, 0] == -1000
 
 
+def test_only_rates_of_return_are_quoted():
+    """Money that comes in before it goes out has a cost and no return; below -99 % a year all is lost: as `irr_all` says."""
+    first = by_hand(capex_usd=np.array([[0.0, 0.0, 20_000.0]]), residual_usd=np.zeros(1), tax_rate=0.0)
+    assert irr_all([3650 - 558, 7300 - 3405 - 20_000]).status == "borrowing"
+    assert np.isnan(base_case(first).irr_annual).all()
+    lost = by_hand(value_usd=np.array([[0.0, 0.0, 1.0]]), committed_usd=np.zeros((1, 3)), tax_rate=0.0,
+                   capex_usd=np.array([[30_000.0, 0.0, 0.0]]), residual_usd=np.array([6000.0]))  # fmt: skip
+    assert base_case(lost).npv_usd[0, 0] < 0
+    assert np.isnan(base_case(lost).irr_annual).all()
+
+
 def test_neutral_factors_change_nothing():
     neutral = np.array([list(NEUTRAL.values())])
     base = base_case(MODEL)
