@@ -19,9 +19,9 @@ def small_problem(paths=6, months=12, seed=3, **changes):
         month = price * 730
         options += [
             Option("purchase", platform, 24, 2, price * 7000, 150.0, price * 6000, 0.65, capital=True),
-            Option("lease", platform, 8, 1, 0.0, 0.6 * month, capital=True),
-            Option("reserved_1y", platform, 12, 0, 0.0, 0.62 * month),
-            Option("reserved_3y", platform, 36, 0, 0.0, 0.45 * month),
+            Option("lease", platform, 8, 1, 0.0, 0.6 * month),
+            Option("reserved_1y", platform, 12, 0, 0.0, 0.62 * month, on_site=False),
+            Option("reserved_3y", platform, 36, 0, 0.0, 0.45 * month, on_site=False),
         ]
     given = {
         "demand": demand[:, :, :, None] * np.array([1.8, 1.1, 0.6]),
@@ -66,7 +66,7 @@ def hand_basis():
     problem = small_problem(paths=1)
     flat = replace(
         problem, demand=np.full((1, 3, 1, 1), 6.0), block_hours=np.array([730.0]), rate=np.ones((1, 1)),
-        deferrable=np.array([False]), node_size=np.array([4]), around_usd=0.0, options=(Option("reserved_1y", 0, 12, 0, 0.0, 1000.0),),
+        deferrable=np.array([False]), node_size=np.array([4]), around_usd=0.0, options=(Option("reserved_1y", 0, 12, 0, 0.0, 1000.0, on_site=False),),
         on_demand_usd=np.full((3, 1), 4.0), spot_usd=np.full((3, 1), 4.0), api_usd=np.full((3, 1), np.inf),
         miss_usd=np.array([10.0]), owned=np.zeros((3, 1)), on_demand_most=np.array([np.inf]), spot_share=np.ones(1),
         kw=np.ones(1), order_months=(0, 1, 2), wacc=0.0, stranded=0.0, risk_weight=0.0,

@@ -144,7 +144,7 @@ def nothing_to_rent(basis: StressBasis, first: int = START, months: int = 3) -> 
 def late_delivery(basis: StressBasis, months: int = 6) -> Stressed:
     """Bought and leased kit comes some months late; it is paid for when ordered, and serves as long."""
     options = tuple(
-        replace(option, lead_months=option.lead_months + months) if option.capital else option
+        replace(option, lead_months=option.lead_months + months) if option.on_site else option
         for option in basis.problem.options
     )
     return stressed(basis, 0, options=options)
@@ -212,7 +212,7 @@ def within_site(world: World, nodes: np.ndarray) -> np.ndarray:
     nodes, left, rows = nodes.copy(), np.array(world.site_kw, dtype=float), world.site_rows()
     for at in sorted(np.flatnonzero(nodes), key=lambda column: world.orders[column][1]):
         option, _ = world.orders[at]
-        if not option.capital:
+        if not option.on_site:
             continue
         each = rows[:, :, at]
         drawn = each > 0

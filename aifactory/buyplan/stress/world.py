@@ -48,7 +48,7 @@ class World(Problem):
 
     def site_rows(self) -> np.ndarray:
         """[T, sites, N] kW of each own site that a node of each order takes in each month: bought and leased nodes alone."""
-        own = np.array([option.capital for option, _ in self.orders], dtype=float)
+        own = np.array([option.on_site for option, _ in self.orders], dtype=float)
         return np.einsum("pi,tpn->tin", self.site_draw_kw, Problem.serves.func(self)) * own
 
     def limits(self) -> tuple[np.ndarray, np.ndarray, list[str]]:

@@ -136,6 +136,20 @@ def test_power_gives_up_the_latest_own_kit(basis):
     assert none.nodes.sum() < part.nodes.sum() < full.nodes.sum()
 
 
+def test_leased_kit_comes_late_too_and_takes_power(one_path):
+    """A lease of four accelerators a month late: six hours by demand in month 1 instead of two, its rent paid as long."""
+    (option,) = one_path.problem.options
+    lease = replace(option, name="lease", term_months=2, on_site=True)
+    basis = replace(one_path, problem=replace(one_path.problem, options=(lease,)))
+    calm, late = cost(st.stressed(basis, 0)), cost(st.late_delivery(basis, 1))
+    assert late.objective_usd - calm.objective_usd == pytest.approx(4 * 4 * MONTH - 4 * 4 * MONTH)
+    assert late.orders_usd == calm.orders_usd == pytest.approx(2 * 4 * 1000)
+    gone = st.late_delivery(basis, 2)
+    assert cost(gone).objective_usd - calm.objective_usd == pytest.approx(4 * 4 * MONTH - 4 * 1000)
+    assert st.power_cap(basis, 0.5).nodes.sum() == 0
+    assert st.power_cap(one_path, 0.5).nodes.sum() == 1
+
+
 def test_own_sites_lend_each_other_no_power():
     """Two nodes of 2.8 kW in eu and four of 0.8 kW in us: half of 5.6 kW is one node, half of 3.2 kW two, whatever the other site leaves."""
     basis = small_basis()
