@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from aifactory.inputs.billing import DISCOUNT, NO_ACCELERATOR
+from aifactory.inputs.billing import DISCOUNT, NO_ACCELERATOR, hours_of
 from aifactory.inputs.findings import Finding, Tables, rows_found
 from aifactory.inputs.months import month_of
 from aifactory.inputs.plan import Plan
@@ -57,3 +57,9 @@ def accelerators_have_hours(tables: Tables, _plan: Plan) -> Iterator[Finding]:
     bad = named & frame["accelerator_hours"].isna() & (frame["EffectiveCost"].astype("float64") > 0)
     rule = "the charge names an accelerator, but its unit is no time: its money counts and its hours do not; write Hours of the machine or GPU-Hours of its accelerators"
     yield from rows_found(frame, bad, "billing", "accelerators_have_hours", "warned", "ConsumedUnit", rule)
+    nameless = hours_of(frame["ConsumedUnit"])[1] & (frame["accelerator_id"] == NO_ACCELERATOR)
+    nameless &= (frame["ChargeCategory"] == "Usage") & (frame["CommitmentDiscountStatus"] != "Unused").fillna(
+        value=True
+    )
+    rule = "hours of accelerators, but neither SkuMeter, SkuId nor this text names one of the catalogue in its memory size: its money counts and its hours do not; add its name to accelerator_aliases.csv"
+    yield from rows_found(frame, nameless, "billing", "accelerators_have_hours", "warned", "ChargeDescription", rule)

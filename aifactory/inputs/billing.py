@@ -214,7 +214,7 @@ def match_accelerators(billing: pd.DataFrame, aliases: pd.DataFrame) -> pd.DataF
     usage = (billing["ChargeCategory"] == "Usage") & (billing["CommitmentDiscountStatus"] != "Unused").fillna(
         value=True
     )
-    hours, single = _hours_of(billing["ConsumedUnit"])
+    hours, single = hours_of(billing["ConsumedUnit"])
     each = found["accelerators"].astype("float64").mask(single & found["accelerator_id"].notna(), 1.0)
     return pd.DataFrame(
         {
@@ -225,10 +225,10 @@ def match_accelerators(billing: pd.DataFrame, aliases: pd.DataFrame) -> pd.DataF
     )
 
 
-def _hours_of(units: pd.Series) -> tuple[pd.Series, pd.Series]:
+def hours_of(units: pd.Series) -> tuple[pd.Series, pd.Series]:
     """Hours of a unit, NaN where it is no time, and whether it is of each accelerator.
 
-    >>> [part.tolist() for part in _hours_of(pd.Series(["Hours", "GPU-Hours", "1 Minute", "GB"]))]
+    >>> [part.tolist() for part in hours_of(pd.Series(["Hours", "GPU-Hours", "1 Minute", "GB"]))]
     [[1.0, 1.0, 0.016666666666666666, nan], [False, True, False, False]]
     """
     read = {unit: _TIME_UNIT.fullmatch(unit.lower().strip()) for unit in units.dropna().unique()}

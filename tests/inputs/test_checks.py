@@ -371,6 +371,14 @@ SUSPECT = {
         ),
         "billing, row 18, column 'ConsumedUnit': value 'Pods': the charge names an accelerator, but its unit is no time",
     ),
+    "hours of an accelerator that nobody knows": (
+        "accelerators_have_hours",
+        add(
+            "billing.csv",
+            "2026-10-01T00:00:00Z,2026-10-01T00:00:00Z,2026-11-01T00:00:00Z,own,acc-1,Jetson AGX Orin 32GB,,pod,Usage,Standard,,744,GPU-Hours,USD,10,10,\n",
+        ),
+        "hours of accelerators, but neither SkuMeter, SkuId nor this text names one of the catalogue",
+    ),
     "usage of another month": (
         "bill_in_its_month",
         swap("billing.csv", "2026-09-01T00:00:00Z,2026-09-01", "2026-09-01T00:00:00Z,2026-08-31"),
