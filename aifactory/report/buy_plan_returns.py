@@ -48,7 +48,7 @@ def returns_section(
     knowledge = returns.knowledge.dropna(subset=["net_usd"])
     first = knowledge.sort_values(["net_usd" if (knowledge["net_usd"] > 0).any() else "worth_usd"]).iloc[-1]
     advice = (
-        f"{first['knowledge']} is worth {usd_compact(first['net_usd'])} more than the wait costs"
+        f"it pays to {first['knowledge'][:1].lower()}{first['knowledge'][1:]}: that is worth {usd_compact(first['net_usd'])} more than the wait costs"
         if first["net_usd"] > 0
         else f"no wait pays: {first['knowledge'].lower()} is worth {usd_compact(first['worth_usd'])} and costs "
         f"{usd_compact(first['wait_usd'])}"

@@ -65,7 +65,10 @@ def test_the_answer_names_chance_drivers_and_worth(drawn):
     assert "no wait pays" in text
     richer = returns.knowledge.assign(net_usd=[5.0, 1e6, np.nan])
     paid = page.returns_section(ws, plan, SimpleNamespace(**{**vars(returns), "knowledge": richer})).text
-    assert "Wait for a tenth of the traffic is worth USD 1.00 M more than the wait costs" in paid
+    assert (
+        "On these options it pays to wait for a tenth of the traffic: that is worth USD 1.00 M more than the wait costs"
+        in paid
+    )
 
 
 def test_nothing_is_called_on_demand_where_no_hours_are_rented(drawn):

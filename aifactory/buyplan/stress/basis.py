@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
 import pandas as pd
 
-from aifactory.buyplan.case import Case
+from aifactory.buyplan.case import Case, case_terms
 from aifactory.buyplan.futures import FuturesBasis, at_todays_prices, block_demand
-from aifactory.buyplan.optimise.problem import Problem
+from aifactory.buyplan.optimise.problem import Option, Problem
 from aifactory.buyplan.own_sites import counted
+from aifactory.finance.options import COMMITTED_OPTIONS
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class StressBasis:
     generates : [W] whether a stream generates tokens, bound by memory and its bandwidth rather than by compute.
     months : labels of the months of the problem.
     wanted : [S, T, W] average accelerators at work, before whole nodes; None where demand has no nodes to round to.
+    leased_running_usd : [P] of the monthly payments for a leased accelerator what is no rent: power, space, support; empty: nothing.
     in_nodes : accelerators of whole nodes by block, as `problem.demand`, for averages such as `wanted`.
     """
 
@@ -39,6 +41,12 @@ class StressBasis:
     months: tuple[str, ...]
     wanted: np.ndarray | None = None
     in_nodes: Callable[[np.ndarray], np.ndarray] | None = None
+    leased_running_usd: np.ndarray = field(default_factory=lambda: np.zeros(0))
+
+    def rent_of(self, option: Option) -> float:
+        """What the supplier is paid of the monthly payments of an option."""
+        leased = option.on_site and not option.resale_per_year and np.size(self.leased_running_usd)
+        return option.monthly_usd - (float(self.leased_running_usd[option.platform]) if leased else 0.0)
 
     def demand_times(self, ratio: np.ndarray) -> np.ndarray:
         """Demand of the problem where work changes by a ratio [T, W]: nodes are rounded anew, never multiplied."""
@@ -81,7 +89,15 @@ def stress_basis(
         months=tuple(case.streams.months[1:]),
         wanted=wanted,
         in_nodes=partial(block_demand, case),
+        leased_running_usd=_leased_running_usd(case),
     )
+
+
+def _leased_running_usd(case: Case) -> np.ndarray:
+    """[P] USD a month for power, space and support of a leased accelerator, as in the options of the problem."""
+    running, slots = case_terms(case).running_usd_month()[COMMITTED_OPTIONS.index("lease")], case.slots
+    first = [np.flatnonzero(slots.pool == pool)[:1] for pool in range(case.pools)]
+    return np.array([float((running[at] / slots.size[at]).sum()) for at in first])
 
 
 def _fallbacks(

@@ -69,10 +69,13 @@ def spot_price(basis: StressBasis, factor: float, month: int = START) -> Stresse
 
 
 def contract_price(basis: StressBasis, factor: float, month: int = START) -> Stressed:
-    """Rents of new contracts and renewals change by a factor from a month on; what was signed before keeps its price."""
+    """Rents of new contracts and renewals change by a factor from a month on; what was signed before keeps its price.
+
+    Power, space and support of leased kit are no part of its rent.
+    """
     rented = [option for option in basis.problem.options if not option.resale_per_year]
     early = [replace(option, last_order=min(option.last_order, month - 1)) for option in rented]
-    late = [_priced(option, factor, first=month) for option in rented]
+    late = [_at_rent(basis, option, factor, month) for option in rented]
     bought = [option for option in basis.problem.options if option.resale_per_year]
     return stressed(basis, month, options=(*early, *late, *bought))
 
@@ -286,6 +289,13 @@ def _priced(option: Option, factor: float, *, first: int) -> Option:
         option, upfront_usd=option.upfront_usd * factor, monthly_usd=option.monthly_usd * factor,
         resale_usd=option.resale_usd * factor, first_order=max(option.first_order, first),
     )  # fmt: skip
+
+
+def _at_rent(basis: StressBasis, option: Option, factor: float, month: int) -> Option:
+    """The option at a factor of its rent, from a month on; what comes with it costs the same."""
+    beside = option.monthly_usd - basis.rent_of(option)
+    later = _priced(replace(option, monthly_usd=basis.rent_of(option)), factor, first=month)
+    return replace(later, monthly_usd=later.monthly_usd + beside)
 
 
 def _needed(problem: Problem) -> np.ndarray:

@@ -114,3 +114,14 @@ def test_the_nodes_of_unchanged_work_are_those_of_the_problem(case):
     basis = stress_basis(case, futures, capacity=capacity(), exclusions=NONE, accelerators=ACCELERATORS, wanted=wanted)
     same = basis.demand_times(np.ones(wanted.shape[1:]))
     assert same == pytest.approx(basis.problem.demand)
+
+
+def test_the_rent_of_leased_kit_is_its_price_alone(tiny):
+    """USD 2 an hour are 1,460 a month; what the option costs beside that is power, space and support."""
+    lease = {"purchase_option": "lease", "usd_per_accelerator_hour": 2.0, "term_months": 36, "lead_time_weeks": 0.0}
+    basis = basis_of(tiny(prices=make_prices(lease)), capacity())
+    found = [option for option in basis.problem.options if option.name == "lease"]
+    assert found and all(basis.rent_of(option) == pytest.approx(1460.0) for option in found)
+    assert all(option.monthly_usd > 1460.0 for option in found)
+    others = [option for option in basis.problem.options if option.name != "lease"]
+    assert all(basis.rent_of(option) == option.monthly_usd for option in others)

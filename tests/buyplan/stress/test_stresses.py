@@ -79,6 +79,15 @@ def test_renewals_pay_the_new_contract_price(one_path):
     assert cost(st.contract_price(later, 1.5, 1)).objective_usd - calm == pytest.approx(2 * 4 * 500)
 
 
+def test_dearer_contracts_leave_power_and_space_of_leased_kit_as_they_are(one_path):
+    """USD 1,000 a month of a lease, 200 of them power and space: half more rent is 400 more, of four accelerators for two months."""
+    (option,) = one_path.problem.options
+    lease = replace(one_path.problem, options=(replace(option, name="lease", on_site=True),))
+    later = replace(one_path, problem=lease, nodes=np.array([0.0, 1.0, 0.0]), leased_running_usd=np.array([200.0]))
+    calm = cost(st.stressed(later, 0)).objective_usd
+    assert cost(st.contract_price(later, 1.5, 1)).objective_usd - calm == pytest.approx(2 * 4 * 400)
+
+
 def test_the_next_generation_lowers_the_price_of_work_bound_by_compute():
     basis = small_basis()
     case = st.next_generation(basis, factor=0.5, resale=0.5)

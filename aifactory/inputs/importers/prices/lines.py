@@ -46,7 +46,8 @@ def _stale_lines(report: Refreshed) -> list[str]:
     rows = report.stale
     if rows.empty:
         return []
-    lines = [f"  STALE: {len(rows):,} offers are past the freshness limit of plan.yaml; reports that use them say so"]
+    many = "1 offer is" if len(rows) == 1 else f"{len(rows):,} offers are"
+    lines = [f"  STALE: {many} past the freshness limit of plan.yaml; reports that use such prices say so"]
     for row in rows.head(MOST).itertuples():
         place = " ".join(
             part for part in (row.accelerator_id, row.provider, row.sku, row.region, row.purchase_option) if part
