@@ -47,12 +47,13 @@ def returns_section(
     mine, drivers = returns.options.iloc[0], returns.drivers
     knowledge = returns.knowledge.dropna(subset=["net_usd"])
     first = knowledge.sort_values(["net_usd" if (knowledge["net_usd"] > 0).any() else "worth_usd"]).iloc[-1]
-    advice = (
-        f"it pays to {first['knowledge'][:1].lower()}{first['knowledge'][1:]}: that is worth {usd_compact(first['net_usd'])} more than the wait costs"
-        if first["net_usd"] > 0
-        else f"no wait pays: {first['knowledge'].lower()} is worth {usd_compact(first['worth_usd'])} and costs "
-        f"{usd_compact(first['wait_usd'])}"
-    )
+    what = first["knowledge"][:1].lower() + first["knowledge"][1:]
+    if first["net_usd"] > 0:
+        advice = f"it pays to {what}: that is worth {usd_compact(first['net_usd'])} more than the wait costs"
+    elif first["worth_usd"] > 0:
+        advice = f"no wait pays: to {what} is worth {usd_compact(first['worth_usd'])} and costs {usd_compact(first['wait_usd'])}"
+    else:
+        advice = "no wait pays: what it tells would not change the way to pay"
     top = join_words([f"{pct(min(row.total, 1.0))} to {row.group}" for row in drivers.head(2).itertuples()])
     text = (
         f"This plan loses money in {pct(mine['loss_probability'], 1)} of {returns.draws:,} draws; its NPV is "

@@ -69,6 +69,13 @@ def test_the_answer_names_chance_drivers_and_worth(drawn):
         "On these options it pays to wait for a tenth of the traffic: that is worth USD 1.00 M more than the wait costs"
         in paid
     )
+    for worth, told in (
+        (100.0, "no wait pays: to wait for a tenth of the traffic is worth USD 100"),
+        (0.0, "no wait pays: what it tells would not change the way to pay"),
+    ):
+        poorer = returns.knowledge.assign(net_usd=[-5e4, -5e3, np.nan], worth_usd=[0.0, worth, np.nan], wait_usd=5e3)
+        held = page.returns_section(ws, plan, SimpleNamespace(**{**vars(returns), "knowledge": poorer})).text
+        assert told in held.replace("\xa0", " ")
 
 
 def test_nothing_is_called_on_demand_where_no_hours_are_rented(drawn):

@@ -42,7 +42,9 @@ def test_the_defaults_are_the_shortlist(grounds, sample_short):
 
 def test_nodes_priced_anew_at_the_defaults_cost_what_the_shortlist_says(grounds):
     for ground in grounds.values():
-        np.testing.assert_allclose(ground.bought.compute_usd(np.ones(len(ground.cells))), ground.compute_usd, rtol=1e-9, atol=1e-6)
+        np.testing.assert_allclose(
+            ground.bought.compute_usd(np.ones(len(ground.cells))), ground.compute_usd, rtol=1e-9, atol=1e-6
+        )
 
 
 def test_the_parts_add_up_at_any_setting(grounds):
