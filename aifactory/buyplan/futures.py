@@ -289,7 +289,9 @@ def stream_paths(case: Case, paths: Paths) -> np.ndarray:
     return case.streams.accelerators(np.moveaxis(paths.work[:, at, place], 1, 2) * case.streams.share[1:])
 
 
-def block_demand(case: Case, wanted: np.ndarray, may_leave: np.ndarray | None = None) -> np.ndarray:
+def block_demand(
+    case: Case, wanted: np.ndarray, may_leave: np.ndarray | None = None, waits: np.ndarray | None = None
+) -> np.ndarray:
     """Accelerators that each stream occupies in the blocks of its pool, [S, T, K, B], for averages [S, T, K].
 
     Averages are those of even loads; what chance adds (`streams.chance`) is occupied too. Blocks are the highest hours
@@ -299,11 +301,11 @@ def block_demand(case: Case, wanted: np.ndarray, may_leave: np.ndarray | None = 
     that are wider than their idle rest only while they run.
     A node that work on demand fills in part is paid on demand in full: streams that may run on spot have only the nodes that
     the others do not need alone, as in the ledger, and streams that `may_leave` [K] the pool, to a hosted model, only those
-    that neither of them needs. The sum over a pool is the same.
+    that neither of them needs. The sum over a pool is the same. `waits` [K] names the streams that wait, by default all that can.
     """
     streams = case.streams
     today = streams.accelerators(streams.table["units_month"].to_numpy(dtype=float))
-    waits = streams.waits
+    waits = streams.waits if waits is None else waits & streams.waits
     rank = (
         streams.table["interruptible"].to_numpy(dtype=bool) & spot_is_cheaper(case.offers, case.plan)[streams.pool]
     ).astype(int)

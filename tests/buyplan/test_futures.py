@@ -10,8 +10,10 @@ from aifactory.buyplan.bands import orders_frame
 from aifactory.buyplan.case import solve_expected
 from aifactory.buyplan.choose import choose_orders, quick_orders
 from aifactory.buyplan.futures import (
+    BLOCK_SHARES,
     ONE_PATH,
     THIS_PLAN,
+    block_demand,
     compare_futures,
     futures_basis,
     nodes_of,
@@ -201,6 +203,22 @@ def test_work_with_a_latency_limit_runs_on_spot_but_does_not_wait(tiny):
     problem = problem_of(case, paths_of(case, 2))
     assert case.streams.table["movable"].tolist() == problem.deferrable.tolist() == [False, True]
     assert problem.may_be_interrupted.tolist() == [True, True]
+
+
+def test_work_that_does_not_wait_takes_whole_nodes_beside_the_others_hour_by_hour(tiny):
+    """Chat of 4.5 by day and 1.5 by night, nodes of 4: training of 3 fits into the idle 3.5 and 2.5, if it waits; else both need 8 and 8."""
+    from bp_company import WAITS
+
+    case = tiny(chat=3.0, train=3.0, **WAITS)
+    streams, wanted = case.streams, case.streams.sized(case.streams.units[1])[None, 1:]
+    together = block_demand(case, wanted, waits=np.zeros(2, dtype=bool)) @ BLOCK_SHARES
+    hours = (wanted[0] * streams.chance[1:])[:, :, None] * streams.shape
+    size = float(streams.pools["accelerators_per_node"].iloc[0])
+    whole = (np.ceil(hours.sum(axis=1) / size - 1e-9) * size).mean(axis=1)
+    assert together.sum(axis=2)[0] == pytest.approx(whole)
+    patient = (block_demand(case, wanted) @ BLOCK_SHARES).sum(axis=2)[0]
+    assert (patient[0], whole[0]) == pytest.approx((6.0, 8.0))
+    assert block_demand(case, wanted, waits=streams.waits) == pytest.approx(block_demand(case, wanted))
 
 
 def test_limits_are_spoken_of_by_name(tiny):

@@ -31,7 +31,8 @@ class StressBasis:
     months : labels of the months of the problem.
     wanted : [S, T, W] average accelerators at work, before whole nodes; None where demand has no nodes to round to.
     leased_running_usd : [P] of the monthly payments for a leased accelerator what is no rent: power, space, support; empty: nothing.
-    in_nodes : accelerators of whole nodes by block, as `problem.demand`, for averages such as `wanted`.
+    in_nodes : accelerators of whole nodes by block, as `problem.demand`, for averages such as `wanted` and, on demand, the
+        streams that wait, `waits` [W].
     """
 
     problem: Problem
@@ -40,7 +41,7 @@ class StressBasis:
     generates: np.ndarray
     months: tuple[str, ...]
     wanted: np.ndarray | None = None
-    in_nodes: Callable[[np.ndarray], np.ndarray] | None = None
+    in_nodes: Callable[..., np.ndarray] | None = None
     leased_running_usd: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
     def rent_of(self, option: Option) -> float:

@@ -88,22 +88,31 @@ def without_hours(basis: StressBasis, start: np.ndarray) -> np.ndarray:
 def without_waiting(basis: StressBasis, base: np.ndarray) -> np.ndarray:
     """[S] cost of the plan where all work that can wait runs when it comes, as an even load; unchanged where none can.
 
+    It then has nodes of its own beside those of other work, hour by hour, where it could fill their idle rest.
+
     Streams of so few jobs that less than one runs at a time stay as they are: theirs is no even load.
     """
     p = basis.problem
     waits = np.asarray(p.deferrable, bool)
     if not waits.any():
         return base
-    case = stressed(basis, 0, deferrable=waits & (_jobs_at_a_time(p) < 1.0))
+    whole = basis.wanted is not None and basis.in_nodes is not None
+    still = waits & (_jobs_at_a_time(p, basis.wanted) < 1.0)
+    demand = basis.in_nodes(basis.wanted, waits=still) if whole else p.demand
+    case = stressed(basis, 0, deferrable=still, demand=demand)
     return outcome(case.world, case.nodes).by_path_usd
 
 
-def _jobs_at_a_time(problem: Problem) -> np.ndarray:
-    """[W] jobs that run on average over months and paths; infinite where their widths are not known."""
+def _jobs_at_a_time(problem: Problem, wanted: np.ndarray | None = None) -> np.ndarray:
+    """[W] jobs that run on average over months and paths; infinite where their widths are not known.
+
+    `wanted` [S, T, W] accelerators at work; without it the demand of the problem, which leaves out what fills idle nodes.
+    """
     rate = np.asarray(problem.rate, dtype=float)
     per_unit = np.where(rate > 0, 1.0 / np.where(rate > 0, rate, 1.0), 0.0).max(axis=1)
     hours = np.asarray(problem.block_hours, dtype=float)
-    work = (problem.demand @ hours).mean(axis=(0, 1)) / hours.sum() * per_unit
+    in_blocks = (problem.demand @ hours).mean(axis=(0, 1)) / hours.sum() * per_unit
+    work = in_blocks if wanted is None else wanted.mean(axis=(0, 1))
     if not problem.widths.known.any():
         return np.full(len(work), np.inf)
     return np.where(problem.widths.known, work * (problem.widths.share @ (1.0 / problem.widths.accelerators)), np.inf)

@@ -184,6 +184,8 @@ def test_work_of_few_wide_jobs_gains_nothing_by_waiting(basis, wide):
     changed = replace(basis, problem=problem)
     base = outcome(stressed(changed, 0).world, basis.nodes).by_path_usd
     few = _jobs_at_a_time(problem)[waits] < 1.0
+    at_work = np.full((2, 12, 3), 3 * wide)  # what fills idle nodes counts too
+    assert _jobs_at_a_time(problem, at_work)[waits] == pytest.approx(3.0)
     found = without_waiting(changed, base)
     assert few.all() == (wide == 64.0)
     assert (found == base).all() if few.all() else found.mean() >= base.mean() - 1e-6
