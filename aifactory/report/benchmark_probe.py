@@ -71,7 +71,11 @@ def repeat_note(measured: pd.DataFrame) -> str:
             if len(rows):
                 size = pct(_mean(rows, "p90_abs_change"), 1)
                 said.append(f"{num(rows['rows'].sum(), 0)} {what} of {chip} within {size} (p90)")
-    return f" Measured again on another machine: {', '.join(said)}; no forecast is surer than that." if said else ""
+    return (
+        f" Measured again on a machine of the same kind: {', '.join(said)}; no forecast is surer than that."
+        if said
+        else ""
+    )
 
 
 @cache

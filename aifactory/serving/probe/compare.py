@@ -73,7 +73,7 @@ def error_summary(compared: pd.DataFrame) -> pd.DataFrame:
 def repeat_spread(measured: pd.DataFrame, again: pd.DataFrame) -> pd.DataFrame:
     """How well a probe repeats on another machine of the same kind: no forecast can be surer than that.
 
-    `again` has measurement_id (conditions have the same id on every machine), median_ms, as_of. Returns part, rows,
+    `again` has measurement_id (of the point in the first run), median_ms, as_of. Returns part, rows,
     median_change (signed), median_abs_change, p90_abs_change and as_of of the later run.
 
     >>> first = pd.DataFrame({"measurement_id": ["a"], "kind": ["step"], "precision": ["bf16"], "batch": [8],
