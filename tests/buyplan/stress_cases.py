@@ -55,6 +55,8 @@ def small_basis(**changes):
             "region": ["eu", "us"], "accelerator_id": ["chip-a", "chip-b"], "vendor": ["NVIDIA", "AWS"],
             "fallback_accelerator_id": ["chip-b", "chip-a"], "fallback_usd_per_hour": [5.0, 3.0],
             "porting_usd": [1000.0, 2000.0], "in_data_centre": [True, True],
+            "vendor_fallback_accelerator_id": ["chip-b", "chip-a"], "vendor_fallback_usd_per_hour": [5.0, 3.0],
+            "vendor_porting_usd": [1000.0, 2000.0],
         }
     )  # fmt: skip
     months = tuple(str(pd.Period("2026-11", "M") + step) for step in range(problem.months))
@@ -73,6 +75,7 @@ def hand_basis():
     )  # fmt: skip
     pools = pd.DataFrame(
         {"region": ["eu"], "accelerator_id": ["chip-a"], "vendor": ["NVIDIA"], "fallback_accelerator_id": ["chip-b"],
-         "fallback_usd_per_hour": [7.0], "porting_usd": [500.0], "in_data_centre": [True]}
+         "fallback_usd_per_hour": [7.0], "porting_usd": [500.0], "in_data_centre": [True],
+         "vendor_fallback_accelerator_id": ["chip-c"], "vendor_fallback_usd_per_hour": [9.0], "vendor_porting_usd": [800.0]}
     )  # fmt: skip
     return StressBasis(flat, np.array([1.0, 0.0, 0.0]), pools, np.array([True]), ("2026-11", "2026-12", "2027-01"))

@@ -26,7 +26,8 @@ class StressBasis:
     nodes : [N] the report's orders.
     pools : one row per platform of the problem: region, accelerator_id, vendor, in_data_centre (whether it takes of the power
         of the own sites), and what replaces it:
-        fallback_accelerator_id, fallback_usd_per_hour (infinite: nothing does; beside the people and storage of an hour here), porting_usd.
+        fallback_accelerator_id, fallback_usd_per_hour (infinite: nothing does; beside the people and storage of an hour here), porting_usd;
+        the same with the prefix `vendor_` of what other vendors make.
     generates : [W] whether a stream generates tokens, bound by memory and its bandwidth rather than by compute.
     months : labels of the months of the problem.
     wanted : [S, T, W] average accelerators at work, before whole nodes; None where demand has no nodes to round to.
@@ -78,14 +79,15 @@ def stress_basis(
         return None
     table, about = case.streams.table, accelerators.set_index("accelerator_id")
     pools = case.streams.pools[["region", "accelerator_id"]].reset_index(drop=True)
-    pools["vendor"] = pools["accelerator_id"].map(about["vendor"]).fillna("")
+    pools["vendor"] = pools["accelerator_id"].map(about["vendor"]).fillna(pools["accelerator_id"])
     pools["in_data_centre"] = counted(case.streams.pools)
     problem = at_todays_prices(futures.monthly)
-    fallback = _fallbacks(case, problem, capacity, exclusions, about)
+    each = pd.Series(about.index, index=about.index)
+    others = [_fallbacks(case, problem, capacity, exclusions, about, of) for of in (each, about["vendor"].fillna(each))]
     return StressBasis(
         problem=problem,
         nodes=futures.nodes,
-        pools=pools.join(fallback),
+        pools=pools.join(others[0]).join(others[1].add_prefix("vendor_")),
         generates=(table["output_tokens_per_unit"] > 0).to_numpy(),
         months=tuple(case.streams.months[1:]),
         wanted=wanted,
@@ -102,10 +104,16 @@ def _leased_running_usd(case: Case) -> np.ndarray:
 
 
 def _fallbacks(
-    case: Case, problem: Problem, capacity: pd.DataFrame, exclusions: pd.DataFrame, about: pd.DataFrame
+    case: Case,
+    problem: Problem,
+    capacity: pd.DataFrame,
+    exclusions: pd.DataFrame,
+    about: pd.DataFrame,
+    exits: pd.Series,
 ) -> pd.DataFrame:
     """By pool: the accelerator that most of its work would rent instead, USD per hour it replaces, porting in USD.
 
+    What `exits` (by accelerator) shares with that of the pool goes with it and replaces nothing.
     People and storage go with every hour rented there; those of one hour here, which the problem adds, are taken off.
     """
     table, plan = case.streams.table, case.plan
@@ -124,7 +132,8 @@ def _fallbacks(
             * stream.units_per_s_per_accelerator
             / rate[stream.use_case_id, name]
             for case_id, name in rate.index
-            if case_id == stream.use_case_id and name != stream.accelerator_id
+            if case_id == stream.use_case_id
+            and exits.get(name, name) != exits.get(stream.accelerator_id, stream.accelerator_id)
         }
         own = {name: usd for name, usd in own.items() if np.isfinite(usd)}
         name = min(own, key=own.get) if own else ""

@@ -153,24 +153,33 @@ def late_delivery(basis: StressBasis, months: int = 6) -> Stressed:
     return stressed(basis, 0, options=options)
 
 
-def vendor_exit(basis: StressBasis, month: int = 12, accelerator_id: str = "") -> Stressed:
-    """A platform is supported no more from a month on: its fleet stands still and is paid for to the end.
+def platform_exit(basis: StressBasis, month: int = 12) -> Stressed:
+    """The accelerator whose work is worth most is supported no more from a month on: its fleet stands still and is paid for to the end.
 
     Its work is ported and rents the cheapest other platform that can serve it; work that no other can serve is missed.
-    By default the platform whose work is worth most.
     """
-    p = basis.problem
-    chosen = accelerator_id or _dearest(basis)
-    gone = (basis.pools["accelerator_id"] == chosen).to_numpy()
+    return _exit(basis, month, "accelerator_id", "")
+
+
+def vendor_exit(basis: StressBasis, month: int = 12) -> Stressed:
+    """All accelerators of the vendor whose work is worth most go, as in `platform_exit`; only other vendors' replace them."""
+    return _exit(basis, month, "vendor", "vendor_")
+
+
+def _exit(basis: StressBasis, month: int, column: str, prefix: str) -> Stressed:
+    p, pools = basis.problem, basis.pools
+    worth = pools.assign(worth=_needed(p).sum(axis=0) * _hour_usd(p)).groupby(column)["worth"].sum()
+    chosen = str(worth.idxmax())
+    gone = (pools[column] == chosen).to_numpy()
     late = np.arange(p.months) >= month
     over = late[:, None] & gone
-    price = np.where(over, basis.pools["fallback_usd_per_hour"].to_numpy(), p.on_demand_usd)
+    price = np.where(over, pools[f"{prefix}fallback_usd_per_hour"].to_numpy(), p.on_demand_usd)
     spot = np.where(over, price, p.spot_usd)
     options = tuple(
         replace(option, last_order=min(option.last_order, month - 1)) if gone[option.platform] else option
         for option in p.options
     )
-    moved = basis.pools.loc[gone, "porting_usd"].sum()
+    moved = pools.loc[gone, f"{prefix}porting_usd"].sum()
     return stressed(
         basis, month, chosen, on_demand_usd=price, spot_usd=spot, options=options, working=np.where(over, 0.0, 1.0),
         owned=np.where(over, 0.0, p.owned), sunk_usd=float(moved * p.discount[month]),
@@ -259,7 +268,8 @@ def default_stresses() -> tuple[Stress, ...]:
         Stress("Shortage", "nothing to order in months 7 to 18", "lead times of 36 to 52 weeks, lifecycle table, 2026 (claimed)", shortage),
         Stress("Nothing to rent", "no hours on demand or spot in months 7 to 9", "assumption", nothing_to_rent, "head of platform", hours=True),
         Stress("Late delivery", "bought and leased kit 6 months late", "B200: 4 to 10 months, new production 10 to 14, lifecycle table, 2026 (claimed)", late_delivery),
-        Stress("Vendor exit", "platform unsupported from month 13", "assumption: a year's notice", vendor_exit, "head of platform"),
+        Stress("Platform exit", "one accelerator unsupported from month 13", "assumption: a year's notice", platform_exit, "head of platform"),
+        Stress("Vendor exit", "all of one vendor's unsupported from month 13, others' replace them", "assumption: a year's notice", vendor_exit, "head of platform"),
         Stress("Model family shift", "generated tokens need twice the accelerators, from month 7", "one step of precision: two bytes instead of one for weights and cache", model_shift),
         Stress("Demand x 0.3", "all use cases, from month 7", "assumption", lambda basis: demand_changes(basis, 0.3), "head of planning"),
         Stress("Demand x 3", "all use cases, from month 7", "tokens of a public router grew x 2.2 in 12 weeks (P50, 2025-11 to 2026-03); x 3 assumed", lambda basis: demand_changes(basis, 3.0), "head of planning"),
@@ -310,9 +320,3 @@ def _hour_usd(problem: Problem) -> np.ndarray:
     rented = problem.on_demand_usd[0] if problem.on_demand_usd.ndim == 2 else problem.on_demand_usd[0, 0]
     lost = np.where(problem.rate > 0, problem.miss_usd[:, None] * problem.rate, 0.0).max(axis=0)
     return np.where(np.isfinite(rented), rented + problem.around_usd, lost)
-
-
-def _dearest(basis: StressBasis) -> str:
-    """Accelerator whose work is worth most at the price of its hours."""
-    worth = _needed(basis.problem).sum(axis=0) * _hour_usd(basis.problem)
-    return str(basis.pools.assign(worth=worth).groupby("accelerator_id")["worth"].sum().idxmax())

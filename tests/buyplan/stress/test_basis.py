@@ -92,7 +92,7 @@ def test_without_anything_to_commit_to_there_is_no_basis(case):
 
 def test_the_company_goes_through_all_stresses(case):
     found = run_stresses(basis_of(case, capacity()))
-    assert len(found.table) == 16
+    assert len(found.table) == 17
     assert (found.table["regret_usd"] >= -1e-6).all()
 
 
@@ -125,3 +125,22 @@ def test_the_rent_of_leased_kit_is_its_price_alone(tiny):
     assert all(option.monthly_usd > 1460.0 for option in found)
     others = [option for option in basis.problem.options if option.name != "lease"]
     assert all(basis.rent_of(option) == option.monthly_usd for option in others)
+
+
+def test_what_the_same_vendor_makes_replaces_nothing_once_the_vendor_is_gone(case):
+    """The other platform is the same vendor's: it replaces a platform that goes, and goes with the vendor."""
+    one = ACCELERATORS.assign(vendor="Maker")
+    futures = futures_of(case)
+    pools = stress_basis(case, futures, capacity=capacity(), exclusions=NONE, accelerators=one).pools
+    apart = basis_of(case, capacity()).pools
+    assert pools["fallback_usd_per_hour"].equals(apart["fallback_usd_per_hour"])
+    assert np.isinf(pools["vendor_fallback_usd_per_hour"].iloc[0])
+    assert apart["vendor_fallback_usd_per_hour"].equals(apart["fallback_usd_per_hour"])
+    assert apart["vendor_porting_usd"].equals(apart["porting_usd"])
+
+
+def test_a_vendor_nobody_knows_is_its_platform(case):
+    unknown = ACCELERATORS.assign(vendor=None)
+    pools = stress_basis(case, futures_of(case), capacity=capacity(), exclusions=NONE, accelerators=unknown).pools
+    assert pools["vendor"].tolist() == ["acc"]
+    assert np.isfinite(pools["vendor_fallback_usd_per_hour"]).all()

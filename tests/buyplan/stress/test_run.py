@@ -30,7 +30,7 @@ def test_nothing_happening_changes_nothing(basis):
 
 def test_costs_add_up(found):
     table = found.table
-    assert len(table) == 16
+    assert len(table) == 17
     assert table["change_usd"].is_monotonic_decreasing
     assert (table["cost_usd"] - found.base.objective_usd).to_numpy() == pytest.approx(table["change_usd"].to_numpy())
     assert (table["known_usd"] + table["regret_usd"]).to_numpy() == pytest.approx(table["cost_usd"].to_numpy())
