@@ -17,7 +17,8 @@ from aifactory.buyplan.optimise.benders import REACHED, OptimalPlan, optimise
 from aifactory.buyplan.optimise.evaluate import evaluate_plan
 from aifactory.buyplan.optimise.extensive import largest_orders
 from aifactory.buyplan.optimise.limit_prices import limit_prices
-from aifactory.buyplan.optimise.limits import Conflict, Overrun, lead_conflicts, overrun_words, relaxed
+from aifactory.buyplan.optimise.limits import Conflict, conflict_words, lead_conflicts, relaxed
+from aifactory.buyplan.optimise.overruns import Overrun, overrun_words
 from aifactory.buyplan.optimise.problem import Problem
 from aifactory.buyplan.own_sites import as_stated, exceeded_before
 from aifactory.buyplan.reasons import reasons_of
@@ -119,7 +120,7 @@ def choose_orders(case: Case, paths: Paths, approved: pd.DataFrame | None = None
         problem = going_on(problem, case.streams.pools, approved)
     if not problem.orders or not (problem.demand > 0).any():
         return None
-    problem, conflict, overruns = relaxed(problem, largest_orders(problem))
+    problem, conflicts, overruns = relaxed(problem, largest_orders(problem))
     beyond = exceeded_before(case, stated_money(case))
     best, kept = settled(problem, optimise(problem, gap=GAP, time_limit_s=TIME_LIMIT_S), beyond), ""
     if approved is not None and len(approved):
@@ -131,17 +132,20 @@ def choose_orders(case: Case, paths: Paths, approved: pd.DataFrame | None = None
     case = with_room(case, problem, best.nodes)
     return Chosen(
         case, problem, best, decisions_of(case, problem, best.nodes), reasons_of(case, problem, best.nodes),
-        _conflict_words(problem, *as_stated(case, conflict, overruns, stated_money(case))), kept,
+        _conflict_words(problem, *as_stated(case, conflicts, overruns, stated_money(case))), kept,
     )  # fmt: skip
 
 
-def _conflict_words(problem: Problem, conflict: Conflict | None, overruns: tuple[Overrun, ...]) -> str:
+def _conflict_words(problem: Problem, conflicts: tuple[Conflict, ...], overruns: tuple[Overrun, ...]) -> str:
     """What contradicts what, the ways out, and what the plan does about it; empty where all limits can be kept."""
-    if conflict is None:
+    if not conflicts:
         return ""
     done = f" This plan exceeds {overrun_words(overruns)}: the least that any plan must." if overruns else ""
-    head = "Limits contradict each other" if len(conflict.names) > 1 else "A limit cannot be kept"
-    return problem.in_words(f"{head}: {conflict.sentence()}.{done}")
+    several = any(len(conflict.names) > 1 for conflict in conflicts)
+    head = (
+        "Limits contradict each other" if several else f"{'Limits' if len(conflicts) > 1 else 'A limit'} cannot be kept"
+    )
+    return problem.in_words(f"{head}: {conflict_words(conflicts)}.{done}")
 
 
 def settled(

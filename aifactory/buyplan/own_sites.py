@@ -15,7 +15,9 @@ import numpy as np
 import pandas as pd
 
 from aifactory.buyplan.case import Answer, Case
-from aifactory.buyplan.optimise.limits import Conflict, Overrun, in_all
+from aifactory.buyplan.optimise.limit_words import in_all
+from aifactory.buyplan.optimise.limits import Conflict
+from aifactory.buyplan.optimise.overruns import Overrun
 from aifactory.finance.options import drawn_kw, in_field
 from aifactory.fleet.nodes import TOLERANCE
 from aifactory.fleet.orders import FLEXIBLE, OWNED
@@ -94,16 +96,16 @@ def exceeded_before(case: Case, money: Mapping[str, tuple[Stated, int]]) -> dict
 
 def as_stated(
     case: Case,
-    conflict: Conflict | None,
+    conflicts: tuple[Conflict, ...],
     overruns: tuple[Overrun, ...],
     money: Mapping[str, tuple[Stated, int]] = MappingProxyType({}),
-) -> tuple[Conflict | None, tuple[Overrun, ...]]:
+) -> tuple[tuple[Conflict, ...], tuple[Overrun, ...]]:
     """Ways out and excess against the limits as stated: the optimiser's are what earlier orders leave of them.
 
     `money`: limits of money by their name in the problem, each with the month or year that it is of (`futures.stated_money`).
     """
-    if conflict is None:
-        return conflict, overruns
+    if not conflicts:
+        return conflicts, overruns
     names = {region.region: region.name for region in case.plan.regions}
     known = {
         f"{kind} of {names[region]} in month {month}": (limit, month)
@@ -114,10 +116,11 @@ def as_stated(
     for name, (limit, month) in known.items():
         over[name] = limit.over(month)
         over[in_all(name)] = max(over.get(in_all(name), 0.0), over[name])
-    relief = {name: by + over.get(name, 0.0) for name, by in conflict.relief.items()}
-    return replace(conflict, relief=relief), tuple(
-        _as_stated(item, *known[item.name]) if item.name in known else item for item in overruns
+    told = tuple(
+        replace(conflict, relief={name: by + over.get(name, 0.0) for name, by in conflict.relief.items()})
+        for conflict in conflicts
     )
+    return told, tuple(_as_stated(item, *known[item.name]) if item.name in known else item for item in overruns)
 
 
 def _as_stated(overrun: Overrun, limit: Stated, month: int) -> Overrun:

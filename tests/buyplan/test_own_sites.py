@@ -11,7 +11,8 @@ from test_placed import book_of, order
 
 from aifactory.buyplan.case import rebuilt, solve_case
 from aifactory.buyplan.futures import problem_of
-from aifactory.buyplan.optimise.limits import Conflict, Overrun, overrun_words
+from aifactory.buyplan.optimise.limits import Conflict
+from aifactory.buyplan.optimise.overruns import Overrun, overrun_words
 from aifactory.buyplan.own_sites import POWER, SPACE, as_stated, site_sentences, taken
 
 #: Four of `acc` are one server of 4 kW, twelve of `edge` twelve devices of 0.12 kW.
@@ -59,13 +60,13 @@ def test_excess_and_ways_out_are_told_against_the_limit_as_stated(site):
     case = site(3.0, 2.0)
     name, room = "power of Europe in month 5", "space of Europe in month 5"
     found = (Overrun(name, 1.0, 4.0), Overrun(room, 2.0, 1.0), Overrun("capital of year 1", 8.0, 9.0))
-    conflict, over = as_stated(case, Conflict((name, room), {name: 1.0, room: 2.0}), found)
+    (conflict,), over = as_stated(case, (Conflict((name, room), {name: 1.0, room: 2.0}),), found)
     assert conflict.relief == {name: pytest.approx(2.0), room: 2.0}
     assert overrun_words(over) == (
         f"{name} by 2 kW (3 allowed; what stands there alone takes 4, so that nothing may be added); "
         f"{room} by 2 servers (2 allowed, of which what stands there takes 1); capital of year 1 by 8 USD (9 allowed)"
     )
-    assert as_stated(case, None, ()) == (None, ())
+    assert as_stated(case, (), ()) == ((), ())
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,8 @@ from aifactory.buyplan.caveats import _budget_warnings
 from aifactory.buyplan.choose import choose_orders
 from aifactory.buyplan.futures import stated_money
 from aifactory.buyplan.ledger import UNUSED
-from aifactory.buyplan.optimise.limits import Conflict, Overrun, overrun_words
+from aifactory.buyplan.optimise.limits import Conflict
+from aifactory.buyplan.optimise.overruns import Overrun, overrun_words
 from aifactory.buyplan.own_sites import as_stated
 from aifactory.buyplan.placed_notes import placed_sentences
 from aifactory.buyplan.releases import firm_orders_book
@@ -232,7 +233,7 @@ def test_budgets_are_what_orders_placed_leave_of_them(tiny):
     assert problem.order_budget_usd[[0, 4, 5]] == pytest.approx([30_000 - 8 * RENT, 30_000 - 8 * RENT, 30_000])
     found = (Overrun("capital of year 1", 1_000.0, 300_000.0), Overrun("budget of month 0", 5.0, 30_000 - 8 * RENT))
     conflict = Conflict(("budget of month 0",), {"budget of month 0": 5.0})
-    told, over = as_stated(case, conflict, found, stated_money(case))
+    (told,), over = as_stated(case, (conflict,), found, stated_money(case))
     assert told.relief == conflict.relief
     assert overrun_words(over) == (
         "capital of year 1 by 1,000 USD (500,000 allowed, of which orders placed before take 200,000); "

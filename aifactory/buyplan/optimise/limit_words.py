@@ -1,9 +1,14 @@
-"""Amounts of limits in words: rounded up where no less is enough."""
+"""Limits and their amounts in words: rounded up where no less is enough."""
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
+#: What a limit is counted in, by the first word of its name.
+UNITS = {"capital": "USD", "budget": "USD", "power": "kW", "space": "servers", "reserve": "accelerators", "share": "accelerator-months",
+         "lead": "months"}  # fmt: skip
 #: Share of an amount that is rounding noise of the solver.
 NOISE = 1e-9
 
@@ -36,3 +41,21 @@ def figures(value: float, *, up: bool = False) -> str:
 def rounded_up(value: float, digits: int) -> float:
     """A number rounded up to so many decimals; what rounding left above is none."""
     return float(np.ceil(value * (1.0 - NOISE) * 10**digits) / 10**digits)
+
+
+def kind_of(name: str) -> str:
+    """The kind of a limit: the first word of its name.
+
+    >>> kind_of("power of eu in month 3")
+    'power'
+    """
+    return name.split()[0]
+
+
+def in_all(name: str) -> str:
+    """The limit of one month or year as one of all of them.
+
+    >>> in_all("space of eu in month 3"), in_all("budget of month 2"), in_all("capital of year 1"), in_all("share of a")
+    ('space of eu in all months', 'budget of all months', 'capital of all years', 'share of a')
+    """
+    return re.sub(r"\b(in|of) (month|year) \d+$", r"\1 all \2s", name)

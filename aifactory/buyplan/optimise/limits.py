@@ -11,7 +11,6 @@ excess in whole nodes (elastic programme), of all such plans the one whose order
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from itertools import combinations
@@ -21,15 +20,12 @@ from scipy import sparse
 from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 
 from aifactory.buyplan.optimise.extensive import order_rows
-from aifactory.buyplan.optimise.limit_words import amount_up, figures, share_up
+from aifactory.buyplan.optimise.limit_words import UNITS, amount_up, in_all, kind_of, share_up
+from aifactory.buyplan.optimise.overruns import Overrun
 from aifactory.buyplan.optimise.problem import Problem
 from aifactory.errors import InputError
-from aifactory.units import percent
 
 TOLERANCE = 1e-7
-UNITS = {"capital": "USD", "budget": "USD", "power": "kW", "space": "servers", "reserve": "accelerators", "share": "accelerator-months",
-         "lead": "months"}  # fmt: skip
-MONEY = ("capital", "budget")
 VERBS = {"reserve": "lower", "lead": "shorten"}
 #: The limit that never gives way by itself; weight of what orders cost beside the excess; effort of the elastic programme.
 FIRST, BESIDE = "reserve", 1e-6
@@ -61,7 +57,7 @@ class Conflict:
     def sentence(self) -> str:
         """The conflict and its ways out in words, the cheapest first."""
         ways = [
-            f"{VERBS.get(_kind(name), 'raise')} {name} by {self._amount(name, by)}{self._cost(name)}"
+            f"{VERBS.get(kind_of(name), 'raise')} {name} by {self._amount(name, by)}{self._cost(name)}"
             for name, by in sorted(self.relief.items(), key=lambda item: self.usd.get(item[0], np.inf))
         ]
         out = ", or ".join(ways) or "no single one of them, given way to, is enough"
@@ -69,72 +65,42 @@ class Conflict:
 
     @staticmethod
     def _amount(name: str, by: float) -> str:
-        return f"{share_up(by)} of what is held" if _kind(name) == "share" else f"{amount_up(by)} {UNITS[_kind(name)]}"
+        return (
+            f"{share_up(by)} of what is held" if kind_of(name) == "share" else f"{amount_up(by)} {UNITS[kind_of(name)]}"
+        )
 
     def _cost(self, name: str) -> str:
         if not self.usd.get(name, 0.0) >= 1.0:  # nothing to order, nothing missed
             return ""
-        return f" ({'missed demand and orders' if _kind(name) == FIRST else 'orders'} of USD {self.usd[name]:,.0f})"
+        return f" ({'missed demand and orders' if kind_of(name) == FIRST else 'orders'} of USD {self.usd[name]:,.0f})"
 
 
-def in_all(name: str) -> str:
-    """The limit of one month or year as one of all of them.
+def conflict_words(conflicts: Iterable[Conflict]) -> str:
+    """All conflicts with their ways out, as one sentence."""
+    return "; beside that ".join(conflict.sentence() for conflict in conflicts)
 
-    >>> in_all("space of eu in month 3"), in_all("budget of month 2"), in_all("capital of year 1"), in_all("share of a")
-    ('space of eu in all months', 'budget of all months', 'capital of all years', 'share of a')
+
+def find_conflicts(problem: Problem, largest: np.ndarray) -> tuple[Conflict, ...]:
+    """Smallest sets of limits that no orders up to `largest` [N] keep together, one for each conflict; empty where all can be kept.
+
+    The limits of a set are freed, in all their months, before the next is looked for: no two sets share a limit. Ways out
+    of a set are told as if those of the others were taken.
     """
-    return re.sub(r"\b(in|of) (month|year) \d+$", r"\1 all \2s", name)
+    found, left = [], problem
+    while names := _smallest(left, largest):
+        found.append(names)
+        left = _freed(left, names)
+    return tuple(
+        _with_ways(_freed(problem, [name for other in found if other != names for name in other]), names, largest)
+        for names in found
+    )
 
 
-@dataclass(frozen=True)
-class Overrun:
-    """By how much a limit is exceeded, in the unit of the limit, and what of it is taken already; a share of a vendor as a share."""
-
-    name: str
-    by: float
-    most: float
-    stands: float = 0.0
-
-
-def overrun_words(overruns: tuple[Overrun, ...]) -> str:
-    """The excess of each limit beside what is allowed; months of one limit together, by the highest of them.
-
-    >>> overrun_words((Overrun("capital of year 1", 1600.0, 800.0), Overrun("power of eu in month 3", 2.0, 10.0),
-    ...                Overrun("power of eu in month 4", 4.0, 10.0)))
-    'capital of year 1 by 1,600 USD (800 allowed); power of eu from month 3 to month 4 by at most 4 kW (10 allowed)'
-    """
-    groups: dict[str, list[Overrun]] = {}
-    for overrun in overruns:
-        groups.setdefault(re.sub(r" (in|of) month \d+$", "", overrun.name), []).append(overrun)
-    return "; ".join(_group_words(name, members) for name, members in groups.items())
-
-
-def _group_words(name: str, members: list[Overrun]) -> str:
-    worst = max(members, key=lambda member: member.by)
-    if _kind(name) == "share":
-        return f"{name} by {percent(worst.by)} of what is held ({percent(worst.most)} allowed)"
-    amount = f"{amount_up(worst.by)} {UNITS[_kind(name)]} ({figures(worst.most)} allowed{_taken(worst)})"
-    if len(members) == 1:
-        return f"{worst.name} by {amount}"
-    first, last = (member.name.split("month ")[1] for member in (members[0], members[-1]))
-    return f"{name} from month {first} to month {last} by at most {amount}"
-
-
-def _taken(overrun: Overrun) -> str:
-    """What earlier orders take of it already, where they do."""
-    if overrun.stands <= 0:
-        return ""
-    who, verb = ("orders placed before", "take") if _kind(overrun.name) in MONEY else ("what stands there", "takes")
-    if overrun.stands > overrun.most:
-        return f"; {who} alone {verb} {figures(overrun.stands)}, so that nothing may be added"
-    return f", of which {who} {verb} {figures(overrun.stands)}"
-
-
-def find_conflict(problem: Problem, largest: np.ndarray) -> Conflict | None:
-    """A smallest set of limits that no orders up to `largest` [N] keep together; None where all can be kept."""
+def _smallest(problem: Problem, largest: np.ndarray) -> tuple[str, ...]:
+    """The names of a smallest set of limits that contradict each other; empty where all can be kept."""
     matrix, bound, names = problem.limits()
     if not len(names):
-        return None
+        return ()
     scale = np.maximum(np.abs(bound), 1.0)
     excess, duals = _least_excess(matrix, bound, scale, largest)
     if excess > TOLERANCE:
@@ -144,12 +110,46 @@ def find_conflict(problem: Problem, largest: np.ndarray) -> Conflict | None:
             if others and _least_excess(matrix[others], bound[others], scale[others], largest)[0] > TOLERANCE:
                 kept = others
     elif (bound >= -TOLERANCE * scale).all() or _kept_whole(problem, range(len(names)), largest):
-        return None
+        return ()
     else:
         kept = _needed(problem, list(range(len(names))), [in_all(name) for name in names], largest)
     kept = _fewest(problem, _needed(problem, kept, names, largest), largest)
+    return tuple(names[row] for row in kept)
+
+
+def _freed(problem: Problem, conflict: Iterable[str]) -> Problem:
+    """The problem without some limits, all months (years) of each."""
+    groups = {in_all(name) for name in conflict}
+    names = problem.limits()[2]
+    free = np.array([in_all(name) in groups for name in names], dtype=bool)
+    mine = {kind: np.array([kind_of(name) == kind for name in names], dtype=bool) for kind in UNITS}
+    changes: dict[str, object] = {}
+    for kind, field_name in (("capital", "capital_usd"), ("budget", "order_budget_usd")):
+        if free[mine[kind]].any():
+            changes[field_name] = np.zeros(0)
+    for kind, field_name in (("power", "power_kw"), ("space", "space_nodes")):
+        if free[mine[kind]].any():
+            limit = np.array(getattr(problem, field_name), dtype=float)
+            limit[np.isfinite(limit)] = np.where(free[mine[kind]], np.inf, limit[np.isfinite(limit)])
+            changes[field_name] = limit
+    if free[mine[FIRST]].any():
+        floor = np.array(problem.floor, dtype=float)
+        floor[:, [_platform(names[row]) for row in np.flatnonzero(free & mine[FIRST])]] = 0.0
+        changes["floor"] = floor
+    return replace(problem, **changes, **({"vendor_most": 1.0} if free[mine["share"]].any() else {}))
+
+
+def _platform(name: str) -> int:
+    """The platform of "reserve of platform 3 in month 5"."""
+    return int(name.split()[3])
+
+
+def _with_ways(problem: Problem, conflict: tuple[str, ...], largest: np.ndarray) -> Conflict:
+    """A conflict with its ways out."""
+    names = problem.limits()[2]
+    kept = [row for row, name in enumerate(names) if name in conflict]
     relief, usd = {}, {}
-    for row in (row for row in kept if _kind(names[row]) != "share"):
+    for row in (row for row in kept if kind_of(names[row]) != "share"):
         alone = [row], names[row]
         months = [other for other, name in enumerate(names) if in_all(name) == in_all(names[row])], in_all(names[row])
         for rows, name in (alone, months):
@@ -157,12 +157,12 @@ def find_conflict(problem: Problem, largest: np.ndarray) -> Conflict | None:
             if by is not None:
                 relief[name], usd[name] = by, _way_usd(problem, rows, by, largest)
                 break
-    shares = [names[row] for row in kept if _kind(names[row]) == "share"]
+    shares = [names[row] for row in kept if kind_of(names[row]) == "share"]
     by = _share_beyond(problem, largest) if shares else None
     if by is not None:  # one number is stated for all vendors
         name = shares[0] if len(shares) == 1 else OF_EVERY
         relief[name], usd[name] = by, _orders_usd(replace(problem, vendor_most=problem.vendor_most + by), largest)
-    return Conflict(tuple(names[row] for row in kept), relief, usd)
+    return Conflict(conflict, relief, usd)
 
 
 def lead_conflicts(problem: Problem) -> tuple[Conflict, ...]:
@@ -210,24 +210,24 @@ def _missed_usd(problem: Problem, platform: int, months: np.ndarray, held: np.nd
     return float(short.mean(axis=0) @ problem.discount[months]) * penalty
 
 
-def relaxed(problem: Problem, largest: np.ndarray) -> tuple[Problem, Conflict | None, tuple[Overrun, ...]]:
+def relaxed(problem: Problem, largest: np.ndarray) -> tuple[Problem, tuple[Conflict, ...], tuple[Overrun, ...]]:
     """The problem with its limits raised by the least that lets a plan exist, what contradicts what, and by how much.
 
     The fleet that must stand ready does not give way: where it alone cannot be had the problem is returned as it is.
 
     Returns
     -------
-    (problem, a smallest conflicting set or None, excess of each limit that gives way)
+    (problem, the smallest conflicting sets, excess of each limit that gives way)
     """
-    conflict = find_conflict(problem, largest)
-    if conflict is None or {_kind(name) for name in conflict.names} == {FIRST}:
-        return problem, conflict, ()
+    conflicts = find_conflicts(problem, largest)
+    if not conflicts or any({kind_of(name) for name in conflict.names} == {FIRST} for conflict in conflicts):
+        return problem, conflicts, ()
     rows, bounds, names = problem.limits()
     nodes = _least_overrun(problem, largest)
     over = np.maximum(rows @ nodes - bounds, 0.0)
     over[over <= TOLERANCE * np.maximum(np.abs(bounds), 1.0)] = 0.0
     raised, found = _raised(problem, nodes, over, names)
-    return raised, conflict, found
+    return raised, conflicts, found
 
 
 def refuse_conflicts(problem: Problem, largest: np.ndarray) -> None:
@@ -242,13 +242,9 @@ def refuse_conflicts(problem: Problem, largest: np.ndarray) -> None:
         if usd < 0:
             rule = f"brings USD {-usd:,.0f} a node more than it costs: the plan would order without end; correct its price or resale"
             raise InputError.at("options", rule, value=option.name)
-    found = find_conflict(problem, largest)
-    if found is not None:
-        raise InputError.at("limits", problem.in_words(found.sentence()))
-
-
-def _kind(name: str) -> str:
-    return name.split()[0]
+    found = find_conflicts(problem, largest)
+    if found:
+        raise InputError.at("limits", problem.in_words(conflict_words(found)))
 
 
 def _least_excess(
@@ -325,7 +321,7 @@ def _share_beyond(problem: Problem, largest: np.ndarray) -> float | None:
     that plan, until no plan is below it.
     """
     names = problem.limits()[2]
-    others = np.array([_kind(name) != "share" for name in names], dtype=bool)
+    others = np.array([kind_of(name) != "share" for name in names], dtype=bool)
     mine = np.array([[of == vendor for of in problem.vendor] for vendor in dict.fromkeys(problem.vendor)], dtype=float)
     held, owned = mine @ problem.serves.sum(axis=0), mine @ problem.owned.sum(axis=0)
     most, excess = 1.0, -np.ones((len(mine), 1))
@@ -364,9 +360,9 @@ def _way_usd(problem: Problem, rows: list[int], by: float, largest: np.ndarray) 
     eased = bound.copy()
     eased[rows] += by + TOLERANCE * np.maximum(np.abs(bound[rows]), 1.0)
     usd = _cheapest(problem, problem.order_usd, eased, largest)[1]
-    if _kind(names[rows[0]]) != FIRST:
+    if kind_of(names[rows[0]]) != FIRST:
         return usd
-    platform, months = int(names[rows[0]].split()[3]), np.array([int(names[row].split()[-1]) for row in rows])
+    platform, months = _platform(names[rows[0]]), np.array([int(names[row].split()[-1]) for row in rows])
     held = problem.owned[months, platform] + np.maximum(-bound[rows] - by, 0.0)
     return usd + _missed_usd(problem, platform, months, held)
 
@@ -378,11 +374,11 @@ def _least_overrun(problem: Problem, largest: np.ndarray) -> np.ndarray:
     """
     matrix, _, upper, switched = order_rows(problem)
     rows, bounds, names = problem.limits()
-    soft = np.array([at for at, name in enumerate(names) if _kind(name) != FIRST], dtype=int)
+    soft = np.array([at for at, name in enumerate(names) if kind_of(name) != FIRST], dtype=int)
     reach = np.abs(rows) @ largest
     scale = np.maximum(np.abs(bounds), np.maximum(1e-3 * reach, 1.0))[soft]
     count, width = len(soft), matrix.shape[1]
-    shares = np.array([_kind(names[at]) == "share" for at in soft], dtype=bool)
+    shares = np.array([kind_of(names[at]) == "share" for at in soft], dtype=bool)
     scale[shares] = scale[shares].max(initial=0.0)
     column = np.where(shares, shares.argmax() if count else 0, np.arange(count))
     give = sparse.csr_matrix((-scale, (soft, column)), (matrix.shape[0], count))
@@ -402,7 +398,7 @@ def _raised(
     problem: Problem, nodes: np.ndarray, over: np.ndarray, names: list[str]
 ) -> tuple[Problem, tuple[Overrun, ...]]:
     """The problem with limits that hold the nodes, and the excess of each."""
-    mine = {kind: np.array([_kind(name) == kind for name in names], dtype=bool) for kind in UNITS}
+    mine = {kind: np.array([kind_of(name) == kind for name in names], dtype=bool) for kind in UNITS}
     changes, found = {}, []
     for kind, field_name in (("capital", "capital_usd"), ("budget", "order_budget_usd")):
         if over[mine[kind]].any():

@@ -9,11 +9,19 @@ from planning_problems import one, problem
 from aifactory.buyplan.optimise.benders import optimise
 from aifactory.buyplan.optimise.extensive import largest_orders, solve_extensive
 from aifactory.buyplan.optimise.foresight import known_path_usd
-from aifactory.buyplan.optimise.limits import Conflict, _fewest, find_conflict, lead_conflicts, overrun_words, relaxed
+from aifactory.buyplan.optimise.limits import Conflict, _fewest, find_conflicts, lead_conflicts, relaxed
+from aifactory.buyplan.optimise.overruns import overrun_words
 from aifactory.buyplan.optimise.problem import Option, Problem
 from aifactory.errors import InputError
 
 BUY = Option("buy", 0, 4, upfront_usd=800.0, capital=True)
+
+
+def find_conflict(case, largest):
+    """The one conflict of a case; None without any."""
+    found = find_conflicts(case, largest)
+    assert len(found) <= 1
+    return found[0] if found else None
 
 
 def test_a_binding_budget_has_its_price():
@@ -92,7 +100,7 @@ def test_what_only_parts_of_nodes_keep_is_a_conflict():
     assert found.usd["power of Europe in month 0"] == pytest.approx(3200.0)
     with pytest.raises(InputError, match="raise power of Europe in month 0 by 1 kW"):
         optimise(case)
-    eased, conflict, over = relaxed(case, largest_orders(case))
+    eased, (conflict,), over = relaxed(case, largest_orders(case))
     assert (conflict, overrun_words(over)) == (found, "power of Europe in month 0 by 1 kW (3 allowed)")
     assert optimise(eased, gap=1e-9).nodes.tolist() == [1.0]
     assert find_conflict(replace(case, power_kw=power + 1.0), largest_orders(case)) is None
@@ -208,7 +216,7 @@ def test_a_known_path_costs_what_the_monolith_says(seed):
 def test_limits_beside_what_must_stand_give_way_by_the_least():
     """Three must stand ready: 800 USD lack 1,600, 1 kW lacks 2, and neither is dropped."""
     case = one([BUY], capital_usd=np.array([800.0]), power_kw=np.full(4, 1.0), floor=np.full((4, 1), 3.0))
-    eased, conflict, over = relaxed(case, largest_orders(case))
+    eased, (conflict,), over = relaxed(case, largest_orders(case))
     assert (
         eased.capital_usd.tolist() == [2400.0] and eased.power_kw.tolist() == [3.0] * 4 and (eased.floor == 3.0).all()
     )
@@ -218,7 +226,7 @@ def test_limits_beside_what_must_stand_give_way_by_the_least():
     )
     assert optimise(eased, gap=1e-6).nodes.tolist() == [3.0]
     enough = replace(case, capital_usd=np.array([2400.0]), power_kw=np.zeros(0))
-    assert relaxed(enough, largest_orders(enough)) == (enough, None, ())
+    assert relaxed(enough, largest_orders(enough)) == (enough, (), ())
 
 
 def test_ways_out_have_their_price():
@@ -296,7 +304,7 @@ def test_no_whole_plan_exceeds_the_limits_by_less(seed):
 def test_the_share_of_a_vendor_gives_way():
     """Two of `a` must stand ready and nothing of `b` is on offer: `a` holds all where 60 % are allowed."""
     plain = one([BUY], vendor=("a",), floor=np.full((4, 1), 2.0), vendor_most=0.6)
-    eased, conflict, over = relaxed(plain, largest_orders(plain))
+    eased, (conflict,), over = relaxed(plain, largest_orders(plain))
     assert eased.vendor_most == 1.0 and "share of a" in conflict.names
     assert overrun_words(over) == "share of a by 40 % of what is held (60 % allowed)"
     assert conflict.relief["share of a"] == pytest.approx(0.4)
@@ -367,3 +375,61 @@ def test_a_fleet_that_cannot_be_there_in_time_has_two_ways_out():
 def test_what_is_there_in_time_is_no_conflict(changes):
     assert lead_conflicts(one([replace(BUY, lead_months=2)], **changes)) == ()
     assert lead_conflicts(one([BUY], floor=np.full((4, 1), 3.0))) == ()
+
+
+def two_sites(**changes):
+    """Three must stand at each of two sites that have power for one and two; an accelerator is 800 USD."""
+    given = {
+        "rate": np.array([[10.0, 10.0]]), "node_size": np.array([1, 1]), "on_demand_usd": np.full((4, 2), 4.0),
+        "spot_usd": np.full((4, 2), np.inf), "owned": np.zeros((4, 2)), "on_demand_most": np.full(2, np.inf),
+        "spot_share": np.ones(2), "kw": np.ones(2), "vendor": ("a", "b"), "site": np.array([0, 1]),
+        "site_names": ("Europe", "America"), "power_kw": np.tile([1.0, 2.0], (4, 1)), "floor": np.full((4, 2), 3.0),
+    }  # fmt: skip
+    return one([BUY, replace(BUY, platform=1)], **given | changes)
+
+
+def test_conflicts_that_have_nothing_to_do_with_each_other_are_all_named():
+    """Europe lacks 2 kW and America 1: each has its own two ways out, those of the other taken."""
+    case = two_sites()
+    found = find_conflicts(case, largest_orders(case))
+    assert len(found) == 2
+    america, europe = sorted(found, key=lambda conflict: conflict.sentence())
+    if "Europe" in america.sentence():
+        america, europe = europe, america
+    assert europe.relief == {
+        "power of Europe in all months": pytest.approx(2.0), "reserve of platform 0 in all months": pytest.approx(2.0)
+    }  # fmt: skip
+    assert america.relief == {
+        "power of America in all months": pytest.approx(1.0), "reserve of platform 1 in all months": pytest.approx(1.0)
+    }  # fmt: skip
+    with pytest.raises(InputError, match="; beside that no plan keeps "):
+        optimise(case)
+    eased, told, over = relaxed(case, largest_orders(case))
+    assert told == found and not find_conflicts(eased, largest_orders(eased))
+    assert sorted((item.name, item.by) for item in over if item.name.endswith("month 0")) == [
+        ("power of America in month 0", pytest.approx(1.0)), ("power of Europe in month 0", pytest.approx(2.0))
+    ]  # fmt: skip
+
+
+def test_the_ways_out_of_all_conflicts_together_are_enough():
+    case = two_sites()
+    enough = replace(case, power_kw=np.tile([3.0, 3.0], (4, 1)))
+    assert find_conflicts(enough, largest_orders(enough)) == ()
+    for power in ([3.0, 2.0], [1.0, 3.0]):
+        assert len(find_conflicts(replace(case, power_kw=np.tile(power, (4, 1))), largest_orders(case))) == 1
+
+
+def test_a_limit_that_two_sites_share_is_one_conflict():
+    """1,600 USD buy two of the six that must stand: the budget is raised once, by 3,200 USD."""
+    case = two_sites(power_kw=np.full((4, 2), 9.0), capital_usd=np.array([1600.0]))
+    found = find_conflicts(case, largest_orders(case))
+    assert len(found) == 1
+    assert found[0].relief["capital of year 1"] == pytest.approx(3200.0)
+
+
+def test_a_fleet_that_no_order_can_bring_beside_another_conflict_is_told_and_no_plan_is_changed():
+    """Two of the first platform are the largest order where three must stand; the second lacks power."""
+    case = two_sites(power_kw=np.tile([9.0, 2.0], (4, 1)))
+    found = relaxed(case, np.array([2.0, 9.0]))
+    assert found[0] is case and len(found[1]) == 2 and found[2] == ()
+    assert {name.split()[0] for conflict in found[1] for name in conflict.names} == {"reserve", "power"}
