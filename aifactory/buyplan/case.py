@@ -83,10 +83,14 @@ class Case:
         return {PORTING: once} | ({UNUSED: owed} if owed.any() else {})
 
     @property
+    def unused(self) -> Placed:
+        """What was placed before where no workload of the plan runs."""
+        return unused_placed(self.book, self.streams.pools, self.streams.months, self.plan)[1]
+
+    @property
     def paid_before_usd(self) -> np.ndarray:
         """Payments of each month for orders placed before, those that no workload uses included, [T + 1]: a budget pays them first."""
-        unused = unused_placed(self.book, self.streams.pools, self.streams.months, self.plan)[1]
-        return self.placed.paid_usd + unused.paid_usd
+        return self.placed.paid_usd + self.unused.paid_usd
 
     @property
     def today_units(self) -> np.ndarray:

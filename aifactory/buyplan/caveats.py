@@ -295,8 +295,14 @@ def _budget_warnings(case: Case, answer: Answer) -> list[str]:
     budget, ledger, months = case.plan.budget, answer.expected.ledger, case.streams.months
     found = []
     limit = budget.opex_usd_per_month
-    paid = ledger.opex_usd.copy()
-    paid[-1] -= ledger.compute.owed_usd * (1 + case.plan.value("contingency_share"))  # due after the horizon
+    # What falls due after the horizon stands in its last month, outlay for what nothing uses in the month of its order.
+    elsewhere = np.zeros(len(months))
+    elsewhere[-1] = ledger.compute.owed_usd
+    unused_capex_usd = np.zeros(len(months))
+    if case.counts_unused:
+        unused_capex_usd = case.unused.capex_usd.sum(axis=1)
+        elsewhere[-1] += case.unused.owed_usd.sum()
+    paid = ledger.opex_usd - (elsewhere + unused_capex_usd) * (1 + case.plan.value("contingency_share"))
     over = np.flatnonzero(paid > limit) if limit is not None else np.zeros(0, dtype=int)
     if over.size:
         found.append(
@@ -304,7 +310,9 @@ def _budget_warnings(case: Case, answer: Answer) -> list[str]:
             f"{month_name(months[over[0]])}, at most {money(paid.max())}.{_owed_anyway(case, limit)}"
         )
     first = case.plan.fiscal_year_start_month
-    outlay = pd.Series(ledger.capex_usd).groupby([fiscal_year(month, first) for month in months]).sum()
+    outlay = (
+        pd.Series(ledger.capex_usd + unused_capex_usd).groupby([fiscal_year(month, first) for month in months]).sum()
+    )
     for month, usd in case.placed.spent_usd.items():
         if month <= months[0] and fiscal_year(month, first) in outlay.index:
             outlay[fiscal_year(month, first)] += usd

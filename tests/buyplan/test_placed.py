@@ -114,6 +114,21 @@ def test_what_falls_due_after_the_horizon_is_in_no_month_of_the_budget(tiny):
         assert not told or f"at most USD {highest:,.0f}" in said
 
 
+def test_what_nothing_uses_burdens_the_budgets_of_the_months_that_pay_it(tiny):
+    """Eight where no workload runs, for six more years at USD 2, and a purchase there: rent by month, outlay by year."""
+    rows = (
+        order(8, -8, 84, place=("eu", "edge")),
+        order(1, 6, option="purchase", ordered=2, once=5_000.0, place=("us", "edge")),
+    )
+    ledger = solve_case(with_book(tiny(), *rows)).expected.ledger
+    highest = np.delete(ledger.opex_usd, [2, 12]).max()
+    assert ledger.opex_usd[-1] > 2 * highest and ledger.opex_usd[2] > highest
+    budgets = {"opex_usd_per_month": 1.05 * highest, "capex_usd_per_year": 4_000.0}
+    case = with_book(tiny(plan=make_plan(budget=budgets)), *rows)
+    said = " ".join(_budget_warnings(case, solve_case(case)))
+    assert "Operating cost exceeds" not in said and "is USD 5,000, above the limit of USD 4,000" in said
+
+
 def test_what_nothing_uses_is_paid_in_every_plan_and_changes_none(tiny):
     """Four until month 3 (two months of rent), eight from month 10 to 16 with a prepayment, a purchase paid in month 2."""
     plain = tiny()
