@@ -8,7 +8,7 @@ so that moving use case u from its platform a to b is worth
 
     sum over regions of V(a, with u) + V(b, without u) - V(a, without u) - V(b, with u), less the penalties of the move.
 
-Running is power, space, support, people and storage. What stands on a platform without work is switched off, as in the plan. Paths are grouped; prices stand at today's. A use case moves as a whole: splitting it over both could save more.
+Running is power, space, support, people and storage. What stands on a platform without work is switched off, as in the plan. Prices stand at today's. A use case moves as a whole: splitting it over both could save more.
 """
 
 from __future__ import annotations
@@ -34,8 +34,6 @@ from aifactory.fleet.streams import ABOUT_POOLS, Streams, work_per_unit
 from aifactory.fleet.terms import BOUGHT
 from aifactory.inputs.plan import Plan
 
-#: Groups of like paths.
-GROUPS = 6
 COLUMNS = [
     "use_case_id",
     "chosen_id",
@@ -84,7 +82,7 @@ def value_excluded(case: Case, paths: Paths, problem: Problem, nodes: np.ndarray
     delay and missed targets over the horizon beyond those of the chosen platform, below 0 where it has the more of them; saving_usd:
     now - moved - penalties, not a number where the cell cannot be planned.
     """
-    values = Values(case, grouped(paths, problem, nodes), cells)
+    values = Values(case, weighed(paths, problem, nodes), cells)
     table, known = case.streams.table, cells.capacity[cells.capacity["units_per_s_per_accelerator"] > 0]
     why = cells.exclusions.drop_duplicates(["use_case_id", "accelerator_id"]).set_index(
         ["use_case_id", "accelerator_id"]
@@ -119,24 +117,19 @@ def penalties_usd(penalties: pd.DataFrame) -> pd.Series:
     return (paid["total_usd"] - paid["compute_usd"]).groupby(level=[0, 1]).first()
 
 
-def grouped(paths: Paths, problem: Problem, nodes: np.ndarray) -> tuple[Paths, np.ndarray]:
-    """Means of like paths and their weights in the objective of the plan."""
-    cost = evaluate_plan(problem, nodes)
-    weights = path_weights(problem, cost)
-    order = np.argsort(cost.recourse_usd - cost.reference_usd, kind="stable")
-    groups = np.array_split(order, min(GROUPS, len(order)))
-    total = np.array([weights[group].sum() for group in groups])
-    means = [
-        [np.average(values[group], axis=0, weights=weights[group]) for group in groups] for values in (paths.units, paths.work)
-    ]  # fmt: skip
-    return Paths(paths.workloads, paths.regions, *(np.array(mean) for mean in means)), total
+def weighed(paths: Paths, problem: Problem, nodes: np.ndarray) -> tuple[Paths, np.ndarray]:
+    """Paths and their weights [S] in the objective of the plan.
+
+    Every path counts by itself: hours are rented where its demand is above the fleet, and of a mean of paths fewer are.
+    """
+    return paths, path_weights(problem, evaluate_plan(problem, nodes))
 
 
 class Values:
     """V of platforms and streams; each is computed once."""
 
-    def __init__(self, case: Case, grouped: tuple[Paths, np.ndarray], cells: Cells) -> None:
-        self.case, (self.paths, self.weights) = case, grouped
+    def __init__(self, case: Case, weighed: tuple[Paths, np.ndarray], cells: Cells) -> None:
+        self.case, (self.paths, self.weights) = case, weighed
         self.offers = cells.offers
         self.about = cells.accelerators.set_index("accelerator_id").reindex(columns=ABOUT_POOLS)
         self.sizes = case.streams.pools.set_index(["region", "accelerator_id"])["accelerators_per_node"].to_dict()
@@ -199,17 +192,9 @@ class Values:
             case = with_streams(case, case.plan, streams)
         except TooManyNodesError:
             return np.inf
-        problem = problem_over(case, stream_paths(case, self.paths))
+        problem = problem_over(case, stream_paths(case, self.paths), limits=False)
         if not problem.orders and not (problem.on_demand_most > 0).all():
             return np.inf
-        problem = replace(
-            problem,
-            capital_usd=np.zeros(0),
-            order_budget_usd=np.zeros(0),
-            power_kw=np.zeros(0),
-            space_nodes=np.zeros((0, 1)),
-            vendor_most=1.0,
-        )
         return Replanner(world_of(problem), np.zeros(len(problem.orders))).at_weights(self.weights)[1] + _standing_usd(
             case
         )

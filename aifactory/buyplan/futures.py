@@ -133,12 +133,12 @@ def _first(prices: np.ndarray) -> np.ndarray:
     return prices[0, 0] if np.ndim(prices) == 3 else prices[0]
 
 
-def problem_over(case: Case, wanted: np.ndarray, load: Load | None = None) -> Problem:
+def problem_over(case: Case, wanted: np.ndarray, load: Load | None = None, *, limits: bool = True) -> Problem:
     """The planning problem of a case for any demand: accelerators of whole nodes by stream and block, offers of each pool.
 
     `wanted` holds average accelerators at work, [paths, months, streams]: `stream_paths` of simulated demand, or
     `case.streams.sized(units)[None, 1:]` of one scenario. `load` says which fleet stands ready where no hours can be
-    rented, by default that of the expected scenario.
+    rented, by default that of the expected scenario. Without `limits` money, power, space and vendors bind nothing.
     """
     streams, offers, plan = case.streams, case.offers, case.plan
     months, pools = len(streams.months) - 1, case.pools
@@ -172,9 +172,11 @@ def problem_over(case: Case, wanted: np.ndarray, load: Load | None = None) -> Pr
         platform_names=tuple(f"{pool.accelerator_id} in {pool.region}" for pool in streams.pools.itertuples()),
         month_names=tuple(streams.months[1:]),
     )
+    if not limits:
+        return with_successors(problem)
     sites = _power(case, problem) | _space(case)  # both name the sites, in the same way
-    limits = _capital(case) | sites | _payments(case, problem) | _vendors(case)
-    return with_successors(replace(problem, **limits))
+    stated = _capital(case) | sites | _payments(case, problem) | _vendors(case)
+    return with_successors(replace(problem, **stated))
 
 
 def _working(demand: np.ndarray, wanted: np.ndarray) -> np.ndarray:

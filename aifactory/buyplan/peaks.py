@@ -28,7 +28,7 @@ from scipy import sparse
 from scipy.optimize import Bounds, LinearConstraint, milp
 
 from aifactory.buyplan.case import Case
-from aifactory.buyplan.excluded import Cells, grouped
+from aifactory.buyplan.excluded import Cells, weighed
 from aifactory.buyplan.futures import at_todays_prices, stream_paths
 from aifactory.buyplan.optimise.problem import Problem
 from aifactory.buyplan.optimise.reference import instead_usd
@@ -214,9 +214,9 @@ def value_peaks(
     and with the second platform, present value; once_usd: porting and rework there; held_usd: what is saved with the orders of
     the plan; saving_usd: now - then - once. Use cases of which nothing is rented, or for which held_usd is far below 0, have no row.
     """
-    means, weights = grouped(paths, problem, nodes)
-    weights, problem = weights / weights.sum(), at_todays_prices(problem)
-    asked = _Asked(case, problem, stream_paths(case, means), weights, problem.capacity(nodes))
+    weights = weighed(paths, problem, nodes)[1]
+    problem = at_todays_prices(problem)
+    asked = _Asked(case, problem, stream_paths(case, paths), weights, problem.capacity(nodes))
     table, known = case.streams.table, dict(once_usd(cells.penalties))
     found: dict[tuple[str, str, str], list[tuple[int, Rental, float]]] = {}
     for at, rentals in _choices(case, problem, cells, offers).items():
@@ -267,13 +267,26 @@ class _Asked:
         pool = self._pool(stream)
         steps = self.problem.owned[:, pool.pool] + pool.size * np.arange(pool.top + 1)[:, None]
         if pool.pool not in self._now:
-            usd = np.array([self.weights @ pool.usd(held) for held in steps])
-            self._now[pool.pool] = best_orders(self.problem, pool.pool, usd)
-        now, found = self._now[pool.pool], [pool.with_rental(held, stream, rental) for held in steps]
+            self._now[pool.pool] = best_orders(self.problem, pool.pool, self._worth_a_node(pool, steps))
+        now = self._now[pool.pool]
+        steps = steps[: now.nodes.max(initial=0) + 2]  # what may be rented for less is not held in more nodes
+        found = [pool.with_rental(held, stream, rental) for held in steps]
         usd, hours = (np.array([self.weights @ pair[at] for pair in found]) for at in (0, 1))
         plans = [best_orders(self.problem, pool.pool, usd), now.at(self.problem, usd)]
         then = min(plans, key=lambda plan: plan.usd)
         return now.usd, then.usd, float(then.of_month(hours).mean())
+
+    def _worth_a_node(self, pool: PeakPool, steps: np.ndarray) -> np.ndarray:
+        """USD of a month [N + 1, T] at capacities [.., T], up to the node that saves less in its best month than any order costs in the mean of its months."""
+        p, usd = self.problem, [self.weights @ pool.usd(steps[0])]
+        mine = np.array([option.platform == pool.pool for option, _ in p.orders], dtype=bool)
+        served = p.discount[:-1] @ (p.serves[:, pool.pool][:, mine] > 0)
+        least = float((p.order_usd[mine] / served).min(initial=np.inf))
+        for held in steps[1:]:
+            usd.append(self.weights @ pool.usd(held))
+            if (usd[-2] - usd[-1]).max() < least:
+                break
+        return np.array(usd)
 
     def _pool(self, stream: int) -> PeakPool:
         at = int(self.case.streams.pool[stream])

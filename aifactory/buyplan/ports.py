@@ -22,7 +22,7 @@ import pandas as pd
 
 from aifactory.buyplan.case import Case
 from aifactory.buyplan.duties import PORT
-from aifactory.buyplan.excluded import Cells, Values, grouped, penalties_usd
+from aifactory.buyplan.excluded import Cells, Values, penalties_usd, weighed
 from aifactory.buyplan.futures import problem_of
 from aifactory.buyplan.governance import money
 from aifactory.buyplan.optimise.extensive import largest_orders
@@ -170,7 +170,7 @@ def quick_values(case: Case, paths: Paths, cells: Cells) -> Values:
     if len(nodes):
         problem = relaxed(problem, largest_orders(problem))[0]
         nodes = replan(world_of(problem), nodes).nodes
-    return Values(case, grouped(paths, problem, nodes), cells)
+    return Values(case, weighed(paths, problem, nodes), cells)
 
 
 def _other(name: str, chosen: str, others: list[str], values: Values | None, cells: Cells) -> dict:

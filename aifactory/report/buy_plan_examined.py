@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 
 from aifactory.buyplan.examine import Examination
-from aifactory.buyplan.excluded import GROUPS
 from aifactory.buyplan.keep import KEEP_SHARE
 from aifactory.inputs.workspace import Workspace
 from aifactory.report.blocks import Block, Col, Group, group, section, table
@@ -63,7 +62,7 @@ def _excluded(ws: Workspace, cells: pd.DataFrame) -> Group | Block:
     note = (
         f"Present value over the horizon at today's prices, people and storage included, mean and worst overruns weighed as in the plan; one use case moves at a time, in "
         f"all its regions: figures do not add up. Penalties: porting, rework, delay and missed targets beyond those "
-        f"of the chosen platform, counted in the last column. Below 0 there: the choice is right. Paths count in {GROUPS} groups of like ones: small figures may be off by a third. All {len(cells)} cells are in the workbook."
+        f"of the chosen platform, counted in the last column. Below 0 there: the choice is right. All {len(cells)} cells are in the workbook."
     )
     caption = "What it costs to leave a platform out"
     return group(

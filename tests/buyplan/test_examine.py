@@ -12,8 +12,10 @@ from test_placed import book_of, order
 from aifactory.buyplan.case import rebuilt, with_streams
 from aifactory.buyplan.choose import choose_orders
 from aifactory.buyplan.excluded import CANNOT_PLAN, Cells, value_excluded
+from aifactory.buyplan.futures import problem_of
 from aifactory.buyplan.limit_values import limit_values
 from aifactory.buyplan.optimise.benders import in_parts
+from aifactory.buyplan.optimise.evaluate import evaluate_plan, path_weights
 from aifactory.buyplan.stress.frontier import risk_frontier
 from aifactory.buyplan.stress.stability import plan_stability
 from aifactory.finance.prices import node_offers
@@ -287,3 +289,22 @@ def test_a_site_may_limit_power_and_room_at_once(tiny):
     assert free.best.nodes.sum() > 1.0 == chosen.best.nodes.sum()
     assert power["used"] == pytest.approx(node_kw) and power["used"] <= power["most"] == pytest.approx(1.5 * node_kw)
     assert (room["used"], room["most"]) == (1.0, 5.0)
+
+
+def test_every_path_counts_by_itself(tiny):
+    """Chat of 12 accelerators by day and 4 by night, times the scale of its path, in nodes of 4 at USD 4 an hour, at half of
+    that on `half`; nothing but hours is offered. A mean of paths would need other nodes than the paths do."""
+    hours = make_prices(
+        {"purchase_option": "on_demand", "usd_per_accelerator_hour": 4.0}, {"purchase_option": "on_demand", **HALF}
+    ).iloc[2:]
+    case = tiny(plan=PLAN, prices=hours, train=0.0)
+    paths = paths_of(case, 20, 0.8)
+    problem = problem_of(case, paths)
+    nodes = np.zeros(len(problem.orders))
+    known = replace(cells(), offers=node_offers(hours, PLAN, TODAY))
+    row = value_excluded(case, paths, problem, nodes, known).set_index("accelerator_id").loc["half"]
+    scale = np.exp(0.8 * np.linspace(-1, 1, 20))
+    day, night = (np.ceil(load * scale / 4 - 1e-9) * 4 for load in (12, 4))
+    weights = path_weights(problem, evaluate_plan(problem, nodes))
+    assert row["now_usd"] == pytest.approx(12 * 365 * 4 * float(weights @ (day + night)))
+    assert row["saving_usd"] == pytest.approx(row["now_usd"] / 2)

@@ -12,6 +12,7 @@ from test_futures import paths_of
 from aifactory.buyplan.choose import choose_orders
 from aifactory.buyplan.excluded import Cells
 from aifactory.buyplan.futures import at_todays_prices, problem_of, stream_paths
+from aifactory.buyplan.optimise.evaluate import evaluate_plan, path_weights
 from aifactory.buyplan.peaks import PeakPool, Rental, best_orders, value_peaks
 from aifactory.finance.prices import node_offers
 
@@ -61,6 +62,22 @@ def test_the_peak_of_the_day_moves_to_the_cheaper_hours(tiny):
     assert (row["usd_per_accelerator_hour"], row["price_as_of"]) == (3.0, f"{prices()['as_of'].iloc[0]:%Y-%m-%d}")
     free = peaks(tiny).iloc[0]
     assert free["saving_usd"] == pytest.approx(12 * 2_920) and free["hours_month"] == pytest.approx(8 * MONTH / 2)
+
+
+def test_every_path_counts_by_itself(tiny):
+    """Chat of 12 accelerators by day and 4 by night, times the scale of its path, all rented in nodes of 4: at USD 4 an hour, at
+    USD 3 on `half`. A mean of paths would need other nodes than the paths do."""
+    offers = prices().query("purchase_option == 'on_demand'")
+    case = tiny(plan=PLAN, prices=offers, train=0.0)
+    paths = paths_of(case, 20, 0.8)
+    problem = problem_of(case, paths)
+    nodes = np.zeros(len(problem.orders))
+    row = value_peaks(case, paths, problem, nodes, cells(), node_offers(offers, PLAN, TODAY)).iloc[0]
+    scale = np.exp(0.8 * np.linspace(-1, 1, 20))
+    day, night = (np.ceil(load * scale / 4 - 1e-9) * 4 for load in (12, 4))
+    weights = path_weights(problem, evaluate_plan(problem, nodes))
+    assert row["now_usd"] == pytest.approx(12 * 365 * 4 * float(weights @ (day + night)))
+    assert row["then_usd"] == pytest.approx(row["now_usd"] * 3 / 4)
 
 
 def test_people_and_storage_go_with_the_hours_of_both_platforms(tiny):
