@@ -33,7 +33,7 @@ from aifactory.serving.deployment_gap import (
 from aifactory.serving.deployment_model import deployment_constants, with_prior
 from aifactory.serving.deployments import TARGETS, read_deployments
 from aifactory.serving.fitting import SHARES, coordinate_descent
-from aifactory.serving.ratio import covariance, groups_of, leave_out
+from aifactory.serving.ratio import block_out, covariance, groups_of
 
 SAMPLE, SEED, ROUNDS, ERROR_MAX, PULL = 1200, 0, 1, 0.8, 0.004
 #: Fit of the closed forms.
@@ -103,17 +103,22 @@ class _LeftOut:
 
     def __init__(self, model: GapModel, start: dict[str, float]) -> None:
         self.start, self.gap, self.rows = start, model.gap - model.mean, model.membership.to_numpy()
-        self.count = np.minimum(np.bincount(self.rows), COUNT_MAX)
+        self.told, self.count = model.told, np.minimum(np.bincount(self.rows), COUNT_MAX)
         self.parts = {name: covariance(model.cells, model.cells, {name: 1.0}, PARTS) for name in PARTS}
         self.setups = groups_of(pd.Series(model.setup))
-        self.groups = [groups_of(model.cells[label]) for label in LEFT_OUT]
+        self.groups = [
+            [(group, model.with_copies(group)) for group in groups_of(model.cells[label])] for label in LEFT_OUT
+        ]
 
     def __call__(self, sizes: dict[str, float]) -> float:
         prior = sum(sizes[name] ** 2 * part for name, part in self.parts.items())
-        noise = FLOOR_VARIANCE + sizes["noise"] ** 2 / self.count
+        noise = (FLOOR_VARIANCE + sizes["noise"] ** 2 / self.count) * self.told
         inverse, _, _ = robust_inverse(prior, self.gap, noise, self.setups, sizes["tolerated"], ROUNDS)
         total = PULL * sum(np.log(sizes[name] / self.start[name]) ** 2 for name in self.start)
         for groups in self.groups:
-            off = np.minimum(np.abs(leave_out(inverse, self.gap, groups)[0]), ERROR_MAX)[self.rows]
+            off = np.empty(len(self.gap))
+            for group, along in groups:
+                off[group] = np.abs(block_out(inverse, self.gap, along)[0][: len(group)])
+            off = np.minimum(off, ERROR_MAX)[self.rows]
             total += float(off.mean() + np.median(off))
         return total

@@ -7,6 +7,9 @@ and the estimate follows the larger group instead of the mean between both. A wh
 accelerator, precision, way of serving) can be odd too, run with flags that no column states: what its other setups
 do not support, the median gap m of the setup left out whole beyond `SETUP_TOLERATED`, becomes a variance m^2 that
 only its own rows share, so that it no longer moves other systems.
+
+Tables repeat measurements under the name of another model or another layout: both times are equal to the last digit.
+Such copies count as one together, and who is left out takes them along.
 """
 
 from __future__ import annotations
@@ -58,6 +61,10 @@ PARTS: dict[str, Part] = {
 CELL = (
     "chip", "model_path", "version", "precision", "split", "concurrency", "isl", "osl", "gpus", "prefill_gpus", "workers",
     "prefill_workers", "year", "campaign", "ranks", "layout",
+)  # fmt: skip
+#: Rows that are alike in these are one measurement.
+COPY = (
+    "chip", "architecture", "precision", "split", "isl", "osl", "concurrency", "silicon_ttft_ms", "silicon_tpot_ms",
 )  # fmt: skip
 FLOOR_VARIANCE, COUNT_MAX, SHARE_OF_ODD, SETUP_TOLERATED = 0.001, 3, 1.0, 0.15
 #: Deployments that the closed forms count as: with 1, 2, 4, 8 measured ones the median error (log) of the time to first
@@ -120,7 +127,10 @@ class GapModel:
         self.parts = {name: self.sizes[name] for name in PARTS}
         self.variance = FLOOR_VARIANCE + self.sizes["noise"] ** 2
         count = usable.groupby(number).size().to_numpy()
-        self.base = FLOOR_VARIANCE + self.sizes["noise"] ** 2 / np.minimum(count, COUNT_MAX)
+        self.measurement = usable.groupby(list(COPY), dropna=False, sort=False).ngroup().to_numpy()
+        listed = pd.Series(number).groupby(self.measurement).transform("nunique")
+        self.told = listed.groupby(number).median().to_numpy()
+        self.base = (FLOOR_VARIANCE + self.sizes["noise"] ** 2 / np.minimum(count, COUNT_MAX)) * self.told
         codes, self.setups = pd.factorize(setup_of(self.cells))
         self.setup = codes
         self.prior, self.rounds, self._left_out = covariance(self.cells, self.cells, self.parts, PARTS), rounds, {}
@@ -152,10 +162,18 @@ class GapModel:
         if key not in self._left_out:
             residual, variance = np.empty(len(self.gap)), np.empty(len(self.gap))
             for group in groups_of(pd.Series(codes)):
-                apart = MOVING * len(self.gap) < len(group)
-                residual[group], variance[group] = self._apart(group) if apart else self._taken_out(group)
+                along = self.with_copies(group)
+                apart = MOVING * len(self.gap) < len(along)
+                found = self._apart(along) if apart else self._taken_out(along)
+                residual[group], variance[group] = (value[: len(group)] for value in found)
             self._left_out[key] = residual, np.sqrt(np.maximum(variance, self.variance))
         return self._left_out[key]
+
+    def with_copies(self, group: np.ndarray) -> np.ndarray:
+        """The cells of a group, then cells outside it that repeat one of its measurements."""
+        cell = self.membership.to_numpy()
+        repeated = np.unique(cell[np.isin(self.measurement, self.measurement[np.isin(cell, group)])])
+        return np.concatenate([group, np.setdiff1d(repeated, group)])
 
     def _taken_out(self, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         residual, deviation = block_out(self.inverse, self.gap - self.mean, group)
@@ -244,9 +262,9 @@ def _width(kind: str, score: np.ndarray, group: np.ndarray) -> float:
 
 
 def _raised(kind: str, group: np.ndarray) -> float:
-    """Coverage to aim at: with G paths weighing by rows, (G + 1) / G of the nominal one as in `tiers.Predictor`."""
-    paths = max(len(np.unique(group)), 1)
-    return min(COVERAGE * (1 + 1 / paths), 0.95) if kind == "path" else COVERAGE
+    """Coverage to aim at: with G models known, (G + 1) / G of the nominal one as in `tiers.Predictor`: few of them."""
+    models = max(len(np.unique(group)), 1)
+    return min(COVERAGE * (1 + 1 / models), 0.95) if kind in ("path", "model") else COVERAGE
 
 
 def _weighing(kind: str, group: np.ndarray) -> np.ndarray:

@@ -7,6 +7,8 @@ Public tables mix conventions. What can be told from the numbers themselves is p
 - in a rack-scale domain, equal prefill and decode degrees that are no power of two or above 16 count the
   whole deployment (36 = one prefill worker of 4 and four decode workers of 8), whatever the mode says;
 - a worker whose weights do not fit was not described: the smallest power of two that holds them is taken;
+- an aggregated deployment whose requests at a time are several times batch x attention ranks ran so many workers;
+  where no ranks are stated and the accelerators divide by it, so many ranks, each with a batch of its own;
 - workers that are not stated follow what stated ones do, see `TYPICAL_WORKERS`.
 """
 
@@ -22,6 +24,8 @@ PROMPTS_PER_WORKER, PREFILL_WORKERS_MAX = 400.0, 6.0
 #: Requests at a time below which a described rack ran many small decode workers rather than a wide one.
 SMALL_LOAD, SMALL_WORKER, WIDE_WORKER = 700.0, 8.0, 32.0
 UNFIT_LOAD, FIT_MARGIN = 256.0, 1.15
+#: How far requests at a time may lie from a whole multiple of a batch, as a share.
+TIMES_OFF = 0.05
 STATED_MAX, NODE = 16.0, 8.0
 AGGREGATED, DISAGGREGATED = "aggregated", "disaggregated"
 
@@ -49,9 +53,10 @@ def with_layout(d: pd.DataFrame) -> pd.DataFrame:
     prefill = np.where(unfit, least, prefill)
     split = np.where(aggregated & ~whole, AGGREGATED, DISAGGREGATED)
     known = np.where(whole, np.maximum((total - prefill) / gpus, 1.0), d["decode_num_workers"])
-    known = np.where(split == AGGREGATED, 1.0, known)
+    several, dealt = _engines(d, gpus)
+    known = np.where(split == AGGREGATED, several, known)
     stated = np.where(whole, "whole", np.where(unfit, "unfit", "stated"))
-    ranks = _of(d, "attention_dp_size", aggregated)
+    ranks = np.where(split == AGGREGATED, dealt, _of(d, "attention_dp_size", aggregated))
     return d.assign(
         split=split,
         gpus=gpus,
@@ -68,6 +73,16 @@ def concurrency_of(d: pd.DataFrame) -> pd.Series:
     aggregated = ~_says_disaggregated(d)
     batch = np.where(aggregated, d["batch_size"], d["decode_batch_size"]) * _of(d, "attention_dp_size", aggregated)
     return d["silicon_concurrency"].fillna(pd.Series(batch, index=d.index)).fillna(1.0)
+
+
+def _engines(d: pd.DataFrame, gpus: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Workers and attention ranks of aggregated deployments, from requests at a time over batch x stated ranks."""
+    stated = d["attention_dp_size"].to_numpy(dtype=float)
+    ranks = np.nan_to_num(stated, nan=1.0)
+    times = np.nan_to_num((d["silicon_concurrency"] / (d["batch_size"] * ranks)).to_numpy(dtype=float), nan=1.0)
+    times = np.where((times >= 2) & (np.abs(times - np.round(times)) < TIMES_OFF * times), np.round(times), 1.0)
+    dealt = np.isnan(stated) & (np.mod(gpus, times) == 0)
+    return np.where(dealt, 1.0, times), np.where(dealt, times, ranks)
 
 
 def _says_disaggregated(d: pd.DataFrame) -> pd.Series:

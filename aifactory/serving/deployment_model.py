@@ -8,8 +8,9 @@ A worker holds n = min(N / workers, sequences that its memory left for KV cache 
 over g accelerators, s of which hold different KV (grouped heads split no further than their number, a latent
 cache not at all; attention ranks hold different sequences). q = n in / out tokens of prompts share the step of an
 aggregated engine only: each finished answer lets a prompt in. They are split less well than steps are (g^c), and
-what is moved between accelerators holds them too. Links across nodes are slower. An engine that does both spends more
-on each sequence than one that only decodes. Weights touched by n sequences of a mixture: 1 - (1 - share)^n.
+what is moved between accelerators holds them too. Prompts attend at the peak of 16 bits,
+whatever the weights have. Links across nodes are slower. An engine that does both spends more on each sequence than
+one that only decodes. Weights touched by n sequences of a mixture: 1 - (1 - share)^n.
 
 First token: the prompt's own time p, plus
 - the burst at the start of a closed loop, a share of n p, and M/D/1 waiting p u / (2 (1 - u)) at the share u of
@@ -73,7 +74,7 @@ def _step_s(v: dict[str, np.ndarray], held: np.ndarray, c: dict[str, float]) -> 
     wide = np.where(mixture, c["moe_compute"], 1.0)
     work = 2e-3 * v["active_b"] * wide / gpus / v["peak"]
     prompts = np.where(v["together"], held * v["isl"] / v["osl"], 0.0)
-    scores = c["attention"] * 2e-12 * v["isl"] * layers * v["width"] / gpus / v["peak"]
+    scores = c["attention"] * 2e-12 * v["isl"] * layers * v["width"] / gpus / v["peak_16bit"]
     mixed = prompts * gpus ** c["prompt_split"] * (work + scores) / c["prefill"]
     far = gpus > v["node"]
     link = c["link"] * np.where(far, np.minimum(v["link"], c["far_link"]), v["link"])
@@ -88,7 +89,8 @@ def _step_s(v: dict[str, np.ndarray], held: np.ndarray, c: dict[str, float]) -> 
 def _first_token_s(
     v: dict[str, np.ndarray], waiting: np.ndarray, seats: np.ndarray, tpot_s: np.ndarray, c: dict[str, float]
 ) -> np.ndarray:
-    operations = 2e-3 * v["active_b"] + 2e-12 * v["isl"] * v["layers"] * v["width"]
+    scores = 2e-12 * v["isl"] * v["layers"] * v["width"] * v["peak"] / v["peak_16bit"]
+    operations = 2e-3 * v["active_b"] + scores
     reached = v["prefill_gpus"] * v["peak"] * np.where(v["mixture"], c["ttft_mixture"], c["ttft_dense"])
     across = np.where(v["gpus"] > v["node"], c["ttft_far"], 1.0)
     own = across * v["isl"] * operations / reached + 1e-6 * v["layers"] * c["ttft_layer_us"]

@@ -113,6 +113,7 @@ def _features(d: pd.DataFrame) -> pd.DataFrame:
     note(d, (expert == "") & (d["moe_quant_mode"] != ""), d["precision"] + " experts for " + spelt(d["moe_quant_mode"]))
     d["weight_bytes"] = expert.where(expert != "", d["precision"]).map(WEIGHT_BYTES).astype(float)
     d["peak"] = peak_tflops(s, d["precision"].to_numpy())
+    d["peak_16bit"] = peak_tflops(s, np.full(len(d), "bf16"))
     d["bandwidth"], d["memory"] = s["memory_bw_gb_per_s"], s["memory_gb"]
     d["link"] = s["interconnect_gb_per_s"].fillna(SLOWEST_LINK_GB_PER_S)
     d["node"] = s["scale_up_accelerators"].astype(float).fillna(NODE).clip(lower=NODE)

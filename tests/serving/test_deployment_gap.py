@@ -34,6 +34,25 @@ def test_leaving_a_group_out_equals_training_without_it(rows, label):
         assert deviation[asked] == pytest.approx(expected, abs=1e-8)
 
 
+def test_a_measurement_listed_under_two_names_is_one_and_never_predicts_itself(rows):
+    """One row, ten times as slow, is repeated under another model path: who is left out takes its copy along."""
+    odd = rows.index[3]
+    d = rows.copy()
+    d.loc[odd, ["silicon_tpot_ms", "silicon_ttft_ms"]] *= 10
+    copy = d.loc[[odd]].assign(model_path="other/name")
+    twice = pd.concat([d, copy], ignore_index=True)
+    for column in ("model_path", None):
+        once, both = (GapModel(own, "tpot", rounds=0) for own in (d, twice))
+        label = lambda model, by=column: model.cells[by] if by else pd.Series(np.arange(len(model.gap)))  # noqa: E731
+        alone, told = (model.left_out(label(model))[0] for model in (once, both))
+        shift = both.mean - once.mean
+        place = once.membership.loc[odd]
+        assert told[both.membership.loc[odd]] == pytest.approx(alone[place], abs=abs(shift) + 1e-6), column
+        assert told[both.membership.iloc[-1]] > np.log(2), "its copy is no evidence"
+    heavier, lighter = both.base[both.membership.loc[odd]], once.base[place]
+    assert heavier == pytest.approx(2 * lighter)
+
+
 def test_a_small_group_is_taken_out_in_closed_form(rows, monkeypatch):
     """With doubts and mean kept, both ways agree."""
     whole = GapModel(rows, "tpot", rounds=0)

@@ -64,3 +64,24 @@ def test_concurrency_is_stated_or_the_batch_of_each_rank():
     )
     d.loc[1, "silicon_concurrency"], d.loc[2, "batch_size"] = 100.0, np.nan
     assert list(concurrency_of(d)) == [64, 100, 1]
+
+
+@pytest.mark.parametrize(
+    ("columns", "workers", "ranks"),
+    [
+        # 416 = 13 a batch x 1 rank x 32 workers of two accelerators
+        ({"tp_size": 2, "attention_dp_size": 1, "batch_size": 13, "silicon_concurrency": 416}, 32, 1),
+        # no ranks stated: 224 = 56 a batch x 4 ranks of one accelerator each; 3 ranks do not divide 4 accelerators
+        ({"tp_size": 4, "batch_size": 56, "silicon_concurrency": 224}, 1, 4),
+        ({"tp_size": 4, "batch_size": 20, "silicon_concurrency": 60}, 3, 1),
+        # degrees that repeat each other: 256 = 4 a batch x 64, of 8 ranks
+        ({"tp_size": 1, "attention_dp_size": 64, "moe_tp_size": 8, "moe_ep_size": 8, "batch_size": 4,
+          "silicon_concurrency": 256}, 1, 8),
+        ({"tp_size": 4, "batch_size": 64, "silicon_concurrency": 64}, 1, 1),
+        ({"tp_size": 4, "batch_size": 64, "silicon_concurrency": 96}, 1, 1),
+        ({"tp_size": 4, "silicon_concurrency": 96}, 1, 1),
+    ],
+)  # fmt: skip
+def test_requests_above_the_batch_are_other_workers_or_ranks(columns, workers, ranks):
+    found = deployment(**columns)
+    assert (found["workers"], found["ranks"]) == (workers, ranks)

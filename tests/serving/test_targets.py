@@ -60,7 +60,7 @@ def test_published_rounds_are_inside_their_targets_as_measured(split, scenario, 
 
 
 @pytest.mark.real
-@pytest.mark.parametrize(("target", "by_system", "by_path"), [("tpot", 0.124, 0.108), ("ttft", 0.365, 0.267)])
+@pytest.mark.parametrize(("target", "by_system", "by_path"), [("tpot", 0.121, 0.150), ("ttft", 0.383, 0.332)])
 def test_deployments_with_whole_systems_and_model_paths_left_out_as_measured(shared_dir, target, by_system, by_path):
     rows = read_deployments(shared_dir / "data/measured/silicon_ttft_tpot.csv.gz")
     model = GapModel(rows, target)
