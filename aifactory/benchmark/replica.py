@@ -15,7 +15,8 @@ from aifactory.benchmark.estimates import mean_lengths
 from aifactory.benchmark.telemetry import KEYS, POOL
 from aifactory.inputs.workspace import Workspace
 from aifactory.serving.kv_cache import MEMORY_SHARE, memory_need
-from aifactory.serving.step_time_specs import BYTES, TENSOR_PARALLEL
+from aifactory.serving.step_time_specs import TENSOR_PARALLEL
+from aifactory.serving.weights import BYTES, bytes_per_weight
 
 #: Room for the KV cache of a working replica, over the weights.
 CACHE_SHARE = 0.25
@@ -84,7 +85,7 @@ def smallest_replica(model: pd.Series, precision: object, chip: pd.Series, conte
     [8.0, 4.0, 8.0]
     """
     known = [name for name in (precision, model.get("default_precision")) if name in BYTES]
-    width = BYTES[known[0] if known else "bf16"]
+    width = bytes_per_weight(model, known[0] if known else "bf16")
     memory = MEMORY_SHARE * float(chip["memory_gb"])
     for count in TENSOR_PARALLEL:
         need = memory_need(model, width, count, context_tokens)

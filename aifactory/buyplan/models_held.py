@@ -10,7 +10,7 @@ import pandas as pd
 from aifactory.buyplan.case import Answer, Case
 from aifactory.fleet.streams import Streams
 from aifactory.serving.kv_cache import MEMORY_SHARE
-from aifactory.serving.step_time_specs import BYTES
+from aifactory.serving.weights import BYTES, bytes_per_weight
 from aifactory.units import counted, three_digits
 
 KEYS = ["use_case_id", "accelerator_id"]
@@ -64,4 +64,5 @@ def _weights_gb(streams: Streams, models: pd.DataFrame, capacity: pd.DataFrame) 
         next((name for name in (first, second) if name in BYTES), "bf16")
         for first, second in zip(measured, own, strict=True)
     ]
-    return known["params_total_b"].to_numpy(dtype=float) * np.array([BYTES[name] for name in names])
+    held = [bytes_per_weight(model, name) for (_, model), name in zip(known.iterrows(), names, strict=True)]
+    return known["params_total_b"].to_numpy(dtype=float) * np.array(held)

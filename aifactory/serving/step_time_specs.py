@@ -30,6 +30,7 @@ from aifactory.serving.kv_cache import (
 from aifactory.serving.kv_transfer import transfer_gb_per_s, transfer_s_per_token
 from aifactory.serving.step_model import STEP_FLOOR_S, step_constants
 from aifactory.serving.step_time import StepTime
+from aifactory.serving.weights import BYTES, bytes_per_weight, read_bytes, wide_bytes
 from aifactory.units import GIGA, TERA
 
 #: Achieved share of the dense peak and of the memory bandwidth, with one standard deviation.
@@ -44,8 +45,6 @@ S_PER_LAYER = 36e-6
 S_PER_ALL_REDUCE, LINK_SHARE = 6e-6, 0.5
 #: Draw over TDP: 0.73 busy (ML.ENERGY and MLPerf power rows, median); idle share assumed.
 BUSY_OF_TDP, IDLE_OF_TDP = 0.73, 0.15
-#: Bytes per weight, scales of blocks included: NVFP4 (`fp4`) 8 bits for 16 weights, MXFP4 8 bits for 32, int4 about as much.
-BYTES = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "fp8": 1.0, "int8": 1.0, "fp4": 0.5625, "mxfp4": 0.53125, "int4": 0.53}
 PEAK_COLUMN = {"fp8": "peak_fp8_dense_tflops", "int8": "peak_int8_dense_tops", "fp4": "peak_fp4_dense_tflops"}
 TENSOR_PARALLEL = (1, 2, 4, 8, 16, 32, 64)
 LANGUAGE_KINDS = ("llm", "llm-moe")
@@ -172,7 +171,7 @@ def step_time_from_specs(
     """Closed-form step time of one replica from a row of `models` and one of `accelerators`.
 
     compute per token = 2 P_active / (tp MFU peak); weights read = P bytes / (tp MBU BW), of a mixture
-    the share 1 - (1 - P_active / P)^T; KV read = copies x KV bytes / (tp MBU BW), copies of `KvLayout.copies`,
+    the share 1 - (1 - P_active / P)^T, or as `weights.read_bytes` says; KV read = copies x KV bytes / (tp MBU BW), copies of `KvLayout.copies`,
     or computing on a latent where that takes longer (`attention_cost.latent_decode_s`); attention of `pair_flop`.
     Precision below the native ones of the accelerator computes at the next higher native peak.
 
@@ -199,12 +198,13 @@ def step_time_from_specs(
     layout = layout_needed(model)
     precision = chosen_precision(model, precision)
     peak = _peak_flops(accelerator, precision)
-    weight_bytes = float(model["params_total_b"]) * GIGA * BYTES[precision]
+    weight_bytes = float(model["params_total_b"]) * GIGA * bytes_per_weight(model, precision)
     degree = tensor_parallel or smallest_degree(weight_bytes, accelerator, str(model["model"]))
     _check_ranks(attention_ranks, degree)
     kv_bytes = kv_bytes_per_token(layout, precision, context_tokens) * layout.copies(degree, attention_ranks)
     shape = shape_of(model)
-    copied = (attention_ranks - 1) * attention_params(model, layout, shape.layers, shape.hidden) * BYTES[precision]
+    attention_bytes = wide_bytes(model, precision) * attention_params(model, layout, shape.layers, shape.hidden)
+    copied = (attention_ranks - 1) * attention_bytes
     tokens = kv_tokens(weight_bytes + copied, kv_bytes, float(accelerator["memory_gb"]), degree)
     if tokens < LEAST_KV_TOKENS:
         raise InputError(
@@ -215,7 +215,7 @@ def step_time_from_specs(
         model, accelerator, layout, degree, attention_ranks, kv_bytes, efficiency, context_tokens, kv_width(precision)
     )  # fmt: skip
     return _law(
-        model, accelerator, degree, peak, weight_bytes, tokens, context_tokens, efficiency, cache | (engine or {}),
+        model, accelerator, degree, peak, read_bytes(model, precision), tokens, context_tokens, efficiency, cache | (engine or {}),
         copied, attention_ranks,
     )  # fmt: skip
 
@@ -258,19 +258,20 @@ def kv_width(precision: str) -> float:
 
 def _law(
     model: pd.Series, accelerator: pd.Series, degree: int, peak: float,
-    weight_bytes: float, tokens: int, context_tokens: float, reached: Efficiency, engine: dict,
+    read: tuple[float, float, float], tokens: int, context_tokens: float, reached: Efficiency, engine: dict,
     copied: float, ranks: int,
 ) -> StepTime:  # fmt: skip
     bandwidth = _bandwidth(accelerator, degree, reached)
     flops, watts = degree * reached.compute * peak, degree * float(accelerator["tdp_w"])
-    active, share = float(model["params_active_b"]), float(model["params_active_b"] / model["params_total_b"])
-    shape, mixture = shape_of(model), share < 1
+    active, shape = float(model["params_active_b"]), shape_of(model)
+    every_step, experts, share = read
+    mixture = experts > 0
     link_s, latency_s = _collectives(shape, accelerator, degree, ranks, reached)
     return StepTime(
         s_per_token=2 * active * GIGA / flops * (reached.mixture_factor if mixture else 1.0),
-        s_weights=(copied + (0.0 if mixture else weight_bytes)) / bandwidth,
-        s_experts=weight_bytes / bandwidth if mixture else 0.0,
-        expert_share=share if mixture else 0.0,
+        s_weights=(copied + every_step) / bandwidth,
+        s_experts=experts / bandwidth,
+        expert_share=share,
         s_per_attention_pair=pair_flop(model, context_tokens) / flops,
         s_per_sequence=reached.s_per_sequence,
         s_per_step=shape.layers * reached.s_per_layer + reached.s_per_step + latency_s,

@@ -12,7 +12,7 @@ from aifactory.fleet.node_sizes import node_for
 from aifactory.inputs.plan import Restriction
 from aifactory.inputs.workspace import Workspace
 from aifactory.serving.kv_cache import MEMORY_SHARE, memory_need
-from aifactory.serving.step_time_specs import BYTES
+from aifactory.serving.weights import BYTES, bytes_per_weight
 from aifactory.shortlist.engine_latency import lengths
 from aifactory.units import EDGE_MAX_TDP_W, percent
 
@@ -185,7 +185,7 @@ def _by_memory(
     stated = [name for name in (cell.precision, model["default_precision"]) if name in BYTES]
     precision = stated[0] if stated else "bf16"
     while True:
-        need = memory_need(model, BYTES[precision], count, contexts.get(cell.use_case_id, np.nan))
+        need = memory_need(model, bytes_per_weight(model, precision), count, contexts.get(cell.use_case_id, np.nan))
         if need.fits(chip["memory_gb"], count):
             return None
         if count >= largest:
