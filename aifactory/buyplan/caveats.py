@@ -257,10 +257,13 @@ def support_sentences(fleet: pd.DataFrame, lifecycle: pd.DataFrame) -> list[str]
     found = []
     for (accelerator, region), pool in late.groupby(["accelerator_id", "region"]):
         top, last = pool.iloc[0], pool["month"].max()
+        if pool["accelerators"].any():
+            what = "the plan counts on them at the same cost. Prolong it, or set end_month in the commitments table for what goes; what is ordered needs a later end."
+        else:
+            what = "the plan runs nothing on them from then on. Set end_month in the commitments table for what goes."
         found.append(
             f"Support of {accelerator} ends on {top['ends']:%Y-%m-%d} ({top['source']}, {top['as_of']:%Y-%m-%d}), and {pool['committed'].max():,} of "
-            f"them are held in {region} until {month_name(last)}: the plan counts on them at the same cost. Prolong it, or set end_month "
-            "in the commitments table for what goes; what is ordered needs a later end."
+            f"them are held in {region} until {month_name(last)}: {what}"
         )
     return found
 

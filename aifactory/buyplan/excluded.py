@@ -62,6 +62,7 @@ class Cells:
     accelerators : the catalogue.
     offers : `aifactory.finance.prices.node_offers`: in which nodes accelerators are sold.
     reasons : why the shortlist did not choose a cell that no rule excludes.
+    supported_to : last month, YYYY-MM, in which an accelerator is supported to the end, where that is known.
     """
 
     capacity: pd.DataFrame
@@ -70,6 +71,7 @@ class Cells:
     accelerators: pd.DataFrame
     offers: pd.DataFrame
     reasons: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    supported_to: Mapping[str, str] = field(default_factory=dict)
 
 
 def value_excluded(case: Case, paths: Paths, problem: Problem, nodes: np.ndarray, cells: Cells) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 The shortlist chooses one platform for a use case, for good. What is owned, or committed until the end of its term, costs no
 more than its running there, on whatever platform it stands. So each use case whose platform is another one, and that can run on
-idle capacity of its region (its rate there is known, no rule but one of buying bars it), is offered it month by month:
+idle capacity of its region (its rate there is known, no rule but one of buying, or the end of support to come, bars it), is offered it month by month, as long as it is supported:
 
     share(t) = min(1, accelerators paid for and idle in t / accelerators that it needs there in t, chance and reserve included),
 
@@ -49,8 +49,8 @@ from aifactory.units import percent
 WEIGHTS = {"low": 0.3, "units_per_s_per_accelerator": 0.4, "high": 0.3}
 #: Standard deviations from the middle of a normal distribution to its P10.
 TO_P10 = 1.2815515655446004
-#: Rules against buying or renting more of a platform: what stands there serves all the same.
-OF_BUYING = ("availability", "region", "price")
+#: Rules against choosing a platform for good: what stands there serves all the same, as long as it is supported.
+OF_BUYING = ("availability", "region", "price", "support end")
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,7 @@ class Move:
     `porting_usd` by use case is paid once; it and `rework_usd`, changes that are made a second time, are counted in `saving_usd`,
     which is at present value. `low_usd` is the saving at the low end of the rates where own measurements do not show them, else not a number. A move that saves
     less than `least_usd` is not made: where inputs move by a little across that mark, the cost of the plan does by as much.
+    `last_work` is the last month (from 0) in which a guest has work, `supported_to` the last in which the capacity is supported, where known.
     """
 
     guests: tuple[Guest, ...]
@@ -69,6 +70,8 @@ class Move:
     saving_usd: float = 0.0
     low_usd: float = np.nan
     least_usd: float = 0.0
+    last_work: int = 10**6
+    supported_to: str = ""
 
     @property
     def loss_probability(self) -> float:
@@ -90,9 +93,10 @@ class Move:
         low, high = percent(float(busy.min())), percent(float(busy.max()))
         part = "" if busy.min() >= 1 else f" by {high if low == high else f'{low} to {high}'}"
         first, last = months[served[0]], months[served[-1]]
-        ends, when = served[-1] < len(months) - 1, f"from {first} on"
+        ends, when = served[-1] < min(len(months) - 1, self.last_work), f"from {first} on"
         if ends:
             when = f"in {first}" if first == last else f"from {first} to {last}"
+            when += ", when its support ends" * (last == self.supported_to)
         after = [*(["the rest"] if part else []), *(["all of it later"] if ends else [])]
         rest = f", {' and '.join(after)} on {self.home_id}" if after else ""
         names = ", ".join(guest.use_case_id for guest in self.guests)
@@ -181,7 +185,7 @@ def _left_out(case: Case) -> set[tuple[str, str]]:
 def _offers(case: Case, base: Streams, moves: Sequence[Move], cells: Cells, period: str) -> list[Move]:
     """Every use case of the plan on idle capacity of its region that it can run on; shares may exceed 1: room over need."""
     about = cells.accelerators.drop_duplicates("accelerator_id").set_index("accelerator_id")
-    idle = idle_accelerators(case, about["accelerators_per_node"].fillna(1.0))
+    idle = _supported(idle_accelerators(case, about["accelerators_per_node"].fillna(1.0)), base.months, cells)
     if not idle:
         return []
     barred = cells.exclusions[~cells.exclusions["rule"].isin(OF_BUYING)]
@@ -192,7 +196,7 @@ def _offers(case: Case, base: Streams, moves: Sequence[Move], cells: Cells, peri
     paid = {(guest.use_case_id, guest.accelerator_id) for guest in guests}
     moved = {(guest.use_case_id, guest.region) for guest in guests}
     found = []
-    for stream in base.table.itertuples():
+    for at, stream in enumerate(base.table.itertuples()):
         for cell in able[able["use_case_id"] == stream.use_case_id].to_dict("records"):
             key, place = (stream.use_case_id, cell["accelerator_id"]), (stream.region, cell["accelerator_id"])
             known = np.isfinite(once.get(key, np.nan)) and key not in barred
@@ -208,8 +212,25 @@ def _offers(case: Case, base: Streams, moves: Sequence[Move], cells: Cells, peri
             share = _room(base, pd.Series(cell), stream.region, idle[place], first, case, cells)
             if share[1:].any():
                 guest = guest_of(pd.Series(cell), stream.region, share)
-                found.append(Move((guest,), stream.accelerator_id, {stream.use_case_id: porting}))
+                found.append(
+                    Move(
+                        (guest,),
+                        stream.accelerator_id,
+                        {stream.use_case_id: porting},
+                        last_work=int(np.flatnonzero(base.units[EXPECTED, :, at] > 0).max(initial=0)),
+                        supported_to=cells.supported_to.get(place[1], ""),
+                    )
+                )
     return found
+
+
+def _supported(
+    idle: Mapping[tuple[str, str], np.ndarray], months: Sequence[str], cells: Cells
+) -> dict[tuple[str, str], np.ndarray]:
+    """Idle accelerators [T + 1] by place in the months in which they are supported to the end."""
+    last = {place: cells.supported_to.get(place[1], months[-1]) for place in idle}
+    kept = {place: np.where(np.array(months) <= last[place], there, 0.0) for place, there in idle.items()}
+    return {place: there for place, there in kept.items() if there[1:].any()}
 
 
 def _fits(case: Case, cell: dict, region: str, chip: pd.Series) -> bool:
@@ -278,7 +299,8 @@ def _together(offers: Sequence[Move]) -> Move:
     share[:, 0] = share[:, 1]
     guests = tuple(replace(offer.guests[0], share=part) for offer, part in zip(offers, share, strict=True))
     porting = {name: usd for offer in offers for name, usd in offer.porting_usd.items()}
-    return Move(guests, offers[0].home_id, porting)
+    last_work = max(offer.last_work for offer in offers)
+    return Move(guests, offers[0].home_id, porting, last_work=last_work, supported_to=offers[0].supported_to)
 
 
 def _room(

@@ -62,6 +62,7 @@ from aifactory.inputs.contracts import load_contract
 from aifactory.inputs.hosted import RUNS_HOSTED
 from aifactory.inputs.plan import Plan
 from aifactory.inventory.today import baseline_accelerators
+from aifactory.shortlist.exclusions import support_until
 from aifactory.shortlist.outcome import reasons_not_chosen
 
 if TYPE_CHECKING:
@@ -246,7 +247,11 @@ def _last_notes(caveats: list[str], case: Case, answer: Answer, chosen: Chosen |
 
 def _cells(accelerators: pd.DataFrame, benchmark: Benchmark, shortlist: Shortlist, market: Market) -> Cells:
     reasons = reasons_not_chosen(shortlist.matrix, shortlist.choice)
-    return Cells(benchmark.capacity, shortlist.exclusions, shortlist.penalties, accelerators, market.prices, reasons)
+    ends = {name: support_until(market.ws, chip) for name, chip in accelerators.set_index("accelerator_id").iterrows()}
+    whole = {name: str((end + pd.Timedelta(days=1)).to_period("M") - 1) for name, end in ends.items() if end}
+    return Cells(
+        benchmark.capacity, shortlist.exclusions, shortlist.penalties, accelerators, market.prices, reasons, whole
+    )
 
 
 def _unplaced(plan: Plan, streams: Streams, benchmark: Benchmark, shortlist: Shortlist) -> list[str]:

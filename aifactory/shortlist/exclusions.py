@@ -31,8 +31,8 @@ def find_exclusions(ws: Workspace, capacity: pd.DataFrame, penalties: pd.DataFra
     `penalties` (`money.horizon_costs`) says where a cell has demand and no offer that the plan could take; without it
     the price of an hour in `capacity` says so.
 
-    Rules in order: edge device, edge power, edge site, availability, support end, framework, region, the plan's
-    own restrictions (export and others), memory, scale-out, SLO, price.
+    Rules in order: what cannot run there (edge device, edge power, edge site, framework, the plan's own restrictions such as
+    export, memory, scale-out, SLO), then what can but not be had for good (availability, support end, region, price).
     """
     chips = ws.table("accelerators").set_index("accelerator_id")
     models, cases = ws.table("models").set_index("model"), ws.table("use_cases").set_index("use_case_id")
@@ -44,19 +44,22 @@ def find_exclusions(ws: Workspace, capacity: pd.DataFrame, penalties: pd.DataFra
     rows = []
     for cell in capacity.itertuples(index=False):
         chip, case = chips.loc[cell.accelerator_id], cases.loc[cell.use_case_id]
+        most = float(sold.get(cell.accelerator_id, 0))
         reason = (
             _by_kind(chip, case)
-            or _by_support(ws, chip, case)
             or _by_framework(ws, chip, cell.use_case_id)
-            or _by_region(ws, cell.accelerator_id, chip, case, places)
             or _by_restriction(ws, chip, case, cell.use_case_id, cell.accelerator_id)
-            or _by_memory(cell, chip, case, models, contexts, float(sold.get(cell.accelerator_id, 0)))
-            or _by_scale(cell, chip, widest.get(cell.use_case_id), float(sold.get(cell.accelerator_id, 0)))
-            or _by_figures(
+            or _by_memory(cell, chip, case, models, contexts, most)
+            or _by_scale(cell, chip, widest.get(cell.use_case_id), most)
+            or _by_slo(cell)
+            or _by_availability(chip)
+            or _by_support(ws, chip, case)
+            or _by_region(ws, cell.accelerator_id, chip, case, places)
+            or _by_price(
                 cell,
                 priced.get((cell.use_case_id, cell.accelerator_id)),
                 regions.get(cell.use_case_id, []),
-                _too_large(cell, chip, float(sold.get(cell.accelerator_id, 0))),
+                _too_large(cell, chip, most),
             )
         )
         if reason:
@@ -71,6 +74,10 @@ def _by_kind(chip: pd.Series, case: pd.Series) -> tuple[str, str] | None:
         return "edge power", f"{chip['tdp_w']:.0f} W is above the {EDGE_MAX_TDP_W} W that an edge site can take"
     if case["workload_class"] == "edge_on_device" and set(chip["availability"].split("|")) <= {"cloud", *NOT_FOR_SALE}:
         return "edge site", "can only be rented in a cloud region, not put on a site"
+    return None
+
+
+def _by_availability(chip: pd.Series) -> tuple[str, str] | None:
     if set(chip["availability"].split("|")) <= NOT_FOR_SALE:
         return "availability", f"cannot be bought or rented: {chip['availability']}"
     return None
@@ -87,10 +94,15 @@ def support_ends(text: object) -> pd.Timestamp | None:
     return None
 
 
-def _by_support(ws: Workspace, chip: pd.Series, case: pd.Series) -> tuple[str, str] | None:
-    """Support must last as long as the use case, up to the horizon. An end in `lifecycle` counts before that of the accelerator's row."""
+def support_until(ws: Workspace, chip: pd.Series) -> pd.Timestamp | None:
+    """Last day of support of an accelerator, a row of the catalogue; None where no date is known. `lifecycle` counts before that row."""
     stated = ws.table("lifecycle").query("event == 'end_of_support' and accelerator_id == @chip.name")["date"]
-    end = support_ends(stated.iloc[0] if len(stated) else chip["end_of_support"])
+    return support_ends(stated.iloc[0] if len(stated) else chip["end_of_support"])
+
+
+def _by_support(ws: Workspace, chip: pd.Series, case: pd.Series) -> tuple[str, str] | None:
+    """Support must last as long as the use case, up to the horizon."""
+    end = support_until(ws, chip)
     horizon = pd.Timestamp(ws.as_of) + pd.DateOffset(months=ws.plan.horizon_months)
     last = horizon if pd.isna(case["retire_month"]) else pd.Timestamp(case["retire_month"]) - pd.Timedelta(days=1)
     if end is None or end >= min(last, horizon):
@@ -242,9 +254,13 @@ def _too_large(cell: tuple, chip: pd.Series, sold: float) -> str:
     return ""
 
 
-def _by_figures(cell: tuple, no_offer_in: str | None, regions: list[str], too_large: str) -> tuple[str, str] | None:
+def _by_slo(cell: tuple) -> tuple[str, str] | None:
     if cell.units_per_s_per_accelerator == 0:
         return "SLO", f"misses the {cell.binding_slo} limit even at the lightest load"
+    return None
+
+
+def _by_price(cell: tuple, no_offer_in: str | None, regions: list[str], too_large: str) -> tuple[str, str] | None:
     if no_offer_in is None and np.isnan(cell.usd_per_accelerator_hour):
         return "price", "no price from any provider of the plan"
     if no_offer_in:

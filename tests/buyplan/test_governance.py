@@ -217,6 +217,10 @@ def test_kit_that_is_held_after_its_support_is_named():
     assert told.startswith(
         "Support of old ends on 2028-03-31 (maintenance contract, 2026-02-01), and 16 of them are held in eu until May 2028"
     )
+    assert "the plan counts on them at the same cost" in told
+    (unused,) = support_sentences(fleet.assign(accelerators=[8, 8, 0, 0]), ends)
+    assert "counts on them" not in unused
+    assert unused.endswith("the plan runs nothing on them from then on. Set end_month in the commitments table for what goes.")  # fmt: skip
     assert support_sentences(fleet.head(2), ends) == []  # gone when it ends
     assert support_sentences(fleet.assign(committed=0), ends) == []  # rented by the hour
     assert support_sentences(fleet, ends.tail(1)) == []

@@ -39,7 +39,7 @@ TERM = order(24, -8, 5, place=("eu", "old"))
 RENT = 24 * 2.0 * 730
 
 
-def facts(rate=0.5, porting=0.0, excluded=False, tier="measured", low=0.9, rework=0.0):
+def facts(rate=0.5, porting=0.0, excluded=False, tier="measured", low=0.9, rework=0.0, rule="SLO", supported_to=""):
     keys = {"use_case_id": ["chat", "chat", "train"], "accelerator_id": ["acc", "old", "acc"]}
     each = np.array([1.0, rate, 1 / 3600])
     capacity = pd.DataFrame({**keys, "units_per_s_per_accelerator": each, "low": low * each, "high": 1.1 * each, "tier": tier,
@@ -48,8 +48,10 @@ def facts(rate=0.5, porting=0.0, excluded=False, tier="measured", low=0.9, rewor
     penalties = pd.DataFrame(
         {**keys, "compute_usd": 5.0, "porting_usd": once, "rework_usd": rework, "total_usd": 5.0 + once + rework}
     )
-    rules = pd.DataFrame({"use_case_id": ["chat"], "accelerator_id": ["old"], "rule": ["SLO"], "reason": ["x"]})
-    return Cells(capacity, rules if excluded else rules.iloc[:0], penalties, ABOUT, node_offers(PRICES, PLAN, TODAY))
+    rules = pd.DataFrame({"use_case_id": ["chat"], "accelerator_id": ["old"], "rule": [rule], "reason": ["x"]})
+    ends = {"old": supported_to} if supported_to else {}
+    rules, sold = rules if excluded else rules.iloc[:0], node_offers(PRICES, PLAN, TODAY)
+    return Cells(capacity, rules, penalties, ABOUT, sold, supported_to=ends)
 
 
 @pytest.fixture
@@ -104,6 +106,28 @@ def test_what_is_committed_serves_until_its_term_ends(decided):
         said.startswith(f"chat in eu runs on old from {month(1)} to {month(4)}, all of it later on acc:")
         and "93,440" in said
     )
+
+
+def test_what_stands_serves_until_its_support_ends(decided):
+    """Twenty-four of `old` are reserved for the whole year and supported to the end of month 3: eight hours of `acc` less for three months."""
+    held = order(24, -8, 13, place=("eu", "old"))
+    ends = {"excluded": True, "rule": "support end", "supported_to": month(3)}
+    _, moved, (move,) = decided(held, **ends)
+    assert move.guests[0].share.tolist() == [1.0] * 4 + [0.0] * 9
+    assert move.saving_usd == pytest.approx(3 * 730 * 8 * 4.0)
+    said = f"chat in eu runs on old from {month(1)} to {month(3)}, when its support ends, all of it later on acc:"
+    assert move.sentence(moved.streams.months).startswith(said)
+    assert decided(held, **{**ends, "supported_to": month(0)})[2] == []
+    assert decided(held, **{**ends, "rule": "policy"})[2] == []
+
+
+def test_what_ends_with_its_work_has_no_later_platform(decided):
+    """Chat ends after month 6 on kit that stands for the whole year."""
+    held = order(24, -8, 13, place=("eu", "old"))
+    _, moved, (move,) = decided(held)
+    ended = replace(move, guests=(replace(move.guests[0], share=np.array([1.0] * 7 + [0.0] * 6)),), last_work=6)
+    assert move.last_work == 12
+    assert ended.sentence(moved.streams.months).startswith(f"chat in eu runs on old from {month(1)} on: that capacity")
 
 
 def test_people_and_storage_go_with_kit_that_stands_once_it_works(decided):

@@ -250,6 +250,15 @@ def test_support_must_outlast_the_horizon(rule, mini_ws):
     assert support_ends("2027-02-10") == pd.Timestamp("2027-02-10")
 
 
+def test_what_cannot_run_there_is_named_before_what_cannot_be_had_for_good(rule):
+    """Kit that stands serves until its support ends, but not what misses its latency there."""
+    soon = {"end_of_support": "2027-01"}
+    assert rule(chip=soon) == "support end"
+    assert rule(chip=soon, units_per_s_per_accelerator=0.0) == "SLO"
+    assert rule(chip={"availability": "discontinued"}, units_per_s_per_accelerator=0.0) == "SLO"
+    assert rule(chip={"availability": "discontinued"}) == "availability"
+
+
 def test_support_need_not_outlast_a_use_case_that_retires_before_the_horizon(changed, mini_ws):
     """Support to the end of September 2027 is enough for what has no traffic from October on, not for what runs to November."""
     chips = mini_ws.table("accelerators").assign(end_of_support="2027-09")
