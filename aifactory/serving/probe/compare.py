@@ -147,13 +147,12 @@ def _peak(accelerator: pd.Series, precision: str) -> float:
 
 
 def _step_law(sizes: Architecture, accelerator: pd.Series, precision: str) -> StepTime:
-    billions = sizes.params / GIGA
     row = pd.Series(
         {
             "model": sizes.model,
             "kind": "llm",
-            "params_total_b": billions,
-            "params_active_b": billions,
+            "params_total_b": sizes.params / GIGA,
+            "params_active_b": sizes.active_params / GIGA,
             "kv_bytes_per_token_bf16": 2.0 * sizes.kv_elements_per_token,
             "default_precision": precision,
         }

@@ -41,13 +41,13 @@ class Efficiency:
 def efficiency_of(law: StepTime, sizes: Architecture, accelerator: pd.Series, element_bytes: float = 2.0) -> Efficiency:
     """What a fitted law reaches of the dense peak and bandwidth of its accelerator.
 
-    mfu = 2 P / (s_per_token peak); mbu = bytes / (seconds bandwidth), of all weights and of the cached keys and values;
-    attention: 4 layers heads width FLOP a pair.
+    mfu = 2 P / (s_per_token peak) with P the weights of a token; mbu = bytes / (seconds bandwidth), of all weights and of the
+    cached keys and values; attention: 4 layers heads width FLOP a pair.
     """
     peak, bandwidth = _peak_and_bandwidth(accelerator)
     return Efficiency(
-        2 * sizes.params / law.s_per_token / peak,
-        element_bytes * sizes.params / law.s_weights / bandwidth,
+        2 * sizes.active_params / law.s_per_token / peak,
+        element_bytes * sizes.params / (law.s_weights + law.s_experts) / bandwidth,
         element_bytes * sizes.kv_elements_per_token / law.s_per_kv_token / bandwidth,
         4 * sizes.layers * sizes.heads * sizes.head_width / law.s_per_attention_pair / peak,
         law.knee,
@@ -56,11 +56,17 @@ def efficiency_of(law: StepTime, sizes: Architecture, accelerator: pd.Series, el
 
 
 def law_of(reached: Efficiency, sizes: Architecture, accelerator: pd.Series, element_bytes: float = 2.0) -> StepTime:
-    """Law of a model on an accelerator that reaches the same shares of its datasheet: inverse of `efficiency_of`."""
+    """Law of a model on an accelerator that reaches the same shares of its datasheet: inverse of `efficiency_of`.
+
+    Of a mixture a step of T tokens reads the share 1 - (1 - k/E)^T of the experts.
+    """
     peak, bandwidth = _peak_and_bandwidth(accelerator)
+    s_per_weight = element_bytes / reached.mbu_weights / bandwidth
     return StepTime(
-        s_per_token=2 * sizes.params / reached.mfu / peak,
-        s_weights=element_bytes * sizes.params / reached.mbu_weights / bandwidth,
+        s_per_token=2 * sizes.active_params / reached.mfu / peak,
+        s_weights=s_per_weight * (sizes.params - sizes.expert_params),
+        s_experts=s_per_weight * sizes.expert_params,
+        expert_share=sizes.experts_per_token / sizes.experts if sizes.experts else 0.0,
         s_per_kv_token=element_bytes * sizes.kv_elements_per_token / reached.mbu_kv / bandwidth,
         s_per_attention_pair=4 * sizes.layers * sizes.heads * sizes.head_width / reached.mfu_attention / peak,
         s_per_step=reached.layer_us * 1e-6 * sizes.layers,

@@ -161,9 +161,17 @@ def _step(point: Point, model: RandomTransformer, watch: Stopwatch) -> tuple[str
     way = watch.fastest(calls) if at.batch else ""
     timing = watch.time(calls[way or "grouped"], graph=point.mode != "eager", power=point.mode == "fused")
     element = model.embedding.element_size()
-    read = element * (model.sizes.params - model.embedding.numel())
+    read = element * (touched_params(model.sizes, at) - model.embedding.numel())
     cached = element * model.sizes.kv_elements_per_token * at.batch * at.context
     return way, timing, step_flop(model.sizes, at), float(read + cached)
+
+
+def touched_params(sizes: Architecture, at: StepPoint) -> float:
+    """Weights that a step reads: of a mixture the share 1 - (1 - k/E)^T of its experts, the mean where a router deals evenly."""
+    if not sizes.experts:
+        return float(sizes.params)
+    share = sizes.experts_per_token / sizes.experts
+    return sizes.params - sizes.expert_params * (1 - share) ** (at.batch + at.chunk)
 
 
 def step_flop(sizes: Architecture, at: StepPoint) -> float:
@@ -173,8 +181,11 @@ def step_flop(sizes: Architecture, at: StepPoint) -> float:
     >>> step_flop(tiny, StepPoint(batch=1, context=3))  # 2 (4*2*6 + 3*4*8) + 2*40 + 4*2*2*3
     416.0
     """
+    copies = sizes.experts_per_token or 1
     layer = (
-        sizes.hidden * sizes.head_width * (2 * sizes.heads + 2 * sizes.kv_heads) + 3 * sizes.hidden * sizes.feed_forward
+        sizes.hidden * sizes.head_width * (2 * sizes.heads + 2 * sizes.kv_heads)
+        + 3 * sizes.hidden * sizes.feed_forward * copies
+        + sizes.hidden * sizes.experts
     )
     pairs = at.batch * at.context + at.chunk * (at.chunk + 1) / 2
     sequences = at.batch + bool(at.chunk)

@@ -22,7 +22,7 @@ MEMORY_SHARE = 0.85
 
 @dataclass(frozen=True)
 class Architecture:
-    """Sizes of a dense transformer with grouped key-value heads."""
+    """Sizes of a transformer with grouped key-value heads; of a mixture `feed_forward` is the width of one expert."""
 
     model: str
     layers: int
@@ -32,6 +32,8 @@ class Architecture:
     head_width: int
     feed_forward: int
     vocabulary: int
+    experts: int = 0
+    experts_per_token: int = 0
 
     @property
     def params(self) -> int:
@@ -39,9 +41,31 @@ class Architecture:
 
         >>> round(Architecture("Llama-3.1-8B", 32, 4096, 32, 8, 128, 14336, 128256).params / 1e9, 2)
         8.03
+        >>> round(Architecture("Mixtral-8x7B", 32, 4096, 32, 8, 128, 14336, 32000, 8, 2).params / 1e9, 2)
+        46.7
         """
+        return self._params(self.experts)
+
+    @property
+    def active_params(self) -> int:
+        """Weights that one token uses.
+
+        >>> round(Architecture("Mixtral-8x7B", 32, 4096, 32, 8, 128, 14336, 32000, 8, 2).active_params / 1e9, 2)
+        12.88
+        """
+        return self._params(self.experts_per_token)
+
+    @property
+    def expert_params(self) -> int:
+        """Weights of all experts of a mixture; 0 of a dense model."""
+        return self.layers * self.experts * 3 * self.feed_forward * self.hidden
+
+    def _params(self, experts: int) -> int:
         attention = self.hidden * self.head_width * (2 * self.heads + 2 * self.kv_heads)
-        layer = attention + 3 * self.hidden * self.feed_forward + 2 * self.hidden
+        expert = 3 * self.hidden * self.feed_forward
+        layer = (
+            attention + 2 * self.hidden + (experts * expert + self.experts * self.hidden if self.experts else expert)
+        )
         return self.layers * layer + 2 * self.vocabulary * self.hidden + self.hidden
 
     @property
@@ -118,7 +142,8 @@ def step_points(
         )
 
     def fits(batch: int, context: int, chunk: int) -> bool:
-        widest = 2 * sizes.feed_forward + 4 * sizes.hidden
+        copies = max(sizes.experts_per_token, 1)
+        widest = copies * (2 * sizes.feed_forward + 2 * sizes.hidden) + 4 * sizes.hidden
         working = element * (batch + chunk) * (widest + 8 * sizes.heads * sizes.head_width)
         return element * sizes.kv_elements_per_token * batch * context + working <= room
 

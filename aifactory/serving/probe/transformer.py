@@ -1,7 +1,8 @@
 """A transformer with random weights: the time of one engine step without an engine.
 
 Layer: RMS norm, fused query-key-value product, rotary position, attention over grouped key-value heads,
-output product, RMS norm, gated feed-forward. Then the last norm and the vocabulary product of one token
+output product, RMS norm, gated feed-forward: one, or of a mixture the experts that a router scores highest, as grouped
+products over the tokens in order of their experts. Then the last norm and the vocabulary product of one token
 per sequence. Weights and caches of every layer are memory of their own, so that nothing is read from a cache.
 """
 
@@ -16,6 +17,9 @@ from aifactory.serving.probe.kernels import TOKEN_ATTENTION, causal
 from aifactory.serving.probe.points import Architecture
 
 ROTARY_BASE = 500_000.0
+#: How far the embedding of a token outweighs what layers add to it: routers then deal the tokens of a prompt evenly, as trained
+#: ones do; without it attention makes them alike and they all take the same experts.
+OWN_SHARE = 1000.0
 
 
 @dataclass(frozen=True)
@@ -38,10 +42,13 @@ class RandomTransformer:
         heads_width = sizes.heads * sizes.head_width
         self.query_key_value = self._each_layer(heads_width + 2 * sizes.kv_heads * sizes.head_width, sizes.hidden)
         self.output = self._each_layer(sizes.hidden, heads_width)
-        self.gate_up = self._each_layer(2 * sizes.feed_forward, sizes.hidden)
-        self.down = self._each_layer(sizes.hidden, sizes.feed_forward)
+        each = (sizes.experts,) if sizes.experts else ()
+        self.gate_up = self._each_layer(*each, 2 * sizes.feed_forward, sizes.hidden)
+        self.down = self._each_layer(*each, sizes.hidden, sizes.feed_forward)
+        self.router = self._each_layer(sizes.experts, sizes.hidden) if each else []
         self.gain = torch.ones(sizes.hidden, dtype=dtype, device=device)
         self.embedding, self.unembedding = (self._random(sizes.vocabulary, sizes.hidden) for _ in range(2))
+        self.embedding.mul_(OWN_SHARE)
         parts = (_add_norm, _rotate, _gate)
         self.add_norm, self.rotate, self.gate = (
             (torch.compile(part, dynamic=True) for part in parts) if fused else parts
@@ -65,10 +72,23 @@ class RandomTransformer:
         for layer in range(self.sizes.layers):
             attended = self._attend(normal, layer, caches, (cosine, sine), point, attention)
             stream, normal = self.add_norm(stream, functional.linear(attended, self.output[layer]), self.gain)
-            inner = self.gate(functional.linear(normal, self.gate_up[layer]))
-            stream, normal = self.add_norm(stream, functional.linear(inner, self.down[layer]), self.gain)
+            stream, normal = self.add_norm(stream, self._feed_forward(normal, layer), self.gain)
         final = torch.cat([normal[: point.batch], normal[-1:]]) if point.chunk else normal
         return functional.linear(final, self.unembedding).argmax(dim=-1)
+
+    def _feed_forward(self, normal: torch.Tensor, layer: int) -> torch.Tensor:
+        """The gated product of every token, or those of its experts, weighted by the router."""
+        if not self.router:
+            return functional.linear(self.gate(functional.linear(normal, self.gate_up[layer])), self.down[layer])
+        many = self.sizes.experts_per_token
+        scores, chosen = functional.linear(normal, self.router[layer]).topk(many, dim=-1)
+        expert, order = chosen.flatten().sort()
+        places = torch.arange(self.sizes.experts, device=self.device)
+        ends = torch.searchsorted(expert, places, right=True).to(torch.int32)
+        inner = self.gate(_grouped(normal[order // many], self.gate_up[layer], ends))
+        found = torch.empty_like(normal).repeat(many, 1)
+        found[order] = _grouped(inner, self.down[layer], ends)
+        return (found.view(len(normal), many, -1) * scores.softmax(dim=-1)[..., None]).sum(dim=1)
 
     def _attend(
         self,
@@ -106,6 +126,11 @@ class RandomTransformer:
 
     def _random(self, *shape: int) -> torch.Tensor:
         return torch.empty(shape, dtype=self.dtype, device=self.device).normal_(0, 0.02)
+
+
+def _grouped(rows: torch.Tensor, weights: torch.Tensor, ends: torch.Tensor) -> torch.Tensor:
+    """Rows [tokens, in], in order of their experts, times the weights [experts, out, in] of each; `ends` [experts] of its rows."""
+    return functional.grouped_mm(rows, weights.transpose(1, 2), offs=ends)
 
 
 def _add_norm(stream: torch.Tensor, update: torch.Tensor, gain: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

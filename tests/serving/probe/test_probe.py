@@ -1,6 +1,7 @@
 """The probe itself: needs PyTorch, runs on a processor."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -13,11 +14,11 @@ from aifactory.inputs.contracts import load_contract
 
 torch = pytest.importorskip("torch", reason="the probe needs the extra [bench] (PyTorch)")
 
-from aifactory.serving.probe import kernels, measure  # noqa: E402
-from aifactory.serving.probe.measure import COLUMNS, Probe, run_probe, step_flop  # noqa: E402
+from aifactory.serving.probe import kernels, measure, transformer  # noqa: E402
+from aifactory.serving.probe.measure import COLUMNS, Probe, run_probe, step_flop, touched_params  # noqa: E402
 from aifactory.serving.probe.points import architecture  # noqa: E402
 from aifactory.serving.probe.timer import Stopwatch  # noqa: E402
-from aifactory.serving.probe.transformer import ROTARY_BASE, RandomTransformer, StepPoint  # noqa: E402
+from aifactory.serving.probe.transformer import OWN_SHARE, ROTARY_BASE, RandomTransformer, StepPoint  # noqa: E402
 
 CPU = torch.device("cpu")
 
@@ -49,6 +50,23 @@ def rotated(x, place):
     )
 
 
+def plain_feed_forward(model, layer, x):
+    """One token: the gated product, or the mean of those of its best experts by the softmax of their scores."""
+    up_down = model.gate_up[layer].numpy().astype(float), model.down[layer].numpy().astype(float)
+    if not model.router:
+        return plain_expert(x, *up_down)
+    scores = model.router[layer].numpy().astype(float) @ x
+    best = np.argsort(-scores)[: model.sizes.experts_per_token]
+    weight = np.exp(scores[best] - scores[best].max())
+    each = [plain_expert(x, up_down[0][expert], up_down[1][expert]) for expert in best]
+    return weight / weight.sum() @ np.array(each)
+
+
+def plain_expert(x, gate_up, down):
+    gate, up = np.split(gate_up @ x, 2)
+    return down @ (gate / (1 + np.exp(-gate)) * up)
+
+
 def plain_step(model, tokens, caches, at):
     """The same step with numpy, one token and one head at a time."""
     s = model.sizes
@@ -74,26 +92,29 @@ def plain_step(model, tokens, caches, at):
                 weight = np.exp(score - score.max())
                 attended[t, head] = weight / weight.sum() @ values
         stream = stream + attended.reshape(len(tokens), -1) @ model.output[layer].numpy().astype(float).T
-        gate, up = np.split(norm(stream) @ model.gate_up[layer].numpy().astype(float).T, 2, axis=-1)
-        stream = stream + (gate / (1 + np.exp(-gate)) * up) @ model.down[layer].numpy().astype(float).T
+        stream = stream + np.array([plain_feed_forward(model, layer, x) for x in norm(stream)])
     last = [*range(at.batch)] + ([len(tokens) - 1] if at.chunk else [])
     return (norm(stream[last]) @ model.unembedding.numpy().astype(float).T).argmax(-1)
 
 
 @pytest.mark.parametrize("at", [StepPoint(3, 5, 0), StepPoint(0, 0, 7), StepPoint(2, 4, 6)])
 @pytest.mark.parametrize("attention", kernels.TOKEN_ATTENTION)
-def test_a_step_is_the_step_of_a_transformer(at, attention):
+@pytest.mark.parametrize("name", ["tiny", "tiny-mixture"])
+def test_a_step_is_the_step_of_a_transformer(name, at, attention):
     torch.manual_seed(1)
-    model = RandomTransformer(architecture("tiny"), torch.float32, CPU)
+    model = RandomTransformer(architecture(name), torch.float32, CPU)
+    model.embedding.div_(OWN_SHARE)  # so that what the layers add decides the token
     tokens = torch.randint(model.sizes.vocabulary, (at.batch + at.chunk,))
     caches = model.caches(at)
     expected = plain_step(model, tokens, caches, at)
     assert model.step(tokens, caches, at, attention).tolist() == expected.tolist()
 
 
-def test_a_mixed_step_is_its_decodes_and_its_prompt():
+@pytest.mark.parametrize("name", ["tiny", "tiny-mixture"])
+def test_a_mixed_step_is_its_decodes_and_its_prompt(name):
     torch.manual_seed(2)
-    model = RandomTransformer(architecture("tiny"), torch.float32, CPU)
+    model = RandomTransformer(architecture(name), torch.float32, CPU)
+    model.embedding.div_(OWN_SHARE)
     at = StepPoint(4, 9, 11)
     tokens, caches = torch.randint(model.sizes.vocabulary, (15,)), model.caches(at)
     both = model.step(tokens, [cache.clone() for cache in caches], at).tolist()
@@ -114,6 +135,41 @@ def test_flop_of_a_step_are_those_of_its_products():
     products = step_flop(model.sizes, at) - pairs * 64 * 65 / 2
     counted = {str(name): flop for name, flop in counter.get_flop_counts()["Global"].items()}
     assert sum(flop for name, flop in counted.items() if "mm" in name) == products
+
+
+def test_flop_and_weights_of_a_step_of_a_mixture():
+    """One token: two of eight experts and the router; many: all of them, each token two."""
+    dense, mixture = architecture("tiny"), architecture("tiny-mixture")
+    expert, router = 3 * 256 * 352, 256 * 8
+    token = step_flop(mixture, StepPoint(1, 5)) - step_flop(dense, StepPoint(1, 5))
+    assert token == 2 * 2 * (2 * expert + router - 3 * 256 * 704)
+    assert step_flop(mixture, StepPoint(6, 5)) == 6 * step_flop(mixture, StepPoint(1, 5))
+    assert mixture.params - touched_params(mixture, StepPoint(1, 5)) == pytest.approx(2 * 6 * expert)
+    assert mixture.params - touched_params(mixture, StepPoint(2, 5)) == pytest.approx(2 * 8 * expert * 0.75**2)
+    assert touched_params(mixture, StepPoint(0, 0, 1000)) == pytest.approx(mixture.params)
+    assert touched_params(dense, StepPoint(1, 5)) == dense.params
+
+
+@pytest.mark.parametrize("at", [StepPoint(32, 64, 0), StepPoint(0, 0, 32)])
+def test_routers_deal_the_tokens_of_a_step_evenly(at, monkeypatch):
+    """Of 64 experts, four a token, 32 tokens find 55.9 where each draws its own: decodes and a prompt alike."""
+    sizes = replace(architecture("tiny-mixture"), layers=6, experts=64, experts_per_token=4, feed_forward=32)
+    torch.manual_seed(0)
+    model, found, grouped = RandomTransformer(sizes, torch.float32, CPU), [], transformer._grouped
+
+    def counted(rows, weights, ends):
+        found.append(int((torch.diff(ends, prepend=torch.zeros(1, dtype=ends.dtype)) > 0).sum()))
+        return grouped(rows, weights, ends)
+
+    monkeypatch.setattr(transformer, "_grouped", counted)
+    model.step(torch.randint(sizes.vocabulary, (32,)), model.caches(at) if at.batch else [], at)
+    assert np.mean(found) == pytest.approx(64 * (1 - (1 - 4 / 64) ** 32), rel=0.05)
+
+
+def test_a_mixture_is_probed_too(tmp_path):
+    found = run_probe(replace(quick(), model="tiny-mixture"), tmp_path / "probe.csv")
+    steps = found[found["kind"] == "step"]
+    assert set(steps["model"]) == {"tiny-mixture"} and (steps["median_ms"] > 0).all() and len(steps) > 12
 
 
 def test_a_watch_reads_what_a_call_takes():
