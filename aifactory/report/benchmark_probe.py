@@ -10,11 +10,13 @@ from aifactory.inputs.resources import data_dir
 from aifactory.inputs.workspace import Workspace
 from aifactory.report.blocks import Col, Group, group, section, table
 from aifactory.report.text import num, pct
-from aifactory.serving.probe.compare import compare, error_summary, repeat_spread
+from aifactory.serving.probe.compare import OF_A_MIXTURE, compare, error_summary, repeat_spread
 
 SOURCE = (
     "`aifactory bench probe`: transformers with random weights, no engine around them; forecast made before the run"
 )
+
+MIXTURE_NOTE = " Experts run as grouped products of PyTorch, which read slower than what engines write for them."
 
 
 def probe_section(workspace: Workspace) -> Group:
@@ -33,6 +35,7 @@ def probe_section(workspace: Workspace) -> Group:
     shown = table(
         found, caption="Forecast and measurement of kernels and steps", source=SOURCE, as_of=found["as_of"].max(), columns=columns,
         note="Error = forecast / measured - 1; below 0 the forecast was too fast. Steps: fastest mode, without scheduling and sampling."
+        + MIXTURE_NOTE * bool(found["part"].str.endswith(OF_A_MIXTURE).any())
         + repeat_note(workspace.table("step_measurements")),
         max_rows=40,
     )  # fmt: skip

@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 
 from aifactory.errors import InputError
-from aifactory.serving.probe.points import Architecture, Point, architecture, kernel_points, step_points
+from aifactory.serving.probe.points import Architecture, Point, architecture, kernel_points, mixtures, step_points
 from aifactory.serving.step_time import StepTime
 from aifactory.serving.step_time_specs import BYTES, KNEE, MBU, MFU, PEAK_COLUMN, step_time_from_specs
 from aifactory.units import GIGA, TERA
 
 SIZES = ("m", "n", "k", "batch", "context_tokens", "chunk_tokens", "heads", "kv_heads", "head_width")
 JOIN = ("kind", "precision", "model", *SIZES)
+OF_A_MIXTURE = " of a mixture"
 
 
 def forecast(accelerator: pd.Series, models: Iterable[str], precision: str, largest_tokens: int = 8192) -> pd.DataFrame:
@@ -77,7 +78,7 @@ def repeat_spread(measured: pd.DataFrame, again: pd.DataFrame) -> pd.DataFrame:
     median_change (signed), median_abs_change, p90_abs_change and as_of of the later run.
 
     >>> first = pd.DataFrame({"measurement_id": ["a"], "kind": ["step"], "precision": ["bf16"], "batch": [8],
-    ...                       "chunk_tokens": [0], "median_ms": [10.0]})
+    ...                       "chunk_tokens": [0], "model": ["tiny"], "median_ms": [10.0]})
     >>> again = pd.DataFrame({"measurement_id": ["a"], "median_ms": [10.2], "as_of": ["2026-11-26"]})
     >>> repeat_spread(first, again)[["part", "rows", "median_change"]].round(3).values.tolist()
     [['decode step', 1, 0.02]]
@@ -96,10 +97,12 @@ def repeat_spread(measured: pd.DataFrame, again: pd.DataFrame) -> pd.DataFrame:
 
 
 def part_of(rows: pd.DataFrame) -> np.ndarray:
-    """Part of the work of each row: decode, prompt or mixed step, else its kind and precision."""
+    """Part of the work of each row: decode, prompt or mixed step (of a mixture: named so), else its kind and precision."""
     step, batch, chunk = rows["kind"] == "step", rows["batch"] > 0, rows["chunk_tokens"] > 0
     kernel = rows["kind"].str.replace("_", " ") + ", " + rows["precision"]
-    return np.select([step & batch & chunk, step & batch, step], ["mixed step", "decode step", "prompt step"], kernel)
+    parts = np.select([step & batch & chunk, step & batch, step], ["mixed step", "decode step", "prompt step"], kernel)
+    mixture = rows["model"].isin(mixtures()).to_numpy()
+    return np.where(step & mixture, parts + OF_A_MIXTURE, parts)
 
 
 def kernel_s(point: Point, accelerator: pd.Series) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 
 import pandas as pd
 
@@ -89,10 +90,21 @@ class Point:
     sizes: dict[str, int] = field(default_factory=dict)
 
 
+@cache
+def _sizes() -> pd.DataFrame:
+    path = data_dir() / "prediction" / "probe_models.csv"
+    return pd.read_csv(path).drop(columns=["source", "as_of"]).set_index("model")
+
+
+def mixtures() -> list[str]:
+    """The models of experts among them."""
+    table = _sizes()
+    return table.index[table["experts"] > 0].tolist()
+
+
 def architecture(model: str) -> Architecture:
     """Sizes of a model of `data/prediction/probe_models.csv`."""
-    path = data_dir() / "prediction" / "probe_models.csv"
-    table = pd.read_csv(path).drop(columns=["source", "as_of"]).set_index("model")
+    table = _sizes()
     if model not in table.index:
         raise InputError.at("model", "no sizes are known for this model", value=model, choices=table.index)
     return Architecture(model, *(int(size) for size in table.loc[model]))

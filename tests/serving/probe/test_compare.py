@@ -1,16 +1,19 @@
 """Forecasts and efficiencies of a probe, without PyTorch: on the rows that ship."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import least_squares
 
 from aifactory.errors import InputError
 from aifactory.inputs.resources import data_dir
 from aifactory.serving.probe.compare import compare, error_summary, forecast, kernel_s, repeat_spread
 from aifactory.serving.probe.fit import Efficiency, efficiency_of, fit_efficiency, law_of, step_errors
-from aifactory.serving.probe.points import Point, architecture, step_points
+from aifactory.serving.probe.points import Point, architecture, mixtures, step_points
 from aifactory.serving.step_time_estimate import estimate_step_time
 from aifactory.serving.step_time_fit import steps_s
 from aifactory.serving.step_time_specs import MBU, MFU
@@ -30,7 +33,8 @@ def measured():
 
 @pytest.fixture(scope="module")
 def steps(measured):
-    return measured[(measured["kind"] == "step") & (measured["mode"] == "fused")]
+    """Of dense models."""
+    return measured[(measured["kind"] == "step") & (measured["mode"] == "fused") & ~measured["model"].isin(mixtures())]
 
 
 def test_a_long_matrix_product_computes_and_a_short_one_reads():
@@ -172,3 +176,28 @@ def test_a_machine_that_is_slower_throughout_is_told_as_such(measured, factor):
 
 def test_points_that_were_not_repeated_say_nothing(measured):
     assert repeat_spread(measured, measured[:0]).empty
+
+
+@pytest.mark.parametrize(("model", "limit"), [("Qwen3-30B-A3B", 0.012), ("Mixtral-8x7B", 0.022)])
+def test_the_experts_that_a_step_touches_explain_its_time(measured, accelerators, model, limit):
+    """Decodes of 1 to 256 sequences, four shares of the datasheet fitted: 1 - (1 - k/E)^T of the experts, and no less would do."""
+    rows, sizes, chip = (
+        measured[(measured["model"] == model) & (measured["kind"] == "step")],
+        architecture(model),
+        accelerators.loc[H200],
+    )
+    assert len(rows) > 30 and not rows["chunk_tokens"].fillna(0).any()
+
+    def off(logs, **changes):
+        mfu, weights, kv, layer_us = np.exp(logs)
+        return step_errors(
+            replace(law_of(Efficiency(mfu, weights, kv, 0.5, 2.5, layer_us), sizes, chip), **changes), rows
+        )
+
+    def median_error(**changes):
+        found = least_squares(off, np.log([0.6, 0.5, 0.9, 10.0]), loss="soft_l1", f_scale=0.05, kwargs=changes)
+        return np.median(np.abs(off(found.x, **changes)))
+
+    assert median_error() < limit
+    assert median_error(expert_share=1.0) > 5 * limit  # all experts in every step
+    assert median_error(expert_share=sizes.experts_per_token / sizes.experts / 4) > 5 * limit
