@@ -54,12 +54,13 @@ def probe_errors(workspace: Workspace) -> pd.DataFrame:
 
 
 def probe_answer(found: pd.DataFrame) -> str:
-    """Answer of the section: errors of whole steps by method."""
-    steps = found[found["part"].str.endswith(" step")]
+    """Answer of the section: errors of whole steps by method, those of mixtures apart."""
+    steps = found[found["part"].str.contains(" step")]
+    mixture = steps["part"].str.endswith(OF_A_MIXTURE).rename("mixture")
     said = [
-        f"{num(rows['rows'].sum(), 0)} steps from {method}: median {pct(_mean(rows, 'median_abs_error'), 1)}, "
-        f"p90 {pct(_mean(rows, 'p90_abs_error'), 0)}"
-        for method, rows in steps.groupby("method", sort=False)
+        f"{num(rows['rows'].sum(), 0)} steps{' of mixtures of experts' * of_experts} from {method}: "
+        f"median {pct(_mean(rows, 'median_abs_error'), 1)}, p90 {pct(_mean(rows, 'p90_abs_error'), 0)}"
+        for (of_experts, method), rows in steps.groupby([mixture, "method"], sort=False)
     ]
     return f"Errors of forecasts made before the run, mean over parts: {'; '.join(said)}."
 
