@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
+from aifactory.serving.bundled import bundled_rows
 from aifactory.serving.fitting import coordinate_descent, robust_error
+from aifactory.serving.refit import HELD, fit_step_constants
+from aifactory.serving.targets import PHYSICAL
 
 
 def test_coordinate_descent_recovers_two_constants():
@@ -25,3 +28,13 @@ def test_levels_of_groups_do_not_count_but_differences_inside_do():
     inside = robust_error(np.array([-0.2, 0.2, -0.2, 0.2]), group, weight)
     assert level == pytest.approx(0.25 * 0.2)
     assert inside == pytest.approx(0.2 + 0.25 * 0.2)
+
+
+def test_what_throughput_does_not_tell_apart_stays_where_the_fit_starts():
+    """Whichever accelerator is left out, shares of the bandwidth and the factor on the cache are the same."""
+    rows = bundled_rows()
+    found = [fit_step_constants(rows[rows["chip"] != chip], PHYSICAL) for chip in ("amd-mi325x", "nvidia-b200-sxm")]
+    assert all(one[name] == PHYSICAL[name] for one in found for name in HELD)
+    assert all(list(one) == list(PHYSICAL) for one in found)
+    free = [name for name in PHYSICAL if name not in HELD]
+    assert all(sum(one[name] != PHYSICAL[name] for name in free) > 5 for one in found)
