@@ -21,6 +21,7 @@ from aifactory.report.blocks import (
 from aifactory.report.text import as_of_range, join_words, month_name, num, pct, plural, usd_compact
 from aifactory.review import Review
 from aifactory.review.returns_to_date import LOWEST
+from aifactory.review.unit_cost import ROUNDING
 
 BILL, DEMAND = "billing table", "demand_windows and jobs tables"
 NAMED = 3
@@ -41,7 +42,7 @@ def unit_cost_section(ws: Workspace, review: Review) -> Group:
     first = frame.sort_values("month").groupby("use_case_id")["usd_per_unit"].transform("first")
     frame = frame.assign(relative=frame["usd_per_unit"] / first)
     last = frame[frame["month"] == ws.period]
-    cheaper = int((last["relative"] < 1).sum())
+    cheaper = int((last["relative"] < 1 - ROUNDING).sum())
     biggest = frame.groupby("use_case_id")["cost"].sum().sort_values(ascending=False).index[:6]
     chart = charts.lines_with_band(
         frame[frame["use_case_id"].isin(biggest)],

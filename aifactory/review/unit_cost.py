@@ -16,6 +16,8 @@ from aifactory.units import MONTHS_PER_YEAR
 
 LEVEL = 0.8
 LEAST_MONTHS = 4
+#: Share of a unit's cost below which it has not moved: charges are rounded.
+ROUNDING = 1e-4
 BAND_COLUMNS = [
     "use_case_id",
     "usd_per_unit",
@@ -60,8 +62,8 @@ def unit_cost_bands(table: pd.DataFrame, period: str) -> pd.DataFrame:
     """The month against an 80 % prediction interval of the trend of the months before it.
 
     log(cost per unit) is a straight line in time, fitted by least squares over the months before the period (at
-    most eleven, at least four); the interval is that of a new point of the regression (Student's t). Use cases
-    with fewer months have no row.
+    most eleven, at least four); the interval is that of a new point of the regression (Student's t), and what is
+    within `ROUNDING` of the line lies inside too. Use cases with fewer months have no row.
     """
     rows = []
     now = pd.Period(period, "M").ordinal
@@ -82,6 +84,6 @@ def _against_trend(months: np.ndarray, values: np.ndarray, now: float) -> tuple:
     expected = values.mean() - slope * center
     rest = ((values - values.mean() - slope * (months - center)) ** 2).sum() / (count - 2)
     half = stats.t.ppf((1 + LEVEL) / 2, count - 2) * np.sqrt(rest * (1 + 1 / count + center**2 / spread))
-    inside = abs(now - expected) <= half + 1e-12
+    inside = abs(now - expected) <= max(half, ROUNDING)
     levels = (now, expected, expected - half, expected + half)
     return (*(float(np.exp(level)) for level in levels), float(np.expm1(slope)), count, bool(inside))

@@ -42,6 +42,13 @@ def test_a_steady_trend_expects_its_own_continuation():
     assert not jumped["inside_band"]
 
 
+def test_a_price_that_stands_still_stays_inside_whatever_its_last_digit():
+    """Charges are rounded to a millionth of a dollar: a band of months that agree so well is no news when it is left."""
+    noise = np.array([1, 2, 1, 2, 1, 2, 1, 2, 1, 50]) * 1e-9
+    assert unit_cost_bands(costs(0.000488 * (1 + noise)), MONTHS[9]).iloc[0]["inside_band"]
+    assert not unit_cost_bands(costs(0.000488 * (1 + np.append(noise[:9], 0.001))), MONTHS[9]).iloc[0]["inside_band"]
+
+
 def test_the_band_is_the_prediction_interval_of_the_regression():
     values = np.array([1.0, 1.1, 0.9, 1.2, 1.0, 1.15, 0.95, 1.05])
     row = unit_cost_bands(costs(values), MONTHS[7]).iloc[0]
@@ -455,7 +462,12 @@ def test_a_use_case_that_began_later_is_not_compared_with_months_before_it():
             getattr(part, "html", "").replace("\xa0", " ")
             for part in unit_cost_section(ws, SimpleNamespace(unit_cost=frame, unit_cost_bands=none)).parts
         )
-        for frame in (old, pd.concat([old, young], ignore_index=True))
+        for frame in (
+            old,
+            pd.concat([old, young], ignore_index=True),
+            old.assign(usd_per_unit=[1.0, 1.0, 1.0, 1.0, 1.0, 1.0 - 1e-9]),
+        )
     ]
+    assert "0 of 1 use cases cost less per unit" in told[2]
     assert "1 of 1 use cases cost less per unit than 5 months ago; " in told[0]
     assert "2 of 2 use cases cost less per unit than 5 months ago or, where they began later, in their first month; " in told[1]  # fmt: skip
