@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from aifactory.buyplan.optimise.problem import Option, Problem
-from aifactory.buyplan.price_paths import HISTORY, draw_prices
+from aifactory.buyplan.price_paths import HISTORY, SPOT, draw_prices
 from aifactory.buyplan.stress.basis import StressBasis
 from aifactory.buyplan.stress.world import World, carry, world_of
 from aifactory.finance.price_process import CADENCE_MONTHS, WORK_PRICE_FACTOR
+from aifactory.units import MONTHS_PER_YEAR
 
 #: Month of the plan from which a change holds, unless a stress says otherwise: two order rounds after the approval.
 START = 6
@@ -256,12 +257,13 @@ def model_shift(basis: StressBasis, factor: float = 2.0, month: int = START) -> 
 
 def default_stresses() -> tuple[Stress, ...]:
     """The stresses of the report, with their default sizes."""
+    _, low, high = SPOT.interval(1.0, MONTHS_PER_YEAR)
     steps = f"steps seen: -5 to -46 %, median -28 %, 0.03 a year and series; {HISTORY}"
     return (
         Stress("List price -30 %", "hours on demand, from month 7", steps, lambda basis: list_price(basis, 0.7), hours=True),
         Stress("List price -50 %", "hours on demand, from month 7", "a little beyond the largest step seen, -46 %; " + HISTORY, lambda basis: list_price(basis, 0.5), hours=True),
         Stress("List price +30 %", "hours on demand, from month 7", "assumption: no rise was seen in 345 series-years", lambda basis: list_price(basis, 1.3), "cloud cost owner", hours=True),
-        Stress("Spot price x 2", "spot, from month 7", f"a year ahead 80 % of changes lie within x 0.35 and x 2.9; {HISTORY}", lambda basis: spot_price(basis, 2.0), hours=True),
+        Stress("Spot price x 2", "spot, from month 7", f"the process of the plan puts 80 % of prices a year ahead within x {low:.2g} and x {high:.2g}; {HISTORY}", lambda basis: spot_price(basis, 2.0), hours=True),
         Stress("Contracts +20 %", "orders and renewals, from month 7", "assumption: contract prices only fell in the price history, by 5 to 12 %", lambda basis: contract_price(basis, 1.2), "cloud cost owner"),
         Stress("Prices as drawn", "list and spot by path, each by its own process", HISTORY, drawn_prices, hours=True),
         Stress("Next generation", "compute at half the price per unit of work, half a release cycle from now; resale halved", "V100 to A100: -46 % per FLOP, bandwidth unchanged; cycles 25 (NVIDIA), 14 (AMD, Google), 19 (AWS) months; research note of 2026-11-24", next_generation),

@@ -114,6 +114,12 @@ def test_every_default_stress_has_a_source_or_an_owner(basis, stress):
     assert cost(case).objective_usd > 0
 
 
+def test_the_range_of_spot_prices_is_that_of_the_process_of_the_plan():
+    """exp(1.2816 x 0.102 x sqrt(12 x 0.7 + 144 x 0.3)) = 2.56, and one over it."""
+    (told,) = [stress.source for stress in st.default_stresses() if stress.name == "Spot price x 2"]
+    assert "within x 0.39 and x 2.6;" in told
+
+
 def test_more_is_never_cheaper(basis):
     def rising(costs):
         return all(a <= b * (1 + 1e-12) for a, b in zip(costs, costs[1:], strict=False))
