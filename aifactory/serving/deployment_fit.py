@@ -103,7 +103,7 @@ class _LeftOut:
 
     def __init__(self, model: GapModel, start: dict[str, float]) -> None:
         self.start, self.gap, self.rows = start, model.gap - model.mean, model.membership.to_numpy()
-        self.told, self.count = model.told, np.minimum(np.bincount(self.rows), COUNT_MAX)
+        self.doubt, self.told, self.count = model.doubt, model.told, np.minimum(np.bincount(self.rows), COUNT_MAX)
         self.parts = {name: covariance(model.cells, model.cells, {name: 1.0}, PARTS) for name in PARTS}
         self.setups = groups_of(pd.Series(model.setup))
         self.groups = [
@@ -112,7 +112,7 @@ class _LeftOut:
 
     def __call__(self, sizes: dict[str, float]) -> float:
         prior = sum(sizes[name] ** 2 * part for name, part in self.parts.items())
-        noise = (FLOOR_VARIANCE + sizes["noise"] ** 2 / self.count) * self.told
+        noise = (FLOOR_VARIANCE + sizes["noise"] ** 2 / self.count) * self.told + self.doubt
         inverse, _, _ = robust_inverse(prior, self.gap, noise, self.setups, sizes["tolerated"], ROUNDS)
         total = PULL * sum(np.log(sizes[name] / self.start[name]) ** 2 for name in self.start)
         for groups in self.groups:

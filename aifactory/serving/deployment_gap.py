@@ -130,7 +130,9 @@ class GapModel:
         self.measurement = usable.groupby(list(COPY), dropna=False, sort=False).ngroup().to_numpy()
         listed = pd.Series(number).groupby(self.measurement).transform("nunique")
         self.told = listed.groupby(number).median().to_numpy()
-        self.base = (FLOOR_VARIANCE + self.sizes["noise"] ** 2 / np.minimum(count, COUNT_MAX)) * self.told
+        late = usable["late"].groupby(number).median().to_numpy()
+        self.doubt = late**2 if target == "ttft" else np.zeros(len(late))
+        self.base = (FLOOR_VARIANCE + self.sizes["noise"] ** 2 / np.minimum(count, COUNT_MAX)) * self.told + self.doubt
         codes, self.setups = pd.factorize(setup_of(self.cells))
         self.setup = codes
         self.prior, self.rounds, self._left_out = covariance(self.cells, self.cells, self.parts, PARTS), rounds, {}

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from aifactory.serving.deployment_doubts import with_doubts, with_late
 from aifactory.serving.deployment_gap import GapModel
 from aifactory.serving.deployment_layout import NODE, concurrency_of, with_layout
 from aifactory.serving.deployment_model import DENSE_SHARE, deployment_constants, with_prior
@@ -148,7 +149,7 @@ def _laid_out(d: pd.DataFrame) -> pd.DataFrame:
     d["held"] = np.maximum(d["concurrency"] / d["workers"], 1.0)
     for name, column in (("held", "held"), ("input", "isl"), ("output", "osl"), ("gpus", "gpus")):
         d[f"log_{name}"] = np.log(d[column])
-    return with_prior(d, deployment_constants())
+    return with_late(with_prior(d, deployment_constants()))
 
 
 def evaluate_deployments(
@@ -271,7 +272,8 @@ def _finish(answer: pd.DataFrame, rows: pd.DataFrame, tier: np.ndarray) -> pd.Da
         "peak or bandwidth of the system is not known: benchmark first",
     )
     answer["tier"], answer["reason"] = np.select([refused, tier == ""], [REFUSED, STEP_MODEL], tier), reason
-    answer["reason"] = answer["reason"].mask(~refused, with_assumed(answer["reason"], rows["assumed"]))
+    said = with_doubts(with_assumed(answer["reason"], rows["assumed"]), rows)
+    answer["reason"] = answer["reason"].mask(~refused, said)
     order = [
         "config_id",
         "predicted_ttft_ms",
