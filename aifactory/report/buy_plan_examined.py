@@ -20,6 +20,8 @@ EXCLUDED, PEAKS, LIMITS, RISK = (
     "What does less risk cost?",
 )
 SOURCE = "computed: the plan's orders on its paths of demand and prices"
+#: Rule of the shortlist on what is not supported to the end.
+ENDS = "support end"
 NOT_ASKED = "Not computed: nothing can be committed to, or offers have least orders."
 #: Share of a limit by which more than rounding is used of it.
 EXCEEDED = 1e-6
@@ -59,10 +61,12 @@ def _excluded(ws: Workspace, cells: pd.DataFrame) -> Group | Block:
         "penalties_usd": Col("Penalties, USD", "usd0"),
         "saving_usd": Col("Exclusion costs, USD", "usd0"),
     }
+    ends = (cells["why"] == ENDS).any()
+    lasting = " A platform whose support ends before is valued as if it lasted." if ends else ""
     note = (
         f"Present value over the horizon at today's prices, people and storage included, mean and worst overruns weighed as in the plan; one use case moves at a time, in "
         f"all its regions: figures do not add up. Penalties: porting, rework, delay and missed targets beyond those "
-        f"of the chosen platform, counted in the last column. Below 0 there: the choice is right. All {len(cells)} cells are in the workbook."
+        f"of the chosen platform, counted in the last column. Below 0 there: the choice is right.{lasting} All {len(cells)} cells are in the workbook."
     )
     caption = "What it costs to leave a platform out"
     return group(
@@ -110,7 +114,11 @@ def given_up_sentence(found: Examination | None, tco_usd: float) -> str:
     first = found.excluded.loc[found.excluded["saving_usd"].idxmax()]
     if not first["saving_usd"] > MATERIAL_SHARE * tco_usd:
         return ""
-    then = "benchmark it" if first["why"] == NOT_MEASURED else "look at the choice of platform again"
+    asked = {
+        NOT_MEASURED: "benchmark it",
+        ENDS: "ask what longer support costs, since this is its value if support lasted,",
+    }
+    then = asked.get(first["why"], "look at the choice of platform again")
     return f"{_saved(first)} (left out: {first['why']}): {then} before signing."
 
 

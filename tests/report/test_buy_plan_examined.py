@@ -42,6 +42,10 @@ def text_of(group):
     return "\n".join(part.text for part in group)
 
 
+def html_of(group):
+    return "\n".join(getattr(part, "html", "") for part in group).replace("\xa0", " ")
+
+
 def test_findings_are_said_with_their_money(sample_ws, found):
     text = text_of(page.examined_section(sample_ws, found))
     assert "chat on half instead of acc would cut the risk-weighted cost" in text and "on other instead" not in text
@@ -50,6 +54,13 @@ def test_findings_are_said_with_their_money(sample_ws, found):
     assert "peak hours rented on half (capacity anchored), the rest on acc, cost USD 250 k less than all on acc" in text
     assert "The price of half is of 2024-12-23." in text
     assert "overruns by USD 2.00 M and cost USD 1.00 M more" in text and "with 30 %" in text
+
+
+def test_the_value_of_a_platform_whose_support_ends_is_told_to_reckon_as_if_it_lasted(sample_ws, found):
+    told = "A platform whose support ends before is valued as if it lasted."
+    ends = replace(found, excluded=found.excluded.assign(why=["not chosen", "support end", "not chosen"]))
+    assert told in html_of(page.examined_section(sample_ws, ends))
+    assert told not in html_of(page.examined_section(sample_ws, found))
 
 
 def test_nothing_given_up_is_said(sample_ws, found):
@@ -77,6 +88,10 @@ def test_the_first_screen_names_a_platform_that_would_save_a_material_amount(fou
     assert "half (capacity anchored) instead of acc" in page.given_up_sentence(guessed, 50e6)
     assert page.given_up_sentence(guessed, 50e6).endswith(
         "(left out: not measured on own prompts): benchmark it before signing."
+    )
+    ends = replace(found, excluded=found.excluded.assign(why="support end"))
+    assert page.given_up_sentence(ends, 50e6).endswith(
+        "(left out: support end): ask what longer support costs, since this is its value if support lasted, before signing."
     )
     assert page.given_up_sentence(found, 250e6) == ""
     assert page.given_up_sentence(None, 50e6) == ""
