@@ -23,6 +23,7 @@ import pandas as pd
 from aifactory.errors import InputError
 from aifactory.inputs.resources import data_dir
 from aifactory.serving.deployment_fit import fit_closed_forms, fit_parts, usable_deployments
+from aifactory.serving.deployment_gap import COPY
 from aifactory.serving.deployments import TARGETS, read_deployments
 from aifactory.serving.fitting import coordinate_descent, pull, robust_error
 from aifactory.serving.intervals import ENOUGH, balanced_quantile
@@ -69,9 +70,10 @@ def fit_latency_model(path: Path) -> dict[str, float]:
     Factor and latency make the time to first token of lightly loaded (up to 4 requests at a time),
     aggregated deployments right; the interval is the 80 % quantile of the absolute log error of the time per output
     token over all aggregated deployments, which none of the constants was fitted to, and of those times
-    to first token. Systems weigh the same in it; those with fewer than `ENOUGH` rows do not count.
+    to first token. Systems weigh the same in it; those with fewer than `ENOUGH` rows do not count. A measurement that is
+    listed twice counts once.
     """
-    d = read_deployments(path)
+    d = read_deployments(path).drop_duplicates(list(COPY))
     d = d[(d["split"] == "aggregated") & (d["silicon_tpot_ms"] > 0) & (d["silicon_ttft_ms"] > 0)]
     found = {}
     for kind, rows in d.groupby("sparse"):
