@@ -21,6 +21,8 @@ from aifactory.units import MONTHS_PER_YEAR
 #: Month of the plan from which a change holds, unless a stress says otherwise: two order rounds after the approval.
 START = 6
 NEXT = " of the next generation"
+#: Prices that each path of demand meets where they are drawn.
+PRICE_DRAWS = 5
 
 
 @dataclass(frozen=True)
@@ -81,14 +83,28 @@ def contract_price(basis: StressBasis, factor: float, month: int = START) -> Str
     return stressed(basis, month, options=(*early, *late, *bought))
 
 
-def drawn_prices(basis: StressBasis, seed: int = 0) -> Stressed:
-    """List and spot prices drawn path by path: list stands with rare steps down, spot moves every month."""
-    p = basis.problem
+def drawn_prices(basis: StressBasis, seed: int = 0, draws: int = PRICE_DRAWS) -> Stressed:
+    """List and spot prices drawn path by path: list stands with rare steps down, spot moves every month.
+
+    Every path of demand meets several `draws` of prices: with one, the rare steps of a few paths would decide the mean.
+    """
+    p = _repeated(basis.problem, draws)
     drawn = draw_prices(basis.pools["accelerator_id"].tolist(), p.paths, p.months, seed)
     on_demand = p.on_demand_usd * drawn.on_demand
     follows = np.isclose(p.spot_usd, p.on_demand_usd)
     spot = np.where(follows, on_demand, np.minimum(p.spot_usd * drawn.spot, on_demand))
-    return stressed(basis, 0, on_demand_usd=on_demand, spot_usd=spot)
+    world = world_of(p, on_demand_usd=on_demand, spot_usd=spot)
+    return Stressed(world, carry(basis.problem, basis.nodes, world), 0)
+
+
+def _repeated(problem: Problem, times: int) -> Problem:
+    """The problem with every path so many times."""
+    by_path = {name: np.asarray(getattr(problem, name)) for name in ("demand", "order_ratio", "reference_usd")}
+    prices = {name: np.asarray(getattr(problem, name)) for name in ("on_demand_usd", "spot_usd", "api_usd")}
+    by_path |= {name: usd for name, usd in prices.items() if usd.ndim == 3}
+    return replace(
+        problem, **{name: np.concatenate([values] * times) for name, values in by_path.items() if values.size}
+    )
 
 
 # ------------------------------------------------------------------ supply

@@ -7,6 +7,7 @@ import pytest
 from stress_cases import small_basis
 
 from aifactory.buyplan.optimise.evaluate import evaluate_plan
+from aifactory.buyplan.price_paths import PricePaths
 from aifactory.buyplan.stress import stresses as st
 from aifactory.buyplan.stress.world import after, carry, outcome, world_of
 
@@ -199,6 +200,24 @@ def test_drawn_prices_are_seeded_and_never_dearer_by_list(basis):
     assert not (first.spot_usd == other.spot_usd).all()
     assert (first.on_demand_usd <= basis.problem.on_demand_usd + 1e-12).all()
     assert (first.spot_usd <= first.on_demand_usd + 1e-12).all()
+
+
+def test_paths_that_meet_several_prices_are_the_same_paths(basis, monkeypatch):
+    """Where prices stand, each path five times costs what it costs once, mean and worst alike."""
+    monkeypatch.setattr(
+        st, "draw_prices", lambda names, paths, months, seed: PricePaths(*np.ones((3, paths, months, len(names))))
+    )
+    calm, often = outcome(world_of(basis.problem), basis.nodes), cost(st.drawn_prices(basis))
+    assert len(often.by_path_usd) == st.PRICE_DRAWS * len(calm.by_path_usd)
+    assert often.expected_usd == pytest.approx(calm.expected_usd)
+    assert often.tail_usd == pytest.approx(calm.tail_usd) and often.missed_hours == pytest.approx(calm.missed_hours)
+
+
+def test_several_prices_a_path_scatter_less_by_seed(basis):
+    one, five = (
+        np.std([cost(st.drawn_prices(basis, seed, draws)).expected_usd for seed in range(100)]) for draws in (1, 5)
+    )
+    assert five < 0.8 * one
 
 
 def test_orders_that_come_too_late_are_given_up(basis):
