@@ -132,7 +132,7 @@ def _ahead(verdicts: pd.DataFrame) -> str:
     if found.empty:
         return ""
     named = join_words(f"{row.challenger} for {row.use_case_id} ({pct(row.challenger_first, 0)})" for row in found.itertuples())  # fmt: skip
-    return f"Of those that may not be chosen, since they were not measured or score too low, these would be first in most draws of all platforms: {named}. "
+    return f"Of those that may not be chosen, since they were not measured, score too low or cannot pay, these would be first in most draws of all platforms: {named}. "
 
 
 def _places(short: Shortlist, verdicts: pd.DataFrame) -> list[str]:

@@ -73,7 +73,10 @@ def decide_shortlist(market: Market, benchmark: Benchmark, bought: pd.DataFrame,
     may = cells.loc[cells["decision"] == "choose", KEYS].itertuples(index=False, name=None)
     held = choice.set_index("use_case_id")["beside_usd"].dropna().to_dict()
     pilots = outcome.plan_pilots(ws, cells, penalties, choice)
+    before = cells["decision"]
     cells, pilots = outcome.drop_hopeless(cells, penalties, choice, pilots)
+    if (cells["decision"] != before).any():  # no run on a platform that cannot pay decides anything
+        firm, choice = robustness.decided_again(firm, choice, robustness.rank_robustness(ws, cells, exclusions))
     anchors = pd.DataFrame(
         [(name, ws.plan.matrix_weights.get(name, np.nan), scales.ANCHOR_TEXT[name]) for name in MATRIX_CRITERIA],
         columns=["criterion", "weight", "anchors"],

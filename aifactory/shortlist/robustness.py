@@ -55,7 +55,7 @@ def admissible_weights(weights: dict[str, float], limits: dict[str, tuple[float,
     return WeightSpace(len(MATRIX_CRITERIA), order=order, low=low, high=high)
 
 
-CLEAR, UNCLEAR = "clear winner", "no clear winner"
+CLEAR, UNCLEAR, ONLY_ONE = "clear winner", "no clear winner", "only one may be chosen"
 #: Verdict of a use case whose model is sold hosted only.
 HOSTED_VERDICT = "hosted model: no platform to choose"
 
@@ -81,6 +81,15 @@ def held_by(found: Robustness, home: Mapping[str, str], alone: Robustness) -> Ro
     verdicts = found.verdicts.assign(leader_alone=found.verdicts["use_case_id"].map(leaders))
     other = (verdicts["verdict"] == CLEAR) & (verdicts["leader"] != verdicts["use_case_id"].map(home))
     return replace(found, verdicts=verdicts.assign(verdict=verdicts["verdict"].mask(other, UNCLEAR)))
+
+
+def decided_again(found: Robustness, choice: pd.DataFrame, later: Robustness) -> tuple[Robustness, pd.DataFrame]:
+    """The same verdicts and choice with the deciding measurements of `later`, made when some pilots were rejected since."""
+    again = later.verdicts.set_index("use_case_id")
+    tables = [table.assign(**{name: table["use_case_id"].map(again[name]) for name in ("deciding_measurement", "gain") if name in table})
+              for table in (found.verdicts, choice)]  # fmt: skip
+    texts = tables[1].astype({"deciding_measurement": "str"})
+    return replace(found, verdicts=tables[0]), texts
 
 
 def rank_robustness(ws: Workspace, cells: pd.DataFrame, exclusions: pd.DataFrame, draws: int = DRAWS) -> Robustness:
@@ -170,7 +179,7 @@ def _one(
     opens = {int(drivers[i, _COST]): i for i in unproven if group["decision"].iloc[i] == "pilot"}
     gains = gain_from_knowing(low, high, drivers, space, bets=may, opens=opens, draws=draws, seed=seed)
     row |= _flip(values[may], weights, [chips[i] for i in may])
-    row |= _decider(gains, group, chips, float(over.first[may].max()), clear=row["verdict"] == CLEAR)
+    row |= _decider(gains, group, chips, float(over.first[may].max()), verdict=str(row["verdict"]))
     row |= _second_opinions(values, weights, chips)
     return {
         "ranks": ranks,
@@ -188,7 +197,7 @@ def _verdict(
     """Leader among the contenders, and whether it is a clear winner by the plan's marks."""
     values, low, high, drivers = tables
     if len(chips) == 1:
-        return {"leader": chips[0], "verdict": "only one may be chosen"}
+        return {"leader": chips[0], "verdict": ONLY_ONE}
     found = smaa(values, space, low=low, high=high, drivers=drivers, draws=draws, seed=ws.plan.seed)
     winner = found.winner(ws.plan.winner_acceptability, ws.plan.winner_confidence)
     leader = int(np.argmax(found.first)) if winner is None else winner
@@ -226,18 +235,20 @@ def _flip(values: np.ndarray, weights: np.ndarray, chips: list[str]) -> dict[str
 
 
 def _decider(
-    gains: dict[int, float], group: pd.DataFrame, chips: list[str], first: float, *, clear: bool
+    gains: dict[int, float], group: pd.DataFrame, chips: list[str], first: float, *, verdict: str
 ) -> dict[str, object]:
     """The measurement that raises the chance to be right the most, by letting a platform be chosen too; `first` that of today.
 
-    Where none does, the weights decide unless there is a `clear` winner.
+    Where none does, the weights decide unless the `verdict` is a clear winner or there is but one to choose.
     """
     if not gains:
         return {"deciding_measurement": "", "gain": np.nan}
     best = max(gains, key=lambda name: (gains[name], -name))
     if gains[best] < LEAST_GAIN and first > 1 - LEAST_GAIN:
         return {"deciding_measurement": "none: it leads at nearly all weights and values", "gain": gains[best]}
-    if gains[best] < LEAST_GAIN and clear:
+    if gains[best] < LEAST_GAIN and verdict == ONLY_ONE:
+        return {"deciding_measurement": "none: no pilot that could pay would often lead", "gain": gains[best]}
+    if gains[best] < LEAST_GAIN and verdict == CLEAR:
         return {
             "deciding_measurement": "no measurement: the weights decide what doubt is left",
             "gain": gains[best],

@@ -11,7 +11,13 @@ from aifactory.inputs.weights import MATRIX_CRITERIA
 from aifactory.shortlist import robustness
 from aifactory.shortlist.mcda.knowing import gain_from_knowing
 from aifactory.shortlist.mcda.weight_space import WeightSpace
-from aifactory.shortlist.robustness import RANK_COLUMNS, VERDICT_COLUMNS, admissible_weights, rank_robustness
+from aifactory.shortlist.robustness import (
+    RANK_COLUMNS,
+    VERDICT_COLUMNS,
+    admissible_weights,
+    decided_again,
+    rank_robustness,
+)
 
 WEIGHTS = {
     "maturity": 0.15,
@@ -182,3 +188,27 @@ def test_knowing_by_hand():
 def test_knowing_refuses_intervals_upside_down():
     with pytest.raises(InputError, match="low"):
         gain_from_knowing([[1.0]], [[0.0]], [[0]], WeightSpace(1))
+
+
+def test_no_run_on_a_platform_that_cannot_pay_decides():
+    """While a pilot it would decide; rejected since, beside one that may be chosen, no run is left to ask for."""
+    before = judge(("safe", "choose", 0.5, 0.0), ("rumour", "pilot", 0.8, 0.1))
+    after = judge(("safe", "choose", 0.5, 0.0), ("rumour", "reject", 0.8, 0.1))
+    choice = pd.DataFrame({"use_case_id": ["chat"], "accelerator_id": ["safe"], "deciding_measurement": ["a run"]})
+    firm, told = decided_again(before, choice, after)
+    row = firm.verdicts.iloc[0]
+    assert (row["verdict"], row["gain"]) == ("only one may be chosen", 0.0)
+    assert (
+        row["deciding_measurement"]
+        == told.loc[0, "deciding_measurement"]
+        == "none: no pilot that could pay would often lead"
+    )
+
+
+def test_measurements_named_as_deciding_are_of_no_rejected_platform(road):
+    cells = road.shortlist.matrix
+    rejected = cells[cells["decision"] == "reject"].groupby("use_case_id")["accelerator_id"].agg(set)
+    for row in road.shortlist.robustness.verdicts.itertuples():
+        assert not any(
+            str(row.deciding_measurement).endswith(f" on {chip}") for chip in rejected.get(row.use_case_id, ())
+        )
