@@ -50,6 +50,18 @@ def cheapest(own: pd.DataFrame) -> pd.DataFrame:
     return ranked.drop_duplicates("use_case_id").sort_values("use_case_id").drop(columns="alike")
 
 
+def on_other_terms(own: pd.DataFrame, best: pd.DataFrame) -> str:
+    """What costs less than the `cheapest` of its use case on terms that most of its accelerators do not have, in a sentence."""
+    compared = "Compared on the terms that most of the accelerators of a use case are priced on"
+    least = best.set_index("use_case_id")["usd_per_1k_units"]
+    named = own[own["units_per_s_per_accelerator"] > 0].sort_values(["use_case_id", "usd_per_1k_units"], kind="stable")
+    named = _with_terms(named[named["usd_per_1k_units"] < named["use_case_id"].map(least)])
+    if named.empty:
+        return f"{compared}."
+    told = join_words(f"{row.accelerator_id} for {row.use_case_id} ({row.terms.lower()}, {usd(row.usd_per_1k_units)})" for row in named.itertuples())  # fmt: skip
+    return f"{compared}; on others less is asked for {told}."
+
+
 def chart_curve(ws: Workspace, bench: Benchmark, use_case: str) -> Figure | Block:
     """Latency against throughput per accelerator, with the SLO line."""
     case = ws.table("use_cases").set_index("use_case_id").loc[use_case]
@@ -218,6 +230,7 @@ def cost_section(ws: Workspace, bench: Benchmark) -> Group:
             source=f"{RUNS}; prices table",
             as_of=as_of_range(best["price_as_of"]),
             columns=columns,
+            note=on_other_terms(own, best),
         )
     )
     return group(section(question, answer), *parts)

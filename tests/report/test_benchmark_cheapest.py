@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from aifactory.report.benchmark_capacity import cheapest
+from aifactory.report.benchmark_capacity import cheapest, on_other_terms
 
 
 def test_a_bought_accelerator_is_not_cheapest_beside_rented_ones():
@@ -15,3 +15,13 @@ def test_a_bought_accelerator_is_not_cheapest_beside_rented_ones():
     own = pd.DataFrame(rows, columns=["use_case_id", "accelerator_id", "purchase_option", "usd_per_1k_units"])
     found = cheapest(own.assign(units_per_s_per_accelerator=1.0))
     assert found[["use_case_id", "accelerator_id"]].to_numpy().tolist() == [["art", "c"], ["chat", "b"]]
+
+
+def test_what_costs_less_on_other_terms_is_named():
+    rows = [("chat", "a", "on_demand", 6.0), ("chat", "b", "on_demand", 5.0), ("chat", "c", "purchase", 1.25)]
+    own = pd.DataFrame(rows, columns=["use_case_id", "accelerator_id", "purchase_option", "usd_per_1k_units"])
+    own = own.assign(units_per_s_per_accelerator=1.0)
+    told = on_other_terms(own, cheapest(own)).replace("\xa0", " ")
+    assert told.endswith("on others less is asked for c for chat (purchase, USD 1.25).")
+    alike = own.iloc[:2]
+    assert on_other_terms(alike, cheapest(alike)).endswith("priced on.")
