@@ -348,10 +348,11 @@ def one_price_an_offer(tables: Tables, _plan: Plan) -> Iterator[Finding]:
 def candidates_known(tables: Tables, plan: Plan) -> Iterator[Finding]:
     """Candidates of plan.yaml stand in the catalogue, on more than recalled figures."""
     catalogue = tables["accelerators"].set_index("accelerator_id")["verified_sources"]
-    for name in [*plan.candidates, plan.reference_accelerator]:
+    stated = [(name, "candidates") for name in plan.candidates]
+    for name, where in [*stated, (plan.reference_accelerator, "reference_accelerator")]:
         if name not in catalogue.index:
-            rule = f"is not in table accelerators.{nearest(name, catalogue.index)}"
-            yield Finding("accelerators", "candidates_known", "failed", rule, None, "candidates", name)
+            rule = f"(plan.yaml) is not in table accelerators.{nearest(name, catalogue.index)}"
+            yield Finding("accelerators", "candidates_known", "failed", rule, None, where, name)
         elif catalogue[name] == 0:
             rule = "its specifications are recalled, not verified in a source"
             yield Finding("accelerators", "candidates_known", "warned", rule, None, "accelerator_id", name)

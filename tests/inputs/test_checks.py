@@ -193,8 +193,13 @@ BROKEN = {
     "a candidate that nobody knows": (
         "candidates_known",
         swap("plan.yaml", "- nvidia-h100-sxm\n", "- nvidia-h10-sxm\n"),
-        "accelerators, column 'candidates': value 'nvidia-h10-sxm': is not in table accelerators. "
+        "accelerators, column 'candidates': value 'nvidia-h10-sxm': (plan.yaml) is not in table accelerators. "
         "Did you mean 'nvidia-h100-sxm'?",
+    ),
+    "a reference that nobody knows": (
+        "candidates_known",
+        swap("plan.yaml", "reference_accelerator: nvidia-a100-80-sxm", "reference_accelerator: nvidia-a100-80"),
+        "accelerators, column 'reference_accelerator': value 'nvidia-a100-80': (plan.yaml) is not in table accelerators. ",
     ),
     "a chain whose low is above its value": (
         "demand_chain",
