@@ -17,12 +17,11 @@ from aifactory.buyplan.case import Answer, Case, justified, solve_expected
 from aifactory.buyplan.compare import OURS, hosted_path, price_rule, without
 from aifactory.buyplan.ledger import PORTING, Ledger, build_ledger, fiscal_position
 from aifactory.buyplan.wait_cost import wait_usd
+from aifactory.buyplan.wait_worth import BENCH_MONTHS, WAIT_MONTHS, worth_of_waiting
 from aifactory.finance.draws import Factor, Factors
-from aifactory.finance.information import seen_with_error, value_of_signal
 from aifactory.finance.options import COMMITTED_OPTIONS, OPTION_NAMES
 from aifactory.finance.roi import (
     DRAWS,
-    RoiResult,
     at_wacc,
     base_case,
     break_even_levels,
@@ -52,9 +51,6 @@ ON_DEMAND, HOSTED = "Base and peaks on demand", "Hosted API where priced"
 ALL_SPOT = "All on spot where offered"
 #: Vendor steps of list prices, AWS, Azure and GCP 2022-02 to 2025-05: 0.029 per series and year, all down.
 STEPS_PER_YEAR, STEP_SIZES = 0.03, (-0.46, -0.28, -0.05)
-BENCH_ERROR = 0.03  # log standard error of a benchmark: run-to-run spread
-EARLY_ERROR = 0.10  # log standard error of the demand of a use case after a tenth of its traffic
-WAIT_MONTHS, BENCH_MONTHS = 3, 1
 CURVE_SAMPLES = 1_024
 #: Multiples of demand that are told where many make costs equal.
 MOST_LEVELS = 3
@@ -364,41 +360,14 @@ def draw_returns(basis: ReturnsBasis, draws: int = DRAWS) -> Returns:
     return Returns(
         options=options,
         drivers=drivers.sort_values("total", ascending=False, ignore_index=True),
-        knowledge=_knowledge(basis, values, result),
+        knowledge=worth_of_waiting(
+            basis, values, result.npv_usd, booked.npv_usd[:, 0], basis.model.options.index(ON_DEMAND)
+        ),
         break_even=_break_even(basis.model),
         factors=factors,
         frozen=frozen_tornado(basis.model, basis.factors, 0),
         draws=draws,
     )
-
-
-def _knowledge(basis: ReturnsBasis, values: np.ndarray, result: RoiResult) -> pd.DataFrame:
-    """Worth of seeing something before the choice of an option, less what the wait costs.
-
-    Until the choice is made nothing is ordered and hours are rented: see `wait_cost`; where another option than this plan
-    is the best, a month costs its NPV over that of on demand, divided by the months. What a benchmark says about which
-    accelerator to choose is not in this figure.
-    """
-    names, noise = basis.factors.names, np.random.default_rng(np.random.SeedSequence(basis.seed).spawn(1)[0])
-    best = int(result.npv_usd.mean(axis=1).argmax())
-    levels = [index for index, name in enumerate(names) if name.startswith("level:")]
-    benched = seen_with_error(values[:, names.index("capacity")], BENCH_ERROR, noise)
-    signals = {
-        "Benchmark first": (benched, BENCH_MONTHS),
-        "Wait for a tenth of the traffic": (seen_with_error(values[:, levels], EARLY_ERROR, noise), WAIT_MONTHS),
-    }
-    rows, perfect = [], 0.0
-    booked, rented = base_case(basis.model).npv_usd[:, 0], basis.model.options.index(ON_DEMAND)
-    a_month = max(float(booked[best] - booked[rented]), 0.0) / basis.model.months
-    for name, (signal, months) in signals.items():
-        worth, perfect = value_of_signal(result.npv_usd, signal, products=False)
-        worth = worth if worth > 1e-6 * abs(booked[best]) else 0.0
-        wait = basis.wait_usd[months] if basis.model.options[best] == OURS else a_month * months
-        rows.append(
-            {"knowledge": name, "worth_usd": worth, "months": months, "wait_usd": wait, "net_usd": worth - wait}
-        )
-    rows.append({"knowledge": "Everything (upper bound)", "worth_usd": perfect, "months": np.nan})
-    return pd.DataFrame(rows, columns=["knowledge", "worth_usd", "months", "wait_usd", "net_usd"])
 
 
 def _break_even(model: RoiModel) -> pd.DataFrame:

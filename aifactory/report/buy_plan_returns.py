@@ -189,7 +189,10 @@ def _knowledge_table(ws: Workspace, returns: Returns) -> Block:
         "wait_usd": Col("Renting meanwhile, USD", "usd0"),
         "net_usd": Col("Net, USD", "usd0"),
     }
-    note = "Worth: how much better the choice of a way to pay gets; the choice of platform is in the sentence above. Renting meanwhile: what the NPV loses if first orders come so much later."
+    note = (
+        "Worth: how much better the choice of a way to pay gets; the choice of platform is in the sentence above. Renting meanwhile: what the wait takes of it; "
+        "this plan loses what its NPV falls by if first orders come so much later, another way its share of the months in what it earns over renting all hours."
+    )
     caption = "Value of information"
     return table(returns.knowledge, caption=caption, source=DRAWN, as_of=ws.as_of, columns=columns, note=note)
 
