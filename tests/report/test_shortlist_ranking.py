@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 
+from aifactory.report import shortlist_page as page
 from aifactory.report import shortlist_ranking as ranking
 from aifactory.shortlist.knowledge import KNOWLEDGE_COLUMNS
 from aifactory.shortlist.migration import COLUMNS
@@ -73,3 +74,11 @@ def test_criteria_of_judgements_are_named_in_words(mini_ws):
            "high": 0.6, "owner_role": "x", "as_of": pd.Timestamp("2026-10-01"), "rationale": "r", "lacks": ""}  # fmt: skip
     shown = ranking.judgements_section(mini_ws, pd.DataFrame([row])).parts[1].html
     assert "Software compatibility" in shown and "Real time inference" in shown
+
+
+def test_costs_beside_a_platform_without_a_price_are_said_to_be_unknown(mini_ws):
+    """Beside no price of today's platform every cost of the use case is scored 0 to 1, whatever the offers say."""
+    rows = pd.DataFrame([("chat", "a100", "a hosted model", "assumed", "", np.nan, "")], columns=[
+        "use_case_id", "accelerator_id", "basis", "confidence", "seen", "seen_share", "seen_basis"])  # fmt: skip
+    shown = page.table_today(mini_ws, rows).html.replace("\xa0", " ")
+    assert "where no offer of the plan prices it, cost counts as unknown in the ranks, 0 to 1" in shown
