@@ -219,7 +219,7 @@ def table_today(ws: Workspace, rows: pd.DataFrame) -> Block:
     return table(
         rows, caption="Today's platform where plan.yaml is silent or other hours are seen", source="plan.yaml; jobs, billing and pools tables",
         as_of=ws.as_of, columns=columns, max_rows=12,
-        note="Cost is scored, and porting charged, against it; where no offer of the plan prices it, cost counts as unknown in the ranks, 0 to 1. State it under baseline_accelerators in plan.yaml to settle it.",
+        note="Cost is scored, and porting charged, against it; where no offer of the plan prices it, cost is scored against what the bill charges a unit, and without that counts as unknown, 0 to 1. State it under baseline_accelerators in plan.yaml to settle it.",
     )  # fmt: skip
 
 

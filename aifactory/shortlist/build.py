@@ -66,7 +66,7 @@ def decide_shortlist(market: Market, benchmark: Benchmark, bought: pd.DataFrame,
     shared = Shared(market, cells, penalties, exclusions, apart=apart)
     home = settle(shared, pools_of(cells, penalties), winner_beside(ws, shared, cells, penalties, exclusions))
     penalties, alone = priced_beside(shared, penalties, home), cells
-    cells = matrix.with_cost(cells, penalties, market.today)
+    cells = matrix.with_cost(cells, penalties, market.today, money.billed_usd(ws, inventory))
     firm, apart = (robustness.rank_robustness(ws, table, exclusions) for table in (cells, alone))
     firm = robustness.held_by(firm, home, apart)
     choice = outcome.choose(cells, penalties, firm, home)

@@ -21,7 +21,7 @@ from aifactory.serving.staffing import chance_factor
 from aifactory.shortlist import scales
 from aifactory.shortlist.engine_latency import estimate_latencies
 from aifactory.shortlist.exclusions import KEYS
-from aifactory.shortlist.money import beside
+from aifactory.shortlist.money import beside, billed_usd
 from aifactory.units import decimals_apart
 
 JUDGED = ("maturity", "portability", "operational_risk")
@@ -38,7 +38,8 @@ def score_matrix(ws: Workspace, inventory: Inventory, benchmark: Benchmark, pena
     """
     check_weights(ws.plan.matrix_weights, ws.plan.scorecard_weights, ws.plan.weight_limits)
     cells = _judge(ws, benchmark.capacity.merge(penalties[[*KEYS, "node_accelerators"]], on=KEYS, how="left"))
-    cells, computed = with_cost(cells, penalties, baseline_accelerators(ws, cells)), {}
+    billed, computed = billed_usd(ws, inventory), {}
+    cells = with_cost(cells, penalties, baseline_accelerators(ws, cells), billed)
     middle = cells["units_per_s_per_accelerator"]
     capacities = [middle, *(cells[end].where(cells[end].notna(), middle) for end in ENDS)]
     shares = latency_shares(ws, benchmark, cells, capacities)
@@ -52,21 +53,25 @@ def score_matrix(ws: Workspace, inventory: Inventory, benchmark: Benchmark, pena
     return cells
 
 
-def with_cost(cells: pd.DataFrame, penalties: pd.DataFrame, today: pd.Series) -> pd.DataFrame:
+def with_cost(cells: pd.DataFrame, penalties: pd.DataFrame, today: pd.Series, billed: pd.Series) -> pd.DataFrame:
     """Cells with the criterion cost and its ends: v(1 + (price - price of today's platform) / price of today's platform alone).
 
     Prices over the horizon are those beside the other use cases where `penalties` has them (`sharing.priced_beside`), else those
     of the use case alone; v is linear from 0 at `scales.COST_ANCHORS`[0] to 1. The scale is a price alone, so that it neither
     vanishes nor moves where a use case finds room on nodes of others; where none are shared the ratio of both prices is left.
+    Where no offer prices today's platform, what the bill charges for the same work stands for both prices of it.
 
     today : accelerator that stands for today's platform by use case.
+    billed : `money.billed_usd`, by use case.
     """
     names = ("total_usd", "total_high_usd", "total_low_usd")
     money = penalties[KEYS].assign(**{name: beside(penalties, name) for name in names}, alone=penalties["total_usd"])
     at = money.set_index(KEYS)
     usd = at.reindex(pd.MultiIndex.from_frame(cells[KEYS]))
     now = at.reindex(pd.MultiIndex.from_arrays([cells["use_case_id"], cells["use_case_id"].map(today)]))
-    first, scale = (now[name].to_numpy(dtype=float) for name in ("total_usd", "alone"))
+    charged = cells["use_case_id"].map(billed).to_numpy(dtype=float)
+    unpriced = now[["total_usd", "alone"]].isna().any(axis=1).to_numpy()
+    first, scale = (np.where(unpriced, charged, now[name].to_numpy(dtype=float)) for name in ("total_usd", "alone"))
     ratio = {end: 1.0 + (usd[name].to_numpy(dtype=float) - first) / scale for end, name in zip(("", "_low", "_high"), names, strict=True)}  # fmt: skip
     values = {f"cost{end}": scales.anchored(found, scales.COST_ANCHORS) for end, found in ratio.items()}
     return cells.assign(**_bounded(values, "cost"))

@@ -13,6 +13,7 @@ from aifactory.finance.options import OPTION_NAMES
 from aifactory.finance.tco import price_index
 from aifactory.fleet.streams import KEY as DEMAND_KEY
 from aifactory.inputs.workspace import Workspace
+from aifactory.inventory import Inventory
 from aifactory.inventory.today import baseline_accelerators
 from aifactory.shortlist.exclusions import KEYS
 from aifactory.shortlist.plan_terms import TERM_COLUMNS, Market, cell_usd, price_cells
@@ -98,6 +99,16 @@ def present_units(expected: pd.DataFrame, wacc: float) -> pd.Series:
     """Units of each use case over the horizon, discounted month by month."""
     month = expected.groupby([*DEMAND_KEY]).cumcount() + 1
     return (expected["units"] * (1 + wacc) ** (-month / MONTHS_PER_YEAR)).groupby(expected["use_case_id"]).sum()
+
+
+def billed_usd(ws: Workspace, inventory: Inventory) -> pd.Series:
+    """Present value of the work of the horizon by use case at what the bill of the month charges for a unit; NaN where it names none.
+
+    That is what today's platform costs where no offer of the plan prices it: a hosted model, or kit that nobody sells any more.
+    """
+    units = present_units(inventory.forecast[inventory.forecast["scenario"] == "expected"], ws.plan.value("wacc"))
+    each = inventory.use_cases.set_index("use_case_id")["usd_per_unit"].astype("float64")
+    return (each * units.reindex(each.index)).where(lambda usd: usd > 0)
 
 
 def _compute_at(market: Market, table: pd.DataFrame, end: str) -> pd.Series:

@@ -23,7 +23,7 @@ from aifactory.fleet.streams import Streams
 from aifactory.inputs.workspace import Workspace
 from aifactory.shortlist.exclusions import KEYS
 from aifactory.shortlist.matrix import with_cost
-from aifactory.shortlist.money import with_cheapest
+from aifactory.shortlist.money import billed_usd, with_cheapest
 from aifactory.shortlist.outcome import contenders
 from aifactory.shortlist.plan_terms import Market, priced_nodes, streams_alone
 from aifactory.shortlist.robustness import alternatives, clear_winner
@@ -187,6 +187,7 @@ def winner_beside(
 ) -> Winner:
     """Ask for the clear winner (`robustness.clear_winner`) with the criterion cost of the money beside the others."""
     rivals, today = alternatives(cells, exclusions), shared.market.today
+    billed = billed_usd(ws, shared.market.inventory)
 
     def winner(use_case: str, home: Mapping[str, str]) -> str | None:
         group = rivals[rivals["use_case_id"] == use_case]
@@ -198,7 +199,7 @@ def winner_beside(
         ]
         prices = penalties[penalties["use_case_id"] == use_case]
         prices = prices.merge(pd.DataFrame(usd, columns=[*KEYS, *ENDS]), on=KEYS, how="left")
-        return clear_winner(ws, with_cost(group, prices, today)) if len(group) > 1 else None
+        return clear_winner(ws, with_cost(group, prices, today, billed)) if len(group) > 1 else None
 
     return winner
 

@@ -26,7 +26,7 @@ from aifactory.shortlist import scales
 from aifactory.shortlist.build import Shortlist
 from aifactory.shortlist.exclusions import KEYS
 from aifactory.shortlist.matrix import nodes_needed
-from aifactory.shortlist.money import in_shared_nodes
+from aifactory.shortlist.money import billed_usd, in_shared_nodes
 from aifactory.shortlist.plan_terms import Market, bought_nodes, market_of, price_pools, priced_nodes, streams_alone
 
 #: A slider that stands where it stood.
@@ -119,7 +119,8 @@ class Ground:
     limits: dict[str, float]
     weights: dict[str, float]
     utilization: float
-    alone_usd: float  # today's platform, this use case alone: the scale of the criterion cost
+    today_usd: float  # what today's platform adds, as the bill charges it where no offer prices it
+    alone_usd: float  # the same of this use case alone: the scale of the criterion cost
     fleet: Fleet
 
     @cached_property
@@ -156,7 +157,7 @@ class Ground:
         return np.where(moved, usd, self.compute_usd)
 
     def scale(self, stretch: np.ndarray) -> float:
-        """Price of today's platform alone at `stretch` times the accelerators; NaN where it is not among the platforms."""
+        """Price of today's platform alone at `stretch` times the accelerators; that of the shortlist where it is not among the platforms."""
         if self.today is None or abs(stretch[self.today] - 1.0) <= STILL:
             return self.alone_usd
         usd = float(self.bought_alone.compute_usd(stretch[[self.today]])[0])
@@ -177,17 +178,20 @@ def prepare(ws: Workspace, inventory: Inventory, benchmark: Benchmark, short: Sh
     curves = dict(list(benchmark.curves.groupby(KEYS)))
     today, cases = baseline_accelerators(ws, cells), ws.table("use_cases").set_index("use_case_id")
     grounds, market = {}, market_of(ws, inventory, today, benchmark.capacity)
+    billed = billed_usd(ws, inventory)
     home = short.choice.dropna(subset=["accelerator_id"]).set_index("use_case_id")["accelerator_id"].to_dict()
     fleet = Fleet(market, streams_alone(market, usable), home)
     for name, group in usable.groupby("use_case_id", sort=True):
         case, chips = cases.loc[name], group["accelerator_id"].tolist()
         now = chips.index(today[name]) if today[name] in chips else None
+        priced = cells[(cells["use_case_id"] == name) & (cells["accelerator_id"] == today[name])].dropna(subset=["total_usd", "alone_usd"])
+        base = priced[["total_usd", "alone_usd"]].iloc[0].tolist() if len(priced) else [billed[name]] * 2
         training = case["service_unit"] == "accelerator_hour"
         planned = ws.plan.value("planning_utilization") if training else 1 / (1 + ws.plan.reserve[case["criticality"]])
         grounds[str(name)] = Ground(
             use_case_id=str(name), cells=group.reset_index(drop=True), compute_usd=group["compute_usd"].to_numpy(float),
             other_usd=(group["total_usd"] - group["compute_usd"]).to_numpy(float), nodes=group["drawn_nodes"].to_numpy(float),
-            today=now, alone_usd=np.nan if now is None else float(group["alone_usd"].iloc[now]), fleet=fleet,
+            today=now, today_usd=float(base[0]), alone_usd=float(base[1]), fleet=fleet,
             curves=tuple(_curve(curves.get((name, chip)), row) for chip, row in zip(chips, group.itertuples(index=False), strict=True)),
             limits={column: float(case[limit]) for column, limit in LIMITS.items() if np.isfinite(case[limit])},
             weights=dict(ws.plan.matrix_weights), utilization=float(planned),
@@ -236,7 +240,7 @@ def rank_at(
     total = ground.price(stretch) + ground.other_usd
     cells = ground.cells
     values = {name: cells[name].fillna(0.0).to_numpy(dtype=float) for name in MATRIX_CRITERIA}
-    today, scale = total[ground.today] if ground.today is not None else np.nan, ground.scale(stretch)
+    today, scale = ground.today_usd if ground.today is None else total[ground.today], ground.scale(stretch)
     if np.isfinite([today, scale]).all():
         values["cost"] = np.nan_to_num(scales.anchored(1.0 + (total - today) / scale, scales.COST_ANCHORS))
     values["throughput"] = _throughput(ground, stretch)

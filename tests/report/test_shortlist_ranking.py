@@ -76,9 +76,8 @@ def test_criteria_of_judgements_are_named_in_words(mini_ws):
     assert "Software compatibility" in shown and "Real time inference" in shown
 
 
-def test_costs_beside_a_platform_without_a_price_are_said_to_be_unknown(mini_ws):
-    """Beside no price of today's platform every cost of the use case is scored 0 to 1, whatever the offers say."""
+def test_what_costs_are_scored_against_without_a_price_of_todays_platform_is_said(mini_ws):
     rows = pd.DataFrame([("chat", "a100", "a hosted model", "assumed", "", np.nan, "")], columns=[
         "use_case_id", "accelerator_id", "basis", "confidence", "seen", "seen_share", "seen_basis"])  # fmt: skip
     shown = page.table_today(mini_ws, rows).html.replace("\xa0", " ")
-    assert "where no offer of the plan prices it, cost counts as unknown in the ranks, 0 to 1" in shown
+    assert "where no offer of the plan prices it, cost is scored against what the bill charges a unit, and without that counts as unknown" in shown

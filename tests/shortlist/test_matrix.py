@@ -15,7 +15,7 @@ from aifactory.inventory.today import baseline_accelerators
 from aifactory.shortlist import matrix, scales
 from aifactory.shortlist.build import open_market
 from aifactory.shortlist.exclusions import find_exclusions, region_sentences, support_ends
-from aifactory.shortlist.money import buy_cells, horizon_costs
+from aifactory.shortlist.money import billed_usd, buy_cells, horizon_costs
 
 H100, A100, TPU = "nvidia-h100-sxm", "nvidia-a100-80-sxm", "google-tpu-v6e"
 KEYS = matrix.KEYS
@@ -416,10 +416,34 @@ def test_the_cost_score_is_the_whole_price_against_todays_platform(road):
         ratio = 1 + more / costs.at[(case, today[case]), "total_usd"]
         assert table.at[(case, chip), "cost"] == pytest.approx(np.clip(1.5 - ratio, 0, 1))
     alone = matrix.with_cost(road.shortlist.matrix, costs.reset_index()[[*KEYS, "total_usd", "total_low_usd", "total_high_usd"]],
-                             pd.Series(today)).set_index(KEYS)  # fmt: skip
+                             pd.Series(today), pd.Series(dtype=float)).set_index(KEYS)  # fmt: skip
     ratio = costs.at[("chat", A100), "total_usd"] / costs.at[("chat", H100), "total_usd"]
     assert alone.at[("chat", A100), "cost"] == pytest.approx(np.clip(1.5 - ratio, 0, 1))
     assert math.isnan(table.at[("chat", TPU), "cost"])  # no capacity is predicted, so no cost
+
+
+def test_without_a_price_of_todays_platform_costs_stand_against_the_bill(road):
+    """Beside USD 100 that the bill charges, 80 score 0.7, and 150 score 0; beside a platform that is priced the bill says nothing."""
+    cells = pd.DataFrame([("chat", A100), ("chat", H100)], columns=KEYS)
+    money = cells.assign(total_usd=[80.0, 150.0], total_low_usd=[60.0, 150.0], total_high_usd=[90.0, 150.0])
+    billed = pd.Series({"chat": 100.0})
+    scores = matrix.with_cost(cells, money, pd.Series({"chat": TPU}), billed)
+    assert scores["cost"].tolist() == pytest.approx([0.7, 0.0])
+    assert scores[["cost_low", "cost_high"]].to_numpy().tolist()[0] == pytest.approx([0.6, 0.9])
+    priced = matrix.with_cost(cells, money, pd.Series({"chat": A100}), billed)
+    assert priced["cost"].tolist() == pytest.approx([0.5, 0.0])  # 1.5 - 150 / 80 is below 0
+    unknown = matrix.with_cost(cells, money, pd.Series({"chat": TPU}), pd.Series(dtype=float))
+    assert unknown["cost"].isna().all() and unknown["cost_high"].tolist() == [1.0, 1.0]
+
+
+def test_the_bill_charges_the_units_of_the_horizon(road):
+    """USD of a unit in the month, times the units that each month is expected to bring, at today's value."""
+    forecast, each = road.inventory.forecast, road.inventory.use_cases.set_index("use_case_id")["usd_per_unit"]
+    mine = forecast[(forecast["use_case_id"] == "chat") & (forecast["scenario"] == "expected")]
+    months = mine.groupby("region").cumcount() + 1
+    units = (mine["units"] / (1 + road.ws.plan.value("wacc")) ** (months / 12)).sum()
+    assert each["chat"] > 0
+    assert billed_usd(road.ws, road.inventory)["chat"] == pytest.approx(units * each["chat"], rel=1e-12)
 
 
 def test_todays_platform_is_the_stated_one_else_the_reference(changed, road):

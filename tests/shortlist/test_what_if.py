@@ -114,6 +114,17 @@ def test_half_the_utilisation_adds_to_the_others_what_half_the_capacity_would(gr
     np.testing.assert_allclose(table.loc[chips, "total_usd"], usd, rtol=1e-6)
 
 
+def test_without_todays_platform_costs_move_beside_what_the_bill_charges(grounds):
+    """At half the utilisation the platforms cost more, the bill does not: v = 1.5 - total / billed."""
+    ground = next(item for item in grounds.values() if item.today is not None)
+    billed = float(np.median(ground.compute_usd + ground.other_usd))
+    found = rank_at(replace(ground, today=None, today_usd=billed, alone_usd=billed), utilization=ground.utilization / 2)
+    assert (found["total_usd"] > (ground.compute_usd + ground.other_usd).min()).any()
+    share = ground.weights["cost"] / sum(ground.weights.values())
+    expected = share * np.clip(1.5 - found["total_usd"] / billed, 0, 1)
+    assert found["part_cost"].to_numpy() == pytest.approx(expected.to_numpy(), abs=1e-12)
+
+
 def test_a_little_work_stays_in_its_node(grounds, sample_short):
     """A fifth of an accelerator becomes less than half of one: no node more, so no dollar more."""
     ground = grounds["faq-bot"]
