@@ -28,7 +28,7 @@ CAPACITY_DRIVEN = ("cost", "throughput", "latency")
 #: A measurement that raises the chance to be right by less decides nothing.
 LEAST_GAIN = 0.02
 _COST = MATRIX_CRITERIA.index("cost")
-DRAWS = 10_000
+DRAWS = 100_000
 RANK_COLUMNS = [*KEYS, "value", "value_low", "value_high", "rank", "best_rank", "worst_rank", "first", "first_any_weights",
                 "first_error", "expected_rank", "confidence", "dominated_by", "surely_dominated_by"]  # fmt: skip
 VERDICT_COLUMNS = ["use_case_id", "leader", "leader_alone", "verdict", "acceptability", "confidence", "contenders", "challenger",
@@ -177,7 +177,7 @@ def _one(
         best = max(unproven, key=lambda i: over.first[i])
         row |= {"challenger": chips[best], "challenger_first": over.first[best]}
     opens = {int(drivers[i, _COST]): i for i in unproven if group["decision"].iloc[i] == "pilot"}
-    gains = gain_from_knowing(low, high, drivers, space, bets=may, opens=opens, draws=draws, seed=seed)
+    gains = gain_from_knowing(low, high, drivers, space, bets=may, opens=opens, seed=seed)
     row |= _flip(values[may], weights, [chips[i] for i in may])
     row |= _decider(gains, group, chips, float(over.first[may].max()), verdict=str(row["verdict"]))
     row |= _second_opinions(values, weights, chips)

@@ -35,8 +35,9 @@ def inventory(months=36, *, use_case="chat", per_hour=TWO_BY_DAY, region="us", p
     )  # fmt: skip
     columns = ["region", "accelerator_id", "purchase_option", "installed"]
     return SimpleNamespace(
-        forecast=pd.DataFrame(rows), demand_profile=profile, pools=pd.DataFrame(list(pools), columns=columns)
-    )
+        forecast=pd.DataFrame(rows), demand_profile=profile, pools=pd.DataFrame(list(pools), columns=columns),
+        use_cases=pd.DataFrame({"use_case_id": [], "usd_per_unit": []}),
+    )  # fmt: skip
 
 
 def offer(ws, **fields):
