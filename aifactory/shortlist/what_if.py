@@ -184,7 +184,9 @@ def prepare(ws: Workspace, inventory: Inventory, benchmark: Benchmark, short: Sh
     for name, group in usable.groupby("use_case_id", sort=True):
         case, chips = cases.loc[name], group["accelerator_id"].tolist()
         now = chips.index(today[name]) if today[name] in chips else None
-        priced = cells[(cells["use_case_id"] == name) & (cells["accelerator_id"] == today[name])].dropna(subset=["total_usd", "alone_usd"])
+        priced = cells[(cells["use_case_id"] == name) & (cells["accelerator_id"] == today[name])].dropna(
+            subset=["total_usd", "alone_usd"]
+        )
         base = priced[["total_usd", "alone_usd"]].iloc[0].tolist() if len(priced) else [billed[name]] * 2
         training = case["service_unit"] == "accelerator_hour"
         planned = ws.plan.value("planning_utilization") if training else 1 / (1 + ws.plan.reserve[case["criticality"]])

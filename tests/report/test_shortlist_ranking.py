@@ -80,4 +80,7 @@ def test_what_costs_are_scored_against_without_a_price_of_todays_platform_is_sai
     rows = pd.DataFrame([("chat", "a100", "a hosted model", "assumed", "", np.nan, "")], columns=[
         "use_case_id", "accelerator_id", "basis", "confidence", "seen", "seen_share", "seen_basis"])  # fmt: skip
     shown = page.table_today(mini_ws, rows).html.replace("\xa0", " ")
-    assert "where no offer of the plan prices it, cost is scored against what the bill charges a unit, and without that counts as unknown" in shown
+    assert (
+        "where no offer of the plan prices it, cost is scored against what the bill charges a unit, and without that counts as unknown"
+        in shown
+    )
