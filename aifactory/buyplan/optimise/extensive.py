@@ -57,7 +57,7 @@ def solve_extensive(
     solver.setOptionValue("time_limit", float(time_limit_s))
     solver.setOptionValue("mip_rel_gap", float(gap))
     solver.passModel(model)
-    solver.run()
+    solver.run_whole()
     info, status = solver.getInfo(), solver.getModelStatus()
     if info.primal_solution_status != HAS_SOLUTION:
         raise AIFactoryError(f"no plan within {time_limit_s:g} s: {solver.modelStatusToString(status)}")

@@ -17,12 +17,13 @@ from itertools import combinations
 
 import numpy as np
 from scipy import sparse
-from scipy.optimize import Bounds, LinearConstraint, linprog, milp
+from scipy.optimize import Bounds, LinearConstraint, linprog
 
 from aifactory.buyplan.optimise.extensive import order_rows
 from aifactory.buyplan.optimise.limit_words import UNITS, amount_up, in_all, kind_of, share_up
 from aifactory.buyplan.optimise.overruns import Overrun
 from aifactory.buyplan.optimise.problem import Problem
+from aifactory.buyplan.optimise.silence import milp
 from aifactory.errors import InputError
 
 TOLERANCE = 1e-7

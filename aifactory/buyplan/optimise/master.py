@@ -158,7 +158,7 @@ class Master:
 
     def _run(self, end: float) -> None:
         self.solver.setOptionValue("time_limit", self.solver.getRunTime() + max(end - time.monotonic(), LEAST_S))
-        self.solver.run()
+        self.solver.run_whole()
 
     def _add(self, columns: np.ndarray, slope: np.ndarray, constant: float) -> None:
         row = np.zeros(self.columns)

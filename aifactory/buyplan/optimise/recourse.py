@@ -29,6 +29,7 @@ from scipy import sparse
 
 from aifactory.buyplan.optimise.problem import Problem
 from aifactory.buyplan.optimise.reference import reference_usd
+from aifactory.buyplan.optimise.silence import silent_library
 from aifactory.buyplan.optimise.vertices import Basis, VertexPool
 from aifactory.errors import AIFactoryError
 
@@ -245,6 +246,11 @@ class _Quiet(highspy.Highs):
     def enableCallbacks(self) -> None:  # noqa: N802
         self.silent()
         super().enableCallbacks()
+
+    def run_whole(self) -> None:
+        """Run a programme in whole numbers: its search prints lines that no option keeps back."""
+        with silent_library():
+            self.run()
 
 
 def quiet_solver() -> highspy.Highs:

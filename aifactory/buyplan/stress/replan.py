@@ -20,12 +20,13 @@ from itertools import count
 
 import numpy as np
 from scipy import sparse
-from scipy.optimize import Bounds, LinearConstraint, OptimizeResult, linprog, milp
+from scipy.optimize import Bounds, LinearConstraint, OptimizeResult, linprog
 
 from aifactory.buyplan.optimise.benders import optimise
 from aifactory.buyplan.optimise.closed_form import ClosedFormRecourse, has_closed_form
 from aifactory.buyplan.optimise.evaluate import PlanCost, evaluate_plan, path_weights, recourse_of
 from aifactory.buyplan.optimise.problem import Problem
+from aifactory.buyplan.optimise.silence import milp
 from aifactory.buyplan.stress.world import World, after
 
 #: Programmes of a search, and of one that is to find the best plan itself.
