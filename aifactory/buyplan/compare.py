@@ -248,14 +248,18 @@ def hosted_path(case: Case, api: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _until_its_end(case: Case, usd: float, end: object) -> tuple[np.ndarray, np.ndarray]:
-    """Price of a unit of today's size and cost of moving one use case on, by month [T + 1]: the successor's price from the announced end."""
+    """Price of a unit of today's size and cost of moving one use case on, by month [T + 1]: the successor's price from the announced end.
+
+    The work to move is paid at the pay of its month.
+    """
     plan, months = case.plan, case.streams.months
-    return with_hosted_end(
+    price, once = with_hosted_end(
         np.full(len(months), usd),
         None if pd.isna(end) else (pd.Period(end, "M") - pd.Period(months[0], "M")).n,
         successor=plan.value("api_successor_price_ratio"),
         migrate_usd=plan.value("api_migration_person_months") * plan.value("engineer_usd_per_month"),
     )
+    return price, once * price_index(len(months), plan)
 
 
 def hosted_size(case: Case) -> np.ndarray:

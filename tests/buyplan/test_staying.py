@@ -89,6 +89,15 @@ def test_the_end_of_the_model_and_the_work_to_move_are_counted(tiny):
     assert gone["hosted_usd"] == pytest.approx(UNITS * 1e-3 * 12)
 
 
+def test_moving_to_a_successor_is_paid_at_the_pay_of_its_month(tiny):
+    """Pay that rises by 21 % a year stands at 1.1 after six months: 2 x 10,000 of work are 22,000, moving away now 20,000."""
+    values = {"api_migration_person_months": 2.0, "engineer_usd_per_month": 10_000.0, "api_successor_price_ratio": 1.0, "cost_inflation": 0.21}
+    case = known(tiny(plan=make_plan(12, values), chat=1.5, train=0.0, inputs={"shapes": {}}))
+    row = decided(case, 1e-3, "2027-04-30").table.iloc[0]
+    assert row["hosted_usd"] == pytest.approx(UNITS * 1e-3 * 12 + 22_000)
+    assert row["migration_usd"] == 20_000
+
+
 def test_a_rate_that_was_never_measured_must_pay_at_its_low_end(tiny):
     """Own accelerators for 70,080 where 80,000 would be paid hosted: half the rate would cost twice as much."""
     case = tiny(chat=1.5, train=0.0, inputs={"shapes": {}})
