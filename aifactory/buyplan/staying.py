@@ -19,6 +19,7 @@ from aifactory.benchmark.telemetry import OWN_EVIDENCE
 from aifactory.buyplan.case import Case, Solution, rebuilt
 from aifactory.buyplan.compare import Resolve, hosted_path, least_listed, streams_over_regions, without
 from aifactory.buyplan.governance import money
+from aifactory.buyplan.stress.replan import GAP as QUICK_GAP
 from aifactory.demand.forecast import DemandScenarios
 from aifactory.finance.cashflow import npv
 from aifactory.finance.tco import price_index, serves
@@ -43,6 +44,7 @@ COLUMNS = [
     "own_high_usd",
     "migration_usd",
     "own_from",
+    "open_usd",
     "retires",
     "stays",
     "source",
@@ -52,7 +54,8 @@ COLUMNS = [
 #: Least share of the cheapest list price that a bill for all calls can come to: batch prices and contracts halve it.
 LEAST_OF_LIST = 0.5
 UNDECIDED = {
-    "hosted_usd": np.nan, "own_usd": np.nan, "own_high_usd": np.nan, "migration_usd": 0.0, "own_from": np.nan, "stays": False,
+    "hosted_usd": np.nan, "own_usd": np.nan, "own_high_usd": np.nan, "migration_usd": 0.0, "own_from": np.nan, "open_usd": 0.0,
+    "stays": False,
 }  # fmt: skip
 #: Multiples of the expected demand in which own accelerators are priced: steps of a fifth up to 64.
 TIMES = 1.2 ** np.arange(24)
@@ -67,7 +70,8 @@ class Staying:
     table : one row per use case, `COLUMNS`: the bill of the month and of a unit; present value of staying (`hosted_usd`) and of own
         accelerators (`own_usd`, the migration in it; `own_high_usd` at the low end of the rate where it was never measured); of
         what stays, the multiple of its expected demand from which own accelerators would cost less at the rate that is known
-        (`own_from`, of `TIMES`; NaN beyond); the announced end of the model; whether it `stays`.
+        (`own_from`, of `TIMES`; NaN beyond); what the search for the orders of the plan leaves open (`open_usd`, `QUICK_GAP` of
+        its cost); the announced end of the model; whether it `stays`.
     months : what staying costs and delivers by month and region, of those that stay, in columns of the `approved_plan` contract.
     """
 
@@ -113,7 +117,7 @@ def decide_staying(case: Case, today: pd.DataFrame, resolve: Resolve, api_prices
             continue
         rest_usd = _cost_usd(case, resolve(without(case, gone | mine), gone | mine))
         compared = _compared(case, row, mine, plan_usd - rest_usd)
-        rows[-1] |= compared
+        rows[-1] |= compared | {"open_usd": QUICK_GAP * plan_usd}
         if compared["stays"]:
             rows[-1]["own_from"] = _own_from(case, row, (mine, gone), resolve, rest_usd)
             gone, plan_usd = gone | mine, rest_usd
@@ -279,6 +283,8 @@ def _decided(row: tuple) -> str:
             "plan.yaml, or correct units or bill."
         )
     both = f"at present value {money(row.hosted_usd)} there against {money(row.own_usd)} on own accelerators"
+    if abs(row.hosted_usd - row.own_usd) < row.open_usd:
+        both += f", a difference below the {money(row.open_usd)} that the search for orders leaves open: neither is shown to cost less"
     end = f", its announced end on {row.retires:%Y-%m-%d} and what follows it counted" if pd.notna(row.retires) else ""
     if not row.stays:
         work = (

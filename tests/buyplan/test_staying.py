@@ -17,6 +17,7 @@ from aifactory.buyplan.futures import stream_paths
 from aifactory.buyplan.plan import _resolve
 from aifactory.buyplan.prepare import with_hosted
 from aifactory.buyplan.staying import TIMES, Staying, approved_with, decide_staying
+from aifactory.buyplan.stress.replan import GAP as QUICK_GAP
 from aifactory.fleet.streams import NO_PLATFORM, not_sized_sentences
 from aifactory.inputs.hosted import HOSTED_ONLY, RUNS_HOSTED, STAYS_HOSTED
 from aifactory.inventory import build_inventory
@@ -66,6 +67,15 @@ def test_both_sides_by_hand(tiny):
     assert decided(case, break_even * 0.999).names == {"chat"} and decided(case, break_even * 1.001).names == set()
 
 
+def test_a_difference_that_the_search_leaves_open_is_said(tiny):
+    """Own accelerators cost 70,080: a thousandth less hosted shows nothing, a tenth less does."""
+    case = known(tiny(chat=1.5, train=0.0, inputs={"shapes": {}}))
+    break_even, said = 4 * 2.0 * 8760 / (12 * UNITS), "neither is shown to cost less"
+    near, far = (decided(case, break_even * share) for share in (0.999, 0.9))
+    assert near.table["open_usd"].iloc[0] == pytest.approx(QUICK_GAP * 70_080)
+    assert said in near.sentences()[0] and said not in far.sentences()[0]
+
+
 def test_shares_and_contingency_are_on_both_sides_and_costs_of_a_unit_on_neither(tiny):
     about = {"driver": "d", "owner_role": "Analyst", "source": "s", "as_of": "2026-10-01"}
     hidden = [{"name": "Review", "usd_per_unit": 0.5, **about}, {"name": "Rules", "share_of_compute": 0.1, **about},
@@ -91,7 +101,12 @@ def test_the_end_of_the_model_and_the_work_to_move_are_counted(tiny):
 
 def test_moving_to_a_successor_is_paid_at_the_pay_of_its_month(tiny):
     """Pay that rises by 21 % a year stands at 1.1 after six months: 2 x 10,000 of work are 22,000, moving away now 20,000."""
-    values = {"api_migration_person_months": 2.0, "engineer_usd_per_month": 10_000.0, "api_successor_price_ratio": 1.0, "cost_inflation": 0.21}
+    values = {
+        "api_migration_person_months": 2.0,
+        "engineer_usd_per_month": 10_000.0,
+        "api_successor_price_ratio": 1.0,
+        "cost_inflation": 0.21,
+    }
     case = known(tiny(plan=make_plan(12, values), chat=1.5, train=0.0, inputs={"shapes": {}}))
     row = decided(case, 1e-3, "2027-04-30").table.iloc[0]
     assert row["hosted_usd"] == pytest.approx(UNITS * 1e-3 * 12 + 22_000)
