@@ -22,7 +22,7 @@ from aifactory.inputs.demand_checks import chain_faults, doubted_windows, site_f
 from aifactory.inputs.findings import Finding, Tables, rows_found
 from aifactory.inputs.hosted import closed_models
 from aifactory.inputs.plan import Plan
-from aifactory.inputs.price_checks import doubted_prices
+from aifactory.inputs.price_checks import doubted_prices, prices_dated_ahead
 from aifactory.inputs.region_checks import misspelt_providers, undescribed_regions, unserved_prices
 from aifactory.inputs.unit_checks import life_in_order, limits_in_ms, runs_in_ms, runs_in_units
 from aifactory.units import few
@@ -437,6 +437,7 @@ CHECKS: dict[str, tuple[str, Callable[[Tables, Plan], Iterator[Finding]]]] = {
     "term_matches_option": ("prices", term_matches_option),
     "one_price_an_offer": ("prices", one_price_an_offer),
     "prices_like_others": ("prices", prices_like_others),
+    "prices_dated_ahead": ("prices", prices_dated_ahead),
     "prices_serve_a_region": ("prices", prices_serve_a_region),
     "candidates_known": ("accelerators", candidates_known),
     "pool_power_plausible": ("pools", pool_power_plausible),

@@ -1,4 +1,4 @@
-"""Prices of an organisation's own against the other offers of the same accelerator: a wrong unit shows there."""
+"""Prices of an organisation's own against the other offers of the same accelerator, where a wrong unit shows, and against the months of its data."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from aifactory.inputs.findings import Finding, Tables
+from aifactory.inputs.plan import Plan
 from aifactory.inputs.resources import data_dir
 
 #: Beyond this many times the dearest other offer, or below the cheapest divided by it, a price is doubted.
 FAR = 2.0
+#: Days after the last window of demand from which the date of a price is doubted.
+MOST_DAYS_AHEAD = 366
 RENT, OUTLAY = "usd_per_accelerator_hour", "usd_per_accelerator"
 #: (row of the file, column, value, rule)
 Doubt = tuple[int, str, str, str]
@@ -28,7 +32,7 @@ def doubted_prices(rows: pd.DataFrame, accelerators: pd.DataFrame) -> Iterator[D
     Rents (spot prices aside) beyond `FAR` times the range of all rents, purchases above `FAR` times the dearest: used
     kit may be cheap. Where the price divided by the accelerators of a node lies in the range, the rule says so.
     """
-    known = pd.read_csv(data_dir() / "catalogue" / "prices.csv", usecols=["price_id", "accelerator_id", RENT, OUTLAY])
+    known = _bundled()
     if "price_id" in rows:
         rows = rows[~rows["price_id"].isin(known["price_id"])]
     nodes = accelerators.set_index("accelerator_id")["accelerators_per_node"]
@@ -50,3 +54,20 @@ def doubted_prices(rows: pd.DataFrame, accelerators: pd.DataFrame) -> Iterator[D
             span = f"{low:.4g}" if low == high else f"{low:.4g} to {high:.4g}"
             rule = f"{int(offers)} other offers of {chip} cost {span} {unit}{asked}"
             yield int(row) + 2, column, f"{value:g}", rule
+
+
+def prices_dated_ahead(tables: Tables, _plan: Plan) -> Iterator[Finding]:
+    """Own prices are dated no more than a year after the last window of demand."""
+    last = pd.to_datetime(tables["demand_windows"]["window_start_utc"], utc=True).max()
+    rows = tables["prices"]
+    if pd.isna(last):
+        return
+    rows = rows[~rows["price_id"].isin(_bundled()["price_id"])]
+    days = (pd.to_datetime(rows["as_of"], utc=True) - last).dt.days
+    rule = f"more than a year after the last window of demand, {last:%Y-%m-%d}: such a price is used only where no earlier one is there"
+    for row, day in rows.loc[days > MOST_DAYS_AHEAD, "as_of"].items():
+        yield Finding("prices", "prices_dated_ahead", "warned", rule, int(row) + 2, "as_of", f"{day:%Y-%m-%d}")
+
+
+def _bundled() -> pd.DataFrame:
+    return pd.read_csv(data_dir() / "catalogue" / "prices.csv", usecols=["price_id", "accelerator_id", RENT, OUTLAY])

@@ -51,7 +51,7 @@ def table_tornado(ws: Workspace, plan: BuyPlan) -> Block:
         "owner_role": Col("Owner"),
     }
     caption = "Effect of each assumption on the NPV, expected scenario"
-    note = "Orders are made anew for each value, by the rule of the plan; platforms, and work moved to idle capacity, stay. With the orders as they are, see the return above."
+    note = "Orders are made anew for each value, by the rule of the plan; platforms, and work moved to idle capacity, stay. Each end is taken as certain: a value set with --set keeps its range, from which demand is drawn. With the orders as they are, see the return above."
     return table(frame, caption=caption, source="assumptions of plan.yaml", as_of=ws.as_of, columns=columns, note=note)
 
 

@@ -431,6 +431,11 @@ SUSPECT = {
         add("prices.csv", PRICE_HEAD + PRICE.format("p1", "on_demand", 0.008)),
         "prices, row 2, column 'usd_per_accelerator_hour': value '0.008': 90 other offers of nvidia-l4 cost 0.1417 to 1.669",
     ),
+    "a price of a year to come": (
+        "prices_dated_ahead",
+        add("prices.csv", PRICE_HEAD + PRICE.format("p1", "on_demand", 0.8).replace("2026-10-01", "2028-10-01")),
+        "prices, row 2, column 'as_of': value '2028-10-01': more than a year after the last window of demand, 2026-10-31",
+    ),
     "the rent of a node in the contract of its accelerators": (
         "prices_like_others",
         add(
