@@ -284,6 +284,8 @@ def gaps_section(ws: Workspace, bench: Benchmark) -> Group:
         f"{row.use_case_id} on {row.accelerator_id}: estimated at {sig3(row.usd_per_1k_units)} USD per 1,000 units against {sig3(row.best)} measured; run the prompt pack on it."
         for row in cheaper.drop_duplicates("use_case_id").itertuples(index=False)
     ]
+    if items:
+        answer += " Below, what looks cheaper by the price of its hours alone: see in the shortlist first whether it is excluded, or cannot pay once whole nodes, people and the move count."
     columns = {
         "use_case_id": Col("Use case"),
         "accelerator_id": Col("Accelerator"),

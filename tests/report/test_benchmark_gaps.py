@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 
 from aifactory.benchmark import build_benchmark
@@ -31,3 +32,15 @@ def test_the_fastest_is_proven_only_where_two_were_measured(mini_ws, bench):
     alone = capacity_section(mini_ws, replace(bench, capacity=one)).text
     assert "1 use case was measured. None was measured on two accelerators" in alone
     assert "proven" not in alone
+
+
+def test_what_looks_cheaper_by_the_hour_is_left_to_the_shortlist_to_confirm(mini_ws, bench):
+    """An estimate at half of the measured cost, then one at twice: only the first sends the reader to the shortlist."""
+    told = "see in the shortlist first whether it is excluded"
+    seen = bench.capacity[bench.capacity["tier"] == "measured"].iloc[[0]]
+    for factor in (0.5, 2.0):
+        other = seen.assign(
+            accelerator_id="nvidia-l40s", tier="anchored", usd_per_1k_units=factor * seen["usd_per_1k_units"]
+        )
+        cells = replace(bench, capacity=pd.concat([seen, other], ignore_index=True))
+        assert (told in str(gaps_section(mini_ws, cells))) == (factor < 1)
