@@ -41,9 +41,9 @@ class Examination:
 
 
 def examine_plan(basis: ExamineBasis) -> Examination | None:
-    """Ask a plan its questions; None where platforms cannot be planned one by one (least orders, shared work)."""
+    """Ask a plan its questions; None where platforms cannot be planned one by one (shared work)."""
     problem, nodes = basis.chosen.problem, basis.chosen.best.nodes
-    if not has_closed_form(problem) or any(option.minimum_nodes > 1 for option in problem.options):
+    if not has_closed_form(problem):
         return None
     asked = (basis.chosen.case, basis.paths, problem, nodes, basis.cells)
     return Examination(

@@ -25,14 +25,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 from scipy import sparse
-from scipy.optimize import Bounds, LinearConstraint, milp
+from scipy.optimize import Bounds, LinearConstraint
 
 from aifactory.buyplan.case import Case
 from aifactory.buyplan.excluded import Cells, weighed
 from aifactory.buyplan.futures import at_todays_prices, stream_paths
 from aifactory.buyplan.optimise.problem import Problem
 from aifactory.buyplan.optimise.reference import instead_usd
+from aifactory.buyplan.optimise.silence import milp
 from aifactory.buyplan.ports import ready_month
+from aifactory.buyplan.stress.replan import SEMI_INTEGER
 from aifactory.demand.scenarios import Paths
 from aifactory.fleet.guests import guest_of, with_guests
 from aifactory.fleet.node_sizes import offers_of_pools
@@ -322,7 +324,7 @@ def best_orders(problem: Problem, pool: int, usd: np.ndarray) -> Ordered:
     """Orders of a pool alone that cost least, where a month costs `usd` [N + 1, T] beside them with 0 to N nodes in service.
 
     As in `stress.replan`: node n saves usd_{n-1} - usd_n in a month in which it is used, and rows are intervals of months, so
-    that corners are whole. Savings are made to fall from node to node (the lower convex hull): the orders found are the best
+    that corners are whole, where no order has a smallest size. Savings are made to fall from node to node (the lower convex hull): the orders found are the best
     for the hull, and are priced at `usd`.
     """
     steps, months = len(usd) - 1, usd.shape[1]
@@ -333,7 +335,14 @@ def best_orders(problem: Problem, pool: int, usd: np.ndarray) -> Ordered:
     used = sparse.kron(sparse.eye(months), np.ones((1, steps)))
     rows = LinearConstraint(sparse.hstack([-sparse.csr_matrix(serves), used]).tocsr(), -np.inf, 0.0)
     upper = np.append(np.full(mine.sum(), np.inf), np.ones(months * steps))
-    found = milp(costs / max(np.abs(costs).max(initial=0.0), 1.0), constraints=rows, bounds=Bounds(0.0, upper))
+    small = np.array([option.minimum_nodes for option, _ in problem.orders], dtype=float)[mine]
+    least = np.append(np.where(small > 1, small, 0.0), np.zeros(months * steps))
+    upper = np.where(least > 0, least + steps, upper)
+    kind = np.where(
+        least > 0, SEMI_INTEGER, np.append(np.full(len(small), (small > 1).any()), np.zeros(months * steps))
+    )
+    bounds, scale = Bounds(least, upper), max(np.abs(costs).max(initial=0.0), 1.0)
+    found = milp(costs / scale, constraints=rows, bounds=bounds, integrality=kind)
     orders = np.round(found.x[: mine.sum()])
     nodes = np.minimum(np.round(serves @ orders).astype(int), steps)
     return Ordered(float(problem.order_usd[mine] @ orders), 0.0, nodes).at(problem, usd)

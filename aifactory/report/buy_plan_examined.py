@@ -22,7 +22,7 @@ EXCLUDED, PEAKS, LIMITS, RISK = (
 SOURCE = "computed: the plan's orders on its paths of demand and prices"
 #: Rule of the shortlist on what is not supported to the end.
 ENDS = "support end"
-NOT_ASKED = "Not computed: nothing can be committed to, or offers have least orders."
+NOT_ASKED = "Not computed: nothing can be committed to, or use cases share platforms."
 #: Share of a limit by which more than rounding is used of it.
 EXCEEDED = 1e-6
 ROWS, MOST_CELLS, MOST_PEAKS = 12, 5, 4

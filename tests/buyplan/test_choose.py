@@ -55,13 +55,24 @@ def test_the_search_alone_moves_nothing(tiny):
     assert rows.loc["none", "moved_share"] == 0 and rows.loc["none", "keep_usd"] == pytest.approx(0.0, abs=1e-6)
 
 
-def test_platforms_that_share_work_keep_their_plan(tiny):
-    """A smallest order of two nodes ties its nodes: the plan of the first search stands."""
+def test_where_platforms_cannot_be_planned_one_by_one_the_plan_stands(tiny):
+    """Hours on demand that are limited tie the work of a platform: the plan of the first search stands."""
+    case = tiny()
+    problem = problem_of(case, paths_of(case, 8, 0.4))
+    limited = replace(problem, on_demand_most=np.full(problem.platforms, 1e6))
+    rough = optimise(limited, gap=0.01)
+    assert settled(limited, rough) is rough
+
+
+def test_the_closer_search_keeps_smallest_orders(tiny):
+    """Orders of at least two nodes: the plan is never dearer than the first search's, and no order is of one node."""
     case = tiny()
     problem = problem_of(case, paths_of(case, 8, 0.4))
     tied = replace(problem, options=tuple(replace(option, minimum_nodes=2) for option in problem.options))
     rough = optimise(tied, gap=0.01)
-    assert settled(tied, rough) is rough and np.isin(rough.nodes, [0, 2, 3, 4]).all()
+    closer = settled(tied, rough)
+    assert closer.cost.objective_usd <= rough.cost.objective_usd and closer.gap <= rough.gap
+    assert np.isin(closer.nodes, [0, 2, 3, 4]).all()
 
 
 def test_an_order_for_a_launch_is_neither_a_quarter_early_nor_late(tiny):

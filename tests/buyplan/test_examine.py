@@ -11,6 +11,7 @@ from test_placed import book_of, order
 
 from aifactory.buyplan.case import rebuilt, with_streams
 from aifactory.buyplan.choose import choose_orders
+from aifactory.buyplan.examine import ExamineBasis, examine_plan
 from aifactory.buyplan.excluded import CANNOT_PLAN, Cells, value_excluded
 from aifactory.buyplan.futures import problem_of
 from aifactory.buyplan.limit_values import limit_values
@@ -78,6 +79,29 @@ def test_the_value_of_a_platform_left_out_is_the_cost_it_saves(planned):
     assert fewer["saving_usd"] == pytest.approx(row["saving_usd"] + 1000.0)
     assert found.loc["nowhere", "why"] == CANNOT_PLAN and np.isnan(found.loc["nowhere", "saving_usd"])
     assert "acc" not in found.index  # the chosen platform is not left out
+
+
+def test_a_smallest_order_leaves_no_question_unasked(tiny):
+    """A year is sold from eight accelerators on: two nodes. Once chat has moved, training holds one: two for a year at USD 2 cost
+    as much as one by the hour at 4, which is 4 x 2 x 8,760 more than one for a year."""
+    answers = []
+    for least in (1, 8):
+        prices = PRICES.assign(
+            minimum_accelerators=PRICES["minimum_accelerators"].where(PRICES["term_months"] == 0, least)
+        )
+        case = tiny(plan=PLAN, prices=prices)
+        paths = paths_of(case, 8, 0.0)
+        chosen = choose_orders(case, paths)
+        known = replace(cells(), offers=node_offers(prices, PLAN, TODAY))
+        known = replace(known, penalties=known.penalties.assign(porting_usd=0.0, rework_usd=0.0))
+        known = replace(known, accelerators=known.accelerators.assign(largest_slice=np.nan))
+        assert max(option.minimum_nodes for option in chosen.problem.options) == (2 if least == 8 else 1)
+        answers.append(examine_plan(ExamineBasis(chosen, paths, known, known.offers)))
+    assert len(answers[1].frontier) and len(answers[1].limits) and len(answers[1].stability)
+    rows = [found.excluded.set_index("accelerator_id").loc["half"] for found in answers]
+    assert rows[0]["now_usd"] > 0 and rows[1]["now_usd"] == pytest.approx(rows[0]["now_usd"], rel=1e-6)
+    assert rows[1]["moved_usd"] == pytest.approx(rows[0]["moved_usd"] + 4 * 2 * 8760, rel=1e-6)
+    assert rows[1]["saving_usd"] == pytest.approx(rows[0]["saving_usd"] - 4 * 2 * 8760, rel=1e-6)
 
 
 def test_a_platform_that_would_need_too_many_nodes_is_named_and_not_valued(planned):

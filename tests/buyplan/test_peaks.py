@@ -1,5 +1,7 @@
 """A second platform for peak hours: by hand, its limits, and against a programme with both platforms."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -144,6 +146,25 @@ def test_orders_with_both_platforms_are_those_of_a_programme_in_whole_nodes():
     assert best.fun <= found.usd * (1 + 1e-9) and found.usd <= best.fun * 1.01
     alone = best_orders(problem, 0, np.array([GROWING.usd(held)[0] for held in steps]))
     assert found.usd < 0.98 * alone.usd
+
+
+def test_orders_of_a_pool_keep_their_smallest_size():
+    """A year of one node at a time saves in three of them; sold from four on, three are paid for with a fourth, or none."""
+    steps = 4.0 * np.arange(GROWING.top + 1)[:, None] * np.ones(12)
+    usd = np.array([GROWING.usd(held)[0] for held in steps])
+    problem = GROWING.problem
+    plain = best_orders(problem, 0, usd)
+    for least in (2, 4):
+        small = replace(problem, options=tuple(replace(option, minimum_nodes=least) for option in problem.options))
+        found = best_orders(small, 0, usd)
+        by_hand = []  # every plan of one order of least or more nodes in the first month, or none
+        for count in [0, *range(least, len(usd))]:
+            for at, (_, month) in enumerate(small.orders):
+                nodes = np.minimum(np.round(small.serves[:, 0, at] / 4.0 * count).astype(int), len(usd) - 1)
+                if month == 0:
+                    by_hand.append(small.order_usd[at] * count + usd[nodes, np.arange(12)] @ small.discount[:-1])
+        assert plain.usd <= found.usd * (1 + 1e-9) and found.usd <= min(by_hand) * (1 + 1e-9)
+        assert found.nodes.max() == 0 or found.nodes[found.nodes > 0].min() >= least
 
 
 def _pool(**changes):

@@ -5,7 +5,8 @@ For given weights q of the paths the best plan is then a small programme
 
     min  sum_j price_j x_j - sum_{t, n} saved_{t, n}(q) u_{t, n}    s.t.  sum_n u_{t, n} <= nodes in service(x),  0 <= u <= 1
 
-where saved_{t, n}(q) is what the n-th node saves in month t. The objective of a plan is the largest of its
+where saved_{t, n}(q) is what the n-th node saves in month t, and an order with a smallest size is 0 or at least that (semi-integer:
+Land and Powell 1979). The objective of a plan is the largest of its
 weighted costs over the weights that the tail mean allows (dual of CVaR), less what the references of the paths weigh, so each such programme bounds the best plan
 from below, and each plan found is priced by the evaluator. Weights move towards those of the plan found.
 """
@@ -25,6 +26,7 @@ from scipy.optimize import Bounds, LinearConstraint, OptimizeResult, linprog
 from aifactory.buyplan.optimise.benders import optimise
 from aifactory.buyplan.optimise.closed_form import ClosedFormRecourse, has_closed_form
 from aifactory.buyplan.optimise.evaluate import PlanCost, evaluate_plan, path_weights, recourse_of
+from aifactory.buyplan.optimise.extensive import largest_orders
 from aifactory.buyplan.optimise.problem import Problem
 from aifactory.buyplan.optimise.silence import milp
 from aifactory.buyplan.stress.world import World, after
@@ -35,6 +37,8 @@ ROUNDS, CLOSE_ROUNDS = 4, 16
 GAP, TIME_LIMIT_S = 0.01, 60.0
 #: Further nodes priced at once; how far from whole a count may be.
 BATCH, WHOLE = 6, 1e-6
+#: Kind of a column of `scipy.optimize.milp` that is 0 or a whole number between its bounds.
+SEMI_INTEGER = 3
 #: Gap of a programme in whole nodes where limits tie platforms, and the branches it may try; the bound reckons with both.
 MIP_GAP, MIP_NODES = 3e-3, 500
 
@@ -59,8 +63,7 @@ class Replanner:
     def __init__(self, problem: World, start: np.ndarray, mip_gap: float = MIP_GAP, rounds: int = ROUNDS) -> None:
         self.problem, self.start, self.mip_gap = problem, np.asarray(start, dtype=float), mip_gap
         self.rounds = rounds
-        minimum = any(option.minimum_nodes > 1 for option in problem.options)
-        self.separable = has_closed_form(problem) and not minimum
+        self.separable = has_closed_form(problem)
         self._recourse = recourse_of(problem)
 
     def best(self, keep_before: int = 0, gap: float = GAP, hold: np.ndarray | None = None) -> Replanned:
@@ -128,6 +131,11 @@ class _Programme:
         self.problem, self.start, self.mip_gap = problem, start, mip_gap
         self.base = recourse_of(problem).cost(problem.owned)[0] @ problem.discount[:-1]
         held = (problem.serves @ start).max(axis=0) / problem.node_size
+        self.smallest = np.array([option.minimum_nodes for option, _ in problem.orders], dtype=float)
+        self.largest = np.maximum(largest_orders(problem), self.start[: len(problem.orders)])
+        for at in np.flatnonzero(self.smallest > 1):  # nodes that do not pay for themselves may come with an order
+            platform = problem.orders[at][0].platform
+            held[platform] = max(held[platform], self.largest[at])
         self.layers = [
             (platform, saved * problem.discount[:-1])
             for platform in range(problem.platforms)
@@ -177,7 +185,9 @@ class _Programme:
         nodes, usd = found.x, found.fun
         if nodes is None:  # no plan within the limits holds these orders
             return self.start, np.inf
-        if np.abs(nodes[: len(p.orders)] - np.round(nodes[: len(p.orders)])).max() > WHOLE:
+        counts = nodes[: len(p.orders)]
+        small = ~held & (counts > WHOLE) & (counts < self.smallest - WHOLE)
+        if small.any() or np.abs(counts - np.round(counts)).max() > WHOLE:
             nodes, usd = self._whole(costs, found, lower, upper)
         return np.round(nodes[: len(p.orders)]), usd * 1e3 + float(weights @ self.base)
 
@@ -189,6 +199,9 @@ class _Programme:
         low, high = lower.copy(), upper.copy()
         low[orders] = np.maximum(np.floor(found.x[orders] + WHOLE), lower[orders])
         high[orders] = np.minimum(np.ceil(found.x[orders] - WHOLE), upper[orders])
+        free = (lower[orders] < upper[orders]) & (self.smallest > 1) & (high[orders] > 0)
+        low[orders] = np.where(free & (low[orders] < self.smallest), 0.0, low[orders])
+        high[orders] = np.where(free, np.maximum(high[orders], np.minimum(self.smallest, upper[orders])), high[orders])
         near = self._branch(costs, *self._in_service(low, high))
         if near.x is not None and near.fun - found.fun <= self.mip_gap * abs(found.fun):
             return near.x, found.fun
@@ -205,8 +218,21 @@ class _Programme:
     def _branch(self, costs: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> OptimizeResult:
         """Branch and bound between bounds of the columns, to the gap that is asked."""
         limits = {"mip_rel_gap": self.mip_gap, "node_limit": MIP_NODES}
-        facts = {"constraints": self.rows, "integrality": self.whole, "options": limits}
+        lower, upper, whole = self._all_or_none(lower, upper)
+        facts = {"constraints": self.rows, "integrality": whole, "options": limits}
         return milp(costs, bounds=Bounds(lower, upper), **facts)
+
+    def _all_or_none(self, lower: np.ndarray, upper: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Bounds and kinds of columns in which an order with a smallest size that is not held is none or at least that."""
+        count = len(self.problem.orders)
+        lower, upper, whole = lower.copy(), upper.copy(), self.whole.copy()
+        free = np.flatnonzero((self.smallest > 1) & (lower[:count] < upper[:count]))
+        most, least = np.minimum(upper[free], self.largest[free]), self.smallest[free]
+        fits, must = most >= least, lower[free] > 0
+        upper[free] = np.where(fits, most, np.where(must, upper[free], 0.0))
+        lower[free] = np.where(fits, np.maximum(least, lower[free]), lower[free])
+        whole[free[fits & ~must]] = SEMI_INTEGER
+        return lower, upper, whole
 
     def _in_service(self, lower: np.ndarray, upper: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Bounds in which nodes are used that are there under any orders, and none that are there under no orders."""

@@ -9,6 +9,7 @@ from stress_cases import small_basis
 
 from aifactory.buyplan.optimise.evaluate import evaluate_plan
 from aifactory.buyplan.optimise.extensive import solve_extensive
+from aifactory.buyplan.optimise.problem import Option, Problem
 from aifactory.buyplan.stress.replan import CLOSE_ROUNDS, Replanner, replan, savings
 from aifactory.buyplan.stress.world import after, world_of
 
@@ -86,6 +87,45 @@ def test_bounds_around_the_programme_lose_no_plan(seed, site_kw):
     mine = milp(costs, constraints=programme.rows, bounds=held).fun + weights @ programme.base
     assert mine == pytest.approx(best, rel=1e-7)
     assert bound <= best * (1 + 1e-9)
+
+
+@pytest.mark.parametrize(
+    ("seed", "least", "around_usd"), [(1, 2, 0.0), (2, 3, 1.5), (3, 2, 0.0), (6, 3, 0.0), (8, 5, 0.0)]
+)
+def test_orders_with_a_smallest_size_are_planned_as_in_the_whole_programme(seed, least, around_usd):
+    basis = small_basis(seed=seed, months=9, around_usd=around_usd)
+    options = tuple(replace(option, minimum_nodes=least) for option in basis.problem.options)
+    world = world_of(replace(basis.problem, options=options))
+    oracle = solve_extensive(world, gap=1e-7, time_limit_s=60)
+    anew = Replanner(world, np.zeros(len(world.orders)), 1e-4, CLOSE_ROUNDS)
+    found = anew.best(gap=1e-3)
+    assert anew.separable
+    assert found.objective_usd == pytest.approx(oracle.objective_usd, rel=1e-3)
+    assert found.bound_usd <= oracle.objective_usd * (1 + 1e-7)
+    assert ((found.nodes == 0) | (found.nodes >= least)).all()
+
+
+def test_a_second_node_that_does_not_pay_comes_with_an_order_of_two_that_does():
+    """One node saves 10 x 730, the second 3 x 730, at 6 x 730 each: two save 13 and cost 12; one is not sold."""
+    pair = Option("reserved_1y", 0, 12, 0, 0.0, 6.0 * 730, on_site=False, minimum_nodes=2)
+    world = one_pool(np.array([2.0, 1.0]), np.array([219.0, 511.0]), 10.0, pair)
+    found = replan(world, np.zeros(1), gap=1e-6)
+    assert found.nodes.tolist() == [2.0]
+    assert found.objective_usd == pytest.approx(2 * 6.0 * 730 * 12) and found.bound_usd <= found.objective_usd * (
+        1 + 1e-9
+    )
+    dearer = replace(world, options=(replace(pair, monthly_usd=6.6 * 730),))  # 13.2 for what saves 13
+    assert replan(dearer, np.zeros(1), gap=1e-6).nodes.tolist() == [0.0]
+
+
+def one_pool(level, hours, usd, option):
+    """A stream on one platform with nodes of one accelerator: so many in so many hours of each month, rented at a price."""
+    return world_of(Problem(
+        demand=np.tile(level, (2, 12, 1, 1)), block_hours=hours, rate=np.ones((1, 1)), deferrable=np.zeros(1, bool),
+        node_size=np.ones(1), options=(option,), on_demand_usd=np.full((12, 1), usd), spot_usd=np.full((12, 1), usd),
+        api_usd=np.full((12, 1), np.inf), miss_usd=np.full(1, 1e3), owned=np.zeros((12, 1)), on_demand_most=np.full(1, np.inf),
+        spot_share=np.ones(1), kw=np.ones(1), order_months=(0,), wacc=0.0,
+    ))  # fmt: skip
 
 
 def test_where_platforms_share_work_the_decomposition_plans(basis):
